@@ -1,0 +1,147 @@
+// Package codegen prints a plan as Go code: the circuit, a verifier, a prover and their two commands, as files in memory. It also
+// runs a plan directly (BuildCircuit), which gives the circuit that the printed code builds, and so its digest.
+package codegen
+
+import (
+	"bytes"
+	"encoding/hex"
+	"fmt"
+	"go/format"
+	"path"
+	"strings"
+
+	. "github.com/dave/jennifer/jen" //lint:ignore ST1001 jennifer reads as the code that it renders
+
+	"github.com/zkllmc/zkllmc/ir/plan"
+	"github.com/zkllmc/zkllmc/runtime/circuit"
+	"github.com/zkllmc/zkllmc/runtime/constants"
+)
+
+// SourceFile is one generated file, its path relative to the output folder, with slashes.
+type SourceFile struct {
+	Path string
+	Data []byte
+}
+
+// Target says where the code will stand.
+type Target struct {
+	ImportPath string // of the output folder
+	Vocab      []byte // vocabulary file for the commands, or nil
+}
+
+// Generate prints a plan. Files are in a fixed order and depend on the arguments only.
+func Generate(p *plan.Plan, o Target) ([]SourceFile, *circuit.Circuit, error) {
+	c, err := BuildCircuit(p)
+	if err != nil {
+		return nil, nil, err
+	}
+	digest := c.Digest()
+	var cells [][]int64
+	for _, t := range p.Constants {
+		cells = append(cells, t.Values)
+	}
+	data := constants.Encode(cells)
+	circuitPath := path.Join(o.ImportPath, "circuit")
+	g := &generator{o: o, circuitPath: circuitPath, name: p.Config.Name}
+	g.add("circuit/circuit.go", newCircuitFile(p, hex.EncodeToString(digest[:]), constants.Sum(data)).render(circuitPath))
+	g.files = append(g.files, SourceFile{"circuit/constants.bin", data})
+	g.add("verifier/verifier.go", g.verifier())
+	g.add("prover/prover.go", g.prover())
+	g.add("cmd/prover/main.go", g.command("prover", proverApp))
+	g.add("cmd/verifier/main.go", g.command("verifier", verifierApp))
+	if o.Vocab != nil {
+		g.add("vocab/vocab.go", g.vocab())
+		g.files = append(g.files, SourceFile{"vocab/vocab.json", o.Vocab})
+	}
+	return g.files, c, g.err
+}
+
+type generator struct {
+	o           Target
+	circuitPath string
+	name        string
+	files       []SourceFile
+	err         error
+}
+
+func (g *generator) add(name string, f *File) {
+	var b bytes.Buffer
+	err := f.Render(&b)
+	src := b.Bytes()
+	if err == nil {
+		src, err = format.Source(src)
+	}
+	if err != nil && g.err == nil {
+		g.err = fmt.Errorf("codegen: %s: %w", name, err)
+	}
+	g.files = append(g.files, SourceFile{name, src})
+}
+
+func (g *generator) file(folder, name, text string) *File {
+	f := NewFilePathName(path.Join(g.o.ImportPath, folder), name)
+	f.HeaderComment(header)
+	packageDoc(f, text)
+	importNames(f)
+	for _, p := range []string{"circuit", "vocab"} {
+		f.ImportName(path.Join(g.o.ImportPath, p), p)
+	}
+	return f
+}
+
+// verifier is the library that a service imports.
+func (g *generator) verifier() *File {
+	f := g.file("verifier", "verifier", fmt.Sprintf("Package verifier checks proofs about %s. It links no prover.", g.name))
+	doc(f, "VerifyingKey is what a verifier knows of the model: the commitment to its weights, whose range proof has been checked.\nIt is safe for concurrent use.")
+	f.Type().Id("VerifyingKey").Struct(Id("key").Op("*").Qual(verifierPath, "Key"))
+	doc(f, "ReadVerifyingKey decodes and checks a verifying key. Compare its ModelID with one that you trust: a key says nothing about who\nmade it.")
+	f.Func().Id("ReadVerifyingKey").Params(Id("data").Index().Byte()).Params(Op("*").Id("VerifyingKey"), Error()).Block(
+		List(Id("c"), Err()).Op(":=").Qual(g.circuitPath, "Build").Call(),
+		If(Err().Op("!=").Nil()).Block(Return(Nil(), Err())),
+		List(Id("key"), Err()).Op(":=").Qual(verifierPath, "ReadKey").Call(Id("c"), Id("data")),
+		If(Err().Op("!=").Nil()).Block(Return(Nil(), Err())),
+		Return(Op("&").Id("VerifyingKey").Values(Id("key").Op(":").Id("key")), Nil()))
+	f.Comment("ModelID identifies the circuit and the weights.")
+	f.Func().Params(Id("k").Op("*").Id("VerifyingKey")).Id("ModelID").Params().Index(Lit(32)).Byte().Block(Return(Id("k").Dot("key").Dot("ModelID").Call()))
+	f.Comment("Verify accepts the proof of a statement, or says why not.")
+	f.Func().Params(Id("k").Op("*").Id("VerifyingKey")).Id("Verify").Params(List(Id("statement"), Id("proof")).Index().Byte()).Error().Block(
+		Return(Id("k").Dot("key").Dot("Verify").Call(Id("statement"), Id("proof"))))
+	return f
+}
+
+func (g *generator) prover() *File {
+	f := g.file("prover", "prover", fmt.Sprintf("Package prover makes proofs about %s.", g.name))
+	f.Comment("ReadKey decodes a prover key, which the command's setup writes. It holds the weights: keep it secret.")
+	f.Func().Id("ReadKey").Params(Id("data").Index().Byte()).Params(Op("*").Qual(proverPath, "Key"), Error()).Block(
+		List(Id("c"), Err()).Op(":=").Qual(g.circuitPath, "Build").Call(),
+		If(Err().Op("!=").Nil()).Block(Return(Nil(), Err())),
+		Return(Qual(proverPath, "ReadKey").Call(Id("c"), Id("data"))))
+	return f
+}
+
+// command is the main package of the prover or the verifier.
+func (g *generator) command(name, app string) *File {
+	f := g.file("cmd/"+name, "main", fmt.Sprintf("Command %s is the %s of %s; run it with --help.", name, name, g.name))
+	model := []Code{Id("Name").Op(":").Qual(g.circuitPath, "Name"), Id("Circuit").Op(":").Id("c")}
+	if g.o.Vocab != nil {
+		model = append(model, Id("Vocab").Op(":").Qual(path.Join(g.o.ImportPath, "vocab"), "File"))
+	}
+	f.Func().Id("main").Params().Block(
+		List(Id("c"), Err()).Op(":=").Qual(g.circuitPath, "Build").Call(),
+		If(Err().Op("!=").Nil()).Block(
+			Qual("fmt", "Fprintln").Call(Qual("os", "Stderr"), Err()),
+			Qual("os", "Exit").Call(Lit(4))),
+		Qual("os", "Exit").Call(Qual(app, "Main").Call(Qual(app, "Model").Values(model...), Qual("os", "Args").Index(Lit(1), Empty()))))
+	return f
+}
+
+func (g *generator) vocab() *File {
+	f := g.file("vocab", "vocab", "Package vocab holds the vocabulary with which the commands read and show texts.")
+	f.Anon("embed")
+	doc(f, "File is the content of vocab.json.\n")
+	f.Comment("//go:embed vocab.json")
+	f.Var().Id("File").Index().Byte()
+	return f
+}
+
+// IsGenerated says that a file was written by this package.
+func IsGenerated(src []byte) bool { return strings.HasPrefix(string(src), "// "+header+"\n") }

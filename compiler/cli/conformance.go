@@ -1,0 +1,208 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"sort"
+
+	"github.com/spf13/cobra"
+
+	"github.com/zkllmc/zkllmc/compiler"
+	"github.com/zkllmc/zkllmc/compiler/internal/onnx"
+	"github.com/zkllmc/zkllmc/compiler/internal/passes"
+)
+
+// caseReport is the outcome of one conformance case.
+type caseReport struct {
+	Case   string `json:"case"`
+	Result string `json:"result"` // proved, refused or failed
+	Node   string `json:"node,omitempty"`
+	Op     string `json:"op,omitempty"`
+	Reason string `json:"reason,omitempty"`
+}
+
+func (a *app) conformanceCommand() *cobra.Command {
+	var asJSON bool
+	var m modelFlags
+	c := &cobra.Command{
+		Use:   "conformance DIR…",
+		Short: "Try every ONNX test case below the folders",
+		Long: `conformance looks for ONNX test cases (a model.onnx with test_data_set_k beside it) below the folders and says for each
+
+  proved    it lowers to a circuit whose integer program agrees with the float model and the expected outputs
+  refused   it asks for something that this release does not prove; the node, its operator and the reason are named
+  failed    it was compiled and does not agree: a defect
+
+Cases of single operators without token ids are refused: this release proves language models from tokens to logits.
+The exit code is 1 if a case failed.`,
+		Args: cobra.MinimumNArgs(1),
+		RunE: a.run(func(ctx context.Context, args []string) error { return a.conformance(ctx, args, &m, asJSON) }),
+	}
+	c.Flags().StringArrayVar(&m.dims, "dim", nil, "value of a symbolic dimension in all cases")
+	c.Flags().BoolVar(&asJSON, "json", false, "print a report as JSON")
+	m.reveal = "logits"
+	return c
+}
+
+func (a *app) conformance(ctx context.Context, dirs []string, m *modelFlags, asJSON bool) error {
+	cases, err := findCases(dirs)
+	if err != nil {
+		return err
+	}
+	cfg, err := m.config(a)
+	if err != nil {
+		return err
+	}
+	cfg.Progress = nil
+	reports := []caseReport{}
+	counts := map[string]int{}
+	for _, dir := range cases {
+		if ctx.Err() != nil {
+			return ctx.Err()
+		}
+		r := tryCase(ctx, dir, cfg)
+		reports = append(reports, r)
+		counts[r.Result]++
+		if !asJSON {
+			fmt.Fprintln(a.out, r)
+		}
+	}
+	summary := fmt.Sprintf("%d proved, %d refused, %d failed", counts["proved"], counts["refused"], counts["failed"])
+	if asJSON {
+		err = a.json(struct {
+			Cases  []caseReport `json:"cases"`
+			Counts string       `json:"summary"`
+			usage
+		}{reports, summary, a.usage()})
+	} else {
+		fmt.Fprintln(a.out, summary)
+	}
+	if err == nil && counts["failed"] > 0 {
+		err = errRejected
+	}
+	return err
+}
+
+func (r caseReport) String() string {
+	s := fmt.Sprintf("%-8s %s", r.Result, r.Case)
+	if r.Op != "" {
+		s += fmt.Sprintf(": node %q (%s)", r.Node, r.Op)
+	}
+	if r.Reason != "" {
+		s += ": " + r.Reason
+	}
+	return s
+}
+
+// findCases lists the folders with a model.onnx, sorted.
+func findCases(dirs []string) ([]string, error) {
+	var out []string
+	for _, dir := range dirs {
+		err := filepath.WalkDir(dir, func(path string, e fs.DirEntry, err error) error {
+			if err == nil && !e.IsDir() && e.Name() == "model.onnx" {
+				out = append(out, filepath.Dir(path))
+			}
+			return err
+		})
+		if err != nil {
+			return nil, unreadable{err}
+		}
+	}
+	if len(out) == 0 {
+		return nil, unreadable{fmt.Errorf("no model.onnx below %v", dirs)}
+	}
+	sort.Strings(out)
+	return out, nil
+}
+
+// tryCase runs one case. A panic is a failure of the case, not of the run.
+func tryCase(ctx context.Context, dir string, cfg compiler.Config) (rep caseReport) {
+	rep.Case = dir
+	defer func() {
+		if r := recover(); r != nil {
+			rep.Result, rep.Reason = "failed", fmt.Sprintf("panic: %v", r)
+		}
+	}()
+	cfg, err := adapt(dir, cfg)
+	if err != nil {
+		return rep.refuse(err)
+	}
+	r, err := compiler.Analyse(ctx, filepath.Join(dir, "model.onnx"), cfg)
+	if err != nil {
+		return rep.refuse(err)
+	}
+	var inputs []compiler.Input
+	if _, err := os.Stat(filepath.Join(dir, "test_data_set_0")); err == nil {
+		if inputs, err = readData(dir); err != nil {
+			rep.Result, rep.Reason = "failed", err.Error()
+			return rep
+		}
+	}
+	report, err := r.Check(ctx, inputs)
+	switch {
+	case err != nil:
+		rep.Result, rep.Reason = "failed", err.Error()
+	case !report.OK():
+		rep.Result = "failed"
+		rep.Reason = fmt.Sprintf("the best token differs at %d of %d clear positions", report.Clear-report.ClearAgree, report.Clear)
+	default:
+		rep.Result = "proved"
+	}
+	return rep
+}
+
+// adapt settles what a command line would have to say about a case, from its first test set: the values of symbolic dimensions, the
+// inputs besides the first, and the first output as the logits.
+func adapt(dir string, cfg compiler.Config) (compiler.Config, error) {
+	m, err := onnx.Load(filepath.Join(dir, "model.onnx"))
+	if err != nil {
+		return cfg, fmt.Errorf("%w: %w", compiler.ErrUnsupported, err)
+	}
+	dims := map[string]int{}
+	cfg.Fix = map[string]string{}
+	initial := map[string]bool{}
+	for _, t := range m.Graph.Initializers {
+		initial[t.Name] = true
+	}
+	k := 0
+	for _, v := range m.Graph.Inputs {
+		if initial[v.Name] {
+			continue
+		}
+		file := filepath.Join(dir, "test_data_set_0", fmt.Sprintf("input_%d.pb", k))
+		if t, err := onnx.LoadTensor(file); err == nil {
+			for i, d := range v.Dims {
+				if d.Param != "" && i < len(t.Shape) {
+					dims[d.Param] = t.Shape[i]
+				}
+			}
+			if k > 0 {
+				cfg.Fix[v.Name] = file
+			}
+		}
+		k++
+	}
+	for name, n := range cfg.Dims {
+		dims[name] = n
+	}
+	cfg.Dims = dims
+	if len(m.Graph.Outputs) > 0 {
+		cfg.Output = m.Graph.Outputs[0].Name
+	}
+	return cfg, nil
+}
+
+func (r caseReport) refuse(err error) caseReport {
+	r.Result, r.Reason = "refused", err.Error()
+	var u *passes.Unsupported
+	if errors.As(err, &u) {
+		r.Node, r.Op, r.Reason = u.Node, u.Op, u.Reason
+	} else if !errors.Is(err, compiler.ErrUnsupported) {
+		r.Result = "failed"
+	}
+	return r
+}

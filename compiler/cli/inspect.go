@@ -1,0 +1,113 @@
+package cli
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+
+	"github.com/spf13/cobra"
+
+	"github.com/zkllmc/zkllmc/compiler"
+	"github.com/zkllmc/zkllmc/runtime/atomicfile"
+	"github.com/zkllmc/zkllmc/runtime/circuit"
+)
+
+const (
+	revealArgmax = circuit.RevealArgmax
+	kindConst    = circuit.Const
+)
+
+func (a *app) inspectCommand() *cobra.Command {
+	var m modelFlags
+	var asJSON bool
+	c := &cobra.Command{
+		Use:   "inspect MODEL.onnx|DIR",
+		Short: "Show what a model's circuit holds and what a proof would cost",
+		Long: `inspect shows the size of a model's circuit, the predicted cost of a proof, which tensors are private and which are public, and the
+scales. Given a folder that compile wrote it shows what was compiled.
+
+Scales, ranges and the circuit are public: they reveal what calibration saw, rounded to powers of two, and nothing else.`,
+		Args: cobra.ExactArgs(1),
+		RunE: a.run(func(ctx context.Context, args []string) error { return a.inspect(ctx, args[0], &m, asJSON) }),
+	}
+	m.register(c)
+	c.Flags().BoolVar(&asJSON, "json", false, "print a report as JSON")
+	return c
+}
+
+func (a *app) inspect(ctx context.Context, path string, m *modelFlags, asJSON bool) error {
+	desc, err := a.description(ctx, path, m)
+	if err != nil {
+		return err
+	}
+	if asJSON {
+		return a.json(struct {
+			manifest
+			usage
+		}{desc, a.usage()})
+	}
+	desc.print(a.out)
+	desc.printTensors(a.out)
+	return nil
+}
+
+func (a *app) description(ctx context.Context, path string, m *modelFlags) (manifest, error) {
+	var desc manifest
+	if info, err := os.Stat(path); err != nil {
+		return desc, unreadable{err}
+	} else if info.IsDir() {
+		data, err := atomicfile.Read(filepath.Join(path, manifestFile), 1<<28)
+		if err == nil {
+			err = json.Unmarshal(data, &desc)
+		}
+		if err != nil || desc.Generator != generator {
+			return desc, unreadable{fmt.Errorf("%s is no folder that zkllmc compile wrote: %w", path, err)}
+		}
+		return desc, nil
+	}
+	cfg, err := m.config(a)
+	if err != nil {
+		return desc, err
+	}
+	r, err := compiler.Analyse(ctx, path, cfg)
+	if err != nil {
+		return desc, err
+	}
+	return describe(r), nil
+}
+
+// Rates of one core by which inspect predicts; a machine with AVX2, see RATIONALE.md.
+const (
+	secondsPerCell   = 0.9e-6  // commitment
+	secondsPerLookup = 0.45e-6 // fraction tree and its columns
+	bytesPerLookup   = 160     // fraction tree, all layers
+	bytesPerCell     = 24
+)
+
+func (d *manifest) print(w io.Writer) {
+	s := d.Stats
+	fmt.Fprintf(w, "%s: %d positions, %d tokens, %d repeated layers, reveals %s\n", d.Name, d.Length, d.Vocab, d.Layers, d.Reveal)
+	fmt.Fprintf(w, "circuit        %s\n", d.Digest)
+	fmt.Fprintf(w, "tensors        %d, of them committed with a proof %d, virtual %d\n", s.Tensors, s.Witness, s.Virtual)
+	fmt.Fprintf(w, "weights        %d cells in %d row commitments\n", s.WeightCells, s.WeightRows)
+	fmt.Fprintf(w, "witness        %d cells in %d row commitments\n", s.WitnessCells, s.WitnessRows)
+	fmt.Fprintf(w, "lookups        %d cells in %d blocks, %d tables with %d lines\n", s.LookupCells, s.Lookups, s.Tables, s.TableLines)
+	fmt.Fprintf(w, "einsum waves   %d\n", s.Waves)
+	cells, leaves := float64(s.WitnessCells+s.TableLines), float64(s.LookupCells+s.TableLines)
+	fmt.Fprintf(w, "predicted      proof %d bytes, %.1f s of one core, %.0f MB\n", s.ProofBytes,
+		cells*secondsPerCell+leaves*secondsPerLookup, (cells*bytesPerCell+leaves*bytesPerLookup)/1e6)
+}
+
+func (d *manifest) printTensors(w io.Writer) {
+	fmt.Fprintln(w, "\nprivate: committed in the verifying key, hidden by every proof")
+	for _, t := range d.Weights {
+		fmt.Fprintf(w, "  %-48s %v\n", t.Name, t.Shape)
+	}
+	fmt.Fprintln(w, "public: part of the circuit")
+	for _, t := range d.Public {
+		fmt.Fprintf(w, "  %-48s %v\n", t.Name, t.Shape)
+	}
+}

@@ -1,0 +1,118 @@
+package cli
+
+import (
+	"fmt"
+	"os"
+	"strconv"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/zkllmc/zkllmc/compiler"
+	"github.com/zkllmc/zkllmc/runtime/atomicfile"
+	"github.com/zkllmc/zkllmc/runtime/tokens"
+)
+
+// modelFlags are the flags that say how a model is compiled.
+type modelFlags struct {
+	name      string
+	dims      []string
+	calibrate []string
+	public    []string
+	private   []string
+	input     string
+	reveal    string
+	tokenizer string
+	output    string
+	fix       []string
+}
+
+func (m *modelFlags) register(c *cobra.Command) {
+	f := c.Flags()
+	f.StringVar(&m.name, "name", "", "name of the model in code, keys and messages (default: from the file's name)")
+	f.StringArrayVar(&m.dims, "dim", nil, "value of a symbolic dimension, as in --dim seq=64; the length is fixed when compiling")
+	f.StringArrayVar(&m.calibrate, "calibrate", nil, "token sequences to choose scales from: an ONNX test folder, npz or JSON (default: pseudo-random ones and the model's own continuations)")
+	f.StringArrayVar(&m.public, "public", nil, "initializer that everybody may see; it becomes part of the circuit")
+	f.StringArrayVar(&m.private, "private", nil, "initializer that is committed although it would be public")
+	f.StringVar(&m.input, "private-input", "", "name of the input that proofs hide, or all")
+	f.StringVar(&m.reveal, "reveal", "logits", "what a proof shows of the output: logits or argmax")
+	f.StringVar(&m.output, "logits", "", "graph output that holds the logits, where there are several")
+	f.StringArrayVar(&m.fix, "fix", nil, "input besides the token ids, fixed and public, as in --fix attention_mask=FILE.pb")
+	f.StringVar(&m.tokenizer, "tokenizer", "", "vocabulary file with which the generated commands read and show texts")
+}
+
+// config makes the compiler's configuration of the flags.
+func (m *modelFlags) config(a *app) (compiler.Config, error) {
+	cfg := compiler.Config{Name: m.name, Public: m.public, Private: m.private, Progress: a.progress, Output: m.output, Dump: dump(a)}
+	for _, s := range m.fix {
+		name, file, ok := strings.Cut(s, "=")
+		if !ok {
+			return cfg, usageError{fmt.Errorf("--fix %s: write --fix INPUT=FILE", s)}
+		}
+		if cfg.Fix == nil {
+			cfg.Fix = map[string]string{}
+		}
+		cfg.Fix[name] = file
+	}
+	if m.reveal != "logits" && m.reveal != "argmax" {
+		return cfg, usageError{fmt.Errorf("--reveal %s: it is logits or argmax", m.reveal)}
+	}
+	cfg.RevealArgmax = m.reveal == "argmax"
+	cfg.PrivateInput = m.input != ""
+	for _, d := range m.dims {
+		name, value, ok := strings.Cut(d, "=")
+		n, err := strconv.Atoi(value)
+		if !ok || err != nil || n < 1 || name == "" {
+			return cfg, usageError{fmt.Errorf("--dim %s: write --dim NAME=NUMBER", d)}
+		}
+		if cfg.Dims == nil {
+			cfg.Dims = map[string]int{}
+		}
+		cfg.Dims[name] = n
+	}
+	if err := m.loadTokenizer(&cfg); err != nil {
+		return cfg, err
+	}
+	for _, path := range m.calibrate {
+		inputs, err := readData(path)
+		if err != nil {
+			return cfg, err
+		}
+		for _, in := range inputs {
+			cfg.Calibrate = append(cfg.Calibrate, in.IDs)
+		}
+	}
+	return cfg, nil
+}
+
+func (m *modelFlags) loadTokenizer(cfg *compiler.Config) error {
+	if m.tokenizer == "" {
+		return nil
+	}
+	data, err := atomicfile.Read(m.tokenizer, tokens.MaxFile)
+	if err != nil {
+		return unreadable{err}
+	}
+	t, err := tokens.Parse(data)
+	if err != nil {
+		return unreadable{fmt.Errorf("%s: %w", m.tokenizer, err)}
+	}
+	cfg.Vocab = data
+	if pad, ok := t.Pad(); ok {
+		cfg.Pad = pad
+	}
+	return nil
+}
+
+// dump prints the program after the pass that ZKLLMC_DUMP names, or after every pass for "all".
+func dump(a *app) func(pass, text string) {
+	want := os.Getenv("ZKLLMC_DUMP")
+	if want == "" {
+		return nil
+	}
+	return func(pass, text string) {
+		if want == pass || want == "all" {
+			fmt.Fprintf(a.err, "--- after %s\n%s", pass, text)
+		}
+	}
+}

@@ -1,0 +1,252 @@
+// Package compiler turns a transformer in ONNX into a zero-knowledge prover and verifier in Go.
+package compiler
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"path/filepath"
+	"strings"
+
+	"github.com/zkllmc/zkllmc/codegen"
+	"github.com/zkllmc/zkllmc/compiler/internal/onnx"
+	"github.com/zkllmc/zkllmc/compiler/internal/passes"
+	"github.com/zkllmc/zkllmc/compiler/internal/planner"
+	"github.com/zkllmc/zkllmc/compiler/internal/quant"
+	"github.com/zkllmc/zkllmc/ir"
+	"github.com/zkllmc/zkllmc/ir/plan"
+	"github.com/zkllmc/zkllmc/runtime/circuit"
+	"github.com/zkllmc/zkllmc/runtime/format"
+	"github.com/zkllmc/zkllmc/runtime/kernel"
+)
+
+// Config says how to compile a model. The zero value is a good start for a model without symbolic dimensions.
+type Config struct {
+	Name         string            // of the model; empty: that of the file, or of its folder if the file is model.onnx
+	Dims         map[string]int    // values of symbolic dimensions
+	Public       []string          // initializers that become part of the circuit
+	Private      []string          // initializers that are committed although they would be public
+	Output       string            // the graph output with the logits; empty: the only one
+	Fix          map[string]string // inputs besides the token ids that are fixed: file with a TensorProto, by input
+	PrivateInput bool              // the token ids are hidden
+	RevealArgmax bool              // the statement shows predicted tokens instead of logits
+	Pad          int64             // token at positions after the end of a shorter input
+	WeightBits   int               // log2 of the row width of the weights' commitments; 0: chosen
+	WitnessBits  int               // of the witness'
+	ImportPath   string            // of the generated code
+	Vocab        []byte            // vocabulary file for the generated commands, or nil
+
+	// Calibrate holds sequences of token ids from which scales are chosen; nil: a deterministic set, see
+	// quant.DefaultSamples. Sequences shorter than the model's length are padded.
+	Calibrate [][]int64
+	// Progress is told what begins, Dump gets the text form of the program after every pass; both may be nil.
+	Progress func(string)
+	Dump     func(pass, text string)
+}
+
+// ErrUnsupported marks a model that is refused: what it asks for is not provable by this release, or it cannot be read.
+var ErrUnsupported = errors.New("unsupported")
+
+// Result is a compiled model.
+type Result struct {
+	Files   []codegen.SourceFile // generated code, paths relative to its folder
+	Circuit *circuit.Circuit
+	Weights []plan.Tensor // in the order of the circuit's weights
+	Scales  *quant.Report // what calibration chose
+	Stats   Stats
+
+	plan    *plan.Plan
+	program *quant.Program
+	samples [][]int64
+}
+
+// Compile reads a model and generates its prover and verifier.
+func Compile(ctx context.Context, model string, cfg Config) (*Result, error) {
+	r, err := analyse(ctx, model, cfg)
+	if err != nil {
+		return nil, err
+	}
+	cfg.progress("generating code")
+	if r.Files, r.Circuit, err = codegen.Generate(r.plan, codegen.Target{ImportPath: cfg.ImportPath, Vocab: cfg.Vocab}); err != nil {
+		return nil, fmt.Errorf("%w: %w", ErrUnsupported, err)
+	}
+	weights, err := r.encodeWeights()
+	if err != nil {
+		return nil, err
+	}
+	r.Files = append(r.Files, codegen.SourceFile{Path: WeightsFile, Data: weights})
+	return r, nil
+}
+
+// WeightsFile is the generated file with the quantised weights. It is as secret as the weights are.
+const WeightsFile = "weights.zkw"
+
+func (r *Result) encodeWeights() ([]byte, error) {
+	var names []string
+	var tensors []kernel.Tensor
+	for _, w := range r.Weights {
+		names, tensors = append(names, w.Name), append(tensors, kernel.Tensor{Shape: w.Shape, V: w.Values})
+	}
+	var out bytes.Buffer
+	err := format.WriteWeights(&out, r.Circuit.Digest(), names, tensors)
+	return out.Bytes(), err
+}
+
+func (c Config) progress(phase string) {
+	if c.Progress != nil {
+		c.Progress(phase)
+	}
+}
+
+// analyse does everything but print code.
+func analyse(ctx context.Context, model string, cfg Config) (*Result, error) {
+	cfg.progress("reading and simplifying " + model)
+	fix, err := fixed(cfg)
+	if err != nil {
+		return nil, err
+	}
+	g, err := passes.Lower(model, passes.Options{Dims: cfg.Dims, Public: cfg.Public, Private: cfg.Private, Output: cfg.Output, Fix: fix, Dump: cfg.Dump})
+	if err != nil {
+		return nil, fmt.Errorf("%w: %w", ErrUnsupported, err)
+	}
+	if g.Name = cfg.Name; g.Name == "" {
+		g.Name = modelName(model)
+	}
+	return fromGraph(ctx, g, cfg)
+}
+
+// fixed loads the tensors of fixed inputs.
+func fixed(cfg Config) (map[string]*onnx.Tensor, error) {
+	fix := map[string]*onnx.Tensor{}
+	for input, file := range cfg.Fix {
+		t, err := onnx.LoadTensor(file)
+		if err != nil {
+			return nil, fmt.Errorf("%w: input %s: %w", ErrUnsupported, input, err)
+		}
+		fix[input] = t
+	}
+	return fix, nil
+}
+
+// modelName derives a name from a path.
+func modelName(file string) string {
+	name := strings.TrimSuffix(filepath.Base(file), filepath.Ext(file))
+	if name == "model" {
+		if dir, err := filepath.Abs(filepath.Dir(file)); err == nil {
+			name = filepath.Base(dir)
+		}
+	}
+	return name
+}
+
+// fromGraph compiles a canonical float graph up to the circuit.
+func fromGraph(ctx context.Context, g *ir.Graph, cfg Config) (*Result, error) {
+	if err := isLanguageModel(g); err != nil {
+		return nil, fmt.Errorf("%w: %w", ErrUnsupported, err)
+	}
+	f := quant.Prepare(g)
+	r := &Result{}
+	var err error
+	if r.samples, err = samples(ctx, f, cfg); err != nil {
+		return nil, err
+	}
+	cfg.progress(fmt.Sprintf("calibrating on %d inputs", len(r.samples)))
+	cal, err := quant.Calibrate(ctx, f, r.samples)
+	if err != nil {
+		return nil, err
+	}
+	cfg.progress("choosing scales")
+	if r.program, err = quant.Quantise(f, cal); err != nil {
+		return nil, fmt.Errorf("%w: %w", ErrUnsupported, err)
+	}
+	r.Scales = r.program.Report
+	if cfg.Dump != nil {
+		cfg.Dump("quantise", r.program.Int.String())
+	}
+	cfg.progress("planning the circuit")
+	r.plan, err = planner.Plan(r.program, planner.Options{
+		Pad: cfg.Pad, RevealArgmax: cfg.RevealArgmax, PrivateInput: cfg.PrivateInput, WeightBits: cfg.WeightBits, WitnessBits: cfg.WitnessBits,
+	})
+	if err != nil {
+		return nil, fmt.Errorf("%w: %w", ErrUnsupported, err)
+	}
+	r.Weights = r.plan.Weights
+	if r.Circuit, err = codegen.BuildCircuit(r.plan); err != nil {
+		return nil, fmt.Errorf("%w: %w", ErrUnsupported, err)
+	}
+	r.Stats, err = statistics(r.Circuit)
+	return r, err
+}
+
+// isLanguageModel says that a graph maps T token ids to logits of shape [T, V] for ids of the same vocabulary.
+func isLanguageModel(g *ir.Graph) error {
+	in, out := g.Value(g.Input), g.Value(g.Output)
+	if len(in.Shape) != 1 || len(out.Shape) != 2 || out.Shape[0] != in.Shape[0] || out.Shape[1] != g.Vocab || g.Vocab < 2 {
+		return out.Def.Errorf("the output has shape %v; %v token ids of a vocabulary of %d need logits %v", out.Shape, in.Shape, g.Vocab, append(in.Shape[:len(in.Shape):len(in.Shape)], g.Vocab))
+	}
+	return nil
+}
+
+// samples returns the calibration inputs, each of the model's length.
+func samples(ctx context.Context, f *ir.Graph, cfg Config) ([][]int64, error) {
+	if cfg.Calibrate == nil {
+		cfg.progress("running the model for calibration")
+		return quant.DefaultSamples(ctx, f)
+	}
+	var out [][]int64
+	for _, ids := range cfg.Calibrate {
+		padded, err := pad(f, ids, cfg.Pad)
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, padded)
+	}
+	return out, nil
+}
+
+// pad brings token ids to the length of a graph.
+func pad(f *ir.Graph, ids []int64, with int64) ([]int64, error) {
+	n := f.Value(f.Input).Shape[0]
+	if len(ids) == 0 || len(ids) > n {
+		return nil, fmt.Errorf("%w: an input of %d tokens; the model takes 1 to %d", ErrUnsupported, len(ids), n)
+	}
+	out := append([]int64(nil), ids...)
+	for len(out) < n {
+		out = append(out, with)
+	}
+	return out, nil
+}
+
+// Input is one input of Check: token ids, and the expected logits of the first positions, row-major, or nil.
+type Input = quant.Input
+
+// CheckReport compares the integer program with the float model.
+type CheckReport = quant.CheckReport
+
+// Check runs the compiled integer program and the float model on inputs and compares their logits; without inputs on the
+// calibration set.
+func (r *Result) Check(ctx context.Context, inputs []Input) (*CheckReport, error) {
+	if inputs == nil {
+		for _, ids := range r.samples {
+			inputs = append(inputs, Input{IDs: ids})
+		}
+	}
+	var padded []Input
+	for _, in := range inputs {
+		ids, err := pad(r.program.Float, in.IDs, r.plan.Config.Pad)
+		if err != nil {
+			return nil, err
+		}
+		padded = append(padded, Input{IDs: ids, Logits: in.Logits})
+	}
+	return quant.Check(ctx, r.program, padded)
+}
+
+// Analyse compiles a model without generating code, for Check and for its statistics.
+func Analyse(ctx context.Context, model string, cfg Config) (*Result, error) {
+	return analyse(ctx, model, cfg)
+}
+
+// Layers is the number of times that the repeated block of the generated code runs, 0 if it has none.
+func (r *Result) Layers() int { return r.plan.Layers }

@@ -1,0 +1,366 @@
+package frontend
+
+import (
+	"fmt"
+	"math"
+
+	"github.com/zkllmc/zkllmc/ir"
+)
+
+// Elementwise arithmetic on activations: terms of Einsums.
+
+func init() {
+	register(handlers, map[string]handler{
+		"Add": sum, "Sub": sub, "Sum": sum, "Mean": sum, "Mul": mul, "Div": div, "Neg": neg, "Pow": pow, "Where": where,
+		"Sqrt": function("sqrt"), "Reciprocal": function("reciprocal"), "Exp": function("exp"), "Sigmoid": function("sigmoid"),
+		"Tanh": function("tanh"), "Erf": function("erf"), "Relu": function("relu"), "Gelu": gelu, "Swish": swish,
+		"com.microsoft.Gelu": function("gelu"), "com.microsoft.FastGelu": biasGelu("gelu_tanh"),
+		"com.microsoft.BiasGelu": biasGelu("gelu"), "com.microsoft.QuickGelu": swish, "Trilu": trilu,
+	})
+}
+
+// factor is one factor of a product: a scalar, or a value that broadcasts against the result.
+type factor struct {
+	coef  float64
+	id    ir.ValueID // none for a scalar
+	shape []int
+}
+
+// factor turns an input into a factor. Public constants whose cells are all equal are scalars.
+func (c *call) factor(v *val) (factor, error) {
+	if v.c != nil {
+		if f := floats(v.c); len(f) > 0 {
+			same := true
+			for _, x := range f {
+				same = same && x == f[0]
+			}
+			if same {
+				return factor{coef: f[0], id: none}, nil
+			}
+		}
+	}
+	id, err := c.b.use(v, c.n.Name)
+	return factor{coef: 1, id: id, shape: v.shape}, err
+}
+
+// product returns the term of a product of factors that broadcasts to a shape.
+func product(shape []int, coef float64, fs ...factor) ir.Term {
+	out, ext := ir.IdentityAxes(shape)
+	t := ir.Term{Coef: coef, Extents: ext, Out: out}
+	for _, f := range fs {
+		t.Coef *= f.coef
+		if f.id != none {
+			t.In = append(t.In, int(f.id))
+			t.Axes = append(t.Axes, broadcastAxes(f.shape, out))
+		}
+	}
+	return t
+}
+
+// operands returns the inputs as factors, with constant masks told from weights, and the shape they broadcast to.
+func (c *call) operands() ([]factor, []int, error) {
+	var fs []factor
+	var shapes [][]int
+	for i := range c.in {
+		v, err := c.arg(i)
+		if err != nil {
+			return nil, nil, err
+		}
+		if v.isIDs {
+			return nil, nil, c.unsupported("computes on token ids; they can only index an embedding")
+		}
+		if v, err = c.maskOr(v); err != nil {
+			return nil, nil, err
+		}
+		f, err := c.factor(v)
+		if err != nil {
+			return nil, nil, err
+		}
+		fs, shapes = append(fs, f), append(shapes, v.shape)
+	}
+	shape, err := broadcast(shapes...)
+	return fs, shape, err
+}
+
+func sum(c *call) ([]*val, error) {
+	fs, shape, err := c.operands()
+	if err != nil {
+		return nil, err
+	}
+	coef := 1.0
+	if c.n.Op == "Mean" {
+		coef = 1 / float64(len(fs))
+	}
+	var ts []ir.Term
+	for _, f := range fs {
+		ts = append(ts, product(shape, coef, f))
+	}
+	return []*val{c.einsum(shape, ts...)}, nil
+}
+
+func sub(c *call) ([]*val, error) {
+	fs, shape, err := c.operands()
+	if err != nil || len(fs) != 2 {
+		return nil, orCount(err, len(fs))
+	}
+	return []*val{c.einsum(shape, product(shape, 1, fs[0]), product(shape, -1, fs[1]))}, nil
+}
+
+func orCount(err error, n int) error {
+	if err != nil {
+		return err
+	}
+	return fmt.Errorf("has %d inputs", n)
+}
+
+func mul(c *call) ([]*val, error) {
+	fs, shape, err := c.operands()
+	if err != nil || len(fs) != 2 {
+		return nil, orCount(err, len(fs))
+	}
+	return []*val{c.einsum(shape, product(shape, 1, fs...))}, nil
+}
+
+// div multiplies by the reciprocal: of a constant at compile time, of an activation by a function.
+func div(c *call) ([]*val, error) {
+	fs, shape, err := c.operands()
+	if err != nil || len(fs) != 2 {
+		return nil, orCount(err, len(fs))
+	}
+	d := c.in[1]
+	switch {
+	case fs[1].id == none:
+		fs[1].coef = 1 / fs[1].coef
+	case d.inputFree():
+		t, err := d.force()
+		if err != nil {
+			return nil, err
+		}
+		inv := *t
+		inv.F = make([]float64, t.Len())
+		inv.I = nil
+		inv.DType = c.in[0].dtype
+		for i, x := range floats(t) {
+			inv.F[i] = 1 / x
+		}
+		r := *d
+		r.name, r.id, r.w, r.c, r.private = d.name+".reciprocal", none, &inv, nil, d.private
+		if d.c != nil {
+			r.w, r.c = nil, &inv
+		}
+		if fs[1].id, err = c.b.use(&r, c.n.Name); err != nil {
+			return nil, err
+		}
+	default:
+		r, err := c.unary("reciprocal", d)
+		if err != nil {
+			return nil, err
+		}
+		fs[1].id = r.id
+	}
+	return []*val{c.einsum(shape, product(shape, 1, fs...))}, nil
+}
+
+func neg(c *call) ([]*val, error) {
+	fs, shape, err := c.operands()
+	if err != nil || len(fs) != 1 {
+		return nil, orCount(err, len(fs))
+	}
+	return []*val{c.einsum(shape, product(shape, -1, fs...))}, nil
+}
+
+// pow supports the exponents that are products and roots: 1, 2, 3, 4, ±1/2, −1.
+func pow(c *call) ([]*val, error) {
+	if err := c.args(2); err != nil {
+		return nil, err
+	}
+	x, e := c.in[0], c.in[1]
+	if e.c == nil || e.c.Len() != 1 {
+		return nil, c.unsupported("the exponent must be a constant scalar")
+	}
+	p := floats(e.c)[0]
+	switch {
+	case p == math.Trunc(p) && p >= 1 && p <= 4:
+		f, err := c.factor(x)
+		if err != nil {
+			return nil, err
+		}
+		fs := make([]factor, int(p))
+		for i := range fs {
+			fs[i] = f
+		}
+		return []*val{c.einsum(x.shape, product(x.shape, 1, fs...))}, nil
+	case p == 0.5:
+		return one(c.unary("sqrt", x))
+	case p == -0.5:
+		return one(c.unary("rsqrt", x))
+	case p == -1:
+		return one(c.unary("reciprocal", x))
+	}
+	return nil, c.unsupported("exponent %g; 1, 2, 3, 4, 0.5, -0.5 and -1 are supported", p)
+}
+
+// where selects by a constant condition: Σ of both branches times 0/1 constants. Infinite cells of a constant branch stay:
+// masks are recognised by them.
+func where(c *call) ([]*val, error) {
+	if err := c.args(3); err != nil {
+		return nil, err
+	}
+	cond := c.in[0].c
+	if cond == nil {
+		return nil, c.unsupported("the condition depends on the token ids; it must be a constant")
+	}
+	shape, err := broadcast(cond.Shape, c.in[1].shape, c.in[2].shape)
+	if err != nil {
+		return nil, err
+	}
+	var ts []ir.Term
+	for side := 1; side <= 2; side++ {
+		v, err := c.maskOr(c.in[side])
+		if err != nil {
+			return nil, err
+		}
+		keep, all, any := selector(cond, side == 1)
+		if !any {
+			continue
+		}
+		t, err := c.chosen(shape, cond.Shape, keep, all, v)
+		if err != nil {
+			return nil, err
+		}
+		ts = append(ts, t)
+	}
+	return []*val{c.einsum(shape, ts...)}, nil
+}
+
+// selector returns 1 where the condition has the given value.
+func selector(cond interface{ Cells() []int64 }, want bool) (keep []float64, all, any bool) {
+	all = true
+	for _, x := range cond.Cells() {
+		k := 0.0
+		if (x != 0) == want {
+			k, any = 1, true
+		} else {
+			all = false
+		}
+		keep = append(keep, k)
+	}
+	return keep, all, any
+}
+
+// chosen is the term of one branch of a Where.
+func (c *call) chosen(shape, condShape []int, keep []float64, all bool, v *val) (ir.Term, error) {
+	if all {
+		f, err := c.factor(v)
+		return product(shape, 1, f), err
+	}
+	if v.c == nil {
+		f, err := c.factor(v)
+		k := factor{1, c.public(c.n.Name+".where", condShape, keep), condShape}
+		return product(shape, 1, f, k), err
+	}
+	// A constant branch is cut out cell by cell: 0·∞ is not a number.
+	cut, err := broadcast(condShape, v.shape)
+	if err != nil {
+		return ir.Term{}, err
+	}
+	data := spread(keep, condShape, cut)
+	for i, x := range spread(floats(v.c), v.shape, cut) {
+		if data[i] != 0 {
+			data[i] = x
+		}
+	}
+	return product(shape, 1, factor{1, c.public(c.n.Name+".value", cut, data), cut}), nil
+}
+
+// trilu of an activation keeps a triangle: a product with a 0/1 constant.
+func trilu(c *call) ([]*val, error) {
+	x, err := c.arg(0)
+	if err != nil {
+		return nil, err
+	}
+	k, err := c.constInts(1, "k", []int64{0})
+	if err != nil || len(x.shape) < 2 || len(k) != 1 {
+		return nil, fmt.Errorf("needs a matrix and one diagonal: %w", err)
+	}
+	shape := x.shape[len(x.shape)-2:]
+	keep := make([]float64, ir.Size(shape))
+	for i := range keep {
+		if triangle(i/shape[1], i%shape[1], int(k[0]), c.attrInt("upper", 1) != 0) {
+			keep[i] = 1
+		}
+	}
+	f, err := c.factor(x)
+	if err != nil {
+		return nil, err
+	}
+	return []*val{c.einsum(x.shape, product(x.shape, 1, f, factor{1, c.public(c.n.Name+".triangle", shape, keep), shape}))}, nil
+}
+
+func triangle(i, j, k int, upper bool) bool {
+	if upper {
+		return j-i >= k
+	}
+	return j-i <= k
+}
+
+// function is the handler of an elementwise function.
+func function(fn string) handler {
+	return func(c *call) ([]*val, error) {
+		x, err := c.arg(0)
+		if err != nil {
+			return nil, err
+		}
+		return one(c.unary(fn, x))
+	}
+}
+
+func gelu(c *call) ([]*val, error) {
+	switch a := c.attrString("approximate", "none"); a {
+	case "none":
+		return function("gelu")(c)
+	case "tanh":
+		return function("gelu_tanh")(c)
+	default:
+		return nil, fmt.Errorf("unknown approximation %q", a)
+	}
+}
+
+// biasGelu is an activation function with an optional vector added first.
+func biasGelu(fn string) handler {
+	return func(c *call) ([]*val, error) {
+		x, err := c.arg(0)
+		if err != nil {
+			return nil, err
+		}
+		if c.has(1) {
+			s, err := sum(c)
+			if err != nil {
+				return nil, err
+			}
+			x = s[0]
+		}
+		return one(c.unary(fn, x))
+	}
+}
+
+// swish is x·σ(αx).
+func swish(c *call) ([]*val, error) {
+	x, err := c.arg(0)
+	if err != nil {
+		return nil, err
+	}
+	alpha := c.attrFloat("alpha", 1)
+	if c.n.Op == "QuickGelu" {
+		alpha = c.attrFloat("alpha", 1.702)
+	}
+	f, err := c.factor(x)
+	if err != nil {
+		return nil, err
+	}
+	s, err := c.unary("sigmoid", c.einsum(x.shape, product(x.shape, alpha, f)))
+	if err != nil {
+		return nil, err
+	}
+	return []*val{c.einsum(x.shape, product(x.shape, 1, f, factor{1, s.id, x.shape}))}, nil
+}

@@ -1,0 +1,432 @@
+package frontend
+
+import (
+	"errors"
+	"fmt"
+
+	"github.com/zkllmc/zkllmc/compiler/internal/onnx"
+	"github.com/zkllmc/zkllmc/ir"
+)
+
+// call is one node on its way into the graph.
+type call struct {
+	b       *builder
+	n       *onnx.Node
+	s       *scope
+	in      []*val // nil where an optional input is absent
+	opset   int64
+	opsets  []onnx.Opset
+	fnAttrs []*onnx.Attr
+}
+
+// handler lowers one operator on activations. It returns the node's outputs; outputs that it does not compute are nil.
+type handler func(c *call) ([]*val, error)
+
+// handlers holds the operators that may stand on activations, by "domain.op", or "op" for the standard domain.
+var handlers = map[string]handler{}
+
+// folder computes one operator on constants.
+type folder func(c *call, in []*onnx.Tensor) ([]*onnx.Tensor, error)
+
+// folders holds the operators that may stand on constants.
+var folders = map[string]folder{}
+
+// movements are the operators that a private weight may pass through without becoming another weight: they turn into axes and
+// coefficients of the Einsum that uses it.
+var movements = map[string]bool{"Identity": true, "Cast": true, "Transpose": true, "Reshape": true, "Squeeze": true,
+	"Unsqueeze": true, "Flatten": true, "Expand": true, "Neg": true, "Dropout": true}
+
+func register(m map[string]handler, hs map[string]handler) {
+	for k, h := range hs {
+		m[k] = h
+	}
+}
+
+func (c *call) key() string {
+	if c.n.Domain == "" {
+		return c.n.Op
+	}
+	return c.n.Domain + "." + c.n.Op
+}
+
+// unsupported refuses the node.
+func (c *call) unsupported(format string, args ...any) error {
+	return &Unsupported{c.n.Name, c.key(), fmt.Sprintf(format, args...)}
+}
+
+// wrap names the node in an error that does not.
+func (c *call) wrap(err error) error {
+	var u *Unsupported
+	if errors.As(err, &u) {
+		return err
+	}
+	return fmt.Errorf("node %q (%s): %w", c.n.Name, c.key(), err)
+}
+
+// safely lowers the node; a node that breaks rules of ONNX which the handlers take for granted (a list where the operator has a
+// scalar, an element type that it does not take) is an error of the model and not a crash of the compiler.
+func (c *call) safely() (outs []*val, err error) {
+	defer func() {
+		if r := recover(); r != nil {
+			outs, err = nil, fmt.Errorf("the node is malformed: %v", r)
+		}
+	}()
+	return c.lower()
+}
+
+func (c *call) lower() ([]*val, error) {
+	if f := c.function(); f != nil {
+		return c.inline(f)
+	}
+	if c.n.Op == "If" && c.n.Domain == "" {
+		return c.branch()
+	}
+	free, private := true, false
+	for _, v := range c.in {
+		free = free && (v == nil || v.inputFree())
+		private = private || v != nil && v.private
+	}
+	h, f := handlers[c.key()], folders[c.key()]
+	switch {
+	case free && !private:
+		return c.fold(f)
+	case free && (h == nil || !movements[c.key()] && !c.scaling()):
+		return c.derive(f)
+	case h == nil && f != nil:
+		return nil, c.unsupported("is supported on constants only, but an input depends on the token ids")
+	case h == nil:
+		return nil, c.unsupported("the operator is not supported")
+	}
+	outs, err := h(c)
+	if err != nil {
+		return nil, err
+	}
+	if free && f != nil {
+		for i, o := range outs {
+			if o != nil && !o.inputFree() {
+				o.private, o.thunk = true, c.thunk(f, i)
+			}
+		}
+	}
+	return outs, nil
+}
+
+// scaling says whether the node multiplies or divides a private weight by a public scalar.
+func (c *call) scaling() bool {
+	if c.n.Op != "Mul" && c.n.Op != "Div" || len(c.in) != 2 {
+		return false
+	}
+	scalar := func(v *val) bool { return v.c != nil && v.c.Len() == 1 }
+	return scalar(c.in[1]) || c.n.Op == "Mul" && scalar(c.in[0])
+}
+
+func (c *call) fold(f folder) ([]*val, error) {
+	if f == nil {
+		return nil, c.unsupported("the operator is not supported on constants")
+	}
+	in := make([]*onnx.Tensor, len(c.in))
+	for i, v := range c.in {
+		if v != nil {
+			in[i] = v.c
+		}
+	}
+	ts, err := f(c, in)
+	if err != nil {
+		return nil, err
+	}
+	outs := make([]*val, len(ts))
+	for i, t := range ts {
+		if t != nil {
+			outs[i] = constant("", t)
+			if c.n.Op == "DequantizeLinear" && t.Len() > 1 {
+				outs[i] = &val{shape: t.Shape, dtype: t.DType, private: true, w: t, id: none} // a weight in 8 bits
+			}
+		}
+	}
+	return outs, nil
+}
+
+// derive computes an operator on private weights at compile time. The result is a private weight of its own.
+func (c *call) derive(f folder) ([]*val, error) {
+	if f == nil {
+		return nil, c.unsupported("the operator is not supported on weights")
+	}
+	ts, err := c.forced(f)
+	if err != nil {
+		return nil, err
+	}
+	outs := make([]*val, len(ts))
+	for i, t := range ts {
+		switch {
+		case t == nil:
+		case t.DType.IsFloat() && !c.shapeOnly():
+			outs[i] = &val{name: c.derivedName(i), shape: t.Shape, dtype: t.DType, private: true, w: t, id: none}
+		default:
+			outs[i] = constant("", t)
+		}
+	}
+	return outs, nil
+}
+
+// derivedName calls a derived weight after the weight that it comes from and the tensor that it is.
+func (c *call) derivedName(i int) string {
+	for _, v := range c.in {
+		if v != nil && v.private && i < len(c.n.Outputs) {
+			return v.name + "/" + c.n.Outputs[i]
+		}
+	}
+	return c.n.Name
+}
+
+// shapeOnly says whether the operator's result does not depend on the cells of its input.
+func (c *call) shapeOnly() bool { return c.n.Op == "Shape" || c.n.Op == "Size" }
+
+func (c *call) forced(f folder) ([]*onnx.Tensor, error) {
+	in := make([]*onnx.Tensor, len(c.in))
+	for i, v := range c.in {
+		if v == nil {
+			continue
+		}
+		var err error
+		if in[i], err = v.force(); err != nil {
+			return nil, err
+		}
+	}
+	return f(c, in)
+}
+
+func (c *call) thunk(f folder, i int) func() (*onnx.Tensor, error) {
+	return func() (*onnx.Tensor, error) {
+		ts, err := c.forced(f)
+		if err != nil {
+			return nil, c.wrap(err)
+		}
+		return ts[i], nil
+	}
+}
+
+// function returns the model-local function that the node calls, if it does.
+func (c *call) function() *onnx.Function {
+	for _, f := range c.b.m.Functions {
+		if f.Name == c.n.Op && f.Domain == c.n.Domain {
+			return f
+		}
+	}
+	return nil
+}
+
+// maxInline bounds how deep functions may call each other.
+const maxInline = 32
+
+func (c *call) inline(f *onnx.Function) ([]*val, error) {
+	if c.b.depth++; c.b.depth > maxInline {
+		return nil, c.unsupported("functions call each other more than %d deep", maxInline)
+	}
+	defer func() { c.b.depth-- }()
+	s := &scope{vals: map[string]*val{}}
+	for i, name := range f.Inputs {
+		if i < len(c.in) && c.in[i] != nil {
+			s.vals[name] = c.in[i]
+		}
+	}
+	attrs := append([]*onnx.Attr(nil), c.attrs()...)
+	attrs = append(attrs, f.Defaults...)
+	if err := c.b.nodes(s, f.Nodes, f.Opsets, attrs); err != nil {
+		return nil, err
+	}
+	return c.results(s, f.Outputs)
+}
+
+func (c *call) results(s *scope, names []string) ([]*val, error) {
+	var outs []*val
+	for _, name := range names {
+		v := s.get(name)
+		if v == nil {
+			return nil, fmt.Errorf("output %q of the subgraph does not exist", name)
+		}
+		outs = append(outs, v)
+	}
+	return outs, nil
+}
+
+// branch lowers the branch of an If whose condition is known.
+func (c *call) branch() ([]*val, error) {
+	if len(c.in) != 1 || c.in[0] == nil || c.in[0].c == nil || c.in[0].c.Len() != 1 {
+		return nil, c.unsupported("the condition must be a constant")
+	}
+	name := "else_branch"
+	if c.in[0].c.I[0] != 0 {
+		name = "then_branch"
+	}
+	a := c.attr(name)
+	if a == nil || a.G == nil {
+		return nil, fmt.Errorf("attribute %s is missing", name)
+	}
+	s := &scope{vals: map[string]*val{}, parent: c.s}
+	c.b.initializers(s, a.G)
+	if err := c.b.nodes(s, a.G.Nodes, c.opsets, c.fnAttrs); err != nil {
+		return nil, err
+	}
+	var names []string
+	for _, o := range a.G.Outputs {
+		names = append(names, o.Name)
+	}
+	return c.results(s, names)
+}
+
+// attrs returns the node's attributes with references to the function's attributes resolved.
+func (c *call) attrs() []*onnx.Attr {
+	var out []*onnx.Attr
+	for _, a := range c.n.Attrs {
+		if a.Ref == "" {
+			out = append(out, a)
+			continue
+		}
+		for _, f := range c.fnAttrs {
+			if f.Name == a.Ref {
+				r := *f
+				r.Name = a.Name
+				out = append(out, &r)
+				break
+			}
+		}
+	}
+	return out
+}
+
+func (c *call) attr(name string) *onnx.Attr {
+	for _, a := range c.attrs() {
+		if a.Name == name {
+			return a
+		}
+	}
+	return nil
+}
+
+func (c *call) attrInt(name string, def int64) int64 {
+	if a := c.attr(name); a != nil {
+		return a.I
+	}
+	return def
+}
+
+func (c *call) attrFloat(name string, def float64) float64 {
+	if a := c.attr(name); a != nil {
+		return a.F
+	}
+	return def
+}
+
+func (c *call) attrString(name, def string) string {
+	if a := c.attr(name); a != nil {
+		return a.S
+	}
+	return def
+}
+
+// arg returns input i, an error if it is absent.
+func (c *call) arg(i int) (*val, error) {
+	if i >= len(c.in) || c.in[i] == nil {
+		return nil, fmt.Errorf("input %d is missing", i)
+	}
+	return c.in[i], nil
+}
+
+func (c *call) has(i int) bool { return i < len(c.in) && c.in[i] != nil }
+
+// args returns the first k inputs, all of which must be there.
+func (c *call) args(k int) error {
+	for i := 0; i < k; i++ {
+		if _, err := c.arg(i); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// constInts returns input i, which must be a constant of integers; def if it is absent.
+func (c *call) constInts(i int, what string, def []int64) ([]int64, error) {
+	if !c.has(i) {
+		return def, nil
+	}
+	v := c.in[i]
+	if v.c == nil {
+		return nil, c.unsupported("%s (input %q) must be a constant", what, v.name)
+	}
+	if v.c.DType.IsFloat() {
+		return nil, fmt.Errorf("%s (input %q) must be integers", what, v.name)
+	}
+	return v.c.I, nil
+}
+
+// intsAttrOr returns an integer list that is an attribute in older opsets and input i in newer ones, and whether it is there.
+func (c *call) intsAttrOr(name string, i int) ([]int64, bool, error) {
+	if a := c.attr(name); a != nil {
+		return a.Ints, true, nil
+	}
+	v, err := c.constInts(i, name, nil)
+	return v, err == nil && c.has(i), err
+}
+
+// axis normalises a possibly negative axis.
+func axis(a int64, rank int) (int, error) {
+	if a < 0 {
+		a += int64(rank)
+	}
+	if a < 0 || a >= int64(rank) {
+		return 0, fmt.Errorf("axis %d is outside of rank %d", a, rank)
+	}
+	return int(a), nil
+}
+
+// axisSet normalises a list of axes into marks.
+func axisSet(axes []int64, rank int) ([]bool, error) {
+	set := make([]bool, rank)
+	for _, a := range axes {
+		k, err := axis(a, rank)
+		if err != nil {
+			return nil, err
+		}
+		if set[k] {
+			return nil, fmt.Errorf("axis %d is listed twice", k)
+		}
+		set[k] = true
+	}
+	return set, nil
+}
+
+// einsum adds an Einsum whose terms name values, and returns it as a float activation.
+func (c *call) einsum(shape []int, terms ...ir.Term) *val {
+	for i := range terms {
+		terms[i] = terms[i].Clone() // the axes of handlers' terms may share slices
+		terms[i].Normalise()
+	}
+	in, attr := ir.Bind(terms)
+	v := c.b.g.Add(ir.OpEinsum, c.n.Name, "", shape, in, attr)
+	return &val{shape: v.Shape, dtype: onnx.Float32, id: v.ID}
+}
+
+// unary adds an elementwise function.
+func (c *call) unary(fn string, x *val) (*val, error) {
+	id, err := c.b.use(x, c.n.Name)
+	if err != nil {
+		return nil, err
+	}
+	v := c.b.g.Add(ir.OpUnary, c.n.Name, "", x.shape, []ir.ValueID{id}, &ir.UnaryAttr{Fn: fn})
+	return &val{shape: v.Shape, dtype: onnx.Float32, id: v.ID}, nil
+}
+
+// public adds a constant made by the frontend.
+func (c *call) public(name string, shape []int, data []float64) ir.ValueID {
+	v := c.b.g.Add(ir.OpConst, c.n.Name, c.b.unique(name), shape, nil, nil)
+	v.Data = data
+	return v.ID
+}
+
+// one wraps a handler's only result.
+func one(v *val, err error) ([]*val, error) {
+	if err != nil {
+		return nil, err
+	}
+	return []*val{v}, nil
+}

@@ -1,0 +1,140 @@
+package frontend
+
+import (
+	"fmt"
+	"math"
+
+	"github.com/zkllmc/zkllmc/compiler/internal/onnx"
+)
+
+// classes says which initializers are private. A floating-point initializer of more than one cell is, except where it reaches
+// the output only through Cos or Sin of an input-free value (rotary frequencies); constant masks are told from weights by their
+// cells, where they are used. Exporters also store the cosines and sines themselves: a table whose rows are cosines or sines of
+// multiples of the angles in its row 1 is public like the frequencies that it is made of.
+type classes struct {
+	public, forced map[string]bool
+}
+
+func classify(g *onnx.Graph, opts Options) (*classes, error) {
+	c := &classes{public: map[string]bool{}, forced: map[string]bool{}}
+	known := map[string]bool{}
+	for _, t := range g.Initializers {
+		known[t.Name] = true
+	}
+	for _, name := range append(append([]string(nil), opts.Public...), opts.Private...) {
+		if !known[name] {
+			return nil, fmt.Errorf("the model has no initializer %q", name)
+		}
+	}
+	w := &trig{g: g, users: map[string][]*onnx.Node{}, dynamic: dynamicNames(g, opts), memo: map[string]bool{}}
+	for _, n := range g.Nodes {
+		for _, in := range onnx.Uses(n) {
+			w.users[in] = append(w.users[in], n)
+		}
+	}
+	for _, o := range g.Outputs {
+		w.dynamic[o.Name] = true
+	}
+	for _, t := range g.Initializers {
+		c.public[t.Name] = len(w.users[t.Name]) > 0 && w.only(t.Name) || rotaryTable(t)
+	}
+	for _, name := range opts.Public {
+		c.public[name] = true
+	}
+	for _, name := range opts.Private {
+		c.public[name], c.forced[name] = false, true
+	}
+	return c, nil
+}
+
+func (c *classes) private(t *onnx.Tensor) bool {
+	if c.forced[t.Name] {
+		return true
+	}
+	return t.DType.IsFloat() && t.Len() > 1 && !c.public[t.Name]
+}
+
+// dynamicNames returns the tensors that depend on a graph input.
+func dynamicNames(g *onnx.Graph, opts Options) map[string]bool {
+	dyn := map[string]bool{}
+	inits := map[string]bool{}
+	for _, t := range g.Initializers {
+		inits[t.Name] = true
+	}
+	for _, in := range g.Inputs {
+		dyn[in.Name] = !inits[in.Name] && opts.Fix[in.Name] == nil
+	}
+	for _, n := range g.Nodes {
+		d := false
+		for _, in := range onnx.Uses(n) {
+			d = d || dyn[in]
+		}
+		if n.Op == "Shape" || n.Op == "Size" {
+			d = false // shapes are fixed at compile time
+		}
+		for _, o := range n.Outputs {
+			dyn[o] = d
+		}
+	}
+	return dyn
+}
+
+// trig answers whether a tensor's cells reach the output through cosines and sines only.
+type trig struct {
+	g       *onnx.Graph
+	users   map[string][]*onnx.Node
+	dynamic map[string]bool
+	memo    map[string]bool
+}
+
+func (w *trig) only(name string) bool {
+	if w.dynamic[name] {
+		return false
+	}
+	if r, ok := w.memo[name]; ok {
+		return r
+	}
+	r := true
+	for _, n := range w.users[name] {
+		switch n.Op {
+		case "Cos", "Sin", "Shape", "Size":
+			continue
+		}
+		for _, o := range n.Outputs {
+			if o != "" && !w.only(o) {
+				r = false
+			}
+		}
+	}
+	w.memo[name] = r
+	return r
+}
+
+// rotaryTable says whether a tensor [.., T, n] holds cos(t·θ_i) or sin(t·θ_i): its row 0 is ones or zeros, and rows follow the
+// recurrence x(t+1) = 2·cos θ·x(t) − x(t−1) with one angle per column. At least one angle is not zero.
+func rotaryTable(t *onnx.Tensor) bool {
+	k := len(t.Shape)
+	if !t.DType.IsFloat() || k < 2 || t.Shape[k-2] < 4 || t.Len() != t.Shape[k-2]*t.Shape[k-1] {
+		return false
+	}
+	rows, n := t.Shape[k-2], t.Shape[k-1]
+	turns := false
+	for i := 0; i < n; i++ {
+		at := func(r int) float64 { return t.F[r*n+i] }
+		theta, f := math.Acos(at(1)), math.Cos
+		if math.Abs(at(0)) < 1e-6 {
+			// Two rows tell the angle of a sine: sin 2θ = 2 sin θ cos θ.
+			theta, f = math.Atan2(at(1), at(2)/(2*at(1))), math.Sin
+		} else if math.Abs(at(0)-1) > 1e-6 {
+			return false
+		}
+		for r := 1; r < rows; r++ {
+			// Single precision: an error of the angle grows with the row.
+			if d := math.Abs(f(float64(r)*theta) - at(r)); !(d <= 1e-3+1e-5*float64(r)) {
+				return false
+			}
+		}
+		turns = turns || math.Abs(at(1)-at(0)) > 1e-3
+	}
+	return turns
+}

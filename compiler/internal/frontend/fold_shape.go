@@ -1,0 +1,616 @@
+package frontend
+
+import (
+	"fmt"
+	"math"
+
+	"github.com/zkllmc/zkllmc/compiler/internal/onnx"
+	"github.com/zkllmc/zkllmc/ir"
+)
+
+// Constant folding of movement, selection, generation, reductions and products.
+
+func init() {
+	same := func(_ *call, in []*onnx.Tensor) ([]*onnx.Tensor, error) {
+		if err := need(in, 1); err != nil {
+			return nil, err
+		}
+		return in[:1], nil
+	}
+	for op, f := range map[string]folder{
+		"Identity": same, "Dropout": same, "Reshape": foldReshape, "Flatten": foldReshape, "Squeeze": foldReshape,
+		"Unsqueeze": foldReshape, "Transpose": foldTranspose, "Expand": foldExpand, "Tile": foldTile, "Shape": foldShape, "Size": foldShape,
+		"Constant": foldConstant, "ConstantOfShape": foldFill, "Range": foldRange, "Trilu": foldTrilu, "EyeLike": foldEye,
+		"Slice": foldSlice, "Split": foldSplit, "Gather": foldGather, "Concat": foldConcat, "GatherND": foldGatherND,
+		"GatherElements": foldGatherElements, "ScatterND": foldScatterND, "CumSum": foldCumSum, "NonZero": foldNonZero,
+		"MatMul": foldMatMul, "DequantizeLinear": foldDequantize,
+		"ReduceSum": foldReduce, "ReduceMean": foldReduce, "ReduceMax": foldReduce, "ReduceMin": foldReduce, "ReduceProd": foldReduce,
+		"ReduceAll": foldReduce, "ReduceAny": foldReduce,
+	} {
+		folders[op] = f
+	}
+}
+
+// index applies a row-major map from the result's cells to the operand's.
+func index(t *onnx.Tensor, shape []int, at []int) *onnx.Tensor {
+	r := &onnx.Tensor{DType: t.DType, Shape: append([]int{}, shape...)}
+	if t.DType.IsFloat() {
+		r.F = make([]float64, len(at))
+		for i, k := range at {
+			r.F[i] = t.F[k]
+		}
+		return r
+	}
+	r.I = make([]int64, len(at))
+	for i, k := range at {
+		r.I[i] = t.I[k]
+	}
+	return r
+}
+
+func rowStrides(shape []int) []int {
+	s := make([]int, len(shape))
+	n := 1
+	for i := len(shape) - 1; i >= 0; i-- {
+		s[i] = n
+		n *= shape[i]
+	}
+	return s
+}
+
+func foldReshape(c *call, in []*onnx.Tensor) ([]*onnx.Tensor, error) {
+	if err := need(in, 1); err != nil {
+		return nil, err
+	}
+	shape, err := c.newShape(in[0].Shape)
+	if err != nil {
+		return nil, err
+	}
+	r := *in[0]
+	r.Shape = shape
+	return single(&r, nil)
+}
+
+func foldTranspose(c *call, in []*onnx.Tensor) ([]*onnx.Tensor, error) {
+	if err := need(in, 1); err != nil {
+		return nil, err
+	}
+	x := in[0]
+	perm, err := permutation(c.attr("perm"), len(x.Shape))
+	if err != nil {
+		return nil, err
+	}
+	shape := make([]int, len(perm))
+	for i, p := range perm {
+		shape[i] = x.Shape[p]
+	}
+	s := rowStrides(x.Shape)
+	at := make([]int, x.Len())
+	walk(shape, func(i int, pos []int) {
+		for a, p := range pos {
+			at[i] += p * s[perm[a]]
+		}
+	})
+	return single(index(x, shape, at), nil)
+}
+
+func foldExpand(c *call, in []*onnx.Tensor) ([]*onnx.Tensor, error) {
+	if err := need(in, 2); err != nil {
+		return nil, err
+	}
+	shape, err := expandShape(in[0].Shape, in[1].I)
+	if err != nil {
+		return nil, err
+	}
+	return single(choose(shape, make([]int, ir.Size(shape)), in[0]), nil)
+}
+
+func foldTile(c *call, in []*onnx.Tensor) ([]*onnx.Tensor, error) {
+	if err := need(in, 2); err != nil {
+		return nil, err
+	}
+	x, reps := in[0], in[1].I
+	if len(reps) != len(x.Shape) {
+		return nil, fmt.Errorf("%d repeats for rank %d", len(reps), len(x.Shape))
+	}
+	shape := make([]int, len(reps))
+	for i, r := range reps {
+		if r < 0 || r > maxCells {
+			return nil, fmt.Errorf("repeats %v are out of range", reps)
+		}
+		shape[i] = x.Shape[i] * int(r)
+	}
+	if err := checkCells(shape); err != nil {
+		return nil, err
+	}
+	s := rowStrides(x.Shape)
+	at := make([]int, ir.Size(shape))
+	walk(shape, func(i int, pos []int) {
+		for a, p := range pos {
+			at[i] += p % x.Shape[a] * s[a]
+		}
+	})
+	return single(index(x, shape, at), nil)
+}
+
+// shapeTensor is the result of Shape (with its start and end) or Size.
+func shapeTensor(c *call, shape []int) *onnx.Tensor {
+	if c.n.Op == "Size" {
+		return ints([]int{}, int64(ir.Size(shape)))
+	}
+	n := int64(len(shape))
+	clamp := func(v int64) int64 {
+		if v < 0 {
+			v += n
+		}
+		return max(0, min(v, n))
+	}
+	t := ints([]int{0})
+	for i := clamp(c.attrInt("start", 0)); i < clamp(c.attrInt("end", n)); i++ {
+		t.I = append(t.I, int64(shape[i]))
+	}
+	t.Shape[0] = len(t.I)
+	return t
+}
+
+func foldShape(c *call, in []*onnx.Tensor) ([]*onnx.Tensor, error) {
+	if err := need(in, 1); err != nil {
+		return nil, err
+	}
+	return single(shapeTensor(c, in[0].Shape), nil)
+}
+
+func foldConstant(c *call, _ []*onnx.Tensor) ([]*onnx.Tensor, error) {
+	for _, a := range c.attrs() {
+		switch a.Name {
+		case "value":
+			if a.T == nil {
+				return nil, fmt.Errorf("the value is not a tensor")
+			}
+			return single(a.T, nil)
+		case "value_float":
+			return single(make1(onnx.Float32, nil, []float64{a.F}), nil)
+		case "value_floats":
+			return single(make1(onnx.Float32, []int{len(a.Floats)}, a.Floats), nil)
+		case "value_int":
+			return single(ints([]int{}, a.I), nil)
+		case "value_ints":
+			return single(ints([]int{len(a.Ints)}, a.Ints...), nil)
+		}
+	}
+	return nil, c.unsupported("a constant without a numeric value")
+}
+
+func foldFill(c *call, in []*onnx.Tensor) ([]*onnx.Tensor, error) {
+	if err := need(in, 1); err != nil {
+		return nil, err
+	}
+	shape, err := expandShape(nil, in[0].Cells())
+	if err != nil {
+		return nil, err
+	}
+	v := make1(onnx.Float32, []int{1}, []float64{0})
+	if a := c.attr("value"); a != nil && a.T != nil && a.T.Len() == 1 {
+		v = a.T
+	}
+	return single(index(v, shape, make([]int, ir.Size(shape))), nil)
+}
+
+func foldRange(c *call, in []*onnx.Tensor) ([]*onnx.Tensor, error) {
+	if err := need(in, 3); err != nil {
+		return nil, err
+	}
+	for _, t := range in[:3] {
+		if t.Len() != 1 {
+			return nil, fmt.Errorf("start, limit and delta must be scalars")
+		}
+	}
+	start, limit, delta := floats(in[0])[0], floats(in[1])[0], floats(in[2])[0]
+	n := math.Ceil((limit - start) / delta)
+	if math.IsNaN(n) || n > maxCells {
+		return nil, fmt.Errorf("range from %g to %g by %g is too long", start, limit, delta)
+	}
+	cells := []float64{}
+	for i := 0; i < int(n); i++ {
+		cells = append(cells, start+float64(i)*delta)
+	}
+	return single(make1(in[0].DType, []int{len(cells)}, cells), nil)
+}
+
+func foldTrilu(c *call, in []*onnx.Tensor) ([]*onnx.Tensor, error) {
+	if err := need(in, 1); err != nil {
+		return nil, err
+	}
+	x, k := in[0], 0
+	if len(in) > 1 && in[1] != nil && in[1].Len() == 1 {
+		k = int(floats(in[1])[0])
+	}
+	r := len(x.Shape)
+	if r < 2 {
+		return nil, fmt.Errorf("shape %v is not a matrix", x.Shape)
+	}
+	pick := make([]int, x.Len())
+	walk(x.Shape, func(i int, at []int) {
+		if !triangle(at[r-2], at[r-1], k, c.attrInt("upper", 1) != 0) {
+			pick[i] = 1
+		}
+	})
+	zero := make1(x.DType, nil, []float64{0})
+	return single(choose(x.Shape, pick, x, zero), nil)
+}
+
+func foldEye(c *call, in []*onnx.Tensor) ([]*onnx.Tensor, error) {
+	if err := need(in, 1); err != nil {
+		return nil, err
+	}
+	x := in[0]
+	if len(x.Shape) != 2 {
+		return nil, fmt.Errorf("shape %v is not a matrix", x.Shape)
+	}
+	cells := make([]float64, x.Len())
+	walk(x.Shape, func(i int, at []int) { cells[i] = bit(int64(at[1]-at[0]) == c.attrInt("k", 0)) })
+	return single(make1(onnx.DType(c.attrInt("dtype", int64(x.DType))), x.Shape, cells), nil)
+}
+
+// pickAxis keeps the cells idx of axis a.
+func pickAxis(t *onnx.Tensor, a int, idx []int) *onnx.Tensor {
+	shape := append([]int{}, t.Shape...)
+	shape[a] = len(idx)
+	s := rowStrides(t.Shape)
+	at := make([]int, ir.Size(shape))
+	walk(shape, func(i int, pos []int) {
+		for k, p := range pos {
+			if k == a {
+				p = idx[p]
+			}
+			at[i] += p * s[k]
+		}
+	})
+	return index(t, shape, at)
+}
+
+func foldSlice(c *call, in []*onnx.Tensor) ([]*onnx.Tensor, error) {
+	if err := need(in, 1); err != nil {
+		return nil, err
+	}
+	x := in[0]
+	picks, err := c.slicePicks(x.Shape)
+	if err != nil {
+		return nil, err
+	}
+	for a, idx := range picks {
+		if idx != nil {
+			x = pickAxis(x, a, idx)
+		}
+	}
+	return single(x, nil)
+}
+
+func foldSplit(c *call, in []*onnx.Tensor) ([]*onnx.Tensor, error) {
+	if err := need(in, 1); err != nil {
+		return nil, err
+	}
+	a, parts, err := c.splitParts(in[0].Shape)
+	if err != nil {
+		return nil, err
+	}
+	var outs []*onnx.Tensor
+	at := 0
+	for _, p := range parts {
+		var idx []int
+		for i := 0; i < p; i++ {
+			idx = append(idx, at+i)
+		}
+		outs = append(outs, pickAxis(in[0], a, idx))
+		at += p
+	}
+	return outs, nil
+}
+
+func foldGather(c *call, in []*onnx.Tensor) ([]*onnx.Tensor, error) {
+	if err := need(in, 2); err != nil {
+		return nil, err
+	}
+	x, ind := in[0], in[1]
+	a, err := axis(c.attrInt("axis", 0), len(x.Shape))
+	if err != nil {
+		return nil, err
+	}
+	idx := make([]int, len(ind.I))
+	for i, k := range ind.I {
+		if idx[i], err = axis(k, x.Shape[a]); err != nil {
+			return nil, fmt.Errorf("index %d is outside of axis %d of %v", k, a, x.Shape)
+		}
+	}
+	y := pickAxis(x, a, idx)
+	y.Shape = append(append(append([]int{}, x.Shape[:a]...), ind.Shape...), x.Shape[a+1:]...)
+	return single(y, nil)
+}
+
+func foldConcat(c *call, in []*onnx.Tensor) ([]*onnx.Tensor, error) {
+	if err := need(in, max(1, len(in))); err != nil {
+		return nil, err
+	}
+	x := in[0]
+	a, err := axis(c.attrInt("axis", 0), len(x.Shape))
+	if err != nil {
+		return nil, err
+	}
+	shape := append([]int{}, x.Shape...)
+	shape[a] = 0
+	for _, t := range in {
+		if len(t.Shape) != len(shape) || t.DType.IsFloat() != x.DType.IsFloat() {
+			return nil, fmt.Errorf("shapes %v and %v cannot be joined", x.Shape, t.Shape)
+		}
+		for i, d := range t.Shape {
+			if i != a && d != shape[i] {
+				return nil, fmt.Errorf("shapes %v and %v cannot be joined", x.Shape, t.Shape)
+			}
+		}
+		shape[a] += t.Shape[a]
+	}
+	r := &onnx.Tensor{DType: x.DType, Shape: shape}
+	inner := ir.Size(shape[a+1:])
+	for o := 0; o < ir.Size(shape[:a]); o++ {
+		for _, t := range in {
+			n := t.Shape[a] * inner
+			if r.DType.IsFloat() {
+				r.F = append(r.F, t.F[o*n:(o+1)*n]...)
+			} else {
+				r.I = append(r.I, t.I[o*n:(o+1)*n]...)
+			}
+		}
+	}
+	return single(r, nil)
+}
+
+// ndOffset turns a row of indices of GatherND and ScatterND into the number of the first cell that it names.
+func ndOffset(row []int64, shape, strides []int) (int, error) {
+	k := 0
+	for j, v := range row {
+		p, err := axis(v, shape[j])
+		if err != nil {
+			return 0, fmt.Errorf("index %v is outside of shape %v", row, shape)
+		}
+		k += p * strides[j]
+	}
+	return k, nil
+}
+
+func foldGatherND(c *call, in []*onnx.Tensor) ([]*onnx.Tensor, error) {
+	if err := need(in, 2); err != nil {
+		return nil, err
+	}
+	x, ind := in[0], in[1]
+	r := len(ind.Shape)
+	if c.attrInt("batch_dims", 0) != 0 || r == 0 || ind.Shape[r-1] > len(x.Shape) {
+		return nil, c.unsupported("batch dimensions, or indices of shape %v", ind.Shape)
+	}
+	w := ind.Shape[r-1]
+	strides, block := rowStrides(x.Shape), ir.Size(x.Shape[w:])
+	var at []int
+	for i := 0; i < ir.Size(ind.Shape[:r-1]); i++ {
+		k, err := ndOffset(ind.I[i*w:(i+1)*w], x.Shape, strides)
+		if err != nil {
+			return nil, err
+		}
+		for j := 0; j < block; j++ {
+			at = append(at, k+j)
+		}
+	}
+	return single(index(x, append(append([]int{}, ind.Shape[:r-1]...), x.Shape[w:]...), at), nil)
+}
+
+func foldScatterND(c *call, in []*onnx.Tensor) ([]*onnx.Tensor, error) {
+	if err := need(in, 3); err != nil {
+		return nil, err
+	}
+	x, ind, up := in[0], in[1], in[2]
+	r := len(ind.Shape)
+	if c.attrString("reduction", "none") != "none" || r == 0 || ind.Shape[r-1] > len(x.Shape) {
+		return nil, c.unsupported("a reduction, or indices of shape %v", ind.Shape)
+	}
+	w := ind.Shape[r-1]
+	strides, block := rowStrides(x.Shape), ir.Size(x.Shape[w:])
+	rows := ir.Size(ind.Shape[:r-1])
+	if up.Len() != rows*block || up.DType.IsFloat() != x.DType.IsFloat() {
+		return nil, fmt.Errorf("updates of shape %v do not fit", up.Shape)
+	}
+	y := &onnx.Tensor{DType: x.DType, Shape: x.Shape, F: append([]float64(nil), x.F...), I: append([]int64(nil), x.I...)}
+	for i := 0; i < rows; i++ {
+		k, err := ndOffset(ind.I[i*w:(i+1)*w], x.Shape, strides)
+		if err != nil {
+			return nil, err
+		}
+		if x.DType.IsFloat() {
+			copy(y.F[k:k+block], up.F[i*block:])
+		} else {
+			copy(y.I[k:k+block], up.I[i*block:])
+		}
+	}
+	return single(y, nil)
+}
+
+func foldGatherElements(c *call, in []*onnx.Tensor) ([]*onnx.Tensor, error) {
+	if err := need(in, 2); err != nil {
+		return nil, err
+	}
+	x, ind := in[0], in[1]
+	a, err := axis(c.attrInt("axis", 0), len(x.Shape))
+	if err != nil || len(ind.Shape) != len(x.Shape) {
+		return nil, fmt.Errorf("indices of shape %v for shape %v: %w", ind.Shape, x.Shape, err)
+	}
+	s := rowStrides(x.Shape)
+	at := make([]int, ind.Len())
+	walk(ind.Shape, func(i int, pos []int) {
+		for k, p := range pos {
+			if k == a {
+				var e error
+				if p, e = axis(ind.I[i], x.Shape[a]); e != nil {
+					err = e
+				}
+			} else if p >= x.Shape[k] {
+				err = fmt.Errorf("indices of shape %v for shape %v", ind.Shape, x.Shape)
+				p = 0
+			}
+			at[i] += p * s[k]
+		}
+	})
+	if err != nil {
+		return nil, err
+	}
+	return single(index(x, ind.Shape, at), nil)
+}
+
+func foldCumSum(c *call, in []*onnx.Tensor) ([]*onnx.Tensor, error) {
+	if err := need(in, 2); err != nil {
+		return nil, err
+	}
+	x := in[0]
+	if in[1].Len() != 1 || c.attrInt("exclusive", 0) != 0 || c.attrInt("reverse", 0) != 0 {
+		return nil, c.unsupported("exclusive or reverse sums")
+	}
+	a, err := axis(in[1].Cells()[0], len(x.Shape))
+	if err != nil {
+		return nil, err
+	}
+	out := append([]float64(nil), floats(x)...)
+	step := rowStrides(x.Shape)[a]
+	walk(x.Shape, func(i int, at []int) {
+		if at[a] > 0 {
+			out[i] += out[i-step]
+		}
+	})
+	return single(make1(x.DType, x.Shape, out), nil)
+}
+
+func foldNonZero(_ *call, in []*onnx.Tensor) ([]*onnx.Tensor, error) {
+	if err := need(in, 1); err != nil {
+		return nil, err
+	}
+	x := floats(in[0])
+	cols := make([][]int64, len(in[0].Shape))
+	n := 0
+	walk(in[0].Shape, func(i int, at []int) {
+		if x[i] != 0 {
+			n++
+			for a, p := range at {
+				cols[a] = append(cols[a], int64(p))
+			}
+		}
+	})
+	t := ints([]int{len(cols), n})
+	for _, col := range cols {
+		t.I = append(t.I, col...)
+	}
+	return single(t, nil)
+}
+
+func foldReduce(c *call, in []*onnx.Tensor) ([]*onnx.Tensor, error) {
+	if err := need(in, 1); err != nil {
+		return nil, err
+	}
+	x := in[0]
+	set, shape, _, err := c.reduction(x.Shape)
+	if err != nil {
+		return nil, err
+	}
+	s := make([]int, len(x.Shape))
+	n, count := 1, 1
+	for i := len(s) - 1; i >= 0; i-- {
+		if set[i] {
+			count *= x.Shape[i]
+			continue
+		}
+		s[i] = n
+		n *= x.Shape[i]
+	}
+	start := map[string]float64{"ReduceMax": math.Inf(-1), "ReduceMin": math.Inf(1), "ReduceProd": 1, "ReduceAll": 1}[c.n.Op]
+	out := make([]float64, n)
+	for i := range out {
+		out[i] = start
+	}
+	cells := floats(x)
+	walk(x.Shape, func(i int, at []int) {
+		k := 0
+		for a, p := range at {
+			k += p * s[a]
+		}
+		switch c.n.Op {
+		case "ReduceMax", "ReduceAny":
+			out[k] = math.Max(out[k], cells[i])
+		case "ReduceMin", "ReduceAll":
+			out[k] = math.Min(out[k], cells[i])
+		case "ReduceProd":
+			out[k] *= cells[i]
+		case "ReduceMean":
+			out[k] += cells[i] / float64(count)
+		default:
+			out[k] += cells[i]
+		}
+	})
+	return single(make1(x.DType, shape, out), nil)
+}
+
+func foldMatMul(_ *call, in []*onnx.Tensor) ([]*onnx.Tensor, error) {
+	if err := need(in, 2); err != nil {
+		return nil, err
+	}
+	a, b := in[0], in[1]
+	ra, rb := len(a.Shape), len(b.Shape)
+	if ra < 2 || rb < 2 || a.Shape[ra-1] != b.Shape[rb-2] {
+		return nil, fmt.Errorf("shapes %v and %v cannot be multiplied", a.Shape, b.Shape)
+	}
+	n, k, m := a.Shape[ra-2], a.Shape[ra-1], b.Shape[rb-1]
+	batch, err := broadcast(a.Shape[:ra-2], b.Shape[:rb-2])
+	if err != nil {
+		return nil, err
+	}
+	x := spread(floats(a), a.Shape, append(append([]int{}, batch...), n, k))
+	y := spread(floats(b), b.Shape, append(append([]int{}, batch...), k, m))
+	out := make([]float64, ir.Size(batch)*n*m)
+	for t := 0; t < ir.Size(batch); t++ {
+		for i := 0; i < n; i++ {
+			for l := 0; l < k; l++ {
+				f := x[(t*n+i)*k+l]
+				for j := 0; j < m; j++ {
+					out[(t*n+i)*m+j] += f * y[(t*k+l)*m+j]
+				}
+			}
+		}
+	}
+	return single(make1(a.DType, append(append([]int{}, batch...), n, m), out), nil)
+}
+
+// foldDequantize turns integer weights into real ones: (x − zero)·scale, per tensor or along one axis.
+func foldDequantize(c *call, in []*onnx.Tensor) ([]*onnx.Tensor, error) {
+	if err := need(in, 2); err != nil {
+		return nil, err
+	}
+	x, scale := in[0], in[1]
+	shape := make([]int, len(x.Shape))
+	for i := range shape {
+		shape[i] = 1
+	}
+	if scale.Len() != 1 {
+		a, err := axis(c.attrInt("axis", 1), len(x.Shape))
+		if err != nil || c.attrInt("block_size", 0) != 0 || scale.Len() != x.Shape[a] {
+			return nil, c.unsupported("scales of shape %v for shape %v; per tensor and per axis are supported", scale.Shape, x.Shape)
+		}
+		shape[a] = scale.Len()
+	}
+	s := spread(floats(scale), shape, x.Shape)
+	out := append([]float64(nil), floats(x)...)
+	if len(in) > 2 && in[2] != nil {
+		if in[2].Len() != scale.Len() {
+			return nil, fmt.Errorf("scale and zero point have different shapes")
+		}
+		for i, z := range spread(floats(in[2]), shape, x.Shape) {
+			out[i] -= z
+		}
+	}
+	for i := range out {
+		out[i] *= s[i]
+	}
+	return single(make1(onnx.Float32, x.Shape, out), nil)
+}

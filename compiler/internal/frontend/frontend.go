@@ -1,0 +1,398 @@
+// Package frontend turns a decoded ONNX model into the compiler's primitive graph.
+//
+// The primitive graph is an ir.Graph in StagePrim. It has the leaves of the IR (Input, Weight, Const, OneHot), Einsum for
+// everything linear or multilinear, Norm and Softmax where the model has them as operators, and Unary with a few more functions
+// than the IR knows (PrimFunctions): normalisations and activations that the model spells out stay spelled out. Shapes are
+// those of the ONNX file, axes of extent 1 included. Package passes recognises the patterns and removes what is not IR.
+//
+// Everything that does not depend on the graph's input is computed here, except private weights: those may be moved and scaled,
+// which becomes part of the Einsum that uses them, and a computation on them that is more than that gives a new private weight.
+package frontend
+
+import (
+	"fmt"
+	"math"
+	"strings"
+
+	"github.com/zkllmc/zkllmc/compiler/internal/onnx"
+	"github.com/zkllmc/zkllmc/ir"
+)
+
+// StagePrim is the stage of primitive graphs.
+const StagePrim ir.Stage = 16
+
+// PrimFunctions are the functions that Unary may name in StagePrim in addition to ir.Functions.
+var PrimFunctions = []string{"sqrt", "reciprocal", "rsqrt", "erf"}
+
+// Options says how to read a model.
+type Options struct {
+	// Dims gives symbolic dimensions a value, by symbol; "input[1]" names axis 1 of an input whose dimension has no symbol.
+	Dims map[string]int
+	// Public and Private override the class of initializers.
+	Public, Private []string
+	// Fix gives graph inputs a value at compile time: they become public constants.
+	Fix map[string]*onnx.Tensor
+	// Feed gives floating-point graph inputs a value that nothing is folded with: they become weights of the graph. It serves
+	// tests of operators, whose models have no token ids.
+	Feed map[string]*onnx.Tensor
+	// Output names the graph output to compile; empty: the only one.
+	Output string
+}
+
+// Unsupported is the error for a model that is well-formed but outside of what the compiler handles.
+type Unsupported struct {
+	Node   string // name of the ONNX node, or of the tensor where no node is to blame
+	Op     string
+	Reason string // what is in the way and what would be needed
+}
+
+func (e *Unsupported) Error() string {
+	return fmt.Sprintf("unsupported: node %q (%s): %s", e.Node, e.Op, e.Reason)
+}
+
+// val is what is known about one ONNX tensor. Exactly one of the following holds: c is set (a public constant); private is set
+// (input-free, with private cells: force computes them); neither (an activation, value id of the graph).
+type val struct {
+	name    string
+	shape   []int
+	dtype   onnx.DType
+	c       *onnx.Tensor
+	private bool
+	w       *onnx.Tensor                 // the cells of a private tensor, if known already
+	thunk   func() (*onnx.Tensor, error) // computes them
+	id      ir.ValueID                   // in the graph, none until it is used there
+	isIDs   bool                         // the token ids, up to axes of extent 1
+}
+
+const none = ir.ValueID(-1)
+
+func (v *val) inputFree() bool { return v.c != nil || v.private }
+
+// force returns the cells of an input-free tensor.
+func (v *val) force() (*onnx.Tensor, error) {
+	if v.c != nil {
+		return v.c, nil
+	}
+	if v.w == nil {
+		t, err := v.thunk()
+		if err != nil {
+			return nil, err
+		}
+		v.w = t
+	}
+	return v.w, nil
+}
+
+// builder builds the primitive graph of one model.
+type builder struct {
+	g        *ir.Graph
+	m        *onnx.Model
+	opts     Options
+	class    *classes
+	onehot   ir.ValueID
+	ids      *val
+	depth    int
+	weightOf map[*onnx.Tensor]ir.ValueID
+	names    map[string]int
+}
+
+// scope maps tensor names to values; subgraphs see the names around them.
+type scope struct {
+	vals   map[string]*val
+	parent *scope
+}
+
+func (s *scope) get(name string) *val {
+	for ; s != nil; s = s.parent {
+		if v, ok := s.vals[name]; ok {
+			return v
+		}
+	}
+	return nil
+}
+
+// Build returns the primitive graph of a model.
+func Build(m *onnx.Model, opts Options) (*ir.Graph, error) {
+	b := &builder{g: &ir.Graph{Name: m.Graph.Name, Stage: StagePrim, Input: none, Output: none}, m: m, opts: opts, onehot: none,
+		weightOf: map[*onnx.Tensor]ir.ValueID{}, names: map[string]int{}}
+	var err error
+	if b.class, err = classify(m.Graph, opts); err != nil {
+		return nil, err
+	}
+	out, err := b.output()
+	if err != nil {
+		return nil, err
+	}
+	s := &scope{vals: map[string]*val{}}
+	if err := b.leaves(s, m.Graph); err != nil {
+		return nil, err
+	}
+	if err := b.nodes(s, needed(m.Graph, out), m.Opsets, nil); err != nil {
+		return nil, err
+	}
+	v := s.get(out)
+	if v == nil {
+		return nil, fmt.Errorf("graph output %q is not produced by any node", out)
+	}
+	if v.inputFree() && len(opts.Feed) == 0 {
+		return nil, &Unsupported{out, "output", "does not depend on the token ids; there is nothing to prove"}
+	}
+	if b.g.Output, err = b.use(v, "output"); err != nil {
+		return nil, err
+	}
+	return b.g, nil
+}
+
+// output chooses the graph output to compile.
+func (b *builder) output() (string, error) {
+	outs := b.m.Graph.Outputs
+	var names []string
+	for _, o := range outs {
+		if o.Name == b.opts.Output {
+			return o.Name, nil
+		}
+		names = append(names, o.Name)
+	}
+	if b.opts.Output != "" {
+		return "", fmt.Errorf("the model has no output %q; it has %s", b.opts.Output, strings.Join(names, ", "))
+	}
+	if len(outs) != 1 {
+		return "", &Unsupported{names[1], "output", fmt.Sprintf("the model has %d outputs (%s); one is compiled: choose it, or export the model without the others (no key-value cache)",
+			len(outs), strings.Join(names, ", "))}
+	}
+	return outs[0].Name, nil
+}
+
+// needed returns the nodes that the output depends on, in order.
+func needed(g *onnx.Graph, out string) []*onnx.Node {
+	want := map[string]bool{out: true}
+	keep := make([]bool, len(g.Nodes))
+	for i := len(g.Nodes) - 1; i >= 0; i-- {
+		n := g.Nodes[i]
+		for _, o := range n.Outputs {
+			keep[i] = keep[i] || o != "" && want[o]
+		}
+		if keep[i] {
+			for _, in := range onnx.Uses(n) {
+				want[in] = true
+			}
+		}
+	}
+	var nodes []*onnx.Node
+	for i, n := range g.Nodes {
+		if keep[i] {
+			nodes = append(nodes, n)
+		}
+	}
+	return nodes
+}
+
+// leaves enters the initializers and the inputs of the main graph.
+func (b *builder) leaves(s *scope, g *onnx.Graph) error {
+	b.initializers(s, g)
+	var dynamic []onnx.ValueInfo
+	for _, in := range g.Inputs {
+		if s.vals[in.Name] != nil {
+			continue // an initializer that is listed as input: a default nobody overrides
+		}
+		if t := b.opts.Fix[in.Name]; t != nil {
+			s.vals[in.Name] = constant(in.Name, t)
+			continue
+		}
+		if t := b.opts.Feed[in.Name]; t != nil {
+			if t.Len() == 0 {
+				return &Unsupported{in.Name, "input", fmt.Sprintf("shape %v has no cells", t.Shape)}
+			}
+			v := b.g.Add(ir.OpWeight, in.Name, in.Name, t.Shape, nil, nil)
+			v.Data = floats(t)
+			s.vals[in.Name] = &val{name: in.Name, shape: t.Shape, dtype: t.DType, id: v.ID}
+			continue
+		}
+		dynamic = append(dynamic, in)
+	}
+	if len(dynamic) == 0 {
+		return nil
+	}
+	return b.tokenInput(s, dynamic)
+}
+
+func (b *builder) initializers(s *scope, g *onnx.Graph) {
+	for _, t := range g.Initializers {
+		if b.class.private(t) {
+			s.vals[t.Name] = &val{name: t.Name, shape: t.Shape, dtype: t.DType, private: true, w: t, id: none}
+		} else {
+			s.vals[t.Name] = constant(t.Name, t)
+		}
+	}
+}
+
+// tokenInput enters the one input that is left: integer ids of shape [T] or [1, T].
+func (b *builder) tokenInput(s *scope, ins []onnx.ValueInfo) error {
+	in := ins[0]
+	if len(ins) > 1 {
+		var names []string
+		for _, v := range ins {
+			names = append(names, v.Name)
+		}
+		return &Unsupported{ins[1].Name, "input", fmt.Sprintf("the model has the inputs %s; one input of token ids is supported, masks and positions must be part of the graph or be fixed at compile time",
+			strings.Join(names, ", "))}
+	}
+	if in.DType != onnx.Int64 && in.DType != onnx.Int32 {
+		return &Unsupported{in.Name, "input", fmt.Sprintf("is %s; the input must be token ids, int64 or int32", in.DType)}
+	}
+	shape, err := b.inputShape(in)
+	if err != nil {
+		return err
+	}
+	if len(shape) == 0 || len(shape) > 2 || len(shape) == 2 && shape[0] != 1 {
+		return &Unsupported{in.Name, "input", fmt.Sprintf("has shape %v; token ids must have shape [T] or [1, T]", shape)}
+	}
+	v := b.g.Add(ir.OpInput, "", in.Name, shape[len(shape)-1:], nil, nil)
+	b.g.Input = v.ID
+	b.ids = &val{name: in.Name, shape: shape, dtype: in.DType, id: v.ID, isIDs: true}
+	s.vals[in.Name] = b.ids
+	return nil
+}
+
+// maxTokens bounds the extents of the input.
+const maxTokens = 1 << 20
+
+// inputShape gives the symbolic dimensions of the ids their value. A symbolic batch axis is 1.
+func (b *builder) inputShape(in onnx.ValueInfo) ([]int, error) {
+	if !in.HasShape {
+		return nil, &Unsupported{in.Name, "input", "has no declared shape; export the model with one"}
+	}
+	var shape []int
+	for i, d := range in.Dims {
+		key := fmt.Sprintf("%s[%d]", in.Name, i)
+		n, ok := b.opts.Dims[key]
+		if !ok && d.Param != "" {
+			n, ok = b.opts.Dims[d.Param]
+		}
+		switch {
+		case d.Value > 0 && d.Value <= maxTokens:
+			n = int(d.Value)
+		case d.Value > maxTokens:
+			return nil, &Unsupported{in.Name, "input", fmt.Sprintf("axis %d has extent %d, at most %d is supported", i, d.Value, maxTokens)}
+		case ok && n > 0 && n <= maxTokens:
+		case ok:
+			return nil, fmt.Errorf("input %q: axis %d cannot have extent %d", in.Name, i, n)
+		case i == 0 && len(in.Dims) == 2:
+			n = 1
+		default:
+			if d.Param != "" {
+				key = d.Param
+			}
+			return nil, fmt.Errorf("input %q: axis %d is symbolic: fix it with --dim %s=N", in.Name, i, key)
+		}
+		shape = append(shape, n)
+	}
+	return shape, nil
+}
+
+// nodes lowers a list of nodes; attrs are the attributes of the function that they belong to.
+func (b *builder) nodes(s *scope, nodes []*onnx.Node, opsets []onnx.Opset, attrs []*onnx.Attr) error {
+	for _, n := range nodes {
+		c := &call{b: b, n: n, s: s, opsets: opsets, fnAttrs: attrs}
+		for _, o := range opsets {
+			if o.Domain == n.Domain {
+				c.opset = o.Version
+			}
+		}
+		for _, name := range n.Inputs {
+			v := s.get(name)
+			if name != "" && v == nil {
+				return fmt.Errorf("node %q (%s): input %q does not exist", n.Name, n.Op, name)
+			}
+			c.in = append(c.in, v)
+		}
+		outs, err := c.safely()
+		if err != nil {
+			return c.wrap(err)
+		}
+		for _, o := range outs {
+			if o != nil && !o.inputFree() && ir.Size(o.shape) == 0 {
+				return c.unsupported("a tensor of shape %v has no cells", o.shape)
+			}
+		}
+		for i, name := range n.Outputs {
+			if name == "" {
+				continue
+			}
+			if i >= len(outs) || outs[i] == nil {
+				outs = append(outs, make([]*val, i+1-min(len(outs), i+1))...)
+				outs[i] = &val{name: name, id: none, thunk: nil, dtype: -1}
+			}
+			if outs[i].name == "" {
+				outs[i].name = name
+			}
+			s.vals[name] = outs[i]
+		}
+	}
+	return nil
+}
+
+// constant wraps a public tensor.
+func constant(name string, t *onnx.Tensor) *val {
+	return &val{name: name, shape: t.Shape, dtype: t.DType, c: t, id: none}
+}
+
+// floats returns the cells of a tensor as real numbers.
+func floats(t *onnx.Tensor) []float64 {
+	if t.DType.IsFloat() {
+		return t.F
+	}
+	out := make([]float64, len(t.I))
+	for i, v := range t.I {
+		out[i] = float64(v)
+	}
+	return out
+}
+
+// use returns the graph value of a tensor, adding its leaf to the graph on first use.
+func (b *builder) use(v *val, origin string) (ir.ValueID, error) {
+	if v.id != none {
+		return v.id, nil
+	}
+	if v.isIDs {
+		return none, fmt.Errorf("token ids can only index an embedding")
+	}
+	if !v.inputFree() {
+		return none, fmt.Errorf("input %q is an output that this operator's lowering does not compute", v.name)
+	}
+	t, err := v.force()
+	if err != nil {
+		return none, err
+	}
+	if v.private {
+		if id, ok := b.weightOf[t]; ok {
+			v.id = id
+			return id, nil
+		}
+	}
+	op := ir.OpConst
+	if v.private {
+		op = ir.OpWeight
+		for i, x := range t.F {
+			if math.IsNaN(x) || math.IsInf(x, 0) {
+				return none, &Unsupported{v.name, "initializer", fmt.Sprintf("cell %d is %g, which is not finite and no mask either", i, x)}
+			}
+		}
+	}
+	x := b.g.Add(op, origin, b.unique(v.name), t.Shape, nil, nil)
+	x.Data = floats(t)
+	v.id = x.ID
+	if v.private {
+		b.weightOf[t] = x.ID
+	}
+	return v.id, nil
+}
+
+// unique gives every leaf its own name.
+func (b *builder) unique(name string) string {
+	b.names[name]++
+	if k := b.names[name]; k > 1 {
+		return fmt.Sprintf("%s#%d", name, k)
+	}
+	return name
+}

@@ -1,0 +1,150 @@
+package frontend
+
+import (
+	"math"
+	"reflect"
+	"strings"
+	"testing"
+
+	"github.com/zkllmc/zkllmc/compiler/internal/onnx"
+	"github.com/zkllmc/zkllmc/ir"
+)
+
+// table fills a [T, 3] tensor.
+func table(T int, f func(t, i int) float64) *onnx.Tensor {
+	x := &onnx.Tensor{Name: "t", DType: onnx.Float32, Shape: []int{1, T, 3}}
+	for t := 0; t < T; t++ {
+		for i := 0; i < 3; i++ {
+			x.F = append(x.F, float64(float32(f(t, i))))
+		}
+	}
+	return x
+}
+
+func TestRotaryTablesArePublic(t *testing.T) {
+	theta := []float64{1, 0.1, 0.001}
+	cases := map[string]struct {
+		x    *onnx.Tensor
+		want bool
+	}{
+		"cos":     {table(64, func(t, i int) float64 { return math.Cos(float64(t) * theta[i]) }), true},
+		"sin":     {table(64, func(t, i int) float64 { return math.Sin(float64(t) * theta[i]) }), true},
+		"ones":    {table(64, func(t, i int) float64 { return 1 }), false},
+		"zeros":   {table(64, func(t, i int) float64 { return 0 }), false},
+		"weights": {table(64, func(t, i int) float64 { return math.Sin(float64(t*t + i)) }), false},
+		"short":   {table(3, func(t, i int) float64 { return math.Cos(float64(t) * theta[i]) }), false},
+		"spoilt": {table(64, func(t, i int) float64 {
+			if t == 40 && i == 2 {
+				return 0.5
+			}
+			return math.Cos(float64(t) * theta[i])
+		}), false},
+	}
+	for name, c := range cases {
+		if rotaryTable(c.x) != c.want {
+			t.Errorf("%s: want %v", name, c.want)
+		}
+	}
+}
+
+func TestSliceIndices(t *testing.T) {
+	for _, c := range []struct {
+		start, end, step, n int64
+		want                []int
+	}{
+		{0, 3, 1, 5, []int{0, 1, 2}}, {-2, math.MaxInt64, 1, 5, []int{3, 4}}, {3, math.MinInt64 + 10, -1, 5, []int{3, 2, 1, 0}},
+		{0, 5, 2, 5, []int{0, 2, 4}}, {-1, -6, -2, 5, []int{4, 2, 0}}, {7, 9, 1, 5, []int{}}, {0, 5, math.MaxInt64, 5, []int{0}},
+		{-1, math.MinInt64, math.MinInt64, 5, []int{4}}, {0, 1, 1, 0, []int{}},
+	} {
+		if got := sliceIndices(c.start, c.end, c.step, c.n); !reflect.DeepEqual(got, c.want) {
+			t.Errorf("%+v: got %v", c, got)
+		}
+	}
+}
+
+// embedding is ids[1,T] -> table lookups -> sum with position rows.
+func embedding(dims ...onnx.Dim) *onnx.Model {
+	w := func(name string, shape ...int) *onnx.Tensor {
+		return &onnx.Tensor{Name: name, DType: onnx.Float32, Shape: shape, F: make([]float64, ir.Size(shape))}
+	}
+	return &onnx.Model{Opsets: []onnx.Opset{{Version: 18}}, Graph: &onnx.Graph{Name: "g",
+		Inputs:       []onnx.ValueInfo{{Name: "ids", DType: onnx.Int64, HasShape: true, Dims: dims}},
+		Outputs:      []onnx.ValueInfo{{Name: "out"}},
+		Initializers: []*onnx.Tensor{w("emb", 7, 2), w("pos", 9, 2), ints([]int{}, 0), ints([]int{}, 1)},
+		Nodes: []*onnx.Node{
+			{Name: "a", Op: "Gather", Inputs: []string{"emb", "ids"}, Outputs: []string{"x"}},
+			{Name: "s", Op: "Shape", Inputs: []string{"ids"}, Outputs: []string{"shape"}},
+			{Name: "l", Op: "Gather", Inputs: []string{"shape", "one"}, Outputs: []string{"len"}},
+			{Name: "r", Op: "Range", Inputs: []string{"zero", "len", "one"}, Outputs: []string{"range"}},
+			{Name: "p", Op: "Gather", Inputs: []string{"pos", "range"}, Outputs: []string{"rows"}},
+			{Name: "b", Op: "Add", Inputs: []string{"x", "rows"}, Outputs: []string{"out"}},
+		}}}
+}
+
+func build(m *onnx.Model, opts Options) (*ir.Graph, error) {
+	m.Graph.Initializers[2].Name, m.Graph.Initializers[3].Name = "zero", "one"
+	return Build(m, opts)
+}
+
+func TestSymbolicDimensions(t *testing.T) {
+	batch, seq := onnx.Dim{Value: -1, Param: "batch"}, onnx.Dim{Value: -1, Param: "seq"}
+	g, err := build(embedding(batch, seq), Options{Dims: map[string]int{"seq": 5}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if T := g.Value(g.Input).Shape[0]; T != 5 || g.Vocab != 7 {
+		t.Errorf("T = %d, vocabulary %d", T, g.Vocab)
+	}
+	for _, v := range g.Values {
+		if v.Def.Op == ir.OpWeight && v.Name == "pos/rows" && !reflect.DeepEqual(v.Shape, []int{5, 2}) {
+			t.Errorf("position rows have shape %v", v.Shape)
+		}
+	}
+	for want, opts := range map[string]Options{
+		"--dim seq=N":            {},
+		"must have shape [T] or": {Dims: map[string]int{"seq": 5, "batch": 2}},
+		"cannot have extent -3":  {Dims: map[string]int{"seq": -3}},
+		"is outside of axis":     {Dims: map[string]int{"seq": 10}},
+		"no initializer":         {Dims: map[string]int{"seq": 5}, Public: []string{"nothing"}},
+	} {
+		if _, err := build(embedding(batch, seq), opts); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("want %q, got %v", want, err)
+		}
+	}
+}
+
+func TestClassOverrides(t *testing.T) {
+	g, err := build(embedding(onnx.Dim{Value: 1}, onnx.Dim{Value: 4}), Options{Public: []string{"emb"}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	class := map[string]ir.Op{}
+	for _, v := range g.Values {
+		class[v.Name] = v.Def.Op
+	}
+	if class["emb"] != ir.OpConst || class["pos/rows"] != ir.OpWeight {
+		t.Errorf("classes %v", class)
+	}
+}
+
+// TestEveryHandlerSurvivesNonsense calls every operator with inputs that it does not expect.
+func TestEveryHandlerSurvivesNonsense(t *testing.T) {
+	ops := map[string]bool{}
+	for k := range handlers {
+		ops[k] = true
+	}
+	for k := range folders {
+		ops[k] = true
+	}
+	for key := range ops {
+		domain, op := "", key
+		if i := strings.LastIndex(key, "."); i >= 0 {
+			domain, op = key[:i], key[i+1:]
+		}
+		for _, in := range [][]string{nil, {"x"}, {"ids"}, {"ids", "x"}, {"x", "x"}, {"x", "emb", "pos"}, {"zero", "emb"}, {"emb", "x"}, {"one", "one", "one"}, {"", "x"}, {"x", "", "x"}} {
+			m := embedding(onnx.Dim{Value: 1}, onnx.Dim{Value: 4})
+			m.Graph.Nodes[5] = &onnx.Node{Name: "b", Op: op, Domain: domain, Inputs: in, Outputs: []string{"out"}}
+			_, _ = build(m, Options{}) // must return
+		}
+	}
+}

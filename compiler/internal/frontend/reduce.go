@@ -1,0 +1,79 @@
+package frontend
+
+import (
+	"github.com/zkllmc/zkllmc/ir"
+)
+
+// Sums and means over axes.
+
+func init() {
+	register(handlers, map[string]handler{"ReduceSum": reduce, "ReduceMean": reduce, "ReduceSumSquare": reduce, "ReduceL2": reduce})
+}
+
+func reduce(c *call) ([]*val, error) {
+	x, err := c.arg(0)
+	if err != nil {
+		return nil, err
+	}
+	set, shape, out, err := c.reduction(x.shape)
+	if err != nil {
+		return nil, err
+	}
+	id, err := c.b.use(x, c.n.Name)
+	if err != nil {
+		return nil, err
+	}
+	axes, ext := ir.IdentityAxes(x.shape)
+	t := ir.Term{Coef: 1, Extents: ext, In: []int{int(id)}, Axes: [][][]int{axes}}
+	for _, a := range out {
+		if a < 0 {
+			t.Out = append(t.Out, []int{})
+		} else {
+			t.Out = append(t.Out, axes[a])
+		}
+	}
+	switch c.n.Op {
+	case "ReduceMean":
+		for i, s := range set {
+			if s {
+				t.Coef /= float64(x.shape[i])
+			}
+		}
+	case "ReduceSumSquare", "ReduceL2":
+		t.In, t.Axes = append(t.In, int(id)), append(t.Axes, axes)
+	}
+	v := c.einsum(shape, t)
+	if c.n.Op == "ReduceL2" {
+		return one(c.unary("sqrt", v))
+	}
+	return []*val{v}, nil
+}
+
+// reduction returns the reduced axes of a shape, the result's shape, and for each of its axes the axis it comes from or -1.
+func (c *call) reduction(shape []int) (set []bool, result, from []int, err error) {
+	axes, given, err := c.intsAttrOr("axes", 1)
+	if err != nil {
+		return nil, nil, nil, err
+	}
+	if !given || len(axes) == 0 {
+		axes = nil
+		for i := range shape {
+			if c.attrInt("noop_with_empty_axes", 0) == 0 {
+				axes = append(axes, int64(i))
+			}
+		}
+	}
+	if set, err = axisSet(axes, len(shape)); err != nil {
+		return nil, nil, nil, err
+	}
+	result = []int{}
+	for i, d := range shape {
+		switch {
+		case !set[i]:
+			result, from = append(result, d), append(from, i)
+		case c.attrInt("keepdims", 1) != 0:
+			result, from = append(result, 1), append(from, -1)
+		}
+	}
+	return set, result, from, nil
+}

@@ -1,0 +1,370 @@
+package frontend
+
+import (
+	"fmt"
+
+	"github.com/zkllmc/zkllmc/compiler/internal/onnx"
+	"github.com/zkllmc/zkllmc/ir"
+)
+
+// Movement of activations: reshapes, transpositions, broadcasts. All of them are Einsums of one operand.
+
+func init() {
+	register(handlers, map[string]handler{
+		"Identity": passThrough, "Dropout": passThrough, "Cast": cast, "CastLike": cast,
+		"Reshape": reshape, "Flatten": reshape, "Squeeze": reshape, "Unsqueeze": reshape,
+		"Transpose": transpose, "Expand": expand, "Tile": tile, "Shape": shapeOf, "Size": shapeOf,
+		"IsNaN": neverNaN, "IsInf": neverNaN, "ConstantOfShape": refuseDynamicShape,
+	})
+}
+
+func refuseDynamicShape(c *call) ([]*val, error) {
+	return nil, c.unsupported("a shape depends on the token ids; shapes must be constants")
+}
+
+func passThrough(c *call) ([]*val, error) {
+	x, err := c.arg(0)
+	if err != nil {
+		return nil, err
+	}
+	y := *x
+	return []*val{&y}, nil
+}
+
+// cast passes values through: the IR computes on real numbers, ids are integers already.
+func cast(c *call) ([]*val, error) {
+	x, err := c.arg(0)
+	if err != nil {
+		return nil, err
+	}
+	to := onnx.DType(c.attrInt("to", int64(onnx.Float32)))
+	if x.isIDs != !to.IsFloat() || to == onnx.Bool {
+		return nil, c.unsupported("a cast of a value that depends on the token ids to %s", to)
+	}
+	y := *x
+	y.dtype = to
+	return []*val{&y}, nil
+}
+
+// shapeOf folds Shape and Size of anything: shapes are fixed at compile time.
+func shapeOf(c *call) ([]*val, error) {
+	x, err := c.arg(0)
+	if err != nil {
+		return nil, err
+	}
+	t := shapeTensor(c, x.shape)
+	return []*val{constant("", t)}, nil
+}
+
+// neverNaN folds tests for NaN and infinity on activations: the IR's reals are finite, and rows that are all masked, which is
+// where exporters expect NaN, are refused.
+func neverNaN(c *call) ([]*val, error) {
+	x, err := c.arg(0)
+	if err != nil {
+		return nil, err
+	}
+	return []*val{constant("", &onnx.Tensor{DType: onnx.Bool, Shape: x.shape, I: make([]int64, ir.Size(x.shape))})}, nil
+}
+
+// reshape serves every operator that keeps the cells in their order.
+func reshape(c *call) ([]*val, error) {
+	x, err := c.arg(0)
+	if err != nil {
+		return nil, err
+	}
+	shape, err := c.newShape(x.shape)
+	if err != nil {
+		return nil, err
+	}
+	if x.isIDs {
+		y := *x
+		y.shape = shape
+		return []*val{&y}, nil
+	}
+	return one(c.reshapeTo(x, shape))
+}
+
+// reshapeTo views x in another shape. Where the two shapes cut the cells at places that no common factorisation has, the
+// reshape goes through one axis of all cells.
+func (c *call) reshapeTo(x *val, shape []int) (*val, error) {
+	id, err := c.b.use(x, c.n.Name)
+	if err != nil {
+		return nil, err
+	}
+	if t, ok := ir.Reshape(int(id), x.shape, shape); ok {
+		return c.einsum(shape, t), nil
+	}
+	flat := []int{ir.Size(shape)}
+	t, _ := ir.Reshape(int(id), x.shape, flat)
+	f := c.einsum(flat, t)
+	t, _ = ir.Reshape(int(f.id), flat, shape)
+	return c.einsum(shape, t), nil
+}
+
+// newShape computes the result's shape of Reshape, Flatten, Squeeze and Unsqueeze.
+func (c *call) newShape(old []int) ([]int, error) {
+	switch c.n.Op {
+	case "Reshape":
+		want, ok, err := c.intsAttrOr("shape", 1)
+		if err != nil || !ok {
+			return nil, fmt.Errorf("no shape: %w", err)
+		}
+		return reshapeShape(old, want, c.attrInt("allowzero", 0) != 0)
+	case "Flatten":
+		a := c.attrInt("axis", 1)
+		if a < 0 {
+			a += int64(len(old))
+		}
+		if a < 0 || a > int64(len(old)) {
+			return nil, fmt.Errorf("axis %d is outside of rank %d", a, len(old))
+		}
+		return []int{ir.Size(old[:a]), ir.Size(old[a:])}, nil
+	case "Squeeze":
+		axes, ok, err := c.intsAttrOr("axes", 1)
+		if err != nil {
+			return nil, err
+		}
+		return squeezeShape(old, axes, ok)
+	}
+	axes, _, err := c.intsAttrOr("axes", 1)
+	if err != nil {
+		return nil, err
+	}
+	return unsqueezeShape(old, axes)
+}
+
+func reshapeShape(old []int, want []int64, allowZero bool) ([]int, error) {
+	shape := make([]int, len(want))
+	infer, n := -1, 1
+	for i, d := range want {
+		switch {
+		case d == -1 && infer < 0:
+			infer = i
+			continue
+		case d == 0 && !allowZero && i < len(old):
+			shape[i] = old[i]
+		case d >= 0 && d < 1<<31:
+			shape[i] = int(d)
+		default:
+			return nil, fmt.Errorf("cannot reshape %v to %v", old, want)
+		}
+		n *= shape[i]
+	}
+	total := ir.Size(old)
+	if infer >= 0 {
+		if n == 0 || total%n != 0 {
+			return nil, fmt.Errorf("cannot reshape %v to %v", old, want)
+		}
+		shape[infer] = total / n
+		n = total
+	}
+	if n != total {
+		return nil, fmt.Errorf("cannot reshape %v to %v", old, want)
+	}
+	return shape, nil
+}
+
+func squeezeShape(old []int, axes []int64, given bool) ([]int, error) {
+	set, err := axisSet(axes, len(old))
+	if err != nil {
+		return nil, err
+	}
+	shape := []int{}
+	for i, d := range old {
+		switch {
+		case given && !set[i], !given && d != 1:
+			shape = append(shape, d)
+		case d != 1:
+			return nil, fmt.Errorf("axis %d has extent %d and cannot be squeezed", i, d)
+		}
+	}
+	return shape, nil
+}
+
+func unsqueezeShape(old []int, axes []int64) ([]int, error) {
+	set, err := axisSet(axes, len(old)+len(axes))
+	if err != nil {
+		return nil, err
+	}
+	shape := make([]int, len(set))
+	k := 0
+	for i := range shape {
+		if shape[i] = 1; !set[i] {
+			shape[i] = old[k]
+			k++
+		}
+	}
+	return shape, nil
+}
+
+func transpose(c *call) ([]*val, error) {
+	x, err := c.arg(0)
+	if err != nil {
+		return nil, err
+	}
+	perm, err := permutation(c.attr("perm"), len(x.shape))
+	if err != nil {
+		return nil, err
+	}
+	if x.isIDs {
+		return nil, c.unsupported("token ids cannot be transposed")
+	}
+	return one(c.transposeBy(x, perm))
+}
+
+func permutation(a *onnx.Attr, rank int) ([]int, error) {
+	perm := make([]int, rank)
+	for i := range perm {
+		perm[i] = rank - 1 - i
+	}
+	if a == nil {
+		return perm, nil
+	}
+	if len(a.Ints) != rank {
+		return nil, fmt.Errorf("perm %v does not fit rank %d", a.Ints, rank)
+	}
+	if _, err := axisSet(a.Ints, rank); err != nil {
+		return nil, fmt.Errorf("perm %v: %w", a.Ints, err)
+	}
+	for i, p := range a.Ints {
+		perm[i], _ = axis(p, rank)
+	}
+	return perm, nil
+}
+
+func (c *call) transposeBy(x *val, perm []int) (*val, error) {
+	id, err := c.b.use(x, c.n.Name)
+	if err != nil {
+		return nil, err
+	}
+	axes, ext := ir.IdentityAxes(x.shape)
+	t := ir.Term{Coef: 1, Extents: ext, In: []int{int(id)}, Axes: [][][]int{axes}}
+	var shape []int
+	for _, p := range perm {
+		t.Out = append(t.Out, axes[p])
+		shape = append(shape, x.shape[p])
+	}
+	return c.einsum(shape, t), nil
+}
+
+// broadcast returns the common shape of several tensors.
+func broadcast(shapes ...[]int) ([]int, error) {
+	rank := 0
+	for _, s := range shapes {
+		rank = max(rank, len(s))
+	}
+	out := make([]int, rank)
+	for i := range out {
+		out[i] = 1
+	}
+	for _, s := range shapes {
+		for i, d := range s {
+			o := &out[rank-len(s)+i]
+			if *o == 1 {
+				*o = d
+			} else if d != 1 && d != *o {
+				return nil, fmt.Errorf("shapes %v do not broadcast", shapes)
+			}
+		}
+	}
+	return out, nil
+}
+
+// broadcastAxes gives the axes of an operand of the given shape in a term with one label per axis of the result.
+func broadcastAxes(shape []int, out [][]int) [][]int {
+	axes := make([][]int, len(shape))
+	for i, d := range shape {
+		axes[i] = []int{}
+		if d != 1 {
+			axes[i] = append(axes[i], out[len(out)-len(shape)+i]...)
+		}
+	}
+	return axes
+}
+
+func expand(c *call) ([]*val, error) {
+	x, err := c.arg(0)
+	if err != nil {
+		return nil, err
+	}
+	want, err := c.constInts(1, "shape", nil)
+	if err != nil {
+		return nil, err
+	}
+	shape, err := expandShape(x.shape, want)
+	if err != nil {
+		return nil, err
+	}
+	if x.isIDs && ir.Size(shape) == ir.Size(x.shape) {
+		y := *x
+		y.shape = shape
+		return []*val{&y}, nil
+	}
+	id, err := c.b.use(x, c.n.Name)
+	if err != nil {
+		return nil, err
+	}
+	out, ext := ir.IdentityAxes(shape)
+	t := ir.Term{Coef: 1, Extents: ext, In: []int{int(id)}, Axes: [][][]int{broadcastAxes(x.shape, out)}, Out: out}
+	return []*val{c.einsum(shape, t)}, nil
+}
+
+func expandShape(old []int, want []int64) ([]int, error) {
+	w := make([]int, len(want))
+	for i, d := range want {
+		if d < 0 || d > maxCells {
+			return nil, fmt.Errorf("cannot expand to %v", want)
+		}
+		w[i] = int(d)
+	}
+	shape, err := broadcast(old, w)
+	if err != nil {
+		return nil, err
+	}
+	return shape, checkCells(shape)
+}
+
+// tile repeats x: an axis of the result is made of the repetition, which x does not have, and the axis.
+func tile(c *call) ([]*val, error) {
+	x, err := c.arg(0)
+	if err != nil {
+		return nil, err
+	}
+	reps, err := c.constInts(1, "repeats", nil)
+	if err != nil {
+		return nil, err
+	}
+	if len(reps) != len(x.shape) {
+		return nil, fmt.Errorf("%d repeats for rank %d", len(reps), len(x.shape))
+	}
+	id, err := c.b.use(x, c.n.Name)
+	if err != nil {
+		return nil, err
+	}
+	axes, ext := ir.IdentityAxes(x.shape)
+	t := ir.Term{Coef: 1, Extents: ext, In: []int{int(id)}, Axes: [][][]int{axes}}
+	shape := make([]int, len(reps))
+	for i, r := range reps {
+		if r < 1 || r > maxCells {
+			return nil, fmt.Errorf("repeats %v are out of range", reps)
+		}
+		t.Extents = append(t.Extents, int(r))
+		t.Out = append(t.Out, append([]int{len(t.Extents) - 1}, axes[i]...))
+		shape[i] = x.shape[i] * int(r)
+	}
+	return []*val{c.einsum(shape, t)}, checkCells(shape)
+}
+
+// maxCells bounds the tensors that the frontend makes at compile time.
+const maxCells = 1 << 28
+
+func checkCells(shape []int) error {
+	n := 1
+	for _, d := range shape {
+		if d > 0 && n > maxCells/d {
+			return fmt.Errorf("shape %v has more than %d cells", shape, maxCells)
+		}
+		n *= d
+	}
+	return nil
+}

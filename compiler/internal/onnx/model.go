@@ -1,0 +1,353 @@
+package onnx
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+
+	"github.com/zkllmc/zkllmc/compiler/internal/onnx/pb"
+	"google.golang.org/protobuf/proto"
+)
+
+// MaxModelBytes bounds the size of a model file; protobuf itself cannot hold more than 2 GiB.
+const MaxModelBytes = 1<<31 - 1
+
+const (
+	maxNodes      = 1 << 20
+	maxGraphDepth = 16
+)
+
+// Model is a decoded ONNX model.
+type Model struct {
+	IRVersion int64
+	Producer  string
+	Opsets    []Opset
+	Graph     *Graph
+	Functions []*Function
+}
+
+// Opset is an operator set that a model imports. The domain of the standard operators is "".
+type Opset struct {
+	Domain  string
+	Version int64
+}
+
+// Opset returns the version of a domain that the model imports, 0 if it imports none.
+func (m *Model) Opset(domain string) int64 { return opsetOf(m.Opsets, domain) }
+
+func opsetOf(sets []Opset, domain string) int64 {
+	for _, o := range sets {
+		if o.Domain == domain {
+			return o.Version
+		}
+	}
+	return 0
+}
+
+// Graph is a decoded graph. Nodes of a model's main graph are in topological order; those of subgraphs in file order.
+type Graph struct {
+	Name         string
+	Nodes        []*Node
+	Inputs       []ValueInfo // as declared, initializers that are listed as inputs included
+	Outputs      []ValueInfo
+	Initializers []*Tensor
+}
+
+// Function is a model-local function: a graph over named attributes.
+type Function struct {
+	Domain, Name    string
+	Inputs, Outputs []string
+	Attributes      []string // names without a default
+	Defaults        []*Attr
+	Nodes           []*Node
+	Opsets          []Opset
+}
+
+// Opset returns the version of a domain that the function imports, 0 if it imports none.
+func (f *Function) Opset(domain string) int64 { return opsetOf(f.Opsets, domain) }
+
+// Node is one operator. An absent optional input or output is the empty string.
+type Node struct {
+	Name    string // never empty: a node without a name is called after its operator and its place in the file
+	Op      string
+	Domain  string
+	Inputs  []string
+	Outputs []string
+	Attrs   []*Attr
+}
+
+// Attr returns the attribute with the given name, nil if the node has none.
+func (n *Node) Attr(name string) *Attr {
+	for _, a := range n.Attrs {
+		if a.Name == name {
+			return a
+		}
+	}
+	return nil
+}
+
+// AttrType says which field of an Attr is set, by the numbers of the format.
+type AttrType int32
+
+// The attribute types that are decoded.
+const (
+	AttrFloat   AttrType = 1
+	AttrInt     AttrType = 2
+	AttrString  AttrType = 3
+	AttrTensor  AttrType = 4
+	AttrGraph   AttrType = 5
+	AttrFloats  AttrType = 6
+	AttrInts    AttrType = 7
+	AttrStrings AttrType = 8
+)
+
+// Attr is one attribute of a node.
+type Attr struct {
+	Name    string
+	Type    AttrType
+	F       float64
+	I       int64
+	S       string
+	T       *Tensor
+	G       *Graph
+	Floats  []float64
+	Ints    []int64
+	Strings []string
+	Ref     string // inside functions: the name of the function's attribute that stands here
+}
+
+// ValueInfo declares a graph's input or output.
+type ValueInfo struct {
+	Name     string
+	DType    DType
+	HasShape bool
+	Dims     []Dim
+}
+
+// Dim is a declared extent: a number, a symbol, or neither (Value -1, Param "").
+type Dim struct {
+	Value int64
+	Param string
+}
+
+// Load reads a model file and the external data that it names, which must lie in the model's folder.
+func Load(path string) (*Model, error) {
+	data, err := readBounded(path, MaxModelBytes)
+	if err != nil {
+		return nil, err
+	}
+	m, err := Decode(data, filepath.Dir(path))
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", path, err)
+	}
+	return m, nil
+}
+
+// Decode decodes a model. External data is looked up in dir; if dir is empty it is refused.
+func Decode(data []byte, dir string) (*Model, error) {
+	p := &pb.ModelProto{}
+	if err := proto.Unmarshal(data, p); err != nil {
+		return nil, fmt.Errorf("not an ONNX model: %w", err)
+	}
+	if p.Graph == nil {
+		return nil, errors.New("not an ONNX model: it has no graph")
+	}
+	d := &decoder{dir: dir}
+	m := &Model{IRVersion: p.IrVersion, Producer: p.ProducerName + " " + p.ProducerVersion, Opsets: opsets(p.OpsetImport)}
+	var err error
+	if m.Graph, err = d.graph(p.Graph, 0); err != nil {
+		return nil, err
+	}
+	if m.Graph.Nodes, err = sortNodes(m.Graph); err != nil {
+		return nil, err
+	}
+	for _, f := range p.Functions {
+		fn, err := d.function(f)
+		if err != nil {
+			return nil, fmt.Errorf("function %q: %w", f.Name, err)
+		}
+		m.Functions = append(m.Functions, fn)
+	}
+	return m, nil
+}
+
+func readBounded(path string, limit int64) ([]byte, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	st, err := f.Stat()
+	if err != nil {
+		return nil, err
+	}
+	if !st.Mode().IsRegular() {
+		return nil, fmt.Errorf("%s: not a regular file", path)
+	}
+	if st.Size() > limit {
+		return nil, fmt.Errorf("%s: %d bytes, the limit is %d; move the weights into external data files", path, st.Size(), limit)
+	}
+	data := make([]byte, st.Size())
+	if _, err := io.ReadFull(f, data); err != nil {
+		return nil, fmt.Errorf("%s: %w", path, err)
+	}
+	return data, nil
+}
+
+// decoder carries what the decoding of one model shares.
+type decoder struct {
+	dir   string
+	nodes int
+}
+
+func opsets(ps []*pb.OperatorSetIdProto) []Opset {
+	var out []Opset
+	for _, p := range ps {
+		o := Opset{p.Domain, p.Version}
+		if o.Domain == "ai.onnx" {
+			o.Domain = ""
+		}
+		out = append(out, o)
+	}
+	return out
+}
+
+func (d *decoder) graph(p *pb.GraphProto, depth int) (*Graph, error) {
+	if depth > maxGraphDepth {
+		return nil, fmt.Errorf("graph %q: subgraphs are nested more than %d deep", p.Name, maxGraphDepth)
+	}
+	if len(p.SparseInitializer) > 0 {
+		return nil, fmt.Errorf("graph %q: sparse initializers are not supported; store them dense", p.Name)
+	}
+	g := &Graph{Name: p.Name, Inputs: valueInfos(p.Input), Outputs: valueInfos(p.Output)}
+	seen := make(map[string]bool, len(p.Initializer))
+	for _, tp := range p.Initializer {
+		if tp.Name == "" {
+			return nil, fmt.Errorf("graph %q: an initializer has no name", p.Name)
+		}
+		if seen[tp.Name] {
+			return nil, fmt.Errorf("graph %q: two initializers are called %q", p.Name, tp.Name)
+		}
+		seen[tp.Name] = true
+		t, err := d.tensor(tp)
+		if err != nil {
+			return nil, fmt.Errorf("initializer %q: %w", tp.Name, err)
+		}
+		g.Initializers = append(g.Initializers, t)
+	}
+	var err error
+	g.Nodes, err = d.nodeList(p.Node, depth)
+	return g, err
+}
+
+func (d *decoder) nodeList(ps []*pb.NodeProto, depth int) ([]*Node, error) {
+	if d.nodes += len(ps); d.nodes > maxNodes {
+		return nil, fmt.Errorf("more than %d nodes", maxNodes)
+	}
+	var out []*Node
+	for i, np := range ps {
+		n := &Node{Name: np.Name, Op: np.OpType, Domain: np.Domain, Inputs: np.Input, Outputs: np.Output}
+		if n.Domain == "ai.onnx" {
+			n.Domain = ""
+		}
+		if n.Name == "" {
+			n.Name = fmt.Sprintf("%s#%d", n.Op, i)
+		}
+		for _, ap := range np.Attribute {
+			a, err := d.attr(ap, depth)
+			if err != nil {
+				return nil, fmt.Errorf("node %q (%s): attribute %q: %w", n.Name, n.Op, ap.Name, err)
+			}
+			n.Attrs = append(n.Attrs, a)
+		}
+		out = append(out, n)
+	}
+	return out, nil
+}
+
+func (d *decoder) attr(p *pb.AttributeProto, depth int) (*Attr, error) {
+	a := &Attr{Name: p.Name, Type: AttrType(p.Type), F: float64(p.F), I: p.I, S: string(p.S), Ints: p.Ints, Ref: p.RefAttrName}
+	if a.Type == 0 {
+		a.Type = guessAttrType(p)
+	}
+	for _, f := range p.Floats {
+		a.Floats = append(a.Floats, float64(f))
+	}
+	for _, s := range p.Strings {
+		a.Strings = append(a.Strings, string(s))
+	}
+	var err error
+	if p.T != nil {
+		if a.T, err = d.tensor(p.T); err != nil {
+			return nil, err
+		}
+	}
+	if p.G != nil {
+		if a.G, err = d.graph(p.G, depth+1); err != nil {
+			return nil, err
+		}
+	}
+	return a, nil
+}
+
+// guessAttrType serves files older than IR version 4, which may leave the type of an attribute out.
+func guessAttrType(p *pb.AttributeProto) AttrType {
+	switch {
+	case p.T != nil:
+		return AttrTensor
+	case p.G != nil:
+		return AttrGraph
+	case len(p.Floats) > 0:
+		return AttrFloats
+	case len(p.Ints) > 0:
+		return AttrInts
+	case len(p.Strings) > 0:
+		return AttrStrings
+	case len(p.S) > 0:
+		return AttrString
+	case p.F != 0:
+		return AttrFloat
+	}
+	return AttrInt
+}
+
+func (d *decoder) function(p *pb.FunctionProto) (*Function, error) {
+	f := &Function{Domain: p.Domain, Name: p.Name, Inputs: p.Input, Outputs: p.Output, Attributes: p.Attribute, Opsets: opsets(p.OpsetImport)}
+	var err error
+	if f.Nodes, err = d.nodeList(p.Node, 0); err != nil {
+		return nil, err
+	}
+	for _, ap := range p.AttributeProto {
+		a, err := d.attr(ap, 0)
+		if err != nil {
+			return nil, err
+		}
+		f.Defaults = append(f.Defaults, a)
+	}
+	return f, nil
+}
+
+func valueInfos(ps []*pb.ValueInfoProto) []ValueInfo {
+	var out []ValueInfo
+	for _, p := range ps {
+		v := ValueInfo{Name: p.Name}
+		if t := p.GetType().GetTensorType(); t != nil {
+			v.DType = DType(t.ElemType)
+			v.HasShape = t.Shape != nil
+			for _, dp := range t.GetShape().GetDim() {
+				dim := Dim{Value: -1}
+				switch x := dp.Value.(type) {
+				case *pb.TensorShapeProto_Dimension_DimValue:
+					dim.Value = x.DimValue
+				case *pb.TensorShapeProto_Dimension_DimParam:
+					dim.Param = x.DimParam
+				}
+				v.Dims = append(v.Dims, dim)
+			}
+		}
+		out = append(out, v)
+	}
+	return out
+}

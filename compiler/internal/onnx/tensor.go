@@ -1,0 +1,337 @@
+package onnx
+
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"math"
+	"os"
+	"path/filepath"
+	"strconv"
+
+	"github.com/zkllmc/zkllmc/compiler/internal/onnx/pb"
+	"google.golang.org/protobuf/proto"
+)
+
+// DType is an element type, by the numbers of the format.
+type DType int32
+
+// The element types that are decoded.
+const (
+	Float32  DType = 1
+	Uint8    DType = 2
+	Int8     DType = 3
+	Uint16   DType = 4
+	Int16    DType = 5
+	Int32    DType = 6
+	Int64    DType = 7
+	Bool     DType = 9
+	Float16  DType = 10
+	Float64  DType = 11
+	Uint32   DType = 12
+	Uint64   DType = 13
+	BFloat16 DType = 16
+)
+
+var dtypeNames = map[DType]string{
+	Float32: "float32", Uint8: "uint8", Int8: "int8", Uint16: "uint16", Int16: "int16", Int32: "int32", Int64: "int64",
+	Bool: "bool", Float16: "float16", Float64: "float64", Uint32: "uint32", Uint64: "uint64", BFloat16: "bfloat16",
+	8: "string", 14: "complex64", 15: "complex128", 17: "float8e4m3fn", 18: "float8e4m3fnuz", 19: "float8e5m2",
+	20: "float8e5m2fnuz", 21: "uint4", 22: "int4", 23: "float4e2m1",
+}
+
+func (d DType) String() string {
+	if s, ok := dtypeNames[d]; ok {
+		return s
+	}
+	return "dtype " + strconv.Itoa(int(d))
+}
+
+// IsFloat says whether tensors of the type keep their cells in F.
+func (d DType) IsFloat() bool {
+	return d == Float32 || d == Float64 || d == Float16 || d == BFloat16
+}
+
+// bytes is the size of a cell in raw data, 0 for types that are not decoded.
+func (d DType) bytes() int {
+	switch d {
+	case Bool, Int8, Uint8:
+		return 1
+	case Float16, BFloat16, Int16, Uint16:
+		return 2
+	case Float32, Int32, Uint32:
+		return 4
+	case Float64, Int64, Uint64:
+		return 8
+	}
+	return 0
+}
+
+// Tensor is a decoded tensor, row-major: the cells are in F for floating-point types and in I for integers and booleans
+// (0 and 1).
+type Tensor struct {
+	Name  string
+	DType DType
+	Shape []int
+	F     []float64
+	I     []int64
+}
+
+// Len is the number of cells.
+func (t *Tensor) Len() int { return len(t.F) + len(t.I) }
+
+// LoadTensor reads a file that holds one TensorProto, as test folders do.
+func LoadTensor(path string) (*Tensor, error) {
+	data, err := readBounded(path, MaxModelBytes)
+	if err != nil {
+		return nil, err
+	}
+	t, err := DecodeTensor(data)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", path, err)
+	}
+	return t, nil
+}
+
+// DecodeTensor decodes one TensorProto.
+func DecodeTensor(data []byte) (*Tensor, error) {
+	p := &pb.TensorProto{}
+	if err := proto.Unmarshal(data, p); err != nil {
+		return nil, fmt.Errorf("not a TensorProto: %w", err)
+	}
+	t, err := (&decoder{}).tensor(p)
+	if err != nil {
+		return nil, fmt.Errorf("tensor %q: %w", p.Name, err)
+	}
+	return t, nil
+}
+
+func (d *decoder) tensor(p *pb.TensorProto) (*Tensor, error) {
+	t := &Tensor{Name: p.Name, DType: DType(p.DataType)}
+	n, err := t.setShape(p.Dims)
+	if err != nil {
+		return nil, err
+	}
+	size := t.DType.bytes()
+	if size == 0 {
+		return nil, fmt.Errorf("element type %s is not supported", t.DType)
+	}
+	raw := p.RawData
+	if p.DataLocation == 1 {
+		if raw, err = d.external(p.ExternalData, n, size); err != nil {
+			return nil, err
+		}
+	}
+	// A tensor of n > 0 cells without raw bytes keeps them in one of the typed fields.
+	if len(raw) == 0 && n > 0 {
+		return t, t.setTyped(p, n)
+	}
+	if n > len(raw) || n*size != len(raw) {
+		return nil, fmt.Errorf("shape %v of %s needs %d cells of %d bytes, the data has %d bytes", t.Shape, t.DType, n, size, len(raw))
+	}
+	t.setRaw(raw, n)
+	return t, nil
+}
+
+// setShape checks the extents and returns their product, which may still be larger than the data.
+func (t *Tensor) setShape(dims []int64) (int, error) {
+	if len(dims) > 32 {
+		return 0, fmt.Errorf("%d axes, at most 32 are supported", len(dims))
+	}
+	n := int64(1)
+	t.Shape = make([]int, len(dims))
+	for i, v := range dims {
+		if v < 0 || v > math.MaxInt32 {
+			return 0, fmt.Errorf("axis %d has extent %d", i, v)
+		}
+		t.Shape[i] = int(v)
+		if v != 0 && n > math.MaxInt32*8/v {
+			return 0, fmt.Errorf("shape %v is too large", dims)
+		}
+		n *= v
+	}
+	return int(n), nil
+}
+
+func (t *Tensor) setRaw(raw []byte, n int) {
+	if t.DType.IsFloat() {
+		t.F = make([]float64, n)
+	} else {
+		t.I = make([]int64, n)
+	}
+	le := binary.LittleEndian
+	for i := 0; i < n; i++ {
+		switch t.DType {
+		case Float32:
+			t.F[i] = float64(math.Float32frombits(le.Uint32(raw[4*i:])))
+		case Float64:
+			t.F[i] = math.Float64frombits(le.Uint64(raw[8*i:]))
+		case Float16:
+			t.F[i] = halfToFloat(le.Uint16(raw[2*i:]))
+		case BFloat16:
+			t.F[i] = bfloatToFloat(le.Uint16(raw[2*i:]))
+		case Int64, Uint64:
+			t.I[i] = int64(le.Uint64(raw[8*i:]))
+		case Int32:
+			t.I[i] = int64(int32(le.Uint32(raw[4*i:])))
+		case Uint32:
+			t.I[i] = int64(le.Uint32(raw[4*i:]))
+		case Int16:
+			t.I[i] = int64(int16(le.Uint16(raw[2*i:])))
+		case Uint16:
+			t.I[i] = int64(le.Uint16(raw[2*i:]))
+		case Int8:
+			t.I[i] = int64(int8(raw[i]))
+		case Uint8:
+			t.I[i] = int64(raw[i])
+		case Bool:
+			if raw[i] != 0 {
+				t.I[i] = 1
+			}
+		}
+	}
+}
+
+// setTyped reads the cells from the typed field that the format assigns to the element type.
+func (t *Tensor) setTyped(p *pb.TensorProto, n int) error {
+	have := map[DType]int{Float32: len(p.FloatData), Float64: len(p.DoubleData), Int64: len(p.Int64Data),
+		Uint64: len(p.Uint64Data), Uint32: len(p.Uint64Data)}
+	k, ok := have[t.DType]
+	if !ok {
+		k = len(p.Int32Data)
+	}
+	if k != n {
+		return fmt.Errorf("shape %v of %s needs %d cells, the data has %d", t.Shape, t.DType, n, k)
+	}
+	switch t.DType {
+	case Float32:
+		t.F = make([]float64, n)
+		for i, v := range p.FloatData {
+			t.F[i] = float64(v)
+		}
+	case Float64:
+		t.F = p.DoubleData
+	case Int64:
+		t.I = p.Int64Data
+	case Uint64, Uint32:
+		t.I = make([]int64, n)
+		for i, v := range p.Uint64Data {
+			t.I[i] = int64(v)
+		}
+	default:
+		t.setInt32(p.Int32Data)
+	}
+	return nil
+}
+
+func (t *Tensor) setInt32(data []int32) {
+	if t.DType.IsFloat() { // 16-bit patterns
+		t.F = make([]float64, len(data))
+		for i, v := range data {
+			if t.DType == Float16 {
+				t.F[i] = halfToFloat(uint16(v))
+			} else {
+				t.F[i] = bfloatToFloat(uint16(v))
+			}
+		}
+		return
+	}
+	t.I = make([]int64, len(data))
+	for i, v := range data {
+		t.I[i] = int64(v)
+		if t.DType == Bool && v != 0 {
+			t.I[i] = 1
+		}
+	}
+}
+
+// external reads the n·size bytes of a tensor from a file of the model's folder.
+func (d *decoder) external(entries []*pb.StringStringEntryProto, n, size int) ([]byte, error) {
+	var location string
+	var offset int64
+	length := int64(n) * int64(size)
+	for _, e := range entries {
+		var err error
+		switch e.Key {
+		case "location":
+			location = e.Value
+		case "offset":
+			offset, err = strconv.ParseInt(e.Value, 10, 64)
+		case "length":
+			var l int64
+			if l, err = strconv.ParseInt(e.Value, 10, 64); err == nil && l != length {
+				err = fmt.Errorf("the shape needs %d bytes", length)
+			}
+		}
+		if err != nil {
+			return nil, fmt.Errorf("external data: %s %q: %w", e.Key, e.Value, err)
+		}
+	}
+	if d.dir == "" {
+		return nil, errors.New("external data is not available here: load the model from its file")
+	}
+	if !filepath.IsLocal(location) {
+		return nil, fmt.Errorf("external data: location %q is not inside the model's folder", location)
+	}
+	return readRange(d.dir, location, offset, length)
+}
+
+// readRange reads part of a file below dir; a symbolic link cannot lead out of dir.
+func readRange(dir, location string, offset, length int64) ([]byte, error) {
+	root, err := os.OpenRoot(dir)
+	if err != nil {
+		return nil, fmt.Errorf("external data: %w", err)
+	}
+	defer root.Close()
+	f, err := root.Open(filepath.FromSlash(location))
+	if err != nil {
+		return nil, fmt.Errorf("external data: %w", err)
+	}
+	defer f.Close()
+	st, err := f.Stat()
+	if err != nil {
+		return nil, fmt.Errorf("external data: %w", err)
+	}
+	if offset < 0 || offset > st.Size() || length > st.Size()-offset {
+		return nil, fmt.Errorf("external data: %s has %d bytes, %d at offset %d are needed", location, st.Size(), length, offset)
+	}
+	buf := make([]byte, length)
+	if _, err := f.ReadAt(buf, offset); err != nil && length > 0 {
+		return nil, fmt.Errorf("external data: %s: %w", location, err)
+	}
+	return buf, nil
+}
+
+func bfloatToFloat(b uint16) float64 { return float64(math.Float32frombits(uint32(b) << 16)) }
+
+func halfToFloat(h uint16) float64 {
+	exp, frac := int(h>>10&31), float64(h&1023)
+	sign := 1.0
+	if h>>15 == 1 {
+		sign = -1
+	}
+	switch exp {
+	case 0:
+		return sign * math.Ldexp(frac, -24)
+	case 31:
+		if frac != 0 {
+			return math.NaN()
+		}
+		return math.Inf(int(sign))
+	}
+	return sign * math.Ldexp(1024+frac, exp-25)
+}
+
+// Cells returns the integer cells; for floating-point tensors 1 where the cell is not zero.
+func (t *Tensor) Cells() []int64 {
+	if !t.DType.IsFloat() {
+		return t.I
+	}
+	out := make([]int64, len(t.F))
+	for i, x := range t.F {
+		if x != 0 {
+			out[i] = 1
+		}
+	}
+	return out
+}

@@ -1,0 +1,147 @@
+package passes
+
+import "github.com/zkllmc/zkllmc/ir"
+
+// Causality. For every value the analysis keeps the set of its time axes: a cell depends only on the token ids at positions up to
+// the largest of its indices on these axes. A value without time axes depends on no token. Unknown is the value about which
+// nothing is proved.
+//
+//   - OneHot: axis 0.
+//   - Einsum: the labels of the operands' time axes, which must be whole axes of the result. A time label that is summed over is
+//     allowed in one case: another operand, a masked softmax, is zero wherever this label exceeds a label of its rows; the term then
+//     depends on times up to the row's label.
+//   - Unary: as the input. Norm: as the input, if its last axis is no time axis.
+//   - Softmax: as the input without its last axis; where that is a time axis, the mask must cover every position after the row's,
+//     and the row's axis becomes a time axis.
+type timing struct {
+	known bool
+	axes  []bool
+	// lower is the axis r such that cells with index on the last axis greater than on r are zero; -1 if there is none.
+	lower int
+}
+
+// causal sets g.Causal if the output at position t provably depends on the ids at positions up to t only.
+func causal(g *ir.Graph) error {
+	g.Causal = false
+	if g.Input < 0 {
+		return nil
+	}
+	T := g.Value(g.Input).Shape[0]
+	at := make([]timing, len(g.Values))
+	for _, n := range g.Nodes {
+		at[n.Out[0]] = timeOf(g, n, at, T)
+	}
+	out := at[g.Output]
+	g.Causal = out.known && len(out.axes) > 0 && g.Value(g.Output).Shape[0] == T
+	for a, is := range out.axes {
+		g.Causal = g.Causal && (!is || a == 0)
+	}
+	return nil
+}
+
+func timeOf(g *ir.Graph, n *ir.Node, at []timing, T int) timing {
+	rank := len(g.Value(n.Out[0]).Shape)
+	r := timing{known: true, axes: make([]bool, rank), lower: -1}
+	switch n.Op {
+	case ir.OpInput, ir.OpOneHot:
+		r.axes[0] = true
+	case ir.OpWeight, ir.OpConst:
+	case ir.OpUnary:
+		r = at[n.In[0]]
+		r.lower = -1
+	case ir.OpNorm:
+		r = at[n.In[0]]
+		r.lower = -1
+		r.known = r.known && !r.axes[rank-1]
+	case ir.OpSoftmax:
+		return softmaxTime(g, n, at[n.In[0]], T)
+	case ir.OpEinsum:
+		for _, t := range n.Attr.(*ir.EinsumAttr).Terms {
+			termTime(n, t, at, &r)
+		}
+	default:
+		r.known = false
+	}
+	return r
+}
+
+func softmaxTime(g *ir.Graph, n *ir.Node, x timing, T int) timing {
+	rank := len(g.Value(n.Out[0]).Shape)
+	r := timing{known: x.known, axes: append([]bool(nil), x.axes...), lower: -1}
+	if !x.known || rank == 0 || !x.axes[rank-1] {
+		return r
+	}
+	r.axes[rank-1] = false
+	if len(n.In) < 2 || rank < 2 || !masksFuture(g.Value(n.In[1]), T) {
+		r.known = false
+		return r
+	}
+	r.axes[rank-2], r.lower = true, rank-2
+	return r
+}
+
+// masksFuture says whether a mask covers every position j > i, for each of its rows i.
+func masksFuture(m *ir.Value, T int) bool {
+	k := len(m.Shape)
+	if k < 2 || m.Shape[k-1] != T || m.Shape[k-2] != T {
+		return false
+	}
+	for c, x := range m.Data {
+		if i, j := c/T%T, c%T; j > i && x == 0 {
+			return false
+		}
+	}
+	return true
+}
+
+// termTime adds the time axes of one term to the result's.
+func termTime(n *ir.Node, t ir.Term, at []timing, r *timing) {
+	outAxis := map[int]int{} // result axes that are one label
+	for a, axis := range t.Out {
+		if len(axis) == 1 {
+			outAxis[axis[0]] = a
+		}
+	}
+	for k, in := range t.In {
+		x := at[n.In[in]]
+		r.known = r.known && x.known
+		for a, is := range x.axes {
+			if !is {
+				continue
+			}
+			if len(t.Axes[k][a]) != 1 {
+				r.known = r.known && len(t.Axes[k][a]) == 0 // an axis of one position is time 0
+				if !r.known {
+					return
+				}
+				continue
+			}
+			o, ok := outAxis[t.Axes[k][a][0]]
+			if !ok {
+				o, ok = rowOf(n, t, at, t.Axes[k][a][0], outAxis)
+			}
+			if !ok {
+				r.known = false
+				return
+			}
+			r.axes[o] = true
+		}
+	}
+}
+
+// rowOf finds the result's axis that bounds a summed label: that of the rows of a masked softmax whose last axis is the label.
+func rowOf(n *ir.Node, t ir.Term, at []timing, label int, outAxis map[int]int) (int, bool) {
+	for k, in := range t.In {
+		x := at[n.In[in]]
+		if x.lower < 0 {
+			continue
+		}
+		last, row := t.Axes[k][len(t.Axes[k])-1], t.Axes[k][x.lower]
+		if len(last) == 1 && last[0] == label && len(row) == 1 {
+			if o, ok := outAxis[row[0]]; ok {
+				return o, true
+			}
+		}
+	}
+	return 0, false
+}

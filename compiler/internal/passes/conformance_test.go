@@ -1,0 +1,130 @@
+package passes
+
+import (
+	"errors"
+	"fmt"
+	"math"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/zkllmc/zkllmc/compiler/internal/onnx"
+	"github.com/zkllmc/zkllmc/ir/eval"
+)
+
+// feeds reads the inputs of a test folder: floating-point inputs are fed as weights, the others are fixed.
+func feeds(m *onnx.Model, data string, opts *Options) error {
+	opts.feed, opts.Fix = map[string]*onnx.Tensor{}, map[string]*onnx.Tensor{}
+	given := map[string]bool{}
+	for _, t := range m.Graph.Initializers {
+		given[t.Name] = true
+	}
+	k := 0
+	for _, in := range m.Graph.Inputs {
+		p := filepath.Join(data, fmt.Sprintf("input_%d.pb", k))
+		k++
+		if _, err := os.Stat(p); err != nil {
+			continue
+		}
+		t, err := onnx.LoadTensor(p)
+		if err != nil {
+			return err
+		}
+		if t.DType.IsFloat() {
+			opts.feed[in.Name] = t
+		} else {
+			opts.Fix[in.Name] = t
+		}
+	}
+	return nil
+}
+
+// runCase lowers one conformance case and returns "refused", "folded", "same" or a failure.
+func runCase(dir string) (verdict string, err error) {
+	defer func() {
+		if r := recover(); r != nil {
+			verdict, err = "failed", fmt.Errorf("panic: %v", r)
+		}
+	}()
+	m, err := onnx.Load(filepath.Join(dir, "model.onnx"))
+	if err != nil {
+		return "unreadable", err
+	}
+	data := filepath.Join(dir, "test_data_set_0")
+	opts := Options{Output: m.Graph.Outputs[0].Name}
+	if err := feeds(m, data, &opts); err != nil {
+		return "unreadable", err
+	}
+	g, err := LowerModel(m, opts)
+	var u *Unsupported
+	if errors.As(err, &u) {
+		return "refused", err
+	}
+	if err != nil {
+		return "failed", err
+	}
+	want, err := onnx.LoadTensor(filepath.Join(data, "output_0.pb"))
+	if err != nil {
+		return "unreadable", err
+	}
+	vals, err := eval.Float(g, nil)
+	if err != nil {
+		return "failed", err
+	}
+	if d := relDiff(vals[g.Output], cells(want)); !(d < 2e-3) {
+		return "failed", fmt.Errorf("the result differs by %g:\n%s", d, g)
+	}
+	return "same", nil
+}
+
+func cells(t *onnx.Tensor) []float64 {
+	if t.DType.IsFloat() {
+		return t.F
+	}
+	out := make([]float64, len(t.I))
+	for i, x := range t.I {
+		out[i] = float64(x)
+	}
+	return out
+}
+
+func relDiff(a, b []float64) float64 {
+	if len(a) != len(b) {
+		return math.Inf(1)
+	}
+	d := 0.0
+	for i := range a {
+		if x := math.Abs(a[i]-b[i]) / math.Max(1, math.Abs(b[i])); !(x <= d) && !(math.IsNaN(a[i]) && math.IsNaN(b[i])) {
+			d = x
+		}
+	}
+	return d
+}
+
+func conformance(t *testing.T, folder string, least int) {
+	root := shared(t, folder)
+	dirs, err := filepath.Glob(filepath.Join(root, "*", "model.onnx"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	count := map[string]int{}
+	for _, p := range dirs {
+		dir := filepath.Dir(p)
+		verdict, err := runCase(dir)
+		count[verdict]++
+		switch verdict {
+		case "failed":
+			t.Errorf("%s: %v", filepath.Base(dir), err)
+		case "refused", "unreadable":
+			t.Logf("%s: %s: %s", filepath.Base(dir), verdict, strings.SplitN(err.Error(), "\n", 2)[0])
+		}
+	}
+	t.Log(count)
+	if count["same"] < least {
+		t.Errorf("%d cases give the expected result, at least %d did", count["same"], least)
+	}
+}
+
+func TestOperatorCases(t *testing.T) { conformance(t, "node", 117) }
+func TestPatternCases(t *testing.T)  { conformance(t, "patterns", 68) }

@@ -1,0 +1,295 @@
+package passes
+
+import (
+	"math"
+
+	"github.com/zkllmc/zkllmc/ir"
+)
+
+// maskThreshold separates masks from biases, as in the frontend.
+const maskThreshold = -1e3
+
+// masks gives every Softmax its scale and its mask: factors and constants that stand between the scores and the Softmax are
+// pulled into it. An additive constant cell of at most maskThreshold masks its position; other cells stay as a bias.
+func masks(g *ir.Graph) error {
+	for _, n := range g.Nodes {
+		if n.Op != ir.OpSoftmax {
+			continue
+		}
+		if err := pullMask(g, n); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// scores is the argument of a Softmax, scale·x·factor + bias; factor and bias are dense over trailing axes, nil if absent.
+type scores struct {
+	g      *ir.Graph
+	shape  []int
+	x      ir.ValueID
+	scale  float64
+	factor []float64
+	bias   []float64
+}
+
+func pullMask(g *ir.Graph, n *ir.Node) error {
+	a := *n.Attr.(*ir.SoftmaxAttr)
+	s := &scores{g: g, shape: g.Value(n.In[0]).Shape, x: n.In[0], scale: a.Scale}
+	for s.step() {
+	}
+	a.Scale = s.scale
+	in := []ir.ValueID{s.x}
+	if s.bias != nil || s.factor != nil {
+		mask, plain, err := s.split(n)
+		if err != nil {
+			return err
+		}
+		if !plain {
+			in[0] = s.biased(n)
+			a.Scale = 1
+		}
+		if mask != nil {
+			in = append(in, addConst(g, n.Origin, n.Origin+".mask", suffix(s.shape, len(mask)), mask).ID)
+			a.HasMask = true
+		}
+	}
+	n.In, n.Attr = in, &a
+	return nil
+}
+
+// step looks through one Einsum: one activation term and constant terms, all elementwise.
+func (s *scores) step() bool {
+	var act *ir.Term
+	var added []ir.Term
+	for _, t := range terms(s.g, s.x) {
+		consts, others := constOperands(s.g, t)
+		switch {
+		case len(others) == 0:
+			added = append(added, t)
+		case len(others) == 1 && act == nil && sameAxes(t, others[0]) && onlyOut(s.g, t, consts):
+			c := t
+			act = &c
+		default:
+			return false
+		}
+	}
+	if act == nil {
+		return false
+	}
+	for _, t := range added {
+		s.bias = s.combine(s.bias, s.dense(t, s.scale*t.Coef), s.factor)
+	}
+	consts, others := constOperands(s.g, *act)
+	if len(consts) > 0 {
+		t := act.Clone()
+		t.In = append(append([]int{}, t.In[:others[0]]...), t.In[others[0]+1:]...)
+		t.Axes = append(append([][][]int{}, t.Axes[:others[0]]...), t.Axes[others[0]+1:]...)
+		f := s.dense(t, 1)
+		if s.factor == nil {
+			s.factor = f
+		} else {
+			a, b := s.level(s.factor, f)
+			for i := range a {
+				a[i] *= b[i]
+			}
+			s.factor = a
+		}
+	}
+	s.x = ir.ValueID(act.In[others[0]])
+	s.scale *= act.Coef
+	return true
+}
+
+// onlyOut says whether the constants of a term have labels of the result only.
+func onlyOut(g *ir.Graph, t ir.Term, consts []int) bool {
+	out := t.InOut()
+	for _, k := range consts {
+		for l, has := range t.InOperand(k) {
+			if has && !out[l] {
+				return false
+			}
+		}
+	}
+	return true
+}
+
+// dense evaluates a constant term over the trailing axes of the scores that it depends on.
+func (s *scores) dense(t ir.Term, coef float64) []float64 {
+	used := make([]bool, len(t.Extents))
+	ks := make([]int, len(t.In))
+	for k := range t.In {
+		ks[k] = k
+		for l, has := range t.InOperand(k) {
+			used[l] = used[l] || has
+		}
+	}
+	first := len(t.Out)
+	for a := len(t.Out) - 1; a >= 0; a-- {
+		for _, l := range t.Out[a] {
+			if used[l] {
+				first = a
+			}
+		}
+	}
+	var labels []int
+	for _, axis := range t.Out[first:] {
+		labels = append(labels, axis...)
+	}
+	out := evalConsts(s.g, t, ks, labels)
+	for i := range out {
+		if out[i] != 0 {
+			out[i] *= coef
+		}
+	}
+	return out
+}
+
+// level repeats the shorter of two trailing tensors to the length of the longer.
+func (s *scores) level(a, b []float64) ([]float64, []float64) {
+	n := max(len(a), len(b))
+	grow := func(x []float64) []float64 {
+		y := make([]float64, n)
+		for i := range y {
+			y[i] = x[i%len(x)]
+		}
+		return y
+	}
+	return grow(a), grow(b)
+}
+
+// combine adds b·factor to a.
+func (s *scores) combine(a, b, factor []float64) []float64 {
+	if factor != nil {
+		x, f := s.level(b, factor)
+		for i := range x {
+			if x[i] != 0 && f[i] != 0 {
+				x[i] *= f[i]
+			} else {
+				x[i] = 0
+			}
+		}
+		b = x
+	}
+	if a == nil {
+		return b
+	}
+	x, y := s.level(a, b)
+	for i := range x {
+		x[i] += y[i]
+	}
+	return x
+}
+
+// suffix is the shape of a tensor of n cells over trailing axes.
+func suffix(shape []int, n int) []int {
+	size := 1
+	for a := len(shape) - 1; a >= 0; a-- {
+		if size *= shape[a]; size >= n {
+			return shape[a:]
+		}
+	}
+	return shape
+}
+
+// split separates the mask from the rest: it zeroes factor and bias where the mask decides, and says whether nothing but the
+// mask is left.
+func (s *scores) split(n *ir.Node) (mask []float64, plain bool, err error) {
+	if s.factor == nil {
+		s.factor = []float64{1}
+	}
+	if s.bias == nil {
+		s.bias = []float64{0}
+	}
+	w := make([]float64, s.shape[len(s.shape)-1]) // masks cover at least one row
+	s.factor, _ = s.level(s.factor, w)
+	s.factor, s.bias = s.level(s.factor, s.bias)
+	mask = make([]float64, len(s.bias))
+	any := false
+	plain = true
+	for r := 0; r < len(mask); r += len(w) {
+		if constantRow(s.bias[r : r+len(w)]) {
+			// Adding one finite number to a whole row changes nothing.
+			for i := r; i < r+len(w); i++ {
+				s.bias[i] = 0
+			}
+		}
+		open := false
+		for i := r; i < r+len(w); i++ {
+			if s.bias[i] <= maskThreshold {
+				mask[i], s.bias[i], s.factor[i] = 1, 0, 1
+				any = true
+				continue
+			}
+			open = true
+			if math.IsNaN(s.bias[i]) || math.IsInf(s.bias[i], 0) {
+				return nil, false, unsupported(n, "a constant that is added to its argument is not finite")
+			}
+			plain = plain && s.bias[i] == 0 && s.factor[i] == 1
+		}
+		if !open {
+			return nil, false, unsupported(n, "row %d is all masked; every row needs a position that it may attend to", r/len(w))
+		}
+	}
+	if !any {
+		mask = nil
+	}
+	return mask, plain, nil
+}
+
+func constantRow(row []float64) bool {
+	for _, x := range row {
+		if x != row[0] || math.IsInf(x, 0) {
+			return false
+		}
+	}
+	return true
+}
+
+// biased adds the Einsum scale·x·factor + bias.
+func (s *scores) biased(n *ir.Node) ir.ValueID {
+	t := identityTerm(s.g, s.x)
+	t.Coef = s.scale
+	tail := func(data []float64, name string) (int, [][]int) {
+		shape := suffix(s.shape, len(data))
+		v := addConst(s.g, n.Origin, n.Origin+name, shape, data)
+		return int(v.ID), t.Clone().Out[len(s.shape)-len(shape):]
+	}
+	ts := []ir.Term{t}
+	if !constantRow(s.factor) || s.factor[0] != 1 {
+		id, axes := tail(s.factor, ".factor")
+		ts[0].In, ts[0].Axes = append(ts[0].In, id), append(ts[0].Axes, axes)
+	}
+	if !constantRow(s.bias) || s.bias[0] != 0 {
+		id, axes := tail(s.bias, ".bias")
+		ts = append(ts, ir.Term{Coef: 1, Extents: append([]int{}, t.Extents...), In: []int{id}, Axes: [][][]int{axes}, Out: t.Clone().Out})
+	}
+	for i := range ts {
+		ts[i] = ts[i].Clone()
+		ts[i].Normalise()
+	}
+	in, attr := ir.Bind(ts)
+	return s.g.Add(ir.OpEinsum, n.Origin, "", s.shape, in, attr).ID
+}
+
+// scales moves the coefficient of a score product into the Softmax that alone uses it, so that the product itself is free of
+// coefficients.
+func scales(g *ir.Graph) error {
+	count := uses(g)
+	for _, n := range g.Nodes {
+		if n.Op != ir.OpSoftmax || count[n.In[0]] != 1 {
+			continue
+		}
+		d := g.Value(n.In[0]).Def
+		ts := terms(g, n.In[0])
+		if len(ts) != 1 || ts[0].Coef == 1 || len(ts[0].In) == 0 || ts[0].Coef == 0 {
+			continue
+		}
+		a := *n.Attr.(*ir.SoftmaxAttr)
+		a.Scale *= ts[0].Coef
+		ts[0].Coef = 1
+		setTerms(d, ts)
+		n.Attr = &a
+	}
+	return nil
+}

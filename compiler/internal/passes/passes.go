@@ -1,0 +1,191 @@
+// Package passes turns the primitive graph of package frontend into the IR: it recognises normalisations, activations, attention
+// masks and rotary embeddings, and brings everything linear into as few Einsums as proving wants. Table lists the passes.
+package passes
+
+import (
+	"errors"
+	"fmt"
+
+	"github.com/zkllmc/zkllmc/compiler/internal/frontend"
+	"github.com/zkllmc/zkllmc/compiler/internal/onnx"
+	"github.com/zkllmc/zkllmc/ir"
+)
+
+// Pass is one step from the primitive graph to the IR.
+type Pass struct {
+	Name  string
+	After []string // passes that must have run before, and why is in the comment of Table
+	run   func(*ir.Graph) error
+}
+
+// Table lists the passes in the order in which they run. Some run twice, under two names.
+var Table = []Pass{
+	// Axes of extent 1 go first: afterwards a broadcast is a missing label, and patterns need not look through squeezes.
+	{"squeeze", nil, squeeze},
+	// Views become axes of their users, so that patterns see the values and not the movement between them.
+	{"views", []string{"squeeze"}, views},
+	// Repeated subexpressions are merged, so that patterns may compare values by identity.
+	{"share", []string{"views"}, share},
+	// 1/√x and 1/(1+exp(−x)) become one function: the patterns know rsqrt and sigmoid only.
+	{"functions", []string{"share"}, functions},
+	// Normalisations before anything that inlines sums: x − mean(x) is linear in x, and linear would swallow it.
+	{"norms", []string{"functions", "share"}, norms},
+	// Activations after normalisations: what is left of elementwise polynomials is theirs.
+	{"activations", []string{"norms"}, activations},
+	// A view that alone uses a product is absorbed by it: Softmax then stands directly on the scores.
+	{"absorb", []string{"activations"}, absorb},
+	// Masks before linear: a scaled and masked score must not be taken for a linear map.
+	{"masks", []string{"absorb"}, masks},
+	// Rotary embeddings collapse.
+	{"linear", []string{"norms", "masks"}, linear},
+	// Biases join their products, so that slices find the weight and the bias in one node.
+	{"bias", []string{"linear"}, bias},
+	// Slices of products cut the weight; after linear, which needs to see the uncut halves of rotary embeddings.
+	{"selections", []string{"linear", "bias"}, selections},
+	// The patterns leave scalings and copies behind.
+	{"views-again", []string{"norms", "activations", "masks", "linear", "selections"}, views},
+	{"share-again", []string{"views-again"}, share},
+	{"absorb-again", []string{"share-again"}, absorb},
+	{"bias-again", []string{"views-again"}, bias},
+	// Score products lose their coefficient to the Softmax when nothing else will change it.
+	{"scales", []string{"views-again", "absorb-again"}, scales},
+	// From here on the graph is IR.
+	{"finish", []string{"scales", "bias-again"}, finish},
+	{"causal", []string{"finish"}, causal},
+}
+
+func init() {
+	if err := checkOrder(Table); err != nil {
+		panic(err)
+	}
+}
+
+// checkOrder says whether every pass comes after the passes that it needs.
+func checkOrder(table []Pass) error {
+	done := map[string]bool{}
+	for _, p := range table {
+		for _, need := range p.After {
+			if !done[need] {
+				return fmt.Errorf("pass %s needs %s before it", p.Name, need)
+			}
+		}
+		if done[p.Name] {
+			return fmt.Errorf("pass %s is listed twice", p.Name)
+		}
+		done[p.Name] = true
+	}
+	return nil
+}
+
+// Unsupported is the error for models outside of what the compiler handles.
+type Unsupported = frontend.Unsupported
+
+func unsupported(n *ir.Node, format string, args ...any) error {
+	return &Unsupported{Node: n.Origin, Op: describe(n), Reason: fmt.Sprintf(format, args...)}
+}
+
+func describe(n *ir.Node) string {
+	if a, ok := n.Attr.(*ir.UnaryAttr); ok {
+		return a.Fn
+	}
+	return string(n.Op)
+}
+
+// Options says how a model is lowered.
+type Options struct {
+	// Dims gives symbolic dimensions of the input a value, by symbol, or as "input[1]".
+	Dims map[string]int
+	// Public and Private name initializers whose class is overridden.
+	Public, Private []string
+	// Fix gives graph inputs other than the token ids a public value at compile time.
+	Fix map[string]*onnx.Tensor
+	// Output names the graph output to compile; empty: the only one.
+	Output string
+	// Dump, if set, gets the text form of the graph after the frontend ("frontend") and after every pass.
+	Dump func(pass, text string)
+
+	feed  map[string]*onnx.Tensor // tests: see frontend.Options.Feed
+	watch func(pass string, g *ir.Graph)
+}
+
+// Lower reads a model file and returns its graph in StageFloat: token ids of shape [T] to logits of shape [T, V].
+func Lower(modelPath string, opts Options) (*ir.Graph, error) {
+	m, err := onnx.Load(modelPath)
+	if err != nil {
+		return nil, err
+	}
+	return LowerModel(m, opts)
+}
+
+// LowerModel is Lower for a decoded model.
+func LowerModel(m *onnx.Model, opts Options) (*ir.Graph, error) {
+	g, err := frontend.Build(m, frontend.Options{Dims: opts.Dims, Public: opts.Public, Private: opts.Private, Fix: opts.Fix,
+		Feed: opts.feed, Output: opts.Output})
+	if err != nil {
+		return nil, err
+	}
+	watch := func(pass string, g *ir.Graph) {
+		if opts.Dump != nil {
+			opts.Dump(pass, g.String())
+		}
+		if opts.watch != nil {
+			opts.watch(pass, g)
+		}
+	}
+	if err := Run(g, watch); err != nil {
+		return nil, err
+	}
+	return g, nil
+}
+
+// Run runs all passes on a primitive graph. watch, if not nil, sees the graph before the first ("frontend") and after every pass.
+func Run(g *ir.Graph, watch func(pass string, g *ir.Graph)) error {
+	if watch == nil {
+		watch = func(string, *ir.Graph) {}
+	}
+	compact(g)
+	watch("frontend", g)
+	for _, p := range Table {
+		if err := p.run(g); err != nil {
+			var u *Unsupported
+			if errors.As(err, &u) {
+				return err
+			}
+			return fmt.Errorf("pass %s: %w", p.Name, err)
+		}
+		compact(g)
+		watch(p.Name, g)
+	}
+	if err := ir.Verify(g); err != nil {
+		return fmt.Errorf("the compiler made an invalid graph: %w", err)
+	}
+	return nil
+}
+
+// finish checks that only IR is left, gives the output its shape [T, V] and moves the graph to StageFloat.
+func finish(g *ir.Graph) error {
+	for _, n := range g.Nodes {
+		if a, ok := n.Attr.(*ir.UnaryAttr); ok && !ir.IsFunction(a.Fn) {
+			return unsupported(n, "the function stands outside of a normalisation that the compiler knows; supported functions are %v", ir.Functions)
+		}
+		if a, ok := n.Attr.(*ir.EinsumAttr); ok && len(a.Terms) == 0 {
+			return unsupported(n, "the value is zero for every input")
+		}
+	}
+	g.Stage = ir.StageFloat
+	if g.Input < 0 {
+		return nil
+	}
+	v := g.Value(g.Output)
+	if T := g.Value(g.Input).Shape[0]; T == 1 && len(v.Shape) == 1 {
+		t := identityTerm(g, v.ID)
+		t.Out = append([][]int{{}}, t.Out...)
+		in, attr := ir.Bind([]ir.Term{t})
+		g.Output = g.Add(ir.OpEinsum, v.Def.Origin, "logits", append([]int{1}, v.Shape...), in, attr).ID
+		return nil
+	}
+	if len(v.Shape) != 2 || v.Shape[0] != g.Value(g.Input).Shape[0] {
+		return unsupported(v.Def, "the output has shape %v without its batch axis; a language model's logits have shape [%d, V]", v.Shape, g.Value(g.Input).Shape[0])
+	}
+	return nil
+}

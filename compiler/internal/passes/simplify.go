@@ -1,0 +1,232 @@
+package passes
+
+import "github.com/zkllmc/zkllmc/ir"
+
+// squeeze removes the axes of extent 1 from every value except the token ids and their one-hot vectors. It runs first: the
+// batch axis and the axes that exporters insert for broadcasting disappear, and only labels carry meaning from then on.
+func squeeze(g *ir.Graph) error {
+	old := make([][]int, len(g.Values))
+	for i, v := range g.Values {
+		old[i] = v.Shape
+		if v.Def.Op == ir.OpInput || v.Def.Op == ir.OpOneHot {
+			continue
+		}
+		v.Shape = keepAxes(v.Shape, v.Shape)
+	}
+	for _, n := range g.Nodes {
+		a, ok := n.Attr.(*ir.EinsumAttr)
+		if !ok {
+			continue
+		}
+		for i := range a.Terms {
+			t := &a.Terms[i]
+			for k, in := range t.In {
+				if o := g.Value(n.In[in]).Def.Op; o != ir.OpInput && o != ir.OpOneHot {
+					t.Axes[k] = keepAxes(t.Axes[k], old[n.In[in]])
+				}
+			}
+			t.Out = keepAxes(t.Out, old[n.Out[0]])
+		}
+	}
+	return nil
+}
+
+// keepAxes returns the entries of xs whose axis has an extent other than 1.
+func keepAxes[T any](xs []T, shape []int) []T {
+	out := []T{}
+	for i, d := range shape {
+		if d != 1 {
+			out = append(out, xs[i])
+		}
+	}
+	return out
+}
+
+// views composes every move, broadcast and scaling into the Einsums that use its result, folds scalar constants into
+// coefficients and removes copies.
+func views(g *ir.Graph) error {
+	for _, n := range g.Nodes {
+		if n.Op != ir.OpEinsum {
+			for i, in := range n.In {
+				n.In[i] = skipCopies(g, in)
+			}
+			continue
+		}
+		var out []ir.Term
+		for _, t := range ir.Free(n) {
+			t = foldScalars(g, inlineViews(g, t))
+			if t.Coef != 0 {
+				out = append(out, t)
+			}
+		}
+		setTerms(n, mergeEqual(out))
+	}
+	g.Output = skipCopies(g, g.Output)
+	return nil
+}
+
+func skipCopies(g *ir.Graph, id ir.ValueID) ir.ValueID {
+	for {
+		ts := terms(g, id)
+		if ts == nil || !isIdentity(ts) {
+			return id
+		}
+		id = ir.ValueID(ts[0].In[0])
+	}
+}
+
+func inlineViews(g *ir.Graph, t ir.Term) ir.Term {
+	for k := 0; k < len(t.In); {
+		ts := terms(g, ir.ValueID(t.In[k]))
+		if ts == nil || !isView(ts) {
+			k++
+			continue
+		}
+		c, ok := ir.Compose(t, k, ts[0])
+		if !ok {
+			k++
+			continue
+		}
+		t = c
+	}
+	return t
+}
+
+// foldScalars turns constants of one cell into coefficients.
+func foldScalars(g *ir.Graph, t ir.Term) ir.Term {
+	for k := 0; k < len(t.In); {
+		v := g.Value(ir.ValueID(t.In[k]))
+		if v.Def.Op != ir.OpConst || len(v.Data) != 1 {
+			k++
+			continue
+		}
+		t.Coef *= v.Data[0]
+		t.In = append(t.In[:k:k], t.In[k+1:]...)
+		t.Axes = append(t.Axes[:k:k], t.Axes[k+1:]...)
+		t.Normalise()
+	}
+	return t
+}
+
+// mergeEqual adds up terms that differ in their coefficients only.
+func mergeEqual(ts []ir.Term) []ir.Term {
+	var out []ir.Term
+next:
+	for _, t := range ts {
+		for i := range out {
+			if sameTerm(out[i], t) {
+				out[i].Coef += t.Coef
+				continue next
+			}
+		}
+		out = append(out, t)
+	}
+	return out
+}
+
+func sameTerm(a, b ir.Term) bool {
+	if len(a.In) != len(b.In) || len(a.Extents) != len(b.Extents) || !equalAxes(a.Out, b.Out) {
+		return false
+	}
+	for i := range a.Extents {
+		if a.Extents[i] != b.Extents[i] {
+			return false
+		}
+	}
+	for i := range a.In {
+		if a.In[i] != b.In[i] || !equalAxes(a.Axes[i], b.Axes[i]) {
+			return false
+		}
+	}
+	return true
+}
+
+// share merges nodes that compute the same (exporters repeat subtractions, casts, constants).
+func share(g *ir.Graph) error {
+	first := map[string]ir.ValueID{}
+	to := make([]ir.ValueID, len(g.Values))
+	for _, n := range g.Nodes {
+		for i, in := range n.In {
+			n.In[i] = to[in]
+		}
+		if n.Op == ir.OpEinsum {
+			setTerms(n, mergeEqual(ir.Free(n)))
+		}
+		id := n.Out[0]
+		to[id] = id
+		if n.Op == ir.OpWeight || n.Op == ir.OpInput {
+			continue
+		}
+		k := key(g, n)
+		if prev, ok := first[k]; ok {
+			to[id] = prev
+		} else {
+			first[k] = id
+		}
+	}
+	g.Output = to[g.Output]
+	return nil
+}
+
+// functions joins functions of functions: 1/√x, and the sigmoid that is spelled 1/(1+exp(−x)).
+func functions(g *ir.Graph) error {
+	for _, n := range g.Nodes {
+		if n.Op != ir.OpUnary {
+			continue
+		}
+		a := n.Attr.(*ir.UnaryAttr)
+		x := int(n.In[0])
+		switch a.Fn {
+		case "reciprocal":
+			if y, ok := unaryOf(g, x, "sqrt"); ok {
+				replace(n, ir.OpUnary, []ir.ValueID{y}, &ir.UnaryAttr{Fn: "rsqrt"})
+			} else if y, ok := onePlusExp(g, x); ok {
+				v := scaled(g, n, y, -1)
+				replace(n, ir.OpUnary, []ir.ValueID{v}, &ir.UnaryAttr{Fn: "sigmoid"})
+			}
+		case "sqrt":
+			if y, ok := unaryOf(g, x, "reciprocal"); ok {
+				replace(n, ir.OpUnary, []ir.ValueID{y}, &ir.UnaryAttr{Fn: "rsqrt"})
+			}
+		}
+	}
+	return nil
+}
+
+// onePlusExp matches 1 + exp(y).
+func onePlusExp(g *ir.Graph, x int) (ir.ValueID, bool) {
+	ts := terms(g, ir.ValueID(x))
+	if len(ts) != 2 {
+		return 0, false
+	}
+	if len(ts[0].In) == 0 {
+		ts[0], ts[1] = ts[1], ts[0]
+	}
+	if len(ts[0].In) != 1 || len(ts[1].In) != 0 || ts[0].Coef != 1 || ts[1].Coef != 1 || !sameAxes(ts[0], 0) {
+		return 0, false
+	}
+	return unaryOf(g, ts[0].In[0], "exp")
+}
+
+// scaled returns c·x, without a node where x is itself a scaled copy of −1/c.
+func scaled(g *ir.Graph, n *ir.Node, x ir.ValueID, c float64) ir.ValueID {
+	if t, ok := single(terms(g, x)); ok && sameAxes(t, 0) {
+		if t.Coef*c == 1 {
+			return ir.ValueID(t.In[0])
+		}
+	}
+	if c == 1 {
+		return x
+	}
+	t := identityTerm(g, x)
+	t.Coef = c
+	in, attr := ir.Bind([]ir.Term{t})
+	return g.Add(ir.OpEinsum, n.Origin, "", g.Value(x).Shape, in, attr).ID
+}
+
+// identityTerm copies a value.
+func identityTerm(g *ir.Graph, x ir.ValueID) ir.Term {
+	axes, ext := ir.IdentityAxes(g.Value(x).Shape)
+	t := ir.Term{Coef: 1, Extents: ext, In: []int{int(x)}, Axes: [][][]int{axes}, Out: axes}
+	return t.Clone()
+}

@@ -1,0 +1,319 @@
+package planner
+
+import (
+	"fmt"
+	"strings"
+
+	"github.com/zkllmc/zkllmc/ir/plan"
+)
+
+// fold splits the linear sequence into prologue, repeated block and epilogue, and fills the plan.
+func fold(p *plan.Plan, steps []lstep) {
+	f := &folder{p: p, steps: steps}
+	f.sign()
+	best := f.search()
+	if best.n == 0 {
+		best.start = len(steps)
+	}
+	f.build(best)
+}
+
+// repeat is a candidate: n copies of length steps from start on.
+type repeat struct{ start, length, n int }
+
+type folder struct {
+	p     *plan.Plan
+	steps []lstep
+	sig   []int // equal for steps that make the same call but for integer parameters
+
+	carryOf map[ref]int // step of the block and result → carry
+}
+
+// sign numbers the classes of steps that differ in parameters only.
+func (f *folder) sign() {
+	class := map[string]int{}
+	for i := range f.steps {
+		s := &f.steps[i]
+		var b strings.Builder
+		fmt.Fprint(&b, s.Op, s.Shape, len(s.refs), len(s.Params), s.Fn, s.Why)
+		for _, t := range s.Terms {
+			fmt.Fprint(&b, t.Spec, t.In)
+		}
+		key := b.String()
+		if _, ok := class[key]; !ok {
+			class[key] = len(class)
+		}
+		f.sig = append(f.sig, class[key])
+	}
+}
+
+// search finds the repetition that covers most steps; of equal ones the shortest block, of these the first.
+func (f *folder) search() repeat {
+	var best repeat
+	n := len(f.steps)
+	for start := range n {
+		for length := 1; start+2*length <= n; length++ {
+			r := repeat{start, length, f.copies(start, length)}
+			for r.n >= 2 && !f.closed(r) {
+				r.n--
+			}
+			if r.n >= 2 && (r.n*length > best.n*best.length || r.n*length == best.n*best.length && length < best.length) {
+				best = r
+			}
+		}
+	}
+	return best
+}
+
+// copies counts how often the length steps from start on repeat, references included.
+func (f *folder) copies(start, length int) int {
+	n := 1
+	for start+(n+1)*length <= len(f.steps) && f.alike(start, length, n) {
+		n++
+	}
+	return n
+}
+
+// alike compares copy j with copy 0 (and 1): the same calls, and every operand in the same place, which is the own copy, the
+// copy before (for copy 0 anything before the block: a carry's initial value), or the same step before the block.
+func (f *folder) alike(start, length, j int) bool {
+	for i := range length {
+		if f.sig[start+i] != f.sig[start+j*length+i] || f.steps[start+i].Op == plan.Const || f.steps[start+i].Op == plan.Tokens {
+			return false
+		}
+	}
+	init := map[ref]ref{}
+	for i := range length {
+		a, b := &f.steps[start+i], &f.steps[start+j*length+i]
+		first := &f.steps[start+length+i] // copy 1 says which operands are carried
+		for k := range a.refs {
+			if a.refs[k].out != b.refs[k].out && a.refs[k].step >= start {
+				return false
+			}
+			ka, kb := f.relative(start, length, 0, a.refs[k]), f.relative(start, length, j, b.refs[k])
+			if k1 := f.relative(start, length, 1, first.refs[k]); k1 != kb {
+				return false
+			}
+			switch kb.where {
+			case own:
+				if ka != kb {
+					return false
+				}
+			case before:
+				if ka != kb || a.refs[k] != b.refs[k] {
+					return false
+				}
+			case previous:
+				key := ref{kb.step, kb.out}
+				if old, ok := init[key]; ok && old != a.refs[k] || ka.where != before {
+					return false
+				}
+				init[key] = a.refs[k]
+			default:
+				return false
+			}
+		}
+	}
+	return true
+}
+
+type where uint8
+
+const (
+	own where = iota + 1
+	previous
+	before
+	elsewhere
+)
+
+type place struct {
+	where     where
+	step, out int
+}
+
+// relative describes an operand of copy j of a block.
+func (f *folder) relative(start, length, j int, r ref) place {
+	base := start + j*length
+	switch {
+	case r.step >= base:
+		return place{own, r.step - base, r.out}
+	case r.step < start:
+		return place{before, r.step, r.out}
+	case r.step >= base-length:
+		return place{previous, r.step - base + length, r.out}
+	}
+	return place{elsewhere, 0, 0}
+}
+
+// closed says that what comes after the block uses only carried results of its last copy.
+func (f *folder) closed(r repeat) bool {
+	carried := f.carried(r)
+	end := r.start + r.n*r.length
+	for i := end; i < len(f.steps); i++ {
+		for _, x := range f.steps[i].refs {
+			if x.step < r.start || x.step >= end {
+				continue
+			}
+			if _, ok := carried[ref{x.step - (end - r.length), x.out}]; !ok {
+				return false
+			}
+		}
+	}
+	return true
+}
+
+// carried numbers the results that a copy takes from the one before, in order of first use.
+func (f *folder) carried(r repeat) map[ref]int {
+	m := map[ref]int{}
+	for i := range r.length {
+		for _, x := range f.steps[r.start+r.length+i].refs {
+			if p := f.relative(r.start, r.length, 1, x); p.where == previous {
+				if _, ok := m[ref{p.step, p.out}]; !ok {
+					m[ref{p.step, p.out}] = len(m)
+				}
+			}
+		}
+	}
+	return m
+}
+
+// build fills the plan from the chosen repetition.
+func (f *folder) build(r repeat) {
+	p := f.p
+	end := r.start + r.n*r.length
+	p.Layers = r.n
+	if r.n > 0 {
+		f.carryOf = f.carried(r)
+		p.Carries = make([]plan.Carry, len(f.carryOf))
+	}
+	taken := map[string]int{}
+	p.Prologue = f.section(0, r.start, taken, func(x ref) plan.Ref { return plan.Ref{Place: plan.InPrologue, Index: x.step, Out: x.out} })
+	if r.n > 0 {
+		f.block(r)
+	}
+	last := end - r.length
+	p.Epilogue = f.section(end, len(f.steps), taken, func(x ref) plan.Ref {
+		switch {
+		case x.step >= end:
+			return plan.Ref{Place: plan.InEpilogue, Index: x.step - end, Out: x.out}
+		case x.step >= r.start:
+			return plan.Ref{Place: plan.Carried, Index: f.carryOf[ref{x.step - last, x.out}]}
+		}
+		return plan.Ref{Place: plan.InPrologue, Index: x.step, Out: x.out}
+	})
+	f.weights(r)
+}
+
+// section copies steps, with unique names and translated references.
+func (f *folder) section(from, to int, taken map[string]int, at func(ref) plan.Ref) []plan.Step {
+	var out []plan.Step
+	for i := from; i < to; i++ {
+		s := f.steps[i].Step
+		s.Name = unique(taken, s.Name)
+		for _, x := range f.steps[i].refs {
+			s.In = append(s.In, at(x))
+		}
+		out = append(out, s)
+	}
+	return out
+}
+
+// unique adds a number to a name that is taken.
+func unique(taken map[string]int, name string) string {
+	taken[name]++
+	if n := taken[name]; n > 1 {
+		return unique(taken, fmt.Sprintf("%s.%d", name, n))
+	}
+	return name
+}
+
+// block fills the repeated block, its carries and columns.
+func (f *folder) block(r repeat) {
+	p := f.p
+	p.Block = f.section(r.start, r.start+r.length, map[string]int{}, func(x ref) plan.Ref {
+		return plan.Ref{Place: plan.InPrologue, Index: x.step, Out: x.out}
+	})
+	for i := range r.length {
+		s := &p.Block[i]
+		for k, x := range f.steps[r.start+r.length+i].refs {
+			switch q := f.relative(r.start, r.length, 1, x); q.where {
+			case own:
+				s.In[k] = plan.Ref{Place: plan.InBlock, Index: q.step, Out: q.out}
+			case previous:
+				c := f.carryOf[ref{q.step, q.out}]
+				p.Carries[c] = plan.Carry{Init: s.In[k], Next: plan.Ref{Place: plan.InBlock, Index: q.step, Out: q.out}}
+				s.In[k] = plan.Ref{Place: plan.Carried, Index: c}
+			}
+		}
+		f.parameters(r, i, s)
+	}
+	for c := range p.Carries {
+		p.Carries[c].Name = p.Block[p.Carries[c].Next.Index].Name
+	}
+}
+
+// parameters makes columns of the parameters of step i that differ between the copies.
+func (f *folder) parameters(r repeat, i int, s *plan.Step) {
+	names := plan.ParamNames[s.Op]
+	s.Params = append([]plan.Param(nil), s.Params...)
+	for k := range s.Params {
+		s.Params[k] = f.column(r, s.Name+" "+names[k], func(j int) int64 { return f.steps[r.start+j*r.length+i].Params[k].Value })
+	}
+	s.Terms = append([]plan.Term(nil), s.Terms...)
+	for k := range s.Terms {
+		name := s.Name + " Coef"
+		if len(s.Terms) > 1 {
+			name = fmt.Sprintf("%s Coef%d", s.Name, k)
+		}
+		s.Terms[k].Coef = f.column(r, name, func(j int) int64 { return f.steps[r.start+j*r.length+i].Terms[k].Coef.Value })
+	}
+	if s.Op != plan.Attn {
+		return
+	}
+	var units []float64
+	same := true
+	for j := range r.n {
+		units = append(units, f.steps[r.start+j*r.length+i].Unit.Value)
+		same = same && units[j] == units[0]
+	}
+	if !same {
+		s.Unit.Column = len(f.p.Columns)
+		f.p.Columns = append(f.p.Columns, plan.Column{Name: s.Name + " Unit", Reals: units})
+	}
+}
+
+func (f *folder) column(r repeat, name string, value func(j int) int64) plan.Param {
+	c := plan.Column{Name: name}
+	same := true
+	for j := range r.n {
+		c.Ints = append(c.Ints, value(j))
+		same = same && c.Ints[j] == c.Ints[0]
+	}
+	if same {
+		return plan.Int(c.Ints[0])
+	}
+	f.p.Columns = append(f.p.Columns, c)
+	return plan.Param{Column: len(f.p.Columns) - 1}
+}
+
+// weights lists the cells of all weights in the circuit's order.
+func (f *folder) weights(r repeat) {
+	p := f.p
+	add := func(i int, name string) {
+		if s := &f.steps[i]; s.Op == plan.Weight {
+			p.Weights = append(p.Weights, plan.Tensor{Name: name, Shape: s.Shape, Values: s.values})
+		}
+	}
+	for i := range p.Prologue {
+		add(i, p.Prologue[i].Name)
+	}
+	for j := range r.n {
+		for i := range p.Block {
+			add(r.start+j*r.length+i, fmt.Sprintf("layer%d.%s", j, p.Block[i].Name))
+		}
+	}
+	end := r.start + r.n*r.length
+	for i := range p.Epilogue {
+		add(end+i, p.Epilogue[i].Name)
+	}
+}

@@ -1,0 +1,326 @@
+// Package planner turns an integer program into a plan: it orders the nodes, translates each into the builder or gadget call that
+// proves it, and folds isomorphic layers into a block that is written once.
+package planner
+
+import (
+	"fmt"
+	"strconv"
+	"strings"
+
+	"github.com/zkllmc/zkllmc/compiler/internal/quant"
+	"github.com/zkllmc/zkllmc/ir"
+	"github.com/zkllmc/zkllmc/ir/plan"
+)
+
+// Options are what a plan needs besides the program.
+type Options struct {
+	Pad          int64
+	RevealArgmax bool
+	PrivateInput bool
+	WeightBits   int // log2 of the row width of the weights, 0: chosen
+	WitnessBits  int // of the witness, 0: chosen
+}
+
+// Plan makes the plan of a program.
+func Plan(p *quant.Program, o Options) (*plan.Plan, error) {
+	g := p.Int
+	out := g.Value(g.Output)
+	T := g.Value(g.Input).Shape[0]
+	if len(out.Shape) != 2 || out.Shape[0] != T || out.Shape[1] != g.Vocab {
+		return nil, out.Def.Errorf("the output has shape %v, want logits [%d %d]", out.Shape, T, g.Vocab)
+	}
+	e := &emitter{g: g, why: p.Why, at: map[ir.ValueID]ref{}, T: T}
+	if err := e.emit(); err != nil {
+		return nil, err
+	}
+	pl := &plan.Plan{Config: plan.Config{
+		Name: g.Name, Length: T, Vocab: g.Vocab, Pad: o.Pad, Causal: g.Causal, RevealArgmax: o.RevealArgmax, PrivateInput: o.PrivateInput,
+		WeightBits: o.WeightBits, WitnessBits: o.WitnessBits,
+	}}
+	chooseWidths(&pl.Config)
+	pl.Constants = e.constants
+	fold(pl, e.steps)
+	return pl, nil
+}
+
+// defaultWidth is log2 of the row width at the scale of models with up to some million activations: a row costs 32 bytes of
+// proof and one point for the verifier, a column one generator for the verifier. With N committed cells rows and columns are
+// balanced at a width of √N; 2^11 is that for four million cells, and the final argument over 2^11 columns is a few milliseconds.
+const defaultWidth = 11
+
+func chooseWidths(c *plan.Config) {
+	if c.WeightBits == 0 {
+		c.WeightBits = defaultWidth
+	}
+	if c.WitnessBits == 0 {
+		c.WitnessBits = defaultWidth
+	}
+}
+
+// ref is a result of a step of the linear sequence.
+type ref struct{ step, out int }
+
+// lstep is a step of the linear sequence, before layers are folded; its references are in refs.
+type lstep struct {
+	plan.Step
+	refs   []ref
+	values []int64 // Weight: the cells
+}
+
+type emitter struct {
+	g         *ir.Graph
+	why       map[ir.ValueID]string
+	T         int
+	steps     []lstep
+	constants []plan.Tensor
+	at        map[ir.ValueID]ref
+	uses      []int
+	fused     map[ir.ValueID]bool // results of a Rescale that its Table takes in
+	order     []*ir.Node
+}
+
+// emit translates the graph into the linear sequence: constants and weights with several uses first (they belong to no layer), then
+// everything in the order in which the output needs it. That order follows the data, not the file, so that layers come out alike
+// and one after the other.
+func (e *emitter) emit() error {
+	e.sort()
+	e.findFused()
+	for _, pass := range []bool{true, false} {
+		for _, n := range e.order {
+			if (n.Op == ir.OpConst || n.Op == ir.OpWeight && e.uses[n.Out[0]] > 1) != pass {
+				continue
+			}
+			if err := e.node(n); err != nil {
+				return err
+			}
+		}
+	}
+	e.add(plan.Step{Op: plan.Reveal, Name: "reveal"}, []ir.ValueID{e.g.Output})
+	return nil
+}
+
+// sort lists the nodes that the output depends on in depth-first post-order.
+func (e *emitter) sort() {
+	seen := make([]bool, len(e.g.Values))
+	type frame struct {
+		n    *ir.Node
+		next int
+	}
+	// An explicit stack: a deep model has a deep graph.
+	visit := func(root ir.ValueID) {
+		stack := []frame{{n: e.g.Value(root).Def}}
+		for len(stack) > 0 {
+			f := &stack[len(stack)-1]
+			if f.next == len(f.n.In) {
+				e.order = append(e.order, f.n)
+				stack = stack[:len(stack)-1]
+				continue
+			}
+			id := f.n.In[f.next]
+			f.next++
+			if d := e.g.Value(id).Def; !seen[d.Out[0]] {
+				seen[d.Out[0]] = true
+				stack = append(stack, frame{n: d})
+			}
+		}
+	}
+	seen[e.g.Value(e.g.Output).Def.Out[0]] = true
+	visit(e.g.Output)
+}
+
+// findFused marks every Rescale whose one use is a Table.
+func (e *emitter) findFused() {
+	e.uses, e.fused = make([]int, len(e.g.Values)), map[ir.ValueID]bool{}
+	for _, n := range e.order {
+		for _, id := range n.In {
+			e.uses[id]++
+		}
+	}
+	e.uses[e.g.Output]++
+	for _, n := range e.order {
+		if n.Op == ir.OpTable {
+			if d := e.g.Value(n.In[0]).Def; d.Op == ir.OpRescale && e.uses[n.In[0]] == 1 {
+				e.fused[n.In[0]] = true
+			}
+		}
+	}
+}
+
+// add appends a step and returns its index.
+func (e *emitter) add(s plan.Step, in []ir.ValueID) int {
+	l := lstep{Step: s}
+	for _, id := range in {
+		l.refs = append(l.refs, e.at[id])
+	}
+	e.steps = append(e.steps, l)
+	return len(e.steps) - 1
+}
+
+func (e *emitter) node(n *ir.Node) error {
+	v := e.g.Value(n.Out[0])
+	s := plan.Step{Name: v.Name, Shape: v.Shape}
+	in, result := n.In, 0
+	switch a := n.Attr.(type) {
+	case *ir.EinsumAttr:
+		var err error
+		if s, err = e.einsum(n, v, a); err != nil {
+			return err
+		}
+	case *ir.RescaleAttr:
+		if e.fused[v.ID] {
+			return nil
+		}
+		s.Op, s.Params = plan.Rescale, ints(int64(a.Shift), a.Lo, a.Hi)
+	case *ir.TableAttr:
+		s.Op, s.Fn, s.Params = plan.Table, a.Fn, ints(int64(a.InScale), int64(a.OutScale))
+		if e.fused[n.In[0]] {
+			d := e.g.Value(n.In[0]).Def
+			r := d.Attr.(*ir.RescaleAttr)
+			s.Op, s.Params, in, result = plan.RescaleTable, ints(int64(r.Shift), r.Lo, r.Hi, int64(a.InScale), int64(a.OutScale)), d.In, 1
+		}
+	case *ir.RsqrtAttr:
+		s.Op, s.Params = plan.Rsqrt, ints(a.Num, a.Eps)
+	case *ir.ZkAttnAttr:
+		s.Op, s.Params, s.Unit = plan.Attn, ints(int64(a.Shift), int64(a.DBits), int64(a.EBits), int64(a.InvBits)), plan.Real{Value: a.Unit, Column: -1}
+	default:
+		return e.leaf(n, v)
+	}
+	i := e.add(s, in)
+	for o, id := range n.Out {
+		e.at[id] = ref{i, o + result}
+	}
+	return nil
+}
+
+// leaf translates the nodes without operands.
+func (e *emitter) leaf(n *ir.Node, v *ir.Value) error {
+	s := plan.Step{Name: v.Name, Shape: v.Shape}
+	switch n.Op {
+	case ir.OpInput:
+		return nil // a statement's token ids enter through the one-hot rows
+	case ir.OpOneHot:
+		s.Op = plan.Tokens
+		e.at[v.ID] = ref{e.add(s, nil), 0}
+	case ir.OpWeight:
+		s.Op, s.Params = plan.Weight, ints(bitsOf(v))
+		i := e.add(s, nil)
+		e.steps[i].values = v.Ints
+		e.at[v.ID] = ref{i, 0}
+	case ir.OpConst:
+		s.Op, s.Data = plan.Const, len(e.constants)
+		e.constants = append(e.constants, plan.Tensor{Name: v.Name, Shape: v.Shape, Values: v.Ints})
+		e.at[v.ID] = ref{e.add(s, nil), 0}
+	default:
+		return n.Errorf("has no translation into a circuit")
+	}
+	return nil
+}
+
+// bitsOf is the number of bits of a weight's declared range.
+func bitsOf(v *ir.Value) int64 {
+	n := int64(1)
+	for v.Hi>>(n-1) != 0 {
+		n++
+	}
+	return n
+}
+
+func ints(v ...int64) []plan.Param {
+	p := make([]plan.Param, len(v))
+	for i, x := range v {
+		p[i] = plan.Int(x)
+	}
+	return p
+}
+
+func (e *emitter) einsum(n *ir.Node, v *ir.Value, a *ir.EinsumAttr) (plan.Step, error) {
+	s := plan.Step{Op: plan.Virtual, Name: v.Name, Shape: v.Shape}
+	if e.isEmbed(n, a) {
+		s.Op = plan.Embed
+		return s, nil
+	}
+	for i := range a.Terms {
+		t := &a.Terms[i]
+		spec, err := e.spec(n, t)
+		if err != nil {
+			return s, err
+		}
+		s.Terms = append(s.Terms, plan.Term{Coef: plan.Int(t.ICoef), Spec: spec, In: t.In})
+	}
+	if why := e.why[v.ID]; why != "" {
+		s.Op, s.Why, s.Params = plan.VirtualBound, why, ints(v.Lo, v.Hi)
+	}
+	return s, nil
+}
+
+// isEmbed recognises Σ_v onehot[t,v]·table[v,d].
+func (e *emitter) isEmbed(n *ir.Node, a *ir.EinsumAttr) bool {
+	if len(a.Terms) != 1 || len(n.In) != 2 || e.g.Value(n.In[0]).Def.Op != ir.OpOneHot || e.g.Value(n.In[1]).Def.Op != ir.OpWeight {
+		return false
+	}
+	t := &a.Terms[0]
+	if t.ICoef != 1 || len(t.In) != 2 || t.In[0] != 0 || len(t.Axes[1]) != 2 || len(t.Extents) != 3 {
+		return false
+	}
+	want := func(axis []int, label int) bool { return len(axis) == 1 && axis[0] == label }
+	h, w := t.Axes[0], t.Axes[1]
+	return len(h[0]) == 1 && len(h[1]) == 1 && len(w[1]) == 1 && want(w[0], h[1][0]) && want(t.Out[0], h[0][0]) && want(t.Out[1], w[1][0])
+}
+
+// Letters for labels: positions, vocabulary, everything else.
+const (
+	lettersT = "tsuw"
+	lettersV = "v"
+	letters  = "dijkhemnopqrxyzabcfgl"
+)
+
+// spec writes a term as text, see circuit.Builder.Times.
+func (e *emitter) spec(n *ir.Node, t *ir.Term) (string, error) {
+	name := make([]byte, len(t.Extents))
+	pools := [3]string{lettersT, lettersV, letters}
+	for l, x := range t.Extents {
+		k := 2
+		if x == e.T {
+			k = 0
+		} else if x == e.g.Vocab {
+			k = 1
+		}
+		for pools[k] == "" && k < 2 {
+			k++
+		}
+		if pools[k] == "" {
+			return "", n.Errorf("a term has %d indices, more than there are letters", len(t.Extents))
+		}
+		name[l], pools[k] = pools[k][0], pools[k][1:]
+	}
+	var b strings.Builder
+	for k, axes := range t.Axes {
+		if k > 0 {
+			b.WriteByte(',')
+		}
+		writeAxes(&b, axes, name)
+	}
+	b.WriteString("->")
+	writeAxes(&b, t.Out, name)
+	for l, x := range t.Extents {
+		fmt.Fprintf(&b, " %c=%s", name[l], strconv.Itoa(x))
+	}
+	return b.String(), nil
+}
+
+func writeAxes(b *strings.Builder, axes [][]int, name []byte) {
+	for _, ls := range axes {
+		switch len(ls) {
+		case 0:
+			b.WriteByte('.')
+		case 1:
+			b.WriteByte(name[ls[0]])
+		default:
+			b.WriteByte('(')
+			for _, l := range ls {
+				b.WriteByte(name[l])
+			}
+			b.WriteByte(')')
+		}
+	}
+}

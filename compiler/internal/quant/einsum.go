@@ -1,0 +1,349 @@
+package quant
+
+import (
+	"math"
+	"math/big"
+
+	"github.com/zkllmc/zkllmc/ir"
+)
+
+// summand is one term of an Einsum on its way to integers: real = mult·2^-scale·ICoef·Σ Π operands.
+type summand struct {
+	icoef   int64
+	mult    float64
+	scale   int
+	extents []int
+	in      []*rep
+	axes    [][][]int
+	out     [][]int
+	product bool // two hidden factors, or a constant that is not an integer
+}
+
+// einsum lowers a sum of products. prepare has seen to it that a sum of activations has no products among its terms.
+func (q *quantiser) einsum(n *ir.Node, v *ir.Value) error {
+	terms := n.Attr.(*ir.EinsumAttr).Terms
+	rounded := q.roundedSum(n, terms)
+	var sums []*summand
+	var late []int // terms of weights and constants alone: quantised after the others, at no finer scale
+	for i := range terms {
+		if q.alone(n, &terms[i]) {
+			late = append(late, i)
+			continue
+		}
+		s, err := q.summand(n, &terms[i], rounded, maxScale)
+		if err != nil {
+			return err
+		}
+		sums = append(sums, s)
+	}
+	limit := maxScale
+	for i, s := range sums {
+		if i == 0 || s.scale > limit {
+			limit = s.scale
+		}
+	}
+	for _, i := range late {
+		s, err := q.summand(n, &terms[i], rounded, limit)
+		if err != nil {
+			return err
+		}
+		sums = append(sums, s)
+	}
+	return q.finishEinsum(n, v, sums)
+}
+
+// roundedSum says that the terms add something exact (a residual stream, an embedding) and accumulators, so that the accumulators
+// are rounded to increments first. A sum of accumulators alone stays exact and is rounded where it is used, unless its terms lie
+// too far apart.
+func (q *quantiser) roundedSum(n *ir.Node, terms []ir.Term) bool {
+	var seen []ir.ValueID
+	raw, top := 0, 0
+	for _, t := range terms {
+		for _, i := range t.In {
+			if q.isActivation(n.In[i]) {
+				index(&seen, n.In[i])
+			}
+		}
+	}
+	scale := 0
+	for _, id := range seen {
+		if r := q.reps[id]; r != nil {
+			scale = max(scale, r.scale)
+		}
+	}
+	for _, id := range seen {
+		if r := q.reps[id]; r != nil && r.raw {
+			raw++
+			top = max(top, q.width(r.id)+scale-r.scale)
+		}
+	}
+	return len(seen) > 1 && (raw < len(seen) || top >= exactLimit-2)
+}
+
+func (q *quantiser) isActivation(id ir.ValueID) bool {
+	switch q.f.Value(id).Def.Op {
+	case ir.OpWeight, ir.OpConst, ir.OpOneHot:
+		return false
+	}
+	return true
+}
+
+// alone says that a term has no activation.
+func (q *quantiser) alone(n *ir.Node, t *ir.Term) bool {
+	for _, i := range t.In {
+		if id := n.In[i]; q.isActivation(id) || q.f.Value(id).Def.Op == ir.OpOneHot {
+			return false
+		}
+	}
+	return true
+}
+
+// summand chooses the integer operands of one term.
+func (q *quantiser) summand(n *ir.Node, t *ir.Term, rounded bool, limit int) (*summand, error) {
+	s := &summand{icoef: 1, extents: t.Extents, out: t.Out}
+	coef := t.Coef
+	if coef < 0 {
+		s.icoef, coef = -1, -coef
+	}
+	hidden := 0
+	for _, i := range t.In {
+		if op := q.f.Value(n.In[i]).Def.Op; op != ir.OpConst && op != ir.OpOneHot {
+			hidden++
+		}
+	}
+	s.product = hidden >= 2
+	mult := coef
+	for k, i := range t.In {
+		r, err := q.operand(n, t, k, n.In[i], hidden, rounded, limit, &mult)
+		if err != nil {
+			return nil, err
+		}
+		s.in, s.axes = append(s.in, r), append(s.axes, t.Axes[k])
+		s.scale += r.scale
+		mult *= r.mult
+		s.product = s.product || q.f.Value(n.In[i]).Def.Op == ir.OpConst && r.scale > 0 || r.raw
+	}
+	s.expandSoftmax(q)
+	s.setMult(mult)
+	return s, nil
+}
+
+// operand returns the integer form of one factor. A weight that occurs nowhere else absorbs the term's real factor.
+func (q *quantiser) operand(n *ir.Node, t *ir.Term, k int, id ir.ValueID, hidden int, rounded bool, limit int, mult *float64) (*rep, error) {
+	switch q.f.Value(id).Def.Op {
+	case ir.OpWeight, ir.OpConst:
+		if q.reps[id] == nil && q.uses[id] == 1 && *mult != 1 && q.f.Value(id).Def.Op == ir.OpWeight {
+			factor := *mult
+			*mult = 1
+			return q.leaf(id, limit, factor), nil
+		}
+		return q.leaf(id, limit, 1), nil
+	}
+	if r := q.reps[id]; r != nil && r.soft && hidden >= 2 {
+		return r, nil
+	}
+	r, err := q.value(id)
+	if err != nil {
+		return nil, err
+	}
+	switch {
+	case q.f.Value(id).Def.Op == ir.OpOneHot:
+		return r, nil
+	case hidden < 2 && !(rounded && r.raw):
+		return r, nil // a linear map of one tensor, or an increment that is exact already
+	case hidden >= 2 && q.mayStayExact(n, t, k):
+		return r, nil
+	}
+	return q.narrow(n, r), nil
+}
+
+// mayStayExact says that a wide factor of an elementwise product with one small committed tensor need not be rounded first.
+func (q *quantiser) mayStayExact(n *ir.Node, t *ir.Term, k int) bool {
+	if len(t.In) != 2 || t.In[0] == t.In[1] || summed(t) {
+		return false
+	}
+	id, other := n.In[t.In[k]], n.In[t.In[1-k]]
+	a, b := q.reps[id], q.reps[other]
+	if a == nil || a.soft || q.small[a.id] != nil || q.width(a.id)+ActBits >= exactLimit {
+		return false
+	}
+	return q.f.Value(other).Def.Op == ir.OpWeight || b != nil && !b.soft && q.isSmall(b.id)
+}
+
+func summed(t *ir.Term) bool {
+	for _, in := range t.InOut() {
+		if !in {
+			return true
+		}
+	}
+	return false
+}
+
+// expandSoftmax replaces a softmax factor by its two factors, e and inv; inv lacks e's last axis.
+func (s *summand) expandSoftmax(q *quantiser) {
+	for k, r := range s.in {
+		if r.soft {
+			s.in = append(s.in, &rep{id: r.inv, mult: 1})
+			s.axes = append(s.axes, s.axes[k][:len(s.axes[k])-1])
+			s.in[k] = &rep{id: r.id, mult: 1, from: r.from, soft: true, inv: r.inv, scale: r.scale}
+		}
+	}
+}
+
+// setMult normalises the real factor to [1, 2).
+func (s *summand) setMult(mult float64) {
+	if mult == 0 {
+		s.icoef, s.mult = 0, 1
+		return
+	}
+	frac, exp := math.Frexp(mult) // mult = frac·2^exp, frac in [1/2, 1)
+	s.mult, s.scale = 2*frac, s.scale-(exp-1)
+}
+
+// finishEinsum brings all terms to one scale and adds the node.
+func (q *quantiser) finishEinsum(n *ir.Node, v *ir.Value, sums []*summand) error {
+	common(sums)
+	scale, raw := 0, false
+	for i, s := range sums {
+		if i == 0 || s.scale > scale {
+			scale = s.scale
+		}
+		raw = raw || s.product
+	}
+	attr := &ir.EinsumAttr{}
+	var in []ir.ValueID
+	for _, s := range sums {
+		if up := scale - s.scale; up > 0 {
+			if up > 61 || s.icoef != 0 && q.bitsOf(s)+up > 61 {
+				return n.Errorf("its terms have scales %d and %d bits apart; a sum of them leaves 2^62", scale, s.scale)
+			}
+			s.icoef <<= up
+		}
+		t := ir.Term{ICoef: s.icoef, Coef: float64(s.icoef), Extents: s.extents, Axes: s.axes, Out: s.out, In: []int{}}
+		for _, r := range s.in {
+			t.In = append(t.In, index(&in, r.id))
+		}
+		attr.Terms = append(attr.Terms, t)
+	}
+	w := q.add(n, v.Name, v.Shape, in, ir.OpEinsum, attr)
+	w.Scale = scale
+	if err := q.bound(n, w, attr); err != nil {
+		return err
+	}
+	mult := 1.0
+	if len(sums) > 0 {
+		mult = sums[0].mult
+	}
+	q.boundWeighted(w, sums)
+	q.set(v.ID, &rep{id: w.ID, scale: scale, mult: mult, raw: raw})
+	return nil
+}
+
+func (q *quantiser) bitsOf(s *summand) int {
+	n := new(big.Int).SetInt64(s.icoef).BitLen()
+	for _, r := range s.in {
+		n += q.width(r.id)
+	}
+	return n
+}
+
+// common gives all terms one real factor: the common one if they agree, else 1, the factors becoming integers of coefBits bits.
+func common(sums []*summand) {
+	same := true
+	for _, s := range sums {
+		same = same && math.Abs(s.mult/sums[0].mult-1) < 1e-12
+	}
+	if same {
+		return
+	}
+	for _, s := range sums {
+		if s.mult != 1 {
+			s.icoef *= int64(math.Round(math.Ldexp(s.mult, coefBits)))
+			s.scale += coefBits
+			s.mult = 1
+		}
+	}
+}
+
+// bound sets the interval of an integer Einsum.
+func (q *quantiser) bound(n *ir.Node, w *ir.Value, attr *ir.EinsumAttr) error {
+	lo, hi := new(big.Int), new(big.Int)
+	for i := range attr.Terms {
+		l, h := q.termInterval(w, &attr.Terms[i])
+		lo.Add(lo, l)
+		hi.Add(hi, h)
+	}
+	if hi.BitLen() > 61 || lo.BitLen() > 61 {
+		return tooWide(n, w.Name, lo, hi)
+	}
+	w.Lo, w.Hi = lo.Int64(), hi.Int64()
+	return nil
+}
+
+// termInterval bounds one term as runtime/circuit does; an embedding has the bounds of its table.
+func (q *quantiser) termInterval(w *ir.Value, t *ir.Term) (lo, hi *big.Int) {
+	in := w.Def.In
+	free := map[int]bool{} // summed labels that contribute at most one cell
+	lo, hi = big.NewInt(1), big.NewInt(1)
+	for k := 0; k < len(t.In); k++ {
+		v := q.o.Value(in[t.In[k]])
+		if v.Def.Op == ir.OpOneHot && len(t.Axes[k][1]) == 1 {
+			free[t.Axes[k][1][0]] = true
+			q.why[w.ID] = WhyOneHot
+		}
+		l, h := big.NewInt(v.Lo), big.NewInt(v.Hi)
+		if k+1 < len(t.In) && t.In[k] == t.In[k+1] && sameAxes(t.Axes[k], t.Axes[k+1]) {
+			l, h = squares(l, h)
+			k++
+		}
+		lo, hi = products(lo, hi, l, h)
+	}
+	count := big.NewInt(t.ICoef)
+	inOut := t.InOut()
+	for l, e := range t.Extents {
+		if !inOut[l] && !free[l] {
+			count.Mul(count, big.NewInt(int64(e)))
+		}
+	}
+	return products(lo, hi, count, count)
+}
+
+func sameAxes(a, b [][]int) bool {
+	if len(a) != len(b) {
+		return false
+	}
+	for i := range a {
+		if len(a[i]) != len(b[i]) {
+			return false
+		}
+		for j := range a[i] {
+			if a[i][j] != b[i][j] {
+				return false
+			}
+		}
+	}
+	return true
+}
+
+func squares(lo, hi *big.Int) (l, h *big.Int) {
+	a, b := new(big.Int).Mul(lo, lo), new(big.Int).Mul(hi, hi)
+	if a.Cmp(b) > 0 {
+		a, b = b, a
+	}
+	if lo.Sign() <= 0 && hi.Sign() >= 0 {
+		a = new(big.Int)
+	}
+	return a, b
+}
+
+func products(al, ah, bl, bh *big.Int) (lo, hi *big.Int) {
+	for i, p := range [...]*big.Int{new(big.Int).Mul(al, bl), new(big.Int).Mul(al, bh), new(big.Int).Mul(ah, bl), new(big.Int).Mul(ah, bh)} {
+		if i == 0 || p.Cmp(lo) < 0 {
+			lo = p
+		}
+		if i == 0 || p.Cmp(hi) > 0 {
+			hi = p
+		}
+	}
+	return lo, hi
+}

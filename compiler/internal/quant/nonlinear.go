@@ -1,0 +1,323 @@
+package quant
+
+import (
+	"fmt"
+	"math"
+	"math/bits"
+
+	"github.com/zkllmc/zkllmc/ir"
+	"github.com/zkllmc/zkllmc/ir/eval"
+)
+
+// norm lowers a normalisation over the last axis, n cells wide:
+//
+//	S = Σ x²,  r = ⌊√(Num/(S + ε))⌋ with Num = n·2^(2k),  y = x·r·γ + β
+//
+// so that x·r ≈ 2^k·x/√(mean x²): the scale of x cancels, only ε is in its units. A centred norm takes x := n·x − Σ x, exact,
+// rounded to 16 bits where S would leave no room for Num.
+func (q *quantiser) norm(n *ir.Node, v *ir.Value) error {
+	a := n.Attr.(*ir.NormAttr)
+	x, err := q.value(n.In[0])
+	if err != nil {
+		return err
+	}
+	if x.raw {
+		x = q.narrow(n, x)
+	}
+	width := v.Shape[len(v.Shape)-1]
+	rms, top := q.cal.rowNorm(n.In[0], a.Center)
+	if a.Center {
+		if x, err = q.center(n, x, v, width, top); err != nil {
+			return err
+		}
+	}
+	kind := 0
+	if a.Center {
+		kind = 1
+	}
+	if q.roundNorm[kind] {
+		x = q.rescale(n, x, min(x.scale, scaleFor(headroom*top/x.mult, ActBits)), ActBits, top)
+	}
+	k := q.rootScale(x, width, rms)
+	if !q.roundNorm[kind] && q.rootBits(x, k, rms) < minRsqrt {
+		q.roundNorm[kind], q.retry = true, true
+		return n.Errorf("its input needs rounding")
+	}
+	s, err := q.sumSquares(n, v, x)
+	if err != nil {
+		return err
+	}
+	num := int64(width) << (2 * k)
+	eps := math.Max(1, math.Round(float64(width)*a.Eps*math.Ldexp(1, 2*x.scale)/(x.mult*x.mult)))
+	if eps >= 1<<61 {
+		return n.Errorf("epsilon %g is %g in units of the input's square", a.Eps, eps)
+	}
+	r := q.add(n, v.Name+".rsqrt", s.Shape, []ir.ValueID{s.ID}, ir.OpRsqrt, &ir.RsqrtAttr{Num: num, Eps: int64(eps)})
+	r.Lo, r.Hi = 0, int64(math.Sqrt(float64(num)/eps))+1
+	r.Scale = k - x.scale
+	q.note(r, "rsqrt", 0, rms, false)
+	return q.normalised(n, v, a, x, r, k)
+}
+
+// center is n·x − Σ x, whose real meaning is n·(x − mean).
+func (q *quantiser) center(n *ir.Node, x *rep, v *ir.Value, width int, top float64) (*rep, error) {
+	axes, extents := ir.IdentityAxes(v.Shape)
+	last := len(v.Shape) - 1
+	summed := append([][]int(nil), axes...)
+	extra := append(append([]int(nil), extents...), width)
+	summed[last] = []int{len(extents)}
+	attr := &ir.EinsumAttr{Terms: []ir.Term{
+		{ICoef: int64(width), Coef: float64(width), Extents: extents, In: []int{0}, Axes: [][][]int{axes}, Out: axes},
+		{ICoef: -1, Coef: -1, Extents: extra, In: []int{0}, Axes: [][][]int{summed}, Out: axes},
+	}}
+	w := q.add(n, v.Name+".centred", v.Shape, []ir.ValueID{x.id}, ir.OpEinsum, attr)
+	w.Scale = x.scale
+	if err := q.bound(n, w, attr); err != nil {
+		return nil, err
+	}
+	r := &rep{id: w.ID, from: x.from}
+	frac, exp := math.Frexp(x.mult / float64(width))
+	r.mult, r.scale = 2*frac, x.scale-(exp-1)
+	return r, nil
+}
+
+// rootScale chooses k: enough for WeightBits significant bits of r at the largest calibrated row, and Num and the slacks of r in
+// bounds: Num < 2^61, 2·√(Num·S) + S < 2^61.
+func (q *quantiser) rootScale(x *rep, width int, rms float64) int {
+	log := bits.Len(uint(width - 1))
+	want := 15 + int(math.Ceil(math.Log2(math.Max(rms, 1e-9)/x.mult)+float64(x.scale)))
+	squares := 2*q.width(x.id) + log
+	limit := min((60-log)/2, (2*58-squares-log)/2)
+	return max(1, min(want, limit))
+}
+
+// rootBits is the number of significant bits of r at a row of the given root mean square.
+func (q *quantiser) rootBits(x *rep, k int, rms float64) int {
+	return k - int(math.Ceil(math.Log2(math.Max(rms, 1e-9)/x.mult)+float64(x.scale)))
+}
+
+func (q *quantiser) sumSquares(n *ir.Node, v *ir.Value, x *rep) (*ir.Value, error) {
+	axes, extents := ir.IdentityAxes(v.Shape)
+	shape := v.Shape[:len(v.Shape)-1]
+	attr := &ir.EinsumAttr{Terms: []ir.Term{{ICoef: 1, Coef: 1, Extents: extents, In: []int{0, 0}, Axes: [][][]int{axes, axes}, Out: axes[:len(shape)]}}}
+	s := q.add(n, v.Name+".squares", shape, []ir.ValueID{x.id}, ir.OpEinsum, attr)
+	s.Scale = 2 * x.scale
+	return s, q.bound(n, s, attr)
+}
+
+// normalised is x·r·γ + β.
+func (q *quantiser) normalised(n *ir.Node, v *ir.Value, a *ir.NormAttr, x *rep, r *ir.Value, k int) error {
+	axes, extents := ir.IdentityAxes(v.Shape)
+	last := len(v.Shape) - 1
+	t := ir.Term{ICoef: 1, Coef: 1, Extents: extents, In: []int{0, 1}, Axes: [][][]int{axes, axes[:last]}, Out: axes}
+	in := []ir.ValueID{x.id, r.ID}
+	root := int64(math.Sqrt(float64(r.Def.Attr.(*ir.RsqrtAttr).Num)))
+	scale, bound, mult := k, root, 1.0
+	next := 1
+	if a.HasGamma {
+		gamma := q.leaf(n.In[next], maxScale, 1)
+		next++
+		t.In, t.Axes, in = []int{0, 1, 2}, append(t.Axes, axes[last:]), append(in, gamma.id)
+		scale += gamma.scale
+		mult = gamma.mult
+		g := q.o.Value(gamma.id)
+		bound *= max(g.Hi, -g.Lo)
+	}
+	attr := &ir.EinsumAttr{Terms: []ir.Term{t}}
+	if a.HasBeta {
+		beta := q.leaf(n.In[next], scale, 1)
+		up := int64(1) << (scale - beta.scale)
+		attr.Terms = append(attr.Terms, ir.Term{ICoef: up, Coef: float64(up), Extents: extents, In: []int{len(in)}, Axes: [][][]int{axes[last:]}, Out: axes})
+		in = append(in, beta.id)
+		b := q.o.Value(beta.id)
+		bound += up * max(b.Hi, -b.Lo)
+	}
+	w := q.add(n, v.Name, v.Shape, in, ir.OpEinsum, attr)
+	w.Scale, w.Lo, w.Hi = scale, -bound, bound
+	q.why[w.ID] = WhyNorm
+	q.set(v.ID, &rep{id: w.ID, scale: scale, mult: mult, raw: true})
+	return nil
+}
+
+// The arguments of bounds that interval arithmetic does not give.
+const (
+	WhyNorm    = "|x·r| ≤ √num since r²·x² ≤ r²·S ≤ num, x² being a term of the sum of squares in S"
+	WhySoftmax = "the weights e·inv of a row are not negative and sum to at most 2^InvBits"
+	WhyOneHot  = "every row of the one-hot factor has one 1 and zeros, so that a cell is a cell of the table"
+)
+
+// functionScale is the one argument and result scale of all uses of a function: they share a table.
+type functionScale struct{ in, out int }
+
+// chooseFunctionScales gives every elementwise function one scale for its arguments, from the largest calibrated one, and one for
+// its results, at which all of them fit 16 bits.
+func (q *quantiser) chooseFunctionScales() error {
+	q.funcs = map[string]functionScale{}
+	top := map[string]float64{}
+	for _, n := range q.f.Nodes {
+		if n.Op == ir.OpUnary {
+			fn := n.Attr.(*ir.UnaryAttr).Fn
+			top[fn] = math.Max(top[fn], q.cal.Max[n.In[0]])
+		}
+	}
+	for _, fn := range ir.Functions {
+		if _, used := top[fn]; !used {
+			continue
+		}
+		f, ok := eval.Function(fn)
+		if !ok {
+			return fmt.Errorf("quant: function %s has no meaning", fn)
+		}
+		s := functionScale{in: min(scaleFor(headroom*top[fn], TableBits), 14)}
+		limit := math.Ldexp(1, TableBits-1-s.in)
+		largest := 0.0
+		for i := -256; i <= 256; i++ {
+			largest = math.Max(largest, math.Abs(f(limit*float64(i)/256)))
+		}
+		s.out = scaleFor(largest, ActBits)
+		q.funcs[fn] = s
+	}
+	return nil
+}
+
+// unary lowers an elementwise function: the argument is rescaled to the table's index range, clamped, and looked up.
+func (q *quantiser) unary(n *ir.Node, v *ir.Value) error {
+	fn := n.Attr.(*ir.UnaryAttr).Fn
+	x, err := q.value(n.In[0])
+	if err != nil {
+		return err
+	}
+	s := q.funcs[fn]
+	if x, err = q.plain(n, x, s.in); err != nil {
+		return err
+	}
+	if x.scale != s.in || q.width(x.id) >= TableBits {
+		x = q.rescale(n, x, s.in, TableBits, q.cal.Max[n.In[0]])
+	}
+	in := q.o.Value(x.id)
+	a := &ir.TableAttr{Fn: fn, InScale: s.in, OutScale: s.out, Lo: in.Lo, Hi: in.Hi}
+	w := q.add(n, v.Name, v.Shape, []ir.ValueID{x.id}, ir.OpTable, a)
+	w.Scale, w.Lo, w.Hi = s.out, -1<<(ActBits-1), 1<<(ActBits-1)-1
+	q.note(w, "table", 0, q.cal.Max[v.ID], false)
+	q.set(v.ID, &rep{id: w.ID, scale: s.out, mult: 1})
+	return nil
+}
+
+// plain returns x without a real factor and with a scale of at least the given one.
+func (q *quantiser) plain(n *ir.Node, x *rep, scale int) (*rep, error) {
+	if x.mult == 1 && x.scale >= scale {
+		return x, nil
+	}
+	coef, s := int64(1), x.scale
+	if x.mult != 1 {
+		coef, s = int64(math.Round(math.Ldexp(x.mult, coefBits))), s+coefBits
+	}
+	if s < scale {
+		coef, s = coef<<(scale-s), scale
+	}
+	v := q.o.Value(x.id)
+	axes, extents := ir.IdentityAxes(v.Shape)
+	attr := &ir.EinsumAttr{Terms: []ir.Term{{ICoef: coef, Coef: float64(coef), Extents: extents, In: []int{0}, Axes: [][][]int{axes}, Out: axes}}}
+	w := q.add(n, v.Name+".scaled", v.Shape, []ir.ValueID{x.id}, ir.OpEinsum, attr)
+	w.Scale = s
+	if err := q.bound(n, w, attr); err != nil {
+		return nil, err
+	}
+	return &rep{id: w.ID, scale: s, mult: 1, raw: x.raw, from: x.from}, nil
+}
+
+// softmax lowers softmax(c·x) to ZkAttn on the exact scores. One unit of σ is c·mult·2^(Shift−scale); Shift puts it where 2^expBits
+// units reach expRange.
+func (q *quantiser) softmax(n *ir.Node, v *ir.Value) error {
+	a := n.Attr.(*ir.SoftmaxAttr)
+	x, err := q.value(n.In[0])
+	if err != nil {
+		return err
+	}
+	if a.Scale <= 0 {
+		return n.Errorf("a softmax of %g times its input; the factor must be positive", a.Scale)
+	}
+	unit := a.Scale * x.mult * math.Ldexp(1, -x.scale)
+	shift := 0
+	for unit*(1<<expBits) < expRange {
+		unit *= 2
+		shift++
+	}
+	// ZkAttn's distances have at most 30 bits.
+	for v := q.o.Value(x.id); quotient(v.Hi, shift)-quotient(v.Lo, shift) >= 1<<30-1<<expBits-2; shift++ {
+		unit *= 2
+	}
+	if unit > maxUnit {
+		return n.Errorf("scores of scale %d reach far beyond what matters; a step of them would be %.3g", x.scale, unit)
+	}
+	attr := &ir.ZkAttnAttr{Shift: shift, DBits: expBits, EBits: expBits, Unit: unit, HasMask: a.HasMask}
+	width := v.Shape[len(v.Shape)-1]
+	attr.InvBits = invBits + expBits + bits.Len(uint(width-1))
+	in := []ir.ValueID{x.id}
+	if a.HasMask {
+		in = append(in, q.leaf(n.In[1], 0, 1).id)
+	}
+	e := q.o.NewValue(v.Name+".exp", v.Shape)
+	inv := q.o.NewValue(v.Name+".inv", v.Shape[:len(v.Shape)-1])
+	node := &ir.Node{Op: ir.OpZkAttn, Origin: n.Origin, In: in, Out: []ir.ValueID{e.ID, inv.ID}, Attr: attr}
+	e.Def, inv.Def = node, node
+	q.o.Nodes = append(q.o.Nodes, node)
+	e.Scale, e.Lo, e.Hi = expBits, 0, 1<<expBits
+	inv.Scale, inv.Lo, inv.Hi = attr.InvBits-expBits, 0, 1<<(attr.InvBits-expBits)
+	q.note(e, "softmax", shift, 1, false)
+	q.set(v.ID, &rep{id: e.ID, inv: inv.ID, soft: true, scale: attr.InvBits, mult: 1, raw: true})
+	return nil
+}
+
+// weighSoftmax multiplies e and inv out, for uses of a softmax other than a weighted sum.
+func (q *quantiser) weighSoftmax(r *rep) (*rep, error) {
+	e := q.o.Value(r.id)
+	axes, extents := ir.IdentityAxes(e.Shape)
+	last := len(e.Shape) - 1
+	attr := &ir.EinsumAttr{Terms: []ir.Term{{ICoef: 1, Coef: 1, Extents: extents, In: []int{0, 1}, Axes: [][][]int{axes, axes[:last]}, Out: axes}}}
+	w := q.o.Add(ir.OpEinsum, e.Def.Origin, e.Name+".weights", e.Shape, []ir.ValueID{r.id, r.inv}, attr)
+	w.Scale, w.Lo, w.Hi = r.scale, 0, 1<<r.scale
+	q.why[w.ID] = WhySoftmax
+	p := &rep{id: w.ID, scale: r.scale, mult: 1, raw: true, from: r.from}
+	q.reps[r.from] = p
+	return p, nil
+}
+
+// boundWeighted tightens the bounds of a weighted sum: one term, coefficient 1, of e, inv and one other factor v, summed over the
+// last axis of e only, lies within the bounds of v (and 0) times 2^InvBits.
+func (q *quantiser) boundWeighted(w *ir.Value, sums []*summand) {
+	if len(sums) != 1 || sums[0].icoef != 1 || len(sums[0].in) != 3 {
+		return
+	}
+	s := sums[0]
+	var soft *rep
+	other, k := ir.ValueID(-1), 0
+	for i, r := range s.in {
+		if r.soft {
+			soft, k = r, i
+		}
+	}
+	if soft == nil {
+		return
+	}
+	for _, r := range s.in {
+		if r.id != soft.id && r.id != soft.inv {
+			other = r.id
+		}
+	}
+	row := map[int]bool{}
+	for _, l := range s.axes[k][len(s.axes[k])-1] {
+		row[l] = true
+	}
+	for l := range s.extents {
+		if !inAxes(s.out, l) && !row[l] || other < 0 {
+			return
+		}
+	}
+	v := q.o.Value(other)
+	lo, hi := min(v.Lo, 0)<<soft.scale, max(v.Hi, 0)<<soft.scale
+	if lo >= w.Lo && hi <= w.Hi {
+		w.Lo, w.Hi = lo, hi
+		q.why[w.ID] = WhySoftmax
+	}
+}

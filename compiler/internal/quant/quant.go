@@ -1,0 +1,332 @@
+// Package quant turns a canonical float graph into the integer program that is proved.
+//
+// Every tensor gets a public power-of-two scale, real ≈ mult·q·2^-scale; mult, in [1, 2), is a constant that no later operation
+// has absorbed yet (a softmax takes it into its unit, a normalisation does not see it, a weight takes it into its cells). The
+// rounding places are few:
+//
+//   - weights and constants, once, when they are quantised (16 bits);
+//   - activations that enter a product: 16 bits, the scale from the calibrated maximum with a factor 1.5 of headroom, clamped;
+//   - the increments of a sum (a residual stream): 16 bits each, every one with its own scale. The sum itself is exact and wide;
+//   - the argument of a table function: TableBits bits.
+//
+// Everything else is exact: sums, accumulators, scores, sums of squares, logits. Interval arithmetic over all of it shows that no
+// cell reaches 2^62, or the model is refused.
+package quant
+
+import (
+	"fmt"
+	"math"
+
+	"github.com/zkllmc/zkllmc/ir"
+)
+
+// Widths and precisions of the integer program.
+const (
+	ActBits    = 16        // committed activations, signed
+	WeightBits = 16        // weights, signed
+	ConstBits  = 16        // cells of circuit constants, signed
+	TableBits  = 15        // arguments of table functions, signed
+	coefBits   = 12        // of a constant factor that nothing absorbs
+	headroom   = 1.5       // over the calibrated maximum, before rounding to a power of two
+	maxScale   = 30        // of tensors whose cells are all tiny
+	minRsqrt   = 10        // significant bits of an inverse root at the largest calibrated row
+	exactLimit = 60        // a wide factor of an elementwise product stays exact while the product has fewer bits
+	expRange   = 10.0      // exponentials reach at least down to exp(−expRange)
+	maxUnit    = 1.0 / 128 // largest step of a score that is exponentiated
+	expBits    = 15        // DBits and EBits of ZkAttn
+	invBits    = 12        // of the inverse of the sum of a row
+)
+
+// Program is the result of Quantise.
+type Program struct {
+	Float  *ir.Graph // the float graph, rewritten so that it has a value for every place where the program rounds
+	Int    *ir.Graph
+	Why    map[ir.ValueID]string // the argument for bounds (Lo, Hi) that interval arithmetic does not give
+	Report *Report
+
+	// Logits ≈ LogitUnit · integer logits.
+	LogitUnit float64
+}
+
+// Report says what was chosen, in the order of the program.
+type Report struct {
+	Tensors []TensorReport `json:"tensors"`
+	Samples int            `json:"calibration_samples"`
+}
+
+// TensorReport is one rounding place.
+type TensorReport struct {
+	Name     string  `json:"name"`
+	Kind     string  `json:"kind"` // weight, constant, activation, table, rsqrt, softmax
+	Scale    int     `json:"scale"`
+	Shift    int     `json:"shift,omitempty"`
+	Max      float64 `json:"max"`                // calibrated, or of the data
+	Lo       int64   `json:"lo"`                 // range of the cells
+	Hi       int64   `json:"hi"`                 //
+	Clamps   bool    `json:"clamps,omitempty"`   // a clamp is proved: the proven interval exceeds the range
+	Headroom float64 `json:"headroom,omitempty"` // range over calibrated maximum
+}
+
+// rep is how the integer program represents a value of the float graph: real ≈ mult·q·2^-scale.
+type rep struct {
+	id    ir.ValueID
+	scale int
+	mult  float64
+	raw   bool // a product since the last rounding: it has more fraction bits than it is worth
+	from  ir.ValueID
+
+	// A softmax is the product e·inv, spread over the last axis; id is e and scale covers both.
+	soft bool
+	inv  ir.ValueID
+}
+
+type quantiser struct {
+	f      *ir.Graph
+	cal    *Calibration
+	o      *ir.Graph
+	reps   []*rep
+	uses   []int
+	small  map[ir.ValueID]*rep // narrowed values, by integer value
+	funcs  map[string]functionScale
+	why    map[ir.ValueID]string
+	report *Report
+
+	// roundNorm says, for plain and for centred normalisations, that their inputs are rounded to 16 bits. One answer for the whole
+	// model, so that layers stay alike: it is found by trying.
+	roundNorm [2]bool
+	retry     bool
+}
+
+// Quantise makes the integer program of a prepared graph; see Prepare.
+func Quantise(f *ir.Graph, cal *Calibration) (*Program, error) {
+	var round [2]bool
+	for {
+		q := &quantiser{f: f, cal: cal, small: map[ir.ValueID]*rep{}, why: map[ir.ValueID]string{}, report: &Report{Samples: cal.Samples}, roundNorm: round}
+		p, err := q.run()
+		if q.retry { // with what run has found out; at most twice
+			round = q.roundNorm
+			continue
+		}
+		return p, err
+	}
+}
+
+func (q *quantiser) run() (*Program, error) {
+	f := q.f
+	q.o = &ir.Graph{Name: f.Name, Stage: ir.StageInt, Vocab: f.Vocab, Causal: f.Causal}
+	q.reps = make([]*rep, len(f.Values))
+	q.countUses()
+	if err := q.chooseFunctionScales(); err != nil {
+		return nil, err
+	}
+	for _, n := range f.Nodes {
+		if err := q.node(n); err != nil {
+			return nil, err
+		}
+	}
+	out, err := q.value(f.Output)
+	if err != nil {
+		return nil, err
+	}
+	q.o.Input, q.o.Output = q.reps[f.Input].id, out.id
+	return &Program{Float: f, Int: q.o, Why: q.why, Report: q.report, LogitUnit: out.mult * math.Ldexp(1, -out.scale)}, nil
+}
+
+func (q *quantiser) countUses() {
+	q.uses = make([]int, len(q.f.Values))
+	for _, n := range q.f.Nodes {
+		if n.Op == ir.OpEinsum {
+			for _, t := range n.Attr.(*ir.EinsumAttr).Terms {
+				for _, i := range t.In {
+					q.uses[n.In[i]]++
+				}
+			}
+			continue
+		}
+		for _, id := range n.In {
+			q.uses[id]++
+		}
+	}
+	q.uses[q.f.Output]++
+}
+
+func (q *quantiser) node(n *ir.Node) error {
+	v := q.f.Value(n.Out[0])
+	switch n.Op {
+	case ir.OpInput:
+		w := q.add(n, v.Name, v.Shape, nil, ir.OpInput, nil)
+		w.Lo, w.Hi = 0, int64(q.f.Vocab)-1
+		q.set(v.ID, &rep{id: w.ID, mult: 1})
+		return nil
+	case ir.OpOneHot:
+		w := q.add(n, v.Name, v.Shape, []ir.ValueID{q.reps[n.In[0]].id}, ir.OpOneHot, nil)
+		w.Lo, w.Hi = 0, 1
+		q.set(v.ID, &rep{id: w.ID, mult: 1})
+		return nil
+	case ir.OpWeight, ir.OpConst:
+		return nil // quantised where they are first used, at the precision of that use
+	case ir.OpEinsum:
+		return q.einsum(n, v)
+	case ir.OpNorm:
+		return q.norm(n, v)
+	case ir.OpUnary:
+		return q.unary(n, v)
+	case ir.OpSoftmax:
+		return q.softmax(n, v)
+	}
+	return n.Errorf("is not an operation that can be quantised")
+}
+
+func (q *quantiser) set(id ir.ValueID, r *rep) {
+	r.from = id
+	q.reps[id] = r
+}
+
+// add appends a node to the integer graph.
+func (q *quantiser) add(n *ir.Node, name string, shape []int, in []ir.ValueID, op ir.Op, attr ir.Attr) *ir.Value {
+	return q.o.Add(op, n.Origin, name, shape, in, attr)
+}
+
+// value returns the integer form of a float value as one tensor.
+func (q *quantiser) value(id ir.ValueID) (*rep, error) {
+	r := q.reps[id]
+	if r == nil {
+		v := q.f.Value(id)
+		if v.Def.Op != ir.OpWeight && v.Def.Op != ir.OpConst {
+			return nil, v.Def.Errorf("is used before it is computed")
+		}
+		return q.leaf(id, maxScale, 1), nil
+	}
+	if r.soft {
+		return q.weighSoftmax(r)
+	}
+	return r, nil
+}
+
+// leaf quantises a weight or constant, times a factor that it absorbs, on first use. limit bounds the scale.
+func (q *quantiser) leaf(id ir.ValueID, limit int, factor float64) *rep {
+	if r := q.reps[id]; r != nil {
+		return r
+	}
+	v := q.f.Value(id)
+	top := 0.0
+	for _, x := range v.Data {
+		top = math.Max(top, math.Abs(x*factor))
+	}
+	bits, kind := WeightBits, "weight"
+	if v.Def.Op == ir.OpConst {
+		bits, kind = ConstBits, "constant"
+	}
+	scale := min(scaleFor(top, bits), limit)
+	if m, ok := magnitude(v.Data); ok && m*factor == 1 {
+		scale = 0
+	}
+	w := q.o.Add(v.Def.Op, v.Def.Origin, v.Name, v.Shape, nil, nil)
+	w.Ints = make([]int64, len(v.Data))
+	unit := math.Ldexp(factor, scale)
+	for i, x := range v.Data {
+		w.Ints[i] = int64(math.RoundToEven(x * unit))
+		w.Lo, w.Hi = min(w.Lo, w.Ints[i]), max(w.Hi, w.Ints[i])
+	}
+	if v.Def.Op == ir.OpWeight {
+		w.Lo, w.Hi = declared(w.Lo, w.Hi)
+	}
+	w.Scale = scale
+	q.note(w, kind, 0, top, false)
+	r := &rep{id: w.ID, scale: scale, mult: 1}
+	q.set(id, r)
+	return r
+}
+
+// declared widens a range to the signed range of the fewest bits.
+func declared(lo, hi int64) (int64, int64) {
+	n := int64(1)
+	for lo < -n || hi > n-1 {
+		n *= 2
+	}
+	return -n, n - 1
+}
+
+// scaleFor is the largest scale at which magnitudes up to top fit bits bits with sign.
+func scaleFor(top float64, bits int) int {
+	if top == 0 {
+		return maxScale
+	}
+	limit := float64(int64(1)<<(bits-1) - 1)
+	s := int(math.Floor(math.Log2(limit / top)))
+	for math.RoundToEven(top*math.Ldexp(1, s)) > limit {
+		s--
+	}
+	return min(s, maxScale)
+}
+
+func (q *quantiser) note(v *ir.Value, kind string, shift int, top float64, clamps bool) {
+	t := TensorReport{Name: v.Name, Kind: kind, Scale: v.Scale, Shift: shift, Max: top, Lo: v.Lo, Hi: v.Hi, Clamps: clamps}
+	if top > 0 {
+		t.Headroom = float64(v.Hi) * math.Ldexp(1, -v.Scale) / top
+	}
+	q.report.Tensors = append(q.report.Tensors, t)
+}
+
+// width is the number of bits of the magnitudes of a value.
+func (q *quantiser) width(id ir.ValueID) int {
+	v := q.o.Value(id)
+	n := 0
+	for m := max(v.Hi, -(v.Lo + 1), -v.Lo-1); m > 0; m >>= 1 {
+		n++
+	}
+	return n
+}
+
+// isSmall says that a value has at most 16 bits with sign.
+func (q *quantiser) isSmall(id ir.ValueID) bool { return q.width(id) < ActBits }
+
+// narrow returns a value with at most 16 bits: itself, or its rescaled and committed form.
+func (q *quantiser) narrow(n *ir.Node, r *rep) *rep {
+	if q.isSmall(r.id) {
+		return r
+	}
+	if s, ok := q.small[r.id]; ok {
+		return s
+	}
+	top := q.cal.Max[r.from] / r.mult
+	s := q.rescale(n, r, q.actScale(r, top), ActBits, top)
+	q.small[r.id] = s
+	return s
+}
+
+// actScale chooses the scale of an activation: the calibrated one, or one at most one bit coarser (or any finer) at which the
+// proven interval fits and no clamp is needed.
+func (q *quantiser) actScale(r *rep, top float64) int {
+	scale := scaleFor(top*headroom, ActBits)
+	v := q.o.Value(r.id)
+	bound := math.Max(float64(v.Hi), -float64(v.Lo)) * math.Ldexp(1, -r.scale)
+	if free := scaleFor(bound*1.0001, ActBits); free >= scale-1 {
+		scale = free
+	}
+	return min(scale, r.scale)
+}
+
+// rescale commits a value at a scale, clamped to bits bits with sign.
+func (q *quantiser) rescale(n *ir.Node, r *rep, scale, bits int, top float64) *rep {
+	v := q.o.Value(r.id)
+	shift := r.scale - scale
+	a := &ir.RescaleAttr{Shift: shift, Lo: -1 << (bits - 1), Hi: 1<<(bits-1) - 1}
+	w := q.add(n, v.Name+".rounded", v.Shape, []ir.ValueID{r.id}, ir.OpRescale, a)
+	lo, hi := quotient(v.Lo, shift), quotient(v.Hi, shift)
+	w.Scale, w.Lo, w.Hi = scale, a.Lo, a.Hi
+	q.note(w, "activation", shift, top, lo < a.Lo || hi > a.Hi)
+	return &rep{id: w.ID, scale: scale, mult: r.mult, from: r.from}
+}
+
+// quotient is ⌊(v + 2^(shift-1))/2^shift⌋.
+func quotient(v int64, shift int) int64 {
+	if shift == 0 {
+		return v
+	}
+	return (v + 1<<(shift-1)) >> shift
+}
+
+func tooWide(n *ir.Node, what string, lo, hi fmt.Stringer) error {
+	return n.Errorf("%s may reach [%v, %v], beyond 2^62; the model needs coarser scales than this compiler chooses", what, lo, hi)
+}

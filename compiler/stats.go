@@ -1,0 +1,56 @@
+package compiler
+
+import (
+	"github.com/zkllmc/zkllmc/runtime/circuit"
+	"github.com/zkllmc/zkllmc/runtime/commit"
+	"github.com/zkllmc/zkllmc/runtime/protocol"
+)
+
+// Stats sizes a circuit up, for inspect.
+type Stats struct {
+	Tensors      int   `json:"tensors"`
+	Witness      int   `json:"witness_tensors"`
+	Virtual      int   `json:"virtual_tensors"`
+	WeightCells  int64 `json:"weight_cells"`
+	WitnessCells int64 `json:"witness_cells"` // without multiplicities
+	Lookups      int   `json:"lookups"`
+	LookupCells  int64 `json:"lookup_cells"`
+	Tables       int   `json:"tables"`
+	TableLines   int64 `json:"table_lines"`
+	Zeros        int   `json:"zero_checks"`
+	Waves        int   `json:"waves"`
+	WeightRows   int   `json:"weight_rows"`
+	WitnessRows  int   `json:"witness_rows"`
+	ProofBytes   int   `json:"proof_bytes"`
+}
+
+// statistics counts what a proof about a circuit costs. The proof's size is exact but for its header: the message schedule is run
+// without a prover.
+func statistics(c *circuit.Circuit) (Stats, error) {
+	s := Stats{Tensors: len(c.Tensors), Lookups: len(c.Lookups), Tables: len(c.Tables), Zeros: len(c.Zeros), Waves: c.Waves()}
+	for i := range c.Tensors {
+		t := &c.Tensors[i]
+		cells := int64(circuit.Size(t.Shape))
+		switch {
+		case t.Kind == circuit.Weight:
+			s.WeightCells += cells
+		case t.Kind == circuit.Virtual:
+			s.Virtual++
+		case t.Kind == circuit.Witness && !t.Mult:
+			s.Witness++
+			s.WitnessCells += cells
+		}
+	}
+	for _, l := range c.Lookups {
+		s.LookupCells += int64(circuit.Size(c.Tensor(l.Cols[0]).Shape))
+	}
+	for _, t := range c.Tables {
+		s.TableLines += int64(len(t.Cols[0]))
+	}
+	weights := commit.NewLayout(c, circuit.Weight, c.WeightBits)
+	s.WeightRows, s.WitnessRows = weights.Rows, commit.NewLayout(c, circuit.Witness, c.WitnessBits).Rows
+	p := protocol.Proof{Kind: protocol.KindInference, Circuit: c, Weights: commit.Set{Layout: weights}, Statement: protocol.Nothing{}}
+	counts, err := p.Count()
+	s.ProofBytes = 32 * (counts.Points + counts.Scalars)
+	return s, err
+}

@@ -1,0 +1,206 @@
+// Package ir holds the compiler's intermediate representation: one graph type with two meanings.
+//
+// In StageFloat a value is a real tensor and the graph means what the ONNX file means. In StageInt a value is an integer
+// tensor, real ≈ q·2^(-Scale), and the graph is the integer program that a proof is about: deterministic, total on its declared
+// input ranges, every operation with exactly one result.
+//
+// The representation is small on purpose. Everything linear or multilinear (matrix products, elementwise products and sums,
+// transposes, reshapes, broadcasts, reductions, embeddings) is one operation, Einsum: a sum of terms, each a product of operands
+// over named labels. What is left is the operations that need a lookup: see Ops.
+package ir
+
+import "fmt"
+
+// Stage says which meaning a graph has.
+type Stage uint8
+
+// The two meanings of a graph.
+const (
+	StageFloat Stage = iota + 1
+	StageInt
+)
+
+// Op names an operation of the op table.
+type Op string
+
+// The operations. Ops describes each.
+const (
+	OpInput   Op = "Input"
+	OpWeight  Op = "Weight"
+	OpConst   Op = "Const"
+	OpOneHot  Op = "OneHot"
+	OpEinsum  Op = "Einsum"
+	OpUnary   Op = "Unary"
+	OpNorm    Op = "Norm"
+	OpSoftmax Op = "Softmax"
+	OpRescale Op = "Rescale"
+	OpTable   Op = "Table"
+	OpRsqrt   Op = "Rsqrt"
+	OpZkAttn  Op = "ZkAttn"
+)
+
+// ValueID indexes Graph.Values.
+type ValueID int
+
+// Value is one tensor of the graph.
+type Value struct {
+	ID    ValueID
+	Name  string
+	Shape []int
+
+	// Scale, Lo and Hi are set in StageInt: real ≈ q·2^(-Scale) and Lo ≤ q ≤ Hi for every input in range, by the interval
+	// rules of the op table.
+	Scale  int
+	Lo, Hi int64
+
+	// Data (StageFloat) and Ints (StageInt) are set on Weight and Const values only, row-major.
+	Data []float64
+	Ints []int64
+
+	// Def is the node that computes the value.
+	Def *Node
+}
+
+// Node is one operation. Its outputs are in Out (two for ZkAttn, one for every other op).
+type Node struct {
+	Op     Op
+	Origin string // name of the ONNX node it comes from, for errors and inspect
+	In     []ValueID
+	Out    []ValueID
+	Attr   Attr
+}
+
+// Attr is one of the *Attr types of this file, the one that belongs to the node's Op; nil for ops without attributes.
+type Attr interface{ isAttr() }
+
+// Term is one product of an Einsum:
+//
+//	out[f] += Coef · Σ_c Π_i operand_i[…]
+//
+// Labels 0..len(Extents)-1 are the term's index variables. Axes[i][a] lists the labels that axis a of operand i is made of,
+// most significant first (an axis of extent 6 with labels of extents 2, 3 is a merged axis; an empty list is an axis of extent
+// 1); Out[a] likewise for axis a of the result. A label that is not in Out is summed over. A label of Out that no operand has
+// broadcasts. No operand has a label twice. For every axis the product of its labels' extents is the axis' extent.
+type Term struct {
+	Coef    float64 // StageFloat
+	ICoef   int64   // StageInt
+	Extents []int
+	In      []int // indices into Node.In, one per operand of the product; empty: the constant 1
+	Axes    [][][]int
+	Out     [][]int
+}
+
+// EinsumAttr holds the terms of an Einsum.
+type EinsumAttr struct{ Terms []Term }
+
+// UnaryAttr names an elementwise function (StageFloat): one of Functions.
+type UnaryAttr struct{ Fn string }
+
+// NormAttr describes a normalisation over the last axis (StageFloat).
+// Inputs: x, then gamma (shape [n]) where HasGamma, then beta where HasBeta.
+type NormAttr struct {
+	Center             bool // LayerNorm subtracts the mean; RMSNorm does not
+	Eps                float64
+	HasGamma, HasBeta bool
+}
+
+// SoftmaxAttr describes a softmax over the last axis of Scale·x (StageFloat). With a mask the second input is a Const of zeros
+// and ones with the shape of the trailing axes of x; positions with 1 are masked: they get weight 0. No row is all masked.
+type SoftmaxAttr struct {
+	Scale   float64
+	HasMask bool
+}
+
+// RescaleAttr (StageInt): y = min(max(⌊(a + 2^(Shift-1)) / 2^Shift⌋, Lo), Hi); with Shift = 0 nothing is added.
+type RescaleAttr struct {
+	Shift  int
+	Lo, Hi int64
+}
+
+// TableAttr (StageInt): y = Fn(x) for x in [Lo, Hi], the input's range, elementwise:
+// y = round(Fn(x·2^(-InScale))·2^OutScale) clamped to 16 bits signed, as runtime/tables computes it.
+type TableAttr struct {
+	Fn                string
+	InScale, OutScale int
+	Lo, Hi            int64
+}
+
+// RsqrtAttr (StageInt): r = the integer with r²·S ≤ Num < (r+1)²·S where S = s + Eps, elementwise; s ≥ 0, Eps ≥ 1.
+type RsqrtAttr struct {
+	Num int64
+	Eps int64
+}
+
+// ZkAttnAttr (StageInt), softmax over the last axis of the input s, with an optional 0/1 mask as second input (broadcast over
+// leading axes). Outputs e (shape of s) and inv (shape of s without the last axis):
+//
+//	σ = ⌊(s + 2^(Shift-1)) / 2^Shift⌋; M = max over unmasked σ; d = M − σ
+//	e = round(2^EBits·exp(−d·Unit)) where unmasked and d < 2^DBits, else 0;  inv = ⌊2^InvBits / Σ e⌋
+//
+// so that softmax ≈ e·inv·2^(-InvBits).
+type ZkAttnAttr struct {
+	Shift   int
+	DBits   int
+	EBits   int
+	InvBits int
+	Unit    float64
+	HasMask bool
+}
+
+func (*EinsumAttr) isAttr()  {}
+func (*UnaryAttr) isAttr()   {}
+func (*NormAttr) isAttr()    {}
+func (*SoftmaxAttr) isAttr() {}
+func (*RescaleAttr) isAttr() {}
+func (*TableAttr) isAttr()   {}
+func (*RsqrtAttr) isAttr()   {}
+func (*ZkAttnAttr) isAttr()  {}
+
+// Graph is a program: nodes in topological order. Input is the token ids (shape [T], values in [0, Vocab)); Output is the
+// logits (shape [T, V]).
+type Graph struct {
+	Name   string
+	Stage  Stage
+	Values []*Value
+	Nodes  []*Node
+	Input  ValueID
+	Output ValueID
+	Vocab  int
+	// Causal is set by the compiler when the output at position t provably depends on the inputs at positions ≤ t only.
+	Causal bool
+}
+
+// NewValue appends a value without a definition.
+func (g *Graph) NewValue(name string, shape []int) *Value {
+	v := &Value{ID: ValueID(len(g.Values)), Name: name, Shape: append([]int(nil), shape...)}
+	g.Values = append(g.Values, v)
+	return v
+}
+
+// Add appends a node that computes one new value and returns that value.
+func (g *Graph) Add(op Op, origin, name string, shape []int, in []ValueID, attr Attr) *Value {
+	v := g.NewValue(name, shape)
+	n := &Node{Op: op, Origin: origin, In: append([]ValueID(nil), in...), Out: []ValueID{v.ID}, Attr: attr}
+	v.Def = n
+	g.Nodes = append(g.Nodes, n)
+	return v
+}
+
+// Value returns the value with the given id.
+func (g *Graph) Value(id ValueID) *Value { return g.Values[id] }
+
+// Size is the number of cells of a shape.
+func Size(shape []int) int {
+	n := 1
+	for _, d := range shape {
+		n *= d
+	}
+	return n
+}
+
+func (o Op) String() string { return string(o) }
+
+// Errorf returns an error that names the node, its operation and its origin.
+func (n *Node) Errorf(format string, args ...any) error {
+	return fmt.Errorf("node %q (%s): %s", n.Origin, n.Op, fmt.Sprintf(format, args...))
+}

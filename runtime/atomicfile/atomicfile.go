@@ -1,0 +1,188 @@
+// Package atomicfile writes files that exist whole or not at all, and reads files of bounded size.
+//
+// A file is written under a temporary name in its own folder, synced, and then given its name; the folder is synced last. A process
+// that dies on the way leaves what was there before under the name, and at most a temporary file ".NAME.tmp-…" beside it.
+package atomicfile
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"runtime"
+)
+
+// ErrExists says that a file exists that the caller did not ask to replace.
+var ErrExists = errors.New("the file exists")
+
+// ErrSize says that a file is larger than anything that could be meant.
+var ErrSize = errors.New("the file is too large")
+
+// Options tell how to write.
+type Options struct {
+	Mode    fs.FileMode // permissions, whatever the umask; 0: 0600
+	Replace bool        // replace an existing file
+}
+
+// chunk is how much is written between two looks at the context.
+const chunk = 4 << 20
+
+// Write writes a file. It stops when ctx ends, and then leaves nothing behind.
+func Write(ctx context.Context, name string, data []byte, o Options) error {
+	f, err := Create(name, o)
+	if err != nil {
+		return err
+	}
+	defer f.Discard()
+	for len(data) > 0 {
+		if err := ctx.Err(); err != nil {
+			return fmt.Errorf("write %s: %w", name, err)
+		}
+		n := min(chunk, len(data))
+		if _, err := f.Write(data[:n]); err != nil {
+			return err
+		}
+		data = data[n:]
+	}
+	return f.Commit()
+}
+
+// File is a file on its way to its name. Either Commit or Discard ends it; Discard after Commit does nothing.
+type File struct {
+	temp *os.File
+	name string
+	o    Options
+	done bool
+}
+
+// Create starts a file. Nothing is visible under the name before Commit.
+func Create(name string, o Options) (*File, error) {
+	if o.Mode == 0 {
+		o.Mode = 0o600
+	}
+	if err := Vacant(name, o.Replace); err != nil {
+		return nil, err
+	}
+	temp, err := os.CreateTemp(filepath.Dir(name), "."+filepath.Base(name)+".tmp-*") // mode 0600: a secret is never readable by others, not even for a moment
+	if err != nil {
+		return nil, fmt.Errorf("write %s: %w", name, err)
+	}
+	return &File{temp: temp, name: name, o: o}, nil
+}
+
+// Vacant returns ErrExists if the name is taken and not to be replaced, so that long work is refused before it begins.
+func Vacant(name string, replace bool) error {
+	info, err := os.Lstat(name)
+	switch {
+	case err == nil && info.IsDir():
+		return fmt.Errorf("%s: it is a folder", name)
+	case err == nil && !replace:
+		return fmt.Errorf("%s: %w", name, ErrExists)
+	case err != nil && !errors.Is(err, fs.ErrNotExist):
+		return err
+	}
+	return nil
+}
+
+// Write appends to the file.
+func (f *File) Write(p []byte) (int, error) {
+	n, err := f.temp.Write(p)
+	if err != nil {
+		err = fmt.Errorf("write %s: %w", f.name, err)
+	}
+	return n, err
+}
+
+// Commit gives the file its name. On an error nothing of it is left.
+func (f *File) Commit() error {
+	defer f.Discard()
+	if err := f.finish(); err != nil {
+		return fmt.Errorf("write %s: %w", f.name, err)
+	}
+	if err := f.rename(); err != nil {
+		return err
+	}
+	return syncFolder(filepath.Dir(f.name))
+}
+
+// finish brings the content to the disk.
+func (f *File) finish() error {
+	return errors.Join(f.temp.Chmod(f.o.Mode), f.temp.Sync(), f.temp.Close())
+}
+
+// rename moves the file to its name. A name that must be vacant is taken with a link, which fails where another process took it
+// since Create; where the file system has no links the check of Vacant is repeated instead.
+func (f *File) rename() error {
+	temp := f.temp.Name()
+	if !f.o.Replace {
+		err := os.Link(temp, f.name)
+		if errors.Is(err, fs.ErrExist) {
+			return fmt.Errorf("%s: %w", f.name, ErrExists)
+		}
+		if err == nil {
+			return nil // Discard removes the temporary name
+		}
+		if err := Vacant(f.name, false); err != nil {
+			return err
+		}
+	}
+	if err := os.Rename(temp, f.name); err != nil {
+		return err
+	}
+	f.done = true
+	return nil
+}
+
+// Discard removes what was written, unless it was committed.
+func (f *File) Discard() {
+	if f.done {
+		return
+	}
+	f.done = true
+	f.temp.Close() // closed already after Commit; the error says nothing new
+	os.Remove(f.temp.Name())
+}
+
+// syncFolder makes a rename last. Windows neither needs nor allows it.
+func syncFolder(dir string) error {
+	if runtime.GOOS == "windows" {
+		return nil
+	}
+	d, err := os.Open(dir)
+	if err != nil {
+		return err
+	}
+	return errors.Join(d.Sync(), d.Close())
+}
+
+// Read reads a file of at most limit bytes. A larger one is refused before it is read.
+func Read(name string, limit int64) ([]byte, error) {
+	f, err := os.Open(name)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	info, err := f.Stat()
+	if err != nil {
+		return nil, err
+	}
+	if info.IsDir() {
+		return nil, fmt.Errorf("%s: it is a folder, not a file", name)
+	}
+	if info.Size() > limit {
+		return nil, fmt.Errorf("%s: %w: %d bytes, expected at most %d", name, ErrSize, info.Size(), limit)
+	}
+	var b bytes.Buffer
+	b.Grow(int(info.Size()) + bytes.MinRead)
+	if _, err := b.ReadFrom(io.LimitReader(f, limit+1)); err != nil { // the limit once more: a pipe has no size beforehand
+		return nil, fmt.Errorf("read %s: %w", name, err)
+	}
+	if int64(b.Len()) > limit {
+		return nil, fmt.Errorf("%s: %w: more than %d bytes", name, ErrSize, limit)
+	}
+	return b.Bytes(), nil
+}

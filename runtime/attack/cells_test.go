@@ -1,0 +1,177 @@
+package attack
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/zkllmc/zkllmc/runtime/circuit"
+	"github.com/zkllmc/zkllmc/runtime/kernel"
+	"github.com/zkllmc/zkllmc/runtime/veil"
+	"github.com/zkllmc/zkllmc/runtime/witness"
+)
+
+// named is one lie of a sweep.
+type named struct {
+	what string
+	lie
+}
+
+// sweep demands that every lie is rejected by the final argument.
+func (u *subject) sweep(t *testing.T, lies []named) {
+	t.Helper()
+	u.accept(t, lie{})
+	for i, err := range parallel(len(lies), func(i int) error { return u.rejected(lies[i].lie) }) {
+		assert.NoError(t, err, lies[i].what)
+	}
+	t.Logf("%d lies", len(lies))
+}
+
+// Sweep A: a lie in every committed tensor, multiplicities among them, and everything after it recomputed from the lie.
+func TestEveryCommittedTensorMatters(t *testing.T) {
+	for name := range stages {
+		t.Run(name, func(t *testing.T) {
+			u := stage(t, name)
+			a, err := u.generate(lie{})
+			require.NoError(t, err)
+			var lies []named
+			for i := range u.c.Tensors {
+				if c := &u.c.Tensors[i]; c.Kind == circuit.Witness {
+					lies = append(lies, cellLies(c, a.Tensor(c.ID).V)...)
+				}
+			}
+			u.sweep(t, lies)
+		})
+	}
+}
+
+// cellLies changes cells of a witness tensor: by one, to its neighbours beyond the declared range, to the negated value and to
+// what a neighbouring cell holds.
+func cellLies(c *circuit.Tensor, v []int64) []named {
+	var lies []named
+	for n, cell := range spread(len(v), 4) {
+		targets := []int64{v[cell] + 1, v[cell] - 1}
+		if n < 2 {
+			targets = append(targets, -v[cell], v[(cell+1)%len(v)])
+			if !c.Mult {
+				targets = append(targets, c.Lo-1, c.Hi+1)
+			}
+		}
+		seen := map[int64]bool{v[cell]: true}
+		for _, x := range targets {
+			if !seen[x] {
+				seen[x] = true
+				lies = append(lies, named{fmt.Sprintf("%s[%d] = %d instead of %d", c.Name, cell, x, v[cell]), lie{override: at(c.Name, cell, set(x))}})
+			}
+		}
+	}
+	return lies
+}
+
+// spread returns at most k indices below n, the first and the last among them.
+func spread(n, k int) []int {
+	if n <= k {
+		k = n
+	}
+	out := make([]int, k)
+	for i := range out {
+		out[i] = i * (n - 1) / max(k-1, 1)
+	}
+	return out
+}
+
+// A prover whose weights are not the committed ones, in one cell of one weight: the rows stay, the program runs on the others.
+func TestEveryWeightMatters(t *testing.T) {
+	for name := range stages {
+		t.Run(name, func(t *testing.T) {
+			u := stage(t, name)
+			var lies []named
+			for id, w := range u.weights {
+				for _, cell := range spread(len(w.V), 2) {
+					d := int64(1)
+					if w.V[cell] == u.c.Tensor(id).Hi {
+						d = -1
+					}
+					lies = append(lies, named{fmt.Sprintf("%s[%d] off by %d", u.c.Tensor(id).Name, cell, d), lie{weights: u.changed(id, cell, d)}})
+				}
+			}
+			u.sweep(t, lies)
+		})
+	}
+}
+
+// changed returns the weights with one cell changed.
+func (u *subject) changed(id circuit.ID, cell int, d int64) map[circuit.ID]kernel.Tensor {
+	out := map[circuit.ID]kernel.Tensor{}
+	for k, w := range u.weights {
+		out[k] = kernel.Tensor{Shape: w.Shape, V: append([]int64(nil), w.V...)}
+	}
+	out[id].V[cell] += d
+	return out
+}
+
+// A prover who evaluates one virtual, public or constant tensor wrongly, in one cell, and counts multiplicities accordingly. Some
+// of these tensors are never evaluated by a prover, because claims on them pass through: then the proof does not change at all.
+func TestEveryComputedTensorMatters(t *testing.T) {
+	untouched := 0
+	for name := range stages {
+		t.Run(name, func(t *testing.T) {
+			u := stage(t, name)
+			seed := []byte("the same pads in all of them")
+			honest, err := u.prove(lie{seed: seed})
+			require.NoError(t, err)
+			var lies []named
+			for i := range u.c.Tensors {
+				c := &u.c.Tensors[i]
+				if c.Kind == circuit.Witness || c.Kind == circuit.Weight {
+					continue
+				}
+				for _, cell := range spread(circuit.Size(c.Shape), 2) {
+					lies = append(lies, named{fmt.Sprintf("%s[%d]", c.Name, cell), lie{seed: seed, edit: u.edit(c.ID, cell)}})
+				}
+			}
+			for i, err := range parallel(len(lies), func(i int) error { return u.changesNothingOrRejected(lies[i].lie, honest) }) {
+				if errors.Is(err, errUntouched) {
+					untouched++
+					continue
+				}
+				assert.NoError(t, err, lies[i].what)
+			}
+			t.Logf("%d lies", len(lies))
+		})
+	}
+	t.Logf("%d of them in tensors that no prover evaluates", untouched)
+}
+
+var errUntouched = errors.New("the proof is the honest one")
+
+func (u *subject) changesNothingOrRejected(l lie, honest []byte) error {
+	proof, err := u.prove(l)
+	if err != nil {
+		return err
+	}
+	err = u.verify(u.st, proof)
+	switch {
+	case bytes.Equal(proof, honest):
+		return errUntouched
+	case err == nil:
+		return errAccepted
+	case !errors.Is(err, veil.ErrRejected):
+		return err
+	}
+	return nil
+}
+
+// edit adds one to a cell after the program ran and counts the multiplicities anew. Constants are copied first: circuits share them.
+func (u *subject) edit(id circuit.ID, cell int) func(a *witness.Assignment) {
+	return func(a *witness.Assignment) {
+		t := a.Tensor(id)
+		t.V = append([]int64(nil), t.V...)
+		t.V[cell]++
+		recount(u.c, a, nil)
+	}
+}

@@ -1,0 +1,53 @@
+package cpu
+
+import (
+	"fmt"
+
+	"github.com/zkllmc/zkllmc/runtime/field"
+	"github.com/zkllmc/zkllmc/runtime/group"
+	"github.com/zkllmc/zkllmc/runtime/kernel"
+)
+
+// argument is the folded state of the final argument.
+type argument struct {
+	*backend
+	u, l vec
+	g    []group.Affine
+	base group.Affine
+}
+
+// Argument copies its inputs; the caller's slices stay as they are.
+func (b *backend) Argument(u, l []field.Element, g []group.Affine, U group.Affine) kernel.Argument {
+	n := len(u)
+	if n != len(l) || n != len(g) || n == 0 || n&(n-1) != 0 {
+		panic(fmt.Sprintf("cpu: argument over %d, %d, %d entries", n, len(l), len(g)))
+	}
+	return &argument{backend: b, u: append(vec(nil), u...), l: append(vec(nil), l...), g: append([]group.Affine(nil), g...), base: U}
+}
+
+func (a *argument) Round() (l, r group.Affine) {
+	h := len(a.u) / 2
+	return a.cross(a.u[:h], a.g[h:], a.l[h:]), a.cross(a.u[h:], a.g[:h], a.l[:h])
+}
+
+// cross returns ⟨u, g⟩ + ⟨u, form⟩·U. The base joins as one more term.
+func (a *argument) cross(u vec, g []group.Affine, form vec) group.Affine {
+	points := append(append(make([]group.Affine, 0, len(g)+1), g...), a.base)
+	scalars := append(append(make(vec, 0, len(u)+1), u...), dot(u, form))
+	return a.MSM(points, scalars)
+}
+
+func (a *argument) Fold(x field.Element) {
+	h := len(a.u) / 2
+	a.chunks(h, taskCells, func(_, lo, hi int) {
+		u, l := a.u[lo:hi], a.l[h+lo:h+hi]
+		scaleVec(u, u, &x)
+		addVec(u, u, a.u[h+lo:h+hi])
+		scaleVec(l, l, &x)
+		addVec(a.l[lo:hi], a.l[lo:hi], l)
+	})
+	a.foldPoints(a.g[:h], a.g[h:], x)
+	a.u, a.l, a.g = a.u[:h], a.l[:h], a.g[:h]
+}
+
+func (a *argument) Rest() []field.Element { return a.u }

@@ -1,0 +1,278 @@
+package circuit
+
+import (
+	"errors"
+	"fmt"
+	"math"
+)
+
+// MaxBound is the exclusive limit of every bound: far below p/4, and such that witness arithmetic fits 64 bits.
+const MaxBound = int64(1) << 62
+
+// Builder collects a circuit. Its methods record the first error, which Finish returns; after an error they do nothing useful.
+type Builder struct {
+	c      Circuit
+	tables map[string]int
+	prefix string
+	err    error
+}
+
+// NewBuilder starts a circuit.
+func NewBuilder(cfg Config) *Builder {
+	b := &Builder{tables: map[string]int{}}
+	b.c.Config = cfg
+	b.c.Output = -1
+	b.check(cfg)
+	return b
+}
+
+func (b *Builder) check(cfg Config) {
+	switch {
+	case cfg.Length < 1 || cfg.Vocab < 2:
+		b.Fail("length %d and vocabulary %d must be at least 1 and 2", cfg.Length, cfg.Vocab)
+	case cfg.Pad < 0 || cfg.Pad >= int64(cfg.Vocab):
+		b.Fail("pad id %d is outside the vocabulary of %d", cfg.Pad, cfg.Vocab)
+	case cfg.Reveal != RevealLogits && cfg.Reveal != RevealArgmax:
+		b.Fail("unknown reveal mode %d", cfg.Reveal)
+	case cfg.WeightBits < 4 || cfg.WeightBits > 24 || cfg.WitnessBits < 4 || cfg.WitnessBits > 24:
+		b.Fail("row widths 2^%d and 2^%d must be between 2^4 and 2^24", cfg.WeightBits, cfg.WitnessBits)
+	}
+}
+
+// Fail records an error unless there is one already.
+func (b *Builder) Fail(format string, args ...any) {
+	if b.err == nil {
+		b.err = fmt.Errorf("circuit %s: %s%s", b.c.Name, b.prefix, fmt.Sprintf(format, args...))
+	}
+}
+
+// Scope sets the prefix of the names of all tensors that follow, "" for none.
+func (b *Builder) Scope(prefix string) { b.prefix = prefix }
+
+// Config returns the configuration the builder was started with.
+func (b *Builder) Config() Config { return b.c.Config }
+
+// Shape returns the shape of a tensor. The caller must not change it.
+func (b *Builder) Shape(id ID) []int {
+	if !b.has(id) {
+		return nil
+	}
+	return b.c.Tensors[id].Shape
+}
+
+// Bounds returns the bounds of a tensor.
+func (b *Builder) Bounds(id ID) (lo, hi int64) {
+	if !b.has(id) {
+		return 0, 0
+	}
+	return b.c.Tensors[id].Lo, b.c.Tensors[id].Hi
+}
+
+func (b *Builder) has(id ID) bool {
+	if id < 0 || int(id) >= len(b.c.Tensors) {
+		b.Fail("there is no tensor %d", id)
+		return false
+	}
+	return true
+}
+
+func (b *Builder) add(t Tensor) ID {
+	t.ID = ID(len(b.c.Tensors))
+	t.Name = b.prefix + t.Name
+	if len(t.Shape) == 0 {
+		b.Fail("tensor %s needs at least one axis", t.Name)
+	}
+	size := int64(1)
+	for _, d := range t.Shape {
+		if d < 1 || int64(d) > math.MaxInt32/size {
+			b.Fail("tensor %s has an unusable shape %v", t.Name, t.Shape)
+			break
+		}
+		size *= int64(d)
+	}
+	if t.Lo > t.Hi || t.Lo <= -MaxBound || t.Hi >= MaxBound {
+		b.Fail("tensor %s has bounds [%d, %d]; they must lie strictly between -2^62 and 2^62", t.Name, t.Lo, t.Hi)
+	}
+	t.Shape = append([]int(nil), t.Shape...)
+	b.c.Tensors = append(b.c.Tensors, t)
+	return t.ID
+}
+
+// Weight declares a private tensor that is committed at setup, with cells in [-2^(bits-1), 2^(bits-1)).
+func (b *Builder) Weight(name string, bits int, shape ...int) ID {
+	if bits < 1 || bits > 16 {
+		b.Fail("weight %s: %d bits, want 1 to 16", name, bits)
+		bits = 1
+	}
+	return b.add(Tensor{Name: name, Kind: Weight, Shape: shape, Lo: -1 << (bits - 1), Hi: 1<<(bits-1) - 1})
+}
+
+// Witness declares a private tensor that is committed with the proof. It needs a lookup that keeps it in [lo, hi].
+func (b *Builder) Witness(name string, lo, hi int64, shape ...int) ID {
+	return b.add(Tensor{Name: name, Kind: Witness, Shape: shape, Lo: lo, Hi: hi})
+}
+
+// Const declares a tensor of the circuit with the given values, row-major.
+func (b *Builder) Const(name string, values []int64, shape ...int) ID {
+	if len(values) != Size(shape) {
+		b.Fail("constant %s has %d values for shape %v", name, len(values), shape)
+		return b.add(Tensor{Name: name, Kind: Const, Shape: shape, Values: make([]int64, Size(shape))})
+	}
+	lo, hi := values[0], values[0]
+	for _, v := range values {
+		lo, hi = min(lo, v), max(hi, v)
+	}
+	return b.add(Tensor{Name: name, Kind: Const, Shape: shape, Values: append([]int64(nil), values...), Lo: lo, Hi: hi})
+}
+
+// Public declares a tensor that both sides compute from the statement. Bounds are those of the source; Logits needs lo and hi,
+// and the verifier refuses a statement outside them.
+func (b *Builder) Public(name string, src Source, lo, hi int64) ID {
+	shape := []int{b.c.Length, b.c.Vocab}
+	if src == Selected || src == Known {
+		shape = shape[:1]
+	}
+	if src != Logits {
+		lo, hi = 0, 1
+	}
+	return b.add(Tensor{Name: name, Kind: Public, Shape: shape, Source: src, Lo: lo, Hi: hi})
+}
+
+// Virtual declares a tensor that is the sum of the given terms; its bounds come from interval arithmetic.
+func (b *Builder) Virtual(name string, shape []int, terms ...Term) ID {
+	lo, hi := b.interval(name, shape, terms)
+	return b.add(Tensor{Name: name, Kind: Virtual, Shape: shape, Def: terms, Lo: lo, Hi: hi})
+}
+
+// VirtualBound is Virtual with bounds that follow from an argument which interval arithmetic does not see. The argument is
+// part of the circuit's text.
+func (b *Builder) VirtualBound(name string, shape []int, lo, hi int64, why string, terms ...Term) ID {
+	if why == "" {
+		b.Fail("virtual tensor %s: a bound needs its argument", name)
+	}
+	if !b.fits(name, shape, terms) {
+		return b.add(Tensor{Name: name, Kind: Virtual, Shape: shape})
+	}
+	return b.add(Tensor{Name: name, Kind: Virtual, Shape: shape, Def: terms, Lo: lo, Hi: hi, Why: why})
+}
+
+// TableOf returns the table with the given name and makes it on first use.
+func (b *Builder) TableOf(name string, cols func() [][]int64) int {
+	if t, ok := b.tables[name]; ok {
+		return t
+	}
+	cs := cols()
+	if len(cs) == 0 || len(cs[0]) == 0 {
+		b.Fail("table %s is empty", name)
+		return 0
+	}
+	for _, c := range cs {
+		if len(c) != len(cs[0]) {
+			b.Fail("table %s has columns of different lengths", name)
+			return 0
+		}
+	}
+	saved := b.prefix
+	b.prefix = ""
+	mult := b.add(Tensor{Name: "multiplicities " + name, Kind: Witness, Shape: []int{len(cs[0])}, Hi: math.MaxInt32, Mult: true})
+	b.prefix = saved
+	b.c.Tables = append(b.c.Tables, Table{Name: name, Cols: cs, Mult: mult})
+	b.tables[name] = len(b.c.Tables) - 1
+	return len(b.c.Tables) - 1
+}
+
+// Lookup adds a lookup of the tensors, all of one shape, into a table with as many columns.
+func (b *Builder) Lookup(table int, cols ...ID) {
+	if table < 0 || table >= len(b.c.Tables) || len(cols) != len(b.c.Tables[table].Cols) {
+		b.Fail("lookup of %d columns into table %d", len(cols), table)
+		return
+	}
+	for _, c := range cols {
+		if b.has(c) && b.c.Tensors[c].Mult {
+			b.Fail("multiplicities are no column of a lookup: nothing bounds them")
+		}
+		if !b.has(c) || !equalShape(b.c.Tensors[c].Shape, b.c.Tensors[cols[0]].Shape) {
+			b.Fail("lookup columns of different shapes")
+			return
+		}
+	}
+	b.c.Lookups = append(b.c.Lookups, Lookup{Table: table, Cols: cols})
+}
+
+// Zero adds the check that a tensor is zero everywhere.
+func (b *Builder) Zero(id ID) {
+	if b.has(id) {
+		b.c.Zeros = append(b.c.Zeros, id)
+	}
+}
+
+// Hint adds a rule of the witness generator.
+func (b *Builder) Hint(h Hint) {
+	b.c.Hints = append(b.c.Hints, h)
+}
+
+// Output names the tensor of the logits, of which a statement reveals a part.
+func (b *Builder) Output(id ID) {
+	if !b.has(id) {
+		return
+	}
+	if !equalShape(b.c.Tensors[id].Shape, []int{b.c.Length, b.c.Vocab}) {
+		b.Fail("the logits have shape %v, want [%d %d]", b.c.Tensors[id].Shape, b.c.Length, b.c.Vocab)
+	}
+	b.c.Output = id
+}
+
+// Finish checks the description and derives the schedule. The builder must not be used afterwards.
+func (b *Builder) Finish() (*Circuit, error) {
+	if b.err != nil {
+		return nil, b.err
+	}
+	c := &b.c
+	if len(c.Lookups) == 0 {
+		return nil, errors.New("circuit " + c.Name + ": it has no lookup, hence nothing that a proof would bind")
+	}
+	if err := c.checkCovered(); err != nil {
+		return nil, err
+	}
+	c.schedule()
+	c.digest = c.computeDigest()
+	return c, nil
+}
+
+// checkCovered refuses a witness tensor whose cells no lookup covers, and a lookup whose table does not imply the bounds that
+// interval arithmetic used.
+func (c *Circuit) checkCovered() error {
+	covered := make([]bool, len(c.Tensors))
+	for _, l := range c.Lookups {
+		for i, id := range l.Cols {
+			t := &c.Tensors[id]
+			if t.Kind != Witness {
+				continue
+			}
+			for _, v := range c.Tables[l.Table].Cols[i] {
+				if v < t.Lo || v > t.Hi {
+					return fmt.Errorf("circuit %s: tensor %s is declared in [%d, %d] but table %s holds %d", c.Name, t.Name, t.Lo, t.Hi, c.Tables[l.Table].Name, v)
+				}
+			}
+			covered[id] = true
+		}
+	}
+	for i := range c.Tensors {
+		if t := &c.Tensors[i]; t.Kind == Witness && !t.Mult && !covered[i] {
+			return fmt.Errorf("circuit %s: no lookup covers the witness tensor %s", c.Name, t.Name)
+		}
+	}
+	return nil
+}
+
+func equalShape(a, b []int) bool {
+	if len(a) != len(b) {
+		return false
+	}
+	for i := range a {
+		if a[i] != b[i] {
+			return false
+		}
+	}
+	return true
+}

@@ -1,0 +1,200 @@
+// Package circuit describes an integer program as a constraint system: the one description from which the witness is computed,
+// the proof made and the proof checked, so that the three cannot drift apart.
+//
+// A circuit has tensors, lookups and zero-checks, nothing else.
+//
+//   - Committed tensors (Weight, Witness) are boxes of integers whose rows are committed. Public and Const tensors are known to
+//     the verifier. A Virtual tensor is a sum of einsum terms over earlier tensors and is never committed.
+//   - A lookup says that every cell of a list of tensors of one shape is a line of a table.
+//   - A zero-check says that a tensor is zero everywhere.
+//
+// Every Witness tensor but multiplicities has a lookup over its whole box (Finish refuses a circuit where one has not), so that
+// it holds small integers; bounds of virtual tensors follow by interval arithmetic, and no bound reaches 2^62: no equation wraps
+// around the field.
+package circuit
+
+import "fmt"
+
+// ID names a tensor of a circuit.
+type ID int32
+
+// Kind says who knows a tensor and how it is bound.
+type Kind uint8
+
+// The kinds of tensors.
+const (
+	Weight  Kind = iota + 1 // committed at setup, private
+	Witness                 // committed with the proof, private
+	Public                  // computed from the statement by both sides
+	Const                   // part of the circuit
+	Virtual                 // defined by einsum terms
+)
+
+func (k Kind) String() string {
+	if k < Weight || k > Virtual {
+		return fmt.Sprintf("Kind(%d)", uint8(k))
+	}
+	return [...]string{"weight", "witness", "public", "const", "virtual"}[k-1]
+}
+
+// Source says how a Public tensor is computed from a statement; T is the circuit's length, V its vocabulary, a_t = 1 exactly at
+// the revealed positions.
+type Source uint8
+
+// The sources of public tensors.
+const (
+	TokenOneHot Source = iota + 1 // [T,V]: 1 at (t, id[t]); the pad id at t ≥ len
+	Selected                      // [T]: a_t
+	NextOneHot                    // [T,V]: 1 at (t, i_t) where a_t = 1, i_t the revealed token
+	NextLess                      // [T,V]: 1 at (t, j) where a_t = 1 and j < i_t
+	Logits                        // [T,V]: the revealed logits where a_t = 1, else 0
+	Known                         // [T]: 1 where the input token is public (private input only)
+)
+
+// Tensor is one tensor of the circuit. Its multilinear extension is zero outside its box.
+type Tensor struct {
+	ID     ID
+	Name   string
+	Kind   Kind
+	Shape  []int
+	Lo, Hi int64 // every cell lies in [Lo, Hi]: looked up, declared, or by interval arithmetic
+
+	Source Source  // Public
+	Values []int64 // Const, row-major
+	Def    []Term  // Virtual
+	Mult   bool    // Witness: the multiplicities of a table
+	Why    string  // Virtual: the argument for a bound tighter than interval arithmetic, or empty
+}
+
+// Term is Coef · Σ_c Π_i Factors[i][…] as one summand of a virtual tensor. Labels 0..len(Extents)-1 are its index variables.
+// Factors[i].Axes[a] lists the labels that axis a of the factor is made of, most significant first; Out[a] likewise for the
+// axes of the result. All labels of an axis but the first have extents that are powers of two, so that a merged or split axis is
+// a regrouping of a point's variables. A label not in Out is summed over and occurs in a factor; a label of Out in no factor
+// broadcasts. No factor has a label twice.
+type Term struct {
+	Coef    int64
+	Extents []int
+	Factors []Factor
+	Out     [][]int
+}
+
+// Factor is one operand of a term.
+type Factor struct {
+	T    ID
+	Axes [][]int
+}
+
+// Table is a list of lines; column i of line j is Cols[i][j]. Line 0 is all zeros or the table's own first line: the leaves of
+// padding are 0/1 and need no line.
+type Table struct {
+	Name string // unique; says what the table holds
+	Cols [][]int64
+	Mult ID // the multiplicities, a Witness tensor of shape [lines]
+}
+
+// Lookup says that (Cols[0][x], Cols[1][x], …) is a line of the table for every x in the box of the tensors' common shape.
+type Lookup struct {
+	Table int
+	Cols  []ID
+}
+
+// Hint tells the witness generator how committed tensors come about. It carries no soundness: whatever it yields is checked by
+// lookups and zero-checks. Hints stand in an order in which every input is available.
+type Hint struct {
+	Kind   HintKind
+	In     []ID
+	Out    []ID
+	Params []int64
+	Table  int
+}
+
+// HintKind names a rule of the witness generator (package runtime/witness documents each with its gadget).
+type HintKind uint8
+
+// The rules of the witness generator.
+const (
+	HintRescale HintKind = iota + 1 // In v; Out y; Params shift
+	HintClamp                       // In v; Out y, κ, e_0…; Params shift, lo, hi
+	HintLimbs                       // In v; Out the limbs above the lowest, ascending; Params bits per limb
+	HintTable                       // In x; Out f(x); Table the function's table, Params the first argument
+	HintRsqrt                       // In S; Out r's limbs, ascending; Params num, bits per limb
+	HintRecip                       // In S; Out r's limbs, ascending; Params num, bits per limb
+	HintAttn                        // In s, mask or -1; Out M, dlo, u, e, zu, zd; Params shift, dbits; Table the exp table
+	HintTokens                      // Out one-hot of the private ids
+)
+
+// Reveal says what of the output is public.
+type Reveal uint8
+
+// What a statement reveals.
+const (
+	RevealLogits Reveal = iota + 1
+	RevealArgmax
+)
+
+// Config is what a circuit needs besides its tensors.
+type Config struct {
+	Name         string
+	Length       int   // T, the number of positions
+	Vocab        int   // V
+	Pad          int64 // token at positions beyond the statement's length
+	Causal       bool  // outputs at t do not depend on inputs after t: shorter inputs are allowed
+	Reveal       Reveal
+	PrivateInput bool
+	WeightBits   int // log2 of the row width of the weights' class
+	WitnessBits  int // log2 of the row width of the witness' class
+}
+
+// Circuit is a finished description. It is immutable.
+type Circuit struct {
+	Config
+	Tensors []Tensor
+	Tables  []Table
+	Lookups []Lookup
+	Zeros   []ID
+	Hints   []Hint
+	Output  ID // the logits, shape [Length, Vocab]; -1 in a circuit without
+
+	waves  []int // per tensor: the wave that discharges its product part, 0 if it has none
+	nwaves int
+	digest [32]byte
+}
+
+// Tensor returns the tensor with the given id.
+func (c *Circuit) Tensor(id ID) *Tensor { return &c.Tensors[id] }
+
+// Wave is the wave (from 1) that discharges the product part of a virtual tensor; 0 if all its terms pass claims through.
+func (c *Circuit) Wave(id ID) int { return c.waves[id] }
+
+// Waves is the number of waves.
+func (c *Circuit) Waves() int { return c.nwaves }
+
+// Digest identifies the circuit: SHA-256 over its canonical encoding, which includes bounds, tables and hints' constraints.
+func (c *Circuit) Digest() [32]byte { return c.digest }
+
+// Size is the number of cells of a shape.
+func Size(shape []int) int {
+	n := 1
+	for _, d := range shape {
+		n *= d
+	}
+	return n
+}
+
+// Bits is the number of variables of an axis of extent d: ⌈log2 d⌉.
+func Bits(d int) int {
+	n := 0
+	for 1<<n < d {
+		n++
+	}
+	return n
+}
+
+// ShapeBits is the number of variables of a tensor of the given shape.
+func ShapeBits(shape []int) int {
+	n := 0
+	for _, d := range shape {
+		n += Bits(d)
+	}
+	return n
+}

@@ -1,0 +1,263 @@
+package einsum
+
+import (
+	"github.com/zkllmc/zkllmc/runtime/circuit"
+	"github.com/zkllmc/zkllmc/runtime/field"
+	"github.com/zkllmc/zkllmc/runtime/kernel"
+	"github.com/zkllmc/zkllmc/runtime/poly"
+	"github.com/zkllmc/zkllmc/runtime/sumcheck"
+	"github.com/zkllmc/zkllmc/runtime/veil"
+)
+
+// instance is one term of one claim of a wave.
+type instance struct {
+	tensor *circuit.Tensor
+	term   *circuit.Term
+	split  splitPoint
+	coef   field.Element // α^k · split.coef · 2^{-(L-ℓ)}
+	vars   []int         // the shared labels, lowest variables first
+	n      int           // ℓ
+	degree int
+}
+
+// Wave discharges all product-part claims that the schedule gives to wave w. Waves run in order from 1.
+func (l *Ledger) Wave(w int, label string) {
+	claims := l.pending[w]
+	l.pending[w] = nil
+	l.wave = w
+	if len(claims) == 0 || l.ch.Err() != nil {
+		return
+	}
+	alpha := l.ch.Challenge(label + " alpha")
+	l.ch.Charge(label+" alpha", len(claims), veil.FullBits)
+	instances, claim, rounds, degree := l.batch(claims, alpha)
+	var prover kernel.Sumcheck
+	if l.ch.Proving() {
+		prover = l.ch.Backend().Sumcheck(l.kernels(instances), rounds, degree)
+	}
+	point, final := sumcheck.Rounds(l.ch, label, rounds, degree, claim, prover)
+	l.finish(label, instances, point, final)
+}
+
+// batch lists a wave's instances and their batched claim.
+func (l *Ledger) batch(claims []claim, alpha field.Element) (instances []instance, sum veil.Expr, rounds, degree int) {
+	var acc veil.Accumulator
+	power := alpha
+	degree = 1
+	for _, cl := range claims {
+		acc.Add(power, cl.value)
+		tensor := l.c.Tensor(cl.t)
+		for i := range tensor.Def {
+			term := &tensor.Def[i]
+			if l.c.PassesThrough(term) {
+				continue
+			}
+			in := l.newInstance(tensor, term, cl.point)
+			in.coef.Mul(&in.split.coef, &power)
+			rounds, degree = max(rounds, in.n), max(degree, in.degree)
+			instances = append(instances, in)
+		}
+		power.Mul(&power, &alpha)
+	}
+	for i := range instances {
+		in := &instances[i]
+		for j := in.n; j < rounds; j++ {
+			in.coef.Mul(&in.coef, &field.Half)
+		}
+	}
+	return instances, acc.Expr(), rounds, degree
+}
+
+// newInstance orders the variables: the last shared label lowest, so that the axes that vary fastest in memory are bound first.
+func (l *Ledger) newInstance(tensor *circuit.Tensor, term *circuit.Term, point []field.Element) instance {
+	in := instance{tensor: tensor, term: term, split: l.split(tensor, term, point)}
+	shared := l.c.Classify(term).Shared
+	in.degree = len(term.Factors)
+	eq := 0
+	for i := len(shared) - 1; i >= 0; i-- {
+		in.vars = append(in.vars, shared[i])
+		in.n += circuit.Bits(term.Extents[shared[i]])
+		if in.split.tau[shared[i]] != nil {
+			eq = 1
+		}
+	}
+	in.degree += eq
+	return in
+}
+
+// kernels builds the prover's factors: the tensors folded at their fixed labels, and the eq table of the shared labels of Out.
+func (l *Ledger) kernels(instances []instance) []kernel.Instance {
+	out := make([]kernel.Instance, len(instances))
+	for i := range instances {
+		in := &instances[i]
+		base := in.bases()
+		k := kernel.Instance{N: in.n, Coef: in.coef}
+		for f := range in.term.Factors {
+			k.Factors = append(k.Factors, l.fold(in, f, base))
+		}
+		if point, vars := in.eqPoint(base); len(vars) > 0 {
+			k.Factors = append(k.Factors, kernel.Factor{Vals: poly.Eq(point), Vars: vars})
+		}
+		// The kernels fold a label that is summed in one factor by adding up, the claim evaluates at ½ and multiplies by 2^bits:
+		// take that power out again.
+		for label := range in.term.Extents {
+			if in.split.tau[label] == nil && in.split.labels[label] != nil {
+				for b := 0; b < len(in.split.labels[label]); b++ {
+					k.Coef.Mul(&k.Coef, &field.Half)
+				}
+			}
+		}
+		out[i] = k
+	}
+	return out
+}
+
+// bases returns the lowest variable of every shared label, -1 for other labels.
+func (in *instance) bases() []int {
+	base := make([]int, len(in.term.Extents))
+	for i := range base {
+		base[i] = -1
+	}
+	at := 0
+	for _, label := range in.vars {
+		base[label] = at
+		at += circuit.Bits(in.term.Extents[label])
+	}
+	return base
+}
+
+// eqPoint returns the claim's point at the shared labels of Out, in the order of the instance's variables, and these variables.
+func (in *instance) eqPoint(base []int) (point []field.Element, vars []int) {
+	for _, label := range in.vars {
+		for b, x := range in.split.tau[label] {
+			point = append(point, x)
+			vars = append(vars, base[label]+b)
+		}
+	}
+	return point, vars
+}
+
+// fold evaluates a factor partially: labels with a point are folded with eq, labels summed in this factor alone are added up,
+// shared labels stay.
+func (l *Ledger) fold(in *instance, f int, base []int) kernel.Factor {
+	factor := &in.term.Factors[f]
+	has := make([]bool, len(in.term.Extents))
+	for _, a := range factor.Axes {
+		for _, label := range a {
+			has[label] = true
+		}
+	}
+	var vars []int
+	local := make([]int, len(in.term.Extents))
+	for _, label := range in.vars {
+		if has[label] {
+			local[label] = len(vars)
+			for b := 0; b < circuit.Bits(in.term.Extents[label]); b++ {
+				vars = append(vars, base[label]+b)
+			}
+		}
+	}
+	var labels []kernel.Weights
+	for _, a := range factor.Axes {
+		for _, label := range a {
+			w := kernel.Weights{Extent: in.term.Extents[label], Var: -1}
+			switch {
+			case base[label] >= 0:
+				w.Var = local[label]
+			case in.split.tau[label] != nil:
+				w.Fold = poly.Eq(in.split.labels[label])[:w.Extent]
+			}
+			labels = append(labels, w)
+		}
+	}
+	return kernel.Factor{Vals: l.ch.Backend().Partial(l.data(factor.T), labels, len(vars)), Vars: vars}
+}
+
+// finish binds the factors' evaluations and the partial products and ties the final claim to them.
+func (l *Ledger) finish(label string, instances []instance, point []field.Element, final veil.Expr) {
+	zs := 0
+	for i := range instances {
+		in := &instances[i]
+		at := len(point) - in.n
+		for _, lab := range in.vars {
+			n := circuit.Bits(in.term.Extents[lab])
+			in.split.labels[lab] = point[at : at+n]
+			at += n
+		}
+		for f := range in.term.Factors {
+			l.Ask(in.term.Factors[f].T, in.split.factorPoint(l.c, in.term, f))
+		}
+		zs += max(l.c.Classify(in.term).Hidden-1, 0)
+	}
+	z := l.Bind(label+" evaluations", zs, func(full map[key]field.Element) []field.Element {
+		return l.partialProducts(instances, full)
+	})
+	if l.ch.Err() != nil {
+		return
+	}
+	var sum veil.Accumulator
+	for i := range instances {
+		in := &instances[i]
+		coef := in.scale()
+		var product *veil.Expr
+		for f := range in.term.Factors {
+			e := l.Expr(in.term.Factors[f].T, in.split.factorPoint(l.c, in.term, f))
+			switch {
+			case l.public(in.term.Factors[f].T):
+				coef.Mul(&coef, &e.Const)
+			case product == nil:
+				product = &e
+			default:
+				l.ch.Product(label, *product, e, z[0])
+				product, z = &z[0], z[1:]
+			}
+		}
+		if product == nil {
+			sum.AddConst(coef)
+		} else {
+			sum.Add(coef, *product)
+		}
+	}
+	l.ch.Zero(label, final.Sub(sum.Expr()))
+}
+
+func (l *Ledger) public(t circuit.ID) bool {
+	k := l.c.Tensor(t).Kind
+	return k == circuit.Public || k == circuit.Const
+}
+
+// scale is the instance's coefficient times eq of the claim's point and the final point at the shared labels of Out.
+func (in *instance) scale() field.Element {
+	v := in.coef
+	for _, label := range in.vars {
+		if in.split.tau[label] != nil {
+			w := poly.EqAt(in.split.tau[label], in.split.labels[label])
+			v.Mul(&v, &w)
+		}
+	}
+	return v
+}
+
+// partialProducts computes the z of all instances, in order, from the evaluations of the message.
+func (l *Ledger) partialProducts(instances []instance, full map[key]field.Element) []field.Element {
+	var out []field.Element
+	for i := range instances {
+		in := &instances[i]
+		var product field.Element
+		first := true
+		for f := range in.term.Factors {
+			t := in.term.Factors[f].T
+			if l.public(t) {
+				continue
+			}
+			v := l.fullValue(t, in.split.factorPoint(l.c, in.term, f), full)
+			if first {
+				product, first = v, false
+				continue
+			}
+			product.Mul(&product, &v)
+			out = append(out, product)
+		}
+	}
+	return out
+}

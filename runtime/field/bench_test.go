@@ -1,0 +1,100 @@
+package field
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"testing"
+)
+
+func randomElements(r *rand.Rand, n int) []Element {
+	out := make([]Element, n)
+	for i := range out {
+		var b [48]byte
+		for k := range b {
+			b[k] = byte(r.Uint32())
+		}
+		out[i] = Uniform(b[:])
+	}
+	return out
+}
+
+func perItem(b *testing.B, n int) {
+	b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N)/float64(n), "ns/value")
+}
+
+func BenchmarkDot(b *testing.B) {
+	r := rand.New(rand.NewPCG(1, 2))
+	const n = 4096
+	e := randomElements(r, n)
+	w32, w64, big := make([]int32, n), make([]int64, n), make([]int64, n)
+	for i := range w32 {
+		w32[i] = int32(r.IntN(1<<16) - 1<<15)
+		w64[i] = int64(w32[i])
+		big[i] = w64[i] << 40
+	}
+	b.Run("int32", func(b *testing.B) {
+		for b.Loop() {
+			DotInt32(w32, e)
+		}
+		perItem(b, n)
+	})
+	b.Run("int64", func(b *testing.B) {
+		for b.Loop() {
+			DotInt64(w64, e)
+		}
+		perItem(b, n)
+	})
+	b.Run("int64wide", func(b *testing.B) {
+		for b.Loop() {
+			DotInt64(big, e)
+		}
+		perItem(b, n)
+	})
+	b.Run("inner", func(b *testing.B) {
+		for b.Loop() {
+			InnerProduct(e, e)
+		}
+		perItem(b, n)
+	})
+	b.Run("innerPortable", func(b *testing.B) {
+		for b.Loop() {
+			innerProduct(e, e)
+		}
+		perItem(b, n)
+	})
+}
+
+func BenchmarkFoldRows(b *testing.B) {
+	r := rand.New(rand.NewPCG(1, 2))
+	const n, width = 1024, 2048
+	coef := randomElements(r, n)
+	rows, wide := make([][]int32, n), make([][]int64, n)
+	for i := range rows {
+		rows[i], wide[i] = make([]int32, width), make([]int64, width)
+		for j := range rows[i] {
+			rows[i][j] = int32(r.IntN(1<<16) - 1<<15)
+			wide[i][j] = int64(rows[i][j])
+		}
+	}
+	for _, threads := range []int{1, 4} {
+		b.Run(fmt.Sprintf("int32/threads=%d", threads), func(b *testing.B) {
+			for b.Loop() {
+				foldRows(rows, coef, width, threads)
+			}
+			perItem(b, n*width)
+		})
+		b.Run(fmt.Sprintf("int64/threads=%d", threads), func(b *testing.B) {
+			for b.Loop() {
+				foldRows(wide, coef, width, threads)
+			}
+			perItem(b, n*width)
+		})
+	}
+}
+
+func BenchmarkMul(b *testing.B) {
+	e := randomElements(rand.New(rand.NewPCG(1, 2)), 2)
+	for b.Loop() {
+		e[0].Mul(&e[0], &e[1])
+	}
+}

@@ -1,0 +1,232 @@
+package field
+
+import (
+	"math"
+	"math/big"
+	"math/rand/v2"
+	"testing"
+)
+
+// naiveDot is Σ w·e over the integers.
+func naiveDot(w []int64, e []Element) Element {
+	sum := new(big.Int)
+	for i := range w {
+		t := e[i].BigInt(new(big.Int))
+		sum.Add(sum, t.Mul(t, big.NewInt(w[i])))
+	}
+	return fromBig(sum)
+}
+
+// extremes has elements whose Montgomery forms have extreme limbs.
+func extremes() []Element {
+	largest := Element{p0 - 1, p1, p2, p3}
+	return []Element{{}, {1}, {0, 1}, {0, 0, 1}, {0, 0, 0, 1}, largest, {math.MaxUint64, math.MaxUint64, math.MaxUint64, p3 - 1}}
+}
+
+// someInts draws n integers below the bound, zeros and the extremes more often.
+func someInts(r *rand.Rand, n int, bound int64) []int64 {
+	w := make([]int64, n)
+	for i := range w {
+		switch r.IntN(6) {
+		case 0:
+		case 1:
+			w[i] = bound
+		case 2:
+			w[i] = -bound
+		default:
+			w[i] = r.Int64N(bound) - bound/2
+		}
+	}
+	return w
+}
+
+func int32s(w []int64) []int32 {
+	out := make([]int32, len(w))
+	for i := range w {
+		out[i] = int32(w[i])
+	}
+	return out
+}
+
+func TestDots(t *testing.T) {
+	r := rand.New(rand.NewPCG(1, 1))
+	for _, n := range []int{0, 1, 2, 7, 100, dotRun, dotRun + 1, 3*dotRun - 1} {
+		e := append(randomElements(r, n), extremes()...)
+		r.Shuffle(len(e), func(i, j int) { e[i], e[j] = e[j], e[i] })
+		for _, bound := range []int64{1, 1 << 15, math.MaxInt32, math.MaxInt32 + 2, 1 << 40, 1<<62 - 1, math.MaxInt64} {
+			w := someInts(r, len(e), bound)
+			want := naiveDot(w, e)
+			if got := DotInt64(w, e); !got.Equal(&want) {
+				t.Fatalf("DotInt64, n = %d, bound = %d", n, bound)
+			}
+			var acc Acc
+			for i := range w {
+				acc.MulAdd(&e[i], w[i])
+			}
+			if got := acc.Reduce(); !got.Equal(&want) {
+				t.Fatalf("Acc, n = %d, bound = %d", n, bound)
+			}
+			if bound <= math.MaxInt32 {
+				if got := DotInt32(int32s(w), e); !got.Equal(&want) {
+					t.Fatalf("DotInt32, n = %d, bound = %d", n, bound)
+				}
+			}
+		}
+	}
+	least := []int32{math.MinInt32, math.MinInt32}
+	e := extremes()[5:]
+	want := naiveDot([]int64{math.MinInt32, math.MinInt32}, e)
+	if got := DotInt32(least, e); !got.Equal(&want) {
+		t.Fatal("least int32")
+	}
+}
+
+// TestDotMixed has runs on both paths.
+func TestDotMixed(t *testing.T) {
+	r := rand.New(rand.NewPCG(1, 2))
+	e := randomElements(r, 4*dotRun)
+	w := append(someInts(r, 2*dotRun, 100), someInts(r, dotRun, 1<<50)...)
+	w = append(w, someInts(r, dotRun, 100)...)
+	want := naiveDot(w, e)
+	if got := DotInt64(w, e); !got.Equal(&want) {
+		t.Fatal("mixed magnitudes")
+	}
+}
+
+// TestManyTerms sums a million extreme terms of one sign.
+func TestManyTerms(t *testing.T) {
+	const n = 1 << 20
+	largest := Element{p0 - 1, p1, p2, p3}
+	for _, sign := range []int64{1, -1} {
+		for _, w := range []int64{math.MaxInt32, 1<<62 - 1} {
+			var acc Acc
+			for range n {
+				acc.MulAdd(&largest, sign*w)
+			}
+			want := FromInt64(sign * w)
+			count := FromInt64(n)
+			want.Mul(&want, &count).Mul(&want, &largest)
+			if got := acc.Reduce(); !got.Equal(&want) {
+				t.Fatalf("a million times %d", sign*w)
+			}
+		}
+		ws, es := make([]int64, n), make([]Element, n)
+		for i := range ws {
+			ws[i], es[i] = sign*math.MaxInt32, largest
+		}
+		want := FromInt64(sign * math.MaxInt32)
+		count := FromInt64(n)
+		want.Mul(&want, &count).Mul(&want, &largest)
+		if got := DotInt64(ws, es); !got.Equal(&want) {
+			t.Fatal("DotInt64 of a million terms")
+		}
+	}
+}
+
+func TestAccAdd(t *testing.T) {
+	e := randomElements(rand.New(rand.NewPCG(1, 3)), 5)
+	var acc Acc
+	var want Element
+	for i := range e {
+		acc.Add(&e[i])
+		want.Add(&want, &e[i])
+	}
+	if got := acc.Reduce(); !got.Equal(&want) {
+		t.Fatal("sum of elements")
+	}
+}
+
+func TestFoldRows(t *testing.T) {
+	r := rand.New(rand.NewPCG(1, 4))
+	for _, size := range [][2]int{{0, 0}, {0, 5}, {1, 1}, {3, 10}, {4, foldBlock}, {9, foldBlock + 3}, {70, 600}} {
+		n, width := size[0], size[1]
+		for _, bound := range []int64{1, 1 << 15, math.MaxInt32, 1 << 60} {
+			coef := append(extremes(), randomElements(r, n)...)[:n]
+			rows, narrow := make([][]int64, n), make([][]int32, n)
+			columns := make([][]int64, width)
+			for j := range columns {
+				columns[j] = make([]int64, n)
+			}
+			for i := range rows {
+				rows[i] = someInts(r, r.IntN(width+1), bound)
+				if r.IntN(2) == 0 {
+					rows[i] = someInts(r, width, min(bound, 100))
+				}
+				narrow[i] = int32s(rows[i])
+				for j, v := range rows[i] {
+					columns[j][i] = v
+				}
+			}
+			wide := FoldRowsInt64(rows, coef, width)
+			for j := range width {
+				if want := naiveDot(columns[j], coef); !wide[j].Equal(&want) {
+					t.Fatalf("FoldRowsInt64 %d×%d, bound %d, column %d", n, width, bound, j)
+				}
+			}
+			if bound > math.MaxInt32 {
+				continue
+			}
+			for _, threads := range []int{1, 3} {
+				for j, v := range FoldRowsThreads(narrow, coef, width, threads) {
+					if !v.Equal(&wide[j]) {
+						t.Fatalf("FoldRows %d×%d, bound %d, column %d", n, width, bound, j)
+					}
+				}
+			}
+		}
+	}
+}
+
+func TestFoldRowsLeast(t *testing.T) {
+	coef := randomElements(rand.New(rand.NewPCG(1, 5)), 4)
+	row := []int32{math.MinInt32}
+	got := FoldRows([][]int32{row, row, row, row}, coef, 1)
+	const least = math.MinInt32
+	if want := naiveDot([]int64{least, least, least, least}, coef); !got[0].Equal(&want) {
+		t.Fatal("least int32")
+	}
+}
+
+func TestInnerProduct(t *testing.T) {
+	r := rand.New(rand.NewPCG(1, 6))
+	for _, n := range []int{0, 1, 2, 15, 16, 17, 100, 1000} {
+		a, b := append(randomElements(r, n), extremes()...), append(randomElements(r, n), extremes()...)
+		r.Shuffle(len(a), func(i, j int) { a[i], a[j] = a[j], a[i] })
+		var want, p Element
+		for i := range a {
+			want.Add(&want, p.Mul(&a[i], &b[i]))
+		}
+		if got := InnerProduct(a, b); !got.Equal(&want) {
+			t.Fatalf("n = %d", n)
+		}
+		if got := innerProduct(a, b); !got.Equal(&want) {
+			t.Fatalf("portable, n = %d", n)
+		}
+	}
+	if got := InnerProduct(nil, nil); !got.IsZero() {
+		t.Fatal("empty product")
+	}
+}
+
+func TestReduceWords(t *testing.T) {
+	r := rand.New(rand.NewPCG(1, 7))
+	inverse := Pow2(-256)
+	for n := 5; n <= 9; n++ {
+		for k := range 50 {
+			v := make([]uint64, n)
+			x := new(big.Int)
+			for i := n - 1; i >= 0; i-- {
+				v[i] = r.Uint64()
+				if k == 0 {
+					v[i] = math.MaxUint64
+				}
+				x.Lsh(x, 64).Add(x, new(big.Int).SetUint64(v[i]))
+			}
+			want := fromBig(x)
+			want.Mul(&want, &inverse)
+			if got := reduceWords(v); !got.Equal(&want) {
+				t.Fatalf("%d words", n)
+			}
+		}
+	}
+}

@@ -1,0 +1,431 @@
+package gadget_test
+
+import (
+	"fmt"
+	"math/big"
+	"math/rand/v2"
+	"strings"
+	"testing"
+
+	"github.com/zkllmc/zkllmc/runtime/circuit"
+	"github.com/zkllmc/zkllmc/runtime/field"
+	"github.com/zkllmc/zkllmc/runtime/gadget"
+	"github.com/zkllmc/zkllmc/runtime/kernel"
+	"github.com/zkllmc/zkllmc/runtime/tables"
+	"github.com/zkllmc/zkllmc/runtime/witness"
+	"github.com/zkllmc/zkllmc/runtime/witness/witnesstest"
+)
+
+// wide declares v = 2^shift·x + y + base for fresh weights x, y, and returns the assignment for wanted values of v.
+type wide struct {
+	v, x, y circuit.ID
+	shift   int
+	base    int64
+}
+
+func newWide(b *circuit.Builder, n, xbits, ybits, shift int, base int64) wide {
+	shape := []int{n}
+	w := wide{x: b.Weight("x", xbits, n), y: b.Weight("y", ybits, n), shift: shift, base: base}
+	terms := []circuit.Term{gadget.Scaled(b, 1<<shift, w.x), gadget.Scaled(b, 1, w.y)}
+	if base != 0 {
+		terms = append(terms, gadget.Ones(base, shape))
+	}
+	w.v = b.Virtual("v", shape, terms...)
+	return w
+}
+
+// weights makes weights that give random and extreme values, and returns these.
+func (w wide) weights(rng *rand.Rand, c *circuit.Circuit) (map[circuit.ID]kernel.Tensor, []int64) {
+	n := c.Tensor(w.v).Shape[0]
+	m := map[circuit.ID]kernel.Tensor{}
+	v := make([]int64, n)
+	for _, id := range []circuit.ID{w.x, w.y} {
+		t := c.Tensor(id)
+		cells := make([]int64, n)
+		for i := range cells {
+			switch i {
+			case 0:
+				cells[i] = t.Lo
+			case 1:
+				cells[i] = t.Hi
+			case 2:
+			case 3:
+				cells[i] = -1
+			default:
+				cells[i] = t.Lo + rng.Int64N(t.Hi-t.Lo+1)
+			}
+		}
+		m[id] = kernel.Tensor{Shape: t.Shape, V: cells}
+	}
+	for i := range v {
+		v[i] = m[w.x].V[i]<<w.shift + m[w.y].V[i] + w.base
+	}
+	return m, v
+}
+
+// rescale is the documented meaning of a rescale, with unbounded integers.
+func rescale(v int64, shift int, lo, hi int64) int64 {
+	q := big.NewInt(v)
+	if shift > 0 {
+		q.Add(q, new(big.Int).Lsh(big.NewInt(1), uint(shift-1)))
+		q.Div(q, new(big.Int).Lsh(big.NewInt(1), uint(shift))) // Euclidean: the floor for a positive divisor
+	}
+	if q.Cmp(big.NewInt(lo)) < 0 {
+		return lo
+	}
+	if q.Cmp(big.NewInt(hi)) > 0 {
+		return hi
+	}
+	return q.Int64()
+}
+
+func TestRescale(t *testing.T) {
+	const lo, hi = -1 << 15, 1<<15 - 1
+	cases := []struct {
+		xbits, ybits, up, shift int
+		lo, hi                  int64
+	}{
+		{4, 3, 2, 3, -8, 7},      // plain
+		{4, 3, 2, 1, -8, 7},      // clamp, one limb
+		{4, 3, 2, 0, -8, 7},      // clamp, virtual limb
+		{4, 3, 2, 0, -64, 63},    // a copy
+		{4, 3, 2, 1, 0, 7},       // clamp at zero
+		{4, 3, 2, 3, 2, 5},       // a range without zero
+		{16, 16, 16, 20, lo, hi}, // wide remainder, plain
+		{16, 16, 16, 18, lo, hi}, // wide remainder, clamp never used in practice but needed for the bound
+		{16, 16, 16, 8, lo, hi},  // wide excess
+		{16, 16, 16, 0, lo, hi},  // virtual lowest limb with committed ones above
+		{16, 16, 30, 4, lo, hi},  // three limbs
+		{16, 16, 44, 0, lo, hi},  // the widest
+		{16, 16, 44, 50, lo, hi}, // a remainder of four limbs
+	}
+	for _, c := range cases {
+		t.Run(fmt.Sprint(c), func(t *testing.T) {
+			b := witnesstest.Builder(1, 2)
+			w := newWide(b, 12, c.xbits, c.ybits, c.up, 0)
+			y := gadget.Rescale(b, "y", w.v, c.shift, c.lo, c.hi)
+			in := witnesstest.Instance{C: witnesstest.Finish(t, b)}
+			var v []int64
+			in.Weights, v = w.weights(rand.New(rand.NewPCG(1, 1)), in.C)
+			a := in.Honest(t)
+			for i, got := range a.Tensor(y).V {
+				if want := rescale(v[i], c.shift, c.lo, c.hi); got != want {
+					t.Errorf("rescale of %d is %d, want %d", v[i], got, want)
+				}
+			}
+			in.RefusesCells(t, a, 4)
+			in.RefusesStaged(t, 4, 1, -1)
+		})
+	}
+}
+
+// TestClampUnique tries every witness of a small clamp.
+func TestClampUnique(t *testing.T) {
+	b := witnesstest.Builder(1, 2)
+	x := b.Weight("x", 5, 1)
+	y := gadget.Rescale(b, "y", x, 1, -2, 1)
+	c := witnesstest.Finish(t, b)
+	ids, checker := witnesstest.Witnesses(c), witness.NewChecker(c)
+	if len(ids) != 3 || ids[0] != y {
+		t.Fatalf("witness tensors %v, want y, its class and one excess", ids)
+	}
+	for v := int64(-16); v < 16; v++ {
+		found := 0
+		for yv := int64(-3); yv <= 2; yv++ {
+			for class := int64(-2); class <= 2; class++ {
+				for e := int64(-8); e <= 8; e++ {
+					cells := map[circuit.ID]int64{x: v, ids[0]: yv, ids[1]: class, ids[2]: e}
+					if checker.Field(func(id circuit.ID) []*big.Int { return []*big.Int{big.NewInt(cells[id])} }) == nil {
+						found++
+						if want := rescale(v, 1, -2, 1); yv != want {
+							t.Errorf("clamp of %d may be %d, want %d", v, yv, want)
+						}
+					}
+				}
+			}
+		}
+		if found != 1 {
+			t.Errorf("clamp of %d has %d witnesses, want 1", v, found)
+		}
+	}
+}
+
+// TestRemainderAlone shows what the range of y is for: with y = (v − rem)/2^s mod p every remainder would do.
+func TestRemainderAlone(t *testing.T) {
+	b := witnesstest.Builder(1, 2)
+	x := b.Weight("x", 8, 1)
+	y := gadget.Rescale(b, "y", x, 4, -8, 8)
+	in := witnesstest.Instance{C: witnesstest.Finish(t, b), Weights: map[circuit.ID]kernel.Tensor{x: witnesstest.Cells([]int{1}, 37)}}
+	a := in.Honest(t)
+	p := field.Modulus()
+	inv := new(big.Int).ModInverse(big.NewInt(16), p)
+	for rem := range int64(16) {
+		lie := new(big.Int).Mul(big.NewInt(37+8-rem), inv)
+		err := witness.CheckField(in.C, witnesstest.With(a, y, 0, lie.Mod(lie, p)))
+		if honest := (37+8-rem)%16 == 0; honest != (err == nil) {
+			t.Errorf("remainder %d: %v", rem, err)
+		} else if !honest && !strings.Contains(err.Error(), "lookup of y ") {
+			t.Errorf("remainder %d is refused by %v, want the range of y", rem, err)
+		}
+	}
+}
+
+func TestTables(t *testing.T) {
+	f, err := tables.Eval("silu", -40, 39, 3, 4)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range []struct{ xbits, shift int }{{4, 0}, {4, 1}, {8, 1}, {8, 0}} {
+		b := witnesstest.Builder(1, 2)
+		w := newWide(b, 10, c.xbits, 3, 2, 0)
+		x, y := gadget.RescaleTable(b, "act", w.v, c.shift, -40, 39, "silu", 3, 4)
+		z := gadget.Table(b, "again", x, "silu", 3, 4)
+		in := witnesstest.Instance{C: witnesstest.Finish(t, b)}
+		var v []int64
+		in.Weights, v = w.weights(rand.New(rand.NewPCG(3, 1)), in.C)
+		a := in.Honest(t)
+		for i := range v {
+			q := rescale(v[i], c.shift, -40, 39)
+			if gx, gy, gz := a.Tensor(x).V[i], a.Tensor(y).V[i], a.Tensor(z).V[i]; gx != q || gy != f[q+40] || gz != gy {
+				t.Errorf("silu of %d is %d, %d, %d, want %d, %d", v[i], gx, gy, gz, q, f[q+40])
+			}
+		}
+		in.RefusesCells(t, a, 4)
+		in.RefusesStaged(t, 4, 1, -1)
+	}
+}
+
+func TestRsqrt(t *testing.T) {
+	for _, c := range []struct {
+		bits     int
+		num, eps int64
+	}{{6, 1 << 20, 1}, {6, 1 << 20, 1 << 19}, {16, 1 << 40, 3}, {16, 1<<50 + 12345, 1}, {3, 5, 1}, {16, 7, 2}, {8, 1 << 60, 1}} {
+		t.Run(fmt.Sprint(c), func(t *testing.T) {
+			b := witnesstest.Builder(1, 2)
+			const n = 8
+			x := b.Weight("x", c.bits, n)
+			s := b.Virtual("s", []int{n}, gadget.Product(b, 1, x, x))
+			r := gadget.Rsqrt(b, "r", s, c.num, c.eps)
+			in := witnesstest.Instance{C: witnesstest.Finish(t, b)}
+			w := wide{v: s, x: x, y: x}
+			in.Weights, _ = w.weights(rand.New(rand.NewPCG(5, 1)), in.C)
+			a := in.Honest(t)
+			for i, got := range a.Tensor(r).V {
+				S := big.NewInt(a.Tensor(s).V[i] + c.eps)
+				at := func(r int64) int {
+					v := new(big.Int).Mul(big.NewInt(r), big.NewInt(r))
+					return v.Mul(v, S).Cmp(big.NewInt(c.num))
+				}
+				if at(got) > 0 || at(got+1) <= 0 {
+					t.Errorf("rsqrt of %v is %d", S, got)
+				}
+				if x := in.Weights[x].V[i]; max(x*got, -x*got) > gadget.NormBound(c.num) {
+					t.Errorf("|x·r| = %d·%d is above %d", x, got, gadget.NormBound(c.num))
+				}
+			}
+			in.RefusesCells(t, a, 3)
+			in.RefusesStaged(t, 3, 1, -1)
+		})
+	}
+}
+
+// TestRsqrtFraction plays a rational solution of both slacks: r = 9/2 for num = 101, S = 4 leaves the slacks 20 and 19. Only the range
+// of r refuses it.
+func TestRsqrtFraction(t *testing.T) {
+	b := witnesstest.Builder(1, 2)
+	x := b.Weight("x", 4, 1)
+	s := b.Virtual("s", []int{1}, gadget.Product(b, 1, x, x), gadget.Ones(3, []int{1}))
+	gadget.Rsqrt(b, "r", s, 101, 1)
+	in := witnesstest.Instance{C: witnesstest.Finish(t, b), Weights: map[circuit.ID]kernel.Tensor{x: witnesstest.Cells([]int{1}, 0)}}
+	a := in.Honest(t)
+	p := field.Modulus()
+	lie := new(big.Int).ModInverse(big.NewInt(2), p)
+	lie.Mul(lie, big.NewInt(9)).Mod(lie, p)
+	err := witness.CheckField(in.C, witnesstest.With(a, witnesstest.Witnesses(in.C)[0], 0, lie))
+	if err == nil || !strings.Contains(err.Error(), "r.limb0") {
+		t.Errorf("r = 9/2 is answered with %v, want the range of r", err)
+	}
+}
+
+func TestReciprocal(t *testing.T) {
+	for _, c := range []struct {
+		bits      int
+		base, num int64
+	}{{6, 34, 1 << 20}, {16, 1<<15 + 2, 1 << 30}, {16, 1 << 20, 1 << 44}, {4, 100, 7}, {4, 10, 1 << 61}} {
+		t.Run(fmt.Sprint(c), func(t *testing.T) {
+			b := witnesstest.Builder(1, 2)
+			w := newWide(b, 8, c.bits, 1, 0, c.base)
+			r := gadget.Reciprocal(b, "r", w.v, c.num)
+			in := witnesstest.Instance{C: witnesstest.Finish(t, b)}
+			var v []int64
+			in.Weights, v = w.weights(rand.New(rand.NewPCG(6, 1)), in.C)
+			a := in.Honest(t)
+			for i, got := range a.Tensor(r).V {
+				if got != c.num/v[i] {
+					t.Errorf("reciprocal of %d is %d, want %d", v[i], got, c.num/v[i])
+				}
+			}
+			in.RefusesCells(t, a, 3)
+			in.RefusesStaged(t, 3, 1, -1)
+		})
+	}
+}
+
+func TestLimbs(t *testing.T) {
+	for _, n := range []int{1, 16, 17, 33} {
+		b := witnesstest.Builder(1, 2)
+		x, y := b.Weight("x", 16, 3), b.Weight("y", 16, 3)
+		v := b.VirtualBound("v", []int{3}, 0, 1<<n-1, "test", gadget.Scaled(b, 1<<16, x), gadget.Scaled(b, 1, y))
+		gadget.Limbs(b, "v", v, n)
+		in := witnesstest.Instance{C: witnesstest.Finish(t, b)}
+		for _, c := range []struct {
+			x, y int64
+			ok   bool
+		}{{0, 1, true}, {0, 0, true}, {0, -1, false}, {1<<15 - 1, 1<<15 - 1, n >= 31}, {-1, 0, false}, {1, -1, n >= 16}, {1, 0, n >= 17}} {
+			in.Weights = map[circuit.ID]kernel.Tensor{x: witnesstest.Cells([]int{3}, 0, 0, c.x), y: witnesstest.Cells([]int{3}, 0, 1, c.y)}
+			a, err := in.Generate()
+			if (err == nil) != c.ok {
+				t.Errorf("%d·2^16 + %d in %d bits: %v", c.x, c.y, n, err)
+			}
+			if c.ok && a != nil {
+				in.RefusesCells(t, a, 3)
+			}
+		}
+	}
+}
+
+func TestEmbedPrivate(t *testing.T) {
+	b := witnesstest.Builder(3, 5)
+	onehot := gadget.PrivateTokens(b)
+	w := b.Weight("table", 6, 5, 2)
+	e := gadget.Embed(b, "embedding", onehot, w)
+	c := witnesstest.Finish(t, b)
+	in := witnesstest.Instance{C: c, Private: &witness.PrivateInput{Tokens: []int64{4, 2}},
+		Weights: map[circuit.ID]kernel.Tensor{w: witnesstest.Cells([]int{5, 2}, 1, 2, 3, 4, 5, 6, 7, 8, -9, -10)}, Publics: map[circuit.ID]kernel.Tensor{}}
+	for i := range c.Tensors {
+		switch c.Tensors[i].Source {
+		case circuit.Known:
+			in.Publics[circuit.ID(i)] = witnesstest.Cells([]int{3}, 0, 1, 1)
+		case circuit.TokenOneHot:
+			in.Publics[circuit.ID(i)] = witnesstest.Cells([]int{3, 5}, 0, 0, 0, 0, 0, 0, 0, 1, 0, 0, 1, 0, 0, 0, 0)
+		}
+	}
+	a := in.Honest(t)
+	if got, want := fmt.Sprint(a.Tensor(e).V), fmt.Sprint([]int64{-9, -10, 5, 6, 1, 2}); got != want {
+		t.Errorf("embedding is %s, want %s", got, want)
+	}
+	in.RefusesCells(t, a, 15)
+	for tokens, ok := range map[[2]int64]bool{{0, 2}: true, {4, 3}: false, {5, 2}: false, {-1, 2}: false} {
+		in.Private = &witness.PrivateInput{Tokens: tokens[:]}
+		if _, err := in.Generate(); (err == nil) != ok {
+			t.Errorf("tokens %v: %v", tokens, err)
+		}
+	}
+}
+
+// reveal builds a circuit that reveals logits of 3 positions, the last two selected, over 4 tokens.
+func reveal(t *testing.T, f func(*circuit.Builder, circuit.ID), logits []int64, publics map[circuit.Source][]int64) witnesstest.Instance {
+	b := witnesstest.Builder(3, 4)
+	l := b.Weight("logits", 8, 3, 4)
+	f(b, l)
+	b.Lookup(gadget.Range(b, -128, 127), l)
+	in := witnesstest.Instance{C: witnesstest.Finish(t, b), Publics: map[circuit.ID]kernel.Tensor{},
+		Weights: map[circuit.ID]kernel.Tensor{l: witnesstest.Cells([]int{3, 4}, logits...)}}
+	for i := range in.C.Tensors {
+		if tt := &in.C.Tensors[i]; tt.Kind == circuit.Public {
+			in.Publics[tt.ID] = witnesstest.Cells(tt.Shape, publics[tt.Source]...)
+		}
+	}
+	return in
+}
+
+func TestRevealLogits(t *testing.T) {
+	logits := []int64{9, 9, 9, 9, 1, -128, 3, 4, 127, 6, 7, 8}
+	publics := map[circuit.Source][]int64{circuit.Selected: {0, 1, 1}, circuit.Logits: {0, 0, 0, 0, 1, -128, 3, 4, 127, 6, 7, 8}}
+	reveal(t, gadget.RevealLogits, logits, publics).Honest(t)
+	for i := range logits {
+		publics[circuit.Logits][i]--
+		if _, err := reveal(t, gadget.RevealLogits, logits, publics).Generate(); err == nil {
+			t.Errorf("logit %d off by one is accepted", i)
+		}
+		publics[circuit.Logits][i]++
+	}
+}
+
+func TestRevealArgmax(t *testing.T) {
+	logits := []int64{9, 8, 7, 6, 5, -128, 5, 127, 7, 7, 6, 7}
+	want := [3]int{0, 3, 0}
+	for token := range 4 {
+		for pos := 1; pos < 3; pos++ {
+			pick := want
+			pick[pos] = token
+			publics := map[circuit.Source][]int64{circuit.Selected: {0, 1, 1}, circuit.NextOneHot: make([]int64, 12), circuit.NextLess: make([]int64, 12)}
+			for p := 1; p < 3; p++ {
+				publics[circuit.NextOneHot][p*4+pick[p]] = 1
+				for j := range pick[p] {
+					publics[circuit.NextLess][p*4+j] = 1
+				}
+			}
+			in := reveal(t, gadget.RevealArgmax, logits, publics)
+			a, err := in.Generate()
+			if (err == nil) != (token == want[pos]) {
+				t.Errorf("position %d, token %d: %v", pos, token, err)
+			}
+			if a != nil {
+				in.Honest(t)
+			}
+		}
+	}
+}
+
+// TestWideArgmax has gaps of more than 16 bits.
+func TestWideArgmax(t *testing.T) {
+	b := witnesstest.Builder(1, 3)
+	x := b.Weight("x", 16, 1, 3)
+	l := b.Virtual("logits", []int{1, 3}, gadget.Scaled(b, 1<<10, x))
+	gadget.RevealArgmax(b, l)
+	in := witnesstest.Instance{C: witnesstest.Finish(t, b), Publics: map[circuit.ID]kernel.Tensor{},
+		Weights: map[circuit.ID]kernel.Tensor{x: witnesstest.Cells([]int{1, 3}, -1<<15, 1<<15-1, 1<<15-1)}}
+	for pick := range 3 {
+		for i := range in.C.Tensors {
+			switch tt := &in.C.Tensors[i]; tt.Source {
+			case circuit.Selected:
+				in.Publics[tt.ID] = witnesstest.Cells(tt.Shape, 1)
+			case circuit.NextOneHot, circuit.NextLess:
+				v := make([]int64, 3)
+				for j := range v {
+					if j == pick && tt.Source == circuit.NextOneHot || j < pick && tt.Source == circuit.NextLess {
+						v[j] = 1
+					}
+				}
+				in.Publics[tt.ID] = witnesstest.Cells(tt.Shape, v...)
+			}
+		}
+		a, err := in.Generate()
+		if (err == nil) != (pick == 1) {
+			t.Errorf("token %d: %v", pick, err)
+		}
+		if a != nil {
+			in.RefusesCells(t, in.Honest(t), 3)
+		}
+	}
+}
+
+func TestRefusedCircuits(t *testing.T) {
+	for name, f := range map[string]func(*circuit.Builder, circuit.ID){
+		"shift":              func(b *circuit.Builder, x circuit.ID) { gadget.Rescale(b, "y", x, 62, 0, 1) },
+		"has not between":    func(b *circuit.Builder, x circuit.ID) { gadget.Rescale(b, "y", x, 1, 0, 1<<16) },
+		"inverse square":     func(b *circuit.Builder, x circuit.ID) { gadget.Rsqrt(b, "r", x, 100, 1) },
+		"reciprocal of":      func(b *circuit.Builder, x circuit.ID) { gadget.Reciprocal(b, "r", x, 100) },
+		"do not choose":      func(b *circuit.Builder, x circuit.ID) { gadget.Embed(b, "e", x, x) },
+		"logits have shape":  func(b *circuit.Builder, x circuit.ID) { gadget.RevealArgmax(b, x) },
+		"unknown function":   func(b *circuit.Builder, x circuit.ID) { gadget.Table(b, "y", x, "no such function", 0, 0) },
+		"there is no tensor": func(b *circuit.Builder, x circuit.ID) { gadget.Rescale(b, "y", 77, 1, 0, 1) },
+	} {
+		b := witnesstest.Builder(2, 3)
+		f(b, b.Weight("x", 4, 3))
+		if _, err := b.Finish(); err == nil || name != "unknown function" && !strings.Contains(err.Error(), name) {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}

@@ -1,0 +1,19 @@
+// Package machine says what a measurement was taken on: processor, threads, and how much memory the process has used at most.
+package machine
+
+import "runtime"
+
+// Usage is what reports of the command lines say about the machine.
+type Usage struct {
+	PeakRSS uint64 `json:"peak_rss"` // bytes; 0 if the system does not tell
+	Threads int    `json:"threads"`
+	CPU     string `json:"cpu"`
+}
+
+// Now returns the usage of this process up to now.
+func Now() Usage {
+	return Usage{PeakRSS: peakRSS(), Threads: runtime.GOMAXPROCS(0), CPU: cpu()}
+}
+
+// architecture stands for a processor whose model is not told.
+func architecture() string { return runtime.GOOS + "/" + runtime.GOARCH }

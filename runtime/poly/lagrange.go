@@ -1,0 +1,73 @@
+package poly
+
+import "github.com/zkllmc/zkllmc/runtime/field"
+
+// LagrangeAt returns the coefficients l_0, …, l_d with f(x) = Σ l_i·f(i) for every polynomial f of degree at most d. x may be a
+// node. The cost is linear in d, with one inversion.
+func LagrangeAt(d int, x Element) []Element {
+	if d < 0 {
+		return nil
+	}
+	// l_i = (−1)^(d−i) / (i!·(d−i)!) · Π_{j≠i} (x − j); the product by prefixes and suffixes, so that x may be a node.
+	out := make([]Element, d+1)
+	inv := inverseFactorials(d)
+	one, diff, prefix := field.One(), x, field.One()
+	diffs := make([]Element, d+1)
+	for i := range out {
+		out[i] = prefix
+		diffs[i] = diff
+		prefix.Mul(&prefix, &diff)
+		diff.Sub(&diff, &one)
+	}
+	suffix := field.One()
+	for i := d; i >= 0; i-- {
+		out[i].Mul(&out[i], &suffix)
+		suffix.Mul(&suffix, &diffs[i])
+		out[i].Mul(&out[i], &inv[i])
+		out[i].Mul(&out[i], &inv[d-i])
+		if (d-i)&1 == 1 {
+			out[i].Neg(&out[i])
+		}
+	}
+	return out
+}
+
+// small holds 1/i! for the degrees of sumcheck rounds, which are interpolated often.
+var small = computeInverseFactorials(32)
+
+// inverseFactorials returns 1/i! for i = 0, …, d.
+func inverseFactorials(d int) []Element {
+	if d < len(small) {
+		return small
+	}
+	return computeInverseFactorials(d)
+}
+
+func computeInverseFactorials(d int) []Element {
+	out := make([]Element, d+1)
+	f := field.One()
+	for i := 2; i <= d; i++ {
+		k := field.FromInt64(int64(i))
+		f.Mul(&f, &k)
+	}
+	f.Inverse(&f)
+	for i := d; i > 0; i-- {
+		out[i] = f
+		k := field.FromInt64(int64(i))
+		f.Mul(&f, &k)
+	}
+	out[0] = f
+	return out
+}
+
+// LagrangeRange returns the coefficients for the nodes 1, …, n: l_1, …, l_n with f(x) = Σ l_i·f(i) for degree below n.
+func LagrangeRange(n int, x Element) []Element {
+	one := field.One()
+	x.Sub(&x, &one)
+	return LagrangeAt(n-1, x)
+}
+
+// EvalFromPoints returns f(x) of the polynomial f of degree below len(evals) with f(i) = evals[i].
+func EvalFromPoints(evals []Element, x Element) Element {
+	return field.InnerProduct(LagrangeAt(len(evals)-1, x), evals)
+}

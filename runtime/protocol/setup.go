@@ -1,0 +1,66 @@
+package protocol
+
+import (
+	"fmt"
+
+	"github.com/zkllmc/zkllmc/runtime/circuit"
+	"github.com/zkllmc/zkllmc/runtime/commit"
+	"github.com/zkllmc/zkllmc/runtime/field"
+)
+
+// SetupCircuit returns the circuit of the weights' range proof: the weights of c, in order and placed alike, and one lookup of
+// each into its declared range. Its digest depends on the digest of c, so that a range proof belongs to one circuit.
+func SetupCircuit(c *circuit.Circuit) (*circuit.Circuit, error) {
+	digest := c.Digest()
+	cfg := circuit.Config{
+		Name: fmt.Sprintf("weights of %x", digest), Length: 1, Vocab: 2, Reveal: circuit.RevealArgmax,
+		WeightBits: c.WeightBits, WitnessBits: c.WitnessBits,
+	}
+	b := circuit.NewBuilder(cfg)
+	for i := range c.Tensors {
+		t := &c.Tensors[i]
+		if t.Kind != circuit.Weight {
+			continue
+		}
+		bits := circuit.Bits(int(t.Hi-t.Lo) + 1)
+		id := b.Weight(t.Name, bits, t.Shape...)
+		table := b.TableOf(fmt.Sprintf("range [%d, %d]", t.Lo, t.Hi), func() [][]int64 { return [][]int64{consecutive(t.Lo, t.Hi)} })
+		b.Lookup(table, id)
+	}
+	return b.Finish()
+}
+
+func consecutive(lo, hi int64) []int64 {
+	v := make([]int64, 0, hi-lo+1)
+	for x := lo; x <= hi; x++ {
+		v = append(v, x)
+	}
+	return v
+}
+
+// WeightIDs lists the weights of a circuit in order; weight k of c and weight k of SetupCircuit(c) are the same tensor.
+func WeightIDs(c *circuit.Circuit) []circuit.ID {
+	var ids []circuit.ID
+	for i := range c.Tensors {
+		if c.Tensors[i].Kind == circuit.Weight {
+			ids = append(ids, c.Tensors[i].ID)
+		}
+	}
+	return ids
+}
+
+// WeightLayout places the weights; it is the same for a circuit and its setup circuit.
+func WeightLayout(c *circuit.Circuit) *commit.Layout {
+	return commit.NewLayout(c, circuit.Weight, c.WeightBits)
+}
+
+// Nothing is the statement of a setup proof: all that is public is the circuit and the model commitment.
+type Nothing struct{}
+
+// Bytes returns no bytes.
+func (Nothing) Bytes() []byte { return nil }
+
+// Eval is never called: a setup circuit has no public tensors.
+func (Nothing) Eval(*circuit.Circuit, circuit.ID, []field.Element) field.Element {
+	return field.Element{}
+}

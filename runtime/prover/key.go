@@ -1,0 +1,92 @@
+package prover
+
+import (
+	"fmt"
+
+	"github.com/zkllmc/zkllmc/runtime/circuit"
+	"github.com/zkllmc/zkllmc/runtime/format"
+	"github.com/zkllmc/zkllmc/runtime/group"
+	"github.com/zkllmc/zkllmc/runtime/kernel"
+	"github.com/zkllmc/zkllmc/runtime/protocol"
+	"github.com/zkllmc/zkllmc/runtime/verifier"
+)
+
+// Encode returns the key as the bytes of a prover key file. They are secret.
+func (k *Key) Encode() []byte {
+	w := format.NewWriter(format.MagicProverKey, k.c.Digest())
+	w.Raw(k.id[:])
+	w.Raw(k.secret[:])
+	for _, id := range protocol.WeightIDs(k.c) {
+		for _, v := range k.data[id].V {
+			w.Int16(int16(v))
+		}
+	}
+	for i := range k.set.Rows {
+		w.Point(k.set.Points[i])
+		w.Scalar(k.set.Rows[i].Blind)
+	}
+	return w.Bytes()
+}
+
+// ReadKey decodes a prover key of a circuit.
+func ReadKey(c *circuit.Circuit, data []byte) (*Key, error) {
+	k, err := readKey(c, data)
+	if err != nil {
+		return nil, fmt.Errorf("prover key: %w", err)
+	}
+	return k, nil
+}
+
+func readKey(c *circuit.Circuit, data []byte) (*Key, error) {
+	r, err := format.NewReader(data, format.MagicProverKey, c.Digest())
+	if err != nil {
+		return nil, err
+	}
+	k := &Key{c: c, data: map[circuit.ID]kernel.Tensor{}}
+	copy(k.id[:], r.Raw(32))
+	copy(k.secret[:], r.Raw(32))
+	for _, id := range protocol.WeightIDs(c) {
+		if k.data[id], err = readWeight(r, c.Tensor(id)); err != nil {
+			return nil, err
+		}
+	}
+	layout := protocol.WeightLayout(c)
+	if r.Remaining() != 64*layout.Rows {
+		return nil, fmt.Errorf("row commitments: %d bytes, want %d", r.Remaining(), 64*layout.Rows)
+	}
+	cells, err := layout.Cells(c, k.tensor)
+	if err != nil {
+		return nil, err
+	}
+	k.set.Layout = layout
+	k.set.Points = make([]group.Affine, layout.Rows)
+	k.set.Rows = make([]kernel.Row, layout.Rows)
+	for i := range k.set.Rows {
+		if k.set.Points[i], err = r.Point(); err != nil {
+			return nil, fmt.Errorf("row %d: %w", i, err)
+		}
+		k.set.Rows[i].Cells = cells[i]
+		if k.set.Rows[i].Blind, err = r.Scalar(); err != nil {
+			return nil, fmt.Errorf("blinder %d: %w", i, err)
+		}
+	}
+	if verifier.ModelID(c, k.set.Points) != k.id {
+		return nil, fmt.Errorf("%w: its row commitments do not give its model ID", format.ErrModel)
+	}
+	return k, r.Close()
+}
+
+func readWeight(r *format.Reader, t *circuit.Tensor) (kernel.Tensor, error) {
+	n := circuit.Size(t.Shape)
+	if r.Remaining() < 2*n {
+		return kernel.Tensor{}, fmt.Errorf("weight %s: %w", t.Name, format.ErrTruncated)
+	}
+	v := make([]int64, n)
+	for i := range v {
+		v[i] = int64(r.Int16())
+		if v[i] < t.Lo || v[i] > t.Hi {
+			return kernel.Tensor{}, fmt.Errorf("weight %s: cell %d is %d, outside the declared [%d, %d]", t.Name, i, v[i], t.Lo, t.Hi)
+		}
+	}
+	return kernel.Tensor{Shape: t.Shape, V: v}, nil
+}

@@ -1,0 +1,209 @@
+package prover_test
+
+import (
+	"context"
+	"fmt"
+	"math"
+	"math/rand"
+	"os"
+	"runtime/pprof"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/zkllmc/zkllmc/runtime/attention"
+	"github.com/zkllmc/zkllmc/runtime/backend/cpu"
+	"github.com/zkllmc/zkllmc/runtime/circuit"
+	"github.com/zkllmc/zkllmc/runtime/gadget"
+	"github.com/zkllmc/zkllmc/runtime/kernel"
+	"github.com/zkllmc/zkllmc/runtime/protocol"
+	"github.com/zkllmc/zkllmc/runtime/prover"
+	"github.com/zkllmc/zkllmc/runtime/statement"
+	"github.com/zkllmc/zkllmc/runtime/verifier"
+	"github.com/zkllmc/zkllmc/runtime/witness"
+)
+
+// dims are the sizes of a hand-built decoder.
+type dims struct{ layers, length, vocab, width, heads, kv, head, hidden, rowBits int }
+
+// decoder builds a pre-norm decoder with grouped-query attention and a gated MLP, all through the gadgets.
+func decoder(t testing.TB, d dims, reveal circuit.Reveal) *circuit.Circuit {
+	b := circuit.NewBuilder(circuit.Config{
+		Name: "decoder", Length: d.length, Vocab: d.vocab, Causal: true, Reveal: reveal, WeightBits: d.rowBits, WitnessBits: d.rowBits,
+	})
+	spec := func(s string) string {
+		return fmt.Sprintf("%s", s)
+	}
+	_ = spec
+	T, D := d.length, d.width
+	mask := make([]int64, T*T)
+	for i := 0; i < T; i++ {
+		for j := i + 1; j < T; j++ {
+			mask[i*T+j] = 1
+		}
+	}
+	m := attention.Mask(b, "causal", mask, T, T)
+	emb := b.Weight("embedding", 16, d.vocab, D)
+	x := gadget.Embed(b, "x", b.Public("tokens", circuit.TokenOneHot, 0, 1), emb)
+	const lo, hi = -1 << 15, 1<<15 - 1
+	norm := func(name string, x circuit.ID) circuit.ID {
+		g := b.Weight(name+".gamma", 16, D)
+		s := b.Virtual(name+".square", []int{T}, b.Times(1, fmt.Sprintf("td,td->t t=%d d=%d", T, D), x, x))
+		num := int64(D) << 48
+		r := gadget.Rsqrt(b, name+".r", s, num, int64(D)<<6)
+		bound := gadget.NormBound(num) << 15
+		acc := b.VirtualBound(name+".acc", []int{T, D}, -bound, bound, gadget.NormWhy, b.Times(1, fmt.Sprintf("td,t,d->td t=%d d=%d", T, D), x, r, g))
+		return gadget.Rescale(b, name, acc, 24+13-11, lo, hi)
+	}
+	linear := func(name string, x circuit.ID, n, out, shift int) circuit.ID {
+		w := b.Weight(name+".w", 16, out, n)
+		acc := b.Virtual(name+".acc", []int{T, out}, b.Times(1, fmt.Sprintf("tk,jk->tj t=%d k=%d j=%d", T, n, out), x, w))
+		return gadget.Rescale(b, name, acc, shift, lo, hi)
+	}
+	for l := 0; l < d.layers; l++ {
+		b.Scope(fmt.Sprintf("layer %d: ", l))
+		h := norm("norm1", x)
+		q := linear("q", h, D, d.heads*d.head, 14)
+		k := linear("k", h, D, d.kv*d.head, 14)
+		v := linear("v", h, D, d.kv*d.head, 14)
+		ext := fmt.Sprintf("g=%d r=%d i=%d j=%d d=%d", d.kv, d.heads/d.kv, T, T, d.head)
+		scores := b.Virtual("scores", []int{d.heads, T, T}, b.Times(1, "i(grd),j(gd)->(gr)ij "+ext, q, k))
+		p := attention.Params{Shift: 10, DBits: 14, EBits: 15, InvBits: 30, Unit: 1.0 / 2048}
+		e, inv := attention.ZkAttn(b, "attn", scores, m, p)
+		clo, chi, err := p.ContextBound(lo, hi)
+		require.NoError(t, err)
+		ctx := b.VirtualBound("context.acc", []int{T, d.heads * d.head}, clo, chi, attention.ContextWhy,
+			b.Times(1, "(gr)i,(gr)ij,j(gd)->i(grd) "+ext, inv, e, v))
+		o := linear("o", gadget.Rescale(b, "context", ctx, 30, lo, hi), d.heads*d.head, D, 14)
+		x = b.Virtual("x1", []int{T, D}, gadget.Scaled(b, 1, x), gadget.Scaled(b, 1, o))
+		h = norm("norm2", x)
+		gate := b.Virtual("gate.acc", []int{T, d.hidden}, b.Times(1, fmt.Sprintf("tk,jk->tj t=%d k=%d j=%d", T, D, d.hidden), h, b.Weight("gate.w", 16, d.hidden, D)))
+		_, act := gadget.RescaleTable(b, "silu", gate, 14, lo, hi, "silu", 11, 11)
+		up := linear("up", h, D, d.hidden, 14)
+		prod := b.Virtual("prod", []int{T, d.hidden}, gadget.Product(b, 1, act, up))
+		down := linear("down", gadget.Rescale(b, "mid", prod, 11, lo, hi), d.hidden, D, 14)
+		x = b.Virtual("x2", []int{T, D}, gadget.Scaled(b, 1, x), gadget.Scaled(b, 1, down))
+	}
+	b.Scope("")
+	h := norm("final", x)
+	logits := b.Virtual("logits", []int{T, d.vocab}, b.Times(1, fmt.Sprintf("td,vd->tv t=%d d=%d v=%d", T, D, d.vocab), h, emb))
+	if reveal == circuit.RevealLogits {
+		gadget.RevealLogits(b, logits)
+	} else {
+		gadget.RevealArgmax(b, logits)
+	}
+	c, err := b.Finish()
+	require.NoError(t, err)
+	return c
+}
+
+func randomWeights(c *circuit.Circuit) map[circuit.ID]kernel.Tensor {
+	rng := rand.New(rand.NewSource(7))
+	w := map[circuit.ID]kernel.Tensor{}
+	for _, id := range protocol.WeightIDs(c) {
+		s := c.Tensor(id).Shape
+		v := make([]int64, circuit.Size(s))
+		for i := range v {
+			v[i] = int64(rng.NormFloat64() * 16384 / math.Sqrt(float64(s[len(s)-1])))
+			if len(s) == 1 {
+				v[i] = 8192
+			}
+			v[i] = max(min(v[i], c.Tensor(id).Hi), c.Tensor(id).Lo)
+		}
+		w[id] = kernel.Tensor{Shape: s, V: v}
+	}
+	return w
+}
+
+// answer fills in what the statement claims by running the program once without claims.
+func answer(t testing.TB, k *prover.Key, c *circuit.Circuit, st *statement.Statement) {
+	probe := *st
+	probe.Next = statement.Unclaimed
+	probe.Prompt = len(probe.Tokens)
+	probe.Logits = make([]int64, c.Vocab)
+	if c.Reveal == circuit.RevealArgmax {
+		probe.Logits = nil
+	}
+	a, err := k.Witness(context.Background(), &prover.Input{Statement: probe}, witness.WithoutChecks())
+	require.NoError(t, err)
+	logits := a.Tensor(c.Output).V
+	if c.Reveal == circuit.RevealLogits {
+		st.Logits = append([]int64(nil), logits[(st.Prompt-1)*c.Vocab:len(st.Tokens)*c.Vocab]...)
+		return
+	}
+	row := logits[(len(st.Tokens)-1)*c.Vocab : len(st.Tokens)*c.Vocab]
+	for j, v := range row {
+		if v > row[st.Next] {
+			st.Next = int64(j)
+		}
+	}
+}
+
+func TestDecoder(t *testing.T) {
+	for _, reveal := range []circuit.Reveal{circuit.RevealLogits, circuit.RevealArgmax} {
+		runDecoder(t, dims{1, 5, 11, 16, 2, 1, 8, 24, 7}, reveal)
+	}
+}
+
+// TestBig is run by hand: ZKLLMC_BIG=1 go test -run TestBig -v ./runtime/prover
+func TestBig(t *testing.T) {
+	if os.Getenv("ZKLLMC_BIG") == "" {
+		t.Skip("set ZKLLMC_BIG to run")
+	}
+	runDecoder(t, dims{5, 32, 512, 64, 8, 4, 8, 172, 11}, circuit.RevealArgmax)
+}
+
+func runDecoder(t *testing.T, d dims, reveal circuit.Reveal) {
+	c := decoder(t, d, reveal)
+	w := randomWeights(c)
+	clock := time.Now()
+	lap := func(name string) {
+		if name != "" {
+			t.Logf("%8.1f ms  → %s", float64(time.Since(clock).Microseconds())/1000, name)
+		}
+		clock = time.Now()
+	}
+	o := prover.Options{Backend: cpu.New(), Phase: lap}
+	k, vkBytes, err := prover.Setup(context.Background(), c, w, o)
+	require.NoError(t, err)
+	lap("done")
+	vk, err := verifier.ReadKey(c, vkBytes)
+	require.NoError(t, err)
+	lap("accept done")
+	st := &statement.Statement{Tokens: []int64{1, 3, 2, 4}, Prompt: 3, Next: statement.Unclaimed}
+	if reveal == circuit.RevealArgmax {
+		st = &statement.Statement{Tokens: []int64{1, 3, 2, 4}, Prompt: 4, Next: 0}
+	}
+	answer(t, k, c, st)
+	lap("answer done")
+	if f := os.Getenv("ZKLLMC_PROFILE"); f != "" {
+		out, err := os.Create(f)
+		require.NoError(t, err)
+		require.NoError(t, pprof.StartCPUProfile(out))
+		defer pprof.StopCPUProfile()
+	}
+	proof, err := k.Prove(context.Background(), &prover.Input{Statement: *st}, o)
+	require.NoError(t, err)
+	clock = time.Now()
+	enc, err := st.Encode(c)
+	require.NoError(t, err)
+	require.NoError(t, vk.Verify(enc, proof))
+	lap("verify")
+	layout := protocol.WeightLayout(c).Rows
+	t.Logf("proof %d bytes, vk %d bytes, weight rows %d, waves %d, lookups %d", len(proof), len(vkBytes), layout, c.Waves(), len(c.Lookups))
+
+	back, err := prover.ReadKey(c, k.Encode())
+	require.NoError(t, err)
+	require.Equal(t, k.ModelID(), back.ModelID())
+	forged := *st
+	if reveal == circuit.RevealArgmax {
+		forged.Next = (st.Next + 1) % int64(c.Vocab)
+	} else {
+		forged.Logits = append([]int64(nil), st.Logits...)
+		forged.Logits[0]++
+	}
+	enc, err = forged.Encode(c)
+	require.NoError(t, err)
+	require.Error(t, vk.Verify(enc, proof))
+}

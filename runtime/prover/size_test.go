@@ -1,0 +1,35 @@
+package prover_test
+
+import (
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/zkllmc/zkllmc/runtime/circuit"
+	"github.com/zkllmc/zkllmc/runtime/commit"
+	"github.com/zkllmc/zkllmc/runtime/group"
+	"github.com/zkllmc/zkllmc/runtime/protocol"
+	"github.com/zkllmc/zkllmc/runtime/statement"
+)
+
+// TestSizeGrowsByRowsOnly counts a proof's messages at 1 to 16 layers of one block. What is not a row commitment may grow by the
+// layers of the fraction tree, not by layers of the model.
+func TestSizeGrowsByRowsOnly(t *testing.T) {
+	rest := map[int]int{}
+	for _, layers := range []int{1, 2, 4, 8, 16} {
+		c := decoder(t, dims{layers, 16, 32, 32, 4, 2, 8, 64, 10}, circuit.RevealArgmax)
+		weights := protocol.WeightLayout(c)
+		p := protocol.Proof{
+			Kind: protocol.KindInference, Circuit: c,
+			Weights:   commit.Set{Layout: weights, Points: make([]group.Affine, weights.Rows)},
+			Statement: &statement.Statement{Tokens: []int64{1, 2}, Prompt: 2, Next: 3},
+		}
+		counts, err := p.Count()
+		require.NoError(t, err)
+		rows := commit.NewLayout(c, circuit.Witness, c.WitnessBits).Rows
+		rest[layers] = 32 * (counts.Points + counts.Scalars - rows)
+		t.Logf("%2d layers: %6d bytes of row commitments, %6d bytes of the rest; products %d, vectors %v, soundness 2^-%d",
+			layers, 32*rows, rest[layers], counts.Products, counts.Vectors, protocol.SoundnessBits(counts))
+	}
+	require.LessOrEqual(t, rest[16], rest[1]+12<<10)
+}

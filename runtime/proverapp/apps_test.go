@@ -1,0 +1,237 @@
+// The tests of both command lines: what the prover writes is what the verifier reads.
+package proverapp_test
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/zkllmc/zkllmc/runtime/backend/cpu"
+	"github.com/zkllmc/zkllmc/runtime/circuit"
+	"github.com/zkllmc/zkllmc/runtime/format"
+	"github.com/zkllmc/zkllmc/runtime/gadget"
+	"github.com/zkllmc/zkllmc/runtime/kernel"
+	"github.com/zkllmc/zkllmc/runtime/protocol"
+	"github.com/zkllmc/zkllmc/runtime/prover"
+	"github.com/zkllmc/zkllmc/runtime/proverapp"
+	"github.com/zkllmc/zkllmc/runtime/statement"
+	"github.com/zkllmc/zkllmc/runtime/verifierapp"
+)
+
+const vocab = `{"tokeniser": "character", "vocab": {"a": 0, "b": 1, "c": 2, "d": 3, ";": 4}, "pad_id": 5, "end_token": ";"}`
+
+// bigram is a model that answers a token with the next of the alphabet: a → b → c → d → ; → a.
+func bigram(t testing.TB, cfg circuit.Config) (*circuit.Circuit, []byte) {
+	t.Helper()
+	cfg.Vocab, cfg.Pad, cfg.WeightBits, cfg.WitnessBits = 6, 5, 4, 4
+	b := circuit.NewBuilder(cfg)
+	var onehot circuit.ID
+	if cfg.PrivateInput {
+		onehot = gadget.PrivateTokens(b)
+	} else {
+		onehot = b.Public("tokens", circuit.TokenOneHot, 0, 1)
+	}
+	w := b.Weight("bigram", 8, cfg.Vocab, cfg.Vocab)
+	logits := gadget.Embed(b, "logits", onehot, w)
+	if cfg.Reveal == circuit.RevealArgmax {
+		gadget.RevealArgmax(b, logits)
+	} else {
+		gadget.RevealLogits(b, logits)
+		// Something must be looked up; a circuit of a real model always does.
+		b.Lookup(gadget.Range(b, -128, 127), logits)
+	}
+	c, err := b.Finish()
+	require.NoError(t, err)
+	v := make([]int64, 36)
+	for i := range v {
+		v[i] = int64(i%7) - 60
+	}
+	for i := range 5 {
+		v[6*i+(i+1)%5] = 90
+	}
+	data, err := format.EncodeWeights(c, map[circuit.ID]kernel.Tensor{w: {Shape: []int{6, 6}, V: v}})
+	require.NoError(t, err)
+	return c, data
+}
+
+// bench is a folder with a model that was set up.
+type bench struct {
+	t   testing.TB
+	dir string
+	c   *circuit.Circuit
+}
+
+func newBench(t testing.TB, cfg circuit.Config) *bench {
+	c, weights := bigram(t, cfg)
+	b := &bench{t: t, dir: t.TempDir(), c: c}
+	require.NoError(t, os.WriteFile(b.file("weights.zkw"), weights, 0o600))
+	return b
+}
+
+func (b *bench) file(name string) string { return filepath.Join(b.dir, name) }
+
+// args replaces @name by the path of a file in the folder.
+func (b *bench) args(line string) []string {
+	args := strings.Fields(line)
+	for i, a := range args {
+		if name, ok := strings.CutPrefix(a, "@"); ok {
+			args[i] = b.file(name)
+		}
+	}
+	return args
+}
+
+func (b *bench) prover(want int, line string) (stdout, stderr string) {
+	b.t.Helper()
+	var o, e bytes.Buffer
+	m := proverapp.Model{Name: "bigram", Circuit: b.c, Vocab: []byte(vocab)}
+	require.Equal(b.t, want, proverapp.Run(context.Background(), m, b.args(line), &o, &e), "%s\n%s%s", line, &o, &e)
+	return o.String(), e.String()
+}
+
+func (b *bench) verifier(want int, line string) (stdout, stderr string) {
+	b.t.Helper()
+	var o, e bytes.Buffer
+	m := verifierapp.Model{Name: "bigram", Circuit: b.c, Vocab: []byte(vocab)}
+	require.Equal(b.t, want, verifierapp.Run(m, b.args(line), &o, &e), "%s\n%s%s", line, &o, &e)
+	return o.String(), e.String()
+}
+
+const verifyLine = "verify --vk @keys/model.vk --pin @model.id --statement @s.bin --proof @p.bin"
+
+// proved sets up and proves a → bcd;.
+func proved(t testing.TB, cfg circuit.Config) *bench {
+	b := newBench(t, cfg)
+	b.prover(0, "setup --weights @weights.zkw -o @keys")
+	b.verifier(0, "accept --save @model.id @keys/model.vk")
+	out, _ := b.prover(0, "prove --key @keys/prover.key --prompt a -o @p.bin --statement-out @s.bin")
+	require.Contains(t, out, `"bcd;"`)
+	return b
+}
+
+var configs = map[string]circuit.Config{
+	"argmax":  {Name: "argmax", Length: 6, Causal: true, Reveal: circuit.RevealArgmax},
+	"full":    {Name: "full", Length: 4, Causal: true, Reveal: circuit.RevealArgmax}, // the end token finds no position
+	"logits":  {Name: "logits", Length: 6, Causal: true, Reveal: circuit.RevealLogits},
+	"private": {Name: "private", Length: 6, Causal: true, Reveal: circuit.RevealArgmax, PrivateInput: true},
+}
+
+func TestProveAndVerify(t *testing.T) {
+	for name, cfg := range configs {
+		t.Run(name, func(t *testing.T) {
+			b := proved(t, cfg)
+			out, _ := b.verifier(0, verifyLine)
+			require.Contains(t, out, `"bcd;"`)
+			if cfg.PrivateInput {
+				require.Contains(t, out, "private, 1 tokens")
+				return
+			}
+			require.Contains(t, out, `"a"`)
+		})
+	}
+}
+
+func TestNotCausal(t *testing.T) {
+	b := newBench(t, circuit.Config{Name: "square", Length: 3, Reveal: circuit.RevealArgmax})
+	b.prover(0, "setup --weights @weights.zkw -o @keys")
+	_, stderr := b.prover(2, "run --key @keys/prover.key --prompt ab")
+	require.Contains(t, stderr, "exactly 3")
+	out, _ := b.prover(0, "run --key @keys/prover.key --prompt abc")
+	require.Equal(t, "d\n", out)
+	b.verifier(0, "accept --save @model.id @keys/model.vk")
+	b.prover(0, "prove --key @keys/prover.key --prompt abc -o @p.bin --statement-out @s.bin")
+	out, _ = b.verifier(0, verifyLine)
+	require.Contains(t, out, `"d"`)
+}
+
+func TestForgedAnswers(t *testing.T) {
+	for name, cfg := range configs {
+		t.Run(name, func(t *testing.T) {
+			b := proved(t, cfg)
+			_, stderr := b.prover(1, "prove --key @keys/prover.key --prompt a --answer bcb; -o @q.bin --statement-out @r.bin")
+			require.Contains(t, stderr, `after "abc" it continues with "d", not with "b"`)
+			require.NoFileExists(t, b.file("q.bin"))
+			require.NoFileExists(t, b.file("r.bin"))
+
+			line := "statement --prompt a --answer bcb; -o @forged.bin"
+			if cfg.Reveal == circuit.RevealLogits {
+				line += " --logits-from @s.bin"
+			}
+			b.prover(0, line)
+			_, stderr = b.verifier(1, strings.Replace(verifyLine, "@s.bin", "@forged.bin", 1))
+			require.Contains(t, stderr, "rejected (final argument)")
+		})
+	}
+}
+
+// TestAnswerAgainstLogits proves a statement that is true of the logits, by the library, while its answer is not what they predict.
+func TestAnswerAgainstLogits(t *testing.T) {
+	b := proved(t, configs["logits"])
+	data, err := os.ReadFile(b.file("keys/prover.key"))
+	require.NoError(t, err)
+	k, err := prover.ReadKey(b.c, data)
+	require.NoError(t, err)
+	weights, err := os.ReadFile(b.file("weights.zkw"))
+	require.NoError(t, err)
+	w, err := format.DecodeWeights(b.c, weights)
+	require.NoError(t, err)
+	v := w[protocol.WeightIDs(b.c)[0]].V
+	st := statement.Statement{Tokens: []int64{0, 1, 3}, Prompt: 2, Next: statement.Unclaimed} // a b → d
+	st.Logits = append(append(st.Logits, v[6:12]...), v[18:24]...)
+	proof, err := k.Prove(context.Background(), &prover.Input{Statement: st}, prover.Options{Backend: cpu.New()})
+	require.NoError(t, err)
+	encoded, err := st.Encode(b.c)
+	require.NoError(t, err)
+	require.NoError(t, os.WriteFile(b.file("s.bin"), encoded, 0o600))
+	require.NoError(t, os.WriteFile(b.file("p.bin"), proof, 0o600))
+	_, stderr := b.verifier(1, verifyLine)
+	require.Contains(t, stderr, "predict the token 2, the answer has 3")
+}
+
+func TestRun(t *testing.T) {
+	b := newBench(t, configs["argmax"])
+	b.prover(0, "setup --weights @weights.zkw -o @keys")
+	out, stderr := b.prover(0, "run --key @keys/prover.key --prompt b")
+	require.Equal(t, "cd;\n", out)
+	require.Contains(t, stderr, "decoding")
+	out, _ = b.prover(0, "run --key @keys/prover.key --tokens 1 --max 1")
+	require.Equal(t, "c\n", out)
+	out, _ = b.prover(0, "run --key @keys/prover.key --prompt ;")
+	require.Equal(t, "abcd;\n", out)
+	out, _ = b.prover(0, "run --key @keys/prover.key --prompt abcda")
+	require.Equal(t, "bc\n", out, "one token behind the last position")
+	out, _ = b.prover(0, "run --json --key @keys/prover.key --prompt b")
+	var report map[string]any
+	require.NoError(t, json.Unmarshal([]byte(out), &report))
+	require.Equal(t, "cd;", report["answer"])
+	require.Contains(t, report["seconds"], "decoding")
+	require.Contains(t, report["seconds"], "total")
+}
+
+func TestReports(t *testing.T) {
+	b := newBench(t, configs["argmax"])
+	out, _ := b.prover(0, "setup --json --weights @weights.zkw -o @keys")
+	var setup, accept, prove, verify map[string]any
+	require.NoError(t, json.Unmarshal([]byte(out), &setup))
+	out, _ = b.verifier(0, "accept --json --save @model.id @keys/model.vk")
+	require.NoError(t, json.Unmarshal([]byte(out), &accept))
+	require.Equal(t, setup["model_id"], accept["model_id"])
+	out, _ = b.prover(0, "prove --json --key @keys/prover.key --prompt ab --answer cd -o @p.bin --statement-out @s.bin")
+	require.NoError(t, json.Unmarshal([]byte(out), &prove))
+	out, _ = b.verifier(0, verifyLine+" --json")
+	require.NoError(t, json.Unmarshal([]byte(out), &verify))
+	require.Equal(t, true, verify["accepted"])
+	require.Equal(t, map[string]any{"prompt": "ab", "answer": "cd"}, verify["texts"])
+	require.Equal(t, prove["proof_bytes"], verify["proof_bytes"])
+	for _, r := range []map[string]any{setup, accept, prove, verify} {
+		for _, key := range []string{"circuit", "seconds", "peak_rss", "threads", "cpu"} {
+			require.Contains(t, r, key)
+		}
+	}
+}

@@ -1,0 +1,136 @@
+package proverapp
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"path/filepath"
+
+	"github.com/zkllmc/zkllmc/runtime/atomicfile"
+	"github.com/zkllmc/zkllmc/runtime/circuit"
+	"github.com/zkllmc/zkllmc/runtime/protocol"
+	"github.com/zkllmc/zkllmc/runtime/prover"
+	"github.com/zkllmc/zkllmc/runtime/statement"
+	"github.com/zkllmc/zkllmc/runtime/verifier"
+	"github.com/zkllmc/zkllmc/runtime/witness"
+)
+
+var errNoLogits = errors.New("the circuit names no logits, so that the model cannot be run with it")
+
+// readKey reads a prover key.
+func readKey(c *circuit.Circuit, name string) (*prover.Key, error) {
+	cells := 0
+	for _, id := range protocol.WeightIDs(c) {
+		cells += circuit.Size(c.Tensor(id).Shape)
+	}
+	data, err := atomicfile.Read(name, slack+2*int64(cells)+64*int64(protocol.WeightLayout(c).Rows))
+	if err != nil {
+		return nil, unreadable(err)
+	}
+	k, err := prover.ReadKey(c, data)
+	if err != nil {
+		return nil, unreadable(fmt.Errorf("%s: %w; run 'prover setup' with this prover to make its keys", name, err))
+	}
+	return k, nil
+}
+
+// readVerifyingKey reads the verifying key that belongs to a prover key; the empty name means model.vk beside it.
+func readVerifyingKey(c *circuit.Circuit, k *prover.Key, keyFile, name string) (*verifier.Key, error) {
+	if name == "" {
+		name = filepath.Join(filepath.Dir(keyFile), verifyingKeyFile)
+	}
+	data, err := atomicfile.Read(name, slack+32*int64(protocol.WeightLayout(c).Rows))
+	if err != nil {
+		return nil, unreadable(fmt.Errorf("verifying key, with which the proof is checked: %w; --vk names it", err))
+	}
+	vk, err := verifier.ReadPinnedKey(c, data, k.ModelID())
+	if err != nil {
+		return nil, unreadable(fmt.Errorf("%s: %w; it must come from the same setup as %s", name, err, keyFile))
+	}
+	return vk, nil
+}
+
+// input completes a statement to what the prover takes.
+func input(c *circuit.Circuit, st *statement.Statement) *prover.Input {
+	in := &prover.Input{Statement: *st.Hide(c)}
+	if c.PrivateInput {
+		in.Private = &witness.PrivateInput{Tokens: st.Tokens}
+	}
+	return in
+}
+
+// evaluate runs the integer program on tokens and returns the logits from the position from on, row by row.
+func evaluate(ctx context.Context, c *circuit.Circuit, k *prover.Key, ids []int64, from int) ([]int64, error) {
+	if c.Output < 0 {
+		return nil, errNoLogits
+	}
+	st := &statement.Statement{Tokens: ids, Prompt: len(ids), Next: statement.Unclaimed}
+	var opts []witness.Option
+	if c.Reveal == circuit.RevealLogits {
+		// The statement must show logits that are not known yet. Zeros stand for them, and the check that they are right is left
+		// out here; the assignment that is proved passes all checks.
+		st.Logits = make([]int64, c.Vocab)
+		opts = append(opts, witness.WithoutChecks())
+	}
+	a, err := k.Witness(ctx, input(c, st), opts...)
+	if err != nil {
+		return nil, err
+	}
+	return a.Tensor(c.Output).V[from*c.Vocab : len(ids)*c.Vocab], nil
+}
+
+// argmax returns the first index of the maximum, as the proof defines the prediction.
+func argmax(row []int64) int64 {
+	best := 0
+	for i, v := range row {
+		if v > row[best] {
+			best = i
+		}
+	}
+	return int64(best)
+}
+
+// decode lets the model answer: one pass of the integer program per token, until an end token, the limit or the circuit's length.
+func (a *app) decode(ctx context.Context, k *prover.Key, q *question) ([]int64, error) {
+	c := a.m.Circuit
+	room := c.Length - len(q.promptTokens) + 1
+	if q.max > 0 {
+		room = min(room, q.max)
+	}
+	end := int64(-1)
+	if q.tokenizer != nil {
+		if id, ok := q.tokenizer.End(); ok {
+			end = id
+		}
+	}
+	ids := append([]int64(nil), q.promptTokens...)
+	for range room {
+		row, err := evaluate(ctx, c, k, ids, len(ids)-1)
+		if err != nil {
+			return nil, err
+		}
+		next := argmax(row)
+		ids = append(ids, next)
+		if next == end {
+			break
+		}
+	}
+	return ids[len(q.promptTokens):], nil
+}
+
+// confirm checks that the model gives the answer that is to be proved, in one pass.
+func (a *app) confirm(ctx context.Context, k *prover.Key, q *question) error {
+	c, p := a.m.Circuit, len(q.promptTokens)
+	st := claim(c, q.promptTokens, q.wantTokens)
+	logits, err := evaluate(ctx, c, k, st.Tokens, p-1)
+	if err != nil {
+		return err
+	}
+	for i, id := range q.wantTokens {
+		if best := argmax(logits[i*c.Vocab : (i+1)*c.Vocab]); best != id {
+			return &failure{code: Refused, err: fmt.Errorf("the model does not answer %q: after %q it continues with %q, not with %q; nothing is proved",
+				q.show(q.wantTokens), q.show(st.Tokens[:p+i]), q.show([]int64{best}), q.show([]int64{id}))}
+		}
+	}
+	return nil
+}

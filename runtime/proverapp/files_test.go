@@ -1,0 +1,238 @@
+package proverapp_test
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"io/fs"
+	"os"
+	"runtime"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/zkllmc/zkllmc/runtime/circuit"
+	"github.com/zkllmc/zkllmc/runtime/proverapp"
+	"github.com/zkllmc/zkllmc/runtime/verifierapp"
+)
+
+func TestModes(t *testing.T) {
+	if runtime.GOOS == "windows" {
+		t.Skip("no permissions to speak of")
+	}
+	b := proved(t, configs["argmax"])
+	for name, want := range map[string]fs.FileMode{"keys/prover.key": 0o600, "keys/model.vk": 0o644, "p.bin": 0o644, "s.bin": 0o644, "model.id": 0o644} {
+		info, err := os.Stat(b.file(name))
+		require.NoError(t, err)
+		require.Equal(t, want, info.Mode().Perm(), name)
+	}
+}
+
+func TestOverwrite(t *testing.T) {
+	b := proved(t, configs["argmax"])
+	before, err := os.ReadFile(b.file("keys/prover.key"))
+	require.NoError(t, err)
+	for _, line := range []string{
+		"setup --weights @weights.zkw -o @keys",
+		"prove --key @keys/prover.key --prompt a -o @p.bin --statement-out @other.bin",
+		"prove --key @keys/prover.key --prompt a -o @other.bin --statement-out @s.bin",
+		"statement --prompt a --answer b -o @s.bin",
+	} {
+		_, stderr := b.prover(2, line)
+		require.Contains(t, stderr, "--force", line)
+	}
+	after, err := os.ReadFile(b.file("keys/prover.key"))
+	require.NoError(t, err)
+	require.Equal(t, before, after)
+	require.NoFileExists(t, b.file("other.bin"))
+	_, stderr := b.verifier(2, "accept --save @model.id @keys/model.vk")
+	require.Contains(t, stderr, "--force")
+	b.prover(0, "setup --force --weights @weights.zkw -o @keys")
+	_, stderr = b.verifier(1, verifyLine)
+	require.Contains(t, stderr, "model mismatch", "another setup is another model")
+	b.verifier(0, "accept --force --save @model.id @keys/model.vk")
+	_, stderr = b.verifier(1, verifyLine)
+	require.Contains(t, stderr, "rejected (model mismatch)", "a proof under the old key")
+}
+
+// change writes a changed copy of a file.
+func (b *bench) change(from, to string, f func([]byte) []byte) {
+	data, err := os.ReadFile(b.file(from))
+	require.NoError(b.t, err)
+	require.NoError(b.t, os.WriteFile(b.file(to), f(append([]byte(nil), data...)), 0o600))
+}
+
+func truncated(d []byte) []byte { return d[:len(d)-1] }
+func longer(d []byte) []byte    { return append(d, 0) }
+func version(d []byte) []byte   { d[11]++; return d }
+func flipped(d []byte) []byte   { d[len(d)-1] ^= 1; return d }
+
+func TestBadProofs(t *testing.T) {
+	b := proved(t, configs["argmax"])
+	other := proved(t, circuit.Config{Name: "other", Length: 6, Causal: true, Reveal: circuit.RevealArgmax})
+	foreign, err := os.ReadFile(other.file("p.bin"))
+	require.NoError(t, err)
+	for name, c := range map[string]struct {
+		f    func([]byte) []byte
+		code int
+		text string
+	}{
+		"truncated":       {truncated, 1, "rejected (decoding)"},
+		"trailing":        {longer, 1, "rejected (decoding)"},
+		"empty":           {func([]byte) []byte { return nil }, 1, "rejected (decoding)"},
+		"version":         {version, 3, "another version"},
+		"another circuit": {func([]byte) []byte { return foreign }, 3, "another circuit"},
+		"another kind":    {func(d []byte) []byte { return append([]byte("zkllm-vk"), d[8:]...) }, 3, "it is a verifying key"},
+		"another model":   {func(d []byte) []byte { d[44] ^= 1; return d }, 1, "rejected (model mismatch)"},
+		"unreduced":       {func(d []byte) []byte { copy(d[len(d)-32:], bytes.Repeat([]byte{255}, 32)); return d }, 1, "rejected (decoding)"},
+		"changed":         {flipped, 1, "rejected (final argument)"},
+	} {
+		b.change("p.bin", "bad.bin", c.f)
+		line := strings.Replace(verifyLine, "@p.bin", "@bad.bin", 1)
+		_, stderr := b.verifier(c.code, line)
+		require.Contains(t, stderr, c.text, name)
+		require.Contains(t, stderr, b.file("bad.bin"), name)
+		out, _ := b.verifier(c.code, line+" --json")
+		var report map[string]any
+		require.NoError(t, json.Unmarshal([]byte(out), &report))
+		require.Equal(t, false, report["accepted"])
+		require.Contains(t, report["error"], c.text)
+	}
+}
+
+func TestBadStatements(t *testing.T) {
+	b := proved(t, configs["argmax"])
+	for name, f := range map[string]func([]byte) []byte{
+		"truncated": truncated, "trailing": longer, "empty": func([]byte) []byte { return nil },
+		"kind": func(d []byte) []byte { d[0]++; return d },
+	} {
+		b.change("s.bin", "bad.bin", f)
+		_, stderr := b.verifier(1, strings.Replace(verifyLine, "@s.bin", "@bad.bin", 1))
+		require.Contains(t, stderr, "rejected (statement)", name)
+	}
+}
+
+func TestBadKeys(t *testing.T) {
+	b := proved(t, configs["argmax"])
+	other := proved(t, circuit.Config{Name: "other", Length: 6, Causal: true, Reveal: circuit.RevealArgmax})
+	of := func(name string) func([]byte) []byte {
+		data, err := os.ReadFile(other.file(name))
+		require.NoError(t, err)
+		return func([]byte) []byte { return data }
+	}
+	for name, c := range map[string]struct {
+		f    func([]byte) []byte
+		code int
+	}{
+		"truncated": {truncated, 3}, "trailing": {longer, 3}, "version": {version, 3},
+		"another circuit": {of("keys/model.vk"), 3}, "changed": {flipped, 1},
+	} {
+		b.change("keys/model.vk", "bad.vk", c.f)
+		_, stderr := b.verifier(c.code, "accept @bad.vk")
+		require.Contains(t, stderr, b.file("bad.vk"), name)
+	}
+	for name, f := range map[string]func([]byte) []byte{
+		"truncated": truncated, "trailing": longer, "version": version, "another circuit": of("keys/prover.key"),
+		"another kind": func(d []byte) []byte { return append([]byte("zkllm-vk"), d[8:]...) },
+	} {
+		b.change("keys/prover.key", "bad.key", f)
+		_, stderr := b.prover(3, "run --key @bad.key --prompt a")
+		require.Contains(t, stderr, b.file("bad.key"), name)
+		b.change("weights.zkw", "bad.zkw", f)
+		_, stderr = b.prover(3, "setup --weights @bad.zkw -o @new")
+		require.Contains(t, stderr, b.file("bad.zkw"), name)
+		require.NoFileExists(t, b.file("new/prover.key"))
+	}
+	_, stderr := b.prover(3, "prove --key @keys/prover.key --vk @weights.zkw --prompt a -o @q.bin --statement-out @r.bin")
+	require.Contains(t, stderr, b.file("weights.zkw"))
+}
+
+func TestTooLarge(t *testing.T) {
+	b := proved(t, configs["argmax"])
+	f, err := os.Create(b.file("huge.bin"))
+	require.NoError(t, err)
+	require.NoError(t, f.Truncate(1<<40)) // sparse: it takes no room, and no time unless it is read
+	require.NoError(t, f.Close())
+	for _, name := range []string{"@s.bin", "@p.bin", "@model.id", "@keys/model.vk"} {
+		_, stderr := b.verifier(3, strings.Replace(verifyLine, name, "@huge.bin", 1))
+		require.Contains(t, stderr, "too large")
+	}
+	b.prover(3, "setup --weights @huge.bin -o @new")
+	b.prover(3, "run --key @huge.bin --prompt a")
+	b.prover(3, "run --key @keys/prover.key --vocab @huge.bin --prompt a")
+}
+
+func TestUsage(t *testing.T) {
+	b := proved(t, configs["argmax"])
+	for _, line := range []string{
+		"", "sing", "setup", "setup --weights @weights.zkw", "setup --weights @weights.zkw -o @x more", "run --key @keys/prover.key",
+		"run --prompt a", "run --key @keys/prover.key --prompt a --tokens 0", "run --key @keys/prover.key --prompt x",
+		"run --key @keys/prover.key --tokens 0,x", "run --key @keys/prover.key --tokens 6", "run --key @keys/prover.key --tokens -1",
+		"run --key @keys/prover.key --prompt abcdabc", "run --key @keys/prover.key --prompt a --max -1", "run --bogus",
+		"prove --key @keys/prover.key --prompt a -o @q.bin",
+		"prove --key @keys/prover.key --prompt a --answer bcdabc; -o @q.bin --statement-out @r.bin",
+		"prove --key @keys/prover.key --prompt a --answer b --max 1 -o @q.bin --statement-out @r.bin",
+		"statement --prompt a -o @q.bin",
+	} {
+		_, stderr := b.prover(2, line)
+		require.Contains(t, stderr, "prover", line)
+		require.NotContains(t, stderr, "internal", line)
+	}
+	for _, line := range []string{
+		"", "sing", "accept", "accept a b", "accept --bogus a", "verify", "verify extra", strings.Replace(verifyLine, "--pin @model.id", "", 1),
+		verifyLine + " --id 00", strings.Replace(verifyLine, "--pin @model.id", "--id 12", 1),
+	} {
+		_, stderr := b.verifier(2, line)
+		require.Contains(t, stderr, "verifier", line)
+	}
+	for _, line := range []string{"help", "--help", "accept -h", "verify --help"} {
+		out, _ := b.verifier(0, line)
+		require.Contains(t, out, "Example")
+	}
+	for _, line := range []string{"--help", "help", "setup --help", "run --help", "prove --help", "statement --help"} {
+		out, _ := b.prover(0, line)
+		require.Contains(t, out, "Example")
+	}
+	_, stderr := b.verifier(3, strings.Replace(verifyLine, "@p.bin", "@missing", 1))
+	require.Contains(t, stderr, b.file("missing"))
+	_, stderr = b.verifier(3, strings.Replace(verifyLine, "@model.id", "@p.bin", 1))
+	require.Contains(t, stderr, b.file("p.bin"))
+}
+
+func TestInterrupted(t *testing.T) {
+	b := proved(t, configs["argmax"])
+	ctx, cancel := context.WithCancel(context.Background())
+	cancel()
+	m := proverapp.Model{Name: "bigram", Circuit: b.c, Vocab: []byte(vocab)}
+	for _, line := range []string{
+		"prove --key @keys/prover.key --prompt a -o @q.bin --statement-out @r.bin", "setup --weights @weights.zkw -o @new",
+	} {
+		var stdout, stderr bytes.Buffer
+		require.Equal(t, proverapp.Internal, proverapp.Run(ctx, m, b.args(line), &stdout, &stderr), line)
+		require.Contains(t, stderr.String(), "interrupted")
+	}
+	for _, name := range []string{"q.bin", "r.bin", "new/prover.key", "new/model.vk"} {
+		require.NoFileExists(t, b.file(name))
+	}
+}
+
+func TestPanicIsInternal(t *testing.T) {
+	var stdout, stderr bytes.Buffer
+	require.Equal(t, verifierapp.Internal, verifierapp.Run(verifierapp.Model{}, []string{"help"}, &stdout, &stderr))
+	require.Contains(t, stderr.String(), "internal error")
+	require.Equal(t, proverapp.Internal, proverapp.Run(context.Background(), proverapp.Model{}, []string{"run"}, &stdout, &stderr))
+}
+
+func TestWithoutVocabulary(t *testing.T) {
+	b := proved(t, configs["argmax"])
+	m := proverapp.Model{Name: "bigram", Circuit: b.c}
+	var stdout, stderr bytes.Buffer
+	require.Equal(t, 0, proverapp.Run(context.Background(), m, b.args("run --key @keys/prover.key --tokens 0 --max 3"), &stdout, &stderr), &stderr)
+	require.Equal(t, "1,2,3\n", stdout.String())
+	require.Equal(t, 2, proverapp.Run(context.Background(), m, b.args("run --key @keys/prover.key --prompt a"), &stdout, &stderr))
+	require.Contains(t, stderr.String(), "--vocab")
+	stdout.Reset()
+	require.Equal(t, 0, verifierapp.Run(verifierapp.Model{Circuit: b.c}, b.args(verifyLine), &stdout, &stderr), &stderr)
+	require.Contains(t, stdout.String(), "[1 2 3 4]")
+}

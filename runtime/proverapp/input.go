@@ -1,0 +1,159 @@
+package proverapp
+
+import (
+	"fmt"
+	"strconv"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/zkllmc/zkllmc/runtime/circuit"
+	"github.com/zkllmc/zkllmc/runtime/statement"
+	"github.com/zkllmc/zkllmc/runtime/tokens"
+)
+
+// question is what a command asks of the model: flags of run, prove and statement.
+type question struct {
+	prompt, answer           string
+	tokens, answerTokens     string
+	vocab                    string
+	max                      int
+	cmd                      *cobra.Command
+	tokenizer                tokens.Tokenizer
+	promptTokens, wantTokens []int64 // wantTokens: the answer that was given, or nil
+}
+
+// flags adds the flags of the prompt.
+func (q *question) flags(c *cobra.Command) {
+	q.cmd = c
+	f := c.Flags()
+	f.StringVar(&q.prompt, "prompt", "", "the prompt as text")
+	f.StringVar(&q.tokens, "tokens", "", "the prompt as token ids, such as 1,2,3")
+	f.StringVar(&q.vocab, "vocab", "", "vocabulary file, instead of the compiled one")
+	c.MarkFlagsMutuallyExclusive("prompt", "tokens")
+	c.MarkFlagsOneRequired("prompt", "tokens")
+}
+
+// answerFlags adds the flags of an answer that is given.
+func (q *question) answerFlags(c *cobra.Command) {
+	f := c.Flags()
+	f.StringVar(&q.answer, "answer", "", "the answer as text, instead of running the model for it")
+	f.StringVar(&q.answerTokens, "answer-tokens", "", "the answer as token ids")
+	c.MarkFlagsMutuallyExclusive("answer", "answer-tokens")
+}
+
+func (q *question) maxFlag(c *cobra.Command) {
+	c.Flags().IntVar(&q.max, "max", 0, "largest number of tokens of the answer; 0: until an end token or the circuit's length")
+}
+
+// read turns the flags into tokens.
+func (q *question) read(a *app) error {
+	var err error
+	if q.tokenizer, err = a.vocabulary(q.vocab); err != nil {
+		return err
+	}
+	if q.max < 0 {
+		return usage("--max %d is negative", q.max)
+	}
+	c := a.m.Circuit
+	start := func(text string) ([]int64, error) { return q.tokenizer.Encode(text) }
+	if q.promptTokens, err = q.ids(c, "prompt", q.prompt, "tokens", q.tokens, start); err != nil {
+		return err
+	}
+	more := func(text string) ([]int64, error) { return q.tokenizer.Continue(text) }
+	if q.wantTokens, err = q.ids(c, "answer", q.answer, "answer-tokens", q.answerTokens, more); err != nil {
+		return err
+	}
+	return q.fits(c)
+}
+
+// ids returns the tokens of a text flag or of a list flag; nil if neither is set.
+func (q *question) ids(c *circuit.Circuit, textFlag, text, listFlag, list string, encode func(string) ([]int64, error)) ([]int64, error) {
+	var ids []int64
+	var err error
+	name := textFlag
+	switch set := q.cmd.Flags().Changed; {
+	case set(listFlag):
+		name = listFlag
+		ids, err = parseIDs(list)
+	case !set(textFlag):
+		return nil, nil
+	case q.tokenizer == nil:
+		return nil, usage("--%s needs a vocabulary, and none was compiled in: give --vocab FILE, or token ids with --%s", textFlag, listFlag)
+	default:
+		ids, err = encode(text)
+	}
+	if err != nil {
+		return nil, usage("--%s: %w", name, err)
+	}
+	if len(ids) == 0 {
+		return nil, usage("--%s is empty", name)
+	}
+	for i, id := range ids {
+		if id < 0 || id >= int64(c.Vocab) {
+			return nil, usage("--%s: token %d is %d, the model knows 0 to %d", name, i, id, c.Vocab-1)
+		}
+	}
+	return ids, nil
+}
+
+func parseIDs(list string) ([]int64, error) {
+	var ids []int64
+	for _, s := range strings.Split(list, ",") {
+		id, err := strconv.ParseInt(strings.TrimSpace(s), 10, 64)
+		if err != nil {
+			return nil, fmt.Errorf("%q is no token id", s)
+		}
+		ids = append(ids, id)
+	}
+	return ids, nil
+}
+
+// fits checks the lengths against the circuit. The token after the last position is a prediction too.
+func (q *question) fits(c *circuit.Circuit) error {
+	p := len(q.promptTokens)
+	switch {
+	case p > c.Length:
+		return usage("the prompt has %d tokens, the circuit takes at most %d", p, c.Length)
+	case !c.Causal && p != c.Length:
+		return usage("the prompt has %d tokens, this circuit takes exactly %d: its outputs depend on all positions", p, c.Length)
+	case p+len(q.wantTokens) > c.Length+1:
+		return usage("prompt and answer have %d tokens, the circuit takes at most %d", p+len(q.wantTokens), c.Length+1)
+	}
+	return nil
+}
+
+// claim returns the statement that the model answers a prompt so, without logits. A token that finds no position is claimed as the
+// next one; where logits are revealed they say it themselves.
+func claim(c *circuit.Circuit, prompt, answer []int64) *statement.Statement {
+	all := append(append([]int64(nil), prompt...), answer...)
+	st := &statement.Statement{Tokens: all, Prompt: len(prompt), Next: statement.Unclaimed}
+	if len(all) > c.Length {
+		if c.Reveal == circuit.RevealArgmax {
+			st.Next = all[c.Length]
+		}
+		st.Tokens = all[:c.Length]
+	}
+	return st
+}
+
+// show returns tokens as text where there is a vocabulary, else as a list that --tokens takes.
+func (q *question) show(ids []int64) string {
+	if q.tokenizer != nil {
+		return q.tokenizer.Decode(ids)
+	}
+	s := make([]string, len(ids))
+	for i, id := range ids {
+		s[i] = strconv.FormatInt(id, 10)
+	}
+	return strings.Join(s, ",")
+}
+
+// text is the answer for a report: nil without a vocabulary.
+func (q *question) text(answer []int64) *string {
+	if q.tokenizer == nil {
+		return nil
+	}
+	s := q.tokenizer.Decode(answer)
+	return &s
+}

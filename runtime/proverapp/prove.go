@@ -1,0 +1,144 @@
+package proverapp
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/spf13/cobra"
+
+	"github.com/zkllmc/zkllmc/runtime/atomicfile"
+	"github.com/zkllmc/zkllmc/runtime/circuit"
+	"github.com/zkllmc/zkllmc/runtime/prover"
+	"github.com/zkllmc/zkllmc/runtime/statement"
+)
+
+// proveOptions are the flags of prove.
+type proveOptions struct {
+	question
+	key, vk, proof, statement string
+	force, json               bool
+}
+
+func (a *app) proveCommand() *cobra.Command {
+	o := &proveOptions{}
+	c := &cobra.Command{
+		Use:   "prove --key prover.key --prompt TEXT -o proof.bin --statement-out statement.bin",
+		Short: "Answer a prompt and prove it",
+		Long: `Lets the model answer, or takes the answer of --answer, and proves that the model gives it. The statement says prompt and
+answer, the proof shows it; the proof is verified before anything is written. An answer that the model does not give is
+refused with exit code 1.`,
+		Example: `  prover prove --key keys/prover.key --prompt "…" -o proof.bin --statement-out statement.bin`,
+		Args:    cobra.NoArgs,
+		RunE:    a.command(func(ctx context.Context) error { return a.prove(ctx, o) }),
+	}
+	o.question.flags(c)
+	o.answerFlags(c)
+	o.maxFlag(c)
+	f := c.Flags()
+	f.StringVar(&o.key, "key", "", "prover key that setup wrote")
+	f.StringVar(&o.vk, "vk", "", "verifying key (default: model.vk beside the prover key)")
+	f.StringVarP(&o.proof, "out", "o", "", "file for the proof")
+	f.StringVar(&o.statement, "statement-out", "", "file for the statement")
+	f.BoolVar(&o.force, "force", false, "replace files that are there")
+	f.BoolVar(&o.json, "json", false, "print a report")
+	required(c, "key", "out", "statement-out")
+	return c
+}
+
+func (a *app) prove(ctx context.Context, o *proveOptions) error {
+	if err := o.read(a); err != nil {
+		return err
+	}
+	if o.wantTokens != nil && o.max > 0 {
+		return usage("--max is for answers of the model; --answer gives one")
+	}
+	if err := vacant(o.force, o.statement, o.proof); err != nil {
+		return err
+	}
+	a.progress.phase("read key")
+	k, err := readKey(a.m.Circuit, o.key)
+	if err != nil {
+		return err
+	}
+	vk, err := readVerifyingKey(a.m.Circuit, k, o.key, o.vk)
+	if err != nil {
+		return err
+	}
+	answer, err := a.answer(ctx, k, o)
+	if err != nil {
+		return err
+	}
+	st, proof, err := a.proof(ctx, k, claim(a.m.Circuit, o.promptTokens, answer))
+	if err != nil {
+		return err
+	}
+	a.progress.phase("self-check")
+	if err := vk.VerifyStatement(st, proof); err != nil {
+		return fmt.Errorf("the proof does not verify and was not written: %w", err)
+	}
+	encoded, err := st.Encode(a.m.Circuit)
+	if err != nil {
+		return err
+	}
+	a.progress.phase("write")
+	if err := a.writeAll(ctx, o.force, out{o.statement, encoded}, out{o.proof, proof}); err != nil {
+		return err
+	}
+	a.progress.phase("")
+	if o.json {
+		return a.printReport(report{
+			ModelID: fmt.Sprintf("%x", k.ModelID()), Prompt: o.promptTokens, Answer: answer, Text: o.text(answer),
+			ProofBytes: len(proof), StatementBytes: len(encoded),
+		})
+	}
+	fmt.Fprintf(a.stdout, "prompt    %q\nanswer    %q\nstatement %s (%d bytes)\nproof     %s (%d bytes)\n",
+		o.show(o.promptTokens), o.show(answer), o.statement, len(encoded), o.proof, len(proof))
+	return nil
+}
+
+// answer returns the answer that is proved: the given one, if the model gives it, else the model's.
+func (a *app) answer(ctx context.Context, k *prover.Key, o *proveOptions) ([]int64, error) {
+	if o.wantTokens == nil {
+		a.progress.phase("decoding")
+		return a.decode(ctx, k, &o.question)
+	}
+	a.progress.phase("confirm answer")
+	return o.wantTokens, a.confirm(ctx, k, &o.question)
+}
+
+// proof proves a statement. It returns the statement's public form, with the logits where the circuit reveals them.
+func (a *app) proof(ctx context.Context, k *prover.Key, st *statement.Statement) (*statement.Statement, []byte, error) {
+	a.progress.phase("witness")
+	c := a.m.Circuit
+	if c.Reveal == circuit.RevealLogits {
+		logits, err := evaluate(ctx, c, k, st.Tokens, st.Prompt-1)
+		if err != nil {
+			return nil, nil, err
+		}
+		st.Logits = logits
+	}
+	in := input(c, st)
+	assignment, err := k.Witness(ctx, in)
+	if err != nil {
+		return nil, nil, err
+	}
+	proof, err := interruptible(ctx, func() ([]byte, error) {
+		return k.ProveAssignment(ctx, &in.Statement, assignment, a.options())
+	})
+	return &in.Statement, proof, err
+}
+
+// out is a file to write.
+type out struct {
+	name string
+	data []byte
+}
+
+func (a *app) writeAll(ctx context.Context, force bool, files ...out) error {
+	for _, f := range files {
+		if err := atomicfile.Write(ctx, f.name, f.data, atomicfile.Options{Mode: 0o644, Replace: force}); err != nil {
+			return writeFailure(err)
+		}
+	}
+	return nil
+}

@@ -1,0 +1,184 @@
+// Package proverapp is the command line of a generated prover: commit to the weights once, then run the model and prove answers.
+package proverapp
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"runtime/debug"
+	"syscall"
+
+	"github.com/spf13/cobra"
+
+	"github.com/zkllmc/zkllmc/runtime/atomicfile"
+	"github.com/zkllmc/zkllmc/runtime/backend/cpu"
+	"github.com/zkllmc/zkllmc/runtime/circuit"
+	"github.com/zkllmc/zkllmc/runtime/kernel"
+	"github.com/zkllmc/zkllmc/runtime/tokens"
+)
+
+// Model is what a generated prover is for.
+type Model struct {
+	Name    string           // of the model, as compiled
+	Circuit *circuit.Circuit // what is proved
+	Vocab   []byte           // content of the vocabulary file that texts are read and shown with, or nil
+	Backend kernel.Backend   // what computes; nil: all processor cores
+}
+
+// The exit codes.
+const (
+	Done       = 0
+	Refused    = 1 // the model does not give the answer that is to be proved
+	Usage      = 2 // the command line
+	Unreadable = 3 // a file that cannot be read or written, or is of another kind, version or circuit
+	Internal   = 4 // a fault of this program, or an interruption
+)
+
+// Main runs the command line and returns the exit code of the process. SIGINT and SIGTERM stop the work at the next step; a second
+// one ends the process at once.
+func Main(m Model, args []string) int {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	context.AfterFunc(ctx, stop)
+	return Run(ctx, m, args, os.Stdout, os.Stderr)
+}
+
+// failure is an error with its exit code.
+type failure struct {
+	code int
+	err  error
+}
+
+func (f *failure) Error() string { return f.err.Error() }
+func (f *failure) Unwrap() error { return f.err }
+
+func usage(format string, args ...any) error {
+	return &failure{code: Usage, err: fmt.Errorf(format, args...)}
+}
+
+func unreadable(err error) error {
+	if err == nil {
+		return nil
+	}
+	return &failure{code: Unreadable, err: err}
+}
+
+// app is one run of the command line.
+type app struct {
+	m              Model
+	stdout, stderr io.Writer
+	progress       *progress
+	started        bool // the command line was understood
+}
+
+// Run is Main with the streams given.
+func Run(ctx context.Context, m Model, args []string, stdout, stderr io.Writer) (code int) {
+	a := &app{m: m, stdout: stdout, stderr: stderr, progress: newProgress(stderr)}
+	defer func() {
+		if r := recover(); r != nil { // Go's own exit code of a panic would say that the command line was wrong
+			fmt.Fprintf(stderr, "prover: internal error: %v\n%s", r, debug.Stack())
+			code = Internal
+		}
+	}()
+	if a.m.Backend == nil {
+		a.m.Backend = cpu.New()
+	}
+	root := a.root()
+	root.SetArgs(args)
+	root.SetOut(stdout)
+	root.SetErr(stderr)
+	err := root.ExecuteContext(ctx)
+	if err == nil {
+		return Done
+	}
+	a.progress.abandon()
+	return a.report(ctx, err)
+}
+
+// report prints an error and returns its exit code.
+func (a *app) report(ctx context.Context, err error) int {
+	var f *failure
+	switch {
+	case ctx.Err() != nil:
+		fmt.Fprintln(a.stderr, "prover: interrupted")
+		return Internal
+	case errors.As(err, &f):
+	case !a.started:
+		f = &failure{code: Usage}
+	default:
+		f = &failure{code: Internal}
+		err = fmt.Errorf("internal error: %w", err)
+	}
+	fmt.Fprintf(a.stderr, "prover: %v\n", err)
+	if f.code == Usage {
+		fmt.Fprintln(a.stderr, "Run 'prover --help' for the commands, 'prover COMMAND --help' for one of them.")
+	}
+	return f.code
+}
+
+func (a *app) root() *cobra.Command {
+	digest := a.m.Circuit.Digest()
+	root := &cobra.Command{
+		Use:   "prover",
+		Short: "Proves answers of the model " + a.m.Name,
+		Long: fmt.Sprintf(`Proves answers of the model %q, circuit %x.
+
+Whoever has the weights runs setup once, publishes model.vk and keeps prover.key. Proofs then show that the model with this
+verifying key gives an answer, and nothing else about its weights.`, a.m.Name, digest[:8]),
+		Example: `  prover setup --weights weights.zkw -o keys
+  prover run   --key keys/prover.key --prompt "…"
+  prover prove --key keys/prover.key --prompt "…" -o proof.bin --statement-out statement.bin`,
+		SilenceErrors: true, SilenceUsage: true,
+		CompletionOptions: cobra.CompletionOptions{DisableDefaultCmd: true},
+		RunE: func(c *cobra.Command, _ []string) error {
+			fmt.Fprintln(a.stderr, c.UsageString())
+			return usage("no command given")
+		},
+	}
+	root.AddCommand(a.setupCommand(), a.runCommand(), a.proveCommand(), a.statementCommand())
+	return root
+}
+
+// command makes the body of a command, which cobra calls once it has understood the command line.
+func (a *app) command(f func(ctx context.Context) error) func(*cobra.Command, []string) error {
+	return func(c *cobra.Command, _ []string) error {
+		a.started = true
+		return f(c.Context())
+	}
+}
+
+// vocabulary returns what texts are read and shown with: the given file, else what was compiled in, else nil.
+func (a *app) vocabulary(file string) (tokens.Tokenizer, error) {
+	if file != "" {
+		t, err := tokens.Load(file)
+		return t, unreadable(err)
+	}
+	if len(a.m.Vocab) == 0 {
+		return nil, nil
+	}
+	t, err := tokens.Parse(a.m.Vocab)
+	if err != nil {
+		return nil, fmt.Errorf("the vocabulary that was compiled in: %w", err)
+	}
+	return t, nil
+}
+
+// vacant refuses, before any work, to write over a file.
+func vacant(force bool, names ...string) error {
+	for _, n := range names {
+		if err := atomicfile.Vacant(n, force); err != nil {
+			return writeFailure(err)
+		}
+	}
+	return nil
+}
+
+func writeFailure(err error) error {
+	if errors.Is(err, atomicfile.ErrExists) {
+		return usage("%w; --force replaces it", err)
+	}
+	return unreadable(err)
+}

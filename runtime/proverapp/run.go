@@ -1,0 +1,51 @@
+package proverapp
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/spf13/cobra"
+)
+
+func (a *app) runCommand() *cobra.Command {
+	q := &question{}
+	var key string
+	var asJSON bool
+	c := &cobra.Command{
+		Use:   "run --key prover.key --prompt TEXT",
+		Short: "Let the model answer, without a proof",
+		Long: `Runs the integer program that proofs are about, and prints the answer: greedy decoding, one pass per token, until an end
+token of the vocabulary or the circuit's length.`,
+		Example: "  prover run --key keys/prover.key --tokens 3,2,7 --max 4",
+		Args:    cobra.NoArgs,
+		RunE:    a.command(func(ctx context.Context) error { return a.run(ctx, q, key, asJSON) }),
+	}
+	q.flags(c)
+	q.maxFlag(c)
+	c.Flags().StringVar(&key, "key", "", "prover key that setup wrote")
+	c.Flags().BoolVar(&asJSON, "json", false, "print a report")
+	required(c, "key")
+	return c
+}
+
+func (a *app) run(ctx context.Context, q *question, keyFile string, asJSON bool) error {
+	if err := q.read(a); err != nil {
+		return err
+	}
+	a.progress.phase("read key")
+	k, err := readKey(a.m.Circuit, keyFile)
+	if err != nil {
+		return err
+	}
+	a.progress.phase("decoding")
+	answer, err := a.decode(ctx, k, q)
+	if err != nil {
+		return err
+	}
+	a.progress.phase("")
+	if asJSON {
+		return a.printReport(report{ModelID: fmt.Sprintf("%x", k.ModelID()), Prompt: q.promptTokens, Answer: answer, Text: q.text(answer)})
+	}
+	fmt.Fprintln(a.stdout, q.show(answer))
+	return nil
+}

@@ -1,0 +1,116 @@
+package proverapp
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"path/filepath"
+
+	"github.com/spf13/cobra"
+
+	"github.com/zkllmc/zkllmc/runtime/atomicfile"
+	"github.com/zkllmc/zkllmc/runtime/circuit"
+	"github.com/zkllmc/zkllmc/runtime/format"
+	"github.com/zkllmc/zkllmc/runtime/kernel"
+	"github.com/zkllmc/zkllmc/runtime/prover"
+	"github.com/zkllmc/zkllmc/runtime/verifier"
+)
+
+// The files of a setup.
+const (
+	verifyingKeyFile = "model.vk"
+	proverKeyFile    = "prover.key"
+)
+
+// slack is added to the exact size of a file when it is read, so that the file of another model of like size is refused with a
+// word about what it is, not for its size.
+const slack = 64 << 20
+
+func (a *app) setupCommand() *cobra.Command {
+	var weights, dir string
+	var force, asJSON bool
+	c := &cobra.Command{
+		Use:   "setup --weights weights.zkw -o DIR",
+		Short: "Commit to the weights, once per model",
+		Long: `Commits to the weights and proves that each lies in its declared range. Writes DIR/model.vk, which is public, and
+DIR/prover.key, which is secret: it holds the weights and what hides them.`,
+		Example: "  prover setup --weights weights.zkw -o keys",
+		Args:    cobra.NoArgs,
+		RunE:    a.command(func(ctx context.Context) error { return a.setup(ctx, weights, dir, force, asJSON) }),
+	}
+	f := c.Flags()
+	f.StringVar(&weights, "weights", "", "weights file that the compiler wrote")
+	f.StringVarP(&dir, "out", "o", "", "folder for the two keys")
+	f.BoolVar(&force, "force", false, "replace the keys that are there; proofs under the old ones become unrelated to the new model ID")
+	f.BoolVar(&asJSON, "json", false, "print a report")
+	required(c, "weights", "out")
+	return c
+}
+
+// required marks flags; the names are constants of this package, so that an error is a fault in it.
+func required(c *cobra.Command, names ...string) {
+	for _, n := range names {
+		if err := c.MarkFlagRequired(n); err != nil {
+			panic(err)
+		}
+	}
+}
+
+func (a *app) setup(ctx context.Context, weights, dir string, force, asJSON bool) error {
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		return unreadable(err)
+	}
+	vkFile, keyFile := filepath.Join(dir, verifyingKeyFile), filepath.Join(dir, proverKeyFile)
+	if err := vacant(force, keyFile, vkFile); err != nil {
+		return err
+	}
+	a.progress.phase("read weights")
+	data, err := readWeights(a.m.Circuit, weights)
+	if err != nil {
+		return err
+	}
+	var vk []byte
+	key, err := interruptible(ctx, func() (key *prover.Key, err error) {
+		key, vk, err = prover.Setup(ctx, a.m.Circuit, data, a.options())
+		return key, err
+	})
+	if err != nil {
+		return fmt.Errorf("setup: %w", err)
+	}
+	a.progress.phase("self-check")
+	if _, err := verifier.ReadKey(a.m.Circuit, vk); err != nil {
+		return fmt.Errorf("the verifying key does not verify and was not written: %w", err)
+	}
+	a.progress.phase("write")
+	// The secret key first: a model.vk that is there says that setup is complete.
+	encoded := key.Encode()
+	if err := atomicfile.Write(ctx, keyFile, encoded, atomicfile.Options{Mode: 0o600, Replace: force}); err != nil {
+		return writeFailure(err)
+	}
+	if err := atomicfile.Write(ctx, vkFile, vk, atomicfile.Options{Mode: 0o644, Replace: force}); err != nil {
+		return writeFailure(err)
+	}
+	a.progress.phase("")
+	id := key.ModelID()
+	if asJSON {
+		return a.printReport(report{ModelID: fmt.Sprintf("%x", id), VKBytes: len(vk), KeyBytes: len(encoded)})
+	}
+	fmt.Fprintf(a.stdout, "model ID  %x\npublic    %s (%d bytes)\nsecret    %s (%d bytes)\n", id, vkFile, len(vk), keyFile, len(encoded))
+	return nil
+}
+
+func (a *app) options() prover.Options {
+	return prover.Options{Backend: a.m.Backend, Phase: a.progress.phase}
+}
+
+func readWeights(c *circuit.Circuit, name string) (map[circuit.ID]kernel.Tensor, error) {
+	data, err := atomicfile.Read(name, int64(format.WeightsSize(c))+slack)
+	if err != nil {
+		return nil, unreadable(fmt.Errorf("weights: %w", err))
+	}
+	w, err := format.DecodeWeights(c, data)
+	if err != nil {
+		return nil, unreadable(fmt.Errorf("%s: %w; take the weights.zkw that was compiled together with this prover", name, err))
+	}
+	return w, nil
+}

@@ -1,0 +1,71 @@
+package proverapp
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/spf13/cobra"
+
+	"github.com/zkllmc/zkllmc/runtime/atomicfile"
+	"github.com/zkllmc/zkllmc/runtime/circuit"
+	"github.com/zkllmc/zkllmc/runtime/statement"
+)
+
+func (a *app) statementCommand() *cobra.Command {
+	q := &question{}
+	var file, from string
+	var force bool
+	c := &cobra.Command{
+		Use:   "statement --prompt TEXT --answer TEXT -o statement.bin",
+		Short: "Write a statement without a proof, true or not",
+		Long: `Writes the statement that the model answers a prompt so. It asks no model and proves nothing: together with a proof of
+another statement the verifier refuses it.`,
+		Example: `  prover statement --tokens 3,2 --answer-tokens 7 -o claim.bin`,
+		Args:    cobra.NoArgs,
+		RunE:    a.command(func(ctx context.Context) error { return a.statement(ctx, q, file, from, force) }),
+	}
+	q.flags(c)
+	q.answerFlags(c)
+	f := c.Flags()
+	f.StringVarP(&file, "out", "o", "", "file for the statement")
+	f.StringVar(&from, "logits-from", "", "statement whose logits are taken, where the circuit reveals logits")
+	f.BoolVar(&force, "force", false, "replace the file if it is there")
+	required(c, "out")
+	c.MarkFlagsOneRequired("answer", "answer-tokens")
+	return c
+}
+
+func (a *app) statement(ctx context.Context, q *question, file, from string, force bool) error {
+	if err := q.read(a); err != nil {
+		return err
+	}
+	c := a.m.Circuit
+	st := claim(c, q.promptTokens, q.wantTokens)
+	if c.Reveal == circuit.RevealLogits {
+		if from == "" {
+			return usage("statements of this circuit show logits: --logits-from names a statement to take them from")
+		}
+		other, err := readStatement(c, from)
+		if err != nil {
+			return err
+		}
+		st.Logits = other.Logits
+	}
+	encoded, err := st.Hide(c).Encode(c)
+	if err != nil {
+		return usage("%w", err)
+	}
+	return a.writeAll(ctx, force, out{file, encoded})
+}
+
+func readStatement(c *circuit.Circuit, name string) (*statement.Statement, error) {
+	data, err := atomicfile.Read(name, 1<<10+8*int64(c.Length)*int64(c.Vocab+1))
+	if err != nil {
+		return nil, unreadable(err)
+	}
+	st, err := statement.Decode(c, data)
+	if err != nil {
+		return nil, unreadable(fmt.Errorf("%s: %w", name, err))
+	}
+	return st, nil
+}

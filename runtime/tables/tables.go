@@ -1,0 +1,139 @@
+// Package tables computes the function tables of a circuit from integers alone, so that every platform gets the same bits: the
+// verifier evaluates the MLE of a table itself, and one entry that differed would be a rejected proof. The functions of package
+// math are out of question, since their assembly differs between platforms and a compiler may fuse a product and a sum.
+//
+// An entry is the function's value, evaluated with an absolute error below 2^-52, scaled and rounded half away from zero. Where the
+// true value lies closer than that error to the middle between two integers, the entry may be the other neighbour; it is
+// the same on every platform all the same, and the table is what the circuit means.
+package tables
+
+import (
+	"fmt"
+	"math"
+	"math/bits"
+)
+
+// Entries are clamped to 16 bits.
+const (
+	MinEntry = -1 << 15
+	MaxEntry = 1<<15 - 1
+)
+
+// Limits of Eval's arguments.
+const (
+	maxInput    = 1 << 40
+	maxEntries  = 1 << 24
+	minInScale  = -32
+	maxInScale  = 60
+	minOutScale = -32
+	maxOutScale = 48
+)
+
+// sample is an input x = ±abs·2^-scale; t is |x| with 64 fractional bits, saturated.
+type sample struct {
+	abs   uint64
+	neg   bool
+	scale int
+	t     u128
+}
+
+// functions, in the order of Functions. Each returns the magnitude and sign of Fn(x)·2^out before clamping.
+var functions = []struct {
+	name string
+	eval func(x sample, out int) (abs uint64, neg bool)
+}{
+	{"silu", func(x sample, out int) (uint64, bool) { return gated(x, sigmoid(x.t, x.neg), out) }},
+	{"sigmoid", func(x sample, out int) (uint64, bool) { return unit(sigmoid(x.t, x.neg), out), false }},
+	{"gelu", func(x sample, out int) (uint64, bool) { return gated(x, normal(x.t, x.neg), out) }},
+	{"gelu_tanh", func(x sample, out int) (uint64, bool) { return gated(x, sigmoid(geluTanhArg(x), x.neg), out) }},
+	{"tanh", func(x sample, out int) (uint64, bool) { return unit(tanh(x.t), out), x.neg }},
+	{"relu", func(x sample, out int) (uint64, bool) {
+		if x.neg {
+			return 0, false
+		}
+		return gated(x, one62, out)
+	}},
+	{"exp", func(x sample, out int) (uint64, bool) {
+		if x.neg {
+			return unit(expNeg(x.t), out), false
+		}
+		return expPos(x.t, out), false
+	}},
+}
+
+// Functions returns the names that Eval knows.
+func Functions() []string {
+	names := make([]string, len(functions))
+	for i, f := range functions {
+		names[i] = f.name
+	}
+	return names
+}
+
+// Eval returns Fn(x·2^-inScale)·2^outScale for x = lo, …, hi, rounded half away from zero and clamped to [MinEntry, MaxEntry].
+func Eval(fn string, lo, hi int64, inScale, outScale int) ([]int64, error) {
+	if lo < -maxInput || hi > maxInput || lo > hi || hi-lo >= maxEntries {
+		return nil, fmt.Errorf("tables: bad input range [%d, %d]", lo, hi)
+	}
+	if inScale < minInScale || inScale > maxInScale || outScale < minOutScale || outScale > maxOutScale {
+		return nil, fmt.Errorf("tables: bad scales %d, %d", inScale, outScale)
+	}
+	for _, f := range functions {
+		if f.name != fn {
+			continue
+		}
+		out := make([]int64, hi-lo+1)
+		for i := range out {
+			out[i] = clamp(f.eval(newSample(lo+int64(i), inScale), outScale))
+		}
+		return out, nil
+	}
+	return nil, fmt.Errorf("tables: unknown function %q", fn)
+}
+
+func newSample(v int64, scale int) sample {
+	x := sample{abs: uint64(v), neg: v < 0, scale: scale}
+	if v < 0 {
+		x.abs = uint64(-v)
+	}
+	x.t = u128{lo: x.abs}.shl(64 - scale)
+	return x
+}
+
+func clamp(abs uint64, neg bool) int64 {
+	if neg {
+		return -int64(min(abs, -MinEntry))
+	}
+	return int64(min(abs, MaxEntry))
+}
+
+// gated returns |x|·g·2^out, rounded, with the sign of x; g has 62 fractional bits.
+func gated(x sample, g uint64, out int) (uint64, bool) {
+	hi, lo := bits.Mul64(x.abs, g)
+	return u128{hi, lo}.round(62 + x.scale - out), x.neg
+}
+
+// unit returns g·2^out, rounded.
+func unit(g uint64, out int) uint64 { return u128{lo: g}.round(62 - out) }
+
+// Exp returns e[d] = 2^ebits·exp(−d·unit), rounded half up, for d = 0, …, 2^dbits − 1; e[0] = 2^ebits. unit is taken exactly as the
+// binary fraction that it is, and is finite and positive; 0 ≤ dbits ≤ 24, 0 ≤ ebits ≤ 48. Anything else panics.
+func Exp(dbits, ebits int, unit float64) []int64 {
+	if dbits < 0 || dbits > 24 || ebits < 0 || ebits > 48 {
+		panic("tables: Exp: sizes out of range")
+	}
+	b := math.Float64bits(unit)
+	mantissa, exponent := b&(1<<52-1), int(b>>52)
+	if exponent == 0 || exponent >= 0x7ff { // zero, subnormal; negative, infinite, not a number
+		panic("tables: Exp: unit out of range")
+	}
+	mantissa |= 1 << 52
+	exponent -= 1023 + 52
+	out := make([]int64, 1<<dbits)
+	for d := range out {
+		hi, lo := bits.Mul64(uint64(d), mantissa)
+		t := u128{hi, lo}.shl(64 + exponent)
+		out[d] = int64(u128{lo: expNeg(t)}.round(62 - ebits))
+	}
+	return out
+}

@@ -1,0 +1,255 @@
+package tables
+
+import (
+	"crypto/sha256"
+	"encoding/binary"
+	"encoding/hex"
+	"math"
+	"math/big"
+	"testing"
+)
+
+// oracle computes in floating point what a table entry approximates.
+var oracle = map[string]func(float64) float64{
+	"silu":    func(x float64) float64 { return x / (1 + math.Exp(-x)) },
+	"sigmoid": func(x float64) float64 { return 1 / (1 + math.Exp(-x)) },
+	"gelu":    func(x float64) float64 { return x * 0.5 * math.Erfc(-x/math.Sqrt2) },
+	"gelu_tanh": func(x float64) float64 {
+		// ½(1 + tanh a) = 1/(1 + exp(−2a)), which does not cancel for negative a.
+		return x / (1 + math.Exp(-2*math.Sqrt(2/math.Pi)*(x+0.044715*x*x*x)))
+	},
+	"tanh": math.Tanh,
+	"relu": func(x float64) float64 { return math.Max(x, 0) },
+	"exp":  math.Exp,
+}
+
+func TestEvalAgainstFloat(t *testing.T) {
+	scales := [][2]int{{12, 12}, {10, 12}, {8, 8}, {13, 15}, {4, 6}, {0, 0}, {3, -2}, {-2, 3}, {20, 14}, {40, 40}, {12, 24}, {60, 48}, {-32, 0}}
+	const lo, hi = -1 << 15, 1<<15 - 1
+	for _, fn := range Functions() {
+		for _, s := range scales {
+			got, err := Eval(fn, lo, hi, s[0], s[1])
+			if err != nil {
+				t.Fatal(err)
+			}
+			for i, v := range got {
+				want := oracle[fn](math.Ldexp(float64(lo+i), -s[0])) * math.Ldexp(1, s[1])
+				want = math.Max(math.Min(want, MaxEntry), MinEntry)
+				if d := math.Abs(float64(v) - want); !(d <= 0.5+1e-7) {
+					t.Fatalf("%s, scales %v, x = %d: got %d, want %.9f", fn, s, lo+i, v, want)
+				}
+			}
+		}
+	}
+}
+
+// TestPrecision compares the fixed-point functions with a big-integer evaluation: the documented error is 2^-52.
+func TestPrecision(t *testing.T) {
+	one := new(big.Int).Lsh(big.NewInt(1), precision)
+	for k := int64(0); k < 20000; k += 37 { // x = k/512
+		e := expBig(k)
+		x := u128{lo: uint64(k)}.shl(64 - 9)
+		near(t, "exp", k, expNeg(x), e)
+		sum := new(big.Int).Add(one, e)
+		near(t, "sigmoid", k, sigmoid(x, false), quoBig(one, sum))
+		near(t, "1-sigmoid", k, sigmoid(x, true), quoBig(e, sum))
+		if k%2 == 0 {
+			half := expBig(k) // exp(−2·(k/2)/512)
+			near(t, "tanh", k, tanh(x.shr(1)), quoBig(new(big.Int).Sub(one, half), new(big.Int).Add(one, half)))
+		}
+	}
+}
+
+// TestTail compares Q with its series at points that are not expansion points: x = i/1024.
+func TestTail(t *testing.T) {
+	scale := invSqrt2Pi()
+	for i := int64(0); i < gridEnd*1024; i += 29 {
+		density := mulBig(expSquare(i), scale)
+		want := seriesTail(i, density)
+		near(t, "Q", i, tail(u128{lo: uint64(i)}.shl(64-10)), want)
+	}
+}
+
+// expSquare returns exp(−(i/1024)²/2) = exp(−(i²/2^12)/512), with the fraction in the exponent.
+func expSquare(i int64) *big.Int {
+	term := new(big.Int).Lsh(big.NewInt(1), precision)
+	sum := new(big.Int)
+	const halvings = 12
+	for n := int64(1); term.Sign() != 0; n++ {
+		sum.Add(sum, term)
+		term.Mul(term, big.NewInt(-i*i))
+		term.Quo(term, new(big.Int).Lsh(big.NewInt(n), 21+halvings))
+	}
+	for range halvings {
+		sum = mulBig(sum, sum)
+	}
+	return sum
+}
+
+// seriesTail is the series of Q at i/1024.
+func seriesTail(i int64, density *big.Int) *big.Int {
+	term := new(big.Int).Lsh(big.NewInt(i), precision-10)
+	sum := new(big.Int)
+	for n := int64(1); term.Sign() != 0; n++ {
+		sum.Add(sum, term)
+		term.Mul(term, big.NewInt(i*i))
+		term.Quo(term, big.NewInt((2*n+1)<<20))
+	}
+	half := new(big.Int).Lsh(big.NewInt(1), precision-1)
+	return half.Sub(half, mulBig(sum, density))
+}
+
+func quoBig(a, b *big.Int) *big.Int {
+	q := new(big.Int).Lsh(a, precision)
+	return q.Quo(q, b)
+}
+
+// near requires an error below 2^-56.
+func near(t *testing.T, name string, k int64, got uint64, want *big.Int) {
+	t.Helper()
+	d := new(big.Int).Lsh(new(big.Int).SetUint64(got), precision-62)
+	d.Sub(d, want)
+	if d.BitLen() > precision-56 {
+		t.Fatalf("%s at %d: off by 2^%d", name, k, d.BitLen()-precision)
+	}
+}
+
+// TestTies has values that lie exactly between two integers.
+func TestTies(t *testing.T) {
+	for _, c := range []struct {
+		fn        string
+		x         int64
+		in, out   int
+		wantEntry int64
+	}{
+		{"sigmoid", 0, 4, 0, 1}, {"relu", 1, 1, 0, 1}, {"relu", 3, 1, 0, 2}, {"relu", 5, 2, 1, 3}, {"relu", 1, 2, 0, 0},
+		{"tanh", 0, 4, 8, 0}, {"gelu", 0, 4, 8, 0}, {"silu", 0, 4, 8, 0}, {"exp", 0, 4, 0, 1}, {"exp", 0, 4, -1, 1}, {"exp", 0, 4, -2, 0},
+	} {
+		got, err := Eval(c.fn, c.x, c.x, c.in, c.out)
+		if err != nil || got[0] != c.wantEntry {
+			t.Errorf("%s(%d·2^-%d)·2^%d = %v, want %d", c.fn, c.x, c.in, c.out, got, c.wantEntry)
+		}
+	}
+}
+
+func TestEvalRefuses(t *testing.T) {
+	for _, c := range []struct {
+		fn      string
+		lo, hi  int64
+		in, out int
+	}{
+		{"sin", 0, 1, 0, 0}, {"silu", 1, 0, 0, 0}, {"silu", 0, maxEntries, 0, 0}, {"silu", math.MinInt64, math.MaxInt64, 0, 0},
+		{"silu", 0, 1, 61, 0}, {"silu", 0, 1, -33, 0}, {"silu", 0, 1, 0, 49}, {"silu", 0, 1, 0, -33},
+	} {
+		if _, err := Eval(c.fn, c.lo, c.hi, c.in, c.out); err == nil {
+			t.Errorf("%+v accepted", c)
+		}
+	}
+}
+
+func TestExp(t *testing.T) {
+	for _, unit := range []float64{1.0 / 4096, 0.1, 1, 1e-9, 37.5, math.SmallestNonzeroFloat64 * (1 << 53), math.MaxFloat64, 0.00390625 * math.Ln2} {
+		for _, ebits := range []int{0, 8, 16, 30} {
+			e := Exp(12, ebits, unit)
+			if e[0] != 1<<ebits {
+				t.Fatalf("e[0] = %d", e[0])
+			}
+			for d, v := range e {
+				want := math.Exp(-float64(d)*unit) * math.Ldexp(1, ebits)
+				if diff := math.Abs(float64(v) - want); !(diff <= 0.5+1e-6) {
+					t.Fatalf("unit %g, ebits %d, d = %d: got %d, want %.9f", unit, ebits, d, v, want)
+				}
+			}
+		}
+	}
+	if len(Exp(0, 4, 1)) != 1 {
+		t.Fatal("one entry expected")
+	}
+}
+
+func TestExpPanics(t *testing.T) {
+	for _, unit := range []float64{0, -1, math.NaN(), math.Inf(1), math.Inf(-1), math.Copysign(0, -1)} {
+		func() {
+			defer func() {
+				if recover() == nil {
+					t.Errorf("unit %g accepted", unit)
+				}
+			}()
+			Exp(1, 1, unit)
+		}()
+	}
+}
+
+// TestPinned fixes the bits of some tables: circuits hold their digests.
+func TestPinned(t *testing.T) {
+	want := map[string]string{
+		"silu":      "6365f5b400557581abdfc295cbafa077585d923416c28d0a984aa047b85c16a2",
+		"sigmoid":   "b502a7e7aec97bea3c48c39db28e5b036d080c095e6dd6e0b0ef4747d075bbcd",
+		"gelu":      "91e88fb7db46a28d11bdecf07e74b15e8b58aff7bd1146eecb669ab0d19f16de",
+		"gelu_tanh": "bede038103420a486be426982a7b28e8176d5524df83b52a3329e9ca66436f93",
+		"tanh":      "cab42a9141ceb930e805177ff491e41f30839e0891f293783fdaacf36a295f55",
+		"relu":      "637790f9582380e72093249e19edcfcd0e582af0354a8ffe895f9ced9dfebd55",
+		"exp":       "5c717da1a388271dd670e37933b5f44cb8f857b25fba4731721a54dbc494eca6",
+	}
+	for _, fn := range Functions() {
+		v, err := Eval(fn, -1<<15, 1<<15-1, 12, 12)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := digest(v); got != want[fn] {
+			t.Errorf("%s changed: %s", fn, got)
+		}
+	}
+	for _, c := range []struct {
+		dbits, ebits int
+		unit         float64
+		want         string
+	}{
+		{16, 16, 1.0 / 4096, "b768d70c0dad3eaeb2a9a88a979d4e154c9b88b8e826efcd9a0997f18eca402d"},
+		{12, 15, 0.00390625 * 0.7, "3e54e02eaeb3e3dbd16e9972c2abb2017bc5469b1f09b034d8abe8364396d8ae"},
+	} {
+		if got := digest(Exp(c.dbits, c.ebits, c.unit)); got != c.want {
+			t.Errorf("exp table %v changed: %s", c, got)
+		}
+	}
+}
+
+func digest(v []int64) string {
+	h := sha256.New()
+	for _, x := range v {
+		h.Write(binary.BigEndian.AppendUint64(nil, uint64(x)))
+	}
+	return hex.EncodeToString(h.Sum(nil))
+}
+
+func FuzzEval(f *testing.F) {
+	f.Add(uint8(0), int64(-100), int64(100), 12, 12)
+	f.Add(uint8(6), int64(1)<<39, int64(1)<<39+5, -32, 48)
+	f.Fuzz(func(t *testing.T, fn uint8, lo, n int64, in, out int) {
+		v, err := Eval(Functions()[int(fn)%len(functions)], lo, lo+n%1000, in, out)
+		if err != nil {
+			return
+		}
+		for _, x := range v {
+			if x < MinEntry || x > MaxEntry {
+				t.Fatalf("entry %d", x)
+			}
+		}
+	})
+}
+
+func BenchmarkEval(b *testing.B) {
+	for _, fn := range Functions() {
+		b.Run(fn, func(b *testing.B) {
+			for b.Loop() {
+				_, _ = Eval(fn, -1<<15, 1<<15-1, 12, 12)
+			}
+		})
+	}
+}
+
+func BenchmarkExp(b *testing.B) {
+	for b.Loop() {
+		Exp(16, 16, 1.0/4096)
+	}
+}

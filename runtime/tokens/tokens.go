@@ -1,0 +1,63 @@
+// Package tokens turns text into token ids and back, for the command lines of generated provers and verifiers. The proof is about
+// ids; a vocabulary only shows them to people.
+//
+// Two kinds of vocabulary files are read: a JSON file of single characters (see ParseCharacters), and the binary file of
+// byte pairs with scores that llama2.c uses (see ParsePairs).
+package tokens
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+
+	"github.com/zkllmc/zkllmc/runtime/atomicfile"
+)
+
+// MaxFile is the largest vocabulary file that is read.
+const MaxFile = 64 << 20
+
+// maxTokens bounds the number of tokens of a vocabulary.
+const maxTokens = 1 << 20
+
+// ErrVocabulary says that a file is no vocabulary, ErrText that a text cannot be written with it.
+var (
+	ErrVocabulary = errors.New("not a vocabulary file")
+	ErrText       = errors.New("the vocabulary cannot write this text")
+)
+
+// Tokenizer reads and writes the tokens of one model. It is safe for concurrent use.
+type Tokenizer interface {
+	// Encode returns the ids of a text at the beginning of a sequence, with the start token where the model has one.
+	Encode(text string) ([]int64, error)
+	// Continue returns the ids of a text that follows others.
+	Continue(text string) ([]int64, error)
+	// Decode returns the text of ids. An id outside the vocabulary is shown as ⟨id⟩.
+	Decode(ids []int64) string
+	// End returns the token that ends an answer, if there is one.
+	End() (id int64, ok bool)
+	// Pad returns the token that fills up sequences, if there is one.
+	Pad() (id int64, ok bool)
+}
+
+// Load reads a vocabulary file of either kind.
+func Load(path string) (Tokenizer, error) {
+	data, err := atomicfile.Read(path, MaxFile)
+	if err != nil {
+		return nil, err
+	}
+	t, err := Parse(data)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", path, err)
+	}
+	return t, nil
+}
+
+// Parse reads the content of a vocabulary file of either kind.
+func Parse(data []byte) (Tokenizer, error) {
+	if start := bytes.TrimLeft(data, " \t\r\n"); len(start) > 0 && start[0] == '{' {
+		return ParseCharacters(data)
+	}
+	return ParsePairs(data)
+}
+
+func unknown(id int64) string { return fmt.Sprintf("⟨%d⟩", id) }

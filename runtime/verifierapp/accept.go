@@ -1,0 +1,115 @@
+package verifierapp
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"time"
+
+	"github.com/zkllmc/zkllmc/runtime/atomicfile"
+	"github.com/zkllmc/zkllmc/runtime/machine"
+	"github.com/zkllmc/zkllmc/runtime/verifier"
+)
+
+// acceptReport is what accept --json prints.
+type acceptReport struct {
+	Accepted bool   `json:"accepted"`
+	Class    string `json:"class,omitempty"`
+	Error    string `json:"error,omitempty"`
+	ModelID  string `json:"model_id,omitempty"`
+	Circuit  string `json:"circuit"`
+	Seconds  struct {
+		Generators float64 `json:"generators"`
+		Verify     float64 `json:"verify"`
+		Total      float64 `json:"total"`
+	} `json:"seconds"`
+	VKBytes int `json:"vk_bytes"`
+	machine.Usage
+}
+
+// accept verifies the range proof of a verifying key.
+func (a *app) accept(args []string) error {
+	fs := flag.NewFlagSet("accept", flag.ContinueOnError)
+	save, force, asJSON := fs.String("save", "", ""), fs.Bool("force", false, ""), fs.Bool("json", false, "")
+	files, help, err := a.parse(fs, args)
+	if err != nil || help {
+		return err
+	}
+	if len(files) != 1 {
+		return usage("accept: %d files given, want one verifying key", len(files))
+	}
+	if *save != "" {
+		if err := atomicfile.Vacant(*save, *force); err != nil {
+			return saveFailure(err)
+		}
+	}
+	data, err := read("verifying key", files[0], keyLimit(a.m.Circuit))
+	if err != nil {
+		return err
+	}
+	r := acceptReport{VKBytes: len(data)}
+	err = a.acceptKey(&r, files[0], data)
+	if err == nil && *save != "" {
+		err = a.saveID(*save, r.ModelID, *force)
+	}
+	return a.showAccept(&r, *asJSON, err)
+}
+
+func (a *app) acceptKey(r *acceptReport, name string, data []byte) error {
+	begin := time.Now()
+	a.generators()
+	r.Seconds.Generators = time.Since(begin).Seconds()
+	key, err := verifier.ReadKey(a.m.Circuit, data)
+	r.Seconds.Total = time.Since(begin).Seconds()
+	r.Seconds.Verify = r.Seconds.Total - r.Seconds.Generators
+	if err != nil {
+		return keyFailure(name, err)
+	}
+	id := key.ModelID()
+	r.Accepted, r.ModelID = true, fmt.Sprintf("%x", id)
+	return nil
+}
+
+func (a *app) saveID(name, id string, force bool) error {
+	err := atomicfile.Write(context.Background(), name, []byte(id+"\n"), atomicfile.Options{Mode: 0o644, Replace: force})
+	return saveFailure(err)
+}
+
+func saveFailure(err error) error {
+	switch {
+	case err == nil:
+		return nil
+	case errors.Is(err, atomicfile.ErrExists):
+		return usage("%w; --force replaces it", err)
+	}
+	return &failure{code: Unreadable, err: err}
+}
+
+// showAccept prints the report and returns the error of the run.
+func (a *app) showAccept(r *acceptReport, asJSON bool, err error) error {
+	digest := a.m.Circuit.Digest()
+	r.Circuit, r.Usage = fmt.Sprintf("%x", digest), machine.Now()
+	if asJSON {
+		r.Class, r.Error = describe(err)
+		return errors.Join(a.printJSON(r), err)
+	}
+	if err != nil {
+		return err
+	}
+	fmt.Fprintf(a.stdout, "accepted  every weight lies in its declared range\nmodel ID  %s\ncircuit   %s (%s)\n", r.ModelID, r.Circuit, a.m.Name)
+	fmt.Fprintf(a.stdout, "time      generators %.2f s, decode and verify %.2f s\n", r.Seconds.Generators, r.Seconds.Verify)
+	return nil
+}
+
+// describe returns class and text of an error for a report.
+func describe(err error) (class, text string) {
+	if err == nil {
+		return "", ""
+	}
+	var f *failure
+	if errors.As(err, &f) {
+		class = f.class
+	}
+	return class, err.Error()
+}

@@ -1,0 +1,131 @@
+package verifierapp
+
+import (
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"strings"
+
+	"github.com/zkllmc/zkllmc/runtime/atomicfile"
+	"github.com/zkllmc/zkllmc/runtime/circuit"
+	"github.com/zkllmc/zkllmc/runtime/commit"
+	"github.com/zkllmc/zkllmc/runtime/format"
+	"github.com/zkllmc/zkllmc/runtime/group"
+	"github.com/zkllmc/zkllmc/runtime/protocol"
+	"github.com/zkllmc/zkllmc/runtime/tokens"
+	"github.com/zkllmc/zkllmc/runtime/veil"
+	"github.com/zkllmc/zkllmc/runtime/verifier"
+)
+
+// messages bounds everything in a proof but the commitments to rows, generously: it grows with the circuit's depth and the
+// logarithm of its size only.
+const messages = 64 << 20
+
+// maxID bounds a file with a model ID.
+const maxID = 1 << 10
+
+func keyLimit(c *circuit.Circuit) int64 {
+	return messages + group.Bytes*int64(protocol.WeightLayout(c).Rows)
+}
+
+func proofLimit(c *circuit.Circuit) int64 {
+	return messages + group.Bytes*int64(commit.NewLayout(c, circuit.Witness, c.WitnessBits).Rows)
+}
+
+// statementLimit allows 8 bytes for every token and every logit.
+func statementLimit(c *circuit.Circuit) int64 {
+	return 1<<10 + 8*int64(c.Length)*int64(c.Vocab+1)
+}
+
+// read reads a file of at most limit bytes.
+func read(what, name string, limit int64) ([]byte, error) {
+	data, err := atomicfile.Read(name, limit)
+	if err != nil {
+		return nil, &failure{code: Unreadable, err: fmt.Errorf("%s: %w", what, err)}
+	}
+	return data, nil
+}
+
+// foreign says that a file is not of the kind, version and circuit of this verifier.
+func foreign(err error) bool {
+	return errors.Is(err, format.ErrMagic) || errors.Is(err, format.ErrVersion) || errors.Is(err, format.ErrCircuit)
+}
+
+// malformed says that a file is no canonical encoding of what it should be.
+func malformed(err error) bool {
+	return errors.Is(err, format.ErrTruncated) || errors.Is(err, format.ErrTrailing) || errors.Is(err, format.ErrEncoding)
+}
+
+// keyFailure says what an error about a verifying key means.
+func keyFailure(name string, err error) error {
+	f := &failure{code: Internal, err: fmt.Errorf("%s: %w", name, err)}
+	switch {
+	case foreign(err):
+		f.code = Unreadable
+		f.err = fmt.Errorf("%w; take the model.vk that belongs to this verifier, or build the verifier again from the same model", f.err)
+	case malformed(err):
+		f.code = Unreadable
+		f.err = fmt.Errorf("%w; the file is damaged, get it again", f.err)
+	case errors.Is(err, verifier.ErrPinned):
+		f.code, f.class = Rejected, "model mismatch"
+	case errors.Is(err, veil.ErrRejected), errors.Is(err, veil.ErrForbidden):
+		f.code, f.class = Rejected, "final argument"
+	}
+	return f
+}
+
+// proofFailure says what an error about a proof means. Whatever is not recognised is a rejection too.
+func proofFailure(name string, err error) error {
+	f := &failure{code: Rejected, class: "protocol", err: fmt.Errorf("%s: %w", name, err)}
+	switch {
+	case foreign(err):
+		f.code = Unreadable
+		f.err = fmt.Errorf("%w; the proof must come from the prover that was generated with this verifier", f.err)
+	case errors.Is(err, format.ErrModel):
+		f.class = "model mismatch"
+	case malformed(err):
+		f.class = "decoding"
+	case errors.Is(err, veil.ErrRejected), errors.Is(err, veil.ErrForbidden):
+		f.class = "final argument"
+	}
+	return f
+}
+
+// pinned returns the model ID that the caller trusts.
+func pinned(id, file string) ([32]byte, error) {
+	from := "--id"
+	if file != "" {
+		data, err := read("model ID", file, maxID)
+		if err != nil {
+			return [32]byte{}, err
+		}
+		id, from = strings.TrimSpace(string(data)), file
+	}
+	raw, err := hex.DecodeString(id)
+	if err != nil || len(raw) != 32 {
+		code := Usage
+		if file != "" {
+			code = Unreadable
+		}
+		return [32]byte{}, &failure{code: code, err: fmt.Errorf("%s: a model ID has 64 hexadecimal digits, this is %.80q", from, id)}
+	}
+	return [32]byte(raw), nil
+}
+
+// vocabulary returns what texts are shown with: the given file, else what was compiled in, else nil.
+func (a *app) vocabulary(file string) (tokens.Tokenizer, error) {
+	var t tokens.Tokenizer
+	var err error
+	switch {
+	case file != "":
+		t, err = tokens.Load(file)
+	case len(a.m.Vocab) > 0:
+		if t, err = tokens.Parse(a.m.Vocab); err != nil {
+			err = fmt.Errorf("the vocabulary that was compiled in: %w", err)
+		}
+	}
+	if err != nil {
+		return nil, &failure{code: Unreadable, err: err}
+	}
+	return t, nil
+}

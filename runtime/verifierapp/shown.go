@@ -1,0 +1,67 @@
+package verifierapp
+
+import (
+	"fmt"
+
+	"github.com/zkllmc/zkllmc/runtime/circuit"
+	"github.com/zkllmc/zkllmc/runtime/statement"
+	"github.com/zkllmc/zkllmc/runtime/tokens"
+)
+
+// answer returns the tokens that the statement says the model gave: those behind the prompt, and the next one if it is claimed.
+func answer(st *statement.Statement) []int64 {
+	out := append([]int64(nil), st.Tokens[st.Prompt:]...)
+	if st.Next != statement.Unclaimed {
+		out = append(out, st.Next)
+	}
+	return out
+}
+
+// greedy checks, where a proof shows logits, that the statement's answer is what they predict: the proof by itself only says
+// which logits belong to the tokens. Where a proof shows the arg-max there is nothing left to check.
+func (a *app) greedy(st *statement.Statement, name string) error {
+	c := a.m.Circuit
+	if c.Reveal != circuit.RevealLogits {
+		return nil
+	}
+	for i, id := range st.Tokens[st.Prompt:] {
+		if best := argmax(st.Logits[i*c.Vocab : (i+1)*c.Vocab]); best != id {
+			return &failure{code: Rejected, class: "statement",
+				err: fmt.Errorf("%s: the logits at position %d predict the token %d, the answer has %d", name, st.Prompt-1+i, best, id)}
+		}
+	}
+	return nil
+}
+
+// argmax returns the first index of the maximum.
+func argmax(row []int64) int64 {
+	best := 0
+	for i, v := range row {
+		if v > row[best] {
+			best = i
+		}
+	}
+	return int64(best)
+}
+
+// promptText shows a prompt; a hidden one by its length only.
+func promptText(prompt []int64, vocab tokens.Tokenizer) string {
+	if hidden(prompt) {
+		return ""
+	}
+	return vocab.Decode(prompt)
+}
+
+func hidden(prompt []int64) bool { return len(prompt) > 0 && prompt[0] == statement.Hidden }
+
+// showTexts prints prompt and answer. Texts are quoted: a vocabulary may hold control characters.
+func (a *app) showTexts(r *verifyReport) {
+	prompt, answer := fmt.Sprint(r.Prompt), fmt.Sprint(r.Answer)
+	if r.Texts != nil {
+		prompt, answer = fmt.Sprintf("%q", r.Texts.Prompt), fmt.Sprintf("%q", r.Texts.Answer)
+	}
+	if hidden(r.Prompt) {
+		prompt = fmt.Sprintf("private, %d tokens", len(r.Prompt))
+	}
+	fmt.Fprintf(a.stdout, "prompt    %s\nanswer    %s\n", prompt, answer)
+}

@@ -1,0 +1,160 @@
+// Package verifierapp is the command line of a generated verifier: accept a model once, then verify proofs about it. It links the
+// standard library, this runtime and gnark-crypto, nothing of the prover.
+package verifierapp
+
+import (
+	"encoding/json"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"os"
+	"runtime/debug"
+
+	"github.com/zkllmc/zkllmc/runtime/circuit"
+)
+
+// Model is what a generated verifier is for.
+type Model struct {
+	Name    string           // of the model, as compiled
+	Circuit *circuit.Circuit // what is proved
+	Vocab   []byte           // content of the vocabulary file that texts are shown with, or nil
+}
+
+// The exit codes.
+const (
+	Accepted   = 0
+	Rejected   = 1 // a proof, statement or model that must not be trusted
+	Usage      = 2 // the command line
+	Unreadable = 3 // a file that cannot be read, or is of another kind, version or circuit
+	Internal   = 4 // a fault of this program
+)
+
+// Main runs the command line and returns the exit code of the process.
+func Main(m Model, args []string) int { return Run(m, args, os.Stdout, os.Stderr) }
+
+// failure is an error with its exit code.
+type failure struct {
+	code  int
+	class string // of a rejection: which check refused
+	err   error
+}
+
+func (f *failure) Error() string {
+	switch {
+	case f.code == Rejected:
+		return fmt.Sprintf("rejected (%s): %v", f.class, f.err)
+	case f.code == Internal:
+		return "internal error: " + f.err.Error()
+	}
+	return f.err.Error()
+}
+
+func usage(format string, args ...any) error {
+	return &failure{code: Usage, err: fmt.Errorf(format, args...)}
+}
+
+// app is one run of the command line.
+type app struct {
+	m              Model
+	stdout, stderr io.Writer
+}
+
+// Run is Main with the streams given. A panic is a fault of this program and ends with the code for it: Go's own exit code of a
+// panic would say that the command line was wrong.
+func Run(m Model, args []string, stdout, stderr io.Writer) (code int) {
+	a := &app{m: m, stdout: stdout, stderr: stderr}
+	defer func() {
+		if r := recover(); r != nil {
+			fmt.Fprintf(stderr, "verifier: internal error: %v\n%s", r, debug.Stack())
+			code = Internal
+		}
+	}()
+	err := a.dispatch(args)
+	if err == nil {
+		return Accepted
+	}
+	fmt.Fprintf(stderr, "verifier: %v\n", err)
+	var f *failure
+	if !errors.As(err, &f) {
+		return Internal
+	}
+	if f.code == Usage {
+		fmt.Fprintln(stderr, "Run 'verifier help' for the commands.")
+	}
+	return f.code
+}
+
+func (a *app) dispatch(args []string) error {
+	if len(args) == 0 {
+		fmt.Fprint(a.stderr, a.help())
+		return usage("no command given")
+	}
+	switch args[0] {
+	case "accept":
+		return a.accept(args[1:])
+	case "verify":
+		return a.verify(args[1:])
+	case "help", "-h", "-help", "--help":
+		fmt.Fprint(a.stdout, a.help())
+		return nil
+	}
+	return usage("unknown command %q", args[0])
+}
+
+// parse reads flags and file names in any order. help says that the help was asked for and printed.
+func (a *app) parse(fs *flag.FlagSet, args []string) (files []string, help bool, err error) {
+	fs.SetOutput(io.Discard)
+	for {
+		switch err := fs.Parse(args); {
+		case errors.Is(err, flag.ErrHelp):
+			fmt.Fprint(a.stdout, a.help())
+			return nil, true, nil
+		case err != nil:
+			return nil, false, usage("%s: %v", fs.Name(), err)
+		}
+		if fs.NArg() == 0 {
+			return files, false, nil
+		}
+		files, args = append(files, fs.Arg(0)), fs.Args()[1:]
+	}
+}
+
+func (a *app) printJSON(v any) error {
+	e := json.NewEncoder(a.stdout)
+	e.SetIndent("", "  ")
+	return e.Encode(v)
+}
+
+func (a *app) help() string {
+	digest := a.m.Circuit.Digest()
+	return fmt.Sprintf(`Checks proofs about the answers of the model %q, circuit %x.
+
+verifier accept [--save FILE [--force]] [--json] model.vk
+
+    Verifies that every weight of the model lies in its declared range, once per model, and prints the model's ID.
+    --save FILE     write the ID to a file, for --pin
+    --force         replace that file
+    --json          print a report
+
+verifier verify --vk model.vk (--id HEX | --pin FILE) --statement FILE --proof FILE [--vocab FILE] [--json]
+
+    Verifies that the model with this ID gives the answer of the statement. The ID is yours to trust: it comes from
+    'accept', or from whom you trust about the model, never from the proof or its sender.
+    --vk FILE         verifying key of the model
+    --id HEX          the model's ID, 64 hexadecimal digits
+    --pin FILE        a file with the ID
+    --statement FILE  prompt and answer
+    --proof FILE      the proof
+    --vocab FILE      vocabulary to show texts with, instead of the compiled one
+    --json            print a report
+
+Example
+
+    verifier accept --save model.id model.vk
+    verifier verify --vk model.vk --pin model.id --statement statement.bin --proof proof.bin
+
+Exit codes: 0 accepted, 1 rejected, 2 wrong command line, 3 a file that cannot be read or is of another kind, version or
+circuit, 4 a fault of this program. GOMAXPROCS sets the number of threads.
+`, a.m.Name, digest[:8])
+}

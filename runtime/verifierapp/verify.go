@@ -1,0 +1,158 @@
+package verifierapp
+
+import (
+	"errors"
+	"flag"
+	"fmt"
+	"time"
+
+	"github.com/zkllmc/zkllmc/runtime/group"
+	"github.com/zkllmc/zkllmc/runtime/machine"
+	"github.com/zkllmc/zkllmc/runtime/statement"
+	"github.com/zkllmc/zkllmc/runtime/tokens"
+	"github.com/zkllmc/zkllmc/runtime/verifier"
+)
+
+// verifyOptions are the flags of verify.
+type verifyOptions struct {
+	vk, id, pin, statement, proof, vocab string
+	json                                 bool
+}
+
+// verifyReport is what verify --json prints. Prompt and answer are missing without a vocabulary.
+type verifyReport struct {
+	Accepted bool    `json:"accepted"`
+	Class    string  `json:"class,omitempty"`
+	Error    string  `json:"error,omitempty"`
+	ModelID  string  `json:"model_id"`
+	Circuit  string  `json:"circuit"`
+	Prompt   []int64 `json:"prompt_tokens,omitempty"`
+	Answer   []int64 `json:"answer_tokens,omitempty"`
+	Texts    *texts  `json:"texts,omitempty"`
+	Seconds  struct {
+		LoadKey    float64 `json:"load_key"`
+		Generators float64 `json:"generators"`
+		Verify     float64 `json:"decode_and_verify"`
+		Total      float64 `json:"total"`
+	} `json:"seconds"`
+	ProofBytes     int `json:"proof_bytes"`
+	StatementBytes int `json:"statement_bytes"`
+	VKBytes        int `json:"vk_bytes"`
+	machine.Usage
+}
+
+type texts struct {
+	Prompt string `json:"prompt"`
+	Answer string `json:"answer"`
+}
+
+// verify verifies one proof.
+func (a *app) verify(args []string) error {
+	o, help, err := a.verifyFlags(args)
+	if err != nil || help {
+		return err
+	}
+	vocab, err := a.vocabulary(o.vocab)
+	if err != nil {
+		return err
+	}
+	id, err := pinned(o.id, o.pin)
+	if err != nil {
+		return err
+	}
+	r := verifyReport{ModelID: fmt.Sprintf("%x", id)}
+	st, err := a.verifyFiles(o, id, &r)
+	return a.showVerify(&r, st, vocab, o.json, err)
+}
+
+func (a *app) verifyFlags(args []string) (o verifyOptions, help bool, err error) {
+	fs := flag.NewFlagSet("verify", flag.ContinueOnError)
+	fs.StringVar(&o.vk, "vk", "", "")
+	fs.StringVar(&o.id, "id", "", "")
+	fs.StringVar(&o.pin, "pin", "", "")
+	fs.StringVar(&o.statement, "statement", "", "")
+	fs.StringVar(&o.proof, "proof", "", "")
+	fs.StringVar(&o.vocab, "vocab", "", "")
+	fs.BoolVar(&o.json, "json", false, "")
+	rest, help, err := a.parse(fs, args)
+	switch {
+	case err != nil || help:
+	case len(rest) > 0:
+		err = usage("verify: unexpected argument %q; files are given with flags", rest[0])
+	case o.vk == "" || o.statement == "" || o.proof == "":
+		err = usage("verify: --vk, --statement and --proof are needed")
+	case (o.id == "") == (o.pin == ""):
+		err = usage("verify: one of --id and --pin is needed; 'verifier accept' prints the ID of a model")
+	}
+	return o, help, err
+}
+
+// verifyFiles does the work and notes its times. The statement is returned as soon as it is decoded.
+func (a *app) verifyFiles(o verifyOptions, id [32]byte, r *verifyReport) (*statement.Statement, error) {
+	vk, err := read("verifying key", o.vk, keyLimit(a.m.Circuit))
+	if err != nil {
+		return nil, err
+	}
+	encoded, err := read("statement", o.statement, statementLimit(a.m.Circuit))
+	if err != nil {
+		return nil, err
+	}
+	proof, err := read("proof", o.proof, proofLimit(a.m.Circuit))
+	if err != nil {
+		return nil, err
+	}
+	r.VKBytes, r.StatementBytes, r.ProofBytes = len(vk), len(encoded), len(proof)
+
+	begin := time.Now()
+	defer func() { r.Seconds.Total = time.Since(begin).Seconds() }()
+	key, err := verifier.ReadPinnedKey(a.m.Circuit, vk, id)
+	if err != nil {
+		return nil, keyFailure(o.vk, err)
+	}
+	loaded := time.Now()
+	r.Seconds.LoadKey = loaded.Sub(begin).Seconds()
+	a.generators()
+	derived := time.Now()
+	r.Seconds.Generators = derived.Sub(loaded).Seconds()
+	defer func() { r.Seconds.Verify = time.Since(derived).Seconds() }()
+	st, err := statement.Decode(a.m.Circuit, encoded)
+	if err != nil {
+		return nil, &failure{code: Rejected, class: "statement", err: fmt.Errorf("%s: %w", o.statement, err)}
+	}
+	if err := key.VerifyStatement(st, proof); err != nil {
+		return st, proofFailure(o.proof, err)
+	}
+	return st, a.greedy(st, o.statement)
+}
+
+// generators derives the generators of the rows, which have nothing to do with a proof, so that they are timed on their own. A
+// service derives them once per process.
+func (a *app) generators() {
+	group.Row(1 << a.m.Circuit.WeightBits)
+	group.Row(1 << a.m.Circuit.WitnessBits)
+}
+
+// showVerify prints the report and returns the error of the run.
+func (a *app) showVerify(r *verifyReport, st *statement.Statement, vocab tokens.Tokenizer, asJSON bool, err error) error {
+	digest := a.m.Circuit.Digest()
+	r.Accepted, r.Circuit, r.Usage = err == nil, fmt.Sprintf("%x", digest), machine.Now()
+	if st != nil {
+		r.Prompt, r.Answer = st.Tokens[:st.Prompt], answer(st)
+		if vocab != nil {
+			r.Texts = &texts{Prompt: promptText(r.Prompt, vocab), Answer: vocab.Decode(r.Answer)}
+		}
+	}
+	if asJSON {
+		r.Class, r.Error = describe(err)
+		return errors.Join(a.printJSON(r), err)
+	}
+	if err != nil {
+		return err
+	}
+	fmt.Fprintf(a.stdout, "accepted  the model gives this answer\nmodel ID  %s\ncircuit   %s (%s)\n", r.ModelID, r.Circuit, a.m.Name)
+	a.showTexts(r)
+	fmt.Fprintf(a.stdout, "time      load key %.2f s, generators %.2f s, decode and verify %.2f s\n",
+		r.Seconds.LoadKey, r.Seconds.Generators, r.Seconds.Verify)
+	fmt.Fprintf(a.stdout, "size      proof %d bytes, verifying key %d bytes\n", r.ProofBytes, r.VKBytes)
+	return nil
+}
