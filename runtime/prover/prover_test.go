@@ -32,10 +32,6 @@ func decoder(t testing.TB, d dims, reveal circuit.Reveal) *circuit.Circuit {
 	b := circuit.NewBuilder(circuit.Config{
 		Name: "decoder", Length: d.length, Vocab: d.vocab, Causal: true, Reveal: reveal, WeightBits: d.rowBits, WitnessBits: d.rowBits,
 	})
-	spec := func(s string) string {
-		return fmt.Sprintf("%s", s)
-	}
-	_ = spec
 	T, D := d.length, d.width
 	mask := make([]int64, T*T)
 	for i := 0; i < T; i++ {
@@ -206,4 +202,21 @@ func runDecoder(t *testing.T, d dims, reveal circuit.Reveal) {
 	enc, err = forged.Encode(c)
 	require.NoError(t, err)
 	require.Error(t, vk.Verify(enc, proof))
+}
+
+// BenchmarkVerify verifies a proof of the size of a small real model (5 layers, 32 positions, 512 tokens).
+func BenchmarkVerify(b *testing.B) {
+	c := decoder(b, dims{5, 32, 512, 64, 8, 4, 8, 172, 12}, circuit.RevealArgmax)
+	k, vkBytes, err := prover.Setup(context.Background(), c, randomWeights(c), prover.Options{Backend: cpu.New()})
+	require.NoError(b, err)
+	vk, err := verifier.ReadKey(c, vkBytes)
+	require.NoError(b, err)
+	st := &statement.Statement{Tokens: []int64{1, 3, 2, 4}, Prompt: 4, Next: 0}
+	answer(b, k, c, st)
+	proof, err := k.Prove(context.Background(), &prover.Input{Statement: *st}, prover.Options{Backend: cpu.New()})
+	require.NoError(b, err)
+	for b.Loop() {
+		require.NoError(b, vk.VerifyStatement(st, proof))
+	}
+	b.ReportMetric(float64(len(proof)), "proof-bytes")
 }

@@ -10,12 +10,23 @@ import (
 	"github.com/zkllmc/zkllmc/ir"
 )
 
+// GPT returns a GPT-2-like language model: LayerNorm with bias, learned positions, biases, GELU, as Graph otherwise.
+func GPT(layers, d, heads, T, vocab int, seed uint64) *ir.Graph {
+	m := newMaker(d, heads, T, vocab, seed)
+	m.gpt = true
+	return m.build(layers)
+}
+
 // Graph returns a LLaMA-like language model in the canonical form that the passes produce: RMSNorm, causal attention with
 // heads heads and rotary positions, a SiLU-gated MLP of width 2d, tied embeddings. d must be a multiple of heads, d/heads even.
 func Graph(layers, d, heads, T, vocab int, seed uint64) *ir.Graph {
+	return newMaker(d, heads, T, vocab, seed).build(layers)
+}
+
+func newMaker(d, heads, T, vocab int, seed uint64) *maker {
 	m := &maker{g: &ir.Graph{Name: "synthetic", Stage: ir.StageFloat, Vocab: vocab, Causal: true}, rng: rand.New(rand.NewPCG(seed, 1))}
 	m.T, m.d, m.h, m.v = T, d, heads, vocab
-	return m.build(layers)
+	return m
 }
 
 type maker struct {
@@ -25,6 +36,7 @@ type maker struct {
 	cos, sin, turn ir.ValueID
 	mask           ir.ValueID
 	scope          string
+	gpt            bool
 }
 
 func (m *maker) build(layers int) *ir.Graph {
@@ -35,6 +47,9 @@ func (m *maker) build(layers int) *ir.Graph {
 	table := m.weight("embed.weight", 0.5, m.v, m.d)
 	m.constants()
 	x := m.einsum("embed", "tv,vd->td", hot.ID, table)
+	if m.gpt {
+		x = m.add("positions", x, m.weight("positions.weight", 0.2, m.T, m.d))
+	}
 	for l := range layers {
 		m.scope = fmt.Sprintf("layers.%d.", l)
 		x = m.attention(x)
@@ -48,9 +63,34 @@ func (m *maker) build(layers int) *ir.Graph {
 
 func (m *maker) attention(x ir.ValueID) ir.ValueID {
 	y := m.norm("input_norm", x)
+	if m.gpt {
+		return m.plainAttention(x, y)
+	}
 	q := m.rope("q", m.einsum("q_proj", "ti,(he)i->the", y, m.weight("q_proj.weight", 0, m.d, m.d)))
 	k := m.rope("k", m.einsum("k_proj", "ti,(he)i->the", y, m.weight("k_proj.weight", 0, m.d, m.d)))
 	v := m.einsum("v_proj", "ti,(he)i->the", y, m.weight("v_proj.weight", 0, m.d, m.d))
+	return m.attend(x, q, k, v)
+}
+
+func (m *maker) plainAttention(x, y ir.ValueID) ir.ValueID {
+	project := func(name string) ir.ValueID {
+		return m.bias(name, m.einsum(name, "ti,(he)i->t(he)", y, m.weight(name+".weight", 0, m.d, m.d)), m.d)
+	}
+	split := func(id ir.ValueID) ir.ValueID { return m.einsum("heads", "t(he)->the", id) }
+	q, k, v := project("q_proj"), project("k_proj"), project("v_proj")
+	return m.attend(x, split(q), split(k), split(v))
+}
+
+// bias adds a vector to every line.
+func (m *maker) bias(name string, x ir.ValueID, width int) ir.ValueID {
+	b := m.weight(name+".bias", 0.1, 1, width)
+	m.g.Value(b).Shape = []int{width}
+	a, c := m.term("td->td", 0), m.term("d->td", 1)
+	a.Extents, c.Extents = []int{m.T, width}, []int{width, m.T}
+	return m.g.Add(ir.OpEinsum, m.scope+name, m.scope+name+"_biased", []int{m.T, width}, []ir.ValueID{x, b}, &ir.EinsumAttr{Terms: []ir.Term{a, c}}).ID
+}
+
+func (m *maker) attend(x, q, k, v ir.ValueID) ir.ValueID {
 	s := m.einsum("scores", "the,she->hts", q, k)
 	attr := &ir.SoftmaxAttr{Scale: 1 / math.Sqrt(float64(m.d/m.h)), HasMask: true}
 	p := m.g.Add(ir.OpSoftmax, m.scope+"softmax", m.scope+"softmax", []int{m.h, m.T, m.T}, []ir.ValueID{s, m.mask}, attr).ID
@@ -61,6 +101,12 @@ func (m *maker) attention(x ir.ValueID) ir.ValueID {
 
 func (m *maker) mlp(x ir.ValueID) ir.ValueID {
 	y := m.norm("post_norm", x)
+	if m.gpt {
+		fc := m.bias("fc", m.einsum("fc", "ti,oi->to", y, m.weight("fc.weight", 0, 2*m.d, m.d)), 2*m.d)
+		act := m.g.Add(ir.OpUnary, m.scope+"gelu", m.scope+"gelu", []int{m.T, 2 * m.d}, []ir.ValueID{fc}, &ir.UnaryAttr{Fn: "gelu"}).ID
+		proj := m.bias("proj", m.einsum("proj", "ti,oi->to", act, m.weight("proj.weight", 0, m.d, 2*m.d)), m.d)
+		return m.add("mlp_residual", x, proj)
+	}
 	gate := m.einsum("gate_proj", "ti,oi->to", y, m.weight("gate_proj.weight", 0, 2*m.d, m.d))
 	up := m.einsum("up_proj", "ti,oi->to", y, m.weight("up_proj.weight", 0, 2*m.d, m.d))
 	act := m.g.Add(ir.OpUnary, m.scope+"silu", m.scope+"silu", []int{m.T, 2 * m.d}, []ir.ValueID{gate}, &ir.UnaryAttr{Fn: "silu"}).ID
@@ -90,8 +136,13 @@ func (m *maker) norm(name string, x ir.ValueID) ir.ValueID {
 		gamma.Data = append(gamma.Data, 1+0.2*m.rng.NormFloat64())
 	}
 	m.define(ir.OpWeight, gamma)
-	attr := &ir.NormAttr{Eps: 1e-5, HasGamma: true}
-	return m.g.Add(ir.OpNorm, m.scope+name, m.scope+name, []int{m.T, m.d}, []ir.ValueID{x, gamma.ID}, attr).ID
+	attr, in := &ir.NormAttr{Eps: 1e-5, HasGamma: true}, []ir.ValueID{x, gamma.ID}
+	if m.gpt {
+		beta := m.weight(name+".bias", 0.1, 1, m.d)
+		m.g.Value(beta).Shape = []int{m.d}
+		attr.Center, attr.HasBeta, in = true, true, append(in, beta)
+	}
+	return m.g.Add(ir.OpNorm, m.scope+name, m.scope+name, []int{m.T, m.d}, in, attr).ID
 }
 
 func (m *maker) constants() {

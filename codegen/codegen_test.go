@@ -1,0 +1,155 @@
+package codegen
+
+import (
+	"bytes"
+	"encoding/hex"
+	"encoding/json"
+	"flag"
+	"go/ast"
+	"go/parser"
+	"go/token"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/zkllmc/zkllmc/ir/plan"
+)
+
+var update = flag.Bool("update", false, "write the golden files")
+
+func readPlan(t *testing.T, dir string) *plan.Plan {
+	data, err := os.ReadFile(filepath.Join(dir, "plan.json"))
+	require.NoError(t, err)
+	p := &plan.Plan{}
+	require.NoError(t, json.Unmarshal(data, p))
+	return p
+}
+
+func cases(t *testing.T) []string {
+	dirs, err := filepath.Glob(filepath.Join("testdata", "*", "plan.json"))
+	require.NoError(t, err)
+	require.NotEmpty(t, dirs)
+	for i := range dirs {
+		dirs[i] = filepath.Dir(dirs[i])
+	}
+	return dirs
+}
+
+// digestLine is left out of golden files: it changes with every gadget. TestGeneratedCodeRuns compares it.
+var digestLine = regexp.MustCompile(`(\tDigest = )"[0-9a-f]{64}"`)
+
+// TestGolden compares the generated code of every case folder: plan.json is the input, the .golden files are wanted.
+func TestGolden(t *testing.T) {
+	for _, dir := range cases(t) {
+		files, _, err := Generate(readPlan(t, dir), Target{ImportPath: "example.com/golden", Vocab: []byte("{}\n")})
+		require.NoError(t, err, dir)
+		again, _, err := Generate(readPlan(t, dir), Target{ImportPath: "example.com/golden", Vocab: []byte("{}\n")})
+		require.NoError(t, err, dir)
+		require.Equal(t, files, again, "%s: the output is deterministic", dir)
+		for _, f := range files {
+			if !strings.HasSuffix(f.Path, ".go") {
+				continue
+			}
+			require.True(t, IsGenerated(f.Data), f.Path)
+			src, err := parser.ParseFile(token.NewFileSet(), f.Path, f.Data, parser.ParseComments)
+			require.NoError(t, err, f.Path)
+			require.True(t, ast.IsGenerated(src), f.Path)
+			compareGolden(t, filepath.Join(dir, filepath.FromSlash(f.Path)+".golden"), digestLine.ReplaceAll(f.Data, []byte(`$1"…"`)))
+		}
+	}
+}
+
+func compareGolden(t *testing.T, name string, got []byte) {
+	if *update {
+		require.NoError(t, os.MkdirAll(filepath.Dir(name), 0o755))
+		require.NoError(t, os.WriteFile(name, got, 0o644))
+		return
+	}
+	want, err := os.ReadFile(name)
+	require.NoError(t, err)
+	require.Equal(t, string(want), string(got), name)
+}
+
+// TestGeneratedCodeRuns builds all golden cases in one module in an empty folder and runs their Build: the circuit must have the
+// digest that the direct interpreter found, which Build compares.
+func TestGeneratedCodeRuns(t *testing.T) {
+	if testing.Short() {
+		t.Skip("needs the Go toolchain")
+	}
+	dir := t.TempDir()
+	var main bytes.Buffer
+	main.WriteString("package main\n\nimport (\n\t\"fmt\"\n")
+	var calls strings.Builder
+	var want []string
+	for i, c := range cases(t) {
+		name := string(rune('a' + i))
+		path := "example.com/golden/" + name
+		files, circ, err := Generate(readPlan(t, c), Target{ImportPath: path})
+		require.NoError(t, err)
+		for _, f := range files {
+			file := filepath.Join(dir, name, filepath.FromSlash(f.Path))
+			require.NoError(t, os.MkdirAll(filepath.Dir(file), 0o755))
+			require.NoError(t, os.WriteFile(file, f.Data, 0o644))
+		}
+		main.WriteString("\t" + name + " \"" + path + "/circuit\"\n")
+		calls.WriteString("\tif c, err := " + name + ".Build(); err != nil {\n\t\tpanic(err)\n\t} else {\n\t\tfmt.Printf(\"%x\\n\", c.Digest())\n\t}\n")
+		digest := circ.Digest()
+		want = append(want, hex.EncodeToString(digest[:]))
+	}
+	main.WriteString(")\n\nfunc main() {\n" + calls.String() + "}\n")
+	require.NoError(t, os.WriteFile(filepath.Join(dir, "main.go"), main.Bytes(), 0o644))
+	moduleFiles(t, dir)
+	goTool(t, dir, "build", "./...")
+	goTool(t, dir, "vet", "./...")
+	require.Equal(t, strings.Join(want, "\n")+"\n", goTool(t, dir, "run", "."))
+}
+
+// moduleFiles makes a module that uses this source tree.
+func moduleFiles(t *testing.T, dir string) {
+	root, err := filepath.Abs("..")
+	require.NoError(t, err)
+	gomod, err := os.ReadFile(filepath.Join(root, "go.mod"))
+	require.NoError(t, err)
+	text := strings.Replace(string(gomod), "module github.com/zkllmc/zkllmc\n", "module example.com/golden\n", 1)
+	text += "\nrequire github.com/zkllmc/zkllmc v0.0.0-00010101000000-000000000000\n\nreplace github.com/zkllmc/zkllmc => " + root + "\n"
+	require.NoError(t, os.WriteFile(filepath.Join(dir, "go.mod"), []byte(text), 0o644))
+	gosum, err := os.ReadFile(filepath.Join(root, "go.sum"))
+	require.NoError(t, err)
+	require.NoError(t, os.WriteFile(filepath.Join(dir, "go.sum"), gosum, 0o644))
+}
+
+func goTool(t *testing.T, dir string, args ...string) string {
+	cmd := exec.Command("go", args...)
+	cmd.Dir = dir
+	var stderr bytes.Buffer
+	cmd.Stderr = &stderr
+	out, err := cmd.Output()
+	require.NoError(t, err, "go %v: %s", args, stderr.String())
+	return string(out)
+}
+
+func TestIdentifier(t *testing.T) {
+	for in, want := range map[string]string{
+		"self_attn.q_proj.weight": "selfAttnQProjWeight", "norm": "norm", "residual.2": "residual2", "type": "vType", "2nd": "nd", "…": "v",
+	} {
+		require.Equal(t, want, identifier(in), in)
+	}
+	taken := map[string]bool{}
+	require.Equal(t, []string{"x", "x2", "x3"}, []string{fresh(taken, "x"), fresh(taken, "x"), fresh(taken, "x")})
+}
+
+// TestBadPlans refuses plans that refer to nothing, instead of panicking.
+func TestBadPlans(t *testing.T) {
+	p := &plan.Plan{Config: plan.Config{Name: "bad", Length: 2, Vocab: 2, WeightBits: 11, WitnessBits: 11}}
+	p.Epilogue = []plan.Step{{Op: plan.Reveal, In: []plan.Ref{{Place: plan.InBlock, Index: 3}}}}
+	_, err := BuildCircuit(p)
+	require.ErrorContains(t, err, "no result")
+	p.Epilogue = []plan.Step{{Op: "Nothing"}}
+	_, err = BuildCircuit(p)
+	require.ErrorContains(t, err, "unknown call")
+}

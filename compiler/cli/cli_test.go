@@ -1,0 +1,233 @@
+package cli
+
+import (
+	"archive/zip"
+	"bytes"
+	"context"
+	"encoding/json"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"sort"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+)
+
+const sums = "../../models/sums"
+
+func module(t *testing.T) Module {
+	gomod, err := os.ReadFile("../../go.mod")
+	require.NoError(t, err)
+	gosum, err := os.ReadFile("../../go.sum")
+	require.NoError(t, err)
+	return Module{GoMod: gomod, GoSum: gosum}
+}
+
+func run(t *testing.T, args ...string) (code int, stdout, stderr string) {
+	var out, errs bytes.Buffer
+	code = Run(context.Background(), module(t), args, &out, &errs)
+	return code, out.String(), errs.String()
+}
+
+func needSums(t *testing.T) string {
+	model := filepath.Join(sums, "model.onnx")
+	if _, err := os.Stat(model); err != nil {
+		t.Skip("models/sums is not here")
+	}
+	return model
+}
+
+func TestExitCodes(t *testing.T) {
+	model := needSums(t)
+	garbage := filepath.Join(t.TempDir(), "garbage.onnx")
+	require.NoError(t, os.WriteFile(garbage, []byte("not a model"), 0o644))
+	foreign := t.TempDir()
+	require.NoError(t, os.WriteFile(filepath.Join(foreign, "thesis.tex"), []byte("x"), 0o644))
+	for _, c := range []struct {
+		name string
+		args []string
+		code int
+		says string
+	}{
+		{"help", []string{"--help"}, exitOK, ""},
+		{"no such command", []string{"frobnicate"}, exitUsage, "frobnicate"},
+		{"no such flag", []string{"compile", model, "--frobnicate"}, exitUsage, "frobnicate"},
+		{"no model", []string{"compile"}, exitUsage, ""},
+		{"no output", []string{"compile", model}, exitUsage, "-o DIR"},
+		{"bad dimension", []string{"check", model, "--dim", "seq"}, exitUsage, "--dim"},
+		{"bad reveal", []string{"check", model, "--reveal", "everything"}, exitUsage, "logits or argmax"},
+		{"foreign folder", []string{"compile", model, "-o", foreign, "--runtime-path", "../.."}, exitUsage, "--force"},
+		{"not our source", []string{"compile", model, "-o", filepath.Join(t.TempDir(), "x"), "--runtime-path", foreign}, exitUsage, "--runtime-path"},
+		{"missing model", []string{"inspect", "nowhere.onnx"}, exitUnsupported, "nowhere.onnx"},
+		{"garbage", []string{"inspect", garbage}, exitUnsupported, ""},
+		{"missing data", []string{"check", model, "nowhere.json"}, exitUnsupported, "nowhere.json"},
+		{"not our folder", []string{"inspect", foreign}, exitUnsupported, "zkllmc compile"},
+		{"no cases", []string{"conformance", foreign}, exitUnsupported, "model.onnx"},
+		{"unknown initializer", []string{"inspect", model, "--public", "nonsense"}, exitUnsupported, "nonsense"},
+	} {
+		code, _, stderr := run(t, c.args...)
+		require.Equal(t, c.code, code, "%s: %s", c.name, stderr)
+		require.Contains(t, stderr, c.says, c.name)
+		require.NotContains(t, stderr, "internal error", c.name)
+	}
+}
+
+func TestCheck(t *testing.T) {
+	model := needSums(t)
+	code, out, stderr := run(t, "check", model, sums, "--json")
+	require.Equal(t, exitOK, code, stderr)
+	var report struct {
+		OK       bool
+		Expected struct{ Positions, Clear, ClearAgree int }
+		Phases   []phase
+		Peak     uint64 `json:"peak_rss"`
+		Threads  int
+	}
+	require.NoError(t, json.Unmarshal([]byte(out), &report))
+	require.True(t, report.OK)
+	require.Positive(t, report.Expected.Positions)
+	require.NotEmpty(t, report.Phases)
+	require.Positive(t, report.Threads)
+}
+
+// TestCompiledCodeStandsAlone compiles into an empty folder, builds and vets what is there, and looks at what it links.
+func TestCompiledCodeStandsAlone(t *testing.T) {
+	model := needSums(t)
+	if testing.Short() {
+		t.Skip("needs the Go toolchain")
+	}
+	dir := filepath.Join(t.TempDir(), "Sums of two")
+	args := []string{"compile", model, "-o", dir, "--runtime-path", "../..", "--tokenizer", filepath.Join(sums, "vocab.json"), "--calibrate", sums}
+	code, _, stderr := run(t, args...)
+	require.Equal(t, exitOK, code, stderr)
+	first := files(t, dir)
+	require.NoError(t, os.WriteFile(filepath.Join(dir, "model.vk"), []byte("kept"), 0o644))
+	code, _, stderr = run(t, args...)
+	require.Equal(t, exitOK, code, "a folder of ours is written again: %s", stderr)
+	second := files(t, dir)
+	require.Equal(t, "kept", second["model.vk"])
+	delete(second, "model.vk")
+	require.Equal(t, first, second, "the same model and flags give the same files")
+
+	goTool(t, dir, "build", "./...")
+	goTool(t, dir, "vet", "./...")
+	require.Equal(t, runtimeModules, linked(t, dir, "./cmd/..."))
+	code, out, _ := run(t, "inspect", dir)
+	require.Equal(t, exitOK, code)
+	require.Contains(t, out, "4 repeated layers")
+	require.Contains(t, out, "layer3.mlp_norm.weight")
+	verifier := goTool(t, dir, "list", "-deps", "./cmd/verifier")
+	for _, no := range []string{"/runtime/prover\n", "/runtime/witness\n", "/runtime/backend", "/runtime/tensor\n", "jennifer", "onnx", "zkllmc/compiler", "zkllmc/codegen", "runtime/cgo\n"} {
+		require.NotContains(t, verifier, no)
+	}
+}
+
+func files(t *testing.T, dir string) map[string]string {
+	all := map[string]string{}
+	require.NoError(t, filepath.Walk(dir, func(path string, info os.FileInfo, err error) error {
+		if err != nil || info.IsDir() {
+			return err
+		}
+		data, err := os.ReadFile(path)
+		rel, _ := filepath.Rel(dir, path)
+		all[filepath.ToSlash(rel)] = string(data)
+		return err
+	}))
+	return all
+}
+
+// linked lists the modules other than ours that packages link.
+func linked(t *testing.T, dir, packages string) []string {
+	out := goTool(t, dir, "list", "-deps", "-f", "{{with .Module}}{{.Path}}{{end}}", packages)
+	seen := map[string]bool{}
+	for _, m := range strings.Fields(out) {
+		if m != ourModule && !strings.HasPrefix(m, "zkllmc.local/") {
+			seen[m] = true
+		}
+	}
+	list := []string{}
+	for m := range seen {
+		list = append(list, m)
+	}
+	// A library for Windows, which go list leaves out elsewhere.
+	if !seen["github.com/inconshreveable/mousetrap"] {
+		list = append(list, "github.com/inconshreveable/mousetrap")
+	}
+	sort.Strings(list)
+	return list
+}
+
+func goTool(t *testing.T, dir string, args ...string) string {
+	cmd := exec.Command("go", args...)
+	cmd.Dir = dir
+	var stderr bytes.Buffer
+	cmd.Stderr = &stderr
+	out, err := cmd.Output()
+	require.NoError(t, err, "go %v: %s", args, stderr.String())
+	return string(out)
+}
+
+func TestInsideAModule(t *testing.T) {
+	dir := t.TempDir()
+	require.NoError(t, os.WriteFile(filepath.Join(dir, "go.mod"), []byte("module example.com/service\n\ngo 1.26\n"), 0o644))
+	p, err := module(t).place(&output{dir: filepath.Join(dir, "internal", "model")})
+	require.NoError(t, err)
+	require.Equal(t, "example.com/service/internal/model", p.importPath)
+	require.Empty(t, p.files)
+	_, err = module(t).place(&output{dir: filepath.Join(t.TempDir(), "x")})
+	require.ErrorContains(t, err, "--runtime-path")
+}
+
+func TestReadData(t *testing.T) {
+	dir := t.TempDir()
+	file := func(name string, data []byte) string {
+		path := filepath.Join(dir, name)
+		require.NoError(t, os.WriteFile(path, data, 0o644))
+		return path
+	}
+	for name, want := range map[string]int{"[1,2,3]": 1, "[[1,2],[3]]": 2, `{"inputs":[[1],[2],[3]]}`: 3} {
+		in, err := readData(file("x.json", []byte(name)))
+		require.NoError(t, err, name)
+		require.Len(t, in, want, name)
+	}
+	in, err := readData(file("x.npz", npz(t, map[string]string{
+		"input_ids.npy": npy("<i8", "(2, 1)", []byte{5, 0, 0, 0, 0, 0, 0, 0, 6, 0, 0, 0, 0, 0, 0, 0}),
+		"logits.npy":    npy("<f4", "(2, 1, 1)", []byte{0, 0, 128, 63, 0, 0, 0, 192}),
+	})))
+	require.NoError(t, err)
+	require.Len(t, in, 2)
+	require.Equal(t, []int64{6}, in[1].IDs)
+	require.Equal(t, []float64{-2}, in[1].Logits)
+	for name, data := range map[string][]byte{
+		"empty":       nil,
+		"text":        []byte("hello"),
+		"no array":    npz(t, nil),
+		"truncated":   npz(t, map[string]string{"a.npy": npy("<i8", "(2, 1)", []byte{1})}),
+		"huge":        npz(t, map[string]string{"a.npy": npy("<i8", "(99999999999, 99999999999)", nil)}),
+		"no rows":     npz(t, map[string]string{"a.npy": npy("<i8", "(0,)", nil)}),
+		"half floats": npz(t, map[string]string{"a.npy": npy("<f2", "(1,)", []byte{1, 2})}),
+	} {
+		_, err := readData(file("bad", data))
+		require.Error(t, err, name)
+	}
+}
+
+func npy(descr, shape string, data []byte) string {
+	head := "{'descr': '" + descr + "', 'fortran_order': False, 'shape': " + shape + ", }\n"
+	return "\x93NUMPY\x01\x00" + string([]byte{byte(len(head)), byte(len(head) >> 8)}) + head + string(data)
+}
+
+func npz(t *testing.T, arrays map[string]string) []byte {
+	var b bytes.Buffer
+	z := zip.NewWriter(&b)
+	for name, data := range arrays {
+		w, err := z.Create(name)
+		require.NoError(t, err)
+		_, err = w.Write([]byte(data))
+		require.NoError(t, err)
+	}
+	require.NoError(t, z.Close())
+	return b.Bytes()
+}

@@ -1,0 +1,192 @@
+package compiler
+
+import (
+	"context"
+	"encoding/hex"
+	"encoding/json"
+	"flag"
+	"fmt"
+	"math/rand/v2"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/zkllmc/zkllmc/codegen"
+	"github.com/zkllmc/zkllmc/compiler/internal/onnx"
+	"github.com/zkllmc/zkllmc/compiler/internal/synthetic"
+	"github.com/zkllmc/zkllmc/ir"
+)
+
+var update = flag.Bool("update", false, "write the plans of codegen's golden cases")
+
+// realModels are trained models: the project's own, and one that is not part of the repository.
+var realModels = map[string]string{"sums": "../models/sums", "stories260K": sharedModel("stories260K-dynamo18")}
+
+// sharedModel finds a model in the folder of shared test data, if there is one.
+func sharedModel(name string) string {
+	for dir, up := "..", 0; up < 4; dir, up = filepath.Join(dir, ".."), up+1 {
+		if path := filepath.Join(dir, "shared", "onnx", "models", name); exists(path) {
+			return path
+		}
+	}
+	return ""
+}
+
+func exists(path string) bool {
+	_, err := os.Stat(path)
+	return err == nil
+}
+
+// TestRealModels compares the integer program with the float model and the expected output of test set 0, and on pseudo-random
+// prompts that calibration has not seen.
+func TestRealModels(t *testing.T) {
+	for name, dir := range realModels {
+		t.Run(name, func(t *testing.T) {
+			if !exists(filepath.Join(dir, "model.onnx")) {
+				t.Skip("the model is not here")
+			}
+			ctx := context.Background()
+			r, err := Compile(ctx, filepath.Join(dir, "model.onnx"), Config{ImportPath: "example.com/m"})
+			require.NoError(t, err)
+			in, err := onnx.LoadTensor(filepath.Join(dir, "test_data_set_0", "input_0.pb"))
+			require.NoError(t, err)
+			out, err := onnx.LoadTensor(filepath.Join(dir, "test_data_set_0", "output_0.pb"))
+			require.NoError(t, err)
+			report, err := r.Check(ctx, append(randomInputs(r, 24), Input{IDs: in.I, Logits: out.F}))
+			require.NoError(t, err)
+			t.Logf("%+v; expected: %+v", *report, *report.Expected)
+			t.Logf("%+v", r.Stats)
+			require.True(t, report.OK())
+			require.Less(t, report.MeanError, 0.01)
+			require.Equal(t, map[string]int{"sums": 4, "stories260K": 5}[name], r.Layers(), "the layers fold into a loop")
+		})
+	}
+}
+
+func randomInputs(r *Result, n int) []Input {
+	rng := rand.New(rand.NewPCG(2024, 11))
+	var out []Input
+	for range n {
+		ids := make([]int64, r.Circuit.Length)
+		for i := range ids {
+			ids[i] = rng.Int64N(int64(r.Circuit.Vocab))
+		}
+		out = append(out, Input{IDs: ids})
+	}
+	return out
+}
+
+func compileGraph(t *testing.T, g *ir.Graph, cfg Config) *Result {
+	r, err := fromGraph(context.Background(), g, cfg)
+	require.NoError(t, err)
+	return r
+}
+
+// goldenCases are the synthetic models whose plans are codegen's golden inputs.
+var goldenCases = []struct {
+	name string
+	g    func() *ir.Graph
+	cfg  Config
+}{
+	{"llama", func() *ir.Graph { return synthetic.Graph(3, 32, 4, 8, 24, 5) }, Config{}},
+	{"gpt-argmax-private", func() *ir.Graph { return synthetic.GPT(2, 16, 2, 8, 24, 5) }, Config{RevealArgmax: true, PrivateInput: true}},
+	{"one-layer", func() *ir.Graph { return synthetic.Graph(1, 16, 2, 4, 12, 5) }, Config{}},
+}
+
+// TestGoldenPlans compares the plans of synthetic models with the committed inputs of codegen's golden cases.
+func TestGoldenPlans(t *testing.T) {
+	for _, c := range goldenCases {
+		r := compileGraph(t, c.g(), c.cfg)
+		for i := range r.plan.Weights {
+			r.plan.Weights[i].Values = nil // code does not depend on them
+		}
+		text, err := json.MarshalIndent(r.plan, "", " ")
+		require.NoError(t, err)
+		file := filepath.Join("..", "codegen", "testdata", c.name, "plan.json")
+		if *update {
+			require.NoError(t, os.MkdirAll(filepath.Dir(file), 0o755))
+			require.NoError(t, os.WriteFile(file, append(text, '\n'), 0o644))
+			continue
+		}
+		want, err := os.ReadFile(file)
+		require.NoError(t, err)
+		require.Equal(t, string(want), string(text)+"\n", "%s: run go test ./compiler -update and look at the difference", c.name)
+	}
+}
+
+// TestDepth says that the code of a deep model is that of a shallow one: only numbers differ.
+func TestDepth(t *testing.T) {
+	shallow, deep := source(t, 4), source(t, 16)
+	require.NotEqual(t, shallow, deep)
+	require.Equal(t, constantsMasked(shallow), constantsMasked(deep))
+	require.Contains(t, shallow, "Layers = 4")
+	require.Contains(t, deep, "Layers = 16")
+}
+
+func source(t *testing.T, layers int) string {
+	r := compileGraph(t, synthetic.Graph(layers, 16, 2, 8, 24, 3), Config{})
+	require.Equal(t, layers, r.Layers())
+	files, _, err := codegen.Generate(r.plan, codegen.Target{ImportPath: "example.com/m"})
+	require.NoError(t, err)
+	return string(files[0].Data)
+}
+
+var (
+	tableRow   = regexp.MustCompile(`(?m)^\t\{.*\},\n|^\t[A-Z]\w* +(int|int64|float64)\n`)
+	constantOf = regexp.MustCompile(`"[0-9a-f]{64}"|k\.\w+|\b[0-9]+(\.[0-9]+)?\b`)
+)
+
+// constantsMasked replaces numbers, digests and references to the layer table, and drops the table's lines and fields.
+func constantsMasked(src string) string {
+	return constantOf.ReplaceAllString(tableRow.ReplaceAllString(src, ""), "#")
+}
+
+// TestWeightsFollowTheCircuit says that weights are listed in the order, with the names and in the ranges of the circuit.
+func TestWeightsFollowTheCircuit(t *testing.T) {
+	r := compileGraph(t, synthetic.GPT(3, 16, 2, 4, 12, 9), Config{})
+	i := 0
+	for _, x := range r.Circuit.Tensors {
+		if x.Kind.String() != "weight" {
+			continue
+		}
+		w := r.Weights[i]
+		require.Equal(t, x.Name, w.Name)
+		require.Equal(t, x.Shape, w.Shape)
+		for _, v := range w.Values {
+			require.True(t, x.Lo <= v && v <= x.Hi)
+		}
+		i++
+	}
+	require.Len(t, r.Weights, i)
+}
+
+// TestPads says that shorter samples are filled up and longer ones refused.
+func TestPads(t *testing.T) {
+	g := synthetic.Graph(1, 16, 2, 4, 12, 5)
+	ids, err := pad(g, []int64{3, 4}, 7)
+	require.NoError(t, err)
+	require.Equal(t, []int64{3, 4, 7, 7}, ids)
+	_, err = pad(g, []int64{1, 2, 3, 4, 5}, 0)
+	require.ErrorIs(t, err, ErrUnsupported)
+}
+
+// TestRefusesOtherOutputs refuses a graph that is no language model.
+func TestRefusesOtherOutputs(t *testing.T) {
+	g := synthetic.Graph(1, 16, 2, 4, 12, 5)
+	g.Vocab = 13
+	_, err := fromGraph(context.Background(), g, Config{})
+	require.ErrorIs(t, err, ErrUnsupported)
+	require.ErrorContains(t, err, "logits")
+}
+
+// TestDigestIsStable compiles twice.
+func TestDigestIsStable(t *testing.T) {
+	a := compileGraph(t, synthetic.GPT(2, 16, 2, 4, 12, 9), Config{}).Circuit.Digest()
+	b := compileGraph(t, synthetic.GPT(2, 16, 2, 4, 12, 9), Config{}).Circuit.Digest()
+	require.Equal(t, hex.EncodeToString(a[:]), hex.EncodeToString(b[:]))
+	require.False(t, strings.HasPrefix(fmt.Sprintf("%x", a), "0000000000"))
+}

@@ -1,0 +1,115 @@
+package planner
+
+import (
+	"context"
+	"fmt"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/zkllmc/zkllmc/compiler/internal/quant"
+	"github.com/zkllmc/zkllmc/compiler/internal/synthetic"
+	"github.com/zkllmc/zkllmc/ir"
+	"github.com/zkllmc/zkllmc/ir/plan"
+)
+
+func planOf(t *testing.T, g *ir.Graph) *plan.Plan {
+	ctx := context.Background()
+	f := quant.Prepare(g)
+	samples, err := quant.DefaultSamples(ctx, f)
+	require.NoError(t, err)
+	cal, err := quant.Calibrate(ctx, f, samples)
+	require.NoError(t, err)
+	q, err := quant.Quantise(f, cal)
+	require.NoError(t, err)
+	p, err := Plan(q, Options{})
+	require.NoError(t, err)
+	return p
+}
+
+// TestFoldsLayers says that the layers of a model become a loop, whatever their number, and one layer does not.
+func TestFoldsLayers(t *testing.T) {
+	for _, layers := range []int{1, 2, 5, 9} {
+		for name, g := range map[string]*ir.Graph{
+			"llama": synthetic.Graph(layers, 16, 2, 6, 20, 1), "gpt": synthetic.GPT(layers, 16, 2, 6, 20, 1),
+		} {
+			p := planOf(t, g)
+			want := layers
+			if layers == 1 {
+				want = 0
+			}
+			require.Equal(t, want, p.Layers, name)
+			for _, c := range p.Columns {
+				require.Equal(t, layers, len(c.Ints)+len(c.Reals), "%s: column %s", name, c.Name)
+			}
+			names := map[string]bool{}
+			for _, w := range p.Weights {
+				require.False(t, names[w.Name], "weight %s twice", w.Name)
+				names[w.Name] = true
+			}
+			if layers > 1 {
+				require.True(t, names[fmt.Sprintf("layer%d.o_proj.weight", layers-1)], name)
+				require.Len(t, p.Carries, 1, "only the residual stream passes from layer to layer")
+			}
+		}
+	}
+}
+
+// chain makes steps that all make the same call; refs[i] are the operands of step i.
+func chain(refs ...[]ref) []lstep {
+	var steps []lstep
+	for _, r := range refs {
+		steps = append(steps, lstep{Step: plan.Step{Op: plan.Rescale, Name: "r", Shape: []int{2}, Params: ints(1, -2, 1)}, refs: r})
+	}
+	return steps
+}
+
+func at(steps ...int) []ref {
+	var out []ref
+	for _, s := range steps {
+		out = append(out, ref{step: s})
+	}
+	return out
+}
+
+func TestFoldChain(t *testing.T) {
+	p := &plan.Plan{}
+	steps := append([]lstep{{Step: plan.Step{Op: plan.Tokens, Name: "t", Shape: []int{2}}}}, chain(at(0), at(1), at(2), at(3))...)
+	steps[3].Params = ints(5, -2, 1)
+	fold(p, steps)
+	require.Equal(t, 4, p.Layers)
+	require.Len(t, p.Block, 1)
+	require.Equal(t, []plan.Column{{Name: "r Shift", Ints: []int64{1, 1, 5, 1}}}, p.Columns)
+	require.Equal(t, []plan.Carry{{Name: "r", Init: plan.Ref{Place: plan.InPrologue}, Next: plan.Ref{Place: plan.InBlock}}}, p.Carries)
+}
+
+// TestDoesNotFold keeps sequences straight whose repetition a loop with carried values cannot express.
+func TestDoesNotFold(t *testing.T) {
+	tokens := lstep{Step: plan.Step{Op: plan.Tokens, Name: "t", Shape: []int{2}}}
+	for name, refs := range map[string][][]ref{
+		"two steps back":    {at(0, 0), at(1, 0), at(2, 0), at(3, 1)},
+		"an inner result":   {at(0, 0), at(1, 1), at(1, 2)},
+		"growing distances": {at(0, 0), at(0, 1), at(0, 2)},
+	} {
+		p := &plan.Plan{}
+		f := &folder{p: p, steps: append([]lstep{tokens}, chain(refs...)...)}
+		f.sign()
+		r := f.search()
+		for i := r.start; r.n > 0 && i < r.start+r.length; i++ {
+			require.True(t, f.alike(r.start, r.length, r.n-1), name)
+			require.True(t, f.closed(r), name)
+		}
+		fold(p, f.steps)
+		require.Equal(t, len(f.steps), len(p.Prologue)+p.Layers*len(p.Block)+len(p.Epilogue), name)
+	}
+}
+
+// TestRefusesOtherOutputs wants logits of all positions.
+func TestRefusesOtherOutputs(t *testing.T) {
+	g := &ir.Graph{Stage: ir.StageInt, Vocab: 5}
+	in := g.Add(ir.OpInput, "ids", "ids", []int{3}, nil, nil)
+	out := g.Add(ir.OpOneHot, "hot", "hot", []int{3, 4}, []ir.ValueID{in.ID}, nil)
+	g.Input, g.Output = in.ID, out.ID
+	_, err := Plan(&quant.Program{Int: g}, Options{})
+	require.ErrorContains(t, err, `node "hot"`)
+}

@@ -1,0 +1,145 @@
+package compiler
+
+import (
+	"context"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/zkllmc/zkllmc/ir/eval"
+	"github.com/zkllmc/zkllmc/runtime/backend/cpu"
+	"github.com/zkllmc/zkllmc/runtime/circuit"
+	"github.com/zkllmc/zkllmc/runtime/kernel"
+	"github.com/zkllmc/zkllmc/runtime/protocol"
+	"github.com/zkllmc/zkllmc/runtime/prover"
+	"github.com/zkllmc/zkllmc/runtime/statement"
+	"github.com/zkllmc/zkllmc/runtime/verifier"
+	"github.com/zkllmc/zkllmc/runtime/witness"
+)
+
+// maxProof is the bound that the project sets itself for a proof about a model of 260,000 parameters on 32 tokens.
+const maxProof = 48_000
+
+// provedModel is a trained model with an input whose answers are known.
+type provedModel struct {
+	path   string
+	tokens []int64 // prompt
+	length int     // of prompt and answer
+	pad    int64
+}
+
+func provedModels(t *testing.T) []provedModel {
+	models := []provedModel{{path: filepath.Join("..", "models", "sums", "model.onnx"), tokens: []int64{3, 2, 7, 10, 4, 5, 8, 11}, length: 12, pad: 13}}
+	dir := sharedModel("stories260K-dynamo18")
+	if dir == "" {
+		t.Log("skipping stories260K: the folder of shared test data is not here")
+		return models
+	}
+	return append(models, provedModel{path: filepath.Join(dir, "model.onnx"), tokens: []int64{1, 403, 407, 261, 378}, length: 32})
+}
+
+// TestProveRealModels takes trained models through everything: the integer program agrees with the float model, interpreter and
+// witness agree on every logit, and a proof of prompt and greedy answer is accepted while forged statements are not.
+func TestProveRealModels(t *testing.T) {
+	for _, m := range provedModels(t) {
+		for _, argmax := range []bool{false, true} {
+			t.Run(filepath.Base(filepath.Dir(m.path))+map[bool]string{false: " logits", true: " argmax"}[argmax], func(t *testing.T) {
+				proveReal(t, m, argmax)
+			})
+		}
+	}
+}
+
+func proveReal(t *testing.T, m provedModel, argmax bool) {
+	ctx := context.Background()
+	r, err := Analyse(ctx, m.path, Config{RevealArgmax: argmax, Pad: m.pad})
+	require.NoError(t, err)
+	report, err := r.Check(ctx, nil)
+	require.NoError(t, err)
+	require.Equal(t, report.Clear, report.ClearAgree, "top tokens differ where the float model is clear")
+
+	c := r.Circuit
+	weights := map[circuit.ID]kernel.Tensor{}
+	for i, id := range protocol.WeightIDs(c) {
+		weights[id] = kernel.Tensor{Shape: r.Weights[i].Shape, V: r.Weights[i].Values}
+	}
+	o := prover.Options{Backend: cpu.New()}
+	key, vk, err := prover.Setup(ctx, c, weights, o)
+	require.NoError(t, err)
+	accepted, err := verifier.ReadKey(c, vk)
+	require.NoError(t, err)
+
+	st := greedy(t, r, key, m)
+	began := time.Now()
+	proof, err := key.Prove(ctx, &prover.Input{Statement: *st}, o)
+	require.NoError(t, err)
+	proved := time.Since(began)
+	began = time.Now()
+	require.NoError(t, accepted.VerifyStatement(st, proof))
+	t.Logf("proof %d bytes, key %d bytes, proved in %v, verified in %v", len(proof), len(vk), proved, time.Since(began))
+	require.LessOrEqual(t, len(proof), maxProof)
+
+	for name, forge := range forgeries(c, st) {
+		require.Error(t, accepted.VerifyStatement(forge, proof), name)
+	}
+}
+
+// greedy extends the prompt token by token with the integer program and returns the statement. On the way it compares the
+// witness' logits with the interpreter's.
+func greedy(t *testing.T, r *Result, key *prover.Key, m provedModel) *statement.Statement {
+	c := r.Circuit
+	tokens := append([]int64(nil), m.tokens...)
+	var logits []int64
+	for {
+		probe := statement.Statement{Tokens: tokens, Prompt: len(tokens), Next: statement.Unclaimed}
+		if c.Reveal == circuit.RevealLogits {
+			probe.Logits = make([]int64, c.Vocab)
+		}
+		a, err := key.Witness(context.Background(), &prover.Input{Statement: probe}, witness.WithoutChecks())
+		require.NoError(t, err)
+		logits = a.Tensor(c.Output).V
+		if len(tokens) == m.length {
+			break
+		}
+		row := logits[(len(tokens)-1)*c.Vocab : len(tokens)*c.Vocab]
+		best := 0
+		for j, v := range row {
+			if v > row[best] {
+				best = j
+			}
+		}
+		tokens = append(tokens, int64(best))
+	}
+	ids, err := pad(r.program.Float, tokens, m.pad)
+	require.NoError(t, err)
+	values, err := eval.Int(r.program.Int, ids)
+	require.NoError(t, err)
+	require.Equal(t, values[r.program.Int.Output], logits, "interpreter and witness")
+	st := &statement.Statement{Tokens: tokens, Prompt: len(m.tokens), Next: statement.Unclaimed}
+	if c.Reveal == circuit.RevealLogits {
+		st.Logits = append([]int64(nil), logits[(st.Prompt-1)*c.Vocab:len(tokens)*c.Vocab]...)
+	}
+	return st
+}
+
+// forgeries are statements that differ from a true one in one place.
+func forgeries(c *circuit.Circuit, st *statement.Statement) map[string]*statement.Statement {
+	forged := map[string]*statement.Statement{}
+	change := func(name string, f func(s *statement.Statement)) {
+		s := *st
+		s.Tokens = append([]int64(nil), st.Tokens...)
+		s.Logits = append([]int64(nil), st.Logits...)
+		f(&s)
+		forged[name] = &s
+	}
+	change("another answer", func(s *statement.Statement) { s.Tokens[s.Prompt] = (s.Tokens[s.Prompt] + 1) % int64(c.Vocab) })
+	change("another prompt", func(s *statement.Statement) { s.Tokens[1] = (s.Tokens[1] + 1) % int64(c.Vocab) })
+	if c.Reveal == circuit.RevealLogits {
+		change("a logit off by one", func(s *statement.Statement) { s.Logits[len(s.Logits)-1]++ })
+	} else {
+		change("a shorter prompt", func(s *statement.Statement) { s.Prompt-- })
+	}
+	return forged
+}
