@@ -29,7 +29,7 @@ type Config struct {
 	Private      []string          // initializers that are committed although they would be public
 	Output       string            // the graph output with the logits; empty: the only one
 	Fix          map[string]string // inputs besides the token ids that are fixed: file with a TensorProto, by input
-	PrivateInput bool              // the token ids are hidden
+	PrivateInput string            // the input that proofs hide: its name, or all; empty: none
 	RevealArgmax bool              // the statement shows predicted tokens instead of logits
 	Pad          int64             // token at positions after the end of a shorter input
 	WeightBits   int               // log2 of the row width of the weights' commitments; 0: chosen
@@ -145,6 +145,9 @@ func fromGraph(ctx context.Context, g *ir.Graph, cfg Config) (*Result, error) {
 	if err := isLanguageModel(g); err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrUnsupported, err)
 	}
+	if name := g.Value(g.Input).Name; cfg.PrivateInput != "" && cfg.PrivateInput != "all" && cfg.PrivateInput != name {
+		return nil, fmt.Errorf("%w: there is no input %q to hide; the token ids are %q", ErrUnsupported, cfg.PrivateInput, name)
+	}
 	f := quant.Prepare(g)
 	r := &Result{}
 	var err error
@@ -166,7 +169,7 @@ func fromGraph(ctx context.Context, g *ir.Graph, cfg Config) (*Result, error) {
 	}
 	cfg.progress("planning the circuit")
 	r.plan, err = planner.Plan(r.program, planner.Options{
-		Pad: cfg.Pad, RevealArgmax: cfg.RevealArgmax, PrivateInput: cfg.PrivateInput, WeightBits: cfg.WeightBits, WitnessBits: cfg.WitnessBits,
+		Pad: cfg.Pad, RevealArgmax: cfg.RevealArgmax, PrivateInput: cfg.PrivateInput != "", WeightBits: cfg.WeightBits, WitnessBits: cfg.WitnessBits,
 	})
 	if err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrUnsupported, err)

@@ -93,7 +93,7 @@ var goldenCases = []struct {
 	cfg  Config
 }{
 	{"llama", func() *ir.Graph { return synthetic.Graph(3, 32, 4, 8, 24, 5) }, Config{}},
-	{"gpt-argmax-private", func() *ir.Graph { return synthetic.GPT(2, 16, 2, 8, 24, 5) }, Config{RevealArgmax: true, PrivateInput: true}},
+	{"gpt-argmax-private", func() *ir.Graph { return synthetic.GPT(2, 16, 2, 8, 24, 5) }, Config{RevealArgmax: true, PrivateInput: "all"}},
 	{"one-layer", func() *ir.Graph { return synthetic.Graph(1, 16, 2, 4, 12, 5) }, Config{}},
 }
 

@@ -58,7 +58,7 @@ func (m *modelFlags) config(a *app) (compiler.Config, error) {
 		return cfg, usageError{fmt.Errorf("--reveal %s: it is logits or argmax", m.reveal)}
 	}
 	cfg.RevealArgmax = m.reveal == "argmax"
-	cfg.PrivateInput = m.input != ""
+	cfg.PrivateInput = m.input
 	for _, d := range m.dims {
 		name, value, ok := strings.Cut(d, "=")
 		n, err := strconv.Atoi(value)

@@ -64,7 +64,7 @@ func Create(name string, o Options) (*File, error) {
 	if o.Mode == 0 {
 		o.Mode = 0o600
 	}
-	if err := Vacant(name, o.Replace); err != nil {
+	if err := vacant(name, o.Replace); err != nil {
 		return nil, err
 	}
 	temp, err := os.CreateTemp(filepath.Dir(name), "."+filepath.Base(name)+".tmp-*") // mode 0600: a secret is never readable by others, not even for a moment
@@ -74,8 +74,18 @@ func Create(name string, o Options) (*File, error) {
 	return &File{temp: temp, name: name, o: o}, nil
 }
 
-// Vacant returns ErrExists if the name is taken and not to be replaced, so that long work is refused before it begins.
-func Vacant(name string, replace bool) error {
+// Check says whether a file could be written: the name is vacant or to be replaced, and its folder takes files. With it long work is
+// refused before it begins.
+func Check(name string, o Options) error {
+	f, err := Create(name, o)
+	if err == nil {
+		f.Discard()
+	}
+	return err
+}
+
+// vacant returns ErrExists if the name is taken and not to be replaced.
+func vacant(name string, replace bool) error {
 	info, err := os.Lstat(name)
 	switch {
 	case err == nil && info.IsDir():
@@ -115,7 +125,7 @@ func (f *File) finish() error {
 }
 
 // rename moves the file to its name. A name that must be vacant is taken with a link, which fails where another process took it
-// since Create; where the file system has no links the check of Vacant is repeated instead.
+// since Create; where the file system has no links the check is repeated instead.
 func (f *File) rename() error {
 	temp := f.temp.Name()
 	if !f.o.Replace {
@@ -126,7 +136,7 @@ func (f *File) rename() error {
 		if err == nil {
 			return nil // Discard removes the temporary name
 		}
-		if err := Vacant(f.name, false); err != nil {
+		if err := vacant(f.name, false); err != nil {
 			return err
 		}
 	}

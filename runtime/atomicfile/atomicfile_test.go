@@ -67,7 +67,17 @@ func TestRefusesToReplace(t *testing.T) {
 		require.Equal(t, want, string(got))
 	}
 	only(t, dir, "f", "late")
-	require.Error(t, atomicfile.Vacant(dir, true), "a folder is never replaced")
+	require.Error(t, atomicfile.Check(dir, atomicfile.Options{Replace: true}), "a folder is never replaced")
+}
+
+func TestCheck(t *testing.T) {
+	dir := t.TempDir()
+	require.NoError(t, atomicfile.Check(filepath.Join(dir, "f"), atomicfile.Options{}))
+	only(t, dir)
+	require.NoError(t, os.WriteFile(filepath.Join(dir, "f"), nil, 0o600))
+	require.ErrorIs(t, atomicfile.Check(filepath.Join(dir, "f"), atomicfile.Options{}), atomicfile.ErrExists)
+	require.NoError(t, atomicfile.Check(filepath.Join(dir, "f"), atomicfile.Options{Replace: true}))
+	require.ErrorIs(t, atomicfile.Check(filepath.Join(dir, "missing", "f"), atomicfile.Options{}), fs.ErrNotExist)
 }
 
 func TestLeavesNothingBehind(t *testing.T) {

@@ -14,6 +14,7 @@ import (
 
 	"github.com/zkllmc/zkllmc/runtime/attention"
 	"github.com/zkllmc/zkllmc/runtime/backend/cpu"
+	"github.com/zkllmc/zkllmc/runtime/backend/reference"
 	"github.com/zkllmc/zkllmc/runtime/circuit"
 	"github.com/zkllmc/zkllmc/runtime/gadget"
 	"github.com/zkllmc/zkllmc/runtime/kernel"
@@ -139,6 +140,27 @@ func answer(t testing.TB, k *prover.Key, c *circuit.Circuit, st *statement.State
 func TestDecoder(t *testing.T) {
 	for _, reveal := range []circuit.Reveal{circuit.RevealLogits, circuit.RevealArgmax} {
 		runDecoder(t, dims{1, 5, 11, 16, 2, 1, 8, 24, 7}, reveal)
+	}
+}
+
+// TestBackendsGiveEqualBytes proves with both backends under one seed.
+func TestBackendsGiveEqualBytes(t *testing.T) {
+	c := decoder(t, dims{2, 5, 11, 16, 2, 1, 8, 24, 8}, circuit.RevealArgmax)
+	w := randomWeights(c)
+	st := &statement.Statement{Tokens: []int64{1, 3, 2, 4}, Prompt: 4, Next: 0}
+	var keys, proofs [][]byte
+	for _, be := range []kernel.Backend{reference.New(), cpu.New(), cpu.New(cpu.Threads(3))} {
+		o := prover.Options{Backend: be, Testing: &prover.Testing{Seed: []byte("the same for all")}}
+		k, vk, err := prover.Setup(context.Background(), c, w, o)
+		require.NoError(t, err)
+		answer(t, k, c, st)
+		proof, err := k.Prove(context.Background(), &prover.Input{Statement: *st}, o)
+		require.NoError(t, err)
+		keys, proofs = append(keys, vk), append(proofs, proof)
+	}
+	for i := range proofs {
+		require.Equal(t, keys[0], keys[i])
+		require.Equal(t, proofs[0], proofs[i])
 	}
 }
 

@@ -52,7 +52,7 @@ func (a *app) prove(ctx context.Context, o *proveOptions) error {
 	if o.wantTokens != nil && o.max > 0 {
 		return usage("--max is for answers of the model; --answer gives one")
 	}
-	if err := vacant(o.force, o.statement, o.proof); err != nil {
+	if err := writable(o.force, o.statement, o.proof); err != nil {
 		return err
 	}
 	a.progress.phase("read key")

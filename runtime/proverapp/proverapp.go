@@ -127,7 +127,10 @@ func (a *app) root() *cobra.Command {
 		Long: fmt.Sprintf(`Proves answers of the model %q, circuit %x.
 
 Whoever has the weights runs setup once, publishes model.vk and keeps prover.key. Proofs then show that the model with this
-verifying key gives an answer, and nothing else about its weights.`, a.m.Name, digest[:8]),
+verifying key gives an answer, and nothing else about its weights. GOMAXPROCS sets the number of threads.
+
+Exit codes: 0 done, 1 the model does not give the answer that is to be proved, 2 wrong command line, 3 a file that cannot be
+read or written, or is of another kind, version or circuit, 4 a fault of this program, or an interruption.`, a.m.Name, digest[:8]),
 		Example: `  prover setup --weights weights.zkw -o keys
   prover run   --key keys/prover.key --prompt "…"
   prover prove --key keys/prover.key --prompt "…" -o proof.bin --statement-out statement.bin`,
@@ -166,10 +169,10 @@ func (a *app) vocabulary(file string) (tokens.Tokenizer, error) {
 	return t, nil
 }
 
-// vacant refuses, before any work, to write over a file.
-func vacant(force bool, names ...string) error {
+// writable refuses, before any work, to write over a file or where no file can be written.
+func writable(force bool, names ...string) error {
 	for _, n := range names {
-		if err := atomicfile.Vacant(n, force); err != nil {
+		if err := atomicfile.Check(n, atomicfile.Options{Replace: force}); err != nil {
 			return writeFailure(err)
 		}
 	}

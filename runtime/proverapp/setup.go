@@ -57,16 +57,16 @@ func required(c *cobra.Command, names ...string) {
 }
 
 func (a *app) setup(ctx context.Context, weights, dir string, force, asJSON bool) error {
+	a.progress.phase("read weights")
+	data, err := readWeights(a.m.Circuit, weights)
+	if err != nil {
+		return err
+	}
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return unreadable(err)
 	}
 	vkFile, keyFile := filepath.Join(dir, verifyingKeyFile), filepath.Join(dir, proverKeyFile)
-	if err := vacant(force, keyFile, vkFile); err != nil {
-		return err
-	}
-	a.progress.phase("read weights")
-	data, err := readWeights(a.m.Circuit, weights)
-	if err != nil {
+	if err := writable(force, keyFile, vkFile); err != nil {
 		return err
 	}
 	var vk []byte

@@ -40,23 +40,24 @@ func (a *app) accept(args []string) error {
 		return usage("accept: %d files given, want one verifying key", len(files))
 	}
 	if *save != "" {
-		if err := atomicfile.Vacant(*save, *force); err != nil {
+		if err := atomicfile.Check(*save, atomicfile.Options{Replace: *force}); err != nil {
 			return saveFailure(err)
 		}
 	}
-	data, err := read("verifying key", files[0], keyLimit(a.m.Circuit))
-	if err != nil {
-		return err
-	}
-	r := acceptReport{VKBytes: len(data)}
-	err = a.acceptKey(&r, files[0], data)
+	var r acceptReport
+	err = a.acceptKey(&r, files[0])
 	if err == nil && *save != "" {
 		err = a.saveID(*save, r.ModelID, *force)
 	}
 	return a.showAccept(&r, *asJSON, err)
 }
 
-func (a *app) acceptKey(r *acceptReport, name string, data []byte) error {
+func (a *app) acceptKey(r *acceptReport, name string) error {
+	data, err := read("verifying key", name, keyLimit(a.m.Circuit))
+	if err != nil {
+		return err
+	}
+	r.VKBytes = len(data)
 	begin := time.Now()
 	a.generators()
 	r.Seconds.Generators = time.Since(begin).Seconds()
@@ -91,7 +92,7 @@ func (a *app) showAccept(r *acceptReport, asJSON bool, err error) error {
 	digest := a.m.Circuit.Digest()
 	r.Circuit, r.Usage = fmt.Sprintf("%x", digest), machine.Now()
 	if asJSON {
-		r.Class, r.Error = describe(err)
+		r.Class, r.Error = explain(err)
 		return errors.Join(a.printJSON(r), err)
 	}
 	if err != nil {
@@ -102,8 +103,8 @@ func (a *app) showAccept(r *acceptReport, asJSON bool, err error) error {
 	return nil
 }
 
-// describe returns class and text of an error for a report.
-func describe(err error) (class, text string) {
+// explain returns class and text of an error for a report.
+func explain(err error) (class, text string) {
 	if err == nil {
 		return "", ""
 	}

@@ -87,6 +87,7 @@ func proofFailure(name string, err error) error {
 		f.class = "decoding"
 	case errors.Is(err, veil.ErrRejected), errors.Is(err, veil.ErrForbidden):
 		f.class = "final argument"
+		f.err = fmt.Errorf("%s does not show this statement for this model: %w", name, err)
 	}
 	return f
 }

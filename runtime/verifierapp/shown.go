@@ -2,6 +2,7 @@ package verifierapp
 
 import (
 	"fmt"
+	"strconv"
 
 	"github.com/zkllmc/zkllmc/runtime/circuit"
 	"github.com/zkllmc/zkllmc/runtime/statement"
@@ -44,24 +45,44 @@ func argmax(row []int64) int64 {
 	return int64(best)
 }
 
-// promptText shows a prompt; a hidden one by its length only.
-func promptText(prompt []int64, vocab tokens.Tokenizer) string {
-	if hidden(prompt) {
-		return ""
+// describe notes what a statement says.
+func (a *app) describe(st *statement.Statement, vocab tokens.Tokenizer, r *verifyReport) {
+	r.Prompt, r.Answer = st.Tokens[:st.Prompt], answer(st)
+	if c := a.m.Circuit; c.Reveal == circuit.RevealLogits {
+		next := argmax(st.Logits[len(st.Logits)-c.Vocab:])
+		r.Next = &next
 	}
-	return vocab.Decode(prompt)
+	if vocab == nil {
+		return
+	}
+	r.Texts = &texts{Answer: vocab.Decode(r.Answer)}
+	if !hidden(r.Prompt) {
+		r.Texts.Prompt = vocab.Decode(r.Prompt)
+	}
+	if r.Next != nil {
+		r.Texts.Next = vocab.Decode([]int64{*r.Next})
+	}
 }
 
 func hidden(prompt []int64) bool { return len(prompt) > 0 && prompt[0] == statement.Hidden }
 
-// showTexts prints prompt and answer. Texts are quoted: a vocabulary may hold control characters.
+// showTexts prints what the statement says. Texts are quoted: a vocabulary may hold control characters.
 func (a *app) showTexts(r *verifyReport) {
-	prompt, answer := fmt.Sprint(r.Prompt), fmt.Sprint(r.Answer)
+	prompt, answer, next := fmt.Sprint(r.Prompt), fmt.Sprint(r.Answer), ""
+	if r.Next != nil {
+		next = fmt.Sprint(*r.Next)
+	}
 	if r.Texts != nil {
-		prompt, answer = fmt.Sprintf("%q", r.Texts.Prompt), fmt.Sprintf("%q", r.Texts.Answer)
+		prompt, answer, next = strconv.Quote(r.Texts.Prompt), strconv.Quote(r.Texts.Answer), strconv.Quote(r.Texts.Next)
 	}
 	if hidden(r.Prompt) {
 		prompt = fmt.Sprintf("private, %d tokens", len(r.Prompt))
 	}
+	if len(r.Answer) == 0 {
+		answer = "none is claimed"
+	}
 	fmt.Fprintf(a.stdout, "prompt    %s\nanswer    %s\n", prompt, answer)
+	if r.Next != nil {
+		fmt.Fprintf(a.stdout, "next      %s, as the revealed logits predict\n", next)
+	}
 }

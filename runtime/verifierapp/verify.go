@@ -24,10 +24,11 @@ type verifyReport struct {
 	Accepted bool    `json:"accepted"`
 	Class    string  `json:"class,omitempty"`
 	Error    string  `json:"error,omitempty"`
-	ModelID  string  `json:"model_id"`
+	ModelID  string  `json:"model_id,omitempty"`
 	Circuit  string  `json:"circuit"`
 	Prompt   []int64 `json:"prompt_tokens,omitempty"`
 	Answer   []int64 `json:"answer_tokens,omitempty"`
+	Next     *int64  `json:"next_token,omitempty"` // what the revealed logits predict behind the answer
 	Texts    *texts  `json:"texts,omitempty"`
 	Seconds  struct {
 		LoadKey    float64 `json:"load_key"`
@@ -44,6 +45,7 @@ type verifyReport struct {
 type texts struct {
 	Prompt string `json:"prompt"`
 	Answer string `json:"answer"`
+	Next   string `json:"next,omitempty"`
 }
 
 // verify verifies one proof.
@@ -52,17 +54,12 @@ func (a *app) verify(args []string) error {
 	if err != nil || help {
 		return err
 	}
+	var r verifyReport
 	vocab, err := a.vocabulary(o.vocab)
-	if err != nil {
-		return err
+	if err == nil {
+		err = a.verifyFiles(o, vocab, &r)
 	}
-	id, err := pinned(o.id, o.pin)
-	if err != nil {
-		return err
-	}
-	r := verifyReport{ModelID: fmt.Sprintf("%x", id)}
-	st, err := a.verifyFiles(o, id, &r)
-	return a.showVerify(&r, st, vocab, o.json, err)
+	return a.showVerify(&r, o.json, err)
 }
 
 func (a *app) verifyFlags(args []string) (o verifyOptions, help bool, err error) {
@@ -87,22 +84,35 @@ func (a *app) verifyFlags(args []string) (o verifyOptions, help bool, err error)
 	return o, help, err
 }
 
-// verifyFiles does the work and notes its times. The statement is returned as soon as it is decoded.
-func (a *app) verifyFiles(o verifyOptions, id [32]byte, r *verifyReport) (*statement.Statement, error) {
+// verifyFiles reads the files and verifies the proof in them.
+func (a *app) verifyFiles(o verifyOptions, vocab tokens.Tokenizer, r *verifyReport) error {
+	id, err := pinned(o.id, o.pin)
+	if err != nil {
+		return err
+	}
+	r.ModelID = fmt.Sprintf("%x", id)
 	vk, err := read("verifying key", o.vk, keyLimit(a.m.Circuit))
 	if err != nil {
-		return nil, err
+		return err
 	}
 	encoded, err := read("statement", o.statement, statementLimit(a.m.Circuit))
 	if err != nil {
-		return nil, err
+		return err
 	}
 	proof, err := read("proof", o.proof, proofLimit(a.m.Circuit))
 	if err != nil {
-		return nil, err
+		return err
 	}
 	r.VKBytes, r.StatementBytes, r.ProofBytes = len(vk), len(encoded), len(proof)
+	st, err := a.verifyBytes(o, id, vk, encoded, proof, r)
+	if st != nil {
+		a.describe(st, vocab, r)
+	}
+	return err
+}
 
+// verifyBytes does the work and notes its times. The statement is returned as soon as it is decoded.
+func (a *app) verifyBytes(o verifyOptions, id [32]byte, vk, encoded, proof []byte, r *verifyReport) (*statement.Statement, error) {
 	begin := time.Now()
 	defer func() { r.Seconds.Total = time.Since(begin).Seconds() }()
 	key, err := verifier.ReadPinnedKey(a.m.Circuit, vk, id)
@@ -133,23 +143,17 @@ func (a *app) generators() {
 }
 
 // showVerify prints the report and returns the error of the run.
-func (a *app) showVerify(r *verifyReport, st *statement.Statement, vocab tokens.Tokenizer, asJSON bool, err error) error {
+func (a *app) showVerify(r *verifyReport, asJSON bool, err error) error {
 	digest := a.m.Circuit.Digest()
 	r.Accepted, r.Circuit, r.Usage = err == nil, fmt.Sprintf("%x", digest), machine.Now()
-	if st != nil {
-		r.Prompt, r.Answer = st.Tokens[:st.Prompt], answer(st)
-		if vocab != nil {
-			r.Texts = &texts{Prompt: promptText(r.Prompt, vocab), Answer: vocab.Decode(r.Answer)}
-		}
-	}
 	if asJSON {
-		r.Class, r.Error = describe(err)
+		r.Class, r.Error = explain(err)
 		return errors.Join(a.printJSON(r), err)
 	}
 	if err != nil {
 		return err
 	}
-	fmt.Fprintf(a.stdout, "accepted  the model gives this answer\nmodel ID  %s\ncircuit   %s (%s)\n", r.ModelID, r.Circuit, a.m.Name)
+	fmt.Fprintf(a.stdout, "accepted  the proof shows that the model gives this answer\nmodel ID  %s\ncircuit   %s (%s)\n", r.ModelID, r.Circuit, a.m.Name)
 	a.showTexts(r)
 	fmt.Fprintf(a.stdout, "time      load key %.2f s, generators %.2f s, decode and verify %.2f s\n",
 		r.Seconds.LoadKey, r.Seconds.Generators, r.Seconds.Verify)

@@ -47,7 +47,8 @@ func (f *folder) sign() {
 	}
 }
 
-// search finds the repetition that covers most steps; of equal ones the shortest block, of these the first.
+// search finds the repetition that covers most steps; of equal ones the shortest block, then the one that hands on least from layer
+// to layer (a rotated layer also hands on what its last half has to add), then the first.
 func (f *folder) search() repeat {
 	var best repeat
 	n := len(f.steps)
@@ -57,12 +58,22 @@ func (f *folder) search() repeat {
 			for r.n >= 2 && !f.closed(r) {
 				r.n--
 			}
-			if r.n >= 2 && (r.n*length > best.n*best.length || r.n*length == best.n*best.length && length < best.length) {
+			if r.n >= 2 && f.better(r, best) {
 				best = r
 			}
 		}
 	}
 	return best
+}
+
+func (f *folder) better(a, b repeat) bool {
+	switch x, y := a.n*a.length, b.n*b.length; {
+	case x != y:
+		return x > y
+	case a.length != b.length:
+		return a.length < b.length
+	}
+	return len(f.carried(a)) < len(f.carried(b))
 }
 
 // copies counts how often the length steps from start on repeat, references included.

@@ -300,9 +300,10 @@ func (q *quantiser) narrow(n *ir.Node, r *rep) *rep {
 func (q *quantiser) actScale(r *rep, top float64) int {
 	scale := scaleFor(top*headroom, ActBits)
 	v := q.o.Value(r.id)
-	bound := math.Max(float64(v.Hi), -float64(v.Lo)) * math.Ldexp(1, -r.scale)
-	if free := scaleFor(bound*1.0001, ActBits); free >= scale-1 {
-		scale = free
+	for free := r.scale; free >= scale-1; free-- {
+		if shift := r.scale - free; quotient(v.Lo, shift) >= -1<<(ActBits-1) && quotient(v.Hi, shift) < 1<<(ActBits-1) {
+			return free
+		}
 	}
 	return min(scale, r.scale)
 }

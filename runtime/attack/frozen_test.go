@@ -1,0 +1,370 @@
+package attack
+
+import (
+	"slices"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/zkllmc/zkllmc/runtime/circuit"
+	"github.com/zkllmc/zkllmc/runtime/field"
+	"github.com/zkllmc/zkllmc/runtime/gadget"
+	"github.com/zkllmc/zkllmc/runtime/group"
+	"github.com/zkllmc/zkllmc/runtime/kernel"
+	"github.com/zkllmc/zkllmc/runtime/poly"
+	"github.com/zkllmc/zkllmc/runtime/statement"
+	"github.com/zkllmc/zkllmc/runtime/transcript"
+	"github.com/zkllmc/zkllmc/runtime/veil"
+)
+
+// Every challenge is there because an attack works without it. Each test below freezes one challenge to a constant for both sides
+// and forges a proof of a false statement with it, which shows that the attack is the right one; then it plays the same prover
+// against the real transcript, where it must fail. All challenges but the frozen one are real in both runs.
+
+// source draws challenges from a transcript, except for the frozen ones, and remembers them.
+type source struct {
+	transcript.Source
+	frozen map[string]field.Element
+	drawn  map[string][]field.Element
+}
+
+func (s *source) note(label string, v field.Element) field.Element {
+	if f, ok := s.frozen[label]; ok {
+		v = f
+	}
+	if s.drawn != nil {
+		s.drawn[label] = append(s.drawn[label], v)
+	}
+	return v
+}
+
+func (s *source) Challenge(label string) field.Element {
+	return s.note(label, s.Source.Challenge(label))
+}
+func (s *source) Short(label string) field.Element { return s.note(label, s.Source.Short(label)) }
+
+// freeze returns sources with frozen challenges.
+func freeze(frozen map[string]field.Element) func(*transcript.Transcript) transcript.Source {
+	return func(tr *transcript.Transcript) transcript.Source { return &source{Source: tr, frozen: frozen} }
+}
+
+// breaksWithout plays one forger. Frozen, an honest proof and the forgery are accepted; on the real transcript the honest proof
+// is accepted and the forgery rejected. forge makes the lie for a run; drawn tells it, as the proof goes on, the challenges.
+func (u *subject) breaksWithout(t *testing.T, frozen map[string]field.Element, forge func(drawn map[string][]field.Element) lie) {
+	t.Helper()
+	run := func(frozen map[string]field.Element, forge func(map[string][]field.Element) lie) error {
+		drawn := map[string][]field.Element{}
+		l := forge(drawn)
+		l.source = func(tr *transcript.Transcript) transcript.Source {
+			return &source{Source: tr, frozen: frozen, drawn: drawn}
+		}
+		proof, err := u.prove(l)
+		require.NoError(t, err)
+		if frozen == nil {
+			return u.verify(u.claim(l), proof)
+		}
+		return u.verifyWith(t, u.claim(l), proof, freeze(frozen))
+	}
+	honest := func(map[string][]field.Element) lie { return lie{} }
+	require.NoError(t, run(frozen, honest), "an honest proof, frozen challenge")
+	require.NoError(t, run(nil, honest), "an honest proof, real transcript")
+	require.NoError(t, run(frozen, forge), "the attack must work when it knows the challenge")
+	require.ErrorIs(t, run(nil, forge), veil.ErrRejected)
+}
+
+// tamperer changes messages by label.
+type tamperer struct {
+	scalars func(label string, v []field.Element)
+	points  func(label string, p []group.Affine)
+}
+
+func (f tamperer) Scalars(label string, v []field.Element) {
+	if f.scalars != nil {
+		f.scalars(label, v)
+	}
+}
+
+func (f tamperer) Points(label string, p []group.Affine) {
+	if f.points != nil {
+		f.points(label, p)
+	}
+}
+
+var (
+	one = field.One()
+	two = field.FromInt64(2)
+)
+
+func mul(a field.Element, bs ...field.Element) field.Element {
+	for i := range bs {
+		a.Mul(&a, &bs[i])
+	}
+	return a
+}
+
+func sub(a, b field.Element) field.Element  { return *a.Sub(&a, &b) }
+func plus(a, b field.Element) field.Element { return *a.Add(&a, &b) }
+func div(a, b field.Element) field.Element  { return *a.Div(&a, &b) }
+func neg(a field.Element) field.Element     { return *a.Neg(&a) }
+
+// twins has two zero-checks whose tensors are each other's negative.
+func twins(t *testing.T) *subject {
+	return newSubject(t, spec{cfg: config("twins"), build: func(b *circuit.Builder) {
+		x := b.Weight("x", 3, 2)
+		y := gadget.Rescale(b, "y", x, 0, -8, 7)
+		b.Zero(b.VirtualBound("twin", []int{2}, 0, 0, "zero-checked", gadget.Scaled(b, 1, y), gadget.Scaled(b, -1, x)))
+	}})
+}
+
+// ν: two false checks that cancel.
+func TestMustRejectFalseConstraintsThatCancel(t *testing.T) {
+	twins(t).breaksWithout(t, map[string]field.Element{"nu": one}, func(map[string][]field.Element) lie {
+		return lie{override: at("y", 0, add(1))}
+	})
+}
+
+// τ: a tensor that is not zero but vanishes at one known point.
+func TestMustRejectZeroCheckAtAKnownPoint(t *testing.T) {
+	twins(t).breaksWithout(t, map[string]field.Element{"zero-check tau": two}, func(map[string][]field.Element) lie {
+		return lie{override: both(at("y", 0, add(2)), at("y", 1, add(1)))} // (1−τ)·2 + τ·1 = 0
+	})
+}
+
+// γ: a pair that is no line of the table but has the fingerprint of one, x + f(x).
+func TestMustRejectPairNotInTable(t *testing.T) {
+	u := stage(t, "table")
+	table := &u.c.Tables[len(u.c.Tables)-1]
+	require.Len(t, table.Cols, 2)
+	line := slices.IndexFunc(table.Cols[0], func(x int64) bool { // f is flat there, and a cell of x can be put there
+		i := int(x - table.Cols[0][0])
+		return x == -16 && table.Cols[1][i] == table.Cols[1][i+1]
+	})
+	require.GreaterOrEqual(t, line, 0)
+	u.breaksWithout(t, map[string]field.Element{"lookup gamma": one}, func(map[string][]field.Element) lie {
+		return lie{override: both(at("y", 0, add(1)), at(u.c.Tensor(table.Mult).Name, line+1, add(1)))}
+	})
+}
+
+// γ: a value of the neighbouring table, whose id is one more.
+func TestMustRejectLineOfTheNeighbouringTable(t *testing.T) {
+	u := newSubject(t, spec{cfg: config("neighbours"), build: func(b *circuit.Builder) {
+		x := b.Weight("x", 4, 3)
+		for _, y := range []struct {
+			name   string
+			lo, hi int64
+		}{{"y", -8, 7}, {"z", -9, 8}} {
+			id := b.Witness(y.name, y.lo, y.hi, 3)
+			b.Hint(circuit.Hint{Kind: circuit.HintRescale, In: []circuit.ID{x}, Out: []circuit.ID{id}, Params: []int64{1}})
+			b.Lookup(gadget.Range(b, y.lo, y.hi), id)
+		}
+	}})
+	neighbour := u.c.Tensor(u.c.Tables[1].Mult).Name
+	u.breaksWithout(t, map[string]field.Element{"lookup gamma": one}, func(map[string][]field.Element) lie {
+		return lie{override: both(at("y", 0, set(8)), at(neighbour, 7+9, add(1)))} // 1 + 8 = 2 + 7
+	})
+	// Without the trick, too: the value 8 is a line of the other table.
+	u.mustReject(t, lie{override: both(at("y", 0, set(8)), at(neighbour, 8+9, add(1)))})
+}
+
+// c: a false product, repaired by the free value h(0).
+func TestMustRejectFalseProduct(t *testing.T) {
+	u := stage(t, "rescale")
+	m := u.sizes(t).counts.Products
+	c := field.FromInt64(1 << 40)
+	long := poly.LagrangeAt(2*m, c)
+	u.breaksWithout(t, map[string]field.Element{"c": c}, func(map[string][]field.Element) lie {
+		var gap field.Element // −z − a1·b0, the second product of the root
+		return lie{override: at("y", 0, add(1)), tamper: tamperer{scalars: func(label string, v []field.Element) {
+			switch label {
+			case "lookup root":
+				gap = sub(neg(v[4]), mul(v[1], v[2]))
+			case "product block":
+				v[2] = sub(v[2], div(mul(long[2], gap), long[0]))
+			}
+		}}}
+	})
+}
+
+// wrongLogits claims one logit that is off by one. Every stage but one check, the zero-check, is honest.
+func wrongLogits(u *subject) *statement.Statement {
+	st := *u.st
+	st.Logits = append([]int64(nil), st.Logits...)
+	st.Logits[0]++
+	return &st
+}
+
+// zeroError returns what the zero-check of wrongLogits is off by: the MLE of the false cell at τ, negated.
+func zeroError(u *subject, tau []field.Element) field.Element {
+	cell := uint64((u.st.Prompt - 1) << circuit.Bits(u.c.Vocab))
+	return neg(poly.EqIndex(tau[:circuit.Bits(u.c.Length)+circuit.Bits(u.c.Vocab)], cell))
+}
+
+// f(c), g(c) chosen after ν: free variables that absorb the error of any false check. They are sent, and absorbed, before.
+func TestMustRejectClearValuesChosenAfterNu(t *testing.T) {
+	u := stage(t, "reveal logits")
+	k := u.sizes(t).counts.Linear
+	nu := field.FromInt64(12345)
+	powers := field.Powers(nu, k+1)
+	zero := 3 // the zero-check is the third linear check, after two of the leaves
+	u.breaksWithout(t, map[string]field.Element{"nu": nu}, func(drawn map[string][]field.Element) lie {
+		return lie{claims: wrongLogits(u), tamper: tamperer{scalars: func(label string, v []field.Element) {
+			if label == "f(c), g(c)" { // (f − f(c) − x)·ν^(k−2) + (h − (f(c)+x)·g(c))·ν^k cancels the error
+				e := mul(powers[zero], zeroError(u, drawn["zero-check tau"]))
+				v[0] = plus(v[0], div(e, plus(powers[k-2], mul(powers[k], v[1]))))
+			}
+		}}}
+	})
+}
+
+// e: a mask t_D that absorbs the error of any false check.
+func TestMustRejectMaskThatAbsorbsAnError(t *testing.T) {
+	u := stage(t, "reveal logits")
+	e := field.FromInt64(777)
+	u.breaksWithout(t, map[string]field.Element{"e": e}, func(drawn map[string][]field.Element) lie {
+		return lie{claims: wrongLogits(u), tamper: tamperer{scalars: func(label string, v []field.Element) {
+			if label == "t_D" { // e·(t + error) + t_D, with the error moved from the form to the target
+				nu := drawn["nu"][0]
+				v[0] = plus(v[0], mul(e, nu, nu, nu, zeroError(u, drawn["zero-check tau"])))
+			}
+		}}}
+	})
+}
+
+// Round challenges: the claim of a sumcheck is false and the first round polynomial is bent so that it is true from there on.
+func TestMustRejectSumcheckOfAFalseClaim(t *testing.T) {
+	u := stage(t, "reveal logits")
+	r := field.FromInt64(99)
+	u.breaksWithout(t, map[string]field.Element{"wave 1": r}, func(drawn map[string][]field.Element) lie {
+		var off field.Element
+		first := true
+		return lie{claims: wrongLogits(u), tamper: tamperer{scalars: func(label string, v []field.Element) {
+			switch {
+			case label == "leaf evaluations": // the zero-check's product part is bound last; now the check holds
+				off = neg(zeroError(u, drawn["zero-check tau"]))
+				v[len(v)-1] = plus(v[len(v)-1], off)
+			case label == "wave 1" && first:
+				first = false
+				l := poly.LagrangeAt(len(v), r)
+				// C grew by α·off, hence g(r) by l_1·α·off; g(2) takes it back.
+				v[1] = sub(v[1], div(mul(l[1], drawn["wave 1 alpha"][0], off), l[2]))
+			}
+		}}}
+	})
+}
+
+// ρ of the fraction tree: a false root, repaired by h∞ of the first layer, of which ρ is also the line challenge.
+func TestMustRejectFalseRootRepairedByTheFirstLayer(t *testing.T) {
+	u := stage(t, "rescale")
+	rho := field.FromInt64(31)
+	u.breaksWithout(t, map[string]field.Element{"lookup rho": rho}, func(map[string][]field.Element) lie {
+		var off field.Element
+		first := true
+		return lie{override: at("y", 0, add(1)), tamper: tamperer{scalars: func(label string, v []field.Element) {
+			switch {
+			case label == "lookup root": // a0 := −a1·b0/b1, so that the sum is zero, and z = a0·b1
+				truth := v[0]
+				v[0] = neg(div(mul(v[1], v[2]), v[3]))
+				v[4] = mul(v[0], v[3])
+				off = sub(truth, v[0])
+			case label == "lookup layer first" && first:
+				first = false // C := (1−ρ)·a0 + … + (ρ²−ρ)·h∞
+				v[0] = plus(v[0], div(mul(sub(one, rho), off), sub(mul(rho, rho), rho)))
+			}
+		}}}
+	})
+}
+
+// borrower hides part of early vectors in a commitment that is sent last, the product block's, over the generators of the early
+// vectors, and opens what the commitments then say. Without θ it would choose early messages after all challenges.
+type borrower struct {
+	kernel.Backend
+	block  []group.Affine  // the product block's generators
+	values []field.Element // what it commits to
+	extra  func() map[group.Affine]field.Element
+	lent   map[group.Affine]field.Element
+	mask   map[group.Affine]field.Element // d
+}
+
+func (b *borrower) MSM(points []group.Affine, scalars []field.Element) group.Affine {
+	sum := b.Backend.MSM(points, scalars)
+	if len(points) == len(b.block)+1 && points[1] == b.block[0] {
+		b.values = slices.Clone(scalars[1:])
+		b.lent = b.extra()
+		for g, v := range b.lent {
+			j := group.Mul(&g, &v)
+			a := group.ToAffine(&j)
+			sum.Add(&sum, &a)
+		}
+		return sum
+	}
+	if b.lent != nil && b.mask == nil { // D is the first commitment after the product block
+		b.mask = map[group.Affine]field.Element{}
+		for i := range points {
+			b.mask[points[i]] = scalars[i]
+		}
+	}
+	return sum
+}
+
+// Argument adds what was lent to the vector e·u + d: the factor e·θ^s of the product block follows from its own first entry.
+func (b *borrower) Argument(u, l []field.Element, g []group.Affine, base group.Affine) kernel.Argument {
+	at := slices.Index(g, b.block[0])
+	factor := div(sub(u[at], b.mask[g[at]]), b.values[0])
+	for guest, v := range b.lent {
+		i := slices.Index(g, guest)
+		u[i] = plus(u[i], mul(factor, v))
+	}
+	return b.Backend.Argument(u, l, g, base)
+}
+
+// θ: the commitment of the product block, which is sent after all sumchecks, borrows a generator of the leaf evaluations and one
+// of the pads. The first repairs the false zero-check, the second what the first does to the wave.
+func TestMustRejectBorrowedGenerators(t *testing.T) {
+	u := stage(t, "reveal logits")
+	s := u.sizes(t)
+	last := len(s.counts.Vectors) - 1
+	leaves := group.Vec(0, s.counts.Vectors[0])
+	guest := leaves[len(leaves)-1]
+	u.breaksWithout(t, map[string]field.Element{"theta": one}, func(drawn map[string][]field.Element) lie {
+		pads, final, degree := 0, 0, 0 // the pad of g(0) of the last round of wave 1
+		r := tamperer{scalars: func(label string, v []field.Element) {
+			if label == "wave 1" {
+				final, degree = pads, len(v)
+			}
+			if manifest[entry(label)].natures[0] == padded {
+				pads += len(v)
+			}
+		}}
+		b := &borrower{Backend: backend, block: group.Vec(last, s.counts.Vectors[last])}
+		b.extra = func() map[group.Affine]field.Element {
+			off := neg(zeroError(u, drawn["zero-check tau"]))
+			kappa := mul(drawn["wave 1 alpha"][0], off) // what the wave's final claim grows by
+			rounds := drawn["wave 1"]
+			for _, x := range rounds {
+				kappa = mul(kappa, poly.LagrangeAt(degree, x)[1])
+			}
+			l := poly.LagrangeAt(degree, rounds[len(rounds)-1])
+			// g(0) = c − pad enters with l_0 − l_1.
+			return map[group.Affine]field.Element{guest: off, group.Pad(final + 1)[final]: div(kappa, sub(l[0], l[1]))}
+		}
+		return lie{claims: wrongLogits(u), tamper: r, backend: b}
+	})
+}
+
+// A row of the witness that hides something in another segment's generators, and a prover who opens exactly what he committed
+// to: an opening off by δ, in the pads' generators, a vector's, the blinder's or the inner product's.
+func TestMustRejectOpeningOffByDelta(t *testing.T) {
+	u := stage(t, "rescale")
+	for name, g := range map[string]group.Affine{
+		"pads": group.Pad(1)[0], "vector": group.Vec(0, 1)[0], "product block": group.Vec(1, 1)[0], "mask's blinder": group.H(),
+		"inner product": group.U(), "another class": group.Row(8)[0], "own row": group.Row(16)[3], "unused pad": group.Pad(1 << 12)[1<<12-1],
+	} {
+		t.Run(name, func(t *testing.T) {
+			u.mustReject(t, lie{tamper: tamperer{points: func(label string, p []group.Affine) {
+				if label == "witness rows" {
+					p[0].Add(&p[0], &g)
+				}
+			}}})
+		})
+	}
+}
