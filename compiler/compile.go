@@ -45,6 +45,9 @@ type Config struct {
 	Dump     func(pass, text string)
 }
 
+// Report says which scales were chosen.
+type Report = quant.Report
+
 // ErrUnsupported marks a model that is refused: what it asks for is not provable by this release, or it cannot be read.
 var ErrUnsupported = errors.New("unsupported")
 
@@ -53,7 +56,7 @@ type Result struct {
 	Files   []codegen.SourceFile // generated code, paths relative to its folder
 	Circuit *circuit.Circuit
 	Weights []plan.Tensor // in the order of the circuit's weights
-	Scales  *quant.Report // what calibration chose
+	Scales  *Report       // what calibration chose
 	Stats   Stats
 
 	plan    *plan.Plan
@@ -167,19 +170,34 @@ func fromGraph(ctx context.Context, g *ir.Graph, cfg Config) (*Result, error) {
 	if cfg.Dump != nil {
 		cfg.Dump("quantise", r.program.Int.String())
 	}
+	return r, r.buildCircuit(cfg)
+}
+
+// buildCircuit plans and builds the circuit: once to count its cells, and again if their number asks for wider rows.
+func (r *Result) buildCircuit(cfg Config) error {
 	cfg.progress("planning the circuit")
-	r.plan, err = planner.Plan(r.program, planner.Options{
+	o := planner.Options{
 		Pad: cfg.Pad, RevealArgmax: cfg.RevealArgmax, PrivateInput: cfg.PrivateInput != "", WeightBits: cfg.WeightBits, WitnessBits: cfg.WitnessBits,
-	})
-	if err != nil {
-		return nil, fmt.Errorf("%w: %w", ErrUnsupported, err)
+	}
+	var err error
+	if r.plan, err = planner.Plan(r.program, o); err != nil {
+		return fmt.Errorf("%w: %w", ErrUnsupported, err)
 	}
 	r.Weights = r.plan.Weights
-	if r.Circuit, err = codegen.BuildCircuit(r.plan); err != nil {
-		return nil, fmt.Errorf("%w: %w", ErrUnsupported, err)
+	for range 2 {
+		if r.Circuit, err = codegen.BuildCircuit(r.plan); err != nil {
+			return fmt.Errorf("%w: %w", ErrUnsupported, err)
+		}
+		if r.Stats, err = statistics(r.Circuit); err != nil {
+			return err
+		}
+		before := r.plan.Config
+		planner.ChooseWidths(&r.plan.Config, o, r.Stats.WeightCells, r.Stats.WitnessCells)
+		if r.plan.Config == before {
+			break
+		}
 	}
-	r.Stats, err = statistics(r.Circuit)
-	return r, err
+	return nil
 }
 
 // isLanguageModel says that a graph maps T token ids to logits of shape [T, V] for ids of the same vocabulary.

@@ -190,3 +190,15 @@ func TestDigestIsStable(t *testing.T) {
 	require.Equal(t, hex.EncodeToString(a[:]), hex.EncodeToString(b[:]))
 	require.False(t, strings.HasPrefix(fmt.Sprintf("%x", a), "0000000000"))
 }
+
+// TestRowWidth says that rows get wider with the number of cells, and that explicit widths are kept.
+func TestRowWidth(t *testing.T) {
+	small := compileGraph(t, synthetic.Graph(2, 16, 2, 4, 12, 9), Config{}).Circuit
+	require.Equal(t, [2]int{12, 12}, [2]int{small.WeightBits, small.WitnessBits})
+	r := compileGraph(t, synthetic.Graph(2, 256, 8, 64, 5000, 9), Config{Calibrate: [][]int64{{1, 2, 3, 4, 5, 6, 7}}})
+	require.Greater(t, r.Circuit.WitnessBits, 10)
+	require.LessOrEqual(t, r.Stats.WitnessCells, int64(1)<<(2*r.Circuit.WitnessBits))
+	require.LessOrEqual(t, r.Stats.WeightCells, int64(1)<<(2*r.Circuit.WeightBits))
+	fixed := compileGraph(t, synthetic.Graph(2, 16, 2, 4, 12, 9), Config{WeightBits: 9, WitnessBits: 10}).Circuit
+	require.Equal(t, [2]int{9, 10}, [2]int{fixed.WeightBits, fixed.WitnessBits})
+}

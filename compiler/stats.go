@@ -3,6 +3,7 @@ package compiler
 import (
 	"github.com/zkllmc/zkllmc/runtime/circuit"
 	"github.com/zkllmc/zkllmc/runtime/commit"
+	"github.com/zkllmc/zkllmc/runtime/group"
 	"github.com/zkllmc/zkllmc/runtime/protocol"
 )
 
@@ -49,7 +50,8 @@ func statistics(c *circuit.Circuit) (Stats, error) {
 	}
 	weights := commit.NewLayout(c, circuit.Weight, c.WeightBits)
 	s.WeightRows, s.WitnessRows = weights.Rows, commit.NewLayout(c, circuit.Witness, c.WitnessBits).Rows
-	p := protocol.Proof{Kind: protocol.KindInference, Circuit: c, Weights: commit.Set{Layout: weights}, Statement: protocol.Nothing{}}
+	p := protocol.Proof{Kind: protocol.KindInference, Circuit: c, Statement: protocol.Nothing{}}
+	p.Weights = commit.Set{Layout: weights, Points: make([]group.Affine, weights.Rows)}
 	counts, err := p.Count()
 	s.ProofBytes = 32 * (counts.Points + counts.Scalars)
 	return s, err

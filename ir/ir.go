@@ -99,8 +99,8 @@ type UnaryAttr struct{ Fn string }
 // NormAttr describes a normalisation over the last axis (StageFloat).
 // Inputs: x, then gamma (shape [n]) where HasGamma, then beta where HasBeta.
 type NormAttr struct {
-	Center             bool // LayerNorm subtracts the mean; RMSNorm does not
-	Eps                float64
+	Center            bool // LayerNorm subtracts the mean; RMSNorm does not
+	Eps               float64
 	HasGamma, HasBeta bool
 }
 

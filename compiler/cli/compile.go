@@ -21,20 +21,20 @@ const manifestFile = "zkllmc.json"
 
 // manifest describes generated code.
 type manifest struct {
-	Generator string         `json:"generator"`
-	Name      string         `json:"name"`
-	Digest    string         `json:"circuit_digest"`
-	Length    int            `json:"length"`
-	Vocab     int            `json:"vocab"`
-	Pad       int64          `json:"pad"`
-	Causal    bool           `json:"causal"`
-	Layers    int            `json:"layers"`
-	Reveal    string         `json:"reveal"`
-	Private   bool           `json:"private_input"`
-	Stats     compiler.Stats `json:"circuit"`
-	Public    []tensorInfo   `json:"public_tensors"`
-	Weights   []tensorInfo   `json:"private_weights"`
-	Scales    any            `json:"scales"`
+	Generator string           `json:"generator"`
+	Name      string           `json:"name"`
+	Digest    string           `json:"circuit_digest"`
+	Length    int              `json:"length"`
+	Vocab     int              `json:"vocab"`
+	Pad       int64            `json:"pad"`
+	Causal    bool             `json:"causal"`
+	Layers    int              `json:"layers"`
+	Reveal    string           `json:"reveal"`
+	Private   bool             `json:"private_input"`
+	Stats     compiler.Stats   `json:"circuit"`
+	Public    []tensorInfo     `json:"public_tensors"`
+	Weights   []tensorInfo     `json:"private_weights"`
+	Scales    *compiler.Report `json:"scales"`
 }
 
 type tensorInfo struct {

@@ -271,7 +271,8 @@ func TestEveryStatementByteMatters(t *testing.T) {
 		enc, err := u.st.Encode(u.c)
 		require.NoError(t, err)
 		require.NoError(t, u.vk.Verify(enc, proof))
-		typed := []error{statement.ErrFormat, statement.ErrLength, statement.ErrPrompt, statement.ErrToken, statement.ErrNext, statement.ErrLogits, veil.ErrRejected}
+		typed := []error{format.ErrMagic, format.ErrVersion, format.ErrCircuit, format.ErrTruncated, format.ErrTrailing,
+			statement.ErrFormat, statement.ErrLength, statement.ErrPrompt, statement.ErrToken, statement.ErrNext, statement.ErrLogits, statement.ErrAnswer, veil.ErrRejected}
 		f := artefact{name: name + " statement", data: enc, read: func(data []byte) error { return u.vk.Verify(data, proof) }}
 		var ms []mutation
 		for n := range enc {

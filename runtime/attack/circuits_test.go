@@ -78,15 +78,15 @@ var stages = map[string]spec{
 		b.Output(b.Const("output", make([]int64, 15), 3, 5))
 	}, tokens: []int64{-1, 2}, prompt: 1, private: []int64{4, 2}},
 	"reveal logits": {cfg: circuit.Config{Name: "reveal logits", Length: 3, Vocab: 5, Causal: true, Reveal: circuit.RevealLogits,
-		WeightBits: 5, WitnessBits: 5}, build: func(b *circuit.Builder) { gadget.RevealLogits(b, logits(b)) }, tokens: []int64{1, 4}, prompt: 1},
+		WeightBits: 5, WitnessBits: 5}, build: func(b *circuit.Builder) { gadget.RevealLogits(b, logits(b)) }, tokens: []int64{1, 1}, prompt: 2},
 	"reveal argmax": {cfg: circuit.Config{Name: "reveal argmax", Length: 3, Vocab: 5, Causal: true, Reveal: circuit.RevealArgmax,
 		WeightBits: 5, WitnessBits: 5}, build: func(b *circuit.Builder) { gadget.RevealArgmax(b, logits(b)) },
 		// Token 3 is followed by token 1, tied with token 4; token 1 by token 0, tied with everything.
 		weights: map[string][]int64{
 			"embedding": {0, 0, 0, 0, 0, 0, 0, 0, 0, 16, 0, 0, 0, 0, 0},
 			"head":      {1, 0, 0, 5, 0, 0, -7, 0, 0, 4, 0, 0, 5, 0, 0},
-		}, tokens: []int64{3, 1}, prompt: 1, claims: true, next: 0},
-	"residual": {cfg: config("residual"), build: residual("y1")},
+		}, tokens: []int64{3, 1}, prompt: 1, next: 0},
+	"residual": {cfg: config("residual"), build: residual("y1", 1)},
 	"layout":   {cfg: circuit.Config{Name: "layout", Length: 1, Vocab: 2, Reveal: circuit.RevealArgmax, WeightBits: 4, WitnessBits: 4}, build: layouts},
 }
 
@@ -128,8 +128,8 @@ func zkattn(mask []int64, n int) func(b *circuit.Builder) {
 	}
 }
 
-// residual adds a layer's output to the named tensor and goes on, through nested virtual tensors and two waves.
-func residual(skip string) func(b *circuit.Builder) {
+// residual adds a layer's output to sign times the named tensor and goes on, through nested virtual tensors and two waves.
+func residual(skip string, sign int64) func(b *circuit.Builder) {
 	return func(b *circuit.Builder) {
 		y := map[string]circuit.ID{}
 		for _, n := range []string{"y0", "y1"} {
@@ -137,7 +137,7 @@ func residual(skip string) func(b *circuit.Builder) {
 		}
 		w := b.Weight("w", 4, 3, 3)
 		f := b.Virtual("f", []int{2, 3}, b.Times(1, "ti,ij->tj t=2 i=3 j=3", y["y1"], w))
-		h := b.Virtual("h", []int{2, 3}, gadget.Scaled(b, 1, y[skip]), gadget.Scaled(b, 1, f))
+		h := b.Virtual("h", []int{2, 3}, gadget.Scaled(b, sign, y[skip]), gadget.Scaled(b, 1, f))
 		q := b.Virtual("q", []int{2, 3}, b.Times(1, "ti,ij->tj t=2 i=3 j=3", h, w), gadget.Scaled(b, 3, h))
 		gadget.Rescale(b, "out", q, 6, -512, 512)
 	}

@@ -1,7 +1,10 @@
 package attack
 
 import (
+	"math/big"
+	"os"
 	"slices"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -26,6 +29,18 @@ type source struct {
 	transcript.Source
 	frozen map[string]field.Element
 	drawn  map[string][]field.Element
+}
+
+// foldBytes is what the folding challenges are frozen to: a + b·λ with a = 3, b = 1.
+var foldBytes = []byte{0, 0, 0, 0, 0, 0, 0, 3, 0, 0, 0, 0, 0, 0, 0, 1}
+
+// ChallengeBytes draws folding challenges; that they are frozen is all the value of the map says.
+func (s *source) ChallengeBytes(label string, n int) []byte {
+	raw := s.Source.ChallengeBytes(label, n)
+	if _, ok := s.frozen[label]; ok {
+		return foldBytes
+	}
+	return raw
 }
 
 func (s *source) note(label string, v field.Element) field.Element {
@@ -147,7 +162,18 @@ func TestMustRejectPairNotInTable(t *testing.T) {
 
 // γ: a value of the neighbouring table, whose id is one more.
 func TestMustRejectLineOfTheNeighbouringTable(t *testing.T) {
-	u := newSubject(t, spec{cfg: config("neighbours"), build: func(b *circuit.Builder) {
+	u := neighbours(t)
+	neighbour := u.c.Tensor(u.c.Tables[1].Mult).Name
+	u.breaksWithout(t, map[string]field.Element{"lookup gamma": one}, func(map[string][]field.Element) lie {
+		return lie{override: both(at("y", 0, set(8)), at(neighbour, 7+9, add(1)))} // 1 + 8 = 2 + 7
+	})
+	// Without the trick, too: the value 8 is a line of the other table.
+	u.mustReject(t, lie{override: both(at("y", 0, set(8)), at(neighbour, 8+9, add(1)))})
+}
+
+// neighbours has two tensors that are looked up in two ranges and in nothing else.
+func neighbours(t *testing.T) *subject {
+	return newSubject(t, spec{cfg: config("neighbours"), build: func(b *circuit.Builder) {
 		x := b.Weight("x", 4, 3)
 		for _, y := range []struct {
 			name   string
@@ -158,12 +184,43 @@ func TestMustRejectLineOfTheNeighbouringTable(t *testing.T) {
 			b.Lookup(gadget.Range(b, y.lo, y.hi), id)
 		}
 	}})
-	neighbour := u.c.Tensor(u.c.Tables[1].Mult).Name
-	u.breaksWithout(t, map[string]field.Element{"lookup gamma": one}, func(map[string][]field.Element) lie {
-		return lie{override: both(at("y", 0, set(8)), at(neighbour, 7+9, add(1)))} // 1 + 8 = 2 + 7
-	})
-	// Without the trick, too: the value 8 is a line of the other table.
-	u.mustReject(t, lie{override: both(at("y", 0, set(8)), at(neighbour, 8+9, add(1)))})
+}
+
+// A fraction tree with the root 0/0: whoever knows β and γ commits to two cells whose denominators vanish. Then every check of the
+// lookup holds, whatever the other cells are, except that the root's denominator has no inverse. With β and γ frozen the proof is
+// still rejected; that nothing but the inverse refuses it is shown by freezing c, too, which repairs this one false product.
+func TestMustRejectZeroFractionRoot(t *testing.T) {
+	u := neighbours(t)
+	beta, gamma, c := field.FromInt64(1<<50+3), field.FromInt64(1<<45+1), field.FromInt64(1<<40)
+	m := u.sizes(t).counts.Products
+	long := poly.LagrangeAt(2*m, c)
+	honest, err := u.generate(lie{})
+	require.NoError(t, err)
+	zero := map[int]field.Element{} // β − id − γ·y = 0, the id of the first table is 1
+	for cell := range 2 {
+		zero[cell] = sub(div(sub(beta, one), gamma), field.FromInt64(honest.Tensor(u.id(t, "y")).V[cell]))
+	}
+	run := func(frozen map[string]field.Element, repair bool) error {
+		l := foreign{fields: map[string]map[int]field.Element{"y": zero}}.lie(t, u)
+		l.override = at("z", 0, set(1000)) // and any other lie
+		l.source = freeze(frozen)
+		l.tamper = tamperer{scalars: func(label string, v []field.Element) {
+			if label == "product block" && repair { // 1 = q·q⁻¹ is the fourth product
+				v[2] = sub(v[2], div(long[4], long[0]))
+			}
+		}}
+		proof, err := u.prove(l)
+		require.NoError(t, err)
+		return u.verifyWith(t, u.st, proof, freeze(frozen))
+	}
+	u.control(t)
+	known := map[string]field.Element{"lookup beta": beta, "lookup gamma": gamma}
+	require.ErrorIs(t, run(known, false), veil.ErrRejected)
+	require.ErrorIs(t, run(known, true), veil.ErrRejected)
+	known["c"] = c
+	require.ErrorIs(t, run(known, false), veil.ErrRejected)
+	require.NoError(t, run(known, true), "nothing but the inverse refuses it")
+	require.ErrorIs(t, run(nil, true), veil.ErrRejected)
 }
 
 // c: a false product, repaired by the free value h(0).
@@ -199,6 +256,12 @@ func zeroError(u *subject, tau []field.Element) field.Element {
 	return neg(poly.EqIndex(tau[:circuit.Bits(u.c.Length)+circuit.Bits(u.c.Vocab)], cell))
 }
 
+// weightInWave is the coefficient of the zero-check's claim in wave 1: it stands behind the claim on the embedding.
+func weightInWave(drawn map[string][]field.Element) field.Element {
+	alpha := drawn["wave 1 alpha"][0]
+	return mul(alpha, alpha)
+}
+
 // f(c), g(c) chosen after ν: free variables that absorb the error of any false check. They are sent, and absorbed, before.
 func TestMustRejectClearValuesChosenAfterNu(t *testing.T) {
 	u := stage(t, "reveal logits")
@@ -207,7 +270,7 @@ func TestMustRejectClearValuesChosenAfterNu(t *testing.T) {
 	powers := field.Powers(nu, k+1)
 	zero := 3 // the zero-check is the third linear check, after two of the leaves
 	u.breaksWithout(t, map[string]field.Element{"nu": nu}, func(drawn map[string][]field.Element) lie {
-		return lie{claims: wrongLogits(u), tamper: tamperer{scalars: func(label string, v []field.Element) {
+		return lie{input: wrongLogits(u), claims: wrongLogits(u), tamper: tamperer{scalars: func(label string, v []field.Element) {
 			if label == "f(c), g(c)" { // (f − f(c) − x)·ν^(k−2) + (h − (f(c)+x)·g(c))·ν^k cancels the error
 				e := mul(powers[zero], zeroError(u, drawn["zero-check tau"]))
 				v[0] = plus(v[0], div(e, plus(powers[k-2], mul(powers[k], v[1]))))
@@ -221,7 +284,7 @@ func TestMustRejectMaskThatAbsorbsAnError(t *testing.T) {
 	u := stage(t, "reveal logits")
 	e := field.FromInt64(777)
 	u.breaksWithout(t, map[string]field.Element{"e": e}, func(drawn map[string][]field.Element) lie {
-		return lie{claims: wrongLogits(u), tamper: tamperer{scalars: func(label string, v []field.Element) {
+		return lie{input: wrongLogits(u), claims: wrongLogits(u), tamper: tamperer{scalars: func(label string, v []field.Element) {
 			if label == "t_D" { // e·(t + error) + t_D, with the error moved from the form to the target
 				nu := drawn["nu"][0]
 				v[0] = plus(v[0], mul(e, nu, nu, nu, zeroError(u, drawn["zero-check tau"])))
@@ -237,7 +300,7 @@ func TestMustRejectSumcheckOfAFalseClaim(t *testing.T) {
 	u.breaksWithout(t, map[string]field.Element{"wave 1": r}, func(drawn map[string][]field.Element) lie {
 		var off field.Element
 		first := true
-		return lie{claims: wrongLogits(u), tamper: tamperer{scalars: func(label string, v []field.Element) {
+		return lie{input: wrongLogits(u), claims: wrongLogits(u), tamper: tamperer{scalars: func(label string, v []field.Element) {
 			switch {
 			case label == "leaf evaluations": // the zero-check's product part is bound last; now the check holds
 				off = neg(zeroError(u, drawn["zero-check tau"]))
@@ -245,8 +308,8 @@ func TestMustRejectSumcheckOfAFalseClaim(t *testing.T) {
 			case label == "wave 1" && first:
 				first = false
 				l := poly.LagrangeAt(len(v), r)
-				// C grew by α·off, hence g(r) by l_1·α·off; g(2) takes it back.
-				v[1] = sub(v[1], div(mul(l[1], drawn["wave 1 alpha"][0], off), l[2]))
+				// C grew by α²·off, hence g(r) by l_1·α²·off; g(2) takes it back.
+				v[1] = sub(v[1], div(mul(l[1], weightInWave(drawn), off), l[2]))
 			}
 		}}}
 	})
@@ -272,6 +335,146 @@ func TestMustRejectFalseRootRepairedByTheFirstLayer(t *testing.T) {
 			}
 		}}}
 	})
+}
+
+// λ: a false root that keeps a + λ·b, which is all that the first layer checks of it.
+func TestMustRejectFalseRootThatKeepsTheCombination(t *testing.T) {
+	u := stage(t, "rescale")
+	lambda := field.FromInt64(17)
+	u.breaksWithout(t, map[string]field.Element{"lookup lambda": lambda}, func(map[string][]field.Element) lie {
+		return lie{override: at("y", 0, add(1)), tamper: tamperer{scalars: func(label string, v []field.Element) {
+			if label != "lookup root" {
+				return
+			}
+			a0, a1, b0, b1 := v[0], v[1], v[2], v[3] // (a0 − λx)·b1 + a1·(b0 + x) = 0
+			x := neg(div(plus(mul(a0, b1), mul(a1, b0)), sub(a1, mul(lambda, b1))))
+			v[0], v[2] = sub(a0, mul(lambda, x)), plus(b0, x)
+			v[4], v[5] = mul(v[0], b1), mul(v[2], b1)
+			v[6].Inverse(&v[5])
+		}}}
+	})
+}
+
+// μ: a false root and claims of every layer that follow from it, down to the last ones, which are false but true at the leaf
+// point, on the line between them.
+func TestMustRejectFalseClaimsThatAreTrueOnTheLine(t *testing.T) {
+	u := stage(t, "rescale")
+	layers := u.sizes(t).layers
+	mu := field.FromInt64(23)
+	u.breaksWithout(t, map[string]field.Element{"lookup mu": mu}, func(drawn map[string][]field.Element) lie {
+		var off field.Element // what a0 of the layer above is off by
+		layer := 0
+		return lie{override: at("y", 0, add(1)), tamper: tamperer{scalars: func(label string, v []field.Element) {
+			switch label {
+			case "lookup root":
+				truth := v[0]
+				v[0] = neg(div(mul(v[1], v[2]), v[3]))
+				v[4] = mul(v[0], v[3])
+				off = sub(v[0], truth)
+			case "lookup layer claims": // C = (a0+λb0)·b1 + a1·b0 is off by (1−ρ1)·off; z by what a0 changes it
+				off = mul(off, sub(one, drawn["lookup rho"][layer*(layer+1)/2]))
+				layer++
+				b1 := v[3]
+				if layer == layers { // (1−μ)·off0 + μ·off1 = 0 and off0·b1 + off1·b0 = the error
+					slope := neg(div(sub(one, mu), mu))
+					off = div(off, plus(b1, mul(slope, v[2])))
+					v[1] = plus(v[1], mul(slope, off))
+				} else {
+					off = div(off, b1)
+				}
+				v[0], v[4] = plus(v[0], off), plus(v[4], mul(off, b1))
+			}
+		}}}
+	})
+}
+
+// α of a wave: two false claims that cancel. Both zero-checks are satisfied by false product parts.
+func TestMustRejectFalseClaimsThatCancelInAWave(t *testing.T) {
+	u := newSubject(t, spec{cfg: config("two products"), build: func(b *circuit.Builder) {
+		x, w := b.Weight("x", 3, 2), b.Weight("w", 3, 2)
+		gadget.Rescale(b, "y1", b.Virtual("s1", []int{2}, gadget.Product(b, 1, x, x)), 0, -20, 20)
+		gadget.Rescale(b, "y2", b.Virtual("s2", []int{2}, gadget.Product(b, 1, x, w)), 0, -20, 20)
+	}})
+	u.breaksWithout(t, map[string]field.Element{"wave 1 alpha": two}, func(drawn map[string][]field.Element) lie {
+		return lie{override: both(at("y1", 0, add(-2)), at("y2", 0, add(1))), tamper: tamperer{scalars: func(label string, v []field.Element) {
+			if label == "leaf evaluations" { // α·(−2) + α²·1 = 0
+				eq := sub(one, drawn["zero-check tau"][0])
+				n := len(v) // the zero-checks ask for s1, y1, s2, y2, last of all
+				v[n-4] = sub(v[n-4], mul(two, eq))
+				v[n-2] = plus(v[n-2], eq)
+			}
+		}}}
+	})
+}
+
+// openedWrongly returns what the evaluation of y at τ must grow by to satisfy the zero-check of a copy whose cell 0 is off by one.
+func openedWrongly(drawn map[string][]field.Element) field.Element {
+	tau := drawn["zero-check tau"]
+	return neg(poly.EqIndex(tau, 0))
+}
+
+// α of the openings: two evaluations that are false but whose errors cancel. The copy's zero-check is x(τ) − y(τ), and x(τ), y(τ)
+// are the third and fourth opening.
+func TestMustRejectFalseOpeningsThatCancel(t *testing.T) {
+	alpha := field.FromInt64(5)
+	stage(t, "copy").breaksWithout(t, map[string]field.Element{"alpha": alpha}, func(drawn map[string][]field.Element) lie {
+		return lie{override: at("y", 0, add(1)), tamper: tamperer{scalars: func(label string, v []field.Element) {
+			if label == "leaf evaluations" && len(v) == 4 { // δy − δx closes the zero-check, α³·δx + α⁴·δy = 0
+				dy := div(openedWrongly(drawn), plus(one, alpha))
+				v[3] = plus(v[3], dy)
+				v[2] = sub(v[2], mul(alpha, dy))
+			}
+		}}}
+	})
+}
+
+// Round challenges of the openings: a false evaluation and a bent first round polynomial.
+func TestMustRejectOpeningOfAFalseEvaluation(t *testing.T) {
+	r := field.FromInt64(41)
+	stage(t, "copy").breaksWithout(t, map[string]field.Element{"columns": r}, func(drawn map[string][]field.Element) lie {
+		first := true
+		return lie{override: at("y", 0, add(1)), tamper: tamperer{scalars: func(label string, v []field.Element) {
+			switch {
+			case label == "leaf evaluations":
+				v[3] = plus(v[3], openedWrongly(drawn))
+			case label == "columns" && first:
+				first = false
+				a, l := drawn["alpha"][0], poly.LagrangeAt(2, r)
+				v[1] = sub(v[1], div(mul(l[1], a, a, a, a, openedWrongly(drawn)), l[2]))
+			}
+		}}}
+	})
+}
+
+// Folding challenges: R of the first round takes up the error of any false check, over the inner product's base.
+func TestMustRejectFoldingThatAbsorbsAnError(t *testing.T) {
+	u := stage(t, "reveal logits")
+	frozen := map[string]field.Element{"fold": one} // see foldBytes
+	x1 := foldedTo(t)
+	u.breaksWithout(t, frozen, func(drawn map[string][]field.Element) lie {
+		first := true
+		return lie{input: wrongLogits(u), claims: wrongLogits(u), tamper: tamperer{points: func(label string, p []group.Affine) {
+			if label == "L, R" && first {
+				first = false
+				nu := drawn["nu"][0]
+				y := mul(x1, drawn["x"][0], drawn["e"][0], nu, nu, nu, zeroError(u, drawn["zero-check tau"]))
+				base := group.U()
+				j := group.Mul(&base, &y)
+				a := group.ToAffine(&j)
+				p[1].Add(&p[1], &a)
+			}
+		}}}
+	})
+}
+
+// foldedTo is the challenge that foldBytes stand for: 3 + λ with the primitive cube root of unity λ = 7^((p−1)/3).
+func foldedTo(t *testing.T) field.Element {
+	exp := field.Modulus()
+	exp.Sub(exp, big.NewInt(1)).Div(exp, big.NewInt(3))
+	lambda := field.FromInt64(7)
+	lambda.Exp(lambda, exp)
+	require.Equal(t, one, mul(lambda, lambda, lambda))
+	return plus(field.FromInt64(3), lambda)
 }
 
 // borrower hides part of early vectors in a commitment that is sent last, the product block's, over the generators of the early
@@ -338,7 +541,7 @@ func TestMustRejectBorrowedGenerators(t *testing.T) {
 		b := &borrower{Backend: backend, block: group.Vec(last, s.counts.Vectors[last])}
 		b.extra = func() map[group.Affine]field.Element {
 			off := neg(zeroError(u, drawn["zero-check tau"]))
-			kappa := mul(drawn["wave 1 alpha"][0], off) // what the wave's final claim grows by
+			kappa := mul(weightInWave(drawn), off) // what the wave's final claim grows by
 			rounds := drawn["wave 1"]
 			for _, x := range rounds {
 				kappa = mul(kappa, poly.LagrangeAt(degree, x)[1])
@@ -347,7 +550,7 @@ func TestMustRejectBorrowedGenerators(t *testing.T) {
 			// g(0) = c − pad enters with l_0 − l_1.
 			return map[group.Affine]field.Element{guest: off, group.Pad(final + 1)[final]: div(kappa, sub(l[0], l[1]))}
 		}
-		return lie{claims: wrongLogits(u), tamper: r, backend: b}
+		return lie{input: wrongLogits(u), claims: wrongLogits(u), tamper: r, backend: b}
 	})
 }
 
@@ -366,5 +569,24 @@ func TestMustRejectOpeningOffByDelta(t *testing.T) {
 				}
 			}}})
 		})
+	}
+}
+
+// Every challenge of the schedule has an attack above that needs it, but for x: it is drawn after all that it separates from the
+// inner product is committed to and after e, so that knowing it alone in advance gives nothing.
+func TestEveryChallengeIsAttacked(t *testing.T) {
+	attacked := map[string]bool{
+		"lookup beta": true, "lookup gamma": true, "lookup lambda": true, "lookup rho": true, "lookup mu": true, "zero-check tau": true,
+		"wave 1 alpha": true, "wave 2 alpha": true, "wave 1": true, "wave 2": true, "alpha": true, "columns": true,
+		"c": true, "nu": true, "theta": true, "e": true, "fold": true, "x": false,
+	}
+	data, err := os.ReadFile(schedule)
+	require.NoError(t, err)
+	for _, line := range strings.Split(strings.TrimSpace(string(data)), "\n") {
+		f := strings.SplitN(line, "  ", 2)
+		if label := strings.TrimSpace(line[strings.LastIndex(line, "  "):]); !strings.HasPrefix(f[0], "absorb") {
+			_, ok := attacked[label]
+			require.True(t, ok, "challenge %q has no attack", label)
+		}
 	}
 }

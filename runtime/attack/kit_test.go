@@ -51,6 +51,7 @@ type subject struct {
 	vk      *verifier.Key
 	st      *statement.Statement
 	private *witness.PrivateInput
+	honest  sync.Once // the control run
 }
 
 func finish(t testing.TB, cfg circuit.Config, build func(b *circuit.Builder)) *circuit.Circuit {
@@ -78,7 +79,7 @@ func newSubject(t testing.TB, s spec) *subject {
 	if u.st.Prompt == 0 {
 		u.st.Prompt = len(u.st.Tokens)
 	}
-	if s.claims {
+	if u.c.Reveal == circuit.RevealArgmax {
 		u.st.Next = s.next
 	}
 	if s.private != nil {
@@ -228,8 +229,14 @@ func (u *subject) reject(t testing.TB, l lie) {
 // mustReject is one named attack: a prover who lies next to one who does not.
 func (u *subject) mustReject(t *testing.T, l lie) {
 	t.Helper()
-	u.accept(t, lie{})
+	u.control(t)
 	u.reject(t, l)
+}
+
+// control is the run without a lie; it is the same for every lie about a subject.
+func (u *subject) control(t testing.TB) {
+	t.Helper()
+	u.honest.Do(func() { u.accept(t, lie{}) })
 }
 
 // verifyWith is the verifier with challenges from another source.

@@ -84,8 +84,7 @@ type Factor struct {
 	Axes [][]int
 }
 
-// Table is a list of lines; column i of line j is Cols[i][j]. Line 0 is all zeros or the table's own first line: the leaves of
-// padding are 0/1 and need no line.
+// Table is a list of lines; column i of line j is Cols[i][j].
 type Table struct {
 	Name string // unique; says what the table holds
 	Cols [][]int64

@@ -3,11 +3,11 @@ package circuit
 import (
 	"crypto/sha256"
 	"encoding/binary"
-	"hash"
+	"io"
 )
 
 // encoder writes the canonical encoding: every integer as 8 bytes big-endian, every list and string behind its length.
-type encoder struct{ h hash.Hash }
+type encoder struct{ h io.Writer }
 
 func (e encoder) int(v int64) {
 	var b [8]byte
@@ -66,7 +66,15 @@ func (e encoder) axes(v [][]int) {
 const encodingVersion = 1
 
 func (c *Circuit) computeDigest() [32]byte {
-	e := encoder{sha256.New()}
+	h := sha256.New()
+	c.Encode(h)
+	return [32]byte(h.Sum(nil))
+}
+
+// Encode writes the canonical encoding, whose SHA-256 is the digest, to a writer that does not fail. SPEC.md describes it; a
+// second implementation of the verifier can read circuits from it.
+func (c *Circuit) Encode(w io.Writer) {
+	e := encoder{w}
 	e.string("zkllmc circuit")
 	e.int(encodingVersion)
 	e.string(c.Name)
@@ -103,7 +111,6 @@ func (c *Circuit) computeDigest() [32]byte {
 		e.int64s(h.Params)
 		e.int(int64(h.Table))
 	}
-	return [32]byte(e.h.Sum(nil))
 }
 
 func (t *Tensor) encode(e encoder) {

@@ -139,21 +139,36 @@ func (l *Layout) fill(rows [][]int32, id circuit.ID, shape []int, v []int64) err
 	}
 	last := shape[len(shape)-1]
 	for line := 0; line*last < len(v); line++ {
-		base := paddedLine(shape, line)
-		for i := 0; i < last; i++ {
-			x := v[line*last+i]
-			if int64(int32(x)) != x {
-				return fmt.Errorf("value %d does not fit 32 bits", x)
-			}
-			at := base + i
+		cells, at := v[line*last:(line+1)*last], paddedLine(shape, line)
+		for len(cells) > 0 {
 			row, col := p.first, p.offset+at
 			if !p.packed {
 				row, col = rowOf[at>>l.Bits], at&(1<<l.Bits-1)
 			}
-			for len(rows[row]) <= col {
-				rows[row] = append(rows[row], 0)
+			n := min(len(cells), 1<<l.Bits-col)
+			rows[row] = l.reach(rows[row], col+n)
+			if err := narrow(rows[row][col:col+n], cells[:n]); err != nil {
+				return err
 			}
-			rows[row][col] = int32(x)
+			cells, at = cells[n:], at+n
+		}
+	}
+	return nil
+}
+
+// reach returns the row with at least n cells, new ones zero.
+func (l *Layout) reach(row []int32, n int) []int32 {
+	if row == nil {
+		row = make([]int32, 0, 1<<l.Bits)
+	}
+	return row[:max(n, len(row))]
+}
+
+// narrow copies integers that fit 32 bits.
+func narrow(dst []int32, src []int64) error {
+	for i, x := range src {
+		if dst[i] = int32(x); int64(dst[i]) != x {
+			return fmt.Errorf("value %d does not fit 32 bits", x)
 		}
 	}
 	return nil

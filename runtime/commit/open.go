@@ -154,11 +154,12 @@ func (k *class) instances(be kernel.Backend) []kernel.Instance {
 		vars[i] = i
 	}
 	out := make([]kernel.Instance, len(groups))
-	for i, g := range groups {
+	poly.Parallel(len(groups), func(i int) { // a group is often a single row
+		g := &groups[i]
 		out[i] = kernel.Instance{N: k.bits, Coef: field.FromInt64(1), Factors: []kernel.Factor{
 			{Vals: be.FoldRows(g.rows, g.coefs, 1<<k.bits), Vars: vars},
 			{Vals: g.cols.weights(), Vars: vars},
 		}}
-	}
+	})
 	return out
 }

@@ -83,15 +83,13 @@ func axesOf(shape []int, point []field.Element, n int) []axis {
 
 // weights returns the 2^bits column weights.
 func (c *columns) weights() []field.Element {
-	w := make([]field.Element, 1, 1<<c.bits)
-	w[0].SetOne()
+	w := field.Vector{field.One()}
 	for _, a := range c.axes {
 		eq := poly.Eq(a.point)
-		next := make([]field.Element, len(w)*len(eq), 1<<c.bits)
+		next := make(field.Vector, len(w)*len(eq))
 		for i := 0; i < a.d; i++ {
-			for j := range w {
-				next[i*len(w)+j].Mul(&eq[i], &w[j])
-			}
+			run := next[i*len(w) : (i+1)*len(w)]
+			run.ScalarMul(w, &eq[i])
 		}
 		w = next
 	}

@@ -25,6 +25,7 @@
 package einsum
 
 import (
+	"encoding/binary"
 	"errors"
 	"fmt"
 
@@ -48,6 +49,8 @@ type Ledger struct {
 	pub  Publics
 	data func(circuit.ID) *kernel.Tensor // prover
 
+	points   map[string]int32  // the points that were met, by content; see key
+	bytes    []byte            // of the point looked up last
 	known    map[key]veil.Expr // evaluations of committed tensors, product parts of virtual ones, public evaluations
 	asked    []request         // wires of the message that is being collected
 	isAsked  map[key]bool
@@ -56,10 +59,10 @@ type Ledger struct {
 	openings []commit.Bound
 }
 
-// key identifies an evaluation: a tensor and a point by content.
+// key identifies an evaluation: a tensor and the number of a point. Points are numbered as they are met, equal ones alike.
 type key struct {
 	t     circuit.ID
-	point string
+	point int32
 }
 
 type request struct {
@@ -77,17 +80,25 @@ type claim struct {
 // NewLedger returns an empty ledger. data yields a tensor's integers on the prover's side and is nil otherwise.
 func NewLedger(ch *veil.Channel, c *circuit.Circuit, pub Publics, data func(circuit.ID) *kernel.Tensor) *Ledger {
 	return &Ledger{
-		ch: ch, c: c, pub: pub, data: data, known: map[key]veil.Expr{}, isAsked: map[key]bool{},
+		ch: ch, c: c, pub: pub, data: data, points: map[string]int32{}, known: map[key]veil.Expr{}, isAsked: map[key]bool{},
 		pending: make([][]claim, c.Waves()+1),
 	}
 }
 
-func keyOf(t circuit.ID, point []field.Element) key {
-	b := make([]byte, 0, 32*len(point))
+// key returns the key of an evaluation. Elements are reduced, so that their limbs identify them.
+func (l *Ledger) key(t circuit.ID, point []field.Element) key {
+	l.bytes = l.bytes[:0]
 	for i := range point {
-		b = field.Encode(b, &point[i])
+		for _, limb := range point[i] {
+			l.bytes = binary.LittleEndian.AppendUint64(l.bytes, limb)
+		}
 	}
-	return key{t, string(b)}
+	number, ok := l.points[string(l.bytes)]
+	if !ok {
+		number = int32(len(l.points))
+		l.points[string(l.bytes)] = number
+	}
+	return key{t, number}
 }
 
 // Ask collects the hidden values that the evaluation of a tensor at a point needs, for the next Bind.
@@ -96,7 +107,7 @@ func (l *Ledger) Ask(t circuit.ID, point []field.Element) {
 	if tensor.Kind == circuit.Public || tensor.Kind == circuit.Const {
 		return
 	}
-	k := keyOf(t, point)
+	k := l.key(t, point)
 	if _, ok := l.known[k]; ok || l.isAsked[k] {
 		return
 	}
@@ -145,7 +156,7 @@ func (l *Ledger) Bind(label string, extra int, fill func(full map[key]field.Elem
 // Expr returns the evaluation of a tensor at a point; whatever is hidden in it was asked for and bound.
 func (l *Ledger) Expr(t circuit.ID, point []field.Element) veil.Expr {
 	tensor := l.c.Tensor(t)
-	k := keyOf(t, point)
+	k := l.key(t, point)
 	known, ok := l.known[k]
 	switch {
 	case tensor.Kind == circuit.Public || tensor.Kind == circuit.Const:
@@ -232,7 +243,7 @@ func (l *Ledger) fullValue(t circuit.ID, point []field.Element, full map[key]fie
 	if tensor.Kind == circuit.Public || tensor.Kind == circuit.Const {
 		return l.Expr(t, point).Const
 	}
-	k := keyOf(t, point)
+	k := l.key(t, point)
 	if v, ok := full[k]; ok {
 		return v
 	}
@@ -268,6 +279,7 @@ type splitPoint struct {
 	coef   field.Element     // the term's coefficient, the valid of broadcast labels, 2^bits of labels summed in one factor
 	labels [][]field.Element // per label: its point, lowest variable first; nil where it is a variable of the sumcheck
 	tau    [][]field.Element // per label of Out: the claim's point
+	inOut  []bool            // per label: whether it is in Out
 }
 
 // split cuts a claim's point at the labels of a term. Labels that two or more factors share are left without a point.
@@ -276,6 +288,7 @@ func (l *Ledger) split(tensor *circuit.Tensor, term *circuit.Term, point []field
 		coef:   field.FromInt64(term.Coef),
 		labels: make([][]field.Element, len(term.Extents)),
 		tau:    make([][]field.Element, len(term.Extents)),
+		inOut:  make([]bool, len(term.Extents)),
 	}
 	uses := make([]int, len(term.Extents))
 	for _, f := range term.Factors {
@@ -286,23 +299,22 @@ func (l *Ledger) split(tensor *circuit.Tensor, term *circuit.Term, point []field
 		}
 	}
 	at := 0
-	inOut := make([]bool, len(term.Extents))
 	for a := len(term.Out) - 1; a >= 0; a-- {
 		for i := len(term.Out[a]) - 1; i >= 0; i-- {
 			label := term.Out[a][i]
 			n := circuit.Bits(term.Extents[label])
 			s.tau[label] = point[at : at+n]
-			inOut[label] = true
+			s.inOut[label] = true
 			at += n
 		}
 	}
 	for label, n := range uses {
 		bits := circuit.Bits(term.Extents[label])
 		switch {
-		case inOut[label] && n == 0:
+		case s.inOut[label] && n == 0:
 			v := poly.Valid(s.tau[label], term.Extents[label])
 			s.coef.Mul(&s.coef, &v)
-		case inOut[label] && n == 1:
+		case s.inOut[label] && n == 1:
 			s.labels[label] = s.tau[label]
 		case n == 1:
 			s.labels[label] = halves(bits)

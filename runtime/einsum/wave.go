@@ -77,7 +77,7 @@ func (l *Ledger) newInstance(tensor *circuit.Tensor, term *circuit.Term, point [
 	for i := len(shared) - 1; i >= 0; i-- {
 		in.vars = append(in.vars, shared[i])
 		in.n += circuit.Bits(term.Extents[shared[i]])
-		if in.split.tau[shared[i]] != nil {
+		if in.split.inOut[shared[i]] {
 			eq = 1
 		}
 	}
@@ -88,28 +88,37 @@ func (l *Ledger) newInstance(tensor *circuit.Tensor, term *circuit.Term, point [
 // kernels builds the prover's factors: the tensors folded at their fixed labels, and the eq table of the shared labels of Out.
 func (l *Ledger) kernels(instances []instance) []kernel.Instance {
 	out := make([]kernel.Instance, len(instances))
-	for i := range instances {
-		in := &instances[i]
-		base := in.bases()
-		k := kernel.Instance{N: in.n, Coef: in.coef}
-		for f := range in.term.Factors {
-			k.Factors = append(k.Factors, l.fold(in, f, base))
+	tensors := make([][]*kernel.Tensor, len(instances))
+	for i := range instances { // a tensor may be computed when it is first asked for
+		for _, f := range instances[i].term.Factors {
+			tensors[i] = append(tensors[i], l.data(f.T))
 		}
-		if point, vars := in.eqPoint(base); len(vars) > 0 {
-			k.Factors = append(k.Factors, kernel.Factor{Vals: poly.Eq(point), Vars: vars})
-		}
-		// The kernels fold a label that is summed in one factor by adding up, the claim evaluates at ½ and multiplies by 2^bits:
-		// take that power out again.
-		for label := range in.term.Extents {
-			if in.split.tau[label] == nil && in.split.labels[label] != nil {
-				for b := 0; b < len(in.split.labels[label]); b++ {
-					k.Coef.Mul(&k.Coef, &field.Half)
-				}
+	}
+	poly.Parallel(len(instances), func(i int) { out[i] = instances[i].kernel(l.ch.Backend(), tensors[i]) })
+	return out
+}
+
+// kernel is kernels for one instance, given its factors' tensors.
+func (in *instance) kernel(be kernel.Backend, tensors []*kernel.Tensor) kernel.Instance {
+	base := in.bases()
+	k := kernel.Instance{N: in.n, Coef: in.coef}
+	for f := range in.term.Factors {
+		labels, vars := in.weights(f, base)
+		k.Factors = append(k.Factors, kernel.Factor{Vals: be.Partial(tensors[f], labels, len(vars)), Vars: vars})
+	}
+	if point, vars := in.eqPoint(base); len(vars) > 0 {
+		k.Factors = append(k.Factors, kernel.Factor{Vals: poly.Eq(point), Vars: vars})
+	}
+	// The kernels fold a label that is summed in one factor by adding up, the claim evaluates at ½ and multiplies by 2^bits:
+	// take that power out again.
+	for label := range in.term.Extents {
+		if !in.split.inOut[label] && in.split.labels[label] != nil {
+			for b := 0; b < len(in.split.labels[label]); b++ {
+				k.Coef.Mul(&k.Coef, &field.Half)
 			}
 		}
-		out[i] = k
 	}
-	return out
+	return k
 }
 
 // bases returns the lowest variable of every shared label, -1 for other labels.
@@ -137,9 +146,9 @@ func (in *instance) eqPoint(base []int) (point []field.Element, vars []int) {
 	return point, vars
 }
 
-// fold evaluates a factor partially: labels with a point are folded with eq, labels summed in this factor alone are added up,
-// shared labels stay.
-func (l *Ledger) fold(in *instance, f int, base []int) kernel.Factor {
+// weights says how a factor is evaluated partially: labels with a point are folded with eq, labels summed in this factor alone
+// are added up, shared labels stay, as the variables vars of the instance.
+func (in *instance) weights(f int, base []int) (labels []kernel.Weights, vars []int) {
 	factor := &in.term.Factors[f]
 	has := make([]bool, len(in.term.Extents))
 	for _, a := range factor.Axes {
@@ -147,7 +156,6 @@ func (l *Ledger) fold(in *instance, f int, base []int) kernel.Factor {
 			has[label] = true
 		}
 	}
-	var vars []int
 	local := make([]int, len(in.term.Extents))
 	for _, label := range in.vars {
 		if has[label] {
@@ -157,20 +165,19 @@ func (l *Ledger) fold(in *instance, f int, base []int) kernel.Factor {
 			}
 		}
 	}
-	var labels []kernel.Weights
 	for _, a := range factor.Axes {
 		for _, label := range a {
 			w := kernel.Weights{Extent: in.term.Extents[label], Var: -1}
 			switch {
 			case base[label] >= 0:
 				w.Var = local[label]
-			case in.split.tau[label] != nil:
+			case in.split.inOut[label]:
 				w.Fold = poly.Eq(in.split.labels[label])[:w.Extent]
 			}
 			labels = append(labels, w)
 		}
 	}
-	return kernel.Factor{Vals: l.ch.Backend().Partial(l.data(factor.T), labels, len(vars)), Vars: vars}
+	return labels, vars
 }
 
 // finish binds the factors' evaluations and the partial products and ties the final claim to them.
@@ -230,7 +237,7 @@ func (l *Ledger) public(t circuit.ID) bool {
 func (in *instance) scale() field.Element {
 	v := in.coef
 	for _, label := range in.vars {
-		if in.split.tau[label] != nil {
+		if in.split.inOut[label] {
 			w := poly.EqAt(in.split.tau[label], in.split.labels[label])
 			v.Mul(&v, &w)
 		}

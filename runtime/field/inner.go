@@ -6,12 +6,16 @@ import (
 	"github.com/consensys/gnark-crypto/utils/cpu"
 )
 
+// WideVectors says whether this processor has the vector instructions (AVX-512 IFMA) that make the operations of Vector much
+// faster than as many single ones.
+func WideVectors() bool { return cpu.SupportAVX512 }
+
 // InnerProduct returns Σ a[i]·b[i]; the slices have equal length. The products are summed before they are reduced.
 func InnerProduct(a, b []Element) Element {
 	if len(a) != len(b) {
 		panic("field: slices of different length")
 	}
-	if cpu.SupportAVX512 && uint64(len(a)) < 1<<31 {
+	if WideVectors() && uint64(len(a)) < 1<<31 {
 		v := Vector(a)
 		return v.InnerProduct(b)
 	}

@@ -50,7 +50,7 @@ func fillTable(q *adder, t []Affine, bases []Affine) {
 		for d := int32(1); d <= half; d++ {
 			for low := int32(1); low <= (stride-1)/2; low++ {
 				q.add(d*stride+low, d*stride, low)
-				q.add(d*stride-low, d*stride, -low)
+				q.subtract(d*stride-low, d*stride, low)
 			}
 		}
 		q.flush()

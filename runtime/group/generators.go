@@ -4,7 +4,6 @@ import (
 	"runtime"
 	"strconv"
 	"sync"
-	"sync/atomic"
 
 	"github.com/consensys/gnark-crypto/ecc/grumpkin"
 )
@@ -43,24 +42,12 @@ func Generators(tag string, from, n int) []Affine {
 // derive fills out[start:] with the generators of these indices.
 func derive(tag string, out []Affine, start int) {
 	const chunk = 16
-	var next atomic.Int64
-	next.Store(int64(start))
-	var wg sync.WaitGroup
-	for range min(runtime.GOMAXPROCS(0), (len(out)-start+chunk-1)/chunk) {
-		wg.Go(func() {
-			for {
-				hi := int(next.Add(chunk))
-				lo := hi - chunk
-				if lo >= len(out) {
-					return
-				}
-				for i := lo; i < min(hi, len(out)); i++ {
-					out[i] = generator(tag, i)
-				}
-			}
-		})
-	}
-	wg.Wait()
+	share((len(out)-start+chunk-1)/chunk, runtime.GOMAXPROCS(0), func(_, c int) {
+		lo := start + c*chunk
+		for i := lo; i < min(lo+chunk, len(out)); i++ {
+			out[i] = generator(tag, i)
+		}
+	})
 }
 
 // generator derives one generator.

@@ -11,9 +11,7 @@ package group
 import (
 	"errors"
 	"math/big"
-	"runtime"
 
-	"github.com/consensys/gnark-crypto/ecc"
 	"github.com/consensys/gnark-crypto/ecc/grumpkin"
 
 	"github.com/zkllmc/zkllmc/runtime/field"
@@ -90,24 +88,4 @@ func Mul(p *Affine, s *field.Element) Jac {
 	j := FromAffine(p)
 	j.ScalarMultiplication(&j, s.BigInt(new(big.Int)))
 	return j
-}
-
-// MSM returns Σ scalars[i]·points[i] on all processors. The slices have equal length.
-func MSM(points []Affine, scalars []field.Element) Jac {
-	return MSMThreads(points, scalars, runtime.GOMAXPROCS(0))
-}
-
-// MSMThreads is MSM on about the given number of processors.
-func MSMThreads(points []Affine, scalars []field.Element, threads int) Jac {
-	if len(points) != len(scalars) {
-		panic("group: points and scalars differ in number")
-	}
-	sum := Neutral()
-	if len(points) == 0 {
-		return sum
-	}
-	if _, err := sum.MultiExp(points, scalars, ecc.MultiExpConfig{NbTasks: min(max(threads, 1), 1024)}); err != nil {
-		panic("group: " + err.Error()) // only unequal lengths and a bad task count are refused
-	}
-	return sum
 }

@@ -3,7 +3,6 @@ package group
 import (
 	"runtime"
 	"sync"
-	"sync/atomic"
 
 	"github.com/zkllmc/zkllmc/runtime/field"
 )
@@ -174,7 +173,7 @@ func (c *committer) queue(q *adder, g, stream int) {
 				case o > 0:
 					q.add(at+int32(k), at+int32(k), table+o)
 				case o < 0:
-					q.add(at+int32(k), at+int32(k), o-table)
+					q.subtract(at+int32(k), at+int32(k), table-o)
 				}
 			}
 		}
@@ -215,12 +214,11 @@ func (c *committer) merge(acc []Affine, n int) []Affine {
 	cells := len(c.rows) * c.digits
 	for n > 1 {
 		h := n / 2
-		// Stream i takes stream n−h+i; index 0 of the second operand is not used, so it starts one entry early.
+		// Stream i takes stream n−h+i.
 		split(h*cells, c.threads, func(lo, hi int) {
-			from := (n - h) * cells
-			q := newAdder(acc, acc, acc[from-1:])
+			q := newAdder(acc, acc, acc[(n-h)*cells:])
 			for i := lo; i < hi; i++ {
-				q.add(int32(i), int32(i), int32(i+1))
+				q.add(int32(i), int32(i), int32(i))
 			}
 			q.flush()
 		})
@@ -254,26 +252,13 @@ func (c *committer) finish(sums []Affine, blinds []field.Element, comb *FixedBas
 func (b *SmallBases) preparePairs(n, threads int) {
 	c := committer{bases: b, size: 2}
 	b.alloc.Do(func() { b.pairs = make([]Affine, len(b.once)*tableTwo) })
-	var next atomic.Int64
-	var wg sync.WaitGroup
-	for range min(threads, n) {
-		wg.Go(func() {
-			q := newAdder(nil, nil, nil)
-			for g := int(next.Add(1)) - 1; g < n; g = int(next.Add(1)) - 1 {
-				b.once[g].Do(func() { fillTable(q, b.pairs[g*tableTwo:(g+1)*tableTwo], c.groupBases(g)) })
+	adders := make([]*adder, max(threads, 1))
+	share(n, threads, func(worker, g int) {
+		b.once[g].Do(func() {
+			if adders[worker] == nil {
+				adders[worker] = newAdder(nil, nil, nil)
 			}
+			fillTable(adders[worker], b.pairs[g*tableTwo:(g+1)*tableTwo], c.groupBases(g))
 		})
-	}
-	wg.Wait()
-}
-
-// split calls f on ranges that cover [0, n), one for each thread.
-func split(n, threads int, f func(lo, hi int)) {
-	threads = max(1, min(threads, n))
-	per := (n + threads - 1) / threads
-	var wg sync.WaitGroup
-	for lo := 0; lo < n; lo += per {
-		wg.Go(func() { f(lo, min(lo+per, n)) })
-	}
-	wg.Wait()
+	})
 }

@@ -23,7 +23,7 @@ func EvalInts(vals []int64, shape []int, point []Element) Element {
 			eval(b)
 		}
 	} else {
-		parallel(len(parts), eval)
+		Parallel(len(parts), eval)
 	}
 	var sum Element
 	for i := range parts {

@@ -71,3 +71,24 @@ func LagrangeRange(n int, x Element) []Element {
 func EvalFromPoints(evals []Element, x Element) Element {
 	return field.InnerProduct(LagrangeAt(len(evals)-1, x), evals)
 }
+
+// Extrapolate continues the values at 0, 1, … of the polynomial of degree below len(vals) to n values, by differences: it takes
+// len(vals) additions per value and no product. There is at least one value; what is given is never cut off.
+func Extrapolate(vals []Element, n int) []Element {
+	out := append(make([]Element, 0, max(n, len(vals))), vals...)
+	diff := append([]Element(nil), vals...)
+	for k := 1; k < len(diff); k++ {
+		for i := 0; i < len(diff)-k; i++ {
+			diff[i].Sub(&diff[i+1], &diff[i])
+		}
+	}
+	// Now diff[len−1−k] is the k-th difference that ends at the last point. The highest stays as it is, the others grow by the
+	// next higher.
+	for len(out) < n {
+		for i := 1; i < len(diff); i++ {
+			diff[i].Add(&diff[i], &diff[i-1])
+		}
+		out = append(out, diff[len(diff)-1])
+	}
+	return out
+}

@@ -49,7 +49,7 @@ func Eq(point []Element) []Element {
 		}
 		return out
 	}
-	parallel(len(high), fill)
+	Parallel(len(high), fill)
 	return out
 }
 
@@ -62,8 +62,8 @@ func grow(out []Element, point []Element) {
 	}
 }
 
-// parallel calls f(0), …, f(n−1) on all processors.
-func parallel(n int, f func(int)) {
+// Parallel calls f(0), …, f(n−1) on all processors.
+func Parallel(n int, f func(int)) {
 	workers := min(runtime.GOMAXPROCS(0), n)
 	if workers <= 1 {
 		for i := range n {

@@ -186,6 +186,28 @@ func horner(c []Element, x Element) Element {
 	return y
 }
 
+// TestExtrapolate continues x³ − 2x + 1 from its values at 0 … 3, and a constant.
+func TestExtrapolate(t *testing.T) {
+	f := func(x int64) int64 { return x*x*x - 2*x + 1 }
+	vals := make([]Element, 4)
+	for i := range vals {
+		vals[i].SetInt64(f(int64(i)))
+	}
+	for i, v := range Extrapolate(vals, 9) {
+		if want := field.FromInt64(f(int64(i))); v != want {
+			t.Errorf("value at %d is %s, want %s", i, v.String(), want.String())
+		}
+	}
+	for _, v := range Extrapolate(vals[:1], 3) {
+		if v != vals[0] {
+			t.Errorf("a constant goes on with %s", v.String())
+		}
+	}
+	if n := len(Extrapolate(vals, 2)); n != len(vals) {
+		t.Errorf("%d values left of %d", n, len(vals))
+	}
+}
+
 func TestLagrange(t *testing.T) {
 	r := rand.New(rand.NewPCG(1, 5))
 	for _, d := range []int{0, 1, 2, 3, 7, 31, 32, 33, 100} {

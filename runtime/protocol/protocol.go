@@ -32,7 +32,7 @@ const Version = "zkllmc/v1"
 // Curve names group and field.
 const Curve = "grumpkin"
 
-// The kinds of proofs, absorbed first so that none passes for the other.
+// The kinds of proofs, absorbed so that none passes for the other.
 const (
 	KindSetup     = "setup"
 	KindInference = "inference"

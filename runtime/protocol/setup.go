@@ -6,6 +6,7 @@ import (
 	"github.com/zkllmc/zkllmc/runtime/circuit"
 	"github.com/zkllmc/zkllmc/runtime/commit"
 	"github.com/zkllmc/zkllmc/runtime/field"
+	"github.com/zkllmc/zkllmc/runtime/gadget"
 )
 
 // SetupCircuit returns the circuit of the weights' range proof: the weights of c, in order and placed alike, and one lookup of
@@ -24,18 +25,12 @@ func SetupCircuit(c *circuit.Circuit) (*circuit.Circuit, error) {
 		}
 		bits := circuit.Bits(int(t.Hi-t.Lo) + 1)
 		id := b.Weight(t.Name, bits, t.Shape...)
-		table := b.TableOf(fmt.Sprintf("range [%d, %d]", t.Lo, t.Hi), func() [][]int64 { return [][]int64{consecutive(t.Lo, t.Hi)} })
-		b.Lookup(table, id)
+		b.Lookup(gadget.Range(b, t.Lo, t.Hi), id)
+	}
+	if len(WeightIDs(c)) == 0 {
+		return nil, fmt.Errorf("circuit %s has no weights, hence no model to commit to", c.Name)
 	}
 	return b.Finish()
-}
-
-func consecutive(lo, hi int64) []int64 {
-	v := make([]int64, 0, hi-lo+1)
-	for x := lo; x <= hi; x++ {
-		v = append(v, x)
-	}
-	return v
 }
 
 // WeightIDs lists the weights of a circuit in order; weight k of c and weight k of SetupCircuit(c) are the same tensor.

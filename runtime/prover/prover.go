@@ -62,17 +62,19 @@ func (k *Key) ModelID() [32]byte { return k.id }
 // returns the prover's key and the encoded verifying key.
 func Setup(ctx context.Context, c *circuit.Circuit, weights map[circuit.ID]kernel.Tensor, o Options) (*Key, []byte, error) {
 	k := &Key{c: c, data: weights}
-	rnd, err := o.randomness([]byte("setup"), nil, nil)
+	layout := protocol.WeightLayout(c)
+	cells, err := layout.Cells(c, k.tensor)
+	if err != nil {
+		return nil, nil, err
+	}
+	digest := c.Digest()
+	rnd, err := o.randomness(append([]byte("setup"), digest[:]...), nil, cells)
 	if err != nil {
 		return nil, nil, err
 	}
 	copy(k.secret[:], rnd.bytes("prover secret", 32))
-	layout := protocol.WeightLayout(c)
 	o.phase("commit weights")
-	if k.set.Rows, err = rows(c, layout, k.tensor, rnd.Uniform("weight blinders", layout.Rows)); err != nil {
-		return nil, nil, err
-	}
-	k.set.Layout = layout
+	k.set.Layout, k.set.Rows = layout, blinded(cells, rnd.Uniform("weight blinders", layout.Rows))
 	k.set.Points = o.Backend.CommitRows(group.Row(1<<layout.Bits), k.set.Rows)
 	k.id = verifier.ModelID(c, k.set.Points)
 	w := format.NewWriter(format.MagicVerifyingKey, c.Digest())
@@ -123,8 +125,14 @@ type Input struct {
 	Private   *witness.PrivateInput
 }
 
-// Prove proves a statement and returns the encoded proof.
+// Prove proves a statement and returns the encoded proof. It refuses what no verifier would accept.
 func (k *Key) Prove(ctx context.Context, in *Input, o Options) ([]byte, error) {
+	if err := in.Statement.Check(k.c); err != nil {
+		return nil, fmt.Errorf("statement: %w", err)
+	}
+	if err := in.Statement.CheckAnswer(k.c); err != nil {
+		return nil, fmt.Errorf("statement: %w", err)
+	}
 	o.phase("witness")
 	a, err := k.Witness(ctx, in)
 	if err != nil {
@@ -219,14 +227,6 @@ func (s *stream) writeTo(w *format.Writer) {
 			w.Scalar(it.scalar)
 		}
 	}
-}
-
-func rows(c *circuit.Circuit, l *commit.Layout, data func(circuit.ID) *kernel.Tensor, blinds []field.Element) ([]kernel.Row, error) {
-	cells, err := l.Cells(c, data)
-	if err != nil {
-		return nil, err
-	}
-	return blinded(cells, blinds), nil
 }
 
 func blinded(cells [][]int32, blinds []field.Element) []kernel.Row {

@@ -189,7 +189,7 @@ func runDecoder(t *testing.T, d dims, reveal circuit.Reveal) {
 	vk, err := verifier.ReadKey(c, vkBytes)
 	require.NoError(t, err)
 	lap("accept done")
-	st := &statement.Statement{Tokens: []int64{1, 3, 2, 4}, Prompt: 3, Next: statement.Unclaimed}
+	st := &statement.Statement{Tokens: []int64{1, 3, 2, 4}, Prompt: 4, Next: statement.Unclaimed}
 	if reveal == circuit.RevealArgmax {
 		st = &statement.Statement{Tokens: []int64{1, 3, 2, 4}, Prompt: 4, Next: 0}
 	}

@@ -79,17 +79,6 @@ func evaluate(ctx context.Context, c *circuit.Circuit, k *prover.Key, ids []int6
 	return a.Tensor(c.Output).V[from*c.Vocab : len(ids)*c.Vocab], nil
 }
 
-// argmax returns the first index of the maximum, as the proof defines the prediction.
-func argmax(row []int64) int64 {
-	best := 0
-	for i, v := range row {
-		if v > row[best] {
-			best = i
-		}
-	}
-	return int64(best)
-}
-
 // decode lets the model answer: one pass of the integer program per token, until an end token, the limit or the circuit's length.
 func (a *app) decode(ctx context.Context, k *prover.Key, q *question) ([]int64, error) {
 	c := a.m.Circuit
@@ -109,7 +98,7 @@ func (a *app) decode(ctx context.Context, k *prover.Key, q *question) ([]int64, 
 		if err != nil {
 			return nil, err
 		}
-		next := argmax(row)
+		next := statement.Argmax(row)
 		ids = append(ids, next)
 		if next == end {
 			break
@@ -127,7 +116,7 @@ func (a *app) confirm(ctx context.Context, k *prover.Key, q *question) error {
 		return err
 	}
 	for i, id := range q.wantTokens {
-		if best := argmax(logits[i*c.Vocab : (i+1)*c.Vocab]); best != id {
+		if best := statement.Argmax(logits[i*c.Vocab : (i+1)*c.Vocab]); best != id {
 			return &failure{code: Refused, err: fmt.Errorf("the model does not answer %q: after %q it continues with %q, not with %q; nothing is proved",
 				q.show(q.wantTokens), q.show(st.Tokens[:p+i]), q.show([]int64{best}), q.show([]int64{id}))}
 		}

@@ -12,7 +12,10 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/zkllmc/zkllmc/runtime/backend/cpu"
 	"github.com/zkllmc/zkllmc/runtime/circuit"
+	"github.com/zkllmc/zkllmc/runtime/group"
+	"github.com/zkllmc/zkllmc/runtime/kernel"
 	"github.com/zkllmc/zkllmc/runtime/proverapp"
 	"github.com/zkllmc/zkllmc/runtime/verifierapp"
 )
@@ -103,13 +106,21 @@ func TestBadProofs(t *testing.T) {
 
 func TestBadStatements(t *testing.T) {
 	b := proved(t, configs["argmax"])
-	for name, f := range map[string]func([]byte) []byte{
-		"truncated": truncated, "trailing": longer, "empty": func([]byte) []byte { return nil },
-		"kind": func(d []byte) []byte { d[0]++; return d },
+	for name, c := range map[string]struct {
+		f    func([]byte) []byte
+		code int
+		text string
+	}{
+		"truncated":       {truncated, 1, "rejected (statement)"},
+		"trailing":        {longer, 1, "rejected (statement)"},
+		"empty":           {func([]byte) []byte { return nil }, 1, "rejected (statement)"},
+		"kind":            {func(d []byte) []byte { d[0]++; return d }, 3, "not a statement"},
+		"version":         {version, 3, "version"},
+		"another circuit": {func(d []byte) []byte { d[12]++; return d }, 3, "another circuit"},
 	} {
-		b.change("s.bin", "bad.bin", f)
-		_, stderr := b.verifier(1, strings.Replace(verifyLine, "@s.bin", "@bad.bin", 1))
-		require.Contains(t, stderr, "rejected (statement)", name)
+		b.change("s.bin", "bad.bin", c.f)
+		_, stderr := b.verifier(c.code, strings.Replace(verifyLine, "@s.bin", "@bad.bin", 1))
+		require.Contains(t, stderr, c.text, name)
 	}
 }
 
@@ -235,4 +246,53 @@ func TestWithoutVocabulary(t *testing.T) {
 	stdout.Reset()
 	require.Equal(t, 0, verifierapp.Run(verifierapp.Model{Circuit: b.c}, b.args(verifyLine), &stdout, &stderr), &stderr)
 	require.Contains(t, stdout.String(), "[1 2 3 4]")
+}
+
+// stuck is a backend whose first commitment takes for ever; broken is one that panics.
+type stuck struct {
+	kernel.Backend
+	reached context.CancelFunc
+}
+
+func (s stuck) CommitRows([]group.Affine, []kernel.Row) []group.Affine {
+	s.reached()
+	select {}
+}
+
+type broken struct{ kernel.Backend }
+
+func (broken) CommitRows([]group.Affine, []kernel.Row) []group.Affine { panic("broken") }
+
+func TestInterruptedWithinAStep(t *testing.T) {
+	b := newBench(t, configs["argmax"])
+	ctx, cancel := context.WithCancel(context.Background())
+	var stdout, stderr bytes.Buffer
+	m := proverapp.Model{Name: "bigram", Circuit: b.c, Backend: stuck{cpu.New(), cancel}}
+	require.Equal(t, proverapp.Internal, proverapp.Run(ctx, m, b.args("setup --weights @weights.zkw -o @keys"), &stdout, &stderr))
+	require.Contains(t, stderr.String(), "interrupted")
+	m.Backend = broken{cpu.New()}
+	require.Equal(t, proverapp.Internal, proverapp.Run(context.Background(), m, b.args("setup --weights @weights.zkw -o @keys"), &stdout, &stderr))
+	require.Contains(t, stderr.String(), "panic: broken")
+	entries, err := os.ReadDir(b.file("keys"))
+	require.NoError(t, err)
+	require.Empty(t, entries)
+}
+
+func TestUnwritable(t *testing.T) {
+	b := proved(t, configs["argmax"])
+	require.NoError(t, os.WriteFile(b.file("plain"), nil, 0o600))
+	b.prover(3, "setup --weights @weights.zkw -o @plain")
+	b.prover(3, "prove --key @keys/prover.key --prompt a -o @missing/p.bin --statement-out @q.bin")
+	b.verifier(3, "accept --save @missing/id @keys/model.vk")
+	require.NoFileExists(t, b.file("q.bin"))
+}
+
+func TestNothingClaimed(t *testing.T) {
+	b := proved(t, configs["logits"])
+	b.prover(0, "prove --force --key @keys/prover.key --tokens 0,1,2,3,4,0 --max 1 -o @p.bin --statement-out @s.bin")
+	out, _ := b.verifier(0, verifyLine)
+	require.Contains(t, out, "answer    none is claimed")
+	require.Contains(t, out, `next      "b", as the revealed logits predict`)
+	out, _ = b.verifier(0, verifyLine+" --json")
+	require.Contains(t, out, `"next_token": 1`)
 }

@@ -7,18 +7,14 @@ import (
 	"math"
 
 	"github.com/zkllmc/zkllmc/runtime/circuit"
+	"github.com/zkllmc/zkllmc/runtime/format"
 )
 
-// The file: magic, version, then big-endian two's-complement integers
+// The file is the header of every artefact (package format), then what Bytes returns: big-endian two's-complement integers
 //
 //	len:8  prompt:8  next:8  tokens:8·len  width:1  count:8  logits:width·count
 //
 // where width ∈ {1, 2, 4, 8} is the least that holds every logit, 1 if there is none. A statement has exactly one encoding.
-const (
-	magic   = "ZKST"
-	version = 1
-	header  = len(magic) + 1 + 3*8
-)
 
 // ErrFormat says that a file is not the encoding of a statement.
 var ErrFormat = errors.New("statement: malformed file")
@@ -28,14 +24,15 @@ func (s *Statement) Encode(c *circuit.Circuit) ([]byte, error) {
 	if err := s.Check(c); err != nil {
 		return nil, err
 	}
-	return s.Bytes(), nil
+	w := format.NewWriter(format.MagicStatement, c.Digest())
+	w.Raw(s.Bytes())
+	return w.Bytes(), nil
 }
 
-// Bytes returns the canonical encoding, which is also the file's content.
+// Bytes returns the canonical encoding, which proofs absorb and which follows the header in a file.
 func (s *Statement) Bytes() []byte {
 	w := width(s.Logits)
-	out := make([]byte, 0, header+8*len(s.Tokens)+9+w*len(s.Logits))
-	out = append(append(out, magic...), version)
+	out := make([]byte, 0, 3*8+8*len(s.Tokens)+9+w*len(s.Logits))
 	for _, v := range [...]int64{int64(len(s.Tokens)), int64(s.Prompt), s.Next} {
 		out = binary.BigEndian.AppendUint64(out, uint64(v))
 	}
@@ -65,13 +62,11 @@ func width(values []int64) int {
 
 // Decode reads the file of a statement about the circuit and checks it. Lengths are compared with the circuit's before anything is allocated.
 func Decode(c *circuit.Circuit, data []byte) (*Statement, error) {
-	r := reader{rest: data}
-	if string(r.take(len(magic))) != magic {
-		return nil, fmt.Errorf("%w: no %s", ErrFormat, magic)
+	file, err := format.NewReader(data, format.MagicStatement, c.Digest())
+	if err != nil {
+		return nil, err
 	}
-	if v := r.take(1); len(v) == 1 && v[0] != version {
-		return nil, fmt.Errorf("%w: version %d, want %d", ErrFormat, v[0], version)
-	}
+	r := reader{rest: file.Raw(file.Remaining())}
 	n, prompt, next := r.int(8), r.int(8), r.int(8)
 	if r.short || n < 1 || n > int64(c.Length) {
 		return nil, fmt.Errorf("%w: %d tokens, the circuit takes 1 to %d", ErrLength, n, c.Length)

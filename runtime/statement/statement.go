@@ -16,7 +16,6 @@ import (
 
 	"github.com/zkllmc/zkllmc/runtime/circuit"
 	"github.com/zkllmc/zkllmc/runtime/kernel"
-	"github.com/zkllmc/zkllmc/runtime/veil"
 )
 
 // Hidden stands for a token that the statement does not tell, Unclaimed for a Next that it does not claim.
@@ -35,12 +34,14 @@ type Statement struct {
 
 // Why Check refuses a statement.
 var (
-	ErrLength = errors.New("statement: number of tokens does not suit the circuit")
-	ErrPrompt = errors.New("statement: prompt length out of range")
-	ErrToken  = errors.New("statement: token outside the vocabulary")
-	ErrHidden = errors.New("statement: a private input's prompt must be hidden, and nothing else")
-	ErrNext   = errors.New("statement: next token not claimable")
-	ErrLogits = errors.New("statement: revealed logits do not suit the circuit")
+	ErrLength  = errors.New("statement: number of tokens does not suit the circuit")
+	ErrPrompt  = errors.New("statement: prompt length out of range")
+	ErrToken   = errors.New("statement: token outside the vocabulary")
+	ErrHidden  = errors.New("statement: a private input's prompt must be hidden, and nothing else")
+	ErrNext    = errors.New("statement: next token not claimable")
+	ErrLogits  = errors.New("statement: revealed logits do not suit the circuit")
+	ErrAnswer  = errors.New("statement: the revealed logits predict another answer")
+	ErrVacuous = errors.New("statement: it claims nothing of the output")
 )
 
 // Check says whether the statement is one about the circuit, in its public form. Eval requires that it returned nil, Selected and
@@ -114,6 +115,34 @@ func (s *Statement) checkLogits(c *circuit.Circuit) error {
 	return nil
 }
 
+// CheckAnswer says whether the statement claims an answer, and the right one. Where a proof shows logits it says only which logits
+// belong to the tokens: the answer must be what they predict. Where it shows the arg-max, a prediction must be claimed.
+func (s *Statement) CheckAnswer(c *circuit.Circuit) error {
+	if c.Reveal != circuit.RevealLogits {
+		if s.Next == Unclaimed && s.Prompt == len(s.Tokens) {
+			return fmt.Errorf("%w: neither an answer nor a next token", ErrVacuous)
+		}
+		return nil
+	}
+	for i, id := range s.Tokens[s.Prompt:] {
+		if best := Argmax(s.Logits[i*c.Vocab : (i+1)*c.Vocab]); best != id {
+			return fmt.Errorf("%w: at position %d they predict %d, the answer has %d", ErrAnswer, s.Prompt-1+i, best, id)
+		}
+	}
+	return nil
+}
+
+// Argmax returns the first index of the maximum of a row of logits.
+func Argmax(row []int64) int64 {
+	best := 0
+	for i, v := range row {
+		if v > row[best] {
+			best = i
+		}
+	}
+	return int64(best)
+}
+
 func inVocabulary(c *circuit.Circuit, id int64) bool { return id >= 0 && id < int64(c.Vocab) }
 
 // rows is the number of positions from the prompt's last to the last.
@@ -165,6 +194,3 @@ func (s *Statement) token(c *circuit.Circuit, t int) int64 {
 	}
 	return s.Tokens[t]
 }
-
-// Absorb binds the statement to a proof's transcript.
-func (s *Statement) Absorb(ch *veil.Channel) { ch.Absorb("statement", s.Bytes()) }

@@ -11,6 +11,7 @@ import (
 
 	"github.com/zkllmc/zkllmc/runtime/circuit"
 	"github.com/zkllmc/zkllmc/runtime/field"
+	"github.com/zkllmc/zkllmc/runtime/format"
 	"github.com/zkllmc/zkllmc/runtime/poly"
 )
 
@@ -226,7 +227,7 @@ func TestCheck(t *testing.T) {
 			t.Errorf("%s: Encode: %v", test.name, err)
 		}
 		if err != nil {
-			data = test.s.Bytes() // what an attacker would write
+			data = file(c, test.s.Bytes()) // what an attacker would write
 		}
 		if _, err := Decode(c, data); (err == nil) != (test.want == nil) {
 			t.Errorf("%s: Decode: %v", test.name, err)
@@ -294,8 +295,49 @@ func TestWidth(t *testing.T) {
 	wide = append(wide, 2)
 	wide = append(wide, data[len(data)-vocab-8:len(data)-vocab]...)
 	wide = append(wide, make([]byte, 2*vocab)...)
-	if _, err := Decode(c, wide); !errors.Is(err, ErrFormat) {
+	if _, err := Decode(c, file(c, wide)); !errors.Is(err, ErrFormat) {
 		t.Errorf("zeros in two bytes each: %v", err)
+	}
+}
+
+// file puts the header of a statement file before bytes.
+func file(c *circuit.Circuit, body []byte) []byte {
+	w := format.NewWriter(format.MagicStatement, c.Digest())
+	w.Raw(body)
+	return w.Bytes()
+}
+
+// A statement about another circuit is told apart from a malformed one.
+func TestOtherCircuit(t *testing.T) {
+	c := model(t, logits)
+	other := model(t, func(cfg *circuit.Config) { logits(cfg); cfg.Name = "another" })
+	s := random(c, rand.New(rand.NewPCG(9, 9)))
+	data, err := s.Encode(c)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := Decode(other, data); !errors.Is(err, format.ErrCircuit) {
+		t.Error(err)
+	}
+}
+
+// Logits that predict other tokens than the answer are refused, a prediction tie goes to the lowest index.
+func TestAnswer(t *testing.T) {
+	c := model(t, logits)
+	row := func(best ...int64) []int64 {
+		r := make([]int64, vocab)
+		for _, j := range best {
+			r[j] = 1
+		}
+		return r
+	}
+	s := Statement{Tokens: []int64{0, 2}, Prompt: 1, Next: Unclaimed, Logits: append(row(2, 3), row(1)...)}
+	if err := s.CheckAnswer(c); err != nil {
+		t.Error(err)
+	}
+	s.Tokens[1] = 3
+	if err := s.CheckAnswer(c); !errors.Is(err, ErrAnswer) {
+		t.Error(err)
 	}
 }
 
@@ -325,10 +367,10 @@ func FuzzDecode(f *testing.F) {
 		c := model(f, mode)
 		circuits = append(circuits, c)
 		for range 4 {
-			f.Add(i, random(c, rnd).Bytes())
+			f.Add(i, file(c, random(c, rnd).Bytes()))
 		}
 	}
-	f.Add(0, []byte(magic))
+	f.Add(0, []byte(format.MagicStatement))
 	f.Fuzz(func(t *testing.T, mode int, data []byte) {
 		c := circuits[int(uint(mode)%uint(len(circuits)))]
 		s, err := Decode(c, data)
@@ -341,7 +383,7 @@ func FuzzDecode(f *testing.F) {
 		if err := s.Check(c); err != nil {
 			t.Fatalf("decoded but not valid: %v", err)
 		}
-		if !bytes.Equal(s.Bytes(), data) {
+		if !bytes.Equal(file(c, s.Bytes()), data) {
 			t.Fatal("two encodings of one statement")
 		}
 		for src := circuit.TokenOneHot; src <= circuit.Known; src++ { // total on every decoded statement

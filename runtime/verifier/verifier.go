@@ -114,6 +114,9 @@ func (k *Key) VerifyStatement(st *statement.Statement, proof []byte) error {
 	if err := st.Check(k.c); err != nil {
 		return fmt.Errorf("statement: %w", err)
 	}
+	if err := st.CheckAnswer(k.c); err != nil {
+		return fmt.Errorf("statement: %w", err)
+	}
 	r, err := format.NewReader(proof, format.MagicProof, k.c.Digest())
 	if err != nil {
 		return fmt.Errorf("proof: %w", err)

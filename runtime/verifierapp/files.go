@@ -74,6 +74,16 @@ func keyFailure(name string, err error) error {
 	return f
 }
 
+// statementFailure says what an error about a statement means.
+func statementFailure(name string, err error) error {
+	f := &failure{code: Rejected, class: "statement", err: fmt.Errorf("%s: %w", name, err)}
+	if foreign(err) {
+		f.code = Unreadable
+		f.err = fmt.Errorf("%w; the statement must come from the prover that was generated with this verifier", f.err)
+	}
+	return f
+}
+
 // proofFailure says what an error about a proof means. Whatever is not recognised is a rejection too.
 func proofFailure(name string, err error) error {
 	f := &failure{code: Rejected, class: "protocol", err: fmt.Errorf("%s: %w", name, err)}

@@ -18,38 +18,11 @@ func answer(st *statement.Statement) []int64 {
 	return out
 }
 
-// greedy checks, where a proof shows logits, that the statement's answer is what they predict: the proof by itself only says
-// which logits belong to the tokens. Where a proof shows the arg-max there is nothing left to check.
-func (a *app) greedy(st *statement.Statement, name string) error {
-	c := a.m.Circuit
-	if c.Reveal != circuit.RevealLogits {
-		return nil
-	}
-	for i, id := range st.Tokens[st.Prompt:] {
-		if best := argmax(st.Logits[i*c.Vocab : (i+1)*c.Vocab]); best != id {
-			return &failure{code: Rejected, class: "statement",
-				err: fmt.Errorf("%s: the logits at position %d predict the token %d, the answer has %d", name, st.Prompt-1+i, best, id)}
-		}
-	}
-	return nil
-}
-
-// argmax returns the first index of the maximum.
-func argmax(row []int64) int64 {
-	best := 0
-	for i, v := range row {
-		if v > row[best] {
-			best = i
-		}
-	}
-	return int64(best)
-}
-
 // describe notes what a statement says.
 func (a *app) describe(st *statement.Statement, vocab tokens.Tokenizer, r *verifyReport) {
 	r.Prompt, r.Answer = st.Tokens[:st.Prompt], answer(st)
 	if c := a.m.Circuit; c.Reveal == circuit.RevealLogits {
-		next := argmax(st.Logits[len(st.Logits)-c.Vocab:])
+		next := statement.Argmax(st.Logits[len(st.Logits)-c.Vocab:])
 		r.Next = &next
 	}
 	if vocab == nil {

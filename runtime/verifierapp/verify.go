@@ -127,12 +127,15 @@ func (a *app) verifyBytes(o verifyOptions, id [32]byte, vk, encoded, proof []byt
 	defer func() { r.Seconds.Verify = time.Since(derived).Seconds() }()
 	st, err := statement.Decode(a.m.Circuit, encoded)
 	if err != nil {
-		return nil, &failure{code: Rejected, class: "statement", err: fmt.Errorf("%s: %w", o.statement, err)}
+		return nil, statementFailure(o.statement, err)
 	}
 	if err := key.VerifyStatement(st, proof); err != nil {
+		if errors.Is(err, statement.ErrAnswer) {
+			return st, statementFailure(o.statement, err)
+		}
 		return st, proofFailure(o.proof, err)
 	}
-	return st, a.greedy(st, o.statement)
+	return st, nil
 }
 
 // generators derives the generators of the rows, which have nothing to do with a proof, so that they are timed on their own. A

@@ -4,6 +4,7 @@ package planner
 
 import (
 	"fmt"
+	"math/bits"
 	"strconv"
 	"strings"
 
@@ -35,27 +36,32 @@ func Plan(p *quant.Program, o Options) (*plan.Plan, error) {
 	}
 	pl := &plan.Plan{Config: plan.Config{
 		Name: g.Name, Length: T, Vocab: g.Vocab, Pad: o.Pad, Causal: g.Causal, RevealArgmax: o.RevealArgmax, PrivateInput: o.PrivateInput,
-		WeightBits: o.WeightBits, WitnessBits: o.WitnessBits,
 	}}
-	chooseWidths(&pl.Config)
+	ChooseWidths(&pl.Config, o, 0, 0) // until the cells are counted
 	pl.Constants = e.constants
 	fold(pl, e.steps)
 	return pl, nil
 }
 
-// defaultWidth is log2 of the row width at the scale of models with up to some million activations: a row costs 32 bytes of
-// proof and one point for the verifier, a column one generator for the verifier. With N committed cells rows and columns are
-// balanced at a width of √N; 2^11 is that for four million cells, and the final argument over 2^11 columns is a few milliseconds.
-const defaultWidth = 11
+// minWidth is log2 of the narrowest rows: below, row commitments are most of a proof and the final argument is a small part of the work.
+const minWidth = 12
 
-func chooseWidths(c *plan.Config) {
+// ChooseWidths sets log2 of the row widths for the given numbers of committed cells, where the options leave them open. N cells in
+// rows of width w are N/w commitments, 32 bytes of proof and one point of the verifier's multi-scalar multiplication each, and w
+// generators in the same multiplication: the sum is smallest at w = √N. The proof would shrink further with wider rows, but the
+// prover's final argument grows with w.
+func ChooseWidths(c *plan.Config, o Options, weightCells, witnessCells int64) {
+	c.WeightBits, c.WitnessBits = o.WeightBits, o.WitnessBits
 	if c.WeightBits == 0 {
-		c.WeightBits = defaultWidth
+		c.WeightBits = widthFor(weightCells)
 	}
 	if c.WitnessBits == 0 {
-		c.WitnessBits = defaultWidth
+		c.WitnessBits = widthFor(witnessCells)
 	}
 }
+
+// widthFor is log2 of √cells, rounded up.
+func widthFor(cells int64) int { return max(minWidth, (bits.Len64(uint64(cells))+1)/2) }
 
 // ref is a result of a step of the linear sequence.
 type ref struct{ step, out int }

@@ -113,7 +113,7 @@ func (c *Calibration) rowNorm(id ir.ValueID, center bool) (rms, top float64) {
 
 // Sizes of the default calibration set.
 const (
-	defaultSamples = 6
+	defaultSamples = 8
 	decodeRounds   = 6
 )
 

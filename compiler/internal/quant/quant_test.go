@@ -25,8 +25,10 @@ func program(t *testing.T, g *ir.Graph) *Program {
 	require.NoError(t, err)
 	cal, err := Calibrate(ctx, f, samples)
 	require.NoError(t, err)
+	require.NoError(t, ir.Verify(f))
 	p, err := Quantise(f, cal)
 	require.NoError(t, err)
+	require.NoError(t, ir.Verify(p.Int))
 	return p
 }
 

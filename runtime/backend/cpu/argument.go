@@ -25,16 +25,26 @@ func (b *backend) Argument(u, l []field.Element, g []group.Affine, U group.Affin
 	return &argument{backend: b, u: append(vec(nil), u...), l: append(vec(nil), l...), g: append([]group.Affine(nil), g...), base: U}
 }
 
+// Round computes both sides at the same time, each on half of the threads: the last rounds are too small to share out.
 func (a *argument) Round() (l, r group.Affine) {
 	h := len(a.u) / 2
-	return a.cross(a.u[:h], a.g[h:], a.l[h:]), a.cross(a.u[h:], a.g[:h], a.l[:h])
+	sides := [2]group.Affine{}
+	a.run(2, func(_, i int) {
+		if i == 0 {
+			sides[0] = a.cross(a.u[:h], a.g[h:], a.l[h:])
+		} else {
+			sides[1] = a.cross(a.u[h:], a.g[:h], a.l[:h])
+		}
+	})
+	return sides[0], sides[1]
 }
 
 // cross returns ⟨u, g⟩ + ⟨u, form⟩·U. The base joins as one more term.
 func (a *argument) cross(u vec, g []group.Affine, form vec) group.Affine {
 	points := append(append(make([]group.Affine, 0, len(g)+1), g...), a.base)
 	scalars := append(append(make(vec, 0, len(u)+1), u...), dot(u, form))
-	return a.MSM(points, scalars)
+	sum := group.MSMThreads(points, scalars, (a.threads+1)/2)
+	return group.ToAffine(&sum)
 }
 
 func (a *argument) Fold(x field.Element) {
@@ -46,7 +56,7 @@ func (a *argument) Fold(x field.Element) {
 		scaleVec(l, l, &x)
 		addVec(a.l[lo:hi], a.l[lo:hi], l)
 	})
-	a.foldPoints(a.g[:h], a.g[h:], x)
+	group.FoldPoints(a.g[:h], a.g[h:], &x, a.threads)
 	a.u, a.l, a.g = a.u[:h], a.l[:h], a.g[:h]
 }
 

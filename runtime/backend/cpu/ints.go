@@ -7,6 +7,9 @@ import "github.com/zkllmc/zkllmc/runtime/field"
 // at the end. Only one limb per integer is ever written. Where the processor has no wide vectors, the field package's accumulators
 // of word products are faster.
 
+// wideVectors chooses between the two ways.
+var wideVectors = field.WideVectors()
+
 // integers are the cell types.
 type integers interface{ int32 | int64 }
 

@@ -55,3 +55,9 @@ func (b *backend) CommitRows(gens []group.Affine, rows []kernel.Row) []group.Aff
 	h := group.H()
 	return b.bases.get(gens[:width]).CommitRowsThreads(cells, blinds, &h, b.threads)
 }
+
+// MSM is the group's, on the backend's threads.
+func (b *backend) MSM(points []group.Affine, scalars []field.Element) group.Affine {
+	sum := group.MSMThreads(points, scalars, b.threads)
+	return group.ToAffine(&sum)
+}

@@ -6,6 +6,7 @@ import (
 
 	"github.com/zkllmc/zkllmc/runtime/field"
 	"github.com/zkllmc/zkllmc/runtime/kernel"
+	"github.com/zkllmc/zkllmc/runtime/poly"
 )
 
 // slot is one table of the batch: a factor's values over global variables (an instance's variable i is the batch's
@@ -162,31 +163,12 @@ func (s *sumcheck) constant(out []field.Element, p *product) {
 func (s *sumcheck) contribute(out []field.Element, t *sumTask) {
 	vals := t.out
 	if len(t.points) < 2 || t.points[1] == 1 {
-		vals = extrapolate(vals, s.degree+1)
+		vals = poly.Extrapolate(vals, s.degree+1)
 		vals = slices.Delete(vals, 1, 2)
 	}
 	for i := range out {
 		out[i] = add(out[i], mul(t.p.coef, vals[i]))
 	}
-}
-
-// extrapolate continues the values at 0, 1, … of a polynomial of degree len(vals)−1 to n values.
-func extrapolate(vals []field.Element, n int) []field.Element {
-	out := slices.Clone(vals)
-	diff := slices.Clone(vals) // diff[k] becomes the k-th backward difference at the last point
-	for k := 1; k < len(diff); k++ {
-		for i := 0; i < len(diff)-k; i++ {
-			diff[i] = sub(diff[i+1], diff[i])
-		}
-	}
-	// Now diff[len−1−k] is the k-th difference ending at the last point; the highest stays, the others grow by the next higher.
-	for len(out) < n {
-		for i := 1; i < len(diff); i++ {
-			diff[i] = add(diff[i], diff[i-1])
-		}
-		out = append(out, diff[len(diff)-1])
-	}
-	return out
 }
 
 // split makes the tasks of a product for the round's variable v; v = −1 sums over its whole cube.

@@ -1,0 +1,58 @@
+package compiler
+
+import (
+	"context"
+	"path/filepath"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/zkllmc/zkllmc/compiler/internal/synthetic"
+	"github.com/zkllmc/zkllmc/ir/eval"
+	"github.com/zkllmc/zkllmc/runtime/circuit"
+	"github.com/zkllmc/zkllmc/runtime/kernel"
+	"github.com/zkllmc/zkllmc/runtime/statement"
+	"github.com/zkllmc/zkllmc/runtime/witness"
+)
+
+// TestCircuitIsTheIntegerProgram runs the slow interpreter on an input and claims its logits, all of them, in a statement: the
+// circuit has a satisfying assignment for these logits, and none is found for others.
+func TestCircuitIsTheIntegerProgram(t *testing.T) {
+	ctx := context.Background()
+	results := map[string]*Result{
+		"llama": compileGraph(t, synthetic.Graph(2, 16, 2, 6, 20, 3), Config{}),
+		"gpt":   compileGraph(t, synthetic.GPT(2, 16, 2, 6, 20, 3), Config{}),
+	}
+	if dir := realModels["sums"]; exists(dir) {
+		r, err := Analyse(ctx, filepath.Join(dir, "model.onnx"), Config{})
+		require.NoError(t, err)
+		results["sums"] = r
+	}
+	for name, r := range results {
+		for _, in := range randomInputs(r, 3) {
+			vals, err := eval.Int(r.program.Int, in.IDs)
+			require.NoError(t, err)
+			logits := vals[r.program.Int.Output]
+			require.NoError(t, satisfy(ctx, r, in.IDs, logits), name)
+			wrong := append([]int64(nil), logits...)
+			wrong[len(wrong)-1]++
+			require.Error(t, satisfy(ctx, r, in.IDs, wrong), name)
+		}
+	}
+}
+
+// satisfy computes the assignment of a statement that reveals the logits of all positions.
+func satisfy(ctx context.Context, r *Result, ids, logits []int64) error {
+	c := r.Circuit
+	weights := map[circuit.ID]kernel.Tensor{}
+	next := 0
+	for i := range c.Tensors {
+		if c.Tensors[i].Kind == circuit.Weight {
+			weights[circuit.ID(i)] = kernel.Tensor{Shape: r.Weights[next].Shape, V: r.Weights[next].Values}
+			next++
+		}
+	}
+	st := &statement.Statement{Tokens: ids, Prompt: 1, Next: statement.Unclaimed, Logits: logits}
+	_, err := witness.Generate(ctx, c, weights, func(id circuit.ID) kernel.Tensor { return *st.Public(c, id) }, nil)
+	return err
+}

@@ -1,0 +1,102 @@
+package group
+
+import (
+	"math/bits"
+
+	"github.com/consensys/gnark-crypto/ecc/grumpkin/fp"
+)
+
+// coord and coords are a coordinate of a point and a contiguous run of them. What works on many points at a time (affine.go,
+// msm.go, fold.go) computes with runs of coordinates.
+type (
+	coord  = fp.Element
+	coords = fp.Vector
+)
+
+// batchOps, a power of two, is how many additions share an inversion: the inversion is then a few percent of the work, and the
+// scratch fits the second-level cache.
+const batchOps = 512
+
+// inverter inverts up to batchOps coordinates at the price of one inversion.
+type inverter struct {
+	tree [2 * batchOps]coord // what is to be inverted, then the levels of its product tree
+	inv  [batchOps]coord
+}
+
+// leaf is the size of the product tree's top, which is inverted element by element.
+const leaf = 8
+
+// invert stores the inverses of tree[:n], none of which is zero, in inv[:n]: products of halves up to the top, then every half's
+// inverse is its parent's times the other half.
+func (v *inverter) invert(n int) {
+	size := leaf
+	for size < n {
+		size *= 2
+	}
+	for i := n; i < size; i++ {
+		v.tree[i].SetOne()
+	}
+	at := 0
+	for s := size; s > leaf; s /= 2 {
+		next := coords(v.tree[at+s : at+s+s/2])
+		next.Mul(v.tree[at:at+s/2], v.tree[at+s/2:at+s])
+		at += s
+	}
+	invertFew(v.inv[:leaf], v.tree[at:at+leaf])
+	for s := 2 * leaf; s <= size; s *= 2 {
+		at -= s
+		lo, hi := coords(v.inv[:s/2]), coords(v.inv[s/2:s])
+		hi.Mul(lo, v.tree[at:at+s/2])
+		lo.Mul(lo, v.tree[at+s/2:at+s])
+	}
+}
+
+// invertFew stores the inverses of a, none of which is zero, in out.
+func invertFew(out, a []coord) {
+	run := fp.One()
+	for i := range a {
+		out[i] = run
+		run.Mul(&run, &a[i])
+	}
+	run.Inverse(&run)
+	for i := len(a) - 1; i >= 0; i-- {
+		out[i].Mul(&out[i], &run)
+		run.Mul(&run, &a[i])
+	}
+}
+
+// The modulus of the coordinates' field.
+const (
+	q0 = 0x43e1f593f0000001
+	q1 = 0x2833e84879b97091
+	q2 = 0xb85045b68181585d
+	q3 = 0x30644e72e131a029
+)
+
+// sub stores x − y in z, without the library's branch on the borrow, which no processor predicts.
+func sub(z, x, y *coord) {
+	var b uint64
+	z0, b := bits.Sub64(x[0], y[0], 0)
+	z1, b := bits.Sub64(x[1], y[1], b)
+	z2, b := bits.Sub64(x[2], y[2], b)
+	z3, b := bits.Sub64(x[3], y[3], b)
+	m := -b
+	z[0], b = bits.Add64(z0, q0&m, 0)
+	z[1], b = bits.Add64(z1, q1&m, b)
+	z[2], b = bits.Add64(z2, q2&m, b)
+	z[3], _ = bits.Add64(z3, q3&m, b)
+}
+
+// negateIf stores −y in z where the mask is all ones, and y where it is zero. Of y = 0 it makes the modulus, which is not reduced:
+// no point but the neutral element, which takes another way, has y = 0.
+func negateIf(z, y *coord, mask uint64) {
+	var b uint64
+	z0, b := bits.Sub64(q0, y[0], 0)
+	z1, b := bits.Sub64(q1, y[1], b)
+	z2, b := bits.Sub64(q2, y[2], b)
+	z3, _ := bits.Sub64(q3, y[3], b)
+	z[0] = z0&mask | y[0]&^mask
+	z[1] = z1&mask | y[1]&^mask
+	z[2] = z2&mask | y[2]&^mask
+	z[3] = z3&mask | y[3]&^mask
+}

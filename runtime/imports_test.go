@@ -1,0 +1,107 @@
+package runtime_test
+
+import (
+	"encoding/json"
+	"errors"
+	"io"
+	"os/exec"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+)
+
+const module = "github.com/zkllmc/zkllmc/"
+
+// listed is what the go command says about a package.
+type listed struct {
+	ImportPath string
+	Standard   bool
+	GoFiles    []string
+	CgoFiles   []string
+	SFiles     []string
+	Imports    []string
+}
+
+// closure lists packages and all that they import, for the default platform and without cgo's own substitutions.
+func closure(t *testing.T, patterns ...string) map[string]listed {
+	t.Helper()
+	out, err := exec.Command("go", append([]string{"list", "-deps", "-json=ImportPath,Standard,GoFiles,CgoFiles,SFiles,Imports"}, patterns...)...).Output()
+	require.NoError(t, err)
+	all := map[string]listed{}
+	for d := json.NewDecoder(strings.NewReader(string(out))); ; {
+		var p listed
+		if err := d.Decode(&p); errors.Is(err, io.EOF) {
+			break
+		}
+		require.NoError(t, err)
+		all[p.ImportPath] = p
+	}
+	require.NotEmpty(t, all)
+	return all
+}
+
+// within says whether a path is a package or lies below it.
+func within(path, parent string) bool { return path == parent || strings.HasPrefix(path, parent+"/") }
+
+// The runtime is what generated programs link: it knows nothing of the compiler, nor of a backend that needs a GPU.
+func TestRuntimeImportsNoCompiler(t *testing.T) {
+	for path := range closure(t, module+"runtime/...") {
+		for _, banned := range []string{"compiler", "ir", "codegen", "models", "cmd", "cuda", "runtime/cuda", "runtime/backend/cuda"} {
+			require.False(t, within(path, module+banned), "the runtime imports %s", path)
+		}
+	}
+}
+
+// verifiers are the packages that other services link.
+var verifiers = []string{module + "runtime/verifier", module + "runtime/verifierapp"}
+
+// The verifier links the standard library, this runtime without its prover, and gnark-crypto with its two dependencies. Whoever
+// audits a verifier reads what is listed here.
+func TestVerifierClosure(t *testing.T) {
+	allowed := []string{
+		"atomicfile", "circuit", "commit", "constants", "einsum", "field", "format", "group", "kernel", "lookup", "machine",
+		"poly", "protocol", "statement", "sumcheck", "tokens", "transcript", "veil", "verifier", "verifierapp", "version",
+	}
+	for path, p := range closure(t, verifiers...) {
+		switch {
+		case p.Standard:
+		case within(path, module+"runtime"):
+			name := strings.TrimPrefix(path, module+"runtime/")
+			require.True(t, slices.Contains(allowed, name), "the verifier links runtime/%s", name)
+		case within(path, "github.com/consensys/gnark-crypto"), within(path, "github.com/bits-and-blooms/bitset"), within(path, "golang.org/x/sys"):
+		default:
+			require.Fail(t, "the verifier links "+path)
+		}
+	}
+}
+
+// No prover code, no cgo, and in our own packages neither unsafe nor reflect nor assembly.
+func TestVerifierIsPlainGo(t *testing.T) {
+	for path, p := range closure(t, verifiers...) {
+		if p.Standard {
+			continue
+		}
+		require.Empty(t, p.CgoFiles, path)
+		require.NotContains(t, p.Imports, "C", path)
+		if !within(path, module+"runtime") {
+			continue
+		}
+		for _, banned := range []string{"prover", "proverapp", "backend", "tensor", "witness", "gadget", "attention", "attack"} {
+			require.False(t, within(path, module+"runtime/"+banned), "the verifier links %s", path)
+		}
+		require.Empty(t, p.SFiles, path)
+		for _, banned := range []string{"unsafe", "reflect", "os/exec", "net", "net/http", "plugin", "math/rand", "math/rand/v2"} {
+			require.NotContains(t, p.Imports, banned, path)
+		}
+	}
+}
+
+// The checks above look at something: the prover's closure has what the verifier's must not have.
+func TestProverClosureIsTheControl(t *testing.T) {
+	all := closure(t, module+"runtime/prover")
+	require.Contains(t, all, module+"runtime/witness")
+	require.Contains(t, all, module+"runtime/tensor")
+	require.Contains(t, all, module+"runtime/verifier")
+}
