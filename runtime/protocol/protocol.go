@@ -146,6 +146,23 @@ func (p *Proof) Count() (veil.Counts, error) {
 	return ch.Counts(), err
 }
 
+// Prepare derives every generator that a proof of the circuit uses, which a process does once and memoises (package group).
+func Prepare(c *circuit.Circuit) error {
+	layout := WeightLayout(c)
+	p := Proof{Kind: KindInference, Circuit: c, Statement: Nothing{}, Weights: commit.Set{Layout: layout, Points: make([]group.Affine, layout.Rows)}}
+	counts, err := p.Count()
+	if err != nil {
+		return err
+	}
+	group.Row(1 << c.WeightBits)
+	group.Row(1 << c.WitnessBits)
+	group.Pad(counts.Pads)
+	for k, n := range counts.Vectors {
+		group.Vec(k, n)
+	}
+	return nil
+}
+
 // publics evaluates what the verifier knows: constants of the circuit, and tensors of the statement.
 type publics struct {
 	c  *circuit.Circuit

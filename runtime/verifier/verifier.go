@@ -100,6 +100,9 @@ func ModelID(c *circuit.Circuit, points []group.Affine) [32]byte {
 // ModelID returns the model's ID.
 func (k *Key) ModelID() [32]byte { return k.id }
 
+// Prepare derives the generators that Verify uses, so that the first call does not: some hundred milliseconds, once per process.
+func (k *Key) Prepare() error { return protocol.Prepare(k.c) }
+
 // Verify returns nil exactly if the proof shows the encoded statement for this model. It is safe for concurrent use.
 func (k *Key) Verify(encodedStatement, proof []byte) error {
 	st, err := statement.Decode(k.c, encodedStatement)

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"time"
 
-	"github.com/zkllmc/zkllmc/runtime/group"
 	"github.com/zkllmc/zkllmc/runtime/machine"
 	"github.com/zkllmc/zkllmc/runtime/statement"
 	"github.com/zkllmc/zkllmc/runtime/tokens"
@@ -121,7 +120,9 @@ func (a *app) verifyBytes(o verifyOptions, id [32]byte, vk, encoded, proof []byt
 	}
 	loaded := time.Now()
 	r.Seconds.LoadKey = loaded.Sub(begin).Seconds()
-	a.generators()
+	if err := key.Prepare(); err != nil {
+		return nil, err
+	}
 	derived := time.Now()
 	r.Seconds.Generators = derived.Sub(loaded).Seconds()
 	defer func() { r.Seconds.Verify = time.Since(derived).Seconds() }()
@@ -136,13 +137,6 @@ func (a *app) verifyBytes(o verifyOptions, id [32]byte, vk, encoded, proof []byt
 		return st, proofFailure(o.proof, err)
 	}
 	return st, nil
-}
-
-// generators derives the generators of the rows, which have nothing to do with a proof, so that they are timed on their own. A
-// service derives them once per process.
-func (a *app) generators() {
-	group.Row(1 << a.m.Circuit.WeightBits)
-	group.Row(1 << a.m.Circuit.WitnessBits)
 }
 
 // showVerify prints the report and returns the error of the run.

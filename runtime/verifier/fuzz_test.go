@@ -1,0 +1,371 @@
+package verifier_test
+
+import (
+	"bytes"
+	"context"
+	"encoding/binary"
+	"errors"
+	"math/big"
+	"math/rand/v2"
+	"runtime"
+	"slices"
+	"sync"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/zkllmc/zkllmc/runtime/backend/cpu"
+	"github.com/zkllmc/zkllmc/runtime/circuit"
+	"github.com/zkllmc/zkllmc/runtime/field"
+	"github.com/zkllmc/zkllmc/runtime/format"
+	"github.com/zkllmc/zkllmc/runtime/gadget"
+	"github.com/zkllmc/zkllmc/runtime/group"
+	"github.com/zkllmc/zkllmc/runtime/kernel"
+	"github.com/zkllmc/zkllmc/runtime/protocol"
+	"github.com/zkllmc/zkllmc/runtime/prover"
+	"github.com/zkllmc/zkllmc/runtime/statement"
+	"github.com/zkllmc/zkllmc/runtime/veil"
+	"github.com/zkllmc/zkllmc/runtime/verifier"
+	"github.com/zkllmc/zkllmc/runtime/witness"
+)
+
+// The fuzzers of this file start from valid artefacts of small circuits and change them item by item, since bytes that are changed
+// at random hardly ever get beyond the first point. An item is what the formats are made of behind their headers: 32 bytes, a
+// point or a scalar.
+const (
+	itemSize   = 32
+	keyHead    = 8 + 4 + 32   // magic, version, digest
+	proofHead  = keyHead + 32 // and the model's ID
+	slackBytes = 256 << 10    // what one verification may allocate beyond the largest valid one: error texts, pools that a collection emptied
+	maxEdits   = 16           // edits of one input
+	editSize   = 5            // kind, two places of two bytes
+)
+
+// known are the classes of errors that a verifier's caller can tell apart.
+var known = []error{
+	format.ErrTruncated, format.ErrTrailing, format.ErrMagic, format.ErrVersion, format.ErrCircuit, format.ErrModel, format.ErrEncoding,
+	veil.ErrRejected, veil.ErrForbidden, statement.ErrFormat, statement.ErrLength, statement.ErrPrompt, statement.ErrToken,
+	statement.ErrHidden, statement.ErrNext, statement.ErrLogits, statement.ErrAnswer, verifier.ErrPinned,
+}
+
+// target is a circuit with a model, a statement and two proofs of it.
+type target struct {
+	c         *circuit.Circuit
+	key       *verifier.Key
+	vk        []byte
+	statement []byte
+	proofs    [2][]byte
+	bound     uint64 // of the bytes that one verification allocates
+	keyBound  uint64
+}
+
+// must panics, which the fuzz engine reports: the targets are made once, outside of any test.
+func must(err error) {
+	if err != nil {
+		panic(err)
+	}
+}
+
+// model builds a small model through the gadgets: an embedding, with mlp a squared hidden layer with its rescaling, the logits.
+func model(name string, reveal circuit.Reveal, private, mlp bool) *circuit.Circuit {
+	const T, V = 4, 6
+	b := circuit.NewBuilder(circuit.Config{
+		Name: name, Length: T, Vocab: V, Pad: 5, Causal: true, Reveal: reveal, PrivateInput: private, WeightBits: 4, WitnessBits: 5,
+	})
+	onehot := gadget.None
+	if private {
+		onehot = gadget.PrivateTokens(b)
+	} else {
+		onehot = b.Public("tokens", circuit.TokenOneHot, 0, 1)
+	}
+	width := V
+	if mlp {
+		width = 3
+	}
+	x := gadget.Embed(b, "x", onehot, b.Weight("embedding", 8, V, width))
+	if mlp {
+		square := b.Virtual("square", []int{T, width}, gadget.Product(b, 1, x, x))
+		h := gadget.Rescale(b, "h", square, 6, -128, 127)
+		w := b.Weight("head", 8, V, width)
+		x = b.Virtual("logits", []int{T, V}, b.Times(1, "td,vd->tv t=4 d=3 v=6", h, w))
+	}
+	if reveal == circuit.RevealLogits {
+		gadget.RevealLogits(b, x)
+	} else {
+		gadget.RevealArgmax(b, x)
+	}
+	c, err := b.Finish()
+	must(err)
+	return c
+}
+
+// targets are made once per process: proving takes longer than any edit.
+var targets = sync.OnceValue(func() []*target {
+	return []*target{
+		newTarget(model("argmax", circuit.RevealArgmax, false, true)),
+		newTarget(model("logits", circuit.RevealLogits, false, true)),
+		newTarget(model("private", circuit.RevealArgmax, true, false)),
+	}
+})
+
+// newTarget sets a model up and proves two tokens of prompt and one of answer, twice.
+func newTarget(c *circuit.Circuit) *target {
+	weights := map[circuit.ID]kernel.Tensor{}
+	rng := rand.New(rand.NewPCG(1, 2))
+	for _, id := range protocol.WeightIDs(c) {
+		v := make([]int64, circuit.Size(c.Tensor(id).Shape))
+		for i := range v {
+			v[i] = rng.Int64N(256) - 128
+		}
+		weights[id] = kernel.Tensor{Shape: c.Tensor(id).Shape, V: v}
+	}
+	// The test's own seed makes the same artefacts in every process: what a seed file of the corpus edits stays what it was.
+	o := prover.Options{Backend: cpu.New(cpu.Threads(1)), Testing: &prover.Testing{Seed: []byte("fuzz " + c.Name)}}
+	k, vk, err := prover.Setup(context.Background(), c, weights, o)
+	must(err)
+	g := &target{c: c, vk: vk}
+	g.key, err = verifier.ReadKey(c, vk)
+	must(err)
+	in := answered(k, c, []int64{2, 0})
+	g.statement, err = in.Statement.Encode(c)
+	must(err)
+	for i := range g.proofs {
+		o.Testing.Seed = append(o.Testing.Seed, byte(i))
+		g.proofs[i], err = k.Prove(context.Background(), in, o)
+		must(err)
+	}
+	g.measure()
+	return g
+}
+
+// answered lets the model answer one token and states it.
+func answered(k *prover.Key, c *circuit.Circuit, prompt []int64) *prover.Input {
+	st := statement.Statement{Tokens: slices.Clone(prompt), Prompt: len(prompt), Next: statement.Unclaimed}
+	run := func() *witness.Assignment {
+		probe := *st.Hide(c)
+		if c.Reveal == circuit.RevealLogits {
+			probe.Logits = make([]int64, (len(st.Tokens)-st.Prompt+1)*c.Vocab)
+		}
+		in := &prover.Input{Statement: probe, Private: &witness.PrivateInput{Tokens: st.Tokens}}
+		a, err := k.Witness(context.Background(), in, witness.WithoutChecks())
+		must(err)
+		return a
+	}
+	row := func() []int64 { return run().Tensor(c.Output).V[(len(st.Tokens)-1)*c.Vocab : len(st.Tokens)*c.Vocab] }
+	st.Tokens = append(st.Tokens, statement.Argmax(row()))
+	if c.Reveal == circuit.RevealLogits {
+		st.Reveal(c, run().Tensor(c.Output))
+	} else {
+		st.Next = statement.Argmax(row())
+	}
+	return &prover.Input{Statement: *st.Hide(c), Private: &witness.PrivateInput{Tokens: st.Tokens}}
+}
+
+// measure notes what verifying the valid artefacts allocates once all generators are there.
+func (g *target) measure() {
+	for range 3 {
+		for _, p := range g.proofs {
+			n, err := allocated(func() error { return g.key.Verify(g.statement, p) })
+			must(err)
+			g.bound = n + slackBytes
+		}
+		n, err := allocated(func() error { _, err := verifier.ReadKey(g.c, g.vk); return err })
+		must(err)
+		g.keyBound = n + slackBytes
+	}
+}
+
+// allocated returns the bytes that f allocates, by all goroutines together.
+func allocated(f func() error) (uint64, error) {
+	var before, after runtime.MemStats
+	runtime.ReadMemStats(&before)
+	err := f()
+	runtime.ReadMemStats(&after)
+	return after.TotalAlloc - before.TotalAlloc, err
+}
+
+// extremes are the encodings on which a decoder or a formula could stumble.
+var extremes = sync.OnceValue(func() [][]byte {
+	p := field.Modulus()
+	h, u, g := group.H(), group.U(), group.Row(16)[0]
+	var minus group.Affine
+	minus.Neg(&h)
+	out := [][]byte{
+		make([]byte, itemSize), bytes.Repeat([]byte{0xff}, itemSize), append(make([]byte, itemSize-1), 1), append([]byte{0x80}, make([]byte, itemSize-1)...),
+		append([]byte{0x40}, make([]byte, itemSize-1)...), append([]byte{0xc0}, make([]byte, itemSize-1)...),
+	}
+	for _, v := range []int64{-1, 0, 1} { // the largest scalar, and the first that are not reduced
+		out = append(out, new(big.Int).Add(p, big.NewInt(v)).FillBytes(make([]byte, itemSize)))
+	}
+	for _, q := range []group.Affine{h, u, g, minus, {}} {
+		out = append(out, group.Encode(nil, &q))
+	}
+	return out
+})
+
+// edit applies the edits of ops to an artefact whose items begin behind head; others are artefacts to take items from.
+func edit(data []byte, head int, ops []byte, others ...[]byte) []byte {
+	d := slices.Clone(data)
+	for n := 0; n < maxEdits && len(ops) >= editSize; n++ {
+		i, j := int(binary.BigEndian.Uint16(ops[1:])), int(binary.BigEndian.Uint16(ops[3:]))
+		d = editOnce(d, head, ops[0], i, j, others)
+		ops = ops[editSize:]
+	}
+	return d
+}
+
+// kinds is the number of edits that editOnce knows.
+const kinds = 13
+
+// editOnce applies one edit. Places are reduced, so that nearly every input means something.
+func editOnce(d []byte, head int, kind byte, i, j int, others [][]byte) []byte {
+	n := (len(d) - head) / itemSize
+	if n <= 0 {
+		return append(d, byte(i))
+	}
+	a, b := head+i%n*itemSize, head+j%n*itemSize
+	item, other := d[a:a+itemSize], d[b:b+itemSize]
+	from := others[j%len(others)]
+	switch kind % kinds {
+	case 0: // swap
+		x := slices.Clone(item)
+		copy(item, other)
+		copy(other, x)
+	case 1: // double
+		d = slices.Insert(d, b, slices.Clone(item)...)
+	case 2: // leave out
+		d = slices.Delete(d, a, a+itemSize)
+	case 3:
+		copy(item, extremes()[j%len(extremes())])
+	case 4: // the item at the same place of another artefact
+		copy(item, from[min(a, len(from)):])
+	case 5: // everything from there on
+		d = append(d[:a], from[min(a, len(from)):]...)
+	case 6:
+		d = d[:(i<<8|j&255)%(len(d)+1)]
+	case 7: // longer
+		d = append(d, bytes.Repeat([]byte{byte(j)}, 1+i%(4*itemSize))...)
+	case 8:
+		d[(i<<3|j&7)%len(d)] ^= 1 << (j >> 3 & 7)
+	case 9: // the negative of a point: its sign bit
+		item[0] ^= 0x80
+	case 10: // the negative of a scalar, its successor, the sum with another
+		combine(item, other, j)
+	case 11: // one item everywhere
+		for k := head; k+itemSize <= len(d); k += itemSize {
+			copy(d[k:], item)
+		}
+	case 12: // another header
+		copy(d, from[:min(len(d), len(from), head)])
+	}
+	return d
+}
+
+// combine replaces a scalar by a simple function of it and another one.
+func combine(item, other []byte, how int) {
+	x, err := field.Decode(item)
+	y, err2 := field.Decode(other)
+	if err != nil || err2 != nil {
+		return
+	}
+	switch how % 3 {
+	case 0:
+		x.Neg(&x)
+	case 1:
+		one := field.One()
+		x.Add(&x, &one)
+	case 2:
+		x.Add(&x, &y)
+	}
+	copy(item, field.Encode(nil, &x))
+}
+
+// classify fails unless an error is one that a caller can tell apart.
+func classify(t *testing.T, err error) {
+	if !slices.ContainsFunc(known, func(e error) bool { return errors.Is(err, e) }) {
+		t.Fatalf("an error of no known class: %v", err)
+	}
+}
+
+// sampleOps are edits to start from: every kind once at the first, a middle and the last item, and a few of several edits.
+func sampleOps() [][]byte {
+	out := [][]byte{nil}
+	for k := range byte(kinds) {
+		for _, at := range []uint16{0, 1, 40, 0xfffe} {
+			op := binary.BigEndian.AppendUint16(binary.BigEndian.AppendUint16([]byte{k}, at), uint16(k)+at/2)
+			out = append(out, op, append(slices.Clone(op), 0, 0, 2, 0, 5))
+		}
+	}
+	return out
+}
+
+// FuzzVerify: whatever is sent, the verifier neither panics nor allocates beyond its circuit's bound, and it accepts a proof of the
+// statement and nothing else. which chooses the circuit, stOps edits the statement, ops the proof.
+func FuzzVerify(f *testing.F) {
+	for i := range byte(3) {
+		for _, ops := range sampleOps() {
+			f.Add(i, []byte{}, ops)
+		}
+		f.Add(i, []byte{8, 0, 6, 0, 3}, []byte{})
+		f.Add(i, []byte{8, 0, 9, 0, 3}, []byte{})
+		f.Add(i, []byte{7, 0, 9, 0, 3}, []byte{})
+	}
+	f.Fuzz(func(t *testing.T, which byte, stOps, ops []byte) {
+		all := targets()
+		g, next := all[int(which)%len(all)], all[(int(which)+1)%len(all)]
+		proof := edit(g.proofs[0], proofHead, ops, g.proofs[1], next.proofs[0], g.vk)
+		st := edit(g.statement, keyHead, stOps, next.statement, g.proofs[0])
+		n, err := allocated(func() error { return g.key.Verify(st, proof) })
+		if n > g.bound+uint64(len(st)+len(proof)) {
+			t.Fatalf("%d bytes allocated for %d bytes of proof, the bound is %d", n, len(proof), g.bound)
+		}
+		valid := bytes.Equal(st, g.statement) && (bytes.Equal(proof, g.proofs[0]) || bytes.Equal(proof, g.proofs[1]))
+		switch {
+		case valid != (err == nil):
+			t.Fatalf("valid: %v, error: %v", valid, err)
+		case err != nil:
+			classify(t, err)
+		}
+	})
+}
+
+// FuzzReadKey: the same for verifying keys, whose range proof is verified, and for pinned ones, of which only the commitment is.
+func FuzzReadKey(f *testing.F) {
+	for i := range byte(3) {
+		for _, ops := range sampleOps() {
+			f.Add(i, ops)
+		}
+	}
+	f.Fuzz(func(t *testing.T, which byte, ops []byte) {
+		all := targets()
+		g, next := all[int(which)%len(all)], all[(int(which)+1)%len(all)]
+		vk := edit(g.vk, keyHead, ops, next.vk, g.proofs[0])
+		n, err := allocated(func() error { _, err := verifier.ReadKey(g.c, vk); return err })
+		if n > g.keyBound+uint64(len(vk)) {
+			t.Fatalf("%d bytes allocated for a key of %d bytes, the bound is %d", n, len(vk), g.keyBound)
+		}
+		if same := bytes.Equal(vk, g.vk); same != (err == nil) {
+			t.Fatalf("the valid key: %v, error: %v", same, err)
+		}
+		if err != nil {
+			classify(t, err)
+		}
+		end := keyHead + itemSize*protocol.WeightLayout(g.c).Rows
+		_, err = verifier.ReadPinnedKey(g.c, vk, g.key.ModelID())
+		if same := len(vk) >= end && bytes.Equal(vk[:end], g.vk[:end]); same != (err == nil) {
+			t.Fatalf("the pinned commitment: %v, error: %v", same, err)
+		}
+		if err != nil {
+			classify(t, err)
+		}
+	})
+}
+
+// TestBounds prints the bounds that the fuzzers hold verifications to, and holds them to an absolute one.
+func TestBounds(t *testing.T) {
+	for _, g := range targets() {
+		t.Logf("%s: proof %d bytes, verify ≤ %d bytes allocated; key %d bytes, accept ≤ %d", g.c.Name, len(g.proofs[0]), g.bound, len(g.vk), g.keyBound)
+		require.Less(t, g.bound, uint64(8<<20))
+		require.Less(t, g.keyBound, uint64(32<<20))
+	}
+}
