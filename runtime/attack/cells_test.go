@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"math/rand/v2"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
@@ -13,6 +14,7 @@ import (
 	"github.com/zkllmc/zkllmc/runtime/kernel"
 	"github.com/zkllmc/zkllmc/runtime/veil"
 	"github.com/zkllmc/zkllmc/runtime/witness"
+	"github.com/zkllmc/zkllmc/runtime/witness/witnesstest"
 )
 
 // named is one lie of a sweep.
@@ -54,9 +56,9 @@ func TestEveryCommittedTensorMatters(t *testing.T) {
 func cellLies(c *circuit.Tensor, v []int64) []named {
 	var lies []named
 	for n, cell := range spread(len(v), 3) {
-		targets := []int64{v[cell] + 1, v[cell] - 1}
+		targets := []int64{v[cell] + 1 - 2*int64(n%2)}
 		if n == 0 {
-			targets = append(targets, -v[cell], v[(cell+1)%len(v)])
+			targets = append(targets, v[cell]-1, -v[cell], v[(cell+1)%len(v)])
 			if !c.Mult {
 				targets = append(targets, c.Lo-1, c.Hi+1)
 			}
@@ -174,4 +176,38 @@ func (u *subject) edit(id circuit.ID, cell int) func(a *witness.Assignment) {
 		t.V[cell]++
 		recount(u.c, a, nil)
 	}
+}
+
+// Lies in several cells at once, at random: the verifier accepts exactly what the slow definition of a satisfied circuit does.
+func TestRandomLiesAgreeWithTheDefinition(t *testing.T) {
+	for name := range stages {
+		t.Run(name, func(t *testing.T) {
+			u := stage(t, name)
+			u.control(t)
+			checker := witness.NewChecker(u.c)
+			for seed := range uint64(4) {
+				l := lie{override: u.randomLie(seed)}
+				a, err := u.generate(l)
+				require.NoError(t, err)
+				want := checker.Field(witnesstest.Values(a))
+				if err := u.rejected(l); want == nil {
+					require.ErrorIs(t, err, errAccepted, "seed %d", seed)
+				} else {
+					require.NoError(t, err, "seed %d: %v", seed, want)
+				}
+			}
+		})
+	}
+}
+
+// randomLie changes up to three cells of witness tensors, by small amounts, perhaps by none.
+func (u *subject) randomLie(seed uint64) func(string, []int64) {
+	rng := rand.New(rand.NewPCG(seed, 5))
+	ids := witnesstest.Witnesses(u.c)
+	var fs []func(string, []int64)
+	for range rng.IntN(4) {
+		c := u.c.Tensor(ids[rng.IntN(len(ids))])
+		fs = append(fs, at(c.Name, rng.IntN(circuit.Size(c.Shape)), add(rng.Int64N(3)-1)))
+	}
+	return both(fs...)
 }

@@ -10,11 +10,19 @@ import (
 	"github.com/zkllmc/zkllmc/runtime/attention"
 	"github.com/zkllmc/zkllmc/runtime/circuit"
 	"github.com/zkllmc/zkllmc/runtime/gadget"
+	"github.com/zkllmc/zkllmc/runtime/witness"
 )
 
 // config is a circuit that reveals nothing: the stage under attack is all there is.
 func config(name string) circuit.Config {
 	return circuit.Config{Name: name, Length: 1, Vocab: 2, Reveal: circuit.RevealArgmax, WeightBits: 4, WitnessBits: 4}
+}
+
+// classes is config with rows of other widths: two classes of rows, and tensors that all share rows where the rows are long.
+func classes(name string, weightBits, witnessBits int) circuit.Config {
+	cfg := config(name)
+	cfg.WeightBits, cfg.WitnessBits = weightBits, witnessBits
+	return cfg
 }
 
 // stages are the smallest circuits that have the stage they are named after.
@@ -36,7 +44,7 @@ var stages = map[string]spec{
 	"clamp without shift": {cfg: config("clamp without shift"), build: func(b *circuit.Builder) {
 		gadget.Rescale(b, "y", b.Weight("x", 6, 5), 0, -8, 7)
 	}, weights: map[string][]int64{"x": {-32, 31, 7, 8, -9}}},
-	"wide clamp": {cfg: config("wide clamp"), build: func(b *circuit.Builder) { // the excess has limbs
+	"wide clamp": {cfg: classes("wide clamp", 7, 5), build: func(b *circuit.Builder) { // the excess has limbs
 		x, y := b.Weight("x", 12, 4), b.Weight("y", 10, 4)
 		v := b.Virtual("v", []int{4}, gadget.Scaled(b, 1<<9, x), gadget.Scaled(b, 1, y))
 		gadget.Rescale(b, "q", v, 1, -8, 7)
@@ -56,7 +64,7 @@ var stages = map[string]spec{
 		s := b.Virtual("s", []int{3}, gadget.Scaled(b, 1, b.Weight("x", 4, 3)), gadget.Ones(10, []int{3}))
 		gadget.Reciprocal(b, "r", s, 1<<9)
 	}, weights: map[string][]int64{"x": {-8, 7, 1}}},
-	"norm": {cfg: config("norm"), build: func(b *circuit.Builder) {
+	"norm": {cfg: classes("norm", 4, 7), build: func(b *circuit.Builder) {
 		x, g := b.Weight("x", 5, 2, 3), b.Weight("g", 5, 3)
 		s := b.Virtual("square", []int{2}, b.Times(1, "td,td->t t=2 d=3", x, x))
 		const num = 3 << 12
@@ -86,7 +94,7 @@ var stages = map[string]spec{
 			"embedding": {0, 0, 0, 0, 0, 0, 0, 0, 0, 16, 0, 0, 0, 0, 0},
 			"head":      {1, 0, 0, 5, 0, 0, -7, 0, 0, 4, 0, 0, 5, 0, 0},
 		}, tokens: []int64{3, 1}, prompt: 1, next: 0},
-	"residual": {cfg: config("residual"), build: residual("y1", 1)},
+	"residual": {cfg: classes("residual", 6, 4), build: residual("y1", 1)},
 	"layout":   {cfg: circuit.Config{Name: "layout", Length: 1, Vocab: 2, Reveal: circuit.RevealArgmax, WeightBits: 4, WitnessBits: 4}, build: layouts},
 }
 
@@ -166,9 +174,8 @@ func layouts(b *circuit.Builder) {
 	gadget.Rescale(b, "dots", heads, 4, -1024, 1024)
 }
 
-var (
-	subjects sync.Map // name → *once
-)
+// subjects keeps the stages that tests have set up, by name.
+var subjects sync.Map
 
 type once struct {
 	sync.Once
@@ -196,7 +203,7 @@ func TestHonestStages(t *testing.T) {
 			u := stage(t, name)
 			a, err := u.generate(lie{})
 			require.NoError(t, err)
-			require.NoError(t, checkSatisfied(u, a))
+			require.NoError(t, witness.CheckSatisfied(u.c, a))
 			u.accept(t, lie{})
 		})
 	}

@@ -362,9 +362,3 @@ func parallel(n int, job func(i int) error) []error {
 }
 
 var errAccepted = errors.New("the verifier accepts it")
-
-func checkSatisfied(u *subject, a *witness.Assignment) error { return witness.CheckSatisfied(u.c, a) }
-
-func readKey(c *circuit.Circuit, data []byte) (*verifier.Key, error) {
-	return verifier.ReadKey(c, data)
-}

@@ -412,12 +412,12 @@ func TestMustRejectWrongMask(t *testing.T) {
 // The residual stream of another tensor, of none, and with the sign changed.
 func TestMustRejectWrongSkipConnection(t *testing.T) {
 	u := stage(t, "residual")
-	u.accept(t, lie{circuit: finish(t, config("residual"), residual("y1", 1))})
-	other := finish(t, config("residual"), residual("y0", 1))
+	u.accept(t, lie{circuit: finish(t, stages["residual"].cfg, residual("y1", 1))})
+	other := finish(t, stages["residual"].cfg, residual("y0", 1))
 	require.Equal(t, len(u.c.Tensors), len(other.Tensors))
 	u.mustReject(t, lie{circuit: other})
-	u.mustReject(t, lie{circuit: finish(t, config("residual"), residual("y1", 0))})
-	u.mustReject(t, lie{circuit: finish(t, config("residual"), residual("y1", -1))})
+	u.mustReject(t, lie{circuit: finish(t, stages["residual"].cfg, residual("y1", 0))})
+	u.mustReject(t, lie{circuit: finish(t, stages["residual"].cfg, residual("y1", -1))})
 }
 
 // rotation multiplies pairs by constant angles, as rotary position embeddings do.
@@ -430,9 +430,9 @@ func rotation(cos []int64) func(b *circuit.Builder) {
 }
 
 func TestMustRejectWrongRotation(t *testing.T) {
-	true_, wrong := []int64{8, 8, 8, 7, 6, 5}, []int64{8, 8, 8, 7, 5, 6}
-	u := newSubject(t, spec{cfg: config("rotation"), build: rotation(true_)})
-	u.accept(t, lie{circuit: finish(t, config("rotation"), rotation(true_))})
+	right, wrong := []int64{8, 8, 8, 7, 6, 5}, []int64{8, 8, 8, 7, 5, 6}
+	u := newSubject(t, spec{cfg: config("rotation"), build: rotation(right)})
+	u.accept(t, lie{circuit: finish(t, config("rotation"), rotation(right))})
 	u.mustReject(t, lie{circuit: finish(t, config("rotation"), rotation(wrong))})
 }
 

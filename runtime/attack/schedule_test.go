@@ -18,13 +18,13 @@ var bless = flag.Bool("bless", false, "write testdata/schedule.txt anew")
 
 const schedule = "testdata/schedule.txt"
 
-// log writes down what a transcript absorbs and squeezes.
-type log struct{ strings.Builder }
+// journal writes down what a transcript absorbs and squeezes.
+type journal struct{ strings.Builder }
 
-func (l *log) record(kind, label string, n int) { fmt.Fprintf(l, "%-9s %5d  %s\n", kind, n, label) }
+func (l *journal) record(kind, label string, n int) { fmt.Fprintf(l, "%-9s %5d  %s\n", kind, n, label) }
 
 // opening repeats step 1 of a proof, what is public, on a recorded transcript.
-func opening(p *protocol.Proof, l *log) *transcript.Transcript {
+func opening(p *protocol.Proof, l *journal) *transcript.Transcript {
 	tr := transcript.New("zkllmc/v1")
 	tr.Record(l.record)
 	digest := p.Circuit.Digest()
@@ -42,13 +42,13 @@ func opening(p *protocol.Proof, l *log) *transcript.Transcript {
 func TestSchedule(t *testing.T) {
 	u := stage(t, "reveal logits")
 	p := u.proof(t, u.st)
-	l := &log{}
+	l := &journal{}
 	same, real := opening(p, l).Challenge("probe"), p.Transcript().Challenge("probe")
 	require.Equal(t, same, real, "step 1 is not what the schedule says it is")
 	text := l.String()[:strings.Index(l.String(), "challenge")]
 
-	verifier, prover := &log{}, &log{}
-	hook := func(l *log) func(*transcript.Transcript) transcript.Source {
+	verifier, prover := &journal{}, &journal{}
+	hook := func(l *journal) func(*transcript.Transcript) transcript.Source {
 		return func(tr *transcript.Transcript) transcript.Source { tr.Record(l.record); return tr }
 	}
 	proof, err := u.prove(lie{source: hook(prover)})
