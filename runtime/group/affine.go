@@ -24,7 +24,7 @@ func newAdder(dst, a, b []Affine) *adder {
 // subtract queues dst[d] = a[a] − b[b].
 func (q *adder) subtract(d, a, b int32) { q.add(d, a, ^b) }
 
-// add queues dst[d] = a[a] + b[b].
+// add queues dst[d] = a[a] + b[b], or a[a] − b[^b] where b is negative.
 func (q *adder) add(d, a, b int32) {
 	q.ops = append(q.ops, sumOp{d, a, b})
 	if len(q.ops) == batchOps {

@@ -72,13 +72,37 @@ var glv = sync.OnceValue(func() *endomorphism {
 	return e
 })
 
+// split returns short k1, k2 with k = k1 + k2·λ. Of a + b·λ, or of a + b·λ², it finds halves of the size of a and b, as challenges
+// of the final argument have them: the library's own split rounds down, which loses that.
+func (e *endomorphism) split(k *big.Int) (halves [2]big.Int) {
+	l := &e.lattice
+	var n, m big.Int
+	c1 := round(n.Mul(k, &l.V2[1]), &l.Det)
+	c2 := round(n.Neg(m.Mul(k, &l.V1[1])), &l.Det)
+	halves[0].Set(k)
+	for i := range halves {
+		halves[i].Sub(&halves[i], n.Mul(c1, &l.V1[i]))
+		halves[i].Sub(&halves[i], n.Mul(c2, &l.V2[i]))
+	}
+	return halves
+}
+
+// round returns the integer nearest to n/d.
+func round(n, d *big.Int) *big.Int {
+	twice, half := new(big.Int).Lsh(n, 1), new(big.Int).Abs(d)
+	if d.Sign() < 0 {
+		twice.Neg(twice)
+	}
+	return twice.Div(twice.Add(twice, half), new(big.Int).Lsh(half, 1)) // floor: the divisor is positive
+}
+
 // newSteps returns the signed digits of both halves of x, from the lowest bit; nil for x = 0.
 func newSteps(x *field.Element) [][2]int8 {
 	if x.IsZero() {
 		return nil
 	}
 	var k big.Int
-	halves := ecc.SplitScalar(x.BigInt(&k), &glv().lattice)
+	halves := glv().split(x.BigInt(&k))
 	steps := make([][2]int8, 2+max(halves[0].BitLen(), halves[1].BitLen()))
 	top := 0
 	for h := range halves {

@@ -109,7 +109,7 @@ type Argument interface {
 	Rest() []field.Element
 }
 
-// Backend is everything that a prover computes on large data.
+// Backend is everything that a prover computes on large data. Partial and FoldRows are called from several goroutines at once.
 type Backend interface {
 	// CommitRows commits every row over the first len(Cells) of gens.
 	CommitRows(gens []group.Affine, rows []Row) []group.Affine

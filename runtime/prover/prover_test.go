@@ -175,26 +175,26 @@ func TestBig(t *testing.T) {
 func runDecoder(t *testing.T, d dims, reveal circuit.Reveal) {
 	c := decoder(t, d, reveal)
 	w := randomWeights(c)
-	clock := time.Now()
-	lap := func(name string) {
-		if name != "" {
-			t.Logf("%8.1f ms  → %s", float64(time.Since(clock).Microseconds())/1000, name)
+	clock, running := time.Now(), "build"
+	lap := func(next string) { // prints the phase that ends
+		if running != "" {
+			t.Logf("%8.1f ms  %s", float64(time.Since(clock).Microseconds())/1000, running)
 		}
-		clock = time.Now()
+		clock, running = time.Now(), next
 	}
 	o := prover.Options{Backend: cpu.New(), Phase: lap}
 	k, vkBytes, err := prover.Setup(context.Background(), c, w, o)
 	require.NoError(t, err)
-	lap("done")
+	lap("accept")
 	vk, err := verifier.ReadKey(c, vkBytes)
 	require.NoError(t, err)
-	lap("accept done")
+	lap("answer")
 	st := &statement.Statement{Tokens: []int64{1, 3, 2, 4}, Prompt: 4, Next: statement.Unclaimed}
 	if reveal == circuit.RevealArgmax {
 		st = &statement.Statement{Tokens: []int64{1, 3, 2, 4}, Prompt: 4, Next: 0}
 	}
 	answer(t, k, c, st)
-	lap("answer done")
+	lap("")
 	if f := os.Getenv("ZKLLMC_PROFILE"); f != "" {
 		out, err := os.Create(f)
 		require.NoError(t, err)
@@ -203,11 +203,11 @@ func runDecoder(t *testing.T, d dims, reveal circuit.Reveal) {
 	}
 	proof, err := k.Prove(context.Background(), &prover.Input{Statement: *st}, o)
 	require.NoError(t, err)
-	clock = time.Now()
+	lap("verify")
 	enc, err := st.Encode(c)
 	require.NoError(t, err)
 	require.NoError(t, vk.Verify(enc, proof))
-	lap("verify")
+	lap("")
 	layout := protocol.WeightLayout(c).Rows
 	t.Logf("proof %d bytes, vk %d bytes, weight rows %d, waves %d, lookups %d", len(proof), len(vkBytes), layout, c.Waves(), len(c.Lookups))
 

@@ -206,7 +206,10 @@ func (b *backend) FoldRows(rows []kernel.Row, coef []field.Element, width int) [
 	partial, scratch := make([]vec, (width+columns-1)/columns*rowTasks), b.scratches()
 	b.run(len(partial), func(wk, i int) {
 		col := i / rowTasks * columns
-		sum := make(vec, min(columns, width-col))
+		sum := out[col:min(col+columns, width)]
+		if i%rowTasks > 0 {
+			sum = make(vec, len(sum))
+		}
 		for r := i % rowTasks * rowCut; r < min(len(rows), (i%rowTasks+1)*rowCut); r += tile {
 			end := min(len(rows), (i%rowTasks+1)*rowCut, r+tile)
 			foldColumns(scratch(wk), sum, cells[r:end], col, w.scaled[r:end])
@@ -214,8 +217,10 @@ func (b *backend) FoldRows(rows []kernel.Row, coef []field.Element, width int) [
 		partial[i] = sum
 	})
 	for i, p := range partial {
-		dst := out[i/rowTasks*columns:][:len(p)]
-		addVec(dst, dst, p)
+		if i%rowTasks > 0 {
+			dst := out[i/rowTasks*columns:][:len(p)]
+			addVec(dst, dst, p)
+		}
 	}
 	for i := range out {
 		out[i] = sub(out[i], w.offset)
