@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"bufio"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -22,6 +23,7 @@ const (
 
 func (a *app) inspectCommand() *cobra.Command {
 	var m modelFlags
+	var canonical string
 	var asJSON bool
 	c := &cobra.Command{
 		Use:   "inspect MODEL.onnx|DIR",
@@ -29,17 +31,43 @@ func (a *app) inspectCommand() *cobra.Command {
 		Long: `inspect shows the size of a model's circuit, the predicted cost of a proof, which tensors are private and which are public, and the
 scales. Given a folder that compile wrote it shows what was compiled.
 
-Scales, ranges and the circuit are public: they reveal what calibration saw, rounded to powers of two, and nothing else.`,
+Scales, ranges and the circuit are public: they reveal what calibration saw, rounded to powers of two, and nothing else.
+
+--canonical also writes the circuit itself, as SPEC.md describes it, for verifiers other than ours; its SHA-256 is the circuit's
+digest. It takes the model, with the flags of compile: a folder that compile wrote holds the circuit as Go code only, whose
+circuit.Build returns it and whose Encode writes the same bytes.`,
+		Example: `  zkllmc inspect model.onnx --reveal argmax --canonical circuit.bin
+  python3 spec/verify.py --circuit circuit.bin --vk model.vk`,
 		Args: cobra.ExactArgs(1),
-		RunE: a.run(func(ctx context.Context, args []string) error { return a.inspect(ctx, args[0], &m, asJSON) }),
+		RunE: a.run(func(ctx context.Context, args []string) error {
+			return a.inspectTo(ctx, args[0], &m, canonical, asJSON)
+		}),
 	}
 	m.register(c)
+	c.Flags().StringVar(&canonical, "canonical", "", "new file for the canonical encoding of the circuit")
 	c.Flags().BoolVar(&asJSON, "json", false, "print a report as JSON")
 	return c
 }
 
 func (a *app) inspect(ctx context.Context, path string, m *modelFlags, asJSON bool) error {
-	desc, err := a.description(ctx, path, m)
+	return a.inspectTo(ctx, path, m, "", asJSON)
+}
+
+// inspectTo is inspect that also writes the circuit to the file canonical, unless that is empty.
+func (a *app) inspectTo(ctx context.Context, path string, m *modelFlags, canonical string, asJSON bool) error {
+	info, err := os.Stat(path)
+	if err != nil {
+		return unreadable{err}
+	}
+	var desc manifest
+	if info.IsDir() {
+		if canonical != "" {
+			return usageError{fmt.Errorf("--canonical: %s is a folder; give the ONNX file and the flags that it was compiled with", path)}
+		}
+		desc, err = readManifest(path)
+	} else {
+		desc, err = a.analyse(ctx, path, m, canonical)
+	}
 	if err != nil {
 		return err
 	}
@@ -54,29 +82,55 @@ func (a *app) inspect(ctx context.Context, path string, m *modelFlags, asJSON bo
 	return nil
 }
 
-func (a *app) description(ctx context.Context, path string, m *modelFlags) (manifest, error) {
+// readManifest reads what compile left in a folder.
+func readManifest(dir string) (manifest, error) {
 	var desc manifest
-	if info, err := os.Stat(path); err != nil {
-		return desc, unreadable{err}
-	} else if info.IsDir() {
-		data, err := atomicfile.Read(filepath.Join(path, manifestFile), 1<<28)
-		if err == nil {
-			err = json.Unmarshal(data, &desc)
-		}
-		if err != nil || desc.Generator != generator {
-			return desc, unreadable{fmt.Errorf("%s is no folder that zkllmc compile wrote: %w", path, err)}
-		}
-		return desc, nil
+	data, err := atomicfile.Read(filepath.Join(dir, manifestFile), 1<<28)
+	if err == nil {
+		err = json.Unmarshal(data, &desc)
 	}
+	if err != nil || desc.Generator != generator {
+		return desc, unreadable{fmt.Errorf("%s is no folder that zkllmc compile wrote: %w", dir, err)}
+	}
+	return desc, nil
+}
+
+// analyse describes a model and writes the canonical encoding of its circuit to a new file, unless the name is empty.
+func (a *app) analyse(ctx context.Context, model string, m *modelFlags, canonical string) (manifest, error) {
 	cfg, err := m.config(a)
 	if err != nil {
-		return desc, err
+		return manifest{}, err
 	}
-	r, err := compiler.Analyse(ctx, path, cfg)
+	if canonical != "" {
+		if err := atomicfile.Check(canonical, atomicfile.Options{}); err != nil { // before the work, not after it
+			return manifest{}, usageError{fmt.Errorf("--canonical: %w", err)}
+		}
+	}
+	r, err := compiler.Analyse(ctx, model, cfg)
 	if err != nil {
-		return desc, err
+		return manifest{}, err
+	}
+	if canonical != "" {
+		if err := writeCanonical(r.Circuit, canonical); err != nil {
+			return manifest{}, unreadable{err}
+		}
 	}
 	return describe(r), nil
+}
+
+// writeCanonical writes a circuit to a new file that everybody may read: a circuit is public.
+func writeCanonical(c *circuit.Circuit, name string) error {
+	f, err := atomicfile.Create(name, atomicfile.Options{Mode: 0o644})
+	if err != nil {
+		return err
+	}
+	defer f.Discard()
+	w := bufio.NewWriter(f)
+	c.Encode(w)
+	if err := w.Flush(); err != nil { // it keeps the first error of all writes
+		return err
+	}
+	return f.Commit()
 }
 
 // Rates of one core by which inspect predicts, rounded from proofs of models/sums and of stories260K on a machine with AVX2.

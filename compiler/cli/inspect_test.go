@@ -1,0 +1,45 @@
+package cli
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"os"
+	"path/filepath"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+)
+
+// The canonical encoding is the preimage of the digest, appears whole or not at all, and replaces nothing.
+func TestInspectCanonical(t *testing.T) {
+	model := needSums(t)
+	dir := t.TempDir()
+	name := filepath.Join(dir, "circuit.bin")
+	code, out, stderr := run(t, "inspect", model, "--calibrate", sums, "--canonical", name, "--json")
+	require.Equal(t, exitOK, code, stderr)
+	var report struct {
+		Digest string `json:"circuit_digest"`
+	}
+	require.NoError(t, json.Unmarshal([]byte(out), &report))
+	data, err := os.ReadFile(name)
+	require.NoError(t, err)
+	sum := sha256.Sum256(data)
+	require.Equal(t, hex.EncodeToString(sum[:]), report.Digest)
+
+	code, _, stderr = run(t, "inspect", model, "--canonical", name)
+	require.Equal(t, exitUsage, code, stderr)
+	require.Contains(t, stderr, "exists")
+	again, err := os.ReadFile(name)
+	require.NoError(t, err)
+	require.Equal(t, data, again)
+
+	code, _, stderr = run(t, "inspect", model, "--canonical", filepath.Join(dir, "nowhere", "circuit.bin"))
+	require.Equal(t, exitUsage, code, stderr)
+	code, _, stderr = run(t, "inspect", dir, "--canonical", filepath.Join(dir, "other.bin"))
+	require.Equal(t, exitUsage, code, stderr)
+	require.Contains(t, stderr, "is a folder")
+	entries, err := os.ReadDir(dir)
+	require.NoError(t, err)
+	require.Len(t, entries, 1)
+}

@@ -1,0 +1,46 @@
+package format_test
+
+import (
+	"runtime"
+	"slices"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/zkllmc/zkllmc/runtime/format"
+)
+
+// FuzzWeights is FuzzDecodeWeights from the inside of a valid file: a 32-bit word anywhere is replaced (counts, name lengths, axes and
+// extents are such words), the file is cut or lengthened. Memory follows the circuit, not the words.
+func FuzzWeights(f *testing.F) {
+	c, w := weighted(f, "c")
+	valid, err := format.EncodeWeights(c, w)
+	require.NoError(f, err)
+	for at := range valid {
+		f.Add(uint16(at), uint32(0xffffffff), uint16(0), []byte{})
+	}
+	f.Add(uint16(0), uint32(0), uint16(3), []byte{})
+	f.Add(uint16(0), uint32(0), uint16(0), []byte{1, 2, 3, 4})
+	f.Fuzz(func(t *testing.T, at uint16, with uint32, cut uint16, more []byte) {
+		d := append(slices.Clone(valid[:len(valid)-int(cut)%(len(valid)+1)]), more...)
+		for k := range 4 {
+			if i := int(at) + k; i < len(d) {
+				d[i] ^= byte(with >> (24 - 8*k))
+			}
+		}
+		var before, after runtime.MemStats
+		runtime.ReadMemStats(&before)
+		got, err := format.DecodeWeights(c, d)
+		runtime.ReadMemStats(&after)
+		const limit = 64 << 10 // 12 cells and error texts; the runtime's own allocations are the larger part
+		if n := after.TotalAlloc - before.TotalAlloc; n > limit+uint64(len(d)) {
+			t.Fatalf("%d bytes allocated for a file of %d bytes", n, len(d))
+		}
+		if err != nil {
+			return
+		}
+		again, err := format.EncodeWeights(c, got)
+		require.NoError(t, err)
+		require.Equal(t, d, again, "one encoding per content")
+	})
+}

@@ -1,0 +1,251 @@
+// Package spec_test runs the second verifier on the known-answer vectors.
+package spec_test
+
+import (
+	"bytes"
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/zkllmc/zkllmc/runtime/group"
+)
+
+// The exit codes of verify.py.
+const (
+	accepted   = 0
+	rejected   = 1
+	usage      = 2
+	unreadable = 3
+)
+
+var cases = []string{"argmax", "logits", "tiny"}
+
+const header, stream = 44, 44 + 32 // offsets in a proof: behind the header, behind the model's ID
+
+// python finds an interpreter that is new enough, or skips the test.
+func python(t *testing.T) string {
+	t.Helper()
+	path, err := exec.LookPath("python3")
+	if err != nil {
+		t.Skip("there is no python3: the second verifier is not run")
+	}
+	if err := exec.Command(path, "-c", "import sys; sys.exit(sys.version_info < (3, 9))").Run(); err != nil {
+		t.Skip("python3 is older than 3.9: the second verifier is not run")
+	}
+	return path
+}
+
+// verify runs the second verifier and returns its exit code and what it printed.
+func verify(t *testing.T, args ...string) (int, string) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Minute)
+	defer cancel()
+	out, err := exec.CommandContext(ctx, python(t), append([]string{"verify.py"}, args...)...).CombinedOutput()
+	var exit *exec.ExitError
+	if err != nil && !errors.As(err, &exit) {
+		require.NoError(t, err)
+	}
+	if exit != nil {
+		return exit.ExitCode(), string(out)
+	}
+	return accepted, string(out)
+}
+
+// files are the paths of a case, by name.
+type files map[string]string
+
+func vector(name string) files {
+	f := files{}
+	for _, file := range []string{"circuit.bin", "model.vk", "statement.bin", "proof.bin", "trace.txt"} {
+		f[file] = filepath.Join("..", "runtime", "format", "testdata", name, file)
+	}
+	return f
+}
+
+func (f files) args(more ...string) []string {
+	return append([]string{"--circuit", f["circuit.bin"], "--vk", f["model.vk"], "--statement", f["statement.bin"], "--proof", f["proof.bin"]}, more...)
+}
+
+func (f files) read(t *testing.T, name string) []byte {
+	t.Helper()
+	data, err := os.ReadFile(f[name])
+	require.NoError(t, err)
+	return data
+}
+
+// changed is the case with one file changed.
+func (f files) changed(t *testing.T, name string, change func(data []byte)) files {
+	t.Helper()
+	data := f.read(t, name)
+	change(data)
+	out := files{}
+	for k, v := range f {
+		out[k] = v
+	}
+	out[name] = filepath.Join(t.TempDir(), name)
+	require.NoError(t, os.WriteFile(out[name], data, 0o600))
+	return out
+}
+
+// generators derives most of what the vectors use, here, and writes it for the second verifier, which derives the rest.
+func generators(t *testing.T) string {
+	t.Helper()
+	for _, width := range []int{1 << 4, 1 << 5, 1 << 6} {
+		group.Row(width)
+	}
+	group.Pad(1 << 9)
+	for k := range 5 {
+		group.Vec(k, 1<<7)
+	}
+	group.H()
+	group.U()
+	var out bytes.Buffer
+	require.NoError(t, group.SaveGenerators(&out))
+	name := filepath.Join(t.TempDir(), "generators")
+	require.NoError(t, os.WriteFile(name, out.Bytes(), 0o600))
+	return name
+}
+
+// TestAccepts verifies the vectors with nothing of ours: generators are derived in Python. Both verifiers must absorb and draw the same,
+// and derive the same generators.
+func TestAccepts(t *testing.T) {
+	python(t)
+	generators(t) // so that what Python derives is compared with all of it
+	for _, name := range cases {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			dir, f := t.TempDir(), vector(name)
+			trace, derived := filepath.Join(dir, "trace"), filepath.Join(dir, "generators")
+			code, out := verify(t, f.args("--trace", trace, "--save-generators", derived)...)
+			require.Equal(t, accepted, code, out)
+			digest := sha256.Sum256(f.read(t, "circuit.bin"))
+			require.Contains(t, out, hex.EncodeToString(digest[:]))
+			require.Contains(t, out, hex.EncodeToString(f.read(t, "proof.bin")[header:stream]))
+			got, err := os.ReadFile(trace)
+			require.NoError(t, err)
+			require.Equal(t, string(f.read(t, "trace.txt")), string(got))
+			saved, err := os.Open(derived)
+			require.NoError(t, err)
+			defer saved.Close()
+			require.NoError(t, group.LoadGenerators(saved))
+		})
+	}
+}
+
+var absorbed = regexp.MustCompile(`^absorb "([^"]*)"(?: ([0-9a-f]+)| (\d+) bytes, .*)?$`)
+
+// offsets says where the first item of every label stands in the proof stream of a trace.
+func offsets(t *testing.T, trace []byte) map[string]int {
+	t.Helper()
+	_, text, found := strings.Cut(string(trace), "# inference\n")
+	require.True(t, found)
+	_, text, found = strings.Cut(text, "absorb \"statement\"") // what precedes the stream
+	require.True(t, found)
+	at, out := 0, map[string]int{}
+	for _, line := range strings.Split(text, "\n")[1:] {
+		if m := absorbed.FindStringSubmatch(line); m != nil {
+			if _, seen := out[m[1]]; !seen {
+				out[m[1]] = at
+			}
+			n, _ := strconv.Atoi(m[3]) // 0 where the bytes are shown
+			at += n + len(m[2])/2
+		}
+	}
+	return out
+}
+
+// TestRejects changes one thing at a time. A point changes its sign, so that it still decodes, a scalar its lowest bit.
+func TestRejects(t *testing.T) {
+	python(t)
+	cache := generators(t)
+	const sign, low = 0x40, 31
+	for _, name := range cases {
+		f := vector(name)
+		model := hex.EncodeToString(f.read(t, "proof.bin")[header:stream])
+		proof := offsets(t, f.read(t, "trace.txt"))
+		last := len(f.read(t, "statement.bin")) - 1
+		try := func(what, file, says string, change func(data []byte)) {
+			t.Run(name+" "+what, func(t *testing.T) {
+				t.Parallel()
+				args := f.changed(t, file, change).args("--generators", cache)
+				if file != "model.vk" {
+					args = append(args, "--pin", model) // the range proof is not what is looked at
+				}
+				code, out := verify(t, args...)
+				require.Equal(t, rejected, code, out)
+				require.Contains(t, out, says)
+			})
+		}
+		flip := func(at int, bit byte) func([]byte) { return func(d []byte) { d[at] ^= bit } }
+		const final = "the final equation does not hold"
+		switch name {
+		case "argmax":
+			for _, label := range []string{"pads", "witness rows", "product block", "L, R"} {
+				try("proof point "+label, "proof.bin", final, flip(stream+proof[label], sign))
+			}
+			for _, label := range []string{"lookup root", "columns", "phi", "rest"} {
+				try("proof scalar "+label, "proof.bin", final, flip(stream+proof[label]+low, 1))
+			}
+			try("key row", "model.vk", final, flip(header, sign))
+			try("key proof", "model.vk", final, func(d []byte) { d[len(d)-1] ^= 1 })
+			try("statement digest", "statement.bin", "another circuit", flip(header-1, 1))
+			try("statement next", "statement.bin", final, flip(header+23, 1))
+		case "logits":
+			try("statement logit", "statement.bin", final, flip(last, 1))
+			try("statement answer", "statement.bin", "predict another answer", flip(header+24+8*2+7, 1))
+		case "tiny": // without an answer
+			try("statement next", "statement.bin", final, flip(header+23, 1))
+			try("statement claims nothing", "statement.bin", "claims nothing", func(d []byte) { copy(d[header+16:], bytes.Repeat([]byte{0xff}, 8)) })
+		}
+	}
+}
+
+// TestExitCodes: what is not a rejection does not look like one.
+func TestExitCodes(t *testing.T) {
+	python(t)
+	f := vector("tiny")
+	for what, c := range map[string]struct {
+		code int
+		args []string
+	}{
+		"no arguments":    {usage, nil},
+		"half a proof":    {usage, []string{"--circuit", f["circuit.bin"], "--vk", f["model.vk"], "--proof", f["proof.bin"]}},
+		"bad pin":         {usage, f.args("--pin", "x")},
+		"no circuit":      {unreadable, []string{"--circuit", "nowhere", "--vk", f["model.vk"]}},
+		"not a circuit":   {unreadable, []string{"--circuit", f["proof.bin"], "--vk", f["model.vk"]}},
+		"no generators":   {unreadable, f.args("--generators", f["proof.bin"])},
+		"other circuit":   {rejected, []string{"--circuit", vector("logits")["circuit.bin"], "--vk", f["model.vk"]}},
+		"other model":     {rejected, f.args("--pin", fmt.Sprintf("%064x", 1))},
+		"a key by itself": {accepted, []string{"--circuit", f["circuit.bin"], "--vk", f["model.vk"]}},
+	} {
+		code, out := verify(t, c.args...)
+		require.Equal(t, c.code, code, "%s: %s", what, out)
+	}
+}
+
+// TestForgedGenerators: a file whose digest is right and whose generators are not.
+func TestForgedGenerators(t *testing.T) {
+	python(t)
+	name := generators(t)
+	data, err := os.ReadFile(name)
+	require.NoError(t, err)
+	h, u := group.H(), group.U()
+	from, to := h.RawBytes(), u.RawBytes()
+	data = bytes.Replace(data[:len(data)-sha256.Size], from[:], to[:], 1)
+	sum := sha256.Sum256(data)
+	require.NoError(t, os.WriteFile(name, append(data, sum[:]...), 0o600))
+	code, out := verify(t, vector("tiny").args("--generators", name)...)
+	require.Equal(t, unreadable, code, out)
+}

@@ -1,0 +1,1259 @@
+#!/usr/bin/env python3
+"""A second verifier of zkllmc proofs, version 1, after SPEC.md: plain Python 3.9, standard library only.
+
+    verify.py --circuit circuit.bin --vk model.vk [--statement statement.bin --proof proof.bin]
+
+It exists to check the specification and the first verifier against each other. Numbers in parentheses are sections of SPEC.md.
+Nothing here is fast, constant in time or meant for service; the order of the text is that of the specification.
+
+Exit codes: 0 accepted, 1 rejected, 2 usage, 3 unreadable (a file is missing, the circuit is no circuit), 4 a defect of this program.
+"""
+
+import argparse
+import hashlib
+import secrets
+import sys
+
+P = 21888242871839275222246405745257275088696311157297823662689037894645226208583  # order of the group: the scalars (1.1)
+Q = 21888242871839275222246405745257275088548364400416034343698204186575808495617  # the field of the curve's coordinates
+HALF = pow(2, -1, P)
+LAMBDA = 2203960485148121921418603742825762020974279258880205651966  # (3.4)
+PROTOCOL = 'zkllmc/v1'
+DST = b'zkllmc/v1/generators-with-GRUMPKIN_XMD:SHA-256_SVDW_RO_'
+
+WEIGHT, WITNESS, PUBLIC, CONST, VIRTUAL = 1, 2, 3, 4, 5  # kinds of tensors (5.3)
+LOGITS, ARGMAX = 1, 2  # what is revealed (5.2)
+
+
+class Reject(Exception):
+    """A key, statement or proof is not acceptable."""
+
+
+class Unreadable(Exception):
+    """The verifier's own inputs are unusable."""
+
+
+def require(condition, reason):
+    if not condition:
+        raise Reject(reason)
+
+
+# --- 1. Notation and encodings ---------------------------------------------------------------------------------------------------
+
+
+def bits(d):
+    """(1.5) the number of variables of an axis of extent d ≥ 1."""
+    return (d - 1).bit_length()
+
+
+def pad(n):
+    """(1.5) the least power of two that is at least n."""
+    return 1 << bits(n) if n > 0 else 1
+
+
+def variables(shape):
+    return sum(bits(d) for d in shape)
+
+
+def u64(n):
+    return n.to_bytes(8, 'big')
+
+
+def text(s):
+    raw = s.encode()
+    return u64(len(raw)) + raw
+
+
+def decode_scalar(raw):
+    """(1.3)"""
+    v = int.from_bytes(raw, 'big')
+    require(v < P, 'a scalar is not reduced')
+    return v
+
+
+def decode_point(raw):
+    """(1.4) A point is a pair (x, y), the neutral element is None."""
+    flags, x = raw[0] >> 6, int.from_bytes(raw, 'big') & ((1 << 254) - 1)
+    if flags == 0b01:
+        require(x == 0, 'the neutral element has other bits set')
+        return None
+    require(flags != 0b00 and x < Q, 'a point is not canonical')
+    y = square_root(x ** 3 - 17)
+    require(y is not None, 'a point is not on the curve')
+    larger = y > (Q - 1) // 2
+    return x, (y if larger == (flags == 0b11) else -y % Q)
+
+
+def encode_point(point):
+    if point is None:
+        return bytes([0x40]) + bytes(31)
+    raw = bytearray(point[0].to_bytes(32, 'big'))
+    raw[0] |= 0xC0 if point[1] > (Q - 1) // 2 else 0x80
+    return bytes(raw)
+
+
+# The square roots of 2^28 unity that Tonelli and Shanks need: 5 is no square mod Q.
+ODD, TWOS = (Q - 1) >> 28, 28
+ROOT = pow(5, ODD, Q)
+
+
+def square_root(a):
+    """One square root mod Q, or None."""
+    a %= Q
+    if a == 0:
+        return 0
+    w = pow(a, (ODD - 1) // 2, Q)
+    root, rest, power, order = a * w % Q, a * w * w % Q, ROOT, TWOS
+    while rest != 1:
+        i, square = 0, rest
+        while square != 1:
+            square, i = square * square % Q, i + 1
+            if i == order:
+                return None
+        step = pow(power, 1 << (order - i - 1), Q)
+        power, order = step * step % Q, i
+        root, rest = root * step % Q, rest * power % Q
+    return root
+
+
+def double(a):
+    """Jacobian coordinates (X, Y, Z) for (X/Z², Y/Z³); None is neutral. No point of G has Y = 0: its order is odd."""
+    if a is None:
+        return None
+    x, y, z = a
+    xx, yy = x * x % Q, y * y % Q
+    s, m = 4 * x * yy % Q, 3 * xx % Q
+    x3 = (m * m - 2 * s) % Q
+    return x3, (m * (s - x3) - 8 * yy * yy) % Q, 2 * y * z % Q
+
+
+def add(a, b):
+    """The sum of two points in Jacobian coordinates."""
+    if a is None or b is None:
+        return b if a is None else a
+    (x1, y1, z1), (x2, y2, z2) = a, b
+    zz1, zz2 = z1 * z1 % Q, z2 * z2 % Q
+    u1, s1 = x1 * zz2 % Q, y1 * zz2 * z2 % Q
+    h, r = (x2 * zz1 - u1) % Q, (y2 * zz1 * z1 - s1) % Q
+    if h == 0:
+        return double(a) if r == 0 else None
+    hh = h * h % Q
+    hhh, v = h * hh % Q, u1 * hh % Q
+    x3 = (r * r - hhh - 2 * v) % Q
+    return x3, (r * (v - x3) - s1 * hhh) % Q, z1 * z2 * h % Q
+
+
+def affine(a):
+    if a is None:
+        return None
+    inverse = pow(a[2], -1, Q)
+    return a[0] * inverse ** 2 % Q, a[1] * inverse ** 3 % Q
+
+
+def sum_is_neutral(terms, width=8):
+    """Whether Σ scalar·point over pairs (point, scalar) is the neutral element, by buckets per window of the scalars."""
+    terms = [((*point, 1), scalar % P) for point, scalar in terms if point is not None and scalar % P]
+    total = None
+    for shift in reversed(range(0, 256, width)):
+        for _ in range(width):
+            total = double(total)
+        buckets = [None] * (1 << width)
+        for point, scalar in terms:
+            digit = scalar >> shift & ((1 << width) - 1)
+            if digit:
+                buckets[digit] = add(buckets[digit], point)
+        running = window = None
+        for bucket in reversed(buckets[1:]):
+            running = add(running, bucket)
+            window = add(window, running)
+        total = add(total, window)
+    return total is None
+
+
+def eq(a, b):
+    """(1.7) for two points."""
+    v = 1
+    for x, y in zip(a, b):
+        v = v * (x * y + (1 - x) * (1 - y)) % P
+    return v
+
+
+def eq_index(r, i):
+    """(1.7) for a point and an integer."""
+    if i >> len(r):
+        return 0
+    v = 1
+    for k, x in enumerate(r):
+        v = v * (x if i >> k & 1 else 1 - x) % P
+    return v
+
+
+def eq_table(r):
+    """eq(r, i) for all i."""
+    t = [1]
+    for x in r:
+        high = [a * x % P for a in t]
+        t = [(a - b) % P for a, b in zip(t, high)] + high
+    return t
+
+
+def below(weights, d):
+    """Σ_{i<d} Π_k weights[k][bit k of i]: both closed forms of (1.7). The i that agree with d above bit k and are smaller there."""
+    low = [1]  # sums over all lower bits
+    for zero, one in weights:
+        low.append(low[-1] * (zero + one) % P)
+    if d >> len(weights):
+        return low[-1]
+    total, prefix = 0, 1
+    for k in reversed(range(len(weights))):
+        zero, one = weights[k]
+        if d >> k & 1:
+            total = (total + prefix * zero * low[k]) % P
+        prefix = prefix * (one if d >> k & 1 else zero) % P
+    return total
+
+
+def valid(r, d):
+    return below([((1 - x) % P, x) for x in r], d)
+
+
+def pair(r, c, d):
+    return below([((1 - x) * (1 - y) % P, x * y % P) for x, y in zip(r, c)], d)
+
+
+def pieces(shape, r):
+    """(1.6) cuts a tensor's point at its axes: (coordinates, extent), the last axis first."""
+    out, at = [], 0
+    for d in reversed(shape):
+        out.append((r[at:at + bits(d)], d))
+        at += bits(d)
+    return out
+
+
+def valid_box(shape, r):
+    v = 1
+    for part, d in pieces(shape, r):
+        v = v * valid(part, d) % P
+    return v
+
+
+def mle(values, shape, r):
+    """(1.7) of a tensor, axis by axis."""
+    for part, d in pieces(shape, r):
+        weights = eq_table(part)
+        values = [sum(x * y for x, y in zip(values[i:i + d], weights)) % P for i in range(0, len(values), d)]
+    return values[0]
+
+
+def lagrange(n, x):
+    """(1.8)"""
+    before, after, factorial = [1], [1], [1]
+    for i in range(n + 1):
+        before.append(before[-1] * (x - i) % P)
+        after.append(after[-1] * (x - (n - i)) % P)
+        factorial.append(factorial[-1] * (i + 1) % P)
+    return [before[i] * after[n - i] * (-1) ** (n - i) * pow(factorial[i] * factorial[n - i], -1, P) % P for i in range(n + 1)]
+
+
+# --- 2. Generators ---------------------------------------------------------------------------------------------------------------
+
+
+def expand_message(message, n):
+    """(2.1) expand_message_xmd of RFC 9380 with SHA-256."""
+    dst = DST + bytes([len(DST)])
+    first = hashlib.sha256(bytes(64) + message + n.to_bytes(2, 'big') + b'\0' + dst).digest()
+    block = hashlib.sha256(first + b'\1' + dst).digest()
+    out = block
+    for i in range(2, -(-n // 32) + 1):
+        block = hashlib.sha256(bytes(a ^ b for a, b in zip(first, block)) + bytes([i]) + dst).digest()
+        out += block
+    return out[:n]
+
+
+C1, C2, C4 = -16 % Q, -pow(2, -1, Q) % Q, 64 * pow(3, -1, Q) % Q
+C3 = 17631683881184975371348829942606096167675058198229016842588
+
+
+def map_to_curve(u):
+    """(2.1) the map of Shallue and van de Woestijne. The first candidate that is an abscissa wins; the third is, if the others are not."""
+    t = u * u * C1 % Q
+    plus, minus = (1 + t) % Q, (1 - t) % Q
+    inverse = pow(plus * minus, Q - 2, Q)  # 0 for 0, as RFC 9380 asks
+    s = u * minus * inverse * C3 % Q
+    x3 = (plus * plus * inverse) ** 2 * C4 + 1
+    for x in ((C2 - s) % Q, (C2 + s) % Q, x3 % Q):
+        y = square_root(x ** 3 - 17)
+        if y is not None:
+            return x, (y if y % 2 == u % 2 else -y % Q), 1
+    raise AssertionError('the map has no image')
+
+
+def derive(tag, i):
+    raw = expand_message(f'{tag}/{i}'.encode(), 96)
+    return affine(add(*(map_to_curve(int.from_bytes(half, 'big') % Q) for half in (raw[:48], raw[48:]))))
+
+
+class Generators:
+    """The generators by tag, derived when they are first asked for, or read from a file that the user wrote himself (2.4)."""
+
+    def __init__(self):
+        self.tags = {}
+
+    def get(self, tag, n):
+        have = self.tags.setdefault(tag, [])
+        have.extend(derive(tag, i) for i in range(len(have), n))
+        return have[:n]
+
+    def load(self, raw, samples=4):
+        """(4.11) Every point must be on the curve, and a random sample of each tag must be what is derived."""
+        def fail():
+            raise Unreadable('the file of generators is damaged, of another version, or forged')
+        body, at = raw[:-32], 0
+        if len(raw) < 32 or hashlib.sha256(body).digest() != raw[-32:]:
+            fail()
+
+        def take(n):
+            nonlocal at
+            if n > len(body) - at:
+                fail()
+            at += n
+            return body[at - n:at]
+
+        def number(n):
+            return int.from_bytes(take(n), 'big')
+        if take(8) != b'zkllmcG1' or take(number(2)) != DST:
+            fail()
+        for _ in range(number(4)):
+            tag, points = take(number(2)).decode(), []
+            for _ in range(number(4)):
+                x, y = number(32), number(32)
+                if x >= Q or y >= Q or (y * y - x ** 3 + 17) % Q:
+                    fail()
+                points.append((x, y))
+            for i in {secrets.randbelow(len(points)) for _ in range(samples)} if points else ():
+                if derive(tag, i) != points[i]:
+                    fail()
+            self.tags[tag] = points
+        if at != len(body):
+            fail()
+
+    def dump(self):
+        out = b'zkllmcG1' + len(DST).to_bytes(2, 'big') + DST + len(self.tags).to_bytes(4, 'big')
+        for tag in sorted(self.tags, key=str.encode):
+            out += len(tag.encode()).to_bytes(2, 'big') + tag.encode() + len(self.tags[tag]).to_bytes(4, 'big')
+            out += b''.join(v.to_bytes(32, 'big') for point in self.tags[tag] for v in point)
+        return out + hashlib.sha256(out).digest()
+
+
+# --- 3. Transcript ---------------------------------------------------------------------------------------------------------------
+
+
+class Transcript:
+    """(3.1) The state is kept as the bytes that were written since it was last emptied. trace, a list or None, gets a line per operation."""
+
+    def __init__(self, protocol, trace=None):
+        self.state, self.trace = b'\x00' + text(protocol), trace
+
+    def note(self, kind, label, data):
+        if self.trace is not None:
+            shown = data.hex() if len(data) <= 64 else f'{len(data)} bytes, SHA-256 {hashlib.sha256(data).hexdigest()}'
+            self.trace.append(f'{kind:6} "{label}" {shown}'.rstrip())
+
+    def absorb(self, label, data):
+        self.state += b'\x01' + text(label) + u64(len(data)) + data
+        self.note('absorb', label, data)
+
+    def squeeze(self, kind, label, n):
+        out = hashlib.shake_256(self.state + bytes([kind]) + text(label) + u64(n)).digest(64 + n)
+        self.state = b'\x05' + out[:64]
+        return out[64:]
+
+    def full(self, label):
+        v = int.from_bytes(self.squeeze(2, label, 64), 'big') % P
+        self.note('full', label, v.to_bytes(32, 'big'))
+        return v
+
+    def short(self, label):
+        v = int.from_bytes(self.squeeze(3, label, 16), 'big') % (1 << 125) * pow(2, -128, P) % P
+        self.note('short', label, v.to_bytes(32, 'big'))
+        return v
+
+    def bytes(self, label, n):
+        raw = self.squeeze(4, label, n)
+        self.note('bytes', label, raw)
+        return raw
+
+
+def folding_challenge(raw):
+    """(3.4)"""
+    a, b = int.from_bytes(raw[:8], 'big'), int.from_bytes(raw[8:], 'big')
+    v = (a + b * LAMBDA) % P
+    require(a and b and v, 'a folding challenge is forbidden')
+    return v
+
+
+# --- 4. Artefacts ----------------------------------------------------------------------------------------------------------------
+
+
+def strip_header(data, magic, digest, what):
+    """(4.1) checks the header and returns what follows."""
+    require(data[:8] == magic, f'{what}: it is of another kind')
+    require(data[8:12] == (1).to_bytes(4, 'big'), f'{what}: it is of another version')
+    require(data[12:44] == digest, f'{what}: it belongs to another circuit')
+    return data[44:]
+
+
+# --- 5. Circuit ------------------------------------------------------------------------------------------------------------------
+
+
+class Record:
+    """A bag of named fields."""
+
+    def __init__(self, **fields):
+        self.__dict__.update(fields)
+
+
+class Decoder:
+    """Reads the canonical encoding (5.5)."""
+
+    def __init__(self, data):
+        self.data, self.at = data, 0
+
+    def take(self, n):
+        if n < 0 or n > len(self.data) - self.at:
+            raise Unreadable('the circuit ends early')
+        self.at += n
+        return self.data[self.at - n:self.at]
+
+    def int(self):
+        return int.from_bytes(self.take(8), 'big', signed=True)
+
+    def text(self):
+        return self.take(self.int()).decode()
+
+    def list(self, read):
+        n = self.int()
+        if n < 0 or n > (len(self.data) - self.at) // 8:
+            raise Unreadable('the circuit has a list longer than itself')
+        return [read() for _ in range(n)]
+
+    def ints(self):
+        return self.list(self.int)
+
+    def axes(self):
+        return self.list(self.ints)
+
+    def term(self):
+        return Record(coef=self.int(), extents=self.ints(), out=self.axes(), factors=self.list(lambda: (self.int(), self.axes())))
+
+    def tensor(self):
+        return Record(name=self.text(), kind=self.int(), shape=self.ints(), lo=self.int(), hi=self.int(), source=self.int(),
+                      values=self.ints(), mult=self.int(), why=self.text(), terms=self.list(self.term))
+
+    def circuit(self):
+        if self.text() != 'zkllmc circuit' or self.int() != 1:
+            raise Unreadable('the circuit is not one of version 1')
+        c = Record(name=self.text(), length=self.int(), vocab=self.int(), pad=self.int(), reveal=self.int(), weight_bits=self.int(),
+                   witness_bits=self.int(), causal=self.int(), private=self.int(), tensors=self.list(self.tensor),
+                   tables=self.list(lambda: Record(name=self.text(), mult=self.int(), columns=self.list(self.ints))),
+                   lookups=self.list(lambda: Record(table=self.int(), columns=self.ints())), zeros=self.ints(), output=self.int())
+        self.list(lambda: (self.int(), self.ints(), self.ints(), self.ints(), self.int()))  # hints: the prover's business
+        if self.at != len(self.data):
+            raise Unreadable('there are bytes behind the circuit')
+        return c
+
+
+def read_circuit(data):
+    """Decodes, checks and analyses a circuit. Its digest is over the bytes themselves."""
+    try:
+        c = Decoder(data).circuit()
+        check_circuit(c)
+    except (IndexError, UnicodeDecodeError) as err:
+        raise Unreadable(f'the circuit is malformed: {err}') from err
+    c.digest = hashlib.sha256(data).digest()
+    for t in c.tensors:
+        for m in t.terms:
+            classify(c, m)
+    schedule(c)
+    return c
+
+
+def check_circuit(c):
+    """(5.1 … 5.5) the properties that need no argument. That bounds of virtual tensors hold is for whoever audits the circuit."""
+    def demand(condition, what):
+        if not condition:
+            raise Unreadable('not a circuit: ' + what)
+    demand(4 <= c.weight_bits <= 24 and 4 <= c.witness_bits <= 24 and c.reveal in (LOGITS, ARGMAX), 'its configuration')
+    demand(c.length >= 1 and c.vocab >= 2 and 0 <= c.pad < c.vocab, 'its configuration')
+    for k, t in enumerate(c.tensors):
+        demand(WEIGHT <= t.kind <= VIRTUAL and t.shape and min(t.shape) >= 1, f'tensor {t.name}')
+        demand(-2 ** 62 < t.lo <= t.hi < 2 ** 62 and not (t.terms and t.kind != VIRTUAL), f'the bounds of {t.name}')
+        if t.kind == CONST:
+            demand(len(t.values) == box_size(t.shape), f'the values of {t.name}')
+        if t.kind == PUBLIC:
+            demand(t.source in range(1, 7) and t.shape == [c.length, c.vocab][:1 if t.source in (2, 6) else 2], f'the shape of {t.name}')
+        for m in t.terms:
+            demand(all(0 <= f < k and not c.tensors[f].mult for f, _ in m.factors), f'the factors of {t.name}')
+            named = [(t.shape, m.out)] + [(c.tensors[f].shape, axes) for f, axes in m.factors]
+            demand(all(axes_fit(m, *n) for n in named), f'the labels of {t.name}')
+            demand({l for _, axes in named for axis in axes for l in axis} == set(range(len(m.extents))), f'a label of {t.name}')
+    def tensor(k):
+        demand(0 <= k < len(c.tensors), f'there is no tensor {k}')
+        return c.tensors[k]
+    for table in c.tables:
+        lines, m = len(table.columns[0]), tensor(table.mult)
+        demand(all(len(col) == lines for col in table.columns), f'the columns of {table.name}')
+        demand(m.kind == WITNESS and m.mult == 1 and m.shape == [lines], f'the multiplicities of {table.name}')
+    covered = set()
+    for lookup in c.lookups:
+        demand(0 <= lookup.table < len(c.tables), 'a lookup has no table')
+        table = c.tables[lookup.table]
+        demand(len(lookup.columns) == len(table.columns), f'a lookup into {table.name}')
+        for k, col in zip(lookup.columns, table.columns):
+            t = tensor(k)
+            demand(t.shape == tensor(lookup.columns[0]).shape and not t.mult, f'a lookup of {t.name}')
+            demand(t.kind != WITNESS or t.lo <= min(col) and max(col) <= t.hi, f'the range of {t.name}')
+            covered.add(k)
+    demand(all(t.kind != WITNESS or t.mult or k in covered for k, t in enumerate(c.tensors)), 'a witness tensor is in no lookup')
+    demand(all(tensor(z) for z in c.zeros) and -1 <= c.output < len(c.tensors) and c.lookups, 'its zero-checks or its output')
+
+
+def axes_fit(m, shape, axes):
+    """(5.4) whether lists of labels describe a tensor of a shape."""
+    labels = [l for axis in axes for l in axis]
+    if len(axes) != len(shape) or len(set(labels)) != len(labels) or not all(0 <= l < len(m.extents) for l in labels):
+        return False
+    split = (m.extents[l] for axis in axes for l in axis[1:])
+    return all(d >= 1 and d & (d - 1) == 0 for d in split) and all(box_size([m.extents[l] for l in a]) == d for a, d in zip(axes, shape))
+
+
+def box_size(shape):
+    n = 1
+    for d in shape:
+        n *= d
+    return n
+
+
+def known(t):
+    """(5.3) whether the verifier can evaluate a tensor itself."""
+    return t.kind in (PUBLIC, CONST)
+
+
+def classify(c, m):
+    """(5.7)"""
+    m.uses = [0] * len(m.extents)
+    for _, axes in m.factors:
+        for axis in axes:
+            for l in axis:
+                m.uses[l] += 1
+    m.in_out = {l for axis in m.out for l in axis}
+    m.shared = [l for l, n in enumerate(m.uses) if n >= 2]
+    m.hidden = sum(not known(c.tensors[f]) for f, _ in m.factors)
+    m.passes = not m.shared and m.hidden <= 1
+
+
+def schedule(c):
+    """(5.8) gives every tensor its wave."""
+    last = {k: 0 for lookup in c.lookups for k in lookup.columns}
+    last.update((z, 0) for z in c.zeros)
+    for t in c.tensors:
+        t.wave = 0
+    for k in reversed(range(len(c.tensors))):
+        t = c.tensors[k]
+        if t.kind != VIRTUAL or k not in last:
+            continue
+        if not all(m.passes for m in t.terms):
+            t.wave = last[k] + 1
+        for m in t.terms:
+            for f, _ in m.factors:
+                last[f] = max(last.get(f, 0), last[k] if m.passes else t.wave)
+    c.waves = max((t.wave for t in c.tensors), default=0)
+
+
+def setup_circuit(c):
+    """(5.6) the canonical encoding of the setup circuit of c."""
+    def i(*values):
+        return b''.join(v.to_bytes(8, 'big', signed=True) for v in values)
+
+    def items(encoded):
+        return i(len(encoded)) + b''.join(encoded)
+    tensors, tables, lookups, named = [], [], [], {}
+
+    def tensor(name, kind, shape, lo, hi, mult):
+        tensors.append(text(name) + i(kind) + items([i(d) for d in shape]) + i(lo, hi, 0, 0, mult) + text('') + i(0))
+        return len(tensors) - 1
+    for t in c.tensors:
+        if t.kind != WEIGHT:
+            continue
+        weight, name = tensor(t.name, WEIGHT, t.shape, t.lo, t.hi, 0), range_name(t.lo, t.hi)
+        if name not in named:
+            mult = tensor('multiplicities ' + name, WITNESS, [t.hi - t.lo + 1], 0, 2 ** 31 - 1, 1)
+            named[name] = len(tables)
+            tables.append(text(name) + i(mult) + items([items([i(v) for v in range(t.lo, t.hi + 1)])]))
+        lookups.append(i(named[name]) + items([i(weight)]))
+    require(lookups, 'verifying key: the circuit has no weights, hence no model')
+    head = text('zkllmc circuit') + i(1) + text('weights of ' + c.digest.hex()) + i(1, 2, 0, ARGMAX, c.weight_bits, c.witness_bits, 0, 0)
+    return head + items(tensors) + items(tables) + items(lookups) + i(0, -1, 0)
+
+
+def range_name(lo, hi):
+    """(5.6)"""
+    n = hi + 1
+    if n < 1 or n & (n - 1) or lo not in (0, -n):
+        return f'range [{lo},{hi}]'
+    return f'range [0,2^{bits(n)})' if lo == 0 else f'range [-2^{bits(n)},2^{bits(n)})'
+
+
+# --- 6. Statement ----------------------------------------------------------------------------------------------------------------
+
+
+class Statement:
+    """A statement that was decoded (4.6) and suits the circuit (6.1)."""
+
+    def __init__(self, c, body):
+        self.c, self.body, self.made = c, body, {}
+        at = 0
+
+        def number(n):
+            nonlocal at
+            require(at + n <= len(body), 'statement: it ends early')
+            at += n
+            return int.from_bytes(body[at - n:at], 'big', signed=True)
+        n, self.prompt, self.next = number(8), number(8), number(8)
+        require(1 <= n <= c.length and (n == c.length or c.causal), 'statement: its length does not suit the circuit')
+        require(1 <= self.prompt <= n, 'statement: its prompt is empty or longer than itself')
+        self.tokens = [number(8) for _ in range(n)]
+        width, count = number(1), number(8)
+        require(count == ((n - self.prompt + 1) * c.vocab if c.reveal == LOGITS else 0), 'statement: a wrong number of logits')
+        require(width in (1, 2, 4, 8), 'statement: a wrong width of logits')
+        self.logits = [number(width) for _ in range(count)]
+        require(at == len(body), 'statement: there are bytes behind it')
+        least = next(w for w in (1, 2, 4, 8) if all(-1 << 8 * w - 1 <= v < 1 << 8 * w - 1 for v in self.logits))
+        require(width == least, 'statement: its logits fit fewer bytes')
+        self.check()
+
+    def check(self):
+        """(6.1) from the second item on."""
+        c, n = self.c, len(self.tokens)
+        for t, token in enumerate(self.tokens):
+            hidden = bool(c.private) and t < self.prompt
+            require(hidden == (token == -1) and (hidden or 0 <= token < c.vocab), f'statement: token {t}')
+        require(self.next == -1 or c.reveal == ARGMAX and 0 <= self.next < c.vocab, 'statement: its next token')
+        if c.reveal == ARGMAX:
+            require(self.next != -1 or self.prompt < n, 'statement: it claims nothing of the output')
+        if self.logits:
+            binding = [t for t in c.tensors if t.kind == PUBLIC and t.source == 5]
+            require(binding, 'statement: the circuit binds no logits')
+            require(all(t.lo <= v <= t.hi for t in binding for v in self.logits), 'statement: a logit is out of bounds')
+            for k in range(n - self.prompt):
+                row = self.logits[k * c.vocab:(k + 1) * c.vocab]
+                require(row.index(max(row)) == self.tokens[self.prompt + k], 'statement: its logits predict another answer')
+
+    def selected(self, t):
+        """(6.2)"""
+        end = len(self.tokens) - (self.c.reveal == ARGMAX and self.next == -1)
+        return self.prompt - 1 <= t < end
+
+    def cells(self, source):
+        """(6.4) a public tensor, row-major."""
+        if source not in self.made:
+            self.made[source] = [v for t in range(self.c.length) for v in self.row(source, t)]
+        return self.made[source]
+
+    def row(self, source, t):
+        n, vocab = len(self.tokens), self.c.vocab
+        if source == 2:
+            return [int(self.selected(t))]
+        if source == 6:
+            return [int(t >= self.prompt)]
+        if source == 5:
+            k = t - (self.prompt - 1)
+            return self.logits[k * vocab:(k + 1) * vocab] if 0 <= k and t < n else [0] * vocab
+        if source == 1:
+            token = self.tokens[t] if t < n else self.c.pad
+            return [int(j == token) for j in range(vocab)]
+        chosen = self.tokens[t + 1] if t + 1 < n else self.next
+        if not self.selected(t):
+            return [0] * vocab
+        return [int(j == chosen if source == 3 else j < chosen) for j in range(vocab)]
+
+
+# --- 7. Rows ---------------------------------------------------------------------------------------------------------------------
+
+
+class Layout:
+    """(7.1) where the tensors of one kind lie in rows of 2^b columns."""
+
+    def __init__(self, c, kind, b):
+        self.b, self.rows, self.places = b, 0, {}
+        packed = []
+        for k, t in enumerate(c.tensors):
+            if t.kind == kind and variables(t.shape) >= b:
+                self.place_owner(k, t.shape)
+            elif t.kind == kind:
+                packed.append((k, t.shape))
+        column = 0
+        for k, shape in sorted(packed, key=lambda item: -variables(item[1])):  # (7.3); the sort is stable
+            self.rows += column == 0
+            self.places[k] = Record(owner=False, shape=shape, row=self.rows - 1, column=column)
+            column = (column + (1 << variables(shape))) % (1 << b)
+
+    def place_owner(self, k, shape):
+        """(7.2) heads lists (h, whether the row is a tail row) of the tensor's rows."""
+        s, inner = len(shape) - 1, 0
+        while inner + bits(shape[s]) < self.b:
+            inner += bits(shape[s])
+            s -= 1
+        low = self.b - inner
+        heads = [0]
+        for d in shape[:s]:
+            heads = [h << bits(d) | i for h in heads for i in range(d)]
+        count = -(-shape[s] // (1 << low))
+        heads = [(h << bits(shape[s]) - low | i, i == shape[s] >> low) for h in heads for i in range(count)]
+        self.places[k] = Record(owner=True, shape=shape, row=self.rows, heads=heads, straddle=s, low=low)
+        self.rows += len(heads)
+
+    def coefficients(self, k, r, z):
+        """(7.5, 7.6) the claim on tensor k at r as pairs (row, coef·Ẽ(z))."""
+        place, at, common = self.places[k], 0, 1
+        if not place.owner:
+            for part, d in pieces(place.shape, r):
+                common = common * pair(part, z[at:at + len(part)], d) % P
+                at += len(part)
+            return [(place.row, common * eq_index(z[at:], place.column >> at) % P)]
+        for part, d in pieces(place.shape[place.straddle + 1:], r[:self.b - place.low]):
+            common = common * pair(part, z[at:at + len(part)], d) % P
+            at += len(part)
+        full = common * pair(r[at:self.b], z[at:], 1 << place.low) % P
+        tail = common * pair(r[at:self.b], z[at:], place.shape[place.straddle] % (1 << place.low)) % P
+        heads = eq_table(r[self.b:])
+        return [(place.row + i, heads[h] * (tail if is_tail else full) % P) for i, (h, is_tail) in enumerate(place.heads)]
+
+
+# --- 8. Proof: order, hidden values, checks --------------------------------------------------------------------------------------
+
+# An expression is a dictionary from wires (segment, entry) to coefficients; the key None is the constant (8.5).
+
+
+def constant(v):
+    return {None: v % P}
+
+
+def combine(*terms):
+    """Σ coefficient·expression."""
+    out = {}
+    for k, e in terms:
+        for wire, v in e.items():
+            out[wire] = (out.get(wire, 0) + k * v) % P
+    return out
+
+
+class Channel:
+    """Reads a proof stream into the transcript and collects segments and checks (8.4 … 8.9)."""
+
+    def __init__(self, transcript, stream):
+        self.transcript, self.stream, self.at = transcript, stream, 0
+        self.segments, self.products, self.linear = [], [], []
+        self.pads = self.vectors = 0
+
+    def take(self, label, n):
+        require(self.at + 32 * n <= len(self.stream), 'proof: it ends early')
+        raw = self.stream[self.at:self.at + 32 * n]
+        self.at += 32 * n
+        self.transcript.absorb(label, raw)
+        return [raw[32 * i:32 * i + 32] for i in range(n)]
+
+    def points(self, label, n):
+        return [decode_point(raw) for raw in self.take(label, n)]
+
+    def clear(self, label, n):
+        return [decode_scalar(raw) for raw in self.take(label, n)]
+
+    def segment(self, tag, n, commitment):
+        """commitment is a list of (point, coefficient)."""
+        self.segments.append(Record(tag=tag, n=n, commitment=commitment))
+        return len(self.segments) - 1
+
+    def padded(self, label, n):
+        """(8.6)"""
+        first = self.pads
+        self.pads += n
+        return [{None: v, (0, first + i): P - 1} for i, v in enumerate(self.clear(label, n))]
+
+    def vector(self, label, n):
+        """(8.7)"""
+        if n == 0:
+            return []
+        s = self.segment(f'vec/{self.vectors}', n, [(self.points(label, 1)[0], 1)])
+        self.vectors += 1
+        return [{(s, i): 1} for i in range(n)]
+
+    def product(self, x, y, z):
+        self.products.append((x, y, z))
+
+    def zero(self, e, segment=None, weights=()):
+        self.linear.append((e, segment, weights))
+
+    def sumcheck(self, label, rounds, degree, claim):
+        """(8.9)"""
+        point = []
+        for _ in range(rounds):
+            g = self.padded(label, degree)
+            r = self.transcript.short(label)
+            l = lagrange(degree, r)
+            claim = combine((l[1], claim), (l[0] - l[1], g[0]), *((l[j], g[j - 1]) for j in range(2, degree + 1)))
+            point.append(r)
+        return point, claim
+
+
+def verify_stream(c, kind, model, statement, stream, generators, trace):
+    """(8.1 … 8.3) one proof stream. statement is None for setup."""
+    if trace is not None:
+        trace.append('# ' + kind)
+    tr = Transcript(PROTOCOL, trace)
+    tr.absorb('curve', b'grumpkin')
+    tr.absorb('kind', kind.encode())
+    tr.absorb('circuit', c.digest)
+    tr.absorb('model rows', u64(len(model)))
+    tr.absorb('model', b''.join(encode_point(p) for p in model))
+    tr.absorb('statement', statement.body if statement else b'')
+    ch = Channel(tr, stream)
+    ch.segment('pad', None, [(ch.points('pads', 1)[0], 1)])  # how many entries it has is known at the end
+    weights, witness = Layout(c, WEIGHT, c.weight_bits), Layout(c, WITNESS, c.witness_bits)
+    rows = ch.points('witness rows', witness.rows)
+    tree = FractionTree(c, ch)
+    ledger = Ledger(c, ch, statement)
+    leaves_and_zero_checks(c, ch, tree, ledger)
+    for w in range(1, c.waves + 1):
+        run_wave(ch, ledger, w)
+    require(not ledger.requests and not any(ledger.pending), 'proof: a claim is left open')
+    openings(c, ch, ledger.openings, [(weights, model), (witness, rows)])
+    product_block(ch)
+    final_argument(ch, generators)
+
+
+# --- 9. Lookups ------------------------------------------------------------------------------------------------------------------
+
+
+class FractionTree:
+    """(9.1 … 9.6) leaves p and q as claims at the point, the blocks with their offsets."""
+
+    def __init__(self, c, ch):
+        blocks = [Record(table=l.table, columns=l.columns, shape=c.tensors[l.columns[0]].shape, lookup=True) for l in c.lookups]
+        blocks += [Record(table=i, columns=[t.mult], shape=c.tensors[t.mult].shape, lookup=False) for i, t in enumerate(c.tables)]
+        self.blocks = sorted(blocks, key=lambda b: -variables(b.shape))
+        end = 0
+        for b in self.blocks:
+            b.offset, end = end, end + (1 << variables(b.shape))
+        self.n = max(1, bits(end))
+        self.beta, self.gamma = ch.transcript.full('lookup beta'), ch.transcript.full('lookup gamma')
+        self.walk(ch)
+
+    def walk(self, ch):
+        a0, a1, b0, b1, z, q, inverse = ch.padded('lookup root', 7)  # (9.4)
+        ch.product(a0, b1, z)
+        ch.product(a1, b0, combine((-1, z)))
+        ch.product(b0, b1, q)
+        ch.product(q, inverse, constant(1))
+        s = []
+        for j in range(1, self.n):  # (9.5)
+            lam = ch.transcript.full('lookup lambda')
+            h, = ch.padded('lookup layer first', 1)
+            r = ch.transcript.short('lookup rho')
+            claim = combine((1 - r, a0), (r, a1), ((1 - r) * lam, b0), (r * lam, b1), (r * r - r, h))
+            rho = [r]
+            for i in range(2, j + 1):
+                delta, h = ch.padded('lookup layer round', 2)
+                r = ch.transcript.short('lookup rho')
+                claim = combine((1, claim), (r - s[i - 2], delta), (r * r - r, h))
+                rho.append(r)
+            a0, a1, b0, b1, z = ch.padded('lookup layer claims', 5)
+            ch.product(combine((1, a0), (lam, b0)), b1, z)
+            ch.product(a1, b0, combine((1, claim), (-1, z)))
+            s = rho
+        mu = ch.transcript.full('lookup mu')  # (9.6)
+        self.point = [mu] + s
+        self.p, self.q = combine((1 - mu, a0), (mu, a1)), combine((1 - mu, b0), (mu, b1))
+
+    def low(self, block):
+        return self.point[:variables(block.shape)]
+
+    def check(self, c, ch, ledger):
+        """(9.7) ties the leaves to the columns."""
+        p, q = self.p, combine((1, self.q), (1, constant(-1)))
+        for b in self.blocks:
+            m, low = variables(b.shape), self.low(b)
+            w = eq_index(self.point[m:], b.offset >> m)
+            v = w * valid_box(b.shape, low) % P
+            q = combine((1, q), (1, constant(-(self.beta - 1 - (b.table + 1)) * v)))
+            if b.lookup:
+                p = combine((1, p), (1, constant(-v)))
+                columns = [ledger.value(k, low) for k in b.columns]
+            else:
+                p = combine((1, p), (w, ledger.value(b.columns[0], low)))
+                columns = [constant(mle(col, b.shape, low)) for col in c.tables[b.table].columns]
+            q = combine((1, q), *((w * pow(self.gamma, i, P), e) for i, e in enumerate(columns, 1)))
+        ch.zero(p)
+        ch.zero(q)
+
+
+# --- 10. Evaluations and waves ---------------------------------------------------------------------------------------------------
+
+
+def cut(m, r):
+    """(10.4) returns κ, the points of the labels that have one, and τ of the labels of the result."""
+    tau, at = {}, 0
+    for axis in reversed(m.out):
+        for l in reversed(axis):
+            tau[l] = r[at:at + bits(m.extents[l])]
+            at += bits(m.extents[l])
+    kappa, points = m.coef, {}
+    for l, uses in enumerate(m.uses):
+        if l in m.in_out and uses == 0:
+            kappa = kappa * valid(tau[l], m.extents[l]) % P
+        elif l in m.in_out and uses == 1:
+            points[l] = tau[l]
+        elif uses == 1:
+            points[l] = [HALF] * bits(m.extents[l])
+            kappa = kappa << bits(m.extents[l])
+    return kappa % P, points, tau
+
+
+def factor_point(axes, points):
+    return [x for axis in reversed(axes) for l in reversed(axis) for x in points[l]]
+
+
+class Ledger:
+    """(10.1) known evaluations, requests, claims."""
+
+    def __init__(self, c, ch, statement):
+        self.c, self.ch, self.statement = c, ch, statement
+        self.known, self.requests, self.openings = {}, {}, []  # requests: a dictionary for its order
+        self.pending, self.wave, self.public = [[] for _ in range(c.waves + 1)], 0, {}
+
+    def ask(self, k, r):
+        t, key = self.c.tensors[k], (k, tuple(r))
+        if known(t) or key in self.known or key in self.requests:
+            return
+        if t.kind != VIRTUAL or t.wave > 0:
+            self.requests[key] = None
+        for m in t.terms:
+            if m.passes:
+                _, points, _ = cut(m, r)
+                for f, axes in m.factors:
+                    self.ask(f, factor_point(axes, points))
+
+    def bind(self, label, extra):
+        wires = self.ch.vector(label, len(self.requests) + extra)
+        for key, wire in zip(self.requests, wires):
+            self.known[key] = wire
+            t = self.c.tensors[key[0]]
+            if t.kind != VIRTUAL:
+                self.openings.append((key, wire))
+            else:
+                require(t.wave > self.wave, 'proof: a claim comes after its wave')
+                self.pending[t.wave].append((key, wire))
+        wires = wires[len(self.requests):]
+        self.requests = {}
+        return wires
+
+    def value(self, k, r):
+        """(10.2)"""
+        t, key = self.c.tensors[k], (k, tuple(r))
+        if known(t):
+            if key not in self.public:
+                self.public[key] = mle(t.values if t.kind == CONST else self.statement.cells(t.source), t.shape, r)
+            return constant(self.public[key])
+        if t.kind != VIRTUAL:
+            return self.known[key]
+        out = dict(self.known[key]) if t.wave else {}
+        for m in t.terms:
+            if m.passes:
+                kappa, points, _ = cut(m, r)
+                hidden = constant(1)
+                for f, axes in m.factors:
+                    v = self.value(f, factor_point(axes, points))
+                    if known(self.c.tensors[f]):
+                        kappa = kappa * v[None] % P
+                    else:
+                        hidden = v  # at most one: the term passes through
+                out = combine((1, out), (kappa, hidden))
+        return out
+
+
+def leaves_and_zero_checks(c, ch, tree, ledger):
+    """(10.3)"""
+    n = max((variables(c.tensors[z].shape) for z in c.zeros), default=0)
+    tau = [ch.transcript.full('zero-check tau') for _ in range(n)]
+    seen = set()
+    for b in tree.blocks:
+        for k in b.columns:
+            if k not in seen:
+                seen.add(k)
+                ledger.ask(k, tree.low(b))
+    points = [(z, tau[:variables(c.tensors[z].shape)]) for z in c.zeros]
+    for z, r in points:
+        ledger.ask(z, r)
+    ledger.bind('leaf evaluations', 0)
+    tree.check(c, ch, ledger)
+    for z, r in points:
+        ch.zero(ledger.value(z, r))
+
+
+def instances(c, claims, alpha):
+    """(10.5, 1 and 2) the batched claim and the instances; points and κ are completed by run_wave."""
+    out, claim = [], {}
+    for k, ((t, r), wire) in enumerate(claims, 1):
+        power = pow(alpha, k, P)
+        claim = combine((1, claim), (power, wire))
+        for m in c.tensors[t].terms:
+            if not m.passes:
+                kappa, points, tau = cut(m, list(r))
+                labels = m.shared[::-1]
+                out.append(Record(m=m, kappa=kappa * power % P, points=points, tau=tau, labels=labels,
+                                  n=sum(bits(m.extents[l]) for l in labels),
+                                  degree=len(m.factors) + any(l in m.in_out for l in labels)))
+    return out, claim
+
+
+def run_wave(ch, ledger, w):
+    """(10.5)"""
+    c, label = ledger.c, f'wave {w}'
+    claims, ledger.pending[w], ledger.wave = ledger.pending[w], [], w
+    if not claims:
+        return
+    batch, claim = instances(c, claims, ch.transcript.full(label + ' alpha'))
+    rounds, degree = max(i.n for i in batch), max([1] + [i.degree for i in batch])
+    point, result = ch.sumcheck(label, rounds, degree, claim)
+    extra = 0
+    for i in batch:
+        at = rounds - i.n
+        i.kappa = i.kappa * pow(HALF, at, P) % P
+        for l in i.labels:
+            i.points[l] = point[at:at + bits(i.m.extents[l])]
+            at += len(i.points[l])
+            if l in i.m.in_out:
+                i.kappa = i.kappa * eq(i.tau[l], i.points[l]) % P
+        for f, axes in i.m.factors:
+            ledger.ask(f, factor_point(axes, i.points))
+        extra += max(0, i.m.hidden - 1)
+    partial = iter(ledger.bind(label + ' evaluations', extra))
+    for i in batch:
+        y = None
+        for f, axes in i.m.factors:
+            v = ledger.value(f, factor_point(axes, i.points))
+            if known(c.tensors[f]):
+                i.kappa = i.kappa * v[None] % P
+            elif y is None:
+                y = v
+            else:
+                z = next(partial)
+                ch.product(y, v, z)
+                y = z
+        result = combine((1, result), (-i.kappa, constant(1) if y is None else y))
+    ch.zero(result)
+
+
+# --- 11. Openings ----------------------------------------------------------------------------------------------------------------
+
+
+def openings(c, ch, claims, sets):
+    """sets holds (layout, commitments of its rows) of the weights and of the witness."""
+    alpha = ch.transcript.full('alpha')
+    classes = [[s] for s in sets] if c.weight_bits != c.witness_bits else [sets]  # (11.2)
+    for members in classes:
+        rows, mine = [], []
+        for layout, points in members:
+            mine += [(pow(alpha, k, P), key, wire, layout, len(rows)) for k, (key, wire) in enumerate(claims, 1) if key[0] in layout.places]
+            rows += points
+        if not mine:
+            continue
+        b = members[0][0].b
+        z, result = ch.sumcheck('columns', b, 2, combine(*((power, wire) for power, _, wire, _, _ in mine)))  # (11.3)
+        v = [0] * len(rows)
+        for power, (k, r), _, layout, base in mine:
+            for row, coefficient in layout.coefficients(k, list(r), z):
+                v[base + row] = (v[base + row] + power * coefficient) % P
+        s = ch.segment(f'row/{1 << b}', 1 << b, list(zip(rows, v)))
+        ch.zero(combine((-1, result)), s, eq_table(z))
+
+
+# --- 12. Product block -----------------------------------------------------------------------------------------------------------
+
+
+def product_block(ch):
+    m = len(ch.products)
+    if m == 0:
+        return
+    block = ch.vector('product block', m + 3)
+    c = ch.transcript.full('c')
+    require(c > 2 * m, 'proof: c is forbidden')
+    f, g = ch.clear('f(c), g(c)', 2)
+    short, long = lagrange(m, c), lagrange(2 * m, c)
+    ch.zero(combine((short[0], block[0]), *((short[i], x) for i, (x, _, _) in enumerate(ch.products, 1)), (1, constant(-f))))
+    ch.zero(combine((short[0], block[1]), *((short[i], y) for i, (_, y, _) in enumerate(ch.products, 1)), (1, constant(-g))))
+    ch.zero(combine((long[0], block[2]), *((long[i], z) for i, (_, _, z) in enumerate(ch.products, 1)),
+                    *((long[i], block[3 + i - m - 1]) for i in range(m + 1, 2 * m + 1)), (1, constant(-f * g))))
+
+
+# --- 13. Final argument ----------------------------------------------------------------------------------------------------------
+
+
+def assemble(ch, nu, theta):
+    """(13.2, 13.3) places the segments; returns n, J and t."""
+    ch.segments[0].n = ch.pads
+    at = 0
+    for rank, s in enumerate(sorted(ch.segments, key=lambda s: -pad(s.n)), 1):
+        s.offset, s.weight = at, pow(theta, rank, P)
+        at += pad(s.n)
+    form, target, power = [0] * pad(at), 0, 1
+    for e, segment, weights in ch.linear:
+        power = power * nu % P
+        for wire, v in e.items():
+            if wire is None:
+                target = (target - power * v) % P
+            else:
+                i = ch.segments[wire[0]].offset + wire[1]
+                form[i] = (form[i] + power * v) % P
+        for j, v in enumerate(weights):
+            i = ch.segments[segment].offset + j
+            form[i] = (form[i] + power * v) % P
+    for s in ch.segments:
+        inverse = pow(s.weight, -1, P)
+        form[s.offset:s.offset + s.n] = [v * inverse % P for v in form[s.offset:s.offset + s.n]]
+    return len(form), form, target
+
+
+def final_argument(ch, generators):
+    tr = ch.transcript
+    nu, theta = tr.full('nu'), tr.full('theta')
+    require(theta, 'proof: theta is forbidden')
+    n, form, target = assemble(ch, nu, theta)
+    mask, = ch.points('D', 1)
+    mask_form, = ch.clear('t_D', 1)
+    e = tr.full('e')
+    phi, = ch.clear('phi', 1)
+    x = tr.full('x')
+    require(x, 'proof: x is forbidden')
+    rounds = []  # (L, R, x_i)
+    while n >> len(rounds) > 16:
+        left, right = ch.points('L, R', 2)
+        rounds.append((left, right, folding_challenge(tr.bytes('fold', 16))))
+    rest = ch.clear('rest', n >> len(rounds))
+    require(ch.at == len(ch.stream), 'proof: there are bytes behind its end')
+
+    # (13.6) omega[g] is built from the last round, which folds the lowest bit; then `after` is X.
+    terms, omega, after = [], [1], 1
+    for left, right, xi in reversed(rounds):
+        terms += [(left, after * xi * xi), (right, after)]
+        omega += [w * xi % P for w in omega]
+        after = after * xi % P
+    for s in ch.segments:
+        terms += [(point, after * e * s.weight * v) for point, v in s.commitment]
+    terms += [(mask, after), (generators.get('H', 1)[0], -after * phi)]
+    weights = [w * u % P for w in omega for u in rest]  # by position
+    for s in ch.segments:
+        terms += [(point, -weights[s.offset + j]) for j, point in enumerate(generators.get(s.tag, s.n))]
+    inner = sum(w * j for w, j in zip(weights, form))
+    terms.append((generators.get('U', 1)[0], x * (after * (e * target + mask_form) - inner)))
+    require(sum_is_neutral(terms), 'proof: the final equation does not hold')
+
+
+# --- 14. Acceptance --------------------------------------------------------------------------------------------------------------
+
+
+def accept_key(c, data, pinned, generators, trace):
+    """(4.2, 4.3, 14.1) returns the model's commitments and ID. A key whose ID was pinned is not verified again."""
+    body = strip_header(data, b'zkllm-vk', c.digest, 'verifying key')
+    require(c.output >= 0, 'verifying key: the circuit has no output')
+    rows = Layout(c, WEIGHT, c.weight_bits).rows
+    require(len(body) >= 32 * rows, 'verifying key: it ends early')
+    model = [decode_point(body[32 * i:32 * i + 32]) for i in range(rows)]
+    identity = hashlib.sha256(b'zkllmc/v1 model' + c.digest + body[:32 * rows]).digest()
+    if pinned is not None:
+        require(identity == pinned, 'verifying key: it is of another model than the pinned one')
+        return model, identity
+    setup = read_circuit(setup_circuit(c))
+    try:
+        verify_stream(setup, 'setup', model, None, body[32 * rows:], generators, trace)
+    except Reject as err:
+        raise Reject(f'verifying key: its range proof: {err}') from err
+    return model, identity
+
+
+def accept_proof(c, model, identity, statement, proof, generators, trace):
+    """(14.2)"""
+    st = Statement(c, strip_header(statement, b'zkllm-st', c.digest, 'statement'))
+    body = strip_header(proof, b'zkllm-pf', c.digest, 'proof')
+    require(body[:32] == identity, 'proof: it belongs to another model')
+    verify_stream(c, 'inference', model, st, body[32:], generators, trace)
+
+
+# --- Command line ----------------------------------------------------------------------------------------------------------------
+
+
+def read(path):
+    with open(path, 'rb') as f:
+        return f.read()
+
+
+def parse_arguments(args):
+    p = argparse.ArgumentParser(description='Verify a key, and a proof, of zkllmc. Exit codes: 0 accepted, 1 rejected, 2 usage, 3 unreadable.')
+    p.add_argument('--circuit', required=True, metavar='FILE', help='canonical encoding of the circuit, which you compiled or audited yourself')
+    p.add_argument('--vk', required=True, metavar='FILE', help='verifying key; its range proof is verified unless --pin is given')
+    p.add_argument('--statement', metavar='FILE')
+    p.add_argument('--proof', metavar='FILE')
+    p.add_argument('--pin', metavar='HEX', help='ID of the model that you trust, from an earlier run without --pin')
+    p.add_argument('--generators', metavar='FILE', help='read generators from a file that only you can write; a random sample is checked')
+    p.add_argument('--save-generators', metavar='FILE', help='write all generators of this run, in the format of SPEC.md 4.11')
+    p.add_argument('--trace', metavar='FILE', help='write every operation of the transcripts, one a line')
+    a = p.parse_args(args)
+    if (a.statement is None) != (a.proof is None):
+        p.error('--statement and --proof belong together')
+    try:
+        a.pin = None if a.pin is None else bytes.fromhex(a.pin)
+    except ValueError:
+        p.error('--pin takes 64 hexadecimal digits')
+    return a
+
+
+def run(a):
+    generators, trace = Generators(), [] if a.trace else None
+    if a.generators:
+        generators.load(read(a.generators))
+    c = read_circuit(read(a.circuit))
+    print('circuit', c.digest.hex())
+    files = [read(name) for name in (a.vk, a.statement, a.proof) if name]
+    try:
+        model, identity = accept_key(c, files[0], a.pin, generators, trace)
+        print('model  ', identity.hex())
+        if a.proof:
+            accept_proof(c, model, identity, *files[1:], generators, trace)
+    finally:  # a trace is of use above all where a proof is rejected
+        if a.trace:
+            with open(a.trace, 'w', encoding='utf-8', newline='\n') as f:
+                f.write(''.join(line + '\n' for line in trace))
+        if a.save_generators:
+            with open(a.save_generators, 'wb') as f:
+                f.write(generators.dump())
+
+
+def main(args):
+    a = parse_arguments(args)
+    try:
+        run(a)
+    except Reject as err:
+        print('rejected:', err)
+        return 1
+    except (Unreadable, OSError) as err:
+        print('unreadable:', err, file=sys.stderr)
+        return 3
+    except Exception as err:  # an uncaught one would leave with 1, which means rejected
+        print(f'a defect of this verifier: {type(err).__name__}: {err}', file=sys.stderr)
+        return 4
+    print('accepted')
+    return 0
+
+
+if __name__ == '__main__':
+    sys.exit(main(sys.argv[1:]))
