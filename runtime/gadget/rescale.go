@@ -186,6 +186,10 @@ func clamp(b *circuit.Builder, name string, v circuit.ID, shift int, lo, hi int6
 	qlo, qhi := quotients(b, v, shift)
 	// One bit at least: with shift 0 the lowest limb is where the equation is checked.
 	radix, widths := limbWidths(max(1, bitsOf(max(qhi-hi-1, lo-1-qlo))), excessBits)
+	if shift+radix*len(widths) > 62 {
+		b.Fail("%s: quotients of [%d, %d] by 2^%d are too far from [%d, %d]", name, qlo, qhi, shift, lo, hi)
+		return v, v
+	}
 	shape := b.Shape(v)
 	y = b.Witness(name, lo, hi, shape...)
 	class = b.Witness(name+".class", -1, 1, shape...)

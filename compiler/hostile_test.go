@@ -1,0 +1,364 @@
+package compiler
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"go/ast"
+	"go/parser"
+	"go/token"
+	"math"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"runtime"
+	"strings"
+	"testing"
+	"time"
+
+	"google.golang.org/protobuf/proto"
+
+	"github.com/zkllmc/zkllmc/compiler/internal/onnx/pb"
+)
+
+// What a model file of a few hundred bytes may cost the compiler. Each hostile model is compiled in a process of its own: memory that
+// cannot be had ends a Go process, and a hang must be ended from outside.
+const (
+	hostileTime   = 20 * time.Second // the slowest takes well below a second on an idle core
+	hostileMemory = 1 << 30          // all that was ever allocated; models/sums, 700 KB, takes about half
+	hostileChild  = "ZKLLMC_HOSTILE_CHILD"
+)
+
+// op is a node of the standard operators.
+func op(kind, in, out string, attrs ...*pb.AttributeProto) *pb.NodeProto {
+	return &pb.NodeProto{OpType: kind, Name: kind + "_" + out, Input: strings.Fields(in), Output: strings.Fields(out), Attribute: attrs}
+}
+
+func intAttr(name string, v int64) *pb.AttributeProto {
+	return &pb.AttributeProto{Name: name, Type: 2, I: v}
+}
+
+func int64s(name string, v ...int64) *pb.TensorProto {
+	return &pb.TensorProto{Name: name, DataType: 7, Dims: []int64{int64(len(v))}, Int64Data: v}
+}
+
+func matrix(name string, rows, cols int) *pb.TensorProto {
+	t := &pb.TensorProto{Name: name, DataType: 1, Dims: []int64{int64(rows), int64(cols)}}
+	for i := range rows * cols {
+		t.FloatData = append(t.FloatData, float32(math.Sin(float64(i))))
+	}
+	return t
+}
+
+// bigramModel is the smallest language model: 4 tokens of a vocabulary of 6, an embedding x of width 3, y = x, logits = y·head. The given
+// nodes stand between x and y; one of them makes y.
+func bigramModel(nodes []*pb.NodeProto, initializers ...*pb.TensorProto) *pb.ModelProto {
+	dim := func(n int64) *pb.TensorShapeProto_Dimension {
+		return &pb.TensorShapeProto_Dimension{Value: &pb.TensorShapeProto_Dimension_DimValue{DimValue: n}}
+	}
+	typ := &pb.TypeProto{Value: &pb.TypeProto_TensorType{TensorType: &pb.TypeProto_Tensor{ElemType: 7, Shape: &pb.TensorShapeProto{
+		Dim: []*pb.TensorShapeProto_Dimension{dim(4)}}}}}
+	all := append([]*pb.NodeProto{op("Gather", "emb ids", "x")}, nodes...)
+	return &pb.ModelProto{IrVersion: 8, OpsetImport: []*pb.OperatorSetIdProto{{Version: 18}}, Graph: &pb.GraphProto{
+		Name: "g", Node: append(all, op("MatMul", "y head", "logits")),
+		Input: []*pb.ValueInfoProto{{Name: "ids", Type: typ}}, Output: []*pb.ValueInfoProto{{Name: "logits"}},
+		Initializer: append(initializers, matrix("emb", 6, 3), matrix("head", 3, 6)),
+	}}
+}
+
+// constantly adds the sum of a constant, called big, to x, so that the constant is needed.
+func constantly(nodes []*pb.NodeProto, initializers ...*pb.TensorProto) *pb.ModelProto {
+	return bigramModel(append(nodes, op("ReduceMax", "big", "one", intAttr("keepdims", 0)), op("Cast", "one", "f", intAttr("to", 1)), op("Add", "x f", "y")), initializers...)
+}
+
+// chain is k nodes of one operator, each on the result of the one before, from x to y.
+func chain(k int, kind string, in func(prev string) string) []*pb.NodeProto {
+	prev := "x"
+	var out []*pb.NodeProto
+	for i := range k {
+		next := fmt.Sprintf("t%d", i)
+		if i == k-1 {
+			next = "y"
+		}
+		out = append(out, op(kind, in(prev), next))
+		prev = next
+	}
+	return out
+}
+
+func twice(prev string) string { return prev + " " + prev }
+
+// joined doubles a constant k times by Concat.
+func joined(k int) *pb.ModelProto {
+	prev := "c"
+	var nodes []*pb.NodeProto
+	for i := range k {
+		next := fmt.Sprintf("c%d", i)
+		nodes = append(nodes, op("Concat", twice(prev), next, intAttr("axis", 0)))
+		prev = next
+	}
+	return constantly(append(nodes, op("Identity", prev, "big")), int64s("c", 1, 2))
+}
+
+// laughs has k functions, of which each calls the next twice: 2^k calls from k definitions.
+func laughs(k int) *pb.ModelProto {
+	m := bigramModel([]*pb.NodeProto{{OpType: "f0", Domain: "d", Input: []string{"x"}, Output: []string{"y"}}})
+	m.OpsetImport = append(m.OpsetImport, &pb.OperatorSetIdProto{Domain: "d", Version: 1})
+	for i := range k {
+		f := &pb.FunctionProto{Name: fmt.Sprintf("f%d", i), Domain: "d", Input: []string{"a"}, Output: []string{"c"}, OpsetImport: m.OpsetImport}
+		next := fmt.Sprintf("f%d", i+1)
+		f.Node = []*pb.NodeProto{{OpType: next, Domain: "d", Input: []string{"a"}, Output: []string{"b"}}, {OpType: next, Domain: "d", Input: []string{"b"}, Output: []string{"c"}}}
+		if i == k-1 {
+			f.Node = []*pb.NodeProto{op("Identity", "a", "c")}
+		}
+		m.Functions = append(m.Functions, f)
+	}
+	return m
+}
+
+// nested is k If nodes, each in the branch of the one before.
+func nested(k int) *pb.ModelProto {
+	g := &pb.GraphProto{Name: "inner", Node: []*pb.NodeProto{op("Identity", "x", "z0")}, Output: []*pb.ValueInfoProto{{Name: "z0"}}}
+	for i := range k {
+		out := fmt.Sprintf("z%d", i+1)
+		n := op("If", "yes", out, &pb.AttributeProto{Name: "then_branch", Type: 5, G: g}, &pb.AttributeProto{Name: "else_branch", Type: 5, G: g})
+		g = &pb.GraphProto{Name: out, Node: []*pb.NodeProto{n}, Output: []*pb.ValueInfoProto{{Name: out}}}
+	}
+	g.Node[0].Output[0] = "y"
+	return bigramModel(g.Node, &pb.TensorProto{Name: "yes", DataType: 9, Int32Data: []int32{1}})
+}
+
+// shaped replaces the declared shape of the token ids.
+func shaped(dims ...int64) *pb.ModelProto {
+	m := bigramModel([]*pb.NodeProto{op("Identity", "x", "y")})
+	s := m.Graph.Input[0].Type.GetTensorType().Shape
+	s.Dim = nil
+	for _, d := range dims {
+		s.Dim = append(s.Dim, &pb.TensorShapeProto_Dimension{Value: &pb.TensorShapeProto_Dimension_DimValue{DimValue: d}})
+	}
+	return m
+}
+
+// hostile are the models, by what is wrong with them.
+var hostile = map[string]func() *pb.ModelProto{
+	"none": func() *pb.ModelProto { return bigramModel([]*pb.NodeProto{op("Identity", "x", "y")}) },
+	"ConstantOfShape": func() *pb.ModelProto {
+		return constantly([]*pb.NodeProto{op("ConstantOfShape", "s", "big")}, int64s("s", 1<<28))
+	},
+	"ConstantOfShape 2^62": func() *pb.ModelProto {
+		return constantly([]*pb.NodeProto{op("ConstantOfShape", "s", "big")}, int64s("s", 1<<62, 4))
+	},
+	"Range": func() *pb.ModelProto {
+		return constantly([]*pb.NodeProto{op("Range", "from to by", "big")}, int64s("from", 0), int64s("to", 1<<28), int64s("by", 1))
+	},
+	"Expand": func() *pb.ModelProto {
+		return constantly([]*pb.NodeProto{op("Expand", "c s", "big")}, int64s("c", 1), int64s("s", 1<<14, 1<<14))
+	},
+	"Tile": func() *pb.ModelProto {
+		return constantly([]*pb.NodeProto{op("Tile", "c s", "big")}, int64s("c", 1), int64s("s", 1<<28))
+	},
+	"Concat": func() *pb.ModelProto { return joined(34) },
+	"outer product": func() *pb.ModelProto {
+		return constantly([]*pb.NodeProto{op("ConstantOfShape", "s", "a"), op("ConstantOfShape", "s2", "b"), op("MatMul", "a b", "big")},
+			int64s("s", 1<<20, 1), int64s("s2", 1, 1<<20))
+	},
+	"Gather": func() *pb.ModelProto {
+		return constantly([]*pb.NodeProto{op("ConstantOfShape", "s", "a"), op("ConstantOfShape", "s2", "b"), op("Cast", "b", "i", intAttr("to", 7)), op("Gather", "a i", "big")},
+			int64s("s", 1, 1<<20), int64s("s2", 1<<20))
+	},
+	"GatherND": func() *pb.ModelProto {
+		return constantly([]*pb.NodeProto{op("ConstantOfShape", "s", "a"), op("ConstantOfShape", "s2", "b"), op("Cast", "b", "i", intAttr("to", 7)), op("GatherND", "a i", "big")},
+			int64s("s", 1, 1<<20), int64s("s2", 1<<20, 1))
+	},
+	"weights repeated": func() *pb.ModelProto {
+		return bigramModel([]*pb.NodeProto{op("Tile", "emb s", "b"), op("ReduceMax", "b", "one", intAttr("keepdims", 0)), op("Add", "x one", "y")}, int64s("s", 1<<13, 1<<13))
+	},
+	"activation expanded": func() *pb.ModelProto {
+		return bigramModel([]*pb.NodeProto{op("Expand", "x s", "b"), op("ReduceSum", "b ax", "y", intAttr("keepdims", 0))}, int64s("s", 1<<24, 1, 1), int64s("ax", 0))
+	},
+	"activation multiplied": func() *pb.ModelProto {
+		return bigramModel([]*pb.NodeProto{op("Expand", "x s", "b"), op("Expand", "x s2", "c"), op("Mul", "b c", "d"), op("IsNaN", "d", "e"),
+			op("Cast", "e", "e1", intAttr("to", 1)), op("ReduceMax", "e1", "one", intAttr("keepdims", 0)), op("Add", "x one", "y")},
+			int64s("s", 1<<24, 1, 1, 1), int64s("s2", 1<<24, 1, 1))
+	},
+	"selection matrix": func() *pb.ModelProto {
+		return bigramModel([]*pb.NodeProto{op("Expand", "x s", "b"), op("Gather", "b i", "c"), op("Slice", "c zero one", "d"), op("Squeeze", "d zero", "y")},
+			int64s("s", 1<<24, 1, 1), int64s("i", append(make([]int64, 1<<15), 1)...), int64s("zero", 0), int64s("one", 1))
+	},
+	"placement matrix": func() *pb.ModelProto {
+		return bigramModel([]*pb.NodeProto{op("Expand", "x s", "b"), op("Expand", "x s2", "c"), op("Concat", "b c", "d", intAttr("axis", 0)),
+			op("Slice", "d zero one", "e"), op("Squeeze", "e zero", "y")},
+			int64s("s", 1<<22, 1, 1), int64s("s2", 1<<22-1, 1, 1), int64s("zero", 0), int64s("one", 1))
+	},
+	"sums of sums":         func() *pb.ModelProto { return bigramModel(chain(64, "Add", twice)) },
+	"products of products": func() *pb.ModelProto { return bigramModel(chain(40, "Mul", twice)) },
+	"squares of sums": func() *pb.ModelProto {
+		nodes := chain(12, "Mul", twice)
+		for i := range nodes { // y ← (y + x)²
+			sum := op("Add", nodes[i].Input[0]+" x", fmt.Sprintf("u%d", i))
+			nodes[i].Input = []string{sum.Output[0], sum.Output[0]}
+			nodes = append(nodes, sum)
+		}
+		return bigramModel(nodes)
+	},
+	"functions of functions": func() *pb.ModelProto { return laughs(30) },
+	"If in If":               func() *pb.ModelProto { return nested(12) },
+	"If too deep":            func() *pb.ModelProto { return nested(15) },
+	"a long chain":           func() *pb.ModelProto { return bigramModel(chain(300, "Relu", func(p string) string { return p })) },
+	"tokens 2^62":            func() *pb.ModelProto { return shaped(1 << 62) },
+	"tokens -1":              func() *pb.ModelProto { return shaped(-1) },
+	"tokens 2^20":            func() *pb.ModelProto { return shaped(1 << 20) },
+	"no shape":               func() *pb.ModelProto { return shaped() },
+	"cycle": func() *pb.ModelProto {
+		return bigramModel([]*pb.NodeProto{op("Add", "x b", "a"), op("Relu", "a", "b"), op("Identity", "a", "y")})
+	},
+	"missing input": func() *pb.ModelProto { return bigramModel([]*pb.NodeProto{op("Add", "x nowhere", "y")}) },
+	"axes 2^62": func() *pb.ModelProto {
+		return bigramModel([]*pb.NodeProto{op("Unsqueeze", "x ax", "b"), op("Squeeze", "b ax", "y")}, int64s("ax", 1<<62))
+	},
+	"float indices": func() *pb.ModelProto {
+		m := decoderModel()
+		for _, n := range m.Graph.Node {
+			if n.OpType == "Where" {
+				n.OpType = "Gather"
+			}
+		}
+		return m
+	},
+	"Split into 2^40": func() *pb.ModelProto {
+		return bigramModel([]*pb.NodeProto{op("Split", "x s", "y z")}, int64s("s", 1<<40, 4-1<<40))
+	},
+}
+
+// pending are the models that today cost more than they may, by the reason. An entry goes when its defect does. ZKLLMC_PENDING=1 runs
+// them all the same; together they take minutes and up to 6 GiB.
+var pending = map[string]string{
+	"ConstantOfShape":        folded,
+	"Range":                  folded,
+	"Expand":                 folded,
+	"Tile":                   folded,
+	"Concat":                 "frontend: foldConcat has no limit at all, so that k nodes give 2^k cells",
+	"outer product":          "frontend: foldMatMul does not check the size of its result",
+	"Gather":                 "frontend: pickAxis does not check the size of its result",
+	"GatherND":               "frontend: foldGatherND does not check the size of its result",
+	"selection matrix":       "frontend: blocks makes a dense matrix of chosen cells × cells without a check",
+	"placement matrix":       "frontend: placed makes a dense matrix without a check, and concat of any activation",
+	"functions of functions": "frontend: inline bounds the depth of calls and not their number, 2^32",
+	"float indices":          "frontend: foldGather takes indices of a float type for none, and makes a tensor of shape [4] without cells",
+	"squares of sums":        "quant: a value that is not finite on a calibration input is not marked ErrUnsupported",
+	"tokens 2^20":            "a circuit of 2^20 positions is built, and calibrated, before anything asks for its size",
+}
+
+const folded = "frontend: a folded constant may have maxCells = 2^28 cells, of which each operator makes several copies of 2 GiB"
+
+// TestHostileModels compiles each in a child.
+func TestHostileModels(t *testing.T) {
+	if name := os.Getenv(hostileChild); name != "" {
+		compileHostile(t, hostile[name]())
+		return
+	}
+	for name := range hostile {
+		t.Run(name, func(t *testing.T) {
+			if why := pending[name]; why != "" && os.Getenv("ZKLLMC_PENDING") == "" {
+				t.Skip("not fixed yet: " + why)
+			}
+			ctx, cancel := context.WithTimeout(context.Background(), hostileTime)
+			defer cancel()
+			c := exec.CommandContext(ctx, os.Args[0], "-test.run=^TestHostileModels$", "-test.v")
+			c.Env = append(os.Environ(), hostileChild+"="+name, "GOMEMLIMIT=2GiB")
+			limitMemory(c, 6<<30)
+			begin := time.Now()
+			out, err := c.CombinedOutput()
+			text := string(out)
+			if len(text) > 1500 {
+				text = text[:1500]
+			}
+			if ctx.Err() != nil {
+				t.Fatalf("not done after %v\n%s", hostileTime, text)
+			}
+			if err != nil {
+				t.Fatalf("%v after %v\n%s", err, time.Since(begin).Round(time.Millisecond), text)
+			}
+			t.Logf("%v %s", time.Since(begin).Round(time.Millisecond), text)
+		})
+	}
+}
+
+// compileHostile compiles a model. An error is fine if it is one about the model.
+func compileHostile(t *testing.T, m *pb.ModelProto) {
+	data, err := proto.Marshal(m)
+	if err != nil {
+		t.Fatal(err)
+	}
+	file := filepath.Join(t.TempDir(), "model.onnx")
+	if err := os.WriteFile(file, data, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	_, err = Compile(context.Background(), file, Config{ImportPath: "example.com/m"})
+	var s runtime.MemStats
+	runtime.ReadMemStats(&s)
+	t.Logf("%d bytes of model, %d MiB allocated: %v", len(data), s.TotalAlloc>>20, err)
+	if err != nil && !errors.Is(err, ErrUnsupported) {
+		t.Errorf("not an error about the model: %v", err)
+	}
+	if s.TotalAlloc > hostileMemory {
+		t.Errorf("%d bytes allocated for a model of %d bytes, the bound is %d", s.TotalAlloc, len(data), hostileMemory)
+	}
+}
+
+// TestHostileNames gives the model, its nodes and its tensors names that would end a comment, a string or a line of generated code. The
+// code must parse and declare what it always declares.
+func TestHostileNames(t *testing.T) {
+	const evil = "a\n*/ func init() { panic(1) } /*\n\n// +build ignore\n\nb`\"\\\r\u2028"
+	honest, wicked := declarations(t, decoderModel(), "m"), decoderModel()
+	weights := map[string]bool{}
+	for _, x := range wicked.Graph.Initializer {
+		weights[x.Name] = true
+		x.Name += evil
+	}
+	for i, n := range wicked.Graph.Node {
+		n.Name = fmt.Sprint(evil, i)
+		for k, in := range n.Input {
+			if weights[in] {
+				n.Input[k] += evil
+			}
+		}
+	}
+	if got := declarations(t, wicked, evil); got != honest {
+		t.Errorf("the code declares\n%s\nwant\n%s", got, honest)
+	}
+}
+
+// declarations compiles a model and lists what the generated Go files declare.
+func declarations(t *testing.T, m *pb.ModelProto, name string) string {
+	data, err := proto.Marshal(m)
+	if err != nil {
+		t.Fatal(err)
+	}
+	file := filepath.Join(t.TempDir(), "model.onnx")
+	if err := os.WriteFile(file, data, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	r, err := Compile(context.Background(), file, Config{ImportPath: "example.com/m", Name: name})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var out strings.Builder
+	for _, f := range r.Files {
+		if filepath.Ext(f.Path) != ".go" {
+			continue
+		}
+		tree, err := parser.ParseFile(token.NewFileSet(), f.Path, f.Data, 0)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, d := range tree.Decls {
+			if fn, ok := d.(*ast.FuncDecl); ok {
+				fmt.Fprintln(&out, f.Path, "func", fn.Name)
+			} else {
+				fmt.Fprintln(&out, f.Path, d.(*ast.GenDecl).Tok)
+			}
+		}
+	}
+	return out.String()
+}

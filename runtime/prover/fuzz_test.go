@@ -1,0 +1,62 @@
+package prover_test
+
+import (
+	"bytes"
+	"context"
+	"encoding/binary"
+	"runtime"
+	"slices"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/zkllmc/zkllmc/runtime/backend/cpu"
+	"github.com/zkllmc/zkllmc/runtime/circuit"
+	"github.com/zkllmc/zkllmc/runtime/gadget"
+	"github.com/zkllmc/zkllmc/runtime/prover"
+)
+
+// keyed is a small circuit with weights of two ranges, and the encoding of its prover key, the same in every process.
+func keyed(t testing.TB) (*circuit.Circuit, []byte) {
+	b := circuit.NewBuilder(circuit.Config{Name: "keyed", Length: 2, Vocab: 4, Causal: true, Reveal: circuit.RevealArgmax, WeightBits: 4, WitnessBits: 4})
+	x := gadget.Embed(b, "x", b.Public("tokens", circuit.TokenOneHot, 0, 1), b.Weight("narrow", 4, 4, 3))
+	gadget.RevealArgmax(b, b.Virtual("logits", []int{2, 4}, b.Times(1, "td,vd->tv t=2 d=3 v=4", x, b.Weight("wide", 16, 4, 3))))
+	c, err := b.Finish()
+	require.NoError(t, err)
+	w := randomWeights(c)
+	k, _, err := prover.Setup(context.Background(), c, w, prover.Options{Backend: cpu.New(), Testing: &prover.Testing{Seed: []byte("keyed")}})
+	require.NoError(t, err)
+	return c, k.Encode()
+}
+
+// FuzzReadKey: a prover key decodes to what encodes to the same bytes or is refused, and memory follows the circuit, not the file.
+// at and with change eight bytes, cut shortens, more lengthens.
+func FuzzReadKey(f *testing.F) {
+	c, valid := keyed(f)
+	limit := uint64(64<<10 + 8*len(valid))
+	for at := 0; at < len(valid); at += 7 {
+		f.Add(uint16(at), uint64(1)<<(at%64), uint16(0), []byte{})
+	}
+	f.Add(uint16(0), uint64(0), uint16(0), []byte{})
+	f.Add(uint16(len(valid)-32), ^uint64(0), uint16(0), []byte{})
+	f.Add(uint16(0), uint64(0), uint16(1), []byte{})
+	f.Add(uint16(0), uint64(0), uint16(len(valid)), valid[:50])
+	f.Add(uint16(0), uint64(0), uint16(0), bytes.Repeat([]byte{7}, 64))
+	f.Fuzz(func(t *testing.T, at uint16, with uint64, cut uint16, more []byte) {
+		d := slices.Clone(valid[:len(valid)-int(cut)%(len(valid)+1)])
+		d = append(d, more...)
+		if i := int(at); i+8 <= len(d) {
+			binary.BigEndian.PutUint64(d[i:], binary.BigEndian.Uint64(d[i:])^with)
+		}
+		var before, after runtime.MemStats
+		runtime.ReadMemStats(&before)
+		k, err := prover.ReadKey(c, d)
+		runtime.ReadMemStats(&after)
+		if n := after.TotalAlloc - before.TotalAlloc; n > limit+uint64(len(d)) {
+			t.Fatalf("%d bytes allocated for a key of %d bytes, the bound is %d", n, len(d), limit)
+		}
+		if err == nil {
+			require.Equal(t, d, k.Encode(), "one encoding per key")
+		}
+	})
+}

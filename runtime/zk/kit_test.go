@@ -1,0 +1,301 @@
+package zk
+
+import (
+	"context"
+	"math/rand/v2"
+	"runtime"
+	"sync"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/zkllmc/zkllmc/runtime/backend/cpu"
+	"github.com/zkllmc/zkllmc/runtime/circuit"
+	"github.com/zkllmc/zkllmc/runtime/commit"
+	"github.com/zkllmc/zkllmc/runtime/field"
+	"github.com/zkllmc/zkllmc/runtime/format"
+	"github.com/zkllmc/zkllmc/runtime/gadget"
+	"github.com/zkllmc/zkllmc/runtime/group"
+	"github.com/zkllmc/zkllmc/runtime/kernel"
+	"github.com/zkllmc/zkllmc/runtime/protocol"
+	"github.com/zkllmc/zkllmc/runtime/prover"
+	"github.com/zkllmc/zkllmc/runtime/statement"
+	"github.com/zkllmc/zkllmc/runtime/transcript"
+	"github.com/zkllmc/zkllmc/runtime/veil"
+	"github.com/zkllmc/zkllmc/runtime/verifier"
+	"github.com/zkllmc/zkllmc/runtime/witness"
+)
+
+// backend computes on one thread: the tests run many provers side by side.
+var backend = cpu.New(cpu.Threads(1))
+
+const vocabulary = 5
+
+// subject is a small language model with everything a proof consists of: two waves, private or public tokens, two classes of rows.
+type subject struct {
+	c       *circuit.Circuit
+	weights map[circuit.ID]kernel.Tensor
+	key     *prover.Key
+	vkFile  []byte
+	vk      *verifier.Key
+}
+
+func compile(t testing.TB, private bool) *circuit.Circuit {
+	t.Helper()
+	b := circuit.NewBuilder(circuit.Config{
+		Name: "small", Length: 4, Vocab: vocabulary, Causal: true, Reveal: circuit.RevealArgmax, PrivateInput: private, WeightBits: 4, WitnessBits: 5,
+	})
+	var tokens circuit.ID
+	if private {
+		tokens = gadget.PrivateTokens(b)
+	} else {
+		tokens = b.Public("tokens", circuit.TokenOneHot, 0, 1)
+	}
+	x := gadget.Rescale(b, "x", gadget.Embed(b, "e", tokens, b.Weight("embedding", 6, vocabulary, 2)), 1, -16, 16)
+	f := b.Virtual("f", []int{4, 2}, b.Times(1, "ti,ij->tj t=4 i=2 j=2", x, b.Weight("mix", 4, 2, 2)), gadget.Scaled(b, 4, x))
+	h := gadget.Rescale(b, "h", f, 3, -16, 15)
+	gadget.RevealArgmax(b, b.Virtual("logits", []int{4, vocabulary}, b.Times(1, "ti,vi->tv t=4 i=2 v=5", h, b.Weight("head", 4, vocabulary, 2))))
+	c, err := b.Finish()
+	require.NoError(t, err)
+	return c
+}
+
+func someWeights(c *circuit.Circuit) map[circuit.ID]kernel.Tensor {
+	rng := rand.New(rand.NewPCG(5, 6))
+	out := map[circuit.ID]kernel.Tensor{}
+	for _, id := range protocol.WeightIDs(c) {
+		w := c.Tensor(id)
+		v := make([]int64, circuit.Size(w.Shape))
+		for i := range v {
+			v[i] = w.Lo + rng.Int64N(w.Hi-w.Lo+1)
+		}
+		out[id] = kernel.Tensor{Shape: w.Shape, V: v}
+	}
+	return out
+}
+
+func newSubject(t testing.TB, private bool) *subject {
+	t.Helper()
+	u := &subject{c: compile(t, private)}
+	u.weights = someWeights(u.c)
+	var err error
+	u.key, u.vkFile, err = prover.Setup(context.Background(), u.c, u.weights, prover.Options{Backend: backend})
+	require.NoError(t, err)
+	u.vk, err = verifier.ReadKey(u.c, u.vkFile)
+	require.NoError(t, err)
+	return u
+}
+
+// Setup runs once per kind of prompt.
+var shared = [2]func(testing.TB) *subject{}
+
+func init() {
+	for i := range shared {
+		var once sync.Once
+		var u *subject
+		shared[i] = func(t testing.TB) *subject {
+			once.Do(func() { u = newSubject(t, i == 1) })
+			require.NotNil(t, u)
+			return u
+		}
+	}
+}
+
+// ask returns the true claim about what the model predicts behind a prompt.
+func (u *subject) ask(t testing.TB, prompt ...int64) *prover.Input {
+	t.Helper()
+	full := &statement.Statement{Tokens: prompt, Prompt: len(prompt), Next: 0}
+	in := &prover.Input{Statement: *full.Hide(u.c)}
+	if u.c.PrivateInput {
+		in.Private = &witness.PrivateInput{Tokens: prompt}
+	}
+	a, err := u.key.Witness(context.Background(), in, witness.WithoutChecks())
+	require.NoError(t, err)
+	at := len(prompt) - 1
+	in.Statement.Next = statement.Argmax(a.Tensor(u.c.Output).V[at*vocabulary : (at+1)*vocabulary])
+	return in
+}
+
+// try makes a proof; testing may be nil.
+func (u *subject) try(in *prover.Input, testing *prover.Testing) ([]byte, error) {
+	return u.key.Prove(context.Background(), in, prover.Options{Backend: backend, Testing: testing})
+}
+
+func (u *subject) prove(t testing.TB, in *prover.Input, testing *prover.Testing) []byte {
+	t.Helper()
+	proof, err := u.try(in, testing)
+	require.NoError(t, err)
+	return proof
+}
+
+// points are the model's row commitments.
+func (u *subject) points(t testing.TB) []group.Affine {
+	t.Helper()
+	return rowsOfKey(t, u.c, u.vkFile)
+}
+
+func rowsOfKey(t testing.TB, c *circuit.Circuit, file []byte) []group.Affine {
+	t.Helper()
+	r, err := format.NewReader(file, format.MagicVerifyingKey, c.Digest())
+	require.NoError(t, err)
+	out := make([]group.Affine, protocol.WeightLayout(c).Rows)
+	for i := range out {
+		out[i], err = r.Point()
+		require.NoError(t, err)
+	}
+	return out
+}
+
+// public is the verifier's side of a proof.
+func (u *subject) public(t testing.TB, st *statement.Statement) *protocol.Proof {
+	t.Helper()
+	return &protocol.Proof{
+		Kind: protocol.KindInference, Circuit: u.c, Statement: st,
+		Weights: commit.Set{Layout: protocol.WeightLayout(u.c), Points: u.points(t)},
+	}
+}
+
+// element is one element of a proof with the label of the message it came in.
+type element struct {
+	label   string
+	isPoint bool
+	point   group.Affine
+	scalar  field.Element
+}
+
+// dissector reads a proof for a verifier's channel, as its Reader and its transcript at once: what was read and then absorbed under
+// a label is a message of that label.
+type dissector struct {
+	*format.Reader
+	transcript.Source
+	t        testing.TB
+	elements []element
+	fresh    int // elements that were read and not yet absorbed
+}
+
+func (d *dissector) Point() (group.Affine, error) {
+	p, err := d.Reader.Point()
+	d.elements = append(d.elements, element{isPoint: true, point: p})
+	d.fresh++
+	return p, err
+}
+
+func (d *dissector) Scalar() (field.Element, error) {
+	v, err := d.Reader.Scalar()
+	d.elements = append(d.elements, element{scalar: v})
+	d.fresh++
+	return v, err
+}
+
+func (d *dissector) absorbed(label string, n int) {
+	require.Equal(d.t, d.fresh, n, "%s: what is absorbed is what was read", label)
+	for i := len(d.elements) - n; i < len(d.elements); i++ {
+		d.elements[i].label = label
+	}
+	d.fresh = 0
+}
+
+func (d *dissector) AbsorbPoints(label string, ps []group.Affine) {
+	d.absorbed(label, len(ps))
+	for i := range ps {
+		require.Equal(d.t, d.elements[len(d.elements)-len(ps)+i].point, ps[i])
+	}
+	d.Source.AbsorbPoints(label, ps)
+}
+
+func (d *dissector) AbsorbScalars(label string, es []field.Element) {
+	d.absorbed(label, len(es))
+	for i := range es {
+		require.Equal(d.t, d.elements[len(d.elements)-len(es)+i].scalar, es[i])
+	}
+	d.Source.AbsorbScalars(label, es)
+}
+
+// dissect verifies a proof and returns its elements. source, if not nil, replaces the transcript.
+func (u *subject) dissect(t testing.TB, st *statement.Statement, proof []byte, source func(*transcript.Transcript) transcript.Source) []element {
+	t.Helper()
+	r, err := format.NewReader(proof, format.MagicProof, u.c.Digest())
+	require.NoError(t, err)
+	r.Raw(32)
+	return dissect(t, u.public(t, st), r, source)
+}
+
+// dissectKey does so with the range proof of a verifying key.
+func (u *subject) dissectKey(t testing.TB) ([]element, *protocol.Proof) {
+	t.Helper()
+	setup, err := protocol.SetupCircuit(u.c)
+	require.NoError(t, err)
+	p := &protocol.Proof{Kind: protocol.KindSetup, Circuit: setup, Statement: protocol.Nothing{}}
+	p.Weights = commit.Set{Layout: protocol.WeightLayout(setup), Points: u.points(t)}
+	r, err := format.NewReader(u.vkFile, format.MagicVerifyingKey, u.c.Digest())
+	require.NoError(t, err)
+	r.Raw(32 * len(p.Weights.Points))
+	return dissect(t, p, r, nil), p
+}
+
+func dissect(t testing.TB, p *protocol.Proof, r *format.Reader, source func(*transcript.Transcript) transcript.Source) []element {
+	t.Helper()
+	d := &dissector{Reader: r, Source: p.Transcript(), t: t}
+	if source != nil {
+		d.Source = source(p.Transcript())
+	}
+	require.NoError(t, p.Run(veil.NewVerifier(d, d)))
+	require.NoError(t, r.Close())
+	require.Zero(t, d.fresh, "every element is absorbed")
+	return d.elements
+}
+
+// bytes are the element's 32 bytes in a proof.
+func (e *element) bytes() [32]byte {
+	if e.isPoint {
+		return [32]byte(group.Encode(nil, &e.point))
+	}
+	return [32]byte(field.Encode(nil, &e.scalar))
+}
+
+func raw(elements []element) [][32]byte {
+	out := make([][32]byte, len(elements))
+	for i := range out {
+		out[i] = elements[i].bytes()
+	}
+	return out
+}
+
+// chunks are the elements of a proof's file, as they stand in it.
+func chunks(file []byte) [][32]byte {
+	const header = 8 + 4 + 32 + 32 // magic, version, circuit, model
+	out := make([][32]byte, (len(file)-header)/32)
+	for i := range out {
+		out[i] = [32]byte(file[header+32*i:])
+	}
+	return out
+}
+
+// deaf is a transcript that does not hear what is absorbed: all its proofs have the same challenges.
+type deaf struct{ transcript.Source }
+
+func (deaf) Absorb(string, []byte)                 {}
+func (deaf) AbsorbScalars(string, []field.Element) {}
+func (deaf) AbsorbPoints(string, []group.Affine)   {}
+
+func newDeaf(*transcript.Transcript) transcript.Source {
+	return deaf{transcript.New("the same challenges for all")}
+}
+
+// many calls f for 0, …, n−1 on all processors.
+func many(n int, f func(i int)) {
+	next := make(chan int)
+	var wg sync.WaitGroup
+	for range runtime.GOMAXPROCS(0) {
+		wg.Go(func() {
+			for i := range next {
+				f(i)
+			}
+		})
+	}
+	for i := range n {
+		next <- i
+	}
+	close(next)
+	wg.Wait()
+}
