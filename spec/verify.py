@@ -622,6 +622,7 @@ class Statement:
         n, self.prompt, self.next = number(8), number(8), number(8)
         require(1 <= n <= c.length and (n == c.length or c.causal), 'statement: its length does not suit the circuit')
         require(1 <= self.prompt <= n, 'statement: its prompt is empty or longer than itself')
+        require(self.prompt == n or c.causal, 'statement: not all is prompt where outputs depend on later tokens')
         self.tokens = [number(8) for _ in range(n)]
         width, count = number(1), number(8)
         require(count == ((n - self.prompt + 1) * c.vocab if c.reveal == LOGITS else 0), 'statement: a wrong number of logits')

@@ -36,8 +36,7 @@ type spec struct {
 	build   func(b *circuit.Builder)
 	weights map[string][]int64 // cells of weights by name; random within the declared range where absent
 	tokens  []int64
-	prompt  int  // 0: all tokens
-	claims  bool // that next follows the tokens
+	prompt  int // 0: all tokens
 	next    int64
 	private []int64
 }

@@ -224,7 +224,7 @@ func (s *tape) Uniform(_ string, n int) []field.Element {
 // A pad that is used twice, or not at all: a pad's index is the position of its scalar, and the prover stops unless it has used
 // exactly as many pads as it committed to.
 func TestMustRejectPadUsedTwice(t *testing.T) {
-	run := func(declared int, lengths ...int) (error, map[veil.Wire]int) {
+	run := func(declared int, lengths ...int) (map[veil.Wire]int, error) {
 		s := &tape{}
 		ch := veil.NewProver(transcript.New("pads"), s, s, backend, declared)
 		ch.Open()
@@ -236,18 +236,18 @@ func TestMustRejectPadUsedTwice(t *testing.T) {
 				}
 			}
 		}
-		return ch.Finish(), used
+		return used, ch.Finish()
 	}
-	err, used := run(5, 2, 1, 2)
+	used, err := run(5, 2, 1, 2)
 	require.NoError(t, err)
 	require.Len(t, used, 5)
 	for w, n := range used {
 		require.Equal(t, 1, n, "%v", w)
 		require.Zero(t, w.Seg)
 	}
-	err, _ = run(6, 2, 1, 2)
+	_, err = run(6, 2, 1, 2)
 	require.ErrorContains(t, err, "5 pads used of 6")
-	err, _ = run(4, 2, 1, 2)
+	_, err = run(4, 2, 1, 2)
 	require.ErrorContains(t, err, "needs pad 5 of 4")
 }
 

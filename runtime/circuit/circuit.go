@@ -107,19 +107,19 @@ type Hint struct {
 	Table  int
 }
 
-// HintKind names a rule of the witness generator (package runtime/witness documents each with its gadget).
+// HintKind names a rule of the witness generator. What a rule takes and yields is documented in one place, runtime/witness/hints.go.
 type HintKind uint8
 
 // The rules of the witness generator.
 const (
-	HintRescale HintKind = iota + 1 // In v; Out y; Params shift
-	HintClamp                       // In v; Out y, κ, e_0…; Params shift, lo, hi
-	HintLimbs                       // In v; Out the limbs above the lowest, ascending; Params bits per limb
-	HintTable                       // In x; Out f(x); Table the function's table, Params the first argument
-	HintRsqrt                       // In S; Out r's limbs, ascending; Params num, bits per limb
-	HintRecip                       // In S; Out r's limbs, ascending; Params num, bits per limb
-	HintAttn                        // In s, mask or -1; Out M, dlo, u, e, zu, zd; Params shift, dbits; Table the exp table
-	HintTokens                      // Out one-hot of the private ids
+	HintRescale HintKind = iota + 1
+	HintClamp
+	HintLimbs
+	HintTable
+	HintRsqrt
+	HintRecip
+	HintAttn
+	HintTokens
 )
 
 // Reveal says what of the output is public.
@@ -167,6 +167,17 @@ func (c *Circuit) Wave(id ID) int { return c.waves[id] }
 
 // Waves is the number of waves.
 func (c *Circuit) Waves() int { return c.nwaves }
+
+// Weights lists the weights in the circuit's order, which is that of every file that holds them.
+func (c *Circuit) Weights() []*Tensor {
+	var out []*Tensor
+	for i := range c.Tensors {
+		if c.Tensors[i].Kind == Weight {
+			out = append(out, &c.Tensors[i])
+		}
+	}
+	return out
+}
 
 // Digest identifies the circuit: SHA-256 over its canonical encoding, which includes bounds, tables and hints' constraints.
 func (c *Circuit) Digest() [32]byte { return c.digest }

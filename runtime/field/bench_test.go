@@ -26,18 +26,11 @@ func BenchmarkDot(b *testing.B) {
 	r := rand.New(rand.NewPCG(1, 2))
 	const n = 4096
 	e := randomElements(r, n)
-	w32, w64, big := make([]int32, n), make([]int64, n), make([]int64, n)
-	for i := range w32 {
-		w32[i] = int32(r.IntN(1<<16) - 1<<15)
-		w64[i] = int64(w32[i])
+	w64, big := make([]int64, n), make([]int64, n)
+	for i := range w64 {
+		w64[i] = int64(r.IntN(1<<16) - 1<<15)
 		big[i] = w64[i] << 40
 	}
-	b.Run("int32", func(b *testing.B) {
-		for b.Loop() {
-			DotInt32(w32, e)
-		}
-		perItem(b, n)
-	})
 	b.Run("int64", func(b *testing.B) {
 		for b.Loop() {
 			DotInt64(w64, e)
@@ -68,24 +61,17 @@ func BenchmarkFoldRows(b *testing.B) {
 	r := rand.New(rand.NewPCG(1, 2))
 	const n, width = 1024, 2048
 	coef := randomElements(r, n)
-	rows, wide := make([][]int32, n), make([][]int64, n)
+	rows := make([][]int32, n)
 	for i := range rows {
-		rows[i], wide[i] = make([]int32, width), make([]int64, width)
+		rows[i] = make([]int32, width)
 		for j := range rows[i] {
 			rows[i][j] = int32(r.IntN(1<<16) - 1<<15)
-			wide[i][j] = int64(rows[i][j])
 		}
 	}
 	for _, threads := range []int{1, 4} {
-		b.Run(fmt.Sprintf("int32/threads=%d", threads), func(b *testing.B) {
+		b.Run(fmt.Sprintf("threads=%d", threads), func(b *testing.B) {
 			for b.Loop() {
 				foldRows(rows, coef, width, threads)
-			}
-			perItem(b, n*width)
-		})
-		b.Run(fmt.Sprintf("int64/threads=%d", threads), func(b *testing.B) {
-			for b.Loop() {
-				foldRows(wide, coef, width, threads)
 			}
 			perItem(b, n*width)
 		})

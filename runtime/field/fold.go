@@ -15,17 +15,8 @@ func FoldRows(rows [][]int32, coef []Element, width int) []Element {
 	return foldRows(rows, coef, width, runtime.GOMAXPROCS(0))
 }
 
-// FoldRowsInt64 is FoldRows for |rows[i][j]| < 2^63; rows whose values are below 2^31 take the fast path.
-func FoldRowsInt64(rows [][]int64, coef []Element, width int) []Element {
-	return foldRows(rows, coef, width, runtime.GOMAXPROCS(0))
-}
-
-// FoldRowsThreads is FoldRows on the given number of processors.
-func FoldRowsThreads(rows [][]int32, coef []Element, width, threads int) []Element {
-	return foldRows(rows, coef, width, threads)
-}
-
-func foldRows[T int32 | int64](rows [][]T, coef []Element, width, threads int) []Element {
+// foldRows is FoldRows on the given number of processors.
+func foldRows(rows [][]int32, coef []Element, width, threads int) []Element {
 	if len(rows) != len(coef) {
 		panic("field: rows and coefficients differ in number")
 	}
@@ -60,10 +51,10 @@ func foldRows[T int32 | int64](rows [][]T, coef []Element, width, threads int) [
 type signedCoef [2]Element
 
 // foldColumns folds the columns from, …, from+len(out)−1.
-func foldColumns[T int32 | int64](out []Element, rows [][]T, coef []Element, from int) {
+func foldColumns(out []Element, rows [][]int32, coef []Element, from int) {
 	var fast [foldBlock]narrow
 	var slow []Acc
-	var group [2][]T
+	var group [2][]int32
 	var coefs [2]signedCoef
 	n := 0
 	for i, row := range rows {
@@ -101,7 +92,7 @@ func foldColumns[T int32 | int64](out []Element, rows [][]T, coef []Element, fro
 }
 
 // foldGroup adds two rows: with more, the compiler runs out of registers.
-func foldGroup[T int32 | int64](acc *[foldBlock]narrow, rows *[2][]T, coefs *[2]signedCoef) {
+func foldGroup(acc *[foldBlock]narrow, rows *[2][]int32, coefs *[2]signedCoef) {
 	n := min(len(rows[0]), len(rows[1]))
 	r0, r1 := rows[0][:n], rows[1][:n]
 	for j := range r0 {
@@ -127,7 +118,7 @@ func foldGroup[T int32 | int64](acc *[foldBlock]narrow, rows *[2][]T, coefs *[2]
 }
 
 // foldOne adds one row.
-func foldOne[T int32 | int64](acc []narrow, row []T, coef *signedCoef) {
+func foldOne(acc []narrow, row []int32, coef *signedCoef) {
 	for j, x := range row {
 		if x == 0 {
 			continue

@@ -130,16 +130,12 @@ var shift64 = Pow2(64)
 // smallBound bounds what the fast kernels take: |w| < 2^31.
 const smallBound = 1 << 31
 
-// DotInt32 returns Σ w[i]·e[i]; the slices have equal length. Zeros cost next to nothing.
-func DotInt32(w []int32, e []Element) Element { return dot(w, e) }
-
-// DotInt64 returns Σ w[i]·e[i] for |w[i]| < 2^63; the slices have equal length. Values below 2^31 take the fast path.
-func DotInt64(w []int64, e []Element) Element { return dot(w, e) }
-
 // dotRun is the number of terms after which the fast kernel looks for values that it cannot take.
 const dotRun = 1 << 9
 
-func dot[T int32 | int64](w []T, e []Element) Element {
+// DotInt64 returns Σ w[i]·e[i] for |w[i]| < 2^63; the slices have equal length. Values below 2^31 take the fast path, zeros cost next
+// to nothing.
+func DotInt64(w []int64, e []Element) Element {
 	if len(w) != len(e) {
 		panic("field: slices of different length")
 	}
@@ -184,7 +180,7 @@ type signed [8]uint64
 
 // dotSmall adds Σ w[i]·e[i] for small w. A negative factor enters as its two's complement w + 2^64, which
 // adds 2^64·e[limb] too much.
-func dotSmall[T int32 | int64](total *signed, w []T, e []Element) {
+func dotSmall(total *signed, w []int64, e []Element) {
 	a := *total
 	e = e[:len(w)]
 	for i := range w {

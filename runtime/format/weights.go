@@ -27,7 +27,7 @@ var ErrWeight = errors.New("the weights do not suit the circuit")
 func EncodeWeights(c *circuit.Circuit, data map[circuit.ID]kernel.Tensor) ([]byte, error) {
 	var names []string
 	var tensors []kernel.Tensor
-	for _, t := range weights(c) {
+	for _, t := range c.Weights() {
 		v, ok := data[t.ID]
 		if !ok {
 			return nil, fmt.Errorf("%w: there is no weight %s", ErrWeight, t.Name)
@@ -97,7 +97,7 @@ func DecodeWeights(c *circuit.Circuit, data []byte) (map[circuit.ID]kernel.Tenso
 	if err != nil {
 		return nil, err
 	}
-	want := weights(c)
+	want := c.Weights()
 	if n := r.Uint32(); r.Err() == nil && uint64(n) != uint64(len(want)) {
 		return nil, fmt.Errorf("%w: %d weights, want %d", ErrWeight, n, len(want))
 	}
@@ -126,12 +126,17 @@ func decodeWeight(r *Reader, t *circuit.Tensor) ([]int64, error) {
 			return nil, fmt.Errorf("%w: axis %d has extent %d in the file, want the shape %v", ErrWeight, a, n, t.Shape)
 		}
 	}
-	size := circuit.Size(t.Shape)
-	if r.Err() == nil && r.Remaining()/2 < size {
-		return nil, fmt.Errorf("%w: %d bytes left for %d cells", ErrTruncated, r.Remaining(), size)
-	}
 	if r.Err() != nil {
 		return nil, r.Err()
+	}
+	return r.Cells(t)
+}
+
+// Cells reads the cells of a weight, two bytes each, and checks their range. It takes memory only for cells that are there.
+func (r *Reader) Cells(t *circuit.Tensor) ([]int64, error) {
+	size := circuit.Size(t.Shape)
+	if r.Remaining()/2 < size {
+		return nil, fmt.Errorf("%w: %d bytes left for %d cells", ErrTruncated, r.Remaining(), size)
 	}
 	v := make([]int64, size)
 	for i := range v {
@@ -143,20 +148,10 @@ func decodeWeight(r *Reader, t *circuit.Tensor) ([]int64, error) {
 // WeightsSize is the number of bytes of the weights file of a circuit.
 func WeightsSize(c *circuit.Circuit) int {
 	n := len(MagicWeights) + 4 + 32 + 4
-	for _, t := range weights(c) {
+	for _, t := range c.Weights() {
 		n += 8 + len(t.Name) + 4*len(t.Shape) + 2*circuit.Size(t.Shape)
 	}
 	return n
-}
-
-func weights(c *circuit.Circuit) []*circuit.Tensor {
-	var out []*circuit.Tensor
-	for i := range c.Tensors {
-		if c.Tensors[i].Kind == circuit.Weight {
-			out = append(out, &c.Tensors[i])
-		}
-	}
-	return out
 }
 
 func inRange(t *circuit.Tensor, v []int64) error {

@@ -10,6 +10,7 @@ import (
 	"fmt"
 	"hash"
 	"io"
+	"maps"
 	"slices"
 
 	"github.com/consensys/gnark-crypto/ecc/grumpkin"
@@ -45,14 +46,9 @@ var ErrCache = errors.New("group: generator cache refused")
 // SaveGenerators writes all generators derived so far. The bytes depend on the set of generators only.
 func SaveGenerators(w io.Writer) error {
 	memo.Lock()
-	tags := make([]string, 0, len(memo.byTag))
-	points := map[string][]Affine{}
-	for tag, g := range memo.byTag {
-		tags = append(tags, tag)
-		points[tag] = g
-	}
+	points := maps.Clone(memo.byTag)
 	memo.Unlock()
-	slices.Sort(tags)
+	tags := slices.Sorted(maps.Keys(points))
 
 	h := sha256.New()
 	buf := bufio.NewWriter(w)

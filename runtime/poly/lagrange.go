@@ -60,18 +60,6 @@ func computeInverseFactorials(d int) []Element {
 	return out
 }
 
-// LagrangeRange returns the coefficients for the nodes 1, …, n: l_1, …, l_n with f(x) = Σ l_i·f(i) for degree below n.
-func LagrangeRange(n int, x Element) []Element {
-	one := field.One()
-	x.Sub(&x, &one)
-	return LagrangeAt(n-1, x)
-}
-
-// EvalFromPoints returns f(x) of the polynomial f of degree below len(evals) with f(i) = evals[i].
-func EvalFromPoints(evals []Element, x Element) Element {
-	return field.InnerProduct(LagrangeAt(len(evals)-1, x), evals)
-}
-
 // Extrapolate continues the values at 0, 1, … of the polynomial of degree below len(vals) to n values, by differences: it takes
 // len(vals) additions per value and no product. There is at least one value; what is given is never cut off.
 func Extrapolate(vals []Element, n int) []Element {

@@ -151,9 +151,6 @@ func Valid(point []Element, d int) Element {
 	return sum
 }
 
-// LessThanAt returns Σ_{j<idx} eq(point, j).
-func LessThanAt(point []Element, idx int) Element { return Valid(point, idx) }
-
 // ValidPair returns Σ_{i<d} eq(a, i)·eq(b, i), in time linear in the number of variables; the points have equal length.
 func ValidPair(a, b []Element, d int) Element {
 	if len(a) != len(b) {

@@ -18,16 +18,12 @@ func SetupCircuit(c *circuit.Circuit) (*circuit.Circuit, error) {
 		WeightBits: c.WeightBits, WitnessBits: c.WitnessBits,
 	}
 	b := circuit.NewBuilder(cfg)
-	for i := range c.Tensors {
-		t := &c.Tensors[i]
-		if t.Kind != circuit.Weight {
-			continue
-		}
+	for _, t := range c.Weights() {
 		bits := circuit.Bits(int(t.Hi-t.Lo) + 1)
 		id := b.Weight(t.Name, bits, t.Shape...)
 		b.Lookup(gadget.Range(b, t.Lo, t.Hi), id)
 	}
-	if len(WeightIDs(c)) == 0 {
+	if len(c.Weights()) == 0 {
 		return nil, fmt.Errorf("circuit %s has no weights, hence no model to commit to", c.Name)
 	}
 	return b.Finish()
@@ -36,10 +32,8 @@ func SetupCircuit(c *circuit.Circuit) (*circuit.Circuit, error) {
 // WeightIDs lists the weights of a circuit in order; weight k of c and weight k of SetupCircuit(c) are the same tensor.
 func WeightIDs(c *circuit.Circuit) []circuit.ID {
 	var ids []circuit.ID
-	for i := range c.Tensors {
-		if c.Tensors[i].Kind == circuit.Weight {
-			ids = append(ids, c.Tensors[i].ID)
-		}
+	for _, t := range c.Weights() {
+		ids = append(ids, t.ID)
 	}
 	return ids
 }

@@ -16,8 +16,8 @@ func (k *Key) Encode() []byte {
 	w := format.NewWriter(format.MagicProverKey, k.c.Digest())
 	w.Raw(k.id[:])
 	w.Raw(k.secret[:])
-	for _, id := range protocol.WeightIDs(k.c) {
-		for _, v := range k.data[id].V {
+	for _, t := range k.c.Weights() {
+		for _, v := range k.data[t.ID].V {
 			w.Int16(int16(v))
 		}
 	}
@@ -45,10 +45,12 @@ func readKey(c *circuit.Circuit, data []byte) (*Key, error) {
 	k := &Key{c: c, data: map[circuit.ID]kernel.Tensor{}}
 	copy(k.id[:], r.Raw(32))
 	copy(k.secret[:], r.Raw(32))
-	for _, id := range protocol.WeightIDs(c) {
-		if k.data[id], err = readWeight(r, c.Tensor(id)); err != nil {
-			return nil, err
+	for _, t := range c.Weights() {
+		v, err := r.Cells(t)
+		if err != nil {
+			return nil, fmt.Errorf("weight %s: %w", t.Name, err)
 		}
+		k.data[t.ID] = kernel.Tensor{Shape: t.Shape, V: v}
 	}
 	layout := protocol.WeightLayout(c)
 	if r.Remaining() != 64*layout.Rows {
@@ -74,19 +76,4 @@ func readKey(c *circuit.Circuit, data []byte) (*Key, error) {
 		return nil, fmt.Errorf("%w: its row commitments do not give its model ID", format.ErrModel)
 	}
 	return k, r.Close()
-}
-
-func readWeight(r *format.Reader, t *circuit.Tensor) (kernel.Tensor, error) {
-	n := circuit.Size(t.Shape)
-	if r.Remaining() < 2*n {
-		return kernel.Tensor{}, fmt.Errorf("weight %s: %w", t.Name, format.ErrTruncated)
-	}
-	v := make([]int64, n)
-	for i := range v {
-		v[i] = int64(r.Int16())
-		if v[i] < t.Lo || v[i] > t.Hi {
-			return kernel.Tensor{}, fmt.Errorf("weight %s: cell %d is %d, outside the declared [%d, %d]", t.Name, i, v[i], t.Lo, t.Hi)
-		}
-	}
-	return kernel.Tensor{Shape: t.Shape, V: v}, nil
 }

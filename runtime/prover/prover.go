@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"testing"
 
 	"github.com/zkllmc/zkllmc/runtime/circuit"
 	"github.com/zkllmc/zkllmc/runtime/commit"
@@ -28,7 +29,7 @@ type Phase func(name string)
 type Options struct {
 	Backend kernel.Backend
 	Phase   Phase
-	// Testing is for tests and refused outside a test binary.
+	// Testing is for tests. Outside a test binary every call with it is refused before anything else happens.
 	Testing *Testing
 }
 
@@ -61,6 +62,9 @@ func (k *Key) ModelID() [32]byte { return k.id }
 // Setup commits to the weights (by tensor, in the shapes of the circuit) and proves that each lies in its declared range. It
 // returns the prover's key and the encoded verifying key.
 func Setup(ctx context.Context, c *circuit.Circuit, weights map[circuit.ID]kernel.Tensor, o Options) (*Key, []byte, error) {
+	if err := o.check(); err != nil {
+		return nil, nil, err
+	}
 	k := &Key{c: c, data: weights}
 	layout := protocol.WeightLayout(c)
 	cells, err := layout.Cells(c, k.tensor)
@@ -95,9 +99,9 @@ func (k *Key) rangeProof(ctx context.Context, w *format.Writer, o Options) error
 		return err
 	}
 	weights := map[circuit.ID]kernel.Tensor{}
-	from, to := protocol.WeightIDs(k.c), protocol.WeightIDs(setup)
+	from, to := k.c.Weights(), setup.Weights()
 	for i := range from {
-		weights[to[i]] = k.data[from[i]]
+		weights[to[i].ID] = k.data[from[i].ID]
 	}
 	o.phase("check weights")
 	a, err := witness.Generate(ctx, setup, weights, nil, nil)
@@ -125,8 +129,11 @@ type Input struct {
 	Private   *witness.PrivateInput
 }
 
-// Prove proves a statement and returns the encoded proof. It refuses what no verifier would accept.
+// Prove proves a statement and returns the encoded proof. It refuses what no verifier would accept: a false statement with ErrFalse.
 func (k *Key) Prove(ctx context.Context, in *Input, o Options) ([]byte, error) {
+	if err := o.check(); err != nil {
+		return nil, err
+	}
 	if err := in.Statement.Check(k.c); err != nil {
 		return nil, fmt.Errorf("statement: %w", err)
 	}
@@ -141,18 +148,55 @@ func (k *Key) Prove(ctx context.Context, in *Input, o Options) ([]byte, error) {
 	return k.ProveAssignment(ctx, &in.Statement, a, o)
 }
 
-// Witness runs the integer program on an input and returns every tensor. It fails when the statement is false.
+// Witness runs the integer program on an input and returns every tensor. It fails with ErrFalse when the statement is false. Options
+// are for test binaries only.
 func (k *Key) Witness(ctx context.Context, in *Input, opts ...witness.Option) (*witness.Assignment, error) {
+	if len(opts) > 0 && !testing.Testing() {
+		return nil, witness.ErrTesting
+	}
 	if err := in.Statement.CheckInput(k.c); err != nil {
 		return nil, fmt.Errorf("statement: %w", err)
 	}
-	publics := func(id circuit.ID) kernel.Tensor { return *in.Statement.Public(k.c, id) }
-	return witness.Generate(ctx, k.c, k.data, publics, in.Private, opts...)
+	a, err := witness.Generate(ctx, k.c, k.data, in.publics(k.c), in.Private, opts...)
+	if err != nil {
+		return nil, refuse(ErrFalse, err)
+	}
+	return a, nil
 }
+
+// publics yields the public tensors of an input.
+func (in *Input) publics(c *circuit.Circuit) func(circuit.ID) kernel.Tensor {
+	return func(id circuit.ID) kernel.Tensor { return *in.Statement.Public(c, id) }
+}
+
+// Logits runs the integer program on tokens, private or not, and returns the logits after each, row by row.
+func (k *Key) Logits(ctx context.Context, tokens []int64) ([]int64, error) {
+	if k.c.Output < 0 {
+		return nil, errNoLogits
+	}
+	whole := statement.Statement{Tokens: tokens, Prompt: len(tokens), Next: statement.Unclaimed}
+	in := &Input{Statement: *whole.Hide(k.c)} // without logits: they count as zeros until they are known
+	if k.c.PrivateInput {
+		in.Private = &witness.PrivateInput{Tokens: tokens}
+	}
+	if err := in.Statement.CheckInput(k.c); err != nil {
+		return nil, fmt.Errorf("statement: %w", err)
+	}
+	a, err := witness.Evaluate(ctx, k.c, k.data, in.publics(k.c), in.Private)
+	if err != nil {
+		return nil, refuse(ErrUndefined, err)
+	}
+	return a.Tensor(k.c.Output).V[:len(tokens)*k.c.Vocab], nil
+}
+
+var errNoLogits = errors.New("the circuit names no logits, so that the model cannot be run with it")
 
 // ProveAssignment makes the proof that belongs to an assignment. Where the assignment does not satisfy the circuit the proof
 // does not verify.
 func (k *Key) ProveAssignment(ctx context.Context, st *statement.Statement, a *witness.Assignment, o Options) ([]byte, error) {
+	if err := o.check(); err != nil {
+		return nil, err
+	}
 	if err := st.Check(k.c); err != nil {
 		return nil, fmt.Errorf("statement: %w", err)
 	}

@@ -19,11 +19,16 @@ type randomness struct{ seed [64]byte }
 
 var errTesting = errors.New("prover: Options.Testing is for test binaries only")
 
+// check refuses, outside test binaries, what replaces a prover's randomness, challenges and messages.
+func (o *Options) check() error {
+	if o.Testing != nil && !testing.Testing() {
+		return errTesting
+	}
+	return nil
+}
+
 func (o *Options) randomness(statement, secret []byte, cells [][]int32) (*randomness, error) {
 	fresh := make([]byte, 64)
-	if o.Testing != nil && !testing.Testing() {
-		return nil, errTesting
-	}
 	if o.Testing != nil && o.Testing.Seed != nil {
 		fresh = o.Testing.Seed
 	} else if _, err := rand.Read(fresh); err != nil {

@@ -2,7 +2,6 @@ package proverapp
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"path/filepath"
 
@@ -15,13 +14,11 @@ import (
 	"github.com/zkllmc/zkllmc/runtime/witness"
 )
 
-var errNoLogits = errors.New("the circuit names no logits, so that the model cannot be run with it")
-
 // readKey reads a prover key.
 func readKey(c *circuit.Circuit, name string) (*prover.Key, error) {
 	cells := 0
-	for _, id := range protocol.WeightIDs(c) {
-		cells += circuit.Size(c.Tensor(id).Shape)
+	for _, t := range c.Weights() {
+		cells += circuit.Size(t.Shape)
 	}
 	data, err := atomicfile.Read(name, slack+2*int64(cells)+64*int64(protocol.WeightLayout(c).Rows))
 	if err != nil {
@@ -59,26 +56,6 @@ func input(c *circuit.Circuit, st *statement.Statement) *prover.Input {
 	return in
 }
 
-// evaluate runs the integer program on tokens and returns the logits from the position from on, row by row.
-func evaluate(ctx context.Context, c *circuit.Circuit, k *prover.Key, ids []int64, from int) ([]int64, error) {
-	if c.Output < 0 {
-		return nil, errNoLogits
-	}
-	st := &statement.Statement{Tokens: ids, Prompt: len(ids), Next: statement.Unclaimed}
-	var opts []witness.Option
-	if c.Reveal == circuit.RevealLogits {
-		// The statement must show logits that are not known yet. Zeros stand for them, and the check that they are right is left
-		// out here; the assignment that is proved passes all checks.
-		st.Logits = make([]int64, c.Vocab)
-		opts = append(opts, witness.WithoutChecks())
-	}
-	a, err := k.Witness(ctx, input(c, st), opts...)
-	if err != nil {
-		return nil, err
-	}
-	return a.Tensor(c.Output).V[from*c.Vocab : len(ids)*c.Vocab], nil
-}
-
 // decode lets the model answer: one pass of the integer program per token, until an end token, the limit or the circuit's length.
 func (a *app) decode(ctx context.Context, k *prover.Key, q *question) ([]int64, error) {
 	c := a.m.Circuit
@@ -94,11 +71,11 @@ func (a *app) decode(ctx context.Context, k *prover.Key, q *question) ([]int64, 
 	}
 	ids := append([]int64(nil), q.promptTokens...)
 	for range room {
-		row, err := evaluate(ctx, c, k, ids, len(ids)-1)
+		logits, err := k.Logits(ctx, ids)
 		if err != nil {
 			return nil, err
 		}
-		next := statement.Argmax(row)
+		next := statement.Argmax(logits[(len(ids)-1)*c.Vocab:])
 		ids = append(ids, next)
 		if next == end {
 			break
@@ -111,14 +88,14 @@ func (a *app) decode(ctx context.Context, k *prover.Key, q *question) ([]int64, 
 func (a *app) confirm(ctx context.Context, k *prover.Key, q *question) error {
 	c, p := a.m.Circuit, len(q.promptTokens)
 	st := claim(c, q.promptTokens, q.wantTokens)
-	logits, err := evaluate(ctx, c, k, st.Tokens, p-1)
+	logits, err := k.Logits(ctx, st.Tokens)
 	if err != nil {
 		return err
 	}
 	for i, id := range q.wantTokens {
-		if best := statement.Argmax(logits[i*c.Vocab : (i+1)*c.Vocab]); best != id {
-			return &failure{code: Refused, err: fmt.Errorf("the model does not answer %q: after %q it continues with %q, not with %q; nothing is proved",
-				q.show(q.wantTokens), q.show(st.Tokens[:p+i]), q.show([]int64{best}), q.show([]int64{id}))}
+		if best := statement.Argmax(logits[(p-1+i)*c.Vocab : (p+i)*c.Vocab]); best != id {
+			return &failure{code: Refused, err: fmt.Errorf("the model does not answer %q: after %s it continues with %q, not with %q; nothing is proved",
+				q.show(q.wantTokens), q.showContext(q.wantTokens[:i]), q.show([]int64{best}), q.show([]int64{id}))}
 		}
 	}
 	return nil

@@ -2,12 +2,14 @@ package proverapp
 
 import (
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 
 	"github.com/spf13/cobra"
 
 	"github.com/zkllmc/zkllmc/runtime/circuit"
+	"github.com/zkllmc/zkllmc/runtime/prover"
 	"github.com/zkllmc/zkllmc/runtime/statement"
 	"github.com/zkllmc/zkllmc/runtime/tokens"
 )
@@ -20,6 +22,7 @@ type question struct {
 	max                      int
 	cmd                      *cobra.Command
 	tokenizer                tokens.Tokenizer
+	private                  bool    // the prompt is not printed: what a prover prints ends up in logs
 	promptTokens, wantTokens []int64 // wantTokens: the answer that was given, or nil
 }
 
@@ -56,6 +59,7 @@ func (q *question) read(a *app) error {
 		return usage("--max %d is negative", q.max)
 	}
 	c := a.m.Circuit
+	q.private = c.PrivateInput
 	start := func(text string) ([]int64, error) { return q.tokenizer.Encode(text) }
 	if q.promptTokens, err = q.ids(c, "prompt", q.prompt, "tokens", q.tokens, start); err != nil {
 		return err
@@ -83,18 +87,28 @@ func (q *question) ids(c *circuit.Circuit, textFlag, text, listFlag, list string
 	default:
 		ids, err = encode(text)
 	}
-	if err != nil {
-		return nil, usage("--%s: %w", name, err)
+	if err == nil {
+		err = known(c, ids)
 	}
-	if len(ids) == 0 {
+	switch {
+	case err != nil && c.PrivateInput && textFlag == "prompt":
+		return nil, usage("--%s: it holds what is no token of the model; it is private and not shown", name)
+	case err != nil:
+		return nil, usage("--%s: %w", name, err)
+	case len(ids) == 0:
 		return nil, usage("--%s is empty", name)
 	}
+	return ids, nil
+}
+
+// known refuses token ids outside the model's vocabulary.
+func known(c *circuit.Circuit, ids []int64) error {
 	for i, id := range ids {
 		if id < 0 || id >= int64(c.Vocab) {
-			return nil, usage("--%s: token %d is %d, the model knows 0 to %d", name, i, id, c.Vocab-1)
+			return fmt.Errorf("token %d is %d, the model knows 0 to %d", i, id, c.Vocab-1)
 		}
 	}
-	return ids, nil
+	return nil
 }
 
 func parseIDs(list string) ([]int64, error) {
@@ -147,6 +161,36 @@ func (q *question) show(ids []int64) string {
 		s[i] = strconv.FormatInt(id, 10)
 	}
 	return strings.Join(s, ",")
+}
+
+// showPrompt returns the prompt, quoted, or how long it is.
+func (q *question) showPrompt() string {
+	if q.private {
+		return fmt.Sprintf("private, %d tokens", len(q.promptTokens))
+	}
+	return strconv.Quote(q.show(q.promptTokens))
+}
+
+// showContext returns what the model read before it continued: the prompt and the answer so far.
+func (q *question) showContext(answer []int64) string {
+	switch {
+	case !q.private:
+		return strconv.Quote(q.show(append(slices.Clone(q.promptTokens), answer...)))
+	case len(answer) == 0:
+		return "the private prompt"
+	}
+	return "the private prompt and " + strconv.Quote(q.show(answer))
+}
+
+// report is what is said of an answer.
+func (q *question) report(k *prover.Key, answer []int64) report {
+	r := report{ModelID: fmt.Sprintf("%x", k.ModelID()), Answer: answer, Text: q.text(answer)}
+	if q.private {
+		r.PrivatePrompt = len(q.promptTokens)
+	} else {
+		r.Prompt = q.promptTokens
+	}
+	return r
 }
 
 // text is the answer for a report: nil without a vocabulary.

@@ -294,18 +294,10 @@ func TestNoPermission(t *testing.T) {
 
 // TestHalfAPair writes the proof where there is no room and the statement where there is.
 func TestHalfAPair(t *testing.T) {
-	pending(t, "prove.go: writeAll leaves the first file when the second cannot be written")
 	b := proved(t, configs["argmax"])
 	full := smallDisk(t, b.file("full"), 4<<10)
 	code, out := output(t, b.process("argmax", "prove --key @keys/prover.key --prompt a -o @full/p.bin --statement-out @alone.bin"))
 	require.Equal(t, proverapp.Unreadable, code, out)
 	require.NoFileExists(t, b.file("alone.bin"))
 	full()
-}
-
-// pending skips a test of a defect that is not fixed yet. ZKLLMC_PENDING=1 runs it all the same.
-func pending(t *testing.T, why string) {
-	if os.Getenv("ZKLLMC_PENDING") == "" {
-		t.Skip("not fixed yet: " + why)
-	}
 }

@@ -73,6 +73,7 @@ type report struct {
 	ModelID        string             `json:"model_id,omitempty"`
 	Circuit        string             `json:"circuit"`
 	Prompt         []int64            `json:"prompt_tokens,omitempty"`
+	PrivatePrompt  int                `json:"private_prompt_tokens,omitempty"` // how many; they are not shown
 	Answer         []int64            `json:"answer_tokens,omitempty"`
 	Text           *string            `json:"answer,omitempty"`
 	Seconds        map[string]float64 `json:"seconds"`

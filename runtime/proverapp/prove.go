@@ -2,7 +2,10 @@ package proverapp
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"io/fs"
+	"os"
 
 	"github.com/spf13/cobra"
 
@@ -28,7 +31,7 @@ func (a *app) proveCommand() *cobra.Command {
 answer, the proof shows it; the proof is verified before anything is written. An answer that the model does not give is
 refused with exit code 1.`,
 		Example: `  prover prove --key keys/prover.key --prompt "…" -o proof.bin --statement-out statement.bin`,
-		Args:    cobra.NoArgs,
+		Args:    noArgs,
 		RunE:    a.command(func(ctx context.Context) error { return a.prove(ctx, o) }),
 	}
 	o.question.flags(c)
@@ -81,18 +84,17 @@ func (a *app) prove(ctx context.Context, o *proveOptions) error {
 		return err
 	}
 	a.progress.phase("write")
-	if err := a.writeAll(ctx, o.force, out{o.statement, encoded}, out{o.proof, proof}); err != nil {
+	if err := writeAll(ctx, o.force, out{o.statement, encoded, 0o644}, out{o.proof, proof, 0o644}); err != nil {
 		return err
 	}
 	a.progress.phase("")
 	if o.json {
-		return a.printReport(report{
-			ModelID: fmt.Sprintf("%x", k.ModelID()), Prompt: o.promptTokens, Answer: answer, Text: o.text(answer),
-			ProofBytes: len(proof), StatementBytes: len(encoded),
-		})
+		r := o.report(k, answer)
+		r.ProofBytes, r.StatementBytes = len(proof), len(encoded)
+		return a.printReport(r)
 	}
-	fmt.Fprintf(a.stdout, "prompt    %q\nanswer    %q\nstatement %s (%d bytes)\nproof     %s (%d bytes)\n",
-		o.show(o.promptTokens), o.show(answer), o.statement, len(encoded), o.proof, len(proof))
+	fmt.Fprintf(a.stdout, "prompt    %s\nanswer    %q\nstatement %s (%d bytes)\nproof     %s (%d bytes)\n",
+		o.showPrompt(), o.show(answer), o.statement, len(encoded), o.proof, len(proof))
 	return nil
 }
 
@@ -108,23 +110,17 @@ func (a *app) answer(ctx context.Context, k *prover.Key, o *proveOptions) ([]int
 
 // proof proves a statement. It returns the statement's public form, with the logits where the circuit reveals them.
 func (a *app) proof(ctx context.Context, k *prover.Key, st *statement.Statement) (*statement.Statement, []byte, error) {
-	a.progress.phase("witness")
+	a.progress.phase("logits")
 	c := a.m.Circuit
 	if c.Reveal == circuit.RevealLogits {
-		logits, err := evaluate(ctx, c, k, st.Tokens, st.Prompt-1)
+		logits, err := k.Logits(ctx, st.Tokens)
 		if err != nil {
 			return nil, nil, err
 		}
-		st.Logits = logits
+		st.Logits = logits[(st.Prompt-1)*c.Vocab:]
 	}
 	in := input(c, st)
-	assignment, err := k.Witness(ctx, in)
-	if err != nil {
-		return nil, nil, err
-	}
-	proof, err := interruptible(ctx, func() ([]byte, error) {
-		return k.ProveAssignment(ctx, &in.Statement, assignment, a.options())
-	})
+	proof, err := interruptible(ctx, func() ([]byte, error) { return k.Prove(ctx, in, a.options()) })
 	return &in.Statement, proof, err
 }
 
@@ -132,12 +128,24 @@ func (a *app) proof(ctx context.Context, k *prover.Key, st *statement.Statement)
 type out struct {
 	name string
 	data []byte
+	mode fs.FileMode
 }
 
-func (a *app) writeAll(ctx context.Context, force bool, files ...out) error {
+// writeAll writes files that belong together, in order. Where one cannot be written those before it are removed, unless they replaced
+// others, which are gone already.
+func writeAll(ctx context.Context, force bool, files ...out) error {
+	var created []string
 	for _, f := range files {
-		if err := atomicfile.Write(ctx, f.name, f.data, atomicfile.Options{Mode: 0o644, Replace: force}); err != nil {
+		_, err := os.Lstat(f.name)
+		vacant := errors.Is(err, fs.ErrNotExist)
+		if err := atomicfile.Write(ctx, f.name, f.data, atomicfile.Options{Mode: f.mode, Replace: force}); err != nil {
+			for _, name := range created {
+				err = errors.Join(err, os.Remove(name))
+			}
 			return writeFailure(err)
+		}
+		if vacant {
+			created = append(created, f.name)
 		}
 	}
 	return nil

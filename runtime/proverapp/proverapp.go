@@ -145,6 +145,14 @@ read or written, or is of another kind, version or circuit, 4 a fault of this pr
 	return root
 }
 
+// noArgs is cobra.NoArgs without showing what was given: it may be the rest of a private prompt that was not quoted.
+func noArgs(_ *cobra.Command, args []string) error {
+	if len(args) > 0 {
+		return fmt.Errorf("%d arguments belong to no flag; a prompt with spaces is quoted", len(args))
+	}
+	return nil
+}
+
 // command makes the body of a command, which cobra calls once it has understood the command line.
 func (a *app) command(f func(ctx context.Context) error) func(*cobra.Command, []string) error {
 	return func(c *cobra.Command, _ []string) error {

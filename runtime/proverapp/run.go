@@ -17,7 +17,7 @@ func (a *app) runCommand() *cobra.Command {
 		Long: `Runs the integer program that proofs are about, and prints the answer: greedy decoding, one pass per token, until an end
 token of the vocabulary or the circuit's length.`,
 		Example: "  prover run --key keys/prover.key --tokens 3,2,7 --max 4",
-		Args:    cobra.NoArgs,
+		Args:    noArgs,
 		RunE:    a.command(func(ctx context.Context) error { return a.run(ctx, q, key, asJSON) }),
 	}
 	q.flags(c)
@@ -44,7 +44,7 @@ func (a *app) run(ctx context.Context, q *question, keyFile string, asJSON bool)
 	}
 	a.progress.phase("")
 	if asJSON {
-		return a.printReport(report{ModelID: fmt.Sprintf("%x", k.ModelID()), Prompt: q.promptTokens, Answer: answer, Text: q.text(answer)})
+		return a.printReport(q.report(k, answer))
 	}
 	fmt.Fprintln(a.stdout, q.show(answer))
 	return nil

@@ -35,7 +35,7 @@ func (a *app) setupCommand() *cobra.Command {
 		Long: `Commits to the weights and proves that each lies in its declared range. Writes DIR/model.vk, which is public, and
 DIR/prover.key, which is secret: it holds the weights and what hides them.`,
 		Example: "  prover setup --weights weights.zkw -o keys",
-		Args:    cobra.NoArgs,
+		Args:    noArgs,
 		RunE:    a.command(func(ctx context.Context) error { return a.setup(ctx, weights, dir, force, asJSON) }),
 	}
 	f := c.Flags()
@@ -84,11 +84,8 @@ func (a *app) setup(ctx context.Context, weights, dir string, force, asJSON bool
 	a.progress.phase("write")
 	// The secret key first: a model.vk that is there says that setup is complete.
 	encoded := key.Encode()
-	if err := atomicfile.Write(ctx, keyFile, encoded, atomicfile.Options{Mode: 0o600, Replace: force}); err != nil {
-		return writeFailure(err)
-	}
-	if err := atomicfile.Write(ctx, vkFile, vk, atomicfile.Options{Mode: 0o644, Replace: force}); err != nil {
-		return writeFailure(err)
+	if err := writeAll(ctx, force, out{keyFile, encoded, 0o600}, out{vkFile, vk, 0o644}); err != nil {
+		return err
 	}
 	a.progress.phase("")
 	id := key.ModelID()

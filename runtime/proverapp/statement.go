@@ -21,7 +21,7 @@ func (a *app) statementCommand() *cobra.Command {
 		Long: `Writes the statement that the model answers a prompt so. It asks no model and proves nothing: together with a proof of
 another statement the verifier refuses it.`,
 		Example: `  prover statement --tokens 3,2 --answer-tokens 7 -o claim.bin`,
-		Args:    cobra.NoArgs,
+		Args:    noArgs,
 		RunE:    a.command(func(ctx context.Context) error { return a.statement(ctx, q, file, from, force) }),
 	}
 	q.flags(c)
@@ -55,7 +55,7 @@ func (a *app) statement(ctx context.Context, q *question, file, from string, for
 	if err != nil {
 		return usage("%w", err)
 	}
-	return a.writeAll(ctx, force, out{file, encoded})
+	return writeAll(ctx, force, out{file, encoded, 0o644})
 }
 
 func readStatement(c *circuit.Circuit, name string) (*statement.Statement, error) {

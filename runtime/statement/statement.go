@@ -63,6 +63,9 @@ func (s *Statement) CheckInput(c *circuit.Circuit) error {
 		return fmt.Errorf("%w: %d tokens, the circuit takes exactly %d", ErrLength, n, c.Length)
 	case s.Prompt < 1 || s.Prompt > n:
 		return fmt.Errorf("%w: %d of %d tokens", ErrPrompt, s.Prompt, n)
+	case s.Prompt != n && !c.Causal:
+		// The model would read the answer that it is said to give, and many answers may predict themselves.
+		return fmt.Errorf("%w: %d of %d tokens; where an output depends on later tokens all tokens are prompt", ErrPrompt, s.Prompt, n)
 	}
 	for t, id := range s.Tokens {
 		switch hidden := c.PrivateInput && t < s.Prompt; {

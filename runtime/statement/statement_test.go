@@ -46,8 +46,9 @@ func exact(c *circuit.Config)         { c.Causal = false }
 func logits(c *circuit.Config)        { c.Reveal = circuit.RevealLogits }
 func private(c *circuit.Config)       { c.PrivateInput = true }
 func privateLogits(c *circuit.Config) { private(c); logits(c) }
+func exactLogits(c *circuit.Config)   { exact(c); logits(c) }
 
-var modes = []func(*circuit.Config){argmax, exact, logits, private, privateLogits}
+var modes = []func(*circuit.Config){argmax, exact, logits, private, privateLogits, exactLogits}
 
 // random returns a statement about the circuit.
 func random(c *circuit.Circuit, rnd *rand.Rand) *Statement {
@@ -55,7 +56,10 @@ func random(c *circuit.Circuit, rnd *rand.Rand) *Statement {
 	if c.Causal {
 		n = 1 + rnd.IntN(c.Length)
 	}
-	s := &Statement{Prompt: 1 + rnd.IntN(n), Next: Unclaimed}
+	s := &Statement{Prompt: n, Next: Unclaimed}
+	if c.Causal {
+		s.Prompt = 1 + rnd.IntN(n)
+	}
 	for range n {
 		s.Tokens = append(s.Tokens, rnd.Int64N(int64(c.Vocab)))
 	}
@@ -199,7 +203,11 @@ func TestCheck(t *testing.T) {
 		{"no tokens", argmax, Statement{Prompt: 1, Next: -1}, ErrLength},
 		{"too many tokens", argmax, Statement{Tokens: make([]int64, length+1), Prompt: 1, Next: -1}, ErrLength},
 		{"short for an exact circuit", exact, Statement{Tokens: make([]int64, length-1), Prompt: 1, Next: -1}, ErrLength},
-		{"exact", exact, Statement{Tokens: make([]int64, length), Prompt: 1, Next: -1}, nil},
+		{"exact", exact, Statement{Tokens: make([]int64, length), Prompt: length, Next: -1}, nil},
+		{"an answer that an exact circuit reads", exact, Statement{Tokens: make([]int64, length), Prompt: length - 1, Next: -1}, ErrPrompt},
+		{"a short prompt for an exact circuit", exact, Statement{Tokens: make([]int64, length), Prompt: 1, Next: 2}, ErrPrompt},
+		{"exact logits", exactLogits, Statement{Tokens: make([]int64, length), Prompt: length, Next: -1, Logits: row}, nil},
+		{"logits of an answer that is read", exactLogits, Statement{Tokens: make([]int64, length), Prompt: length - 1, Next: -1, Logits: append(row, row...)}, ErrPrompt},
 		{"no prompt", argmax, Statement{Tokens: []int64{0, 1}, Prompt: 0, Next: -1}, ErrPrompt},
 		{"prompt beyond the end", argmax, Statement{Tokens: []int64{0, 1}, Prompt: 3, Next: -1}, ErrPrompt},
 		{"negative prompt", argmax, Statement{Tokens: []int64{0, 1}, Prompt: math.MinInt, Next: -1}, ErrPrompt},

@@ -3,6 +3,8 @@ package tokens
 import (
 	"encoding/json"
 	"fmt"
+	"maps"
+	"slices"
 	"strings"
 	"unicode/utf8"
 )
@@ -42,8 +44,8 @@ func ParseCharacters(data []byte) (*Characters, error) {
 		return nil, fmt.Errorf("%w: %d tokens", ErrVocabulary, len(f.Vocab))
 	}
 	c := &Characters{ids: map[rune]int64{}, names: map[int64]string{}, end: -1, pad: -1}
-	for name, id := range f.Vocab {
-		if err := c.add(name, id); err != nil {
+	for _, name := range slices.Sorted(maps.Keys(f.Vocab)) { // of several faults always the same is named
+		if err := c.add(name, f.Vocab[name]); err != nil {
 			return nil, err
 		}
 	}

@@ -158,9 +158,6 @@ func (c *Channel) tamperScalars(label string, values []field.Element) {
 // Proving says whether the fill functions of messages are called.
 func (c *Channel) Proving() bool { return c.mode == proving }
 
-// Counting says whether this is a dry run.
-func (c *Channel) Counting() bool { return c.mode == counting }
-
 // Counts returns what was sent so far.
 func (c *Channel) Counts() Counts { return c.count }
 

@@ -233,7 +233,7 @@ func (g *generator) recompose(limbs []circuit.ID, bits, lo int64) []int64 {
 // tokens emits the one-hot rows of the private ids, pads behind them.
 func (g *generator) tokens(out circuit.ID) error {
 	if g.private == nil {
-		return errPrivate
+		return ErrPrivate
 	}
 	if len(g.private.Tokens) > g.c.Length {
 		return fmt.Errorf("%d private tokens, the circuit has %d positions", len(g.private.Tokens), g.c.Length)

@@ -10,6 +10,7 @@ import (
 	"errors"
 	"fmt"
 	"sync"
+	"testing"
 
 	"github.com/zkllmc/zkllmc/runtime/circuit"
 	"github.com/zkllmc/zkllmc/runtime/kernel"
@@ -63,18 +64,24 @@ func (a *Assignment) get(id circuit.ID) (*kernel.Tensor, error) {
 	return &v, nil
 }
 
-// Option changes what Generate does; for tests.
+// Option changes what Generate does; for tests only: outside a test binary Generate refuses every option.
 type Option func(*generator)
+
+// ErrTesting says that a program that is no test asked for what only tests may have.
+var ErrTesting = errors.New("witness: options are for test binaries only")
+
+// ErrPrivate says that the hidden tokens are missing.
+var ErrPrivate = errors.New("the circuit has a private input and none was given")
 
 // WithOverride calls f right after each witness tensor is computed; what f writes into its cells is what everything downstream is
 // honestly computed from. A hint with several results computes each from those before it, overridden. It exists for tests that
-// play a prover who lies in one place, and gives nothing that a malicious prover, who runs any code, does not have.
+// play a prover who lies in one place, and gives nothing that a malicious prover, who runs any code, does not have. Test binaries only.
 func WithOverride(f func(id circuit.ID, t *kernel.Tensor)) Option {
 	return func(g *generator) { g.override = f }
 }
 
 // WithoutChecks makes Generate return an assignment that violates lookups or zero-checks; cells that are in no line of their table
-// are not counted. For tests, like WithOverride.
+// are not counted. Test binaries only, like WithOverride; whoever wants a model's logits calls Evaluate.
 func WithoutChecks() Option {
 	return func(g *generator) { g.unchecked = true }
 }
@@ -92,15 +99,32 @@ type generator struct {
 // needed where the circuit has a private input. The result depends on the arguments only.
 func Generate(ctx context.Context, c *circuit.Circuit, weights map[circuit.ID]kernel.Tensor, publics func(circuit.ID) kernel.Tensor,
 	private *PrivateInput, opts ...Option) (*Assignment, error) {
-	g := &generator{Assignment: &Assignment{c: c, vals: make([]*kernel.Tensor, len(c.Tensors))}, ctx: ctx, private: private}
+	if len(opts) > 0 && !testing.Testing() {
+		return nil, ErrTesting
+	}
+	g := newGenerator(ctx, c, private)
 	for _, o := range opts {
 		o(g)
 	}
-	for _, step := range []func() error{
-		func() error { return g.load(weights, publics) }, g.hints, g.lookups, g.zeros,
-	} {
+	return g.run(func() error { return g.load(weights, publics) }, g.hints, g.lookups, g.zeros)
+}
+
+// Evaluate is Generate without the zero-checks, among them those that compare revealed logits with the program's: it serves to learn
+// what a statement could claim. Its assignment need not satisfy the circuit.
+func Evaluate(ctx context.Context, c *circuit.Circuit, weights map[circuit.ID]kernel.Tensor, publics func(circuit.ID) kernel.Tensor,
+	private *PrivateInput) (*Assignment, error) {
+	g := newGenerator(ctx, c, private)
+	return g.run(func() error { return g.load(weights, publics) }, g.hints, g.lookups)
+}
+
+func newGenerator(ctx context.Context, c *circuit.Circuit, private *PrivateInput) *generator {
+	return &generator{Assignment: &Assignment{c: c, vals: make([]*kernel.Tensor, len(c.Tensors))}, ctx: ctx, private: private}
+}
+
+func (g *generator) run(steps ...func() error) (*Assignment, error) {
+	for _, step := range steps {
 		if err := step(); err != nil {
-			return nil, fmt.Errorf("witness of %s: %w", c.Name, err)
+			return nil, fmt.Errorf("witness of %s: %w", g.c.Name, err)
 		}
 	}
 	return g.Assignment, nil
@@ -278,5 +302,3 @@ func (g *generator) zeros() error {
 	}
 	return nil
 }
-
-var errPrivate = errors.New("the circuit has a private input and none was given")
