@@ -7,7 +7,7 @@ PLATFORMS := linux/arm64 darwin/arm64 windows/amd64
 RACE := ./runtime/backend/... ./runtime/group ./runtime/tensor ./runtime/witness ./runtime/verifier ./runtime/prover ./runtime/proverapp ./runtime/atomicfile
 
 .NOTPARALLEL:
-.PHONY: help demo test check generate bench clean format lint generated race cross clean-tree
+.PHONY: help demo test check generate bench figures fuzz property clean format lint generated race cross clean-tree
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -28,6 +28,15 @@ bench: ## run all benchmarks
 
 check: format lint generated test race cross demo clean-tree ## everything that must hold before a change is submitted
 
+figures: ## measure what README.md states: proof and key sizes, times, memory
+	@GO=$(GO) scripts/figures.sh
+
+fuzz: ## run every fuzzer for TIME=30s
+	@GO=$(GO) scripts/fuzz.sh $(or $(TIME),30s)
+
+property: ## try N=1000 random graphs and circuits from SEED on
+	ZKLLMC_PROPERTY=$(or $(N),1000) ZKLLMC_SEED=$(or $(SEED),1) $(GO) test -run Property -timeout 3h ./compiler
+
 clean: ## remove what make built
 	rm -rf build
 
@@ -40,6 +49,7 @@ lint:
 	$(GO) vet ./...
 	$(GO) run $(STATICCHECK) ./...
 	$(GO) mod verify
+	$(GO) mod tidy -diff
 
 generated: generate
 	@git diff --exit-code -- generated || { echo 'generated/ is not what the compiler writes: commit the difference'; exit 1; }

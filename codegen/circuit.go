@@ -38,15 +38,18 @@ type circuitFile struct {
 	used   map[plan.Ref]bool
 	fields []string // of the layer table, one per column
 	shared []plan.Ref
+	limits []limit
+	err    error
 }
 
 func newCircuitFile(p *plan.Plan, digest, sum string) *circuitFile {
 	c := &circuitFile{p: p, digest: digest, sum: sum, used: map[plan.Ref]bool{}, names: map[plan.Place][][]string{}}
 	c.findUses()
-	build := reserved()
+	c.findLimits()
+	build := c.reserved()
 	c.names[plan.InPrologue] = c.identifiers(plan.InPrologue, p.Prologue, build)
 	c.names[plan.InEpilogue] = c.identifiers(plan.InEpilogue, p.Epilogue, build)
-	layer := reserved()
+	layer := c.reserved()
 	for _, r := range c.shared { // arguments of the layer function keep their names
 		layer[c.names[r.Place][r.Index][r.Out]] = true
 	}
@@ -82,10 +85,13 @@ func (c *circuitFile) findUses() {
 }
 
 // reserved holds what identifiers of results must not shadow.
-func reserved() map[string]bool {
+func (c *circuitFile) reserved() map[string]bool {
 	m := map[string]bool{}
 	for _, s := range strings.Fields("b c k l x err got values layer layers circuit gadget attention constants version fmt hex int int64 range len min max nil true false") {
 		m[s] = true
+	}
+	for _, l := range c.limits {
+		m[l.lo()], m[l.hi()] = true, true
 	}
 	return m
 }
@@ -157,7 +163,7 @@ func fresh(taken map[string]bool, name string) string {
 	}
 }
 
-// render writes the file.
+// render writes the file; c.err says what of the plan has no expression.
 func (c *circuitFile) render(importPath string) *File {
 	f := NewFilePathName(importPath, "circuit")
 	c.f = f
@@ -178,7 +184,8 @@ func (c *circuitFile) render(importPath string) *File {
 
 const circuitDoc = `Tensors of integers are declared in the order of the computation. Weight tensors are committed in the verifying key; b.Virtual
 defines a tensor as a sum of products, written as text: "td,vd->tv t=32 v=512 d=64" multiplies two matrices over d; every other
-call is a gadget of the runtime, which documents why its result is unique. Nothing here depends on the weights' values.`
+call is a gadget of the runtime, which documents why its result is unique. No private weight stands here, but scales, shifts and
+declared ranges were chosen from the weights and from what they compute: they show magnitudes, rounded to powers of two.`
 
 // packageDoc writes a package comment, a line of text per line.
 func packageDoc(f *File, text string) {
@@ -218,6 +225,14 @@ func (c *circuitFile) constants() {
 		Comment("constantsDigest is the SHA-256 of constants.bin.").Line().Id("constantsDigest").Op("=").Lit(c.sum))
 	c.f.Comment("What the circuit is for.")
 	c.f.Const().Defs(defs...)
+	if len(c.limits) > 0 {
+		var defs []Code
+		for _, l := range c.limits {
+			defs = append(defs, List(Id(l.lo()), Id(l.hi())).Op("=").List(Lit(-1).Op("<<").Lit(int(l)-1), Lit(1).Op("<<").Lit(int(l)-1).Op("-").Lit(1)))
+		}
+		c.f.Comment("Limits of signed integers of as many bits.")
+		c.f.Const().Defs(defs...)
+	}
 	c.f.Comment("//go:embed constants.bin")
 	c.f.Var().Id("constantsFile").Index().Byte()
 }
@@ -226,7 +241,7 @@ func (c *circuitFile) constants() {
 func (c *circuitFile) layerTable() {
 	var fields []Code
 	for i, col := range c.p.Columns {
-		fields = append(fields, Id(c.fields[i]).Id(columnType(col)))
+		fields = append(fields, Id(c.fields[i]).Id(goTypes[col.Kind]))
 	}
 	c.f.Comment("layerConstants holds what differs between the layers.")
 	c.f.Type().Id("layerConstants").Struct(fields...)
@@ -235,10 +250,10 @@ func (c *circuitFile) layerTable() {
 		var values []Code
 		for i, col := range c.p.Columns {
 			v := Id(c.fields[i]).Op(":")
-			if col.Reals != nil {
+			if col.Kind == plan.Float {
 				v.Lit(col.Reals[l])
 			} else {
-				v.Lit(int(col.Ints[l]))
+				v.Add(integer(col.Ints[l]))
 			}
 			values = append(values, v)
 		}
@@ -250,25 +265,8 @@ func (c *circuitFile) layerTable() {
 // lines is a list with one element per line.
 var lines = Options{Open: "{", Close: "}", Separator: ",", Multi: true}
 
-// isSize says that a column's parameter is an int of the runtime, not an int64.
-func isSize(name string) bool {
-	for _, s := range []string{" Shift", " Bits", "InScale", "OutScale", "DBits", "EBits", "InvBits"} {
-		if strings.HasSuffix(name, s) {
-			return true
-		}
-	}
-	return false
-}
-
-func columnType(c plan.Column) string {
-	switch {
-	case c.Reals != nil:
-		return "float64"
-	case isSize(c.Name):
-		return "int"
-	}
-	return "int64"
-}
+// goTypes are the types of the columns of the layer table.
+var goTypes = map[plan.Kind]string{plan.Size: "int", plan.Integer: "int64", plan.Float: "float64"}
 
 // ref is the expression for an operand.
 func (c *circuitFile) ref(r plan.Ref) Code {
@@ -424,7 +422,7 @@ func (c *circuitFile) step(g *Group, s *plan.Step, results []string) {
 // param is the expression of an integer parameter.
 func (c *circuitFile) param(p plan.Param) Code {
 	if p.Column < 0 {
-		return Lit(int(p.Value))
+		return integer(p.Value)
 	}
 	return Id("k").Dot(c.fields[p.Column])
 }
@@ -445,6 +443,9 @@ func (c *circuitFile) call(s *plan.Step) Code {
 	for _, p := range s.Params {
 		v = append(v, c.param(p))
 	}
+	if l, ok := limitOf(s); ok {
+		v[1], v[2] = Id(l.lo()), Id(l.hi())
+	}
 	b, name := Id("b"), Lit(s.Name)
 	gadget := func(fn string, args ...Code) Code {
 		return Qual(gadgetPath, fn).Call(append([]Code{b, name, in[0]}, args...)...)
@@ -459,6 +460,8 @@ func (c *circuitFile) call(s *plan.Step) Code {
 		return b.Dot("Weight").Call(append([]Code{name, v[0]}, extents(s.Shape)...)...)
 	case plan.Const:
 		return b.Dot("Const").Call(append([]Code{name, Id("values").Index(Lit(s.Data))}, extents(s.Shape)...)...)
+	case plan.Mask:
+		return Qual(attentionPath, "Mask").Call(append([]Code{b, name, Id("values").Index(Lit(s.Data))}, extents(s.Shape)...)...)
 	case plan.Embed:
 		return gadget("Embed", in[1])
 	case plan.Virtual:
@@ -475,12 +478,14 @@ func (c *circuitFile) call(s *plan.Step) Code {
 		return gadget("Rsqrt", v...)
 	case plan.Attn:
 		return c.attn(s, in, v)
-	default: // Reveal
+	case plan.Reveal:
 		if c.p.Config.RevealArgmax {
 			return Qual(gadgetPath, "RevealArgmax").Call(b, in[0])
 		}
 		return Qual(gadgetPath, "RevealLogits").Call(b, in[0])
 	}
+	c.err = fmt.Errorf("plan %s: unknown call %s", c.p.Config.Name, s.Op)
+	return Null()
 }
 
 func (c *circuitFile) attn(s *plan.Step, in, v []Code) Code {

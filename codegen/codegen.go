@@ -8,6 +8,8 @@ import (
 	"fmt"
 	"go/format"
 	"path"
+	"regexp"
+	"slices"
 	"strings"
 
 	. "github.com/dave/jennifer/jen" //lint:ignore ST1001 jennifer reads as the code that it renders
@@ -43,7 +45,10 @@ func Generate(p *plan.Plan, o Target) ([]SourceFile, *circuit.Circuit, error) {
 	data := constants.Encode(cells)
 	circuitPath := path.Join(o.ImportPath, "circuit")
 	g := &generator{o: o, circuitPath: circuitPath, name: p.Config.Name}
-	g.add("circuit/circuit.go", newCircuitFile(p, hex.EncodeToString(digest[:]), constants.Sum(data)).render(circuitPath))
+	file := newCircuitFile(p, hex.EncodeToString(digest[:]), constants.Sum(data))
+	source := file.render(circuitPath)
+	g.err = file.err
+	g.add("circuit/circuit.go", source)
 	g.files = append(g.files, SourceFile{"circuit/constants.bin", data})
 	g.add("verifier/verifier.go", g.verifier())
 	g.add("prover/prover.go", g.prover())
@@ -69,12 +74,39 @@ func (g *generator) add(name string, f *File) {
 	err := f.Render(&b)
 	src := b.Bytes()
 	if err == nil {
-		src, err = format.Source(src)
+		src, err = format.Source(g.groupImports(src))
 	}
 	if err != nil && g.err == nil {
 		g.err = fmt.Errorf("codegen: %s: %w", name, err)
 	}
 	g.files = append(g.files, SourceFile{name, src})
+}
+
+var (
+	importBlock = regexp.MustCompile(`(?s)\nimport \(\n(.*?)\n\)\n`)
+	importPath  = regexp.MustCompile(`"([^"]*)"`)
+)
+
+// groupImports puts the standard library's imports before the others, which jennifer sorts into one block.
+func (g *generator) groupImports(src []byte) []byte {
+	m := importBlock.FindSubmatchIndex(src)
+	if m == nil {
+		return src
+	}
+	var std, others []string
+	for _, line := range strings.Split(string(src[m[2]:m[3]]), "\n") {
+		p := importPath.FindStringSubmatch(line)[1]
+		if first, _, _ := strings.Cut(p, "/"); strings.Contains(first, ".") || strings.HasPrefix(p, g.o.ImportPath+"/") {
+			others = append(others, line)
+		} else {
+			std = append(std, line)
+		}
+	}
+	if len(std) > 0 && len(others) > 0 {
+		std = append(std, "")
+	}
+	block := strings.Join(append(std, others...), "\n")
+	return slices.Concat(src[:m[2]], []byte(block), src[m[3]:])
 }
 
 func (g *generator) file(folder, name, text string) *File {

@@ -5,9 +5,11 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"flag"
+	"fmt"
 	"go/ast"
 	"go/parser"
 	"go/token"
+	"math"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -152,4 +154,32 @@ func TestBadPlans(t *testing.T) {
 	p.Epilogue = []plan.Step{{Op: "Nothing"}}
 	_, err = BuildCircuit(p)
 	require.ErrorContains(t, err, "unknown call")
+	printed := newCircuitFile(p, "", "")
+	printed.render("example.com/bad")
+	require.ErrorContains(t, printed.err, "unknown call")
+}
+
+func TestInteger(t *testing.T) {
+	for v, want := range map[int64]string{
+		0: "0", -5: "-5", 32768: "32768", 1 << 60: "1 << 60", -1 << 45: "-1 << 45", 32767 << 31: "32767 << 31", 1<<40 + 1: "1099511627777",
+		math.MinInt64: "-1 << 63",
+	} {
+		require.Equal(t, want, fmt.Sprintf("%#v", integer(v)))
+	}
+}
+
+// TestMaskedRows says that both ways to a circuit refuse a mask that leaves a row nothing to attend to.
+func TestMaskedRows(t *testing.T) {
+	p := readPlan(t, filepath.Join("testdata", "llama"))
+	for i := range p.Prologue {
+		if s := &p.Prologue[i]; s.Op == plan.Mask {
+			for j := range s.Shape[1] {
+				p.Constants[s.Data].Values[j] = 1
+			}
+		}
+	}
+	_, err := BuildCircuit(p)
+	require.ErrorContains(t, err, "row 0 has no unmasked position")
+	printed := fmt.Sprintf("%#v", newCircuitFile(p, "", "").render("example.com/masked"))
+	require.Contains(t, printed, "attention.Mask(b, ")
 }

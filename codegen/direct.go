@@ -115,6 +115,8 @@ func (d *direct) step(s *plan.Step, layer int) []circuit.ID {
 		return one(b.Weight(s.Name, int(v[0]), s.Shape...))
 	case plan.Const:
 		return one(b.Const(s.Name, d.p.Constants[s.Data].Values, s.Shape...))
+	case plan.Mask:
+		return one(attention.Mask(b, s.Name, d.p.Constants[s.Data].Values, s.Shape...))
 	case plan.Embed:
 		return one(gadget.Embed(b, s.Name, in[0], in[1]))
 	case plan.Virtual:

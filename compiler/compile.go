@@ -4,7 +4,6 @@ package compiler
 import (
 	"bytes"
 	"context"
-	"errors"
 	"fmt"
 	"path/filepath"
 	"strings"
@@ -48,9 +47,6 @@ type Config struct {
 // Report says which scales were chosen.
 type Report = quant.Report
 
-// ErrUnsupported marks a model that is refused: what it asks for is not provable by this release, or it cannot be read.
-var ErrUnsupported = errors.New("unsupported")
-
 // Result is a compiled model.
 type Result struct {
 	Files   []codegen.SourceFile // generated code, paths relative to its folder
@@ -72,7 +68,7 @@ func Compile(ctx context.Context, model string, cfg Config) (*Result, error) {
 	}
 	cfg.progress("generating code")
 	if r.Files, r.Circuit, err = codegen.Generate(r.plan, codegen.Target{ImportPath: cfg.ImportPath, Vocab: cfg.Vocab}); err != nil {
-		return nil, fmt.Errorf("%w: %w", ErrUnsupported, err)
+		return nil, refuse(err)
 	}
 	weights, err := r.encodeWeights()
 	if err != nil {
@@ -105,13 +101,20 @@ func (c Config) progress(phase string) {
 // analyse does everything but print code.
 func analyse(ctx context.Context, model string, cfg Config) (*Result, error) {
 	cfg.progress("reading and simplifying " + model)
+	m, err := onnx.Load(model)
+	if err != nil {
+		return nil, refuse(err)
+	}
+	if err := checkNames(m, cfg); err != nil {
+		return nil, err
+	}
 	fix, err := fixed(cfg)
 	if err != nil {
 		return nil, err
 	}
-	g, err := passes.Lower(model, passes.Options{Dims: cfg.Dims, Public: cfg.Public, Private: cfg.Private, Output: cfg.Output, Fix: fix, Dump: cfg.Dump})
+	g, err := passes.LowerModel(m, passes.Options{Dims: cfg.Dims, Public: cfg.Public, Private: cfg.Private, Output: cfg.Output, Fix: fix, Dump: cfg.Dump})
 	if err != nil {
-		return nil, fmt.Errorf("%w: %w", ErrUnsupported, err)
+		return nil, refuse(err)
 	}
 	if g.Name = cfg.Name; g.Name == "" {
 		g.Name = modelName(model)
@@ -125,7 +128,7 @@ func fixed(cfg Config) (map[string]*onnx.Tensor, error) {
 	for input, file := range cfg.Fix {
 		t, err := onnx.LoadTensor(file)
 		if err != nil {
-			return nil, fmt.Errorf("%w: input %s: %w", ErrUnsupported, input, err)
+			return nil, refuse(fmt.Errorf("input %s: %w", input, err))
 		}
 		fix[input] = t
 	}
@@ -146,10 +149,10 @@ func modelName(file string) string {
 // fromGraph compiles a canonical float graph up to the circuit.
 func fromGraph(ctx context.Context, g *ir.Graph, cfg Config) (*Result, error) {
 	if err := isLanguageModel(g); err != nil {
-		return nil, fmt.Errorf("%w: %w", ErrUnsupported, err)
+		return nil, refuse(err)
 	}
 	if name := g.Value(g.Input).Name; cfg.PrivateInput != "" && cfg.PrivateInput != "all" && cfg.PrivateInput != name {
-		return nil, fmt.Errorf("%w: there is no input %q to hide; the token ids are %q", ErrUnsupported, cfg.PrivateInput, name)
+		return nil, refuse(fmt.Errorf("there is no input %q to hide; the token ids are %q", cfg.PrivateInput, name))
 	}
 	f := quant.Prepare(g)
 	r := &Result{}
@@ -164,7 +167,7 @@ func fromGraph(ctx context.Context, g *ir.Graph, cfg Config) (*Result, error) {
 	}
 	cfg.progress("choosing scales")
 	if r.program, err = quant.Quantise(f, cal); err != nil {
-		return nil, fmt.Errorf("%w: %w", ErrUnsupported, err)
+		return nil, refuse(err)
 	}
 	r.Scales = r.program.Report
 	if cfg.Dump != nil {
@@ -181,12 +184,12 @@ func (r *Result) buildCircuit(cfg Config) error {
 	}
 	var err error
 	if r.plan, err = planner.Plan(r.program, o); err != nil {
-		return fmt.Errorf("%w: %w", ErrUnsupported, err)
+		return refuse(err)
 	}
 	r.Weights = r.plan.Weights
 	for range 2 {
 		if r.Circuit, err = codegen.BuildCircuit(r.plan); err != nil {
-			return fmt.Errorf("%w: %w", ErrUnsupported, err)
+			return refuse(err)
 		}
 		if r.Stats, err = statistics(r.Circuit); err != nil {
 			return err
@@ -230,7 +233,7 @@ func samples(ctx context.Context, f *ir.Graph, cfg Config) ([][]int64, error) {
 func pad(f *ir.Graph, ids []int64, with int64) ([]int64, error) {
 	n := f.Value(f.Input).Shape[0]
 	if len(ids) == 0 || len(ids) > n {
-		return nil, fmt.Errorf("%w: an input of %d tokens; the model takes 1 to %d", ErrUnsupported, len(ids), n)
+		return nil, refuse(fmt.Errorf("an input of %d tokens; the model takes 1 to %d", len(ids), n))
 	}
 	out := append([]int64(nil), ids...)
 	for len(out) < n {

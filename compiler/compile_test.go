@@ -4,12 +4,14 @@ import (
 	"context"
 	"encoding/hex"
 	"encoding/json"
+	"errors"
 	"flag"
 	"fmt"
 	"math/rand/v2"
 	"os"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 
@@ -17,6 +19,7 @@ import (
 
 	"github.com/zkllmc/zkllmc/codegen"
 	"github.com/zkllmc/zkllmc/compiler/internal/onnx"
+	"github.com/zkllmc/zkllmc/compiler/internal/passes"
 	"github.com/zkllmc/zkllmc/compiler/internal/synthetic"
 	"github.com/zkllmc/zkllmc/ir"
 )
@@ -181,6 +184,32 @@ func TestRefusesOtherOutputs(t *testing.T) {
 	_, err := fromGraph(context.Background(), g, Config{})
 	require.ErrorIs(t, err, ErrUnsupported)
 	require.ErrorContains(t, err, "logits")
+}
+
+// TestRefusal is ErrUnsupported and says so once, also where a pass has said it.
+func TestRefusal(t *testing.T) {
+	inner := &passes.Unsupported{Node: "n", Op: "Sort", Reason: "why"}
+	for _, err := range []error{refuse(inner), refuse(errors.New(`node "n" (Sort): why`))} {
+		require.EqualError(t, err, `unsupported: node "n" (Sort): why`)
+		require.ErrorIs(t, err, ErrUnsupported)
+	}
+	var u *passes.Unsupported
+	require.ErrorAs(t, refuse(inner), &u)
+}
+
+// TestProve proves on synthetic models what conformance proves of real ones.
+func TestProve(t *testing.T) {
+	ctx := context.Background()
+	for _, cfg := range []Config{{}, {RevealArgmax: true, PrivateInput: "all"}} {
+		r := compileGraph(t, synthetic.Graph(2, 16, 2, 4, 12, 5), cfg)
+		require.NoError(t, r.Prove(ctx, nil))
+		require.NoError(t, r.Prove(ctx, []int64{1, 2}))
+	}
+	r := compileGraph(t, synthetic.Graph(2, 16, 2, 4, 12, 5), Config{})
+	embedding := slices.Clone(r.Weights[0].Values) // the program keeps its own
+	embedding[0] = -embedding[0]
+	r.Weights[0].Values = embedding
+	require.ErrorContains(t, r.Prove(ctx, []int64{0, 0, 0, 0}), "prover: ")
 }
 
 // TestDigestIsStable compiles twice.

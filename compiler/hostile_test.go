@@ -233,23 +233,9 @@ var hostile = map[string]func() *pb.ModelProto{
 // pending are the models that today cost more than they may, by the reason. An entry goes when its defect does. ZKLLMC_PENDING=1 runs
 // them all the same; together they take minutes and up to 6 GiB.
 var pending = map[string]string{
-	"ConstantOfShape":        folded,
-	"Range":                  folded,
-	"Expand":                 folded,
-	"Tile":                   folded,
-	"Concat":                 "frontend: foldConcat has no limit at all, so that k nodes give 2^k cells",
-	"outer product":          "frontend: foldMatMul does not check the size of its result",
-	"Gather":                 "frontend: pickAxis does not check the size of its result",
-	"GatherND":               "frontend: foldGatherND does not check the size of its result",
-	"selection matrix":       "frontend: blocks makes a dense matrix of chosen cells × cells without a check",
-	"placement matrix":       "frontend: placed makes a dense matrix without a check, and concat of any activation",
-	"functions of functions": "frontend: inline bounds the depth of calls and not their number, 2^32",
-	"float indices":          "frontend: foldGather takes indices of a float type for none, and makes a tensor of shape [4] without cells",
-	"squares of sums":        "quant: a value that is not finite on a calibration input is not marked ErrUnsupported",
-	"tokens 2^20":            "a circuit of 2^20 positions is built, and calibrated, before anything asks for its size",
+	"squares of sums": "quant: a value that is not finite on a calibration input is not marked ErrUnsupported",
+	"tokens 2^20":     "a circuit of 2^20 positions is built, and calibrated, before anything asks for its size",
 }
-
-const folded = "frontend: a folded constant may have maxCells = 2^28 cells, of which each operator makes several copies of 2 GiB"
 
 // TestHostileModels compiles each in a child.
 func TestHostileModels(t *testing.T) {

@@ -23,6 +23,7 @@ type Stats struct {
 	WeightRows   int   `json:"weight_rows"`
 	WitnessRows  int   `json:"witness_rows"`
 	ProofBytes   int   `json:"proof_bytes"`
+	Soundness    int   `json:"soundness_bits"` // statistical, of the interactive protocol: see protocol.SoundnessBits
 }
 
 // statistics counts what a proof about a circuit costs. The proof's size is exact but for its header: the message schedule is run
@@ -53,6 +54,6 @@ func statistics(c *circuit.Circuit) (Stats, error) {
 	p := protocol.Proof{Kind: protocol.KindInference, Circuit: c, Statement: protocol.Nothing{}}
 	p.Weights = commit.Set{Layout: weights, Points: make([]group.Affine, weights.Rows)}
 	counts, err := p.Count()
-	s.ProofBytes = 32 * (counts.Points + counts.Scalars)
+	s.ProofBytes, s.Soundness = 32*(counts.Points+counts.Scalars), protocol.SoundnessBits(counts)
 	return s, err
 }

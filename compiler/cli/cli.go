@@ -96,7 +96,7 @@ func (a *app) exitCode(err error) int {
 		return exitOK
 	case errors.Is(err, errRejected):
 		return exitRejected
-	case !a.running || errors.As(err, &usage):
+	case !a.running || errors.As(err, &usage) || errors.Is(err, compiler.ErrName):
 		return exitUsage
 	case errors.Is(err, compiler.ErrUnsupported) || errors.As(err, &unread):
 		return exitUnsupported

@@ -65,6 +65,8 @@ func TestExitCodes(t *testing.T) {
 		{"missing data", []string{"check", model, "nowhere.json"}, exitUnsupported, "nowhere.json"},
 		{"not our folder", []string{"inspect", foreign}, exitUnsupported, "zkllmc compile"},
 		{"no cases", []string{"conformance", foreign}, exitUnsupported, "model.onnx"},
+		{"no such dimension", []string{"check", model, "--dim", "foo=3"}, exitUsage, `dimension "foo"; the model has `},
+		{"no such input", []string{"compile", model, "-o", filepath.Join(t.TempDir(), "y"), "--runtime-path", "../..", "--fix", "nosuch=F"}, exitUsage, `input "nosuch"; the model has `},
 		{"unknown initializer", []string{"inspect", model, "--public", "nonsense"}, exitUnsupported, "nonsense"},
 	} {
 		code, _, stderr := run(t, c.args...)
@@ -90,6 +92,20 @@ func TestCheck(t *testing.T) {
 	require.Positive(t, report.Expected.Positions)
 	require.NotEmpty(t, report.Phases)
 	require.Positive(t, report.Threads)
+}
+
+// TestConformance proves a case, whatever dimension the flags give to other cases, and names the node of one that is refused.
+func TestConformance(t *testing.T) {
+	needSums(t)
+	code, out, stderr := run(t, "conformance", sums, "--dim", "elsewhere=3")
+	require.Equal(t, exitOK, code, stderr)
+	require.Contains(t, out, "proved   "+sums)
+	require.Contains(t, out, "1 proved, 0 agrees, 0 refused, 0 failed")
+	garbage := t.TempDir()
+	require.NoError(t, os.WriteFile(filepath.Join(garbage, "model.onnx"), []byte("not a model"), 0o644))
+	code, out, stderr = run(t, "conformance", garbage)
+	require.Equal(t, exitOK, code, stderr)
+	require.Contains(t, out, "refused  "+garbage)
 }
 
 // TestCompiledCodeStandsAlone compiles into an empty folder, builds and vets what is there, and looks at what it links.

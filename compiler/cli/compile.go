@@ -110,7 +110,8 @@ func (a *app) compile(ctx context.Context, model string, m *modelFlags, o *outpu
 	if err != nil {
 		return err
 	}
-	files = append(files, codegen.SourceFile{Path: manifestFile, Data: append(text, '\n')})
+	files = append(files, codegen.SourceFile{Path: manifestFile, Data: append(text, '\n')},
+		codegen.SourceFile{Path: ".gitignore", Data: []byte(secretFiles)})
 	a.progress("writing " + o.dir)
 	if err := write(ctx, o.dir, files); err != nil {
 		return err
@@ -125,6 +126,9 @@ func (a *app) compile(ctx context.Context, model string, m *modelFlags, o *outpu
 	fmt.Fprintf(a.out, "\nnext: cd %s && go run ./cmd/prover setup\n", o.dir)
 	return nil
 }
+
+// secretFiles keeps out of version control what must not go where the verifier's code goes.
+const secretFiles = "# Secrets of the model's owner.\n" + compiler.WeightsFile + "\nprover.key\n"
 
 // readable gives a missing model the exit code of an unreadable one.
 func readable(model string) error {

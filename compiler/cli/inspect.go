@@ -150,6 +150,7 @@ func (d *manifest) print(w io.Writer) {
 	fmt.Fprintf(w, "witness        %d cells in %d row commitments\n", s.WitnessCells, s.WitnessRows)
 	fmt.Fprintf(w, "lookups        %d cells in %d blocks, %d tables with %d lines\n", s.LookupCells, s.Lookups, s.Tables, s.TableLines)
 	fmt.Fprintf(w, "einsum waves   %d\n", s.Waves)
+	fmt.Fprintf(w, "soundness      2^-%d (statistical, per proof)\n", s.Soundness)
 	cells, leaves := float64(s.WitnessCells+s.TableLines), float64(s.LookupCells+s.TableLines)
 	fmt.Fprintf(w, "predicted      proof %d bytes, %.1f s of one core, %.0f MB\n", s.ProofBytes,
 		cells*secondsPerCell+leaves*secondsPerLookup, (cells*bytesPerCell+leaves*bytesPerLookup)/1e6)
@@ -173,6 +174,10 @@ func (d *manifest) printTensors(w io.Writer) {
 		if t.Clamps {
 			clamp = "clamped"
 		}
-		fmt.Fprintf(w, "  %-40s %-10s scale %3d  largest %-9.4g range [%d, %d] %s\n", t.Name, t.Kind, t.Scale, t.Max, t.Lo, t.Hi, clamp)
+		largest := "" // known to who has the model, not to who has the folder
+		if t.Max > 0 {
+			largest = fmt.Sprintf("  largest %-9.4g", t.Max)
+		}
+		fmt.Fprintf(w, "  %-40s %-10s scale %3d%s  range [%d, %d] %s\n", t.Name, t.Kind, t.Scale, largest, t.Lo, t.Hi, clamp)
 	}
 }

@@ -19,13 +19,17 @@ func TestInspectCanonical(t *testing.T) {
 	code, out, stderr := run(t, "inspect", model, "--calibrate", sums, "--canonical", name, "--json")
 	require.Equal(t, exitOK, code, stderr)
 	var report struct {
-		Digest string `json:"circuit_digest"`
+		Digest  string `json:"circuit_digest"`
+		Circuit struct {
+			Soundness int `json:"soundness_bits"`
+		}
 	}
 	require.NoError(t, json.Unmarshal([]byte(out), &report))
 	data, err := os.ReadFile(name)
 	require.NoError(t, err)
 	sum := sha256.Sum256(data)
 	require.Equal(t, hex.EncodeToString(sum[:]), report.Digest)
+	require.Greater(t, report.Circuit.Soundness, 100)
 
 	code, _, stderr = run(t, "inspect", model, "--canonical", name)
 	require.Equal(t, exitUsage, code, stderr)

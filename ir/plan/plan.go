@@ -45,6 +45,7 @@ const (
 	Tokens       Op = "Tokens"       // the one-hot rows of the token ids
 	Weight       Op = "Weight"       // bits
 	Const        Op = "Const"        // none; Data
+	Mask         Op = "Mask"         // none; Data: a Const that an Attn masks with, and checked to be a mask
 	Embed        Op = "Embed"        // none; In one-hot, table
 	Virtual      Op = "Virtual"      // none; Terms
 	VirtualBound Op = "VirtualBound" // lo, hi; Terms, Why
@@ -56,15 +57,31 @@ const (
 	Reveal       Op = "Reveal"       // none; In logits
 )
 
-// ParamNames names the parameters of every call.
-var ParamNames = map[Op][]string{
-	Weight:       {"Bits"},
-	VirtualBound: {"Lo", "Hi"},
-	Rescale:      {"Shift", "Lo", "Hi"},
-	Table:        {"InScale", "OutScale"},
-	RescaleTable: {"Shift", "Lo", "Hi", "InScale", "OutScale"},
-	Rsqrt:        {"Num", "Eps"},
-	Attn:         {"Shift", "DBits", "EBits", "InvBits"},
+// Kind says what a parameter is, and so its Go type in the runtime.
+type Kind string
+
+// The kinds of parameters.
+const (
+	Size    Kind = "size"    // int: a number of bits
+	Integer Kind = "integer" // int64: a cell, a bound or a coefficient
+	Float   Kind = "float"   // float64
+)
+
+// Parameter describes one parameter of a call.
+type Parameter struct {
+	Name string
+	Kind Kind
+}
+
+// Parameters describes the integer parameters of every call.
+var Parameters = map[Op][]Parameter{
+	Weight:       {{"Bits", Size}},
+	VirtualBound: {{"Lo", Integer}, {"Hi", Integer}},
+	Rescale:      {{"Shift", Size}, {"Lo", Integer}, {"Hi", Integer}},
+	Table:        {{"InScale", Size}, {"OutScale", Size}},
+	RescaleTable: {{"Shift", Size}, {"Lo", Integer}, {"Hi", Integer}, {"InScale", Size}, {"OutScale", Size}},
+	Rsqrt:        {{"Num", Integer}, {"Eps", Integer}},
+	Attn:         {{"Shift", Size}, {"DBits", Size}, {"EBits", Size}, {"InvBits", Size}},
 }
 
 // Results is the number of results of a call.
@@ -89,7 +106,7 @@ type Step struct {
 	Unit   Real
 	Fn     string
 	Why    string
-	Data   int // Const: index into Plan.Constants
+	Data   int // Const, Mask: index into Plan.Constants
 }
 
 // Term is one term of a virtual tensor: coef times the product that Spec writes down, see circuit.Builder.Times.
@@ -114,9 +131,10 @@ type Real struct {
 	Column int
 }
 
-// Column is what differs between the layers: one value per layer, Ints or Reals.
+// Column is what differs between the layers: one value per layer, Reals if the kind is Float, else Ints.
 type Column struct {
 	Name  string
+	Kind  Kind
 	Ints  []int64
 	Reals []float64
 }

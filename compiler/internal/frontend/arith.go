@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math"
 
+	"github.com/zkllmc/zkllmc/compiler/internal/onnx"
 	"github.com/zkllmc/zkllmc/ir"
 )
 
@@ -29,6 +30,7 @@ type factor struct {
 // factor turns an input into a factor. Public constants whose cells are all equal are scalars.
 func (c *call) factor(v *val) (factor, error) {
 	if v.c != nil {
+		c.b.commit(v)
 		if f := floats(v.c); len(f) > 0 {
 			same := true
 			for _, x := range f {
@@ -136,6 +138,9 @@ func div(c *call) ([]*val, error) {
 		if err != nil {
 			return nil, err
 		}
+		if err := c.charge(1+copied(t), t.Shape...); err != nil {
+			return nil, err
+		}
 		inv := *t
 		inv.F = make([]float64, t.Len())
 		inv.I = nil
@@ -206,21 +211,27 @@ func where(c *call) ([]*val, error) {
 	if err := c.args(3); err != nil {
 		return nil, err
 	}
-	cond := c.in[0].c
-	if cond == nil {
-		return nil, c.unsupported("the condition depends on the token ids; it must be a constant")
+	var sides [2]*val
+	var err error
+	for i := range sides {
+		if sides[i], err = c.maskOr(c.in[i+1]); err != nil {
+			return nil, err
+		}
+	}
+	cond, err := c.condition(c.in[0], sides[:])
+	if err != nil {
+		return nil, err
 	}
 	shape, err := broadcast(cond.Shape, c.in[1].shape, c.in[2].shape)
 	if err != nil {
 		return nil, err
 	}
 	var ts []ir.Term
-	for side := 1; side <= 2; side++ {
-		v, err := c.maskOr(c.in[side])
-		if err != nil {
+	for side, v := range sides {
+		if err := c.charge(2+copied(cond), cond.Shape...); err != nil {
 			return nil, err
 		}
-		keep, all, any := selector(cond, side == 1)
+		keep, all, any := selector(cond, side == 0)
 		if !any {
 			continue
 		}
@@ -233,17 +244,38 @@ func where(c *call) ([]*val, error) {
 	return []*val{c.einsum(shape, ts...)}, nil
 }
 
+// condition returns the cells of a Where's condition, which become constants of the circuit. Comparisons of tensors of the file
+// may do so only as masks: one side makes softmax weights vanish. Elsewhere they would give away bits of weights.
+func (c *call) condition(v *val, sides []*val) (*onnx.Tensor, error) {
+	if !v.inputFree() {
+		return nil, c.unsupported("the condition depends on the token ids; it must be a constant")
+	}
+	if v.mark == nil && v.c != nil {
+		return v.c, nil
+	}
+	mask := (vanishing(sides[0]) || vanishing(sides[1])) && c.feedsSoftmax()
+	switch {
+	case v.private && (!mask || v.mark == nil || v.mark.forced):
+		return nil, c.secret(v, "a condition")
+	case v.private:
+		v.mark.visit(patternNote, func(leaf *mark) { c.b.masks = append(c.b.masks, pattern{leaf, c.n.Name}) })
+	case !mask:
+		c.b.commit(v)
+	}
+	return v.force()
+}
+
 // selector returns 1 where the condition has the given value.
 func selector(cond interface{ Cells() []int64 }, want bool) (keep []float64, all, any bool) {
 	all = true
-	for _, x := range cond.Cells() {
-		k := 0.0
+	cells := cond.Cells()
+	keep = make([]float64, len(cells))
+	for i, x := range cells {
 		if (x != 0) == want {
-			k, any = 1, true
+			keep[i], any = 1, true
 		} else {
 			all = false
 		}
-		keep = append(keep, k)
 	}
 	return keep, all, any
 }
@@ -259,9 +291,13 @@ func (c *call) chosen(shape, condShape []int, keep []float64, all bool, v *val) 
 		k := factor{1, c.public(c.n.Name+".where", condShape, keep), condShape}
 		return product(shape, 1, f, k), err
 	}
+	c.b.commit(v)
 	// A constant branch is cut out cell by cell: 0·∞ is not a number.
 	cut, err := broadcast(condShape, v.shape)
 	if err != nil {
+		return ir.Term{}, err
+	}
+	if err := c.charge(2+copied(v.c), cut...); err != nil {
 		return ir.Term{}, err
 	}
 	data := spread(keep, condShape, cut)
@@ -284,6 +320,9 @@ func trilu(c *call) ([]*val, error) {
 		return nil, fmt.Errorf("needs a matrix and one diagonal: %w", err)
 	}
 	shape := x.shape[len(x.shape)-2:]
+	if err := c.charge(1, shape...); err != nil {
+		return nil, err
+	}
 	keep := make([]float64, ir.Size(shape))
 	for i := range keep {
 		if triangle(i/shape[1], i%shape[1], int(k[0]), c.attrInt("upper", 1) != 0) {

@@ -87,16 +87,28 @@ func (c *call) lower() ([]*val, error) {
 		private = private || v != nil && v.private
 	}
 	h, f := handlers[c.key()], folders[c.key()]
+	var outs []*val
+	var err error
 	switch {
 	case free && !private:
-		return c.fold(f)
-	case free && (h == nil || !movements[c.key()] && !c.scaling()):
-		return c.derive(f)
+		outs, err = c.fold(f)
+	case free && (h == nil || c.discrete() || !movements[c.key()] && !c.scaling()):
+		outs, err = c.derive(f)
 	case h == nil && f != nil:
 		return nil, c.unsupported("is supported on constants only, but an input depends on the token ids")
 	case h == nil:
 		return nil, c.unsupported("the operator is not supported")
+	default:
+		outs, err = c.handle(h, f, free)
 	}
+	if err == nil && free {
+		c.trace(outs, private)
+	}
+	return outs, err
+}
+
+// handle lowers the operator by its handler. Results on private weights alone are weights again, computed only if needed.
+func (c *call) handle(h handler, f folder, free bool) ([]*val, error) {
 	outs, err := h(c)
 	if err != nil {
 		return nil, err
@@ -130,26 +142,30 @@ func (c *call) fold(f folder) ([]*val, error) {
 			in[i] = v.c
 		}
 	}
-	ts, err := f(c, in)
+	ts, err := c.run(f, in)
 	if err != nil {
 		return nil, err
+	}
+	if c.key() == "Constant" && len(c.n.Outputs) > 0 {
+		return []*val{c.b.given(c.n.Outputs[0], ts[0], c.constantKey(), false)}, nil
 	}
 	outs := make([]*val, len(ts))
 	for i, t := range ts {
 		if t != nil {
 			outs[i] = constant("", t)
-			if c.n.Op == "DequantizeLinear" && t.Len() > 1 {
-				outs[i] = &val{shape: t.Shape, dtype: t.DType, private: true, w: t, id: none} // a weight in 8 bits
-			}
 		}
 	}
 	return outs, nil
 }
 
-// derive computes an operator on private weights at compile time. The result is a private weight of its own.
+// derive computes an operator on private weights at compile time. The result is private too, whatever its type; only shapes are
+// not.
 func (c *call) derive(f folder) ([]*val, error) {
 	if f == nil {
 		return nil, c.unsupported("the operator is not supported on weights")
+	}
+	if err := c.publicShape(); err != nil {
+		return nil, err
 	}
 	ts, err := c.forced(f)
 	if err != nil {
@@ -159,10 +175,10 @@ func (c *call) derive(f folder) ([]*val, error) {
 	for i, t := range ts {
 		switch {
 		case t == nil:
-		case t.DType.IsFloat() && !c.shapeOnly():
-			outs[i] = &val{name: c.derivedName(i), shape: t.Shape, dtype: t.DType, private: true, w: t, id: none}
-		default:
+		case c.shapeOnly():
 			outs[i] = constant("", t)
+		default:
+			outs[i] = &val{name: c.derivedName(i), shape: t.Shape, dtype: t.DType, private: true, w: t, id: none}
 		}
 	}
 	return outs, nil
@@ -192,7 +208,28 @@ func (c *call) forced(f folder) ([]*onnx.Tensor, error) {
 			return nil, err
 		}
 	}
-	return f(c, in)
+	return c.run(f, in)
+}
+
+// run calls a folder. Everyone after it relies on shapes that fit the cells, and what folders get is not theirs to trust.
+func (c *call) run(f folder, in []*onnx.Tensor) ([]*onnx.Tensor, error) {
+	ts, err := f(c, in)
+	if err != nil {
+		return nil, err
+	}
+	for i, t := range ts {
+		if t == nil {
+			continue
+		}
+		cells := len(t.I)
+		if t.DType.IsFloat() {
+			cells = len(t.F)
+		}
+		if _, ok := size(1, t.Shape...); !ok || ir.Size(t.Shape) != cells {
+			return nil, fmt.Errorf("result %d of shape %v has %d cells", i, t.Shape, t.Len())
+		}
+	}
+	return ts, nil
 }
 
 func (c *call) thunk(f folder, i int) func() (*onnx.Tensor, error) {
@@ -205,14 +242,22 @@ func (c *call) thunk(f folder, i int) func() (*onnx.Tensor, error) {
 	}
 }
 
-// function returns the model-local function that the node calls, if it does.
-func (c *call) function() *onnx.Function {
-	for _, f := range c.b.m.Functions {
-		if f.Name == c.n.Op && f.Domain == c.n.Domain {
-			return f
+type functionName struct{ domain, name string }
+
+// functions maps the model's functions by name; of two that are called the same, the first counts.
+func functions(m *onnx.Model) map[functionName]*onnx.Function {
+	fs := map[functionName]*onnx.Function{}
+	for _, f := range m.Functions {
+		if key := (functionName{f.Domain, f.Name}); fs[key] == nil {
+			fs[key] = f
 		}
 	}
-	return nil
+	return fs
+}
+
+// function returns the model-local function that the node calls, if it does.
+func (c *call) function() *onnx.Function {
+	return c.b.functions[functionName{c.n.Domain, c.n.Op}]
 }
 
 // maxInline bounds how deep functions may call each other.
@@ -223,7 +268,7 @@ func (c *call) inline(f *onnx.Function) ([]*val, error) {
 		return nil, c.unsupported("functions call each other more than %d deep", maxInline)
 	}
 	defer func() { c.b.depth-- }()
-	s := &scope{vals: map[string]*val{}}
+	s := &scope{vals: map[string]*val{}, nodes: f.Nodes, outs: f.Outputs, caller: c}
 	for i, name := range f.Inputs {
 		if i < len(c.in) && c.in[i] != nil {
 			s.vals[name] = c.in[i]
@@ -251,6 +296,9 @@ func (c *call) results(s *scope, names []string) ([]*val, error) {
 
 // branch lowers the branch of an If whose condition is known.
 func (c *call) branch() ([]*val, error) {
+	if len(c.in) == 1 && c.in[0] != nil && c.in[0].private {
+		return nil, c.secret(c.in[0], "the condition")
+	}
 	if len(c.in) != 1 || c.in[0] == nil || c.in[0].c == nil || c.in[0].c.Len() != 1 {
 		return nil, c.unsupported("the condition must be a constant")
 	}
@@ -262,14 +310,14 @@ func (c *call) branch() ([]*val, error) {
 	if a == nil || a.G == nil {
 		return nil, fmt.Errorf("attribute %s is missing", name)
 	}
-	s := &scope{vals: map[string]*val{}, parent: c.s}
-	c.b.initializers(s, a.G)
-	if err := c.b.nodes(s, a.G.Nodes, c.opsets, c.fnAttrs); err != nil {
-		return nil, err
-	}
 	var names []string
 	for _, o := range a.G.Outputs {
 		names = append(names, o.Name)
+	}
+	s := &scope{vals: map[string]*val{}, parent: c.s, nodes: a.G.Nodes, outs: names, caller: c}
+	c.b.initializers(s, a.G)
+	if err := c.b.nodes(s, a.G.Nodes, c.opsets, c.fnAttrs); err != nil {
+		return nil, err
 	}
 	return c.results(s, names)
 }
@@ -350,6 +398,9 @@ func (c *call) constInts(i int, what string, def []int64) ([]int64, error) {
 		return def, nil
 	}
 	v := c.in[i]
+	if v.private {
+		return nil, c.secret(v, what)
+	}
 	if v.c == nil {
 		return nil, c.unsupported("%s (input %q) must be a constant", what, v.name)
 	}

@@ -7,23 +7,31 @@ import (
 	"github.com/zkllmc/zkllmc/compiler/internal/onnx"
 )
 
-// classes says which initializers are private. A floating-point initializer of more than one cell is, except where it reaches
-// the output only through Cos or Sin of an input-free value (rotary frequencies); constant masks are told from weights by their
-// cells, where they are used. Exporters also store the cosines and sines themselves: a table whose rows are cosines or sines of
-// multiples of the angles in its row 1 is public like the frequencies that it is made of.
+// classes says which tensors of the file are private before their use is known. A floating-point initializer of more than one
+// cell is, except where it reaches the output only through Cos or Sin of an input-free value (rotary frequencies); constant masks
+// are told from weights by their cells, where they are used. Exporters also store the cosines and sines themselves: a table whose
+// rows are cosines or sines of multiples of the angles in its row 1 is public like the frequencies that it is made of. Integers
+// and Constant nodes of more than one cell are undecided: private.go.
 type classes struct {
-	public, forced map[string]bool
+	public, forced map[string]bool // by the user
+	trig           map[*onnx.Tensor]bool
 }
 
-func classify(g *onnx.Graph, opts Options) (*classes, error) {
-	c := &classes{public: map[string]bool{}, forced: map[string]bool{}}
-	known := map[string]bool{}
-	for _, t := range g.Initializers {
-		known[t.Name] = true
+func classify(m *onnx.Model, opts Options) (*classes, error) {
+	g := m.Graph
+	c := &classes{public: map[string]bool{}, forced: map[string]bool{}, trig: map[*onnx.Tensor]bool{}}
+	known := map[string]int{}
+	declared(known, g.Initializers, g.Nodes)
+	for _, f := range m.Functions {
+		declared(known, nil, f.Nodes)
 	}
 	for _, name := range append(append([]string(nil), opts.Public...), opts.Private...) {
-		if !known[name] {
-			return nil, fmt.Errorf("the model has no initializer %q", name)
+		switch known[name] {
+		case 0:
+			return nil, fmt.Errorf("the model has no initializer or Constant node %q", name)
+		case 1:
+		default: // one name must not open another tensor than the one that the user has in mind
+			return nil, fmt.Errorf("the model has %d initializers and Constant nodes %q, in functions or branches; the name must be unique", known[name], name)
 		}
 	}
 	w := &trig{g: g, users: map[string][]*onnx.Node{}, dynamic: dynamicNames(g, opts), memo: map[string]bool{}}
@@ -36,7 +44,7 @@ func classify(g *onnx.Graph, opts Options) (*classes, error) {
 		w.dynamic[o.Name] = true
 	}
 	for _, t := range g.Initializers {
-		c.public[t.Name] = len(w.users[t.Name]) > 0 && w.only(t.Name) || rotaryTable(t)
+		c.trig[t] = t.DType.IsFloat() && len(w.users[t.Name]) > 0 && w.only(t.Name)
 	}
 	for _, name := range opts.Public {
 		c.public[name] = true
@@ -47,11 +55,21 @@ func classify(g *onnx.Graph, opts Options) (*classes, error) {
 	return c, nil
 }
 
-func (c *classes) private(t *onnx.Tensor) bool {
-	if c.forced[t.Name] {
-		return true
+// declared counts the tensors that the file holds by their names, those of branches included.
+func declared(count map[string]int, inits []*onnx.Tensor, nodes []*onnx.Node) {
+	for _, t := range inits {
+		count[t.Name]++
 	}
-	return t.DType.IsFloat() && t.Len() > 1 && !c.public[t.Name]
+	for _, n := range nodes {
+		if n.Op == "Constant" && n.Domain == "" && len(n.Outputs) > 0 {
+			count[n.Outputs[0]]++
+		}
+		for _, a := range n.Attrs {
+			if a.G != nil {
+				declared(count, a.G.Initializers, a.G.Nodes)
+			}
+		}
+	}
 }
 
 // dynamicNames returns the tensors that depend on a graph input.
@@ -98,7 +116,9 @@ func (w *trig) only(name string) bool {
 	for _, n := range w.users[name] {
 		switch n.Op {
 		case "Cos", "Sin", "Shape", "Size":
-			continue
+			if n.Domain == "" { // and not a function of the model that is called so
+				continue
+			}
 		}
 		for _, o := range n.Outputs {
 			if o != "" && !w.only(o) {

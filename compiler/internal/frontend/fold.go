@@ -143,14 +143,14 @@ func single(t *onnx.Tensor, err error) ([]*onnx.Tensor, error) {
 }
 
 // binary broadcasts two tensors and returns their cells as reals.
-func binary(in []*onnx.Tensor) (a, b []float64, shape []int, err error) {
+func (c *call) binary(in []*onnx.Tensor) (a, b []float64, shape []int, err error) {
 	if err = need(in, 2); err != nil {
 		return
 	}
 	if shape, err = broadcast(in[0].Shape, in[1].Shape); err != nil {
 		return
 	}
-	if err = checkCells(shape); err != nil {
+	if err = c.charge(3+copied(in[:2]...), shape...); err != nil {
 		return
 	}
 	return spread(floats(in[0]), in[0].Shape, shape), spread(floats(in[1]), in[1].Shape, shape), shape, nil
@@ -164,36 +164,51 @@ func variadic(f func(a, b float64) float64, g func(a, b int64) int64) folder {
 		}
 		acc := in[0]
 		for k := 1; k < len(in); k++ {
-			pair := []*onnx.Tensor{acc, in[k]}
-			a, b, shape, err := binary(pair)
+			if err := need(in, k+1); err != nil {
+				return nil, err
+			}
+			if !acc.DType.IsFloat() {
+				var err error
+				if acc, err = c.integers(g, acc, in[k]); err != nil {
+					return nil, err
+				}
+				continue
+			}
+			a, b, shape, err := c.binary([]*onnx.Tensor{acc, in[k]})
 			if err != nil {
 				return nil, err
 			}
-			r := &onnx.Tensor{DType: acc.DType, Shape: shape}
-			if acc.DType.IsFloat() {
-				for i := range a {
-					a[i] = f(a[i], b[i])
-				}
-				r.F = a
-			} else {
-				x, y := spread(acc.I, acc.Shape, shape), spread(in[k].Cells(), in[k].Shape, shape)
-				for i := range x {
-					if c.n.Op == "Div" && y[i] == 0 {
-						return nil, fmt.Errorf("integer division by zero")
-					}
-					x[i] = g(x[i], y[i])
-				}
-				r.I = x
+			for i := range a {
+				a[i] = f(a[i], b[i])
 			}
-			acc = r
+			acc = &onnx.Tensor{DType: acc.DType, Shape: shape, F: a}
 		}
 		return []*onnx.Tensor{acc}, nil
 	}
 }
 
+// integers computes an operator of two integer tensors.
+func (c *call) integers(g func(a, b int64) int64, a, b *onnx.Tensor) (*onnx.Tensor, error) {
+	shape, err := broadcast(a.Shape, b.Shape)
+	if err != nil {
+		return nil, err
+	}
+	if err := c.charge(3, shape...); err != nil {
+		return nil, err
+	}
+	x, y := spread(a.I, a.Shape, shape), spread(b.Cells(), b.Shape, shape)
+	for i := range x {
+		if c.n.Op == "Div" && y[i] == 0 {
+			return nil, fmt.Errorf("integer division by zero")
+		}
+		x[i] = g(x[i], y[i])
+	}
+	return &onnx.Tensor{DType: a.DType, Shape: shape, I: x}, nil
+}
+
 func comparison(f func(a, b float64) bool) folder {
-	return func(_ *call, in []*onnx.Tensor) ([]*onnx.Tensor, error) {
-		a, b, shape, err := binary(in)
+	return func(c *call, in []*onnx.Tensor) ([]*onnx.Tensor, error) {
+		a, b, shape, err := c.binary(in)
 		if err != nil {
 			return nil, err
 		}
@@ -205,8 +220,11 @@ func comparison(f func(a, b float64) bool) folder {
 }
 
 func elementwise(f func(float64) float64) folder {
-	return func(_ *call, in []*onnx.Tensor) ([]*onnx.Tensor, error) {
+	return func(c *call, in []*onnx.Tensor) ([]*onnx.Tensor, error) {
 		if err := need(in, 1); err != nil {
+			return nil, err
+		}
+		if err := c.charge(1+2*copied(in[0]), in[0].Shape...); err != nil {
 			return nil, err
 		}
 		x := floats(in[0])
@@ -225,12 +243,15 @@ func predicate(f func(float64) bool) folder {
 		if err != nil {
 			return nil, err
 		}
+		if err := c.charge(2, ts[0].Shape...); err != nil {
+			return nil, err
+		}
 		return single(make1(onnx.Bool, ts[0].Shape, floats(ts[0])), nil)
 	}
 }
 
-func foldPow(_ *call, in []*onnx.Tensor) ([]*onnx.Tensor, error) {
-	a, b, shape, err := binary(in)
+func foldPow(c *call, in []*onnx.Tensor) ([]*onnx.Tensor, error) {
+	a, b, shape, err := c.binary(in)
 	if err != nil {
 		return nil, err
 	}
@@ -241,7 +262,7 @@ func foldPow(_ *call, in []*onnx.Tensor) ([]*onnx.Tensor, error) {
 }
 
 func foldMod(c *call, in []*onnx.Tensor) ([]*onnx.Tensor, error) {
-	a, b, shape, err := binary(in)
+	a, b, shape, err := c.binary(in)
 	if err != nil {
 		return nil, err
 	}
@@ -258,7 +279,7 @@ func foldMod(c *call, in []*onnx.Tensor) ([]*onnx.Tensor, error) {
 	return single(make1(in[0].DType, shape, a), nil)
 }
 
-func foldWhere(_ *call, in []*onnx.Tensor) ([]*onnx.Tensor, error) {
+func foldWhere(c *call, in []*onnx.Tensor) ([]*onnx.Tensor, error) {
 	if err := need(in, 3); err != nil {
 		return nil, err
 	}
@@ -266,45 +287,30 @@ func foldWhere(_ *call, in []*onnx.Tensor) ([]*onnx.Tensor, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := checkCells(shape); err != nil {
+	if err := c.charge(5, shape...); err != nil {
 		return nil, err
 	}
 	cond := spread(in[0].Cells(), in[0].Shape, shape)
-	pick := make([]int, len(cond))
+	r := &onnx.Tensor{DType: in[1].DType, Shape: shape}
+	if r.DType.IsFloat() {
+		r.F = choose(cond, spread(in[1].F, in[1].Shape, shape), spread(floats(in[2]), in[2].Shape, shape))
+	} else {
+		r.I = choose(cond, spread(in[1].I, in[1].Shape, shape), spread(in[2].Cells(), in[2].Shape, shape))
+	}
+	return single(r, nil)
+}
+
+// choose overwrites the cells of yes where the condition is false.
+func choose[T any](cond []int64, yes, no []T) []T {
 	for i, x := range cond {
 		if x == 0 {
-			pick[i] = 1
+			yes[i] = no[i]
 		}
 	}
-	return single(choose(shape, pick, in[1], in[2]), nil)
+	return yes
 }
 
-// choose takes cell i from the tensor that pick[i] names.
-func choose(shape, pick []int, from ...*onnx.Tensor) *onnx.Tensor {
-	r := &onnx.Tensor{DType: from[0].DType, Shape: append([]int{}, shape...)}
-	if r.DType.IsFloat() {
-		var src [][]float64
-		for _, t := range from {
-			src = append(src, spread(floats(t), t.Shape, shape))
-		}
-		r.F = make([]float64, len(pick))
-		for i, k := range pick {
-			r.F[i] = src[k][i]
-		}
-		return r
-	}
-	var src [][]int64
-	for _, t := range from {
-		src = append(src, spread(t.Cells(), t.Shape, shape))
-	}
-	r.I = make([]int64, len(pick))
-	for i, k := range pick {
-		r.I[i] = src[k][i]
-	}
-	return r
-}
-
-func foldClip(_ *call, in []*onnx.Tensor) ([]*onnx.Tensor, error) {
+func foldClip(c *call, in []*onnx.Tensor) ([]*onnx.Tensor, error) {
 	if err := need(in, 1); err != nil {
 		return nil, err
 	}
@@ -315,7 +321,7 @@ func foldClip(_ *call, in []*onnx.Tensor) ([]*onnx.Tensor, error) {
 	if len(in) > 2 && in[2] != nil && in[2].Len() == 1 {
 		hi = floats(in[2])[0]
 	}
-	return elementwise(func(x float64) float64 { return math.Min(math.Max(x, lo), hi) })(nil, in)
+	return elementwise(func(x float64) float64 { return math.Min(math.Max(x, lo), hi) })(c, in)
 }
 
 func foldCast(c *call, in []*onnx.Tensor) ([]*onnx.Tensor, error) {
@@ -330,6 +336,11 @@ func foldCast(c *call, in []*onnx.Tensor) ([]*onnx.Tensor, error) {
 		to = in[1].DType
 	}
 	x := in[0]
+	if to == onnx.Bool || to.IsFloat() != x.DType.IsFloat() {
+		if err := c.charge(2, x.Shape...); err != nil {
+			return nil, err
+		}
+	}
 	switch {
 	case to == onnx.Bool:
 		return single(&onnx.Tensor{DType: to, Shape: x.Shape, I: bools(x)}, nil)

@@ -1,6 +1,7 @@
 package frontend
 
 import (
+	"errors"
 	"fmt"
 	"math"
 
@@ -29,6 +30,14 @@ func init() {
 	} {
 		folders[op] = f
 	}
+}
+
+// whole returns the cells of a tensor that an operator takes for indices or extents.
+func whole(t *onnx.Tensor) ([]int64, error) {
+	if t.DType.IsFloat() {
+		return nil, fmt.Errorf("indices of type %s; they must be integers", t.DType)
+	}
+	return t.I, nil
 }
 
 // index applies a row-major map from the result's cells to the operand's.
@@ -84,6 +93,9 @@ func foldTranspose(c *call, in []*onnx.Tensor) ([]*onnx.Tensor, error) {
 	for i, p := range perm {
 		shape[i] = x.Shape[p]
 	}
+	if err := c.charge(2, shape...); err != nil {
+		return nil, err
+	}
 	s := rowStrides(x.Shape)
 	at := make([]int, x.Len())
 	walk(shape, func(i int, pos []int) {
@@ -98,18 +110,40 @@ func foldExpand(c *call, in []*onnx.Tensor) ([]*onnx.Tensor, error) {
 	if err := need(in, 2); err != nil {
 		return nil, err
 	}
-	shape, err := expandShape(in[0].Shape, in[1].I)
+	want, err := whole(in[1])
 	if err != nil {
 		return nil, err
 	}
-	return single(choose(shape, make([]int, ir.Size(shape)), in[0]), nil)
+	shape, err := expandShape(in[0].Shape, want)
+	if err != nil {
+		return nil, err
+	}
+	return single(c.expanded(in[0], shape))
+}
+
+// expanded broadcasts a tensor to a shape.
+func (c *call) expanded(t *onnx.Tensor, shape []int) (*onnx.Tensor, error) {
+	if err := c.charge(1, shape...); err != nil {
+		return nil, err
+	}
+	r := &onnx.Tensor{DType: t.DType, Shape: shape}
+	if t.DType.IsFloat() {
+		r.F = spread(t.F, t.Shape, shape)
+	} else {
+		r.I = spread(t.I, t.Shape, shape)
+	}
+	return r, nil
 }
 
 func foldTile(c *call, in []*onnx.Tensor) ([]*onnx.Tensor, error) {
 	if err := need(in, 2); err != nil {
 		return nil, err
 	}
-	x, reps := in[0], in[1].I
+	x := in[0]
+	reps, err := whole(in[1])
+	if err != nil {
+		return nil, err
+	}
 	if len(reps) != len(x.Shape) {
 		return nil, fmt.Errorf("%d repeats for rank %d", len(reps), len(x.Shape))
 	}
@@ -120,7 +154,7 @@ func foldTile(c *call, in []*onnx.Tensor) ([]*onnx.Tensor, error) {
 		}
 		shape[i] = x.Shape[i] * int(r)
 	}
-	if err := checkCells(shape); err != nil {
+	if err := c.charge(2, shape...); err != nil {
 		return nil, err
 	}
 	s := rowStrides(x.Shape)
@@ -181,6 +215,21 @@ func foldConstant(c *call, _ []*onnx.Tensor) ([]*onnx.Tensor, error) {
 	return nil, c.unsupported("a constant without a numeric value")
 }
 
+// constantKey identifies a Constant node's tensor: its storage is the same in every run and every call of a function.
+func (c *call) constantKey() any {
+	for _, a := range c.attrs() {
+		switch {
+		case a.Name == "value" && a.T != nil:
+			return a.T
+		case a.Name == "value_floats" && len(a.Floats) > 0:
+			return &a.Floats[0]
+		case a.Name == "value_ints" && len(a.Ints) > 0:
+			return &a.Ints[0]
+		}
+	}
+	return c.n // a scalar
+}
+
 func foldFill(c *call, in []*onnx.Tensor) ([]*onnx.Tensor, error) {
 	if err := need(in, 1); err != nil {
 		return nil, err
@@ -189,11 +238,11 @@ func foldFill(c *call, in []*onnx.Tensor) ([]*onnx.Tensor, error) {
 	if err != nil {
 		return nil, err
 	}
-	v := make1(onnx.Float32, []int{1}, []float64{0})
+	v := make1(onnx.Float32, nil, []float64{0})
 	if a := c.attr("value"); a != nil && a.T != nil && a.T.Len() == 1 {
-		v = a.T
+		v = &onnx.Tensor{DType: a.T.DType, F: a.T.F, I: a.T.I} // a scalar, to fit every rank
 	}
-	return single(index(v, shape, make([]int, ir.Size(shape))), nil)
+	return single(c.expanded(v, shape))
 }
 
 func foldRange(c *call, in []*onnx.Tensor) ([]*onnx.Tensor, error) {
@@ -210,9 +259,13 @@ func foldRange(c *call, in []*onnx.Tensor) ([]*onnx.Tensor, error) {
 	if math.IsNaN(n) || n > maxCells {
 		return nil, fmt.Errorf("range from %g to %g by %g is too long", start, limit, delta)
 	}
-	cells := []float64{}
-	for i := 0; i < int(n); i++ {
-		cells = append(cells, start+float64(i)*delta)
+	k := int(max(n, 0))
+	if err := c.charge(1+copied(in[0]), k); err != nil {
+		return nil, err
+	}
+	cells := make([]float64, k)
+	for i := range cells {
+		cells[i] = start + float64(i)*delta
 	}
 	return single(make1(in[0].DType, []int{len(cells)}, cells), nil)
 }
@@ -229,14 +282,21 @@ func foldTrilu(c *call, in []*onnx.Tensor) ([]*onnx.Tensor, error) {
 	if r < 2 {
 		return nil, fmt.Errorf("shape %v is not a matrix", x.Shape)
 	}
-	pick := make([]int, x.Len())
+	y, err := c.expanded(x, x.Shape)
+	if err != nil {
+		return nil, err
+	}
+	upper := c.attrInt("upper", 1) != 0
 	walk(x.Shape, func(i int, at []int) {
-		if !triangle(at[r-2], at[r-1], k, c.attrInt("upper", 1) != 0) {
-			pick[i] = 1
+		switch {
+		case triangle(at[r-2], at[r-1], k, upper):
+		case x.DType.IsFloat():
+			y.F[i] = 0
+		default:
+			y.I[i] = 0
 		}
 	})
-	zero := make1(x.DType, nil, []float64{0})
-	return single(choose(x.Shape, pick, x, zero), nil)
+	return single(y, nil)
 }
 
 func foldEye(c *call, in []*onnx.Tensor) ([]*onnx.Tensor, error) {
@@ -247,15 +307,21 @@ func foldEye(c *call, in []*onnx.Tensor) ([]*onnx.Tensor, error) {
 	if len(x.Shape) != 2 {
 		return nil, fmt.Errorf("shape %v is not a matrix", x.Shape)
 	}
+	if err := c.charge(2, x.Shape...); err != nil {
+		return nil, err
+	}
 	cells := make([]float64, x.Len())
 	walk(x.Shape, func(i int, at []int) { cells[i] = bit(int64(at[1]-at[0]) == c.attrInt("k", 0)) })
 	return single(make1(onnx.DType(c.attrInt("dtype", int64(x.DType))), x.Shape, cells), nil)
 }
 
 // pickAxis keeps the cells idx of axis a.
-func pickAxis(t *onnx.Tensor, a int, idx []int) *onnx.Tensor {
+func (c *call) pickAxis(t *onnx.Tensor, a int, idx []int) (*onnx.Tensor, error) {
 	shape := append([]int{}, t.Shape...)
 	shape[a] = len(idx)
+	if err := c.charge(2, shape...); err != nil {
+		return nil, err
+	}
 	s := rowStrides(t.Shape)
 	at := make([]int, ir.Size(shape))
 	walk(shape, func(i int, pos []int) {
@@ -266,7 +332,7 @@ func pickAxis(t *onnx.Tensor, a int, idx []int) *onnx.Tensor {
 			at[i] += p * s[k]
 		}
 	})
-	return index(t, shape, at)
+	return index(t, shape, at), nil
 }
 
 func foldSlice(c *call, in []*onnx.Tensor) ([]*onnx.Tensor, error) {
@@ -279,8 +345,11 @@ func foldSlice(c *call, in []*onnx.Tensor) ([]*onnx.Tensor, error) {
 		return nil, err
 	}
 	for a, idx := range picks {
-		if idx != nil {
-			x = pickAxis(x, a, idx)
+		if idx == nil {
+			continue
+		}
+		if x, err = c.pickAxis(x, a, idx); err != nil {
+			return nil, err
 		}
 	}
 	return single(x, nil)
@@ -297,11 +366,15 @@ func foldSplit(c *call, in []*onnx.Tensor) ([]*onnx.Tensor, error) {
 	var outs []*onnx.Tensor
 	at := 0
 	for _, p := range parts {
-		var idx []int
-		for i := 0; i < p; i++ {
-			idx = append(idx, at+i)
+		idx, err := c.span(at, p)
+		if err != nil {
+			return nil, err
 		}
-		outs = append(outs, pickAxis(in[0], a, idx))
+		t, err := c.pickAxis(in[0], a, idx)
+		if err != nil {
+			return nil, err
+		}
+		outs = append(outs, t)
 		at += p
 	}
 	return outs, nil
@@ -316,15 +389,34 @@ func foldGather(c *call, in []*onnx.Tensor) ([]*onnx.Tensor, error) {
 	if err != nil {
 		return nil, err
 	}
-	idx := make([]int, len(ind.I))
-	for i, k := range ind.I {
-		if idx[i], err = axis(k, x.Shape[a]); err != nil {
-			return nil, fmt.Errorf("index %d is outside of axis %d of %v", k, a, x.Shape)
-		}
+	idx, err := c.indices(ind, a, x.Shape)
+	if err != nil {
+		return nil, err
 	}
-	y := pickAxis(x, a, idx)
+	y, err := c.pickAxis(x, a, idx)
+	if err != nil {
+		return nil, err
+	}
 	y.Shape = append(append(append([]int{}, x.Shape[:a]...), ind.Shape...), x.Shape[a+1:]...)
 	return single(y, nil)
+}
+
+// indices returns the cells of axis a of a shape that a Gather names.
+func (c *call) indices(ind *onnx.Tensor, a int, shape []int) ([]int, error) {
+	cells, err := whole(ind)
+	if err != nil {
+		return nil, err
+	}
+	if err := c.charge(1, len(cells)); err != nil {
+		return nil, err
+	}
+	idx := make([]int, len(cells))
+	for i, k := range cells {
+		if idx[i], err = axis(k, shape[a]); err != nil {
+			return nil, fmt.Errorf("index %d is outside of axis %d of %v", k, a, shape)
+		}
+	}
+	return idx, nil
 }
 
 func foldConcat(c *call, in []*onnx.Tensor) ([]*onnx.Tensor, error) {
@@ -349,19 +441,29 @@ func foldConcat(c *call, in []*onnx.Tensor) ([]*onnx.Tensor, error) {
 		}
 		shape[a] += t.Shape[a]
 	}
+	if err := c.charge(1, shape...); err != nil {
+		return nil, err
+	}
 	r := &onnx.Tensor{DType: x.DType, Shape: shape}
-	inner := ir.Size(shape[a+1:])
-	for o := 0; o < ir.Size(shape[:a]); o++ {
-		for _, t := range in {
-			n := t.Shape[a] * inner
-			if r.DType.IsFloat() {
-				r.F = append(r.F, t.F[o*n:(o+1)*n]...)
-			} else {
-				r.I = append(r.I, t.I[o*n:(o+1)*n]...)
-			}
-		}
+	if r.DType.IsFloat() {
+		r.F = join(in, shape, a, func(t *onnx.Tensor) []float64 { return t.F })
+	} else {
+		r.I = join(in, shape, a, func(t *onnx.Tensor) []int64 { return t.I })
 	}
 	return single(r, nil)
+}
+
+// join lays the cells of tensors one after another on axis a of a shape.
+func join[T any](in []*onnx.Tensor, shape []int, a int, cells func(*onnx.Tensor) []T) []T {
+	out := make([]T, 0, ir.Size(shape))
+	inner := ir.Size(shape[a+1:])
+	for o := range ir.Size(shape[:a]) {
+		for _, t := range in {
+			n := t.Shape[a] * inner
+			out = append(out, cells(t)[o*n:(o+1)*n]...)
+		}
+	}
+	return out
 }
 
 // ndOffset turns a row of indices of GatherND and ScatterND into the number of the first cell that it names.
@@ -387,10 +489,18 @@ func foldGatherND(c *call, in []*onnx.Tensor) ([]*onnx.Tensor, error) {
 		return nil, c.unsupported("batch dimensions, or indices of shape %v", ind.Shape)
 	}
 	w := ind.Shape[r-1]
+	cells, err := whole(ind)
+	if err != nil {
+		return nil, err
+	}
+	shape := append(append([]int{}, ind.Shape[:r-1]...), x.Shape[w:]...)
+	if err := c.charge(2, shape...); err != nil {
+		return nil, err
+	}
 	strides, block := rowStrides(x.Shape), ir.Size(x.Shape[w:])
-	var at []int
+	at := make([]int, 0, ir.Size(shape))
 	for i := 0; i < ir.Size(ind.Shape[:r-1]); i++ {
-		k, err := ndOffset(ind.I[i*w:(i+1)*w], x.Shape, strides)
+		k, err := ndOffset(cells[i*w:(i+1)*w], x.Shape, strides)
 		if err != nil {
 			return nil, err
 		}
@@ -398,7 +508,7 @@ func foldGatherND(c *call, in []*onnx.Tensor) ([]*onnx.Tensor, error) {
 			at = append(at, k+j)
 		}
 	}
-	return single(index(x, append(append([]int{}, ind.Shape[:r-1]...), x.Shape[w:]...), at), nil)
+	return single(index(x, shape, at), nil)
 }
 
 func foldScatterND(c *call, in []*onnx.Tensor) ([]*onnx.Tensor, error) {
@@ -416,9 +526,19 @@ func foldScatterND(c *call, in []*onnx.Tensor) ([]*onnx.Tensor, error) {
 	if up.Len() != rows*block || up.DType.IsFloat() != x.DType.IsFloat() {
 		return nil, fmt.Errorf("updates of shape %v do not fit", up.Shape)
 	}
-	y := &onnx.Tensor{DType: x.DType, Shape: x.Shape, F: append([]float64(nil), x.F...), I: append([]int64(nil), x.I...)}
+	cells, err := whole(ind)
+	if err != nil {
+		return nil, err
+	}
+	if err := c.charge(1, append([]int{block}, ind.Shape[:r-1]...)...); err != nil { // not memory but time
+		return nil, err
+	}
+	y, err := c.expanded(x, x.Shape)
+	if err != nil {
+		return nil, err
+	}
 	for i := 0; i < rows; i++ {
-		k, err := ndOffset(ind.I[i*w:(i+1)*w], x.Shape, strides)
+		k, err := ndOffset(cells[i*w:(i+1)*w], x.Shape, strides)
 		if err != nil {
 			return nil, err
 		}
@@ -440,13 +560,20 @@ func foldGatherElements(c *call, in []*onnx.Tensor) ([]*onnx.Tensor, error) {
 	if err != nil || len(ind.Shape) != len(x.Shape) {
 		return nil, fmt.Errorf("indices of shape %v for shape %v: %w", ind.Shape, x.Shape, err)
 	}
+	cells, err := whole(ind)
+	if err != nil {
+		return nil, err
+	}
+	if err := c.charge(2, ind.Shape...); err != nil {
+		return nil, err
+	}
 	s := rowStrides(x.Shape)
-	at := make([]int, ind.Len())
+	at := make([]int, len(cells))
 	walk(ind.Shape, func(i int, pos []int) {
 		for k, p := range pos {
 			if k == a {
 				var e error
-				if p, e = axis(ind.I[i], x.Shape[a]); e != nil {
+				if p, e = axis(cells[i], x.Shape[a]); e != nil {
 					err = e
 				}
 			} else if p >= x.Shape[k] {
@@ -474,6 +601,9 @@ func foldCumSum(c *call, in []*onnx.Tensor) ([]*onnx.Tensor, error) {
 	if err != nil {
 		return nil, err
 	}
+	if err := c.charge(2+copied(x), x.Shape...); err != nil {
+		return nil, err
+	}
 	out := append([]float64(nil), floats(x)...)
 	step := rowStrides(x.Shape)[a]
 	walk(x.Shape, func(i int, at []int) {
@@ -484,25 +614,31 @@ func foldCumSum(c *call, in []*onnx.Tensor) ([]*onnx.Tensor, error) {
 	return single(make1(x.DType, x.Shape, out), nil)
 }
 
-func foldNonZero(_ *call, in []*onnx.Tensor) ([]*onnx.Tensor, error) {
+func foldNonZero(c *call, in []*onnx.Tensor) ([]*onnx.Tensor, error) {
 	if err := need(in, 1); err != nil {
 		return nil, err
 	}
-	x := floats(in[0])
-	cols := make([][]int64, len(in[0].Shape))
-	n := 0
-	walk(in[0].Shape, func(i int, at []int) {
-		if x[i] != 0 {
-			n++
-			for a, p := range at {
-				cols[a] = append(cols[a], int64(p))
-			}
-		}
-	})
-	t := ints([]int{len(cols), n})
-	for _, col := range cols {
-		t.I = append(t.I, col...)
+	rank := len(in[0].Shape)
+	if err := c.charge(1+rank, in[0].Shape...); err != nil {
+		return nil, err
 	}
+	x := floats(in[0])
+	n := 0
+	for _, v := range x {
+		if v != 0 {
+			n++
+		}
+	}
+	t, k := ints([]int{rank, n}, make([]int64, rank*n)...), 0
+	walk(in[0].Shape, func(i int, at []int) {
+		if x[i] == 0 {
+			return
+		}
+		for a, p := range at {
+			t.I[a*n+k] = int64(p)
+		}
+		k++
+	})
 	return single(t, nil)
 }
 
@@ -513,6 +649,9 @@ func foldReduce(c *call, in []*onnx.Tensor) ([]*onnx.Tensor, error) {
 	x := in[0]
 	set, shape, _, err := c.reduction(x.Shape)
 	if err != nil {
+		return nil, err
+	}
+	if err := c.charge(1+2*copied(x), x.Shape...); err != nil {
 		return nil, err
 	}
 	s := make([]int, len(x.Shape))
@@ -552,7 +691,7 @@ func foldReduce(c *call, in []*onnx.Tensor) ([]*onnx.Tensor, error) {
 	return single(make1(x.DType, shape, out), nil)
 }
 
-func foldMatMul(_ *call, in []*onnx.Tensor) ([]*onnx.Tensor, error) {
+func foldMatMul(c *call, in []*onnx.Tensor) ([]*onnx.Tensor, error) {
 	if err := need(in, 2); err != nil {
 		return nil, err
 	}
@@ -566,8 +705,15 @@ func foldMatMul(_ *call, in []*onnx.Tensor) ([]*onnx.Tensor, error) {
 	if err != nil {
 		return nil, err
 	}
-	x := spread(floats(a), a.Shape, append(append([]int{}, batch...), n, k))
-	y := spread(floats(b), b.Shape, append(append([]int{}, batch...), k, m))
+	left, right := append(append([]int{}, batch...), n, k), append(append([]int{}, batch...), k, m)
+	if err := errors.Join(c.charge(1+copied(a), left...), c.charge(1+copied(b), right...)); err != nil {
+		return nil, err
+	}
+	// Products cost time where cells cost memory: a few dozen count as one cell.
+	if err := c.charge(1+copied(a), append(append([]int{}, batch...), n, m, 1+k/64)...); err != nil {
+		return nil, err
+	}
+	x, y := spread(floats(a), a.Shape, left), spread(floats(b), b.Shape, right)
 	out := make([]float64, ir.Size(batch)*n*m)
 	for t := 0; t < ir.Size(batch); t++ {
 		for i := 0; i < n; i++ {
@@ -598,6 +744,9 @@ func foldDequantize(c *call, in []*onnx.Tensor) ([]*onnx.Tensor, error) {
 			return nil, c.unsupported("scales of shape %v for shape %v; per tensor and per axis are supported", scale.Shape, x.Shape)
 		}
 		shape[a] = scale.Len()
+	}
+	if err := c.charge(4+copied(x), x.Shape...); err != nil {
+		return nil, err
 	}
 	s := spread(floats(scale), shape, x.Shape)
 	out := append([]float64(nil), floats(x)...)

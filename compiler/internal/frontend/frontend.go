@@ -28,7 +28,7 @@ var PrimFunctions = []string{"sqrt", "reciprocal", "rsqrt", "erf"}
 type Options struct {
 	// Dims gives symbolic dimensions a value, by symbol; "input[1]" names axis 1 of an input whose dimension has no symbol.
 	Dims map[string]int
-	// Public and Private override the class of initializers.
+	// Public and Private override the class of initializers, and of Constant nodes by the name of their output.
 	Public, Private []string
 	// Fix gives graph inputs a value at compile time: they become public constants.
 	Fix map[string]*onnx.Tensor
@@ -50,8 +50,9 @@ func (e *Unsupported) Error() string {
 	return fmt.Sprintf("unsupported: node %q (%s): %s", e.Node, e.Op, e.Reason)
 }
 
-// val is what is known about one ONNX tensor. Exactly one of the following holds: c is set (a public constant); private is set
-// (input-free, with private cells: force computes them); neither (an activation, value id of the graph).
+// val is what is known about one ONNX tensor. Exactly one of the following holds: c is set (a constant, public unless its mark
+// says that this is undecided); private is set (input-free, with private cells: force computes them); neither (an activation,
+// value id of the graph).
 type val struct {
 	name    string
 	shape   []int
@@ -62,6 +63,7 @@ type val struct {
 	thunk   func() (*onnx.Tensor, error) // computes them
 	id      ir.ValueID                   // in the graph, none until it is used there
 	isIDs   bool                         // the token ids, up to axes of extent 1
+	mark    *mark                        // the tensors behind an input-free value, nil if all are public
 }
 
 const none = ir.ValueID(-1)
@@ -92,14 +94,25 @@ type builder struct {
 	onehot   ir.ValueID
 	ids      *val
 	depth    int
+	left     *budget
 	weightOf map[*onnx.Tensor]ir.ValueID
 	names    map[string]int
+
+	functions  map[functionName]*onnx.Function
+	hidden     map[any]bool // undecided tensors that an earlier run found to be weights
+	found      []any        // those that this run found
+	weightMark map[ir.ValueID]*mark
+	masks      []pattern
 }
 
-// scope maps tensor names to values; subgraphs see the names around them.
+// scope maps tensor names to values; subgraphs see the names around them. Inside of a function or a branch, caller is the node
+// whose outputs outs become.
 type scope struct {
 	vals   map[string]*val
 	parent *scope
+	nodes  []*onnx.Node
+	outs   []string
+	caller *call
 }
 
 func (s *scope) get(name string) *val {
@@ -113,17 +126,35 @@ func (s *scope) get(name string) *val {
 
 // Build returns the primitive graph of a model.
 func Build(m *onnx.Model, opts Options) (*ir.Graph, error) {
-	b := &builder{g: &ir.Graph{Name: m.Graph.Name, Stage: StagePrim, Input: none, Output: none}, m: m, opts: opts, onehot: none,
-		weightOf: map[*onnx.Tensor]ir.ValueID{}, names: map[string]int{}}
-	var err error
-	if b.class, err = classify(m.Graph, opts); err != nil {
+	class, err := classify(m, opts)
+	if err != nil {
 		return nil, err
 	}
+	// Every run that finds weights among undecided tensors is repeated; a run's finds are private in the next, so this ends.
+	hidden := map[any]bool{}
+	fs := functions(m)
+	for range maxRuns {
+		b := &builder{g: &ir.Graph{Name: m.Graph.Name, Stage: StagePrim, Input: none, Output: none}, m: m, opts: opts, class: class,
+			onehot: none, weightOf: map[*onnx.Tensor]ir.ValueID{}, names: map[string]int{}, hidden: hidden,
+			weightMark: map[ir.ValueID]*mark{}, left: newBudget(m, opts), functions: fs}
+		g, err := b.build()
+		if len(b.found) == 0 {
+			return g, err
+		}
+		for _, key := range b.found {
+			hidden[key] = true
+		}
+	}
+	return nil, &Unsupported{m.Graph.Name, "graph", fmt.Sprintf("what are weights is not settled after %d rounds; name them: --private", maxRuns)}
+}
+
+func (b *builder) build() (*ir.Graph, error) {
+	m := b.m
 	out, err := b.output()
 	if err != nil {
 		return nil, err
 	}
-	s := &scope{vals: map[string]*val{}}
+	s := &scope{vals: map[string]*val{}, nodes: m.Graph.Nodes}
 	if err := b.leaves(s, m.Graph); err != nil {
 		return nil, err
 	}
@@ -134,10 +165,13 @@ func Build(m *onnx.Model, opts Options) (*ir.Graph, error) {
 	if v == nil {
 		return nil, fmt.Errorf("graph output %q is not produced by any node", out)
 	}
-	if v.inputFree() && len(opts.Feed) == 0 {
+	if v.inputFree() && len(b.opts.Feed) == 0 {
 		return nil, &Unsupported{out, "output", "does not depend on the token ids; there is nothing to prove"}
 	}
 	if b.g.Output, err = b.use(v, "output"); err != nil {
+		return nil, err
+	}
+	if err := b.patterns(); err != nil {
 		return nil, err
 	}
 	return b.g, nil
@@ -218,10 +252,10 @@ func (b *builder) leaves(s *scope, g *onnx.Graph) error {
 
 func (b *builder) initializers(s *scope, g *onnx.Graph) {
 	for _, t := range g.Initializers {
-		if b.class.private(t) {
-			s.vals[t.Name] = &val{name: t.Name, shape: t.Shape, dtype: t.DType, private: true, w: t, id: none}
-		} else {
+		if b.class.trig[t] && !b.class.forced[t.Name] {
 			s.vals[t.Name] = constant(t.Name, t)
+		} else {
+			s.vals[t.Name] = b.given(t.Name, t, t, t.DType.IsFloat())
 		}
 	}
 }
@@ -306,14 +340,15 @@ func (b *builder) nodes(s *scope, nodes []*onnx.Node, opsets []onnx.Opset, attrs
 			}
 			c.in = append(c.in, v)
 		}
+		if b.left.nodes--; b.left.nodes < 0 {
+			return c.unsupported("the model has more than %d nodes, those of functions counted at every call", maxNodes)
+		}
 		outs, err := c.safely()
 		if err != nil {
 			return c.wrap(err)
 		}
-		for _, o := range outs {
-			if o != nil && !o.inputFree() && ir.Size(o.shape) == 0 {
-				return c.unsupported("a tensor of shape %v has no cells", o.shape)
-			}
+		if err := c.sizes(outs); err != nil {
+			return err
 		}
 		for i, name := range n.Outputs {
 			if name == "" {
@@ -327,6 +362,22 @@ func (b *builder) nodes(s *scope, nodes []*onnx.Node, opsets []onnx.Opset, attrs
 				outs[i].name = name
 			}
 			s.vals[name] = outs[i]
+		}
+	}
+	return nil
+}
+
+// sizes refuses activations without cells, and those of more than anyone could prove.
+func (c *call) sizes(outs []*val) error {
+	for _, o := range outs {
+		if o == nil || o.inputFree() {
+			continue
+		}
+		if n, ok := size(1, o.shape...); !ok || n > c.b.maxActive() {
+			return c.unsupported("an activation of shape %v has more than %d cells, the bound for this number of tokens and size of the file", o.shape, c.b.maxActive())
+		}
+		if ir.Size(o.shape) == 0 {
+			return c.unsupported("a tensor of shape %v has no cells", o.shape)
 		}
 	}
 	return nil
@@ -370,6 +421,7 @@ func (b *builder) use(v *val, origin string) (ir.ValueID, error) {
 			return id, nil
 		}
 	}
+	b.commit(v)
 	op := ir.OpConst
 	if v.private {
 		op = ir.OpWeight
@@ -379,11 +431,15 @@ func (b *builder) use(v *val, origin string) (ir.ValueID, error) {
 			}
 		}
 	}
+	if !t.DType.IsFloat() && !b.left.take(1, t.Shape...) {
+		return none, &Unsupported{origin, "constant", fmt.Sprintf("input %q of shape %v exceeds what the constants of a model may take", v.name, t.Shape)}
+	}
 	x := b.g.Add(op, origin, b.unique(v.name), t.Shape, nil, nil)
 	x.Data = floats(t)
 	v.id = x.ID
 	if v.private {
 		b.weightOf[t] = x.ID
+		b.weightMark[x.ID] = v.mark
 	}
 	return v.id, nil
 }

@@ -48,10 +48,13 @@ func (c *call) selectAxis(x *val, a int, idx []int) (*val, error) {
 		g = gcd(gcd(start, m), n)
 	}
 	if regular && step > 1 && n%step == 0 && m == n/step {
-		c.strided(&t, a, start%step, step)
-		return c.einsum(shape, t), nil
+		err = c.strided(&t, a, start%step, step)
+	} else {
+		err = c.blocks(&t, a, idx, g)
 	}
-	c.blocks(&t, a, idx, g)
+	if err != nil {
+		return nil, err
+	}
 	return c.einsum(shape, t), nil
 }
 
@@ -73,7 +76,10 @@ func progression(idx []int) (start, step int, ok bool) {
 }
 
 // strided selects every step-th cell of axis a: the axis is (i, r), r = start.
-func (c *call) strided(t *ir.Term, a, start, step int) {
+func (c *call) strided(t *ir.Term, a, start, step int) error {
+	if err := c.charge(1, step); err != nil {
+		return err
+	}
 	l := t.Axes[0][a][0]
 	r := t.Split(l, step)
 	e := make([]float64, step)
@@ -81,13 +87,17 @@ func (c *call) strided(t *ir.Term, a, start, step int) {
 	t.Out[a] = []int{l}
 	t.In = append(t.In, int(c.public(fmt.Sprintf("select %d of %d", start, step), []int{step}, e)))
 	t.Axes = append(t.Axes, [][]int{{r}})
+	return nil
 }
 
 // blocks selects blocks of g cells of axis a; idx lists the cells.
-func (c *call) blocks(t *ir.Term, a int, idx []int, g int) {
+func (c *call) blocks(t *ir.Term, a int, idx []int, g int) error {
 	l := t.Axes[0][a][0]
 	n := t.Extents[l]
 	rows, cols := len(idx)/g, n/g
+	if err := c.charge(1, rows, cols); err != nil {
+		return err
+	}
 	t.Out[a] = []int{}
 	if g > 1 {
 		t.Out[a] = []int{t.Split(l, g)}
@@ -100,13 +110,14 @@ func (c *call) blocks(t *ir.Term, a int, idx []int, g int) {
 	if rows == 1 {
 		t.In = append(t.In, int(c.public(fmt.Sprintf("select %d of %d", idx[0]/g, cols), []int{cols}, m)))
 		t.Axes = append(t.Axes, [][]int{{l}})
-		return
+		return nil
 	}
 	row := len(t.Extents)
 	t.Extents = append(t.Extents, rows)
 	t.Out[a] = append([]int{row}, t.Out[a]...)
 	t.In = append(t.In, int(c.public(fmt.Sprintf("select %d of %d", rows, cols), []int{rows, cols}, m)))
 	t.Axes = append(t.Axes, [][]int{{row}, {l}})
+	return nil
 }
 
 func slice(c *call) ([]*val, error) {
@@ -164,6 +175,9 @@ func (c *call) slicePicks(shape []int) ([][]int, error) {
 		if err != nil || step == 0 {
 			return nil, fmt.Errorf("axis %d, step %d: %w", a, step, err)
 		}
+		if err := c.charge(2, shape[k]); err != nil {
+			return nil, err
+		}
 		picks[k] = sliceIndices(starts[i], ends[i], step, int64(shape[k]))
 	}
 	return picks, nil
@@ -177,22 +191,31 @@ func sliceIndices(start, end, step, n int64) []int {
 		}
 		return max(lo, min(v, hi))
 	}
-	idx := []int{}
-	if step > 0 {
-		e := clamp(end, 0, n)
-		for i := clamp(start, 0, n); i < e; i += min(step, n) {
-			idx = append(idx, int(i))
-		}
-		return idx
-	}
 	if n == 0 {
-		return idx
+		return []int{}
 	}
-	e := clamp(end, -1, n-1)
-	for i := clamp(start, 0, n-1); i > e; i += max(step, -n) {
-		idx = append(idx, int(i))
+	if step > 0 {
+		s, e, step := clamp(start, 0, n), clamp(end, 0, n), min(step, n)
+		return steps(s, step, (e-s+step-1)/step)
+	}
+	s, e, step := clamp(start, 0, n-1), clamp(end, -1, n-1), max(step, -n)
+	return steps(s, step, (e-s+step+1)/step)
+}
+
+func steps(start, step, n int64) []int {
+	idx := make([]int, max(n, 0))
+	for i := range idx {
+		idx[i] = int(start + int64(i)*step)
 	}
 	return idx
+}
+
+// span lists n cells from one on.
+func (c *call) span(start, n int) ([]int, error) {
+	if err := c.charge(1, n); err != nil {
+		return nil, err
+	}
+	return steps(int64(start), 1, int64(n)), nil
 }
 
 func split(c *call) ([]*val, error) {
@@ -207,9 +230,9 @@ func split(c *call) ([]*val, error) {
 	var outs []*val
 	at := 0
 	for _, p := range parts {
-		idx := make([]int, p)
-		for i := range idx {
-			idx[i] = at + i
+		idx, err := c.span(at, p)
+		if err != nil {
+			return nil, err
 		}
 		v, err := c.selectAxis(x, a, idx)
 		if err != nil {
@@ -268,6 +291,9 @@ func gather(c *call) ([]*val, error) {
 	if ind.isIDs {
 		return one(c.embed(x, ind))
 	}
+	if ind.private {
+		return nil, c.secret(ind, "an index")
+	}
 	if ind.c == nil {
 		return nil, c.unsupported("the indices depend on the token ids in another way than being the token ids")
 	}
@@ -278,11 +304,9 @@ func gather(c *call) ([]*val, error) {
 	if err != nil {
 		return nil, err
 	}
-	idx := make([]int, len(ind.c.I))
-	for i, k := range ind.c.I {
-		if idx[i], err = axis(k, x.shape[a]); err != nil {
-			return nil, fmt.Errorf("index %d is outside of axis %d of %v", k, a, x.shape)
-		}
+	idx, err := c.indices(ind.c, a, x.shape)
+	if err != nil {
+		return nil, err
 	}
 	y, err := c.selectAxis(x, a, idx)
 	if err != nil {
@@ -385,6 +409,9 @@ func (c *call) placed(v *val, shape []int, a, at, g int) (ir.Term, error) {
 	rows, cols := shape[a]/g, v.shape[a]/g
 	row := len(ext)
 	t := ir.Term{Coef: 1, Extents: append(ext, rows, cols, g), In: []int{int(id)}, Axes: [][][]int{axes}, Out: append([][]int{}, axes...)}
+	if err := c.charge(1, rows, cols); err != nil {
+		return ir.Term{}, err
+	}
 	t.Axes[0][a], t.Out[a] = []int{row + 1, row + 2}, []int{row, row + 2}
 	m := make([]float64, rows*cols)
 	for j := 0; j < cols; j++ {

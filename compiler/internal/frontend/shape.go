@@ -63,6 +63,9 @@ func neverNaN(c *call) ([]*val, error) {
 	if err != nil {
 		return nil, err
 	}
+	if err := c.charge(1, x.shape...); err != nil {
+		return nil, err
+	}
 	return []*val{constant("", &onnx.Tensor{DType: onnx.Bool, Shape: x.shape, I: make([]int64, ir.Size(x.shape))})}, nil
 }
 
@@ -355,16 +358,9 @@ func tile(c *call) ([]*val, error) {
 	return []*val{c.einsum(shape, t)}, checkCells(shape)
 }
 
-// maxCells bounds the tensors that the frontend makes at compile time.
-const maxCells = 1 << 28
-
 func checkCells(shape []int) error {
-	n := 1
-	for _, d := range shape {
-		if d > 0 && n > maxCells/d {
-			return fmt.Errorf("shape %v has more than %d cells", shape, maxCells)
-		}
-		n *= d
+	if n, ok := size(1, shape...); !ok || n > maxCells {
+		return fmt.Errorf("shape %v has more than %d cells", shape, maxCells)
 	}
 	return nil
 }

@@ -69,20 +69,6 @@ func uses(g *ir.Graph) []int {
 	return n
 }
 
-// redirect replaces every use of a value by another value.
-func redirect(g *ir.Graph, from, to ir.ValueID) {
-	for _, n := range g.Nodes {
-		for i, in := range n.In {
-			if in == from {
-				n.In[i] = to
-			}
-		}
-	}
-	if g.Output == from {
-		g.Output = to
-	}
-}
-
 // terms returns the free terms of the Einsum that computes a value, nil if something else does.
 func terms(g *ir.Graph, id ir.ValueID) []ir.Term {
 	n := g.Value(id).Def

@@ -95,7 +95,7 @@ func describe(n *ir.Node) string {
 type Options struct {
 	// Dims gives symbolic dimensions of the input a value, by symbol, or as "input[1]".
 	Dims map[string]int
-	// Public and Private name initializers whose class is overridden.
+	// Public and Private name initializers, and Constant nodes by their output, whose class is overridden.
 	Public, Private []string
 	// Fix gives graph inputs other than the token ids a public value at compile time.
 	Fix map[string]*onnx.Tensor

@@ -89,7 +89,7 @@ func (f *folder) copies(start, length int) int {
 // copy before (for copy 0 anything before the block: a carry's initial value), or the same step before the block.
 func (f *folder) alike(start, length, j int) bool {
 	for i := range length {
-		if f.sig[start+i] != f.sig[start+j*length+i] || f.steps[start+i].Op == plan.Const || f.steps[start+i].Op == plan.Tokens {
+		if f.sig[start+i] != f.sig[start+j*length+i] || f.steps[start+i].Op == plan.Const || f.steps[start+i].Op == plan.Mask || f.steps[start+i].Op == plan.Tokens {
 			return false
 		}
 	}
@@ -265,10 +265,10 @@ func (f *folder) block(r repeat) {
 
 // parameters makes columns of the parameters of step i that differ between the copies.
 func (f *folder) parameters(r repeat, i int, s *plan.Step) {
-	names := plan.ParamNames[s.Op]
+	about := plan.Parameters[s.Op]
 	s.Params = append([]plan.Param(nil), s.Params...)
 	for k := range s.Params {
-		s.Params[k] = f.column(r, s.Name+" "+names[k], func(j int) int64 { return f.steps[r.start+j*r.length+i].Params[k].Value })
+		s.Params[k] = f.column(r, s.Name+" "+about[k].Name, about[k].Kind, func(j int) int64 { return f.steps[r.start+j*r.length+i].Params[k].Value })
 	}
 	s.Terms = append([]plan.Term(nil), s.Terms...)
 	for k := range s.Terms {
@@ -276,7 +276,7 @@ func (f *folder) parameters(r repeat, i int, s *plan.Step) {
 		if len(s.Terms) > 1 {
 			name = fmt.Sprintf("%s Coef%d", s.Name, k)
 		}
-		s.Terms[k].Coef = f.column(r, name, func(j int) int64 { return f.steps[r.start+j*r.length+i].Terms[k].Coef.Value })
+		s.Terms[k].Coef = f.column(r, name, plan.Integer, func(j int) int64 { return f.steps[r.start+j*r.length+i].Terms[k].Coef.Value })
 	}
 	if s.Op != plan.Attn {
 		return
@@ -289,12 +289,12 @@ func (f *folder) parameters(r repeat, i int, s *plan.Step) {
 	}
 	if !same {
 		s.Unit.Column = len(f.p.Columns)
-		f.p.Columns = append(f.p.Columns, plan.Column{Name: s.Name + " Unit", Reals: units})
+		f.p.Columns = append(f.p.Columns, plan.Column{Name: s.Name + " Unit", Kind: plan.Float, Reals: units})
 	}
 }
 
-func (f *folder) column(r repeat, name string, value func(j int) int64) plan.Param {
-	c := plan.Column{Name: name}
+func (f *folder) column(r repeat, name string, kind plan.Kind, value func(j int) int64) plan.Param {
+	c := plan.Column{Name: name, Kind: kind}
 	same := true
 	for j := range r.n {
 		c.Ints = append(c.Ints, value(j))

@@ -82,6 +82,7 @@ type emitter struct {
 	at        map[ir.ValueID]ref
 	uses      []int
 	fused     map[ir.ValueID]bool // results of a Rescale that its Table takes in
+	masks     map[ir.ValueID]bool // what a ZkAttn masks with
 	order     []*ir.Node
 }
 
@@ -134,12 +135,15 @@ func (e *emitter) sort() {
 	visit(e.g.Output)
 }
 
-// findFused marks every Rescale whose one use is a Table.
+// findFused marks every Rescale whose one use is a Table, and every mask.
 func (e *emitter) findFused() {
-	e.uses, e.fused = make([]int, len(e.g.Values)), map[ir.ValueID]bool{}
+	e.uses, e.fused, e.masks = make([]int, len(e.g.Values)), map[ir.ValueID]bool{}, map[ir.ValueID]bool{}
 	for _, n := range e.order {
 		for _, id := range n.In {
 			e.uses[id]++
+		}
+		if n.Op == ir.OpZkAttn && len(n.In) > 1 {
+			e.masks[n.In[1]] = true
 		}
 	}
 	e.uses[e.g.Output]++
@@ -164,6 +168,11 @@ func (e *emitter) add(s plan.Step, in []ir.ValueID) int {
 
 func (e *emitter) node(n *ir.Node) error {
 	v := e.g.Value(n.Out[0])
+	for _, id := range n.In {
+		if n.Op != ir.OpOneHot && e.g.Value(id).Def.Op == ir.OpInput {
+			return n.Errorf("computes with token ids as numbers; they can only choose lines of a table")
+		}
+	}
 	s := plan.Step{Name: v.Name, Shape: v.Shape}
 	in, result := n.In, 0
 	switch a := n.Attr.(type) {
@@ -214,6 +223,9 @@ func (e *emitter) leaf(n *ir.Node, v *ir.Value) error {
 		e.at[v.ID] = ref{i, 0}
 	case ir.OpConst:
 		s.Op, s.Data = plan.Const, len(e.constants)
+		if e.masks[v.ID] {
+			s.Op = plan.Mask
+		}
 		e.constants = append(e.constants, plan.Tensor{Name: v.Name, Shape: v.Shape, Values: v.Ints})
 		e.at[v.ID] = ref{e.add(s, nil), 0}
 	default:
@@ -265,7 +277,7 @@ func (e *emitter) isEmbed(n *ir.Node, a *ir.EinsumAttr) bool {
 		return false
 	}
 	t := &a.Terms[0]
-	if t.ICoef != 1 || len(t.In) != 2 || t.In[0] != 0 || len(t.Axes[1]) != 2 || len(t.Extents) != 3 {
+	if t.ICoef != 1 || len(t.In) != 2 || t.In[0] != 0 || len(t.Axes[1]) != 2 || len(t.Out) != 2 || len(t.Extents) != 3 {
 		return false
 	}
 	want := func(axis []int, label int) bool { return len(axis) == 1 && axis[0] == label }

@@ -7,13 +7,21 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/zkllmc/zkllmc/codegen"
 	"github.com/zkllmc/zkllmc/compiler/internal/quant"
 	"github.com/zkllmc/zkllmc/compiler/internal/synthetic"
 	"github.com/zkllmc/zkllmc/ir"
 	"github.com/zkllmc/zkllmc/ir/plan"
+	"github.com/zkllmc/zkllmc/runtime/circuit"
 )
 
 func planOf(t *testing.T, g *ir.Graph) *plan.Plan {
+	p, err := Plan(programOf(t, g), Options{})
+	require.NoError(t, err)
+	return p
+}
+
+func programOf(t *testing.T, g *ir.Graph) *quant.Program {
 	ctx := context.Background()
 	f := quant.Prepare(g)
 	samples, err := quant.DefaultSamples(ctx, f)
@@ -22,9 +30,41 @@ func planOf(t *testing.T, g *ir.Graph) *plan.Plan {
 	require.NoError(t, err)
 	q, err := quant.Quantise(f, cal)
 	require.NoError(t, err)
-	p, err := Plan(q, Options{})
-	require.NoError(t, err)
-	return p
+	return q
+}
+
+// TestBoundsAgree compares the bounds of every planned value with those that the circuit has: intervals are computed twice, by
+// package quant to choose scales and by the circuit's builder, on which soundness rests.
+func TestBoundsAgree(t *testing.T) {
+	for name, g := range map[string]*ir.Graph{
+		"llama": synthetic.Graph(2, 16, 2, 6, 20, 1), "gpt": synthetic.GPT(2, 16, 2, 6, 20, 1),
+	} {
+		q := programOf(t, g)
+		e := &emitter{g: q.Int, why: q.Why, at: map[ir.ValueID]ref{}, T: q.Int.Value(q.Int.Input).Shape[0]}
+		require.NoError(t, e.emit())
+		p := &plan.Plan{Config: plan.Config{Name: name, Length: e.T, Vocab: q.Int.Vocab, Causal: true, WeightBits: 12, WitnessBits: 12}, Constants: e.constants}
+		// Without a block every step has a name of its own.
+		p.Prologue = (&folder{p: p, steps: e.steps}).section(0, len(e.steps), map[string]int{}, func(x ref) plan.Ref {
+			return plan.Ref{Place: plan.InPrologue, Index: x.step, Out: x.out}
+		})
+		c, err := codegen.BuildCircuit(p)
+		require.NoError(t, err)
+		tensors := map[string]*circuit.Tensor{}
+		for i := range c.Tensors {
+			tensors[c.Tensors[i].Name] = &c.Tensors[i]
+		}
+		for id, r := range e.at {
+			s := &p.Prologue[r.step]
+			tensor, v := s.Name, q.Int.Value(id)
+			if s.Op == plan.Attn {
+				tensor += [...]string{".exp", ".inv"}[r.out]
+			}
+			require.Contains(t, tensors, tensor, name)
+			got := tensors[tensor]
+			require.Equal(t, v.Shape, got.Shape, "%s: %s", name, tensor)
+			require.Equal(t, [2]int64{v.Lo, v.Hi}, [2]int64{got.Lo, got.Hi}, "%s: %s (%s)", name, tensor, s.Op)
+		}
+	}
 }
 
 // TestFoldsLayers says that the layers of a model become a loop, whatever their number, and one layer does not.
@@ -79,7 +119,7 @@ func TestFoldChain(t *testing.T) {
 	fold(p, steps)
 	require.Equal(t, 4, p.Layers)
 	require.Len(t, p.Block, 1)
-	require.Equal(t, []plan.Column{{Name: "r Shift", Ints: []int64{1, 1, 5, 1}}}, p.Columns)
+	require.Equal(t, []plan.Column{{Name: "r Shift", Kind: plan.Size, Ints: []int64{1, 1, 5, 1}}}, p.Columns)
 	require.Equal(t, []plan.Carry{{Name: "r", Init: plan.Ref{Place: plan.InPrologue}, Next: plan.Ref{Place: plan.InBlock}}}, p.Carries)
 }
 

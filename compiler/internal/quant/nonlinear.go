@@ -3,10 +3,15 @@ package quant
 import (
 	"fmt"
 	"math"
+	"math/big"
 	"math/bits"
+	"slices"
 
 	"github.com/zkllmc/zkllmc/ir"
 	"github.com/zkllmc/zkllmc/ir/eval"
+	"github.com/zkllmc/zkllmc/runtime/attention"
+	"github.com/zkllmc/zkllmc/runtime/gadget"
+	"github.com/zkllmc/zkllmc/runtime/tables"
 )
 
 // norm lowers a normalisation over the last axis, n cells wide:
@@ -26,10 +31,14 @@ func (q *quantiser) norm(n *ir.Node, v *ir.Value) error {
 	}
 	width := v.Shape[len(v.Shape)-1]
 	rms, top := q.cal.rowNorm(n.In[0], a.Center)
+	rms = math.Sqrt(rms*rms + a.Eps) // what the root is of
 	if a.Center {
 		if x, err = q.center(n, x, v, width, top); err != nil {
 			return err
 		}
+	}
+	if x, err = q.lift(n, x, v, float64(width)*a.Eps); err != nil {
+		return err
 	}
 	kind := 0
 	if a.Center {
@@ -53,7 +62,7 @@ func (q *quantiser) norm(n *ir.Node, v *ir.Value) error {
 		return n.Errorf("epsilon %g is %g in units of the input's square", a.Eps, eps)
 	}
 	r := q.add(n, v.Name+".rsqrt", s.Shape, []ir.ValueID{s.ID}, ir.OpRsqrt, &ir.RsqrtAttr{Num: num, Eps: int64(eps)})
-	r.Lo, r.Hi = 0, int64(math.Sqrt(float64(num)/eps))+1
+	r.Lo, r.Hi = 0, new(big.Int).Sqrt(big.NewInt(num/(s.Lo+int64(eps)))).Int64()
 	r.Scale = k - x.scale
 	q.note(r, "rsqrt", 0, rms, false)
 	return q.normalised(n, v, a, x, r, k)
@@ -79,6 +88,31 @@ func (q *quantiser) center(n *ir.Node, x *rep, v *ir.Value, width int, top float
 	frac, exp := math.Frexp(x.mult / float64(width))
 	r.mult, r.scale = 2*frac, x.scale-(exp-1)
 	return r, nil
+}
+
+// minEpsilon is the least number of units of the input's square that epsilon should be: it is an integer of at least 1.
+const minEpsilon = 8
+
+// lift multiplies an input of so coarse a scale that epsilon would vanish in rounding by a power of two, exactly.
+func (q *quantiser) lift(n *ir.Node, x *rep, v *ir.Value, eps float64) (*rep, error) {
+	units := eps * math.Ldexp(1, 2*x.scale) / (x.mult * x.mult)
+	if units >= minEpsilon || units <= 0 {
+		return x, nil
+	}
+	up := min(int(math.Ceil(math.Log2(minEpsilon/units)/2)), 24-q.width(x.id))
+	if up <= 0 {
+		return x, nil
+	}
+	axes, extents := ir.IdentityAxes(v.Shape)
+	attr := &ir.EinsumAttr{Terms: []ir.Term{
+		{ICoef: 1 << up, Coef: math.Ldexp(1, up), Extents: extents, In: []int{0}, Axes: [][][]int{axes}, Out: axes},
+	}}
+	w := q.add(n, v.Name+".lifted", v.Shape, []ir.ValueID{x.id}, ir.OpEinsum, attr)
+	w.Scale = x.scale + up
+	if err := q.bound(n, w, attr); err != nil {
+		return nil, err
+	}
+	return &rep{id: w.ID, scale: w.Scale, mult: x.mult, from: x.from}, nil
 }
 
 // rootScale chooses k: enough for WeightBits significant bits of r at the largest calibrated row, and Num and the slacks of r in
@@ -111,8 +145,8 @@ func (q *quantiser) normalised(n *ir.Node, v *ir.Value, a *ir.NormAttr, x *rep, 
 	last := len(v.Shape) - 1
 	t := ir.Term{ICoef: 1, Coef: 1, Extents: extents, In: []int{0, 1}, Axes: [][][]int{axes, axes[:last]}, Out: axes}
 	in := []ir.ValueID{x.id, r.ID}
-	root := int64(math.Sqrt(float64(r.Def.Attr.(*ir.RsqrtAttr).Num)))
-	scale, bound, mult := k, root, 1.0
+	bound := big.NewInt(gadget.NormBound(r.Def.Attr.(*ir.RsqrtAttr).Num)) // x is what the squares in r are of
+	scale, mult := k, 1.0
 	next := 1
 	if a.HasGamma {
 		gamma := q.leaf(n.In[next], maxScale, 1)
@@ -121,30 +155,36 @@ func (q *quantiser) normalised(n *ir.Node, v *ir.Value, a *ir.NormAttr, x *rep, 
 		scale += gamma.scale
 		mult = gamma.mult
 		g := q.o.Value(gamma.id)
-		bound *= max(g.Hi, -g.Lo)
+		bound.Mul(bound, big.NewInt(max(g.Hi, -g.Lo)))
 	}
 	attr := &ir.EinsumAttr{Terms: []ir.Term{t}}
 	if a.HasBeta {
 		beta := q.leaf(n.In[next], scale, 1)
+		if scale-beta.scale > 61 || beta.scale-scale > 61 {
+			return n.Errorf("the scales of the bias and of the normalised product are 2^%d and 2^%d; nothing of one would be left", beta.scale, scale)
+		}
+		if up := beta.scale - scale; up > 0 { // a bias that another use has quantised more finely
+			attr.Terms[0].ICoef, attr.Terms[0].Coef, scale = 1<<up, math.Ldexp(1, up), beta.scale
+			bound.Lsh(bound, uint(up))
+		}
 		up := int64(1) << (scale - beta.scale)
 		attr.Terms = append(attr.Terms, ir.Term{ICoef: up, Coef: float64(up), Extents: extents, In: []int{len(in)}, Axes: [][][]int{axes[last:]}, Out: axes})
 		in = append(in, beta.id)
 		b := q.o.Value(beta.id)
-		bound += up * max(b.Hi, -b.Lo)
+		bound.Add(bound, new(big.Int).Mul(big.NewInt(up), big.NewInt(max(b.Hi, -b.Lo))))
+	}
+	if bound.BitLen() > 61 {
+		return n.Errorf("the normalised product may reach ±%v, beyond 2^62", bound)
 	}
 	w := q.add(n, v.Name, v.Shape, in, ir.OpEinsum, attr)
-	w.Scale, w.Lo, w.Hi = scale, -bound, bound
-	q.why[w.ID] = WhyNorm
+	w.Scale, w.Lo, w.Hi = scale, -bound.Int64(), bound.Int64()
+	q.why[w.ID] = gadget.NormWhy
 	q.set(v.ID, &rep{id: w.ID, scale: scale, mult: mult, raw: true})
 	return nil
 }
 
-// The arguments of bounds that interval arithmetic does not give.
-const (
-	WhyNorm    = "|x·r| ≤ √num since r²·x² ≤ r²·S ≤ num, x² being a term of the sum of squares in S"
-	WhySoftmax = "the weights e·inv of a row are not negative and sum to at most 2^InvBits"
-	WhyOneHot  = "every row of the one-hot factor has one 1 and zeros, so that a cell is a cell of the table"
-)
+// WhyOneHot is the argument of the bound of a product with a one-hot factor, which interval arithmetic does not give.
+const WhyOneHot = "every row of the one-hot factor has one 1 and zeros, so that a cell is a cell of the table"
 
 // functionScale is the one argument and result scale of all uses of a function: they share a table.
 type functionScale struct{ in, out int }
@@ -197,7 +237,11 @@ func (q *quantiser) unary(n *ir.Node, v *ir.Value) error {
 	in := q.o.Value(x.id)
 	a := &ir.TableAttr{Fn: fn, InScale: s.in, OutScale: s.out, Lo: in.Lo, Hi: in.Hi}
 	w := q.add(n, v.Name, v.Shape, []ir.ValueID{x.id}, ir.OpTable, a)
-	w.Scale, w.Lo, w.Hi = s.out, -1<<(ActBits-1), 1<<(ActBits-1)-1
+	lines, err := tables.Eval(fn, in.Lo, in.Hi, s.in, s.out)
+	if err != nil {
+		return n.Errorf("%v", err)
+	}
+	w.Scale, w.Lo, w.Hi = s.out, slices.Min(lines), slices.Max(lines)
 	q.note(w, "table", 0, q.cal.Max[v.ID], false)
 	q.set(v.ID, &rep{id: w.ID, scale: s.out, mult: 1})
 	return nil
@@ -247,7 +291,7 @@ func (q *quantiser) softmax(n *ir.Node, v *ir.Value) error {
 	for v := q.o.Value(x.id); quotient(v.Hi, shift)-quotient(v.Lo, shift) >= 1<<30-1<<expBits-2; shift++ {
 		unit *= 2
 	}
-	if unit > maxUnit {
+	if unit > maxUnit || shift > gadget.MaxShift {
 		return n.Errorf("scores of scale %d reach far beyond what matters; a step of them would be %.3g", x.scale, unit)
 	}
 	attr := &ir.ZkAttnAttr{Shift: shift, DBits: expBits, EBits: expBits, Unit: unit, HasMask: a.HasMask}
@@ -276,11 +320,21 @@ func (q *quantiser) weighSoftmax(r *rep) (*rep, error) {
 	last := len(e.Shape) - 1
 	attr := &ir.EinsumAttr{Terms: []ir.Term{{ICoef: 1, Coef: 1, Extents: extents, In: []int{0, 1}, Axes: [][][]int{axes, axes[:last]}, Out: axes}}}
 	w := q.o.Add(ir.OpEinsum, e.Def.Origin, e.Name+".weights", e.Shape, []ir.ValueID{r.id, r.inv}, attr)
-	w.Scale, w.Lo, w.Hi = r.scale, 0, 1<<r.scale
-	q.why[w.ID] = WhySoftmax
+	w.Scale = r.scale
+	var err error
+	if w.Lo, w.Hi, err = contextBound(e, 0, 1); err != nil { // a weight is a sum of weights times 0 and one 1
+		return nil, e.Def.Errorf("%v", err)
+	}
+	q.why[w.ID] = attention.ContextWhy
 	p := &rep{id: w.ID, scale: r.scale, mult: 1, raw: true, from: r.from}
 	q.reps[r.from] = p
 	return p, nil
+}
+
+// contextBound bounds a sum of cells in [lo, hi] weighted by a row of the softmax whose exponentials are e.
+func contextBound(e *ir.Value, lo, hi int64) (clo, chi int64, err error) {
+	a := e.Def.Attr.(*ir.ZkAttnAttr)
+	return attention.Params{Shift: a.Shift, DBits: a.DBits, EBits: a.EBits, InvBits: a.InvBits, Unit: a.Unit}.ContextBound(lo, hi)
 }
 
 // boundWeighted tightens the bounds of a weighted sum: one term, coefficient 1, of e, inv and one other factor v, summed over the
@@ -315,9 +369,9 @@ func (q *quantiser) boundWeighted(w *ir.Value, sums []*summand) {
 		}
 	}
 	v := q.o.Value(other)
-	lo, hi := min(v.Lo, 0)<<soft.scale, max(v.Hi, 0)<<soft.scale
-	if lo >= w.Lo && hi <= w.Hi {
+	// Bounds beyond 62 bits are no tighter than those of interval arithmetic, which has not refused.
+	if lo, hi, err := contextBound(q.o.Value(soft.id), v.Lo, v.Hi); err == nil && lo >= w.Lo && hi <= w.Hi {
 		w.Lo, w.Hi = lo, hi
-		q.why[w.ID] = WhySoftmax
+		q.why[w.ID] = attention.ContextWhy
 	}
 }

@@ -45,7 +45,7 @@ func (p *preparer) node(n *ir.Node) {
 	}
 	w := p.to.Add(n.Op, n.Origin, v.Name, v.Shape, in, n.Attr)
 	w.Data = v.Data
-	if n.Op == ir.OpConst {
+	if n.Op == ir.OpConst && p.onlyTerms(v.ID) {
 		if m, ok := magnitude(v.Data); ok && m != 1 {
 			w.Data = make([]float64, len(v.Data))
 			for i, x := range v.Data {
@@ -55,6 +55,17 @@ func (p *preparer) node(n *ir.Node) {
 		}
 	}
 	p.at[v.ID] = w.ID
+}
+
+func (p *preparer) onlyTerms(id ir.ValueID) bool {
+	for _, n := range p.from.Nodes {
+		for _, in := range n.In {
+			if in == id && n.Op != ir.OpEinsum {
+				return false
+			}
+		}
+	}
+	return true
 }
 
 // magnitude returns the one absolute value that all non-zero cells have.
@@ -138,7 +149,7 @@ func (p *preparer) embed(n *ir.Node, t pterm) pterm {
 		label := t.axes[h][1][0]
 		for w, table := range t.in {
 			a := axisOf(t.axes[w], label)
-			if p.to.Value(table).Def.Op != ir.OpWeight || a < 0 || len(t.axes[w][a]) != 1 || inAxes(t.out, label) {
+			if p.to.Value(table).Def.Op != ir.OpWeight || a < 0 || len(t.axes[w][a]) != 1 || inAxes(t.out, label) || t.shares(h, w, label) {
 				continue
 			}
 			e := p.embedding(n, hot, table, a)
@@ -153,6 +164,21 @@ func (p *preparer) embed(n *ir.Node, t pterm) pterm {
 		}
 	}
 	return t
+}
+
+// shares says that factors h and w have another common label than the given one, or that a third factor has that.
+func (t pterm) shares(h, w, label int) bool {
+	for _, l := range t.axes[h][0] {
+		if inAxes(t.axes[w], l) {
+			return true
+		}
+	}
+	for k := range t.in {
+		if k != h && k != w && inAxes(t.axes[k], label) {
+			return true
+		}
+	}
+	return false
 }
 
 // dropLabel removes a label that nothing uses any more.

@@ -60,11 +60,11 @@ type TensorReport struct {
 	Kind     string  `json:"kind"` // weight, constant, activation, table, rsqrt, softmax
 	Scale    int     `json:"scale"`
 	Shift    int     `json:"shift,omitempty"`
-	Max      float64 `json:"max"`                // calibrated, or of the data
-	Lo       int64   `json:"lo"`                 // range of the cells
-	Hi       int64   `json:"hi"`                 //
-	Clamps   bool    `json:"clamps,omitempty"`   // a clamp is proved: the proven interval exceeds the range
-	Headroom float64 `json:"headroom,omitempty"` // range over calibrated maximum
+	Max      float64 `json:"-"`                // calibrated, or of the data: never written beside the verifier, it is a weight's value
+	Lo       int64   `json:"lo"`               // range of the cells
+	Hi       int64   `json:"hi"`               //
+	Clamps   bool    `json:"clamps,omitempty"` // a clamp is proved: the proven interval exceeds the range
+	Headroom float64 `json:"-"`                // range over calibrated maximum, which Lo, Hi and it would give away
 }
 
 // rep is how the integer program represents a value of the float graph: real ≈ mult·q·2^-scale.
@@ -238,9 +238,13 @@ func (q *quantiser) leaf(id ir.ValueID, limit int, factor float64) *rep {
 	return r
 }
 
+// minDeclared is log2 of the narrowest declared range of a weight: the range is public, and a narrower one would show, say, that a
+// scale vector is still all ones.
+const minDeclared = 7
+
 // declared widens a range to the signed range of the fewest bits.
 func declared(lo, hi int64) (int64, int64) {
-	n := int64(1)
+	n := int64(1) << minDeclared
 	for lo < -n || hi > n-1 {
 		n *= 2
 	}

@@ -4,13 +4,15 @@
 //
 // Tensors of integers are declared in the order of the computation. Weight tensors are committed in the verifying key; b.Virtual
 // defines a tensor as a sum of products, written as text: "td,vd->tv t=32 v=512 d=64" multiplies two matrices over d; every other
-// call is a gadget of the runtime, which documents why its result is unique. Nothing here depends on the weights' values.
+// call is a gadget of the runtime, which documents why its result is unique. No private weight stands here, but scales, shifts and
+// declared ranges were chosen from the weights and from what they compute: they show magnitudes, rounded to powers of two.
 package circuit
 
 import (
 	_ "embed"
 	"encoding/hex"
 	"fmt"
+
 	"github.com/zkllmc/zkllmc/runtime/attention"
 	"github.com/zkllmc/zkllmc/runtime/circuit"
 	"github.com/zkllmc/zkllmc/runtime/constants"
@@ -28,9 +30,15 @@ const (
 	Vocab  = 16 // tokens
 	Layers = 4
 	// Digest identifies the circuit; Build compares it.
-	Digest = "0863f715e7fa9073666de4ac9bbcb407769d3cabaff6e69105263b2ec9d3ced5"
+	Digest = "f1b7f3a349ba48b904f95432ddd6a0730cb44c2e7004712f7f6b2315ed235834"
 	// constantsDigest is the SHA-256 of constants.bin.
 	constantsDigest = "175d58509ccf3926ba829749d9e4bd86396d7b6e706747ea40d9113a999844d5"
+)
+
+// Limits of signed integers of as many bits.
+const (
+	lo15, hi15 = -1 << 14, 1<<14 - 1
+	lo16, hi16 = -1 << 15, 1<<15 - 1
 )
 
 //go:embed constants.bin
@@ -73,7 +81,7 @@ func Build() (*circuit.Circuit, error) {
 		WitnessBits:  12,
 	})
 	vMap := b.Const("map", values[0], 16, 2, 8, 2)
-	mask := b.Const("mask", values[1], 16, 16)
+	mask := attention.Mask(b, "mask", values[1], 16, 16)
 	tokens := b.Public("tokens", circuit.TokenOneHot, 0, 1)
 	embedWeight := b.Weight("embed.weight", 16, 16, 64)
 	embedding := gadget.Embed(b, "embedding", tokens, embedWeight)
@@ -84,17 +92,17 @@ func Build() (*circuit.Circuit, error) {
 	}
 	b.Scope("")
 	normSquares := b.Virtual("norm.squares", []int{16}, b.Times(1, "td,td->t t=16 d=64", x, x))
-	normRsqrt := gadget.Rsqrt(b, "norm.rsqrt", normSquares, 1152921504606846976, 171799)
+	normRsqrt := gadget.Rsqrt(b, "norm.rsqrt", normSquares, 1<<60, 171799)
 	normWeight := b.Weight("norm.weight", 16, 64)
 	norm := b.VirtualBound(
 		"norm",
 		[]int{16, 64},
-		-35184372088832,
-		35184372088832,
+		-1<<45,
+		1<<45,
 		"|x·r| ≤ √num since r²·x² ≤ r²·S ≤ num, x² being a term of the sum of squares in S",
 		b.Times(1, "td,t,d->td t=16 d=64", x, normRsqrt, normWeight),
 	)
-	normRounded := gadget.Rescale(b, "norm.rounded", norm, 29, -32768, 32767)
+	normRounded := gadget.Rescale(b, "norm.rounded", norm, 29, lo16, hi16)
 	weight := b.Weight("weight", 16, 64, 16)
 	logits := b.Virtual("logits", []int{16, 16}, b.Times(1, "td,ds->ts t=16 s=16 d=64", normRounded, weight))
 	gadget.RevealArgmax(b, logits)
@@ -111,42 +119,42 @@ func Build() (*circuit.Circuit, error) {
 // layer declares one of the layers, which are all alike, and returns what the next one takes.
 func layer(b *circuit.Builder, x circuit.ID, k *layerConstants, vMap, mask circuit.ID) circuit.ID {
 	attnNormSquares := b.Virtual("attn_norm.squares", []int{16}, b.Times(1, "td,td->t t=16 d=64", x, x))
-	attnNormRsqrt := gadget.Rsqrt(b, "attn_norm.rsqrt", attnNormSquares, 1152921504606846976, 171799)
+	attnNormRsqrt := gadget.Rsqrt(b, "attn_norm.rsqrt", attnNormSquares, 1<<60, 171799)
 	attnNormWeight := b.Weight("attn_norm.weight", 16, 64)
 	attnNorm := b.VirtualBound(
 		"attn_norm",
 		[]int{16, 64},
-		-35184372088832,
-		35184372088832,
+		-1<<45,
+		1<<45,
 		"|x·r| ≤ √num since r²·x² ≤ r²·S ≤ num, x² being a term of the sum of squares in S",
 		b.Times(1, "td,t,d->td t=16 d=64", x, attnNormRsqrt, attnNormWeight),
 	)
-	attnNormRounded := gadget.Rescale(b, "attn_norm.rounded", attnNorm, 29, -32768, 32767)
+	attnNormRounded := gadget.Rescale(b, "attn_norm.rounded", attnNorm, 29, lo16, hi16)
 	weight := b.Weight("weight", 16, 64, 64)
 	linear := b.Virtual("linear", []int{16, 64}, b.Times(1, "ti,id->td t=16 d=64 i=64", attnNormRounded, weight))
 	rotated := b.Virtual("rotated", []int{4, 16, 16}, b.Times(1, "t(dkj),tijk->dt(ij) d=4 t=16 i=2 j=8 k=2", linear, vMap))
-	rotatedRounded := gadget.Rescale(b, "rotated.rounded", rotated, k.RotatedRoundedShift, -32768, 32767)
+	rotatedRounded := gadget.Rescale(b, "rotated.rounded", rotated, k.RotatedRoundedShift, lo16, hi16)
 	weight2 := b.Weight("weight.2", 16, 64, 64)
 	linear2 := b.Virtual("linear.2", []int{16, 64}, b.Times(1, "ti,id->td t=16 d=64 i=64", attnNormRounded, weight2))
 	rotated2 := b.Virtual("rotated.2", []int{4, 16, 16}, b.Times(1, "t(dkj),tijk->dt(ij) d=4 t=16 i=2 j=8 k=2", linear2, vMap))
-	rotatedRounded2 := gadget.Rescale(b, "rotated.rounded.2", rotated2, k.RotatedRounded2Shift, -32768, 32767)
+	rotatedRounded2 := gadget.Rescale(b, "rotated.rounded.2", rotated2, k.RotatedRounded2Shift, lo16, hi16)
 	scores := b.Virtual("scores", []int{4, 16, 16}, b.Times(1, "dtu,dsu->dts d=4 t=16 s=16 u=16", rotatedRounded, rotatedRounded2))
 	attentionExp, attentionInv := attention.ZkAttn(b, "attention.exp", scores, mask, attention.Params{Shift: k.AttentionExpShift, DBits: 15, EBits: 15, InvBits: 31, Unit: 0.00048828125})
 	weight3 := b.Weight("weight.3", 16, 64, 64)
 	linear3 := b.Virtual("linear.3", []int{16, 64}, b.Times(1, "ti,id->td t=16 d=64 i=64", attnNormRounded, weight3))
-	linearRounded := gadget.Rescale(b, "linear.rounded", linear3, k.LinearRoundedShift, -32768, 32767)
+	linearRounded := gadget.Rescale(b, "linear.rounded", linear3, k.LinearRoundedShift, lo16, hi16)
 	context := b.VirtualBound(
 		"context",
 		[]int{4, 16, 16},
-		-70368744177664,
-		70366596694016,
-		"the weights e·inv of a row are not negative and sum to at most 2^InvBits",
+		-1<<46,
+		32767<<31,
+		"inv·e ≥ 0 and Σ_j inv·e = inv·S ≤ 2^InvBits",
 		b.Times(1, "dtu,u(ds),dt->dts d=4 t=16 s=16 u=16", attentionExp, linearRounded, attentionInv),
 	)
-	contextRounded := gadget.Rescale(b, "context.rounded", context, 31, -32768, 32767)
+	contextRounded := gadget.Rescale(b, "context.rounded", context, 31, lo16, hi16)
 	weight4 := b.Weight("weight.4", 16, 64, 64)
 	linear4 := b.Virtual("linear.4", []int{16, 64}, b.Times(1, "its,(is)d->td t=16 d=64 i=4 s=16", contextRounded, weight4))
-	linearRounded2 := gadget.Rescale(b, "linear.rounded.2", linear4, 16, -32768, 32767)
+	linearRounded2 := gadget.Rescale(b, "linear.rounded.2", linear4, 16, lo16, hi16)
 	residual := b.Virtual(
 		"residual",
 		[]int{16, 64},
@@ -154,27 +162,27 @@ func layer(b *circuit.Builder, x circuit.ID, k *layerConstants, vMap, mask circu
 		b.Times(k.ResidualCoef1, "td->td t=16 d=64", linearRounded2),
 	)
 	mlpNormSquares := b.Virtual("mlp_norm.squares", []int{16}, b.Times(1, "td,td->t t=16 d=64", residual, residual))
-	mlpNormRsqrt := gadget.Rsqrt(b, "mlp_norm.rsqrt", mlpNormSquares, 1152921504606846976, 171799)
+	mlpNormRsqrt := gadget.Rsqrt(b, "mlp_norm.rsqrt", mlpNormSquares, 1<<60, 171799)
 	mlpNormWeight := b.Weight("mlp_norm.weight", 16, 64)
 	mlpNorm := b.VirtualBound(
 		"mlp_norm",
 		[]int{16, 64},
-		-35184372088832,
-		35184372088832,
+		-1<<45,
+		1<<45,
 		"|x·r| ≤ √num since r²·x² ≤ r²·S ≤ num, x² being a term of the sum of squares in S",
 		b.Times(1, "td,t,d->td t=16 d=64", residual, mlpNormRsqrt, mlpNormWeight),
 	)
-	mlpNormRounded := gadget.Rescale(b, "mlp_norm.rounded", mlpNorm, 29, -32768, 32767)
+	mlpNormRounded := gadget.Rescale(b, "mlp_norm.rounded", mlpNorm, 29, lo16, hi16)
 	weight5 := b.Weight("weight.5", 16, 64, 128)
 	linear5 := b.Virtual("linear.5", []int{16, 128}, b.Times(1, "ti,id->td t=16 d=128 i=64", mlpNormRounded, weight5))
-	_, silu := gadget.RescaleTable(b, "silu", linear5, 18, -16384, 16383, "silu", 10, 10)
+	_, silu := gadget.RescaleTable(b, "silu", linear5, 18, lo15, hi15, "silu", 10, 10)
 	weight6 := b.Weight("weight.6", 16, 64, 128)
 	linear6 := b.Virtual("linear.6", []int{16, 128}, b.Times(1, "ti,id->td t=16 d=128 i=64", mlpNormRounded, weight6))
 	product := b.Virtual("product", []int{16, 128}, b.Times(1, "td,td->td t=16 d=128", silu, linear6))
-	productRounded := gadget.Rescale(b, "product.rounded", product, k.ProductRoundedShift, -32768, 32767)
+	productRounded := gadget.Rescale(b, "product.rounded", product, k.ProductRoundedShift, lo16, hi16)
 	weight7 := b.Weight("weight.7", 16, 128, 64)
 	linear7 := b.Virtual("linear.7", []int{16, 64}, b.Times(1, "ti,id->td t=16 d=64 i=128", productRounded, weight7))
-	linearRounded3 := gadget.Rescale(b, "linear.rounded.3", linear7, k.LinearRounded3Shift, -32768, 32767)
+	linearRounded3 := gadget.Rescale(b, "linear.rounded.3", linear7, k.LinearRounded3Shift, lo16, hi16)
 	residual2 := b.Virtual(
 		"residual.2",
 		[]int{16, 64},

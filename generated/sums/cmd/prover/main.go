@@ -5,10 +5,11 @@ package main
 
 import (
 	"fmt"
+	"os"
+
 	"github.com/zkllmc/zkllmc/generated/sums/circuit"
 	"github.com/zkllmc/zkllmc/generated/sums/vocab"
 	"github.com/zkllmc/zkllmc/runtime/proverapp"
-	"os"
 )
 
 func main() {

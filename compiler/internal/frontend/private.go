@@ -1,0 +1,194 @@
+package frontend
+
+import (
+	"fmt"
+
+	"github.com/zkllmc/zkllmc/compiler/internal/onnx"
+	"github.com/zkllmc/zkllmc/ir"
+)
+
+// Provenance: which tensors of the model file the cells of an input-free value come from. A constant of the circuit ships with
+// the verifier, so no operator may turn weights into one: every value that is computed from a private tensor is private,
+// whatever its type. Integers and Constant nodes are mostly shapes, indices and masks but may be weights too (quantised ones,
+// say), and only their use tells. They start undecided: public, with a mark. When arithmetic on activations takes a value with a
+// mark, the tensors behind it are weights, and the model is lowered again with them private from the start, so that nothing else
+// that is made of them stays public either.
+
+// mark is one such tensor, or the union of several. Unions are shared: a long chain of operators costs one mark each.
+type mark struct {
+	name    string
+	key     any // identifies the tensor across runs; nil for a union
+	forced  bool
+	from    []*mark
+	weight  bool // noted as a weight of the graph
+	pattern bool // noted as the condition of a mask
+}
+
+// visit calls f for the tensors of a mark. flag chooses the note that visits leave, so that no mark is visited twice.
+func (m *mark) visit(flag func(*mark) *bool, f func(leaf *mark)) {
+	stack := []*mark{m}
+	for len(stack) > 0 {
+		x := stack[len(stack)-1]
+		stack = stack[:len(stack)-1]
+		if x == nil || *flag(x) {
+			continue
+		}
+		*flag(x) = true
+		if x.key != nil {
+			f(x)
+		}
+		stack = append(stack, x.from...)
+	}
+}
+
+func weightNote(m *mark) *bool  { return &m.weight }
+func patternNote(m *mark) *bool { return &m.pattern }
+
+// leaf names one tensor behind a mark.
+func (m *mark) leaf() string {
+	for m.key == nil {
+		m = m.from[0]
+	}
+	return m.name
+}
+
+// given enters a tensor of the model file: an initializer, or the value of a Constant node.
+func (b *builder) given(name string, t *onnx.Tensor, key any, weight bool) *val {
+	forced := b.class.forced[name]
+	if !forced && (t.Len() <= 1 || b.class.public[name] || rotaryTable(t)) {
+		return constant(name, t)
+	}
+	v := constant(name, t)
+	v.mark = &mark{name: name, key: key, forced: forced}
+	if forced || weight || b.hidden[key] {
+		v.c, v.private, v.w = nil, true, t
+	}
+	return v
+}
+
+// commit notes that the graph computes with a value: if it is undecided, the tensors behind it are weights.
+func (b *builder) commit(v *val) {
+	if v.c != nil && v.mark != nil {
+		v.mark.visit(weightNote, func(leaf *mark) { b.found = append(b.found, leaf.key) })
+	}
+}
+
+// shapeOperands gives the first operand from which on an operator's operands are shapes, axes and the like. They must be public,
+// and what is computed does not carry their marks.
+var shapeOperands = map[string]int{"Reshape": 1, "Expand": 1, "Squeeze": 1, "Unsqueeze": 1, "Slice": 1, "Split": 1, "Tile": 1,
+	"Trilu": 1, "CumSum": 1, "ConstantOfShape": 0, "ReduceSum": 1, "ReduceMean": 1, "ReduceMax": 1, "ReduceMin": 1, "ReduceProd": 1,
+	"ReduceAll": 1, "ReduceAny": 1, "ReduceSumSquare": 1, "ReduceL2": 1}
+
+// cells returns the inputs whose cells the result is made of, and the inputs that give its shape.
+func (c *call) cells() (data, shape []*val) {
+	k, ok := shapeOperands[c.key()]
+	if !ok {
+		k = len(c.in)
+	}
+	k = min(k, len(c.in))
+	return c.in[:k], c.in[k:]
+}
+
+// trace gives the results of an operator on input-free values the marks of its inputs.
+func (c *call) trace(outs []*val, private bool) {
+	switch c.key() {
+	case "Shape", "Size", "Constant":
+		return // shapes are public; a Constant has its own mark
+	case "Cos", "Sin":
+		if !private {
+			return // rotary tables
+		}
+	}
+	data, _ := c.cells()
+	u := &mark{}
+	for i, v := range data {
+		if v == nil || v.mark == nil {
+			continue
+		}
+		u.from, u.forced = append(u.from, v.mark), u.forced || v.mark.forced
+		// What is computed together with weights is one. Rows that are picked from weights only index them.
+		if index := i == 1 && len(c.n.Op) >= 6 && c.n.Op[:6] == "Gather"; private && !index {
+			c.b.commit(v)
+		}
+	}
+	switch {
+	case len(u.from) == 0:
+		return
+	case len(u.from) == 1:
+		u = u.from[0]
+	}
+	for _, o := range outs {
+		if o != nil {
+			o.mark = u
+		}
+	}
+}
+
+// discrete says whether a private value is not a real number before or after the node: only the interpreter computes those.
+func (c *call) discrete() bool {
+	if c.n.Op == "Cast" && !onnx.DType(c.attrInt("to", int64(onnx.Float32))).IsFloat() {
+		return true
+	}
+	for _, v := range c.in {
+		if v != nil && v.private && !v.dtype.IsFloat() {
+			return true
+		}
+	}
+	return false
+}
+
+// publicShape refuses operators whose result's shape would tell private cells.
+func (c *call) publicShape() error {
+	_, shape := c.cells()
+	if c.n.Op == "NonZero" || c.n.Op == "Range" {
+		shape = c.in
+	}
+	for _, v := range shape {
+		if v != nil && v.private {
+			return c.secret(v, "a shape or an axis")
+		}
+	}
+	return nil
+}
+
+// secret refuses a private value where the circuit needs a public one.
+func (c *call) secret(v *val, what string) error {
+	source := v.name
+	if v.mark != nil {
+		source = v.mark.leaf()
+	}
+	return c.unsupported("input %q is private, since it is computed from the weight %q, but serves as %s, which is part of the circuit; if that tensor is no secret, make it public: --public %s",
+		v.name, source, what, source)
+}
+
+// patterns refuses tensors that are weights of the graph and also conditions of masks, which are public.
+func (b *builder) patterns() error {
+	if len(b.masks) == 0 {
+		return nil
+	}
+	live := make([]bool, len(b.g.Values))
+	stack := []ir.ValueID{b.g.Output}
+	for len(stack) > 0 {
+		id := stack[len(stack)-1]
+		stack = stack[:len(stack)-1]
+		if live[id] {
+			continue
+		}
+		live[id] = true
+		b.weightMark[id].visit(weightNote, func(*mark) {})
+		stack = append(stack, b.g.Value(id).Def.In...)
+	}
+	for _, p := range b.masks {
+		if p.leaf.weight {
+			return &Unsupported{p.node, "Where", fmt.Sprintf("the mask's condition is computed from %q, which is a private weight too; if that tensor is no secret, make it public: --public %s",
+				p.leaf.name, p.leaf.name)}
+		}
+	}
+	return nil
+}
+
+// pattern is a private tensor whose comparison is the condition of a mask.
+type pattern struct {
+	leaf *mark
+	node string
+}

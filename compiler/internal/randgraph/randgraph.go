@@ -1,0 +1,324 @@
+// Package randgraph draws random programs for property tests: float graphs of the op table (Graph) and circuits that are made by
+// calling the gadgets (Circuit). Everything follows from a seed. Every step has a generator of its own, so that a program with
+// fewer steps is a prefix of the one with more, which is how a failing program is made small.
+package randgraph
+
+import (
+	"fmt"
+	"math"
+	"math/rand/v2"
+
+	"github.com/zkllmc/zkllmc/ir"
+)
+
+// Streams of a seed's random numbers.
+const (
+	streamShape = iota
+	streamHead
+	streamStep = 1 << 10 // plus the step
+	streamData = 1 << 20 // plus the number of the tensor
+)
+
+func stream(seed uint64, n int) *rand.Rand { return rand.New(rand.NewPCG(seed, uint64(n))) }
+
+// Limits of what is drawn.
+const (
+	maxCells = 256  // of a tensor
+	maxLoop  = 8192 // products of a term
+	maxRank  = 4
+	MaxSteps = 9 // between embedding and logits
+)
+
+// grapher draws a float graph.
+type grapher struct {
+	g     *ir.Graph
+	seed  uint64
+	rng   *rand.Rand // of the step
+	ids   ir.ValueID
+	hot   ir.ValueID
+	pool  []ir.ValueID // activations
+	given []ir.ValueID // weights and constants
+	used  map[ir.ValueID]bool
+	T, V  int
+}
+
+// Graph draws a float graph of at most steps steps between embedding and logits; 0 for as many as the seed wants.
+func Graph(seed uint64, steps int) *ir.Graph {
+	rng := stream(seed, streamShape)
+	d := &grapher{seed: seed, rng: rng, used: map[ir.ValueID]bool{}, T: 1 + rng.IntN(6), V: 2 + rng.IntN(8)}
+	d.g = &ir.Graph{Name: fmt.Sprintf("random%d", seed), Stage: ir.StageFloat, Vocab: d.V, Causal: rng.IntN(2) == 0}
+	ids := d.g.Add(ir.OpInput, "ids", "ids", []int{d.T}, nil, nil)
+	d.ids, d.g.Input = ids.ID, ids.ID
+	d.hot = d.g.Add(ir.OpOneHot, "onehot", "onehot", []int{d.T, d.V}, []ir.ValueID{ids.ID}, nil).ID
+	d.embed(1 + rng.IntN(9))
+	n := 1 + rng.IntN(MaxSteps)
+	if steps > 0 {
+		n = min(n, steps)
+	}
+	layers, block := 1, n
+	if rng.IntN(3) == 0 {
+		layers, block = 2+rng.IntN(2), min(n, 1+rng.IntN(3))
+	}
+	d.layers(layers, block)
+	for i := block; i < n; i++ {
+		d.rng = stream(seed, streamStep+i)
+		d.step(i)
+	}
+	d.rng = stream(seed, streamHead)
+	d.head()
+	return d.g
+}
+
+// embed adds the first activation.
+func (d *grapher) embed(width int) {
+	table := d.tensor(ir.OpWeight, []int{d.V, width})
+	if v := d.g.Value(table); d.rng.IntN(3) == 0 { // calibrated on token 0 alone, all others saturate
+		for i := range width {
+			v.Data[i] /= 32
+		}
+	}
+	t := ir.Term{Coef: 1, Extents: []int{d.T, d.V, width}, In: []int{int(d.hot), int(table)}, Axes: [][][]int{{{0}, {1}}, {{1}, {2}}}, Out: [][]int{{0}, {2}}}
+	d.einsum("embed", []int{d.T, width}, t)
+}
+
+// layers draws a block of steps and repeats it with other weights. A repeated block takes one value, and hands on one of its shape.
+func (d *grapher) layers(n, steps int) {
+	if n == 1 {
+		for i := range steps {
+			d.rng = stream(d.seed, streamStep+i)
+			d.step(i)
+		}
+		return
+	}
+	base := d.pool[:len(d.pool)-1]
+	x := d.pool[len(d.pool)-1]
+	shape := d.g.Value(x).Shape
+	given := len(d.given)
+	for range n {
+		d.pool = append(append([]ir.ValueID(nil), base...), x)
+		d.given = d.given[:given]
+		for i := range steps {
+			d.rng = stream(d.seed, streamStep+i)
+			d.step(i)
+		}
+		d.rng = stream(d.seed, streamStep+steps)
+		y := d.term(shape, int(d.pool[len(d.pool)-1]))
+		axes, extents := ir.IdentityAxes(shape)
+		carry := ir.Term{Coef: 1, Extents: extents, In: []int{int(x)}, Axes: [][][]int{axes}, Out: axes}
+		x = d.einsum("carry", shape, carry, y)
+	}
+	d.pool = append(append([]ir.ValueID(nil), base...), x)
+}
+
+// step adds one operation.
+func (d *grapher) step(i int) {
+	origin := fmt.Sprintf("step%d", i)
+	switch k := d.rng.IntN(20); {
+	case k < 9:
+		d.sum(origin)
+	case k < 12:
+		d.apply(ir.OpUnary, origin, d.pick(), nil, &ir.UnaryAttr{Fn: ir.Functions[d.rng.IntN(len(ir.Functions))]})
+	case k < 17:
+		d.norm(origin)
+	default:
+		d.softmax(origin)
+	}
+}
+
+// pick chooses an activation, a late one rather than an early one.
+func (d *grapher) pick() ir.ValueID {
+	n := len(d.pool)
+	if d.rng.IntN(2) == 0 {
+		return d.pool[n-1]
+	}
+	return d.pool[d.rng.IntN(n)]
+}
+
+// apply adds an operation that keeps the shape.
+func (d *grapher) apply(op ir.Op, origin string, x ir.ValueID, more []ir.ValueID, attr ir.Attr) {
+	d.used[x] = true
+	d.pool = append(d.pool, d.g.Add(op, origin, origin, d.g.Value(x).Shape, append([]ir.ValueID{x}, more...), attr).ID)
+}
+
+// sum adds an Einsum of one to three terms.
+func (d *grapher) sum(origin string) {
+	first := d.term(nil, int(d.pick()))
+	shape := first.shapeOf()
+	terms := []ir.Term{first.Term}
+	for d.rng.IntN(4) == 0 && len(terms) < 3 {
+		terms = append(terms, d.term(shape, int(d.pick())).Term)
+	}
+	if d.rng.IntN(8) == 0 && ir.Size(shape) <= maxCells { // a bias that is a whole tensor, or a constant everywhere
+		axes, extents := ir.IdentityAxes(shape)
+		t := ir.Term{Coef: d.coef(), Extents: extents, Out: axes, In: []int{}, Axes: [][][]int{}}
+		if d.rng.IntN(2) == 0 {
+			t.In, t.Axes = []int{int(d.leaf(shape))}, [][][]int{axes}
+		}
+		terms = append(terms, t)
+	}
+	d.rng.Shuffle(len(terms), func(i, j int) { terms[i], terms[j] = terms[j], terms[i] })
+	d.einsumTerms(origin, shape, terms)
+}
+
+// einsum adds an Einsum of a given term and a drawn one.
+func (d *grapher) einsum(origin string, shape []int, t ir.Term, more ...drawn) ir.ValueID {
+	terms := []ir.Term{t}
+	for _, m := range more {
+		terms = append(terms, m.Term)
+	}
+	return d.einsumTerms(origin, shape, terms)
+}
+
+func (d *grapher) einsumTerms(origin string, shape []int, terms []ir.Term) ir.ValueID {
+	for i := range terms {
+		for _, id := range terms[i].In {
+			d.used[ir.ValueID(id)] = true
+		}
+		if d.rng.IntN(3) > 0 { // the passes normalise; the op table does not ask for it
+			terms[i].Normalise()
+		}
+	}
+	in, attr := ir.Bind(terms)
+	id := d.g.Add(ir.OpEinsum, origin, origin, shape, in, attr).ID
+	d.pool = append(d.pool, id)
+	return id
+}
+
+// norm adds a normalisation over the last axis.
+func (d *grapher) norm(origin string) {
+	x := d.pick()
+	shape := d.g.Value(x).Shape
+	if len(shape) == 1 && d.rng.IntN(8) > 0 { // refused: a root of shape []
+		return
+	}
+	width := shape[len(shape)-1:]
+	a := &ir.NormAttr{Center: d.rng.IntN(2) == 0, Eps: []float64{1e-6, 1e-5, 1e-3, 1}[d.rng.IntN(4)], HasGamma: d.rng.IntN(3) > 0, HasBeta: d.rng.IntN(2) == 0}
+	var more []ir.ValueID
+	for _, has := range []bool{a.HasGamma, a.HasBeta} {
+		if has {
+			more = append(more, d.leaf(width))
+		}
+	}
+	d.apply(ir.OpNorm, origin, x, more, a)
+}
+
+// leaf returns a weight or constant of the shape, an old one now and then.
+func (d *grapher) leaf(shape []int) ir.ValueID {
+	if d.rng.IntN(4) == 0 {
+		for _, id := range d.given {
+			if fmt.Sprint(d.g.Value(id).Shape) == fmt.Sprint(shape) {
+				return id
+			}
+		}
+	}
+	if d.rng.IntN(4) == 0 {
+		return d.tensor(ir.OpConst, shape)
+	}
+	return d.tensor(ir.OpWeight, shape)
+}
+
+// softmax adds a softmax over the last axis, with one of several masks.
+func (d *grapher) softmax(origin string) {
+	x := d.pick()
+	shape := d.g.Value(x).Shape
+	if len(shape) == 1 {
+		return
+	}
+	a := &ir.SoftmaxAttr{Scale: []float64{1, 0.35, 0.1, 2, 8}[d.rng.IntN(5)], HasMask: d.rng.IntN(3) > 0}
+	var more []ir.ValueID
+	if a.HasMask {
+		v := d.g.NewValue("mask", shape[len(shape)-1-d.rng.IntN(len(shape)):])
+		v.Data = maskData(d.rng, v.Shape)
+		more = []ir.ValueID{d.define(ir.OpConst, v)}
+	}
+	d.apply(ir.OpSoftmax, origin, x, more, a)
+}
+
+// maskData is a mask of the shape, 1 where masked: causal, padding-like (the last cells of each row), random, or empty. No row is
+// all masked.
+func maskData(rng *rand.Rand, shape []int) []float64 {
+	data := make([]float64, ir.Size(shape))
+	w := shape[len(shape)-1]
+	kind, cut := rng.IntN(4), 1+rng.IntN(w)
+	for r := 0; r*w < len(data); r++ {
+		row := data[r*w : (r+1)*w]
+		for j := range row {
+			hide := false
+			switch kind {
+			case 0:
+				hide = len(shape) > 1 && j > r%shape[len(shape)-2]
+			case 1:
+				hide = j >= cut
+			case 2:
+				hide = rng.IntN(2) == 0
+			}
+			if hide {
+				row[j] = 1
+			}
+		}
+		if kind == 2 {
+			row[rng.IntN(w)] = 0
+		}
+	}
+	return data
+}
+
+// head adds the logits: a sum over what nothing has used yet, so that little of the program is dead.
+func (d *grapher) head() {
+	shape := []int{d.T, d.V}
+	terms := []ir.Term{d.term(shape, int(d.pool[len(d.pool)-1])).Term}
+	for i := len(d.pool) - 2; i >= 0 && len(terms) < 3; i-- {
+		if !d.used[d.pool[i]] && d.rng.IntN(2) == 0 {
+			terms = append(terms, d.term(shape, int(d.pool[i])).Term)
+		}
+	}
+	d.g.Output = d.einsumTerms("head", shape, terms)
+}
+
+// tensor makes a weight or constant with random cells.
+func (d *grapher) tensor(op ir.Op, shape []int) ir.ValueID {
+	v := d.g.NewValue(fmt.Sprintf("%s%d", map[ir.Op]string{ir.OpWeight: "w", ir.OpConst: "c"}[op], len(d.g.Values)), shape)
+	rng := stream(d.seed, streamData+len(d.g.Values)) // not the step's: repeated blocks have different weights
+	if op == ir.OpConst {
+		rng = stream(d.seed, streamData+d.rng.IntN(1000)) // but the same constants
+	}
+	v.Data = cells(rng, shape)
+	id := d.define(op, v)
+	d.given = append(d.given, id)
+	return id
+}
+
+func (d *grapher) define(op ir.Op, v *ir.Value) ir.ValueID {
+	n := &ir.Node{Op: op, Origin: v.Name, Out: []ir.ValueID{v.ID}}
+	v.Def = n
+	d.g.Nodes = append(d.g.Nodes, n)
+	return v.ID
+}
+
+// cells draws the cells of a weight or constant: normal at several sizes, one magnitude, one outlier, ones.
+func cells(rng *rand.Rand, shape []int) []float64 {
+	data := make([]float64, ir.Size(shape))
+	dev := []float64{1, 1, 1, 1, 1, 1, 0.1, 5, 1e-4}[rng.IntN(9)] / math.Sqrt(float64(shape[len(shape)-1]))
+	kind := rng.IntN(12)
+	for i := range data {
+		switch kind {
+		case 0:
+			data[i] = dev * float64(rng.IntN(3)-1)
+		case 1:
+			data[i] = dev
+		case 2:
+			data[i] = 1
+		default:
+			data[i] = dev * rng.NormFloat64()
+		}
+	}
+	if kind == 3 {
+		data[rng.IntN(len(data))] = 40 * dev
+	}
+	return data
+}
+
+// coef draws a term's coefficient.
+func (d *grapher) coef() float64 {
+	return []float64{1, 1, 1, 1, 1, 1, 1, -1, -1, 0.5, 2, 0.125, 0.3, -1.7, 1e-3, 30}[d.rng.IntN(16)]
+}

@@ -1,0 +1,751 @@
+package compiler
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"math"
+	"math/rand/v2"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"runtime/debug"
+	"slices"
+	"sort"
+	"strconv"
+	"strings"
+	"sync"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/zkllmc/zkllmc/codegen"
+	"github.com/zkllmc/zkllmc/compiler/internal/quant"
+	"github.com/zkllmc/zkllmc/compiler/internal/randgraph"
+	"github.com/zkllmc/zkllmc/ir"
+	"github.com/zkllmc/zkllmc/ir/eval"
+	"github.com/zkllmc/zkllmc/runtime/backend/cpu"
+	"github.com/zkllmc/zkllmc/runtime/backend/reference"
+	"github.com/zkllmc/zkllmc/runtime/circuit"
+	"github.com/zkllmc/zkllmc/runtime/commit"
+	"github.com/zkllmc/zkllmc/runtime/group"
+	"github.com/zkllmc/zkllmc/runtime/kernel"
+	"github.com/zkllmc/zkllmc/runtime/protocol"
+	"github.com/zkllmc/zkllmc/runtime/prover"
+	"github.com/zkllmc/zkllmc/runtime/statement"
+	"github.com/zkllmc/zkllmc/runtime/verifier"
+	"github.com/zkllmc/zkllmc/runtime/witness"
+)
+
+// Random programs, and what must hold for every one of them. ZKLLMC_PROPERTY is how many graphs and how many circuits are tried,
+// ZKLLMC_SEED the first seed. A failure names its seed and prints the program, made small; -run 'Property.*/seed=123' tries it again.
+
+const propertyDefault = 50
+
+// TestPropertyGraphs compiles random float graphs and proves the result on random tokens.
+func TestPropertyGraphs(t *testing.T) { properties(t, checkGraph) }
+
+// TestPropertyCircuits proves random circuits that call the gadgets with random parameters.
+func TestPropertyCircuits(t *testing.T) { properties(t, checkCircuit) }
+
+// check tries the program of a seed, cut to a number of steps if that is not 0.
+type check func(seed uint64, steps int, seen *coverage) error
+
+func properties(t *testing.T, f check) {
+	seen := &coverage{counts: map[string]int{}}
+	t.Cleanup(func() { t.Log(seen.text()) })
+	for _, seed := range seeds(t) {
+		t.Run(fmt.Sprintf("seed=%d", seed), func(t *testing.T) {
+			t.Parallel()
+			err := guarded(f, seed, 0, seen)
+			if err == nil {
+				return
+			}
+			for steps := 1; steps < 10; steps++ {
+				if small := guarded(f, seed, steps, &coverage{counts: map[string]int{}}); small != nil {
+					t.Fatalf("seed %d, cut to %d steps: %v\nas drawn: %v", seed, steps, small, firstLine(err))
+				}
+			}
+			t.Fatalf("seed %d: %v", seed, err)
+		})
+	}
+}
+
+func firstLine(err error) string {
+	line, _, _ := strings.Cut(err.Error(), "\n")
+	return line
+}
+
+// seeds lists the seeds to try: the one that -run names, or as many as asked for.
+func seeds(t *testing.T) []uint64 {
+	if m := regexp.MustCompile(`seed=(\d+)`).FindStringSubmatch(flag.Lookup("test.run").Value.String()); m != nil {
+		return []uint64{uint64(number(t, m[1]))}
+	}
+	n, first := propertyDefault, 1
+	if s := os.Getenv("ZKLLMC_PROPERTY"); s != "" {
+		n = number(t, s)
+	}
+	if s := os.Getenv("ZKLLMC_SEED"); s != "" {
+		first = number(t, s)
+	}
+	list := make([]uint64, n)
+	for i := range list {
+		list[i] = uint64(first + i)
+	}
+	return list
+}
+
+func number(t *testing.T, s string) int {
+	n, err := strconv.Atoi(s)
+	if err != nil || n < 0 {
+		t.Fatalf("%q is no number", s)
+	}
+	return n
+}
+
+// guarded makes a panic an error.
+func guarded(f check, seed uint64, steps int, seen *coverage) (err error) {
+	defer func() {
+		if r := recover(); r != nil {
+			err = fmt.Errorf("panic: %v\n%s", r, debug.Stack())
+		}
+	}()
+	return f(seed, steps, seen)
+}
+
+// coverage counts what occurred.
+type coverage struct {
+	mu     sync.Mutex
+	counts map[string]int
+}
+
+func (c *coverage) add(what string, n int) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.counts[what] += n
+}
+
+// has counts a program in which something occurred.
+func (c *coverage) has(what string, occurred bool) {
+	if occurred {
+		c.add(what, 1)
+	}
+}
+
+func (c *coverage) text() string {
+	var lines []string
+	for what, n := range c.counts {
+		lines = append(lines, fmt.Sprintf("%7d %s", n, what))
+	}
+	sort.Slice(lines, func(i, j int) bool { return lines[i][8:] < lines[j][8:] })
+	return "what occurred:\n" + strings.Join(lines, "\n")
+}
+
+// digitsOf hides numbers and names, so that like reasons count as one.
+var digitsOf = regexp.MustCompile(`-?[0-9][0-9.e+-]*|"[^"]*"|\[[^\]]*\]`)
+
+func (c *coverage) refused(err error) {
+	text := digitsOf.ReplaceAllString(firstLine(err), "#")
+	c.add("refused: "+text[:min(len(text), 150)], 1)
+}
+
+// refusable are the reasons for which a drawn graph may be refused; any other error is a failure.
+var refusable = regexp.MustCompile(`beyond 2\^62|bits apart; a sum|is not finite on|epsilon .* is .* in units|a step of them would be|slacks may reach|leave 62 bits|` +
+	`needs at least one axis|tables: bad scales|times coarser than|a shift by .* bits, want|shift [0-9]+ is not in|it has no lookup|token ids as numbers|have no rows|more than there are letters`)
+
+// propertyConfig draws how a graph is compiled.
+func propertyConfig(rng *rand.Rand, g *ir.Graph) Config {
+	cfg := Config{RevealArgmax: rng.IntN(2) == 0, Pad: rng.Int64N(int64(g.Vocab)), WeightBits: rowBits(rng), WitnessBits: rowBits(rng)}
+	if rng.IntN(3) == 0 {
+		cfg.PrivateInput = "all"
+	}
+	switch rng.IntN(4) {
+	case 0: // what other tokens do is a surprise: clamps have work
+		cfg.Pad, cfg.Calibrate = 0, [][]int64{{0}}
+	case 1:
+		cfg.Calibrate = [][]int64{randomTokens(rng, 1+rng.IntN(g.Value(g.Input).Shape[0]), g.Vocab)}
+	}
+	return cfg
+}
+
+// rowBits draws the log of a row width; the narrowest, with thousands of rows for a table's multiplicities, are the slowest.
+func rowBits(rng *rand.Rand) int {
+	return []int{4, 5, 6, 6, 7, 7, 7, 7, 8, 8, 8, 8, 8, 8, 8, 8}[rng.IntN(16)]
+}
+
+func randomTokens(rng *rand.Rand, n, vocab int) []int64 {
+	ids := make([]int64, n)
+	for i := range ids {
+		ids[i] = rng.Int64N(int64(vocab))
+	}
+	return ids
+}
+
+// checkGraph draws a float graph, compiles it and checks the result. Where a graph is refused, its prefixes are tried, so that
+// nearly every seed proves something.
+func checkGraph(seed uint64, steps int, seen *coverage) error {
+	last := ""
+	for n := cmp.Or(steps, randgraph.MaxSteps); n > 0; n-- {
+		g := randgraph.Graph(seed, n)
+		if g.String() == last {
+			continue
+		}
+		last = g.String()
+		if refused, err := tryGraph(g, seed, seen); err != nil || !refused || steps > 0 {
+			return err
+		}
+	}
+	return nil
+}
+
+// tryGraph says that a graph is refused, or checks it.
+func tryGraph(g *ir.Graph, seed uint64, seen *coverage) (refused bool, err error) {
+	text := "\n" + g.String()
+	if err := ir.Verify(g); err != nil {
+		return false, fmt.Errorf("the generator is at fault: %w%s", err, text)
+	}
+	rng := rand.New(rand.NewPCG(seed, 99))
+	cfg := propertyConfig(rng, g)
+	if err := sameFunction(g, quant.Prepare(g), randomTokens(rng, g.Value(g.Input).Shape[0], g.Vocab)); err != nil {
+		return false, fmt.Errorf("quant.Prepare: %w%s", err, text)
+	}
+	r, err := fromGraph(context.Background(), g, cfg)
+	if err != nil && refusable.MatchString(err.Error()) {
+		seen.refused(err)
+		return true, nil
+	}
+	if err != nil {
+		return false, fmt.Errorf("compile: %w%s", err, text)
+	}
+	seen.graph(g, r)
+	if err := ir.Verify(r.program.Int); err != nil {
+		return false, fmt.Errorf("integer program: %w%s", err, text)
+	}
+	accuracy(r, rng, seen)
+	stretch(rng, r.Circuit, weightsOf(r.Circuit, r)) // in place: the interpreter's weights too
+	p := &proved{c: r.Circuit, weights: weightsOf(r.Circuit, r), rng: rng, seen: seen}
+	p.logits = func(ids []int64) ([]int64, error) {
+		vals, err := eval.Int(r.program.Int, ids) // every value within its declared bounds, too
+		return vals[r.program.Int.Output], err
+	}
+	if err := p.check(); err != nil {
+		return false, fmt.Errorf("%w%s%s", err, text, r.program.Int)
+	}
+	if counts := r.Stats.ProofBytes; counts+proofHeader != p.proofBytes {
+		return false, fmt.Errorf("the proof has %d bytes, Stats counts %d%s", p.proofBytes, counts, text)
+	}
+	return false, nil
+}
+
+// proofHeader is what precedes the messages of a proof: magic, version, digest of the circuit, model.
+const proofHeader = 8 + 4 + 32 + 32
+
+// sameFunction compares the outputs of two float graphs.
+func sameFunction(a, b *ir.Graph, ids []int64) error {
+	if err := ir.Verify(b); err != nil {
+		return err
+	}
+	want, err := eval.Float(a, ids)
+	if err != nil {
+		return err
+	}
+	got, err := eval.Float(b, ids)
+	if err != nil {
+		return err
+	}
+	top := 0.0
+	for _, x := range want[a.Output] {
+		top = math.Max(top, math.Abs(x))
+	}
+	for i, x := range want[a.Output] {
+		if y := got[b.Output][i]; math.Abs(x-y) > 1e-6*(1+top) {
+			return fmt.Errorf("logit %d is %g, was %g", i, y, x)
+		}
+	}
+	return nil
+}
+
+// accuracy counts, for information, how near the integer program comes to the float graph on a calibration input.
+func accuracy(r *Result, rng *rand.Rand, seen *coverage) {
+	report, err := r.Check(context.Background(), []Input{{IDs: r.samples[rng.IntN(len(r.samples))]}})
+	if err != nil {
+		return // check reports it with the program's text
+	}
+	switch e := report.MaxError / math.Max(report.MaxLogit, 1e-3); {
+	case e < 0.01:
+		seen.add("accuracy: error below 1% of the largest logit", 1)
+	case e < 0.2:
+		seen.add("accuracy: error below 20%", 1)
+	default:
+		seen.add("accuracy: error above 20%, "+r.program.Int.Name, 1)
+	}
+}
+
+func weightsOf(c *circuit.Circuit, r *Result) map[circuit.ID]kernel.Tensor {
+	weights := map[circuit.ID]kernel.Tensor{}
+	for i, id := range protocol.WeightIDs(c) {
+		weights[id] = kernel.Tensor{Shape: r.Weights[i].Shape, V: r.Weights[i].Values}
+	}
+	return weights
+}
+
+// stretch replaces the cells of some weights by others of their declared range, its ends above all: a circuit is for all of them.
+func stretch(rng *rand.Rand, c *circuit.Circuit, weights map[circuit.ID]kernel.Tensor) {
+	if rng.IntN(2) == 0 {
+		return
+	}
+	for _, id := range protocol.WeightIDs(c) {
+		fill(rng, c.Tensor(id), weights[id].V)
+	}
+}
+
+// fill sets all cells of a weight: to one end of the range, to random ends, or anywhere; or leaves it as it is.
+func fill(rng *rand.Rand, t *circuit.Tensor, v []int64) {
+	kind := rng.IntN(6)
+	for i := range v {
+		switch kind {
+		case 0:
+			v[i] = t.Lo
+		case 1:
+			v[i] = t.Hi
+		case 2:
+			v[i] = []int64{t.Lo, t.Hi}[rng.IntN(2)]
+		case 3:
+			v[i] = t.Lo + rng.Int64N(t.Hi-t.Lo+1)
+		case 4:
+			v[i] = []int64{t.Lo, t.Hi, 0, max(t.Lo, -1)}[rng.IntN(4)]
+		}
+	}
+}
+
+// checkCircuit draws a circuit and checks it.
+func checkCircuit(seed uint64, steps int, seen *coverage) error {
+	c, err := randgraph.DrawCircuit(seed, steps)
+	if err != nil {
+		seen.refused(err)
+		return nil
+	}
+	var text strings.Builder
+	for _, call := range c.Calls {
+		text.WriteString("\n" + call.Text)
+		seen.add("call "+regexp.MustCompile(`\w+\(`).FindString(call.Text)+")", 1)
+	}
+	for _, f := range c.Failed {
+		seen.refused(errors.New(f))
+	}
+	rng := rand.New(rand.NewPCG(seed, 99))
+	for round := range 3 {
+		p := &proved{c: c.Circuit, weights: map[circuit.ID]kernel.Tensor{}, rng: rng, seen: seen, calls: c.Calls}
+		for _, id := range protocol.WeightIDs(c.Circuit) {
+			w := c.Tensor(id)
+			v := make([]int64, circuit.Size(w.Shape))
+			fill(rng, &circuit.Tensor{Lo: w.Lo / 8, Hi: w.Hi / 8}, v) // for what fill leaves as it is
+			fill(rng, w, v)
+			p.weights[id] = kernel.Tensor{Shape: w.Shape, V: v}
+		}
+		p.witnessOnly = round > 0
+		if err := p.check(); err != nil {
+			return fmt.Errorf("round %d: %w%s\n%s", round, err, text.String(), describe(c.Circuit))
+		}
+	}
+	return nil
+}
+
+// describe is a circuit as text.
+func describe(c *circuit.Circuit) string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "%+v\n", c.Config)
+	for i := range c.Tensors {
+		t := &c.Tensors[i]
+		fmt.Fprintf(&b, "%d %s %s %v in [%d, %d]", t.ID, t.Kind, t.Name, t.Shape, t.Lo, t.Hi)
+		for _, d := range t.Def {
+			fmt.Fprintf(&b, " + %d·%v→%v %v", d.Coef, d.Factors, d.Out, d.Extents)
+		}
+		b.WriteByte('\n')
+	}
+	return b.String()
+}
+
+// proved is a circuit with weights on its way through all checks.
+type proved struct {
+	c       *circuit.Circuit
+	weights map[circuit.ID]kernel.Tensor
+	rng     *rand.Rand
+	seen    *coverage
+	calls   []randgraph.Call
+	logits  func(ids []int64) ([]int64, error) // the oracle; nil: what the witness says
+
+	witnessOnly bool // no proof
+	key         *prover.Key
+	proofBytes  int
+}
+
+// check computes the witness of a random statement, compares it with the oracle, proves it and verifies the proof, and sees that
+// statements that are false are not proved.
+func (p *proved) check() error {
+	in, all, err := p.input()
+	if err != nil {
+		return fmt.Errorf("oracle: %w", err)
+	}
+	a, err := p.generate(in)
+	if err != nil {
+		return fmt.Errorf("no witness: %w", err)
+	}
+	if got := a.Tensor(p.c.Output).V; !slices.Equal(got, all) {
+		return fmt.Errorf("the witness' logits are %v, the oracle's %v", got, all)
+	}
+	if err := witness.CheckSatisfied(p.c, a); err != nil {
+		return fmt.Errorf("the witness does not satisfy the circuit: %w", err)
+	}
+	if err := p.callsAgree(a); err != nil {
+		return err
+	}
+	p.seen.circuit(p.c, a)
+	if p.witnessOnly {
+		return nil
+	}
+	return p.prove(in, a)
+}
+
+func (p *proved) generate(in *prover.Input, opts ...witness.Option) (*witness.Assignment, error) {
+	publics := func(id circuit.ID) kernel.Tensor { return *in.Statement.Public(p.c, id) }
+	return witness.Generate(context.Background(), p.c, p.weights, publics, in.Private, opts...)
+}
+
+// callsAgree compares the results of gadgets with their definitions.
+func (p *proved) callsAgree(a *witness.Assignment) error {
+	for _, call := range p.calls {
+		var in [][]int64
+		for _, id := range call.In {
+			in = append(in, a.Tensor(id).V)
+		}
+		for i, want := range call.Want(in) {
+			if got := a.Tensor(call.Out[i]).V; !slices.Equal(got, want) {
+				return fmt.Errorf("%s: result %d is %v, by definition %v", call.Text, i, got, want)
+			}
+		}
+	}
+	return nil
+}
+
+// input draws a true statement: random tokens, and an answer that the model gives where one is found. It returns all logits, too.
+func (p *proved) input() (*prover.Input, []int64, error) {
+	c, n := p.c, p.c.Length
+	prompt := n // where an output depends on later tokens nothing is an answer
+	if c.Causal {
+		n = 1 + p.rng.IntN(n)
+		prompt = 1 + p.rng.IntN(n)
+	}
+	st := &statement.Statement{Tokens: randomTokens(p.rng, n, c.Vocab), Prompt: prompt, Next: statement.Unclaimed}
+	var all []int64
+	var err error
+	settled := false
+	for try := 0; !settled; try++ {
+		if all, err = p.allLogits(st.Tokens); err != nil {
+			return nil, nil, err
+		}
+		if try == 6 {
+			st.Prompt = n
+		}
+		settled = true
+		for t := st.Prompt; t < n; t++ {
+			best := statement.Argmax(all[(t-1)*c.Vocab : t*c.Vocab])
+			settled = settled && best == st.Tokens[t]
+			st.Tokens[t] = best
+		}
+	}
+	if c.Reveal == circuit.RevealLogits {
+		st.Logits = slices.Clone(all[(st.Prompt-1)*c.Vocab : n*c.Vocab])
+	} else if st.Prompt == n || p.rng.IntN(2) == 0 {
+		st.Next = statement.Argmax(all[(n-1)*c.Vocab : n*c.Vocab])
+	}
+	in := &prover.Input{Statement: *st.Hide(c)}
+	if c.PrivateInput {
+		in.Private = &witness.PrivateInput{Tokens: slices.Clone(st.Tokens)}
+	}
+	return in, all, nil
+}
+
+// allLogits asks the oracle, or where there is none a witness that claims nothing.
+func (p *proved) allLogits(tokens []int64) ([]int64, error) {
+	ids := slices.Clone(tokens)
+	for len(ids) < p.c.Length {
+		ids = append(ids, p.c.Pad)
+	}
+	if p.logits != nil {
+		return p.logits(ids)
+	}
+	probe := &statement.Statement{Tokens: ids, Prompt: p.c.Length, Next: statement.Unclaimed, Logits: make([]int64, p.c.Vocab)}
+	in := &prover.Input{Statement: *probe.Hide(p.c), Private: &witness.PrivateInput{Tokens: ids}}
+	a, err := p.generate(in, witness.WithoutChecks())
+	if err != nil {
+		return nil, err
+	}
+	return a.Tensor(p.c.Output).V, nil
+}
+
+// prove proves and verifies, and tries to prove what is false.
+func (p *proved) prove(in *prover.Input, a *witness.Assignment) error {
+	ctx := context.Background()
+	o := prover.Options{Backend: cpu.New(), Testing: &prover.Testing{Seed: []byte("property")}}
+	key, vk, err := prover.Setup(ctx, p.c, p.weights, o)
+	if err != nil {
+		return fmt.Errorf("setup: %w", err)
+	}
+	p.key = key
+	accepted, err := verifier.ReadKey(p.c, vk)
+	if err != nil {
+		return err
+	}
+	proof, err := key.Prove(ctx, in, o)
+	if err != nil {
+		return fmt.Errorf("prove: %w", err)
+	}
+	p.proofBytes = len(proof)
+	enc, err := in.Statement.Encode(p.c)
+	if err != nil {
+		return err
+	}
+	if err := accepted.Verify(enc, proof); err != nil {
+		return fmt.Errorf("an honest proof is refused: %w", err)
+	}
+	p.seen.add("proofs accepted", 1)
+	if err := p.countsAgree(proof); err != nil {
+		return err
+	}
+	if p.rng.IntN(24) == 0 {
+		if err := p.backendsAgree(in, vk, proof); err != nil {
+			return err
+		}
+	}
+	return p.lie(in, accepted, proof, o)
+}
+
+// countsAgree compares the dry run with the proof.
+func (p *proved) countsAgree(proof []byte) error {
+	layout := protocol.WeightLayout(p.c)
+	run := protocol.Proof{Kind: protocol.KindInference, Circuit: p.c, Statement: protocol.Nothing{}}
+	run.Weights = commit.Set{Layout: layout, Points: make([]group.Affine, layout.Rows)}
+	counts, err := run.Count()
+	if err != nil {
+		return fmt.Errorf("count: %w", err)
+	}
+	if want := proofHeader + 32*(counts.Points+counts.Scalars); want != len(proof) {
+		return fmt.Errorf("the proof has %d bytes, Count says %d", len(proof), want)
+	}
+	return nil
+}
+
+// backendsAgree repeats setup and proof with the reference backend.
+func (p *proved) backendsAgree(in *prover.Input, vk, proof []byte) error {
+	ctx := context.Background()
+	o := prover.Options{Backend: reference.New(), Testing: &prover.Testing{Seed: []byte("property")}}
+	key, again, err := prover.Setup(ctx, p.c, p.weights, o)
+	if err != nil {
+		return fmt.Errorf("reference setup: %w", err)
+	}
+	slow, err := key.Prove(ctx, in, o)
+	if err != nil {
+		return fmt.Errorf("reference proof: %w", err)
+	}
+	if !slices.Equal(vk, again) || !slices.Equal(proof, slow) {
+		return errors.New("the backends give different bytes")
+	}
+	p.seen.add("backends compared", 1)
+	return nil
+}
+
+// lie changes one logit or the answer: the honest proof is none for that statement, the witness does not exist, and what is computed
+// as if it did makes no proof.
+func (p *proved) lie(in *prover.Input, accepted *verifier.Key, proof []byte, o prover.Options) error {
+	forged := *in
+	st := &forged.Statement
+	if p.c.Reveal == circuit.RevealLogits {
+		st.Logits = slices.Clone(st.Logits)
+		i := p.rng.IntN(len(st.Logits))
+		st.Logits[i] += int64(1 - 2*p.rng.IntN(2))
+	} else {
+		if st.Next == statement.Unclaimed {
+			return nil
+		}
+		st.Next = (st.Next + 1 + p.rng.Int64N(int64(p.c.Vocab)-1)) % int64(p.c.Vocab)
+	}
+	if accepted.VerifyStatement(st, proof) == nil {
+		return errors.New("the proof is accepted for another statement")
+	}
+	if st.Check(p.c) != nil || st.CheckAnswer(p.c) != nil {
+		return nil // a logit outside its bounds, or another answer: no proof is looked at
+	}
+	if _, err := p.generate(&forged); err == nil {
+		return errors.New("a false statement has a witness")
+	}
+	if p.rng.IntN(3) > 0 {
+		return nil
+	}
+	a, err := p.generate(&forged, witness.WithoutChecks())
+	if err != nil {
+		return fmt.Errorf("witness without checks: %w", err)
+	}
+	bad, err := p.key.ProveAssignment(context.Background(), st, a, o)
+	if err == nil && accepted.VerifyStatement(st, bad) == nil {
+		return errors.New("a proof of a false statement is accepted")
+	}
+	p.seen.add("false proofs refused", 1)
+	return nil
+}
+
+// graph counts what a graph and its program hold.
+func (c *coverage) graph(g *ir.Graph, r *Result) {
+	c.add("graphs compiled", 1)
+	c.has("graphs with a repeated block", r.Layers() > 0)
+	for _, n := range g.Nodes {
+		name := string(n.Op)
+		switch a := n.Attr.(type) {
+		case *ir.UnaryAttr:
+			name += " " + a.Fn
+		case *ir.NormAttr:
+			name += fmt.Sprintf(" center=%v gamma=%v beta=%v", a.Center, a.HasGamma, a.HasBeta)
+		case *ir.SoftmaxAttr:
+			name += fmt.Sprintf(" mask=%v", a.HasMask)
+		case *ir.EinsumAttr:
+			c.terms(a)
+		}
+		c.add("op "+name, 1)
+	}
+	for _, n := range r.program.Int.Nodes {
+		c.add("integer op "+string(n.Op), 1)
+	}
+}
+
+// terms counts the kinds of terms.
+func (c *coverage) terms(a *ir.EinsumAttr) {
+	for _, t := range a.Terms {
+		c.add(fmt.Sprintf("term of %d factors", len(t.In)), 1)
+		square, split, one := false, false, false
+		for i, in := range t.In {
+			for j := range i {
+				square = square || t.In[j] == in
+			}
+		}
+		for _, axes := range append(t.Axes[:len(t.Axes):len(t.Axes)], t.Out) {
+			for _, labels := range axes {
+				split, one = split || len(labels) > 1, one || len(labels) == 0
+			}
+		}
+		c.has("term with a factor twice", square)
+		c.has("term with a split or merged axis", split)
+		c.has("term with an axis of extent 1", one)
+	}
+}
+
+// circuit counts what a circuit and its witness hold.
+func (c *coverage) circuit(circ *circuit.Circuit, a *witness.Assignment) {
+	c.has("circuits that reveal the arg-max", circ.Reveal == circuit.RevealArgmax)
+	c.has("circuits with private input", circ.PrivateInput)
+	owned, tail, packed := false, false, false
+	for i := range circ.Tensors {
+		t := &circ.Tensors[i]
+		if t.Kind == circuit.Weight || t.Kind == circuit.Witness {
+			bits := map[circuit.Kind]int{circuit.Weight: circ.WeightBits, circuit.Witness: circ.WitnessBits}[t.Kind]
+			o, r := rowsOf(t.Shape, bits)
+			owned, tail, packed = owned || o && !t.Mult, tail || r, packed || !o
+		}
+		switch {
+		case strings.HasSuffix(t.Name, ".class"):
+			c.add("clamps", 1)
+			c.has("clamps that saturate above", slices.Contains(a.Tensor(t.ID).V, 1))
+			c.has("clamps that saturate below", slices.Contains(a.Tensor(t.ID).V, -1))
+		case t.Kind == circuit.Witness && strings.Contains(t.Name, ".limb"):
+			c.add("committed limbs", 1)
+		case t.Kind == circuit.Witness && strings.Contains(t.Name, ".excess"):
+			c.add("committed limbs of an excess", 1)
+		}
+	}
+	c.has("circuits with owned rows", owned)
+	c.has("circuits with tail rows", tail)
+	c.has("circuits with packed rows", packed)
+	c.has("circuits with 3 waves or more", circ.Waves() >= 3)
+}
+
+// rowsOf says whether a tensor owns rows of 2^bits columns, and whether the last of them is cut off.
+func rowsOf(shape []int, bits int) (owned, tail bool) {
+	if circuit.ShapeBits(shape) < bits {
+		return false, false
+	}
+	for i := len(shape) - 1; ; i-- {
+		if n := circuit.Bits(shape[i]); n < bits {
+			bits -= n
+			continue
+		}
+		return true, shape[i]%(1<<bits) != 0
+	}
+}
+
+// TestPropertyGeneratedCode builds the generated packages of some random graphs, those with a repeated block first, in a module of
+// their own and runs their Build, which compares the digest with that of the circuit that the compiler built.
+func TestPropertyGeneratedCode(t *testing.T) {
+	if testing.Short() {
+		t.Skip("needs the Go toolchain")
+	}
+	dir := t.TempDir()
+	var imports, calls strings.Builder
+	list := seeds(t)
+	left, plain := max(2, min(40, len(list)/8)), max(1, min(10, len(list)/16))
+	for _, seed := range list {
+		r := compiled(seed)
+		if r == nil || left == 0 || r.Layers() == 0 && plain == 0 {
+			continue
+		}
+		if left--; r.Layers() == 0 {
+			plain--
+		}
+		name := fmt.Sprintf("p%d", seed)
+		files, _, err := codegen.Generate(r.plan, codegen.Target{ImportPath: "example.com/random/" + name})
+		require.NoError(t, err, "seed %d", seed)
+		for _, f := range files {
+			writeFile(t, filepath.Join(dir, name, filepath.FromSlash(f.Path)), f.Data)
+		}
+		fmt.Fprintf(&imports, "\t%s \"example.com/random/%s/circuit\"\n", name, name)
+		fmt.Fprintf(&calls, "\tif _, err := %s.Build(); err != nil {\n\t\tpanic(err)\n\t}\n", name)
+	}
+	writeFile(t, filepath.Join(dir, "main.go"), []byte("package main\n\nimport (\n"+imports.String()+")\n\nfunc main() {\n"+calls.String()+"}\n"))
+	useThisModule(t, dir)
+	run := exec.Command("go", "run", ".")
+	run.Dir = dir
+	out, err := run.CombinedOutput()
+	require.NoError(t, err, "%s", out)
+}
+
+// useThisModule makes a module of a folder that uses this source tree.
+func useThisModule(t *testing.T, dir string) {
+	root, err := filepath.Abs("..")
+	require.NoError(t, err)
+	for _, f := range []string{"go.mod", "go.sum"} {
+		data, err := os.ReadFile(filepath.Join(root, f))
+		require.NoError(t, err)
+		if f == "go.mod" {
+			text := strings.Replace(string(data), "module github.com/zkllmc/zkllmc\n", "module example.com/random\n", 1)
+			data = []byte(text + "\nrequire github.com/zkllmc/zkllmc v0.0.0-00010101000000-000000000000\n\nreplace github.com/zkllmc/zkllmc => " + root + "\n")
+		}
+		writeFile(t, filepath.Join(dir, f), data)
+	}
+}
+
+// compiled is a compiled random graph, or nil.
+func compiled(seed uint64) (r *Result) {
+	defer func() { _ = recover() }() // TestPropertyGraphs reports it
+	g := randgraph.Graph(seed, 0)
+	r, err := fromGraph(context.Background(), g, propertyConfig(rand.New(rand.NewPCG(seed, 99)), g))
+	if err != nil {
+		return nil
+	}
+	return r
+}
+
+func writeFile(t *testing.T, name string, data []byte) {
+	require.NoError(t, os.MkdirAll(filepath.Dir(name), 0o755))
+	require.NoError(t, os.WriteFile(name, data, 0o644))
+}
