@@ -174,6 +174,3 @@ func (g *generator) vocab() *File {
 	f.Var().Id("File").Index().Byte()
 	return f
 }
-
-// IsGenerated says that a file was written by this package.
-func IsGenerated(src []byte) bool { return strings.HasPrefix(string(src), "// "+header+"\n") }

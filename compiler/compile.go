@@ -154,16 +154,19 @@ func fromGraph(ctx context.Context, g *ir.Graph, cfg Config) (*Result, error) {
 	if name := g.Value(g.Input).Name; cfg.PrivateInput != "" && cfg.PrivateInput != "all" && cfg.PrivateInput != name {
 		return nil, refuse(fmt.Errorf("there is no input %q to hide; the token ids are %q", cfg.PrivateInput, name))
 	}
+	if err := checkSize(g); err != nil {
+		return nil, refuse(err)
+	}
 	f := quant.Prepare(g)
 	r := &Result{}
 	var err error
 	if r.samples, err = samples(ctx, f, cfg); err != nil {
-		return nil, err
+		return nil, calibration(ctx, err)
 	}
 	cfg.progress(fmt.Sprintf("calibrating on %d inputs", len(r.samples)))
 	cal, err := quant.Calibrate(ctx, f, r.samples)
 	if err != nil {
-		return nil, err
+		return nil, calibration(ctx, err)
 	}
 	cfg.progress("choosing scales")
 	if r.program, err = quant.Quantise(f, cal); err != nil {
@@ -210,6 +213,31 @@ func isLanguageModel(g *ir.Graph) error {
 		return out.Def.Errorf("the output has shape %v; %v token ids of a vocabulary of %d need logits %v", out.Shape, in.Shape, g.Vocab, append(in.Shape[:len(in.Shape):len(in.Shape)], g.Vocab))
 	}
 	return nil
+}
+
+// maxCells bounds the cells of all values of a model, weights among them: beyond, calibration alone would take the memory of a machine.
+const maxCells = 1 << 31
+
+// checkSize refuses a model before anything of its size is allocated.
+func checkSize(g *ir.Graph) error {
+	if t := g.Value(g.Input).Shape[0]; t > 1<<17 {
+		return fmt.Errorf("the model takes %d tokens; one-hot rows and causal masks of that length are out of reach", t)
+	}
+	total := int64(0)
+	for _, v := range g.Values {
+		if total += int64(ir.Size(v.Shape)); total > maxCells {
+			return v.Def.Errorf("with %s the values of the model have more than 2^31 cells", v.Name)
+		}
+	}
+	return nil
+}
+
+// calibration says whether calibrating failed because of the model or because it was cancelled.
+func calibration(ctx context.Context, err error) error {
+	if ctx.Err() != nil {
+		return err
+	}
+	return refuse(err)
 }
 
 // samples returns the calibration inputs, each of the model's length.

@@ -230,13 +230,6 @@ var hostile = map[string]func() *pb.ModelProto{
 	},
 }
 
-// pending are the models that today cost more than they may, by the reason. An entry goes when its defect does. ZKLLMC_PENDING=1 runs
-// them all the same; together they take minutes and up to 6 GiB.
-var pending = map[string]string{
-	"squares of sums": "quant: a value that is not finite on a calibration input is not marked ErrUnsupported",
-	"tokens 2^20":     "a circuit of 2^20 positions is built, and calibrated, before anything asks for its size",
-}
-
 // TestHostileModels compiles each in a child.
 func TestHostileModels(t *testing.T) {
 	if name := os.Getenv(hostileChild); name != "" {
@@ -245,9 +238,6 @@ func TestHostileModels(t *testing.T) {
 	}
 	for name := range hostile {
 		t.Run(name, func(t *testing.T) {
-			if why := pending[name]; why != "" && os.Getenv("ZKLLMC_PENDING") == "" {
-				t.Skip("not fixed yet: " + why)
-			}
 			ctx, cancel := context.WithTimeout(context.Background(), hostileTime)
 			defer cancel()
 			c := exec.CommandContext(ctx, os.Args[0], "-test.run=^TestHostileModels$", "-test.v")

@@ -109,7 +109,7 @@ const rootHelp = `zkllmc turns a transformer in ONNX into a zero-knowledge prove
 The owner of the model runs
 
   zkllmc compile model.onnx -o DIR       the circuit, a prover, a verifier, the quantised weights
-  cd DIR && go run ./cmd/prover setup    commits to the weights: a public verifying key, a secret prover key
+  cd DIR && go run ./cmd/prover setup …  commits to the weights: a public verifying key, a secret prover key
   go run ./cmd/prover prove …            runs the model on an input and proves the output
 
 and everybody else, with DIR/verifier and the verifying key,
@@ -118,7 +118,7 @@ and everybody else, with DIR/verifier and the verifying key,
   go run ./cmd/verifier verify …         checks that a proof's output is what that model says
 
 without learning the weights. Exit codes: 0 accepted, 1 rejected or below tolerance, 2 usage, 3 unsupported or unreadable,
-4 internal.`
+4 internal or interrupted (of the built programs: go run turns every failure into 1).`
 
 func (a *app) root() *cobra.Command {
 	root := &cobra.Command{

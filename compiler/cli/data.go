@@ -2,6 +2,7 @@ package cli
 
 import (
 	"archive/zip"
+	"bufio"
 	"bytes"
 	"encoding/binary"
 	"encoding/json"
@@ -190,31 +191,60 @@ var (
 	npyShape = regexp.MustCompile(`'shape': \(([0-9, ]*)\)`)
 )
 
-// readNPY decodes one array in numpy's format, versions 1 to 3, C order.
+// Arrays in memory: token ids are few, logits may be a vocabulary wide. A packed file says little of what it unpacks to.
+const (
+	maxIntCells   = 1 << 20
+	maxFloatCells = 1 << 24
+)
+
+// readNPY decodes one array in numpy's format, versions 1 to 3, C order. Its header is checked before its cells are unpacked.
 func readNPY(f *zip.File) (*array, error) {
-	if f.UncompressedSize64 > maxData {
-		return nil, fmt.Errorf("%d bytes are too many", f.UncompressedSize64)
-	}
-	r, err := f.Open()
+	file, err := f.Open()
 	if err != nil {
 		return nil, err
 	}
-	defer r.Close()
-	b, err := io.ReadAll(io.LimitReader(r, maxData))
+	defer file.Close()
+	r := bufio.NewReader(file)
+	head, err := npyHead(r)
 	if err != nil {
 		return nil, err
 	}
-	if len(b) < 12 || string(b[:6]) != "\x93NUMPY" {
-		return nil, fmt.Errorf("not a numpy array")
+	limit := int64(8 * maxFloatCells)
+	if d := npyDescr.FindStringSubmatch(head); d != nil && d[2] != "f" {
+		limit = int64(d[3][0]-'0') * maxIntCells
 	}
-	start, n := 10, int(binary.LittleEndian.Uint16(b[8:]))
-	if b[6] > 1 {
-		start, n = 12, int(binary.LittleEndian.Uint32(b[8:]))
+	b, err := io.ReadAll(io.LimitReader(r, limit+1))
+	if err != nil {
+		return nil, err
 	}
-	if n > len(b)-start {
-		return nil, fmt.Errorf("truncated")
+	if int64(len(b)) > limit {
+		return nil, fmt.Errorf("an array of more than %d bytes: %.80s", limit, head)
 	}
-	return decodeNPY(string(b[start:start+n]), b[start+n:])
+	return decodeNPY(head, b)
+}
+
+// npyHead reads magic, version and header.
+func npyHead(r io.Reader) (string, error) {
+	var start [10]byte
+	if _, err := io.ReadFull(r, start[:]); err != nil || string(start[:6]) != "\x93NUMPY" {
+		return "", fmt.Errorf("not a numpy array")
+	}
+	n := int(binary.LittleEndian.Uint16(start[8:]))
+	if start[6] > 1 {
+		var more [2]byte
+		if _, err := io.ReadFull(r, more[:]); err != nil {
+			return "", fmt.Errorf("truncated")
+		}
+		n |= int(binary.LittleEndian.Uint16(more[:])) << 16
+	}
+	if n > 1<<16 {
+		return "", fmt.Errorf("a header of %d bytes", n)
+	}
+	head := make([]byte, n)
+	if _, err := io.ReadFull(r, head); err != nil {
+		return "", fmt.Errorf("truncated")
+	}
+	return string(head), nil
 }
 
 func decodeNPY(head string, b []byte) (*array, error) {

@@ -14,6 +14,7 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"strings"
 )
 
 // ErrExists says that a file exists that the caller did not ask to replace.
@@ -59,6 +60,14 @@ type File struct {
 	done bool
 }
 
+// tempMark is in the names of temporary files.
+const tempMark = ".tmp-"
+
+// IsTemp says whether a file's name is that of a temporary file of this package.
+func IsTemp(name string) bool {
+	return strings.HasPrefix(name, ".") && strings.Contains(name, tempMark)
+}
+
 // Create starts a file. Nothing is visible under the name before Commit.
 func Create(name string, o Options) (*File, error) {
 	if o.Mode == 0 {
@@ -67,7 +76,7 @@ func Create(name string, o Options) (*File, error) {
 	if err := vacant(name, o.Replace); err != nil {
 		return nil, err
 	}
-	temp, err := os.CreateTemp(filepath.Dir(name), "."+filepath.Base(name)+".tmp-*") // mode 0600: a secret is never readable by others, not even for a moment
+	temp, err := os.CreateTemp(filepath.Dir(name), "."+filepath.Base(name)+tempMark+"*") // mode 0600: a secret is never readable by others, not even for a moment
 	if err != nil {
 		return nil, fmt.Errorf("write %s: %w", name, err)
 	}

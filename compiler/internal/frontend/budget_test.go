@@ -50,11 +50,15 @@ func TestCellBudget(t *testing.T) {
 		"Expand":          added([]*onnx.Node{node("Expand", "x s", "tail")}, named("s", 1<<25, 1, 1)),
 		"IsNaN": added(func() []*onnx.Node {
 			ns := []*onnx.Node{node("Expand", "x s", "big")}
-			for range 8 {
+			for range 9 {
 				ns = append(ns, node("IsNaN", "big", "tail"))
 			}
 			return ns
 		}(), named("s", 1<<20, 1, 1)),
+		"Gather": added([]*onnx.Node{node("Expand", "x s", "big"), node("Gather", "big i", "tail")},
+			named("s", 1<<20, 1, 1), named("i", append(make([]int64, 1<<10), 1)...)),
+		"Concat": added([]*onnx.Node{node("Expand", "x s", "big"), node("Expand", "x s2", "bigger"), node("Concat", "big bigger", "tail")},
+			named("s", 1<<18, 1, 1), named("s2", 1<<18+1, 1, 1)),
 		"MatMul": added([]*onnx.Node{node("ConstantOfShape", "s", "m"), node("MatMul", "m m", "tail")},
 			named("s", 1<<12, 1<<12)),
 		"Neg": added(func() []*onnx.Node {

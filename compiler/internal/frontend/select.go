@@ -381,10 +381,10 @@ func concat(c *call) ([]*val, error) {
 	}
 	var ts []ir.Term
 	at := 0
-	for i, v := range parts {
+	for _, v := range parts {
 		t, err := c.placed(v, shape, a, at, g)
 		if err != nil {
-			return nil, fmt.Errorf("input %d: %w", i, err)
+			return nil, err
 		}
 		ts = append(ts, t)
 		at += v.shape[a]
