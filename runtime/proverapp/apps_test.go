@@ -130,6 +130,7 @@ func TestProveAndVerify(t *testing.T) {
 			require.Contains(t, out, `"bcd;"`)
 			if cfg.PrivateInput {
 				require.Contains(t, out, "private, 1 tokens")
+				require.Contains(t, out, "accepted  the model gives this answer to some prompt of 1 tokens")
 				return
 			}
 			require.Contains(t, out, `"a"`)

@@ -5,8 +5,8 @@ import (
 	"fmt"
 	"path/filepath"
 
-	"github.com/zkllmc/zkllmc/runtime/atomicfile"
 	"github.com/zkllmc/zkllmc/runtime/circuit"
+	"github.com/zkllmc/zkllmc/runtime/format"
 	"github.com/zkllmc/zkllmc/runtime/protocol"
 	"github.com/zkllmc/zkllmc/runtime/prover"
 	"github.com/zkllmc/zkllmc/runtime/statement"
@@ -20,7 +20,7 @@ func readKey(c *circuit.Circuit, name string) (*prover.Key, error) {
 	for _, t := range c.Weights() {
 		cells += circuit.Size(t.Shape)
 	}
-	data, err := atomicfile.Read(name, slack+2*int64(cells)+64*int64(protocol.WeightLayout(c).Rows))
+	data, err := readFile(c, name, format.MagicProverKey, slack+2*int64(cells)+64*int64(protocol.WeightLayout(c).Rows))
 	if err != nil {
 		return nil, unreadable(err)
 	}
@@ -31,12 +31,17 @@ func readKey(c *circuit.Circuit, name string) (*prover.Key, error) {
 	return k, nil
 }
 
+// verifyingKeyBeside is where setup puts the verifying key of a prover key.
+func verifyingKeyBeside(keyFile string) string {
+	return filepath.Join(filepath.Dir(keyFile), verifyingKeyFile)
+}
+
 // readVerifyingKey reads the verifying key that belongs to a prover key; the empty name means model.vk beside it.
 func readVerifyingKey(c *circuit.Circuit, k *prover.Key, keyFile, name string) (*verifier.Key, error) {
 	if name == "" {
-		name = filepath.Join(filepath.Dir(keyFile), verifyingKeyFile)
+		name = verifyingKeyBeside(keyFile)
 	}
-	data, err := atomicfile.Read(name, slack+32*int64(protocol.WeightLayout(c).Rows))
+	data, err := readFile(c, name, format.MagicVerifyingKey, slack+32*int64(protocol.WeightLayout(c).Rows))
 	if err != nil {
 		return nil, unreadable(fmt.Errorf("verifying key, with which the proof is checked: %w; --vk names it", err))
 	}
@@ -63,12 +68,7 @@ func (a *app) decode(ctx context.Context, k *prover.Key, q *question) ([]int64, 
 	if q.max > 0 {
 		room = min(room, q.max)
 	}
-	end := int64(-1)
-	if q.tokenizer != nil {
-		if id, ok := q.tokenizer.End(); ok {
-			end = id
-		}
-	}
+	end, ends := q.end()
 	ids := append([]int64(nil), q.promptTokens...)
 	for range room {
 		logits, err := k.Logits(ctx, ids)
@@ -77,7 +77,7 @@ func (a *app) decode(ctx context.Context, k *prover.Key, q *question) ([]int64, 
 		}
 		next := statement.Argmax(logits[(len(ids)-1)*c.Vocab:])
 		ids = append(ids, next)
-		if next == end {
+		if ends && next == end {
 			break
 		}
 	}

@@ -83,7 +83,7 @@ func TestBadProofs(t *testing.T) {
 	}{
 		"truncated":       {truncated, 1, "rejected (decoding)"},
 		"trailing":        {longer, 1, "rejected (decoding)"},
-		"empty":           {func([]byte) []byte { return nil }, 1, "rejected (decoding)"},
+		"empty":           {func([]byte) []byte { return nil }, 1, "the file is empty"},
 		"version":         {version, 3, "another version"},
 		"another circuit": {func([]byte) []byte { return foreign }, 3, "another circuit"},
 		"another kind":    {func(d []byte) []byte { return append([]byte("zkllm-vk"), d[8:]...) }, 3, "it is a verifying key"},
@@ -113,7 +113,7 @@ func TestBadStatements(t *testing.T) {
 	}{
 		"truncated":       {truncated, 1, "rejected (statement)"},
 		"trailing":        {longer, 1, "rejected (statement)"},
-		"empty":           {func([]byte) []byte { return nil }, 1, "rejected (statement)"},
+		"empty":           {func([]byte) []byte { return nil }, 1, "the file is empty"},
 		"kind":            {func(d []byte) []byte { d[0]++; return d }, 3, "not a statement"},
 		"version":         {version, 3, "version"},
 		"another circuit": {func(d []byte) []byte { d[12]++; return d }, 3, "another circuit"},
@@ -273,17 +273,22 @@ func TestInterruptedWithinAStep(t *testing.T) {
 	m.Backend = broken{cpu.New()}
 	require.Equal(t, proverapp.Internal, proverapp.Run(context.Background(), m, b.args("setup --weights @weights.zkw -o @keys"), &stdout, &stderr))
 	require.Contains(t, stderr.String(), "panic: broken")
-	entries, err := os.ReadDir(b.file("keys"))
-	require.NoError(t, err)
-	require.Empty(t, entries)
+	require.NoDirExists(t, b.file("keys"), "a folder that setup made")
+	require.NoError(t, os.Mkdir(b.file("keys"), 0o755))
+	require.Equal(t, proverapp.Internal, proverapp.Run(context.Background(), m, b.args("setup --weights @weights.zkw -o @keys"), &stdout, &stderr))
+	require.DirExists(t, b.file("keys"), "a folder that was there")
 }
 
 func TestUnwritable(t *testing.T) {
 	b := proved(t, configs["argmax"])
 	require.NoError(t, os.WriteFile(b.file("plain"), nil, 0o600))
 	b.prover(3, "setup --weights @weights.zkw -o @plain")
-	b.prover(3, "prove --key @keys/prover.key --prompt a -o @missing/p.bin --statement-out @q.bin")
-	b.verifier(3, "accept --save @missing/id @keys/model.vk")
+	_, stderr := b.prover(3, "prove --key @keys/prover.key --prompt a -o @missing/p.bin --statement-out @q.bin")
+	require.Contains(t, stderr, "the folder "+b.file("missing")+" does not exist; create it")
+	require.NotContains(t, stderr, ".tmp-")
+	_, stderr = b.verifier(3, "accept --save @missing/id @keys/model.vk")
+	require.Contains(t, stderr, "the folder "+b.file("missing")+" does not exist; create it")
+	require.NotContains(t, stderr, ".tmp-")
 	require.NoFileExists(t, b.file("q.bin"))
 }
 

@@ -38,9 +38,9 @@ func (q *question) flags(c *cobra.Command) {
 }
 
 // answerFlags adds the flags of an answer that is given.
-func (q *question) answerFlags(c *cobra.Command) {
+func (q *question) answerFlags(c *cobra.Command, text string) {
 	f := c.Flags()
-	f.StringVar(&q.answer, "answer", "", "the answer as text, instead of running the model for it")
+	f.StringVar(&q.answer, "answer", "", text)
 	f.StringVar(&q.answerTokens, "answer-tokens", "", "the answer as token ids")
 	c.MarkFlagsMutuallyExclusive("answer", "answer-tokens")
 }
@@ -184,13 +184,39 @@ func (q *question) showContext(answer []int64) string {
 
 // report is what is said of an answer.
 func (q *question) report(k *prover.Key, answer []int64) report {
-	r := report{ModelID: fmt.Sprintf("%x", k.ModelID()), Answer: answer, Text: q.text(answer)}
+	r := report{ModelID: fmt.Sprintf("%x", k.ModelID()), Answer: answer, Text: q.text(answer), Finished: q.finished(answer)}
 	if q.private {
 		r.PrivatePrompt = len(q.promptTokens)
 	} else {
 		r.Prompt = q.promptTokens
 	}
 	return r
+}
+
+// finished says whether an answer ends with the vocabulary's end token; nil where none is known.
+func (q *question) finished(answer []int64) *bool {
+	end, ok := q.end()
+	if !ok {
+		return nil
+	}
+	f := len(answer) > 0 && answer[len(answer)-1] == end
+	return &f
+}
+
+// end returns the token that ends answers, if one is known.
+func (q *question) end() (id int64, ok bool) {
+	if q.tokenizer == nil {
+		return 0, false
+	}
+	return q.tokenizer.End()
+}
+
+// unfinished is what is said behind an answer that lacks the end token.
+func (q *question) unfinished(answer []int64) string {
+	if f := q.finished(answer); f != nil && !*f {
+		return " (unfinished: no end token)"
+	}
+	return ""
 }
 
 // text is the answer for a report: nil without a vocabulary.

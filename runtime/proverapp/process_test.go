@@ -196,6 +196,7 @@ func TestSignalled(t *testing.T) {
 		case proverapp.Internal:
 			require.Contains(t, stderr, "interrupted")
 			require.Empty(t, files)
+			require.NoDirExists(t, b.file(fmt.Sprintf("keys%d", i)))
 		default:
 			require.Equal(t, -1, code, stderr)
 			require.Empty(t, files)
@@ -261,6 +262,7 @@ func TestDiskFull(t *testing.T) {
 	code, out := output(t, b.process("argmax", "prove --key @keys/prover.key --prompt a -o @full/p.bin --statement-out @full/s.bin"))
 	require.Equal(t, proverapp.Unreadable, code, out)
 	require.Contains(t, out, "no space left")
+	require.NotContains(t, out, ".tmp-")
 	require.NoFileExists(t, b.file("full/p.bin"))
 	code, out = output(t, b.process("argmax", "setup --weights @weights.zkw -o @full/keys"))
 	require.Equal(t, proverapp.Unreadable, code, out)
@@ -284,6 +286,7 @@ func TestNoPermission(t *testing.T) {
 		code, out := output(t, c)
 		require.Equal(t, proverapp.Unreadable, code, "%s: %s", line, out)
 		require.Contains(t, out, "permission denied", line)
+		require.NotContains(t, out, ".tmp-", line)
 	}
 	require.NoFileExists(t, b.file("x.bin"))
 	require.NoDirExists(t, b.file("keys3"))

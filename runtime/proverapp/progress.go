@@ -76,6 +76,7 @@ type report struct {
 	PrivatePrompt  int                `json:"private_prompt_tokens,omitempty"` // how many; they are not shown
 	Answer         []int64            `json:"answer_tokens,omitempty"`
 	Text           *string            `json:"answer,omitempty"`
+	Finished       *bool              `json:"finished,omitempty"` // the answer ends with the vocabulary's end token
 	Seconds        map[string]float64 `json:"seconds"`
 	ProofBytes     int                `json:"proof_bytes,omitempty"`
 	StatementBytes int                `json:"statement_bytes,omitempty"`

@@ -35,7 +35,7 @@ refused with exit code 1.`,
 		RunE:    a.command(func(ctx context.Context) error { return a.prove(ctx, o) }),
 	}
 	o.question.flags(c)
-	o.answerFlags(c)
+	o.answerFlags(c, "the answer as text, instead of running the model for it")
 	o.maxFlag(c)
 	f := c.Flags()
 	f.StringVar(&o.key, "key", "", "prover key that setup wrote")
@@ -48,15 +48,31 @@ refused with exit code 1.`,
 	return c
 }
 
+// paths refuses files that cannot be written or must not be written over.
+func (o *proveOptions) paths() error {
+	vk := path{"--vk", o.vk}
+	if o.vk == "" {
+		vk.name = verifyingKeyBeside(o.key)
+	}
+	outputs := []path{{"--out", o.proof}, {"--statement-out", o.statement}}
+	if err := apart(outputs, path{"--key", o.key}, vk, path{"--vocab", o.vocab}); err != nil {
+		return err
+	}
+	if err := replaceable(o.proof, o.statement); err != nil {
+		return err
+	}
+	return writable(o.force, o.statement, o.proof)
+}
+
 func (a *app) prove(ctx context.Context, o *proveOptions) error {
+	if err := o.paths(); err != nil {
+		return err
+	}
 	if err := o.read(a); err != nil {
 		return err
 	}
 	if o.wantTokens != nil && o.max > 0 {
 		return usage("--max is for answers of the model; --answer gives one")
-	}
-	if err := writable(o.force, o.statement, o.proof); err != nil {
-		return err
 	}
 	a.progress.phase("read key")
 	k, err := readKey(a.m.Circuit, o.key)
@@ -93,8 +109,8 @@ func (a *app) prove(ctx context.Context, o *proveOptions) error {
 		r.ProofBytes, r.StatementBytes = len(proof), len(encoded)
 		return a.printReport(r)
 	}
-	fmt.Fprintf(a.stdout, "prompt    %s\nanswer    %q\nstatement %s (%d bytes)\nproof     %s (%d bytes)\n",
-		o.showPrompt(), o.show(answer), o.statement, len(encoded), o.proof, len(proof))
+	fmt.Fprintf(a.stdout, "prompt    %s\nanswer    %q%s\nstatement %s (%d bytes)\nproof     %s (%d bytes)\n",
+		o.showPrompt(), o.show(answer), o.unfinished(answer), o.statement, len(encoded), o.proof, len(proof))
 	return nil
 }
 
@@ -139,10 +155,11 @@ func writeAll(ctx context.Context, force bool, files ...out) error {
 		_, err := os.Lstat(f.name)
 		vacant := errors.Is(err, fs.ErrNotExist)
 		if err := atomicfile.Write(ctx, f.name, f.data, atomicfile.Options{Mode: f.mode, Replace: force}); err != nil {
+			err = writeFailure(f.name, err)
 			for _, name := range created {
 				err = errors.Join(err, os.Remove(name))
 			}
-			return writeFailure(err)
+			return err
 		}
 		if vacant {
 			created = append(created, f.name)

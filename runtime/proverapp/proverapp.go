@@ -13,10 +13,10 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/zkllmc/zkllmc/runtime/atomicfile"
 	"github.com/zkllmc/zkllmc/runtime/backend/cpu"
 	"github.com/zkllmc/zkllmc/runtime/circuit"
 	"github.com/zkllmc/zkllmc/runtime/kernel"
+	"github.com/zkllmc/zkllmc/runtime/protocol"
 	"github.com/zkllmc/zkllmc/runtime/tokens"
 )
 
@@ -141,8 +141,22 @@ read or written, or is of another kind, version or circuit, 4 a fault of this pr
 			return usage("no command given")
 		},
 	}
-	root.AddCommand(a.setupCommand(), a.runCommand(), a.proveCommand(), a.statementCommand())
+	root.AddCommand(a.setupCommand(), a.runCommand(), a.proveCommand(), a.statementCommand(), a.versionCommand())
 	return root
+}
+
+func (a *app) versionCommand() *cobra.Command {
+	return &cobra.Command{
+		Use:     "version",
+		Short:   "Print the protocol version and the circuit",
+		Example: "  prover version",
+		Args:    noArgs,
+		RunE: a.command(func(context.Context) error {
+			digest := a.m.Circuit.Digest()
+			fmt.Fprintf(a.stdout, "protocol  %s\ncircuit   %x (%s)\n", protocol.Version, digest, a.m.Circuit.Name)
+			return nil
+		}),
+	}
 }
 
 // noArgs is cobra.NoArgs without showing what was given: it may be the rest of a private prompt that was not quoted.
@@ -165,6 +179,9 @@ func (a *app) command(f func(ctx context.Context) error) func(*cobra.Command, []
 func (a *app) vocabulary(file string) (tokens.Tokenizer, error) {
 	if file != "" {
 		t, err := tokens.Load(file)
+		if err == nil && t.Size() > a.m.Circuit.Vocab {
+			err = fmt.Errorf("%s: the vocabulary has %d tokens, the model has %d; it belongs to another model", file, t.Size(), a.m.Circuit.Vocab)
+		}
 		return t, unreadable(err)
 	}
 	if len(a.m.Vocab) == 0 {
@@ -175,21 +192,4 @@ func (a *app) vocabulary(file string) (tokens.Tokenizer, error) {
 		return nil, fmt.Errorf("the vocabulary that was compiled in: %w", err)
 	}
 	return t, nil
-}
-
-// writable refuses, before any work, to write over a file or where no file can be written.
-func writable(force bool, names ...string) error {
-	for _, n := range names {
-		if err := atomicfile.Check(n, atomicfile.Options{Replace: force}); err != nil {
-			return writeFailure(err)
-		}
-	}
-	return nil
-}
-
-func writeFailure(err error) error {
-	if errors.Is(err, atomicfile.ErrExists) {
-		return usage("%w; --force replaces it", err)
-	}
-	return unreadable(err)
 }

@@ -3,6 +3,7 @@ package proverapp
 import (
 	"context"
 	"fmt"
+	"strings"
 
 	"github.com/spf13/cobra"
 )
@@ -47,5 +48,8 @@ func (a *app) run(ctx context.Context, q *question, keyFile string, asJSON bool)
 		return a.printReport(q.report(k, answer))
 	}
 	fmt.Fprintln(a.stdout, q.show(answer))
+	if s := q.unfinished(answer); s != "" { // not on stdout, which holds the answer and nothing else
+		fmt.Fprintln(a.stderr, strings.TrimSpace(s))
+	}
 	return nil
 }

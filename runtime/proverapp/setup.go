@@ -3,12 +3,10 @@ package proverapp
 import (
 	"context"
 	"fmt"
-	"os"
 	"path/filepath"
 
 	"github.com/spf13/cobra"
 
-	"github.com/zkllmc/zkllmc/runtime/atomicfile"
 	"github.com/zkllmc/zkllmc/runtime/circuit"
 	"github.com/zkllmc/zkllmc/runtime/format"
 	"github.com/zkllmc/zkllmc/runtime/kernel"
@@ -56,30 +54,37 @@ func required(c *cobra.Command, names ...string) {
 	}
 }
 
-func (a *app) setup(ctx context.Context, weights, dir string, force, asJSON bool) error {
+func (a *app) setup(ctx context.Context, weights, dir string, force, asJSON bool) (err error) {
+	if dir == "" {
+		return usage("--out is empty")
+	}
+	vkFile, keyFile := filepath.Join(dir, verifyingKeyFile), filepath.Join(dir, proverKeyFile)
+	if err := apart([]path{{"--out", vkFile}, {"--out", keyFile}}, path{"--weights", weights}); err != nil {
+		return err
+	}
+	if err := replaceable(vkFile); err != nil {
+		return err
+	}
 	a.progress.phase("read weights")
 	data, err := readWeights(a.m.Circuit, weights)
 	if err != nil {
 		return err
 	}
-	if err := os.MkdirAll(dir, 0o755); err != nil {
-		return unreadable(err)
+	undo, err := makeFolder(dir)
+	if err != nil {
+		return err
 	}
-	vkFile, keyFile := filepath.Join(dir, verifyingKeyFile), filepath.Join(dir, proverKeyFile)
+	defer func() {
+		if err != nil {
+			undo()
+		}
+	}()
 	if err := writable(force, keyFile, vkFile); err != nil {
 		return err
 	}
-	var vk []byte
-	key, err := interruptible(ctx, func() (key *prover.Key, err error) {
-		key, vk, err = prover.Setup(ctx, a.m.Circuit, data, a.options())
-		return key, err
-	})
+	key, vk, err := a.makeKeys(ctx, data)
 	if err != nil {
-		return fmt.Errorf("setup: %w", err)
-	}
-	a.progress.phase("self-check")
-	if _, err := verifier.ReadKey(a.m.Circuit, vk); err != nil {
-		return fmt.Errorf("the verifying key does not verify and was not written: %w", err)
+		return err
 	}
 	a.progress.phase("write")
 	// The secret key first: a model.vk that is there says that setup is complete.
@@ -96,12 +101,32 @@ func (a *app) setup(ctx context.Context, weights, dir string, force, asJSON bool
 	return nil
 }
 
+// makeKeys commits to the weights and checks what comes of it.
+func (a *app) makeKeys(ctx context.Context, weights map[circuit.ID]kernel.Tensor) (key *prover.Key, vk []byte, err error) {
+	type keys struct {
+		secret *prover.Key
+		public []byte
+	}
+	k, err := interruptible(ctx, func() (k keys, err error) {
+		k.secret, k.public, err = prover.Setup(ctx, a.m.Circuit, weights, a.options())
+		return k, err
+	})
+	if err != nil {
+		return nil, nil, fmt.Errorf("setup: %w", err)
+	}
+	a.progress.phase("self-check")
+	if _, err := verifier.ReadKey(a.m.Circuit, k.public); err != nil {
+		return nil, nil, fmt.Errorf("the verifying key does not verify and was not written: %w", err)
+	}
+	return k.secret, k.public, nil
+}
+
 func (a *app) options() prover.Options {
 	return prover.Options{Backend: a.m.Backend, Phase: a.progress.phase}
 }
 
 func readWeights(c *circuit.Circuit, name string) (map[circuit.ID]kernel.Tensor, error) {
-	data, err := atomicfile.Read(name, int64(format.WeightsSize(c))+slack)
+	data, err := readFile(c, name, format.MagicWeights, int64(format.WeightsSize(c))+slack)
 	if err != nil {
 		return nil, unreadable(fmt.Errorf("weights: %w", err))
 	}

@@ -6,8 +6,8 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/zkllmc/zkllmc/runtime/atomicfile"
 	"github.com/zkllmc/zkllmc/runtime/circuit"
+	"github.com/zkllmc/zkllmc/runtime/format"
 	"github.com/zkllmc/zkllmc/runtime/statement"
 )
 
@@ -25,7 +25,7 @@ another statement the verifier refuses it.`,
 		RunE:    a.command(func(ctx context.Context) error { return a.statement(ctx, q, file, from, force) }),
 	}
 	q.flags(c)
-	q.answerFlags(c)
+	q.answerFlags(c, "the answer that is claimed, as text; the model is not asked")
 	f := c.Flags()
 	f.StringVarP(&file, "out", "o", "", "file for the statement")
 	f.StringVar(&from, "logits-from", "", "statement whose logits are taken, where the circuit reveals logits")
@@ -36,6 +36,15 @@ another statement the verifier refuses it.`,
 }
 
 func (a *app) statement(ctx context.Context, q *question, file, from string, force bool) error {
+	if err := apart([]path{{"--out", file}}, path{"--vocab", q.vocab}, path{"--logits-from", from}); err != nil {
+		return err
+	}
+	if err := replaceable(file); err != nil {
+		return err
+	}
+	if err := writable(force, file); err != nil {
+		return err
+	}
 	if err := q.read(a); err != nil {
 		return err
 	}
@@ -59,7 +68,7 @@ func (a *app) statement(ctx context.Context, q *question, file, from string, for
 }
 
 func readStatement(c *circuit.Circuit, name string) (*statement.Statement, error) {
-	data, err := atomicfile.Read(name, 1<<10+8*int64(c.Length)*int64(c.Vocab+1))
+	data, err := readFile(c, name, format.MagicStatement, 1<<10+8*int64(c.Length)*int64(c.Vocab+1))
 	if err != nil {
 		return nil, unreadable(err)
 	}

@@ -114,6 +114,15 @@ func (c *Characters) Decode(ids []int64) string {
 	return b.String()
 }
 
+// Size implements Tokenizer. The pad token counts only where it has a name.
+func (c *Characters) Size() int {
+	largest := int64(-1)
+	for id := range c.names {
+		largest = max(largest, id)
+	}
+	return int(largest) + 1
+}
+
 // End implements Tokenizer.
 func (c *Characters) End() (int64, bool) { return c.end, c.end >= 0 }
 

@@ -148,6 +148,9 @@ func (p *Pairs) Decode(ids []int64) string {
 	return b.String()
 }
 
+// Size implements Tokenizer.
+func (p *Pairs) Size() int { return len(p.words) }
+
 // End implements Tokenizer.
 func (p *Pairs) End() (int64, bool) { return start, true }
 

@@ -33,6 +33,8 @@ type Tokenizer interface {
 	Continue(text string) ([]int64, error)
 	// Decode returns the text of ids. An id outside the vocabulary is shown as ⟨id⟩.
 	Decode(ids []int64) string
+	// Size is one more than the largest id of a token.
+	Size() int
 	// End returns the token that ends an answer, if there is one.
 	End() (id int64, ok bool)
 	// Pad returns the token that fills up sequences, if there is one.

@@ -21,6 +21,7 @@ func TestSums(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, []int64{3, 2, 7, 10, 4, 5, 8, 11}, ids)
 	require.Equal(t, "327+458=", v.Decode(ids))
+	require.Equal(t, 13, v.Size())
 	more, err := v.Continue("785;")
 	require.NoError(t, err)
 	end, ok := v.End()
@@ -97,6 +98,7 @@ func sample() []byte {
 func TestPairs(t *testing.T) {
 	v, err := tokens.Parse(sample())
 	require.NoError(t, err)
+	require.Equal(t, 268, v.Size())
 	for text, want := range map[string][]int64{
 		"":     {1},
 		"the":  {1, 262},                   // " " t h e → " " th e → " " the → " the"

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/zkllmc/zkllmc/runtime/atomicfile"
+	"github.com/zkllmc/zkllmc/runtime/format"
 	"github.com/zkllmc/zkllmc/runtime/group"
 	"github.com/zkllmc/zkllmc/runtime/machine"
 	"github.com/zkllmc/zkllmc/runtime/verifier"
@@ -41,8 +42,8 @@ func (a *app) accept(args []string) error {
 		return usage("accept: %d files given, want one verifying key", len(files))
 	}
 	if *save != "" {
-		if err := atomicfile.Check(*save, atomicfile.Options{Replace: *force}); err != nil {
-			return saveFailure(err)
+		if err := savable(*save, files[0], *force); err != nil {
+			return err
 		}
 	}
 	var r acceptReport
@@ -54,7 +55,7 @@ func (a *app) accept(args []string) error {
 }
 
 func (a *app) acceptKey(r *acceptReport, name string) error {
-	data, err := read("verifying key", name, keyLimit(a.m.Circuit))
+	data, err := a.read("verifying key", name, format.MagicVerifyingKey, keyLimit(a.m.Circuit))
 	if err != nil {
 		return err
 	}
@@ -66,7 +67,7 @@ func (a *app) acceptKey(r *acceptReport, name string) error {
 	r.Seconds.Total = time.Since(begin).Seconds()
 	r.Seconds.Verify = r.Seconds.Total - r.Seconds.Generators
 	if err != nil {
-		return keyFailure(name, err)
+		return keyFailure(name, data, err)
 	}
 	id := key.ModelID()
 	r.Accepted, r.ModelID = true, fmt.Sprintf("%x", id)
@@ -75,17 +76,7 @@ func (a *app) acceptKey(r *acceptReport, name string) error {
 
 func (a *app) saveID(name, id string, force bool) error {
 	err := atomicfile.Write(context.Background(), name, []byte(id+"\n"), atomicfile.Options{Mode: 0o644, Replace: force})
-	return saveFailure(err)
-}
-
-func saveFailure(err error) error {
-	switch {
-	case err == nil:
-		return nil
-	case errors.Is(err, atomicfile.ErrExists):
-		return usage("%w; --force replaces it", err)
-	}
-	return &failure{code: Unreadable, err: err}
+	return saveFailure(name, err)
 }
 
 // showAccept prints the report and returns the error of the run.

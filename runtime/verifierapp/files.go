@@ -37,9 +37,15 @@ func statementLimit(c *circuit.Circuit) int64 {
 	return 1<<10 + 8*int64(c.Length)*int64(c.Vocab+1)
 }
 
-// read reads a file of at most limit bytes.
-func read(what, name string, limit int64) ([]byte, error) {
+// read reads a file of a kind, of at most limit bytes. A larger one is refused for being of another kind, if it is.
+func (a *app) read(what, name, magic string, limit int64) ([]byte, error) {
 	data, err := atomicfile.Read(name, limit)
+	if errors.Is(err, atomicfile.ErrSize) {
+		if head := header(name); strings.HasPrefix(head, "zkllm-") && head != magic {
+			_, err = format.NewReader([]byte(head), magic, a.m.Circuit.Digest())
+			err = fmt.Errorf("%s: %w", name, err)
+		}
+	}
 	if err != nil {
 		return nil, &failure{code: Unreadable, err: fmt.Errorf("%s: %w", what, err)}
 	}
@@ -56,9 +62,20 @@ func malformed(err error) bool {
 	return errors.Is(err, format.ErrTruncated) || errors.Is(err, format.ErrTrailing) || errors.Is(err, format.ErrEncoding)
 }
 
+// errEmpty says that a file holds nothing, which is the commonest way to be damaged.
+var errEmpty = errors.New("the file is empty")
+
+// about puts the file's name before an error about what is in it.
+func about(name string, data []byte, err error) error {
+	if len(data) == 0 {
+		err = errEmpty
+	}
+	return fmt.Errorf("%s: %w", name, err)
+}
+
 // keyFailure says what an error about a verifying key means.
-func keyFailure(name string, err error) error {
-	f := &failure{code: Internal, err: fmt.Errorf("%s: %w", name, err)}
+func keyFailure(name string, data []byte, err error) error {
+	f := &failure{code: Internal, err: about(name, data, err)}
 	switch {
 	case foreign(err):
 		f.code = Unreadable
@@ -70,13 +87,14 @@ func keyFailure(name string, err error) error {
 		f.code, f.class = Rejected, "model mismatch"
 	case errors.Is(err, veil.ErrRejected), errors.Is(err, veil.ErrForbidden):
 		f.code, f.class = Rejected, "final argument"
+		f.err = fmt.Errorf("%s does not show that the weights lie in their declared ranges; get it again from whoever set up the model, and do not use this one", name)
 	}
 	return f
 }
 
 // statementFailure says what an error about a statement means.
-func statementFailure(name string, err error) error {
-	f := &failure{code: Rejected, class: "statement", err: fmt.Errorf("%s: %w", name, err)}
+func statementFailure(name string, data []byte, err error) error {
+	f := &failure{code: Rejected, class: "statement", err: about(name, data, err)}
 	if foreign(err) {
 		f.code = Unreadable
 		f.err = fmt.Errorf("%w; the statement must come from the prover that was generated with this verifier", f.err)
@@ -84,20 +102,24 @@ func statementFailure(name string, err error) error {
 	return f
 }
 
+// proofModel is where a proof holds its model's ID: behind magic, version and circuit digest.
+const proofModel = 8 + 4 + 32
+
 // proofFailure says what an error about a proof means. Whatever is not recognised is a rejection too.
-func proofFailure(name string, err error) error {
-	f := &failure{code: Rejected, class: "protocol", err: fmt.Errorf("%s: %w", name, err)}
+func proofFailure(o verifyOptions, key [32]byte, proof []byte, err error) error {
+	f := &failure{code: Rejected, class: "protocol", err: about(o.proof, proof, err)}
 	switch {
 	case foreign(err):
 		f.code = Unreadable
 		f.err = fmt.Errorf("%w; the proof must come from the prover that was generated with this verifier", f.err)
 	case errors.Is(err, format.ErrModel):
 		f.class = "model mismatch"
+		f.err = fmt.Errorf("%s is a proof about another model: about %x…, the verifying key %s is of %x…", o.proof, proof[proofModel:proofModel+8], o.vk, key[:8])
 	case malformed(err):
 		f.class = "decoding"
 	case errors.Is(err, veil.ErrRejected), errors.Is(err, veil.ErrForbidden):
 		f.class = "final argument"
-		f.err = fmt.Errorf("%s does not show this statement for this model: %w", name, err)
+		f.err = fmt.Errorf("%s does not show the statement %s for this model; see that the two belong together, and get both again", o.proof, o.statement)
 	}
 	return f
 }
@@ -106,9 +128,15 @@ func proofFailure(name string, err error) error {
 func pinned(id, file string) ([32]byte, error) {
 	from := "--id"
 	if file != "" {
-		data, err := read("model ID", file, maxID)
+		data, err := atomicfile.Read(file, maxID)
+		switch {
+		case err == nil && len(data) == 0:
+			err = fmt.Errorf("%s: %w", file, errEmpty)
+		case errors.Is(err, atomicfile.ErrSize):
+			err = fmt.Errorf("%w; a model ID has 64 hexadecimal digits", err)
+		}
 		if err != nil {
-			return [32]byte{}, err
+			return [32]byte{}, &failure{code: Unreadable, err: fmt.Errorf("model ID: %w", err)}
 		}
 		id, from = strings.TrimSpace(string(data)), file
 	}
@@ -129,7 +157,9 @@ func (a *app) vocabulary(file string) (tokens.Tokenizer, error) {
 	var err error
 	switch {
 	case file != "":
-		t, err = tokens.Load(file)
+		if t, err = tokens.Load(file); err == nil && t.Size() > a.m.Circuit.Vocab {
+			err = fmt.Errorf("%s: the vocabulary has %d tokens, the model has %d; it belongs to another model", file, t.Size(), a.m.Circuit.Vocab)
+		}
 	case len(a.m.Vocab) > 0:
 		if t, err = tokens.Parse(a.m.Vocab); err != nil {
 			err = fmt.Errorf("the vocabulary that was compiled in: %w", err)

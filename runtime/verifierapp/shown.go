@@ -28,6 +28,7 @@ func (a *app) describe(st *statement.Statement, vocab tokens.Tokenizer, r *verif
 	if vocab == nil {
 		return
 	}
+	r.Finished = a.finished(st, vocab, r)
 	r.Texts = &texts{Answer: vocab.Decode(r.Answer)}
 	if !hidden(r.Prompt) {
 		r.Texts.Prompt = vocab.Decode(r.Prompt)
@@ -35,6 +36,26 @@ func (a *app) describe(st *statement.Statement, vocab tokens.Tokenizer, r *verif
 	if r.Next != nil {
 		r.Texts.Next = vocab.Decode([]int64{*r.Next})
 	}
+}
+
+// finished says whether the answer ends with the vocabulary's end token; nil where none is known or nothing is claimed. Behind the
+// last position of a circuit that reveals logits, the answer's last token is the one that they predict.
+func (a *app) finished(st *statement.Statement, vocab tokens.Tokenizer, r *verifyReport) *bool {
+	end, ok := vocab.End()
+	if !ok || len(r.Answer) == 0 {
+		return nil
+	}
+	last := r.Answer[len(r.Answer)-1]
+	f := last == end || r.Next != nil && len(st.Tokens) == a.m.Circuit.Length && *r.Next == end
+	return &f
+}
+
+// shown is what an accepted proof shows.
+func (r *verifyReport) shown() string {
+	if hidden(r.Prompt) {
+		return fmt.Sprintf("the model gives this answer to some prompt of %d tokens", len(r.Prompt))
+	}
+	return "the proof shows that the model gives this answer"
 }
 
 func hidden(prompt []int64) bool { return len(prompt) > 0 && prompt[0] == statement.Hidden }
@@ -53,6 +74,9 @@ func (a *app) showTexts(r *verifyReport) {
 	}
 	if len(r.Answer) == 0 {
 		answer = "none is claimed"
+	}
+	if r.Finished != nil && !*r.Finished {
+		answer += " (unfinished: no end token)"
 	}
 	fmt.Fprintf(a.stdout, "prompt    %s\nanswer    %s\n", prompt, answer)
 	if r.Next != nil {

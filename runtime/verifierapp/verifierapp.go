@@ -12,6 +12,7 @@ import (
 	"runtime/debug"
 
 	"github.com/zkllmc/zkllmc/runtime/circuit"
+	"github.com/zkllmc/zkllmc/runtime/protocol"
 )
 
 // Model is what a generated verifier is for.
@@ -95,6 +96,13 @@ func (a *app) dispatch(args []string) error {
 		return a.accept(args[1:])
 	case "verify":
 		return a.verify(args[1:])
+	case "version":
+		if len(args) > 1 {
+			return usage("version: unexpected argument %q", args[1])
+		}
+		digest := a.m.Circuit.Digest()
+		fmt.Fprintf(a.stdout, "protocol  %s\ncircuit   %x (%s)\n", protocol.Version, digest, a.m.Circuit.Name)
+		return nil
 	case "help", "-h", "-help", "--help":
 		fmt.Fprint(a.stdout, a.help())
 		return nil
@@ -148,6 +156,10 @@ verifier verify --vk model.vk (--id HEX | --pin FILE) --statement FILE --proof F
     --proof FILE      the proof
     --vocab FILE      vocabulary to show texts with, instead of the compiled one
     --json            print a report
+
+verifier version
+
+    Prints the protocol version and the circuit.
 
 Example
 

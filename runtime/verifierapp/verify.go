@@ -4,8 +4,10 @@ import (
 	"errors"
 	"flag"
 	"fmt"
+	"strings"
 	"time"
 
+	"github.com/zkllmc/zkllmc/runtime/format"
 	"github.com/zkllmc/zkllmc/runtime/machine"
 	"github.com/zkllmc/zkllmc/runtime/statement"
 	"github.com/zkllmc/zkllmc/runtime/tokens"
@@ -28,6 +30,7 @@ type verifyReport struct {
 	Prompt   []int64 `json:"prompt_tokens,omitempty"`
 	Answer   []int64 `json:"answer_tokens,omitempty"`
 	Next     *int64  `json:"next_token,omitempty"` // what the revealed logits predict behind the answer
+	Finished *bool   `json:"finished,omitempty"`   // the answer ends with the vocabulary's end token
 	Texts    *texts  `json:"texts,omitempty"`
 	Seconds  struct {
 		LoadKey    float64 `json:"load_key"`
@@ -75,12 +78,25 @@ func (a *app) verifyFlags(args []string) (o verifyOptions, help bool, err error)
 	case err != nil || help:
 	case len(rest) > 0:
 		err = usage("verify: unexpected argument %q; files are given with flags", rest[0])
-	case o.vk == "" || o.statement == "" || o.proof == "":
-		err = usage("verify: --vk, --statement and --proof are needed")
-	case (o.id == "") == (o.pin == ""):
+	case o.id != "" && o.pin != "":
+		err = usage("verify: give only one of --id and --pin")
+	case len(o.missing()) > 0:
+		err = usage("verify: missing: %s", strings.Join(o.missing(), ", "))
+	case o.id == "" && o.pin == "":
 		err = usage("verify: one of --id and --pin is needed; 'verifier accept' prints the ID of a model")
 	}
 	return o, help, err
+}
+
+// missing lists the flags without which nothing can be verified and which were not given.
+func (o verifyOptions) missing() []string {
+	var out []string
+	for _, f := range [...][2]string{{"--vk", o.vk}, {"--statement", o.statement}, {"--proof", o.proof}} {
+		if f[1] == "" {
+			out = append(out, f[0])
+		}
+	}
+	return out
 }
 
 // verifyFiles reads the files and verifies the proof in them.
@@ -90,15 +106,15 @@ func (a *app) verifyFiles(o verifyOptions, vocab tokens.Tokenizer, r *verifyRepo
 		return err
 	}
 	r.ModelID = fmt.Sprintf("%x", id)
-	vk, err := read("verifying key", o.vk, keyLimit(a.m.Circuit))
+	vk, err := a.read("verifying key", o.vk, format.MagicVerifyingKey, keyLimit(a.m.Circuit))
 	if err != nil {
 		return err
 	}
-	encoded, err := read("statement", o.statement, statementLimit(a.m.Circuit))
+	encoded, err := a.read("statement", o.statement, format.MagicStatement, statementLimit(a.m.Circuit))
 	if err != nil {
 		return err
 	}
-	proof, err := read("proof", o.proof, proofLimit(a.m.Circuit))
+	proof, err := a.read("proof", o.proof, format.MagicProof, proofLimit(a.m.Circuit))
 	if err != nil {
 		return err
 	}
@@ -116,7 +132,7 @@ func (a *app) verifyBytes(o verifyOptions, id [32]byte, vk, encoded, proof []byt
 	defer func() { r.Seconds.Total = time.Since(begin).Seconds() }()
 	key, err := verifier.ReadPinnedKey(a.m.Circuit, vk, id)
 	if err != nil {
-		return nil, keyFailure(o.vk, err)
+		return nil, keyFailure(o.vk, vk, err)
 	}
 	loaded := time.Now()
 	r.Seconds.LoadKey = loaded.Sub(begin).Seconds()
@@ -128,13 +144,13 @@ func (a *app) verifyBytes(o verifyOptions, id [32]byte, vk, encoded, proof []byt
 	defer func() { r.Seconds.Verify = time.Since(derived).Seconds() }()
 	st, err := statement.Decode(a.m.Circuit, encoded)
 	if err != nil {
-		return nil, statementFailure(o.statement, err)
+		return nil, statementFailure(o.statement, encoded, err)
 	}
 	if err := key.VerifyStatement(st, proof); err != nil {
 		if errors.Is(err, statement.ErrAnswer) {
-			return st, statementFailure(o.statement, err)
+			return st, statementFailure(o.statement, encoded, err)
 		}
-		return st, proofFailure(o.proof, err)
+		return st, proofFailure(o, key.ModelID(), proof, err)
 	}
 	return st, nil
 }
@@ -150,7 +166,7 @@ func (a *app) showVerify(r *verifyReport, asJSON bool, err error) error {
 	if err != nil {
 		return err
 	}
-	fmt.Fprintf(a.stdout, "accepted  the proof shows that the model gives this answer\nmodel ID  %s\ncircuit   %s (%s)\n", r.ModelID, r.Circuit, a.m.Name)
+	fmt.Fprintf(a.stdout, "accepted  %s\nmodel ID  %s\ncircuit   %s (%s)\n", r.shown(), r.ModelID, r.Circuit, a.m.Name)
 	a.showTexts(r)
 	fmt.Fprintf(a.stdout, "time      load key %.2f s, generators %.2f s, decode and verify %.2f s\n",
 		r.Seconds.LoadKey, r.Seconds.Generators, r.Seconds.Verify)
