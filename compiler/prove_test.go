@@ -2,6 +2,7 @@ package compiler
 
 import (
 	"context"
+	"math"
 	"path/filepath"
 	"testing"
 	"time"
@@ -142,4 +143,26 @@ func forgeries(c *circuit.Circuit, st *statement.Statement) map[string]*statemen
 		change("a shorter prompt", func(s *statement.Statement) { s.Prompt-- })
 	}
 	return forged
+}
+
+// TestSoundnessBudget prints the soundness error of the real models' circuits stage by stage, as SECURITY.md states it.
+func TestSoundnessBudget(t *testing.T) {
+	for _, m := range provedModels(t) {
+		r, err := Analyse(context.Background(), m.path, Config{RevealArgmax: true, Pad: m.pad})
+		require.NoError(t, err)
+		counts, err := protocol.Schedule(r.Circuit)
+		require.NoError(t, err)
+		sums, order := map[string]float64{}, []string{}
+		for _, e := range counts.Errors {
+			if _, seen := sums[e.Stage]; !seen {
+				order = append(order, e.Stage)
+			}
+			sums[e.Stage] += math.Ldexp(float64(e.Degree), -e.Bits)
+		}
+		t.Logf("%s: 2^-%d", r.Circuit.Name, protocol.SoundnessBits(counts))
+		for _, stage := range order {
+			t.Logf("  %-24s 2^%.1f", stage, math.Log2(sums[stage]))
+		}
+		require.GreaterOrEqual(t, protocol.SoundnessBits(counts), 110)
+	}
 }

@@ -3,7 +3,6 @@ package compiler
 import (
 	"github.com/zkllmc/zkllmc/runtime/circuit"
 	"github.com/zkllmc/zkllmc/runtime/commit"
-	"github.com/zkllmc/zkllmc/runtime/group"
 	"github.com/zkllmc/zkllmc/runtime/protocol"
 )
 
@@ -49,11 +48,8 @@ func statistics(c *circuit.Circuit) (Stats, error) {
 	for _, t := range c.Tables {
 		s.TableLines += int64(len(t.Cols[0]))
 	}
-	weights := commit.NewLayout(c, circuit.Weight, c.WeightBits)
-	s.WeightRows, s.WitnessRows = weights.Rows, commit.NewLayout(c, circuit.Witness, c.WitnessBits).Rows
-	p := protocol.Proof{Kind: protocol.KindInference, Circuit: c, Statement: protocol.Nothing{}}
-	p.Weights = commit.Set{Layout: weights, Points: make([]group.Affine, weights.Rows)}
-	counts, err := p.Count()
+	s.WeightRows, s.WitnessRows = protocol.WeightLayout(c).Rows, commit.NewLayout(c, circuit.Witness, c.WitnessBits).Rows
+	counts, err := protocol.Schedule(c)
 	s.ProofBytes, s.Soundness = 32*(counts.Points+counts.Scalars), protocol.SoundnessBits(counts)
 	return s, err
 }

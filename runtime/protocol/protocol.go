@@ -146,11 +146,16 @@ func (p *Proof) Count() (veil.Counts, error) {
 	return ch.Counts(), err
 }
 
-// Prepare derives every generator that a proof of the circuit uses, which a process does once and memoises (package group).
-func Prepare(c *circuit.Circuit) error {
+// Schedule counts the messages of a proof about a circuit, which depend on nothing else.
+func Schedule(c *circuit.Circuit) (veil.Counts, error) {
 	layout := WeightLayout(c)
 	p := Proof{Kind: KindInference, Circuit: c, Statement: Nothing{}, Weights: commit.Set{Layout: layout, Points: make([]group.Affine, layout.Rows)}}
-	counts, err := p.Count()
+	return p.Count()
+}
+
+// Prepare derives every generator that a proof of the circuit uses, which a process does once and memoises (package group).
+func Prepare(c *circuit.Circuit) error {
+	counts, err := Schedule(c)
 	if err != nil {
 		return err
 	}

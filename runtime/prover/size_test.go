@@ -7,9 +7,7 @@ import (
 
 	"github.com/zkllmc/zkllmc/runtime/circuit"
 	"github.com/zkllmc/zkllmc/runtime/commit"
-	"github.com/zkllmc/zkllmc/runtime/group"
 	"github.com/zkllmc/zkllmc/runtime/protocol"
-	"github.com/zkllmc/zkllmc/runtime/statement"
 )
 
 // TestSizeGrowsByRowsOnly counts a proof's messages at 1 to 16 layers of one block. What is not a row commitment may grow by the
@@ -18,13 +16,7 @@ func TestSizeGrowsByRowsOnly(t *testing.T) {
 	rest := map[int]int{}
 	for _, layers := range []int{1, 2, 4, 8, 16} {
 		c := decoder(t, dims{layers, 16, 32, 32, 4, 2, 8, 64, 10}, circuit.RevealArgmax)
-		weights := protocol.WeightLayout(c)
-		p := protocol.Proof{
-			Kind: protocol.KindInference, Circuit: c,
-			Weights:   commit.Set{Layout: weights, Points: make([]group.Affine, weights.Rows)},
-			Statement: &statement.Statement{Tokens: []int64{1, 2}, Prompt: 2, Next: 3},
-		}
-		counts, err := p.Count()
+		counts, err := protocol.Schedule(c)
 		require.NoError(t, err)
 		rows := commit.NewLayout(c, circuit.Witness, c.WitnessBits).Rows
 		rest[layers] = 32 * (counts.Points + counts.Scalars - rows)
