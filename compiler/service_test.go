@@ -1,0 +1,118 @@
+package compiler
+
+import (
+	"context"
+	"encoding/hex"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/zkllmc/zkllmc/runtime/backend/cpu"
+	"github.com/zkllmc/zkllmc/runtime/circuit"
+	"github.com/zkllmc/zkllmc/runtime/kernel"
+	"github.com/zkllmc/zkllmc/runtime/prover"
+	"github.com/zkllmc/zkllmc/runtime/statement"
+)
+
+// service is a program of somebody else's, in a module of its own, that embeds the committed verifier of models/sums.
+const service = `package main
+
+import (
+	"encoding/hex"
+	"fmt"
+	"os"
+
+	"github.com/zkllmc/zkllmc/generated/sums/verifier"
+)
+
+func main() {
+	var files [3][]byte
+	for i := range files {
+		data, err := os.ReadFile(os.Args[i+2])
+		if err != nil {
+			panic(err)
+		}
+		files[i] = data
+	}
+	vk, err := verifier.ReadVerifyingKey(files[0])
+	if err != nil {
+		panic(err)
+	}
+	if id := vk.ModelID(); hex.EncodeToString(id[:]) != os.Args[1] {
+		panic("another model")
+	}
+	if err := vk.Verify(files[1], files[2]); err != nil {
+		fmt.Println(err)
+		os.Exit(1)
+	}
+	fmt.Println("accepted")
+}
+`
+
+// TestServiceEmbedsTheVerifier builds the service, gives it a true and a forged statement, and looks at what it links.
+func TestServiceEmbedsTheVerifier(t *testing.T) {
+	root, err := filepath.Abs("..")
+	require.NoError(t, err)
+	dir := t.TempDir()
+	write := func(name string, data []byte) string {
+		name = filepath.Join(dir, name)
+		require.NoError(t, os.WriteFile(name, data, 0o600))
+		return name
+	}
+	sum, err := os.ReadFile(filepath.Join(root, "go.sum"))
+	require.NoError(t, err)
+	write("main.go", []byte(service))
+	write("go.sum", sum)
+	write("go.mod", []byte("module example.com/service\n\ngo 1.26.8\n\nrequire github.com/zkllmc/zkllmc v0.0.0\n\nreplace github.com/zkllmc/zkllmc => "+root+"\n"))
+	goRun := func(args ...string) string {
+		c := exec.Command("go", args...)
+		c.Dir, c.Env = dir, append(os.Environ(), "GOFLAGS=-mod=mod", "CGO_ENABLED=0")
+		out, err := c.CombinedOutput()
+		require.NoError(t, err, "%s", out)
+		return string(out)
+	}
+	goRun("build", "-o", "service", ".")
+	for _, module := range strings.Fields(goRun("list", "-deps", "-f", "{{with .Module}}{{.Path}}{{end}}", ".")) {
+		require.Contains(t, []string{"example.com/service", "github.com/zkllmc/zkllmc", "github.com/consensys/gnark-crypto",
+			"github.com/bits-and-blooms/bitset", "golang.org/x/sys"}, module)
+	}
+
+	id, vk, statements, proof := provedSum(t)
+	keyFile, proofFile := write("model.vk", vk), write("proof.bin", proof)
+	for i, want := range []int{0, 1} {
+		c := exec.Command(filepath.Join(dir, "service"), id, keyFile, write("statement.bin", statements[i]), proofFile)
+		out, _ := c.CombinedOutput()
+		require.Equal(t, want, c.ProcessState.ExitCode(), "%s", out)
+	}
+}
+
+// provedSum proves 327+458=785; with the circuit that is committed in generated/sums. It returns the model's ID and verifying key, a
+// true and a forged statement, and the proof.
+func provedSum(t *testing.T) (id string, vk []byte, statements [2][]byte, proof []byte) {
+	ctx := context.Background()
+	m := provedModel{path: filepath.Join("..", "models", "sums", "model.onnx"), tokens: []int64{3, 2, 7, 10, 4, 5, 8, 11}, length: 12, pad: 13}
+	r, err := Analyse(ctx, m.path, Config{RevealArgmax: true, Pad: m.pad, Name: "sums"})
+	require.NoError(t, err)
+	weights := map[circuit.ID]kernel.Tensor{}
+	for i, w := range r.Circuit.Weights() {
+		weights[w.ID] = kernel.Tensor{Shape: r.Weights[i].Shape, V: r.Weights[i].Values}
+	}
+	o := prover.Options{Backend: cpu.New()}
+	key, vk, err := prover.Setup(ctx, r.Circuit, weights, o)
+	require.NoError(t, err)
+	st := greedy(t, r, key, m)
+	require.Equal(t, []int64{7, 8, 5, 12}, st.Tokens[8:])
+	proof, err = key.Prove(ctx, &prover.Input{Statement: *st}, o)
+	require.NoError(t, err)
+	forged := statement.Statement{Tokens: append(append([]int64(nil), m.tokens...), 7, 8, 6, 12), Prompt: st.Prompt, Next: st.Next}
+	for i, s := range []*statement.Statement{st, &forged} {
+		statements[i], err = s.Encode(r.Circuit)
+		require.NoError(t, err)
+	}
+	model := key.ModelID()
+	return hex.EncodeToString(model[:]), vk, statements, proof
+}
