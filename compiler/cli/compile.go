@@ -105,7 +105,13 @@ func (a *app) compile(ctx context.Context, model string, m *modelFlags, o *outpu
 	if err != nil {
 		return err
 	}
+	if m.words > r.Circuit.Vocab {
+		return usageError{fmt.Errorf("%s has %d tokens, the model knows %d: it belongs to another model", m.tokenizer, m.words, r.Circuit.Vocab)}
+	}
 	desc := describe(r)
+	if old, err := readManifest(o.dir); err == nil && old.Digest != desc.Digest {
+		fmt.Fprintf(a.err, "%s: replaces circuit %.16s… of %s; keys, statements and proofs made for that do not fit the new code\n", o.dir, old.Digest, old.Name)
+	}
 	files := append(r.Files, mod.files...)
 	text, err := json.MarshalIndent(desc, "", "  ")
 	if err != nil {
@@ -167,9 +173,8 @@ func (o *output) vacant() error {
 // generated says whether compile wrote what is in a folder: it writes the manifest first, and before that a process that is killed
 // leaves folders and temporary files at most.
 func generated(dir string) (bool, error) {
-	if data, err := os.ReadFile(filepath.Join(dir, manifestFile)); err == nil {
-		var desc manifest
-		return json.Unmarshal(data, &desc) == nil && desc.Generator == generator, nil
+	if _, err := readManifest(dir); err == nil {
+		return true, nil
 	}
 	foreign := false
 	err := filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error {

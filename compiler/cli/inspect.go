@@ -89,7 +89,10 @@ func readManifest(dir string) (manifest, error) {
 	if err == nil {
 		err = json.Unmarshal(data, &desc)
 	}
-	if err != nil || desc.Generator != generator {
+	if err == nil && desc.Generator != generator {
+		err = fmt.Errorf("%s was written by %q", manifestFile, desc.Generator)
+	}
+	if err != nil {
 		return desc, unreadable{fmt.Errorf("%s is no folder that zkllmc compile wrote: %w", dir, err)}
 	}
 	return desc, nil

@@ -23,6 +23,7 @@ type modelFlags struct {
 	input     string
 	reveal    string
 	tokenizer string
+	words     int // tokens of the vocabulary file
 	output    string
 	fix       []string
 }
@@ -38,7 +39,7 @@ func (m *modelFlags) register(c *cobra.Command) {
 	f.StringVar(&m.reveal, "reveal", "logits", "what a proof shows of the output: logits or argmax")
 	f.StringVar(&m.output, "logits", "", "graph output that holds the logits, where there are several")
 	f.StringArrayVar(&m.fix, "fix", nil, "input besides the token ids, fixed and public, as in --fix attention_mask=FILE.pb")
-	f.StringVar(&m.tokenizer, "tokenizer", "", "vocabulary file with which the generated commands read and show texts")
+	f.StringVar(&m.tokenizer, "tokenizer", "", "vocabulary `FILE` (JSON from text to id, or llama2.c's format) with which the generated commands read and show texts; its pad id becomes part of the circuit")
 }
 
 // config makes the compiler's configuration of the flags.
@@ -97,7 +98,7 @@ func (m *modelFlags) loadTokenizer(cfg *compiler.Config) error {
 	if err != nil {
 		return unreadable{fmt.Errorf("%s: %w", m.tokenizer, err)}
 	}
-	cfg.Vocab = data
+	cfg.Vocab, m.words = data, t.Size()
 	if pad, ok := t.Pad(); ok {
 		cfg.Pad = pad
 	}
