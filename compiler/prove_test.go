@@ -81,6 +81,7 @@ func proveReal(t *testing.T, m provedModel, argmax bool) {
 	require.NoError(t, accepted.VerifyStatement(st, proof))
 	t.Logf("proof %d bytes, key %d bytes, proved in %v, verified in %v", len(proof), len(vk), proved, time.Since(began))
 	require.LessOrEqual(t, len(proof), maxProof)
+	require.Equal(t, r.Stats.ProofBytes, len(proof), "predicted")
 
 	for name, forge := range forgeries(c, st) {
 		require.Error(t, accepted.VerifyStatement(forge, proof), name)

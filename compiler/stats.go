@@ -3,6 +3,7 @@ package compiler
 import (
 	"github.com/zkllmc/zkllmc/runtime/circuit"
 	"github.com/zkllmc/zkllmc/runtime/commit"
+	"github.com/zkllmc/zkllmc/runtime/format"
 	"github.com/zkllmc/zkllmc/runtime/protocol"
 )
 
@@ -25,8 +26,7 @@ type Stats struct {
 	Soundness    int   `json:"soundness_bits"` // statistical, of the interactive protocol: see protocol.SoundnessBits
 }
 
-// statistics counts what a proof about a circuit costs. The proof's size is exact but for its header: the message schedule is run
-// without a prover.
+// statistics counts what a proof about a circuit costs. The proof's size is exact: the message schedule is run without a prover.
 func statistics(c *circuit.Circuit) (Stats, error) {
 	s := Stats{Tensors: len(c.Tensors), Lookups: len(c.Lookups), Tables: len(c.Tables), Zeros: len(c.Zeros), Waves: c.Waves()}
 	for i := range c.Tensors {
@@ -50,6 +50,7 @@ func statistics(c *circuit.Circuit) (Stats, error) {
 	}
 	s.WeightRows, s.WitnessRows = protocol.WeightLayout(c).Rows, commit.NewLayout(c, circuit.Witness, c.WitnessBits).Rows
 	counts, err := protocol.Schedule(c)
-	s.ProofBytes, s.Soundness = 32*(counts.Points+counts.Scalars), protocol.SoundnessBits(counts)
+	header := len(format.NewWriter(format.MagicProof, c.Digest()).Bytes()) + 32 // and the model's ID
+	s.ProofBytes, s.Soundness = header+32*(counts.Points+counts.Scalars), protocol.SoundnessBits(counts)
 	return s, err
 }

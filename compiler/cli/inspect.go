@@ -140,7 +140,7 @@ func writeCanonical(c *circuit.Circuit, name string) error {
 const (
 	secondsPerCell   = 0.9e-6  // commitment
 	secondsPerLookup = 0.45e-6 // fraction tree and its columns
-	bytesPerLookup   = 160     // fraction tree, all layers
+	bytesPerLookup   = 240     // fraction tree, all layers
 	bytesPerCell     = 24
 )
 
