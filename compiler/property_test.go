@@ -234,7 +234,7 @@ func tryGraph(g *ir.Graph, seed uint64, seen *coverage) (refused bool, err error
 	if err := p.check(); err != nil {
 		return false, fmt.Errorf("%w%s%s", err, text, r.program.Int)
 	}
-	if counts := r.Stats.ProofBytes; counts+proofHeader != p.proofBytes {
+	if counts := r.Stats.ProofBytes; counts != p.proofBytes {
 		return false, fmt.Errorf("the proof has %d bytes, Stats counts %d%s", p.proofBytes, counts, text)
 	}
 	return false, nil
