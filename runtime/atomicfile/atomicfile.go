@@ -205,3 +205,20 @@ func Read(name string, limit int64) ([]byte, error) {
 	}
 	return b.Bytes(), nil
 }
+
+// Head returns the first n bytes of a regular file, which name its kind; "" where they cannot be read.
+func Head(name string, n int) string {
+	if info, err := os.Stat(name); err != nil || !info.Mode().IsRegular() {
+		return ""
+	}
+	f, err := os.Open(name)
+	if err != nil {
+		return ""
+	}
+	defer f.Close()
+	head := make([]byte, n)
+	if _, err := io.ReadFull(f, head); err != nil {
+		return ""
+	}
+	return string(head)
+}

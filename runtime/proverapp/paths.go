@@ -3,7 +3,6 @@ package proverapp
 import (
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -55,27 +54,10 @@ func sameInode(a, b string) bool {
 	return err == nil && os.SameFile(x, y)
 }
 
-// header returns the first bytes of a regular file, as many as name its kind; nothing where they cannot be read.
-func header(name string) string {
-	if info, err := os.Stat(name); err != nil || !info.Mode().IsRegular() {
-		return ""
-	}
-	f, err := os.Open(name)
-	if err != nil {
-		return ""
-	}
-	defer f.Close()
-	head := make([]byte, len(format.MagicProverKey))
-	if _, err := io.ReadFull(f, head); err != nil {
-		return ""
-	}
-	return string(head)
-}
-
 // replaceable refuses to write over prover keys, whatever the flags: nothing brings one back.
 func replaceable(names ...string) error {
 	for _, n := range names {
-		if header(n) == format.MagicProverKey {
+		if atomicfile.Head(n, len(format.MagicProverKey)) == format.MagicProverKey {
 			return usage("%s is a prover key; it is secret and cannot be made again, and is not replaced even with --force", n)
 		}
 	}
@@ -141,7 +123,7 @@ func makeFolder(dir string) (undo func(), err error) {
 func readFile(c *circuit.Circuit, name, magic string, limit int64) ([]byte, error) {
 	data, err := atomicfile.Read(name, limit)
 	if errors.Is(err, atomicfile.ErrSize) {
-		if head := header(name); strings.HasPrefix(head, "zkllm-") && head != magic {
+		if head := atomicfile.Head(name, len(format.MagicProverKey)); strings.HasPrefix(head, "zkllm-") && head != magic {
 			_, err = format.NewReader([]byte(head), magic, c.Digest())
 			err = fmt.Errorf("%s: %w", name, err)
 		}

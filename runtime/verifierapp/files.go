@@ -41,7 +41,7 @@ func statementLimit(c *circuit.Circuit) int64 {
 func (a *app) read(what, name, magic string, limit int64) ([]byte, error) {
 	data, err := atomicfile.Read(name, limit)
 	if errors.Is(err, atomicfile.ErrSize) {
-		if head := header(name); strings.HasPrefix(head, "zkllm-") && head != magic {
+		if head := atomicfile.Head(name, len(format.MagicProverKey)); strings.HasPrefix(head, "zkllm-") && head != magic {
 			_, err = format.NewReader([]byte(head), magic, a.m.Circuit.Digest())
 			err = fmt.Errorf("%s: %w", name, err)
 		}

@@ -3,7 +3,6 @@ package verifierapp
 import (
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -20,27 +19,10 @@ func savable(name, key string, force bool) error {
 	if filepath.Clean(name) == filepath.Clean(key) || errX == nil && errY == nil && os.SameFile(x, y) {
 		return usage("--save would write over %s, the verifying key", key)
 	}
-	if header(name) == format.MagicProverKey {
+	if atomicfile.Head(name, len(format.MagicProverKey)) == format.MagicProverKey {
 		return usage("%s is a prover key; it is secret and cannot be made again, and is not replaced even with --force", name)
 	}
 	return saveFailure(name, atomicfile.Check(name, atomicfile.Options{Replace: force}))
-}
-
-// header returns the first bytes of a regular file, as many as name its kind; nothing where they cannot be read.
-func header(name string) string {
-	if info, err := os.Stat(name); err != nil || !info.Mode().IsRegular() {
-		return ""
-	}
-	f, err := os.Open(name)
-	if err != nil {
-		return ""
-	}
-	defer f.Close()
-	head := make([]byte, len(format.MagicProverKey))
-	if _, err := io.ReadFull(f, head); err != nil {
-		return ""
-	}
-	return string(head)
 }
 
 // saveFailure says what an error of writing a file means. The name of the temporary file, which such errors hold, is left out.
