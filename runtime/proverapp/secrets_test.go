@@ -84,7 +84,7 @@ var commands = map[string]int{
 	"prove --key @keys/prover.key --vk @weights.zkw --prompt bcb --force -o @p2 --statement-out @s2": 3,
 }
 
-// leaks runs all commands and returns, for each that prints one of the strings, which.
+// leaks runs all commands and returns, for each that prints one of the strings, which; what matches public, if given, is left out.
 func (b *bench) leaks(config string, forbidden map[string][]string, public *regexp.Regexp) []string {
 	b.change("weights.zkw", "bad.zkw", func(d []byte) []byte { d[len(d)-1]++; return d[:len(d)-1] })
 	b.change("keys/prover.key", "bad.key", func(d []byte) []byte { return append(d, 0) })
