@@ -7,7 +7,7 @@ PLATFORMS := linux/arm64 darwin/arm64 windows/amd64
 RACE := ./runtime/backend/... ./runtime/group ./runtime/tensor ./runtime/witness ./runtime/verifier ./runtime/prover ./runtime/proverapp ./runtime/atomicfile
 
 .NOTPARALLEL:
-.PHONY: help demo test check generate bench figures fuzz property clean format lint generated race cross clean-tree
+.PHONY: help demo test check generate bench figures attacks fuzz property clean format lint generated race cross clean-tree
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -30,6 +30,9 @@ check: format lint generated test race cross demo clean-tree ## everything that 
 
 figures: ## measure what README.md states: proof and key sizes, times, memory
 	@GO=$(GO) scripts/figures.sh
+
+attacks: ## run every attack on every circuit and write the table of SECURITY.md
+	cd runtime/attack && $(GO) test -run MustReject -bless
 
 fuzz: ## run every fuzzer for TIME=30s
 	@GO=$(GO) scripts/fuzz.sh $(or $(TIME),30s)

@@ -14,7 +14,6 @@ import (
 	"github.com/zkllmc/zkllmc/runtime/field"
 	"github.com/zkllmc/zkllmc/runtime/format"
 	"github.com/zkllmc/zkllmc/runtime/group"
-	"github.com/zkllmc/zkllmc/runtime/protocol"
 	"github.com/zkllmc/zkllmc/runtime/statement"
 	"github.com/zkllmc/zkllmc/runtime/veil"
 	"github.com/zkllmc/zkllmc/runtime/verifier"
@@ -30,30 +29,13 @@ type artefact struct {
 }
 
 // artefacts are a proof and a verifying key of the same small circuit.
-func artefacts(t *testing.T) []artefact {
+func artefacts(t *testing.T) []*artefact {
 	u := stage(t, "copy")
-	r := &recorder{}
-	proof, err := u.prove(lie{tamper: r})
-	require.NoError(t, err)
-	s := &recorder{}
-	_, err = u.setup(s)
-	require.NoError(t, err)
-	const head = 8 + 4 + 32
-	rows := make([]bool, protocol.WeightLayout(u.c).Rows)
-	for i := range rows {
-		rows[i] = true
-	}
-	return []artefact{
-		{"proof", proof, header, items(t, r), func(data []byte) error { return u.verify(u.st, data) }},
-		{"verifying key", u.vkBytes, head, append(rows, items(t, s)...), func(data []byte) error {
-			_, err := verifier.ReadKey(u.c, data)
-			return err
-		}},
-	}
+	return []*artefact{u.proofFile(t), u.keyFile(t)}
 }
 
 // items lists which of a proof's items are points.
-func items(t *testing.T, r *recorder) []bool {
+func items(t testing.TB, r *recorder) []bool {
 	var out []bool
 	for i, n := range natures(t, r.messages) {
 		for range r.messages[i].n {
@@ -107,7 +89,7 @@ func addBig(item []byte, mask byte, m *big.Int) []byte {
 }
 
 // Sweep C: every item of a file with a flipped bit, in a non-canonical form of the same value, and exchanged with its neighbour.
-func TestEveryItemMatters(t *testing.T) {
+func rejectChangedItems(t *testing.T) {
 	for _, f := range artefacts(t) {
 		require.Len(t, f.data, f.header+32*len(f.points))
 		var ms []mutation
@@ -186,11 +168,11 @@ func offCurve(item []byte) []byte {
 }
 
 // A file that ends early, anywhere, or late.
-func TestTruncatedAndTrailing(t *testing.T) {
+func rejectTruncatedAndTrailing(t *testing.T) {
 	for _, f := range artefacts(t) {
 		var ms []mutation
 		cut := []error{format.ErrTruncated}
-		for n := 0; n < f.header; n++ {
+		for n := range f.header {
 			ms = append(ms, mutation{fmt.Sprintf("%d bytes", n), f.data[:n], cut})
 		}
 		for n := f.header; n < len(f.data); n += 16 { // every boundary of an item, and its middle
@@ -211,41 +193,48 @@ func TestTruncatedAndTrailing(t *testing.T) {
 	}
 }
 
-// Every byte of a header matters, and says what is wrong.
-func TestHeaders(t *testing.T) {
-	for _, f := range artefacts(t) {
-		var ms []mutation
-		for n := range f.header {
-			var want error
-			switch {
-			case n < 8:
-				want = format.ErrMagic
-			case n < 12:
-				want = format.ErrVersion
-			case n < 44:
-				want = format.ErrCircuit
-			default:
-				want = format.ErrModel
-			}
-			data := bytes.Clone(f.data)
-			data[n] ^= 1
-			ms = append(ms, mutation{fmt.Sprintf("byte %d", n), data, []error{want}})
+// headerMutations change every byte of a header: each matters, and says what is wrong.
+func (f *artefact) headerMutations() (ms []mutation) {
+	for n := range f.header {
+		var want error
+		switch {
+		case n < 8:
+			want = format.ErrMagic
+		case n < 12:
+			want = format.ErrVersion
+		case n < 44:
+			want = format.ErrCircuit
+		default:
+			want = format.ErrModel
 		}
-		f.sweep(t, ms)
+		data := bytes.Clone(f.data)
+		data[n] ^= 1
+		ms = append(ms, mutation{fmt.Sprintf("byte %d", n), data, []error{want}})
+	}
+	return ms
+}
+
+// nonsense is well-formed as far as it goes but no proof: the verifier answers with an error, never with a panic.
+func (f *artefact) nonsense() []mutation {
+	head := f.data[:f.header]
+	body := len(f.data) - f.header
+	return []mutation{
+		{"nothing", nil, []error{format.ErrTruncated}},
+		{"zeros", append(bytes.Clone(head), make([]byte, body)...), []error{format.ErrEncoding}},
+		{"ones", append(bytes.Clone(head), bytes.Repeat([]byte{255}, body)...), []error{format.ErrEncoding}},
+		{"neutral elements and zero scalars", f.hollow(), []error{veil.ErrRejected, veil.ErrForbidden}},
 	}
 }
 
-// Files that are no proofs: the verifier answers with an error, never with a panic.
-func TestGarbage(t *testing.T) {
+func rejectHeaders(t *testing.T) {
 	for _, f := range artefacts(t) {
-		head := f.data[:f.header]
-		body := len(f.data) - f.header
-		f.sweep(t, []mutation{
-			{"nothing", nil, []error{format.ErrTruncated}},
-			{"zeros", append(bytes.Clone(head), make([]byte, body)...), []error{format.ErrEncoding}},
-			{"ones", append(bytes.Clone(head), bytes.Repeat([]byte{255}, body)...), []error{format.ErrEncoding}},
-			{"neutral elements and zero scalars", f.hollow(), []error{veil.ErrRejected, veil.ErrForbidden}},
-		})
+		f.sweep(t, f.headerMutations())
+	}
+}
+
+func rejectNonsense(t *testing.T) {
+	for _, f := range artefacts(t) {
+		f.sweep(t, f.nonsense())
 	}
 }
 
@@ -263,7 +252,7 @@ func (f *artefact) hollow() []byte {
 }
 
 // Every byte of an encoded statement matters: either it is refused, or the proof of the true one does not show it.
-func TestEveryStatementByteMatters(t *testing.T) {
+func rejectChangedStatement(t *testing.T) {
 	for _, name := range []string{"reveal logits", "reveal argmax"} {
 		u := stage(t, name)
 		proof, err := u.prove(lie{})
@@ -288,7 +277,7 @@ func TestEveryStatementByteMatters(t *testing.T) {
 }
 
 // A pinned key is read without its range proof, but only under its own ID.
-func TestPinnedKey(t *testing.T) {
+func rejectUnpinnedKey(t *testing.T) {
 	u := stage(t, "copy")
 	_, err := verifier.ReadPinnedKey(u.c, u.vkBytes, u.vk.ModelID())
 	require.NoError(t, err)

@@ -21,53 +21,30 @@ import (
 type named struct {
 	what string
 	lie
+	run func() error // instead of the lie: nil where what it does is refused as it must be
 }
 
-// sweep demands that every lie is rejected by the final argument.
-func (u *subject) sweep(t *testing.T, lies []named) {
-	t.Helper()
-	u.control(t)
-	for i, err := range parallel(len(lies), func(i int) error { return u.rejected(lies[i].lie) }) {
-		assert.NoError(t, err, lies[i].what)
+// try says whether a lie is refused.
+func (u *subject) try(l named) error {
+	if l.run != nil {
+		return l.run()
 	}
-	t.Logf("%d lies", len(lies))
+	return u.rejected(l.lie)
 }
 
-// Sweep A: a lie in every committed tensor, multiplicities among them, and everything after it recomputed from the lie.
-func TestEveryCommittedTensorMatters(t *testing.T) {
-	for name := range stages {
-		t.Run(name, func(t *testing.T) {
-			u := stage(t, name)
-			a, err := u.generate(lie{})
-			require.NoError(t, err)
-			var lies []named
-			for i := range u.c.Tensors {
-				if c := &u.c.Tensors[i]; c.Kind == circuit.Witness {
-					lies = append(lies, cellLies(c, a.Tensor(c.ID).V)...)
-				}
-			}
-			u.sweep(t, lies)
-		})
-	}
-}
-
-// cellLies changes cells of a witness tensor: by one, to its neighbours beyond the declared range, to the negated value and to
-// what a neighbouring cell holds.
+// cellLies changes cells of a witness tensor: by one, to the negated value and to what a neighbouring cell holds.
 func cellLies(c *circuit.Tensor, v []int64) []named {
 	var lies []named
 	for n, cell := range spread(len(v), 3) {
 		targets := []int64{v[cell] + 1 - 2*int64(n%2)}
 		if n == 0 {
 			targets = append(targets, v[cell]-1, -v[cell], v[(cell+1)%len(v)])
-			if !c.Mult {
-				targets = append(targets, c.Lo-1, c.Hi+1)
-			}
 		}
 		seen := map[int64]bool{v[cell]: true}
 		for _, x := range targets {
 			if !seen[x] {
 				seen[x] = true
-				lies = append(lies, named{fmt.Sprintf("%s[%d] = %d instead of %d", c.Name, cell, x, v[cell]), lie{override: at(c.Name, cell, set(x))}})
+				lies = append(lies, named{what: fmt.Sprintf("%s[%d] = %d instead of %d", c.Name, cell, x, v[cell]), lie: lie{override: at(c.Name, cell, set(x))}})
 			}
 		}
 	}
@@ -86,26 +63,6 @@ func spread(n, k int) []int {
 	return out
 }
 
-// A prover whose weights are not the committed ones, in one cell of one weight: the rows stay, the program runs on the others.
-func TestEveryWeightMatters(t *testing.T) {
-	for name := range stages {
-		t.Run(name, func(t *testing.T) {
-			u := stage(t, name)
-			var lies []named
-			for id, w := range u.weights {
-				for _, cell := range spread(len(w.V), 2) {
-					d := int64(1)
-					if w.V[cell] == u.c.Tensor(id).Hi {
-						d = -1
-					}
-					lies = append(lies, named{fmt.Sprintf("%s[%d] off by %d", u.c.Tensor(id).Name, cell, d), lie{weights: u.changed(id, cell, d)}})
-				}
-			}
-			u.sweep(t, lies)
-		})
-	}
-}
-
 // changed returns the weights with one cell changed.
 func (u *subject) changed(id circuit.ID, cell int, d int64) map[circuit.ID]kernel.Tensor {
 	out := map[circuit.ID]kernel.Tensor{}
@@ -118,7 +75,7 @@ func (u *subject) changed(id circuit.ID, cell int, d int64) map[circuit.ID]kerne
 
 // A prover who evaluates one virtual, public or constant tensor wrongly, in one cell, and counts multiplicities accordingly. Some
 // of these tensors are never evaluated by a prover, because claims on them pass through: then the proof does not change at all.
-func TestEveryComputedTensorMatters(t *testing.T) {
+func rejectComputedTensorChanged(t *testing.T) {
 	untouched := 0
 	for name := range stages {
 		t.Run(name, func(t *testing.T) {
@@ -133,7 +90,7 @@ func TestEveryComputedTensorMatters(t *testing.T) {
 					continue
 				}
 				for _, cell := range spread(circuit.Size(c.Shape), 2) {
-					lies = append(lies, named{fmt.Sprintf("%s[%d]", c.Name, cell), lie{seed: seed, edit: u.edit(c.ID, cell)}})
+					lies = append(lies, named{what: fmt.Sprintf("%s[%d]", c.Name, cell), lie: lie{seed: seed, edit: u.edit(c.ID, cell)}})
 				}
 			}
 			for i, err := range parallel(len(lies), func(i int) error { return u.changesNothingOrRejected(lies[i].lie, honest) }) {

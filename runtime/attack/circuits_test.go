@@ -94,6 +94,11 @@ var stages = map[string]spec{
 			"embedding": {0, 0, 0, 0, 0, 0, 0, 0, 0, 16, 0, 0, 0, 0, 0},
 			"head":      {1, 0, 0, 5, 0, 0, -7, 0, 0, 4, 0, 0, 5, 0, 0},
 		}, tokens: []int64{3, 1}, prompt: 1, next: 0},
+	"rotation": {cfg: config("rotation"), build: func(b *circuit.Builder) { // as rotary position embeddings: pairs times constant angles
+		x := b.Weight("x", 5, 2, 3)
+		acc := b.Virtual("acc", []int{2, 3}, b.Times(1, "td,td->td t=2 d=3", x, b.Const("cos", []int64{8, 8, 8, 7, 6, 5}, 2, 3)))
+		gadget.Rescale(b, "y", acc, 3, -32, 32)
+	}},
 	"residual": {cfg: classes("residual", 6, 4), build: residual("y1", 1)},
 	"layout":   {cfg: circuit.Config{Name: "layout", Length: 1, Vocab: 2, Reveal: circuit.RevealArgmax, WeightBits: 4, WitnessBits: 4}, build: layouts},
 }

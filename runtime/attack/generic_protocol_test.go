@@ -1,0 +1,443 @@
+package attack
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"slices"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/zkllmc/zkllmc/runtime/circuit"
+	"github.com/zkllmc/zkllmc/runtime/field"
+	"github.com/zkllmc/zkllmc/runtime/format"
+	"github.com/zkllmc/zkllmc/runtime/group"
+	"github.com/zkllmc/zkllmc/runtime/protocol"
+	"github.com/zkllmc/zkllmc/runtime/statement"
+	"github.com/zkllmc/zkllmc/runtime/transcript"
+	"github.com/zkllmc/zkllmc/runtime/veil"
+	"github.com/zkllmc/zkllmc/runtime/verifier"
+)
+
+// The lies of this file are about the statement, the messages and the bytes of a proof of any circuit.
+
+// proved is an honest proof of the subject's statement.
+func (u *subject) proved(t testing.TB) []byte {
+	t.Helper()
+	u.honest.Lock()
+	defer u.honest.Unlock()
+	if u.honest.proof == nil {
+		proof, err := u.prove(lie{})
+		require.NoError(t, err)
+		require.NoError(t, u.verify(u.st, proof))
+		u.honest.proof = proof
+	}
+	return u.honest.proof
+}
+
+// refusal demands an error, and one that a caller can tell.
+func refusal(err error) error {
+	if err == nil {
+		return errAccepted
+	}
+	for _, want := range []error{
+		veil.ErrRejected, veil.ErrForbidden, format.ErrEncoding, format.ErrTruncated, format.ErrTrailing, format.ErrMagic, format.ErrVersion,
+		format.ErrCircuit, format.ErrModel, statement.ErrFormat, statement.ErrLength, statement.ErrPrompt, statement.ErrToken,
+		statement.ErrHidden, statement.ErrNext, statement.ErrLogits, statement.ErrAnswer, statement.ErrVacuous,
+	} {
+		if errors.Is(err, want) {
+			return nil
+		}
+	}
+	return err
+}
+
+// reveals says whether the circuit binds what the statement says of the output.
+func (u *subject) reveals() bool { return u.has(circuit.Logits) || u.has(circuit.NextOneHot) }
+
+// has says whether the circuit has a public tensor of a source.
+func (u *subject) has(s circuit.Source) bool {
+	return slices.ContainsFunc(u.c.Tensors, func(t circuit.Tensor) bool { return t.Kind == circuit.Public && t.Source == s })
+}
+
+// restated is the subject's statement with a change.
+func (u *subject) restated(change func(s *statement.Statement)) *statement.Statement {
+	s := *u.st
+	s.Tokens, s.Logits = slices.Clone(s.Tokens), slices.Clone(s.Logits)
+	change(&s)
+	return &s
+}
+
+// otherOutputs are statements that claim another output of the same tokens, the answer that logits predict left alone.
+func (u *subject) otherOutputs() (out []*statement.Statement) {
+	if u.c.Reveal == circuit.RevealLogits {
+		for _, i := range u.some(len(u.st.Logits)) {
+			for _, d := range []int64{1, -1} {
+				s := u.restated(func(s *statement.Statement) { s.Logits[i] += d })
+				if s.Check(u.c) == nil && s.CheckAnswer(u.c) == nil {
+					out = append(out, s)
+				}
+			}
+		}
+		return out
+	}
+	for _, i := range u.some(u.c.Vocab) {
+		if int64(i) != u.st.Next {
+			out = append(out, u.restated(func(s *statement.Statement) { s.Next = int64(i) }))
+		}
+	}
+	for t := u.st.Prompt; t < len(u.st.Tokens); t++ {
+		out = append(out, u.restated(func(s *statement.Statement) { s.Tokens[t] = (s.Tokens[t] + 1) % int64(u.c.Vocab) }))
+	}
+	return out
+}
+
+// An output that is not the program's: with the public tensors that the claim demands, and with the true ones.
+func wrongOutput(_ testing.TB, u *subject) (out []named) {
+	if !u.reveals() {
+		return nil
+	}
+	for i, s := range u.otherOutputs() {
+		out = append(out, named{what: fmt.Sprintf("output %d, public tensors by the claim", i), lie: claiming(s)},
+			named{what: fmt.Sprintf("output %d, public tensors by the truth", i), lie: lie{claims: s}})
+	}
+	return u.first(4, out)
+}
+
+// Logits beyond the bounds of the tensor that binds them: values that differ from the true ones by the modulus do not exist, since 64
+// bits are all that a statement holds, and the bounds less than that.
+func logitsOutOfBounds(t testing.TB, u *subject) (out []named) {
+	for i := range u.c.Tensors {
+		if c := &u.c.Tensors[i]; c.Kind == circuit.Public && c.Source == circuit.Logits {
+			for _, x := range []int64{c.Hi + 1, c.Lo - 1, 1<<63 - 1, -1 << 63} {
+				s := u.restated(func(s *statement.Statement) { s.Logits[0] = x })
+				proof := u.proved(t)
+				out = append(out, named{what: fmt.Sprint(x), run: func() error {
+					if err := u.vk.VerifyStatement(s, proof); !errors.Is(err, statement.ErrLogits) {
+						return fmt.Errorf("got %v, want %w", err, statement.ErrLogits)
+					}
+					return nil
+				}})
+			}
+		}
+	}
+	return out
+}
+
+// An answer that is true of another input.
+func changedPublicInput(t testing.TB, u *subject) (out []named) {
+	if !u.has(circuit.TokenOneHot) || u.c.PrivateInput {
+		return nil
+	}
+	for _, at := range u.some(u.st.Prompt) {
+		other := u.restated(func(s *statement.Statement) { s.Tokens[at] = (s.Tokens[at] + 1) % int64(u.c.Vocab) })
+		a, err := u.generate(lie{input: other})
+		require.NoError(t, err)
+		claim := u.restated(func(*statement.Statement) {})
+		if u.c.Reveal == circuit.RevealLogits {
+			other.Reveal(u.c, a.Tensor(u.c.Output))
+			claim.Logits = other.Logits
+		}
+		if claim.CheckAnswer(u.c) == nil {
+			out = append(out, named{what: fmt.Sprintf("token %d", at), lie: lie{input: other, claims: claim}})
+		}
+	}
+	return u.first(2, out)
+}
+
+// The proof of one statement shown with another one.
+func replayed(t testing.TB, u *subject) (out []named) {
+	proof := u.proved(t)
+	others := u.otherOutputs()
+	for _, at := range u.some(len(u.st.Tokens)) {
+		if u.st.Tokens[at] != statement.Hidden {
+			others = append(others, u.restated(func(s *statement.Statement) { s.Tokens[at] = (s.Tokens[at] + 1) % int64(u.c.Vocab) }))
+		}
+	}
+	others = append(others, u.restated(func(s *statement.Statement) { s.Prompt-- }), u.restated(func(s *statement.Statement) { s.Prompt++ }),
+		u.restated(func(s *statement.Statement) { s.Tokens = append(s.Tokens, 0) }),
+		u.restated(func(s *statement.Statement) { s.Tokens = s.Tokens[:len(s.Tokens)-1] }))
+	for i, s := range others {
+		out = append(out, named{what: fmt.Sprintf("statement %d", i), run: func() error { return refusal(u.vk.VerifyStatement(s, proof)) }})
+	}
+	return out
+}
+
+// A statement of which a byte is changed, or that is cut: malformed, false, or another one than the proof's.
+func changedStatement(t testing.TB, u *subject) (out []named) {
+	proof := u.proved(t)
+	enc, err := u.st.Encode(u.c)
+	require.NoError(t, err)
+	verify := func(what string, data []byte) {
+		out = append(out, named{what: what, run: func() error { return refusal(u.vk.Verify(data, proof)) }})
+	}
+	for _, n := range spread(len(enc), 24) {
+		flipped := bytes.Clone(enc)
+		flipped[n] ^= 1
+		verify(fmt.Sprintf("byte %d", n), flipped)
+		verify(fmt.Sprintf("%d bytes", n), enc[:n])
+	}
+	verify("a byte too many", append(bytes.Clone(enc), 0))
+	return out
+}
+
+// proofFile is an honest proof with what its items are.
+func (u *subject) proofFile(t testing.TB) *artefact {
+	t.Helper()
+	r := &recorder{}
+	proof, err := u.prove(lie{tamper: r})
+	require.NoError(t, err)
+	return &artefact{"proof", proof, header, items(t, r), func(data []byte) error { return u.verify(u.st, data) }}
+}
+
+// keyFile is the subject's verifying key with what its items are.
+func (u *subject) keyFile(t testing.TB) *artefact {
+	t.Helper()
+	r := &recorder{}
+	_, err := u.setup(r)
+	require.NoError(t, err)
+	points := slices.Repeat([]bool{true}, protocol.WeightLayout(u.c).Rows)
+	return &artefact{"verifying key", u.vkBytes, header - 32, append(points, items(t, r)...), func(data []byte) error {
+		_, err := verifier.ReadKey(u.c, data)
+		return err
+	}}
+}
+
+// mutated says whether a mutation of a file is answered by the error that it deserves.
+func (f *artefact) mutated(ms []mutation) (out []named) {
+	for _, m := range ms {
+		out = append(out, named{what: m.what, run: func() error {
+			err := f.read(m.data)
+			if err == nil {
+				return errAccepted
+			}
+			if !slices.ContainsFunc(m.want, func(w error) bool { return errors.Is(err, w) }) {
+				return fmt.Errorf("got %w, want one of %v", err, m.want)
+			}
+			return nil
+		}})
+	}
+	return out
+}
+
+// The same points and scalars in forms that are not canonical, points off the curve, negated and neutral ones.
+func notCanonical(t testing.TB, u *subject) []named {
+	f := u.proofFile(t)
+	var ms []mutation
+	for _, i := range spread(len(f.points), 8) {
+		what := fmt.Sprintf("item %d (point: %v)", i, f.points[i])
+		if f.points[i] {
+			ms = append(ms, f.pointMutations(i, what)...)
+		} else {
+			ms = append(ms, f.scalarMutations(i, what)...)
+		}
+	}
+	return f.mutated(ms)
+}
+
+// Items that are changed, exchanged, left out and sent twice; files that are cut or too long.
+func changedItems(t testing.TB, u *subject) []named { return u.proofFile(t).changedItems() }
+
+// The same of a verifying key: the model commitment and its range proof.
+func changedKeyItems(t testing.TB, u *subject) []named { return u.keyFile(t).changedItems() }
+
+func (f *artefact) changedItems() []named {
+	either := []error{veil.ErrRejected, veil.ErrForbidden, format.ErrEncoding, format.ErrTruncated, format.ErrTrailing}
+	var ms []mutation
+	add := func(what string, i int, data []byte) {
+		ms = append(ms, mutation{fmt.Sprintf("item %d %s", i, what), data, either})
+	}
+	for _, i := range spread(len(f.points), 10) {
+		flipped := bytes.Clone(f.item(i))
+		flipped[31] ^= 1
+		add("flipped", i, f.with(i, flipped))
+		from, to := f.header+32*i, f.header+32*i+32
+		add("left out", i, append(bytes.Clone(f.data[:from]), f.data[to:]...))
+		add("twice", i, append(bytes.Clone(f.data[:to]), f.data[from:]...))
+		add("is where the file ends", i, f.data[:from])
+		if i > 0 && !bytes.Equal(f.item(i), f.item(i-1)) {
+			swapped := f.with(i, f.item(i-1))
+			copy(swapped[from-32:], f.item(i))
+			add("exchanged with the one before", i, swapped)
+		}
+	}
+	for _, n := range []int{1, 32, len(f.data)} {
+		ms = append(ms, mutation{fmt.Sprintf("%d bytes too many", n), append(bytes.Clone(f.data), f.data[:n]...), []error{format.ErrTrailing}})
+	}
+	return f.mutated(ms)
+}
+
+// Every byte of the header, and files that are nothing behind it.
+func changedHeaders(t testing.TB, u *subject) []named {
+	f := u.proofFile(t)
+	return f.mutated(f.headerMutations())
+}
+
+func nonsense(t testing.TB, u *subject) []named {
+	f := u.proofFile(t)
+	return f.mutated(f.nonsense())
+}
+
+// Every message, off by one or by a generator, from which the prover goes on honestly. Two stages, which have all kinds of messages
+// between them, are tried whole, one of them in every element; of the others the first and the last element of every label are, of a
+// big circuit the last one.
+func changedMessage(t testing.TB, u *subject) (out []named) {
+	whole := map[string]int{"reveal logits": 3, "copy": 1 << 20}[u.c.Name] // elements of a message that are tried
+	messages, _ := u.record(t)
+	for i, m := range messages {
+		elements := spread(m.n, whole)
+		if whole == 0 {
+			elements = ends(messages, i)
+		}
+		if u.big && len(elements) > 0 {
+			elements = elements[len(elements)-1:]
+			if elements[0] != m.n-1 {
+				continue
+			}
+		}
+		for _, index := range elements {
+			out = append(out, named{what: fmt.Sprintf("message %d, %s, element %d", i, m.label, index), lie: lie{tamper: &liar{number: i, index: index}}})
+		}
+	}
+	return out
+}
+
+// Challenges that the prover chose, one label at a time.
+func chosenChallenge(t testing.TB, u *subject) (out []named) {
+	l := &journal{}
+	_, err := u.prove(lie{source: l.on})
+	require.NoError(t, err)
+	x := field.FromInt64(1<<40 + 15)
+	for _, label := range l.challenges() {
+		out = append(out, named{what: label, lie: lie{source: freeze(map[string]field.Element{label: x})}})
+	}
+	return u.first(6, out)
+}
+
+// A tree of fractions 0/0.
+func hollowTrees(_ testing.TB, u *subject) []named {
+	return []named{{what: "a tree of fractions 0/0", lie: lie{backend: &hollowTree{backend}}}}
+}
+
+// Round polynomials that are not the sum's.
+func bentRounds(_ testing.TB, u *subject) (out []named) {
+	for what, bend := range bends {
+		out = append(out, named{what: what, lie: lie{backend: &bent{Backend: backend, bend: bend}}})
+	}
+	slices.SortFunc(out, byText)
+	return u.first(2, out)
+}
+
+// A row commitment that is moved by a generator of another segment: what is committed is not what is opened.
+func openingOffByDelta(_ testing.TB, u *subject) (out []named) {
+	for what, g := range map[string]group.Affine{
+		"pads": group.Pad(1)[0], "vector": group.Vec(0, 1)[0], "product block": group.Vec(1, 1)[0], "mask's blinder": group.H(),
+		"inner product": group.U(), "another class": group.Row(8)[0], "own row": group.Row(1 << u.c.WitnessBits)[3], "unused pad": group.Pad(1 << 12)[1<<12-1],
+	} {
+		out = append(out, named{what: what, lie: lie{tamper: tamperer{points: func(label string, p []group.Affine) {
+			if label == "witness rows" {
+				p[0].Add(&p[0], &g)
+			}
+		}}}})
+	}
+	slices.SortFunc(out, byText)
+	return u.first(3, out)
+}
+
+// Two proofs of one statement share no group element and no scalar.
+func reusedRandomness(t testing.TB, u *subject) []named {
+	return []named{{what: "two proofs", run: func() error {
+		again, err := u.prove(lie{})
+		if err == nil && shared(u.proved(t), again) > 0 {
+			err = errors.New("they share items")
+		}
+		return err
+	}}}
+}
+
+// delayed is a prover's transcript on which one message is absorbed only after the challenge that it should bind was drawn.
+type delayed struct {
+	transcript.Source
+	label string
+	held  func()
+	done  bool
+}
+
+func (d *delayed) hold(label string, absorb func()) {
+	if label != d.label || d.done || d.held != nil {
+		absorb()
+		return
+	}
+	d.held = absorb
+}
+
+// drawn absorbs what was held back.
+func (d *delayed) drawn() {
+	if d.held != nil {
+		d.held()
+		d.held, d.done = nil, true
+	}
+}
+
+func (d *delayed) AbsorbScalars(label string, es []field.Element) {
+	es = slices.Clone(es)
+	d.hold(label, func() { d.Source.AbsorbScalars(label, es) })
+}
+
+func (d *delayed) AbsorbPoints(label string, ps []group.Affine) {
+	ps = slices.Clone(ps)
+	d.hold(label, func() { d.Source.AbsorbPoints(label, ps) })
+}
+
+func (d *delayed) Challenge(label string) field.Element {
+	defer d.drawn()
+	return d.Source.Challenge(label)
+}
+
+func (d *delayed) Short(label string) field.Element {
+	defer d.drawn()
+	return d.Source.Short(label)
+}
+
+func (d *delayed) ChallengeBytes(label string, n int) []byte {
+	defer d.drawn()
+	return d.Source.ChallengeBytes(label, n)
+}
+
+// A prover who draws a challenge before he absorbs what it binds: one message of every label.
+func challengeBeforeItsMessage(t testing.TB, u *subject) (out []named) {
+	messages, _ := u.record(t)
+	seen := map[string]bool{"rest": true} // no challenge follows it
+	for _, m := range messages {
+		if !seen[m.label] {
+			seen[m.label] = true
+			out = append(out, named{what: m.label, lie: lie{source: func(tr *transcript.Transcript) transcript.Source {
+				return &delayed{Source: tr, label: m.label}
+			}}})
+		}
+	}
+	return u.first(6, out)
+}
+
+// Neighbouring messages in the other order: stages, rounds and the parts of the final argument.
+func messagesInAnotherOrder(t testing.TB, u *subject) (out []named) {
+	r := &recorder{}
+	proof, err := u.prove(lie{tamper: r})
+	require.NoError(t, err)
+	starts, labels := []int{header}, []string(nil) // of the messages of the file, committed vectors being their commitment
+	for i, n := range natures(t, r.messages) {
+		if n != vector {
+			starts = append(starts, starts[len(starts)-1]+32*r.messages[i].n)
+			labels = append(labels, r.messages[i].label)
+		}
+	}
+	require.Equal(t, len(proof), starts[len(labels)])
+	for _, i := range spread(len(labels)-1, 24) {
+		a, b, c := starts[i], starts[i+1], starts[i+2]
+		if swapped := slices.Concat(proof[:a], proof[b:c], proof[a:b], proof[c:]); !bytes.Equal(swapped, proof) {
+			out = append(out, named{what: fmt.Sprintf("%s after %s", labels[i], labels[i+1]), run: func() error { return refusal(u.verify(u.st, swapped)) }})
+		}
+	}
+	return out
+}

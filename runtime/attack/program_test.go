@@ -1,0 +1,343 @@
+package attack
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"slices"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/zkllmc/zkllmc/runtime/circuit"
+	"github.com/zkllmc/zkllmc/runtime/commit"
+	"github.com/zkllmc/zkllmc/runtime/format"
+	"github.com/zkllmc/zkllmc/runtime/group"
+	"github.com/zkllmc/zkllmc/runtime/kernel"
+	"github.com/zkllmc/zkllmc/runtime/protocol"
+	"github.com/zkllmc/zkllmc/runtime/prover"
+	"github.com/zkllmc/zkllmc/runtime/statement"
+	"github.com/zkllmc/zkllmc/runtime/veil"
+	"github.com/zkllmc/zkllmc/runtime/verifier"
+	"github.com/zkllmc/zkllmc/runtime/witness"
+)
+
+// claiming is the prover who claims a statement and fills in the public tensors by it.
+func claiming(st *statement.Statement) lie { return lie{input: st, claims: st} }
+
+// The tie at the first revealed position is between tokens 1 and 4, at the second one between all.
+func rejectTieBrokenToAHigherIndex(t *testing.T) {
+	u := stage(t, "reveal argmax")
+	u.mustReject(t, claiming(&statement.Statement{Tokens: []int64{3, 4}, Prompt: 1, Next: 0}))
+	for next := int64(1); next < 5; next++ {
+		u.mustReject(t, claiming(&statement.Statement{Tokens: []int64{3, 1}, Prompt: 1, Next: next}))
+	}
+}
+
+// A private prompt may be any, but the public tokens behind it are what the statement says, and pads are pads.
+func rejectChangedPrivateInput(t *testing.T) {
+	u := stage(t, "private embedding")
+	u.accept(t, lie{private: &witness.PrivateInput{Tokens: []int64{0, 2}}})
+	u.mustReject(t, lie{private: &witness.PrivateInput{Tokens: []int64{4, 3}}})
+	u.mustReject(t, lie{private: &witness.PrivateInput{Tokens: []int64{4, 2, 1}}})
+	v := u.c.Vocab
+	for name, l := range map[string]lie{
+		"no token":           {override: at("tokens", 4, set(0))},
+		"two tokens":         {override: at("tokens", 0, set(1))},
+		"half of each":       {override: both(at("tokens", 4, set(2)), at("tokens", 0, set(-1)))},
+		"no public token":    {override: at("tokens", v+2, set(0))},
+		"other public token": {override: both(at("tokens", v+2, set(0)), at("tokens", v, set(1)))},
+	} {
+		t.Run(name, func(t *testing.T) { u.mustReject(t, l) })
+	}
+}
+
+func rejectWrongWeightsForTheCommitment(t *testing.T) {
+	u := stage(t, "reveal logits")
+	for id, w := range u.weights {
+		lo := u.c.Tensor(id).Lo
+		for cell := range w.V {
+			d := int64(1)
+			if w.V[cell] > lo {
+				d = -1
+			}
+			weights := u.changed(id, cell, d)
+			a, err := u.generate(lie{weights: weights})
+			require.NoError(t, err)
+			st := *u.st
+			st.Reveal(u.c, a.Tensor(u.c.Output)) // the other model's true answer
+			u.reject(t, lie{weights: weights, claims: &st, input: &st})
+		}
+	}
+	u.accept(t, lie{})
+}
+
+// anotherModel is the same circuit with other weights.
+func anotherModel(t *testing.T, name string) *subject {
+	s := stages[name]
+	u := stage(t, name)
+	s.weights = map[string][]int64{}
+	for id, w := range u.weights {
+		v := slices.Clone(w.V)
+		slices.Reverse(v)
+		s.weights[u.c.Tensor(id).Name] = v
+	}
+	return newSubject(t, s)
+}
+
+func rejectWeightsOfAnotherModel(t *testing.T) {
+	u, other := stage(t, "reveal logits"), anotherModel(t, "reveal logits")
+	require.Equal(t, u.c.Digest(), other.c.Digest())
+	require.NotEqual(t, u.key.ModelID(), other.key.ModelID())
+	proof, err := other.prove(lie{})
+	require.NoError(t, err)
+	require.NoError(t, other.verify(other.st, proof))
+	require.ErrorIs(t, u.verify(other.st, proof), format.ErrModel)
+	id := u.vk.ModelID()
+	require.ErrorIs(t, u.verify(other.st, patch(proof, 44, id[:])), veil.ErrRejected)
+	u.reject(t, lie{weights: other.weights, claims: other.st}) // its weights under our commitment
+}
+
+// patch returns a copy with bytes replaced.
+func patch(data []byte, at int, b []byte) []byte {
+	out := bytes.Clone(data)
+	copy(out[at:], b)
+	return out
+}
+
+// answered is the true statement about a prompt of one token and an answer of one.
+func (u *subject) answered(t *testing.T, prompt, answer int64) *statement.Statement {
+	st := &statement.Statement{Tokens: []int64{prompt, answer}, Prompt: 1, Next: statement.Unclaimed, Logits: make([]int64, 2*u.c.Vocab)}
+	a, err := u.generate(lie{input: st})
+	require.NoError(t, err)
+	st.Reveal(u.c, a.Tensor(u.c.Output))
+	return st
+}
+
+// Logits that are the model's do not make every answer the model's.
+func rejectAnswerThatTheLogitsDoNotPredict(t *testing.T) {
+	u := stage(t, "reveal logits")
+	for answer := range int64(u.c.Vocab) {
+		st := u.answered(t, 1, answer)
+		proof, err := u.prove(claiming(st))
+		require.NoError(t, err)
+		if statement.Argmax(st.Logits[:u.c.Vocab]) == answer {
+			require.NoError(t, u.verify(st, proof))
+		} else {
+			require.ErrorIs(t, u.verify(st, proof), statement.ErrAnswer)
+		}
+	}
+}
+
+func rejectReplay(t *testing.T) {
+	u := stage(t, "reveal logits")
+	proof, err := u.prove(lie{})
+	require.NoError(t, err)
+	require.NoError(t, u.verify(u.st, proof))
+
+	t.Run("for another input", func(t *testing.T) {
+		st := *u.st
+		st.Tokens = []int64{2, 1}
+		require.ErrorIs(t, u.verify(&st, proof), veil.ErrRejected)
+	})
+	t.Run("for another prompt length", func(t *testing.T) {
+		st := u.answered(t, 1, 1)
+		u.accept(t, claiming(st)) // true, but of another statement
+		require.ErrorIs(t, u.verify(st, proof), veil.ErrRejected)
+	})
+	t.Run("for another output", func(t *testing.T) {
+		require.ErrorIs(t, u.verify(wrongLogits(u), proof), veil.ErrRejected)
+	})
+	t.Run("for another model", func(t *testing.T) {
+		other := anotherModel(t, "reveal logits")
+		require.ErrorIs(t, other.verify(u.st, proof), format.ErrModel)
+		id := other.vk.ModelID()
+		require.ErrorIs(t, other.verify(u.st, patch(proof, 44, id[:])), veil.ErrRejected)
+	})
+	t.Run("for another circuit", func(t *testing.T) {
+		s := stages["reveal logits"]
+		s.cfg.Name = "the same under another name"
+		other := newSubject(t, s)
+		require.Equal(t, u.weights, other.weights)
+		require.ErrorIs(t, other.verify(u.st, proof), format.ErrCircuit)
+		digest, id := other.c.Digest(), other.vk.ModelID()
+		moved := patch(patch(proof, 12, digest[:]), 44, id[:])
+		require.ErrorIs(t, other.verify(u.st, moved), veil.ErrRejected)
+		_, err := verifier.ReadKey(other.c, patch(u.vkBytes, 12, digest[:])) // a range proof of another circuit
+		require.ErrorIs(t, err, veil.ErrRejected)
+	})
+	t.Run("a range proof for another model", func(t *testing.T) {
+		other := anotherModel(t, "reveal logits")
+		rows := 44 + 32*protocol.WeightLayout(u.c).Rows
+		mixed := append(bytes.Clone(u.vkBytes[:rows]), other.vkBytes[rows:]...)
+		_, err := verifier.ReadKey(u.c, mixed)
+		require.ErrorIs(t, err, veil.ErrRejected)
+	})
+}
+
+// A weight outside its declared range cannot be set up: the range proof fails, whether the weight is a small integer or not. The
+// lying backend computes the tree by its definition, too slowly for a big circuit.
+func weightOutOfRange(t testing.TB, u *subject) (out []named) {
+	if u.big {
+		return nil
+	}
+	ids := protocol.WeightIDs(u.c)
+	for _, i := range spread(len(ids), 2) {
+		c := u.c.Tensor(ids[i])
+		was := u.weights[c.ID].V[0]
+		row, col := u.place(t, circuit.Weight, u.c.WeightBits, c.ID, 0)
+		for _, x := range []int64{c.Lo - 1, c.Hi + 1, 1 << 40} {
+			at := fieldCell{shape: c.Shape, delta: fraction(x-was, 1), row: row, col: col}
+			out = append(out, named{what: fmt.Sprintf("%s[0] = %d", c.Name, x), run: func() error {
+				err := u.setUpWith(c.ID, at)
+				if err == nil {
+					return errAccepted
+				}
+				return refusal(err)
+			}})
+		}
+	}
+	return out
+}
+
+// setUpWith commits to the model with one weight's cell worth something else than it is, and reads the key.
+func (u *subject) setUpWith(id circuit.ID, cell fieldCell) error {
+	weights := map[circuit.ID]kernel.Tensor{}
+	for k, w := range u.weights {
+		weights[k] = kernel.Tensor{Shape: w.Shape, V: slices.Clone(w.V)}
+	}
+	cell.key = &weights[id].V[0]
+	b := &setupCells{fieldCells{Backend: backend, cells: []fieldCell{cell}}, false}
+	_, vk, err := prover.Setup(context.Background(), u.c, weights, prover.Options{Backend: b})
+	if err != nil {
+		return fmt.Errorf("the prover fails: %v", err)
+	}
+	_, err = verifier.ReadKey(u.c, vk)
+	return err
+}
+
+// The control: a cell that is worth nothing more than it is; and the honest prover does not even try to prove a false range.
+func rejectWeightOutOfRange(t *testing.T) {
+	u := stage(t, "copy")
+	id := u.id(t, "x")
+	require.NoError(t, u.setUpWith(id, fieldCell{shape: u.c.Tensor(id).Shape}))
+	w := kernel.Tensor{Shape: u.c.Tensor(id).Shape, V: []int64{8, 7, 1}}
+	_, _, err := prover.Setup(context.Background(), u.c, map[circuit.ID]kernel.Tensor{id: w}, prover.Options{Backend: backend})
+	require.Error(t, err)
+}
+
+// setupCells commits to field cells in the first set of rows, the weights.
+type setupCells struct {
+	fieldCells
+	done bool
+}
+
+func (b *setupCells) CommitRows(gens []group.Affine, rows []kernel.Row) []group.Affine {
+	if b.done {
+		return b.Backend.CommitRows(gens, rows)
+	}
+	b.done = true
+	return b.fieldCells.CommitRows(gens, rows)
+}
+
+// A limb that does not recompose: the lowest limb is what is left, so that another high limb leaves something out of range; and
+// a prover who evaluates the lowest limb as if nothing had happened.
+func rejectLimbThatDoesNotRecompose(t *testing.T) {
+	u := stage(t, "wide rescale")
+	for _, d := range []int64{1, -1} {
+		u.mustReject(t, lie{override: at("q.rem.limb1", 0, add(d))})
+	}
+	low := u.id(t, "q.rem.limb0")
+	honest, err := u.generate(lie{})
+	require.NoError(t, err)
+	kept := slices.Clone(honest.Tensor(low).V)
+	u.mustReject(t, lie{override: at("q.rem.limb1", 0, func(v int64) int64 { return v ^ 1 }), edit: func(a *witness.Assignment) {
+		a.Tensor(low).V = kept
+		recount(u.c, a, nil)
+	}})
+}
+
+func rejectWrongRowMax(t *testing.T) {
+	u := stage(t, "attention") // the first row sees only its first score, 3; the others are 31 and −30
+	const max = "attn.max.limb0"
+	for row := range 3 {
+		u.mustReject(t, lie{override: at(max, row, add(1))})
+		u.mustReject(t, lie{override: at(max, row, add(-1))})
+	}
+	// The maximum over all scores, with the masked one of 31: attained at a masked position only.
+	u.mustReject(t, lie{override: at(max, 0, func(v int64) int64 { return v + 14 })})
+	// Too large, and an indicator that claims the maximum is attained.
+	u.mustReject(t, lie{override: both(at(max, 0, add(1)), at("attn.zd", 0, set(1)))})
+	// Attained nowhere, and twice elsewhere.
+	u.mustReject(t, lie{override: both(at(max, 1, add(1)), at("attn.zd", 3, set(2)))})
+}
+
+// The residual stream of another tensor, of none, and with the sign changed.
+func rejectWrongSkipConnection(t *testing.T) {
+	u := stage(t, "residual")
+	u.accept(t, lie{circuit: finish(t, stages["residual"].cfg, residual("y1", 1))})
+	other := finish(t, stages["residual"].cfg, residual("y0", 1))
+	require.Equal(t, len(u.c.Tensors), len(other.Tensors))
+	u.mustReject(t, lie{circuit: other})
+	u.mustReject(t, lie{circuit: finish(t, stages["residual"].cfg, residual("y1", 0))})
+	u.mustReject(t, lie{circuit: finish(t, stages["residual"].cfg, residual("y1", -1))})
+}
+
+// gaps lists the cells of all rows that hold no cell of a tensor: gaps of shared rows, tails of chunks, the rest of rows.
+func (u *subject) gaps(t testing.TB) (free [][2]int) {
+	layout := commit.NewLayout(u.c, circuit.Witness, u.c.WitnessBits)
+	ones, err := layout.Cells(u.c, func(id circuit.ID) *kernel.Tensor {
+		v := make([]int64, circuit.Size(u.c.Tensor(id).Shape))
+		for i := range v {
+			v[i] = 1
+		}
+		return &kernel.Tensor{Shape: u.c.Tensor(id).Shape, V: v}
+	})
+	require.NoError(t, err)
+	for r := range ones {
+		for c := range 1 << layout.Bits {
+			if c >= len(ones[r]) || ones[r][c] == 0 {
+				free = append(free, [2]int{r, c})
+			}
+		}
+	}
+	return free
+}
+
+// fillGaps writes garbage where no tensor is.
+func fillGaps(free [][2]int, value func(row, col int) int32) func(*commit.Layout, [][]int32) {
+	return func(layout *commit.Layout, rows [][]int32) {
+		for r := range rows {
+			rows[r] = append(rows[r], make([]int32, 1<<layout.Bits-len(rows[r]))...)
+		}
+		for _, at := range free {
+			rows[at[0]][at[1]] = value(at[0], at[1])
+		}
+	}
+}
+
+// What a prover writes into gaps, tails and padding has weight zero: the proof of a true statement is still one, as it must be
+// for the commitment to be that of the tensors alone, and a false one stays false, also if the gap holds the very value that is
+// missing next to it.
+func rejectGarbageInGapsTailsAndPadding(t *testing.T) {
+	for _, name := range []string{"layout", "rescale", "attention", "reveal logits"} {
+		t.Run(name, func(t *testing.T) {
+			u := stage(t, name)
+			for _, value := range []func(r, c int) int32{
+				func(r, c int) int32 { return int32(r*31+c*7) - 50 },
+				func(int, int) int32 { return 1<<31 - 1 },
+				func(int, int) int32 { return -1 },
+			} {
+				free := u.gaps(t)
+				require.NotEmpty(t, free)
+				rows := fillGaps(free, value)
+				u.accept(t, lie{rows: rows})
+				for i := range u.c.Tensors {
+					if c := &u.c.Tensors[i]; c.Kind == circuit.Witness && !c.Mult {
+						u.reject(t, lie{rows: rows, override: at(c.Name, circuit.Size(c.Shape)-1, add(1))})
+					}
+				}
+			}
+		})
+	}
+}
