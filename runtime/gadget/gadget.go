@@ -10,7 +10,7 @@
 // Lemma (no wrap). If an equation over F has on both sides integers that are sums and products of looked-up or bounded integers,
 // and both sides are below p/4 in absolute value, it holds over the integers. In the equations of this package bounds and
 // coefficients are below 2^62, a product has two factors that are not coefficients, or three of which two are below 2^31, and the
-// digits of a value cover at most 64 bits, so that all sides stay below 2^130 (p is about 2^254). Whoever declares a bound by an
+// digits of a value cover at most 78 bits, so that all sides stay below 2^130 (p is about 2^254). Whoever declares a bound by an
 // argument (VirtualBound) must see to the same: the interval before the argument has to stay below p/4 as well.
 //
 // Wide values are cut into limbs of at most 16 bits (LimbBits), all of one width; see limbWidths.

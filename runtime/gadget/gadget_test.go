@@ -98,6 +98,8 @@ func TestRescale(t *testing.T) {
 		{16, 16, 30, 4, lo, hi},  // three limbs
 		{16, 16, 44, 0, lo, hi},  // the widest
 		{16, 16, 44, 50, lo, hi}, // a remainder of four limbs
+		{16, 16, 46, 36, lo, hi}, // an excess of three limbs behind a wide remainder
+		{16, 16, 46, 24, lo, hi}, // and of four
 	}
 	for _, c := range cases {
 		t.Run(fmt.Sprint(c), func(t *testing.T) {

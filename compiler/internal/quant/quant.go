@@ -18,6 +18,7 @@ import (
 	"math"
 
 	"github.com/zkllmc/zkllmc/ir"
+	"github.com/zkllmc/zkllmc/runtime/gadget"
 )
 
 // Widths and precisions of the integer program.
@@ -257,6 +258,10 @@ func scaleFor(top float64, bits int) int {
 		return maxScale
 	}
 	limit := float64(int64(1)<<(bits-1) - 1)
+	if limit/top > 1<<maxScale { // which may be infinite
+		return maxScale
+	}
+	top = min(top, math.MaxFloat64) // with its headroom it may be infinite
 	s := int(math.Floor(math.Log2(limit / top)))
 	for math.RoundToEven(top*math.Ldexp(1, s)) > limit {
 		s--
@@ -315,6 +320,9 @@ func (q *quantiser) actScale(r *rep, top float64) int {
 // rescale commits a value at a scale, clamped to bits bits with sign.
 func (q *quantiser) rescale(n *ir.Node, r *rep, scale, bits int, top float64) *rep {
 	v := q.o.Value(r.id)
+	if r.scale-scale > gadget.MaxShift { // |v| < 2^62, so that nothing but −1, 0 and 1 would be left: a finer scale costs nothing
+		scale = r.scale - gadget.MaxShift
+	}
 	shift := r.scale - scale
 	a := &ir.RescaleAttr{Shift: shift, Lo: -1 << (bits - 1), Hi: 1<<(bits-1) - 1}
 	w := q.add(n, v.Name+".rounded", v.Shape, []ir.ValueID{r.id}, ir.OpRescale, a)
@@ -326,8 +334,11 @@ func (q *quantiser) rescale(n *ir.Node, r *rep, scale, bits int, top float64) *r
 
 // quotient is ⌊(v + 2^(shift-1))/2^shift⌋.
 func quotient(v int64, shift int) int64 {
-	if shift == 0 {
+	switch {
+	case shift == 0:
 		return v
+	case shift > 62: // of which ir.Verify refuses the rescaling; |v| is at most 2^62
+		return 0
 	}
 	return (v + 1<<(shift-1)) >> shift
 }
