@@ -7,7 +7,7 @@ PLATFORMS := linux/arm64 darwin/arm64 windows/amd64
 RACE := ./runtime/backend/... ./runtime/group ./runtime/tensor ./runtime/witness ./runtime/verifier ./runtime/prover ./runtime/proverapp ./runtime/atomicfile
 
 .NOTPARALLEL:
-.PHONY: help demo test check generate bench figures attacks fuzz property clean format lint generated race cross clean-tree
+.PHONY: help demo test check generate bench figures attacks mutants fuzz property clean format lint generated race cross clean-tree
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -16,7 +16,7 @@ demo: ## compile a model, prove an answer, verify it, refuse a forged one
 	@GO=$(GO) scripts/demo.sh
 
 test: ## run all tests
-	$(GO) test ./...
+	$(GO) test -timeout 30m ./...
 
 generate: ## compile the project's models anew into generated/
 	@mkdir -p generated
@@ -32,7 +32,10 @@ figures: ## measure what README.md states: proof and key sizes, times, memory
 	@GO=$(GO) scripts/figures.sh
 
 attacks: ## run every attack on every circuit and write the table of SECURITY.md
-	cd runtime/attack && $(GO) test -run MustReject -bless
+	cd runtime/attack && $(GO) test -timeout 30m -run MustReject -bless
+
+mutants: ## weaken the verifier in one place after the other and see that some test notices; ONLY=REGEXP
+	$(GO) run ./scripts/mutate $(if $(ONLY),-only '$(ONLY)')
 
 fuzz: ## run every fuzzer for TIME=30s
 	@GO=$(GO) scripts/fuzz.sh $(or $(TIME),30s)

@@ -56,6 +56,9 @@ var (
 		"transA", "transB", "noop_with_empty_axes", "start", "end", "batch_dims", "num_outputs", "epsilon", "dtype", "value", "value_ints"}
 )
 
+// changes is the number of kinds that change knows.
+const changes = 20
+
 // change applies one change to a model; a and b choose where and what.
 func change(m *pb.ModelProto, kind byte, a, b int) {
 	g := m.Graph
@@ -64,7 +67,7 @@ func change(m *pb.ModelProto, kind byte, a, b int) {
 	}
 	n, t := g.Node[a%len(g.Node)], g.Initializer[a%len(g.Initializer)]
 	names := tensorNames(g)
-	switch kind % 13 {
+	switch kind % changes {
 	case 0:
 		n.OpType = wildOps[b%len(wildOps)]
 	case 1:
@@ -107,6 +110,46 @@ func change(m *pb.ModelProto, kind byte, a, b int) {
 		wrap(n, b)
 	case 12:
 		changeFrame(m, a, b)
+	default:
+		rewire(m, kind%changes, a, b)
+	}
+}
+
+// rewire applies the changes that leave every node and tensor what it is and connect them otherwise, or store them otherwise.
+func rewire(m *pb.ModelProto, kind byte, a, b int) {
+	g := m.Graph
+	n, t, other := g.Node[a%len(g.Node)], g.Initializer[a%len(g.Initializer)], g.Node[b%len(g.Node)]
+	switch kind {
+	case 13: // two inputs swapped
+		if k := len(n.Input); k > 0 {
+			n.Input[b%k], n.Input[b/8%k] = n.Input[b/8%k], n.Input[b%k]
+		}
+	case 14: // a cycle, if the other node comes later
+		if len(n.Input) > 0 && len(other.Output) > 0 {
+			n.Input[b/64%len(n.Input)] = other.Output[0]
+		}
+	case 15: // the node once more with the same results
+		g.Node = append(g.Node, proto.Clone(n).(*pb.NodeProto))
+	case 16: // the results of two nodes swapped
+		n.Output, other.Output = other.Output, n.Output
+	case 17: // one more name for the tensor, or the same name twice
+		double := proto.Clone(t).(*pb.TensorProto)
+		if b%2 == 0 {
+			double.Name = tensorNames(g)[b/2%len(tensorNames(g))]
+		}
+		g.Initializer = append(g.Initializer, double)
+	case 18: // the cells in another field, or in a file
+		t.RawData = make([]byte, b%64)
+		t.DataLocation = int32(b / 64 % 2)
+		t.ExternalData = []*pb.StringStringEntryProto{{Key: "location", Value: "model.onnx"}}
+	case 19: // the node as a function that the model calls instead of it, or that calls itself
+		f := &pb.FunctionProto{Name: "f", Domain: "d", Input: n.Input, Output: n.Output, OpsetImport: m.OpsetImport, Node: []*pb.NodeProto{proto.Clone(n).(*pb.NodeProto)}}
+		n.OpType, n.Domain, n.Attribute = "f", "d", nil
+		if b%4 == 0 {
+			f.Node[0].OpType, f.Node[0].Domain = "f", "d"
+		}
+		m.Functions = append(m.Functions, f)
+		m.OpsetImport = append(m.OpsetImport, &pb.OperatorSetIdProto{Domain: "d", Version: 1})
 	}
 }
 
@@ -174,7 +217,7 @@ const (
 // error is one about the model.
 func FuzzCompile(f *testing.F) {
 	f.Add([]byte{})
-	for kind := range byte(13) {
+	for kind := range byte(changes) {
 		for i := range byte(4) {
 			f.Add([]byte{kind, 0, 5 * i, i, 37 * i, kind, 1, 7 * i, 0, i})
 		}
@@ -183,11 +226,11 @@ func FuzzCompile(f *testing.F) {
 	if _, err := bounded(f, base); err != nil {
 		f.Fatal(err)
 	}
-	f.Fuzz(func(t *testing.T, changes []byte) {
+	f.Fuzz(func(t *testing.T, edits []byte) {
 		m := proto.Clone(base).(*pb.ModelProto)
-		for k := 0; k < 8 && len(changes) >= 5; k++ {
-			change(m, changes[0], int(binary.BigEndian.Uint16(changes[1:])), int(binary.BigEndian.Uint16(changes[3:])))
-			changes = changes[5:]
+		for k := 0; k < 8 && len(edits) >= 5; k++ {
+			change(m, edits[0], int(binary.BigEndian.Uint16(edits[1:])), int(binary.BigEndian.Uint16(edits[3:])))
+			edits = edits[5:]
 		}
 		n, err := bounded(t, m)
 		if err != nil && !aboutTheModel(err) {

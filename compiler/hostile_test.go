@@ -100,6 +100,17 @@ func joined(k int) *pb.ModelProto {
 	return constantly(append(nodes, op("Identity", prev, "big")), int64s("c", 1, 2))
 }
 
+// weighted is k nodes of one operator, each on the result of the one before and a weight of its own.
+func weighted(k int, kind string, rows int) *pb.ModelProto {
+	i := 0
+	nodes := chain(k, kind, func(prev string) string { i++; return fmt.Sprintf("%s w%d", prev, i) })
+	var weights []*pb.TensorProto
+	for j := 1; j <= i; j++ {
+		weights = append(weights, matrix(fmt.Sprintf("w%d", j), rows, 3))
+	}
+	return bigramModel(nodes, weights...)
+}
+
 // laughs has k functions, of which each calls the next twice: 2^k calls from k definitions.
 func laughs(k int) *pb.ModelProto {
 	m := bigramModel([]*pb.NodeProto{{OpType: "f0", Domain: "d", Input: []string{"x"}, Output: []string{"y"}}})
@@ -192,6 +203,8 @@ var hostile = map[string]func() *pb.ModelProto{
 	},
 	"sums of sums":         func() *pb.ModelProto { return bigramModel(chain(64, "Add", twice)) },
 	"products of products": func() *pb.ModelProto { return bigramModel(chain(40, "Mul", twice)) },
+	"weights added":        func() *pb.ModelProto { return weighted(2000, "Add", 4) },
+	"numbers that vanish":  func() *pb.ModelProto { return weighted(1000, "MatMul", 3) },
 	"squares of sums": func() *pb.ModelProto {
 		nodes := chain(12, "Mul", twice)
 		for i := range nodes { // y ← (y + x)²
@@ -200,6 +213,13 @@ var hostile = map[string]func() *pb.ModelProto{
 			nodes = append(nodes, sum)
 		}
 		return bigramModel(nodes)
+	},
+	"inputs times outputs": func() *pb.ModelProto {
+		n := op("Loop", "", "y", intAttr("body", 0))
+		for i := range 10000 {
+			n.Input, n.Output = append(n.Input, "x"), append(n.Output, fmt.Sprint("o", i))
+		}
+		return bigramModel([]*pb.NodeProto{n})
 	},
 	"functions of functions": func() *pb.ModelProto { return laughs(30) },
 	"If in If":               func() *pb.ModelProto { return nested(12) },

@@ -46,18 +46,38 @@ import (
 const propertyDefault = 50
 
 // TestPropertyGraphs compiles random float graphs and proves the result on random tokens.
-func TestPropertyGraphs(t *testing.T) { properties(t, checkGraph) }
+func TestPropertyGraphs(t *testing.T) {
+	var must []string
+	for _, op := range ir.Ops {
+		if slices.Contains(op.Stages, ir.StageInt) {
+			must = append(must, "integer op "+string(op.Op))
+		}
+	}
+	properties(t, checkGraph, must)
+}
 
 // TestPropertyCircuits proves random circuits that call the gadgets with random parameters.
-func TestPropertyCircuits(t *testing.T) { properties(t, checkCircuit) }
+func TestPropertyCircuits(t *testing.T) {
+	var must []string
+	for _, gadget := range []string{"Rescale", "RescaleTable", "Table", "Rsqrt", "Reciprocal", "Limbs", "ZkAttn"} {
+		must = append(must, "call "+gadget+"()")
+	}
+	properties(t, checkCircuit, must)
+}
 
 // check tries the program of a seed, cut to a number of steps if that is not 0.
 type check func(seed uint64, steps int, seen *coverage) error
 
-func properties(t *testing.T, f check) {
+func properties(t *testing.T, f check, must []string) {
 	seen := &coverage{counts: map[string]int{}}
-	t.Cleanup(func() { t.Log(seen.text()) })
-	for _, seed := range seeds(t) {
+	list := seeds(t)
+	t.Cleanup(func() {
+		t.Log(seen.text())
+		if len(list) >= propertyDefault && !t.Failed() {
+			seen.enough(t, len(list), must)
+		}
+	})
+	for _, seed := range list {
 		t.Run(fmt.Sprintf("seed=%d", seed), func(t *testing.T) {
 			t.Parallel()
 			err := guarded(f, seed, 0, seen)
@@ -132,6 +152,16 @@ func (c *coverage) add(what string, n int) {
 func (c *coverage) has(what string, occurred bool) {
 	if occurred {
 		c.add(what, 1)
+	}
+}
+
+// enough demands that most programs were proved, not refused, and that what must occur did.
+func (c *coverage) enough(t *testing.T, programs int, must []string) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	require.GreaterOrEqual(t, c.counts["proofs accepted"], programs/2, "most programs were refused")
+	for _, what := range must {
+		require.Positive(t, c.counts[what], "%s never occurred", what)
 	}
 }
 
@@ -714,7 +744,8 @@ func rowsOf(shape []int, bits int) (owned, tail bool) {
 }
 
 // TestPropertyGeneratedCode builds the generated packages of some random graphs, those with a repeated block first, in a module of
-// their own and runs their Build, which compares the digest with that of the circuit that the compiler built.
+// their own and runs their Build, which compares the digest with that of the circuit that the compiler built, proved and compared with
+// the interpreter. A generated prover is that Build and calls into the runtime; compiler/service_test.go runs one.
 func TestPropertyGeneratedCode(t *testing.T) {
 	if testing.Short() {
 		t.Skip("needs the Go toolchain")
@@ -740,6 +771,7 @@ func TestPropertyGeneratedCode(t *testing.T) {
 		fmt.Fprintf(&imports, "\t%s \"example.com/random/%s/circuit\"\n", name, name)
 		fmt.Fprintf(&calls, "\tif _, err := %s.Build(); err != nil {\n\t\tpanic(err)\n\t}\n", name)
 	}
+	require.GreaterOrEqual(t, strings.Count(calls.String(), "Build()"), min(2, len(list)), "hardly any graph was compiled")
 	writeFile(t, filepath.Join(dir, "main.go"), []byte("package main\n\nimport (\n"+imports.String()+")\n\nfunc main() {\n"+calls.String()+"}\n"))
 	useThisModule(t, dir)
 	run := exec.Command("go", "run", ".")

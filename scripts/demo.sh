@@ -50,8 +50,8 @@ verify() {
 	"$BIN/verifier" verify --vk "$RUN/keys/model.vk" --pin "$RUN/model.id" --statement "$statement" --proof "$RUN/proof.bin" "$@"
 }
 
-say "verify"
-verify "$RUN/statement.bin"
+say "verify that this is the answer to \"$PROMPT\""
+verify "$RUN/statement.bin" --prompt "$PROMPT"
 verify "$RUN/statement.bin" --json >"$RUN/verify.json"
 
 say "forge: the same proof for the answer \"$FORGED\""

@@ -30,6 +30,10 @@ while read -r package name; do
 	printf '%s %s\n' "$package" "$name" >&2
 	result=passed
 	"$GO" test "$package" -run '^$' -fuzz "^$name\$" -fuzztime "$TIME" -fuzzminimizetime "$MINIMIZE" ${PARALLEL:+-parallel "$PARALLEL"} >"$WORK/log" 2>&1 </dev/null || result=FOUND
+	# Before 1.27 go test may fail when the time is up, with this line and no input (go.dev/issue/75804).
+	if [ "$result" = FOUND ] && grep -q '^ *context deadline exceeded$' "$WORK/log" && ! grep -Eq 'Failing input|panic:|hung or terminated' "$WORK/log"; then
+		result=passed
+	fi
 	if [ "$result" = FOUND ]; then
 		failed=1
 		cat "$WORK/log" >&2

@@ -154,6 +154,9 @@ func readNPZ(data []byte) ([]compiler.Input, error) {
 	if err != nil {
 		return nil, err
 	}
+	if len(z.File) > maxArrays {
+		return nil, fmt.Errorf("an archive of %d arrays, at most %d are read", len(z.File), maxArrays)
+	}
 	files := append([]*zip.File(nil), z.File...)
 	sort.Slice(files, func(i, j int) bool { return files[i].Name < files[j].Name })
 	var ids, logits *array
@@ -191,8 +194,10 @@ var (
 	npyShape = regexp.MustCompile(`'shape': \(([0-9, ]*)\)`)
 )
 
-// Arrays in memory: token ids are few, logits may be a vocabulary wide. A packed file says little of what it unpacks to.
+// Arrays in memory: token ids are few, logits may be a vocabulary wide. A packed file says little of what it unpacks to, and all arrays of
+// an archive may be the same bytes of it.
 const (
+	maxArrays     = 32
 	maxIntCells   = 1 << 20
 	maxFloatCells = 1 << 24
 )

@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"strings"
 	"testing"
 	"time"
 
@@ -47,8 +48,16 @@ func archive(t testing.TB, name, content string, method uint16) []byte {
 	return b.Bytes()
 }
 
+// What reading a file of the command line may allocate beyond slackBytes: token ids and logits take a word for a byte or two of their file,
+// and grow by doubling; JSON takes a value for two bytes. Of a packed archive the unpacked bytes count, for whose number TestPackedData is.
+const (
+	slackBytes      = 1 << 20
+	perByte         = 256
+	perManifestByte = 512 // which is read and printed twice
+)
+
 // FuzzData: data files of every kind, as bytes and as the parts of an npz archive (kind, head and cells of its one array). What is
-// read are sequences of which none is empty.
+// read is at least one sequence.
 func FuzzData(f *testing.F) {
 	for _, s := range []string{"[1,2,3]", "[[1,2],[3]]", `{"inputs":[[1],[2],[3]]}`, "[1e400]", "[[]]", "{}", "null", "[99999999999999999999]", "PK\x05\x06", ""} {
 		f.Add(byte(2), s, []byte{})
@@ -68,7 +77,7 @@ func FuzzData(f *testing.F) {
 		if err := os.WriteFile(file, data, 0o600); err != nil {
 			t.Fatal(err)
 		}
-		measured(t, 1<<20+256*uint64(len(data)), func() {
+		measured(t, slackBytes+perByte*uint64(len(data)+len(cells)), func() {
 			in, err := readData(file)
 			if err == nil && len(in) == 0 {
 				t.Fatal("no input and no error")
@@ -97,7 +106,7 @@ func FuzzTestSet(f *testing.F) {
 				t.Fatal(err)
 			}
 		}
-		measured(t, 1<<20+256*uint64(len(in)+len(out)), func() {
+		measured(t, slackBytes+perByte*uint64(len(in)+len(out)), func() {
 			inputs, err := readData(dir)
 			if err == nil && len(inputs) == 0 {
 				t.Fatal("no input and no error")
@@ -122,12 +131,57 @@ func FuzzManifest(f *testing.F) {
 		if err := os.WriteFile(filepath.Join(dir, manifestFile), data, 0o600); err != nil {
 			t.Fatal(err)
 		}
-		measured(t, 1<<20+512*uint64(len(data)), func() {
+		measured(t, slackBytes+perManifestByte*uint64(len(data)), func() {
 			a := &app{out: io.Discard, err: io.Discard}
 			_ = a.inspect(t.Context(), dir, &modelFlags{}, false)
 			_ = a.inspect(t.Context(), dir, &modelFlags{}, true)
 		})
 	})
+}
+
+// FuzzModule: the go.mod and go.sum of the module that an output folder lies in, or of --runtime-path. The import path that comes of them is
+// one that Go takes: it is printed into generated code.
+func FuzzModule(f *testing.F) {
+	f.Add([]byte("module example.com/m\n\ngo 1.26\n"), []byte{})
+	f.Add([]byte("module \"a`b\"\n"), []byte{})
+	f.Add([]byte("module a\vb\n"), []byte{})
+	f.Add([]byte("// module x\nmodule\tx // y\n"), []byte{})
+	all := "module " + ourModule + "\n\ngo 1.26\n\nrequire (\n"
+	for _, m := range runtimeModules {
+		all += "\t" + m + " v1.0.0\n"
+	}
+	f.Add([]byte(all+")\n"), []byte(runtimeModules[0]+" v1.0.0 h1:x\nother v1 h1:y\n"))
+	dir, elsewhere := f.TempDir(), f.TempDir()
+	f.Fuzz(func(t *testing.T, gomod, gosum []byte) {
+		for name, data := range map[string][]byte{"go.mod": gomod, "go.sum": gosum} {
+			if err := os.WriteFile(filepath.Join(dir, name), data, 0o600); err != nil {
+				t.Fatal(err)
+			}
+		}
+		measured(t, slackBytes+perByte*uint64(len(gomod)+len(gosum)), func() {
+			if p, err := (Module{}).place(&output{dir: filepath.Join(dir, "sub")}); err == nil && !importable.MatchString(p.importPath) {
+				t.Fatalf("the import path %q", p.importPath)
+			}
+			p, err := (Module{}).place(&output{dir: elsewhere, runtimePath: dir})
+			if err == nil && (len(p.files) != 2 || !importable.MatchString(p.importPath)) {
+				t.Fatalf("%d files, the import path %q", len(p.files), p.importPath)
+			}
+		})
+	})
+}
+
+// TestImportPath chooses folders and modules whose names Go does not import.
+func TestImportPath(t *testing.T) {
+	dir := t.TempDir()
+	if err := os.WriteFile(filepath.Join(dir, "go.mod"), []byte("module example.com/m\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for folder, want := range map[string]string{"story": "example.com/m/story", "a b": "", "a\"b": "", "\u00e9": "", ".": "example.com/m"} {
+		p, err := (Module{}).place(&output{dir: filepath.Join(dir, folder)})
+		if want == "" && (err == nil || !strings.Contains(err.Error(), "choose another folder")) || want != "" && (err != nil || p.importPath != want) {
+			t.Errorf("%q: %q, %v", folder, p.importPath, err)
+		}
+	}
 }
 
 // TestPackedData opens an archive of a few kilobytes whose one array has as many cells as a file may have bytes, divided by 64.
@@ -141,4 +195,21 @@ func TestPackedData(t *testing.T) {
 	}
 	t.Logf("%d bytes", len(data))
 	measured(t, 64<<20, func() { _, _ = readData(file) })
+}
+
+// TestManyArrays opens an archive of more arrays than are read.
+func TestManyArrays(t *testing.T) {
+	var b bytes.Buffer
+	z := zip.NewWriter(&b)
+	for range maxArrays + 1 {
+		if _, err := z.Create("a.npy"); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := z.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := readNPZ(b.Bytes()); err == nil || !strings.Contains(err.Error(), "an archive of 33 arrays") {
+		t.Fatal(err)
+	}
 }

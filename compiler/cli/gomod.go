@@ -3,6 +3,7 @@ package cli
 import (
 	"bufio"
 	"bytes"
+	"cmp"
 	"crypto/sha256"
 	"encoding/base64"
 	"errors"
@@ -36,8 +37,19 @@ type placement struct {
 	files      []codegen.SourceFile
 }
 
+// importable are the paths that the go command takes in an import.
+var importable = regexp.MustCompile(`^[A-Za-z0-9._~+-]+(/[A-Za-z0-9._~+-]+)*$`)
+
 // place finds the module that a folder belongs to, or makes one.
 func (m Module) place(o *output) (placement, error) {
+	p, err := m.find(o)
+	if err == nil && !importable.MatchString(p.importPath) {
+		err = usageError{fmt.Errorf("%s: Go cannot import %q, as the generated code would be called; choose another folder, or --module outside of a module", o.dir, p.importPath)}
+	}
+	return p, err
+}
+
+func (m Module) find(o *output) (placement, error) {
 	dir, err := filepath.Abs(o.dir)
 	if err != nil {
 		return placement{}, usageError{err}
@@ -73,7 +85,7 @@ var unfit = regexp.MustCompile(`[^a-z0-9._-]+`)
 func (m Module) outside(dir string, o *output) (placement, error) {
 	name := o.module
 	if name == "" {
-		name = "zkllmc.local/" + strings.Trim(unfit.ReplaceAllString(strings.ToLower(filepath.Base(dir)), "-"), "-._")
+		name = "zkllmc.local/" + cmp.Or(strings.Trim(unfit.ReplaceAllString(strings.ToLower(filepath.Base(dir)), "-"), "-._"), "model")
 	}
 	p := placement{importPath: name}
 	version, sums, replace, err := m.version(o.runtimePath)

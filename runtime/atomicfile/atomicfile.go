@@ -1,7 +1,8 @@
 // Package atomicfile writes files that exist whole or not at all, and reads files of bounded size.
 //
 // A file is written under a temporary name in its own folder, synced, and then given its name; the folder is synced last. A process
-// that dies on the way leaves what was there before under the name, and at most a temporary file ".NAME.tmp-…" beside it.
+// that dies on the way leaves what was there before under the name, and at most a temporary file ".NAME.tmp-…" beside it. The next
+// process that writes to the name removes that, where the system has locks by which it knows the dead from the living.
 package atomicfile
 
 import (
@@ -34,30 +35,45 @@ const chunk = 4 << 20
 
 // Write writes a file. It stops when ctx ends, and then leaves nothing behind.
 func Write(ctx context.Context, name string, data []byte, o Options) error {
-	f, err := Create(name, o)
+	f, err := Prepare(ctx, name, data, o)
 	if err != nil {
 		return err
-	}
-	defer f.Discard()
-	for len(data) > 0 {
-		if err := ctx.Err(); err != nil {
-			return fmt.Errorf("write %s: %w", name, err)
-		}
-		n := min(chunk, len(data))
-		if _, err := f.Write(data[:n]); err != nil {
-			return err
-		}
-		data = data[n:]
 	}
 	return f.Commit()
 }
 
+// Prepare does all of Write but giving the file its name, so that Commit has little left that could fail or take time.
+func Prepare(ctx context.Context, name string, data []byte, o Options) (*File, error) {
+	f, err := Create(name, o)
+	if err != nil {
+		return nil, err
+	}
+	for len(data) > 0 && err == nil {
+		n := min(chunk, len(data))
+		if err = ctx.Err(); err != nil {
+			err = fmt.Errorf("write %s: %w", name, err)
+		} else if _, err = f.Write(data[:n]); err == nil {
+			data = data[n:]
+		}
+	}
+	if err == nil {
+		err = f.seal()
+	}
+	if err != nil {
+		f.Discard()
+		return nil, err
+	}
+	return f, nil
+}
+
 // File is a file on its way to its name. Either Commit or Discard ends it; Discard after Commit does nothing.
 type File struct {
-	temp *os.File
-	name string
-	o    Options
-	done bool
+	temp   *os.File
+	lock   *os.File // says that this process lives; nil where there are no locks
+	name   string
+	o      Options
+	sealed bool
+	done   bool
 }
 
 // tempMark is in the names of temporary files.
@@ -76,11 +92,34 @@ func Create(name string, o Options) (*File, error) {
 	if err := vacant(name, o.Replace); err != nil {
 		return nil, err
 	}
-	temp, err := os.CreateTemp(filepath.Dir(name), "."+filepath.Base(name)+tempMark+"*") // mode 0600: a secret is never readable by others, not even for a moment
-	if err != nil {
-		return nil, fmt.Errorf("write %s: %w", name, err)
+	sweep(name)
+	for {
+		temp, err := os.CreateTemp(filepath.Dir(name), "."+filepath.Base(name)+tempMark+"*") // mode 0600: a secret is never readable by others, not even for a moment
+		if err != nil {
+			return nil, fmt.Errorf("write %s: %w", name, err)
+		}
+		if lock, ok := hold(temp.Name()); ok {
+			return &File{temp: temp, lock: lock, name: name, o: o}, nil
+		}
+		temp.Close() // another process swept it between the two calls
 	}
-	return &File{temp: temp, name: name, o: o}, nil
+}
+
+// sweep removes the temporary files that processes which were killed left of a file: each may be a copy of a secret. It is of no
+// consequence where it cannot.
+func sweep(name string) {
+	dir, err := os.Open(filepath.Dir(name))
+	if err != nil {
+		return
+	}
+	entries, _ := dir.ReadDir(-1)
+	dir.Close()
+	for _, e := range entries {
+		number, ok := strings.CutPrefix(e.Name(), "."+filepath.Base(name)+tempMark)
+		if ok && e.Type().IsRegular() && strings.Trim(number, "0123456789") == "" {
+			removeAbandoned(filepath.Join(filepath.Dir(name), e.Name()))
+		}
+	}
 }
 
 // Check says whether a file could be written: the name is vacant or to be replaced, and its folder takes files. With it long work is
@@ -118,19 +157,42 @@ func (f *File) Write(p []byte) (int, error) {
 
 // Commit gives the file its name. On an error nothing of it is left.
 func (f *File) Commit() error {
-	defer f.Discard()
-	if err := f.finish(); err != nil {
-		return fmt.Errorf("write %s: %w", f.name, err)
-	}
-	if err := f.rename(); err != nil {
-		return err
-	}
-	return syncFolder(filepath.Dir(f.name))
+	_, err := CommitAll(f)
+	return err
 }
 
-// finish brings the content to the disk.
-func (f *File) finish() error {
-	return errors.Join(f.temp.Chmod(f.o.Mode), f.temp.Sync(), f.temp.Close())
+// CommitAll gives files their names, in order and without delay between one and the next, and says how many have theirs. It ends at
+// the first that cannot have its name; nothing is left of that one and of those after it.
+func CommitAll(files ...*File) (done int, err error) {
+	for _, f := range files {
+		defer f.Discard()
+		if err := f.seal(); err != nil {
+			return 0, err
+		}
+	}
+	for i, f := range files {
+		if err := f.rename(); err != nil {
+			return i, err
+		}
+	}
+	for i, f := range files {
+		if dir := filepath.Dir(f.name); i == 0 || dir != filepath.Dir(files[i-1].name) {
+			err = errors.Join(err, syncFolder(dir))
+		}
+	}
+	return len(files), err
+}
+
+// seal brings the content to the disk and ends it.
+func (f *File) seal() error {
+	if f.sealed {
+		return nil
+	}
+	f.sealed = true
+	if err := errors.Join(f.temp.Chmod(f.o.Mode), f.temp.Sync(), f.temp.Close()); err != nil {
+		return fmt.Errorf("write %s: %w", f.name, err)
+	}
+	return nil
 }
 
 // rename moves the file to its name. A name that must be vacant is taken with a link, which fails where another process took it
@@ -153,6 +215,7 @@ func (f *File) rename() error {
 		return err
 	}
 	f.done = true
+	f.lock.Close() // of nil too
 	return nil
 }
 
@@ -162,8 +225,9 @@ func (f *File) Discard() {
 		return
 	}
 	f.done = true
-	f.temp.Close() // closed already after Commit; the error says nothing new
+	f.temp.Close() // closed already once it is sealed; the error says nothing new
 	os.Remove(f.temp.Name())
+	f.lock.Close() // of nil too
 }
 
 // syncFolder makes a rename last. Windows neither needs nor allows it.

@@ -152,4 +152,62 @@ func TestKilled(t *testing.T) {
 		}
 	}
 	require.Positive(t, fresh, "no kill came late enough to see a new file")
+	if locks {
+		left, err := os.ReadDir(filepath.Dir(name))
+		require.NoError(t, err)
+		require.LessOrEqual(t, len(left), 2, "each child removed what the one before it left")
+		require.NoError(t, atomicfile.Write(bg, name, nil, atomicfile.Options{Replace: true}))
+		only(t, filepath.Dir(name), "f")
+	}
+}
+
+// locks says whether this system has what the removal of abandoned files needs.
+var locks = runtime.GOOS != "windows"
+
+// TestSweep leaves temporary files as a killed process does. The next file of the name removes them; those that are being written,
+// those of other names and what is no file of ours stay.
+func TestSweep(t *testing.T) {
+	if !locks {
+		t.Skip("no locks to speak of")
+	}
+	dir := t.TempDir()
+	name := filepath.Join(dir, "f")
+	living, err := atomicfile.Create(name, atomicfile.Options{})
+	require.NoError(t, err)
+	_, err = living.Write([]byte("ours"))
+	require.NoError(t, err)
+	for _, n := range []string{".f.tmp-12", ".f.tmp-", ".f.tmp-1x", ".ff.tmp-12", "f.tmp-12"} {
+		require.NoError(t, os.WriteFile(filepath.Join(dir, n), []byte("secret"), 0o600))
+	}
+	require.NoError(t, os.Symlink(filepath.Join(dir, "f.tmp-12"), filepath.Join(dir, ".f.tmp-3")))
+	require.NoError(t, os.Mkdir(filepath.Join(dir, ".f.tmp-4"), 0o700))
+	require.NoError(t, atomicfile.Check(name, atomicfile.Options{}))
+	require.NoError(t, living.Commit())
+	only(t, dir, "f", ".f.tmp-1x", ".ff.tmp-12", "f.tmp-12", ".f.tmp-3", ".f.tmp-4")
+	got, err := os.ReadFile(name)
+	require.NoError(t, err)
+	require.Equal(t, "ours", string(got))
+}
+
+// TestCommitAll gives two files their names, and then two of which the second finds its name taken.
+func TestCommitAll(t *testing.T) {
+	dir := t.TempDir()
+	prepare := func(name string) *atomicfile.File {
+		f, err := atomicfile.Prepare(bg, filepath.Join(dir, name), []byte(name), atomicfile.Options{})
+		require.NoError(t, err)
+		return f
+	}
+	done, err := atomicfile.CommitAll(prepare("a"), prepare("b"))
+	require.NoError(t, err)
+	require.Equal(t, 2, done)
+	only(t, dir, "a", "b")
+	files := []*atomicfile.File{prepare("c"), prepare("d"), prepare("e")}
+	require.NoError(t, os.WriteFile(filepath.Join(dir, "d"), []byte("theirs"), 0o600))
+	done, err = atomicfile.CommitAll(files...)
+	require.ErrorIs(t, err, atomicfile.ErrExists)
+	require.Equal(t, 1, done)
+	only(t, dir, "a", "b", "c", "d")
+	got, err := os.ReadFile(filepath.Join(dir, "d"))
+	require.NoError(t, err)
+	require.Equal(t, "theirs", string(got))
 }

@@ -2,19 +2,16 @@ package attack
 
 import (
 	"bytes"
-	"errors"
 	"fmt"
 	"math/big"
 	"testing"
 
 	"github.com/consensys/gnark-crypto/ecc/grumpkin/fp"
-	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
 	"github.com/zkllmc/zkllmc/runtime/field"
 	"github.com/zkllmc/zkllmc/runtime/format"
 	"github.com/zkllmc/zkllmc/runtime/group"
-	"github.com/zkllmc/zkllmc/runtime/statement"
 	"github.com/zkllmc/zkllmc/runtime/veil"
 	"github.com/zkllmc/zkllmc/runtime/verifier"
 )
@@ -26,12 +23,6 @@ type artefact struct {
 	header int
 	points []bool
 	read   func(data []byte) error
-}
-
-// artefacts are a proof and a verifying key of the same small circuit.
-func artefacts(t *testing.T) []*artefact {
-	u := stage(t, "copy")
-	return []*artefact{u.proofFile(t), u.keyFile(t)}
 }
 
 // items lists which of a proof's items are points.
@@ -66,19 +57,6 @@ type mutation struct {
 	want []error
 }
 
-func (f *artefact) sweep(t *testing.T, ms []mutation) {
-	t.Helper()
-	require.NoError(t, f.read(f.data))
-	for i, err := range parallel(len(ms), func(i int) error { return f.read(ms[i].data) }) {
-		ok := false
-		for _, w := range ms[i].want {
-			ok = ok || errors.Is(err, w)
-		}
-		assert.True(t, ok, "%s: %s: got %v, want %v", f.name, ms[i].what, err, ms[i].want)
-	}
-	t.Logf("%s: %d mutations", f.name, len(ms))
-}
-
 func addBig(item []byte, mask byte, m *big.Int) []byte {
 	flags := item[0] & mask
 	v := new(big.Int).SetBytes(append([]byte{item[0] &^ mask}, item[1:]...))
@@ -86,31 +64,6 @@ func addBig(item []byte, mask byte, m *big.Int) []byte {
 	out := v.FillBytes(make([]byte, 32))
 	out[0] |= flags
 	return out
-}
-
-// Sweep C: every item of a file with a flipped bit, in a non-canonical form of the same value, and exchanged with its neighbour.
-func rejectChangedItems(t *testing.T) {
-	for _, f := range artefacts(t) {
-		require.Len(t, f.data, f.header+32*len(f.points))
-		var ms []mutation
-		for i, point := range f.points {
-			what := fmt.Sprintf("item %d (point: %v)", i, point)
-			if point {
-				ms = append(ms, f.pointMutations(i, what)...)
-			} else {
-				ms = append(ms, f.scalarMutations(i, what)...)
-			}
-			flipped := bytes.Clone(f.item(i))
-			flipped[31] ^= 1 << (i % 8)
-			ms = append(ms, mutation{what + " flipped", f.with(i, flipped), []error{veil.ErrRejected, format.ErrEncoding}})
-			if i > 0 {
-				swapped := f.with(i, f.item(i-1))
-				copy(swapped[f.header+32*(i-1):], f.item(i))
-				ms = append(ms, mutation{what + " exchanged with the one before", swapped, []error{veil.ErrRejected, format.ErrEncoding}})
-			}
-		}
-		f.sweep(t, ms)
-	}
 }
 
 // scalarMutations write the same scalar plus multiples of the modulus.
@@ -167,32 +120,6 @@ func offCurve(item []byte) []byte {
 	}
 }
 
-// A file that ends early, anywhere, or late.
-func rejectTruncatedAndTrailing(t *testing.T) {
-	for _, f := range artefacts(t) {
-		var ms []mutation
-		cut := []error{format.ErrTruncated}
-		for n := range f.header {
-			ms = append(ms, mutation{fmt.Sprintf("%d bytes", n), f.data[:n], cut})
-		}
-		for n := f.header; n < len(f.data); n += 16 { // every boundary of an item, and its middle
-			ms = append(ms, mutation{fmt.Sprintf("%d bytes", n), f.data[:n], cut})
-		}
-		ms = append(ms, mutation{"all bytes but the last", f.data[:len(f.data)-1], cut})
-		for _, tail := range [][]byte{{0}, make([]byte, 32), f.data} {
-			ms = append(ms, mutation{fmt.Sprintf("%d bytes too many", len(tail)), append(bytes.Clone(f.data), tail...), []error{format.ErrTrailing}})
-		}
-		for _, i := range []int{0, len(f.points) / 2, len(f.points) - 1} { // a message too many, one too few
-			at := f.header + 32*i
-			longer := append(append(bytes.Clone(f.data[:at]), f.item(i)...), f.data[at:]...)
-			shorter := append(bytes.Clone(f.data[:at]), f.data[at+32:]...)
-			ms = append(ms, mutation{"an item twice", longer, []error{format.ErrEncoding, format.ErrTrailing, veil.ErrRejected}},
-				mutation{"an item less", shorter, []error{format.ErrEncoding, format.ErrTruncated}})
-		}
-		f.sweep(t, ms)
-	}
-}
-
 // headerMutations change every byte of a header: each matters, and says what is wrong.
 func (f *artefact) headerMutations() (ms []mutation) {
 	for n := range f.header {
@@ -226,18 +153,6 @@ func (f *artefact) nonsense() []mutation {
 	}
 }
 
-func rejectHeaders(t *testing.T) {
-	for _, f := range artefacts(t) {
-		f.sweep(t, f.headerMutations())
-	}
-}
-
-func rejectNonsense(t *testing.T) {
-	for _, f := range artefacts(t) {
-		f.sweep(t, f.nonsense())
-	}
-}
-
 // hollow is a well-formed file that commits to nothing and says zero everywhere.
 func (f *artefact) hollow() []byte {
 	out := bytes.Clone(f.data)
@@ -249,31 +164,6 @@ func (f *artefact) hollow() []byte {
 		}
 	}
 	return out
-}
-
-// Every byte of an encoded statement matters: either it is refused, or the proof of the true one does not show it.
-func rejectChangedStatement(t *testing.T) {
-	for _, name := range []string{"reveal logits", "reveal argmax"} {
-		u := stage(t, name)
-		proof, err := u.prove(lie{})
-		require.NoError(t, err)
-		enc, err := u.st.Encode(u.c)
-		require.NoError(t, err)
-		require.NoError(t, u.vk.Verify(enc, proof))
-		typed := []error{format.ErrMagic, format.ErrVersion, format.ErrCircuit, format.ErrTruncated, format.ErrTrailing,
-			statement.ErrFormat, statement.ErrLength, statement.ErrPrompt, statement.ErrToken, statement.ErrNext, statement.ErrLogits, statement.ErrAnswer, veil.ErrRejected}
-		f := artefact{name: name + " statement", data: enc, read: func(data []byte) error { return u.vk.Verify(data, proof) }}
-		var ms []mutation
-		for n := range enc {
-			for bit := 0; bit < 8; bit += 7 {
-				data := bytes.Clone(enc)
-				data[n] ^= 1 << bit
-				ms = append(ms, mutation{fmt.Sprintf("byte %d, bit %d", n, bit), data, typed})
-			}
-			ms = append(ms, mutation{fmt.Sprintf("%d bytes", n), enc[:n], typed})
-		}
-		f.sweep(t, append(ms, mutation{"a byte too many", append(bytes.Clone(enc), 0), typed}))
-	}
 }
 
 // A pinned key is read without its range proof, but only under its own ID.

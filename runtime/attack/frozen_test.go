@@ -4,6 +4,7 @@ import (
 	"math/big"
 	"regexp"
 	"slices"
+	"sync"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -66,24 +67,32 @@ func freeze(frozen map[string]field.Element) func(*transcript.Transcript) transc
 // is accepted and the forgery rejected. forge makes the lie for a run; drawn tells it, as the proof goes on, the challenges.
 func (u *subject) breaksWithout(t *testing.T, frozen map[string]field.Element, forge func(drawn map[string][]field.Element) lie) {
 	t.Helper()
-	run := func(frozen map[string]field.Element, forge func(map[string][]field.Element) lie) error {
-		drawn := map[string][]field.Element{}
-		l := forge(drawn)
-		l.source = func(tr *transcript.Transcript) transcript.Source {
-			return &source{Source: tr, frozen: frozen, drawn: drawn}
-		}
-		proof, err := u.prove(l)
-		require.NoError(t, err)
-		if frozen == nil {
-			return u.verify(u.claim(l), proof)
-		}
-		return u.verifyWith(t, u.claim(l), proof, freeze(frozen))
-	}
 	honest := func(map[string][]field.Element) lie { return lie{} }
-	require.NoError(t, run(frozen, honest), "an honest proof, frozen challenge")
-	require.NoError(t, run(nil, honest), "an honest proof, real transcript")
-	require.NoError(t, run(frozen, forge), "the attack must work when it knows the challenge")
-	require.ErrorIs(t, run(nil, forge), veil.ErrRejected)
+	require.NoError(t, u.forged(t, frozen, honest), "an honest proof, frozen challenge")
+	require.NoError(t, u.forged(t, nil, honest), "an honest proof, real transcript")
+	require.NoError(t, u.forged(t, frozen, forge), "the attack must work when it knows the challenge")
+	require.ErrorIs(t, u.forged(t, nil, forge), veil.ErrRejected)
+	for label := range frozen {
+		if len(frozen) == 1 { // where several are known it is not said which of them matters
+			shownBy.Store(kindOf(label), true)
+		}
+	}
+}
+
+// forged is the verifier's answer to a forger, with challenges that both sides know in advance; nil for none.
+func (u *subject) forged(t *testing.T, frozen map[string]field.Element, forge func(drawn map[string][]field.Element) lie) error {
+	t.Helper()
+	drawn := map[string][]field.Element{}
+	l := forge(drawn)
+	l.source = func(tr *transcript.Transcript) transcript.Source {
+		return &source{Source: tr, frozen: frozen, drawn: drawn}
+	}
+	proof, err := u.prove(l)
+	require.NoError(t, err)
+	if frozen == nil {
+		return u.verify(u.claim(l), proof)
+	}
+	return u.verifyWith(t, u.claim(l), proof, freeze(frozen))
 }
 
 // tamperer changes messages by label.
@@ -516,16 +525,56 @@ func rejectBorrowedGenerators(t *testing.T) {
 	})
 }
 
-// Every challenge that is ever drawn has an attack above that needs it, but for x: it is drawn after all that it separates from the
-// inner product is committed to and after e, so that knowing it alone in advance gives nothing.
-func TestEveryChallengeIsAttacked(t *testing.T) {
-	attacked := []string{
-		"lookup beta", "lookup gamma", "lookup lambda", "lookup rho", "lookup mu", "zero-check tau", "wave alpha", "wave", "alpha", "columns",
-		"c", "nu", "theta", "e", "fold", "x",
-	}
+// shownBy notes the challenges of which an attack showed that it works when it knows them and not otherwise.
+var shownBy sync.Map
+
+// everyChallengeIsAttacked compares them with all challenges that the circuits draw. The two row widths of a circuit, say, draw the same
+// labels, and the waves are alike.
+func everyChallengeIsAttacked(t *testing.T) {
 	for name := range stages {
 		for _, label := range stage(t, name).schedule(t).challenges() {
-			require.Contains(t, attacked, regexp.MustCompile(`^wave \d+`).ReplaceAllString(label, "wave"), "no attack needs this challenge")
+			_, ok := shownBy.Load(kindOf(label))
+			require.True(t, ok, "no attack shows what challenge %q is for", label)
 		}
 	}
+}
+
+// kindOf is the label without the number of a wave.
+func kindOf(label string) string {
+	return regexp.MustCompile(`^wave \d+`).ReplaceAllString(label, "wave")
+}
+
+// β: poles. With β equal to the table's id a cell x contributes 1/(−γx), so that 1/10 + 1/15 = 1/6 passes two cells for the line 6.
+func rejectPolesAtAKnownBeta(t *testing.T) {
+	u := newSubject(t, spec{cfg: config("harmonic"), build: func(b *circuit.Builder) {
+		y := b.Witness("y", 2, 7, 3)
+		b.Hint(circuit.Hint{Kind: circuit.HintRescale, In: []circuit.ID{b.Weight("x", 5, 3)}, Out: []circuit.ID{y}, Params: []int64{1}})
+		b.Lookup(gadget.Range(b, 2, 7), y)
+	}, weights: map[string][]int64{"x": {4, 6, 8}}})
+	six := u.c.Tensor(u.c.Tables[0].Mult).Name
+	u.breaksWithout(t, map[string]field.Element{"lookup beta": one}, func(map[string][]field.Element) lie {
+		return lie{override: both(at("y", 0, set(10)), at("y", 1, set(15)), at(six, 4, add(1)))}
+	})
+}
+
+// x: an error hidden in the base of the inner product. The product block's commitment, which is sent before ν and θ, takes up δ·U; that
+// is the error of a false check where U' = x·U is known. With ν and θ known and x real the same prover fails.
+func rejectErrorInTheInnerProductsBase(t *testing.T) {
+	u := stage(t, "reveal logits")
+	nu, x := field.FromInt64(4321), field.FromInt64(99)
+	forge := func(drawn map[string][]field.Element) lie {
+		return lie{input: wrongLogits(u), claims: wrongLogits(u), tamper: tamperer{points: func(label string, p []group.Affine) {
+			if label == "product block" { // the zero-check is the third linear check
+				delta, base := mul(x, nu, nu, nu, zeroError(u, drawn["zero-check tau"])), group.U()
+				j := group.Mul(&base, &delta)
+				a := group.ToAffine(&j)
+				p[0].Add(&p[0], &a)
+			}
+		}}}
+	}
+	known := map[string]field.Element{"nu": nu, "theta": one}
+	require.ErrorIs(t, u.forged(t, known, forge), veil.ErrRejected, "x refuses it")
+	known["x"] = x
+	u.breaksWithout(t, known, forge)
+	shownBy.Store("x", true)
 }

@@ -41,11 +41,7 @@ func refusal(err error) error {
 	if err == nil {
 		return errAccepted
 	}
-	for _, want := range []error{
-		veil.ErrRejected, veil.ErrForbidden, format.ErrEncoding, format.ErrTruncated, format.ErrTrailing, format.ErrMagic, format.ErrVersion,
-		format.ErrCircuit, format.ErrModel, statement.ErrFormat, statement.ErrLength, statement.ErrPrompt, statement.ErrToken,
-		statement.ErrHidden, statement.ErrNext, statement.ErrLogits, statement.ErrAnswer, statement.ErrVacuous,
-	} {
+	for _, want := range verifier.Errors {
 		if errors.Is(err, want) {
 			return nil
 		}
@@ -146,6 +142,28 @@ func changedPublicInput(t testing.TB, u *subject) (out []named) {
 	return u.first(2, out)
 }
 
+// filesOf says whether files of the subject are damaged: a proof's bytes are read alike whatever the circuit, so that two small ones
+// and the trained models do. Of the smallest every item is changed.
+func (u *subject) filesOf() bool { return u.big || u.c.Name == smallest || u.c.Name == "reveal argmax" }
+
+const smallest = "copy"
+
+// positions are a few indices below n, all of them in the smallest circuit.
+func (u *subject) positions(n, few int) []int {
+	if u.c.Name == smallest {
+		return spread(n, n)
+	}
+	return spread(n, few)
+}
+
+// files are a proof and a verifying key of the subject.
+func (u *subject) files(t testing.TB) []*artefact {
+	if !u.filesOf() {
+		return nil
+	}
+	return []*artefact{u.proofFile(t), u.keyFile(t)}
+}
+
 // The proof of one statement shown with another one.
 func replayed(t testing.TB, u *subject) (out []named) {
 	proof := u.proved(t)
@@ -166,16 +184,25 @@ func replayed(t testing.TB, u *subject) (out []named) {
 
 // A statement of which a byte is changed, or that is cut: malformed, false, or another one than the proof's.
 func changedStatement(t testing.TB, u *subject) (out []named) {
+	if !u.reveals() {
+		return nil
+	}
 	proof := u.proved(t)
 	enc, err := u.st.Encode(u.c)
 	require.NoError(t, err)
 	verify := func(what string, data []byte) {
 		out = append(out, named{what: what, run: func() error { return refusal(u.vk.Verify(data, proof)) }})
 	}
-	for _, n := range spread(len(enc), 24) {
-		flipped := bytes.Clone(enc)
-		flipped[n] ^= 1
-		verify(fmt.Sprintf("byte %d", n), flipped)
+	few := len(enc)
+	if u.big {
+		few = 24
+	}
+	for _, n := range spread(len(enc), few) {
+		for _, bit := range []byte{1, 128} {
+			flipped := bytes.Clone(enc)
+			flipped[n] ^= bit
+			verify(fmt.Sprintf("byte %d, bit %d", n, bit), flipped)
+		}
 		verify(fmt.Sprintf("%d bytes", n), enc[:n])
 	}
 	verify("a byte too many", append(bytes.Clone(enc), 0))
@@ -222,61 +249,84 @@ func (f *artefact) mutated(ms []mutation) (out []named) {
 }
 
 // The same points and scalars in forms that are not canonical, points off the curve, negated and neutral ones.
-func notCanonical(t testing.TB, u *subject) []named {
-	f := u.proofFile(t)
-	var ms []mutation
-	for _, i := range spread(len(f.points), 8) {
-		what := fmt.Sprintf("item %d (point: %v)", i, f.points[i])
-		if f.points[i] {
-			ms = append(ms, f.pointMutations(i, what)...)
-		} else {
-			ms = append(ms, f.scalarMutations(i, what)...)
+func notCanonical(t testing.TB, u *subject) (out []named) {
+	for _, f := range u.files(t) {
+		var ms []mutation
+		for _, i := range u.positions(len(f.points), 8) {
+			what := fmt.Sprintf("%s, item %d (point: %v)", f.name, i, f.points[i])
+			if f.points[i] {
+				ms = append(ms, f.pointMutations(i, what)...)
+			} else {
+				ms = append(ms, f.scalarMutations(i, what)...)
+			}
 		}
+		out = append(out, f.mutated(ms)...)
 	}
-	return f.mutated(ms)
+	return out
 }
 
-// Items that are changed, exchanged, left out and sent twice; files that are cut or too long.
-func changedItems(t testing.TB, u *subject) []named { return u.proofFile(t).changedItems() }
-
-// The same of a verifying key: the model commitment and its range proof.
-func changedKeyItems(t testing.TB, u *subject) []named { return u.keyFile(t).changedItems() }
-
-func (f *artefact) changedItems() []named {
+// Items that are changed, exchanged, left out and sent twice.
+func changedItems(t testing.TB, u *subject) (out []named) {
 	either := []error{veil.ErrRejected, veil.ErrForbidden, format.ErrEncoding, format.ErrTruncated, format.ErrTrailing}
-	var ms []mutation
-	add := func(what string, i int, data []byte) {
-		ms = append(ms, mutation{fmt.Sprintf("item %d %s", i, what), data, either})
-	}
-	for _, i := range spread(len(f.points), 10) {
-		flipped := bytes.Clone(f.item(i))
-		flipped[31] ^= 1
-		add("flipped", i, f.with(i, flipped))
-		from, to := f.header+32*i, f.header+32*i+32
-		add("left out", i, append(bytes.Clone(f.data[:from]), f.data[to:]...))
-		add("twice", i, append(bytes.Clone(f.data[:to]), f.data[from:]...))
-		add("is where the file ends", i, f.data[:from])
-		if i > 0 && !bytes.Equal(f.item(i), f.item(i-1)) {
-			swapped := f.with(i, f.item(i-1))
-			copy(swapped[from-32:], f.item(i))
-			add("exchanged with the one before", i, swapped)
+	for _, f := range u.files(t) {
+		var ms []mutation
+		add := func(what string, i int, data []byte) {
+			ms = append(ms, mutation{fmt.Sprintf("%s, item %d %s", f.name, i, what), data, either})
 		}
+		for _, i := range u.positions(len(f.points), 10) {
+			flipped := bytes.Clone(f.item(i))
+			flipped[31] ^= 1 << (i % 8)
+			add("flipped", i, f.with(i, flipped))
+			from, to := f.header+32*i, f.header+32*i+32
+			add("left out", i, append(bytes.Clone(f.data[:from]), f.data[to:]...))
+			add("twice", i, append(bytes.Clone(f.data[:to]), f.data[from:]...))
+			if i > 0 && !bytes.Equal(f.item(i), f.item(i-1)) {
+				swapped := f.with(i, f.item(i-1))
+				copy(swapped[from-32:], f.item(i))
+				add("exchanged with the one before", i, swapped)
+			}
+		}
+		out = append(out, f.mutated(ms)...)
 	}
-	for _, n := range []int{1, 32, len(f.data)} {
-		ms = append(ms, mutation{fmt.Sprintf("%d bytes too many", n), append(bytes.Clone(f.data), f.data[:n]...), []error{format.ErrTrailing}})
-	}
-	return f.mutated(ms)
+	return out
 }
 
-// Every byte of the header, and files that are nothing behind it.
-func changedHeaders(t testing.TB, u *subject) []named {
-	f := u.proofFile(t)
-	return f.mutated(f.headerMutations())
+// A file that ends early, anywhere, or late.
+func cutFiles(t testing.TB, u *subject) (out []named) {
+	for _, f := range u.files(t) {
+		var ms []mutation
+		lengths := spread(len(f.data), 40)
+		if u.c.Name == smallest { // every boundary of an item, and its middle
+			lengths = spread(f.header, f.header)
+			for n := f.header; n < len(f.data); n += 16 {
+				lengths = append(lengths, n)
+			}
+		}
+		for _, n := range append(lengths, f.header-1, len(f.data)-1) {
+			ms = append(ms, mutation{fmt.Sprintf("%s of %d bytes", f.name, n), f.data[:n], []error{format.ErrTruncated}})
+		}
+		for _, tail := range [][]byte{{0}, make([]byte, 32), f.data} {
+			ms = append(ms, mutation{fmt.Sprintf("%s, %d bytes too many", f.name, len(tail)), append(bytes.Clone(f.data), tail...), []error{format.ErrTrailing}})
+		}
+		out = append(out, f.mutated(ms)...)
+	}
+	return out
 }
 
-func nonsense(t testing.TB, u *subject) []named {
-	f := u.proofFile(t)
-	return f.mutated(f.nonsense())
+// Every byte of the header.
+func changedHeaders(t testing.TB, u *subject) (out []named) {
+	for _, f := range u.files(t) {
+		out = append(out, f.mutated(f.headerMutations())...)
+	}
+	return out
+}
+
+// Files that are nothing behind their header.
+func nonsense(t testing.TB, u *subject) (out []named) {
+	for _, f := range u.files(t) {
+		out = append(out, f.mutated(f.nonsense())...)
+	}
+	return out
 }
 
 // Every message, off by one or by a generator, from which the prover goes on honestly. Two stages, which have all kinds of messages
@@ -345,38 +395,36 @@ func openingOffByDelta(_ testing.TB, u *subject) (out []named) {
 	return u.first(3, out)
 }
 
-// Two proofs of one statement share no group element and no scalar.
-func reusedRandomness(t testing.TB, u *subject) []named {
-	return []named{{what: "two proofs", run: func() error {
-		again, err := u.prove(lie{})
-		if err == nil && shared(u.proved(t), again) > 0 {
-			err = errors.New("they share items")
-		}
-		return err
-	}}}
-}
-
-// delayed is a prover's transcript on which one message is absorbed only after the challenge that it should bind was drawn.
+// delayed is a prover's transcript on which one message is absorbed too late: after the challenge that it should bind, or, with
+// behind, after the first message with that label and all challenges before it.
 type delayed struct {
 	transcript.Source
-	label string
-	held  func()
-	done  bool
+	label, behind string
+	held          func()
+	done          bool
 }
 
 func (d *delayed) hold(label string, absorb func()) {
-	if label != d.label || d.done || d.held != nil {
+	switch {
+	case label == d.label && !d.done && d.held == nil:
+		d.held = absorb
+	case label == d.behind && d.held != nil:
 		absorb()
-		return
+		d.release()
+	default:
+		absorb()
 	}
-	d.held = absorb
 }
 
-// drawn absorbs what was held back.
+func (d *delayed) release() {
+	d.held()
+	d.held, d.done = nil, true
+}
+
+// drawn absorbs what was held back from a challenge.
 func (d *delayed) drawn() {
-	if d.held != nil {
-		d.held()
-		d.held, d.done = nil, true
+	if d.held != nil && d.behind == "" {
+		d.release()
 	}
 }
 
@@ -420,8 +468,28 @@ func challengeBeforeItsMessage(t testing.TB, u *subject) (out []named) {
 	return u.first(6, out)
 }
 
-// Neighbouring messages in the other order: stages, rounds and the parts of the final argument.
-func messagesInAnotherOrder(t testing.TB, u *subject) (out []named) {
+// A prover who goes through the stages in another order: the first message of a stage after that of the next one.
+func stagesInAnotherOrder(t testing.TB, u *subject) (out []named) {
+	messages, _ := u.record(t)
+	var labels []string
+	for _, m := range messages {
+		if !slices.Contains(labels, m.label) {
+			labels = append(labels, m.label)
+		}
+	}
+	for i := range len(labels) - 1 {
+		out = append(out, named{what: fmt.Sprintf("%s after %s", labels[i], labels[i+1]), lie: lie{source: func(tr *transcript.Transcript) transcript.Source {
+			return &delayed{Source: tr, label: labels[i], behind: labels[i+1]}
+		}}})
+	}
+	return u.first(4, out)
+}
+
+// Neighbouring messages of a proof in the other order: stages, rounds and the parts of the final argument.
+func messagesExchanged(t testing.TB, u *subject) (out []named) {
+	if !u.filesOf() {
+		return nil
+	}
 	r := &recorder{}
 	proof, err := u.prove(lie{tamper: r})
 	require.NoError(t, err)

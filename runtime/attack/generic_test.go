@@ -236,7 +236,8 @@ func (u *subject) program(id circuit.ID, change func(t *circuit.Tensor)) *circui
 	return &c
 }
 
-// otherPrograms keeps the programs whose witness differs from the honest one: the others are true.
+// otherPrograms keeps the programs whose witness differs from the honest one: the others are true. Of the programs 4n are tried, and of a
+// big circuit n are kept.
 func (u *subject) otherPrograms(t testing.TB, n int, programs []named) (out []named) {
 	for _, i := range spread(len(programs), 4*n) {
 		if len(out) < n || !u.big {

@@ -346,7 +346,7 @@ func lineKey(cols [][]int64, i int) string {
 	return string(b)
 }
 
-// parallel runs n jobs side by side and returns how many failed with which message.
+// parallel runs n jobs side by side and returns their errors.
 func parallel(n int, job func(i int) error) []error {
 	errs := make([]error, n)
 	var wg sync.WaitGroup

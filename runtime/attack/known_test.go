@@ -21,7 +21,7 @@ import (
 
 // How other proof systems were broken, or could have been, played against this one. Every function below takes one published
 // mistake, plays the prover who uses it, and shows two things next to an honest run: that he wins where our check is taken away,
-// and that he loses where it stands. A check is taken away in one of four ways:
+// and that he loses where it stands. Where the mistake is a missing check, that is taken away in one of four ways:
 //
 //   - lacking: the same circuit without a lookup or a zero-check;
 //   - freeze and breaksWithout: a challenge that is known in advance;
@@ -286,7 +286,7 @@ func knownProverChosenRange(t *testing.T) {
 	proof, err := wide.prove(wrong)
 	require.NoError(t, err)
 	require.ErrorIs(t, u.verify(u.st, proof), format.ErrCircuit)
-	refused(t, u.verify(u.st, patch(patch(proof, 12, digest[:]), 44, id[:])))
+	require.NoError(t, refusal(u.verify(u.st, patch(patch(proof, 12, digest[:]), 44, id[:]))))
 }
 
 // A remainder that is committed and not range-checked. In Jolt Atlas ScalarConstDiv proves input = divisor·output + remainder and

@@ -218,7 +218,7 @@ func ends(messages []message, i int) (elements []int) {
 	return elements
 }
 
-// Sweep B for the proof that belongs to a verifying key: a lie in every message of setup.
+// A lie in every message of the proof that belongs to a verifying key.
 func rejectChangedSetupMessage(t *testing.T) {
 	u := stage(t, "copy")
 	r := &recorder{}

@@ -9,7 +9,6 @@ import (
 	"github.com/zkllmc/zkllmc/runtime/circuit"
 	"github.com/zkllmc/zkllmc/runtime/einsum"
 	"github.com/zkllmc/zkllmc/runtime/field"
-	"github.com/zkllmc/zkllmc/runtime/format"
 	"github.com/zkllmc/zkllmc/runtime/gadget"
 	"github.com/zkllmc/zkllmc/runtime/group"
 	"github.com/zkllmc/zkllmc/runtime/kernel"
@@ -103,27 +102,15 @@ func rejectRoundsOfOtherShape(t *testing.T) {
 			extra := append(append(bytes.Clone(proof[:end]), make([]byte, 32)...), proof[end:]...)   // one degree more
 			missing := append(bytes.Clone(proof[:offset]), proof[end:]...)                           // no such round
 			double := append(append(bytes.Clone(proof[:end]), proof[offset:end]...), proof[end:]...) // one round more
-			refused(t, u.verify(u.st, extra))
-			refused(t, u.verify(u.st, missing))
-			refused(t, u.verify(u.st, double))
+			require.NoError(t, refusal(u.verify(u.st, extra)))
+			require.NoError(t, refusal(u.verify(u.st, missing)))
+			require.NoError(t, refusal(u.verify(u.st, double)))
 		}
 		if kinds[i] != vector {
 			offset += 32 * m.n
 		}
 	}
 	require.Equal(t, len(proof), offset)
-}
-
-// refused demands one of the errors that a proof with shifted items ends in.
-func refused(t *testing.T, err error) {
-	t.Helper()
-	require.Error(t, err)
-	for _, want := range []error{format.ErrEncoding, format.ErrTruncated, format.ErrTrailing, veil.ErrRejected} {
-		if bytes.Contains([]byte(err.Error()), []byte(want.Error())) {
-			return
-		}
-	}
-	require.NoError(t, err)
 }
 
 // bends are round polynomials of another function: of twice the claim, of a function of higher degree as far as its values go into

@@ -31,14 +31,3 @@ func TestRefuses(t *testing.T) {
 		require.Error(t, err, name)
 	}
 }
-
-func FuzzDecode(f *testing.F) {
-	f.Add(Encode([][]int64{{1, 2, 300}, {-5}}))
-	f.Add([]byte("zkconst1\x00\x00\x00\x00"))
-	f.Fuzz(func(t *testing.T, file []byte) {
-		out, err := Decode(file, Sum(file))
-		if err == nil {
-			require.Equal(t, file, Encode(out))
-		}
-	})
-}

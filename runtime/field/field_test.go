@@ -5,6 +5,7 @@ import (
 	"math"
 	"math/big"
 	"math/rand/v2"
+	"runtime"
 	"testing"
 )
 
@@ -104,12 +105,22 @@ func TestDecode(t *testing.T) {
 	}
 }
 
+// maxDecode is what decoding one element may allocate, whatever it is given: an error, and what the runtime allocates meanwhile.
+const maxDecode = 16 << 10
+
+// FuzzDecode: 32 bytes are accepted if they are less than p, and nothing else is.
 func FuzzDecode(f *testing.F) {
 	f.Add(make([]byte, 32))
 	f.Add(Modulus().Bytes())
 	f.Add(bytes.Repeat([]byte{0xff}, 32))
 	f.Fuzz(func(t *testing.T, b []byte) {
+		var before, after runtime.MemStats
+		runtime.ReadMemStats(&before)
 		e, err := Decode(b)
+		runtime.ReadMemStats(&after)
+		if n := after.TotalAlloc - before.TotalAlloc; n > maxDecode {
+			t.Fatalf("%d bytes allocated for %d bytes", n, len(b))
+		}
 		if err == nil && !bytes.Equal(Encode(nil, &e), b) {
 			t.Fatalf("accepted %x", b)
 		}

@@ -95,21 +95,3 @@ func TestEncodeWeightsRefuses(t *testing.T) {
 	require.ErrorContains(t, format.WriteWeights(&bytes.Buffer{}, c.Digest(), []string{"w"}, []kernel.Tensor{wide}), "16 bits")
 	require.Error(t, format.WriteWeights(&bytes.Buffer{}, c.Digest(), []string{"w"}, nil))
 }
-
-func FuzzDecodeWeights(f *testing.F) {
-	c, w := weighted(f, "c")
-	data, err := format.EncodeWeights(c, w)
-	require.NoError(f, err)
-	f.Add(data)
-	f.Add(data[:header])
-	f.Add([]byte{})
-	f.Fuzz(func(t *testing.T, b []byte) {
-		got, err := format.DecodeWeights(c, b)
-		if err != nil {
-			return
-		}
-		again, err := format.EncodeWeights(c, got)
-		require.NoError(t, err)
-		require.Equal(t, b, again, "one encoding per content")
-	})
-}

@@ -121,6 +121,17 @@ func TestRescale(t *testing.T) {
 	}
 }
 
+// TestClampTooFar refuses a range that is so far from the quotients that a limb's weight would not be a number of 64 bits.
+func TestClampTooFar(t *testing.T) {
+	for shift, ok := range map[int]bool{30: true, 31: true, 50: false} {
+		b := witnesstest.Builder(1, 2)
+		gadget.Rescale(b, "y", newWide(b, 4, 4, 4, 50, 0).v, shift, 1<<30, 1<<30+5)
+		if _, err := b.Finish(); (err == nil) != ok {
+			t.Errorf("shift %d: %v", shift, err)
+		}
+	}
+}
+
 // TestClampUnique tries every witness of a small clamp.
 func TestClampUnique(t *testing.T) {
 	b := witnesstest.Builder(1, 2)

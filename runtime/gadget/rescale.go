@@ -178,14 +178,18 @@ func Remainder(b *circuit.Builder, name string, shift int, shape []int, terms ..
 // where q is the quotient of v: for shift 0 the equation defines e_0, virtual; after a shift all e_l are committed and the equation
 // v + 2^(shift-1) − 2^shift·(y + κ + Σ_l 2^(wl)·e_l) = rem ∈ [0, 2^shift) determines q as in Rescale.
 //
-// Unique: all columns are integers and, since |v| < 2^62, the weights 2^(shift+wl) of the limbs are below 2^62, so the equation holds over the integers (no wrap). κ = 0
-// forces e = 0 and q = y ∈ [lo, hi]; κ = 1 forces y = hi and q ≥ hi + 1; κ = −1 forces y = lo and q ≤ lo − 1. The cases exclude
-// each other, so q determines κ and y, and |q − y − κ| determines the limbs, its base-2^w digits, all with the sign of κ. The
-// limbs cover the bounds of q, so that a witness exists.
+// Unique: all columns are integers and the weights 2^(shift+wl) of the limbs are below 2^62, so the equation holds over the integers
+// (no wrap). κ = 0 forces e = 0 and q = y ∈ [lo, hi]; κ = 1 forces y = hi and q ≥ hi + 1; κ = −1 forces y = lo and q ≤ lo − 1. The
+// cases exclude each other, so q determines κ and y, and |q − y − κ| determines the limbs, its base-2^w digits, all with the sign of
+// κ. The limbs cover the bounds of q, so that a witness exists.
 func clamp(b *circuit.Builder, name string, v circuit.ID, shift int, lo, hi int64) (y, class circuit.ID) {
 	qlo, qhi := quotients(b, v, shift)
 	// One bit at least: with shift 0 the lowest limb is where the equation is checked.
 	radix, widths := limbWidths(max(1, bitsOf(max(qhi-hi-1, lo-1-qlo))), excessBits)
+	if shift+radix*(len(widths)-1) > MaxShift { // the highest limb's weight; [lo, hi] may lie far from all quotients
+		b.Fail("%s: quotients of [%d, %d] by 2^%d are too far from [%d, %d]", name, qlo, qhi, shift, lo, hi)
+		return v, v
+	}
 	shape := b.Shape(v)
 	y = b.Witness(name, lo, hi, shape...)
 	class = b.Witness(name+".class", -1, 1, shape...)

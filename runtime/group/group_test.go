@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"math/big"
 	"math/rand/v2"
+	"runtime"
 	"slices"
 	"sync"
 	"testing"
@@ -81,13 +82,30 @@ func TestDecodeRefuses(t *testing.T) {
 	}
 }
 
+// maxDecode is what decoding one point may allocate, whatever it is given: an error, and what the runtime allocates meanwhile.
+const maxDecode = 16 << 10
+
+// allocated returns the bytes that f allocates.
+func allocated(f func()) uint64 {
+	var before, after runtime.MemStats
+	runtime.ReadMemStats(&before)
+	f()
+	runtime.ReadMemStats(&after)
+	return after.TotalAlloc - before.TotalAlloc
+}
+
+// FuzzDecode: what is accepted is on the curve and has one encoding.
 func FuzzDecode(f *testing.F) {
 	g := H()
 	f.Add(Encode(nil, &g))
 	f.Add(Encode(nil, new(Affine)))
 	f.Add(make([]byte, 64))
 	f.Fuzz(func(t *testing.T, b []byte) {
-		p, err := Decode(b)
+		var p Affine
+		var err error
+		if n := allocated(func() { p, err = Decode(b) }); n > maxDecode {
+			t.Fatalf("%d bytes allocated for %d bytes", n, len(b))
+		}
 		if err != nil {
 			return
 		}
@@ -194,13 +212,65 @@ func TestCacheForged(t *testing.T) {
 	}
 }
 
-func FuzzLoadGenerators(f *testing.F) {
+// What loading a cache may allocate: a tag without points takes seven bytes in a file and six words in memory, which double while the
+// list grows; the buffers, the points that are derived for comparison, and what the runtime allocates meanwhile.
+const (
+	cacheSlack   = 128 << 10
+	cachePerByte = 32
+)
+
+// cacheFile is a valid cache of the tags "fuzz/a" and "fuzz/b", without its digest.
+func cacheFile() []byte {
 	b := appendString(append([]byte(nil), cacheMagic[:]...), dst)
-	f.Add(b)
-	b = binary.BigEndian.AppendUint32(b, 0)
-	d := sha256.Sum256(b)
-	f.Add(append(b, d[:]...))
-	f.Fuzz(func(t *testing.T, b []byte) { _ = LoadGenerators(bytes.NewReader(b)) })
+	b = binary.BigEndian.AppendUint32(b, 2)
+	for _, tag := range []string{"fuzz/a", "fuzz/b"} {
+		b = binary.BigEndian.AppendUint32(appendString(b, tag), 3)
+		for _, p := range Generators(tag, 0, 3) {
+			raw := p.RawBytes()
+			b = append(b, raw[:]...)
+		}
+	}
+	return b
+}
+
+// FuzzLoadGenerators changes a byte of a valid cache, cuts it and lengthens it; sealed adds the digest that belongs to it, as whoever can
+// write the file can. Memory follows the file, not its counts. What is accepted is a cache of generators, and a refused file changes nothing.
+func FuzzLoadGenerators(f *testing.F) {
+	valid := cacheFile()
+	f.Add(uint16(0), byte(0), uint16(0), []byte{}, true)
+	f.Add(uint16(0), byte(0), uint16(0), []byte{}, false)
+	f.Add(uint16(0), byte(0), uint16(len(valid)), appendString(valid[:8:8], dst), false)
+	for at := 0; at < len(valid); at += 11 {
+		f.Add(uint16(at), byte(0x81), uint16(0), []byte{}, true)
+		f.Add(uint16(0), byte(0), uint16(at), []byte{0xff, 0xff, 0xff, 0xff}, true)
+	}
+	f.Fuzz(func(t *testing.T, at uint16, with byte, cut uint16, more []byte, sealed bool) {
+		b := append(slices.Clone(valid[:len(valid)-int(cut)%(len(valid)+1)]), more...)
+		if len(b) > 0 {
+			b[int(at)%len(b)] ^= with
+		}
+		honest := bytes.Equal(b, valid)
+		if sealed {
+			d := sha256.Sum256(b)
+			b = append(b, d[:]...)
+		}
+		tags := len(memo.byTag)
+		var err error
+		if n := allocated(func() { err = LoadGenerators(bytes.NewReader(b)) }); n > cacheSlack+cachePerByte*uint64(len(b)) {
+			t.Fatalf("%d bytes allocated for a cache of %d bytes", n, len(b))
+		}
+		if honest && sealed && err != nil {
+			t.Fatal(err)
+		}
+		if err != nil && len(memo.byTag) != tags {
+			t.Fatal("a refused cache left something behind")
+		}
+		for _, tag := range []string{"fuzz/a", "fuzz/b"} {
+			if !slices.Equal(memo.byTag[tag][:3], Generators(tag, 0, 3)) {
+				t.Fatal("a cache replaced derived generators")
+			}
+		}
+	})
 }
 
 func TestMSM(t *testing.T) {

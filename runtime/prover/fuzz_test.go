@@ -29,11 +29,18 @@ func keyed(t testing.TB) (*circuit.Circuit, []byte) {
 	return c, k.Encode()
 }
 
+// What reading a key may allocate beyond the file's size: the circuit's cells and rows, as words and points, and what the runtime
+// allocates meanwhile. keyTimes is in sizes of the valid key, which follows from the circuit.
+const (
+	keySlack = 64 << 10
+	keyTimes = 8
+)
+
 // FuzzReadKey: a prover key decodes to what encodes to the same bytes or is refused, and memory follows the circuit, not the file.
 // at and with change eight bytes, cut shortens, more lengthens.
 func FuzzReadKey(f *testing.F) {
 	c, valid := keyed(f)
-	limit := uint64(64<<10 + 8*len(valid))
+	limit := uint64(keySlack + keyTimes*len(valid))
 	for at := 0; at < len(valid); at += 7 {
 		f.Add(uint16(at), uint64(1)<<(at%64), uint16(0), []byte{})
 	}

@@ -130,7 +130,7 @@ func TestProveAndVerify(t *testing.T) {
 			require.Contains(t, out, `"bcd;"`)
 			if cfg.PrivateInput {
 				require.Contains(t, out, "private, 1 tokens")
-				require.Contains(t, out, "accepted  the model gives this answer to some prompt of 1 tokens")
+				require.Contains(t, out, "accepted  the proof shows that the model continues some prompt of 1 tokens with the answer's tokens")
 				return
 			}
 			require.Contains(t, out, `"a"`)
@@ -240,7 +240,8 @@ func TestReports(t *testing.T) {
 	out, _ = b.verifier(0, verifyLine+" --json")
 	require.NoError(t, json.Unmarshal([]byte(out), &verify))
 	require.Equal(t, true, verify["accepted"])
-	require.Equal(t, map[string]any{"prompt": "ab", "answer": "cd"}, verify["texts"])
+	text := func(s string) map[string]any { return map[string]any{"canonical": true, "text": s} }
+	require.Equal(t, map[string]any{"prompt": text("ab"), "answer": text("cd")}, verify["texts"])
 	require.Equal(t, prove["proof_bytes"], verify["proof_bytes"])
 	for _, r := range []map[string]any{setup, accept, prove, verify} {
 		for _, key := range []string{"circuit", "seconds", "peak_rss", "threads", "cpu"} {

@@ -105,6 +105,7 @@ func TestBadProofs(t *testing.T) {
 }
 
 func TestBadStatements(t *testing.T) {
+	const header = 8 + 4 + 32
 	b := proved(t, configs["argmax"])
 	for name, c := range map[string]struct {
 		f    func([]byte) []byte
@@ -117,6 +118,11 @@ func TestBadStatements(t *testing.T) {
 		"kind":            {func(d []byte) []byte { d[0]++; return d }, 3, "not a statement"},
 		"version":         {version, 3, "version"},
 		"another circuit": {func(d []byte) []byte { d[12]++; return d }, 3, "another circuit"},
+		"nothing claimed": {func(d []byte) []byte { // all tokens are prompt, no next one
+			copy(d[header+8:], d[header:header+8])
+			copy(d[header+16:], bytes.Repeat([]byte{0xff}, 8))
+			return d
+		}, 1, "rejected (statement): " + b.file("bad.bin")},
 	} {
 		b.change("s.bin", "bad.bin", c.f)
 		_, stderr := b.verifier(c.code, strings.Replace(verifyLine, "@s.bin", "@bad.bin", 1))

@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"slices"
 	"strconv"
-	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -79,7 +78,7 @@ func (q *question) ids(c *circuit.Circuit, textFlag, text, listFlag, list string
 	switch set := q.cmd.Flags().Changed; {
 	case set(listFlag):
 		name = listFlag
-		ids, err = parseIDs(list)
+		ids, err = tokens.ParseIDs(list)
 	case !set(textFlag):
 		return nil, nil
 	case q.tokenizer == nil:
@@ -109,18 +108,6 @@ func known(c *circuit.Circuit, ids []int64) error {
 		}
 	}
 	return nil
-}
-
-func parseIDs(list string) ([]int64, error) {
-	var ids []int64
-	for _, s := range strings.Split(list, ",") {
-		id, err := strconv.ParseInt(strings.TrimSpace(s), 10, 64)
-		if err != nil {
-			return nil, fmt.Errorf("%q is no token id", s)
-		}
-		ids = append(ids, id)
-	}
-	return ids, nil
 }
 
 // fits checks the lengths against the circuit. The token after the last position is a prediction too.
@@ -156,11 +143,7 @@ func (q *question) show(ids []int64) string {
 	if q.tokenizer != nil {
 		return q.tokenizer.Decode(ids)
 	}
-	s := make([]string, len(ids))
-	for i, id := range ids {
-		s[i] = strconv.FormatInt(id, 10)
-	}
-	return strings.Join(s, ",")
+	return tokens.FormatIDs(ids)
 }
 
 // showPrompt returns the prompt, quoted, or how long it is.

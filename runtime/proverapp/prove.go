@@ -147,23 +147,32 @@ type out struct {
 	mode fs.FileMode
 }
 
-// writeAll writes files that belong together, in order. Where one cannot be written those before it are removed, unless they replaced
-// others, which are gone already.
+// writeAll writes files that belong together. All are on the disk before the first has its name, and the names are given in order
+// without delay: a full disk changes nothing, and a kill seldom comes between two names. Where a name cannot be given, those given
+// before it are taken back, unless they replaced others, which are gone already.
 func writeAll(ctx context.Context, force bool, files ...out) error {
-	var created []string
+	var ready []*atomicfile.File
+	var created []bool
 	for _, f := range files {
-		_, err := os.Lstat(f.name)
-		vacant := errors.Is(err, fs.ErrNotExist)
-		if err := atomicfile.Write(ctx, f.name, f.data, atomicfile.Options{Mode: f.mode, Replace: force}); err != nil {
-			err = writeFailure(f.name, err)
-			for _, name := range created {
-				err = errors.Join(err, os.Remove(name))
+		p, err := atomicfile.Prepare(ctx, f.name, f.data, atomicfile.Options{Mode: f.mode, Replace: force})
+		if err != nil {
+			for _, r := range ready {
+				r.Discard()
 			}
-			return err
+			return writeFailure(f.name, err)
 		}
-		if vacant {
-			created = append(created, f.name)
+		_, err = os.Lstat(f.name)
+		ready, created = append(ready, p), append(created, errors.Is(err, fs.ErrNotExist))
+	}
+	done, err := atomicfile.CommitAll(ready...)
+	if err == nil {
+		return nil
+	}
+	err = writeFailure(files[min(done, len(files)-1)].name, err)
+	for i := range done {
+		if done < len(files) && created[i] {
+			err = errors.Join(err, os.Remove(files[i].name))
 		}
 	}
-	return nil
+	return err
 }

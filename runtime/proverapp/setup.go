@@ -31,7 +31,8 @@ func (a *app) setupCommand() *cobra.Command {
 		Use:   "setup --weights weights.zkw -o DIR",
 		Short: "Commit to the weights, once per model",
 		Long: `Commits to the weights and proves that each lies in its declared range. Writes DIR/model.vk, which is public, and
-DIR/prover.key, which is secret: it holds the weights and what hides them.`,
+DIR/prover.key, which is secret: it holds the weights and what hides them. A setup --force that is killed at the very end may leave
+a new prover.key beside an old model.vk: prove refuses the pair, and another setup --force replaces both.`,
 		Example: "  prover setup --weights weights.zkw -o keys",
 		Args:    noArgs,
 		RunE:    a.command(func(ctx context.Context) error { return a.setup(ctx, weights, dir, force, asJSON) }),

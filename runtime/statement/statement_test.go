@@ -367,36 +367,3 @@ func TestBytesAreInjective(t *testing.T) {
 		seen = append(seen, b)
 	}
 }
-
-func FuzzDecode(f *testing.F) {
-	rnd := rand.New(rand.NewPCG(5, 6))
-	var circuits []*circuit.Circuit
-	for i, mode := range modes {
-		c := model(f, mode)
-		circuits = append(circuits, c)
-		for range 4 {
-			f.Add(i, file(c, random(c, rnd).Bytes()))
-		}
-	}
-	f.Add(0, []byte(format.MagicStatement))
-	f.Fuzz(func(t *testing.T, mode int, data []byte) {
-		c := circuits[int(uint(mode)%uint(len(circuits)))]
-		s, err := Decode(c, data)
-		if err != nil {
-			if s != nil {
-				t.Fatal("a statement beside an error")
-			}
-			return
-		}
-		if err := s.Check(c); err != nil {
-			t.Fatalf("decoded but not valid: %v", err)
-		}
-		if !bytes.Equal(file(c, s.Bytes()), data) {
-			t.Fatal("two encodings of one statement")
-		}
-		for src := circuit.TokenOneHot; src <= circuit.Known; src++ { // total on every decoded statement
-			id := circuit.ID(src - circuit.TokenOneHot)
-			s.Eval(c, id, make([]field.Element, circuit.ShapeBits(s.Public(c, id).Shape)))
-		}
-	})
-}

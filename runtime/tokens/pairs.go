@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"fmt"
 	"math"
+	"slices"
 	"strings"
 	"unicode/utf8"
 )
@@ -105,29 +106,52 @@ func (p *Pairs) Continue(text string) ([]int64, error) {
 		}
 		text = text[n:]
 	}
+	return p.merge(ids), nil
+}
+
+// merge joins neighbours until no two make a token.
+func (p *Pairs) merge(ids []int64) []int64 {
+	unions := make([]int64, max(0, len(ids)-1)) // of every token and the next
+	for i := range unions {
+		unions[i] = p.union(ids[i], ids[i+1])
+	}
 	for {
-		at, id := p.bestPair(ids)
+		at := p.best(unions)
 		if at < 0 {
-			return ids, nil
+			return ids
 		}
-		ids[at] = id
-		ids = append(ids[:at+1], ids[at+2:]...)
+		ids[at] = unions[at]
+		ids, unions = slices.Delete(ids, at+1, at+2), slices.Delete(unions, at, at+1)
+		if at > 0 {
+			unions[at-1] = p.union(ids[at-1], ids[at])
+		}
+		if at < len(unions) {
+			unions[at] = p.union(ids[at], ids[at+1])
+		}
 	}
 }
 
-// bestPair returns where the best pair is and what it merges to; -1 if there is none.
-func (p *Pairs) bestPair(ids []int64) (at int, merged int64) {
-	at = -1
-	for i := 0; i+1 < len(ids); i++ {
-		id, ok := p.ids[p.words[ids[i]]+p.words[ids[i+1]]]
-		if ok && (at < 0 || p.scores[id] > p.scores[merged]) {
-			at, merged = i, id
-		}
+// union returns what two neighbours merge to; -1 if they make no token.
+func (p *Pairs) union(x, y int64) int64 {
+	if id, ok := p.ids[p.words[x]+p.words[y]]; ok {
+		return id
 	}
-	return at, merged
+	return -1
 }
 
-// Decode implements Tokenizer. The start token is left out, and with it the space that Encode put after it.
+// best returns where the union of the highest score is, the first of equals; -1 if there is none.
+func (p *Pairs) best(unions []int64) int {
+	at := -1
+	for i, id := range unions {
+		if id >= 0 && (at < 0 || p.scores[id] > p.scores[unions[at]]) {
+			at = i
+		}
+	}
+	return at
+}
+
+// Decode implements Tokenizer. The start token is left out, and with it the space that Encode put after it, a byte where the vocabulary has
+// no token for it.
 func (p *Pairs) Decode(ids []int64) string {
 	var b strings.Builder
 	previous := int64(-1)
@@ -135,7 +159,7 @@ func (p *Pairs) Decode(ids []int64) string {
 		switch {
 		case id < 0 || id >= int64(len(p.words)):
 			b.WriteString(unknown(id))
-		case id == start:
+		case id == start, previous == start && id == firstByte+' ':
 		case id >= firstByte && id < firstByte+256:
 			b.WriteByte(byte(id - firstByte))
 		case previous == start:

@@ -1,5 +1,5 @@
 // Package tokens turns text into token ids and back, for the command lines of generated provers and verifiers. The proof is about
-// ids; a vocabulary only shows them to people.
+// ids; a vocabulary only shows them to people, and a Reading says where a text stands for its ids.
 //
 // Two kinds of vocabulary files are read: a JSON file of single characters (see ParseCharacters), and the binary file of
 // byte pairs with scores that llama2.c uses (see ParsePairs).
@@ -31,7 +31,8 @@ type Tokenizer interface {
 	Encode(text string) ([]int64, error)
 	// Continue returns the ids of a text that follows others.
 	Continue(text string) ([]int64, error)
-	// Decode returns the text of ids. An id outside the vocabulary is shown as ⟨id⟩.
+	// Decode returns the text of ids, Encode's input for what Encode returned. An id outside the vocabulary is shown as ⟨id⟩. Other ids may
+	// have the same text: see Reading for what may be shown of ids that somebody else chose.
 	Decode(ids []int64) string
 	// Size is one more than the largest id of a token.
 	Size() int

@@ -169,20 +169,3 @@ func TestLoad(t *testing.T) {
 	_, err = tokens.Load(filepath.Join(dir, "missing"))
 	require.ErrorIs(t, err, os.ErrNotExist)
 }
-
-func FuzzParse(f *testing.F) {
-	f.Add(sample(), "the ot")
-	f.Add([]byte(`{"tokeniser":"character","vocab":{"a":0,"b":1},"end_token":"a"}`), "abba")
-	f.Add([]byte{}, "")
-	f.Fuzz(func(t *testing.T, data []byte, text string) {
-		v, err := tokens.Parse(data)
-		if err != nil {
-			return
-		}
-		ids, err := v.Continue(text)
-		if err != nil {
-			return
-		}
-		require.Equal(t, text, v.Decode(ids))
-	})
-}

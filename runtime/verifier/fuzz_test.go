@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/binary"
 	"errors"
+	"math"
 	"math/big"
 	"math/rand/v2"
 	"runtime"
@@ -17,36 +18,28 @@ import (
 	"github.com/zkllmc/zkllmc/runtime/backend/cpu"
 	"github.com/zkllmc/zkllmc/runtime/circuit"
 	"github.com/zkllmc/zkllmc/runtime/field"
-	"github.com/zkllmc/zkllmc/runtime/format"
 	"github.com/zkllmc/zkllmc/runtime/gadget"
 	"github.com/zkllmc/zkllmc/runtime/group"
 	"github.com/zkllmc/zkllmc/runtime/kernel"
 	"github.com/zkllmc/zkllmc/runtime/protocol"
 	"github.com/zkllmc/zkllmc/runtime/prover"
 	"github.com/zkllmc/zkllmc/runtime/statement"
-	"github.com/zkllmc/zkllmc/runtime/veil"
 	"github.com/zkllmc/zkllmc/runtime/verifier"
 	"github.com/zkllmc/zkllmc/runtime/witness"
 )
 
 // The fuzzers of this file start from valid artefacts of small circuits and change them item by item, since bytes that are changed
 // at random hardly ever get beyond the first point. An item is what the formats are made of behind their headers: 32 bytes, a
-// point or a scalar.
+// point or a scalar; in a statement a word of 8 bytes.
 const (
 	itemSize   = 32
+	wordSize   = 8
 	keyHead    = 8 + 4 + 32   // magic, version, digest
 	proofHead  = keyHead + 32 // and the model's ID
 	slackBytes = 256 << 10    // what one verification may allocate beyond the largest valid one: error texts, pools that a collection emptied
 	maxEdits   = 16           // edits of one input
 	editSize   = 5            // kind, two places of two bytes
 )
-
-// known are the classes of errors that a verifier's caller can tell apart.
-var known = []error{
-	format.ErrTruncated, format.ErrTrailing, format.ErrMagic, format.ErrVersion, format.ErrCircuit, format.ErrModel, format.ErrEncoding,
-	veil.ErrRejected, veil.ErrForbidden, statement.ErrFormat, statement.ErrLength, statement.ErrPrompt, statement.ErrToken,
-	statement.ErrHidden, statement.ErrNext, statement.ErrLogits, statement.ErrAnswer, verifier.ErrPinned,
-}
 
 // target is a circuit with a model, a statement and two proofs of it.
 type target struct {
@@ -203,12 +196,33 @@ var extremes = sync.OnceValue(func() [][]byte {
 	return out
 })
 
-// edit applies the edits of ops to an artefact whose items begin behind head; others are artefacts to take items from.
-func edit(data []byte, head int, ops []byte, others ...[]byte) []byte {
+// extremeWords are the numbers on which a statement's decoder or a check could stumble: lengths, tokens, logits.
+var extremeWords = sync.OnceValue(func() [][]byte {
+	var out [][]byte
+	for _, v := range []int64{0, 1, 2, 3, 4, 5, 6, -1, -2, 127, 128, -129, 1 << 15, 1 << 31, 1 << 32, 1 << 61, math.MaxInt64, math.MinInt64} {
+		out = append(out, binary.BigEndian.AppendUint64(nil, uint64(v)))
+	}
+	return out
+})
+
+// shape says where the items of an artefact begin, how long they are, and which ones are extreme.
+type shape struct {
+	head, item int
+	extremes   func() [][]byte
+}
+
+var (
+	proofShape     = shape{proofHead, itemSize, extremes}
+	keyShape       = shape{keyHead, itemSize, extremes}
+	statementShape = shape{keyHead, wordSize, extremeWords}
+)
+
+// edit applies the edits of ops to an artefact; others are artefacts to take items from.
+func edit(data []byte, s shape, ops []byte, others ...[]byte) []byte {
 	d := slices.Clone(data)
 	for n := 0; n < maxEdits && len(ops) >= editSize; n++ {
 		i, j := int(binary.BigEndian.Uint16(ops[1:])), int(binary.BigEndian.Uint16(ops[3:]))
-		d = editOnce(d, head, ops[0], i, j, others)
+		d = s.editOnce(d, ops[0], i, j, others)
 		ops = ops[editSize:]
 	}
 	return d
@@ -218,13 +232,13 @@ func edit(data []byte, head int, ops []byte, others ...[]byte) []byte {
 const kinds = 13
 
 // editOnce applies one edit. Places are reduced, so that nearly every input means something.
-func editOnce(d []byte, head int, kind byte, i, j int, others [][]byte) []byte {
-	n := (len(d) - head) / itemSize
+func (s shape) editOnce(d []byte, kind byte, i, j int, others [][]byte) []byte {
+	n := (len(d) - s.head) / s.item
 	if n <= 0 {
 		return append(d, byte(i))
 	}
-	a, b := head+i%n*itemSize, head+j%n*itemSize
-	item, other := d[a:a+itemSize], d[b:b+itemSize]
+	a, b := s.head+i%n*s.item, s.head+j%n*s.item
+	item, other := d[a:a+s.item], d[b:b+s.item]
 	from := others[j%len(others)]
 	switch kind % kinds {
 	case 0: // swap
@@ -234,9 +248,9 @@ func editOnce(d []byte, head int, kind byte, i, j int, others [][]byte) []byte {
 	case 1: // double
 		d = slices.Insert(d, b, slices.Clone(item)...)
 	case 2: // leave out
-		d = slices.Delete(d, a, a+itemSize)
+		d = slices.Delete(d, a, a+s.item)
 	case 3:
-		copy(item, extremes()[j%len(extremes())])
+		copy(item, s.extremes()[j%len(s.extremes())])
 	case 4: // the item at the same place of another artefact
 		copy(item, from[min(a, len(from)):])
 	case 5: // everything from there on
@@ -244,7 +258,7 @@ func editOnce(d []byte, head int, kind byte, i, j int, others [][]byte) []byte {
 	case 6:
 		d = d[:(i<<8|j&255)%(len(d)+1)]
 	case 7: // longer
-		d = append(d, bytes.Repeat([]byte{byte(j)}, 1+i%(4*itemSize))...)
+		d = append(d, bytes.Repeat([]byte{byte(j)}, 1+i%(4*s.item))...)
 	case 8:
 		d[(i<<3|j&7)%len(d)] ^= 1 << (j >> 3 & 7)
 	case 9: // the negative of a point: its sign bit
@@ -252,11 +266,11 @@ func editOnce(d []byte, head int, kind byte, i, j int, others [][]byte) []byte {
 	case 10: // the negative of a scalar, its successor, the sum with another
 		combine(item, other, j)
 	case 11: // one item everywhere
-		for k := head; k+itemSize <= len(d); k += itemSize {
+		for k := s.head; k+s.item <= len(d); k += s.item {
 			copy(d[k:], item)
 		}
 	case 12: // another header
-		copy(d, from[:min(len(d), len(from), head)])
+		copy(d, from[:min(len(d), len(from), s.head)])
 	}
 	return d
 }
@@ -282,7 +296,7 @@ func combine(item, other []byte, how int) {
 
 // classify fails unless an error is one that a caller can tell apart.
 func classify(t *testing.T, err error) {
-	if !slices.ContainsFunc(known, func(e error) bool { return errors.Is(err, e) }) {
+	if !slices.ContainsFunc(verifier.Errors, func(e error) bool { return errors.Is(err, e) }) {
 		t.Fatalf("an error of no known class: %v", err)
 	}
 }
@@ -306,6 +320,13 @@ func FuzzVerify(f *testing.F) {
 		for _, ops := range sampleOps() {
 			f.Add(i, []byte{}, ops)
 		}
+		for word := range byte(7) { // lengths, next token and tokens, each as every number
+			for j := range byte(len(extremeWords())) {
+				f.Add(i, []byte{3, 0, word, 0, j}, []byte{})
+			}
+		}
+		f.Add(i, []byte{1, 0, 3, 0, 3, 3, 0, 0, 0, 4}, []byte{}) // one more token, and the length that says so
+		f.Add(i, []byte{3, 0, 1, 0, 3, 3, 0, 2, 0, 7}, []byte{}) // all prompt and nothing claimed
 		f.Add(i, []byte{8, 0, 6, 0, 3}, []byte{})
 		f.Add(i, []byte{8, 0, 9, 0, 3}, []byte{})
 		f.Add(i, []byte{7, 0, 9, 0, 3}, []byte{})
@@ -313,8 +334,8 @@ func FuzzVerify(f *testing.F) {
 	f.Fuzz(func(t *testing.T, which byte, stOps, ops []byte) {
 		all := targets()
 		g, next := all[int(which)%len(all)], all[(int(which)+1)%len(all)]
-		proof := edit(g.proofs[0], proofHead, ops, g.proofs[1], next.proofs[0], g.vk)
-		st := edit(g.statement, keyHead, stOps, next.statement, g.proofs[0])
+		proof := edit(g.proofs[0], proofShape, ops, g.proofs[1], next.proofs[0], g.vk)
+		st := edit(g.statement, statementShape, stOps, next.statement, g.proofs[0])
 		n, err := allocated(func() error { return g.key.Verify(st, proof) })
 		if n > g.bound+uint64(len(st)+len(proof)) {
 			t.Fatalf("%d bytes allocated for %d bytes of proof, the bound is %d", n, len(proof), g.bound)
@@ -339,7 +360,7 @@ func FuzzReadKey(f *testing.F) {
 	f.Fuzz(func(t *testing.T, which byte, ops []byte) {
 		all := targets()
 		g, next := all[int(which)%len(all)], all[(int(which)+1)%len(all)]
-		vk := edit(g.vk, keyHead, ops, next.vk, g.proofs[0])
+		vk := edit(g.vk, keyShape, ops, next.vk, g.proofs[0])
 		n, err := allocated(func() error { _, err := verifier.ReadKey(g.c, vk); return err })
 		if n > g.keyBound+uint64(len(vk)) {
 			t.Fatalf("%d bytes allocated for a key of %d bytes, the bound is %d", n, len(vk), g.keyBound)

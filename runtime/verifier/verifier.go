@@ -26,6 +26,13 @@ type Key struct {
 // ErrPinned says that a verifying key is not the one whose ID was pinned.
 var ErrPinned = errors.New("the verifying key is of another model than the pinned one")
 
+// Errors lists the kinds of errors (errors.Is) that this package answers bytes from outside with.
+var Errors = []error{
+	format.ErrTruncated, format.ErrTrailing, format.ErrMagic, format.ErrVersion, format.ErrCircuit, format.ErrModel, format.ErrEncoding,
+	veil.ErrRejected, veil.ErrForbidden, statement.ErrFormat, statement.ErrLength, statement.ErrPrompt, statement.ErrToken,
+	statement.ErrHidden, statement.ErrNext, statement.ErrLogits, statement.ErrAnswer, statement.ErrVacuous, ErrPinned,
+}
+
 // ReadKey decodes a verifying key and verifies the proof that every weight lies in its declared range. The caller compares
 // ModelID with what he trusts.
 func ReadKey(c *circuit.Circuit, data []byte) (*Key, error) {

@@ -2,12 +2,43 @@ package verifierapp
 
 import (
 	"fmt"
+	"slices"
 	"strconv"
 
 	"github.com/zkllmc/zkllmc/runtime/circuit"
 	"github.com/zkllmc/zkllmc/runtime/statement"
 	"github.com/zkllmc/zkllmc/runtime/tokens"
 )
+
+// texts is what the tokens of a statement say, by a vocabulary. The prompt is missing where it is hidden, the answer where none is claimed.
+type texts struct {
+	Prompt *reading `json:"prompt,omitempty"`
+	Answer *reading `json:"answer,omitempty"`
+	Next   *reading `json:"next,omitempty"`
+}
+
+// reading is a tokens.Reading as reports show it. A text that is not canonical is left out, since who takes it for what was asked is
+// deceived; the tokens are spelled instead.
+type reading struct {
+	Canonical bool    `json:"canonical"`
+	Text      *string `json:"text,omitempty"`
+	Spelled   string  `json:"spelled,omitempty"`
+}
+
+func newReading(r tokens.Reading) *reading {
+	if r.Canonical {
+		return &reading{Canonical: true, Text: &r.Text}
+	}
+	return &reading{Spelled: r.Spelled}
+}
+
+// visible is the text, quoted since a vocabulary may hold control characters, or the spelled tokens.
+func (r *reading) visible() string {
+	if r.Canonical {
+		return strconv.Quote(*r.Text)
+	}
+	return r.Spelled
+}
 
 // answer returns the tokens that the statement says the model gave: those behind the prompt, and the next one if it is claimed.
 func answer(st *statement.Statement) []int64 {
@@ -29,12 +60,19 @@ func (a *app) describe(st *statement.Statement, vocab tokens.Tokenizer, r *verif
 		return
 	}
 	r.Finished = a.finished(st, vocab, r)
-	r.Texts = &texts{Answer: vocab.Decode(r.Answer)}
+	r.Texts = &texts{}
 	if !hidden(r.Prompt) {
-		r.Texts.Prompt = vocab.Decode(r.Prompt)
+		r.Texts.Prompt = newReading(tokens.ReadPrompt(vocab, r.Prompt))
+	}
+	if n := len(r.Answer); n > 0 {
+		r.Texts.Answer = newReading(tokens.ReadAnswer(vocab, r.Answer))
+		end, ends := vocab.End()
+		r.EndInside = ends && slices.Contains(r.Answer[:n-1], end)
 	}
 	if r.Next != nil {
-		r.Texts.Next = vocab.Decode([]int64{*r.Next})
+		next := tokens.ReadAnswer(vocab, []int64{*r.Next})
+		next.Canonical = next.Canonical && next.Text != "" // an end token without a text would not be seen
+		r.Texts.Next = newReading(next)
 	}
 }
 
@@ -50,36 +88,79 @@ func (a *app) finished(st *statement.Statement, vocab tokens.Tokenizer, r *verif
 	return &f
 }
 
-// shown is what an accepted proof shows.
+// shown is what an accepted proof shows. It is about tokens: the texts are how people read them.
 func (r *verifyReport) shown() string {
+	prompt := "the prompt's tokens"
 	if hidden(r.Prompt) {
-		return fmt.Sprintf("the model gives this answer to some prompt of %d tokens", len(r.Prompt))
+		prompt = fmt.Sprintf("some prompt of %d tokens", len(r.Prompt))
 	}
-	return "the proof shows that the model gives this answer"
+	if len(r.Answer) == 0 {
+		return "the proof shows the model's logits behind " + prompt
+	}
+	return "the proof shows that the model continues " + prompt + " with the answer's tokens"
 }
 
 func hidden(prompt []int64) bool { return len(prompt) > 0 && prompt[0] == statement.Hidden }
 
-// showTexts prints what the statement says. Texts are quoted: a vocabulary may hold control characters.
+// showTexts prints what the statement says.
 func (a *app) showTexts(r *verifyReport) {
-	prompt, answer, next := fmt.Sprint(r.Prompt), fmt.Sprint(r.Answer), ""
-	if r.Next != nil {
-		next = fmt.Sprint(*r.Next)
+	a.showPrompt(r)
+	a.showAnswer(r)
+	if r.Next == nil {
+		return
 	}
+	next := fmt.Sprint(*r.Next)
 	if r.Texts != nil {
-		prompt, answer, next = strconv.Quote(r.Texts.Prompt), strconv.Quote(r.Texts.Answer), strconv.Quote(r.Texts.Next)
+		next = r.Texts.Next.visible()
 	}
-	if hidden(r.Prompt) {
-		prompt = fmt.Sprintf("private, %d tokens", len(r.Prompt))
+	fmt.Fprintf(a.stdout, "next      %s, as the revealed logits predict\n", next)
+}
+
+func (a *app) showPrompt(r *verifyReport) {
+	switch asked := matched(r.Asked != nil && r.Asked.PromptMatches != nil); {
+	case hidden(r.Prompt):
+		fmt.Fprintf(a.stdout, "prompt    private, %d tokens\n", len(r.Prompt))
+	case r.Texts == nil:
+		fmt.Fprintf(a.stdout, "prompt    %d%s\n", r.Prompt, asked)
+	default:
+		fmt.Fprintf(a.stdout, "prompt    %s%s\n", r.Texts.Prompt.visible(), asked)
+		if !r.Texts.Prompt.Canonical {
+			fmt.Fprintf(a.stdout, `tokens    %s
+WARNING   the prompt is not the usual tokenisation of its text: the text alone does not say what was proved, and the
+          model may answer that text otherwise. 'verify --prompt TEXT' accepts no tokens but the usual ones.
+`, tokens.FormatIDs(r.Prompt))
+		}
 	}
+}
+
+func (a *app) showAnswer(r *verifyReport) {
 	if len(r.Answer) == 0 {
-		answer = "none is claimed"
+		fmt.Fprintln(a.stdout, "answer    none is claimed")
+		return
+	}
+	text := fmt.Sprint(r.Answer)
+	if r.Texts != nil {
+		text = r.Texts.Answer.visible()
 	}
 	if r.Finished != nil && !*r.Finished {
-		answer += " (unfinished: no end token)"
+		text += " (unfinished: no end token)"
 	}
-	fmt.Fprintf(a.stdout, "prompt    %s\nanswer    %s\n", prompt, answer)
-	if r.Next != nil {
-		fmt.Fprintf(a.stdout, "next      %s, as the revealed logits predict\n", next)
+	fmt.Fprintf(a.stdout, "answer    %s%s\n", text, matched(r.Asked != nil && r.Asked.AnswerMatches != nil))
+	if r.Texts == nil || r.Texts.Answer.Canonical {
+		return
 	}
+	fmt.Fprintf(a.stdout, "tokens    %s\n", tokens.FormatIDs(r.Answer))
+	note := "the answer is not the usual tokenisation of its text: the text alone does not say what was proved"
+	if r.EndInside {
+		note = "an end token stands inside the answer: the model's answer ends there, and the rest only continues it"
+	}
+	fmt.Fprintf(a.stdout, "note      %s\n", note)
+}
+
+// matched is said behind what was compared with the command line; who reads it knows that a mismatch is rejected.
+func matched(compared bool) string {
+	if compared {
+		return ", as asked"
+	}
+	return ""
 }

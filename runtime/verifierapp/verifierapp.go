@@ -136,7 +136,11 @@ func (a *app) printJSON(v any) error {
 
 func (a *app) help() string {
 	digest := a.m.Circuit.Digest()
-	return fmt.Sprintf(`Checks proofs about the answers of the model %q, circuit %x.
+	return fmt.Sprintf(helpText, a.m.Name, digest[:8])
+}
+
+// helpText takes the model's name and the circuit's digest.
+const helpText = `Checks proofs about the answers of the model %q, circuit %x.
 
 verifier accept [--save FILE [--force]] [--json] model.vk
 
@@ -145,17 +149,26 @@ verifier accept [--save FILE [--force]] [--json] model.vk
     --force         replace that file
     --json          print a report
 
-verifier verify --vk model.vk (--id HEX | --pin FILE) --statement FILE --proof FILE [--vocab FILE] [--json]
+verifier verify --vk model.vk (--id HEX | --pin FILE) --statement FILE --proof FILE
+                [--prompt TEXT | --tokens IDS] [--answer TEXT | --answer-tokens IDS] [--vocab FILE] [--json]
 
     Verifies that the model with this ID gives the answer of the statement. The ID is yours to trust: it comes from
     'accept', or from whom you trust about the model, never from the proof or its sender.
-    --vk FILE         verifying key of the model
-    --id HEX          the model's ID, 64 hexadecimal digits
-    --pin FILE        a file with the ID
-    --statement FILE  prompt and answer
-    --proof FILE      the proof
-    --vocab FILE      vocabulary to show texts with, instead of the compiled one
-    --json            print a report
+    --vk FILE            verifying key of the model
+    --id HEX             the model's ID, 64 hexadecimal digits
+    --pin FILE           a file with the ID
+    --statement FILE     prompt and answer
+    --proof FILE         the proof
+    --prompt TEXT        what you asked: a proof about any other prompt is rejected
+    --tokens IDS         what you asked, as token ids such as 1,2,3
+    --answer TEXT        what you were told: a proof of any other answer is rejected, but for an end token behind it
+    --answer-tokens IDS  what you were told, as token ids
+    --vocab FILE         vocabulary to read and show texts with, instead of the compiled one
+    --json               print a report
+
+    A proof is about token ids, and who proves chooses them: tokens that show nothing, or one text in other tokens, make
+    the model answer otherwise. Give --prompt where you know what was asked. Without it, a text is shown in quotes only
+    where the tokens are its usual ones; where not, each token is shown, quoted or as ⟨id⟩, with a warning.
 
 verifier version
 
@@ -164,9 +177,9 @@ verifier version
 Example
 
     verifier accept --save model.id model.vk
-    verifier verify --vk model.vk --pin model.id --statement statement.bin --proof proof.bin
+    verifier verify --vk model.vk --pin model.id --statement statement.bin --proof proof.bin --prompt "…"
 
-Exit codes: 0 accepted, 1 rejected, 2 wrong command line, 3 a file that cannot be read or is of another kind, version or
-circuit, 4 a fault of this program. GOMAXPROCS sets the number of threads.
-`, a.m.Name, digest[:8])
-}
+Exit codes: 0 accepted, 1 rejected (also a proof that holds, of something else than was asked), 2 wrong command line, 3 a
+file that cannot be read or is of another kind, version or circuit, 4 a fault of this program. GOMAXPROCS sets the number
+of threads.
+`

@@ -18,9 +18,10 @@ import (
 type verifyOptions struct {
 	vk, id, pin, statement, proof, vocab string
 	json                                 bool
+	asked                                map[string]string // see askedFlags
 }
 
-// verifyReport is what verify --json prints. Prompt and answer are missing without a vocabulary.
+// verifyReport is what verify --json prints. Texts are missing without a vocabulary.
 type verifyReport struct {
 	Accepted bool    `json:"accepted"`
 	Class    string  `json:"class,omitempty"`
@@ -31,8 +32,11 @@ type verifyReport struct {
 	Answer   []int64 `json:"answer_tokens,omitempty"`
 	Next     *int64  `json:"next_token,omitempty"` // what the revealed logits predict behind the answer
 	Finished *bool   `json:"finished,omitempty"`   // the answer ends with the vocabulary's end token
-	Texts    *texts  `json:"texts,omitempty"`
-	Seconds  struct {
+	// EndInside says that an end token stands before the answer's last place.
+	EndInside bool   `json:"end_inside,omitempty"`
+	Texts     *texts `json:"texts,omitempty"`
+	Asked     *asked `json:"asked,omitempty"`
+	Seconds   struct {
 		LoadKey    float64 `json:"load_key"`
 		Generators float64 `json:"generators"`
 		Verify     float64 `json:"decode_and_verify"`
@@ -44,12 +48,6 @@ type verifyReport struct {
 	machine.Usage
 }
 
-type texts struct {
-	Prompt string `json:"prompt"`
-	Answer string `json:"answer"`
-	Next   string `json:"next,omitempty"`
-}
-
 // verify verifies one proof.
 func (a *app) verify(args []string) error {
 	o, help, err := a.verifyFlags(args)
@@ -58,6 +56,9 @@ func (a *app) verify(args []string) error {
 	}
 	var r verifyReport
 	vocab, err := a.vocabulary(o.vocab)
+	if err == nil {
+		r.Asked, err = a.question(o.asked, vocab)
+	}
 	if err == nil {
 		err = a.verifyFiles(o, vocab, &r)
 	}
@@ -73,7 +74,13 @@ func (a *app) verifyFlags(args []string) (o verifyOptions, help bool, err error)
 	fs.StringVar(&o.proof, "proof", "", "")
 	fs.StringVar(&o.vocab, "vocab", "", "")
 	fs.BoolVar(&o.json, "json", false, "")
+	for _, name := range askedFlags {
+		fs.String(name, "", "")
+	}
 	rest, help, err := a.parse(fs, args)
+	if err == nil && !help {
+		o.asked, err = setFlags(fs)
+	}
 	switch {
 	case err != nil || help:
 	case len(rest) > 0:
@@ -123,7 +130,10 @@ func (a *app) verifyFiles(o verifyOptions, vocab tokens.Tokenizer, r *verifyRepo
 	if st != nil {
 		a.describe(st, vocab, r)
 	}
-	return err
+	if err != nil {
+		return err
+	}
+	return a.compare(r, vocab)
 }
 
 // verifyBytes does the work and notes its times. The statement is returned as soon as it is decoded.
@@ -147,7 +157,7 @@ func (a *app) verifyBytes(o verifyOptions, id [32]byte, vk, encoded, proof []byt
 		return nil, statementFailure(o.statement, encoded, err)
 	}
 	if err := key.VerifyStatement(st, proof); err != nil {
-		if errors.Is(err, statement.ErrAnswer) {
+		if errors.Is(err, statement.ErrAnswer) || errors.Is(err, statement.ErrVacuous) {
 			return st, statementFailure(o.statement, encoded, err)
 		}
 		return st, proofFailure(o, key.ModelID(), proof, err)

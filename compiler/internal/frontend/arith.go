@@ -71,8 +71,10 @@ func (c *call) operands() ([]factor, []int, error) {
 		if v.isIDs {
 			return nil, nil, c.unsupported("computes on token ids; they can only index an embedding")
 		}
-		if v, err = c.maskOr(v); err != nil {
-			return nil, nil, err
+		if c.mayMask(i) {
+			if v, err = c.maskOr(v); err != nil {
+				return nil, nil, err
+			}
 		}
 		f, err := c.factor(v)
 		if err != nil {
@@ -180,6 +182,9 @@ func pow(c *call) ([]*val, error) {
 		return nil, err
 	}
 	x, e := c.in[0], c.in[1]
+	if e.private {
+		return nil, c.secret(e, "an exponent")
+	}
 	if e.c == nil || e.c.Len() != 1 {
 		return nil, c.unsupported("the exponent must be a constant scalar")
 	}
@@ -258,7 +263,7 @@ func (c *call) condition(v *val, sides []*val) (*onnx.Tensor, error) {
 	case v.private && (!mask || v.mark == nil || v.mark.forced):
 		return nil, c.secret(v, "a condition")
 	case v.private:
-		v.mark.visit(patternNote, func(leaf *mark) { c.b.masks = append(c.b.masks, pattern{leaf, c.n.Name}) })
+		c.pattern(v.mark)
 	case !mask:
 		c.b.commit(v)
 	}

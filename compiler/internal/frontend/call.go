@@ -260,6 +260,11 @@ func (c *call) function() *onnx.Function {
 	return c.b.functions[functionName{c.n.Domain, c.n.Op}]
 }
 
+// standard says whether a node is an operator of ONNX itself, and not a function of the model that is called so.
+func standard(n *onnx.Node, functions map[functionName]*onnx.Function) bool {
+	return n.Domain == "" && functions[functionName{n.Domain, n.Op}] == nil
+}
+
 // maxInline bounds how deep functions may call each other.
 const maxInline = 32
 

@@ -34,7 +34,8 @@ func classify(m *onnx.Model, opts Options) (*classes, error) {
 			return nil, fmt.Errorf("the model has %d initializers and Constant nodes %q, in functions or branches; the name must be unique", known[name], name)
 		}
 	}
-	w := &trig{g: g, users: map[string][]*onnx.Node{}, dynamic: dynamicNames(g, opts), memo: map[string]bool{}}
+	w := &trig{g: g, users: map[string][]*onnx.Node{}, functions: functions(m), memo: map[string]bool{}}
+	w.dynamic = dynamicNames(g, opts, w.functions)
 	for _, n := range g.Nodes {
 		for _, in := range onnx.Uses(n) {
 			w.users[in] = append(w.users[in], n)
@@ -73,7 +74,7 @@ func declared(count map[string]int, inits []*onnx.Tensor, nodes []*onnx.Node) {
 }
 
 // dynamicNames returns the tensors that depend on a graph input.
-func dynamicNames(g *onnx.Graph, opts Options) map[string]bool {
+func dynamicNames(g *onnx.Graph, opts Options, functions map[functionName]*onnx.Function) map[string]bool {
 	dyn := map[string]bool{}
 	inits := map[string]bool{}
 	for _, t := range g.Initializers {
@@ -87,7 +88,7 @@ func dynamicNames(g *onnx.Graph, opts Options) map[string]bool {
 		for _, in := range onnx.Uses(n) {
 			d = d || dyn[in]
 		}
-		if n.Op == "Shape" || n.Op == "Size" {
+		if (n.Op == "Shape" || n.Op == "Size") && standard(n, functions) {
 			d = false // shapes are fixed at compile time
 		}
 		for _, o := range n.Outputs {
@@ -99,10 +100,11 @@ func dynamicNames(g *onnx.Graph, opts Options) map[string]bool {
 
 // trig answers whether a tensor's cells reach the output through cosines and sines only.
 type trig struct {
-	g       *onnx.Graph
-	users   map[string][]*onnx.Node
-	dynamic map[string]bool
-	memo    map[string]bool
+	g         *onnx.Graph
+	users     map[string][]*onnx.Node
+	functions map[functionName]*onnx.Function
+	dynamic   map[string]bool
+	memo      map[string]bool
 }
 
 func (w *trig) only(name string) bool {
@@ -116,7 +118,7 @@ func (w *trig) only(name string) bool {
 	for _, n := range w.users[name] {
 		switch n.Op {
 		case "Cos", "Sin", "Shape", "Size":
-			if n.Domain == "" { // and not a function of the model that is called so
+			if standard(n, w.functions) {
 				continue
 			}
 		}

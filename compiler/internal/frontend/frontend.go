@@ -113,6 +113,9 @@ type scope struct {
 	nodes  []*onnx.Node
 	outs   []string
 	caller *call
+
+	users map[string][]*onnx.Node // of nodes, by what they use; made when first asked for
+	feeds map[string]bool         // tensors of which feedsSoftmax knows
 }
 
 func (s *scope) get(name string) *val {

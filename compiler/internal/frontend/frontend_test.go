@@ -127,6 +127,24 @@ func TestClassOverrides(t *testing.T) {
 	}
 }
 
+// TestMaskWithoutSource gives maskOr a private value of which nobody knows what it was computed from: it is refused, since nothing says
+// that it is no weight.
+func TestMaskWithoutSource(t *testing.T) {
+	m := &onnx.Model{Graph: &onnx.Graph{}}
+	s := &scope{nodes: []*onnx.Node{{Name: "soft", Op: "Softmax", Inputs: []string{"sum"}, Outputs: []string{"out"}}}}
+	b := &builder{g: &ir.Graph{}, m: m, class: &classes{}}
+	c := &call{b: b, s: s, n: &onnx.Node{Name: "add", Op: "Add", Inputs: []string{"scores", "m"}, Outputs: []string{"sum"}}}
+	w := &onnx.Tensor{DType: onnx.Float32, Shape: []int{2}, F: []float64{0, -1e4}}
+	v := &val{name: "m", shape: w.Shape, dtype: w.DType, private: true, w: w, id: none}
+	if got, err := c.maskOr(v); err == nil || !strings.Contains(err.Error(), `node "add"`) || !strings.Contains(err.Error(), "--public m") {
+		t.Errorf("it is %+v, %v", got, err)
+	}
+	v.mark = &mark{name: "M", key: w, private: true}
+	if got, err := c.maskOr(v); err != nil || got.c == nil || len(b.masks) != 1 || b.masks[0].leaf != v.mark {
+		t.Errorf("with a source it is %+v, %v, and %d patterns are noted", got, err, len(b.masks))
+	}
+}
+
 // TestEveryHandlerSurvivesNonsense calls every operator with inputs that it does not expect.
 func TestEveryHandlerSurvivesNonsense(t *testing.T) {
 	ops := map[string]bool{}

@@ -1,11 +1,15 @@
 package frontend
 
+import "github.com/zkllmc/zkllmc/compiler/internal/onnx"
+
 // maskThreshold separates masks from biases: an additive cell of at most this much makes a softmax weight vanish.
 const maskThreshold = -1e3
 
 // maskOr returns a private or undecided tensor as a public constant if it is a mask: its cells are 0 or at most maskThreshold,
-// both occur, and the node's result feeds a Softmax. Of such a tensor only the pattern becomes public. A Where has the pattern in
-// its condition, so its sides may lack the zeros.
+// both occur, and the node's result feeds a Softmax. A Where has the pattern in its condition, so its sides may lack the zeros.
+//
+// The cells may be computed from anything, from the signs of a weight, say, by arithmetic alone. So every tensor behind them is noted,
+// and patterns refuses the model if one of them is a weight elsewhere: only what serves in masks and nowhere else becomes public.
 func (c *call) maskOr(v *val) (*val, error) {
 	hidden := v.private || v.c != nil && v.mark != nil
 	if !hidden || len(v.shape) < 1 || c.b.class.forced[v.name] || v.mark != nil && v.mark.forced || !c.feedsSoftmax() {
@@ -29,7 +33,23 @@ func (c *call) maskOr(v *val) (*val, error) {
 	if zeros == 0 && c.n.Op != "Where" || masked == 0 {
 		return v, nil
 	}
+	if v.mark == nil { // nobody could tell what else the cells serve as
+		return nil, c.secret(v, "a mask")
+	}
+	c.pattern(v.mark)
 	return constant(v.name, t), nil
+}
+
+// mayMask says whether the node adds operand i to the others. A factor is no mask, whatever its cells; that of a private value and a
+// scalar is judged where the product meets an activation, by the cells that it has there.
+func (c *call) mayMask(i int) bool {
+	switch c.key() {
+	case "Add", "Sum":
+		return true
+	case "Sub":
+		return i == 0
+	}
+	return false
 }
 
 // vanishing says whether a value is a public constant of which all cells make softmax weights vanish.
@@ -45,46 +65,99 @@ func vanishing(v *val) bool {
 	return true
 }
 
-// feedsSoftmax says whether the node's result reaches a Softmax through elementwise operators and movement only.
+// place is a tensor of a scope.
+type place struct {
+	s    *scope
+	name string
+}
+
+// feedsSoftmax says whether the node's result reaches a Softmax through elementwise operators and movement only. What one search finds
+// is kept: long sums would be searched from each of their terms.
 func (c *call) feedsSoftmax() bool {
-	type place struct {
-		s    *scope
-		name string
+	f := &softmaxSearch{from: map[place]place{}, functions: c.b.functions}
+	f.leave(place{}, c.s, c.n.Outputs)
+	for len(f.todo) > 0 && f.found == nil {
+		p := f.todo[len(f.todo)-1]
+		f.todo = f.todo[:len(f.todo)-1]
+		f.follow(p)
 	}
-	seen := map[place]bool{}
-	var todo []place
-	leave := func(s *scope, outs []string) {
-		for _, o := range outs {
-			if p := (place{s, o}); o != "" && !seen[p] {
-				seen[p] = true
-				todo = append(todo, p)
-			}
+	if f.found != nil { // so does all on the way to there
+		for p := *f.found; p.s != nil; p = f.from[p] {
+			p.s.note(p.name, true)
 		}
+		return true
 	}
-	leave(c.s, c.n.Outputs)
-	for len(todo) > 0 {
-		p := todo[len(todo)-1]
-		todo = todo[:len(todo)-1]
-		for i, o := range p.s.outs {
-			if o == p.name && i < len(p.s.caller.n.Outputs) { // out of a function or a branch
-				leave(p.s.caller.s, p.s.caller.n.Outputs[i:i+1])
-			}
-		}
-		for _, n := range p.s.nodes {
-			uses := false
-			for _, in := range n.Inputs {
-				uses = uses || in == p.name
-			}
-			if !uses || n.Domain != "" {
-				continue
-			}
-			switch n.Op {
-			case "Softmax":
-				return true
-			case "Add", "Sub", "Mul", "Div", "Where", "Reshape", "Transpose", "Cast", "Squeeze", "Unsqueeze", "Expand", "Identity":
-				leave(p.s, n.Outputs)
-			}
-		}
+	for p := range f.from {
+		p.s.note(p.name, false)
 	}
 	return false
+}
+
+// softmaxSearch is a search: the tensors that were reached, each with the one before it, those whose users are still to be looked at, and
+// one that feeds a Softmax.
+type softmaxSearch struct {
+	from      map[place]place
+	todo      []place
+	found     *place
+	functions map[functionName]*onnx.Function
+}
+
+// leave goes on to tensors of a scope.
+func (f *softmaxSearch) leave(from place, s *scope, names []string) {
+	for _, name := range names {
+		p := place{s, name}
+		if _, seen := f.from[p]; seen || name == "" {
+			continue
+		}
+		f.from[p] = from
+		switch feeds, known := s.feeds[name]; {
+		case !known:
+			f.todo = append(f.todo, p)
+		case feeds:
+			f.found = &p
+		}
+	}
+}
+
+// follow looks at the users of a tensor.
+func (f *softmaxSearch) follow(p place) {
+	for i, o := range p.s.outs {
+		if o == p.name && i < len(p.s.caller.n.Outputs) { // out of a function or a branch
+			f.leave(p, p.s.caller.s, p.s.caller.n.Outputs[i:i+1])
+		}
+	}
+	for _, n := range p.s.usersOf(p.name) {
+		if !standard(n, f.functions) {
+			continue
+		}
+		switch n.Op {
+		case "Softmax":
+			f.found = &p
+		case "Add", "Sub", "Mul", "Div", "Where", "Reshape", "Transpose", "Cast", "Squeeze", "Unsqueeze", "Expand", "Identity":
+			f.leave(p, p.s, n.Outputs)
+		}
+	}
+}
+
+// usersOf returns the nodes of a scope that use a tensor.
+func (s *scope) usersOf(name string) []*onnx.Node {
+	if s.users == nil {
+		s.users = map[string][]*onnx.Node{}
+		for _, n := range s.nodes {
+			for _, in := range n.Inputs {
+				if u := s.users[in]; len(u) == 0 || u[len(u)-1] != n {
+					s.users[in] = append(u, n)
+				}
+			}
+		}
+	}
+	return s.users[name]
+}
+
+// note keeps what a search found of a tensor.
+func (s *scope) note(name string, feeds bool) {
+	if s.feeds == nil {
+		s.feeds = map[string]bool{}
+	}
+	s.feeds[name] = feeds
 }

@@ -2,6 +2,8 @@ package frontend
 
 import (
 	"fmt"
+	"math"
+	"slices"
 
 	"github.com/zkllmc/zkllmc/compiler/internal/onnx"
 	"github.com/zkllmc/zkllmc/ir"
@@ -19,9 +21,10 @@ type mark struct {
 	name    string
 	key     any // identifies the tensor across runs; nil for a union
 	forced  bool
+	private bool // a leaf whose cells are private in this run
 	from    []*mark
 	weight  bool // noted as a weight of the graph
-	pattern bool // noted as the condition of a mask
+	pattern bool // noted as what a mask is made of
 }
 
 // visit calls f for the tensors of a mark. flag chooses the note that visits leave, so that no mark is visited twice.
@@ -61,7 +64,7 @@ func (b *builder) given(name string, t *onnx.Tensor, key any, weight bool) *val 
 	v := constant(name, t)
 	v.mark = &mark{name: name, key: key, forced: forced}
 	if forced || weight || b.hidden[key] {
-		v.c, v.private, v.w = nil, true, t
+		v.c, v.private, v.w, v.mark.private = nil, true, t, true
 	}
 	return v
 }
@@ -124,17 +127,23 @@ func (c *call) trace(outs []*val, private bool) {
 	}
 }
 
-// discrete says whether a private value is not a real number before or after the node: only the interpreter computes those.
+// discrete says whether a private value is not a real number before or after the node: only the interpreter computes those. The infinite
+// cells of a mask are none either.
 func (c *call) discrete() bool {
 	if c.n.Op == "Cast" && !onnx.DType(c.attrInt("to", int64(onnx.Float32))).IsFloat() {
 		return true
 	}
 	for _, v := range c.in {
-		if v != nil && v.private && !v.dtype.IsFloat() {
+		if v != nil && v.private && (!v.dtype.IsFloat() || infinite(v.w)) {
 			return true
 		}
 	}
 	return false
+}
+
+// infinite says whether a tensor, if it is known, has a cell that is not finite.
+func infinite(t *onnx.Tensor) bool {
+	return t != nil && slices.ContainsFunc(t.F, func(x float64) bool { return math.IsInf(x, 0) || math.IsNaN(x) })
 }
 
 // publicShape refuses operators whose result's shape would tell private cells.
@@ -161,12 +170,29 @@ func (c *call) secret(v *val, what string) error {
 		v.name, source, what, source)
 }
 
-// patterns refuses tensors that are weights of the graph and also conditions of masks, which are public.
+// pattern is a private tensor of which a public mask is made, and the node that takes the mask.
+type pattern struct {
+	leaf *mark
+	node *onnx.Node
+}
+
+// pattern notes that cells which become public as a mask of the node are computed from the tensors of a mark. Undecided ones that stay
+// so are public by their use: positions, say, that also index an embedding.
+func (c *call) pattern(m *mark) {
+	m.visit(patternNote, func(leaf *mark) {
+		if leaf.private {
+			c.b.masks = append(c.b.masks, pattern{leaf, c.n})
+		}
+	})
+}
+
+// patterns refuses tensors that are weights of the graph and also what masks are made of, which are public. Tensors are compared by
+// their keys: a Constant node of a function has a mark in every call.
 func (b *builder) patterns() error {
 	if len(b.masks) == 0 {
 		return nil
 	}
-	live := make([]bool, len(b.g.Values))
+	live, weights := make([]bool, len(b.g.Values)), map[any]bool{}
 	stack := []ir.ValueID{b.g.Output}
 	for len(stack) > 0 {
 		id := stack[len(stack)-1]
@@ -175,20 +201,14 @@ func (b *builder) patterns() error {
 			continue
 		}
 		live[id] = true
-		b.weightMark[id].visit(weightNote, func(*mark) {})
+		b.weightMark[id].visit(weightNote, func(leaf *mark) { weights[leaf.key] = true })
 		stack = append(stack, b.g.Value(id).Def.In...)
 	}
 	for _, p := range b.masks {
-		if p.leaf.weight {
-			return &Unsupported{p.node, "Where", fmt.Sprintf("the mask's condition is computed from %q, which is a private weight too; if that tensor is no secret, make it public: --public %s",
+		if weights[p.leaf.key] {
+			return &Unsupported{p.node.Name, p.node.Op, fmt.Sprintf("the mask is computed from %q, which is a private weight too, and masks are part of the circuit; if that tensor is no secret, make it public: --public %s",
 				p.leaf.name, p.leaf.name)}
 		}
 	}
 	return nil
-}
-
-// pattern is a private tensor whose comparison is the condition of a mask.
-type pattern struct {
-	leaf *mark
-	node string
 }

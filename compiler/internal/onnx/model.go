@@ -198,8 +198,9 @@ func readBounded(path string, limit int64) ([]byte, error) {
 
 // decoder carries what the decoding of one model shares.
 type decoder struct {
-	dir   string
-	nodes int
+	dir     string
+	nodes   int
+	sources []*source
 }
 
 func opsets(ps []*pb.OperatorSetIdProto) []Opset {

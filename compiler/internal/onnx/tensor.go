@@ -4,9 +4,11 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"io/fs"
 	"math"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 
 	"github.com/zkllmc/zkllmc/compiler/internal/onnx/pb"
@@ -273,33 +275,63 @@ func (d *decoder) external(entries []*pb.StringStringEntryProto, n, size int) ([
 	if !filepath.IsLocal(location) {
 		return nil, fmt.Errorf("external data: location %q is not inside the model's folder", location)
 	}
-	return readRange(d.dir, location, offset, length)
+	return d.readRange(location, offset, length)
 }
 
-// readRange reads part of a file below dir; a symbolic link cannot lead out of dir.
-func readRange(dir, location string, offset, length int64) ([]byte, error) {
-	root, err := os.OpenRoot(dir)
+// readRange reads part of a file below the model's folder; a symbolic link cannot lead out of that.
+func (d *decoder) readRange(location string, offset, length int64) ([]byte, error) {
+	root, err := os.OpenRoot(d.dir)
 	if err != nil {
 		return nil, fmt.Errorf("external data: %w", err)
 	}
 	defer root.Close()
-	f, err := root.Open(filepath.FromSlash(location))
+	name := filepath.FromSlash(location)
+	st, err := root.Stat(name)
 	if err != nil {
 		return nil, fmt.Errorf("external data: %w", err)
 	}
-	defer f.Close()
-	st, err := f.Stat()
-	if err != nil {
-		return nil, fmt.Errorf("external data: %w", err)
+	if !st.Mode().IsRegular() { // a pipe would be waited for
+		return nil, fmt.Errorf("external data: %s: not a regular file", location)
 	}
 	if offset < 0 || offset > st.Size() || length > st.Size()-offset {
 		return nil, fmt.Errorf("external data: %s has %d bytes, %d at offset %d are needed", location, st.Size(), length, offset)
 	}
+	if err := d.charge(st, length); err != nil {
+		return nil, fmt.Errorf("external data: %s: %w", location, err)
+	}
+	f, err := root.Open(name)
+	if err != nil {
+		return nil, fmt.Errorf("external data: %w", err)
+	}
+	defer f.Close()
 	buf := make([]byte, length)
 	if _, err := f.ReadAt(buf, offset); err != nil && length > 0 {
 		return nil, fmt.Errorf("external data: %s: %w", location, err)
 	}
 	return buf, nil
+}
+
+// maxReads is how many times over a file of external data is read: tied weights may be listed more than once.
+const maxReads = 4
+
+// source is a file of external data, and how many bytes of it were read.
+type source struct {
+	info fs.FileInfo
+	read int64
+}
+
+// charge counts bytes that are read from a file, whatever it is called. Otherwise a model whose tensors all are one large file would
+// take memory that nobody sees in its size.
+func (d *decoder) charge(info fs.FileInfo, length int64) error {
+	i := slices.IndexFunc(d.sources, func(s *source) bool { return os.SameFile(s.info, info) })
+	if i < 0 {
+		i, d.sources = len(d.sources), append(d.sources, &source{info: info})
+	}
+	s := d.sources[i]
+	if s.read += length; s.read > maxReads*info.Size() {
+		return fmt.Errorf("the tensors in it are more than %d times its size", maxReads)
+	}
+	return nil
 }
 
 func bfloatToFloat(b uint16) float64 { return float64(math.Float32frombits(uint32(b) << 16)) }

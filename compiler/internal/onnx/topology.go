@@ -104,6 +104,9 @@ func sortNodes(g *Graph) ([]*Node, error) {
 	if len(g.Outputs) == 0 {
 		return nil, fmt.Errorf("graph %q has no outputs", g.Name)
 	}
+	if err := checkEdges(g); err != nil {
+		return nil, err
+	}
 	data, err := proto.Marshal(skeleton(g))
 	if err != nil {
 		return nil, fmt.Errorf("graph %q: %w", g.Name, err)
@@ -128,6 +131,26 @@ func sortNodes(g *Graph) ([]*Node, error) {
 		nodes[i] = &n
 	}
 	return topological(g, nodes)
+}
+
+// Between each input and each output of an operator onnx-go makes an edge: a file of 100 KB can ask for gigabytes of them. Loops and
+// branches of real models have a few hundred of both.
+const (
+	baseEdges    = 1 << 18
+	edgesPerName = 32
+)
+
+// checkEdges refuses a graph whose edges would take memory out of proportion to the file.
+func checkEdges(g *Graph) error {
+	edges, names := 0, 0
+	for _, n := range g.Nodes {
+		names += len(n.Inputs) + len(n.Outputs)
+		edges += len(n.Inputs) * len(n.Outputs)
+		if edges > baseEdges+edgesPerName*names {
+			return fmt.Errorf("graph %q: node %q has %d inputs and %d outputs, which is out of reach", g.Name, n.Name, len(n.Inputs), len(n.Outputs))
+		}
+	}
+	return nil
 }
 
 // skeleton is the model that onnx-go gets to see: names and indices.

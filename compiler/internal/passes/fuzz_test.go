@@ -1,7 +1,10 @@
 package passes
 
 import (
+	"fmt"
+	"runtime"
 	"testing"
+	"time"
 
 	"github.com/zkllmc/zkllmc/compiler/internal/onnx"
 	"github.com/zkllmc/zkllmc/compiler/internal/onnx/pb"
@@ -46,7 +49,14 @@ func encodeModel(f *testing.F, m *onnx.Model) []byte {
 	return data
 }
 
-// FuzzLower: no file makes the compiler panic, and what it lowers is a valid graph (Run verifies it).
+// What lowering a file of some kilobytes may allocate and take; the budgets of the frontend, which allow any model masks and position
+// tables of a few thousand tokens, are the larger part. The golden models take less than 10 MiB and 10 ms.
+const (
+	maxLower = 1 << 30
+	maxTime  = 30 * time.Second
+)
+
+// FuzzLower: no file makes the compiler panic, hang or take memory beyond the bound, and what it lowers is a valid graph (Run verifies it).
 func FuzzLower(f *testing.F) {
 	for _, m := range []func() *onnx.Model{rmsnorm(0), layernorm, geluTanh, siluExp, attention("inf"), rope(false), rope(true), fused, grouped, tied} {
 		f.Add(encodeModel(f, m()))
@@ -56,7 +66,15 @@ func FuzzLower(f *testing.F) {
 		if err != nil {
 			return
 		}
+		var before, after runtime.MemStats
+		runtime.ReadMemStats(&before)
+		stop := time.AfterFunc(maxTime, func() { panic(fmt.Sprintf("not done after %v", maxTime)) }) // the fuzz engine keeps the input
 		g, err := LowerModel(m, Options{})
+		stop.Stop()
+		runtime.ReadMemStats(&after)
+		if n := after.TotalAlloc - before.TotalAlloc; n > maxLower {
+			t.Fatalf("%d bytes allocated for a file of %d bytes", n, len(data))
+		}
 		if err == nil && len(g.Nodes) == 0 {
 			t.Fatal("an empty graph without an error")
 		}

@@ -25,6 +25,7 @@ type folder struct {
 	p     *plan.Plan
 	steps []lstep
 	sig   []int // equal for steps that make the same call but for integer parameters
+	work  int   // steps that search looked at
 
 	carryOf map[ref]int // step of the block and result → carry
 }
@@ -47,16 +48,29 @@ func (f *folder) sign() {
 	}
 }
 
+// maxWork bounds search to some seconds. Models of a hundred layers take a small part of it; a chain of thousands of equal operators that
+// is made to look like a repetition everywhere would take days.
+const maxWork = 1 << 27
+
 // search finds the repetition that covers most steps; of equal ones the shortest block, then the one that hands on least from layer
-// to layer (a rotated layer also hands on what its last half has to add), then the first.
+// to layer (a rotated layer also hands on what its last half has to add), then the first. When it has looked at maxWork steps it returns
+// the best so far: the generated code is longer then, and as right.
 func (f *folder) search() repeat {
 	var best repeat
 	n := len(f.steps)
-	for start := range n {
-		for length := 1; start+2*length <= n; length++ {
+	for length := 1; 2*length <= n; length++ {
+		runs := f.runs(length)
+		for start := 0; start+2*length <= n; start++ {
+			most := 1 + runs[start]/length // copies, if all that is of the same class is alike
+			if most < 2 || most*length < best.n*best.length || most*length == best.n*best.length && length > best.length {
+				continue
+			}
 			r := repeat{start, length, f.copies(start, length)}
-			for r.n >= 2 && !f.closed(r) {
+			for r.n >= 2 && f.work <= maxWork && !f.closed(r) {
 				r.n--
+			}
+			if f.work > maxWork {
+				return best
 			}
 			if r.n >= 2 && f.better(r, best) {
 				best = r
@@ -64,6 +78,18 @@ func (f *folder) search() repeat {
 		}
 	}
 	return best
+}
+
+// runs says for every step how many from it on have the class of the step that is length later.
+func (f *folder) runs(length int) []int {
+	f.work += len(f.sig)
+	out := make([]int, len(f.sig)-length+1)
+	for i := len(f.sig) - length - 1; i >= 0; i-- {
+		if f.sig[i] == f.sig[i+length] {
+			out[i] = out[i+1] + 1
+		}
+	}
+	return out
 }
 
 func (f *folder) better(a, b repeat) bool {
@@ -89,12 +115,14 @@ func (f *folder) copies(start, length int) int {
 // copy before (for copy 0 anything before the block: a carry's initial value), or the same step before the block.
 func (f *folder) alike(start, length, j int) bool {
 	for i := range length {
+		f.work++
 		if f.sig[start+i] != f.sig[start+j*length+i] || f.steps[start+i].Op == plan.Const || f.steps[start+i].Op == plan.Mask || f.steps[start+i].Op == plan.Tokens {
 			return false
 		}
 	}
 	init := map[ref]ref{}
 	for i := range length {
+		f.work++
 		a, b := &f.steps[start+i], &f.steps[start+j*length+i]
 		first := &f.steps[start+length+i] // copy 1 says which operands are carried
 		for k := range a.refs {
@@ -160,7 +188,9 @@ func (f *folder) relative(start, length, j int, r ref) place {
 func (f *folder) closed(r repeat) bool {
 	carried := f.carried(r)
 	end := r.start + r.n*r.length
+	f.work += r.length
 	for i := end; i < len(f.steps); i++ {
+		f.work++
 		for _, x := range f.steps[i].refs {
 			if x.step < r.start || x.step >= end {
 				continue

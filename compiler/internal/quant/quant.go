@@ -210,17 +210,21 @@ func (q *quantiser) leaf(id ir.ValueID, limit int, factor float64) *rep {
 		return r
 	}
 	v := q.f.Value(id)
+	secret := v.Def.Op == ir.OpWeight
 	top := 0.0
 	for _, x := range v.Data {
 		top = math.Max(top, math.Abs(x*factor))
 	}
-	bits, kind := WeightBits, "weight"
-	if v.Def.Op == ir.OpConst {
-		bits, kind = ConstBits, "constant"
+	bits, kind := ConstBits, "constant"
+	if secret {
+		bits, kind = WeightBits, "weight"
+		if top == 0 {
+			top = math.Abs(factor) // see declared
+		}
 	}
 	scale := min(scaleFor(top, bits), limit)
-	if m, ok := magnitude(v.Data); ok && m*factor == 1 {
-		scale = 0
+	if m, ok := magnitude(v.Data); ok && m*factor == 1 && !secret {
+		scale = 0 // of a weight, this would show that all cells are 0 and ±1
 	}
 	w := q.o.Add(v.Def.Op, v.Def.Origin, v.Name, v.Shape, nil, nil)
 	w.Ints = make([]int64, len(v.Data))
@@ -229,8 +233,8 @@ func (q *quantiser) leaf(id ir.ValueID, limit int, factor float64) *rep {
 		w.Ints[i] = int64(math.RoundToEven(x * unit))
 		w.Lo, w.Hi = min(w.Lo, w.Ints[i]), max(w.Hi, w.Ints[i])
 	}
-	if v.Def.Op == ir.OpWeight {
-		w.Lo, w.Hi = declared(w.Lo, w.Hi)
+	if secret {
+		w.Lo, w.Hi = declared(int64(math.RoundToEven(math.Ldexp(top, scale))))
 	}
 	w.Scale = scale
 	q.note(w, kind, 0, top, false)
@@ -239,14 +243,22 @@ func (q *quantiser) leaf(id ir.ValueID, limit int, factor float64) *rep {
 	return r
 }
 
-// minDeclared is log2 of the narrowest declared range of a weight: the range is public, and a narrower one would show, say, that a
-// scale vector is still all ones.
+// minDeclared is log2 of the narrowest declared range of a weight.
 const minDeclared = 7
 
-// declared widens a range to the signed range of the fewest bits.
-func declared(lo, hi int64) (int64, int64) {
+// declared is the range of a weight whose largest cell has the magnitude top: the signed range of the fewest bits that holds ±top, at
+// least minDeclared and one for the sign.
+//
+// Scale and range are public, and follow from the magnitude of the largest cell alone: where the scale is free, it is the finest at
+// which that fits 16 bits, and the range has 16 bits; where something else bounds the scale, the range tells what the scale would. So
+// together they tell the power of two that the largest cell chose and nothing else of it: not its sign, since the range is made for
+// both (all cells −1 would otherwise fit 15 bits), not whether cells are alike, whole or zero. The floor is there because few bits tell
+// much about a power of two: at a scale of 0, a vector of ones would have two bits, and with the floor has the range of all cells
+// below 128. A weight of zeros chooses no power; it passes for one whose largest cell is 1, as weights of zeros, ones and signs are
+// what training starts from and scales of normalisations, which stay near 1, are the commonest weights of that magnitude.
+func declared(top int64) (lo, hi int64) {
 	n := int64(1) << minDeclared
-	for lo < -n || hi > n-1 {
+	for top > n-1 {
 		n *= 2
 	}
 	return -n, n - 1

@@ -11,6 +11,7 @@ import (
 	"github.com/zkllmc/zkllmc/compiler/internal/synthetic"
 	"github.com/zkllmc/zkllmc/ir"
 	"github.com/zkllmc/zkllmc/ir/eval"
+	"github.com/zkllmc/zkllmc/runtime/attention"
 )
 
 var models = map[string]func() *ir.Graph{
@@ -138,4 +139,89 @@ func TestRefusesWideSums(t *testing.T) {
 	_, err = Quantise(f, cal)
 	require.ErrorContains(t, err, `node "cube"`)
 	require.ErrorContains(t, err, "2^62")
+}
+
+// leafOf quantises a weight of a graph of its own, at a scale of at most limit and times a factor.
+func leafOf(cells []float64, limit int, factor float64) *ir.Value {
+	f := &ir.Graph{Stage: ir.StageFloat}
+	w := f.Add(ir.OpWeight, "w", "w", []int{len(cells)}, nil, nil)
+	w.Data = cells
+	q := &quantiser{f: f, o: &ir.Graph{Stage: ir.StageInt}, reps: make([]*rep, 1), report: &Report{}}
+	return q.o.Value(q.leaf(w.ID, limit, factor).id)
+}
+
+// TestScaleAndRangeOfWeights: what is public of a weight, its scale and its range, is the same for ones, signs, zeros and whatever else
+// has cells of that magnitude; what they tell is a power of two, and few of those.
+func TestScaleAndRangeOfWeights(t *testing.T) {
+	alike := map[string][]float64{"ones": {1, 1, 1}, "signs": {1, -1, 1}, "minus ones": {-1, -1, -1}, "zeros and ones": {0, 1, 0}, "zeros and minus ones": {0, -1, 0},
+		"zeros": {0, 0, 0}, "near one": {1.001, 0.999, 1}, "others": {0.3, -1.7, 0.01}, "one and a half": {-1.5, 1.5, 1.5}}
+	public := func(cells []float64, limit int, factor float64) [3]int64 {
+		w := leafOf(cells, limit, factor)
+		return [3]int64{int64(w.Scale), w.Lo, w.Hi}
+	}
+	for name, cells := range alike {
+		require.Equal(t, [3]int64{14, -1 << 15, 1<<15 - 1}, public(cells, maxScale, 1), name)
+		for _, limit := range []int{maxScale, 20, 14, 9, 3, 0} {
+			require.Equal(t, public([]float64{1.2, 0.1, -0.7}, limit, 0.125), public(cells, limit, 0.125), "%s, limit %d", name, limit)
+		}
+	}
+	require.Equal(t, public([]float64{1, 0.2}, maxScale, 0.3), public([]float64{0, 0}, maxScale, -0.3))
+	// Where the scale is bounded, cells below 128 have one range.
+	for _, cells := range [][]float64{{0, 0}, {1, 1}, {-1, 0}, {5, -3}, {127, -127}} {
+		w := leafOf(cells, 0, 1)
+		require.Equal(t, [2]int64{-128, 127}, [2]int64{w.Lo, w.Hi}, "%v", cells)
+	}
+	w := leafOf([]float64{128, 0}, 0, 1)
+	require.Equal(t, [2]int64{-256, 255}, [2]int64{w.Lo, w.Hi})
+}
+
+// TestScaleOfConstants: constants are public, so that those of zeros and signs stay exact and narrow.
+func TestScaleOfConstants(t *testing.T) {
+	f := &ir.Graph{Stage: ir.StageFloat}
+	c := f.Add(ir.OpConst, "c", "c", []int{3}, nil, nil)
+	c.Data = []float64{0, 1, -1}
+	q := &quantiser{f: f, o: &ir.Graph{Stage: ir.StageInt}, reps: make([]*rep, 1), report: &Report{}}
+	v := q.o.Value(q.leaf(c.ID, maxScale, 1).id)
+	require.Equal(t, [3]int64{0, -1, 1}, [3]int64{int64(v.Scale), v.Lo, v.Hi})
+	require.Equal(t, []int64{0, 1, -1}, v.Ints)
+}
+
+// TestNegatedWeightedSum subtracts a sum weighted by a softmax from nothing: its bounds are those of the weighted cells, negated. The
+// cells reach further up than down, so that bounds which forget the sign are false.
+func TestNegatedWeightedSum(t *testing.T) {
+	for _, coef := range []float64{1, -1, -3} {
+		g := &ir.Graph{Stage: ir.StageFloat, Vocab: 2}
+		ids := g.Add(ir.OpInput, "ids", "ids", []int{8}, nil, nil)
+		hot := g.Add(ir.OpOneHot, "hot", "hot", []int{8, 2}, []ir.ValueID{ids.ID}, nil)
+		c := g.Add(ir.OpConst, "c", "c", []int{2, 2}, nil, nil)
+		c.Data = []float64{-1, 3, 3, -0.5}
+		sum := func(name string, coef float64, extents []int, axes [][][]int, out [][]int, in ...ir.ValueID) ir.ValueID {
+			term := ir.Term{Coef: coef, Extents: extents, In: []int{0, 1}, Axes: axes, Out: out}
+			shape := []int{extents[out[0][0]], extents[out[1][0]]}
+			return g.Add(ir.OpEinsum, name, name, shape, in, &ir.EinsumAttr{Terms: []ir.Term{term}}).ID
+		}
+		x := sum("x", 1, []int{8, 2, 2}, [][][]int{{{0}, {1}}, {{1}, {2}}}, [][]int{{0}, {2}}, hot.ID, c.ID)
+		w := g.Add(ir.OpWeight, "w", "w", []int{8, 2}, nil, nil)
+		for i := range 16 {
+			w.Data = append(w.Data, math.Sin(float64(i)))
+		}
+		s := sum("s", 1, []int{8, 8, 2}, [][][]int{{{0}, {2}}, {{1}, {2}}}, [][]int{{0}, {1}}, x, w.ID)
+		p := g.Add(ir.OpSoftmax, "p", "p", []int{8, 8}, []ir.ValueID{s}, &ir.SoftmaxAttr{Scale: 1})
+		y := sum("y", coef, []int{8, 2, 8}, [][][]int{{{0}, {2}}, {{2}, {1}}}, [][]int{{0}, {1}}, p.ID, x)
+		g.Input, g.Output = ids.ID, y
+		f := Prepare(g)
+		cal, err := Calibrate(context.Background(), f, [][]int64{{0, 1, 0, 1, 1, 0, 0, 1}})
+		require.NoError(t, err)
+		q, err := Quantise(f, cal)
+		require.NoError(t, err)
+		out := q.Int.Value(q.Int.Output)
+		for _, ids := range [][]int64{{0, 0, 0, 0, 0, 0, 0, 0}, {1, 1, 1, 1, 1, 1, 1, 1}} {
+			vals, err := eval.Int(q.Int, ids)
+			require.NoError(t, err)
+			for _, v := range vals[out.ID] {
+				require.True(t, out.Lo <= v && v <= out.Hi, "%g times the sum: %d is not in [%d, %d]", coef, v, out.Lo, out.Hi)
+			}
+		}
+		require.Equal(t, coef > 0, q.Why[out.ID] == attention.ContextWhy, "the bound that is stated for %g", coef)
+	}
 }

@@ -1,0 +1,122 @@
+package circuit
+
+import (
+	"math"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+)
+
+// Configurations at their limits and one beyond.
+func TestRefusedConfigs(t *testing.T) {
+	good := Config{Name: "limits", Length: 1, Vocab: 2, Pad: 0, Reveal: RevealArgmax, WeightBits: 4, WitnessBits: 4}
+	for _, test := range []struct {
+		name, want string
+		change     func(c *Config)
+	}{
+		{"least", "", func(*Config) {}},
+		{"largest", "", func(c *Config) { c.Pad, c.Reveal, c.WeightBits, c.WitnessBits = 1, RevealLogits, 24, 24 }},
+		{"no position", "must be at least 1 and 2", func(c *Config) { c.Length = 0 }},
+		{"one word", "must be at least 1 and 2", func(c *Config) { c.Vocab = 1 }},
+		{"negative pad", "outside the vocabulary", func(c *Config) { c.Pad = -1 }},
+		{"pad beyond the vocabulary", "outside the vocabulary", func(c *Config) { c.Pad = 2 }},
+		{"nothing revealed", "unknown reveal mode", func(c *Config) { c.Reveal = 0 }},
+		{"unknown mode", "unknown reveal mode", func(c *Config) { c.Reveal = 3 }},
+		{"short rows of weights", "row widths", func(c *Config) { c.WeightBits = 3 }},
+		{"long rows of weights", "row widths", func(c *Config) { c.WeightBits = 25 }},
+		{"short rows of cells", "row widths", func(c *Config) { c.WitnessBits = 3 }},
+		{"long rows of cells", "row widths", func(c *Config) { c.WitnessBits = 25 }},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			cfg := good
+			test.change(&cfg)
+			b := NewBuilder(cfg)
+			looked(b, "control", 2)
+			_, err := b.Finish()
+			if test.want == "" {
+				require.NoError(t, err)
+				return
+			}
+			require.ErrorContains(t, err, test.want)
+		})
+	}
+}
+
+// What a builder refuses at a limit, next to what it takes just within.
+func TestLimits(t *testing.T) {
+	power := func(b *Builder, coef int64) { // between 0 and coef·2^240
+		c := b.Const("c", []int64{0, 1 << 60}, 2)
+		b.VirtualBound("v", []int{2}, 0, 1, "an argument", b.Times(coef, "i,i,i,i->i i=2", c, c, c, c))
+	}
+	for _, test := range []struct {
+		name, want string
+		build      func(b *Builder)
+	}{
+		{"the last tensor and the one behind it", "there is no tensor", func(b *Builder) { b.Zero(looked(b, "w", 2) + 1) }},
+		{"as many cells as can be", "", func(b *Builder) { b.Weight("w", 4, math.MaxInt32) }},
+		{"one cell more", "unusable shape", func(b *Builder) { b.Weight("w", 4, math.MaxInt32+1) }},
+		{"cells within, in two axes", "", func(b *Builder) { b.Weight("w", 4, 1<<16, 1<<15-1) }},
+		{"cells beyond, in two axes", "unusable shape", func(b *Builder) { b.Weight("w", 4, 1<<16, 1<<15) }},
+		{"negative table", "into table -1", func(b *Builder) { b.Lookup(-1, looked(b, "w", 2)) }},
+		{"the table behind the last", "into table 1", func(b *Builder) { b.Lookup(1, looked(b, "w", 2)) }},
+		{"unknown column", "there is no tensor 99", func(b *Builder) { b.Lookup(bit(b), 99) }},
+		{"table below the bounds", "is declared in [1, 1] but table bit holds 0", func(b *Builder) { b.Lookup(bit(b), b.Witness("w", 1, 1, 2)) }},
+		{"sum just within the field", "", func(b *Builder) { power(b, 1<<10-1) }},
+		{"sum of 2^250", "wrap around the field", func(b *Builder) { power(b, 1<<10) }},
+		{"sum just above -2^250", "", func(b *Builder) { power(b, 1-1<<10) }},
+		{"sum of -2^250", "wrap around the field", func(b *Builder) { power(b, -1<<10) }},
+		{"virtual of 2^62-2", "", func(b *Builder) {
+			b.Virtual("v", []int{1}, b.Times(2, "i->i i=1", b.Const("c", []int64{1<<61 - 1}, 1)))
+		}},
+		{"virtual of 2^62", "beyond 2^62", func(b *Builder) {
+			b.Virtual("v", []int{1}, b.Times(2, "i->i i=1", b.Const("c", []int64{1 << 61}, 1)))
+		}},
+		{"virtual of -2^62", "beyond 2^62", func(b *Builder) {
+			b.Virtual("v", []int{1}, b.Times(-2, "i->i i=1", b.Const("c", []int64{1 << 61}, 1)))
+		}},
+		{"virtual of 2^64, which is 0 in 64 bits", "beyond 2^62", func(b *Builder) {
+			b.Virtual("v", []int{1}, b.Times(8, "i->i i=1", b.Const("c", []int64{1 << 61}, 1)))
+		}},
+		{"virtual of -2^64", "beyond 2^62", func(b *Builder) {
+			b.Virtual("v", []int{1}, b.Times(-8, "i->i i=1", b.Const("c", []int64{1 << 61}, 1)))
+		}},
+		{"short extent", "extents are written k=64", func(b *Builder) { b.Virtual("v", []int{1}, b.Times(1, "->i i=")) }},
+		{"extent without =", "extents are written k=64", func(b *Builder) { b.Virtual("v", []int{1}, b.Times(1, "->i i:1")) }},
+		{"negative label", "unknown, empty or repeated", labelled(-1, 2)},
+		{"label without an extent", "unknown, empty or repeated", labelled(1, 2)},
+		{"empty label", "unknown, empty or repeated", labelled(0, 0)},
+		{"a good label", "", labelled(0, 2)},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			b := start()
+			looked(b, "control", 2)
+			test.build(b)
+			_, err := b.Finish()
+			if test.want == "" {
+				require.NoError(t, err)
+				return
+			}
+			require.ErrorContains(t, err, test.want)
+		})
+	}
+}
+
+// labelled declares a tensor by a term that was not written as text, of one label of the given extent.
+func labelled(label, extent int) func(b *Builder) {
+	return func(b *Builder) {
+		b.Virtual("v", []int{2}, Term{Coef: 1, Extents: []int{extent}, Out: [][]int{{label}}})
+	}
+}
+
+// The bounds of a public tensor are those of its source, whatever the caller says, but for logits.
+func TestBoundsOfPublics(t *testing.T) {
+	b := start()
+	for src := TokenOneHot; src <= Known; src++ {
+		lo, hi := b.Bounds(b.Public("p", src, 5, 9))
+		if src == Logits {
+			require.Equal(t, [2]int64{5, 9}, [2]int64{lo, hi})
+		} else {
+			require.Equal(t, [2]int64{0, 1}, [2]int64{lo, hi}, "source %d", src)
+		}
+	}
+}
