@@ -7,8 +7,12 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"os/signal"
+	"regexp"
+	"runtime/debug"
+	"strings"
 	"syscall"
 	"time"
 
@@ -16,6 +20,7 @@ import (
 
 	"github.com/zkllmc/zkllmc/compiler"
 	"github.com/zkllmc/zkllmc/runtime/machine"
+	"github.com/zkllmc/zkllmc/runtime/protocol"
 )
 
 // The exit codes.
@@ -62,11 +67,15 @@ func Run(ctx context.Context, m Module, args []string, stdout, stderr io.Writer)
 	root.SetErr(stderr)
 	err := root.ExecuteContext(ctx)
 	code = a.exitCode(err)
-	if err != nil && !errors.Is(err, errRejected) {
+	switch {
+	case err == nil || errors.Is(err, errRejected):
+	case code == exitInternal && ctx.Err() != nil:
+		fmt.Fprintln(stderr, "zkllmc: interrupted")
+	default:
 		fmt.Fprintf(stderr, "zkllmc: %v\n", err)
-		if code == exitUsage {
-			fmt.Fprintln(stderr, "Run zkllmc --help for the commands.")
-		}
+	}
+	if code == exitUsage {
+		fmt.Fprintln(stderr, "Run zkllmc --help for the commands.")
 	}
 	return code
 }
@@ -104,18 +113,44 @@ func (a *app) exitCode(err error) int {
 	return exitInternal
 }
 
+// lacks matches what the compiler says of a name in --public, --private, --private-input or --logits that the model does not have.
+var lacks = regexp.MustCompile(`^(the model has no (initializer or Constant node|output) |there is no input )`)
+
+// blame finds out what a refusal is about, since the compiler calls everything unsupported that keeps it from a circuit: a name on the
+// command line that the model lacks, a file that cannot be read, or else the model.
+func blame(err error, model string, cfg compiler.Config) error {
+	cause := errors.Unwrap(err)
+	if !errors.Is(err, compiler.ErrUnsupported) || cause == nil {
+		return err
+	}
+	text := cause.Error()
+	if lacks.MatchString(text) {
+		return fmt.Errorf("%w: %w", compiler.ErrName, cause)
+	}
+	var file *fs.PathError
+	bad := errors.As(cause, &file) || strings.HasPrefix(text, model+": ")
+	for input, name := range cfg.Fix {
+		bad = bad || strings.HasPrefix(text, "input "+input+": "+name+": ")
+	}
+	if bad {
+		return unreadable{fmt.Errorf("unreadable: %w", cause)}
+	}
+	return err
+}
+
 const rootHelp = `zkllmc turns a transformer in ONNX into a zero-knowledge prover and verifier, as Go code.
 
 The owner of the model runs
 
-  zkllmc compile model.onnx -o DIR       the circuit, a prover, a verifier, the quantised weights
-  cd DIR && go run ./cmd/prover setup …  commits to the weights: a public verifying key, a secret prover key
-  go run ./cmd/prover prove …            runs the model on an input and proves the output
+  zkllmc compile model.onnx -o DIR  the circuit, a prover, a verifier, the quantised weights
+  cd DIR && go build -o bin/ ./cmd/prover ./cmd/verifier
+  bin/prover setup …                commits to the weights: a public verifying key, a secret prover key
+  bin/prover prove …                runs the model on an input and proves the output
 
-and everybody else, with DIR/verifier and the verifying key,
+and everybody else, given DIR without weights.zkw and the keys without prover.key, builds the verifier and runs
 
-  go run ./cmd/verifier accept …         checks the key once and prints the model's ID
-  go run ./cmd/verifier verify …         checks that a proof's output is what that model says
+  bin/verifier accept …             checks the verifying key once and prints the model's ID
+  bin/verifier verify …             checks that a proof's output is what that model says
 
 without learning the weights. Exit codes: 0 accepted, 1 rejected or below tolerance, 2 usage, 3 unsupported or unreadable,
 4 internal or interrupted (of the built programs: go run turns every failure into 1).`
@@ -124,11 +159,31 @@ func (a *app) root() *cobra.Command {
 	root := &cobra.Command{
 		Use: "zkllmc", Short: "A compiler from ONNX transformers to zero-knowledge proofs of inference", Long: rootHelp,
 		SilenceErrors: true, SilenceUsage: true, Args: cobra.NoArgs,
-		RunE: func(c *cobra.Command, _ []string) error { return c.Help() },
+		RunE: func(c *cobra.Command, _ []string) error {
+			c.SetOut(a.err)
+			return errors.Join(c.Help(), usageError{errors.New("no command given")})
+		},
 	}
 	root.CompletionOptions.HiddenDefaultCmd = true
-	root.AddCommand(a.compileCommand(), a.inspectCommand(), a.checkCommand(), a.conformanceCommand())
+	root.AddCommand(a.compileCommand(), a.inspectCommand(), a.checkCommand(), a.conformanceCommand(), a.versionCommand())
 	return root
+}
+
+func (a *app) versionCommand() *cobra.Command {
+	return &cobra.Command{
+		Use:     "version",
+		Short:   "Print the protocol version and that of the compiler",
+		Example: "  zkllmc version",
+		Args:    cobra.NoArgs,
+		RunE: a.run(func(context.Context, []string) error {
+			built := "unknown"
+			if info, ok := debug.ReadBuildInfo(); ok {
+				built = info.Main.Version
+			}
+			_, err := fmt.Fprintf(a.out, "protocol  %s\ncompiler  %s\n", protocol.Version, built)
+			return err
+		}),
+	}
 }
 
 // run wraps a command's function: from here on an error is not about usage unless it says so.

@@ -8,11 +8,16 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
+	"slices"
 	"sort"
 	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/zkllmc/zkllmc/compiler/internal/onnx"
+	"github.com/zkllmc/zkllmc/runtime/protocol"
 )
 
 const sums = "../../models/sums"
@@ -43,6 +48,11 @@ func TestExitCodes(t *testing.T) {
 	model := needSums(t)
 	garbage := filepath.Join(t.TempDir(), "garbage.onnx")
 	require.NoError(t, os.WriteFile(garbage, []byte("not a model"), 0o644))
+	whole, err := os.ReadFile(model)
+	require.NoError(t, err)
+	truncated := filepath.Join(t.TempDir(), "truncated.onnx")
+	require.NoError(t, os.WriteFile(truncated, whole[:len(whole)/2], 0o644))
+	input := inputName(t, model)
 	foreign := t.TempDir()
 	require.NoError(t, os.WriteFile(filepath.Join(foreign, "thesis.tex"), []byte("x"), 0o644))
 	for _, c := range []struct {
@@ -52,6 +62,8 @@ func TestExitCodes(t *testing.T) {
 		says string
 	}{
 		{"help", []string{"--help"}, exitOK, ""},
+		{"no command", nil, exitUsage, "no command given"},
+		{"version of what", []string{"version", "x"}, exitUsage, "x"},
 		{"no such command", []string{"frobnicate"}, exitUsage, "frobnicate"},
 		{"no such flag", []string{"compile", model, "--frobnicate"}, exitUsage, "frobnicate"},
 		{"no model", []string{"compile"}, exitUsage, ""},
@@ -61,18 +73,58 @@ func TestExitCodes(t *testing.T) {
 		{"foreign folder", []string{"compile", model, "-o", foreign, "--runtime-path", "../.."}, exitUsage, "--force"},
 		{"not our source", []string{"compile", model, "-o", filepath.Join(t.TempDir(), "x"), "--runtime-path", foreign}, exitUsage, "--runtime-path"},
 		{"missing model", []string{"inspect", "nowhere.onnx"}, exitUnsupported, "nowhere.onnx"},
-		{"garbage", []string{"inspect", garbage}, exitUnsupported, ""},
+		{"garbage", []string{"inspect", garbage}, exitUnsupported, "zkllmc: unreadable: " + garbage + ": not an ONNX model"},
+		{"truncated", []string{"check", truncated}, exitUnsupported, "zkllmc: unreadable: " + truncated + ": not an ONNX model"},
+		{"garbage to fix", []string{"check", model, "--fix", input + "=" + garbage}, exitUnsupported, "zkllmc: unreadable: input " + input + ": " + garbage},
+		{"nothing to fix", []string{"check", model, "--fix", input + "=nowhere.pb"}, exitUnsupported, "zkllmc: unreadable: input " + input + ": open nowhere.pb"},
 		{"missing data", []string{"check", model, "nowhere.json"}, exitUnsupported, "nowhere.json"},
 		{"not our folder", []string{"inspect", foreign}, exitUnsupported, "zkllmc compile"},
 		{"no cases", []string{"conformance", foreign}, exitUnsupported, "model.onnx"},
 		{"no such dimension", []string{"check", model, "--dim", "foo=3"}, exitUsage, `dimension "foo"; the model has `},
 		{"no such input", []string{"compile", model, "-o", filepath.Join(t.TempDir(), "y"), "--runtime-path", "../..", "--fix", "nosuch=F"}, exitUsage, `input "nosuch"; the model has `},
-		{"unknown initializer", []string{"inspect", model, "--public", "nonsense"}, exitUnsupported, "nonsense"},
+		{"unknown initializer", []string{"inspect", model, "--public", "nonsense"}, exitUsage, `zkllmc: no such name: the model has no initializer`},
+		{"unknown private initializer", []string{"check", model, "--private", "nix"}, exitUsage, `zkllmc: no such name: the model has no initializer`},
+		{"unknown private input", []string{"check", model, "--private-input", "nix"}, exitUsage, `zkllmc: no such name: there is no input "nix"`},
+		{"unknown output", []string{"check", model, "--logits", "nix"}, exitUsage, `zkllmc: no such name: the model has no output "nix"`},
 	} {
 		code, _, stderr := run(t, c.args...)
 		require.Equal(t, c.code, code, "%s: %s", c.name, stderr)
 		require.Contains(t, stderr, c.says, c.name)
 		require.NotContains(t, stderr, "internal error", c.name)
+	}
+}
+
+func inputName(t *testing.T, model string) string {
+	m, err := onnx.Load(model)
+	require.NoError(t, err)
+	return m.Graph.Inputs[0].Name
+}
+
+// TestNoCommand prints the help and fails, as the built programs do; a script that lost its arguments must not go on.
+func TestNoCommand(t *testing.T) {
+	code, out, stderr := run(t)
+	require.Equal(t, exitUsage, code)
+	require.Empty(t, out)
+	require.Contains(t, stderr, "zkllmc compile model.onnx -o DIR")
+}
+
+func TestVersion(t *testing.T) {
+	code, out, stderr := run(t, "version")
+	require.Equal(t, exitOK, code, stderr)
+	require.Contains(t, out, "protocol  "+protocol.Version+"\ncompiler  ")
+}
+
+// TestInterrupted stops every command that works on a model before it begins.
+func TestInterrupted(t *testing.T) {
+	model := needSums(t)
+	ctx, cancel := context.WithCancel(context.Background())
+	cancel()
+	for _, args := range [][]string{
+		{"compile", model, "-o", filepath.Join(t.TempDir(), "x"), "--runtime-path", "../.."}, {"check", model}, {"inspect", model}, {"conformance", sums},
+	} {
+		var out, errs bytes.Buffer
+		require.Equal(t, exitInternal, Run(ctx, module(t), args, &out, &errs), args[0])
+		require.True(t, strings.HasSuffix(errs.String(), "zkllmc: interrupted\n"), "%s: %s", args[0], errs.String())
 	}
 }
 
@@ -116,8 +168,10 @@ func TestCompiledCodeStandsAlone(t *testing.T) {
 	}
 	dir := filepath.Join(t.TempDir(), "Sums of two")
 	args := []string{"compile", model, "-o", dir, "--runtime-path", "../..", "--tokenizer", filepath.Join(sums, "vocab.json"), "--calibrate", sums}
-	code, _, stderr := run(t, args...)
+	code, stdout, stderr := run(t, args...)
 	require.Equal(t, exitOK, code, stderr)
+	_, next, ok := strings.Cut(stdout, "\nnext: ")
+	require.True(t, ok)
 	first := files(t, dir)
 	require.NoError(t, os.WriteFile(filepath.Join(dir, "model.vk"), []byte("kept"), 0o644))
 	code, _, stderr = run(t, args...)
@@ -127,6 +181,7 @@ func TestCompiledCodeStandsAlone(t *testing.T) {
 	delete(second, "model.vk")
 	require.Equal(t, first, second, "the same model and flags give the same files")
 
+	follow(t, dir, next)
 	goTool(t, dir, "build", "./...")
 	goTool(t, dir, "vet", "./...")
 	require.Equal(t, runtimeModules, linked(t, dir, "./cmd/..."))
@@ -137,6 +192,28 @@ func TestCompiledCodeStandsAlone(t *testing.T) {
 	verifier := goTool(t, dir, "list", "-deps", "./cmd/verifier")
 	for _, no := range []string{"/runtime/prover\n", "/runtime/witness\n", "/runtime/backend", "/runtime/tensor\n", "jennifer", "onnx", "zkllmc/compiler", "zkllmc/codegen", "runtime/cgo\n"} {
 		require.NotContains(t, verifier, no)
+	}
+}
+
+// follow runs the command that compile prints last, which leaves the two programs and the keys.
+func follow(t *testing.T, dir, command string) {
+	if runtime.GOOS == "windows" {
+		t.Log("the command is for a POSIX shell: not run")
+		return
+	}
+	out, err := exec.Command("/bin/sh", "-ec", command).CombinedOutput()
+	require.NoError(t, err, "%s: %s", command, out)
+	for _, name := range []string{"bin/prover", "bin/verifier", "keys/model.vk", "keys/prover.key"} {
+		require.FileExists(t, filepath.Join(dir, filepath.FromSlash(name)))
+	}
+}
+
+func TestShellWords(t *testing.T) {
+	for word, want := range map[string]string{
+		"out": "out", "../a/b-c_1.2": "../a/b-c_1.2", "my out": "'my out'", "it's": `'it'\''s'`, "$(x)": "'$(x)'", "~": "'~'", "": "''", "a\nb": "'a\nb'",
+		"X=1": "X=1", "=ls": "'=ls'", "-n": "./-n", "- n": "'./- n'",
+	} {
+		require.Equal(t, want, shellFolder(word))
 	}
 }
 
@@ -194,6 +271,54 @@ func TestInsideAModule(t *testing.T) {
 	require.Empty(t, p.files)
 	_, err = module(t).place(&output{dir: filepath.Join(t.TempDir(), "x")})
 	require.ErrorContains(t, err, "--runtime-path")
+}
+
+// TestLinking says what the module around generated code lacks, and nothing where it lacks nothing.
+func TestLinking(t *testing.T) {
+	clone, err := filepath.Abs("../..")
+	require.NoError(t, err)
+	const unused, lacking = "--runtime-path is not used: ", "does not require zkllmc; before building, run in "
+	for _, c := range []struct {
+		name, gomod, path string
+		says              []string
+	}{
+		{"nothing given", "module m\n", "", []string{lacking, "go mod edit -require " + ourModule + "@v0.0.0 -replace " + ourModule + "=PATH/OF/A/CLONE\n  go mod tidy\n"}},
+		{"flag given", "module m\n", "../..", []string{unused, lacking, " -replace " + shellWord(ourModule+"="+clone) + "\n"}},
+		{"replaced only", "module m\n\nreplace (\n\t" + ourModule + " v0.0.0 => ../z\n)\n", "", []string{lacking}},
+		{"required", "module m\n\nrequire " + ourModule + " v0.0.0\n", "", nil},
+		{"required with others, flag given", "module m\n\nrequire (\n\tx v1.0.0\n\t" + ourModule + " v0.0.0\n)\n", "../..", []string{unused}},
+		{"ourselves", "module " + ourModule + "\n", "", nil},
+	} {
+		dir := t.TempDir()
+		require.NoError(t, os.WriteFile(filepath.Join(dir, "go.mod"), []byte(c.gomod), 0o644))
+		p, err := module(t).place(&output{dir: filepath.Join(dir, "gen"), runtimePath: c.path})
+		require.NoError(t, err, c.name)
+		for _, text := range []string{unused, lacking} {
+			require.Equal(t, slices.Contains(c.says, text), strings.Contains(p.note, text), "%s: %s", c.name, p.note)
+		}
+		for _, text := range c.says {
+			require.Contains(t, p.note, text, c.name)
+		}
+	}
+}
+
+// TestLinkingWorks does what compile says inside of a module, and builds.
+func TestLinkingWorks(t *testing.T) {
+	if testing.Short() || runtime.GOOS == "windows" {
+		t.Skip("needs the Go toolchain and a POSIX shell")
+	}
+	root := t.TempDir()
+	require.NoError(t, os.WriteFile(filepath.Join(root, "go.mod"), []byte("module example.com/service\n\ngo 1.26\n"), 0o644))
+	dir := filepath.Join(root, "gen")
+	code, _, stderr := run(t, "compile", needSums(t), "-o", dir, "--runtime-path", "../..")
+	require.Equal(t, exitOK, code, stderr)
+	_, commands, ok := strings.Cut(stderr, "before building, run in "+dir+"\n")
+	require.True(t, ok, stderr)
+	sh := exec.Command("/bin/sh", "-ec", commands)
+	sh.Dir, sh.Env = dir, append(os.Environ(), "GOSUMDB=off") // our own go.sum has vouched for the modules of the cache
+	out, err := sh.CombinedOutput()
+	require.NoError(t, err, "%s: %s", commands, out)
+	goTool(t, root, "build", "./gen/...")
 }
 
 func TestReadData(t *testing.T) {

@@ -9,6 +9,8 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"regexp"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -59,7 +61,7 @@ func (a *app) compileCommand() *cobra.Command {
   weights.zkw   the quantised weights: secret, setup reads them
   zkllmc.json   what was chosen, for zkllmc inspect
 
-Outside a Go module it also writes go.mod and go.sum. A folder that zkllmc did not write is left alone unless --force is given.
+Outside a Go module it also writes go.mod and go.sum; inside, that module must require zkllmc, and compile says how. A folder that zkllmc did not write is left alone unless --force is given.
 The same model and flags give the same files.`,
 		Example: `  zkllmc compile model.onnx -o story --tokenizer tok512.bin
   zkllmc compile gpt.onnx -o gpt --dim batch=1 --dim sequence=64 --reveal argmax --calibrate prompts.json`,
@@ -69,7 +71,7 @@ The same model and flags give the same files.`,
 	m.register(c)
 	f := c.Flags()
 	f.StringVarP(&o.dir, "output", "o", "", "folder to write")
-	f.StringVar(&o.runtimePath, "runtime-path", "", "source folder of zkllmc, for generated code that is built against it instead of a release")
+	f.StringVar(&o.runtimePath, "runtime-path", "", "source folder of zkllmc, for generated code that is built against it instead of a release; inside a Go module its go.mod says that")
 	f.StringVar(&o.module, "module", "", "module path of the generated go.mod (default: from the folder's name)")
 	f.BoolVar(&o.force, "force", false, "write into a folder with other content")
 	f.BoolVar(&o.json, "json", false, "print a report as JSON")
@@ -103,7 +105,7 @@ func (a *app) compile(ctx context.Context, model string, m *modelFlags, o *outpu
 	cfg.ImportPath = mod.importPath
 	r, err := compiler.Compile(ctx, model, cfg)
 	if err != nil {
-		return err
+		return blame(err, model, cfg)
 	}
 	if m.words > r.Circuit.Vocab {
 		return usageError{fmt.Errorf("%s has %d tokens, the model knows %d: it belongs to another model", m.tokenizer, m.words, r.Circuit.Vocab)}
@@ -119,11 +121,14 @@ func (a *app) compile(ctx context.Context, model string, m *modelFlags, o *outpu
 	}
 	files = append([]codegen.SourceFile{
 		{Path: manifestFile, Data: append(text, '\n')}, // first: see generated
-		{Path: ".gitignore", Data: []byte(secretFiles)},
+		{Path: ".gitignore", Data: []byte(ignored)},
 	}, files...)
 	a.progress("writing " + o.dir)
 	if err := write(ctx, o.dir, files); err != nil {
 		return err
+	}
+	if mod.note != "" {
+		fmt.Fprintf(a.err, "zkllmc: %s", mod.note)
 	}
 	if o.json {
 		return a.json(struct {
@@ -132,12 +137,31 @@ func (a *app) compile(ctx context.Context, model string, m *modelFlags, o *outpu
 		}{desc, a.usage()})
 	}
 	desc.print(a.out)
-	fmt.Fprintf(a.out, "\nnext: cd %s && go run ./cmd/prover setup --weights weights.zkw -o keys\n", o.dir)
+	fmt.Fprintf(a.out, "\nnext: cd %s && go build -o bin/ ./cmd/prover ./cmd/verifier && bin/prover setup --weights %s -o keys\n", shellFolder(o.dir), compiler.WeightsFile)
 	return nil
 }
 
-// secretFiles keeps out of version control what must not go where the verifier's code goes.
-const secretFiles = "# Secrets of the model's owner.\n" + compiler.WeightsFile + "\nprover.key\n"
+// ignored keeps out of version control what must not go where the verifier's code goes, and the folder that compile says to build into.
+const ignored = "# Secrets of the model's owner.\n" + compiler.WeightsFile + "\nprover.key\n\n# What is built.\n/bin/\n"
+
+// plain are the words that no shell reads as anything but themselves.
+var plain = regexp.MustCompile(`^[A-Za-z0-9_@%+:,./][A-Za-z0-9_@%+=:,./-]*$`)
+
+// shellWord quotes a word for a POSIX shell, so that a printed command can be copied.
+func shellWord(s string) string {
+	if plain.MatchString(s) {
+		return s
+	}
+	return "'" + strings.ReplaceAll(s, "'", `'\''`) + "'"
+}
+
+// shellFolder is shellWord for the name of a folder, which no command takes for a flag.
+func shellFolder(dir string) string {
+	if strings.HasPrefix(dir, "-") {
+		dir = "./" + dir
+	}
+	return shellWord(dir)
+}
 
 // readable gives a missing model the exit code of an unreadable one.
 func readable(model string) error {

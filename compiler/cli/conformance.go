@@ -63,10 +63,10 @@ func (a *app) conformance(ctx context.Context, dirs []string, m *modelFlags, asJ
 	reports := []caseReport{}
 	counts := map[string]int{}
 	for _, dir := range cases {
-		if ctx.Err() != nil {
-			return ctx.Err()
-		}
 		r := tryCase(ctx, dir, cfg)
+		if ctx.Err() != nil {
+			return ctx.Err() // the case failed of that, if it did
+		}
 		reports = append(reports, r)
 		counts[r.Result]++
 		if !asJSON {

@@ -13,6 +13,7 @@ import (
 	"path/filepath"
 	"regexp"
 	"runtime/debug"
+	"slices"
 	"strings"
 
 	"github.com/zkllmc/zkllmc/codegen"
@@ -35,6 +36,7 @@ var runtimeModules = []string{
 type placement struct {
 	importPath string
 	files      []codegen.SourceFile
+	note       string // what whoever builds the code must know, or nothing
 }
 
 // importable are the paths that the go command takes in an import.
@@ -57,7 +59,7 @@ func (m Module) find(o *output) (placement, error) {
 	for up := dir; ; up = filepath.Dir(up) {
 		src, err := os.ReadFile(filepath.Join(up, "go.mod"))
 		if err == nil && !(up == dir && strings.HasPrefix(string(src), modHeader)) {
-			return inside(src, up, dir, o)
+			return m.inside(src, up, dir, o)
 		}
 		if up == filepath.Dir(up) {
 			return m.outside(dir, o)
@@ -67,7 +69,7 @@ func (m Module) find(o *output) (placement, error) {
 
 var moduleLine = regexp.MustCompile(`(?m)^module\s+"?([^\s"]+)"?`)
 
-func inside(gomod []byte, root, dir string, o *output) (placement, error) {
+func (m Module) inside(gomod []byte, root, dir string, o *output) (placement, error) {
 	name := moduleLine.FindSubmatch(gomod)
 	rel, err := filepath.Rel(root, dir)
 	if name == nil || err != nil {
@@ -76,7 +78,31 @@ func inside(gomod []byte, root, dir string, o *output) (placement, error) {
 	if o.module != "" {
 		return placement{}, usageError{fmt.Errorf("--module: %s lies in the module %s already", o.dir, name[1])}
 	}
-	return placement{importPath: path.Join(string(name[1]), filepath.ToSlash(rel))}, nil
+	note, err := m.linking(gomod, string(name[1]), o)
+	return placement{importPath: path.Join(string(name[1]), filepath.ToSlash(rel)), note: note}, err
+}
+
+// linking says what somebody's module lacks to build generated code, which links the zkllmc that its go.mod requires. We leave that
+// file alone, so that --runtime-path has no effect there and can only be told where it belongs.
+func (m Module) linking(gomod []byte, name string, o *output) (note string, err error) {
+	clone := "PATH/OF/A/CLONE"
+	if o.runtimePath != "" {
+		if _, _, err := readModule(o.runtimePath); err != nil {
+			return "", err
+		}
+		note = fmt.Sprintf("--runtime-path is not used: %s lies in the module %s, whose go.mod says where zkllmc is\n", o.dir, name)
+		if clone, err = filepath.Abs(o.runtimePath); err != nil {
+			return "", usageError{err}
+		}
+	}
+	if _, err := requirement(gomod, ourModule); err == nil || name == ourModule {
+		return note, nil
+	}
+	edit := "-require " + ourModule + "@v0.0.0 -replace " + shellWord(ourModule+"="+clone)
+	if release, _, _, err := m.version(""); err == nil && o.runtimePath == "" {
+		edit = "-require " + ourModule + "@" + release
+	}
+	return note + fmt.Sprintf("the module %s does not require zkllmc; before building, run in %s\n  go mod edit %s\n  go mod tidy\n", name, o.dir, edit), nil
 }
 
 var unfit = regexp.MustCompile(`[^a-z0-9._-]+`)
@@ -175,7 +201,7 @@ func requirement(gomod []byte, module string) (string, error) {
 	s := bufio.NewScanner(bytes.NewReader(gomod))
 	for s.Scan() {
 		f := strings.Fields(strings.TrimPrefix(strings.TrimSpace(s.Text()), "require "))
-		if len(f) >= 2 && f[0] == module {
+		if len(f) >= 2 && f[0] == module && !slices.Contains(f, "=>") { // a line of a replace block requires nothing
 			return f[1], nil
 		}
 	}

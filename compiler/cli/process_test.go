@@ -210,7 +210,7 @@ func TestSignalledCompile(t *testing.T) {
 		case exitOK:
 			require.Len(t, a, first)
 		case exitInternal:
-			require.Contains(t, stderr, "cancel")
+			require.Contains(t, stderr, "zkllmc: interrupted")
 		default:
 			require.Equal(t, -1, code, stderr)
 			require.Zero(t, first)

@@ -27,7 +27,7 @@ var ErrSize = errors.New("the file is too large")
 // Options tell how to write.
 type Options struct {
 	Mode    fs.FileMode // permissions, whatever the umask; 0: 0600
-	Replace bool        // replace an existing file
+	Replace bool        // replace an existing file, if it is a regular one
 }
 
 // chunk is how much is written between two looks at the context.
@@ -132,12 +132,18 @@ func Check(name string, o Options) error {
 	return err
 }
 
-// vacant returns ErrExists if the name is taken and not to be replaced.
+// vacant returns ErrExists if the name is taken and not to be replaced. Only a regular file ever is: a rename would put a file where a
+// device, a pipe or a socket was. A symbolic link is refused too, since a rename replaces the link and not what it leads to: an output
+// device such as /dev/stdout would be gone, and a secret would come to lie beside the place that its link names.
 func vacant(name string, replace bool) error {
 	info, err := os.Lstat(name)
 	switch {
 	case err == nil && info.IsDir():
 		return fmt.Errorf("%s: it is a folder", name)
+	case err == nil && info.Mode()&fs.ModeSymlink != 0:
+		return fmt.Errorf("%s: it is a symbolic link, which is never replaced; name the file that it leads to", name)
+	case err == nil && !info.Mode().IsRegular():
+		return fmt.Errorf("%s: it is no regular file, and is never replaced", name)
 	case err == nil && !replace:
 		return fmt.Errorf("%s: %w", name, ErrExists)
 	case err != nil && !errors.Is(err, fs.ErrNotExist):
@@ -196,7 +202,8 @@ func (f *File) seal() error {
 }
 
 // rename moves the file to its name. A name that must be vacant is taken with a link, which fails where another process took it
-// since Create; where the file system has no links the check is repeated instead.
+// since Create; where the file system has no links, and where a file is to be replaced, the check is repeated instead. No system
+// renames onto regular files only: what is put there between the check and the rename is replaced.
 func (f *File) rename() error {
 	temp := f.temp.Name()
 	if !f.o.Replace {
@@ -207,9 +214,9 @@ func (f *File) rename() error {
 		if err == nil {
 			return nil // Discard removes the temporary name
 		}
-		if err := vacant(f.name, false); err != nil {
-			return err
-		}
+	}
+	if err := vacant(f.name, f.o.Replace); err != nil {
+		return err
 	}
 	if err := os.Rename(temp, f.name); err != nil {
 		return err

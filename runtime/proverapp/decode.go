@@ -2,6 +2,7 @@ package proverapp
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"path/filepath"
 
@@ -46,6 +47,9 @@ func readVerifyingKey(c *circuit.Circuit, k *prover.Key, keyFile, name string) (
 		return nil, unreadable(fmt.Errorf("verifying key, with which the proof is checked: %w; --vk names it", err))
 	}
 	vk, err := verifier.ReadPinnedKey(c, data, k.ModelID())
+	if errors.Is(err, verifier.ErrPinned) { // it speaks of an ID that somebody pinned, here nobody did
+		return nil, unreadable(fmt.Errorf("%s and %s are of different setups; take the model.vk that setup wrote together with this prover key", name, keyFile))
+	}
 	if err != nil {
 		return nil, unreadable(fmt.Errorf("%s: %w; it must come from the same setup as %s", name, err, keyFile))
 	}
@@ -94,8 +98,8 @@ func (a *app) confirm(ctx context.Context, k *prover.Key, q *question) error {
 	}
 	for i, id := range q.wantTokens {
 		if best := statement.Argmax(logits[(p-1+i)*c.Vocab : (p+i)*c.Vocab]); best != id {
-			return &failure{code: Refused, err: fmt.Errorf("the model does not answer %q: after %s it continues with %q, not with %q; nothing is proved",
-				q.show(q.wantTokens), q.showContext(q.wantTokens[:i]), q.show([]int64{best}), q.show([]int64{id}))}
+			return &failure{code: Refused, err: fmt.Errorf("the model does not answer %s: after %s it continues with %s, not with %s; nothing is proved",
+				q.quoted(q.wantTokens), q.context(q.wantTokens[:i]), q.one(best), q.one(id))}
 		}
 	}
 	return nil

@@ -250,8 +250,14 @@ func TestWithoutVocabulary(t *testing.T) {
 	require.Equal(t, 2, proverapp.Run(context.Background(), m, b.args("run --key @keys/prover.key --prompt a"), &stdout, &stderr))
 	require.Contains(t, stderr.String(), "--vocab")
 	stdout.Reset()
+	const shown = "prompt    0\nanswer    1,2,3,4\n"
+	const prove = "prove --force --key @keys/prover.key --tokens 0 -o @p.bin --statement-out @s.bin "
+	require.Equal(t, 0, proverapp.Run(context.Background(), m, b.args(prove+"--max 4"), &stdout, &stderr), &stderr)
+	require.True(t, strings.HasPrefix(stdout.String(), shown+"statement "), &stdout)
 	require.Equal(t, 0, verifierapp.Run(verifierapp.Model{Circuit: b.c}, b.args(verifyLine), &stdout, &stderr), &stderr)
-	require.Contains(t, stdout.String(), "[1 2 3 4]")
+	require.Contains(t, stdout.String(), "\n"+shown+"time ")
+	require.Equal(t, 1, proverapp.Run(context.Background(), m, b.args(prove+"--answer-tokens 1,3"), &stdout, &stderr))
+	require.Contains(t, stderr.String(), "the model does not answer 1,3: after 0,1 it continues with 2, not with 3;")
 }
 
 // stuck is a backend whose first commitment takes for ever; broken is one that panics.

@@ -2,8 +2,6 @@ package proverapp
 
 import (
 	"fmt"
-	"slices"
-	"strconv"
 
 	"github.com/spf13/cobra"
 
@@ -138,36 +136,9 @@ func claim(c *circuit.Circuit, prompt, answer []int64) *statement.Statement {
 	return st
 }
 
-// show returns tokens as text where there is a vocabulary, else as a list that --tokens takes.
-func (q *question) show(ids []int64) string {
-	if q.tokenizer != nil {
-		return q.tokenizer.Decode(ids)
-	}
-	return tokens.FormatIDs(ids)
-}
-
-// showPrompt returns the prompt, quoted, or how long it is.
-func (q *question) showPrompt() string {
-	if q.private {
-		return fmt.Sprintf("private, %d tokens", len(q.promptTokens))
-	}
-	return strconv.Quote(q.show(q.promptTokens))
-}
-
-// showContext returns what the model read before it continued: the prompt and the answer so far.
-func (q *question) showContext(answer []int64) string {
-	switch {
-	case !q.private:
-		return strconv.Quote(q.show(append(slices.Clone(q.promptTokens), answer...)))
-	case len(answer) == 0:
-		return "the private prompt"
-	}
-	return "the private prompt and " + strconv.Quote(q.show(answer))
-}
-
 // report is what is said of an answer.
 func (q *question) report(k *prover.Key, answer []int64) report {
-	r := report{ModelID: fmt.Sprintf("%x", k.ModelID()), Answer: answer, Text: q.text(answer), Finished: q.finished(answer)}
+	r := report{ModelID: fmt.Sprintf("%x", k.ModelID()), Answer: answer, Text: q.text(answer), Spelled: q.spelled(answer), Finished: q.finished(answer)}
 	if q.private {
 		r.PrivatePrompt = len(q.promptTokens)
 	} else {
@@ -192,14 +163,6 @@ func (q *question) end() (id int64, ok bool) {
 		return 0, false
 	}
 	return q.tokenizer.End()
-}
-
-// unfinished is what is said behind an answer that lacks the end token.
-func (q *question) unfinished(answer []int64) string {
-	if f := q.finished(answer); f != nil && !*f {
-		return " (unfinished: no end token)"
-	}
-	return ""
 }
 
 // text is the answer for a report: nil without a vocabulary.

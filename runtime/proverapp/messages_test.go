@@ -135,6 +135,44 @@ func TestMessages(t *testing.T) {
 	require.Contains(t, stderr, "get both again")
 }
 
+// TestOutputs says what is wrong with the names of outputs.
+func TestOutputs(t *testing.T) {
+	b := proved(t, configs["argmax"])
+	for line, want := range map[string]string{
+		"prove --key @keys/prover.key --prompt a -o - --statement-out @q":                                          `--out is "-", but nothing is written to the standard output`,
+		"prove --key @keys/prover.key --prompt a -o @q --statement-out -":                                          `--statement-out is "-"`,
+		"statement --prompt a --answer b -o -":                                                                     `--out is "-"`,
+		"setup --weights @weights.zkw -o -":                                                                        `--out is "-"`,
+		"prove --force --key @keys/prover.key --prompt a -o @q --statement-out @keys/model.vk":                     "write over " + b.file("keys/model.vk") + ", the file of --vk where it is not given",
+		"prove --force --key @keys/prover.key --vk @keys/model.vk --prompt a -o @q --statement-out @keys/model.vk": "the file of --vk\n",
+	} {
+		_, stderr := b.prover(2, line)
+		require.Contains(t, stderr, want, line)
+	}
+	_, stderr := b.verifier(2, "accept --save - @keys/model.vk")
+	require.Contains(t, stderr, `--save is "-"`)
+	require.NoFileExists(t, "-")
+}
+
+// TestKeysOfTwoSetups proves with the verifying key of another setup, where nobody pinned anything.
+func TestKeysOfTwoSetups(t *testing.T) {
+	b := proved(t, configs["argmax"])
+	b.prover(0, "setup --weights @weights.zkw -o @keys2")
+	_, stderr := b.prover(3, "prove --key @keys/prover.key --vk @keys2/model.vk --prompt a -o @q --statement-out @r")
+	require.Contains(t, stderr, b.file("keys2/model.vk")+" and "+b.file("keys/prover.key")+" are of different setups; take the model.vk that")
+	require.NotContains(t, stderr, "pinned")
+}
+
+// TestHelpSaysWhereTheIDComesFrom: who takes an ID from a prover trusts it for the ranges of the weights, which nobody looks at again.
+func TestHelpSaysWhereTheIDComesFrom(t *testing.T) {
+	b := newBench(t, configs["argmax"])
+	out, _ := b.verifier(0, "help")
+	require.Contains(t, strings.Join(strings.Fields(out), " "), "The ID must be one that 'accept' printed to you, or to somebody you trust to have run it: "+
+		"verify does not check the key's range proof again.")
+	out, _ = b.prover(0, "setup --help")
+	require.Contains(t, strings.Join(strings.Fields(out), " "), "takes it from 'verifier accept', which checks model.vk")
+}
+
 func TestModelMismatchNamesBoth(t *testing.T) {
 	b := proved(t, configs["argmax"])
 	first := b.contents("model.id")[0][:16]

@@ -20,8 +20,11 @@ type path struct{ flag, name string }
 // apart refuses, before any work, to write over a file that is read, or two outputs to one file. With --force the first would be lost.
 func apart(outputs []path, inputs ...path) error {
 	for i, o := range outputs {
-		if o.name == "" {
+		switch o.name {
+		case "":
 			return usage("%s is empty", o.flag)
+		case "-":
+			return usage(`%s is "-", but nothing is written to the standard output: name a file`, o.flag)
 		}
 		for _, in := range inputs {
 			if in.name != "" && sameFile(o.name, in.name) {

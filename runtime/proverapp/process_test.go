@@ -143,7 +143,7 @@ func TestKilledSetup(t *testing.T) {
 		if !b.wholeKeys() {
 			mixed++
 			_, stderr := b.prover(proverapp.Unreadable, "prove --force --key @keys/prover.key --prompt a -o @p.bin --statement-out @s.bin")
-			require.Contains(t, stderr, "must come from the same setup")
+			require.Contains(t, stderr, "are of different setups")
 			duration(t, b.process("argmax", line))
 		}
 	}

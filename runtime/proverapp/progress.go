@@ -76,7 +76,8 @@ type report struct {
 	PrivatePrompt  int                `json:"private_prompt_tokens,omitempty"` // how many; they are not shown
 	Answer         []int64            `json:"answer_tokens,omitempty"`
 	Text           *string            `json:"answer,omitempty"`
-	Finished       *bool              `json:"finished,omitempty"` // the answer ends with the vocabulary's end token
+	Spelled        string             `json:"answer_spelled,omitempty"` // token by token, where the text does not stand for these tokens
+	Finished       *bool              `json:"finished,omitempty"`       // the answer ends with the vocabulary's end token
 	Seconds        map[string]float64 `json:"seconds"`
 	ProofBytes     int                `json:"proof_bytes,omitempty"`
 	StatementBytes int                `json:"statement_bytes,omitempty"`

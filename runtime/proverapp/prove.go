@@ -52,7 +52,7 @@ refused with exit code 1.`,
 func (o *proveOptions) paths() error {
 	vk := path{"--vk", o.vk}
 	if o.vk == "" {
-		vk.name = verifyingKeyBeside(o.key)
+		vk = path{"--vk where it is not given", verifyingKeyBeside(o.key)}
 	}
 	outputs := []path{{"--out", o.proof}, {"--statement-out", o.statement}}
 	if err := apart(outputs, path{"--key", o.key}, vk, path{"--vocab", o.vocab}); err != nil {
@@ -109,8 +109,9 @@ func (a *app) prove(ctx context.Context, o *proveOptions) error {
 		r.ProofBytes, r.StatementBytes = len(proof), len(encoded)
 		return a.printReport(r)
 	}
-	fmt.Fprintf(a.stdout, "prompt    %s\nanswer    %q%s\nstatement %s (%d bytes)\nproof     %s (%d bytes)\n",
-		o.showPrompt(), o.show(answer), o.unfinished(answer), o.statement, len(encoded), o.proof, len(proof))
+	o.showPrompt(a.stdout)
+	o.showAnswer(a.stdout, answer)
+	fmt.Fprintf(a.stdout, "statement %s (%d bytes)\nproof     %s (%d bytes)\n", o.statement, len(encoded), o.proof, len(proof))
 	return nil
 }
 

@@ -6,6 +6,8 @@ import (
 	"strings"
 
 	"github.com/spf13/cobra"
+
+	"github.com/zkllmc/zkllmc/runtime/tokens"
 )
 
 func (a *app) runCommand() *cobra.Command {
@@ -47,9 +49,17 @@ func (a *app) run(ctx context.Context, q *question, keyFile string, asJSON bool)
 	if asJSON {
 		return a.printReport(q.report(k, answer))
 	}
-	fmt.Fprintln(a.stdout, q.show(answer))
-	if s := q.unfinished(answer); s != "" { // not on stdout, which holds the answer and nothing else
+	text := tokens.FormatIDs(answer)
+	if t := q.text(answer); t != nil {
+		text = *t
+	}
+	fmt.Fprintln(a.stdout, text)
+	// Remarks are not on stdout, which holds the answer and nothing else.
+	if s := q.unfinished(answer); s != "" {
 		fmt.Fprintln(a.stderr, strings.TrimSpace(s))
+	}
+	if s := q.spelled(answer); s != "" {
+		fmt.Fprintf(a.stderr, "(not the usual tokens of this text: %s)\n", s)
 	}
 	return nil
 }

@@ -31,7 +31,8 @@ func (a *app) setupCommand() *cobra.Command {
 		Use:   "setup --weights weights.zkw -o DIR",
 		Short: "Commit to the weights, once per model",
 		Long: `Commits to the weights and proves that each lies in its declared range. Writes DIR/model.vk, which is public, and
-DIR/prover.key, which is secret: it holds the weights and what hides them. A setup --force that is killed at the very end may leave
+DIR/prover.key, which is secret: it holds the weights and what hides them. The model ID that is printed is for comparison: who
+verifies proofs takes it from 'verifier accept', which checks model.vk. A setup --force that is killed at the very end may leave
 a new prover.key beside an old model.vk: prove refuses the pair, and another setup --force replaces both.`,
 		Example: "  prover setup --weights weights.zkw -o keys",
 		Args:    noArgs,
@@ -56,8 +57,11 @@ func required(c *cobra.Command, names ...string) {
 }
 
 func (a *app) setup(ctx context.Context, weights, dir string, force, asJSON bool) (err error) {
-	if dir == "" {
+	switch dir {
+	case "":
 		return usage("--out is empty")
+	case "-":
+		return usage(`--out is "-", but keys are not written to the standard output: name a folder`)
 	}
 	vkFile, keyFile := filepath.Join(dir, verifyingKeyFile), filepath.Join(dir, proverKeyFile)
 	if err := apart([]path{{"--out", vkFile}, {"--out", keyFile}}, path{"--weights", weights}); err != nil {

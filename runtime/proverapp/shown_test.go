@@ -1,4 +1,4 @@
-// What the verifier shows of proofs whose prover chose the tokens, and what it says to those who know what was asked.
+// What both programs show of proofs whose prover chose the tokens, and what it says to those who know what was asked.
 package proverapp_test
 
 import (
@@ -39,13 +39,16 @@ func newDesk(t *testing.T, c *circuit.Circuit, weights map[circuit.ID]kernel.Ten
 	return d
 }
 
-// proves proves what the line asks.
-func (d *desk) proves(line string) {
+// proves proves what the line asks and returns what is printed of it.
+func (d *desk) proves(line string) string {
 	d.t.Helper()
 	var o, e bytes.Buffer
 	m := proverapp.Model{Name: "shown", Circuit: d.c, Vocab: d.vocab}
 	line = "prove --force --key @keys/prover.key -o @p.bin --statement-out @s.bin " + line
 	require.Equal(d.t, 0, proverapp.Run(context.Background(), m, d.args(line), &o, &e), "%s\n%s%s", line, &o, &e)
+	shown, files, _ := strings.Cut(o.String(), "statement ")
+	require.Equal(d.t, 2, strings.Count(files, "\n"), "the two files come last")
+	return shown
 }
 
 // says verifies the proof with further flags and returns what is printed, of an accepted proof without what is not about texts.
@@ -106,12 +109,13 @@ func TestSteeredSum(t *testing.T) {
 	require.NoError(t, err)
 	d := newDesk(t, r.Circuit, weights, vocab)
 
-	d.proves("--prompt 1+1=")
-	require.Equal(t, accepted+"prompt    \"1+1=\"\nanswer    \"2;\"\n", d.says(0))
-	require.Equal(t, accepted+"prompt    \"1+1=\", as asked\nanswer    \"2;\", as asked\n", d.says(0, "--prompt", "1+1=", "--answer", "2"))
+	honest := "prompt    \"1+1=\"\nanswer    \"2;\"\n"
+	require.Equal(t, honest, d.proves("--prompt 1+1="))
+	require.Equal(t, accepted+honest, d.says(0))
+	require.Equal(t, accepted+"prompt    \"1+1=\", as asked\nanswer    \"2;\", as told\n", d.says(0, "--prompt", "1+1=", "--answer", "2"))
 
-	d.proves("--tokens 13,1,10,1,11")
 	steered := "prompt    ⟨13⟩ \"1\" \"+\" \"1\" \"=\"%s\ntokens    13,1,10,1,11\n" + warning + "answer    \"9;\"\n"
+	require.Equal(t, fmt.Sprintf(steered, ""), d.proves("--tokens 13,1,10,1,11"))
 	require.Equal(t, accepted+fmt.Sprintf(steered, ""), d.says(0))
 	require.Equal(t, accepted+fmt.Sprintf(steered, ", as asked"), d.says(0, "--tokens", "13,1,10,1,11"))
 	require.Equal(t, `verifier: rejected (prompt mismatch): the proof holds, but for another prompt: expected "1+1=" (tokens 1,10,1,11), `+
@@ -172,7 +176,7 @@ func TestSteeredPairs(t *testing.T) {
 		{"--prompt ab --answer-tokens 265,1,267,1", prompt(`"ab"`) + "answer    \"c\" ⟨1⟩ \"d\" ⟨1⟩\ntokens    265,1,267,1\n" + inside},
 		{"--prompt ab --answer-tokens 265,1,267", prompt(`"ab"`) + "answer    \"c\" ⟨1⟩ \"d\" (unfinished: no end token)\ntokens    265,1,267\n" + inside},
 	} {
-		d.proves(x.line)
+		require.Equal(t, x.shown, d.proves(x.line))
 		require.Equal(t, accepted+x.shown, d.says(0), x.line)
 		require.Contains(t, d.says(1, "--prompt", "d"), `expected "d" (tokens 1,259,267), proved `, x.line)
 		if honest := strings.HasPrefix(x.line, "--prompt ab"); honest {
@@ -199,6 +203,27 @@ func TestAnswerIsCompared(t *testing.T) {
 	d.proves("--prompt c")
 	d.says(1, "--answer", "abd") // other tokens than the model's
 	d.says(0, "--answer-tokens", "260,261,267,1")
+}
+
+// TestUnusualAnswer asks for what the model answers letter by letter, and for what it does not answer.
+func TestUnusualAnswer(t *testing.T) {
+	c, weights, vocab := pairModel(t)
+	d := newDesk(t, c, weights, vocab)
+	m := proverapp.Model{Name: "shown", Circuit: d.c, Vocab: d.vocab}
+	for _, x := range []struct {
+		code         int
+		line, o, err string
+	}{
+		{0, "run --prompt c", "abd\n", `(not the usual tokens of this text: "a" "b" "d" ⟨1⟩)`},
+		{0, "run --prompt c --json", `"answer_spelled": "\"a\" \"b\" \"d\" ⟨1⟩"`, ""},
+		{1, "prove -o @q --statement-out @r --prompt c --answer-tokens 260,261,1", "",
+			`does not answer "a" "b" ⟨1⟩: after ⟨1⟩ " c" "a" "b" it continues with "d", not with ⟨1⟩`},
+	} {
+		var o, e bytes.Buffer
+		require.Equal(t, x.code, proverapp.Run(context.Background(), m, d.args(x.line+" --key @keys/prover.key"), &o, &e), x.line)
+		require.Contains(t, o.String(), x.o, x.line)
+		require.Contains(t, e.String(), x.err, x.line)
+	}
 }
 
 func TestTextsOfReports(t *testing.T) {
@@ -260,7 +285,7 @@ func TestAskedUsage(t *testing.T) {
 	require.Equal(t, 2, verifierapp.Run(verifierapp.Model{Circuit: b.c}, b.args(verifyLine+" --prompt a"), &o, &e))
 	require.Contains(t, e.String(), "--prompt needs a vocabulary")
 	require.Equal(t, 0, verifierapp.Run(verifierapp.Model{Circuit: b.c}, b.args(verifyLine+" --tokens 0"), &o, &e))
-	require.Contains(t, o.String(), "prompt    [0], as asked")
+	require.Contains(t, o.String(), "prompt    0, as asked")
 	require.Equal(t, 1, verifierapp.Run(verifierapp.Model{Circuit: b.c}, b.args(verifyLine+" --tokens 1"), &o, &e))
 	require.Contains(t, e.String(), "expected tokens 1, proved tokens 0")
 
@@ -268,5 +293,5 @@ func TestAskedUsage(t *testing.T) {
 	_, stderr := b.verifier(2, verifyLine+" --prompt a")
 	require.Contains(t, stderr, "hide the prompt")
 	out, _ := b.verifier(0, verifyLine+" --answer bcd;")
-	require.Contains(t, out, `"bcd;", as asked`)
+	require.Contains(t, out, `"bcd;", as told`)
 }

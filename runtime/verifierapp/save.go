@@ -14,6 +14,9 @@ import (
 
 // savable refuses, before any work, to write where no file can be written, or over the key that is read, or over a prover key.
 func savable(name, key string, force bool) error {
+	if name == "-" {
+		return usage(`--save is "-", but nothing is written to the standard output: name a file`)
+	}
 	x, errX := os.Stat(name)
 	y, errY := os.Stat(key)
 	if filepath.Clean(name) == filepath.Clean(key) || errX == nil && errY == nil && os.SameFile(x, y) {

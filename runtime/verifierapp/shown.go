@@ -117,11 +117,11 @@ func (a *app) showTexts(r *verifyReport) {
 }
 
 func (a *app) showPrompt(r *verifyReport) {
-	switch asked := matched(r.Asked != nil && r.Asked.PromptMatches != nil); {
+	switch asked := matched(r.Asked != nil && r.Asked.PromptMatches != nil, ", as asked"); {
 	case hidden(r.Prompt):
 		fmt.Fprintf(a.stdout, "prompt    private, %d tokens\n", len(r.Prompt))
 	case r.Texts == nil:
-		fmt.Fprintf(a.stdout, "prompt    %d%s\n", r.Prompt, asked)
+		fmt.Fprintf(a.stdout, "prompt    %s%s\n", tokens.FormatIDs(r.Prompt), asked)
 	default:
 		fmt.Fprintf(a.stdout, "prompt    %s%s\n", r.Texts.Prompt.visible(), asked)
 		if !r.Texts.Prompt.Canonical {
@@ -138,14 +138,14 @@ func (a *app) showAnswer(r *verifyReport) {
 		fmt.Fprintln(a.stdout, "answer    none is claimed")
 		return
 	}
-	text := fmt.Sprint(r.Answer)
+	text := tokens.FormatIDs(r.Answer)
 	if r.Texts != nil {
 		text = r.Texts.Answer.visible()
 	}
 	if r.Finished != nil && !*r.Finished {
 		text += " (unfinished: no end token)"
 	}
-	fmt.Fprintf(a.stdout, "answer    %s%s\n", text, matched(r.Asked != nil && r.Asked.AnswerMatches != nil))
+	fmt.Fprintf(a.stdout, "answer    %s%s\n", text, matched(r.Asked != nil && r.Asked.AnswerMatches != nil, ", as told"))
 	if r.Texts == nil || r.Texts.Answer.Canonical {
 		return
 	}
@@ -158,9 +158,9 @@ func (a *app) showAnswer(r *verifyReport) {
 }
 
 // matched is said behind what was compared with the command line; who reads it knows that a mismatch is rejected.
-func matched(compared bool) string {
+func matched(compared bool, remark string) string {
 	if compared {
-		return ", as asked"
+		return remark
 	}
 	return ""
 }

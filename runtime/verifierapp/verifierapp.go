@@ -144,7 +144,8 @@ const helpText = `Checks proofs about the answers of the model %q, circuit %x.
 
 verifier accept [--save FILE [--force]] [--json] model.vk
 
-    Verifies that every weight of the model lies in its declared range, once per model, and prints the model's ID.
+    Verifies that every weight of the model lies in its declared range, once per model, and prints the model's ID, by which
+    'verify' knows the key from then on.
     --save FILE     write the ID to a file, for --pin
     --force         replace that file
     --json          print a report
@@ -152,11 +153,12 @@ verifier accept [--save FILE [--force]] [--json] model.vk
 verifier verify --vk model.vk (--id HEX | --pin FILE) --statement FILE --proof FILE
                 [--prompt TEXT | --tokens IDS] [--answer TEXT | --answer-tokens IDS] [--vocab FILE] [--json]
 
-    Verifies that the model with this ID gives the answer of the statement. The ID is yours to trust: it comes from
-    'accept', or from whom you trust about the model, never from the proof or its sender.
+    Verifies that the model with this ID gives the answer of the statement. The ID must be one that 'accept' printed to
+    you, or to somebody you trust to have run it: verify does not check the key's range proof again. Never take it from
+    the proof or its sender.
     --vk FILE            verifying key of the model
-    --id HEX             the model's ID, 64 hexadecimal digits
-    --pin FILE           a file with the ID
+    --id HEX             the model's ID as 'accept' printed it, 64 hexadecimal digits
+    --pin FILE           a file with the ID, as 'accept --save' writes it
     --statement FILE     prompt and answer
     --proof FILE         the proof
     --prompt TEXT        what you asked: a proof about any other prompt is rejected

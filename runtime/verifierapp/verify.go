@@ -90,7 +90,7 @@ func (a *app) verifyFlags(args []string) (o verifyOptions, help bool, err error)
 	case len(o.missing()) > 0:
 		err = usage("verify: missing: %s", strings.Join(o.missing(), ", "))
 	case o.id == "" && o.pin == "":
-		err = usage("verify: one of --id and --pin is needed; 'verifier accept' prints the ID of a model")
+		err = usage("verify: one of --id and --pin is needed; 'verifier accept' checks a model and prints its ID")
 	}
 	return o, help, err
 }

@@ -194,7 +194,7 @@ func (b *builder) output() (string, error) {
 		return "", fmt.Errorf("the model has no output %q; it has %s", b.opts.Output, strings.Join(names, ", "))
 	}
 	if len(outs) != 1 {
-		return "", &Unsupported{names[1], "output", fmt.Sprintf("the model has %d outputs (%s); one is compiled: choose it, or export the model without the others (no key-value cache)",
+		return "", &Unsupported{names[1], "output", fmt.Sprintf("the model has %d outputs (%s); one is compiled: choose it with --logits NAME, or export the model without the others (no key-value cache)",
 			len(outs), strings.Join(names, ", "))}
 	}
 	return outs[0].Name, nil
@@ -271,7 +271,7 @@ func (b *builder) tokenInput(s *scope, ins []onnx.ValueInfo) error {
 		for _, v := range ins {
 			names = append(names, v.Name)
 		}
-		return &Unsupported{ins[1].Name, "input", fmt.Sprintf("the model has the inputs %s; one input of token ids is supported, masks and positions must be part of the graph or be fixed at compile time",
+		return &Unsupported{ins[1].Name, "input", fmt.Sprintf("the model has the inputs %s; one input of token ids is supported, masks and positions must be part of the graph, or fix each with --fix NAME=FILE.pb",
 			strings.Join(names, ", "))}
 	}
 	if in.DType != onnx.Int64 && in.DType != onnx.Int32 {
