@@ -14,6 +14,7 @@ package attention
 
 import (
 	"fmt"
+	"math"
 	"math/bits"
 	"strconv"
 
@@ -39,6 +40,8 @@ func (p Params) check() error {
 		return fmt.Errorf("%d bits of distance are not in 1..%d", p.DBits, gadget.LimbBits-1)
 	case p.EBits < 0 || p.EBits > 30:
 		return fmt.Errorf("%d bits of exponential are not in 0..30", p.EBits)
+	case !(p.Unit > 0) || math.IsInf(p.Unit, 0):
+		return fmt.Errorf("unit %v is not a positive number", p.Unit)
 	case p.InvBits < p.EBits || p.InvBits > 61:
 		return fmt.Errorf("%d bits of reciprocal are not in %d..61", p.InvBits, p.EBits)
 	}

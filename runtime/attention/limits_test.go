@@ -37,6 +37,9 @@ func TestLimits(t *testing.T) {
 		{"exponential of 31 bits", "31 bits of exponential", attention.Params{DBits: 4, EBits: 31, InvBits: 40, Unit: 1}, small, nil},
 		{"reciprocal below the exponential", "5 bits of reciprocal", attention.Params{DBits: 4, EBits: 6, InvBits: 5, Unit: 1}, small, nil},
 		{"reciprocal of 62 bits", "62 bits of reciprocal", attention.Params{DBits: 4, EBits: 6, InvBits: 62, Unit: 1}, small, nil},
+		{"no unit", "unit 0 is not", attention.Params{DBits: 4}, small, nil},
+		{"a unit that is no number", "unit NaN is not", attention.Params{DBits: 4, Unit: math.NaN()}, small, nil},
+		{"an infinite unit", "unit +Inf is not", attention.Params{DBits: 4, Unit: math.Inf(1)}, small, nil},
 		{"negative mask", "want 0 and 1", attention.Params{DBits: 4, Unit: 1}, small, []int64{0, 0, -1, 0}},
 		{"mask of 2", "want 0 and 1", attention.Params{DBits: 4, Unit: 1}, small, []int64{0, 0, 2, 0}},
 		{"distances just within", "", attention.Params{DBits: 1, Unit: 1}, wide(2, 0), nil},                      // 2^17 − 2

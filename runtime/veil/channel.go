@@ -368,9 +368,6 @@ func (c *Channel) Value(e Expr) field.Element {
 	return v
 }
 
-// Absorb binds public data.
-func (c *Channel) Absorb(label string, data []byte) { c.tr.Absorb(label, data) }
-
 // Challenge draws a full-size challenge.
 func (c *Channel) Challenge(label string) field.Element { return c.tr.Challenge(label) }
 

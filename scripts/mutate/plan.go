@@ -1,0 +1,145 @@
+package main
+
+import "regexp"
+
+// The plan: what is mutated and which tests judge.
+
+// mutated are the packages of the verifier that check something: the closure of runtime/verifier and of the circuits that generated
+// code builds. The others decide nothing: kernel holds interfaces, tables is arithmetic without a choice but for its guards, and
+// version, machine, atomicfile, tokens and verifierapp stand around the verifier.
+var mutated = []string{
+	"verifier", "protocol", "veil", "sumcheck", "lookup", "einsum", "commit", "statement", "format", "transcript",
+	"circuit", "gadget", "attention", "tables", "constants", "group", "field", "poly",
+}
+
+// leftOut are files and functions of these packages whose checks are not the verifier's.
+var leftOut = []struct {
+	name string // package/file.go or package.Function
+	why  string
+}{
+	{"veil/final_prove.go", "the prover's half of the final argument"},
+	{"veil.Channel.interpolate", "the prover's half of the product block"},
+	{"veil.Channel.Value", "the prover's"},
+	{"veil.Channel.tamperScalars", "tests only"},
+	{"veil.NewProver", "the prover's"},
+	{"veil.Channel.SetTamper", "tests only"},
+	{"commit.Layout.Cells", "the prover's rows"},
+	{"commit.Layout.fill", "the prover's rows"},
+	{"commit.Layout.reach", "the prover's rows"},
+	{"commit.narrow", "the prover's rows"},
+	{"commit.paddedLine", "the prover's rows"},
+	{"commit.class.instances", "the prover's sumcheck"},
+	{"commit.columns.weights", "the prover's sumcheck"},
+	{"commit.columns.key", "the prover's sumcheck"},
+	{"lookup.Plan.KernelBlocks", "the prover's leaves"},
+	{"lookup.Plan.Scalars", "a count for tests"},
+	{"lookup.Plan.Products", "a count for tests"},
+	{"lookup.Plan.columns", "a degree for the soundness error"},
+	{"einsum.Ledger.values", "the prover's"},
+	{"einsum.Ledger.passedValue", "the prover's"},
+	{"einsum.Ledger.fullValue", "the prover's"},
+	{"einsum.Ledger.kernels", "the prover's sumcheck"},
+	{"einsum.instance.kernel", "the prover's sumcheck"},
+	{"einsum.instance.bases", "the prover's sumcheck"},
+	{"einsum.instance.eqPoint", "the prover's sumcheck"},
+	{"einsum.instance.weights", "the prover's sumcheck"},
+	{"einsum.Ledger.partialProducts", "the prover's"},
+	{"statement.Statement.Encode", "the prover's: it keeps a private prompt from being written"},
+	{"statement.Statement.Hide", "the prover's"},
+	{"statement.Statement.Reveal", "the prover's"},
+	{"statement.Statement.Public", "the prover's"},
+	{"statement.row.fill", "the prover's"},
+	{"format/weights.go", "the weights file, which setup reads"},
+	{"format.Writer.", "writing"},
+	{"protocol/soundness.go", "adds up the soundness error"},
+	{"protocol.Proof.Count", "the dry run"},
+	{"protocol.Schedule", "the dry run"},
+	{"protocol.Prepare", "derives generators in advance"},
+	{"verifier.Key.Prepare", "derives generators in advance"},
+	{"protocol.Proof.phase", "progress"},
+	{"transcript.Transcript.note", "the journal of tests"},
+	{"transcript.Transcript.Record", "the journal of tests"},
+	{"constants.Encode", "the compiler's"},
+	{"circuit.Builder.Hint", "hints are the prover's"},
+	{"group.SaveGenerators", "writing"},
+	{"group/affine.go", "arithmetic"},
+	{"group/coordinates.go", "arithmetic"},
+	{"group/digits.go", "arithmetic"},
+	{"group/fixed.go", "arithmetic"},
+	{"group/fold.go", "arithmetic of the prover"},
+	{"group/msm.go", "arithmetic"},
+	{"group/small.go", "arithmetic of the prover"},
+	{"group/share.go", "threads"},
+	{"field/small.go", "arithmetic"},
+	{"field/fold.go", "arithmetic of the prover"},
+	{"field/inner.go", "arithmetic"},
+}
+
+// stepped are the packages, files or functions in which every statement is a mutant: what binds, batches, splits and adds up.
+var stepped = []string{
+	"verifier.", "protocol.", "veil.", "sumcheck.", "lookup.", "einsum.", "commit.", "transcript.", "format.Reader.",
+	"statement.", "gadget.", "attention.",
+	"circuit.Circuit.", "circuit.Tensor.encode", "circuit.encoder.", "circuit.Builder.",
+}
+
+// notSteps are statements that check nothing: counters of messages, the soundness error, progress, hints, names, and the emptying of the
+// transcript's buffer, without which all of it is hashed again, in quadratic time.
+var notSteps = regexp.MustCompile(`^(c\.count\.(Points|Scalars|Linear|Products|Errors)\b|(c|ch|l\.ch|t\.ch)\.Charge\(|t\.note\(|p\.phase\(` +
+	`|b\.Hint\(|b\.prefix = |t\.buf = t\.buf\[:0\])`)
+
+// messages are the labels of all messages that a channel absorbs, ? standing for the number of a wave. Each is a mutant.
+var messages = []struct {
+	label  string
+	points bool
+}{
+	{"pads", true}, {"witness rows", true}, {"lookup root", false}, {"lookup layer first", false}, {"lookup layer round", false},
+	{"lookup layer claims", false}, {"leaf evaluations", true}, {"wave ?", false}, {"wave ? evaluations", true}, {"columns", false},
+	{"product block", true}, {"f(c), g(c)", false}, {"D", true}, {"t_D", false}, {"phi", false}, {"L, R", true}, {"rest", false},
+}
+
+// predicates are functions whose one boolean result is what a guard asks: their conjunctions are weakened as guards' disjunctions are.
+// The value is the answer that refuses, or asks for more.
+var predicates = map[string]bool{
+	"statement.inVocabulary": false, "circuit.sameFactor": false, "veil.isSmall": true, "gadget.clamps": true,
+}
+
+// forbidden are functions that answer a forbidden input with the zero value, which their caller refuses.
+var forbidden = map[string]bool{"veil.foldChallenge": true}
+
+// judge is a test binary and the tests in it that are not used.
+type judge struct {
+	pkg  string
+	skip string // tests that do not demand a rejection
+}
+
+// control is the test of honest proofs, in the first judge. Every mutant it reaches is tried on it before anything else.
+const control = "TestHonestStages"
+
+// listed is the test that is a list of attacks, in the first judge. Each of them is a test of its own here.
+const listed = "TestMustReject"
+
+// judges are the test binaries in the order in which they are asked. All run with -short: without trained models.
+var judges = []judge{
+	// The schedule is a stored file, the manifest the same in other words; then tests of the tests; then of hiding.
+	{"attack", "^(TestSchedule|TestManifest|TestFieldCellsAreHonestAround|TestEveryOperationIsAttacked|TestEveryChallengeIsAttacked" +
+		"|TestNothingIsSentInClear|TestMustReject/(randomness_used_twice|setups_that_share_blinders))$"},
+	{"circuit", "^$"},
+	{"statement", "^(TestEvalIsTheMLE|TestPublic|TestPublicLogits)$"},    // values
+	{"transcript", "^(TestLayout|TestLongItems|TestRecord|TestPinned)$"}, // bytes
+	{"group", "^(TestEncodeDecode|TestGeneratorsPinned|TestGeneratorsMemo|TestMSM|TestFixedBase.*|TestBuckets.*|TestFoldPoints|TestSplit" +
+		"|TestCommitRows.*|TestDigits)$"},
+	{"field", "^(TestModulusWords|TestConstants|TestShortChallenge|TestUniform|TestBatchInvert|TestDot.*|TestManyTerms|TestAccAdd" +
+		"|TestFoldRows.*|TestInnerProduct|TestReduceWords)$"},
+	{"constants", "^$"},
+	{"format", "^(TestVectors.*|.*Weights.*)$"}, // stored files; setup's
+	{"poly", "^(TestLog2Ceil|TestEq|TestValid.*|TestEvalInts|TestExtrapolate|TestLagrange)$"},
+	{"commit", "^(TestPlaces|TestOwnedRows|TestPartsSumToTheMLE)$"},
+	{"einsum", "^$"},
+	{"tables", "^(TestEvalAgainstFloat|TestPrecision|TestTail|TestTies|TestExp|TestPinned)$"},
+	{"verifier", "^$"},
+	{"veil", "^(TestLambda|TestRealProofIsASimulation)$"}, // a value; bytes
+	{"lookup", "^(TestColumnsEvaluateAsMLEs|TestRangesHaveClosedForms|TestBelow|TestPlan|TestCounts|TestPointsShareSlices)$"},
+	{"protocol", "^$"},
+	{"gadget", "^$"},
+	{"attention", "^(TestContextBound)$"},
+}

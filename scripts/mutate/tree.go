@@ -1,0 +1,188 @@
+package main
+
+import (
+	"bytes"
+	"crypto/sha256"
+	"fmt"
+	"go/ast"
+	"go/parser"
+	"go/token"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+)
+
+// site is one place of the sources at which one check is removed or weakened.
+type site struct {
+	id   int // what selects it, from 1
+	pkg  string
+	fn   string // Function or Type.Method
+	kind string
+	text string // the source text concerned, on one line
+	nth  int    // among sites that are alike otherwise, from 1
+	file string
+	line int
+}
+
+// String names a site without line numbers, so that an argument about it outlives changes elsewhere.
+func (s *site) String() string {
+	name := fmt.Sprintf("%s.%s: %s: %s", s.pkg, s.fn, s.kind, s.text)
+	if s.nth > 1 {
+		name += fmt.Sprintf(" [%d]", s.nth)
+	}
+	return name
+}
+
+// key names a site in one state of the sources.
+func (s *site) key(t *tree) string { return fmt.Sprintf("%.8x %s", t.sources, s) }
+
+// source is a file and its rewritten text.
+type source struct {
+	path string // relative to the root
+	text []byte
+}
+
+// tree is the verifier's sources with all their mutants.
+type tree struct {
+	root    string
+	sites   []*site
+	files   []source
+	sources [32]byte // digest of the files that are mutated and of what else is compiled into the judges
+	tests   [32]byte // digest of the tests and of this program
+}
+
+// load finds all sites below a root.
+func load(root string) (*tree, error) {
+	abs, err := filepath.Abs(root)
+	if err != nil {
+		return nil, err
+	}
+	t := &tree{root: abs}
+	for _, pkg := range mutated {
+		names, err := filepath.Glob(filepath.Join(abs, "runtime", pkg, "*.go"))
+		if err != nil || len(names) == 0 {
+			return nil, fmt.Errorf("no package runtime/%s here; run from the repository's root", pkg)
+		}
+		for _, name := range names {
+			if strings.HasSuffix(name, "_test.go") || isLeftOut(pkg+"/"+filepath.Base(name)) {
+				continue
+			}
+			if err := t.scan(pkg, name); err != nil {
+				return nil, err
+			}
+		}
+	}
+	seen := map[string]int{}
+	for i, s := range t.sites {
+		s.id, s.nth = i+1, 1
+		seen[s.String()]++
+		s.nth = seen[s.String()]
+	}
+	return t, t.digest()
+}
+
+// scan finds the sites of one file and rewrites it.
+func (t *tree) scan(pkg, path string) error {
+	text, err := os.ReadFile(path)
+	if err != nil {
+		return err
+	}
+	set := token.NewFileSet()
+	file, err := parser.ParseFile(set, path, text, parser.ParseComments)
+	if err != nil {
+		return err
+	}
+	rel, err := filepath.Rel(t.root, path)
+	if err != nil {
+		return err
+	}
+	w := &walker{tree: t, set: set, text: text, pkg: pkg, file: filepath.ToSlash(rel)}
+	before := len(t.sites)
+	for _, d := range file.Decls {
+		if f, ok := d.(*ast.FuncDecl); ok && f.Body != nil {
+			w.function(f)
+		}
+	}
+	if len(t.sites) > before {
+		t.files = append(t.files, source{rel, w.rewritten()})
+	}
+	return nil
+}
+
+// digest covers what results rest on: all packages of the module that are linked into the judges, their tests, and this program.
+func (t *tree) digest() error {
+	args := []string{"list", "-deps", "-test", "-f", "{{with .Module}}{{if .Main}}{{$.Dir}}{{end}}{{end}}"}
+	for _, j := range judges {
+		args = append(args, "./runtime/"+j.pkg)
+	}
+	cmd := exec.Command("go", args...)
+	cmd.Dir = t.root
+	out, err := cmd.Output()
+	if err != nil {
+		return fmt.Errorf("go list: %w", err)
+	}
+	names := []string{"go.mod", "go.sum"}
+	dirs := slices.Sorted(slices.Values(strings.Fields(string(out))))
+	for _, dir := range append(slices.Compact(dirs), filepath.Join(t.root, "scripts", "mutate")) {
+		files, err := filepath.Glob(filepath.Join(dir, "*.go"))
+		if err != nil {
+			return err
+		}
+		for _, f := range files {
+			rel, err := filepath.Rel(t.root, f)
+			if err != nil {
+				return err
+			}
+			names = append(names, filepath.ToSlash(rel))
+		}
+	}
+	sources, tests := sha256.New(), sha256.New()
+	for _, name := range names {
+		text, err := os.ReadFile(filepath.Join(t.root, name))
+		if err != nil {
+			return err
+		}
+		h := sources
+		if strings.HasSuffix(name, "_test.go") || !strings.HasPrefix(name, "runtime/") {
+			h = tests // with the compiler, which makes circuits for some of them, and this program
+		}
+		fmt.Fprintf(h, "%s %x\n", name, sha256.Sum256(text))
+	}
+	sources.Sum(t.sources[:0])
+	tests.Sum(t.tests[:0])
+	return nil
+}
+
+// choose returns the sites whose names match, or whose numbers are listed.
+func (t *tree) choose(only *regexp.Regexp) []*site {
+	numbers := map[int]bool{}
+	for _, n := range strings.Split(only.String(), ",") {
+		if id, err := strconv.Atoi(n); err == nil {
+			numbers[id] = true
+		}
+	}
+	var out []*site
+	for _, s := range t.sites {
+		if numbers[s.id] || len(numbers) == 0 && only.MatchString(s.String()) {
+			out = append(out, s)
+		}
+	}
+	return out
+}
+
+// isLeftOut says whether the plan leaves a file or function out.
+func isLeftOut(name string) bool {
+	for _, l := range leftOut {
+		if l.name == name || strings.HasSuffix(l.name, ".") && strings.HasPrefix(name, l.name) {
+			return true
+		}
+	}
+	return false
+}
+
+// oneLine returns source text with every run of white space as one blank.
+func oneLine(b []byte) string { return string(bytes.Join(bytes.Fields(b), []byte(" "))) }
