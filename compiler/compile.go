@@ -103,7 +103,7 @@ func analyse(ctx context.Context, model string, cfg Config) (*Result, error) {
 	cfg.progress("reading and simplifying " + model)
 	m, err := onnx.Load(model)
 	if err != nil {
-		return nil, refuse(err)
+		return nil, unreadable(err)
 	}
 	if err := checkNames(m, cfg); err != nil {
 		return nil, err
@@ -128,7 +128,7 @@ func fixed(cfg Config) (map[string]*onnx.Tensor, error) {
 	for input, file := range cfg.Fix {
 		t, err := onnx.LoadTensor(file)
 		if err != nil {
-			return nil, refuse(fmt.Errorf("input %s: %w", input, err))
+			return nil, unreadable(fmt.Errorf("input %s: %w", input, err))
 		}
 		fix[input] = t
 	}
@@ -152,7 +152,7 @@ func fromGraph(ctx context.Context, g *ir.Graph, cfg Config) (*Result, error) {
 		return nil, refuse(err)
 	}
 	if name := g.Value(g.Input).Name; cfg.PrivateInput != "" && cfg.PrivateInput != "all" && cfg.PrivateInput != name {
-		return nil, refuse(fmt.Errorf("there is no input %q to hide; the token ids are %q", cfg.PrivateInput, name))
+		return nil, refuse(fmt.Errorf("%w: there is no input %q to hide; the token ids are %q", ErrName, cfg.PrivateInput, name))
 	}
 	if err := checkSize(g); err != nil {
 		return nil, refuse(err)

@@ -7,27 +7,39 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/zkllmc/zkllmc/compiler/internal/frontend"
 	"github.com/zkllmc/zkllmc/compiler/internal/onnx"
 )
 
 // ErrUnsupported marks a model that is refused: what it asks for is not provable by this release, or it cannot be read.
 var ErrUnsupported = errors.New("unsupported")
 
+// ErrUnreadable marks a refused model whose file, or that of a fixed input, cannot be read or is none.
+var ErrUnreadable = errors.New("unreadable")
+
 // ErrName marks a Config that names what the model lacks.
-var ErrName = errors.New("no such name")
+var ErrName = frontend.ErrName
 
-// refusal is an error that is ErrUnsupported. Some errors of the passes say so themselves; the text says it once.
-type refusal struct{ err error }
+// refusal is an error that is ErrUnsupported, and of a kind: that or one of the others. Some errors of the passes name their kind
+// themselves; the text says it once.
+type refusal struct{ err, kind error }
 
-func refuse(err error) error { return refusal{err} }
+func refuse(err error) error {
+	if errors.Is(err, ErrName) {
+		return refusal{err, ErrName}
+	}
+	return refusal{err, ErrUnsupported}
+}
+
+func unreadable(err error) error { return refusal{err, ErrUnreadable} }
 
 func (r refusal) Error() string {
-	prefix := ErrUnsupported.Error() + ": "
+	prefix := r.kind.Error() + ": "
 	return prefix + strings.TrimPrefix(r.err.Error(), prefix)
 }
 
 func (r refusal) Unwrap() error        { return r.err }
-func (r refusal) Is(target error) bool { return target == ErrUnsupported }
+func (r refusal) Is(target error) bool { return target == ErrUnsupported || target == r.kind }
 
 // checkNames refuses values for dimensions and inputs that the model does not have: a misspelt name would otherwise be as good as
 // none, and where a default exists nobody would notice.

@@ -48,7 +48,7 @@ func (a *app) check(ctx context.Context, model string, data []string, m *modelFl
 	}
 	r, err := compiler.Analyse(ctx, model, cfg)
 	if err != nil {
-		return blame(err, model, cfg)
+		return err
 	}
 	a.progress("running both programs")
 	report, err := r.Check(ctx, inputs)

@@ -7,12 +7,9 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"io/fs"
 	"os"
 	"os/signal"
-	"regexp"
 	"runtime/debug"
-	"strings"
 	"syscall"
 	"time"
 
@@ -111,31 +108,6 @@ func (a *app) exitCode(err error) int {
 		return exitUnsupported
 	}
 	return exitInternal
-}
-
-// lacks matches what the compiler says of a name in --public, --private, --private-input or --logits that the model does not have.
-var lacks = regexp.MustCompile(`^(the model has no (initializer or Constant node|output) |there is no input )`)
-
-// blame finds out what a refusal is about, since the compiler calls everything unsupported that keeps it from a circuit: a name on the
-// command line that the model lacks, a file that cannot be read, or else the model.
-func blame(err error, model string, cfg compiler.Config) error {
-	cause := errors.Unwrap(err)
-	if !errors.Is(err, compiler.ErrUnsupported) || cause == nil {
-		return err
-	}
-	text := cause.Error()
-	if lacks.MatchString(text) {
-		return fmt.Errorf("%w: %w", compiler.ErrName, cause)
-	}
-	var file *fs.PathError
-	bad := errors.As(cause, &file) || strings.HasPrefix(text, model+": ")
-	for input, name := range cfg.Fix {
-		bad = bad || strings.HasPrefix(text, "input "+input+": "+name+": ")
-	}
-	if bad {
-		return unreadable{fmt.Errorf("unreadable: %w", cause)}
-	}
-	return err
 }
 
 const rootHelp = `zkllmc turns a transformer in ONNX into a zero-knowledge prover and verifier, as Go code.

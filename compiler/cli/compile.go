@@ -105,7 +105,7 @@ func (a *app) compile(ctx context.Context, model string, m *modelFlags, o *outpu
 	cfg.ImportPath = mod.importPath
 	r, err := compiler.Compile(ctx, model, cfg)
 	if err != nil {
-		return blame(err, model, cfg)
+		return err
 	}
 	if m.words > r.Circuit.Vocab {
 		return usageError{fmt.Errorf("%s has %d tokens, the model knows %d: it belongs to another model", m.tokenizer, m.words, r.Circuit.Vocab)}

@@ -111,7 +111,7 @@ func (a *app) analyse(ctx context.Context, model string, m *modelFlags, canonica
 	}
 	r, err := compiler.Analyse(ctx, model, cfg)
 	if err != nil {
-		return manifest{}, blame(err, model, cfg)
+		return manifest{}, err
 	}
 	if canonical != "" {
 		if err := writeCanonical(r.Circuit, canonical); err != nil {

@@ -4,21 +4,12 @@ import (
 	"fmt"
 	"io"
 	"slices"
-	"strconv"
 
 	"github.com/zkllmc/zkllmc/runtime/tokens"
 )
 
 // What the prover shows of tokens is what the verifier shows of them, so that neither is taken for the other's mistake: a text in quotes
 // only where it stands for its tokens and no others, else every token of its own.
-
-// visible is the text of tokens, quoted since a vocabulary may hold control characters, or the spelled tokens.
-func visible(r tokens.Reading) string {
-	if r.Canonical {
-		return strconv.Quote(r.Text)
-	}
-	return r.Spelled
-}
 
 // reading reads the tokens of a prompt or of an answer. Without a vocabulary they are a list that --tokens takes, and nothing is to be noted.
 func (q *question) reading(ids []int64, by func(tokens.Tokenizer, []int64) tokens.Reading) tokens.Reading {
@@ -30,21 +21,22 @@ func (q *question) reading(ids []int64, by func(tokens.Tokenizer, []int64) token
 
 // quoted shows an answer within a line.
 func (q *question) quoted(answer []int64) string {
-	return visible(q.reading(answer, tokens.ReadAnswer))
+	return q.reading(answer, tokens.ReadAnswer).Visible()
 }
 
-// one shows a token that the model could continue with. One without a text, as an end token may be, would not be seen in quotes.
+// one shows a token that the model could continue with.
 func (q *question) one(id int64) string {
-	r := q.reading([]int64{id}, tokens.ReadAnswer)
-	r.Canonical = r.Canonical && r.Text != ""
-	return visible(r)
+	if q.tokenizer == nil {
+		return tokens.FormatIDs([]int64{id})
+	}
+	return tokens.ReadNext(q.tokenizer, id).Visible()
 }
 
 // context shows what the model read before it continued: the prompt and the answer so far.
 func (q *question) context(answer []int64) string {
 	switch {
 	case !q.private:
-		return visible(q.reading(append(slices.Clone(q.promptTokens), answer...), tokens.ReadPrompt))
+		return q.reading(append(slices.Clone(q.promptTokens), answer...), tokens.ReadPrompt).Visible()
 	case len(answer) == 0:
 		return "the private prompt"
 	}
@@ -58,26 +50,18 @@ func (q *question) showPrompt(w io.Writer) {
 		return
 	}
 	r := q.reading(q.promptTokens, tokens.ReadPrompt)
-	fmt.Fprintf(w, "prompt    %s\n", visible(r))
+	fmt.Fprintf(w, "prompt    %s\n", r.Visible())
 	if q.tokenizer != nil && !r.Canonical {
-		fmt.Fprintf(w, `tokens    %s
-WARNING   the prompt is not the usual tokenisation of its text: the text alone does not say what was proved, and the
-          model may answer that text otherwise. 'verify --prompt TEXT' accepts no tokens but the usual ones.
-`, tokens.FormatIDs(q.promptTokens))
+		fmt.Fprintf(w, "tokens    %s\n%s\n", tokens.FormatIDs(q.promptTokens), tokens.UnusualPrompt)
 	}
 }
 
 // showAnswer prints the answer.
 func (q *question) showAnswer(w io.Writer, answer []int64) {
 	fmt.Fprintf(w, "answer    %s%s\n", q.quoted(answer), q.unfinished(answer))
-	if q.spelled(answer) == "" {
-		return
+	if q.spelled(answer) != "" {
+		fmt.Fprintf(w, "tokens    %s\n%s\n", tokens.FormatIDs(answer), tokens.ReadAnswer(q.tokenizer, answer).AnswerNote())
 	}
-	note := "the answer is not the usual tokenisation of its text: the text alone does not say what was proved"
-	if end, ends := q.end(); ends && slices.Contains(answer[:len(answer)-1], end) {
-		note = "an end token stands inside the answer: the model's answer ends there, and the rest only continues it"
-	}
-	fmt.Fprintf(w, "tokens    %s\nnote      %s\n", tokens.FormatIDs(answer), note)
 }
 
 // spelled is an answer token by token where its text does not stand for its tokens, else "".

@@ -14,6 +14,38 @@ type Reading struct {
 	Text      string // as Decode writes it
 	Canonical bool   // the tokenizer makes of the text these ids again
 	Spelled   string // token by token, as Spell writes it
+	EndInside bool   // of an answer: an end token stands before its last one
+}
+
+// What is said beside a reading that is not canonical: of a prompt, of an answer, and of one that goes on behind an end token.
+const (
+	UnusualPrompt = `WARNING   the prompt is not the usual tokenisation of its text: the text alone does not say what was proved, and the
+          model may answer that text otherwise. 'verify --prompt TEXT' accepts no tokens but the usual ones.`
+	unusualAnswer = "note      the answer is not the usual tokenisation of its text: the text alone does not say what was proved"
+	endInside     = "note      an end token stands inside the answer: the model's answer ends there, and the rest only continues it"
+)
+
+// Visible is the text, quoted since a vocabulary may hold control characters, or the spelled tokens.
+func (r Reading) Visible() string {
+	if r.Canonical {
+		return strconv.Quote(r.Text)
+	}
+	return r.Spelled
+}
+
+// AnswerNote is what is said beside an answer that is not canonical.
+func (r Reading) AnswerNote() string {
+	if r.EndInside {
+		return endInside
+	}
+	return unusualAnswer
+}
+
+// ReadNext reads a token that the model could continue with. One without a text, as an end token may be, would not be seen in quotes.
+func ReadNext(t Tokenizer, id int64) Reading {
+	r := ReadAnswer(t, []int64{id})
+	r.Canonical = r.Canonical && r.Text != ""
+	return r
 }
 
 // ReadPrompt reads ids that begin a sequence: canonical are those of Encode.
@@ -31,8 +63,8 @@ func ReadAnswer(t Tokenizer, ids []int64) Reading {
 	if n := len(ids); ends && n > 0 && ids[n-1] == end {
 		body = ids[:n-1]
 	}
-	r := Reading{Text: t.Decode(ids), Spelled: Spell(t, ids)}
-	r.Canonical = !(ends && slices.Contains(body, end)) && makes(t.Continue, t.Decode(body), body)
+	r := Reading{Text: t.Decode(ids), Spelled: Spell(t, ids), EndInside: ends && slices.Contains(body, end)}
+	r.Canonical = !r.EndInside && makes(t.Continue, t.Decode(body), body)
 	return r
 }
 

@@ -146,5 +146,5 @@ func quoted(vocab tokens.Tokenizer, ids []int64, read func(tokens.Tokenizer, []i
 	if vocab == nil || len(ids) == 0 {
 		return list
 	}
-	return fmt.Sprintf("%s (%s)", newReading(read(vocab, ids)).visible(), list)
+	return fmt.Sprintf("%s (%s)", read(vocab, ids).Visible(), list)
 }

@@ -2,8 +2,6 @@ package verifierapp
 
 import (
 	"fmt"
-	"slices"
-	"strconv"
 
 	"github.com/zkllmc/zkllmc/runtime/circuit"
 	"github.com/zkllmc/zkllmc/runtime/statement"
@@ -23,21 +21,14 @@ type reading struct {
 	Canonical bool    `json:"canonical"`
 	Text      *string `json:"text,omitempty"`
 	Spelled   string  `json:"spelled,omitempty"`
+	of        tokens.Reading
 }
 
 func newReading(r tokens.Reading) *reading {
 	if r.Canonical {
-		return &reading{Canonical: true, Text: &r.Text}
+		return &reading{Canonical: true, Text: &r.Text, of: r}
 	}
-	return &reading{Spelled: r.Spelled}
-}
-
-// visible is the text, quoted since a vocabulary may hold control characters, or the spelled tokens.
-func (r *reading) visible() string {
-	if r.Canonical {
-		return strconv.Quote(*r.Text)
-	}
-	return r.Spelled
+	return &reading{Spelled: r.Spelled, of: r}
 }
 
 // answer returns the tokens that the statement says the model gave: those behind the prompt, and the next one if it is claimed.
@@ -64,15 +55,12 @@ func (a *app) describe(st *statement.Statement, vocab tokens.Tokenizer, r *verif
 	if !hidden(r.Prompt) {
 		r.Texts.Prompt = newReading(tokens.ReadPrompt(vocab, r.Prompt))
 	}
-	if n := len(r.Answer); n > 0 {
-		r.Texts.Answer = newReading(tokens.ReadAnswer(vocab, r.Answer))
-		end, ends := vocab.End()
-		r.EndInside = ends && slices.Contains(r.Answer[:n-1], end)
+	if len(r.Answer) > 0 {
+		answer := tokens.ReadAnswer(vocab, r.Answer)
+		r.Texts.Answer, r.EndInside = newReading(answer), answer.EndInside
 	}
 	if r.Next != nil {
-		next := tokens.ReadAnswer(vocab, []int64{*r.Next})
-		next.Canonical = next.Canonical && next.Text != "" // an end token without a text would not be seen
-		r.Texts.Next = newReading(next)
+		r.Texts.Next = newReading(tokens.ReadNext(vocab, *r.Next))
 	}
 }
 
@@ -111,7 +99,7 @@ func (a *app) showTexts(r *verifyReport) {
 	}
 	next := fmt.Sprint(*r.Next)
 	if r.Texts != nil {
-		next = r.Texts.Next.visible()
+		next = r.Texts.Next.of.Visible()
 	}
 	fmt.Fprintf(a.stdout, "next      %s, as the revealed logits predict\n", next)
 }
@@ -123,12 +111,9 @@ func (a *app) showPrompt(r *verifyReport) {
 	case r.Texts == nil:
 		fmt.Fprintf(a.stdout, "prompt    %s%s\n", tokens.FormatIDs(r.Prompt), asked)
 	default:
-		fmt.Fprintf(a.stdout, "prompt    %s%s\n", r.Texts.Prompt.visible(), asked)
+		fmt.Fprintf(a.stdout, "prompt    %s%s\n", r.Texts.Prompt.of.Visible(), asked)
 		if !r.Texts.Prompt.Canonical {
-			fmt.Fprintf(a.stdout, `tokens    %s
-WARNING   the prompt is not the usual tokenisation of its text: the text alone does not say what was proved, and the
-          model may answer that text otherwise. 'verify --prompt TEXT' accepts no tokens but the usual ones.
-`, tokens.FormatIDs(r.Prompt))
+			fmt.Fprintf(a.stdout, "tokens    %s\n%s\n", tokens.FormatIDs(r.Prompt), tokens.UnusualPrompt)
 		}
 	}
 }
@@ -140,7 +125,7 @@ func (a *app) showAnswer(r *verifyReport) {
 	}
 	text := tokens.FormatIDs(r.Answer)
 	if r.Texts != nil {
-		text = r.Texts.Answer.visible()
+		text = r.Texts.Answer.of.Visible()
 	}
 	if r.Finished != nil && !*r.Finished {
 		text += " (unfinished: no end token)"
@@ -149,12 +134,7 @@ func (a *app) showAnswer(r *verifyReport) {
 	if r.Texts == nil || r.Texts.Answer.Canonical {
 		return
 	}
-	fmt.Fprintf(a.stdout, "tokens    %s\n", tokens.FormatIDs(r.Answer))
-	note := "the answer is not the usual tokenisation of its text: the text alone does not say what was proved"
-	if r.EndInside {
-		note = "an end token stands inside the answer: the model's answer ends there, and the rest only continues it"
-	}
-	fmt.Fprintf(a.stdout, "note      %s\n", note)
+	fmt.Fprintf(a.stdout, "tokens    %s\n%s\n", tokens.FormatIDs(r.Answer), r.Texts.Answer.of.AnswerNote())
 }
 
 // matched is said behind what was compared with the command line; who reads it knows that a mismatch is rejected.

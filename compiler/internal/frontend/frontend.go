@@ -10,6 +10,7 @@
 package frontend
 
 import (
+	"errors"
 	"fmt"
 	"math"
 	"strings"
@@ -38,6 +39,9 @@ type Options struct {
 	// Output names the graph output to compile; empty: the only one.
 	Output string
 }
+
+// ErrName marks options that name what the model lacks.
+var ErrName = errors.New("no such name")
 
 // Unsupported is the error for a model that is well-formed but outside of what the compiler handles.
 type Unsupported struct {
@@ -191,7 +195,7 @@ func (b *builder) output() (string, error) {
 		names = append(names, o.Name)
 	}
 	if b.opts.Output != "" {
-		return "", fmt.Errorf("the model has no output %q; it has %s", b.opts.Output, strings.Join(names, ", "))
+		return "", fmt.Errorf("%w: the model has no output %q; it has %s", ErrName, b.opts.Output, strings.Join(names, ", "))
 	}
 	if len(outs) != 1 {
 		return "", &Unsupported{names[1], "output", fmt.Sprintf("the model has %d outputs (%s); one is compiled: choose it with --logits NAME, or export the model without the others (no key-value cache)",

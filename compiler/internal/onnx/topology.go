@@ -79,8 +79,8 @@ func (r *recorder) ApplyOperation(op onnxgo.Operation, outs ...graph.Node) error
 	for _, o := range outs {
 		a.outputs = append(a.outputs, o.(*value).name)
 	}
-	// Every output has the same inputs; the edges of the first one are enough. They are removed, so that a shared placeholder of
-	// absent outputs does not collect the edges of several operators.
+	// Every output has the same inputs; the edges of the first one are enough. They are removed, so that the value which
+	// stands for all absent outputs does not collect the edges of several operators.
 	if len(outs) > 0 {
 		es := r.edges[outs[0].ID()]
 		sort.SliceStable(es, func(i, j int) bool { return es[i].pos < es[j].pos })
