@@ -23,6 +23,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/zkllmc/zkllmc/codegen"
+	"github.com/zkllmc/zkllmc/compiler/internal/passes"
 	"github.com/zkllmc/zkllmc/compiler/internal/quant"
 	"github.com/zkllmc/zkllmc/compiler/internal/randgraph"
 	"github.com/zkllmc/zkllmc/ir"
@@ -236,6 +237,9 @@ func tryGraph(g *ir.Graph, seed uint64, seen *coverage) (refused bool, err error
 	text := "\n" + g.String()
 	if err := ir.Verify(g); err != nil {
 		return false, fmt.Errorf("the generator is at fault: %w%s", err, text)
+	}
+	if err := passes.Causal(g); err != nil { // the last pass; the others have nothing to do here
+		return false, err
 	}
 	rng := rand.New(rand.NewPCG(seed, 99))
 	cfg := propertyConfig(rng, g)
@@ -462,6 +466,9 @@ func (p *proved) check() error {
 	if err := p.callsAgree(a); err != nil {
 		return err
 	}
+	if err := p.readsAhead(in.Statement.Tokens, all); err != nil {
+		return err
+	}
 	p.seen.circuit(p.c, a)
 	if p.witnessOnly {
 		return nil
@@ -526,6 +533,28 @@ func (p *proved) input() (*prover.Input, []int64, error) {
 		in.Private = &witness.PrivateInput{Tokens: slices.Clone(st.Tokens)}
 	}
 	return in, all, nil
+}
+
+// readsAhead changes the tokens from a position on, whether they are told or not, and compares the logits before it with what they were.
+func (p *proved) readsAhead(tokens, logits []int64) error {
+	if !p.c.Causal || p.c.Length < 2 || p.c.PrivateInput {
+		return nil
+	}
+	p.seen.add("causal", 1)
+	ids := slices.Clone(tokens)
+	for len(ids) < p.c.Length {
+		ids = append(ids, p.c.Pad)
+	}
+	cut := 1 + p.rng.IntN(p.c.Length-1)
+	copy(ids[cut:], randomTokens(p.rng, p.c.Length-cut, p.c.Vocab))
+	again, err := p.allLogits(ids)
+	if err != nil {
+		return err
+	}
+	if n := cut * p.c.Vocab; !slices.Equal(again[:n], logits[:n]) {
+		return fmt.Errorf("the circuit is causal, but %v has the logits %v before position %d and not %v", ids, again[:n], cut, logits[:n])
+	}
+	return nil
 }
 
 // allLogits asks the oracle, or where there is none a witness that claims nothing.

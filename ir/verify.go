@@ -144,6 +144,9 @@ func (c *checker) attr(n *Node) error {
 		if ok = is && len(shape) > 0 && a.Eps >= 0 && len(n.In) == 1+btoi(a.HasGamma)+btoi(a.HasBeta); ok {
 			for _, p := range n.In[1:] {
 				ok = ok && equalShape(c.shape(p), shape[len(shape)-1:])
+				if def := c.g.Value(p).Def; ok && def.Op != OpWeight && def.Op != OpConst {
+					return n.Errorf("its scale or bias %s is computed; it must be a weight or a constant", c.g.Value(p).Name)
+				}
 			}
 		}
 	case OpSoftmax:

@@ -147,6 +147,11 @@ const (
 func (d *manifest) print(w io.Writer) {
 	s := d.Stats
 	fmt.Fprintf(w, "%s: %d positions, %d tokens, %d repeated layers, reveals %s\n", d.Name, d.Length, d.Vocab, d.Layers, d.Reveal)
+	if d.Causal {
+		fmt.Fprintln(w, "causal         no output depends on later tokens: inputs may be shorter, and part of them an answer")
+	} else {
+		fmt.Fprintln(w, "not causal     outputs depend on later tokens, or may: all positions are prompt, and the prediction is after the last")
+	}
 	fmt.Fprintf(w, "circuit        %s\n", d.Digest)
 	fmt.Fprintf(w, "tensors        %d, of them committed with a proof %d, virtual %d\n", s.Tensors, s.Witness, s.Virtual)
 	fmt.Fprintf(w, "weights        %d cells in %d row commitments\n", s.WeightCells, s.WeightRows)

@@ -234,6 +234,16 @@ func (b *Builder) Finish() (*Circuit, error) {
 	if err := c.checkCovered(); err != nil {
 		return nil, err
 	}
+	if err := c.checkHints(); err != nil {
+		return nil, err
+	}
+	proven, err := c.proveBounds()
+	if err != nil {
+		return nil, err
+	}
+	if err := c.checkCausal(proven); err != nil {
+		return nil, err
+	}
 	c.schedule()
 	c.digest = c.computeDigest()
 	return c, nil
@@ -260,6 +270,26 @@ func (c *Circuit) checkCovered() error {
 	for i := range c.Tensors {
 		if t := &c.Tensors[i]; t.Kind == Witness && !t.Mult && !covered[i] {
 			return fmt.Errorf("circuit %s: no lookup covers the witness tensor %s", c.Name, t.Name)
+		}
+	}
+	return nil
+}
+
+// checkHints refuses hints of tensors that there are not, and results that are no witness.
+func (c *Circuit) checkHints() error {
+	for i, h := range c.Hints {
+		if len(h.Out) == 0 || len(h.In) == 0 && h.Kind != HintTokens {
+			return fmt.Errorf("circuit %s: hint %d has %d inputs and %d results", c.Name, i, len(h.In), len(h.Out))
+		}
+		for k, id := range h.In {
+			if int(id) >= len(c.Tensors) || id < 0 && (h.Kind != HintAttn || k == 0) {
+				return fmt.Errorf("circuit %s: input %d of hint %d is no tensor", c.Name, k, i)
+			}
+		}
+		for k, id := range h.Out {
+			if id < 0 || int(id) >= len(c.Tensors) || c.Tensors[id].Kind != Witness || c.Tensors[id].Mult {
+				return fmt.Errorf("circuit %s: result %d of hint %d is no witness tensor", c.Name, k, i)
+			}
 		}
 	}
 	return nil

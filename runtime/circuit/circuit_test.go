@@ -51,6 +51,28 @@ func TestRefusals(t *testing.T) {
 			c := b.Const("c", []int64{huge, -huge}, 2)
 			b.VirtualBound("v", []int{2}, 0, 1, "an argument", b.Times(1<<8, "i,i,i,i->i i=2", c, c, c, c))
 		}},
+		{"bounds on bounds that are not true", "whatever is declared of them", func(b *Builder) {
+			c := b.Const("c", []int64{huge, -huge}, 2)
+			v := b.VirtualBound("v", []int{2}, 0, 1, "somebody said so", b.Times(1, "i,i,i->i i=2", c, c, c))
+			b.Zero(b.Virtual("w", []int{2}, b.Times(1, "i,i->i i=2", v, v)))
+		}},
+		{"bounds on bounds that are not true, looked up", "whatever is declared of them", func(b *Builder) {
+			c := b.Const("c", []int64{huge, -huge}, 2)
+			v := b.VirtualBound("v", []int{2}, 0, 1, "somebody said so", b.Times(1, "i,i,i->i i=2", c, c, c))
+			b.Lookup(bit(b), b.Virtual("w", []int{2}, b.Times(1, "i,i->i i=2", v, v)))
+		}},
+		{"hint without results", "1 inputs and 0 results", func(b *Builder) { b.Hint(Hint{Kind: HintRescale, In: []ID{looked(b, "w", 2)}}) }},
+		{"hint of no witness", "is no witness tensor", func(b *Builder) {
+			w := looked(b, "w", 2)
+			b.Hint(Hint{Kind: HintRescale, In: []ID{w}, Out: []ID{b.Weight("v", 4, 2)}})
+		}},
+		{"hint of multiplicities", "is no witness tensor", func(b *Builder) {
+			b.Hint(Hint{Kind: HintRescale, In: []ID{looked(b, "w", 2)}, Out: []ID{b.c.Tables[bit(b)].Mult}})
+		}},
+		{"hint from nothing", "0 inputs and 1 results", func(b *Builder) { b.Hint(Hint{Kind: HintRescale, Out: []ID{looked(b, "w", 2)}}) }},
+		{"hint from no tensor", "input 0 of hint 0 is no tensor", func(b *Builder) {
+			b.Hint(Hint{Kind: HintAttn, In: []ID{-1, -1}, Out: []ID{looked(b, "w", 2)}})
+		}},
 		{"bound without an argument", "a bound needs its argument", func(b *Builder) {
 			b.VirtualBound("v", []int{2}, 0, 1, "", b.Times(1, "i->i i=2", looked(b, "w", 2)))
 		}},

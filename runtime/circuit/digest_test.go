@@ -106,7 +106,8 @@ func crowded(t testing.TB) *Circuit {
 	b.Lookup(pair, x, v)
 	b.Zero(v)
 	b.Hint(Hint{Kind: HintClamp, In: []ID{w, c}, Out: []ID{x}, Params: []int64{11, 12, 13}, Table: pair})
-	b.Output(b.Public("logits", Logits, -40, 50))
+	b.Public("logits", Logits, -40, 50)
+	b.Output(b.Virtual("output", []int{2, 3}, b.Times(5, "v->tv t=2 v=3", c)))
 	circuit, err := b.Finish()
 	require.NoError(t, err)
 	return circuit

@@ -111,11 +111,19 @@ func (b *Builder) sumInterval(name string, shape []int, terms []Term) (lo, hi *b
 	return lo, hi, true
 }
 
+// termInterval bounds a term over its factors' declared bounds.
 func (b *Builder) termInterval(t Term) (lo, hi *big.Int) {
+	return boundTerm(t, func(id ID) (lo, hi *big.Int) {
+		f := &b.c.Tensors[id]
+		return big.NewInt(f.Lo), big.NewInt(f.Hi)
+	})
+}
+
+// boundTerm bounds a term over all values of its factors within the bounds that of returns.
+func boundTerm(t Term, of func(ID) (lo, hi *big.Int)) (lo, hi *big.Int) {
 	lo, hi = big.NewInt(1), big.NewInt(1)
 	for i := 0; i < len(t.Factors); i++ {
-		f := &b.c.Tensors[t.Factors[i].T]
-		fl, fh := big.NewInt(f.Lo), big.NewInt(f.Hi)
+		fl, fh := of(t.Factors[i].T)
 		// A square is not negative: x·x with equal axes takes one factor [0, max(lo², hi²)].
 		if i+1 < len(t.Factors) && sameFactor(t.Factors[i], t.Factors[i+1]) {
 			fl, fh = square(fl, fh)

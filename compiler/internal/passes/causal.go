@@ -1,8 +1,13 @@
 package passes
 
-import "github.com/zkllmc/zkllmc/ir"
+import (
+	"slices"
 
-// Causality. For every value the analysis keeps the set of its time axes: a cell depends only on the token ids at positions up to
+	"github.com/zkllmc/zkllmc/ir"
+)
+
+// Causality is predicted here, so that a circuit is declared causal where it will be one: circuit.Builder.Finish derives it again, from
+// the circuit alone, and refuses the declaration where it does not see it. For every value the analysis keeps the set of its time axes: a cell depends only on the token ids at positions up to
 // the largest of its indices on these axes. A value without time axes depends on no token. Unknown is the value about which
 // nothing is proved.
 //
@@ -10,7 +15,7 @@ import "github.com/zkllmc/zkllmc/ir"
 //   - Einsum: the labels of the operands' time axes, which must be whole axes of the result. A time label that is summed over is
 //     allowed in one case: another operand, a masked softmax, is zero wherever this label exceeds a label of its rows; the term then
 //     depends on times up to the row's label.
-//   - Unary: as the input. Norm: as the input, if its last axis is no time axis.
+//   - Unary: as the input. Norm: as the input, if its last axis is no time axis and its scale and bias depend on no token.
 //   - Softmax: as the input without its last axis; where that is a time axis, the mask must cover every position after the row's,
 //     and the row's axis becomes a time axis.
 type timing struct {
@@ -20,8 +25,8 @@ type timing struct {
 	lower int
 }
 
-// causal sets g.Causal if the output at position t provably depends on the ids at positions up to t only.
-func causal(g *ir.Graph) error {
+// Causal sets g.Causal if the output at position t provably depends on the ids at positions up to t only.
+func Causal(g *ir.Graph) error {
 	g.Causal = false
 	if g.Input < 0 {
 		return nil
@@ -53,6 +58,9 @@ func timeOf(g *ir.Graph, n *ir.Node, at []timing, T int) timing {
 		r = at[n.In[0]]
 		r.lower = -1
 		r.known = r.known && !r.axes[rank-1]
+		for _, p := range n.In[1:] {
+			r.known = r.known && at[p].known && !slices.Contains(at[p].axes, true)
+		}
 	case ir.OpSoftmax:
 		return softmaxTime(g, n, at[n.In[0]], T)
 	case ir.OpEinsum:

@@ -138,7 +138,7 @@ func TestCausalByHand(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			d := newTimed()
 			d.g.Output = c.build(d)
-			if err := causal(d.g); err != nil {
+			if err := Causal(d.g); err != nil {
 				t.Fatal(err)
 			}
 			if d.g.Causal != c.causal {
@@ -163,7 +163,7 @@ func TestCausalIsTrue(t *testing.T) {
 	said := 0
 	for seed := uint64(1); seed <= 4000; seed++ {
 		g := randgraph.Graph(seed, 1+int(seed%8))
-		if err := causal(g); err != nil {
+		if err := Causal(g); err != nil {
 			t.Fatal(err)
 		}
 		T := g.Value(g.Input).Shape[0]

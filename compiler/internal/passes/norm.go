@@ -2,6 +2,7 @@ package passes
 
 import (
 	"math"
+	"slices"
 
 	"github.com/zkllmc/zkllmc/ir"
 )
@@ -155,6 +156,42 @@ func sumOfSquares(g *ir.Graph, id ir.ValueID) (ir.Term, float64, bool) {
 		t = c
 	}
 	return t, eps, len(t.In) == 2 && t.Coef > 0
+}
+
+// parameters leaves a Norm its scale and bias where they are weights or constants, and turns anything else into arithmetic behind it: a
+// scale that is computed from tokens has scales, bounds and a dependence on positions of its own, which a parameter has not.
+func parameters(g *ir.Graph) error {
+	for _, n := range slices.Clone(g.Nodes) {
+		a, ok := n.Attr.(*ir.NormAttr)
+		if !ok {
+			continue
+		}
+		computed := false
+		for _, p := range n.In[1:] {
+			computed = computed || !isParam(g, int(p))
+		}
+		if !computed {
+			continue
+		}
+		y := g.Add(ir.OpNorm, n.Origin, "", g.Value(n.Out[0]).Shape, n.In[:1], &ir.NormAttr{Center: a.Center, Eps: a.Eps})
+		t := identityTerm(g, y.ID)
+		last := t.Out[len(t.Out)-1:]
+		var ts []ir.Term
+		next := n.In[1:]
+		if a.HasGamma {
+			t.In, t.Axes = append(t.In, int(next[0])), append(t.Axes, last)
+			next = next[1:]
+		}
+		ts = append(ts, t.Clone())
+		if a.HasBeta {
+			b := identityTerm(g, y.ID)
+			b.In, b.Axes = []int{int(next[0])}, [][][]int{last}
+			ts = append(ts, b.Clone())
+		}
+		in, attr := ir.Bind(ts)
+		replace(n, ir.OpEinsum, in, attr)
+	}
+	return nil
 }
 
 // isParam says whether a value is a weight or a constant.

@@ -26,6 +26,8 @@ var Table = []Pass{
 	{"views", []string{"squeeze"}, views},
 	// Repeated subexpressions are merged, so that patterns may compare values by identity.
 	{"share", []string{"views"}, share},
+	// A normalisation keeps parameters only; views of them have been followed by now.
+	{"parameters", []string{"views", "share"}, parameters},
 	// 1/√x and 1/(1+exp(−x)) become one function: the patterns know rsqrt and sigmoid only.
 	{"functions", []string{"share"}, functions},
 	// Normalisations before anything that inlines sums: x − mean(x) is linear in x, and linear would swallow it.
@@ -51,7 +53,7 @@ var Table = []Pass{
 	{"scales", []string{"views-again", "absorb-again"}, scales},
 	// From here on the graph is IR.
 	{"finish", []string{"scales", "bias-again"}, finish},
-	{"causal", []string{"finish"}, causal},
+	{"causal", []string{"finish"}, Causal},
 }
 
 func init() {

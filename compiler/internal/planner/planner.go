@@ -173,7 +173,7 @@ func (e *emitter) node(n *ir.Node) error {
 			return n.Errorf("computes with token ids as numbers; they can only choose lines of a table")
 		}
 	}
-	s := plan.Step{Name: v.Name, Shape: v.Shape}
+	s := plan.Step{Name: v.Name, Shape: boxOf(v)}
 	in, result := n.In, 0
 	switch a := n.Attr.(type) {
 	case *ir.EinsumAttr:
@@ -207,9 +207,17 @@ func (e *emitter) node(n *ir.Node) error {
 	return nil
 }
 
+// boxOf is the shape of a value's tensor in the circuit, where every tensor has an axis: a scalar is a box of one cell.
+func boxOf(v *ir.Value) []int {
+	if len(v.Shape) == 0 {
+		return []int{1}
+	}
+	return v.Shape
+}
+
 // leaf translates the nodes without operands.
 func (e *emitter) leaf(n *ir.Node, v *ir.Value) error {
-	s := plan.Step{Name: v.Name, Shape: v.Shape}
+	s := plan.Step{Name: v.Name, Shape: boxOf(v)}
 	switch n.Op {
 	case ir.OpInput:
 		return nil // a statement's token ids enter through the one-hot rows
@@ -226,7 +234,7 @@ func (e *emitter) leaf(n *ir.Node, v *ir.Value) error {
 		if e.masks[v.ID] {
 			s.Op = plan.Mask
 		}
-		e.constants = append(e.constants, plan.Tensor{Name: v.Name, Shape: v.Shape, Values: v.Ints})
+		e.constants = append(e.constants, plan.Tensor{Name: v.Name, Shape: boxOf(v), Values: v.Ints})
 		e.at[v.ID] = ref{e.add(s, nil), 0}
 	default:
 		return n.Errorf("has no translation into a circuit")
@@ -252,7 +260,7 @@ func ints(v ...int64) []plan.Param {
 }
 
 func (e *emitter) einsum(n *ir.Node, v *ir.Value, a *ir.EinsumAttr) (plan.Step, error) {
-	s := plan.Step{Op: plan.Virtual, Name: v.Name, Shape: v.Shape}
+	s := plan.Step{Op: plan.Virtual, Name: v.Name, Shape: boxOf(v)}
 	if e.isEmbed(n, a) {
 		s.Op = plan.Embed
 		return s, nil
@@ -327,6 +335,9 @@ func (e *emitter) spec(n *ir.Node, t *ir.Term) (string, error) {
 }
 
 func writeAxes(b *strings.Builder, axes [][]int, name []byte) {
+	if len(axes) == 0 { // a scalar, see boxOf
+		b.WriteByte('.')
+	}
 	for _, ls := range axes {
 		switch len(ls) {
 		case 0:

@@ -1,6 +1,7 @@
 package randgraph
 
 import (
+	"errors"
 	"fmt"
 	"math/bits"
 	"math/rand/v2"
@@ -37,12 +38,15 @@ func DrawCircuit(seed uint64, steps int) (*Circuit, error) {
 	skip := map[int]bool{}
 	var failed []string
 	for i := 0; i < n; i++ { // a builder keeps its first error: find out step by step
-		if _, err := newCaller(seed).build(i+1, skip); err != nil {
+		if _, err := newCaller(seed, false).build(i+1, skip); err != nil {
 			skip[i] = true
 			failed = append(failed, err.Error())
 		}
 	}
-	c, err := newCaller(seed).build(n, skip)
+	c, err := newCaller(seed, true).build(n, skip)
+	if errors.Is(err, circuit.ErrNotCausal) {
+		c, err = newCaller(seed, false).build(n, skip)
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -62,12 +66,13 @@ type caller struct {
 	n       int // tensors named
 }
 
-func newCaller(seed uint64) *caller {
+// newCaller starts a circuit; one that may be causal is declared so every other time.
+func newCaller(seed uint64, causal bool) *caller {
 	rng := stream(seed, streamShape)
 	rng.IntN(6) // the number of steps
 	c := &caller{seed: seed, rng: rng}
 	cfg := circuit.Config{
-		Name: "random", Length: 1 + rng.IntN(6), Vocab: 2 + rng.IntN(8), Causal: rng.IntN(2) == 0, PrivateInput: rng.IntN(3) == 0,
+		Name: "random", Length: 1 + rng.IntN(6), Vocab: 2 + rng.IntN(8), Causal: rng.IntN(2) == 0 && causal, PrivateInput: rng.IntN(3) == 0,
 		Reveal: circuit.RevealLogits, WeightBits: 4 + rng.IntN(5), WitnessBits: 4 + rng.IntN(5),
 	}
 	if rng.IntN(2) == 0 {

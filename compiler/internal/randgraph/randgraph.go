@@ -46,7 +46,7 @@ type grapher struct {
 func Graph(seed uint64, steps int) *ir.Graph {
 	rng := stream(seed, streamShape)
 	d := &grapher{seed: seed, rng: rng, used: map[ir.ValueID]bool{}, T: 1 + rng.IntN(6), V: 2 + rng.IntN(8)}
-	d.g = &ir.Graph{Name: fmt.Sprintf("random%d", seed), Stage: ir.StageFloat, Vocab: d.V, Causal: rng.IntN(2) == 0}
+	d.g = &ir.Graph{Name: fmt.Sprintf("random%d", seed), Stage: ir.StageFloat, Vocab: d.V}
 	ids := d.g.Add(ir.OpInput, "ids", "ids", []int{d.T}, nil, nil)
 	d.ids, d.g.Input = ids.ID, ids.ID
 	d.hot = d.g.Add(ir.OpOneHot, "onehot", "onehot", []int{d.T, d.V}, []ir.ValueID{ids.ID}, nil).ID

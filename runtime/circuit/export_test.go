@@ -1,0 +1,13 @@
+package circuit
+
+// Unfinished is what a builder has so far, to be damaged.
+func (b *Builder) Unfinished() *Circuit { return &b.c }
+
+// CheckCausal derives causality alone.
+func (c *Circuit) CheckCausal() error {
+	proven, err := c.proveBounds()
+	if err != nil {
+		return err
+	}
+	return c.checkCausal(proven)
+}
