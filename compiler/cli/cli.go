@@ -8,25 +8,15 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"os/signal"
-	"runtime/debug"
-	"syscall"
 	"time"
 
 	"github.com/spf13/cobra"
 
 	"github.com/zkllmc/zkllmc/compiler"
+	"github.com/zkllmc/zkllmc/runtime/console"
+	"github.com/zkllmc/zkllmc/runtime/console/commands"
 	"github.com/zkllmc/zkllmc/runtime/machine"
 	"github.com/zkllmc/zkllmc/runtime/protocol"
-)
-
-// The exit codes.
-const (
-	exitOK          = 0
-	exitRejected    = 1
-	exitUsage       = 2
-	exitUnsupported = 3
-	exitInternal    = 4
 )
 
 // errRejected says that a comparison failed; the report has been printed.
@@ -41,11 +31,11 @@ type unreadable struct{ error }
 // Module is the compiler's own module, for the go.mod of generated code.
 type Module struct{ GoMod, GoSum []byte }
 
-// Main runs the command line and returns the exit code of the process. SIGINT and SIGTERM stop the work at the next step.
+// Main runs the command line and returns the exit code of the process, one of package console. SIGINT and SIGTERM stop the work at the
+// next step.
 func Main(m Module, args []string) int {
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	ctx, stop := console.Interrupts()
 	defer stop()
-	context.AfterFunc(ctx, stop)
 	return Run(ctx, m, args, os.Stdout, os.Stderr)
 }
 
@@ -54,33 +44,34 @@ func Run(ctx context.Context, m Module, args []string, stdout, stderr io.Writer)
 	defer func() {
 		if r := recover(); r != nil {
 			fmt.Fprintf(stderr, "zkllmc: internal error, please report it: %v\n", r)
-			code = exitInternal
+			code = console.Internal
 		}
 	}()
-	a := &app{module: m, out: stdout, err: stderr, start: time.Now()}
+	a := &app{module: m, out: console.NewOutput(stdout), err: stderr, start: time.Now()}
 	root := a.root()
-	root.SetArgs(args)
-	root.SetOut(stdout)
+	root.SetArgs(append([]string{}, args...)) // not nil, for which cobra takes those of the process
+	root.SetOut(a.out)
 	root.SetErr(stderr)
 	err := root.ExecuteContext(ctx)
 	code = a.exitCode(err)
 	switch {
 	case err == nil || errors.Is(err, errRejected):
-	case code == exitInternal && ctx.Err() != nil:
+	case a.out.Err() != nil && errors.Is(err, a.out.Err()): // Finish says so
+	case code == console.Internal && ctx.Err() != nil:
 		fmt.Fprintln(stderr, "zkllmc: interrupted")
 	default:
 		fmt.Fprintf(stderr, "zkllmc: %v\n", err)
 	}
-	if code == exitUsage {
-		fmt.Fprintln(stderr, "Run zkllmc --help for the commands.")
+	if code == console.Usage {
+		fmt.Fprintln(stderr, "Run 'zkllmc --help' for the commands, 'zkllmc COMMAND --help' for one of them.")
 	}
-	return code
+	return a.out.Finish("zkllmc", code, stderr)
 }
 
 // app is one run of the command line.
 type app struct {
 	module  Module
-	out     io.Writer
+	out     *console.Output
 	err     io.Writer
 	running bool // a command has started: errors are no longer about usage
 	start   time.Time
@@ -99,15 +90,17 @@ func (a *app) exitCode(err error) int {
 	var unread unreadable
 	switch {
 	case err == nil:
-		return exitOK
+		return console.OK
 	case errors.Is(err, errRejected):
-		return exitRejected
+		return console.Rejected
+	case a.out.Err() != nil && errors.Is(err, a.out.Err()):
+		return console.Internal
 	case !a.running || errors.As(err, &usage) || errors.Is(err, compiler.ErrName):
-		return exitUsage
+		return console.Usage
 	case errors.Is(err, compiler.ErrUnsupported) || errors.As(err, &unread):
-		return exitUnsupported
+		return console.Unreadable
 	}
-	return exitInternal
+	return console.Internal
 }
 
 const rootHelp = `zkllmc turns a transformer in ONNX into a zero-knowledge prover and verifier, as Go code.
@@ -124,35 +117,36 @@ and everybody else, given DIR without weights.zkw and the keys without prover.ke
   bin/verifier accept …             checks the verifying key once and prints the model's ID
   bin/verifier verify …             checks that a proof's output is what that model says
 
-without learning the weights. Exit codes: 0 accepted, 1 rejected or below tolerance, 2 usage, 3 unsupported or unreadable,
-4 internal or interrupted (of the built programs: go run turns every failure into 1).`
+without learning the weights.
+
+` + console.ExitCodes + `
+They are those of the built programs: 'go run' turns every failure into 1.`
 
 func (a *app) root() *cobra.Command {
 	root := &cobra.Command{
 		Use: "zkllmc", Short: "A compiler from ONNX transformers to zero-knowledge proofs of inference", Long: rootHelp,
-		SilenceErrors: true, SilenceUsage: true, Args: cobra.NoArgs,
+		Args: cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
 			c.SetOut(a.err)
-			return errors.Join(c.Help(), usageError{errors.New("no command given")})
+			return errors.Join(c.Help(), commands.ErrNone)
 		},
 	}
-	root.CompletionOptions.HiddenDefaultCmd = true
 	root.AddCommand(a.compileCommand(), a.inspectCommand(), a.checkCommand(), a.conformanceCommand(), a.versionCommand())
+	commands.Complete(root, versionText())
 	return root
 }
+
+// versionText is what --version prints.
+func versionText() string { return console.ThisBuild().Lines(protocol.Version) }
 
 func (a *app) versionCommand() *cobra.Command {
 	return &cobra.Command{
 		Use:     "version",
-		Short:   "Print the protocol version and that of the compiler",
+		Short:   "Print the version of zkllmc, its commit and the protocol version",
 		Example: "  zkllmc version",
 		Args:    cobra.NoArgs,
 		RunE: a.run(func(context.Context, []string) error {
-			built := "unknown"
-			if info, ok := debug.ReadBuildInfo(); ok {
-				built = info.Main.Version
-			}
-			_, err := fmt.Fprintf(a.out, "protocol  %s\ncompiler  %s\n", protocol.Version, built)
+			_, err := fmt.Fprint(a.out, versionText())
 			return err
 		}),
 	}

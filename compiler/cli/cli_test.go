@@ -17,6 +17,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/zkllmc/zkllmc/compiler/internal/onnx"
+	"github.com/zkllmc/zkllmc/runtime/console"
 	"github.com/zkllmc/zkllmc/runtime/protocol"
 )
 
@@ -61,31 +62,31 @@ func TestExitCodes(t *testing.T) {
 		code int
 		says string
 	}{
-		{"help", []string{"--help"}, exitOK, ""},
-		{"no command", nil, exitUsage, "no command given"},
-		{"version of what", []string{"version", "x"}, exitUsage, "x"},
-		{"no such command", []string{"frobnicate"}, exitUsage, "frobnicate"},
-		{"no such flag", []string{"compile", model, "--frobnicate"}, exitUsage, "frobnicate"},
-		{"no model", []string{"compile"}, exitUsage, ""},
-		{"no output", []string{"compile", model}, exitUsage, "-o DIR"},
-		{"bad dimension", []string{"check", model, "--dim", "seq"}, exitUsage, "--dim"},
-		{"bad reveal", []string{"check", model, "--reveal", "everything"}, exitUsage, "logits or argmax"},
-		{"foreign folder", []string{"compile", model, "-o", foreign, "--runtime-path", "../.."}, exitUsage, "--force"},
-		{"not our source", []string{"compile", model, "-o", filepath.Join(t.TempDir(), "x"), "--runtime-path", foreign}, exitUsage, "--runtime-path"},
-		{"missing model", []string{"inspect", "nowhere.onnx"}, exitUnsupported, "nowhere.onnx"},
-		{"garbage", []string{"inspect", garbage}, exitUnsupported, "zkllmc: unreadable: " + garbage + ": not an ONNX model"},
-		{"truncated", []string{"check", truncated}, exitUnsupported, "zkllmc: unreadable: " + truncated + ": not an ONNX model"},
-		{"garbage to fix", []string{"check", model, "--fix", input + "=" + garbage}, exitUnsupported, "zkllmc: unreadable: input " + input + ": " + garbage},
-		{"nothing to fix", []string{"check", model, "--fix", input + "=nowhere.pb"}, exitUnsupported, "zkllmc: unreadable: input " + input + ": open nowhere.pb"},
-		{"missing data", []string{"check", model, "nowhere.json"}, exitUnsupported, "nowhere.json"},
-		{"not our folder", []string{"inspect", foreign}, exitUnsupported, "zkllmc compile"},
-		{"no cases", []string{"conformance", foreign}, exitUnsupported, "model.onnx"},
-		{"no such dimension", []string{"check", model, "--dim", "foo=3"}, exitUsage, `dimension "foo"; the model has `},
-		{"no such input", []string{"compile", model, "-o", filepath.Join(t.TempDir(), "y"), "--runtime-path", "../..", "--fix", "nosuch=F"}, exitUsage, `input "nosuch"; the model has `},
-		{"unknown initializer", []string{"inspect", model, "--public", "nonsense"}, exitUsage, `zkllmc: no such name: the model has no initializer`},
-		{"unknown private initializer", []string{"check", model, "--private", "nix"}, exitUsage, `zkllmc: no such name: the model has no initializer`},
-		{"unknown private input", []string{"check", model, "--private-input", "nix"}, exitUsage, `zkllmc: no such name: there is no input "nix"`},
-		{"unknown output", []string{"check", model, "--logits", "nix"}, exitUsage, `zkllmc: no such name: the model has no output "nix"`},
+		{"help", []string{"--help"}, console.OK, ""},
+		{"no command", nil, console.Usage, "no command given"},
+		{"version of what", []string{"version", "x"}, console.Usage, "x"},
+		{"no such command", []string{"frobnicate"}, console.Usage, "frobnicate"},
+		{"no such flag", []string{"compile", model, "--frobnicate"}, console.Usage, "frobnicate"},
+		{"no model", []string{"compile"}, console.Usage, ""},
+		{"no output", []string{"compile", model}, console.Usage, "-o DIR"},
+		{"bad dimension", []string{"check", model, "--dim", "seq"}, console.Usage, "--dim"},
+		{"bad reveal", []string{"check", model, "--reveal", "everything"}, console.Usage, "logits or argmax"},
+		{"foreign folder", []string{"compile", model, "-o", foreign, "--runtime-path", "../.."}, console.Usage, "--force"},
+		{"not our source", []string{"compile", model, "-o", filepath.Join(t.TempDir(), "x"), "--runtime-path", foreign}, console.Usage, "--runtime-path"},
+		{"missing model", []string{"inspect", "nowhere.onnx"}, console.Unreadable, "nowhere.onnx"},
+		{"garbage", []string{"inspect", garbage}, console.Unreadable, "zkllmc: unreadable: " + garbage + ": not an ONNX model"},
+		{"truncated", []string{"check", truncated}, console.Unreadable, "zkllmc: unreadable: " + truncated + ": not an ONNX model"},
+		{"garbage to fix", []string{"check", model, "--fix", input + "=" + garbage}, console.Unreadable, "zkllmc: unreadable: input " + input + ": " + garbage},
+		{"nothing to fix", []string{"check", model, "--fix", input + "=nowhere.pb"}, console.Unreadable, "zkllmc: unreadable: input " + input + ": open nowhere.pb"},
+		{"missing data", []string{"check", model, "nowhere.json"}, console.Unreadable, "nowhere.json"},
+		{"not our folder", []string{"inspect", foreign}, console.Unreadable, "zkllmc compile"},
+		{"no cases", []string{"conformance", foreign}, console.Unreadable, "model.onnx"},
+		{"no such dimension", []string{"check", model, "--dim", "foo=3"}, console.Usage, `dimension "foo"; the model has `},
+		{"no such input", []string{"compile", model, "-o", filepath.Join(t.TempDir(), "y"), "--runtime-path", "../..", "--fix", "nosuch=F"}, console.Usage, `input "nosuch"; the model has `},
+		{"unknown initializer", []string{"inspect", model, "--public", "nonsense"}, console.Usage, `zkllmc: no such name: the model has no initializer`},
+		{"unknown private initializer", []string{"check", model, "--private", "nix"}, console.Usage, `zkllmc: no such name: the model has no initializer`},
+		{"unknown private input", []string{"check", model, "--private-input", "nix"}, console.Usage, `zkllmc: no such name: there is no input "nix"`},
+		{"unknown output", []string{"check", model, "--logits", "nix"}, console.Usage, `zkllmc: no such name: the model has no output "nix"`},
 	} {
 		code, _, stderr := run(t, c.args...)
 		require.Equal(t, c.code, code, "%s: %s", c.name, stderr)
@@ -103,15 +104,18 @@ func inputName(t *testing.T, model string) string {
 // TestNoCommand prints the help and fails, as the built programs do; a script that lost its arguments must not go on.
 func TestNoCommand(t *testing.T) {
 	code, out, stderr := run(t)
-	require.Equal(t, exitUsage, code)
+	require.Equal(t, console.Usage, code)
 	require.Empty(t, out)
 	require.Contains(t, stderr, "zkllmc compile model.onnx -o DIR")
 }
 
 func TestVersion(t *testing.T) {
-	code, out, stderr := run(t, "version")
-	require.Equal(t, exitOK, code, stderr)
-	require.Contains(t, out, "protocol  "+protocol.Version+"\ncompiler  ")
+	for _, arg := range []string{"version", "--version"} {
+		code, out, stderr := run(t, arg)
+		require.Equal(t, console.OK, code, stderr)
+		require.Equal(t, console.ThisBuild().Lines(protocol.Version), out)
+		require.Contains(t, out, "version   ")
+	}
 }
 
 // TestInterrupted stops every command that works on a model before it begins.
@@ -123,7 +127,7 @@ func TestInterrupted(t *testing.T) {
 		{"compile", model, "-o", filepath.Join(t.TempDir(), "x"), "--runtime-path", "../.."}, {"check", model}, {"inspect", model}, {"conformance", sums},
 	} {
 		var out, errs bytes.Buffer
-		require.Equal(t, exitInternal, Run(ctx, module(t), args, &out, &errs), args[0])
+		require.Equal(t, console.Internal, Run(ctx, module(t), args, &out, &errs), args[0])
 		require.True(t, strings.HasSuffix(errs.String(), "zkllmc: interrupted\n"), "%s: %s", args[0], errs.String())
 	}
 }
@@ -131,7 +135,7 @@ func TestInterrupted(t *testing.T) {
 func TestCheck(t *testing.T) {
 	model := needSums(t)
 	code, out, stderr := run(t, "check", model, sums, "--json")
-	require.Equal(t, exitOK, code, stderr)
+	require.Equal(t, console.OK, code, stderr)
 	var report struct {
 		OK       bool
 		Expected struct{ Positions, Clear, ClearAgree int }
@@ -150,13 +154,13 @@ func TestCheck(t *testing.T) {
 func TestConformance(t *testing.T) {
 	needSums(t)
 	code, out, stderr := run(t, "conformance", sums, "--dim", "elsewhere=3")
-	require.Equal(t, exitOK, code, stderr)
+	require.Equal(t, console.OK, code, stderr)
 	require.Contains(t, out, "proved   "+sums)
 	require.Contains(t, out, "1 proved, 0 agrees, 0 refused, 0 failed")
 	garbage := t.TempDir()
 	require.NoError(t, os.WriteFile(filepath.Join(garbage, "model.onnx"), []byte("not a model"), 0o644))
 	code, out, stderr = run(t, "conformance", garbage)
-	require.Equal(t, exitOK, code, stderr)
+	require.Equal(t, console.OK, code, stderr)
 	require.Contains(t, out, "refused  "+garbage)
 }
 
@@ -169,13 +173,13 @@ func TestCompiledCodeStandsAlone(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "Sums of two")
 	args := []string{"compile", model, "-o", dir, "--runtime-path", "../..", "--tokenizer", filepath.Join(sums, "vocab.json"), "--calibrate", sums}
 	code, stdout, stderr := run(t, args...)
-	require.Equal(t, exitOK, code, stderr)
+	require.Equal(t, console.OK, code, stderr)
 	_, next, ok := strings.Cut(stdout, "\nnext: ")
 	require.True(t, ok)
 	first := files(t, dir)
 	require.NoError(t, os.WriteFile(filepath.Join(dir, "model.vk"), []byte("kept"), 0o644))
 	code, _, stderr = run(t, args...)
-	require.Equal(t, exitOK, code, "a folder of ours is written again: %s", stderr)
+	require.Equal(t, console.OK, code, "a folder of ours is written again: %s", stderr)
 	second := files(t, dir)
 	require.Equal(t, "kept", second["model.vk"])
 	delete(second, "model.vk")
@@ -186,7 +190,7 @@ func TestCompiledCodeStandsAlone(t *testing.T) {
 	goTool(t, dir, "vet", "./...")
 	require.Equal(t, runtimeModules, linked(t, dir, "./cmd/..."))
 	code, out, _ := run(t, "inspect", dir)
-	require.Equal(t, exitOK, code)
+	require.Equal(t, console.OK, code)
 	require.Contains(t, out, "4 repeated layers")
 	require.Contains(t, out, "layer3.mlp_norm.weight")
 	verifier := goTool(t, dir, "list", "-deps", "./cmd/verifier")
@@ -311,7 +315,7 @@ func TestLinkingWorks(t *testing.T) {
 	require.NoError(t, os.WriteFile(filepath.Join(root, "go.mod"), []byte("module example.com/service\n\ngo 1.26\n"), 0o644))
 	dir := filepath.Join(root, "gen")
 	code, _, stderr := run(t, "compile", needSums(t), "-o", dir, "--runtime-path", "../..")
-	require.Equal(t, exitOK, code, stderr)
+	require.Equal(t, console.OK, code, stderr)
 	_, commands, ok := strings.Cut(stderr, "before building, run in "+dir+"\n")
 	require.True(t, ok, stderr)
 	sh := exec.Command("/bin/sh", "-ec", commands)

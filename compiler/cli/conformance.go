@@ -44,7 +44,7 @@ The exit code is 1 if a case failed.`,
 		Args: cobra.MinimumNArgs(1),
 		RunE: a.run(func(ctx context.Context, args []string) error { return a.conformance(ctx, args, &m, asJSON) }),
 	}
-	c.Flags().StringArrayVar(&m.dims, "dim", nil, "value of a symbolic dimension in all cases")
+	c.Flags().StringArrayVar(&m.dims, "dim", nil, "value of a symbolic dimension in all cases, as `NAME=N`")
 	c.Flags().BoolVar(&asJSON, "json", false, "print a report as JSON")
 	m.reveal = "logits"
 	return c

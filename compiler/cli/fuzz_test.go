@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/zkllmc/zkllmc/compiler/internal/onnx/pb"
+	"github.com/zkllmc/zkllmc/runtime/console"
 	"google.golang.org/protobuf/proto"
 )
 
@@ -132,7 +133,7 @@ func FuzzManifest(f *testing.F) {
 			t.Fatal(err)
 		}
 		measured(t, slackBytes+perManifestByte*uint64(len(data)), func() {
-			a := &app{out: io.Discard, err: io.Discard}
+			a := &app{out: console.NewOutput(io.Discard), err: io.Discard}
 			_ = a.inspect(t.Context(), dir, &modelFlags{}, false)
 			_ = a.inspect(t.Context(), dir, &modelFlags{}, true)
 		})

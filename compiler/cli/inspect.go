@@ -44,7 +44,7 @@ circuit.Build returns it and whose Encode writes the same bytes.`,
 		}),
 	}
 	m.register(c)
-	c.Flags().StringVar(&canonical, "canonical", "", "new file for the canonical encoding of the circuit")
+	c.Flags().StringVar(&canonical, "canonical", "", "new `FILE` for the canonical encoding of the circuit")
 	c.Flags().BoolVar(&asJSON, "json", false, "print a report as JSON")
 	return c
 }

@@ -9,6 +9,8 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/zkllmc/zkllmc/runtime/console"
 )
 
 // The canonical encoding is the preimage of the digest, appears whole or not at all, and replaces nothing.
@@ -17,7 +19,7 @@ func TestInspectCanonical(t *testing.T) {
 	dir := t.TempDir()
 	name := filepath.Join(dir, "circuit.bin")
 	code, out, stderr := run(t, "inspect", model, "--calibrate", sums, "--canonical", name, "--json")
-	require.Equal(t, exitOK, code, stderr)
+	require.Equal(t, console.OK, code, stderr)
 	var report struct {
 		Digest  string `json:"circuit_digest"`
 		Circuit struct {
@@ -32,16 +34,16 @@ func TestInspectCanonical(t *testing.T) {
 	require.Greater(t, report.Circuit.Soundness, 100)
 
 	code, _, stderr = run(t, "inspect", model, "--canonical", name)
-	require.Equal(t, exitUsage, code, stderr)
+	require.Equal(t, console.Usage, code, stderr)
 	require.Contains(t, stderr, "exists")
 	again, err := os.ReadFile(name)
 	require.NoError(t, err)
 	require.Equal(t, data, again)
 
 	code, _, stderr = run(t, "inspect", model, "--canonical", filepath.Join(dir, "nowhere", "circuit.bin"))
-	require.Equal(t, exitUsage, code, stderr)
+	require.Equal(t, console.Usage, code, stderr)
 	code, _, stderr = run(t, "inspect", dir, "--canonical", filepath.Join(dir, "other.bin"))
-	require.Equal(t, exitUsage, code, stderr)
+	require.Equal(t, console.Usage, code, stderr)
 	require.Contains(t, stderr, "is a folder")
 	entries, err := os.ReadDir(dir)
 	require.NoError(t, err)

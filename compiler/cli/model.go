@@ -30,15 +30,15 @@ type modelFlags struct {
 
 func (m *modelFlags) register(c *cobra.Command) {
 	f := c.Flags()
-	f.StringVar(&m.name, "name", "", "name of the model in code, keys and messages (default: from the file's name)")
-	f.StringArrayVar(&m.dims, "dim", nil, "value of a symbolic dimension, as in --dim seq=64; the length is fixed when compiling")
-	f.StringArrayVar(&m.calibrate, "calibrate", nil, "token sequences to choose scales from: an ONNX test folder, npz or JSON (default: pseudo-random ones and the model's own continuations)")
-	f.StringArrayVar(&m.public, "public", nil, "initializer that everybody may see; it becomes part of the circuit")
-	f.StringArrayVar(&m.private, "private", nil, "initializer that is committed although it would be public")
-	f.StringVar(&m.input, "private-input", "", "name of the input that proofs hide, or all")
-	f.StringVar(&m.reveal, "reveal", "logits", "what a proof shows of the output: logits or argmax")
-	f.StringVar(&m.output, "logits", "", "graph output that holds the logits, where there are several")
-	f.StringArrayVar(&m.fix, "fix", nil, "input besides the token ids, fixed and public, as in --fix attention_mask=FILE.pb")
+	f.StringVar(&m.name, "name", "", "`NAME` of the model in code, keys and messages (default: from the file's name)")
+	f.StringArrayVar(&m.dims, "dim", nil, "value of a symbolic dimension, as `NAME=N`; the length is fixed when compiling")
+	f.StringArrayVar(&m.calibrate, "calibrate", nil, "`DATA` with token sequences to choose scales from: an ONNX test folder, npz or JSON (default: pseudo-random ones and the model's own continuations)")
+	f.StringArrayVar(&m.public, "public", nil, "initializer `NAME` that everybody may see; it becomes part of the circuit")
+	f.StringArrayVar(&m.private, "private", nil, "initializer `NAME` that is committed although it would be public")
+	f.StringVar(&m.input, "private-input", "", "`NAME` of the input that proofs hide, or all")
+	f.StringVar(&m.reveal, "reveal", "logits", "what a proof shows of the output, `WHAT` is logits or argmax")
+	f.StringVar(&m.output, "logits", "", "graph output `NAME` that holds the logits, where there are several")
+	f.StringArrayVar(&m.fix, "fix", nil, "input besides the token ids, fixed and public, as `INPUT=FILE.pb`")
 	f.StringVar(&m.tokenizer, "tokenizer", "", "vocabulary `FILE` (JSON from text to id, or llama2.c's format) with which the generated commands read and show texts; its pad id becomes part of the circuit")
 }
 

@@ -20,6 +20,7 @@ import (
 
 	"github.com/zkllmc/zkllmc/compiler"
 	"github.com/zkllmc/zkllmc/compiler/internal/onnx/pb"
+	"github.com/zkllmc/zkllmc/runtime/console"
 )
 
 // Tests of the compiler as a process: killed, interrupted, without room or permission; what it prints.
@@ -146,12 +147,12 @@ func TestKilledCompile(t *testing.T) {
 	a, takes := reference(t, models[0])
 	b, _ := reference(t, models[1])
 	dir := filepath.Join(t.TempDir(), "out")
-	out, err := command(t, compileArgs(models[0], dir)...).CombinedOutput()
+	out, err := command(t, append(compileArgs(models[0], dir), "--force")...).CombinedOutput()
 	require.NoError(t, err, "%s", out)
 	mixed := 0
 	var left []string
 	for i := range n {
-		disturbed(t, command(t, compileArgs(models[(i+1)%2], dir)...), takes, os.Kill)
+		disturbed(t, command(t, append(compileArgs(models[(i+1)%2], dir), "--force")...), takes, os.Kill)
 		first, temporary := whole(t, dir, a, b)
 		if same := common(a, b); first != len(a) && first != same {
 			mixed++
@@ -159,7 +160,7 @@ func TestKilledCompile(t *testing.T) {
 		left = temporary
 	}
 	require.LessOrEqual(t, len(left), n)
-	out, err = command(t, compileArgs(models[0], dir)...).CombinedOutput()
+	out, err = command(t, append(compileArgs(models[0], dir), "--force")...).CombinedOutput()
 	require.NoError(t, err, "%s", out)
 	first, _ := whole(t, dir, a, b)
 	require.Equal(t, len(a), first)
@@ -207,9 +208,9 @@ func TestSignalledCompile(t *testing.T) {
 		first, temporary := whole(t, dir, a, a)
 		require.Empty(t, temporary, "an interrupted process cleans up")
 		switch code {
-		case exitOK:
+		case console.OK:
 			require.Len(t, a, first)
-		case exitInternal:
+		case console.Internal:
 			require.Contains(t, stderr, "zkllmc: interrupted")
 		default:
 			require.Equal(t, -1, code, stderr)
@@ -228,7 +229,7 @@ func TestCompileWithoutRoom(t *testing.T) {
 	out, err := command(t, compileArgs(model, filepath.Join(full, "out"))...).CombinedOutput()
 	var exit *exec.ExitError
 	require.ErrorAs(t, err, &exit, "%s", out)
-	require.Equal(t, exitUnsupported, exit.ExitCode(), "%s", out)
+	require.Equal(t, console.Unreadable, exit.ExitCode(), "%s", out)
 	require.Contains(t, string(out), "no space left")
 	_, temporary := whole(t, filepath.Join(full, "out"), a, a)
 	require.Empty(t, temporary)

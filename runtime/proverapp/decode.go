@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 
 	"github.com/zkllmc/zkllmc/runtime/circuit"
+	"github.com/zkllmc/zkllmc/runtime/console"
 	"github.com/zkllmc/zkllmc/runtime/format"
 	"github.com/zkllmc/zkllmc/runtime/protocol"
 	"github.com/zkllmc/zkllmc/runtime/prover"
@@ -98,7 +99,7 @@ func (a *app) confirm(ctx context.Context, k *prover.Key, q *question) error {
 	}
 	for i, id := range q.wantTokens {
 		if best := statement.Argmax(logits[(p-1+i)*c.Vocab : (p+i)*c.Vocab]); best != id {
-			return &failure{code: Refused, err: fmt.Errorf("the model does not answer %s: after %s it continues with %s, not with %s; nothing is proved",
+			return &failure{code: console.Rejected, err: fmt.Errorf("the model does not answer %s: after %s it continues with %s, not with %s; nothing is proved",
 				q.quoted(q.wantTokens), q.context(q.wantTokens[:i]), q.one(best), q.one(id))}
 		}
 	}

@@ -14,6 +14,7 @@ import (
 
 	"github.com/zkllmc/zkllmc/runtime/backend/cpu"
 	"github.com/zkllmc/zkllmc/runtime/circuit"
+	"github.com/zkllmc/zkllmc/runtime/console"
 	"github.com/zkllmc/zkllmc/runtime/group"
 	"github.com/zkllmc/zkllmc/runtime/kernel"
 	"github.com/zkllmc/zkllmc/runtime/proverapp"
@@ -203,9 +204,9 @@ func TestUsage(t *testing.T) {
 		_, stderr := b.verifier(2, line)
 		require.Contains(t, stderr, "verifier", line)
 	}
-	for _, line := range []string{"help", "--help", "accept -h", "verify --help"} {
+	for line, want := range map[string]string{"help": "Example", "--help": "Example", "accept -h": "verifier accept", "verify --help": "verifier verify"} {
 		out, _ := b.verifier(0, line)
-		require.Contains(t, out, "Example")
+		require.Contains(t, out, want)
 	}
 	for _, line := range []string{"--help", "help", "setup --help", "run --help", "prove --help", "statement --help"} {
 		out, _ := b.prover(0, line)
@@ -226,7 +227,7 @@ func TestInterrupted(t *testing.T) {
 		"prove --key @keys/prover.key --prompt a -o @q.bin --statement-out @r.bin", "setup --weights @weights.zkw -o @new",
 	} {
 		var stdout, stderr bytes.Buffer
-		require.Equal(t, proverapp.Internal, proverapp.Run(ctx, m, b.args(line), &stdout, &stderr), line)
+		require.Equal(t, console.Internal, proverapp.Run(ctx, m, b.args(line), nil, &stdout, &stderr), line)
 		require.Contains(t, stderr.String(), "interrupted")
 	}
 	for _, name := range []string{"q.bin", "r.bin", "new/prover.key", "new/model.vk"} {
@@ -236,27 +237,27 @@ func TestInterrupted(t *testing.T) {
 
 func TestPanicIsInternal(t *testing.T) {
 	var stdout, stderr bytes.Buffer
-	require.Equal(t, verifierapp.Internal, verifierapp.Run(verifierapp.Model{}, []string{"help"}, &stdout, &stderr))
+	require.Equal(t, console.Internal, verifierapp.Run(context.Background(), verifierapp.Model{}, []string{"help"}, nil, &stdout, &stderr))
 	require.Contains(t, stderr.String(), "internal error")
-	require.Equal(t, proverapp.Internal, proverapp.Run(context.Background(), proverapp.Model{}, []string{"run"}, &stdout, &stderr))
+	require.Equal(t, console.Internal, proverapp.Run(context.Background(), proverapp.Model{}, []string{"run"}, nil, &stdout, &stderr))
 }
 
 func TestWithoutVocabulary(t *testing.T) {
 	b := proved(t, configs["argmax"])
 	m := proverapp.Model{Name: "bigram", Circuit: b.c}
 	var stdout, stderr bytes.Buffer
-	require.Equal(t, 0, proverapp.Run(context.Background(), m, b.args("run --key @keys/prover.key --tokens 0 --max 3"), &stdout, &stderr), &stderr)
+	require.Equal(t, 0, proverapp.Run(context.Background(), m, b.args("run --key @keys/prover.key --tokens 0 --max 3"), nil, &stdout, &stderr), &stderr)
 	require.Equal(t, "1,2,3\n", stdout.String())
-	require.Equal(t, 2, proverapp.Run(context.Background(), m, b.args("run --key @keys/prover.key --prompt a"), &stdout, &stderr))
+	require.Equal(t, 2, proverapp.Run(context.Background(), m, b.args("run --key @keys/prover.key --prompt a"), nil, &stdout, &stderr))
 	require.Contains(t, stderr.String(), "--vocab")
 	stdout.Reset()
 	const shown = "prompt    0\nanswer    1,2,3,4\n"
 	const prove = "prove --force --key @keys/prover.key --tokens 0 -o @p.bin --statement-out @s.bin "
-	require.Equal(t, 0, proverapp.Run(context.Background(), m, b.args(prove+"--max 4"), &stdout, &stderr), &stderr)
+	require.Equal(t, 0, proverapp.Run(context.Background(), m, b.args(prove+"--max 4"), nil, &stdout, &stderr), &stderr)
 	require.True(t, strings.HasPrefix(stdout.String(), shown+"statement "), &stdout)
-	require.Equal(t, 0, verifierapp.Run(verifierapp.Model{Circuit: b.c}, b.args(verifyLine), &stdout, &stderr), &stderr)
+	require.Equal(t, 0, verifierapp.Run(context.Background(), verifierapp.Model{Circuit: b.c}, b.args(verifyLine), nil, &stdout, &stderr), &stderr)
 	require.Contains(t, stdout.String(), "\n"+shown+"time ")
-	require.Equal(t, 1, proverapp.Run(context.Background(), m, b.args(prove+"--answer-tokens 1,3"), &stdout, &stderr))
+	require.Equal(t, 1, proverapp.Run(context.Background(), m, b.args(prove+"--answer-tokens 1,3"), nil, &stdout, &stderr))
 	require.Contains(t, stderr.String(), "the model does not answer 1,3: after 0,1 it continues with 2, not with 3;")
 }
 
@@ -280,14 +281,14 @@ func TestInterruptedWithinAStep(t *testing.T) {
 	ctx, cancel := context.WithCancel(context.Background())
 	var stdout, stderr bytes.Buffer
 	m := proverapp.Model{Name: "bigram", Circuit: b.c, Backend: stuck{cpu.New(), cancel}}
-	require.Equal(t, proverapp.Internal, proverapp.Run(ctx, m, b.args("setup --weights @weights.zkw -o @keys"), &stdout, &stderr))
+	require.Equal(t, console.Internal, proverapp.Run(ctx, m, b.args("setup --weights @weights.zkw -o @keys"), nil, &stdout, &stderr))
 	require.Contains(t, stderr.String(), "interrupted")
 	m.Backend = broken{cpu.New()}
-	require.Equal(t, proverapp.Internal, proverapp.Run(context.Background(), m, b.args("setup --weights @weights.zkw -o @keys"), &stdout, &stderr))
+	require.Equal(t, console.Internal, proverapp.Run(context.Background(), m, b.args("setup --weights @weights.zkw -o @keys"), nil, &stdout, &stderr))
 	require.Contains(t, stderr.String(), "panic: broken")
 	require.NoDirExists(t, b.file("keys"), "a folder that setup made")
 	require.NoError(t, os.Mkdir(b.file("keys"), 0o755))
-	require.Equal(t, proverapp.Internal, proverapp.Run(context.Background(), m, b.args("setup --weights @weights.zkw -o @keys"), &stdout, &stderr))
+	require.Equal(t, console.Internal, proverapp.Run(context.Background(), m, b.args("setup --weights @weights.zkw -o @keys"), nil, &stdout, &stderr))
 	require.DirExists(t, b.file("keys"), "a folder that was there")
 }
 

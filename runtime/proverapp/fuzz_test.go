@@ -13,6 +13,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/zkllmc/zkllmc/runtime/console"
 	"github.com/zkllmc/zkllmc/runtime/proverapp"
 	"github.com/zkllmc/zkllmc/runtime/statement"
 	"github.com/zkllmc/zkllmc/runtime/verifierapp"
@@ -36,7 +37,7 @@ func bounded(t *testing.T, size int, f func(stdout, stderr *bytes.Buffer) int) (
 	if n := after.TotalAlloc - before.TotalAlloc; n > maxCommand+maxPerByte*uint64(size) {
 		t.Fatalf("%d bytes allocated, of files there are %d", n, size)
 	}
-	if code >= proverapp.Internal || strings.Contains(e.String(), "internal error") {
+	if code >= console.Internal || strings.Contains(e.String(), "internal error") {
 		t.Fatalf("code %d\n%s%s", code, &o, &e)
 	}
 	return code, o.String()
@@ -124,9 +125,9 @@ func FuzzFiles(f *testing.F) {
 // run runs a command line of the verifier or the prover.
 func (b *bench) run(verifier bool, line string, stdout, stderr *bytes.Buffer) int {
 	if verifier {
-		return verifierapp.Run(verifierapp.Model{Name: "bigram", Circuit: b.c, Vocab: []byte(vocab)}, b.args(line), stdout, stderr)
+		return verifierapp.Run(context.Background(), verifierapp.Model{Name: "bigram", Circuit: b.c, Vocab: []byte(vocab)}, b.args(line), nil, stdout, stderr)
 	}
-	return proverapp.Run(context.Background(), proverapp.Model{Name: "bigram", Circuit: b.c, Vocab: []byte(vocab)}, b.args(line), stdout, stderr)
+	return proverapp.Run(context.Background(), proverapp.Model{Name: "bigram", Circuit: b.c, Vocab: []byte(vocab)}, b.args(line), nil, stdout, stderr)
 }
 
 // FuzzArguments gives the values of flags any text: prompts, answers, lists of token ids, a number, a model's ID. A statement is written
@@ -151,9 +152,9 @@ func FuzzArguments(f *testing.F) {
 		args := []string{"statement", flags[0] + prompt, flags[1] + answer, "-o", out, "--logits-from", b.file("s.bin")}
 		m := proverapp.Model{Name: "bigram", Circuit: b.c, Vocab: []byte(vocab)}
 		size := len(prompt) + len(answer) + len(other)
-		code, _ := bounded(t, size, func(o, e *bytes.Buffer) int { return proverapp.Run(context.Background(), m, args, o, e) })
+		code, _ := bounded(t, size, func(o, e *bytes.Buffer) int { return proverapp.Run(context.Background(), m, args, nil, o, e) })
 		data, err := os.ReadFile(out)
-		if (err == nil) != (code == proverapp.Done) {
+		if (err == nil) != (code == console.OK) {
 			t.Fatalf("code %d, %v", code, err)
 		}
 		if err == nil {
@@ -161,12 +162,14 @@ func FuzzArguments(f *testing.F) {
 			require.NoError(t, err)
 		}
 		limit := []string{"run", "--key", b.file("keys/prover.key"), flags[0] + prompt, "--max=" + other}
-		bounded(t, size, func(o, e *bytes.Buffer) int { return proverapp.Run(context.Background(), m, limit, o, e) })
+		bounded(t, size, func(o, e *bytes.Buffer) int { return proverapp.Run(context.Background(), m, limit, nil, o, e) })
 		asked := append(b.args(verifyLine), flags[0]+prompt, flags[1]+answer)
 		bounded(t, size, func(o, e *bytes.Buffer) int {
-			return verifierapp.Run(verifierapp.Model{Circuit: b.c, Vocab: []byte(vocab)}, asked, o, e)
+			return verifierapp.Run(context.Background(), verifierapp.Model{Circuit: b.c, Vocab: []byte(vocab)}, asked, nil, o, e)
 		})
 		id := append(b.args("verify --vk @keys/model.vk --statement @s.bin --proof @p.bin"), "--id="+other)
-		bounded(t, size, func(o, e *bytes.Buffer) int { return verifierapp.Run(verifierapp.Model{Circuit: b.c}, id, o, e) })
+		bounded(t, size, func(o, e *bytes.Buffer) int {
+			return verifierapp.Run(context.Background(), verifierapp.Model{Circuit: b.c}, id, nil, o, e)
+		})
 	})
 }

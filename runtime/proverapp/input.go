@@ -27,9 +27,9 @@ type question struct {
 func (q *question) flags(c *cobra.Command) {
 	q.cmd = c
 	f := c.Flags()
-	f.StringVar(&q.prompt, "prompt", "", "the prompt as text")
-	f.StringVar(&q.tokens, "tokens", "", "the prompt as token ids, such as 1,2,3")
-	f.StringVar(&q.vocab, "vocab", "", "vocabulary file, instead of the compiled one")
+	f.StringVar(&q.prompt, "prompt", "", "the prompt as `TEXT`")
+	f.StringVar(&q.tokens, "tokens", "", "the prompt as token `IDS`, such as 1,2,3")
+	f.StringVar(&q.vocab, "vocab", "", "vocabulary `FILE`, instead of the compiled one")
 	c.MarkFlagsMutuallyExclusive("prompt", "tokens")
 	c.MarkFlagsOneRequired("prompt", "tokens")
 }
@@ -38,12 +38,12 @@ func (q *question) flags(c *cobra.Command) {
 func (q *question) answerFlags(c *cobra.Command, text string) {
 	f := c.Flags()
 	f.StringVar(&q.answer, "answer", "", text)
-	f.StringVar(&q.answerTokens, "answer-tokens", "", "the answer as token ids")
+	f.StringVar(&q.answerTokens, "answer-tokens", "", "the answer as token `IDS`")
 	c.MarkFlagsMutuallyExclusive("answer", "answer-tokens")
 }
 
 func (q *question) maxFlag(c *cobra.Command) {
-	c.Flags().IntVar(&q.max, "max", 0, "largest number of tokens of the answer; 0: until an end token or the circuit's length")
+	c.Flags().IntVar(&q.max, "max", 0, "at most `N` tokens of answer; 0: until an end token or the circuit's length")
 }
 
 // read turns the flags into tokens.

@@ -9,6 +9,8 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/zkllmc/zkllmc/runtime/console"
 )
 
 // contents reads files of the folder.
@@ -192,10 +194,15 @@ func TestModelMismatchNamesBoth(t *testing.T) {
 
 func TestVersion(t *testing.T) {
 	b := newBench(t, configs["argmax"])
-	want := fmt.Sprintf("protocol  zkllmc/v1\ncircuit   %x (argmax)\n", b.c.Digest())
-	out, _ := b.prover(0, "version")
-	require.Equal(t, want, out)
-	out, _ = b.verifier(0, "version")
-	require.Equal(t, want, out)
+	want := console.ThisBuild().Lines("zkllmc/v1") + fmt.Sprintf("circuit   %x (argmax)\n", b.c.Digest())
+	require.Contains(t, want, "version   ")
+	require.Contains(t, want, "commit    ")
+	for _, line := range []string{"version", "--version"} {
+		out, _ := b.prover(0, line)
+		require.Equal(t, want, out)
+		out, _ = b.verifier(0, line)
+		require.Equal(t, want, out)
+	}
 	b.verifier(2, "version 1")
+	b.prover(2, "version 1")
 }

@@ -17,6 +17,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/zkllmc/zkllmc/runtime/console"
 	"github.com/zkllmc/zkllmc/runtime/prover"
 	"github.com/zkllmc/zkllmc/runtime/proverapp"
 	"github.com/zkllmc/zkllmc/runtime/statement"
@@ -142,7 +143,7 @@ func TestKilledSetup(t *testing.T) {
 		left += b.atMostTwo()
 		if !b.wholeKeys() {
 			mixed++
-			_, stderr := b.prover(proverapp.Unreadable, "prove --force --key @keys/prover.key --prompt a -o @p.bin --statement-out @s.bin")
+			_, stderr := b.prover(console.Unreadable, "prove --force --key @keys/prover.key --prompt a -o @p.bin --statement-out @s.bin")
 			require.Contains(t, stderr, "are of different setups")
 			duration(t, b.process("argmax", line))
 		}
@@ -203,9 +204,9 @@ func TestSignalled(t *testing.T) {
 			}
 		}
 		switch code {
-		case proverapp.Done:
+		case console.OK:
 			require.Len(t, files, 2)
-		case proverapp.Internal:
+		case console.Internal:
 			require.Contains(t, stderr, "interrupted")
 			require.Empty(t, files)
 			require.NoDirExists(t, b.file(fmt.Sprintf("keys%d", i)))
@@ -239,11 +240,11 @@ func TestAtTheSameTime(t *testing.T) {
 		}
 		codes := both(t, b.process("argmax", "prove --key @keys/prover.key --prompt a -o @p.bin --statement-out @s.bin"),
 			b.process("argmax", "prove --key @keys/prover.key --prompt ab -o @p.bin --statement-out @s.bin"))
-		require.ElementsMatch(t, []int{proverapp.Done, proverapp.Usage}, codes)
+		require.ElementsMatch(t, []int{console.OK, console.Usage}, codes)
 		require.True(t, b.wholeProof(vk, int(info.Size())), "statement and proof are of one run")
 
 		setup := "setup --weights @weights.zkw -o @keys2"
-		require.ElementsMatch(t, []int{proverapp.Done, proverapp.Usage}, both(t, b.process("argmax", setup), b.process("argmax", setup)))
+		require.ElementsMatch(t, []int{console.OK, console.Usage}, both(t, b.process("argmax", setup), b.process("argmax", setup)))
 		duration(t, b.process("argmax", "prove --force --key @keys2/prover.key --prompt a -o @p2.bin --statement-out @s2.bin"))
 	}
 	require.Empty(t, b.temporary())
@@ -272,12 +273,12 @@ func TestDiskFull(t *testing.T) {
 	b := proved(t, configs["argmax"])
 	full := smallDisk(t, b.file("full"), 8<<10)
 	code, out := output(t, b.process("argmax", "prove --key @keys/prover.key --prompt a -o @full/p.bin --statement-out @full/s.bin"))
-	require.Equal(t, proverapp.Unreadable, code, out)
+	require.Equal(t, console.Unreadable, code, out)
 	require.Contains(t, out, "no space left")
 	require.NotContains(t, out, ".tmp-")
 	require.NoFileExists(t, b.file("full/p.bin"))
 	code, out = output(t, b.process("argmax", "setup --weights @weights.zkw -o @full/keys"))
-	require.Equal(t, proverapp.Unreadable, code, out)
+	require.Equal(t, console.Unreadable, code, out)
 	require.NoFileExists(t, b.file("full/keys/model.vk"))
 	require.Empty(t, b.temporary())
 	full()
@@ -296,7 +297,7 @@ func TestNoPermission(t *testing.T) {
 		c := b.process("argmax", line)
 		asNobody(c)
 		code, out := output(t, c)
-		require.Equal(t, proverapp.Unreadable, code, "%s: %s", line, out)
+		require.Equal(t, console.Unreadable, code, "%s: %s", line, out)
 		require.Contains(t, out, "permission denied", line)
 		require.NotContains(t, out, ".tmp-", line)
 	}
@@ -312,12 +313,12 @@ func TestHalfAPair(t *testing.T) {
 	b := proved(t, configs["argmax"])
 	full := smallDisk(t, b.file("full"), 4<<10)
 	code, out := output(t, b.process("argmax", "prove --key @keys/prover.key --prompt a -o @full/p.bin --statement-out @alone.bin"))
-	require.Equal(t, proverapp.Unreadable, code, out)
+	require.Equal(t, console.Unreadable, code, out)
 	require.NoFileExists(t, b.file("alone.bin"))
 	before, err := os.ReadFile(b.file("s.bin"))
 	require.NoError(t, err)
 	code, out = output(t, b.process("argmax", "prove --force --key @keys/prover.key --prompt ab -o @full/p.bin --statement-out @s.bin"))
-	require.Equal(t, proverapp.Unreadable, code, out)
+	require.Equal(t, console.Unreadable, code, out)
 	after, err := os.ReadFile(b.file("s.bin"))
 	require.NoError(t, err)
 	require.Equal(t, before, after, "the statement of the proof that is there was not replaced")

@@ -11,6 +11,7 @@ import (
 
 	"github.com/zkllmc/zkllmc/runtime/atomicfile"
 	"github.com/zkllmc/zkllmc/runtime/circuit"
+	"github.com/zkllmc/zkllmc/runtime/console"
 	"github.com/zkllmc/zkllmc/runtime/prover"
 	"github.com/zkllmc/zkllmc/runtime/statement"
 )
@@ -35,13 +36,13 @@ refused with exit code 1.`,
 		RunE:    a.command(func(ctx context.Context) error { return a.prove(ctx, o) }),
 	}
 	o.question.flags(c)
-	o.answerFlags(c, "the answer as text, instead of running the model for it")
+	o.answerFlags(c, "the answer as `TEXT`, instead of running the model for it")
 	o.maxFlag(c)
 	f := c.Flags()
-	f.StringVar(&o.key, "key", "", "prover key that setup wrote")
-	f.StringVar(&o.vk, "vk", "", "verifying key (default: model.vk beside the prover key)")
-	f.StringVarP(&o.proof, "out", "o", "", "file for the proof")
-	f.StringVar(&o.statement, "statement-out", "", "file for the statement")
+	f.StringVar(&o.key, "key", "", "prover key `FILE` that setup wrote")
+	f.StringVar(&o.vk, "vk", "", "verifying key `FILE` (default: model.vk beside the prover key)")
+	f.StringVarP(&o.proof, "out", "o", "", "`FILE` for the proof")
+	f.StringVar(&o.statement, "statement-out", "", "`FILE` for the statement")
 	f.BoolVar(&o.force, "force", false, "replace files that are there")
 	f.BoolVar(&o.json, "json", false, "print a report")
 	required(c, "key", "out", "statement-out")
@@ -137,7 +138,7 @@ func (a *app) proof(ctx context.Context, k *prover.Key, st *statement.Statement)
 		st.Logits = logits[(st.Prompt-1)*c.Vocab:]
 	}
 	in := input(c, st)
-	proof, err := interruptible(ctx, func() ([]byte, error) { return k.Prove(ctx, in, a.options()) })
+	proof, err := console.Interruptible(ctx, func() ([]byte, error) { return k.Prove(ctx, in, a.options()) })
 	return &in.Statement, proof, err
 }
 

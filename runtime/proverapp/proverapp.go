@@ -7,14 +7,14 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"os/signal"
 	"runtime/debug"
-	"syscall"
 
 	"github.com/spf13/cobra"
 
 	"github.com/zkllmc/zkllmc/runtime/backend/cpu"
 	"github.com/zkllmc/zkllmc/runtime/circuit"
+	"github.com/zkllmc/zkllmc/runtime/console"
+	"github.com/zkllmc/zkllmc/runtime/console/commands"
 	"github.com/zkllmc/zkllmc/runtime/kernel"
 	"github.com/zkllmc/zkllmc/runtime/protocol"
 	"github.com/zkllmc/zkllmc/runtime/tokens"
@@ -28,22 +28,12 @@ type Model struct {
 	Backend kernel.Backend   // what computes; nil: all processor cores
 }
 
-// The exit codes.
-const (
-	Done       = 0
-	Refused    = 1 // the model does not give the answer that is to be proved
-	Usage      = 2 // the command line
-	Unreadable = 3 // a file that cannot be read or written, or is of another kind, version or circuit
-	Internal   = 4 // a fault of this program, or an interruption
-)
-
-// Main runs the command line and returns the exit code of the process. SIGINT and SIGTERM stop the work at the next step; a second
-// one ends the process at once.
+// Main runs the command line and returns the exit code of the process, one of package console. SIGINT and SIGTERM stop the work at the
+// next step; a second one ends the process at once.
 func Main(m Model, args []string) int {
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	ctx, stop := console.Interrupts()
 	defer stop()
-	context.AfterFunc(ctx, stop)
-	return Run(ctx, m, args, os.Stdout, os.Stderr)
+	return Run(ctx, m, args, os.Stdin, os.Stdout, os.Stderr)
 }
 
 // failure is an error with its exit code.
@@ -56,64 +46,68 @@ func (f *failure) Error() string { return f.err.Error() }
 func (f *failure) Unwrap() error { return f.err }
 
 func usage(format string, args ...any) error {
-	return &failure{code: Usage, err: fmt.Errorf(format, args...)}
+	return &failure{code: console.Usage, err: fmt.Errorf(format, args...)}
 }
 
 func unreadable(err error) error {
 	if err == nil {
 		return nil
 	}
-	return &failure{code: Unreadable, err: err}
+	return &failure{code: console.Unreadable, err: err}
 }
 
 // app is one run of the command line.
 type app struct {
-	m              Model
-	stdout, stderr io.Writer
-	progress       *progress
-	started        bool // the command line was understood
+	m        Model
+	stdin    io.Reader
+	stdout   *console.Output
+	stderr   io.Writer
+	progress *progress
+	started  bool // the command line was understood
 }
 
 // Run is Main with the streams given.
-func Run(ctx context.Context, m Model, args []string, stdout, stderr io.Writer) (code int) {
-	a := &app{m: m, stdout: stdout, stderr: stderr, progress: newProgress(stderr)}
+func Run(ctx context.Context, m Model, args []string, stdin io.Reader, stdout, stderr io.Writer) (code int) {
+	a := &app{m: m, stdin: stdin, stdout: console.NewOutput(stdout), stderr: stderr, progress: newProgress(stderr)}
 	defer func() {
 		if r := recover(); r != nil { // Go's own exit code of a panic would say that the command line was wrong
 			fmt.Fprintf(stderr, "prover: internal error: %v\n%s", r, debug.Stack())
-			code = Internal
+			code = console.Internal
 		}
 	}()
 	if a.m.Backend == nil {
 		a.m.Backend = cpu.New()
 	}
 	root := a.root()
-	root.SetArgs(args)
-	root.SetOut(stdout)
+	root.SetArgs(append([]string{}, args...)) // not nil, for which cobra takes those of the process
+	root.SetOut(a.stdout)
 	root.SetErr(stderr)
-	err := root.ExecuteContext(ctx)
-	if err == nil {
-		return Done
+	code = console.OK
+	if err := root.ExecuteContext(ctx); err != nil {
+		a.progress.abandon()
+		code = a.report(ctx, err)
 	}
-	a.progress.abandon()
-	return a.report(ctx, err)
+	return a.stdout.Finish("prover", code, stderr)
 }
 
 // report prints an error and returns its exit code.
 func (a *app) report(ctx context.Context, err error) int {
 	var f *failure
 	switch {
+	case a.stdout.Err() != nil && errors.Is(err, a.stdout.Err()):
+		return console.Internal // Run says so
 	case ctx.Err() != nil:
 		fmt.Fprintln(a.stderr, "prover: interrupted")
-		return Internal
+		return console.Internal
 	case errors.As(err, &f):
 	case !a.started:
-		f = &failure{code: Usage}
+		f = &failure{code: console.Usage}
 	default:
-		f = &failure{code: Internal}
+		f = &failure{code: console.Internal}
 		err = fmt.Errorf("internal error: %w", err)
 	}
 	fmt.Fprintf(a.stderr, "prover: %v\n", err)
-	if f.code == Usage {
+	if f.code == console.Usage {
 		fmt.Fprintln(a.stderr, "Run 'prover --help' for the commands, 'prover COMMAND --help' for one of them.")
 	}
 	return f.code
@@ -129,31 +123,34 @@ func (a *app) root() *cobra.Command {
 Whoever has the weights runs setup once, publishes model.vk and keeps prover.key. Proofs then show that the model with this
 verifying key gives an answer, and nothing else about its weights. GOMAXPROCS sets the number of threads.
 
-Exit codes: 0 done, 1 the model does not give the answer that is to be proved, 2 wrong command line, 3 a file that cannot be
-read or written, or is of another kind, version or circuit, 4 a fault of this program, or an interruption.`, a.m.Name, digest[:8]),
+%s`, a.m.Name, digest[:8], console.ExitCodes),
 		Example: `  prover setup --weights weights.zkw -o keys
   prover run   --key keys/prover.key --prompt "…"
   prover prove --key keys/prover.key --prompt "…" -o proof.bin --statement-out statement.bin`,
-		SilenceErrors: true, SilenceUsage: true,
-		CompletionOptions: cobra.CompletionOptions{DisableDefaultCmd: true},
 		RunE: func(c *cobra.Command, _ []string) error {
 			fmt.Fprintln(a.stderr, c.UsageString())
-			return usage("no command given")
+			return commands.ErrNone
 		},
 	}
 	root.AddCommand(a.setupCommand(), a.runCommand(), a.proveCommand(), a.statementCommand(), a.versionCommand())
+	commands.Complete(root, a.version())
 	return root
+}
+
+// version is what --version prints.
+func (a *app) version() string {
+	digest := a.m.Circuit.Digest()
+	return console.ThisBuild().Lines(protocol.Version) + fmt.Sprintf("circuit   %x (%s)\n", digest, a.m.Circuit.Name)
 }
 
 func (a *app) versionCommand() *cobra.Command {
 	return &cobra.Command{
 		Use:     "version",
-		Short:   "Print the protocol version and the circuit",
+		Short:   "Print the version of zkllmc, its commit, the protocol version and the circuit",
 		Example: "  prover version",
 		Args:    noArgs,
 		RunE: a.command(func(context.Context) error {
-			digest := a.m.Circuit.Digest()
-			fmt.Fprintf(a.stdout, "protocol  %s\ncircuit   %x (%s)\n", protocol.Version, digest, a.m.Circuit.Name)
+			fmt.Fprint(a.stdout, a.version())
 			return nil
 		}),
 	}

@@ -25,7 +25,7 @@ token of the vocabulary or the circuit's length.`,
 	}
 	q.flags(c)
 	q.maxFlag(c)
-	c.Flags().StringVar(&key, "key", "", "prover key that setup wrote")
+	c.Flags().StringVar(&key, "key", "", "prover key `FILE` that setup wrote")
 	c.Flags().BoolVar(&asJSON, "json", false, "print a report")
 	required(c, "key")
 	return c

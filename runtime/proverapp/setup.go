@@ -8,6 +8,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/zkllmc/zkllmc/runtime/circuit"
+	"github.com/zkllmc/zkllmc/runtime/console"
 	"github.com/zkllmc/zkllmc/runtime/format"
 	"github.com/zkllmc/zkllmc/runtime/kernel"
 	"github.com/zkllmc/zkllmc/runtime/prover"
@@ -39,8 +40,8 @@ a new prover.key beside an old model.vk: prove refuses the pair, and another set
 		RunE:    a.command(func(ctx context.Context) error { return a.setup(ctx, weights, dir, force, asJSON) }),
 	}
 	f := c.Flags()
-	f.StringVar(&weights, "weights", "", "weights file that the compiler wrote")
-	f.StringVarP(&dir, "out", "o", "", "folder for the two keys")
+	f.StringVar(&weights, "weights", "", "weights `FILE` that the compiler wrote")
+	f.StringVarP(&dir, "out", "o", "", "folder `DIR` for the two keys")
 	f.BoolVar(&force, "force", false, "replace the keys that are there; proofs under the old ones become unrelated to the new model ID")
 	f.BoolVar(&asJSON, "json", false, "print a report")
 	required(c, "weights", "out")
@@ -112,7 +113,7 @@ func (a *app) makeKeys(ctx context.Context, weights map[circuit.ID]kernel.Tensor
 		secret *prover.Key
 		public []byte
 	}
-	k, err := interruptible(ctx, func() (k keys, err error) {
+	k, err := console.Interruptible(ctx, func() (k keys, err error) {
 		k.secret, k.public, err = prover.Setup(ctx, a.m.Circuit, weights, a.options())
 		return k, err
 	})

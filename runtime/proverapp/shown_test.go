@@ -45,7 +45,7 @@ func (d *desk) proves(line string) string {
 	var o, e bytes.Buffer
 	m := proverapp.Model{Name: "shown", Circuit: d.c, Vocab: d.vocab}
 	line = "prove --force --key @keys/prover.key -o @p.bin --statement-out @s.bin " + line
-	require.Equal(d.t, 0, proverapp.Run(context.Background(), m, d.args(line), &o, &e), "%s\n%s%s", line, &o, &e)
+	require.Equal(d.t, 0, proverapp.Run(context.Background(), m, d.args(line), nil, &o, &e), "%s\n%s%s", line, nil, &o, &e)
 	shown, files, _ := strings.Cut(o.String(), "statement ")
 	require.Equal(d.t, 2, strings.Count(files, "\n"), "the two files come last")
 	return shown
@@ -56,7 +56,7 @@ func (d *desk) says(code int, flags ...string) string {
 	d.t.Helper()
 	var o, e bytes.Buffer
 	m := verifierapp.Model{Name: "shown", Circuit: d.c, Vocab: d.vocab}
-	require.Equal(d.t, code, verifierapp.Run(m, append(d.args(verifyLine), flags...), &o, &e), "%q\n%s%s", flags, &o, &e)
+	require.Equal(d.t, code, verifierapp.Run(context.Background(), m, append(d.args(verifyLine), flags...), nil, &o, &e), "%q\n%s%s", flags, nil, &o, &e)
 	if code != 0 {
 		return e.String()
 	}
@@ -82,7 +82,7 @@ func (d *desk) report(code int, flags ...string) (out struct {
 	d.t.Helper()
 	var o, e bytes.Buffer
 	m := verifierapp.Model{Name: "shown", Circuit: d.c, Vocab: d.vocab}
-	require.Equal(d.t, code, verifierapp.Run(m, append(d.args(verifyLine+" --json"), flags...), &o, &e), "%q\n%s%s", flags, &o, &e)
+	require.Equal(d.t, code, verifierapp.Run(context.Background(), m, append(d.args(verifyLine+" --json"), flags...), nil, &o, &e), "%q\n%s%s", flags, nil, &o, &e)
 	require.NoError(d.t, json.Unmarshal(o.Bytes(), &out))
 	return out
 }
@@ -220,7 +220,7 @@ func TestUnusualAnswer(t *testing.T) {
 			`does not answer "a" "b" ⟨1⟩: after ⟨1⟩ " c" "a" "b" it continues with "d", not with ⟨1⟩`},
 	} {
 		var o, e bytes.Buffer
-		require.Equal(t, x.code, proverapp.Run(context.Background(), m, d.args(x.line+" --key @keys/prover.key"), &o, &e), x.line)
+		require.Equal(t, x.code, proverapp.Run(context.Background(), m, d.args(x.line+" --key @keys/prover.key"), nil, &o, &e), x.line)
 		require.Contains(t, o.String(), x.o, x.line)
 		require.Contains(t, e.String(), x.err, x.line)
 	}
@@ -282,11 +282,11 @@ func TestAskedUsage(t *testing.T) {
 		require.Contains(t, stderr, want, flags)
 	}
 	var o, e bytes.Buffer
-	require.Equal(t, 2, verifierapp.Run(verifierapp.Model{Circuit: b.c}, b.args(verifyLine+" --prompt a"), &o, &e))
+	require.Equal(t, 2, verifierapp.Run(context.Background(), verifierapp.Model{Circuit: b.c}, b.args(verifyLine+" --prompt a"), nil, &o, &e))
 	require.Contains(t, e.String(), "--prompt needs a vocabulary")
-	require.Equal(t, 0, verifierapp.Run(verifierapp.Model{Circuit: b.c}, b.args(verifyLine+" --tokens 0"), &o, &e))
+	require.Equal(t, 0, verifierapp.Run(context.Background(), verifierapp.Model{Circuit: b.c}, b.args(verifyLine+" --tokens 0"), nil, &o, &e))
 	require.Contains(t, o.String(), "prompt    0, as asked")
-	require.Equal(t, 1, verifierapp.Run(verifierapp.Model{Circuit: b.c}, b.args(verifyLine+" --tokens 1"), &o, &e))
+	require.Equal(t, 1, verifierapp.Run(context.Background(), verifierapp.Model{Circuit: b.c}, b.args(verifyLine+" --tokens 1"), nil, &o, &e))
 	require.Contains(t, e.String(), "expected tokens 1, proved tokens 0")
 
 	b = proved(t, configs["private"])

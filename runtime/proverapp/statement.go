@@ -25,10 +25,10 @@ another statement the verifier refuses it.`,
 		RunE:    a.command(func(ctx context.Context) error { return a.statement(ctx, q, file, from, force) }),
 	}
 	q.flags(c)
-	q.answerFlags(c, "the answer that is claimed, as text; the model is not asked")
+	q.answerFlags(c, "the answer that is claimed, as `TEXT`; the model is not asked")
 	f := c.Flags()
-	f.StringVarP(&file, "out", "o", "", "file for the statement")
-	f.StringVar(&from, "logits-from", "", "statement whose logits are taken, where the circuit reveals logits")
+	f.StringVarP(&file, "out", "o", "", "`FILE` for the statement")
+	f.StringVar(&from, "logits-from", "", "statement `FILE` whose logits are taken, where the circuit reveals logits")
 	f.BoolVar(&force, "force", false, "replace the file if it is there")
 	required(c, "out")
 	c.MarkFlagsOneRequired("answer", "answer-tokens")

@@ -1,6 +1,7 @@
 package verifierapp
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"flag"
@@ -8,6 +9,7 @@ import (
 	"time"
 
 	"github.com/zkllmc/zkllmc/runtime/atomicfile"
+	"github.com/zkllmc/zkllmc/runtime/console"
 	"github.com/zkllmc/zkllmc/runtime/format"
 	"github.com/zkllmc/zkllmc/runtime/group"
 	"github.com/zkllmc/zkllmc/runtime/machine"
@@ -31,7 +33,7 @@ type acceptReport struct {
 }
 
 // accept verifies the range proof of a verifying key.
-func (a *app) accept(args []string) error {
+func (a *app) accept(ctx context.Context, args []string) error {
 	fs := flag.NewFlagSet("accept", flag.ContinueOnError)
 	save, force, asJSON := fs.String("save", "", ""), fs.Bool("force", false, ""), fs.Bool("json", false, "")
 	files, help, err := a.parse(fs, args)
@@ -46,10 +48,12 @@ func (a *app) accept(args []string) error {
 			return err
 		}
 	}
-	var r acceptReport
-	err = a.acceptKey(&r, files[0])
+	r, err := console.Interruptible(ctx, func() (r acceptReport, err error) { err = a.acceptKey(&r, files[0]); return r, err })
+	if ctx.Err() != nil {
+		return ctx.Err()
+	}
 	if err == nil && *save != "" {
-		err = a.saveID(*save, r.ModelID, *force)
+		err = a.saveID(ctx, *save, r.ModelID, *force)
 	}
 	return a.showAccept(&r, *asJSON, err)
 }
@@ -74,8 +78,8 @@ func (a *app) acceptKey(r *acceptReport, name string) error {
 	return nil
 }
 
-func (a *app) saveID(name, id string, force bool) error {
-	err := atomicfile.Write(context.Background(), name, []byte(id+"\n"), atomicfile.Options{Mode: 0o644, Replace: force})
+func (a *app) saveID(ctx context.Context, name, id string, force bool) error {
+	err := atomicfile.Write(ctx, name, []byte(id+"\n"), atomicfile.Options{Mode: 0o644, Replace: force})
 	return saveFailure(name, err)
 }
 
@@ -85,7 +89,7 @@ func (a *app) showAccept(r *acceptReport, asJSON bool, err error) error {
 	r.Circuit, r.Usage = fmt.Sprintf("%x", digest), machine.Now()
 	if asJSON {
 		r.Class, r.Error = explain(err)
-		return errors.Join(a.printJSON(r), err)
+		return cmp.Or(err, a.printJSON(r))
 	}
 	if err != nil {
 		return err

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"slices"
 
+	"github.com/zkllmc/zkllmc/runtime/console"
 	"github.com/zkllmc/zkllmc/runtime/tokens"
 )
 
@@ -134,7 +135,7 @@ func (a *app) comparable(r *verifyReport, vocab tokens.Tokenizer) []int64 {
 
 // mismatch is the rejection of another prompt or answer than the expected one.
 func mismatch(what, expected, proved string) error {
-	return &failure{code: Rejected, class: what + " mismatch", err: fmt.Errorf("the proof holds, but for another %s: expected %s, proved %s", what, expected, proved)}
+	return &failure{code: console.Rejected, class: what + " mismatch", err: fmt.Errorf("the proof holds, but for another %s: expected %s, proved %s", what, expected, proved)}
 }
 
 // quoted shows tokens within a line: as text where that says all, spelled where not, and as ids.

@@ -9,6 +9,7 @@ import (
 	"github.com/zkllmc/zkllmc/runtime/atomicfile"
 	"github.com/zkllmc/zkllmc/runtime/circuit"
 	"github.com/zkllmc/zkllmc/runtime/commit"
+	"github.com/zkllmc/zkllmc/runtime/console"
 	"github.com/zkllmc/zkllmc/runtime/format"
 	"github.com/zkllmc/zkllmc/runtime/group"
 	"github.com/zkllmc/zkllmc/runtime/protocol"
@@ -47,7 +48,7 @@ func (a *app) read(what, name, magic string, limit int64) ([]byte, error) {
 		}
 	}
 	if err != nil {
-		return nil, &failure{code: Unreadable, err: fmt.Errorf("%s: %w", what, err)}
+		return nil, &failure{code: console.Unreadable, err: fmt.Errorf("%s: %w", what, err)}
 	}
 	return data, nil
 }
@@ -75,18 +76,18 @@ func about(name string, data []byte, err error) error {
 
 // keyFailure says what an error about a verifying key means.
 func keyFailure(name string, data []byte, err error) error {
-	f := &failure{code: Internal, err: about(name, data, err)}
+	f := &failure{code: console.Internal, err: about(name, data, err)}
 	switch {
 	case foreign(err):
-		f.code = Unreadable
+		f.code = console.Unreadable
 		f.err = fmt.Errorf("%w; take the model.vk that belongs to this verifier, or build the verifier again from the same model", f.err)
 	case malformed(err):
-		f.code = Unreadable
+		f.code = console.Unreadable
 		f.err = fmt.Errorf("%w; the file is damaged, get it again", f.err)
 	case errors.Is(err, verifier.ErrPinned):
-		f.code, f.class = Rejected, "model mismatch"
+		f.code, f.class = console.Rejected, "model mismatch"
 	case errors.Is(err, veil.ErrRejected), errors.Is(err, veil.ErrForbidden):
-		f.code, f.class = Rejected, "final argument"
+		f.code, f.class = console.Rejected, "final argument"
 		f.err = fmt.Errorf("%s does not show that the weights lie in their declared ranges; get it again from whoever set up the model, and do not use this one", name)
 	}
 	return f
@@ -94,9 +95,9 @@ func keyFailure(name string, data []byte, err error) error {
 
 // statementFailure says what an error about a statement means.
 func statementFailure(name string, data []byte, err error) error {
-	f := &failure{code: Rejected, class: "statement", err: about(name, data, err)}
+	f := &failure{code: console.Rejected, class: "statement", err: about(name, data, err)}
 	if foreign(err) {
-		f.code = Unreadable
+		f.code = console.Unreadable
 		f.err = fmt.Errorf("%w; the statement must come from the prover that was generated with this verifier", f.err)
 	}
 	return f
@@ -107,10 +108,10 @@ const proofModel = 8 + 4 + 32
 
 // proofFailure says what an error about a proof means. Whatever is not recognised is a rejection too.
 func proofFailure(o verifyOptions, key [32]byte, proof []byte, err error) error {
-	f := &failure{code: Rejected, class: "protocol", err: about(o.proof, proof, err)}
+	f := &failure{code: console.Rejected, class: "protocol", err: about(o.proof, proof, err)}
 	switch {
 	case foreign(err):
-		f.code = Unreadable
+		f.code = console.Unreadable
 		f.err = fmt.Errorf("%w; the proof must come from the prover that was generated with this verifier", f.err)
 	case errors.Is(err, format.ErrModel):
 		f.class = "model mismatch"
@@ -136,15 +137,15 @@ func pinned(id, file string) ([32]byte, error) {
 			err = fmt.Errorf("%w; a model ID has 64 hexadecimal digits", err)
 		}
 		if err != nil {
-			return [32]byte{}, &failure{code: Unreadable, err: fmt.Errorf("model ID: %w", err)}
+			return [32]byte{}, &failure{code: console.Unreadable, err: fmt.Errorf("model ID: %w", err)}
 		}
 		id, from = strings.TrimSpace(string(data)), file
 	}
 	raw, err := hex.DecodeString(id)
 	if err != nil || len(raw) != 32 {
-		code := Usage
+		code := console.Usage
 		if file != "" {
-			code = Unreadable
+			code = console.Unreadable
 		}
 		return [32]byte{}, &failure{code: code, err: fmt.Errorf("%s: a model ID has 64 hexadecimal digits, this is %.80q", from, id)}
 	}
@@ -166,7 +167,7 @@ func (a *app) vocabulary(file string) (tokens.Tokenizer, error) {
 		}
 	}
 	if err != nil {
-		return nil, &failure{code: Unreadable, err: err}
+		return nil, &failure{code: console.Unreadable, err: err}
 	}
 	return t, nil
 }

@@ -9,6 +9,7 @@ import (
 	"syscall"
 
 	"github.com/zkllmc/zkllmc/runtime/atomicfile"
+	"github.com/zkllmc/zkllmc/runtime/console"
 	"github.com/zkllmc/zkllmc/runtime/format"
 )
 
@@ -51,5 +52,5 @@ func saveFailure(name string, err error) error {
 	case p != nil || l != nil:
 		err = fmt.Errorf("write %s: %w", name, cause)
 	}
-	return &failure{code: Unreadable, err: err}
+	return &failure{code: console.Unreadable, err: err}
 }

@@ -1,12 +1,15 @@
 package verifierapp
 
 import (
+	"cmp"
+	"context"
 	"errors"
 	"flag"
 	"fmt"
 	"strings"
 	"time"
 
+	"github.com/zkllmc/zkllmc/runtime/console"
 	"github.com/zkllmc/zkllmc/runtime/format"
 	"github.com/zkllmc/zkllmc/runtime/machine"
 	"github.com/zkllmc/zkllmc/runtime/statement"
@@ -49,18 +52,23 @@ type verifyReport struct {
 }
 
 // verify verifies one proof.
-func (a *app) verify(args []string) error {
+func (a *app) verify(ctx context.Context, args []string) error {
 	o, help, err := a.verifyFlags(args)
 	if err != nil || help {
 		return err
 	}
-	var r verifyReport
-	vocab, err := a.vocabulary(o.vocab)
-	if err == nil {
-		r.Asked, err = a.question(o.asked, vocab)
-	}
-	if err == nil {
-		err = a.verifyFiles(o, vocab, &r)
+	r, err := console.Interruptible(ctx, func() (r verifyReport, err error) {
+		vocab, err := a.vocabulary(o.vocab)
+		if err == nil {
+			r.Asked, err = a.question(o.asked, vocab)
+		}
+		if err == nil {
+			err = a.verifyFiles(o, vocab, &r)
+		}
+		return r, err
+	})
+	if ctx.Err() != nil {
+		return ctx.Err()
 	}
 	return a.showVerify(&r, o.json, err)
 }
@@ -171,7 +179,7 @@ func (a *app) showVerify(r *verifyReport, asJSON bool, err error) error {
 	r.Accepted, r.Circuit, r.Usage = err == nil, fmt.Sprintf("%x", digest), machine.Now()
 	if asJSON {
 		r.Class, r.Error = explain(err)
-		return errors.Join(a.printJSON(r), err)
+		return cmp.Or(err, a.printJSON(r))
 	}
 	if err != nil {
 		return err

@@ -1,0 +1,78 @@
+// Package commands gives the command trees of compiler and prover what cobra leaves to chance: help that knows what it is asked about,
+// lines of one width, --version.
+package commands
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+
+	"github.com/spf13/cobra"
+)
+
+// usageTemplate prints the command line only of what does something: a root command alone is a mistake.
+const usageTemplate = `Usage:{{if .HasParent}}
+  {{.UseLine}}{{else}}
+  {{.CommandPath}} COMMAND [flags]{{end}}{{if .HasExample}}
+
+Examples:
+{{.Example}}{{end}}{{if .HasAvailableSubCommands}}
+
+Commands:{{range .Commands}}{{if (or .IsAvailableCommand (eq .Name "help"))}}
+  {{rpad .Name .NamePadding}} {{.Short}}{{end}}{{end}}{{end}}{{if .HasAvailableLocalFlags}}
+
+Flags:
+{{.LocalFlags.FlagUsagesWrapped 118 | trimTrailingWhitespaces}}{{end}}{{if .HasAvailableSubCommands}}
+
+'{{.CommandPath}} COMMAND --help' and '{{.CommandPath}} help COMMAND' tell more about a command.{{end}}
+`
+
+// Complete sets up a root command and all below it. version is what --version prints.
+func Complete(root *cobra.Command, version string) {
+	root.SetUsageTemplate(usageTemplate)
+	root.Version = version
+	root.SetVersionTemplate("{{.Version}}")
+	root.SilenceErrors, root.SilenceUsage = true, true
+	root.CompletionOptions.DisableDefaultCmd = true
+	root.Flags().Bool("version", false, "print what the version command prints")
+	root.SetHelpCommand(help())
+	root.InitDefaultHelpCmd()
+	describe(root)
+}
+
+// describe words the help flag of a command and of those below it.
+func describe(c *cobra.Command) {
+	c.InitDefaultHelpFlag()
+	c.Flags().Lookup("help").Usage = "print this"
+	for _, sub := range c.Commands() {
+		describe(sub)
+	}
+}
+
+// help is the help command. It fails where there is nothing to tell, so that a script does not take that for an answer.
+func help() *cobra.Command {
+	return &cobra.Command{
+		Use:                   "help [COMMAND]",
+		DisableFlagsInUseLine: true,
+		Short:                 "Print help about the program or one of its commands",
+		RunE: func(c *cobra.Command, args []string) error {
+			about, rest, err := c.Root().Find(args)
+			if err != nil || len(rest) > 0 {
+				return fmt.Errorf("help: there is no command %q; there are %s", strings.Join(args, " "), names(c.Root()))
+			}
+			return about.Help()
+		},
+	}
+}
+
+// names lists the commands of a root.
+func names(root *cobra.Command) string {
+	var out []string
+	for _, c := range root.Commands() {
+		out = append(out, c.Name())
+	}
+	return strings.Join(out, ", ")
+}
+
+// ErrNone is what a root command returns, after its usage was printed, where no command was given.
+var ErrNone = errors.New("no command given")
