@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"go/token"
 	"path"
+	"reflect"
 	"strings"
 
 	. "github.com/dave/jennifer/jen" //lint:ignore ST1001 jennifer reads as the code that it renders
@@ -38,7 +39,7 @@ type circuitFile struct {
 	used   map[plan.Ref]bool
 	fields []string // of the layer table, one per column
 	shared []plan.Ref
-	limits []limit
+	limits []signed
 	err    error
 }
 
@@ -100,23 +101,31 @@ func (c *circuitFile) identifiers(place plan.Place, steps []plan.Step, taken map
 	out := make([][]string, len(steps))
 	for i, s := range steps {
 		base := identifier(s.Name)
-		suffix := [...]string{"", ""}
-		switch s.Op {
-		case plan.RescaleTable:
-			suffix = [...]string{"In", ""}
-		case plan.Attn:
-			suffix = [...]string{"Exp", "Inv"}
-			base = strings.TrimSuffix(base, "Exp")
+		suffix := calls[s.Op].results
+		if len(suffix) > 0 {
+			base = strings.TrimSuffix(base, suffix[0])
 		}
-		for o := range s.Op.Results() {
+		for o := range resultCount(s.Op) {
 			name := "_"
 			if c.used[plan.Ref{Place: place, Index: i, Out: o}] {
-				name = fresh(taken, base+suffix[o])
+				name = base
+				if len(suffix) > 0 {
+					name += suffix[o]
+				}
+				name = fresh(taken, name)
 			}
 			out[i] = append(out[i], name)
 		}
 	}
 	return out
+}
+
+// resultCount is the number of results of a call; none of one that there is not.
+func resultCount(op plan.Op) int {
+	if c, ok := calls[op]; ok {
+		return c.resultCount()
+	}
+	return 0
 }
 
 // identifier turns a name into a Go identifier: q_proj.rounded becomes qProjRounded.
@@ -250,7 +259,7 @@ func (c *circuitFile) layerTable() {
 		var values []Code
 		for i, col := range c.p.Columns {
 			v := Id(c.fields[i]).Op(":")
-			if col.Kind == plan.Float {
+			if col.Kind == plan.KindFloat {
 				v.Lit(col.Reals[l])
 			} else {
 				v.Add(integer(col.Ints[l]))
@@ -266,7 +275,7 @@ func (c *circuitFile) layerTable() {
 var lines = Options{Open: "{", Close: "}", Separator: ",", Multi: true}
 
 // goTypes are the types of the columns of the layer table.
-var goTypes = map[plan.Kind]string{plan.Size: "int", plan.Integer: "int64", plan.Float: "float64"}
+var goTypes = map[plan.Kind]string{plan.KindSize: "int", plan.KindInteger: "int64", plan.KindFloat: "float64"}
 
 // ref is the expression for an operand.
 func (c *circuitFile) ref(r plan.Ref) Code {
@@ -419,104 +428,113 @@ func (c *circuitFile) step(g *Group, s *plan.Step, results []string) {
 	}
 }
 
-// param is the expression of an integer parameter.
+// param is the expression of a parameter.
 func (c *circuitFile) param(p plan.Param) Code {
-	if p.Column < 0 {
-		return integer(p.Value)
+	switch {
+	case p.Column >= 0:
+		return Id("k").Dot(c.fields[p.Column])
+	case p.Kind == plan.KindFloat:
+		return Lit(p.Real)
+	case p.Kind == plan.KindText:
+		return Lit(p.Text)
 	}
-	return Id("k").Dot(c.fields[p.Column])
+	return integer(p.Int)
 }
 
-func (c *circuitFile) real(r plan.Real) Code {
-	if r.Column < 0 {
-		return Lit(r.Value)
-	}
-	return Id("k").Dot(c.fields[r.Column])
-}
-
-// call is the expression that makes the call of a step.
+// call is the expression that makes the call of a step, by the table of calls.
 func (c *circuitFile) call(s *plan.Step) Code {
-	var in, v []Code
+	entry, err := callOf(c.p, s)
+	if err != nil {
+		if c.err == nil {
+			c.err = err
+		}
+		return Null()
+	}
+	var in []Code
 	for _, r := range s.In {
 		in = append(in, c.ref(r))
 	}
-	for _, p := range s.Params {
-		v = append(v, c.param(p))
+	path, fn := entry.qualified()
+	callee, args := Id("b").Dot(fn), []Code{}
+	if path != "" {
+		callee, args = Qual(path, fn), []Code{Id("b")}
 	}
-	if l, ok := limitOf(s); ok {
-		v[1], v[2] = Id(l.lo()), Id(l.hi())
-	}
-	b, name := Id("b"), Lit(s.Name)
-	gadget := func(fn string, args ...Code) Code {
-		return Qual(gadgetPath, fn).Call(append([]Code{b, name, in[0]}, args...)...)
-	}
-	switch s.Op {
-	case plan.Tokens:
-		if c.p.Config.PrivateInput {
-			return Qual(gadgetPath, "PrivateTokens").Call(b)
+	operands := in
+	for _, a := range entry.args {
+		if a.isOperand() {
+			x := Code(Qual(gadgetPath, "None"))
+			if len(operands) > 0 {
+				x, operands = operands[0], operands[1:]
+			}
+			args = append(args, x)
+			continue
 		}
-		return b.Dot("Public").Call(name, Qual(circuitPath, "TokenOneHot"), Lit(0), Lit(1))
-	case plan.Weight:
-		return b.Dot("Weight").Call(append([]Code{name, v[0]}, extents(s.Shape)...)...)
-	case plan.Const:
-		return b.Dot("Const").Call(append([]Code{name, Id("values").Index(Lit(s.Data))}, extents(s.Shape)...)...)
-	case plan.Mask:
-		return Qual(attentionPath, "Mask").Call(append([]Code{b, name, Id("values").Index(Lit(s.Data))}, extents(s.Shape)...)...)
-	case plan.Embed:
-		return gadget("Embed", in[1])
-	case plan.Virtual:
-		return c.virtual(s, "Virtual", in, name, shape(s.Shape))
-	case plan.VirtualBound:
-		return c.virtual(s, "VirtualBound", in, name, shape(s.Shape), v[0], v[1], Lit(s.Why))
-	case plan.Rescale:
-		return gadget("Rescale", v...)
-	case plan.Table:
-		return gadget("Table", Lit(s.Fn), v[0], v[1])
-	case plan.RescaleTable:
-		return gadget("RescaleTable", v[0], v[1], v[2], Lit(s.Fn), v[3], v[4])
-	case plan.Rsqrt:
-		return gadget("Rsqrt", v...)
-	case plan.Attn:
-		return c.attn(s, in, v)
-	case plan.Reveal:
-		if c.p.Config.RevealArgmax {
-			return Qual(gadgetPath, "RevealArgmax").Call(b, in[0])
-		}
-		return Qual(gadgetPath, "RevealLogits").Call(b, in[0])
+		args = append(args, c.arguments(a, s, in)...)
 	}
-	c.err = fmt.Errorf("plan %s: unknown call %s", c.p.Config.Name, s.Op)
-	return Null()
+	return callee.Custom(Options{Open: "(", Close: ")", Separator: ",", Multi: len(s.Terms) > 1 || entry.long}, args...)
 }
 
-func (c *circuitFile) attn(s *plan.Step, in, v []Code) Code {
-	mask := Code(Qual(gadgetPath, "None"))
-	if len(in) > 1 {
-		mask = in[1]
+// arguments are the expressions of a source that is no operand: one, or those of a variadic parameter.
+func (c *circuitFile) arguments(a source, s *plan.Step, in []Code) []Code {
+	switch a.from {
+	case fromName:
+		return []Code{Lit(s.Name)}
+	case fromArg, fromLimit:
+		return []Code{c.argument(a, s)}
+	case fromRecord:
+		var fields []Code
+		for _, n := range a.names {
+			p, _ := s.Arg(n)
+			fields = append(fields, Id(n).Op(":").Add(c.param(p)))
+		}
+		t := reflect.TypeOf(a.value)
+		return []Code{Qual(t.PkgPath(), t.Name()).Values(fields...)}
+	case fromFixed:
+		if a.name != "" {
+			return []Code{Qual(circuitPath, a.name)}
+		}
+		return []Code{integer(a.value.(int64))}
+	case fromCells:
+		return []Code{Id("values").Index(Lit(s.Data))}
+	case fromShape:
+		return []Code{Index().Int().Values(literals(s.Shape)...)}
+	case fromExtents:
+		return literals(s.Shape)
+	case fromTerms:
+		return c.terms(s, in)
 	}
-	return Qual(attentionPath, "ZkAttn").Call(Id("b"), Lit(s.Name), in[0], mask, Qual(attentionPath, "Params").Values(
-		Id("Shift").Op(":").Add(v[0]), Id("DBits").Op(":").Add(v[1]), Id("EBits").Op(":").Add(v[2]), Id("InvBits").Op(":").Add(v[3]),
-		Id("Unit").Op(":").Add(c.real(s.Unit))))
+	panic(fmt.Sprintf("codegen: the call %s has an argument from nowhere", s.Op)) // the table's test
 }
 
-// virtual is a call of b.Virtual or b.VirtualBound, one line per term if there are several.
-func (c *circuitFile) virtual(s *plan.Step, fn string, in []Code, head ...Code) Code {
-	args := head
+// argument is an argument of a step, with the limits of integers of as many bits by their names.
+func (c *circuitFile) argument(a source, s *plan.Step) Code {
+	if l, ok := limitsOf(s); ok && a.from == fromLimit {
+		if a.name == "lo" {
+			return Id(l.lo())
+		}
+		return Id(l.hi())
+	}
+	p, _ := s.Arg(a.name)
+	return c.param(p)
+}
+
+// terms are the terms of a virtual tensor.
+func (c *circuitFile) terms(s *plan.Step, in []Code) []Code {
+	var out []Code
 	for _, t := range s.Terms {
 		ops := []Code{c.param(t.Coef), Lit(t.Spec)}
 		for _, k := range t.In {
 			ops = append(ops, in[k])
 		}
-		args = append(args, Id("b").Dot("Times").Call(ops...))
+		out = append(out, Id("b").Dot("Times").Call(ops...))
 	}
-	return Id("b").Dot(fn).Custom(Options{Open: "(", Close: ")", Separator: ",", Multi: len(s.Terms) > 1 || s.Op == plan.VirtualBound}, args...)
+	return out
 }
 
-func extents(shape []int) []Code {
+func literals(shape []int) []Code {
 	var out []Code
 	for _, d := range shape {
 		out = append(out, Lit(d))
 	}
 	return out
 }
-
-func shape(s []int) Code { return Index().Int().Values(extents(s)...) }

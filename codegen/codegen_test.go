@@ -147,7 +147,7 @@ func TestIdentifier(t *testing.T) {
 // TestBadPlans refuses plans that refer to nothing, instead of panicking.
 func TestBadPlans(t *testing.T) {
 	p := &plan.Plan{Config: plan.Config{Name: "bad", Length: 2, Vocab: 2, WeightBits: 11, WitnessBits: 11}}
-	p.Epilogue = []plan.Step{{Op: plan.Reveal, In: []plan.Ref{{Place: plan.InBlock, Index: 3}}}}
+	p.Epilogue = []plan.Step{{Op: plan.RevealLogits, In: []plan.Ref{{Place: plan.InBlock, Index: 3}}}}
 	_, err := BuildCircuit(p)
 	require.ErrorContains(t, err, "no result")
 	p.Epilogue = []plan.Step{{Op: "Nothing"}}

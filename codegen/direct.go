@@ -2,9 +2,9 @@ package codegen
 
 import (
 	"fmt"
+	"reflect"
 
 	"github.com/zkllmc/zkllmc/ir/plan"
-	"github.com/zkllmc/zkllmc/runtime/attention"
 	"github.com/zkllmc/zkllmc/runtime/circuit"
 	"github.com/zkllmc/zkllmc/runtime/gadget"
 )
@@ -94,71 +94,85 @@ func (d *direct) run(steps []plan.Step, results [][]circuit.ID, layer int) {
 	}
 }
 
+// step makes the call of a step by the table of calls.
 func (d *direct) step(s *plan.Step, layer int) []circuit.ID {
-	b := d.b
+	c, err := callOf(d.p, s)
+	if err != nil {
+		d.err = err
+		return nil
+	}
 	in := make([]circuit.ID, len(s.In))
 	for i, r := range s.In {
 		in[i] = d.ref(r)
 	}
-	v := make([]int64, len(s.Params))
-	for i, p := range s.Params {
-		v[i] = d.p.Param(p, layer)
-	}
-	one := func(id circuit.ID) []circuit.ID { return []circuit.ID{id} }
-	switch s.Op {
-	case plan.Tokens:
-		if d.p.Config.PrivateInput {
-			return one(gadget.PrivateTokens(b))
+	args := []reflect.Value{reflect.ValueOf(d.b)}
+	operands := in
+	for _, a := range c.args {
+		if a.isOperand() {
+			id := gadget.None
+			if len(operands) > 0 {
+				id, operands = operands[0], operands[1:]
+			}
+			args = append(args, reflect.ValueOf(id))
+			continue
 		}
-		return one(b.Public(s.Name, circuit.TokenOneHot, 0, 1))
-	case plan.Weight:
-		return one(b.Weight(s.Name, int(v[0]), s.Shape...))
-	case plan.Const:
-		return one(b.Const(s.Name, d.p.Constants[s.Data].Values, s.Shape...))
-	case plan.Mask:
-		return one(attention.Mask(b, s.Name, d.p.Constants[s.Data].Values, s.Shape...))
-	case plan.Embed:
-		return one(gadget.Embed(b, s.Name, in[0], in[1]))
-	case plan.Virtual:
-		return one(b.Virtual(s.Name, s.Shape, d.terms(s, in, layer)...))
-	case plan.VirtualBound:
-		return one(b.VirtualBound(s.Name, s.Shape, v[0], v[1], s.Why, d.terms(s, in, layer)...))
-	case plan.Rescale:
-		return one(gadget.Rescale(b, s.Name, in[0], int(v[0]), v[1], v[2]))
-	case plan.Table:
-		return one(gadget.Table(b, s.Name, in[0], s.Fn, int(v[0]), int(v[1])))
-	case plan.RescaleTable:
-		x, y := gadget.RescaleTable(b, s.Name, in[0], int(v[0]), v[1], v[2], s.Fn, int(v[3]), int(v[4]))
-		return []circuit.ID{x, y}
-	case plan.Rsqrt:
-		return one(gadget.Rsqrt(b, s.Name, in[0], v[0], v[1]))
-	case plan.Attn:
-		return d.attn(s, in, v, layer)
-	case plan.Reveal:
-		d.reveal(in[0])
-		return nil
+		args = append(args, d.arguments(a, s, in, layer)...)
 	}
-	d.err = fmt.Errorf("plan %s: unknown call %s", d.p.Config.Name, s.Op)
-	return nil
+	var out []circuit.ID
+	for _, r := range reflect.ValueOf(c.fn).Call(args) {
+		out = append(out, r.Interface().(circuit.ID))
+	}
+	return out
 }
 
-func (d *direct) attn(s *plan.Step, in []circuit.ID, v []int64, layer int) []circuit.ID {
-	mask := gadget.None
-	if len(in) > 1 {
-		mask = in[1]
+// arguments are the values of a source that is no operand: one, or those of a variadic parameter.
+func (d *direct) arguments(a source, s *plan.Step, in []circuit.ID, layer int) []reflect.Value {
+	switch a.from {
+	case fromName:
+		return values(s.Name)
+	case fromArg, fromLimit:
+		return []reflect.Value{d.argument(s, a.name, layer)}
+	case fromRecord:
+		v := reflect.New(reflect.TypeOf(a.value)).Elem()
+		for _, n := range a.names {
+			v.FieldByName(n).Set(d.argument(s, n, layer))
+		}
+		return []reflect.Value{v}
+	case fromFixed:
+		return values(a.value)
+	case fromCells:
+		return values(d.p.Constants[s.Data].Values)
+	case fromShape:
+		return values(s.Shape)
+	case fromExtents:
+		return values(s.Shape...)
+	case fromTerms:
+		return values(d.terms(s, in, layer)...)
 	}
-	e, inv := attention.ZkAttn(d.b, s.Name, in[0], mask, attention.Params{
-		Shift: int(v[0]), DBits: int(v[1]), EBits: int(v[2]), InvBits: int(v[3]), Unit: d.p.Real(s.Unit, layer),
-	})
-	return []circuit.ID{e, inv}
+	panic(fmt.Sprintf("codegen: the call %s has an argument from nowhere", s.Op)) // the table's test
 }
 
-func (d *direct) reveal(logits circuit.ID) {
-	if d.p.Config.RevealArgmax {
-		gadget.RevealArgmax(d.b, logits)
-		return
+func values[T any](vs ...T) []reflect.Value {
+	out := make([]reflect.Value, len(vs))
+	for i, v := range vs {
+		out[i] = reflect.ValueOf(v)
 	}
-	gadget.RevealLogits(d.b, logits)
+	return out
+}
+
+// argument is an argument of a step as the Go type of its kind.
+func (d *direct) argument(s *plan.Step, name string, layer int) reflect.Value {
+	p, _ := s.Arg(name) // callOf has seen it
+	switch v := d.p.Value(p, layer); v.Kind {
+	case plan.KindSize:
+		return reflect.ValueOf(int(v.Int))
+	case plan.KindFloat:
+		return reflect.ValueOf(v.Real)
+	case plan.KindText:
+		return reflect.ValueOf(v.Text)
+	default:
+		return reflect.ValueOf(v.Int)
+	}
 }
 
 func (d *direct) terms(s *plan.Step, in []circuit.ID, layer int) []circuit.Term {
@@ -168,7 +182,7 @@ func (d *direct) terms(s *plan.Step, in []circuit.ID, layer int) []circuit.Term 
 		for i, k := range t.In {
 			ops[i] = in[k]
 		}
-		out = append(out, d.b.Times(d.p.Param(t.Coef, layer), t.Spec, ops...))
+		out = append(out, d.b.Times(d.p.Value(t.Coef, layer).Int, t.Spec, ops...))
 	}
 	return out
 }

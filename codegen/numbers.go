@@ -10,29 +10,30 @@ import (
 	"github.com/zkllmc/zkllmc/ir/plan"
 )
 
-// limit stands for the smallest and the largest signed integer of as many bits, which the code names.
-type limit int
+// signed stands for the smallest and the largest signed integer of as many bits, which the code names.
+type signed int
 
-func (l limit) lo() string { return fmt.Sprintf("lo%d", l) }
-func (l limit) hi() string { return fmt.Sprintf("hi%d", l) }
+func (l signed) lo() string { return fmt.Sprintf("lo%d", l) }
+func (l signed) hi() string { return fmt.Sprintf("hi%d", l) }
 
-// limitOf recognises the range that a call rescales to.
-func limitOf(s *plan.Step) (limit, bool) {
-	if s.Op != plan.Rescale && s.Op != plan.RescaleTable {
+// limitsOf recognises the range that a call rescales to.
+func limitsOf(s *plan.Step) (signed, bool) {
+	if !slices.ContainsFunc(calls[s.Op].args, func(a source) bool { return a.from == fromLimit }) {
 		return 0, false
 	}
-	lo, hi := s.Params[1], s.Params[2]
-	if lo.Column >= 0 || hi.Column >= 0 || hi.Value < 0 || lo.Value != -hi.Value-1 || hi.Value&(hi.Value+1) != 0 {
+	lo, _ := s.Arg("lo")
+	hi, _ := s.Arg("hi")
+	if lo.Column >= 0 || hi.Column >= 0 || hi.Int < 0 || lo.Int != -hi.Int-1 || hi.Int&(hi.Int+1) != 0 {
 		return 0, false
 	}
-	return limit(bits.Len64(uint64(hi.Value)) + 1), true
+	return signed(bits.Len64(uint64(hi.Int)) + 1), true
 }
 
 // findLimits lists the limits that the plan needs.
 func (c *circuitFile) findLimits() {
 	for _, steps := range [][]plan.Step{c.p.Prologue, c.p.Block, c.p.Epilogue} {
 		for i := range steps {
-			if l, ok := limitOf(&steps[i]); ok && !slices.Contains(c.limits, l) {
+			if l, ok := limitsOf(&steps[i]); ok && !slices.Contains(c.limits, l) {
 				c.limits = append(c.limits, l)
 			}
 		}

@@ -37,24 +37,27 @@ type Tensor struct {
 	Values []int64
 }
 
-// Op names a call of the builder or of a gadget. Its parameters are in Step.Params, in the order given here.
+// Op names a call of the builder or of a gadget. Which function that is and where its arguments stand is said once, in codegen's table of
+// calls, from which code is printed and circuits are built.
 type Op string
 
-// The calls.
+// The calls that the planner itself chooses. What the operations of a program become is said by their entries in the op table of ir.
 const (
-	Tokens       Op = "Tokens"       // the one-hot rows of the token ids
-	Weight       Op = "Weight"       // bits
-	Const        Op = "Const"        // none; Data
-	Mask         Op = "Mask"         // none; Data: a Const that an Attn masks with, and checked to be a mask
-	Embed        Op = "Embed"        // none; In one-hot, table
-	Virtual      Op = "Virtual"      // none; Terms
-	VirtualBound Op = "VirtualBound" // lo, hi; Terms, Why
-	Rescale      Op = "Rescale"      // shift, lo, hi
-	Table        Op = "Table"        // in scale, out scale; Fn
-	RescaleTable Op = "RescaleTable" // shift, lo, hi, in scale, out scale; Fn; results x, y
-	Rsqrt        Op = "Rsqrt"        // num, eps
-	Attn         Op = "Attn"         // shift, d bits, e bits, inv bits; Unit; In scores [, mask]; results e, inv
-	Reveal       Op = "Reveal"       // none; In logits
+	Tokens        Op = "Tokens"        // the one-hot rows of the token ids
+	PrivateTokens Op = "PrivateTokens" // the same, hidden
+	Weight        Op = "Weight"        // bits
+	Const         Op = "Const"         // Data
+	Mask          Op = "Mask"          // Data: a Const that an Attn masks with, and checked to be a mask
+	Embed         Op = "Embed"         // operands one-hot rows, table
+	Virtual       Op = "Virtual"       // Terms
+	VirtualBound  Op = "VirtualBound"  // lo, hi, why; Terms
+	Rescale       Op = "Rescale"       // shift, lo, hi
+	Table         Op = "Table"         // fn, inScale, outScale
+	RescaleTable  Op = "RescaleTable"  // those of Rescale and of Table; results x, y
+	Rsqrt         Op = "Rsqrt"         // num, eps
+	Attn          Op = "Attn"          // Shift, DBits, EBits, InvBits, Unit; operands scores [, mask]; results e, inv
+	RevealLogits  Op = "RevealLogits"  // operand logits
+	RevealArgmax  Op = "RevealArgmax"  // operand logits
 )
 
 // Kind says what a parameter is, and so its Go type in the runtime.
@@ -62,51 +65,37 @@ type Kind string
 
 // The kinds of parameters.
 const (
-	Size    Kind = "size"    // int: a number of bits
-	Integer Kind = "integer" // int64: a cell, a bound or a coefficient
-	Float   Kind = "float"   // float64
+	KindSize    Kind = "size"    // int: a number of bits
+	KindInteger Kind = "integer" // int64: a cell, a bound or a coefficient
+	KindFloat   Kind = "float"   // float64
+	KindText    Kind = "text"    // string: the same in all layers
 )
-
-// Parameter describes one parameter of a call.
-type Parameter struct {
-	Name string
-	Kind Kind
-}
-
-// Parameters describes the integer parameters of every call.
-var Parameters = map[Op][]Parameter{
-	Weight:       {{"Bits", Size}},
-	VirtualBound: {{"Lo", Integer}, {"Hi", Integer}},
-	Rescale:      {{"Shift", Size}, {"Lo", Integer}, {"Hi", Integer}},
-	Table:        {{"InScale", Size}, {"OutScale", Size}},
-	RescaleTable: {{"Shift", Size}, {"Lo", Integer}, {"Hi", Integer}, {"InScale", Size}, {"OutScale", Size}},
-	Rsqrt:        {{"Num", Integer}, {"Eps", Integer}},
-	Attn:         {{"Shift", Size}, {"DBits", Size}, {"EBits", Size}, {"InvBits", Size}},
-}
-
-// Results is the number of results of a call.
-func (o Op) Results() int {
-	switch o {
-	case RescaleTable, Attn:
-		return 2
-	case Reveal:
-		return 0
-	}
-	return 1
-}
 
 // Step is one call.
 type Step struct {
-	Op     Op
-	Name   string // of the tensor; in the block without the layer's prefix
-	Shape  []int  // of the (first) result
-	In     []Ref
-	Terms  []Term
-	Params []Param
-	Unit   Real
-	Fn     string
-	Why    string
-	Data   int // Const, Mask: index into Plan.Constants
+	Op    Op
+	Name  string // of the tensor; in the block without the layer's prefix
+	Shape []int  // of the (first) result
+	In    []Ref  // the operands, in the order in which the table of calls names them
+	Terms []Term
+	Args  []Arg
+	Data  int // Const, Mask: index into Plan.Constants
+}
+
+// Arg is an argument of a call, by the name that the table of calls gives it.
+type Arg struct {
+	Name string
+	Param
+}
+
+// Arg returns the argument of the given name.
+func (s *Step) Arg(name string) (Param, bool) {
+	for i := range s.Args {
+		if s.Args[i].Name == name {
+			return s.Args[i].Param, true
+		}
+	}
+	return Param{}, false
 }
 
 // Term is one term of a virtual tensor: coef times the product that Spec writes down, see circuit.Builder.Times.
@@ -116,22 +105,33 @@ type Term struct {
 	In   []int // indices into Step.In
 }
 
-// Param is an integer: Value, or the layer's entry of column Column if that is not negative.
+// Param is a value: Int, Real or Text, as its kind says, or the layer's entry of column Column if that is not negative.
 type Param struct {
-	Value  int64
+	Kind   Kind
+	Int    int64   `json:",omitempty"` // KindSize, KindInteger
+	Real   float64 `json:",omitempty"`
+	Text   string  `json:",omitempty"`
 	Column int
 }
 
-// Int is a constant parameter.
-func Int(v int64) Param { return Param{Value: v, Column: -1} }
+// Int is a constant integer.
+func Int(v int64) Param { return Param{Kind: KindInteger, Int: v, Column: -1} }
 
-// Real is a floating-point parameter, as Param.
-type Real struct {
-	Value  float64
-	Column int
+// Size is an argument that counts bits.
+func Size(name string, v int) Arg {
+	return Arg{name, Param{Kind: KindSize, Int: int64(v), Column: -1}}
 }
 
-// Column is what differs between the layers: one value per layer, Reals if the kind is Float, else Ints.
+// Integer is an argument that is a cell, a bound or a coefficient.
+func Integer(name string, v int64) Arg { return Arg{name, Int(v)} }
+
+// Float is an argument that is a real number.
+func Float(name string, v float64) Arg { return Arg{name, Param{Kind: KindFloat, Real: v, Column: -1}} }
+
+// Text is an argument that is a text.
+func Text(name, v string) Arg { return Arg{name, Param{Kind: KindText, Text: v, Column: -1}} }
+
+// Column is what differs between the layers: one value per layer, Reals if the kind is KindFloat, else Ints.
 type Column struct {
 	Name  string
 	Kind  Kind
@@ -164,18 +164,16 @@ type Carry struct {
 	Next Ref
 }
 
-// Param returns the value of a parameter in a layer.
-func (p *Plan) Param(v Param, layer int) int64 {
+// Value returns what a parameter is in a layer.
+func (p *Plan) Value(v Param, layer int) Param {
 	if v.Column < 0 {
-		return v.Value
+		return v
 	}
-	return p.Columns[v.Column].Ints[layer]
-}
-
-// Real returns the value of a floating-point parameter in a layer.
-func (p *Plan) Real(v Real, layer int) float64 {
-	if v.Column < 0 {
-		return v.Value
+	r := Param{Kind: v.Kind, Column: -1}
+	if v.Kind == KindFloat {
+		r.Real = p.Columns[v.Column].Reals[layer]
+	} else {
+		r.Int = p.Columns[v.Column].Ints[layer]
 	}
-	return p.Columns[v.Column].Reals[layer]
+	return r
 }

@@ -30,13 +30,16 @@ type folder struct {
 	carryOf map[ref]int // step of the block and result → carry
 }
 
-// sign numbers the classes of steps that differ in parameters only.
+// sign numbers the classes of steps that differ in numbers only.
 func (f *folder) sign() {
 	class := map[string]int{}
 	for i := range f.steps {
 		s := &f.steps[i]
 		var b strings.Builder
-		fmt.Fprint(&b, s.Op, s.Shape, len(s.refs), len(s.Params), s.Fn, s.Why)
+		fmt.Fprint(&b, s.Op, s.Shape, len(s.refs))
+		for _, a := range s.Args {
+			fmt.Fprintf(&b, " %s %s %q", a.Name, a.Kind, a.Text)
+		}
 		for _, t := range s.Terms {
 			fmt.Fprint(&b, t.Spec, t.In)
 		}
@@ -116,7 +119,7 @@ func (f *folder) copies(start, length int) int {
 func (f *folder) alike(start, length, j int) bool {
 	for i := range length {
 		f.work++
-		if f.sig[start+i] != f.sig[start+j*length+i] || f.steps[start+i].Op == plan.Const || f.steps[start+i].Op == plan.Mask || f.steps[start+i].Op == plan.Tokens {
+		if f.sig[start+i] != f.sig[start+j*length+i] || f.steps[start+i].Op == plan.Const || f.steps[start+i].Op == plan.Mask || f.steps[start+i].Op == plan.Tokens || f.steps[start+i].Op == plan.PrivateTokens {
 			return false
 		}
 	}
@@ -295,10 +298,9 @@ func (f *folder) block(r repeat) {
 
 // parameters makes columns of the parameters of step i that differ between the copies.
 func (f *folder) parameters(r repeat, i int, s *plan.Step) {
-	about := plan.Parameters[s.Op]
-	s.Params = append([]plan.Param(nil), s.Params...)
-	for k := range s.Params {
-		s.Params[k] = f.column(r, s.Name+" "+about[k].Name, about[k].Kind, func(j int) int64 { return f.steps[r.start+j*r.length+i].Params[k].Value })
+	s.Args = append([]plan.Arg(nil), s.Args...)
+	for k := range s.Args {
+		s.Args[k].Param = f.column(r, s.Name+" "+s.Args[k].Name, func(j int) plan.Param { return f.steps[r.start+j*r.length+i].Args[k].Param })
 	}
 	s.Terms = append([]plan.Term(nil), s.Terms...)
 	for k := range s.Terms {
@@ -306,35 +308,29 @@ func (f *folder) parameters(r repeat, i int, s *plan.Step) {
 		if len(s.Terms) > 1 {
 			name = fmt.Sprintf("%s Coef%d", s.Name, k)
 		}
-		s.Terms[k].Coef = f.column(r, name, plan.Integer, func(j int) int64 { return f.steps[r.start+j*r.length+i].Terms[k].Coef.Value })
-	}
-	if s.Op != plan.Attn {
-		return
-	}
-	var units []float64
-	same := true
-	for j := range r.n {
-		units = append(units, f.steps[r.start+j*r.length+i].Unit.Value)
-		same = same && units[j] == units[0]
-	}
-	if !same {
-		s.Unit.Column = len(f.p.Columns)
-		f.p.Columns = append(f.p.Columns, plan.Column{Name: s.Name + " Unit", Kind: plan.Float, Reals: units})
+		s.Terms[k].Coef = f.column(r, name, func(j int) plan.Param { return f.steps[r.start+j*r.length+i].Terms[k].Coef })
 	}
 }
 
-func (f *folder) column(r repeat, name string, kind plan.Kind, value func(j int) int64) plan.Param {
-	c := plan.Column{Name: name, Kind: kind}
+// column is a parameter that has the given value in copy j: a constant if all are alike, else a column.
+func (f *folder) column(r repeat, name string, value func(j int) plan.Param) plan.Param {
+	first := value(0)
+	c := plan.Column{Name: name, Kind: first.Kind}
 	same := true
 	for j := range r.n {
-		c.Ints = append(c.Ints, value(j))
-		same = same && c.Ints[j] == c.Ints[0]
+		v := value(j)
+		same = same && v == first
+		if c.Kind == plan.KindFloat {
+			c.Reals = append(c.Reals, v.Real)
+		} else {
+			c.Ints = append(c.Ints, v.Int)
+		}
 	}
 	if same {
-		return plan.Int(c.Ints[0])
+		return first
 	}
 	f.p.Columns = append(f.p.Columns, c)
-	return plan.Param{Column: len(f.p.Columns) - 1}
+	return plan.Param{Kind: first.Kind, Column: len(f.p.Columns) - 1}
 }
 
 // weights lists the cells of all weights in the circuit's order.

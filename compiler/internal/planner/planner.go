@@ -30,7 +30,7 @@ func Plan(p *quant.Program, o Options) (*plan.Plan, error) {
 	if len(out.Shape) != 2 || out.Shape[0] != T || out.Shape[1] != g.Vocab {
 		return nil, out.Def.Errorf("the output has shape %v, want logits [%d %d]", out.Shape, T, g.Vocab)
 	}
-	e := &emitter{g: g, why: p.Why, at: map[ir.ValueID]ref{}, T: T}
+	e := &emitter{g: g, o: o, why: p.Why, at: map[ir.ValueID]ref{}, T: T}
 	if err := e.emit(); err != nil {
 		return nil, err
 	}
@@ -75,6 +75,7 @@ type lstep struct {
 
 type emitter struct {
 	g         *ir.Graph
+	o         Options
 	why       map[ir.ValueID]string
 	T         int
 	steps     []lstep
@@ -102,7 +103,11 @@ func (e *emitter) emit() error {
 			}
 		}
 	}
-	e.add(plan.Step{Op: plan.Reveal, Name: "reveal"}, []ir.ValueID{e.g.Output})
+	reveal := plan.Step{Op: plan.RevealLogits, Name: "reveal"}
+	if e.o.RevealArgmax {
+		reveal.Op = plan.RevealArgmax
+	}
+	e.add(reveal, []ir.ValueID{e.g.Output})
 	return nil
 }
 
@@ -185,18 +190,18 @@ func (e *emitter) node(n *ir.Node) error {
 		if e.fused[v.ID] {
 			return nil
 		}
-		s.Op, s.Params = plan.Rescale, ints(int64(a.Shift), a.Lo, a.Hi)
+		s.Op, s.Args = plan.Rescale, rescaling(a)
 	case *ir.TableAttr:
-		s.Op, s.Fn, s.Params = plan.Table, a.Fn, ints(int64(a.InScale), int64(a.OutScale))
+		s.Op, s.Args = plan.Table, []plan.Arg{plan.Text("fn", a.Fn), plan.Size("inScale", a.InScale), plan.Size("outScale", a.OutScale)}
 		if e.fused[n.In[0]] {
 			d := e.g.Value(n.In[0]).Def
-			r := d.Attr.(*ir.RescaleAttr)
-			s.Op, s.Params, in, result = plan.RescaleTable, ints(int64(r.Shift), r.Lo, r.Hi, int64(a.InScale), int64(a.OutScale)), d.In, 1
+			s.Op, s.Args, in, result = plan.RescaleTable, append(rescaling(d.Attr.(*ir.RescaleAttr)), s.Args...), d.In, 1
 		}
 	case *ir.RsqrtAttr:
-		s.Op, s.Params = plan.Rsqrt, ints(a.Num, a.Eps)
+		s.Op, s.Args = plan.Rsqrt, []plan.Arg{plan.Integer("num", a.Num), plan.Integer("eps", a.Eps)}
 	case *ir.ZkAttnAttr:
-		s.Op, s.Params, s.Unit = plan.Attn, ints(int64(a.Shift), int64(a.DBits), int64(a.EBits), int64(a.InvBits)), plan.Real{Value: a.Unit, Column: -1}
+		s.Op, s.Args = plan.Attn, []plan.Arg{plan.Size("Shift", a.Shift), plan.Size("DBits", a.DBits), plan.Size("EBits", a.EBits),
+			plan.Size("InvBits", a.InvBits), plan.Float("Unit", a.Unit)}
 	default:
 		return e.leaf(n, v)
 	}
@@ -222,10 +227,12 @@ func (e *emitter) leaf(n *ir.Node, v *ir.Value) error {
 	case ir.OpInput:
 		return nil // a statement's token ids enter through the one-hot rows
 	case ir.OpOneHot:
-		s.Op = plan.Tokens
+		if s.Op = plan.Tokens; e.o.PrivateInput {
+			s.Op = plan.PrivateTokens
+		}
 		e.at[v.ID] = ref{e.add(s, nil), 0}
 	case ir.OpWeight:
-		s.Op, s.Params = plan.Weight, ints(bitsOf(v))
+		s.Op, s.Args = plan.Weight, []plan.Arg{plan.Size("bits", bitsOf(v))}
 		i := e.add(s, nil)
 		e.steps[i].values = v.Ints
 		e.at[v.ID] = ref{i, 0}
@@ -243,20 +250,16 @@ func (e *emitter) leaf(n *ir.Node, v *ir.Value) error {
 }
 
 // bitsOf is the number of bits of a weight's declared range.
-func bitsOf(v *ir.Value) int64 {
-	n := int64(1)
+func bitsOf(v *ir.Value) int {
+	n := 1
 	for v.Hi>>(n-1) != 0 {
 		n++
 	}
 	return n
 }
 
-func ints(v ...int64) []plan.Param {
-	p := make([]plan.Param, len(v))
-	for i, x := range v {
-		p[i] = plan.Int(x)
-	}
-	return p
+func rescaling(a *ir.RescaleAttr) []plan.Arg {
+	return []plan.Arg{plan.Size("shift", a.Shift), plan.Integer("lo", a.Lo), plan.Integer("hi", a.Hi)}
 }
 
 func (e *emitter) einsum(n *ir.Node, v *ir.Value, a *ir.EinsumAttr) (plan.Step, error) {
@@ -274,7 +277,7 @@ func (e *emitter) einsum(n *ir.Node, v *ir.Value, a *ir.EinsumAttr) (plan.Step, 
 		s.Terms = append(s.Terms, plan.Term{Coef: plan.Int(t.ICoef), Spec: spec, In: t.In})
 	}
 	if why := e.why[v.ID]; why != "" {
-		s.Op, s.Why, s.Params = plan.VirtualBound, why, ints(v.Lo, v.Hi)
+		s.Op, s.Args = plan.VirtualBound, []plan.Arg{plan.Integer("lo", v.Lo), plan.Integer("hi", v.Hi), plan.Text("why", why)}
 	}
 	return s, nil
 }

@@ -99,7 +99,7 @@ func TestFoldsLayers(t *testing.T) {
 func chain(refs ...[]ref) []lstep {
 	var steps []lstep
 	for _, r := range refs {
-		steps = append(steps, lstep{Step: plan.Step{Op: plan.Rescale, Name: "r", Shape: []int{2}, Params: ints(1, -2, 1)}, refs: r})
+		steps = append(steps, lstep{Step: plan.Step{Op: plan.Rescale, Name: "r", Shape: []int{2}, Args: rescaling(&ir.RescaleAttr{Shift: 1, Lo: -2, Hi: 1})}, refs: r})
 	}
 	return steps
 }
@@ -115,11 +115,11 @@ func at(steps ...int) []ref {
 func TestFoldChain(t *testing.T) {
 	p := &plan.Plan{}
 	steps := append([]lstep{{Step: plan.Step{Op: plan.Tokens, Name: "t", Shape: []int{2}}}}, chain(at(0), at(1), at(2), at(3))...)
-	steps[3].Params = ints(5, -2, 1)
+	steps[3].Args = rescaling(&ir.RescaleAttr{Shift: 5, Lo: -2, Hi: 1})
 	fold(p, steps)
 	require.Equal(t, 4, p.Layers)
 	require.Len(t, p.Block, 1)
-	require.Equal(t, []plan.Column{{Name: "r Shift", Kind: plan.Size, Ints: []int64{1, 1, 5, 1}}}, p.Columns)
+	require.Equal(t, []plan.Column{{Name: "r shift", Kind: plan.KindSize, Ints: []int64{1, 1, 5, 1}}}, p.Columns)
 	require.Equal(t, []plan.Carry{{Name: "r", Init: plan.Ref{Place: plan.InPrologue}, Next: plan.Ref{Place: plan.InBlock}}}, p.Carries)
 }
 
