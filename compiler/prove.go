@@ -34,7 +34,7 @@ func (r *Result) Prove(ctx context.Context, ids []int64) error {
 	if err != nil {
 		return fmt.Errorf("setup: %w", err)
 	}
-	accepted, err := verifier.ReadKey(r.Circuit, vk)
+	accepted, err := verifier.ReadKeyContext(ctx, r.Circuit, vk)
 	if err != nil {
 		return fmt.Errorf("the verifying key is not accepted: %w", err)
 	}
@@ -47,7 +47,7 @@ func (r *Result) Prove(ctx context.Context, ids []int64) error {
 	if err != nil {
 		return fmt.Errorf("prover: %w", err)
 	}
-	if err := accepted.VerifyStatement(public, proof); err != nil {
+	if err := accepted.VerifyStatementContext(ctx, public, proof); err != nil {
 		return fmt.Errorf("the proof is not accepted: %w", err)
 	}
 	return nil

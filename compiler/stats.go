@@ -50,7 +50,7 @@ func statistics(c *circuit.Circuit) (Stats, error) {
 	}
 	s.WeightRows, s.WitnessRows = protocol.WeightLayout(c).Rows, commit.NewLayout(c, circuit.Witness, c.WitnessBits).Rows
 	counts, err := protocol.Schedule(c)
-	header := len(format.NewWriter(format.MagicProof, c.Digest()).Bytes()) + 32 // and the model's ID
+	const header = format.HeaderSize + 32 // and the model's ID
 	s.ProofBytes, s.Soundness = header+32*(counts.Points+counts.Scalars), protocol.SoundnessBits(counts)
 	return s, err
 }

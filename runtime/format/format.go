@@ -16,6 +16,9 @@ import (
 // Version is the version of all artefacts.
 const Version = 1
 
+// HeaderSize is the number of bytes of magic, version and circuit digest.
+const HeaderSize = 8 + 4 + 32
+
 // The magics of the artefacts.
 const (
 	MagicVerifyingKey = "zkllm-vk"
@@ -162,6 +165,19 @@ func (r *Reader) Scalar() (field.Element, error) {
 	return s, r.err
 }
 
+// Exactly says whether n bytes are left, no fewer and no more. Whoever knows the size of what follows asks before he reads it, so that
+// nobody makes him work for what is refused in the end.
+func (r *Reader) Exactly(n int) error {
+	switch {
+	case r.err != nil:
+	case len(r.b) < n:
+		r.err = fmt.Errorf("%w: %d bytes are missing", ErrTruncated, n-len(r.b))
+	case len(r.b) > n:
+		r.err = fmt.Errorf("%w: %d bytes", ErrTrailing, len(r.b)-n)
+	}
+	return r.err
+}
+
 // Remaining is the number of bytes left.
 func (r *Reader) Remaining() int { return len(r.b) }
 
@@ -169,9 +185,4 @@ func (r *Reader) Remaining() int { return len(r.b) }
 func (r *Reader) Err() error { return r.err }
 
 // Close returns the first error, or ErrTrailing if bytes are left.
-func (r *Reader) Close() error {
-	if r.err == nil && len(r.b) > 0 {
-		r.err = fmt.Errorf("%w: %d bytes", ErrTrailing, len(r.b))
-	}
-	return r.err
-}
+func (r *Reader) Close() error { return r.Exactly(0) }

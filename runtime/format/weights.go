@@ -97,6 +97,9 @@ func DecodeWeights(c *circuit.Circuit, data []byte) (map[circuit.ID]kernel.Tenso
 	if err != nil {
 		return nil, err
 	}
+	if err := r.Exactly(WeightsSize(c) - HeaderSize); err != nil {
+		return nil, fmt.Errorf("weights file: %w", err)
+	}
 	want := c.Weights()
 	if n := r.Uint32(); r.Err() == nil && uint64(n) != uint64(len(want)) {
 		return nil, fmt.Errorf("%w: %d weights, want %d", ErrWeight, n, len(want))
@@ -147,7 +150,7 @@ func (r *Reader) Cells(t *circuit.Tensor) ([]int64, error) {
 
 // WeightsSize is the number of bytes of the weights file of a circuit.
 func WeightsSize(c *circuit.Circuit) int {
-	n := len(MagicWeights) + 4 + 32 + 4
+	n := HeaderSize + 4
 	for _, t := range c.Weights() {
 		n += 8 + len(t.Name) + 4*len(t.Shape) + 2*circuit.Size(t.Shape)
 	}

@@ -55,16 +55,17 @@ func TestDecodeWeightsRefuses(t *testing.T) {
 		err  error
 		text string
 	}{
-		"trailing":    {func(d []byte) []byte { return append(d, 0) }, format.ErrTrailing, "1 bytes"},
-		"kind":        {func(d []byte) []byte { return append([]byte("zkllm-pf"), d[8:]...) }, format.ErrMagic, "it is a proof, not a weights file"},
-		"version":     {set(8, 2), format.ErrVersion, "version 2, want 1"},
-		"circuit":     {set(12, 0), format.ErrCircuit, "digest"},
-		"count":       {set(header-4, 3), format.ErrWeight, "3 weights, want 2"},
-		"name length": {set(header, 1<<31), format.ErrWeight, "weight 1 of 2, first: the weights do not suit the circuit: its name has"},
-		"name":        {func(d []byte) []byte { d[header+4] = 'F'; return d }, format.ErrWeight, `the file has "First" in its place`},
-		"axes":        {set(first, 1<<30), format.ErrWeight, "axes in the file, want the shape [2 3]"},
-		"extent":      {set(first+4, 1<<31), format.ErrWeight, "axis 0 has extent 2147483648"},
-		"range":       {func(d []byte) []byte { d[first+12+1] = 0xf7; return d }, format.ErrWeight, "cell 0 is -9, outside the declared [-8, 7]"},
+		"trailing":             {func(d []byte) []byte { return append(d, 0) }, format.ErrTrailing, "1 bytes"},
+		"trailing and damaged": {func(d []byte) []byte { return append(set(header-4, 3)(d), 0) }, format.ErrTrailing, "1 bytes"}, // the size comes first
+		"kind":                 {func(d []byte) []byte { return append([]byte("zkllm-pf"), d[8:]...) }, format.ErrMagic, "it is a proof, not a weights file"},
+		"version":              {set(8, 2), format.ErrVersion, "version 2, want 1"},
+		"circuit":              {set(12, 0), format.ErrCircuit, "digest"},
+		"count":                {set(header-4, 3), format.ErrWeight, "3 weights, want 2"},
+		"name length":          {set(header, 1<<31), format.ErrWeight, "weight 1 of 2, first: the weights do not suit the circuit: its name has"},
+		"name":                 {func(d []byte) []byte { d[header+4] = 'F'; return d }, format.ErrWeight, `the file has "First" in its place`},
+		"axes":                 {set(first, 1<<30), format.ErrWeight, "axes in the file, want the shape [2 3]"},
+		"extent":               {set(first+4, 1<<31), format.ErrWeight, "axis 0 has extent 2147483648"},
+		"range":                {func(d []byte) []byte { d[first+12+1] = 0xf7; return d }, format.ErrWeight, "cell 0 is -9, outside the declared [-8, 7]"},
 	} {
 		_, err := format.DecodeWeights(c, k.f(append([]byte(nil), data...)))
 		require.ErrorIs(t, err, k.err, name)

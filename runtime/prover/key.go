@@ -37,9 +37,22 @@ func ReadKey(c *circuit.Circuit, data []byte) (*Key, error) {
 	return k, nil
 }
 
+// KeySize is the number of bytes of the prover key of a circuit: header, model ID, secret, two bytes per weight, and a commitment with its
+// blinder per row.
+func KeySize(c *circuit.Circuit) int {
+	n := format.HeaderSize + 32 + 32 + 64*protocol.WeightLayout(c).Rows
+	for _, t := range c.Weights() {
+		n += 2 * circuit.Size(t.Shape)
+	}
+	return n
+}
+
 func readKey(c *circuit.Circuit, data []byte) (*Key, error) {
 	r, err := format.NewReader(data, format.MagicProverKey, c.Digest())
 	if err != nil {
+		return nil, err
+	}
+	if err := r.Exactly(KeySize(c) - format.HeaderSize); err != nil {
 		return nil, err
 	}
 	k := &Key{c: c, data: map[circuit.ID]kernel.Tensor{}}
@@ -53,9 +66,6 @@ func readKey(c *circuit.Circuit, data []byte) (*Key, error) {
 		k.data[t.ID] = kernel.Tensor{Shape: t.Shape, V: v}
 	}
 	layout := protocol.WeightLayout(c)
-	if r.Remaining() != 64*layout.Rows {
-		return nil, fmt.Errorf("row commitments: %d bytes, want %d", r.Remaining(), 64*layout.Rows)
-	}
 	cells, err := layout.Cells(c, k.tensor)
 	if err != nil {
 		return nil, err

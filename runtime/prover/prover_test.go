@@ -1,6 +1,7 @@
 package prover_test
 
 import (
+	"bytes"
 	"context"
 	"fmt"
 	"math"
@@ -16,6 +17,7 @@ import (
 	"github.com/zkllmc/zkllmc/runtime/backend/cpu"
 	"github.com/zkllmc/zkllmc/runtime/backend/reference"
 	"github.com/zkllmc/zkllmc/runtime/circuit"
+	"github.com/zkllmc/zkllmc/runtime/format"
 	"github.com/zkllmc/zkllmc/runtime/gadget"
 	"github.com/zkllmc/zkllmc/runtime/kernel"
 	"github.com/zkllmc/zkllmc/runtime/protocol"
@@ -211,7 +213,15 @@ func runDecoder(t *testing.T, d dims, reveal circuit.Reveal) {
 	layout := protocol.WeightLayout(c).Rows
 	t.Logf("proof %d bytes, vk %d bytes, weight rows %d, waves %d, lookups %d", len(proof), len(vkBytes), layout, c.Waves(), len(c.Lookups))
 
-	back, err := prover.ReadKey(c, k.Encode())
+	encoded := k.Encode()
+	require.Len(t, encoded, prover.KeySize(c))
+	for more, want := range map[int]error{1: format.ErrTrailing, 10 << 20: format.ErrTrailing, -1: format.ErrTruncated, 0: format.ErrEncoding} {
+		damaged := append(bytes.Repeat([]byte{0x7f}, len(encoded)), make([]byte, max(more, 0))...)[:len(encoded)+more]
+		copy(damaged, encoded[:format.HeaderSize])
+		_, err := prover.ReadKey(c, damaged) // its points are none: only in a file of the right size does that matter
+		require.ErrorIs(t, err, want, more)
+	}
+	back, err := prover.ReadKey(c, encoded)
 	require.NoError(t, err)
 	require.Equal(t, k.ModelID(), back.ModelID())
 	forged := *st

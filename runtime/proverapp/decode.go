@@ -18,11 +18,7 @@ import (
 
 // readKey reads a prover key.
 func readKey(c *circuit.Circuit, name string) (*prover.Key, error) {
-	cells := 0
-	for _, t := range c.Weights() {
-		cells += circuit.Size(t.Shape)
-	}
-	data, err := readFile(c, name, format.MagicProverKey, slack+2*int64(cells)+64*int64(protocol.WeightLayout(c).Rows))
+	data, err := readFile(c, name, format.MagicProverKey, int64(prover.KeySize(c))+slack)
 	if err != nil {
 		return nil, unreadable(err)
 	}
@@ -39,7 +35,7 @@ func verifyingKeyBeside(keyFile string) string {
 }
 
 // readVerifyingKey reads the verifying key that belongs to a prover key; the empty name means model.vk beside it.
-func readVerifyingKey(c *circuit.Circuit, k *prover.Key, keyFile, name string) (*verifier.Key, error) {
+func readVerifyingKey(ctx context.Context, c *circuit.Circuit, k *prover.Key, keyFile, name string) (*verifier.Key, error) {
 	if name == "" {
 		name = verifyingKeyBeside(keyFile)
 	}
@@ -47,7 +43,7 @@ func readVerifyingKey(c *circuit.Circuit, k *prover.Key, keyFile, name string) (
 	if err != nil {
 		return nil, unreadable(fmt.Errorf("verifying key, with which the proof is checked: %w; --vk names it", err))
 	}
-	vk, err := verifier.ReadPinnedKey(c, data, k.ModelID())
+	vk, err := verifier.ReadPinnedKeyContext(ctx, c, data, k.ModelID())
 	if errors.Is(err, verifier.ErrPinned) { // it speaks of an ID that somebody pinned, here nobody did
 		return nil, unreadable(fmt.Errorf("%s and %s are of different setups; take the model.vk that setup wrote together with this prover key", name, keyFile))
 	}

@@ -80,7 +80,7 @@ func (a *app) prove(ctx context.Context, o *proveOptions) error {
 	if err != nil {
 		return err
 	}
-	vk, err := readVerifyingKey(a.m.Circuit, k, o.key, o.vk)
+	vk, err := readVerifyingKey(ctx, a.m.Circuit, k, o.key, o.vk)
 	if err != nil {
 		return err
 	}
@@ -93,7 +93,7 @@ func (a *app) prove(ctx context.Context, o *proveOptions) error {
 		return err
 	}
 	a.progress.phase("self-check")
-	if err := vk.VerifyStatement(st, proof); err != nil {
+	if err := vk.VerifyStatementContext(ctx, st, proof); err != nil {
 		return fmt.Errorf("the proof does not verify and was not written: %w", err)
 	}
 	encoded, err := st.Encode(a.m.Circuit)

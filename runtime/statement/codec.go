@@ -99,15 +99,16 @@ func (s *Statement) decodeLogits(c *circuit.Circuit, r *reader) error {
 	case count != int64(want):
 		return fmt.Errorf("%w: %d values, want %d", ErrLogits, count, want)
 	}
+	switch more := int64(len(r.rest)) - int64(want)*w; {
+	case more < 0:
+		return fmt.Errorf("%w: truncated", ErrFormat)
+	case more > 0:
+		return fmt.Errorf("%w: %d trailing bytes", ErrFormat, more)
+	}
 	if want > 0 {
 		s.Logits = r.ints(want, int(w))
 	}
-	switch {
-	case r.short:
-		return fmt.Errorf("%w: truncated", ErrFormat)
-	case len(r.rest) != 0:
-		return fmt.Errorf("%w: %d trailing bytes", ErrFormat, len(r.rest))
-	case int64(width(s.Logits)) != w:
+	if int64(width(s.Logits)) != w {
 		return fmt.Errorf("%w: logits in %d bytes that fit %d", ErrFormat, w, width(s.Logits))
 	}
 	return nil

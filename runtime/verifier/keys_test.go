@@ -2,6 +2,9 @@ package verifier_test
 
 import (
 	"bytes"
+	"context"
+	"fmt"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -59,4 +62,83 @@ func TestModelIDNamesTheCircuit(t *testing.T) {
 	require.NotEqual(t, verifier.ModelID(c, points), verifier.ModelID(other, points))
 	require.NotEqual(t, verifier.ModelID(c, points), verifier.ModelID(c, points[:1]))
 	require.NotEqual(t, verifier.ModelID(c, points), verifier.ModelID(c, []group.Affine{group.U(), group.H()}))
+}
+
+// What is too long or too short is refused for that, before anything in it is looked at: all elements of these files are no points and no
+// scalars, and only that of the right size gets so far that somebody notices.
+func TestSizesComeFirst(t *testing.T) {
+	g := targets()[0]
+	damaged := func(data []byte, head, more int) []byte {
+		d := append(bytes.Clone(data[:head]), bytes.Repeat([]byte{0xff}, len(data)-head+max(more, 0))...)
+		return d[:len(data)+more]
+	}
+	for name, c := range map[string]struct {
+		data []byte
+		head int
+		read func([]byte) error
+	}{
+		"proof":      {g.proofs[0], proofHead, func(d []byte) error { return g.key.Verify(g.statement, d) }},
+		"key":        {g.vk, keyHead, func(d []byte) error { _, err := verifier.ReadKey(g.c, d); return err }},
+		"pinned key": {g.vk, keyHead, func(d []byte) error { _, err := verifier.ReadPinnedKey(g.c, d, g.key.ModelID()); return err }},
+	} {
+		require.ErrorIs(t, c.read(damaged(c.data, c.head, 0)), format.ErrEncoding, name)
+		for _, more := range []int{1, itemSize, 10 << 20} {
+			require.ErrorIs(t, c.read(damaged(c.data, c.head, more)), format.ErrTrailing, "%s, %d more", name, more)
+		}
+		for _, less := range []int{1, itemSize} {
+			require.ErrorIs(t, c.read(damaged(c.data, c.head, -less)), format.ErrTruncated, "%s, %d less", name, less)
+		}
+	}
+	require.ErrorContains(t, g.key.Verify(append(bytes.Clone(g.statement), make([]byte, 10<<20)...), nil), "trailing")
+}
+
+// countdown is a context that ends at the n-th look at it.
+type countdown struct {
+	context.Context
+	n int
+}
+
+func (c *countdown) Err() error {
+	if c.n--; c.n < 0 {
+		return context.Canceled
+	}
+	return nil
+}
+
+// Whenever the context ends, so does the work, with the context's error; the rest is not read. One that lasts changes nothing.
+func TestCancelled(t *testing.T) {
+	g := targets()[0]
+	for name, f := range map[string]func(ctx context.Context) error{
+		"verify": func(ctx context.Context) error { return g.key.VerifyContext(ctx, g.statement, g.proofs[0]) },
+		"key":    func(ctx context.Context) error { _, err := verifier.ReadKeyContext(ctx, g.c, g.vk); return err },
+		"pinned": func(ctx context.Context) error {
+			_, err := verifier.ReadPinnedKeyContext(ctx, g.c, g.vk, g.key.ModelID())
+			return err
+		},
+	} {
+		all := &countdown{context.Background(), 1 << 20}
+		require.NoError(t, f(all), name)
+		looks := 1<<20 - all.n
+		require.Positive(t, looks)
+		for _, n := range []int{0, 1, looks / 2, looks - 1} {
+			c := &countdown{context.Background(), n}
+			require.ErrorIs(t, f(c), context.Canceled, "%s, %d of %d", name, n, looks)
+			require.Equal(t, -1, c.n, "%s: it went on reading", name)
+		}
+	}
+}
+
+// What accept writes and prints is read back, and nothing that is not an ID.
+func TestParseModelID(t *testing.T) {
+	id := targets()[0].key.ModelID()
+	hex := fmt.Sprintf("%x", id)
+	for _, text := range []string{hex, hex + "\n", hex + "\r\n", "  " + hex + " ", "model ID  " + hex, "model ID  " + hex + "\n", strings.ToUpper(hex)} {
+		got, err := verifier.ParseModelID(text)
+		require.NoError(t, err, "%q", text)
+		require.Equal(t, id, got)
+	}
+	for _, text := range []string{"", hex[1:], hex + "00", hex[:63] + "g", hex + " " + hex, "circuit   " + hex, "model ID", hex + "\x00", "0x" + hex} {
+		_, err := verifier.ParseModelID(text)
+		require.ErrorIs(t, err, verifier.ErrModelID, "%q", text)
+	}
 }

@@ -3,12 +3,17 @@
 package verifier
 
 import (
+	"context"
 	"crypto/sha256"
+	"encoding/hex"
 	"errors"
 	"fmt"
+	"strings"
+	"sync"
 
 	"github.com/zkllmc/zkllmc/runtime/circuit"
 	"github.com/zkllmc/zkllmc/runtime/commit"
+	"github.com/zkllmc/zkllmc/runtime/field"
 	"github.com/zkllmc/zkllmc/runtime/format"
 	"github.com/zkllmc/zkllmc/runtime/group"
 	"github.com/zkllmc/zkllmc/runtime/protocol"
@@ -21,33 +26,38 @@ type Key struct {
 	c       *circuit.Circuit
 	weights commit.Set
 	id      [32]byte
+	size    func() (int, error) // of every proof about the circuit, counted once
 }
 
 // ErrPinned says that a verifying key is not the one whose ID was pinned.
 var ErrPinned = errors.New("the verifying key is of another model than the pinned one")
 
-// Errors lists the kinds of errors (errors.Is) that this package answers bytes from outside with.
+// ErrModelID says that a text is no model ID.
+var ErrModelID = errors.New("a model ID has 64 hexadecimal digits")
+
+// Errors lists the kinds of errors (errors.Is) that this package answers bytes from outside with. A context that ended adds its own.
 var Errors = []error{
 	format.ErrTruncated, format.ErrTrailing, format.ErrMagic, format.ErrVersion, format.ErrCircuit, format.ErrModel, format.ErrEncoding,
 	veil.ErrRejected, veil.ErrForbidden, statement.ErrFormat, statement.ErrLength, statement.ErrPrompt, statement.ErrToken,
-	statement.ErrHidden, statement.ErrNext, statement.ErrLogits, statement.ErrAnswer, statement.ErrVacuous, ErrPinned,
+	statement.ErrHidden, statement.ErrNext, statement.ErrLogits, statement.ErrAnswer, statement.ErrVacuous, ErrPinned, ErrModelID,
 }
 
 // ReadKey decodes a verifying key and verifies the proof that every weight lies in its declared range. The caller compares
 // ModelID with what he trusts.
 func ReadKey(c *circuit.Circuit, data []byte) (*Key, error) {
-	k, r, err := decodeKey(c, data)
+	return ReadKeyContext(context.Background(), c, data)
+}
+
+// ReadKeyContext is ReadKey, given up with the context's error when that ends: before the next element of the key is read.
+func ReadKeyContext(ctx context.Context, c *circuit.Circuit, data []byte) (*Key, error) {
+	k, r, setup, err := decodeKey(ctx, c, data)
 	if err != nil {
 		return nil, fmt.Errorf("verifying key: %w", err)
-	}
-	setup, err := protocol.SetupCircuit(c)
-	if err != nil {
-		return nil, err
 	}
 	set := k.weights
 	set.Layout = protocol.WeightLayout(setup) // the same places under the setup circuit's names
 	p := protocol.Proof{Kind: protocol.KindSetup, Circuit: setup, Weights: set, Statement: protocol.Nothing{}}
-	if err := p.Run(veil.NewVerifier(p.Transcript(), r)); err != nil {
+	if err := p.Run(veil.NewVerifier(p.Transcript(), elements{ctx, r})); err != nil {
 		return nil, fmt.Errorf("verifying key: range proof of the weights: %w", err)
 	}
 	if err := r.Close(); err != nil {
@@ -59,7 +69,12 @@ func ReadKey(c *circuit.Circuit, data []byte) (*Key, error) {
 // ReadPinnedKey decodes a verifying key whose model ID the caller pinned after ReadKey accepted it once; the range proof is not
 // verified again.
 func ReadPinnedKey(c *circuit.Circuit, data []byte, id [32]byte) (*Key, error) {
-	k, _, err := decodeKey(c, data)
+	return ReadPinnedKeyContext(context.Background(), c, data, id)
+}
+
+// ReadPinnedKeyContext is ReadPinnedKey, given up with the context's error when that ends.
+func ReadPinnedKeyContext(ctx context.Context, c *circuit.Circuit, data []byte, id [32]byte) (*Key, error) {
+	k, _, _, err := decodeKey(ctx, c, data)
 	if err != nil {
 		return nil, fmt.Errorf("verifying key: %w", err)
 	}
@@ -69,27 +84,69 @@ func ReadPinnedKey(c *circuit.Circuit, data []byte, id [32]byte) (*Key, error) {
 	return k, nil
 }
 
-func decodeKey(c *circuit.Circuit, data []byte) (*Key, *format.Reader, error) {
+// decodeKey decodes the commitment of a key of the right size. It returns the reader of the range proof that follows, and the circuit that
+// this proof is about.
+func decodeKey(ctx context.Context, c *circuit.Circuit, data []byte) (*Key, *format.Reader, *circuit.Circuit, error) {
 	r, err := format.NewReader(data, format.MagicVerifyingKey, c.Digest())
 	if err != nil {
-		return nil, nil, err
+		return nil, nil, nil, err
 	}
 	if c.Output < 0 {
-		return nil, nil, errors.New("the circuit reveals nothing of an output")
+		return nil, nil, nil, errors.New("the circuit reveals nothing of an output")
+	}
+	setup, err := protocol.SetupCircuit(c)
+	if err != nil {
+		return nil, nil, nil, err
 	}
 	layout := protocol.WeightLayout(c)
-	if r.Remaining() < 32*layout.Rows {
-		return nil, nil, fmt.Errorf("model commitment: %w", format.ErrTruncated)
+	size, err := proofElements(setup)
+	if err == nil {
+		err = r.Exactly(elementSize * (layout.Rows + size))
+	}
+	if err != nil {
+		return nil, nil, nil, err
 	}
 	points := make([]group.Affine, layout.Rows)
+	in := elements{ctx, r}
 	for i := range points {
-		if points[i], err = r.Point(); err != nil {
-			return nil, nil, fmt.Errorf("model commitment, row %d: %w", i, err)
+		if points[i], err = in.Point(); err != nil {
+			return nil, nil, nil, fmt.Errorf("model commitment, row %d: %w", i, err)
 		}
 	}
-	k := &Key{c: c, weights: commit.Set{Layout: layout, Points: points}}
-	k.id = ModelID(c, points)
-	return k, r, nil
+	k := &Key{c: c, weights: commit.Set{Layout: layout, Points: points}, id: ModelID(c, points)}
+	k.size = sync.OnceValues(func() (int, error) { return proofElements(c) })
+	return k, r, setup, nil
+}
+
+// elementSize is the number of bytes of an element of a proof, a point or a scalar.
+const elementSize = 32
+
+// proofElements counts the elements of every proof about a circuit.
+func proofElements(c *circuit.Circuit) (int, error) {
+	counts, err := protocol.Schedule(c)
+	return counts.Points + counts.Scalars, err
+}
+
+// elements reads the elements of a proof as long as the context lasts.
+type elements struct {
+	ctx context.Context
+	r   *format.Reader
+}
+
+// Point implements veil.Reader.
+func (e elements) Point() (group.Affine, error) {
+	if err := e.ctx.Err(); err != nil {
+		return group.Affine{}, err
+	}
+	return e.r.Point()
+}
+
+// Scalar implements veil.Reader.
+func (e elements) Scalar() (field.Element, error) {
+	if err := e.ctx.Err(); err != nil {
+		return field.Element{}, err
+	}
+	return e.r.Scalar()
 }
 
 // ModelID identifies a committed model: SHA-256 over version, circuit digest and the row commitments.
@@ -107,41 +164,85 @@ func ModelID(c *circuit.Circuit, points []group.Affine) [32]byte {
 // ModelID returns the model's ID.
 func (k *Key) ModelID() [32]byte { return k.id }
 
-// Prepare derives the generators that Verify uses, so that the first call does not: some hundred milliseconds, once per process.
-func (k *Key) Prepare() error { return protocol.Prepare(k.c) }
+// Prepare derives the generators that Verify uses and counts what a proof holds, so that the first call does not: some hundred
+// milliseconds, once per process.
+func (k *Key) Prepare() error {
+	if _, err := k.size(); err != nil {
+		return err
+	}
+	return protocol.Prepare(k.c)
+}
 
 // Verify returns nil exactly if the proof shows the encoded statement for this model. It is safe for concurrent use.
 func (k *Key) Verify(encodedStatement, proof []byte) error {
+	return k.VerifyContext(context.Background(), encodedStatement, proof)
+}
+
+// VerifyContext is Verify, given up with the context's error when that ends: before the next element of the proof is read. The last step,
+// one multi-scalar multiplication, is not interrupted, nor are generators that are derived for the first time (see Prepare).
+func (k *Key) VerifyContext(ctx context.Context, encodedStatement, proof []byte) error {
 	st, err := statement.Decode(k.c, encodedStatement)
 	if err != nil {
 		return fmt.Errorf("statement: %w", err)
 	}
-	return k.VerifyStatement(st, proof)
+	return k.VerifyStatementContext(ctx, st, proof)
 }
 
 // VerifyStatement is Verify for a decoded statement.
 func (k *Key) VerifyStatement(st *statement.Statement, proof []byte) error {
+	return k.VerifyStatementContext(context.Background(), st, proof)
+}
+
+// VerifyStatementContext is VerifyContext for a decoded statement.
+func (k *Key) VerifyStatementContext(ctx context.Context, st *statement.Statement, proof []byte) error {
 	if err := st.Check(k.c); err != nil {
 		return fmt.Errorf("statement: %w", err)
 	}
 	if err := st.CheckAnswer(k.c); err != nil {
 		return fmt.Errorf("statement: %w", err)
 	}
-	r, err := format.NewReader(proof, format.MagicProof, k.c.Digest())
+	r, err := k.open(proof)
 	if err != nil {
 		return fmt.Errorf("proof: %w", err)
 	}
-	if id := r.Raw(32); id == nil {
-		return fmt.Errorf("proof: %w", format.ErrTruncated)
-	} else if [32]byte(id) != k.id {
-		return fmt.Errorf("proof: %w", format.ErrModel)
-	}
 	p := protocol.Proof{Kind: protocol.KindInference, Circuit: k.c, Weights: k.weights, Statement: st}
-	if err := p.Run(veil.NewVerifier(p.Transcript(), r)); err != nil {
+	if err := p.Run(veil.NewVerifier(p.Transcript(), elements{ctx, r})); err != nil {
 		return fmt.Errorf("proof: %w", err)
 	}
 	if err := r.Close(); err != nil {
 		return fmt.Errorf("proof: %w", err)
 	}
 	return nil
+}
+
+// open returns a reader of a proof's elements, whose number is right: the circuit knows it beforehand.
+func (k *Key) open(proof []byte) (*format.Reader, error) {
+	r, err := format.NewReader(proof, format.MagicProof, k.c.Digest())
+	if err != nil {
+		return nil, err
+	}
+	if id := r.Raw(32); id == nil {
+		return nil, format.ErrTruncated
+	} else if [32]byte(id) != k.id {
+		return nil, format.ErrModel
+	}
+	n, err := k.size()
+	if err == nil {
+		err = r.Exactly(elementSize * n)
+	}
+	return r, err
+}
+
+// ParseModelID reads a model ID: 64 hexadecimal digits as reports have them, a file that 'accept --save' wrote, or
+// the line "model ID  …" that accept prints. White space around it is let pass, and nothing else.
+func ParseModelID(text string) ([32]byte, error) {
+	digits := strings.TrimSpace(text)
+	if rest, ok := strings.CutPrefix(digits, "model ID"); ok {
+		digits = strings.TrimSpace(rest)
+	}
+	raw, err := hex.DecodeString(digits)
+	if err != nil || len(raw) != 32 {
+		return [32]byte{}, fmt.Errorf("%w: this is %.80q", ErrModelID, text)
+	}
+	return [32]byte(raw), nil
 }

@@ -48,7 +48,7 @@ func (a *app) accept(ctx context.Context, args []string) error {
 			return err
 		}
 	}
-	r, err := console.Interruptible(ctx, func() (r acceptReport, err error) { err = a.acceptKey(&r, files[0]); return r, err })
+	r, err := console.Interruptible(ctx, func() (r acceptReport, err error) { err = a.acceptKey(ctx, &r, files[0]); return r, err })
 	if ctx.Err() != nil {
 		return ctx.Err()
 	}
@@ -58,7 +58,7 @@ func (a *app) accept(ctx context.Context, args []string) error {
 	return a.showAccept(&r, *asJSON, err)
 }
 
-func (a *app) acceptKey(r *acceptReport, name string) error {
+func (a *app) acceptKey(ctx context.Context, r *acceptReport, name string) error {
 	data, err := a.read("verifying key", name, format.MagicVerifyingKey, keyLimit(a.m.Circuit))
 	if err != nil {
 		return err
@@ -67,7 +67,7 @@ func (a *app) acceptKey(r *acceptReport, name string) error {
 	begin := time.Now()
 	a.generators()
 	r.Seconds.Generators = time.Since(begin).Seconds()
-	key, err := verifier.ReadKey(a.m.Circuit, data)
+	key, err := verifier.ReadKeyContext(ctx, a.m.Circuit, data)
 	r.Seconds.Total = time.Since(begin).Seconds()
 	r.Seconds.Verify = r.Seconds.Total - r.Seconds.Generators
 	if err != nil {

@@ -1,7 +1,6 @@
 package verifierapp
 
 import (
-	"encoding/hex"
 	"errors"
 	"fmt"
 	"strings"
@@ -103,8 +102,8 @@ func statementFailure(name string, data []byte, err error) error {
 	return f
 }
 
-// proofModel is where a proof holds its model's ID: behind magic, version and circuit digest.
-const proofModel = 8 + 4 + 32
+// proofModel is where a proof holds its model's ID: behind the header.
+const proofModel = format.HeaderSize
 
 // proofFailure says what an error about a proof means. Whatever is not recognised is a rejection too.
 func proofFailure(o verifyOptions, key [32]byte, proof []byte, err error) error {
@@ -139,17 +138,17 @@ func pinned(id, file string) ([32]byte, error) {
 		if err != nil {
 			return [32]byte{}, &failure{code: console.Unreadable, err: fmt.Errorf("model ID: %w", err)}
 		}
-		id, from = strings.TrimSpace(string(data)), file
+		id, from = string(data), file
 	}
-	raw, err := hex.DecodeString(id)
-	if err != nil || len(raw) != 32 {
+	parsed, err := verifier.ParseModelID(id)
+	if err != nil {
 		code := console.Usage
 		if file != "" {
 			code = console.Unreadable
 		}
-		return [32]byte{}, &failure{code: code, err: fmt.Errorf("%s: a model ID has 64 hexadecimal digits, this is %.80q", from, id)}
+		return [32]byte{}, &failure{code: code, err: fmt.Errorf("%s: %w", from, err)}
 	}
-	return [32]byte(raw), nil
+	return parsed, nil
 }
 
 // vocabulary returns what texts are shown with: the given file, else what was compiled in, else nil.

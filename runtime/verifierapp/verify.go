@@ -63,7 +63,7 @@ func (a *app) verify(ctx context.Context, args []string) error {
 			r.Asked, err = a.question(o.asked, vocab)
 		}
 		if err == nil {
-			err = a.verifyFiles(o, vocab, &r)
+			err = a.verifyFiles(ctx, o, vocab, &r)
 		}
 		return r, err
 	})
@@ -115,7 +115,7 @@ func (o verifyOptions) missing() []string {
 }
 
 // verifyFiles reads the files and verifies the proof in them.
-func (a *app) verifyFiles(o verifyOptions, vocab tokens.Tokenizer, r *verifyReport) error {
+func (a *app) verifyFiles(ctx context.Context, o verifyOptions, vocab tokens.Tokenizer, r *verifyReport) error {
 	id, err := pinned(o.id, o.pin)
 	if err != nil {
 		return err
@@ -134,7 +134,7 @@ func (a *app) verifyFiles(o verifyOptions, vocab tokens.Tokenizer, r *verifyRepo
 		return err
 	}
 	r.VKBytes, r.StatementBytes, r.ProofBytes = len(vk), len(encoded), len(proof)
-	st, err := a.verifyBytes(o, id, vk, encoded, proof, r)
+	st, err := a.verifyBytes(ctx, o, id, vk, encoded, proof, r)
 	if st != nil {
 		a.describe(st, vocab, r)
 	}
@@ -145,10 +145,10 @@ func (a *app) verifyFiles(o verifyOptions, vocab tokens.Tokenizer, r *verifyRepo
 }
 
 // verifyBytes does the work and notes its times. The statement is returned as soon as it is decoded.
-func (a *app) verifyBytes(o verifyOptions, id [32]byte, vk, encoded, proof []byte, r *verifyReport) (*statement.Statement, error) {
+func (a *app) verifyBytes(ctx context.Context, o verifyOptions, id [32]byte, vk, encoded, proof []byte, r *verifyReport) (*statement.Statement, error) {
 	begin := time.Now()
 	defer func() { r.Seconds.Total = time.Since(begin).Seconds() }()
-	key, err := verifier.ReadPinnedKey(a.m.Circuit, vk, id)
+	key, err := verifier.ReadPinnedKeyContext(ctx, a.m.Circuit, vk, id)
 	if err != nil {
 		return nil, keyFailure(o.vk, vk, err)
 	}
@@ -164,7 +164,7 @@ func (a *app) verifyBytes(o verifyOptions, id [32]byte, vk, encoded, proof []byt
 	if err != nil {
 		return nil, statementFailure(o.statement, encoded, err)
 	}
-	if err := key.VerifyStatement(st, proof); err != nil {
+	if err := key.VerifyStatementContext(ctx, st, proof); err != nil {
 		if errors.Is(err, statement.ErrAnswer) || errors.Is(err, statement.ErrVacuous) {
 			return st, statementFailure(o.statement, encoded, err)
 		}
