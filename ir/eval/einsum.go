@@ -4,6 +4,7 @@ import (
 	"math/big"
 
 	"github.com/zkllmc/zkllmc/ir"
+	"github.com/zkllmc/zkllmc/ir/budget"
 )
 
 // number is a cell: a real in StageFloat, an integer in StageInt.
@@ -15,23 +16,45 @@ type operand[T number] struct {
 	strides []int
 }
 
-// addTerm adds coef·Σ Π operands to out. Integer callers have checked that nothing overflows.
-func addTerm[T number](out []T, t *ir.Term, coef T, in [][]T) {
-	labels := len(t.Extents)
-	dst := operand[T]{out, strides(t.Out, t.Extents, labels)}
-	ops := make([]operand[T], len(t.In))
-	for i := range t.In {
-		ops[i] = operand[T]{in[i], strides(t.Axes[i], t.Extents, labels)}
+// coefficient is that of a term, in the meaning of the stage.
+func coefficient[T number](t *ir.Term) T {
+	var zero T
+	if _, real := any(zero).(float64); real {
+		return T(t.Coef)
 	}
-	inner := innerLabel(t, dst, ops)
-	order := make([]int, 0, labels)
-	for l := range t.Extents {
-		if l != inner {
-			order = append(order, l)
+	return T(t.ICoef)
+}
+
+// addTerm adds a term to out, in steps of two operands where that is cheaper. hot says which operands are the one-hot vectors of ids.
+// Integer callers have checked that the result does not overflow; what is in between may, since int64 is a ring.
+func addTerm[T number](b *budget.Budget, out []T, t *ir.Term, in [][]T, hot []bool, ids []int64) error {
+	steps := t.Pairwise(hot)
+	for i := range steps {
+		s, dst := &steps[i], out
+		if i < len(steps)-1 {
+			dst = make([]T, result(s))
 		}
+		w := newWalker(b, dst, s, operands(s, in))
+		if h := s.OneHot(hot); h >= 0 {
+			w.gather(s, h, ids)
+		} else {
+			w.all(s)
+		}
+		if w.err != nil {
+			return w.err
+		}
+		in = append(in[:len(in):len(in)], dst)
 	}
-	w := walker[T]{extents: t.Extents, order: order, inner: inner, dst: dst, ops: ops}
-	w.walk(0, 0, make([]int, len(ops)), coef)
+	return nil
+}
+
+// result is the number of cells of a term's result.
+func result(t *ir.Term) int {
+	n := 1
+	for _, a := range t.Out {
+		n *= t.AxisExtent(a)
+	}
+	return n
 }
 
 // strides returns the distance in cells that a step of each label makes in a tensor of the given axes.
@@ -48,16 +71,19 @@ func strides(axes [][]int, extents []int, labels int) []int {
 	return s
 }
 
-// innerLabel chooses the label of the innermost loop: the one with the smallest steps through memory.
-func innerLabel[T number](t *ir.Term, dst operand[T], ops []operand[T]) int {
+// innerLabel chooses the label of the innermost loop: of those that are not done, the one with the smallest steps through memory.
+func (w *walker[T]) innerLabel(done []bool) int {
 	best, bestCost := -1, 0
-	for l := range t.Extents {
-		cost := min(dst.strides[l], 64)
-		for _, o := range ops {
+	for l, e := range w.extents {
+		if done[l] {
+			continue
+		}
+		cost := min(w.dst.strides[l], 64)
+		for _, o := range w.ops {
 			cost += min(o.strides[l], 64)
 		}
 		// A long loop pays for the loops around it.
-		cost = cost*1024/t.Extents[l] + 64/t.Extents[l]
+		cost = cost*1024/e + 64/e
 		if best < 0 || cost < bestCost {
 			best, bestCost = l, cost
 		}
@@ -67,12 +93,68 @@ func innerLabel[T number](t *ir.Term, dst operand[T], ops []operand[T]) int {
 
 // walker runs the nested loops of one term.
 type walker[T number] struct {
+	left    *budget.Budget
 	extents []int
 	order   []int
 	inner   int
 	dst     operand[T]
 	ops     []operand[T]
+	moving  []int // scratch of run
+	done    int   // multiplications since the context was looked at
+	err     error
 }
+
+func newWalker[T number](b *budget.Budget, out []T, t *ir.Term, in [][]T) *walker[T] {
+	labels := len(t.Extents)
+	w := &walker[T]{left: b, extents: t.Extents, dst: operand[T]{out, strides(t.Out, t.Extents, labels)}}
+	for i := range in {
+		w.ops = append(w.ops, operand[T]{in[i], strides(t.Axes[i], t.Extents, labels)})
+	}
+	return w
+}
+
+// nest orders the loops over the labels that are not done.
+func (w *walker[T]) nest(done []bool) {
+	w.inner = w.innerLabel(done)
+	for l := range w.extents {
+		if l != w.inner && !done[l] {
+			w.order = append(w.order, l)
+		}
+	}
+}
+
+// all runs over all labels.
+func (w *walker[T]) all(t *ir.Term) {
+	w.nest(make([]bool, len(t.Extents)))
+	w.walk(0, 0, make([]int, len(w.ops)), coefficient[T](t))
+}
+
+// gather runs over the cells of operand h that are 1, one per row, and over the labels that it does not have.
+func (w *walker[T]) gather(t *ir.Term, h int, ids []int64) {
+	w.nest(t.InOperand(h))
+	off := make([]int, len(w.ops))
+	for row, id := range ids {
+		dst := 0
+		clear(off)
+		at := func(labels []int, x int) {
+			for j := len(labels) - 1; j >= 0; j-- {
+				l := labels[j]
+				i := x % t.Extents[l]
+				x /= t.Extents[l]
+				dst += i * w.dst.strides[l]
+				for k := range w.ops {
+					off[k] += i * w.ops[k].strides[l]
+				}
+			}
+		}
+		at(t.Axes[h][0], row)
+		at(t.Axes[h][1], int(id))
+		w.walk(0, dst, off, coefficient[T](t))
+	}
+}
+
+// pollAfter is the number of multiplications, some milliseconds of them, after which the context is looked at.
+const pollAfter = 1 << 22
 
 // walk runs the loops from level on. Offsets are into the tensors; prod is the product of the coefficient and of the operands
 // that no further loop moves through.
@@ -83,7 +165,7 @@ func (w *walker[T]) walk(level, dst int, off []int, coef T) {
 	}
 	l := w.order[level]
 	next := make([]int, len(off))
-	for i := 0; i < w.extents[l]; i++ {
+	for i := 0; i < w.extents[l] && w.err == nil; i++ {
 		for k, o := range w.ops {
 			next[k] = off[k] + i*o.strides[l]
 		}
@@ -93,25 +175,27 @@ func (w *walker[T]) walk(level, dst int, off []int, coef T) {
 
 // run is the innermost loop.
 func (w *walker[T]) run(dst int, off []int, coef T) {
-	if w.inner < 0 { // no labels at all
+	if w.inner < 0 { // no labels are left
 		for k, o := range w.ops {
 			coef *= o.data[off[k]]
 		}
 		w.dst.data[dst] += coef
 		return
 	}
-	var moving [8]int
-	m := 0
+	n, ds := w.extents[w.inner], w.dst.strides[w.inner]
+	if w.done += n; w.done >= pollAfter {
+		w.done, w.err = 0, w.left.Poll()
+	}
+	moving := w.moving[:0]
 	for k, o := range w.ops {
-		if o.strides[w.inner] != 0 && m < len(moving) {
-			moving[m] = k
-			m++
+		if o.strides[w.inner] != 0 {
+			moving = append(moving, k)
 		} else if coef *= o.data[off[k]]; coef == 0 {
 			return
 		}
 	}
-	n, ds := w.extents[w.inner], w.dst.strides[w.inner]
-	switch m {
+	w.moving = moving
+	switch len(moving) {
 	case 1:
 		o := w.ops[moving[0]]
 		linear(w.dst.data[dst:], ds, coef, o.data[off[moving[0]]:], o.strides[w.inner], n)
@@ -122,7 +206,7 @@ func (w *walker[T]) run(dst int, off []int, coef T) {
 	default:
 		for i := 0; i < n; i++ {
 			p := coef
-			for _, k := range moving[:m] {
+			for _, k := range moving {
 				p *= w.ops[k].data[off[k]+i*w.ops[k].strides[w.inner]]
 			}
 			w.dst.data[dst+i*ds] += p

@@ -1,12 +1,16 @@
 package eval
 
 import (
+	"context"
+	"errors"
 	"math"
 	"math/rand"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/zkllmc/zkllmc/ir"
+	"github.com/zkllmc/zkllmc/ir/budget"
 	"github.com/zkllmc/zkllmc/runtime/tables"
 )
 
@@ -107,7 +111,9 @@ func TestEinsumPathsAgree(t *testing.T) {
 		}
 		n := size(term, term.Out)
 		fast := make([]int64, n)
-		addTerm(fast, &term, term.ICoef, in)
+		if err := addTerm(nil, fast, &term, in, nil, nil); err != nil {
+			t.Fatal(err)
+		}
 		slow, err := intEinsumBig(&term, in, n)
 		if err != nil {
 			t.Fatal(err)
@@ -117,7 +123,7 @@ func TestEinsumPathsAgree(t *testing.T) {
 }
 
 func intEinsumBig(term *ir.Term, in [][]int64, n int) ([]int64, error) {
-	return sumBig([]ir.Term{*term}, func(*ir.Term) [][]int64 { return in }, n)
+	return sumBig(nil, []ir.Term{*term}, func(*ir.Term) [][]int64 { return in }, n)
 }
 
 func size(t ir.Term, axes [][]int) int {
@@ -145,7 +151,7 @@ func randomTerm(r *rand.Rand) ir.Term {
 		}
 		return out
 	}
-	for k := r.Intn(4); k >= 0; k-- {
+	for k := r.Intn(10); k >= 0; k-- {
 		t.In, t.Axes = append(t.In, len(t.In)), append(t.Axes, axes())
 	}
 	t.Out = axes()
@@ -185,5 +191,143 @@ func TestTokenIDsAreChecked(t *testing.T) {
 	}
 	if v, err := Float(g, []int64{2, 0}); err != nil || v[g.Output][2] != 1 || v[g.Output][3] != 1 {
 		t.Errorf("%v %v", v, err)
+	}
+}
+
+// TestPairwiseRounds computes products of several operands, which are taken two at a time where that is cheaper, and compares with the
+// sum over all labels at once.
+func TestPairwiseRounds(t *testing.T) {
+	r := rand.New(rand.NewSource(5))
+	cut := 0
+	for range 300 {
+		term := randomTerm(r)
+		term.Coef = r.NormFloat64()
+		var in [][]float64
+		for _, axes := range term.Axes {
+			x := make([]float64, size(term, axes))
+			for i := range x {
+				x[i] = r.NormFloat64()
+			}
+			in = append(in, x)
+		}
+		if len(term.Pairwise(nil)) > 1 {
+			cut++
+		}
+		got, want := make([]float64, size(term, term.Out)), make([]float64, size(term, term.Out))
+		if err := addTerm(nil, got, &term, in, nil, nil); err != nil {
+			t.Fatal(err)
+		}
+		newWalker(nil, want, &term, in).all(&term)
+		for i := range want {
+			if math.Abs(got[i]-want[i]) > 1e-12*(1+math.Abs(want[i])) {
+				t.Fatalf("%+v: cell %d is %g, want %g", term, i, got[i], want[i])
+			}
+		}
+	}
+	if cut < 20 {
+		t.Errorf("only %d terms were cut", cut)
+	}
+}
+
+// embedding is a graph that looks ids up in a table of V rows and multiplies by a matrix, as one product of three operands.
+func embedding(T, V, d, e int) *ir.Graph {
+	g := &ir.Graph{Name: "g", Stage: ir.StageFloat, Vocab: V}
+	ids := g.Add(ir.OpInput, "", "ids", []int{T}, nil, nil)
+	hot := g.Add(ir.OpOneHot, "", "hot", []int{T, V}, []ir.ValueID{ids.ID}, nil)
+	table := g.Add(ir.OpWeight, "", "table", []int{V, d}, nil, nil)
+	matrix := g.Add(ir.OpWeight, "", "matrix", []int{d, e}, nil, nil)
+	for _, w := range []*ir.Value{table, matrix} {
+		w.Data = make([]float64, ir.Size(w.Shape))
+		for i := range w.Data {
+			w.Data[i] = math.Sin(float64(i))
+		}
+	}
+	t := ir.Term{Coef: 2, Extents: []int{T, V, d, e}, In: []int{0, 1, 2}, Axes: [][][]int{{{0}, {1}}, {{1}, {2}}, {{2}, {3}}}, Out: [][]int{{0}, {3}}}
+	g.Input = ids.ID
+	g.Output = g.Add(ir.OpEinsum, "lookup", "out", []int{T, e}, []ir.ValueID{hot.ID, table.ID, matrix.ID}, &ir.EinsumAttr{Terms: []ir.Term{t}}).ID
+	return g
+}
+
+// TestGather looks ids up: the result is that of the product with one-hot vectors, and the demand does not grow with the vocabulary
+// but for the vectors themselves.
+func TestGather(t *testing.T) {
+	g := embedding(3, 5, 4, 2)
+	ids := []int64{4, 0, 4}
+	got, err := Float(g, ids)
+	if err != nil {
+		t.Fatal(err)
+	}
+	term := &g.Value(g.Output).Def.Attr.(*ir.EinsumAttr).Terms[0]
+	want := make([]float64, 6)
+	newWalker(nil, want, term, [][]float64{oneHot[float64](ids, 5), g.Value(2).Data, g.Value(3).Data}).all(term)
+	for i, x := range got[g.Output] {
+		if math.Abs(x-want[i]) > 1e-14 {
+			t.Errorf("cell %d is %g, want %g", i, x, want[i])
+		}
+	}
+	for _, V := range []int{5, 50000} {
+		b := budget.New(context.Background(), 1)
+		bytes, err := Demand(b, embedding(3, V, 4, 2), 10)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if w := b.Spent().Work; w != int64(10*(3*V+3*3*4*2)) {
+			t.Errorf("%d tokens: %d multiplications", V, w)
+		}
+		if bytes != 8*(3*V+3*2) {
+			t.Errorf("%d tokens: %d bytes", V, bytes)
+		}
+	}
+}
+
+// TestCancelled ends a product of minutes soon after its context, in both meanings.
+func TestCancelled(t *testing.T) {
+	const n = 1 << 12
+	term := ir.Term{Coef: 1, ICoef: 1, Extents: []int{n, n, n}, In: []int{0, 0}, Axes: [][][]int{{{0}, {1}}, {{1}, {2}}}, Out: [][]int{{0}, {2}}}
+	float := &ir.Graph{Stage: ir.StageFloat, Input: -1}
+	x := float.Add(ir.OpConst, "", "x", []int{n, n}, nil, nil)
+	x.Data = make([]float64, n*n)
+	float.Output = float.Add(ir.OpEinsum, "square", "", []int{n, n}, []ir.ValueID{x.ID}, &ir.EinsumAttr{Terms: []ir.Term{term}}).ID
+	for i := range x.Data {
+		x.Data[i] = 1
+	}
+	for _, cell := range []int64{1, math.MaxInt64} { // the second needs big integers
+		g := intGraph(ir.OpEinsum, &ir.EinsumAttr{Terms: []ir.Term{term}}, []int{n, n}, nil, nil)
+		g.Value(0).Ints = make([]int64, n*n)
+		for i := range g.Value(0).Ints {
+			g.Value(0).Ints[i] = cell
+		}
+		ctx, cancel := context.WithTimeout(context.Background(), 50*time.Millisecond)
+		begin := time.Now()
+		err := EachInt(budget.New(ctx, 1<<30), g, nil, func(*ir.Value, []int64) error { return nil })
+		if !errors.Is(err, context.DeadlineExceeded) || time.Since(begin) > time.Second {
+			t.Errorf("integers: %v after %v", err, time.Since(begin))
+		}
+		cancel()
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), 50*time.Millisecond)
+	defer cancel()
+	begin := time.Now()
+	err := EachFloat(budget.New(ctx, 1), float, nil, func(*ir.Value, []float64) error { return nil })
+	if !errors.Is(err, context.DeadlineExceeded) || time.Since(begin) > time.Second {
+		t.Errorf("reals: %v after %v", err, time.Since(begin))
+	}
+}
+
+// TestDemand refuses a product that no budget has work for, and one whose result no budget has memory for, by the node's name.
+func TestDemand(t *testing.T) {
+	for want, n := range map[string]int{"multiplications": 1 << 13, "bytes": 1 << 15} {
+		g := &ir.Graph{Stage: ir.StageFloat, Input: -1}
+		x := g.Add(ir.OpConst, "", "x", []int{n}, nil, nil)
+		term, runs := ir.Term{Coef: 1, Extents: []int{n, n}, In: []int{0, 0}, Axes: [][][]int{{{0}}, {{1}}}, Out: [][]int{{0}, {1}}}, 1
+		if want == "multiplications" {
+			term.Axes, term.Out = [][][]int{{{0}}, {{0}}}, term.Out[:1]
+			runs = 1 << 20
+		}
+		g.Output = g.Add(ir.OpEinsum, "outer", "", []int{n, n}[:len(term.Out)], []ir.ValueID{x.ID}, &ir.EinsumAttr{Terms: []ir.Term{term}}).ID
+		_, err := Demand(budget.New(context.Background(), 1), g, runs)
+		if err == nil || !strings.Contains(err.Error(), want) || !strings.Contains(err.Error(), `node "outer" (Einsum)`) || !strings.Contains(err.Error(), "--budget") {
+			t.Errorf("%s: %v", want, err)
+		}
 	}
 }

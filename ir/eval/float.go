@@ -7,34 +7,82 @@ import (
 	"math"
 
 	"github.com/zkllmc/zkllmc/ir"
+	"github.com/zkllmc/zkllmc/ir/budget"
 )
 
 // Float runs a graph of StageFloat on token ids (one per position; fewer or more are refused) and returns every value,
 // row-major. It also runs the primitive graphs of the frontend, so that every pass can be tested for keeping the meaning.
 func Float(g *ir.Graph, ids []int64) (map[ir.ValueID][]float64, error) {
-	if g.Stage == ir.StageInt {
-		return nil, fmt.Errorf("eval: graph %s is in StageInt, use Int", g.Name)
-	}
 	vals := make(map[ir.ValueID][]float64, len(g.Values))
-	for _, n := range g.Nodes {
-		out, err := floatNode(g, n, ids, vals)
-		if err != nil {
-			return nil, err
-		}
-		if v := g.Value(n.Out[0]); len(out) != ir.Size(v.Shape) {
-			return nil, n.Errorf("computed %d cells for shape %v", len(out), v.Shape)
-		}
-		vals[n.Out[0]] = out
-	}
-	return vals, nil
+	return vals, EachFloat(nil, g, ids, func(v *ir.Value, cells []float64) error { vals[v.ID] = cells; return nil })
 }
 
-func floatNode(g *ir.Graph, n *ir.Node, ids []int64, vals map[ir.ValueID][]float64) ([]float64, error) {
-	out := g.Value(n.Out[0])
-	in := make([][]float64, len(n.In))
-	for i, id := range n.In {
-		in[i] = vals[id]
+// EachFloat is Float that gives every value to a function as soon as it is computed, and holds it only as long as something uses it.
+// The caller has paid for the work: see Demand. It ends with the error of the budget's context when that is done.
+func EachFloat(b *budget.Budget, g *ir.Graph, ids []int64, f func(v *ir.Value, cells []float64) error) error {
+	if g.Stage == ir.StageInt {
+		return fmt.Errorf("eval: graph %s is in StageInt, use Int", g.Name)
 	}
+	return each(b, g, f, func(n *ir.Node, in [][]float64) ([][]float64, error) {
+		out, err := floatNode(b, g, n, ids, in)
+		if v := g.Value(n.Out[0]); err == nil && len(out) != ir.Size(v.Shape) {
+			err = n.Errorf("computed %d cells for shape %v", len(out), v.Shape)
+		}
+		return [][]float64{out}, err
+	})
+}
+
+// each computes the values of a graph in order, gives each to f and drops it after its last use.
+func each[T number](b *budget.Budget, g *ir.Graph, f func(*ir.Value, []T) error, compute func(*ir.Node, [][]T) ([][]T, error)) error {
+	last := lastUses(g)
+	vals := make([][]T, len(g.Values))
+	for i, n := range g.Nodes {
+		if err := b.Poll(); err != nil {
+			return err
+		}
+		in := make([][]T, len(n.In))
+		for k, id := range n.In {
+			in[k] = vals[id]
+		}
+		outs, err := compute(n, in)
+		if err != nil {
+			return err
+		}
+		for k, o := range n.Out {
+			vals[o] = outs[k]
+			if err := f(g.Value(o), outs[k]); err != nil {
+				return err
+			}
+		}
+		for _, id := range last[i] {
+			vals[id] = nil
+		}
+	}
+	return nil
+}
+
+// lastUses lists for every node the values that nothing uses after it.
+func lastUses(g *ir.Graph) [][]ir.ValueID {
+	at := make([]int, len(g.Values))
+	for i, n := range g.Nodes {
+		for _, id := range n.In {
+			at[id] = i
+		}
+		for _, id := range n.Out {
+			at[id] = i
+		}
+	}
+	last := make([][]ir.ValueID, len(g.Nodes))
+	for _, n := range g.Nodes {
+		for _, id := range n.Out {
+			last[at[id]] = append(last[at[id]], id)
+		}
+	}
+	return last
+}
+
+func floatNode(b *budget.Budget, g *ir.Graph, n *ir.Node, ids []int64, in [][]float64) ([]float64, error) {
+	out := g.Value(n.Out[0])
 	switch n.Op {
 	case ir.OpInput:
 		if err := checkIDs(g, out, ids); err != nil {
@@ -46,9 +94,9 @@ func floatNode(g *ir.Graph, n *ir.Node, ids []int64, vals map[ir.ValueID][]float
 	case ir.OpOneHot:
 		return oneHot[float64](ids, g.Vocab), nil
 	case ir.OpEinsum:
-		return floatEinsum(n, in, out), nil
+		return sumTerms(b, g, n, ids, in)
 	case ir.OpUnary:
-		return floatUnary(n, in[0])
+		return floatUnary(b, n, in[0])
 	case ir.OpNorm:
 		return floatNorm(n.Attr.(*ir.NormAttr), in, out.Shape), nil
 	case ir.OpSoftmax:
@@ -85,14 +133,26 @@ func oneHot[T number](ids []int64, vocab int) []T {
 	return out
 }
 
-func floatEinsum(n *ir.Node, in [][]float64, out *ir.Value) []float64 {
-	res := make([]float64, ir.Size(out.Shape))
+// sumTerms computes an Einsum.
+func sumTerms[T number](b *budget.Budget, g *ir.Graph, n *ir.Node, ids []int64, in [][]T) ([]T, error) {
+	res := make([]T, ir.Size(g.Value(n.Out[0]).Shape))
 	e := n.Attr.(*ir.EinsumAttr)
 	for i := range e.Terms {
 		t := &e.Terms[i]
-		addTerm(res, t, t.Coef, operands(t, in))
+		if err := addTerm(b, res, t, operands(t, in), oneHots(g, n, t), ids); err != nil {
+			return nil, err
+		}
 	}
-	return res
+	return res, nil
+}
+
+// oneHots says which operands of a term are the one-hot vectors of the token ids.
+func oneHots(g *ir.Graph, n *ir.Node, t *ir.Term) []bool {
+	hot := make([]bool, len(t.In))
+	for i, k := range t.In {
+		hot[i] = g.Value(n.In[k]).Def.Op == ir.OpOneHot
+	}
+	return hot
 }
 
 // operands collects the tensors of one term.
@@ -104,7 +164,7 @@ func operands[T number](t *ir.Term, in [][]T) [][]T {
 	return out
 }
 
-func floatUnary(n *ir.Node, x []float64) ([]float64, error) {
+func floatUnary(b *budget.Budget, n *ir.Node, x []float64) ([]float64, error) {
 	fn := n.Attr.(*ir.UnaryAttr).Fn
 	f, ok := functions[fn]
 	if !ok {
@@ -112,6 +172,9 @@ func floatUnary(n *ir.Node, x []float64) ([]float64, error) {
 	}
 	out := make([]float64, len(x))
 	for i, v := range x {
+		if i%pollAfter == pollAfter-1 && b.Poll() != nil {
+			return nil, b.Poll()
+		}
 		out[i] = f(v)
 	}
 	return out, nil

@@ -5,29 +5,29 @@ import (
 	"math/big"
 
 	"github.com/zkllmc/zkllmc/ir"
+	"github.com/zkllmc/zkllmc/ir/budget"
 	"github.com/zkllmc/zkllmc/runtime/tables"
 )
 
 // Int runs a graph of StageInt on token ids and returns every value, row-major. It is exact: a sum that leaves int64 is an error,
 // and so is a value outside of its declared range [Lo, Hi] (a value with Lo = Hi = 0 declares none).
 func Int(g *ir.Graph, ids []int64) (map[ir.ValueID][]int64, error) {
-	if g.Stage != ir.StageInt {
-		return nil, fmt.Errorf("eval: graph %s is not in StageInt, use Float", g.Name)
-	}
 	vals := make(map[ir.ValueID][]int64, len(g.Values))
-	for _, n := range g.Nodes {
-		outs, err := intNode(g, n, ids, vals)
-		if err != nil {
-			return nil, err
-		}
-		for i, o := range n.Out {
-			if err := checkRange(n, g.Value(o), outs[i]); err != nil {
-				return nil, err
-			}
-			vals[o] = outs[i]
-		}
+	return vals, EachInt(nil, g, ids, func(v *ir.Value, cells []int64) error { vals[v.ID] = cells; return nil })
+}
+
+// EachInt is to Int what EachFloat is to Float.
+func EachInt(b *budget.Budget, g *ir.Graph, ids []int64, f func(v *ir.Value, cells []int64) error) error {
+	if g.Stage != ir.StageInt {
+		return fmt.Errorf("eval: graph %s is not in StageInt, use Float", g.Name)
 	}
-	return vals, nil
+	return each(b, g, f, func(n *ir.Node, in [][]int64) ([][]int64, error) {
+		outs, err := intNode(b, g, n, ids, in)
+		for i := 0; i < len(n.Out) && err == nil; i++ {
+			err = checkRange(n, g.Value(n.Out[i]), outs[i])
+		}
+		return outs, err
+	})
 }
 
 func checkRange(n *ir.Node, v *ir.Value, cells []int64) error {
@@ -45,12 +45,8 @@ func checkRange(n *ir.Node, v *ir.Value, cells []int64) error {
 	return nil
 }
 
-func intNode(g *ir.Graph, n *ir.Node, ids []int64, vals map[ir.ValueID][]int64) ([][]int64, error) {
+func intNode(b *budget.Budget, g *ir.Graph, n *ir.Node, ids []int64, in [][]int64) ([][]int64, error) {
 	out := g.Value(n.Out[0])
-	in := make([][]int64, len(n.In))
-	for i, id := range n.In {
-		in[i] = vals[id]
-	}
 	var r []int64
 	var err error
 	switch n.Op {
@@ -61,7 +57,7 @@ func intNode(g *ir.Graph, n *ir.Node, ids []int64, vals map[ir.ValueID][]int64) 
 	case ir.OpOneHot:
 		r = oneHot[int64](ids, g.Vocab)
 	case ir.OpEinsum:
-		r, err = intEinsum(g, n, in)
+		r, err = intEinsum(b, g, n, ids, in)
 	case ir.OpRescale:
 		r, err = rescale(n, in[0])
 	case ir.OpTable:
@@ -77,28 +73,33 @@ func intNode(g *ir.Graph, n *ir.Node, ids []int64, vals map[ir.ValueID][]int64) 
 }
 
 // intEinsum adds up in int64 where the operands' magnitudes rule an overflow out, and in big integers otherwise.
-func intEinsum(g *ir.Graph, n *ir.Node, in [][]int64) ([]int64, error) {
+func intEinsum(b *budget.Budget, g *ir.Graph, n *ir.Node, ids []int64, in [][]int64) ([]int64, error) {
 	e := n.Attr.(*ir.EinsumAttr)
-	size := ir.Size(g.Value(n.Out[0]).Shape)
 	if fits(e, in) {
-		res := make([]int64, size)
-		for i := range e.Terms {
-			addTerm(res, &e.Terms[i], e.Terms[i].ICoef, operands(&e.Terms[i], in))
-		}
-		return res, nil
+		return sumTerms(b, g, n, ids, in)
 	}
-	res, err := sumBig(e.Terms, func(t *ir.Term) [][]int64 { return operands(t, in) }, size)
-	if err != nil {
+	res, err := sumBig(b, e.Terms, func(t *ir.Term) [][]int64 { return operands(t, in) }, ir.Size(g.Value(n.Out[0]).Shape))
+	if err != nil && b.Poll() == nil {
 		return nil, n.Errorf("%v", err)
 	}
-	return res, nil
+	return res, err
 }
 
+// bigWork is what a product in big integers costs, in those of machine words. Which cells need them is known at run time only.
+const bigWork = 64
+
 // sumBig computes the terms in big integers; a cell that leaves int64 is an error.
-func sumBig(ts []ir.Term, in func(*ir.Term) [][]int64, size int) ([]int64, error) {
+func sumBig(b *budget.Budget, ts []ir.Term, in func(*ir.Term) [][]int64, size int) ([]int64, error) {
+	for i := range ts {
+		if err := b.Work(budget.Product(bigWork, ts[i].Work(nil))); err != nil {
+			return nil, err
+		}
+	}
 	acc := make([]big.Int, size)
 	for i := range ts {
-		addBig(acc, &ts[i], in(&ts[i]))
+		if err := addBig(b, acc, &ts[i], in(&ts[i])); err != nil {
+			return nil, err
+		}
 	}
 	res := make([]int64, size)
 	for i := range acc {
@@ -111,7 +112,7 @@ func sumBig(ts []ir.Term, in func(*ir.Term) [][]int64, size int) ([]int64, error
 }
 
 // addBig adds one term in big integers, cell by cell.
-func addBig(acc []big.Int, t *ir.Term, in [][]int64) {
+func addBig(b *budget.Budget, acc []big.Int, t *ir.Term, in [][]int64) error {
 	dst := strides(t.Out, t.Extents, len(t.Extents))
 	steps := make([][]int, len(in))
 	for k := range in {
@@ -119,6 +120,11 @@ func addBig(acc []big.Int, t *ir.Term, in [][]int64) {
 	}
 	at := make([]int, len(t.Extents))
 	for n := ir.Size(t.Extents); n > 0; n-- {
+		if n%(pollAfter/bigWork) == 0 {
+			if err := b.Poll(); err != nil {
+				return err
+			}
+		}
 		p := big.NewInt(t.ICoef)
 		for k := range in {
 			p.Mul(p, big.NewInt(in[k][offset(at, steps[k])]))
@@ -132,6 +138,7 @@ func addBig(acc []big.Int, t *ir.Term, in [][]int64) {
 			at[l] = 0
 		}
 	}
+	return nil
 }
 
 func offset(at, steps []int) int {
