@@ -120,7 +120,7 @@ func TestWrongArguments(t *testing.T) {
 		s.Name = "r"
 		p := &plan.Plan{Config: plan.Config{Name: "bad", Length: 2, Vocab: 2, WeightBits: 11, WitnessBits: 11}}
 		p.Prologue = []plan.Step{{Op: plan.Tokens, Name: "tokens", Shape: []int{2, 2}}, s}
-		_, err := BuildCircuit(p)
+		_, err := BuildCircuit(t.Context(), p)
 		require.ErrorContains(t, err, want)
 		printed := newCircuitFile(p, "", "")
 		printed.render("example.com/bad")
@@ -133,7 +133,7 @@ func TestKindsFit(t *testing.T) {
 	p := &plan.Plan{Config: plan.Config{Name: "bad", Length: 2, Vocab: 2, WeightBits: 11, WitnessBits: 11}}
 	p.Prologue = []plan.Step{{Op: plan.Tokens, Name: "tokens", Shape: []int{2, 2}},
 		{Op: plan.Rescale, Name: "r", In: []plan.Ref{{Place: plan.InPrologue}}, Args: []plan.Arg{plan.Float("shift", 1), plan.Integer("lo", -2), plan.Integer("hi", 1)}}}
-	_, err := BuildCircuit(p)
+	_, err := BuildCircuit(t.Context(), p)
 	require.ErrorContains(t, err, "argument shift of Rescale is a float, want a size")
 	require.True(t, strings.HasPrefix(err.Error(), "plan bad: r: "), err)
 }

@@ -4,6 +4,7 @@ package codegen
 
 import (
 	"bytes"
+	"context"
 	"encoding/hex"
 	"fmt"
 	"go/format"
@@ -32,8 +33,8 @@ type Target struct {
 }
 
 // Generate prints a plan. Files are in a fixed order and depend on the arguments only.
-func Generate(p *plan.Plan, o Target) ([]SourceFile, *circuit.Circuit, error) {
-	c, err := BuildCircuit(p)
+func Generate(ctx context.Context, p *plan.Plan, o Target) ([]SourceFile, *circuit.Circuit, error) {
+	c, err := BuildCircuit(ctx, p)
 	if err != nil {
 		return nil, nil, err
 	}

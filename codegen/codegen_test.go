@@ -48,9 +48,9 @@ var digestLine = regexp.MustCompile(`(\tDigest = )"[0-9a-f]{64}"`)
 // TestGolden compares the generated code of every case folder: plan.json is the input, the .golden files are wanted.
 func TestGolden(t *testing.T) {
 	for _, dir := range cases(t) {
-		files, _, err := Generate(readPlan(t, dir), Target{ImportPath: "example.com/golden", Vocab: []byte("{}\n")})
+		files, _, err := Generate(t.Context(), readPlan(t, dir), Target{ImportPath: "example.com/golden", Vocab: []byte("{}\n")})
 		require.NoError(t, err, dir)
-		again, _, err := Generate(readPlan(t, dir), Target{ImportPath: "example.com/golden", Vocab: []byte("{}\n")})
+		again, _, err := Generate(t.Context(), readPlan(t, dir), Target{ImportPath: "example.com/golden", Vocab: []byte("{}\n")})
 		require.NoError(t, err, dir)
 		require.Equal(t, files, again, "%s: the output is deterministic", dir)
 		for _, f := range files {
@@ -90,7 +90,7 @@ func TestGeneratedCodeRuns(t *testing.T) {
 	for i, c := range cases(t) {
 		name := string(rune('a' + i))
 		path := "example.com/golden/" + name
-		files, circ, err := Generate(readPlan(t, c), Target{ImportPath: path})
+		files, circ, err := Generate(t.Context(), readPlan(t, c), Target{ImportPath: path})
 		require.NoError(t, err)
 		for _, f := range files {
 			file := filepath.Join(dir, name, filepath.FromSlash(f.Path))
@@ -148,10 +148,10 @@ func TestIdentifier(t *testing.T) {
 func TestBadPlans(t *testing.T) {
 	p := &plan.Plan{Config: plan.Config{Name: "bad", Length: 2, Vocab: 2, WeightBits: 11, WitnessBits: 11}}
 	p.Epilogue = []plan.Step{{Op: plan.RevealLogits, In: []plan.Ref{{Place: plan.InBlock, Index: 3}}}}
-	_, err := BuildCircuit(p)
+	_, err := BuildCircuit(t.Context(), p)
 	require.ErrorContains(t, err, "no result")
 	p.Epilogue = []plan.Step{{Op: "Nothing"}}
-	_, err = BuildCircuit(p)
+	_, err = BuildCircuit(t.Context(), p)
 	require.ErrorContains(t, err, "unknown call")
 	printed := newCircuitFile(p, "", "")
 	printed.render("example.com/bad")
@@ -177,7 +177,7 @@ func TestMaskedRows(t *testing.T) {
 			}
 		}
 	}
-	_, err := BuildCircuit(p)
+	_, err := BuildCircuit(t.Context(), p)
 	require.ErrorContains(t, err, "row 0 has no unmasked position")
 	printed := fmt.Sprintf("%#v", newCircuitFile(p, "", "").render("example.com/masked"))
 	require.Contains(t, printed, "attention.Mask(b, ")

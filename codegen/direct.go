@@ -1,6 +1,7 @@
 package codegen
 
 import (
+	"context"
 	"fmt"
 	"reflect"
 
@@ -11,8 +12,8 @@ import (
 
 // BuildCircuit runs a plan: it makes the calls that the generated code makes, in the same order, so that both give circuits
 // with one digest.
-func BuildCircuit(p *plan.Plan) (*circuit.Circuit, error) {
-	d := &direct{p: p, b: circuit.NewBuilder(configOf(p))}
+func BuildCircuit(ctx context.Context, p *plan.Plan) (*circuit.Circuit, error) {
+	d := &direct{ctx: ctx, p: p, b: circuit.NewBuilder(configOf(p))}
 	d.prologue = make([][]circuit.ID, len(p.Prologue))
 	d.run(p.Prologue, d.prologue, 0)
 	for _, c := range p.Carries {
@@ -55,6 +56,7 @@ func configOf(p *plan.Plan) circuit.Config {
 
 // direct interprets a plan.
 type direct struct {
+	ctx                       context.Context
 	p                         *plan.Plan
 	b                         *circuit.Builder
 	prologue, block, epilogue [][]circuit.ID // results of the steps
@@ -87,6 +89,9 @@ func (d *direct) ref(r plan.Ref) circuit.ID {
 
 func (d *direct) run(steps []plan.Step, results [][]circuit.ID, layer int) {
 	for i := range steps {
+		if d.err == nil {
+			d.err = d.ctx.Err()
+		}
 		if d.err != nil {
 			return
 		}

@@ -14,6 +14,7 @@ import (
 	"github.com/zkllmc/zkllmc/compiler/internal/planner"
 	"github.com/zkllmc/zkllmc/compiler/internal/quant"
 	"github.com/zkllmc/zkllmc/ir"
+	"github.com/zkllmc/zkllmc/ir/budget"
 	"github.com/zkllmc/zkllmc/ir/plan"
 	"github.com/zkllmc/zkllmc/runtime/circuit"
 	"github.com/zkllmc/zkllmc/runtime/format"
@@ -33,6 +34,7 @@ type Config struct {
 	Pad          int64             // token at positions after the end of a shorter input
 	WeightBits   int               // log2 of the row width of the weights' commitments; 0: chosen
 	WitnessBits  int               // of the witness'
+	Budget       int               // factor on the limits of what a model of its size and length may cost at compile time; 0: 1
 	ImportPath   string            // of the generated code
 	Vocab        []byte            // vocabulary file for the generated commands, or nil
 
@@ -55,6 +57,7 @@ type Result struct {
 	Scales  *Report       // what calibration chose
 	Stats   Stats
 
+	left    *budget.Budget // of the compilation
 	plan    *plan.Plan
 	program *quant.Program
 	samples [][]int64
@@ -67,8 +70,8 @@ func Compile(ctx context.Context, model string, cfg Config) (*Result, error) {
 		return nil, err
 	}
 	cfg.progress("generating code")
-	if r.Files, r.Circuit, err = codegen.Generate(r.plan, codegen.Target{ImportPath: cfg.ImportPath, Vocab: cfg.Vocab}); err != nil {
-		return nil, refuse(err)
+	if r.Files, r.Circuit, err = codegen.Generate(ctx, r.plan, codegen.Target{ImportPath: cfg.ImportPath, Vocab: cfg.Vocab}); err != nil {
+		return nil, refused(r.left, err)
 	}
 	weights, err := r.encodeWeights()
 	if err != nil {
@@ -100,6 +103,7 @@ func (c Config) progress(phase string) {
 
 // analyse does everything but print code.
 func analyse(ctx context.Context, model string, cfg Config) (*Result, error) {
+	left := budget.New(ctx, cfg.Budget)
 	cfg.progress("reading and simplifying " + model)
 	m, err := onnx.Load(model)
 	if err != nil {
@@ -112,14 +116,14 @@ func analyse(ctx context.Context, model string, cfg Config) (*Result, error) {
 	if err != nil {
 		return nil, err
 	}
-	g, err := passes.LowerModel(m, passes.Options{Dims: cfg.Dims, Public: cfg.Public, Private: cfg.Private, Output: cfg.Output, Fix: fix, Dump: cfg.Dump})
+	g, err := passes.LowerModel(m, passes.Options{Dims: cfg.Dims, Public: cfg.Public, Private: cfg.Private, Output: cfg.Output, Fix: fix, Dump: cfg.Dump, Budget: left})
 	if err != nil {
-		return nil, refuse(err)
+		return nil, refused(left, err)
 	}
 	if g.Name = cfg.Name; g.Name == "" {
 		g.Name = modelName(model)
 	}
-	return fromGraph(ctx, g, cfg)
+	return build(left, g, cfg)
 }
 
 // fixed loads the tensors of fixed inputs.
@@ -146,8 +150,8 @@ func modelName(file string) string {
 	return name
 }
 
-// fromGraph compiles a canonical float graph up to the circuit.
-func fromGraph(ctx context.Context, g *ir.Graph, cfg Config) (*Result, error) {
+// build compiles a canonical float graph up to the circuit.
+func build(left *budget.Budget, g *ir.Graph, cfg Config) (*Result, error) {
 	if err := isLanguageModel(g); err != nil {
 		return nil, refuse(err)
 	}
@@ -158,19 +162,19 @@ func fromGraph(ctx context.Context, g *ir.Graph, cfg Config) (*Result, error) {
 		return nil, refuse(err)
 	}
 	f := quant.Prepare(g)
-	r := &Result{}
+	r := &Result{left: left}
 	var err error
-	if r.samples, err = samples(ctx, f, cfg); err != nil {
-		return nil, calibration(ctx, err)
+	if r.samples, err = samples(left, f, cfg); err != nil {
+		return nil, refused(left, err)
 	}
 	cfg.progress(fmt.Sprintf("calibrating on %d inputs", len(r.samples)))
-	cal, err := quant.Calibrate(ctx, f, r.samples)
+	cal, err := quant.Calibrate(left, f, r.samples)
 	if err != nil {
-		return nil, calibration(ctx, err)
+		return nil, refused(left, err)
 	}
 	cfg.progress("choosing scales")
-	if r.program, err = quant.Quantise(f, cal); err != nil {
-		return nil, refuse(err)
+	if r.program, err = quant.Quantise(left, f, cal); err != nil {
+		return nil, refused(left, err)
 	}
 	r.Scales = r.program.Report
 	if cfg.Dump != nil {
@@ -191,8 +195,8 @@ func (r *Result) buildCircuit(cfg Config) error {
 	}
 	r.Weights = r.plan.Weights
 	for range 2 {
-		if r.Circuit, err = codegen.BuildCircuit(r.plan); err != nil {
-			return refuse(err)
+		if r.Circuit, err = codegen.BuildCircuit(r.left.Context(), r.plan); err != nil {
+			return refused(r.left, err)
 		}
 		if r.Stats, err = statistics(r.Circuit); err != nil {
 			return err
@@ -232,19 +236,19 @@ func checkSize(g *ir.Graph) error {
 	return nil
 }
 
-// calibration says whether calibrating failed because of the model or because it was cancelled.
-func calibration(ctx context.Context, err error) error {
-	if ctx.Err() != nil {
-		return err
+// refused says whether a step failed because of the model or because it was cancelled.
+func refused(left *budget.Budget, err error) error {
+	if cancelled := left.Poll(); cancelled != nil {
+		return cancelled
 	}
 	return refuse(err)
 }
 
 // samples returns the calibration inputs, each of the model's length.
-func samples(ctx context.Context, f *ir.Graph, cfg Config) ([][]int64, error) {
+func samples(left *budget.Budget, f *ir.Graph, cfg Config) ([][]int64, error) {
 	if cfg.Calibrate == nil {
 		cfg.progress("running the model for calibration")
-		return quant.DefaultSamples(ctx, f)
+		return quant.DefaultSamples(left, f)
 	}
 	var out [][]int64
 	for _, ids := range cfg.Calibrate {
@@ -292,7 +296,7 @@ func (r *Result) Check(ctx context.Context, inputs []Input) (*CheckReport, error
 		}
 		padded = append(padded, Input{IDs: ids, Logits: in.Logits})
 	}
-	return quant.Check(ctx, r.program, padded)
+	return quant.Check(r.left.With(ctx), r.program, padded)
 }
 
 // Analyse compiles a model without generating code, for Check and for its statistics.

@@ -22,6 +22,7 @@ import (
 	"github.com/zkllmc/zkllmc/compiler/internal/passes"
 	"github.com/zkllmc/zkllmc/compiler/internal/synthetic"
 	"github.com/zkllmc/zkllmc/ir"
+	"github.com/zkllmc/zkllmc/ir/budget"
 )
 
 var update = flag.Bool("update", false, "write the plans of codegen's golden cases")
@@ -133,7 +134,7 @@ func TestDepth(t *testing.T) {
 func source(t *testing.T, layers int) string {
 	r := compileGraph(t, synthetic.Graph(layers, 16, 2, 8, 24, 3), Config{})
 	require.Equal(t, layers, r.Layers())
-	files, _, err := codegen.Generate(r.plan, codegen.Target{ImportPath: "example.com/m"})
+	files, _, err := codegen.Generate(t.Context(), r.plan, codegen.Target{ImportPath: "example.com/m"})
 	require.NoError(t, err)
 	return string(files[0].Data)
 }
@@ -230,4 +231,14 @@ func TestRowWidth(t *testing.T) {
 	require.LessOrEqual(t, r.Stats.WeightCells, int64(1)<<(2*r.Circuit.WeightBits))
 	fixed := compileGraph(t, synthetic.Graph(2, 16, 2, 4, 12, 9), Config{WeightBits: 9, WitnessBits: 10}).Circuit
 	require.Equal(t, [2]int{9, 10}, [2]int{fixed.WeightBits, fixed.WitnessBits})
+}
+
+// fromGraph compiles a graph that no file holds.
+func fromGraph(ctx context.Context, g *ir.Graph, cfg Config) (*Result, error) {
+	left, cells := budget.New(ctx, cfg.Budget), 0
+	for _, v := range g.Values {
+		cells += len(v.Data)
+	}
+	left.Model(cells, g.Value(g.Input).Shape[0])
+	return build(left, g, cfg)
 }

@@ -4,7 +4,7 @@ import (
 	"context"
 	"fmt"
 
-	"github.com/zkllmc/zkllmc/ir/eval"
+	"github.com/zkllmc/zkllmc/compiler/internal/quant"
 	"github.com/zkllmc/zkllmc/runtime/backend/cpu"
 	"github.com/zkllmc/zkllmc/runtime/circuit"
 	"github.com/zkllmc/zkllmc/runtime/kernel"
@@ -21,7 +21,7 @@ func (r *Result) Prove(ctx context.Context, ids []int64) error {
 	if ids == nil {
 		ids = r.samples[0]
 	}
-	st, err := r.statement(ids)
+	st, err := r.statement(ctx, ids)
 	if err != nil {
 		return err
 	}
@@ -54,17 +54,16 @@ func (r *Result) Prove(ctx context.Context, ids []int64) error {
 }
 
 // statement claims what the interpreter gives after the last token: its logits, or the best token.
-func (r *Result) statement(ids []int64) (*statement.Statement, error) {
+func (r *Result) statement(ctx context.Context, ids []int64) (*statement.Statement, error) {
 	padded, err := pad(r.program.Float, ids, r.plan.Config.Pad)
 	if err != nil {
 		return nil, err
 	}
-	values, err := eval.Int(r.program.Int, padded)
+	logits, err := quant.Output(r.left.With(ctx), r.program, padded)
 	if err != nil {
 		return nil, err
 	}
 	c := r.Circuit
-	logits := values[r.program.Int.Output]
 	row := logits[len(logits)-c.Vocab:]
 	st := &statement.Statement{Tokens: padded, Prompt: len(padded), Next: statement.Unclaimed}
 	if c.Reveal == circuit.RevealLogits {

@@ -39,29 +39,38 @@ type Limits struct {
 
 // Budget is what a compilation may still take. Methods are safe for concurrent use; a nil Budget limits nothing and is never cancelled.
 type Budget struct {
-	ctx    context.Context
+	ctx context.Context
+	*account
+}
+
+type account struct {
 	factor int64
-	cells  int64 // of the file
-	tokens int64
 
 	mu            sync.Mutex
+	cells, tokens int64 // of the file, and its input's
 	limits, spent Limits
 }
 
 // New returns a budget for a model of which nothing is known yet. The limits are multiplied by factor, at least 1.
 func New(ctx context.Context, factor int) *Budget {
-	b := &Budget{ctx: ctx, factor: int64(max(factor, 1))}
+	b := &Budget{ctx, &account{factor: int64(max(factor, 1))}}
 	b.limits = Limits{times(baseCells, b.factor), times(baseWork, b.factor), times(baseMemory, b.factor)}
 	return b
 }
 
+// With returns the same budget under another context.
+func (b *Budget) With(ctx context.Context) *Budget { return &Budget{ctx, b.account} }
+
 // Model adds what a file of so many cells is worth, read with so many tokens. It counts once.
 func (b *Budget) Model(cells, tokens int) {
-	if b == nil || b.tokens > 0 {
+	if b == nil {
 		return
 	}
 	b.mu.Lock()
 	defer b.mu.Unlock()
+	if b.tokens > 0 {
+		return
+	}
 	b.cells, b.tokens = int64(cells), int64(max(tokens, 1))
 	memory := plus(times(memoryPerCell, b.cells), times(rowsPerToken, b.tokens, b.cells))
 	memory = plus(memory, min(times(memoryPerPair, b.tokens, b.tokens), maxPairs))
@@ -133,6 +142,9 @@ func (b *Budget) Memory(n int) error {
 	b.spent.Memory = max(b.spent.Memory, none)
 	return err
 }
+
+// Context is the context of the compilation.
+func (b *Budget) Context() context.Context { return b.ctx }
 
 // Poll returns the error of the context, nil as long as somebody waits. Loops that may run for more than some tenths of a second call
 // it on their way.

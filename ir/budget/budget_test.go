@@ -69,6 +69,10 @@ func TestCancelled(t *testing.T) {
 	ctx, cancel := context.WithCancel(context.Background())
 	b := New(ctx, 1)
 	cancel()
+	fresh := b.With(context.Background())
+	if err := fresh.Cells(7); err != nil || b.Spent().Cells != 7 {
+		t.Errorf("under another context: %v, %+v", err, b.Spent())
+	}
 	for _, err := range []error{b.Poll(), b.Cells(1), b.Work(1)} {
 		if !errors.Is(err, context.Canceled) {
 			t.Errorf("got %v", err)

@@ -305,8 +305,8 @@ func (c *call) chosen(shape, condShape []int, keep []float64, all bool, v *val) 
 	if err := c.charge(2+copied(v.c), cut...); err != nil {
 		return ir.Term{}, err
 	}
-	data := spread(keep, condShape, cut)
-	for i, x := range spread(floats(v.c), v.shape, cut) {
+	data := spread(c, keep, condShape, cut)
+	for i, x := range spread(c, floats(v.c), v.shape, cut) {
 		if data[i] != 0 {
 			data[i] = x
 		}

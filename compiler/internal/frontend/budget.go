@@ -1,26 +1,43 @@
 package frontend
 
 import (
+	"context"
 	"math"
+	"runtime"
 
 	"github.com/zkllmc/zkllmc/compiler/internal/onnx"
+	"github.com/zkllmc/zkllmc/ir/budget"
 )
 
-// What lowering one model may cost. A node of a few bytes can ask for any amount of memory (Expand, Gather, Concat of a tensor with
-// itself), and k functions for 2^k nodes, so everything whose size the model only names is paid for out of a budget before it is made.
+// What lowering one model may cost: the budget of the compilation, and limits of its own on what the budget does not count.
 
 const (
-	baseCells    = 1 << 26 // cells of 8 bytes that any model may make: masks and position tables of a few thousand tokens
-	cellsPerCell = 16      // and for every cell of the file: quantised weights are copied by every operator on their way
-	maxNodes     = 1 << 20 // nodes lowered, those of functions once per call
-	maxRuns      = 64      // of the search for weights, see Build
-	maxCells     = 1 << 28 // of a shape that the model spells out
+	maxNodes = 1 << 20 // nodes lowered, those of functions once per call
+	maxRuns  = 64      // of the search for weights, see Build
+	maxCells = 1 << 28 // of a shape that the model spells out
 )
 
-// budget is what is left, and the number of cells in the file.
-type budget struct{ cells, nodes, file int }
+// purse is what one call of Build may still take. Its runs share it.
+type purse struct {
+	*budget.Budget
+	nodes int // that may still be lowered
+	file  int // cells of the file
+	held  int // bytes of the constants that were alive when they were last counted, and of those made since
+}
 
-func newBudget(m *onnx.Model, opts Options) *budget {
+func newPurse(m *onnx.Model, opts Options) *purse {
+	p := &purse{Budget: opts.Budget, nodes: maxNodes, file: FileCells(m)}
+	if p.Budget == nil {
+		p.Budget = budget.New(context.Background(), 1)
+	}
+	for _, t := range opts.Fix {
+		p.file += t.Len()
+	}
+	return p
+}
+
+// FileCells is the number of cells that a model's file holds.
+func FileCells(m *onnx.Model) int {
 	n := graphCells(m.Graph)
 	for _, f := range m.Functions {
 		n += nodeCells(f.Nodes)
@@ -28,19 +45,21 @@ func newBudget(m *onnx.Model, opts Options) *budget {
 			n += attrCells(a)
 		}
 	}
-	for _, t := range opts.Fix {
-		n += t.Len()
+	return n
+}
+
+// tokens is the length of the input, 1 where there is none.
+func (b *builder) tokens() int {
+	if b.ids == nil {
+		return 1
 	}
-	return &budget{cells: baseCells + cellsPerCell*n, nodes: maxNodes, file: n}
+	return b.ids.shape[len(b.ids.shape)-1]
 }
 
 // maxActive bounds an activation, whose cells calibration computes. T tokens make at most T rows as wide as the weights, and maps of
 // attention with T² cells a head; 2^24 leave room for what is cheap anyway.
 func (b *builder) maxActive() int {
-	T := 1
-	if b.ids != nil {
-		T = b.ids.shape[len(b.ids.shape)-1]
-	}
+	T := b.tokens()
 	return min(1<<29, 1<<24+256*T*T+T*b.left.file)
 }
 
@@ -87,22 +106,100 @@ func size(copies int, shape ...int) (int, bool) {
 	return n, true
 }
 
-func (b *budget) take(copies int, shape ...int) bool {
+// charge pays for a number of tensors of a shape, and asks whether they fit beside what is held.
+func (c *call) charge(copies int, shape ...int) error {
 	n, ok := size(copies, shape...)
-	if !ok || n > b.cells {
-		return false
+	if !ok {
+		n = math.MaxInt
 	}
-	b.cells -= n
-	return true
+	err := c.b.left.Cells(n)
+	if err == nil {
+		err = c.hold(n)
+	}
+	if err == nil || c.b.left.Poll() != nil {
+		return err
+	}
+	return c.unsupported("computes a tensor of shape %v: %v", shape, err)
 }
 
-// charge pays for a number of tensors of a shape.
-func (c *call) charge(copies int, shape ...int) error {
-	if !c.b.left.take(copies, shape...) {
-		return c.unsupported("computes a tensor of shape %v at compile time; the constants of a model may take %d cells and %d for each cell of the file, and %d are left",
-			shape, baseCells, cellsPerCell, c.b.left.cells)
+// work pays for multiplications, as many as there are combinations of the given extents.
+func (c *call) work(extents ...int) error {
+	err := c.b.left.Work(budget.Product(extents...))
+	if err == nil || c.b.left.Poll() != nil {
+		return err
 	}
-	return nil
+	return c.unsupported("%v", err)
+}
+
+// hold asks for memory. What is dropped is not given back one by one: constants share their cells. When all that was ever made does not
+// fit, what is alive is counted, and may be half of the limit, so that counting is rare.
+func (c *call) hold(n int) error {
+	p := c.b.left
+	bytes := budget.Product(8, n)
+	if p.held = budget.Sum(p.held, bytes); p.Memory(p.held) == nil {
+		return nil
+	}
+	p.held = budget.Sum(c.alive(), bytes)
+	runtime.GC()
+	return p.Memory(budget.Product(2, p.held))
+}
+
+// alive counts the bytes of all constants that a later node could name, and of the graph's own.
+func (c *call) alive() int {
+	seen, n := map[any]bool{}, 0
+	count := func(t *onnx.Tensor) {
+		switch {
+		case t == nil:
+		case len(t.F) > 0 && !seen[&t.F[0]]:
+			seen[&t.F[0]] = true
+			n += 8 * len(t.F)
+		case len(t.I) > 0 && !seen[&t.I[0]]:
+			seen[&t.I[0]] = true
+			n += 8 * len(t.I)
+		}
+	}
+	scopes := map[*scope]bool{}
+	var visit func(s *scope)
+	visit = func(s *scope) {
+		if s == nil || scopes[s] {
+			return
+		}
+		scopes[s] = true
+		for _, v := range s.vals {
+			count(v.c)
+			count(v.w)
+		}
+		visit(s.parent)
+		if s.caller != nil {
+			visit(s.caller.s)
+		}
+	}
+	visit(c.s)
+	for _, v := range c.b.g.Values {
+		count(&onnx.Tensor{F: v.Data})
+	}
+	return n
+}
+
+// interrupt is what loops of the interpreter of constants panic with when the compilation is cancelled.
+type interrupt struct{ err error }
+
+// pollAfter is the number of cells, some milliseconds of them, after which a loop looks at the context.
+const pollAfter = 1 << 17
+
+// poll ends a loop that has come to cell i if nobody waits for its result. safely and run catch it.
+func (c *call) poll(i int) {
+	if i%pollAfter == pollAfter-1 {
+		if err := c.b.left.Poll(); err != nil {
+			panic(interrupt{err})
+		}
+	}
+}
+
+// caught turns a recovered panic of poll into its error.
+func caught(r any) (error, bool) {
+	i, ok := r.(interrupt)
+	return i.err, ok
 }
 
 // copied counts the tensors among ts whose cells floats copies.

@@ -68,6 +68,10 @@ func (c *call) wrap(err error) error {
 func (c *call) safely() (outs []*val, err error) {
 	defer func() {
 		if r := recover(); r != nil {
+			if e, ok := caught(r); ok {
+				outs, err = nil, e
+				return
+			}
 			outs, err = nil, fmt.Errorf("the node is malformed: %v", r)
 		}
 	}()
@@ -212,9 +216,17 @@ func (c *call) forced(f folder) ([]*onnx.Tensor, error) {
 }
 
 // run calls a folder. Everyone after it relies on shapes that fit the cells, and what folders get is not theirs to trust.
-func (c *call) run(f folder, in []*onnx.Tensor) ([]*onnx.Tensor, error) {
-	ts, err := f(c, in)
-	if err != nil {
+func (c *call) run(f folder, in []*onnx.Tensor) (ts []*onnx.Tensor, err error) {
+	defer func() {
+		if r := recover(); r != nil {
+			e, ok := caught(r)
+			if !ok {
+				panic(r)
+			}
+			ts, err = nil, e
+		}
+	}()
+	if ts, err = f(c, in); err != nil {
 		return nil, err
 	}
 	for i, t := range ts {
@@ -281,7 +293,7 @@ func (c *call) inline(f *onnx.Function) ([]*val, error) {
 	}
 	attrs := append([]*onnx.Attr(nil), c.attrs()...)
 	attrs = append(attrs, f.Defaults...)
-	if err := c.b.nodes(s, f.Nodes, f.Opsets, attrs); err != nil {
+	if err := c.b.nodes(s, f.Nodes, f.Outputs, f.Opsets, attrs); err != nil {
 		return nil, err
 	}
 	return c.results(s, f.Outputs)
@@ -321,7 +333,7 @@ func (c *call) branch() ([]*val, error) {
 	}
 	s := &scope{vals: map[string]*val{}, parent: c.s, nodes: a.G.Nodes, outs: names, caller: c}
 	c.b.initializers(s, a.G)
-	if err := c.b.nodes(s, a.G.Nodes, c.opsets, c.fnAttrs); err != nil {
+	if err := c.b.nodes(s, a.G.Nodes, names, c.opsets, c.fnAttrs); err != nil {
 		return nil, err
 	}
 	return c.results(s, names)

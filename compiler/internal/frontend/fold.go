@@ -91,7 +91,7 @@ func ints(shape []int, cells ...int64) *onnx.Tensor {
 }
 
 // spread broadcasts row-major cells from one shape to another.
-func spread[T any](cells []T, from, to []int) []T {
+func spread[T any](c *call, cells []T, from, to []int) []T {
 	out := make([]T, ir.Size(to))
 	strides := make([]int, len(to))
 	s := 1
@@ -101,7 +101,7 @@ func spread[T any](cells []T, from, to []int) []T {
 		}
 		s *= from[i]
 	}
-	walk(to, func(i int, at []int) {
+	c.walk(to, func(i int, at []int) {
 		k := 0
 		for a, x := range at {
 			k += x * strides[a]
@@ -112,10 +112,11 @@ func spread[T any](cells []T, from, to []int) []T {
 }
 
 // walk calls f for every cell of a shape in row-major order, with its position.
-func walk(shape []int, f func(i int, at []int)) {
+func (c *call) walk(shape []int, f func(i int, at []int)) {
 	at := make([]int, len(shape))
 	n := ir.Size(shape)
 	for i := 0; i < n; i++ {
+		c.poll(i)
 		f(i, at)
 		for a := len(at) - 1; a >= 0; a-- {
 			if at[a]++; at[a] < shape[a] {
@@ -153,7 +154,7 @@ func (c *call) binary(in []*onnx.Tensor) (a, b []float64, shape []int, err error
 	if err = c.charge(3+copied(in[:2]...), shape...); err != nil {
 		return
 	}
-	return spread(floats(in[0]), in[0].Shape, shape), spread(floats(in[1]), in[1].Shape, shape), shape, nil
+	return spread(c, floats(in[0]), in[0].Shape, shape), spread(c, floats(in[1]), in[1].Shape, shape), shape, nil
 }
 
 // variadic folds operators of two or more inputs from the left; integers are computed exactly.
@@ -179,6 +180,7 @@ func variadic(f func(a, b float64) float64, g func(a, b int64) int64) folder {
 				return nil, err
 			}
 			for i := range a {
+				c.poll(i)
 				a[i] = f(a[i], b[i])
 			}
 			acc = &onnx.Tensor{DType: acc.DType, Shape: shape, F: a}
@@ -196,8 +198,9 @@ func (c *call) integers(g func(a, b int64) int64, a, b *onnx.Tensor) (*onnx.Tens
 	if err := c.charge(3, shape...); err != nil {
 		return nil, err
 	}
-	x, y := spread(a.I, a.Shape, shape), spread(b.Cells(), b.Shape, shape)
+	x, y := spread(c, a.I, a.Shape, shape), spread(c, b.Cells(), b.Shape, shape)
 	for i := range x {
+		c.poll(i)
 		if c.n.Op == "Div" && y[i] == 0 {
 			return nil, fmt.Errorf("integer division by zero")
 		}
@@ -213,6 +216,7 @@ func comparison(f func(a, b float64) bool) folder {
 			return nil, err
 		}
 		for i := range a {
+			c.poll(i)
 			a[i] = bit(f(a[i], b[i]))
 		}
 		return single(make1(onnx.Bool, shape, a), nil)
@@ -230,6 +234,7 @@ func elementwise(f func(float64) float64) folder {
 		x := floats(in[0])
 		out := make([]float64, len(x))
 		for i, v := range x {
+			c.poll(i)
 			out[i] = f(v)
 		}
 		return single(make1(in[0].DType, in[0].Shape, out), nil)
@@ -256,6 +261,7 @@ func foldPow(c *call, in []*onnx.Tensor) ([]*onnx.Tensor, error) {
 		return nil, err
 	}
 	for i := range a {
+		c.poll(i)
 		a[i] = math.Pow(a[i], b[i])
 	}
 	return single(make1(in[0].DType, shape, a), nil)
@@ -267,6 +273,7 @@ func foldMod(c *call, in []*onnx.Tensor) ([]*onnx.Tensor, error) {
 		return nil, err
 	}
 	for i := range a {
+		c.poll(i)
 		if b[i] == 0 {
 			return nil, fmt.Errorf("modulo zero")
 		}
@@ -290,12 +297,12 @@ func foldWhere(c *call, in []*onnx.Tensor) ([]*onnx.Tensor, error) {
 	if err := c.charge(5, shape...); err != nil {
 		return nil, err
 	}
-	cond := spread(in[0].Cells(), in[0].Shape, shape)
+	cond := spread(c, in[0].Cells(), in[0].Shape, shape)
 	r := &onnx.Tensor{DType: in[1].DType, Shape: shape}
 	if r.DType.IsFloat() {
-		r.F = choose(cond, spread(in[1].F, in[1].Shape, shape), spread(floats(in[2]), in[2].Shape, shape))
+		r.F = choose(cond, spread(c, in[1].F, in[1].Shape, shape), spread(c, floats(in[2]), in[2].Shape, shape))
 	} else {
-		r.I = choose(cond, spread(in[1].I, in[1].Shape, shape), spread(in[2].Cells(), in[2].Shape, shape))
+		r.I = choose(cond, spread(c, in[1].I, in[1].Shape, shape), spread(c, in[2].Cells(), in[2].Shape, shape))
 	}
 	return single(r, nil)
 }

@@ -98,7 +98,7 @@ func foldTranspose(c *call, in []*onnx.Tensor) ([]*onnx.Tensor, error) {
 	}
 	s := rowStrides(x.Shape)
 	at := make([]int, x.Len())
-	walk(shape, func(i int, pos []int) {
+	c.walk(shape, func(i int, pos []int) {
 		for a, p := range pos {
 			at[i] += p * s[perm[a]]
 		}
@@ -128,9 +128,9 @@ func (c *call) expanded(t *onnx.Tensor, shape []int) (*onnx.Tensor, error) {
 	}
 	r := &onnx.Tensor{DType: t.DType, Shape: shape}
 	if t.DType.IsFloat() {
-		r.F = spread(t.F, t.Shape, shape)
+		r.F = spread(c, t.F, t.Shape, shape)
 	} else {
-		r.I = spread(t.I, t.Shape, shape)
+		r.I = spread(c, t.I, t.Shape, shape)
 	}
 	return r, nil
 }
@@ -159,7 +159,7 @@ func foldTile(c *call, in []*onnx.Tensor) ([]*onnx.Tensor, error) {
 	}
 	s := rowStrides(x.Shape)
 	at := make([]int, ir.Size(shape))
-	walk(shape, func(i int, pos []int) {
+	c.walk(shape, func(i int, pos []int) {
 		for a, p := range pos {
 			at[i] += p % x.Shape[a] * s[a]
 		}
@@ -287,7 +287,7 @@ func foldTrilu(c *call, in []*onnx.Tensor) ([]*onnx.Tensor, error) {
 		return nil, err
 	}
 	upper := c.attrInt("upper", 1) != 0
-	walk(x.Shape, func(i int, at []int) {
+	c.walk(x.Shape, func(i int, at []int) {
 		switch {
 		case triangle(at[r-2], at[r-1], k, upper):
 		case x.DType.IsFloat():
@@ -311,7 +311,7 @@ func foldEye(c *call, in []*onnx.Tensor) ([]*onnx.Tensor, error) {
 		return nil, err
 	}
 	cells := make([]float64, x.Len())
-	walk(x.Shape, func(i int, at []int) { cells[i] = bit(int64(at[1]-at[0]) == c.attrInt("k", 0)) })
+	c.walk(x.Shape, func(i int, at []int) { cells[i] = bit(int64(at[1]-at[0]) == c.attrInt("k", 0)) })
 	return single(make1(onnx.DType(c.attrInt("dtype", int64(x.DType))), x.Shape, cells), nil)
 }
 
@@ -324,7 +324,7 @@ func (c *call) pickAxis(t *onnx.Tensor, a int, idx []int) (*onnx.Tensor, error) 
 	}
 	s := rowStrides(t.Shape)
 	at := make([]int, ir.Size(shape))
-	walk(shape, func(i int, pos []int) {
+	c.walk(shape, func(i int, pos []int) {
 		for k, p := range pos {
 			if k == a {
 				p = idx[p]
@@ -569,7 +569,7 @@ func foldGatherElements(c *call, in []*onnx.Tensor) ([]*onnx.Tensor, error) {
 	}
 	s := rowStrides(x.Shape)
 	at := make([]int, len(cells))
-	walk(ind.Shape, func(i int, pos []int) {
+	c.walk(ind.Shape, func(i int, pos []int) {
 		for k, p := range pos {
 			if k == a {
 				var e error
@@ -606,7 +606,7 @@ func foldCumSum(c *call, in []*onnx.Tensor) ([]*onnx.Tensor, error) {
 	}
 	out := append([]float64(nil), floats(x)...)
 	step := rowStrides(x.Shape)[a]
-	walk(x.Shape, func(i int, at []int) {
+	c.walk(x.Shape, func(i int, at []int) {
 		if at[a] > 0 {
 			out[i] += out[i-step]
 		}
@@ -630,7 +630,7 @@ func foldNonZero(c *call, in []*onnx.Tensor) ([]*onnx.Tensor, error) {
 		}
 	}
 	t, k := ints([]int{rank, n}, make([]int64, rank*n)...), 0
-	walk(in[0].Shape, func(i int, at []int) {
+	c.walk(in[0].Shape, func(i int, at []int) {
 		if x[i] == 0 {
 			return
 		}
@@ -670,7 +670,7 @@ func foldReduce(c *call, in []*onnx.Tensor) ([]*onnx.Tensor, error) {
 		out[i] = start
 	}
 	cells := floats(x)
-	walk(x.Shape, func(i int, at []int) {
+	c.walk(x.Shape, func(i int, at []int) {
 		k := 0
 		for a, p := range at {
 			k += p * s[a]
@@ -709,14 +709,16 @@ func foldMatMul(c *call, in []*onnx.Tensor) ([]*onnx.Tensor, error) {
 	if err := errors.Join(c.charge(1+copied(a), left...), c.charge(1+copied(b), right...)); err != nil {
 		return nil, err
 	}
-	// Products cost time where cells cost memory: a few dozen count as one cell.
-	if err := c.charge(1+copied(a), append(append([]int{}, batch...), n, m, 1+k/64)...); err != nil {
+	if err := errors.Join(c.charge(1+copied(a), append(append([]int{}, batch...), n, m)...), c.work(append(append([]int{}, batch...), n, k, m)...)); err != nil {
 		return nil, err
 	}
-	x, y := spread(floats(a), a.Shape, left), spread(floats(b), b.Shape, right)
+	x, y := spread(c, floats(a), a.Shape, left), spread(c, floats(b), b.Shape, right)
 	out := make([]float64, ir.Size(batch)*n*m)
 	for t := 0; t < ir.Size(batch); t++ {
 		for i := 0; i < n; i++ {
+			if i%(1+pollAfter/max(1, k*m)) == 0 {
+				c.poll(pollAfter - 1)
+			}
 			for l := 0; l < k; l++ {
 				f := x[(t*n+i)*k+l]
 				for j := 0; j < m; j++ {
@@ -748,13 +750,13 @@ func foldDequantize(c *call, in []*onnx.Tensor) ([]*onnx.Tensor, error) {
 	if err := c.charge(4+copied(x), x.Shape...); err != nil {
 		return nil, err
 	}
-	s := spread(floats(scale), shape, x.Shape)
+	s := spread(c, floats(scale), shape, x.Shape)
 	out := append([]float64(nil), floats(x)...)
 	if len(in) > 2 && in[2] != nil {
 		if in[2].Len() != scale.Len() {
 			return nil, fmt.Errorf("scale and zero point have different shapes")
 		}
-		for i, z := range spread(floats(in[2]), shape, x.Shape) {
+		for i, z := range spread(c, floats(in[2]), shape, x.Shape) {
 			out[i] -= z
 		}
 	}

@@ -17,6 +17,7 @@ import (
 
 	"github.com/zkllmc/zkllmc/compiler/internal/onnx"
 	"github.com/zkllmc/zkllmc/ir"
+	"github.com/zkllmc/zkllmc/ir/budget"
 )
 
 // StagePrim is the stage of primitive graphs.
@@ -38,6 +39,8 @@ type Options struct {
 	Feed map[string]*onnx.Tensor
 	// Output names the graph output to compile; empty: the only one.
 	Output string
+	// Budget is what the compilation may cost; nil: one of its own, with the usual limits.
+	Budget *budget.Budget
 }
 
 // ErrName marks options that name what the model lacks.
@@ -98,7 +101,7 @@ type builder struct {
 	onehot   ir.ValueID
 	ids      *val
 	depth    int
-	left     *budget
+	left     *purse
 	weightOf map[*onnx.Tensor]ir.ValueID
 	names    map[string]int
 
@@ -139,11 +142,12 @@ func Build(m *onnx.Model, opts Options) (*ir.Graph, error) {
 	}
 	// Every run that finds weights among undecided tensors is repeated; a run's finds are private in the next, so this ends.
 	hidden := map[any]bool{}
-	fs := functions(m)
+	fs, left := functions(m), newPurse(m, opts)
 	for range maxRuns {
+		left.held = 0
 		b := &builder{g: &ir.Graph{Name: m.Graph.Name, Stage: StagePrim, Input: none, Output: none}, m: m, opts: opts, class: class,
 			onehot: none, weightOf: map[*onnx.Tensor]ir.ValueID{}, names: map[string]int{}, hidden: hidden,
-			weightMark: map[ir.ValueID]*mark{}, left: newBudget(m, opts), functions: fs}
+			weightMark: map[ir.ValueID]*mark{}, left: left, functions: fs}
 		g, err := b.build()
 		if len(b.found) == 0 {
 			return g, err
@@ -165,7 +169,8 @@ func (b *builder) build() (*ir.Graph, error) {
 	if err := b.leaves(s, m.Graph); err != nil {
 		return nil, err
 	}
-	if err := b.nodes(s, needed(m.Graph, out), m.Opsets, nil); err != nil {
+	b.left.Model(b.left.file, b.tokens())
+	if err := b.nodes(s, needed(m.Graph, out), []string{out}, m.Opsets, nil); err != nil {
 		return nil, err
 	}
 	v := s.get(out)
@@ -331,9 +336,11 @@ func (b *builder) inputShape(in onnx.ValueInfo) ([]int, error) {
 	return shape, nil
 }
 
-// nodes lowers a list of nodes; attrs are the attributes of the function that they belong to.
-func (b *builder) nodes(s *scope, nodes []*onnx.Node, opsets []onnx.Opset, attrs []*onnx.Attr) error {
-	for _, n := range nodes {
+// nodes lowers a list of nodes whose results are outs; attrs are the attributes of the function that they belong to. Constants are
+// dropped after their last use.
+func (b *builder) nodes(s *scope, nodes []*onnx.Node, outs []string, opsets []onnx.Opset, attrs []*onnx.Attr) error {
+	dead := lastUses(nodes, outs)
+	for at, n := range nodes {
 		c := &call{b: b, n: n, s: s, opsets: opsets, fnAttrs: attrs}
 		for _, o := range opsets {
 			if o.Domain == n.Domain {
@@ -370,8 +377,31 @@ func (b *builder) nodes(s *scope, nodes []*onnx.Node, opsets []onnx.Opset, attrs
 			}
 			s.vals[name] = outs[i]
 		}
+		for _, name := range dead[at] {
+			if v := s.vals[name]; v != nil && v.c != nil {
+				delete(s.vals, name)
+			}
+		}
 	}
 	return nil
+}
+
+// lastUses lists for every node the tensors that no later one uses, the results apart.
+func lastUses(nodes []*onnx.Node, outs []string) [][]string {
+	at := map[string]int{}
+	for i, n := range nodes {
+		for _, name := range append(onnx.Uses(n), n.Outputs...) {
+			at[name] = i
+		}
+	}
+	for _, name := range outs {
+		delete(at, name)
+	}
+	dead := make([][]string, len(nodes))
+	for name, i := range at {
+		dead[i] = append(dead[i], name)
+	}
+	return dead
 }
 
 // sizes refuses activations without cells, and those of more than anyone could prove.
@@ -438,8 +468,13 @@ func (b *builder) use(v *val, origin string) (ir.ValueID, error) {
 			}
 		}
 	}
-	if !t.DType.IsFloat() && !b.left.take(1, t.Shape...) {
-		return none, &Unsupported{origin, "constant", fmt.Sprintf("input %q of shape %v exceeds what the constants of a model may take", v.name, t.Shape)}
+	if !t.DType.IsFloat() {
+		if err := b.left.Cells(t.Len()); err != nil {
+			if b.left.Poll() != nil {
+				return none, err
+			}
+			return none, &Unsupported{origin, "constant", fmt.Sprintf("input %q of shape %v: %v", v.name, t.Shape, err)}
+		}
 	}
 	x := b.g.Add(op, origin, b.unique(v.name), t.Shape, nil, nil)
 	x.Data = floats(t)

@@ -146,7 +146,35 @@ func einsumOp(c *call) ([]*val, error) {
 		t.Out = append(t.Out, []int{l})
 		shape = append(shape, t.Extents[l])
 	}
-	return []*val{c.einsum(shape, t)}, nil
+	return []*val{c.pairwise(shape, t)}, nil
+}
+
+// pairwise adds a product of several values two at a time, where that is cheaper: calibration sees what is in between, and the integer
+// program may round there.
+func (c *call) pairwise(shape []int, t ir.Term) *val {
+	steps := t.Pairwise(nil)
+	in := append([]int{}, t.In...)
+	for i := range steps {
+		s := &steps[i]
+		if i == len(steps)-1 {
+			break
+		}
+		var part []int
+		for _, a := range s.Out {
+			part = append(part, s.AxisExtent(a))
+		}
+		in = append(in, int(c.einsum(part, named(*s, in)).id))
+	}
+	return c.einsum(shape, named(steps[len(steps)-1], in))
+}
+
+// named gives a term whose operands are numbered the values that they stand for.
+func named(t ir.Term, values []int) ir.Term {
+	r := t.Clone()
+	for i, k := range r.In {
+		r.In[i] = values[k]
+	}
+	return r
 }
 
 func (c *call) subscript(t *ir.Term, label map[rune]int, s string, shape []int) ([][]int, error) {

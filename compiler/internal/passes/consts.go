@@ -1,43 +1,92 @@
 package passes
 
-import "github.com/zkllmc/zkllmc/ir"
+import (
+	"github.com/zkllmc/zkllmc/ir"
+	"github.com/zkllmc/zkllmc/ir/budget"
+)
 
-// evalConsts computes the product of the constant operands ks of a term (not its coefficient) as a dense tensor over the given
-// labels, summed over the other labels that these operands have. Zero times infinity is zero: infinite cells are masks.
-func evalConsts(g *ir.Graph, t ir.Term, ks []int, labels []int) []float64 {
-	order := append([]int(nil), labels...)
-	listed := make([]bool, len(t.Extents))
-	for _, l := range labels {
-		listed[l] = true
-	}
-	steps := make([][]int, len(ks))
+// evalConsts computes the product of the constant operands ks of a term of a node (not its coefficient) as a dense tensor over the given
+// labels, summed over the other labels that these operands have. Several operands are multiplied two at a time where that is cheaper.
+// Zero times infinity is zero: infinite cells are masks. The error is that of the budget, which pays for it.
+func evalConsts(left *budget.Budget, g *ir.Graph, n *ir.Node, t ir.Term, ks []int, labels []int) ([]float64, error) {
+	c := ir.Term{Coef: 1, ICoef: 1, Extents: t.Extents}
+	var data [][]float64
+	used := make([]bool, len(t.Extents))
 	for i, k := range ks {
-		steps[i] = labelSteps(t, k)
+		c.In, c.Axes = append(c.In, i), append(c.Axes, t.Axes[k])
+		data = append(data, g.Value(ir.ValueID(t.In[k])).Data)
 		for l, has := range t.InOperand(k) {
-			if has && !listed[l] {
-				listed[l] = true
-				order = append(order, l)
-			}
+			used[l] = used[l] || has
 		}
 	}
-	shape := make([]int, len(labels))
-	for i, l := range labels {
-		shape[i] = t.Extents[l]
+	for _, l := range labels {
+		c.Out = append(c.Out, []int{l})
+		used[l] = true
 	}
-	out := make([]float64, ir.Size(shape))
-	inner := 1
-	for _, l := range order[len(labels):] {
-		inner *= t.Extents[l]
+	c = c.Clone()
+	for l := range used {
+		if !used[l] {
+			c.Extents[l] = 1 // summed by somebody else
+		}
 	}
-	at := make([]int, len(order))
-	for cell := 0; cell < len(out)*inner; cell++ {
-		p := 1.0
-		for i, k := range ks {
-			off := 0
-			for j, l := range order {
-				off += at[j] * steps[i][l]
+	for _, s := range c.Pairwise(nil) {
+		if err := pay(left, n, s); err != nil {
+			return nil, err
+		}
+		out, err := product(left, s, data)
+		if err != nil {
+			return nil, err
+		}
+		data = append(data, out)
+	}
+	return data[len(data)-1], nil
+}
+
+// pay pays for a product of constants.
+func pay(left *budget.Budget, n *ir.Node, t ir.Term) error {
+	cells := 1
+	for _, a := range t.Out {
+		cells = budget.Product(cells, t.AxisExtent(a))
+	}
+	err := left.Work(t.Work(nil))
+	if err == nil {
+		err = left.Cells(cells)
+	}
+	if err == nil {
+		err = left.Memory(budget.Product(8, cells))
+	}
+	if err == nil || left.Poll() != nil {
+		return err
+	}
+	return unsupported(n, "a product of constants: %v", err)
+}
+
+// pollAfter is the number of products, some milliseconds of them, after which the context is looked at.
+const pollAfter = 1 << 17
+
+// product computes one term of constants, row-major; data holds the operands, by the term's In.
+func product(left *budget.Budget, t ir.Term, data [][]float64) ([]float64, error) {
+	steps := make([][]int, len(t.In))
+	for k := range t.In {
+		steps[k] = labelSteps(t, k)
+	}
+	dst := ir.Term{Extents: t.Extents, Axes: [][][]int{t.Out}}
+	step := labelSteps(dst, 0)
+	size := 1
+	for _, a := range t.Out {
+		size *= t.AxisExtent(a)
+	}
+	out := make([]float64, size)
+	at, off := make([]int, len(t.Extents)), make([]int, len(t.In))
+	for n, cell := ir.Size(t.Extents), 0; n > 0; n-- {
+		if n%pollAfter == 0 {
+			if err := left.Poll(); err != nil {
+				return nil, err
 			}
-			x := g.Value(ir.ValueID(t.In[k])).Data[off]
+		}
+		p := 1.0
+		for k, id := range t.In {
+			x := data[id][off[k]]
 			if x == 0 || p == 0 {
 				p = 0
 				break
@@ -45,16 +94,23 @@ func evalConsts(g *ir.Graph, t ir.Term, ks []int, labels []int) []float64 {
 			p *= x
 		}
 		if p != 0 {
-			out[cell/inner] += p
+			out[cell] += p
 		}
-		for j := len(order) - 1; j >= 0; j-- {
-			if at[j]++; at[j] < t.Extents[order[j]] {
+		for l := len(at) - 1; l >= 0; l-- {
+			back := 0
+			if at[l]++; at[l] == t.Extents[l] {
+				back, at[l] = t.Extents[l], 0
+			}
+			cell += step[l] * (1 - back)
+			for k := range off {
+				off[k] += steps[k][l] * (1 - back)
+			}
+			if back == 0 {
 				break
 			}
-			at[j] = 0
 		}
 	}
-	return out
+	return out, nil
 }
 
 // labelSteps is the distance in cells that a step of each label makes in operand k.

@@ -1,6 +1,9 @@
 package passes
 
-import "github.com/zkllmc/zkllmc/ir"
+import (
+	"github.com/zkllmc/zkllmc/ir"
+	"github.com/zkllmc/zkllmc/ir/budget"
+)
 
 // linear collapses everything that is linear in one activation with constant coefficients, rotary embeddings above all, into one
 // Einsum of the activation with one constant:
@@ -8,7 +11,7 @@ import "github.com/zkllmc/zkllmc/ir"
 //	x·cos + concat(−x₂, x₁)·sin   becomes   out[t,h,a,i] = Σ_b x[t,h,b,i]·R[t,a,b,i]
 //
 // for every spelling of the left side out of slices, concatenations, negations and products with constants.
-func linear(g *ir.Graph) error {
+func linear(g *ir.Graph, left *budget.Budget) error {
 	for i := len(g.Nodes) - 1; i >= 0; i-- {
 		n := g.Nodes[i]
 		if n.Op != ir.OpEinsum {
@@ -18,7 +21,11 @@ func linear(g *ir.Graph) error {
 		if !ok {
 			continue
 		}
-		if t, ok := mergeLinear(g, n, ts); ok {
+		t, ok, err := mergeLinear(g, left, n, ts)
+		if err != nil {
+			return err
+		}
+		if ok {
 			setTerms(n, []ir.Term{t})
 		}
 	}
@@ -104,18 +111,18 @@ func inlineValue(g *ir.Graph, ts []ir.Term, id int) []ir.Term {
 }
 
 // mergeLinear adds up terms in one activation: the constants become one tensor R.
-func mergeLinear(g *ir.Graph, n *ir.Node, ts []ir.Term) (ir.Term, bool) {
+func mergeLinear(g *ir.Graph, left *budget.Budget, n *ir.Node, ts []ir.Term) (ir.Term, bool, error) {
 	for i := range ts { // the activation first
 		_, others := constOperands(g, ts[i])
 		ts[i] = front(ts[i], others[0])
 	}
 	if !refineTogether(ts) {
-		return ir.Term{}, false
+		return ir.Term{}, false, nil
 	}
 	m := newMerger(ts)
-	data, ok := m.matrix(g, ts)
-	if !ok {
-		return ir.Term{}, false
+	data, ok, err := m.matrix(g, left, n, ts)
+	if !ok || err != nil {
+		return ir.Term{}, false, err
 	}
 	var shape []int
 	var axes [][]int
@@ -125,7 +132,7 @@ func mergeLinear(g *ir.Graph, n *ir.Node, ts []ir.Term) (ir.Term, bool) {
 	}
 	r := addConst(g, n.Origin, n.Origin+".linear", shape, data)
 	t := ir.Term{Coef: 1, Extents: m.extents, In: []int{ts[0].In[0], int(r.ID)}, Axes: [][][]int{m.rootAxes, axes}, Out: m.outAxes}
-	return t.Clone(), true
+	return t.Clone(), true, nil
 }
 
 // front moves operand k of a term to the front.
@@ -243,7 +250,7 @@ func (m *merger) shared(ts []ir.Term, s slot) int {
 }
 
 // matrix computes R over the labels that it depends on.
-func (m *merger) matrix(g *ir.Graph, ts []ir.Term) ([]float64, bool) {
+func (m *merger) matrix(g *ir.Graph, left *budget.Budget, n *ir.Node, ts []ir.Term) ([]float64, bool, error) {
 	depends := make([]bool, len(m.extents))
 	for _, t := range ts {
 		m.mark(t, depends)
@@ -255,14 +262,22 @@ func (m *merger) matrix(g *ir.Graph, ts []ir.Term) ([]float64, bool) {
 			shape = append(shape, m.extents[l])
 		}
 	}
-	if n := ir.Size(shape); n > 1<<26 {
-		return nil, false
+	if budget.Product(shape...) > 1<<26 {
+		return nil, false, nil
+	}
+	if err := left.Cells(ir.Size(shape)); err != nil {
+		if left.Poll() != nil {
+			return nil, false, err
+		}
+		return nil, false, unsupported(n, "a linear map with constants of shape %v: %v", shape, err)
 	}
 	r := make([]float64, ir.Size(shape))
 	for _, t := range ts {
-		m.add(g, t, r)
+		if err := m.add(g, left, n, t, r); err != nil {
+			return nil, false, err
+		}
 	}
-	return r, true
+	return r, true, nil
 }
 
 // local maps the labels of a term to the common labels that they stand at: a label may stand in the result and in a place of
@@ -300,7 +315,7 @@ func (m *merger) mark(t ir.Term, depends []bool) {
 }
 
 // add adds the constants of one term to R.
-func (m *merger) add(g *ir.Graph, t ir.Term, r []float64) {
+func (m *merger) add(g *ir.Graph, left *budget.Budget, n *ir.Node, t ir.Term, r []float64) error {
 	at := m.local(t)
 	// The term's labels in the order of R's; a label that stands twice is counted once.
 	var labels, step []int
@@ -323,7 +338,10 @@ func (m *merger) add(g *ir.Graph, t ir.Term, r []float64) {
 	for k := 1; k < len(t.In); k++ {
 		ks = append(ks, k)
 	}
-	data := evalConsts(g, t, ks, labels)
+	data, err := evalConsts(left, g, n, t, ks, labels)
+	if err != nil {
+		return err
+	}
 	pos := make([]int, len(labels))
 	for _, x := range data {
 		off := 0
@@ -338,4 +356,5 @@ func (m *merger) add(g *ir.Graph, t ir.Term, r []float64) {
 			pos[j] = 0
 		}
 	}
+	return nil
 }

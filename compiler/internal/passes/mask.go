@@ -4,6 +4,7 @@ import (
 	"math"
 
 	"github.com/zkllmc/zkllmc/ir"
+	"github.com/zkllmc/zkllmc/ir/budget"
 )
 
 // maskThreshold separates masks from biases, as in the frontend.
@@ -11,12 +12,12 @@ const maskThreshold = -1e3
 
 // masks gives every Softmax its scale and its mask: factors and constants that stand between the scores and the Softmax are
 // pulled into it. An additive constant cell of at most maskThreshold masks its position; other cells stay as a bias.
-func masks(g *ir.Graph) error {
+func masks(g *ir.Graph, left *budget.Budget) error {
 	for _, n := range g.Nodes {
 		if n.Op != ir.OpSoftmax {
 			continue
 		}
-		if err := pullMask(g, n); err != nil {
+		if err := pullMask(g, left, n); err != nil {
 			return err
 		}
 	}
@@ -26,6 +27,9 @@ func masks(g *ir.Graph) error {
 // scores is the argument of a Softmax, scale·x·factor + bias; factor and bias are dense over trailing axes, nil if absent.
 type scores struct {
 	g      *ir.Graph
+	left   *budget.Budget
+	n      *ir.Node
+	err    error // of the budget, where the constants cost too much
 	shape  []int
 	x      ir.ValueID
 	scale  float64
@@ -33,10 +37,13 @@ type scores struct {
 	bias   []float64
 }
 
-func pullMask(g *ir.Graph, n *ir.Node) error {
+func pullMask(g *ir.Graph, left *budget.Budget, n *ir.Node) error {
 	a := *n.Attr.(*ir.SoftmaxAttr)
-	s := &scores{g: g, shape: g.Value(n.In[0]).Shape, x: n.In[0], scale: a.Scale}
-	for s.step() {
+	s := &scores{g: g, left: left, n: n, shape: g.Value(n.In[0]).Shape, x: n.In[0], scale: a.Scale}
+	for s.step() && s.err == nil {
+	}
+	if s.err != nil {
+		return s.err
 	}
 	a.Scale = s.scale
 	in := []ir.ValueID{s.x}
@@ -136,7 +143,11 @@ func (s *scores) dense(t ir.Term, coef float64) []float64 {
 	for _, axis := range t.Out[first:] {
 		labels = append(labels, axis...)
 	}
-	out := evalConsts(s.g, t, ks, labels)
+	out, err := evalConsts(s.left, s.g, s.n, t, ks, labels)
+	if err != nil {
+		s.err = err
+		return []float64{0}
+	}
 	for i := range out {
 		if out[i] != 0 {
 			out[i] *= coef

@@ -4,6 +4,7 @@ import (
 	"fmt"
 
 	"github.com/zkllmc/zkllmc/ir"
+	"github.com/zkllmc/zkllmc/ir/budget"
 )
 
 // absorb computes a value directly in the shape in which its only user, a view, wants it.
@@ -83,7 +84,7 @@ func isProduct(ts []ir.Term) bool {
 
 // selections resolves slices of a product's result whose axis comes from a weight: instead of cutting the result, the weight is cut,
 // at compile time, into weights of its own (fused query-key-value projections).
-func selections(g *ir.Graph) error {
+func selections(g *ir.Graph, left *budget.Budget) error {
 	cut := map[string]ir.ValueID{}
 	for _, n := range g.Nodes {
 		if n.Op != ir.OpEinsum {
@@ -100,7 +101,10 @@ func selections(g *ir.Graph) error {
 		done := true
 		var out []ir.Term
 		for _, t := range ts {
-			t, ok := cutWeight(g, t, cut)
+			t, ok, err := cutWeight(g, left, n, t, cut)
+			if err != nil {
+				return err
+			}
 			done = done && ok
 			out = append(out, t)
 		}
@@ -112,11 +116,11 @@ func selections(g *ir.Graph) error {
 }
 
 // cutWeight folds the 0/1 constants of a term into its weight; false if the term has constants that it cannot fold.
-func cutWeight(g *ir.Graph, t ir.Term, cut map[string]ir.ValueID) (ir.Term, bool) {
+func cutWeight(g *ir.Graph, left *budget.Budget, n *ir.Node, t ir.Term, cut map[string]ir.ValueID) (ir.Term, bool, error) {
 	for {
 		consts, others := constOperands(g, t)
 		if len(consts) == 0 {
-			return t, true
+			return t, true, nil
 		}
 		w := -1
 		for _, k := range others {
@@ -125,9 +129,12 @@ func cutWeight(g *ir.Graph, t ir.Term, cut map[string]ir.ValueID) (ir.Term, bool
 			}
 		}
 		if w < 0 {
-			return t, false
+			return t, false, nil
 		}
-		t = foldWeight(g, t, w, consts, cut)
+		var err error
+		if t, err = foldWeight(g, left, n, t, w, consts, cut); err != nil {
+			return t, false, err
+		}
 	}
 }
 
@@ -164,7 +171,7 @@ func selects(g *ir.Graph, t ir.Term, w int, consts []int) bool {
 }
 
 // foldWeight replaces weight and selecting constants by a new weight with one axis per remaining axis of the old one.
-func foldWeight(g *ir.Graph, t ir.Term, w int, consts []int, cut map[string]ir.ValueID) ir.Term {
+func foldWeight(g *ir.Graph, left *budget.Budget, n *ir.Node, t ir.Term, w int, consts []int, cut map[string]ir.ValueID) (ir.Term, error) {
 	ks := append([]int{w}, consts...)
 	gone := make([]bool, len(t.Extents))
 	extra := []int{}
@@ -202,7 +209,10 @@ func foldWeight(g *ir.Graph, t ir.Term, w int, consts []int, cut map[string]ir.V
 		labels = append(labels, a...)
 		shape = append(shape, t.AxisExtent(a))
 	}
-	v := newWeight(g, t, w, ks, labels, shape, cut)
+	v, err := newWeight(g, left, n, t, w, ks, labels, shape, cut)
+	if err != nil {
+		return t, err
+	}
 	r := t.Clone()
 	r.In, r.Axes = nil, nil
 	drop := make([]bool, len(t.In))
@@ -225,21 +235,25 @@ func foldWeight(g *ir.Graph, t ir.Term, w int, consts []int, cut map[string]ir.V
 		}
 	}
 	r.Normalise()
-	return r
+	return r, nil
 }
 
 // newWeight adds the cut weight, once for equal cuts.
-func newWeight(g *ir.Graph, t ir.Term, w int, ks, labels, shape []int, cut map[string]ir.ValueID) ir.ValueID {
+func newWeight(g *ir.Graph, left *budget.Budget, n *ir.Node, t ir.Term, w int, ks, labels, shape []int, cut map[string]ir.ValueID) (ir.ValueID, error) {
 	name := g.Value(ir.ValueID(t.In[w])).Name
 	for _, k := range ks[1:] {
 		name += "[" + g.Value(ir.ValueID(t.In[k])).Name + "]"
 	}
 	key := fmt.Sprint(name, shape, labels, t.Axes[w], t.In)
 	if id, ok := cut[key]; ok {
-		return id
+		return id, nil
+	}
+	data, err := evalConsts(left, g, n, t, ks, labels)
+	if err != nil {
+		return 0, err
 	}
 	v := g.Add(ir.OpWeight, g.Value(ir.ValueID(t.In[w])).Def.Origin, name, shape, nil, nil)
-	v.Data = evalConsts(g, t, ks, labels)
+	v.Data = data
 	cut[key] = v.ID
-	return v.ID
+	return v.ID, nil
 }

@@ -3,57 +3,64 @@
 package passes
 
 import (
+	"context"
 	"errors"
 	"fmt"
 
 	"github.com/zkllmc/zkllmc/compiler/internal/frontend"
 	"github.com/zkllmc/zkllmc/compiler/internal/onnx"
 	"github.com/zkllmc/zkllmc/ir"
+	"github.com/zkllmc/zkllmc/ir/budget"
 )
 
 // Pass is one step from the primitive graph to the IR.
 type Pass struct {
 	Name  string
 	After []string // passes that must have run before, and why is in the comment of Table
-	run   func(*ir.Graph) error
+	run   func(*ir.Graph, *budget.Budget) error
 }
 
 // Table lists the passes in the order in which they run. Some run twice, under two names.
 var Table = []Pass{
 	// Axes of extent 1 go first: afterwards a broadcast is a missing label, and patterns need not look through squeezes.
-	{"squeeze", nil, squeeze},
+	{"squeeze", nil, free(squeeze)},
 	// Views become axes of their users, so that patterns see the values and not the movement between them.
-	{"views", []string{"squeeze"}, views},
+	{"views", []string{"squeeze"}, free(views)},
 	// Repeated subexpressions are merged, so that patterns may compare values by identity.
-	{"share", []string{"views"}, share},
+	{"share", []string{"views"}, free(share)},
 	// A normalisation keeps parameters only; views of them have been followed by now.
-	{"parameters", []string{"views", "share"}, parameters},
+	{"parameters", []string{"views", "share"}, free(parameters)},
 	// 1/√x and 1/(1+exp(−x)) become one function: the patterns know rsqrt and sigmoid only.
-	{"functions", []string{"share"}, functions},
+	{"functions", []string{"share"}, free(functions)},
 	// Normalisations before anything that inlines sums: x − mean(x) is linear in x, and linear would swallow it.
-	{"norms", []string{"functions", "share"}, norms},
+	{"norms", []string{"functions", "share"}, free(norms)},
 	// Activations after normalisations: what is left of elementwise polynomials is theirs.
-	{"activations", []string{"norms"}, activations},
+	{"activations", []string{"norms"}, free(activations)},
 	// A view that alone uses a product is absorbed by it: Softmax then stands directly on the scores.
-	{"absorb", []string{"activations"}, absorb},
+	{"absorb", []string{"activations"}, free(absorb)},
 	// Masks before linear: a scaled and masked score must not be taken for a linear map.
 	{"masks", []string{"absorb"}, masks},
 	// Rotary embeddings collapse.
 	{"linear", []string{"norms", "masks"}, linear},
 	// Biases join their products, so that slices find the weight and the bias in one node.
-	{"bias", []string{"linear"}, bias},
+	{"bias", []string{"linear"}, free(bias)},
 	// Slices of products cut the weight; after linear, which needs to see the uncut halves of rotary embeddings.
 	{"selections", []string{"linear", "bias"}, selections},
 	// The patterns leave scalings and copies behind.
-	{"views-again", []string{"norms", "activations", "masks", "linear", "selections"}, views},
-	{"share-again", []string{"views-again"}, share},
-	{"absorb-again", []string{"share-again"}, absorb},
-	{"bias-again", []string{"views-again"}, bias},
+	{"views-again", []string{"norms", "activations", "masks", "linear", "selections"}, free(views)},
+	{"share-again", []string{"views-again"}, free(share)},
+	{"absorb-again", []string{"share-again"}, free(absorb)},
+	{"bias-again", []string{"views-again"}, free(bias)},
 	// Score products lose their coefficient to the Softmax when nothing else will change it.
-	{"scales", []string{"views-again", "absorb-again"}, scales},
+	{"scales", []string{"views-again", "absorb-again"}, free(scales)},
 	// From here on the graph is IR.
-	{"finish", []string{"scales", "bias-again"}, finish},
-	{"causal", []string{"finish"}, Causal},
+	{"finish", []string{"scales", "bias-again"}, free(finish)},
+	{"causal", []string{"finish"}, free(Causal)},
+}
+
+// free is a pass that computes no constants worth paying for.
+func free(run func(*ir.Graph) error) func(*ir.Graph, *budget.Budget) error {
+	return func(g *ir.Graph, _ *budget.Budget) error { return run(g) }
 }
 
 func init() {
@@ -106,6 +113,9 @@ type Options struct {
 	// Dump, if set, gets the text form of the graph after the frontend ("frontend") and after every pass.
 	Dump func(pass, text string)
 
+	// Budget is what the compilation may cost; nil: one of its own, with the usual limits.
+	Budget *budget.Budget
+
 	feed  map[string]*onnx.Tensor // tests: see frontend.Options.Feed
 	watch func(pass string, g *ir.Graph)
 }
@@ -121,8 +131,11 @@ func Lower(modelPath string, opts Options) (*ir.Graph, error) {
 
 // LowerModel is Lower for a decoded model.
 func LowerModel(m *onnx.Model, opts Options) (*ir.Graph, error) {
+	if opts.Budget == nil {
+		opts.Budget = budget.New(context.Background(), 1)
+	}
 	g, err := frontend.Build(m, frontend.Options{Dims: opts.Dims, Public: opts.Public, Private: opts.Private, Fix: opts.Fix,
-		Feed: opts.feed, Output: opts.Output})
+		Feed: opts.feed, Output: opts.Output, Budget: opts.Budget})
 	if err != nil {
 		return nil, err
 	}
@@ -134,21 +147,24 @@ func LowerModel(m *onnx.Model, opts Options) (*ir.Graph, error) {
 			opts.watch(pass, g)
 		}
 	}
-	if err := Run(g, watch); err != nil {
+	if err := Run(opts.Budget, g, watch); err != nil {
 		return nil, err
 	}
 	return g, nil
 }
 
 // Run runs all passes on a primitive graph. watch, if not nil, sees the graph before the first ("frontend") and after every pass.
-func Run(g *ir.Graph, watch func(pass string, g *ir.Graph)) error {
+func Run(left *budget.Budget, g *ir.Graph, watch func(pass string, g *ir.Graph)) error {
 	if watch == nil {
 		watch = func(string, *ir.Graph) {}
 	}
 	compact(g)
 	watch("frontend", g)
 	for _, p := range Table {
-		if err := p.run(g); err != nil {
+		if err := left.Poll(); err != nil {
+			return err
+		}
+		if err := p.run(g, left); err != nil {
 			var u *Unsupported
 			if errors.As(err, &u) {
 				return err

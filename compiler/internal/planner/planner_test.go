@@ -1,7 +1,6 @@
 package planner
 
 import (
-	"context"
 	"fmt"
 	"testing"
 
@@ -22,13 +21,12 @@ func planOf(t *testing.T, g *ir.Graph) *plan.Plan {
 }
 
 func programOf(t *testing.T, g *ir.Graph) *quant.Program {
-	ctx := context.Background()
 	f := quant.Prepare(g)
-	samples, err := quant.DefaultSamples(ctx, f)
+	samples, err := quant.DefaultSamples(nil, f)
 	require.NoError(t, err)
-	cal, err := quant.Calibrate(ctx, f, samples)
+	cal, err := quant.Calibrate(nil, f, samples)
 	require.NoError(t, err)
-	q, err := quant.Quantise(f, cal)
+	q, err := quant.Quantise(nil, f, cal)
 	require.NoError(t, err)
 	return q
 }
@@ -47,7 +45,7 @@ func TestBoundsAgree(t *testing.T) {
 		p.Prologue = (&folder{p: p, steps: e.steps}).section(0, len(e.steps), map[string]int{}, func(x ref) plan.Ref {
 			return plan.Ref{Place: plan.InPrologue, Index: x.step, Out: x.out}
 		})
-		c, err := codegen.BuildCircuit(p)
+		c, err := codegen.BuildCircuit(t.Context(), p)
 		require.NoError(t, err)
 		tensors := map[string]*circuit.Tensor{}
 		for i := range c.Tensors {

@@ -1,7 +1,6 @@
 package quant
 
 import (
-	"context"
 	"fmt"
 	"math"
 	"math/rand/v2"
@@ -9,6 +8,7 @@ import (
 	"sync"
 
 	"github.com/zkllmc/zkllmc/ir"
+	"github.com/zkllmc/zkllmc/ir/budget"
 	"github.com/zkllmc/zkllmc/ir/eval"
 )
 
@@ -24,26 +24,70 @@ type Calibration struct {
 type rowStat struct{ rms, centredRMS, centredMax float64 }
 
 // Calibrate runs a prepared graph on samples of token ids.
-func Calibrate(ctx context.Context, f *ir.Graph, samples [][]int64) (*Calibration, error) {
+func Calibrate(left *budget.Budget, f *ir.Graph, samples [][]int64) (*Calibration, error) {
 	c := &Calibration{Max: make([]float64, len(f.Values)), rows: make([]rowStat, len(f.Values)), Samples: len(samples)}
-	var mu sync.Mutex
-	err := forEach(ctx, len(samples), func(i int) error {
-		vals, err := eval.Float(f, samples[i])
-		if err != nil {
-			return err
+	normed := make([]bool, len(f.Values))
+	for _, n := range f.Nodes {
+		if n.Op == ir.OpNorm {
+			normed[n.In[0]] = true
 		}
-		mu.Lock()
-		defer mu.Unlock()
-		return c.add(f, vals)
+	}
+	var mu sync.Mutex
+	err := forEach(left, len(samples), 1, []*ir.Graph{f}, func(i int) error {
+		return eval.EachFloat(left, f, samples[i], func(v *ir.Value, cells []float64) error {
+			top, err := magnitudeOf(v, cells)
+			if err != nil {
+				return err
+			}
+			var rows rowStat
+			if normed[v.ID] {
+				rows.add(cells, v.Shape[len(v.Shape)-1])
+			}
+			mu.Lock()
+			defer mu.Unlock()
+			c.Max[v.ID] = math.Max(c.Max[v.ID], top)
+			c.rows[v.ID].merge(rows)
+			return nil
+		})
 	})
 	return c, err
 }
 
-// forEach runs f for 0..n-1 on all processors and returns the error of the lowest index.
-func forEach(ctx context.Context, n int, f func(int) error) error {
+// magnitudeOf is the largest magnitude of a value's cells, which must be finite.
+func magnitudeOf(v *ir.Value, cells []float64) (float64, error) {
+	top := 0.0
+	for _, x := range cells {
+		if math.IsNaN(x) || math.IsInf(x, 0) {
+			return 0, v.Def.Errorf("%s is not finite on a calibration input", v.Name)
+		}
+		top = math.Max(top, math.Abs(x))
+	}
+	return top, nil
+}
+
+// forEach runs f for 0..n-1 on all processors and returns the error of the lowest index. Every f evaluates the graphs one after the other
+// so many times: that is paid for here, and no more run at a time than the budget has memory for.
+func forEach(left *budget.Budget, n, times int, graphs []*ir.Graph, f func(int) error) error {
+	left.Runs(budget.Product(n, times))
+	bytes := 1
+	for _, g := range graphs {
+		m, err := eval.Demand(left, g, budget.Product(n, times))
+		if err != nil {
+			return err
+		}
+		bytes = max(bytes, m)
+	}
+	workers := 1
+	for workers < min(n, runtime.GOMAXPROCS(0)) && left.Memory(budget.Product(workers+1, bytes)) == nil {
+		workers++
+	}
+	return parallel(left, n, workers, f)
+}
+
+func parallel(left *budget.Budget, n, workers int, f func(int) error) error {
 	errs := make([]error, n)
 	var wg sync.WaitGroup
-	slots := make(chan struct{}, runtime.GOMAXPROCS(0))
+	slots := make(chan struct{}, workers)
 	for i := range n {
 		slots <- struct{}{}
 		wg.Go(func() {
@@ -54,7 +98,7 @@ func forEach(ctx context.Context, n int, f func(int) error) error {
 					errs[i] = fmt.Errorf("internal error: %v", r)
 				}
 			}()
-			if errs[i] = ctx.Err(); errs[i] == nil {
+			if errs[i] = left.Poll(); errs[i] == nil {
 				errs[i] = f(i)
 			}
 		})
@@ -63,24 +107,6 @@ func forEach(ctx context.Context, n int, f func(int) error) error {
 	for _, err := range errs {
 		if err != nil {
 			return err
-		}
-	}
-	return nil
-}
-
-func (c *Calibration) add(f *ir.Graph, vals map[ir.ValueID][]float64) error {
-	for _, v := range f.Values {
-		for _, x := range vals[v.ID] {
-			if math.IsNaN(x) || math.IsInf(x, 0) {
-				return v.Def.Errorf("%s is not finite on a calibration input", v.Name)
-			}
-			c.Max[v.ID] = math.Max(c.Max[v.ID], math.Abs(x))
-		}
-	}
-	for _, n := range f.Nodes {
-		if n.Op == ir.OpNorm {
-			shape := f.Value(n.Out[0]).Shape
-			c.rows[n.In[0]].add(vals[n.In[0]], shape[len(shape)-1])
 		}
 	}
 	return nil
@@ -103,6 +129,10 @@ func (s *rowStat) add(x []float64, width int) {
 	}
 }
 
+func (s *rowStat) merge(o rowStat) {
+	s.rms, s.centredRMS, s.centredMax = math.Max(s.rms, o.rms), math.Max(s.centredRMS, o.centredRMS), math.Max(s.centredMax, o.centredMax)
+}
+
 // rowNorm returns the largest root mean square of a row and the largest magnitude, both after centring where asked.
 func (c *Calibration) rowNorm(id ir.ValueID, center bool) (rms, top float64) {
 	if center {
@@ -120,7 +150,7 @@ const (
 // DefaultSamples is a deterministic calibration set: sequences of pseudo-random tokens, and what they become when the model's own
 // predictions replace them for some rounds, position t+1 by the arg-max at t, which approaches a greedy continuation of the
 // first token.
-func DefaultSamples(ctx context.Context, f *ir.Graph) ([][]int64, error) {
+func DefaultSamples(left *budget.Budget, f *ir.Graph) ([][]int64, error) {
 	T := f.Value(f.Input).Shape[0]
 	rng := rand.New(rand.NewPCG(0x7a6b6c6c6d63, 1))
 	random := make([][]int64, defaultSamples)
@@ -130,20 +160,31 @@ func DefaultSamples(ctx context.Context, f *ir.Graph) ([][]int64, error) {
 		}
 	}
 	greedy := make([][]int64, defaultSamples)
-	err := forEach(ctx, defaultSamples, func(i int) error {
+	err := forEach(left, defaultSamples, decodeRounds, []*ir.Graph{f}, func(i int) error {
 		ids := append([]int64(nil), random[i]...)
 		for range decodeRounds {
-			vals, err := eval.Float(f, ids)
+			logits, err := floatOutput(left, f, ids)
 			if err != nil {
 				return err
 			}
-			best := argmax(vals[f.Output], f.Vocab)
+			best := argmax(logits, f.Vocab)
 			copy(ids[1:], best[:T-1])
 		}
 		greedy[i] = ids
 		return nil
 	})
 	return append(random, greedy...), err
+}
+
+// floatOutput runs a float graph for its output alone.
+func floatOutput(left *budget.Budget, g *ir.Graph, ids []int64) (out []float64, err error) {
+	err = eval.EachFloat(left, g, ids, func(v *ir.Value, cells []float64) error {
+		if v.ID == g.Output {
+			out = cells
+		}
+		return nil
+	})
+	return out, err
 }
 
 // argmax returns the first index of the largest cell of every row.

@@ -1,10 +1,11 @@
 package quant
 
 import (
-	"context"
 	"fmt"
 	"math"
 
+	"github.com/zkllmc/zkllmc/ir"
+	"github.com/zkllmc/zkllmc/ir/budget"
 	"github.com/zkllmc/zkllmc/ir/eval"
 )
 
@@ -40,22 +41,21 @@ func (r *CheckReport) OK() bool {
 }
 
 // Check runs both programs on inputs.
-func Check(ctx context.Context, p *Program, inputs []Input) (*CheckReport, error) {
+func Check(left *budget.Budget, p *Program, inputs []Input) (*CheckReport, error) {
 	if len(inputs) == 0 {
 		return nil, fmt.Errorf("nothing to check: no inputs")
 	}
 	parts, expected := make([]CheckReport, len(inputs)), make([]CheckReport, len(inputs))
-	err := forEach(ctx, len(inputs), func(i int) error {
-		want, err := eval.Float(p.Float, inputs[i].IDs)
+	err := forEach(left, len(inputs), 1, []*ir.Graph{p.Float, p.Int}, func(i int) error {
+		want, err := floatOutput(left, p.Float, inputs[i].IDs)
 		if err != nil {
 			return err
 		}
-		ints, err := eval.Int(p.Int, inputs[i].IDs)
+		got, err := intOutput(left, p.Int, inputs[i].IDs)
 		if err != nil {
 			return err
 		}
-		got := ints[p.Int.Output]
-		parts[i].compare(want[p.Float.Output], got, p.Float.Vocab, p.LogitUnit)
+		parts[i].compare(want, got, p.Float.Vocab, p.LogitUnit)
 		if n := len(inputs[i].Logits); n > len(got) || n%p.Float.Vocab != 0 {
 			return fmt.Errorf("expected output of %d cells for logits of %d positions and %d tokens", n, len(got)/p.Float.Vocab, p.Float.Vocab)
 		}
@@ -70,6 +70,26 @@ func Check(ctx context.Context, p *Program, inputs []Input) (*CheckReport, error
 		r.Expected = e
 	}
 	return r, nil
+}
+
+// Output runs the integer program on token ids and returns its logits, row-major.
+func Output(left *budget.Budget, p *Program, ids []int64) (out []int64, err error) {
+	err = forEach(left, 1, 1, []*ir.Graph{p.Int}, func(int) error {
+		out, err = intOutput(left, p.Int, ids)
+		return err
+	})
+	return out, err
+}
+
+// intOutput runs an integer graph for its output alone.
+func intOutput(left *budget.Budget, g *ir.Graph, ids []int64) (out []int64, err error) {
+	err = eval.EachInt(left, g, ids, func(v *ir.Value, cells []int64) error {
+		if v.ID == g.Output {
+			out = cells
+		}
+		return nil
+	})
+	return out, err
 }
 
 // total merges the reports of single inputs.

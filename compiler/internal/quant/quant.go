@@ -18,6 +18,7 @@ import (
 	"math"
 
 	"github.com/zkllmc/zkllmc/ir"
+	"github.com/zkllmc/zkllmc/ir/budget"
 	"github.com/zkllmc/zkllmc/runtime/gadget"
 )
 
@@ -82,6 +83,7 @@ type rep struct {
 }
 
 type quantiser struct {
+	left   *budget.Budget
 	f      *ir.Graph
 	cal    *Calibration
 	o      *ir.Graph
@@ -98,11 +100,11 @@ type quantiser struct {
 	retry     bool
 }
 
-// Quantise makes the integer program of a prepared graph; see Prepare.
-func Quantise(f *ir.Graph, cal *Calibration) (*Program, error) {
+// Quantise makes the integer program of a prepared graph; see Prepare. It ends with the error of the budget's context when that is done.
+func Quantise(left *budget.Budget, f *ir.Graph, cal *Calibration) (*Program, error) {
 	var round [2]bool
 	for {
-		q := &quantiser{f: f, cal: cal, small: map[ir.ValueID]*rep{}, why: map[ir.ValueID]string{}, report: &Report{Samples: cal.Samples}, roundNorm: round}
+		q := &quantiser{left: left, f: f, cal: cal, small: map[ir.ValueID]*rep{}, why: map[ir.ValueID]string{}, report: &Report{Samples: cal.Samples}, roundNorm: round}
 		p, err := q.run()
 		if q.retry { // with what run has found out; at most twice
 			round = q.roundNorm
@@ -121,6 +123,9 @@ func (q *quantiser) run() (*Program, error) {
 		return nil, err
 	}
 	for _, n := range f.Nodes {
+		if err := q.left.Poll(); err != nil {
+			return nil, err
+		}
 		if err := q.node(n); err != nil {
 			return nil, err
 		}

@@ -1,7 +1,6 @@
 package quant
 
 import (
-	"context"
 	"math"
 	"math/rand/v2"
 	"testing"
@@ -20,14 +19,13 @@ var models = map[string]func() *ir.Graph{
 }
 
 func program(t *testing.T, g *ir.Graph) *Program {
-	ctx := context.Background()
 	f := Prepare(g)
-	samples, err := DefaultSamples(ctx, f)
+	samples, err := DefaultSamples(nil, f)
 	require.NoError(t, err)
-	cal, err := Calibrate(ctx, f, samples)
+	cal, err := Calibrate(nil, f, samples)
 	require.NoError(t, err)
 	require.NoError(t, ir.Verify(f))
-	p, err := Quantise(f, cal)
+	p, err := Quantise(nil, f, cal)
 	require.NoError(t, err)
 	require.NoError(t, ir.Verify(p.Int))
 	return p
@@ -64,7 +62,7 @@ func TestAgreesWithFloat(t *testing.T) {
 		for seed := range uint64(8) {
 			inputs = append(inputs, Input{IDs: randomIDs(p.Int, 100+seed)})
 		}
-		r, err := Check(context.Background(), p, inputs)
+		r, err := Check(nil, p, inputs)
 		require.NoError(t, err)
 		require.True(t, r.OK(), "%s: %+v", name, r)
 		require.Less(t, r.MeanError, 0.01, name)
@@ -134,9 +132,9 @@ func TestRefusesWideSums(t *testing.T) {
 		{Coef: 1, Extents: []int{2, 2}, In: []int{0, 0, 0, 0, 0}, Axes: [][][]int{same, same, same, same, same}, Out: same}}})
 	g.Input, g.Output = ids.ID, cube.ID
 	f := Prepare(g)
-	cal, err := Calibrate(context.Background(), f, [][]int64{{0, 1}})
+	cal, err := Calibrate(nil, f, [][]int64{{0, 1}})
 	require.NoError(t, err)
-	_, err = Quantise(f, cal)
+	_, err = Quantise(nil, f, cal)
 	require.ErrorContains(t, err, `node "cube"`)
 	require.ErrorContains(t, err, "2^62")
 }
@@ -210,9 +208,9 @@ func TestNegatedWeightedSum(t *testing.T) {
 		y := sum("y", coef, []int{8, 2, 8}, [][][]int{{{0}, {2}}, {{2}, {1}}}, [][]int{{0}, {1}}, p.ID, x)
 		g.Input, g.Output = ids.ID, y
 		f := Prepare(g)
-		cal, err := Calibrate(context.Background(), f, [][]int64{{0, 1, 0, 1, 1, 0, 0, 1}})
+		cal, err := Calibrate(nil, f, [][]int64{{0, 1, 0, 1, 1, 0, 0, 1}})
 		require.NoError(t, err)
-		q, err := Quantise(f, cal)
+		q, err := Quantise(nil, f, cal)
 		require.NoError(t, err)
 		out := q.Int.Value(q.Int.Output)
 		for _, ids := range [][]int64{{0, 0, 0, 0, 0, 0, 0, 0}, {1, 1, 1, 1, 1, 1, 1, 1}} {
