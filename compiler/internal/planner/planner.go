@@ -30,6 +30,10 @@ func Plan(p *quant.Program, o Options) (*plan.Plan, error) {
 	if len(out.Shape) != 2 || out.Shape[0] != T || out.Shape[1] != g.Vocab {
 		return nil, out.Def.Errorf("the output has shape %v, want logits [%d %d]", out.Shape, T, g.Vocab)
 	}
+	g, err := refine(g)
+	if err != nil {
+		return nil, err
+	}
 	e := &emitter{g: g, o: o, why: p.Why, at: map[ir.ValueID]ref{}, T: T}
 	if err := e.emit(); err != nil {
 		return nil, err

@@ -27,7 +27,18 @@ type operands interface {
 	another(rng *rand.Rand) int             // any tensor
 	leafOf(rng *rand.Rand, shape []int) int // a new weight or constant
 	old(rng *rand.Rand) (id int, ok bool)   // a weight or constant that is there
+	inner(rng *rand.Rand, extent int) bool  // whether the part of an axis behind its first one may have this extent
 }
+
+// inner: the planner stores an axis in the parts that it is ever split into. Two splits of one axis need not fit, so most keep to powers of two.
+func (d *grapher) inner(rng *rand.Rand, extent int) bool {
+	return powerOfTwo(extent) || rng.IntN(4) == 0
+}
+
+// inner: a circuit splits axes at powers of two.
+func (c *caller) inner(_ *rand.Rand, extent int) bool { return powerOfTwo(extent) }
+
+func powerOfTwo(n int) bool { return n&(n-1) == 0 }
 
 func (d *grapher) shape(id int) []int { return d.g.Value(ir.ValueID(id)).Shape }
 
@@ -101,7 +112,7 @@ func (b *termBuilder) label(extent int) int {
 	return len(b.ext) - 1
 }
 
-// fresh returns new labels for an axis: one, two if it can be split at a power of two, perhaps none for extent 1.
+// fresh returns new labels for an axis: one, two if it can be split, perhaps none for extent 1.
 func (b *termBuilder) fresh(extent int) []int {
 	if extent == 1 && b.rng.IntN(2) == 0 {
 		return []int{}
@@ -109,6 +120,9 @@ func (b *termBuilder) fresh(extent int) []int {
 	low := extent & -extent
 	for low > 1 && low == extent && b.rng.IntN(2) == 0 {
 		low /= 2
+	}
+	if odd := extent / low; odd > 1 && b.ops.inner(b.rng, odd) {
+		low = odd
 	}
 	if low > 1 && b.rng.IntN(4) == 0 {
 		return []int{b.label(extent / low), b.label(low)}
@@ -141,7 +155,7 @@ func (b *termBuilder) match(extent int, taken map[int]bool) []int {
 				return []int{l}
 			}
 			for _, m := range b.rng.Perm(len(b.ext)) {
-				if low := b.ext[m]; l != m && !taken[l] && !taken[m] && b.ext[l]*low == extent && low&(low-1) == 0 && low > 1 {
+				if low := b.ext[m]; l != m && !taken[l] && !taken[m] && b.ext[l]*low == extent && low > 1 && b.ops.inner(b.rng, low) {
 					taken[l], taken[m] = true, true
 					return []int{l, m}
 				}
@@ -193,11 +207,11 @@ func (b *termBuilder) weight() {
 	b.in, b.axes = append(b.in, -1), append(b.axes, b.group(labels))
 }
 
-// group makes axes of labels: one each, or two merged where the lower is a power of two.
+// group makes axes of labels: one each, or two merged.
 func (b *termBuilder) group(labels []int) [][]int {
 	axes := [][]int{}
 	for _, l := range labels {
-		if n := b.ext[l]; len(axes) > 0 && len(axes[len(axes)-1]) > 0 && n&(n-1) == 0 && b.rng.IntN(4) == 0 {
+		if n := b.ext[l]; len(axes) > 0 && len(axes[len(axes)-1]) > 0 && b.rng.IntN(4) == 0 && b.ops.inner(b.rng, n) {
 			axes[len(axes)-1] = append(axes[len(axes)-1], l)
 			continue
 		}
