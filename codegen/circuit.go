@@ -21,6 +21,7 @@ const (
 	constantsPath = runtimePath + "constants"
 	versionPath   = runtimePath + "version"
 	verifierPath  = runtimePath + "verifier"
+	askedPath     = runtimePath + "asked"
 	proverPath    = runtimePath + "prover"
 	proverApp     = runtimePath + "proverapp"
 	verifierApp   = runtimePath + "verifierapp"
@@ -212,7 +213,7 @@ func doc(f *File, text string) {
 
 // importNames keeps imports free of aliases that repeat the package's name.
 func importNames(f *File) {
-	for _, p := range []string{circuitPath, gadgetPath, attentionPath, constantsPath, versionPath, verifierPath, proverPath, proverApp, verifierApp} {
+	for _, p := range []string{circuitPath, gadgetPath, attentionPath, constantsPath, versionPath, verifierPath, askedPath, proverPath, proverApp, verifierApp} {
 		f.ImportName(p, path.Base(p))
 	}
 }

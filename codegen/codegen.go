@@ -45,7 +45,7 @@ func Generate(ctx context.Context, p *plan.Plan, o Target) ([]SourceFile, *circu
 	}
 	data := constants.Encode(cells)
 	circuitPath := path.Join(o.ImportPath, "circuit")
-	g := &generator{o: o, circuitPath: circuitPath, name: p.Config.Name}
+	g := &generator{o: o, circuitPath: circuitPath, name: p.Config.Name, private: p.Config.PrivateInput}
 	file := newCircuitFile(p, hex.EncodeToString(digest[:]), constants.Sum(data))
 	source := file.render(circuitPath)
 	g.err = file.err
@@ -66,6 +66,7 @@ type generator struct {
 	o           Target
 	circuitPath string
 	name        string
+	private     bool // the prompt is hidden
 	files       []SourceFile
 	err         error
 }
@@ -125,20 +126,70 @@ func (g *generator) file(folder, name, text string) *File {
 func (g *generator) verifier() *File {
 	f := g.file("verifier", "verifier", fmt.Sprintf("Package verifier checks proofs about %s. It links no prover.", g.name))
 	doc(f, "VerifyingKey is what a verifier knows of the model: the commitment to its weights, whose range proof has been checked.\nIt is safe for concurrent use.")
-	f.Type().Id("VerifyingKey").Struct(Id("key").Op("*").Qual(verifierPath, "Key"))
+	fields := []Code{Id("key").Op("*").Qual(verifierPath, "Key")}
+	if g.o.Vocab != nil {
+		fields = append(fields, Id("texts").Op("*").Qual(askedPath, "Verifier"))
+	}
+	f.Type().Id("VerifyingKey").Struct(fields...)
+	g.readKey(f)
+	f.Comment("ModelID identifies the circuit and the weights.")
+	method(f, "ModelID").Params().Index(Lit(32)).Byte().Block(Return(Id("k").Dot("key").Dot("ModelID").Call()))
+	doc(f, "ParseModelID reads a model ID as 'verifier accept' prints and saves it.")
+	f.Func().Id("ParseModelID").Params(Id("text").String()).Params(Index(Lit(32)).Byte(), Error()).Block(Return(Qual(verifierPath, "ParseModelID").Call(Id("text"))))
+	proved := []Code{List(Id("statement"), Id("proof")).Index().Byte()}
+	checks(f, "key", "Verify", "VerifyContext", "accepts the proof of a statement, or says why not.", proved, "statement", "proof")
+	switch {
+	case g.o.Vocab == nil:
+	case g.private:
+		checks(f, "texts", "VerifyAnswer", "VerifyAnswer", `accepts the proof that the model answers so, as text, and ends there, or says why not; the prompt is private, and
+whoever proves chose it. errors.Is(err, asked.ErrUnfinished) where all holds but that the answer ends.`,
+			append([]Code{Id("answer").String()}, proved...), "answer", "statement", "proof")
+	default:
+		checks(f, "texts", "VerifyText", "VerifyText", `accepts the proof that the model answers the prompt with the answer, both as texts, and ends there, or says why not.
+Texts are encoded as the prover encodes them: give what was asked and told. errors.Is(err, asked.ErrUnfinished) where all holds but
+that the answer ends.`,
+			append([]Code{List(Id("prompt"), Id("answer")).String()}, proved...), "prompt", "answer", "statement", "proof")
+	}
+	return f
+}
+
+// readKey prints the functions that read a verifying key.
+func (g *generator) readKey(f *File) {
 	doc(f, "ReadVerifyingKey decodes and checks a verifying key. Compare its ModelID with one that you trust: a key says nothing about who\nmade it.")
 	f.Func().Id("ReadVerifyingKey").Params(Id("data").Index().Byte()).Params(Op("*").Id("VerifyingKey"), Error()).Block(
-		List(Id("c"), Err()).Op(":=").Qual(g.circuitPath, "Build").Call(),
-		If(Err().Op("!=").Nil()).Block(Return(Nil(), Err())),
-		List(Id("key"), Err()).Op(":=").Qual(verifierPath, "ReadKey").Call(Id("c"), Id("data")),
-		If(Err().Op("!=").Nil()).Block(Return(Nil(), Err())),
-		Return(Op("&").Id("VerifyingKey").Values(Id("key").Op(":").Id("key")), Nil()))
-	f.Comment("ModelID identifies the circuit and the weights.")
-	f.Func().Params(Id("k").Op("*").Id("VerifyingKey")).Id("ModelID").Params().Index(Lit(32)).Byte().Block(Return(Id("k").Dot("key").Dot("ModelID").Call()))
-	f.Comment("Verify accepts the proof of a statement, or says why not.")
-	f.Func().Params(Id("k").Op("*").Id("VerifyingKey")).Id("Verify").Params(List(Id("statement"), Id("proof")).Index().Byte()).Error().Block(
-		Return(Id("k").Dot("key").Dot("Verify").Call(Id("statement"), Id("proof"))))
-	return f
+		Return(Id("ReadVerifyingKeyContext").Call(Qual("context", "Background").Call(), Id("data"))))
+	fail := If(Err().Op("!=").Nil()).Block(Return(Nil(), Err()))
+	body := []Code{
+		List(Id("c"), Err()).Op(":=").Qual(g.circuitPath, "Build").Call(), fail,
+		List(Id("key"), Err()).Op(":=").Qual(verifierPath, "ReadKeyContext").Call(Id("ctx"), Id("c"), Id("data")), fail,
+	}
+	result := []Code{Id("key").Op(":").Id("key")}
+	if g.o.Vocab != nil {
+		file := Qual(path.Join(g.o.ImportPath, "vocab"), "File")
+		body = append(body, List(Id("texts"), Err()).Op(":=").Qual(askedPath, "NewVerifier").Call(Id("c"), Id("key"), file), fail)
+		result = append(result, Id("texts").Op(":").Id("texts"))
+	}
+	doc(f, "ReadVerifyingKeyContext is ReadVerifyingKey, given up with the context's error when that ends.")
+	f.Func().Id("ReadVerifyingKeyContext").Params(Id("ctx").Qual("context", "Context"), Id("data").Index().Byte()).Params(Op("*").Id("VerifyingKey"), Error()).Block(
+		append(body, Return(Op("&").Id("VerifyingKey").Values(result...), Nil()))...)
+}
+
+func method(f *File, name string) *Statement {
+	return f.Func().Params(Id("k").Op("*").Id("VerifyingKey")).Id(name)
+}
+
+// checks prints a method that verifies and the same with a context, which call a method of a field.
+func checks(f *File, field, name, with, text string, params []Code, args ...string) {
+	ids := []Code{Id("ctx")}
+	for _, a := range args {
+		ids = append(ids, Id(a))
+	}
+	doc(f, name+" "+text)
+	method(f, name).Params(params...).Error().Block(
+		Return(Id("k").Dot(name + "Context").Call(append([]Code{Qual("context", "Background").Call()}, ids[1:]...)...)))
+	doc(f, name+"Context is "+name+", given up with the context's error when that ends.")
+	method(f, name+"Context").Params(append([]Code{Id("ctx").Qual("context", "Context")}, params...)...).Error().Block(
+		Return(Id("k").Dot(field).Dot(with).Call(ids...)))
 }
 
 func (g *generator) prover() *File {

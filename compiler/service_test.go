@@ -3,6 +3,7 @@ package compiler
 import (
 	"context"
 	"encoding/hex"
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -18,42 +19,54 @@ import (
 	"github.com/zkllmc/zkllmc/runtime/statement"
 )
 
-// service is a program of somebody else's, in a module of its own, that embeds the committed verifier of models/sums.
+// service is a program of somebody else's, in a module of its own, that embeds the committed verifier of models/sums with the function of
+// README. It takes a model ID, a prompt, an answer, and the files of verifying key, statement and proof.
 const service = `package main
 
 import (
-	"encoding/hex"
+	"errors"
 	"fmt"
 	"os"
 
 	"github.com/zkllmc/zkllmc/generated/sums/verifier"
+	"github.com/zkllmc/zkllmc/runtime/asked"
 )
 
+%s
 func main() {
 	var files [3][]byte
 	for i := range files {
-		data, err := os.ReadFile(os.Args[i+2])
+		data, err := os.ReadFile(os.Args[i+4])
 		if err != nil {
 			panic(err)
 		}
 		files[i] = data
 	}
-	vk, err := verifier.ReadVerifyingKey(files[0])
-	if err != nil {
-		panic(err)
-	}
-	if id := vk.ModelID(); hex.EncodeToString(id[:]) != os.Args[1] {
-		panic("another model")
-	}
-	if err := vk.Verify(files[1], files[2]); err != nil {
+	switch err := check(os.Args[1], files[0], os.Args[2], os.Args[3], files[1], files[2]); {
+	case err == nil:
+		fmt.Println("accepted")
+	case errors.Is(err, asked.ErrUnfinished):
+		fmt.Println("unfinished")
+	default:
 		fmt.Println(err)
 		os.Exit(1)
 	}
-	fmt.Println("accepted")
 }
 `
 
-// TestServiceEmbedsTheVerifier builds the service, gives it a true and a forged statement, and looks at what it links.
+// recipe is the function check of README, with its comment.
+func recipe(t *testing.T) string {
+	readme, err := os.ReadFile(filepath.Join("..", "README.md"))
+	require.NoError(t, err)
+	const indent = "    "
+	_, text, ok := strings.Cut(string(readme), "\n"+indent+"// check returns nil")
+	require.True(t, ok, "README has no function check")
+	text, _, ok = strings.Cut(text, "\n"+indent+"}\n")
+	require.True(t, ok)
+	return strings.ReplaceAll(indent+"// check returns nil"+text+"\n"+indent+"}\n", "\n"+indent, "\n")[len(indent):]
+}
+
+// TestServiceEmbedsTheVerifier builds the service, gives it true and forged statements and texts, and looks at what it links.
 func TestServiceEmbedsTheVerifier(t *testing.T) {
 	root, err := filepath.Abs("..")
 	require.NoError(t, err)
@@ -65,7 +78,7 @@ func TestServiceEmbedsTheVerifier(t *testing.T) {
 	}
 	sum, err := os.ReadFile(filepath.Join(root, "go.sum"))
 	require.NoError(t, err)
-	write("main.go", []byte(service))
+	write("main.go", []byte(fmt.Sprintf(service, recipe(t))))
 	write("go.sum", sum)
 	write("go.mod", []byte("module example.com/service\n\ngo 1.26.8\n\nrequire github.com/zkllmc/zkllmc v0.0.0\n\nreplace github.com/zkllmc/zkllmc => "+root+"\n"))
 	goRun := func(args ...string) string {
@@ -83,10 +96,29 @@ func TestServiceEmbedsTheVerifier(t *testing.T) {
 
 	id, vk, statements, proof := provedSum(t)
 	keyFile, proofFile := write("model.vk", vk), write("proof.bin", proof)
-	for i, want := range []int{0, 1} {
-		c := exec.Command(filepath.Join(dir, "service"), id, keyFile, write("statement.bin", statements[i]), proofFile)
-		out, _ := c.CombinedOutput()
-		require.Equal(t, want, c.ProcessState.ExitCode(), "%s", out)
+	const prompt = "327+458="
+	other := strings.Repeat("00", 32)
+	for _, c := range []struct {
+		id, prompt, answer string
+		statement, code    int
+		says               string
+	}{
+		{id, prompt, "785;", 0, 0, "accepted"},
+		{id, prompt, "785", 0, 0, "accepted"}, // the end token is let pass
+		{"model ID  " + id + "\n", prompt, "785", 0, 0, "accepted"},
+		{id, prompt, "786", 0, 1, "another answer"},
+		{id, prompt, "78", 0, 1, "another answer"},
+		{id, "327+459=", "785", 0, 1, "another prompt"},
+		{id, "327+458", "=785", 0, 1, "another prompt"},
+		{id, prompt, "786", 1, 1, "the final argument does not verify"}, // a forged statement
+		{id, prompt, "seven", 0, 1, "the vocabulary cannot write this text"},
+		{other, prompt, "785", 0, 1, "another model"},
+		{"7", prompt, "785", 0, 1, "a model ID has 64 hexadecimal digits"},
+	} {
+		p := exec.Command(filepath.Join(dir, "service"), c.id, c.prompt, c.answer, keyFile, write("statement.bin", statements[c.statement]), proofFile)
+		out, _ := p.CombinedOutput()
+		require.Equal(t, c.code, p.ProcessState.ExitCode(), "%s", out)
+		require.Contains(t, string(out), c.says)
 	}
 }
 

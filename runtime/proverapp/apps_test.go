@@ -91,7 +91,7 @@ func (b *bench) prover(want int, line string) (stdout, stderr string) {
 	b.t.Helper()
 	var o, e bytes.Buffer
 	m := proverapp.Model{Name: "bigram", Circuit: b.c, Vocab: []byte(vocab)}
-	require.Equal(b.t, want, proverapp.Run(context.Background(), m, b.args(line), nil, &o, &e), "%s\n%s%s", line, nil, &o, &e)
+	require.Equal(b.t, want, proverapp.Run(context.Background(), m, b.args(line), nil, &o, &e), "%s\n%s%s", line, &o, &e)
 	return o.String(), e.String()
 }
 
@@ -99,7 +99,7 @@ func (b *bench) verifier(want int, line string) (stdout, stderr string) {
 	b.t.Helper()
 	var o, e bytes.Buffer
 	m := verifierapp.Model{Name: "bigram", Circuit: b.c, Vocab: []byte(vocab)}
-	require.Equal(b.t, want, verifierapp.Run(context.Background(), m, b.args(line), nil, &o, &e), "%s\n%s%s", line, nil, &o, &e)
+	require.Equal(b.t, want, verifierapp.Run(context.Background(), m, b.args(line), nil, &o, &e), "%s\n%s%s", line, &o, &e)
 	return o.String(), e.String()
 }
 

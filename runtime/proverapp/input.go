@@ -1,10 +1,12 @@
 package proverapp
 
 import (
+	"errors"
 	"fmt"
 
 	"github.com/spf13/cobra"
 
+	"github.com/zkllmc/zkllmc/runtime/asked"
 	"github.com/zkllmc/zkllmc/runtime/circuit"
 	"github.com/zkllmc/zkllmc/runtime/prover"
 	"github.com/zkllmc/zkllmc/runtime/statement"
@@ -57,55 +59,44 @@ func (q *question) read(a *app) error {
 	}
 	c := a.m.Circuit
 	q.private = c.PrivateInput
-	start := func(text string) ([]int64, error) { return q.tokenizer.Encode(text) }
-	if q.promptTokens, err = q.ids(c, "prompt", q.prompt, "tokens", q.tokens, start); err != nil {
+	if q.promptTokens, err = q.ids(c, "prompt", q.prompt, "tokens", q.tokens, asked.Prompt); err != nil {
 		return err
 	}
-	more := func(text string) ([]int64, error) { return q.tokenizer.Continue(text) }
-	if q.wantTokens, err = q.ids(c, "answer", q.answer, "answer-tokens", q.answerTokens, more); err != nil {
+	if q.wantTokens, err = q.ids(c, "answer", q.answer, "answer-tokens", q.answerTokens, asked.Answer); err != nil {
 		return err
 	}
 	return q.fits(c)
 }
 
 // ids returns the tokens of a text flag or of a list flag; nil if neither is set.
-func (q *question) ids(c *circuit.Circuit, textFlag, text, listFlag, list string, encode func(string) ([]int64, error)) ([]int64, error) {
+func (q *question) ids(c *circuit.Circuit, textFlag, text, listFlag, list string,
+	encode func(*circuit.Circuit, tokens.Tokenizer, string) ([]int64, error)) ([]int64, error) {
 	var ids []int64
 	var err error
 	name := textFlag
 	switch set := q.cmd.Flags().Changed; {
 	case set(listFlag):
 		name = listFlag
-		ids, err = tokens.ParseIDs(list)
+		ids, err = asked.IDs(c, list)
 	case !set(textFlag):
 		return nil, nil
 	case q.tokenizer == nil:
 		return nil, usage("--%s needs a vocabulary, and none was compiled in: give --vocab FILE, or token ids with --%s", textFlag, listFlag)
 	default:
-		ids, err = encode(text)
+		ids, err = encode(c, q.tokenizer, text)
 	}
-	if err == nil {
-		err = known(c, ids)
+	if err == nil && len(ids) == 0 { // an answer of an end token alone is given by its id
+		err = asked.ErrEmpty
 	}
 	switch {
+	case errors.Is(err, asked.ErrEmpty):
+		return nil, usage("--%s: %w", name, err)
 	case err != nil && c.PrivateInput && textFlag == "prompt":
 		return nil, usage("--%s: it holds what is no token of the model; it is private and not shown", name)
 	case err != nil:
 		return nil, usage("--%s: %w", name, err)
-	case len(ids) == 0:
-		return nil, usage("--%s is empty", name)
 	}
 	return ids, nil
-}
-
-// known refuses token ids outside the model's vocabulary.
-func known(c *circuit.Circuit, ids []int64) error {
-	for i, id := range ids {
-		if id < 0 || id >= int64(c.Vocab) {
-			return fmt.Errorf("token %d is %d, the model knows 0 to %d", i, id, c.Vocab-1)
-		}
-	}
-	return nil
 }
 
 // fits checks the lengths against the circuit. The token after the last position is a prediction too.

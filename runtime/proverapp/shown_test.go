@@ -45,7 +45,7 @@ func (d *desk) proves(line string) string {
 	var o, e bytes.Buffer
 	m := proverapp.Model{Name: "shown", Circuit: d.c, Vocab: d.vocab}
 	line = "prove --force --key @keys/prover.key -o @p.bin --statement-out @s.bin " + line
-	require.Equal(d.t, 0, proverapp.Run(context.Background(), m, d.args(line), nil, &o, &e), "%s\n%s%s", line, nil, &o, &e)
+	require.Equal(d.t, 0, proverapp.Run(context.Background(), m, d.args(line), nil, &o, &e), "%s\n%s%s", line, &o, &e)
 	shown, files, _ := strings.Cut(o.String(), "statement ")
 	require.Equal(d.t, 2, strings.Count(files, "\n"), "the two files come last")
 	return shown
@@ -56,7 +56,7 @@ func (d *desk) says(code int, flags ...string) string {
 	d.t.Helper()
 	var o, e bytes.Buffer
 	m := verifierapp.Model{Name: "shown", Circuit: d.c, Vocab: d.vocab}
-	require.Equal(d.t, code, verifierapp.Run(context.Background(), m, append(d.args(verifyLine), flags...), nil, &o, &e), "%q\n%s%s", flags, nil, &o, &e)
+	require.Equal(d.t, code, verifierapp.Run(context.Background(), m, append(d.args(verifyLine), flags...), nil, &o, &e), "%q\n%s%s", flags, &o, &e)
 	if code != 0 {
 		return e.String()
 	}
@@ -82,7 +82,7 @@ func (d *desk) report(code int, flags ...string) (out struct {
 	d.t.Helper()
 	var o, e bytes.Buffer
 	m := verifierapp.Model{Name: "shown", Circuit: d.c, Vocab: d.vocab}
-	require.Equal(d.t, code, verifierapp.Run(context.Background(), m, append(d.args(verifyLine+" --json"), flags...), nil, &o, &e), "%q\n%s%s", flags, nil, &o, &e)
+	require.Equal(d.t, code, verifierapp.Run(context.Background(), m, append(d.args(verifyLine+" --json"), flags...), nil, &o, &e), "%q\n%s%s", flags, &o, &e)
 	require.NoError(d.t, json.Unmarshal(o.Bytes(), &out))
 	return out
 }
@@ -201,7 +201,10 @@ func TestAnswerIsCompared(t *testing.T) {
 	d.says(1, "--answer-tokens", "265") // ids are what they are
 	d.says(1, "--answer", "cc")
 	d.proves("--prompt c")
-	d.says(1, "--answer", "abd") // other tokens than the model's
+	require.Contains(t, d.says(0, "--answer", "abd"), "⟨1⟩, as told\n", "other tokens than the usual ones, but the model's, and they read so")
+	d.says(1, "--answer", "ab")
+	d.says(1, "--answer", "abdd")
+	d.says(1, "--answer", "")
 	d.says(0, "--answer-tokens", "260,261,267,1")
 }
 
@@ -271,7 +274,7 @@ func TestAskedUsage(t *testing.T) {
 	for flags, want := range map[string]string{
 		" --prompt a --tokens 0":          "only one of --prompt and --tokens",
 		" --answer a --answer-tokens 0":   "only one of --answer and --answer-tokens",
-		" --prompt=":                      "--prompt is empty",
+		" --prompt=":                      "--prompt: it is empty",
 		" --tokens=":                      `"" is no token id`,
 		" --tokens 0,x":                   `"x" is no token id`,
 		" --answer-tokens 6":              "token 0 is 6, the model knows 0 to 5",

@@ -3,7 +3,7 @@ package verifierapp
 import (
 	"fmt"
 
-	"github.com/zkllmc/zkllmc/runtime/circuit"
+	"github.com/zkllmc/zkllmc/runtime/asked"
 	"github.com/zkllmc/zkllmc/runtime/statement"
 	"github.com/zkllmc/zkllmc/runtime/tokens"
 )
@@ -31,26 +31,18 @@ func newReading(r tokens.Reading) *reading {
 	return &reading{Spelled: r.Spelled, of: r}
 }
 
-// answer returns the tokens that the statement says the model gave: those behind the prompt, and the next one if it is claimed.
-func answer(st *statement.Statement) []int64 {
-	out := append([]int64(nil), st.Tokens[st.Prompt:]...)
-	if st.Next != statement.Unclaimed {
-		out = append(out, st.Next)
-	}
-	return out
-}
-
 // describe notes what a statement says.
 func (a *app) describe(st *statement.Statement, vocab tokens.Tokenizer, r *verifyReport) {
-	r.Prompt, r.Answer = st.Tokens[:st.Prompt], answer(st)
-	if c := a.m.Circuit; c.Reveal == circuit.RevealLogits {
-		next := statement.Argmax(st.Logits[len(st.Logits)-c.Vocab:])
+	r.Prompt, r.Answer = st.Tokens[:st.Prompt], asked.Stated(st)
+	if next, ok := asked.Predicted(a.m.Circuit, st); ok {
 		r.Next = &next
 	}
 	if vocab == nil {
 		return
 	}
-	r.Finished = a.finished(st, vocab, r)
+	if finished, known := asked.Finished(a.m.Circuit, vocab, st); known {
+		r.Finished = &finished
+	}
 	r.Texts = &texts{}
 	if !hidden(r.Prompt) {
 		r.Texts.Prompt = newReading(tokens.ReadPrompt(vocab, r.Prompt))
@@ -62,18 +54,6 @@ func (a *app) describe(st *statement.Statement, vocab tokens.Tokenizer, r *verif
 	if r.Next != nil {
 		r.Texts.Next = newReading(tokens.ReadNext(vocab, *r.Next))
 	}
-}
-
-// finished says whether the answer ends with the vocabulary's end token; nil where none is known or nothing is claimed. Behind the
-// last position of a circuit that reveals logits, the answer's last token is the one that they predict.
-func (a *app) finished(st *statement.Statement, vocab tokens.Tokenizer, r *verifyReport) *bool {
-	end, ok := vocab.End()
-	if !ok || len(r.Answer) == 0 {
-		return nil
-	}
-	last := r.Answer[len(r.Answer)-1]
-	f := last == end || r.Next != nil && len(st.Tokens) == a.m.Circuit.Length && *r.Next == end
-	return &f
 }
 
 // shown is what an accepted proof shows. It is about tokens: the texts are how people read them.

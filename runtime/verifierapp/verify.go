@@ -36,9 +36,9 @@ type verifyReport struct {
 	Next     *int64  `json:"next_token,omitempty"` // what the revealed logits predict behind the answer
 	Finished *bool   `json:"finished,omitempty"`   // the answer ends with the vocabulary's end token
 	// EndInside says that an end token stands before the answer's last place.
-	EndInside bool   `json:"end_inside,omitempty"`
-	Texts     *texts `json:"texts,omitempty"`
-	Asked     *asked `json:"asked,omitempty"`
+	EndInside bool      `json:"end_inside,omitempty"`
+	Texts     *texts    `json:"texts,omitempty"`
+	Asked     *question `json:"asked,omitempty"`
 	Seconds   struct {
 		LoadKey    float64 `json:"load_key"`
 		Generators float64 `json:"generators"`
@@ -141,7 +141,7 @@ func (a *app) verifyFiles(ctx context.Context, o verifyOptions, vocab tokens.Tok
 	if err != nil {
 		return err
 	}
-	return a.compare(r, vocab)
+	return a.compare(r, st, vocab)
 }
 
 // verifyBytes does the work and notes its times. The statement is returned as soon as it is decoded.

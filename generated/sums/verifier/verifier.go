@@ -4,28 +4,42 @@
 package verifier
 
 import (
+	"context"
+
 	"github.com/zkllmc/zkllmc/generated/sums/circuit"
+	"github.com/zkllmc/zkllmc/generated/sums/vocab"
+	"github.com/zkllmc/zkllmc/runtime/asked"
 	"github.com/zkllmc/zkllmc/runtime/verifier"
 )
 
 // VerifyingKey is what a verifier knows of the model: the commitment to its weights, whose range proof has been checked.
 // It is safe for concurrent use.
 type VerifyingKey struct {
-	key *verifier.Key
+	key   *verifier.Key
+	texts *asked.Verifier
 }
 
 // ReadVerifyingKey decodes and checks a verifying key. Compare its ModelID with one that you trust: a key says nothing about who
 // made it.
 func ReadVerifyingKey(data []byte) (*VerifyingKey, error) {
+	return ReadVerifyingKeyContext(context.Background(), data)
+}
+
+// ReadVerifyingKeyContext is ReadVerifyingKey, given up with the context's error when that ends.
+func ReadVerifyingKeyContext(ctx context.Context, data []byte) (*VerifyingKey, error) {
 	c, err := circuit.Build()
 	if err != nil {
 		return nil, err
 	}
-	key, err := verifier.ReadKey(c, data)
+	key, err := verifier.ReadKeyContext(ctx, c, data)
 	if err != nil {
 		return nil, err
 	}
-	return &VerifyingKey{key: key}, nil
+	texts, err := asked.NewVerifier(c, key, vocab.File)
+	if err != nil {
+		return nil, err
+	}
+	return &VerifyingKey{key: key, texts: texts}, nil
 }
 
 // ModelID identifies the circuit and the weights.
@@ -33,7 +47,29 @@ func (k *VerifyingKey) ModelID() [32]byte {
 	return k.key.ModelID()
 }
 
+// ParseModelID reads a model ID as 'verifier accept' prints and saves it.
+func ParseModelID(text string) ([32]byte, error) {
+	return verifier.ParseModelID(text)
+}
+
 // Verify accepts the proof of a statement, or says why not.
 func (k *VerifyingKey) Verify(statement, proof []byte) error {
-	return k.key.Verify(statement, proof)
+	return k.VerifyContext(context.Background(), statement, proof)
+}
+
+// VerifyContext is Verify, given up with the context's error when that ends.
+func (k *VerifyingKey) VerifyContext(ctx context.Context, statement, proof []byte) error {
+	return k.key.VerifyContext(ctx, statement, proof)
+}
+
+// VerifyText accepts the proof that the model answers the prompt with the answer, both as texts, and ends there, or says why not.
+// Texts are encoded as the prover encodes them: give what was asked and told. errors.Is(err, asked.ErrUnfinished) where all holds but
+// that the answer ends.
+func (k *VerifyingKey) VerifyText(prompt, answer string, statement, proof []byte) error {
+	return k.VerifyTextContext(context.Background(), prompt, answer, statement, proof)
+}
+
+// VerifyTextContext is VerifyText, given up with the context's error when that ends.
+func (k *VerifyingKey) VerifyTextContext(ctx context.Context, prompt, answer string, statement, proof []byte) error {
+	return k.texts.VerifyText(ctx, prompt, answer, statement, proof)
 }

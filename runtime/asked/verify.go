@@ -1,0 +1,67 @@
+package asked
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/zkllmc/zkllmc/runtime/circuit"
+	"github.com/zkllmc/zkllmc/runtime/statement"
+	"github.com/zkllmc/zkllmc/runtime/tokens"
+	"github.com/zkllmc/zkllmc/runtime/verifier"
+)
+
+// Verifier checks proofs of texts about one model. It is safe for concurrent use.
+type Verifier struct {
+	c     *circuit.Circuit
+	key   *verifier.Key
+	vocab tokens.Tokenizer
+}
+
+// NewVerifier returns a verifier for an accepted key of the circuit, with the content of the model's vocabulary file.
+func NewVerifier(c *circuit.Circuit, key *verifier.Key, vocab []byte) (*Verifier, error) {
+	t, err := tokens.Parse(vocab)
+	if err != nil {
+		return nil, err
+	}
+	if t.Size() > c.Vocab {
+		return nil, fmt.Errorf("the vocabulary has %d tokens, the model has %d; it belongs to another model", t.Size(), c.Vocab)
+	}
+	return &Verifier{c: c, key: key, vocab: t}, nil
+}
+
+// VerifyText returns nil if the proof shows the encoded statement, and the statement says that the model answers the prompt with the answer
+// and ends there. Errors are those of Key.Verify, those of this package and tokens.ErrText; the context's where that ended. ErrUnfinished
+// is returned only where all else holds: the model says so, and would go on.
+func (v *Verifier) VerifyText(ctx context.Context, prompt, answer string, encoded, proof []byte) error {
+	q, err := Texts(v.c, v.vocab, prompt, answer)
+	if err != nil {
+		return err
+	}
+	return v.verify(ctx, q, encoded, proof)
+}
+
+// VerifyAnswer is VerifyText where the prompt is private, or where any will do: the statement's is not looked at.
+func (v *Verifier) VerifyAnswer(ctx context.Context, answer string, encoded, proof []byte) error {
+	q, err := Told(v.c, v.vocab, answer)
+	if err != nil {
+		return err
+	}
+	return v.verify(ctx, q, encoded, proof)
+}
+
+func (v *Verifier) verify(ctx context.Context, q *Question, encoded, proof []byte) error {
+	st, err := statement.Decode(v.c, encoded)
+	if err != nil {
+		return fmt.Errorf("statement: %w", err)
+	}
+	if err := v.key.VerifyStatementContext(ctx, st, proof); err != nil {
+		return err
+	}
+	if err := q.Compare(v.c, v.vocab, st); err != nil {
+		return err
+	}
+	if finished, known := Finished(v.c, v.vocab, st); known && !finished {
+		return ErrUnfinished
+	}
+	return nil
+}
