@@ -251,7 +251,8 @@ func (a *causality) rowOf(term *Term, label int, outAxis map[int]int) (int, bool
 }
 
 // lower says whether a tensor is zero wherever its index on one axis exceeds that on another: constants by their values, virtual
-// tensors if a factor of each term is, e, z_u and z_d of a masked zkAttn (recorded by attention).
+// tensors if a factor of each term is, e, z_u and z_d of a masked zkAttn (recorded by attention), and what an elementwise hint that
+// makes zero of zero makes of such a tensor.
 func (a *causality) lower(k corner) bool {
 	if is, ok := a.low[k]; ok {
 		return is
@@ -266,9 +267,31 @@ func (a *causality) lower(k corner) bool {
 		for i := range t.Def {
 			is = is && a.lowerTerm(&t.Def[i], k)
 		}
+	case Witness:
+		is = a.by[k.t] >= 0 && a.keepsZero(&a.c.Hints[a.by[k.t]], k)
 	}
 	a.low[k] = is
 	return is
+}
+
+// keepsZero says whether a hint's result is zero where its first input is, and that input is lower in the corner.
+func (a *causality) keepsZero(h *Hint, k corner) bool {
+	if !equalShape(a.c.Tensor(h.In[0]).Shape, a.c.Tensor(k.t).Shape) {
+		return false
+	}
+	zero := false
+	switch h.Kind {
+	case HintRescale:
+		zero = true
+	case HintClamp:
+		zero = k.t == h.Out[0] && len(h.Params) == 5 && h.Params[1] <= 0 && h.Params[2] >= 0
+	case HintTable:
+		if len(h.Params) == 2 && h.Table >= 0 && h.Table < len(a.c.Tables) && h.Params[1] >= 0 && h.Params[1] < int64(len(a.c.Tables[h.Table].Cols)) {
+			col := a.c.Tables[h.Table].Cols[h.Params[1]]
+			zero = h.Params[0] <= 0 && -h.Params[0] < int64(len(col)) && col[-h.Params[0]] == 0
+		}
+	}
+	return zero && a.lower(corner{h.In[0], k.row, k.col})
 }
 
 func (a *causality) lowerTerm(term *Term, k corner) bool {

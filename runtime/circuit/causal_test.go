@@ -67,6 +67,12 @@ func (d decoder) attend(s circuit.ID, mask []int64, meet string) circuit.ID {
 	return d.round("context", d.VirtualBound("ctx", []int{positions, 2}, lo, hi, attention.ContextWhy, d.Times(1, meet, inv, e, d.x)))
 }
 
+// weights is f of the exponentials of attention to the past.
+func (d decoder) weights(f func(w circuit.ID) circuit.ID) circuit.ID {
+	e, _ := attention.ZkAttn(d.Builder, "attn", d.scores(), attention.Mask(d.Builder, "mask", future, positions, positions), params)
+	return f(e)
+}
+
 func (d decoder) scores() circuit.ID {
 	return d.virtual("scores", []int{positions, positions}, "id,jd->ij i=3 j=3 d=2", d.x, d.x)
 }
@@ -90,6 +96,36 @@ func TestCausality(t *testing.T) {
 		}},
 		"attention to the past and itself only": {"", func(d decoder) {
 			d.head(d.attend(d.scores(), []int64{0, 1, 1, 1, 0, 1, 1, 1, 0}, meet))
+		}},
+		"weights of the past, rounded": {"", func(d decoder) {
+			d.head(d.round("context", d.virtual("ctx", []int{positions, 2}, "ij,jd->id i=3 j=3 d=2", d.weights(func(w circuit.ID) circuit.ID {
+				return gadget.Rescale(d.Builder, "weights", w, 3, -16, 15) // clamped
+			}), d.x)))
+		}},
+		"a difference of weights of the past": {"", func(d decoder) {
+			d.head(d.round("context", d.virtual("ctx", []int{positions, 2}, "ij,jd->id i=3 j=3 d=2", d.weights(func(w circuit.ID) circuit.ID {
+				return d.Virtual("difference", []int{positions, positions}, gadget.Scaled(d.Builder, 3, w), gadget.Product(d.Builder, -2, w, w))
+			}), d.x)))
+		}},
+		"weights of the past, a function of zero that is zero": {"", func(d decoder) {
+			d.head(d.round("context", d.virtual("ctx", []int{positions, 2}, "ij,jd->id i=3 j=3 d=2", d.weights(func(w circuit.ID) circuit.ID {
+				return gadget.Table(d.Builder, "weights", w, "silu", 2, 2)
+			}), d.x)))
+		}},
+		"weights of the past, a function of zero that is not": {"sums x over positions", func(d decoder) {
+			d.head(d.round("context", d.virtual("ctx", []int{positions, 2}, "ij,jd->id i=3 j=3 d=2", d.weights(func(w circuit.ID) circuit.ID {
+				return gadget.Table(d.Builder, "weights", w, "exp", 2, 2)
+			}), d.x)))
+		}},
+		"weights of the past, rounded to a range without zero": {"sums x over positions", func(d decoder) {
+			d.head(d.round("context", d.virtual("ctx", []int{positions, 2}, "ij,jd->id i=3 j=3 d=2", d.weights(func(w circuit.ID) circuit.ID {
+				return gadget.Rescale(d.Builder, "weights", w, 3, 1, 15)
+			}), d.x)))
+		}},
+		"weights of the past, and one": {"sums x over positions", func(d decoder) {
+			d.head(d.round("context", d.virtual("ctx", []int{positions, 2}, "ij,jd->id i=3 j=3 d=2", d.weights(func(w circuit.ID) circuit.ID {
+				return d.Virtual("more", []int{positions, positions}, gadget.Scaled(d.Builder, 1, w), gadget.Ones(1, []int{positions, positions}))
+			}), d.x)))
 		}},
 		"attention without a mask": {"there is no constant mask", func(d decoder) {
 			d.head(d.attend(d.scores(), nil, meet))

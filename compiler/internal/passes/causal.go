@@ -64,8 +64,13 @@ func timeOf(g *ir.Graph, n *ir.Node, at []timing, T int) timing {
 	case ir.OpSoftmax:
 		return softmaxTime(g, n, at[n.In[0]], T)
 	case ir.OpEinsum:
-		for _, t := range n.Attr.(*ir.EinsumAttr).Terms {
+		for i, t := range n.Attr.(*ir.EinsumAttr).Terms {
 			termTime(n, t, at, &r)
+			if row := rowOfTerm(n, t, at, rank); i == 0 {
+				r.lower = row
+			} else if row != r.lower {
+				r.lower = -1
+			}
 		}
 	default:
 		r.known = false
@@ -135,6 +140,29 @@ func termTime(n *ir.Node, t ir.Term, at []timing, r *timing) {
 			r.axes[o] = true
 		}
 	}
+}
+
+// rowOfTerm finds the axis of the result beyond whose index the last axis has zeros, since a factor has; -1 if there is none.
+func rowOfTerm(n *ir.Node, t ir.Term, at []timing, rank int) int {
+	if rank == 0 || len(t.Out[rank-1]) != 1 {
+		return -1
+	}
+	for k, in := range t.In {
+		x := at[n.In[in]]
+		if x.lower < 0 {
+			continue
+		}
+		last, row := t.Axes[k][len(t.Axes[k])-1], t.Axes[k][x.lower]
+		if len(last) != 1 || len(row) != 1 || last[0] != t.Out[rank-1][0] {
+			continue
+		}
+		for a, axis := range t.Out[:rank-1] {
+			if len(axis) == 1 && axis[0] == row[0] {
+				return a
+			}
+		}
+	}
+	return -1
 }
 
 // rowOf finds the result's axis that bounds a summed label: that of the rows of a masked softmax whose last axis is the label.
