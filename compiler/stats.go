@@ -20,6 +20,8 @@ type Stats struct {
 	TableLines   int64 `json:"table_lines"`
 	Zeros        int   `json:"zero_checks"`
 	Waves        int   `json:"waves"`
+	Evaluations  int   `json:"evaluations"` // of tensors, each at one point: see circuit.Requests
+	Requests     int64 `json:"requests"`    // for them
 	WeightRows   int   `json:"weight_rows"`
 	WitnessRows  int   `json:"witness_rows"`
 	ProofBytes   int   `json:"proof_bytes"`
@@ -28,7 +30,8 @@ type Stats struct {
 
 // statistics counts what a proof about a circuit costs. The proof's size is exact: the message schedule is run without a prover.
 func statistics(c *circuit.Circuit) (Stats, error) {
-	s := Stats{Tensors: len(c.Tensors), Lookups: len(c.Lookups), Tables: len(c.Tables), Zeros: len(c.Zeros), Waves: c.Waves()}
+	work := c.Requests()
+	s := Stats{Evaluations: work.Evaluations, Requests: work.References, Tensors: len(c.Tensors), Lookups: len(c.Lookups), Tables: len(c.Tables), Zeros: len(c.Zeros), Waves: c.Waves()}
 	for i := range c.Tensors {
 		t := &c.Tensors[i]
 		cells := int64(circuit.Size(t.Shape))

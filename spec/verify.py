@@ -23,6 +23,7 @@ DST = b'zkllmc/v1/generators-with-GRUMPKIN_XMD:SHA-256_SVDW_RO_'
 
 WEIGHT, WITNESS, PUBLIC, CONST, VIRTUAL = 1, 2, 3, 4, 5  # kinds of tensors (5.3)
 LOGITS, ARGMAX = 1, 2  # what is revealed (5.2)
+MAX_REFERENCES, MAX_KNOWN_CELLS, MAX_OPENED_ROWS = 1 << 17, 1 << 30, 1 << 26  # (10.7)
 
 
 class Reject(Exception):
@@ -733,7 +734,10 @@ class Layout:
 
 # --- 8. Proof: order, hidden values, checks --------------------------------------------------------------------------------------
 
-# An expression is a dictionary from wires (segment, entry) to coefficients; the key None is the constant (8.5).
+# An expression is a dictionary from wires (segment, entry) to coefficients; the key None is the constant (8.5). The segment DEFINED
+# holds no entries of the proof but names of expressions, see Channel.define.
+
+DEFINED = -1
 
 
 def constant(v):
@@ -754,7 +758,7 @@ class Channel:
 
     def __init__(self, transcript, stream):
         self.transcript, self.stream, self.at = transcript, stream, 0
-        self.segments, self.products, self.linear = [], [], []
+        self.segments, self.products, self.linear, self.defined = [], [], [], []
         self.pads = self.vectors = 0
 
     def take(self, label, n):
@@ -789,6 +793,13 @@ class Channel:
         self.vectors += 1
         return [{(s, i): 1} for i in range(n)]
 
+    def define(self, e):
+        """An expression of one wire for e. Written out, expressions that share parts may double with every step (10.7)."""
+        if len(e) - (None in e) <= 1:
+            return e
+        self.defined.append(e)
+        return {(DEFINED, len(self.defined) - 1): 1}
+
     def product(self, x, y, z):
         self.products.append((x, y, z))
 
@@ -797,7 +808,7 @@ class Channel:
 
     def sumcheck(self, label, rounds, degree, claim):
         """(8.9)"""
-        point = []
+        point, claim = [], self.define(claim)
         for _ in range(rounds):
             g = self.padded(label, degree)
             r = self.transcript.short(label)
@@ -881,21 +892,21 @@ class FractionTree:
 
     def check(self, c, ch, ledger):
         """(9.7) ties the leaves to the columns."""
-        p, q = self.p, combine((1, self.q), (1, constant(-1)))
+        p, q = [(1, self.p)], [(1, self.q), (1, constant(-1))]
         for b in self.blocks:
             m, low = variables(b.shape), self.low(b)
             w = eq_index(self.point[m:], b.offset >> m)
             v = w * valid_box(b.shape, low) % P
-            q = combine((1, q), (1, constant(-(self.beta - 1 - (b.table + 1)) * v)))
+            q.append((1, constant(-(self.beta - 1 - (b.table + 1)) * v)))
             if b.lookup:
-                p = combine((1, p), (1, constant(-v)))
+                p.append((1, constant(-v)))
                 columns = [ledger.value(k, low) for k in b.columns]
             else:
-                p = combine((1, p), (w, ledger.value(b.columns[0], low)))
+                p.append((w, ledger.value(b.columns[0], low)))
                 columns = [constant(mle(col, b.shape, low)) for col in c.tables[b.table].columns]
-            q = combine((1, q), *((w * pow(self.gamma, i, P), e) for i, e in enumerate(columns, 1)))
-        ch.zero(p)
-        ch.zero(q)
+            q += [(w * pow(self.gamma, i, P), e) for i, e in enumerate(columns, 1)]
+        ch.zero(combine(*p))
+        ch.zero(combine(*q))
 
 
 # --- 10. Evaluations and waves ---------------------------------------------------------------------------------------------------
@@ -925,61 +936,82 @@ def factor_point(axes, points):
 
 
 class Ledger:
-    """(10.1) known evaluations, requests, claims."""
+    """(10.1) known evaluations, requests, claims. An evaluation is a pair (tensor, point)."""
 
     def __init__(self, c, ch, statement):
         self.c, self.ch, self.statement = c, ch, statement
-        self.known, self.requests, self.openings = {}, {}, []  # requests: a dictionary for its order
-        self.pending, self.wave, self.public = [[] for _ in range(c.waves + 1)], 0, {}
+        self.values, self.openings = {}, []
+        self.walked, self.requests = {}, {}  # since the last bind: evaluations with the terms that pass through; requests with their wires
+        self.pending, self.wave = [[] for _ in range(c.waves + 1)], 0
+        self.references = self.known_cells = self.opened_rows = 0
+
+    def count(self, t):
+        """(10.7) what a new evaluation of a tensor costs."""
+        c, size = self.c, box_size(t.shape)
+        if t.kind == CONST or t.source == 5:
+            self.known_cells += size
+        elif t.kind in (WEIGHT, WITNESS):
+            self.opened_rows += (size >> (c.weight_bits if t.kind == WEIGHT else c.witness_bits)) + 1
 
     def ask(self, k, r):
-        t, key = self.c.tensors[k], (k, tuple(r))
-        if known(t) or key in self.known or key in self.requests:
-            return
-        if t.kind != VIRTUAL or t.wave > 0:
-            self.requests[key] = None
-        for m in t.terms:
-            if m.passes:
-                _, points, _ = cut(m, r)
-                for f, axes in m.factors:
-                    self.ask(f, factor_point(axes, points))
+        """Walks what was not walked before; the stack holds what is still to be asked for, the next one last."""
+        stack = [(k, tuple(r))]
+        while stack:
+            key = stack.pop()
+            self.references += 1
+            if key in self.values or key in self.walked:
+                continue
+            t, r = self.c.tensors[key[0]], key[1]
+            terms = self.walked[key] = []
+            self.count(t)
+            if self.references > MAX_REFERENCES or self.known_cells > MAX_KNOWN_CELLS or self.opened_rows > MAX_OPENED_ROWS:
+                raise Unreadable('not a circuit: proofs about it take too many evaluations')
+            if not known(t) and (t.kind != VIRTUAL or t.wave > 0):
+                self.requests[key] = None
+            for m in t.terms:
+                if m.passes:
+                    kappa, points, _ = cut(m, r)
+                    terms.append((kappa, [(f, tuple(factor_point(axes, points))) for f, axes in m.factors]))
+            stack += [f for _, factors in reversed(terms) for f in reversed(factors)]
 
     def bind(self, label, extra):
         wires = self.ch.vector(label, len(self.requests) + extra)
         for key, wire in zip(self.requests, wires):
-            self.known[key] = wire
             t = self.c.tensors[key[0]]
+            self.requests[key] = wire
             if t.kind != VIRTUAL:
                 self.openings.append((key, wire))
             else:
                 require(t.wave > self.wave, 'proof: a claim comes after its wave')
                 self.pending[t.wave].append((key, wire))
+        for key in sorted(self.walked, key=lambda key: key[0]):  # factors have smaller numbers
+            self.values[key] = self.expression(key)
         wires = wires[len(self.requests):]
-        self.requests = {}
+        self.requests, self.walked = {}, {}
         return wires
 
     def value(self, k, r):
-        """(10.2)"""
-        t, key = self.c.tensors[k], (k, tuple(r))
+        return self.values[k, tuple(r)]
+
+    def expression(self, key):
+        """(10.2) from those of the factors."""
+        k, r = key
+        t = self.c.tensors[k]
         if known(t):
-            if key not in self.public:
-                self.public[key] = mle(t.values if t.kind == CONST else self.statement.cells(t.source), t.shape, r)
-            return constant(self.public[key])
+            return constant(mle(t.values if t.kind == CONST else self.statement.cells(t.source), t.shape, r))
         if t.kind != VIRTUAL:
-            return self.known[key]
-        out = dict(self.known[key]) if t.wave else {}
-        for m in t.terms:
-            if m.passes:
-                kappa, points, _ = cut(m, r)
-                hidden = constant(1)
-                for f, axes in m.factors:
-                    v = self.value(f, factor_point(axes, points))
-                    if known(self.c.tensors[f]):
-                        kappa = kappa * v[None] % P
-                    else:
-                        hidden = v  # at most one: the term passes through
-                out = combine((1, out), (kappa, hidden))
-        return out
+            return self.requests[key]
+        parts = [(1, self.requests[key])] if t.wave else []
+        for kappa, factors in self.walked[key]:
+            hidden = constant(1)
+            for f in factors:
+                v = self.values[f]
+                if known(self.c.tensors[f[0]]):
+                    kappa = kappa * v[None] % P
+                else:
+                    hidden = v  # at most one: the term passes through
+            parts.append((kappa, hidden))
+        return self.ch.define(combine(*parts))
 
 
 def leaves_and_zero_checks(c, ch, tree, ledger):
@@ -1003,10 +1035,10 @@ def leaves_and_zero_checks(c, ch, tree, ledger):
 
 def instances(c, claims, alpha):
     """(10.5, 1 and 2) the batched claim and the instances; points and κ are completed by run_wave."""
-    out, claim = [], {}
-    for k, ((t, r), wire) in enumerate(claims, 1):
-        power = pow(alpha, k, P)
-        claim = combine((1, claim), (power, wire))
+    out, claim, power = [], [], 1
+    for (t, r), wire in claims:
+        power = power * alpha % P
+        claim.append((power, wire))
         for m in c.tensors[t].terms:
             if not m.passes:
                 kappa, points, tau = cut(m, list(r))
@@ -1014,7 +1046,7 @@ def instances(c, claims, alpha):
                 out.append(Record(m=m, kappa=kappa * power % P, points=points, tau=tau, labels=labels,
                                   n=sum(bits(m.extents[l]) for l in labels),
                                   degree=len(m.factors) + any(l in m.in_out for l in labels)))
-    return out, claim
+    return out, combine(*claim)
 
 
 def run_wave(ch, ledger, w):
@@ -1039,6 +1071,7 @@ def run_wave(ch, ledger, w):
             ledger.ask(f, factor_point(axes, i.points))
         extra += max(0, i.m.hidden - 1)
     partial = iter(ledger.bind(label + ' evaluations', extra))
+    left = [(1, result)]
     for i in batch:
         y = None
         for f, axes in i.m.factors:
@@ -1051,8 +1084,8 @@ def run_wave(ch, ledger, w):
                 z = next(partial)
                 ch.product(y, v, z)
                 y = z
-        result = combine((1, result), (-i.kappa, constant(1) if y is None else y))
-    ch.zero(result)
+        left.append((-i.kappa, constant(1) if y is None else y))
+    ch.zero(combine(*left))
 
 
 # --- 11. Openings ----------------------------------------------------------------------------------------------------------------
@@ -1107,18 +1140,26 @@ def assemble(ch, nu, theta):
     for rank, s in enumerate(sorted(ch.segments, key=lambda s: -pad(s.n)), 1):
         s.offset, s.weight = at, pow(theta, rank, P)
         at += pad(s.n)
-    form, target, power = [0] * pad(at), 0, 1
-    for e, segment, weights in ch.linear:
-        power = power * nu % P
+    form, target, power, named = [0] * pad(at), 0, 1, [0] * len(ch.defined)
+
+    def sum_up(power, e):
+        nonlocal target
         for wire, v in e.items():
             if wire is None:
                 target = (target - power * v) % P
+            elif wire[0] == DEFINED:
+                named[wire[1]] = (named[wire[1]] + power * v) % P
             else:
                 i = ch.segments[wire[0]].offset + wire[1]
                 form[i] = (form[i] + power * v) % P
+    for e, segment, weights in ch.linear:
+        power = power * nu % P
+        sum_up(power, e)
         for j, v in enumerate(weights):
             i = ch.segments[segment].offset + j
             form[i] = (form[i] + power * v) % P
+    for i in reversed(range(len(named))):  # definitions name earlier ones only
+        sum_up(named[i], ch.defined[i])
     for s in ch.segments:
         inverse = pow(s.weight, -1, P)
         form[s.offset:s.offset + s.n] = [v * inverse % P for v in form[s.offset:s.offset + s.n]]

@@ -158,6 +158,7 @@ func (d *manifest) print(w io.Writer) {
 	fmt.Fprintf(w, "witness        %d cells in %d row commitments\n", s.WitnessCells, s.WitnessRows)
 	fmt.Fprintf(w, "lookups        %d cells in %d blocks, %d tables with %d lines\n", s.LookupCells, s.Lookups, s.Tables, s.TableLines)
 	fmt.Fprintf(w, "einsum waves   %d\n", s.Waves)
+	fmt.Fprintf(w, "evaluations    %d, asked for %d times\n", s.Evaluations, s.Requests)
 	fmt.Fprintf(w, "soundness      2^-%d (statistical, per proof)\n", s.Soundness)
 	cells, leaves := float64(s.WitnessCells+s.TableLines), float64(s.LookupCells+s.TableLines)
 	fmt.Fprintf(w, "predicted      proof %d bytes, %.1f s of one core, %.0f MB\n", s.ProofBytes,

@@ -245,6 +245,9 @@ func (b *Builder) Finish() (*Circuit, error) {
 		return nil, err
 	}
 	c.schedule()
+	if err := c.countRequests(); err != nil {
+		return nil, err
+	}
 	c.digest = c.computeDigest()
 	return c, nil
 }

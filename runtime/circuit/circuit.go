@@ -154,9 +154,10 @@ type Circuit struct {
 	Hints   []Hint
 	Output  ID // the logits, shape [Length, Vocab]; -1 in a circuit without
 
-	waves  []int // per tensor: the wave that discharges its product part, 0 if it has none
-	nwaves int
-	digest [32]byte
+	waves    []int // per tensor: the wave that discharges its product part, 0 if it has none
+	nwaves   int
+	requests Requests
+	digest   [32]byte
 }
 
 // Tensor returns the tensor with the given id.

@@ -113,12 +113,12 @@ func crowded(t testing.TB) *Circuit {
 	return circuit
 }
 
-// What is encoded is all that a circuit holds, the schedule apart, which follows from it.
+// What is encoded is all that a circuit holds, schedule and requests apart, which follow from it.
 func TestEncodingIsInjective(t *testing.T) {
 	c := crowded(t)
 	var encoding bytes.Buffer
 	c.Encode(&encoding)
 	got := decoder{t, &encoding}.circuit()
-	got.waves, got.nwaves, got.digest = c.waves, c.nwaves, c.digest
+	got.waves, got.nwaves, got.requests, got.digest = c.waves, c.nwaves, c.requests, c.digest
 	require.Equal(t, c, got)
 }

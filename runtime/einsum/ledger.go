@@ -42,21 +42,23 @@ type Publics interface {
 	Eval(id circuit.ID, point []field.Element) field.Element
 }
 
-// Ledger holds the open claims of one proof.
+// Ledger holds the open claims of one proof. It remembers every evaluation that was asked for, sums among them, so that each is walked
+// once however often it is needed: the work is linear in circuit.Requests, which the circuit's Finish has limited.
 type Ledger struct {
 	ch   *veil.Channel
 	c    *circuit.Circuit
 	pub  Publics
 	data func(circuit.ID) *kernel.Tensor // prover
 
-	points   map[string]int32  // the points that were met, by content; see key
-	bytes    []byte            // of the point looked up last
-	known    map[key]veil.Expr // evaluations of committed tensors, product parts of virtual ones, public evaluations
-	asked    []request         // wires of the message that is being collected
-	isAsked  map[key]bool
-	pending  [][]claim // by wave
-	wave     int       // the wave last run
-	openings []commit.Bound
+	points     map[string]int32 // the points that were met, by content; see key
+	bytes      []byte           // of the point looked up last
+	known      map[key]*evaluation
+	references int64         // how often evaluations were asked for
+	asked      []*evaluation // wires of the message that is being collected
+	message    int           // its number
+	pending    [][]claim     // by wave
+	wave       int           // the wave last run
+	openings   []commit.Bound
 }
 
 // key identifies an evaluation: a tensor and the number of a point. Points are numbered as they are met, equal ones alike.
@@ -65,24 +67,40 @@ type key struct {
 	point int32
 }
 
-type request struct {
-	key
-	point []field.Element
+// evaluation is a tensor's evaluation at a point.
+type evaluation struct {
+	tensor  *circuit.Tensor
+	point   []field.Element
+	message int // with which what is hidden in it is bound
+
+	// A committed tensor has a wire, its evaluation. A virtual one has a wire if it has a product part, which that is, and the terms
+	// that pass its claim through.
+	bound  bool
+	wire   veil.Expr
+	passed []passed
+
+	written bool
+	expr    veil.Expr // of the whole, at most one wire long
+
+	full *field.Element // prover: the whole, while the message is made that binds it
+}
+
+// passed is a term that passes a claim through: coef·Π factors, of which one at most is hidden.
+type passed struct {
+	coef    field.Element
+	factors []*evaluation
 }
 
 // claim is an open claim on the product part of a virtual tensor.
 type claim struct {
-	t     circuit.ID
+	t     *circuit.Tensor
 	point []field.Element
 	value veil.Expr
 }
 
 // NewLedger returns an empty ledger. data yields a tensor's integers on the prover's side and is nil otherwise.
 func NewLedger(ch *veil.Channel, c *circuit.Circuit, pub Publics, data func(circuit.ID) *kernel.Tensor) *Ledger {
-	return &Ledger{
-		ch: ch, c: c, pub: pub, data: data, points: map[string]int32{}, known: map[key]veil.Expr{}, isAsked: map[key]bool{},
-		pending: make([][]claim, c.Waves()+1),
-	}
+	return &Ledger{ch: ch, c: c, pub: pub, data: data, points: map[string]int32{}, known: map[key]*evaluation{}, pending: make([][]claim, c.Waves()+1)}
 }
 
 // key returns the key of an evaluation. Elements are reduced, so that their limbs identify them.
@@ -101,98 +119,122 @@ func (l *Ledger) key(t circuit.ID, point []field.Element) key {
 	return key{t, number}
 }
 
+// Requests is how many different evaluations were asked for, and how often any was: circuit.Requests says the same of the whole proof.
+func (l *Ledger) Requests() (evaluations int, references int64) { return len(l.known), l.references }
+
 // Ask collects the hidden values that the evaluation of a tensor at a point needs, for the next Bind.
-func (l *Ledger) Ask(t circuit.ID, point []field.Element) {
-	tensor := l.c.Tensor(t)
-	if tensor.Kind == circuit.Public || tensor.Kind == circuit.Const {
-		return
-	}
+func (l *Ledger) Ask(t circuit.ID, point []field.Element) { l.ask(t, point) }
+
+func (l *Ledger) ask(t circuit.ID, point []field.Element) *evaluation {
+	l.references++
 	k := l.key(t, point)
-	if _, ok := l.known[k]; ok || l.isAsked[k] {
-		return
+	if e, ok := l.known[k]; ok {
+		return e
 	}
-	if tensor.Kind != circuit.Virtual || l.c.Wave(t) > 0 {
-		l.isAsked[k] = true
-		l.asked = append(l.asked, request{k, point})
+	tensor := l.c.Tensor(t)
+	e := &evaluation{tensor: tensor, point: point, message: l.message}
+	l.known[k] = e
+	if l.public(t) {
+		return e
+	}
+	if l.hasWire(tensor) {
+		l.asked = append(l.asked, e)
 	}
 	for i := range tensor.Def {
 		if term := &tensor.Def[i]; l.c.PassesThrough(term) {
-			s := l.split(tensor, term, point)
+			s := splitAt(term, point)
+			p := passed{coef: s.coef}
 			for f := range term.Factors {
-				l.Ask(term.Factors[f].T, s.factorPoint(l.c, term, f))
+				p.factors = append(p.factors, l.ask(term.Factors[f].T, s.FactorPoint(&term.Factors[f])))
 			}
+			e.passed = append(e.passed, p)
 		}
 	}
+	return e
+}
+
+// hasWire says whether evaluations of a hidden tensor have a value of their own in a message.
+func (l *Ledger) hasWire(t *circuit.Tensor) bool {
+	return t.Kind != circuit.Virtual || l.c.Wave(t.ID) > 0
 }
 
 // Bind commits to everything asked for since the last Bind, and extra hidden values behind it, in one vector. It returns the
 // expressions of the extra values.
-func (l *Ledger) Bind(label string, extra int, fill func(full map[key]field.Element) []field.Element) []veil.Expr {
+func (l *Ledger) Bind(label string, extra int, fill func() []field.Element) []veil.Expr {
 	asked := l.asked
-	l.asked, l.isAsked = nil, map[key]bool{}
+	l.asked = nil
 	wires := l.ch.Vector(label, len(asked)+extra, func() []field.Element {
-		values, full := l.values(asked)
+		values := l.values(asked)
 		if extra > 0 {
-			values = append(values, fill(full)...)
+			values = append(values, fill()...)
 		}
 		return values
 	})
-	for i, r := range asked {
-		l.known[r.key] = wires[i]
-		if l.c.Tensor(r.t).Kind != circuit.Virtual {
-			l.openings = append(l.openings, commit.Bound{Claim: commit.Claim{T: r.t, Point: r.point}, Value: wires[i]})
+	l.message++
+	for i, e := range asked {
+		e.bound, e.wire = true, wires[i]
+		if e.tensor.Kind != circuit.Virtual {
+			l.openings = append(l.openings, commit.Bound{Claim: commit.Claim{T: e.tensor.ID, Point: e.point}, Value: wires[i]})
 			continue
 		}
-		w := l.c.Wave(r.t)
+		w := l.c.Wave(e.tensor.ID)
 		if w <= l.wave {
-			l.ch.Fail(fmt.Errorf("einsum: claim on %s after its wave %d", l.c.Tensor(r.t).Name, w))
+			l.ch.Fail(fmt.Errorf("einsum: claim on %s after its wave %d", e.tensor.Name, w))
 			continue
 		}
-		l.pending[w] = append(l.pending[w], claim{t: r.t, point: r.point, value: wires[i]})
+		l.pending[w] = append(l.pending[w], claim{t: e.tensor, point: e.point, value: wires[i]})
 	}
 	return wires[len(asked):]
 }
 
 // Expr returns the evaluation of a tensor at a point; whatever is hidden in it was asked for and bound.
 func (l *Ledger) Expr(t circuit.ID, point []field.Element) veil.Expr {
-	tensor := l.c.Tensor(t)
-	k := l.key(t, point)
-	known, ok := l.known[k]
-	switch {
-	case tensor.Kind == circuit.Public || tensor.Kind == circuit.Const:
-		if !ok {
-			known = veil.Constant(l.pub.Eval(t, point))
-			l.known[k] = known
-		}
-		return known
-	case tensor.Kind != circuit.Virtual:
-		if !ok {
-			l.ch.Fail(fmt.Errorf("einsum: evaluation of %s was not bound", tensor.Name))
-		}
-		return known
+	if e, ok := l.known[l.key(t, point)]; ok {
+		return l.expr(e)
 	}
-	var sum veil.Accumulator
-	if l.c.Wave(t) > 0 {
-		if !ok {
-			l.ch.Fail(fmt.Errorf("einsum: product part of %s was not bound", tensor.Name))
-		}
-		sum.Add(field.FromInt64(1), known)
+	if l.public(t) {
+		return l.expr(l.ask(t, point))
 	}
-	for i := range tensor.Def {
-		if term := &tensor.Def[i]; l.c.PassesThrough(term) {
-			coef, e := l.passed(tensor, term, point)
-			sum.Add(coef, e)
-		}
-	}
-	return sum.Expr()
+	l.unbound(l.c.Tensor(t))
+	return veil.Expr{}
 }
 
-// passed returns coef and e such that a term that passes claims through has the value coef·e.
-func (l *Ledger) passed(tensor *circuit.Tensor, term *circuit.Term, point []field.Element) (field.Element, veil.Expr) {
-	s := l.split(tensor, term, point)
-	coef, e := s.coef, veil.Constant(field.FromInt64(1))
-	for f := range term.Factors {
-		v := l.Expr(term.Factors[f].T, s.factorPoint(l.c, term, f))
+func (l *Ledger) unbound(t *circuit.Tensor) {
+	what := "evaluation"
+	if t.Kind == circuit.Virtual {
+		what = "product part"
+	}
+	l.ch.Fail(fmt.Errorf("einsum: %s of %s was not bound", what, t.Name))
+}
+
+// expr writes the expression of an evaluation, once. A sum's gets a name, so that what it goes into stays short: veil.Channel.Define.
+func (l *Ledger) expr(e *evaluation) veil.Expr {
+	if e.written {
+		return e.expr
+	}
+	var sum veil.Accumulator
+	switch {
+	case l.public(e.tensor.ID):
+		sum.AddConst(l.pub.Eval(e.tensor.ID, e.point))
+	case e.bound:
+		sum.Add(field.One(), e.wire)
+	case l.hasWire(e.tensor):
+		l.unbound(e.tensor)
+		return veil.Expr{}
+	}
+	for i := range e.passed {
+		coef, hidden := l.through(&e.passed[i])
+		sum.Add(coef, hidden)
+	}
+	e.written, e.expr = true, l.ch.Define(sum.Expr())
+	return e.expr
+}
+
+// through returns coef and e such that a term that passes claims through has the value coef·e.
+func (l *Ledger) through(p *passed) (coef field.Element, e veil.Expr) {
+	coef, e = p.coef, veil.Constant(field.One())
+	for _, f := range p.factors {
+		v := l.expr(f)
 		if len(v.Terms) == 0 {
 			coef.Mul(&coef, &v.Const)
 		} else {
@@ -202,63 +244,52 @@ func (l *Ledger) passed(tensor *circuit.Tensor, term *circuit.Term, point []fiel
 	return coef, e
 }
 
-// values computes what was asked for: MLEs of committed tensors, and product parts as the MLE less the terms passed through. It
-// also returns the MLEs themselves.
-func (l *Ledger) values(asked []request) (out []field.Element, full map[key]field.Element) {
+// values computes what was asked for: MLEs of committed tensors, and product parts as the MLE less the terms passed through.
+func (l *Ledger) values(asked []*evaluation) []field.Element {
 	evals := make([]kernel.Eval, len(asked))
-	for i, r := range asked {
-		evals[i] = kernel.Eval{T: l.data(r.t), Point: r.point}
+	for i, e := range asked {
+		evals[i] = kernel.Eval{T: l.data(e.tensor.ID), Point: e.point}
 	}
-	values := l.ch.Backend().EvalMany(evals)
-	full = make(map[key]field.Element, len(asked))
-	for i, r := range asked {
-		full[r.key] = values[i]
+	out := l.ch.Backend().EvalMany(evals)
+	for i, e := range asked {
+		full := out[i]
+		e.full = &full
 	}
-	out = append([]field.Element(nil), values...)
-	for i, r := range asked {
-		tensor := l.c.Tensor(r.t)
-		for d := range tensor.Def {
-			if term := &tensor.Def[d]; l.c.PassesThrough(term) {
-				v := l.passedValue(tensor, term, r.point, full)
-				out[i].Sub(&out[i], &v)
-			}
+	for i, e := range asked {
+		for j := range e.passed {
+			v := l.passedValue(&e.passed[j])
+			out[i].Sub(&out[i], &v)
 		}
 	}
-	return out, full
+	return out
 }
 
-func (l *Ledger) passedValue(tensor *circuit.Tensor, term *circuit.Term, point []field.Element, full map[key]field.Element) field.Element {
-	s := l.split(tensor, term, point)
-	v := s.coef
-	for f := range term.Factors {
-		w := l.fullValue(term.Factors[f].T, s.factorPoint(l.c, term, f), full)
+func (l *Ledger) passedValue(p *passed) field.Element {
+	v := p.coef
+	for _, f := range p.factors {
+		w := l.value(f)
 		v.Mul(&v, &w)
 	}
 	return v
 }
 
-// fullValue is the MLE of any tensor at a point that was asked for, from the values of the message and of earlier ones.
-func (l *Ledger) fullValue(t circuit.ID, point []field.Element, full map[key]field.Element) field.Element {
-	tensor := l.c.Tensor(t)
-	if tensor.Kind == circuit.Public || tensor.Kind == circuit.Const {
-		return l.Expr(t, point).Const
+// value is the MLE of any tensor at a point that was asked for. What earlier messages have bound has the value that they say it has.
+func (l *Ledger) value(e *evaluation) field.Element {
+	if l.public(e.tensor.ID) {
+		return l.expr(e).Const
 	}
-	k := l.key(t, point)
-	if v, ok := full[k]; ok {
-		return v
+	if e.message < l.message {
+		return l.ch.Value(l.expr(e))
 	}
-	var v field.Element
-	if e, ok := l.known[k]; ok {
-		v = l.ch.Value(e)
-	}
-	for d := range tensor.Def {
-		if term := &tensor.Def[d]; l.c.PassesThrough(term) {
-			w := l.passedValue(tensor, term, point, full)
+	if e.full == nil { // a sum: whatever has a wire has its value from values
+		var v field.Element
+		for i := range e.passed {
+			w := l.passedValue(&e.passed[i])
 			v.Add(&v, &w)
 		}
+		e.full = &v
 	}
-	full[k] = v
-	return v
+	return *e.full
 }
 
 // Openings returns the claims on committed tensors. It is an error if a claim on a virtual tensor is left.
@@ -276,72 +307,23 @@ func (l *Ledger) Openings() ([]commit.Bound, error) {
 
 // splitPoint is a claim's point cut at a term's labels.
 type splitPoint struct {
-	coef   field.Element     // the term's coefficient, the valid of broadcast labels, 2^bits of labels summed in one factor
-	labels [][]field.Element // per label: its point, lowest variable first; nil where it is a variable of the sumcheck
-	tau    [][]field.Element // per label of Out: the claim's point
-	inOut  []bool            // per label: whether it is in Out
+	circuit.Split[field.Element]
+	coef field.Element // the term's coefficient, the valid of broadcast labels, 2^bits of labels summed in one factor
 }
 
-// split cuts a claim's point at the labels of a term. Labels that two or more factors share are left without a point.
-func (l *Ledger) split(tensor *circuit.Tensor, term *circuit.Term, point []field.Element) splitPoint {
-	s := splitPoint{
-		coef:   field.FromInt64(term.Coef),
-		labels: make([][]field.Element, len(term.Extents)),
-		tau:    make([][]field.Element, len(term.Extents)),
-		inOut:  make([]bool, len(term.Extents)),
-	}
-	uses := make([]int, len(term.Extents))
-	for _, f := range term.Factors {
-		for _, a := range f.Axes {
-			for _, label := range a {
-				uses[label]++
-			}
-		}
-	}
-	at := 0
-	for a := len(term.Out) - 1; a >= 0; a-- {
-		for i := len(term.Out[a]) - 1; i >= 0; i-- {
-			label := term.Out[a][i]
-			n := circuit.Bits(term.Extents[label])
-			s.tau[label] = point[at : at+n]
-			s.inOut[label] = true
-			at += n
-		}
-	}
-	for label, n := range uses {
-		bits := circuit.Bits(term.Extents[label])
+// splitAt cuts a claim's point at the labels of a term. Labels that two or more factors share are left without a point.
+func splitAt(term *circuit.Term, point []field.Element) splitPoint {
+	s := splitPoint{Split: circuit.SplitPoint(term, point, field.Half), coef: field.FromInt64(term.Coef)}
+	for label, uses := range s.Uses {
 		switch {
-		case s.inOut[label] && n == 0:
-			v := poly.Valid(s.tau[label], term.Extents[label])
+		case uses == 0 && s.InOut[label]:
+			v := poly.Valid(s.Tau[label], term.Extents[label])
 			s.coef.Mul(&s.coef, &v)
-		case s.inOut[label] && n == 1:
-			s.labels[label] = s.tau[label]
-		case n == 1:
-			s.labels[label] = halves(bits)
-			v := field.Pow2(bits)
+		case uses == 1 && !s.InOut[label]:
+			// The MLE at (½, …, ½) is 2^-bits times the sum.
+			v := field.Pow2(circuit.Bits(term.Extents[label]))
 			s.coef.Mul(&s.coef, &v)
 		}
 	}
 	return s
-}
-
-// halves is the point (½, …, ½), at which an MLE takes 2^-n times its sum.
-func halves(n int) []field.Element {
-	p := make([]field.Element, n)
-	for i := range p {
-		p[i] = field.Half
-	}
-	return p
-}
-
-// factorPoint assembles the point of factor f from the points of its labels.
-func (s *splitPoint) factorPoint(c *circuit.Circuit, term *circuit.Term, f int) []field.Element {
-	factor := &term.Factors[f]
-	point := make([]field.Element, 0, circuit.ShapeBits(c.Tensor(factor.T).Shape))
-	for a := len(factor.Axes) - 1; a >= 0; a-- {
-		for i := len(factor.Axes[a]) - 1; i >= 0; i-- {
-			point = append(point, s.labels[factor.Axes[a][i]]...)
-		}
-	}
-	return point
 }

@@ -18,6 +18,7 @@ type instance struct {
 	vars   []int         // the shared labels, lowest variables first
 	n      int           // ℓ
 	degree int
+	finals []*evaluation // the factors at the final point
 }
 
 // Wave discharges all product-part claims that the schedule gives to wave w. Waves run in order from 1.
@@ -46,13 +47,12 @@ func (l *Ledger) batch(claims []claim, alpha field.Element) (instances []instanc
 	degree = 1
 	for _, cl := range claims {
 		acc.Add(power, cl.value)
-		tensor := l.c.Tensor(cl.t)
-		for i := range tensor.Def {
-			term := &tensor.Def[i]
+		for i := range cl.t.Def {
+			term := &cl.t.Def[i]
 			if l.c.PassesThrough(term) {
 				continue
 			}
-			in := l.newInstance(tensor, term, cl.point)
+			in := l.newInstance(cl.t, term, cl.point)
 			in.coef.Mul(&in.split.coef, &power)
 			rounds, degree = max(rounds, in.n), max(degree, in.degree)
 			instances = append(instances, in)
@@ -68,20 +68,15 @@ func (l *Ledger) batch(claims []claim, alpha field.Element) (instances []instanc
 	return instances, acc.Expr(), rounds, degree
 }
 
-// newInstance orders the variables: the last shared label lowest, so that the axes that vary fastest in memory are bound first.
 func (l *Ledger) newInstance(tensor *circuit.Tensor, term *circuit.Term, point []field.Element) instance {
-	in := instance{tensor: tensor, term: term, split: l.split(tensor, term, point)}
-	shared := l.c.Classify(term).Shared
-	in.degree = len(term.Factors)
-	eq := 0
-	for i := len(shared) - 1; i >= 0; i-- {
-		in.vars = append(in.vars, shared[i])
-		in.n += circuit.Bits(term.Extents[shared[i]])
-		if in.split.inOut[shared[i]] {
-			eq = 1
+	in := instance{tensor: tensor, term: term, split: splitAt(term, point), degree: len(term.Factors)}
+	in.vars, in.n = term.Variables(l.c.Classify(term).Shared)
+	for _, label := range in.vars {
+		if in.split.InOut[label] {
+			in.degree++ // of eq
+			break
 		}
 	}
-	in.degree += eq
 	return in
 }
 
@@ -112,8 +107,8 @@ func (in *instance) kernel(be kernel.Backend, tensors []*kernel.Tensor) kernel.I
 	// The kernels fold a label that is summed in one factor by adding up, the claim evaluates at ½ and multiplies by 2^bits:
 	// take that power out again.
 	for label := range in.term.Extents {
-		if !in.split.inOut[label] && in.split.labels[label] != nil {
-			for b := 0; b < len(in.split.labels[label]); b++ {
+		if !in.split.InOut[label] && in.split.Labels[label] != nil {
+			for b := 0; b < len(in.split.Labels[label]); b++ {
 				k.Coef.Mul(&k.Coef, &field.Half)
 			}
 		}
@@ -138,7 +133,7 @@ func (in *instance) bases() []int {
 // eqPoint returns the claim's point at the shared labels of Out, in the order of the instance's variables, and these variables.
 func (in *instance) eqPoint(base []int) (point []field.Element, vars []int) {
 	for _, label := range in.vars {
-		for b, x := range in.split.tau[label] {
+		for b, x := range in.split.Tau[label] {
 			point = append(point, x)
 			vars = append(vars, base[label]+b)
 		}
@@ -171,8 +166,8 @@ func (in *instance) weights(f int, base []int) (labels []kernel.Weights, vars []
 			switch {
 			case base[label] >= 0:
 				w.Var = local[label]
-			case in.split.inOut[label]:
-				w.Fold = poly.Eq(in.split.labels[label])[:w.Extent]
+			case in.split.InOut[label]:
+				w.Fold = poly.Eq(in.split.Labels[label])[:w.Extent]
 			}
 			labels = append(labels, w)
 		}
@@ -185,20 +180,13 @@ func (l *Ledger) finish(label string, instances []instance, point []field.Elemen
 	zs := 0
 	for i := range instances {
 		in := &instances[i]
-		at := len(point) - in.n
-		for _, lab := range in.vars {
-			n := circuit.Bits(in.term.Extents[lab])
-			in.split.labels[lab] = point[at : at+n]
-			at += n
-		}
+		in.split.Assign(in.term, in.vars, in.n, point)
 		for f := range in.term.Factors {
-			l.Ask(in.term.Factors[f].T, in.split.factorPoint(l.c, in.term, f))
+			in.finals = append(in.finals, l.ask(in.term.Factors[f].T, in.split.FactorPoint(&in.term.Factors[f])))
 		}
 		zs += max(l.c.Classify(in.term).Hidden-1, 0)
 	}
-	z := l.Bind(label+" evaluations", zs, func(full map[key]field.Element) []field.Element {
-		return l.partialProducts(instances, full)
-	})
+	z := l.Bind(label+" evaluations", zs, func() []field.Element { return l.partialProducts(instances) })
 	if l.ch.Err() != nil {
 		return
 	}
@@ -207,10 +195,10 @@ func (l *Ledger) finish(label string, instances []instance, point []field.Elemen
 		in := &instances[i]
 		coef := in.scale()
 		var product *veil.Expr
-		for f := range in.term.Factors {
-			e := l.Expr(in.term.Factors[f].T, in.split.factorPoint(l.c, in.term, f))
+		for _, f := range in.finals {
+			e := l.expr(f)
 			switch {
-			case l.public(in.term.Factors[f].T):
+			case l.public(f.tensor.ID):
 				coef.Mul(&coef, &e.Const)
 			case product == nil:
 				product = &e
@@ -237,27 +225,25 @@ func (l *Ledger) public(t circuit.ID) bool {
 func (in *instance) scale() field.Element {
 	v := in.coef
 	for _, label := range in.vars {
-		if in.split.inOut[label] {
-			w := poly.EqAt(in.split.tau[label], in.split.labels[label])
+		if in.split.InOut[label] {
+			w := poly.EqAt(in.split.Tau[label], in.split.Labels[label])
 			v.Mul(&v, &w)
 		}
 	}
 	return v
 }
 
-// partialProducts computes the z of all instances, in order, from the evaluations of the message.
-func (l *Ledger) partialProducts(instances []instance, full map[key]field.Element) []field.Element {
+// partialProducts computes the z of all instances, in order, while the message of their factors' evaluations is made.
+func (l *Ledger) partialProducts(instances []instance) []field.Element {
 	var out []field.Element
 	for i := range instances {
-		in := &instances[i]
 		var product field.Element
 		first := true
-		for f := range in.term.Factors {
-			t := in.term.Factors[f].T
-			if l.public(t) {
+		for _, f := range instances[i].finals {
+			if l.public(f.tensor.ID) {
 				continue
 			}
-			v := l.fullValue(t, in.split.factorPoint(l.c, in.term, f), full)
+			v := l.value(f)
 			if first {
 				product, first = v, false
 				continue

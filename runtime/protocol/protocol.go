@@ -53,6 +53,9 @@ type Proof struct {
 	Witness   []kernel.Row
 	Data      func(circuit.ID) *kernel.Tensor
 	Phase     func(string) // told what begins; may be nil
+
+	evaluations int // what Run asked its ledger for, and how often
+	references  int64
 }
 
 func (p *Proof) phase(name string) {
@@ -116,6 +119,7 @@ func (p *Proof) Run(ch *veil.Channel) error {
 			return ch.Err()
 		}
 	}
+	p.evaluations, p.references = ledger.Requests()
 	openings, err := ledger.Openings()
 	if err != nil {
 		return err
@@ -146,11 +150,17 @@ func (p *Proof) Count() (veil.Counts, error) {
 	return ch.Counts(), err
 }
 
-// Schedule counts the messages of a proof about a circuit, which depend on nothing else.
+// Schedule counts the messages of a proof about a circuit, which depend on nothing else. It is an error if the proof's evaluations are
+// not those that the circuit's Finish has counted and limited.
 func Schedule(c *circuit.Circuit) (veil.Counts, error) {
 	layout := WeightLayout(c)
 	p := Proof{Kind: KindInference, Circuit: c, Statement: Nothing{}, Weights: commit.Set{Layout: layout, Points: make([]group.Affine, layout.Rows)}}
-	return p.Count()
+	counts, err := p.Count()
+	if n := c.Requests(); err == nil && (p.evaluations != n.Evaluations || p.references != n.References) {
+		err = fmt.Errorf("internal error: a proof about %s asks %d times for %d evaluations, its circuit was counted to ask %d times for %d",
+			c.Name, p.references, p.evaluations, n.References, n.Evaluations)
+	}
+	return counts, err
 }
 
 // Prepare derives every generator that a proof of the circuit uses, which a process does once and memoises (package group).

@@ -99,6 +99,8 @@ type Channel struct {
 	segments []segment
 	linear   []linear
 	products []product
+	defined  []Expr          // by position in segment Defined
+	values   []field.Element // prover: of what is defined
 	count    Counts
 }
 
@@ -357,12 +359,30 @@ func (c *Channel) Product(stage string, x, y, z Expr) {
 	c.products = append(c.products, product{stage: stage, x: x, y: y, z: z})
 }
 
+// Define names an expression of what was sent by now: the result has the same value and one wire at most. Expressions that share
+// parts, written out, may double in length with every step of a computation; of named parts each stays as short as its step. Names
+// are nothing but notation: assemble replaces them by what they stand for, all of them in one reverse sweep.
+func (c *Channel) Define(e Expr) Expr {
+	if len(e.Terms) <= 1 {
+		return e
+	}
+	if c.mode == proving {
+		c.values = append(c.values, c.Value(e))
+	}
+	c.defined = append(c.defined, e)
+	return FromWire(Wire{Seg: Defined, Pos: len(c.defined) - 1})
+}
+
 // Value returns the value of an expression; only the prover can.
 func (c *Channel) Value(e Expr) field.Element {
 	v := e.Const
 	var t field.Element
 	for _, term := range e.Terms {
-		t.Mul(&term.C, &c.segments[term.W.Seg].values[term.W.Pos])
+		values := c.values
+		if term.W.Seg != Defined {
+			values = c.segments[term.W.Seg].values
+		}
+		t.Mul(&term.C, &values[term.W.Pos])
 		v.Add(&v, &t)
 	}
 	return v

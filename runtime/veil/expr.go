@@ -2,8 +2,12 @@ package veil
 
 import "github.com/zkllmc/zkllmc/runtime/field"
 
-// Wire names a hidden field element: position Pos of segment Seg. Segment 0 holds the pads; the others are committed vectors.
+// Wire names a hidden field element: position Pos of segment Seg. Segment 0 holds the pads; the others are committed vectors, and
+// Defined is no segment but the expressions that Channel.Define has named.
 type Wire struct{ Seg, Pos int }
+
+// Defined is the segment of the wires that stand for expressions.
+const Defined = -1
 
 // Term is one summand C·W of an expression.
 type Term struct {

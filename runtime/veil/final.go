@@ -149,23 +149,7 @@ func (c *Channel) assemble(nu, theta field.Element) *argument {
 	}
 	a.n = padded(max(pos, 1))
 	a.form = make([]field.Element, a.n)
-	coef := nu
-	var v field.Element
-	for _, l := range c.linear {
-		for _, t := range l.expr.Terms {
-			v.Mul(&coef, &t.C)
-			at := &a.form[a.offset[t.W.Seg]+t.W.Pos]
-			at.Add(at, &v)
-		}
-		for j := range l.dense {
-			v.Mul(&coef, &l.dense[j])
-			at := &a.form[a.offset[l.seg]+j]
-			at.Add(at, &v)
-		}
-		v.Mul(&coef, &l.expr.Const)
-		a.target.Sub(&a.target, &v)
-		coef.Mul(&coef, &nu)
-	}
+	a.sum(nu)
 	for s := range c.segments {
 		for j := 0; j < c.segments[s].n; j++ {
 			at := &a.form[a.offset[s]+j]
@@ -173,6 +157,41 @@ func (c *Channel) assemble(nu, theta field.Element) *argument {
 		}
 	}
 	return a
+}
+
+// sum adds the linear checks up, check k times ν^k, into form (not yet scaled by θ) and target. What checks say of defined expressions
+// is added up first, and then each of these, from the last to the first, is replaced by its definition, which names earlier ones
+// only: the work is linear in the lengths of checks and definitions, whatever they would be written out.
+func (a *argument) sum(nu field.Element) {
+	c := a.c
+	named := make([]field.Element, len(c.defined))
+	var v field.Element
+	add := func(coef field.Element, e Expr) {
+		for _, t := range e.Terms {
+			at := named
+			pos := t.W.Pos
+			if t.W.Seg != Defined {
+				at, pos = a.form, pos+a.offset[t.W.Seg]
+			}
+			v.Mul(&coef, &t.C)
+			at[pos].Add(&at[pos], &v)
+		}
+		v.Mul(&coef, &e.Const)
+		a.target.Sub(&a.target, &v)
+	}
+	coef := nu
+	for _, l := range c.linear {
+		add(coef, l.expr)
+		for j := range l.dense {
+			v.Mul(&coef, &l.dense[j])
+			at := &a.form[a.offset[l.seg]+j]
+			at.Add(at, &v)
+		}
+		coef.Mul(&coef, &nu)
+	}
+	for i := len(c.defined) - 1; i >= 0; i-- {
+		add(named[i], c.defined[i])
+	}
 }
 
 func padded(n int) int {
