@@ -11,6 +11,8 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/zkllmc/zkllmc/runtime/atomicfile"
 )
 
 // short is a device with room for a few bytes.
@@ -103,4 +105,59 @@ func TestExitCodesAreDocumented(t *testing.T) {
 	readme, err := os.ReadFile(filepath.Join("..", "..", "README.md"))
 	require.NoError(t, err)
 	require.Contains(t, strings.Join(strings.Fields(string(readme)), " "), strings.Join(strings.Fields(ExitCodes), " "))
+}
+
+// What is in a file is the text, but for one line end behind it.
+func TestReadText(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "text")
+	for content, want := range map[string]string{
+		"": "", "\n": "", "a": "a", "a\n": "a", "a\r\n": "a", "a\n\n": "a\n", "a\r\n\r\n": "a\r\n", "\na": "\na", "a\r": "a\r", " a \n": " a ", "a\nb\n": "a\nb", "\xff\n": "\xff",
+	} {
+		require.NoError(t, os.WriteFile(file, []byte(content), 0o600))
+		text, err := ReadText(file, nil)
+		require.NoError(t, err)
+		require.Equal(t, want, text, "%q", content)
+		text, err = ReadText("-", strings.NewReader(content))
+		require.NoError(t, err)
+		require.Equal(t, want, text, "%q", content)
+	}
+	_, err := ReadText("-", nil)
+	require.ErrorContains(t, err, "no standard input")
+	_, err = ReadText(file+"x", nil)
+	require.ErrorIs(t, err, os.ErrNotExist)
+	large := bytes.Repeat([]byte("a"), MaxText)
+	text, err := ReadText("-", bytes.NewReader(large))
+	require.NoError(t, err)
+	require.Len(t, text, MaxText)
+	_, err = ReadText("-", bytes.NewReader(append(large, 'a')))
+	require.ErrorIs(t, err, atomicfile.ErrSize)
+	require.NoError(t, os.WriteFile(file, append(large, 'a'), 0o600))
+	_, err = ReadText(file, nil)
+	require.ErrorIs(t, err, atomicfile.ErrSize)
+}
+
+// A text is given once, and the standard input is read once.
+func TestGiven(t *testing.T) {
+	for _, c := range []struct {
+		given Given
+		says  string
+	}{
+		{Given{}, ""}, {Given{"prompt": "", "answer-file": "-"}, ""}, {Given{"prompt-file": "-", "answer-file": "f"}, ""},
+		{Given{"prompt": "", "prompt-file": "f"}, "only one of --prompt and --prompt-file"}, {Given{"tokens-file": "f", "prompt": "a"}, "only one of --prompt and --tokens-file"},
+		{Given{"answer-tokens": "1", "answer-tokens-file": "f"}, "only one of --answer-tokens and --answer-tokens-file"},
+		{Given{"prompt-file": "-", "answer-tokens-file": "-"}, "read once, for --prompt-file or for --answer-tokens-file"},
+	} {
+		err := c.given.Check()
+		if c.says == "" {
+			require.NoError(t, err, c.given)
+			continue
+		}
+		require.ErrorContains(t, err, c.says)
+	}
+	g := Given{"prompt-file": "-", "answer": "b"}
+	require.NoError(t, g.Read(strings.NewReader("a\n")))
+	require.Equal(t, "a", g["prompt"])
+	require.Equal(t, "prompt-file", g.Flag("prompt"))
+	require.Equal(t, "answer", g.Flag("answer"))
+	require.ErrorContains(t, Given{"tokens-file": filepath.Join(t.TempDir(), "x")}.Read(nil), "--tokens-file: open ")
 }

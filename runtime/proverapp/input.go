@@ -1,6 +1,7 @@
 package proverapp
 
 import (
+	"context"
 	"errors"
 	"fmt"
 
@@ -8,6 +9,7 @@ import (
 
 	"github.com/zkllmc/zkllmc/runtime/asked"
 	"github.com/zkllmc/zkllmc/runtime/circuit"
+	"github.com/zkllmc/zkllmc/runtime/console"
 	"github.com/zkllmc/zkllmc/runtime/prover"
 	"github.com/zkllmc/zkllmc/runtime/statement"
 	"github.com/zkllmc/zkllmc/runtime/tokens"
@@ -15,8 +17,7 @@ import (
 
 // question is what a command asks of the model: flags of run, prove and statement.
 type question struct {
-	prompt, answer           string
-	tokens, answerTokens     string
+	given                    console.Given // made by read
 	vocab                    string
 	max                      int
 	cmd                      *cobra.Command
@@ -29,59 +30,96 @@ type question struct {
 func (q *question) flags(c *cobra.Command) {
 	q.cmd = c
 	f := c.Flags()
-	f.StringVar(&q.prompt, "prompt", "", "the prompt as `TEXT`")
-	f.StringVar(&q.tokens, "tokens", "", "the prompt as token `IDS`, such as 1,2,3")
+	f.String("prompt", "", "the prompt as `TEXT`; other users of the machine may see it: --prompt-file hides it")
+	f.String("prompt-file", "", "`FILE` with the prompt, - for the standard input; one line end behind it is no part of it")
+	f.String("tokens", "", "the prompt as token `IDS`, such as 1,2,3")
+	f.String("tokens-file", "", "`FILE` with the prompt as token ids, - for the standard input")
 	f.StringVar(&q.vocab, "vocab", "", "vocabulary `FILE`, instead of the compiled one")
-	c.MarkFlagsMutuallyExclusive("prompt", "tokens")
-	c.MarkFlagsOneRequired("prompt", "tokens")
+	c.MarkFlagsOneRequired("prompt", "prompt-file", "tokens", "tokens-file")
 }
 
 // answerFlags adds the flags of an answer that is given.
 func (q *question) answerFlags(c *cobra.Command, text string) {
 	f := c.Flags()
-	f.StringVar(&q.answer, "answer", "", text)
-	f.StringVar(&q.answerTokens, "answer-tokens", "", "the answer as token `IDS`")
-	c.MarkFlagsMutuallyExclusive("answer", "answer-tokens")
+	f.String("answer", "", text)
+	f.String("answer-file", "", "`FILE` with the answer, as --prompt-file")
+	f.String("answer-tokens", "", "the answer as token `IDS`")
+	f.String("answer-tokens-file", "", "`FILE` with the answer as token ids")
 }
 
 func (q *question) maxFlag(c *cobra.Command) {
 	c.Flags().IntVar(&q.max, "max", 0, "at most `N` tokens of answer; 0: until an end token or the circuit's length")
 }
 
+// set returns the flags that were given. Two that say the same are refused.
+func (q *question) set() (console.Given, error) {
+	given := console.Given{}
+	for _, text := range console.Texts {
+		for _, name := range []string{text, text + console.FileSuffix} {
+			if f := q.cmd.Flags().Lookup(name); f != nil && f.Changed {
+				given[name] = f.Value.String()
+			}
+		}
+	}
+	if err := given.Check(); err != nil {
+		return nil, usage("%w", err)
+	}
+	return given, nil
+}
+
+// inputs are the files that the flags name.
+func (q *question) inputs() []path {
+	out := []path{{"--vocab", q.vocab}}
+	given, _ := q.set() // read returns the error
+	for _, name := range given.Files() {
+		if given[name] != "-" {
+			out = append(out, path{"--" + name, given[name]})
+		}
+	}
+	return out
+}
+
 // read turns the flags into tokens.
-func (q *question) read(a *app) error {
+func (q *question) read(ctx context.Context, a *app) error {
 	var err error
-	if q.tokenizer, err = a.vocabulary(q.vocab); err != nil {
+	if q.given, err = q.set(); err != nil {
 		return err
 	}
 	if q.max < 0 {
 		return usage("--max %d is negative", q.max)
 	}
-	c := a.m.Circuit
-	q.private = c.PrivateInput
-	if q.promptTokens, err = q.ids(c, "prompt", q.prompt, "tokens", q.tokens, asked.Prompt); err != nil {
+	if q.tokenizer, err = a.vocabulary(q.vocab); err != nil {
 		return err
 	}
-	if q.wantTokens, err = q.ids(c, "answer", q.answer, "answer-tokens", q.answerTokens, asked.Answer); err != nil {
+	if q.given, err = console.Interruptible(ctx, func() (console.Given, error) { return q.given, q.given.Read(a.stdin) }); err != nil {
+		return unreadable(err)
+	}
+	c := a.m.Circuit
+	q.private = c.PrivateInput
+	if q.promptTokens, err = q.ids(c, "prompt", "tokens", asked.Prompt); err != nil {
+		return err
+	}
+	if q.wantTokens, err = q.ids(c, "answer", "answer-tokens", asked.Answer); err != nil {
 		return err
 	}
 	return q.fits(c)
 }
 
 // ids returns the tokens of a text flag or of a list flag; nil if neither is set.
-func (q *question) ids(c *circuit.Circuit, textFlag, text, listFlag, list string,
-	encode func(*circuit.Circuit, tokens.Tokenizer, string) ([]int64, error)) ([]int64, error) {
+func (q *question) ids(c *circuit.Circuit, textFlag, listFlag string, encode func(*circuit.Circuit, tokens.Tokenizer, string) ([]int64, error)) ([]int64, error) {
 	var ids []int64
 	var err error
-	name := textFlag
-	switch set := q.cmd.Flags().Changed; {
-	case set(listFlag):
-		name = listFlag
+	text, isText := q.given[textFlag]
+	list, isList := q.given[listFlag]
+	name := q.given.Flag(textFlag)
+	switch {
+	case isList:
+		name = q.given.Flag(listFlag)
 		ids, err = asked.IDs(c, list)
-	case !set(textFlag):
+	case !isText:
 		return nil, nil
 	case q.tokenizer == nil:
-		return nil, usage("--%s needs a vocabulary, and none was compiled in: give --vocab FILE, or token ids with --%s", textFlag, listFlag)
+		return nil, usage("--%s needs a vocabulary, and none was compiled in: give --vocab FILE, or token ids with --%s", name, listFlag)
 	default:
 		ids, err = encode(c, q.tokenizer, text)
 	}

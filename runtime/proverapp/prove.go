@@ -56,7 +56,7 @@ func (o *proveOptions) paths() error {
 		vk = path{"--vk where it is not given", verifyingKeyBeside(o.key)}
 	}
 	outputs := []path{{"--out", o.proof}, {"--statement-out", o.statement}}
-	if err := apart(outputs, path{"--key", o.key}, vk, path{"--vocab", o.vocab}); err != nil {
+	if err := apart(outputs, append(o.inputs(), path{"--key", o.key}, vk)...); err != nil {
 		return err
 	}
 	if err := replaceable(o.proof, o.statement); err != nil {
@@ -69,7 +69,7 @@ func (a *app) prove(ctx context.Context, o *proveOptions) error {
 	if err := o.paths(); err != nil {
 		return err
 	}
-	if err := o.read(a); err != nil {
+	if err := o.read(ctx, a); err != nil {
 		return err
 	}
 	if o.wantTokens != nil && o.max > 0 {

@@ -32,7 +32,7 @@ token of the vocabulary or the circuit's length.`,
 }
 
 func (a *app) run(ctx context.Context, q *question, keyFile string, asJSON bool) error {
-	if err := q.read(a); err != nil {
+	if err := q.read(ctx, a); err != nil {
 		return err
 	}
 	a.progress.phase("read key")

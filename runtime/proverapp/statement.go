@@ -31,12 +31,12 @@ another statement the verifier refuses it.`,
 	f.StringVar(&from, "logits-from", "", "statement `FILE` whose logits are taken, where the circuit reveals logits")
 	f.BoolVar(&force, "force", false, "replace the file if it is there")
 	required(c, "out")
-	c.MarkFlagsOneRequired("answer", "answer-tokens")
+	c.MarkFlagsOneRequired("answer", "answer-file", "answer-tokens", "answer-tokens-file")
 	return c
 }
 
 func (a *app) statement(ctx context.Context, q *question, file, from string, force bool) error {
-	if err := apart([]path{{"--out", file}}, path{"--vocab", q.vocab}, path{"--logits-from", from}); err != nil {
+	if err := apart([]path{{"--out", file}}, append(q.inputs(), path{"--logits-from", from})...); err != nil {
 		return err
 	}
 	if err := replaceable(file); err != nil {
@@ -45,7 +45,7 @@ func (a *app) statement(ctx context.Context, q *question, file, from string, for
 	if err := writable(force, file); err != nil {
 		return err
 	}
-	if err := q.read(a); err != nil {
+	if err := q.read(ctx, a); err != nil {
 		return err
 	}
 	c := a.m.Circuit

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"flag"
 	"slices"
+	"strings"
 
 	"github.com/zkllmc/zkllmc/runtime/asked"
 	"github.com/zkllmc/zkllmc/runtime/circuit"
@@ -11,9 +12,6 @@ import (
 	"github.com/zkllmc/zkllmc/runtime/statement"
 	"github.com/zkllmc/zkllmc/runtime/tokens"
 )
-
-// The flags that say what was asked; names and rules are those of the prover.
-var askedFlags = [...]string{"prompt", "tokens", "answer", "answer-tokens"}
 
 // question is what the caller asked, and the answer that he was told, for a report.
 type question struct {
@@ -24,28 +22,27 @@ type question struct {
 	AnswerMatches *bool   `json:"answer_matches,omitempty"`
 }
 
-// setFlags returns those of the flags that were given, of which the empty text is one too.
-func setFlags(fs *flag.FlagSet) (map[string]string, error) {
-	given := map[string]string{}
+// given returns those of the flags that say what was asked that were given.
+func given(fs *flag.FlagSet) (console.Given, error) {
+	given := console.Given{}
 	fs.Visit(func(f *flag.Flag) {
-		if slices.Contains(askedFlags[:], f.Name) {
+		if slices.Contains(console.Texts[:], strings.TrimSuffix(f.Name, console.FileSuffix)) {
 			given[f.Name] = f.Value.String()
 		}
 	})
-	for i := 0; i < len(askedFlags); i += 2 {
-		_, text := given[askedFlags[i]]
-		_, list := given[askedFlags[i+1]]
-		if text && list {
-			return nil, usage("verify: give only one of --%s and --%s", askedFlags[i], askedFlags[i+1])
-		}
+	if err := given.Check(); err != nil {
+		return nil, usage("verify: %w", err)
 	}
 	return given, nil
 }
 
 // question encodes what was asked; nil if nothing was.
-func (a *app) question(given map[string]string, vocab tokens.Tokenizer) (*question, error) {
+func (a *app) question(given console.Given, vocab tokens.Tokenizer) (*question, error) {
 	if len(given) == 0 {
 		return nil, nil
+	}
+	if err := given.Read(a.stdin); err != nil {
+		return nil, &failure{code: console.Unreadable, err: err}
 	}
 	var q question
 	var err error
@@ -64,7 +61,7 @@ func (a *app) question(given map[string]string, vocab tokens.Tokenizer) (*questi
 }
 
 // ids returns the tokens of a text flag or of a list flag; nil if neither was given.
-func (a *app) ids(given map[string]string, textFlag, listFlag string, vocab tokens.Tokenizer,
+func (a *app) ids(given console.Given, textFlag, listFlag string, vocab tokens.Tokenizer,
 	encode func(*circuit.Circuit, tokens.Tokenizer, string) ([]int64, error)) ([]int64, error) {
 	text, isText := given[textFlag]
 	list, isList := given[listFlag]
@@ -78,12 +75,12 @@ func (a *app) ids(given map[string]string, textFlag, listFlag string, vocab toke
 	case !isText:
 		return nil, nil
 	case vocab == nil:
-		return nil, usage("verify: --%s needs a vocabulary, and none was compiled in: give --vocab FILE, or token ids with --%s", textFlag, listFlag)
+		return nil, usage("verify: --%s needs a vocabulary, and none was compiled in: give --vocab FILE, or token ids with --%s", given.Flag(textFlag), listFlag)
 	default:
 		ids, err = encode(a.m.Circuit, vocab, text)
 	}
 	if err != nil {
-		return nil, usage("verify: --%s: %w", name, err)
+		return nil, usage("verify: --%s: %w", given.Flag(name), err)
 	}
 	return ids, nil
 }

@@ -44,7 +44,8 @@ var commandHelp = map[string]string{
     --json          print a report
 `,
 	"verify": `verifier verify --vk model.vk (--id HEX | --pin FILE) --statement FILE --proof FILE
-                [--prompt TEXT | --tokens IDS] [--answer TEXT | --answer-tokens IDS] [--vocab FILE] [--json]
+                [--prompt TEXT | --prompt-file FILE | --tokens IDS | --tokens-file FILE]
+                [--answer TEXT | --answer-file FILE | --answer-tokens IDS | --answer-tokens-file FILE] [--vocab FILE] [--json]
 
     Verifies that the model with this ID gives the answer of the statement. The ID must be one that 'accept' printed to
     you, or to somebody you trust to have run it: verify does not check the key's range proof again. Never take it from
@@ -58,12 +59,16 @@ var commandHelp = map[string]string{
     --tokens IDS         what you asked, as token ids such as 1,2,3
     --answer TEXT        what you were told: a proof of any other answer is rejected, but for an end token behind it
     --answer-tokens IDS  what you were told, as token ids
+    --prompt-file FILE, --tokens-file FILE, --answer-file FILE, --answer-tokens-file FILE
+                         the same from a file, where no other user of the machine sees it; - is the standard input
     --vocab FILE         vocabulary to read and show texts with, instead of the compiled one
     --json               print a report
 
     A proof is about token ids, and who proves chooses them: tokens that show nothing, or one text in other tokens, make
     the model answer otherwise. Give --prompt where you know what was asked. Without it, a text is shown in quotes only
     where the tokens are its usual ones; where not, each token is shown, quoted or as ⟨id⟩, with a warning.
+
+` + filesHelp + `
 `,
 	"version": `verifier version
 
@@ -74,6 +79,9 @@ var commandHelp = map[string]string{
     Prints this, or what is said of one command, as 'verifier COMMAND --help' does.
 `,
 }
+
+// filesHelp is what the files with texts hold.
+const filesHelp = `    A file with a text holds at most 1 MiB. One line end behind the text is no part of it, all else is.`
 
 const helpEnd = `
 Example

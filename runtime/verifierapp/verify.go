@@ -21,7 +21,7 @@ import (
 type verifyOptions struct {
 	vk, id, pin, statement, proof, vocab string
 	json                                 bool
-	asked                                map[string]string // see askedFlags
+	asked                                console.Given
 }
 
 // verifyReport is what verify --json prints. Texts are missing without a vocabulary.
@@ -82,12 +82,13 @@ func (a *app) verifyFlags(args []string) (o verifyOptions, help bool, err error)
 	fs.StringVar(&o.proof, "proof", "", "")
 	fs.StringVar(&o.vocab, "vocab", "", "")
 	fs.BoolVar(&o.json, "json", false, "")
-	for _, name := range askedFlags {
+	for _, name := range console.Texts {
 		fs.String(name, "", "")
+		fs.String(name+console.FileSuffix, "", "")
 	}
 	rest, help, err := a.parse(fs, args)
 	if err == nil && !help {
-		o.asked, err = setFlags(fs)
+		o.asked, err = given(fs)
 	}
 	switch {
 	case err != nil || help:
