@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"runtime/debug"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -29,7 +30,10 @@ type usageError struct{ error }
 type unreadable struct{ error }
 
 // Module is the compiler's own module, for the go.mod of generated code.
-type Module struct{ GoMod, GoSum []byte }
+type Module struct {
+	GoMod, GoSum []byte
+	Build        *debug.BuildInfo // of the running program where it is nil
+}
 
 // Main runs the command line and returns the exit code of the process, one of package console. SIGINT and SIGTERM stop the work at the
 // next step.

@@ -1,0 +1,177 @@
+package cli
+
+import (
+	"archive/zip"
+	"bytes"
+	"context"
+	"crypto/sha256"
+	"encoding/base64"
+	"fmt"
+	"io/fs"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"runtime"
+	"runtime/debug"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/zkllmc/zkllmc/runtime/console"
+)
+
+// readmeBlock is the block of commands of README that follows a sentence.
+func readmeBlock(t *testing.T, after string) string {
+	readme, err := os.ReadFile("../../README.md")
+	require.NoError(t, err)
+	_, text, ok := strings.Cut(string(readme), after)
+	require.True(t, ok, "README does not say %q", after)
+	_, text, ok = strings.Cut(text, "\n\n")
+	require.True(t, ok)
+	text, _, _ = strings.Cut(text, "\n\n")
+	var out []string
+	for _, line := range strings.Split(text, "\n") {
+		command, ok := strings.CutPrefix(line, "    ")
+		require.True(t, ok, line)
+		out = append(out, command)
+	}
+	return strings.Join(out, "\n")
+}
+
+// sh runs commands in a folder and returns all that they print.
+func sh(t *testing.T, dir, commands string, env ...string) string {
+	c := exec.Command("/bin/sh", "-ec", commands)
+	c.Dir, c.Env = dir, append(os.Environ(), env...)
+	out, err := c.CombinedOutput()
+	require.NoError(t, err, "%s\n%s", commands, out)
+	return string(out)
+}
+
+// clone copies what is ours below the repository's root: sources, and the model that README compiles.
+func clone(t *testing.T, to string) {
+	root, err := filepath.Abs("../..")
+	require.NoError(t, err)
+	for _, name := range []string{"main.go", "go.mod", "go.sum"} {
+		data, err := os.ReadFile(filepath.Join(root, name))
+		require.NoError(t, err)
+		require.NoError(t, os.MkdirAll(to, 0o755))
+		require.NoError(t, os.WriteFile(filepath.Join(to, name), data, 0o644))
+	}
+	for _, folder := range []string{"codegen", "compiler", "cuda", "internal", "ir", "models", "runtime"} {
+		if _, err := os.Stat(filepath.Join(root, folder)); err == nil {
+			require.NoError(t, os.CopyFS(filepath.Join(to, folder), os.DirFS(filepath.Join(root, folder))))
+		}
+	}
+}
+
+func needShell(t *testing.T) {
+	if testing.Short() || runtime.GOOS == "windows" {
+		t.Skip("needs the Go toolchain and a POSIX shell")
+	}
+}
+
+// TestReadme runs README's commands: those of the provider in a clone, those of the customer in an empty folder on a machine where the
+// provider's clone is not, but another one. Code is built without paths, so that the go command's cache serves every run.
+func TestReadme(t *testing.T) {
+	needShell(t)
+	top, env := t.TempDir(), []string{"GOFLAGS=-trimpath", "GOPROXY=off"}
+	providers, customers := filepath.Join(top, "provider", "zkllmc"), filepath.Join(top, "customer", "elsewhere")
+	clone(t, providers)
+	said := sh(t, providers, readmeBlock(t, "The provider, in a clone"), env...)
+	require.Contains(t, said, "which holds here alone", "a development build says what it is")
+
+	empty := filepath.Join(top, "customer", "empty")
+	require.NoError(t, os.MkdirAll(empty, 0o755))
+	require.NoError(t, os.Rename(providers, customers))
+	require.NoError(t, os.Rename(filepath.Join(top, "provider", "sums", "handover.tgz"), filepath.Join(empty, "handover.tgz")))
+	require.NoError(t, os.RemoveAll(filepath.Join(top, "provider")))
+	commands := readmeBlock(t, "The customer, in an empty folder")
+	said = sh(t, empty, strings.ReplaceAll(commands, "PATH/OF/A/CLONE", customers), env...)
+	require.Contains(t, said, `"327+458=", as asked`)
+	require.Contains(t, said, `"785;"`)
+	handed := files(t, empty)
+	for name := range handed {
+		require.NotContains(t, name, "weights")
+		require.NotContains(t, name, "prover")
+	}
+}
+
+// The version of which the test of a release pretends to be.
+const release = "v0.9.0"
+
+// TestReleaseNeedsNoPath lets a release compile outside of a module, and builds the verifier in an empty folder: the module comes from a
+// proxy and has the hash that go.sum says. What is built tells the version.
+func TestReleaseNeedsNoPath(t *testing.T) {
+	needShell(t)
+	m := module(t)
+	proxy := t.TempDir()
+	sum := publish(t, proxy, m.GoMod)
+	m.Build = &debug.BuildInfo{Main: debug.Module{Path: ourModule, Version: release, Sum: sum}}
+	dir := filepath.Join(t.TempDir(), "sums")
+	var stdout, stderr bytes.Buffer
+	args := []string{"compile", needSums(t), "-o", dir, "--reveal", "argmax", "--tokenizer", filepath.Join(sums, "vocab.json"), "--calibrate", sums}
+	require.Equal(t, console.OK, Run(context.Background(), m, args, &stdout, &stderr), &stderr)
+	require.NotContains(t, stderr.String(), "which holds here alone")
+	gomod := files(t, dir)["go.mod"]
+	require.Contains(t, gomod, "require "+ourModule+" "+release+"\n")
+	require.NotContains(t, gomod, "replace")
+
+	empty := t.TempDir()
+	for _, name := range []string{"circuit", "vocab", "verifier", "cmd/verifier"} {
+		require.NoError(t, os.CopyFS(filepath.Join(empty, name), os.DirFS(filepath.Join(dir, name))))
+	}
+	for _, name := range []string{"go.mod", "go.sum"} {
+		require.NoError(t, os.WriteFile(filepath.Join(empty, name), []byte(files(t, dir)[name]), 0o644))
+	}
+	cache := strings.TrimSpace(goTool(t, ".", "env", "GOMODCACHE"))
+	env := []string{"GOMODCACHE=" + t.TempDir(), "GOFLAGS=-trimpath -modcacherw", "GOSUMDB=off", "GOPROXY=file://" + proxy + ",file://" + filepath.Join(cache, "cache", "download")}
+	sh(t, empty, "go build -o bin/ ./cmd/verifier ./verifier", env...)
+	require.Contains(t, sh(t, empty, "bin/verifier --version"), "version   "+release+"\ncommit    that of the tag "+release+"\n")
+}
+
+// publish writes the module's files for a version as a module proxy serves them, and returns its hash.
+func publish(t *testing.T, proxy string, gomod []byte) string {
+	dir := filepath.Join(proxy, filepath.FromSlash(ourModule), "@v")
+	require.NoError(t, os.MkdirAll(dir, 0o755))
+	content := map[string][]byte{"go.mod": gomod}
+	for _, folder := range []string{"runtime", "internal"} {
+		_ = filepath.WalkDir(filepath.Join("../..", folder), func(path string, e fs.DirEntry, err error) error {
+			if err != nil || e.IsDir() && e.Name() == "testdata" {
+				return fs.SkipDir // the root need not be there
+			}
+			if !e.IsDir() && !strings.HasSuffix(path, "_test.go") {
+				data, err := os.ReadFile(path)
+				require.NoError(t, err)
+				rel, err := filepath.Rel("../..", path)
+				require.NoError(t, err)
+				content[filepath.ToSlash(rel)] = data
+			}
+			return nil
+		})
+	}
+	var names []string
+	for name := range content {
+		names = append(names, name)
+	}
+	slices.Sort(names)
+	var archive bytes.Buffer
+	list := sha256.New()
+	z := zip.NewWriter(&archive)
+	for _, name := range names {
+		full := ourModule + "@" + release + "/" + name
+		w, err := z.Create(full)
+		require.NoError(t, err)
+		_, err = w.Write(content[name])
+		require.NoError(t, err)
+		fmt.Fprintf(list, "%x  %s\n", sha256.Sum256(content[name]), full)
+	}
+	require.NoError(t, z.Close())
+	for name, data := range map[string][]byte{
+		release + ".zip": archive.Bytes(), release + ".mod": gomod, release + ".info": []byte(`{"Version":"` + release + `"}`), "list": []byte(release + "\n"),
+	} {
+		require.NoError(t, os.WriteFile(filepath.Join(dir, name), data, 0o644))
+	}
+	return "h1:" + base64.StdEncoding.EncodeToString(list.Sum(nil))
+}
