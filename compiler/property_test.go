@@ -49,7 +49,7 @@ const propertyDefault = 50
 // TestPropertyGraphs compiles random float graphs and proves the result on random tokens.
 func TestPropertyGraphs(t *testing.T) {
 	var must []string
-	for _, op := range ir.Ops {
+	for _, op := range ir.Ops() {
 		if slices.Contains(op.Stages, ir.StageInt) {
 			must = append(must, "integer op "+string(op.Op))
 		}

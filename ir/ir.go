@@ -14,16 +14,20 @@ import "fmt"
 // Stage says which meaning a graph has.
 type Stage uint8
 
-// The two meanings of a graph.
+// The stages of a graph.
 const (
 	StageFloat Stage = iota + 1
 	StageInt
+
+	// StagePrim is what the frontend delivers: the meaning is that of StageFloat, functions and shapes are still those of the file, see
+	// PrimFunctions and package frontend.
+	StagePrim Stage = 16
 )
 
 // Op names an operation of the op table.
 type Op string
 
-// The operations. Ops describes each.
+// The operations. Their entries in the op table, see OpInfo, describe them.
 const (
 	OpInput   Op = "Input"
 	OpWeight  Op = "Weight"
@@ -70,8 +74,8 @@ type Node struct {
 	Attr   Attr
 }
 
-// Attr is one of the *Attr types of this file, the one that belongs to the node's Op; nil for ops without attributes.
-type Attr interface{ isAttr() }
+// Attr is one of the *Attr types of this package, the one that belongs to the node's Op; nil for ops without attributes.
+type Attr interface{ text() string } // as Graph.String prints them
 
 // Term is one product of an Einsum:
 //
@@ -89,72 +93,6 @@ type Term struct {
 	Axes    [][][]int
 	Out     [][]int
 }
-
-// EinsumAttr holds the terms of an Einsum.
-type EinsumAttr struct{ Terms []Term }
-
-// UnaryAttr names an elementwise function (StageFloat): one of Functions.
-type UnaryAttr struct{ Fn string }
-
-// NormAttr describes a normalisation over the last axis (StageFloat).
-// Inputs: x, then gamma (shape [n]) where HasGamma, then beta where HasBeta.
-type NormAttr struct {
-	Center            bool // LayerNorm subtracts the mean; RMSNorm does not
-	Eps               float64
-	HasGamma, HasBeta bool
-}
-
-// SoftmaxAttr describes a softmax over the last axis of Scale·x (StageFloat). With a mask the second input is a Const of zeros
-// and ones with the shape of the trailing axes of x; positions with 1 are masked: they get weight 0. No row is all masked.
-type SoftmaxAttr struct {
-	Scale   float64
-	HasMask bool
-}
-
-// RescaleAttr (StageInt): y = min(max(⌊(a + 2^(Shift-1)) / 2^Shift⌋, Lo), Hi); with Shift = 0 nothing is added.
-type RescaleAttr struct {
-	Shift  int
-	Lo, Hi int64
-}
-
-// TableAttr (StageInt): y = Fn(x) for x in [Lo, Hi], the input's range, elementwise:
-// y = round(Fn(x·2^(-InScale))·2^OutScale) clamped to 16 bits signed, as runtime/tables computes it.
-type TableAttr struct {
-	Fn                string
-	InScale, OutScale int
-	Lo, Hi            int64
-}
-
-// RsqrtAttr (StageInt): r = the integer with r²·S ≤ Num < (r+1)²·S where S = s + Eps, elementwise; s ≥ 0, Eps ≥ 1.
-type RsqrtAttr struct {
-	Num int64
-	Eps int64
-}
-
-// ZkAttnAttr (StageInt), softmax over the last axis of the input s, with an optional 0/1 mask as second input (broadcast over
-// leading axes). Outputs e (shape of s) and inv (shape of s without the last axis):
-//
-//	σ = ⌊(s + 2^(Shift-1)) / 2^Shift⌋; M = max over unmasked σ; d = M − σ
-//	e = round(2^EBits·exp(−d·Unit)) where unmasked and d < 2^DBits, else 0;  inv = ⌊2^InvBits / Σ e⌋
-//
-// so that softmax ≈ e·inv·2^(-InvBits).
-type ZkAttnAttr struct {
-	Shift   int
-	DBits   int
-	EBits   int
-	InvBits int
-	Unit    float64
-	HasMask bool
-}
-
-func (*EinsumAttr) isAttr()  {}
-func (*UnaryAttr) isAttr()   {}
-func (*NormAttr) isAttr()    {}
-func (*SoftmaxAttr) isAttr() {}
-func (*RescaleAttr) isAttr() {}
-func (*TableAttr) isAttr()   {}
-func (*RsqrtAttr) isAttr()   {}
-func (*ZkAttnAttr) isAttr()  {}
 
 // Graph is a program: nodes in topological order. Input is the token ids (shape [T], values in [0, Vocab)); Output is the
 // logits (shape [T, V]).

@@ -1,75 +1,157 @@
 package ir
 
-// OpInfo describes one operation of the IR.
+import (
+	"maps"
+	"slices"
+
+	"github.com/zkllmc/zkllmc/ir/budget"
+	"github.com/zkllmc/zkllmc/ir/plan"
+	"github.com/zkllmc/zkllmc/runtime/interval"
+)
+
+// OpInfo is the entry of one operation in the op table: what it is, as functions. An operation with its attributes and its entry stands
+// in one file (op_*.go), which registers it. How the quantiser makes integer operations of real ones is in package quant; how the call
+// that lower names is made, in codegen's table of calls; why it has one result, where Unique says. The attacks on every operation stand
+// in runtime/attack (operators), which demands three for each.
 type OpInfo struct {
 	Op      Op
 	Stages  []Stage
 	MinIn   int // number of inputs
 	MaxIn   int // -1: any number
 	Outputs int
+
+	// Elementwise says that every input and the result have one shape, and that a cell of the result depends on the same cell of the
+	// inputs alone.
+	Elementwise bool
+
 	Meaning string
-	Shape   string // shape rule
+	Shape   string // shape rule, which check checks
 	Scale   string // scale rule (StageInt)
+	Unique  string // what a circuit makes of it (StageInt) and where its uniqueness is argued
 
-	// Lowering is what a circuit makes of it (StageInt) and where its uniqueness is argued. The attacks on every operation stand in
-	// runtime/attack (operators), which demands three for each.
-	Lowering string
+	// Shape rule and attributes.
+	check func(g *Graph, n *Node) error
+	// The bounds of the results over all inputs in range, nil if there are none; and the argument for those that a circuit's own interval
+	// arithmetic does not see.
+	bound func(g *Graph, n *Node, in []interval.Interval) []interval.Interval
+	why   func(g *Graph, n *Node) string
+	// The meaning over the reals and over the integers, and what it costs: multiplications, and cells besides the results. Without cost
+	// it is functionWork multiplications per cell.
+	float   func(r *Run, n *Node, in [][]float64) ([][]float64, error)
+	integer func(r *Run, n *Node, in [][]int64) ([][]int64, error)
+	cost    func(g *Graph, n *Node) (work, extra int)
+	// The call that proves it, with its arguments by name; nil where the planner makes one of terms or cells.
+	lower func(n *Node) (plan.Op, []plan.Arg)
 }
 
-// Ops is the op table: every operation of the IR, its stages, arity, meaning and rules.
-var Ops = []OpInfo{
-	{OpInput, both, 0, 0, 1, "the token ids, integers in [0, Vocab)", "[T]", "0",
-		"the statement's tokens, whose ranges it checks; gadget.PrivateTokens where they are private"},
-	{OpWeight, both, 0, 0, 1, "a private tensor, part of the model commitment", "given", "chosen by the quantiser",
-		"a committed tensor; protocol.SetupCircuit proves its range once per model"},
-	{OpConst, both, 0, 0, 1, "a public tensor", "given", "chosen by the quantiser",
-		"part of the circuit and its digest; the verifier evaluates it"},
-	{OpOneHot, both, 1, 1, 1, "out[t,v] = 1 where ids[t] = v, else 0", "[T] -> [T, Vocab]", "0",
-		"a public tensor; gadget.PrivateTokens where the ids are private"},
-	{OpEinsum, both, 0, -1, 1, "a sum of products over named labels, see Term", "the terms' Out",
-		"in every term: the sum of the operands' scales, plus the fraction bits of ICoef; equal for all terms",
-		"a virtual tensor: no constraint of its own, claims on it become claims on its factors (einsum.Ledger); gadget.Embed where it chooses lines"},
-	{OpUnary, []Stage{StageFloat}, 1, 1, 1, "an elementwise function, one of Functions", "that of x", "-", ""},
-	{OpNorm, []Stage{StageFloat}, 1, 3, 1, "(x − mean)·(var + eps)^(-1/2)·gamma + beta over the last axis; without Center mean is 0 and var the mean of squares",
-		"that of x; gamma and beta have the extent of its last axis", "-", ""},
-	{OpSoftmax, []Stage{StageFloat}, 1, 2, 1, "softmax of Scale·x over the last axis, 0 at masked positions", "that of x; the mask has the shape of trailing axes of x", "-", ""},
-	{OpRescale, []Stage{StageInt}, 1, 1, 1, "rounding division by 2^Shift, then clamping", "that of x", "that of x minus Shift",
-		"gadget.Rescale; gadget.RescaleTable together with the table that follows"},
-	{OpTable, []Stage{StageInt}, 1, 1, 1, "an elementwise function on 16-bit integers, by lookup", "that of x", "OutScale",
-		"gadget.Table, gadget.RescaleTable"},
-	{OpRsqrt, []Stage{StageInt}, 1, 1, 1, "⌊√(Num/(s+Eps))⌋, elementwise", "that of s", "such that Num has twice the scale of r plus the scale of s",
-		"gadget.Rsqrt"},
-	{OpZkAttn, []Stage{StageInt}, 1, 2, 2, "shifted, quantised exponentials of a row and the inverse of their sum, see ZkAttnAttr",
-		"e: that of s; inv: that of s without the last axis", "e: EBits, inv: InvBits − EBits",
-		"attention.ZkAttn, whose inv is gadget.Reciprocal"},
+var (
+	everywhere = []Stage{StagePrim, StageFloat, StageInt}
+	reals      = []Stage{StagePrim, StageFloat}
+	integers   = []Stage{StageInt}
+)
+
+var table = map[Op]*OpInfo{}
+
+func register(i *OpInfo) {
+	if table[i.Op] != nil {
+		panic("ir: the operation " + string(i.Op) + " is registered twice")
+	}
+	table[i.Op] = i
 }
 
-var both = []Stage{StageFloat, StageInt}
+// Ops is the op table, by name.
+func Ops() []*OpInfo {
+	var out []*OpInfo
+	for _, op := range slices.Sorted(maps.Keys(table)) {
+		out = append(out, table[op])
+	}
+	return out
+}
 
 // Info returns the op table's entry of an operation.
-func (o Op) Info() (OpInfo, bool) {
-	for _, i := range Ops {
-		if i.Op == o {
-			return i, true
-		}
-	}
-	return OpInfo{}, false
+func (o Op) Info() (*OpInfo, bool) {
+	i, ok := table[o]
+	return i, ok
 }
 
-// Functions lists the elementwise functions of Unary and Table.
-//
-//	silu       x·σ(x)                      sigmoid   1/(1+exp(−x))
-//	gelu       x/2·(1+erf(x/√2))           gelu_tanh x/2·(1+tanh(√(2/π)(x+0.044715x³)))
-//	tanh       the hyperbolic tangent      relu      max(x, 0)
-//	exp        the exponential function
-var Functions = []string{"silu", "gelu", "gelu_tanh", "sigmoid", "tanh", "relu", "exp"}
+// Is says whether an operation is one of a stage.
+func (i *OpInfo) Is(s Stage) bool { return slices.Contains(i.Stages, s) }
 
-// IsFunction says whether fn is one of Functions.
-func IsFunction(fn string) bool {
-	for _, f := range Functions {
-		if f == fn {
-			return true
-		}
+// Bounds are the bounds of a node's results over all inputs within their bounds, and the argument for them where a circuit's own interval
+// arithmetic does not see them, else "" (StageInt).
+func Bounds(g *Graph, n *Node) (out []interval.Interval, why string, err error) {
+	i, ok := n.Op.Info()
+	if !ok || i.bound == nil {
+		return nil, "", n.Errorf("has no bounds")
 	}
-	return false
+	in := make([]interval.Interval, len(n.In))
+	for k, id := range n.In {
+		in[k] = interval.Of(g.Value(id).Lo, g.Value(id).Hi)
+	}
+	if out = i.bound(g, n, in); len(out) != len(n.Out) {
+		return nil, "", n.Errorf("is not defined for all inputs within their bounds")
+	}
+	if i.why != nil {
+		why = i.why(g, n)
+	}
+	return out, why, nil
+}
+
+// Run is an evaluation of a graph: the token ids, one per position, and what it may cost.
+type Run struct {
+	Graph  *Graph
+	IDs    []int64
+	Budget *budget.Budget
+}
+
+// Float computes a node's results from its inputs, over the reals.
+func (r *Run) Float(n *Node, in [][]float64) ([][]float64, error) {
+	if i, ok := n.Op.Info(); ok && i.float != nil {
+		return i.float(r, n, in)
+	}
+	return nil, n.Errorf("is not an operation of StageFloat")
+}
+
+// Int computes a node's results from its inputs, over the integers.
+func (r *Run) Int(n *Node, in [][]int64) ([][]int64, error) {
+	if i, ok := n.Op.Info(); ok && i.integer != nil {
+		return i.integer(r, n, in)
+	}
+	return nil, n.Errorf("is not an operation of StageInt")
+}
+
+// functionWork is what an elementwise function costs, in multiplications.
+const functionWork = 16
+
+// Cost is what computing a node costs: multiplications, and cells besides its results.
+func Cost(g *Graph, n *Node) (work, extra int) {
+	if i, ok := n.Op.Info(); ok && i.cost != nil {
+		return i.cost(g, n)
+	}
+	return budget.Product(functionWork, budget.Product(g.Value(n.Out[0]).Shape...)), 0
+}
+
+// Lower is the call that proves a node, with its arguments; false for operations that the planner makes calls of by their terms or cells.
+func Lower(n *Node) (plan.Op, []plan.Arg, bool) {
+	if i, ok := n.Op.Info(); ok && i.lower != nil {
+		op, args := i.lower(n)
+		return op, args, true
+	}
+	return "", nil, false
+}
+
+// noAttr says that a node has no attributes.
+func noAttr(n *Node) error {
+	if n.Attr != nil {
+		return n.Errorf("has attributes of type %T", n.Attr)
+	}
+	return nil
+}
+
+// attrs is the error of a node whose attributes or inputs are not ok.
+func (n *Node) attrs(g *Graph, ok bool) error {
+	if !ok {
+		return n.Errorf("attributes %T%+v do not fit %d inputs of shape %v", n.Attr, n.Attr, len(n.In), g.Value(n.In[0]).Shape)
+	}
+	return nil
 }

@@ -48,7 +48,9 @@ func (g *Graph) printNode(b *strings.Builder, n *Node) {
 		for _, in := range n.In {
 			b.WriteString(" " + g.ref(in))
 		}
-		b.WriteString(attrText(n.Attr))
+		if n.Attr != nil {
+			b.WriteString(n.Attr.text())
+		}
 	}
 	if v := g.Value(n.Out[0]); (n.Op == OpWeight || n.Op == OpConst || n.Op == OpInput) && v.Name != "" {
 		fmt.Fprintf(b, " %q", v.Name)
@@ -135,23 +137,4 @@ func shapeText(shape []int) string {
 	return "[" + strings.Join(s, ",") + "]"
 }
 
-func attrText(a Attr) string {
-	f := func(x float64) string { return strconv.FormatFloat(x, 'g', 7, 64) }
-	switch a := a.(type) {
-	case *UnaryAttr:
-		return " fn=" + a.Fn
-	case *NormAttr:
-		return fmt.Sprintf(" center=%v eps=%s gamma=%v beta=%v", a.Center, f(a.Eps), a.HasGamma, a.HasBeta)
-	case *SoftmaxAttr:
-		return fmt.Sprintf(" scale=%s mask=%v", f(a.Scale), a.HasMask)
-	case *RescaleAttr:
-		return fmt.Sprintf(" shift=%d clamp=[%d,%d]", a.Shift, a.Lo, a.Hi)
-	case *TableAttr:
-		return fmt.Sprintf(" fn=%s in=%d out=%d range=[%d,%d]", a.Fn, a.InScale, a.OutScale, a.Lo, a.Hi)
-	case *RsqrtAttr:
-		return fmt.Sprintf(" num=%d eps=%d", a.Num, a.Eps)
-	case *ZkAttnAttr:
-		return fmt.Sprintf(" shift=%d dbits=%d ebits=%d invbits=%d unit=%s mask=%v", a.Shift, a.DBits, a.EBits, a.InvBits, f(a.Unit), a.HasMask)
-	}
-	return ""
-}
+func realText(x float64) string { return strconv.FormatFloat(x, 'g', 7, 64) }

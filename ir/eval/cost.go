@@ -5,16 +5,13 @@ import (
 	"github.com/zkllmc/zkllmc/ir/budget"
 )
 
-// functionWork is what an elementwise function costs, in multiplications.
-const functionWork = 16
-
 // Demand pays for runs evaluations of a graph, node by node, and returns the bytes that one evaluation holds at most besides weights
 // and constants. The error names the node for which the budget is too small.
 func Demand(b *budget.Budget, g *ir.Graph, runs int) (bytes int, err error) {
 	last := lastUses(g)
 	held, most := 0, 0
 	for i, n := range g.Nodes {
-		work, extra := demand(g, n)
+		work, extra := ir.Cost(g, n)
 		if err := b.Work(budget.Product(work, runs)); err != nil {
 			if b.Poll() != nil {
 				return 0, err
@@ -43,33 +40,4 @@ func stored(v *ir.Value) int {
 		return 0
 	}
 	return budget.Product(v.Shape...)
-}
-
-// demand is what one node costs: multiplications, and cells besides its results.
-func demand(g *ir.Graph, n *ir.Node) (work, extra int) {
-	switch n.Op {
-	case ir.OpInput, ir.OpWeight, ir.OpConst:
-		return 0, 0
-	case ir.OpEinsum:
-		for _, t := range n.Attr.(*ir.EinsumAttr).Terms {
-			w, x := termDemand(t, oneHots(g, n, &t))
-			work, extra = budget.Sum(work, w), max(extra, x)
-		}
-		return work, extra
-	case ir.OpOneHot:
-		return budget.Product(g.Value(n.Out[0]).Shape...), 0
-	}
-	return budget.Product(functionWork, budget.Product(g.Value(n.Out[0]).Shape...)), 0
-}
-
-// termDemand is what addTerm costs. A gather does not run over the columns of the one-hot vectors.
-func termDemand(t ir.Term, hot []bool) (work, extra int) {
-	steps := t.Pairwise(hot)
-	for i := range steps {
-		work = budget.Sum(work, steps[i].Work(hot))
-		if i < len(steps)-1 {
-			extra = budget.Sum(extra, result(&steps[i]))
-		}
-	}
-	return work, extra
 }

@@ -280,11 +280,11 @@ func everyOperationIsAttacked(t *testing.T, done []result, cs []column) {
 		require.NotContains(t, results, r.name, "listed twice")
 		results[r.name] = r
 	}
-	for _, op := range ir.Ops {
+	for _, op := range ir.Ops() {
 		if !slices.Contains(op.Stages, ir.StageInt) {
 			continue
 		}
-		require.NotEmpty(t, op.Lowering, op.Op)
+		require.NotEmpty(t, op.Unique, op.Op)
 		o, ok := operations[op.Op]
 		require.True(t, ok, "%s is not attacked", op.Op)
 		at := slices.IndexFunc(cs, func(c column) bool { return c.name == o.circuit })
@@ -345,7 +345,7 @@ func tables(done []result, cs []column) string {
 		}
 	}
 	b.WriteString("\n| operation | wrong output | wrong hint or quotient | out of range, around the modulus |\n|---|---|---|---|\n")
-	for _, op := range ir.Ops {
+	for _, op := range ir.Ops() {
 		if o, ok := operations[op.Op]; ok {
 			fmt.Fprintf(&b, "| %s | %s | %s | %s |\n", op.Op, strings.Join(o.output, "; "), strings.Join(o.hint, "; "), strings.Join(o.around, "; "))
 		}

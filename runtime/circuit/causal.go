@@ -4,6 +4,8 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+
+	"github.com/zkllmc/zkllmc/runtime/interval"
 )
 
 // Causality is derived here, from the finished description, and believed from nobody: Finish refuses a circuit that is declared
@@ -77,7 +79,7 @@ type causality struct {
 	low   map[corner]bool
 	about [][]constraint // per hint: the constraints about it
 
-	proven []interval
+	proven []interval.Interval
 }
 
 // corner names the claim that a tensor is zero wherever its index on axis col exceeds that on axis row.
@@ -90,7 +92,7 @@ type corner struct {
 type constraint []ID
 
 // checkCausal refuses a circuit that is declared causal unless its output is seen to be.
-func (c *Circuit) checkCausal(proven []interval) error {
+func (c *Circuit) checkCausal(proven []interval.Interval) error {
 	if !c.Causal || c.Output < 0 {
 		return nil
 	}
@@ -107,7 +109,7 @@ func (c *Circuit) checkCausal(proven []interval) error {
 	return nil
 }
 
-func (c *Circuit) timeOfOutput(proven []interval) timing {
+func (c *Circuit) timeOfOutput(proven []interval.Interval) timing {
 	a := &causality{c: c, proven: proven, time: make([]*timing, len(c.Tensors)), low: map[corner]bool{}}
 	a.findOwners()
 	a.findConstraints()

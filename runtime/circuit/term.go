@@ -5,6 +5,8 @@ import (
 	"math/big"
 	"strconv"
 	"strings"
+
+	"github.com/zkllmc/zkllmc/runtime/interval"
 )
 
 // checkTerm records an error unless the term is well formed for a result of the given shape.
@@ -76,9 +78,9 @@ const wrapBits = 250
 
 // fits says whether the terms are well formed and far from wrapping around the field, by interval arithmetic alone.
 func (b *Builder) fits(name string, shape []int, terms []Term) bool {
-	lo, hi, ok := b.sumInterval(name, shape, terms)
-	if ok && (lo.BitLen() > wrapBits || hi.BitLen() > wrapBits) {
-		b.Fail("tensor %s: cells may reach [%v, %v] and wrap around the field; use coarser scales", name, lo, hi)
+	sum, ok := b.sumInterval(name, shape, terms)
+	if ok && sum.BitLen() > wrapBits {
+		b.Fail("tensor %s: cells may reach [%v, %v] and wrap around the field; use coarser scales", name, sum.Lo, sum.Hi)
 		return false
 	}
 	return ok
@@ -86,92 +88,39 @@ func (b *Builder) fits(name string, shape []int, terms []Term) bool {
 
 // interval bounds a sum of terms over all inputs within their bounds.
 func (b *Builder) interval(name string, shape []int, terms []Term) (lo, hi int64) {
-	sumLo, sumHi, ok := b.sumInterval(name, shape, terms)
+	sum, ok := b.sumInterval(name, shape, terms)
 	if !ok {
 		return 0, 0
 	}
 	limit := big.NewInt(MaxBound)
-	if sumHi.Cmp(limit) >= 0 || new(big.Int).Neg(sumLo).Cmp(limit) >= 0 {
-		b.Fail("tensor %s: cells may reach [%v, %v], beyond 2^62; use coarser scales", name, sumLo, sumHi)
+	if sum.Hi.Cmp(limit) >= 0 || new(big.Int).Neg(sum.Lo).Cmp(limit) >= 0 {
+		b.Fail("tensor %s: cells may reach [%v, %v], beyond 2^62; use coarser scales", name, sum.Lo, sum.Hi)
 		return 0, 0
 	}
-	return sumLo.Int64(), sumHi.Int64()
+	return sum.Lo.Int64(), sum.Hi.Int64()
 }
 
-func (b *Builder) sumInterval(name string, shape []int, terms []Term) (lo, hi *big.Int, ok bool) {
-	lo, hi = new(big.Int), new(big.Int)
+// sumInterval bounds a sum of terms over their factors' declared bounds.
+func (b *Builder) sumInterval(name string, shape []int, terms []Term) (sum interval.Interval, ok bool) {
 	for _, t := range terms {
 		if !b.checkTerm(name, shape, t) {
-			return nil, nil, false
+			return sum, false
 		}
-		l, h := b.termInterval(t)
-		lo.Add(lo, l)
-		hi.Add(hi, h)
 	}
-	return lo, hi, true
+	return sumBounds(terms, func(id ID) interval.Interval { return interval.Of(b.c.Tensors[id].Lo, b.c.Tensors[id].Hi) }), true
 }
 
-// termInterval bounds a term over its factors' declared bounds.
-func (b *Builder) termInterval(t Term) (lo, hi *big.Int) {
-	return boundTerm(t, func(id ID) (lo, hi *big.Int) {
-		f := &b.c.Tensors[id]
-		return big.NewInt(f.Lo), big.NewInt(f.Hi)
-	})
-}
-
-// boundTerm bounds a term over all values of its factors within the bounds that of returns.
-func boundTerm(t Term, of func(ID) (lo, hi *big.Int)) (lo, hi *big.Int) {
-	lo, hi = big.NewInt(1), big.NewInt(1)
-	for i := 0; i < len(t.Factors); i++ {
-		fl, fh := of(t.Factors[i].T)
-		// A square is not negative: x·x with equal axes takes one factor [0, max(lo², hi²)].
-		if i+1 < len(t.Factors) && sameFactor(t.Factors[i], t.Factors[i+1]) {
-			fl, fh = square(fl, fh)
-			i++
+// sumBounds bounds a sum of terms over all values of their factors within the given bounds.
+func sumBounds(terms []Term, of func(ID) interval.Interval) interval.Interval {
+	sum := interval.Of(0, 0)
+	for _, t := range terms {
+		factors := make([]interval.Factor, len(t.Factors))
+		for i, f := range t.Factors {
+			factors[i] = interval.Factor{Tensor: int(f.T), Axes: f.Axes, Bounds: of(f.T)}
 		}
-		lo, hi = mulInterval(lo, hi, fl, fh)
+		sum = sum.Plus(interval.Term(t.Coef, t.Extents, t.Out, factors, nil))
 	}
-	// The number of summed cells, and zero outside nothing: every label outside Out repeats the product.
-	n := big.NewInt(t.Coef)
-	inOut := make([]bool, len(t.Extents))
-	for _, a := range t.Out {
-		for _, l := range a {
-			inOut[l] = true
-		}
-	}
-	for l, e := range t.Extents {
-		if !inOut[l] {
-			n.Mul(n, big.NewInt(int64(e)))
-		}
-	}
-	return mulInterval(lo, hi, n, n)
-}
-
-func sameFactor(a, b Factor) bool {
-	return a.T == b.T && fmt.Sprint(a.Axes) == fmt.Sprint(b.Axes)
-}
-
-func square(lo, hi *big.Int) (l, h *big.Int) {
-	a, c := new(big.Int).Mul(lo, lo), new(big.Int).Mul(hi, hi)
-	if a.Cmp(c) > 0 {
-		a, c = c, a
-	}
-	if lo.Sign() <= 0 && hi.Sign() >= 0 {
-		a = new(big.Int)
-	}
-	return a, c
-}
-
-func mulInterval(al, ah, bl, bh *big.Int) (lo, hi *big.Int) {
-	for i, p := range [...]*big.Int{new(big.Int).Mul(al, bl), new(big.Int).Mul(al, bh), new(big.Int).Mul(ah, bl), new(big.Int).Mul(ah, bh)} {
-		if i == 0 || p.Cmp(lo) < 0 {
-			lo = p
-		}
-		if i == 0 || p.Cmp(hi) > 0 {
-			hi = p
-		}
-	}
-	return lo, hi
+	return sum
 }
 
 // Times writes a term as text: spec is "tk,kj->tj t=32 k=64 j=64", a letter per label, parentheses around the labels of a

@@ -1,8 +1,8 @@
 // Package frontend turns a decoded ONNX model into the compiler's primitive graph.
 //
-// The primitive graph is an ir.Graph in StagePrim. It has the leaves of the IR (Input, Weight, Const, OneHot), Einsum for
+// The primitive graph is an ir.Graph in ir.StagePrim. It has the leaves of the IR (Input, Weight, Const, OneHot), Einsum for
 // everything linear or multilinear, Norm and Softmax where the model has them as operators, and Unary with a few more functions
-// than the IR knows (PrimFunctions): normalisations and activations that the model spells out stay spelled out. Shapes are
+// than the IR knows (ir.PrimFunctions): normalisations and activations that the model spells out stay spelled out. Shapes are
 // those of the ONNX file, axes of extent 1 included. Package passes recognises the patterns and removes what is not IR.
 //
 // Everything that does not depend on the graph's input is computed here, except private weights: those may be moved and scaled,
@@ -19,12 +19,6 @@ import (
 	"github.com/zkllmc/zkllmc/ir"
 	"github.com/zkllmc/zkllmc/ir/budget"
 )
-
-// StagePrim is the stage of primitive graphs.
-const StagePrim ir.Stage = 16
-
-// PrimFunctions are the functions that Unary may name in StagePrim in addition to ir.Functions.
-var PrimFunctions = []string{"sqrt", "reciprocal", "rsqrt", "erf"}
 
 // Options says how to read a model.
 type Options struct {
@@ -145,7 +139,7 @@ func Build(m *onnx.Model, opts Options) (*ir.Graph, error) {
 	fs, left := functions(m), newPurse(m, opts)
 	for range maxRuns {
 		left.held = 0
-		b := &builder{g: &ir.Graph{Name: m.Graph.Name, Stage: StagePrim, Input: none, Output: none}, m: m, opts: opts, class: class,
+		b := &builder{g: &ir.Graph{Name: m.Graph.Name, Stage: ir.StagePrim, Input: none, Output: none}, m: m, opts: opts, class: class,
 			onehot: none, weightOf: map[*onnx.Tensor]ir.ValueID{}, names: map[string]int{}, hidden: hidden,
 			weightMark: map[ir.ValueID]*mark{}, left: left, functions: fs}
 		g, err := b.build()

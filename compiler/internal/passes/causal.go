@@ -15,7 +15,7 @@ import (
 //   - Einsum: the labels of the operands' time axes, which must be whole axes of the result. A time label that is summed over is
 //     allowed in one case: another operand, a masked softmax, is zero wherever this label exceeds a label of its rows; the term then
 //     depends on times up to the row's label.
-//   - Unary: as the input. Norm: as the input, if its last axis is no time axis and its scale and bias depend on no token.
+//   - Elementwise operations: as the inputs together. Norm: as the input, if its last axis is no time axis and its scale and bias depend on no token.
 //   - Softmax: as the input without its last axis; where that is a time axis, the mask must cover every position after the row's,
 //     and the row's axis becomes a time axis.
 type timing struct {
@@ -51,9 +51,6 @@ func timeOf(g *ir.Graph, n *ir.Node, at []timing, T int) timing {
 	case ir.OpInput, ir.OpOneHot:
 		r.axes[0] = true
 	case ir.OpWeight, ir.OpConst:
-	case ir.OpUnary:
-		r = at[n.In[0]]
-		r.lower = -1
 	case ir.OpNorm:
 		r = at[n.In[0]]
 		r.lower = -1
@@ -73,7 +70,20 @@ func timeOf(g *ir.Graph, n *ir.Node, at []timing, T int) timing {
 			}
 		}
 	default:
-		r.known = false
+		return elementwiseTime(n, at, r)
+	}
+	return r
+}
+
+// elementwiseTime is the union of the inputs' time axes, if the op table says that the operation works cell by cell.
+func elementwiseTime(n *ir.Node, at []timing, r timing) timing {
+	info, ok := n.Op.Info()
+	r.known = ok && info.Elementwise
+	for _, id := range n.In {
+		r.known = r.known && at[id].known
+		for a, is := range at[id].axes {
+			r.axes[a] = r.known && (r.axes[a] || is)
+		}
 	}
 	return r
 }

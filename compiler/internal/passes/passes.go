@@ -153,13 +153,17 @@ func LowerModel(m *onnx.Model, opts Options) (*ir.Graph, error) {
 	return g, nil
 }
 
-// Run runs all passes on a primitive graph. watch, if not nil, sees the graph before the first ("frontend") and after every pass.
+// Run runs all passes on a primitive graph. watch, if not nil, sees the graph before the first ("frontend") and after every pass;
+// what the frontend and every pass deliver is checked by ir.Verify.
 func Run(left *budget.Budget, g *ir.Graph, watch func(pass string, g *ir.Graph)) error {
 	if watch == nil {
 		watch = func(string, *ir.Graph) {}
 	}
 	compact(g)
 	watch("frontend", g)
+	if err := ir.Verify(g); err != nil {
+		return fmt.Errorf("the frontend made an invalid graph: %w", err)
+	}
 	for _, p := range Table {
 		if err := left.Poll(); err != nil {
 			return err
@@ -173,9 +177,9 @@ func Run(left *budget.Budget, g *ir.Graph, watch func(pass string, g *ir.Graph))
 		}
 		compact(g)
 		watch(p.Name, g)
-	}
-	if err := ir.Verify(g); err != nil {
-		return fmt.Errorf("the compiler made an invalid graph: %w", err)
+		if err := ir.Verify(g); err != nil {
+			return fmt.Errorf("pass %s made an invalid graph: %w", p.Name, err)
+		}
 	}
 	return nil
 }

@@ -182,32 +182,23 @@ func (e *emitter) node(n *ir.Node) error {
 			return n.Errorf("computes with token ids as numbers; they can only choose lines of a table")
 		}
 	}
+	if e.fused[v.ID] {
+		return nil
+	}
 	s := plan.Step{Name: v.Name, Shape: boxOf(v)}
-	in, result := n.In, 0
-	switch a := n.Attr.(type) {
-	case *ir.EinsumAttr:
+	in, result, ok := n.In, 0, false
+	if a, is := n.Attr.(*ir.EinsumAttr); is {
 		var err error
 		if s, err = e.einsum(n, v, a); err != nil {
 			return err
 		}
-	case *ir.RescaleAttr:
-		if e.fused[v.ID] {
-			return nil
-		}
-		s.Op, s.Args = plan.Rescale, rescaling(a)
-	case *ir.TableAttr:
-		s.Op, s.Args = plan.Table, []plan.Arg{plan.Text("fn", a.Fn), plan.Size("inScale", a.InScale), plan.Size("outScale", a.OutScale)}
-		if e.fused[n.In[0]] {
-			d := e.g.Value(n.In[0]).Def
-			s.Op, s.Args, in, result = plan.RescaleTable, append(rescaling(d.Attr.(*ir.RescaleAttr)), s.Args...), d.In, 1
-		}
-	case *ir.RsqrtAttr:
-		s.Op, s.Args = plan.Rsqrt, []plan.Arg{plan.Integer("num", a.Num), plan.Integer("eps", a.Eps)}
-	case *ir.ZkAttnAttr:
-		s.Op, s.Args = plan.Attn, []plan.Arg{plan.Size("Shift", a.Shift), plan.Size("DBits", a.DBits), plan.Size("EBits", a.EBits),
-			plan.Size("InvBits", a.InvBits), plan.Float("Unit", a.Unit)}
-	default:
+	} else if s.Op, s.Args, ok = ir.Lower(n); !ok {
 		return e.leaf(n, v)
+	}
+	if n.Op == ir.OpTable && e.fused[n.In[0]] {
+		rescale := e.g.Value(n.In[0]).Def
+		_, args, _ := ir.Lower(rescale)
+		s.Op, s.Args, in, result = plan.RescaleTable, append(args, s.Args...), rescale.In, 1
 	}
 	i := e.add(s, in)
 	for o, id := range n.Out {
@@ -260,10 +251,6 @@ func bitsOf(v *ir.Value) int {
 		n++
 	}
 	return n
-}
-
-func rescaling(a *ir.RescaleAttr) []plan.Arg {
-	return []plan.Arg{plan.Size("shift", a.Shift), plan.Integer("lo", a.Lo), plan.Integer("hi", a.Hi)}
 }
 
 func (e *emitter) einsum(n *ir.Node, v *ir.Value, a *ir.EinsumAttr) (plan.Step, error) {

@@ -31,8 +31,8 @@ func programOf(t *testing.T, g *ir.Graph) *quant.Program {
 	return q
 }
 
-// TestBoundsAgree compares the bounds of every planned value with those that the circuit has: intervals are computed twice, by
-// package quant to choose scales and by the circuit's builder, on which soundness rests.
+// TestBoundsAgree compares the bounds of every planned value with those that the circuit has: the compiler computes
+// them over the integer program to choose scales, the circuit's builder over tensors, and soundness rests on the latter.
 func TestBoundsAgree(t *testing.T) {
 	for name, g := range map[string]*ir.Graph{
 		"llama": synthetic.Graph(2, 16, 2, 6, 20, 1), "gpt": synthetic.GPT(2, 16, 2, 6, 20, 1),
@@ -93,11 +93,17 @@ func TestFoldsLayers(t *testing.T) {
 	}
 }
 
+// rescaling are the arguments of a rescale to two bits.
+func rescaling(shift int) []plan.Arg {
+	_, args, _ := ir.Lower(&ir.Node{Op: ir.OpRescale, Attr: &ir.RescaleAttr{Shift: shift, Lo: -2, Hi: 1}})
+	return args
+}
+
 // chain makes steps that all make the same call; refs[i] are the operands of step i.
 func chain(refs ...[]ref) []lstep {
 	var steps []lstep
 	for _, r := range refs {
-		steps = append(steps, lstep{Step: plan.Step{Op: plan.Rescale, Name: "r", Shape: []int{2}, Args: rescaling(&ir.RescaleAttr{Shift: 1, Lo: -2, Hi: 1})}, refs: r})
+		steps = append(steps, lstep{Step: plan.Step{Op: plan.Rescale, Name: "r", Shape: []int{2}, Args: rescaling(1)}, refs: r})
 	}
 	return steps
 }
@@ -113,7 +119,7 @@ func at(steps ...int) []ref {
 func TestFoldChain(t *testing.T) {
 	p := &plan.Plan{}
 	steps := append([]lstep{{Step: plan.Step{Op: plan.Tokens, Name: "t", Shape: []int{2}}}}, chain(at(0), at(1), at(2), at(3))...)
-	steps[3].Args = rescaling(&ir.RescaleAttr{Shift: 5, Lo: -2, Hi: 1})
+	steps[3].Args = rescaling(5)
 	fold(p, steps)
 	require.Equal(t, 4, p.Layers)
 	require.Len(t, p.Block, 1)

@@ -135,13 +135,16 @@ func (r *refiner) conflict(n *ir.Node, id ir.ValueID, axis, a, b int) {
 
 // spread hands the cuts of a node's operands and results to each other.
 func (r *refiner) spread(n *ir.Node) {
+	if info, ok := n.Op.Info(); ok && info.Elementwise {
+		for _, id := range n.In {
+			r.same(n, id, n.Out[0])
+		}
+	}
 	switch n.Op {
 	case ir.OpEinsum:
 		for _, t := range n.Attr.(*ir.EinsumAttr).Terms {
 			r.spreadTerm(n, t)
 		}
-	case ir.OpRescale, ir.OpTable, ir.OpRsqrt:
-		r.same(n, n.In[0], n.Out[0])
 	case ir.OpZkAttn:
 		r.same(n, n.In[0], n.Out[0])
 		r.same(n, n.In[0], n.Out[1])

@@ -3,6 +3,7 @@ package quant
 import (
 	"math"
 	"math/big"
+	"slices"
 
 	"github.com/zkllmc/zkllmc/ir"
 )
@@ -227,9 +228,6 @@ func (q *quantiser) finishEinsum(n *ir.Node, v *ir.Value, sums []*summand) error
 	}
 	w := q.add(n, v.Name, v.Shape, in, ir.OpEinsum, attr)
 	w.Scale = scale
-	if err := q.bound(n, w, attr); err != nil {
-		return err
-	}
 	mult := 1.0
 	if len(sums) > 0 {
 		mult = sums[0].mult
@@ -265,85 +263,4 @@ func common(sums []*summand) {
 	}
 }
 
-// bound sets the interval of an integer Einsum.
-func (q *quantiser) bound(n *ir.Node, w *ir.Value, attr *ir.EinsumAttr) error {
-	lo, hi := new(big.Int), new(big.Int)
-	for i := range attr.Terms {
-		l, h := q.termInterval(w, &attr.Terms[i])
-		lo.Add(lo, l)
-		hi.Add(hi, h)
-	}
-	if hi.BitLen() > 61 || lo.BitLen() > 61 {
-		return tooWide(n, w.Name, lo, hi)
-	}
-	w.Lo, w.Hi = lo.Int64(), hi.Int64()
-	return nil
-}
-
-// termInterval bounds one term as runtime/circuit does; an embedding has the bounds of its table.
-func (q *quantiser) termInterval(w *ir.Value, t *ir.Term) (lo, hi *big.Int) {
-	in := w.Def.In
-	free := map[int]bool{} // summed labels that contribute at most one cell
-	lo, hi = big.NewInt(1), big.NewInt(1)
-	for k := 0; k < len(t.In); k++ {
-		v := q.o.Value(in[t.In[k]])
-		if v.Def.Op == ir.OpOneHot && len(t.Axes[k][1]) == 1 {
-			free[t.Axes[k][1][0]] = true
-			q.why[w.ID] = WhyOneHot
-		}
-		l, h := big.NewInt(v.Lo), big.NewInt(v.Hi)
-		if k+1 < len(t.In) && t.In[k] == t.In[k+1] && sameAxes(t.Axes[k], t.Axes[k+1]) {
-			l, h = squares(l, h)
-			k++
-		}
-		lo, hi = products(lo, hi, l, h)
-	}
-	count := big.NewInt(t.ICoef)
-	inOut := t.InOut()
-	for l, e := range t.Extents {
-		if !inOut[l] && !free[l] {
-			count.Mul(count, big.NewInt(int64(e)))
-		}
-	}
-	return products(lo, hi, count, count)
-}
-
-func sameAxes(a, b [][]int) bool {
-	if len(a) != len(b) {
-		return false
-	}
-	for i := range a {
-		if len(a[i]) != len(b[i]) {
-			return false
-		}
-		for j := range a[i] {
-			if a[i][j] != b[i][j] {
-				return false
-			}
-		}
-	}
-	return true
-}
-
-func squares(lo, hi *big.Int) (l, h *big.Int) {
-	a, b := new(big.Int).Mul(lo, lo), new(big.Int).Mul(hi, hi)
-	if a.Cmp(b) > 0 {
-		a, b = b, a
-	}
-	if lo.Sign() <= 0 && hi.Sign() >= 0 {
-		a = new(big.Int)
-	}
-	return a, b
-}
-
-func products(al, ah, bl, bh *big.Int) (lo, hi *big.Int) {
-	for i, p := range [...]*big.Int{new(big.Int).Mul(al, bl), new(big.Int).Mul(al, bh), new(big.Int).Mul(ah, bl), new(big.Int).Mul(ah, bh)} {
-		if i == 0 || p.Cmp(lo) < 0 {
-			lo = p
-		}
-		if i == 0 || p.Cmp(hi) > 0 {
-			hi = p
-		}
-	}
-	return lo, hi
-}
+func sameAxes(a, b [][]int) bool { return slices.EqualFunc(a, b, slices.Equal[[]int]) }

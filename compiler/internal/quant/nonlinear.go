@@ -5,13 +5,10 @@ import (
 	"math"
 	"math/big"
 	"math/bits"
-	"slices"
 
 	"github.com/zkllmc/zkllmc/ir"
-	"github.com/zkllmc/zkllmc/ir/eval"
 	"github.com/zkllmc/zkllmc/runtime/attention"
 	"github.com/zkllmc/zkllmc/runtime/gadget"
-	"github.com/zkllmc/zkllmc/runtime/tables"
 )
 
 // norm lowers a normalisation over the last axis, n cells wide:
@@ -33,13 +30,9 @@ func (q *quantiser) norm(n *ir.Node, v *ir.Value) error {
 	rms, top := q.cal.rowNorm(n.In[0], a.Center)
 	rms = math.Sqrt(rms*rms + a.Eps) // what the root is of
 	if a.Center {
-		if x, err = q.center(n, x, v, width, top); err != nil {
-			return err
-		}
+		x = q.center(n, x, v, width, top)
 	}
-	if x, err = q.lift(n, x, v, float64(width)*a.Eps); err != nil {
-		return err
-	}
+	x = q.lift(n, x, v, float64(width)*a.Eps)
 	kind := 0
 	if a.Center {
 		kind = 1
@@ -52,24 +45,20 @@ func (q *quantiser) norm(n *ir.Node, v *ir.Value) error {
 		q.roundNorm[kind], q.retry = true, true
 		return n.Errorf("its input needs rounding")
 	}
-	s, err := q.sumSquares(n, v, x)
-	if err != nil {
-		return err
-	}
+	s := q.sumSquares(n, v, x)
 	num := int64(width) << (2 * k)
 	eps := math.Max(1, math.Round(float64(width)*a.Eps*math.Ldexp(1, 2*x.scale)/(x.mult*x.mult)))
 	if eps >= 1<<61 {
 		return n.Errorf("epsilon %g is %g in units of the input's square", a.Eps, eps)
 	}
 	r := q.add(n, v.Name+".rsqrt", s.Shape, []ir.ValueID{s.ID}, ir.OpRsqrt, &ir.RsqrtAttr{Num: num, Eps: int64(eps)})
-	r.Lo, r.Hi = 0, new(big.Int).Sqrt(big.NewInt(num/(s.Lo+int64(eps)))).Int64()
 	r.Scale = k - x.scale
 	q.note(r, "rsqrt", 0, rms, false)
 	return q.normalised(n, v, a, x, r, k)
 }
 
 // center is n·x − Σ x, whose real meaning is n·(x − mean).
-func (q *quantiser) center(n *ir.Node, x *rep, v *ir.Value, width int, top float64) (*rep, error) {
+func (q *quantiser) center(n *ir.Node, x *rep, v *ir.Value, width int, top float64) *rep {
 	axes, extents := ir.IdentityAxes(v.Shape)
 	last := len(v.Shape) - 1
 	summed := append([][]int(nil), axes...)
@@ -81,27 +70,24 @@ func (q *quantiser) center(n *ir.Node, x *rep, v *ir.Value, width int, top float
 	}}
 	w := q.add(n, v.Name+".centred", v.Shape, []ir.ValueID{x.id}, ir.OpEinsum, attr)
 	w.Scale = x.scale
-	if err := q.bound(n, w, attr); err != nil {
-		return nil, err
-	}
 	r := &rep{id: w.ID, from: x.from}
 	frac, exp := math.Frexp(x.mult / float64(width))
 	r.mult, r.scale = 2*frac, x.scale-(exp-1)
-	return r, nil
+	return r
 }
 
 // minEpsilon is the least number of units of the input's square that epsilon should be: it is an integer of at least 1.
 const minEpsilon = 8
 
 // lift multiplies an input of so coarse a scale that epsilon would vanish in rounding by a power of two, exactly.
-func (q *quantiser) lift(n *ir.Node, x *rep, v *ir.Value, eps float64) (*rep, error) {
+func (q *quantiser) lift(n *ir.Node, x *rep, v *ir.Value, eps float64) *rep {
 	units := eps * math.Ldexp(1, 2*x.scale) / (x.mult * x.mult)
 	if units >= minEpsilon || units <= 0 {
-		return x, nil
+		return x
 	}
 	up := min(int(math.Ceil(math.Log2(minEpsilon/units)/2)), 24-q.width(x.id))
 	if up <= 0 {
-		return x, nil
+		return x
 	}
 	axes, extents := ir.IdentityAxes(v.Shape)
 	attr := &ir.EinsumAttr{Terms: []ir.Term{
@@ -109,10 +95,7 @@ func (q *quantiser) lift(n *ir.Node, x *rep, v *ir.Value, eps float64) (*rep, er
 	}}
 	w := q.add(n, v.Name+".lifted", v.Shape, []ir.ValueID{x.id}, ir.OpEinsum, attr)
 	w.Scale = x.scale + up
-	if err := q.bound(n, w, attr); err != nil {
-		return nil, err
-	}
-	return &rep{id: w.ID, scale: w.Scale, mult: x.mult, from: x.from}, nil
+	return &rep{id: w.ID, scale: w.Scale, mult: x.mult, from: x.from}
 }
 
 // rootScale chooses k: enough for WeightBits significant bits of r at the largest calibrated row, and Num and the slacks of r in
@@ -130,13 +113,13 @@ func (q *quantiser) rootBits(x *rep, k int, rms float64) int {
 	return k - int(math.Ceil(math.Log2(math.Max(rms, 1e-9)/x.mult)+float64(x.scale)))
 }
 
-func (q *quantiser) sumSquares(n *ir.Node, v *ir.Value, x *rep) (*ir.Value, error) {
+func (q *quantiser) sumSquares(n *ir.Node, v *ir.Value, x *rep) *ir.Value {
 	axes, extents := ir.IdentityAxes(v.Shape)
 	shape := v.Shape[:len(v.Shape)-1]
 	attr := &ir.EinsumAttr{Terms: []ir.Term{{ICoef: 1, Coef: 1, Extents: extents, In: []int{0, 0}, Axes: [][][]int{axes, axes}, Out: axes[:len(shape)]}}}
 	s := q.add(n, v.Name+".squares", shape, []ir.ValueID{x.id}, ir.OpEinsum, attr)
 	s.Scale = 2 * x.scale
-	return s, q.bound(n, s, attr)
+	return s
 }
 
 // normalised is x·r·γ + β.
@@ -176,15 +159,12 @@ func (q *quantiser) normalised(n *ir.Node, v *ir.Value, a *ir.NormAttr, x *rep, 
 	if bound.BitLen() > 61 {
 		return n.Errorf("the normalised product may reach ±%v, beyond 2^62", bound)
 	}
-	w := q.add(n, v.Name, v.Shape, in, ir.OpEinsum, attr)
+	w := q.o.Add(ir.OpEinsum, n.Origin, v.Name, v.Shape, in, attr)
 	w.Scale, w.Lo, w.Hi = scale, -bound.Int64(), bound.Int64()
 	q.why[w.ID] = gadget.NormWhy
 	q.set(v.ID, &rep{id: w.ID, scale: scale, mult: mult, raw: true})
 	return nil
 }
-
-// WhyOneHot is the argument of the bound of a product with a one-hot factor, which interval arithmetic does not give.
-const WhyOneHot = "every row of the one-hot factor has one 1 and zeros, so that a cell is a cell of the table"
 
 // functionScale is the one argument and result scale of all uses of a function: they share a table.
 type functionScale struct{ in, out int }
@@ -204,7 +184,7 @@ func (q *quantiser) chooseFunctionScales() error {
 		if _, used := top[fn]; !used {
 			continue
 		}
-		f, ok := eval.Function(fn)
+		f, ok := ir.Function(fn)
 		if !ok {
 			return fmt.Errorf("quant: function %s has no meaning", fn)
 		}
@@ -228,29 +208,23 @@ func (q *quantiser) unary(n *ir.Node, v *ir.Value) error {
 		return err
 	}
 	s := q.funcs[fn]
-	if x, err = q.plain(n, x, s.in); err != nil {
-		return err
-	}
+	x = q.plain(n, x, s.in)
 	if x.scale != s.in || q.width(x.id) >= TableBits {
 		x = q.rescale(n, x, s.in, TableBits, q.cal.Max[n.In[0]])
 	}
 	in := q.o.Value(x.id)
 	a := &ir.TableAttr{Fn: fn, InScale: s.in, OutScale: s.out, Lo: in.Lo, Hi: in.Hi}
 	w := q.add(n, v.Name, v.Shape, []ir.ValueID{x.id}, ir.OpTable, a)
-	lines, err := tables.Eval(fn, in.Lo, in.Hi, s.in, s.out)
-	if err != nil {
-		return n.Errorf("%v", err)
-	}
-	w.Scale, w.Lo, w.Hi = s.out, slices.Min(lines), slices.Max(lines)
+	w.Scale = s.out
 	q.note(w, "table", 0, q.cal.Max[v.ID], false)
 	q.set(v.ID, &rep{id: w.ID, scale: s.out, mult: 1})
 	return nil
 }
 
 // plain returns x without a real factor and with a scale of at least the given one.
-func (q *quantiser) plain(n *ir.Node, x *rep, scale int) (*rep, error) {
+func (q *quantiser) plain(n *ir.Node, x *rep, scale int) *rep {
 	if x.mult == 1 && x.scale >= scale {
-		return x, nil
+		return x
 	}
 	coef, s := int64(1), x.scale
 	if x.mult != 1 {
@@ -264,10 +238,7 @@ func (q *quantiser) plain(n *ir.Node, x *rep, scale int) (*rep, error) {
 	attr := &ir.EinsumAttr{Terms: []ir.Term{{ICoef: coef, Coef: float64(coef), Extents: extents, In: []int{0}, Axes: [][][]int{axes}, Out: axes}}}
 	w := q.add(n, v.Name+".scaled", v.Shape, []ir.ValueID{x.id}, ir.OpEinsum, attr)
 	w.Scale = s
-	if err := q.bound(n, w, attr); err != nil {
-		return nil, err
-	}
-	return &rep{id: w.ID, scale: s, mult: 1, raw: x.raw, from: x.from}, nil
+	return &rep{id: w.ID, scale: s, mult: 1, raw: x.raw, from: x.from}
 }
 
 // softmax lowers softmax(c·x) to ZkAttn on the exact scores. One unit of σ is c·mult·2^(Shift−scale); Shift puts it where 2^expBits
@@ -306,8 +277,8 @@ func (q *quantiser) softmax(n *ir.Node, v *ir.Value) error {
 	node := &ir.Node{Op: ir.OpZkAttn, Origin: n.Origin, In: in, Out: []ir.ValueID{e.ID, inv.ID}, Attr: attr}
 	e.Def, inv.Def = node, node
 	q.o.Nodes = append(q.o.Nodes, node)
-	e.Scale, e.Lo, e.Hi = expBits, 0, 1<<expBits
-	inv.Scale, inv.Lo, inv.Hi = attr.InvBits-expBits, 0, 1<<(attr.InvBits-expBits)
+	q.bound(n, node)
+	e.Scale, inv.Scale = expBits, attr.InvBits-expBits
 	q.note(e, "softmax", shift, 1, false)
 	q.set(v.ID, &rep{id: e.ID, inv: inv.ID, soft: true, scale: attr.InvBits, mult: 1, raw: true})
 	return nil

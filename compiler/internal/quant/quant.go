@@ -93,6 +93,7 @@ type quantiser struct {
 	funcs  map[string]functionScale
 	why    map[ir.ValueID]string
 	report *Report
+	err    error // the first, of bounds
 
 	// roundNorm says, for plain and for centred normalisations, that their inputs are rounded to 16 bits. One answer for the whole
 	// model, so that layers stay alike: it is found by trying.
@@ -156,31 +157,40 @@ func (q *quantiser) countUses() {
 	q.uses[q.f.Output]++
 }
 
+// lowerings say how an operation of StageFloat becomes operations of StageInt.
+var lowerings = map[ir.Op]func(q *quantiser, n *ir.Node, v *ir.Value) error{}
+
+func init() {
+	later := func(*quantiser, *ir.Node, *ir.Value) error { return nil } // quantised where it is first used, at the precision of that use
+	lowerings[ir.OpInput] = (*quantiser).input
+	lowerings[ir.OpOneHot] = (*quantiser).input
+	lowerings[ir.OpWeight], lowerings[ir.OpConst] = later, later
+	lowerings[ir.OpEinsum] = (*quantiser).einsum
+	lowerings[ir.OpNorm] = (*quantiser).norm
+	lowerings[ir.OpUnary] = (*quantiser).unary
+	lowerings[ir.OpSoftmax] = (*quantiser).softmax
+}
+
 func (q *quantiser) node(n *ir.Node) error {
-	v := q.f.Value(n.Out[0])
-	switch n.Op {
-	case ir.OpInput:
-		w := q.add(n, v.Name, v.Shape, nil, ir.OpInput, nil)
-		w.Lo, w.Hi = 0, int64(q.f.Vocab)-1
-		q.set(v.ID, &rep{id: w.ID, mult: 1})
-		return nil
-	case ir.OpOneHot:
-		w := q.add(n, v.Name, v.Shape, []ir.ValueID{q.reps[n.In[0]].id}, ir.OpOneHot, nil)
-		w.Lo, w.Hi = 0, 1
-		q.set(v.ID, &rep{id: w.ID, mult: 1})
-		return nil
-	case ir.OpWeight, ir.OpConst:
-		return nil // quantised where they are first used, at the precision of that use
-	case ir.OpEinsum:
-		return q.einsum(n, v)
-	case ir.OpNorm:
-		return q.norm(n, v)
-	case ir.OpUnary:
-		return q.unary(n, v)
-	case ir.OpSoftmax:
-		return q.softmax(n, v)
+	lower, ok := lowerings[n.Op]
+	if !ok {
+		return n.Errorf("is not an operation that can be quantised")
 	}
-	return n.Errorf("is not an operation that can be quantised")
+	if err := lower(q, n, q.f.Value(n.Out[0])); q.err == nil {
+		q.err = err
+	}
+	return q.err
+}
+
+// input takes over what is an integer already: token ids and their one-hot rows.
+func (q *quantiser) input(n *ir.Node, v *ir.Value) error {
+	var in []ir.ValueID
+	for _, id := range n.In {
+		in = append(in, q.reps[id].id)
+	}
+	w := q.add(n, v.Name, v.Shape, in, n.Op, nil)
+	q.set(v.ID, &rep{id: w.ID, mult: 1})
+	return nil
 }
 
 func (q *quantiser) set(id ir.ValueID, r *rep) {
@@ -188,9 +198,29 @@ func (q *quantiser) set(id ir.ValueID, r *rep) {
 	q.reps[id] = r
 }
 
-// add appends a node to the integer graph.
+// add appends a node to the integer graph, with the bounds that the op table gives.
 func (q *quantiser) add(n *ir.Node, name string, shape []int, in []ir.ValueID, op ir.Op, attr ir.Attr) *ir.Value {
-	return q.o.Add(op, n.Origin, name, shape, in, attr)
+	w := q.o.Add(op, n.Origin, name, shape, in, attr)
+	q.bound(n, w.Def)
+	return w
+}
+
+// bound sets the bounds of a node's results, as the op table gives them. Bounds that are too wide are an error of the float node n.
+func (q *quantiser) bound(n *ir.Node, m *ir.Node) {
+	bounds, why, err := ir.Bounds(q.o, m)
+	for i, b := range bounds {
+		w := q.o.Value(m.Out[i])
+		if b.BitLen() > 61 {
+			err = tooWide(n, w.Name, b.Lo, b.Hi)
+			break
+		}
+		if w.Lo, w.Hi = b.Lo.Int64(), b.Hi.Int64(); why != "" {
+			q.why[w.ID] = why
+		}
+	}
+	if q.err == nil {
+		q.err = err
+	}
 }
 
 // value returns the integer form of a float value as one tensor.
@@ -344,7 +374,7 @@ func (q *quantiser) rescale(n *ir.Node, r *rep, scale, bits int, top float64) *r
 	a := &ir.RescaleAttr{Shift: shift, Lo: -1 << (bits - 1), Hi: 1<<(bits-1) - 1}
 	w := q.add(n, v.Name+".rounded", v.Shape, []ir.ValueID{r.id}, ir.OpRescale, a)
 	lo, hi := quotient(v.Lo, shift), quotient(v.Hi, shift)
-	w.Scale, w.Lo, w.Hi = scale, a.Lo, a.Hi
+	w.Scale = scale
 	q.note(w, "activation", shift, top, lo < a.Lo || hi > a.Hi)
 	return &rep{id: w.ID, scale: scale, mult: r.mult, from: r.from}
 }

@@ -1,11 +1,12 @@
-package eval
+package ir
 
 import (
 	"math/big"
 
-	"github.com/zkllmc/zkllmc/ir"
 	"github.com/zkllmc/zkllmc/ir/budget"
 )
+
+// The loops of one term of an Einsum, for reals and for integers.
 
 // number is a cell: a real in StageFloat, an integer in StageInt.
 type number interface{ ~int64 | ~float64 }
@@ -17,7 +18,7 @@ type operand[T number] struct {
 }
 
 // coefficient is that of a term, in the meaning of the stage.
-func coefficient[T number](t *ir.Term) T {
+func coefficient[T number](t *Term) T {
 	var zero T
 	if _, real := any(zero).(float64); real {
 		return T(t.Coef)
@@ -27,7 +28,7 @@ func coefficient[T number](t *ir.Term) T {
 
 // addTerm adds a term to out, in steps of two operands where that is cheaper. hot says which operands are the one-hot vectors of ids.
 // Integer callers have checked that the result does not overflow; what is in between may, since int64 is a ring.
-func addTerm[T number](b *budget.Budget, out []T, t *ir.Term, in [][]T, hot []bool, ids []int64) error {
+func addTerm[T number](b *budget.Budget, out []T, t *Term, in [][]T, hot []bool, ids []int64) error {
 	steps := t.Pairwise(hot)
 	for i := range steps {
 		s, dst := &steps[i], out
@@ -49,7 +50,7 @@ func addTerm[T number](b *budget.Budget, out []T, t *ir.Term, in [][]T, hot []bo
 }
 
 // result is the number of cells of a term's result.
-func result(t *ir.Term) int {
+func result(t *Term) int {
 	n := 1
 	for _, a := range t.Out {
 		n *= t.AxisExtent(a)
@@ -104,7 +105,7 @@ type walker[T number] struct {
 	err     error
 }
 
-func newWalker[T number](b *budget.Budget, out []T, t *ir.Term, in [][]T) *walker[T] {
+func newWalker[T number](b *budget.Budget, out []T, t *Term, in [][]T) *walker[T] {
 	labels := len(t.Extents)
 	w := &walker[T]{left: b, extents: t.Extents, dst: operand[T]{out, strides(t.Out, t.Extents, labels)}}
 	for i := range in {
@@ -124,13 +125,13 @@ func (w *walker[T]) nest(done []bool) {
 }
 
 // all runs over all labels.
-func (w *walker[T]) all(t *ir.Term) {
+func (w *walker[T]) all(t *Term) {
 	w.nest(make([]bool, len(t.Extents)))
 	w.walk(0, 0, make([]int, len(w.ops)), coefficient[T](t))
 }
 
 // gather runs over the cells of operand h that are 1, one per row, and over the labels that it does not have.
-func (w *walker[T]) gather(t *ir.Term, h int, ids []int64) {
+func (w *walker[T]) gather(t *Term, h int, ids []int64) {
 	w.nest(t.InOperand(h))
 	off := make([]int, len(w.ops))
 	for row, id := range ids {
@@ -253,7 +254,7 @@ func bilinear[T number](dst []T, ds int, coef T, a []T, as int, b []T, bs, n int
 }
 
 // fits says whether no partial sum of an integer Einsum can leave int64, from the operands' largest magnitudes.
-func fits(e *ir.EinsumAttr, in [][]int64) bool {
+func fits(e *EinsumAttr, in [][]int64) bool {
 	largest := make([]*big.Int, len(in))
 	for i := range in {
 		largest[i] = magnitude(in[i])
@@ -286,4 +287,16 @@ func magnitude(data []int64) *big.Int {
 		return h
 	}
 	return m
+}
+
+// termCost is what addTerm costs. A gather does not run over the columns of the one-hot vectors.
+func termCost(t Term, hot []bool) (work, extra int) {
+	steps := t.Pairwise(hot)
+	for i := range steps {
+		work = budget.Sum(work, steps[i].Work(hot))
+		if i < len(steps)-1 {
+			extra = budget.Sum(extra, result(&steps[i]))
+		}
+	}
+	return work, extra
 }

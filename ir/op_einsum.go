@@ -1,0 +1,270 @@
+package ir
+
+import (
+	"fmt"
+	"math"
+	"math/big"
+
+	"github.com/zkllmc/zkllmc/ir/budget"
+	"github.com/zkllmc/zkllmc/runtime/interval"
+)
+
+// EinsumAttr holds the terms of an Einsum.
+type EinsumAttr struct{ Terms []Term }
+
+func (*EinsumAttr) text() string { return "" } // a line per term, see Graph.String
+
+func init() {
+	register(&OpInfo{
+		Op: OpEinsum, Stages: everywhere, MaxIn: -1, Outputs: 1,
+		Meaning: "a sum of products over named labels, see Term", Shape: "the terms' Out",
+		Scale: "in every term: the sum of the operands' scales, plus the fraction bits of ICoef; equal for all terms",
+		check: checkEinsum, bound: boundEinsum, why: whyEinsum,
+		float: func(r *Run, n *Node, in [][]float64) ([][]float64, error) {
+			out, err := sumTerms(r, n, in)
+			return [][]float64{out}, err
+		},
+		integer: intEinsum, cost: costEinsum,
+		Unique: "a virtual tensor: no constraint of its own, claims on it become claims on its factors (einsum.Ledger); gadget.Embed where it chooses lines",
+	})
+}
+
+// maxOperands bounds the product of one term.
+const maxOperands = 8
+
+// checkEinsum checks the terms. In StagePrim there may be none, or some times zero: such a value is refused at the end of the passes only.
+func checkEinsum(g *Graph, n *Node) error {
+	a, ok := n.Attr.(*EinsumAttr)
+	if !ok || len(a.Terms) == 0 && g.Stage != StagePrim {
+		return n.Errorf("has no terms")
+	}
+	used := make([]bool, len(n.In))
+	for i, t := range a.Terms {
+		if err := checkTerm(g, n, t, g.Value(n.Out[0]).Shape, used); err != nil {
+			return n.Errorf("term %d: %v", i, err)
+		}
+	}
+	for i, u := range used {
+		if !u {
+			return n.Errorf("input %d is in no term", i)
+		}
+	}
+	return nil
+}
+
+func checkTerm(g *Graph, n *Node, t Term, shape []int, used []bool) error {
+	if len(t.In) != len(t.Axes) || len(t.In) > maxOperands {
+		return fmt.Errorf("%d operands, %d lists of axes, at most %d", len(t.In), len(t.Axes), maxOperands)
+	}
+	if g.Stage == StageFloat && t.Coef == 0 || g.Stage != StageInt && (math.IsNaN(t.Coef) || math.IsInf(t.Coef, 0)) || g.Stage == StageInt && t.ICoef == 0 {
+		return fmt.Errorf("coefficient %g, %d", t.Coef, t.ICoef)
+	}
+	for _, e := range t.Extents {
+		if e < 1 {
+			return fmt.Errorf("label extents %v", t.Extents)
+		}
+	}
+	occurs := make([]bool, len(t.Extents))
+	for k, in := range t.In {
+		if in < 0 || in >= len(n.In) {
+			return fmt.Errorf("operand %d is input %d of %d", k, in, len(n.In))
+		}
+		used[in] = true
+		if err := checkAxes(t, t.Axes[k], g.Value(n.In[in]).Shape, occurs); err != nil {
+			return fmt.Errorf("operand %d: %v", k, err)
+		}
+	}
+	if err := checkAxes(t, t.Out, shape, occurs); err != nil {
+		return fmt.Errorf("result: %v", err)
+	}
+	for l, o := range occurs {
+		if !o {
+			return fmt.Errorf("label %s is not used", labelText(l))
+		}
+	}
+	return nil
+}
+
+// checkAxes checks the axes of one tensor of a term and marks the labels that it has.
+func checkAxes(t Term, axes [][]int, shape []int, occurs []bool) error {
+	if len(axes) != len(shape) {
+		return fmt.Errorf("%d axes for shape %v", len(axes), shape)
+	}
+	seen := make([]bool, len(t.Extents))
+	for a, axis := range axes {
+		n := 1
+		for _, l := range axis {
+			if l < 0 || l >= len(t.Extents) {
+				return fmt.Errorf("axis %d has label %d of %d", a, l, len(t.Extents))
+			}
+			if seen[l] {
+				return fmt.Errorf("label %s occurs twice", labelText(l))
+			}
+			seen[l], occurs[l] = true, true
+			n *= t.Extents[l]
+		}
+		if n != shape[a] {
+			return fmt.Errorf("axis %d has labels of extent %d, the shape is %v", a, n, shape)
+		}
+	}
+	return nil
+}
+
+// boundEinsum adds up the terms over the operands' bounds. The row of a one-hot factor has one 1 and zeros, so that a sum over its
+// vocabulary is one cell.
+func boundEinsum(g *Graph, n *Node, in []interval.Interval) []interval.Interval {
+	sum := interval.Of(0, 0)
+	for _, t := range n.Attr.(*EinsumAttr).Terms {
+		factors := make([]interval.Factor, len(t.In))
+		for k, i := range t.In {
+			factors[k] = interval.Factor{Tensor: int(n.In[i]), Axes: t.Axes[k], Bounds: in[i]}
+		}
+		sum = sum.Plus(interval.Term(t.ICoef, t.Extents, t.Out, factors, chosen(g, n, t)))
+	}
+	return []interval.Interval{sum}
+}
+
+// chosen says of which labels one-hot factors choose one value; nil if there is no such factor.
+func chosen(g *Graph, n *Node, t Term) []bool {
+	var out []bool
+	for k, i := range t.In {
+		if axes := t.Axes[k]; g.Value(n.In[i]).Def.Op == OpOneHot && len(axes[1]) == 1 {
+			if out == nil {
+				out = make([]bool, len(t.Extents))
+			}
+			out[axes[1][0]] = true
+		}
+	}
+	return out
+}
+
+// WhyOneHot is the argument of the bound of a product with a one-hot factor, which a circuit's intervals do not give.
+const WhyOneHot = "every row of the one-hot factor has one 1 and zeros, so that a cell is a cell of the table"
+
+func whyEinsum(g *Graph, n *Node) string {
+	for _, t := range n.Attr.(*EinsumAttr).Terms {
+		if chosen(g, n, t) != nil {
+			return WhyOneHot
+		}
+	}
+	return ""
+}
+
+// costEinsum is what the terms cost, one after the other.
+func costEinsum(g *Graph, n *Node) (work, extra int) {
+	for _, t := range n.Attr.(*EinsumAttr).Terms {
+		w, x := termCost(t, oneHots(g, n, &t))
+		work, extra = budget.Sum(work, w), max(extra, x)
+	}
+	return work, extra
+}
+
+// sumTerms computes an Einsum.
+func sumTerms[T number](r *Run, n *Node, in [][]T) ([]T, error) {
+	g := r.Graph
+	res := make([]T, Size(g.Value(n.Out[0]).Shape))
+	e := n.Attr.(*EinsumAttr)
+	for i := range e.Terms {
+		t := &e.Terms[i]
+		if err := addTerm(r.Budget, res, t, operands(t, in), oneHots(g, n, t), r.IDs); err != nil {
+			return nil, err
+		}
+	}
+	return res, nil
+}
+
+// oneHots says which operands of a term are the one-hot vectors of the token ids.
+func oneHots(g *Graph, n *Node, t *Term) []bool {
+	hot := make([]bool, len(t.In))
+	for i, k := range t.In {
+		hot[i] = g.Value(n.In[k]).Def.Op == OpOneHot
+	}
+	return hot
+}
+
+// operands collects the tensors of one term.
+func operands[T number](t *Term, in [][]T) [][]T {
+	out := make([][]T, len(t.In))
+	for i, k := range t.In {
+		out[i] = in[k]
+	}
+	return out
+}
+
+// intEinsum adds up in int64 where the operands' magnitudes rule an overflow out, and in big integers otherwise.
+func intEinsum(r *Run, n *Node, in [][]int64) ([][]int64, error) {
+	e := n.Attr.(*EinsumAttr)
+	if fits(e, in) {
+		res, err := sumTerms(r, n, in)
+		return [][]int64{res}, err
+	}
+	res, err := sumBig(r.Budget, e.Terms, func(t *Term) [][]int64 { return operands(t, in) }, Size(r.Graph.Value(n.Out[0]).Shape))
+	if err != nil && r.Budget.Poll() == nil {
+		return nil, n.Errorf("%v", err)
+	}
+	return [][]int64{res}, err
+}
+
+// bigWork is what a product in big integers costs, in those of machine words. Which cells need them is known at run time only.
+const bigWork = 64
+
+// sumBig computes the terms in big integers; a cell that leaves int64 is an error.
+func sumBig(b *budget.Budget, ts []Term, in func(*Term) [][]int64, size int) ([]int64, error) {
+	for i := range ts {
+		if err := b.Work(budget.Product(bigWork, ts[i].Work(nil))); err != nil {
+			return nil, err
+		}
+	}
+	acc := make([]big.Int, size)
+	for i := range ts {
+		if err := addBig(b, acc, &ts[i], in(&ts[i])); err != nil {
+			return nil, err
+		}
+	}
+	res := make([]int64, size)
+	for i := range acc {
+		if !acc[i].IsInt64() {
+			return nil, fmt.Errorf("cell %d is %s and does not fit 64 bits", i, acc[i].String())
+		}
+		res[i] = acc[i].Int64()
+	}
+	return res, nil
+}
+
+// addBig adds one term in big integers, cell by cell.
+func addBig(b *budget.Budget, acc []big.Int, t *Term, in [][]int64) error {
+	dst := strides(t.Out, t.Extents, len(t.Extents))
+	steps := make([][]int, len(in))
+	for k := range in {
+		steps[k] = strides(t.Axes[k], t.Extents, len(t.Extents))
+	}
+	at := make([]int, len(t.Extents))
+	for n := Size(t.Extents); n > 0; n-- {
+		if n%(pollAfter/bigWork) == 0 {
+			if err := b.Poll(); err != nil {
+				return err
+			}
+		}
+		p := big.NewInt(t.ICoef)
+		for k := range in {
+			p.Mul(p, big.NewInt(in[k][offset(at, steps[k])]))
+		}
+		o := offset(at, dst)
+		acc[o].Add(&acc[o], p)
+		for l := len(at) - 1; l >= 0; l-- {
+			if at[l]++; at[l] < t.Extents[l] {
+				break
+			}
+			at[l] = 0
+		}
+	}
+	return nil
+}
+
+func offset(at, steps []int) int {
+	o := 0
+	for l, i := range at {
+		o += i * steps[l]
+	}
+	return o
+}

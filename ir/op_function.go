@@ -1,0 +1,144 @@
+package ir
+
+import (
+	"fmt"
+	"math"
+	"slices"
+
+	"github.com/zkllmc/zkllmc/ir/plan"
+	"github.com/zkllmc/zkllmc/runtime/interval"
+	"github.com/zkllmc/zkllmc/runtime/tables"
+)
+
+// Elementwise functions: Unary over the reals, Table over the integers.
+
+// UnaryAttr names an elementwise function (StageFloat): one of Functions.
+type UnaryAttr struct{ Fn string }
+
+// TableAttr (StageInt): y = Fn(x) for x in [Lo, Hi], the input's range, elementwise:
+// y = round(Fn(x·2^(-InScale))·2^OutScale) clamped to 16 bits signed, as runtime/tables computes it.
+type TableAttr struct {
+	Fn                string
+	InScale, OutScale int
+	Lo, Hi            int64
+}
+
+func (a *UnaryAttr) text() string { return " fn=" + a.Fn }
+
+func (a *TableAttr) text() string {
+	return fmt.Sprintf(" fn=%s in=%d out=%d range=[%d,%d]", a.Fn, a.InScale, a.OutScale, a.Lo, a.Hi)
+}
+
+func init() {
+	register(&OpInfo{
+		Op: OpUnary, Stages: reals, MinIn: 1, MaxIn: 1, Outputs: 1, Elementwise: true,
+		Meaning: "an elementwise function, one of Functions, in StagePrim also of PrimFunctions", Shape: "that of x", Scale: "-",
+		check: func(g *Graph, n *Node) error {
+			a, is := n.Attr.(*UnaryAttr)
+			return n.attrs(g, is && (IsFunction(a.Fn) || g.Stage == StagePrim && slices.Contains(PrimFunctions, a.Fn)))
+		},
+		float: func(r *Run, n *Node, in [][]float64) ([][]float64, error) {
+			fn := n.Attr.(*UnaryAttr).Fn
+			f, ok := functions[fn]
+			if !ok {
+				return nil, n.Errorf("unknown function %q", fn)
+			}
+			out, err := each(r, in[0], f)
+			return [][]float64{out}, err
+		},
+	})
+	register(&OpInfo{
+		Op: OpTable, Stages: integers, MinIn: 1, MaxIn: 1, Outputs: 1, Elementwise: true,
+		Meaning: "an elementwise function on 16-bit integers, by lookup", Shape: "that of x", Scale: "OutScale",
+		check: func(g *Graph, n *Node) error {
+			a, is := n.Attr.(*TableAttr)
+			return n.attrs(g, is && IsFunction(a.Fn) && a.Lo <= a.Hi)
+		},
+		bound: func(_ *Graph, n *Node, _ []interval.Interval) []interval.Interval {
+			a := n.Attr.(*TableAttr)
+			lines, err := tables.Eval(a.Fn, a.Lo, a.Hi, a.InScale, a.OutScale)
+			if err != nil || len(lines) == 0 {
+				return nil
+			}
+			return []interval.Interval{interval.Of(slices.Min(lines), slices.Max(lines))}
+		},
+		integer: intTable,
+		lower: func(n *Node) (plan.Op, []plan.Arg) {
+			a := n.Attr.(*TableAttr)
+			return plan.Table, []plan.Arg{plan.Text("fn", a.Fn), plan.Size("inScale", a.InScale), plan.Size("outScale", a.OutScale)}
+		},
+		Unique: "gadget.Table, gadget.RescaleTable",
+	})
+}
+
+// Functions lists the elementwise functions of Unary and Table.
+//
+//	silu       x·σ(x)                      sigmoid   1/(1+exp(−x))
+//	gelu       x/2·(1+erf(x/√2))           gelu_tanh x/2·(1+tanh(√(2/π)(x+0.044715x³)))
+//	tanh       the hyperbolic tangent      relu      max(x, 0)
+//	exp        the exponential function
+var Functions = []string{"silu", "gelu", "gelu_tanh", "sigmoid", "tanh", "relu", "exp"}
+
+// IsFunction says whether fn is one of Functions.
+func IsFunction(fn string) bool {
+	for _, f := range Functions {
+		if f == fn {
+			return true
+		}
+	}
+	return false
+}
+
+// PrimFunctions are the functions that Unary may name in StagePrim in addition to Functions.
+var PrimFunctions = []string{"sqrt", "reciprocal", "rsqrt", "erf"}
+
+var functions = map[string]func(float64) float64{
+	"silu":    func(x float64) float64 { return x / (1 + math.Exp(-x)) },
+	"sigmoid": func(x float64) float64 { return 1 / (1 + math.Exp(-x)) },
+	"gelu":    func(x float64) float64 { return x / 2 * (1 + math.Erf(x/math.Sqrt2)) },
+	"gelu_tanh": func(x float64) float64 {
+		return x / 2 * (1 + math.Tanh(math.Sqrt(2/math.Pi)*(x+0.044715*x*x*x)))
+	},
+	"tanh": math.Tanh,
+	"relu": func(x float64) float64 { return math.Max(x, 0) },
+	"exp":  math.Exp,
+	// StagePrim only.
+	"erf":        math.Erf,
+	"sqrt":       math.Sqrt,
+	"reciprocal": func(x float64) float64 { return 1 / x },
+	"rsqrt":      func(x float64) float64 { return 1 / math.Sqrt(x) },
+}
+
+// Function returns the real function that a name of Functions or PrimFunctions stands for.
+func Function(fn string) (func(float64) float64, bool) {
+	f, ok := functions[fn]
+	return f, ok
+}
+
+// each applies a function to every cell.
+func each(r *Run, x []float64, f func(float64) float64) ([]float64, error) {
+	out := make([]float64, len(x))
+	for i, v := range x {
+		if i%pollAfter == pollAfter-1 && r.Budget.Poll() != nil {
+			return nil, r.Budget.Poll()
+		}
+		out[i] = f(v)
+	}
+	return out, nil
+}
+
+func intTable(_ *Run, n *Node, in [][]int64) ([][]int64, error) {
+	x, a := in[0], n.Attr.(*TableAttr)
+	t, err := tables.Eval(a.Fn, a.Lo, a.Hi, a.InScale, a.OutScale)
+	if err != nil {
+		return nil, n.Errorf("%v", err)
+	}
+	out := make([]int64, len(x))
+	for i, v := range x {
+		if v < a.Lo || v > a.Hi {
+			return nil, n.Errorf("cell %d: input %d is outside of [%d,%d]", i, v, a.Lo, a.Hi)
+		}
+		out[i] = t[v-a.Lo]
+	}
+	return [][]int64{out}, nil
+}
