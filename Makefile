@@ -2,7 +2,7 @@
 
 GO ?= go
 STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
-PLATFORMS := linux/arm64 darwin/arm64 windows/amd64
+PLATFORMS := linux/arm64 darwin/arm64 windows/amd64 linux/386 linux/arm js/wasm wasip1/wasm
 # Packages that share data between goroutines.
 RACE := ./runtime/backend/... ./runtime/group ./runtime/tensor ./runtime/witness ./runtime/verifier ./runtime/prover ./runtime/proverapp ./runtime/atomicfile
 

@@ -114,7 +114,15 @@ func (b *Budget) Cells(n int) error {
 	}
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	return take("cells made at compile time", &b.spent.Cells, int64(n), b.limits.Cells)
+	return take("cells made at compile time", &b.spent.Cells, wide(n), b.limits.Cells)
+}
+
+// wide is an amount; math.MaxInt, which counts stop at where they would wrap around, is more than any limit also where an int has 32 bits.
+func wide(n int) int64 {
+	if n == math.MaxInt {
+		return math.MaxInt64
+	}
+	return int64(n)
 }
 
 // Work pays for n multiplications.
@@ -127,7 +135,7 @@ func (b *Budget) Work(n int) error {
 	}
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	return take("multiplications", &b.spent.Work, int64(n), b.limits.Work)
+	return take("multiplications", &b.spent.Work, wide(n), b.limits.Work)
 }
 
 // Memory asks whether n bytes may be held at one time, all that is held already included. Nothing is spent.
@@ -138,7 +146,7 @@ func (b *Budget) Memory(n int) error {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	var none int64
-	err := take("bytes at one time", &none, int64(n), b.limits.Memory)
+	err := take("bytes at one time", &none, wide(n), b.limits.Memory)
 	b.spent.Memory = max(b.spent.Memory, none)
 	return err
 }

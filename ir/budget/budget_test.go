@@ -12,7 +12,13 @@ import (
 func TestSpending(t *testing.T) {
 	b := New(context.Background(), 1)
 	for name, pay := range map[string]func(int) error{"cells": b.Cells, "work": b.Work} {
-		limit := map[string]int{"cells": baseCells, "work": baseWork}[name]
+		total := map[string]int64{"cells": baseCells, "work": baseWork}[name]
+		limit := int(min(total, math.MaxInt-1))
+		for rest := total - int64(limit); rest > 0; rest -= min(rest, math.MaxInt-1) { // where an int has 32 bits
+			if err := pay(int(min(rest, math.MaxInt-1))); err != nil {
+				t.Errorf("%s: %d of %d: %v", name, rest, total, err)
+			}
+		}
 		for _, c := range []struct {
 			n  int
 			ok bool

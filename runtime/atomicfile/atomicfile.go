@@ -12,6 +12,7 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"math"
 	"os"
 	"path/filepath"
 	"runtime"
@@ -249,8 +250,13 @@ func syncFolder(dir string) error {
 	return errors.Join(d.Sync(), d.Close())
 }
 
-// Read reads a file of at most limit bytes. A larger one is refused before it is read.
+// maxRead is 512 MiB where an int has 32 bits, and no limit elsewhere: a buffer of unknown size grows by doubling.
+const maxRead = math.MaxInt / 4
+
+// Read reads a file of at most limit bytes. A larger one is refused before it is read, and one that an address of this platform cannot
+// reach like one beyond the limit.
 func Read(name string, limit int64) ([]byte, error) {
+	limit = min(limit, maxRead)
 	f, err := os.Open(name)
 	if err != nil {
 		return nil, err

@@ -140,7 +140,7 @@ func knownDroppedLeafClaims(t *testing.T) {
 		l := wrong
 		l.tamper = repaired(e, 2, drawn, func() field.Element { // the true remainder is smaller by 2^3
 			r := u.leafPoint(drawn)
-			block := poly.EqIndex(r[b.Bits:], uint64(b.Offset)>>b.Bits)
+			block := poly.EqIndex(r[b.Bits:], b.Offset>>b.Bits)
 			return mul(field.FromInt64(-8), block, drawn["lookup gamma"][0], poly.EqIndex(r[:b.Bits], cell))
 		})
 		return l

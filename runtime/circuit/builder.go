@@ -82,13 +82,8 @@ func (b *Builder) add(t Tensor) ID {
 	if len(t.Shape) == 0 {
 		b.Fail("tensor %s needs at least one axis", t.Name)
 	}
-	size := int64(1)
-	for _, d := range t.Shape {
-		if d < 1 || int64(d) > math.MaxInt32/size {
-			b.Fail("tensor %s has an unusable shape %v", t.Name, t.Shape)
-			break
-		}
-		size *= int64(d)
+	if _, ok := cells(t.Shape); !ok {
+		b.Fail("tensor %s has an unusable shape %v", t.Name, t.Shape)
 	}
 	if t.Lo > t.Hi || t.Lo <= -MaxBound || t.Hi >= MaxBound {
 		b.Fail("tensor %s has bounds [%d, %d]; they must lie strictly between -2^62 and 2^62", t.Name, t.Lo, t.Hi)
@@ -96,6 +91,19 @@ func (b *Builder) add(t Tensor) ID {
 	t.Shape = append([]int(nil), t.Shape...)
 	b.c.Tensors = append(b.c.Tensors, t)
 	return t.ID
+}
+
+// cells is the number of cells of a shape that a tensor can have: every extent positive, at most 2^31 − 1 cells, also where an int has
+// more bits.
+func cells(shape []int) (n int, ok bool) {
+	n = 1
+	for _, d := range shape {
+		if d < 1 || d > math.MaxInt32/n {
+			return 0, false
+		}
+		n *= d
+	}
+	return n, true
 }
 
 // Weight declares a private tensor that is committed at setup, with cells in [-2^(bits-1), 2^(bits-1)).
@@ -114,9 +122,9 @@ func (b *Builder) Witness(name string, lo, hi int64, shape ...int) ID {
 
 // Const declares a tensor of the circuit with the given values, row-major.
 func (b *Builder) Const(name string, values []int64, shape ...int) ID {
-	if len(values) != Size(shape) {
+	if n, ok := cells(shape); !ok || len(values) != n {
 		b.Fail("constant %s has %d values for shape %v", name, len(values), shape)
-		return b.add(Tensor{Name: name, Kind: Const, Shape: shape, Values: make([]int64, Size(shape))})
+		return b.add(Tensor{Name: name, Kind: Const, Shape: shape, Values: make([]int64, n)})
 	}
 	lo, hi := values[0], values[0]
 	for _, v := range values {

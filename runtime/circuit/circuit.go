@@ -13,7 +13,10 @@
 // around the field.
 package circuit
 
-import "fmt"
+import (
+	"fmt"
+	"math/bits"
+)
 
 // ID names a tensor of a circuit.
 type ID int32
@@ -194,11 +197,10 @@ func Size(shape []int) int {
 
 // Bits is the number of variables of an axis of extent d: ⌈log2 d⌉.
 func Bits(d int) int {
-	n := 0
-	for 1<<n < d {
-		n++
+	if d <= 1 {
+		return 0
 	}
-	return n
+	return bits.Len(uint(d - 1))
 }
 
 // ShapeBits is the number of variables of a tensor of the given shape.

@@ -54,9 +54,12 @@ func TestLimits(t *testing.T) {
 	}{
 		{"the last tensor and the one behind it", "there is no tensor", func(b *Builder) { b.Zero(looked(b, "w", 2) + 1) }},
 		{"as many cells as can be", "", func(b *Builder) { b.Weight("w", 4, math.MaxInt32) }},
-		{"one cell more", "unusable shape", func(b *Builder) { b.Weight("w", 4, math.MaxInt32+1) }},
+		{"one cell more", "unusable shape", func(b *Builder) { b.Weight("w", 4, 1<<31/2, 2) }},
 		{"cells within, in two axes", "", func(b *Builder) { b.Weight("w", 4, 1<<16, 1<<15-1) }},
 		{"cells beyond, in two axes", "unusable shape", func(b *Builder) { b.Weight("w", 4, 1<<16, 1<<15) }},
+		{"as many cells as 32 bits count again from zero", "unusable shape", func(b *Builder) { b.Weight("w", 4, 1<<16, 1<<16) }},
+		{"a constant of as many", "values for shape [65536 65536]", func(b *Builder) { b.Const("c", nil, 1<<16, 1<<16) }},
+		{"a constant of no cells", "values for shape [0]", func(b *Builder) { b.Const("c", nil, 0) }},
 		{"negative table", "into table -1", func(b *Builder) { b.Lookup(-1, looked(b, "w", 2)) }},
 		{"the table behind the last", "into table 1", func(b *Builder) { b.Lookup(1, looked(b, "w", 2)) }},
 		{"unknown column", "there is no tensor 99", func(b *Builder) { b.Lookup(bit(b), 99) }},

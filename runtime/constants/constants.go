@@ -84,14 +84,15 @@ func tensor(b []byte) (cells []int64, rest []byte, err error) {
 	if len(b) < 5 {
 		return nil, nil, errFile
 	}
-	n, w := int(binary.LittleEndian.Uint32(b)), int(b[4])
+	count, w := binary.LittleEndian.Uint32(b), int(b[4])
 	if w != 1 && w != 2 && w != 4 && w != 8 {
 		return nil, nil, fmt.Errorf("%w: cells of %d bytes", errFile, w)
 	}
 	b = b[5:]
-	if n > len(b)/w {
-		return nil, nil, fmt.Errorf("%w: %d cells in %d bytes", errFile, n, len(b))
+	if uint64(count) > uint64(len(b)/w) {
+		return nil, nil, fmt.Errorf("%w: %d cells in %d bytes", errFile, count, len(b))
 	}
+	n := int(count)
 	cells = make([]int64, n)
 	for i := range cells {
 		cells[i] = signed(b[i*w:(i+1)*w], w)

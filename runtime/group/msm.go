@@ -1,6 +1,7 @@
 package group
 
 import (
+	"math"
 	"runtime"
 	"slices"
 
@@ -66,7 +67,7 @@ func newBuckets(points []Affine, scalars []field.Element, threads int) *buckets 
 	for i := range scalars {
 		m.scalars[i] = scalars[i].Bits()
 	}
-	best := 1 << 62
+	best := math.MaxInt
 	for bits := 5; bits <= 16; bits++ {
 		windows := (field.Bits + bits) / bits // one more bit for the last carry
 		if cost := windows * (len(points) + bucketCost<<(bits-1)); cost < best {

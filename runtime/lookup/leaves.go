@@ -40,7 +40,7 @@ func (l *Leaves) Check(ch *veil.Channel, eval func(t circuit.ID, point []field.E
 	for i := range l.plan.Blocks {
 		b := &l.plan.Blocks[i]
 		low := l.low(b.Bits)
-		weight := poly.EqIndex(l.Point[b.Bits:], uint64(b.Offset)>>b.Bits)
+		weight := poly.EqIndex(l.Point[b.Bits:], b.Offset>>b.Bits)
 		valid := validBox(b.Shape, low)
 		valid.Mul(&valid, &weight)
 		id := tableID(b.Table)

@@ -72,15 +72,37 @@ func TestPlan(t *testing.T) {
 	if got, want := len(p.Blocks), len(f.c.Lookups)+len(f.c.Tables); got != want {
 		t.Fatalf("%d blocks, want %d", got, want)
 	}
-	end, bits := 0, p.Blocks[0].Bits
+	end, bits := uint64(0), p.Blocks[0].Bits
 	for _, b := range p.Blocks {
 		if b.Offset != end || b.Offset%(1<<b.Bits) != 0 || b.Bits > bits {
 			t.Errorf("block %+v behind leaf %d", b, end)
 		}
-		end, bits = end+1<<b.Bits, b.Bits
+		end, bits = end+uint64(1)<<b.Bits, b.Bits
 	}
 	if end > 1<<p.N || end <= 1<<(p.N-1) {
 		t.Errorf("%d leaves in %d variables", end, p.N)
+	}
+}
+
+// All leaves together may be more than an int of 32 bits counts: a verifier needs their number of variables and offsets, never an array.
+func TestPlanBeyond32Bits(t *testing.T) {
+	b := circuit.NewBuilder(circuit.Config{Name: "large", Length: 1, Vocab: 2, Reveal: circuit.RevealArgmax, WeightBits: 24, WitnessBits: 24})
+	table := b.TableOf("bit", func() [][]int64 { return [][]int64{{0, 1}} })
+	for i, d := range []int{1<<30 + 1, 1 << 30, 1 << 30, 1 << 30} {
+		b.Lookup(table, b.Witness(fmt.Sprint("x", i), 0, 1, d))
+	}
+	c, err := b.Finish()
+	if err != nil {
+		t.Fatal(err)
+	}
+	p := NewPlan(c)
+	if p.N != 33 {
+		t.Errorf("%d variables, want 33", p.N)
+	}
+	for i, want := range []uint64{0, 1 << 31, 3 << 30, 4 << 30, 5 << 30} {
+		if p.Blocks[i].Offset != want {
+			t.Errorf("block %d begins at leaf %d, want %d", i, p.Blocks[i].Offset, want)
+		}
 	}
 }
 
@@ -219,7 +241,7 @@ func TestZeroRoot(t *testing.T) {
 
 // zeroTree makes the first two denominators of lookup 0 zero.
 func zeroTree(t *testing.T, f *fixture, n int, blocks []kernel.Block) kernel.FractionTree {
-	at := lookupBlock(NewPlan(f.c), 0).Offset
+	at := int(lookupBlock(NewPlan(f.c), 0).Offset)
 	for leaf := at; leaf < at+2; leaf++ {
 		blocks = append(blocks, kernel.Block{Offset: leaf, Shape: []int{1}, ID: blocks[0].Beta, Beta: blocks[0].Beta})
 	}

@@ -1,6 +1,7 @@
 package lookup
 
 import (
+	"math/bits"
 	"sort"
 
 	"github.com/zkllmc/zkllmc/runtime/circuit"
@@ -10,11 +11,11 @@ import (
 
 // Block is one aligned range of leaves: the cells of a lookup, or the lines of a table.
 type Block struct {
-	Lookup int   // index of the lookup, -1 for the table's own block
-	Table  int   // index of the table
-	Shape  []int // the box whose cells are the block's leaves
-	Bits   int   // log2 of the padded size
-	Offset int   // first leaf, a multiple of the padded size
+	Lookup int    // index of the lookup, -1 for the table's own block
+	Table  int    // index of the table
+	Shape  []int  // the box whose cells are the block's leaves
+	Bits   int    // log2 of the padded size
+	Offset uint64 // first leaf, a multiple of the padded size; all leaves together may be more than an int of 32 bits counts
 }
 
 // Plan says where every lookup and every table of a circuit stands among the leaves of the one fraction tree. It depends on the
@@ -45,14 +46,12 @@ func NewPlan(c *circuit.Circuit) *Plan {
 		p.tables = append(p.tables, cols)
 	}
 	sort.SliceStable(p.Blocks, func(i, j int) bool { return p.Blocks[i].Bits > p.Blocks[j].Bits })
-	end := 0
+	end := uint64(0)
 	for i := range p.Blocks {
 		p.Blocks[i].Offset = end
 		end += 1 << p.Blocks[i].Bits
 	}
-	for 1<<p.N < end {
-		p.N++
-	}
+	p.N = max(p.N, bits.Len64(max(end, 1)-1))
 	return p
 }
 
@@ -104,7 +103,7 @@ func (p *Plan) KernelBlocks(data func(circuit.ID) *kernel.Tensor, beta, gamma fi
 	out := make([]kernel.Block, len(p.Blocks))
 	for i := range p.Blocks {
 		b := &p.Blocks[i]
-		k := kernel.Block{Offset: b.Offset, Shape: b.Shape, ID: tableID(b.Table), Beta: beta}
+		k := kernel.Block{Offset: int(b.Offset), Shape: b.Shape, ID: tableID(b.Table), Beta: beta}
 		if b.Lookup < 0 {
 			k.Cols = p.circuit.Tables[b.Table].Cols
 			k.Mult = data(p.circuit.Tables[b.Table].Mult).V

@@ -3,6 +3,7 @@ package poly
 import (
 	"fmt"
 	"math"
+	"math/bits"
 	"math/rand/v2"
 	"testing"
 
@@ -43,7 +44,7 @@ func cube(idx, n int) []Element {
 }
 
 func TestLog2Ceil(t *testing.T) {
-	for d, want := range map[int]int{0: 0, 1: 0, 2: 1, 3: 2, 4: 2, 5: 3, 8: 3, 9: 4, 1 << 20: 20, 1<<20 + 1: 21, math.MaxInt: 63} {
+	for d, want := range map[int]int{0: 0, 1: 0, 2: 1, 3: 2, 4: 2, 5: 3, 8: 3, 9: 4, 1 << 20: 20, 1<<20 + 1: 21, 1 << 30: 30, 1<<30 + 1: 31, math.MaxInt: bits.UintSize - 1} {
 		if got := Log2Ceil(d); got != want {
 			t.Errorf("Log2Ceil(%d) = %d", d, got)
 		}

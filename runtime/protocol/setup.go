@@ -2,6 +2,7 @@ package protocol
 
 import (
 	"fmt"
+	"math/bits"
 
 	"github.com/zkllmc/zkllmc/runtime/circuit"
 	"github.com/zkllmc/zkllmc/runtime/commit"
@@ -19,8 +20,8 @@ func SetupCircuit(c *circuit.Circuit) (*circuit.Circuit, error) {
 	}
 	b := circuit.NewBuilder(cfg)
 	for _, t := range c.Weights() {
-		bits := circuit.Bits(int(t.Hi-t.Lo) + 1)
-		id := b.Weight(t.Name, bits, t.Shape...)
+		width := bits.Len64(uint64(t.Hi - t.Lo))
+		id := b.Weight(t.Name, width, t.Shape...)
 		b.Lookup(gadget.Range(b, t.Lo, t.Hi), id)
 	}
 	if len(c.Weights()) == 0 {

@@ -87,26 +87,26 @@ func Decode(c *circuit.Circuit, data []byte) (*Statement, error) {
 // decodeLogits reads the rest of the file.
 func (s *Statement) decodeLogits(c *circuit.Circuit, r *reader) error {
 	w, count := r.int(1), r.int(8)
-	want := 0
+	want := int64(0)
 	if c.Reveal == circuit.RevealLogits {
-		want = s.rows() * c.Vocab
+		want = int64(s.rows()) * int64(c.Vocab)
 	}
 	switch {
 	case r.short:
 		return fmt.Errorf("%w: truncated", ErrFormat)
 	case w != 1 && w != 2 && w != 4 && w != 8:
 		return fmt.Errorf("%w: logits of %d bytes", ErrFormat, w)
-	case count != int64(want):
+	case count != want:
 		return fmt.Errorf("%w: %d values, want %d", ErrLogits, count, want)
 	}
-	switch more := int64(len(r.rest)) - int64(want)*w; {
+	switch more := int64(len(r.rest)) - want*w; {
 	case more < 0:
 		return fmt.Errorf("%w: truncated", ErrFormat)
 	case more > 0:
 		return fmt.Errorf("%w: %d trailing bytes", ErrFormat, more)
 	}
 	if want > 0 {
-		s.Logits = r.ints(want, int(w))
+		s.Logits = r.ints(int(want), int(w))
 	}
 	if int64(width(s.Logits)) != w {
 		return fmt.Errorf("%w: logits in %d bytes that fit %d", ErrFormat, w, width(s.Logits))

@@ -89,11 +89,11 @@ func (s *Statement) CheckInput(c *circuit.Circuit) error {
 // checkLogits refuses logits where there should be none, a wrong number of them, and values outside the bounds of the tensor
 // that binds them: v and v+p are one field element.
 func (s *Statement) checkLogits(c *circuit.Circuit) error {
-	want := 0
+	want := int64(0)
 	if c.Reveal == circuit.RevealLogits {
-		want = s.rows() * c.Vocab
+		want = int64(s.rows()) * int64(c.Vocab)
 	}
-	if len(s.Logits) != want {
+	if int64(len(s.Logits)) != want {
 		return fmt.Errorf("%w: %d values, want %d", ErrLogits, len(s.Logits), want)
 	}
 	if want == 0 {

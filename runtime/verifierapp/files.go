@@ -34,7 +34,7 @@ func proofLimit(c *circuit.Circuit) int64 {
 
 // statementLimit allows 8 bytes for every token and every logit.
 func statementLimit(c *circuit.Circuit) int64 {
-	return 1<<10 + 8*int64(c.Length)*int64(c.Vocab+1)
+	return 1<<10 + 8*int64(c.Length)*(int64(c.Vocab)+1)
 }
 
 // read reads a file of a kind, of at most limit bytes. A larger one is refused for being of another kind, if it is.

@@ -17,8 +17,8 @@ func TestSize(t *testing.T) {
 		want   int
 		ok     bool
 	}{
-		{3, nil, 3, true}, {2, []int{4, 5}, 40, true}, {1, []int{1 << 30, 0, 1 << 30}, 1 << 60, true}, {0, []int{7}, 0, true},
-		{1, []int{math.MaxInt}, math.MaxInt, true}, {2, []int{math.MaxInt}, 0, false}, {1, []int{1 << 40, 1 << 40, 0}, 0, false},
+		{3, nil, 3, true}, {2, []int{4, 5}, 40, true}, {1, []int{1 << 15, 0, 1 << 15}, 1 << 30, true}, {0, []int{7}, 0, true},
+		{1, []int{math.MaxInt}, math.MaxInt, true}, {2, []int{math.MaxInt}, 0, false}, {1, []int{math.MaxInt, 2, 0}, 0, false},
 	} {
 		if n, ok := size(c.copies, c.shape...); n != c.want || ok != c.ok {
 			t.Errorf("%v: got %d, %v", c, n, ok)
