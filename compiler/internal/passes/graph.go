@@ -182,6 +182,7 @@ func key(g *ir.Graph, n *ir.Node) string {
 			}
 			fmt.Fprintf(&b, "%x", h.Sum(nil))
 		}
+		fmt.Fprint(&b, n.In)
 	default:
 		fmt.Fprintf(&b, "%v %+v", n.In, a)
 	}

@@ -84,6 +84,8 @@ func stem(name string) string {
 // role names the result of a node.
 func role(g *ir.Graph, n *ir.Node) string {
 	switch n.Op {
+	case ir.OpWeight, ir.OpConst:
+		return "" // named already
 	case ir.OpInput:
 		return "ids"
 	case ir.OpOneHot:
@@ -102,7 +104,7 @@ func role(g *ir.Graph, n *ir.Node) string {
 	case ir.OpEinsum:
 		return einsumRole(g, n)
 	}
-	return ""
+	return strings.ToLower(string(n.Op))
 }
 
 func einsumRole(g *ir.Graph, n *ir.Node) string {

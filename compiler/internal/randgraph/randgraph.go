@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"math"
 	"math/rand/v2"
+	"slices"
 
 	"github.com/zkllmc/zkllmc/ir"
 )
@@ -113,6 +114,11 @@ func (d *grapher) layers(n, steps int) {
 // step adds one operation.
 func (d *grapher) step(i int) {
 	origin := fmt.Sprintf("step%d", i)
+	if ops := pairwise(); len(ops) > 0 && d.rng.IntN(8) == 0 {
+		x := d.pick()
+		d.apply(ops[d.rng.IntN(len(ops))], origin, x, []ir.ValueID{d.alike(x)}, nil)
+		return
+	}
 	switch k := d.rng.IntN(20); {
 	case k < 9:
 		d.sum(origin)
@@ -123,6 +129,29 @@ func (d *grapher) step(i int) {
 	default:
 		d.softmax(origin)
 	}
+}
+
+// pairwise lists the operations of the op table that take two tensors cell by cell, and no attributes.
+func pairwise() []ir.Op {
+	var out []ir.Op
+	for _, i := range ir.Ops() {
+		if i.Is(ir.StageFloat) && i.Elementwise && i.MinIn == 2 && i.MaxIn == 2 {
+			out = append(out, i.Op)
+		}
+	}
+	return out
+}
+
+// alike returns a value of the shape of x: another activation if there is one, else a weight or a constant.
+func (d *grapher) alike(x ir.ValueID) ir.ValueID {
+	shape := d.g.Value(x).Shape
+	for _, i := range d.rng.Perm(len(d.pool)) {
+		if id := d.pool[i]; id != x && slices.Equal(d.g.Value(id).Shape, shape) {
+			d.used[id] = true
+			return id
+		}
+	}
+	return d.leaf(shape)
 }
 
 // pick chooses an activation, a late one rather than an early one.
