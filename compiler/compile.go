@@ -4,8 +4,10 @@ package compiler
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"github.com/zkllmc/zkllmc/codegen"
@@ -172,42 +174,91 @@ func build(left *budget.Budget, g *ir.Graph, cfg Config) (*Result, error) {
 	if err != nil {
 		return nil, refused(left, err)
 	}
-	cfg.progress("choosing scales")
-	if r.program, err = quant.Quantise(left, f, cal); err != nil {
-		return nil, refused(left, err)
-	}
-	r.Scales = r.program.Report
-	if cfg.Dump != nil {
-		cfg.Dump("quantise", r.program.Int.String())
-	}
-	return r, r.buildCircuit(cfg)
+	return r, r.settle(f, cal, cfg)
 }
 
-// buildCircuit plans and builds the circuit: once to count its cells, and again if their number asks for wider rows.
-func (r *Result) buildCircuit(cfg Config) error {
-	cfg.progress("planning the circuit")
+// maxSettle bounds the programs that are tried. The second has committed what the first one's circuit was crowded with; more are there for
+// what only then becomes visible.
+const maxSettle = 4
+
+// settle makes program and circuit, anew as long as the circuit has sums that a proof would evaluate at so many points that they are better
+// committed to: sums of a value and of the same value in another order, again and again.
+func (r *Result) settle(f *ir.Graph, cal *quant.Calibration, cfg Config) error {
 	o := planner.Options{
-		Pad: cfg.Pad, RevealArgmax: cfg.RevealArgmax, PrivateInput: cfg.PrivateInput != "", WeightBits: cfg.WeightBits, WitnessBits: cfg.WitnessBits,
+		Pad: cfg.Pad, RevealArgmax: cfg.RevealArgmax, PrivateInput: cfg.PrivateInput != "",
+		WeightBits: cfg.WeightBits, WitnessBits: cfg.WitnessBits,
 	}
-	var err error
-	if r.plan, err = planner.Plan(r.program, o); err != nil {
-		return refuse(err)
-	}
-	r.Weights = r.plan.Weights
-	for range 2 {
-		if r.Circuit, err = codegen.BuildCircuit(r.left.Context(), r.plan); err != nil {
+	var commit []ir.ValueID
+	for try := 1; ; try++ {
+		cfg.progress("choosing scales")
+		var err error
+		if r.program, err = quant.Quantise(r.left, f, cal, commit...); err != nil {
 			return refused(r.left, err)
 		}
-		if r.Stats, err = statistics(r.Circuit); err != nil {
-			return err
+		r.Scales = r.program.Report
+		if cfg.Dump != nil {
+			cfg.Dump("quantise", r.program.Int.String())
 		}
-		before := r.plan.Config
-		planner.ChooseWidths(&r.plan.Config, o, r.Stats.WeightCells, r.Stats.WitnessCells)
-		if r.plan.Config == before {
-			break
+		cfg.progress("planning the circuit")
+		if r.plan, err = planner.Plan(r.program, o); err != nil {
+			return refuse(err)
+		}
+		r.Weights = r.plan.Weights
+		crowded, err := r.buildCircuit()
+		before := len(commit)
+		for _, name := range crowded {
+			if id, ok := r.program.Of[r.valueOf(name).ID]; ok && !slices.Contains(commit, id) {
+				commit = append(commit, id)
+			}
+		}
+		switch {
+		case len(commit) > before && try < maxSettle:
+		case err != nil:
+			return err
+		default:
+			return r.chooseWidths(o)
 		}
 	}
-	return nil
+}
+
+// valueOf returns the value of the program that a virtual tensor of the circuit is; one without a number if it is a part of a gadget.
+func (r *Result) valueOf(tensor string) *ir.Value {
+	if id, ok := r.plan.Values[tensor]; ok {
+		return r.program.Int.Value(ir.ValueID(id))
+	}
+	return &ir.Value{ID: -1}
+}
+
+// buildCircuit builds the circuit of the plan. It returns the names of tensors that should be committed, also with the error of a circuit
+// that is refused for the number of its evaluations; that names the node with most of them.
+func (r *Result) buildCircuit() (crowded []string, err error) {
+	if r.Circuit, err = codegen.BuildCircuit(r.left.Context(), r.plan); err == nil {
+		return r.Circuit.Crowded(), nil
+	}
+	var requests *circuit.RequestsError
+	if !errors.As(err, &requests) {
+		return nil, refused(r.left, err)
+	}
+	if n := r.valueOf(requests.Tensor).Def; n != nil {
+		err = fmt.Errorf("node %q (%s): %w", n.Origin, n.Op, err)
+	}
+	return requests.Commit, refuse(err)
+}
+
+// chooseWidths counts the cells of the circuit, and builds it again if their number asks for wider rows.
+func (r *Result) chooseWidths(o planner.Options) (err error) {
+	if r.Stats, err = statistics(r.Circuit); err != nil {
+		return err
+	}
+	before := r.plan.Config
+	if planner.ChooseWidths(&r.plan.Config, o, r.Stats.WeightCells, r.Stats.WitnessCells); r.plan.Config == before {
+		return nil
+	}
+	if _, err = r.buildCircuit(); err != nil {
+		return err
+	}
+	r.Stats, err = statistics(r.Circuit)
+	return err
 }
 
 // isLanguageModel says that a graph maps T token ids to logits of shape [T, V] for ids of the same vocabulary.

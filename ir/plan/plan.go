@@ -15,6 +15,10 @@ type Plan struct {
 
 	Constants []Tensor // by index, see Step.Data
 	Weights   []Tensor // in the order of the circuit's Weight tensors, with their full names
+
+	// Values says which value of the program, by its number there, a step's first result is, by the full name of the circuit's tensor. It is
+	// for errors about circuits and no part of the generated code.
+	Values map[string]int `json:"-"`
 }
 
 // Config is runtime/circuit.Config, without its dependency.

@@ -115,11 +115,15 @@ type RequestsError struct {
 	Circuit string
 	What    string // what there is too much of
 	Limit   int64
-	Tensor  string // the virtual tensor that is evaluated at most points, as far as they were counted
+	Tensor  string // name of the virtual tensor that is evaluated at most points, as far as they were counted
 	Points  int    // how many these are
-	// Commit names virtual tensors in whose place committed copies would bring the circuit under the limit; none if there are no such.
-	Commit []ID
+	// Commit names virtual tensors in whose place committed copies would bring the circuit far under the limit; none if there are no such.
+	Commit []string
 }
+
+// crowd is the number of points of a virtual tensor beyond which a committed copy is cheaper: the copy costs a lookup, and each point
+// openings of all that the tensor is made of. Sums of real models are evaluated at two to eight points.
+const crowd = 32
 
 func (e *RequestsError) Error() string {
 	return fmt.Sprintf("circuit %s: a proof would take more than %d %s; %s alone is evaluated at %d points or more. "+
@@ -128,6 +132,14 @@ func (e *RequestsError) Error() string {
 
 // Requests returns the work of a proof's evaluations.
 func (c *Circuit) Requests() Requests { return c.requests }
+
+// Crowded lists the virtual tensors whose evaluation at many points costs a proof more than committed copies in their place would, each
+// with those before it taken to be committed.
+func (c *Circuit) Crowded() []string {
+	n := newCounter(c, crowd)
+	n.walk()
+	return n.cut
+}
 
 // countRequests counts a proof's evaluations and refuses a circuit that has too many. It takes time proportional to the limits and to
 // the circuit, not to what is counted.
@@ -145,7 +157,7 @@ func (c *Circuit) countRequests() error {
 			e.Tensor, e.Points = c.Tensors[id].Name, len(n.points[id])
 		}
 	}
-	for _, most := range [...]int{64, 16, 4, 1} { // what is committed costs a lookup: as little as suffices
+	for _, most := range [...]int{crowd, crowd / 4, 1} { // as few as suffice
 		n := newCounter(c, most)
 		n.walk()
 		if n.References <= maxReferences/2 && n.KnownCells <= maxKnownCells/2 && n.OpenedRows <= maxOpenedRows/2 {
@@ -176,7 +188,7 @@ type counter struct {
 	points  [][][]symbol    // per tensor
 	limited bool            // stop at the limits
 	most    int             // if not 0, virtual tensors at more points are taken to be committed
-	cut     []ID            // those
+	cut     []string        // their names
 	bytes   []byte
 }
 
@@ -228,7 +240,7 @@ func (n *counter) walk() (what string, limit int64) {
 		}
 		points := n.points[id]
 		if n.most > 0 && len(points) > n.most {
-			n.cut = append(n.cut, t.ID)
+			n.cut = append(n.cut, t.Name)
 			points = [][]symbol{coordinates(leafPoint, ShapeBits(t.Shape))} // where the lookup of the committed copy needs it
 		}
 		for _, p := range points {

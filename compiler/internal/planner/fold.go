@@ -246,6 +246,7 @@ func (f *folder) build(r repeat) {
 		return plan.Ref{Place: plan.InPrologue, Index: x.step, Out: x.out}
 	})
 	f.weights(r)
+	f.values(r)
 }
 
 // section copies steps, with unique names and translated references.
@@ -333,24 +334,38 @@ func (f *folder) column(r repeat, name string, value func(j int) plan.Param) pla
 	return plan.Param{Kind: first.Kind, Column: len(f.p.Columns) - 1}
 }
 
-// weights lists the cells of all weights in the circuit's order.
-func (f *folder) weights(r repeat) {
+// each calls do for every step of the linear sequence with the full name that its tensor has in the circuit.
+func (f *folder) each(r repeat, do func(s *lstep, name string)) {
 	p := f.p
-	add := func(i int, name string) {
-		if s := &f.steps[i]; s.Op == plan.Weight {
-			p.Weights = append(p.Weights, plan.Tensor{Name: name, Shape: s.Shape, Values: s.values})
-		}
-	}
 	for i := range p.Prologue {
-		add(i, p.Prologue[i].Name)
+		do(&f.steps[i], p.Prologue[i].Name)
 	}
 	for j := range r.n {
 		for i := range p.Block {
-			add(r.start+j*r.length+i, fmt.Sprintf("layer%d.%s", j, p.Block[i].Name))
+			do(&f.steps[r.start+j*r.length+i], fmt.Sprintf("layer%d.%s", j, p.Block[i].Name))
 		}
 	}
 	end := r.start + r.n*r.length
 	for i := range p.Epilogue {
-		add(end+i, p.Epilogue[i].Name)
+		do(&f.steps[end+i], p.Epilogue[i].Name)
 	}
+}
+
+// weights lists the cells of all weights in the circuit's order.
+func (f *folder) weights(r repeat) {
+	f.each(r, func(s *lstep, name string) {
+		if s.Op == plan.Weight {
+			f.p.Weights = append(f.p.Weights, plan.Tensor{Name: name, Shape: s.Shape, Values: s.values})
+		}
+	})
+}
+
+// values notes what the virtual tensors compute.
+func (f *folder) values(r repeat) {
+	f.p.Values = map[string]int{}
+	f.each(r, func(s *lstep, name string) {
+		if s.Op == plan.Virtual || s.Op == plan.VirtualBound {
+			f.p.Values[name] = int(s.value)
+		}
+	})
 }

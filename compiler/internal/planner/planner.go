@@ -75,6 +75,7 @@ type lstep struct {
 	plan.Step
 	refs   []ref
 	values []int64 // Weight: the cells
+	value  ir.ValueID
 }
 
 type emitter struct {
@@ -201,6 +202,7 @@ func (e *emitter) node(n *ir.Node) error {
 		s.Op, s.Args, in, result = plan.RescaleTable, append(args, s.Args...), rescale.In, 1
 	}
 	i := e.add(s, in)
+	e.steps[i].value = v.ID
 	for o, id := range n.Out {
 		e.at[id] = ref{i, o + result}
 	}

@@ -43,7 +43,8 @@ const (
 type Program struct {
 	Float  *ir.Graph // the float graph, rewritten so that it has a value for every place where the program rounds
 	Int    *ir.Graph
-	Why    map[ir.ValueID]string // the argument for bounds (Lo, Hi) that interval arithmetic does not give
+	Of     map[ir.ValueID]ir.ValueID // the value of Float that a value of Int is, where it is one
+	Why    map[ir.ValueID]string     // the argument for bounds (Lo, Hi) that interval arithmetic does not give
 	Report *Report
 
 	// Logits ≈ LogitUnit · integer logits.
@@ -99,13 +100,23 @@ type quantiser struct {
 	// model, so that layers stay alike: it is found by trying.
 	roundNorm [2]bool
 	retry     bool
+
+	commit map[ir.ValueID]bool // values of f that are committed although nothing else asks for it
 }
 
-// Quantise makes the integer program of a prepared graph; see Prepare. It ends with the error of the budget's context when that is done.
-func Quantise(left *budget.Budget, f *ir.Graph, cal *Calibration) (*Program, error) {
+// Quantise makes the integer program of a prepared graph; see Prepare. Values to commit are rounded to 16 bits where they are computed,
+// whatever uses them, so that what follows asks for evaluations of a committed tensor and not of all that they are sums of. It ends with
+// the error of the budget's context when that is done.
+func Quantise(left *budget.Budget, f *ir.Graph, cal *Calibration, commit ...ir.ValueID) (*Program, error) {
 	var round [2]bool
 	for {
-		q := &quantiser{left: left, f: f, cal: cal, small: map[ir.ValueID]*rep{}, why: map[ir.ValueID]string{}, report: &Report{Samples: cal.Samples}, roundNorm: round}
+		q := &quantiser{
+			left: left, f: f, cal: cal, small: map[ir.ValueID]*rep{}, why: map[ir.ValueID]string{},
+			report: &Report{Samples: cal.Samples}, roundNorm: round, commit: map[ir.ValueID]bool{},
+		}
+		for _, id := range commit {
+			q.commit[id] = true
+		}
 		p, err := q.run()
 		if q.retry { // with what run has found out; at most twice
 			round = q.roundNorm
@@ -130,13 +141,22 @@ func (q *quantiser) run() (*Program, error) {
 		if err := q.node(n); err != nil {
 			return nil, err
 		}
+		if q.commit[n.Out[0]] {
+			q.round(n)
+		}
 	}
 	out, err := q.value(f.Output)
 	if err != nil {
 		return nil, err
 	}
 	q.o.Input, q.o.Output = q.reps[f.Input].id, out.id
-	return &Program{Float: f, Int: q.o, Why: q.why, Report: q.report, LogitUnit: out.mult * math.Ldexp(1, -out.scale)}, nil
+	of := map[ir.ValueID]ir.ValueID{}
+	for id, r := range q.reps {
+		if r != nil {
+			of[r.id] = ir.ValueID(id)
+		}
+	}
+	return &Program{Float: f, Int: q.o, Of: of, Why: q.why, Report: q.report, LogitUnit: out.mult * math.Ldexp(1, -out.scale)}, nil
 }
 
 func (q *quantiser) countUses() {
@@ -349,6 +369,18 @@ func (q *quantiser) narrow(n *ir.Node, r *rep) *rep {
 	s := q.rescale(n, r, q.actScale(r, top), ActBits, top)
 	q.small[r.id] = s
 	return s
+}
+
+// round commits the value of a node, in 16 bits, for all its uses. A softmax is committed as it is.
+func (q *quantiser) round(n *ir.Node) {
+	r := q.reps[n.Out[0]]
+	if r == nil || r.soft || q.o.Value(r.id).Def.Op != ir.OpEinsum {
+		return
+	}
+	top := q.cal.Max[r.from] / r.mult
+	s := q.rescale(n, r, q.actScale(r, top), ActBits, top)
+	q.small[r.id] = s
+	q.set(r.from, s)
 }
 
 // actScale chooses the scale of an activation: the calibrated one, or one at most one bit coarser (or any finer) at which the
