@@ -242,3 +242,26 @@ func fromGraph(ctx context.Context, g *ir.Graph, cfg Config) (*Result, error) {
 	left.Model(cells, g.Value(g.Input).Shape[0])
 	return build(left, g, cfg)
 }
+
+// A refusal tells node, operator, reason and remedy apart, to whoever embeds the compiler, wherever in the compiler it comes from.
+func TestUnsupported(t *testing.T) {
+	g := synthetic.Graph(1, 16, 2, 4, 12, 5)
+	g.Vocab = 13
+	_, err := fromGraph(context.Background(), g, Config{})
+	var u *Unsupported
+	require.ErrorAs(t, err, &u)
+	require.NotEmpty(t, u.Op)
+	require.Contains(t, u.Reason, "the output has shape")
+	require.Contains(t, u.Remedy, "need logits")
+	require.Equal(t, 1, strings.Count(err.Error(), "unsupported"), err)
+
+	err = refuse(ir.Refuse("n", "Sort", "why %s; do %q", "a; b", "c; d"))
+	require.ErrorAs(t, err, &u)
+	require.Equal(t, [4]string{"n", "Sort", "why a; b", `do "c; d"`}, [4]string{u.Node, u.Op, u.Reason, u.Remedy})
+	require.EqualError(t, err, `unsupported: node "n" (Sort): why a; b; do "c; d"`)
+	cause := errors.New("it is malformed; repair it")
+	err = refuse(ir.RefuseFor("n", "Sort", cause))
+	require.ErrorIs(t, err, cause)
+	require.ErrorAs(t, err, &u)
+	require.Equal(t, "repair it", u.Remedy)
+}

@@ -9,10 +9,15 @@ import (
 
 	"github.com/zkllmc/zkllmc/compiler/internal/frontend"
 	"github.com/zkllmc/zkllmc/compiler/internal/onnx"
+	"github.com/zkllmc/zkllmc/ir"
 )
 
 // ErrUnsupported marks a model that is refused: what it asks for is not provable by this release, or it cannot be read.
 var ErrUnsupported = errors.New("unsupported")
+
+// Unsupported says for which node, of what operator, a model is refused, why, and what to do about it. errors.As finds it in most errors
+// that are ErrUnsupported; the others are about no node.
+type Unsupported = ir.Unsupported
 
 // ErrUnreadable marks a refused model whose file, or that of a fixed input, cannot be read or is none.
 var ErrUnreadable = errors.New("unreadable")

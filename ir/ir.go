@@ -9,8 +9,6 @@
 // over named labels. What is left is the operations that need a lookup: see Ops.
 package ir
 
-import "fmt"
-
 // Stage says which meaning a graph has.
 type Stage uint8
 
@@ -138,7 +136,7 @@ func Size(shape []int) int {
 
 func (o Op) String() string { return string(o) }
 
-// Errorf returns an error that names the node, its operation and its origin.
+// Errorf refuses the model for a node, in a sentence "reason; remedy": see Refuse.
 func (n *Node) Errorf(format string, args ...any) error {
-	return fmt.Errorf("node %q (%s): %s", n.Origin, n.Op, fmt.Sprintf(format, args...))
+	return Refuse(n.Origin, string(n.Op), format, args...)
 }

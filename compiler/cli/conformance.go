@@ -13,7 +13,6 @@ import (
 
 	"github.com/zkllmc/zkllmc/compiler"
 	"github.com/zkllmc/zkllmc/compiler/internal/onnx"
-	"github.com/zkllmc/zkllmc/compiler/internal/passes"
 )
 
 // caseReport is the outcome of one conformance case.
@@ -23,6 +22,7 @@ type caseReport struct {
 	Node   string `json:"node,omitempty"`
 	Op     string `json:"op,omitempty"`
 	Reason string `json:"reason,omitempty"`
+	Remedy string `json:"remedy,omitempty"`
 }
 
 func (a *app) conformanceCommand() *cobra.Command {
@@ -96,6 +96,9 @@ func (r caseReport) String() string {
 	}
 	if r.Reason != "" {
 		s += ": " + r.Reason
+	}
+	if r.Remedy != "" {
+		s += "; " + r.Remedy
 	}
 	return s
 }
@@ -222,9 +225,9 @@ func adapt(dir string, cfg compiler.Config) (compiler.Config, error) {
 
 func (r caseReport) refuse(err error) caseReport {
 	r.Result, r.Reason = "refused", err.Error()
-	var u *passes.Unsupported
+	var u *compiler.Unsupported
 	if errors.As(err, &u) {
-		r.Node, r.Op, r.Reason = u.Node, u.Op, u.Reason
+		r.Node, r.Op, r.Reason, r.Remedy = u.Node, u.Op, u.Reason, u.Remedy
 	} else if !errors.Is(err, compiler.ErrUnsupported) {
 		r.Result = "failed"
 	}

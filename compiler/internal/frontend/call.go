@@ -51,7 +51,7 @@ func (c *call) key() string {
 
 // unsupported refuses the node.
 func (c *call) unsupported(format string, args ...any) error {
-	return &Unsupported{c.n.Name, c.key(), fmt.Sprintf(format, args...)}
+	return ir.Refuse(c.n.Name, c.key(), format, args...)
 }
 
 // wrap names the node in an error that does not.
@@ -60,7 +60,7 @@ func (c *call) wrap(err error) error {
 	if errors.As(err, &u) {
 		return err
 	}
-	return fmt.Errorf("node %q (%s): %w", c.n.Name, c.key(), err)
+	return ir.RefuseFor(c.n.Name, c.key(), err)
 }
 
 // safely lowers the node; a node that breaks rules of ONNX which the handlers take for granted (a list where the operator has a

@@ -41,15 +41,7 @@ type Options struct {
 var ErrName = errors.New("no such name")
 
 // Unsupported is the error for a model that is well-formed but outside of what the compiler handles.
-type Unsupported struct {
-	Node   string // name of the ONNX node, or of the tensor where no node is to blame
-	Op     string
-	Reason string // what is in the way and what would be needed
-}
-
-func (e *Unsupported) Error() string {
-	return fmt.Sprintf("unsupported: node %q (%s): %s", e.Node, e.Op, e.Reason)
-}
+type Unsupported = ir.Unsupported
 
 // val is what is known about one ONNX tensor. Exactly one of the following holds: c is set (a constant, public unless its mark
 // says that this is undecided); private is set (input-free, with private cells: force computes them); neither (an activation,
@@ -150,7 +142,7 @@ func Build(m *onnx.Model, opts Options) (*ir.Graph, error) {
 			hidden[key] = true
 		}
 	}
-	return nil, &Unsupported{m.Graph.Name, "graph", fmt.Sprintf("what are weights is not settled after %d rounds; name them: --private", maxRuns)}
+	return nil, ir.Refuse(m.Graph.Name, "graph", "what are weights is not settled after %d rounds; name them: --private", maxRuns)
 }
 
 func (b *builder) build() (*ir.Graph, error) {
@@ -172,7 +164,7 @@ func (b *builder) build() (*ir.Graph, error) {
 		return nil, fmt.Errorf("graph output %q is not produced by any node", out)
 	}
 	if v.inputFree() && len(b.opts.Feed) == 0 {
-		return nil, &Unsupported{out, "output", "does not depend on the token ids; there is nothing to prove"}
+		return nil, ir.Refuse(out, "output", "does not depend on the token ids; there is nothing to prove")
 	}
 	if b.g.Output, err = b.use(v, "output"); err != nil {
 		return nil, err
@@ -197,8 +189,8 @@ func (b *builder) output() (string, error) {
 		return "", fmt.Errorf("%w: the model has no output %q; it has %s", ErrName, b.opts.Output, strings.Join(names, ", "))
 	}
 	if len(outs) != 1 {
-		return "", &Unsupported{names[1], "output", fmt.Sprintf("the model has %d outputs (%s); one is compiled: choose it with --logits NAME, or export the model without the others (no key-value cache)",
-			len(outs), strings.Join(names, ", "))}
+		return "", ir.Refuse(names[1], "output", "the model has %d outputs (%s); one is compiled: choose it with --logits NAME, or export the model without the others (no key-value cache)",
+			len(outs), strings.Join(names, ", "))
 	}
 	return outs[0].Name, nil
 }
@@ -241,7 +233,7 @@ func (b *builder) leaves(s *scope, g *onnx.Graph) error {
 		}
 		if t := b.opts.Feed[in.Name]; t != nil {
 			if t.Len() == 0 {
-				return &Unsupported{in.Name, "input", fmt.Sprintf("shape %v has no cells", t.Shape)}
+				return ir.Refuse(in.Name, "input", "shape %v has no cells", t.Shape)
 			}
 			v := b.g.Add(ir.OpWeight, in.Name, in.Name, t.Shape, nil, nil)
 			v.Data = floats(t)
@@ -274,18 +266,18 @@ func (b *builder) tokenInput(s *scope, ins []onnx.ValueInfo) error {
 		for _, v := range ins {
 			names = append(names, v.Name)
 		}
-		return &Unsupported{ins[1].Name, "input", fmt.Sprintf("the model has the inputs %s; one input of token ids is supported, masks and positions must be part of the graph, or fix each with --fix NAME=FILE.pb",
-			strings.Join(names, ", "))}
+		return ir.Refuse(ins[1].Name, "input", "the model has the inputs %s; one input of token ids is supported, masks and positions must be part of the graph, or fix each with --fix NAME=FILE.pb",
+			strings.Join(names, ", "))
 	}
 	if in.DType != onnx.Int64 && in.DType != onnx.Int32 {
-		return &Unsupported{in.Name, "input", fmt.Sprintf("is %s; the input must be token ids, int64 or int32", in.DType)}
+		return ir.Refuse(in.Name, "input", "is %s; the input must be token ids, int64 or int32", in.DType)
 	}
 	shape, err := b.inputShape(in)
 	if err != nil {
 		return err
 	}
 	if len(shape) == 0 || len(shape) > 2 || len(shape) == 2 && shape[0] != 1 {
-		return &Unsupported{in.Name, "input", fmt.Sprintf("has shape %v; token ids must have shape [T] or [1, T]", shape)}
+		return ir.Refuse(in.Name, "input", "has shape %v; token ids must have shape [T] or [1, T]", shape)
 	}
 	v := b.g.Add(ir.OpInput, "", in.Name, shape[len(shape)-1:], nil, nil)
 	b.g.Input = v.ID
@@ -300,7 +292,7 @@ const maxTokens = 1 << 20
 // inputShape gives the symbolic dimensions of the ids their value. A symbolic batch axis is 1.
 func (b *builder) inputShape(in onnx.ValueInfo) ([]int, error) {
 	if !in.HasShape {
-		return nil, &Unsupported{in.Name, "input", "has no declared shape; export the model with one"}
+		return nil, ir.Refuse(in.Name, "input", "has no declared shape; export the model with one")
 	}
 	var shape []int
 	for i, d := range in.Dims {
@@ -313,7 +305,7 @@ func (b *builder) inputShape(in onnx.ValueInfo) ([]int, error) {
 		case d.Value > 0 && d.Value <= maxTokens:
 			n = int(d.Value)
 		case d.Value > maxTokens:
-			return nil, &Unsupported{in.Name, "input", fmt.Sprintf("axis %d has extent %d, at most %d is supported", i, d.Value, maxTokens)}
+			return nil, ir.Refuse(in.Name, "input", "axis %d has extent %d, at most %d is supported", i, d.Value, maxTokens)
 		case ok && n > 0 && n <= maxTokens:
 		case ok:
 			return nil, fmt.Errorf("input %q: axis %d cannot have extent %d", in.Name, i, n)
@@ -458,7 +450,7 @@ func (b *builder) use(v *val, origin string) (ir.ValueID, error) {
 		op = ir.OpWeight
 		for i, x := range t.F {
 			if math.IsNaN(x) || math.IsInf(x, 0) {
-				return none, &Unsupported{v.name, "initializer", fmt.Sprintf("cell %d is %g, which is not finite and no mask either", i, x)}
+				return none, ir.Refuse(v.name, "initializer", "cell %d is %g, which is not finite and no mask either", i, x)
 			}
 		}
 	}
@@ -467,7 +459,7 @@ func (b *builder) use(v *val, origin string) (ir.ValueID, error) {
 			if b.left.Poll() != nil {
 				return none, err
 			}
-			return none, &Unsupported{origin, "constant", fmt.Sprintf("input %q of shape %v: %v", v.name, t.Shape, err)}
+			return none, ir.Refuse(origin, "constant", "input %q of shape %v: %v", v.name, t.Shape, err)
 		}
 	}
 	x := b.g.Add(op, origin, b.unique(v.name), t.Shape, nil, nil)

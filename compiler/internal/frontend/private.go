@@ -1,7 +1,6 @@
 package frontend
 
 import (
-	"fmt"
 	"math"
 	"slices"
 
@@ -206,8 +205,8 @@ func (b *builder) patterns() error {
 	}
 	for _, p := range b.masks {
 		if weights[p.leaf.key] {
-			return &Unsupported{p.node.Name, p.node.Op, fmt.Sprintf("the mask is computed from %q, which is a private weight too, and masks are part of the circuit; if that tensor is no secret, make it public: --public %s",
-				p.leaf.name, p.leaf.name)}
+			return ir.Refuse(p.node.Name, p.node.Op, "the mask is computed from %q, which is a private weight too, and masks are part of the circuit; if that tensor is no secret, make it public: --public %s",
+				p.leaf.name, p.leaf.name)
 		}
 	}
 	return nil

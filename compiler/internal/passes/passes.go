@@ -90,7 +90,7 @@ func checkOrder(table []Pass) error {
 type Unsupported = frontend.Unsupported
 
 func unsupported(n *ir.Node, format string, args ...any) error {
-	return &Unsupported{Node: n.Origin, Op: describe(n), Reason: fmt.Sprintf(format, args...)}
+	return ir.Refuse(n.Origin, describe(n), format, args...)
 }
 
 func describe(n *ir.Node) string {

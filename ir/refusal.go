@@ -1,0 +1,47 @@
+package ir
+
+import (
+	"fmt"
+	"strings"
+)
+
+// Unsupported is the error for a model that is well-formed but outside of what the compiler handles.
+type Unsupported struct {
+	Node   string // name of the ONNX node, or of the tensor where no node is to blame
+	Op     string // the node's operator as the model has it, or that of the graph which it became
+	Reason string // what is in the way
+	Remedy string // what to do about it, or what is supported instead; empty where nothing is known
+	cause  error
+}
+
+// Refuse returns an Unsupported. The format is that of a sentence "reason; remedy", of which the remedy may be missing.
+func Refuse(node, op, format string, args ...any) error {
+	return refusal(node, op, fmt.Sprintf(strings.Replace(format, remedyMark, "\x00", 1), args...), "\x00")
+}
+
+// RefuseFor is Refuse for what an error says; the error stays in the chain.
+func RefuseFor(node, op string, err error) error {
+	u := refusal(node, op, err.Error(), remedyMark)
+	u.cause = err
+	return u
+}
+
+const remedyMark = "; "
+
+func refusal(node, op, text, mark string) *Unsupported {
+	u := &Unsupported{Node: node, Op: op}
+	u.Reason, u.Remedy, _ = strings.Cut(text, mark)
+	return u
+}
+
+// Error implements error.
+func (e *Unsupported) Error() string {
+	text := fmt.Sprintf("unsupported: node %q (%s): %s", e.Node, e.Op, e.Reason)
+	if e.Remedy != "" {
+		text += remedyMark + e.Remedy
+	}
+	return text
+}
+
+// Unwrap returns the error that was refused for, if any.
+func (e *Unsupported) Unwrap() error { return e.cause }
