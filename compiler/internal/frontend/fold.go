@@ -1,6 +1,7 @@
 package frontend
 
 import (
+	"cmp"
 	"fmt"
 	"math"
 
@@ -19,40 +20,31 @@ func init() {
 		folders[op] = variadic(f, integerOps[op])
 	}
 	folders["Pow"], folders["Mod"] = foldPow, foldMod
-	for op, f := range map[string]func(a, b float64) bool{
-		"Equal": func(a, b float64) bool { return a == b }, "Greater": func(a, b float64) bool { return a > b },
-		"GreaterOrEqual": func(a, b float64) bool { return a >= b }, "Less": func(a, b float64) bool { return a < b },
-		"LessOrEqual": func(a, b float64) bool { return a <= b }, "And": func(a, b float64) bool { return a != 0 && b != 0 },
-		"Or": func(a, b float64) bool { return a != 0 || b != 0 }, "Xor": func(a, b float64) bool { return (a != 0) != (b != 0) },
+	for op, f := range map[string]func(order int) bool{
+		"Equal": func(o int) bool { return o == 0 }, "Greater": func(o int) bool { return o == 1 },
+		"GreaterOrEqual": func(o int) bool { return o == 0 || o == 1 }, "Less": func(o int) bool { return o == -1 },
+		"LessOrEqual": func(o int) bool { return o == 0 || o == -1 },
 	} {
 		folders[op] = comparison(f)
+	}
+	for op, f := range map[string]integer{
+		"And": func(_ onnx.DType, a, b int64) int64 { return a & b }, "Or": func(_ onnx.DType, a, b int64) int64 { return a | b },
+		"Xor": func(_ onnx.DType, a, b int64) int64 { return a ^ b },
+	} {
+		folders[op] = logical(f)
 	}
 	for op, f := range map[string]func(float64) float64{
 		"Neg": func(x float64) float64 { return -x }, "Abs": math.Abs, "Sqrt": math.Sqrt, "Exp": math.Exp, "Log": math.Log,
 		"Reciprocal": func(x float64) float64 { return 1 / x }, "Cos": math.Cos, "Sin": math.Sin, "Tanh": math.Tanh, "Erf": math.Erf,
 		"Sigmoid": func(x float64) float64 { return 1 / (1 + math.Exp(-x)) }, "Floor": math.Floor, "Ceil": math.Ceil,
 		"Round": math.RoundToEven, "Relu": func(x float64) float64 { return math.Max(x, 0) }, "Sign": sign, "Atan": math.Atan,
-		"Not": func(x float64) float64 { return bit(x == 0) },
 	} {
 		folders[op] = elementwise(f)
 	}
+	folders["Not"] = logicalNot
 	folders["IsNaN"] = predicate(math.IsNaN)
 	folders["IsInf"] = predicate(func(x float64) bool { return math.IsInf(x, 0) })
 	folders["Where"], folders["Clip"], folders["Cast"], folders["CastLike"] = foldWhere, foldClip, foldCast, foldCast
-}
-
-var integerOps = map[string]func(a, b int64) int64{
-	"Add": func(a, b int64) int64 { return a + b }, "Sub": func(a, b int64) int64 { return a - b },
-	"Mul": func(a, b int64) int64 { return a * b }, "Div": truncDiv, "Sum": func(a, b int64) int64 { return a + b },
-	"Min": func(a, b int64) int64 { return min(a, b) }, "Max": func(a, b int64) int64 { return max(a, b) },
-}
-
-// truncDiv divides toward zero; a division by zero gives zero, which the caller refuses.
-func truncDiv(a, b int64) int64 {
-	if b == 0 {
-		return 0
-	}
-	return a / b
 }
 
 func sign(x float64) float64 {
@@ -72,7 +64,7 @@ func bit(b bool) float64 {
 	return 0
 }
 
-// make1 returns a tensor of a type and shape with the given cells; integer types truncate.
+// make1 returns a tensor of a type and shape with the given cells, which an integer type must hold.
 func make1(d onnx.DType, shape []int, cells []float64) *onnx.Tensor {
 	t := &onnx.Tensor{DType: d, Shape: append([]int{}, shape...)}
 	if d.IsFloat() {
@@ -158,7 +150,7 @@ func (c *call) binary(in []*onnx.Tensor) (a, b []float64, shape []int, err error
 }
 
 // variadic folds operators of two or more inputs from the left; integers are computed exactly.
-func variadic(f func(a, b float64) float64, g func(a, b int64) int64) folder {
+func variadic(f func(a, b float64) float64, g integer) folder {
 	return func(c *call, in []*onnx.Tensor) ([]*onnx.Tensor, error) {
 		if err := need(in, 1); err != nil {
 			return nil, err
@@ -189,38 +181,56 @@ func variadic(f func(a, b float64) float64, g func(a, b int64) int64) folder {
 	}
 }
 
-// integers computes an operator of two integer tensors.
-func (c *call) integers(g func(a, b int64) int64, a, b *onnx.Tensor) (*onnx.Tensor, error) {
-	shape, err := broadcast(a.Shape, b.Shape)
-	if err != nil {
-		return nil, err
-	}
-	if err := c.charge(3, shape...); err != nil {
-		return nil, err
-	}
-	x, y := spread(c, a.I, a.Shape, shape), spread(c, b.Cells(), b.Shape, shape)
-	for i := range x {
-		c.poll(i)
-		if c.n.Op == "Div" && y[i] == 0 {
-			return nil, fmt.Errorf("integer division by zero")
-		}
-		x[i] = g(x[i], y[i])
-	}
-	return &onnx.Tensor{DType: a.DType, Shape: shape, I: x}, nil
-}
-
-func comparison(f func(a, b float64) bool) folder {
+// comparison folds an operator that asks how two numbers are ordered: -1, 0, 1, or 2 where one of them is none.
+func comparison(f func(order int) bool) folder {
 	return func(c *call, in []*onnx.Tensor) ([]*onnx.Tensor, error) {
+		if err := need(in, 2); err != nil {
+			return nil, err
+		}
+		if d := in[0].DType; !d.IsFloat() && !in[1].DType.IsFloat() {
+			t, err := c.integers(func(_ onnx.DType, a, b int64) int64 { return int64(bit(f(compare(d, a, b)))) }, in[0], in[1])
+			if err == nil {
+				t.DType = onnx.Bool
+			}
+			return single(t, err)
+		}
 		a, b, shape, err := c.binary(in)
 		if err != nil {
 			return nil, err
 		}
 		for i := range a {
 			c.poll(i)
-			a[i] = bit(f(a[i], b[i]))
+			order := cmp.Compare(a[i], b[i])
+			if math.IsNaN(a[i]) || math.IsNaN(b[i]) {
+				order = 2
+			}
+			a[i] = bit(f(order))
 		}
 		return single(make1(onnx.Bool, shape, a), nil)
 	}
+}
+
+// logical folds an operator of two booleans.
+func logical(f integer) folder {
+	return func(c *call, in []*onnx.Tensor) ([]*onnx.Tensor, error) {
+		if err := need(in, 2); err != nil {
+			return nil, err
+		}
+		if in[0].DType != onnx.Bool || in[1].DType != onnx.Bool {
+			return nil, fmt.Errorf("operands of type %s and %s; they must be booleans", in[0].DType, in[1].DType)
+		}
+		return single(c.integers(f, in[0], in[1]))
+	}
+}
+
+func logicalNot(c *call, in []*onnx.Tensor) ([]*onnx.Tensor, error) {
+	if err := need(in, 1); err != nil {
+		return nil, err
+	}
+	if in[0].DType != onnx.Bool {
+		return nil, fmt.Errorf("an operand of type %s; it must be a boolean", in[0].DType)
+	}
+	return single(c.eachInteger(integerFunctions["Not"], in[0]))
 }
 
 func elementwise(f func(float64) float64) folder {
@@ -228,10 +238,17 @@ func elementwise(f func(float64) float64) folder {
 		if err := need(in, 1); err != nil {
 			return nil, err
 		}
-		if err := c.charge(1+2*copied(in[0]), in[0].Shape...); err != nil {
+		if !in[0].DType.IsFloat() {
+			g := integerFunctions[c.n.Op]
+			if g == nil || in[0].DType == onnx.Bool {
+				return nil, fmt.Errorf("an operand of type %s; the operator takes real numbers", in[0].DType)
+			}
+			return single(c.eachInteger(g, in[0]))
+		}
+		if err := c.charge(1, in[0].Shape...); err != nil {
 			return nil, err
 		}
-		x := floats(in[0])
+		x := in[0].F
 		out := make([]float64, len(x))
 		for i, v := range x {
 			c.poll(i)
@@ -242,16 +259,19 @@ func elementwise(f func(float64) float64) folder {
 }
 
 func predicate(f func(float64) bool) folder {
-	g := elementwise(func(x float64) float64 { return bit(f(x)) })
 	return func(c *call, in []*onnx.Tensor) ([]*onnx.Tensor, error) {
-		ts, err := g(c, in)
-		if err != nil {
+		if err := need(in, 1); err != nil {
 			return nil, err
 		}
-		if err := c.charge(2, ts[0].Shape...); err != nil {
+		if err := c.charge(1, in[0].Shape...); err != nil {
 			return nil, err
 		}
-		return single(make1(onnx.Bool, ts[0].Shape, floats(ts[0])), nil)
+		r := &onnx.Tensor{DType: onnx.Bool, Shape: in[0].Shape, I: make([]int64, in[0].Len())}
+		for i, x := range in[0].F { // integers are numbers
+			c.poll(i)
+			r.I[i] = int64(bit(f(x)))
+		}
+		return single(r, nil)
 	}
 }
 
@@ -260,25 +280,43 @@ func foldPow(c *call, in []*onnx.Tensor) ([]*onnx.Tensor, error) {
 	if err != nil {
 		return nil, err
 	}
-	for i := range a {
-		c.poll(i)
-		a[i] = math.Pow(a[i], b[i])
+	d := in[0].DType
+	if d.IsFloat() {
+		for i := range a {
+			c.poll(i)
+			a[i] = math.Pow(a[i], b[i])
+		}
+		return single(make1(d, shape, a), nil)
 	}
-	return single(make1(in[0].DType, shape, a), nil)
+	if err := c.charge(2, shape...); err != nil {
+		return nil, err
+	}
+	r := &onnx.Tensor{DType: d, Shape: shape, I: spread(c, in[0].I, in[0].Shape, shape)}
+	for i := range r.I {
+		c.poll(i)
+		if r.I[i], err = power(d, r.I[i], b[i]); err != nil {
+			return nil, c.unsupported("%v", err)
+		}
+	}
+	return single(r, nil)
 }
 
 func foldMod(c *call, in []*onnx.Tensor) ([]*onnx.Tensor, error) {
+	if err := need(in, 2); err != nil {
+		return nil, err
+	}
+	fmod := c.attrInt("fmod", 0) != 0
+	if !in[0].DType.IsFloat() {
+		return single(c.integers(remainder(fmod), in[0], in[1]))
+	}
 	a, b, shape, err := c.binary(in)
 	if err != nil {
 		return nil, err
 	}
 	for i := range a {
 		c.poll(i)
-		if b[i] == 0 {
-			return nil, fmt.Errorf("modulo zero")
-		}
 		r := math.Mod(a[i], b[i])
-		if c.attrInt("fmod", 0) == 0 && r != 0 && (r < 0) != (b[i] < 0) {
+		if !fmod && r != 0 && (r < 0) != (b[i] < 0) {
 			r += b[i]
 		}
 		a[i] = r
@@ -317,46 +355,99 @@ func choose[T any](cond []int64, yes, no []T) []T {
 	return yes
 }
 
+// foldClip takes its bounds from inputs, or from attributes before opset 11. Where they cross, the upper one counts.
 func foldClip(c *call, in []*onnx.Tensor) ([]*onnx.Tensor, error) {
 	if err := need(in, 1); err != nil {
 		return nil, err
 	}
-	lo, hi := math.Inf(-1), math.Inf(1)
-	if len(in) > 1 && in[1] != nil && in[1].Len() == 1 {
-		lo = floats(in[1])[0]
+	var lo, hi *onnx.Tensor
+	for i, bound := range []**onnx.Tensor{&lo, &hi} {
+		if i+1 < len(in) && in[i+1] != nil {
+			*bound = in[i+1]
+		} else if a := c.attr([]string{"min", "max"}[i]); a != nil {
+			*bound = make1(onnx.Float32, nil, []float64{a.F})
+		}
+		if t := *bound; t != nil && (t.Len() != 1 || t.DType.IsFloat() != in[0].DType.IsFloat()) {
+			return nil, fmt.Errorf("a bound of type %s and shape %v for type %s", t.DType, t.Shape, in[0].DType)
+		}
 	}
-	if len(in) > 2 && in[2] != nil && in[2].Len() == 1 {
-		hi = floats(in[2])[0]
+	if in[0].DType.IsFloat() {
+		return elementwise(func(x float64) float64 {
+			if lo != nil {
+				x = math.Max(x, lo.F[0])
+			}
+			if hi != nil {
+				x = math.Min(x, hi.F[0])
+			}
+			return x
+		})(c, in)
 	}
-	return elementwise(func(x float64) float64 { return math.Min(math.Max(x, lo), hi) })(c, in)
+	return single(c.eachInteger(func(d onnx.DType, x int64) int64 {
+		if lo != nil {
+			x = greatest(d, x, lo.I[0])
+		}
+		if hi != nil {
+			x = least(d, x, hi.I[0])
+		}
+		return x
+	}, in[0]))
 }
 
+// castTo is the type that a Cast or CastLike asks for.
+func (c *call) castTo() (onnx.DType, error) {
+	to := onnx.DType(c.attrInt("to", int64(onnx.Float32)))
+	if c.n.Op == "CastLike" {
+		like, err := c.arg(1)
+		if err != nil {
+			return 0, err
+		}
+		to = like.dtype
+	}
+	if !to.Known() {
+		return 0, c.unsupported("a cast to %s; only integers, booleans and real numbers of 16, 32 and 64 bits are supported", to)
+	}
+	return to, nil
+}
+
+// foldCast rounds real numbers to the type, cuts off their fractions where that is an integer, and wraps integers around, as runtimes do.
 func foldCast(c *call, in []*onnx.Tensor) ([]*onnx.Tensor, error) {
 	if err := need(in, 1); err != nil {
 		return nil, err
 	}
-	to := onnx.DType(c.attrInt("to", int64(onnx.Float32)))
-	if c.n.Op == "CastLike" {
-		if err := need(in, 2); err != nil {
-			return nil, err
-		}
-		to = in[1].DType
+	to, err := c.castTo()
+	if err != nil {
+		return nil, err
 	}
 	x := in[0]
-	if to == onnx.Bool || to.IsFloat() != x.DType.IsFloat() {
-		if err := c.charge(2, x.Shape...); err != nil {
-			return nil, err
-		}
+	if to == x.DType || to == onnx.Float64 && x.DType.IsFloat() {
+		return single(&onnx.Tensor{DType: to, Shape: x.Shape, F: x.F, I: x.I}, nil)
+	}
+	if err := c.charge(2, x.Shape...); err != nil {
+		return nil, err
 	}
 	switch {
 	case to == onnx.Bool:
 		return single(&onnx.Tensor{DType: to, Shape: x.Shape, I: bools(x)}, nil)
 	case to.IsFloat():
-		return single(&onnx.Tensor{DType: to, Shape: x.Shape, F: floats(x)}, nil)
-	case x.DType.IsFloat():
-		return single(make1(to, x.Shape, x.F), nil)
+		r := &onnx.Tensor{DType: to, Shape: x.Shape, F: append([]float64(nil), floats(x)...)}
+		for i, v := range r.F {
+			c.poll(i)
+			r.F[i] = to.Round(v)
+		}
+		return single(r, nil)
 	}
-	return single(&onnx.Tensor{DType: to, Shape: x.Shape, I: x.I}, nil)
+	r := &onnx.Tensor{DType: to, Shape: x.Shape, I: make([]int64, x.Len())}
+	for i, v := range x.I {
+		c.poll(i)
+		r.I[i] = to.Wrap(v)
+	}
+	for i, v := range x.F {
+		c.poll(i)
+		if r.I[i], err = toInteger(to, v); err != nil {
+			return nil, c.unsupported("a cast whose result runtimes do not agree on: %v", err)
+		}
+	}
+	return single(r, nil)
 }
 
 func bools(t *onnx.Tensor) []int64 {

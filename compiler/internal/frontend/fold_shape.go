@@ -254,20 +254,37 @@ func foldRange(c *call, in []*onnx.Tensor) ([]*onnx.Tensor, error) {
 			return nil, fmt.Errorf("start, limit and delta must be scalars")
 		}
 	}
+	d := in[0].DType
+	if d != in[1].DType || d != in[2].DType {
+		return nil, fmt.Errorf("start, limit and delta of types %s, %s and %s", d, in[1].DType, in[2].DType)
+	}
 	start, limit, delta := floats(in[0])[0], floats(in[1])[0], floats(in[2])[0]
 	n := math.Ceil((limit - start) / delta)
 	if math.IsNaN(n) || n > maxCells {
 		return nil, fmt.Errorf("range from %g to %g by %g is too long", start, limit, delta)
 	}
 	k := int(max(n, 0))
-	if err := c.charge(1+copied(in[0]), k); err != nil {
+	if err := c.charge(1, k); err != nil {
 		return nil, err
 	}
-	cells := make([]float64, k)
-	for i := range cells {
-		cells[i] = start + float64(i)*delta
+	r := &onnx.Tensor{DType: d, Shape: []int{k}}
+	if d.IsFloat() {
+		r.F = make([]float64, k)
+		for i := range r.F {
+			c.poll(i)
+			r.F[i] = start + float64(i)*delta
+		}
+		return single(r, nil)
 	}
-	return single(make1(in[0].DType, []int{len(cells)}, cells), nil)
+	if math.Abs(start) >= 1<<53 || math.Abs(limit) >= 1<<53 || math.Abs(delta) >= 1<<53 {
+		return nil, c.unsupported("a range from %g to %g by %g; numbers below 2^53 are supported", start, limit, delta)
+	}
+	r.I = make([]int64, k)
+	for i := range r.I {
+		c.poll(i)
+		r.I[i] = in[0].I[0] + int64(i)*in[2].I[0]
+	}
+	return single(r, nil)
 }
 
 func foldTrilu(c *call, in []*onnx.Tensor) ([]*onnx.Tensor, error) {
@@ -312,7 +329,11 @@ func foldEye(c *call, in []*onnx.Tensor) ([]*onnx.Tensor, error) {
 	}
 	cells := make([]float64, x.Len())
 	c.walk(x.Shape, func(i int, at []int) { cells[i] = bit(int64(at[1]-at[0]) == c.attrInt("k", 0)) })
-	return single(make1(onnx.DType(c.attrInt("dtype", int64(x.DType))), x.Shape, cells), nil)
+	d := onnx.DType(c.attrInt("dtype", int64(x.DType)))
+	if !d.Known() {
+		return nil, c.unsupported("a matrix of type %s", d)
+	}
+	return single(make1(d, x.Shape, cells), nil)
 }
 
 // pickAxis keeps the cells idx of axis a.
@@ -601,17 +622,21 @@ func foldCumSum(c *call, in []*onnx.Tensor) ([]*onnx.Tensor, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := c.charge(2+copied(x), x.Shape...); err != nil {
+	if err := c.charge(1, x.Shape...); err != nil {
 		return nil, err
 	}
-	out := append([]float64(nil), floats(x)...)
+	r := &onnx.Tensor{DType: x.DType, Shape: x.Shape, F: append([]float64(nil), x.F...), I: append([]int64(nil), x.I...)}
 	step := rowStrides(x.Shape)[a]
 	c.walk(x.Shape, func(i int, at []int) {
-		if at[a] > 0 {
-			out[i] += out[i-step]
+		switch {
+		case at[a] == 0:
+		case x.DType.IsFloat():
+			r.F[i] += r.F[i-step]
+		default:
+			r.I[i] = x.DType.Wrap(r.I[i] + r.I[i-step])
 		}
 	})
-	return single(make1(x.DType, x.Shape, out), nil)
+	return single(r, nil)
 }
 
 func foldNonZero(c *call, in []*onnx.Tensor) ([]*onnx.Tensor, error) {
@@ -651,7 +676,7 @@ func foldReduce(c *call, in []*onnx.Tensor) ([]*onnx.Tensor, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := c.charge(1+2*copied(x), x.Shape...); err != nil {
+	if err := c.charge(1, x.Shape...); err != nil {
 		return nil, err
 	}
 	s := make([]int, len(x.Shape))
@@ -664,31 +689,73 @@ func foldReduce(c *call, in []*onnx.Tensor) ([]*onnx.Tensor, error) {
 		s[i] = n
 		n *= x.Shape[i]
 	}
-	start := map[string]float64{"ReduceMax": math.Inf(-1), "ReduceMin": math.Inf(1), "ReduceProd": 1, "ReduceAll": 1}[c.n.Op]
+	if x.DType.IsFloat() {
+		return single(&onnx.Tensor{DType: x.DType, Shape: shape, F: c.reduceReals(x, s, n, count)}, nil)
+	}
+	cells, err := c.reduceIntegers(x, s, n, count)
+	return single(&onnx.Tensor{DType: x.DType, Shape: shape, I: cells}, err)
+}
+
+// reduceReals reduces the cells of a tensor to n, each to the one that its position and the steps give; count cells make one.
+func (c *call) reduceReals(x *onnx.Tensor, steps []int, n, count int) []float64 {
+	start := map[string]float64{"ReduceMax": math.Inf(-1), "ReduceMin": math.Inf(1), "ReduceProd": 1}[c.n.Op]
 	out := make([]float64, n)
 	for i := range out {
 		out[i] = start
 	}
-	cells := floats(x)
 	c.walk(x.Shape, func(i int, at []int) {
-		k := 0
-		for a, p := range at {
-			k += p * s[a]
-		}
+		k := dot(at, steps)
 		switch c.n.Op {
-		case "ReduceMax", "ReduceAny":
-			out[k] = math.Max(out[k], cells[i])
-		case "ReduceMin", "ReduceAll":
-			out[k] = math.Min(out[k], cells[i])
+		case "ReduceMax":
+			out[k] = math.Max(out[k], x.F[i])
+		case "ReduceMin":
+			out[k] = math.Min(out[k], x.F[i])
 		case "ReduceProd":
-			out[k] *= cells[i]
+			out[k] *= x.F[i]
 		case "ReduceMean":
-			out[k] += cells[i] / float64(count)
+			out[k] += x.F[i] / float64(count)
 		default:
-			out[k] += cells[i]
+			out[k] += x.F[i]
 		}
 	})
-	return single(make1(x.DType, shape, out), nil)
+	return out
+}
+
+// reduceIntegers is reduceReals for integers and booleans. The first cell starts a maximum or a minimum, which none has none of.
+func (c *call) reduceIntegers(x *onnx.Tensor, steps []int, n, count int) ([]int64, error) {
+	out, seen := make([]int64, n), make([]bool, n)
+	switch c.n.Op {
+	case "ReduceProd", "ReduceAll":
+		for i := range out {
+			out[i], seen[i] = 1, true
+		}
+	case "ReduceMax", "ReduceMin", "ReduceMean":
+		if count == 0 {
+			return nil, fmt.Errorf("shape %v has no cells to reduce", x.Shape)
+		}
+	}
+	c.walk(x.Shape, func(i int, at []int) {
+		k := dot(at, steps)
+		if !seen[k] {
+			out[k], seen[k] = x.I[i], true
+			return
+		}
+		out[k] = reduceInteger(c.n.Op, x.DType, out[k], x.I[i])
+	})
+	if c.n.Op == "ReduceMean" {
+		for i := range out {
+			out[i] = truncDiv(x.DType, out[i], int64(count))
+		}
+	}
+	return out, nil
+}
+
+func dot(at, steps []int) int {
+	k := 0
+	for a, p := range at {
+		k += p * steps[a]
+	}
+	return k
 }
 
 func foldMatMul(c *call, in []*onnx.Tensor) ([]*onnx.Tensor, error) {
@@ -697,8 +764,8 @@ func foldMatMul(c *call, in []*onnx.Tensor) ([]*onnx.Tensor, error) {
 	}
 	a, b := in[0], in[1]
 	ra, rb := len(a.Shape), len(b.Shape)
-	if ra < 2 || rb < 2 || a.Shape[ra-1] != b.Shape[rb-2] {
-		return nil, fmt.Errorf("shapes %v and %v cannot be multiplied", a.Shape, b.Shape)
+	if ra < 2 || rb < 2 || a.Shape[ra-1] != b.Shape[rb-2] || a.DType.IsFloat() != b.DType.IsFloat() {
+		return nil, fmt.Errorf("shapes %v and %v of types %s and %s cannot be multiplied", a.Shape, b.Shape, a.DType, b.DType)
 	}
 	n, k, m := a.Shape[ra-2], a.Shape[ra-1], b.Shape[rb-1]
 	batch, err := broadcast(a.Shape[:ra-2], b.Shape[:rb-2])
@@ -706,15 +773,27 @@ func foldMatMul(c *call, in []*onnx.Tensor) ([]*onnx.Tensor, error) {
 		return nil, err
 	}
 	left, right := append(append([]int{}, batch...), n, k), append(append([]int{}, batch...), k, m)
-	if err := errors.Join(c.charge(1+copied(a), left...), c.charge(1+copied(b), right...)); err != nil {
+	if err := errors.Join(c.charge(1, left...), c.charge(1, right...)); err != nil {
 		return nil, err
 	}
-	if err := errors.Join(c.charge(1+copied(a), append(append([]int{}, batch...), n, m)...), c.work(append(append([]int{}, batch...), n, k, m)...)); err != nil {
+	if err := errors.Join(c.charge(1, append(append([]int{}, batch...), n, m)...), c.work(append(append([]int{}, batch...), n, k, m)...)); err != nil {
 		return nil, err
 	}
-	x, y := spread(c, floats(a), a.Shape, left), spread(c, floats(b), b.Shape, right)
-	out := make([]float64, ir.Size(batch)*n*m)
-	for t := 0; t < ir.Size(batch); t++ {
+	shape := append(append([]int{}, batch...), n, m)
+	if !a.DType.IsFloat() {
+		r := &onnx.Tensor{DType: a.DType, Shape: shape, I: matrices(c, spread(c, a.I, a.Shape, left), spread(c, b.I, b.Shape, right), ir.Size(batch), n, k, m)}
+		for i, v := range r.I {
+			r.I[i] = a.DType.Wrap(v)
+		}
+		return single(r, nil)
+	}
+	return single(&onnx.Tensor{DType: a.DType, Shape: shape, F: matrices(c, spread(c, a.F, a.Shape, left), spread(c, b.F, b.Shape, right), ir.Size(batch), n, k, m)}, nil)
+}
+
+// matrices multiplies pairs of matrices [n, k] and [k, m]. Integers wrap around at 64 bits.
+func matrices[T int64 | float64](c *call, x, y []T, pairs, n, k, m int) []T {
+	out := make([]T, pairs*n*m)
+	for t := 0; t < pairs; t++ {
 		for i := 0; i < n; i++ {
 			if i%(1+pollAfter/max(1, k*m)) == 0 {
 				c.poll(pollAfter - 1)
@@ -727,7 +806,7 @@ func foldMatMul(c *call, in []*onnx.Tensor) ([]*onnx.Tensor, error) {
 			}
 		}
 	}
-	return single(make1(a.DType, append(append([]int{}, batch...), n, m), out), nil)
+	return out
 }
 
 // foldDequantize turns integer weights into real ones: (x − zero)·scale, per tensor or along one axis.

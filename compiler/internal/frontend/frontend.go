@@ -56,6 +56,7 @@ type val struct {
 	thunk   func() (*onnx.Tensor, error) // computes them
 	id      ir.ValueID                   // in the graph, none until it is used there
 	isIDs   bool                         // the token ids, up to axes of extent 1
+	narrow  *narrowing                   // of token ids: the cast behind them that keeps the fewest, nil if there is none
 	mark    *mark                        // the tensors behind an input-free value, nil if all are public
 }
 
@@ -418,7 +419,7 @@ func floats(t *onnx.Tensor) []float64 {
 	}
 	out := make([]float64, len(t.I))
 	for i, v := range t.I {
-		out[i] = float64(v)
+		out[i] = cell(t.DType, v)
 	}
 	return out
 }

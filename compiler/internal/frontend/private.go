@@ -126,11 +126,15 @@ func (c *call) trace(outs []*val, private bool) {
 	}
 }
 
-// discrete says whether a private value is not a real number before or after the node: only the interpreter computes those. The infinite
-// cells of a mask are none either.
+// discrete says whether a private value is not a real number before or after the node, or one of fewer bits after it: only the
+// interpreter computes those. The infinite cells of a mask are no real numbers either.
 func (c *call) discrete() bool {
-	if c.n.Op == "Cast" && !onnx.DType(c.attrInt("to", int64(onnx.Float32))).IsFloat() {
-		return true
+	if c.n.Op == "Cast" || c.n.Op == "CastLike" {
+		x, err := c.arg(0)
+		to, e := c.castTo()
+		if err == nil && e == nil && !widens(x.dtype, to) {
+			return true
+		}
 	}
 	for _, v := range c.in {
 		if v != nil && v.private && (!v.dtype.IsFloat() || infinite(v.w)) {
@@ -138,6 +142,11 @@ func (c *call) discrete() bool {
 		}
 	}
 	return false
+}
+
+// widens says whether a type holds all numbers of a floating-point type.
+func widens(from, to onnx.DType) bool {
+	return from.IsFloat() && (to == from || to == onnx.Float64 || to == onnx.Float32 && from != onnx.Float64)
 }
 
 // infinite says whether a tensor, if it is known, has a cell that is not finite.

@@ -3,6 +3,7 @@ package frontend
 import (
 	"fmt"
 
+	"github.com/zkllmc/zkllmc/compiler/internal/onnx"
 	"github.com/zkllmc/zkllmc/ir"
 )
 
@@ -322,6 +323,12 @@ func (c *call) embed(table, ids *val) (*val, error) {
 		return nil, c.unsupported("token ids index axis %d of shape %v; an embedding has its vocabulary on axis 0", a, table.shape)
 	}
 	b, vocab := c.b, table.shape[0]
+	if ids.dtype != onnx.Int64 && ids.dtype != onnx.Int32 {
+		return nil, fmt.Errorf("indices of type %s; they must be int32 or int64", ids.dtype)
+	}
+	if err := ids.narrow.keeps(c, vocab); err != nil {
+		return nil, err
+	}
 	T := b.g.Value(b.g.Input).Shape[0]
 	if b.onehot == none {
 		b.g.Vocab = vocab

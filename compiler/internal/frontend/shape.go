@@ -2,6 +2,7 @@ package frontend
 
 import (
 	"fmt"
+	"math"
 
 	"github.com/zkllmc/zkllmc/compiler/internal/onnx"
 	"github.com/zkllmc/zkllmc/ir"
@@ -31,19 +32,57 @@ func passThrough(c *call) ([]*val, error) {
 	return []*val{&y}, nil
 }
 
-// cast passes values through: the IR computes on real numbers, ids are integers already.
+// cast passes activations and weights through where the type keeps them: the IR computes on real numbers, of which ids are not part.
 func cast(c *call) ([]*val, error) {
 	x, err := c.arg(0)
 	if err != nil {
 		return nil, err
 	}
-	to := onnx.DType(c.attrInt("to", int64(onnx.Float32)))
-	if x.isIDs != !to.IsFloat() || to == onnx.Bool {
+	to, err := c.castTo()
+	if err != nil {
+		return nil, err
+	}
+	if x.isIDs {
+		return one(c.castIDs(x, to))
+	}
+	if !to.IsFloat() {
 		return nil, c.unsupported("a cast of a value that depends on the token ids to %s", to)
 	}
 	y := *x
 	y.dtype = to
 	return []*val{&y}, nil
+}
+
+// castIDs passes ids on. A narrow type would make other ids of large ones; the embedding, which knows how many there are, asks.
+func (c *call) castIDs(x *val, to onnx.DType) (*val, error) {
+	largest := map[onnx.DType]int64{onnx.Int8: math.MaxInt8, onnx.Uint8: math.MaxUint8, onnx.Int16: math.MaxInt16, onnx.Uint16: math.MaxUint16,
+		onnx.Int32: math.MaxInt32, onnx.Uint32: math.MaxUint32, onnx.Int64: math.MaxInt64, onnx.Uint64: math.MaxInt64,
+		onnx.BFloat16: 1 << 8, onnx.Float16: 1 << 11, onnx.Float32: 1 << 24, onnx.Float64: 1 << 53}
+	most, ok := largest[to]
+	if !ok {
+		return nil, c.unsupported("a cast of token ids to %s; they can only index an embedding", to)
+	}
+	y := *x
+	if y.dtype = to; x.narrow == nil || most < x.narrow.most {
+		y.narrow = &narrowing{c: c, to: to, most: most}
+	}
+	return &y, nil
+}
+
+// narrowing is the cast of token ids that keeps the fewest of them: those up to most.
+type narrowing struct {
+	c    *call
+	to   onnx.DType
+	most int64
+}
+
+// keeps refuses ids of a vocabulary that a cast on their way has made others of.
+func (n *narrowing) keeps(c *call, vocab int) error {
+	if n == nil || int64(vocab)-1 <= n.most {
+		return nil
+	}
+	return n.c.unsupported("casts token ids to %s, which keeps those up to %d, but node %q looks them up in %d rows; export the model without this cast, or cast to int64",
+		n.to, n.most, c.n.Name, vocab)
 }
 
 // shapeOf folds Shape and Size of anything: shapes are fixed at compile time.

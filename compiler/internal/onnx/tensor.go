@@ -54,6 +54,65 @@ func (d DType) IsFloat() bool {
 	return d == Float32 || d == Float64 || d == Float16 || d == BFloat16
 }
 
+// Wrap brings an integer into the range of an integer type as conversions between machine words do, modulo 2 to the number of bits; a
+// boolean is 1 for everything but 0. Cells of uint64 are kept as the signed numbers of the same 64 bits.
+func (d DType) Wrap(x int64) int64 {
+	switch d {
+	case Bool:
+		if x != 0 {
+			return 1
+		}
+		return 0
+	case Int8:
+		return int64(int8(x))
+	case Uint8:
+		return int64(uint8(x))
+	case Int16:
+		return int64(int16(x))
+	case Uint16:
+		return int64(uint16(x))
+	case Int32:
+		return int64(int32(x))
+	case Uint32:
+		return int64(uint32(x))
+	}
+	return x
+}
+
+// Round returns the number of a floating-point type that is nearest to x, of two the even one, and infinity where x is beyond the largest.
+// Types of 16 bits are reached through float32, as runtimes do.
+func (d DType) Round(x float64) float64 {
+	f := float64(float32(x))
+	switch {
+	case d == Float64:
+		return x
+	case math.IsNaN(f) || math.IsInf(f, 0):
+		return f
+	case d == Float16:
+		return roundBits(f, 11, -14, 65504)
+	case d == BFloat16:
+		return roundBits(f, 8, -126, math.Ldexp(255, 120))
+	}
+	return f
+}
+
+// roundBits rounds to numbers of so many bits, whose least normal exponent and largest magnitude are given.
+func roundBits(x float64, bits, least int, largest float64) float64 {
+	if x == 0 {
+		return x
+	}
+	_, e := math.Frexp(x) // |x| < 2^e
+	unit := math.Ldexp(1, max(e-1, least)-bits+1)
+	y := math.RoundToEven(x/unit) * unit
+	if math.Abs(y) > largest {
+		return math.Inf(int(math.Copysign(1, x)))
+	}
+	return y
+}
+
+// Known says whether tensors of the type are decoded.
+func (d DType) Known() bool { return d.bytes() > 0 }
+
 // bytes is the size of a cell in raw data, 0 for types that are not decoded.
 func (d DType) bytes() int {
 	switch d {
@@ -240,10 +299,7 @@ func (t *Tensor) setInt32(data []int32) {
 	}
 	t.I = make([]int64, len(data))
 	for i, v := range data {
-		t.I[i] = int64(v)
-		if t.DType == Bool && v != 0 {
-			t.I[i] = 1
-		}
+		t.I[i] = t.DType.Wrap(int64(v))
 	}
 }
 
