@@ -20,6 +20,7 @@ var calls = map[plan.Op]call{
 	plan.PrivateTokens: {fn: gadget.PrivateTokens},
 	plan.Weight:        {fn: (*circuit.Builder).Weight, args: []source{name, value("bits"), extents}},
 	plan.Const:         {fn: (*circuit.Builder).Const, args: []source{name, cells, extents}},
+	plan.Affine:        {fn: (*circuit.Builder).Affine, args: []source{name, value("where"), extents}},
 	plan.Mask:          {fn: attention.Mask, args: []source{name, cells, extents}},
 	plan.Embed:         {fn: gadget.Embed, args: []source{name, operand("onehot"), operand("table")}},
 	plan.Virtual:       {fn: (*circuit.Builder).Virtual, args: []source{name, shape, terms}},

@@ -21,7 +21,7 @@ LAMBDA = 2203960485148121921418603742825762020974279258880205651966  # (3.4)
 PROTOCOL = 'zkllmc/v1'
 DST = b'zkllmc/v1/generators-with-GRUMPKIN_XMD:SHA-256_SVDW_RO_'
 
-WEIGHT, WITNESS, PUBLIC, CONST, VIRTUAL = 1, 2, 3, 4, 5  # kinds of tensors (5.3)
+WEIGHT, WITNESS, PUBLIC, CONST, VIRTUAL, AFFINE = 1, 2, 3, 4, 5, 6  # kinds of tensors (5.3)
 LOGITS, ARGMAX = 1, 2  # what is revealed (5.2)
 MAX_REFERENCES, MAX_KNOWN_CELLS, MAX_OPENED_ROWS = 1 << 17, 1 << 30, 1 << 26  # (10.7)
 
@@ -487,10 +487,13 @@ def check_circuit(c):
     demand(4 <= c.weight_bits <= 24 and 4 <= c.witness_bits <= 24 and c.reveal in (LOGITS, ARGMAX), 'its configuration')
     demand(c.length >= 1 and c.vocab >= 2 and 0 <= c.pad < c.vocab, 'its configuration')
     for k, t in enumerate(c.tensors):
-        demand(WEIGHT <= t.kind <= VIRTUAL and t.shape and min(t.shape) >= 1, f'tensor {t.name}')
+        demand(WEIGHT <= t.kind <= AFFINE and t.shape and min(t.shape) >= 1, f'tensor {t.name}')
         demand(-2 ** 62 < t.lo <= t.hi < 2 ** 62 and not (t.terms and t.kind != VIRTUAL), f'the bounds of {t.name}')
         if t.kind == CONST:
             demand(len(t.values) == box_size(t.shape), f'the values of {t.name}')
+        if t.kind == AFFINE:
+            demand(len(t.values) == 1 + len(t.shape), f'the equation of {t.name}')
+            t.values = affine_cells(t)
         if t.kind == PUBLIC:
             demand(t.source in range(1, 7) and t.shape == [c.length, c.vocab][:1 if t.source in (2, 6) else 2], f'the shape of {t.name}')
         for m in t.terms:
@@ -535,9 +538,17 @@ def box_size(shape):
     return n
 
 
+def affine_cells(t):
+    """(5.3) the cells of an affine tensor: 1 where offset + sum of stride·index is 0."""
+    sums = [t.values[0]]
+    for stride, d in zip(t.values[1:], t.shape):
+        sums = [s + stride * x for s in sums for x in range(d)]
+    return [int(s == 0) for s in sums]
+
+
 def known(t):
     """(5.3) whether the verifier can evaluate a tensor itself."""
-    return t.kind in (PUBLIC, CONST)
+    return t.kind in (PUBLIC, CONST, AFFINE)
 
 
 def classify(c, m):
@@ -998,7 +1009,7 @@ class Ledger:
         k, r = key
         t = self.c.tensors[k]
         if known(t):
-            return constant(mle(t.values if t.kind == CONST else self.statement.cells(t.source), t.shape, r))
+            return constant(mle(t.values if t.kind in (CONST, AFFINE) else self.statement.cells(t.source), t.shape, r))
         if t.kind != VIRTUAL:
             return self.requests[key]
         parts = [(1, self.requests[key])] if t.wave else []

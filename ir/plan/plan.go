@@ -51,6 +51,7 @@ const (
 	PrivateTokens Op = "PrivateTokens" // the same, hidden
 	Weight        Op = "Weight"        // bits
 	Const         Op = "Const"         // Data
+	Affine        Op = "Affine"        // where: a linear equation between indices, see circuit.Builder.Affine
 	Mask          Op = "Mask"          // Data: a Const that an Attn masks with, and checked to be a mask
 	Embed         Op = "Embed"         // operands one-hot rows, table
 	Virtual       Op = "Virtual"       // Terms

@@ -17,7 +17,7 @@ import (
 // every hint. It keeps for every tensor its time axes: a cell depends on the tokens at positions up to the largest of its indices on
 // these axes, and on none where it has no such axis. A tensor that is late may depend on anything.
 //
-//   - Weights and constants have no time axis. The public one-hot rows of the tokens, and the private ones, have axis 0. All other
+//   - Weights, constants and affine tensors have no time axis. The public one-hot rows of the tokens, and the private ones, have axis 0. All other
 //     public tensors say what the statement claims or where its prompt ends: they are late.
 //   - A term passes a time axis on where it is one whole label and one whole axis of the result. A time label that is summed over is
 //     allowed in one case: another factor is zero wherever this label exceeds a label of the result, which then is a time axis.
@@ -180,7 +180,7 @@ func (a *causality) compute(id ID) timing {
 	t := a.c.Tensor(id)
 	r := timing{axes: make([]bool, len(t.Shape))}
 	switch t.Kind {
-	case Weight, Const:
+	case Weight, Const, Affine:
 	case Public:
 		if t.Source != TokenOneHot {
 			return lateBecause("tensor %s: it is computed from what the statement claims", t.Name)
@@ -262,8 +262,8 @@ func (a *causality) lower(k corner) bool {
 	t := a.c.Tensor(k.t)
 	is := false
 	switch t.Kind {
-	case Const:
-		is = lowerCells(t.Values, t.Shape, k.row, k.col)
+	case Const, Affine:
+		is = lowerCells(t.KnownCells(), t.Shape, k.row, k.col)
 	case Virtual:
 		is = true
 		for i := range t.Def {

@@ -172,6 +172,12 @@ func TestCausality(t *testing.T) {
 			shift := d.Const("shift", []int64{0, 0, 0, 1, 0, 0, 0, 1, 0}, positions, positions)
 			d.head(d.round("shifted", d.virtual("before", []int{positions, 2}, "ts,sd->td t=3 s=3 d=2", shift, d.x)))
 		}},
+		"the token before, by an equation": {"", func(d decoder) {
+			d.head(d.round("shifted", d.virtual("before", []int{positions, 2}, "ts,sd->td t=3 s=3 d=2", d.Affine("shift", "i - j - 1", positions, positions), d.x)))
+		}},
+		"the token after, by an equation": {"sums x over positions", func(d decoder) {
+			d.head(d.round("shifted", d.virtual("after", []int{positions, 2}, "ts,sd->td t=3 s=3 d=2", d.Affine("shift", "i - j + 1", positions, positions), d.x)))
+		}},
 		"the token after": {"sums x over positions", func(d decoder) {
 			shift := d.Const("shift", []int64{0, 1, 0, 0, 0, 1, 0, 0, 0}, positions, positions)
 			d.head(d.round("shifted", d.virtual("after", []int{positions, 2}, "ts,sd->td t=3 s=3 d=2", shift, d.x)))

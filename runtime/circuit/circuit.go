@@ -3,8 +3,8 @@
 //
 // A circuit has tensors, lookups and zero-checks, nothing else.
 //
-//   - Committed tensors (Weight, Witness) are boxes of integers whose rows are committed. Public and Const tensors are known to
-//     the verifier. A Virtual tensor is a sum of einsum terms over earlier tensors and is never committed.
+//   - Committed tensors (Weight, Witness) are boxes of integers whose rows are committed. Public, Const and Affine tensors are known
+//     to the verifier. A Virtual tensor is a sum of einsum terms over earlier tensors and is never committed.
 //   - A lookup says that every cell of a list of tensors of one shape is a line of a table.
 //   - A zero-check says that a tensor is zero everywhere.
 //
@@ -31,14 +31,18 @@ const (
 	Public                  // computed from the statement by both sides
 	Const                   // part of the circuit
 	Virtual                 // defined by einsum terms
+	Affine                  // part of the circuit: 1 where a linear equation between the indices holds, else 0
 )
 
 func (k Kind) String() string {
-	if k < Weight || k > Virtual {
+	if k < Weight || k > Affine {
 		return fmt.Sprintf("Kind(%d)", uint8(k))
 	}
-	return [...]string{"weight", "witness", "public", "const", "virtual"}[k-1]
+	return [...]string{"weight", "witness", "public", "const", "virtual", "affine"}[k-1]
 }
+
+// Known says whether the verifier knows the cells.
+func (k Kind) Known() bool { return k == Public || k == Const || k == Affine }
 
 // Source says how a Public tensor is computed from a statement; T is the circuit's length, V its vocabulary, a_t = 1 exactly at
 // the revealed positions.
@@ -63,7 +67,7 @@ type Tensor struct {
 	Lo, Hi int64 // every cell lies in [Lo, Hi]: looked up, declared, or by interval arithmetic
 
 	Source Source  // Public
-	Values []int64 // Const, row-major
+	Values []int64 // Const: the cells, row-major; Affine: the offset and the strides of the equation, see Builder.Affine
 	Def    []Term  // Virtual
 	Mult   bool    // Witness: the multiplicities of a table
 	Why    string  // Virtual: the argument for a bound tighter than interval arithmetic, or empty

@@ -73,6 +73,10 @@ func TestRefusals(t *testing.T) {
 		{"hint from no tensor", "input 0 of hint 0 is no tensor", func(b *Builder) {
 			b.Hint(Hint{Kind: HintAttn, In: []ID{-1, -1}, Out: []ID{looked(b, "w", 2)}})
 		}},
+		{"affine tensor of nothing", "at least one axis", func(b *Builder) { b.Affine("a", "3") }},
+		{"affine tensor of no expression", "a term is a number", func(b *Builder) { b.Affine("a", "i - q", 3, 3) }},
+		{"affine tensor of many axes", "9 axes, at most 8", func(b *Builder) { b.Affine("a", "i", 1, 1, 1, 1, 1, 1, 1, 1, 1) }},
+		{"affine tensor of large strides", "the strides of its equation are too large", func(b *Builder) { b.Affine("a", "i - 100000j", 1<<20, 1<<10) }},
 		{"bound without an argument", "a bound needs its argument", func(b *Builder) {
 			b.VirtualBound("v", []int{2}, 0, 1, "", b.Times(1, "i->i i=2", looked(b, "w", 2)))
 		}},

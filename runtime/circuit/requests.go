@@ -3,6 +3,8 @@ package circuit
 import (
 	"encoding/binary"
 	"fmt"
+
+	"github.com/zkllmc/zkllmc/runtime/poly"
 )
 
 // Split is a claim's point cut at the labels of a term. Its coordinates are field elements in a proof, and symbols where Finish counts
@@ -290,6 +292,9 @@ func (n *counter) ask(id ID, point []symbol) {
 		n.OpenedRows += size>>n.c.WitnessBits + 1
 	case t.Kind == Const || t.Source == Logits:
 		n.KnownCells += size
+	case t.Kind == Affine:
+		offset, strides := t.Equation()
+		n.KnownCells += poly.AffineWork(offset, strides, t.Shape)
 	}
 }
 

@@ -16,7 +16,7 @@ func (c *Circuit) Classify(t *Term) Part {
 	var p Part
 	count := make([]int, len(t.Extents))
 	for _, f := range t.Factors {
-		if k := c.Tensors[f.T].Kind; k != Public && k != Const {
+		if !c.Tensors[f.T].Kind.Known() {
 			p.Hidden++
 		}
 		for _, a := range f.Axes {

@@ -37,7 +37,7 @@ import (
 	"github.com/zkllmc/zkllmc/runtime/veil"
 )
 
-// Publics evaluates the tensors that the verifier knows: Public and Const ones.
+// Publics evaluates the tensors that the verifier knows.
 type Publics interface {
 	Eval(id circuit.ID, point []field.Element) field.Element
 }

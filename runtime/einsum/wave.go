@@ -217,8 +217,7 @@ func (l *Ledger) finish(label string, instances []instance, point []field.Elemen
 }
 
 func (l *Ledger) public(t circuit.ID) bool {
-	k := l.c.Tensor(t).Kind
-	return k == circuit.Public || k == circuit.Const
+	return l.c.Tensor(t).Kind.Known()
 }
 
 // scale is the instance's coefficient times eq of the claim's point and the final point at the shared labels of Out.

@@ -185,8 +185,12 @@ type publics struct {
 }
 
 func (p publics) Eval(id circuit.ID, point []field.Element) field.Element {
-	if t := p.c.Tensor(id); t.Kind == circuit.Const {
+	switch t := p.c.Tensor(id); t.Kind {
+	case circuit.Const:
 		return poly.EvalInts(t.Values, t.Shape, point)
+	case circuit.Affine:
+		offset, strides := t.Equation()
+		return poly.EvalAffine(offset, strides, t.Shape, point)
 	}
 	return p.st.Eval(p.c, id, point)
 }

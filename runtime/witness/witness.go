@@ -136,8 +136,8 @@ func (g *generator) load(weights map[circuit.ID]kernel.Tensor, publics func(circ
 		t := &g.c.Tensors[i]
 		var v kernel.Tensor
 		switch t.Kind {
-		case circuit.Const:
-			g.vals[i] = &kernel.Tensor{Shape: t.Shape, V: t.Values}
+		case circuit.Const, circuit.Affine:
+			g.vals[i] = &kernel.Tensor{Shape: t.Shape, V: t.KnownCells()}
 			continue
 		case circuit.Weight:
 			v = weights[t.ID]

@@ -234,6 +234,11 @@ func (e *emitter) leaf(n *ir.Node, v *ir.Value) error {
 		e.steps[i].values = v.Ints
 		e.at[v.ID] = ref{i, 0}
 	case ir.OpConst:
+		if where, ok := equation(v.Ints, s.Shape); ok && !e.masks[v.ID] {
+			s.Op, s.Args = plan.Affine, []plan.Arg{plan.Text("where", where)}
+			e.at[v.ID] = ref{e.add(s, nil), 0}
+			return nil
+		}
 		s.Op, s.Data = plan.Const, len(e.constants)
 		if e.masks[v.ID] {
 			s.Op = plan.Mask

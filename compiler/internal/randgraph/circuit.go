@@ -330,6 +330,13 @@ func (c *caller) leafOf(rng *rand.Rand, shape []int) int {
 	if rng.IntN(5) > 0 {
 		return int(c.weight(shape))
 	}
+	if rng.IntN(2) == 0 {
+		where := fmt.Sprint(rng.IntN(7))
+		for a := range shape {
+			where += fmt.Sprintf(" %c %d%c", "+-"[rng.IntN(2)], rng.IntN(4), 'i'+a)
+		}
+		return int(c.b.Affine(c.name("affine"), where, shape...))
+	}
 	values := make([]int64, circuit.Size(shape))
 	top := int64(1) << rng.IntN(16)
 	for i := range values {
