@@ -18,6 +18,7 @@ import (
 	"github.com/zkllmc/zkllmc/codegen"
 	"github.com/zkllmc/zkllmc/compiler"
 	"github.com/zkllmc/zkllmc/runtime/atomicfile"
+	"github.com/zkllmc/zkllmc/runtime/circuit"
 )
 
 // manifestFile is written beside generated code; inspect reads it, and it marks a folder as ours.
@@ -44,6 +45,10 @@ type manifest struct {
 type tensorInfo struct {
 	Name  string `json:"name"`
 	Shape []int  `json:"shape"`
+
+	// Of a map of indices, which has no cells to store: where it is 1, and the products that a verifier makes per evaluation.
+	Where string `json:"where,omitempty"`
+	Work  int64  `json:"products_per_evaluation,omitempty"`
 }
 
 const generator = "zkllmc"
@@ -259,11 +264,15 @@ func describe(r *compiler.Result) manifest {
 		d.Reveal = "argmax"
 	}
 	for _, w := range r.Weights {
-		d.Weights = append(d.Weights, tensorInfo{w.Name, w.Shape})
+		d.Weights = append(d.Weights, tensorInfo{Name: w.Name, Shape: w.Shape})
 	}
 	for i := range r.Circuit.Tensors {
-		if t := &r.Circuit.Tensors[i]; t.Kind == kindConst {
-			d.Public = append(d.Public, tensorInfo{t.Name, t.Shape})
+		switch t := &r.Circuit.Tensors[i]; t.Kind {
+		case kindConst:
+			d.Public = append(d.Public, tensorInfo{Name: t.Name, Shape: t.Shape})
+		case kindAffine:
+			offset, strides := t.Equation()
+			d.Public = append(d.Public, tensorInfo{Name: t.Name, Shape: t.Shape, Where: circuit.Linear(offset, strides), Work: t.EvaluationWork()})
 		}
 	}
 	return d

@@ -118,7 +118,7 @@ func FuzzTestSet(f *testing.F) {
 
 // FuzzManifest: the zkllmc.json of a folder, which inspect reads and prints.
 func FuzzManifest(f *testing.F) {
-	valid, err := json.Marshal(manifest{Generator: generator, Name: "m", Public: []tensorInfo{{"a", []int{1}}}, Weights: []tensorInfo{{"b", []int{2}}}})
+	valid, err := json.Marshal(manifest{Generator: generator, Name: "m", Public: []tensorInfo{{Name: "a", Shape: []int{1}}}, Weights: []tensorInfo{{Name: "b", Shape: []int{2}}}})
 	if err != nil {
 		f.Fatal(err)
 	}

@@ -19,6 +19,7 @@ import (
 const (
 	revealArgmax = circuit.RevealArgmax
 	kindConst    = circuit.Const
+	kindAffine   = circuit.Affine
 )
 
 func (a *app) inspectCommand() *cobra.Command {
@@ -172,7 +173,11 @@ func (d *manifest) printTensors(w io.Writer) {
 	}
 	fmt.Fprintln(w, "public: part of the circuit")
 	for _, t := range d.Public {
-		fmt.Fprintf(w, "  %-48s %v\n", t.Name, t.Shape)
+		where := ""
+		if t.Where != "" {
+			where = fmt.Sprintf("  1 where %s = 0; evaluated in %d products", t.Where, t.Work)
+		}
+		fmt.Fprintf(w, "  %-48s %v%s\n", t.Name, t.Shape, where)
 	}
 	if d.Scales == nil {
 		return

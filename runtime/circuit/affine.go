@@ -2,6 +2,7 @@ package circuit
 
 import (
 	"fmt"
+	"strings"
 
 	"github.com/zkllmc/zkllmc/runtime/poly"
 )
@@ -89,8 +90,47 @@ func skipSpace(s string, at int) int {
 	return at
 }
 
+// Linear writes offset + Σ strides·index as Builder.Affine reads it.
+func Linear(offset int64, strides []int64) string {
+	var b strings.Builder
+	term := func(v int64, axis string) {
+		if v == 0 {
+			return
+		}
+		switch {
+		case b.Len() == 0 && v < 0:
+			b.WriteString("-")
+		case v < 0:
+			b.WriteString(" - ")
+		case b.Len() > 0:
+			b.WriteString(" + ")
+		}
+		if v = max(v, -v); v != 1 || axis == "" {
+			fmt.Fprint(&b, v)
+		}
+		b.WriteString(axis)
+	}
+	for a, s := range strides {
+		term(s, string(rune('i'+a)))
+	}
+	term(offset, "")
+	if b.Len() == 0 {
+		return "0"
+	}
+	return b.String()
+}
+
 // Equation returns the offset and the strides of an Affine tensor.
 func (t *Tensor) Equation() (offset int64, strides []int64) { return t.Values[0], t.Values[1:] }
+
+// EvaluationWork is the number of products that a verifier makes to evaluate a Const or Affine tensor.
+func (t *Tensor) EvaluationWork() int64 {
+	if t.Kind == Affine {
+		offset, strides := t.Equation()
+		return poly.AffineWork(offset, strides, t.Shape)
+	}
+	return int64(Size(t.Shape))
+}
 
 // KnownCells returns the cells of a Const or Affine tensor, row-major.
 func (t *Tensor) KnownCells() []int64 {

@@ -15,6 +15,9 @@ func TestParseLinear(t *testing.T) {
 		got, err := parseLinear(text, 2)
 		require.NoError(t, err, text)
 		require.Equal(t, want, got, text)
+		again, err := parseLinear(Linear(got[0], got[1:]), 2)
+		require.NoError(t, err, text)
+		require.Equal(t, want, again, "written as %s", Linear(got[0], got[1:]))
 	}
 	for text, why := range map[string]string{
 		"": "a term is a number", "i -": "a term is a number", "i j": "joined by + or -", "k": "a term is a number", "2*i": "joined by", "i - - j": "a term is a number",

@@ -3,8 +3,6 @@ package circuit
 import (
 	"encoding/binary"
 	"fmt"
-
-	"github.com/zkllmc/zkllmc/runtime/poly"
 )
 
 // Split is a claim's point cut at the labels of a term. Its coordinates are field elements in a proof, and symbols where Finish counts
@@ -290,11 +288,10 @@ func (n *counter) ask(id ID, point []symbol) {
 		n.OpenedRows += size>>n.c.WeightBits + 1
 	case t.Kind == Witness:
 		n.OpenedRows += size>>n.c.WitnessBits + 1
-	case t.Kind == Const || t.Source == Logits:
+	case t.Kind == Const || t.Kind == Affine:
+		n.KnownCells += t.EvaluationWork()
+	case t.Source == Logits:
 		n.KnownCells += size
-	case t.Kind == Affine:
-		offset, strides := t.Equation()
-		n.KnownCells += poly.AffineWork(offset, strides, t.Shape)
 	}
 }
 

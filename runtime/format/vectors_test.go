@@ -125,7 +125,7 @@ func decoder(b *circuit.Builder) {
 
 // terms computes no useful model. Its virtual tensors have terms of every form: merged and split axes, axes without labels, labels
 // that are summed in one factor, that broadcast, that are shared and stay, a cube, terms of known factors alone, terms without a
-// factor, a coefficient of zero, requests of one tensor at several points.
+// factor, a coefficient of zero, requests of one tensor at several points, affine tensors.
 func terms(b *circuit.Builder) {
 	wide := b.TableOf("integers", func() [][]int64 { return [][]int64{count(-300, 300)} })
 	doubles := b.TableOf("doubles", func() [][]int64 {
@@ -144,6 +144,10 @@ func terms(b *circuit.Builder) {
 	b.Lookup(wide, gadget.Rescale(b, "coarse", outer, 2, -300, 300))
 	b.Lookup(wide, b.Virtual("squares", []int{1, 5}, b.Times(1, "z,z->zk z=1 k=5", one, one), b.Times(-1, "k,z->zk z=1 k=5", c, one), b.Times(1, "(kz)j->zk z=1 k=5 j=6", w)))
 	b.Lookup(wide, b.Virtual("merged", []int{12, 3}, b.Times(1, "abc->(ab)c a=3 b=4 c=3", cube), b.Times(1, "abc,abc,abc->(ab)c a=3 b=4 c=3", cube, cube, cube)))
+	// Windows of 3 over the columns of w in steps of 2, one cell beyond its left end; and rows from the second on, one beyond the last.
+	window := b.Affine("window", "i - 2j - k + 1", 6, 3, 3)
+	b.Lookup(wide, b.Virtual("windows", []int{5, 3}, b.Times(1, "ki,ijm,m->kj k=5 i=6 j=3 m=3", w, window, b.Const("taps", []int64{1, -2, 3}, 3))))
+	b.Lookup(wide, b.Virtual("later", []int{5, 6}, b.Times(1, "ki,kj->ij k=5 i=5 j=6", b.Affine("shift", "i - j - 1", 5, 5), w)))
 	turned := b.Virtual("turned", []int{5, 1, 3}, b.Times(1, "kj.->k.j k=5 j=3", outer))
 	sum := b.Virtual("sum", []int{5}, b.Times(1, "k.x,kj->k k=5 j=6 x=3", turned, x), b.Times(1, "kj,kj->k k=5 j=6", x, w))
 	b.Zero(b.VirtualBound("same", []int{5}, 0, 0, "zero-checked", b.Times(1, "k->k k=5", sum),

@@ -1,11 +1,10 @@
 package planner
 
 import (
-	"fmt"
 	"math/big"
 	"slices"
-	"strings"
 
+	"github.com/zkllmc/zkllmc/runtime/circuit"
 	"github.com/zkllmc/zkllmc/runtime/poly"
 )
 
@@ -31,7 +30,7 @@ func equation(values []int64, shape []int) (string, bool) {
 	if !ok || poly.AffineWork(offset, strides, shape) >= int64(len(values)) || !slices.Equal(values, poly.AffineCells(offset, strides, shape)) {
 		return "", false
 	}
-	return expression(offset, strides), true
+	return circuit.Linear(offset, strides), true
 }
 
 // solver finds the one direction that is orthogonal to all differences of the indices of ones, by elimination over the rationals.
@@ -142,34 +141,4 @@ func (e *solver) solve() (offset int64, strides []int64, ok bool) {
 		offset -= strides[a] * int64(x)
 	}
 	return offset, strides, true
-}
-
-// expression writes an equation as circuit.Builder.Affine reads it.
-func expression(offset int64, strides []int64) string {
-	var b strings.Builder
-	term := func(v int64, axis string) {
-		if v == 0 {
-			return
-		}
-		switch {
-		case b.Len() == 0 && v < 0:
-			b.WriteString("-")
-		case v < 0:
-			b.WriteString(" - ")
-		case b.Len() > 0:
-			b.WriteString(" + ")
-		}
-		if v = max(v, -v); v != 1 || axis == "" {
-			fmt.Fprint(&b, v)
-		}
-		b.WriteString(axis)
-	}
-	for a, s := range strides {
-		term(s, string(rune('i'+a)))
-	}
-	term(offset, "")
-	if b.Len() == 0 {
-		return "0"
-	}
-	return b.String()
 }
