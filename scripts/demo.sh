@@ -68,7 +68,7 @@ say "what it took"
 	printf 'setup\t%.2f s\n' "$(number total "$RUN/setup.json")"
 	awk '{ n = $(NF-1); $NF = ""; $(NF-1) = ""; sub(/ +$/, ""); printf "prove: %s\t%s s\n", $0, n }' "$RUN/prove.phases"
 	printf 'prove\t%.2f s\n' "$(number total "$RUN/prove.json")"
-	for phase in load_key generators decode_and_verify; do
+	for phase in read_key generators verify; do
 		printf 'verify: %s\t%.2f s\n' "$(echo $phase | tr _ ' ')" "$(number $phase "$RUN/verify.json")"
 	done
 	printf 'verify\t%.2f s\n' "$(number total "$RUN/verify.json")"

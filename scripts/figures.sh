@@ -27,7 +27,7 @@ measure() {
 		"$dir/prover" prove --key "$dir/keys/prover.key" --prompt "$5" --force -o "$dir/proof" --statement-out "$dir/statement" --json >"$dir/prove.json" 2>"$dir/phases"
 		awk '!/^(read key|decoding|self-check|write) / { s += $(NF-1) } END { print s }' "$dir/phases" >>"$dir/prove.times"
 		GOMAXPROCS=1 "$dir/verifier" verify --vk "$dir/keys/model.vk" --pin "$dir/id" --statement "$dir/statement" --proof "$dir/proof" --json >"$dir/verify.json"
-		number decode_and_verify "$dir/verify.json" >>"$dir/verify.times"
+		number verify "$dir/verify.json" >>"$dir/verify.times"
 	done
 	printf '%-28s %9s B %9s B %7.2f s %6.0f ms %6.0f MiB\n' "$1, $4" "$(number proof_bytes "$dir/verify.json")" "$(number vk_bytes "$dir/verify.json")" \
 		"$(median <"$dir/prove.times")" "$(median <"$dir/verify.times" | awk '{ print 1000 * $1 }')" "$(number peak_rss "$dir/prove.json" | awk '{ print $1 / 1048576 }')"

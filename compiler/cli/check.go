@@ -30,6 +30,14 @@ the quantisation is, a proof says that the integer program gave exactly the show
 	return c
 }
 
+// checkReport is what check --json prints.
+type checkReport struct {
+	Model string `json:"model"`
+	OK    bool   `json:"ok"`
+	*compiler.CheckReport
+	usage
+}
+
 func (a *app) check(ctx context.Context, model string, data []string, m *modelFlags, asJSON bool) error {
 	cfg, err := m.config(a)
 	if err != nil {
@@ -56,12 +64,7 @@ func (a *app) check(ctx context.Context, model string, data []string, m *modelFl
 		return err
 	}
 	if asJSON {
-		err = a.json(struct {
-			Model string `json:"model"`
-			OK    bool   `json:"ok"`
-			*compiler.CheckReport
-			usage
-		}{model, report.OK(), report, a.usage()})
+		err = a.json(checkReport{model, report.OK(), report, a.usage()})
 	} else {
 		printCheck(a.out, "float model", report)
 		if report.Expected != nil {

@@ -51,7 +51,7 @@ func Run(ctx context.Context, m Module, args []string, stdout, stderr io.Writer)
 			code = console.Internal
 		}
 	}()
-	a := &app{module: m, out: console.NewOutput(stdout), err: stderr, start: time.Now()}
+	a := &app{module: m, out: console.NewOutput(stdout), err: stderr, begin: time.Now()}
 	root := a.root()
 	root.SetArgs(append([]string{}, args...)) // not nil, for which cobra takes those of the process
 	root.SetOut(a.out)
@@ -78,7 +78,8 @@ type app struct {
 	out     *console.Output
 	err     io.Writer
 	running bool // a command has started: errors are no longer about usage
-	start   time.Time
+	begin   time.Time
+	start   time.Time // of the running phase
 	last    string
 	phases  []phase
 }
@@ -180,13 +181,18 @@ func (a *app) finishPhase() {
 
 // usage is what every JSON report says about the run.
 type usage struct {
-	Phases []phase `json:"phases"`
+	Phases  []phase `json:"phases"`
+	Seconds struct {
+		Total float64 `json:"total"`
+	} `json:"seconds"`
 	machine.Usage
 }
 
 func (a *app) usage() usage {
 	a.finishPhase()
-	return usage{Phases: a.phases, Usage: machine.Now()}
+	u := usage{Phases: append([]phase{}, a.phases...), Usage: machine.Now()}
+	u.Seconds.Total = time.Since(a.begin).Seconds()
+	return u
 }
 
 func (a *app) json(v any) error {

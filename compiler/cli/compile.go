@@ -28,7 +28,7 @@ const manifestFile = "zkllmc.json"
 type manifest struct {
 	Generator string           `json:"generator"`
 	Name      string           `json:"name"`
-	Digest    string           `json:"circuit_digest"`
+	Digest    string           `json:"circuit"`
 	Length    int              `json:"length"`
 	Vocab     int              `json:"vocab"`
 	Pad       int64            `json:"pad"`
@@ -36,7 +36,7 @@ type manifest struct {
 	Layers    int              `json:"layers"`
 	Reveal    string           `json:"reveal"`
 	Private   bool             `json:"private_input"`
-	Stats     compiler.Stats   `json:"circuit"`
+	Stats     compiler.Stats   `json:"stats"`
 	Public    []tensorInfo     `json:"public_tensors"`
 	Weights   []tensorInfo     `json:"private_weights"`
 	Scales    *compiler.Report `json:"scales"`
@@ -49,6 +49,12 @@ type tensorInfo struct {
 	// Of a map of indices, which has no cells to store: where it is 1, and the products that a verifier makes per evaluation.
 	Where string `json:"where,omitempty"`
 	Work  int64  `json:"products_per_evaluation,omitempty"`
+}
+
+// compileReport is what compile and inspect print with --json.
+type compileReport struct {
+	manifest
+	usage
 }
 
 const generator = "zkllmc"
@@ -138,10 +144,7 @@ func (a *app) compile(ctx context.Context, model string, m *modelFlags, o *outpu
 		fmt.Fprintf(a.err, "zkllmc: %s", mod.note)
 	}
 	if o.json {
-		return a.json(struct {
-			manifest
-			usage
-		}{desc, a.usage()})
+		return a.json(compileReport{desc, a.usage()})
 	}
 	desc.print(a.out)
 	fmt.Fprintf(a.out, "\nnext: cd %s && go build -o bin/ ./cmd/prover ./cmd/verifier && bin/prover setup --weights %s -o keys\n", shellFolder(o.dir), compiler.WeightsFile)

@@ -25,6 +25,13 @@ type caseReport struct {
 	Remedy string `json:"remedy,omitempty"`
 }
 
+// conformanceReport is what conformance --json prints.
+type conformanceReport struct {
+	Cases  []caseReport `json:"cases"`
+	Counts string       `json:"summary"`
+	usage
+}
+
 func (a *app) conformanceCommand() *cobra.Command {
 	var asJSON bool
 	var m modelFlags
@@ -75,11 +82,7 @@ func (a *app) conformance(ctx context.Context, dirs []string, m *modelFlags, asJ
 	}
 	summary := fmt.Sprintf("%d proved, %d agrees, %d refused, %d failed", counts["proved"], counts["agrees"], counts["refused"], counts["failed"])
 	if asJSON {
-		err = a.json(struct {
-			Cases  []caseReport `json:"cases"`
-			Counts string       `json:"summary"`
-			usage
-		}{reports, summary, a.usage()})
+		err = a.json(conformanceReport{reports, summary, a.usage()})
 	} else {
 		fmt.Fprintln(a.out, summary)
 	}

@@ -73,10 +73,7 @@ func (a *app) inspectTo(ctx context.Context, path string, m *modelFlags, canonic
 		return err
 	}
 	if asJSON {
-		return a.json(struct {
-			manifest
-			usage
-		}{desc, a.usage()})
+		return a.json(compileReport{desc, a.usage()})
 	}
 	desc.print(a.out)
 	desc.printTensors(a.out)

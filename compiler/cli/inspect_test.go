@@ -21,8 +21,8 @@ func TestInspectCanonical(t *testing.T) {
 	code, out, stderr := run(t, "inspect", model, "--calibrate", sums, "--canonical", name, "--json")
 	require.Equal(t, console.OK, code, stderr)
 	var report struct {
-		Digest  string `json:"circuit_digest"`
-		Circuit struct {
+		Digest string `json:"circuit"`
+		Stats  struct {
 			Soundness int `json:"soundness_bits"`
 		}
 	}
@@ -31,7 +31,7 @@ func TestInspectCanonical(t *testing.T) {
 	require.NoError(t, err)
 	sum := sha256.Sum256(data)
 	require.Equal(t, hex.EncodeToString(sum[:]), report.Digest)
-	require.Greater(t, report.Circuit.Soundness, 100)
+	require.Greater(t, report.Stats.Soundness, 100)
 
 	code, _, stderr = run(t, "inspect", model, "--canonical", name)
 	require.Equal(t, console.Usage, code, stderr)

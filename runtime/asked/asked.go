@@ -72,8 +72,8 @@ func checked(c *circuit.Circuit, ids []int64, err error) ([]int64, error) {
 	return ids, nil
 }
 
-// Texts is the question of texts.
-func Texts(c *circuit.Circuit, vocab tokens.Tokenizer, prompt, answer string) (*Question, error) {
+// Asked is the question of a prompt and its answer, both as text.
+func Asked(c *circuit.Circuit, vocab tokens.Tokenizer, prompt, answer string) (*Question, error) {
 	q, err := Told(c, vocab, answer)
 	if err != nil {
 		return nil, err

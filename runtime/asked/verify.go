@@ -33,7 +33,7 @@ func NewVerifier(c *circuit.Circuit, key *verifier.Key, vocab []byte) (*Verifier
 // and ends there. Errors are those of Key.Verify, those of this package and tokens.ErrText; the context's where that ended. ErrUnfinished
 // is returned only where all else holds: the model says so, and would go on.
 func (v *Verifier) VerifyText(ctx context.Context, prompt, answer string, encoded, proof []byte) error {
-	q, err := Texts(v.c, v.vocab, prompt, answer)
+	q, err := Asked(v.c, v.vocab, prompt, answer)
 	if err != nil {
 		return err
 	}

@@ -222,7 +222,7 @@ func TestRun(t *testing.T) {
 	out, _ = b.prover(0, "run --json --key @keys/prover.key --prompt b")
 	var report map[string]any
 	require.NoError(t, json.Unmarshal([]byte(out), &report))
-	require.Equal(t, "cd;", report["answer"])
+	require.Equal(t, map[string]any{"canonical": true, "text": "cd;"}, report["texts"].(map[string]any)["answer"])
 	require.Contains(t, report["seconds"], "decoding")
 	require.Contains(t, report["seconds"], "total")
 }
@@ -242,7 +242,10 @@ func TestReports(t *testing.T) {
 	require.Equal(t, true, verify["accepted"])
 	text := func(s string) map[string]any { return map[string]any{"canonical": true, "text": s} }
 	require.Equal(t, map[string]any{"prompt": text("ab"), "answer": text("cd")}, verify["texts"])
-	require.Equal(t, prove["proof_bytes"], verify["proof_bytes"])
+	for _, key := range []string{"model_id", "circuit", "prompt_length", "private_prompt", "prompt_tokens", "answer_tokens", "finished", "texts", "proof_bytes", "statement_bytes"} {
+		require.Contains(t, verify, key)
+		require.Equal(t, verify[key], prove[key], "one name and one meaning in both programs: %s", key)
+	}
 	for _, r := range []map[string]any{setup, accept, prove, verify} {
 		for _, key := range []string{"circuit", "seconds", "peak_rss", "threads", "cpu"} {
 			require.Contains(t, r, key)

@@ -3,14 +3,12 @@ package proverapp
 import (
 	"context"
 	"errors"
-	"fmt"
 
 	"github.com/spf13/cobra"
 
 	"github.com/zkllmc/zkllmc/runtime/asked"
 	"github.com/zkllmc/zkllmc/runtime/circuit"
 	"github.com/zkllmc/zkllmc/runtime/console"
-	"github.com/zkllmc/zkllmc/runtime/prover"
 	"github.com/zkllmc/zkllmc/runtime/statement"
 	"github.com/zkllmc/zkllmc/runtime/tokens"
 )
@@ -163,17 +161,6 @@ func claim(c *circuit.Circuit, prompt, answer []int64) *statement.Statement {
 		st.Tokens = all[:c.Length]
 	}
 	return st
-}
-
-// report is what is said of an answer.
-func (q *question) report(k *prover.Key, answer []int64) report {
-	r := report{ModelID: fmt.Sprintf("%x", k.ModelID()), Answer: answer, Text: q.text(answer), Spelled: q.spelled(answer), Finished: q.finished(answer)}
-	if q.private {
-		r.PrivatePrompt = len(q.promptTokens)
-	} else {
-		r.Prompt = q.promptTokens
-	}
-	return r
 }
 
 // finished says whether an answer ends with the vocabulary's end token; nil where none is known.

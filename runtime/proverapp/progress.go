@@ -9,6 +9,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/zkllmc/zkllmc/runtime/asked"
 	"github.com/zkllmc/zkllmc/runtime/machine"
 )
 
@@ -70,14 +71,9 @@ func (p *progress) totals() map[string]float64 {
 
 // report is what --json prints. Members that a command has nothing to say about are missing.
 type report struct {
-	ModelID        string             `json:"model_id,omitempty"`
-	Circuit        string             `json:"circuit"`
-	Prompt         []int64            `json:"prompt_tokens,omitempty"`
-	PrivatePrompt  int                `json:"private_prompt_tokens,omitempty"` // how many; they are not shown
-	Answer         []int64            `json:"answer_tokens,omitempty"`
-	Text           *string            `json:"answer,omitempty"`
-	Spelled        string             `json:"answer_spelled,omitempty"` // token by token, where the text does not stand for these tokens
-	Finished       *bool              `json:"finished,omitempty"`       // the answer ends with the vocabulary's end token
+	ModelID string `json:"model_id"`
+	Circuit string `json:"circuit"`
+	*asked.Said
 	Seconds        map[string]float64 `json:"seconds"`
 	ProofBytes     int                `json:"proof_bytes,omitempty"`
 	StatementBytes int                `json:"statement_bytes,omitempty"`

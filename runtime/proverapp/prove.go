@@ -9,6 +9,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/zkllmc/zkllmc/runtime/asked"
 	"github.com/zkllmc/zkllmc/runtime/atomicfile"
 	"github.com/zkllmc/zkllmc/runtime/circuit"
 	"github.com/zkllmc/zkllmc/runtime/console"
@@ -106,9 +107,7 @@ func (a *app) prove(ctx context.Context, o *proveOptions) error {
 	}
 	a.progress.phase("")
 	if o.json {
-		r := o.report(k, answer)
-		r.ProofBytes, r.StatementBytes = len(proof), len(encoded)
-		return a.printReport(r)
+		return a.printReport(report{ModelID: fmt.Sprintf("%x", k.ModelID()), Said: asked.SaidOf(a.m.Circuit, o.tokenizer, st), ProofBytes: len(proof), StatementBytes: len(encoded)})
 	}
 	o.showPrompt(a.stdout)
 	o.showAnswer(a.stdout, answer)

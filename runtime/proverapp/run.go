@@ -7,6 +7,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/zkllmc/zkllmc/runtime/asked"
 	"github.com/zkllmc/zkllmc/runtime/tokens"
 )
 
@@ -47,7 +48,7 @@ func (a *app) run(ctx context.Context, q *question, keyFile string, asJSON bool)
 	}
 	a.progress.phase("")
 	if asJSON {
-		return a.printReport(q.report(k, answer))
+		return a.printReport(report{ModelID: fmt.Sprintf("%x", k.ModelID()), Said: asked.Answered(a.m.Circuit, q.tokenizer, q.promptTokens, answer)})
 	}
 	text := tokens.FormatIDs(answer)
 	if t := q.text(answer); t != nil {

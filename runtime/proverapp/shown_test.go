@@ -218,7 +218,8 @@ func TestUnusualAnswer(t *testing.T) {
 		line, o, err string
 	}{
 		{0, "run --prompt c", "abd\n", `(not the usual tokens of this text: "a" "b" "d" ⟨1⟩)`},
-		{0, "run --prompt c --json", `"answer_spelled": "\"a\" \"b\" \"d\" ⟨1⟩"`, ""},
+		{0, "run --prompt c --json", `"text": "abd",
+      "spelled": "\"a\" \"b\" \"d\" ⟨1⟩"`, ""},
 		{1, "prove -o @q --statement-out @r --prompt c --answer-tokens 260,261,1", "",
 			`does not answer "a" "b" ⟨1⟩: after ⟨1⟩ " c" "a" "b" it continues with "d", not with ⟨1⟩`},
 	} {

@@ -9,6 +9,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/zkllmc/zkllmc/runtime/asked"
 	"github.com/zkllmc/zkllmc/runtime/console"
 	"github.com/zkllmc/zkllmc/runtime/format"
 	"github.com/zkllmc/zkllmc/runtime/machine"
@@ -24,25 +25,19 @@ type verifyOptions struct {
 	asked                                console.Given
 }
 
-// verifyReport is what verify --json prints. Texts are missing without a vocabulary.
+// verifyReport is what verify --json prints.
 type verifyReport struct {
-	Accepted bool    `json:"accepted"`
-	Class    string  `json:"class,omitempty"`
-	Error    string  `json:"error,omitempty"`
-	ModelID  string  `json:"model_id,omitempty"`
-	Circuit  string  `json:"circuit"`
-	Prompt   []int64 `json:"prompt_tokens,omitempty"`
-	Answer   []int64 `json:"answer_tokens,omitempty"`
-	Next     *int64  `json:"next_token,omitempty"` // what the revealed logits predict behind the answer
-	Finished *bool   `json:"finished,omitempty"`   // the answer ends with the vocabulary's end token
-	// EndInside says that an end token stands before the answer's last place.
-	EndInside bool      `json:"end_inside,omitempty"`
-	Texts     *texts    `json:"texts,omitempty"`
-	Asked     *question `json:"asked,omitempty"`
-	Seconds   struct {
-		LoadKey    float64 `json:"load_key"`
+	Accepted bool   `json:"accepted"`
+	Class    string `json:"class,omitempty"`
+	Error    string `json:"error,omitempty"`
+	ModelID  string `json:"model_id,omitempty"`
+	Circuit  string `json:"circuit"`
+	*asked.Said
+	Asked   *question `json:"asked,omitempty"`
+	Seconds struct {
+		ReadKey    float64 `json:"read_key"`
 		Generators float64 `json:"generators"`
-		Verify     float64 `json:"decode_and_verify"`
+		Verify     float64 `json:"verify"`
 		Total      float64 `json:"total"`
 	} `json:"seconds"`
 	ProofBytes     int `json:"proof_bytes"`
@@ -137,7 +132,7 @@ func (a *app) verifyFiles(ctx context.Context, o verifyOptions, vocab tokens.Tok
 	r.VKBytes, r.StatementBytes, r.ProofBytes = len(vk), len(encoded), len(proof)
 	st, err := a.verifyBytes(ctx, o, id, vk, encoded, proof, r)
 	if st != nil {
-		a.describe(st, vocab, r)
+		r.Said = asked.SaidOf(a.m.Circuit, vocab, st)
 	}
 	if err != nil {
 		return err
@@ -154,7 +149,7 @@ func (a *app) verifyBytes(ctx context.Context, o verifyOptions, id [32]byte, vk,
 		return nil, keyFailure(o.vk, vk, err)
 	}
 	loaded := time.Now()
-	r.Seconds.LoadKey = loaded.Sub(begin).Seconds()
+	r.Seconds.ReadKey = loaded.Sub(begin).Seconds()
 	if err := key.Prepare(); err != nil {
 		return nil, err
 	}
@@ -187,8 +182,8 @@ func (a *app) showVerify(r *verifyReport, asJSON bool, err error) error {
 	}
 	fmt.Fprintf(a.stdout, "accepted  %s\nmodel ID  %s\ncircuit   %s (%s)\n", r.shown(), r.ModelID, r.Circuit, a.m.Name)
 	a.showTexts(r)
-	fmt.Fprintf(a.stdout, "time      load key %.2f s, generators %.2f s, decode and verify %.2f s\n",
-		r.Seconds.LoadKey, r.Seconds.Generators, r.Seconds.Verify)
+	fmt.Fprintf(a.stdout, "time      read key %.2f s, generators %.2f s, decode and verify %.2f s\n",
+		r.Seconds.ReadKey, r.Seconds.Generators, r.Seconds.Verify)
 	fmt.Fprintf(a.stdout, "size      proof %d bytes, verifying key %d bytes\n", r.ProofBytes, r.VKBytes)
 	return nil
 }

@@ -1,0 +1,14 @@
+package cli
+
+import (
+	"testing"
+
+	"github.com/zkllmc/zkllmc/runtime/console/reports"
+)
+
+// REPORTS.md has every member of what --json prints, and no other.
+func TestReportsAreDocumented(t *testing.T) {
+	reports.Check(t, "zkllmc compile, inspect", compileReport{})
+	reports.Check(t, "zkllmc check", checkReport{})
+	reports.Check(t, "zkllmc conformance", conformanceReport{})
+}
