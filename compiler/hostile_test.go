@@ -202,6 +202,9 @@ var hostile = map[string]func() *pb.ModelProto{
 			int64s("s", 1<<22, 1, 1), int64s("s2", 1<<22-1, 1, 1), int64s("zero", 0), int64s("one", 1))
 	},
 	"sums of sums":         func() *pb.ModelProto { return bigramModel(chain(64, "Add", twice)) },
+	"skip additions":       func() *pb.ModelProto { return doubleSkips(40) },
+	"sums of transposes":   func() *pb.ModelProto { return transposed(40) },
+	"orders of axes":       func() *pb.ModelProto { return shuffled(40) },
 	"products of products": func() *pb.ModelProto { return bigramModel(chain(40, "Mul", twice)) },
 	"weights added":        func() *pb.ModelProto { return weighted(2000, "Add", 4) },
 	"numbers that vanish":  func() *pb.ModelProto { return weighted(1000, "MatMul", 3) },
