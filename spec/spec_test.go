@@ -30,7 +30,10 @@ const (
 	unreadable = 3
 )
 
-var cases = []string{"argmax", "logits", "tiny"}
+var cases = []string{"argmax", "logits", "skips", "tiny"}
+
+// references says how often the evaluations of a proof about each case are asked for, as the first verifier has counted.
+var references = map[string]int{"argmax": 190, "logits": 59, "skips": 255, "tiny": 3}
 
 const header, stream = 44, 44 + 32 // offsets in a proof: behind the header, behind the model's ID
 
@@ -50,9 +53,15 @@ func python(t *testing.T) string {
 // verify runs the second verifier and returns its exit code and what it printed.
 func verify(t *testing.T, args ...string) (int, string) {
 	t.Helper()
+	return run(t, append([]string{"verify.py"}, args...)...)
+}
+
+// run runs Python.
+func run(t *testing.T, args ...string) (int, string) {
+	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Minute)
 	defer cancel()
-	out, err := exec.CommandContext(ctx, python(t), append([]string{"verify.py"}, args...)...).CombinedOutput()
+	out, err := exec.CommandContext(ctx, python(t), args...).CombinedOutput()
 	var exit *exec.ExitError
 	if err != nil && !errors.As(err, &exit) {
 		require.NoError(t, err)
@@ -205,10 +214,33 @@ func TestRejects(t *testing.T) {
 		case "logits":
 			try("statement logit", "statement.bin", final, flip(last, 1))
 			try("statement answer", "statement.bin", "predict another answer", flip(header+24+8*2+7, 1))
+		case "skips":
+			for _, label := range []string{"leaf evaluations", "wave 1 evaluations", "wave 2 evaluations"} {
+				try("proof point "+label, "proof.bin", final, flip(stream+proof[label], sign))
+			}
 		case "tiny": // without an answer
 			try("statement next", "statement.bin", final, flip(header+23, 1))
 			try("statement claims nothing", "statement.bin", "claims nothing", func(d []byte) { copy(d[header+16:], bytes.Repeat([]byte{0xff}, 8)) })
 		}
+	}
+}
+
+// TestCountsReferences: both verifiers ask for evaluations equally often, sums that go into several later ones among them, and a circuit
+// that asks once more than is allowed is none.
+func TestCountsReferences(t *testing.T) {
+	python(t)
+	cache := generators(t)
+	const limited = "import sys, verify; verify.MAX_REFERENCES = int(sys.argv[1]); sys.exit(verify.main(sys.argv[2:]))"
+	for name, n := range references {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			args := vector(name).args("--generators", cache)
+			code, out := run(t, append([]string{"-B", "-c", limited, strconv.Itoa(n)}, args...)...)
+			require.Equal(t, accepted, code, out)
+			code, out = run(t, append([]string{"-B", "-c", limited, strconv.Itoa(n - 1)}, args...)...)
+			require.Equal(t, unreadable, code, out)
+			require.Contains(t, out, "too many evaluations")
+		})
 	}
 }
 

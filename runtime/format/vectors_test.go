@@ -51,24 +51,32 @@ type vector struct {
 	cfg    circuit.Config
 	prompt []int64
 	answer int // tokens of the answer; with an arg-max a next token follows
+
+	references int64 // of the circuit and of its setup circuit: what spec_test has of them
+	setup      int64
 }
 
 var vectors = []vector{
 	{
 		// A small decoder with private input. Rows of weights and of witnesses differ in width; the embedding and others have tail rows.
-		name: "argmax", build: decoder, prompt: []int64{2, 4}, answer: 1,
+		name: "argmax", build: decoder, references: 190, setup: 11, prompt: []int64{2, 4}, answer: 1,
 		cfg: circuit.Config{Name: "vectors: argmax", Length: 4, Vocab: 5, Pad: 1, Causal: true, Reveal: circuit.RevealArgmax,
 			PrivateInput: true, WeightBits: 4, WitnessBits: 6},
 	},
 	{
 		// Terms of every form, revealed logits of a shorter input, and one class of rows.
-		name: "logits", build: terms, prompt: []int64{3, 0}, answer: 1,
+		name: "logits", build: terms, references: 59, setup: 8, prompt: []int64{3, 0}, answer: 1,
 		cfg: circuit.Config{Name: "vectors: logits", Length: 5, Vocab: 6, Pad: 2, Causal: true, Reveal: circuit.RevealLogits,
 			WeightBits: 5, WitnessBits: 5},
 	},
 	{
+		// Sums that go into two later ones, and into one twice at different points: written out they have more than 2^40 terms.
+		name: "skips", build: skips, references: 255, setup: 6, prompt: []int64{3, 1, 0, 2},
+		cfg: circuit.Config{Name: "vectors: skips", Length: 4, Vocab: 4, Reveal: circuit.RevealArgmax, WeightBits: 4, WitnessBits: 4},
+	},
+	{
 		// The least of everything: to begin with.
-		name: "tiny", build: tiny, prompt: []int64{0},
+		name: "tiny", build: tiny, references: 3, setup: 2, prompt: []int64{0},
 		cfg: circuit.Config{Name: "vectors: tiny", Length: 1, Vocab: 2, Reveal: circuit.RevealArgmax, WeightBits: 4, WitnessBits: 4},
 	},
 }
@@ -157,6 +165,29 @@ func terms(b *circuit.Builder) {
 	labels := fmt.Sprintf("t=%d v=%d d=6", cfg.Length, cfg.Vocab)
 	embedded := gadget.Embed(b, "embedded", b.Public("tokens", circuit.TokenOneHot, 0, 1), b.Weight("embedding", 4, cfg.Vocab, 6))
 	gadget.RevealLogits(b, b.Virtual("logits", []int{cfg.Length, cfg.Vocab}, b.Times(9, "td,vd->tv "+labels, embedded, b.Weight("head", 4, cfg.Vocab, 6))))
+}
+
+// skips takes 40 times the last value less the one before, which after three times is what it was with the other sign, and adds 16 times
+// a value to its transpose, where they cancel.
+func skips(b *circuit.Builder) {
+	shape := []int{4, 4}
+	w := b.Weight("w", 2, 4, 4)
+	embedded := gadget.Embed(b, "embedded", b.Public("tokens", circuit.TokenOneHot, 0, 1), b.Weight("embedding", 4, 4, 4))
+	x := gadget.Rescale(b, "x", embedded, 1, -4, 3)
+	s := []circuit.ID{w, x}
+	for i := range 40 {
+		s = append(s, b.Virtual(fmt.Sprintf("skip%d", i), shape, gadget.Scaled(b, 1, s[i+1]), gadget.Scaled(b, -1, s[i])))
+	}
+	b.Zero(b.VirtualBound("alike", shape, 0, 0, "zero-checked", gadget.Scaled(b, 1, s[41]), gadget.Scaled(b, 1, s[38])))
+	turned := func(name string, s circuit.ID, sign int64) circuit.ID {
+		return b.Virtual(name, shape, gadget.Scaled(b, 1, s), b.Times(sign, "ij->ji i=4 j=4", s))
+	}
+	sum := turned("turned", s[41], -1)
+	for i := range 16 {
+		sum = turned(fmt.Sprintf("turned%d", i), sum, 1)
+	}
+	b.Zero(sum)
+	gadget.RevealArgmax(b, b.Virtual("logits", shape, b.Times(1, "td,vd->tv t=4 d=4 v=4", x, b.Weight("head", 3, 4, 4))))
 }
 
 // tiny looks weights up in a table and reveals a constant.
@@ -359,6 +390,9 @@ func TestVectorsVerify(t *testing.T) {
 		c := v.circuit(t)
 		digest := c.Digest()
 		require.Equal(t, digest, sha256.Sum256(v.read(t, "circuit.bin")), "%s: the circuit is another one", v.name)
+		setup, err := protocol.SetupCircuit(c)
+		require.NoError(t, err)
+		require.Equal(t, []int64{v.references, v.setup}, []int64{c.Requests().References, setup.Requests().References}, v.name)
 		files := map[string][]byte{}
 		for _, name := range []string{"model.vk", "statement.bin", "proof.bin"} {
 			files[name] = v.read(t, name)
