@@ -65,7 +65,7 @@ var vectors = []vector{
 	},
 	{
 		// Terms of every form, revealed logits of a shorter input, and one class of rows.
-		name: "logits", build: terms, references: 59, setup: 8, prompt: []int64{3, 0}, answer: 1,
+		name: "logits", build: terms, references: 66, setup: 8, prompt: []int64{3, 0}, answer: 1,
 		cfg: circuit.Config{Name: "vectors: logits", Length: 5, Vocab: 6, Pad: 2, Causal: true, Reveal: circuit.RevealLogits,
 			WeightBits: 5, WitnessBits: 5},
 	},
