@@ -32,8 +32,8 @@ const (
 
 var cases = []string{"argmax", "logits", "skips", "tiny"}
 
-// references says how often the evaluations of a proof about each case are asked for, as the first verifier has counted.
-var references = map[string]int{"argmax": 190, "logits": 66, "skips": 255, "tiny": 3}
+// work is what the evaluations of proofs take, as the first verifier counts it: references, cells of known tensors, opened rows.
+var work = map[string][3]int{"argmax": {190, 16, 138}, "logits": {66, 453, 65}, "skips": {255, 0, 34}, "tiny": {3, 0, 2}}
 
 const header, stream = 44, 44 + 32 // offsets in a proof: behind the header, behind the model's ID
 
@@ -225,22 +225,36 @@ func TestRejects(t *testing.T) {
 	}
 }
 
-// TestCountsReferences: both verifiers ask for evaluations equally often, sums that go into several later ones among them, and a circuit
-// that asks once more than is allowed is none.
-func TestCountsReferences(t *testing.T) {
+// TestCountsWork: both verifiers count the work of evaluations alike, sums that go into several later ones and shifts among them: with just
+// as much allowed a proof is accepted, and with less in one respect its circuit is none.
+func TestCountsWork(t *testing.T) {
 	python(t)
 	cache := generators(t)
-	const limited = "import sys, verify; verify.MAX_REFERENCES = int(sys.argv[1]); sys.exit(verify.main(sys.argv[2:]))"
-	for name, n := range references {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			args := vector(name).args("--generators", cache)
-			code, out := run(t, append([]string{"-B", "-c", limited, strconv.Itoa(n)}, args...)...)
-			require.Equal(t, accepted, code, out)
-			code, out = run(t, append([]string{"-B", "-c", limited, strconv.Itoa(n - 1)}, args...)...)
-			require.Equal(t, unreadable, code, out)
-			require.Contains(t, out, "too many evaluations")
-		})
+	const limited = `
+import sys, verify
+verify.MAX_REFERENCES, verify.MAX_KNOWN_CELLS, verify.MAX_OPENED_ROWS = map(int, sys.argv[1:4])
+sys.exit(verify.main(sys.argv[4:]))`
+	for name, exact := range work {
+		for less := -1; less < len(exact); less++ {
+			limits := exact
+			if less >= 0 {
+				limits[less]--
+			}
+			t.Run(fmt.Sprint(name, limits), func(t *testing.T) {
+				t.Parallel()
+				args := []string{"-B", "-c", limited}
+				for _, n := range limits {
+					args = append(args, strconv.Itoa(n))
+				}
+				code, out := run(t, append(args, vector(name).args("--generators", cache)...)...)
+				if less < 0 {
+					require.Equal(t, accepted, code, out)
+					return
+				}
+				require.Equal(t, unreadable, code, out)
+				require.Contains(t, out, "too many evaluations")
+			})
+		}
 	}
 }
 

@@ -493,7 +493,7 @@ def check_circuit(c):
             demand(len(t.values) == box_size(t.shape), f'the values of {t.name}')
         if t.kind == AFFINE:
             demand(len(t.values) == 1 + len(t.shape), f'the equation of {t.name}')
-            t.values = affine_cells(t)
+            t.work, t.values = affine_work(t), affine_cells(t)
         if t.kind == PUBLIC:
             demand(t.source in range(1, 7) and t.shape == [c.length, c.vocab][:1 if t.source in (2, 6) else 2], f'the shape of {t.name}')
         for m in t.terms:
@@ -536,6 +536,17 @@ def box_size(shape):
     for d in shape:
         n *= d
     return n
+
+
+def affine_work(t):
+    """(10.7) the products of an evaluation that goes through the bits of the indices, the lowest first, and knows the carry."""
+    lo = hi = t.values[0]
+    total, split = 0, sum(d & (d - 1) > 0 for d in t.shape)
+    for b in range(max(bits(d) for d in t.shape)):
+        strides = [s for s, d in zip(t.values[1:], t.shape) if b < bits(d)]
+        total += (hi - lo + 1) << split + len(strides)
+        lo, hi = -(-(lo + sum(min(s, 0) for s in strides)) // 2), (hi + sum(max(s, 0) for s in strides)) // 2
+    return total
 
 
 def affine_cells(t):
@@ -961,6 +972,8 @@ class Ledger:
         c, size = self.c, box_size(t.shape)
         if t.kind == CONST or t.source == 5:
             self.known_cells += size
+        elif t.kind == AFFINE:
+            self.known_cells += t.work
         elif t.kind in (WEIGHT, WITNESS):
             self.opened_rows += (size >> (c.weight_bits if t.kind == WEIGHT else c.witness_bits)) + 1
 
