@@ -112,7 +112,7 @@ func checkAxes(t Term, axes [][]int, shape []int, occurs []bool) error {
 
 // boundEinsum adds up the terms over the operands' bounds. The row of a one-hot factor has one 1 and zeros, so that a sum over its
 // vocabulary is one cell.
-func boundEinsum(g *Graph, n *Node, in []interval.Interval) []interval.Interval {
+func boundEinsum(g *Graph, n *Node, in []interval.Interval) ([]interval.Interval, error) {
 	sum := interval.Of(0, 0)
 	for _, t := range n.Attr.(*EinsumAttr).Terms {
 		factors := make([]interval.Factor, len(t.In))
@@ -121,7 +121,7 @@ func boundEinsum(g *Graph, n *Node, in []interval.Interval) []interval.Interval 
 		}
 		sum = sum.Plus(interval.Term(t.ICoef, t.Extents, t.Out, factors, chosen(g, n, t)))
 	}
-	return []interval.Interval{sum}
+	return []interval.Interval{sum}, nil
 }
 
 // chosen says of which labels one-hot factors choose one value; nil if there is no such factor.

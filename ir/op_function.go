@@ -54,13 +54,13 @@ func init() {
 			a, is := n.Attr.(*TableAttr)
 			return n.attrs(g, is && IsFunction(a.Fn) && a.Lo <= a.Hi)
 		},
-		bound: func(_ *Graph, n *Node, _ []interval.Interval) []interval.Interval {
+		bound: func(_ *Graph, n *Node, _ []interval.Interval) ([]interval.Interval, error) {
 			a := n.Attr.(*TableAttr)
 			lines, err := tables.Eval(a.Fn, a.Lo, a.Hi, a.InScale, a.OutScale)
-			if err != nil || len(lines) == 0 {
-				return nil
+			if err != nil {
+				return nil, n.Errorf("%v", err)
 			}
-			return []interval.Interval{interval.Of(slices.Min(lines), slices.Max(lines))}
+			return []interval.Interval{interval.Of(slices.Min(lines), slices.Max(lines))}, nil
 		},
 		integer: intTable,
 		lower: func(n *Node) (plan.Op, []plan.Arg) {

@@ -13,8 +13,8 @@ func init() {
 	register(&OpInfo{
 		Op: OpInput, Stages: everywhere, Outputs: 1,
 		Meaning: "the token ids, integers in [0, Vocab)", Shape: "[T]", Scale: "0",
-		check: checkInput, bound: func(g *Graph, n *Node, _ []interval.Interval) []interval.Interval {
-			return []interval.Interval{interval.Of(0, int64(g.Vocab)-1)}
+		check: checkInput, bound: func(g *Graph, n *Node, _ []interval.Interval) ([]interval.Interval, error) {
+			return []interval.Interval{interval.Of(0, int64(g.Vocab)-1)}, nil
 		},
 		float: func(r *Run, n *Node, _ [][]float64) ([][]float64, error) {
 			out := make([]float64, len(r.IDs))
@@ -32,8 +32,8 @@ func init() {
 	register(&OpInfo{
 		Op: OpOneHot, Stages: everywhere, MinIn: 1, MaxIn: 1, Outputs: 1,
 		Meaning: "out[t,v] = 1 where ids[t] = v, else 0", Shape: "[T] -> [T, Vocab]", Scale: "0",
-		check: checkOneHot, bound: func(*Graph, *Node, []interval.Interval) []interval.Interval {
-			return []interval.Interval{interval.Of(0, 1)}
+		check: checkOneHot, bound: func(*Graph, *Node, []interval.Interval) ([]interval.Interval, error) {
+			return []interval.Interval{interval.Of(0, 1)}, nil
 		},
 		float: func(r *Run, _ *Node, _ [][]float64) ([][]float64, error) {
 			return [][]float64{oneHot[float64](r.IDs, r.Graph.Vocab)}, nil
@@ -86,9 +86,9 @@ func checkCells(g *Graph, n *Node) error {
 }
 
 // boundCells is the declared range: it is chosen, not computed.
-func boundCells(g *Graph, n *Node, _ []interval.Interval) []interval.Interval {
+func boundCells(g *Graph, n *Node, _ []interval.Interval) ([]interval.Interval, error) {
 	v := g.Value(n.Out[0])
-	return []interval.Interval{interval.Of(v.Lo, v.Hi)}
+	return []interval.Interval{interval.Of(v.Lo, v.Hi)}, nil
 }
 
 // free is the cost of what is there already.

@@ -45,13 +45,13 @@ func init() {
 			a, is := n.Attr.(*RsqrtAttr)
 			return n.attrs(g, is && a.Eps >= 1 && a.Num >= 0)
 		},
-		bound: func(_ *Graph, n *Node, in []interval.Interval) []interval.Interval {
+		bound: func(_ *Graph, n *Node, in []interval.Interval) ([]interval.Interval, error) {
 			a := n.Attr.(*RsqrtAttr)
 			least := new(big.Int).Add(in[0].Lo, big.NewInt(a.Eps))
 			if least.Sign() <= 0 {
-				return nil
+				return nil, n.Errorf("its argument may be %v, and is to be positive", least)
 			}
-			return []interval.Interval{{Lo: new(big.Int), Hi: least.Sqrt(least.Div(big.NewInt(a.Num), least))}}
+			return []interval.Interval{{Lo: new(big.Int), Hi: least.Sqrt(least.Div(big.NewInt(a.Num), least))}}, nil
 		},
 		integer: intRsqrt,
 		lower: func(n *Node) (plan.Op, []plan.Arg) {

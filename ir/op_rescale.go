@@ -25,9 +25,9 @@ func init() {
 			a, is := n.Attr.(*RescaleAttr)
 			return n.attrs(g, is && a.Shift >= 0 && a.Shift < 63 && a.Lo <= a.Hi)
 		},
-		bound: func(_ *Graph, n *Node, _ []interval.Interval) []interval.Interval {
+		bound: func(_ *Graph, n *Node, _ []interval.Interval) ([]interval.Interval, error) {
 			a := n.Attr.(*RescaleAttr)
-			return []interval.Interval{interval.Of(a.Lo, a.Hi)}
+			return []interval.Interval{interval.Of(a.Lo, a.Hi)}, nil
 		},
 		integer: intRescale,
 		lower: func(n *Node) (plan.Op, []plan.Arg) {

@@ -53,9 +53,9 @@ func init() {
 		Meaning: "shifted, quantised exponentials of a row and the inverse of their sum, see ZkAttnAttr",
 		Shape:   "e: that of s; inv: that of s without the last axis", Scale: "e: EBits, inv: InvBits − EBits",
 		check: checkZkAttn,
-		bound: func(_ *Graph, n *Node, _ []interval.Interval) []interval.Interval {
+		bound: func(_ *Graph, n *Node, _ []interval.Interval) ([]interval.Interval, error) {
 			a := n.Attr.(*ZkAttnAttr)
-			return []interval.Interval{interval.Of(0, 1<<a.EBits), interval.Of(0, 1<<(a.InvBits-a.EBits))}
+			return []interval.Interval{interval.Of(0, 1<<a.EBits), interval.Of(0, 1<<(a.InvBits-a.EBits))}, nil
 		},
 		integer: intZkAttn,
 		lower: func(n *Node) (plan.Op, []plan.Arg) {

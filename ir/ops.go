@@ -31,9 +31,9 @@ type OpInfo struct {
 
 	// Shape rule and attributes.
 	check func(g *Graph, n *Node) error
-	// The bounds of the results over all inputs in range, nil if there are none; and the argument for those that a circuit's own interval
+	// The bounds of the results over all inputs in range; and the argument for those that a circuit's own interval
 	// arithmetic does not see.
-	bound func(g *Graph, n *Node, in []interval.Interval) []interval.Interval
+	bound func(g *Graph, n *Node, in []interval.Interval) ([]interval.Interval, error)
 	why   func(g *Graph, n *Node) string
 	// The meaning over the reals and over the integers, and what it costs: multiplications, and cells besides the results. Without cost
 	// it is functionWork multiplications per cell.
@@ -88,8 +88,8 @@ func Bounds(g *Graph, n *Node) (out []interval.Interval, why string, err error) 
 	for k, id := range n.In {
 		in[k] = interval.Of(g.Value(id).Lo, g.Value(id).Hi)
 	}
-	if out = i.bound(g, n, in); len(out) != len(n.Out) {
-		return nil, "", n.Errorf("is not defined for all inputs within their bounds")
+	if out, err = i.bound(g, n, in); err != nil {
+		return nil, "", err
 	}
 	if i.why != nil {
 		why = i.why(g, n)
