@@ -32,6 +32,7 @@ var calls = map[plan.Op]call{
 	plan.Rsqrt: {fn: gadget.Rsqrt, args: []source{name, operand("s"), value("num"), value("eps")}},
 	plan.Attn: {fn: attention.ZkAttn, results: []string{"Exp", "Inv"}, args: []source{name, operand("s"), optional("mask"),
 		record(attention.Params{}, "Shift", "DBits", "EBits", "InvBits", "Unit")}},
+	"Max":             {fn: gadget.Max, args: []source{name, operand("x"), operand("y")}},
 	plan.RevealLogits: {fn: gadget.RevealLogits, args: []source{operand("logits")}},
 	plan.RevealArgmax: {fn: gadget.RevealArgmax, args: []source{operand("logits")}},
 }

@@ -62,6 +62,8 @@ func sections() []section {
 		{"pair not in the table", nil, rejectPairNotInTable},
 		{"line of the neighbouring table", nil, rejectLineOfTheNeighbouringTable},
 		{"wrong multiplicity", wrongMultiplicity, nil},
+		{"maximum that is the smaller one, or neither", nil, rejectMaximumThatIsNone},
+		{"maximum that is no integer", nil, rejectMaximumThatIsNoInteger},
 		{"inverse square root off by one or negative", rsqrtOffByOne, nil},
 		{"inverse square root that is no integer", nil, rejectRsqrtThatIsNoInteger},
 		{"reciprocal off by one", reciprocalOffByOne, nil},
@@ -142,6 +144,7 @@ var operations = map[ir.Op]operation{
 	ir.OpEinsum:  {"residual", []string{"looked-up column that is not what defines it"}, []string{"term of a sum left out or negated"}, []string{"sum that is right mod p only"}},
 	ir.OpRescale: {"clamp", []string{"rescale off by one"}, []string{"the other saturation branch", "limb that does not recompose"}, []string{"cell out of its range", "quotient out of range with a valid remainder"}},
 	ir.OpTable:   {"table", []string{"output of another line"}, []string{"rescale off by one", "pair not in the table"}, []string{"cell out of its range"}},
+	ir.OpMax:     {"max", []string{"maximum that is the smaller one, or neither"}, []string{"pair not in the table", "output of another line"}, []string{"cell out of its range", "maximum that is no integer"}},
 	ir.OpRsqrt:   {"rsqrt", []string{"inverse square root off by one or negative"}, []string{"lie that one constraint alone refuses"}, []string{"cell out of its range", "inverse square root that is no integer"}},
 	ir.OpZkAttn:  {"attention", []string{"output of another line", "attention to a masked position"}, []string{"row maximum too large or too small", "reciprocal off by one"}, []string{"cell out of its range", "row maximum that is no integer", "reciprocal that wraps around"}},
 }

@@ -56,6 +56,11 @@ var stages = map[string]spec{
 	"rescale table": {cfg: config("rescale table"), build: func(b *circuit.Builder) {
 		gadget.RescaleTable(b, "act", b.Weight("w", 7, 5), 1, -12, 11, "silu", 2, 4)
 	}, weights: map[string][]int64{"w": {-64, 63, 5, -8, 22}}},
+	"max": {cfg: config("max"), build: func(b *circuit.Builder) {
+		x := gadget.Rescale(b, "x", b.Weight("v", 5, 6), 1, -8, 8)
+		m := gadget.Max(b, "m", x, gadget.Rescale(b, "y", b.Weight("w", 5, 6), 1, -8, 8))
+		gadget.Rescale(b, "z", m, 1, -4, 4)
+	}, weights: map[string][]int64{"v": {-16, 15, 0, 4, -5, 7}, "w": {15, -16, 0, 5, -7, -8}}},
 	"rsqrt": {cfg: config("rsqrt"), build: func(b *circuit.Builder) {
 		x := b.Weight("x", 4, 3)
 		gadget.Rsqrt(b, "r", b.Virtual("s", []int{3}, gadget.Product(b, 1, x, x)), 1<<12, 3)

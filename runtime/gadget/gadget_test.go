@@ -442,3 +442,55 @@ func TestRefusedCircuits(t *testing.T) {
 		}
 	}
 }
+
+// TestMax compares with the definition on all pairs of two small ranges, tries every value that a prover might put in the place of the
+// excess, and lies in and beyond its table.
+func TestMax(t *testing.T) {
+	b := witnesstest.Builder(1, 2)
+	const n = 8 * 16
+	x, y := b.Weight("x", 3, n), b.Weight("y", 4, n)
+	m := gadget.Max(b, "m", x, y)
+	in := witnesstest.Instance{C: witnesstest.Finish(t, b)}
+	var xs, ys []int64
+	for i := range int64(n) {
+		xs, ys = append(xs, i/16-4), append(ys, i%16-8)
+	}
+	in.Weights = map[circuit.ID]kernel.Tensor{x: witnesstest.Cells([]int{n}, xs...), y: witnesstest.Cells([]int{n}, ys...)}
+	a := in.Honest(t)
+	for i, got := range a.Tensor(m).V {
+		if got != max(xs[i], ys[i]) {
+			t.Errorf("max(%d, %d) is %d", xs[i], ys[i], got)
+		}
+	}
+	if lo, hi := in.C.Tensor(m).Lo, in.C.Tensor(m).Hi; lo != -4 || hi != 7 {
+		t.Errorf("bounds [%d, %d], want [-4, 7]", lo, hi)
+	}
+	excess, checker := witnesstest.Witnesses(in.C), witness.NewChecker(in.C)
+	if len(excess) != 1 {
+		t.Fatalf("%d committed tensors, want the excess alone", len(excess))
+	}
+	for _, i := range []int{0, 15, 40, 64, n - 1} {
+		for e := int64(-20); e <= 20; e++ {
+			lie := checker.Field(witnesstest.With(a, excess[0], i, big.NewInt(e)))
+			if honest := e == max(xs[i]-ys[i], 0); honest != (lie == nil) {
+				t.Errorf("max(%d, %d) with an excess of %d: %v", xs[i], ys[i], e, lie)
+			}
+		}
+	}
+	in.RefusesCells(t, a, 6)
+	in.RefusesStaged(t, 6, 1, -1, 3)
+}
+
+// TestMaxRefuses operands of two shapes, and differences beyond a table.
+func TestMaxRefuses(t *testing.T) {
+	for want, build := range map[string]func(b *circuit.Builder){
+		"of shapes [2] and [3]": func(b *circuit.Builder) { gadget.Max(b, "m", b.Weight("x", 4, 2), b.Weight("y", 4, 3)) },
+		"more than 2^16 lines":  func(b *circuit.Builder) { gadget.Max(b, "m", b.Weight("x", 16, 2), b.Weight("y", 16, 2)) },
+	} {
+		b := witnesstest.Builder(1, 2)
+		build(b)
+		if _, err := b.Finish(); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%v, want %q", err, want)
+		}
+	}
+}

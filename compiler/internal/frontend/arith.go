@@ -3,6 +3,7 @@ package frontend
 import (
 	"fmt"
 	"math"
+	"slices"
 
 	"github.com/zkllmc/zkllmc/compiler/internal/onnx"
 	"github.com/zkllmc/zkllmc/ir"
@@ -12,7 +13,7 @@ import (
 
 func init() {
 	register(handlers, map[string]handler{
-		"Add": sum, "Sub": sub, "Sum": sum, "Mean": sum, "Mul": mul, "Div": div, "Neg": neg, "Pow": pow, "Where": where,
+		"Add": sum, "Sub": sub, "Sum": sum, "Mean": sum, "Mul": mul, "Div": div, "Neg": neg, "Pow": pow, "Where": where, "Max": extremum, "Min": extremum,
 		"Sqrt": function("sqrt"), "Reciprocal": function("reciprocal"), "Exp": function("exp"), "Sigmoid": function("sigmoid"),
 		"Tanh": function("tanh"), "Erf": function("erf"), "Relu": function("relu"), "Gelu": gelu, "Swish": swish,
 		"com.microsoft.Gelu": function("gelu"), "com.microsoft.FastGelu": biasGelu("gelu_tanh"),
@@ -100,6 +101,33 @@ func sum(c *call) ([]*val, error) {
 		ts = append(ts, product(shape, coef, f))
 	}
 	return []*val{c.einsum(shape, ts...)}, nil
+}
+
+// extremum folds Max and Min over their operands; a minimum is −max(−x, −y). With a constant it is that plus what is above it.
+func extremum(c *call) ([]*val, error) {
+	fs, shape, err := c.operands()
+	if err != nil || len(fs) == 0 {
+		return nil, orCount(err, len(fs))
+	}
+	sign := 1.0
+	if c.n.Op == "Min" {
+		sign = -1
+	}
+	slices.SortStableFunc(fs, func(a, b factor) int { return int(min(b.id, 0)) - int(min(a.id, 0)) }) // constants last
+	v := c.einsum(shape, product(shape, sign, fs[0]))
+	for _, f := range fs[1:] {
+		y, self := product(shape, sign, f), factor{coef: 1, id: v.id, shape: shape}
+		if f.id != none {
+			v.id = c.b.g.Add(ir.OpMax, c.n.Name, "", shape, []ir.ValueID{v.id, c.einsum(shape, y).id}, nil).ID
+			continue
+		}
+		over, err := c.unary("relu", c.einsum(shape, product(shape, 1, self), product(shape, -sign, f)))
+		if err != nil {
+			return nil, err
+		}
+		v = c.einsum(shape, product(shape, 1, factor{coef: 1, id: over.id, shape: shape}), y)
+	}
+	return []*val{c.einsum(shape, product(shape, sign, factor{coef: 1, id: v.id, shape: shape}))}, nil
 }
 
 func sub(c *call) ([]*val, error) {

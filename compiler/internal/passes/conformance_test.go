@@ -126,5 +126,5 @@ func conformance(t *testing.T, folder string, least int) {
 	}
 }
 
-func TestOperatorCases(t *testing.T) { conformance(t, "node", 117) }
+func TestOperatorCases(t *testing.T) { conformance(t, "node", 121) }
 func TestPatternCases(t *testing.T)  { conformance(t, "patterns", 68) }

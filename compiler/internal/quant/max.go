@@ -1,0 +1,36 @@
+package quant
+
+import (
+	"math"
+
+	"github.com/zkllmc/zkllmc/ir"
+)
+
+func init() { lowerings[ir.OpMax] = (*quantiser).larger }
+
+// larger brings both operands of a maximum to one scale and to TableBits bits, so that their differences have one bit more and fit a
+// table. The scale is that of the larger calibrated maximum, and no finer than both operands are.
+func (q *quantiser) larger(n *ir.Node, v *ir.Value) error {
+	var operands [2]*rep
+	top := 0.0
+	for i, id := range n.In {
+		x, err := q.value(id)
+		if err != nil {
+			return err
+		}
+		operands[i], top = q.plain(n, x, x.scale), math.Max(top, q.cal.Max[id])
+	}
+	scale := min(scaleFor(headroom*top, TableBits), max(operands[0].scale, operands[1].scale))
+	var in []ir.ValueID
+	for i, x := range operands {
+		x = q.plain(n, x, scale)
+		if x.scale != scale || q.width(x.id) >= TableBits {
+			x = q.rescale(n, x, scale, TableBits, q.cal.Max[n.In[i]])
+		}
+		in = append(in, x.id)
+	}
+	w := q.add(n, v.Name, v.Shape, in, ir.OpMax, nil)
+	w.Scale = scale
+	q.set(v.ID, &rep{id: w.ID, scale: scale, mult: 1})
+	return nil
+}

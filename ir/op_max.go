@@ -1,0 +1,45 @@
+package ir
+
+import (
+	"math/big"
+
+	"github.com/zkllmc/zkllmc/ir/plan"
+	"github.com/zkllmc/zkllmc/runtime/interval"
+)
+
+// OpMax is the larger of two tensors, cell by cell. A minimum is −max(−x, −y).
+const OpMax Op = "Max"
+
+func init() {
+	register(&OpInfo{
+		Op: OpMax, Stages: everywhere, MinIn: 2, MaxIn: 2, Outputs: 1, Elementwise: true,
+		Meaning: "max(x, y), elementwise", Shape: "that of x, which is that of y", Scale: "that of x, which is that of y",
+		check: func(_ *Graph, n *Node) error { return noAttr(n) },
+		bound: func(_ *Graph, _ *Node, in []interval.Interval) ([]interval.Interval, error) {
+			return []interval.Interval{{Lo: larger(in[0].Lo, in[1].Lo), Hi: larger(in[0].Hi, in[1].Hi)}}, nil
+		},
+		float: func(_ *Run, _ *Node, in [][]float64) ([][]float64, error) {
+			out := make([]float64, len(in[0]))
+			for i := range out {
+				out[i] = max(in[0][i], in[1][i])
+			}
+			return [][]float64{out}, nil
+		},
+		integer: func(_ *Run, _ *Node, in [][]int64) ([][]int64, error) {
+			out := make([]int64, len(in[0]))
+			for i := range out {
+				out[i] = max(in[0][i], in[1][i])
+			}
+			return [][]int64{out}, nil
+		},
+		lower:  func(*Node) (plan.Op, []plan.Arg) { return "Max", nil },
+		Unique: "gadget.Max",
+	})
+}
+
+func larger(a, b *big.Int) *big.Int {
+	if a.Cmp(b) > 0 {
+		return a
+	}
+	return b
+}
