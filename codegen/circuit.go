@@ -22,6 +22,7 @@ const (
 	versionPath   = runtimePath + "version"
 	verifierPath  = runtimePath + "verifier"
 	askedPath     = runtimePath + "asked"
+	consolePath   = runtimePath + "console"
 	proverPath    = runtimePath + "prover"
 	proverApp     = runtimePath + "proverapp"
 	verifierApp   = runtimePath + "verifierapp"
@@ -213,7 +214,7 @@ func doc(f *File, text string) {
 
 // importNames keeps imports free of aliases that repeat the package's name.
 func importNames(f *File) {
-	for _, p := range []string{circuitPath, gadgetPath, attentionPath, constantsPath, versionPath, verifierPath, askedPath, proverPath, proverApp, verifierApp} {
+	for _, p := range []string{circuitPath, gadgetPath, attentionPath, constantsPath, versionPath, verifierPath, askedPath, consolePath, proverPath, proverApp, verifierApp} {
 		f.ImportName(p, path.Base(p))
 	}
 }

@@ -213,7 +213,7 @@ func (g *generator) command(name, app string) *File {
 		List(Id("c"), Err()).Op(":=").Qual(g.circuitPath, "Build").Call(),
 		If(Err().Op("!=").Nil()).Block(
 			Qual("fmt", "Fprintln").Call(Qual("os", "Stderr"), Err()),
-			Qual("os", "Exit").Call(Lit(4))),
+			Qual("os", "Exit").Call(Qual(consolePath, "Internal"))),
 		Qual("os", "Exit").Call(Qual(app, "Main").Call(Qual(app, "Model").Values(model...), Qual("os", "Args").Index(Lit(1), Empty()))))
 	return f
 }

@@ -163,19 +163,15 @@ func Schedule(c *circuit.Circuit) (veil.Counts, error) {
 	return counts, err
 }
 
-// Prepare derives every generator that a proof of the circuit uses, which a process does once and memoises (package group).
-func Prepare(c *circuit.Circuit) error {
-	counts, err := Schedule(c)
-	if err != nil {
-		return err
-	}
+// Prepare derives every generator that a proof of the circuit with this schedule uses, which a process does once and memoises (package
+// group).
+func Prepare(c *circuit.Circuit, counts veil.Counts) {
 	group.Row(1 << c.WeightBits)
 	group.Row(1 << c.WitnessBits)
 	group.Pad(counts.Pads)
 	for k, n := range counts.Vectors {
 		group.Vec(k, n)
 	}
-	return nil
 }
 
 // publics evaluates what the verifier knows: constants of the circuit, and tensors of the statement.

@@ -230,6 +230,13 @@ func TestInterrupted(t *testing.T) {
 		require.Equal(t, console.Internal, proverapp.Run(ctx, m, b.args(line), nil, &stdout, &stderr), line)
 		require.Contains(t, stderr.String(), "interrupted")
 	}
+	v := verifierapp.Model{Name: "bigram", Circuit: b.c, Vocab: []byte(vocab)}
+	for _, line := range []string{"accept --save @q.bin @keys/model.vk", "accept --json --save @q.bin @keys/model.vk", verifyLine, verifyLine + " --json"} {
+		var stdout, stderr bytes.Buffer
+		require.Equal(t, console.Internal, verifierapp.Run(ctx, v, b.args(line), nil, &stdout, &stderr), line)
+		require.Equal(t, "verifier: interrupted\n", stderr.String())
+		require.Empty(t, stdout.String(), "nothing was accepted or rejected")
+	}
 	for _, name := range []string{"q.bin", "r.bin", "new/prover.key", "new/model.vk"} {
 		require.NoFileExists(t, b.file(name))
 	}

@@ -23,10 +23,10 @@ import (
 
 // Key is a model that was accepted: its commitment for one circuit. It is immutable and safe for concurrent use.
 type Key struct {
-	c       *circuit.Circuit
-	weights commit.Set
-	id      [32]byte
-	size    func() (int, error) // of every proof about the circuit, counted once
+	c        *circuit.Circuit
+	weights  commit.Set
+	id       [32]byte
+	schedule func() (veil.Counts, error) // of every proof about the circuit, counted once
 }
 
 // ErrPinned says that a verifying key is not the one whose ID was pinned.
@@ -99,9 +99,9 @@ func decodeKey(ctx context.Context, c *circuit.Circuit, data []byte) (*Key, *for
 		return nil, nil, nil, err
 	}
 	layout := protocol.WeightLayout(c)
-	size, err := proofElements(setup)
+	counts, err := protocol.Schedule(setup)
 	if err == nil {
-		err = r.Exactly(elementSize * (layout.Rows + size))
+		err = r.Exactly(elementSize*layout.Rows + size(counts))
 	}
 	if err != nil {
 		return nil, nil, nil, err
@@ -114,18 +114,15 @@ func decodeKey(ctx context.Context, c *circuit.Circuit, data []byte) (*Key, *for
 		}
 	}
 	k := &Key{c: c, weights: commit.Set{Layout: layout, Points: points}, id: ModelID(c, points)}
-	k.size = sync.OnceValues(func() (int, error) { return proofElements(c) })
+	k.schedule = sync.OnceValues(func() (veil.Counts, error) { return protocol.Schedule(c) })
 	return k, r, setup, nil
 }
 
 // elementSize is the number of bytes of an element of a proof, a point or a scalar.
 const elementSize = 32
 
-// proofElements counts the elements of every proof about a circuit.
-func proofElements(c *circuit.Circuit) (int, error) {
-	counts, err := protocol.Schedule(c)
-	return counts.Points + counts.Scalars, err
-}
+// size is the number of bytes of the elements of a proof.
+func size(c veil.Counts) int { return elementSize * (c.Points + c.Scalars) }
 
 // elements reads the elements of a proof as long as the context lasts.
 type elements struct {
@@ -167,10 +164,11 @@ func (k *Key) ModelID() [32]byte { return k.id }
 // Prepare derives the generators that Verify uses and counts what a proof holds, so that the first call does not: some hundred
 // milliseconds, once per process.
 func (k *Key) Prepare() error {
-	if _, err := k.size(); err != nil {
-		return err
+	counts, err := k.schedule()
+	if err == nil {
+		protocol.Prepare(k.c, counts)
 	}
-	return protocol.Prepare(k.c)
+	return err
 }
 
 // Verify returns nil exactly if the proof shows the encoded statement for this model. It is safe for concurrent use.
@@ -226,9 +224,9 @@ func (k *Key) open(proof []byte) (*format.Reader, error) {
 	} else if [32]byte(id) != k.id {
 		return nil, format.ErrModel
 	}
-	n, err := k.size()
+	counts, err := k.schedule()
 	if err == nil {
-		err = r.Exactly(elementSize * n)
+		err = r.Exactly(size(counts))
 	}
 	return r, err
 }

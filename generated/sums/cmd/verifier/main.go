@@ -9,6 +9,7 @@ import (
 
 	"github.com/zkllmc/zkllmc/generated/sums/circuit"
 	"github.com/zkllmc/zkllmc/generated/sums/vocab"
+	"github.com/zkllmc/zkllmc/runtime/console"
 	"github.com/zkllmc/zkllmc/runtime/verifierapp"
 )
 
@@ -16,7 +17,7 @@ func main() {
 	c, err := circuit.Build()
 	if err != nil {
 		fmt.Fprintln(os.Stderr, err)
-		os.Exit(4)
+		os.Exit(console.Internal)
 	}
 	os.Exit(verifierapp.Main(verifierapp.Model{Name: circuit.Name, Circuit: c, Vocab: vocab.File}, os.Args[1:]))
 }
