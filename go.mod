@@ -10,6 +10,7 @@ require (
 	github.com/owulveryck/onnx-go v0.5.0
 	github.com/spf13/cobra v1.10.2
 	github.com/stretchr/testify v1.12.1
+	golang.org/x/mod v0.43.0
 	gonum.org/v1/gonum v0.8.2
 	google.golang.org/protobuf v1.36.11
 	gorgonia.org/cu v0.9.4

@@ -151,7 +151,7 @@ func TestSoundnessBudget(t *testing.T) {
 	for _, m := range provedModels(t) {
 		r, err := Analyse(context.Background(), m.path, Config{RevealArgmax: true, Pad: m.pad})
 		require.NoError(t, err)
-		counts, err := protocol.Schedule(r.Circuit)
+		counts, err := protocol.CheckedSchedule(r.Circuit)
 		require.NoError(t, err)
 		sums, order := map[string]float64{}, []string{}
 		for _, e := range counts.Errors {

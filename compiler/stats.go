@@ -52,7 +52,7 @@ func statistics(c *circuit.Circuit) (Stats, error) {
 		s.TableLines += int64(len(t.Cols[0]))
 	}
 	s.WeightRows, s.WitnessRows = protocol.WeightLayout(c).Rows, commit.NewLayout(c, circuit.Witness, c.WitnessBits).Rows
-	counts, err := protocol.Schedule(c)
+	counts, err := protocol.CheckedSchedule(c)
 	const header = format.HeaderSize + 32 // and the model's ID
 	s.ProofBytes, s.Soundness = header+32*(counts.Points+counts.Scalars), protocol.SoundnessBits(counts)
 	return s, err

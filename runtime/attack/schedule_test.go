@@ -16,7 +16,7 @@ import (
 	"github.com/zkllmc/zkllmc/runtime/transcript"
 )
 
-var bless = flag.Bool("bless", false, "write the schedules in testdata and the table of SECURITY.md anew")
+var update = flag.Bool("update", false, "write the schedules in testdata anew, and with ZKLLMC_ATTACKS=all the tables of SECURITY.md")
 
 // journal writes down what a transcript absorbs and squeezes.
 type journal struct{ lines []event }
@@ -125,13 +125,13 @@ func TestSchedule(t *testing.T) {
 			l := c.u.schedule(t)
 			ordered(t, l.lines, applied)
 			path := filepath.Join("testdata", "schedule", strings.ReplaceAll(c.name, " ", "-")+".txt")
-			if *bless {
+			if *update {
 				require.NoError(t, os.MkdirAll(filepath.Dir(path), 0o755))
 				require.NoError(t, os.WriteFile(path, []byte(l.text()), 0o644))
 			}
 			want, err := os.ReadFile(path)
 			require.NoError(t, err)
-			require.Equal(t, string(want), l.text(), "if this change is meant, run the test with -bless and review the difference")
+			require.Equal(t, string(want), l.text(), "if this change is meant, run make golden and review the difference")
 		})
 	}
 	if slices.ContainsFunc(columns(t), func(c column) bool { return c.u == nil }) {

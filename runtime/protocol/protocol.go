@@ -150,17 +150,28 @@ func (p *Proof) Count() (veil.Counts, error) {
 	return ch.Counts(), err
 }
 
-// Schedule counts the messages of a proof about a circuit, which depend on nothing else. It is an error if the proof's evaluations are
-// not those that the circuit's Finish has counted and limited.
+// Schedule counts the messages of a proof about a circuit, which depend on nothing else.
 func Schedule(c *circuit.Circuit) (veil.Counts, error) {
-	layout := WeightLayout(c)
-	p := Proof{Kind: KindInference, Circuit: c, Statement: Nothing{}, Weights: commit.Set{Layout: layout, Points: make([]group.Affine, layout.Rows)}}
+	p := dry(c)
+	return p.Count()
+}
+
+// CheckedSchedule is Schedule for whoever makes circuits: it is an error if a proof's evaluations are not those that the circuit's Finish
+// has counted and limited.
+func CheckedSchedule(c *circuit.Circuit) (veil.Counts, error) {
+	p := dry(c)
 	counts, err := p.Count()
 	if n := c.Requests(); err == nil && (p.evaluations != n.Evaluations || p.references != n.References) {
 		err = fmt.Errorf("internal error: a proof about %s asks %d times for %d evaluations, its circuit was counted to ask %d times for %d",
 			c.Name, p.references, p.evaluations, n.References, n.Evaluations)
 	}
 	return counts, err
+}
+
+// dry is a proof about a circuit of which only the schedule matters.
+func dry(c *circuit.Circuit) *Proof {
+	layout := WeightLayout(c)
+	return &Proof{Kind: KindInference, Circuit: c, Statement: Nothing{}, Weights: commit.Set{Layout: layout, Points: make([]group.Affine, layout.Rows)}}
 }
 
 // Prepare derives every generator that a proof of the circuit with this schedule uses, which a process does once and memoises (package

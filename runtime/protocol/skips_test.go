@@ -73,7 +73,7 @@ func TestSkips(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			c, data := skips(t, test.k, test.next)
 			require.LessOrEqual(t, c.Requests().Evaluations, test.atMost)
-			_, err := protocol.Schedule(c) // makes as many evaluations as were counted
+			_, err := protocol.CheckedSchedule(c) // makes as many evaluations as were counted
 			require.NoError(t, err)
 			p, out := prove(t, c, data)
 			require.NoError(t, p.Run(veil.NewVerifier(p.Transcript(), replay{out})))

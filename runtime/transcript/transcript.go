@@ -78,7 +78,7 @@ func New(protocol string) *Transcript {
 }
 
 // Record calls f after every operation with its kind ("absorb", "challenge", "short", "bytes"), its label and the number of bytes
-// absorbed or squeezed. Tests compare the calls with a blessed schedule.
+// absorbed or squeezed. Tests compare the calls with a stored schedule.
 func (t *Transcript) Record(f func(kind, label string, n int)) { t.record = f }
 
 // Absorb binds labelled bytes.
