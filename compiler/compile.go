@@ -107,8 +107,11 @@ func (c Config) progress(phase string) {
 func analyse(ctx context.Context, model string, cfg Config) (*Result, error) {
 	left := budget.New(ctx, cfg.Budget)
 	cfg.progress("reading and simplifying " + model)
-	m, err := onnx.Load(model)
+	m, err := onnx.LoadContext(ctx, model)
 	if err != nil {
+		if ctx.Err() != nil {
+			return nil, err
+		}
 		return nil, unreadable(err)
 	}
 	if err := checkNames(m, cfg); err != nil {

@@ -19,6 +19,7 @@ import (
 	"google.golang.org/protobuf/proto"
 
 	"github.com/zkllmc/zkllmc/compiler/internal/onnx/pb"
+	"github.com/zkllmc/zkllmc/runtime/machine"
 )
 
 // What a model file of a few hundred bytes may cost the compiler. Each hostile model is compiled in a process of its own: memory that
@@ -26,6 +27,7 @@ import (
 const (
 	hostileTime   = 20 * time.Second // the slowest takes well below a second on an idle core
 	hostileMemory = 1 << 30          // all that was ever allocated; models/sums, 700 KB, takes about half
+	hostilePeak   = 400 << 20        // resident at one time: what the budget gives any model, with garbage and the process itself
 	hostileChild  = "ZKLLMC_HOSTILE_CHILD"
 )
 
@@ -150,6 +152,58 @@ func shaped(dims ...int64) *pb.ModelProto {
 	return m
 }
 
+// wide is a model that multiplies x by constants of which it gives the shapes alone.
+func wide(n int64) *pb.ModelProto {
+	return bigramModel([]*pb.NodeProto{op("ConstantOfShape", "sa", "A"), op("ConstantOfShape", "sb", "B"), op("ConstantOfShape", "sc", "C"),
+		op("MatMul", "x A", "p"), op("MatMul", "p B", "q"), op("MatMul", "q C", "r"), op("Add", "x r", "y")}, int64s("sa", 3, n), int64s("sb", n, n), int64s("sc", n, 3))
+}
+
+// factors is wide as one product, by its equation; the dearer ones end in a sum over what is left.
+func factors(n int64, equation string) *pb.ModelProto {
+	m := wide(n)
+	_, result, _ := strings.Cut(equation, "->")
+	out := "r"
+	if len(result) > 2 {
+		out = "product"
+	}
+	e := op("Einsum", "x A B C", out, &pb.AttributeProto{Name: "equation", Type: 3, S: []byte(equation)})
+	nodes := append(m.Graph.Node[:4:4], e)
+	if out != "r" {
+		nodes = append(nodes, op("ReduceSum", "product ax", "r", intAttr("keepdims", 0)))
+		m.Graph.Initializer = append(m.Graph.Initializer, int64s("ax", 1, 2, 3))
+	}
+	m.Graph.Node = append(nodes, m.Graph.Node[7:]...)
+	return m
+}
+
+// stretched is k functions of x, repeated n times before and averaged after.
+func stretched(k int, n int64) *pb.ModelProto {
+	c := chain(k, "Relu", func(p string) string { return p })
+	c[0].Input[0], c[k-1].Output[0] = "wide", "last"
+	nodes := append([]*pb.NodeProto{op("Expand", "x s", "wide")}, c...)
+	return bigramModel(append(nodes, op("ReduceMean", "last ax", "y", intAttr("keepdims", 0))), int64s("s", n, 4, 3), int64s("ax", 0))
+}
+
+// many makes k constants of n cells, of all of which something is added to x at the end.
+func many(kind string, k int, n int64) *pb.ModelProto {
+	var nodes []*pb.NodeProto
+	in := map[string]string{"Expand": "zero s", "Range": "from to by", "ConstantOfShape": "s"}[kind]
+	joined := op("Sum", "x", "y")
+	for i := range k {
+		nodes = append(nodes, op(kind, in, fmt.Sprint("big", i)))
+	}
+	var uses []*pb.NodeProto // all constants come before all of their uses
+	for i := range k {
+		big, top, f := fmt.Sprint("big", i), fmt.Sprint("top", i), fmt.Sprint("f", i)
+		joined.Input = append(joined.Input, f)
+		uses = append(uses, op("ReduceMax", big, top, intAttr("keepdims", 0)), op("Cast", top, f, intAttr("to", 1)))
+	}
+	scalar := func(name string, v int64) *pb.TensorProto {
+		return &pb.TensorProto{Name: name, DataType: 7, Int64Data: []int64{v}}
+	}
+	return bigramModel(append(append(nodes, uses...), joined), int64s("zero", 0), int64s("s", n), scalar("from", 0), scalar("to", n), scalar("by", 1))
+}
+
 // hostile are the models, by what is wrong with them.
 var hostile = map[string]func() *pb.ModelProto{
 	"none": func() *pb.ModelProto { return bigramModel([]*pb.NodeProto{op("Identity", "x", "y")}) },
@@ -248,6 +302,30 @@ var hostile = map[string]func() *pb.ModelProto{
 		}
 		return m
 	},
+	"wide constants": func() *pb.ModelProto { return wide(1 << 12) },
+	"matrix of constants to the third": func() *pb.ModelProto {
+		return constantly([]*pb.NodeProto{op("ConstantOfShape", "s", "a"), op("MatMul", "a a", "b"), op("MatMul", "b a", "big")}, int64s("s", 1<<12, 1<<12))
+	},
+	"wide factors":  func() *pb.ModelProto { return factors(1<<11, "td,de,ef,fg->tg") },
+	"outer factors": func() *pb.ModelProto { return factors(1<<11, "td,de,ef,fg->tedfg") },
+	"wide activations": func() *pb.ModelProto {
+		return stretched(400, 1<<20)
+	},
+	"many wide constants": func() *pb.ModelProto { return many("Expand", 1000, 1<<16) },
+	"many wide ranges":    func() *pb.ModelProto { return many("Range", 1000, 1<<16) },
+	"many wide fills":     func() *pb.ModelProto { return many("ConstantOfShape", 1000, 1<<16) },
+	"many wide weights": func() *pb.ModelProto {
+		nodes, sum := []*pb.NodeProto{}, "x"
+		for i := range 300 {
+			b, m, next := fmt.Sprint("b", i), fmt.Sprint("m", i), fmt.Sprint("y", i)
+			if i == 299 {
+				next = "y"
+			}
+			nodes = append(nodes, op("Tile", "emb s", b), op("ReduceMax", b, m, intAttr("keepdims", 0)), op("Add", sum+" "+m, next))
+			sum = next
+		}
+		return bigramModel(nodes, int64s("s", 1<<7, 1<<7))
+	},
 	"Split into 2^40": func() *pb.ModelProto {
 		return bigramModel([]*pb.NodeProto{op("Split", "x s", "y z")}, int64s("s", 1<<40, 4-1<<40))
 	},
@@ -296,9 +374,12 @@ func compileHostile(t *testing.T, m *pb.ModelProto) {
 	_, err = Compile(context.Background(), file, Config{ImportPath: "example.com/m"})
 	var s runtime.MemStats
 	runtime.ReadMemStats(&s)
-	t.Logf("%d bytes of model, %d MiB allocated: %v", len(data), s.TotalAlloc>>20, err)
+	t.Logf("%d bytes of model, %d MiB allocated, %d MiB resident: %v", len(data), s.TotalAlloc>>20, machine.Now().PeakRSS>>20, err)
 	if err != nil && !errors.Is(err, ErrUnsupported) {
 		t.Errorf("not an error about the model: %v", err)
+	}
+	if peak := machine.Now().PeakRSS; peak > hostilePeak {
+		t.Errorf("%d bytes resident at one time for a model of %d bytes, the bound is %d", peak, len(data), hostilePeak)
 	}
 	if s.TotalAlloc > hostileMemory {
 		t.Errorf("%d bytes allocated for a model of %d bytes, the bound is %d", s.TotalAlloc, len(data), hostileMemory)

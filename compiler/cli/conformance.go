@@ -53,6 +53,7 @@ The exit code is 1 if a case failed.`,
 	}
 	c.Flags().StringArrayVar(&m.dims, "dim", nil, "value of a symbolic dimension in all cases, as `NAME=N`")
 	c.Flags().BoolVar(&asJSON, "json", false, "print a report as JSON")
+	m.registerBudget(c)
 	m.reveal = "logits"
 	return c
 }
@@ -135,7 +136,7 @@ func tryCase(ctx context.Context, dir string, cfg compiler.Config) (rep caseRepo
 			rep.Result, rep.Reason = "failed", fmt.Sprintf("panic: %v", r)
 		}
 	}()
-	cfg, err := adapt(dir, cfg)
+	cfg, err := adapt(ctx, dir, cfg)
 	if err != nil {
 		return rep.refuse(err)
 	}
@@ -180,8 +181,8 @@ func outcome(ctx context.Context, r *compiler.Result, inputs []compiler.Input) (
 
 // adapt settles what a command line would have to say about a case, from its first test set: the values of symbolic dimensions, the
 // inputs besides the first, and the first output as the logits.
-func adapt(dir string, cfg compiler.Config) (compiler.Config, error) {
-	m, err := onnx.Load(filepath.Join(dir, "model.onnx"))
+func adapt(ctx context.Context, dir string, cfg compiler.Config) (compiler.Config, error) {
+	m, err := onnx.LoadContext(ctx, filepath.Join(dir, "model.onnx"))
 	if err != nil {
 		return cfg, fmt.Errorf("%w: %w", compiler.ErrUnsupported, err)
 	}

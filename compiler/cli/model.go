@@ -26,6 +26,7 @@ type modelFlags struct {
 	words     int // tokens of the vocabulary file
 	output    string
 	fix       []string
+	budget    int
 }
 
 func (m *modelFlags) register(c *cobra.Command) {
@@ -39,12 +40,20 @@ func (m *modelFlags) register(c *cobra.Command) {
 	f.StringVar(&m.reveal, "reveal", "logits", "what a proof shows of the output, `WHAT` is logits or argmax")
 	f.StringVar(&m.output, "logits", "", "graph output `NAME` that holds the logits, where there are several")
 	f.StringArrayVar(&m.fix, "fix", nil, "input besides the token ids, fixed and public, as `INPUT=FILE.pb`")
+	m.registerBudget(c)
 	f.StringVar(&m.tokenizer, "tokenizer", "", "vocabulary `FILE` (JSON from text to id, or llama2.c's format) with which the generated commands read and show texts; its pad id becomes part of the circuit")
+}
+
+func (m *modelFlags) registerBudget(c *cobra.Command) {
+	c.Flags().IntVar(&m.budget, "budget", 1, "`FACTOR` on what a model may cost the compiler (cells, work, memory); the limits follow from the size of its file and its length, and suffice for models that compute with their weights")
 }
 
 // config makes the compiler's configuration of the flags.
 func (m *modelFlags) config(a *app) (compiler.Config, error) {
 	cfg := compiler.Config{Name: m.name, Public: m.public, Private: m.private, Progress: a.progress, Output: m.output, Dump: dump(a)}
+	if cfg.Budget = m.budget; m.budget < 1 {
+		return cfg, usageError{fmt.Errorf("--budget %d: it is a factor, 1 or more", m.budget)}
+	}
 	for _, s := range m.fix {
 		name, file, ok := strings.Cut(s, "=")
 		if !ok {

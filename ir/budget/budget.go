@@ -12,16 +12,17 @@ import (
 )
 
 // The limits are what an honest model of the same file and length needs, with room. What a model computes on the way to its logits it
-// computes with its weights: T tokens meet every weight once each in one run, so a run takes T multiplications per cell of the file,
-// whatever the architecture; layers that share their weights take more. The base is for what is not made of weights. TestHonestModels
-// of package compiler holds the limits against GPT-2 small, SmolLM2-135M and the exports that we have; none needs a third of any.
+// computes with its weights: T tokens meet every weight once each in one run, so a run takes T products per cell of the file, whatever
+// the architecture; layers that share their weights take more. The base is for what is not made of weights. TestHonestModels of package
+// compiler holds the limits against GPT-2 small, SmolLM2-135M and the exports that we have; none needs half of any.
 const (
 	baseCells    = 1 << 26 // cells of 8 bytes that are made one after the other: masks and position tables of a few thousand tokens
 	cellsPerCell = 16      // and for every cell of the file: quantised weights are copied by every operator on their way
 
 	baseWork    = 1 << 33 // multiplications and the like: some seconds of one core
-	workPerCell = 4       // per token and run: every weight once, and as much again for attention, functions and the integer program
-	longTokens  = 1024    // from here on, attention over all pairs of positions may cost more than the weights do
+	workPerCell = 8       // per token and run: two for every weight, and three times as much for attention, functions and the integer program
+	longTokens  = 1024    // with so many, attention over all pairs of positions may cost an eighth of that again,
+	maxTokens   = 4096    // and no more with more
 
 	baseMemory    = 1 << 28 // bytes held at one time
 	memoryPerCell = 192     // for every cell of the file: real cells, integer cells and those of the circuit, with what is garbage meanwhile
@@ -86,8 +87,17 @@ func (b *Budget) Runs(n int) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	run := times(workPerCell, b.cells, b.tokens)
-	run = plus(run, times(times(b.cells, b.tokens)/longTokens, b.tokens))
+	long := min(b.tokens, maxTokens)
+	run = plus(run, times(times(b.cells, long)/longTokens, long))
 	b.limits.Work = plus(b.limits.Work, times(run, int64(n), b.factor))
+}
+
+// Factor is what all limits are multiplied by, 1 for a nil Budget.
+func (b *Budget) Factor() int {
+	if b == nil {
+		return 1
+	}
+	return int(b.factor)
 }
 
 // Limits returns the limits as they are now.
@@ -139,15 +149,20 @@ func (b *Budget) Work(n int) error {
 }
 
 // Memory asks whether n bytes may be held at one time, all that is held already included. Nothing is spent.
-func (b *Budget) Memory(n int) error {
+func (b *Budget) Memory(n int) error { return b.memory(n, 1) }
+
+// Kept asks whether n bytes may stay for long: half of what may be held at one time, so that there is room to work in.
+func (b *Budget) Kept(n int) error { return b.memory(n, 2) }
+
+func (b *Budget) memory(n int, share int64) error {
 	if b == nil {
 		return nil
 	}
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	var none int64
-	err := take("bytes at one time", &none, wide(n), b.limits.Memory)
-	b.spent.Memory = max(b.spent.Memory, none)
+	var held int64
+	err := take("bytes at one time", &held, int64(n), b.limits.Memory/share)
+	b.spent.Memory = max(b.spent.Memory, held)
 	return err
 }
 
@@ -182,8 +197,12 @@ func (e *Exceeded) Error() string {
 	if e.Asked < 0 || e.Asked == math.MaxInt64 {
 		asked = "more than 2^63"
 	}
-	return fmt.Sprintf("asks for %s %s; the limit for a file of this size and this number of tokens is %d, of which %d are left (if the model is honest, raise all limits: --budget 4)",
-		asked, e.What, e.Limit, e.Left)
+	left := ""
+	if e.Left != e.Limit {
+		left = fmt.Sprintf(", of which %d are left", e.Left)
+	}
+	return fmt.Sprintf("asks for %s %s, and the limit for a file of this size and this number of tokens is %d%s; if the model is honest, raise all limits: --budget 4",
+		asked, e.What, e.Limit, left)
 }
 
 // Product multiplies numbers that are not negative; what does not fit is math.MaxInt.

@@ -36,6 +36,9 @@ func TestSpending(t *testing.T) {
 	if err := b.Memory(baseMemory + 1); err == nil || !strings.Contains(err.Error(), "--budget") {
 		t.Errorf("got %v", err)
 	}
+	if err := b.Kept(baseMemory / 2); err != nil || b.Kept(baseMemory/2+1) == nil {
+		t.Errorf("half of the memory may stay: %v", err)
+	}
 	if s := b.Spent(); s != (Limits{baseCells, baseWork, baseMemory}) {
 		t.Errorf("spent %+v", s)
 	}
@@ -48,7 +51,7 @@ func TestGrowth(t *testing.T) {
 	b.Model(1000, 10)
 	b.Runs(2)
 	b.Runs(1)
-	want := Limits{3 * (baseCells + 16*1000), 3 * (baseWork + 3*(4*1000*10+10000/1024*10)), 3 * (baseMemory + 192*1000 + 2*10*1000 + 1024*100)}
+	want := Limits{3 * (baseCells + 16*1000), 3 * (baseWork + 3*(8*1000*10+10000/1024*10)), 3 * (baseMemory + 192*1000 + 2*10*1000 + 1024*100)}
 	if l := b.Limits(); l != want {
 		t.Errorf("%+v, want %+v", l, want)
 	}

@@ -1,6 +1,8 @@
 package eval
 
 import (
+	"fmt"
+
 	"github.com/zkllmc/zkllmc/ir"
 	"github.com/zkllmc/zkllmc/ir/budget"
 )
@@ -16,7 +18,7 @@ func Demand(b *budget.Budget, g *ir.Graph, runs int) (bytes int, err error) {
 			if b.Poll() != nil {
 				return 0, err
 			}
-			return 0, n.Errorf("%d runs of the model: %v", runs, err)
+			return 0, ir.RefuseFor(n.Origin, string(n.Op), fmt.Errorf("in %d runs of the model it %w", runs, err))
 		}
 		for _, id := range n.Out {
 			held = budget.Sum(held, stored(g.Value(id)))
@@ -24,7 +26,7 @@ func Demand(b *budget.Budget, g *ir.Graph, runs int) (bytes int, err error) {
 		if now := budget.Sum(held, extra); now > most {
 			most = now
 			if err := b.Memory(budget.Product(8, most)); err != nil {
-				return 0, n.Errorf("%v", err)
+				return 0, ir.RefuseFor(n.Origin, string(n.Op), err)
 			}
 		}
 		for _, id := range last[i] {

@@ -2,10 +2,12 @@ package frontend
 
 import (
 	"context"
+	"fmt"
 	"math"
 	"runtime"
 
 	"github.com/zkllmc/zkllmc/compiler/internal/onnx"
+	"github.com/zkllmc/zkllmc/ir"
 	"github.com/zkllmc/zkllmc/ir/budget"
 )
 
@@ -60,7 +62,8 @@ func (b *builder) tokens() int {
 // attention with T² cells a head; 2^24 leave room for what is cheap anyway.
 func (b *builder) maxActive() int {
 	T := b.tokens()
-	return min(1<<29, 1<<24+256*T*T+T*b.left.file)
+	usual := budget.Sum(1<<24, budget.Product(256, T, T), budget.Product(T, b.left.file))
+	return min(1<<29, budget.Product(b.left.Factor(), usual))
 }
 
 // graphCells counts the cells that a graph of the file holds, in branches too.
@@ -119,7 +122,7 @@ func (c *call) charge(copies int, shape ...int) error {
 	if err == nil || c.b.left.Poll() != nil {
 		return err
 	}
-	return c.unsupported("computes a tensor of shape %v: %v", shape, err)
+	return c.exceeds(fmt.Sprintf("computes a tensor of shape %v", shape), err)
 }
 
 // work pays for multiplications, as many as there are combinations of the given extents.
@@ -128,7 +131,12 @@ func (c *call) work(extents ...int) error {
 	if err == nil || c.b.left.Poll() != nil {
 		return err
 	}
-	return c.unsupported("%v", err)
+	return c.exceeds("computes a product of matrices", err)
+}
+
+// exceeds refuses what the budget has no room for.
+func (c *call) exceeds(what string, err error) error {
+	return ir.RefuseFor(c.n.Name, c.key(), fmt.Errorf("%s: %w", what, err))
 }
 
 // hold asks for memory. What is dropped is not given back one by one: constants share their cells. When all that was ever made does not
@@ -141,7 +149,7 @@ func (c *call) hold(n int) error {
 	}
 	p.held = budget.Sum(c.alive(), bytes)
 	runtime.GC()
-	return p.Memory(budget.Product(2, p.held))
+	return p.Kept(p.held)
 }
 
 // alive counts the bytes of all constants that a later node could name, and of the graph's own.

@@ -398,7 +398,7 @@ func (c *call) sizes(outs []*val) error {
 			continue
 		}
 		if n, ok := size(1, o.shape...); !ok || n > c.b.maxActive() {
-			return c.unsupported("an activation of shape %v has more than %d cells, the bound for this number of tokens and size of the file", o.shape, c.b.maxActive())
+			return c.unsupported("an activation of shape %v has more than %d cells, the bound for this number of tokens and size of the file; if the model is honest, raise all limits: --budget 4", o.shape, c.b.maxActive())
 		}
 		if ir.Size(o.shape) == 0 {
 			return c.unsupported("a tensor of shape %v has no cells", o.shape)
@@ -460,7 +460,7 @@ func (b *builder) use(v *val, origin string) (ir.ValueID, error) {
 			if b.left.Poll() != nil {
 				return none, err
 			}
-			return none, ir.Refuse(origin, "constant", "input %q of shape %v: %v", v.name, t.Shape, err)
+			return none, ir.RefuseFor(origin, "constant", fmt.Errorf("input %q of shape %v: %w", v.name, t.Shape, err))
 		}
 	}
 	x := b.g.Add(op, origin, b.unique(v.name), t.Shape, nil, nil)

@@ -1,6 +1,7 @@
 package onnx
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -133,12 +134,15 @@ type Dim struct {
 }
 
 // Load reads a model file and the external data that it names, which must lie in the model's folder.
-func Load(path string) (*Model, error) {
-	data, err := readBounded(path, MaxModelBytes)
+func Load(path string) (*Model, error) { return LoadContext(context.Background(), path) }
+
+// LoadContext is Load that ends with the context's error when that is done.
+func LoadContext(ctx context.Context, path string) (*Model, error) {
+	data, err := readBounded(ctx, path, MaxModelBytes)
 	if err != nil {
 		return nil, err
 	}
-	m, err := Decode(data, filepath.Dir(path))
+	m, err := decode(ctx, data, filepath.Dir(path))
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", path, err)
 	}
@@ -146,7 +150,9 @@ func Load(path string) (*Model, error) {
 }
 
 // Decode decodes a model. External data is looked up in dir; if dir is empty it is refused.
-func Decode(data []byte, dir string) (*Model, error) {
+func Decode(data []byte, dir string) (*Model, error) { return decode(context.Background(), data, dir) }
+
+func decode(ctx context.Context, data []byte, dir string) (*Model, error) {
 	p := &pb.ModelProto{}
 	if err := proto.Unmarshal(data, p); err != nil {
 		return nil, fmt.Errorf("not an ONNX model: %w", err)
@@ -154,7 +160,7 @@ func Decode(data []byte, dir string) (*Model, error) {
 	if p.Graph == nil {
 		return nil, errors.New("not an ONNX model: it has no graph")
 	}
-	d := &decoder{dir: dir}
+	d := &decoder{ctx: ctx, dir: dir}
 	m := &Model{IRVersion: p.IrVersion, Producer: p.ProducerName + " " + p.ProducerVersion, Opsets: opsets(p.OpsetImport)}
 	var err error
 	if m.Graph, err = d.graph(p.Graph, 0); err != nil {
@@ -173,7 +179,7 @@ func Decode(data []byte, dir string) (*Model, error) {
 	return m, nil
 }
 
-func readBounded(path string, limit int64) ([]byte, error) {
+func readBounded(ctx context.Context, path string, limit int64) ([]byte, error) {
 	f, err := os.Open(path)
 	if err != nil {
 		return nil, err
@@ -190,14 +196,22 @@ func readBounded(path string, limit int64) ([]byte, error) {
 		return nil, fmt.Errorf("%s: %d bytes, the limit is %d; move the weights into external data files", path, st.Size(), limit)
 	}
 	data := make([]byte, st.Size())
-	if _, err := io.ReadFull(f, data); err != nil {
-		return nil, fmt.Errorf("%s: %w", path, err)
+	for rest := data; len(rest) > 0; {
+		if err := ctx.Err(); err != nil {
+			return nil, err
+		}
+		n, err := io.ReadFull(f, rest[:min(len(rest), 1<<26)])
+		if err != nil {
+			return nil, fmt.Errorf("%s: %w", path, err)
+		}
+		rest = rest[n:]
 	}
 	return data, nil
 }
 
 // decoder carries what the decoding of one model shares.
 type decoder struct {
+	ctx     context.Context
 	dir     string
 	nodes   int
 	sources []*source

@@ -1,6 +1,7 @@
 package onnx
 
 import (
+	"context"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -143,7 +144,7 @@ func (t *Tensor) Len() int { return len(t.F) + len(t.I) }
 
 // LoadTensor reads a file that holds one TensorProto, as test folders do.
 func LoadTensor(path string) (*Tensor, error) {
-	data, err := readBounded(path, MaxModelBytes)
+	data, err := readBounded(context.Background(), path, MaxModelBytes)
 	if err != nil {
 		return nil, err
 	}
@@ -160,7 +161,7 @@ func DecodeTensor(data []byte) (*Tensor, error) {
 	if err := proto.Unmarshal(data, p); err != nil {
 		return nil, fmt.Errorf("not a TensorProto: %w", err)
 	}
-	t, err := (&decoder{}).tensor(p)
+	t, err := (&decoder{ctx: context.Background()}).tensor(p)
 	if err != nil {
 		return nil, fmt.Errorf("tensor %q: %w", p.Name, err)
 	}
@@ -168,6 +169,9 @@ func DecodeTensor(data []byte) (*Tensor, error) {
 }
 
 func (d *decoder) tensor(p *pb.TensorProto) (*Tensor, error) {
+	if err := d.ctx.Err(); err != nil {
+		return nil, err
+	}
 	t := &Tensor{Name: p.Name, DType: DType(p.DataType)}
 	n, err := t.setShape(p.Dims)
 	if err != nil {

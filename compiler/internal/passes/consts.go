@@ -1,6 +1,8 @@
 package passes
 
 import (
+	"fmt"
+
 	"github.com/zkllmc/zkllmc/ir"
 	"github.com/zkllmc/zkllmc/ir/budget"
 )
@@ -58,7 +60,12 @@ func pay(left *budget.Budget, n *ir.Node, t ir.Term) error {
 	if err == nil || left.Poll() != nil {
 		return err
 	}
-	return unsupported(n, "a product of constants: %v", err)
+	return exceeds(n, "a product of constants", err)
+}
+
+// exceeds refuses what the budget has no room for.
+func exceeds(n *ir.Node, what string, err error) error {
+	return ir.RefuseFor(n.Origin, describe(n), fmt.Errorf("%s: %w", what, err))
 }
 
 // pollAfter is the number of products, some milliseconds of them, after which the context is looked at.

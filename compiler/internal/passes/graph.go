@@ -1,8 +1,9 @@
 package passes
 
 import (
+	"crypto/sha256"
+	"encoding/binary"
 	"fmt"
-	"hash/fnv"
 	"math"
 	"strings"
 
@@ -171,14 +172,14 @@ func key(g *ir.Graph, n *ir.Node) string {
 		}
 	case nil:
 		if n.Op == ir.OpConst {
-			h := fnv.New128a()
-			var w [8]byte
-			for _, x := range g.Value(n.Out[0]).Data {
-				u := math.Float64bits(x)
-				for i := range w {
-					w[i] = byte(u >> (8 * i))
+			h := sha256.New()
+			var w []byte
+			for i, x := range g.Value(n.Out[0]).Data {
+				w = binary.LittleEndian.AppendUint64(w, math.Float64bits(x))
+				if len(w) == 1<<12 || i == len(g.Value(n.Out[0]).Data)-1 {
+					h.Write(w)
+					w = w[:0]
 				}
-				h.Write(w[:])
 			}
 			fmt.Fprintf(&b, "%x", h.Sum(nil))
 		}

@@ -1,6 +1,8 @@
 package passes
 
 import (
+	"fmt"
+
 	"github.com/zkllmc/zkllmc/ir"
 	"github.com/zkllmc/zkllmc/ir/budget"
 )
@@ -269,7 +271,7 @@ func (m *merger) matrix(g *ir.Graph, left *budget.Budget, n *ir.Node, ts []ir.Te
 		if left.Poll() != nil {
 			return nil, false, err
 		}
-		return nil, false, unsupported(n, "a linear map with constants of shape %v: %v", shape, err)
+		return nil, false, exceeds(n, fmt.Sprintf("a linear map with constants of shape %v", shape), err)
 	}
 	r := make([]float64, ir.Size(shape))
 	for _, t := range ts {

@@ -23,9 +23,16 @@ func Graph(layers, d, heads, T, vocab int, seed uint64) *ir.Graph {
 	return newMaker(d, heads, T, vocab, seed).build(layers)
 }
 
+// Sketch is GPT, or Graph, with an MLP of any width, whose weights have no cells: it can be sized up and not run.
+func Sketch(gpt bool, layers, d, heads, T, vocab, width int) *ir.Graph {
+	m := newMaker(d, heads, T, vocab, 0)
+	m.gpt, m.width, m.sketch = gpt, width, true
+	return m.build(layers)
+}
+
 func newMaker(d, heads, T, vocab int, seed uint64) *maker {
 	m := &maker{g: &ir.Graph{Name: "synthetic", Stage: ir.StageFloat, Vocab: vocab, Causal: true}, rng: rand.New(rand.NewPCG(seed, 1))}
-	m.T, m.d, m.h, m.v = T, d, heads, vocab
+	m.T, m.d, m.h, m.v, m.width = T, d, heads, vocab, 2*d
 	return m
 }
 
@@ -33,10 +40,12 @@ type maker struct {
 	g              *ir.Graph
 	rng            *rand.Rand
 	T, d, h, v     int
+	width          int // of the MLP
 	cos, sin, turn ir.ValueID
 	mask           ir.ValueID
 	scope          string
 	gpt            bool
+	sketch         bool
 }
 
 func (m *maker) build(layers int) *ir.Graph {
@@ -102,16 +111,16 @@ func (m *maker) attend(x, q, k, v ir.ValueID) ir.ValueID {
 func (m *maker) mlp(x ir.ValueID) ir.ValueID {
 	y := m.norm("post_norm", x)
 	if m.gpt {
-		fc := m.bias("fc", m.einsum("fc", "ti,oi->to", y, m.weight("fc.weight", 0, 2*m.d, m.d)), 2*m.d)
+		fc := m.bias("fc", m.einsum("fc", "ti,oi->to", y, m.weight("fc.weight", 0, m.width, m.d)), m.width)
 		act := m.g.Add(ir.OpUnary, m.scope+"gelu", m.scope+"gelu", []int{m.T, 2 * m.d}, []ir.ValueID{fc}, &ir.UnaryAttr{Fn: "gelu"}).ID
-		proj := m.bias("proj", m.einsum("proj", "ti,oi->to", act, m.weight("proj.weight", 0, m.d, 2*m.d)), m.d)
+		proj := m.bias("proj", m.einsum("proj", "ti,oi->to", act, m.weight("proj.weight", 0, m.d, m.width)), m.d)
 		return m.add("mlp_residual", x, proj)
 	}
-	gate := m.einsum("gate_proj", "ti,oi->to", y, m.weight("gate_proj.weight", 0, 2*m.d, m.d))
-	up := m.einsum("up_proj", "ti,oi->to", y, m.weight("up_proj.weight", 0, 2*m.d, m.d))
+	gate := m.einsum("gate_proj", "ti,oi->to", y, m.weight("gate_proj.weight", 0, m.width, m.d))
+	up := m.einsum("up_proj", "ti,oi->to", y, m.weight("up_proj.weight", 0, m.width, m.d))
 	act := m.g.Add(ir.OpUnary, m.scope+"silu", m.scope+"silu", []int{m.T, 2 * m.d}, []ir.ValueID{gate}, &ir.UnaryAttr{Fn: "silu"}).ID
 	h := m.einsum("gated", "to,to->to", act, up)
-	return m.add("mlp_residual", x, m.einsum("down_proj", "ti,oi->to", h, m.weight("down_proj.weight", 0, m.d, 2*m.d)))
+	return m.add("mlp_residual", x, m.einsum("down_proj", "ti,oi->to", h, m.weight("down_proj.weight", 0, m.d, m.width)))
 }
 
 // rope rotates the pairs (i, i+half) of every head: x·cos + rotate(x)·sin, the rotation as a signed permutation matrix.
@@ -180,7 +189,7 @@ func (m *maker) weight(name string, dev float64, rows, cols int) ir.ValueID {
 	if dev == 0 {
 		dev = 1 / math.Sqrt(float64(cols))
 	}
-	for range rows * cols {
+	for i := 0; i < rows*cols && !m.sketch; i++ {
 		v.Data = append(v.Data, dev*m.rng.NormFloat64())
 	}
 	m.define(ir.OpWeight, v)
