@@ -29,8 +29,8 @@ var calls = map[plan.Op]call{
 	plan.Table:         {fn: gadget.Table, args: []source{name, operand("x"), value("fn"), value("inScale"), value("outScale")}},
 	plan.RescaleTable: {fn: gadget.RescaleTable, results: []string{"In", ""},
 		args: []source{name, operand("v"), value("shift"), limit("lo"), limit("hi"), value("fn"), value("inScale"), value("outScale")}},
-	plan.Rsqrt: {fn: gadget.Rsqrt, args: []source{name, operand("s"), value("num"), value("eps")}},
-	plan.Attn: {fn: attention.ZkAttn, results: []string{"Exp", "Inv"}, args: []source{name, operand("s"), optional("mask"),
+	plan.Rsqrt: {fn: gadget.Rsqrt, remedy: "scale the input of the normalisation, or give it an epsilon nearer to the squares of its cells", args: []source{name, operand("s"), value("num"), value("eps")}},
+	plan.Attn: {fn: attention.ZkAttn, remedy: "scale queries or keys down, so that scores lie nearer to each other", results: []string{"Exp", "Inv"}, args: []source{name, operand("s"), optional("mask"),
 		record(attention.Params{}, "Shift", "DBits", "EBits", "InvBits", "Unit")}},
 	"Max":             {fn: gadget.Max, args: []source{name, operand("x"), operand("y")}},
 	plan.RevealLogits: {fn: gadget.RevealLogits, args: []source{operand("logits")}},
@@ -43,6 +43,7 @@ type call struct {
 	args    []source // of the other parameters
 	results []string // of several results: what makes their Go identifiers of the step's name
 	long    bool     // printed with one argument per line
+	remedy  string   // what to do about a model for which the function refuses its arguments; "": see remedy
 }
 
 // source says where one argument of a call comes from.

@@ -2,8 +2,11 @@ package codegen
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"reflect"
+	"sort"
+	"strings"
 
 	"github.com/zkllmc/zkllmc/ir/plan"
 	"github.com/zkllmc/zkllmc/runtime/circuit"
@@ -20,7 +23,8 @@ func BuildCircuit(ctx context.Context, p *plan.Plan) (*circuit.Circuit, error) {
 		d.carries = append(d.carries, d.ref(c.Init))
 	}
 	for l := range p.Layers {
-		d.b.Scope(layerPrefix(l))
+		d.prefix = layerPrefix(l)
+		d.b.Scope(d.prefix)
 		d.block = make([][]circuit.ID, len(p.Block))
 		d.run(p.Block, d.block, l)
 		next := make([]circuit.ID, len(p.Carries))
@@ -29,13 +33,67 @@ func BuildCircuit(ctx context.Context, p *plan.Plan) (*circuit.Circuit, error) {
 		}
 		d.carries = next
 	}
-	d.b.Scope("")
+	d.prefix = ""
+	d.b.Scope(d.prefix)
 	d.epilogue = make([][]circuit.ID, len(p.Epilogue))
 	d.run(p.Epilogue, d.epilogue, 0)
 	if d.err != nil {
 		return nil, d.err
 	}
-	return d.b.Finish()
+	c, err := d.b.Finish()
+	var refused *circuit.Error
+	if errors.As(err, &refused) && refused.Tensor >= 0 {
+		err = d.refusal(d.stepOf(refused.Tensor), refused)
+	}
+	return c, err
+}
+
+// Refusal is the error of a plan of which the builder refuses a step: the ONNX node that the step comes from, and what is in the way and
+// to be done, without names of tensors. The builder's error, which has them, is wrapped.
+type Refusal struct {
+	plan.Origin
+	Reason, Remedy string
+	err            error
+}
+
+func (r *Refusal) Error() string {
+	return fmt.Sprintf("node %q (%s): %s; %s", r.Node, r.Operator, r.Reason, r.Remedy)
+}
+
+// Unwrap returns the builder's error.
+func (r *Refusal) Unwrap() error { return r.err }
+
+// remedy is what helps where interval arithmetic finds numbers too large and the table of calls says nothing better.
+const remedy = "scale its inputs or its weights down, or calibrate on inputs that reach as far as those that will be proved"
+
+// refusal is the error of a step that the builder refuses; the builder's own, if nobody knows where the step comes from.
+func (d *direct) refusal(s made, err *circuit.Error) error {
+	from, ok := d.p.Origins[s.name]
+	if !ok {
+		return err
+	}
+	r := &Refusal{Origin: from, Reason: err.Text, Remedy: calls[s.op].remedy, err: err}
+	if r.Remedy == "" {
+		r.Remedy = remedy
+	}
+	if subject, text, ok := strings.Cut(err.Text, ": "); ok && !strings.ContainsAny(subject, ";,") {
+		r.Reason = text
+	}
+	r.Reason, _, _ = strings.Cut(r.Reason, "; ") // what the builder asks for is for who wrote the plan
+	return r
+}
+
+// made is a step that was run, and the first of its tensors.
+type made struct {
+	name  string
+	op    plan.Op
+	first circuit.ID
+}
+
+// stepOf returns the step that declared a tensor.
+func (d *direct) stepOf(id circuit.ID) made {
+	i := sort.Search(len(d.made), func(i int) bool { return d.made[i].first > id })
+	return d.made[max(i-1, 0)]
 }
 
 // layerPrefix is the prefix of the names of a layer's tensors; the generated loop has the same format.
@@ -61,6 +119,8 @@ type direct struct {
 	b                         *circuit.Builder
 	prologue, block, epilogue [][]circuit.ID // results of the steps
 	carries                   []circuit.ID
+	made                      []made
+	prefix                    string // of the layer
 	err                       error
 }
 
@@ -95,7 +155,13 @@ func (d *direct) run(steps []plan.Step, results [][]circuit.ID, layer int) {
 		if d.err != nil {
 			return
 		}
+		s := made{d.prefix + steps[i].Name, steps[i].Op, circuit.ID(d.b.Tensors())}
+		d.made = append(d.made, s)
 		results[i] = d.step(&steps[i], layer)
+		var refused *circuit.Error
+		if errors.As(d.b.Err(), &refused) && d.err == nil {
+			d.err = d.refusal(s, refused)
+		}
 	}
 }
 

@@ -239,11 +239,15 @@ func (r *Result) buildCircuit() (crowded []string, err error) {
 		return r.Circuit.Crowded(), nil
 	}
 	var requests *circuit.RequestsError
-	if !errors.As(err, &requests) {
+	var step *codegen.Refusal
+	switch {
+	case errors.As(err, &step):
+		return nil, refuse(ir.Refuse(step.Node, step.Operator, "%s; %s", step.Reason, step.Remedy))
+	case !errors.As(err, &requests):
 		return nil, refused(r.left, err)
 	}
 	if n := r.valueOf(requests.Tensor).Def; n != nil {
-		err = fmt.Errorf("node %q (%s): %w", n.Origin, n.Op, err)
+		err = fmt.Errorf("node %q (%s): %w", n.Origin, n.Named(), err)
 	}
 	return requests.Commit, refuse(err)
 }

@@ -67,9 +67,12 @@ type Value struct {
 type Node struct {
 	Op     Op
 	Origin string // name of the ONNX node it comes from, for errors and inspect
-	In     []ValueID
-	Out    []ValueID
-	Attr   Attr
+	// Operator is that node's operator. Where passes make one operation of several nodes it is, with Origin, the one that computes most:
+	// a product rather than the bias or the transpose behind it.
+	Operator string
+	In       []ValueID
+	Out      []ValueID
+	Attr     Attr
 }
 
 // Attr is one of the *Attr types of this package, the one that belongs to the node's Op; nil for ops without attributes.
@@ -122,6 +125,16 @@ func (g *Graph) Add(op Op, origin, name string, shape []int, in []ValueID, attr 
 	return v
 }
 
+// Derive is Add for a node that comes from the same ONNX node as another.
+func (g *Graph) Derive(from *Node, op Op, name string, shape []int, in []ValueID, attr Attr) *Value {
+	v := g.Add(op, from.Origin, name, shape, in, attr)
+	v.Def.Operator = from.Operator
+	return v
+}
+
+// Adopt makes a node come from the same ONNX node as another, whose work it does from now on.
+func (n *Node) Adopt(from *Node) { n.Origin, n.Operator = from.Origin, from.Operator }
+
 // Value returns the value with the given id.
 func (g *Graph) Value(id ValueID) *Value { return g.Values[id] }
 
@@ -138,5 +151,13 @@ func (o Op) String() string { return string(o) }
 
 // Errorf refuses the model for a node, in a sentence "reason; remedy": see Refuse.
 func (n *Node) Errorf(format string, args ...any) error {
-	return Refuse(n.Origin, string(n.Op), format, args...)
+	return Refuse(n.Origin, n.Named(), format, args...)
+}
+
+// Named is what errors call the operation: the ONNX node's operator, or the name in the op table where it comes from no ONNX node.
+func (n *Node) Named() string {
+	if n.Operator != "" {
+		return n.Operator
+	}
+	return string(n.Op)
 }

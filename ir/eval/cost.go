@@ -18,7 +18,7 @@ func Demand(b *budget.Budget, g *ir.Graph, runs int) (bytes int, err error) {
 			if b.Poll() != nil {
 				return 0, err
 			}
-			return 0, ir.RefuseFor(n.Origin, string(n.Op), fmt.Errorf("in %d runs of the model it %w", runs, err))
+			return 0, ir.RefuseFor(n.Origin, n.Named(), fmt.Errorf("in %d runs of the model it %w", runs, err))
 		}
 		for _, id := range n.Out {
 			held = budget.Sum(held, stored(g.Value(id)))
@@ -26,7 +26,7 @@ func Demand(b *budget.Budget, g *ir.Graph, runs int) (bytes int, err error) {
 		if now := budget.Sum(held, extra); now > most {
 			most = now
 			if err := b.Memory(budget.Product(8, most)); err != nil {
-				return 0, ir.RefuseFor(n.Origin, string(n.Op), err)
+				return 0, ir.RefuseFor(n.Origin, n.Named(), err)
 			}
 		}
 		for _, id := range last[i] {

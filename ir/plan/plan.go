@@ -19,7 +19,12 @@ type Plan struct {
 	// Values says which value of the program, by its number there, a step's first result is, by the full name of the circuit's tensor. It is
 	// for errors about circuits and no part of the generated code.
 	Values map[string]int `json:"-"`
+	// Origins says which ONNX node a step comes from, by the full name of the step's tensor, for the same errors.
+	Origins map[string]Origin `json:"-"`
 }
+
+// Origin is an ONNX node and its operator.
+type Origin struct{ Node, Operator string }
 
 // Config is runtime/circuit.Config, without its dependency.
 type Config struct {

@@ -39,12 +39,28 @@ func (b *Builder) check(cfg Config) {
 	}
 }
 
+// Error says why a circuit is refused.
+type Error struct {
+	Circuit string // its name
+	Scope   string // the prefix of names where the error arose
+	Tensor  ID     // where Finish found it; -1 while the circuit was built
+	Text    string // "NAME: reason", where it is about one tensor or call
+}
+
+func (e *Error) Error() string { return "circuit " + e.Circuit + ": " + e.Scope + e.Text }
+
 // Fail records an error unless there is one already.
 func (b *Builder) Fail(format string, args ...any) {
 	if b.err == nil {
-		b.err = fmt.Errorf("circuit %s: %s%s", b.c.Name, b.prefix, fmt.Sprintf(format, args...))
+		b.err = &Error{Circuit: b.c.Name, Scope: b.prefix, Tensor: -1, Text: fmt.Sprintf(format, args...)}
 	}
 }
+
+// Err returns the first error so far.
+func (b *Builder) Err() error { return b.err }
+
+// Tensors is the number of tensors so far.
+func (b *Builder) Tensors() int { return len(b.c.Tensors) }
 
 // Scope sets the prefix of the names of all tensors that follow, "" for none.
 func (b *Builder) Scope(prefix string) { b.prefix = prefix }

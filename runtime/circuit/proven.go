@@ -36,8 +36,8 @@ func (c *Circuit) proveBounds() ([]interval.Interval, error) {
 			continue
 		}
 		if bounds[i].BitLen() > wrapBits {
-			return nil, fmt.Errorf("circuit %s: tensor %s is checked, but its cells may wrap around the field whatever is declared of them: they may have %d bits; use coarser scales",
-				c.Name, t.Name, bounds[i].BitLen())
+			return nil, &Error{Circuit: c.Name, Tensor: ID(i), Text: fmt.Sprintf(
+				"tensor %s: it is checked, but its cells may wrap around the field whatever is declared of them: they may have %d bits; use coarser scales", t.Name, bounds[i].BitLen())}
 		}
 		for k := 0; k < len(looked[i]); k += 2 {
 			bounds[i] = within(bounds[i], ranges[looked[i][k]][looked[i][k+1]])

@@ -42,7 +42,7 @@ func (c *call) factor(v *val) (factor, error) {
 			}
 		}
 	}
-	id, err := c.b.use(v, c.n.Name)
+	id, err := c.use(v)
 	return factor{coef: 1, id: id, shape: v.shape}, err
 }
 
@@ -118,7 +118,7 @@ func extremum(c *call) ([]*val, error) {
 	for _, f := range fs[1:] {
 		y, self := product(shape, sign, f), factor{coef: 1, id: v.id, shape: shape}
 		if f.id != none {
-			v.id = c.b.g.Add(ir.OpMax, c.n.Name, "", shape, []ir.ValueID{v.id, c.einsum(shape, y).id}, nil).ID
+			v.id = c.add(ir.OpMax, "", shape, []ir.ValueID{v.id, c.einsum(shape, y).id}, nil).ID
 			continue
 		}
 		over, err := c.unary("relu", c.einsum(shape, product(shape, 1, self), product(shape, -sign, f)))
@@ -183,7 +183,7 @@ func div(c *call) ([]*val, error) {
 		if d.c != nil {
 			r.w, r.c = nil, &inv
 		}
-		if fs[1].id, err = c.b.use(&r, c.n.Name); err != nil {
+		if fs[1].id, err = c.use(&r); err != nil {
 			return nil, err
 		}
 	default:

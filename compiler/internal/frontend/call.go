@@ -463,6 +463,23 @@ func axisSet(axes []int64, rank int) ([]bool, error) {
 	return set, nil
 }
 
+// add adds an operation that the node becomes.
+func (c *call) add(op ir.Op, name string, shape []int, in []ir.ValueID, attr ir.Attr) *ir.Value {
+	v := c.b.g.Add(op, c.n.Name, name, shape, in, attr)
+	v.Def.Operator = c.key()
+	return v
+}
+
+// use returns the graph value of a tensor, see builder.use. A leaf comes from the node that uses it first.
+func (c *call) use(v *val) (ir.ValueID, error) {
+	before := len(c.b.g.Nodes)
+	id, err := c.b.use(v, c.n.Name)
+	for _, n := range c.b.g.Nodes[before:] {
+		n.Operator = c.key()
+	}
+	return id, err
+}
+
 // einsum adds an Einsum whose terms name values, and returns it as a float activation.
 func (c *call) einsum(shape []int, terms ...ir.Term) *val {
 	for i := range terms {
@@ -470,23 +487,23 @@ func (c *call) einsum(shape []int, terms ...ir.Term) *val {
 		terms[i].Normalise()
 	}
 	in, attr := ir.Bind(terms)
-	v := c.b.g.Add(ir.OpEinsum, c.n.Name, "", shape, in, attr)
+	v := c.add(ir.OpEinsum, "", shape, in, attr)
 	return &val{shape: v.Shape, dtype: onnx.Float32, id: v.ID}
 }
 
 // unary adds an elementwise function.
 func (c *call) unary(fn string, x *val) (*val, error) {
-	id, err := c.b.use(x, c.n.Name)
+	id, err := c.use(x)
 	if err != nil {
 		return nil, err
 	}
-	v := c.b.g.Add(ir.OpUnary, c.n.Name, "", x.shape, []ir.ValueID{id}, &ir.UnaryAttr{Fn: fn})
+	v := c.add(ir.OpUnary, "", x.shape, []ir.ValueID{id}, &ir.UnaryAttr{Fn: fn})
 	return &val{shape: v.Shape, dtype: onnx.Float32, id: v.ID}, nil
 }
 
 // public adds a constant made by the frontend.
 func (c *call) public(name string, shape []int, data []float64) ir.ValueID {
-	v := c.b.g.Add(ir.OpConst, c.n.Name, c.b.unique(name), shape, nil, nil)
+	v := c.add(ir.OpConst, c.b.unique(name), shape, nil, nil)
 	v.Data = data
 	return v.ID
 }

@@ -61,7 +61,7 @@ func (c *call) multiply(a, b *val) (*val, error) {
 		shape = append(append([]int{}, shape[:i]...), shape[i+1:]...)
 	}
 	for _, v := range []*val{a, b} {
-		id, err := c.b.use(v, c.n.Name)
+		id, err := c.use(v)
 		if err != nil {
 			return nil, err
 		}
@@ -91,7 +91,7 @@ func gemm(c *call) ([]*val, error) {
 	}
 	t := ir.Term{Coef: c.attrFloat("alpha", 1), Extents: []int{i, j, k}, Axes: [][][]int{la, lb}, Out: [][]int{{0}, {1}}}
 	for _, v := range c.in[:2] {
-		id, err := c.b.use(v, c.n.Name)
+		id, err := c.use(v)
 		if err != nil {
 			return nil, err
 		}
@@ -131,7 +131,7 @@ func einsumOp(c *call) ([]*val, error) {
 		if err != nil {
 			return nil, err
 		}
-		id, err := c.b.use(v, c.n.Name)
+		id, err := c.use(v)
 		if err != nil {
 			return nil, err
 		}

@@ -61,11 +61,11 @@ func (c *call) lastSoftmax(x *val) (*val, error) {
 	if x.shape[len(x.shape)-1] < 2 {
 		return nil, c.unsupported("softmax over an axis of extent %d", x.shape[len(x.shape)-1])
 	}
-	id, err := c.b.use(x, c.n.Name)
+	id, err := c.use(x)
 	if err != nil {
 		return nil, err
 	}
-	v := c.b.g.Add(ir.OpSoftmax, c.n.Name, "", x.shape, []ir.ValueID{id}, &ir.SoftmaxAttr{Scale: 1})
+	v := c.add(ir.OpSoftmax, "", x.shape, []ir.ValueID{id}, &ir.SoftmaxAttr{Scale: 1})
 	return &val{shape: v.Shape, dtype: x.dtype, id: v.ID}, nil
 }
 
@@ -124,13 +124,13 @@ func (c *call) norm(x *val, a int, center bool, eps float64, gamma, beta *val) (
 				return nil, err
 			}
 		}
-		id, err := c.b.use(v, c.n.Name)
+		id, err := c.use(v)
 		if err != nil {
 			return nil, err
 		}
 		in = append(in, id)
 	}
-	v := c.b.g.Add(ir.OpNorm, c.n.Name, "", x.shape, in, attr)
+	v := c.add(ir.OpNorm, "", x.shape, in, attr)
 	y := &val{shape: v.Shape, dtype: x.dtype, id: v.ID}
 	if a < len(shape)-1 {
 		return c.reshapeTo(y, shape)

@@ -19,7 +19,7 @@ func reduce(c *call) ([]*val, error) {
 	if err != nil {
 		return nil, err
 	}
-	id, err := c.b.use(x, c.n.Name)
+	id, err := c.use(x)
 	if err != nil {
 		return nil, err
 	}

@@ -24,7 +24,7 @@ func gcd(a, b int) int {
 
 // selectAxis returns x with axis a replaced by the cells idx of it.
 func (c *call) selectAxis(x *val, a int, idx []int) (*val, error) {
-	id, err := c.b.use(x, c.n.Name)
+	id, err := c.use(x)
 	if err != nil {
 		return nil, err
 	}
@@ -332,12 +332,12 @@ func (c *call) embed(table, ids *val) (*val, error) {
 	T := b.g.Value(b.g.Input).Shape[0]
 	if b.onehot == none {
 		b.g.Vocab = vocab
-		b.onehot = b.g.Add(ir.OpOneHot, c.n.Name, "", []int{T, vocab}, []ir.ValueID{b.g.Input}, nil).ID
+		b.onehot = c.add(ir.OpOneHot, "", []int{T, vocab}, []ir.ValueID{b.g.Input}, nil).ID
 	}
 	if b.g.Vocab != vocab {
 		return nil, c.unsupported("token ids index tables of %d and of %d rows; one vocabulary is supported", b.g.Vocab, vocab)
 	}
-	id, err := b.use(table, c.n.Name)
+	id, err := c.use(table)
 	if err != nil {
 		return nil, err
 	}
@@ -406,7 +406,7 @@ func (c *call) placed(v *val, shape []int, a, at, g int) (ir.Term, error) {
 			return ir.Term{}, fmt.Errorf("shape %v does not fit %v", v.shape, shape)
 		}
 	}
-	id, err := c.b.use(v, c.n.Name)
+	id, err := c.use(v)
 	if err != nil {
 		return ir.Term{}, err
 	}

@@ -129,7 +129,7 @@ func reshape(c *call) ([]*val, error) {
 // reshapeTo views x in another shape. Where the two shapes cut the cells at places that no common factorisation has, the
 // reshape goes through one axis of all cells.
 func (c *call) reshapeTo(x *val, shape []int) (*val, error) {
-	id, err := c.b.use(x, c.n.Name)
+	id, err := c.use(x)
 	if err != nil {
 		return nil, err
 	}
@@ -275,7 +275,7 @@ func permutation(a *onnx.Attr, rank int) ([]int, error) {
 }
 
 func (c *call) transposeBy(x *val, perm []int) (*val, error) {
-	id, err := c.b.use(x, c.n.Name)
+	id, err := c.use(x)
 	if err != nil {
 		return nil, err
 	}
@@ -342,7 +342,7 @@ func expand(c *call) ([]*val, error) {
 		y.shape = shape
 		return []*val{&y}, nil
 	}
-	id, err := c.b.use(x, c.n.Name)
+	id, err := c.use(x)
 	if err != nil {
 		return nil, err
 	}
@@ -379,7 +379,7 @@ func tile(c *call) ([]*val, error) {
 	if len(reps) != len(x.shape) {
 		return nil, fmt.Errorf("%d repeats for rank %d", len(reps), len(x.shape))
 	}
-	id, err := c.b.use(x, c.n.Name)
+	id, err := c.use(x)
 	if err != nil {
 		return nil, err
 	}

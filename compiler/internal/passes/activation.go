@@ -175,7 +175,7 @@ func emitActivation(g *ir.Graph, n *ir.Node, fn string, x ir.ValueID, in, out fl
 		replace(n, ir.OpUnary, []ir.ValueID{arg}, &ir.UnaryAttr{Fn: fn})
 		return
 	}
-	y := g.Add(ir.OpUnary, n.Origin, "", g.Value(x).Shape, []ir.ValueID{arg}, &ir.UnaryAttr{Fn: fn})
+	y := g.Derive(n, ir.OpUnary, "", g.Value(x).Shape, []ir.ValueID{arg}, &ir.UnaryAttr{Fn: fn})
 	t := identityTerm(g, y.ID)
 	t.Coef = out
 	setTerms(n, []ir.Term{t})

@@ -65,7 +65,7 @@ func pay(left *budget.Budget, n *ir.Node, t ir.Term) error {
 
 // exceeds refuses what the budget has no room for.
 func exceeds(n *ir.Node, what string, err error) error {
-	return ir.RefuseFor(n.Origin, describe(n), fmt.Errorf("%s: %w", what, err))
+	return ir.RefuseFor(n.Origin, n.Named(), fmt.Errorf("%s: %w", what, err))
 }
 
 // pollAfter is the number of products, some milliseconds of them, after which the context is looked at.

@@ -385,6 +385,42 @@ func TestSpellings(t *testing.T) {
 	}
 }
 
+// TestOriginsAreNodes says that after every pass every value names a node of the model and that node's operator, and that a product
+// keeps its own where what follows it is joined with it.
+func TestOriginsAreNodes(t *testing.T) {
+	for name, build := range map[string]func() *onnx.Model{
+		"rmsnorm": rmsnorm(0), "layernorm": layernorm, "gelu_tanh": geluTanh, "silu_exp": siluExp, "mask": attention("where"), "rope": rope(false),
+		"fused_qkv": fused, "grouped_query": grouped, "tied": tied,
+	} {
+		m := build()
+		operators := map[string]string{}
+		for _, n := range m.Graph.Nodes {
+			operators[n.Name] = n.Op
+		}
+		products := 0
+		_, err := LowerModel(m, Options{watch: func(pass string, g *ir.Graph) {
+			for _, n := range g.Nodes {
+				if n.Op == ir.OpInput {
+					continue
+				}
+				if want, ok := operators[n.Origin]; !ok || n.Operator != want {
+					t.Errorf("%s: after %s a %s comes from node %q (%s), in the model it is %q", name, pass, n.Op, n.Origin, n.Operator, want)
+				}
+				if pass == "finish" && n.Op == ir.OpEinsum && isProduct(terms(g, n.Out[0])) {
+					products++
+					if n.Operator == "Add" && name != "rope" || // whose sum is of two products
+						n.Operator == "Transpose" || n.Operator == "Reshape" || n.Operator == "Split" {
+						t.Errorf("%s: a product comes from node %q (%s)", name, n.Origin, n.Operator)
+					}
+				}
+			}
+		}})
+		if err != nil || products == 0 {
+			t.Errorf("%s: %d products, %v", name, products, err)
+		}
+	}
+}
+
 func TestCausality(t *testing.T) {
 	for _, c := range []struct {
 		name  string

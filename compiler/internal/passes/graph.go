@@ -102,8 +102,8 @@ func replace(n *ir.Node, op ir.Op, in []ir.ValueID, attr ir.Attr) {
 }
 
 // addConst appends a public constant.
-func addConst(g *ir.Graph, origin, name string, shape []int, data []float64) *ir.Value {
-	v := g.Add(ir.OpConst, origin, name, shape, nil, nil)
+func addConst(g *ir.Graph, from *ir.Node, name string, shape []int, data []float64) *ir.Value {
+	v := g.Derive(from, ir.OpConst, name, shape, nil, nil)
 	v.Data = data
 	return v
 }

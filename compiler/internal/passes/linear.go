@@ -132,7 +132,7 @@ func mergeLinear(g *ir.Graph, left *budget.Budget, n *ir.Node, ts []ir.Term) (ir
 		shape = append(shape, m.extents[l])
 		axes = append(axes, []int{l})
 	}
-	r := addConst(g, n.Origin, n.Origin+".linear", shape, data)
+	r := addConst(g, n, n.Origin+".linear", shape, data)
 	t := ir.Term{Coef: 1, Extents: m.extents, In: []int{ts[0].In[0], int(r.ID)}, Axes: [][][]int{m.rootAxes, axes}, Out: m.outAxes}
 	return t.Clone(), true, nil
 }

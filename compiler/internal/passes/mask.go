@@ -57,7 +57,7 @@ func pullMask(g *ir.Graph, left *budget.Budget, n *ir.Node) error {
 			a.Scale = 1
 		}
 		if mask != nil {
-			in = append(in, addConst(g, n.Origin, n.Origin+".mask", suffix(s.shape, len(mask)), mask).ID)
+			in = append(in, addConst(g, n, n.Origin+".mask", suffix(s.shape, len(mask)), mask).ID)
 			a.HasMask = true
 		}
 	}
@@ -263,7 +263,7 @@ func (s *scores) biased(n *ir.Node) ir.ValueID {
 	t.Coef = s.scale
 	tail := func(data []float64, name string) (int, [][]int) {
 		shape := suffix(s.shape, len(data))
-		v := addConst(s.g, n.Origin, n.Origin+name, shape, data)
+		v := addConst(s.g, n, n.Origin+name, shape, data)
 		return int(v.ID), t.Clone().Out[len(s.shape)-len(shape):]
 	}
 	ts := []ir.Term{t}
@@ -280,7 +280,7 @@ func (s *scores) biased(n *ir.Node) ir.ValueID {
 		ts[i].Normalise()
 	}
 	in, attr := ir.Bind(ts)
-	return s.g.Add(ir.OpEinsum, n.Origin, "", s.shape, in, attr).ID
+	return s.g.Derive(n, ir.OpEinsum, "", s.shape, in, attr).ID
 }
 
 // scales moves the coefficient of a score product into the Softmax that alone uses it, so that the product itself is free of

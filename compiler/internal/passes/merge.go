@@ -20,6 +20,7 @@ func absorb(g *ir.Graph) error {
 		}
 		if in := inlineValue(g, ts, ts[0].In[0]); in != nil {
 			setTerms(n, in)
+			n.Adopt(g.Value(ir.ValueID(ts[0].In[0])).Def)
 		}
 	}
 	return nil
@@ -67,6 +68,7 @@ func bias(g *ir.Graph) error {
 		}
 		if in := inlineValue(g, ts, ts[main].In[0]); in != nil {
 			setTerms(n, in)
+			n.Adopt(g.Value(ir.ValueID(ts[main].In[0])).Def)
 		}
 	}
 	return nil
@@ -90,11 +92,11 @@ func selections(g *ir.Graph, left *budget.Budget) error {
 		if n.Op != ir.OpEinsum {
 			continue
 		}
-		ts := ir.Free(n)
+		ts, product := ir.Free(n), n
 		if len(ts) == 1 {
 			if consts, others := constOperands(g, ts[0]); len(consts) > 0 && len(others) == 1 && op(g, ts[0].In[others[0]]) == ir.OpEinsum {
 				if in := inlineValue(g, ts, ts[0].In[others[0]]); in != nil {
-					ts = in
+					product, ts = g.Value(ir.ValueID(ts[0].In[others[0]])).Def, in
 				}
 			}
 		}
@@ -110,6 +112,7 @@ func selections(g *ir.Graph, left *budget.Budget) error {
 		}
 		if done {
 			setTerms(n, out)
+			n.Adopt(product)
 		}
 	}
 	return nil
@@ -252,7 +255,7 @@ func newWeight(g *ir.Graph, left *budget.Budget, n *ir.Node, t ir.Term, w int, k
 	if err != nil {
 		return 0, err
 	}
-	v := g.Add(ir.OpWeight, g.Value(ir.ValueID(t.In[w])).Def.Origin, name, shape, nil, nil)
+	v := g.Derive(g.Value(ir.ValueID(t.In[w])).Def, ir.OpWeight, name, shape, nil, nil)
 	v.Data = data
 	cut[key] = v.ID
 	return v.ID, nil

@@ -173,7 +173,7 @@ func parameters(g *ir.Graph) error {
 		if !computed {
 			continue
 		}
-		y := g.Add(ir.OpNorm, n.Origin, "", g.Value(n.Out[0]).Shape, n.In[:1], &ir.NormAttr{Center: a.Center, Eps: a.Eps})
+		y := g.Derive(n, ir.OpNorm, "", g.Value(n.Out[0]).Shape, n.In[:1], &ir.NormAttr{Center: a.Center, Eps: a.Eps})
 		t := identityTerm(g, y.ID)
 		last := t.Out[len(t.Out)-1:]
 		var ts []ir.Term
@@ -247,7 +247,7 @@ func (p *normParts) build(g *ir.Graph, n *ir.Node) {
 	x := ir.ValueID(p.u.In[0])
 	if !isIdentity([]ir.Term{p.u}) {
 		in, a := ir.Bind([]ir.Term{p.u})
-		x = g.Add(ir.OpEinsum, n.Origin, "", shape, in, a).ID
+		x = g.Derive(n, ir.OpEinsum, "", shape, in, a).ID
 	}
 	in := []ir.ValueID{x}
 	if attr.HasGamma {
@@ -263,7 +263,7 @@ func (p *normParts) build(g *ir.Graph, n *ir.Node) {
 	// The scale stands before the bias; a norm with both keeps its bias in the Einsum.
 	attr.HasBeta = false
 	in = in[:len(in)-max(0, btoi(p.beta >= 0))]
-	y := g.Add(ir.OpNorm, n.Origin, "", shape, in, attr)
+	y := g.Derive(n, ir.OpNorm, "", shape, in, attr)
 	t := identityTerm(g, y.ID)
 	t.Coef = p.scale
 	ts := []ir.Term{t}

@@ -89,16 +89,7 @@ func checkOrder(table []Pass) error {
 // Unsupported is the error for models outside of what the compiler handles.
 type Unsupported = frontend.Unsupported
 
-func unsupported(n *ir.Node, format string, args ...any) error {
-	return ir.Refuse(n.Origin, describe(n), format, args...)
-}
-
-func describe(n *ir.Node) string {
-	if a, ok := n.Attr.(*ir.UnaryAttr); ok {
-		return a.Fn
-	}
-	return string(n.Op)
-}
+func unsupported(n *ir.Node, format string, args ...any) error { return n.Errorf(format, args...) }
 
 // Options says how a model is lowered.
 type Options struct {
@@ -188,7 +179,7 @@ func Run(left *budget.Budget, g *ir.Graph, watch func(pass string, g *ir.Graph))
 func finish(g *ir.Graph) error {
 	for _, n := range g.Nodes {
 		if a, ok := n.Attr.(*ir.UnaryAttr); ok && !ir.IsFunction(a.Fn) {
-			return unsupported(n, "the function stands outside of a normalisation that the compiler knows; supported functions are %v", ir.Functions)
+			return unsupported(n, "its %s stands outside of a normalisation that the compiler knows; supported functions are %v", a.Fn, ir.Functions)
 		}
 		if a, ok := n.Attr.(*ir.EinsumAttr); ok && len(a.Terms) == 0 {
 			return unsupported(n, "the value is zero for every input")
@@ -203,7 +194,7 @@ func finish(g *ir.Graph) error {
 		t := identityTerm(g, v.ID)
 		t.Out = append([][]int{{}}, t.Out...)
 		in, attr := ir.Bind([]ir.Term{t})
-		g.Output = g.Add(ir.OpEinsum, v.Def.Origin, "logits", append([]int{1}, v.Shape...), in, attr).ID
+		g.Output = g.Derive(v.Def, ir.OpEinsum, "logits", append([]int{1}, v.Shape...), in, attr).ID
 		return nil
 	}
 	if len(v.Shape) != 2 || v.Shape[0] != g.Value(g.Input).Shape[0] {

@@ -221,7 +221,7 @@ func scaled(g *ir.Graph, n *ir.Node, x ir.ValueID, c float64) ir.ValueID {
 	t := identityTerm(g, x)
 	t.Coef = c
 	in, attr := ir.Bind([]ir.Term{t})
-	return g.Add(ir.OpEinsum, n.Origin, "", g.Value(x).Shape, in, attr).ID
+	return g.Derive(n, ir.OpEinsum, "", g.Value(x).Shape, in, attr).ID
 }
 
 // identityTerm copies a value.

@@ -76,11 +76,13 @@ type lstep struct {
 	refs   []ref
 	values []int64 // Weight: the cells
 	value  ir.ValueID
+	from   plan.Origin
 }
 
 type emitter struct {
 	g         *ir.Graph
 	o         Options
+	now       *ir.Node // whose steps are added
 	why       map[ir.ValueID]string
 	T         int
 	steps     []lstep
@@ -108,6 +110,7 @@ func (e *emitter) emit() error {
 			}
 		}
 	}
+	e.now = e.g.Value(e.g.Output).Def
 	reveal := plan.Step{Op: plan.RevealLogits, Name: "reveal"}
 	if e.o.RevealArgmax {
 		reveal.Op = plan.RevealArgmax
@@ -168,7 +171,7 @@ func (e *emitter) findFused() {
 
 // add appends a step and returns its index.
 func (e *emitter) add(s plan.Step, in []ir.ValueID) int {
-	l := lstep{Step: s}
+	l := lstep{Step: s, from: plan.Origin{Node: e.now.Origin, Operator: e.now.Named()}}
 	for _, id := range in {
 		l.refs = append(l.refs, e.at[id])
 	}
@@ -177,6 +180,7 @@ func (e *emitter) add(s plan.Step, in []ir.ValueID) int {
 }
 
 func (e *emitter) node(n *ir.Node) error {
+	e.now = n
 	v := e.g.Value(n.Out[0])
 	for _, id := range n.In {
 		if n.Op != ir.OpOneHot && e.g.Value(id).Def.Op == ir.OpInput {
@@ -316,7 +320,7 @@ func (e *emitter) spec(n *ir.Node, t *ir.Term) (string, error) {
 			k++
 		}
 		if pools[k] == "" {
-			return "", n.Errorf("a term has %d indices, more than there are letters", len(t.Extents))
+			return "", n.Errorf("a term has %d indices, more than there are letters; reshape it to fewer axes", len(t.Extents))
 		}
 		name[l], pools[k] = pools[k][0], pools[k][1:]
 	}

@@ -108,8 +108,8 @@ func (r *refiner) cut(n *ir.Node, id ir.ValueID, axis, inner int) {
 		return
 	}
 	if r.fixed[id][axis] {
-		r.err = n.Errorf("axis %d of %s, of extent %d, would have to be split into parts of %d, which is no power of two; positions, vocabulary and the axis of a softmax cannot be split so",
-			axis, v.Name, v.Shape[axis], inner)
+		r.err = n.Errorf("axis %d of a tensor of shape %v would have to be split into parts of %d, which is no power of two; positions, vocabulary and the axis of a softmax cannot be split so",
+			axis, v.Shape, inner)
 		return
 	}
 	all := append(slices.Clone(r.cuts[id][axis]), inner)
@@ -130,7 +130,7 @@ func (r *refiner) cut(n *ir.Node, id ir.ValueID, axis, inner int) {
 // conflict is the error for an axis that two splits ask for in different parts.
 func (r *refiner) conflict(n *ir.Node, id ir.ValueID, axis, a, b int) {
 	v := r.g.Value(id)
-	r.err = n.Errorf("axis %d of %s, of extent %d, is split into parts of %d and elsewhere into parts of %d; no storage has both", axis, v.Name, v.Shape[axis], a, b)
+	r.err = n.Errorf("axis %d of a tensor of shape %v is split into parts of %d and elsewhere into parts of %d, and no storage has both; split it alike, or transpose in between", axis, v.Shape, a, b)
 }
 
 // spread hands the cuts of a node's operands and results to each other.

@@ -104,7 +104,7 @@ func TestRefine(t *testing.T) {
 			x := g.rescale("x", g.embed(15))
 			g.logits(g.sum("pair", []int{2, 5, 3, 3, 5}, []ir.ValueID{g.heads("a", x, 5, 3), g.heads("b", x, 3, 5)},
 				[][][]int{{{1}, {0}, {2}}, {{3}, {0}, {4}}}, [][]int{{0}, {1}, {2}, {3}, {4}}))
-		}, err: `node "b" (Einsum): axis 1 of x, of extent 15, is split into parts of 3 and elsewhere into parts of 5; no storage has both`},
+		}, err: `node "b" (Einsum): axis 1 of a tensor of shape [2 15] is split into parts of 3 and elsewhere into parts of 5, and no storage has both; split it alike`},
 		"the vocabulary": {build: func(g intGraph) {
 			x := g.embed(12)
 			g.Output = g.sum("logits", []int{2, 3, 12}, []ir.ValueID{x, g.weight("w", 3, 12)}, [][][]int{{{0}, {2}}, {{1}, {2}}}, [][]int{{0}, {1}})

@@ -58,7 +58,7 @@ func magnitudeOf(v *ir.Value, cells []float64) (float64, error) {
 	top := 0.0
 	for _, x := range cells {
 		if math.IsNaN(x) || math.IsInf(x, 0) {
-			return 0, v.Def.Errorf("%s is not finite on a calibration input", v.Name)
+			return 0, v.Def.Errorf("its result is not finite on a calibration input; look for a division by zero or an overflow, or calibrate on other inputs (--calibrate)")
 		}
 		top = math.Max(top, math.Abs(x))
 	}

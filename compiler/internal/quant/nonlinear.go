@@ -49,7 +49,7 @@ func (q *quantiser) norm(n *ir.Node, v *ir.Value) error {
 	num := int64(width) << (2 * k)
 	eps := math.Max(1, math.Round(float64(width)*a.Eps*math.Ldexp(1, 2*x.scale)/(x.mult*x.mult)))
 	if eps >= 1<<61 {
-		return n.Errorf("epsilon %g is %g in units of the input's square", a.Eps, eps)
+		return n.Errorf("epsilon %g is %g in units of the input's square; scale the input up, or choose a smaller epsilon", a.Eps, eps)
 	}
 	r := q.add(n, v.Name+".rsqrt", s.Shape, []ir.ValueID{s.ID}, ir.OpRsqrt, &ir.RsqrtAttr{Num: num, Eps: int64(eps)})
 	r.Scale = k - x.scale
@@ -144,7 +144,7 @@ func (q *quantiser) normalised(n *ir.Node, v *ir.Value, a *ir.NormAttr, x *rep, 
 	if a.HasBeta {
 		beta := q.leaf(n.In[next], scale, 1)
 		if scale-beta.scale > 61 || beta.scale-scale > 61 {
-			return n.Errorf("the scales of the bias and of the normalised product are 2^%d and 2^%d; nothing of one would be left", beta.scale, scale)
+			return n.Errorf("the scales of the bias and of the normalised product are 2^%d and 2^%d, and nothing of one would be left; bring scale and bias to like magnitudes", beta.scale, scale)
 		}
 		if up := beta.scale - scale; up > 0 { // a bias that another use has quantised more finely
 			attr.Terms[0].ICoef, attr.Terms[0].Coef, scale = 1<<up, math.Ldexp(1, up), beta.scale
@@ -157,9 +157,9 @@ func (q *quantiser) normalised(n *ir.Node, v *ir.Value, a *ir.NormAttr, x *rep, 
 		bound.Add(bound, new(big.Int).Mul(big.NewInt(up), big.NewInt(max(b.Hi, -b.Lo))))
 	}
 	if bound.BitLen() > 61 {
-		return n.Errorf("the normalised product may reach ±%v, beyond 2^62", bound)
+		return n.Errorf("the normalised product may reach ±%v, beyond 2^62; scale its scale or its bias down", bound)
 	}
-	w := q.o.Add(ir.OpEinsum, n.Origin, v.Name, v.Shape, in, attr)
+	w := q.o.Derive(n, ir.OpEinsum, v.Name, v.Shape, in, attr)
 	w.Scale, w.Lo, w.Hi = scale, -bound.Int64(), bound.Int64()
 	q.why[w.ID] = gadget.NormWhy
 	q.set(v.ID, &rep{id: w.ID, scale: scale, mult: mult, raw: true})
@@ -263,7 +263,7 @@ func (q *quantiser) softmax(n *ir.Node, v *ir.Value) error {
 		unit *= 2
 	}
 	if unit > maxUnit || shift > gadget.MaxShift {
-		return n.Errorf("scores of scale %d reach far beyond what matters; a step of them would be %.3g", x.scale, unit)
+		return n.Errorf("scores of scale %d reach far beyond what matters, and a step of them would be %.3g; scale queries or keys down", x.scale, unit)
 	}
 	attr := &ir.ZkAttnAttr{Shift: shift, DBits: expBits, EBits: expBits, Unit: unit, HasMask: a.HasMask}
 	width := v.Shape[len(v.Shape)-1]
@@ -274,7 +274,7 @@ func (q *quantiser) softmax(n *ir.Node, v *ir.Value) error {
 	}
 	e := q.o.NewValue(v.Name+".exp", v.Shape)
 	inv := q.o.NewValue(v.Name+".inv", v.Shape[:len(v.Shape)-1])
-	node := &ir.Node{Op: ir.OpZkAttn, Origin: n.Origin, In: in, Out: []ir.ValueID{e.ID, inv.ID}, Attr: attr}
+	node := &ir.Node{Op: ir.OpZkAttn, Origin: n.Origin, Operator: n.Operator, In: in, Out: []ir.ValueID{e.ID, inv.ID}, Attr: attr}
 	e.Def, inv.Def = node, node
 	q.o.Nodes = append(q.o.Nodes, node)
 	q.bound(n, node)
@@ -290,11 +290,11 @@ func (q *quantiser) weighSoftmax(r *rep) (*rep, error) {
 	axes, extents := ir.IdentityAxes(e.Shape)
 	last := len(e.Shape) - 1
 	attr := &ir.EinsumAttr{Terms: []ir.Term{{ICoef: 1, Coef: 1, Extents: extents, In: []int{0, 1}, Axes: [][][]int{axes, axes[:last]}, Out: axes}}}
-	w := q.o.Add(ir.OpEinsum, e.Def.Origin, e.Name+".weights", e.Shape, []ir.ValueID{r.id, r.inv}, attr)
+	w := q.o.Derive(e.Def, ir.OpEinsum, e.Name+".weights", e.Shape, []ir.ValueID{r.id, r.inv}, attr)
 	w.Scale = r.scale
 	var err error
 	if w.Lo, w.Hi, err = contextBound(e, 0, 1); err != nil { // a weight is a sum of weights times 0 and one 1
-		return nil, e.Def.Errorf("%v", err)
+		return nil, e.Def.Errorf("%v; use fewer positions per row", err)
 	}
 	q.why[w.ID] = attention.ContextWhy
 	p := &rep{id: w.ID, scale: r.scale, mult: 1, raw: true, from: r.from}

@@ -43,7 +43,7 @@ func (p *preparer) node(n *ir.Node) {
 		p.at[v.ID] = p.einsum(n, v, in)
 		return
 	}
-	w := p.to.Add(n.Op, n.Origin, v.Name, v.Shape, in, n.Attr)
+	w := p.to.Derive(n, n.Op, v.Name, v.Shape, in, n.Attr)
 	w.Data = v.Data
 	if n.Op == ir.OpConst && p.onlyTerms(v.ID) {
 		if m, ok := magnitude(v.Data); ok && m != 1 {
@@ -276,7 +276,7 @@ func (p *preparer) emit(n *ir.Node, name string, shape []int, terms []pterm) ir.
 		}
 		attr.Terms = append(attr.Terms, r)
 	}
-	return p.to.Add(ir.OpEinsum, n.Origin, name, shape, in, attr).ID
+	return p.to.Derive(n, ir.OpEinsum, name, shape, in, attr).ID
 }
 
 // index returns the position of an id in a list, which it joins if it is new.

@@ -220,7 +220,7 @@ func (q *quantiser) set(id ir.ValueID, r *rep) {
 
 // add appends a node to the integer graph, with the bounds that the op table gives.
 func (q *quantiser) add(n *ir.Node, name string, shape []int, in []ir.ValueID, op ir.Op, attr ir.Attr) *ir.Value {
-	w := q.o.Add(op, n.Origin, name, shape, in, attr)
+	w := q.o.Derive(n, op, name, shape, in, attr)
 	q.bound(n, w.Def)
 	return w
 }
@@ -231,7 +231,7 @@ func (q *quantiser) bound(n *ir.Node, m *ir.Node) {
 	for i, b := range bounds {
 		w := q.o.Value(m.Out[i])
 		if b.BitLen() > 61 {
-			err = tooWide(n, w.Name, b.Lo, b.Hi)
+			err = tooWide(n, b.Lo, b.Hi)
 			break
 		}
 		if w.Lo, w.Hi = b.Lo.Int64(), b.Hi.Int64(); why != "" {
@@ -281,7 +281,7 @@ func (q *quantiser) leaf(id ir.ValueID, limit int, factor float64) *rep {
 	if m, ok := magnitude(v.Data); ok && m*factor == 1 && !secret {
 		scale = 0 // of a weight, this would show that all cells are 0 and ±1
 	}
-	w := q.o.Add(v.Def.Op, v.Def.Origin, v.Name, v.Shape, nil, nil)
+	w := q.o.Derive(v.Def, v.Def.Op, v.Name, v.Shape, nil, nil)
 	w.Ints = make([]int64, len(v.Data))
 	unit := math.Ldexp(factor, scale)
 	for i, x := range v.Data {
@@ -422,6 +422,6 @@ func quotient(v int64, shift int) int64 {
 	return (v + 1<<(shift-1)) >> shift
 }
 
-func tooWide(n *ir.Node, what string, lo, hi fmt.Stringer) error {
-	return n.Errorf("%s may reach [%v, %v], beyond 2^62; the model needs coarser scales than this compiler chooses", what, lo, hi)
+func tooWide(n *ir.Node, lo, hi fmt.Stringer) error {
+	return n.Errorf("its result may reach [%v, %v], beyond 2^62; scale its inputs or its weights down, or sum over fewer cells", lo, hi)
 }

@@ -1,0 +1,52 @@
+package compiler
+
+import (
+	"context"
+	"os"
+	"path/filepath"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+	"google.golang.org/protobuf/proto"
+
+	pb "github.com/zkllmc/zkllmc/compiler/internal/onnx/pb"
+)
+
+// TestRefusalsNameTheNode refuses models in the quantiser and in the planner, and wants the ONNX node, its operator, what is in the way
+// and what to do about it. TestRefusals of package codegen does the same for the builder.
+func TestRefusalsNameTheNode(t *testing.T) {
+	scalar := func(name string, v float32) *pb.TensorProto {
+		return &pb.TensorProto{Name: name, DataType: 1, FloatData: []float32{v}}
+	}
+	ones := &pb.TensorProto{Name: "g", DataType: 1, Dims: []int64{3}, FloatData: []float32{1, 1, 1}}
+	epsilon := &pb.AttributeProto{Name: "epsilon", Type: 1, F: 1e30}
+	for name, c := range map[string]struct {
+		model *pb.ModelProto
+		want  Unsupported
+	}{
+		"not finite": {bigramModel([]*pb.NodeProto{op("Mul", "x c", "u"), op("Exp", "u", "v"), op("Exp", "v", "w"), op("Exp", "w", "y")}, scalar("c", 30)),
+			Unsupported{Node: "Exp_w", Op: "Exp", Reason: "its result is not finite on a calibration input",
+				Remedy: "look for a division by zero or an overflow, or calibrate on other inputs (--calibrate)"}},
+		"scales too coarse": {bigramModel([]*pb.NodeProto{op("Mul", "x c", "u"), op("Softmax", "u", "y")}, scalar("c", 1e9)),
+			Unsupported{Node: "Softmax_y", Op: "Softmax", Reason: "scores of scale 14 reach far beyond what matters, and a step of them would be 6.1e+04",
+				Remedy: "scale queries or keys down"}},
+		"epsilon": {bigramModel([]*pb.NodeProto{op("LayerNormalization", "x g", "y", epsilon)}, ones),
+			Unsupported{Node: "LayerNormalization_y", Op: "LayerNormalization",
+				Reason: "epsilon 1.0000000150474662e+30 is 1.8119393552650958e+39 in units of the input's square", Remedy: "scale the input up, or choose a smaller epsilon"}},
+		"unaligned split": {bigramModel([]*pb.NodeProto{op("MatMul", "x w", "u"), op("Reshape", "u s53", "a"), op("Softmax", "a", "b"), op("Reshape", "b s15", "c"),
+			op("Reshape", "u s35", "d"), op("Softmax", "d", "e"), op("Reshape", "e s15", "f"), op("Add", "c f", "h"), op("MatMul", "h v", "y")},
+			matrix("w", 3, 15), matrix("v", 15, 3), int64s("s53", 4, 5, 3), int64s("s35", 4, 3, 5), int64s("s15", 4, 15)),
+			Unsupported{Node: "Reshape_d", Op: "Reshape", Reason: "axis 1 of a tensor of shape [4 15] is split into parts of 3 and elsewhere into parts of 5, and no storage has both",
+				Remedy: "split it alike, or transpose in between"}},
+	} {
+		data, err := proto.Marshal(c.model)
+		require.NoError(t, err)
+		file := filepath.Join(t.TempDir(), "model.onnx")
+		require.NoError(t, os.WriteFile(file, data, 0o600))
+		_, err = Analyse(context.Background(), file, Config{})
+		require.ErrorIs(t, err, ErrUnsupported, name)
+		var u *Unsupported
+		require.ErrorAs(t, err, &u, name)
+		require.Equal(t, c.want, *u, name)
+	}
+}
