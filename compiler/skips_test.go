@@ -14,7 +14,9 @@ import (
 	"github.com/zkllmc/zkllmc/compiler/internal/onnx/pb"
 	"github.com/zkllmc/zkllmc/compiler/internal/planner"
 	"github.com/zkllmc/zkllmc/compiler/internal/quant"
+	"github.com/zkllmc/zkllmc/compiler/internal/randgraph"
 	"github.com/zkllmc/zkllmc/runtime/circuit"
+	"github.com/zkllmc/zkllmc/runtime/protocol"
 )
 
 // recurrence is bigramModel with embeddings of the given width and k steps: step i makes the value s<i> of the two before it, s<0> being
@@ -133,4 +135,22 @@ func TestCrowdedCircuit(t *testing.T) {
 		origin := r.valueOf(name).Def.Origin
 		require.True(t, strings.HasPrefix(origin, "Add_") || strings.HasPrefix(origin, "Mul_"), "%s is of %s", name, origin)
 	}
+}
+
+// What a circuit counts is what its proofs ask for, whatever its terms are: gadgets with random parameters, in random order.
+func TestRandomCircuitsCountTheirEvaluations(t *testing.T) {
+	circuits, most := 0, 0
+	for seed := range uint64(150) {
+		c, err := randgraph.DrawCircuit(seed, 4)
+		if err != nil {
+			continue // refused for another reason
+		}
+		_, err = protocol.Schedule(c.Circuit)
+		require.NoError(t, err, "seed %d", seed)
+		require.Empty(t, c.Crowded(), "seed %d", seed)
+		circuits++
+		most = max(most, c.Requests().Evaluations)
+	}
+	require.Greater(t, circuits, 100)
+	require.Greater(t, most, 100)
 }
