@@ -216,6 +216,7 @@ func (q *quantiser) finishEinsum(n *ir.Node, v *ir.Value, sums []*summand) error
 	for _, s := range sums {
 		if up := scale - s.scale; up > 0 {
 			if up > 61 || s.icoef != 0 && q.bitsOf(s)+up > 61 {
+				q.wide = true
 				return n.Errorf("its terms have scales %d and %d bits apart, and a sum of them leaves 2^62; bring them to magnitudes that lie nearer to each other", scale, s.scale)
 			}
 			s.icoef <<= up

@@ -7,7 +7,8 @@
 //   - weights and constants, once, when they are quantised (16 bits);
 //   - activations that enter a product: 16 bits, the scale from the calibrated maximum with a factor 1.5 of headroom, clamped;
 //   - the increments of a sum (a residual stream): 16 bits each, every one with its own scale. The sum itself is exact and wide;
-//   - the argument of a table function: TableBits bits.
+//   - the argument of a table function: TableBits bits;
+//   - sums of sums that would leave 2^62, or that a proof would evaluate at many points: 16 bits.
 //
 // Everything else is exact: sums, accumulators, scores, sums of squares, logits. Interval arithmetic over all of it shows that no
 // cell reaches 2^62, or the model is refused.
@@ -102,23 +103,26 @@ type quantiser struct {
 	retry     bool
 
 	commit map[ir.ValueID]bool // values of f that are committed although nothing else asks for it
+	wide   bool                // a value would leave 2^62
 }
 
 // Quantise makes the integer program of a prepared graph; see Prepare. Values to commit are rounded to 16 bits where they are computed,
-// whatever uses them, so that what follows asks for evaluations of a committed tensor and not of all that they are sums of. It ends with
-// the error of the budget's context when that is done.
+// whatever uses them, so that what follows asks for evaluations of a committed tensor and not of all that they are sums of. So are values
+// that go into one which would leave 2^62 otherwise: sums of sums, exact, of some fifty steps. It ends with the error of the budget's
+// context when that is done.
 func Quantise(left *budget.Budget, f *ir.Graph, cal *Calibration, commit ...ir.ValueID) (*Program, error) {
 	var round [2]bool
+	committed := map[ir.ValueID]bool{}
+	for _, id := range commit {
+		committed[id] = true
+	}
 	for {
 		q := &quantiser{
 			left: left, f: f, cal: cal, small: map[ir.ValueID]*rep{}, why: map[ir.ValueID]string{},
-			report: &Report{Samples: cal.Samples}, roundNorm: round, commit: map[ir.ValueID]bool{},
-		}
-		for _, id := range commit {
-			q.commit[id] = true
+			report: &Report{Samples: cal.Samples}, roundNorm: round, commit: committed,
 		}
 		p, err := q.run()
-		if q.retry { // with what run has found out; at most twice
+		if q.retry { // with what run has found out: a normalisation's rounding, at most twice, or more to commit
 			round = q.roundNorm
 			continue
 		}
@@ -139,6 +143,7 @@ func (q *quantiser) run() (*Program, error) {
 			return nil, err
 		}
 		if err := q.node(n); err != nil {
+			q.retry = q.retry || q.wide && q.roundOperands(n)
 			return nil, err
 		}
 		if q.commit[n.Out[0]] {
@@ -231,7 +236,7 @@ func (q *quantiser) bound(n *ir.Node, m *ir.Node) {
 	for i, b := range bounds {
 		w := q.o.Value(m.Out[i])
 		if b.BitLen() > 61 {
-			err = tooWide(n, b.Lo, b.Hi)
+			err, q.wide = tooWide(n, b.Lo, b.Hi), true
 			break
 		}
 		if w.Lo, w.Hi = b.Lo.Int64(), b.Hi.Int64(); why != "" {
@@ -381,6 +386,18 @@ func (q *quantiser) round(n *ir.Node) {
 	s := q.rescale(n, r, q.actScale(r, top), ActBits, top)
 	q.small[r.id] = s
 	q.set(r.from, s)
+}
+
+// roundOperands commits the wide operands of a node that would leave 2^62. It says whether there are any that were not committed before.
+func (q *quantiser) roundOperands(n *ir.Node) bool {
+	more := false
+	for _, id := range n.In {
+		r := q.reps[id]
+		if r != nil && !r.soft && !q.commit[id] && !q.isSmall(r.id) && q.o.Value(r.id).Def.Op == ir.OpEinsum {
+			q.commit[id], more = true, true
+		}
+	}
+	return more
 }
 
 // actScale chooses the scale of an activation: the calibrated one, or one at most one bit coarser (or any finer) at which the
