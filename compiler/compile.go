@@ -247,7 +247,8 @@ func (r *Result) buildCircuit() (crowded []string, err error) {
 		return nil, refused(r.left, err)
 	}
 	if n := r.valueOf(requests.Tensor).Def; n != nil {
-		err = fmt.Errorf("node %q (%s): %w", n.Origin, n.Named(), err)
+		err = ir.Refuse(n.Origin, n.Named(), "a proof would take more than %d %s, its result alone at %d points or more; "+
+			"make fewer sums of a value and the same value in another order", requests.Limit, requests.What, requests.Points)
 	}
 	return requests.Commit, refuse(err)
 }
