@@ -9,6 +9,11 @@ import (
 	"github.com/zkllmc/zkllmc/compiler"
 	"github.com/zkllmc/zkllmc/generated/sums/verifier"
 	"github.com/zkllmc/zkllmc/generated/sums/vocab"
+	"github.com/zkllmc/zkllmc/runtime/backend/cpu"
+	"github.com/zkllmc/zkllmc/runtime/circuit"
+	"github.com/zkllmc/zkllmc/runtime/kernel"
+	"github.com/zkllmc/zkllmc/runtime/prover"
+	"github.com/zkllmc/zkllmc/runtime/statement"
 )
 
 // Compile returns the files of a Go package: circuit, prover and verifier of this one model, and its quantised weights.
@@ -55,13 +60,46 @@ func ExampleResult_Prove() {
 	// Output: <nil>
 }
 
-// A service pins the ID of a model. One that somebody mistyped is noticed before any file is read.
+// A service embeds the generated verifier of a model. What reaches it from outside is three files; which model it trusts, what it has asked
+// and what it was told it knows by itself.
 func Example_embedding() {
-	_, err := verifier.ParseModelID("3ea6a05c")
-	fmt.Println(err != nil)
-	_, err = verifier.ReadVerifyingKey([]byte("not a key")) // of files that come from anywhere: an error, never a panic
-	fmt.Println(err != nil)
+	published, encoded, proof, trusted := answered()
+
+	vk, err := verifier.ReadVerifyingKey(published)
+	if err != nil {
+		log.Fatal(err)
+	}
+	pinned, err := verifier.ParseModelID(trusted)
+	fmt.Println("the model that is trusted:", err == nil && vk.ModelID() == pinned)
+	fmt.Println(vk.VerifyText("327+458=", "785;", encoded, proof))
+	fmt.Println(vk.VerifyText("327+458=", "786;", encoded, proof))
 	// Output:
-	// true
-	// true
+	// the model that is trusted: true
+	// <nil>
+	// the proof holds, but for another answer: expected "786;" (tokens 7,8,6,12), proved "785;" (tokens 7,8,5,12)
+}
+
+// answered is the provider's side: the verifying key, a statement and its proof as files, and the model's ID as accept prints it.
+func answered() (vk, encoded, proof []byte, id string) {
+	ctx, options := context.Background(), prover.Options{Backend: cpu.New()}
+	r, err := compiler.Analyse(ctx, "../models/sums/model.onnx", compiler.Config{Name: "sums", RevealArgmax: true, Pad: 13})
+	if err != nil {
+		log.Fatal(err)
+	}
+	weights := map[circuit.ID]kernel.Tensor{}
+	for i, w := range r.Circuit.Weights() {
+		weights[w.ID] = kernel.Tensor{Shape: r.Weights[i].Shape, V: r.Weights[i].Values}
+	}
+	key, vk, err := prover.Setup(ctx, r.Circuit, weights, options)
+	if err != nil {
+		log.Fatal(err)
+	}
+	st := statement.Statement{Tokens: []int64{3, 2, 7, 10, 4, 5, 8, 11, 7, 8, 5, 12}, Prompt: 8, Next: statement.Unclaimed} // 327+458=785;
+	if proof, err = key.Prove(ctx, &prover.Input{Statement: st}, options); err != nil {
+		log.Fatal(err)
+	}
+	if encoded, err = st.Encode(r.Circuit); err != nil {
+		log.Fatal(err)
+	}
+	return vk, encoded, proof, fmt.Sprintf("%x", key.ModelID())
 }

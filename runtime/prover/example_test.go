@@ -1,0 +1,73 @@
+package prover_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log"
+
+	"github.com/zkllmc/zkllmc/runtime/backend/cpu"
+	"github.com/zkllmc/zkllmc/runtime/circuit"
+	"github.com/zkllmc/zkllmc/runtime/gadget"
+	"github.com/zkllmc/zkllmc/runtime/kernel"
+	"github.com/zkllmc/zkllmc/runtime/prover"
+	"github.com/zkllmc/zkllmc/runtime/statement"
+	"github.com/zkllmc/zkllmc/runtime/veil"
+	"github.com/zkllmc/zkllmc/runtime/verifier"
+)
+
+// A circuit of five tokens: each has an embedding of three numbers, and the model answers with the token whose row of the head has the
+// largest inner product with it. Generated code builds circuits in the same way.
+func bigrams() (*circuit.Circuit, error) {
+	b := circuit.NewBuilder(circuit.Config{
+		Name: "bigrams", Length: 4, Vocab: 5, Causal: true, Reveal: circuit.RevealArgmax, WeightBits: 5, WitnessBits: 5,
+	})
+	x := gadget.Embed(b, "x", b.Public("tokens", circuit.TokenOneHot, 0, 1), b.Weight("embedding", 8, 5, 3))
+	h := gadget.Rescale(b, "h", x, 2, -32, 31)
+	gadget.RevealArgmax(b, b.Virtual("logits", []int{4, 5}, b.Times(1, "td,vd->tv t=4 d=3 v=5", h, b.Weight("head", 8, 5, 3))))
+	return b.Finish()
+}
+
+// Setup commits to a model, Prove proves an answer, and the verifier, which knows the model by its commitment alone, accepts the true
+// answer and rejects another.
+func Example() {
+	ctx := context.Background()
+	c, err := bigrams()
+	if err != nil {
+		log.Fatal(err)
+	}
+	weights := map[circuit.ID]kernel.Tensor{}
+	for _, w := range c.Weights() {
+		weights[w.ID] = kernel.Tensor{Shape: []int{5, 3}, V: map[string][]int64{
+			"embedding": {40, 0, 0, 0, 40, 0, 0, 0, 40, -40, 0, 0, 0, -40, 0},
+			"head":      {0, 9, 0, 9, 0, 0, 0, -9, 0, 0, 0, 9, -9, 0, 0},
+		}[w.Name]}
+	}
+	options := prover.Options{Backend: cpu.New()}
+	key, published, err := prover.Setup(ctx, c, weights, options)
+	if err != nil {
+		log.Fatal(err)
+	}
+	answer := statement.Statement{Tokens: []int64{2, 3, 4}, Prompt: 1, Next: 2} // 2 is followed by 3, 4, and 2 again
+	proof, err := key.Prove(ctx, &prover.Input{Statement: answer}, options)
+	if err != nil {
+		log.Fatal(err)
+	}
+	forged := answer
+	forged.Next = 0
+	_, err = key.Prove(ctx, &prover.Input{Statement: forged}, options)
+	fmt.Println("a forged answer is not proved:", errors.Is(err, prover.ErrFalse))
+
+	vk, err := verifier.ReadKey(c, published) // checks that the weights are in their ranges
+	if err != nil {
+		log.Fatal(err)
+	}
+	fmt.Println("the same model:", vk.ModelID() == key.ModelID())
+	fmt.Println("the answer is accepted:", vk.VerifyStatement(&answer, proof) == nil)
+	fmt.Println("a forged answer is rejected:", errors.Is(vk.VerifyStatement(&forged, proof), veil.ErrRejected))
+	// Output:
+	// a forged answer is not proved: true
+	// the same model: true
+	// the answer is accepted: true
+	// a forged answer is rejected: true
+}
