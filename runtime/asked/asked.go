@@ -11,7 +11,6 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"unicode/utf8"
 
 	"github.com/zkllmc/zkllmc/runtime/circuit"
 	"github.com/zkllmc/zkllmc/runtime/statement"
@@ -142,14 +141,20 @@ func (q *Question) SamePrompt(st *statement.Statement) bool {
 // SameAnswer says whether a statement shows the answer that was told. The vocabulary is needed for answers that were given as text.
 func (q *Question) SameAnswer(c *circuit.Circuit, vocab tokens.Tokenizer, st *statement.Statement) bool {
 	return slices.ContainsFunc(answers(c, st), func(ids []int64) bool {
-		return len(ids) > 0 && (slices.Equal(q.Answer, ids) || q.Text != nil && reads(vocab, ids, *q.Text))
+		switch {
+		case len(ids) == 0: // nothing is claimed
+			return false
+		case q.Text != nil:
+			return reads(vocab, ids, *q.Text)
+		}
+		return slices.Equal(q.Answer, ids)
 	})
 }
 
 // reads says whether an answer reads as a text, with the end token or without.
 func reads(vocab tokens.Tokenizer, ids []int64, text string) bool {
 	r := tokens.ReadAnswer(vocab, ids)
-	if r.EndInside || !utf8.ValidString(r.Text) {
+	if r.EndInside {
 		return false
 	}
 	if end, ends := vocab.End(); ends && ids[len(ids)-1] == end {

@@ -81,6 +81,11 @@ func TestVerifyEmptyAnswer(t *testing.T) {
 	require.NoError(t, v.VerifyText(ctx, "d", "", st, proof))
 	require.NoError(t, v.VerifyText(ctx, "d", ";", st, proof))
 	require.ErrorIs(t, v.VerifyText(ctx, "d", "a", st, proof), asked.ErrAnswer)
+	b.prover(0, "prove --force --key @keys/prover.key --prompt a --answer-tokens 1,2,3,4,0 -o @beyond.bin --statement-out @beyond.st") // behind the end
+	beyond := b.contents("beyond.st", "beyond.bin")
+	for _, answer := range []string{"bcd;a", "bcda", "bcd;", "bcd"} {
+		require.ErrorIs(t, v.VerifyText(ctx, "a", answer, []byte(beyond[0]), []byte(beyond[1])), asked.ErrAnswer, answer)
+	}
 	out, _ := b.verifier(0, verifyLine+" --prompt d --answer=")
 	require.Contains(t, out, `answer    ";", as told`)
 	_, err := asked.Answer(b.c, endless(t), "")

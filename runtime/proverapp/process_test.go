@@ -22,18 +22,25 @@ import (
 	"github.com/zkllmc/zkllmc/runtime/proverapp"
 	"github.com/zkllmc/zkllmc/runtime/statement"
 	"github.com/zkllmc/zkllmc/runtime/verifier"
+	"github.com/zkllmc/zkllmc/runtime/verifierapp"
 )
 
-// asProver makes the test binary the prover of a model of configs: the same Main that a generated program calls.
-const asProver = "ZKLLMC_TEST_PROVER"
+// asProver makes the test binary the prover of a model of configs, asVerifier its verifier: the same Main that a generated program calls.
+const (
+	asProver   = "ZKLLMC_TEST_PROVER"
+	asVerifier = "ZKLLMC_TEST_VERIFIER"
+)
 
 func TestMain(m *testing.M) {
-	name := os.Getenv(asProver)
-	if name == "" {
-		os.Exit(m.Run())
+	if name := os.Getenv(asProver); name != "" {
+		c, _ := bigram(&testing.T{}, configs[name])
+		os.Exit(proverapp.Main(proverapp.Model{Name: "bigram", Circuit: c, Vocab: []byte(vocab)}, os.Args[1:]))
 	}
-	c, _ := bigram(&testing.T{}, configs[name])
-	os.Exit(proverapp.Main(proverapp.Model{Name: "bigram", Circuit: c, Vocab: []byte(vocab)}, os.Args[1:]))
+	if name := os.Getenv(asVerifier); name != "" {
+		c, _ := bigram(&testing.T{}, configs[name])
+		os.Exit(verifierapp.Main(verifierapp.Model{Name: "bigram", Circuit: c, Vocab: []byte(vocab)}, os.Args[1:]))
+	}
+	os.Exit(m.Run())
 }
 
 // kills is how many moments the tests of this file try each: few by default, as many as ZKLLMC_KILLS says.
@@ -217,6 +224,28 @@ func TestSignalled(t *testing.T) {
 	}
 	require.Empty(t, b.temporary())
 	t.Logf("%d interruptions, by exit code: %v", n, ends)
+}
+
+// TestSignalledWhileWaiting interrupts both programs while they wait for a prompt. They end at once, with the code for it.
+func TestSignalledWhileWaiting(t *testing.T) {
+	kills(t) // skips where there are no signals
+	b := proved(t, configs["argmax"])
+	prove := b.process("argmax", "run --key @keys/prover.key --prompt-file -")
+	verify := b.process("argmax", verifyLine+" --prompt-file -")
+	verify.Env = append(verify.Env, asProver+"=", asVerifier+"=argmax")
+	for _, c := range []*exec.Cmd{prove, verify} {
+		var stderr bytes.Buffer
+		c.Stderr = &stderr
+		stdin, err := c.StdinPipe()
+		require.NoError(t, err)
+		require.NoError(t, c.Start())
+		_, err = stdin.Write(bytes.Repeat([]byte("a"), 1<<17)) // more than a pipe holds: whoever takes it all is reading
+		require.NoError(t, err)
+		require.NoError(t, c.Process.Signal(os.Interrupt))
+		require.Error(t, c.Wait())
+		require.Equal(t, console.Internal, c.ProcessState.ExitCode(), &stderr)
+		require.True(t, strings.HasSuffix(stderr.String(), ": interrupted\n"), &stderr)
+	}
 }
 
 func exists(name string) bool {
