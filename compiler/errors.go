@@ -15,8 +15,8 @@ import (
 // ErrUnsupported marks a model that is refused: what it asks for is not provable by this release, or it cannot be read.
 var ErrUnsupported = errors.New("unsupported")
 
-// Unsupported says for which node, of what operator, a model is refused, why, and what to do about it. errors.As finds it in most errors
-// that are ErrUnsupported; the others are about no node.
+// Unsupported says for which node, of what operator, a model is refused, why, and what to do about it. errors.As finds it in every error
+// that is ErrUnsupported and neither ErrUnreadable nor ErrName.
 type Unsupported = ir.Unsupported
 
 // ErrUnreadable marks a refused model whose file, or that of a fixed input, cannot be read or is none.
@@ -32,6 +32,10 @@ type refusal struct{ err, kind error }
 func refuse(err error) error {
 	if errors.Is(err, ErrName) {
 		return refusal{err, ErrName}
+	}
+	var u *Unsupported
+	if !errors.As(err, &u) {
+		err = ir.RefuseFor("", "", err)
 	}
 	return refusal{err, ErrUnsupported}
 }

@@ -7,7 +7,7 @@ import (
 
 // Unsupported is the error for a model that is well-formed but outside of what the compiler handles.
 type Unsupported struct {
-	Node   string // name of the ONNX node, or of the tensor where no node is to blame
+	Node   string // name of the ONNX node, or of the tensor where no node is to blame; it and Op are empty where the whole model is
 	Op     string // the node's operator as the model has it, or that of the graph which it became
 	Reason string // what is in the way
 	Remedy string // what to do about it, or what is supported instead; empty where nothing is known
@@ -36,7 +36,10 @@ func refusal(node, op, text, mark string) *Unsupported {
 
 // Error implements error.
 func (e *Unsupported) Error() string {
-	text := fmt.Sprintf("unsupported: node %q (%s): %s", e.Node, e.Op, e.Reason)
+	text := "unsupported: " + e.Reason
+	if e.Node != "" || e.Op != "" {
+		text = fmt.Sprintf("unsupported: node %q (%s): %s", e.Node, e.Op, e.Reason)
+	}
 	if e.Remedy != "" {
 		text += remedyMark + e.Remedy
 	}
