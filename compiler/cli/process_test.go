@@ -12,6 +12,7 @@ import (
 	"runtime"
 	"strconv"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -219,6 +220,53 @@ func TestSignalledCompile(t *testing.T) {
 		ends[fmt.Sprintf("code %d, %d files", code, first)]++
 	}
 	t.Logf("%d interruptions: %v", n, ends)
+}
+
+// laborious writes a model that keeps the compiler busy for minutes, if the budget allows it: tiny, whose Relu is of many copies of x, as
+// often as it takes.
+func laborious(t *testing.T) string {
+	data, err := os.ReadFile(tiny(t, 1))
+	require.NoError(t, err)
+	m := &pb.ModelProto{}
+	require.NoError(t, proto.Unmarshal(data, m))
+	integers := func(name string, v ...int64) *pb.TensorProto {
+		return &pb.TensorProto{Name: name, DataType: 7, Dims: []int64{int64(len(v))}, Int64Data: v}
+	}
+	g := m.Graph
+	nodes := []*pb.NodeProto{g.Node[0], {OpType: "Expand", Input: []string{"x", "copies"}, Output: []string{"r0"}}}
+	for i := range 30 {
+		nodes = append(nodes, &pb.NodeProto{OpType: "Relu", Input: []string{fmt.Sprint("r", i)}, Output: []string{fmt.Sprint("r", i+1)}})
+	}
+	mean := &pb.NodeProto{OpType: "ReduceMean", Input: []string{"r30", "first"}, Output: []string{"y"}, Attribute: []*pb.AttributeProto{{Name: "keepdims", Type: 2}}}
+	g.Node = append(nodes, mean, g.Node[2])
+	g.Initializer = append(g.Initializer, integers("copies", 1<<17, 4, 8), integers("first", 0))
+	data, err = proto.Marshal(m)
+	require.NoError(t, err)
+	file := filepath.Join(t.TempDir(), "model.onnx")
+	require.NoError(t, os.WriteFile(file, data, 0o600))
+	return file
+}
+
+// TestSignalledWork interrupts every command while it computes: it ends within a second, or two on a machine that does other things too.
+func TestSignalledWork(t *testing.T) {
+	kills(t)
+	model := laborious(t)
+	for i, args := range [][]string{
+		{"compile", model, "-o", filepath.Join(t.TempDir(), "out"), "--runtime-path", "../.."}, {"check", model}, {"inspect", model}, {"conformance", filepath.Dir(model)},
+	} {
+		c := command(t, append(args, "--budget", "64")...)
+		var stderr bytes.Buffer
+		c.Stderr = &stderr
+		require.NoError(t, c.Start())
+		time.Sleep(time.Second)
+		begin := time.Now()
+		require.NoError(t, c.Process.Signal([]os.Signal{os.Interrupt, syscall.SIGTERM}[i%2]))
+		var exit *exec.ExitError
+		require.ErrorAs(t, c.Wait(), &exit, "%s", args[0])
+		require.Equal(t, console.Internal, exit.ExitCode(), "%s: %s", args[0], &stderr)
+		require.Contains(t, stderr.String(), "zkllmc: interrupted")
+		require.Less(t, time.Since(begin), 2*time.Second, "%s", args[0])
+	}
 }
 
 // TestCompileWithoutRoom compiles to a full file system and to a folder without permission: code 3, the cause, no half file.
