@@ -54,6 +54,18 @@ func TestRuntimeImportsNoCompiler(t *testing.T) {
 	}
 }
 
+// What serves tests alone is linked by no program and no library.
+func TestOnlyTestsImportTestPackages(t *testing.T) {
+	for path, p := range closure(t, module+"...") {
+		if within(path, module+"internal/test") {
+			continue
+		}
+		for _, imported := range p.Imports {
+			require.False(t, within(imported, module+"internal/test"), "%s imports %s", path, imported)
+		}
+	}
+}
+
 // verifiers are the packages that other services link.
 var verifiers = []string{module + "runtime/verifier", module + "runtime/verifierapp"}
 

@@ -8,6 +8,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"github.com/zkllmc/zkllmc/internal/test/messages"
 	"github.com/zkllmc/zkllmc/runtime/circuit"
 	"github.com/zkllmc/zkllmc/runtime/field"
 	"github.com/zkllmc/zkllmc/runtime/format"
@@ -132,9 +133,9 @@ func sentItems(t *testing.T, r *recorder, all bool) []sentItem {
 	t.Helper()
 	var out []sentItem
 	at := 0
-	for i, n := range natures(t, r.messages) {
+	for i, n := range parts(t, r.messages) {
 		m := r.messages[i]
-		if n == vector {
+		if n == messages.Vector {
 			continue
 		}
 		for k := range m.n {

@@ -9,6 +9,7 @@ import (
 	"github.com/consensys/gnark-crypto/ecc/grumpkin/fp"
 	"github.com/stretchr/testify/require"
 
+	"github.com/zkllmc/zkllmc/internal/test/messages"
 	"github.com/zkllmc/zkllmc/runtime/field"
 	"github.com/zkllmc/zkllmc/runtime/format"
 	"github.com/zkllmc/zkllmc/runtime/group"
@@ -28,12 +29,12 @@ type artefact struct {
 // items lists which of a proof's items are points.
 func items(t testing.TB, r *recorder) []bool {
 	var out []bool
-	for i, n := range natures(t, r.messages) {
+	for i, n := range parts(t, r.messages) {
 		for range r.messages[i].n {
 			switch n {
-			case commitment:
+			case messages.Commitment:
 				out = append(out, true)
-			case padded, masked:
+			case messages.Padded, messages.Masked:
 				out = append(out, false)
 			}
 		}

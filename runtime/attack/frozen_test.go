@@ -9,6 +9,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/zkllmc/zkllmc/internal/test/messages"
 	"github.com/zkllmc/zkllmc/runtime/circuit"
 	"github.com/zkllmc/zkllmc/runtime/field"
 	"github.com/zkllmc/zkllmc/runtime/gadget"
@@ -197,7 +198,7 @@ func neighbours(t *testing.T) *subject {
 // c: a false product, repaired by the free value h(0).
 func rejectFalseProduct(t *testing.T) {
 	u := stage(t, "rescale")
-	m := u.sizes(t).counts.Products
+	m := u.sizes(t).Counts.Products
 	c := field.FromInt64(1 << 40)
 	long := poly.LagrangeAt(2*m, c)
 	u.breaksWithout(t, map[string]field.Element{"c": c}, func(map[string][]field.Element) lie {
@@ -236,7 +237,7 @@ func weightInWave(drawn map[string][]field.Element) field.Element {
 // f(c), g(c) chosen after ν: free variables that absorb the error of any false check. They are sent, and absorbed, before.
 func rejectClearValuesChosenAfterNu(t *testing.T) {
 	u := stage(t, "reveal logits")
-	k := u.sizes(t).counts.Linear
+	k := u.sizes(t).Counts.Linear
 	nu := field.FromInt64(12345)
 	powers := field.Powers(nu, k+1)
 	zero := 3 // the zero-check is the third linear check, after two of the leaves
@@ -330,7 +331,7 @@ func rejectFalseRootThatKeepsTheCombination(t *testing.T) {
 // point, on the line between them.
 func rejectFalseClaimsThatAreTrueOnTheLine(t *testing.T) {
 	u := stage(t, "rescale")
-	layers := u.sizes(t).layers
+	layers := u.sizes(t).Layers
 	mu := field.FromInt64(23)
 	u.breaksWithout(t, map[string]field.Element{"lookup mu": mu}, func(drawn map[string][]field.Element) lie {
 		var off field.Element // what a0 of the layer above is off by
@@ -496,8 +497,8 @@ func (b *borrower) Argument(u, l []field.Element, g []group.Affine, base group.A
 func rejectBorrowedGenerators(t *testing.T) {
 	u := stage(t, "reveal logits")
 	s := u.sizes(t)
-	last := len(s.counts.Vectors) - 1
-	leaves := group.Vec(0, s.counts.Vectors[0])
+	last := len(s.Counts.Vectors) - 1
+	leaves := group.Vec(0, s.Counts.Vectors[0])
 	guest := leaves[len(leaves)-1]
 	u.breaksWithout(t, map[string]field.Element{"theta": one}, func(drawn map[string][]field.Element) lie {
 		pads, final, degree := 0, 0, 0 // the pad of g(0) of the last round of wave 1
@@ -505,11 +506,11 @@ func rejectBorrowedGenerators(t *testing.T) {
 			if label == "wave 1" {
 				final, degree = pads, len(v)
 			}
-			if manifest[entry(label)].natures[0] == padded {
+			if messages.All[messages.Find(label)].Parts[0] == messages.Padded {
 				pads += len(v)
 			}
 		}}
-		b := &borrower{Backend: backend, block: group.Vec(last, s.counts.Vectors[last])}
+		b := &borrower{Backend: backend, block: group.Vec(last, s.Counts.Vectors[last])}
 		b.extra = func() map[group.Affine]field.Element {
 			off := neg(zeroError(u, drawn["zero-check tau"]))
 			kappa := mul(weightInWave(drawn), off) // what the wave's final claim grows by

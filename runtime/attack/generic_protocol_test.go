@@ -9,6 +9,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/zkllmc/zkllmc/internal/test/messages"
 	"github.com/zkllmc/zkllmc/runtime/circuit"
 	"github.com/zkllmc/zkllmc/runtime/field"
 	"github.com/zkllmc/zkllmc/runtime/format"
@@ -494,8 +495,8 @@ func messagesExchanged(t testing.TB, u *subject) (out []named) {
 	proof, err := u.prove(lie{tamper: r})
 	require.NoError(t, err)
 	starts, labels := []int{header}, []string(nil) // of the messages of the file, committed vectors being their commitment
-	for i, n := range natures(t, r.messages) {
-		if n != vector {
+	for i, n := range parts(t, r.messages) {
+		if n != messages.Vector {
 			starts = append(starts, starts[len(starts)-1]+32*r.messages[i].n)
 			labels = append(labels, r.messages[i].label)
 		}

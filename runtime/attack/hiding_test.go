@@ -6,6 +6,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/zkllmc/zkllmc/internal/test/messages"
 	"github.com/zkllmc/zkllmc/runtime/field"
 )
 
@@ -68,7 +69,7 @@ func rejectSetupsThatShare(t *testing.T) {
 	require.Zero(t, shared(a, b))
 }
 
-// Every item of a proof is a commitment, a padded scalar or a masked one, by the manifest; and no padded or masked scalar is
+// Every item of a proof is a commitment, a padded scalar or a masked one, as the list of messages says; and no padded or masked scalar is
 // what it hides. Hidden values of honest provers are recorded before they are padded.
 func TestNothingIsSentInClear(t *testing.T) {
 	for name := range stages {
@@ -82,14 +83,14 @@ func TestNothingIsSentInClear(t *testing.T) {
 				items[string(proof[i:i+32])] = true
 			}
 			hidden, clear := 0, map[string]bool{}
-			for i, n := range natures(t, r.messages) {
+			for i, n := range parts(t, r.messages) {
 				for j := range r.messages[i].scalars {
 					v := &r.messages[i].scalars[j]
 					switch n {
-					case padded, vector:
+					case messages.Padded, messages.Vector:
 						hidden++
 						require.False(t, items[string(field.Encode(nil, v))], "%s is in the proof as it is", r.messages[i].label)
-					case masked:
+					case messages.Masked:
 						clear[r.messages[i].label] = true
 						require.True(t, items[string(field.Encode(nil, v))])
 					}

@@ -7,6 +7,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/zkllmc/zkllmc/internal/test/messages"
 	"github.com/zkllmc/zkllmc/runtime/circuit"
 	"github.com/zkllmc/zkllmc/runtime/commit"
 	"github.com/zkllmc/zkllmc/runtime/field"
@@ -138,9 +139,9 @@ func (u *subject) span(t *testing.T, label string) (from, to, first int) {
 	r := &recorder{}
 	u.accept(t, lie{tamper: r})
 	at := header
-	for i, n := range natures(t, r.messages) {
+	for i, n := range parts(t, r.messages) {
 		m := r.messages[i]
-		if n == vector { // seen before its commitment, which is what the proof holds
+		if n == messages.Vector { // seen before its commitment, which is what the proof holds
 			continue
 		}
 		if m.label == label && from == 0 {
@@ -230,7 +231,7 @@ func knownZeroRounds(t *testing.T) {
 		b.Hint(circuit.Hint{Kind: circuit.HintRescale, In: []circuit.ID{x}, Out: []circuit.ID{y}, Params: []int64{0}})
 		b.Lookup(gadget.Range(b, 5, 5), y)
 	}, weights: map[string][]int64{"x": {5}}})
-	require.Zero(t, u.sizes(t).layers)
+	require.Zero(t, u.sizes(t).Layers)
 	u.needs(t, lie{override: at("y", 0, set(6))}, "y")
 }
 
@@ -362,7 +363,7 @@ func knownLengthNotBound(t *testing.T) {
 	require.Error(t, verify(four, 3, 0), "it has an item more")
 
 	u := stage(t, "rescale")
-	counts := u.sizes(t).counts
+	counts := u.sizes(t).Counts
 	for label, beyond := range map[string]group.Affine{
 		"leaf evaluations": group.Vec(0, counts.Vectors[0]+1)[counts.Vectors[0]],
 		"pads":             group.Pad(counts.Pads + 1)[counts.Pads],

@@ -232,7 +232,7 @@ func knownZeroFractionRoot(t *testing.T) {
 		pole := div(sub(frozen["lookup beta"], one), frozen["lookup gamma"])
 		poles[cell] = sub(pole, field.FromInt64(honest.Tensor(u.id(t, "y")).V[cell]))
 	}
-	long := poly.LagrangeAt(2*u.sizes(t).counts.Products, frozen["c"])
+	long := poly.LagrangeAt(2*u.sizes(t).Counts.Products, frozen["c"])
 	forge := func(inverse field.Element) lie { // inverse is what q·q⁻¹ is short of one
 		l := foreign{fields: map[string]map[int]field.Element{"y": poles}}.lie(t, u)
 		l.override = at("z", 2, set(-77))

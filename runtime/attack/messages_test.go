@@ -3,13 +3,13 @@ package attack
 import (
 	"context"
 	"fmt"
-	"regexp"
 	"slices"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"github.com/zkllmc/zkllmc/internal/test/messages"
 	"github.com/zkllmc/zkllmc/runtime/circuit"
 	"github.com/zkllmc/zkllmc/runtime/commit"
 	"github.com/zkllmc/zkllmc/runtime/field"
@@ -64,83 +64,31 @@ func (l *liar) Points(_ string, p []group.Affine) {
 	}
 }
 
-// nature says how a message keeps its secret, or that it has none.
-type nature uint8
-
-const (
-	commitment nature = iota + 1 // points that hide what they commit to
-	padded                       // each scalar plus a pad that is used once
-	vector                       // hidden behind the commitment of the same label
-	masked                       // scalars sent as they are: blinded by the mask d, or uniform by construction
-)
-
-// sizes are what the lengths of messages follow from.
-type sizes struct {
-	rows, layers, columns int // rows of the witness, layers of the fraction tree, column variables over all classes
-	counts                veil.Counts
-}
-
-// manifest lists every message of the protocol. A message that is not listed, or not as often or as long as its rule says, fails
-// the tests below: whoever adds one must say here how it hides and how much of it there is. Rules give number and length; zero
-// stands for what other rules and the totals determine.
-var manifest = []struct {
-	label   string
-	natures []nature // of the message's parts, in order
-	rule    func(s sizes) (messages, length int)
-}{
-	{`pads`, []nature{commitment}, func(sizes) (int, int) { return 1, 1 }},
-	{`witness rows`, []nature{commitment}, func(s sizes) (int, int) { return 1, s.rows }},
-	{`lookup root`, []nature{padded}, func(sizes) (int, int) { return 1, 7 }},
-	{`lookup layer first`, []nature{padded}, func(s sizes) (int, int) { return s.layers, 1 }},
-	{`lookup layer round`, []nature{padded}, func(s sizes) (int, int) { return s.layers * (s.layers - 1) / 2, 2 }},
-	{`lookup layer claims`, []nature{padded}, func(s sizes) (int, int) { return s.layers, 5 }},
-	{`leaf evaluations`, []nature{vector, commitment}, func(s sizes) (int, int) { return 1, s.counts.Vectors[0] }},
-	{`wave \d+`, []nature{padded}, nil},
-	{`wave \d+ evaluations`, []nature{vector, commitment}, nil},
-	{`columns`, []nature{padded}, func(s sizes) (int, int) { return s.columns, 2 }},
-	{`product block`, []nature{vector, commitment}, func(s sizes) (int, int) { return 1, s.counts.Products + 3 }},
-	{`f\(c\), g\(c\)`, []nature{masked}, func(sizes) (int, int) { return 1, 2 }},
-	{`D`, []nature{commitment}, func(sizes) (int, int) { return 1, 1 }},
-	{`t_D`, []nature{masked}, func(sizes) (int, int) { return 1, 1 }},
-	{`phi`, []nature{masked}, func(sizes) (int, int) { return 1, 1 }},
-	{`L, R`, []nature{commitment}, nil},
-	{`rest`, []nature{masked}, nil},
-}
-
-// record returns the messages of an honest proof and their natures.
-func (u *subject) record(t testing.TB) ([]message, []nature) {
+// record returns the messages of an honest proof and what part of its kind each is.
+func (u *subject) record(t testing.TB) ([]message, []messages.Part) {
 	t.Helper()
 	r := &recorder{}
 	u.accept(t, lie{tamper: r})
-	return r.messages, natures(t, r.messages)
+	return r.messages, parts(t, r.messages)
 }
 
-// natures looks every message up in the manifest.
-func natures(t testing.TB, messages []message) []nature {
+// parts looks every message up in the list.
+func parts(t testing.TB, sent []message) []messages.Part {
 	t.Helper()
 	part := map[string]int{}
-	out := make([]nature, len(messages))
-	for i, m := range messages {
-		e := entry(m.label)
-		require.GreaterOrEqual(t, e, 0, "message %q is not in the manifest", m.label)
-		ns := manifest[e].natures
-		out[i] = ns[part[m.label]%len(ns)]
+	out := make([]messages.Part, len(sent))
+	for i, m := range sent {
+		e := messages.Find(m.label)
+		require.GreaterOrEqual(t, e, 0, "message %q is not in the list", m.label)
+		ps := messages.All[e].Parts
+		out[i] = ps[part[m.label]%len(ps)]
 		part[m.label]++
-		require.Equal(t, m.points, out[i] == commitment, "message %q is not of the manifest's nature", m.label)
+		require.Equal(t, m.points, out[i] == messages.Commitment, "message %q is not of the kind that the list says", m.label)
 	}
 	return out
 }
 
-func entry(label string) int {
-	for i := range manifest {
-		if regexp.MustCompile(`^` + manifest[i].label + `$`).MatchString(label) {
-			return i
-		}
-	}
-	return -1
-}
-
-func (u *subject) sizes(t testing.TB) sizes {
+func (u *subject) sizes(t testing.TB) messages.Sizes {
 	t.Helper()
 	counts, err := u.proof(t, u.st).Count()
 	require.NoError(t, err)
@@ -148,58 +96,58 @@ func (u *subject) sizes(t testing.TB) sizes {
 	if u.c.WeightBits != u.c.WitnessBits {
 		columns += u.c.WeightBits
 	}
-	return sizes{
-		rows:   commit.NewLayout(u.c, circuit.Witness, u.c.WitnessBits).Rows,
-		layers: lookup.NewPlan(u.c).N - 1, columns: columns, counts: counts,
+	return messages.Sizes{
+		Rows:   commit.NewLayout(u.c, circuit.Witness, u.c.WitnessBits).Rows,
+		Layers: lookup.NewPlan(u.c).N - 1, Columns: columns, Counts: counts,
 	}
 }
 
 // Every message of every stage is listed, as often and as long as its rule says, and messages, proof items and the dry run's
 // counts agree: each pad is used exactly once.
-func TestManifest(t *testing.T) {
+func TestMessages(t *testing.T) {
 	seen := map[int]bool{}
 	for name := range stages {
 		t.Run(name, func(t *testing.T) {
 			u := stage(t, name)
-			messages, natures := u.record(t)
+			sent, parts := u.record(t)
 			s := u.sizes(t)
-			total := map[nature]int{}
+			total := map[messages.Part]int{}
 			number, length := map[int]int{}, map[int]int{}
-			for i, m := range messages {
-				e := entry(m.label)
+			for i, m := range sent {
+				e := messages.Find(m.label)
 				seen[e] = true
-				total[natures[i]] += m.n
-				if natures[i] == manifest[e].natures[0] {
+				total[parts[i]] += m.n
+				if parts[i] == messages.All[e].Parts[0] {
 					number[e]++
 					length[e] = m.n
 				}
 			}
-			for e := range manifest {
-				if rule := manifest[e].rule; rule != nil {
+			for e := range messages.All {
+				if rule := messages.All[e].Rule; rule != nil {
 					n, l := rule(s)
-					assert.Equal(t, n, number[e], "number of messages %s", manifest[e].label)
+					assert.Equal(t, n, number[e], "number of messages %s", messages.All[e].Label)
 					if n > 0 {
-						assert.Equal(t, l, length[e], "length of %s", manifest[e].label)
+						assert.Equal(t, l, length[e], "length of %s", messages.All[e].Label)
 					}
 				}
 			}
-			assert.Equal(t, s.counts.Pads, total[padded], "pads")
-			assert.Equal(t, s.counts.Scalars, total[padded]+total[masked], "scalars")
-			assert.Equal(t, s.counts.Points, total[commitment], "points")
+			assert.Equal(t, s.Counts.Pads, total[messages.Padded], "pads")
+			assert.Equal(t, s.Counts.Scalars, total[messages.Padded]+total[messages.Masked], "scalars")
+			assert.Equal(t, s.Counts.Points, total[messages.Commitment], "points")
 			vectors := 0
 			for e, n := range number {
-				if manifest[e].natures[0] == vector {
+				if messages.All[e].Parts[0] == messages.Vector {
 					vectors += n
 				}
 			}
-			assert.Equal(t, len(s.counts.Vectors), vectors, "vectors")
+			assert.Equal(t, len(s.Counts.Vectors), vectors, "vectors")
 			proof, err := u.prove(lie{})
 			require.NoError(t, err)
-			assert.Len(t, proof, header+32*(s.counts.Points+s.counts.Scalars))
+			assert.Len(t, proof, header+32*(s.Counts.Points+s.Counts.Scalars))
 		})
 	}
-	for e := range manifest {
-		assert.True(t, seen[e], "no stage sends %s", manifest[e].label)
+	for e := range messages.All {
+		assert.True(t, seen[e], "no stage sends %s", messages.All[e].Label)
 	}
 }
 
@@ -207,13 +155,13 @@ func TestManifest(t *testing.T) {
 const header = 8 + 4 + 32 + 32
 
 // ends returns the first element of the first message with a label and the last element of the last one.
-func ends(messages []message, i int) (elements []int) {
-	same := func(m message) bool { return m.label == messages[i].label && m.points == messages[i].points }
-	if !slices.ContainsFunc(messages[:i], same) {
+func ends(sent []message, i int) (elements []int) {
+	same := func(m message) bool { return m.label == sent[i].label && m.points == sent[i].points }
+	if !slices.ContainsFunc(sent[:i], same) {
 		elements = append(elements, 0)
 	}
-	if !slices.ContainsFunc(messages[i+1:], same) && (len(elements) == 0 || messages[i].n > 1) {
-		elements = append(elements, messages[i].n-1)
+	if !slices.ContainsFunc(sent[i+1:], same) && (len(elements) == 0 || sent[i].n > 1) {
+		elements = append(elements, sent[i].n-1)
 	}
 	return elements
 }
@@ -224,7 +172,7 @@ func rejectChangedSetupMessage(t *testing.T) {
 	r := &recorder{}
 	_, err := u.setup(r)
 	require.NoError(t, err)
-	natures(t, r.messages)
+	parts(t, r.messages)
 	var lies []named
 	for i, m := range r.messages {
 		for _, index := range spread(m.n, 2) {

@@ -6,6 +6,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/zkllmc/zkllmc/internal/test/messages"
 	"github.com/zkllmc/zkllmc/runtime/circuit"
 	"github.com/zkllmc/zkllmc/runtime/einsum"
 	"github.com/zkllmc/zkllmc/runtime/field"
@@ -95,9 +96,9 @@ func rejectRoundsOfOtherShape(t *testing.T) {
 	proof, err := u.prove(lie{tamper: r})
 	require.NoError(t, err)
 	offset := header // of the first item of the message
-	kinds := natures(t, r.messages)
+	kinds := parts(t, r.messages)
 	for i, m := range r.messages {
-		if kinds[i] == padded {
+		if kinds[i] == messages.Padded {
 			end := offset + 32*m.n
 			extra := append(append(bytes.Clone(proof[:end]), make([]byte, 32)...), proof[end:]...)   // one degree more
 			missing := append(bytes.Clone(proof[:offset]), proof[end:]...)                           // no such round
@@ -106,7 +107,7 @@ func rejectRoundsOfOtherShape(t *testing.T) {
 			require.NoError(t, refusal(u.verify(u.st, missing)))
 			require.NoError(t, refusal(u.verify(u.st, double)))
 		}
-		if kinds[i] != vector {
+		if kinds[i] != messages.Vector {
 			offset += 32 * m.n
 		}
 	}

@@ -2,58 +2,20 @@ package zk
 
 import (
 	"go/ast"
-	"regexp"
 	"testing"
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/zkllmc/zkllmc/internal/test/messages"
 	"github.com/zkllmc/zkllmc/runtime/circuit"
 	"github.com/zkllmc/zkllmc/runtime/commit"
 	"github.com/zkllmc/zkllmc/runtime/protocol"
 )
 
-// reason says why an element of a proof tells nothing.
-type reason string
-
-const (
-	hiding  reason = "a commitment with a blinder of its own"
-	vectors reason = "a commitment with a blinder of its own, to a vector"
-	padding reason = "a scalar plus a uniform pad that is used once"
-	mask    reason = "follows from uniform values and public ones by the final equation"
-	uniform reason = "uniform by construction, independent of the witness"
-	folded  reason = "computed from the masked vector and public values"
-)
-
-// hides lists every message of the protocol with its reason. Numbers in labels are written as #. Whoever adds a message must say here why
-// it hides, and extend the simulator (package veil, export_test.go).
-var hides = map[string]reason{
-	"pads":                hiding,
-	"witness rows":        hiding,
-	"lookup root":         padding,
-	"lookup layer first":  padding,
-	"lookup layer round":  padding,
-	"lookup layer claims": padding,
-	"leaf evaluations":    vectors,
-	"wave #":              padding,
-	"wave # evaluations":  vectors,
-	"columns":             padding,
-	"product block":       vectors,
-	"f(c), g(c)":          uniform, // f(0), g(0) are uniform and enter with factors that are not zero
-	"D":                   mask,
-	"t_D":                 mask,
-	"phi":                 uniform, // e·ρ_P + ρ_D
-	"L, R":                folded,
-	"rest":                folded, // z = e·u + d is uniform
-}
-
-var number = regexp.MustCompile(`\d+`)
-
-func kindOf(label string) string { return number.ReplaceAllString(label, "#") }
-
 // Every element of real proofs, the range proof of a verifying key among them, belongs to a listed message and is of the kind that
 // its reason speaks of. All listed messages occur.
 func TestEveryElementHasAReason(t *testing.T) {
-	seen := map[string]bool{}
+	seen := map[int]bool{}
 	for i := range shared {
 		u := shared[i](t)
 		in := u.ask(t, 4, 1)
@@ -61,30 +23,29 @@ func TestEveryElementHasAReason(t *testing.T) {
 		elements, p := u.dissectKey(t)
 		checkReasons(t, elements, p, seen)
 	}
-	require.Len(t, seen, len(hides))
+	require.Len(t, seen, len(messages.All))
 }
 
-func checkReasons(t *testing.T, elements []element, p *protocol.Proof, seen map[string]bool) {
+func checkReasons(t *testing.T, elements []element, p *protocol.Proof, seen map[int]bool) {
 	t.Helper()
 	counts, err := p.Count()
 	require.NoError(t, err)
-	n := map[reason]int{}
+	n := map[messages.Reason]int{}
 	points := 0
 	for _, e := range elements {
-		kind := kindOf(e.label)
-		r, ok := hides[kind]
-		require.True(t, ok, "message %q is not listed", e.label)
-		isPoint := r == hiding || r == vectors || kind == "D" || kind == "L, R"
-		require.Equal(t, isPoint, e.isPoint, e.label)
-		seen[kind] = true
-		n[r]++
+		i := messages.Find(e.label)
+		require.GreaterOrEqual(t, i, 0, "message %q is not listed", e.label)
+		m := &messages.All[i]
+		require.Equal(t, m.Points(), e.isPoint, e.label)
+		seen[i] = true
+		n[m.Reason]++
 		if e.isPoint {
 			points++
 		}
 	}
-	require.Equal(t, counts.Pads, n[padding], "a pad for each padded scalar")
-	require.Equal(t, len(counts.Vectors), n[vectors])
-	require.Equal(t, 1+commit.NewLayout(p.Circuit, circuit.Witness, p.Circuit.WitnessBits).Rows, n[hiding])
+	require.Equal(t, counts.Pads, n[messages.Padding], "a pad for each padded scalar")
+	require.Equal(t, len(counts.Vectors), n[messages.Vectors])
+	require.Equal(t, 1+commit.NewLayout(p.Circuit, circuit.Witness, p.Circuit.WitnessBits).Rows, n[messages.Hiding])
 	require.Equal(t, counts.Points, points)
 	require.Len(t, elements, counts.Points+counts.Scalars)
 }

@@ -18,6 +18,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/zkllmc/zkllmc/internal/test/messages"
 	"github.com/zkllmc/zkllmc/runtime/circuit"
 	"github.com/zkllmc/zkllmc/runtime/commit"
 	"github.com/zkllmc/zkllmc/runtime/field"
@@ -314,13 +315,13 @@ func TestStreamsOfARealProof(t *testing.T) {
 	seen := map[string]int{}
 	for _, e := range elements {
 		values := h.scalars[e.label]
-		switch n := seen[e.label]; {
-		case hides[kindOf(e.label)] == padding:
+		switch n := seen[e.label]; messages.All[messages.Find(e.label)].Reason {
+		case messages.Padding:
 			v := e.scalar
 			v.Sub(&v, &pads[0])
 			pads = pads[1:]
 			require.Equal(t, flat(values)[n], v, e.label)
-		case hides[kindOf(e.label)] == vectors:
+		case messages.Vectors:
 			blind := rnd.Uniform(fmt.Sprintf("blinder vector %d", vector), 1)[0]
 			requirePoint(t, e.point, group.Vec(vector, len(values[0])), values[0], blind)
 			vector++

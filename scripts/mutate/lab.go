@@ -236,7 +236,7 @@ func (l *lab) exec(ctx context.Context, b batch, mutant int, more ...string) (ou
 	ctx, cancel := context.WithTimeout(ctx, b.limit)
 	defer cancel()
 	run := []string{"-c", `ulimit -v 12000000; exec "$0" "$@"`, l.binary(b.pkg), "-test.short", "-test.failfast", "-test.run=" + b.pattern()}
-	env := append(os.Environ(), "ZKLLMC_MUTANT="+strconv.Itoa(mutant), "GOMAXPROCS=1", "GOMEMLIMIT=3GiB", "TMPDIR="+tmp)
+	env := append(os.Environ(), "ZKLLMC_MUTANT="+strconv.Itoa(mutant), "ZKLLMC_ATTACKS=all", "GOMAXPROCS=1", "GOMEMLIMIT=3GiB", "TMPDIR="+tmp)
 	for _, m := range more {
 		if strings.HasPrefix(m, "-") {
 			run = append(run, m)

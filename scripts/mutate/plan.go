@@ -118,10 +118,10 @@ const control = "TestHonestStages"
 // listed is the test that is a list of attacks, in the first judge. Each of them is a test of its own here.
 const listed = "TestMustReject"
 
-// judges are the test binaries in the order in which they are asked. All run with -short: without trained models.
+// judges are the test binaries in the order in which they are asked. All run with -short, without trained models, and try all lies.
 var judges = []judge{
-	// The schedule is a stored file, the manifest the same in other words; then tests of the tests; then of hiding.
-	{"attack", "^(TestSchedule|TestManifest|TestFieldCellsAreHonestAround|TestEveryOperationIsAttacked|TestEveryChallengeIsAttacked" +
+	// The schedule is a stored file, the list of messages the same in other words; then tests of the tests; then of hiding.
+	{"attack", "^(TestSchedule|TestMessages|TestFieldCellsAreHonestAround|TestEveryOperationIsAttacked|TestEveryChallengeIsAttacked" +
 		"|TestNothingIsSentInClear|TestMustReject/(randomness_used_twice|setups_that_share_blinders))$"},
 	{"circuit", "^$"},
 	{"statement", "^(TestEvalIsTheMLE|TestPublic|TestPublicLogits)$"},    // values
