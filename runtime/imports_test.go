@@ -120,6 +120,8 @@ func TestVerifierIsPlainGo(t *testing.T) {
 func TestProverClosureIsTheControl(t *testing.T) {
 	all := closure(t, module+"runtime/prover")
 	require.Contains(t, all, module+"runtime/witness")
+	require.Contains(t, all, module+"runtime/gadget/hint")
+	require.Contains(t, all, module+"runtime/attention/hint")
 	require.Contains(t, all, module+"runtime/tensor")
 	require.Contains(t, all, module+"runtime/verifier")
 }

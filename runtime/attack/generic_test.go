@@ -148,7 +148,7 @@ func limbThatDoesNotRecompose(t testing.TB, u *subject) (out []named) {
 		case circuit.HintClamp:
 			limbs = h.Out[2:]
 		case circuit.HintAttn:
-			limbs = h.Out[1:h.Params[4]]
+			limbs = h.Out[1:maximumLimbs(h)]
 		}
 		for _, id := range limbs {
 			out = append(out, u.offBy(t, id, 1, -1)...)
@@ -157,13 +157,19 @@ func limbThatDoesNotRecompose(t testing.TB, u *subject) (out []named) {
 	return u.first(3, out)
 }
 
+// maximumLimbs is the number of limbs of a row's maximum, which come first of what zkAttn's hint yields.
+func maximumLimbs(h *circuit.Hint) int64 {
+	p, _ := h.Attn()
+	return p.Limbs
+}
+
 // A function's value with another argument's.
 func outputOfAnotherLine(t testing.TB, u *subject) (out []named) {
 	for _, h := range u.hints(circuit.HintTable) {
 		out = append(out, u.offBy(t, h.Out[0], 1, -1, 2)...)
 	}
 	for _, h := range u.hints(circuit.HintAttn) {
-		out = append(out, u.offBy(t, h.Out[h.Params[4]+2], 1, -1)...)
+		out = append(out, u.offBy(t, h.Out[maximumLimbs(h)+2], 1, -1)...)
 	}
 	return u.first(3, out)
 }
@@ -210,7 +216,7 @@ func attentionToAMaskedPosition(t testing.TB, u *subject) (out []named) {
 		if i < 0 {
 			continue
 		}
-		seg := h.Out[h.Params[4]:] // d_lo, u, e, z_u, z_d
+		seg := h.Out[maximumLimbs(h):] // d_lo, u, e, z_u, z_d
 		name := func(k int) string { return u.c.Tensor(seg[k]).Name }
 		e := u.c.Tensor(seg[2]).Hi
 		for what, f := range map[string]func(string, []int64){

@@ -97,8 +97,8 @@ func ZkAttn(b *circuit.Builder, name string, s, mask circuit.ID, p Params) (e, i
 	e = b.Witness(name+".exp", 0, 1<<p.EBits, sc.shape...)
 	zu := b.Witness(name+".zu", 0, 1, sc.shape...)
 	zd := b.Witness(name+".zd", 0, 1, sc.shape...)
-	b.Hint(circuit.Hint{Kind: circuit.HintAttn, In: []circuit.ID{s, mask}, Out: append(limbs, dlo, u, e, zu, zd),
-		Params: []int64{int64(p.Shift), int64(p.DBits), sc.offset, sc.lo, int64(len(limbs)), radix}, Table: exp})
+	hint := circuit.AttnHint{Shift: int64(p.Shift), DBits: int64(p.DBits), Offset: sc.offset, Lo: sc.lo, Radix: radix}
+	b.Hint(hint.Hint(exp, s, mask, limbs, dlo, u, e, zu, zd))
 	b.Lookup(exp, dlo, e, zu, zd)
 	b.Lookup(highTable(b, ubits), u, zu)
 	sc.quotient(b, name, p, s, mask, m, dlo, u)

@@ -286,11 +286,13 @@ func (a *causality) keepsZero(h *Hint, k corner) bool {
 	case HintRescale:
 		zero = true
 	case HintClamp:
-		zero = k.t == h.Out[0] && len(h.Params) == 5 && h.Params[1] <= 0 && h.Params[2] >= 0
+		p, ok := h.Clamp()
+		zero = ok && k.t == h.Out[0] && p.Lo <= 0 && p.Hi >= 0
 	case HintTable:
-		if len(h.Params) == 2 && h.Table >= 0 && h.Table < len(a.c.Tables) && h.Params[1] >= 0 && h.Params[1] < int64(len(a.c.Tables[h.Table].Cols)) {
-			col := a.c.Tables[h.Table].Cols[h.Params[1]]
-			zero = h.Params[0] <= 0 && -h.Params[0] < int64(len(col)) && col[-h.Params[0]] == 0
+		p, ok := h.Lookup()
+		if ok && h.Table >= 0 && h.Table < len(a.c.Tables) && p.Column >= 0 && p.Column < int64(len(a.c.Tables[h.Table].Cols)) {
+			col := a.c.Tables[h.Table].Cols[p.Column]
+			zero = p.First <= 0 && -p.First < int64(len(col)) && col[-p.First] == 0
 		}
 	}
 	return zero && a.lower(corner{h.In[0], k.row, k.col})

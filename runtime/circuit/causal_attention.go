@@ -25,13 +25,14 @@ type attentionParts struct {
 
 func (a *causality) attentionParts(h *Hint) (p attentionParts, ok bool) {
 	const fixed = 5 // results behind the limbs of the maximum
-	if len(h.In) != 2 || len(h.Params) != 6 || len(h.Out) < fixed+1 || int64(len(h.Out)) != h.Params[4]+fixed || h.Table < 0 || h.Table >= len(a.c.Tables) {
+	params, read := h.Attn()
+	if len(h.In) != 2 || !read || len(h.Out) < fixed+1 || int64(len(h.Out)) != params.Limbs+fixed || h.Table < 0 || h.Table >= len(a.c.Tables) {
 		return p, false
 	}
 	n := len(h.Out) - fixed
 	p = attentionParts{
 		s: h.In[0], mask: h.In[1], limbs: h.Out[:n], dlo: h.Out[n], u: h.Out[n+1], e: h.Out[n+2], zu: h.Out[n+3], zd: h.Out[n+4],
-		shift: h.Params[0], dbits: h.Params[1], offset: h.Params[2], lo: h.Params[3], table: h.Table,
+		shift: params.Shift, dbits: params.DBits, offset: params.Offset, lo: params.Lo, table: h.Table,
 	}
 	if p.s < 0 || len(a.c.Tensor(p.s).Shape) < 2 || p.shift < 0 || p.shift > 61 || p.dbits < 1 || p.dbits > 61 {
 		return p, false

@@ -114,7 +114,7 @@ type Hint struct {
 	Table  int
 }
 
-// HintKind names a rule of the witness generator. What a rule takes and yields is documented in one place, runtime/witness/hints.go.
+// HintKind names a rule of the witness generator. What a rule takes and yields, and its parameters, stand in hints.go.
 type HintKind uint8
 
 // The rules of the witness generator.

@@ -153,7 +153,7 @@ func Limbs(b *circuit.Builder, name string, v circuit.ID, n int) []circuit.ID {
 	}
 	low := b.VirtualBound(name+".limb0", b.Shape(v), 0, 1<<radix-1, "looked up in this range", def...)
 	b.Lookup(Range(b, 0, 1<<radix-1), low)
-	b.Hint(circuit.Hint{Kind: circuit.HintLimbs, In: []circuit.ID{v}, Out: high, Params: []int64{int64(radix)}})
+	b.Hint(circuit.LimbsHint{Radix: int64(radix)}.Hint(v, high))
 	return high
 }
 

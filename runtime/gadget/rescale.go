@@ -67,7 +67,7 @@ func RescaleTable(b *circuit.Builder, name string, v circuit.ID, shift int, lo, 
 	x, class := clamp(b, name+".in", v, shift, lo, hi)
 	y = output(b, name, f, b.Shape(v))
 	b.Lookup(t, x, class, y)
-	b.Hint(circuit.Hint{Kind: circuit.HintTable, In: []circuit.ID{x}, Out: []circuit.ID{y}, Params: []int64{lo, 2}, Table: t})
+	b.Hint(circuit.TableHint{First: lo, Column: 2}.Hint(t, x, y))
 	return x, y
 }
 
@@ -91,7 +91,7 @@ func function(b *circuit.Builder, name string, x circuit.ID, fn string, lo, hi i
 	t := b.TableOf(functionName(fn, lo, hi, inScale, outScale), func() [][]int64 { return [][]int64{count(lo, hi), f} })
 	y := output(b, name, f, b.Shape(x))
 	b.Lookup(t, x, y)
-	b.Hint(circuit.Hint{Kind: circuit.HintTable, In: []circuit.ID{x}, Out: []circuit.ID{y}, Params: []int64{lo, 1}, Table: t})
+	b.Hint(circuit.TableHint{First: lo, Column: 1}.Hint(t, x, y))
 	return y
 }
 
@@ -147,7 +147,7 @@ func clamps(b *circuit.Builder, v circuit.ID, shift int, lo, hi int64) bool {
 
 // quotient adds the hint and the remainder of the rescale without clamp; the caller looks y up.
 func quotient(b *circuit.Builder, name string, v circuit.ID, shift int, y circuit.ID) {
-	b.Hint(circuit.Hint{Kind: circuit.HintRescale, In: []circuit.ID{v}, Out: []circuit.ID{y}, Params: []int64{int64(shift)}})
+	b.Hint(circuit.RescaleHint{Shift: int64(shift)}.Hint(v, y))
 	remainder(b, name, v, shift, Scaled(b, -1<<shift, y))
 }
 
@@ -197,14 +197,14 @@ func clamp(b *circuit.Builder, name string, v circuit.ID, shift int, lo, hi int6
 	if shift == 0 {
 		first = 1
 	}
-	out := []circuit.ID{y, class}
+	var limbs []circuit.ID
 	minus := []circuit.Term{Scaled(b, -1<<shift, y), Scaled(b, -1<<shift, class)}
 	for l := first; l < len(widths); l++ {
 		e := excess(b, name, l, widths[l], shape, class)
-		out = append(out, e)
+		limbs = append(limbs, e)
 		minus = append(minus, Scaled(b, -1<<(shift+radix*l), e))
 	}
-	b.Hint(circuit.Hint{Kind: circuit.HintClamp, In: []circuit.ID{v}, Out: out, Params: []int64{int64(shift), lo, hi, int64(first), int64(radix)}})
+	b.Hint(circuit.ClampHint{Shift: int64(shift), Lo: lo, Hi: hi, First: int64(first), Radix: int64(radix)}.Hint(v, y, class, limbs))
 	if shift > 0 {
 		remainder(b, name, v, shift, minus...)
 		return y, class

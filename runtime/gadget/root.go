@@ -30,7 +30,7 @@ func Rsqrt(b *circuit.Builder, name string, s circuit.ID, num, eps int64) circui
 	rmax := isqrt(big.NewInt(num / (slo + eps))).Int64()
 	limbs, def, radix := Digits(b, name, 1, bitsOf(rmax), shape)
 	r := b.VirtualBound(name, shape, 0, rmax, "r²·S ≤ num and S is at least its lower bound", def...)
-	b.Hint(circuit.Hint{Kind: circuit.HintRsqrt, In: []circuit.ID{sum}, Out: limbs, Params: []int64{num, radix}})
+	b.Hint(circuit.QuotientHint{Num: num, Radix: radix}.Hint(circuit.HintRsqrt, sum, limbs))
 
 	above := new(big.Int).Mul(big.NewInt(4), new(big.Int).Mul(big.NewInt(num), big.NewInt(shi+eps)))
 	above = isqrt(above)
@@ -62,7 +62,7 @@ func Reciprocal(b *circuit.Builder, name string, s circuit.ID, num int64) circui
 	rmax := num / slo
 	limbs, def, radix := Digits(b, name, 1, bitsOf(rmax), shape)
 	r := b.VirtualBound(name, shape, 0, rmax, "r·s ≤ num and s is at least its lower bound", def...)
-	b.Hint(circuit.Hint{Kind: circuit.HintRecip, In: []circuit.ID{s}, Out: limbs, Params: []int64{num, radix}})
+	b.Hint(circuit.QuotientHint{Num: num, Radix: radix}.Hint(circuit.HintRecip, s, limbs))
 	low := slack(b, name+".below", min(num, shi-1), shape, Ones(num, shape), Product(b, -1, r, s))
 	slack(b, name+".above", shi-1, shape, Scaled(b, 1, s), Ones(-1, shape), Scaled(b, -1, low))
 	return r

@@ -6,6 +6,7 @@ import (
 
 	"github.com/zkllmc/zkllmc/runtime/circuit"
 	"github.com/zkllmc/zkllmc/runtime/field"
+	"github.com/zkllmc/zkllmc/runtime/witness/rule"
 )
 
 // Checker is the slow definition of what a satisfied circuit is: every tensor cell by cell over big integers, without any of the
@@ -40,10 +41,10 @@ func (ch *Checker) Satisfied(a *Assignment) error {
 		v := a.Tensor(t.ID).V
 		for j, x := range n.cells(t.ID) {
 			if !x.IsInt64() || x.Int64() != v[j] {
-				return fmt.Errorf("tensor %s: cell %v is %v, the assignment says %d", t.Name, cell(t.Shape, j), x, v[j])
+				return fmt.Errorf("tensor %s: cell %v is %v, the assignment says %d", t.Name, rule.Cell(t.Shape, j), x, v[j])
 			}
 			if v[j] < t.Lo || v[j] > t.Hi {
-				return fmt.Errorf("tensor %s: cell %v is %d, outside its bounds [%d, %d]", t.Name, cell(t.Shape, j), v[j], t.Lo, t.Hi)
+				return fmt.Errorf("tensor %s: cell %v is %d, outside its bounds [%d, %d]", t.Name, rule.Cell(t.Shape, j), v[j], t.Lo, t.Hi)
 			}
 		}
 	}
@@ -190,7 +191,7 @@ func (n *naive) check() error {
 	for _, id := range n.c.Zeros {
 		for i, x := range n.cells(id) {
 			if t := n.c.Tensor(id); x.Sign() != 0 {
-				return fmt.Errorf("zero-check of %s: cell %v is %v", t.Name, cell(t.Shape, i), x)
+				return fmt.Errorf("zero-check of %s: cell %v is %v", t.Name, rule.Cell(t.Shape, i), x)
 			}
 		}
 	}
@@ -206,7 +207,7 @@ func (n *naive) checkLookup(l *circuit.Lookup) error {
 			names += n.c.Tensor(id).Name + " "
 		}
 		if !n.isLine(l.Table, key) {
-			return fmt.Errorf("lookup of %s: cell %v holds %s, which is no line of table %q", names, cell(shape, i), key, n.c.Tables[l.Table].Name)
+			return fmt.Errorf("lookup of %s: cell %v holds %s, which is no line of table %q", names, rule.Cell(shape, i), key, n.c.Tables[l.Table].Name)
 		}
 		n.counts[l.Table][key]++
 	}

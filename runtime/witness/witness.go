@@ -15,6 +15,7 @@ import (
 	"github.com/zkllmc/zkllmc/runtime/circuit"
 	"github.com/zkllmc/zkllmc/runtime/kernel"
 	"github.com/zkllmc/zkllmc/runtime/tensor"
+	"github.com/zkllmc/zkllmc/runtime/witness/rule"
 )
 
 // PrivateInput is what a statement does not say.
@@ -164,41 +165,12 @@ func (g *generator) inBounds(t *circuit.Tensor, v []int64) error {
 	if g.unchecked {
 		return nil
 	}
-	return eachCell(len(v), func(i int) error {
+	return rule.EachCell(len(v), func(i int) error {
 		if v[i] < t.Lo || v[i] > t.Hi {
-			return fmt.Errorf("%s tensor %s: cell %v is %d, outside its declared range [%d, %d]", t.Kind, t.Name, cell(t.Shape, i), v[i], t.Lo, t.Hi)
+			return fmt.Errorf("%s tensor %s: cell %v is %d, outside its declared range [%d, %d]", t.Kind, t.Name, rule.Cell(t.Shape, i), v[i], t.Lo, t.Hi)
 		}
 		return nil
 	})
-}
-
-// eachCell calls f for 0..n-1 in parallel and returns the error of the first cell that has one.
-func eachCell(n int, f func(i int) error) error {
-	var mu sync.Mutex
-	first, at := error(nil), n
-	tensor.ParallelRange(n, func(lo, hi int) {
-		for i := lo; i < hi; i++ {
-			if err := f(i); err != nil {
-				mu.Lock()
-				if i < at {
-					first, at = err, i
-				}
-				mu.Unlock()
-				return
-			}
-		}
-	})
-	return first
-}
-
-// cell is the index of a row-major cell.
-func cell(shape []int, i int) []int {
-	idx := make([]int, len(shape))
-	for a := len(shape) - 1; a >= 0; a-- {
-		idx[a] = i % shape[a]
-		i /= shape[a]
-	}
-	return idx
 }
 
 // emit assigns a witness tensor, as overridden, and returns its cells.
@@ -274,7 +246,7 @@ func (g *generator) lookup(l *circuit.Lookup, f *finder, counts []int64) error {
 	for j := range cols {
 		values[j], names[j] = cols[j][bad], g.c.Tensor(l.Cols[j]).Name
 	}
-	return fmt.Errorf("lookup of %v: cell %v holds %v, which is no line of table %q", names, cell(t.Shape, bad), values, g.c.Tables[l.Table].Name)
+	return fmt.Errorf("lookup of %v: cell %v holds %v, which is no line of table %q", names, rule.Cell(t.Shape, bad), values, g.c.Tables[l.Table].Name)
 }
 
 // zeros checks the zero-checks.
@@ -291,9 +263,9 @@ func (g *generator) zeros() error {
 			return err
 		}
 		t := g.c.Tensor(id)
-		if err := eachCell(len(v.V), func(i int) error {
+		if err := rule.EachCell(len(v.V), func(i int) error {
 			if v.V[i] != 0 {
-				return fmt.Errorf("zero-check of %s: cell %v is %d", t.Name, cell(t.Shape, i), v.V[i])
+				return fmt.Errorf("zero-check of %s: cell %v is %d", t.Name, rule.Cell(t.Shape, i), v.V[i])
 			}
 			return nil
 		}); err != nil {

@@ -9,8 +9,10 @@ import (
 	"strings"
 	"testing"
 
+	attentionhint "github.com/zkllmc/zkllmc/runtime/attention/hint"
 	"github.com/zkllmc/zkllmc/runtime/circuit"
 	"github.com/zkllmc/zkllmc/runtime/gadget"
+	"github.com/zkllmc/zkllmc/runtime/gadget/hint"
 	"github.com/zkllmc/zkllmc/runtime/kernel"
 	"github.com/zkllmc/zkllmc/runtime/witness"
 	"github.com/zkllmc/zkllmc/runtime/witness/witnesstest"
@@ -97,6 +99,31 @@ func TestCancel(t *testing.T) {
 	cancel()
 	if _, err := witness.Generate(ctx, in.C, in.Weights, nil, nil); !errors.Is(err, context.Canceled) {
 		t.Errorf("a cancelled run returns %v", err)
+	}
+}
+
+// TestEveryHintHasOneRule looks for the rule of every kind of hint that circuits may have.
+func TestEveryHintHasOneRule(t *testing.T) {
+	b := witnesstest.Builder(1, 2)
+	x := b.Weight("x", 4, 3)
+	gadget.Rescale(b, "y", x, 1, -8, 8)
+	in := witnesstest.Instance{C: witnesstest.Finish(t, b), Weights: map[circuit.ID]kernel.Tensor{x: witnesstest.Cells([]int{3}, 1, 2, 3)}}
+	for kind := circuit.HintRescale; kind <= circuit.HintTokens+1; kind++ {
+		in.C.Hints[0].Kind, in.C.Hints[0].Params = kind, nil
+		_, err := in.Generate()
+		known := err == nil || !strings.Contains(err.Error(), "unknown hint")
+		if want := kind <= circuit.HintTokens; known != want {
+			t.Errorf("hint %d: %v", kind, err)
+		}
+		if kind < circuit.HintTokens && (err == nil || !strings.Contains(err.Error(), "has 0 parameters")) {
+			t.Errorf("hint %d without parameters: %v", kind, err)
+		}
+	}
+	both := hint.Rules()
+	for kind := range attentionhint.Rules() {
+		if both[kind] != nil {
+			t.Errorf("hint %d has two rules", kind)
+		}
 	}
 }
 

@@ -1,0 +1,144 @@
+// Package hint holds the rules of the gadgets' hints: how a prover computes what package gadget commits to.
+package hint
+
+import (
+	"fmt"
+	"math"
+
+	"github.com/zkllmc/zkllmc/runtime/circuit"
+	"github.com/zkllmc/zkllmc/runtime/witness/rule"
+)
+
+// Rules are the rules by the kind of hint.
+func Rules() map[circuit.HintKind]rule.Rule {
+	return map[circuit.HintKind]rule.Rule{
+		circuit.HintRescale: rescale,
+		circuit.HintClamp:   clamp,
+		circuit.HintLimbs:   limbs,
+		circuit.HintTable:   table,
+		circuit.HintRsqrt:   quotient,
+		circuit.HintRecip:   quotient,
+	}
+}
+
+// parameters is the error of a hint that has others than its kind's.
+func parameters(h *circuit.Hint) error {
+	return fmt.Errorf("a hint of kind %d has %d parameters", h.Kind, len(h.Params))
+}
+
+func rescale(r rule.Run, h *circuit.Hint, in [][]int64) error {
+	p, ok := h.Rescale()
+	if !ok {
+		return parameters(h)
+	}
+	r.Emit(h.Out[0], rule.Cells(len(in[0]), func(i int) int64 { return rule.Quotient(in[0][i], p.Shift) }))
+	return nil
+}
+
+func limbs(r rule.Run, h *circuit.Hint, in [][]int64) error {
+	p, ok := h.Limbs()
+	if !ok {
+		return parameters(h)
+	}
+	rule.Limbs(r, h.Out, 1, p.Radix, in[0])
+	return nil
+}
+
+func quotient(r rule.Run, h *circuit.Hint, in [][]int64) error {
+	p, ok := h.Quotient()
+	if !ok {
+		return parameters(h)
+	}
+	rule.Limbs(r, h.Out, 0, p.Radix, rule.Cells(len(in[0]), func(i int) int64 {
+		q := divide(p.Num, in[0][i])
+		if h.Kind == circuit.HintRsqrt {
+			q = isqrt(q)
+		}
+		return q
+	}))
+	return nil
+}
+
+// divide is ⌊num/s⌋, and 0 for the s that only a lying prover meets.
+func divide(num, s int64) int64 {
+	if s < 1 {
+		return 0
+	}
+	return num / s
+}
+
+// isqrt is ⌊√v⌋ for 0 ≤ v < 2^62. The float is off by one at most.
+func isqrt(v int64) int64 {
+	r := int64(math.Sqrt(float64(v)))
+	for r*r > v {
+		r--
+	}
+	for (r+1)*(r+1) <= v {
+		r++
+	}
+	return r
+}
+
+// clamp emits y, the class and the limbs of the excess q − y − κ, which have its sign.
+func clamp(r rule.Run, h *circuit.Hint, in [][]int64) error {
+	p, ok := h.Clamp()
+	if !ok {
+		return parameters(h)
+	}
+	v := in[0]
+	q := func(i int) int64 { return rule.Quotient(v[i], p.Shift) }
+	y := r.Emit(h.Out[0], rule.Cells(len(v), func(i int) int64 { return min(max(q(i), p.Lo), p.Hi) }))
+	class := r.Emit(h.Out[1], rule.Cells(len(v), func(i int) int64 {
+		switch {
+		case q(i) > p.Hi:
+			return 1
+		case q(i) < p.Lo:
+			return -1
+		}
+		return 0
+	}))
+	limbs := h.Out[2:]
+	for k, id := range limbs {
+		pos, mask := (p.First+int64(k))*p.Radix, int64(1)<<p.Radix-1
+		if k == len(limbs)-1 {
+			mask = -1
+		}
+		r.Emit(id, rule.Cells(len(v), func(i int) int64 {
+			e := q(i) - y[i] - class[i]
+			if e < 0 {
+				return -(-e >> pos & mask)
+			}
+			return e >> pos & mask
+		}))
+	}
+	return nil
+}
+
+// table emits f(x).
+func table(r rule.Run, h *circuit.Hint, cells [][]int64) error {
+	p, ok := h.Lookup()
+	if !ok {
+		return parameters(h)
+	}
+	x, col := cells[0], r.Circuit().Tables[h.Table].Cols
+	arg, val := col[0], col[p.Column]
+	in := func(i int) bool { d := x[i] - p.First; return d >= 0 && d < int64(len(arg)) && arg[d] == x[i] }
+	if r.Checked() {
+		t := r.Circuit().Tensor(h.In[0])
+		if err := rule.EachCell(len(x), func(i int) error {
+			if !in(i) {
+				return fmt.Errorf("tensor %s: cell %v is %d, which is no argument of table %q", t.Name, rule.Cell(t.Shape, i), x[i], r.Circuit().Tables[h.Table].Name)
+			}
+			return nil
+		}); err != nil {
+			return err
+		}
+	}
+	r.Emit(h.Out[0], rule.Cells(len(x), func(i int) int64 {
+		if !in(i) {
+			return 0
+		}
+		return val[x[i]-p.First]
+	}))
+	return nil
+}
