@@ -16,9 +16,10 @@ import (
 // nextSum says what the next sum is of, given the tensors before it.
 type nextSum func(b *circuit.Builder, sums []circuit.ID) []circuit.Term
 
-// skips is a circuit of k sums, each of earlier ones, the first of a committed tensor x and its square. The last is asked for at the
-// point of the zero-checks, and at that of a wave, for its product with a weight.
-func skips(t *testing.T, k int, next nextSum) (*circuit.Circuit, map[circuit.ID]*kernel.Tensor) {
+// skips is a circuit of k sums, each of earlier ones, the first of a committed tensor x and its square, and its data for cells of x. The
+// last sum is what the given cells make it: a zero-check says so, and asks for it. A wave asks for it at another point, for its product
+// with a weight of zeros.
+func skips(t *testing.T, k int, next nextSum, want []int64, cells ...int64) (*circuit.Circuit, map[circuit.ID]*kernel.Tensor) {
 	b := circuit.NewBuilder(circuit.Config{Name: "skips", Length: 1, Vocab: 2, Reveal: circuit.RevealLogits, WeightBits: 4, WitnessBits: 4})
 	x := b.Witness("x", -1, 1, 2, 2)
 	b.Lookup(b.TableOf("signs", func() [][]int64 { return [][]int64{{-1, 0, 1}} }), x)
@@ -29,20 +30,25 @@ func skips(t *testing.T, k int, next nextSum) (*circuit.Circuit, map[circuit.ID]
 	}
 	y := sums[len(sums)-1]
 	lo, hi := b.Bounds(y)
-	b.Zero(b.VirtualBound("difference", []int{2, 2}, -1, 1, "of a sum and itself",
-		b.Times(1, "ij->ij i=2 j=2", y), b.Times(-1, "ij->ij i=2 j=2", y)))
+	b.Zero(b.VirtualBound("difference", []int{2, 2}, 0, 0, "zero-checked",
+		b.Times(1, "ij->ij i=2 j=2", y), b.Times(-1, "ij->ij i=2 j=2", b.Const("want", want, 2, 2))))
 	w := b.Weight("w", 1, 2)
 	b.Zero(b.VirtualBound("products", []int{2, 2}, min(lo, -hi), max(hi, -lo), "of zeros", b.Times(1, "ij,j->ij i=2 j=2", y, w)))
 	c, err := b.Finish()
 	require.NoError(t, err)
 
+	mult := make([]int64, 3)
+	for _, v := range cells {
+		mult[v+1]++
+	}
 	data := map[circuit.ID]*kernel.Tensor{
-		x:                {Shape: []int{2, 2}, V: []int64{1, -1, 0, 1}},
-		w:                {Shape: []int{2}, V: []int64{0, 0}},
-		c.Tables[0].Mult: {Shape: []int{3}, V: []int64{1, 1, 2}},
+		x: {Shape: []int{2, 2}, V: cells}, w: {Shape: []int{2}, V: []int64{0, 0}}, c.Tables[0].Mult: {Shape: []int{3}, V: mult},
 	}
 	for i := range c.Tensors {
-		if d := &c.Tensors[i]; d.Kind == circuit.Virtual {
+		switch d := &c.Tensors[i]; d.Kind {
+		case circuit.Const:
+			data[d.ID] = &kernel.Tensor{Shape: d.Shape, V: d.Values}
+		case circuit.Virtual:
 			v := tensor.Eval(d.Def, func(id circuit.ID) kernel.Tensor { return *data[id] }, d.Shape)
 			data[d.ID] = &v
 		}
@@ -50,8 +56,11 @@ func skips(t *testing.T, k int, next nextSum) (*circuit.Circuit, map[circuit.ID]
 	return c, data
 }
 
+// last is the last sum: the first factor of the zero-checked difference.
+func last(c *circuit.Circuit) circuit.ID { return c.Tensor(c.Zeros[0]).Def[0].Factors[0].T }
+
 // Sums that go into two later ones, 40 times over, and sums of transposed sums: written out, the first has 2^40 terms. Each evaluation is
-// asked for once by both sides, proofs are accepted, and a lie about what all begins with is not.
+// asked for once by both sides, proofs are accepted, and one that begins with other cells, which make another sum, is not.
 func TestSkips(t *testing.T) {
 	for name, test := range map[string]struct {
 		k, atMost int // evaluations
@@ -71,15 +80,16 @@ func TestSkips(t *testing.T) {
 		}},
 	} {
 		t.Run(name, func(t *testing.T) {
-			c, data := skips(t, test.k, test.next)
+			c, data := skips(t, test.k, test.next, make([]int64, 4), 1, -1, 0, 1)
+			want := data[last(c)].V
+			c, data = skips(t, test.k, test.next, want, 1, -1, 0, 1)
 			require.LessOrEqual(t, c.Requests().Evaluations, test.atMost)
 			_, err := protocol.CheckedSchedule(c) // makes as many evaluations as were counted
 			require.NoError(t, err)
 			p, out := prove(t, c, data)
 			require.NoError(t, p.Run(veil.NewVerifier(p.Transcript(), replay{out})))
 
-			_, lie := skips(t, test.k, test.next)
-			lie[0].V[3] = -1
+			_, lie := skips(t, test.k, test.next, want, 1, -1, 0, -1)
 			p, out = prove(t, c, lie)
 			require.ErrorIs(t, p.Run(veil.NewVerifier(p.Transcript(), replay{out})), veil.ErrRejected)
 		})
