@@ -178,7 +178,7 @@ func (w *walker[T]) walk(level, dst int, off []int, coef T) {
 func (w *walker[T]) run(dst int, off []int, coef T) {
 	if w.inner < 0 { // no labels are left
 		for k, o := range w.ops {
-			coef *= o.data[off[k]]
+			coef = T(coef * o.data[off[k]])
 		}
 		w.dst.data[dst] += coef
 		return
@@ -191,7 +191,7 @@ func (w *walker[T]) run(dst int, off []int, coef T) {
 	for k, o := range w.ops {
 		if o.strides[w.inner] != 0 {
 			moving = append(moving, k)
-		} else if coef *= o.data[off[k]]; coef == 0 {
+		} else if coef = T(coef * o.data[off[k]]); coef == 0 {
 			return
 		}
 	}
@@ -208,7 +208,7 @@ func (w *walker[T]) run(dst int, off []int, coef T) {
 		for i := 0; i < n; i++ {
 			p := coef
 			for _, k := range moving {
-				p *= w.ops[k].data[off[k]+i*w.ops[k].strides[w.inner]]
+				p = T(p * w.ops[k].data[off[k]+i*w.ops[k].strides[w.inner]])
 			}
 			w.dst.data[dst+i*ds] += p
 		}
@@ -222,11 +222,11 @@ func linear[T number](dst []T, ds int, coef T, a []T, as, n int) {
 		for i := 0; i < n; i++ {
 			sum += a[i*as]
 		}
-		dst[0] += coef * sum
+		dst[0] += T(coef * sum)
 		return
 	}
 	for i := 0; i < n; i++ {
-		dst[i*ds] += coef * a[i*as]
+		dst[i*ds] += T(coef * a[i*as])
 	}
 }
 
@@ -237,18 +237,18 @@ func bilinear[T number](dst []T, ds int, coef T, a []T, as int, b []T, bs, n int
 		var sum T
 		b = b[:n]
 		for i, x := range a[:n] {
-			sum += x * b[i]
+			sum += T(x * b[i])
 		}
-		dst[0] += coef * sum
+		dst[0] += T(coef * sum)
 	case ds == 0:
 		var sum T
 		for i := 0; i < n; i++ {
-			sum += a[i*as] * b[i*bs]
+			sum += T(a[i*as] * b[i*bs])
 		}
-		dst[0] += coef * sum
+		dst[0] += T(coef * sum)
 	default:
 		for i := 0; i < n; i++ {
-			dst[i*ds] += coef * a[i*as] * b[i*bs]
+			dst[i*ds] += T(coef * a[i*as] * b[i*bs])
 		}
 	}
 }

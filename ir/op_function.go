@@ -6,6 +6,7 @@ import (
 	"slices"
 
 	"github.com/zkllmc/zkllmc/ir/plan"
+	"github.com/zkllmc/zkllmc/ir/portable"
 	"github.com/zkllmc/zkllmc/runtime/interval"
 	"github.com/zkllmc/zkllmc/runtime/tables"
 )
@@ -93,17 +94,17 @@ func IsFunction(fn string) bool {
 var PrimFunctions = []string{"sqrt", "reciprocal", "rsqrt", "erf"}
 
 var functions = map[string]func(float64) float64{
-	"silu":    func(x float64) float64 { return x / (1 + math.Exp(-x)) },
-	"sigmoid": func(x float64) float64 { return 1 / (1 + math.Exp(-x)) },
-	"gelu":    func(x float64) float64 { return x / 2 * (1 + math.Erf(x/math.Sqrt2)) },
+	"silu":    func(x float64) float64 { return x / (1 + portable.Exp(-x)) },
+	"sigmoid": portable.Sigmoid,
+	"gelu":    func(x float64) float64 { return float64(x / 2 * (1 + portable.Erf(x/math.Sqrt2))) },
 	"gelu_tanh": func(x float64) float64 {
-		return x / 2 * (1 + math.Tanh(math.Sqrt(2/math.Pi)*(x+0.044715*x*x*x)))
+		return float64(x / 2 * (1 + portable.Tanh(float64(math.Sqrt(2/math.Pi)*(x+float64(0.044715*x*x*x))))))
 	},
-	"tanh": math.Tanh,
+	"tanh": portable.Tanh,
 	"relu": func(x float64) float64 { return math.Max(x, 0) },
-	"exp":  math.Exp,
+	"exp":  portable.Exp,
 	// StagePrim only.
-	"erf":        math.Erf,
+	"erf":        portable.Erf,
 	"sqrt":       math.Sqrt,
 	"reciprocal": func(x float64) float64 { return 1 / x },
 	"rsqrt":      func(x float64) float64 { return 1 / math.Sqrt(x) },

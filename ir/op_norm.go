@@ -93,14 +93,14 @@ func floatNorm(run *Run, op *Node, in [][]float64) ([][]float64, error) {
 			mean /= float64(n)
 		}
 		for _, v := range row {
-			variance += (v - mean) * (v - mean)
+			variance += float64((v - mean) * (v - mean))
 		}
 		s := 1 / math.Sqrt(variance/float64(n)+a.Eps)
 		for i, v := range row {
-			dst[i] = (v - mean) * s
+			dst[i] = float64((v - mean) * s)
 			k := 1
 			if a.HasGamma {
-				dst[i] *= in[k][i]
+				dst[i] = float64(dst[i] * in[k][i])
 				k++
 			}
 			if a.HasBeta {

@@ -5,6 +5,7 @@ import (
 	"math"
 
 	"github.com/zkllmc/zkllmc/ir/plan"
+	"github.com/zkllmc/zkllmc/ir/portable"
 	"github.com/zkllmc/zkllmc/runtime/interval"
 	"github.com/zkllmc/zkllmc/runtime/tables"
 )
@@ -138,7 +139,7 @@ func floatSoftmax(run *Run, n *Node, in [][]float64) ([][]float64, error) {
 		top := math.Inf(-1)
 		for i := r; i < r+w; i++ {
 			if !masked(i) {
-				top = math.Max(top, a.Scale*x[i])
+				top = math.Max(top, float64(a.Scale*x[i]))
 			}
 		}
 		if math.IsInf(top, -1) {
@@ -147,7 +148,7 @@ func floatSoftmax(run *Run, n *Node, in [][]float64) ([][]float64, error) {
 		var sum float64
 		for i := r; i < r+w; i++ {
 			if !masked(i) {
-				out[i] = math.Exp(a.Scale*x[i] - top)
+				out[i] = portable.Exp(float64(a.Scale*x[i]) - top)
 				sum += out[i]
 			}
 		}

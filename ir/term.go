@@ -109,7 +109,7 @@ func Compose(outer Term, k int, inner Term) (Term, bool) {
 			}
 		}
 	}
-	r := Term{Coef: o.Coef * in.Coef, ICoef: o.ICoef * in.ICoef, Extents: o.Extents, Out: o.Out}
+	r := Term{Coef: float64(o.Coef * in.Coef), ICoef: o.ICoef * in.ICoef, Extents: o.Extents, Out: o.Out}
 	r.In = append(append(append([]int{}, o.In[:k]...), in.In...), o.In[k+1:]...)
 	r.Axes = append(append(append([][][]int{}, o.Axes[:k]...), in.Axes...), o.Axes[k+1:]...)
 	r.Normalise()
@@ -175,7 +175,7 @@ func (t *Term) dropTrivial() {
 	}
 	for l, ok := range used {
 		if !ok {
-			t.Coef *= float64(t.Extents[l])
+			t.Coef = float64(t.Coef * float64(t.Extents[l]))
 			t.ICoef *= int64(t.Extents[l])
 			t.Extents[l] = 1
 		}

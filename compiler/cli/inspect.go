@@ -160,7 +160,7 @@ func (d *manifest) print(w io.Writer) {
 	fmt.Fprintf(w, "soundness      2^-%d (statistical, per proof)\n", s.Soundness)
 	cells, leaves := float64(s.WitnessCells+s.TableLines), float64(s.LookupCells+s.TableLines)
 	fmt.Fprintf(w, "predicted      proof %d bytes, %.1f s of one core, %.0f MB\n", s.ProofBytes,
-		cells*secondsPerCell+leaves*secondsPerLookup, (cells*bytesPerCell+leaves*bytesPerLookup)/1e6)
+		float64(cells*secondsPerCell)+float64(leaves*secondsPerLookup), (float64(cells*bytesPerCell)+float64(leaves*bytesPerLookup))/1e6)
 }
 
 func (d *manifest) printTensors(w io.Writer) {

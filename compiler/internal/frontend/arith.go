@@ -7,6 +7,7 @@ import (
 
 	"github.com/zkllmc/zkllmc/compiler/internal/onnx"
 	"github.com/zkllmc/zkllmc/ir"
+	"github.com/zkllmc/zkllmc/ir/portable"
 )
 
 // Elementwise arithmetic on activations: terms of Einsums.
@@ -51,7 +52,7 @@ func product(shape []int, coef float64, fs ...factor) ir.Term {
 	out, ext := ir.IdentityAxes(shape)
 	t := ir.Term{Coef: coef, Extents: ext, Out: out}
 	for _, f := range fs {
-		t.Coef *= f.coef
+		t.Coef = float64(t.Coef * f.coef)
 		if f.id != none {
 			t.In = append(t.In, int(f.id))
 			t.Axes = append(t.Axes, broadcastAxes(f.shape, out))
@@ -223,7 +224,7 @@ func pow(c *call) ([]*val, error) {
 		if err != nil {
 			return nil, err
 		}
-		fs := make([]factor, int(p))
+		fs := make([]factor, portable.Clamp(p))
 		for i := range fs {
 			fs[i] = f
 		}

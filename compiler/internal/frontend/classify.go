@@ -5,6 +5,7 @@ import (
 	"math"
 
 	"github.com/zkllmc/zkllmc/compiler/internal/onnx"
+	"github.com/zkllmc/zkllmc/ir/portable"
 )
 
 // classes says which tensors of the file are private before their use is known. A floating-point initializer of more than one
@@ -143,16 +144,16 @@ func rotaryTable(t *onnx.Tensor) bool {
 	turns := false
 	for i := 0; i < n; i++ {
 		at := func(r int) float64 { return t.F[r*n+i] }
-		theta, f := math.Acos(at(1)), math.Cos
+		theta, f := portable.Acos(at(1)), portable.Cos
 		if math.Abs(at(0)) < 1e-6 {
 			// Two rows tell the angle of a sine: sin 2θ = 2 sin θ cos θ.
-			theta, f = math.Atan2(at(1), at(2)/(2*at(1))), math.Sin
+			theta, f = portable.Atan2(at(1), at(2)/(2*at(1))), portable.Sin
 		} else if math.Abs(at(0)-1) > 1e-6 {
 			return false
 		}
 		for r := 1; r < rows; r++ {
 			// Single precision: an error of the angle grows with the row.
-			if d := math.Abs(f(float64(r)*theta) - at(r)); !(d <= 1e-3+1e-5*float64(r)) {
+			if d := math.Abs(f(float64(float64(r)*theta)) - at(r)); !(d <= 1e-3+float64(1e-5*float64(r))) {
 				return false
 			}
 		}

@@ -7,6 +7,7 @@ import (
 
 	"github.com/zkllmc/zkllmc/compiler/internal/onnx"
 	"github.com/zkllmc/zkllmc/ir"
+	"github.com/zkllmc/zkllmc/ir/portable"
 )
 
 // Constant folding: a small tensor interpreter, in double precision. This file has its tools and the elementwise operators.
@@ -14,7 +15,7 @@ import (
 func init() {
 	for op, f := range map[string]func(a, b float64) float64{
 		"Add": func(a, b float64) float64 { return a + b }, "Sub": func(a, b float64) float64 { return a - b },
-		"Mul": func(a, b float64) float64 { return a * b }, "Div": func(a, b float64) float64 { return a / b },
+		"Mul": func(a, b float64) float64 { return float64(a * b) }, "Div": func(a, b float64) float64 { return a / b },
 		"Min": math.Min, "Max": math.Max, "Sum": func(a, b float64) float64 { return a + b },
 	} {
 		folders[op] = variadic(f, integerOps[op])
@@ -34,10 +35,10 @@ func init() {
 		folders[op] = logical(f)
 	}
 	for op, f := range map[string]func(float64) float64{
-		"Neg": func(x float64) float64 { return -x }, "Abs": math.Abs, "Sqrt": math.Sqrt, "Exp": math.Exp, "Log": math.Log,
-		"Reciprocal": func(x float64) float64 { return 1 / x }, "Cos": math.Cos, "Sin": math.Sin, "Tanh": math.Tanh, "Erf": math.Erf,
-		"Sigmoid": func(x float64) float64 { return 1 / (1 + math.Exp(-x)) }, "Floor": math.Floor, "Ceil": math.Ceil,
-		"Round": math.RoundToEven, "Relu": func(x float64) float64 { return math.Max(x, 0) }, "Sign": sign, "Atan": math.Atan,
+		"Neg": func(x float64) float64 { return -x }, "Abs": math.Abs, "Sqrt": math.Sqrt, "Exp": portable.Exp, "Log": portable.Log,
+		"Reciprocal": func(x float64) float64 { return 1 / x }, "Cos": portable.Cos, "Sin": portable.Sin, "Tanh": portable.Tanh, "Erf": portable.Erf,
+		"Sigmoid": portable.Sigmoid, "Floor": math.Floor, "Ceil": math.Ceil,
+		"Round": math.RoundToEven, "Relu": func(x float64) float64 { return math.Max(x, 0) }, "Sign": sign, "Atan": portable.Atan,
 	} {
 		folders[op] = elementwise(f)
 	}
@@ -57,7 +58,7 @@ func sign(x float64) float64 {
 	return 0
 }
 
-func bit(b bool) float64 {
+func bit(b bool) int64 {
 	if b {
 		return 1
 	}
@@ -73,7 +74,7 @@ func make1(d onnx.DType, shape []int, cells []float64) *onnx.Tensor {
 	}
 	t.I = make([]int64, len(cells))
 	for i, x := range cells {
-		t.I[i] = int64(x)
+		t.I[i] = portable.Clamp(x)
 	}
 	return t
 }
@@ -188,7 +189,7 @@ func comparison(f func(order int) bool) folder {
 			return nil, err
 		}
 		if d := in[0].DType; !d.IsFloat() && !in[1].DType.IsFloat() {
-			t, err := c.integers(func(_ onnx.DType, a, b int64) int64 { return int64(bit(f(compare(d, a, b)))) }, in[0], in[1])
+			t, err := c.integers(func(_ onnx.DType, a, b int64) int64 { return bit(f(compare(d, a, b))) }, in[0], in[1])
 			if err == nil {
 				t.DType = onnx.Bool
 			}
@@ -204,7 +205,7 @@ func comparison(f func(order int) bool) folder {
 			if math.IsNaN(a[i]) || math.IsNaN(b[i]) {
 				order = 2
 			}
-			a[i] = bit(f(order))
+			a[i] = float64(bit(f(order)))
 		}
 		return single(make1(onnx.Bool, shape, a), nil)
 	}
@@ -269,7 +270,7 @@ func predicate(f func(float64) bool) folder {
 		r := &onnx.Tensor{DType: onnx.Bool, Shape: in[0].Shape, I: make([]int64, in[0].Len())}
 		for i, x := range in[0].F { // integers are numbers
 			c.poll(i)
-			r.I[i] = int64(bit(f(x)))
+			r.I[i] = bit(f(x))
 		}
 		return single(r, nil)
 	}
@@ -284,7 +285,7 @@ func foldPow(c *call, in []*onnx.Tensor) ([]*onnx.Tensor, error) {
 	if d.IsFloat() {
 		for i := range a {
 			c.poll(i)
-			a[i] = math.Pow(a[i], b[i])
+			a[i] = portable.Pow(a[i], b[i])
 		}
 		return single(make1(d, shape, a), nil)
 	}
@@ -453,7 +454,7 @@ func foldCast(c *call, in []*onnx.Tensor) ([]*onnx.Tensor, error) {
 func bools(t *onnx.Tensor) []int64 {
 	out := make([]int64, t.Len())
 	for i, x := range floats(t) {
-		out[i] = int64(bit(x != 0))
+		out[i] = bit(x != 0)
 	}
 	return out
 }

@@ -6,6 +6,7 @@ import (
 	"math"
 
 	"github.com/zkllmc/zkllmc/compiler/internal/onnx"
+	"github.com/zkllmc/zkllmc/ir/portable"
 )
 
 // Integers are folded exactly and in the width of their type: what does not fit wraps around, as it does in runtimes. Where the standard
@@ -129,19 +130,20 @@ var integerFunctions = map[string]func(d onnx.DType, x int64) int64{
 
 // toInteger converts a real number to an integer type, toward zero. What the type does not hold has no value that runtimes agree on.
 func toInteger(d onnx.DType, x float64) (int64, error) {
-	y := math.Trunc(x)
-	if d == onnx.Uint64 && y >= 0 && y < 1<<64 {
-		return int64(uint64(y)), nil
+	high := d == onnx.Uint64 && x >= 1<<63 // whose cells stand for 2^64 less
+	if high {
+		x -= 1 << 64 // exactly
 	}
-	if d == onnx.Uint64 || !(y >= -1<<63 && y < 1<<63) || d.Wrap(int64(y)) != int64(y) {
+	y, ok := portable.Int64(x)
+	if !ok || high && y >= 0 || !high && d == onnx.Uint64 && y < 0 || d.Wrap(y) != y {
 		return 0, fmt.Errorf("%g does not fit %s", x, d)
 	}
-	return int64(y), nil
+	return y, nil
 }
 
 // power is a^b for integers. Runtimes compute it in double precision, so that only what that holds exactly is the same everywhere.
 func power(d onnx.DType, a int64, b float64) (int64, error) {
-	r := math.Pow(cell(d, a), b)
+	r := portable.Pow(cell(d, a), b)
 	if math.Abs(r) >= 1<<53 {
 		return 0, fmt.Errorf("%d to the power of %g is beyond 2^53", a, b)
 	}

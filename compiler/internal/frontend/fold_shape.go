@@ -7,6 +7,7 @@ import (
 
 	"github.com/zkllmc/zkllmc/compiler/internal/onnx"
 	"github.com/zkllmc/zkllmc/ir"
+	"github.com/zkllmc/zkllmc/ir/portable"
 )
 
 // Constant folding of movement, selection, generation, reductions and products.
@@ -263,7 +264,7 @@ func foldRange(c *call, in []*onnx.Tensor) ([]*onnx.Tensor, error) {
 	if math.IsNaN(n) || n > maxCells {
 		return nil, fmt.Errorf("range from %g to %g by %g is too long", start, limit, delta)
 	}
-	k := int(max(n, 0))
+	k := int(portable.Clamp(max(n, 0)))
 	if err := c.charge(1, k); err != nil {
 		return nil, err
 	}
@@ -272,7 +273,7 @@ func foldRange(c *call, in []*onnx.Tensor) ([]*onnx.Tensor, error) {
 		r.F = make([]float64, k)
 		for i := range r.F {
 			c.poll(i)
-			r.F[i] = start + float64(i)*delta
+			r.F[i] = start + float64(float64(i)*delta)
 		}
 		return single(r, nil)
 	}
@@ -293,7 +294,7 @@ func foldTrilu(c *call, in []*onnx.Tensor) ([]*onnx.Tensor, error) {
 	}
 	x, k := in[0], 0
 	if len(in) > 1 && in[1] != nil && in[1].Len() == 1 {
-		k = int(floats(in[1])[0])
+		k = int(portable.Clamp(min(max(floats(in[1])[0], math.MinInt32), math.MaxInt32)))
 	}
 	r := len(x.Shape)
 	if r < 2 {
@@ -328,7 +329,7 @@ func foldEye(c *call, in []*onnx.Tensor) ([]*onnx.Tensor, error) {
 		return nil, err
 	}
 	cells := make([]float64, x.Len())
-	c.walk(x.Shape, func(i int, at []int) { cells[i] = bit(int64(at[1]-at[0]) == c.attrInt("k", 0)) })
+	c.walk(x.Shape, func(i int, at []int) { cells[i] = float64(bit(int64(at[1]-at[0]) == c.attrInt("k", 0))) })
 	d := onnx.DType(c.attrInt("dtype", int64(x.DType)))
 	if !d.Known() {
 		return nil, c.unsupported("a matrix of type %s", d)
@@ -711,7 +712,7 @@ func (c *call) reduceReals(x *onnx.Tensor, steps []int, n, count int) []float64 
 		case "ReduceMin":
 			out[k] = math.Min(out[k], x.F[i])
 		case "ReduceProd":
-			out[k] *= x.F[i]
+			out[k] = float64(out[k] * x.F[i])
 		case "ReduceMean":
 			out[k] += x.F[i] / float64(count)
 		default:
@@ -801,7 +802,7 @@ func matrices[T int64 | float64](c *call, x, y []T, pairs, n, k, m int) []T {
 			for l := 0; l < k; l++ {
 				f := x[(t*n+i)*k+l]
 				for j := 0; j < m; j++ {
-					out[(t*n+i)*m+j] += f * y[(t*k+l)*m+j]
+					out[(t*n+i)*m+j] += T(f * y[(t*k+l)*m+j])
 				}
 			}
 		}
@@ -840,7 +841,7 @@ func foldDequantize(c *call, in []*onnx.Tensor) ([]*onnx.Tensor, error) {
 		}
 	}
 	for i := range out {
-		out[i] *= s[i]
+		out[i] = float64(out[i] * s[i])
 	}
 	return single(make1(onnx.Float32, x.Shape, out), nil)
 }

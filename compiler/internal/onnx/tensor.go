@@ -104,9 +104,9 @@ func roundBits(x float64, bits, least int, largest float64) float64 {
 	}
 	_, e := math.Frexp(x) // |x| < 2^e
 	unit := math.Ldexp(1, max(e-1, least)-bits+1)
-	y := math.RoundToEven(x/unit) * unit
+	y := float64(math.RoundToEven(x/unit) * unit)
 	if math.Abs(y) > largest {
-		return math.Inf(int(math.Copysign(1, x)))
+		return math.Copysign(math.Inf(1), x)
 	}
 	return y
 }
@@ -404,14 +404,14 @@ func halfToFloat(h uint16) float64 {
 	}
 	switch exp {
 	case 0:
-		return sign * math.Ldexp(frac, -24)
+		return float64(sign * math.Ldexp(frac, -24))
 	case 31:
 		if frac != 0 {
 			return math.NaN()
 		}
-		return math.Inf(int(sign))
+		return math.Copysign(math.Inf(1), sign)
 	}
-	return sign * math.Ldexp(1024+frac, exp-25)
+	return float64(sign * math.Ldexp(1024+frac, exp-25))
 }
 
 // Cells returns the integer cells; for floating-point tensors 1 where the cell is not zero.

@@ -10,6 +10,8 @@ import (
 	"gonum.org/v1/gonum/graph"
 	"gonum.org/v1/gonum/graph/simple"
 	"google.golang.org/protobuf/proto"
+
+	"github.com/zkllmc/zkllmc/ir/portable"
 )
 
 // indexAttr is the one attribute of a skeleton's node: its index in the file.
@@ -61,7 +63,7 @@ func (r *recorder) NewNode() graph.Node {
 }
 
 func (r *recorder) NewWeightedEdge(from, to graph.Node, w float64) graph.WeightedEdge {
-	return &edge{from.(*value), to.(*value), int(w)}
+	return &edge{from.(*value), to.(*value), int(portable.Clamp(w))}
 }
 
 func (r *recorder) SetWeightedEdge(e graph.WeightedEdge) {

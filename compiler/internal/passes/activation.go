@@ -17,8 +17,8 @@ func activations(g *ir.Graph) error {
 	return nil
 }
 
-// poly is a polynomial in x and u: coefficients by degree.
-type poly map[[2]int]float64
+// poly is a polynomial in x and u: coefficients by degree. It is an array, so that sums of coefficients have one order.
+type poly [maxDegree + 1][2]float64
 
 const maxDegree = 4
 
@@ -32,60 +32,61 @@ type polynomial struct {
 func (p *polynomial) expand(id ir.ValueID) (poly, bool) {
 	switch id {
 	case p.x:
-		return poly{{1, 0}: 1}, true
+		return poly{1: {1, 0}}, true
 	case p.u:
-		return poly{{0, 1}: 1}, true
+		return poly{{0, 1}}, true
 	}
 	ts := terms(p.g, id)
 	if p.steps++; ts == nil || p.steps > 64 {
-		return nil, false
+		return poly{}, false
 	}
 	sum := poly{}
 	for _, t := range ts {
-		prod := poly{{0, 0}: t.Coef}
+		prod := poly{{t.Coef, 0}}
 		for k, in := range t.In {
 			if !sameAxes(t, k) {
-				return nil, false
+				return poly{}, false
 			}
 			f, ok := p.expand(ir.ValueID(in))
 			if !ok {
-				return nil, false
+				return poly{}, false
 			}
-			if prod, ok = prod.times(f); !ok {
-				return nil, false
+			if prod, ok = prod.times(&f); !ok {
+				return poly{}, false
 			}
 		}
-		for d, c := range prod {
-			sum[d] += c
+		for d := range prod {
+			sum[d][0] += prod[d][0]
+			sum[d][1] += prod[d][1]
 		}
 	}
 	return sum, true
 }
 
-func (a poly) times(b poly) (poly, bool) {
-	r := poly{}
-	for d, c := range a {
-		for e, f := range b {
-			k := [2]int{d[0] + e[0], d[1] + e[1]}
-			if k[0] > maxDegree || k[1] > 1 {
-				return nil, false
+// times multiplies; a product of too high a degree is none.
+func (a *poly) times(b *poly) (r poly, ok bool) {
+	for i := range 2 * len(a) {
+		for j := range 2 * len(b) {
+			x, u := i/2+j/2, i%2+j%2
+			switch c := float64(a[i/2][i%2] * b[j/2][j%2]); {
+			case c == 0:
+			case x > maxDegree || u > 1:
+				return poly{}, false
+			default:
+				r[x][u] += c
 			}
-			r[k] += c * f
 		}
 	}
 	return r, true
 }
 
 // is compares with the given coefficients; others must vanish.
-func (a poly) is(want poly) bool {
-	for d, c := range a {
-		if w, ok := want[d]; ok && !closeTo(c, w) || !ok && math.Abs(c) > 1e-9 {
-			return false
-		}
-	}
-	for d := range want {
-		if _, ok := a[d]; !ok {
-			return false
+func (a *poly) is(want poly) bool {
+	for d := range a {
+		for e, c := range a[d] {
+			if w := want[d][e]; w != 0 && !closeTo(c, w) || w == 0 && !(math.Abs(c) <= 1e-9) {
+				return false
+			}
 		}
 	}
 	return true
@@ -136,31 +137,31 @@ func tryActivation(g *ir.Graph, n *ir.Node, fn string, x, u, arg ir.ValueID) boo
 		return false
 	}
 	outer, ok := (&polynomial{g: g, x: x, u: u}).expand(n.Out[0])
-	if !ok || len(outer) == 0 {
+	if !ok {
 		return false
 	}
 	switch fn {
 	case "sigmoid": // x·σ(c·x) = silu(c·x)/c
-		c := inner[[2]int{1, 0}]
-		k := outer[[2]int{1, 1}]
-		if c == 0 || k == 0 || !inner.is(poly{{1, 0}: c}) || !outer.is(poly{{1, 1}: k}) {
+		c := inner[1][0]
+		k := outer[1][1]
+		if c == 0 || k == 0 || !inner.is(poly{1: {c, 0}}) || !outer.is(poly{1: {0, k}}) {
 			return false
 		}
 		emitActivation(g, n, "silu", x, c, k/c)
 	case "erf": // k·x·(1 + erf(c·x/√2)) = 2k/c·gelu(c·x)
-		c := inner[[2]int{1, 0}] * math.Sqrt2
-		k := outer[[2]int{1, 1}]
-		if c == 0 || k == 0 || !inner.is(poly{{1, 0}: c / math.Sqrt2}) || !outer.is(poly{{1, 1}: k, {1, 0}: k}) {
+		c := float64(inner[1][0] * math.Sqrt2)
+		k := outer[1][1]
+		if c == 0 || k == 0 || !inner.is(poly{1: {c / math.Sqrt2, 0}}) || !outer.is(poly{1: {k, k}}) {
 			return false
 		}
 		emitActivation(g, n, "gelu", x, c, 2*k/c)
 	case "tanh":
-		k := outer[[2]int{1, 1}]
+		k := outer[1][1]
 		s := math.Sqrt(2 / math.Pi)
-		if k == 0 || !inner.is(poly{{1, 0}: s, {3, 0}: s * 0.044715}) || !outer.is(poly{{1, 1}: k, {1, 0}: k}) {
+		if k == 0 || !inner.is(poly{1: {s, 0}, 3: {float64(s * 0.044715), 0}}) || !outer.is(poly{1: {k, k}}) {
 			return false
 		}
-		emitActivation(g, n, "gelu_tanh", x, 1, 2*k)
+		emitActivation(g, n, "gelu_tanh", x, 1, float64(2*k))
 	}
 	return true
 }

@@ -98,7 +98,7 @@ func product(left *budget.Budget, t ir.Term, data [][]float64) ([]float64, error
 				p = 0
 				break
 			}
-			p *= x
+			p = float64(p * x)
 		}
 		if p != 0 {
 			out[cell] += p

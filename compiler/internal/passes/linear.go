@@ -350,7 +350,7 @@ func (m *merger) add(g *ir.Graph, left *budget.Budget, n *ir.Node, t ir.Term, r 
 		for j, p := range pos {
 			off += p * step[j]
 		}
-		r[off] += t.Coef * x
+		r[off] += float64(t.Coef * x)
 		for j := len(pos) - 1; j >= 0; j-- {
 			if pos[j]++; pos[j] < t.Extents[labels[j]] {
 				break

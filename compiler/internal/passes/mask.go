@@ -85,7 +85,7 @@ func (s *scores) step() bool {
 		return false
 	}
 	for _, t := range added {
-		s.bias = s.combine(s.bias, s.dense(t, s.scale*t.Coef), s.factor)
+		s.bias = s.combine(s.bias, s.dense(t, float64(s.scale*t.Coef)), s.factor)
 	}
 	consts, others := constOperands(s.g, *act)
 	if len(consts) > 0 {
@@ -98,13 +98,13 @@ func (s *scores) step() bool {
 		} else {
 			a, b := s.level(s.factor, f)
 			for i := range a {
-				a[i] *= b[i]
+				a[i] = float64(a[i] * b[i])
 			}
 			s.factor = a
 		}
 	}
 	s.x = ir.ValueID(act.In[others[0]])
-	s.scale *= act.Coef
+	s.scale = float64(s.scale * act.Coef)
 	return true
 }
 
@@ -150,7 +150,7 @@ func (s *scores) dense(t ir.Term, coef float64) []float64 {
 	}
 	for i := range out {
 		if out[i] != 0 {
-			out[i] *= coef
+			out[i] = float64(out[i] * coef)
 		}
 	}
 	return out
@@ -175,7 +175,7 @@ func (s *scores) combine(a, b, factor []float64) []float64 {
 		x, f := s.level(b, factor)
 		for i := range x {
 			if x[i] != 0 && f[i] != 0 {
-				x[i] *= f[i]
+				x[i] = float64(x[i] * f[i])
 			} else {
 				x[i] = 0
 			}
@@ -297,7 +297,7 @@ func scales(g *ir.Graph) error {
 			continue
 		}
 		a := *n.Attr.(*ir.SoftmaxAttr)
-		a.Scale *= ts[0].Coef
+		a.Scale = float64(a.Scale * ts[0].Coef)
 		ts[0].Coef = 1
 		setTerms(d, ts)
 		n.Attr = &a

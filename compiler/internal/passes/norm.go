@@ -120,7 +120,7 @@ func normAround(g *ir.Graph, t ir.Term, k int, arg ir.ValueID) (*normParts, bool
 		p.gamma = c.In[p.gamma]
 	}
 	// rsqrt(q·Σu² + e) = (q·n)^(-1/2)·rsqrt(Σu²/n + e/(q·n))
-	q := c.Coef * float64(p.n)
+	q := float64(c.Coef * float64(p.n))
 	p.eps, p.scale = eps/q, t.Coef/math.Sqrt(q)
 	p.u = ir.Term{Coef: 1, Extents: c.Extents, In: []int{c.In[row]}, Axes: [][][]int{c.Axes[row]}, Out: c.Out}.Clone()
 	p.u.Normalise()
@@ -330,7 +330,7 @@ func isMean(x, m ir.Term) bool {
 		return false
 	}
 	n := c.AxisExtent(c.Out[len(c.Out)-1])
-	return near(m.Coef*float64(n), -1) && rowsMatch(c, 0, 1)
+	return near(float64(m.Coef*float64(n)), -1) && rowsMatch(c, 0, 1)
 }
 
 // outAxes gives the result of a term one label per axis.

@@ -100,7 +100,7 @@ func foldScalars(g *ir.Graph, t ir.Term) ir.Term {
 			k++
 			continue
 		}
-		t.Coef *= v.Data[0]
+		t.Coef = float64(t.Coef * v.Data[0])
 		t.In = append(t.In[:k:k], t.In[k+1:]...)
 		t.Axes = append(t.Axes[:k:k], t.Axes[k+1:]...)
 		t.Normalise()

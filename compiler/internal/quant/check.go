@@ -110,7 +110,7 @@ func total(parts []CheckReport, p *Program) *CheckReport {
 // compare adds one input; MeanError is a sum until the end.
 func (r *CheckReport) compare(want []float64, got []int64, width int, unit float64) {
 	for i, w := range want {
-		d := math.Abs(w - float64(got[i])*unit)
+		d := math.Abs(w - float64(float64(got[i])*unit))
 		r.MaxError = math.Max(r.MaxError, d)
 		r.MaxLogit = math.Max(r.MaxLogit, math.Abs(w))
 		r.MeanError += d

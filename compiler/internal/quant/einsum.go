@@ -6,6 +6,7 @@ import (
 	"slices"
 
 	"github.com/zkllmc/zkllmc/ir"
+	"github.com/zkllmc/zkllmc/ir/portable"
 )
 
 // summand is one term of an Einsum on its way to integers: real = mult·2^-scale·ICoef·Σ Π operands.
@@ -121,7 +122,7 @@ func (q *quantiser) summand(n *ir.Node, t *ir.Term, rounded bool, limit int) (*s
 		}
 		s.in, s.axes = append(s.in, r), append(s.axes, t.Axes[k])
 		s.scale += r.scale
-		mult *= r.mult
+		mult = float64(mult * r.mult)
 		s.product = s.product || q.f.Value(n.In[i]).Def.Op == ir.OpConst && r.scale > 0 || r.raw
 	}
 	s.expandSoftmax(q)
@@ -198,7 +199,7 @@ func (s *summand) setMult(mult float64) {
 		return
 	}
 	frac, exp := math.Frexp(mult) // mult = frac·2^exp, frac in [1/2, 1)
-	s.mult, s.scale = 2*frac, s.scale-(exp-1)
+	s.mult, s.scale = float64(2*frac), s.scale-(exp-1)
 }
 
 // finishEinsum brings all terms to one scale and adds the node.
@@ -257,7 +258,7 @@ func common(sums []*summand) {
 	}
 	for _, s := range sums {
 		if s.mult != 1 {
-			s.icoef *= int64(math.Round(math.Ldexp(s.mult, coefBits)))
+			s.icoef *= portable.Clamp(math.Round(math.Ldexp(s.mult, coefBits)))
 			s.scale += coefBits
 			s.mult = 1
 		}

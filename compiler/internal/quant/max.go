@@ -20,7 +20,7 @@ func (q *quantiser) larger(n *ir.Node, v *ir.Value) error {
 		}
 		operands[i], top = q.plain(n, x, x.scale), math.Max(top, q.cal.Max[id])
 	}
-	scale := min(scaleFor(headroom*top, TableBits), max(operands[0].scale, operands[1].scale))
+	scale := min(scaleFor(float64(headroom*top), TableBits), max(operands[0].scale, operands[1].scale))
 	var in []ir.ValueID
 	for i, x := range operands {
 		x = q.plain(n, x, scale)

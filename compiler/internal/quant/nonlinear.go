@@ -7,6 +7,7 @@ import (
 	"math/bits"
 
 	"github.com/zkllmc/zkllmc/ir"
+	"github.com/zkllmc/zkllmc/ir/portable"
 	"github.com/zkllmc/zkllmc/runtime/attention"
 	"github.com/zkllmc/zkllmc/runtime/gadget"
 )
@@ -28,11 +29,11 @@ func (q *quantiser) norm(n *ir.Node, v *ir.Value) error {
 	}
 	width := v.Shape[len(v.Shape)-1]
 	rms, top := q.cal.rowNorm(n.In[0], a.Center)
-	rms = math.Sqrt(rms*rms + a.Eps) // what the root is of
+	rms = math.Sqrt(float64(rms*rms) + a.Eps) // what the root is of
 	if a.Center {
 		x = q.center(n, x, v, width, top)
 	}
-	x = q.lift(n, x, v, float64(width)*a.Eps)
+	x = q.lift(n, x, v, float64(float64(width)*a.Eps))
 	kind := 0
 	if a.Center {
 		kind = 1
@@ -51,7 +52,7 @@ func (q *quantiser) norm(n *ir.Node, v *ir.Value) error {
 	if eps >= 1<<61 {
 		return n.Errorf("epsilon %g is %g in units of the input's square; scale the input up, or choose a smaller epsilon", a.Eps, eps)
 	}
-	r := q.add(n, v.Name+".rsqrt", s.Shape, []ir.ValueID{s.ID}, ir.OpRsqrt, &ir.RsqrtAttr{Num: num, Eps: int64(eps)})
+	r := q.add(n, v.Name+".rsqrt", s.Shape, []ir.ValueID{s.ID}, ir.OpRsqrt, &ir.RsqrtAttr{Num: num, Eps: portable.Clamp(eps)})
 	r.Scale = k - x.scale
 	q.note(r, "rsqrt", 0, rms, false)
 	return q.normalised(n, v, a, x, r, k)
@@ -72,7 +73,7 @@ func (q *quantiser) center(n *ir.Node, x *rep, v *ir.Value, width int, top float
 	w.Scale = x.scale
 	r := &rep{id: w.ID, from: x.from}
 	frac, exp := math.Frexp(x.mult / float64(width))
-	r.mult, r.scale = 2*frac, x.scale-(exp-1)
+	r.mult, r.scale = float64(2*frac), x.scale-(exp-1)
 	return r
 }
 
@@ -85,7 +86,7 @@ func (q *quantiser) lift(n *ir.Node, x *rep, v *ir.Value, eps float64) *rep {
 	if units >= minEpsilon || units <= 0 {
 		return x
 	}
-	up := min(int(math.Ceil(math.Log2(minEpsilon/units)/2)), 24-q.width(x.id))
+	up := min((portable.Log2Ceil(minEpsilon/units)+1)>>1, 24-q.width(x.id))
 	if up <= 0 {
 		return x
 	}
@@ -102,7 +103,7 @@ func (q *quantiser) lift(n *ir.Node, x *rep, v *ir.Value, eps float64) *rep {
 // bounds: Num < 2^61, 2·√(Num·S) + S < 2^61.
 func (q *quantiser) rootScale(x *rep, width int, rms float64) int {
 	log := bits.Len(uint(width - 1))
-	want := 15 + int(math.Ceil(math.Log2(math.Max(rms, 1e-9)/x.mult)+float64(x.scale)))
+	want := 15 + portable.Log2Ceil(math.Max(rms, 1e-9)/x.mult) + x.scale
 	squares := 2*q.width(x.id) + log
 	limit := min((60-log)/2, (2*58-squares-log)/2)
 	return max(1, min(want, limit))
@@ -110,7 +111,7 @@ func (q *quantiser) rootScale(x *rep, width int, rms float64) int {
 
 // rootBits is the number of significant bits of r at a row of the given root mean square.
 func (q *quantiser) rootBits(x *rep, k int, rms float64) int {
-	return k - int(math.Ceil(math.Log2(math.Max(rms, 1e-9)/x.mult)+float64(x.scale)))
+	return k - x.scale - portable.Log2Ceil(math.Max(rms, 1e-9)/x.mult)
 }
 
 func (q *quantiser) sumSquares(n *ir.Node, v *ir.Value, x *rep) *ir.Value {
@@ -188,7 +189,7 @@ func (q *quantiser) chooseFunctionScales() error {
 		if !ok {
 			return fmt.Errorf("quant: function %s has no meaning", fn)
 		}
-		s := functionScale{in: min(scaleFor(headroom*top[fn], TableBits), 14)}
+		s := functionScale{in: min(scaleFor(float64(headroom*top[fn]), TableBits), 14)}
 		limit := math.Ldexp(1, TableBits-1-s.in)
 		largest := 0.0
 		for i := -256; i <= 256; i++ {
@@ -228,7 +229,7 @@ func (q *quantiser) plain(n *ir.Node, x *rep, scale int) *rep {
 	}
 	coef, s := int64(1), x.scale
 	if x.mult != 1 {
-		coef, s = int64(math.Round(math.Ldexp(x.mult, coefBits))), s+coefBits
+		coef, s = portable.Clamp(math.Round(math.Ldexp(x.mult, coefBits))), s+coefBits
 	}
 	if s < scale {
 		coef, s = coef<<(scale-s), scale
@@ -252,15 +253,15 @@ func (q *quantiser) softmax(n *ir.Node, v *ir.Value) error {
 	if a.Scale <= 0 {
 		return n.Errorf("a softmax of %g times its input; the factor must be positive", a.Scale)
 	}
-	unit := a.Scale * x.mult * math.Ldexp(1, -x.scale)
+	unit := float64(a.Scale * x.mult * math.Ldexp(1, -x.scale))
 	shift := 0
 	for unit*(1<<expBits) < expRange {
-		unit *= 2
+		unit = float64(unit * 2)
 		shift++
 	}
 	// ZkAttn's distances have at most 30 bits.
 	for v := q.o.Value(x.id); quotient(v.Hi, shift)-quotient(v.Lo, shift) >= 1<<30-1<<expBits-2; shift++ {
-		unit *= 2
+		unit = float64(unit * 2)
 	}
 	if unit > maxUnit || shift > gadget.MaxShift {
 		return n.Errorf("scores of scale %d reach far beyond what matters, and a step of them would be %.3g; scale queries or keys down", x.scale, unit)

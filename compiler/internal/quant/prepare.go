@@ -134,7 +134,7 @@ func (p *preparer) term(n *ir.Node, t ir.Term, in []ir.ValueID) pterm {
 	for _, i := range c.In {
 		r.in = append(r.in, in[i])
 		if m, ok := p.magnitude[in[i]]; ok {
-			r.coef *= m
+			r.coef = float64(r.coef * m)
 		}
 	}
 	return p.embed(n, r)

@@ -20,6 +20,7 @@ import (
 
 	"github.com/zkllmc/zkllmc/ir"
 	"github.com/zkllmc/zkllmc/ir/budget"
+	"github.com/zkllmc/zkllmc/ir/portable"
 	"github.com/zkllmc/zkllmc/runtime/gadget"
 )
 
@@ -161,7 +162,7 @@ func (q *quantiser) run() (*Program, error) {
 			of[r.id] = ir.ValueID(id)
 		}
 	}
-	return &Program{Float: f, Int: q.o, Of: of, Why: q.why, Report: q.report, LogitUnit: out.mult * math.Ldexp(1, -out.scale)}, nil
+	return &Program{Float: f, Int: q.o, Of: of, Why: q.why, Report: q.report, LogitUnit: float64(out.mult * math.Ldexp(1, -out.scale))}, nil
 }
 
 func (q *quantiser) countUses() {
@@ -273,7 +274,7 @@ func (q *quantiser) leaf(id ir.ValueID, limit int, factor float64) *rep {
 	secret := v.Def.Op == ir.OpWeight
 	top := 0.0
 	for _, x := range v.Data {
-		top = math.Max(top, math.Abs(x*factor))
+		top = math.Max(top, math.Abs(float64(x*factor)))
 	}
 	bits, kind := ConstBits, "constant"
 	if secret {
@@ -290,11 +291,11 @@ func (q *quantiser) leaf(id ir.ValueID, limit int, factor float64) *rep {
 	w.Ints = make([]int64, len(v.Data))
 	unit := math.Ldexp(factor, scale)
 	for i, x := range v.Data {
-		w.Ints[i] = int64(math.RoundToEven(x * unit))
+		w.Ints[i] = portable.Clamp(math.RoundToEven(float64(x * unit)))
 		w.Lo, w.Hi = min(w.Lo, w.Ints[i]), max(w.Hi, w.Ints[i])
 	}
 	if secret {
-		w.Lo, w.Hi = declared(int64(math.RoundToEven(math.Ldexp(top, scale))))
+		w.Lo, w.Hi = declared(portable.Clamp(math.RoundToEven(math.Ldexp(top, scale))))
 	}
 	w.Scale = scale
 	q.note(w, kind, 0, top, false)
@@ -334,8 +335,8 @@ func scaleFor(top float64, bits int) int {
 		return maxScale
 	}
 	top = min(top, math.MaxFloat64) // with its headroom it may be infinite
-	s := int(math.Floor(math.Log2(limit / top)))
-	for math.RoundToEven(top*math.Ldexp(1, s)) > limit {
+	s := portable.Log2Floor(limit / top)
+	for math.RoundToEven(float64(top*math.Ldexp(1, s))) > limit {
 		s--
 	}
 	return min(s, maxScale)
@@ -403,7 +404,7 @@ func (q *quantiser) roundOperands(n *ir.Node) bool {
 // actScale chooses the scale of an activation: the calibrated one, or one at most one bit coarser (or any finer) at which the
 // proven interval fits and no clamp is needed.
 func (q *quantiser) actScale(r *rep, top float64) int {
-	scale := scaleFor(top*headroom, ActBits)
+	scale := scaleFor(float64(top*headroom), ActBits)
 	v := q.o.Value(r.id)
 	for free := r.scale; free >= scale-1; free-- {
 		if shift := r.scale - free; quotient(v.Lo, shift) >= -1<<(ActBits-1) && quotient(v.Hi, shift) < 1<<(ActBits-1) {

@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"github.com/zkllmc/zkllmc/ir"
+	"github.com/zkllmc/zkllmc/ir/portable"
 )
 
 // GPT returns a GPT-2-like language model: LayerNorm with bias, learned positions, biases, GELU, as Graph otherwise.
@@ -142,7 +143,7 @@ func (m *maker) add(name string, x, y ir.ValueID) ir.ValueID {
 func (m *maker) norm(name string, x ir.ValueID) ir.ValueID {
 	gamma := m.g.NewValue(m.scope+name+".weight", []int{m.d})
 	for range m.d {
-		gamma.Data = append(gamma.Data, 1+0.2*m.rng.NormFloat64())
+		gamma.Data = append(gamma.Data, 1+float64(0.2*m.normal()))
 	}
 	m.define(ir.OpWeight, gamma)
 	attr, in := &ir.NormAttr{Eps: 1e-5, HasGamma: true}, []ir.ValueID{x, gamma.ID}
@@ -165,9 +166,9 @@ func (m *maker) constants() {
 	mask := m.g.NewValue("mask", []int{m.T, m.T})
 	for t := range m.T {
 		for i := range e {
-			angle := float64(t) * math.Pow(10000, -float64(i%(e/2))/float64(e/2))
-			cos.Data = append(cos.Data, math.Cos(angle))
-			sin.Data = append(sin.Data, math.Sin(angle))
+			angle := float64(float64(t) * portable.Pow(10000, -float64(i%(e/2))/float64(e/2)))
+			cos.Data = append(cos.Data, portable.Cos(angle))
+			sin.Data = append(sin.Data, portable.Sin(angle))
 		}
 		for s := range m.T {
 			hidden := 0.0
@@ -190,11 +191,14 @@ func (m *maker) weight(name string, dev float64, rows, cols int) ir.ValueID {
 		dev = 1 / math.Sqrt(float64(cols))
 	}
 	for i := 0; i < rows*cols && !m.sketch; i++ {
-		v.Data = append(v.Data, dev*m.rng.NormFloat64())
+		v.Data = append(v.Data, float64(dev*m.normal()))
 	}
 	m.define(ir.OpWeight, v)
 	return v.ID
 }
+
+// normal draws a normally distributed number of single precision: the last bits of what the library draws differ between platforms.
+func (m *maker) normal() float64 { return float64(float32(m.rng.NormFloat64())) }
 
 func (m *maker) define(op ir.Op, v *ir.Value) {
 	n := &ir.Node{Op: op, Origin: v.Name, Out: []ir.ValueID{v.ID}}

@@ -3,7 +3,7 @@ package hint
 
 import (
 	"fmt"
-	"math"
+	"math/bits"
 
 	"github.com/zkllmc/zkllmc/runtime/circuit"
 	"github.com/zkllmc/zkllmc/runtime/witness/rule"
@@ -67,16 +67,19 @@ func divide(num, s int64) int64 {
 	return num / s
 }
 
-// isqrt is ⌊√v⌋ for 0 ≤ v < 2^62. The float is off by one at most.
+// isqrt is ⌊√v⌋ for 0 ≤ v < 2^62, by Newton's method from above.
 func isqrt(v int64) int64 {
-	r := int64(math.Sqrt(float64(v)))
-	for r*r > v {
-		r--
+	if v == 0 {
+		return 0
 	}
-	for (r+1)*(r+1) <= v {
-		r++
+	r := int64(1) << ((bits.Len64(uint64(v)) + 1) / 2)
+	for {
+		next := (r + v/r) / 2
+		if next >= r {
+			return r
+		}
+		r = next
 	}
-	return r
 }
 
 // clamp emits y, the class and the limbs of the excess q − y − κ, which have its sign.
