@@ -64,7 +64,7 @@ func Term(coef int64, extents []int, out [][]int, factors []Factor, once []bool)
 	r := Of(1, 1)
 	for i := 0; i < len(factors); i++ {
 		f := factors[i].Bounds
-		if i+1 < len(factors) && factors[i].Tensor == factors[i+1].Tensor && slices.EqualFunc(factors[i].Axes, factors[i+1].Axes, slices.Equal[[]int]) {
+		if i+1 < len(factors) && sameFactor(factors[i], factors[i+1]) {
 			f = f.Square()
 			i++
 		}
@@ -83,4 +83,9 @@ func Term(coef int64, extents []int, out [][]int, factors []Factor, once []bool)
 		}
 	}
 	return r.Times(Interval{n, n})
+}
+
+// sameFactor says whether two factors are one tensor, indexed alike.
+func sameFactor(a, b Factor) bool {
+	return a.Tensor == b.Tensor && slices.EqualFunc(a.Axes, b.Axes, slices.Equal[[]int])
 }

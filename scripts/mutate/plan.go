@@ -9,7 +9,7 @@ import "regexp"
 // version, machine, atomicfile, tokens and verifierapp stand around the verifier.
 var mutated = []string{
 	"verifier", "protocol", "veil", "sumcheck", "lookup", "einsum", "commit", "statement", "format", "transcript",
-	"circuit", "gadget", "attention", "tables", "constants", "group", "field", "poly",
+	"circuit", "interval", "gadget", "attention", "tables", "constants", "group", "field", "poly",
 }
 
 // leftOut are files and functions of these packages whose checks are not the verifier's.
@@ -101,7 +101,7 @@ var messages = []struct {
 // predicates are functions whose one boolean result is what a guard asks: their conjunctions are weakened as guards' disjunctions are.
 // The value is the answer that refuses, or asks for more.
 var predicates = map[string]bool{
-	"statement.inVocabulary": false, "circuit.sameFactor": false, "veil.isSmall": true, "gadget.clamps": true,
+	"statement.inVocabulary": false, "interval.sameFactor": false, "veil.isSmall": true, "gadget.clamps": true,
 }
 
 // forbidden are functions that answer a forbidden input with the zero value, which their caller refuses.
@@ -125,6 +125,7 @@ var judges = []judge{
 	{"attack", "^(TestSchedule|TestMessages|TestFieldCellsAreHonestAround|TestEveryOperationIsAttacked|TestEveryChallengeIsAttacked" +
 		"|TestNothingIsSentInClear|TestMustReject/(randomness_used_twice|setups_that_share_blinders))$"},
 	{"circuit", "^$"},
+	{"interval", "^$"},
 	{"statement", "^(TestEvalIsTheMLE|TestPublic|TestPublicLogits)$"},    // values
 	{"transcript", "^(TestLayout|TestLongItems|TestRecord|TestPinned)$"}, // bytes
 	{"group", "^(TestEncodeDecode|TestGeneratorsPinned|TestGeneratorsMemo|TestMSM|TestFixedBase.*|TestBuckets.*|TestFoldPoints|TestSplit" +
