@@ -116,6 +116,15 @@ func TestVerifierIsPlainGo(t *testing.T) {
 	}
 }
 
+// A backend never imports the one that defines its results: compared with itself, that would always agree.
+func TestBackendsStandAlone(t *testing.T) {
+	for _, backend := range []string{"runtime/backend/cpu", "cuda"} {
+		all := closure(t, module+backend)
+		require.Contains(t, all, module+backend)
+		require.NotContains(t, all, module+"runtime/backend/reference")
+	}
+}
+
 // The checks above look at something: the prover's closure has what the verifier's must not have.
 func TestProverClosureIsTheControl(t *testing.T) {
 	all := closure(t, module+"runtime/prover")

@@ -71,24 +71,33 @@ func fractions(t *testing.T, s *Source, ref, cand kernel.Backend) {
 		t.Run(fmt.Sprintf("%d%v", c.n, c.shapes), func(t *testing.T) {
 			blocks := s.layout(c.shapes)
 			a, b := ref.Fractions(c.n, blocks), cand.Fractions(c.n, blocks)
-			compareTrees(t, s, c.n, a, b, true)
+			compareTrees(t, s, c.n, a, b, nil)
 			checkTree(t, s, c.n, blocks, cand.Fractions(c.n, blocks))
 			if c.n < 15 {
-				compareTrees(t, s, c.n, ref.Fractions(c.n, blocks), cand.Fractions(c.n, blocks), false)
+				compareTrees(t, s, c.n, ref.Fractions(c.n, blocks), cand.Fractions(c.n, blocks), s.Edgy)
+				for _, edge := range []int64{0, 1, -1} {
+					compareTrees(t, s, c.n, ref.Fractions(c.n, blocks), cand.Fractions(c.n, blocks), func(n int) []field.Element {
+						out := make([]field.Element, n)
+						for i := range out {
+							out[i].SetInt64(edge)
+						}
+						return out
+					})
+				}
 			}
 		})
 	}
 }
 
-// compareTrees runs all layers of both trees with the same challenges: the protocol's, or arbitrary points and challenges of
-// which many are 0 and 1, where a backend must not divide.
-func compareTrees(t *testing.T, s *Source, n int, a, b kernel.FractionTree, honest bool) {
+// compareTrees runs all layers of both trees with the same challenges: the protocol's, or points and challenges that are drawn as given, of
+// which many or all are 0, 1 or −1, where a backend must not divide.
+func compareTrees(t *testing.T, s *Source, n int, a, b kernel.FractionTree, draw func(n int) []field.Element) {
 	compareRoots(t, a, b)
 	var point []field.Element
 	for j := 1; j < n; j++ {
 		challenges, lambda := s.Elements(j), s.Element()
-		if !honest {
-			point, challenges = s.Edgy(j-1), s.Edgy(j)
+		if draw != nil {
+			point, challenges, lambda = draw(j-1), draw(j), draw(1)[0]
 			if j%3 == 0 {
 				point = s.Elements(j - 1)
 			}

@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"slices"
 
-	"github.com/zkllmc/zkllmc/runtime/backend/reference"
 	"github.com/zkllmc/zkllmc/runtime/field"
 	"github.com/zkllmc/zkllmc/runtime/kernel"
 )
@@ -224,30 +223,7 @@ func (t *tree) Layer(j int, s []field.Element, lambda field.Element) kernel.Laye
 	}
 	unit := one()
 	if slices.ContainsFunc(s, func(e field.Element) bool { return e.IsZero() || e == unit }) {
-		p, q := t.levels[j+1].dense(1 << (j + 1))
-		return reference.NewLayer(p, q, s, lambda)
+		return newPlainLayer(&t.levels[j+1], j+1, s, lambda)
 	}
 	return newLayer(t, j, s, lambda)
-}
-
-// dense writes a layer out in its natural order. It serves the points at which layer would divide by zero: a challenge is 0 or
-// 1 with probability 2^-124, so nothing is lost with a slow way there.
-func (l *level) dense(n int) (p, q []field.Element) {
-	p, q = make([]field.Element, n), make([]field.Element, n)
-	fill(q, one())
-	for i := range l.count() {
-		tp, tq, onlyOnes := l.tile(i)
-		for k := range 4 {
-			c, b := k&1, k>>1
-			for x := range tq[c][b] {
-				at := 4*(i*tile+x) + k
-				q[at] = tq[c][b][x]
-				p[at].SetOne()
-				if !onlyOnes {
-					p[at] = tp[c][b][x]
-				}
-			}
-		}
-	}
-	return p, q
 }

@@ -69,7 +69,7 @@ func (t *tree) Layer(j int, s []field.Element, lambda field.Element) kernel.Laye
 	if j < 1 || j+1 >= len(t.p) || len(s) != j-1 {
 		panic(fmt.Sprintf("reference: layer %d of %d at a point of %d coordinates", j, len(t.p)-1, len(s)))
 	}
-	return NewLayer(t.p[j+1], t.q[j+1], s, lambda)
+	return newLayer(t.p[j+1], t.q[j+1], s, lambda)
 }
 
 // layer is the sumcheck of one layer: the four children arrays over y = (b, x) and the weights of the variables x still free.
@@ -80,9 +80,8 @@ type layer struct {
 	first          bool            // the variable b is still free
 }
 
-// NewLayer starts the layer sumcheck over the children layer p, q given densely. Backends use it for points at which their
-// own way of summing divides by zero.
-func NewLayer(p, q, s []field.Element, lambda field.Element) kernel.LayerRounds {
+// newLayer starts the layer sumcheck over the children layer p, q.
+func newLayer(p, q, s []field.Element, lambda field.Element) kernel.LayerRounds {
 	half := len(p) / 2
 	l := &layer{lambda: lambda, s: s, first: true}
 	for _, a := range []*[]field.Element{&l.p0, &l.p1, &l.q0, &l.q1} {
