@@ -13,6 +13,7 @@ import (
 	"sort"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -148,6 +149,30 @@ func TestCheck(t *testing.T) {
 	require.Positive(t, report.Expected.Positions)
 	require.NotEmpty(t, report.Phases)
 	require.Positive(t, report.Threads)
+}
+
+// TestReportedCosts checks models that once took minutes or came out wrong against onnxruntime's outputs: wide constants, an einsum of
+// four factors, and token ids through a type that does not hold them.
+func TestReportedCosts(t *testing.T) {
+	const reports = "../../../shared/onnx/reports"
+	if _, err := os.Stat(reports); err != nil {
+		t.Skip(reports, "is not there")
+	}
+	for _, c := range []struct {
+		dir    string
+		code   int
+		stderr string
+	}{
+		{"x05-wide-constant-chain-512", console.OK, ""},
+		{"x06-einsum-four-factors-256", console.OK, ""},
+		{"x07-ids-cast-uint8", console.Unreadable, `node "Cast#0" (Cast): casts token ids to uint8, which keeps those up to 255, but node "Gather#2" looks them up in 300 rows`},
+	} {
+		begin := time.Now()
+		code, out, stderr := run(t, "check", filepath.Join(reports, c.dir, "model.onnx"), filepath.Join(reports, c.dir))
+		require.Equal(t, c.code, code, "%s: %s%s", c.dir, out, stderr)
+		require.Contains(t, stderr, c.stderr)
+		require.Less(t, time.Since(begin), 20*time.Second, c.dir)
+	}
 }
 
 // TestConformance proves a case, whatever dimension the flags give to other cases, and names the node of one that is refused.
