@@ -166,3 +166,26 @@ func TestEveryHandlerSurvivesNonsense(t *testing.T) {
 		}
 	}
 }
+
+// TestEinsumOfSeveral multiplies an activation by one factor after the other where that is cheapest, and leaves a product of which two
+// parameters should be multiplied first in one piece.
+func TestEinsumOfSeveral(t *testing.T) {
+	for T, want := range map[int]int{1: 2, 4096: 1} {
+		m := added([]*onnx.Node{{Name: "e", Op: "Einsum", Inputs: []string{"x", "A", "B"}, Outputs: []string{"tail"}, Attrs: []*onnx.Attr{{Name: "equation", S: "btd,de,ef->btf"}}}},
+			&onnx.Tensor{Name: "A", DType: onnx.Float32, Shape: []int{2, 64}, F: make([]float64, 128)}, &onnx.Tensor{Name: "B", DType: onnx.Float32, Shape: []int{64, 2}, F: make([]float64, 128)})
+		m.Graph.Inputs[0].Dims[1].Value = int64(T)
+		g, err := build(m, Options{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		n := 0
+		for _, x := range g.Nodes {
+			if x.Origin == "e" && x.Op == ir.OpEinsum {
+				n++
+			}
+		}
+		if n != want {
+			t.Errorf("%d tokens: %d products, want %d", T, n, want)
+		}
+	}
+}

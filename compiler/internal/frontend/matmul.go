@@ -150,9 +150,12 @@ func einsumOp(c *call) ([]*val, error) {
 }
 
 // pairwise adds a product of several values two at a time, where that is cheaper: calibration sees what is in between, and the integer
-// program may round there.
+// program may round there. Products of weights and constants alone are left to the passes, which compute those of constants.
 func (c *call) pairwise(shape []int, t ir.Term) *val {
 	steps := t.Pairwise(nil)
+	if !c.eachActive(steps) {
+		return c.einsum(shape, t)
+	}
 	in := append([]int{}, t.In...)
 	for i := range steps {
 		s := &steps[i]
@@ -166,6 +169,25 @@ func (c *call) pairwise(shape []int, t ir.Term) *val {
 		in = append(in, int(c.einsum(part, named(*s, in)).id))
 	}
 	return c.einsum(shape, named(steps[len(steps)-1], in))
+}
+
+// eachActive says whether every step of a product of the node's inputs has an operand that depends on the token ids.
+func (c *call) eachActive(steps []ir.Term) bool {
+	active := make([]bool, len(c.in), len(c.in)+len(steps))
+	for i, v := range c.in {
+		active[i] = !v.inputFree()
+	}
+	for _, s := range steps {
+		some := false
+		for _, k := range s.In {
+			some = some || active[k]
+		}
+		if !some {
+			return false
+		}
+		active = append(active, true)
+	}
+	return true
 }
 
 // named gives a term whose operands are numbered the values that they stand for.
