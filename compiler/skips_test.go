@@ -146,7 +146,7 @@ func TestRandomCircuitsCountTheirEvaluations(t *testing.T) {
 		if err != nil {
 			continue // refused for another reason
 		}
-		_, err = protocol.Schedule(c.Circuit)
+		_, err = protocol.CheckedSchedule(c.Circuit)
 		require.NoError(t, err, "seed %d", seed)
 		require.Empty(t, c.Crowded(), "seed %d", seed)
 		circuits++

@@ -122,7 +122,7 @@ func TestSchedule(t *testing.T) {
 			if c.u == nil {
 				t.Skip("the model is not at hand, or too slow for -short")
 			}
-			_, err := protocol.Schedule(c.u.c) // which says whether the evaluations are those that the circuit has counted
+			_, err := protocol.CheckedSchedule(c.u.c) // which says whether the evaluations are those that the circuit has counted
 			require.NoError(t, err)
 			l := c.u.schedule(t)
 			ordered(t, l.lines, applied)
