@@ -289,7 +289,7 @@ func checkSize(g *ir.Graph) error {
 	total := int64(0)
 	for _, v := range g.Values {
 		if total += int64(ir.Size(v.Shape)); total > maxCells {
-			return v.Def.Errorf("with %s the values of the model have more than 2^31 cells", v.Name)
+			return v.Def.Errorf("with its result the values of the model have more than 2^31 cells; take fewer tokens or a smaller model")
 		}
 	}
 	return nil
