@@ -104,6 +104,13 @@ var stages = map[string]spec{
 		acc := b.Virtual("acc", []int{2, 3}, b.Times(1, "td,td->td t=2 d=3", x, b.Const("cos", []int64{8, 8, 8, 7, 6, 5}, 2, 3)))
 		gadget.Rescale(b, "y", acc, 3, -32, 32)
 	}},
+	"window": {cfg: classes("window", 4, 6), build: func(b *circuit.Builder) { // of 3 cells, in steps of 2, over an edge; and a shift
+		x := gadget.Rescale(b, "x", b.Weight("w", 6, 2, 6), 1, -16, 16)
+		taps := b.Const("taps", []int64{1, -2, 3}, 3)
+		acc := b.Virtual("acc", []int{2, 3}, b.Times(1, "ti,ijm,m->tj t=2 i=6 j=3 m=3", x, b.Affine("window", "i - 2j - k + 1", 6, 3, 3), taps))
+		y := gadget.Rescale(b, "y", acc, 2, -32, 32)
+		gadget.Rescale(b, "z", b.Virtual("shifted", []int{2, 3}, b.Times(1, "ti,ij->tj t=2 i=3 j=3", y, b.Affine("shift", "i - j + 1", 3, 3))), 0, -32, 32)
+	}, weights: map[string][]int64{"w": {-32, 31, 6, -7, 12, 3, 0, -20, 25, 9, -1, 30}}},
 	"residual": {cfg: classes("residual", 6, 4), build: residual("y1", 1)},
 	"layout":   {cfg: circuit.Config{Name: "layout", Length: 1, Vocab: 2, Reveal: circuit.RevealArgmax, WeightBits: 4, WitnessBits: 4}, build: layouts},
 }

@@ -315,6 +315,18 @@ func wrongConstant(t testing.TB, u *subject) (out []named) {
 			}
 		}
 	}
+	return append(u.otherPrograms(t, 2, out), otherMap(t, u)...)
+}
+
+// A map of indices with another offset, or another stride: a slice that begins one cell later, a window that moves in larger steps.
+func otherMap(t testing.TB, u *subject) (out []named) {
+	for i := range u.c.Tensors {
+		if c := &u.c.Tensors[i]; c.Kind == circuit.Affine {
+			for k := range c.Values {
+				out = append(out, u.changedConstant(c.ID, k, c.Values[k]+1), u.changedConstant(c.ID, k, c.Values[k]-1))
+			}
+		}
+	}
 	return u.otherPrograms(t, 2, out)
 }
 
