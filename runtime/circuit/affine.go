@@ -29,7 +29,7 @@ func (b *Builder) Affine(name, where string, shape ...int) ID {
 	return id
 }
 
-// maxAffineWork keeps one evaluation of an affine tensor below about 20 ms of one core.
+// maxAffineWork keeps one evaluation of an affine tensor below about 40 ms of one core.
 const maxAffineWork = 1 << 20
 
 // maxStride bounds offset and strides, so that sums over a box of 2^31 cells fit 64 bits.

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"slices"
 )
 
 // MaxBound is the exclusive limit of every bound: far below p/4, and such that witness arithmetic fits 64 bits.
@@ -158,6 +159,8 @@ func (b *Builder) Public(name string, src Source, lo, hi int64) ID {
 	}
 	if src != Logits {
 		lo, hi = 0, 1
+	} else if lo > 0 || hi < 0 {
+		b.Fail("public logits in [%d, %d]: those that are not revealed are 0", lo, hi)
 	}
 	return b.add(Tensor{Name: name, Kind: Public, Shape: shape, Source: src, Lo: lo, Hi: hi})
 }
@@ -165,7 +168,7 @@ func (b *Builder) Public(name string, src Source, lo, hi int64) ID {
 // Virtual declares a tensor that is the sum of the given terms; its bounds come from interval arithmetic.
 func (b *Builder) Virtual(name string, shape []int, terms ...Term) ID {
 	lo, hi := b.interval(name, shape, terms)
-	return b.add(Tensor{Name: name, Kind: Virtual, Shape: shape, Def: terms, Lo: lo, Hi: hi})
+	return b.add(Tensor{Name: name, Kind: Virtual, Shape: shape, Def: cloneTerms(terms), Lo: lo, Hi: hi})
 }
 
 // VirtualBound is Virtual with bounds that follow from an argument which interval arithmetic does not see. The argument is
@@ -177,7 +180,26 @@ func (b *Builder) VirtualBound(name string, shape []int, lo, hi int64, why strin
 	if !b.fits(name, shape, terms) {
 		return b.add(Tensor{Name: name, Kind: Virtual, Shape: shape})
 	}
-	return b.add(Tensor{Name: name, Kind: Virtual, Shape: shape, Def: terms, Lo: lo, Hi: hi, Why: why})
+	return b.add(Tensor{Name: name, Kind: Virtual, Shape: shape, Def: cloneTerms(terms), Lo: lo, Hi: hi, Why: why})
+}
+
+// cloneTerms copies terms, so that nobody changes a tensor's definition behind the builder's back.
+func cloneTerms(terms []Term) []Term {
+	axes := func(list [][]int) [][]int {
+		out := make([][]int, len(list))
+		for i, labels := range list {
+			out[i] = append([]int{}, labels...)
+		}
+		return out
+	}
+	out := make([]Term, len(terms))
+	for i, t := range terms {
+		out[i] = Term{Coef: t.Coef, Extents: append([]int{}, t.Extents...), Out: axes(t.Out)}
+		for _, f := range t.Factors {
+			out[i].Factors = append(out[i].Factors, Factor{T: f.T, Axes: axes(f.Axes)})
+		}
+	}
+	return out
 }
 
 // TableOf returns the table with the given name and makes it on first use.
@@ -220,7 +242,7 @@ func (b *Builder) Lookup(table int, cols ...ID) {
 			return
 		}
 	}
-	b.c.Lookups = append(b.c.Lookups, Lookup{Table: table, Cols: cols})
+	b.c.Lookups = append(b.c.Lookups, Lookup{Table: table, Cols: slices.Clone(cols)})
 }
 
 // Zero adds the check that a tensor is zero everywhere.
@@ -232,6 +254,7 @@ func (b *Builder) Zero(id ID) {
 
 // Hint adds a rule of the witness generator.
 func (b *Builder) Hint(h Hint) {
+	h.In, h.Out, h.Params = slices.Clone(h.In), slices.Clone(h.Out), slices.Clone(h.Params)
 	b.c.Hints = append(b.c.Hints, h)
 }
 
@@ -280,13 +303,15 @@ func (b *Builder) Finish() (*Circuit, error) {
 // interval arithmetic used.
 func (c *Circuit) checkCovered() error {
 	covered := make([]bool, len(c.Tensors))
+	ranges := c.tableRanges()
 	for _, l := range c.Lookups {
 		for i, id := range l.Cols {
 			t := &c.Tensors[id]
 			if t.Kind != Witness {
 				continue
 			}
-			for _, v := range c.Tables[l.Table].Cols[i] {
+			r := ranges[l.Table][i]
+			for _, v := range []int64{r.Lo.Int64(), r.Hi.Int64()} {
 				if v < t.Lo || v > t.Hi {
 					return fmt.Errorf("circuit %s: tensor %s is declared in [%d, %d] but table %s holds %d", c.Name, t.Name, t.Lo, t.Hi, c.Tables[l.Table].Name, v)
 				}
@@ -317,6 +342,9 @@ func (c *Circuit) checkHints() error {
 			if id < 0 || int(id) >= len(c.Tensors) || c.Tensors[id].Kind != Witness || c.Tensors[id].Mult {
 				return fmt.Errorf("circuit %s: result %d of hint %d is no witness tensor", c.Name, k, i)
 			}
+		}
+		if err := c.checkParams(&h); err != nil {
+			return fmt.Errorf("circuit %s: hint %d: %w", c.Name, i, err)
 		}
 	}
 	return nil

@@ -1,8 +1,13 @@
 package circuit
 
 import (
+	"fmt"
 	"math/big"
+	"math/bits"
 	"slices"
+	"strings"
+
+	"github.com/zkllmc/zkllmc/runtime/interval"
 )
 
 // zkAttn takes the maximum of a row, and sums over it, so that its results know all positions of the row: its last axis is no time axis
@@ -25,8 +30,8 @@ type attentionParts struct {
 
 func (a *causality) attentionParts(h *Hint) (p attentionParts, ok bool) {
 	const fixed = 5 // results behind the limbs of the maximum
-	params, read := h.Attn()
-	if len(h.In) != 2 || !read || len(h.Out) < fixed+1 || int64(len(h.Out)) != params.Limbs+fixed || h.Table < 0 || h.Table >= len(a.c.Tables) {
+	params, _ := h.Attn()
+	if len(h.In) != 2 || len(h.Out) < fixed+1 || int64(len(h.Out)) != params.Limbs+fixed || len(a.c.Tables[h.Table].Cols) != 4 {
 		return p, false
 	}
 	n := len(h.Out) - fixed
@@ -34,7 +39,7 @@ func (a *causality) attentionParts(h *Hint) (p attentionParts, ok bool) {
 		s: h.In[0], mask: h.In[1], limbs: h.Out[:n], dlo: h.Out[n], u: h.Out[n+1], e: h.Out[n+2], zu: h.Out[n+3], zd: h.Out[n+4],
 		shift: params.Shift, dbits: params.DBits, offset: params.Offset, lo: params.Lo, table: h.Table,
 	}
-	if p.s < 0 || len(a.c.Tensor(p.s).Shape) < 2 || p.shift < 0 || p.shift > 61 || p.dbits < 1 || p.dbits > 61 {
+	if len(a.c.Tensor(p.s).Shape) < 2 || p.dbits < 1 || p.shift+p.dbits > 61 || p.offset < 0 || p.shift+int64(bits.Len64(uint64(p.offset))) > 61 {
 		return p, false
 	}
 	shape := a.c.Tensor(p.s).Shape
@@ -59,9 +64,19 @@ func (a *causality) attention(h int) {
 		a.set(h, lateBecause("tensor %s: it is no zkAttn as package attention makes it", name), nil)
 		return
 	}
-	x := a.at(p.s)
+	for _, id := range hint.Out {
+		if a.by[id] != h {
+			a.set(h, lateBecause("tensor %s: several hints say how it comes about", a.c.Tensor(id).Name), nil)
+			return
+		}
+	}
+	x := a.time[p.s]
 	if x.late {
 		a.set(h, x, nil)
+		return
+	}
+	if m := p.mask; m >= 0 && (a.time[m].late || slices.Contains(a.time[m].axes, true)) {
+		a.set(h, lateBecause("tensor %s: its mask depends on the tokens", name), nil)
 		return
 	}
 	row, col := len(x.axes)-2, len(x.axes)-1
@@ -78,17 +93,15 @@ func (a *causality) attention(h int) {
 	}
 	weights := timing{axes: append([]bool(nil), dist.axes...)}
 	weights.axes[col] = false
-	maximum := timing{axes: weights.axes[:col]}
 	for _, id := range p.limbs {
-		a.time[id] = &maximum
+		a.time[id] = timing{axes: weights.axes[:col]}
 	}
 	for _, id := range []ID{p.dlo, p.u} {
-		a.time[id] = &dist
+		a.time[id] = dist
 	}
 	for _, id := range []ID{p.e, p.zu, p.zd} {
-		a.time[id] = &weights
+		a.time[id] = weights
 	}
-	a.attentionConstraints(h, p, name)
 }
 
 // masked says why the columns behind a row's index may have influence; "" if they have none.
@@ -127,34 +140,82 @@ func (a *causality) farEnough(p attentionParts) bool {
 	return least.Sub(least, top).Cmp(big.NewInt(1<<p.dbits)) >= 0
 }
 
-// attentionStands says what of zkAttn's constraints is not there; "" if nothing is missing.
+// attentionStands says what of zkAttn's constraints is not there; "" if nothing is missing. They tie masked positions to the row's maximum,
+// as all positions, and are excused from what constraints may know.
 func (a *causality) attentionStands(p attentionParts) string {
-	exp, high, division := false, false, false
-	for _, l := range a.c.Lookups {
-		cols := a.c.Tables[l.Table].Cols
-		switch {
-		case l.Table == p.table && equalIDs(l.Cols, []ID{p.dlo, p.e, p.zu, p.zd}):
-			exp = true
-			for i, zu := range cols[2] {
-				exp = exp && (zu != 0 || cols[1][i] == 0 && cols[3][i] == 0) && cols[0][i] < 1<<p.dbits
-			}
-		case equalIDs(l.Cols, []ID{p.u, p.zu}):
-			high = true
-			for i, u := range cols[0] {
-				high = high && (u == 0 || cols[1][i] == 0)
-			}
+	exp, high := -1, -1
+	for _, at := range a.looked[p.dlo] {
+		if l := a.c.Lookups[at.lookup]; l.Table == p.table && equalIDs(l.Cols, []ID{p.dlo, p.e, p.zu, p.zd}) && farCountsNothing(a.c.Tables[l.Table].Cols, p.dbits) {
+			exp = at.lookup
 		}
 	}
-	if !exp || !high {
+	for _, at := range a.looked[p.u] {
+		if l := a.c.Lookups[at.lookup]; equalIDs(l.Cols, []ID{p.u, p.zu}) && indicatesZero(a.c.Tables[l.Table].Cols) {
+			high = at.lookup
+		}
+	}
+	if exp < 0 || high < 0 {
 		return "the tables of its exponentials do not make a far distance count nothing"
 	}
-	for i := range a.c.Tensors {
-		division = division || a.isDivision(&a.c.Tensors[i], p) && a.notNegative(ID(i))
+	attained := false
+	for _, id := range a.uses[p.zd] {
+		attained = attained || a.isAttained(a.c.Tensor(id), p) && a.within(id, -1)
 	}
-	if !division {
+	if !attained {
+		return "nothing says that its maximum is attained"
+	}
+	division := ID(-1)
+	for _, id := range a.uses[p.dlo] {
+		if a.isDivision(a.c.Tensor(id), p) && a.within(id, p.shift) {
+			division = id
+		}
+	}
+	if division < 0 {
 		return "its division does not add the mask"
 	}
+	a.claims[division] = true
+	a.excused[exp], a.excused[high] = true, true
 	return ""
+}
+
+// farCountsNothing says of (d, e, z_u, z_d) that d < 2^dbits, and e = z_d = 0 where z_u = 0.
+func farCountsNothing(cols [][]int64, dbits int64) bool {
+	for i, zu := range cols[2] {
+		if cols[0][i] >= 1<<dbits || zu == 0 && (cols[1][i] != 0 || cols[3][i] != 0) {
+			return false
+		}
+	}
+	return true
+}
+
+// indicatesZero says of (u, z_u) that z_u = 0 where u ≠ 0.
+func indicatesZero(cols [][]int64) bool {
+	for i, u := range cols[0] {
+		if u != 0 && cols[1][i] != 0 {
+			return false
+		}
+	}
+	return true
+}
+
+// isAttained matches Σ z_d − 1, the sum over the last axis.
+func (a *causality) isAttained(t *Tensor, p attentionParts) bool {
+	name := func(id ID) string {
+		if id == p.zd {
+			return "zd"
+		}
+		return "other"
+	}
+	if len(t.Def) != 2 {
+		return false
+	}
+	var out, in []string
+	for i := range t.Shape {
+		out = append(out, fmt.Sprint(i))
+	}
+	in = append(append(in, out...), fmt.Sprint(len(out)))
+	row := "[" + strings.Join(out, " ") + "]"
+	return termForm(&t.Def[0], name) == "1·zd["+strings.Join(in, " ")+"]→"+row && termForm(&t.Def[1], name) == "-1→"+row
 }
 
 // isDivision matches s + half − 2^k·offset·mask − 2^k·M + 2^k·d_lo + 2^(k+b)·u, of which a cell is a remainder.
@@ -164,12 +225,13 @@ func (a *causality) isDivision(t *Tensor, p attentionParts) bool {
 	}
 	one := int64(1) << p.shift
 	want := map[ID]int64{p.s: 1, p.mask: -one * p.offset, p.dlo: one, p.u: one << p.dbits}
-	maximum := false
+	maximum, half := false, false
 	for _, term := range t.Def {
 		if len(term.Factors) == 0 {
-			if term.Coef < 0 || term.Coef != one>>1 {
+			if half || term.Coef != one>>1 {
 				return false
 			}
+			half = true
 			continue
 		}
 		f := term.Factors[0]
@@ -191,17 +253,24 @@ func (a *causality) isDivision(t *Tensor, p attentionParts) bool {
 	return maximum && len(want) == 0
 }
 
-// notNegative says whether a constraint keeps a virtual tensor's cells from being negative: a zero-check, a lookup in a table without
-// negative values, or one of what is left of it after taking away limbs that are not negative.
-func (a *causality) notNegative(id ID) bool {
-	for _, z := range a.c.Zeros {
-		if z == id {
+// within says whether a constraint keeps a virtual tensor's cells in [0, 2^n), or only from being negative if n < 0: a zero-check, a lookup
+// in a table of such values, or one of what is left of it after taking away limbs.
+func (a *causality) within(id ID, n int64) bool {
+	if slices.Contains(a.c.Zeros, id) {
+		return true
+	}
+	limit := new(big.Int).Lsh(big.NewInt(1), uint(max(n, 0)))
+	fits := func(v interval.Interval) bool { return v.Lo.Sign() >= 0 && (n < 0 || v.Hi.Cmp(limit) < 0) }
+	for _, at := range a.looked[id] {
+		if fits(a.ranges[at.table][at.col]) {
 			return true
 		}
 	}
-	for _, l := range a.c.Lookups {
-		for i, col := range l.Cols {
-			if slices.Min(a.c.Tables[l.Table].Cols[i]) >= 0 && (col == id || a.isLowestLimb(col, id)) {
+	for _, low := range a.rest[id] {
+		limbs, ok := a.limbsOf(low, id)
+		for _, at := range a.looked[low] {
+			r := a.ranges[at.table][at.col]
+			if ok && fits(interval.Interval{Lo: r.Lo, Hi: new(big.Int).Add(r.Hi, limbs)}) {
 				return true
 			}
 		}
@@ -209,21 +278,26 @@ func (a *causality) notNegative(id ID) bool {
 	return false
 }
 
-// isLowestLimb matches v − Σ coef·limb, the limbs looked up and not negative.
-func (a *causality) isLowestLimb(id, v ID) bool {
-	whole := false
-	for _, term := range a.c.Tensor(id).Def {
+// limbsOf matches v − Σ coef·limb, the limbs looked up and not negative, and bounds the sum.
+func (a *causality) limbsOf(id, v ID) (top *big.Int, ok bool) {
+	top = new(big.Int)
+	for i, term := range a.c.Tensor(id).Def {
 		if len(term.Factors) != 1 || !isSpread(&term, term.Factors[0]) || len(term.Factors[0].Axes) != len(term.Out) {
-			return false
+			return nil, false
 		}
-		switch f := a.c.Tensor(term.Factors[0].T); {
-		case f.ID == v && term.Coef == 1 && !whole:
-			whole = true
-		case f.Kind != Witness || f.Lo < 0 || term.Coef > 0:
-			return false
+		f := a.c.Tensor(term.Factors[0].T)
+		if i == 0 {
+			if f.ID != v || term.Coef != 1 {
+				return nil, false
+			}
+			continue
 		}
+		if f.Kind != Witness || f.Lo < 0 || term.Coef > 0 {
+			return nil, false
+		}
+		top.Sub(top, new(big.Int).Mul(big.NewInt(term.Coef), big.NewInt(f.Hi)))
 	}
-	return whole
+	return top, true
 }
 
 // isSpread says whether a term of one factor has one label per axis, and the factor's axes are consecutive ones of the result.
@@ -270,25 +344,6 @@ func (a *causality) isMaximum(id ID, p attentionParts) bool {
 		}
 	}
 	return len(left) == 0 && (base || p.lo == 0)
-}
-
-// attentionConstraints makes the results late if a constraint about them depends on what their scores do not.
-func (a *causality) attentionConstraints(h int, p attentionParts, name string) {
-	for _, cols := range a.about[h] {
-		shape := a.c.Tensor(cols[0]).Shape
-		t := timing{axes: make([]bool, len(shape))}
-		for _, id := range cols {
-			t = t.with(a.at(id))
-		}
-		bound := *a.time[p.dlo]
-		if len(shape) == len(bound.axes)-1 {
-			bound = timing{axes: a.time[p.limbs[0]].axes}
-		}
-		if t.late || len(bound.axes) != len(shape) || !equalShape(shape, a.c.Tensor(p.s).Shape[:len(shape)]) || !bound.covers(t) {
-			a.set(h, lateBecause("tensor %s: %s constrains it and depends on later positions", name, a.c.Tensor(cols[0]).Name), nil)
-			return
-		}
-	}
 }
 
 func equalIDs(a, b []ID) bool {

@@ -105,7 +105,7 @@ func crowded(t testing.TB) *Circuit {
 	v := b.VirtualBound("virtual", []int{3, 4}, -100, 200, "an argument", b.Times(2, "(ij)k,i->i(jk) i=3 j=2 k=2", w, c), b.Times(-3, "->i(jk) i=3 j=2 k=2"))
 	b.Lookup(pair, x, v)
 	b.Zero(v)
-	b.Hint(Hint{Kind: HintClamp, In: []ID{w, c}, Out: []ID{x}, Params: []int64{11, 12, 13}, Table: pair})
+	b.Hint(Hint{Kind: HintClamp, In: []ID{w, c}, Out: []ID{x}, Params: []int64{11, 12, 13, 14, 15}, Table: pair})
 	b.Public("logits", Logits, -40, 50)
 	b.Output(b.Virtual("output", []int{2, 3}, b.Times(5, "v->tv t=2 v=3", c)))
 	circuit, err := b.Finish()

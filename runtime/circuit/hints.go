@@ -1,5 +1,7 @@
 package circuit
 
+import "fmt"
+
 // What a hint takes, yields and is parameterised by, kind by kind. A gadget makes the hint by a struct's method Hint; the rule of the
 // witness generator, which stands beside the gadget (runtime/gadget/hint, runtime/attention/hint), and the derivation of causality read it
 // by the method of Hint with the kind's name. So the order of Hint.Params is said here alone. w is the radix of limbs, in bits.
@@ -119,4 +121,49 @@ func read(params []int64, fields []*int64) bool {
 		*f = params[i]
 	}
 	return true
+}
+
+// maxHintShift is the largest right shift and the largest radix, in bits, of a hint.
+const maxHintShift = 61
+
+// checkParams refuses parameters that a rule of the witness generator cannot use. A kind that it does not know it leaves to the generator.
+func (c *Circuit) checkParams(h *Hint) error {
+	shift, radix, column, ok := int64(0), int64(0), int64(0), true
+	switch h.Kind {
+	case HintRescale:
+		var p RescaleHint
+		p, ok = h.Rescale()
+		shift = p.Shift
+	case HintClamp:
+		var p ClampHint
+		p, ok = h.Clamp()
+		shift, radix = p.Shift, p.Radix
+	case HintLimbs:
+		var p LimbsHint
+		p, ok = h.Limbs()
+		radix = p.Radix
+	case HintTable:
+		var p TableHint
+		p, ok = h.Lookup()
+		column = p.Column
+	case HintRsqrt, HintRecip:
+		var p QuotientHint
+		p, ok = h.Quotient()
+		radix = p.Radix
+	case HintAttn:
+		var p AttnHint
+		p, ok = h.Attn()
+		shift, radix = p.Shift, p.Radix
+	}
+	switch table := h.Kind == HintTable || h.Kind == HintAttn; {
+	case !ok:
+		return fmt.Errorf("%d parameters are not as many as a hint of kind %d has", len(h.Params), h.Kind)
+	case shift < 0 || shift > maxHintShift || radix < 0 || radix > maxHintShift:
+		return fmt.Errorf("a shift by %d bits and limbs of %d, want at most %d", shift, radix, maxHintShift)
+	case table && (h.Table < 0 || h.Table >= len(c.Tables)):
+		return fmt.Errorf("there is no table %d", h.Table)
+	case table && (column < 0 || column >= int64(len(c.Tables[h.Table].Cols))):
+		return fmt.Errorf("table %s has no column %d", c.Tables[h.Table].Name, column)
+	}
+	return nil
 }

@@ -2,6 +2,7 @@ package circuit
 
 import (
 	"fmt"
+	"math/big"
 
 	"github.com/zkllmc/zkllmc/runtime/interval"
 )
@@ -31,7 +32,7 @@ func (c *Circuit) proveBounds() ([]interval.Interval, error) {
 			bounds[i] = interval.Of(t.Lo, t.Hi) // of a witness: see checkCovered
 			continue
 		}
-		bounds[i] = sumBounds(t.Def, func(id ID) interval.Interval { return bounds[id] })
+		bounds[i] = saturated(sumBounds(t.Def, func(id ID) interval.Interval { return bounds[id] }))
 		if len(looked[i]) == 0 && !zero[i] {
 			continue
 		}
@@ -47,6 +48,22 @@ func (c *Circuit) proveBounds() ([]interval.Interval, error) {
 		}
 	}
 	return bounds, nil
+}
+
+// saturated keeps numbers that nothing checked may come near from growing: products of unchecked tensors double their bits.
+func saturated(v interval.Interval) interval.Interval {
+	far := new(big.Int).Lsh(big.NewInt(1), wrapBits+6)
+	near := new(big.Int).Neg(far)
+	cut := func(x *big.Int) *big.Int {
+		switch {
+		case x.Cmp(far) > 0:
+			return far
+		case x.Cmp(near) < 0:
+			return near
+		}
+		return x
+	}
+	return interval.Interval{Lo: cut(v.Lo), Hi: cut(v.Hi)}
 }
 
 // within is the intersection, or the other interval where there is none: no witness exists then.

@@ -118,6 +118,9 @@ func (w *affineWalk) step(state []Element, b int, axes [][]Element) []Element {
 	lo, masks := w.lo, 1<<len(w.masked)
 	choices := w.choices(b, axes)
 	w.advance(b)
+	if b == w.bits-1 { // of the last carries 0 alone counts, and the others may be many
+		w.lo, w.hi = max(w.lo, 0), min(w.hi, 0)
+	}
 	next := make([]Element, max(0, int(w.hi-w.lo+1))*masks)
 	var t Element
 	for i := range state {
@@ -127,7 +130,7 @@ func (w *affineWalk) step(state []Element, b int, axes [][]Element) []Element {
 		carry, mask := lo+int64(i/masks), i%masks
 		for c := range choices {
 			ch := &choices[c]
-			if sum := carry + ch.sum; sum&1 == 0 {
+			if sum := carry + ch.sum; sum&1 == 0 && sum>>1 >= w.lo && sum>>1 <= w.hi {
 				at := int(sum>>1-w.lo)*masks + (mask&ch.keep | ch.less)
 				t.Mul(&state[i], &ch.weight)
 				next[at].Add(&next[at], &t)

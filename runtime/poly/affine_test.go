@@ -63,6 +63,18 @@ func TestAffineWork(t *testing.T) {
 	}
 }
 
+// What an evaluation keeps is bounded by its work: strides of 2^30 on axes of one bit are cheap.
+func TestAffineMemory(t *testing.T) {
+	half := []Element{field.Half, field.Half}
+	for _, strides := range [][]int64{{1 << 30, -1 << 30}, {1 << 30, 1 << 30}, {-1 << 30, 1}} {
+		shape := []int{2, 2}
+		want, got := EvalInts(AffineCells(0, strides, shape), shape, half), EvalAffine(0, strides, shape, half)
+		require.True(t, want.Equal(&got), "%v", strides)
+		allocated := testing.AllocsPerRun(1, func() { EvalAffine(0, strides, shape, half) })
+		require.Less(t, allocated, 100.0)
+	}
+}
+
 func BenchmarkEvalAffine(b *testing.B) {
 	shape := []int{2304, 768}
 	point := make([]Element, 22)
