@@ -2,6 +2,7 @@
 
 GO ?= go
 STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
+DEADCODE := golang.org/x/tools/cmd/deadcode@v0.52.0
 PLATFORMS := linux/arm64 darwin/arm64 windows/amd64 linux/386 linux/arm js/wasm wasip1/wasm
 # Packages that share data between goroutines.
 RACE := ./runtime/backend/... ./runtime/group ./runtime/tensor ./runtime/witness ./runtime/verifier ./runtime/prover ./runtime/proverapp ./runtime/atomicfile
@@ -73,6 +74,8 @@ format:
 lint:
 	$(GO) vet ./...
 	$(GO) run $(STATICCHECK) ./...
+	@echo '$(GO) run $(DEADCODE) -test ./...'; dead=$$($(GO) run $(DEADCODE) -test ./... | grep -v ^cuda/); \
+		test -z "$$dead" || { printf 'neither a program nor a test calls\n%s\n' "$$dead"; exit 1; }
 	$(GO) mod verify
 	$(GO) mod tidy -diff
 
@@ -90,6 +93,7 @@ cross:
 		echo "CGO_ENABLED=0 GOOS=$${p%/*} GOARCH=$${p#*/} $(GO) build ./..."; \
 		CGO_ENABLED=0 GOOS=$${p%/*} GOARCH=$${p#*/} $(GO) build ./... || exit 1; \
 	done
+	ZKLLMC_PLATFORMS=all $(GO) test ./compiler -run TestPlatforms
 
 clean-tree:
 	@if [ "$${CI:-}" = true ] && [ -n "$$(git status --porcelain)" ]; then \

@@ -44,7 +44,7 @@ import (
 // Random programs, and what must hold for every one of them. ZKLLMC_PROPERTY is how many graphs and how many circuits are tried,
 // ZKLLMC_SEED the first seed. A failure names its seed and prints the program, made small; -run 'Property.*/seed=123' tries it again.
 
-const propertyDefault = 50
+const propertyDefault = 16
 
 // TestPropertyGraphs compiles random float graphs and proves the result on random tokens.
 func TestPropertyGraphs(t *testing.T) {

@@ -27,10 +27,10 @@ type artefact struct {
 }
 
 // items lists which of a proof's items are points.
-func items(t testing.TB, r *recorder) []bool {
+func items(t testing.TB, sent []message) []bool {
 	var out []bool
-	for i, n := range parts(t, r.messages) {
-		for range r.messages[i].n {
+	for i, n := range parts(t, sent) {
+		for range sent[i].n {
 			switch n {
 			case messages.Commitment:
 				out = append(out, true)

@@ -23,16 +23,17 @@ import (
 
 // The lies of this file are about the statement, the messages and the bytes of a proof of any circuit.
 
-// proved is an honest proof of the subject's statement.
+// proved is an honest proof of the subject's statement, which the verifier accepts. It is made once.
 func (u *subject) proved(t testing.TB) []byte {
 	t.Helper()
 	u.honest.Lock()
 	defer u.honest.Unlock()
 	if u.honest.proof == nil {
-		proof, err := u.prove(lie{})
+		r := &recorder{}
+		proof, err := u.prove(lie{tamper: r})
 		require.NoError(t, err)
 		require.NoError(t, u.verify(u.st, proof))
-		u.honest.proof = proof
+		u.honest.proof, u.honest.sent = proof, r.messages
 	}
 	return u.honest.proof
 }
@@ -213,23 +214,27 @@ func changedStatement(t testing.TB, u *subject) (out []named) {
 // proofFile is an honest proof with what its items are.
 func (u *subject) proofFile(t testing.TB) *artefact {
 	t.Helper()
-	r := &recorder{}
-	proof, err := u.prove(lie{tamper: r})
-	require.NoError(t, err)
-	return &artefact{"proof", proof, header, items(t, r), func(data []byte) error { return u.verify(u.st, data) }}
+	sent, _ := u.record(t)
+	return &artefact{"proof", u.proved(t), header, items(t, sent), func(data []byte) error { return u.verify(u.st, data) }}
 }
 
-// keyFile is the subject's verifying key with what its items are.
+// keyFile is the subject's verifying key with what its items are. They are seen in a second setup, made once.
 func (u *subject) keyFile(t testing.TB) *artefact {
 	t.Helper()
+	u.honest.Lock()
+	defer u.honest.Unlock()
+	if u.honest.key != nil {
+		return u.honest.key
+	}
 	r := &recorder{}
 	_, err := u.setup(r)
 	require.NoError(t, err)
 	points := slices.Repeat([]bool{true}, protocol.WeightLayout(u.c).Rows)
-	return &artefact{"verifying key", u.vkBytes, header - 32, append(points, items(t, r)...), func(data []byte) error {
+	u.honest.key = &artefact{"verifying key", u.vkBytes, header - 32, append(points, items(t, r.messages)...), func(data []byte) error {
 		_, err := verifier.ReadKey(u.c, data)
 		return err
 	}}
+	return u.honest.key
 }
 
 // mutated says whether a mutation of a file is answered by the error that it deserves.

@@ -43,19 +43,20 @@ type spec struct {
 
 // subject is a circuit with a committed model and a true statement about it.
 type subject struct {
-	c          *circuit.Circuit
-	weights    map[circuit.ID]kernel.Tensor
-	key        *prover.Key
-	vkBytes    []byte
-	vk         *verifier.Key
-	st         *statement.Statement
-	private    *witness.PrivateInput
-	big        bool // one proof takes a second: fewer lies are tried
-	controlled sync.Once
-	honest     struct {
+	c       *circuit.Circuit
+	weights map[circuit.ID]kernel.Tensor
+	key     *prover.Key
+	vkBytes []byte
+	vk      *verifier.Key
+	st      *statement.Statement
+	private *witness.PrivateInput
+	big     bool // one proof takes a second: fewer lies are tried
+	honest  struct {
 		sync.Mutex
 		witness *witness.Assignment
 		proof   []byte
+		sent    []message
+		key     *artefact
 	}
 }
 
@@ -241,7 +242,7 @@ func (u *subject) mustReject(t *testing.T, l lie) {
 // control is the run without a lie; it is the same for every lie about a subject.
 func (u *subject) control(t testing.TB) {
 	t.Helper()
-	u.controlled.Do(func() { u.accept(t, lie{}) })
+	u.proved(t)
 }
 
 // verifyWith is the verifier with challenges from another source.

@@ -64,12 +64,11 @@ func (l *liar) Points(_ string, p []group.Affine) {
 	}
 }
 
-// record returns the messages of an honest proof and what part of its kind each is.
+// record returns the messages of the honest proof and what part of its kind each is.
 func (u *subject) record(t testing.TB) ([]message, []messages.Part) {
 	t.Helper()
-	r := &recorder{}
-	u.accept(t, lie{tamper: r})
-	return r.messages, parts(t, r.messages)
+	u.proved(t)
+	return u.honest.sent, parts(t, u.honest.sent)
 }
 
 // parts looks every message up in the list.
