@@ -3,6 +3,7 @@ package witness
 import (
 	"fmt"
 	"math/big"
+	"strconv"
 
 	"github.com/zkllmc/zkllmc/runtime/circuit"
 	"github.com/zkllmc/zkllmc/runtime/field"
@@ -13,12 +14,12 @@ import (
 // shortcuts of Generate. It is for tests, and not safe for concurrent use.
 type Checker struct {
 	c     *circuit.Circuit
-	lines []map[string]bool // per table: its lines, made when first needed
+	lines []lines // per table, made when first needed
 }
 
 // NewChecker returns the checker of a circuit.
 func NewChecker(c *circuit.Circuit) *Checker {
-	return &Checker{c: c, lines: make([]map[string]bool, len(c.Tables))}
+	return &Checker{c: c, lines: make([]lines, len(c.Tables))}
 }
 
 // CheckSatisfied is NewChecker(c).Satisfied(a).
@@ -63,16 +64,33 @@ func (ch *Checker) Field(values func(circuit.ID) []*big.Int) error {
 	}).check()
 }
 
-// isLine says whether a table has a line.
-func (ch *Checker) isLine(table int, key string) bool {
-	if ch.lines[table] == nil {
+// lines are those of a table. Equal ones go by the number of the first of them.
+type lines struct {
+	number map[string]int // by the line's text
+	first  []int          // by the line
+}
+
+// linesOf returns the lines of a table.
+func (ch *Checker) linesOf(table int) *lines {
+	l := &ch.lines[table]
+	if l.number == nil {
 		t := &ch.c.Tables[table]
-		ch.lines[table] = make(map[string]bool, len(t.Cols[0]))
-		for i := range t.Cols[0] {
-			ch.lines[table][lineKey(t, i)] = true
+		l.number, l.first = make(map[string]int, len(t.Cols[0])), make([]int, len(t.Cols[0]))
+		var key []byte
+		for i := range l.first {
+			key = key[:0]
+			for _, c := range t.Cols {
+				key = append(strconv.AppendInt(key, c[i], 10), ',')
+			}
+			n, ok := l.number[string(key)]
+			if !ok {
+				n = i
+				l.number[string(key)] = n
+			}
+			l.first[i] = n
 		}
 	}
-	return ch.lines[table][key]
+	return l
 }
 
 func bigs(v []int64) []*big.Int {
@@ -89,13 +107,13 @@ type naive struct {
 	mod    *big.Int
 	given  func(circuit.ID) []*big.Int
 	memo   [][]*big.Int
-	counts []map[string]int64 // per table: how often a line is looked up, by the line's text
+	counts [][]int64 // per table: how often a line is looked up, by its number
 }
 
 func (ch *Checker) newNaive(mod *big.Int, given func(circuit.ID) []*big.Int) *naive {
-	n := &naive{Checker: ch, mod: mod, given: given, memo: make([][]*big.Int, len(ch.c.Tensors)), counts: make([]map[string]int64, len(ch.c.Tables))}
+	n := &naive{Checker: ch, mod: mod, given: given, memo: make([][]*big.Int, len(ch.c.Tensors)), counts: make([][]int64, len(ch.c.Tables))}
 	for i := range n.counts {
-		n.counts[i] = map[string]int64{}
+		n.counts[i] = make([]int64, len(ch.c.Tables[i].Cols[0]))
 	}
 	return n
 }
@@ -200,16 +218,26 @@ func (n *naive) check() error {
 
 func (n *naive) checkLookup(l *circuit.Lookup) error {
 	shape := n.c.Tensor(l.Cols[0]).Shape
+	known := n.linesOf(l.Table)
+	cols := make([][]*big.Int, len(l.Cols))
+	for k, id := range l.Cols {
+		cols[k] = n.cells(id)
+	}
+	var key []byte
 	for i := range circuit.Size(shape) {
-		key, names := "", ""
-		for _, id := range l.Cols {
-			key += n.cells(id)[i].String() + ","
-			names += n.c.Tensor(id).Name + " "
+		key = key[:0]
+		for _, c := range cols {
+			key = append(c[i].Append(key, 10), ',')
 		}
-		if !n.isLine(l.Table, key) {
+		line, ok := known.number[string(key)]
+		if !ok {
+			names := ""
+			for _, id := range l.Cols {
+				names += n.c.Tensor(id).Name + " "
+			}
 			return fmt.Errorf("lookup of %s: cell %v holds %s, which is no line of table %q", names, rule.Cell(shape, i), key, n.c.Tables[l.Table].Name)
 		}
-		n.counts[l.Table][key]++
+		n.counts[l.Table][line]++
 	}
 	return nil
 }
@@ -221,27 +249,18 @@ func (n *naive) checkMultiplicities(table int) error {
 	if len(given) == 0 {
 		return nil
 	}
-	left := map[string]*big.Int{}
+	first := n.linesOf(table).first
+	left := make([]*big.Int, len(first))
 	for i, m := range given {
-		key := lineKey(t, i)
-		if left[key] == nil {
-			left[key] = big.NewInt(n.counts[table][key])
+		if left[first[i]] == nil {
+			left[first[i]] = big.NewInt(n.counts[table][first[i]])
 		}
-		left[key].Sub(left[key], m)
+		left[first[i]].Sub(left[first[i]], m)
 	}
 	for i := range given {
-		if x := left[lineKey(t, i)]; n.reduce(x).Sign() != 0 {
+		if x := left[first[i]]; n.reduce(x).Sign() != 0 {
 			return fmt.Errorf("table %q: the multiplicity of line %d is off by %v", t.Name, i, x)
 		}
 	}
 	return nil
-}
-
-// lineKey is a line of a table as text.
-func lineKey(t *circuit.Table, i int) string {
-	key := ""
-	for _, c := range t.Cols {
-		key += big.NewInt(c[i]).String() + ","
-	}
-	return key
 }
