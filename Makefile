@@ -10,9 +10,11 @@ RACE := ./runtime/backend/... ./runtime/group ./runtime/tensor ./runtime/witness
 # Packages whose tests take seconds.
 QUICK := ./ir/... ./codegen ./compiler/internal/... ./runtime/circuit ./runtime/poly ./runtime/field ./runtime/tables ./runtime/transcript \
 	./runtime/gadget ./runtime/attention ./runtime/commit ./runtime/einsum ./runtime/lookup ./runtime/statement/... ./runtime/tokens ./runtime/witness/... ./runtime/backend/...
+# Packages of a verifier whose tests are short where an int has 32 bits.
+NARROW := ./runtime/tokens ./runtime/poly ./runtime/constants ./runtime/statement ./runtime/circuit ./runtime/commit ./runtime/einsum ./ir/portable
 
 .NOTPARALLEL:
-.PHONY: help demo test quick check generate golden bench figures attacks mutants fuzz property clean format lint generated race cross clean-tree
+.PHONY: help demo test quick check generate golden bench figures attacks mutants fuzz property clean format lint generated race cross platforms clean-tree
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -46,7 +48,7 @@ golden: ## write all stored files of tests anew, generated/ too; git diff shows 
 bench: ## run all benchmarks
 	$(GO) test -run '^$$' -bench . -benchmem ./...
 
-check: format lint generated test race cross demo clean-tree ## everything that must hold before a change is submitted
+check: format lint generated test race cross platforms demo clean-tree ## everything that must hold before a change is submitted
 
 figures: ## measure what README.md states: proof and key sizes, times, memory
 	@GO=$(GO) scripts/figures.sh
@@ -94,6 +96,15 @@ cross:
 		CGO_ENABLED=0 GOOS=$${p%/*} GOARCH=$${p#*/} $(GO) build ./... || exit 1; \
 	done
 	ZKLLMC_PLATFORMS=all $(GO) test ./compiler -run TestPlatforms
+
+# Compilers for other platforms make the same circuits (arm64 where qemu-user-static or the machine itself runs it), and what a verifier
+# reads and counts is the same where an int has 32 bits.
+platforms:
+	ZKLLMC_PLATFORMS=all $(GO) test -v -run TestSameCircuits ./compiler
+	@if [ "$$($(GO) env GOHOSTOS GOHOSTARCH | tr '\n' ' ')" = 'linux amd64 ' ]; then \
+		echo 'GOARCH=386 $(GO) test $(NARROW)'; \
+		CGO_ENABLED=0 GOARCH=386 $(GO) test $(NARROW) && CGO_ENABLED=0 GOARCH=386 $(GO) test -run 'Plan|Vectors.*Verify' ./runtime/lookup ./runtime/format; \
+	else echo 'platforms: 386 skipped, this machine does not run it'; fi
 
 clean-tree:
 	@if [ "$${CI:-}" = true ] && [ -n "$$(git status --porcelain)" ]; then \

@@ -1,14 +1,22 @@
 package compiler
 
 import (
+	"context"
+	"crypto/sha256"
+	"encoding/json"
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/zkllmc/zkllmc/compiler/internal/synthetic"
+	"github.com/zkllmc/zkllmc/ir"
 )
 
 // wasi runs a program for wasip1 under node, with the working folder as its root.
@@ -72,4 +80,74 @@ func TestPlatforms(t *testing.T) {
 			}
 		})
 	}
+}
+
+// Names of variables of the environment: whether to compare compilers, and where one that is compared writes what it made.
+const (
+	comparePlatforms = "ZKLLMC_PLATFORMS"
+	writeCircuits    = "ZKLLMC_CIRCUITS"
+)
+
+// TestSameCircuits compiles the project's model and synthetic ones with compilers built for other platforms, among them those that have an
+// operation for a product and a sum with one rounding. Code, constants, weights and digests are those of this one.
+func TestSameCircuits(t *testing.T) {
+	file := os.Getenv(writeCircuits)
+	if file == "" && os.Getenv(comparePlatforms) == "" {
+		t.Skip("make platforms compares them")
+	}
+	own := circuits(t)
+	if file != "" {
+		require.NoError(t, os.WriteFile(file, []byte(own), 0o644))
+		return
+	}
+	emulator := "qemu-aarch64-static"
+	for platform, env := range map[string][]string{"amd64 v3": {"GOARCH=amd64", "GOAMD64=v3"}, "386": {"GOARCH=386"}, "arm64": {"GOARCH=arm64"}} {
+		t.Run(platform, func(t *testing.T) {
+			dir := t.TempDir()
+			program, file := filepath.Join(dir, "compiler.test"), filepath.Join(dir, "circuits")
+			line := []string{program, "-test.run", "^TestSameCircuits$"}
+			if native := platform != "arm64"; native && (runtime.GOOS != "linux" || runtime.GOARCH != "amd64") {
+				t.Skip("this machine does not run programs of " + platform)
+			} else if !native && runtime.GOARCH != "arm64" {
+				if _, err := exec.LookPath(emulator); err != nil {
+					t.Skipf("there is no %s to run it with", emulator)
+				}
+				line = append([]string{emulator}, line...)
+			}
+			build := exec.Command("go", "test", "-c", "-o", program, ".")
+			build.Env = append(append(os.Environ(), "CGO_ENABLED=0", "GOOS="+runtime.GOOS), env...)
+			out, err := build.CombinedOutput()
+			require.NoError(t, err, "%s", out)
+			run := exec.Command(line[0], line[1:]...)
+			run.Env = append(os.Environ(), writeCircuits+"="+file)
+			out, err = run.CombinedOutput()
+			require.NoError(t, err, "%s", out)
+			other, err := os.ReadFile(file)
+			require.NoError(t, err)
+			require.Equal(t, own, string(other))
+		})
+	}
+}
+
+// circuits compiles models and names what comes out by hashes.
+func circuits(t *testing.T) string {
+	var b strings.Builder
+	hash := func(name, part string, v any) {
+		text, err := json.Marshal(v)
+		require.NoError(t, err)
+		fmt.Fprintf(&b, "%s %s %x\n", name, part, sha256.Sum256(text))
+	}
+	r, err := Compile(context.Background(), filepath.Join("..", "models", "sums", "model.onnx"), Config{RevealArgmax: true, Pad: 13, Name: "sums", ImportPath: "sums"})
+	require.NoError(t, err)
+	hash("sums", "files", r.Files)
+	hash("sums", "weights", r.Weights)
+	fmt.Fprintf(&b, "sums %x\n", r.Circuit.Digest())
+	for name, g := range map[string]*ir.Graph{"llama": synthetic.Graph(3, 32, 4, 8, 24, 5), "gpt": synthetic.GPT(2, 16, 2, 8, 24, 5), "24 channels": synthetic.Graph(2, 48, 2, 4, 20, 5)} {
+		r := compileGraph(t, g, Config{})
+		hash(name, "plan", r.plan)
+		fmt.Fprintf(&b, "%s %x\n", name, r.Circuit.Digest())
+	}
+	lines := strings.Split(b.String(), "\n")
+	slices.Sort(lines)
+	return strings.Join(lines, "\n")
 }
