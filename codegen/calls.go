@@ -16,25 +16,23 @@ import (
 // calls is the table of calls: what a step of a plan calls, and where the arguments come from. The emitter prints what stands here and
 // the direct interpreter runs it, so that the two cannot differ. A test holds every entry against its function's signature.
 var calls = map[plan.Op]call{
-	plan.Tokens:        {fn: (*circuit.Builder).Public, args: []source{name, fixed(circuit.TokenOneHot, "TokenOneHot"), fixed(int64(0), ""), fixed(int64(1), "")}},
-	plan.PrivateTokens: {fn: gadget.PrivateTokens},
-	plan.Weight:        {fn: (*circuit.Builder).Weight, args: []source{name, value("bits"), extents}},
-	plan.Const:         {fn: (*circuit.Builder).Const, args: []source{name, cells, extents}},
-	plan.Affine:        {fn: (*circuit.Builder).Affine, args: []source{name, value("where"), extents}},
-	plan.Mask:          {fn: attention.Mask, args: []source{name, cells, extents}},
-	plan.Embed:         {fn: gadget.Embed, args: []source{name, operand("onehot"), operand("table")}},
-	plan.Virtual:       {fn: (*circuit.Builder).Virtual, args: []source{name, shape, terms}},
-	plan.VirtualBound:  {fn: (*circuit.Builder).VirtualBound, args: []source{name, shape, value("lo"), value("hi"), value("why"), terms}, long: true},
-	plan.Rescale:       {fn: gadget.Rescale, args: []source{name, operand("v"), value("shift"), limit("lo"), limit("hi")}},
-	plan.Table:         {fn: gadget.Table, args: []source{name, operand("x"), value("fn"), value("inScale"), value("outScale")}},
+	plan.Input:        {fn: gadget.Input, args: []source{name, port}},
+	plan.Weight:       {fn: (*circuit.Builder).Weight, args: []source{name, value("bits"), extents}},
+	plan.Const:        {fn: (*circuit.Builder).Const, args: []source{name, cells, extents}},
+	plan.Affine:       {fn: (*circuit.Builder).Affine, args: []source{name, value("where"), extents}},
+	plan.Mask:         {fn: attention.Mask, args: []source{name, cells, extents}},
+	plan.Embed:        {fn: gadget.Embed, args: []source{name, operand("onehot"), operand("table")}},
+	plan.Virtual:      {fn: (*circuit.Builder).Virtual, args: []source{name, shape, terms}},
+	plan.VirtualBound: {fn: (*circuit.Builder).VirtualBound, args: []source{name, shape, value("lo"), value("hi"), value("why"), terms}, long: true},
+	plan.Rescale:      {fn: gadget.Rescale, args: []source{name, operand("v"), value("shift"), limit("lo"), limit("hi")}},
+	plan.Table:        {fn: gadget.Table, args: []source{name, operand("x"), value("fn"), value("inScale"), value("outScale")}},
 	plan.RescaleTable: {fn: gadget.RescaleTable, results: []string{"In", ""},
 		args: []source{name, operand("v"), value("shift"), limit("lo"), limit("hi"), value("fn"), value("inScale"), value("outScale")}},
 	plan.Rsqrt: {fn: gadget.Rsqrt, remedy: "scale the input of the normalisation, or give it an epsilon nearer to the squares of its cells", args: []source{name, operand("s"), value("num"), value("eps")}},
 	plan.Attn: {fn: attention.ZkAttn, remedy: "scale queries or keys down, so that scores lie nearer to each other", results: []string{"Exp", "Inv"}, args: []source{name, operand("s"), optional("mask"),
 		record(attention.Params{}, "Shift", "DBits", "EBits", "InvBits", "Unit")}},
-	"Max":             {fn: gadget.Max, args: []source{name, operand("x"), operand("y")}},
-	plan.RevealLogits: {fn: gadget.RevealLogits, args: []source{operand("logits")}},
-	plan.RevealArgmax: {fn: gadget.RevealArgmax, args: []source{operand("logits")}},
+	"Max":       {fn: gadget.Max, args: []source{name, operand("x"), operand("y")}},
+	plan.Output: {fn: gadget.Output, args: []source{port, operand("x")}},
 }
 
 // call is an entry of the table.
@@ -50,7 +48,7 @@ type call struct {
 type source struct {
 	from  origin
 	name  string   // of an operand or of an argument
-	value any      // fixed: the value; record: the zero value of the struct
+	value any      // record: the zero value of the struct
 	names []string // record: the fields, each an argument of the step
 }
 
@@ -64,7 +62,7 @@ const (
 	fromArg                       // the step's argument of that name
 	fromLimit                     // the same, one of lo and hi: where they are the limits of integers of as many bits, the code names them
 	fromRecord                    // a struct of arguments
-	fromFixed                     // always the same; its name is that of a constant of package circuit, if it has one
+	fromPort                      // the port Step.Data
 	fromCells                     // the cells of the constant Step.Data
 	fromShape                     // the step's shape as a slice
 	fromExtents                   // the same as the last arguments
@@ -77,13 +75,13 @@ var (
 	shape   = source{from: fromShape}
 	extents = source{from: fromExtents}
 	terms   = source{from: fromTerms}
+	port    = source{from: fromPort}
 )
 
 func operand(name string) source           { return source{from: fromOperand, name: name} }
 func optional(name string) source          { return source{from: fromOption, name: name} }
 func value(name string) source             { return source{from: fromArg, name: name} }
 func limit(name string) source             { return source{from: fromLimit, name: name} }
-func fixed(v any, name string) source      { return source{from: fromFixed, value: v, name: name} }
 func record(v any, names ...string) source { return source{from: fromRecord, value: v, names: names} }
 func (s source) isOperand() bool           { return s.from == fromOperand || s.from == fromOption }
 func (c *call) signature() reflect.Type    { return reflect.TypeOf(c.fn) }
@@ -140,6 +138,9 @@ func callOf(p *plan.Plan, s *plan.Step) (*call, error) {
 	}
 	if !virtual && (len(s.In) < least || len(s.In) > most) {
 		return nil, fmt.Errorf("plan %s: %s: %d operands of %s, want %d to %d", p.Config.Name, s.Name, len(s.In), s.Op, least, most)
+	}
+	if slices.ContainsFunc(c.args, func(a source) bool { return a.from == fromPort }) && (s.Data < 0 || s.Data >= len(p.Ports)) {
+		return nil, fmt.Errorf("plan %s: %s: %s has no port %d", p.Config.Name, s.Name, s.Op, s.Data)
 	}
 	args := c.arguments()
 	for _, want := range args {

@@ -84,8 +84,8 @@ func TestCallTable(t *testing.T) {
 				for k, n := range a.names {
 					require.Equal(t, n, got.Field(k).Name, what)
 				}
-			case fromFixed:
-				require.Equal(t, reflect.TypeOf(a.value), got, what)
+			case fromPort:
+				require.Equal(t, reflect.TypeOf(circuit.Port{}), got, what)
 			case fromName:
 				require.Equal(t, reflect.String, got.Kind(), what)
 			case fromCells:
@@ -108,18 +108,19 @@ func TestWrongArguments(t *testing.T) {
 	x := []plan.Ref{{Place: plan.InPrologue}}
 	good := []plan.Arg{plan.Size("shift", 1), plan.Integer("lo", -2), plan.Integer("hi", 1)}
 	for want, s := range map[string]plan.Step{
-		"0 operands of Rescale, want 1 to 1":   {Op: plan.Rescale, Args: good},
-		"2 operands of Rescale, want 1 to 1":   {Op: plan.Rescale, Args: good, In: append(x, x...)},
-		"Rescale has no argument hi":           {Op: plan.Rescale, In: x, Args: good[:2]},
-		"Rescale takes no argument why":        {Op: plan.Rescale, In: x, Args: append(append([]plan.Arg{}, good...), plan.Text("why", "so"))},
-		"Rescale has an argument twice":        {Op: plan.Rescale, In: x, Args: append(append([]plan.Arg{}, good...), good[0])},
-		"0 operands of Attn, want 1 to 2":      {Op: plan.Attn},
-		"r: unknown call Rescal":               {Op: "Rescal", In: x, Args: good},
-		"0 operands of RevealLogits, want 1 t": {Op: plan.RevealLogits},
+		"0 operands of Rescale, want 1 to 1": {Op: plan.Rescale, Args: good},
+		"2 operands of Rescale, want 1 to 1": {Op: plan.Rescale, Args: good, In: append(x, x...)},
+		"Rescale has no argument hi":         {Op: plan.Rescale, In: x, Args: good[:2]},
+		"Rescale takes no argument why":      {Op: plan.Rescale, In: x, Args: append(append([]plan.Arg{}, good...), plan.Text("why", "so"))},
+		"Rescale has an argument twice":      {Op: plan.Rescale, In: x, Args: append(append([]plan.Arg{}, good...), good[0])},
+		"0 operands of Attn, want 1 to 2":    {Op: plan.Attn},
+		"r: unknown call Rescal":             {Op: "Rescal", In: x, Args: good},
+		"0 operands of Output, want 1 to 1":  {Op: plan.Output},
+		"Output has no port 1":               {Op: plan.Output, In: x, Data: 1},
 	} {
 		s.Name = "r"
-		p := &plan.Plan{Config: plan.Config{Name: "bad", Length: 2, Vocab: 2, WeightBits: 11, WitnessBits: 11}}
-		p.Prologue = []plan.Step{{Op: plan.Tokens, Name: "tokens", Shape: []int{2, 2}}, s}
+		p := &plan.Plan{Config: plan.Config{Name: "bad", WeightBits: 11, WitnessBits: 11}, Ports: []plan.Port{{Name: "ids", Kind: plan.IDs, Shape: []int{2}, Hi: 1, Reveal: plan.Values}}}
+		p.Prologue = []plan.Step{{Op: plan.Input, Name: "tokens", Shape: []int{2, 2}}, s}
 		_, err := BuildCircuit(t.Context(), p)
 		require.ErrorContains(t, err, want)
 		printed := newCircuitFile(p, "", "")
@@ -130,8 +131,8 @@ func TestWrongArguments(t *testing.T) {
 
 // TestKindsFit says that a step's arguments have the kinds of their parameters, or are refused.
 func TestKindsFit(t *testing.T) {
-	p := &plan.Plan{Config: plan.Config{Name: "bad", Length: 2, Vocab: 2, WeightBits: 11, WitnessBits: 11}}
-	p.Prologue = []plan.Step{{Op: plan.Tokens, Name: "tokens", Shape: []int{2, 2}},
+	p := &plan.Plan{Config: plan.Config{Name: "bad", WeightBits: 11, WitnessBits: 11}, Ports: []plan.Port{{Name: "ids", Kind: plan.IDs, Shape: []int{2}, Hi: 1, Reveal: plan.Values}}}
+	p.Prologue = []plan.Step{{Op: plan.Input, Name: "tokens", Shape: []int{2, 2}},
 		{Op: plan.Rescale, Name: "r", In: []plan.Ref{{Place: plan.InPrologue}}, Args: []plan.Arg{plan.Float("shift", 1), plan.Integer("lo", -2), plan.Integer("hi", 1)}}}
 	_, err := BuildCircuit(t.Context(), p)
 	require.ErrorContains(t, err, "argument shift of Rescale is a float, want a size")

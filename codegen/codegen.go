@@ -45,7 +45,10 @@ func Generate(ctx context.Context, p *plan.Plan, o Target) ([]SourceFile, *circu
 	}
 	data := constants.Encode(cells)
 	circuitPath := path.Join(o.ImportPath, "circuit")
-	g := &generator{o: o, circuitPath: circuitPath, name: p.Config.Name, private: p.Config.PrivateInput}
+	g := &generator{o: o, circuitPath: circuitPath, kindPath: functionPath, name: p.Config.Name, private: c.Generation != nil && c.Generation.Private}
+	if p.Config.Generation {
+		g.kindPath = generationPath
+	}
 	file := newCircuitFile(p, hex.EncodeToString(digest[:]), constants.Sum(data))
 	source := file.render(circuitPath)
 	g.err = file.err
@@ -65,6 +68,7 @@ func Generate(ctx context.Context, p *plan.Plan, o Target) ([]SourceFile, *circu
 type generator struct {
 	o           Target
 	circuitPath string
+	kindPath    string // of the package of the statements' kind
 	name        string
 	private     bool // the prompt is hidden
 	files       []SourceFile
@@ -161,7 +165,7 @@ func (g *generator) readKey(f *File) {
 	fail := If(Err().Op("!=").Nil()).Block(Return(Nil(), Err()))
 	body := []Code{
 		List(Id("c"), Err()).Op(":=").Qual(g.circuitPath, "Build").Call(), fail,
-		List(Id("key"), Err()).Op(":=").Qual(verifierPath, "ReadKeyContext").Call(Id("ctx"), Id("c"), Id("data")), fail,
+		List(Id("key"), Err()).Op(":=").Qual(verifierPath, "ReadKeyContext").Call(Id("ctx"), Id("c"), Qual(g.kindPath, "Kind"), Id("data")), fail,
 	}
 	result := []Code{Id("key").Op(":").Id("key")}
 	if g.o.Vocab != nil {

@@ -146,8 +146,8 @@ func TestIdentifier(t *testing.T) {
 
 // TestBadPlans refuses plans that refer to nothing, instead of panicking.
 func TestBadPlans(t *testing.T) {
-	p := &plan.Plan{Config: plan.Config{Name: "bad", Length: 2, Vocab: 2, WeightBits: 11, WitnessBits: 11}}
-	p.Epilogue = []plan.Step{{Op: plan.RevealLogits, In: []plan.Ref{{Place: plan.InBlock, Index: 3}}}}
+	p := &plan.Plan{Config: plan.Config{Name: "bad", WeightBits: 11, WitnessBits: 11}, Ports: []plan.Port{{Name: "ids", Kind: plan.IDs, Shape: []int{2}, Hi: 1, Reveal: plan.Values}}}
+	p.Epilogue = []plan.Step{{Op: plan.Output, In: []plan.Ref{{Place: plan.InBlock, Index: 3}}}}
 	_, err := BuildCircuit(t.Context(), p)
 	require.ErrorContains(t, err, "no result")
 	p.Epilogue = []plan.Step{{Op: "Nothing"}}

@@ -16,7 +16,10 @@ import (
 // BuildCircuit runs a plan: it makes the calls that the generated code makes, in the same order, so that both give circuits
 // with one digest.
 func BuildCircuit(ctx context.Context, p *plan.Plan) (*circuit.Circuit, error) {
-	d := &direct{ctx: ctx, p: p, b: circuit.NewBuilder(configOf(p))}
+	d := &direct{ctx: ctx, p: p, b: circuit.NewBuilder(circuit.Config{Name: p.Config.Name, WeightBits: p.Config.WeightBits, WitnessBits: p.Config.WitnessBits})}
+	if p.Config.Generation {
+		d.b.Generation(p.Config.Pad)
+	}
 	d.prologue = make([][]circuit.ID, len(p.Prologue))
 	d.run(p.Prologue, d.prologue, 0)
 	for _, c := range p.Carries {
@@ -101,15 +104,21 @@ func layerPrefix(l int) string { return fmt.Sprintf(layerFormat, l) }
 
 const layerFormat = "layer%d."
 
-func configOf(p *plan.Plan) circuit.Config {
-	c := circuit.Config{
-		Name: p.Config.Name, Length: p.Config.Length, Vocab: p.Config.Vocab, Pad: p.Config.Pad, Causal: p.Config.Causal,
-		Reveal: circuit.RevealLogits, PrivateInput: p.Config.PrivateInput, WeightBits: p.Config.WeightBits, WitnessBits: p.Config.WitnessBits,
+// elements and reveals are the constants of package circuit by their names.
+var (
+	elements = map[plan.Element]circuit.Element{
+		plan.IDs: circuit.IDs, plan.Integers: circuit.Integers, plan.Booleans: circuit.Booleans, plan.Reals: circuit.Reals,
 	}
-	if p.Config.RevealArgmax {
-		c.Reveal = circuit.RevealArgmax
+	reveals = map[plan.Reveal]circuit.Reveal{plan.Nothing: circuit.Nothing, plan.Values: circuit.Values, plan.Argmax: circuit.Argmax}
+)
+
+// portOf is a port as the generated code has it: of an output, shape and range follow from its tensor.
+func portOf(p *plan.Port) circuit.Port {
+	r := circuit.Port{Name: p.Name, Kind: elements[p.Kind], Scale: p.Scale, Reveal: reveals[p.Reveal]}
+	if !p.Out {
+		r.Shape, r.Lo, r.Hi = p.Shape, p.Lo, p.Hi
 	}
-	return c
+	return r
 }
 
 // direct interprets a plan.
@@ -209,8 +218,8 @@ func (d *direct) arguments(a source, s *plan.Step, in []circuit.ID, layer int) [
 			v.FieldByName(n).Set(d.argument(s, n, layer))
 		}
 		return []reflect.Value{v}
-	case fromFixed:
-		return values(a.value)
+	case fromPort:
+		return values(portOf(&d.p.Ports[s.Data]))
 	case fromCells:
 		return values(d.p.Constants[s.Data].Values)
 	case fromShape:

@@ -39,7 +39,7 @@ func TestRefusals(t *testing.T) {
 		"wrap-around": {[]plan.Step{wide("u", cube), wide("w", cube), wide("z", cube), wide("zz", cube), rescale(1)},
 			`node "onnx y" (Op y): it is checked, but its cells may wrap around the field whatever is declared of them: they may have `},
 	} {
-		p := &plan.Plan{Config: plan.Config{Name: "bad", Length: 2, Vocab: 2, WeightBits: 11, WitnessBits: 11}, Origins: map[string]plan.Origin{}}
+		p := &plan.Plan{Config: plan.Config{Name: "bad", WeightBits: 11, WitnessBits: 11}, Origins: map[string]plan.Origin{}}
 		p.Prologue = []plan.Step{{Op: plan.Weight, Name: "x", Shape: []int{2}, Args: []plan.Arg{plan.Size("bits", 16)}}}
 		for i, s := range c.steps {
 			from := x

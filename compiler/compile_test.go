@@ -74,10 +74,11 @@ func TestRealModels(t *testing.T) {
 func randomInputs(r *Result, n int) []Input {
 	rng := rand.New(rand.NewPCG(2024, 11))
 	var out []Input
+	in, _ := ends(r.Circuit)
 	for range n {
-		ids := make([]int64, r.Circuit.Length)
+		ids := make([]int64, in.Shape[0])
 		for i := range ids {
-			ids[i] = rng.Int64N(int64(r.Circuit.Vocab))
+			ids[i] = rng.Int64N(int64(in.Vocab()))
 		}
 		out = append(out, Input{IDs: ids})
 	}

@@ -13,7 +13,7 @@ import (
 	"github.com/zkllmc/zkllmc/runtime/circuit"
 	"github.com/zkllmc/zkllmc/runtime/kernel"
 	"github.com/zkllmc/zkllmc/runtime/prover"
-	"github.com/zkllmc/zkllmc/runtime/statement"
+	"github.com/zkllmc/zkllmc/runtime/statement/generation"
 )
 
 // Compile returns the files of a Go package: circuit, prover and verifier of this one model, and its quantised weights.
@@ -94,8 +94,8 @@ func answered() (vk, encoded, proof []byte, id string) {
 	if err != nil {
 		log.Fatal(err)
 	}
-	st := statement.Statement{Tokens: []int64{3, 2, 7, 10, 4, 5, 8, 11, 7, 8, 5, 12}, Prompt: 8, Next: statement.Unclaimed} // 327+458=785;
-	if proof, err = key.Prove(ctx, &prover.Input{Statement: st}, options); err != nil {
+	st := generation.Statement{Tokens: []int64{3, 2, 7, 10, 4, 5, 8, 11, 7, 8, 5, 12}, Prompt: 8, Next: generation.Unclaimed} // 327+458=785;
+	if proof, err = key.Prove(ctx, &prover.Input{Statement: &st}, options); err != nil {
 		log.Fatal(err)
 	}
 	if encoded, err = st.Encode(r.Circuit); err != nil {

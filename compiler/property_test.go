@@ -37,6 +37,8 @@ import (
 	"github.com/zkllmc/zkllmc/runtime/protocol"
 	"github.com/zkllmc/zkllmc/runtime/prover"
 	"github.com/zkllmc/zkllmc/runtime/statement"
+	"github.com/zkllmc/zkllmc/runtime/statement/function"
+	"github.com/zkllmc/zkllmc/runtime/statement/generation"
 	"github.com/zkllmc/zkllmc/runtime/verifier"
 	"github.com/zkllmc/zkllmc/runtime/witness"
 )
@@ -449,7 +451,7 @@ type proved struct {
 // check computes the witness of a random statement, compares it with the oracle, proves it and verifies the proof, and sees that
 // statements that are false are not proved.
 func (p *proved) check() error {
-	in, all, err := p.input()
+	in, tokens, all, err := p.input()
 	if err != nil {
 		return fmt.Errorf("oracle: %w", err)
 	}
@@ -457,7 +459,8 @@ func (p *proved) check() error {
 	if err != nil {
 		return fmt.Errorf("no witness: %w", err)
 	}
-	if got := a.Tensor(p.c.Output).V; !slices.Equal(got, all) {
+	_, out := ends(p.c)
+	if got := a.Tensor(out.T).V; !slices.Equal(got, all) {
 		return fmt.Errorf("the witness' logits are %v, the oracle's %v", got, all)
 	}
 	if err := witness.CheckSatisfied(p.c, a); err != nil {
@@ -466,7 +469,7 @@ func (p *proved) check() error {
 	if err := p.callsAgree(a); err != nil {
 		return err
 	}
-	if err := p.readsAhead(in.Statement.Tokens, all); err != nil {
+	if err := p.readsAhead(tokens, all); err != nil {
 		return err
 	}
 	p.seen.circuit(p.c, a)
@@ -497,61 +500,75 @@ func (p *proved) callsAgree(a *witness.Assignment) error {
 	return nil
 }
 
-// input draws a true statement: random tokens, and an answer that the model gives where one is found. It returns all logits, too.
-func (p *proved) input() (*prover.Input, []int64, error) {
-	c, n := p.c, p.c.Length
-	prompt := n // where an output depends on later tokens nothing is an answer
-	if c.Causal {
-		n = 1 + p.rng.IntN(n)
-		prompt = 1 + p.rng.IntN(n)
+// ends are the input and the output of a circuit that has one of each.
+func ends(c *circuit.Circuit) (in, out *circuit.Port) {
+	for i := range c.Ports {
+		if c.Ports[i].Out {
+			out = &c.Ports[i]
+		} else {
+			in = &c.Ports[i]
+		}
 	}
-	st := &statement.Statement{Tokens: randomTokens(p.rng, n, c.Vocab), Prompt: prompt, Next: statement.Unclaimed}
+	return in, out
+}
+
+// input draws a true statement: random tokens, and an answer that the model gives where one is found. It returns all tokens and logits, too.
+func (p *proved) input() (*prover.Input, []int64, []int64, error) {
+	c, g := p.c, p.c.Generation
+	if g == nil {
+		in, _ := ends(c)
+		tokens := randomTokens(p.rng, in.Shape[0], in.Vocab())
+		all, err := p.allLogits(tokens)
+		if err != nil {
+			return nil, nil, nil, err
+		}
+		p.seen.add("functions", 1)
+		return functionClaim(c, tokens, all), tokens, all, nil
+	}
+	n := 1 + p.rng.IntN(g.Length)
+	st := &generation.Statement{Tokens: randomTokens(p.rng, n, g.Vocab), Prompt: 1 + p.rng.IntN(n), Next: generation.Unclaimed}
 	var all []int64
 	var err error
 	settled := false
 	for try := 0; !settled; try++ {
 		if all, err = p.allLogits(st.Tokens); err != nil {
-			return nil, nil, err
+			return nil, nil, nil, err
 		}
 		if try == 6 {
 			st.Prompt = n
 		}
 		settled = true
 		for t := st.Prompt; t < n; t++ {
-			best := statement.Argmax(all[(t-1)*c.Vocab : t*c.Vocab])
+			best := statement.Argmax(all[(t-1)*g.Vocab : t*g.Vocab])
 			settled = settled && best == st.Tokens[t]
 			st.Tokens[t] = best
 		}
 	}
-	if c.Reveal == circuit.RevealLogits {
-		st.Logits = slices.Clone(all[(st.Prompt-1)*c.Vocab : n*c.Vocab])
+	if g.Reveal == circuit.Values {
+		st.Logits = slices.Clone(all[(st.Prompt-1)*g.Vocab : n*g.Vocab])
 	} else if st.Prompt == n || p.rng.IntN(2) == 0 {
-		st.Next = statement.Argmax(all[(n-1)*c.Vocab : n*c.Vocab])
+		st.Next = statement.Argmax(all[(n-1)*g.Vocab : n*g.Vocab])
 	}
-	in := &prover.Input{Statement: *st.Hide(c)}
-	if c.PrivateInput {
-		in.Private = &witness.PrivateInput{Tokens: slices.Clone(st.Tokens)}
-	}
-	return in, all, nil
+	return &prover.Input{Statement: st.Hide(c), Private: generation.PrivateInput(c, st.Tokens)}, st.Tokens, all, nil
 }
 
 // readsAhead changes the tokens from a position on, whether they are told or not, and compares the logits before it with what they were.
 func (p *proved) readsAhead(tokens, logits []int64) error {
-	if !p.c.Causal || p.c.Length < 2 || p.c.PrivateInput {
+	if p.c.Generation == nil || p.c.Generation.Length < 2 || p.c.Generation.Private {
 		return nil
 	}
 	p.seen.add("causal", 1)
 	ids := slices.Clone(tokens)
-	for len(ids) < p.c.Length {
-		ids = append(ids, p.c.Pad)
+	for len(ids) < p.c.Generation.Length {
+		ids = append(ids, p.c.Generation.Pad)
 	}
-	cut := 1 + p.rng.IntN(p.c.Length-1)
-	copy(ids[cut:], randomTokens(p.rng, p.c.Length-cut, p.c.Vocab))
+	cut := 1 + p.rng.IntN(p.c.Generation.Length-1)
+	copy(ids[cut:], randomTokens(p.rng, p.c.Generation.Length-cut, p.c.Generation.Vocab))
 	again, err := p.allLogits(ids)
 	if err != nil {
 		return err
 	}
-	if n := cut * p.c.Vocab; !slices.Equal(again[:n], logits[:n]) {
+	if n := cut * p.c.Generation.Vocab; !slices.Equal(again[:n], logits[:n]) {
 		return fmt.Errorf("the circuit is causal, but %v has the logits %v before position %d and not %v", ids, again[:n], cut, logits[:n])
 	}
 	return nil
@@ -560,19 +577,25 @@ func (p *proved) readsAhead(tokens, logits []int64) error {
 // allLogits asks the oracle, or where there is none a witness that claims nothing.
 func (p *proved) allLogits(tokens []int64) ([]int64, error) {
 	ids := slices.Clone(tokens)
-	for len(ids) < p.c.Length {
-		ids = append(ids, p.c.Pad)
+	for g := p.c.Generation; g != nil && len(ids) < g.Length; {
+		ids = append(ids, g.Pad)
 	}
 	if p.logits != nil {
 		return p.logits(ids)
 	}
-	probe := &statement.Statement{Tokens: ids, Prompt: p.c.Length, Next: statement.Unclaimed, Logits: make([]int64, p.c.Vocab)}
-	in := &prover.Input{Statement: *probe.Hide(p.c), Private: &witness.PrivateInput{Tokens: ids}}
+	port, out := ends(p.c)
+	var in *prover.Input
+	if p.c.Generation == nil {
+		in = functionClaim(p.c, ids, make([]int64, circuit.Size(out.Shape)))
+	} else {
+		probe := &generation.Statement{Tokens: ids, Prompt: len(ids), Next: generation.Unclaimed, Logits: make([]int64, port.Vocab())}
+		in = &prover.Input{Statement: probe.Hide(p.c), Private: generation.PrivateInput(p.c, ids)}
+	}
 	a, err := p.generate(in, witness.WithoutChecks())
 	if err != nil {
 		return nil, err
 	}
-	return a.Tensor(p.c.Output).V, nil
+	return a.Tensor(out.T).V, nil
 }
 
 // prove proves and verifies, and tries to prove what is false.
@@ -584,7 +607,7 @@ func (p *proved) prove(in *prover.Input, a *witness.Assignment) error {
 		return fmt.Errorf("setup: %w", err)
 	}
 	p.key = key
-	accepted, err := verifier.ReadKey(p.c, vk)
+	accepted, err := verifier.ReadKey(p.c, (&Result{Circuit: p.c}).kind(), vk)
 	if err != nil {
 		return err
 	}
@@ -593,7 +616,7 @@ func (p *proved) prove(in *prover.Input, a *witness.Assignment) error {
 		return fmt.Errorf("prove: %w", err)
 	}
 	p.proofBytes = len(proof)
-	enc, err := in.Statement.Encode(p.c)
+	enc, err := statement.Encode(p.c, in.Statement)
 	if err != nil {
 		return err
 	}
@@ -646,25 +669,55 @@ func (p *proved) backendsAgree(in *prover.Input, vk, proof []byte) error {
 	return nil
 }
 
+// forged is a statement with one logit or the answer changed; nil where it says neither.
+func (p *proved) forged(honest statement.Statement) statement.Statement {
+	change := func(v []int64, argmax bool, n int) []int64 {
+		v = slices.Clone(v)
+		if i := p.rng.IntN(len(v)); argmax {
+			v[i] = (v[i] + 1 + p.rng.Int64N(int64(n)-1)) % int64(n)
+		} else {
+			v[i] += int64(1 - 2*p.rng.IntN(2))
+		}
+		return v
+	}
+	_, out := ends(p.c)
+	argmax, n := out.Reveal == circuit.Argmax, out.Shape[len(out.Shape)-1]
+	switch st := honest.(type) {
+	case *function.Statement:
+		lie := &function.Statement{Ports: slices.Clone(st.Ports)}
+		for i := range p.c.Ports {
+			if p.c.Ports[i].Out {
+				lie.Ports[i] = change(st.Ports[i], argmax, n)
+			}
+		}
+		return lie
+	case *generation.Statement:
+		lie := *st
+		switch {
+		case !argmax:
+			lie.Logits = change(st.Logits, false, n)
+		case st.Next == generation.Unclaimed:
+			return nil
+		default:
+			lie.Next = change([]int64{st.Next}, true, n)[0]
+		}
+		return &lie
+	}
+	return nil
+}
+
 // lie changes one logit or the answer: the honest proof is none for that statement, the witness does not exist, and what is computed
 // as if it did makes no proof.
 func (p *proved) lie(in *prover.Input, accepted *verifier.Key, proof []byte, o prover.Options) error {
-	forged := *in
-	st := &forged.Statement
-	if p.c.Reveal == circuit.RevealLogits {
-		st.Logits = slices.Clone(st.Logits)
-		i := p.rng.IntN(len(st.Logits))
-		st.Logits[i] += int64(1 - 2*p.rng.IntN(2))
-	} else {
-		if st.Next == statement.Unclaimed {
-			return nil
-		}
-		st.Next = (st.Next + 1 + p.rng.Int64N(int64(p.c.Vocab)-1)) % int64(p.c.Vocab)
+	st := p.forged(in.Statement)
+	if st == nil {
+		return nil
 	}
+	forged := prover.Input{Statement: st, Private: in.Private}
 	if accepted.VerifyStatement(st, proof) == nil {
 		return errors.New("the proof is accepted for another statement")
 	}
-	if st.Check(p.c) != nil || st.CheckAnswer(p.c) != nil {
+	if st.Check(p.c) != nil || st.CheckClaim(p.c) != nil {
 		return nil // a logit outside its bounds, or another answer: no proof is looked at
 	}
 	if _, err := p.generate(&forged); err == nil {
@@ -731,8 +784,9 @@ func (c *coverage) terms(a *ir.EinsumAttr) {
 
 // circuit counts what a circuit and its witness hold.
 func (c *coverage) circuit(circ *circuit.Circuit, a *witness.Assignment) {
-	c.has("circuits that reveal the arg-max", circ.Reveal == circuit.RevealArgmax)
-	c.has("circuits with private input", circ.PrivateInput)
+	in, out := ends(circ)
+	c.has("circuits that reveal the arg-max", out.Reveal == circuit.Argmax)
+	c.has("circuits with private input", !in.Public())
 	owned, tail, packed := false, false, false
 	for i := range circ.Tensors {
 		t := &circ.Tensors[i]

@@ -11,8 +11,9 @@ import (
 	"github.com/zkllmc/zkllmc/runtime/protocol"
 	"github.com/zkllmc/zkllmc/runtime/prover"
 	"github.com/zkllmc/zkllmc/runtime/statement"
+	"github.com/zkllmc/zkllmc/runtime/statement/function"
+	"github.com/zkllmc/zkllmc/runtime/statement/generation"
 	"github.com/zkllmc/zkllmc/runtime/verifier"
-	"github.com/zkllmc/zkllmc/runtime/witness"
 )
 
 // Prove makes keys and a proof of one input, nil for a calibration input, and verifies it. The output in the statement is that of
@@ -21,7 +22,7 @@ func (r *Result) Prove(ctx context.Context, ids []int64) error {
 	if ids == nil {
 		ids = r.samples[0]
 	}
-	st, err := r.statement(ctx, ids)
+	in, err := r.claim(ctx, ids)
 	if err != nil {
 		return err
 	}
@@ -34,27 +35,31 @@ func (r *Result) Prove(ctx context.Context, ids []int64) error {
 	if err != nil {
 		return fmt.Errorf("setup: %w", err)
 	}
-	accepted, err := verifier.ReadKeyContext(ctx, r.Circuit, vk)
+	accepted, err := verifier.ReadKeyContext(ctx, r.Circuit, r.kind(), vk)
 	if err != nil {
 		return fmt.Errorf("the verifying key is not accepted: %w", err)
 	}
-	public := st.Hide(r.Circuit)
-	in := prover.Input{Statement: *public}
-	if r.Circuit.PrivateInput {
-		in.Private = &witness.PrivateInput{Tokens: st.Tokens}
-	}
-	proof, err := key.Prove(ctx, &in, o)
+	proof, err := key.Prove(ctx, in, o)
 	if err != nil {
 		return fmt.Errorf("prover: %w", err)
 	}
-	if err := accepted.VerifyStatementContext(ctx, public, proof); err != nil {
+	if err := accepted.VerifyStatementContext(ctx, in.Statement, proof); err != nil {
 		return fmt.Errorf("the proof is not accepted: %w", err)
 	}
 	return nil
 }
 
-// statement claims what the interpreter gives after the last token: its logits, or the best token.
-func (r *Result) statement(ctx context.Context, ids []int64) (*statement.Statement, error) {
+// kind is the kind of the circuit's statements.
+func (r *Result) kind() statement.Kind {
+	if r.Circuit.Generation != nil {
+		return generation.Kind
+	}
+	return function.Kind
+}
+
+// claim is what is to be proved of an input: that the circuit gives what the interpreter does. Of a generation that is what it gives after
+// the last token: its logits, or the best token.
+func (r *Result) claim(ctx context.Context, ids []int64) (*prover.Input, error) {
 	padded, err := pad(r.program.Float, ids, r.plan.Config.Pad)
 	if err != nil {
 		return nil, err
@@ -63,19 +68,32 @@ func (r *Result) statement(ctx context.Context, ids []int64) (*statement.Stateme
 	if err != nil {
 		return nil, err
 	}
-	c := r.Circuit
-	row := logits[len(logits)-c.Vocab:]
-	st := &statement.Statement{Tokens: padded, Prompt: len(padded), Next: statement.Unclaimed}
-	if c.Reveal == circuit.RevealLogits {
-		st.Logits = append([]int64(nil), row...)
-		return st, nil
+	c, g := r.Circuit, r.Circuit.Generation
+	if g == nil {
+		return functionClaim(c, padded, logits), nil
 	}
-	best := 0
-	for i, v := range row {
-		if v > row[best] {
-			best = i
+	row := logits[len(logits)-g.Vocab:]
+	st := &generation.Statement{Tokens: padded, Prompt: len(padded), Next: generation.Unclaimed}
+	if g.Reveal == circuit.Values {
+		st.Logits = append([]int64(nil), row...)
+	} else {
+		st.Next = statement.Argmax(row)
+	}
+	return &prover.Input{Statement: st.Hide(c), Private: generation.PrivateInput(c, padded)}, nil
+}
+
+// functionClaim says that an input gave an output.
+func functionClaim(c *circuit.Circuit, input, output []int64) *prover.Input {
+	st, private := &function.Statement{Ports: make([][]int64, len(c.Ports))}, map[int][]int64{}
+	for i := range c.Ports {
+		switch p := &c.Ports[i]; {
+		case p.Out:
+			st.Fill(c, i, output)
+		case p.Public():
+			st.Ports[i] = input
+		default:
+			private[i] = input
 		}
 	}
-	st.Next = int64(best)
-	return st, nil
+	return &prover.Input{Statement: st, Private: private}
 }

@@ -15,7 +15,7 @@ import (
 	"github.com/zkllmc/zkllmc/runtime/kernel"
 	"github.com/zkllmc/zkllmc/runtime/protocol"
 	"github.com/zkllmc/zkllmc/runtime/prover"
-	"github.com/zkllmc/zkllmc/runtime/statement"
+	"github.com/zkllmc/zkllmc/runtime/statement/generation"
 	"github.com/zkllmc/zkllmc/runtime/verifier"
 	"github.com/zkllmc/zkllmc/runtime/witness"
 )
@@ -69,12 +69,12 @@ func proveReal(t *testing.T, m provedModel, argmax bool) {
 	o := prover.Options{Backend: cpu.New()}
 	key, vk, err := prover.Setup(ctx, c, weights, o)
 	require.NoError(t, err)
-	accepted, err := verifier.ReadKey(c, vk)
+	accepted, err := verifier.ReadKey(c, generation.Kind, vk)
 	require.NoError(t, err)
 
 	st := greedy(t, r, key, m)
 	began := time.Now()
-	proof, err := key.Prove(ctx, &prover.Input{Statement: *st}, o)
+	proof, err := key.Prove(ctx, &prover.Input{Statement: st}, o)
 	require.NoError(t, err)
 	proved := time.Since(began)
 	began = time.Now()
@@ -90,22 +90,22 @@ func proveReal(t *testing.T, m provedModel, argmax bool) {
 
 // greedy extends the prompt token by token with the integer program and returns the statement. On the way it compares the
 // witness' logits with the interpreter's.
-func greedy(t *testing.T, r *Result, key *prover.Key, m provedModel) *statement.Statement {
+func greedy(t *testing.T, r *Result, key *prover.Key, m provedModel) *generation.Statement {
 	c := r.Circuit
 	tokens := append([]int64(nil), m.tokens...)
 	var logits []int64
 	for {
-		probe := statement.Statement{Tokens: tokens, Prompt: len(tokens), Next: statement.Unclaimed}
-		if c.Reveal == circuit.RevealLogits {
-			probe.Logits = make([]int64, c.Vocab)
+		probe := generation.Statement{Tokens: tokens, Prompt: len(tokens), Next: generation.Unclaimed}
+		if c.Generation.Reveal == circuit.Values {
+			probe.Logits = make([]int64, c.Generation.Vocab)
 		}
-		a, err := key.Witness(context.Background(), &prover.Input{Statement: probe}, witness.WithoutChecks())
+		a, err := key.Witness(context.Background(), &prover.Input{Statement: &probe}, witness.WithoutChecks())
 		require.NoError(t, err)
-		logits = a.Tensor(c.Output).V
+		logits = a.Tensor(c.Generation.Output).V
 		if len(tokens) == m.length {
 			break
 		}
-		row := logits[(len(tokens)-1)*c.Vocab : len(tokens)*c.Vocab]
+		row := logits[(len(tokens)-1)*c.Generation.Vocab : len(tokens)*c.Generation.Vocab]
 		best := 0
 		for j, v := range row {
 			if v > row[best] {
@@ -119,29 +119,31 @@ func greedy(t *testing.T, r *Result, key *prover.Key, m provedModel) *statement.
 	values, err := eval.Int(r.program.Int, ids)
 	require.NoError(t, err)
 	require.Equal(t, values[r.program.Int.Output], logits, "interpreter and witness")
-	st := &statement.Statement{Tokens: tokens, Prompt: len(m.tokens), Next: statement.Unclaimed}
-	if c.Reveal == circuit.RevealLogits {
-		st.Logits = append([]int64(nil), logits[(st.Prompt-1)*c.Vocab:len(tokens)*c.Vocab]...)
+	st := &generation.Statement{Tokens: tokens, Prompt: len(m.tokens), Next: generation.Unclaimed}
+	if c.Generation.Reveal == circuit.Values {
+		st.Logits = append([]int64(nil), logits[(st.Prompt-1)*c.Generation.Vocab:len(tokens)*c.Generation.Vocab]...)
 	}
 	return st
 }
 
 // forgeries are statements that differ from a true one in one place.
-func forgeries(c *circuit.Circuit, st *statement.Statement) map[string]*statement.Statement {
-	forged := map[string]*statement.Statement{}
-	change := func(name string, f func(s *statement.Statement)) {
+func forgeries(c *circuit.Circuit, st *generation.Statement) map[string]*generation.Statement {
+	forged := map[string]*generation.Statement{}
+	change := func(name string, f func(s *generation.Statement)) {
 		s := *st
 		s.Tokens = append([]int64(nil), st.Tokens...)
 		s.Logits = append([]int64(nil), st.Logits...)
 		f(&s)
 		forged[name] = &s
 	}
-	change("another answer", func(s *statement.Statement) { s.Tokens[s.Prompt] = (s.Tokens[s.Prompt] + 1) % int64(c.Vocab) })
-	change("another prompt", func(s *statement.Statement) { s.Tokens[1] = (s.Tokens[1] + 1) % int64(c.Vocab) })
-	if c.Reveal == circuit.RevealLogits {
-		change("a logit off by one", func(s *statement.Statement) { s.Logits[len(s.Logits)-1]++ })
+	change("another answer", func(s *generation.Statement) {
+		s.Tokens[s.Prompt] = (s.Tokens[s.Prompt] + 1) % int64(c.Generation.Vocab)
+	})
+	change("another prompt", func(s *generation.Statement) { s.Tokens[1] = (s.Tokens[1] + 1) % int64(c.Generation.Vocab) })
+	if c.Generation.Reveal == circuit.Values {
+		change("a logit off by one", func(s *generation.Statement) { s.Logits[len(s.Logits)-1]++ })
 	} else {
-		change("a shorter prompt", func(s *statement.Statement) { s.Prompt-- })
+		change("a shorter prompt", func(s *generation.Statement) { s.Prompt-- })
 	}
 	return forged
 }

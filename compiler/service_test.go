@@ -16,7 +16,7 @@ import (
 	"github.com/zkllmc/zkllmc/runtime/circuit"
 	"github.com/zkllmc/zkllmc/runtime/kernel"
 	"github.com/zkllmc/zkllmc/runtime/prover"
-	"github.com/zkllmc/zkllmc/runtime/statement"
+	"github.com/zkllmc/zkllmc/runtime/statement/generation"
 )
 
 // service is a program of somebody else's, in a module of its own, that embeds the committed verifier of models/sums with the function of
@@ -138,10 +138,10 @@ func provedSum(t *testing.T) (id string, vk []byte, statements [2][]byte, proof 
 	require.NoError(t, err)
 	st := greedy(t, r, key, m)
 	require.Equal(t, []int64{7, 8, 5, 12}, st.Tokens[8:])
-	proof, err = key.Prove(ctx, &prover.Input{Statement: *st}, o)
+	proof, err = key.Prove(ctx, &prover.Input{Statement: st}, o)
 	require.NoError(t, err)
-	forged := statement.Statement{Tokens: append(append([]int64(nil), m.tokens...), 7, 8, 6, 12), Prompt: st.Prompt, Next: st.Next}
-	for i, s := range []*statement.Statement{st, &forged} {
+	forged := generation.Statement{Tokens: append(append([]int64(nil), m.tokens...), 7, 8, 6, 12), Prompt: st.Prompt, Next: st.Next}
+	for i, s := range []*generation.Statement{st, &forged} {
 		statements[i], err = s.Encode(r.Circuit)
 		require.NoError(t, err)
 	}

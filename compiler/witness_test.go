@@ -11,7 +11,7 @@ import (
 	"github.com/zkllmc/zkllmc/ir/eval"
 	"github.com/zkllmc/zkllmc/runtime/circuit"
 	"github.com/zkllmc/zkllmc/runtime/kernel"
-	"github.com/zkllmc/zkllmc/runtime/statement"
+	"github.com/zkllmc/zkllmc/runtime/statement/generation"
 	"github.com/zkllmc/zkllmc/runtime/witness"
 )
 
@@ -52,7 +52,7 @@ func satisfy(ctx context.Context, r *Result, ids, logits []int64) error {
 			next++
 		}
 	}
-	st := &statement.Statement{Tokens: ids, Prompt: 1, Next: statement.Unclaimed, Logits: logits}
+	st := &generation.Statement{Tokens: ids, Prompt: 1, Next: generation.Unclaimed, Logits: logits}
 	_, err := witness.Generate(ctx, c, weights, func(id circuit.ID) kernel.Tensor { return *st.Public(c, id) }, nil)
 	return err
 }

@@ -77,6 +77,7 @@ var generated = []string{module + "generated/sums/verifier", module + "generated
 func TestVerifierClosure(t *testing.T) {
 	allowed := []string{ // gadget and tables say what a range and a table hold, for the range proof of the weights
 		"asked", "atomicfile", "circuit", "commit", "console", "constants", "einsum", "field", "format", "gadget", "group", "interval", "kernel", "lookup", "machine",
+		"portfile", "statement/function", "statement/generation",
 		"poly", "protocol", "statement", "sumcheck", "tables", "tokens", "transcript", "veil", "verifier", "verifierapp", "version",
 	}
 	alone := closure(t, verifiers...)

@@ -30,10 +30,10 @@ const (
 	unreadable = 3
 )
 
-var cases = []string{"argmax", "logits", "skips", "tiny"}
+var cases = []string{"argmax", "logits", "ports", "skips", "tiny"}
 
 // work is what the evaluations of proofs take, as the first verifier counts it: references, cells of known tensors, opened rows.
-var work = map[string][3]int{"argmax": {190, 16, 138}, "logits": {66, 453, 65}, "skips": {255, 0, 34}, "tiny": {3, 0, 2}}
+var work = map[string][3]int{"argmax": {190, 16, 138}, "logits": {66, 453, 65}, "ports": {45, 12, 219}, "skips": {254, 0, 36}, "tiny": {7, 3, 3}}
 
 const header, stream = 44, 44 + 32 // offsets in a proof: behind the header, behind the model's ID
 
@@ -210,17 +210,22 @@ func TestRejects(t *testing.T) {
 			try("key row", "model.vk", final, flip(header, sign))
 			try("key proof", "model.vk", final, func(d []byte) { d[len(d)-1] ^= 1 })
 			try("statement digest", "statement.bin", "another circuit", flip(header-1, 1))
-			try("statement next", "statement.bin", final, flip(header+23, 1))
+			try("statement next", "statement.bin", final, flip(header+24, 1))
 		case "logits":
 			try("statement logit", "statement.bin", final, flip(last, 1))
-			try("statement answer", "statement.bin", "predict another answer", flip(header+24+8*2+7, 1))
+			try("statement answer", "statement.bin", "predict another answer", flip(header+25+8*2+7, 1))
 		case "skips":
 			for _, label := range []string{"leaf evaluations", "wave 1 evaluations", "wave 2 evaluations"} {
 				try("proof point "+label, "proof.bin", final, flip(stream+proof[label], sign))
 			}
-		case "tiny": // without an answer
-			try("statement next", "statement.bin", final, flip(header+23, 1))
-			try("statement claims nothing", "statement.bin", "claims nothing", func(d []byte) { copy(d[header+16:], bytes.Repeat([]byte{0xff}, 8)) })
+		case "ports":
+			try("statement real", "statement.bin", final, flip(header+1+9, 1))
+			try("statement of another kind", "statement.bin", "another kind", flip(header, 3))
+			try("statement id", "statement.bin", "port ids is out of range", flip(header+1+9+6+9+9+9+9+1, 4))
+		case "tiny":
+			try("statement value", "statement.bin", final, func(d []byte) { d[last] = 0 })
+			try("statement value out of range", "statement.bin", "port more is out of range", flip(last, 0x40))
+			try("statement cut", "statement.bin", "a wrong number of values", flip(last-3, 1))
 		}
 	}
 }

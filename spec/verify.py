@@ -22,7 +22,10 @@ PROTOCOL = 'zkllmc/v1'
 DST = b'zkllmc/v1/generators-with-GRUMPKIN_XMD:SHA-256_SVDW_RO_'
 
 WEIGHT, WITNESS, PUBLIC, CONST, VIRTUAL, AFFINE = 1, 2, 3, 4, 5, 6  # kinds of tensors (5.3)
-LOGITS, ARGMAX = 1, 2  # what is revealed (5.2)
+IDS, INTEGERS, BOOLEANS, REALS = 1, 2, 3, 4  # kinds of elements (5.3)
+NOTHING, VALUES, ARGMAX = 1, 2, 3  # what statements tell of a port (5.3)
+PORT_VALUES, ONE_HOT, ARGMAX_AT, ARGMAX_BELOW, SELECTED, KNOWN = 1, 2, 3, 4, 5, 6  # views (6.5)
+FUNCTION, GENERATION = 1, 2  # kinds of statements (4.6)
 MAX_REFERENCES, MAX_KNOWN_CELLS, MAX_OPENED_ROWS = 1 << 17, 1 << 30, 1 << 26  # (10.7)
 
 
@@ -448,16 +451,26 @@ class Decoder:
         return Record(coef=self.int(), extents=self.ints(), out=self.axes(), factors=self.list(lambda: (self.int(), self.axes())))
 
     def tensor(self):
-        return Record(name=self.text(), kind=self.int(), shape=self.ints(), lo=self.int(), hi=self.int(), source=self.int(),
-                      values=self.ints(), mult=self.int(), why=self.text(), terms=self.list(self.term))
+        return Record(name=self.text(), kind=self.int(), shape=self.ints(), lo=self.int(), hi=self.int(), view=self.int(),
+                      port=self.int(), values=self.ints(), mult=self.int(), why=self.text(), terms=self.list(self.term))
+
+    def port(self):
+        """(5.3) raw is what proofs absorb: all but the tensor."""
+        at = self.at
+        p = Record(name=self.text(), out=self.int(), kind=self.int(), shape=self.ints(), lo=self.int(), hi=self.int(), scale=self.int(),
+                   reveal=self.int())
+        p.raw, p.tensor = self.data[at:self.at], self.int()
+        return p
 
     def circuit(self):
-        if self.text() != 'zkllmc circuit' or self.int() != 1:
-            raise Unreadable('the circuit is not one of version 1')
-        c = Record(name=self.text(), length=self.int(), vocab=self.int(), pad=self.int(), reveal=self.int(), weight_bits=self.int(),
-                   witness_bits=self.int(), causal=self.int(), private=self.int(), tensors=self.list(self.tensor),
+        if self.text() != 'zkllmc circuit' or self.int() != 2:
+            raise Unreadable('the circuit is not in encoding 2')
+        c = Record(name=self.text(), weight_bits=self.int(), witness_bits=self.int(), ports=self.list(self.port), generation=self.int())
+        c.pad = self.int() if c.generation else None
+        c.__dict__.update(
+                   tensors=self.list(self.tensor),
                    tables=self.list(lambda: Record(name=self.text(), mult=self.int(), columns=self.list(self.ints))),
-                   lookups=self.list(lambda: Record(table=self.int(), columns=self.ints())), zeros=self.ints(), output=self.int())
+                   lookups=self.list(lambda: Record(table=self.int(), columns=self.ints())), zeros=self.ints())
         self.list(lambda: (self.int(), self.ints(), self.ints(), self.ints(), self.int()))  # hints: the prover's business
         if self.at != len(self.data):
             raise Unreadable('there are bytes behind the circuit')
@@ -484,8 +497,8 @@ def check_circuit(c):
     def demand(condition, what):
         if not condition:
             raise Unreadable('not a circuit: ' + what)
-    demand(4 <= c.weight_bits <= 24 and 4 <= c.witness_bits <= 24 and c.reveal in (LOGITS, ARGMAX), 'its configuration')
-    demand(c.length >= 1 and c.vocab >= 2 and 0 <= c.pad < c.vocab, 'its configuration')
+    demand(4 <= c.weight_bits <= 24 and 4 <= c.witness_bits <= 24 and c.generation in (0, 1), 'its configuration')
+    check_ports(c, demand)
     for k, t in enumerate(c.tensors):
         demand(WEIGHT <= t.kind <= AFFINE and t.shape and min(t.shape) >= 1, f'tensor {t.name}')
         demand(-2 ** 62 < t.lo <= t.hi < 2 ** 62 and not (t.terms and t.kind != VIRTUAL), f'the bounds of {t.name}')
@@ -495,7 +508,7 @@ def check_circuit(c):
             demand(len(t.values) == 1 + len(t.shape), f'the equation of {t.name}')
             t.work, t.values = affine_work(t), affine_cells(t)
         if t.kind == PUBLIC:
-            demand(t.source in range(1, 7) and t.shape == [c.length, c.vocab][:1 if t.source in (2, 6) else 2], f'the shape of {t.name}')
+            demand(0 <= t.port < len(c.ports) and t.shape == view_shape(c, t), f'the shape of {t.name}')
         for m in t.terms:
             demand(all(0 <= f < k and not c.tensors[f].mult for f, _ in m.factors), f'the factors of {t.name}')
             named = [(t.shape, m.out)] + [(c.tensors[f].shape, axes) for f, axes in m.factors]
@@ -519,7 +532,41 @@ def check_circuit(c):
             demand(t.kind != WITNESS or t.lo <= min(col) and max(col) <= t.hi, f'the range of {t.name}')
             covered.add(k)
     demand(all(t.kind != WITNESS or t.mult or k in covered for k, t in enumerate(c.tensors)), 'a witness tensor is in no lookup')
-    demand(all(tensor(z) for z in c.zeros) and -1 <= c.output < len(c.tensors) and c.lookups, 'its zero-checks or its output')
+    demand(all(tensor(z) for z in c.zeros) and c.lookups, 'its zero-checks')
+
+
+def check_ports(c, demand):
+    """(5.3) what the fields of a port may be, and which ports a generation has."""
+    for p in c.ports:
+        demand(p.name and p.shape and min(p.shape) >= 1 and p.out in (0, 1) and 0 <= p.tensor < len(c.tensors), f'port {p.name}')
+        demand(p.kind in ((INTEGERS, REALS) if p.out else (IDS, INTEGERS, BOOLEANS, REALS)), f'the elements of port {p.name}')
+        demand(p.reveal in (NOTHING, VALUES) or p.reveal == ARGMAX and p.out and len(p.shape) >= 2, f'what is told of port {p.name}')
+        demand(-2 ** 62 < p.lo <= p.hi < 2 ** 62 and (p.kind != BOOLEANS or (p.lo, p.hi) == (0, 1)), f'the range of port {p.name}')
+        demand(p.kind != IDS or p.lo == 0 and 1 <= p.hi < 2 ** 31 - 1, f'the range of port {p.name}')
+        demand(abs(p.scale) <= 120 if p.kind == REALS else p.scale == 0, f'the scale of port {p.name}')
+        shape = p.shape + [p.hi + 1] if p.kind == IDS else p.shape
+        demand(c.tensors[p.tensor].shape == shape, f'the tensor of port {p.name}')
+    demand(len({p.name for p in c.ports}) == len(c.ports), 'two ports have one name')
+    if c.generation:
+        demand(sorted(p.out for p in c.ports) == [0, 1], 'a generation has an input and an output')
+        c.input, c.output = sorted(c.ports, key=lambda p: p.out)
+        c.length, c.vocab = c.input.shape[0], c.input.hi + 1
+        demand(c.input.kind == IDS and len(c.input.shape) == 1 and c.output.shape == [c.length, c.vocab], 'the ports of a generation')
+        demand(c.output.reveal != NOTHING and 0 <= c.pad < c.vocab, 'a generation')
+
+
+def view_shape(c, t):
+    """(6.5) the shape of a public tensor, None where a port has no such view."""
+    p = c.ports[t.port]
+    if t.view == PORT_VALUES:
+        return p.shape
+    if t.view == ONE_HOT and p.kind == IDS:
+        return p.shape + [p.hi + 1]
+    if t.view in (ARGMAX_AT, ARGMAX_BELOW) and p.out:
+        return p.shape
+    if c.generation and (t.view == SELECTED and p.out or t.view == KNOWN and not p.out):
+        return p.shape[:1]
+    return None
 
 
 def axes_fit(m, shape, axes):
@@ -603,7 +650,7 @@ def setup_circuit(c):
     tensors, tables, lookups, named = [], [], [], {}
 
     def tensor(name, kind, shape, lo, hi, mult):
-        tensors.append(text(name) + i(kind) + items([i(d) for d in shape]) + i(lo, hi, 0, 0, mult) + text('') + i(0))
+        tensors.append(text(name) + i(kind) + items([i(d) for d in shape]) + i(lo, hi, 0, 0, 0, mult) + text('') + i(0))
         return len(tensors) - 1
     for t in c.tensors:
         if t.kind != WEIGHT:
@@ -615,8 +662,8 @@ def setup_circuit(c):
             tables.append(text(name) + i(mult) + items([items([i(v) for v in range(t.lo, t.hi + 1)])]))
         lookups.append(i(named[name]) + items([i(weight)]))
     require(lookups, 'verifying key: the circuit has no weights, hence no model')
-    head = text('zkllmc circuit') + i(1) + text('weights of ' + c.digest.hex()) + i(1, 2, 0, ARGMAX, c.weight_bits, c.witness_bits, 0, 0)
-    return head + items(tensors) + items(tables) + items(lookups) + i(0, -1, 0)
+    head = text('zkllmc circuit') + i(2) + text('weights of ' + c.digest.hex()) + i(c.weight_bits, c.witness_bits, 0, 0)
+    return head + items(tensors) + items(tables) + items(lookups) + i(0, 0)
 
 
 def range_name(lo, hi):
@@ -630,76 +677,111 @@ def range_name(lo, hi):
 # --- 6. Statement ----------------------------------------------------------------------------------------------------------------
 
 
-class Statement:
-    """A statement that was decoded (4.6) and suits the circuit (6.1)."""
+class Body:
+    """(4.6) the bytes of a statement behind its header: integers of 1, 2, 4 or 8 bytes."""
+
+    def __init__(self, body, kind):
+        self.body, self.at = body, 0
+        require(self.int(1) == kind, 'statement: it is of another kind')
+
+    def int(self, n):
+        require(self.at + n <= len(self.body), 'statement: it ends early')
+        self.at += n
+        return int.from_bytes(self.body[self.at - n:self.at], 'big', signed=True)
+
+    def list(self, n):
+        width, count = self.int(1), self.int(8)
+        require(width in (1, 2, 4, 8), 'statement: a wrong width of values')
+        require(count == n, 'statement: a wrong number of values')
+        values = [self.int(width) for _ in range(count)]
+        least = next(w for w in (1, 2, 4, 8) if all(-1 << 8 * w - 1 <= v < 1 << 8 * w - 1 for v in values))
+        require(width == least, 'statement: its values fit fewer bytes')
+        return values
+
+    def close(self):
+        require(self.at == len(self.body), 'statement: there are bytes behind it')
+
+
+class Function:
+    """(4.6, 6.2) a statement of the kind function that suits the circuit."""
+
+    def __init__(self, c, body):
+        self.c, self.body = c, body
+        b = Body(body, FUNCTION)
+        self.values = [b.list(self.count(p)) for p in c.ports]
+        b.close()
+        for p, values in zip(c.ports, self.values):
+            lo, hi = (0, p.shape[-1] - 1) if p.reveal == ARGMAX else (p.lo, p.hi)
+            require(all(lo <= v <= hi for v in values), f'statement: a value of port {p.name} is out of range')
+
+    @staticmethod
+    def count(p):
+        return 0 if p.reveal == NOTHING else box_size(p.shape[:-1] if p.reveal == ARGMAX else p.shape)
+
+    def cells(self, t):
+        """(6.5) a public tensor, row-major."""
+        values, n = self.values[t.port], t.shape[-1]
+        if t.view == PORT_VALUES:
+            return values
+        return [int(j < v if t.view == ARGMAX_BELOW else j == v) for v in values for j in range(n)]
+
+
+class Generation:
+    """(4.6, 6.3) a statement of the kind generation that suits the circuit."""
 
     def __init__(self, c, body):
         self.c, self.body, self.made = c, body, {}
-        at = 0
-
-        def number(n):
-            nonlocal at
-            require(at + n <= len(body), 'statement: it ends early')
-            at += n
-            return int.from_bytes(body[at - n:at], 'big', signed=True)
-        n, self.prompt, self.next = number(8), number(8), number(8)
-        require(1 <= n <= c.length and (n == c.length or c.causal), 'statement: its length does not suit the circuit')
+        b = Body(body, GENERATION)
+        n, self.prompt, self.next = b.int(8), b.int(8), b.int(8)
+        require(1 <= n <= c.length, 'statement: its length does not suit the circuit')
         require(1 <= self.prompt <= n, 'statement: its prompt is empty or longer than itself')
-        require(self.prompt == n or c.causal, 'statement: not all is prompt where outputs depend on later tokens')
-        self.tokens = [number(8) for _ in range(n)]
-        width, count = number(1), number(8)
-        require(count == ((n - self.prompt + 1) * c.vocab if c.reveal == LOGITS else 0), 'statement: a wrong number of logits')
-        require(width in (1, 2, 4, 8), 'statement: a wrong width of logits')
-        self.logits = [number(width) for _ in range(count)]
-        require(at == len(body), 'statement: there are bytes behind it')
-        least = next(w for w in (1, 2, 4, 8) if all(-1 << 8 * w - 1 <= v < 1 << 8 * w - 1 for v in self.logits))
-        require(width == least, 'statement: its logits fit fewer bytes')
+        self.tokens = [b.int(8) for _ in range(n)]
+        self.logits = b.list((n - self.prompt + 1) * c.vocab if c.output.reveal == VALUES else 0)
+        b.close()
         self.check()
 
     def check(self):
-        """(6.1) from the second item on."""
+        """(6.3) from the second item on."""
         c, n = self.c, len(self.tokens)
         for t, token in enumerate(self.tokens):
-            hidden = bool(c.private) and t < self.prompt
+            hidden = c.input.reveal == NOTHING and t < self.prompt
             require(hidden == (token == -1) and (hidden or 0 <= token < c.vocab), f'statement: token {t}')
-        require(self.next == -1 or c.reveal == ARGMAX and 0 <= self.next < c.vocab, 'statement: its next token')
-        if c.reveal == ARGMAX:
+        require(self.next == -1 or c.output.reveal == ARGMAX and 0 <= self.next < c.vocab, 'statement: its next token')
+        if c.output.reveal == ARGMAX:
             require(self.next != -1 or self.prompt < n, 'statement: it claims nothing of the output')
-        if self.logits:
-            binding = [t for t in c.tensors if t.kind == PUBLIC and t.source == 5]
-            require(binding, 'statement: the circuit binds no logits')
-            require(all(t.lo <= v <= t.hi for t in binding for v in self.logits), 'statement: a logit is out of bounds')
+        else:
+            require(all(c.output.lo <= v <= c.output.hi for v in self.logits), 'statement: a logit is out of range')
             for k in range(n - self.prompt):
                 row = self.logits[k * c.vocab:(k + 1) * c.vocab]
                 require(row.index(max(row)) == self.tokens[self.prompt + k], 'statement: its logits predict another answer')
 
     def selected(self, t):
-        """(6.2)"""
-        end = len(self.tokens) - (self.c.reveal == ARGMAX and self.next == -1)
+        """(6.4)"""
+        end = len(self.tokens) - (self.c.output.reveal == ARGMAX and self.next == -1)
         return self.prompt - 1 <= t < end
 
-    def cells(self, source):
-        """(6.4) a public tensor, row-major."""
-        if source not in self.made:
-            self.made[source] = [v for t in range(self.c.length) for v in self.row(source, t)]
-        return self.made[source]
+    def cells(self, t):
+        """(6.5) a public tensor, row-major."""
+        if t.view not in self.made:
+            self.made[t.view] = [v for position in range(self.c.length) for v in self.row(t.view, position)]
+        return self.made[t.view]
 
-    def row(self, source, t):
+    def row(self, view, t):
         n, vocab = len(self.tokens), self.c.vocab
-        if source == 2:
+        if view == SELECTED:
             return [int(self.selected(t))]
-        if source == 6:
+        if view == KNOWN:
             return [int(t >= self.prompt)]
-        if source == 5:
+        if view == PORT_VALUES:
             k = t - (self.prompt - 1)
-            return self.logits[k * vocab:(k + 1) * vocab] if 0 <= k and t < n else [0] * vocab
-        if source == 1:
+            return self.logits[k * vocab:(k + 1) * vocab] if self.logits and 0 <= k and t < n else [0] * vocab
+        if view == ONE_HOT:
             token = self.tokens[t] if t < n else self.c.pad
             return [int(j == token) for j in range(vocab)]
         chosen = self.tokens[t + 1] if t + 1 < n else self.next
         if not self.selected(t):
             return [0] * vocab
-        return [int(j == chosen if source == 3 else j < chosen) for j in range(vocab)]
+        return [int(j == chosen if view == ARGMAX_AT else j < chosen) for j in range(vocab)]
 
 
 # --- 7. Rows ---------------------------------------------------------------------------------------------------------------------
@@ -850,6 +932,8 @@ def verify_stream(c, kind, model, statement, stream, generators, trace):
     tr.absorb('circuit', c.digest)
     tr.absorb('model rows', u64(len(model)))
     tr.absorb('model', b''.join(encode_point(p) for p in model))
+    for p in c.ports:
+        tr.absorb('port', p.raw)
     tr.absorb('statement', statement.body if statement else b'')
     ch = Channel(tr, stream)
     ch.segment('pad', None, [(ch.points('pads', 1)[0], 1)])  # how many entries it has is known at the end
@@ -970,7 +1054,7 @@ class Ledger:
     def count(self, t):
         """(10.7) what a new evaluation of a tensor costs."""
         c, size = self.c, box_size(t.shape)
-        if t.kind == CONST or t.source == 5:
+        if t.kind == CONST or t.view == PORT_VALUES:
             self.known_cells += size
         elif t.kind == AFFINE:
             self.known_cells += t.work
@@ -1022,7 +1106,7 @@ class Ledger:
         k, r = key
         t = self.c.tensors[k]
         if known(t):
-            return constant(mle(t.values if t.kind in (CONST, AFFINE) else self.statement.cells(t.source), t.shape, r))
+            return constant(mle(t.values if t.kind in (CONST, AFFINE) else self.statement.cells(t), t.shape, r))
         if t.kind != VIRTUAL:
             return self.requests[key]
         parts = [(1, self.requests[key])] if t.wave else []
@@ -1231,7 +1315,7 @@ def final_argument(ch, generators):
 def accept_key(c, data, pinned, generators, trace):
     """(4.2, 4.3, 14.1) returns the model's commitments and ID. A key whose ID was pinned is not verified again."""
     body = strip_header(data, b'zkllm-vk', c.digest, 'verifying key')
-    require(c.output >= 0, 'verifying key: the circuit has no output')
+    require(any(p.out and p.reveal != NOTHING for p in c.ports), 'verifying key: the circuit reveals nothing of an output')
     rows = Layout(c, WEIGHT, c.weight_bits).rows
     require(len(body) >= 32 * rows, 'verifying key: it ends early')
     model = [decode_point(body[32 * i:32 * i + 32]) for i in range(rows)]
@@ -1249,7 +1333,7 @@ def accept_key(c, data, pinned, generators, trace):
 
 def accept_proof(c, model, identity, statement, proof, generators, trace):
     """(14.2)"""
-    st = Statement(c, strip_header(statement, b'zkllm-st', c.digest, 'statement'))
+    st = (Generation if c.generation else Function)(c, strip_header(statement, b'zkllm-st', c.digest, 'statement'))
     body = strip_header(proof, b'zkllm-pf', c.digest, 'proof')
     require(body[:32] == identity, 'proof: it belongs to another model')
     verify_stream(c, 'inference', model, st, body[32:], generators, trace)

@@ -29,13 +29,10 @@ type manifest struct {
 	Generator string           `json:"generator"`
 	Name      string           `json:"name"`
 	Digest    string           `json:"circuit"`
-	Length    int              `json:"length"`
-	Vocab     int              `json:"vocab"`
-	Pad       int64            `json:"pad"`
-	Causal    bool             `json:"causal"`
+	Statement string           `json:"statement_kind"` // generation or function
+	Pad       int64            `json:"pad"`            // of a generation
+	Ports     []portInfo       `json:"ports"`
 	Layers    int              `json:"layers"`
-	Reveal    string           `json:"reveal"`
-	Private   bool             `json:"private_input"`
 	Stats     compiler.Stats   `json:"stats"`
 	Public    []tensorInfo     `json:"public_tensors"`
 	Weights   []tensorInfo     `json:"private_weights"`
@@ -55,6 +52,18 @@ type tensorInfo struct {
 type compileReport struct {
 	manifest
 	usage
+}
+
+// portInfo describes an input or output of the circuit. Elements are integers in [Lo, Hi]; one of reals stands for itself times 2^-Scale.
+type portInfo struct {
+	Name     string `json:"name"`
+	Side     string `json:"side"`
+	Elements string `json:"elements"`
+	Shape    []int  `json:"shape"`
+	Lo       int64  `json:"lo"`
+	Hi       int64  `json:"hi"`
+	Scale    int    `json:"scale,omitempty"`
+	Reveals  string `json:"reveals"`
 }
 
 const generator = "zkllmc"
@@ -120,8 +129,11 @@ func (a *app) compile(ctx context.Context, model string, m *modelFlags, o *outpu
 	if err != nil {
 		return err
 	}
-	if m.words > r.Circuit.Vocab {
-		return usageError{fmt.Errorf("%s has %d tokens, the model knows %d: it belongs to another model", m.tokenizer, m.words, r.Circuit.Vocab)}
+	switch g := r.Circuit.Generation; {
+	case m.words > 0 && g == nil:
+		return usageError{fmt.Errorf("--tokenizer %s: an output of this model depends on later tokens, so that it continues no prompt; leave the tokenizer out", m.tokenizer)}
+	case m.words > 0 && m.words > g.Vocab:
+		return usageError{fmt.Errorf("%s has %d tokens, the model knows %d: it belongs to another model", m.tokenizer, m.words, g.Vocab)}
 	}
 	desc := describe(r)
 	if err := o.replaceable(a.err, desc); err != nil {
@@ -259,12 +271,15 @@ func write(ctx context.Context, dir string, files []codegen.SourceFile) error {
 func describe(r *compiler.Result) manifest {
 	digest := r.Circuit.Digest()
 	d := manifest{
-		Generator: generator, Name: r.Circuit.Name, Digest: hex.EncodeToString(digest[:]), Length: r.Circuit.Length, Vocab: r.Circuit.Vocab,
-		Pad: r.Circuit.Pad, Causal: r.Circuit.Causal, Layers: r.Layers(), Reveal: "logits", Private: r.Circuit.PrivateInput, Stats: r.Stats,
+		Generator: generator, Name: r.Circuit.Name, Digest: hex.EncodeToString(digest[:]), Statement: r.Circuit.StatementKind(), Layers: r.Layers(), Stats: r.Stats,
 		Scales: r.Scales, Public: []tensorInfo{}, Weights: []tensorInfo{},
 	}
-	if r.Circuit.Reveal == revealArgmax {
-		d.Reveal = "argmax"
+	if g := r.Circuit.Generation; g != nil {
+		d.Pad = g.Pad
+	}
+	for i := range r.Circuit.Ports {
+		p := &r.Circuit.Ports[i]
+		d.Ports = append(d.Ports, portInfo{p.Name, p.Side(), p.Kind.String(), p.Shape, p.Lo, p.Hi, p.Scale, p.Reveal.String()})
 	}
 	for _, w := range r.Weights {
 		d.Weights = append(d.Weights, tensorInfo{Name: w.Name, Shape: w.Shape})

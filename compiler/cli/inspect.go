@@ -17,9 +17,8 @@ import (
 )
 
 const (
-	revealArgmax = circuit.RevealArgmax
-	kindConst    = circuit.Const
-	kindAffine   = circuit.Affine
+	kindConst  = circuit.Const
+	kindAffine = circuit.Affine
 )
 
 func (a *app) inspectCommand() *cobra.Command {
@@ -144,11 +143,18 @@ const (
 
 func (d *manifest) print(w io.Writer) {
 	s := d.Stats
-	fmt.Fprintf(w, "%s: %d positions, %d tokens, %d repeated layers, reveals %s\n", d.Name, d.Length, d.Vocab, d.Layers, d.Reveal)
-	if d.Causal {
-		fmt.Fprintln(w, "causal         no output depends on later tokens: inputs may be shorter, and part of them an answer")
+	fmt.Fprintf(w, "%s: %d repeated layers\n", d.Name, d.Layers)
+	for _, p := range d.Ports {
+		scale := ""
+		if p.Scale != 0 {
+			scale = fmt.Sprintf(", times 2^%d", -p.Scale)
+		}
+		fmt.Fprintf(w, "%-14s %s: %s %v in [%d, %d]%s; statements tell %s\n", p.Side, p.Name, p.Elements, p.Shape, p.Lo, p.Hi, scale, p.Reveals)
+	}
+	if d.Statement == "generation" {
+		fmt.Fprintln(w, "generation     no output depends on later tokens: inputs may be shorter, and part of them an answer")
 	} else {
-		fmt.Fprintln(w, "not causal     outputs depend on later tokens, or may: all positions are prompt, and the prediction is after the last")
+		fmt.Fprintln(w, "function       a statement says that these inputs gave these outputs")
 	}
 	fmt.Fprintf(w, "circuit        %s\n", d.Digest)
 	fmt.Fprintf(w, "tensors        %d, of them committed with a proof %d, virtual %d\n", s.Tensors, s.Witness, s.Virtual)

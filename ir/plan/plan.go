@@ -13,6 +13,7 @@ type Plan struct {
 	Columns  []Column
 	Epilogue []Step
 
+	Ports     []Port   // by index, see Step.Data
 	Constants []Tensor // by index, see Step.Data
 	Weights   []Tensor // in the order of the circuit's Weight tensors, with their full names
 
@@ -28,16 +29,45 @@ type Origin struct{ Node, Operator string }
 
 // Config is runtime/circuit.Config, without its dependency.
 type Config struct {
-	Name         string
-	Length       int
-	Vocab        int
-	Pad          int64
-	Causal       bool
-	RevealArgmax bool
-	PrivateInput bool
-	WeightBits   int
-	WitnessBits  int
+	Name        string
+	Generation  bool  // statements are generations, else functions
+	Pad         int64 // of a generation
+	WeightBits  int
+	WitnessBits int
 }
+
+// Port is runtime/circuit.Port, without its dependency; kinds and what is revealed are named as there. Shape and range of an output are those of
+// the tensor that carries it.
+type Port struct {
+	Name   string
+	Out    bool
+	Kind   Element
+	Shape  []int
+	Lo, Hi int64
+	Scale  int
+	Reveal Reveal
+}
+
+// Element is a kind of a port's elements.
+type Element string
+
+// The kinds of elements.
+const (
+	IDs      Element = "IDs"
+	Integers Element = "Integers"
+	Booleans Element = "Booleans"
+	Reals    Element = "Reals"
+)
+
+// Reveal says what statements tell of a port.
+type Reveal string
+
+// What statements tell of a port.
+const (
+	Nothing Reveal = "Nothing"
+	Values  Reveal = "Values"
+	Argmax  Reveal = "Argmax"
+)
 
 // Tensor is a named box of integers, row-major.
 type Tensor struct {
@@ -52,22 +82,20 @@ type Op string
 
 // The calls that the planner itself chooses. What the operations of a program become is said by their entries in the op table of ir.
 const (
-	Tokens        Op = "Tokens"        // the one-hot rows of the token ids
-	PrivateTokens Op = "PrivateTokens" // the same, hidden
-	Weight        Op = "Weight"        // bits
-	Const         Op = "Const"         // Data
-	Affine        Op = "Affine"        // where: a linear equation between indices, see circuit.Builder.Affine
-	Mask          Op = "Mask"          // Data: a Const that an Attn masks with, and checked to be a mask
-	Embed         Op = "Embed"         // operands one-hot rows, table
-	Virtual       Op = "Virtual"       // Terms
-	VirtualBound  Op = "VirtualBound"  // lo, hi, why; Terms
-	Rescale       Op = "Rescale"       // shift, lo, hi
-	Table         Op = "Table"         // fn, inScale, outScale
-	RescaleTable  Op = "RescaleTable"  // those of Rescale and of Table; results x, y
-	Rsqrt         Op = "Rsqrt"         // num, eps
-	Attn          Op = "Attn"          // Shift, DBits, EBits, InvBits, Unit; operands scores [, mask]; results e, inv
-	RevealLogits  Op = "RevealLogits"  // operand logits
-	RevealArgmax  Op = "RevealArgmax"  // operand logits
+	Input        Op = "Input"        // Data: the port; result the one-hot rows of ids, or the elements
+	Weight       Op = "Weight"       // bits
+	Const        Op = "Const"        // Data
+	Affine       Op = "Affine"       // where: a linear equation between indices, see circuit.Builder.Affine
+	Mask         Op = "Mask"         // Data: a Const that an Attn masks with, and checked to be a mask
+	Embed        Op = "Embed"        // operands one-hot rows, table
+	Virtual      Op = "Virtual"      // Terms
+	VirtualBound Op = "VirtualBound" // lo, hi, why; Terms
+	Rescale      Op = "Rescale"      // shift, lo, hi
+	Table        Op = "Table"        // fn, inScale, outScale
+	RescaleTable Op = "RescaleTable" // those of Rescale and of Table; results x, y
+	Rsqrt        Op = "Rsqrt"        // num, eps
+	Attn         Op = "Attn"         // Shift, DBits, EBits, InvBits, Unit; operands scores [, mask]; results e, inv
+	Output       Op = "Output"       // Data: the port; operand what carries it
 )
 
 // Kind says what a parameter is, and so its Go type in the runtime.
@@ -89,7 +117,7 @@ type Step struct {
 	In    []Ref  // the operands, in the order in which the table of calls names them
 	Terms []Term
 	Args  []Arg
-	Data  int // Const, Mask: index into Plan.Constants
+	Data  int // Const, Mask: index into Plan.Constants; Input, Output: into Plan.Ports
 }
 
 // Arg is an argument of a call, by the name that the table of calls gives it.

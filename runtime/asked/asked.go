@@ -14,6 +14,7 @@ import (
 
 	"github.com/zkllmc/zkllmc/runtime/circuit"
 	"github.com/zkllmc/zkllmc/runtime/statement"
+	"github.com/zkllmc/zkllmc/runtime/statement/generation"
 	"github.com/zkllmc/zkllmc/runtime/tokens"
 )
 
@@ -64,8 +65,8 @@ func checked(c *circuit.Circuit, ids []int64, err error) ([]int64, error) {
 		return nil, ErrEmpty
 	}
 	for i, id := range ids {
-		if id < 0 || id >= int64(c.Vocab) {
-			return nil, fmt.Errorf("%w: token %d is %d, the model knows 0 to %d", ErrToken, i, id, c.Vocab-1)
+		if id < 0 || id >= int64(c.Generation.Vocab) {
+			return nil, fmt.Errorf("%w: token %d is %d, the model knows 0 to %d", ErrToken, i, id, c.Generation.Vocab-1)
 		}
 	}
 	return ids, nil
@@ -77,7 +78,7 @@ func Asked(c *circuit.Circuit, vocab tokens.Tokenizer, prompt, answer string) (*
 	if err != nil {
 		return nil, err
 	}
-	if c.PrivateInput {
+	if c.Generation.Private {
 		return nil, ErrHidden
 	}
 	if q.Prompt, err = Prompt(c, vocab, prompt); err != nil {
@@ -96,28 +97,28 @@ func Told(c *circuit.Circuit, vocab tokens.Tokenizer, answer string) (*Question,
 }
 
 // Stated returns the tokens that a statement says the model gave: those behind the prompt, and the next one if it is claimed.
-func Stated(st *statement.Statement) []int64 {
+func Stated(st *generation.Statement) []int64 {
 	out := append([]int64(nil), st.Tokens[st.Prompt:]...)
-	if st.Next != statement.Unclaimed {
+	if st.Next != generation.Unclaimed {
 		out = append(out, st.Next)
 	}
 	return out
 }
 
 // Predicted returns the token that revealed logits predict behind the last one; ok says that there are such logits.
-func Predicted(c *circuit.Circuit, st *statement.Statement) (id int64, ok bool) {
-	if c.Reveal != circuit.RevealLogits {
+func Predicted(c *circuit.Circuit, st *generation.Statement) (id int64, ok bool) {
+	if c.Generation.Reveal != circuit.Values {
 		return 0, false
 	}
-	return statement.Argmax(st.Logits[len(st.Logits)-c.Vocab:]), true
+	return statement.Argmax(st.Logits[len(st.Logits)-c.Generation.Vocab:]), true
 }
 
 // answers are the answers that a statement shows: Stated, and where that fills all positions also with the predicted token, which finds
 // no position there and belongs to the answer, as in the prover.
-func answers(c *circuit.Circuit, st *statement.Statement) [][]int64 {
+func answers(c *circuit.Circuit, st *generation.Statement) [][]int64 {
 	stated := Stated(st)
 	out := [][]int64{stated}
-	if next, ok := Predicted(c, st); ok && len(st.Tokens) == c.Length {
+	if next, ok := Predicted(c, st); ok && len(st.Tokens) == c.Generation.Length {
 		out = append(out, append(slices.Clone(stated), next))
 	}
 	return out
@@ -125,7 +126,7 @@ func answers(c *circuit.Circuit, st *statement.Statement) [][]int64 {
 
 // Finished says whether a statement's answer ends with the vocabulary's end token; known is false where there is no answer or no such
 // token.
-func Finished(c *circuit.Circuit, vocab tokens.Tokenizer, st *statement.Statement) (finished, known bool) {
+func Finished(c *circuit.Circuit, vocab tokens.Tokenizer, st *generation.Statement) (finished, known bool) {
 	end, ok := vocab.End()
 	if !ok || len(Stated(st)) == 0 {
 		return false, false
@@ -134,12 +135,12 @@ func Finished(c *circuit.Circuit, vocab tokens.Tokenizer, st *statement.Statemen
 }
 
 // SamePrompt says whether a statement is about the prompt that was asked.
-func (q *Question) SamePrompt(st *statement.Statement) bool {
+func (q *Question) SamePrompt(st *generation.Statement) bool {
 	return slices.Equal(q.Prompt, st.Tokens[:st.Prompt])
 }
 
 // SameAnswer says whether a statement shows the answer that was told. The vocabulary is needed for answers that were given as text.
-func (q *Question) SameAnswer(c *circuit.Circuit, vocab tokens.Tokenizer, st *statement.Statement) bool {
+func (q *Question) SameAnswer(c *circuit.Circuit, vocab tokens.Tokenizer, st *generation.Statement) bool {
 	return slices.ContainsFunc(answers(c, st), func(ids []int64) bool {
 		switch {
 		case len(ids) == 0: // nothing is claimed
@@ -165,7 +166,7 @@ func reads(vocab tokens.Tokenizer, ids []int64, text string) bool {
 
 // Compare returns nil if a statement is about what was asked and told, else an error that is ErrPrompt or ErrAnswer and shows both. The
 // vocabulary may be nil where no texts were given; tokens are shown as ids then.
-func (q *Question) Compare(c *circuit.Circuit, vocab tokens.Tokenizer, st *statement.Statement) error {
+func (q *Question) Compare(c *circuit.Circuit, vocab tokens.Tokenizer, st *generation.Statement) error {
 	if q.Prompt != nil && !q.SamePrompt(st) {
 		return mismatch(ErrPrompt, vocab, q.Prompt, st.Tokens[:st.Prompt], tokens.ReadPrompt)
 	}

@@ -5,7 +5,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/zkllmc/zkllmc/runtime/circuit"
-	"github.com/zkllmc/zkllmc/runtime/statement"
+	"github.com/zkllmc/zkllmc/runtime/statement/generation"
 	"github.com/zkllmc/zkllmc/runtime/tokens"
 )
 
@@ -50,9 +50,9 @@ func newReading(r tokens.Reading, tells bool) *Reading {
 }
 
 // SaidOf reads a statement. The vocabulary may be nil.
-func SaidOf(c *circuit.Circuit, vocab tokens.Tokenizer, st *statement.Statement) *Said {
-	s := &Said{PromptLength: st.Prompt, PrivatePrompt: c.PrivateInput, Answer: Stated(st)}
-	if !c.PrivateInput {
+func SaidOf(c *circuit.Circuit, vocab tokens.Tokenizer, st *generation.Statement) *Said {
+	s := &Said{PromptLength: st.Prompt, PrivatePrompt: c.Generation.Private, Answer: Stated(st)}
+	if !c.Generation.Private {
 		s.Prompt = st.Tokens[:st.Prompt]
 	}
 	if next, ok := Predicted(c, st); ok {
@@ -70,8 +70,8 @@ func SaidOf(c *circuit.Circuit, vocab tokens.Tokenizer, st *statement.Statement)
 
 // Answered is what is said of an answer that no statement claims.
 func Answered(c *circuit.Circuit, vocab tokens.Tokenizer, prompt, answer []int64) *Said {
-	s := &Said{PromptLength: len(prompt), PrivatePrompt: c.PrivateInput, Answer: slices.Clone(answer)}
-	if !c.PrivateInput {
+	s := &Said{PromptLength: len(prompt), PrivatePrompt: c.Generation.Private, Answer: slices.Clone(answer)}
+	if !c.Generation.Private {
 		s.Prompt = prompt
 	}
 	if vocab == nil {

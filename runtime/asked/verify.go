@@ -5,7 +5,7 @@ import (
 	"fmt"
 
 	"github.com/zkllmc/zkllmc/runtime/circuit"
-	"github.com/zkllmc/zkllmc/runtime/statement"
+	"github.com/zkllmc/zkllmc/runtime/statement/generation"
 	"github.com/zkllmc/zkllmc/runtime/tokens"
 	"github.com/zkllmc/zkllmc/runtime/verifier"
 )
@@ -23,8 +23,8 @@ func NewVerifier(c *circuit.Circuit, key *verifier.Key, vocab []byte) (*Verifier
 	if err != nil {
 		return nil, err
 	}
-	if t.Size() > c.Vocab {
-		return nil, fmt.Errorf("the vocabulary has %d tokens, the model has %d; it belongs to another model", t.Size(), c.Vocab)
+	if t.Size() > c.Generation.Vocab {
+		return nil, fmt.Errorf("the vocabulary has %d tokens, the model has %d; it belongs to another model", t.Size(), c.Generation.Vocab)
 	}
 	return &Verifier{c: c, key: key, vocab: t}, nil
 }
@@ -50,7 +50,7 @@ func (v *Verifier) VerifyAnswer(ctx context.Context, answer string, encoded, pro
 }
 
 func (v *Verifier) verify(ctx context.Context, q *Question, encoded, proof []byte) error {
-	st, err := statement.Decode(v.c, encoded)
+	st, err := generation.Decode(v.c, encoded)
 	if err != nil {
 		return fmt.Errorf("statement: %w", err)
 	}

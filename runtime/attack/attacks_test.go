@@ -45,6 +45,8 @@ func sections() []section {
 		{"answers that the model reads before it gives them", nil, rejectAnswersThatTheModelReads},
 		{"changed public input", changedPublicInput, nil},
 		{"changed private input", nil, rejectChangedPrivateInput},
+		{"lies about ports: a step of a real, swapped, out of range, no mask, told though private, of another kind", nil, rejectLiesAboutPorts},
+		{"port that challenges do not bind", nil, rejectPortThatChallengesDoNotBind},
 		{"one-hot rows that are none", nil, rejectRowsThatAreNotOneHot},
 		{"replay for another circuit, model, input or output", nil, rejectReplay},
 		{"wrong weights for the commitment", wrongWeights, rejectWrongWeightsForTheCommitment},

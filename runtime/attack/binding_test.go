@@ -14,7 +14,7 @@ import (
 	"github.com/zkllmc/zkllmc/runtime/format"
 	"github.com/zkllmc/zkllmc/runtime/group"
 	"github.com/zkllmc/zkllmc/runtime/protocol"
-	"github.com/zkllmc/zkllmc/runtime/statement"
+	"github.com/zkllmc/zkllmc/runtime/statement/generation"
 	"github.com/zkllmc/zkllmc/runtime/transcript"
 	"github.com/zkllmc/zkllmc/runtime/veil"
 )
@@ -197,9 +197,9 @@ func rejectPublicThatChallengesDoNotBind(t *testing.T) {
 
 // otherPublics are changes of what is public, one thing each, that leave the lengths of all messages as they are.
 func (u *subject) otherPublics(t testing.TB, s spec) map[string]func(*protocol.Proof) {
-	change := func(f func(*statement.Statement)) func(*protocol.Proof) {
+	change := func(f func(*generation.Statement)) func(*protocol.Proof) {
 		return func(p *protocol.Proof) {
-			st := *u.st
+			st := *u.text()
 			st.Tokens, st.Logits = append([]int64(nil), st.Tokens...), append([]int64(nil), st.Logits...)
 			f(&st)
 			p.Statement = &st
@@ -210,17 +210,17 @@ func (u *subject) otherPublics(t testing.TB, s spec) map[string]func(*protocol.P
 	out := map[string]func(*protocol.Proof){
 		"kind":          func(p *protocol.Proof) { p.Kind = protocol.KindSetup },
 		"circuit":       func(p *protocol.Proof) { p.Circuit = renamed },
-		"prompt length": change(func(st *statement.Statement) { st.Prompt = st.Prompt%len(st.Tokens) + 1 }),
+		"prompt length": change(func(st *generation.Statement) { st.Prompt = st.Prompt%len(st.Tokens) + 1 }),
 	}
-	for i := range u.st.Tokens {
-		out[fmt.Sprintf("token %d", i)] = change(func(st *statement.Statement) { st.Tokens[i] = (st.Tokens[i] + 1) % int64(u.c.Vocab) })
+	for i := range u.text().Tokens {
+		out[fmt.Sprintf("token %d", i)] = change(func(st *generation.Statement) { st.Tokens[i] = (st.Tokens[i] + 1) % int64(u.c.Generation.Vocab) })
 	}
-	for i := range u.st.Logits {
-		out[fmt.Sprintf("logit %d", i)] = change(func(st *statement.Statement) { st.Logits[i]++ })
+	for i := range u.text().Logits {
+		out[fmt.Sprintf("logit %d", i)] = change(func(st *generation.Statement) { st.Logits[i]++ })
 	}
-	if u.c.Reveal == circuit.RevealArgmax {
-		out["next token"] = change(func(st *statement.Statement) { st.Next = (st.Next + 1) % int64(u.c.Vocab) })
-		out["no next token"] = change(func(st *statement.Statement) { st.Next = statement.Unclaimed })
+	if u.c.Generation.Reveal == circuit.Argmax {
+		out["next token"] = change(func(st *generation.Statement) { st.Next = (st.Next + 1) % int64(u.c.Generation.Vocab) })
+		out["no next token"] = change(func(st *generation.Statement) { st.Next = generation.Unclaimed })
 	}
 	for i := range protocol.WeightLayout(u.c).Rows {
 		out[fmt.Sprintf("row %d of the model", i)] = func(p *protocol.Proof) {

@@ -177,15 +177,15 @@ func (f *artefact) hollow() []byte {
 // A pinned key is read without its range proof, but only under its own ID.
 func rejectUnpinnedKey(t *testing.T) {
 	u := stage(t, "copy")
-	_, err := verifier.ReadPinnedKey(u.c, u.vkBytes, u.vk.ModelID())
+	_, err := verifier.ReadPinnedKey(u.c, kind(u.c), u.vkBytes, u.vk.ModelID())
 	require.NoError(t, err)
 	for i := range 32 {
 		id := u.vk.ModelID()
 		id[i] ^= 1
-		_, err = verifier.ReadPinnedKey(u.c, u.vkBytes, id)
+		_, err = verifier.ReadPinnedKey(u.c, kind(u.c), u.vkBytes, id)
 		require.ErrorIs(t, err, verifier.ErrPinned)
 	}
 	other := stage(t, "rescale")
-	_, err = verifier.ReadPinnedKey(other.c, u.vkBytes, u.vk.ModelID())
+	_, err = verifier.ReadPinnedKey(other.c, kind(other.c), u.vkBytes, u.vk.ModelID())
 	require.ErrorIs(t, err, format.ErrCircuit)
 }

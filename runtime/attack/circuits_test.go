@@ -11,15 +11,16 @@ import (
 	"github.com/zkllmc/zkllmc/runtime/circuit"
 	"github.com/zkllmc/zkllmc/runtime/gadget"
 	"github.com/zkllmc/zkllmc/runtime/witness"
+	"github.com/zkllmc/zkllmc/runtime/witness/witnesstest"
 )
 
 // config is a circuit that reveals nothing: the stage under attack is all there is.
-func config(name string) circuit.Config {
-	return circuit.Config{Name: name, Length: 1, Vocab: 2, Reveal: circuit.RevealArgmax, WeightBits: 4, WitnessBits: 4}
+func config(name string) witnesstest.Text {
+	return witnesstest.Text{Name: name, WeightBits: 4, WitnessBits: 4}
 }
 
 // classes is config with rows of other widths: two classes of rows, and tensors that all share rows where the rows are long.
-func classes(name string, weightBits, witnessBits int) circuit.Config {
+func classes(name string, weightBits, witnessBits int) witnesstest.Text {
 	cfg := config(name)
 	cfg.WeightBits, cfg.WitnessBits = weightBits, witnessBits
 	return cfg
@@ -84,16 +85,18 @@ var stages = map[string]spec{
 	"key mask": {cfg: config("key mask"), build: zkattn([]int64{0, 1, 0, 1}, 4), weights: map[string][]int64{
 		"x": {3, 31, 3, -30, 5, 31, 31, 2, -32, 4, 4, 7, 0, 0, 0, 0},
 	}},
-	"private embedding": {cfg: circuit.Config{Name: "private embedding", Length: 3, Vocab: 5, Causal: true, PrivateInput: true,
-		Reveal: circuit.RevealArgmax, WeightBits: 4, WitnessBits: 4}, build: func(b *circuit.Builder) {
-		e := gadget.Embed(b, "x", gadget.PrivateTokens(b), b.Weight("table", 6, 5, 2))
-		gadget.Rescale(b, "y", e, 1, -16, 16)
-		b.Output(b.Const("output", make([]int64, 15), 3, 5))
-	}, tokens: []int64{-1, 2}, prompt: 1, private: []int64{4, 2}},
-	"reveal logits": {cfg: circuit.Config{Name: "reveal logits", Length: 3, Vocab: 5, Causal: true, Reveal: circuit.RevealLogits,
-		WeightBits: 5, WitnessBits: 5}, build: func(b *circuit.Builder) { gadget.RevealLogits(b, logits(b)) }, tokens: []int64{1, 1}, prompt: 2},
-	"reveal argmax": {cfg: circuit.Config{Name: "reveal argmax", Length: 3, Vocab: 5, Causal: true, Reveal: circuit.RevealArgmax,
-		WeightBits: 5, WitnessBits: 5}, build: func(b *circuit.Builder) { gadget.RevealArgmax(b, logits(b)) },
+	"private embedding": {cfg: witnesstest.Text{Name: "private embedding", Length: 3, Vocab: 5, PrivateInput: true,
+		Reveal: circuit.Argmax, WeightBits: 4, WitnessBits: 4}, build: func(b *circuit.Builder) {
+		e := gadget.Embed(b, "x", gadget.Input(b, "tokens", hiddenTokens), b.Weight("table", 6, 5, 2))
+		y := gadget.Rescale(b, "y", e, 1, -16, 16)
+		gadget.Output(b, argmaxLogits, b.Virtual("logits", []int{3, 5}, b.Times(1, "td,vd->tv t=3 d=2 v=5", y, b.Weight("head", 4, 5, 2))))
+	}, // Token 4 is followed by token 2, and that by token 0.
+		weights: map[string][]int64{"table": {3, -7, 9, 1, 2, 20, -5, 4, 20, -3}, "head": {0, 5, 1, 1, 5, 0, -2, 3, 2, -1}},
+		tokens:  []int64{-1, 2}, prompt: 1, private: []int64{4, 2}},
+	"reveal logits": {cfg: witnesstest.Text{Name: "reveal logits", Length: 3, Vocab: 5, Reveal: circuit.Values,
+		WeightBits: 5, WitnessBits: 5}, build: func(b *circuit.Builder) { gadget.Output(b, valueLogits, logits(b)) }, tokens: []int64{1, 1}, prompt: 2},
+	"reveal argmax": {cfg: witnesstest.Text{Name: "reveal argmax", Length: 3, Vocab: 5, Reveal: circuit.Argmax,
+		WeightBits: 5, WitnessBits: 5}, build: func(b *circuit.Builder) { gadget.Output(b, argmaxLogits, logits(b)) },
 		// Token 3 is followed by token 1, tied with token 4; token 1 by token 0, tied with everything.
 		weights: map[string][]int64{
 			"embedding": {0, 0, 0, 0, 0, 0, 0, 0, 0, 16, 0, 0, 0, 0, 0},
@@ -111,13 +114,22 @@ var stages = map[string]spec{
 		y := gadget.Rescale(b, "y", acc, 2, -32, 32)
 		gadget.Rescale(b, "z", b.Virtual("shifted", []int{2, 3}, b.Times(1, "ti,ij->tj t=2 i=3 j=3", y, b.Affine("shift", "i - j + 1", 3, 3))), 0, -32, 32)
 	}, weights: map[string][]int64{"w": {-32, 31, 6, -7, 12, 3, 0, -20, 25, 9, -1, 30}}},
+	"ports":    {cfg: classes("ports", 5, 6), build: ported, inputs: portedInputs},
 	"residual": {cfg: classes("residual", 6, 4), build: residual("y1", 1)},
-	"layout":   {cfg: circuit.Config{Name: "layout", Length: 1, Vocab: 2, Reveal: circuit.RevealArgmax, WeightBits: 4, WitnessBits: 4}, build: layouts},
+	"layout":   {cfg: witnesstest.Text{Name: "layout", WeightBits: 4, WitnessBits: 4}, build: layouts},
 }
+
+// The ports of the generations among the stages: 3 positions, 5 tokens.
+var (
+	tokens       = circuit.Port{Name: "tokens", Kind: circuit.IDs, Shape: []int{3}, Hi: 4, Reveal: circuit.Values}
+	hiddenTokens = circuit.Port{Name: "tokens", Kind: circuit.IDs, Shape: []int{3}, Hi: 4, Reveal: circuit.Nothing}
+	valueLogits  = circuit.Port{Name: "logits", Kind: circuit.Integers, Reveal: circuit.Values}
+	argmaxLogits = circuit.Port{Name: "logits", Kind: circuit.Integers, Reveal: circuit.Argmax}
+)
 
 // logits are a product of an embedding and a head, rescaled in between.
 func logits(b *circuit.Builder) circuit.ID {
-	e := gadget.Embed(b, "e", b.Public("tokens", circuit.TokenOneHot, 0, 1), b.Weight("embedding", 6, 5, 3))
+	e := gadget.Embed(b, "e", gadget.Input(b, "tokens", tokens), b.Weight("embedding", 6, 5, 3))
 	h := gadget.Rescale(b, "h", e, 2, -8, 8)
 	return b.Virtual("logits", []int{3, 5}, b.Times(1, "td,vd->tv t=3 d=3 v=5", h, b.Weight("head", 5, 5, 3)))
 }

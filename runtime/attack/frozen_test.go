@@ -16,7 +16,7 @@ import (
 	"github.com/zkllmc/zkllmc/runtime/group"
 	"github.com/zkllmc/zkllmc/runtime/kernel"
 	"github.com/zkllmc/zkllmc/runtime/poly"
-	"github.com/zkllmc/zkllmc/runtime/statement"
+	"github.com/zkllmc/zkllmc/runtime/statement/generation"
 	"github.com/zkllmc/zkllmc/runtime/transcript"
 	"github.com/zkllmc/zkllmc/runtime/veil"
 )
@@ -215,8 +215,8 @@ func rejectFalseProduct(t *testing.T) {
 }
 
 // wrongLogits claims one logit that is off by one. Every stage but one check, the zero-check, is honest.
-func wrongLogits(u *subject) *statement.Statement {
-	st := *u.st
+func wrongLogits(u *subject) *generation.Statement {
+	st := *u.text()
 	st.Logits = append([]int64(nil), st.Logits...)
 	st.Logits[0]++
 	return &st
@@ -224,8 +224,8 @@ func wrongLogits(u *subject) *statement.Statement {
 
 // zeroError returns what the zero-check of wrongLogits is off by: the MLE of the false cell at τ, negated.
 func zeroError(u *subject, tau []field.Element) field.Element {
-	cell := uint64((u.st.Prompt - 1) << circuit.Bits(u.c.Vocab))
-	return neg(poly.EqIndex(tau[:circuit.Bits(u.c.Length)+circuit.Bits(u.c.Vocab)], cell))
+	cell := uint64((u.text().Prompt - 1) << circuit.Bits(u.c.Generation.Vocab))
+	return neg(poly.EqIndex(tau[:circuit.Bits(u.c.Generation.Length)+circuit.Bits(u.c.Generation.Vocab)], cell))
 }
 
 // weightInWave is the coefficient of the zero-check's claim in wave 1: it stands behind the claim on the embedding.

@@ -16,6 +16,8 @@ import (
 	"github.com/zkllmc/zkllmc/runtime/group"
 	"github.com/zkllmc/zkllmc/runtime/protocol"
 	"github.com/zkllmc/zkllmc/runtime/statement"
+	"github.com/zkllmc/zkllmc/runtime/statement/function"
+	"github.com/zkllmc/zkllmc/runtime/statement/generation"
 	"github.com/zkllmc/zkllmc/runtime/transcript"
 	"github.com/zkllmc/zkllmc/runtime/veil"
 	"github.com/zkllmc/zkllmc/runtime/verifier"
@@ -43,7 +45,7 @@ func refusal(err error) error {
 	if err == nil {
 		return errAccepted
 	}
-	for _, want := range verifier.Errors {
+	for _, want := range slices.Concat(verifier.Errors, generation.Kind.Errors, function.Kind.Errors) {
 		if errors.Is(err, want) {
 			return nil
 		}
@@ -52,41 +54,44 @@ func refusal(err error) error {
 }
 
 // reveals says whether the circuit binds what the statement says of the output.
-func (u *subject) reveals() bool { return u.has(circuit.Logits) || u.has(circuit.NextOneHot) }
+func (u *subject) reveals() bool { return u.has(circuit.PortValues) || u.has(circuit.ArgmaxAt) }
 
-// has says whether the circuit has a public tensor of a source.
-func (u *subject) has(s circuit.Source) bool {
-	return slices.ContainsFunc(u.c.Tensors, func(t circuit.Tensor) bool { return t.Kind == circuit.Public && t.Source == s })
+// has says whether the circuit has a public tensor of a view.
+func (u *subject) has(v circuit.View) bool {
+	return slices.ContainsFunc(u.c.Tensors, func(t circuit.Tensor) bool { return t.Kind == circuit.Public && t.View == v })
 }
 
-// restated is the subject's statement with a change.
-func (u *subject) restated(change func(s *statement.Statement)) *statement.Statement {
-	s := *u.st
+// restated is the statement of a generation with a change.
+func (u *subject) restated(change func(s *generation.Statement)) *generation.Statement {
+	s := *u.text()
 	s.Tokens, s.Logits = slices.Clone(s.Tokens), slices.Clone(s.Logits)
 	change(&s)
 	return &s
 }
 
 // otherOutputs are statements that claim another output of the same tokens, the answer that logits predict left alone.
-func (u *subject) otherOutputs() (out []*statement.Statement) {
-	if u.c.Reveal == circuit.RevealLogits {
-		for _, i := range u.some(len(u.st.Logits)) {
+func (u *subject) otherOutputs() (out []statement.Statement) {
+	if u.c.Generation == nil {
+		return u.otherElements(true)
+	}
+	if u.c.Generation.Reveal == circuit.Values {
+		for _, i := range u.some(len(u.text().Logits)) {
 			for _, d := range []int64{1, -1} {
-				s := u.restated(func(s *statement.Statement) { s.Logits[i] += d })
-				if s.Check(u.c) == nil && s.CheckAnswer(u.c) == nil {
+				s := u.restated(func(s *generation.Statement) { s.Logits[i] += d })
+				if s.Check(u.c) == nil && s.CheckClaim(u.c) == nil {
 					out = append(out, s)
 				}
 			}
 		}
 		return out
 	}
-	for _, i := range u.some(u.c.Vocab) {
-		if int64(i) != u.st.Next {
-			out = append(out, u.restated(func(s *statement.Statement) { s.Next = int64(i) }))
+	for _, i := range u.some(u.c.Generation.Vocab) {
+		if int64(i) != u.text().Next {
+			out = append(out, u.restated(func(s *generation.Statement) { s.Next = int64(i) }))
 		}
 	}
-	for t := u.st.Prompt; t < len(u.st.Tokens); t++ {
-		out = append(out, u.restated(func(s *statement.Statement) { s.Tokens[t] = (s.Tokens[t] + 1) % int64(u.c.Vocab) }))
+	for t := u.text().Prompt; t < len(u.text().Tokens); t++ {
+		out = append(out, u.restated(func(s *generation.Statement) { s.Tokens[t] = (s.Tokens[t] + 1) % int64(u.c.Generation.Vocab) }))
 	}
 	return out
 }
@@ -107,13 +112,13 @@ func wrongOutput(_ testing.TB, u *subject) (out []named) {
 // bits are all that a statement holds, and the bounds less than that.
 func logitsOutOfBounds(t testing.TB, u *subject) (out []named) {
 	for i := range u.c.Tensors {
-		if c := &u.c.Tensors[i]; c.Kind == circuit.Public && c.Source == circuit.Logits {
+		if c := &u.c.Tensors[i]; u.c.Generation != nil && c.Kind == circuit.Public && c.View == circuit.PortValues {
 			for _, x := range []int64{c.Hi + 1, c.Lo - 1, 1<<63 - 1, -1 << 63} {
-				s := u.restated(func(s *statement.Statement) { s.Logits[0] = x })
+				s := u.restated(func(s *generation.Statement) { s.Logits[0] = x })
 				proof := u.proved(t)
 				out = append(out, named{what: fmt.Sprint(x), run: func() error {
-					if err := u.vk.VerifyStatement(s, proof); !errors.Is(err, statement.ErrLogits) {
-						return fmt.Errorf("got %v, want %w", err, statement.ErrLogits)
+					if err := u.vk.VerifyStatement(s, proof); !errors.Is(err, generation.ErrLogits) {
+						return fmt.Errorf("got %v, want %w", err, generation.ErrLogits)
 					}
 					return nil
 				}})
@@ -125,19 +130,22 @@ func logitsOutOfBounds(t testing.TB, u *subject) (out []named) {
 
 // An answer that is true of another input.
 func changedPublicInput(t testing.TB, u *subject) (out []named) {
-	if !u.has(circuit.TokenOneHot) || u.c.PrivateInput {
+	if u.c.Generation == nil {
+		return u.otherInputs(t)
+	}
+	if u.c.Generation.Private {
 		return nil
 	}
-	for _, at := range u.some(u.st.Prompt) {
-		other := u.restated(func(s *statement.Statement) { s.Tokens[at] = (s.Tokens[at] + 1) % int64(u.c.Vocab) })
+	for _, at := range u.some(u.text().Prompt) {
+		other := u.restated(func(s *generation.Statement) { s.Tokens[at] = (s.Tokens[at] + 1) % int64(u.c.Generation.Vocab) })
 		a, err := u.generate(lie{input: other})
 		require.NoError(t, err)
-		claim := u.restated(func(*statement.Statement) {})
-		if u.c.Reveal == circuit.RevealLogits {
-			other.Reveal(u.c, a.Tensor(u.c.Output))
+		claim := u.restated(func(*generation.Statement) {})
+		if u.c.Generation.Reveal == circuit.Values {
+			other.Reveal(u.c, a.Tensor(u.c.Generation.Output))
 			claim.Logits = other.Logits
 		}
-		if claim.CheckAnswer(u.c) == nil {
+		if claim.CheckClaim(u.c) == nil {
 			out = append(out, named{what: fmt.Sprintf("token %d", at), lie: lie{input: other, claims: claim}})
 		}
 	}
@@ -170,14 +178,21 @@ func (u *subject) files(t testing.TB) []*artefact {
 func replayed(t testing.TB, u *subject) (out []named) {
 	proof := u.proved(t)
 	others := u.otherOutputs()
-	for _, at := range u.some(len(u.st.Tokens)) {
-		if u.st.Tokens[at] != statement.Hidden {
-			others = append(others, u.restated(func(s *statement.Statement) { s.Tokens[at] = (s.Tokens[at] + 1) % int64(u.c.Vocab) }))
+	if u.c.Generation == nil {
+		others = append(others, u.otherElements(false)...)
+		for i, s := range others {
+			out = append(out, named{what: fmt.Sprintf("statement %d", i), run: func() error { return refusal(u.vk.VerifyStatement(s, proof)) }})
+		}
+		return out
+	}
+	for _, at := range u.some(len(u.text().Tokens)) {
+		if u.text().Tokens[at] != generation.Hidden {
+			others = append(others, u.restated(func(s *generation.Statement) { s.Tokens[at] = (s.Tokens[at] + 1) % int64(u.c.Generation.Vocab) }))
 		}
 	}
-	others = append(others, u.restated(func(s *statement.Statement) { s.Prompt-- }), u.restated(func(s *statement.Statement) { s.Prompt++ }),
-		u.restated(func(s *statement.Statement) { s.Tokens = append(s.Tokens, 0) }),
-		u.restated(func(s *statement.Statement) { s.Tokens = s.Tokens[:len(s.Tokens)-1] }))
+	others = append(others, u.restated(func(s *generation.Statement) { s.Prompt-- }), u.restated(func(s *generation.Statement) { s.Prompt++ }),
+		u.restated(func(s *generation.Statement) { s.Tokens = append(s.Tokens, 0) }),
+		u.restated(func(s *generation.Statement) { s.Tokens = s.Tokens[:len(s.Tokens)-1] }))
 	for i, s := range others {
 		out = append(out, named{what: fmt.Sprintf("statement %d", i), run: func() error { return refusal(u.vk.VerifyStatement(s, proof)) }})
 	}
@@ -190,7 +205,7 @@ func changedStatement(t testing.TB, u *subject) (out []named) {
 		return nil
 	}
 	proof := u.proved(t)
-	enc, err := u.st.Encode(u.c)
+	enc, err := statement.Encode(u.c, u.st)
 	require.NoError(t, err)
 	verify := func(what string, data []byte) {
 		out = append(out, named{what: what, run: func() error { return refusal(u.vk.Verify(data, proof)) }})
@@ -231,7 +246,7 @@ func (u *subject) keyFile(t testing.TB) *artefact {
 	require.NoError(t, err)
 	points := slices.Repeat([]bool{true}, protocol.WeightLayout(u.c).Rows)
 	u.honest.key = &artefact{"verifying key", u.vkBytes, header - 32, append(points, items(t, r.messages)...), func(data []byte) error {
-		_, err := verifier.ReadKey(u.c, data)
+		_, err := verifier.ReadKey(u.c, kind(u.c), data)
 		return err
 	}}
 	return u.honest.key

@@ -16,15 +16,19 @@ import (
 	"github.com/zkllmc/zkllmc/runtime/circuit"
 	"github.com/zkllmc/zkllmc/runtime/commit"
 	"github.com/zkllmc/zkllmc/runtime/format"
+	"github.com/zkllmc/zkllmc/runtime/gadget"
 	"github.com/zkllmc/zkllmc/runtime/group"
 	"github.com/zkllmc/zkllmc/runtime/kernel"
 	"github.com/zkllmc/zkllmc/runtime/protocol"
 	"github.com/zkllmc/zkllmc/runtime/prover"
 	"github.com/zkllmc/zkllmc/runtime/statement"
+	"github.com/zkllmc/zkllmc/runtime/statement/function"
+	"github.com/zkllmc/zkllmc/runtime/statement/generation"
 	"github.com/zkllmc/zkllmc/runtime/transcript"
 	"github.com/zkllmc/zkllmc/runtime/veil"
 	"github.com/zkllmc/zkllmc/runtime/verifier"
 	"github.com/zkllmc/zkllmc/runtime/witness"
+	"github.com/zkllmc/zkllmc/runtime/witness/witnesstest"
 )
 
 // backend computes on one thread: the tests run many provers side by side.
@@ -32,13 +36,14 @@ var backend = cpu.New(cpu.Threads(1))
 
 // spec describes a small circuit and an input that satisfies it.
 type spec struct {
-	cfg     circuit.Config
+	cfg     witnesstest.Text
 	build   func(b *circuit.Builder)
 	weights map[string][]int64 // cells of weights by name; random within the declared range where absent
 	tokens  []int64
 	prompt  int // 0: all tokens
 	next    int64
 	private []int64
+	inputs  map[string][]int64 // of a function, by port
 }
 
 // subject is a circuit with a committed model and a true statement about it.
@@ -48,8 +53,8 @@ type subject struct {
 	key     *prover.Key
 	vkBytes []byte
 	vk      *verifier.Key
-	st      *statement.Statement
-	private *witness.PrivateInput
+	st      statement.Statement
+	private witness.PrivateInput
 	big     bool // one proof takes a second: fewer lies are tried
 	honest  struct {
 		sync.Mutex
@@ -60,12 +65,12 @@ type subject struct {
 	}
 }
 
-func finish(t testing.TB, cfg circuit.Config, build func(b *circuit.Builder)) *circuit.Circuit {
+func finish(t testing.TB, cfg witnesstest.Text, build func(b *circuit.Builder)) *circuit.Circuit {
 	t.Helper()
-	b := circuit.NewBuilder(cfg)
+	b := cfg.Builder()
 	build(b)
-	if cfg.Length == 1 { // a stage without an output of its own: a verifying key needs one
-		b.Output(b.Const("output", make([]int64, cfg.Vocab), 1, cfg.Vocab))
+	if cfg.Length == 0 && len(b.Ports()) == 0 { // a stage without an output of its own: a verifying key needs one
+		gadget.Output(b, circuit.Port{Name: "told", Kind: circuit.Integers, Reveal: circuit.Values}, b.Weight("told", 4, 1))
 	}
 	c, err := b.Finish()
 	require.NoError(t, err)
@@ -78,26 +83,69 @@ func newSubject(t testing.TB, s spec) *subject {
 	u := &subject{c: finish(t, s.cfg, s.build)}
 	u.weights = fill(u.c, s.weights)
 	u.commit(t)
-	u.st = &statement.Statement{Tokens: s.tokens, Prompt: s.prompt, Next: statement.Unclaimed}
-	if u.st.Tokens == nil {
-		u.st.Tokens = make([]int64, u.c.Length)
+	if u.c.Generation == nil {
+		u.function(t, s)
+		return u
 	}
-	if u.st.Prompt == 0 {
-		u.st.Prompt = len(u.st.Tokens)
+	st := &generation.Statement{Tokens: s.tokens, Prompt: s.prompt, Next: generation.Unclaimed}
+	u.st = st
+	if st.Tokens == nil {
+		st.Tokens = make([]int64, u.c.Generation.Length)
 	}
-	if u.c.Reveal == circuit.RevealArgmax {
-		u.st.Next = s.next
+	if st.Prompt == 0 {
+		st.Prompt = len(st.Tokens)
+	}
+	if u.c.Generation.Reveal == circuit.Argmax {
+		st.Next = s.next
 	}
 	if s.private != nil {
-		u.private = &witness.PrivateInput{Tokens: s.private}
+		u.private = generation.PrivateInput(u.c, s.private)
 	}
-	if u.c.Reveal == circuit.RevealLogits {
-		u.st.Logits = make([]int64, (len(u.st.Tokens)-u.st.Prompt+1)*u.c.Vocab)
+	if u.c.Generation.Reveal == circuit.Values {
+		st.Logits = make([]int64, (len(st.Tokens)-st.Prompt+1)*u.c.Generation.Vocab)
 		a, err := u.generate(lie{})
 		require.NoError(t, err)
-		u.st.Reveal(u.c, a.Tensor(u.c.Output))
+		st.Reveal(u.c, a.Tensor(u.c.Generation.Output))
 	}
 	return u
+}
+
+// function states what the program gives for the inputs.
+func (u *subject) function(t testing.TB, s spec) {
+	t.Helper()
+	st, private := &function.Statement{Ports: make([][]int64, len(u.c.Ports))}, witness.PrivateInput{}
+	for i := range u.c.Ports {
+		p := &u.c.Ports[i]
+		switch elements := s.inputs[p.Name]; {
+		case p.Out:
+		case p.Public():
+			st.Ports[i] = elements
+		default:
+			private[i] = elements
+		}
+	}
+	u.st, u.private = st, private
+	a, err := u.key.Evaluate(context.Background(), &prover.Input{Statement: st, Private: private})
+	require.NoError(t, err)
+	for i := range u.c.Ports {
+		if p := &u.c.Ports[i]; p.Out {
+			st.Fill(u.c, i, a.Tensor(p.T).V)
+		}
+	}
+}
+
+// text is the statement of a generation.
+func (u *subject) text() *generation.Statement { return u.st.(*generation.Statement) }
+
+// ports is the statement of a function.
+func (u *subject) ports() *function.Statement { return u.st.(*function.Statement) }
+
+// kind is the kind of a circuit's statements.
+func kind(c *circuit.Circuit) statement.Kind {
+	if c.Generation != nil {
+		return generation.Kind
+	}
+	return function.Kind
 }
 
 // commit runs setup and accepts the model.
@@ -106,7 +154,7 @@ func (u *subject) commit(t testing.TB) {
 	var err error
 	u.key, u.vkBytes, err = prover.Setup(context.Background(), u.c, u.weights, prover.Options{Backend: backend})
 	require.NoError(t, err)
-	u.vk, err = verifier.ReadKey(u.c, u.vkBytes)
+	u.vk, err = verifier.ReadKey(u.c, kind(u.c), u.vkBytes)
 	require.NoError(t, err)
 }
 
@@ -131,10 +179,10 @@ type lie struct {
 	override func(name string, v []int64)                   // changes witness tensors; all that follows is computed from the change
 	circuit  *circuit.Circuit                               // the program the prover runs instead, with the same tensors
 	weights  map[circuit.ID]kernel.Tensor                   // the weights it runs it with
-	input    *statement.Statement                           // the input it runs it on
-	private  *witness.PrivateInput                          // the hidden input it runs it on
+	input    statement.Statement                            // the input it runs it on
+	private  witness.PrivateInput                           // the hidden input it runs it on
 	edit     func(a *witness.Assignment)                    // changes cells after the program ran
-	claims   *statement.Statement                           // the statement it claims
+	claims   statement.Statement                            // the statement it claims
 	tamper   veil.Tamper                                    // changes messages
 	rows     func(*commit.Layout, [][]int32)                // changes committed cells
 	source   func(*transcript.Transcript) transcript.Source // what the prover's challenges come from
@@ -178,7 +226,7 @@ func (u *subject) prove(l lie) ([]byte, error) {
 	return u.key.ProveAssignment(context.Background(), u.claim(l), a, u.options(l))
 }
 
-func (u *subject) claim(l lie) *statement.Statement {
+func (u *subject) claim(l lie) statement.Statement {
 	if l.claims != nil {
 		return l.claims
 	}
@@ -194,8 +242,8 @@ func (u *subject) options(l lie) prover.Options {
 }
 
 // verify is the real verifier.
-func (u *subject) verify(st *statement.Statement, proof []byte) error {
-	enc, err := st.Encode(u.c)
+func (u *subject) verify(st statement.Statement, proof []byte) error {
+	enc, err := statement.Encode(u.c, st)
 	if err != nil {
 		return err
 	}
@@ -246,7 +294,7 @@ func (u *subject) control(t testing.TB) {
 }
 
 // verifyWith is the verifier with challenges from another source.
-func (u *subject) verifyWith(t testing.TB, st *statement.Statement, proof []byte, source func(*transcript.Transcript) transcript.Source) error {
+func (u *subject) verifyWith(t testing.TB, st statement.Statement, proof []byte, source func(*transcript.Transcript) transcript.Source) error {
 	t.Helper()
 	r, err := format.NewReader(proof, format.MagicProof, u.c.Digest())
 	require.NoError(t, err)
@@ -259,7 +307,7 @@ func (u *subject) verifyWith(t testing.TB, st *statement.Statement, proof []byte
 }
 
 // proof is the public side of a proof.
-func (u *subject) proof(t testing.TB, st *statement.Statement) *protocol.Proof {
+func (u *subject) proof(t testing.TB, st statement.Statement) *protocol.Proof {
 	t.Helper()
 	p := &protocol.Proof{Kind: protocol.KindInference, Circuit: u.c, Statement: st}
 	p.Weights.Layout = protocol.WeightLayout(u.c)

@@ -49,7 +49,7 @@ func (u *subject) adaptive(t *testing.T, label string, keep int, forge func(know
 	run := func(hear func(*transcript.Transcript) transcript.Source, forge func(known, drawn map[string][]field.Element) lie) error {
 		var known map[string][]field.Element
 		var proof []byte
-		var claim *statement.Statement
+		var claim statement.Statement
 		for range 2 {
 			drawn := map[string][]field.Element{}
 			l := forge(known, drawn)

@@ -279,9 +279,9 @@ func knownProverChosenRange(t *testing.T) {
 
 	digest, id := u.c.Digest(), u.vk.ModelID()
 	require.NotEqual(t, digest, wide.c.Digest())
-	_, err := verifier.ReadKey(u.c, wide.vkBytes)
+	_, err := verifier.ReadKey(u.c, kind(u.c), wide.vkBytes)
 	require.ErrorIs(t, err, format.ErrCircuit)
-	_, err = verifier.ReadKey(u.c, patch(wide.vkBytes, 12, digest[:]))
+	_, err = verifier.ReadKey(u.c, kind(u.c), patch(wide.vkBytes, 12, digest[:]))
 	require.ErrorIs(t, err, veil.ErrRejected)
 	proof, err := wide.prove(wrong)
 	require.NoError(t, err)
@@ -316,11 +316,11 @@ func knownUnboundPublicInput(t *testing.T) {
 		return &source{Source: transcript.New("weak Fiat-Shamir"), frozen: frozen}
 	}
 	strong := freeze(frozen)
-	wrong := *u.st
-	wrong.Logits = slices.Clone(u.st.Logits)
+	wrong := *u.text()
+	wrong.Logits = slices.Clone(u.text().Logits)
 	wrong.Logits[0] += 2 // (1−τ)·2 + τ·1 = 0
 	wrong.Logits[1]++
-	require.NotEqual(t, u.st.Logits, wrong.Logits)
+	require.NotEqual(t, u.text().Logits, wrong.Logits)
 	for _, run := range []struct {
 		source func(*transcript.Transcript) transcript.Source
 		want   error

@@ -197,6 +197,6 @@ func (u *subject) setup(tamper veil.Tamper) (accepted bool, err error) {
 	if err != nil {
 		return false, fmt.Errorf("the prover fails: %v", err)
 	}
-	_, err = verifier.ReadKey(u.c, vk)
+	_, err = verifier.ReadKey(u.c, kind(u.c), vk)
 	return err == nil, err
 }

@@ -14,6 +14,7 @@ import (
 	"github.com/zkllmc/zkllmc/runtime/kernel"
 	"github.com/zkllmc/zkllmc/runtime/protocol"
 	"github.com/zkllmc/zkllmc/runtime/statement"
+	"github.com/zkllmc/zkllmc/runtime/statement/generation"
 )
 
 // trained is a real model, compiled as its users compile it, with a prompt that it answers.
@@ -69,17 +70,17 @@ func realSubject(t testing.TB, m trained) *subject {
 }
 
 // greedy is the true statement about a prompt and the model's answer of n tokens.
-func (u *subject) greedy(t testing.TB, prompt []int64, n int) *statement.Statement {
+func (u *subject) greedy(t testing.TB, prompt []int64, n int) *generation.Statement {
 	t.Helper()
-	st := &statement.Statement{Tokens: append([]int64(nil), prompt...), Prompt: len(prompt), Next: statement.Unclaimed}
+	st := &generation.Statement{Tokens: append([]int64(nil), prompt...), Prompt: len(prompt), Next: generation.Unclaimed}
 	for {
 		all, err := u.key.Logits(context.Background(), st.Tokens)
 		require.NoError(t, err)
 		last := len(st.Tokens)
-		best := statement.Argmax(all[(last-1)*u.c.Vocab : last*u.c.Vocab])
+		best := statement.Argmax(all[(last-1)*u.c.Generation.Vocab : last*u.c.Generation.Vocab])
 		if last == len(prompt)+n {
-			if u.c.Reveal == circuit.RevealLogits {
-				st.Logits = append([]int64(nil), all[(st.Prompt-1)*u.c.Vocab:last*u.c.Vocab]...)
+			if u.c.Generation.Reveal == circuit.Values {
+				st.Logits = append([]int64(nil), all[(st.Prompt-1)*u.c.Generation.Vocab:last*u.c.Generation.Vocab]...)
 			} else {
 				st.Next = best
 			}

@@ -17,6 +17,7 @@ import (
 	"github.com/zkllmc/zkllmc/runtime/protocol"
 	"github.com/zkllmc/zkllmc/runtime/prover"
 	"github.com/zkllmc/zkllmc/runtime/statement"
+	"github.com/zkllmc/zkllmc/runtime/statement/generation"
 	"github.com/zkllmc/zkllmc/runtime/veil"
 	"github.com/zkllmc/zkllmc/runtime/verifier"
 	"github.com/zkllmc/zkllmc/runtime/witness"
@@ -24,29 +25,29 @@ import (
 )
 
 // claiming is the prover who claims a statement and fills in the public tensors by it.
-func claiming(st *statement.Statement) lie { return lie{input: st, claims: st} }
+func claiming(st statement.Statement) lie { return lie{input: st, claims: st} }
 
 // The tie at the first revealed position is between tokens 1 and 4, at the second one between all.
 func rejectTieBrokenToAHigherIndex(t *testing.T) {
 	u := stage(t, "reveal argmax")
-	u.mustReject(t, claiming(&statement.Statement{Tokens: []int64{3, 4}, Prompt: 1, Next: 0}))
+	u.mustReject(t, claiming(&generation.Statement{Tokens: []int64{3, 4}, Prompt: 1, Next: 0}))
 	for next := int64(1); next < 5; next++ {
-		u.mustReject(t, claiming(&statement.Statement{Tokens: []int64{3, 1}, Prompt: 1, Next: next}))
+		u.mustReject(t, claiming(&generation.Statement{Tokens: []int64{3, 1}, Prompt: 1, Next: next}))
 	}
 }
 
 // A private prompt may be any, but the public tokens behind it are what the statement says, and pads are pads.
 func rejectChangedPrivateInput(t *testing.T) {
 	u := stage(t, "private embedding")
-	u.accept(t, lie{private: &witness.PrivateInput{Tokens: []int64{0, 2}}})
-	u.mustReject(t, lie{private: &witness.PrivateInput{Tokens: []int64{4, 3}}})
-	u.mustReject(t, lie{private: &witness.PrivateInput{Tokens: []int64{4, 2, 1}}})
+	u.accept(t, lie{private: generation.PrivateInput(u.c, []int64{0, 2})})
+	u.mustReject(t, lie{private: generation.PrivateInput(u.c, []int64{4, 3})})
+	u.mustReject(t, lie{private: generation.PrivateInput(u.c, []int64{4, 2, 1})})
 }
 
 // Rows of a private input that hold no token, two, or parts of two, and public tokens that are not the statement's.
 func rejectRowsThatAreNotOneHot(t *testing.T) {
 	u := stage(t, "private embedding")
-	v := u.c.Vocab
+	v := u.c.Generation.Vocab
 	for name, l := range map[string]lie{
 		"no token":           {override: at("tokens", 4, set(0))},
 		"two tokens":         {override: at("tokens", 0, set(1))},
@@ -70,8 +71,8 @@ func rejectWrongWeightsForTheCommitment(t *testing.T) {
 			weights := u.changed(id, cell, d)
 			a, err := u.generate(lie{weights: weights})
 			require.NoError(t, err)
-			st := *u.st
-			st.Reveal(u.c, a.Tensor(u.c.Output)) // the other model's true answer
+			st := *u.text()
+			st.Reveal(u.c, a.Tensor(u.c.Generation.Output)) // the other model's true answer
 			u.reject(t, lie{weights: weights, claims: &st, input: &st})
 		}
 	}
@@ -112,25 +113,25 @@ func patch(data []byte, at int, b []byte) []byte {
 }
 
 // answered is the true statement about a prompt of one token and an answer of one.
-func (u *subject) answered(t *testing.T, prompt, answer int64) *statement.Statement {
-	st := &statement.Statement{Tokens: []int64{prompt, answer}, Prompt: 1, Next: statement.Unclaimed, Logits: make([]int64, 2*u.c.Vocab)}
+func (u *subject) answered(t *testing.T, prompt, answer int64) *generation.Statement {
+	st := &generation.Statement{Tokens: []int64{prompt, answer}, Prompt: 1, Next: generation.Unclaimed, Logits: make([]int64, 2*u.c.Generation.Vocab)}
 	a, err := u.generate(lie{input: st})
 	require.NoError(t, err)
-	st.Reveal(u.c, a.Tensor(u.c.Output))
+	st.Reveal(u.c, a.Tensor(u.c.Generation.Output))
 	return st
 }
 
 // Logits that are the model's do not make every answer the model's.
 func rejectAnswerThatTheLogitsDoNotPredict(t *testing.T) {
 	u := stage(t, "reveal logits")
-	for answer := range int64(u.c.Vocab) {
+	for answer := range int64(u.c.Generation.Vocab) {
 		st := u.answered(t, 1, answer)
 		proof, err := u.prove(claiming(st))
 		require.NoError(t, err)
-		if statement.Argmax(st.Logits[:u.c.Vocab]) == answer {
+		if statement.Argmax(st.Logits[:u.c.Generation.Vocab]) == answer {
 			require.NoError(t, u.verify(st, proof))
 		} else {
-			require.ErrorIs(t, u.verify(st, proof), statement.ErrAnswer)
+			require.ErrorIs(t, u.verify(st, proof), generation.ErrAnswer)
 		}
 	}
 }
@@ -142,7 +143,7 @@ func rejectReplay(t *testing.T) {
 	require.NoError(t, u.verify(u.st, proof))
 
 	t.Run("for another input", func(t *testing.T) {
-		st := *u.st
+		st := *u.text()
 		st.Tokens = []int64{2, 1}
 		require.ErrorIs(t, u.verify(&st, proof), veil.ErrRejected)
 	})
@@ -169,14 +170,14 @@ func rejectReplay(t *testing.T) {
 		digest, id := other.c.Digest(), other.vk.ModelID()
 		moved := patch(patch(proof, 12, digest[:]), 44, id[:])
 		require.ErrorIs(t, other.verify(u.st, moved), veil.ErrRejected)
-		_, err := verifier.ReadKey(other.c, patch(u.vkBytes, 12, digest[:])) // a range proof of another circuit
+		_, err := verifier.ReadKey(other.c, kind(other.c), patch(u.vkBytes, 12, digest[:])) // a range proof of another circuit
 		require.ErrorIs(t, err, veil.ErrRejected)
 	})
 	t.Run("a range proof for another model", func(t *testing.T) {
 		other := anotherModel(t, "reveal logits")
 		rows := 44 + 32*protocol.WeightLayout(u.c).Rows
 		mixed := append(bytes.Clone(u.vkBytes[:rows]), other.vkBytes[rows:]...)
-		_, err := verifier.ReadKey(u.c, mixed)
+		_, err := verifier.ReadKey(u.c, kind(u.c), mixed)
 		require.ErrorIs(t, err, veil.ErrRejected)
 	})
 }
@@ -218,7 +219,7 @@ func (u *subject) setUpWith(id circuit.ID, cell fieldCell) error {
 	if err != nil {
 		return fmt.Errorf("the prover fails: %v", err)
 	}
-	_, err = verifier.ReadKey(u.c, vk)
+	_, err = verifier.ReadKey(u.c, kind(u.c), vk)
 	return err
 }
 

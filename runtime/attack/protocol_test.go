@@ -67,13 +67,13 @@ func rejectClaimLeftOutOfTheLedger(t *testing.T) {
 
 // A cell that no lookup covers is the prover's to choose: such a circuit cannot be built.
 func rejectUncoveredTensor(t *testing.T) {
-	b := circuit.NewBuilder(config("uncovered"))
+	b := config("uncovered").Builder()
 	x := b.Witness("x", 0, 7, 3)
 	b.Lookup(gadget.Range(b, 0, 7), x)
 	b.Witness("free", 0, 7, 3)
 	_, err := b.Finish()
 	require.ErrorContains(t, err, "no lookup covers")
-	b = circuit.NewBuilder(config("too wide"))
+	b = config("too wide").Builder()
 	b.Lookup(gadget.Range(b, 0, 8), b.Witness("x", 0, 7, 3))
 	_, err = b.Finish()
 	require.ErrorContains(t, err, "declared")

@@ -81,6 +81,9 @@ func opening(p *protocol.Proof, l *journal) *transcript.Transcript {
 	tr.Absorb("circuit", digest[:])
 	tr.Absorb("model rows", binary.BigEndian.AppendUint64(nil, uint64(len(p.Weights.Points))))
 	tr.AbsorbPoints("model", p.Weights.Points)
+	for i := range p.Circuit.Ports {
+		tr.Absorb("port", p.Circuit.Ports[i].Bytes())
+	}
 	tr.Absorb("statement", p.Statement.Bytes())
 	return tr
 }
@@ -106,7 +109,7 @@ func (u *subject) schedule(t *testing.T) *journal {
 // rules are what must be bound before what: the last absorb of the first label stands before the first challenge of the second. What a
 // circuit does not have is not asked for; each pair occurs in some circuit.
 var rules = [][2]string{
-	{"statement", "lookup beta"}, {"pads", "lookup beta"}, {"witness rows", "lookup beta"},
+	{"port", "lookup beta"}, {"statement", "lookup beta"}, {"pads", "lookup beta"}, {"witness rows", "lookup beta"},
 	{"lookup root", "lookup lambda"}, {"lookup layer claims", "lookup mu"}, {"witness rows", "zero-check tau"},
 	{"leaf evaluations", "wave 1 alpha"}, {"wave 1 evaluations", "wave 2 alpha"}, {"wave 2 evaluations", "wave 3 alpha"},
 	{"leaf evaluations", "alpha"}, {"wave 1 evaluations", "alpha"}, {"wave 2 evaluations", "alpha"}, {"wave 3 evaluations", "alpha"},
@@ -165,7 +168,7 @@ func ordered(t *testing.T, lines []event, applied map[[2]string]bool) {
 			applied[o] = applied[o] || before >= 0
 		}
 	}
-	for _, label := range []string{"curve", "kind", "circuit", "model rows", "model", "statement", "pads", "witness rows", "lookup root", "leaf evaluations", "product block", "f(c), g(c)", "D", "t_D", "phi", "rest"} {
+	for _, label := range []string{"curve", "kind", "circuit", "model rows", "model", "port", "statement", "pads", "witness rows", "lookup root", "leaf evaluations", "product block", "f(c), g(c)", "D", "t_D", "phi", "rest"} {
 		require.GreaterOrEqual(t, first(true, label), 0, "%s is not absorbed", label)
 	}
 	require.Less(t, first(false, "nu"), first(false, "theta"))

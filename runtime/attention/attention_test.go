@@ -39,7 +39,7 @@ func causal(n int) []int64 {
 
 func build(t *testing.T, p attention.Params, xbits, up int, shape []int, mask []int64) *scores {
 	t.Helper()
-	b := witnesstest.Builder(1, 2)
+	b := witnesstest.Builder()
 	s := &scores{p: p, up: up, shape: shape, mask: mask}
 	s.x = b.Weight("x", xbits, shape...)
 	v := b.Virtual("s", shape, gadget.Scaled(b, 1<<up, s.x))
@@ -293,7 +293,7 @@ func TestRefused(t *testing.T) {
 			return attention.ZkAttn(b, "a", b.Weight("x", 4, 2, 2), gadget.None, deep)
 		},
 	} {
-		b := witnesstest.Builder(1, 2)
+		b := witnesstest.Builder()
 		f(b)
 		if _, err := b.Finish(); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%v, want an error with %q", err, want)

@@ -48,7 +48,7 @@ func TestLimits(t *testing.T) {
 		{"scores of 62 bits", "leave 62 bits", attention.Params{Shift: 40, DBits: 15, Unit: 1}, wide(1<<45, 1<<58), nil},
 	} {
 		t.Run(test.name, func(t *testing.T) {
-			b := witnesstest.Builder(1, 2)
+			b := witnesstest.Builder()
 			mask := gadget.None
 			if test.mask != nil {
 				mask = b.Const("mask", test.mask, 2, 2)

@@ -22,20 +22,12 @@ type Builder struct {
 func NewBuilder(cfg Config) *Builder {
 	b := &Builder{tables: map[string]int{}}
 	b.c.Config = cfg
-	b.c.Output = -1
 	b.check(cfg)
 	return b
 }
 
 func (b *Builder) check(cfg Config) {
-	switch {
-	case cfg.Length < 1 || cfg.Vocab < 2:
-		b.Fail("length %d and vocabulary %d must be at least 1 and 2", cfg.Length, cfg.Vocab)
-	case cfg.Pad < 0 || cfg.Pad >= int64(cfg.Vocab):
-		b.Fail("pad id %d is outside the vocabulary of %d", cfg.Pad, cfg.Vocab)
-	case cfg.Reveal != RevealLogits && cfg.Reveal != RevealArgmax:
-		b.Fail("unknown reveal mode %d", cfg.Reveal)
-	case cfg.WeightBits < 4 || cfg.WeightBits > 24 || cfg.WitnessBits < 4 || cfg.WitnessBits > 24:
+	if cfg.WeightBits < 4 || cfg.WeightBits > 24 || cfg.WitnessBits < 4 || cfg.WitnessBits > 24 {
 		b.Fail("row widths 2^%d and 2^%d must be between 2^4 and 2^24", cfg.WeightBits, cfg.WitnessBits)
 	}
 }
@@ -150,21 +142,6 @@ func (b *Builder) Const(name string, values []int64, shape ...int) ID {
 	return b.add(Tensor{Name: name, Kind: Const, Shape: shape, Values: append([]int64(nil), values...), Lo: lo, Hi: hi})
 }
 
-// Public declares a tensor that both sides compute from the statement. Bounds are those of the source; Logits needs lo and hi,
-// and the verifier refuses a statement outside them.
-func (b *Builder) Public(name string, src Source, lo, hi int64) ID {
-	shape := []int{b.c.Length, b.c.Vocab}
-	if src == Selected || src == Known {
-		shape = shape[:1]
-	}
-	if src != Logits {
-		lo, hi = 0, 1
-	} else if lo > 0 || hi < 0 {
-		b.Fail("public logits in [%d, %d]: those that are not revealed are 0", lo, hi)
-	}
-	return b.add(Tensor{Name: name, Kind: Public, Shape: shape, Source: src, Lo: lo, Hi: hi})
-}
-
 // Virtual declares a tensor that is the sum of the given terms; its bounds come from interval arithmetic.
 func (b *Builder) Virtual(name string, shape []int, terms ...Term) ID {
 	lo, hi := b.interval(name, shape, terms)
@@ -258,17 +235,6 @@ func (b *Builder) Hint(h Hint) {
 	b.c.Hints = append(b.c.Hints, h)
 }
 
-// Output names the tensor of the logits, of which a statement reveals a part.
-func (b *Builder) Output(id ID) {
-	if !b.has(id) {
-		return
-	}
-	if !equalShape(b.c.Tensors[id].Shape, []int{b.c.Length, b.c.Vocab}) {
-		b.Fail("the logits have shape %v, want [%d %d]", b.c.Tensors[id].Shape, b.c.Length, b.c.Vocab)
-	}
-	b.c.Output = id
-}
-
 // Finish checks the description and derives the schedule. The builder must not be used afterwards.
 func (b *Builder) Finish() (*Circuit, error) {
 	if b.err != nil {
@@ -282,6 +248,9 @@ func (b *Builder) Finish() (*Circuit, error) {
 		return nil, err
 	}
 	if err := c.checkHints(); err != nil {
+		return nil, err
+	}
+	if err := c.finishPorts(); err != nil {
 		return nil, err
 	}
 	proven, err := c.proveBounds()
@@ -330,8 +299,11 @@ func (c *Circuit) checkCovered() error {
 // checkHints refuses hints of tensors that there are not, and results that are no witness.
 func (c *Circuit) checkHints() error {
 	for i, h := range c.Hints {
-		if len(h.Out) == 0 || len(h.In) == 0 && h.Kind != HintTokens {
+		if len(h.Out) == 0 || len(h.In) == 0 && h.Kind != HintInput {
 			return fmt.Errorf("circuit %s: hint %d has %d inputs and %d results", c.Name, i, len(h.In), len(h.Out))
+		}
+		if h.Kind == HintInput && !c.carries(&h) {
+			return fmt.Errorf("circuit %s: hint %d is of no private input", c.Name, i)
 		}
 		for k, id := range h.In {
 			if int(id) >= len(c.Tensors) || id < 0 && (h.Kind != HintAttn || k == 0) {
@@ -348,6 +320,15 @@ func (c *Circuit) checkHints() error {
 		}
 	}
 	return nil
+}
+
+// carries says whether a HintInput yields the tensor of a private input port.
+func (c *Circuit) carries(h *Hint) bool {
+	if len(h.In) != 0 || len(h.Out) != 1 || len(h.Params) != 1 || h.Params[0] < 0 || h.Params[0] >= int64(len(c.Ports)) {
+		return false
+	}
+	p := &c.Ports[h.Params[0]]
+	return !p.Out && !p.Public() && p.T == h.Out[0]
 }
 
 func equalShape(a, b []int) bool {

@@ -9,8 +9,8 @@ import (
 	"github.com/zkllmc/zkllmc/runtime/interval"
 )
 
-// Causality is derived here, from the finished description, and believed from nobody: Finish refuses a circuit that is declared
-// causal and is not seen to be (protocol sections 6 and 11). What it means: the row t of the output is a function of the weights and
+// Causality is derived here, from the finished description, and believed from nobody: Finish refuses a generation whose output
+// is not seen to be causal (protocol sections 6 and 11). What it means: the row t of the output is a function of the weights and
 // of the tokens at positions up to t.
 //
 // Every gadget argues that its constraints leave its results one value, hence the witness is the function that the hints compute,
@@ -29,8 +29,8 @@ import (
 // than their hint does. Whatever is not understood is late, or makes the circuit not causal: an axis that is split or merged, a hint of an
 // unknown kind, a witness that no hint yields, or several do, a constraint that is no gadget's.
 
-// ErrNotCausal says that a circuit is declared causal and was not seen to be.
-var ErrNotCausal = errors.New("it is declared causal, but its output at a position may depend on later tokens")
+// ErrNotCausal says that a circuit is a generation and was not seen to be causal.
+var ErrNotCausal = errors.New("generations need a causal model, but its output at a position may depend on later tokens")
 
 // timing says what of the tokens a tensor depends on.
 type timing struct {
@@ -104,16 +104,16 @@ const (
 	maxFactors    = 64      // of a term that sums over positions
 )
 
-// checkCausal refuses a circuit that is declared causal unless its output is seen to be.
+// checkCausal refuses a generation unless its output is seen to be.
 func (c *Circuit) checkCausal(proven []interval.Interval) error {
-	if !c.Causal || c.Output < 0 {
+	if c.Generation == nil {
 		return nil
 	}
 	t := c.timeOfOutput(proven)
 	why := t.why
 	for a, is := range t.axes {
 		if is && a != 0 && !t.late {
-			t.late, why = true, fmt.Sprintf("tensor %s: axis %d runs over positions too", c.Tensor(c.Output).Name, a)
+			t.late, why = true, fmt.Sprintf("tensor %s: axis %d runs over positions too", c.Tensor(c.Generation.Output).Name, a)
 		}
 	}
 	if t.late {
@@ -144,7 +144,7 @@ func (c *Circuit) timeOfOutput(proven []interval.Interval) timing {
 			return timing{late: true, why: a.wrong}
 		}
 	}
-	return a.time[c.Output]
+	return a.time[c.Generation.Output]
 }
 
 func (a *causality) findYielders() {
@@ -232,7 +232,7 @@ func (a *causality) given() {
 		t := &a.c.Tensors[i]
 		free := timing{axes: make([]bool, len(t.Shape))}
 		switch {
-		case t.Kind == Public && t.Source == TokenOneHot && !a.c.PrivateInput:
+		case t.Kind == Public && a.c.tells(t):
 			free.axes[0] = true
 			a.time[i] = free
 		case t.Kind == Public || a.claims[t.ID]:
@@ -441,7 +441,7 @@ func (a *causality) hint(h int) {
 		}
 	}
 	switch hint.Kind {
-	case HintTokens:
+	case HintInput:
 		a.tokens(h)
 	case HintAttn:
 		a.attention(h)
@@ -468,12 +468,12 @@ func (a *causality) set(h int, t timing, shape []int) {
 // tokens times the one-hot rows of private tokens, of which there are one.
 func (a *causality) tokens(h int) {
 	for other := range a.c.Hints {
-		if other != h && a.c.Hints[other].Kind == HintTokens || !a.c.PrivateInput {
+		if other != h && a.c.Hints[other].Kind == HintInput || !a.c.Generation.Private {
 			a.set(h, lateBecause("tensor %s: it is not the one private input", a.c.Tensor(a.c.Hints[h].Out[0]).Name), nil)
 			return
 		}
 	}
-	a.set(h, timing{axes: []bool{true, false}}, []int{a.c.Length, a.c.Vocab})
+	a.set(h, timing{axes: []bool{true, false}}, []int{a.c.Generation.Length, a.c.Generation.Vocab})
 }
 
 // constraints looks for one that knows more than it may. Of the hint that a constraint is about, the last that occurs in it, the inputs

@@ -65,16 +65,16 @@ func TestCausalityIsNotFooled(t *testing.T) {
 		}},
 		"another output than is revealed": {false, func(d decoder) {
 			d.head(gadget.Rescale(d.Builder, "y", d.ahead(), 0, -32, 32))
-			d.Output(d.Const("decoy", make([]int64, positions*words), positions, words))
+			d.Carry(1, d.Weight("decoy", 5, positions, words))
 		}},
 		"more than the output is revealed": {false, func(d decoder) {
 			full := []int{positions, words}
 			out := d.Virtual("logits", full, gadget.Scaled(d.Builder, 1, d.Weight("w", 5, full...)))
 			d.Lookup(gadget.Range(d.Builder, -16, 15), out)
-			d.Output(out)
+			port := d.Output(circuit.Port{Name: "logits", Kind: circuit.Integers, Reveal: circuit.Values}, out)
 			more := d.virtual("more", full, "td,dv->tv t=3 d=2 v=4", d.ahead(), d.Weight("head", 5, 2, words))
-			sel := d.Public("selected", circuit.Selected, 0, 1)
-			pub := d.Public("revealed", circuit.Logits, -4096, 4096)
+			sel := d.View("selected", circuit.Selected, port)
+			pub := d.View("revealed", circuit.PortValues, port)
 			d.Zero(d.Virtual("reveal", full, d.Times(1, "t,tv->tv t=3 v=4", sel, out), d.Times(1, "t,tv->tv t=3 v=4", sel, more), gadget.Scaled(d.Builder, -1, pub)))
 		}},
 		"a mask made of tokens, over an axis that is no position": {false, func(d decoder) {
@@ -90,7 +90,7 @@ func TestCausalityIsNotFooled(t *testing.T) {
 			d.head(gadget.Rescale(d.Builder, "sum", d.virtual("v", shape, "ts,sd->td t=3 s=3 d=2", y, d.x), 0, -100, 100))
 		}},
 		"public rows beside private ones": {true, func(d decoder) { // they say where the prompt ends
-			pub := d.Public("again", circuit.TokenOneHot, 0, 1)
+			pub := d.View("again", circuit.OneHot, 0)
 			d.head(gadget.Rescale(d.Builder, "y", d.virtual("v", shape, "tv,vd->td t=3 v=4 d=2", pub, d.Const("c", []int64{1, 2, 3, 4, 5, 6, 7, 8}, words, 2)), 0, -32, 32))
 		}},
 		"a sum of what a constraint computes": {false, func(d decoder) {
@@ -117,7 +117,7 @@ func TestCausalityIsNotFooled(t *testing.T) {
 			d.x = gadget.Rescale(d.Builder, "x2", d.x, 0, -32, 32)
 			d.head(y)
 			head := d.Weight("other", 5, 2, words)
-			d.zero("tie", []int{positions, words}, d.Times(1, "tv->tv t=3 v=4", d.Unfinished().Output), d.Times(-1, "td,dv->tv t=3 d=2 v=4", d.ahead(), head))
+			d.zero("tie", []int{positions, words}, d.Times(1, "tv->tv t=3 v=4", d.Unfinished().Ports[1].T), d.Times(-1, "td,dv->tv t=3 d=2 v=4", d.ahead(), head))
 		}},
 		"a range proof of what a weight would be": {false, func(d decoder) {
 			y := d.free("y")
@@ -128,7 +128,7 @@ func TestCausalityIsNotFooled(t *testing.T) {
 		"tokens that a constraint makes of tokens": {true, func(d decoder) {
 			again := d.Witness("again", 0, 1, positions, words)
 			d.Lookup(gadget.Range(d.Builder, 0, 1), again)
-			d.Hint(circuit.Hint{Kind: circuit.HintTokens, Out: []circuit.ID{again}})
+			d.Hint(circuit.Hint{Kind: circuit.HintInput, Out: []circuit.ID{again}})
 			d.zero("tie", []int{positions, words}, gadget.Scaled(d.Builder, 1, again),
 				d.Times(-1, "ts,sv->tv t=3 s=3 v=4", d.Affine("next", "i - j + 1", positions, positions), circuit.ID(0)))
 			d.head(d.round("y", gadget.Embed(d.Builder, "e2", again, d.Weight("t2", 6, words, 2))))
@@ -136,7 +136,7 @@ func TestCausalityIsNotFooled(t *testing.T) {
 		"private tokens where none are declared": {false, func(d decoder) {
 			again := d.Witness("again", 0, 1, positions, words)
 			d.Lookup(gadget.Range(d.Builder, 0, 1), again)
-			d.Hint(circuit.Hint{Kind: circuit.HintTokens, Out: []circuit.ID{again}})
+			d.Hint(circuit.Hint{Kind: circuit.HintInput, Out: []circuit.ID{again}})
 			d.head(d.round("y", gadget.Embed(d.Builder, "e2", again, d.Weight("t2", 6, words, 2))))
 		}},
 		"a maximum that is bound to another position": {false, func(d decoder) {
@@ -163,9 +163,21 @@ func TestCausalityIsNotFooled(t *testing.T) {
 				require.ErrorContains(t, err, "a shift by 63 bits")
 				return
 			}
+			if why, ok := unbound[name]; ok { // refused for what the port is, before its causality is looked at
+				require.ErrorContains(t, err, why)
+				return
+			}
 			require.ErrorIs(t, err, circuit.ErrNotCausal)
 		})
 	}
+}
+
+// unbound are lies of TestCausalityIsNotFooled that leave a port without its constraints.
+var unbound = map[string]string{
+	"private tokens where none are declared":   "is of no private input",
+	"tokens that a constraint makes of tokens": "is of no private input",
+	"another output than is revealed":          "no constraint ties it",
+	"more than the output is revealed":         "no constraint ties it",
 }
 
 // What an attacker changed in a masked attention: an offset that overflows beside a mask that does not count, offsets of a half that add

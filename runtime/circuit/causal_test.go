@@ -9,9 +9,10 @@ import (
 	"github.com/zkllmc/zkllmc/runtime/attention"
 	"github.com/zkllmc/zkllmc/runtime/circuit"
 	"github.com/zkllmc/zkllmc/runtime/gadget"
+	"github.com/zkllmc/zkllmc/runtime/witness/witnesstest"
 )
 
-// The circuits of this file take 3 tokens of a vocabulary of 4 and are declared causal.
+// The circuits of this file take 3 tokens of a vocabulary of 4 and are generations.
 const (
 	positions = 3
 	words     = 4
@@ -20,26 +21,22 @@ const (
 // decoder is such a circuit: x is the rounded embedding, [3, 2].
 type decoder struct {
 	*circuit.Builder
-	x circuit.ID
+	text witnesstest.Text
+	x    circuit.ID
 }
 
 func newDecoder(private bool) decoder {
-	b := circuit.NewBuilder(circuit.Config{
-		Name: "decoder", Length: positions, Vocab: words, Causal: true, Reveal: circuit.RevealArgmax, PrivateInput: private, WeightBits: 4, WitnessBits: 4,
-	})
-	hot := circuit.ID(0)
-	if private {
-		hot = gadget.PrivateTokens(b)
-	} else {
-		hot = b.Public("tokens", circuit.TokenOneHot, 0, 1)
+	text := witnesstest.Text{
+		Name: "decoder", Length: positions, Vocab: words, Reveal: circuit.Argmax, PrivateInput: private, WeightBits: 4, WitnessBits: 4,
 	}
-	e := gadget.Embed(b, "embedding", hot, b.Weight("table", 8, words, 2))
-	return decoder{b, gadget.Rescale(b, "x", e, 2, -32, 32)}
+	b := text.Builder()
+	e := gadget.Embed(b, "embedding", text.Tokens(b), b.Weight("table", 8, words, 2))
+	return decoder{b, text, gadget.Rescale(b, "x", e, 2, -32, 32)}
 }
 
 // head makes logits of a [3, 2] tensor and reveals them.
 func (d decoder) head(x circuit.ID) {
-	gadget.RevealArgmax(d.Builder, d.Virtual("logits", []int{positions, words}, d.Times(1, "td,dv->tv t=3 d=2 v=4", x, d.Weight("head", 5, 2, words))))
+	d.text.Logits(d.Builder, d.Virtual("logits", []int{positions, words}, d.Times(1, "td,dv->tv t=3 d=2 v=4", x, d.Weight("head", 5, 2, words))))
 }
 
 // virtual is a sum of one term.
@@ -49,6 +46,15 @@ func (d decoder) virtual(name string, shape []int, spec string, in ...circuit.ID
 
 func (d decoder) round(name string, v circuit.ID) circuit.ID {
 	return gadget.Rescale(d.Builder, name, v, 4, -32, 32)
+}
+
+// argmax binds the claims about an output as gadget.Output does.
+func argmax(d decoder, out int, logits, at circuit.ID) {
+	b, shape := d.Builder, []int{positions, words}
+	best := d.virtual("best", shape[:1], "tv,tv->t t=3 v=4", at, logits)
+	gap := b.VirtualBound("gap", shape, 0, 1<<16-1, "looked up in this range", gadget.Spread(b, 1, best, shape, 0),
+		b.Times(-1, "t,tv->tv t=3 v=4", b.View("selected", circuit.Selected, out), logits), gadget.Scaled(b, -1, b.View("below", circuit.ArgmaxBelow, out)))
+	gadget.Limbs(b, "gap", gap, 16)
 }
 
 var params = attention.Params{Shift: 2, DBits: 4, EBits: 6, InvBits: 12, Unit: 0.25}
@@ -90,7 +96,7 @@ func TestCausality(t *testing.T) {
 		build func(d decoder)
 	}{
 		"position by position": {"", func(d decoder) { d.head(d.x) }},
-		"constant output":      {"", func(d decoder) { d.Output(d.Const("output", make([]int64, 12), positions, words)) }},
+		"output of weights":    {"", func(d decoder) { d.text.Logits(d.Builder, d.Weight("output", 5, positions, words)) }},
 		"attention to the past": {"", func(d decoder) {
 			d.head(d.attend(d.scores(), future, meet))
 		}},
@@ -190,11 +196,15 @@ func TestCausality(t *testing.T) {
 			d.head(d.round("back", d.virtual("again", []int{positions, 2}, "(td)->td t=3 d=2", flat)))
 		}},
 		"what the statement claims": {"computed from what the statement claims", func(d decoder) {
-			next := d.Public("told", circuit.NextOneHot, 0, 1)
-			d.head(d.round("y", d.virtual("v", []int{positions, 2}, "tv,td->td t=3 v=4 d=2", next, d.x)))
+			out := d.Output(circuit.Port{Name: "logits", Kind: circuit.Integers, Reveal: circuit.Argmax}, d.Const("none", make([]int64, 12), positions, words))
+			next := d.View("told", circuit.ArgmaxAt, out)
+			y := d.round("y", d.virtual("v", []int{positions, 2}, "tv,td->td t=3 v=4 d=2", next, d.x))
+			logits := d.virtual("logits", []int{positions, words}, "td,dv->tv t=3 d=2 v=4", y, d.Weight("head", 5, 2, words))
+			d.Carry(out, logits)
+			argmax(d, out, logits, next)
 		}},
 		"where the prompt ends": {"computed from what the statement claims", func(d decoder) {
-			d.head(d.round("y", d.virtual("v", []int{positions, 2}, "t,td->td t=3 d=2", d.Public("told", circuit.Selected, 0, 1), d.x)))
+			d.head(d.round("y", d.virtual("v", []int{positions, 2}, "t,td->td t=3 d=2", d.View("told", circuit.Known, 0), d.x)))
 		}},
 		"a hint of weights, tied to the tokens": {"y.rem constrains it and depends on later positions", func(d decoder) {
 			y := d.Witness("y", -32, 32, positions, 2)
@@ -252,11 +262,12 @@ func TestCausality(t *testing.T) {
 
 // An output whose columns run over positions is not causal row by row.
 func TestColumnsOverPositions(t *testing.T) {
-	b := circuit.NewBuilder(circuit.Config{
-		Name: "square", Length: 3, Vocab: 3, Causal: true, Reveal: circuit.RevealArgmax, WeightBits: 4, WitnessBits: 4,
-	})
-	x := gadget.Embed(b, "embedding", b.Public("tokens", circuit.TokenOneHot, 0, 1), b.Weight("table", 8, 3, 2))
-	gadget.RevealArgmax(b, b.Virtual("logits", []int{3, 3}, b.Times(1, "td,vd->tv t=3 v=3 d=2", x, x)))
+	text := witnesstest.Text{
+		Name: "square", Length: 3, Vocab: 3, Reveal: circuit.Argmax, WeightBits: 4, WitnessBits: 4,
+	}
+	b := text.Builder()
+	x := gadget.Embed(b, "embedding", text.Tokens(b), b.Weight("table", 8, 3, 2))
+	text.Logits(b, b.Virtual("logits", []int{3, 3}, b.Times(1, "td,vd->tv t=3 v=3 d=2", x, x)))
 	_, err := b.Finish()
 	require.ErrorIs(t, err, circuit.ErrNotCausal)
 	require.ErrorContains(t, err, "axis 1 runs over positions too")

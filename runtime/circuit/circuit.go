@@ -1,12 +1,13 @@
 // Package circuit describes an integer program as a constraint system: the one description from which the witness is computed,
 // the proof made and the proof checked, so that the three cannot drift apart.
 //
-// A circuit has tensors, lookups and zero-checks, nothing else.
+// A circuit has tensors, lookups and zero-checks, and ports: its named inputs and outputs, of which statements speak.
 //
 //   - Committed tensors (Weight, Witness) are boxes of integers whose rows are committed. Public, Const and Affine tensors are known
 //     to the verifier. A Virtual tensor is a sum of einsum terms over earlier tensors and is never committed.
 //   - A lookup says that every cell of a list of tensors of one shape is a line of a table.
 //   - A zero-check says that a tensor is zero everywhere.
+//   - A port is carried by a tensor. What a statement says of a port enters by Public tensors, its views.
 //
 // Every Witness tensor but multiplicities has a lookup over its whole box (Finish refuses a circuit where one has not), so that
 // it holds small integers; bounds of virtual tensors follow by interval arithmetic, and no bound reaches 2^62: no equation wraps
@@ -44,20 +45,6 @@ func (k Kind) String() string {
 // Known says whether the verifier knows the cells.
 func (k Kind) Known() bool { return k == Public || k == Const || k == Affine }
 
-// Source says how a Public tensor is computed from a statement; T is the circuit's length, V its vocabulary, a_t = 1 exactly at
-// the revealed positions.
-type Source uint8
-
-// The sources of public tensors.
-const (
-	TokenOneHot Source = iota + 1 // [T,V]: 1 at (t, id[t]); the pad id at t ≥ len
-	Selected                      // [T]: a_t
-	NextOneHot                    // [T,V]: 1 at (t, i_t) where a_t = 1, i_t the revealed token
-	NextLess                      // [T,V]: 1 at (t, j) where a_t = 1 and j < i_t
-	Logits                        // [T,V]: the revealed logits where a_t = 1, else 0
-	Known                         // [T]: 1 where the input token is public (private input only)
-)
-
 // Tensor is one tensor of the circuit. Its multilinear extension is zero outside its box.
 type Tensor struct {
 	ID     ID
@@ -66,7 +53,8 @@ type Tensor struct {
 	Shape  []int
 	Lo, Hi int64 // every cell lies in [Lo, Hi]: looked up, declared, or by interval arithmetic
 
-	Source Source  // Public
+	View   View    // Public
+	Port   int     // Public: of which port, 0 for all others
 	Values []int64 // Const: the cells, row-major; Affine: the offset and the strides of the equation, see Builder.Affine
 	Def    []Term  // Virtual
 	Mult   bool    // Witness: the multiplicities of a table
@@ -126,29 +114,14 @@ const (
 	HintRsqrt
 	HintRecip
 	HintAttn
-	HintTokens
-)
-
-// Reveal says what of the output is public.
-type Reveal uint8
-
-// What a statement reveals.
-const (
-	RevealLogits Reveal = iota + 1
-	RevealArgmax
+	HintInput
 )
 
 // Config is what a circuit needs besides its tensors.
 type Config struct {
-	Name         string
-	Length       int   // T, the number of positions
-	Vocab        int   // V
-	Pad          int64 // token at positions beyond the statement's length
-	Causal       bool  // outputs at t do not depend on inputs after t: shorter inputs are allowed
-	Reveal       Reveal
-	PrivateInput bool
-	WeightBits   int // log2 of the row width of the weights' class
-	WitnessBits  int // log2 of the row width of the witness' class
+	Name        string
+	WeightBits  int // log2 of the row width of the weights' class
+	WitnessBits int // log2 of the row width of the witness' class
 }
 
 // Circuit is a finished description. It is immutable.
@@ -159,7 +132,9 @@ type Circuit struct {
 	Lookups []Lookup
 	Zeros   []ID
 	Hints   []Hint
-	Output  ID // the logits, shape [Length, Vocab]; -1 in a circuit without
+	Ports   []Port // in the order in which they were declared
+	// Generation is set in circuits whose statements are generations; those of all others are functions.
+	Generation *Generation
 
 	waves    []int // per tensor: the wave that discharges its product part, 0 if it has none
 	nwaves   int

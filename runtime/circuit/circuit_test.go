@@ -8,7 +8,7 @@ import (
 )
 
 func start() *Builder {
-	return NewBuilder(Config{Name: "refusals", Length: 2, Vocab: 3, Reveal: RevealArgmax, WeightBits: 4, WitnessBits: 4})
+	return NewBuilder(Config{Name: "refusals", WeightBits: 4, WitnessBits: 4})
 }
 
 // bit is a table of one column.
@@ -62,6 +62,9 @@ func TestRefusals(t *testing.T) {
 			b.Lookup(bit(b), b.Virtual("w", []int{2}, b.Times(1, "i,i->i i=2", v, v)))
 		}},
 		{"hint without results", "1 inputs and 0 results", func(b *Builder) { b.Hint(Hint{Kind: HintRescale, In: []ID{looked(b, "w", 2)}}) }},
+		{"hint of an input that there is not", "is of no private input", func(b *Builder) {
+			b.Hint(Hint{Kind: HintInput, Out: []ID{looked(b, "w", 2)}, Params: []int64{0}})
+		}},
 		{"hint of no witness", "is no witness tensor", func(b *Builder) {
 			w := looked(b, "w", 2)
 			b.Hint(Hint{Kind: HintRescale, In: []ID{w}, Out: []ID{b.Weight("v", 4, 2)}})
@@ -94,8 +97,7 @@ func TestRefusals(t *testing.T) {
 			b.Lookup(pair, looked(b, "w", 2), looked(b, "x", 3))
 		}},
 		{"unknown tensor", "there is no tensor 99", func(b *Builder) { b.Zero(99) }},
-		{"negative tensor", "there is no tensor -1", func(b *Builder) { b.Output(-1) }},
-		{"logits of another shape", "the logits have shape [2], want [2 3]", func(b *Builder) { b.Output(looked(b, "w", 2)) }},
+		{"negative tensor", "there is no tensor -1", func(b *Builder) { b.Zero(-1) }},
 		{"unknown factor", "there is no tensor 99", func(b *Builder) { b.Virtual("v", []int{2}, b.Times(1, "i->i i=2", 99)) }},
 		{"first error", "the first", func(b *Builder) { b.Fail("the first"); b.Fail("the second") }},
 		{"name of the scope", "refusals: block.1", func(b *Builder) { b.Scope("block."); b.Fail("1") }},

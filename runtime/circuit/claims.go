@@ -17,7 +17,7 @@ func (a *causality) findClaims() {
 	a.claims = map[ID]bool{}
 	tokens := ID(-1)
 	for _, h := range a.c.Hints {
-		if h.Kind == HintTokens {
+		if h.Kind == HintInput {
 			tokens = h.Out[0]
 		}
 	}
@@ -25,14 +25,16 @@ func (a *causality) findClaims() {
 	name := func(id ID) string {
 		t := a.c.Tensor(id)
 		switch {
-		case id == a.c.Output:
+		case id == a.c.Generation.Output:
 			return "output"
 		case id == tokens:
 			return "tokens"
 		case best[id]:
 			return "best"
-		case t.Kind == Public && t.Source >= TokenOneHot && t.Source <= Known:
-			return [...]string{"public", "selected", "next", "less", "logits", "known"}[t.Source-TokenOneHot]
+		case t.Kind == Public && t.Port == a.c.Generation.In:
+			return map[View]string{OneHot: "public", Known: "known"}[t.View]
+		case t.Kind == Public && t.Port == a.c.Generation.Out:
+			return map[View]string{Selected: "selected", ArgmaxAt: "next", ArgmaxBelow: "less", PortValues: "logits"}[t.View]
 		}
 		return "other"
 	}
@@ -73,10 +75,15 @@ func (a *causality) findClaims() {
 	}
 }
 
+// tells says whether a public tensor is the rows of the tokens, all of which are told.
+func (c *Circuit) tells(t *Tensor) bool {
+	return t.View == OneHot && t.Port == c.Generation.In && !c.Generation.Private
+}
+
 // noClaim notes that a tensor of claims occurs where none has a form.
 func (a *causality) noClaim(where string, id ID) {
 	t := a.c.Tensor(id)
-	if t.Kind == Public && (t.Source != TokenOneHot || a.c.PrivateInput) && a.wrong == "" {
+	if t.Kind == Public && !a.c.tells(t) && a.wrong == "" {
 		a.wrong = fmt.Sprintf("tensor %s: it is computed from what the statement claims, and occurs in %s, which is no gadget's", t.Name, where)
 	}
 }

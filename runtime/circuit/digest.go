@@ -63,7 +63,7 @@ func (e encoder) axes(v [][]int) {
 }
 
 // encodingVersion changes whenever the encoding or the meaning of anything in it changes.
-const encodingVersion = 1
+const encodingVersion = 2
 
 func (c *Circuit) computeDigest() [32]byte {
 	h := sha256.New()
@@ -78,11 +78,17 @@ func (c *Circuit) Encode(w io.Writer) {
 	e.string("zkllmc circuit")
 	e.int(encodingVersion)
 	e.string(c.Name)
-	for _, v := range []int64{int64(c.Length), int64(c.Vocab), c.Pad, int64(c.Reveal), int64(c.WeightBits), int64(c.WitnessBits)} {
-		e.int(v)
+	e.int(int64(c.WeightBits))
+	e.int(int64(c.WitnessBits))
+	e.int(int64(len(c.Ports)))
+	for i := range c.Ports {
+		e.h.Write(c.Ports[i].Bytes())
+		e.int(int64(c.Ports[i].T))
 	}
-	e.bool(c.Causal)
-	e.bool(c.PrivateInput)
+	e.bool(c.Generation != nil)
+	if c.Generation != nil {
+		e.int(c.Generation.Pad)
+	}
 	e.int(int64(len(c.Tensors)))
 	for i := range c.Tensors {
 		c.Tensors[i].encode(e)
@@ -102,7 +108,6 @@ func (c *Circuit) Encode(w io.Writer) {
 		e.ids(l.Cols)
 	}
 	e.ids(c.Zeros)
-	e.int(int64(c.Output))
 	e.int(int64(len(c.Hints)))
 	for _, h := range c.Hints {
 		e.int(int64(h.Kind))
@@ -119,7 +124,8 @@ func (t *Tensor) encode(e encoder) {
 	e.ints(t.Shape)
 	e.int(t.Lo)
 	e.int(t.Hi)
-	e.int(int64(t.Source))
+	e.int(int64(t.View))
+	e.int(int64(t.Port))
 	e.int64s(t.Values)
 	e.bool(t.Mult)
 	e.string(t.Why)

@@ -59,7 +59,7 @@ func (d decoder) ids() []ID       { return elements(d, func() ID { return ID(d.i
 func (d decoder) axes() [][]int   { return elements(d, d.ints) }
 
 func (d decoder) tensor() Tensor {
-	t := Tensor{Name: d.string(), Kind: Kind(d.int()), Shape: d.ints(), Lo: d.int(), Hi: d.int(), Source: Source(d.int()), Values: d.int64s(), Mult: d.bool(), Why: d.string()}
+	t := Tensor{Name: d.string(), Kind: Kind(d.int()), Shape: d.ints(), Lo: d.int(), Hi: d.int(), View: View(d.int()), Port: int(d.int()), Values: d.int64s(), Mult: d.bool(), Why: d.string()}
 	t.Def = elements(d, func() Term {
 		term := Term{Coef: d.int(), Extents: d.ints(), Out: d.axes()}
 		term.Factors = elements(d, func() Factor { return Factor{T: ID(d.int()), Axes: d.axes()} })
@@ -72,8 +72,14 @@ func (d decoder) tensor() Tensor {
 func (d decoder) circuit() *Circuit {
 	require.Equal(d.t, "zkllmc circuit", d.string(), "nothing else that is hashed begins like a circuit")
 	require.EqualValues(d.t, encodingVersion, d.int())
-	c := &Circuit{Config: Config{Name: d.string(), Length: int(d.int()), Vocab: int(d.int()), Pad: d.int(), Reveal: Reveal(d.int()),
-		WeightBits: int(d.int()), WitnessBits: int(d.int()), Causal: d.bool(), PrivateInput: d.bool()}}
+	c := &Circuit{Config: Config{Name: d.string(), WeightBits: int(d.int()), WitnessBits: int(d.int())}}
+	c.Ports = elements(d, func() Port {
+		return Port{Name: d.string(), Out: d.bool(), Kind: Element(d.int()), Shape: d.ints(), Lo: d.int(), Hi: d.int(), Scale: int(d.int()),
+			Reveal: Reveal(d.int()), T: ID(d.int())}
+	})
+	if d.bool() {
+		c.Generation = &Generation{Pad: d.int()}
+	}
 	c.Tensors = elements(d, d.tensor)
 	for i := range c.Tensors {
 		c.Tensors[i].ID = ID(i)
@@ -83,7 +89,6 @@ func (d decoder) circuit() *Circuit {
 	})
 	c.Lookups = elements(d, func() Lookup { return Lookup{Table: int(d.int()), Cols: d.ids()} })
 	c.Zeros = d.ids()
-	c.Output = ID(d.int())
 	c.Hints = elements(d, func() Hint {
 		return Hint{Kind: HintKind(d.int()), In: d.ids(), Out: d.ids(), Params: d.int64s(), Table: int(d.int())}
 	})
@@ -93,7 +98,11 @@ func (d decoder) circuit() *Circuit {
 
 // crowded has all that a circuit can have, and nothing of it twice.
 func crowded(t testing.TB) *Circuit {
-	b := NewBuilder(Config{Name: "crowded", Length: 2, Vocab: 3, Pad: 1, Causal: true, Reveal: RevealLogits, PrivateInput: true, WeightBits: 5, WitnessBits: 6})
+	b := NewBuilder(Config{Name: "crowded", WeightBits: 5, WitnessBits: 6})
+	b.Generation(1)
+	ids := b.Input(Port{Name: "ids", Kind: IDs, Shape: []int{2}, Hi: 2, Reveal: Values})
+	hot := b.View("hot", OneHot, ids)
+	b.Carry(ids, hot)
 	w := b.Weight("weights", 4, 6, 2)
 	x := b.Witness("cells", -300, 300, 3, 4)
 	long := make([]int64, 601) // longer than what the encoder buffers
@@ -106,8 +115,10 @@ func crowded(t testing.TB) *Circuit {
 	b.Lookup(pair, x, v)
 	b.Zero(v)
 	b.Hint(Hint{Kind: HintClamp, In: []ID{w, c}, Out: []ID{x}, Params: []int64{11, 12, 13, 14, 15}, Table: pair})
-	b.Public("logits", Logits, -40, 50)
-	b.Output(b.Virtual("output", []int{2, 3}, b.Times(5, "v->tv t=2 v=3", c)))
+	output := b.Virtual("output", []int{2, 3}, b.Times(5, "v->tv t=2 v=3", c), b.Times(1, "tu,uv->tv t=2 v=3 u=3", hot, b.Weight("head", 4, 3, 3)))
+	logits := b.Output(Port{Name: "logits", Kind: Integers, Reveal: Values}, output)
+	b.Zero(b.Virtual("reveal", []int{2, 3}, b.Times(1, "t,tv->tv t=2 v=3", b.View("selected", Selected, logits), output),
+		b.Times(-1, "tv->tv t=2 v=3", b.View("values", PortValues, logits))))
 	circuit, err := b.Finish()
 	require.NoError(t, err)
 	return circuit
@@ -120,5 +131,6 @@ func TestEncodingIsInjective(t *testing.T) {
 	c.Encode(&encoding)
 	got := decoder{t, &encoding}.circuit()
 	got.waves, got.nwaves, got.requests, got.digest = c.waves, c.nwaves, c.requests, c.digest
+	got.Generation = &Generation{In: c.Generation.In, Out: c.Generation.Out, Pad: got.Generation.Pad, Length: 2, Vocab: 3, Reveal: Values, Output: c.Generation.Output}
 	require.Equal(t, c, got)
 }

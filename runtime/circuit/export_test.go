@@ -5,6 +5,11 @@ func (b *Builder) Unfinished() *Circuit { return &b.c }
 
 // CheckCausal derives causality alone.
 func (c *Circuit) CheckCausal() error {
+	if c.Generation.In < 0 {
+		if err := c.finishGeneration(c.Generation); err != nil {
+			return err
+		}
+	}
 	proven, err := c.proveBounds()
 	if err != nil {
 		return err

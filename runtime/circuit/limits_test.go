@@ -9,19 +9,13 @@ import (
 
 // Configurations at their limits and one beyond.
 func TestRefusedConfigs(t *testing.T) {
-	good := Config{Name: "limits", Length: 1, Vocab: 2, Pad: 0, Reveal: RevealArgmax, WeightBits: 4, WitnessBits: 4}
+	good := Config{Name: "limits", WeightBits: 4, WitnessBits: 4}
 	for _, test := range []struct {
 		name, want string
 		change     func(c *Config)
 	}{
 		{"least", "", func(*Config) {}},
-		{"largest", "", func(c *Config) { c.Pad, c.Reveal, c.WeightBits, c.WitnessBits = 1, RevealLogits, 24, 24 }},
-		{"no position", "must be at least 1 and 2", func(c *Config) { c.Length = 0 }},
-		{"one word", "must be at least 1 and 2", func(c *Config) { c.Vocab = 1 }},
-		{"negative pad", "outside the vocabulary", func(c *Config) { c.Pad = -1 }},
-		{"pad beyond the vocabulary", "outside the vocabulary", func(c *Config) { c.Pad = 2 }},
-		{"nothing revealed", "unknown reveal mode", func(c *Config) { c.Reveal = 0 }},
-		{"unknown mode", "unknown reveal mode", func(c *Config) { c.Reveal = 3 }},
+		{"largest", "", func(c *Config) { c.WeightBits, c.WitnessBits = 24, 24 }},
 		{"short rows of weights", "row widths", func(c *Config) { c.WeightBits = 3 }},
 		{"long rows of weights", "row widths", func(c *Config) { c.WeightBits = 25 }},
 		{"short rows of cells", "row widths", func(c *Config) { c.WitnessBits = 3 }},
@@ -108,19 +102,6 @@ func TestLimits(t *testing.T) {
 func labelled(label, extent int) func(b *Builder) {
 	return func(b *Builder) {
 		b.Virtual("v", []int{2}, Term{Coef: 1, Extents: []int{extent}, Out: [][]int{{label}}})
-	}
-}
-
-// The bounds of a public tensor are those of its source, whatever the caller says, but for logits.
-func TestBoundsOfPublics(t *testing.T) {
-	b := start()
-	for src := TokenOneHot; src <= Known; src++ {
-		lo, hi := b.Bounds(b.Public("p", src, 5, 9))
-		if src == Logits {
-			require.Equal(t, [2]int64{5, 9}, [2]int64{lo, hi})
-		} else {
-			require.Equal(t, [2]int64{0, 1}, [2]int64{lo, hi}, "source %d", src)
-		}
 	}
 }
 

@@ -290,7 +290,7 @@ func (n *counter) ask(id ID, point []symbol) {
 		n.OpenedRows += size>>n.c.WitnessBits + 1
 	case t.Kind == Const || t.Kind == Affine:
 		n.KnownCells += t.EvaluationWork()
-	case t.Source == Logits:
+	case t.View == PortValues:
 		n.KnownCells += size
 	}
 }

@@ -24,7 +24,7 @@ const rowBits = 4
 // laid places the shapes and fills their rows with random integers.
 func laid(t *testing.T) (*circuit.Circuit, *Layout, map[circuit.ID]*kernel.Tensor, [][]int32) {
 	t.Helper()
-	b := circuit.NewBuilder(circuit.Config{Name: "layout", Length: 1, Vocab: 2, Reveal: circuit.RevealArgmax, WeightBits: rowBits, WitnessBits: rowBits})
+	b := circuit.NewBuilder(circuit.Config{Name: "layout", WeightBits: rowBits, WitnessBits: rowBits})
 	b.Lookup(b.TableOf("bit", func() [][]int64 { return [][]int64{{0, 1}} }), b.Witness("x", 0, 1, 2))
 	rng := rand.New(rand.NewPCG(1, 2))
 	data := map[circuit.ID]*kernel.Tensor{}

@@ -19,7 +19,7 @@ func (nothing) Eval(circuit.ID, []field.Element) field.Element { return field.El
 
 // An evaluation that was not bound, or asked for and left, is an error, whatever kind of tensor it is of.
 func TestUnboundEvaluations(t *testing.T) {
-	b := circuit.NewBuilder(circuit.Config{Name: "ledger", Length: 1, Vocab: 2, Reveal: circuit.RevealArgmax, WeightBits: 4, WitnessBits: 4})
+	b := circuit.NewBuilder(circuit.Config{Name: "ledger", WeightBits: 4, WitnessBits: 4})
 	w := b.Weight("weights", 4, 2, 3)
 	b.Lookup(b.TableOf("bit", func() [][]int64 { return [][]int64{{0, 1}} }), b.Witness("x", 0, 1, 2))
 	products := b.Virtual("products", []int{2}, b.Times(1, "ti,ti->t t=2 i=3", w, w)) // nothing of it passes through

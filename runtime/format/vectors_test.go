@@ -28,10 +28,12 @@ import (
 	"github.com/zkllmc/zkllmc/runtime/protocol"
 	"github.com/zkllmc/zkllmc/runtime/prover"
 	"github.com/zkllmc/zkllmc/runtime/statement"
+	"github.com/zkllmc/zkllmc/runtime/statement/function"
+	"github.com/zkllmc/zkllmc/runtime/statement/generation"
 	"github.com/zkllmc/zkllmc/runtime/transcript"
 	"github.com/zkllmc/zkllmc/runtime/veil"
 	"github.com/zkllmc/zkllmc/runtime/verifier"
-	"github.com/zkllmc/zkllmc/runtime/witness"
+	"github.com/zkllmc/zkllmc/runtime/witness/witnesstest"
 )
 
 // The vectors in testdata are keys and proofs of this version of the format, with the circuits they are about and everything that
@@ -47,10 +49,11 @@ var update = flag.Bool("update", false, "write the known-answer vectors in testd
 // vector is one case: a circuit, its weights, and an input whose answer is the model's.
 type vector struct {
 	name   string
-	build  func(b *circuit.Builder)
-	cfg    circuit.Config
-	prompt []int64
-	answer int // tokens of the answer; with an arg-max a next token follows
+	build  func(b *circuit.Builder, text witnesstest.Text)
+	cfg    witnesstest.Text
+	prompt []int64 // nil: a function
+	answer int     // tokens of the answer; with an arg-max a next token follows
+	inputs map[int][]int64
 
 	work [3]int64 // references, cells of known tensors, opened rows; each the larger of circuit and setup circuit. SPEC.md has them
 }
@@ -59,30 +62,34 @@ var vectors = []vector{
 	{
 		// A small decoder with private input. Rows of weights and of witnesses differ in width; the embedding and others have tail rows.
 		name: "argmax", build: decoder, work: [3]int64{190, 16, 138}, prompt: []int64{2, 4}, answer: 1,
-		cfg: circuit.Config{Name: "vectors: argmax", Length: 4, Vocab: 5, Pad: 1, Causal: true, Reveal: circuit.RevealArgmax,
+		cfg: witnesstest.Text{Name: "vectors: argmax", Length: 4, Vocab: 5, Pad: 1, Reveal: circuit.Argmax,
 			PrivateInput: true, WeightBits: 4, WitnessBits: 6},
 	},
 	{
 		// Terms of every form, revealed logits of a shorter input, and one class of rows.
 		name: "logits", build: terms, work: [3]int64{66, 453, 65}, prompt: []int64{3, 0}, answer: 1,
-		cfg: circuit.Config{Name: "vectors: logits", Length: 5, Vocab: 6, Pad: 2, Causal: true, Reveal: circuit.RevealLogits,
+		cfg: witnesstest.Text{Name: "vectors: logits", Length: 5, Vocab: 6, Pad: 2, Reveal: circuit.Values,
 			WeightBits: 5, WitnessBits: 5},
 	},
 	{
 		// Sums that go into two later ones, and into one twice at different points: written out they have more than 2^40 terms.
-		name: "skips", build: skips, work: [3]int64{255, 0, 34}, prompt: []int64{3, 1, 0, 2},
-		cfg: circuit.Config{Name: "vectors: skips", Length: 4, Vocab: 4, Reveal: circuit.RevealArgmax, WeightBits: 4, WitnessBits: 4},
+		name: "skips", build: skips, work: [3]int64{254, 0, 36}, inputs: map[int][]int64{0: {3, 1, 0, 2}},
+		cfg: witnesstest.Text{Name: "vectors: skips", WeightBits: 4, WitnessBits: 4},
+	},
+	{
+		// A function: public reals, private integers, a private mask, public and private ids; values, an arg-max over wide gaps, a private output.
+		name: "ports", build: ports, work: [3]int64{45, 12, 219}, inputs: map[int][]int64{0: {3, -20, 30, 0, 7, -9}, 1: {-2, 3, 1, 0, 0, 2}, 2: {1, 0}, 3: {4, 2}, 4: {0, 3}},
+		cfg: witnesstest.Text{Name: "vectors: ports", WeightBits: 4, WitnessBits: 5},
 	},
 	{
 		// The least of everything: to begin with.
-		name: "tiny", build: tiny, work: [3]int64{3, 0, 2}, prompt: []int64{0},
-		cfg: circuit.Config{Name: "vectors: tiny", Length: 1, Vocab: 2, Reveal: circuit.RevealArgmax, WeightBits: 4, WitnessBits: 4},
+		name: "tiny", build: tiny, work: [3]int64{7, 3, 3},
+		cfg: witnesstest.Text{Name: "vectors: tiny", WeightBits: 4, WitnessBits: 4},
 	},
 }
 
 // decoder is one layer with a norm, masked grouped-query attention, a gated unit and residual sums, on cells of 4 bits.
-func decoder(b *circuit.Builder) {
-	cfg := b.Config()
+func decoder(b *circuit.Builder, cfg witnesstest.Text) {
 	const width, heads, head, lo, hi = 3, 2, 2, -8, 7
 	length, vocab := cfg.Length, cfg.Vocab
 	rescale := func(name string, acc circuit.ID, shift int) circuit.ID {
@@ -108,7 +115,7 @@ func decoder(b *circuit.Builder) {
 	}
 	mask := attention.Mask(b, "causal", future, length, length)
 	embedding := b.Weight("embedding", 4, vocab, width)
-	x := gadget.Embed(b, "x", gadget.PrivateTokens(b), embedding)
+	x := gadget.Embed(b, "x", cfg.Tokens(b), embedding)
 
 	h := norm("norm", x)
 	q, k, v := linear("q", h, width, heads*head), linear("k", h, width, head), linear("v", h, width, head)
@@ -127,13 +134,13 @@ func decoder(b *circuit.Builder) {
 	_, act := gadget.RescaleTable(b, "silu", gate, 3, lo, hi, "silu", 2, 2)
 	mid := b.Virtual("mid.acc", []int{length, 5}, gadget.Product(b, 1, act, linear("up", x, width, 5)))
 	x = b.Virtual("x2", []int{length, width}, gadget.Scaled(b, 1, x), gadget.Scaled(b, 1, linear("down", rescale("mid", mid, 2), 5, width)))
-	gadget.RevealArgmax(b, b.Virtual("logits", []int{length, vocab}, b.Times(1, fmt.Sprintf("td,vd->tv t=%d d=%d v=%d", length, width, vocab), x, embedding)))
+	cfg.Logits(b, b.Virtual("logits", []int{length, vocab}, b.Times(1, fmt.Sprintf("td,vd->tv t=%d d=%d v=%d", length, width, vocab), x, embedding)))
 }
 
 // terms computes no useful model. Its virtual tensors have terms of every form: merged and split axes, axes without labels, labels
 // that are summed in one factor, that broadcast, that are shared and stay, a cube, terms of known factors alone, terms without a
 // factor, a coefficient of zero, requests of one tensor at several points, affine tensors.
-func terms(b *circuit.Builder) {
+func terms(b *circuit.Builder, cfg witnesstest.Text) {
 	wide := b.TableOf("integers", func() [][]int64 { return [][]int64{count(-300, 300)} })
 	doubles := b.TableOf("doubles", func() [][]int64 {
 		x := count(-40, 40)
@@ -160,18 +167,18 @@ func terms(b *circuit.Builder) {
 	b.Zero(b.VirtualBound("same", []int{5}, 0, 0, "zero-checked", b.Times(1, "k->k k=5", sum),
 		b.Times(-1, "k.x,kj->k k=5 j=6 x=3", turned, x), b.Times(-1, "kj,kj->k k=5 j=6", w, x)))
 	b.Zero(b.VirtualBound("nothing", []int{2, 3}, 0, 0, "zero-checked", b.Times(0, "k->ab k=5 a=2 b=3", sum)))
-	cfg := b.Config()
 	labels := fmt.Sprintf("t=%d v=%d d=6", cfg.Length, cfg.Vocab)
-	embedded := gadget.Embed(b, "embedded", b.Public("tokens", circuit.TokenOneHot, 0, 1), b.Weight("embedding", 4, cfg.Vocab, 6))
-	gadget.RevealLogits(b, b.Virtual("logits", []int{cfg.Length, cfg.Vocab}, b.Times(9, "td,vd->tv "+labels, embedded, b.Weight("head", 4, cfg.Vocab, 6))))
+	embedded := gadget.Embed(b, "embedded", cfg.Tokens(b), b.Weight("embedding", 4, cfg.Vocab, 6))
+	cfg.Logits(b, b.Virtual("logits", []int{cfg.Length, cfg.Vocab}, b.Times(9, "td,vd->tv "+labels, embedded, b.Weight("head", 4, cfg.Vocab, 6))))
 }
 
 // skips takes 40 times the last value less the one before, which after three times is what it was with the other sign, and adds 16 times
 // a value to its transpose, where they cancel.
-func skips(b *circuit.Builder) {
+func skips(b *circuit.Builder, _ witnesstest.Text) {
 	shape := []int{4, 4}
 	w := b.Weight("w", 2, 4, 4)
-	embedded := gadget.Embed(b, "embedded", b.Public("tokens", circuit.TokenOneHot, 0, 1), b.Weight("embedding", 4, 4, 4))
+	tokens := gadget.Input(b, "tokens", circuit.Port{Name: "tokens", Kind: circuit.IDs, Shape: []int{4}, Hi: 3, Reveal: circuit.Values})
+	embedded := gadget.Embed(b, "embedded", tokens, b.Weight("embedding", 4, 4, 4))
 	x := gadget.Rescale(b, "x", embedded, 1, -4, 3)
 	s := []circuit.ID{w, x}
 	for i := range 40 {
@@ -186,14 +193,32 @@ func skips(b *circuit.Builder) {
 		sum = turned(fmt.Sprintf("turned%d", i), sum, 1)
 	}
 	b.Zero(sum)
-	gadget.RevealArgmax(b, b.Virtual("logits", shape, b.Times(1, "td,vd->tv t=4 d=4 v=4", x, b.Weight("head", 3, 4, 4))))
+	gadget.Output(b, circuit.Port{Name: "logits", Kind: circuit.Integers, Reveal: circuit.Argmax}, b.Virtual("logits", shape, b.Times(1, "td,vd->tv t=4 d=4 v=4", x, b.Weight("head", 3, 4, 4))))
 }
 
-// tiny looks weights up in a table and reveals a constant.
-func tiny(b *circuit.Builder) {
+// tiny looks weights up in a table and reveals them and one more each.
+func tiny(b *circuit.Builder, _ witnesstest.Text) {
 	w := b.Weight("w", 2, 3)
-	b.Lookup(b.TableOf("bits", func() [][]int64 { return [][]int64{count(-2, 3)} }), b.Virtual("more", []int{3}, gadget.Scaled(b, 1, w), gadget.Ones(1, []int{3})))
-	b.Output(b.Const("logits", []int64{4, 2}, 1, 2))
+	more := b.Virtual("more", []int{3}, gadget.Scaled(b, 1, w), gadget.Ones(1, []int{3}))
+	b.Lookup(b.TableOf("bits", func() [][]int64 { return [][]int64{count(-2, 3)} }), more)
+	gadget.Output(b, circuit.Port{Name: "more", Kind: circuit.Integers, Reveal: circuit.Values}, more)
+}
+
+// ports has ports of every kind.
+func ports(b *circuit.Builder, _ witnesstest.Text) {
+	x := gadget.Input(b, "x", circuit.Port{Name: "x", Kind: circuit.Reals, Shape: []int{2, 3}, Lo: -20, Hi: 30, Scale: 4, Reveal: circuit.Values})
+	y := gadget.Input(b, "y", circuit.Port{Name: "y", Kind: circuit.Integers, Shape: []int{2, 3}, Lo: -2, Hi: 3, Reveal: circuit.Nothing})
+	m := gadget.Input(b, "mask", circuit.Port{Name: "mask", Kind: circuit.Booleans, Shape: []int{2}, Hi: 1, Reveal: circuit.Nothing})
+	hidden := gadget.Input(b, "hidden", circuit.Port{Name: "hidden ids", Kind: circuit.IDs, Shape: []int{2}, Hi: 4, Reveal: circuit.Nothing})
+	ids := gadget.Input(b, "ids", circuit.Port{Name: "ids", Kind: circuit.IDs, Shape: []int{2}, Hi: 4, Reveal: circuit.Values})
+	e := gadget.Embed(b, "e", hidden, b.Weight("table", 4, 5, 3))
+	f := gadget.Embed(b, "f", ids, b.Weight("table 2", 4, 5, 3))
+	v := b.Virtual("v", []int{2, 3}, b.Times(1, "t,td,td->td t=2 d=3", m, x, y), gadget.Scaled(b, 1, e), gadget.Scaled(b, 1, f))
+	out := gadget.Rescale(b, "out", v, 2, -16, 15)
+	logits := b.Virtual("logits", []int{2, 4}, b.Times(512, "td,dv->tv t=2 d=3 v=4", out, b.Weight("head", 8, 3, 4)))
+	gadget.Output(b, circuit.Port{Name: "out", Kind: circuit.Reals, Scale: 3, Reveal: circuit.Values}, out)
+	gadget.Output(b, circuit.Port{Name: "class", Kind: circuit.Integers, Reveal: circuit.Argmax}, logits)
+	gadget.Output(b, circuit.Port{Name: "logits", Kind: circuit.Integers, Reveal: circuit.Nothing}, logits)
 }
 
 // count returns lo, lo+1, …, hi.
@@ -206,8 +231,8 @@ func count(lo, hi int64) []int64 {
 }
 
 func (v vector) circuit(t testing.TB) *circuit.Circuit {
-	b := circuit.NewBuilder(v.cfg)
-	v.build(b)
+	b := v.cfg.Builder()
+	v.build(b, v.cfg)
 	c, err := b.Finish()
 	require.NoError(t, err)
 	return c
@@ -228,34 +253,57 @@ func (v vector) weights(c *circuit.Circuit) map[circuit.ID]kernel.Tensor {
 	return w
 }
 
-// input runs the program greedily and returns what is to be proved.
+// input runs the program greedily, or on the given inputs, and returns what is to be proved.
 func (v vector) input(t testing.TB, c *circuit.Circuit, k *prover.Key) *prover.Input {
-	all := append([]int64(nil), v.prompt...)
-	var private *witness.PrivateInput
-	at := func() *statement.Statement {
-		s := statement.Statement{Tokens: all, Prompt: len(v.prompt), Next: statement.Unclaimed}
-		if c.PrivateInput {
-			private = &witness.PrivateInput{Tokens: all}
-		}
-		return s.Hide(c)
+	if c.Generation == nil {
+		return v.function(t, c, k)
 	}
+	st := &generation.Statement{Tokens: append([]int64(nil), v.prompt...), Prompt: len(v.prompt), Next: generation.Unclaimed}
 	for {
-		st := at()
-		a, err := k.Witness(context.Background(), &prover.Input{Statement: *st, Private: private}, witness.WithoutChecks())
+		logits, err := k.Logits(context.Background(), st.Tokens)
 		require.NoError(t, err)
-		logits := a.Tensor(c.Output)
-		next := statement.Argmax(logits.V[(len(all)-1)*c.Vocab : len(all)*c.Vocab])
-		switch {
-		case len(all) < len(v.prompt)+v.answer:
-			all = append(all, next)
+		vocab := c.Generation.Vocab
+		next := statement.Argmax(logits[len(logits)-vocab:])
+		if len(st.Tokens) < len(v.prompt)+v.answer {
+			st.Tokens = append(st.Tokens, next)
 			continue
-		case c.Reveal == circuit.RevealLogits:
-			st.Reveal(c, logits)
-		default:
+		}
+		if c.Generation.Reveal == circuit.Values {
+			st.Logits = logits[(st.Prompt-1)*vocab:]
+		} else {
 			st.Next = next
 		}
-		return &prover.Input{Statement: *st, Private: private}
+		return &prover.Input{Statement: st.Hide(c), Private: generation.PrivateInput(c, st.Tokens)}
 	}
+}
+
+// function runs the program on the given inputs.
+func (v vector) function(t testing.TB, c *circuit.Circuit, k *prover.Key) *prover.Input {
+	st, private := &function.Statement{Ports: make([][]int64, len(c.Ports))}, map[int][]int64{}
+	for i, elements := range v.inputs {
+		if c.Ports[i].Public() {
+			st.Ports[i] = elements
+		} else {
+			private[i] = elements
+		}
+	}
+	in := &prover.Input{Statement: st, Private: private}
+	a, err := k.Evaluate(context.Background(), in)
+	require.NoError(t, err)
+	for i := range c.Ports {
+		if c.Ports[i].Out {
+			st.Fill(c, i, a.Tensor(c.Ports[i].T).V)
+		}
+	}
+	return in
+}
+
+// kind is that of the statements.
+func (v vector) kind() statement.Kind {
+	if v.prompt == nil {
+		return function.Kind
+	}
+	return generation.Kind
 }
 
 // make returns the files of a case but the trace.
@@ -267,7 +315,7 @@ func (v vector) make(t testing.TB, be kernel.Backend) map[string][]byte {
 	in := v.input(t, c, k)
 	proof, err := k.Prove(context.Background(), in, o)
 	require.NoError(t, err)
-	st, err := in.Statement.Encode(c)
+	st, err := statement.Encode(c, in.Statement)
 	require.NoError(t, err)
 	var canonical bytes.Buffer
 	c.Encode(&canonical)
@@ -354,7 +402,7 @@ func (v vector) trace(t testing.TB, files map[string][]byte) string {
 	proof, err := format.NewReader(files["proof.bin"], format.MagicProof, c.Digest())
 	require.NoError(t, err)
 	require.NotNil(t, proof.Raw(32))
-	st, err := statement.Decode(c, files["statement.bin"])
+	st, err := v.kind().Decode(c, files["statement.bin"])
 	require.NoError(t, err)
 	return walk(t, &protocol.Proof{Kind: protocol.KindSetup, Circuit: setup, Statement: protocol.Nothing{}}, model, key) +
 		walk(t, &protocol.Proof{Kind: protocol.KindInference, Circuit: c, Statement: st}, model, proof)
@@ -369,6 +417,9 @@ func walk(t testing.TB, p *protocol.Proof, model []group.Affine, in *format.Read
 	r.Absorb("circuit", digest[:])
 	r.Absorb("model rows", binary.BigEndian.AppendUint64(nil, uint64(len(model))))
 	r.AbsorbPoints("model", model)
+	for i := range p.Circuit.Ports {
+		r.Absorb("port", p.Circuit.Ports[i].Bytes())
+	}
 	r.Absorb("statement", p.Statement.Bytes())
 	require.NoError(t, p.Run(veil.NewVerifier(r, in)), "the transcript does not begin as SPEC.md says, or the proof is not valid")
 	require.NoError(t, in.Close())
@@ -399,7 +450,7 @@ func TestVectorsVerify(t *testing.T) {
 		for _, name := range []string{"model.vk", "statement.bin", "proof.bin"} {
 			files[name] = v.read(t, name)
 		}
-		key, err := verifier.ReadKey(c, files["model.vk"])
+		key, err := verifier.ReadKey(c, v.kind(), files["model.vk"])
 		require.NoError(t, err, v.name)
 		require.NoError(t, key.Verify(files["statement.bin"], files["proof.bin"]), v.name)
 		require.Equal(t, string(v.read(t, "trace.txt")), v.trace(t, files), v.name)

@@ -14,7 +14,7 @@ import (
 
 // weighted is a circuit with two weights.
 func weighted(t testing.TB, name string) (*circuit.Circuit, map[circuit.ID]kernel.Tensor) {
-	b := circuit.NewBuilder(circuit.Config{Name: name, Length: 1, Vocab: 2, Reveal: circuit.RevealArgmax, WeightBits: 4, WitnessBits: 4})
+	b := circuit.NewBuilder(circuit.Config{Name: name, WeightBits: 4, WitnessBits: 4})
 	first, second := b.Weight("first", 4, 2, 3), b.Weight("second", 16, 2)
 	b.Lookup(b.TableOf("range", func() [][]int64 { return [][]int64{{-8, -7, -6, -5, -4, -3, -2, -1, 0, 1, 2, 3, 4, 5, 6, 7}} }), first)
 	c, err := b.Finish()

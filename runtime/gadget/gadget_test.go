@@ -11,6 +11,7 @@ import (
 	"github.com/zkllmc/zkllmc/runtime/field"
 	"github.com/zkllmc/zkllmc/runtime/gadget"
 	"github.com/zkllmc/zkllmc/runtime/kernel"
+	"github.com/zkllmc/zkllmc/runtime/statement/generation"
 	"github.com/zkllmc/zkllmc/runtime/tables"
 	"github.com/zkllmc/zkllmc/runtime/witness"
 	"github.com/zkllmc/zkllmc/runtime/witness/witnesstest"
@@ -103,7 +104,7 @@ func TestRescale(t *testing.T) {
 	}
 	for _, c := range cases {
 		t.Run(fmt.Sprint(c), func(t *testing.T) {
-			b := witnesstest.Builder(1, 2)
+			b := witnesstest.Builder()
 			w := newWide(b, 12, c.xbits, c.ybits, c.up, 0)
 			y := gadget.Rescale(b, "y", w.v, c.shift, c.lo, c.hi)
 			in := witnesstest.Instance{C: witnesstest.Finish(t, b)}
@@ -124,7 +125,7 @@ func TestRescale(t *testing.T) {
 // TestClampTooFar refuses a range that is so far from the quotients that a limb's weight would not be a number of 64 bits.
 func TestClampTooFar(t *testing.T) {
 	for shift, ok := range map[int]bool{30: true, 31: true, 50: false} {
-		b := witnesstest.Builder(1, 2)
+		b := witnesstest.Builder()
 		gadget.Rescale(b, "y", newWide(b, 4, 4, 4, 50, 0).v, shift, 1<<30, 1<<30+5)
 		if _, err := b.Finish(); (err == nil) != ok {
 			t.Errorf("shift %d: %v", shift, err)
@@ -134,7 +135,7 @@ func TestClampTooFar(t *testing.T) {
 
 // TestClampUnique tries every witness of a small clamp.
 func TestClampUnique(t *testing.T) {
-	b := witnesstest.Builder(1, 2)
+	b := witnesstest.Builder()
 	x := b.Weight("x", 5, 1)
 	y := gadget.Rescale(b, "y", x, 1, -2, 1)
 	c := witnesstest.Finish(t, b)
@@ -165,7 +166,7 @@ func TestClampUnique(t *testing.T) {
 
 // TestRemainderAlone shows what the range of y is for: with y = (v − rem)/2^s mod p every remainder would do.
 func TestRemainderAlone(t *testing.T) {
-	b := witnesstest.Builder(1, 2)
+	b := witnesstest.Builder()
 	x := b.Weight("x", 8, 1)
 	y := gadget.Rescale(b, "y", x, 4, -8, 8)
 	in := witnesstest.Instance{C: witnesstest.Finish(t, b), Weights: map[circuit.ID]kernel.Tensor{x: witnesstest.Cells([]int{1}, 37)}}
@@ -189,7 +190,7 @@ func TestTables(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, c := range []struct{ xbits, shift int }{{4, 0}, {4, 1}, {8, 1}, {8, 0}} {
-		b := witnesstest.Builder(1, 2)
+		b := witnesstest.Builder()
 		w := newWide(b, 10, c.xbits, 3, 2, 0)
 		x, y := gadget.RescaleTable(b, "act", w.v, c.shift, -40, 39, "silu", 3, 4)
 		z := gadget.Table(b, "again", x, "silu", 3, 4)
@@ -214,7 +215,7 @@ func TestRsqrt(t *testing.T) {
 		num, eps int64
 	}{{6, 1 << 20, 1}, {6, 1 << 20, 1 << 19}, {16, 1 << 40, 3}, {16, 1<<50 + 12345, 1}, {3, 5, 1}, {16, 7, 2}, {8, 1 << 60, 1}} {
 		t.Run(fmt.Sprint(c), func(t *testing.T) {
-			b := witnesstest.Builder(1, 2)
+			b := witnesstest.Builder()
 			const n = 8
 			x := b.Weight("x", c.bits, n)
 			s := b.Virtual("s", []int{n}, gadget.Product(b, 1, x, x))
@@ -245,7 +246,7 @@ func TestRsqrt(t *testing.T) {
 // TestRsqrtFraction plays a rational solution of both slacks: r = 9/2 for num = 101, S = 4 leaves the slacks 20 and 19. Only the range
 // of r refuses it.
 func TestRsqrtFraction(t *testing.T) {
-	b := witnesstest.Builder(1, 2)
+	b := witnesstest.Builder()
 	x := b.Weight("x", 4, 1)
 	s := b.Virtual("s", []int{1}, gadget.Product(b, 1, x, x), gadget.Ones(3, []int{1}))
 	gadget.Rsqrt(b, "r", s, 101, 1)
@@ -266,7 +267,7 @@ func TestReciprocal(t *testing.T) {
 		base, num int64
 	}{{6, 34, 1 << 20}, {16, 1<<15 + 2, 1 << 30}, {16, 1 << 20, 1 << 44}, {4, 100, 7}, {4, 10, 1 << 61}} {
 		t.Run(fmt.Sprint(c), func(t *testing.T) {
-			b := witnesstest.Builder(1, 2)
+			b := witnesstest.Builder()
 			w := newWide(b, 8, c.bits, 1, 0, c.base)
 			r := gadget.Reciprocal(b, "r", w.v, c.num)
 			in := witnesstest.Instance{C: witnesstest.Finish(t, b)}
@@ -286,7 +287,7 @@ func TestReciprocal(t *testing.T) {
 
 func TestLimbs(t *testing.T) {
 	for _, n := range []int{1, 16, 17, 33} {
-		b := witnesstest.Builder(1, 2)
+		b := witnesstest.Builder()
 		x, y := b.Weight("x", 16, 3), b.Weight("y", 16, 3)
 		v := b.VirtualBound("v", []int{3}, 0, 1<<n-1, "test", gadget.Scaled(b, 1<<16, x), gadget.Scaled(b, 1, y))
 		gadget.Limbs(b, "v", v, n)
@@ -308,19 +309,25 @@ func TestLimbs(t *testing.T) {
 }
 
 func TestEmbedPrivate(t *testing.T) {
-	b := witnesstest.Builder(3, 5)
-	onehot := gadget.PrivateTokens(b)
+	text := witnesstest.Text{Name: "private", Length: 3, Vocab: 5, Reveal: circuit.Values, PrivateInput: true, WeightBits: 4, WitnessBits: 4}
+	b := text.Builder()
+	onehot := text.Tokens(b)
 	w := b.Weight("table", 6, 5, 2)
 	e := gadget.Embed(b, "embedding", onehot, w)
+	text.Logits(b, b.Virtual("logits", []int{3, 5}, b.Times(1, "td,vd->tv t=3 d=2 v=5", e, w)))
 	c := witnesstest.Finish(t, b)
-	in := witnesstest.Instance{C: c, Private: &witness.PrivateInput{Tokens: []int64{4, 2}},
+	in := witnesstest.Instance{C: c, Private: generation.PrivateInput(c, []int64{4, 2}),
 		Weights: map[circuit.ID]kernel.Tensor{w: witnesstest.Cells([]int{5, 2}, 1, 2, 3, 4, 5, 6, 7, 8, -9, -10)}, Publics: map[circuit.ID]kernel.Tensor{}}
 	for i := range c.Tensors {
-		switch c.Tensors[i].Source {
+		switch c.Tensors[i].View {
 		case circuit.Known:
 			in.Publics[circuit.ID(i)] = witnesstest.Cells([]int{3}, 0, 1, 1)
-		case circuit.TokenOneHot:
+		case circuit.OneHot:
 			in.Publics[circuit.ID(i)] = witnesstest.Cells([]int{3, 5}, 0, 0, 0, 0, 0, 0, 0, 1, 0, 0, 1, 0, 0, 0, 0)
+		case circuit.Selected: // nothing is revealed
+			in.Publics[circuit.ID(i)] = witnesstest.Cells([]int{3}, 0, 0, 0)
+		case circuit.PortValues:
+			in.Publics[circuit.ID(i)] = witnesstest.Cells([]int{3, 5}, make([]int64, 15)...)
 		}
 	}
 	a := in.Honest(t)
@@ -329,7 +336,7 @@ func TestEmbedPrivate(t *testing.T) {
 	}
 	in.RefusesCells(t, a, 15)
 	for tokens, ok := range map[[2]int64]bool{{0, 2}: true, {4, 3}: false, {5, 2}: false, {-1, 2}: false} {
-		in.Private = &witness.PrivateInput{Tokens: tokens[:]}
+		in.Private = generation.PrivateInput(c, tokens[:])
 		if _, err := in.Generate(); (err == nil) != ok {
 			t.Errorf("tokens %v: %v", tokens, err)
 		}
@@ -337,31 +344,35 @@ func TestEmbedPrivate(t *testing.T) {
 }
 
 // reveal builds a circuit that reveals logits of 3 positions, the last two selected, over 4 tokens.
-func reveal(t *testing.T, f func(*circuit.Builder, circuit.ID), logits []int64, publics map[circuit.Source][]int64) witnesstest.Instance {
-	b := witnesstest.Builder(3, 4)
+func reveal(t *testing.T, what circuit.Reveal, logits []int64, publics map[circuit.View][]int64) witnesstest.Instance {
+	text := witnesstest.Text{Name: "reveal", Length: 3, Vocab: 4, Reveal: what, WeightBits: 4, WitnessBits: 4}
+	b := text.Builder()
+	table := b.Weight("table", 2, 4, 1)
+	b.Lookup(gadget.Range(b, -2, 1), gadget.Embed(b, "embedding", text.Tokens(b), table)) // a generation has an input
 	l := b.Weight("logits", 8, 3, 4)
-	f(b, l)
+	text.Logits(b, l)
 	b.Lookup(gadget.Range(b, -128, 127), l)
 	in := witnesstest.Instance{C: witnesstest.Finish(t, b), Publics: map[circuit.ID]kernel.Tensor{},
-		Weights: map[circuit.ID]kernel.Tensor{l: witnesstest.Cells([]int{3, 4}, logits...)}}
+		Weights: map[circuit.ID]kernel.Tensor{l: witnesstest.Cells([]int{3, 4}, logits...), table: witnesstest.Cells([]int{4, 1}, 0, 1, -1, -2)}}
+	publics[circuit.OneHot] = []int64{1, 0, 0, 0, 0, 1, 0, 0, 0, 0, 0, 1}
 	for i := range in.C.Tensors {
 		if tt := &in.C.Tensors[i]; tt.Kind == circuit.Public {
-			in.Publics[tt.ID] = witnesstest.Cells(tt.Shape, publics[tt.Source]...)
+			in.Publics[tt.ID] = witnesstest.Cells(tt.Shape, publics[tt.View]...)
 		}
 	}
 	return in
 }
 
-func TestRevealLogits(t *testing.T) {
+func TestRevealValues(t *testing.T) {
 	logits := []int64{9, 9, 9, 9, 1, -128, 3, 4, 127, 6, 7, 8}
-	publics := map[circuit.Source][]int64{circuit.Selected: {0, 1, 1}, circuit.Logits: {0, 0, 0, 0, 1, -128, 3, 4, 127, 6, 7, 8}}
-	reveal(t, gadget.RevealLogits, logits, publics).Honest(t)
+	publics := map[circuit.View][]int64{circuit.Selected: {0, 1, 1}, circuit.PortValues: {0, 0, 0, 0, 1, -128, 3, 4, 127, 6, 7, 8}}
+	reveal(t, circuit.Values, logits, publics).Honest(t)
 	for i := range logits {
-		publics[circuit.Logits][i]--
-		if _, err := reveal(t, gadget.RevealLogits, logits, publics).Generate(); err == nil {
+		publics[circuit.PortValues][i]--
+		if _, err := reveal(t, circuit.Values, logits, publics).Generate(); err == nil {
 			t.Errorf("logit %d off by one is accepted", i)
 		}
-		publics[circuit.Logits][i]++
+		publics[circuit.PortValues][i]++
 	}
 }
 
@@ -372,14 +383,14 @@ func TestRevealArgmax(t *testing.T) {
 		for pos := 1; pos < 3; pos++ {
 			pick := want
 			pick[pos] = token
-			publics := map[circuit.Source][]int64{circuit.Selected: {0, 1, 1}, circuit.NextOneHot: make([]int64, 12), circuit.NextLess: make([]int64, 12)}
+			publics := map[circuit.View][]int64{circuit.Selected: {0, 1, 1}, circuit.ArgmaxAt: make([]int64, 12), circuit.ArgmaxBelow: make([]int64, 12)}
 			for p := 1; p < 3; p++ {
-				publics[circuit.NextOneHot][p*4+pick[p]] = 1
+				publics[circuit.ArgmaxAt][p*4+pick[p]] = 1
 				for j := range pick[p] {
-					publics[circuit.NextLess][p*4+j] = 1
+					publics[circuit.ArgmaxBelow][p*4+j] = 1
 				}
 			}
-			in := reveal(t, gadget.RevealArgmax, logits, publics)
+			in := reveal(t, circuit.Argmax, logits, publics)
 			a, err := in.Generate()
 			if (err == nil) != (token == want[pos]) {
 				t.Errorf("position %d, token %d: %v", pos, token, err)
@@ -393,21 +404,19 @@ func TestRevealArgmax(t *testing.T) {
 
 // TestWideArgmax has gaps of more than 16 bits.
 func TestWideArgmax(t *testing.T) {
-	b := witnesstest.Builder(1, 3)
+	b := witnesstest.Builder()
 	x := b.Weight("x", 16, 1, 3)
 	l := b.Virtual("logits", []int{1, 3}, gadget.Scaled(b, 1<<10, x))
-	gadget.RevealArgmax(b, l)
+	gadget.Output(b, circuit.Port{Name: "logits", Kind: circuit.Integers, Reveal: circuit.Argmax}, l)
 	in := witnesstest.Instance{C: witnesstest.Finish(t, b), Publics: map[circuit.ID]kernel.Tensor{},
 		Weights: map[circuit.ID]kernel.Tensor{x: witnesstest.Cells([]int{1, 3}, -1<<15, 1<<15-1, 1<<15-1)}}
 	for pick := range 3 {
 		for i := range in.C.Tensors {
-			switch tt := &in.C.Tensors[i]; tt.Source {
-			case circuit.Selected:
-				in.Publics[tt.ID] = witnesstest.Cells(tt.Shape, 1)
-			case circuit.NextOneHot, circuit.NextLess:
+			switch tt := &in.C.Tensors[i]; tt.View {
+			case circuit.ArgmaxAt, circuit.ArgmaxBelow:
 				v := make([]int64, 3)
 				for j := range v {
-					if j == pick && tt.Source == circuit.NextOneHot || j < pick && tt.Source == circuit.NextLess {
+					if j == pick && tt.View == circuit.ArgmaxAt || j < pick && tt.View == circuit.ArgmaxBelow {
 						v[j] = 1
 					}
 				}
@@ -426,16 +435,18 @@ func TestWideArgmax(t *testing.T) {
 
 func TestRefusedCircuits(t *testing.T) {
 	for name, f := range map[string]func(*circuit.Builder, circuit.ID){
-		"shift":              func(b *circuit.Builder, x circuit.ID) { gadget.Rescale(b, "y", x, 62, 0, 1) },
-		"has not between":    func(b *circuit.Builder, x circuit.ID) { gadget.Rescale(b, "y", x, 1, 0, 1<<16) },
-		"inverse square":     func(b *circuit.Builder, x circuit.ID) { gadget.Rsqrt(b, "r", x, 100, 1) },
-		"reciprocal of":      func(b *circuit.Builder, x circuit.ID) { gadget.Reciprocal(b, "r", x, 100) },
-		"do not choose":      func(b *circuit.Builder, x circuit.ID) { gadget.Embed(b, "e", x, x) },
-		"logits have shape":  func(b *circuit.Builder, x circuit.ID) { gadget.RevealArgmax(b, x) },
+		"shift":           func(b *circuit.Builder, x circuit.ID) { gadget.Rescale(b, "y", x, 62, 0, 1) },
+		"has not between": func(b *circuit.Builder, x circuit.ID) { gadget.Rescale(b, "y", x, 1, 0, 1<<16) },
+		"inverse square":  func(b *circuit.Builder, x circuit.ID) { gadget.Rsqrt(b, "r", x, 100, 1) },
+		"reciprocal of":   func(b *circuit.Builder, x circuit.ID) { gadget.Reciprocal(b, "r", x, 100) },
+		"do not choose":   func(b *circuit.Builder, x circuit.ID) { gadget.Embed(b, "e", x, x) },
+		"an axis of rows": func(b *circuit.Builder, x circuit.ID) {
+			gadget.Output(b, circuit.Port{Name: "y", Kind: circuit.Integers, Reveal: circuit.Argmax}, x)
+		},
 		"unknown function":   func(b *circuit.Builder, x circuit.ID) { gadget.Table(b, "y", x, "no such function", 0, 0) },
 		"there is no tensor": func(b *circuit.Builder, x circuit.ID) { gadget.Rescale(b, "y", 77, 1, 0, 1) },
 	} {
-		b := witnesstest.Builder(2, 3)
+		b := witnesstest.Builder()
 		f(b, b.Weight("x", 4, 3))
 		if _, err := b.Finish(); err == nil || name != "unknown function" && !strings.Contains(err.Error(), name) {
 			t.Errorf("%s: %v", name, err)
@@ -446,7 +457,7 @@ func TestRefusedCircuits(t *testing.T) {
 // TestMax compares with the definition on all pairs of two small ranges, tries every value that a prover might put in the place of the
 // excess, and lies in and beyond its table.
 func TestMax(t *testing.T) {
-	b := witnesstest.Builder(1, 2)
+	b := witnesstest.Builder()
 	const n = 8 * 16
 	x, y := b.Weight("x", 3, n), b.Weight("y", 4, n)
 	m := gadget.Max(b, "m", x, y)
@@ -487,7 +498,7 @@ func TestMaxRefuses(t *testing.T) {
 		"of shapes [2] and [3]": func(b *circuit.Builder) { gadget.Max(b, "m", b.Weight("x", 4, 2), b.Weight("y", 4, 3)) },
 		"more than 2^16 lines":  func(b *circuit.Builder) { gadget.Max(b, "m", b.Weight("x", 16, 2), b.Weight("y", 16, 2)) },
 	} {
-		b := witnesstest.Builder(1, 2)
+		b := witnesstest.Builder()
 		build(b)
 		if _, err := b.Finish(); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%v, want %q", err, want)

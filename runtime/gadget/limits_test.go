@@ -53,11 +53,11 @@ func TestLimits(t *testing.T) {
 		{"excess just within", "", rescale1(41, 1<<30, 1<<30+1)},
 		{"excess too far", "are too far from", rescale1(42, 1<<30, 1<<30+1)},
 
-		{"flat logits", "test: logits have shape", logits(2)},
-		{"logits of three axes", "test: logits have shape", logits(2, 3, 1)},
-		{"logits of another length", "test: logits have shape", logits(3, 3)},
-		{"logits of another vocabulary", "test: logits have shape", logits(2, 2)},
-		{"logits", "", logits(2, 3)},
+		{"values of one axis", "", output(circuit.Values, 2)},
+		{"values of three axes", "", output(circuit.Values, 2, 3, 1)},
+		{"arg-max of one axis", "an axis of rows", output(circuit.Argmax, 2)},
+		{"arg-max of two axes", "", output(circuit.Argmax, 2, 3)},
+		{"arg-max of three axes", "", output(circuit.Argmax, 2, 3, 1)},
 
 		{"flat one-hot", "do not choose lines", embed([]int{3}, []int{3, 2})},
 		{"flat table", "do not choose lines", embed([]int{2, 3}, []int{3})},
@@ -80,7 +80,7 @@ func TestLimits(t *testing.T) {
 		{"reciprocal at the least and the most", "", reciprocal(1, most-1, most-1)},
 	} {
 		t.Run(test.name, func(t *testing.T) {
-			b := witnesstest.Builder(2, 3)
+			b := witnesstest.Builder()
 			b.Lookup(gadget.Range(b, -1, 0), b.Weight("w", 1, 1))
 			test.build(b)
 			_, err := b.Finish()
@@ -99,8 +99,10 @@ func rescale1(shift int, lo, hi int64) func(b *circuit.Builder) {
 	return func(b *circuit.Builder) { gadget.Rescale(b, "y", b.Weight("x", 4, 2), shift, lo, hi) }
 }
 
-func logits(shape ...int) func(b *circuit.Builder) {
-	return func(b *circuit.Builder) { gadget.RevealLogits(b, b.Weight("x", 4, shape...)) }
+func output(what circuit.Reveal, shape ...int) func(b *circuit.Builder) {
+	return func(b *circuit.Builder) {
+		gadget.Output(b, circuit.Port{Name: "y", Kind: circuit.Integers, Reveal: what}, b.Weight("x", 4, shape...))
+	}
 }
 
 func embed(onehot, table []int) func(b *circuit.Builder) {

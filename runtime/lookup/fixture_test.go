@@ -47,7 +47,7 @@ func interval(lo, hi int64) []int64 {
 func build(t testing.TB, seed uint64, shapes ...[]int) *fixture {
 	t.Helper()
 	rnd := rand.New(rand.NewPCG(seed, 1))
-	b := circuit.NewBuilder(circuit.Config{Name: "lookups", Length: 1, Vocab: 2, Reveal: circuit.RevealArgmax, WeightBits: 4, WitnessBits: 4})
+	b := circuit.NewBuilder(circuit.Config{Name: "lookups", WeightBits: 4, WitnessBits: 4})
 	tables := []int{
 		b.TableOf("range", func() [][]int64 { return [][]int64{interval(-3, 9)} }),
 		b.TableOf("neighbour", func() [][]int64 { return [][]int64{interval(-3, 12)} }),

@@ -50,7 +50,7 @@ func TestRandomCircuits(t *testing.T) {
 
 // One leaf variable: no layer, the root's claims are the leaves'.
 func TestSmallestTree(t *testing.T) {
-	b := circuit.NewBuilder(circuit.Config{Name: "one", Length: 1, Vocab: 2, Reveal: circuit.RevealArgmax, WeightBits: 4, WitnessBits: 4})
+	b := circuit.NewBuilder(circuit.Config{Name: "one", WeightBits: 4, WitnessBits: 4})
 	table := b.TableOf("constant", func() [][]int64 { return [][]int64{{7}} })
 	b.Lookup(table, b.Witness("x", 7, 7, 1))
 	c, err := b.Finish()
@@ -86,7 +86,7 @@ func TestPlan(t *testing.T) {
 
 // All leaves together may be more than an int of 32 bits counts: a verifier needs their number of variables and offsets, never an array.
 func TestPlanBeyond32Bits(t *testing.T) {
-	b := circuit.NewBuilder(circuit.Config{Name: "large", Length: 1, Vocab: 2, Reveal: circuit.RevealArgmax, WeightBits: 24, WitnessBits: 24})
+	b := circuit.NewBuilder(circuit.Config{Name: "large", WeightBits: 24, WitnessBits: 24})
 	table := b.TableOf("bit", func() [][]int64 { return [][]int64{{0, 1}} })
 	for i, d := range []int{1<<30 + 1, 1 << 30, 1 << 30, 1 << 30} {
 		b.Lookup(table, b.Witness(fmt.Sprint("x", i), 0, 1, d))

@@ -1,6 +1,6 @@
 // Package protocol is the order of a proof (protocol section 7), one function for prover, verifier and dry run:
 //
-//  1. absorb version, curve, kind of proof, circuit digest, model commitment, public shapes and values
+//  1. absorb version, curve, kind of proof, circuit digest, model commitment, ports, public values
 //  2. commit to the pads, the witness rows (multiplicities among them)
 //  3. tlookup: one fraction tree for all lookups of the circuit; ends in claims on all columns at one point
 //  4. draw τ of the zero-checks; bind all evaluations at the leaves and at τ; einsum waves until only committed tensors are left
@@ -32,7 +32,7 @@ const Version = "zkllmc/v1"
 // Curve names group and field.
 const Curve = "grumpkin"
 
-// The kinds of proofs, absorbed so that none passes for the other.
+// The kinds of proofs, absorbed so that none passes for the other. A statement's kind is absorbed with its bytes.
 const (
 	KindSetup     = "setup"
 	KindInference = "inference"
@@ -80,6 +80,9 @@ func (p *Proof) absorb(tr transcript.Source) {
 	binary.BigEndian.PutUint64(rows[:], uint64(len(p.Weights.Points)))
 	tr.Absorb("model rows", rows[:])
 	tr.AbsorbPoints("model", p.Weights.Points)
+	for i := range p.Circuit.Ports {
+		tr.Absorb("port", p.Circuit.Ports[i].Bytes())
+	}
 	tr.Absorb("statement", p.Statement.Bytes())
 }
 

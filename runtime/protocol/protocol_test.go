@@ -72,7 +72,7 @@ func (r replay) Scalar() (field.Element, error) {
 // sample is a circuit with a product of two committed tensors, a square, a virtual tensor behind a virtual one, broadcasts and
 // reductions over axes that are no powers of two, and a zero-check.
 func sample(t *testing.T, rowBits int) (*circuit.Circuit, map[circuit.ID]*kernel.Tensor) {
-	b := circuit.NewBuilder(circuit.Config{Name: "sample", Length: 3, Vocab: 6, Reveal: circuit.RevealLogits, WeightBits: rowBits, WitnessBits: rowBits})
+	b := circuit.NewBuilder(circuit.Config{Name: "sample", WeightBits: rowBits, WitnessBits: rowBits})
 	w := b.Weight("w", 8, 5, 6)
 	x := b.Witness("x", -128, 127, 3, 5)
 	r8 := b.TableOf("range8", func() [][]int64 { return [][]int64{seq(-128, 127)} })

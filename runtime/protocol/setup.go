@@ -15,8 +15,7 @@ import (
 func SetupCircuit(c *circuit.Circuit) (*circuit.Circuit, error) {
 	digest := c.Digest()
 	cfg := circuit.Config{
-		Name: fmt.Sprintf("weights of %x", digest), Length: 1, Vocab: 2, Reveal: circuit.RevealArgmax,
-		WeightBits: c.WeightBits, WitnessBits: c.WitnessBits,
+		Name: fmt.Sprintf("weights of %x", digest), WeightBits: c.WeightBits, WitnessBits: c.WitnessBits,
 	}
 	b := circuit.NewBuilder(cfg)
 	for _, t := range c.Weights() {

@@ -20,7 +20,7 @@ type nextSum func(b *circuit.Builder, sums []circuit.ID) []circuit.Term
 // last sum is what the given cells make it: a zero-check says so, and asks for it. A wave asks for it at another point, for its product
 // with a weight of zeros.
 func skips(t *testing.T, k int, next nextSum, want []int64, cells ...int64) (*circuit.Circuit, map[circuit.ID]*kernel.Tensor) {
-	b := circuit.NewBuilder(circuit.Config{Name: "skips", Length: 1, Vocab: 2, Reveal: circuit.RevealLogits, WeightBits: 4, WitnessBits: 4})
+	b := circuit.NewBuilder(circuit.Config{Name: "skips", WeightBits: 4, WitnessBits: 4})
 	x := b.Witness("x", -1, 1, 2, 2)
 	b.Lookup(b.TableOf("signs", func() [][]int64 { return [][]int64{{-1, 0, 1}} }), x)
 	square := b.Virtual("square", []int{2, 2}, b.Times(1, "ij,ij->ij i=2 j=2", x, x), b.Times(-1, "ij->ij i=2 j=2", x))

@@ -11,7 +11,7 @@ import (
 	"github.com/zkllmc/zkllmc/runtime/gadget"
 	"github.com/zkllmc/zkllmc/runtime/kernel"
 	"github.com/zkllmc/zkllmc/runtime/prover"
-	"github.com/zkllmc/zkllmc/runtime/statement"
+	"github.com/zkllmc/zkllmc/runtime/statement/generation"
 	"github.com/zkllmc/zkllmc/runtime/veil"
 	"github.com/zkllmc/zkllmc/runtime/verifier"
 )
@@ -19,12 +19,13 @@ import (
 // A circuit of five tokens: each has an embedding of three numbers, and the model answers with the token whose row of the head has the
 // largest inner product with it. Generated code builds circuits in the same way.
 func bigrams() (*circuit.Circuit, error) {
-	b := circuit.NewBuilder(circuit.Config{
-		Name: "bigrams", Length: 4, Vocab: 5, Causal: true, Reveal: circuit.RevealArgmax, WeightBits: 5, WitnessBits: 5,
-	})
-	x := gadget.Embed(b, "x", b.Public("tokens", circuit.TokenOneHot, 0, 1), b.Weight("embedding", 8, 5, 3))
+	b := circuit.NewBuilder(circuit.Config{Name: "bigrams", WeightBits: 5, WitnessBits: 5})
+	b.Generation(0) // statements are a prompt and its answer; behind them stands token 0
+	tokens := gadget.Input(b, "tokens", circuit.Port{Name: "tokens", Kind: circuit.IDs, Shape: []int{4}, Hi: 4, Reveal: circuit.Values})
+	x := gadget.Embed(b, "x", tokens, b.Weight("embedding", 8, 5, 3))
 	h := gadget.Rescale(b, "h", x, 2, -32, 31)
-	gadget.RevealArgmax(b, b.Virtual("logits", []int{4, 5}, b.Times(1, "td,vd->tv t=4 d=3 v=5", h, b.Weight("head", 8, 5, 3))))
+	logits := b.Virtual("logits", []int{4, 5}, b.Times(1, "td,vd->tv t=4 d=3 v=5", h, b.Weight("head", 8, 5, 3)))
+	gadget.Output(b, circuit.Port{Name: "logits", Kind: circuit.Integers, Reveal: circuit.Argmax}, logits)
 	return b.Finish()
 }
 
@@ -48,17 +49,17 @@ func Example() {
 	if err != nil {
 		log.Fatal(err)
 	}
-	answer := statement.Statement{Tokens: []int64{2, 3, 4}, Prompt: 1, Next: 2} // 2 is followed by 3, 4, and 2 again
-	proof, err := key.Prove(ctx, &prover.Input{Statement: answer}, options)
+	answer := generation.Statement{Tokens: []int64{2, 3, 4}, Prompt: 1, Next: 2} // 2 is followed by 3, 4, and 2 again
+	proof, err := key.Prove(ctx, &prover.Input{Statement: &answer}, options)
 	if err != nil {
 		log.Fatal(err)
 	}
 	forged := answer
 	forged.Next = 0
-	_, err = key.Prove(ctx, &prover.Input{Statement: forged}, options)
+	_, err = key.Prove(ctx, &prover.Input{Statement: &forged}, options)
 	fmt.Println("a forged answer is not proved:", errors.Is(err, prover.ErrFalse))
 
-	vk, err := verifier.ReadKey(c, published) // checks that the weights are in their ranges
+	vk, err := verifier.ReadKey(c, generation.Kind, published) // checks that the weights are in their ranges
 	if err != nil {
 		log.Fatal(err)
 	}

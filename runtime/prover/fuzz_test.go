@@ -14,13 +14,15 @@ import (
 	"github.com/zkllmc/zkllmc/runtime/circuit"
 	"github.com/zkllmc/zkllmc/runtime/gadget"
 	"github.com/zkllmc/zkllmc/runtime/prover"
+	"github.com/zkllmc/zkllmc/runtime/witness/witnesstest"
 )
 
 // keyed is a small circuit with weights of two ranges, and the encoding of its prover key, the same in every process.
 func keyed(t testing.TB) (*circuit.Circuit, []byte) {
-	b := circuit.NewBuilder(circuit.Config{Name: "keyed", Length: 2, Vocab: 4, Causal: true, Reveal: circuit.RevealArgmax, WeightBits: 4, WitnessBits: 4})
-	x := gadget.Embed(b, "x", b.Public("tokens", circuit.TokenOneHot, 0, 1), b.Weight("narrow", 4, 4, 3))
-	gadget.RevealArgmax(b, b.Virtual("logits", []int{2, 4}, b.Times(1, "td,vd->tv t=2 d=3 v=4", x, b.Weight("wide", 16, 4, 3))))
+	text := witnesstest.Text{Name: "keyed", Length: 2, Vocab: 4, Reveal: circuit.Argmax, WeightBits: 4, WitnessBits: 4}
+	b := text.Builder()
+	x := gadget.Embed(b, "x", text.Tokens(b), b.Weight("narrow", 4, 4, 3))
+	text.Logits(b, b.Virtual("logits", []int{2, 4}, b.Times(1, "td,vd->tv t=2 d=3 v=4", x, b.Weight("wide", 16, 4, 3))))
 	c, err := b.Finish()
 	require.NoError(t, err)
 	w := randomWeights(c)

@@ -16,6 +16,7 @@ import (
 	"github.com/zkllmc/zkllmc/runtime/kernel"
 	"github.com/zkllmc/zkllmc/runtime/protocol"
 	"github.com/zkllmc/zkllmc/runtime/statement"
+	"github.com/zkllmc/zkllmc/runtime/statement/generation"
 	"github.com/zkllmc/zkllmc/runtime/transcript"
 	"github.com/zkllmc/zkllmc/runtime/veil"
 	"github.com/zkllmc/zkllmc/runtime/verifier"
@@ -122,11 +123,10 @@ func (k *Key) tensor(id circuit.ID) *kernel.Tensor {
 	return &t
 }
 
-// Input is what one inference is about: the public statement, whose logits may be left out (they are then filled in), and the
-// hidden tokens where the circuit has private inputs.
+// Input is what one inference is about: the public statement and the elements of private inputs.
 type Input struct {
 	Statement statement.Statement
-	Private   *witness.PrivateInput
+	Private   witness.PrivateInput
 }
 
 // Prove proves a statement and returns the encoded proof. It refuses what no verifier would accept: a false statement with ErrFalse.
@@ -137,7 +137,7 @@ func (k *Key) Prove(ctx context.Context, in *Input, o Options) ([]byte, error) {
 	if err := in.Statement.Check(k.c); err != nil {
 		return nil, fmt.Errorf("statement: %w", err)
 	}
-	if err := in.Statement.CheckAnswer(k.c); err != nil {
+	if err := in.Statement.CheckClaim(k.c); err != nil {
 		return nil, fmt.Errorf("statement: %w", err)
 	}
 	o.phase("witness")
@@ -145,7 +145,7 @@ func (k *Key) Prove(ctx context.Context, in *Input, o Options) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	return k.ProveAssignment(ctx, &in.Statement, a, o)
+	return k.ProveAssignment(ctx, in.Statement, a, o)
 }
 
 // Witness runs the integer program on an input and returns every tensor. It fails with ErrFalse when the statement is false. Options
@@ -169,16 +169,9 @@ func (in *Input) publics(c *circuit.Circuit) func(circuit.ID) kernel.Tensor {
 	return func(id circuit.ID) kernel.Tensor { return *in.Statement.Public(c, id) }
 }
 
-// Logits runs the integer program on tokens, private or not, and returns the logits after each, row by row.
-func (k *Key) Logits(ctx context.Context, tokens []int64) ([]int64, error) {
-	if k.c.Output < 0 {
-		return nil, errNoLogits
-	}
-	whole := statement.Statement{Tokens: tokens, Prompt: len(tokens), Next: statement.Unclaimed}
-	in := &Input{Statement: *whole.Hide(k.c)} // without logits: they count as zeros until they are known
-	if k.c.PrivateInput {
-		in.Private = &witness.PrivateInput{Tokens: tokens}
-	}
+// Evaluate runs the integer program on an input whose statement may lack what it claims of outputs, and returns every tensor. It serves to
+// learn what a statement could claim: see function.Statement.Fill.
+func (k *Key) Evaluate(ctx context.Context, in *Input) (*witness.Assignment, error) {
 	if err := in.Statement.CheckInput(k.c); err != nil {
 		return nil, fmt.Errorf("statement: %w", err)
 	}
@@ -186,14 +179,29 @@ func (k *Key) Logits(ctx context.Context, tokens []int64) ([]int64, error) {
 	if err != nil {
 		return nil, refuse(ErrUndefined, err)
 	}
-	return a.Tensor(k.c.Output).V[:len(tokens)*k.c.Vocab], nil
+	return a, nil
 }
 
-var errNoLogits = errors.New("the circuit names no logits, so that the model cannot be run with it")
+// Logits runs the integer program of a generation on tokens, private or not, and returns the logits after each, row by row.
+func (k *Key) Logits(ctx context.Context, tokens []int64) ([]int64, error) {
+	g := k.c.Generation
+	if g == nil {
+		return nil, errNoLogits
+	}
+	whole := generation.Statement{Tokens: tokens, Prompt: len(tokens), Next: generation.Unclaimed}
+	in := &Input{Statement: whole.Hide(k.c), Private: generation.PrivateInput(k.c, tokens)} // without logits: they count as zeros until they are known
+	a, err := k.Evaluate(ctx, in)
+	if err != nil {
+		return nil, err
+	}
+	return a.Tensor(g.Output).V[:len(tokens)*g.Vocab], nil
+}
+
+var errNoLogits = errors.New("the circuit is no generation: run it on its inputs")
 
 // ProveAssignment makes the proof that belongs to an assignment. Where the assignment does not satisfy the circuit the proof
 // does not verify.
-func (k *Key) ProveAssignment(ctx context.Context, st *statement.Statement, a *witness.Assignment, o Options) ([]byte, error) {
+func (k *Key) ProveAssignment(ctx context.Context, st statement.Statement, a *witness.Assignment, o Options) ([]byte, error) {
 	if err := o.check(); err != nil {
 		return nil, err
 	}

@@ -22,9 +22,10 @@ import (
 	"github.com/zkllmc/zkllmc/runtime/kernel"
 	"github.com/zkllmc/zkllmc/runtime/protocol"
 	"github.com/zkllmc/zkllmc/runtime/prover"
-	"github.com/zkllmc/zkllmc/runtime/statement"
+	"github.com/zkllmc/zkllmc/runtime/statement/generation"
 	"github.com/zkllmc/zkllmc/runtime/verifier"
 	"github.com/zkllmc/zkllmc/runtime/witness"
+	"github.com/zkllmc/zkllmc/runtime/witness/witnesstest"
 )
 
 // dims are the sizes of a hand-built decoder.
@@ -32,9 +33,10 @@ type dims struct{ layers, length, vocab, width, heads, kv, head, hidden, rowBits
 
 // decoder builds a pre-norm decoder with grouped-query attention and a gated MLP, all through the gadgets.
 func decoder(t testing.TB, d dims, reveal circuit.Reveal) *circuit.Circuit {
-	b := circuit.NewBuilder(circuit.Config{
-		Name: "decoder", Length: d.length, Vocab: d.vocab, Causal: true, Reveal: reveal, WeightBits: d.rowBits, WitnessBits: d.rowBits,
-	})
+	text := witnesstest.Text{
+		Name: "decoder", Length: d.length, Vocab: d.vocab, Reveal: reveal, WeightBits: d.rowBits, WitnessBits: d.rowBits,
+	}
+	b := text.Builder()
 	T, D := d.length, d.width
 	mask := make([]int64, T*T)
 	for i := 0; i < T; i++ {
@@ -44,7 +46,7 @@ func decoder(t testing.TB, d dims, reveal circuit.Reveal) *circuit.Circuit {
 	}
 	m := attention.Mask(b, "causal", mask, T, T)
 	emb := b.Weight("embedding", 16, d.vocab, D)
-	x := gadget.Embed(b, "x", b.Public("tokens", circuit.TokenOneHot, 0, 1), emb)
+	x := gadget.Embed(b, "x", text.Tokens(b), emb)
 	const lo, hi = -1 << 15, 1<<15 - 1
 	norm := func(name string, x circuit.ID) circuit.ID {
 		g := b.Weight(name+".gamma", 16, D)
@@ -87,11 +89,7 @@ func decoder(t testing.TB, d dims, reveal circuit.Reveal) *circuit.Circuit {
 	b.Scope("")
 	h := norm("final", x)
 	logits := b.Virtual("logits", []int{T, d.vocab}, b.Times(1, fmt.Sprintf("td,vd->tv t=%d d=%d v=%d", T, D, d.vocab), h, emb))
-	if reveal == circuit.RevealLogits {
-		gadget.RevealLogits(b, logits)
-	} else {
-		gadget.RevealArgmax(b, logits)
-	}
+	text.Logits(b, logits)
 	c, err := b.Finish()
 	require.NoError(t, err)
 	return c
@@ -116,22 +114,22 @@ func randomWeights(c *circuit.Circuit) map[circuit.ID]kernel.Tensor {
 }
 
 // answer fills in what the statement claims by running the program once without claims.
-func answer(t testing.TB, k *prover.Key, c *circuit.Circuit, st *statement.Statement) {
+func answer(t testing.TB, k *prover.Key, c *circuit.Circuit, st *generation.Statement) {
 	probe := *st
-	probe.Next = statement.Unclaimed
+	probe.Next = generation.Unclaimed
 	probe.Prompt = len(probe.Tokens)
-	probe.Logits = make([]int64, c.Vocab)
-	if c.Reveal == circuit.RevealArgmax {
+	probe.Logits = make([]int64, c.Generation.Vocab)
+	if c.Generation.Reveal == circuit.Argmax {
 		probe.Logits = nil
 	}
-	a, err := k.Witness(context.Background(), &prover.Input{Statement: probe}, witness.WithoutChecks())
+	a, err := k.Witness(context.Background(), &prover.Input{Statement: &probe}, witness.WithoutChecks())
 	require.NoError(t, err)
-	logits := a.Tensor(c.Output).V
-	if c.Reveal == circuit.RevealLogits {
-		st.Logits = append([]int64(nil), logits[(st.Prompt-1)*c.Vocab:len(st.Tokens)*c.Vocab]...)
+	logits := a.Tensor(c.Generation.Output).V
+	if c.Generation.Reveal == circuit.Values {
+		st.Logits = append([]int64(nil), logits[(st.Prompt-1)*c.Generation.Vocab:len(st.Tokens)*c.Generation.Vocab]...)
 		return
 	}
-	row := logits[(len(st.Tokens)-1)*c.Vocab : len(st.Tokens)*c.Vocab]
+	row := logits[(len(st.Tokens)-1)*c.Generation.Vocab : len(st.Tokens)*c.Generation.Vocab]
 	for j, v := range row {
 		if v > row[st.Next] {
 			st.Next = int64(j)
@@ -140,23 +138,23 @@ func answer(t testing.TB, k *prover.Key, c *circuit.Circuit, st *statement.State
 }
 
 func TestDecoder(t *testing.T) {
-	for _, reveal := range []circuit.Reveal{circuit.RevealLogits, circuit.RevealArgmax} {
+	for _, reveal := range []circuit.Reveal{circuit.Values, circuit.Argmax} {
 		runDecoder(t, dims{1, 5, 11, 16, 2, 1, 8, 24, 7}, reveal)
 	}
 }
 
 // TestBackendsGiveEqualBytes proves with both backends under one seed.
 func TestBackendsGiveEqualBytes(t *testing.T) {
-	c := decoder(t, dims{2, 5, 11, 16, 2, 1, 8, 24, 8}, circuit.RevealArgmax)
+	c := decoder(t, dims{2, 5, 11, 16, 2, 1, 8, 24, 8}, circuit.Argmax)
 	w := randomWeights(c)
-	st := &statement.Statement{Tokens: []int64{1, 3, 2, 4}, Prompt: 4, Next: 0}
+	st := &generation.Statement{Tokens: []int64{1, 3, 2, 4}, Prompt: 4, Next: 0}
 	var keys, proofs [][]byte
 	for _, be := range []kernel.Backend{reference.New(), cpu.New(), cpu.New(cpu.Threads(3))} {
 		o := prover.Options{Backend: be, Testing: &prover.Testing{Seed: []byte("the same for all")}}
 		k, vk, err := prover.Setup(context.Background(), c, w, o)
 		require.NoError(t, err)
 		answer(t, k, c, st)
-		proof, err := k.Prove(context.Background(), &prover.Input{Statement: *st}, o)
+		proof, err := k.Prove(context.Background(), &prover.Input{Statement: st}, o)
 		require.NoError(t, err)
 		keys, proofs = append(keys, vk), append(proofs, proof)
 	}
@@ -171,7 +169,7 @@ func TestBig(t *testing.T) {
 	if os.Getenv("ZKLLMC_BIG") == "" {
 		t.Skip("set ZKLLMC_BIG to run")
 	}
-	runDecoder(t, dims{5, 32, 512, 64, 8, 4, 8, 172, 11}, circuit.RevealArgmax)
+	runDecoder(t, dims{5, 32, 512, 64, 8, 4, 8, 172, 11}, circuit.Argmax)
 }
 
 func runDecoder(t *testing.T, d dims, reveal circuit.Reveal) {
@@ -188,12 +186,12 @@ func runDecoder(t *testing.T, d dims, reveal circuit.Reveal) {
 	k, vkBytes, err := prover.Setup(context.Background(), c, w, o)
 	require.NoError(t, err)
 	lap("accept")
-	vk, err := verifier.ReadKey(c, vkBytes)
+	vk, err := verifier.ReadKey(c, generation.Kind, vkBytes)
 	require.NoError(t, err)
 	lap("answer")
-	st := &statement.Statement{Tokens: []int64{1, 3, 2, 4}, Prompt: 4, Next: statement.Unclaimed}
-	if reveal == circuit.RevealArgmax {
-		st = &statement.Statement{Tokens: []int64{1, 3, 2, 4}, Prompt: 4, Next: 0}
+	st := &generation.Statement{Tokens: []int64{1, 3, 2, 4}, Prompt: 4, Next: generation.Unclaimed}
+	if reveal == circuit.Argmax {
+		st = &generation.Statement{Tokens: []int64{1, 3, 2, 4}, Prompt: 4, Next: 0}
 	}
 	answer(t, k, c, st)
 	lap("")
@@ -203,7 +201,7 @@ func runDecoder(t *testing.T, d dims, reveal circuit.Reveal) {
 		require.NoError(t, pprof.StartCPUProfile(out))
 		defer pprof.StopCPUProfile()
 	}
-	proof, err := k.Prove(context.Background(), &prover.Input{Statement: *st}, o)
+	proof, err := k.Prove(context.Background(), &prover.Input{Statement: st}, o)
 	require.NoError(t, err)
 	lap("verify")
 	enc, err := st.Encode(c)
@@ -225,8 +223,8 @@ func runDecoder(t *testing.T, d dims, reveal circuit.Reveal) {
 	require.NoError(t, err)
 	require.Equal(t, k.ModelID(), back.ModelID())
 	forged := *st
-	if reveal == circuit.RevealArgmax {
-		forged.Next = (st.Next + 1) % int64(c.Vocab)
+	if reveal == circuit.Argmax {
+		forged.Next = (st.Next + 1) % int64(c.Generation.Vocab)
 	} else {
 		forged.Logits = append([]int64(nil), st.Logits...)
 		forged.Logits[0]++
@@ -238,14 +236,14 @@ func runDecoder(t *testing.T, d dims, reveal circuit.Reveal) {
 
 // BenchmarkVerify verifies a proof of the size of a small real model (5 layers, 32 positions, 512 tokens).
 func BenchmarkVerify(b *testing.B) {
-	c := decoder(b, dims{5, 32, 512, 64, 8, 4, 8, 172, 12}, circuit.RevealArgmax)
+	c := decoder(b, dims{5, 32, 512, 64, 8, 4, 8, 172, 12}, circuit.Argmax)
 	k, vkBytes, err := prover.Setup(context.Background(), c, randomWeights(c), prover.Options{Backend: cpu.New()})
 	require.NoError(b, err)
-	vk, err := verifier.ReadKey(c, vkBytes)
+	vk, err := verifier.ReadKey(c, generation.Kind, vkBytes)
 	require.NoError(b, err)
-	st := &statement.Statement{Tokens: []int64{1, 3, 2, 4}, Prompt: 4, Next: 0}
+	st := &generation.Statement{Tokens: []int64{1, 3, 2, 4}, Prompt: 4, Next: 0}
 	answer(b, k, c, st)
-	proof, err := k.Prove(context.Background(), &prover.Input{Statement: *st}, prover.Options{Backend: cpu.New()})
+	proof, err := k.Prove(context.Background(), &prover.Input{Statement: st}, prover.Options{Backend: cpu.New()})
 	require.NoError(b, err)
 	for b.Loop() {
 		require.NoError(b, vk.VerifyStatement(st, proof))

@@ -15,7 +15,7 @@ import (
 func TestSizeGrowsByRowsOnly(t *testing.T) {
 	rest := map[int]int{}
 	for _, layers := range []int{1, 2, 4, 8, 16} {
-		c := decoder(t, dims{layers, 16, 32, 32, 4, 2, 8, 64, 10}, circuit.RevealArgmax)
+		c := decoder(t, dims{layers, 16, 32, 32, 4, 2, 8, 64, 10}, circuit.Argmax)
 		counts, err := protocol.Schedule(c)
 		require.NoError(t, err)
 		rows := commit.NewLayout(c, circuit.Witness, c.WitnessBits).Rows

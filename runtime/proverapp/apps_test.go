@@ -20,29 +20,21 @@ import (
 	"github.com/zkllmc/zkllmc/runtime/protocol"
 	"github.com/zkllmc/zkllmc/runtime/prover"
 	"github.com/zkllmc/zkllmc/runtime/proverapp"
-	"github.com/zkllmc/zkllmc/runtime/statement"
+	"github.com/zkllmc/zkllmc/runtime/statement/generation"
 	"github.com/zkllmc/zkllmc/runtime/verifierapp"
+	"github.com/zkllmc/zkllmc/runtime/witness/witnesstest"
 )
 
 const vocab = `{"tokeniser": "character", "vocab": {"a": 0, "b": 1, "c": 2, "d": 3, ";": 4}, "pad_id": 5, "end_token": ";"}`
 
 // bigram is a model that answers a token with the next of the alphabet: a → b → c → d → ; → a.
-func bigram(t testing.TB, cfg circuit.Config) (*circuit.Circuit, []byte) {
+func bigram(t testing.TB, cfg witnesstest.Text) (*circuit.Circuit, []byte) {
 	t.Helper()
 	cfg.Vocab, cfg.Pad, cfg.WeightBits, cfg.WitnessBits = 6, 5, 4, 4
-	b := circuit.NewBuilder(cfg)
-	var onehot circuit.ID
-	if cfg.PrivateInput {
-		onehot = gadget.PrivateTokens(b)
-	} else {
-		onehot = b.Public("tokens", circuit.TokenOneHot, 0, 1)
-	}
+	b := cfg.Builder()
 	w := b.Weight("bigram", 8, cfg.Vocab, cfg.Vocab)
-	logits := gadget.Embed(b, "logits", onehot, w)
-	if cfg.Reveal == circuit.RevealArgmax {
-		gadget.RevealArgmax(b, logits)
-	} else {
-		gadget.RevealLogits(b, logits)
+	logits := gadget.Embed(b, "logits", cfg.Tokens(b), w)
+	if cfg.Logits(b, logits); cfg.Reveal == circuit.Values {
 		// Something must be looked up; a circuit of a real model always does.
 		b.Lookup(gadget.Range(b, -128, 127), logits)
 	}
@@ -67,7 +59,7 @@ type bench struct {
 	c   *circuit.Circuit
 }
 
-func newBench(t testing.TB, cfg circuit.Config) *bench {
+func newBench(t testing.TB, cfg witnesstest.Text) *bench {
 	c, weights := bigram(t, cfg)
 	b := &bench{t: t, dir: t.TempDir(), c: c}
 	require.NoError(t, os.WriteFile(b.file("weights.zkw"), weights, 0o600))
@@ -106,7 +98,7 @@ func (b *bench) verifier(want int, line string) (stdout, stderr string) {
 const verifyLine = "verify --vk @keys/model.vk --pin @model.id --statement @s.bin --proof @p.bin"
 
 // proved sets up and proves a → bcd;.
-func proved(t testing.TB, cfg circuit.Config) *bench {
+func proved(t testing.TB, cfg witnesstest.Text) *bench {
 	b := newBench(t, cfg)
 	b.prover(0, "setup --weights @weights.zkw -o @keys")
 	b.verifier(0, "accept --save @model.id @keys/model.vk")
@@ -115,11 +107,11 @@ func proved(t testing.TB, cfg circuit.Config) *bench {
 	return b
 }
 
-var configs = map[string]circuit.Config{
-	"argmax":  {Name: "argmax", Length: 6, Causal: true, Reveal: circuit.RevealArgmax},
-	"full":    {Name: "full", Length: 4, Causal: true, Reveal: circuit.RevealArgmax}, // the end token finds no position
-	"logits":  {Name: "logits", Length: 6, Causal: true, Reveal: circuit.RevealLogits},
-	"private": {Name: "private", Length: 6, Causal: true, Reveal: circuit.RevealArgmax, PrivateInput: true},
+var configs = map[string]witnesstest.Text{
+	"argmax":  {Name: "argmax", Length: 6, Reveal: circuit.Argmax},
+	"full":    {Name: "full", Length: 4, Reveal: circuit.Argmax}, // the end token finds no position
+	"logits":  {Name: "logits", Length: 6, Reveal: circuit.Values},
+	"private": {Name: "private", Length: 6, Reveal: circuit.Argmax, PrivateInput: true},
 }
 
 func TestProveAndVerify(t *testing.T) {
@@ -138,19 +130,6 @@ func TestProveAndVerify(t *testing.T) {
 	}
 }
 
-func TestNotCausal(t *testing.T) {
-	b := newBench(t, circuit.Config{Name: "square", Length: 3, Reveal: circuit.RevealArgmax})
-	b.prover(0, "setup --weights @weights.zkw -o @keys")
-	_, stderr := b.prover(2, "run --key @keys/prover.key --prompt ab")
-	require.Contains(t, stderr, "exactly 3")
-	out, _ := b.prover(0, "run --key @keys/prover.key --prompt abc")
-	require.Equal(t, "d\n", out)
-	b.verifier(0, "accept --save @model.id @keys/model.vk")
-	b.prover(0, "prove --key @keys/prover.key --prompt abc -o @p.bin --statement-out @s.bin")
-	out, _ = b.verifier(0, verifyLine)
-	require.Contains(t, out, `"d"`)
-}
-
 func TestForgedAnswers(t *testing.T) {
 	for name, cfg := range configs {
 		t.Run(name, func(t *testing.T) {
@@ -165,12 +144,12 @@ func TestForgedAnswers(t *testing.T) {
 			require.NoFileExists(t, b.file("r.bin"))
 
 			line := "statement --prompt a --answer bcb; -o @forged.bin"
-			if cfg.Reveal == circuit.RevealLogits {
+			if cfg.Reveal == circuit.Values {
 				line += " --logits-from @s.bin"
 			}
 			b.prover(0, line)
 			_, stderr = b.verifier(1, strings.Replace(verifyLine, "@s.bin", "@forged.bin", 1))
-			if cfg.Reveal == circuit.RevealLogits { // the logits that are claimed to belong to the answer predict another one
+			if cfg.Reveal == circuit.Values { // the logits that are claimed to belong to the answer predict another one
 				require.Contains(t, stderr, "rejected (statement)")
 				return
 			}
@@ -191,11 +170,11 @@ func TestAnswerAgainstLogits(t *testing.T) {
 	w, err := format.DecodeWeights(b.c, weights)
 	require.NoError(t, err)
 	v := w[protocol.WeightIDs(b.c)[0]].V
-	st := statement.Statement{Tokens: []int64{0, 1, 3}, Prompt: 2, Next: statement.Unclaimed} // a b → d
+	st := generation.Statement{Tokens: []int64{0, 1, 3}, Prompt: 2, Next: generation.Unclaimed} // a b → d
 	st.Logits = append(append(st.Logits, v[6:12]...), v[18:24]...)
-	_, err = k.Prove(context.Background(), &prover.Input{Statement: st}, prover.Options{Backend: cpu.New()})
-	require.ErrorIs(t, err, statement.ErrAnswer)
-	a, err := k.Witness(context.Background(), &prover.Input{Statement: st})
+	_, err = k.Prove(context.Background(), &prover.Input{Statement: &st}, prover.Options{Backend: cpu.New()})
+	require.ErrorIs(t, err, generation.ErrAnswer)
+	a, err := k.Witness(context.Background(), &prover.Input{Statement: &st})
 	require.NoError(t, err)
 	proof, err := k.ProveAssignment(context.Background(), &st, a, prover.Options{Backend: cpu.New()})
 	require.NoError(t, err)

@@ -10,7 +10,7 @@ import (
 
 	"github.com/zkllmc/zkllmc/runtime/asked"
 	"github.com/zkllmc/zkllmc/runtime/format"
-	"github.com/zkllmc/zkllmc/runtime/statement"
+	"github.com/zkllmc/zkllmc/runtime/statement/generation"
 	"github.com/zkllmc/zkllmc/runtime/tokens"
 	"github.com/zkllmc/zkllmc/runtime/veil"
 	"github.com/zkllmc/zkllmc/runtime/verifier"
@@ -19,7 +19,7 @@ import (
 // texts is what a service has of a bench: a verifier of texts, and the files that came last.
 func (b *bench) texts(vocab []byte) (v *asked.Verifier, st, proof []byte) {
 	files := b.contents("keys/model.vk", "s.bin", "p.bin")
-	key, err := verifier.ReadKey(b.c, []byte(files[0]))
+	key, err := verifier.ReadKey(b.c, generation.Kind, []byte(files[0]))
 	require.NoError(b.t, err)
 	v, err = asked.NewVerifier(b.c, key, vocab)
 	require.NoError(b.t, err)
@@ -119,7 +119,7 @@ func TestVerifyUnusualAnswer(t *testing.T) {
 // A statement that claims no answer shows none, whatever was told.
 func TestNothingToldIsNothingProved(t *testing.T) {
 	b := newBench(t, configs["logits"])
-	st := &statement.Statement{Tokens: []int64{0}, Prompt: 1, Next: statement.Unclaimed, Logits: make([]int64, 6)}
+	st := &generation.Statement{Tokens: []int64{0}, Prompt: 1, Next: generation.Unclaimed, Logits: make([]int64, 6)}
 	v, err := tokens.Parse([]byte(vocab))
 	require.NoError(t, err)
 	q, err := asked.Told(b.c, v, "")
@@ -132,7 +132,7 @@ func TestVocabularyOfService(t *testing.T) {
 	b := proved(t, configs["argmax"])
 	data, err := os.ReadFile(b.file("keys/model.vk"))
 	require.NoError(t, err)
-	key, err := verifier.ReadKey(b.c, data)
+	key, err := verifier.ReadKey(b.c, generation.Kind, data)
 	require.NoError(t, err)
 	_, err = asked.NewVerifier(b.c, key, []byte(strings.Replace(vocab, `";": 4`, `";": 4, "e": 6`, 1)))
 	require.ErrorContains(t, err, "the vocabulary has 7 tokens, the model has 6")

@@ -12,8 +12,9 @@ import (
 	"github.com/zkllmc/zkllmc/runtime/protocol"
 	"github.com/zkllmc/zkllmc/runtime/prover"
 	"github.com/zkllmc/zkllmc/runtime/statement"
+	"github.com/zkllmc/zkllmc/runtime/statement/function"
+	"github.com/zkllmc/zkllmc/runtime/statement/generation"
 	"github.com/zkllmc/zkllmc/runtime/verifier"
-	"github.com/zkllmc/zkllmc/runtime/witness"
 )
 
 // readKey reads a prover key.
@@ -43,7 +44,7 @@ func readVerifyingKey(ctx context.Context, c *circuit.Circuit, k *prover.Key, ke
 	if err != nil {
 		return nil, unreadable(fmt.Errorf("verifying key, with which the proof is checked: %w; --vk names it", err))
 	}
-	vk, err := verifier.ReadPinnedKeyContext(ctx, c, data, k.ModelID())
+	vk, err := verifier.ReadPinnedKeyContext(ctx, c, kind(c), data, k.ModelID())
 	if errors.Is(err, verifier.ErrPinned) { // it speaks of an ID that somebody pinned, here nobody did
 		return nil, unreadable(fmt.Errorf("%s and %s are of different setups; take the model.vk that setup wrote together with this prover key", name, keyFile))
 	}
@@ -53,19 +54,23 @@ func readVerifyingKey(ctx context.Context, c *circuit.Circuit, k *prover.Key, ke
 	return vk, nil
 }
 
-// input completes a statement to what the prover takes.
-func input(c *circuit.Circuit, st *statement.Statement) *prover.Input {
-	in := &prover.Input{Statement: *st.Hide(c)}
-	if c.PrivateInput {
-		in.Private = &witness.PrivateInput{Tokens: st.Tokens}
+// kind is the kind of a circuit's statements.
+func kind(c *circuit.Circuit) statement.Kind {
+	if c.Generation != nil {
+		return generation.Kind
 	}
-	return in
+	return function.Kind
+}
+
+// input completes a statement to what the prover takes.
+func input(c *circuit.Circuit, st *generation.Statement) *prover.Input {
+	return &prover.Input{Statement: st.Hide(c), Private: generation.PrivateInput(c, st.Tokens)}
 }
 
 // decode lets the model answer: one pass of the integer program per token, until an end token, the limit or the circuit's length.
 func (a *app) decode(ctx context.Context, k *prover.Key, q *question) ([]int64, error) {
 	c := a.m.Circuit
-	room := c.Length - len(q.promptTokens) + 1
+	room := c.Generation.Length - len(q.promptTokens) + 1
 	if q.max > 0 {
 		room = min(room, q.max)
 	}
@@ -76,7 +81,7 @@ func (a *app) decode(ctx context.Context, k *prover.Key, q *question) ([]int64, 
 		if err != nil {
 			return nil, err
 		}
-		next := statement.Argmax(logits[(len(ids)-1)*c.Vocab:])
+		next := statement.Argmax(logits[(len(ids)-1)*c.Generation.Vocab:])
 		ids = append(ids, next)
 		if ends && next == end {
 			break
@@ -94,7 +99,7 @@ func (a *app) confirm(ctx context.Context, k *prover.Key, q *question) error {
 		return err
 	}
 	for i, id := range q.wantTokens {
-		if best := statement.Argmax(logits[(p-1+i)*c.Vocab : (p+i)*c.Vocab]); best != id {
+		if best := statement.Argmax(logits[(p-1+i)*c.Generation.Vocab : (p+i)*c.Generation.Vocab]); best != id {
 			return &failure{code: console.Rejected, err: fmt.Errorf("the model does not answer %s: after %s it continues with %s, not with %s; nothing is proved",
 				q.quoted(q.wantTokens), q.context(q.wantTokens[:i]), q.one(best), q.one(id))}
 		}

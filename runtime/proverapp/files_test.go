@@ -19,6 +19,7 @@ import (
 	"github.com/zkllmc/zkllmc/runtime/kernel"
 	"github.com/zkllmc/zkllmc/runtime/proverapp"
 	"github.com/zkllmc/zkllmc/runtime/verifierapp"
+	"github.com/zkllmc/zkllmc/runtime/witness/witnesstest"
 )
 
 func TestModes(t *testing.T) {
@@ -74,7 +75,7 @@ func flipped(d []byte) []byte   { d[len(d)-1] ^= 1; return d }
 
 func TestBadProofs(t *testing.T) {
 	b := proved(t, configs["argmax"])
-	other := proved(t, circuit.Config{Name: "other", Length: 6, Causal: true, Reveal: circuit.RevealArgmax})
+	other := proved(t, witnesstest.Text{Name: "other", Length: 6, Reveal: circuit.Argmax})
 	foreign, err := os.ReadFile(other.file("p.bin"))
 	require.NoError(t, err)
 	for name, c := range map[string]struct {
@@ -133,7 +134,7 @@ func TestBadStatements(t *testing.T) {
 
 func TestBadKeys(t *testing.T) {
 	b := proved(t, configs["argmax"])
-	other := proved(t, circuit.Config{Name: "other", Length: 6, Causal: true, Reveal: circuit.RevealArgmax})
+	other := proved(t, witnesstest.Text{Name: "other", Length: 6, Reveal: circuit.Argmax})
 	of := func(name string) func([]byte) []byte {
 		data, err := os.ReadFile(other.file(name))
 		require.NoError(t, err)

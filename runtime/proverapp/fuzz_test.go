@@ -15,7 +15,7 @@ import (
 
 	"github.com/zkllmc/zkllmc/runtime/console"
 	"github.com/zkllmc/zkllmc/runtime/proverapp"
-	"github.com/zkllmc/zkllmc/runtime/statement"
+	"github.com/zkllmc/zkllmc/runtime/statement/generation"
 	"github.com/zkllmc/zkllmc/runtime/verifierapp"
 )
 
@@ -158,7 +158,7 @@ func FuzzArguments(f *testing.F) {
 			t.Fatalf("code %d, %v", code, err)
 		}
 		if err == nil {
-			_, err := statement.Decode(b.c, data)
+			_, err := generation.Decode(b.c, data)
 			require.NoError(t, err)
 		}
 		limit := []string{"run", "--key", b.file("keys/prover.key"), flags[0] + prompt, "--max=" + other}

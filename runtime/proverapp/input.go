@@ -9,7 +9,7 @@ import (
 	"github.com/zkllmc/zkllmc/runtime/asked"
 	"github.com/zkllmc/zkllmc/runtime/circuit"
 	"github.com/zkllmc/zkllmc/runtime/console"
-	"github.com/zkllmc/zkllmc/runtime/statement"
+	"github.com/zkllmc/zkllmc/runtime/statement/generation"
 	"github.com/zkllmc/zkllmc/runtime/tokens"
 )
 
@@ -93,7 +93,7 @@ func (q *question) read(ctx context.Context, a *app) error {
 		return unreadable(err)
 	}
 	c := a.m.Circuit
-	q.private = c.PrivateInput
+	q.private = c.Generation.Private
 	if q.promptTokens, err = q.ids(c, "prompt", "tokens", asked.Prompt); err != nil {
 		return err
 	}
@@ -127,7 +127,7 @@ func (q *question) ids(c *circuit.Circuit, textFlag, listFlag string, encode fun
 	switch {
 	case errors.Is(err, asked.ErrEmpty):
 		return nil, usage("--%s: %w", name, err)
-	case err != nil && c.PrivateInput && textFlag == "prompt":
+	case err != nil && c.Generation.Private && textFlag == "prompt":
 		return nil, usage("--%s: it holds what is no token of the model; it is private and not shown", name)
 	case err != nil:
 		return nil, usage("--%s: %w", name, err)
@@ -139,26 +139,24 @@ func (q *question) ids(c *circuit.Circuit, textFlag, listFlag string, encode fun
 func (q *question) fits(c *circuit.Circuit) error {
 	p := len(q.promptTokens)
 	switch {
-	case p > c.Length:
-		return usage("the prompt has %d tokens, the circuit takes at most %d", p, c.Length)
-	case !c.Causal && p != c.Length:
-		return usage("the prompt has %d tokens, this circuit takes exactly %d: its outputs depend on all positions", p, c.Length)
-	case p+len(q.wantTokens) > c.Length+1:
-		return usage("prompt and answer have %d tokens, the circuit takes at most %d", p+len(q.wantTokens), c.Length+1)
+	case p > c.Generation.Length:
+		return usage("the prompt has %d tokens, the circuit takes at most %d", p, c.Generation.Length)
+	case p+len(q.wantTokens) > c.Generation.Length+1:
+		return usage("prompt and answer have %d tokens, the circuit takes at most %d", p+len(q.wantTokens), c.Generation.Length+1)
 	}
 	return nil
 }
 
 // claim returns the statement that the model answers a prompt so, without logits. A token that finds no position is claimed as the
 // next one; where logits are revealed they say it themselves.
-func claim(c *circuit.Circuit, prompt, answer []int64) *statement.Statement {
+func claim(c *circuit.Circuit, prompt, answer []int64) *generation.Statement {
 	all := append(append([]int64(nil), prompt...), answer...)
-	st := &statement.Statement{Tokens: all, Prompt: len(prompt), Next: statement.Unclaimed}
-	if len(all) > c.Length {
-		if c.Reveal == circuit.RevealArgmax {
-			st.Next = all[c.Length]
+	st := &generation.Statement{Tokens: all, Prompt: len(prompt), Next: generation.Unclaimed}
+	if len(all) > c.Generation.Length {
+		if c.Generation.Reveal == circuit.Argmax {
+			st.Next = all[c.Generation.Length]
 		}
-		st.Tokens = all[:c.Length]
+		st.Tokens = all[:c.Generation.Length]
 	}
 	return st
 }

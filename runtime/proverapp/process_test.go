@@ -20,7 +20,7 @@ import (
 	"github.com/zkllmc/zkllmc/runtime/console"
 	"github.com/zkllmc/zkllmc/runtime/prover"
 	"github.com/zkllmc/zkllmc/runtime/proverapp"
-	"github.com/zkllmc/zkllmc/runtime/statement"
+	"github.com/zkllmc/zkllmc/runtime/statement/generation"
 	"github.com/zkllmc/zkllmc/runtime/verifier"
 	"github.com/zkllmc/zkllmc/runtime/verifierapp"
 )
@@ -107,7 +107,7 @@ func (b *bench) wholeKeys() bool {
 	require.Equal(b.t, fs.FileMode(0o600), info.Mode().Perm())
 	data, err = os.ReadFile(b.file("keys/model.vk"))
 	require.NoError(b.t, err)
-	vk, err := verifier.ReadKey(b.c, data)
+	vk, err := verifier.ReadKey(b.c, generation.Kind, data)
 	require.NoError(b.t, err, "half a verifying key")
 	return k.ModelID() == vk.ModelID()
 }
@@ -117,7 +117,7 @@ func (b *bench) wholeKeys() bool {
 func (b *bench) wholeProof(vk *verifier.Key, size int) bool {
 	st, err := os.ReadFile(b.file("s.bin"))
 	require.NoError(b.t, err)
-	_, err = statement.Decode(b.c, st)
+	_, err = generation.Decode(b.c, st)
 	require.NoError(b.t, err, "half a statement")
 	proof, err := os.ReadFile(b.file("p.bin"))
 	require.NoError(b.t, err)
@@ -167,7 +167,7 @@ func TestKilledProve(t *testing.T) {
 	b := proved(t, configs["argmax"])
 	data, err := os.ReadFile(b.file("keys/model.vk"))
 	require.NoError(t, err)
-	vk, err := verifier.ReadKey(b.c, data)
+	vk, err := verifier.ReadKey(b.c, generation.Kind, data)
 	require.NoError(t, err)
 	info, err := os.Stat(b.file("p.bin"))
 	require.NoError(t, err)
@@ -259,7 +259,7 @@ func TestAtTheSameTime(t *testing.T) {
 	b := proved(t, configs["argmax"])
 	data, err := os.ReadFile(b.file("keys/model.vk"))
 	require.NoError(t, err)
-	vk, err := verifier.ReadKey(b.c, data)
+	vk, err := verifier.ReadKey(b.c, generation.Kind, data)
 	require.NoError(t, err)
 	info, err := os.Stat(b.file("p.bin"))
 	require.NoError(t, err)

@@ -11,6 +11,7 @@ import (
 
 	"github.com/zkllmc/zkllmc/runtime/asked"
 	"github.com/zkllmc/zkllmc/runtime/machine"
+	"github.com/zkllmc/zkllmc/runtime/portfile"
 )
 
 // progress prints the phases of long work with their times, and sums them up for reports.
@@ -74,6 +75,7 @@ type report struct {
 	ModelID string `json:"model_id"`
 	Circuit string `json:"circuit"`
 	*asked.Said
+	Ports          []portfile.Report  `json:"ports,omitempty"` // of a function
 	Seconds        map[string]float64 `json:"seconds"`
 	ProofBytes     int                `json:"proof_bytes,omitempty"`
 	StatementBytes int                `json:"statement_bytes,omitempty"`

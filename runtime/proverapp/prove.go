@@ -15,6 +15,8 @@ import (
 	"github.com/zkllmc/zkllmc/runtime/console"
 	"github.com/zkllmc/zkllmc/runtime/prover"
 	"github.com/zkllmc/zkllmc/runtime/statement"
+	"github.com/zkllmc/zkllmc/runtime/statement/generation"
+	"github.com/zkllmc/zkllmc/runtime/verifier"
 )
 
 // proveOptions are the flags of prove.
@@ -50,24 +52,42 @@ refused with exit code 1.`,
 	return c
 }
 
-// paths refuses files that cannot be written or must not be written over.
-func (o *proveOptions) paths() error {
-	vk := path{"--vk", o.vk}
-	if o.vk == "" {
-		vk = path{"--vk where it is not given", verifyingKeyBeside(o.key)}
+// outputPaths refuses files of prove that cannot be written or must not be written over; inputs are other files that it reads.
+func outputPaths(key, vkFile, proof, statement string, force bool, inputs ...path) error {
+	vk := path{"--vk", vkFile}
+	if vkFile == "" {
+		vk = path{"--vk where it is not given", verifyingKeyBeside(key)}
 	}
-	outputs := []path{{"--out", o.proof}, {"--statement-out", o.statement}}
-	if err := apart(outputs, append(o.inputs(), path{"--key", o.key}, vk)...); err != nil {
+	outputs := []path{{"--out", proof}, {"--statement-out", statement}}
+	if err := apart(outputs, append([]path{{"--key", key}, vk}, inputs...)...); err != nil {
 		return err
 	}
-	if err := replaceable(o.proof, o.statement); err != nil {
+	if err := replaceable(proof, statement); err != nil {
 		return err
 	}
-	return writable(o.force, o.statement, o.proof)
+	return writable(force, statement, proof)
+}
+
+// checkAndWrite verifies a proof, and writes it with its statement, of which it returns the bytes.
+func (a *app) checkAndWrite(ctx context.Context, vk *verifier.Key, st statement.Statement, proof []byte, statementFile, proofFile string, force bool) ([]byte, error) {
+	a.progress.phase("self-check")
+	if err := vk.VerifyStatementContext(ctx, st, proof); err != nil {
+		return nil, fmt.Errorf("the proof does not verify and was not written: %w", err)
+	}
+	encoded, err := statement.Encode(a.m.Circuit, st)
+	if err != nil {
+		return nil, err
+	}
+	a.progress.phase("write")
+	if err := writeAll(ctx, force, out{statementFile, encoded, 0o644}, out{proofFile, proof, 0o644}); err != nil {
+		return nil, err
+	}
+	a.progress.phase("")
+	return encoded, nil
 }
 
 func (a *app) prove(ctx context.Context, o *proveOptions) error {
-	if err := o.paths(); err != nil {
+	if err := outputPaths(o.key, o.vk, o.proof, o.statement, o.force, o.inputs()...); err != nil {
 		return err
 	}
 	if err := o.read(ctx, a); err != nil {
@@ -93,19 +113,10 @@ func (a *app) prove(ctx context.Context, o *proveOptions) error {
 	if err != nil {
 		return err
 	}
-	a.progress.phase("self-check")
-	if err := vk.VerifyStatementContext(ctx, st, proof); err != nil {
-		return fmt.Errorf("the proof does not verify and was not written: %w", err)
-	}
-	encoded, err := st.Encode(a.m.Circuit)
+	encoded, err := a.checkAndWrite(ctx, vk, st, proof, o.statement, o.proof, o.force)
 	if err != nil {
 		return err
 	}
-	a.progress.phase("write")
-	if err := writeAll(ctx, o.force, out{o.statement, encoded, 0o644}, out{o.proof, proof, 0o644}); err != nil {
-		return err
-	}
-	a.progress.phase("")
 	if o.json {
 		return a.printReport(report{ModelID: fmt.Sprintf("%x", k.ModelID()), Said: asked.SaidOf(a.m.Circuit, o.tokenizer, st), ProofBytes: len(proof), StatementBytes: len(encoded)})
 	}
@@ -126,19 +137,19 @@ func (a *app) answer(ctx context.Context, k *prover.Key, o *proveOptions) ([]int
 }
 
 // proof proves a statement. It returns the statement's public form, with the logits where the circuit reveals them.
-func (a *app) proof(ctx context.Context, k *prover.Key, st *statement.Statement) (*statement.Statement, []byte, error) {
+func (a *app) proof(ctx context.Context, k *prover.Key, st *generation.Statement) (*generation.Statement, []byte, error) {
 	a.progress.phase("logits")
 	c := a.m.Circuit
-	if c.Reveal == circuit.RevealLogits {
+	if c.Generation.Reveal == circuit.Values {
 		logits, err := k.Logits(ctx, st.Tokens)
 		if err != nil {
 			return nil, nil, err
 		}
-		st.Logits = logits[(st.Prompt-1)*c.Vocab:]
+		st.Logits = logits[(st.Prompt-1)*c.Generation.Vocab:]
 	}
 	in := input(c, st)
 	proof, err := console.Interruptible(ctx, func() ([]byte, error) { return k.Prove(ctx, in, a.options()) })
-	return &in.Statement, proof, err
+	return in.Statement.(*generation.Statement), proof, err
 }
 
 // out is a file to write.

@@ -132,7 +132,16 @@ verifying key gives an answer, and nothing else about its weights. GOMAXPROCS se
 			return commands.ErrNone
 		},
 	}
-	root.AddCommand(a.setupCommand(), a.runCommand(), a.proveCommand(), a.statementCommand(), a.versionCommand())
+	root.AddCommand(a.setupCommand())
+	if a.m.Circuit.Generation != nil {
+		root.AddCommand(a.runCommand(), a.proveCommand(), a.statementCommand())
+	} else {
+		root.AddCommand(a.functionRunCommand(), a.functionProveCommand())
+		root.Example = `  prover setup --weights weights.zkw -o keys
+  prover run   --key keys/prover.key --input NAME=FILE
+  prover prove --key keys/prover.key --input NAME=FILE -o proof.bin --statement-out statement.bin`
+	}
+	root.AddCommand(a.versionCommand())
 	commands.Complete(root, a.version())
 	return root
 }
@@ -176,8 +185,8 @@ func (a *app) command(f func(ctx context.Context) error) func(*cobra.Command, []
 func (a *app) vocabulary(file string) (tokens.Tokenizer, error) {
 	if file != "" {
 		t, err := tokens.Load(file)
-		if err == nil && t.Size() > a.m.Circuit.Vocab {
-			err = fmt.Errorf("%s: the vocabulary has %d tokens, the model has %d; it belongs to another model", file, t.Size(), a.m.Circuit.Vocab)
+		if err == nil && t.Size() > a.m.Circuit.Generation.Vocab {
+			err = fmt.Errorf("%s: the vocabulary has %d tokens, the model has %d; it belongs to another model", file, t.Size(), a.m.Circuit.Generation.Vocab)
 		}
 		return t, unreadable(err)
 	}

@@ -121,7 +121,7 @@ func (a *app) makeKeys(ctx context.Context, weights map[circuit.ID]kernel.Tensor
 		return nil, nil, fmt.Errorf("setup: %w", err)
 	}
 	a.progress.phase("self-check")
-	if _, err := verifier.ReadKeyContext(ctx, a.m.Circuit, k.public); err != nil {
+	if _, err := verifier.ReadKeyContext(ctx, a.m.Circuit, kind(a.m.Circuit), k.public); err != nil {
 		return nil, nil, fmt.Errorf("the verifying key does not verify and was not written: %w", err)
 	}
 	return k.secret, k.public, nil

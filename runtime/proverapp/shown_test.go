@@ -21,6 +21,7 @@ import (
 	"github.com/zkllmc/zkllmc/runtime/kernel"
 	"github.com/zkllmc/zkllmc/runtime/proverapp"
 	"github.com/zkllmc/zkllmc/runtime/verifierapp"
+	"github.com/zkllmc/zkllmc/runtime/witness/witnesstest"
 )
 
 // desk is a bench whose programs have a vocabulary of their own, with the model set up and accepted.
@@ -142,9 +143,10 @@ func pairModel(t *testing.T) (*circuit.Circuit, map[circuit.ID]kernel.Tensor, []
 		}
 		file = append(binary.LittleEndian.AppendUint32(append(file, 0, 0, 0, 0), uint32(len(word))), word...)
 	}
-	b := circuit.NewBuilder(circuit.Config{Name: "pairs", Length: 8, Causal: true, Reveal: circuit.RevealArgmax, Vocab: size, WeightBits: 12, WitnessBits: 8})
+	text := witnesstest.Text{Name: "pairs", Length: 8, Reveal: circuit.Argmax, Vocab: size, WeightBits: 12, WitnessBits: 8}
+	b := text.Builder()
 	w := b.Weight("next", 8, size, size)
-	gadget.RevealArgmax(b, gadget.Embed(b, "logits", b.Public("tokens", circuit.TokenOneHot, 0, 1), w))
+	text.Logits(b, gadget.Embed(b, "logits", text.Tokens(b), w))
 	c, err := b.Finish()
 	require.NoError(t, err)
 	v := make([]int64, size*size)

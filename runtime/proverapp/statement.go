@@ -8,7 +8,7 @@ import (
 
 	"github.com/zkllmc/zkllmc/runtime/circuit"
 	"github.com/zkllmc/zkllmc/runtime/format"
-	"github.com/zkllmc/zkllmc/runtime/statement"
+	"github.com/zkllmc/zkllmc/runtime/statement/generation"
 )
 
 func (a *app) statementCommand() *cobra.Command {
@@ -50,7 +50,7 @@ func (a *app) statement(ctx context.Context, q *question, file, from string, for
 	}
 	c := a.m.Circuit
 	st := claim(c, q.promptTokens, q.wantTokens)
-	if c.Reveal == circuit.RevealLogits {
+	if c.Generation.Reveal == circuit.Values {
 		if from == "" {
 			return usage("statements of this circuit show logits: --logits-from names a statement to take them from")
 		}
@@ -67,12 +67,12 @@ func (a *app) statement(ctx context.Context, q *question, file, from string, for
 	return writeAll(ctx, force, out{file, encoded, 0o644})
 }
 
-func readStatement(c *circuit.Circuit, name string) (*statement.Statement, error) {
-	data, err := readFile(c, name, format.MagicStatement, 1<<10+8*int64(c.Length)*int64(c.Vocab+1))
+func readStatement(c *circuit.Circuit, name string) (*generation.Statement, error) {
+	data, err := readFile(c, name, format.MagicStatement, 1<<10+8*int64(c.Generation.Length)*int64(c.Generation.Vocab+1))
 	if err != nil {
 		return nil, unreadable(err)
 	}
-	st, err := statement.Decode(c, data)
+	st, err := generation.Decode(c, data)
 	if err != nil {
 		return nil, unreadable(fmt.Errorf("%s: %w", name, err))
 	}

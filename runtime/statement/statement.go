@@ -1,136 +1,67 @@
-// Package statement is what a proof is about: the tokens, the prediction or logits that are revealed, and nothing else. Both
-// sides compute every public tensor of a circuit from it, the prover densely (Public), the verifier at one point (Eval).
+// Package statement is what proofs are about. A statement says of the public ports of a circuit what they hold. There are two kinds, each a
+// package of its own, so that a verifier links those alone that it needs:
 //
-// Positions are 0 … T−1, T the circuit's length. The first Prompt tokens are the prompt, the others the answer. With private
-// inputs the prompt's tokens are Hidden in a statement; how many there are is public.
+//   - function: these inputs gave these outputs
+//   - generation: the model continues this prompt with this answer
 //
-// A statement claims, at every selected position t (a_t = 1):
-//
-//	argmax   t = P−1 … len−2, and len−1 if Next is claimed: the model's prediction after t is i_t = Tokens[t+1], at the end Next
-//	logits   t = P−1 … len−1: the model's logits at t are the row t−(P−1) of Logits
+// The circuit says which kind its statements are of; a statement of the other kind is refused.
 package statement
 
 import (
+	"encoding/binary"
 	"errors"
 	"fmt"
+	"math"
 
 	"github.com/zkllmc/zkllmc/runtime/circuit"
+	"github.com/zkllmc/zkllmc/runtime/field"
+	"github.com/zkllmc/zkllmc/runtime/format"
 	"github.com/zkllmc/zkllmc/runtime/kernel"
 )
 
-// Hidden stands for a token that the statement does not tell, Unclaimed for a Next that it does not claim.
-const (
-	Hidden    = int64(-1)
-	Unclaimed = int64(-1)
-)
-
-// Statement is the public part of a proof. The zero value is not valid.
-type Statement struct {
-	Tokens []int64 // prompt and answer; Hidden before Prompt where inputs are private
-	Prompt int     // P, the number of prompt tokens
-	Next   int64   // the predicted token after the last one, or Unclaimed
-	Logits []int64 // RevealLogits: the rows P−1 … len−1 of V values each; else empty
+// Statement is the public part of a proof.
+type Statement interface {
+	// Check says whether the statement is one about the circuit. The other methods require that it returned nil.
+	Check(c *circuit.Circuit) error
+	// CheckInput is Check but for what is claimed of the outputs, which a prover learns from the model. Public requires no more.
+	CheckInput(c *circuit.Circuit) error
+	// CheckClaim says whether the statement claims something of the model that follows from what a proof shows.
+	CheckClaim(c *circuit.Circuit) error
+	// Bytes is the canonical encoding, which proofs absorb and which follows the header in a file: first the kind's number.
+	Bytes() []byte
+	// Public returns the cells of a public tensor, for the prover.
+	Public(c *circuit.Circuit, id circuit.ID) *kernel.Tensor
+	// Eval evaluates the MLE of a public tensor, for the verifier.
+	Eval(c *circuit.Circuit, id circuit.ID, point []field.Element) field.Element
 }
 
-// Why Check refuses a statement.
+// Kind is a kind of statements, as a verifier is given it.
+type Kind struct {
+	Name   string // circuit.StatementKind of the circuits it is for
+	Decode func(c *circuit.Circuit, data []byte) (Statement, error)
+	Errors []error // the kinds of errors (errors.Is) of Decode, Check and CheckClaim
+}
+
+// Why a statement is refused, whatever its kind.
 var (
-	ErrLength  = errors.New("statement: number of tokens does not suit the circuit")
-	ErrPrompt  = errors.New("statement: prompt length out of range")
-	ErrToken   = errors.New("statement: token outside the vocabulary")
-	ErrHidden  = errors.New("statement: a private input's prompt must be hidden, and nothing else")
-	ErrNext    = errors.New("statement: next token not claimable")
-	ErrLogits  = errors.New("statement: revealed logits do not suit the circuit")
-	ErrAnswer  = errors.New("statement: the revealed logits predict another answer")
-	ErrVacuous = errors.New("statement: it claims nothing of the output")
+	ErrFormat = errors.New("statement: malformed file")
+	ErrKind   = errors.New("statement: it is of another kind than the circuit's")
 )
 
-// Check says whether the statement is one about the circuit, in its public form. Eval requires that it returned nil, Selected and
-// Public that CheckInput did.
-func (s *Statement) Check(c *circuit.Circuit) error {
-	if err := s.CheckInput(c); err != nil {
-		return err
+// Encode returns the file of a statement: the header of every artefact, then Bytes. It refuses a statement that is none about the circuit.
+func Encode(c *circuit.Circuit, s Statement) ([]byte, error) {
+	if err := s.Check(c); err != nil {
+		return nil, err
 	}
-	return s.checkLogits(c)
+	w := format.NewWriter(format.MagicStatement, c.Digest())
+	w.Raw(s.Bytes())
+	return w.Bytes(), nil
 }
 
-// CheckInput is Check but for the logits, which a prover learns from the model: see Reveal.
-func (s *Statement) CheckInput(c *circuit.Circuit) error {
-	n := len(s.Tokens)
-	switch {
-	case n < 1 || n > c.Length:
-		return fmt.Errorf("%w: %d tokens, the circuit takes 1 to %d", ErrLength, n, c.Length)
-	case n != c.Length && !c.Causal:
-		return fmt.Errorf("%w: %d tokens, the circuit takes exactly %d", ErrLength, n, c.Length)
-	case s.Prompt < 1 || s.Prompt > n:
-		return fmt.Errorf("%w: %d of %d tokens", ErrPrompt, s.Prompt, n)
-	case s.Prompt != n && !c.Causal:
-		// The model would read the answer that it is said to give, and many answers may predict themselves.
-		return fmt.Errorf("%w: %d of %d tokens; where an output depends on later tokens all tokens are prompt", ErrPrompt, s.Prompt, n)
-	}
-	for t, id := range s.Tokens {
-		switch hidden := c.PrivateInput && t < s.Prompt; {
-		case hidden != (id == Hidden):
-			return fmt.Errorf("%w: position %d", ErrHidden, t)
-		case !hidden && !inVocabulary(c, id):
-			return fmt.Errorf("%w: %d at position %d, vocabulary %d", ErrToken, id, t, c.Vocab)
-		}
-	}
-	switch {
-	case s.Next == Unclaimed:
-		return nil
-	case c.Reveal != circuit.RevealArgmax:
-		return fmt.Errorf("%w: the circuit reveals logits", ErrNext)
-	case !inVocabulary(c, s.Next):
-		return fmt.Errorf("%w: %d, vocabulary %d", ErrNext, s.Next, c.Vocab)
-	}
-	return nil
-}
-
-// checkLogits refuses logits where there should be none, a wrong number of them, and values outside the bounds of the tensor
-// that binds them: v and v+p are one field element.
-func (s *Statement) checkLogits(c *circuit.Circuit) error {
-	want := int64(0)
-	if c.Reveal == circuit.RevealLogits {
-		want = int64(s.rows()) * int64(c.Vocab)
-	}
-	if int64(len(s.Logits)) != want {
-		return fmt.Errorf("%w: %d values, want %d", ErrLogits, len(s.Logits), want)
-	}
-	if want == 0 {
-		return nil
-	}
-	bound := false
-	for i := range c.Tensors {
-		t := &c.Tensors[i]
-		if t.Kind != circuit.Public || t.Source != circuit.Logits {
-			continue
-		}
-		bound = true
-		for _, v := range s.Logits {
-			if v < t.Lo || v > t.Hi {
-				return fmt.Errorf("%w: %d is outside [%d, %d]", ErrLogits, v, t.Lo, t.Hi)
-			}
-		}
-	}
-	if !bound {
-		return fmt.Errorf("%w: the circuit has no tensor that binds them", ErrLogits)
-	}
-	return nil
-}
-
-// CheckAnswer says whether the statement claims an answer, and the right one. Where a proof shows logits it says only which logits
-// belong to the tokens: the answer must be what they predict. Where it shows the arg-max, a prediction must be claimed.
-func (s *Statement) CheckAnswer(c *circuit.Circuit) error {
-	if c.Reveal != circuit.RevealLogits {
-		if s.Next == Unclaimed && s.Prompt == len(s.Tokens) {
-			return fmt.Errorf("%w: neither an answer nor a next token", ErrVacuous)
-		}
-		return nil
-	}
-	for i, id := range s.Tokens[s.Prompt:] {
-		if best := Argmax(s.Logits[i*c.Vocab : (i+1)*c.Vocab]); best != id {
-			return fmt.Errorf("%w: at position %d they predict %d, the answer has %d", ErrAnswer, s.Prompt-1+i, best, id)
-		}
+// CheckKind refuses a statement of a kind that is not the circuit's.
+func CheckKind(c *circuit.Circuit, kind string) error {
+	if want := c.StatementKind(); want != kind {
+		return fmt.Errorf("%w: a %s, where the circuit's statements are %ss", ErrKind, kind, want)
 	}
 	return nil
 }
@@ -146,54 +77,133 @@ func Argmax(row []int64) int64 {
 	return int64(best)
 }
 
-func inVocabulary(c *circuit.Circuit, id int64) bool { return id >= 0 && id < int64(c.Vocab) }
-
-// rows is the number of positions from the prompt's last to the last.
-func (s *Statement) rows() int { return len(s.Tokens) - s.Prompt + 1 }
-
-// Hide returns the public form of a statement whose tokens are all present: itself, unless the circuit's inputs are private.
-func (s *Statement) Hide(c *circuit.Circuit) *Statement {
-	out := *s
-	out.Tokens = append([]int64(nil), s.Tokens...)
-	for t := 0; c.PrivateInput && t < min(s.Prompt, len(out.Tokens)); t++ {
-		out.Tokens[t] = Hidden
+// Width is the least of 1, 2, 4 and 8 bytes that hold every value.
+func Width(values []int64) int {
+	w := 1
+	for _, v := range values {
+		for w < 8 && (v < math.MinInt64>>(64-8*w) || v > math.MaxInt64>>(64-8*w)) {
+			w *= 2
+		}
 	}
-	return &out
+	return w
 }
 
-// Reveal sets Logits to the revealed rows of the model's logits, shape [T, V].
-func (s *Statement) Reveal(c *circuit.Circuit, logits *kernel.Tensor) {
-	s.Logits = append([]int64(nil), logits.V[(s.Prompt-1)*c.Vocab:len(s.Tokens)*c.Vocab]...)
+// AppendInts appends integers of 1, 2, 4 or 8 bytes, big-endian, in two's complement.
+func AppendInts(out []byte, width int, values ...int64) []byte {
+	for _, v := range values {
+		for i := width - 1; i >= 0; i-- {
+			out = append(out, byte(v>>(8*i)))
+		}
+	}
+	return out
 }
 
-// Selected returns a_t for every position of the circuit.
-func (s *Statement) Selected(c *circuit.Circuit) []bool {
-	end := len(s.Tokens) // exclusive
-	if c.Reveal == circuit.RevealArgmax && s.Next == Unclaimed {
-		end--
-	}
-	a := make([]bool, c.Length)
-	for t := s.Prompt - 1; t < end; t++ {
-		a[t] = true
-	}
-	return a
+// AppendList appends a list of integers in as few bytes as they take: width:1 count:8 values:width·count.
+func AppendList(out []byte, values []int64) []byte {
+	w := Width(values)
+	out = append(out, byte(w))
+	out = binary.BigEndian.AppendUint64(out, uint64(len(values)))
+	return AppendInts(out, w, values...)
 }
 
-// next returns i_t of a selected position; Unclaimed where the statement names no token.
-func (s *Statement) next(t int) int64 {
-	if t+1 < len(s.Tokens) {
-		return s.Tokens[t+1]
-	}
-	return s.Next
+// Reader cuts a statement's bytes into integers. After the first read beyond its end it yields zeros.
+type Reader struct {
+	rest  []byte
+	short bool
 }
 
-// token returns the public token at a position of the circuit: the pad id behind the end.
-func (s *Statement) token(c *circuit.Circuit, t int) int64 {
+// Open reads the header of a statement's file and the number of its kind.
+func Open(c *circuit.Circuit, data []byte, kind string, number int64) (*Reader, error) {
+	file, err := format.NewReader(data, format.MagicStatement, c.Digest())
+	if err != nil {
+		return nil, err
+	}
+	if err := CheckKind(c, kind); err != nil {
+		return nil, err
+	}
+	r := &Reader{rest: file.Raw(file.Remaining())}
+	if got := r.Int(1); r.short || got != number {
+		return nil, fmt.Errorf("%w: kind %d, a %s has %d", ErrKind, got, kind, number)
+	}
+	return r, nil
+}
+
+// Short says whether there were fewer bytes than were asked for.
+func (r *Reader) Short() bool { return r.short }
+
+// take returns the next n bytes, nil if there are fewer.
+func (r *Reader) take(n int) []byte {
+	if r.short || n < 0 || n > len(r.rest) {
+		r.short = true
+		return nil
+	}
+	out := r.rest[:n]
+	r.rest = r.rest[n:]
+	return out
+}
+
+// Int reads one integer of 1, 2, 4 or 8 bytes.
+func (r *Reader) Int(width int) int64 { return signed(r.take(width)) }
+
+// Ints reads n integers. It allocates them only if the file has them.
+func (r *Reader) Ints(n, width int) []int64 {
+	if n < 0 || n > len(r.rest)/width {
+		r.short = true
+		return nil
+	}
+	raw := r.take(n * width)
+	out := make([]int64, n)
+	for i := range out {
+		out[i] = signed(raw[i*width : (i+1)*width])
+	}
+	return out
+}
+
+// ErrCount says that a list has another number of values than the circuit wants.
+var ErrCount = errors.New("statement: another number of values than the circuit has")
+
+// List reads what AppendList wrote, of exactly n values, nil if n is 0.
+func (r *Reader) List(n int) ([]int64, error) {
+	w, count := r.Int(1), r.Int(8)
 	switch {
-	case t >= len(s.Tokens):
-		return c.Pad
-	case c.PrivateInput && t < s.Prompt:
-		return Hidden
+	case r.short:
+		return nil, fmt.Errorf("%w: truncated", ErrFormat)
+	case w != 1 && w != 2 && w != 4 && w != 8:
+		return nil, fmt.Errorf("%w: values of %d bytes", ErrFormat, w)
+	case count != int64(n):
+		return nil, fmt.Errorf("%w: %d values, want %d", ErrCount, count, n)
+	case int64(len(r.rest)) < int64(n)*w:
+		return nil, fmt.Errorf("%w: truncated", ErrFormat)
 	}
-	return s.Tokens[t]
+	var out []int64
+	if n > 0 {
+		out = r.Ints(n, int(w))
+	}
+	if int64(Width(out)) != w {
+		return nil, fmt.Errorf("%w: values in %d bytes that fit %d", ErrFormat, w, Width(out))
+	}
+	return out, nil
+}
+
+// Close refuses bytes behind the last read, and reads beyond the end.
+func (r *Reader) Close() error {
+	switch {
+	case r.short:
+		return fmt.Errorf("%w: truncated", ErrFormat)
+	case len(r.rest) > 0:
+		return fmt.Errorf("%w: %d trailing bytes", ErrFormat, len(r.rest))
+	}
+	return nil
+}
+
+// signed reads a big-endian two's-complement integer; zero of no bytes.
+func signed(b []byte) int64 {
+	if len(b) == 0 {
+		return 0
+	}
+	v := int64(int8(b[0]))
+	for _, x := range b[1:] {
+		v = v<<8 | int64(x)
+	}
+	return v
 }

@@ -85,7 +85,7 @@ func TestEval(t *testing.T) {
 	rng := rand.New(rand.NewPCG(1, 2))
 	for _, c := range cases {
 		t.Run(fmt.Sprintf("%s/%v", c.spec, c.density), func(t *testing.T) {
-			b := circuit.NewBuilder(circuit.Config{Length: 1, Vocab: 2, Reveal: circuit.RevealLogits, WeightBits: 4, WitnessBits: 4})
+			b := circuit.NewBuilder(circuit.Config{WeightBits: 4, WitnessBits: 4})
 			vals := map[circuit.ID]kernel.Tensor{}
 			var ids []circuit.ID
 			factors := c.factors

@@ -41,13 +41,13 @@ func (c *chosen) ChallengeBytes(label string, n int) []byte {
 // A challenge for which the protocol is undefined is refused as such, whatever the proof: an interpolation point of the product block
 // (its free values would carry a false product), a scale 0 of segments, of the inner product, of a folding.
 func TestForbiddenChallenges(t *testing.T) {
-	c := toy(t, circuit.RevealArgmax, false, 4)
+	c := toy(t, circuit.Argmax, false, 4)
 	k, key, err := prover.Setup(context.Background(), c, weights(c), prover.Options{Backend: backend})
 	require.NoError(t, err)
 	in, _ := claims(t, c, k)
 	proof, err := k.Prove(context.Background(), in, prover.Options{Backend: backend})
 	require.NoError(t, err)
-	p := public(c, model(t, c, key), &in.Statement)
+	p := public(c, model(t, c, key), in.Statement)
 	counts, err := p.Count()
 	require.NoError(t, err)
 	last := int64(2 * counts.Products)

@@ -19,10 +19,12 @@ import (
 	"github.com/zkllmc/zkllmc/runtime/protocol"
 	"github.com/zkllmc/zkllmc/runtime/prover"
 	"github.com/zkllmc/zkllmc/runtime/statement"
+	"github.com/zkllmc/zkllmc/runtime/statement/generation"
 	"github.com/zkllmc/zkllmc/runtime/transcript"
 	"github.com/zkllmc/zkllmc/runtime/veil"
 	"github.com/zkllmc/zkllmc/runtime/verifier"
 	"github.com/zkllmc/zkllmc/runtime/witness"
+	"github.com/zkllmc/zkllmc/runtime/witness/witnesstest"
 )
 
 var backend = cpu.New()
@@ -32,26 +34,18 @@ const positions, vocabulary = 3, 5
 // toy is a model with a residual branch: two waves, tables, and one or two classes of rows.
 func toy(t testing.TB, reveal circuit.Reveal, private bool, weightBits int) *circuit.Circuit {
 	t.Helper()
-	b := circuit.NewBuilder(circuit.Config{
-		Name: "toy", Length: positions, Vocab: vocabulary, Causal: true, Reveal: reveal, PrivateInput: private, WeightBits: weightBits, WitnessBits: 5,
-	})
-	var tokens circuit.ID
-	if private {
-		tokens = gadget.PrivateTokens(b)
-	} else {
-		tokens = b.Public("tokens", circuit.TokenOneHot, 0, 1)
+	text := witnesstest.Text{
+		Name: "toy", Length: positions, Vocab: vocabulary, Reveal: reveal, PrivateInput: private, WeightBits: weightBits, WitnessBits: 5,
 	}
+	b := text.Builder()
+	tokens := text.Tokens(b)
 	x := gadget.Rescale(b, "x", gadget.Embed(b, "e", tokens, b.Weight("embedding", 6, vocabulary, 3)), 1, -16, 16)
 	a := b.Virtual("a", []int{positions, 4}, b.Times(1, "ti,ji->tj t=3 i=3 j=4", x, b.Weight("up", 5, 4, 3)))
 	_, act := gadget.RescaleTable(b, "act", a, 4, -32, 31, "silu", 2, 2)
 	f := b.Virtual("f", []int{positions, 3}, b.Times(1, "tj,ij->ti t=3 i=3 j=4", act, b.Weight("down", 5, 3, 4)), gadget.Scaled(b, 8, x))
 	h := gadget.Rescale(b, "h", f, 3, -16, 16)
 	logits := b.Virtual("logits", []int{positions, vocabulary}, b.Times(1, "ti,vi->tv t=3 i=3 v=5", h, b.Weight("head", 5, vocabulary, 3)))
-	if reveal == circuit.RevealLogits {
-		gadget.RevealLogits(b, logits)
-	} else {
-		gadget.RevealArgmax(b, logits)
-	}
+	text.Logits(b, logits)
 	c, err := b.Finish()
 	require.NoError(t, err)
 	return c
@@ -73,30 +67,28 @@ func weights(c *circuit.Circuit) map[circuit.ID]kernel.Tensor {
 
 // claims returns the true statement about two tokens and, for each other answer, the false ones. hidden are the tokens where the
 // circuit hides them.
-func claims(t testing.TB, c *circuit.Circuit, k *prover.Key) (honest *prover.Input, lies []*statement.Statement) {
+func claims(t testing.TB, c *circuit.Circuit, k *prover.Key) (honest *prover.Input, lies []*generation.Statement) {
 	t.Helper()
 	tokens := []int64{1, 3}
-	in := &prover.Input{Statement: *(&statement.Statement{Tokens: tokens, Prompt: 2, Next: statement.Unclaimed}).Hide(c)}
-	if c.PrivateInput {
-		in.Private = &witness.PrivateInput{Tokens: tokens}
-	}
-	st := &in.Statement
-	if c.Reveal == circuit.RevealArgmax {
+	st := (&generation.Statement{Tokens: tokens, Prompt: 2, Next: generation.Unclaimed}).Hide(c)
+	in := &prover.Input{Statement: st}
+	in.Private = generation.PrivateInput(c, tokens)
+	if c.Generation.Reveal == circuit.Argmax {
 		st.Next = 0
 	} else {
 		st.Logits = make([]int64, vocabulary)
 	}
 	a, err := k.Witness(context.Background(), in, witness.WithoutChecks())
 	require.NoError(t, err)
-	row := a.Tensor(c.Output).V[vocabulary : 2*vocabulary]
-	if c.Reveal == circuit.RevealArgmax {
+	row := a.Tensor(c.Generation.Output).V[vocabulary : 2*vocabulary]
+	if c.Generation.Reveal == circuit.Argmax {
 		st.Next = statement.Argmax(row)
 	} else {
 		copy(st.Logits, row)
 	}
 	for i := range int64(vocabulary) {
 		lie := *st
-		if c.Reveal == circuit.RevealLogits {
+		if c.Generation.Reveal == circuit.Values {
 			lie.Logits = append([]int64(nil), row...)
 			lie.Logits[i]++
 		} else if lie.Next = i; i == st.Next {
@@ -108,7 +100,7 @@ func claims(t testing.TB, c *circuit.Circuit, k *prover.Key) (honest *prover.Inp
 }
 
 // public is all that a simulator is given: circuit, model commitment, statement.
-func public(c *circuit.Circuit, model []group.Affine, st *statement.Statement) *protocol.Proof {
+func public(c *circuit.Circuit, model []group.Affine, st protocol.Statement) *protocol.Proof {
 	return &protocol.Proof{
 		Kind: protocol.KindInference, Circuit: c, Statement: st,
 		Weights: commit.Set{Layout: protocol.WeightLayout(c), Points: model},
@@ -174,9 +166,9 @@ func verify(p *protocol.Proof, proof []byte, oracle map[field.Element]field.Elem
 // whoever takes e from the simulator, look like the real proof element for element, and are worth nothing to anybody else.
 func TestSimulateEveryAnswer(t *testing.T) {
 	for name, c := range map[string]*circuit.Circuit{
-		"arg-max":        toy(t, circuit.RevealArgmax, false, 4),
-		"logits":         toy(t, circuit.RevealLogits, false, 5),
-		"private prompt": toy(t, circuit.RevealArgmax, true, 5),
+		"arg-max":        toy(t, circuit.Argmax, false, 4),
+		"logits":         toy(t, circuit.Values, false, 5),
+		"private prompt": toy(t, circuit.Argmax, true, 5),
 	} {
 		t.Run(name, func(t *testing.T) {
 			k, key, err := prover.Setup(context.Background(), c, weights(c), prover.Options{Backend: backend})
@@ -185,12 +177,12 @@ func TestSimulateEveryAnswer(t *testing.T) {
 			real, err := k.Prove(context.Background(), in, prover.Options{Backend: backend})
 			require.NoError(t, err)
 			points := model(t, c, key)
-			want, err := verify(public(c, points, &in.Statement), real, nil)
+			want, err := verify(public(c, points, in.Statement), real, nil)
 			require.NoError(t, err)
-			vk, err := verifier.ReadKey(c, key)
+			vk, err := verifier.ReadKey(c, generation.Kind, key)
 			require.NoError(t, err)
-			require.NoError(t, vk.VerifyStatement(&in.Statement, real))
-			for _, st := range append(lies, &in.Statement) {
+			require.NoError(t, vk.VerifyStatement(in.Statement, real))
+			for _, st := range append(lies, said(in)) {
 				p := public(c, points, st)
 				proof, oracle := simulate(t, p, veil.Uniform{})
 				got, err := verify(p, proof, oracle)
@@ -198,7 +190,7 @@ func TestSimulateEveryAnswer(t *testing.T) {
 				require.Equal(t, want, got)
 				require.Len(t, proof, len(real))
 				require.ErrorIs(t, vk.VerifyStatement(st, proof), veil.ErrRejected, "on the real oracle")
-				_, err = verify(public(c, points, &in.Statement), real, oracle)
+				_, err = verify(public(c, points, in.Statement), real, oracle)
 				require.NoError(t, err, "the programmed oracle is the real one everywhere else")
 			}
 			t.Logf("%d false statements and a true one; proofs of %d bytes: %d elements", len(lies), len(real), len(want))
@@ -209,7 +201,7 @@ func TestSimulateEveryAnswer(t *testing.T) {
 // Not even a model is needed: uniform points for its commitment, a simulated range proof, and simulated proofs of contradictory
 // answers under that key. A verifying key and any number of proofs tell nothing of the weights.
 func TestSimulateModel(t *testing.T) {
-	c := toy(t, circuit.RevealArgmax, false, 5)
+	c := toy(t, circuit.Argmax, false, 5)
 	_, key, err := prover.Setup(context.Background(), c, weights(c), prover.Options{Backend: backend})
 	require.NoError(t, err)
 	points := make([]group.Affine, protocol.WeightLayout(c).Rows)
@@ -227,7 +219,7 @@ func TestSimulateModel(t *testing.T) {
 	oracle, err := veil.Simulate(p.Transcript(), veil.Uniform{}, w, backend, p.Run)
 	require.NoError(t, err)
 	require.Len(t, w.Bytes(), len(key))
-	_, err = verifier.ReadKey(c, w.Bytes())
+	_, err = verifier.ReadKey(c, generation.Kind, w.Bytes())
 	require.ErrorIs(t, err, veil.ErrRejected, "on the real oracle")
 
 	r, err := format.NewReader(w.Bytes(), format.MagicVerifyingKey, c.Digest())
@@ -236,7 +228,7 @@ func TestSimulateModel(t *testing.T) {
 	require.NoError(t, p.Run(veil.NewVerifier(&veil.Programmed{Source: p.Transcript(), At: oracle}, r)))
 	require.NoError(t, r.Close())
 	for next := range int64(vocabulary) {
-		p := public(c, points, &statement.Statement{Tokens: []int64{1, 3}, Prompt: 2, Next: next})
+		p := public(c, points, &generation.Statement{Tokens: []int64{1, 3}, Prompt: 2, Next: next})
 		proof, oracle := simulate(t, p, veil.Uniform{})
 		_, err := verify(p, proof, oracle)
 		require.NoError(t, err)
@@ -245,12 +237,12 @@ func TestSimulateModel(t *testing.T) {
 
 // The programmed verifier is a verifier: it refuses a simulated proof of another statement, and one with any element changed.
 func TestSimulationIsChecked(t *testing.T) {
-	c := toy(t, circuit.RevealArgmax, false, 5)
+	c := toy(t, circuit.Argmax, false, 5)
 	points := make([]group.Affine, protocol.WeightLayout(c).Rows)
 	for i := range points {
 		points[i] = veil.Uniform{}.Point()
 	}
-	st := statement.Statement{Tokens: []int64{1, 3}, Prompt: 2, Next: 4}
+	st := generation.Statement{Tokens: []int64{1, 3}, Prompt: 2, Next: 4}
 	p := public(c, points, &st)
 	proof, oracle := simulate(t, p, veil.Uniform{})
 	other := st
@@ -308,14 +300,14 @@ func (d *drawn) Challenge(label string) field.Element {
 // commitments, w + pad, f(c), g(c), z = e·u + d, φ), and the oracle's e, it gives the honest proof, byte for byte. So a
 // proof is one function of values that are uniform whatever the witness is, and of nothing else that depends on the witness.
 func TestRealProofIsASimulation(t *testing.T) {
-	c := toy(t, circuit.RevealArgmax, true, 4)
+	c := toy(t, circuit.Argmax, true, 4)
 	k, key, err := prover.Setup(context.Background(), c, weights(c), prover.Options{Backend: backend})
 	require.NoError(t, err)
 	in, _ := claims(t, c, k)
 	a, err := k.Witness(context.Background(), in)
 	require.NoError(t, err)
 	rnd := streams{1}
-	p := public(c, model(t, c, key), &in.Statement)
+	p := public(c, model(t, c, key), in.Statement)
 	p.Data = a.Tensor
 	p.Weights.Rows = rowsOf(t, c, p.Weights.Layout, a, blinders(t, c, k))
 	layout := commit.NewLayout(c, circuit.Witness, c.WitnessBits)
@@ -336,7 +328,7 @@ func TestRealProofIsASimulation(t *testing.T) {
 	require.NoError(t, err)
 	r.Raw(32)
 	opened := veil.Open(ch, rnd, source.last["nu"], source.last["theta"], source.last["e"], r)
-	again, oracle := simulate(t, public(c, p.Weights.Points, &in.Statement), opened)
+	again, oracle := simulate(t, public(c, p.Weights.Points, in.Statement), opened)
 	require.Equal(t, w.Bytes(), again)
 	require.Equal(t, map[field.Element]field.Element{source.last["e"]: source.last["e"]}, oracle, "nothing was programmed")
 }
@@ -365,3 +357,6 @@ func blinders(t testing.TB, c *circuit.Circuit, k *prover.Key) []field.Element {
 	}
 	return out
 }
+
+// said is the statement of an input.
+func said(in *prover.Input) *generation.Statement { return in.Statement.(*generation.Statement) }

@@ -24,8 +24,10 @@ import (
 	"github.com/zkllmc/zkllmc/runtime/protocol"
 	"github.com/zkllmc/zkllmc/runtime/prover"
 	"github.com/zkllmc/zkllmc/runtime/statement"
+	"github.com/zkllmc/zkllmc/runtime/statement/generation"
 	"github.com/zkllmc/zkllmc/runtime/verifier"
 	"github.com/zkllmc/zkllmc/runtime/witness"
+	"github.com/zkllmc/zkllmc/runtime/witness/witnesstest"
 )
 
 // The fuzzers of this file start from valid artefacts of small circuits and change them item by item, since bytes that are changed
@@ -62,15 +64,11 @@ func must(err error) {
 // model builds a small model through the gadgets: an embedding, with mlp a squared hidden layer with its rescaling, the logits.
 func model(name string, reveal circuit.Reveal, private, mlp bool) *circuit.Circuit {
 	const T, V = 4, 6
-	b := circuit.NewBuilder(circuit.Config{
-		Name: name, Length: T, Vocab: V, Pad: 5, Causal: true, Reveal: reveal, PrivateInput: private, WeightBits: 4, WitnessBits: 5,
-	})
-	onehot := gadget.None
-	if private {
-		onehot = gadget.PrivateTokens(b)
-	} else {
-		onehot = b.Public("tokens", circuit.TokenOneHot, 0, 1)
+	text := witnesstest.Text{
+		Name: name, Length: T, Vocab: V, Pad: 5, Reveal: reveal, PrivateInput: private, WeightBits: 4, WitnessBits: 5,
 	}
+	b := text.Builder()
+	onehot := text.Tokens(b)
 	width := V
 	if mlp {
 		width = 3
@@ -82,11 +80,7 @@ func model(name string, reveal circuit.Reveal, private, mlp bool) *circuit.Circu
 		w := b.Weight("head", 8, V, width)
 		x = b.Virtual("logits", []int{T, V}, b.Times(1, "td,vd->tv t=4 d=3 v=6", h, w))
 	}
-	if reveal == circuit.RevealLogits {
-		gadget.RevealLogits(b, x)
-	} else {
-		gadget.RevealArgmax(b, x)
-	}
+	text.Logits(b, x)
 	c, err := b.Finish()
 	must(err)
 	return c
@@ -95,9 +89,9 @@ func model(name string, reveal circuit.Reveal, private, mlp bool) *circuit.Circu
 // targets are made once per process: proving takes longer than any edit.
 var targets = sync.OnceValue(func() []*target {
 	return []*target{
-		newTarget(model("argmax", circuit.RevealArgmax, false, true)),
-		newTarget(model("logits", circuit.RevealLogits, false, true)),
-		newTarget(model("private", circuit.RevealArgmax, true, false)),
+		newTarget(model("argmax", circuit.Argmax, false, true)),
+		newTarget(model("logits", circuit.Values, false, true)),
+		newTarget(model("private", circuit.Argmax, true, false)),
 	}
 })
 
@@ -117,10 +111,10 @@ func newTarget(c *circuit.Circuit) *target {
 	k, vk, err := prover.Setup(context.Background(), c, weights, o)
 	must(err)
 	g := &target{c: c, vk: vk}
-	g.key, err = verifier.ReadKey(c, vk)
+	g.key, err = verifier.ReadKey(c, generation.Kind, vk)
 	must(err)
 	in := answered(k, c, []int64{2, 0})
-	g.statement, err = in.Statement.Encode(c)
+	g.statement, err = statement.Encode(c, in.Statement)
 	must(err)
 	for i := range g.proofs {
 		o.Testing.Seed = append(o.Testing.Seed, byte(i))
@@ -133,25 +127,27 @@ func newTarget(c *circuit.Circuit) *target {
 
 // answered lets the model answer one token and states it.
 func answered(k *prover.Key, c *circuit.Circuit, prompt []int64) *prover.Input {
-	st := statement.Statement{Tokens: slices.Clone(prompt), Prompt: len(prompt), Next: statement.Unclaimed}
+	st := generation.Statement{Tokens: slices.Clone(prompt), Prompt: len(prompt), Next: generation.Unclaimed}
 	run := func() *witness.Assignment {
-		probe := *st.Hide(c)
-		if c.Reveal == circuit.RevealLogits {
-			probe.Logits = make([]int64, (len(st.Tokens)-st.Prompt+1)*c.Vocab)
+		probe := st.Hide(c)
+		if c.Generation.Reveal == circuit.Values {
+			probe.Logits = make([]int64, (len(st.Tokens)-st.Prompt+1)*c.Generation.Vocab)
 		}
-		in := &prover.Input{Statement: probe, Private: &witness.PrivateInput{Tokens: st.Tokens}}
+		in := &prover.Input{Statement: probe, Private: generation.PrivateInput(c, st.Tokens)}
 		a, err := k.Witness(context.Background(), in, witness.WithoutChecks())
 		must(err)
 		return a
 	}
-	row := func() []int64 { return run().Tensor(c.Output).V[(len(st.Tokens)-1)*c.Vocab : len(st.Tokens)*c.Vocab] }
+	row := func() []int64 {
+		return run().Tensor(c.Generation.Output).V[(len(st.Tokens)-1)*c.Generation.Vocab : len(st.Tokens)*c.Generation.Vocab]
+	}
 	st.Tokens = append(st.Tokens, statement.Argmax(row()))
-	if c.Reveal == circuit.RevealLogits {
-		st.Reveal(c, run().Tensor(c.Output))
+	if c.Generation.Reveal == circuit.Values {
+		st.Reveal(c, run().Tensor(c.Generation.Output))
 	} else {
 		st.Next = statement.Argmax(row())
 	}
-	return &prover.Input{Statement: *st.Hide(c), Private: &witness.PrivateInput{Tokens: st.Tokens}}
+	return &prover.Input{Statement: st.Hide(c), Private: generation.PrivateInput(c, st.Tokens)}
 }
 
 // measure notes what verifying the valid artefacts allocates once all generators are there.
@@ -162,7 +158,7 @@ func (g *target) measure() {
 			must(err)
 			g.bound = n + slackBytes
 		}
-		n, err := allocated(func() error { _, err := verifier.ReadKey(g.c, g.vk); return err })
+		n, err := allocated(func() error { _, err := verifier.ReadKey(g.c, generation.Kind, g.vk); return err })
 		must(err)
 		g.keyBound = n + slackBytes
 	}
@@ -296,7 +292,7 @@ func combine(item, other []byte, how int) {
 
 // classify fails unless an error is one that a caller can tell apart.
 func classify(t *testing.T, err error) {
-	if !slices.ContainsFunc(verifier.Errors, func(e error) bool { return errors.Is(err, e) }) {
+	if !slices.ContainsFunc(slices.Concat(verifier.Errors, generation.Kind.Errors), func(e error) bool { return errors.Is(err, e) }) {
 		t.Fatalf("an error of no known class: %v", err)
 	}
 }
@@ -361,7 +357,7 @@ func FuzzReadKey(f *testing.F) {
 		all := targets()
 		g, next := all[int(which)%len(all)], all[(int(which)+1)%len(all)]
 		vk := edit(g.vk, keyShape, ops, next.vk, g.proofs[0])
-		n, err := allocated(func() error { _, err := verifier.ReadKey(g.c, vk); return err })
+		n, err := allocated(func() error { _, err := verifier.ReadKey(g.c, generation.Kind, vk); return err })
 		if n > g.keyBound+uint64(len(vk)) {
 			t.Fatalf("%d bytes allocated for a key of %d bytes, the bound is %d", n, len(vk), g.keyBound)
 		}
@@ -372,7 +368,7 @@ func FuzzReadKey(f *testing.F) {
 			classify(t, err)
 		}
 		end := keyHead + itemSize*protocol.WeightLayout(g.c).Rows
-		_, err = verifier.ReadPinnedKey(g.c, vk, g.key.ModelID())
+		_, err = verifier.ReadPinnedKey(g.c, generation.Kind, vk, g.key.ModelID())
 		if same := len(vk) == len(g.vk) && bytes.Equal(vk[:end], g.vk[:end]); same != (err == nil) {
 			t.Fatalf("the pinned commitment: %v, error: %v", same, err)
 		}

@@ -13,6 +13,9 @@ import (
 	"github.com/zkllmc/zkllmc/runtime/format"
 	"github.com/zkllmc/zkllmc/runtime/gadget"
 	"github.com/zkllmc/zkllmc/runtime/group"
+	"github.com/zkllmc/zkllmc/runtime/statement"
+	"github.com/zkllmc/zkllmc/runtime/statement/function"
+	"github.com/zkllmc/zkllmc/runtime/statement/generation"
 	"github.com/zkllmc/zkllmc/runtime/verifier"
 )
 
@@ -22,14 +25,20 @@ func TestCircuitsWithoutKeys(t *testing.T) {
 		want  string
 		build func(b *circuit.Builder)
 	}{
+		"a private output": {"reveals nothing", func(b *circuit.Builder) {
+			w := b.Weight("w", 4, 2)
+			b.Lookup(gadget.Range(b, -8, 7), w)
+			gadget.Output(b, circuit.Port{Name: "y", Kind: circuit.Integers, Reveal: circuit.Nothing}, w)
+		}},
 		"no output": {"reveals nothing", func(b *circuit.Builder) { b.Lookup(gadget.Range(b, -8, 7), b.Weight("w", 4, 2)) }},
 		"no model": {"has no weights", func(b *circuit.Builder) {
-			b.Lookup(gadget.Range(b, 0, 1), b.Witness("x", 0, 1, 2))
-			b.Output(b.Const("logits", make([]int64, 2), 1, 2))
+			x := b.Witness("x", 0, 1, 2)
+			b.Lookup(gadget.Range(b, 0, 1), x)
+			gadget.Output(b, circuit.Port{Name: "y", Kind: circuit.Integers, Reveal: circuit.Values}, x)
 		}},
 	} {
 		t.Run(name, func(t *testing.T) {
-			b := circuit.NewBuilder(circuit.Config{Name: name, Length: 1, Vocab: 2, Reveal: circuit.RevealArgmax, WeightBits: 4, WitnessBits: 4})
+			b := circuit.NewBuilder(circuit.Config{Name: name, WeightBits: 4, WitnessBits: 4})
 			test.build(b)
 			c, err := b.Finish()
 			require.NoError(t, err)
@@ -37,10 +46,17 @@ func TestCircuitsWithoutKeys(t *testing.T) {
 			for range 100 {
 				w.Point(group.Affine{})
 			}
-			_, err = verifier.ReadKey(c, w.Bytes())
+			_, err = verifier.ReadKey(c, function.Kind, w.Bytes())
 			require.ErrorContains(t, err, test.want)
 		})
 	}
+}
+
+// A verifier that takes statements of another kind than the circuit's has no valid key.
+func TestKeyOfAnotherKind(t *testing.T) {
+	g := targets()[0]
+	_, err := verifier.ReadKey(g.c, function.Kind, g.vk)
+	require.ErrorIs(t, err, statement.ErrKind)
 }
 
 // A pinned key is decoded as strictly as one that is verified.
@@ -48,15 +64,15 @@ func TestPinnedKeyWithABadPoint(t *testing.T) {
 	g := targets()[0]
 	bad := bytes.Clone(g.vk)
 	bad[keyHead] = 0 // no flag
-	_, err := verifier.ReadPinnedKey(g.c, bad, g.key.ModelID())
+	_, err := verifier.ReadPinnedKey(g.c, generation.Kind, bad, g.key.ModelID())
 	require.ErrorIs(t, err, format.ErrEncoding)
-	_, err = verifier.ReadPinnedKey(g.c, g.vk[:keyHead+itemSize/2], g.key.ModelID())
+	_, err = verifier.ReadPinnedKey(g.c, generation.Kind, g.vk[:keyHead+itemSize/2], g.key.ModelID())
 	require.ErrorIs(t, err, format.ErrTruncated)
 }
 
 // The same points are another model in another circuit.
 func TestModelIDNamesTheCircuit(t *testing.T) {
-	c, other := model("argmax", circuit.RevealArgmax, false, true), model("another", circuit.RevealArgmax, false, true)
+	c, other := model("argmax", circuit.Argmax, false, true), model("another", circuit.Argmax, false, true)
 	points := []group.Affine{group.H(), group.U()}
 	require.Equal(t, verifier.ModelID(c, points), verifier.ModelID(c, points))
 	require.NotEqual(t, verifier.ModelID(c, points), verifier.ModelID(other, points))
@@ -77,9 +93,12 @@ func TestSizesComeFirst(t *testing.T) {
 		head int
 		read func([]byte) error
 	}{
-		"proof":      {g.proofs[0], proofHead, func(d []byte) error { return g.key.Verify(g.statement, d) }},
-		"key":        {g.vk, keyHead, func(d []byte) error { _, err := verifier.ReadKey(g.c, d); return err }},
-		"pinned key": {g.vk, keyHead, func(d []byte) error { _, err := verifier.ReadPinnedKey(g.c, d, g.key.ModelID()); return err }},
+		"proof": {g.proofs[0], proofHead, func(d []byte) error { return g.key.Verify(g.statement, d) }},
+		"key":   {g.vk, keyHead, func(d []byte) error { _, err := verifier.ReadKey(g.c, generation.Kind, d); return err }},
+		"pinned key": {g.vk, keyHead, func(d []byte) error {
+			_, err := verifier.ReadPinnedKey(g.c, generation.Kind, d, g.key.ModelID())
+			return err
+		}},
 	} {
 		require.ErrorIs(t, c.read(damaged(c.data, c.head, 0)), format.ErrEncoding, name)
 		for _, more := range []int{1, itemSize, 10 << 20} {
@@ -110,9 +129,12 @@ func TestCancelled(t *testing.T) {
 	g := targets()[0]
 	for name, f := range map[string]func(ctx context.Context) error{
 		"verify": func(ctx context.Context) error { return g.key.VerifyContext(ctx, g.statement, g.proofs[0]) },
-		"key":    func(ctx context.Context) error { _, err := verifier.ReadKeyContext(ctx, g.c, g.vk); return err },
+		"key": func(ctx context.Context) error {
+			_, err := verifier.ReadKeyContext(ctx, g.c, generation.Kind, g.vk)
+			return err
+		},
 		"pinned": func(ctx context.Context) error {
-			_, err := verifier.ReadPinnedKeyContext(ctx, g.c, g.vk, g.key.ModelID())
+			_, err := verifier.ReadPinnedKeyContext(ctx, g.c, generation.Kind, g.vk, g.key.ModelID())
 			return err
 		},
 	} {

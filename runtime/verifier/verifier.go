@@ -24,6 +24,7 @@ import (
 // Key is a model that was accepted: its commitment for one circuit. It is immutable and safe for concurrent use.
 type Key struct {
 	c        *circuit.Circuit
+	kind     statement.Kind
 	weights  commit.Set
 	id       [32]byte
 	schedule func() (veil.Counts, error) // of every proof about the circuit, counted once
@@ -35,22 +36,22 @@ var ErrPinned = errors.New("the verifying key is of another model than the pinne
 // ErrModelID says that a text is no model ID.
 var ErrModelID = errors.New("a model ID has 64 hexadecimal digits")
 
-// Errors lists the kinds of errors (errors.Is) that this package answers bytes from outside with. A context that ended adds its own.
+// Errors lists the kinds of errors (errors.Is) that this package answers bytes from outside with. A context that ended adds its own,
+// the kind of statements those of Kind.Errors.
 var Errors = []error{
 	format.ErrTruncated, format.ErrTrailing, format.ErrMagic, format.ErrVersion, format.ErrCircuit, format.ErrModel, format.ErrEncoding,
-	veil.ErrRejected, veil.ErrForbidden, statement.ErrFormat, statement.ErrLength, statement.ErrPrompt, statement.ErrToken,
-	statement.ErrHidden, statement.ErrNext, statement.ErrLogits, statement.ErrAnswer, statement.ErrVacuous, ErrPinned, ErrModelID,
+	veil.ErrRejected, veil.ErrForbidden, statement.ErrFormat, statement.ErrKind, statement.ErrCount, ErrPinned, ErrModelID,
 }
 
-// ReadKey decodes a verifying key and verifies the proof that every weight lies in its declared range. The caller compares
+// ReadKey decodes a verifying key, of a circuit with statements of the given kind, and verifies the proof that every weight lies in its declared range. The caller compares
 // ModelID with what he trusts.
-func ReadKey(c *circuit.Circuit, data []byte) (*Key, error) {
-	return ReadKeyContext(context.Background(), c, data)
+func ReadKey(c *circuit.Circuit, kind statement.Kind, data []byte) (*Key, error) {
+	return ReadKeyContext(context.Background(), c, kind, data)
 }
 
 // ReadKeyContext is ReadKey, given up with the context's error when that ends: before the next element of the key is read.
-func ReadKeyContext(ctx context.Context, c *circuit.Circuit, data []byte) (*Key, error) {
-	k, r, setup, err := decodeKey(ctx, c, data)
+func ReadKeyContext(ctx context.Context, c *circuit.Circuit, kind statement.Kind, data []byte) (*Key, error) {
+	k, r, setup, err := decodeKey(ctx, c, kind, data)
 	if err != nil {
 		return nil, fmt.Errorf("verifying key: %w", err)
 	}
@@ -68,13 +69,13 @@ func ReadKeyContext(ctx context.Context, c *circuit.Circuit, data []byte) (*Key,
 
 // ReadPinnedKey decodes a verifying key whose model ID the caller pinned after ReadKey accepted it once; the range proof is not
 // verified again.
-func ReadPinnedKey(c *circuit.Circuit, data []byte, id [32]byte) (*Key, error) {
-	return ReadPinnedKeyContext(context.Background(), c, data, id)
+func ReadPinnedKey(c *circuit.Circuit, kind statement.Kind, data []byte, id [32]byte) (*Key, error) {
+	return ReadPinnedKeyContext(context.Background(), c, kind, data, id)
 }
 
 // ReadPinnedKeyContext is ReadPinnedKey, given up with the context's error when that ends.
-func ReadPinnedKeyContext(ctx context.Context, c *circuit.Circuit, data []byte, id [32]byte) (*Key, error) {
-	k, _, _, err := decodeKey(ctx, c, data)
+func ReadPinnedKeyContext(ctx context.Context, c *circuit.Circuit, kind statement.Kind, data []byte, id [32]byte) (*Key, error) {
+	k, _, _, err := decodeKey(ctx, c, kind, data)
 	if err != nil {
 		return nil, fmt.Errorf("verifying key: %w", err)
 	}
@@ -86,13 +87,16 @@ func ReadPinnedKeyContext(ctx context.Context, c *circuit.Circuit, data []byte, 
 
 // decodeKey decodes the commitment of a key of the right size. It returns the reader of the range proof that follows, and the circuit that
 // this proof is about.
-func decodeKey(ctx context.Context, c *circuit.Circuit, data []byte) (*Key, *format.Reader, *circuit.Circuit, error) {
+func decodeKey(ctx context.Context, c *circuit.Circuit, kind statement.Kind, data []byte) (*Key, *format.Reader, *circuit.Circuit, error) {
 	r, err := format.NewReader(data, format.MagicVerifyingKey, c.Digest())
 	if err != nil {
 		return nil, nil, nil, err
 	}
-	if c.Output < 0 {
+	if !c.HasClaim() {
 		return nil, nil, nil, errors.New("the circuit reveals nothing of an output")
+	}
+	if err := statement.CheckKind(c, kind.Name); err != nil {
+		return nil, nil, nil, err
 	}
 	setup, err := protocol.SetupCircuit(c)
 	if err != nil {
@@ -113,7 +117,7 @@ func decodeKey(ctx context.Context, c *circuit.Circuit, data []byte) (*Key, *for
 			return nil, nil, nil, fmt.Errorf("model commitment, row %d: %w", i, err)
 		}
 	}
-	k := &Key{c: c, weights: commit.Set{Layout: layout, Points: points}, id: ModelID(c, points)}
+	k := &Key{c: c, kind: kind, weights: commit.Set{Layout: layout, Points: points}, id: ModelID(c, points)}
 	k.schedule = sync.OnceValues(func() (veil.Counts, error) { return protocol.Schedule(c) })
 	return k, r, setup, nil
 }
@@ -179,7 +183,7 @@ func (k *Key) Verify(encodedStatement, proof []byte) error {
 // VerifyContext is Verify, given up with the context's error when that ends: before the next element of the proof is read. The last step,
 // one multi-scalar multiplication, is not interrupted, nor are generators that are derived for the first time (see Prepare).
 func (k *Key) VerifyContext(ctx context.Context, encodedStatement, proof []byte) error {
-	st, err := statement.Decode(k.c, encodedStatement)
+	st, err := k.kind.Decode(k.c, encodedStatement)
 	if err != nil {
 		return fmt.Errorf("statement: %w", err)
 	}
@@ -187,16 +191,16 @@ func (k *Key) VerifyContext(ctx context.Context, encodedStatement, proof []byte)
 }
 
 // VerifyStatement is Verify for a decoded statement.
-func (k *Key) VerifyStatement(st *statement.Statement, proof []byte) error {
+func (k *Key) VerifyStatement(st statement.Statement, proof []byte) error {
 	return k.VerifyStatementContext(context.Background(), st, proof)
 }
 
 // VerifyStatementContext is VerifyContext for a decoded statement.
-func (k *Key) VerifyStatementContext(ctx context.Context, st *statement.Statement, proof []byte) error {
+func (k *Key) VerifyStatementContext(ctx context.Context, st statement.Statement, proof []byte) error {
 	if err := st.Check(k.c); err != nil {
 		return fmt.Errorf("statement: %w", err)
 	}
-	if err := st.CheckAnswer(k.c); err != nil {
+	if err := st.CheckClaim(k.c); err != nil {
 		return fmt.Errorf("statement: %w", err)
 	}
 	r, err := k.open(proof)

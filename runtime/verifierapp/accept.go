@@ -67,7 +67,7 @@ func (a *app) acceptKey(ctx context.Context, r *acceptReport, name string) error
 	begin := time.Now()
 	a.generators()
 	r.Seconds.Generators = time.Since(begin).Seconds()
-	key, err := verifier.ReadKeyContext(ctx, a.m.Circuit, data)
+	key, err := verifier.ReadKeyContext(ctx, a.m.Circuit, a.kind(), data)
 	r.Seconds.Total = time.Since(begin).Seconds()
 	r.Seconds.Verify = r.Seconds.Total - r.Seconds.Generators
 	if err != nil {

@@ -9,7 +9,7 @@ import (
 	"github.com/zkllmc/zkllmc/runtime/asked"
 	"github.com/zkllmc/zkllmc/runtime/circuit"
 	"github.com/zkllmc/zkllmc/runtime/console"
-	"github.com/zkllmc/zkllmc/runtime/statement"
+	"github.com/zkllmc/zkllmc/runtime/statement/generation"
 	"github.com/zkllmc/zkllmc/runtime/tokens"
 )
 
@@ -41,6 +41,9 @@ func (a *app) question(given console.Given, vocab tokens.Tokenizer) (*question, 
 	if len(given) == 0 {
 		return nil, nil
 	}
+	if a.m.Circuit.Generation == nil {
+		return nil, usage("verify: this model continues no prompt; what its inputs and outputs are compared with is given with --input and --output")
+	}
 	if err := given.Read(a.stdin); err != nil {
 		return nil, &failure{code: console.Unreadable, err: err}
 	}
@@ -49,7 +52,7 @@ func (a *app) question(given console.Given, vocab tokens.Tokenizer) (*question, 
 	if q.Prompt, err = a.ids(given, "prompt", "tokens", vocab, asked.Prompt); err != nil {
 		return nil, err
 	}
-	if q.Prompt != nil && a.m.Circuit.PrivateInput {
+	if q.Prompt != nil && a.m.Circuit.Generation.Private {
 		return nil, usage("verify: %w", asked.ErrHidden)
 	}
 	q.Answer, err = a.ids(given, "answer", "answer-tokens", vocab, asked.Answer)
@@ -86,7 +89,7 @@ func (a *app) ids(given console.Given, textFlag, listFlag string, vocab tokens.T
 }
 
 // compare rejects a proof, though it holds, of something else than was asked.
-func (a *app) compare(r *verifyReport, st *statement.Statement, vocab tokens.Tokenizer) error {
+func (a *app) compare(r *verifyReport, st *generation.Statement, vocab tokens.Tokenizer) error {
 	q := r.Asked
 	if q == nil {
 		return nil

@@ -32,9 +32,13 @@ func proofLimit(c *circuit.Circuit) int64 {
 	return messages + group.Bytes*int64(commit.NewLayout(c, circuit.Witness, c.WitnessBits).Rows)
 }
 
-// statementLimit allows 8 bytes for every token and every logit.
+// statementLimit allows 8 bytes for every element of every port.
 func statementLimit(c *circuit.Circuit) int64 {
-	return 1<<10 + 8*int64(c.Length)*(int64(c.Vocab)+1)
+	limit := int64(1 << 10)
+	for i := range c.Ports {
+		limit += 16 + 8*int64(circuit.Size(c.Ports[i].Shape))
+	}
+	return limit
 }
 
 // read reads a file of a kind, of at most limit bytes. A larger one is refused for being of another kind, if it is.
@@ -157,8 +161,11 @@ func (a *app) vocabulary(file string) (tokens.Tokenizer, error) {
 	var err error
 	switch {
 	case file != "":
-		if t, err = tokens.Load(file); err == nil && t.Size() > a.m.Circuit.Vocab {
-			err = fmt.Errorf("%s: the vocabulary has %d tokens, the model has %d; it belongs to another model", file, t.Size(), a.m.Circuit.Vocab)
+		if a.m.Circuit.Generation == nil {
+			return nil, usage("verify: --vocab is for models that continue prompts")
+		}
+		if t, err = tokens.Load(file); err == nil && t.Size() > a.m.Circuit.Generation.Vocab {
+			err = fmt.Errorf("%s: the vocabulary has %d tokens, the model has %d; it belongs to another model", file, t.Size(), a.m.Circuit.Generation.Vocab)
 		}
 	case len(a.m.Vocab) > 0:
 		if t, err = tokens.Parse(a.m.Vocab); err != nil {

@@ -45,7 +45,8 @@ var commandHelp = map[string]string{
 `,
 	"verify": `verifier verify --vk model.vk (--id HEX | --pin FILE) --statement FILE --proof FILE
                 [--prompt TEXT | --prompt-file FILE | --tokens IDS | --tokens-file FILE]
-                [--answer TEXT | --answer-file FILE | --answer-tokens IDS | --answer-tokens-file FILE] [--vocab FILE] [--json]
+                [--answer TEXT | --answer-file FILE | --answer-tokens IDS | --answer-tokens-file FILE] [--vocab FILE]
+                [--input NAME=FILE]… [--output NAME=FILE]… [--json]
 
     Verifies that the model with this ID gives the answer of the statement. The ID must be one that 'accept' printed to
     you, or to somebody you trust to have run it: verify does not check the key's range proof again. Never take it from
@@ -53,7 +54,7 @@ var commandHelp = map[string]string{
     --vk FILE            verifying key of the model
     --id HEX             the model's ID as 'accept' printed it, 64 hexadecimal digits
     --pin FILE           a file with the ID, as 'accept --save' writes it
-    --statement FILE     prompt and answer
+    --statement FILE     prompt and answer, or inputs and outputs
     --proof FILE         the proof
     --prompt TEXT        what you asked: a proof about any other prompt is rejected
     --tokens IDS         what you asked, as token ids such as 1,2,3
@@ -62,6 +63,9 @@ var commandHelp = map[string]string{
     --prompt-file FILE, --tokens-file FILE, --answer-file FILE, --answer-tokens-file FILE
                          the same from a file, where no other user of the machine sees it; - is the standard input
     --vocab FILE         vocabulary to read and show texts with, instead of the compiled one
+    --input NAME=FILE    of a model that continues no prompt: the elements of an input, as JSON lists or as an ONNX
+                         TensorProto; a proof of any others is rejected
+    --output NAME=FILE   the same of an output, or of the indices of its arg-max
     --json               print a report
 
     A proof is about token ids, and who proves chooses them: tokens that show nothing, or one text in other tokens, make

@@ -8,6 +8,9 @@ import (
 
 // shown is what an accepted proof shows. It is about tokens: the texts are how people read them.
 func (r *verifyReport) shown() string {
+	if r.Ports != nil {
+		return "the proof shows that the model gives these outputs for these inputs"
+	}
 	prompt := "the prompt's tokens"
 	if r.PrivatePrompt {
 		prompt = fmt.Sprintf("some prompt of %d tokens", r.PromptLength)

@@ -3,7 +3,6 @@ package verifierapp
 import (
 	"cmp"
 	"context"
-	"errors"
 	"flag"
 	"fmt"
 	"strings"
@@ -13,7 +12,10 @@ import (
 	"github.com/zkllmc/zkllmc/runtime/console"
 	"github.com/zkllmc/zkllmc/runtime/format"
 	"github.com/zkllmc/zkllmc/runtime/machine"
+	"github.com/zkllmc/zkllmc/runtime/portfile"
 	"github.com/zkllmc/zkllmc/runtime/statement"
+	"github.com/zkllmc/zkllmc/runtime/statement/function"
+	"github.com/zkllmc/zkllmc/runtime/statement/generation"
 	"github.com/zkllmc/zkllmc/runtime/tokens"
 	"github.com/zkllmc/zkllmc/runtime/verifier"
 )
@@ -23,6 +25,7 @@ type verifyOptions struct {
 	vk, id, pin, statement, proof, vocab string
 	json                                 bool
 	asked                                console.Given
+	inputs, outputs                      portFiles
 }
 
 // verifyReport is what verify --json prints.
@@ -33,7 +36,8 @@ type verifyReport struct {
 	ModelID  string `json:"model_id,omitempty"`
 	Circuit  string `json:"circuit"`
 	*asked.Said
-	Asked   *question `json:"asked,omitempty"`
+	Ports   []portfile.Report `json:"ports,omitempty"` // of a function
+	Asked   *question         `json:"asked,omitempty"`
 	Seconds struct {
 		ReadKey    float64 `json:"read_key"`
 		Generators float64 `json:"generators"`
@@ -44,6 +48,7 @@ type verifyReport struct {
 	StatementBytes int `json:"statement_bytes"`
 	VKBytes        int `json:"vk_bytes"`
 	machine.Usage
+	expected map[int][]int64 // of ports
 }
 
 // verify verifies one proof.
@@ -54,6 +59,9 @@ func (a *app) verify(ctx context.Context, args []string) error {
 	}
 	r, err := console.Interruptible(ctx, func() (r verifyReport, err error) {
 		vocab, err := a.vocabulary(o.vocab)
+		if err == nil {
+			r.expected, err = a.expected(o.inputs, o.outputs)
+		}
 		if err == nil {
 			r.Asked, err = a.question(o.asked, vocab)
 		}
@@ -77,6 +85,8 @@ func (a *app) verifyFlags(args []string) (o verifyOptions, help bool, err error)
 	fs.StringVar(&o.proof, "proof", "", "")
 	fs.StringVar(&o.vocab, "vocab", "", "")
 	fs.BoolVar(&o.json, "json", false, "")
+	fs.Var(&o.inputs, "input", "")
+	fs.Var(&o.outputs, "output", "")
 	for _, name := range console.Texts {
 		fs.String(name, "", "")
 		fs.String(name+console.FileSuffix, "", "")
@@ -131,22 +141,27 @@ func (a *app) verifyFiles(ctx context.Context, o verifyOptions, vocab tokens.Tok
 	}
 	r.VKBytes, r.StatementBytes, r.ProofBytes = len(vk), len(encoded), len(proof)
 	st, err := a.verifyBytes(ctx, o, id, vk, encoded, proof, r)
-	if st != nil {
+	switch st := st.(type) {
+	case *generation.Statement:
 		r.Said = asked.SaidOf(a.m.Circuit, vocab, st)
+		if err == nil {
+			err = a.compare(r, st, vocab)
+		}
+	case *function.Statement:
+		if r.Ports = portfile.Reports(a.m.Circuit, st); err == nil {
+			err = a.comparePorts(r, st)
+		}
 	}
-	if err != nil {
-		return err
-	}
-	return a.compare(r, st, vocab)
+	return err
 }
 
 // verifyBytes does the work and notes its times. The statement is returned as soon as it is decoded.
-func (a *app) verifyBytes(ctx context.Context, o verifyOptions, id [32]byte, vk, encoded, proof []byte, r *verifyReport) (*statement.Statement, error) {
+func (a *app) verifyBytes(ctx context.Context, o verifyOptions, id [32]byte, vk, encoded, proof []byte, r *verifyReport) (statement.Statement, error) {
 	begin := time.Now()
 	defer func() { r.Seconds.Total = time.Since(begin).Seconds() }()
 	a.generators()
 	rows := time.Now()
-	key, err := verifier.ReadPinnedKeyContext(ctx, a.m.Circuit, vk, id)
+	key, err := verifier.ReadPinnedKeyContext(ctx, a.m.Circuit, a.kind(), vk, id)
 	if err != nil {
 		return nil, keyFailure(o.vk, vk, err)
 	}
@@ -158,12 +173,12 @@ func (a *app) verifyBytes(ctx context.Context, o verifyOptions, id [32]byte, vk,
 	derived := time.Now()
 	r.Seconds.Generators = rows.Sub(begin).Seconds() + derived.Sub(read).Seconds()
 	defer func() { r.Seconds.Verify = time.Since(derived).Seconds() }()
-	st, err := statement.Decode(a.m.Circuit, encoded)
+	st, err := a.kind().Decode(a.m.Circuit, encoded)
 	if err != nil {
 		return nil, statementFailure(o.statement, encoded, err)
 	}
 	if err := key.VerifyStatementContext(ctx, st, proof); err != nil {
-		if errors.Is(err, statement.ErrAnswer) || errors.Is(err, statement.ErrVacuous) {
+		if claimless(err) {
 			return st, statementFailure(o.statement, encoded, err)
 		}
 		return st, proofFailure(o, key.ModelID(), proof, err)
@@ -183,7 +198,11 @@ func (a *app) showVerify(r *verifyReport, asJSON bool, err error) error {
 		return err
 	}
 	fmt.Fprintf(a.stdout, "accepted  %s\nmodel ID  %s\ncircuit   %s (%s)\n", r.shown(), r.ModelID, r.Circuit, a.m.Name)
-	a.showTexts(r)
+	if a.m.Circuit.Generation != nil {
+		a.showTexts(r)
+	} else {
+		showPorts(a.stdout, r)
+	}
 	fmt.Fprintf(a.stdout, "time      read key %.2f s, generators %.2f s, decode and verify %.2f s\n",
 		r.Seconds.ReadKey, r.Seconds.Generators, r.Seconds.Verify)
 	fmt.Fprintf(a.stdout, "size      proof %d bytes, verifying key %d bytes\n", r.ProofBytes, r.VKBytes)

@@ -10,7 +10,7 @@ import (
 	"github.com/zkllmc/zkllmc/runtime/witness/rule"
 )
 
-// rules are the rules of all hints but that of private tokens, which come from outside: they stand beside the gadgets that need them.
+// rules are the rules of all hints but that of private inputs, which come from outside: they stand beside the gadgets that need them.
 var rules = func() map[circuit.HintKind]rule.Rule {
 	all := gadget.Rules()
 	maps.Copy(all, attention.Rules())
@@ -27,8 +27,11 @@ func (r run) Checked() bool                         { return !r.unchecked }
 
 // hint runs the rule of a hint.
 func (g *generator) hint(h *circuit.Hint) error {
-	if h.Kind == circuit.HintTokens {
-		return g.tokens(h.Out[0])
+	if h.Kind == circuit.HintInput {
+		if len(h.Params) != 1 || len(h.In) != 0 {
+			return fmt.Errorf("a hint of a private input has %d parameters and %d inputs", len(h.Params), len(h.In))
+		}
+		return g.input(int(h.Params[0]))
 	}
 	f, ok := rules[h.Kind]
 	if !ok {
@@ -48,25 +51,29 @@ func (g *generator) hint(h *circuit.Hint) error {
 	return f(run{g}, h, in)
 }
 
-// tokens emits the one-hot rows of the private ids, pads behind them.
-func (g *generator) tokens(out circuit.ID) error {
-	if g.private == nil {
-		return ErrPrivate
+// input emits the tensor of a private input port.
+func (g *generator) input(port int) error {
+	p := &g.c.Ports[port]
+	values, ok := g.private[port]
+	switch {
+	case !ok:
+		return fmt.Errorf("%w: port %q", ErrPrivate, p.Name)
+	case len(values) != circuit.Size(p.Shape):
+		return fmt.Errorf("private input %q has %d elements, want %d", p.Name, len(values), circuit.Size(p.Shape))
 	}
-	if len(g.private.Tokens) > g.c.Length {
-		return fmt.Errorf("%d private tokens, the circuit has %d positions", len(g.private.Tokens), g.c.Length)
-	}
-	v := make([]int64, g.c.Length*g.c.Vocab)
-	for t := range g.c.Length {
-		id := g.c.Pad
-		if t < len(g.private.Tokens) {
-			id = g.private.Tokens[t]
+	for i, v := range values {
+		if v < p.Lo || v > p.Hi {
+			return fmt.Errorf("private input %q: element %v is not in [%d, %d]", p.Name, rule.Cell(p.Shape, i), p.Lo, p.Hi)
 		}
-		if id < 0 || id >= int64(g.c.Vocab) {
-			return fmt.Errorf("private token %d is %d, outside the vocabulary of %d", t, id, g.c.Vocab)
-		}
-		v[t*g.c.Vocab+int(id)] = 1
 	}
-	g.emit(out, v)
+	if p.Kind != circuit.IDs {
+		g.emit(p.T, append([]int64(nil), values...))
+		return nil
+	}
+	v := make([]int64, len(values)*p.Vocab())
+	for i, id := range values {
+		v[i*p.Vocab()+int(id)] = 1
+	}
+	g.emit(p.T, v)
 	return nil
 }

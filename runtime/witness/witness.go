@@ -9,6 +9,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
 	"testing"
 
@@ -18,12 +19,8 @@ import (
 	"github.com/zkllmc/zkllmc/runtime/witness/rule"
 )
 
-// PrivateInput is what a statement does not say.
-type PrivateInput struct {
-	// Tokens are the ids at positions 0, 1, …; missing ones are the circuit's pad id. Where a token is public the statement's
-	// one must be repeated here.
-	Tokens []int64
-}
+// PrivateInput is what a statement does not say: the elements of the private input ports, by the ports' numbers.
+type PrivateInput map[int][]int64
 
 // Assignment holds the cells of every tensor of a circuit. Virtual tensors are computed when they are first asked for and kept.
 // It is safe for concurrent use; the tensors must not be changed.
@@ -71,8 +68,8 @@ type Option func(*generator)
 // ErrTesting says that a program that is no test asked for what only tests may have.
 var ErrTesting = errors.New("witness: options are for test binaries only")
 
-// ErrPrivate says that the hidden tokens are missing.
-var ErrPrivate = errors.New("the circuit has a private input and none was given")
+// ErrPrivate says that a private input is missing.
+var ErrPrivate = errors.New("a private input is missing")
 
 // WithOverride calls f right after each witness tensor is computed; what f writes into its cells is what everything downstream is
 // honestly computed from. A hint with several results computes each from those before it, overridden. It exists for tests that
@@ -91,15 +88,16 @@ func WithoutChecks() Option {
 type generator struct {
 	*Assignment
 	ctx       context.Context
-	private   *PrivateInput
+	private   PrivateInput
 	override  func(circuit.ID, *kernel.Tensor)
 	unchecked bool
+	unclaimed []bool // tensors whose lookups are left out; nil: none
 }
 
 // Generate computes the assignment of a circuit. weights holds the Weight tensors, publics yields the Public ones. private is
 // needed where the circuit has a private input. The result depends on the arguments only.
 func Generate(ctx context.Context, c *circuit.Circuit, weights map[circuit.ID]kernel.Tensor, publics func(circuit.ID) kernel.Tensor,
-	private *PrivateInput, opts ...Option) (*Assignment, error) {
+	private PrivateInput, opts ...Option) (*Assignment, error) {
 	if len(opts) > 0 && !testing.Testing() {
 		return nil, ErrTesting
 	}
@@ -110,15 +108,44 @@ func Generate(ctx context.Context, c *circuit.Circuit, weights map[circuit.ID]ke
 	return g.run(func() error { return g.load(weights, publics) }, g.hints, g.lookups, g.zeros)
 }
 
-// Evaluate is Generate without the zero-checks, among them those that compare revealed logits with the program's: it serves to learn
-// what a statement could claim. Its assignment need not satisfy the circuit.
+// Evaluate is Generate without what compares the statement's claims about outputs with the program: the zero-checks, and lookups of what is
+// computed from the claims. It serves to learn what a statement could claim. Its assignment need not satisfy the circuit.
 func Evaluate(ctx context.Context, c *circuit.Circuit, weights map[circuit.ID]kernel.Tensor, publics func(circuit.ID) kernel.Tensor,
-	private *PrivateInput) (*Assignment, error) {
+	private PrivateInput) (*Assignment, error) {
 	g := newGenerator(ctx, c, private)
+	g.unclaimed = claims(c)
 	return g.run(func() error { return g.load(weights, publics) }, g.hints, g.lookups)
 }
 
-func newGenerator(ctx context.Context, c *circuit.Circuit, private *PrivateInput) *generator {
+// claims says which tensors are computed from what a statement claims of outputs.
+func claims(c *circuit.Circuit) []bool {
+	is, by := make([]bool, len(c.Tensors)), make([][]circuit.ID, len(c.Tensors))
+	for _, h := range c.Hints {
+		for _, id := range h.Out {
+			by[id] = append(by[id], h.In...)
+		}
+	}
+	for again := true; again; { // one round does, and another finds nothing new, unless a hint looks ahead
+		again = false
+		for i := range c.Tensors {
+			t := &c.Tensors[i]
+			from := t.Kind == circuit.Public && c.Ports[t.Port].Out
+			for _, term := range t.Def {
+				for _, f := range term.Factors {
+					from = from || is[f.T]
+				}
+			}
+			for _, id := range by[i] {
+				from = from || id >= 0 && is[id]
+			}
+			again = again || from && !is[i]
+			is[i] = from
+		}
+	}
+	return is
+}
+
+func newGenerator(ctx context.Context, c *circuit.Circuit, private PrivateInput) *generator {
 	return &generator{Assignment: &Assignment{c: c, vals: make([]*kernel.Tensor, len(c.Tensors))}, ctx: ctx, private: private}
 }
 
@@ -213,6 +240,9 @@ func (g *generator) lookups() error {
 			return err
 		}
 		l := &g.c.Lookups[i]
+		if g.unclaimed != nil && slices.ContainsFunc(l.Cols, func(id circuit.ID) bool { return g.unclaimed[id] }) {
+			continue
+		}
 		if finders[l.Table] == nil {
 			finders[l.Table] = newFinder(g.c.Tables[l.Table].Cols)
 		}

@@ -20,7 +20,7 @@ import (
 
 // scaled is a circuit y = ⌊(3·x + 4)/8⌋ over n cells of 8 bits, two lookups in one range.
 func scaled(t testing.TB, n int) (in witnesstest.Instance, x, y circuit.ID) {
-	b := witnesstest.Builder(1, 2)
+	b := witnesstest.Builder()
 	x = b.Weight("x", 8, n)
 	v := b.Virtual("v", []int{n}, gadget.Scaled(b, 3, x))
 	y = gadget.Rescale(b, "y", v, 3, -128, 127)
@@ -104,18 +104,18 @@ func TestCancel(t *testing.T) {
 
 // TestEveryHintHasOneRule looks for the rule of every kind of hint that circuits may have.
 func TestEveryHintHasOneRule(t *testing.T) {
-	b := witnesstest.Builder(1, 2)
+	b := witnesstest.Builder()
 	x := b.Weight("x", 4, 3)
 	gadget.Rescale(b, "y", x, 1, -8, 8)
 	in := witnesstest.Instance{C: witnesstest.Finish(t, b), Weights: map[circuit.ID]kernel.Tensor{x: witnesstest.Cells([]int{3}, 1, 2, 3)}}
-	for kind := circuit.HintRescale; kind <= circuit.HintTokens+1; kind++ {
+	for kind := circuit.HintRescale; kind <= circuit.HintInput+1; kind++ {
 		in.C.Hints[0].Kind, in.C.Hints[0].Params = kind, nil
 		_, err := in.Generate()
 		known := err == nil || !strings.Contains(err.Error(), "unknown hint")
-		if want := kind <= circuit.HintTokens; known != want {
+		if want := kind <= circuit.HintInput; known != want {
 			t.Errorf("hint %d: %v", kind, err)
 		}
-		if kind < circuit.HintTokens && (err == nil || !strings.Contains(err.Error(), "has 0 parameters")) {
+		if kind < circuit.HintInput && (err == nil || !strings.Contains(err.Error(), "has 0 parameters")) {
 			t.Errorf("hint %d without parameters: %v", kind, err)
 		}
 	}
@@ -128,15 +128,15 @@ func TestEveryHintHasOneRule(t *testing.T) {
 }
 
 func TestBrokenCircuits(t *testing.T) {
-	b := witnesstest.Builder(1, 2)
+	b := witnesstest.Builder()
 	w := b.Witness("w", 0, 1, 3)
 	b.Lookup(gadget.Range(b, 0, 1), w)
 	in := witnesstest.Instance{C: witnesstest.Finish(t, b)}
 	if _, err := in.Generate(); err == nil || !strings.Contains(err.Error(), "no hint computes the witness tensor w") {
 		t.Errorf("a tensor without hint: %v", err)
 	}
-	b = witnesstest.Builder(2, 3)
-	gadget.PrivateTokens(b)
+	b = witnesstest.Builder()
+	b.Lookup(gadget.Range(b, 0, 1), gadget.Input(b, "x", circuit.Port{Name: "x", Kind: circuit.Booleans, Shape: []int{2}, Hi: 1, Reveal: circuit.Values}))
 	in = witnesstest.Instance{C: witnesstest.Finish(t, b)}
 	if _, err := witness.Generate(context.Background(), in.C, nil, nil, nil); err == nil || !strings.Contains(err.Error(), "public tensor") {
 		t.Errorf("no public tensors: %v", err)
@@ -146,7 +146,7 @@ func TestBrokenCircuits(t *testing.T) {
 // TestSearchedTable has a table that is dense in no few columns.
 func TestSearchedTable(t *testing.T) {
 	far := []int64{-1 << 50, -5, 0, 7, 1 << 40, 1 << 60}
-	b := witnesstest.Builder(1, 2)
+	b := witnesstest.Builder()
 	one := b.Const("one", []int64{1 << 40, 0, 1 << 60, -1 << 50}, 4)
 	two := b.Const("two", []int64{5, 3, 6, 1}, 4)
 	tab := b.TableOf("far", func() [][]int64 { return [][]int64{far, {1, 2, 3, 4, 5, 6}} })
@@ -156,7 +156,7 @@ func TestSearchedTable(t *testing.T) {
 	if got := fmt.Sprint(a.Tensor(in.C.Tables[tab].Mult).V); got != "[1 0 1 0 1 1]" {
 		t.Errorf("multiplicities %s", got)
 	}
-	b = witnesstest.Builder(1, 2)
+	b = witnesstest.Builder()
 	one, two = b.Const("one", far, 6), b.Const("two", far, 6)
 	b.Lookup(b.TableOf("both far", func() [][]int64 { return [][]int64{{3, 1 << 60, -1 << 55, -5}, {0, 1 << 60, 1, -5}} }), one, two)
 	in.C = witnesstest.Finish(t, b)
@@ -189,7 +189,7 @@ func TestChecker(t *testing.T) {
 	if err := witness.CheckField(in.C, witnesstest.With(in.Honest(t), y, 0, big.NewInt(1<<40))); err == nil {
 		t.Error("a wrong cell is accepted")
 	}
-	b := witnesstest.Builder(1, 2)
+	b := witnesstest.Builder()
 	c := b.Const("c", []int64{0, 0, 5}, 3)
 	b.Lookup(gadget.Range(b, 0, 7), c)
 	b.Zero(b.Virtual("z", []int{3}, gadget.Scaled(b, 2, c)))
@@ -207,7 +207,7 @@ func TestChecker(t *testing.T) {
 
 // BenchmarkGenerate is the width of a feed-forward of GPT-2 small at 64 tokens: a matrix product and a rescale of its result.
 func BenchmarkGenerate(b *testing.B) {
-	cb := witnesstest.Builder(1, 2)
+	cb := witnesstest.Builder()
 	x, w := cb.Weight("x", 16, 64, 768), cb.Weight("w", 8, 768, 3072)
 	v := cb.Virtual("v", []int{64, 3072}, cb.Times(1, "tk,kj->tj t=64 k=768 j=3072", x, w))
 	gadget.Rescale(cb, "y", v, 14, -1<<15, 1<<15-1)

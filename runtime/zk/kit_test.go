@@ -20,10 +20,12 @@ import (
 	"github.com/zkllmc/zkllmc/runtime/protocol"
 	"github.com/zkllmc/zkllmc/runtime/prover"
 	"github.com/zkllmc/zkllmc/runtime/statement"
+	"github.com/zkllmc/zkllmc/runtime/statement/generation"
 	"github.com/zkllmc/zkllmc/runtime/transcript"
 	"github.com/zkllmc/zkllmc/runtime/veil"
 	"github.com/zkllmc/zkllmc/runtime/verifier"
 	"github.com/zkllmc/zkllmc/runtime/witness"
+	"github.com/zkllmc/zkllmc/runtime/witness/witnesstest"
 )
 
 // backend computes on one thread: the tests run many provers side by side.
@@ -42,19 +44,15 @@ type subject struct {
 
 func compile(t testing.TB, private bool) *circuit.Circuit {
 	t.Helper()
-	b := circuit.NewBuilder(circuit.Config{
-		Name: "small", Length: 4, Vocab: vocabulary, Causal: true, Reveal: circuit.RevealArgmax, PrivateInput: private, WeightBits: 4, WitnessBits: 5,
-	})
-	var tokens circuit.ID
-	if private {
-		tokens = gadget.PrivateTokens(b)
-	} else {
-		tokens = b.Public("tokens", circuit.TokenOneHot, 0, 1)
+	text := witnesstest.Text{
+		Name: "small", Length: 4, Vocab: vocabulary, Reveal: circuit.Argmax, PrivateInput: private, WeightBits: 4, WitnessBits: 5,
 	}
+	b := text.Builder()
+	tokens := text.Tokens(b)
 	x := gadget.Rescale(b, "x", gadget.Embed(b, "e", tokens, b.Weight("embedding", 6, vocabulary, 2)), 1, -16, 16)
 	f := b.Virtual("f", []int{4, 2}, b.Times(1, "ti,ij->tj t=4 i=2 j=2", x, b.Weight("mix", 4, 2, 2)), gadget.Scaled(b, 4, x))
 	h := gadget.Rescale(b, "h", f, 3, -16, 15)
-	gadget.RevealArgmax(b, b.Virtual("logits", []int{4, vocabulary}, b.Times(1, "ti,vi->tv t=4 i=2 v=5", h, b.Weight("head", 4, vocabulary, 2))))
+	text.Logits(b, b.Virtual("logits", []int{4, vocabulary}, b.Times(1, "ti,vi->tv t=4 i=2 v=5", h, b.Weight("head", 4, vocabulary, 2))))
 	c, err := b.Finish()
 	require.NoError(t, err)
 	return c
@@ -81,7 +79,7 @@ func newSubject(t testing.TB, private bool) *subject {
 	var err error
 	u.key, u.vkFile, err = prover.Setup(context.Background(), u.c, u.weights, prover.Options{Backend: backend})
 	require.NoError(t, err)
-	u.vk, err = verifier.ReadKey(u.c, u.vkFile)
+	u.vk, err = verifier.ReadKey(u.c, generation.Kind, u.vkFile)
 	require.NoError(t, err)
 	return u
 }
@@ -104,15 +102,13 @@ func init() {
 // ask returns the true claim about what the model predicts behind a prompt.
 func (u *subject) ask(t testing.TB, prompt ...int64) *prover.Input {
 	t.Helper()
-	full := &statement.Statement{Tokens: prompt, Prompt: len(prompt), Next: 0}
-	in := &prover.Input{Statement: *full.Hide(u.c)}
-	if u.c.PrivateInput {
-		in.Private = &witness.PrivateInput{Tokens: prompt}
-	}
+	full := &generation.Statement{Tokens: prompt, Prompt: len(prompt), Next: 0}
+	in := &prover.Input{Statement: full.Hide(u.c)}
+	in.Private = generation.PrivateInput(u.c, prompt)
 	a, err := u.key.Witness(context.Background(), in, witness.WithoutChecks())
 	require.NoError(t, err)
 	at := len(prompt) - 1
-	in.Statement.Next = statement.Argmax(a.Tensor(u.c.Output).V[at*vocabulary : (at+1)*vocabulary])
+	said(in).Next = statement.Argmax(a.Tensor(u.c.Generation.Output).V[at*vocabulary : (at+1)*vocabulary])
 	return in
 }
 
@@ -147,7 +143,7 @@ func rowsOfKey(t testing.TB, c *circuit.Circuit, file []byte) []group.Affine {
 }
 
 // public is the verifier's side of a proof.
-func (u *subject) public(t testing.TB, st *statement.Statement) *protocol.Proof {
+func (u *subject) public(t testing.TB, st protocol.Statement) *protocol.Proof {
 	t.Helper()
 	return &protocol.Proof{
 		Kind: protocol.KindInference, Circuit: u.c, Statement: st,
@@ -212,7 +208,7 @@ func (d *dissector) AbsorbScalars(label string, es []field.Element) {
 }
 
 // dissect verifies a proof and returns its elements. source, if not nil, replaces the transcript.
-func (u *subject) dissect(t testing.TB, st *statement.Statement, proof []byte, source func(*transcript.Transcript) transcript.Source) []element {
+func (u *subject) dissect(t testing.TB, st protocol.Statement, proof []byte, source func(*transcript.Transcript) transcript.Source) []element {
 	t.Helper()
 	r, err := format.NewReader(proof, format.MagicProof, u.c.Digest())
 	require.NoError(t, err)
@@ -299,3 +295,6 @@ func many(n int, f func(i int)) {
 	close(next)
 	wg.Wait()
 }
+
+// said is the statement of an input.
+func said(in *prover.Input) *generation.Statement { return in.Statement.(*generation.Statement) }

@@ -17,8 +17,8 @@ import (
 	"github.com/zkllmc/zkllmc/runtime/kernel"
 	"github.com/zkllmc/zkllmc/runtime/prover"
 	"github.com/zkllmc/zkllmc/runtime/statement"
+	"github.com/zkllmc/zkllmc/runtime/statement/generation"
 	"github.com/zkllmc/zkllmc/runtime/transcript"
-	"github.com/zkllmc/zkllmc/runtime/witness"
 )
 
 // A system that yields the same bytes twice, a restored snapshot of a machine say, must not make two models share blinders: the
@@ -100,11 +100,11 @@ func (u *subject) twins(t testing.TB) (a, b *prover.Input) {
 	by := map[int64]*prover.Input{}
 	for first := range int64(vocabulary) {
 		in := u.ask(t, first, 2)
-		if a := by[in.Statement.Next]; a != nil {
+		if a := by[said(in).Next]; a != nil {
 			require.NotEqual(t, a.Private, in.Private)
 			return a, in
 		}
-		by[in.Statement.Next] = in
+		by[said(in).Next] = in
 	}
 	require.Fail(t, "no two prompts have one answer")
 	return nil, nil
@@ -115,20 +115,20 @@ func (u *subject) twins(t testing.TB) (a, b *prover.Input) {
 func TestPrivatePromptIsNowhere(t *testing.T) {
 	u := shared[1](t)
 	a, b := u.twins(t)
-	fileA, err := a.Statement.Encode(u.c)
+	fileA, err := statement.Encode(u.c, a.Statement)
 	require.NoError(t, err)
-	fileB, err := b.Statement.Encode(u.c)
+	fileB, err := statement.Encode(u.c, b.Statement)
 	require.NoError(t, err)
 	require.Equal(t, fileA, fileB)
 	require.Len(t, u.prove(t, a, nil), len(u.prove(t, b, nil)))
-	require.NoError(t, u.vk.VerifyStatement(&a.Statement, u.prove(t, b, nil)), "nothing binds a proof to one of the two")
+	require.NoError(t, u.vk.VerifyStatement(a.Statement, u.prove(t, b, nil)), "nothing binds a proof to one of the two")
 
-	told := a.Statement
-	told.Tokens = a.Private.Tokens
+	told := *said(a)
+	told.Tokens = a.Private[u.c.Generation.In][:len(told.Tokens)]
 	_, err = told.Encode(u.c)
-	require.ErrorIs(t, err, statement.ErrHidden)
-	_, err = u.key.Prove(context.Background(), &prover.Input{Statement: told, Private: a.Private}, prover.Options{Backend: backend})
-	require.ErrorIs(t, err, statement.ErrHidden)
+	require.ErrorIs(t, err, generation.ErrHidden)
+	_, err = u.key.Prove(context.Background(), &prover.Input{Statement: &told, Private: a.Private}, prover.Options{Backend: backend})
+	require.ErrorIs(t, err, generation.ErrHidden)
 }
 
 // Length and messages of a proof follow from the circuit, whatever the prompt, the answer and their lengths.
@@ -139,7 +139,7 @@ func TestMessagesFollowFromTheCircuit(t *testing.T) {
 		for _, prompt := range [][]int64{{0}, {4}, {1, 1}, {2, 0, 3}, {3, 3, 3, 3}, {0, 1, 2, 4}} {
 			in := u.ask(t, prompt...)
 			inputs = append(inputs, in)
-			if len(prompt) < u.c.Length {
+			if len(prompt) < u.c.Generation.Length {
 				inputs = append(inputs, u.answered(in, prompt))
 			}
 		}
@@ -162,12 +162,10 @@ func TestMessagesFollowFromTheCircuit(t *testing.T) {
 
 // answered is the same claim as in, made by an answer behind the prompt.
 func (u *subject) answered(in *prover.Input, prompt []int64) *prover.Input {
-	tokens := append(append([]int64(nil), prompt...), in.Statement.Next)
-	st := &statement.Statement{Tokens: tokens, Prompt: len(prompt), Next: statement.Unclaimed}
-	out := &prover.Input{Statement: *st.Hide(u.c)}
-	if u.c.PrivateInput {
-		out.Private = &witness.PrivateInput{Tokens: tokens}
-	}
+	tokens := append(append([]int64(nil), prompt...), said(in).Next)
+	st := &generation.Statement{Tokens: tokens, Prompt: len(prompt), Next: generation.Unclaimed}
+	out := &prover.Input{Statement: st.Hide(u.c)}
+	out.Private = generation.PrivateInput(u.c, tokens)
 	return out
 }
 
@@ -225,7 +223,7 @@ func TestAbortedAttemptsAreForgotten(t *testing.T) {
 				return tr
 			}})
 			require.Equal(t, 3, attempts)
-			elements := u.dissect(t, &in.Statement, proof, nil)
+			elements := u.dissect(t, in.Statement, proof, nil)
 			require.Greater(t, len(heard), len(elements)/2)
 			for i := range elements {
 				require.False(t, heard[elements[i].bytes()], elements[i].label)
@@ -291,9 +289,9 @@ func (u *subject) lies(t testing.TB) []*prover.Input {
 	for first := range int64(vocabulary) {
 		honest := u.ask(t, first, 0, 3)
 		for next := range int64(vocabulary) {
-			if in := *honest; next != honest.Statement.Next {
-				in.Statement.Next = next
-				out = append(out, &in)
+			if lie := *said(honest); next != lie.Next {
+				lie.Next = next
+				out = append(out, &prover.Input{Statement: &lie, Private: honest.Private})
 			}
 		}
 	}

@@ -19,7 +19,7 @@ func TestEveryElementHasAReason(t *testing.T) {
 	for i := range shared {
 		u := shared[i](t)
 		in := u.ask(t, 4, 1)
-		checkReasons(t, u.dissect(t, &in.Statement, u.prove(t, in, nil), nil), u.public(t, &in.Statement), seen)
+		checkReasons(t, u.dissect(t, in.Statement, u.prove(t, in, nil), nil), u.public(t, in.Statement), seen)
 		elements, p := u.dissectKey(t)
 		checkReasons(t, elements, p, seen)
 	}

@@ -90,7 +90,7 @@ func (u *subject) prepare(t testing.TB, in *prover.Input, rnd veil.Randomness) (
 	if err != nil {
 		return nil, err
 	}
-	p := u.public(t, &in.Statement)
+	p := u.public(t, in.Statement)
 	p.Data = a.Tensor
 	if p.Weights.Rows, err = rows(u.c, p.Weights.Layout, a.Tensor, u.secrets().blinders); err != nil {
 		return nil, err
@@ -294,8 +294,8 @@ func TestStreamsOfARealProof(t *testing.T) {
 	h := &hidden{map[string][][]field.Element{}}
 	system := []byte("what the system yields")
 	proof := u.prove(t, in, &prover.Testing{Seed: system, Tamper: h})
-	elements := u.dissect(t, &in.Statement, proof, nil)
-	p := u.public(t, &in.Statement)
+	elements := u.dissect(t, in.Statement, proof, nil)
+	p := u.public(t, in.Statement)
 	counts, err := p.Count()
 	require.NoError(t, err)
 	layout := commit.NewLayout(u.c, circuit.Witness, u.c.WitnessBits)

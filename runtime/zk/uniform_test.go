@@ -124,7 +124,7 @@ func TestElementsAreUniform(t *testing.T) {
 	in := u.ask(t, 2, 0, 3)
 	files, errs := make([][]byte, proofs), make([]error, proofs)
 	many(proofs, func(i int) { files[i], errs[i] = u.try(in, &prover.Testing{Transcript: newDeaf}) })
-	shape := u.dissect(t, &in.Statement, files[0], newDeaf)
+	shape := u.dissect(t, in.Statement, files[0], newDeaf)
 	runs := make([][][32]byte, proofs)
 	for i := range runs {
 		require.NoError(t, errs[i])

@@ -119,7 +119,7 @@ func (f *folder) copies(start, length int) int {
 func (f *folder) alike(start, length, j int) bool {
 	for i := range length {
 		f.work++
-		if f.sig[start+i] != f.sig[start+j*length+i] || f.steps[start+i].Op == plan.Const || f.steps[start+i].Op == plan.Mask || f.steps[start+i].Op == plan.Tokens || f.steps[start+i].Op == plan.PrivateTokens {
+		if f.sig[start+i] != f.sig[start+j*length+i] || f.steps[start+i].Op == plan.Const || f.steps[start+i].Op == plan.Mask || f.steps[start+i].Op == plan.Input {
 			return false
 		}
 	}

@@ -34,13 +34,11 @@ func Plan(p *quant.Program, o Options) (*plan.Plan, error) {
 	if err != nil {
 		return nil, err
 	}
-	e := &emitter{g: g, o: o, why: p.Why, at: map[ir.ValueID]ref{}, T: T}
+	e := &emitter{g: g, o: o, why: p.Why, at: map[ir.ValueID]ref{}, hot: map[ir.ValueID]ref{}, T: T}
 	if err := e.emit(); err != nil {
 		return nil, err
 	}
-	pl := &plan.Plan{Config: plan.Config{
-		Name: g.Name, Length: T, Vocab: g.Vocab, Pad: o.Pad, Causal: g.Causal, RevealArgmax: o.RevealArgmax, PrivateInput: o.PrivateInput,
-	}}
+	pl := &plan.Plan{Config: plan.Config{Name: g.Name, Generation: g.Causal, Pad: o.Pad}, Ports: e.ports}
 	ChooseWidths(&pl.Config, o, 0, 0) // until the cells are counted
 	pl.Constants = e.constants
 	fold(pl, e.steps)
@@ -87,6 +85,8 @@ type emitter struct {
 	T         int
 	steps     []lstep
 	constants []plan.Tensor
+	ports     []plan.Port
+	hot       map[ir.ValueID]ref // the one-hot rows of ids
 	at        map[ir.ValueID]ref
 	uses      []int
 	fused     map[ir.ValueID]bool // results of a Rescale that its Table takes in
@@ -111,11 +111,11 @@ func (e *emitter) emit() error {
 		}
 	}
 	e.now = e.g.Value(e.g.Output).Def
-	reveal := plan.Step{Op: plan.RevealLogits, Name: "reveal"}
+	out := plan.Port{Name: e.g.Value(e.g.Output).Name, Out: true, Kind: plan.Integers, Reveal: plan.Values}
 	if e.o.RevealArgmax {
-		reveal.Op = plan.RevealArgmax
+		out.Reveal = plan.Argmax
 	}
-	e.add(reveal, []ir.ValueID{e.g.Output})
+	e.add(plan.Step{Op: plan.Output, Name: "reveal", Data: e.port(out)}, []ir.ValueID{e.g.Output})
 	return nil
 }
 
@@ -179,6 +179,12 @@ func (e *emitter) add(s plan.Step, in []ir.ValueID) int {
 	return len(e.steps) - 1
 }
 
+// port appends a port and returns its index.
+func (e *emitter) port(p plan.Port) int {
+	e.ports = append(e.ports, p)
+	return len(e.ports) - 1
+}
+
 func (e *emitter) node(n *ir.Node) error {
 	e.now = n
 	v := e.g.Value(n.Out[0])
@@ -228,10 +234,18 @@ func (e *emitter) leaf(n *ir.Node, v *ir.Value) error {
 	case ir.OpInput:
 		return nil // a statement's token ids enter through the one-hot rows
 	case ir.OpOneHot:
-		if s.Op = plan.Tokens; e.o.PrivateInput {
-			s.Op = plan.PrivateTokens
+		in := e.g.Value(n.In[0])
+		if at, ok := e.hot[in.ID]; ok { // one port, one tensor
+			e.at[v.ID] = at
+			return nil
 		}
+		p := plan.Port{Name: in.Name, Kind: plan.IDs, Shape: in.Shape, Lo: in.Lo, Hi: in.Hi, Reveal: plan.Values}
+		if e.o.PrivateInput {
+			p.Reveal = plan.Nothing
+		}
+		s.Op, s.Data = plan.Input, e.port(p)
 		e.at[v.ID] = ref{e.add(s, nil), 0}
+		e.hot[in.ID] = e.at[v.ID]
 	case ir.OpWeight:
 		s.Op, s.Args = plan.Weight, []plan.Arg{plan.Size("bits", bitsOf(v))}
 		i := e.add(s, nil)

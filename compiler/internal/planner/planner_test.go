@@ -38,9 +38,9 @@ func TestBoundsAgree(t *testing.T) {
 		"llama": synthetic.Graph(2, 16, 2, 6, 20, 1), "gpt": synthetic.GPT(2, 16, 2, 6, 20, 1),
 	} {
 		q := programOf(t, g)
-		e := &emitter{g: q.Int, why: q.Why, at: map[ir.ValueID]ref{}, T: q.Int.Value(q.Int.Input).Shape[0]}
+		e := &emitter{g: q.Int, why: q.Why, at: map[ir.ValueID]ref{}, hot: map[ir.ValueID]ref{}, T: q.Int.Value(q.Int.Input).Shape[0]}
 		require.NoError(t, e.emit())
-		p := &plan.Plan{Config: plan.Config{Name: name, Length: e.T, Vocab: q.Int.Vocab, Causal: true, WeightBits: 12, WitnessBits: 12}, Constants: e.constants}
+		p := &plan.Plan{Config: plan.Config{Name: name, Generation: true, WeightBits: 12, WitnessBits: 12}, Ports: e.ports, Constants: e.constants}
 		// Without a block every step has a name of its own.
 		p.Prologue = (&folder{p: p, steps: e.steps}).section(0, len(e.steps), map[string]int{}, func(x ref) plan.Ref {
 			return plan.Ref{Place: plan.InPrologue, Index: x.step, Out: x.out}
@@ -118,7 +118,7 @@ func at(steps ...int) []ref {
 
 func TestFoldChain(t *testing.T) {
 	p := &plan.Plan{}
-	steps := append([]lstep{{Step: plan.Step{Op: plan.Tokens, Name: "t", Shape: []int{2}}}}, chain(at(0), at(1), at(2), at(3))...)
+	steps := append([]lstep{{Step: plan.Step{Op: plan.Input, Name: "t", Shape: []int{2}}}}, chain(at(0), at(1), at(2), at(3))...)
 	steps[3].Args = rescaling(5)
 	fold(p, steps)
 	require.Equal(t, 4, p.Layers)
@@ -129,7 +129,7 @@ func TestFoldChain(t *testing.T) {
 
 // TestDoesNotFold keeps sequences straight whose repetition a loop with carried values cannot express.
 func TestDoesNotFold(t *testing.T) {
-	tokens := lstep{Step: plan.Step{Op: plan.Tokens, Name: "t", Shape: []int{2}}}
+	tokens := lstep{Step: plan.Step{Op: plan.Input, Name: "t", Shape: []int{2}}}
 	for name, refs := range map[string][][]ref{
 		"two steps back":    {at(0, 0), at(1, 0), at(2, 0), at(3, 1)},
 		"an inner result":   {at(0, 0), at(1, 1), at(1, 2)},

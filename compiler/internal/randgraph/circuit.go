@@ -62,24 +62,30 @@ type caller struct {
 	calls   []Call
 	pool    []circuit.ID
 	weights []circuit.ID
+	in, out circuit.Port
 	hot     circuit.ID
 	n       int // tensors named
 }
 
-// newCaller starts a circuit; one that may be causal is declared so every other time.
+// newCaller starts a circuit; one that may be causal is a generation every other time, all others are functions of ids.
 func newCaller(seed uint64, causal bool) *caller {
 	rng := stream(seed, streamShape)
 	rng.IntN(6) // the number of steps
 	c := &caller{seed: seed, rng: rng}
-	cfg := circuit.Config{
-		Name: "random", Length: 1 + rng.IntN(6), Vocab: 2 + rng.IntN(8), Causal: rng.IntN(2) == 0 && causal, PrivateInput: rng.IntN(3) == 0,
-		Reveal: circuit.RevealLogits, WeightBits: 4 + rng.IntN(5), WitnessBits: 4 + rng.IntN(5),
+	length, vocab := 1+rng.IntN(6), 2+rng.IntN(8)
+	generation := rng.IntN(2) == 0 && causal
+	c.in = circuit.Port{Name: "tokens", Kind: circuit.IDs, Shape: []int{length}, Hi: int64(vocab) - 1, Reveal: circuit.Values}
+	if rng.IntN(3) == 0 {
+		c.in.Reveal = circuit.Nothing
 	}
+	c.b = circuit.NewBuilder(circuit.Config{Name: "random", WeightBits: 4 + rng.IntN(5), WitnessBits: 4 + rng.IntN(5)})
+	c.out = circuit.Port{Name: "logits", Kind: circuit.Integers, Reveal: circuit.Values}
 	if rng.IntN(2) == 0 {
-		cfg.Reveal = circuit.RevealArgmax
+		c.out.Reveal = circuit.Argmax
 	}
-	cfg.Pad = rng.Int64N(int64(cfg.Vocab))
-	c.b = circuit.NewBuilder(cfg)
+	if pad := rng.Int64N(int64(vocab)); generation {
+		c.b.Generation(pad)
+	}
 	return c
 }
 
@@ -91,12 +97,9 @@ func (c *caller) name(what string) string {
 // build makes the inputs, the steps but the skipped ones, and the logits.
 func (c *caller) build(n int, skip map[int]bool) (*Circuit, error) {
 	b := c.b
-	c.hot = b.Public("tokens.onehot", circuit.TokenOneHot, 0, 1)
-	if b.Config().PrivateInput {
-		c.hot = gadget.PrivateTokens(b)
-	}
+	c.hot = gadget.Input(b, "tokens.onehot", c.in)
 	width := 1 + c.rng.IntN(8)
-	table := c.weight([]int{b.Config().Vocab, width})
+	table := c.weight([]int{c.in.Vocab(), width})
 	first := gadget.Embed(b, "embedding", c.hot, table)
 	c.pool = append(c.pool, first)
 	c.pool = append(c.pool, c.wide(b.Shape(first), first))
@@ -372,19 +375,14 @@ func (c *caller) product() {
 
 // reveal adds the logits: the last two tensors that are narrow enough, mapped to positions and tokens.
 func (c *caller) reveal() {
-	shape := []int{c.b.Config().Length, c.b.Config().Vocab}
+	shape := []int{c.in.Shape[0], c.in.Vocab()}
 	var terms []circuit.Term
 	for i := len(c.pool) - 1; i >= 0 && len(terms) < 2; i-- {
 		if lo, hi := c.b.Bounds(c.pool[i]); max(hi, -lo) < 1<<36 {
 			terms = append(terms, c.project(c.pool[i], shape))
 		}
 	}
-	logits := c.b.Virtual("logits", shape, terms...)
-	if c.b.Config().Reveal == circuit.RevealArgmax {
-		gadget.RevealArgmax(c.b, logits)
-		return
-	}
-	gadget.RevealLogits(c.b, logits)
+	gadget.Output(c.b, c.out, c.b.Virtual("logits", shape, terms...))
 }
 
 // project sums a tensor times a weight to [T, V], position by position where its first axis allows.

@@ -26,11 +26,9 @@ const _ = version.V1
 // What the circuit is for.
 const (
 	Name   = "sums"
-	Length = 16 // positions
-	Vocab  = 16 // tokens
 	Layers = 4
 	// Digest identifies the circuit; Build compares it.
-	Digest = "f1b7f3a349ba48b904f95432ddd6a0730cb44c2e7004712f7f6b2315ed235834"
+	Digest = "363fe9db3722c0586d3da722354bde94f8a02abd21135ae24c03f1e170fb2864"
 	// constantsDigest is the SHA-256 of constants.bin.
 	constantsDigest = "175d58509ccf3926ba829749d9e4bd86396d7b6e706747ea40d9113a999844d5"
 )
@@ -69,20 +67,11 @@ func Build() (*circuit.Circuit, error) {
 	if err != nil {
 		return nil, err
 	}
-	b := circuit.NewBuilder(circuit.Config{
-		Name:         Name,
-		Length:       Length,
-		Vocab:        Vocab,
-		Pad:          13,
-		Causal:       true,
-		Reveal:       circuit.RevealArgmax,
-		PrivateInput: false,
-		WeightBits:   12,
-		WitnessBits:  12,
-	})
+	b := circuit.NewBuilder(circuit.Config{Name: Name, WeightBits: 12, WitnessBits: 12})
+	b.Generation(13)
 	vMap := b.Const("map", values[0], 16, 2, 8, 2)
 	mask := attention.Mask(b, "mask", values[1], 16, 16)
-	tokens := b.Public("tokens", circuit.TokenOneHot, 0, 1)
+	tokens := gadget.Input(b, "tokens", circuit.Port{Name: "ids", Kind: circuit.IDs, Shape: []int{16}, Hi: 15, Reveal: circuit.Values})
 	embedWeight := b.Weight("embed.weight", 16, 16, 64)
 	embedding := gadget.Embed(b, "embedding", tokens, embedWeight)
 	x := embedding
@@ -105,7 +94,7 @@ func Build() (*circuit.Circuit, error) {
 	normRounded := gadget.Rescale(b, "norm.rounded", norm, 29, lo16, hi16)
 	weight := b.Weight("weight", 16, 64, 16)
 	logits := b.Virtual("logits", []int{16, 16}, b.Times(1, "td,ds->ts t=16 s=16 d=64", normRounded, weight))
-	gadget.RevealArgmax(b, logits)
+	gadget.Output(b, circuit.Port{Name: "logits", Kind: circuit.Integers, Reveal: circuit.Argmax}, logits)
 	c, err := b.Finish()
 	if err != nil {
 		return nil, err

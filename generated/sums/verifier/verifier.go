@@ -9,6 +9,7 @@ import (
 	"github.com/zkllmc/zkllmc/generated/sums/circuit"
 	"github.com/zkllmc/zkllmc/generated/sums/vocab"
 	"github.com/zkllmc/zkllmc/runtime/asked"
+	"github.com/zkllmc/zkllmc/runtime/statement/generation"
 	"github.com/zkllmc/zkllmc/runtime/verifier"
 )
 
@@ -31,7 +32,7 @@ func ReadVerifyingKeyContext(ctx context.Context, data []byte) (*VerifyingKey, e
 	if err != nil {
 		return nil, err
 	}
-	key, err := verifier.ReadKeyContext(ctx, c, data)
+	key, err := verifier.ReadKeyContext(ctx, c, generation.Kind, data)
 	if err != nil {
 		return nil, err
 	}

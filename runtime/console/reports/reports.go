@@ -2,6 +2,7 @@
 package reports
 
 import (
+	"encoding/json"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -109,6 +110,9 @@ func member(out *[]string, name string, t reflect.Type, optional bool, within []
 
 // kinds names a type as JSON has it.
 func kinds(t reflect.Type) string {
+	if t == reflect.TypeFor[json.RawMessage]() {
+		return "numbers in lists"
+	}
 	switch t.Kind() {
 	case reflect.Bool:
 		return "boolean"

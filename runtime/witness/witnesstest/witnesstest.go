@@ -10,6 +10,7 @@ import (
 
 	"github.com/zkllmc/zkllmc/runtime/circuit"
 	"github.com/zkllmc/zkllmc/runtime/field"
+	"github.com/zkllmc/zkllmc/runtime/gadget"
 	"github.com/zkllmc/zkllmc/runtime/kernel"
 	"github.com/zkllmc/zkllmc/runtime/witness"
 )
@@ -19,12 +20,50 @@ type Instance struct {
 	C       *circuit.Circuit
 	Weights map[circuit.ID]kernel.Tensor
 	Publics map[circuit.ID]kernel.Tensor
-	Private *witness.PrivateInput
+	Private witness.PrivateInput
 }
 
 // Builder starts a small circuit.
-func Builder(length, vocab int) *circuit.Builder {
-	return circuit.NewBuilder(circuit.Config{Name: "test", Length: length, Vocab: vocab, Reveal: circuit.RevealLogits, WeightBits: 4, WitnessBits: 4})
+func Builder() *circuit.Builder {
+	return circuit.NewBuilder(circuit.Config{Name: "test", WeightBits: 4, WitnessBits: 4})
+}
+
+// Text is a generation to be: ids of T positions in, logits [T, V] out. With Length 0 it is a function of whatever ports its circuit gets.
+type Text struct {
+	Name         string
+	Length       int
+	Vocab        int
+	Pad          int64
+	Reveal       circuit.Reveal
+	PrivateInput bool
+	WeightBits   int
+	WitnessBits  int
+}
+
+// Builder starts the circuit.
+func (x Text) Builder() *circuit.Builder {
+	b := circuit.NewBuilder(circuit.Config{Name: x.Name, WeightBits: x.WeightBits, WitnessBits: x.WitnessBits})
+	if x.Length > 0 {
+		b.Generation(x.Pad)
+	}
+	return b
+}
+
+// Port is the input port.
+func (x Text) Port() circuit.Port {
+	p := circuit.Port{Name: "tokens", Kind: circuit.IDs, Shape: []int{x.Length}, Hi: int64(x.Vocab) - 1, Reveal: circuit.Values}
+	if x.PrivateInput {
+		p.Reveal = circuit.Nothing
+	}
+	return p
+}
+
+// Tokens declares the input port and returns its one-hot rows, [T, V].
+func (x Text) Tokens(b *circuit.Builder) circuit.ID { return gadget.Input(b, "tokens", x.Port()) }
+
+// Logits declares the output port, which a tensor of shape [T, V] carries.
+func (x Text) Logits(b *circuit.Builder, id circuit.ID) {
+	gadget.Output(b, circuit.Port{Name: "logits", Kind: circuit.Integers, Reveal: x.Reveal}, id)
 }
 
 // Finish finishes a circuit that must be good.

@@ -8,7 +8,7 @@ import (
 	"os"
 
 	"github.com/zkllmc/zkllmc/runtime/prover"
-	"github.com/zkllmc/zkllmc/runtime/statement"
+	"github.com/zkllmc/zkllmc/runtime/statement/generation"
 	"github.com/zkllmc/zkllmc/runtime/witness"
 )
 
@@ -16,7 +16,7 @@ func main() {
 	ctx, o, k := context.Background(), prover.Options{Testing: &prover.Testing{}}, &prover.Key{}
 	_, _, setup := prover.Setup(ctx, nil, nil, o)
 	_, prove := k.Prove(ctx, &prover.Input{}, o)
-	_, assignment := k.ProveAssignment(ctx, &statement.Statement{}, nil, o)
+	_, assignment := k.ProveAssignment(ctx, &generation.Statement{}, nil, o)
 	_, unchecked := k.Witness(ctx, &prover.Input{}, witness.WithoutChecks())
 	_, generate := witness.Generate(ctx, nil, nil, nil, nil, witness.WithOverride(nil))
 	for _, err := range []error{setup, prove, assignment, unchecked, generate} {

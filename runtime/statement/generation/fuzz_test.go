@@ -1,4 +1,4 @@
-package statement
+package generation
 
 import (
 	"bytes"
@@ -125,9 +125,9 @@ func decode(t *testing.T, c *circuit.Circuit, data []byte) *Statement {
 
 // total computes all that prover and verifier compute from a statement that was decoded.
 func total(t *testing.T, c *circuit.Circuit, s *Statement) {
-	_ = s.CheckAnswer(c)
-	for src := circuit.TokenOneHot; src <= circuit.Known; src++ {
-		id := circuit.ID(src - circuit.TokenOneHot)
+	_ = s.CheckClaim(c)
+	for src := circuit.PortValues; src <= circuit.Known; src++ {
+		id := seen(c, src)
 		s.Eval(c, id, make([]field.Element, circuit.ShapeBits(s.Public(c, id).Shape)))
 	}
 	if again, err := s.Hide(c).Encode(c); err != nil || !bytes.Equal(again, file(c, s.Bytes())) {

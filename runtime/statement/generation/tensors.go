@@ -1,4 +1,4 @@
-package statement
+package generation
 
 import (
 	"github.com/zkllmc/zkllmc/runtime/circuit"
@@ -13,20 +13,20 @@ type row struct {
 	below bool  // all j < token, instead of j = token alone
 }
 
-// tokenRow returns line t of TokenOneHot, NextOneHot or NextLess.
-func (s *Statement) tokenRow(c *circuit.Circuit, src circuit.Source, selected []bool, t int) row {
+// tokenRow returns line t of OneHot, ArgmaxAt or ArgmaxBelow.
+func (s *Statement) tokenRow(c *circuit.Circuit, view circuit.View, selected []bool, t int) row {
 	switch {
-	case src == circuit.TokenOneHot:
+	case view == circuit.OneHot:
 		return row{token: s.token(c, t)}
 	case !selected[t]:
 		return row{token: -1}
 	}
-	return row{token: s.next(t), below: src == circuit.NextLess}
+	return row{token: s.next(t), below: view == circuit.ArgmaxBelow}
 }
 
 // flag returns cell t of Selected or Known.
-func (s *Statement) flag(src circuit.Source, selected []bool, t int) bool {
-	if src == circuit.Known {
+func (s *Statement) flag(view circuit.View, selected []bool, t int) bool {
+	if view == circuit.Known {
 		return t >= s.Prompt
 	}
 	return selected[t]
@@ -37,18 +37,18 @@ func (s *Statement) Public(c *circuit.Circuit, id circuit.ID) *kernel.Tensor {
 	t := c.Tensor(id)
 	out := &kernel.Tensor{Shape: t.Shape, V: make([]int64, circuit.Size(t.Shape))}
 	selected := s.Selected(c)
-	switch t.Source {
+	switch t.View {
 	case circuit.Selected, circuit.Known:
 		for i := range out.V {
-			if s.flag(t.Source, selected, i) {
+			if s.flag(t.View, selected, i) {
 				out.V[i] = 1
 			}
 		}
-	case circuit.Logits:
-		copy(out.V[(s.Prompt-1)*c.Vocab:], s.Logits)
+	case circuit.PortValues:
+		copy(out.V[(s.Prompt-1)*c.Generation.Vocab:], s.Logits)
 	default:
-		for i := 0; i < c.Length; i++ {
-			s.tokenRow(c, t.Source, selected, i).fill(out.V[i*c.Vocab : (i+1)*c.Vocab])
+		for i := 0; i < c.Generation.Length; i++ {
+			s.tokenRow(c, t.View, selected, i).fill(out.V[i*c.Generation.Vocab : (i+1)*c.Generation.Vocab])
 		}
 	}
 	return out
@@ -85,27 +85,27 @@ func (s *Statement) Eval(c *circuit.Circuit, id circuit.ID, point []field.Elemen
 	if len(point) != circuit.ShapeBits(t.Shape) {
 		panic("statement: the point does not suit the tensor's shape") // a defect of the caller: no length comes from a proof
 	}
-	src, selected := t.Source, s.Selected(c)
+	view, selected := t.View, s.Selected(c)
 	var sum, v field.Element
-	if src == circuit.Selected || src == circuit.Known {
+	if view == circuit.Selected || view == circuit.Known {
 		lines := poly.Eq(point)
 		for t := range selected {
-			if s.flag(src, selected, t) {
+			if s.flag(view, selected, t) {
 				sum.Add(&sum, &lines[t])
 			}
 		}
 		return sum
 	}
-	low := circuit.Bits(c.Vocab)
+	low := circuit.Bits(c.Generation.Vocab)
 	lines := poly.Eq(point[low:])
-	if src == circuit.Logits {
+	if view == circuit.PortValues {
 		return s.logitsAt(c, lines, point[:low])
 	}
 	// Lines repeat (the pad id, above all): equal neighbours share one evaluation.
 	var last row
 	var at field.Element
 	for t := range selected {
-		r := s.tokenRow(c, src, selected, t)
+		r := s.tokenRow(c, view, selected, t)
 		if t == 0 || r != last {
 			last, at = r, r.at(point[:low])
 		}
@@ -116,10 +116,10 @@ func (s *Statement) Eval(c *circuit.Circuit, id circuit.ID, point []field.Elemen
 
 // logitsAt evaluates Logits from the rows that are revealed.
 func (s *Statement) logitsAt(c *circuit.Circuit, lines, low []field.Element) field.Element {
-	weights := poly.Eq(low)[:c.Vocab]
+	weights := poly.Eq(low)[:c.Generation.Vocab]
 	var sum, v field.Element
-	for i := range len(s.Logits) / c.Vocab { // none where logits are not revealed
-		v = field.DotInt64(s.Logits[i*c.Vocab:(i+1)*c.Vocab], weights)
+	for i := range len(s.Logits) / c.Generation.Vocab { // none where logits are not revealed
+		v = field.DotInt64(s.Logits[i*c.Generation.Vocab:(i+1)*c.Generation.Vocab], weights)
 		sum.Add(&sum, v.Mul(&v, &lines[s.Prompt-1+i]))
 	}
 	return sum

@@ -1,4 +1,4 @@
-package statement
+package generation
 
 import (
 	"bytes"
@@ -21,22 +21,8 @@ func TestVacuous(t *testing.T) {
 		{Statement{Tokens: []int64{3, 1}, Prompt: 1, Next: Unclaimed}, nil},
 		{Statement{Tokens: []int64{3, 1}, Prompt: 2, Next: 0}, nil},
 	} {
-		if err := test.s.CheckAnswer(c); !errors.Is(err, test.want) {
+		if err := test.s.CheckClaim(c); !errors.Is(err, test.want) {
 			t.Errorf("%+v: got %v, want %v", test.s, err, test.want)
-		}
-	}
-}
-
-// Lengths that no file has.
-func TestNegativeLengths(t *testing.T) {
-	for _, n := range []int{-1, -8} {
-		r := &reader{rest: make([]byte, 8)}
-		if b := r.take(n); b != nil || !r.short {
-			t.Errorf("%d bytes are taken", n)
-		}
-		r = &reader{rest: make([]byte, 8)}
-		if v := r.ints(n, 1); v != nil || !r.short {
-			t.Errorf("%d integers are read", n)
 		}
 	}
 }
@@ -46,14 +32,14 @@ func TestEvalAtAnotherLength(t *testing.T) {
 	c := model(t, argmax)
 	s := Statement{Tokens: []int64{3, 1}, Prompt: 1, Next: 4}
 	for _, off := range []int{-1, 1} {
-		for src := circuit.TokenOneHot; src <= circuit.Known; src++ {
+		for src := circuit.PortValues; src <= circuit.Known; src++ {
 			func() {
 				defer func() {
 					if recover() == nil {
-						t.Errorf("source %d is evaluated at a point of %d variables too many", src, off)
+						t.Errorf("view %d is evaluated at a point of %d variables too many", src, off)
 					}
 				}()
-				id := circuit.ID(src - circuit.TokenOneHot)
+				id := seen(c, src)
 				s.Eval(c, id, make([]field.Element, circuit.ShapeBits(c.Tensor(id).Shape)+off))
 			}()
 		}

@@ -1,0 +1,223 @@
+package function
+
+import (
+	"bytes"
+	"errors"
+	"math/rand/v2"
+	"slices"
+	"testing"
+
+	"github.com/zkllmc/zkllmc/runtime/circuit"
+	"github.com/zkllmc/zkllmc/runtime/field"
+	"github.com/zkllmc/zkllmc/runtime/format"
+	"github.com/zkllmc/zkllmc/runtime/gadget"
+	"github.com/zkllmc/zkllmc/runtime/poly"
+	"github.com/zkllmc/zkllmc/runtime/statement"
+	"github.com/zkllmc/zkllmc/runtime/witness/witnesstest"
+)
+
+// model has a port of every kind and every view of each.
+func model(t testing.TB) *circuit.Circuit {
+	t.Helper()
+	b := circuit.NewBuilder(circuit.Config{Name: "ports", WeightBits: 4, WitnessBits: 4})
+	x := gadget.Input(b, "x", circuit.Port{Name: "x", Kind: circuit.Reals, Shape: []int{2, 3}, Lo: -200, Hi: 300, Scale: 4, Reveal: circuit.Values})
+	y := gadget.Input(b, "y", circuit.Port{Name: "y", Kind: circuit.Integers, Shape: []int{2, 3}, Lo: -2, Hi: 3, Reveal: circuit.Nothing})
+	ids := gadget.Input(b, "ids", circuit.Port{Name: "ids", Kind: circuit.IDs, Shape: []int{2}, Hi: 4, Reveal: circuit.Values})
+	v := b.Virtual("v", []int{2, 3}, gadget.Product(b, 1, x, y), gadget.Scaled(b, 1, gadget.Embed(b, "e", ids, b.Weight("table", 4, 5, 3))))
+	gadget.Output(b, circuit.Port{Name: "out", Kind: circuit.Reals, Scale: 3, Reveal: circuit.Values}, v)
+	cube := b.Virtual("cube", []int{2, 3, 5}, b.Times(1, "td,dj->tdj t=2 d=3 j=5", v, b.Weight("head", 4, 3, 5)))
+	gadget.Output(b, circuit.Port{Name: "class", Kind: circuit.Integers, Reveal: circuit.Argmax}, cube)
+	gadget.Output(b, circuit.Port{Name: "hidden", Kind: circuit.Integers, Reveal: circuit.Nothing}, cube)
+	c, err := b.Finish()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return c
+}
+
+// random is a statement about the circuit, true or not.
+func random(c *circuit.Circuit, rnd *rand.Rand) *Statement {
+	s := &Statement{Ports: make([][]int64, len(c.Ports))}
+	for i := range c.Ports {
+		p := &c.Ports[i]
+		lo, hi := p.Lo, p.Hi
+		if p.Reveal == circuit.Argmax {
+			lo, hi = 0, int64(p.Shape[len(p.Shape)-1])-1
+		}
+		for range count(p) {
+			s.Ports[i] = append(s.Ports[i], lo+rnd.Int64N(hi-lo+1))
+		}
+	}
+	return s
+}
+
+// The verifier's evaluation is the MLE of the prover's dense tensor, for every view.
+func TestEvalIsTheMLE(t *testing.T) {
+	rnd, c := rand.New(rand.NewPCG(1, 2)), model(t)
+	views := map[circuit.View]bool{}
+	for range 30 {
+		s := random(c, rnd)
+		for i := range c.Tensors {
+			id := circuit.ID(i)
+			if c.Tensor(id).Kind != circuit.Public {
+				continue
+			}
+			views[c.Tensor(id).View] = true
+			dense := s.Public(c, id)
+			point := make([]field.Element, circuit.ShapeBits(dense.Shape))
+			for k := range point {
+				point[k] = field.FromInt64(rnd.Int64())
+			}
+			if got, want := s.Eval(c, id, point), poly.EvalInts(dense.V, dense.Shape, point); got != want {
+				t.Fatalf("tensor %s: the evaluations differ for %v", c.Tensor(id).Name, s.Ports)
+			}
+		}
+	}
+	if len(views) != 4 {
+		t.Errorf("views %v", views)
+	}
+}
+
+// What Check and Decode refuse, each next to a statement that they take.
+func TestCheck(t *testing.T) {
+	c := model(t)
+	good := func() *Statement { return random(c, rand.New(rand.NewPCG(3, 4))) }
+	for _, test := range []struct {
+		name   string
+		change func(s *Statement)
+		want   error
+	}{
+		{"good", func(*Statement) {}, nil},
+		{"least and greatest", func(s *Statement) { s.Ports[0][0], s.Ports[0][1], s.Ports[2][0], s.Ports[4][5] = -200, 300, 4, 4 }, nil},
+		{"a real below its range", func(s *Statement) { s.Ports[0][0] = -201 }, ErrValue},
+		{"a real beyond its range", func(s *Statement) { s.Ports[0][5] = 301 }, ErrValue},
+		{"a negative id", func(s *Statement) { s.Ports[2][0] = -1 }, ErrValue},
+		{"an id beyond the vocabulary", func(s *Statement) { s.Ports[2][1] = 5 }, ErrValue},
+		{"an output beyond its bounds", func(s *Statement) { s.Ports[3][0] = c.Ports[3].Hi + 1 }, ErrValue},
+		{"an index beyond the row", func(s *Statement) { s.Ports[4][0] = 5 }, ErrValue},
+		{"a negative index", func(s *Statement) { s.Ports[4][0] = -1 }, ErrValue},
+		{"a private input that is told", func(s *Statement) { s.Ports[1] = make([]int64, 6) }, ErrPrivate},
+		{"a private output that is told", func(s *Statement) { s.Ports[5] = make([]int64, 30) }, ErrPrivate},
+		{"an input that is missing", func(s *Statement) { s.Ports[0] = nil }, statement.ErrCount},
+		{"one element too few", func(s *Statement) { s.Ports[0] = s.Ports[0][:5] }, statement.ErrCount},
+		{"one element too many", func(s *Statement) { s.Ports[0] = append(s.Ports[0], 0) }, statement.ErrCount},
+		{"values for an arg-max", func(s *Statement) { s.Ports[4] = make([]int64, 30) }, statement.ErrCount},
+		{"a port too few", func(s *Statement) { s.Ports = s.Ports[:5] }, ErrPorts},
+		{"a port too many", func(s *Statement) { s.Ports = append(s.Ports, nil) }, ErrPorts},
+	} {
+		s := good()
+		test.change(s)
+		if err := s.Check(c); !errors.Is(err, test.want) {
+			t.Errorf("%s: got %v, want %v", test.name, err, test.want)
+		}
+		if _, err := statement.Encode(c, s); !errors.Is(err, test.want) {
+			t.Errorf("%s: Encode: %v", test.name, err)
+		}
+		if _, err := Decode(c, file(c, s.Bytes())); (err == nil) != (test.want == nil) {
+			t.Errorf("%s: Decode: %v", test.name, err)
+		}
+	}
+	s := good()
+	s.Ports[3], s.Ports[4] = nil, nil
+	if err := s.CheckInput(c); err != nil {
+		t.Errorf("outputs may be missing from an input: %v", err)
+	}
+	s.Ports[0][0] = 301
+	if err := s.CheckInput(c); !errors.Is(err, ErrValue) {
+		t.Errorf("an input out of its range: %v", err)
+	}
+}
+
+// A statement of one kind is none of the other, whatever its bytes.
+func TestKinds(t *testing.T) {
+	text := witnesstest.Text{Name: "text", Length: 2, Vocab: 3, Reveal: circuit.Values, WeightBits: 4, WitnessBits: 4}
+	b := text.Builder()
+	e := gadget.Embed(b, "e", text.Tokens(b), b.Weight("w", 4, 3, 3))
+	b.Lookup(gadget.Range(b, -8, 7), e)
+	text.Logits(b, e)
+	c := witnesstest.Finish(t, b)
+	s := &Statement{Ports: [][]int64{{0, 1}, make([]int64, 6)}}
+	for _, err := range []error{s.Check(c), s.CheckInput(c)} {
+		if !errors.Is(err, statement.ErrKind) {
+			t.Error(err)
+		}
+	}
+	if _, err := Decode(c, file(c, s.Bytes())); !errors.Is(err, statement.ErrKind) {
+		t.Error(err)
+	}
+	f := model(t)
+	data := file(f, random(f, rand.New(rand.NewPCG(5, 6))).Bytes())
+	data[format.HeaderSize] = 2
+	if _, err := Decode(f, data); !errors.Is(err, statement.ErrKind) {
+		t.Error(err)
+	}
+}
+
+// What is filled in from outputs is all elements, or the first index of the maximum of each row.
+func TestFill(t *testing.T) {
+	c := model(t)
+	s := &Statement{Ports: make([][]int64, len(c.Ports))}
+	out := []int64{1, -2, 3, 4, 5, 6}
+	s.Fill(c, 3, out)
+	cube := make([]int64, 30)
+	for i, best := range []int{0, 4, 2, 3, 1, 0} {
+		cube[5*i+best] = int64(i)
+	}
+	s.Fill(c, 4, cube)
+	s.Fill(c, 5, cube)
+	if !slices.Equal(s.Ports[3], out) || !slices.Equal(s.Ports[4], []int64{0, 4, 2, 3, 1, 0}) || s.Ports[5] != nil {
+		t.Errorf("%v", s.Ports)
+	}
+}
+
+// file is what an attacker would write.
+func file(c *circuit.Circuit, body []byte) []byte {
+	w := format.NewWriter(format.MagicStatement, c.Digest())
+	w.Raw(body)
+	return w.Bytes()
+}
+
+// FuzzDecode: what is decoded is valid and has this one encoding.
+func FuzzDecode(f *testing.F) {
+	c := model(f)
+	f.Add(random(c, rand.New(rand.NewPCG(7, 8))).Bytes())
+	f.Add([]byte{number})
+	f.Add([]byte{number, 8, 255, 255, 255, 255, 255, 255, 255, 255})
+	f.Fuzz(func(t *testing.T, body []byte) {
+		data := file(c, body)
+		s, err := Decode(c, data)
+		if err != nil {
+			if s != nil {
+				t.Fatal("a statement beside an error")
+			}
+			return
+		}
+		if err := s.Check(c); err != nil {
+			t.Fatal(err)
+		}
+		if again, err := statement.Encode(c, s); err != nil || !bytes.Equal(again, data) {
+			t.Fatalf("two encodings of one statement: %v", err)
+		}
+	})
+}
+
+// A file that differs in one bit is refused, or the one encoding of another statement; one that is cut or longer is refused.
+func TestEveryBitMatters(t *testing.T) {
+	c := model(t)
+	valid := file(c, random(c, rand.New(rand.NewPCG(9, 10))).Bytes())
+	for i := range 8 * len(valid) {
+		data := bytes.Clone(valid)
+		data[i/8] ^= 1 << (i % 8)
+		if s, err := Decode(c, data); err == nil && !bytes.Equal(file(c, s.Bytes()), data) {
+			t.Fatalf("byte %d, bit %d: two encodings of one statement", i/8, i%8)
+		}
+	}
+	for n := range valid {
+		if _, err := Decode(c, valid[:n]); err == nil {
+			t.Fatalf("%d of %d bytes are accepted", n, len(valid))
+		}
+	}
+	if _, err := Decode(c, append(valid, 0)); !errors.Is(err, statement.ErrFormat) {
+		t.Fatalf("a trailing byte: %v", err)
+	}
+}
