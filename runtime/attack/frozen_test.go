@@ -371,7 +371,7 @@ func rejectFalseClaimsThatCancelInAWave(t *testing.T) {
 		return lie{override: both(at("y1", 0, add(-2)), at("y2", 0, add(1))), tamper: tamperer{scalars: func(label string, v []field.Element) {
 			if label == "leaf evaluations" { // α·(−2) + α²·1 = 0
 				eq := sub(one, drawn["zero-check tau"][0])
-				n := len(v) // the zero-checks ask for s1, y1, s2, y2, last of all
+				n := len(v) - 1 // the zero-checks ask for s1, y1, s2, y2, and last of all for what is told
 				v[n-4] = sub(v[n-4], mul(two, eq))
 				v[n-2] = plus(v[n-2], eq)
 			}
@@ -391,7 +391,7 @@ func rejectFalseOpeningsThatCancel(t *testing.T) {
 	alpha := field.FromInt64(5)
 	stage(t, "copy").breaksWithout(t, map[string]field.Element{"alpha": alpha}, func(drawn map[string][]field.Element) lie {
 		return lie{override: at("y", 0, add(1)), tamper: tamperer{scalars: func(label string, v []field.Element) {
-			if label == "leaf evaluations" && len(v) == 4 { // δy − δx closes the zero-check, α³·δx + α⁴·δy = 0
+			if label == "leaf evaluations" && len(v) == 5 { // δy − δx closes the zero-check, α³·δx + α⁴·δy = 0; the fifth is what is told
 				dy := div(openedWrongly(drawn), plus(one, alpha))
 				v[3] = plus(v[3], dy)
 				v[2] = sub(v[2], mul(alpha, dy))

@@ -65,12 +65,15 @@ type subject struct {
 	}
 }
 
+// told is the output of a stage without one of its own.
+const told = "told"
+
 func finish(t testing.TB, cfg witnesstest.Text, build func(b *circuit.Builder)) *circuit.Circuit {
 	t.Helper()
 	b := cfg.Builder()
 	build(b)
 	if cfg.Length == 0 && len(b.Ports()) == 0 { // a stage without an output of its own: a verifying key needs one
-		gadget.Output(b, circuit.Port{Name: "told", Kind: circuit.Integers, Reveal: circuit.Values}, b.Weight("told", 4, 1))
+		gadget.Output(b, circuit.Port{Name: told, Kind: circuit.Integers, Reveal: circuit.Values}, b.Weight(told, 4, 1))
 	}
 	c, err := b.Finish()
 	require.NoError(t, err)

@@ -198,7 +198,7 @@ func knownPointNotBound(t *testing.T) {
 // pull request 19).
 //
 // Here the numbers follow from the circuit, and without a round the claim is tied to the factors by the same check as with many.
-// The circuit below has one product of single cells: its wave has no rounds. Nothing but the wave's last check, the fourth linear
+// The circuit below has one product of single cells: its wave has no rounds. Nothing but the wave's last check, the fifth linear
 // one, refuses a wrong product. The second circuit has a fraction tree without layers: one cell, one line.
 func knownZeroRounds(t *testing.T) {
 	u, e := newSubject(t, spec{cfg: config("single cells"), build: func(b *circuit.Builder) {
@@ -216,10 +216,10 @@ func knownZeroRounds(t *testing.T) {
 	wrong := func(drawn map[string][]field.Element) lie {
 		return lie{override: at("y", 0, add(1)), tamper: tamperer{scalars: func(label string, v []field.Element) {
 			switch {
-			case label == "leaf evaluations": // s, asked for last, is claimed to be what y is
-				v[len(v)-1] = plus(v[len(v)-1], one)
+			case label == "leaf evaluations": // s, asked for last but for what is told, is claimed to be what y is
+				v[len(v)-2] = plus(v[len(v)-2], one)
 			case drawn != nil:
-				repaired(e, 4, drawn, func() field.Element { return drawn["wave 1 alpha"][0] }).Scalars(label, v)
+				repaired(e, 5, drawn, func() field.Element { return drawn["wave 1 alpha"][0] }).Scalars(label, v)
 			}
 		}}}
 	}

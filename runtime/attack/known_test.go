@@ -13,6 +13,7 @@ import (
 	"github.com/zkllmc/zkllmc/runtime/gadget"
 	"github.com/zkllmc/zkllmc/runtime/lookup"
 	"github.com/zkllmc/zkllmc/runtime/poly"
+	"github.com/zkllmc/zkllmc/runtime/statement/generation"
 	"github.com/zkllmc/zkllmc/runtime/transcript"
 	"github.com/zkllmc/zkllmc/runtime/veil"
 	"github.com/zkllmc/zkllmc/runtime/verifier"
@@ -175,7 +176,9 @@ func knownMissingRowSum(t *testing.T) {
 		u.needs(t, lie{override: at("attn.max.limb0", row, add(1))}, "attn.attained")
 	}
 	u = stage(t, "private embedding")
-	u.needs(t, lie{override: at("tokens", 4, set(0))}, "tokens.sum")
+	// Without its 1 the first row embeds as nothing, whose logits are all 0: token 0 follows, and token 2 after that.
+	st := &generation.Statement{Tokens: []int64{generation.Hidden, 0}, Prompt: 1, Next: 2}
+	u.needs(t, lie{override: at("tokens", 4, set(0)), claims: st, input: st, private: generation.PrivateInput(u.c, []int64{4, 0})}, "tokens.sum")
 }
 
 // A range proof of something else. In zkGPT's code (USENIX Security 2025; seen in the public copy Koukyosyumei/zkGPT,

@@ -372,11 +372,16 @@ func (c constraint) String() string {
 	return fmt.Sprintf("lookup %d or zero-check %d", c.lookup, c.zero)
 }
 
+// constraints lists those of a stage, without the last of one that has no output of its own: it ties what is told to a weight.
 func (u *subject) constraints() (out []constraint) {
 	for i := range u.c.Lookups {
 		out = append(out, constraint{i, -1})
 	}
-	for i := range u.c.Zeros {
+	zeros := len(u.c.Zeros)
+	if u.c.Ports[0].Name == told {
+		zeros--
+	}
+	for i := range zeros {
 		out = append(out, constraint{-1, i})
 	}
 	return out
