@@ -79,8 +79,8 @@ func (q *question) inputs() []path {
 
 // read turns the flags into tokens.
 func (q *question) read(ctx context.Context, a *app) error {
-	var err error
-	if q.given, err = q.set(); err != nil {
+	given, err := q.set()
+	if err != nil {
 		return err
 	}
 	if q.max < 0 {
@@ -89,7 +89,8 @@ func (q *question) read(ctx context.Context, a *app) error {
 	if q.tokenizer, err = a.vocabulary(q.vocab); err != nil {
 		return err
 	}
-	if q.given, err = console.Interruptible(ctx, func() (console.Given, error) { return q.given, q.given.Read(a.stdin) }); err != nil {
+	// What is left behind where the context ends goes on reading, into a map that nobody else has then.
+	if q.given, err = console.Interruptible(ctx, func() (console.Given, error) { return given, given.Read(a.stdin) }); err != nil {
 		return unreadable(err)
 	}
 	c := a.m.Circuit
