@@ -228,8 +228,20 @@ func (b *Builder) View(name string, view View, port int) ID {
 	if !b.hasPort(port) {
 		return -1
 	}
-	t := Tensor{Name: name, Kind: Public, View: view, Port: port, Hi: 1}
-	p := &b.c.Ports[port]
+	t, ok := b.c.view(view, port)
+	if !ok {
+		p := &b.c.Ports[port]
+		b.Fail("tensor %s: view %d is none of the %s port %q of %v", name, view, p.Side(), p.Name, p.Kind)
+		return -1
+	}
+	t.Name = name
+	return b.add(t)
+}
+
+// view is a tensor of a view of a port, but for its name; false if the port has no such view.
+func (c *Circuit) view(view View, port int) (t Tensor, ok bool) {
+	p := &c.Ports[port]
+	t = Tensor{Kind: Public, View: view, Port: port, Hi: 1}
 	switch {
 	case view == PortValues:
 		t.Shape, t.Lo, t.Hi = p.Shape, p.Lo, p.Hi
@@ -237,13 +249,31 @@ func (b *Builder) View(name string, view View, port int) ID {
 		t.Shape = append(append([]int(nil), p.Shape...), p.Vocab())
 	case (view == ArgmaxAt || view == ArgmaxBelow) && p.Out:
 		t.Shape = p.Shape
-	case (view == Selected && p.Out || view == Known && !p.Out) && b.Generates():
+	case (view == Selected && p.Out || view == Known && !p.Out) && c.Generation != nil:
 		t.Shape = p.Shape[:1]
 	default:
-		b.Fail("tensor %s: view %d is none of the %s port %q of %v", name, view, p.Side(), p.Name, p.Kind)
-		return -1
+		return t, false
 	}
-	return b.add(t)
+	return t, true
+}
+
+// checkView refuses a public tensor that no statement has cells for: a view that the port does not have, with another shape or other bounds, or
+// of what the port does not tell. A generation has cells for every view: rows that its statement does not tell are zero.
+func (c *Circuit) checkView(t *Tensor) error {
+	if t.Port < 0 || t.Port >= len(c.Ports) {
+		return fmt.Errorf("circuit %s: public tensor %s is of no port", c.Name, t.Name)
+	}
+	p := &c.Ports[t.Port]
+	want, ok := c.view(t.View, t.Port)
+	told := p.Reveal == Values
+	if t.View == ArgmaxAt || t.View == ArgmaxBelow {
+		told = p.Reveal == Argmax
+	}
+	told = told || c.Generation != nil
+	if !ok || !told || !equalShape(t.Shape, want.Shape) || t.Lo != want.Lo || t.Hi != want.Hi {
+		return fmt.Errorf("circuit %s: %s %q: %w: tensor %s shows what it does not tell (view %d of %v)", c.Name, p.Side(), p.Name, ErrUnbound, t.Name, t.View, p.Reveal)
+	}
+	return nil
 }
 
 // finishPorts checks the ports, and completes what is said of a generation.
@@ -251,6 +281,13 @@ func (c *Circuit) finishPorts() error {
 	if g := c.Generation; g != nil {
 		if err := c.finishGeneration(g); err != nil {
 			return fmt.Errorf("circuit %s: generation: %w", c.Name, err)
+		}
+	}
+	for i := range c.Tensors {
+		if t := &c.Tensors[i]; t.Kind == Public {
+			if err := c.checkView(t); err != nil {
+				return err
+			}
 		}
 	}
 	carries := map[ID]bool{}

@@ -72,6 +72,11 @@ func TestPortsMustBeBound(t *testing.T) {
 		"the best of another tensor":      {circuit.ErrUnbound, func(c *circuit.Circuit) { named(c, "reveal.best").Def[0].Factors[1].T = named(c, "reveal.at").ID }},
 		"an output of constants":          {circuit.ErrVacuous, func(c *circuit.Circuit) { constant(c, "out") }},
 		"an output of public values":      {circuit.ErrVacuous, func(c *circuit.Circuit) { port(c, "out").T = named(c, "reveal.values").ID }},
+		"a view of what is private":       {circuit.ErrUnbound, func(c *circuit.Circuit) { show(c, circuit.PortValues, "y") }},
+		"the values of an arg-max":        {circuit.ErrUnbound, func(c *circuit.Circuit) { show(c, circuit.PortValues, "class") }},
+		"the arg-max of values":           {circuit.ErrUnbound, func(c *circuit.Circuit) { show(c, circuit.ArgmaxAt, "out") }},
+		"rows of private ids":             {circuit.ErrUnbound, func(c *circuit.Circuit) { show(c, circuit.OneHot, "ids") }},
+		"values in other bounds":          {circuit.ErrUnbound, func(c *circuit.Circuit) { named(c, "reveal.values").Hi-- }},
 		"a public input that is not used": {circuit.ErrUnused, func(c *circuit.Circuit) { named(c, "v").Def[2].Factors[0].T = named(c, "e").ID }},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -81,6 +86,19 @@ func TestPortsMustBeBound(t *testing.T) {
 			require.ErrorIs(t, err, test.why)
 		})
 	}
+}
+
+// show makes the public tensor of x one of another view, of the same shape as far as the port allows.
+func show(c *circuit.Circuit, view circuit.View, name string) {
+	p, t := port(c, name), named(c, "x")
+	t.View, t.Shape, t.Lo, t.Hi = view, p.Shape, 0, 1
+	if view == circuit.PortValues {
+		t.Lo, t.Hi = p.Lo, p.Hi
+	}
+	if view == circuit.OneHot {
+		t.Shape = append(slices.Clone(p.Shape), p.Vocab())
+	}
+	t.Port = slices.IndexFunc(c.Ports, func(q circuit.Port) bool { return q.Name == name })
 }
 
 func port(c *circuit.Circuit, name string) *circuit.Port {
