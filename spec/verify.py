@@ -509,6 +509,9 @@ def check_circuit(c):
             t.work, t.values = affine_work(t), affine_cells(t)
         if t.kind == PUBLIC:
             demand(0 <= t.port < len(c.ports) and t.shape == view_shape(c, t), f'the shape of {t.name}')
+            p = c.ports[t.port]
+            demand([t.lo, t.hi] == ([p.lo, p.hi] if t.view == PORT_VALUES else [0, 1]), f'the bounds of {t.name}')
+            demand(c.generation or p.reveal == (ARGMAX if t.view in (ARGMAX_AT, ARGMAX_BELOW) else VALUES), f'what {t.name} shows')
         for m in t.terms:
             demand(all(0 <= f < k and not c.tensors[f].mult for f, _ in m.factors), f'the factors of {t.name}')
             named = [(t.shape, m.out)] + [(c.tensors[f].shape, axes) for f, axes in m.factors]

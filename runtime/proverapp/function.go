@@ -142,8 +142,7 @@ func (a *app) functionRunCommand() *cobra.Command {
 // functionProveOptions are the flags of prove.
 type functionProveOptions struct {
 	inputs
-	key, vk, proof, statement string
-	force, json               bool
+	proveFiles
 }
 
 func (a *app) functionProveCommand() *cobra.Command {
@@ -158,31 +157,19 @@ before anything is written.`,
 		RunE:    a.command(func(ctx context.Context) error { return a.functionProve(ctx, o) }),
 	}
 	o.inputs.flags(a, c)
-	f := c.Flags()
-	f.StringVar(&o.key, "key", "", "prover key `FILE` that setup wrote")
-	f.StringVar(&o.vk, "vk", "", "verifying key `FILE` (default: model.vk beside the prover key)")
-	f.StringVarP(&o.proof, "out", "o", "", "`FILE` for the proof")
-	f.StringVar(&o.statement, "statement-out", "", "`FILE` for the statement")
-	f.BoolVar(&o.force, "force", false, "replace files that are there")
-	f.BoolVar(&o.json, "json", false, "print a report")
-	required(c, "key", "out", "statement-out")
+	o.proveFiles.flags(c)
 	return c
 }
 
 func (a *app) functionProve(ctx context.Context, o *functionProveOptions) error {
-	if err := outputPaths(o.key, o.vk, o.proof, o.statement, o.force, o.inputs.paths()...); err != nil {
+	if err := o.check(o.inputs.paths()...); err != nil {
 		return err
 	}
 	in, st, err := o.read(a.m.Circuit)
 	if err != nil {
 		return err
 	}
-	a.progress.phase("read key")
-	k, err := readKey(a.m.Circuit, o.key)
-	if err != nil {
-		return err
-	}
-	vk, err := readVerifyingKey(ctx, a.m.Circuit, k, o.key, o.vk)
+	k, vk, err := a.keys(ctx, &o.proveFiles)
 	if err != nil {
 		return err
 	}
@@ -193,7 +180,7 @@ func (a *app) functionProve(ctx context.Context, o *functionProveOptions) error 
 	if err != nil {
 		return err
 	}
-	encoded, err := a.checkAndWrite(ctx, vk, st, proof, o.statement, o.proof, o.force)
+	encoded, err := a.checkAndWrite(ctx, &o.proveFiles, vk, st, proof)
 	if err != nil {
 		return err
 	}

@@ -19,11 +19,27 @@ import (
 	"github.com/zkllmc/zkllmc/runtime/verifier"
 )
 
+// proveFiles are the flags of prove that do not depend on what is proved.
+type proveFiles struct {
+	key, vk, proof, statement string
+	force, json               bool
+}
+
+func (o *proveFiles) flags(c *cobra.Command) {
+	f := c.Flags()
+	f.StringVar(&o.key, "key", "", "prover key `FILE` that setup wrote")
+	f.StringVar(&o.vk, "vk", "", "verifying key `FILE` (default: model.vk beside the prover key)")
+	f.StringVarP(&o.proof, "out", "o", "", "`FILE` for the proof")
+	f.StringVar(&o.statement, "statement-out", "", "`FILE` for the statement")
+	f.BoolVar(&o.force, "force", false, "replace files that are there")
+	f.BoolVar(&o.json, "json", false, "print a report")
+	required(c, "key", "out", "statement-out")
+}
+
 // proveOptions are the flags of prove.
 type proveOptions struct {
 	question
-	key, vk, proof, statement string
-	force, json               bool
+	proveFiles
 }
 
 func (a *app) proveCommand() *cobra.Command {
@@ -41,35 +57,39 @@ refused with exit code 1.`,
 	o.question.flags(c)
 	o.answerFlags(c, "the answer as `TEXT`, instead of running the model for it")
 	o.maxFlag(c)
-	f := c.Flags()
-	f.StringVar(&o.key, "key", "", "prover key `FILE` that setup wrote")
-	f.StringVar(&o.vk, "vk", "", "verifying key `FILE` (default: model.vk beside the prover key)")
-	f.StringVarP(&o.proof, "out", "o", "", "`FILE` for the proof")
-	f.StringVar(&o.statement, "statement-out", "", "`FILE` for the statement")
-	f.BoolVar(&o.force, "force", false, "replace files that are there")
-	f.BoolVar(&o.json, "json", false, "print a report")
-	required(c, "key", "out", "statement-out")
+	o.proveFiles.flags(c)
 	return c
 }
 
-// outputPaths refuses files of prove that cannot be written or must not be written over; inputs are other files that it reads.
-func outputPaths(key, vkFile, proof, statement string, force bool, inputs ...path) error {
-	vk := path{"--vk", vkFile}
-	if vkFile == "" {
-		vk = path{"--vk where it is not given", verifyingKeyBeside(key)}
+// check refuses files that cannot be written or must not be written over; inputs are other files that prove reads.
+func (o *proveFiles) check(inputs ...path) error {
+	vk := path{"--vk", o.vk}
+	if o.vk == "" {
+		vk = path{"--vk where it is not given", verifyingKeyBeside(o.key)}
 	}
-	outputs := []path{{"--out", proof}, {"--statement-out", statement}}
-	if err := apart(outputs, append([]path{{"--key", key}, vk}, inputs...)...); err != nil {
+	outputs := []path{{"--out", o.proof}, {"--statement-out", o.statement}}
+	if err := apart(outputs, append([]path{{"--key", o.key}, vk}, inputs...)...); err != nil {
 		return err
 	}
-	if err := replaceable(proof, statement); err != nil {
+	if err := replaceable(o.proof, o.statement); err != nil {
 		return err
 	}
-	return writable(force, statement, proof)
+	return writable(o.force, o.statement, o.proof)
+}
+
+// keys reads the prover's key and the verifying key that belongs to it.
+func (a *app) keys(ctx context.Context, o *proveFiles) (*prover.Key, *verifier.Key, error) {
+	a.progress.phase("read key")
+	k, err := readKey(a.m.Circuit, o.key)
+	if err != nil {
+		return nil, nil, err
+	}
+	vk, err := readVerifyingKey(ctx, a.m.Circuit, k, o.key, o.vk)
+	return k, vk, err
 }
 
 // checkAndWrite verifies a proof, and writes it with its statement, of which it returns the bytes.
-func (a *app) checkAndWrite(ctx context.Context, vk *verifier.Key, st statement.Statement, proof []byte, statementFile, proofFile string, force bool) ([]byte, error) {
+func (a *app) checkAndWrite(ctx context.Context, o *proveFiles, vk *verifier.Key, st statement.Statement, proof []byte) ([]byte, error) {
 	a.progress.phase("self-check")
 	if err := vk.VerifyStatementContext(ctx, st, proof); err != nil {
 		return nil, fmt.Errorf("the proof does not verify and was not written: %w", err)
@@ -79,7 +99,7 @@ func (a *app) checkAndWrite(ctx context.Context, vk *verifier.Key, st statement.
 		return nil, err
 	}
 	a.progress.phase("write")
-	if err := writeAll(ctx, force, out{statementFile, encoded, 0o644}, out{proofFile, proof, 0o644}); err != nil {
+	if err := writeAll(ctx, o.force, out{o.statement, encoded, 0o644}, out{o.proof, proof, 0o644}); err != nil {
 		return nil, err
 	}
 	a.progress.phase("")
@@ -87,7 +107,7 @@ func (a *app) checkAndWrite(ctx context.Context, vk *verifier.Key, st statement.
 }
 
 func (a *app) prove(ctx context.Context, o *proveOptions) error {
-	if err := outputPaths(o.key, o.vk, o.proof, o.statement, o.force, o.inputs()...); err != nil {
+	if err := o.check(o.inputs()...); err != nil {
 		return err
 	}
 	if err := o.read(ctx, a); err != nil {
@@ -96,12 +116,7 @@ func (a *app) prove(ctx context.Context, o *proveOptions) error {
 	if o.wantTokens != nil && o.max > 0 {
 		return usage("--max is for answers of the model; --answer gives one")
 	}
-	a.progress.phase("read key")
-	k, err := readKey(a.m.Circuit, o.key)
-	if err != nil {
-		return err
-	}
-	vk, err := readVerifyingKey(ctx, a.m.Circuit, k, o.key, o.vk)
+	k, vk, err := a.keys(ctx, &o.proveFiles)
 	if err != nil {
 		return err
 	}
@@ -113,7 +128,7 @@ func (a *app) prove(ctx context.Context, o *proveOptions) error {
 	if err != nil {
 		return err
 	}
-	encoded, err := a.checkAndWrite(ctx, vk, st, proof, o.statement, o.proof, o.force)
+	encoded, err := a.checkAndWrite(ctx, &o.proveFiles, vk, st, proof)
 	if err != nil {
 		return err
 	}
