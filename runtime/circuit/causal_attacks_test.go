@@ -198,6 +198,26 @@ func TestMaskedAttentionIsNotFooled(t *testing.T) {
 				}
 			}
 		},
+		"a maximum per column": func(d decoder, c *circuit.Circuit, h *circuit.Hint) { // limb j is then at least the scores of all rows at j
+			max := c.Tensor(h.Out[0] + 1)
+			for max.Name != "attn.max" {
+				max = c.Tensor(max.ID + 1)
+			}
+			square, wide, last := []int{positions, positions}, [][]int{{0}, {1}}, [][]int{{1}}
+			max.Shape = square
+			for i := range max.Def {
+				t := &max.Def[i]
+				t.Extents, t.Out = square, wide
+				for k := range t.Factors {
+					t.Factors[k].Axes = last
+				}
+			}
+			for i := range divisionOf(c, h).Def {
+				if f := divisionOf(c, h).Def[i].Factors; len(f) == 1 && f[0].T == max.ID {
+					f[0].Axes = wide
+				}
+			}
+		},
 		"a remainder beyond its range": func(d decoder, c *circuit.Circuit, h *circuit.Hint) {
 			for i := range c.Lookups {
 				if c.Lookups[i].Cols[0] == divisionOf(c, h).ID {
@@ -245,6 +265,14 @@ func TestFinishIsTotal(t *testing.T) {
 		"a bag of private tokens": {true, func(d decoder) {
 			bag := d.virtual("bag", []int{words}, "tv->v t=3 v=4", circuit.ID(0))
 			d.head(d.round("y", d.virtual("all", []int{positions, 2}, "v,vd->td t=3 v=4 d=2", bag, d.Weight("t2", 6, words, 2))))
+		}},
+		"results of zkAttn in another order, of other shapes": {false, func(d decoder) {
+			row := d.Witness("row", -32, 32, positions) // declared before d_lo, as limbs are, and given for e
+			d.Lookup(gadget.Range(d.Builder, -32, 32), row)
+			out := d.decoyAttention(-1, 0)
+			d.Unfinished().Hints[len(d.Unfinished().Hints)-1].Out[3] = row
+			d.Hint(circuit.RescaleHint{}.Hint(out[1], out[3]))
+			d.head(d.round("y", d.virtual("v", []int{positions, 2}, "t,td->td t=3 d=2", row, d.x)))
 		}},
 		"an equation over many cells": {false, func(d decoder) {
 			big := d.Affine("big", "i - j", 1<<14, 1<<14)

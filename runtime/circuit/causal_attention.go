@@ -43,9 +43,9 @@ func (a *causality) attentionParts(h *Hint) (p attentionParts, ok bool) {
 		return p, false
 	}
 	shape := a.c.Tensor(p.s).Shape
-	for _, id := range h.Out {
+	for i, id := range h.Out {
 		want := shape
-		if id < p.dlo {
+		if i < n {
 			want = shape[:len(shape)-1]
 		}
 		if !equalShape(a.c.Tensor(id).Shape, want) {
@@ -322,10 +322,11 @@ func isSpread(term *Term, f Factor) bool {
 	return true
 }
 
-// isMaximum matches lo + Σ 2^(wl)·limb_l: all limbs and nothing negative, so that the maximum is at least lo.
+// isMaximum matches lo + Σ 2^(wl)·limb_l, cell by cell: all limbs and nothing negative, so that the maximum is at least lo, and each row has its
+// own. Of a tensor of more axes the limbs might be spread along the columns instead, and tell one row what another one must not know.
 func (a *causality) isMaximum(id ID, p attentionParts) bool {
 	t := a.c.Tensor(id)
-	if t.Kind != Virtual {
+	if t.Kind != Virtual || !equalShape(t.Shape, a.c.Tensor(p.limbs[0]).Shape) {
 		return false
 	}
 	left := map[ID]bool{}

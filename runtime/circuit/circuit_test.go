@@ -61,6 +61,17 @@ func TestRefusals(t *testing.T) {
 			v := b.VirtualBound("v", []int{2}, 0, 1, "somebody said so", b.Times(1, "i,i,i->i i=2", c, c, c))
 			b.Lookup(bit(b), b.Virtual("w", []int{2}, b.Times(1, "i,i->i i=2", v, v)))
 		}},
+		{"far bounds that cancel", "whatever is declared of them", func(b *Builder) { // 2^305·x − 2^305·y, which may be any number mod p
+			far := func(name string) ID {
+				x := b.Witness(name, 1, 2, 2)
+				b.Lookup(b.TableOf("one or two", func() [][]int64 { return [][]int64{{1, 2}} }), x)
+				for range 5 {
+					x = b.VirtualBound(name, []int{2}, 0, 1, "somebody said so", b.Times(huge, "i->i i=2", x))
+				}
+				return x
+			}
+			b.Lookup(bit(b), b.VirtualBound("w", []int{2}, 0, 1, "looked up", b.Times(1, "i->i i=2", far("x")), b.Times(-1, "i->i i=2", far("y"))))
+		}},
 		{"hint without results", "1 inputs and 0 results", func(b *Builder) { b.Hint(Hint{Kind: HintRescale, In: []ID{looked(b, "w", 2)}}) }},
 		{"hint of an input that there is not", "is of no private input", func(b *Builder) {
 			b.Hint(Hint{Kind: HintInput, Out: []ID{looked(b, "w", 2)}, Params: []int64{0}})

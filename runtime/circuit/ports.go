@@ -99,7 +99,7 @@ type View uint8
 
 // The views. T and V are length and vocabulary of a generation, a_t = 1 exactly at the positions whose prediction the statement claims.
 const (
-	PortValues  View = iota + 1 // the port's shape: its elements; of a generation's logits the rows where a_t = 1, else 0
+	PortValues  View = iota + 1 // the port's shape: its elements; of a generation its logits alone, the rows where a_t = 1, else 0
 	OneHot                      // ids of an input, one axis more than the port: 1 at (x, id[x]), 0 where the id is hidden
 	ArgmaxAt                    // an output's shape: 1 at (row, i), i the row's claimed index; no 1 in a row without
 	ArgmaxBelow                 // an output's shape: 1 at (row, j) for j < i
@@ -243,7 +243,7 @@ func (c *Circuit) view(view View, port int) (t Tensor, ok bool) {
 	p := &c.Ports[port]
 	t = Tensor{Kind: Public, View: view, Port: port, Hi: 1}
 	switch {
-	case view == PortValues:
+	case view == PortValues && (p.Out || c.Generation == nil):
 		t.Shape, t.Lo, t.Hi = p.Shape, p.Lo, p.Hi
 	case view == OneHot && p.Kind == IDs && !p.Out:
 		t.Shape = append(append([]int(nil), p.Shape...), p.Vocab())

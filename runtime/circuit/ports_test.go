@@ -146,8 +146,12 @@ func TestGenerationsMustBeBound(t *testing.T) {
 		"a pad below 0":                         {"pad id -1 is outside", func(c *circuit.Circuit) { c.Generation.Pad = -1 }},
 		"another vocabulary":                    {"its output has shape", func(c *circuit.Circuit) { port(c, "tokens").Hi = 4 }},
 		"no output":                             {"needs an input and an output", func(c *circuit.Circuit) { c.Ports = c.Ports[:1] }},
-		"two outputs":                           {"this circuit has more", func(c *circuit.Circuit) { c.Ports = append(c.Ports, c.Ports[1]) }},
-		"integers for tokens":                   {"want ids", func(c *circuit.Circuit) { port(c, "tokens").Kind = circuit.Integers }},
+		"values of the tokens": {"shows what it does not tell", func(c *circuit.Circuit) { // rows of logits are no tokens
+			p, t := port(c, "tokens"), named(c, "tokens.known")
+			t.View, t.Lo, t.Hi = circuit.PortValues, p.Lo, p.Hi
+		}},
+		"two outputs":         {"this circuit has more", func(c *circuit.Circuit) { c.Ports = append(c.Ports, c.Ports[1]) }},
+		"integers for tokens": {"want ids", func(c *circuit.Circuit) { port(c, "tokens").Kind = circuit.Integers }},
 	} {
 		t.Run(name, func(t *testing.T) {
 			text := witnesstest.Text{Name: "text", Length: 3, Vocab: 4, Reveal: circuit.Values, PrivateInput: true, WeightBits: 4, WitnessBits: 4}

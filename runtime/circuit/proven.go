@@ -50,21 +50,19 @@ func (c *Circuit) proveBounds() ([]interval.Interval, error) {
 	return bounds, nil
 }
 
-// saturated keeps numbers that nothing checked may come near from growing: products of unchecked tensors double their bits.
+// saturated keeps numbers that nothing checked may come near from growing: products of unchecked tensors double their bits. An interval
+// with an end beyond 2^256 becomes one that is as wide on both sides. Of such an interval no sum is narrower, and no product but that
+// with [0, 0], so that whatever is computed from it stays beyond what may be checked: two numbers that are both far do not cancel.
 func saturated(v interval.Interval) interval.Interval {
-	far := new(big.Int).Lsh(big.NewInt(1), wrapBits+6)
-	near := new(big.Int).Neg(far)
-	cut := func(x *big.Int) *big.Int {
-		switch {
-		case x.Cmp(far) > 0:
-			return far
-		case x.Cmp(near) < 0:
-			return near
-		}
-		return x
+	if v.BitLen() <= farBits {
+		return v
 	}
-	return interval.Interval{Lo: cut(v.Lo), Hi: cut(v.Hi)}
+	far := new(big.Int).Lsh(big.NewInt(1), farBits)
+	return interval.Interval{Lo: new(big.Int).Neg(far), Hi: far}
 }
+
+// farBits is more than a checked interval may have.
+const farBits = wrapBits + 6
 
 // within is the intersection, or the other interval where there is none: no witness exists then.
 func within(v, other interval.Interval) interval.Interval {
