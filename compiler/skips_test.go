@@ -1,6 +1,7 @@
 package compiler
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -15,6 +16,7 @@ import (
 	"github.com/zkllmc/zkllmc/compiler/internal/planner"
 	"github.com/zkllmc/zkllmc/compiler/internal/quant"
 	"github.com/zkllmc/zkllmc/compiler/internal/randgraph"
+	"github.com/zkllmc/zkllmc/internal/test/second"
 	"github.com/zkllmc/zkllmc/runtime/protocol"
 )
 
@@ -141,6 +143,7 @@ func TestCrowdedCircuit(t *testing.T) {
 // What a circuit counts is what its proofs ask for, whatever its terms are: gadgets with random parameters, in random order.
 func TestRandomCircuitsCountTheirEvaluations(t *testing.T) {
 	circuits, most := 0, 0
+	var verdicts second.Verdicts
 	for seed := range uint64(150) {
 		c, err := randgraph.DrawCircuit(seed, 4)
 		if err != nil {
@@ -151,7 +154,13 @@ func TestRandomCircuitsCountTheirEvaluations(t *testing.T) {
 		require.Empty(t, c.Crowded(), "seed %d", seed)
 		circuits++
 		most = max(most, c.Requests().Evaluations)
+		if circuits <= 40 {
+			var encoding bytes.Buffer
+			c.Encode(&encoding)
+			verdicts.Add(fmt.Sprint("seed ", seed), encoding.Bytes(), nil)
+		}
 	}
 	require.Greater(t, circuits, 100)
 	require.Greater(t, most, 100)
+	verdicts.Compare(t, second.Circuit)
 }

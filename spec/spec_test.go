@@ -3,22 +3,19 @@ package spec_test
 
 import (
 	"bytes"
-	"context"
 	"crypto/sha256"
 	"encoding/hex"
-	"errors"
 	"fmt"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"regexp"
 	"strconv"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/zkllmc/zkllmc/internal/test/second"
 	"github.com/zkllmc/zkllmc/runtime/group"
 )
 
@@ -37,39 +34,10 @@ var work = map[string][3]int{"argmax": {190, 16, 138}, "logits": {66, 453, 65}, 
 
 const header, stream = 44, 44 + 32 // offsets in a proof: behind the header, behind the model's ID
 
-// python finds an interpreter that is new enough, or skips the test.
-func python(t *testing.T) string {
-	t.Helper()
-	path, err := exec.LookPath("python3")
-	if err != nil {
-		t.Skip("there is no python3: the second verifier is not run")
-	}
-	if err := exec.Command(path, "-c", "import sys; sys.exit(sys.version_info < (3, 9))").Run(); err != nil {
-		t.Skip("python3 is older than 3.9: the second verifier is not run")
-	}
-	return path
-}
-
 // verify runs the second verifier and returns its exit code and what it printed.
 func verify(t *testing.T, args ...string) (int, string) {
 	t.Helper()
-	return run(t, append([]string{"verify.py"}, args...)...)
-}
-
-// run runs Python.
-func run(t *testing.T, args ...string) (int, string) {
-	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Minute)
-	defer cancel()
-	out, err := exec.CommandContext(ctx, python(t), args...).CombinedOutput()
-	var exit *exec.ExitError
-	if err != nil && !errors.As(err, &exit) {
-		require.NoError(t, err)
-	}
-	if exit != nil {
-		return exit.ExitCode(), string(out)
-	}
-	return accepted, string(out)
+	return second.Run(t, append([]string{"verify.py"}, args...)...)
 }
 
 // files are the paths of a case, by name.
@@ -130,7 +98,7 @@ func generators(t *testing.T) string {
 // TestAccepts verifies the vectors with nothing of ours: generators are derived in Python. Both verifiers must absorb and draw the same,
 // and derive the same generators.
 func TestAccepts(t *testing.T) {
-	python(t)
+	second.Python(t)
 	generators(t) // so that what Python derives is compared with all of it
 	for _, name := range cases {
 		t.Run(name, func(t *testing.T) {
@@ -177,7 +145,7 @@ func offsets(t *testing.T, trace []byte) map[string]int {
 
 // TestRejects changes one thing at a time. A point changes its sign, so that it still decodes, a scalar its lowest bit.
 func TestRejects(t *testing.T) {
-	python(t)
+	second.Python(t)
 	cache := generators(t)
 	const sign, low = 0x40, 31
 	for _, name := range cases {
@@ -233,7 +201,7 @@ func TestRejects(t *testing.T) {
 // TestCountsWork: both verifiers count the work of evaluations alike, sums that go into several later ones and shifts among them: with just
 // as much allowed a proof is accepted, and with less in one respect its circuit is none.
 func TestCountsWork(t *testing.T) {
-	python(t)
+	second.Python(t)
 	cache := generators(t)
 	const limited = `
 import sys, verify
@@ -247,11 +215,11 @@ sys.exit(verify.main(sys.argv[4:]))`
 			}
 			t.Run(fmt.Sprint(name, limits), func(t *testing.T) {
 				t.Parallel()
-				args := []string{"-B", "-c", limited}
+				args := []string{"-c", limited}
 				for _, n := range limits {
 					args = append(args, strconv.Itoa(n))
 				}
-				code, out := run(t, append(args, vector(name).args("--generators", cache)...)...)
+				code, out := second.Run(t, append(args, vector(name).args("--generators", cache)...)...)
 				if less < 0 {
 					require.Equal(t, accepted, code, out)
 					return
@@ -265,21 +233,23 @@ sys.exit(verify.main(sys.argv[4:]))`
 
 // TestExitCodes: what is not a rejection does not look like one.
 func TestExitCodes(t *testing.T) {
-	python(t)
+	second.Python(t)
 	f := vector("tiny")
 	for what, c := range map[string]struct {
 		code int
 		args []string
 	}{
-		"no arguments":    {usage, nil},
-		"half a proof":    {usage, []string{"--circuit", f["circuit.bin"], "--vk", f["model.vk"], "--proof", f["proof.bin"]}},
-		"bad pin":         {usage, f.args("--pin", "x")},
-		"no circuit":      {unreadable, []string{"--circuit", "nowhere", "--vk", f["model.vk"]}},
-		"not a circuit":   {unreadable, []string{"--circuit", f["proof.bin"], "--vk", f["model.vk"]}},
-		"no generators":   {unreadable, f.args("--generators", f["proof.bin"])},
-		"other circuit":   {rejected, []string{"--circuit", vector("logits")["circuit.bin"], "--vk", f["model.vk"]}},
-		"other model":     {rejected, f.args("--pin", fmt.Sprintf("%064x", 1))},
-		"a key by itself": {accepted, []string{"--circuit", f["circuit.bin"], "--vk", f["model.vk"]}},
+		"no arguments":        {usage, nil},
+		"half a proof":        {usage, []string{"--circuit", f["circuit.bin"], "--vk", f["model.vk"], "--proof", f["proof.bin"]}},
+		"bad pin":             {usage, f.args("--pin", "x")},
+		"no circuit":          {unreadable, []string{"--circuit", "nowhere", "--vk", f["model.vk"]}},
+		"not a circuit":       {unreadable, []string{"--circuit", f["proof.bin"], "--vk", f["model.vk"]}},
+		"no generators":       {unreadable, f.args("--generators", f["proof.bin"])},
+		"other circuit":       {rejected, []string{"--circuit", vector("logits")["circuit.bin"], "--vk", f["model.vk"]}},
+		"other model":         {rejected, f.args("--pin", fmt.Sprintf("%064x", 1))},
+		"a circuit by itself": {accepted, []string{"--circuit", f["circuit.bin"]}},
+		"a proof and no key":  {usage, []string{"--circuit", f["circuit.bin"], "--statement", f["statement.bin"], "--proof", f["proof.bin"]}},
+		"a key by itself":     {accepted, []string{"--circuit", f["circuit.bin"], "--vk", f["model.vk"]}},
 	} {
 		code, out := verify(t, c.args...)
 		require.Equal(t, c.code, code, "%s: %s", what, out)
@@ -288,7 +258,7 @@ func TestExitCodes(t *testing.T) {
 
 // TestForgedGenerators: a file whose digest is right and whose generators are not.
 func TestForgedGenerators(t *testing.T) {
-	python(t)
+	second.Python(t)
 	name := generators(t)
 	data, err := os.ReadFile(name)
 	require.NoError(t, err)

@@ -1,9 +1,10 @@
 #!/usr/bin/env python3
 """A second verifier of zkllmc proofs, version 1, after SPEC.md: plain Python 3.9, standard library only.
 
-    verify.py --circuit circuit.bin --vk model.vk [--statement statement.bin --proof proof.bin]
+    verify.py --circuit circuit.bin [--vk model.vk [--statement statement.bin --proof proof.bin]]
 
-It exists to check the specification and the first verifier against each other. Numbers in parentheses are sections of SPEC.md.
+The circuit is audited (16) before anything else is looked at. This program exists to check the specification and the first verifier
+against each other. Numbers in parentheses are sections of SPEC.md.
 Nothing here is fast, constant in time or meant for service; the order of the text is that of the specification.
 
 Exit codes: 0 accepted, 1 rejected, 2 usage, 3 unreadable (a file is missing, the circuit is no circuit), 4 a defect of this program.
@@ -26,6 +27,7 @@ IDS, INTEGERS, BOOLEANS, REALS = 1, 2, 3, 4  # kinds of elements (5.3)
 NOTHING, VALUES, ARGMAX = 1, 2, 3  # what statements tell of a port (5.3)
 PORT_VALUES, ONE_HOT, ARGMAX_AT, ARGMAX_BELOW, SELECTED, KNOWN = 1, 2, 3, 4, 5, 6  # views (6.5)
 FUNCTION, GENERATION = 1, 2  # kinds of statements (4.6)
+RESCALE, CLAMP, LIMBS, TABLE, INVERSE_ROOT, RECIPROCAL, ATTENTION, INPUT = range(1, 9)  # kinds of hints (16.5)
 MAX_REFERENCES, MAX_KNOWN_CELLS, MAX_OPENED_ROWS = 1 << 17, 1 << 30, 1 << 26  # (10.7)
 
 
@@ -468,117 +470,32 @@ class Decoder:
         c = Record(name=self.text(), weight_bits=self.int(), witness_bits=self.int(), ports=self.list(self.port), generation=self.int())
         c.pad = self.int() if c.generation else None
         c.__dict__.update(
-                   tensors=self.list(self.tensor),
-                   tables=self.list(lambda: Record(name=self.text(), mult=self.int(), columns=self.list(self.ints))),
-                   lookups=self.list(lambda: Record(table=self.int(), columns=self.ints())), zeros=self.ints())
-        self.list(lambda: (self.int(), self.ints(), self.ints(), self.ints(), self.int()))  # hints: the prover's business
+            tensors=self.list(self.tensor),
+            tables=self.list(lambda: Record(name=self.text(), mult=self.int(), columns=self.list(self.ints))),
+            lookups=self.list(lambda: Record(table=self.int(), columns=self.ints())), zeros=self.ints(),
+            hints=self.list(lambda: Record(kind=self.int(), ins=self.ints(), out=self.ints(), params=self.ints(), table=self.int())))
         if self.at != len(self.data):
             raise Unreadable('there are bytes behind the circuit')
         return c
 
 
 def read_circuit(data):
-    """Decodes, checks and analyses a circuit. Its digest is over the bytes themselves."""
+    """Decodes, analyses and audits a circuit. Its digest is over the bytes themselves."""
     try:
         c = Decoder(data).circuit()
-        check_circuit(c)
     except (IndexError, UnicodeDecodeError) as err:
         raise Unreadable(f'the circuit is malformed: {err}') from err
     c.digest = hashlib.sha256(data).digest()
+    audit(c)
+    return c
+
+
+def analyse(c):
+    """(5.7, 5.8) of a circuit whose form was checked."""
     for t in c.tensors:
         for m in t.terms:
             classify(c, m)
     schedule(c)
-    return c
-
-
-def check_circuit(c):
-    """(5.1 … 5.5) the properties that need no argument. That bounds of virtual tensors hold is for whoever audits the circuit."""
-    def demand(condition, what):
-        if not condition:
-            raise Unreadable('not a circuit: ' + what)
-    demand(4 <= c.weight_bits <= 24 and 4 <= c.witness_bits <= 24 and c.generation in (0, 1), 'its configuration')
-    check_ports(c, demand)
-    for k, t in enumerate(c.tensors):
-        demand(WEIGHT <= t.kind <= AFFINE and t.shape and min(t.shape) >= 1, f'tensor {t.name}')
-        demand(-2 ** 62 < t.lo <= t.hi < 2 ** 62 and not (t.terms and t.kind != VIRTUAL), f'the bounds of {t.name}')
-        if t.kind == CONST:
-            demand(len(t.values) == box_size(t.shape), f'the values of {t.name}')
-        if t.kind == AFFINE:
-            demand(len(t.values) == 1 + len(t.shape), f'the equation of {t.name}')
-            t.work, t.values = affine_work(t), affine_cells(t)
-        if t.kind == PUBLIC:
-            demand(0 <= t.port < len(c.ports) and t.shape == view_shape(c, t), f'the shape of {t.name}')
-            p = c.ports[t.port]
-            demand([t.lo, t.hi] == ([p.lo, p.hi] if t.view == PORT_VALUES else [0, 1]), f'the bounds of {t.name}')
-            demand(c.generation or p.reveal == (ARGMAX if t.view in (ARGMAX_AT, ARGMAX_BELOW) else VALUES), f'what {t.name} shows')
-        for m in t.terms:
-            demand(all(0 <= f < k and not c.tensors[f].mult for f, _ in m.factors), f'the factors of {t.name}')
-            named = [(t.shape, m.out)] + [(c.tensors[f].shape, axes) for f, axes in m.factors]
-            demand(all(axes_fit(m, *n) for n in named), f'the labels of {t.name}')
-            demand({l for _, axes in named for axis in axes for l in axis} == set(range(len(m.extents))), f'a label of {t.name}')
-    def tensor(k):
-        demand(0 <= k < len(c.tensors), f'there is no tensor {k}')
-        return c.tensors[k]
-    for table in c.tables:
-        lines, m = len(table.columns[0]), tensor(table.mult)
-        demand(all(len(col) == lines for col in table.columns), f'the columns of {table.name}')
-        demand(m.kind == WITNESS and m.mult == 1 and m.shape == [lines], f'the multiplicities of {table.name}')
-    covered = set()
-    for lookup in c.lookups:
-        demand(0 <= lookup.table < len(c.tables), 'a lookup has no table')
-        table = c.tables[lookup.table]
-        demand(len(lookup.columns) == len(table.columns), f'a lookup into {table.name}')
-        for k, col in zip(lookup.columns, table.columns):
-            t = tensor(k)
-            demand(t.shape == tensor(lookup.columns[0]).shape and not t.mult, f'a lookup of {t.name}')
-            demand(t.kind != WITNESS or t.lo <= min(col) and max(col) <= t.hi, f'the range of {t.name}')
-            covered.add(k)
-    demand(all(t.kind != WITNESS or t.mult or k in covered for k, t in enumerate(c.tensors)), 'a witness tensor is in no lookup')
-    demand(all(tensor(z) for z in c.zeros) and c.lookups, 'its zero-checks')
-
-
-def check_ports(c, demand):
-    """(5.3) what the fields of a port may be, and which ports a generation has."""
-    for p in c.ports:
-        demand(p.name and p.shape and min(p.shape) >= 1 and p.out in (0, 1) and 0 <= p.tensor < len(c.tensors), f'port {p.name}')
-        demand(p.kind in ((INTEGERS, REALS) if p.out else (IDS, INTEGERS, BOOLEANS, REALS)), f'the elements of port {p.name}')
-        demand(p.reveal in (NOTHING, VALUES) or p.reveal == ARGMAX and p.out and len(p.shape) >= 2, f'what is told of port {p.name}')
-        demand(-2 ** 62 < p.lo <= p.hi < 2 ** 62 and (p.kind != BOOLEANS or (p.lo, p.hi) == (0, 1)), f'the range of port {p.name}')
-        demand(p.kind != IDS or p.lo == 0 and 1 <= p.hi < 2 ** 31 - 1, f'the range of port {p.name}')
-        demand(abs(p.scale) <= 120 if p.kind == REALS else p.scale == 0, f'the scale of port {p.name}')
-        shape = p.shape + [p.hi + 1] if p.kind == IDS else p.shape
-        demand(c.tensors[p.tensor].shape == shape, f'the tensor of port {p.name}')
-    demand(len({p.name for p in c.ports}) == len(c.ports), 'two ports have one name')
-    if c.generation:
-        demand(sorted(p.out for p in c.ports) == [0, 1], 'a generation has an input and an output')
-        c.input, c.output = sorted(c.ports, key=lambda p: p.out)
-        c.length, c.vocab = c.input.shape[0], c.input.hi + 1
-        demand(c.input.kind == IDS and len(c.input.shape) == 1 and c.output.shape == [c.length, c.vocab], 'the ports of a generation')
-        demand(c.output.reveal != NOTHING and 0 <= c.pad < c.vocab, 'a generation')
-
-
-def view_shape(c, t):
-    """(6.5) the shape of a public tensor, None where a port has no such view."""
-    p = c.ports[t.port]
-    if t.view == PORT_VALUES:
-        return p.shape
-    if t.view == ONE_HOT and p.kind == IDS:
-        return p.shape + [p.hi + 1]
-    if t.view in (ARGMAX_AT, ARGMAX_BELOW) and p.out:
-        return p.shape
-    if c.generation and (t.view == SELECTED and p.out or t.view == KNOWN and not p.out):
-        return p.shape[:1]
-    return None
-
-
-def axes_fit(m, shape, axes):
-    """(5.4) whether lists of labels describe a tensor of a shape."""
-    labels = [l for axis in axes for l in axis]
-    if len(axes) != len(shape) or len(set(labels)) != len(labels) or not all(0 <= l < len(m.extents) for l in labels):
-        return False
-    split = (m.extents[l] for axis in axes for l in axis[1:])
-    return all(d >= 1 and d & (d - 1) == 0 for d in split) and all(box_size([m.extents[l] for l in a]) == d for a, d in zip(axes, shape))
 
 
 def box_size(shape):
@@ -599,12 +516,31 @@ def affine_work(t):
     return total
 
 
-def affine_cells(t):
-    """(5.3) the cells of an affine tensor: 1 where offset + sum of stride·index is 0."""
-    sums = [t.values[0]]
-    for stride, d in zip(t.values[1:], t.shape):
-        sums = [s + stride * x for s in sums for x in range(d)]
-    return [int(s == 0) for s in sums]
+def affine_mle(t, r):
+    """(10.8) A state is a carry and the set of the axes whose index is less than the extent so far."""
+    offset, strides = t.values[0], t.values[1:]
+    points = [part for part, _ in pieces(t.shape, r)][::-1]
+    masked = frozenset(a for a, d in enumerate(t.shape) if d & (d - 1))
+    states = {(offset, frozenset()): 1}
+    for b in range(max(bits(d) for d in t.shape)):
+        for a, d in enumerate(t.shape):
+            if b < bits(d):
+                states = choose_bit(states, a, strides[a], points[a][b], d >> b & 1 if a in masked else None)
+        states = {(carry // 2, less): weight for (carry, less), weight in states.items() if carry % 2 == 0}
+    return states.get((0, masked), 0)
+
+
+def choose_bit(states, axis, stride, r, of_extent):
+    """Both bits of an index; of_extent is that of the extent, None if it needs no flag."""
+    out = {}
+    for (carry, less), weight in states.items():
+        for x, factor in ((0, 1 - r), (1, r)):
+            flags = less
+            if of_extent is not None and x != of_extent:
+                flags = less | {axis} if x < of_extent else less - {axis}
+            key = carry + stride * x, flags
+            out[key] = (out.get(key, 0) + weight * factor) % P
+    return out
 
 
 def known(t):
@@ -1021,21 +957,25 @@ class FractionTree:
 # --- 10. Evaluations and waves ---------------------------------------------------------------------------------------------------
 
 
-def cut(m, r):
-    """(10.4) returns κ, the points of the labels that have one, and τ of the labels of the result."""
+def label_points(m, r, half):
+    """(10.4) the points of the labels that have one, and τ of the labels of the result."""
     tau, at = {}, 0
     for axis in reversed(m.out):
         for l in reversed(axis):
             tau[l] = r[at:at + bits(m.extents[l])]
             at += bits(m.extents[l])
-    kappa, points = m.coef, {}
+    points = {l: tau[l] if l in m.in_out else [half] * bits(m.extents[l]) for l, uses in enumerate(m.uses) if uses == 1}
+    return points, tau
+
+
+def cut(m, r):
+    """(10.4) returns κ and what label_points does."""
+    points, tau = label_points(m, r, HALF)
+    kappa = m.coef
     for l, uses in enumerate(m.uses):
-        if l in m.in_out and uses == 0:
+        if uses == 0:
             kappa = kappa * valid(tau[l], m.extents[l]) % P
-        elif l in m.in_out and uses == 1:
-            points[l] = tau[l]
-        elif uses == 1:
-            points[l] = [HALF] * bits(m.extents[l])
+        elif uses == 1 and l not in m.in_out:
             kappa = kappa << bits(m.extents[l])
     return kappa % P, points, tau
 
@@ -1052,31 +992,16 @@ class Ledger:
         self.values, self.openings = {}, []
         self.walked, self.requests = {}, {}  # since the last bind: evaluations with the terms that pass through; requests with their wires
         self.pending, self.wave = [[] for _ in range(c.waves + 1)], 0
-        self.references = self.known_cells = self.opened_rows = 0
-
-    def count(self, t):
-        """(10.7) what a new evaluation of a tensor costs."""
-        c, size = self.c, box_size(t.shape)
-        if t.kind == CONST or t.view == PORT_VALUES:
-            self.known_cells += size
-        elif t.kind == AFFINE:
-            self.known_cells += t.work
-        elif t.kind in (WEIGHT, WITNESS):
-            self.opened_rows += (size >> (c.weight_bits if t.kind == WEIGHT else c.witness_bits)) + 1
 
     def ask(self, k, r):
         """Walks what was not walked before; the stack holds what is still to be asked for, the next one last."""
         stack = [(k, tuple(r))]
         while stack:
             key = stack.pop()
-            self.references += 1
             if key in self.values or key in self.walked:
                 continue
             t, r = self.c.tensors[key[0]], key[1]
             terms = self.walked[key] = []
-            self.count(t)
-            if self.references > MAX_REFERENCES or self.known_cells > MAX_KNOWN_CELLS or self.opened_rows > MAX_OPENED_ROWS:
-                raise Unreadable('not a circuit: proofs about it take too many evaluations')
             if not known(t) and (t.kind != VIRTUAL or t.wave > 0):
                 self.requests[key] = None
             for m in t.terms:
@@ -1109,7 +1034,9 @@ class Ledger:
         k, r = key
         t = self.c.tensors[k]
         if known(t):
-            return constant(mle(t.values if t.kind in (CONST, AFFINE) else self.statement.cells(t), t.shape, r))
+            if t.kind == AFFINE:
+                return constant(affine_mle(t, r))
+            return constant(mle(self.statement.cells(t) if t.kind == PUBLIC else t.values, t.shape, r))
         if t.kind != VIRTUAL:
             return self.requests[key]
         parts = [(1, self.requests[key])] if t.wave else []
@@ -1342,6 +1269,729 @@ def accept_proof(c, model, identity, statement, proof, generators, trace):
     verify_stream(c, 'inference', model, st, body[32:], generators, trace)
 
 
+# --- 16. What an auditor checks --------------------------------------------------------------------------------------------------
+
+
+def demand(condition, what):
+    if not condition:
+        raise Unreadable('not a circuit: ' + what)
+
+
+def audit(c):
+    """(16) refuses a circuit about which proofs mean nothing. What people have to look at (16.7) is left to them."""
+    check_form(c)
+    analyse(c)
+    check_ports(c)
+    check_public_tensors(c)
+    check_lookups(c)
+    check_hints(c)
+    check_work(c)
+    proven = proven_intervals(c)
+    check_bound_ports(c)
+    if c.generation:
+        check_causal(c, proven)
+
+
+def check_form(c):
+    """(16.1.2 … 16.1.4)"""
+    demand(4 <= c.weight_bits <= 24 and 4 <= c.witness_bits <= 24 and c.generation in (0, 1), 'its configuration')
+    for k, t in enumerate(c.tensors):
+        demand(WEIGHT <= t.kind <= AFFINE and is_shape(t.shape, 1 << 31), f'the shape of tensor {t.name}')
+        demand(in_bounds(t.lo, t.hi) and t.mult in (0, 1), f'the bounds of {t.name}')
+        demand((t.kind == VIRTUAL or not t.terms) and (t.kind == PUBLIC or t.view == t.port == 0), f'the kind of {t.name}')
+        demand(t.kind in (CONST, AFFINE) or not t.values, f'the values of {t.name}')
+        if t.kind == WEIGHT:
+            demand((t.lo, t.hi) in [(-1 << j, (1 << j) - 1) for j in range(16)], f'the bounds of {t.name}')
+        if t.kind == CONST:
+            demand(len(t.values) == box_size(t.shape) and t.lo <= min(t.values) and max(t.values) <= t.hi, f'the values of {t.name}')
+        if t.kind == AFFINE:
+            demand(len(t.values) == 1 + len(t.shape) <= 9 and max(abs(v) for v in t.values) <= 1 << 30, f'the equation of {t.name}')
+            demand((t.lo, t.hi) == (0, 1) and affine_work(t) <= 1 << 20, f'the equation of {t.name}')
+        for m in t.terms:
+            check_term(c, k, t, m)
+
+
+def in_bounds(lo, hi):
+    return -2 ** 62 < lo <= hi < 2 ** 62
+
+
+def is_shape(shape, end):
+    """Whether there is an axis, none is empty, and there are fewer cells than `end`."""
+    return len(shape) > 0 and min(shape) >= 1 and box_size(shape) < end
+
+
+def check_term(c, k, t, m):
+    """(5.4)"""
+    demand(all(0 <= f < k and not c.tensors[f].mult for f, _ in m.factors), f'the factors of {t.name}')
+    named = [(t.shape, m.out)] + [(c.tensors[f].shape, axes) for f, axes in m.factors]
+    demand(all(axes_fit(m, *n) for n in named), f'the labels of {t.name}')
+    demand({l for _, axes in named for axis in axes for l in axis} == set(range(len(m.extents))), f'a label of {t.name}')
+
+
+def axes_fit(m, shape, axes):
+    """(5.4) whether lists of labels describe a tensor of a shape."""
+    labels = [l for axis in axes for l in axis]
+    if len(axes) != len(shape) or len(set(labels)) != len(labels) or not all(0 <= l < len(m.extents) for l in labels):
+        return False
+    split = (m.extents[l] for axis in axes for l in axis[1:])
+    return (all(m.extents[l] >= 1 for l in labels) and all(d & (d - 1) == 0 for d in split)
+            and all(box_size([m.extents[l] for l in a]) == d for a, d in zip(axes, shape)))
+
+
+def check_ports(c):
+    """(5.2, 5.3) what the fields of a port may be, and which ports a generation has."""
+    for p in c.ports:
+        demand(1 <= len(p.name.encode()) <= 4096 and is_shape(p.shape, (1 << 30) + 1) and p.out in (0, 1), f'port {p.name}')
+        demand(0 <= p.tensor < len(c.tensors), f'the tensor of port {p.name}')
+        demand(p.kind in ((INTEGERS, REALS) if p.out else (IDS, INTEGERS, BOOLEANS, REALS)), f'the elements of port {p.name}')
+        demand(p.reveal in (NOTHING, VALUES) or p.reveal == ARGMAX and p.out and len(p.shape) >= 2, f'what is told of port {p.name}')
+        demand(in_bounds(p.lo, p.hi) and (p.kind != BOOLEANS or (p.lo, p.hi) == (0, 1)), f'the range of port {p.name}')
+        demand(p.kind != IDS or p.lo == 0 and 1 <= p.hi < 2 ** 31 - 1, f'the range of port {p.name}')
+        demand(not p.out or p.lo <= 0 <= p.hi, f'the range of port {p.name}')
+        demand(abs(p.scale) <= 120 if p.kind == REALS else p.scale == 0, f'the scale of port {p.name}')
+        shape = p.shape + [p.hi + 1] if p.kind == IDS else p.shape
+        demand(c.tensors[p.tensor].shape == shape, f'the tensor of port {p.name}')
+    demand(len({p.name for p in c.ports}) == len(c.ports), 'two ports have one name')
+    if c.generation:
+        demand(sorted(p.out for p in c.ports) == [0, 1], 'a generation has an input and an output')
+        c.input, c.output = sorted(c.ports, key=lambda p: p.out)
+        c.length, c.vocab = c.input.shape[0], c.input.hi + 1
+        demand(c.input.kind == IDS and len(c.input.shape) == 1 and c.output.shape == [c.length, c.vocab], 'the ports of a generation')
+        demand(c.output.reveal != NOTHING and 0 <= c.pad < c.vocab, 'a generation')
+
+
+def check_public_tensors(c):
+    """(16.1.8)"""
+    for t in c.tensors:
+        if t.kind == PUBLIC:
+            demand(0 <= t.port < len(c.ports) and t.shape == view_shape(c, t), f'the shape of {t.name}')
+            p = c.ports[t.port]
+            demand([t.lo, t.hi] == ([p.lo, p.hi] if t.view == PORT_VALUES else [0, 1]), f'the bounds of {t.name}')
+            demand(c.generation or p.reveal == (ARGMAX if t.view in (ARGMAX_AT, ARGMAX_BELOW) else VALUES), f'what {t.name} shows')
+
+
+def view_shape(c, t):
+    """(6.5) the shape of a public tensor, None where a port has no such view."""
+    p = c.ports[t.port]
+    if t.view == PORT_VALUES and (p.out or not c.generation):
+        return p.shape
+    if t.view == ONE_HOT and p.kind == IDS:
+        return p.shape + [p.hi + 1]
+    if t.view in (ARGMAX_AT, ARGMAX_BELOW) and p.out:
+        return p.shape
+    if c.generation and (t.view == SELECTED and p.out or t.view == KNOWN and not p.out):
+        return p.shape[:1]
+    return None
+
+
+def check_lookups(c):
+    """(16.1.1, 16.1.5 … 16.1.7) and that zero-checks are of tensors."""
+    def tensor(k):
+        demand(0 <= k < len(c.tensors), f'there is no tensor {k}')
+        return c.tensors[k]
+    demand(c.lookups, 'it has no lookup')
+    for table in c.tables:
+        demand(table.columns and table.columns[0], f'table {table.name} is empty')
+        lines, m = len(table.columns[0]), tensor(table.mult)
+        demand(all(len(col) == lines for col in table.columns), f'the columns of {table.name}')
+        demand(m.kind == WITNESS and m.mult == 1 and m.shape == [lines], f'the multiplicities of {table.name}')
+        demand((m.lo, m.hi) == (0, 2 ** 31 - 1), f'the multiplicities of {table.name}')
+    demand(sorted(table.mult for table in c.tables) == [k for k, t in enumerate(c.tensors) if t.mult], 'its multiplicities')
+    covered = set()
+    for lookup in c.lookups:
+        demand(0 <= lookup.table < len(c.tables), 'a lookup has no table')
+        table = c.tables[lookup.table]
+        demand(len(lookup.columns) == len(table.columns), f'a lookup into {table.name}')
+        for k, col in zip(lookup.columns, table.columns):
+            t = tensor(k)
+            demand(t.shape == tensor(lookup.columns[0]).shape and not t.mult, f'a lookup of {t.name}')
+            demand(t.kind != WITNESS or t.lo <= min(col) and max(col) <= t.hi, f'the range of {t.name}')
+            covered.add(k)
+    for k, t in enumerate(c.tensors):
+        demand(t.kind != WITNESS or t.mult or k in covered, f'the witness tensor {t.name} is in no lookup')
+    for z in c.zeros:
+        tensor(z)
+
+
+# (16.5) how many parameters a hint has, and which are k and w.
+PARAMETERS = {RESCALE: 1, CLAMP: 5, LIMBS: 1, TABLE: 2, INVERSE_ROOT: 2, RECIPROCAL: 2, ATTENTION: 6, INPUT: 1}
+SHIFTS = {RESCALE: [0], CLAMP: [0, 4], LIMBS: [0], TABLE: [], INVERSE_ROOT: [1], RECIPROCAL: [1], ATTENTION: [0, 5], INPUT: []}
+
+
+def check_hints(c):
+    """(16.5)"""
+    tensors = range(len(c.tensors))
+    witnesses = {k for k in tensors if c.tensors[k].kind == WITNESS and not c.tensors[k].mult}
+    for i, h in enumerate(c.hints):
+        demand(h.out and (h.ins or h.kind == INPUT), f'hint {i} has no inputs or results')
+        demand(all(k in tensors or k == -1 and h.kind == ATTENTION and n > 0 for n, k in enumerate(h.ins)), f'the inputs of hint {i}')
+        demand(witnesses.issuperset(h.out), f'the results of hint {i}')
+        if h.kind not in PARAMETERS:
+            continue
+        demand(len(h.params) == PARAMETERS[h.kind], f'the parameters of hint {i}')
+        demand(all(0 <= h.params[n] <= 61 for n in SHIFTS[h.kind]), f'the parameters of hint {i}')
+        if h.kind in (TABLE, ATTENTION):
+            demand(0 <= h.table < len(c.tables), f'the table of hint {i}')
+        if h.kind == TABLE:
+            demand(0 <= h.params[1] < len(c.tables[h.table].columns), f'the column of hint {i}')
+        if h.kind == INPUT:
+            demand(not h.ins and len(h.out) == 1 and 0 <= h.params[0] < len(c.ports), f'hint {i} is of no input')
+            p = c.ports[h.params[0]]
+            demand(not p.out and p.reveal == NOTHING and p.tensor == h.out[0], f'hint {i} is of no private input')
+
+
+def check_work(c):
+    """(10.7) counts what the evaluations of a proof take. Factors have smaller numbers, so that from the last tensor down all points at
+    which one is asked for are known when it is reached. A coordinate is (stage, number); stages are 'half', 'leaf', 'zero' and waves."""
+    points, count = [{} for _ in c.tensors], Record(references=0, cells=0, rows=0)
+
+    def ask(k, point):
+        count.references += 1
+        if point in points[k]:
+            return
+        points[k][point] = None
+        t = c.tensors[k]
+        if t.kind == CONST or t.view == PORT_VALUES:
+            count.cells += box_size(t.shape)
+        elif t.kind == AFFINE:
+            count.cells += affine_work(t)
+        elif t.kind in (WEIGHT, WITNESS):
+            count.rows += (box_size(t.shape) >> (c.weight_bits if t.kind == WEIGHT else c.witness_bits)) + 1
+
+    def whole(k, stage):
+        ask(k, tuple((stage, i) for i in range(variables(c.tensors[k].shape))))
+    for k in dict.fromkeys([k for l in c.lookups for k in l.columns] + [table.mult for table in c.tables]):
+        whole(k, 'leaf')
+    for z in c.zeros:
+        whole(z, 'zero')
+    for k in reversed(range(len(c.tensors))):
+        t = c.tensors[k]
+        for point, m in ((point, m) for point in points[k] for m in t.terms):
+            labels, _ = label_points(m, point, ('half', 0))
+            n = sum(bits(m.extents[l]) for l in m.shared)
+            for l in reversed(m.shared):  # the last coordinates of the wave's point, counted from its end
+                labels[l] = [(t.wave, n - i) for i in range(bits(m.extents[l]))]
+                n -= bits(m.extents[l])
+            for f, axes in m.factors:
+                ask(f, tuple(factor_point(axes, labels)))
+            demand(count.references <= MAX_REFERENCES and count.cells <= MAX_KNOWN_CELLS and count.rows <= MAX_OPENED_ROWS,
+                   'proofs about it take too many evaluations')
+    demand(count.references <= MAX_REFERENCES and count.cells <= MAX_KNOWN_CELLS and count.rows <= MAX_OPENED_ROWS,
+           'proofs about it take too many evaluations')
+
+
+FAR, WRAP = 1 << 256, 1 << 250
+
+
+def proven_intervals(c):
+    """(16.3) per tensor (least, greatest)."""
+    columns, zeros, out = {}, set(c.zeros), []
+    for lookup in c.lookups:
+        for k, col in zip(lookup.columns, c.tables[lookup.table].columns):
+            columns.setdefault(k, []).append((min(col), max(col)))
+    for k, t in enumerate(c.tensors):
+        if t.kind != VIRTUAL:
+            out.append((min(t.values), max(t.values)) if t.kind == CONST else (t.lo, t.hi))
+            continue
+        terms = [term_interval(m, out) for m in t.terms]
+        lo, hi = sum(lo for lo, _ in terms), sum(hi for _, hi in terms)
+        if lo < -FAR or hi > FAR:
+            lo, hi = -FAR, FAR
+        if k in columns or k in zeros:
+            demand(-WRAP < lo and hi < WRAP, f'{t.name} may wrap around the field')
+        for least, greatest in columns.get(k, ()):
+            lo, hi = max(lo, least), min(hi, greatest)
+            if lo > hi:
+                lo, hi = least, greatest
+        out.append((0, 0) if k in zeros else (lo, hi))
+    return out
+
+
+def term_interval(m, proven):
+    def times(a, b):
+        products = [x * y for x in a for y in b]
+        return min(products), max(products)
+    n = m.coef
+    for l, d in enumerate(m.extents):
+        n *= 1 if l in m.in_out else d
+    total, i = (1, 1), 0
+    while i < len(m.factors):
+        lo, hi = proven[m.factors[i][0]]
+        if m.factors[i:i + 1] == m.factors[i + 1:i + 2]:  # a square
+            total = times(total, (0 if lo <= 0 <= hi else min(lo * lo, hi * hi), max(lo * lo, hi * hi)))
+            i += 2
+        else:
+            total = times(total, (lo, hi))
+            i += 1
+    return times(total, (n, n))
+
+
+# Sums of terms are compared by their forms: labels numbered as they occur in the result, then in the factors; any order of factors
+# and terms.
+
+
+def form(m):
+    number = {}
+    for axes in [m.out] + [axes for _, axes in m.factors]:
+        for axis in axes:
+            for l in axis:
+                number.setdefault(l, len(number))
+
+    def renamed(axes):
+        return tuple(tuple(number[l] for l in axis) for axis in axes)
+    extents = tuple(m.extents[l] for l in sorted(number, key=number.get))
+    return m.coef, extents, renamed(m.out), tuple(sorted((f, renamed(axes)) for f, axes in m.factors))
+
+
+def forms(terms):
+    return sorted(form(m) for m in terms)
+
+
+def term(coef, shape, out, *factors):
+    """coef·Π factors with a label per axis: those of shape. out and each factor (tensor, labels) list theirs."""
+    return Record(coef=coef, extents=shape, out=[[l] for l in out], factors=[(f, [[l] for l in labels]) for f, labels in factors])
+
+
+def check_bound_ports(c):
+    """(16.4)"""
+    used = dependence(c, [k for l in c.lookups for k in l.columns] + c.zeros)
+    for i, p in enumerate(c.ports):
+        t = c.tensors[p.tensor]
+        if p.out:
+            demand(p.reveal == NOTHING or output_bound(c, i, p), f'nothing ties output {p.name} to what is told of it')
+        elif p.reveal == NOTHING:
+            lo, hi = (0, 1) if p.kind == IDS else (p.lo, p.hi)
+            demand(t.kind == WITNESS and not t.mult and lo <= t.lo and t.hi <= hi, f'the tensor of private input {p.name}')
+            demand(p.kind != IDS or ids_bound(c, i, p), f'the private ids of {p.name} are not bound')
+        else:
+            view = ONE_HOT if p.kind == IDS else PORT_VALUES
+            demand((t.kind, t.view, t.port) == (PUBLIC, view, i) and p.tensor in used, f'public input {p.name} is not bound')
+    carriers = [p.tensor for p in c.ports if not p.out]
+    demand(len(set(carriers)) == len(carriers), 'two inputs have one tensor')
+
+
+def dependence(c, start):
+    """The tensors that these are computed from by terms, and they themselves."""
+    found = set(start)
+    for k in reversed(range(len(c.tensors))):
+        if k in found:
+            found.update(f for m in c.tensors[k].terms if m.coef for f, _ in m.factors)
+    return found
+
+
+def views(c, view, port):
+    return [k for k, t in enumerate(c.tensors) if t.kind == PUBLIC and (t.view, t.port) == (view, port)]
+
+
+def zero_checked(c, *terms):
+    return any(forms(c.tensors[z].terms) == forms(terms) for z in c.zeros)
+
+
+def ids_bound(c, i, p):
+    """(16.4.2) rows of private ids are one-hot, and in a generation those of the answer are the public ones."""
+    shape = c.tensors[p.tensor].shape
+    axes = range(len(shape))
+    if not zero_checked(c, term(1, shape, axes[:-1], (p.tensor, axes)), term(-1, p.shape, axes[:-1])):
+        return False
+    return not c.generation or any(
+        zero_checked(c, term(1, shape, axes, (known, [0]), (p.tensor, axes)), term(-1, shape, axes, (known, [0]), (public, axes)))
+        for known in views(c, KNOWN, i) for public in views(c, ONE_HOT, i))
+
+
+def output_bound(c, i, p):
+    """(16.4.4)"""
+    committed = any(t.kind == WEIGHT or t.kind == WITNESS and not t.mult for t in (c.tensors[k] for k in dependence(c, [p.tensor])))
+    axes = range(len(p.shape))
+    selections = [[(a, [0])] for a in views(c, SELECTED, i)] if c.generation else [[]]
+    if p.reveal == VALUES:
+        return committed and any(
+            zero_checked(c, term(1, p.shape, axes, *a, (p.tensor, axes)), term(-1, p.shape, axes, (told, axes)))
+            for a in selections for told in views(c, PORT_VALUES, i))
+    rows = axes[:-1]
+    told = [term(-1, p.shape, axes, (below, axes)) for below in views(c, ARGMAX_BELOW, i)]
+    wanted = [forms([term(1, p.shape, axes, (best, rows)), term(-1, p.shape, axes, *a, (p.tensor, axes)), below])
+              for at in views(c, ARGMAX_AT, i) for below in told for a in selections
+              for best in tensors_of(c, term(1, p.shape, rows, (at, axes), (p.tensor, axes)))]
+    gaps = (without_limbs(c, l.columns[0]) for l in c.lookups if len(l.columns) == 1 and min(c.tables[l.table].columns[0]) >= 0)
+    return committed and any(gap in wanted for gap in gaps)
+
+
+def tensors_of(c, *terms):
+    """The virtual tensors that are exactly this sum."""
+    return [k for k, t in enumerate(c.tensors) if t.kind == VIRTUAL and forms(t.terms) == forms(terms)]
+
+
+def limb(c, t, m):
+    """Whether a term of t is a multiple of a witness w ≥ 0, cell by cell."""
+    axes = range(len(t.shape))
+    return len(m.factors) == 1 and form(m) == form(term(m.coef, t.shape, axes, (m.factors[0][0], axes))) and is_natural(c, m.factors[0][0])
+
+
+def is_natural(c, k):
+    return c.tensors[k].kind == WITNESS and c.tensors[k].lo >= 0
+
+
+def without_limbs(c, k):
+    """(16.4.4) the forms of a tensor without the multiples of witnesses ≥ 0 that it is lessened by; if one virtual tensor is left, its."""
+    t = c.tensors[k]
+    rest = [m for m in t.terms if not (m.coef < 0 and limb(c, t, m))]
+    if len(rest) == 1 and len(rest[0].factors) == 1:
+        gap, axes = rest[0].factors[0][0], range(len(t.shape))
+        if c.tensors[gap].kind == VIRTUAL and form(rest[0]) == form(term(1, t.shape, axes, (gap, axes))):
+            rest = c.tensors[gap].terms
+    return forms(rest)
+
+
+def check_causal(c, proven):
+    """(16.6)"""
+    a = Causality(c, proven)
+    a.run()
+    late = a.times[c.output.tensor]
+    demand(not isinstance(late, str), f'it is a generation and not causal: {late}')
+    demand(late <= {0}, 'it is a generation and not causal: columns of its output run over positions')
+
+
+def whole(axes):
+    """(16.6) the axes that are one label, by label."""
+    return {labels[0]: axis for axis, labels in enumerate(axes) if len(labels) == 1}
+
+
+MAX_VISITED, MAX_DEPTH, MAX_CELLS = 1 << 18, 1 << 8, 1 << 24  # limits of this auditor's work
+
+
+class Causality:
+    """(16.6) times holds, per tensor, the set of its time axes, or a text: it is late, and why. -1 stands for no owner."""
+
+    def __init__(self, c, proven):
+        self.c, self.proven = c, proven
+        self.times, self.lower_in, self.excused = [None] * len(c.tensors), {}, set()
+        self.visited = self.cells = 0
+        self.columns = {}  # per tensor: (lookup, column of the table)
+        for n, l in enumerate(c.lookups):
+            for k, col in zip(l.columns, c.tables[l.table].columns):
+                self.columns.setdefault(k, []).append((n, col))
+        self.find_claims()
+        self.find_owners()
+
+    def refuse(self, condition, what):
+        demand(condition, 'it is a generation and not causal: ' + what)
+
+    def find_claims(self):
+        """(16.6.2)"""
+        c, claims = self.c, set()
+        i, o, out = c.ports.index(c.input), c.ports.index(c.output), c.output.tensor
+        t, tv = [0], [0, 1]
+
+        def over(axes, coef, *factors):
+            return term(coef, c.output.shape, axes, *factors)
+        self.tokens = views(c, ONE_HOT, i) if c.input.reveal != NOTHING else []
+        private = [h.out[0] for h in c.hints if h.kind == INPUT]
+        best = {k for at in views(c, ARGMAX_AT, o) for k in tensors_of(c, over(t, 1, (at, tv), (out, tv)))}
+        claims.update(best)
+        for a in views(c, SELECTED, o):
+            for k, less in ((k, less) for k in best for less in views(c, ARGMAX_BELOW, o)):
+                claims.update(tensors_of(c, over(tv, 1, (k, t)), over(tv, -1, (a, t), (out, tv)), over(tv, -1, (less, tv))))
+            for logits in views(c, PORT_VALUES, o):
+                claims.update(tensors_of(c, over(tv, 1, (a, t), (out, tv)), over(tv, -1, (logits, tv))))
+        for known in views(c, KNOWN, i):
+            for tokens, public in ((tokens, public) for tokens in private for public in views(c, ONE_HOT, i)):
+                claims.update(tensors_of(c, over(tv, 1, (known, t), (tokens, tv)), over(tv, -1, (known, t), (public, tv))))
+        self.claims = claims
+        told = {k for k, x in enumerate(c.tensors) if x.kind == PUBLIC and k not in self.tokens}
+        uses = {f for k, x in enumerate(c.tensors) if k not in claims for m in x.terms for f, _ in m.factors}
+        uses.update(c.zeros, *(l.columns for l in c.lookups))
+        self.refuse(not told & uses, 'something but a gadget uses what the statement claims')
+
+    def find_owners(self):
+        """The owners; the virtual tensors by owner; the constraints by the owner that they are about."""
+        c, yields = self.c, {}
+        for n, h in enumerate(c.hints):
+            for k in h.out:
+                yields.setdefault(k, []).append(n)
+        self.owner = []
+        self.owned, self.about = {}, {}
+        for k, t in enumerate(c.tensors):
+            if t.kind == VIRTUAL:
+                owner = max((self.owner[f] for m in t.terms for f, _ in m.factors), default=-1) if k not in self.claims else -1
+                self.owned.setdefault(owner, []).append(k)
+            else:
+                owner = yields[k][0] if len(yields.get(k, ())) == 1 else -1
+            self.owner.append(owner)
+        constraints = [(l.columns, n) for n, l in enumerate(c.lookups)] + [([z], None) for z in c.zeros]
+        constraints += [(h.ins[:1], None) for h in c.hints if h.kind == LIMBS]
+        for tensors, lookup in constraints:
+            self.about.setdefault(max(self.owner[k] for k in tensors), []).append((tensors, lookup))
+
+    def run(self):
+        c = self.c
+        for k, t in enumerate(c.tensors):  # (16.6.1)
+            if k in self.tokens:
+                self.times[k] = frozenset([0])
+            elif t.kind in (WEIGHT, CONST, AFFINE):
+                self.times[k] = frozenset()
+            elif t.kind == WITNESS:
+                self.times[k] = f'{t.name} is not the result of one hint'
+            elif t.kind == PUBLIC:
+                self.times[k] = f'{t.name} is what the statement claims'
+        for k in self.owned.get(-1, ()):
+            self.times[k] = self.virtual(k)
+        for n, h in enumerate(c.hints):
+            self.hint(n, h)
+            for k in self.owned.get(n, ()):
+                self.times[k] = self.virtual(k)
+            for tensors, lookup in self.about.get(n, ()):
+                if lookup is None or lookup not in self.excused:
+                    self.constraint(h, tensors)
+
+    def virtual(self, k):
+        """(16.6.3)"""
+        t, axes = self.c.tensors[k], set()
+        if k in self.claims:
+            return f'{t.name} is what the statement claims'
+        for m in t.terms:
+            out = whole(m.out)
+            for f, labels in m.factors:
+                time = self.times[f]
+                if isinstance(time, str):
+                    return time
+                for along in (labels[axis] for axis in time if labels[axis]):
+                    axis = out.get(along[0], self.bounding(m, along[0], out)) if len(along) == 1 else None
+                    if axis is None:
+                        return f'{t.name} sums {self.c.tensors[f].name} over positions, or splits or merges them'
+                    axes.add(axis)
+        return frozenset(axes)
+
+    def bounding(self, m, label, out):
+        """(16.6.3) the result's axis that bounds a label, by a factor that is zero beyond it; None if there is none."""
+        for f, axes in m.factors:
+            labels = whole(axes)
+            for row in labels:
+                if row != label and label in labels and row in out and self.lower(f, labels[row], labels[label], 0):
+                    return out[row]
+        return None
+
+    def lower(self, k, r, c, depth):
+        """(16.6.4)"""
+        key = k, r, c
+        if key not in self.lower_in:
+            if depth > MAX_DEPTH:
+                return False
+            t = self.c.tensors[k]
+            is_lower = False
+            if t.kind == CONST:
+                is_lower = self.lower_cells(t, r, c)
+            elif t.kind == AFFINE:
+                is_lower = self.lower_equation(t, r, c)
+            elif t.kind == VIRTUAL:
+                is_lower = all(self.lower_term(m, r, c, depth) for m in t.terms)
+            elif t.kind == WITNESS and self.owner[k] >= 0:
+                h = self.c.hints[self.owner[k]]
+                is_lower = self.keeps_zero(h, k) and self.c.tensors[h.ins[0]].shape == t.shape and self.lower(h.ins[0], r, c, depth + 1)
+            self.lower_in[key] = is_lower
+        return self.lower_in[key]
+
+    def look(self, n):
+        self.cells += n
+        return self.cells <= MAX_CELLS
+
+    def lower_cells(self, t, r, c):
+        def index(i, axis):
+            return i // box_size(t.shape[axis + 1:]) % t.shape[axis]
+        return self.look(len(t.values)) and not any(v and index(i, c) > index(i, r) for i, v in enumerate(t.values))
+
+    def lower_equation(self, t, r, c):
+        """For every choice of the other indices the one on axis c is solved for."""
+        if not self.look(box_size(t.shape) // t.shape[c]):
+            return False
+        sums = [(t.values[0], 0)]  # of all axes but c, with the index on r
+        for axis, (stride, d) in enumerate(zip(t.values[1:], t.shape)):
+            if axis != c:
+                sums = [(s + stride * x, x if axis == r else row) for s, row in sums for x in range(d)]
+        stride, end = t.values[1 + c], t.shape[c]
+        if stride == 0:
+            return not any(s == 0 and end - 1 > row for s, row in sums)
+        return not any(s % stride == 0 and row < -s // stride < end for s, row in sums)
+
+    def lower_term(self, m, r, c, depth):
+        if len(m.out[r]) != 1 or len(m.out[c]) != 1:
+            return False
+        row, col = m.out[r][0], m.out[c][0]
+        factors = ((f, whole(axes)) for f, axes in m.factors)
+        return any(row in labels and col in labels and self.lower(f, labels[row], labels[col], depth + 1) for f, labels in factors)
+
+    def keeps_zero(self, h, k):
+        if h.kind == CLAMP:
+            return k == h.out[0] and h.params[1] <= 0 <= h.params[2]
+        if h.kind == TABLE:
+            first, column = h.params
+            col = self.c.tables[h.table].columns[column]
+            return 0 <= -first < len(col) and col[-first] == 0
+        return h.kind == RESCALE
+
+    def hint(self, n, h):
+        """(16.6.5)"""
+        name = self.c.tensors[h.out[0]].name
+        first = self.times[h.ins[0]] if h.ins else None
+        if any(k >= 0 and self.owner[k] >= n for k in h.ins):
+            self.set(n, h.out, f'{name} is made from what comes later')
+        elif h.kind == INPUT:
+            only = self.c.input.reveal == NOTHING and sum(other.kind == INPUT for other in self.c.hints) == 1
+            self.set(n, h.out, frozenset([0]) if only else f'{name} is not the one private input')
+        elif h.kind == ATTENTION:
+            self.attention(n, h)
+        elif h.kind not in PARAMETERS:
+            self.set(n, h.out, f'the hint of {name} is unknown')
+        else:
+            shape = self.c.tensors[h.ins[0]].shape
+            for k in h.out:
+                t = self.c.tensors[k]
+                fits = isinstance(first, str) or t.shape == shape
+                self.set(n, [k], first if fits else f'{t.name} has other axes than what it is made from')
+
+    def set(self, n, tensors, time):
+        for k in tensors:
+            if self.owner[k] == n:
+                self.times[k] = time
+
+    def attention(self, n, h):
+        """(16.6.6)"""
+        t, name = self.c.tensors, self.c.tensors[h.out[0]].name
+        why = self.attention_parts(n, h)
+        if why:
+            self.set(n, h.out, f'{name}: {why}')
+            return
+        s, rank = h.ins[0], len(t[h.ins[0]].shape)
+        *limbs, dlo, u, e, zu, zd = h.out
+        row, col = rank - 2, rank - 1
+        near = self.times[s]
+        if col in near:
+            why = self.mask_stands(h) or self.attention_stands(h)
+            if why:
+                self.set(n, h.out, f'{name}: {why}')
+                return
+            near = near | {row}
+            self.lower_in.update({(k, row, col): True for k in (e, zu, zd)})
+        self.set(n, [dlo, u], near)
+        self.set(n, [*limbs, e, zu, zd], near - {col})
+
+    def attention_parts(self, n, h):
+        """What of zkAttn is not as its gadget makes it, None if nothing is missing."""
+        t = self.c.tensors
+        if len(h.ins) != 2 or h.params[4] < 1 or len(h.out) != h.params[4] + 5 or len(self.c.tables[h.table].columns) != 4:
+            return 'it has other parts'
+        k, b, offset = h.params[:3]
+        s = t[h.ins[0]]
+        if b < 1 or k + b > 61 or offset < 0 or offset << k >= 1 << 61 or len(s.shape) < 2:
+            return 'its parameters'
+        if any(t[x].shape != (s.shape if i >= h.params[4] else s.shape[:-1]) for i, x in enumerate(h.out)):
+            return 'its results have other shapes'
+        if any(self.owner[x] != n for x in h.out):
+            return 'other hints yield its results too'
+        if isinstance(self.times[h.ins[0]], str):
+            return self.times[h.ins[0]]
+        if h.ins[1] >= 0 and self.times[h.ins[1]] != frozenset():
+            return 'its mask depends on tokens'
+        return None
+
+    def mask_stands(self, h):
+        """Why a row may see columns behind its index, None if it does not."""
+        s = self.c.tensors[h.ins[0]]
+        if h.ins[1] < 0 or self.c.tensors[h.ins[1]].kind != CONST:
+            return 'there is no constant mask'
+        mask = self.c.tensors[h.ins[1]]
+        rank = len(mask.shape)
+        if rank < 2 or mask.shape != s.shape[-rank:]:
+            return 'its mask has no row per row'
+        rows, n = mask.shape[-2:]
+        if any(v not in (0, 1) or v == 0 and i % n > i // n % rows for i, v in enumerate(mask.values)):
+            return 'its mask leaves later positions open'
+        k, b, offset, lo = h.params[:4]
+        if lo + offset - (self.proven[h.ins[0]][1] + (1 << k >> 1) >> k) < 1 << b:
+            return 'a masked distance may be one that is exponentiated'
+        return None
+
+    def attention_stands(self, h):
+        """Which constraint of zkAttn is not there, None if all are. Notes what rule 7 leaves out."""
+        c, (k, b, offset, lo) = self.c, h.params[:4]
+        *limbs, dlo, u, e, zu, zd = h.out
+        near = [n for n, l in enumerate(c.lookups) if l.table == h.table and l.columns == [dlo, e, zu, zd]
+                and all(d < 1 << b and (z or x == y == 0) for d, x, z, y in zip(*c.tables[l.table].columns))]
+        far = [n for n, l in enumerate(c.lookups) if l.columns == [u, zu]
+               and all(d == 0 or z == 0 for d, z in zip(*c.tables[l.table].columns))]
+        if not near or not far:
+            return 'its tables count a far distance'
+        shape = c.tensors[h.ins[0]].shape
+        axes = range(len(shape))
+        attained = tensors_of(c, term(1, shape, axes[:-1], (zd, axes)), term(-1, shape[:-1], axes[:-1]))
+        if not any(self.kept(x, None) for x in attained):
+            return 'nothing says that its maximum is attained'
+        mask = c.tensors[h.ins[1]]
+        wanted = [term(1, shape, axes, (h.ins[0], axes)), term(-offset << k, shape, axes, (h.ins[1], axes[-len(mask.shape):])),
+                  term(1 << k, shape, axes, (dlo, axes)), term(1 << k + b, shape, axes, (u, axes))]
+        half = form(term(1 << k >> 1, shape, axes))
+        for x in {x for x, t in enumerate(c.tensors) if t.shape == shape for m in t.terms for f, _ in m.factors if f == dlo}:
+            got = forms(c.tensors[x].terms)
+            if half in got:
+                got.remove(half)
+            maxima = {f for m in c.tensors[x].terms for f, _ in m.factors if self.is_maximum(f, limbs, lo)}
+            divisions = [forms(wanted + [term(-1 << k, shape, axes, (top, axes[:-1]))]) for top in maxima]
+            if got in divisions and self.kept(x, 1 << k):
+                self.claims.add(x)
+                self.excused.update(near + far)
+                return None
+        return 'its division does not add the mask'
+
+    def is_maximum(self, k, limbs, lo):
+        """Whether a tensor is lo plus positive multiples of all limbs."""
+        t = self.c.tensors[k]
+        if t.kind != VIRTUAL or t.shape != self.c.tensors[limbs[0]].shape:
+            return False
+        constants = [m.coef for m in t.terms if not m.factors]
+        rest = [m for m in t.terms if m.factors]
+        used = [m.factors[0][0] for m in rest if m.coef > 0 and limb(self.c, t, m)]
+        return len(used) == len(rest) and sorted(used) == sorted(limbs) and (constants == [lo] or not constants and lo == 0)
+
+    def kept(self, k, end):
+        """(16.6.6) whether constraints keep a virtual tensor in [0, end), or from being negative if there is no end."""
+        def inside(least, greatest):
+            return least >= 0 and (end is None or greatest < end)
+        if k in self.c.zeros or any(inside(min(col), max(col)) for _, col in self.columns.get(k, ())):
+            return True
+        for low, columns in self.columns.items():
+            t = self.c.tensors[low]
+            axes = range(len(t.shape))
+            itself = form(term(1, t.shape, axes, (k, axes)))
+            rest = [m for m in t.terms if form(m) != itself]
+            if len(rest) == len(t.terms) - 1 and all(m.coef <= 0 and limb(self.c, t, m) for m in rest):
+                above = sum(-m.coef * self.c.tensors[m.factors[0][0]].hi for m in rest)
+                if any(inside(min(col), max(col) + above) for _, col in columns):
+                    return True
+        return False
+
+    def constraint(self, h, tensors):
+        """(16.6.7)"""
+        times = [self.times[k] for k in tensors]
+        late = next((time for time in times if isinstance(time, str)), None)
+        axes = tuple(range(len(self.c.tensors[tensors[0]].shape)))
+        stack, seen = [(k, axes) for k in tensors], set()
+        while stack:
+            key = k, along = stack.pop()
+            t = self.c.tensors[k]
+            if key in seen or self.owner[k] < 0 or k in self.claims or k in h.ins and k not in h.out:
+                continue
+            seen.add(key)
+            self.visited += 1
+            self.refuse(self.visited <= MAX_VISITED, 'too much goes into its constraints')
+            if t.kind == WITNESS:
+                time = self.times[k]
+                known = isinstance(time, str) or late is None and frozenset().union(*times) <= {along[axis] for axis in time}
+                self.refuse(known, f'{self.c.tensors[tensors[0]].name} constrains {t.name} and depends on later positions')
+            for m in t.terms:
+                out = whole(m.out)
+                for f, axes in m.factors:
+                    stack.append((f, tuple(along[out[a[0]]] if len(a) == 1 and a[0] in out else None for a in axes)))
+
+
 # --- Command line ----------------------------------------------------------------------------------------------------------------
 
 
@@ -1351,9 +2001,10 @@ def read(path):
 
 
 def parse_arguments(args):
-    p = argparse.ArgumentParser(description='Verify a key, and a proof, of zkllmc. Exit codes: 0 accepted, 1 rejected, 2 usage, 3 unreadable.')
-    p.add_argument('--circuit', required=True, metavar='FILE', help='canonical encoding of the circuit, which you compiled or audited yourself')
-    p.add_argument('--vk', required=True, metavar='FILE', help='verifying key; its range proof is verified unless --pin is given')
+    p = argparse.ArgumentParser(description='Audit a circuit, and verify a key, and a proof, of zkllmc. '
+                                'Exit codes: 0 accepted, 1 rejected, 2 usage, 3 unreadable.')
+    p.add_argument('--circuit', required=True, metavar='FILE', help='canonical encoding of the circuit; what it is for is yours to see to')
+    p.add_argument('--vk', metavar='FILE', help='verifying key; its range proof is verified unless --pin is given')
     p.add_argument('--statement', metavar='FILE')
     p.add_argument('--proof', metavar='FILE')
     p.add_argument('--pin', metavar='HEX', help='ID of the model that you trust, from an earlier run without --pin')
@@ -1363,6 +2014,8 @@ def parse_arguments(args):
     a = p.parse_args(args)
     if (a.statement is None) != (a.proof is None):
         p.error('--statement and --proof belong together')
+    if a.vk is None and (a.proof or a.pin):
+        p.error('--statement, --proof and --pin need --vk')
     try:
         a.pin = None if a.pin is None else bytes.fromhex(a.pin)
     except ValueError:
@@ -1378,8 +2031,9 @@ def run(a):
     print('circuit', c.digest.hex())
     files = [read(name) for name in (a.vk, a.statement, a.proof) if name]
     try:
-        model, identity = accept_key(c, files[0], a.pin, generators, trace)
-        print('model  ', identity.hex())
+        if a.vk:
+            model, identity = accept_key(c, files[0], a.pin, generators, trace)
+            print('model  ', identity.hex())
         if a.proof:
             accept_proof(c, model, identity, *files[1:], generators, trace)
     finally:  # a trace is of use above all where a proof is rejected

@@ -7,6 +7,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/zkllmc/zkllmc/internal/test/second"
 	"github.com/zkllmc/zkllmc/runtime/attention"
 	"github.com/zkllmc/zkllmc/runtime/circuit"
 	"github.com/zkllmc/zkllmc/runtime/gadget"
@@ -51,6 +52,7 @@ func (d decoder) decoyAttention(mask circuit.ID, offset int64) []circuit.ID {
 }
 
 func TestCausalityIsNotFooled(t *testing.T) {
+	var verdicts second.Verdicts
 	shape := []int{positions, 2}
 	for name, c := range map[string]struct {
 		private bool
@@ -159,6 +161,7 @@ func TestCausalityIsNotFooled(t *testing.T) {
 			d := newDecoder(c.private)
 			c.build(d)
 			_, err := d.Finish()
+			verdicts.Add(name, d.encoding(), err)
 			if name == "a shift that makes -1 of 0" {
 				require.ErrorContains(t, err, "a shift by 63 bits")
 				return
@@ -170,6 +173,7 @@ func TestCausalityIsNotFooled(t *testing.T) {
 			require.ErrorIs(t, err, circuit.ErrNotCausal)
 		})
 	}
+	verdicts.Compare(t, second.Circuit)
 }
 
 // unbound are lies of TestCausalityIsNotFooled that leave a port without its constraints.
@@ -183,6 +187,7 @@ var unbound = map[string]string{
 // What an attacker changed in a masked attention: an offset that overflows beside a mask that does not count, offsets of a half that add
 // up, a maximum that nothing attains, a remainder that may be large.
 func TestMaskedAttentionIsNotFooled(t *testing.T) {
+	var verdicts second.Verdicts
 	for name, damage := range map[string]func(d decoder, c *circuit.Circuit, h *circuit.Hint){
 		"an offset of 2^62": func(d decoder, c *circuit.Circuit, h *circuit.Hint) {
 			division(c, h).Coef, h.Params[2] = 0, 1<<62
@@ -236,13 +241,17 @@ func TestMaskedAttentionIsNotFooled(t *testing.T) {
 					damage(d, c, &c.Hints[i])
 				}
 			}
-			require.ErrorIs(t, c.CheckCausal(), circuit.ErrNotCausal)
+			err := c.CheckCausal()
+			verdicts.Add(name, d.encoding(), err)
+			require.ErrorIs(t, err, circuit.ErrNotCausal)
 		})
 	}
+	verdicts.Compare(t, second.Causality)
 }
 
 // Finish ends, in little memory and without a panic, whatever it is given.
 func TestFinishIsTotal(t *testing.T) {
+	var verdicts second.Verdicts
 	for name, c := range map[string]struct {
 		private bool
 		build   func(d decoder)
@@ -286,6 +295,8 @@ func TestFinishIsTotal(t *testing.T) {
 			c.build(d)
 			_, err := d.Finish()
 			t.Log(err)
+			verdicts.Add(name, d.encoding(), err)
 		})
 	}
+	verdicts.Compare(t, second.Circuit)
 }

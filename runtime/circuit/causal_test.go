@@ -1,11 +1,14 @@
 package circuit_test
 
 import (
+	"bytes"
+	"fmt"
 	"slices"
 	"testing"
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/zkllmc/zkllmc/internal/test/second"
 	"github.com/zkllmc/zkllmc/runtime/attention"
 	"github.com/zkllmc/zkllmc/runtime/circuit"
 	"github.com/zkllmc/zkllmc/runtime/gadget"
@@ -32,6 +35,15 @@ func newDecoder(private bool) decoder {
 	b := text.Builder()
 	e := gadget.Embed(b, "embedding", text.Tokens(b), b.Weight("table", 8, words, 2))
 	return decoder{b, text, gadget.Rescale(b, "x", e, 2, -32, 32)}
+}
+
+// encoding is the canonical encoding of what was built.
+func (d decoder) encoding() []byte { return encoding(d.Unfinished()) }
+
+func encoding(c *circuit.Circuit) []byte {
+	var out bytes.Buffer
+	c.Encode(&out)
+	return out.Bytes()
 }
 
 // head makes logits of a [3, 2] tensor and reveals them.
@@ -91,6 +103,7 @@ var (
 // For every way in which the analysis must not lose sight of a position, the smallest circuit that takes it, and beside it the one that
 // does not. Nothing is said of which by the one who builds it.
 func TestCausality(t *testing.T) {
+	var verdicts second.Verdicts
 	for name, c := range map[string]struct {
 		why   string // of the refusal; empty: none
 		build func(d decoder)
@@ -249,6 +262,7 @@ func TestCausality(t *testing.T) {
 				d := newDecoder(private)
 				c.build(d)
 				_, err := d.Finish()
+				verdicts.Add(fmt.Sprint(name, ", private ", private), d.encoding(), err)
 				if c.why == "" {
 					require.NoError(t, err)
 					return
@@ -258,6 +272,7 @@ func TestCausality(t *testing.T) {
 			})
 		}
 	}
+	verdicts.Compare(t, second.Circuit)
 }
 
 // An output whose columns run over positions is not causal row by row.
@@ -271,10 +286,14 @@ func TestColumnsOverPositions(t *testing.T) {
 	_, err := b.Finish()
 	require.ErrorIs(t, err, circuit.ErrNotCausal)
 	require.ErrorContains(t, err, "axis 1 runs over positions too")
+	var verdicts second.Verdicts
+	verdicts.Add("square", encoding(b.Unfinished()), err)
+	verdicts.Compare(t, second.Circuit)
 }
 
 // The parts of zkAttn that keep a masked score from counting, each taken away or changed in a circuit that has it whole.
 func TestMaskedAttentionMustStand(t *testing.T) {
+	var verdicts second.Verdicts
 	for name, damage := range map[string]func(c *circuit.Circuit, h *circuit.Hint){
 		"another offset in the hint": func(c *circuit.Circuit, h *circuit.Hint) { h.Params[2]++ },
 		"another shift in the hint":  func(c *circuit.Circuit, h *circuit.Hint) { h.Params[0]++ },
@@ -323,9 +342,12 @@ func TestMaskedAttentionMustStand(t *testing.T) {
 					damage(c, &c.Hints[i])
 				}
 			}
-			require.ErrorIs(t, c.CheckCausal(), circuit.ErrNotCausal)
+			err := c.CheckCausal()
+			verdicts.Add(name, d.encoding(), err)
+			require.ErrorIs(t, err, circuit.ErrNotCausal)
 		})
 	}
+	verdicts.Compare(t, second.Causality)
 }
 
 // divisionOf is the tensor of zkAttn's remainders, division the term of its mask.

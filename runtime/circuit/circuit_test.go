@@ -1,10 +1,13 @@
 package circuit
 
 import (
+	"bytes"
 	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/zkllmc/zkllmc/internal/test/second"
 )
 
 func start() *Builder {
@@ -21,9 +24,17 @@ func looked(b *Builder, name string, shape ...int) ID {
 	return id
 }
 
+// encoding is the canonical encoding of what was built.
+func encoding(b *Builder) []byte {
+	var out bytes.Buffer
+	b.c.Encode(&out)
+	return out.Bytes()
+}
+
 // What a builder refuses, each next to nothing else that is wrong: the control is the same circuit without it.
 func TestRefusals(t *testing.T) {
 	const huge = 1 << 61
+	var verdicts second.Verdicts
 	for _, test := range []struct {
 		name, want string
 		build      func(b *Builder)
@@ -117,10 +128,15 @@ func TestRefusals(t *testing.T) {
 			b := start()
 			looked(b, "control", 2)
 			test.build(b)
+			built := b.err == nil
 			_, err := b.Finish()
+			if built { // else there is nothing that a description would be of
+				verdicts.Add(test.name, encoding(b), err)
+			}
 			require.ErrorContains(t, err, test.want)
 		})
 	}
+	verdicts.Compare(t, second.Circuit)
 	b := start()
 	looked(b, "control", 2)
 	_, err := b.Finish()

@@ -5,6 +5,8 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/zkllmc/zkllmc/internal/test/second"
 )
 
 // Configurations at their limits and one beyond.
@@ -42,6 +44,7 @@ func TestLimits(t *testing.T) {
 		c := b.Const("c", []int64{0, 1 << 60}, 2)
 		b.VirtualBound("v", []int{2}, 0, 1, "an argument", b.Times(coef, "i,i,i,i->i i=2", c, c, c, c))
 	}
+	var verdicts second.Verdicts
 	for _, test := range []struct {
 		name, want string
 		build      func(b *Builder)
@@ -88,7 +91,11 @@ func TestLimits(t *testing.T) {
 			b := start()
 			looked(b, "control", 2)
 			test.build(b)
+			built := b.err == nil
 			_, err := b.Finish()
+			if built {
+				verdicts.Add(test.name, encoding(b), err)
+			}
 			if test.want == "" {
 				require.NoError(t, err)
 				return
@@ -96,6 +103,7 @@ func TestLimits(t *testing.T) {
 			require.ErrorContains(t, err, test.want)
 		})
 	}
+	verdicts.Compare(t, second.Circuit)
 }
 
 // labelled declares a tensor by a term that was not written as text, of one label of the given extent.

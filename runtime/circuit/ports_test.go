@@ -6,6 +6,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/zkllmc/zkllmc/internal/test/second"
 	"github.com/zkllmc/zkllmc/runtime/circuit"
 	"github.com/zkllmc/zkllmc/runtime/gadget"
 	"github.com/zkllmc/zkllmc/runtime/witness/witnesstest"
@@ -32,8 +33,11 @@ func ported() *circuit.Builder {
 
 // What ties a statement to a circuit is looked for by Finish: with any one of these constraints gone or changed the circuit is refused.
 func TestPortsMustBeBound(t *testing.T) {
-	_, err := ported().Finish()
+	control := ported()
+	_, err := control.Finish()
 	require.NoError(t, err, "the control")
+	var verdicts second.Verdicts
+	verdicts.Add("the control", encoding(control.Unfinished()), nil)
 	for name, test := range map[string]struct {
 		why    error
 		damage func(c *circuit.Circuit)
@@ -83,9 +87,11 @@ func TestPortsMustBeBound(t *testing.T) {
 			b := ported()
 			test.damage(b.Unfinished())
 			_, err := b.Finish()
+			verdicts.Add(name, encoding(b.Unfinished()), err)
 			require.ErrorIs(t, err, test.why)
 		})
 	}
+	verdicts.Compare(t, second.Circuit)
 }
 
 // show makes the public tensor of x one of another view, of the same shape as far as the port allows.
@@ -133,6 +139,7 @@ func constant(c *circuit.Circuit, name string) {
 
 // A generation in which one of its ties is missing.
 func TestGenerationsMustBeBound(t *testing.T) {
+	var verdicts second.Verdicts
 	for name, test := range map[string]struct {
 		why    string
 		damage func(c *circuit.Circuit)
@@ -160,6 +167,7 @@ func TestGenerationsMustBeBound(t *testing.T) {
 			text.Logits(b, b.Virtual("logits", []int{3, 4}, gadget.Scaled(b, 3, x)))
 			test.damage(b.Unfinished())
 			_, err := b.Finish()
+			verdicts.Add(name, encoding(b.Unfinished()), err)
 			if test.why == "" {
 				require.NoError(t, err)
 				return
@@ -167,6 +175,7 @@ func TestGenerationsMustBeBound(t *testing.T) {
 			require.ErrorContains(t, err, test.why)
 		})
 	}
+	verdicts.Compare(t, second.Circuit)
 }
 
 // What no port can be.

@@ -1,0 +1,140 @@
+// Package second runs the second verifier, spec/verify.py, in tests of other packages. Where there is no Python that is new enough, what
+// asks for it is skipped.
+package second
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+)
+
+// Python finds an interpreter that is new enough, or skips the test.
+func Python(t testing.TB) string {
+	t.Helper()
+	path, err := exec.LookPath("python3")
+	if err != nil {
+		t.Skip("there is no python3: the second verifier is not run")
+	}
+	if err := exec.Command(path, "-c", "import sys; sys.exit(sys.version_info < (3, 9))").Run(); err != nil {
+		t.Skip("python3 is older than 3.9: the second verifier is not run")
+	}
+	return path
+}
+
+// Run runs Python in the folder of the second verifier and returns its exit code and what it printed.
+func Run(t testing.TB, args ...string) (int, string) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Minute)
+	defer cancel()
+	c := exec.CommandContext(ctx, Python(t), append([]string{"-B"}, args...)...)
+	c.Dir = filepath.Join(root(t), "spec")
+	_, err := os.Stat(filepath.Join(c.Dir, "verify.py")) // the go command remembers a test's result until a file changes that the test looked at
+	require.NoError(t, err)
+	out, err := c.CombinedOutput()
+	var exit *exec.ExitError
+	if errors.As(err, &exit) {
+		return exit.ExitCode(), string(out)
+	}
+	require.NoError(t, err)
+	return 0, string(out)
+}
+
+// root is the folder of the module whose package is tested.
+func root(t testing.TB) string {
+	t.Helper()
+	dir, err := os.Getwd()
+	require.NoError(t, err)
+	for {
+		if _, err := os.Stat(filepath.Join(dir, "go.mod")); err == nil {
+			return dir
+		}
+		require.NotEqual(t, dir, filepath.Dir(dir), "no folder above has a go.mod")
+		dir = filepath.Dir(dir)
+	}
+}
+
+// Scope is how much of a circuit the second verifier audits.
+type Scope string
+
+// All of SPEC.md 16, or, of circuits that are damaged otherwise too, causality alone.
+const (
+	Circuit   Scope = "circuit"
+	Causality Scope = "causality"
+)
+
+// Verdicts collects what the first verifier says of circuits, and compares it with what the second says. The zero value is empty.
+type Verdicts struct {
+	circuits map[string][]byte // canonical encodings
+	refused  map[string]error
+}
+
+// Add notes a circuit, under a name of its own, and why the first verifier refuses it, if it does.
+func (v *Verdicts) Add(name string, circuit []byte, refused error) {
+	if v.circuits == nil {
+		v.circuits, v.refused = map[string][]byte{}, map[string]error{}
+	}
+	v.circuits[name], v.refused[name] = circuit, refused
+}
+
+const audit = `
+import sys, verify
+for name in sys.argv[2:]:
+    try:
+        with open(name, 'rb') as f:
+            data = f.read()
+        if sys.argv[1] == 'circuit':
+            verify.read_circuit(data)
+        else:
+            c = verify.Decoder(data).circuit()
+            verify.analyse(c)
+            verify.check_ports(c)
+            verify.check_causal(c, verify.proven_intervals(c))
+        print()
+    except verify.Unreadable as err:
+        print(err)
+`
+
+// Audit returns what the second verifier has against circuits, given by their canonical encodings; "" against those that it takes.
+func Audit(t testing.TB, scope Scope, circuits map[string][]byte) map[string]string {
+	t.Helper()
+	names, args := slices.Sorted(maps.Keys(circuits)), []string{"-c", audit, string(scope)}
+	require.NotEmpty(t, names)
+	dir := t.TempDir()
+	for i, name := range names {
+		file := filepath.Join(dir, fmt.Sprint(i))
+		require.NoError(t, os.WriteFile(file, circuits[name], 0o600))
+		args = append(args, file)
+	}
+	code, out := Run(t, args...)
+	require.Zero(t, code, out)
+	lines := strings.Split(strings.TrimSuffix(out, "\n"), "\n")
+	require.Len(t, lines, len(names), out)
+	reasons := map[string]string{}
+	for i, name := range names {
+		reasons[name] = lines[i]
+	}
+	return reasons
+}
+
+// Compare fails where the two verifiers disagree about a circuit.
+func (v *Verdicts) Compare(t *testing.T, scope Scope) {
+	t.Helper()
+	t.Run("second verifier", func(t *testing.T) {
+		Python(t)
+		for name, reason := range Audit(t, scope, v.circuits) {
+			if (reason == "") != (v.refused[name] == nil) {
+				t.Errorf("%s: the second verifier says %q, the first one %v", name, reason, v.refused[name])
+			}
+		}
+	})
+}
