@@ -62,8 +62,9 @@ mutants: ## weaken the verifier in one place after the other and see that some t
 fuzz: ## run every fuzzer for TIME=30s
 	@GO=$(GO) scripts/fuzz.sh $(or $(TIME),30s)
 
-property: ## try N=1000 random graphs and circuits from SEED on
+property: ## try N=1000 random graphs and circuits from SEED on, and audit 10·N changed circuits in both verifiers
 	ZKLLMC_PROPERTY=$(or $(N),1000) ZKLLMC_SEED=$(or $(SEED),1) $(GO) test -run Property -timeout 3h ./compiler
+	ZKLLMC_AUDITS=$(or $(N),1000)0 ZKLLMC_SEED=$(or $(SEED),1) $(GO) test -run AuditsAgree -timeout 3h ./runtime/circuit
 
 clean: ## remove what make built
 	rm -rf build

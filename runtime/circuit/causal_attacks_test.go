@@ -127,6 +127,11 @@ func TestCausalityIsNotFooled(t *testing.T) {
 			gadget.Limbs(d.Builder, "rem", v, 20)
 			d.head(y)
 		}},
+		"a looked-up remainder of what a weight would be": {false, func(d decoder) {
+			y := d.free("y")
+			gadget.Remainder(d.Builder, "y", 2, shape, gadget.Scaled(d.Builder, 4, d.ahead()), gadget.Scaled(d.Builder, -4, y))
+			d.head(y)
+		}},
 		"tokens that a constraint makes of tokens": {true, func(d decoder) {
 			again := d.Witness("again", 0, 1, positions, words)
 			d.Lookup(gadget.Range(d.Builder, 0, 1), again)

@@ -45,6 +45,11 @@ func TestLimits(t *testing.T) {
 		b.VirtualBound("v", []int{2}, 0, 1, "an argument", b.Times(coef, "i,i,i,i->i i=2", c, c, c, c))
 	}
 	var verdicts second.Verdicts
+	checked := func(b *Builder, coef int64) { // the same, and zero-checked, but declared step by step to be small
+		c := b.Const("c", []int64{0, 1 << 60}, 2)
+		far := b.VirtualBound("far", []int{2}, 0, 1, "an argument", b.Times(1, "i,i,i,i->i i=2", c, c, c, c))
+		b.Zero(b.VirtualBound("v", []int{2}, 0, 1, "an argument", b.Times(coef, "i->i i=2", far)))
+	}
 	for _, test := range []struct {
 		name, want string
 		build      func(b *Builder)
@@ -65,6 +70,22 @@ func TestLimits(t *testing.T) {
 		{"sum of 2^250", "wrap around the field", func(b *Builder) { power(b, 1<<10) }},
 		{"sum just above -2^250", "", func(b *Builder) { power(b, 1-1<<10) }},
 		{"sum of -2^250", "wrap around the field", func(b *Builder) { power(b, -1<<10) }},
+		{"zero-checked sum just within the field", "", func(b *Builder) { checked(b, 1<<10-1) }},
+		{"zero-checked sum of 2^250", "wrap around the field", func(b *Builder) { checked(b, 1<<10) }},
+		{"zero-checked sum just above -2^250", "", func(b *Builder) { checked(b, 1-1<<10) }},
+		{"zero-checked sum of -2^250", "wrap around the field", func(b *Builder) { checked(b, -1<<10) }},
+		{"product with a looked-up tensor that is far by itself", "", func(b *Builder) {
+			c := b.Const("c", []int64{1 << 60}, 1)
+			far := b.VirtualBound("far", []int{1}, 0, 1, "an argument", b.Times(1, "i,i,i,i->i i=1", c, c, c, c))
+			b.Lookup(bit(b), far)
+			b.Zero(b.VirtualBound("v", []int{1}, 0, 1, "an argument", b.Times(1, "i,i->i i=1", far, far)))
+		}},
+		{"product with a zero-checked tensor that is far by itself", "", func(b *Builder) {
+			c := b.Const("c", []int64{1 << 60}, 1)
+			far := b.VirtualBound("far", []int{1}, 0, 1, "an argument", b.Times(1, "i,i,i,i->i i=1", c, c, c, c))
+			b.Zero(far)
+			b.Zero(b.VirtualBound("v", []int{1}, 0, 1, "an argument", b.Times(1, "i,i->i i=1", far, far)))
+		}},
 		{"virtual of 2^62-2", "", func(b *Builder) {
 			b.Virtual("v", []int{1}, b.Times(2, "i->i i=1", b.Const("c", []int64{1<<61 - 1}, 1)))
 		}},

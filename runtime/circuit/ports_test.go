@@ -72,6 +72,7 @@ func TestPortsMustBeBound(t *testing.T) {
 			}
 		}},
 		"an arg-max with a negative limb": {circuit.ErrUnbound, func(c *circuit.Circuit) { named(c, "reveal.gap.limb1").Lo = -1 }},
+		"an arg-max with a limb added":    {circuit.ErrUnbound, func(c *circuit.Circuit) { named(c, "reveal.gap.limb0").Def[1].Coef *= -1 }},
 		"an arg-max with ties":            {circuit.ErrUnbound, func(c *circuit.Circuit) { d := named(c, "reveal.gap"); d.Def = d.Def[:2] }},
 		"the best of another tensor":      {circuit.ErrUnbound, func(c *circuit.Circuit) { named(c, "reveal.best").Def[0].Factors[1].T = named(c, "reveal.at").ID }},
 		"an output of constants":          {circuit.ErrVacuous, func(c *circuit.Circuit) { constant(c, "out") }},
