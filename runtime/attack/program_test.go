@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"fmt"
+	"os"
 	"slices"
 	"testing"
 
@@ -363,6 +364,9 @@ func rejectWhatOneConstraintRefuses(t *testing.T) {
 	}
 	t.Logf("%d of %d constraints are alone in refusing a lie", alone, all)
 	require.Greater(t, 2*alone, all)
+	text, err := os.ReadFile(document)
+	require.NoError(t, err)
+	require.Contains(t, string(text), fmt.Sprintf("For %d of the %d lookups and zero-checks of the small circuits", alone, all))
 }
 
 // constraint is a lookup, or else a zero-check, of a circuit, by its index.
