@@ -5,13 +5,13 @@ STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
 DEADCODE := golang.org/x/tools/cmd/deadcode@v0.52.0
 PLATFORMS := linux/arm64 darwin/arm64 windows/amd64 linux/386 linux/arm js/wasm wasip1/wasm
 # Packages that share data between goroutines.
-RACE := ./runtime/backend/... ./runtime/group ./runtime/tensor ./runtime/witness ./runtime/verifier ./runtime/prover ./runtime/proverapp ./runtime/atomicfile
+RACE := ./internal/backend/... ./internal/group ./internal/tensor ./internal/witness ./runtime/verifier ./internal/engine ./runtime/prover ./runtime/app/... ./internal/atomicfile
 
 # Packages whose tests take seconds.
-QUICK := ./ir/... ./codegen ./compiler/internal/... ./runtime/circuit ./runtime/poly ./runtime/field ./runtime/tables ./runtime/transcript \
-	./runtime/gadget ./runtime/attention ./runtime/commit ./runtime/einsum ./runtime/lookup ./runtime/statement/... ./runtime/tokens ./runtime/witness/... ./runtime/backend/...
+QUICK := ./ir/... ./codegen ./compiler/internal/... ./internal/circuit ./runtime/gadget/... ./runtime/statement/... ./runtime/tokens ./internal/poly \
+	./internal/field ./internal/tables ./internal/transcript ./internal/commit ./internal/einsum ./internal/lookup ./internal/witness/... ./internal/backend/...
 # Packages of a verifier whose tests are short where an int has 32 bits.
-NARROW := ./runtime/tokens ./runtime/poly ./runtime/constants ./runtime/statement ./runtime/circuit ./runtime/commit ./runtime/einsum ./ir/portable
+NARROW := ./runtime/tokens ./internal/poly ./internal/format/constants ./runtime/statement ./internal/circuit ./internal/commit ./internal/einsum ./internal/portable
 
 .NOTPARALLEL:
 .PHONY: help demo test quick check generate golden bench figures attacks mutants fuzz property clean format lint generated race cross platforms clean-tree
@@ -40,9 +40,10 @@ golden: ## write all stored files of tests anew, generated/ too; git diff shows 
 	$(GO) test ./compiler -run TestGoldenPlans -update
 	$(GO) test ./codegen -run TestGolden -update
 	$(GO) test ./compiler/internal/passes -update
-	$(GO) test ./compiler/cli ./runtime/proverapp -run TestHelpTexts -update
-	$(GO) test ./runtime/format -run Vectors -update
-	$(GO) test ./runtime/attack -run TestSchedule -update
+	$(GO) test ./compiler/cli ./runtime/app/prover -run TestHelpTexts -update
+	$(GO) test ./internal/format -run Vectors -update
+	$(GO) test ./internal/test/attack -run TestSchedule -update
+	$(GO) test ./runtime -run TestPublicNames -update
 	$(MAKE) generate
 
 bench: ## run all benchmarks
@@ -54,7 +55,7 @@ figures: ## measure what README.md states: proof and key sizes, times, memory
 	@GO=$(GO) scripts/figures.sh
 
 attacks: ## run every attack on every circuit and write the table of SECURITY.md
-	cd runtime/attack && ZKLLMC_ATTACKS=all $(GO) test -timeout 90m -run MustReject -update
+	cd internal/test/attack && ZKLLMC_ATTACKS=all $(GO) test -timeout 90m -run MustReject -update
 
 mutants: ## weaken the verifier in one place after the other and see that some test notices; ONLY=REGEXP
 	$(GO) run ./scripts/mutate $(if $(ONLY),-only '$(ONLY)')
@@ -64,7 +65,7 @@ fuzz: ## run every fuzzer for TIME=30s
 
 property: ## try N=1000 random graphs and circuits from SEED on, and audit 10·N changed circuits in both verifiers
 	ZKLLMC_PROPERTY=$(or $(N),1000) ZKLLMC_SEED=$(or $(SEED),1) $(GO) test -run Property -timeout 3h ./compiler
-	ZKLLMC_AUDITS=$(or $(N),1000)0 ZKLLMC_SEED=$(or $(SEED),1) $(GO) test -run AuditsAgree -timeout 3h ./runtime/circuit
+	ZKLLMC_AUDITS=$(or $(N),1000)0 ZKLLMC_SEED=$(or $(SEED),1) $(GO) test -run AuditsAgree -timeout 3h ./internal/circuit
 
 clean: ## remove what make built
 	rm -rf build
@@ -104,7 +105,7 @@ platforms:
 	ZKLLMC_PLATFORMS=all $(GO) test -v -run TestSameCircuits ./compiler
 	@if [ "$$($(GO) env GOHOSTOS GOHOSTARCH | tr '\n' ' ')" = 'linux amd64 ' ]; then \
 		echo 'GOARCH=386 $(GO) test $(NARROW)'; \
-		CGO_ENABLED=0 GOARCH=386 $(GO) test $(NARROW) && CGO_ENABLED=0 GOARCH=386 $(GO) test -run 'Plan|Vectors.*Verify' ./runtime/lookup ./runtime/format; \
+		CGO_ENABLED=0 GOARCH=386 $(GO) test $(NARROW) && CGO_ENABLED=0 GOARCH=386 $(GO) test -run 'Plan|Vectors.*Verify' ./internal/lookup ./internal/format; \
 	else echo 'platforms: 386 skipped, this machine does not run it'; fi
 
 clean-tree:

@@ -7,10 +7,10 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/zkllmc/zkllmc/internal/circuit"
 	"github.com/zkllmc/zkllmc/ir/plan"
-	"github.com/zkllmc/zkllmc/runtime/attention"
-	"github.com/zkllmc/zkllmc/runtime/circuit"
 	"github.com/zkllmc/zkllmc/runtime/gadget"
+	"github.com/zkllmc/zkllmc/runtime/gadget/attention"
 )
 
 // calls is the table of calls: what a step of a plan calls, and where the arguments come from. The emitter prints what stands here and

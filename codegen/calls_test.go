@@ -5,7 +5,6 @@ import (
 	"go/ast"
 	"go/parser"
 	"go/token"
-	"path"
 	"path/filepath"
 	"reflect"
 	"strings"
@@ -13,8 +12,8 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/zkllmc/zkllmc/internal/circuit"
 	"github.com/zkllmc/zkllmc/ir/plan"
-	"github.com/zkllmc/zkllmc/runtime/circuit"
 )
 
 // parameters lists the names of the parameters of a function as its source has them.
@@ -61,9 +60,9 @@ func TestCallTable(t *testing.T) {
 			require.Equal(t, id, fn.Out(o), op)
 		}
 		importPath, name := c.qualified()
-		dir := filepath.Join("..", "runtime", path.Base(importPath))
+		dir := filepath.Join("..", filepath.FromSlash(strings.TrimPrefix(importPath, "github.com/zkllmc/zkllmc/")))
 		if importPath == "" {
-			dir = filepath.Join("..", "runtime", "circuit")
+			dir = filepath.Join("..", "internal", "circuit")
 		}
 		params := parameters(t, dir, name, importPath == "")
 		require.Len(t, params, len(c.args), op)

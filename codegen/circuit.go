@@ -17,15 +17,13 @@ const (
 	runtimePath    = "github.com/zkllmc/zkllmc/runtime/"
 	circuitPath    = runtimePath + "circuit"
 	gadgetPath     = runtimePath + "gadget"
-	attentionPath  = runtimePath + "attention"
-	constantsPath  = runtimePath + "constants"
+	attentionPath  = runtimePath + "gadget/attention"
 	versionPath    = runtimePath + "version"
 	verifierPath   = runtimePath + "verifier"
 	askedPath      = runtimePath + "asked"
-	consolePath    = runtimePath + "console"
 	proverPath     = runtimePath + "prover"
-	proverApp      = runtimePath + "proverapp"
-	verifierApp    = runtimePath + "verifierapp"
+	proverApp      = runtimePath + "app/prover"
+	verifierApp    = runtimePath + "app/verifier"
 	functionPath   = runtimePath + "statement/function"
 	generationPath = runtimePath + "statement/generation"
 )
@@ -216,7 +214,7 @@ func doc(f *File, text string) {
 
 // importNames keeps imports free of aliases that repeat the package's name.
 func importNames(f *File) {
-	for _, p := range []string{circuitPath, gadgetPath, attentionPath, constantsPath, versionPath, verifierPath, functionPath, generationPath, askedPath, consolePath, proverPath, proverApp, verifierApp} {
+	for _, p := range []string{circuitPath, gadgetPath, attentionPath, versionPath, verifierPath, functionPath, generationPath, askedPath, proverPath, proverApp, verifierApp} {
 		f.ImportName(p, path.Base(p))
 	}
 }
@@ -307,9 +305,9 @@ func (c *circuitFile) build() {
 	c.f.Comment("Build declares the circuit and checks that it is the one that was compiled.")
 	c.f.Func().Id("Build").Params().Params(Op("*").Qual(circuitPath, "Circuit"), Error()).BlockFunc(func(g *Group) {
 		if len(c.p.Constants) > 0 {
-			g.List(Id("values"), Err()).Op(":=").Qual(constantsPath, "Decode").Call(Id("constantsFile"), Id("constantsDigest"))
+			g.List(Id("values"), Err()).Op(":=").Qual(circuitPath, "Constants").Call(Id("constantsFile"), Id("constantsDigest"))
 		} else {
-			g.List(Id("_"), Err()).Op(":=").Qual(constantsPath, "Decode").Call(Id("constantsFile"), Id("constantsDigest"))
+			g.List(Id("_"), Err()).Op(":=").Qual(circuitPath, "Constants").Call(Id("constantsFile"), Id("constantsDigest"))
 		}
 		g.If(Err().Op("!=").Nil()).Block(Return(Nil(), Err()))
 		g.Id("b").Op(":=").Qual(circuitPath, "NewBuilder").Call(c.config())

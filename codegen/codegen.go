@@ -15,9 +15,9 @@ import (
 
 	. "github.com/dave/jennifer/jen" //lint:ignore ST1001 jennifer reads as the code that it renders
 
+	"github.com/zkllmc/zkllmc/internal/circuit"
+	"github.com/zkllmc/zkllmc/internal/format/constants"
 	"github.com/zkllmc/zkllmc/ir/plan"
-	"github.com/zkllmc/zkllmc/runtime/circuit"
-	"github.com/zkllmc/zkllmc/runtime/constants"
 )
 
 // SourceFile is one generated file, its path relative to the output folder, with slashes.
@@ -165,7 +165,7 @@ func (g *generator) readKey(f *File) {
 	fail := If(Err().Op("!=").Nil()).Block(Return(Nil(), Err()))
 	body := []Code{
 		List(Id("c"), Err()).Op(":=").Qual(g.circuitPath, "Build").Call(), fail,
-		List(Id("key"), Err()).Op(":=").Qual(verifierPath, "ReadKeyContext").Call(Id("ctx"), Id("c"), Qual(g.kindPath, "Kind"), Id("data")), fail,
+		List(Id("key"), Err()).Op(":=").Qual(verifierPath, "ReadKey").Call(Id("ctx"), Id("c"), Qual(g.kindPath, "Kind"), Id("data")), fail,
 	}
 	result := []Code{Id("key").Op(":").Id("key")}
 	if g.o.Vocab != nil {
@@ -209,15 +209,11 @@ func (g *generator) prover() *File {
 // command is the main package of the prover or the verifier.
 func (g *generator) command(name, app string) *File {
 	f := g.file("cmd/"+name, "main", fmt.Sprintf("Command %s is the %s of %s; run it with --help.", name, name, g.name))
-	model := []Code{Id("Name").Op(":").Qual(g.circuitPath, "Name"), Id("Circuit").Op(":").Id("c")}
+	model := []Code{Id("Name").Op(":").Qual(g.circuitPath, "Name"), Id("Build").Op(":").Qual(g.circuitPath, "Build")}
 	if g.o.Vocab != nil {
 		model = append(model, Id("Vocab").Op(":").Qual(path.Join(g.o.ImportPath, "vocab"), "File"))
 	}
 	f.Func().Id("main").Params().Block(
-		List(Id("c"), Err()).Op(":=").Qual(g.circuitPath, "Build").Call(),
-		If(Err().Op("!=").Nil()).Block(
-			Qual("fmt", "Fprintln").Call(Qual("os", "Stderr"), Err()),
-			Qual("os", "Exit").Call(Qual(consolePath, "Internal"))),
 		Qual("os", "Exit").Call(Qual(app, "Main").Call(Qual(app, "Model").Values(model...), Qual("os", "Args").Index(Lit(1), Empty()))))
 	return f
 }

@@ -7,8 +7,8 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/zkllmc/zkllmc/internal/circuit"
 	"github.com/zkllmc/zkllmc/ir/plan"
-	"github.com/zkllmc/zkllmc/runtime/circuit"
 )
 
 // TestRefusals says that a step which the builder refuses, when it is declared or at the end, is an error that names the ONNX node and

@@ -13,10 +13,10 @@ import (
 	"google.golang.org/protobuf/proto"
 
 	"github.com/zkllmc/zkllmc/compiler/internal/onnx/pb"
-	"github.com/zkllmc/zkllmc/compiler/internal/synthetic"
+	"github.com/zkllmc/zkllmc/internal/circuit"
+	"github.com/zkllmc/zkllmc/internal/test/synthetic"
 	"github.com/zkllmc/zkllmc/ir"
 	"github.com/zkllmc/zkllmc/ir/eval"
-	"github.com/zkllmc/zkllmc/runtime/circuit"
 )
 
 // readsAhead changes the tokens from each position on and says whether an earlier row of the integer logits changes.

@@ -15,12 +15,12 @@ import (
 	"github.com/zkllmc/zkllmc/compiler/internal/passes"
 	"github.com/zkllmc/zkllmc/compiler/internal/planner"
 	"github.com/zkllmc/zkllmc/compiler/internal/quant"
+	"github.com/zkllmc/zkllmc/internal/backend"
+	"github.com/zkllmc/zkllmc/internal/budget"
+	"github.com/zkllmc/zkllmc/internal/circuit"
+	"github.com/zkllmc/zkllmc/internal/format"
 	"github.com/zkllmc/zkllmc/ir"
-	"github.com/zkllmc/zkllmc/ir/budget"
 	"github.com/zkllmc/zkllmc/ir/plan"
-	"github.com/zkllmc/zkllmc/runtime/circuit"
-	"github.com/zkllmc/zkllmc/runtime/format"
-	"github.com/zkllmc/zkllmc/runtime/kernel"
 )
 
 // Config says how to compile a model. The zero value is a good start for a model without symbolic dimensions.
@@ -88,9 +88,9 @@ const WeightsFile = "weights.zkw"
 
 func (r *Result) encodeWeights() ([]byte, error) {
 	var names []string
-	var tensors []kernel.Tensor
+	var tensors []backend.Tensor
 	for _, w := range r.Weights {
-		names, tensors = append(names, w.Name), append(tensors, kernel.Tensor{Shape: w.Shape, V: w.Values})
+		names, tensors = append(names, w.Name), append(tensors, backend.Tensor{Shape: w.Shape, V: w.Values})
 	}
 	var out bytes.Buffer
 	err := format.WriteWeights(&out, r.Circuit.Digest(), names, tensors)

@@ -20,9 +20,9 @@ import (
 	"github.com/zkllmc/zkllmc/codegen"
 	"github.com/zkllmc/zkllmc/compiler/internal/onnx"
 	"github.com/zkllmc/zkllmc/compiler/internal/passes"
-	"github.com/zkllmc/zkllmc/compiler/internal/synthetic"
+	"github.com/zkllmc/zkllmc/internal/budget"
+	"github.com/zkllmc/zkllmc/internal/test/synthetic"
 	"github.com/zkllmc/zkllmc/ir"
-	"github.com/zkllmc/zkllmc/ir/budget"
 )
 
 var update = flag.Bool("update", false, "write the plans of codegen's golden cases")

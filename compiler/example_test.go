@@ -9,10 +9,10 @@ import (
 	"github.com/zkllmc/zkllmc/compiler"
 	"github.com/zkllmc/zkllmc/generated/sums/verifier"
 	"github.com/zkllmc/zkllmc/generated/sums/vocab"
-	"github.com/zkllmc/zkllmc/runtime/backend/cpu"
-	"github.com/zkllmc/zkllmc/runtime/circuit"
-	"github.com/zkllmc/zkllmc/runtime/kernel"
-	"github.com/zkllmc/zkllmc/runtime/prover"
+	"github.com/zkllmc/zkllmc/internal/backend"
+	"github.com/zkllmc/zkllmc/internal/backend/cpu"
+	"github.com/zkllmc/zkllmc/internal/circuit"
+	"github.com/zkllmc/zkllmc/internal/engine"
 	"github.com/zkllmc/zkllmc/runtime/statement/generation"
 )
 
@@ -81,21 +81,21 @@ func Example_embedding() {
 
 // answered is the provider's side: the verifying key, a statement and its proof as files, and the model's ID as accept prints it.
 func answered() (vk, encoded, proof []byte, id string) {
-	ctx, options := context.Background(), prover.Options{Backend: cpu.New()}
+	ctx, options := context.Background(), engine.Options{Backend: cpu.New()}
 	r, err := compiler.Analyse(ctx, "../models/sums/model.onnx", compiler.Config{Name: "sums", RevealArgmax: true, Pad: 13})
 	if err != nil {
 		log.Fatal(err)
 	}
-	weights := map[circuit.ID]kernel.Tensor{}
+	weights := map[circuit.ID]backend.Tensor{}
 	for i, w := range r.Circuit.Weights() {
-		weights[w.ID] = kernel.Tensor{Shape: r.Weights[i].Shape, V: r.Weights[i].Values}
+		weights[w.ID] = backend.Tensor{Shape: r.Weights[i].Shape, V: r.Weights[i].Values}
 	}
-	key, vk, err := prover.Setup(ctx, r.Circuit, weights, options)
+	key, vk, err := engine.Setup(ctx, r.Circuit, weights, options)
 	if err != nil {
 		log.Fatal(err)
 	}
 	st := generation.Statement{Tokens: []int64{3, 2, 7, 10, 4, 5, 8, 11, 7, 8, 5, 12}, Prompt: 8, Next: generation.Unclaimed} // 327+458=785;
-	if proof, err = key.Prove(ctx, &prover.Input{Statement: &st}, options); err != nil {
+	if proof, err = key.Prove(ctx, &engine.Input{Statement: &st}, options); err != nil {
 		log.Fatal(err)
 	}
 	if encoded, err = st.Encode(r.Circuit); err != nil {

@@ -7,9 +7,9 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/zkllmc/zkllmc/compiler/internal/onnx/pb"
-	"github.com/zkllmc/zkllmc/compiler/internal/synthetic"
+	"github.com/zkllmc/zkllmc/internal/circuit"
+	"github.com/zkllmc/zkllmc/internal/test/synthetic"
 	"github.com/zkllmc/zkllmc/ir"
-	"github.com/zkllmc/zkllmc/runtime/circuit"
 )
 
 // Heads whose width is no power of two, rotated or not, are proved: their axes are stored in parts.

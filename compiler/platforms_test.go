@@ -15,7 +15,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/zkllmc/zkllmc/compiler/internal/synthetic"
+	"github.com/zkllmc/zkllmc/internal/test/synthetic"
 	"github.com/zkllmc/zkllmc/ir"
 )
 

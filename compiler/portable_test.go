@@ -26,11 +26,11 @@ var exact = map[string]bool{
 }
 
 // drawn says of packages that draw what tests need; nothing that they compute is compared between platforms.
-var drawn = []string{"compiler/internal/randgraph", "runtime/attack", "runtime/zk", "runtime/backend/conformance", "scripts"}
+var drawn = []string{"internal/test", "scripts"}
 
 // TestArithmeticIsPortable looks at all floating-point arithmetic that may lead to a circuit. The same model must give the same circuit on
 // every platform, so there is no product that a compiler may fuse with a sum, no function of package math that is assembly somewhere, and no
-// conversion to an integer that may be out of range; package ir/portable says why, and has what takes their place.
+// conversion to an integer that may be out of range; package portable says why, and has what takes their place.
 func TestArithmeticIsPortable(t *testing.T) {
 	if testing.Short() {
 		t.Skip("needs the Go toolchain")
@@ -142,7 +142,7 @@ func portableFaults(t *testing.T, path string, imports types.Importer, files map
 	conf := types.Config{Importer: imports}
 	_, err := conf.Check(path, c.fset, syntax, c.info)
 	require.NoError(t, err)
-	c.own = path == "github.com/zkllmc/zkllmc/ir/portable"
+	c.own = path == "github.com/zkllmc/zkllmc/internal/portable"
 	for _, f := range syntax {
 		ast.Inspect(f, c.visit)
 	}

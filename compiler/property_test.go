@@ -25,22 +25,22 @@ import (
 	"github.com/zkllmc/zkllmc/codegen"
 	"github.com/zkllmc/zkllmc/compiler/internal/passes"
 	"github.com/zkllmc/zkllmc/compiler/internal/quant"
-	"github.com/zkllmc/zkllmc/compiler/internal/randgraph"
+	"github.com/zkllmc/zkllmc/internal/backend"
+	"github.com/zkllmc/zkllmc/internal/backend/cpu"
+	"github.com/zkllmc/zkllmc/internal/backend/reference"
+	"github.com/zkllmc/zkllmc/internal/circuit"
+	"github.com/zkllmc/zkllmc/internal/commit"
+	"github.com/zkllmc/zkllmc/internal/engine"
+	"github.com/zkllmc/zkllmc/internal/group"
+	"github.com/zkllmc/zkllmc/internal/protocol"
+	"github.com/zkllmc/zkllmc/internal/test/randgraph"
+	"github.com/zkllmc/zkllmc/internal/witness"
 	"github.com/zkllmc/zkllmc/ir"
 	"github.com/zkllmc/zkllmc/ir/eval"
-	"github.com/zkllmc/zkllmc/runtime/backend/cpu"
-	"github.com/zkllmc/zkllmc/runtime/backend/reference"
-	"github.com/zkllmc/zkllmc/runtime/circuit"
-	"github.com/zkllmc/zkllmc/runtime/commit"
-	"github.com/zkllmc/zkllmc/runtime/group"
-	"github.com/zkllmc/zkllmc/runtime/kernel"
-	"github.com/zkllmc/zkllmc/runtime/protocol"
-	"github.com/zkllmc/zkllmc/runtime/prover"
 	"github.com/zkllmc/zkllmc/runtime/statement"
 	"github.com/zkllmc/zkllmc/runtime/statement/function"
 	"github.com/zkllmc/zkllmc/runtime/statement/generation"
 	"github.com/zkllmc/zkllmc/runtime/verifier"
-	"github.com/zkllmc/zkllmc/runtime/witness"
 )
 
 // Random programs, and what must hold for every one of them. ZKLLMC_PROPERTY is how many graphs and how many circuits are tried,
@@ -349,16 +349,16 @@ func accuracy(r *Result, rng *rand.Rand, seen *coverage) {
 	}
 }
 
-func weightsOf(c *circuit.Circuit, r *Result) map[circuit.ID]kernel.Tensor {
-	weights := map[circuit.ID]kernel.Tensor{}
+func weightsOf(c *circuit.Circuit, r *Result) map[circuit.ID]backend.Tensor {
+	weights := map[circuit.ID]backend.Tensor{}
 	for i, id := range protocol.WeightIDs(c) {
-		weights[id] = kernel.Tensor{Shape: r.Weights[i].Shape, V: r.Weights[i].Values}
+		weights[id] = backend.Tensor{Shape: r.Weights[i].Shape, V: r.Weights[i].Values}
 	}
 	return weights
 }
 
 // stretch replaces the cells of some weights by others of their declared range, its ends above all: a circuit is for all of them.
-func stretch(rng *rand.Rand, c *circuit.Circuit, weights map[circuit.ID]kernel.Tensor) {
+func stretch(rng *rand.Rand, c *circuit.Circuit, weights map[circuit.ID]backend.Tensor) {
 	if rng.IntN(2) == 0 {
 		return
 	}
@@ -403,13 +403,13 @@ func checkCircuit(seed uint64, steps int, seen *coverage) error {
 	}
 	rng := rand.New(rand.NewPCG(seed, 99))
 	for round := range 3 {
-		p := &proved{c: c.Circuit, weights: map[circuit.ID]kernel.Tensor{}, rng: rng, seen: seen, calls: c.Calls}
+		p := &proved{c: c.Circuit, weights: map[circuit.ID]backend.Tensor{}, rng: rng, seen: seen, calls: c.Calls}
 		for _, id := range protocol.WeightIDs(c.Circuit) {
 			w := c.Tensor(id)
 			v := make([]int64, circuit.Size(w.Shape))
 			fill(rng, &circuit.Tensor{Lo: w.Lo / 8, Hi: w.Hi / 8}, v) // for what fill leaves as it is
 			fill(rng, w, v)
-			p.weights[id] = kernel.Tensor{Shape: w.Shape, V: v}
+			p.weights[id] = backend.Tensor{Shape: w.Shape, V: v}
 		}
 		p.witnessOnly = round > 0
 		if err := p.check(); err != nil {
@@ -437,14 +437,14 @@ func describe(c *circuit.Circuit) string {
 // proved is a circuit with weights on its way through all checks.
 type proved struct {
 	c       *circuit.Circuit
-	weights map[circuit.ID]kernel.Tensor
+	weights map[circuit.ID]backend.Tensor
 	rng     *rand.Rand
 	seen    *coverage
 	calls   []randgraph.Call
 	logits  func(ids []int64) ([]int64, error) // the oracle; nil: what the witness says
 
 	witnessOnly bool // no proof
-	key         *prover.Key
+	key         *engine.Key
 	proofBytes  int
 }
 
@@ -479,8 +479,8 @@ func (p *proved) check() error {
 	return p.prove(in, a)
 }
 
-func (p *proved) generate(in *prover.Input, opts ...witness.Option) (*witness.Assignment, error) {
-	publics := func(id circuit.ID) kernel.Tensor { return *in.Statement.Public(p.c, id) }
+func (p *proved) generate(in *engine.Input, opts ...witness.Option) (*witness.Assignment, error) {
+	publics := func(id circuit.ID) backend.Tensor { return *in.Statement.Public(p.c, id) }
 	return witness.Generate(context.Background(), p.c, p.weights, publics, in.Private, opts...)
 }
 
@@ -513,7 +513,7 @@ func ends(c *circuit.Circuit) (in, out *circuit.Port) {
 }
 
 // input draws a true statement: random tokens, and an answer that the model gives where one is found. It returns all tokens and logits, too.
-func (p *proved) input() (*prover.Input, []int64, []int64, error) {
+func (p *proved) input() (*engine.Input, []int64, []int64, error) {
 	c, g := p.c, p.c.Generation
 	if g == nil {
 		in, _ := ends(c)
@@ -549,7 +549,7 @@ func (p *proved) input() (*prover.Input, []int64, []int64, error) {
 	} else if st.Prompt == n || p.rng.IntN(2) == 0 {
 		st.Next = statement.Argmax(all[(n-1)*g.Vocab : n*g.Vocab])
 	}
-	return &prover.Input{Statement: st.Hide(c), Private: generation.PrivateInput(c, st.Tokens)}, st.Tokens, all, nil
+	return &engine.Input{Statement: st.Hide(c), Private: generation.PrivateInput(c, st.Tokens)}, st.Tokens, all, nil
 }
 
 // readsAhead changes the tokens from a position on, whether they are told or not, and compares the logits before it with what they were.
@@ -584,12 +584,12 @@ func (p *proved) allLogits(tokens []int64) ([]int64, error) {
 		return p.logits(ids)
 	}
 	port, out := ends(p.c)
-	var in *prover.Input
+	var in *engine.Input
 	if p.c.Generation == nil {
 		in = functionClaim(p.c, ids, make([]int64, circuit.Size(out.Shape)))
 	} else {
 		probe := &generation.Statement{Tokens: ids, Prompt: len(ids), Next: generation.Unclaimed, Logits: make([]int64, port.Vocab())}
-		in = &prover.Input{Statement: probe.Hide(p.c), Private: generation.PrivateInput(p.c, ids)}
+		in = &engine.Input{Statement: probe.Hide(p.c), Private: generation.PrivateInput(p.c, ids)}
 	}
 	a, err := p.generate(in, witness.WithoutChecks())
 	if err != nil {
@@ -599,15 +599,15 @@ func (p *proved) allLogits(tokens []int64) ([]int64, error) {
 }
 
 // prove proves and verifies, and tries to prove what is false.
-func (p *proved) prove(in *prover.Input, a *witness.Assignment) error {
+func (p *proved) prove(in *engine.Input, a *witness.Assignment) error {
 	ctx := context.Background()
-	o := prover.Options{Backend: cpu.New(), Testing: &prover.Testing{Seed: []byte("property")}}
-	key, vk, err := prover.Setup(ctx, p.c, p.weights, o)
+	o := engine.Dishonest(engine.Options{Backend: cpu.New()}, engine.Hooks{Seed: []byte("property")})
+	key, vk, err := engine.Setup(ctx, p.c, p.weights, o)
 	if err != nil {
 		return fmt.Errorf("setup: %w", err)
 	}
 	p.key = key
-	accepted, err := verifier.ReadKey(p.c, (&Result{Circuit: p.c}).kind(), vk)
+	accepted, err := verifier.ReadKey(context.Background(), p.c, (&Result{Circuit: p.c}).kind(), vk)
 	if err != nil {
 		return err
 	}
@@ -651,10 +651,10 @@ func (p *proved) countsAgree(proof []byte) error {
 }
 
 // backendsAgree repeats setup and proof with the reference backend.
-func (p *proved) backendsAgree(in *prover.Input, vk, proof []byte) error {
+func (p *proved) backendsAgree(in *engine.Input, vk, proof []byte) error {
 	ctx := context.Background()
-	o := prover.Options{Backend: reference.New(), Testing: &prover.Testing{Seed: []byte("property")}}
-	key, again, err := prover.Setup(ctx, p.c, p.weights, o)
+	o := engine.Dishonest(engine.Options{Backend: reference.New()}, engine.Hooks{Seed: []byte("property")})
+	key, again, err := engine.Setup(ctx, p.c, p.weights, o)
 	if err != nil {
 		return fmt.Errorf("reference setup: %w", err)
 	}
@@ -708,12 +708,12 @@ func (p *proved) forged(honest statement.Statement) statement.Statement {
 
 // lie changes one logit or the answer: the honest proof is none for that statement, the witness does not exist, and what is computed
 // as if it did makes no proof.
-func (p *proved) lie(in *prover.Input, accepted *verifier.Key, proof []byte, o prover.Options) error {
+func (p *proved) lie(in *engine.Input, accepted *verifier.Key, proof []byte, o engine.Options) error {
 	st := p.forged(in.Statement)
 	if st == nil {
 		return nil
 	}
-	forged := prover.Input{Statement: st, Private: in.Private}
+	forged := engine.Input{Statement: st, Private: in.Private}
 	if accepted.VerifyStatement(st, proof) == nil {
 		return errors.New("the proof is accepted for another statement")
 	}

@@ -5,11 +5,11 @@ import (
 	"fmt"
 
 	"github.com/zkllmc/zkllmc/compiler/internal/quant"
-	"github.com/zkllmc/zkllmc/runtime/backend/cpu"
-	"github.com/zkllmc/zkllmc/runtime/circuit"
-	"github.com/zkllmc/zkllmc/runtime/kernel"
-	"github.com/zkllmc/zkllmc/runtime/protocol"
-	"github.com/zkllmc/zkllmc/runtime/prover"
+	"github.com/zkllmc/zkllmc/internal/backend"
+	"github.com/zkllmc/zkllmc/internal/backend/cpu"
+	"github.com/zkllmc/zkllmc/internal/circuit"
+	"github.com/zkllmc/zkllmc/internal/engine"
+	"github.com/zkllmc/zkllmc/internal/protocol"
 	"github.com/zkllmc/zkllmc/runtime/statement"
 	"github.com/zkllmc/zkllmc/runtime/statement/function"
 	"github.com/zkllmc/zkllmc/runtime/statement/generation"
@@ -26,16 +26,16 @@ func (r *Result) Prove(ctx context.Context, ids []int64) error {
 	if err != nil {
 		return err
 	}
-	weights := map[circuit.ID]kernel.Tensor{}
+	weights := map[circuit.ID]backend.Tensor{}
 	for i, id := range protocol.WeightIDs(r.Circuit) {
-		weights[id] = kernel.Tensor{Shape: r.Weights[i].Shape, V: r.Weights[i].Values}
+		weights[id] = backend.Tensor{Shape: r.Weights[i].Shape, V: r.Weights[i].Values}
 	}
-	o := prover.Options{Backend: cpu.New()}
-	key, vk, err := prover.Setup(ctx, r.Circuit, weights, o)
+	o := engine.Options{Backend: cpu.New()}
+	key, vk, err := engine.Setup(ctx, r.Circuit, weights, o)
 	if err != nil {
 		return fmt.Errorf("setup: %w", err)
 	}
-	accepted, err := verifier.ReadKeyContext(ctx, r.Circuit, r.kind(), vk)
+	accepted, err := verifier.ReadKey(ctx, r.Circuit, r.kind(), vk)
 	if err != nil {
 		return fmt.Errorf("the verifying key is not accepted: %w", err)
 	}
@@ -59,7 +59,7 @@ func (r *Result) kind() statement.Kind {
 
 // claim is what is to be proved of an input: that the circuit gives what the interpreter does. Of a generation that is what it gives after
 // the last token: its logits, or the best token.
-func (r *Result) claim(ctx context.Context, ids []int64) (*prover.Input, error) {
+func (r *Result) claim(ctx context.Context, ids []int64) (*engine.Input, error) {
 	padded, err := pad(r.program.Float, ids, r.plan.Config.Pad)
 	if err != nil {
 		return nil, err
@@ -79,11 +79,11 @@ func (r *Result) claim(ctx context.Context, ids []int64) (*prover.Input, error) 
 	} else {
 		st.Next = statement.Argmax(row)
 	}
-	return &prover.Input{Statement: st.Hide(c), Private: generation.PrivateInput(c, padded)}, nil
+	return &engine.Input{Statement: st.Hide(c), Private: generation.PrivateInput(c, padded)}, nil
 }
 
 // functionClaim says that an input gave an output.
-func functionClaim(c *circuit.Circuit, input, output []int64) *prover.Input {
+func functionClaim(c *circuit.Circuit, input, output []int64) *engine.Input {
 	st, private := &function.Statement{Ports: make([][]int64, len(c.Ports))}, map[int][]int64{}
 	for i := range c.Ports {
 		switch p := &c.Ports[i]; {
@@ -95,5 +95,5 @@ func functionClaim(c *circuit.Circuit, input, output []int64) *prover.Input {
 			private[i] = input
 		}
 	}
-	return &prover.Input{Statement: st, Private: private}
+	return &engine.Input{Statement: st, Private: private}
 }

@@ -9,15 +9,15 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/zkllmc/zkllmc/internal/backend"
+	"github.com/zkllmc/zkllmc/internal/backend/cpu"
+	"github.com/zkllmc/zkllmc/internal/circuit"
+	"github.com/zkllmc/zkllmc/internal/engine"
+	"github.com/zkllmc/zkllmc/internal/protocol"
+	"github.com/zkllmc/zkllmc/internal/witness"
 	"github.com/zkllmc/zkllmc/ir/eval"
-	"github.com/zkllmc/zkllmc/runtime/backend/cpu"
-	"github.com/zkllmc/zkllmc/runtime/circuit"
-	"github.com/zkllmc/zkllmc/runtime/kernel"
-	"github.com/zkllmc/zkllmc/runtime/protocol"
-	"github.com/zkllmc/zkllmc/runtime/prover"
 	"github.com/zkllmc/zkllmc/runtime/statement/generation"
 	"github.com/zkllmc/zkllmc/runtime/verifier"
-	"github.com/zkllmc/zkllmc/runtime/witness"
 )
 
 // maxProof is the bound that the project sets itself for a proof about a model of 260,000 parameters on 32 tokens.
@@ -62,19 +62,19 @@ func proveReal(t *testing.T, m provedModel, argmax bool) {
 	require.Equal(t, report.Clear, report.ClearAgree, "top tokens differ where the float model is clear")
 
 	c := r.Circuit
-	weights := map[circuit.ID]kernel.Tensor{}
+	weights := map[circuit.ID]backend.Tensor{}
 	for i, id := range protocol.WeightIDs(c) {
-		weights[id] = kernel.Tensor{Shape: r.Weights[i].Shape, V: r.Weights[i].Values}
+		weights[id] = backend.Tensor{Shape: r.Weights[i].Shape, V: r.Weights[i].Values}
 	}
-	o := prover.Options{Backend: cpu.New()}
-	key, vk, err := prover.Setup(ctx, c, weights, o)
+	o := engine.Options{Backend: cpu.New()}
+	key, vk, err := engine.Setup(ctx, c, weights, o)
 	require.NoError(t, err)
-	accepted, err := verifier.ReadKey(c, generation.Kind, vk)
+	accepted, err := verifier.ReadKey(context.Background(), c, generation.Kind, vk)
 	require.NoError(t, err)
 
 	st := greedy(t, r, key, m)
 	began := time.Now()
-	proof, err := key.Prove(ctx, &prover.Input{Statement: st}, o)
+	proof, err := key.Prove(ctx, &engine.Input{Statement: st}, o)
 	require.NoError(t, err)
 	proved := time.Since(began)
 	began = time.Now()
@@ -90,7 +90,7 @@ func proveReal(t *testing.T, m provedModel, argmax bool) {
 
 // greedy extends the prompt token by token with the integer program and returns the statement. On the way it compares the
 // witness' logits with the interpreter's.
-func greedy(t *testing.T, r *Result, key *prover.Key, m provedModel) *generation.Statement {
+func greedy(t *testing.T, r *Result, key *engine.Key, m provedModel) *generation.Statement {
 	c := r.Circuit
 	tokens := append([]int64(nil), m.tokens...)
 	var logits []int64
@@ -99,7 +99,7 @@ func greedy(t *testing.T, r *Result, key *prover.Key, m provedModel) *generation
 		if c.Generation.Reveal == circuit.Values {
 			probe.Logits = make([]int64, c.Generation.Vocab)
 		}
-		a, err := key.Witness(context.Background(), &prover.Input{Statement: &probe}, witness.WithoutChecks())
+		a, err := key.Witness(context.Background(), &engine.Input{Statement: &probe}, witness.WithoutChecks())
 		require.NoError(t, err)
 		logits = a.Tensor(c.Generation.Output).V
 		if len(tokens) == m.length {

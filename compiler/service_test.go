@@ -12,10 +12,10 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/zkllmc/zkllmc/runtime/backend/cpu"
-	"github.com/zkllmc/zkllmc/runtime/circuit"
-	"github.com/zkllmc/zkllmc/runtime/kernel"
-	"github.com/zkllmc/zkllmc/runtime/prover"
+	"github.com/zkllmc/zkllmc/internal/backend"
+	"github.com/zkllmc/zkllmc/internal/backend/cpu"
+	"github.com/zkllmc/zkllmc/internal/circuit"
+	"github.com/zkllmc/zkllmc/internal/engine"
 	"github.com/zkllmc/zkllmc/runtime/statement/generation"
 )
 
@@ -129,16 +129,16 @@ func provedSum(t *testing.T) (id string, vk []byte, statements [2][]byte, proof 
 	m := provedModel{path: filepath.Join("..", "models", "sums", "model.onnx"), tokens: []int64{3, 2, 7, 10, 4, 5, 8, 11}, length: 12, pad: 13}
 	r, err := Analyse(ctx, m.path, Config{RevealArgmax: true, Pad: m.pad, Name: "sums"})
 	require.NoError(t, err)
-	weights := map[circuit.ID]kernel.Tensor{}
+	weights := map[circuit.ID]backend.Tensor{}
 	for i, w := range r.Circuit.Weights() {
-		weights[w.ID] = kernel.Tensor{Shape: r.Weights[i].Shape, V: r.Weights[i].Values}
+		weights[w.ID] = backend.Tensor{Shape: r.Weights[i].Shape, V: r.Weights[i].Values}
 	}
-	o := prover.Options{Backend: cpu.New()}
-	key, vk, err := prover.Setup(ctx, r.Circuit, weights, o)
+	o := engine.Options{Backend: cpu.New()}
+	key, vk, err := engine.Setup(ctx, r.Circuit, weights, o)
 	require.NoError(t, err)
 	st := greedy(t, r, key, m)
 	require.Equal(t, []int64{7, 8, 5, 12}, st.Tokens[8:])
-	proof, err = key.Prove(ctx, &prover.Input{Statement: st}, o)
+	proof, err = key.Prove(ctx, &engine.Input{Statement: st}, o)
 	require.NoError(t, err)
 	forged := generation.Statement{Tokens: append(append([]int64(nil), m.tokens...), 7, 8, 6, 12), Prompt: st.Prompt, Next: st.Next}
 	for i, s := range []*generation.Statement{st, &forged} {

@@ -15,9 +15,9 @@ import (
 	"github.com/zkllmc/zkllmc/compiler/internal/onnx/pb"
 	"github.com/zkllmc/zkllmc/compiler/internal/planner"
 	"github.com/zkllmc/zkllmc/compiler/internal/quant"
-	"github.com/zkllmc/zkllmc/compiler/internal/randgraph"
+	"github.com/zkllmc/zkllmc/internal/protocol"
+	"github.com/zkllmc/zkllmc/internal/test/randgraph"
 	"github.com/zkllmc/zkllmc/internal/test/second"
-	"github.com/zkllmc/zkllmc/runtime/protocol"
 )
 
 // recurrence is bigramModel with embeddings of the given width and k steps: step i makes the value s<i> of the two before it, s<0> being

@@ -1,10 +1,10 @@
 package compiler
 
 import (
-	"github.com/zkllmc/zkllmc/runtime/circuit"
-	"github.com/zkllmc/zkllmc/runtime/commit"
-	"github.com/zkllmc/zkllmc/runtime/format"
-	"github.com/zkllmc/zkllmc/runtime/protocol"
+	"github.com/zkllmc/zkllmc/internal/circuit"
+	"github.com/zkllmc/zkllmc/internal/commit"
+	"github.com/zkllmc/zkllmc/internal/format"
+	"github.com/zkllmc/zkllmc/internal/protocol"
 )
 
 // Stats sizes a circuit up, for inspect.

@@ -7,12 +7,12 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/zkllmc/zkllmc/compiler/internal/synthetic"
+	"github.com/zkllmc/zkllmc/internal/backend"
+	"github.com/zkllmc/zkllmc/internal/circuit"
+	"github.com/zkllmc/zkllmc/internal/test/synthetic"
+	"github.com/zkllmc/zkllmc/internal/witness"
 	"github.com/zkllmc/zkllmc/ir/eval"
-	"github.com/zkllmc/zkllmc/runtime/circuit"
-	"github.com/zkllmc/zkllmc/runtime/kernel"
 	"github.com/zkllmc/zkllmc/runtime/statement/generation"
-	"github.com/zkllmc/zkllmc/runtime/witness"
 )
 
 // TestCircuitIsTheIntegerProgram runs the slow interpreter on an input and claims its logits, all of them, in a statement: the
@@ -44,15 +44,15 @@ func TestCircuitIsTheIntegerProgram(t *testing.T) {
 // satisfy computes the assignment of a statement that reveals the logits of all positions.
 func satisfy(ctx context.Context, r *Result, ids, logits []int64) error {
 	c := r.Circuit
-	weights := map[circuit.ID]kernel.Tensor{}
+	weights := map[circuit.ID]backend.Tensor{}
 	next := 0
 	for i := range c.Tensors {
 		if c.Tensors[i].Kind == circuit.Weight {
-			weights[circuit.ID(i)] = kernel.Tensor{Shape: r.Weights[next].Shape, V: r.Weights[next].Values}
+			weights[circuit.ID(i)] = backend.Tensor{Shape: r.Weights[next].Shape, V: r.Weights[next].Values}
 			next++
 		}
 	}
 	st := &generation.Statement{Tokens: ids, Prompt: 1, Next: generation.Unclaimed, Logits: logits}
-	_, err := witness.Generate(ctx, c, weights, func(id circuit.ID) kernel.Tensor { return *st.Public(c, id) }, nil)
+	_, err := witness.Generate(ctx, c, weights, func(id circuit.ID) backend.Tensor { return *st.Public(c, id) }, nil)
 	return err
 }

@@ -1,4 +1,4 @@
-// Package cuda is the place of the GPU backend: an implementation of runtime/kernel.Backend whose proofs are byte-equal to the cpu
+// Package cuda is the place of the GPU backend: an implementation of internal/backend.Backend whose proofs are byte-equal to the cpu
 // backend's, driven through gorgonia.org/cu and built with the tag cuda.
 //
 // There are no kernels in this version: every proof is made on the CPU. What exists is the probe that a GPU build starts with,

@@ -3,7 +3,7 @@ package ir
 import (
 	"math/big"
 
-	"github.com/zkllmc/zkllmc/ir/budget"
+	"github.com/zkllmc/zkllmc/internal/budget"
 )
 
 // The loops of one term of an Einsum, for reals and for integers.

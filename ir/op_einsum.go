@@ -5,8 +5,8 @@ import (
 	"math"
 	"math/big"
 
-	"github.com/zkllmc/zkllmc/ir/budget"
-	"github.com/zkllmc/zkllmc/runtime/interval"
+	"github.com/zkllmc/zkllmc/internal/budget"
+	"github.com/zkllmc/zkllmc/internal/interval"
 )
 
 // EinsumAttr holds the terms of an Einsum.

@@ -5,10 +5,10 @@ import (
 	"math"
 	"slices"
 
+	"github.com/zkllmc/zkllmc/internal/interval"
+	"github.com/zkllmc/zkllmc/internal/portable"
+	"github.com/zkllmc/zkllmc/internal/tables"
 	"github.com/zkllmc/zkllmc/ir/plan"
-	"github.com/zkllmc/zkllmc/ir/portable"
-	"github.com/zkllmc/zkllmc/runtime/interval"
-	"github.com/zkllmc/zkllmc/runtime/tables"
 )
 
 // Elementwise functions: Unary over the reals, Table over the integers.
@@ -17,7 +17,7 @@ import (
 type UnaryAttr struct{ Fn string }
 
 // TableAttr (StageInt): y = Fn(x) for x in [Lo, Hi], the input's range, elementwise:
-// y = round(Fn(x·2^(-InScale))·2^OutScale) clamped to 16 bits signed, as runtime/tables computes it.
+// y = round(Fn(x·2^(-InScale))·2^OutScale) clamped to 16 bits signed, as internal/tables computes it.
 type TableAttr struct {
 	Fn                string
 	InScale, OutScale int

@@ -3,8 +3,8 @@ package ir
 import (
 	"fmt"
 
-	"github.com/zkllmc/zkllmc/ir/budget"
-	"github.com/zkllmc/zkllmc/runtime/interval"
+	"github.com/zkllmc/zkllmc/internal/budget"
+	"github.com/zkllmc/zkllmc/internal/interval"
 )
 
 // The leaves: token ids, their one-hot rows, weights and constants.

@@ -3,8 +3,8 @@ package ir
 import (
 	"math/big"
 
+	"github.com/zkllmc/zkllmc/internal/interval"
 	"github.com/zkllmc/zkllmc/ir/plan"
-	"github.com/zkllmc/zkllmc/runtime/interval"
 )
 
 // OpMax is the larger of two tensors, cell by cell. A minimum is −max(−x, −y).

@@ -5,8 +5,8 @@ import (
 	"math"
 	"math/big"
 
+	"github.com/zkllmc/zkllmc/internal/interval"
 	"github.com/zkllmc/zkllmc/ir/plan"
-	"github.com/zkllmc/zkllmc/runtime/interval"
 )
 
 // Normalisations, and the inverse root that the integer program makes of them.

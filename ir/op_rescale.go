@@ -3,8 +3,8 @@ package ir
 import (
 	"fmt"
 
+	"github.com/zkllmc/zkllmc/internal/interval"
 	"github.com/zkllmc/zkllmc/ir/plan"
-	"github.com/zkllmc/zkllmc/runtime/interval"
 )
 
 // RescaleAttr (StageInt): y = min(max(⌊(a + 2^(Shift-1)) / 2^Shift⌋, Lo), Hi); with Shift = 0 nothing is added.

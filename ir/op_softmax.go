@@ -4,10 +4,10 @@ import (
 	"fmt"
 	"math"
 
+	"github.com/zkllmc/zkllmc/internal/interval"
+	"github.com/zkllmc/zkllmc/internal/portable"
+	"github.com/zkllmc/zkllmc/internal/tables"
 	"github.com/zkllmc/zkllmc/ir/plan"
-	"github.com/zkllmc/zkllmc/ir/portable"
-	"github.com/zkllmc/zkllmc/runtime/interval"
-	"github.com/zkllmc/zkllmc/runtime/tables"
 )
 
 // Softmax over the reals, and zkAttn over the integers.

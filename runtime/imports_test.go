@@ -45,11 +45,16 @@ func closure(t *testing.T, patterns ...string) map[string]listed {
 // within says whether a path is a package or lies below it.
 func within(path, parent string) bool { return path == parent || strings.HasPrefix(path, parent+"/") }
 
-// The runtime is what generated programs link: it knows nothing of the compiler, nor of a backend that needs a GPU.
+// The runtime is what generated programs link, and what it and the compiler share stands beneath both: they know nothing of the compiler, nor
+// of a backend that needs a GPU.
 func TestRuntimeImportsNoCompiler(t *testing.T) {
-	for path := range closure(t, module+"runtime/...") {
-		for _, banned := range []string{"compiler", "ir", "codegen", "models", "cmd", "cuda", "runtime/cuda", "runtime/backend/cuda"} {
-			require.False(t, within(path, module+banned), "the runtime imports %s", path)
+	for path, p := range closure(t, module+"runtime/...", module+"internal/...") {
+		if within(path, module+"internal/test") || !within(path, module+"runtime") && !within(path, module+"internal") {
+			continue
+		}
+		for _, imported := range p.Imports {
+			ours := within(imported, strings.TrimSuffix(module, "/"))
+			require.True(t, !ours || within(imported, module+"runtime") || within(imported, module+"internal"), "%s imports %s", path, imported)
 		}
 	}
 }
@@ -67,7 +72,7 @@ func TestOnlyTestsImportTestPackages(t *testing.T) {
 }
 
 // verifiers are the packages that other services link.
-var verifiers = []string{module + "runtime/verifier", module + "runtime/verifierapp"}
+var verifiers = []string{module + "runtime/verifier", module + "runtime/app/verifier"}
 
 // generated are the verifiers of the example, as the compiler writes them.
 var generated = []string{module + "generated/sums/verifier", module + "generated/sums/cmd/verifier"}
@@ -76,19 +81,20 @@ var generated = []string{module + "generated/sums/verifier", module + "generated
 // audits a verifier reads what is listed here.
 func TestVerifierClosure(t *testing.T) {
 	allowed := []string{ // gadget and tables say what a range and a table hold, for the range proof of the weights
-		"asked", "atomicfile", "circuit", "commit", "console", "constants", "einsum", "field", "format", "gadget", "group", "interval", "kernel", "lookup", "machine",
-		"portfile", "statement/function", "statement/generation",
-		"poly", "protocol", "statement", "sumcheck", "tables", "tokens", "transcript", "veil", "verifier", "verifierapp", "version",
+		"runtime/app/verifier", "runtime/asked", "runtime/circuit", "runtime/gadget", "runtime/statement", "runtime/statement/function",
+		"runtime/statement/generation", "runtime/tokens", "runtime/verifier", "runtime/version",
+		"internal/atomicfile", "internal/backend", "internal/circuit", "internal/commit", "internal/console", "internal/dialogue", "internal/einsum", "internal/field",
+		"internal/format", "internal/format/constants", "internal/format/ints", "internal/group", "internal/interval", "internal/lookup", "internal/machine", "internal/poly",
+		"internal/portfile", "internal/protocol", "internal/reading", "internal/sumcheck", "internal/tables", "internal/transcript", "internal/veil",
 	}
 	alone := closure(t, verifiers...)
 	for path, p := range closure(t, append(generated, verifiers...)...) {
 		_, plain := alone[path]
 		switch {
-		case path == module+"runtime/attention" && !plain: // writes the description of a generated circuit
+		case path == module+"runtime/gadget/attention" && !plain: // writes the description of a generated circuit
 		case p.Standard, slices.Contains(generated, path), path == module+"generated/sums/circuit", path == module+"generated/sums/vocab":
-		case within(path, module+"runtime"):
-			name := strings.TrimPrefix(path, module+"runtime/")
-			require.True(t, slices.Contains(allowed, name), "the verifier links runtime/%s", name)
+		case within(path, module+"runtime"), within(path, module+"internal"):
+			require.Contains(t, allowed, strings.TrimPrefix(path, module), "the verifier links it")
 		case within(path, "github.com/consensys/gnark-crypto"), within(path, "github.com/bits-and-blooms/bitset"), within(path, "golang.org/x/sys"):
 		default:
 			require.Fail(t, "the verifier links "+path)
@@ -107,8 +113,11 @@ func TestVerifierIsPlainGo(t *testing.T) {
 		if !within(path, strings.TrimSuffix(module, "/")) {
 			continue
 		}
-		for _, banned := range []string{"prover", "proverapp", "backend", "tensor", "witness", "attack"} {
-			require.False(t, within(path, module+"runtime/"+banned), "the verifier links %s", path)
+		for _, banned := range []string{
+			"runtime/prover", "runtime/app/prover", "internal/engine", "internal/backend/cpu", "internal/backend/reference", "internal/tensor",
+			"internal/witness", "internal/test",
+		} {
+			require.False(t, within(path, module+banned), "the verifier links %s", path)
 		}
 		require.Empty(t, p.SFiles, path)
 		for _, banned := range []string{"unsafe", "reflect", "os/exec", "net", "net/http", "plugin", "math/rand", "math/rand/v2"} {
@@ -119,19 +128,20 @@ func TestVerifierIsPlainGo(t *testing.T) {
 
 // A backend never imports the one that defines its results: compared with itself, that would always agree.
 func TestBackendsStandAlone(t *testing.T) {
-	for _, backend := range []string{"runtime/backend/cpu", "cuda"} {
+	for _, backend := range []string{"internal/backend/cpu", "cuda"} {
 		all := closure(t, module+backend)
 		require.Contains(t, all, module+backend)
-		require.NotContains(t, all, module+"runtime/backend/reference")
+		require.NotContains(t, all, module+"internal/backend/reference")
 	}
 }
 
 // The checks above look at something: the prover's closure has what the verifier's must not have.
 func TestProverClosureIsTheControl(t *testing.T) {
 	all := closure(t, module+"runtime/prover")
-	require.Contains(t, all, module+"runtime/witness")
-	require.Contains(t, all, module+"runtime/gadget/hint")
-	require.Contains(t, all, module+"runtime/attention/hint")
-	require.Contains(t, all, module+"runtime/tensor")
-	require.Contains(t, all, module+"runtime/verifier")
+	for _, linked := range []string{
+		"internal/witness", "runtime/gadget/hint", "runtime/gadget/attention/hint", "internal/tensor", "internal/backend/cpu", "internal/engine",
+	} {
+		_, ok := all[module+linked]
+		require.True(t, ok, "the prover does not link %s", linked)
+	}
 }

@@ -11,8 +11,8 @@ import (
 	"github.com/stretchr/testify/require"
 
 	sums "github.com/zkllmc/zkllmc/generated/sums/circuit"
+	"github.com/zkllmc/zkllmc/internal/circuit"
 	"github.com/zkllmc/zkllmc/internal/test/second"
-	"github.com/zkllmc/zkllmc/runtime/circuit"
 	"github.com/zkllmc/zkllmc/runtime/gadget"
 )
 

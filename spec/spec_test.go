@@ -15,8 +15,8 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/zkllmc/zkllmc/internal/group"
 	"github.com/zkllmc/zkllmc/internal/test/second"
-	"github.com/zkllmc/zkllmc/runtime/group"
 )
 
 // The exit codes of verify.py.
@@ -46,7 +46,7 @@ type files map[string]string
 func vector(name string) files {
 	f := files{}
 	for _, file := range []string{"circuit.bin", "model.vk", "statement.bin", "proof.bin", "trace.txt"} {
-		f[file] = filepath.Join("..", "runtime", "format", "testdata", name, file)
+		f[file] = filepath.Join("..", "internal", "format", "testdata", name, file)
 	}
 	return f
 }

@@ -14,10 +14,10 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/zkllmc/zkllmc/compiler"
-	"github.com/zkllmc/zkllmc/runtime/console"
-	"github.com/zkllmc/zkllmc/runtime/console/commands"
-	"github.com/zkllmc/zkllmc/runtime/machine"
-	"github.com/zkllmc/zkllmc/runtime/protocol"
+	"github.com/zkllmc/zkllmc/internal/console"
+	"github.com/zkllmc/zkllmc/internal/console/commands"
+	"github.com/zkllmc/zkllmc/internal/machine"
+	"github.com/zkllmc/zkllmc/internal/protocol"
 )
 
 // errRejected says that a comparison failed; the report has been printed.

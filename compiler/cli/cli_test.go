@@ -18,8 +18,8 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/zkllmc/zkllmc/compiler/internal/onnx"
-	"github.com/zkllmc/zkllmc/runtime/console"
-	"github.com/zkllmc/zkllmc/runtime/protocol"
+	"github.com/zkllmc/zkllmc/internal/console"
+	"github.com/zkllmc/zkllmc/internal/protocol"
 )
 
 const sums = "../../models/sums"
@@ -219,7 +219,7 @@ func TestCompiledCodeStandsAlone(t *testing.T) {
 	require.Contains(t, out, "4 repeated layers")
 	require.Contains(t, out, "layer3.mlp_norm.weight")
 	verifier := goTool(t, dir, "list", "-deps", "./cmd/verifier")
-	for _, no := range []string{"/runtime/prover\n", "/runtime/witness\n", "/runtime/backend", "/runtime/tensor\n", "jennifer", "onnx", "zkllmc/compiler", "zkllmc/codegen", "runtime/cgo\n"} {
+	for _, no := range []string{"/runtime/prover\n", "/internal/engine\n", "/internal/witness\n", "/internal/backend/", "/internal/tensor\n", "jennifer", "onnx", "zkllmc/compiler", "zkllmc/codegen", "runtime/cgo\n"} {
 		require.NotContains(t, verifier, no)
 	}
 }

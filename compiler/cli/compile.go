@@ -17,8 +17,8 @@ import (
 
 	"github.com/zkllmc/zkllmc/codegen"
 	"github.com/zkllmc/zkllmc/compiler"
-	"github.com/zkllmc/zkllmc/runtime/atomicfile"
-	"github.com/zkllmc/zkllmc/runtime/circuit"
+	"github.com/zkllmc/zkllmc/internal/atomicfile"
+	"github.com/zkllmc/zkllmc/internal/circuit"
 )
 
 // manifestFile is written beside generated code; inspect reads it, and it marks a folder as ours.

@@ -18,7 +18,7 @@ import (
 
 	"github.com/zkllmc/zkllmc/compiler"
 	"github.com/zkllmc/zkllmc/compiler/internal/onnx"
-	"github.com/zkllmc/zkllmc/runtime/atomicfile"
+	"github.com/zkllmc/zkllmc/internal/atomicfile"
 )
 
 // maxData is the largest data file that is read.

@@ -12,9 +12,10 @@ import (
 	"testing"
 	"time"
 
-	"github.com/zkllmc/zkllmc/compiler/internal/onnx/pb"
-	"github.com/zkllmc/zkllmc/runtime/console"
 	"google.golang.org/protobuf/proto"
+
+	"github.com/zkllmc/zkllmc/compiler/internal/onnx/pb"
+	"github.com/zkllmc/zkllmc/internal/console"
 )
 
 // measured runs f and fails if it takes longer than a minute or allocates more than limit bytes.

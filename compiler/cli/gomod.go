@@ -17,7 +17,7 @@ import (
 	"strings"
 
 	"github.com/zkllmc/zkllmc/codegen"
-	"github.com/zkllmc/zkllmc/runtime/console"
+	"github.com/zkllmc/zkllmc/internal/console"
 )
 
 const (

@@ -19,7 +19,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/zkllmc/zkllmc/runtime/console"
+	"github.com/zkllmc/zkllmc/internal/console"
 )
 
 // readmeBlock is the block of commands of README that follows a sentence.

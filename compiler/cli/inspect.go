@@ -12,8 +12,8 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/zkllmc/zkllmc/compiler"
-	"github.com/zkllmc/zkllmc/runtime/atomicfile"
-	"github.com/zkllmc/zkllmc/runtime/circuit"
+	"github.com/zkllmc/zkllmc/internal/atomicfile"
+	"github.com/zkllmc/zkllmc/internal/circuit"
 )
 
 const (

@@ -10,7 +10,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/zkllmc/zkllmc/runtime/console"
+	"github.com/zkllmc/zkllmc/internal/console"
 )
 
 // The canonical encoding is the preimage of the digest, appears whole or not at all, and replaces nothing.

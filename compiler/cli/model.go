@@ -9,7 +9,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/zkllmc/zkllmc/compiler"
-	"github.com/zkllmc/zkllmc/runtime/atomicfile"
+	"github.com/zkllmc/zkllmc/internal/atomicfile"
 	"github.com/zkllmc/zkllmc/runtime/tokens"
 )
 

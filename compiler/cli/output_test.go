@@ -13,7 +13,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/zkllmc/zkllmc/runtime/console"
+	"github.com/zkllmc/zkllmc/internal/console"
 )
 
 var update = flag.Bool("update", false, "write the golden files")

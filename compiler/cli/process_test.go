@@ -21,7 +21,7 @@ import (
 
 	"github.com/zkllmc/zkllmc/compiler"
 	"github.com/zkllmc/zkllmc/compiler/internal/onnx/pb"
-	"github.com/zkllmc/zkllmc/runtime/console"
+	"github.com/zkllmc/zkllmc/internal/console"
 )
 
 // Tests of the compiler as a process: killed, interrupted, without room or permission; what it prints.

@@ -3,8 +3,8 @@ package eval
 import (
 	"fmt"
 
+	"github.com/zkllmc/zkllmc/internal/budget"
 	"github.com/zkllmc/zkllmc/ir"
-	"github.com/zkllmc/zkllmc/ir/budget"
 )
 
 // Demand pays for runs evaluations of a graph, node by node, and returns the bytes that one evaluation holds at most besides weights

@@ -8,9 +8,9 @@ import (
 	"testing"
 	"time"
 
+	"github.com/zkllmc/zkllmc/internal/budget"
+	"github.com/zkllmc/zkllmc/internal/tables"
 	"github.com/zkllmc/zkllmc/ir"
-	"github.com/zkllmc/zkllmc/ir/budget"
-	"github.com/zkllmc/zkllmc/runtime/tables"
 )
 
 // intGraph is a graph in StageInt of one operation on a constant.

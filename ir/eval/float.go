@@ -5,8 +5,8 @@ package eval
 import (
 	"fmt"
 
+	"github.com/zkllmc/zkllmc/internal/budget"
 	"github.com/zkllmc/zkllmc/ir"
-	"github.com/zkllmc/zkllmc/ir/budget"
 )
 
 // Float runs a graph of StageFloat on token ids (one per position; fewer or more are refused) and returns every value,

@@ -3,8 +3,8 @@ package eval
 import (
 	"fmt"
 
+	"github.com/zkllmc/zkllmc/internal/budget"
 	"github.com/zkllmc/zkllmc/ir"
-	"github.com/zkllmc/zkllmc/ir/budget"
 )
 
 // Int runs a graph of StageInt on token ids and returns every value, row-major. It is exact: a sum that leaves int64 is an error,

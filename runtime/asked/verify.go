@@ -4,7 +4,8 @@ import (
 	"context"
 	"fmt"
 
-	"github.com/zkllmc/zkllmc/runtime/circuit"
+	"github.com/zkllmc/zkllmc/internal/circuit"
+	"github.com/zkllmc/zkllmc/internal/dialogue"
 	"github.com/zkllmc/zkllmc/runtime/statement/generation"
 	"github.com/zkllmc/zkllmc/runtime/tokens"
 	"github.com/zkllmc/zkllmc/runtime/verifier"
@@ -33,7 +34,7 @@ func NewVerifier(c *circuit.Circuit, key *verifier.Key, vocab []byte) (*Verifier
 // and ends there. Errors are those of Key.Verify, those of this package and tokens.ErrText; the context's where that ended. ErrUnfinished
 // is returned only where all else holds: the model says so, and would go on.
 func (v *Verifier) VerifyText(ctx context.Context, prompt, answer string, encoded, proof []byte) error {
-	q, err := Asked(v.c, v.vocab, prompt, answer)
+	q, err := dialogue.Asked(v.c, v.vocab, prompt, answer)
 	if err != nil {
 		return err
 	}
@@ -42,14 +43,14 @@ func (v *Verifier) VerifyText(ctx context.Context, prompt, answer string, encode
 
 // VerifyAnswer is VerifyText where the prompt is private, or where any will do: the statement's is not looked at.
 func (v *Verifier) VerifyAnswer(ctx context.Context, answer string, encoded, proof []byte) error {
-	q, err := Told(v.c, v.vocab, answer)
+	q, err := dialogue.Told(v.c, v.vocab, answer)
 	if err != nil {
 		return err
 	}
 	return v.verify(ctx, q, encoded, proof)
 }
 
-func (v *Verifier) verify(ctx context.Context, q *Question, encoded, proof []byte) error {
+func (v *Verifier) verify(ctx context.Context, q *dialogue.Question, encoded, proof []byte) error {
 	st, err := generation.Decode(v.c, encoded)
 	if err != nil {
 		return fmt.Errorf("statement: %w", err)
@@ -60,7 +61,7 @@ func (v *Verifier) verify(ctx context.Context, q *Question, encoded, proof []byt
 	if err := q.Compare(v.c, v.vocab, st); err != nil {
 		return err
 	}
-	if finished, known := Finished(v.c, v.vocab, st); known && !finished {
+	if finished, known := dialogue.Finished(v.c, v.vocab, st); known && !finished {
 		return ErrUnfinished
 	}
 	return nil

@@ -1,192 +1,58 @@
-// Package circuit describes an integer program as a constraint system: the one description from which the witness is computed,
-// the proof made and the proof checked, so that the three cannot drift apart.
-//
-// A circuit has tensors, lookups and zero-checks, and ports: its named inputs and outputs, of which statements speak.
-//
-//   - Committed tensors (Weight, Witness) are boxes of integers whose rows are committed. Public, Const and Affine tensors are known
-//     to the verifier. A Virtual tensor is a sum of einsum terms over earlier tensors and is never committed.
-//   - A lookup says that every cell of a list of tensors of one shape is a line of a table.
-//   - A zero-check says that a tensor is zero everywhere.
-//   - A port is carried by a tensor. What a statement says of a port enters by Public tensors, its views.
-//
-// Every Witness tensor but multiplicities has a lookup over its whole box (Finish refuses a circuit where one has not), so that
-// it holds small integers; bounds of virtual tensors follow by interval arithmetic, and no bound reaches 2^62: no equation wraps
-// around the field.
+// Package circuit is what generated code describes a model with: it declares the tensors of an integer program, with named inputs and outputs
+// (ports), through a builder, whose Finish checks what all proofs rest on. See the README for how a circuit comes about; generated code is
+// the place to see one. The names here are those of the package internal/circuit, which documents fields and methods and what Finish derives.
 package circuit
 
 import (
-	"fmt"
-	"math/bits"
+	"github.com/zkllmc/zkllmc/internal/circuit"
+	"github.com/zkllmc/zkllmc/internal/format/constants"
 )
 
-// ID names a tensor of a circuit.
-type ID int32
+type (
+	// Builder declares a circuit, tensor by tensor in the order of the computation.
+	Builder = circuit.Builder
+	// Circuit is a finished circuit. It is immutable and safe for concurrent use.
+	Circuit = circuit.Circuit
+	// Config is a circuit's name and how wide the rows of its commitments are.
+	Config = circuit.Config
+	// ID names a tensor of a circuit.
+	ID = circuit.ID
+	// Term is a summand of a virtual tensor or of a zero-check: a coefficient and factors whose axes carry labels.
+	Term = circuit.Term
+	// Port is a named input or output of a circuit: its shape, the kind and range of its elements, and what statements say of it.
+	Port = circuit.Port
+	// Element is what the elements of a port are.
+	Element = circuit.Element
+	// Reveal is what a statement says of a port.
+	Reveal = circuit.Reveal
+)
 
-// Kind says who knows a tensor and how it is bound.
-type Kind uint8
-
-// The kinds of tensors.
+// What the elements of a port are.
 const (
-	Weight  Kind = iota + 1 // committed at setup, private
-	Witness                 // committed with the proof, private
-	Public                  // computed from the statement by both sides
-	Const                   // part of the circuit
-	Virtual                 // defined by einsum terms
-	Affine                  // part of the circuit: 1 where a linear equation between the indices holds, else 0
+	IDs      = circuit.IDs      // integers in [0, Hi], which select
+	Integers = circuit.Integers // integers in [Lo, Hi]
+	Booleans = circuit.Booleans // 0 or 1
+	Reals    = circuit.Reals    // real numbers in [Lo, Hi]·2^(-Scale), as multiples of 2^(-Scale)
 )
 
-func (k Kind) String() string {
-	if k < Weight || k > Affine {
-		return fmt.Sprintf("Kind(%d)", uint8(k))
-	}
-	return [...]string{"weight", "witness", "public", "const", "virtual", "affine"}[k-1]
-}
-
-// Known says whether the verifier knows the cells.
-func (k Kind) Known() bool { return k == Public || k == Const || k == Affine }
-
-// Tensor is one tensor of the circuit. Its multilinear extension is zero outside its box.
-type Tensor struct {
-	ID     ID
-	Name   string
-	Kind   Kind
-	Shape  []int
-	Lo, Hi int64 // every cell lies in [Lo, Hi]: looked up, declared, or by interval arithmetic
-
-	View   View    // Public
-	Port   int     // Public: of which port, 0 for all others
-	Values []int64 // Const: the cells, row-major; Affine: the offset and the strides of the equation, see Builder.Affine
-	Def    []Term  // Virtual
-	Mult   bool    // Witness: the multiplicities of a table
-	Why    string  // Virtual: the argument for a bound tighter than interval arithmetic, or empty
-}
-
-// Term is Coef · Σ_c Π_i Factors[i][…] as one summand of a virtual tensor. Labels 0..len(Extents)-1 are its index variables.
-// Factors[i].Axes[a] lists the labels that axis a of the factor is made of, most significant first; Out[a] likewise for the
-// axes of the result. All labels of an axis but the first have extents that are powers of two, so that a merged or split axis is
-// a regrouping of a point's variables. A label not in Out is summed over and occurs in a factor; a label of Out in no factor
-// broadcasts. No factor has a label twice.
-type Term struct {
-	Coef    int64
-	Extents []int
-	Factors []Factor
-	Out     [][]int
-}
-
-// Factor is one operand of a term.
-type Factor struct {
-	T    ID
-	Axes [][]int
-}
-
-// Table is a list of lines; column i of line j is Cols[i][j].
-type Table struct {
-	Name string // unique; says what the table holds
-	Cols [][]int64
-	Mult ID // the multiplicities, a Witness tensor of shape [lines]
-}
-
-// Lookup says that (Cols[0][x], Cols[1][x], …) is a line of the table for every x in the box of the tensors' common shape.
-type Lookup struct {
-	Table int
-	Cols  []ID
-}
-
-// Hint tells the witness generator how committed tensors come about. It carries no soundness: whatever it yields is checked by
-// lookups and zero-checks. Hints stand in an order in which every input is available.
-type Hint struct {
-	Kind   HintKind
-	In     []ID
-	Out    []ID
-	Params []int64
-	Table  int
-}
-
-// HintKind names a rule of the witness generator. What a rule takes and yields, and its parameters, stand in hints.go.
-type HintKind uint8
-
-// The rules of the witness generator.
+// What a statement says of a port.
 const (
-	HintRescale HintKind = iota + 1
-	HintClamp
-	HintLimbs
-	HintTable
-	HintRsqrt
-	HintRecip
-	HintAttn
-	HintInput
+	Nothing = circuit.Nothing // the port is private
+	Values  = circuit.Values  // every element
+	Argmax  = circuit.Argmax  // of an output: the place of the greatest element of every row along the last axis
 )
 
-// Config is what a circuit needs besides its tensors.
-type Config struct {
-	Name        string
-	WeightBits  int // log2 of the row width of the weights' class
-	WitnessBits int // log2 of the row width of the witness' class
-}
+// Why Finish refuses a circuit.
+var (
+	ErrUnbound   = circuit.ErrUnbound   // a port is not tied to what a statement says of it
+	ErrNotCausal = circuit.ErrNotCausal // a generation's logits depend on later tokens
+)
 
-// Circuit is a finished description. It is immutable.
-type Circuit struct {
-	Config
-	Tensors []Tensor
-	Tables  []Table
-	Lookups []Lookup
-	Zeros   []ID
-	Hints   []Hint
-	Ports   []Port // in the order in which they were declared
-	// Generation is set in circuits whose statements are generations; those of all others are functions.
-	Generation *Generation
+// NewBuilder begins a circuit.
+func NewBuilder(c Config) *Builder { return circuit.NewBuilder(c) }
 
-	waves    []int // per tensor: the wave that discharges its product part, 0 if it has none
-	nwaves   int
-	requests Requests
-	digest   [32]byte
-}
-
-// Tensor returns the tensor with the given id.
-func (c *Circuit) Tensor(id ID) *Tensor { return &c.Tensors[id] }
-
-// Wave is the wave (from 1) that discharges the product part of a virtual tensor; 0 if all its terms pass claims through.
-func (c *Circuit) Wave(id ID) int { return c.waves[id] }
-
-// Waves is the number of waves.
-func (c *Circuit) Waves() int { return c.nwaves }
-
-// Weights lists the weights in the circuit's order, which is that of every file that holds them.
-func (c *Circuit) Weights() []*Tensor {
-	var out []*Tensor
-	for i := range c.Tensors {
-		if c.Tensors[i].Kind == Weight {
-			out = append(out, &c.Tensors[i])
-		}
-	}
-	return out
-}
-
-// Digest identifies the circuit: SHA-256 over its canonical encoding, which includes bounds, tables and hints' constraints.
-func (c *Circuit) Digest() [32]byte { return c.digest }
-
-// Size is the number of cells of a shape.
-func Size(shape []int) int {
-	n := 1
-	for _, d := range shape {
-		n *= d
-	}
-	return n
-}
-
-// Bits is the number of variables of an axis of extent d: ⌈log2 d⌉.
-func Bits(d int) int {
-	if d <= 1 {
-		return 0
-	}
-	return bits.Len(uint(d - 1))
-}
-
-// ShapeBits is the number of variables of a tensor of the given shape.
-func ShapeBits(shape []int) int {
-	n := 0
-	for _, d := range shape {
-		n += Bits(d)
-	}
-	return n
+// Constants returns the cells of every constant tensor of a generated circuit (rotary angles, masks) from its constants file, which is embedded
+// in the code and has this digest (SHA-256, hexadecimal). It refuses any other file.
+func Constants(file []byte, digest string) ([][]int64, error) {
+	return constants.Decode(file, digest)
 }

@@ -20,7 +20,7 @@ import (
 	"fmt"
 	"math/bits"
 
-	"github.com/zkllmc/zkllmc/runtime/circuit"
+	"github.com/zkllmc/zkllmc/internal/circuit"
 )
 
 // LimbBits is the largest width of the limbs that wide values are cut into. A table of the circuit has at most 2^LimbBits indices.

@@ -4,9 +4,9 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/zkllmc/zkllmc/runtime/circuit"
+	"github.com/zkllmc/zkllmc/internal/circuit"
+	"github.com/zkllmc/zkllmc/internal/test/witnesstest"
 	"github.com/zkllmc/zkllmc/runtime/gadget"
-	"github.com/zkllmc/zkllmc/runtime/witness/witnesstest"
 )
 
 // bounded declares a tensor of one cell with the given bounds, which are far from each other.

@@ -3,7 +3,7 @@ package gadget
 import (
 	"slices"
 
-	"github.com/zkllmc/zkllmc/runtime/circuit"
+	"github.com/zkllmc/zkllmc/internal/circuit"
 )
 
 // Max is max(x, y), cell by cell, of two tensors of one shape: the virtual tensor y + e, where e = max(x − y, 0) is committed and looked

@@ -3,8 +3,8 @@ package gadget
 import (
 	"fmt"
 
-	"github.com/zkllmc/zkllmc/runtime/circuit"
-	"github.com/zkllmc/zkllmc/runtime/tables"
+	"github.com/zkllmc/zkllmc/internal/circuit"
+	"github.com/zkllmc/zkllmc/internal/tables"
 )
 
 // MaxShift is the largest right shift of a rescale.

@@ -1,6 +1,6 @@
 package gadget
 
-import "github.com/zkllmc/zkllmc/runtime/circuit"
+import "github.com/zkllmc/zkllmc/internal/circuit"
 
 // Output declares an output port that a tensor carries, and binds what statements say of it. A port that reveals nothing needs no constraint.
 func Output(b *circuit.Builder, p circuit.Port, x circuit.ID) {

@@ -3,7 +3,7 @@ package gadget
 import (
 	"math/big"
 
-	"github.com/zkllmc/zkllmc/runtime/circuit"
+	"github.com/zkllmc/zkllmc/internal/circuit"
 )
 
 // isqrt is ⌊√v⌋.

@@ -1,6 +1,6 @@
 package gadget
 
-import "github.com/zkllmc/zkllmc/runtime/circuit"
+import "github.com/zkllmc/zkllmc/internal/circuit"
 
 // product is a term over labels 0, 1, … of the given extents: out and every factor name their labels, one per axis.
 func product(coef int64, extents []int, out []int, factors ...circuit.Factor) circuit.Term {

@@ -6,13 +6,10 @@ import (
 	"fmt"
 	"log"
 
-	"github.com/zkllmc/zkllmc/runtime/backend/cpu"
 	"github.com/zkllmc/zkllmc/runtime/circuit"
 	"github.com/zkllmc/zkllmc/runtime/gadget"
-	"github.com/zkllmc/zkllmc/runtime/kernel"
 	"github.com/zkllmc/zkllmc/runtime/prover"
 	"github.com/zkllmc/zkllmc/runtime/statement/generation"
-	"github.com/zkllmc/zkllmc/runtime/veil"
 	"github.com/zkllmc/zkllmc/runtime/verifier"
 )
 
@@ -37,14 +34,14 @@ func Example() {
 	if err != nil {
 		log.Fatal(err)
 	}
-	weights := map[circuit.ID]kernel.Tensor{}
-	for _, w := range c.Weights() {
-		weights[w.ID] = kernel.Tensor{Shape: []int{5, 3}, V: map[string][]int64{
-			"embedding": {40, 0, 0, 0, 40, 0, 0, 0, 40, -40, 0, 0, 0, -40, 0},
-			"head":      {0, 9, 0, 9, 0, 0, 0, -9, 0, 0, 0, 9, -9, 0, 0},
-		}[w.Name]}
+	weights, err := prover.EncodeWeights(c, map[string][]int64{
+		"embedding": {40, 0, 0, 0, 40, 0, 0, 0, 40, -40, 0, 0, 0, -40, 0},
+		"head":      {0, 9, 0, 9, 0, 0, 0, -9, 0, 0, 0, 9, -9, 0, 0},
+	})
+	if err != nil {
+		log.Fatal(err)
 	}
-	options := prover.Options{Backend: cpu.New()}
+	options := prover.Options{Threads: 1}
 	key, published, err := prover.Setup(ctx, c, weights, options)
 	if err != nil {
 		log.Fatal(err)
@@ -59,13 +56,13 @@ func Example() {
 	_, err = key.Prove(ctx, &prover.Input{Statement: &forged}, options)
 	fmt.Println("a forged answer is not proved:", errors.Is(err, prover.ErrFalse))
 
-	vk, err := verifier.ReadKey(c, generation.Kind, published) // checks that the weights are in their ranges
+	vk, err := verifier.ReadKey(context.Background(), c, generation.Kind, published) // checks that the weights are in their ranges
 	if err != nil {
 		log.Fatal(err)
 	}
 	fmt.Println("the same model:", vk.ModelID() == key.ModelID())
 	fmt.Println("the answer is accepted:", vk.VerifyStatement(&answer, proof) == nil)
-	fmt.Println("a forged answer is rejected:", errors.Is(vk.VerifyStatement(&forged, proof), veil.ErrRejected))
+	fmt.Println("a forged answer is rejected:", errors.Is(vk.VerifyStatement(&forged, proof), verifier.ErrRejected))
 	// Output:
 	// a forged answer is not proved: true
 	// the same model: true

@@ -9,8 +9,8 @@ import (
 	"unicode/utf8"
 )
 
-// Characters is a vocabulary whose tokens are single characters.
-type Characters struct {
+// characters is a vocabulary whose tokens are single characters.
+type characters struct {
 	ids      map[rune]int64
 	names    map[int64]string
 	end, pad int64 // -1: none
@@ -24,12 +24,12 @@ type characterFile struct {
 	End       *string          `json:"end_token"`
 }
 
-// ParseCharacters reads a JSON vocabulary:
+// parseCharacters reads a JSON vocabulary:
 //
 //	{"tokeniser": "character", "vocab": {"a": 0, "b": 1, ";": 2}, "pad_id": 3, "end_token": ";"}
 //
 // pad_id and end_token may be missing.
-func ParseCharacters(data []byte) (*Characters, error) {
+func parseCharacters(data []byte) (*characters, error) {
 	var f characterFile
 	if len(data) > MaxFile {
 		return nil, fmt.Errorf("%w: %d bytes", ErrVocabulary, len(data))
@@ -43,7 +43,7 @@ func ParseCharacters(data []byte) (*Characters, error) {
 	if len(f.Vocab) == 0 || len(f.Vocab) > maxTokens {
 		return nil, fmt.Errorf("%w: %d tokens", ErrVocabulary, len(f.Vocab))
 	}
-	c := &Characters{ids: map[rune]int64{}, names: map[int64]string{}, end: -1, pad: -1}
+	c := &characters{ids: map[rune]int64{}, names: map[int64]string{}, end: -1, pad: -1}
 	for _, name := range slices.Sorted(maps.Keys(f.Vocab)) { // of several faults always the same is named
 		if err := c.add(name, f.Vocab[name]); err != nil {
 			return nil, err
@@ -52,7 +52,7 @@ func ParseCharacters(data []byte) (*Characters, error) {
 	return c, c.marks(f)
 }
 
-func (c *Characters) add(name string, id int64) error {
+func (c *characters) add(name string, id int64) error {
 	r, n := utf8.DecodeRuneInString(name)
 	if n == 0 || n != len(name) || r == utf8.RuneError {
 		return fmt.Errorf("%w: the token %q is not one character", ErrVocabulary, name)
@@ -68,7 +68,7 @@ func (c *Characters) add(name string, id int64) error {
 }
 
 // marks sets the end and pad tokens.
-func (c *Characters) marks(f characterFile) error {
+func (c *characters) marks(f characterFile) error {
 	if f.End != nil {
 		id, ok := f.Vocab[*f.End]
 		if !ok {
@@ -86,10 +86,10 @@ func (c *Characters) marks(f characterFile) error {
 }
 
 // Encode implements Tokenizer.
-func (c *Characters) Encode(text string) ([]int64, error) { return c.Continue(text) }
+func (c *characters) Encode(text string) ([]int64, error) { return c.Continue(text) }
 
 // Continue implements Tokenizer.
-func (c *Characters) Continue(text string) ([]int64, error) {
+func (c *characters) Continue(text string) ([]int64, error) {
 	ids := make([]int64, 0, len(text))
 	for at, r := range text {
 		id, ok := c.ids[r]
@@ -102,7 +102,7 @@ func (c *Characters) Continue(text string) ([]int64, error) {
 }
 
 // Decode implements Tokenizer. Pad tokens are left out.
-func (c *Characters) Decode(ids []int64) string {
+func (c *characters) Decode(ids []int64) string {
 	var b strings.Builder
 	for _, id := range ids {
 		if name, ok := c.names[id]; ok {
@@ -115,7 +115,7 @@ func (c *Characters) Decode(ids []int64) string {
 }
 
 // Size implements Tokenizer. The pad token counts only where it has a name.
-func (c *Characters) Size() int {
+func (c *characters) Size() int {
 	largest := int64(-1)
 	for id := range c.names {
 		largest = max(largest, id)
@@ -124,7 +124,7 @@ func (c *Characters) Size() int {
 }
 
 // End implements Tokenizer.
-func (c *Characters) End() (int64, bool) { return c.end, c.end >= 0 }
+func (c *characters) End() (int64, bool) { return c.end, c.end >= 0 }
 
 // Pad implements Tokenizer.
-func (c *Characters) Pad() (int64, bool) { return c.pad, c.pad >= 0 }
+func (c *characters) Pad() (int64, bool) { return c.pad, c.pad >= 0 }

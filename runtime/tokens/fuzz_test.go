@@ -9,6 +9,7 @@ import (
 	"testing"
 	"unicode/utf8"
 
+	"github.com/zkllmc/zkllmc/internal/reading"
 	"github.com/zkllmc/zkllmc/runtime/tokens"
 )
 
@@ -92,11 +93,11 @@ func FuzzReading(f *testing.F) {
 		for _, ids := range [][]int64{x, y} {
 			honest(t, v, ids)
 		}
-		if !slices.Equal(x, y) && tokens.Spell(v, x) == tokens.Spell(v, y) {
-			t.Fatalf("%d and %d are both spelled %s", x, y, tokens.Spell(v, x))
+		if !slices.Equal(x, y) && reading.Spell(v, x) == reading.Spell(v, y) {
+			t.Fatalf("%d and %d are both spelled %s", x, y, reading.Spell(v, x))
 		}
 		ids, err := v.Encode(text)
-		if r := tokens.ReadPrompt(v, ids); err == nil && utf8.ValidString(text) && (!r.Canonical || r.Text != text) {
+		if r := reading.Prompt(v, ids); err == nil && utf8.ValidString(text) && (!r.Canonical || r.Text != text) {
 			t.Fatalf("the prompt %q is read as %+v", text, r)
 		}
 	})
@@ -104,12 +105,12 @@ func FuzzReading(f *testing.F) {
 
 // honest checks that what is shown of ids says what they are.
 func honest(t *testing.T, v tokens.Tokenizer, ids []int64) {
-	if r := tokens.ReadPrompt(v, ids); r.Canonical {
+	if r := reading.Prompt(v, ids); r.Canonical {
 		if got, err := v.Encode(r.Text); err != nil || !slices.Equal(got, ids) {
 			t.Fatalf("%d is shown as the prompt %q, which is %d", ids, r.Text, got)
 		}
 	}
-	r := tokens.ReadAnswer(v, ids)
+	r := reading.Answer(v, ids)
 	if !r.Canonical {
 		return
 	}

@@ -21,17 +21,17 @@ const maxWord = 1 << 12
 // maxText bounds a text, since merging takes quadratic time.
 const maxText = 1 << 14
 
-// Pairs is a byte-pair vocabulary with scores.
-type Pairs struct {
+// pairs is a byte-pair vocabulary with scores.
+type pairs struct {
 	words  []string
 	scores []float32
 	ids    map[string]int64
 }
 
-// ParsePairs reads the binary vocabulary of llama2.c. All numbers are little-endian and have 4 bytes:
+// parsePairs reads the binary vocabulary of llama2.c. All numbers are little-endian and have 4 bytes:
 //
 //	length of the longest token, then per token  score (float), length, bytes
-func ParsePairs(data []byte) (*Pairs, error) {
+func parsePairs(data []byte) (*pairs, error) {
 	if len(data) < 4 || len(data) > MaxFile {
 		return nil, fmt.Errorf("%w: %d bytes", ErrVocabulary, len(data))
 	}
@@ -39,7 +39,7 @@ func ParsePairs(data []byte) (*Pairs, error) {
 	if longest < 1 || longest > maxWord {
 		return nil, fmt.Errorf("%w: neither JSON nor the llama2.c format (its longest token has %d bytes)", ErrVocabulary, longest)
 	}
-	p := &Pairs{ids: map[string]int64{}}
+	p := &pairs{ids: map[string]int64{}}
 	for rest := data[4:]; len(rest) > 0; {
 		var err error
 		if rest, err = p.next(rest, longest); err != nil {
@@ -53,7 +53,7 @@ func ParsePairs(data []byte) (*Pairs, error) {
 }
 
 // next takes one token off the file.
-func (p *Pairs) next(rest []byte, longest uint32) ([]byte, error) {
+func (p *pairs) next(rest []byte, longest uint32) ([]byte, error) {
 	id := len(p.words)
 	if id >= maxTokens {
 		return nil, fmt.Errorf("%w: more than %d tokens", ErrVocabulary, maxTokens)
@@ -80,7 +80,7 @@ func (p *Pairs) next(rest []byte, longest uint32) ([]byte, error) {
 }
 
 // Encode implements Tokenizer: the start token, then the text with a space before it.
-func (p *Pairs) Encode(text string) ([]int64, error) {
+func (p *pairs) Encode(text string) ([]int64, error) {
 	if text == "" {
 		return []int64{start}, nil
 	}
@@ -90,7 +90,7 @@ func (p *Pairs) Encode(text string) ([]int64, error) {
 
 // Continue implements Tokenizer. It begins with one token per character (per byte where the character has none) and merges the
 // neighbours whose union has the highest score, the first of equals, until no two neighbours make a token.
-func (p *Pairs) Continue(text string) ([]int64, error) {
+func (p *pairs) Continue(text string) ([]int64, error) {
 	if len(text) > maxText {
 		return nil, fmt.Errorf("%w: %d bytes, the limit is %d", ErrText, len(text), maxText)
 	}
@@ -110,7 +110,7 @@ func (p *Pairs) Continue(text string) ([]int64, error) {
 }
 
 // merge joins neighbours until no two make a token.
-func (p *Pairs) merge(ids []int64) []int64 {
+func (p *pairs) merge(ids []int64) []int64 {
 	unions := make([]int64, max(0, len(ids)-1)) // of every token and the next
 	for i := range unions {
 		unions[i] = p.union(ids[i], ids[i+1])
@@ -132,7 +132,7 @@ func (p *Pairs) merge(ids []int64) []int64 {
 }
 
 // union returns what two neighbours merge to; -1 if they make no token.
-func (p *Pairs) union(x, y int64) int64 {
+func (p *pairs) union(x, y int64) int64 {
 	if id, ok := p.ids[p.words[x]+p.words[y]]; ok {
 		return id
 	}
@@ -140,7 +140,7 @@ func (p *Pairs) union(x, y int64) int64 {
 }
 
 // best returns where the union of the highest score is, the first of equals; -1 if there is none.
-func (p *Pairs) best(unions []int64) int {
+func (p *pairs) best(unions []int64) int {
 	at := -1
 	for i, id := range unions {
 		if id >= 0 && (at < 0 || p.scores[id] > p.scores[unions[at]]) {
@@ -152,7 +152,7 @@ func (p *Pairs) best(unions []int64) int {
 
 // Decode implements Tokenizer. The start token is left out, and with it the space that Encode put after it, a byte where the vocabulary has
 // no token for it.
-func (p *Pairs) Decode(ids []int64) string {
+func (p *pairs) Decode(ids []int64) string {
 	var b strings.Builder
 	previous := int64(-1)
 	for _, id := range ids {
@@ -173,10 +173,10 @@ func (p *Pairs) Decode(ids []int64) string {
 }
 
 // Size implements Tokenizer.
-func (p *Pairs) Size() int { return len(p.words) }
+func (p *pairs) Size() int { return len(p.words) }
 
 // End implements Tokenizer.
-func (p *Pairs) End() (int64, bool) { return start, true }
+func (p *pairs) End() (int64, bool) { return start, true }
 
 // Pad implements Tokenizer: the format has none.
-func (p *Pairs) Pad() (int64, bool) { return -1, false }
+func (p *pairs) Pad() (int64, bool) { return -1, false }

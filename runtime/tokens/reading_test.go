@@ -7,6 +7,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/zkllmc/zkllmc/internal/reading"
 	"github.com/zkllmc/zkllmc/runtime/tokens"
 )
 
@@ -22,10 +23,10 @@ type read struct {
 func checkReadings(t *testing.T, v tokens.Tokenizer, prompts, answers []read) {
 	t.Helper()
 	for _, c := range prompts {
-		require.Equal(t, tokens.Reading{Text: c.text, Canonical: c.canonical, Spelled: c.spelled}, tokens.ReadPrompt(v, c.ids), "%d", c.ids)
+		require.Equal(t, reading.Reading{Text: c.text, Canonical: c.canonical, Spelled: c.spelled}, reading.Prompt(v, c.ids), "%d", c.ids)
 	}
 	for _, c := range answers {
-		require.Equal(t, tokens.Reading{Text: c.text, Canonical: c.canonical, Spelled: c.spelled, EndInside: c.endInside}, tokens.ReadAnswer(v, c.ids), "%d", c.ids)
+		require.Equal(t, reading.Reading{Text: c.text, Canonical: c.canonical, Spelled: c.spelled, EndInside: c.endInside}, reading.Answer(v, c.ids), "%d", c.ids)
 	}
 }
 
@@ -91,16 +92,16 @@ func TestPairsWithoutSpace(t *testing.T) {
 }
 
 func TestIDLists(t *testing.T) {
-	ids, err := tokens.ParseIDs(" 1, 2,-3 ")
+	ids, err := reading.ParseIDs(" 1, 2,-3 ")
 	require.NoError(t, err)
 	require.Equal(t, []int64{1, 2, -3}, ids)
-	require.Equal(t, "1,2,-3", tokens.FormatIDs(ids))
-	require.Empty(t, tokens.FormatIDs(nil))
+	require.Equal(t, "1,2,-3", reading.FormatIDs(ids))
+	require.Empty(t, reading.FormatIDs(nil))
 	for _, list := range []string{"", "1,", "a", "1 2", "9223372036854775808"} {
-		_, err := tokens.ParseIDs(list)
+		_, err := reading.ParseIDs(list)
 		require.Error(t, err, list)
 	}
-	back, err := tokens.ParseIDs(tokens.FormatIDs([]int64{math.MinInt64, math.MaxInt64}))
+	back, err := reading.ParseIDs(reading.FormatIDs([]int64{math.MinInt64, math.MaxInt64}))
 	require.NoError(t, err)
 	require.Equal(t, []int64{math.MinInt64, math.MaxInt64}, back)
 }

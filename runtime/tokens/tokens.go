@@ -1,8 +1,8 @@
 // Package tokens turns text into token ids and back, for the command lines of generated provers and verifiers. The proof is about
-// ids; a vocabulary only shows them to people, and a Reading says where a text stands for its ids.
+// ids; a vocabulary only shows them to people.
 //
-// Two kinds of vocabulary files are read: a JSON file of single characters (see ParseCharacters), and the binary file of
-// byte pairs with scores that llama2.c uses (see ParsePairs).
+// Two kinds of vocabulary files are read: a JSON file of single characters, such as {"tokeniser": "character", "vocab": {"a": 0, ";": 1}, "pad_id": 2, "end_token": ";"}, and the binary file of byte pairs with scores that
+// llama2.c uses.
 package tokens
 
 import (
@@ -10,7 +10,7 @@ import (
 	"errors"
 	"fmt"
 
-	"github.com/zkllmc/zkllmc/runtime/atomicfile"
+	"github.com/zkllmc/zkllmc/internal/atomicfile"
 )
 
 // MaxFile is the largest vocabulary file that is read.
@@ -32,7 +32,7 @@ type Tokenizer interface {
 	// Continue returns the ids of a text that follows others.
 	Continue(text string) ([]int64, error)
 	// Decode returns the text of ids, Encode's input for what Encode returned. An id outside the vocabulary is shown as ⟨id⟩. Other ids may
-	// have the same text: see Reading for what may be shown of ids that somebody else chose.
+	// have the same text, so that a text does not tell which ids were proved.
 	Decode(ids []int64) string
 	// Size is one more than the largest id of a token.
 	Size() int
@@ -58,9 +58,9 @@ func Load(path string) (Tokenizer, error) {
 // Parse reads the content of a vocabulary file of either kind.
 func Parse(data []byte) (Tokenizer, error) {
 	if start := bytes.TrimLeft(data, " \t\r\n"); len(start) > 0 && start[0] == '{' {
-		return ParseCharacters(data)
+		return parseCharacters(data)
 	}
-	return ParsePairs(data)
+	return parsePairs(data)
 }
 
 func unknown(id int64) string { return fmt.Sprintf("⟨%d⟩", id) }

@@ -15,19 +15,19 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/zkllmc/zkllmc/runtime/backend/cpu"
-	"github.com/zkllmc/zkllmc/runtime/circuit"
-	"github.com/zkllmc/zkllmc/runtime/field"
+	"github.com/zkllmc/zkllmc/internal/backend"
+	"github.com/zkllmc/zkllmc/internal/backend/cpu"
+	"github.com/zkllmc/zkllmc/internal/circuit"
+	"github.com/zkllmc/zkllmc/internal/engine"
+	"github.com/zkllmc/zkllmc/internal/field"
+	"github.com/zkllmc/zkllmc/internal/group"
+	"github.com/zkllmc/zkllmc/internal/protocol"
+	"github.com/zkllmc/zkllmc/internal/test/witnesstest"
+	"github.com/zkllmc/zkllmc/internal/witness"
 	"github.com/zkllmc/zkllmc/runtime/gadget"
-	"github.com/zkllmc/zkllmc/runtime/group"
-	"github.com/zkllmc/zkllmc/runtime/kernel"
-	"github.com/zkllmc/zkllmc/runtime/protocol"
-	"github.com/zkllmc/zkllmc/runtime/prover"
 	"github.com/zkllmc/zkllmc/runtime/statement"
 	"github.com/zkllmc/zkllmc/runtime/statement/generation"
 	"github.com/zkllmc/zkllmc/runtime/verifier"
-	"github.com/zkllmc/zkllmc/runtime/witness"
-	"github.com/zkllmc/zkllmc/runtime/witness/witnesstest"
 )
 
 // The fuzzers of this file start from valid artefacts of small circuits and change them item by item, since bytes that are changed
@@ -97,27 +97,29 @@ var targets = sync.OnceValue(func() []*target {
 
 // newTarget sets a model up and proves two tokens of prompt and one of answer, twice.
 func newTarget(c *circuit.Circuit) *target {
-	weights := map[circuit.ID]kernel.Tensor{}
+	weights := map[circuit.ID]backend.Tensor{}
 	rng := rand.New(rand.NewPCG(1, 2))
 	for _, id := range protocol.WeightIDs(c) {
 		v := make([]int64, circuit.Size(c.Tensor(id).Shape))
 		for i := range v {
 			v[i] = rng.Int64N(256) - 128
 		}
-		weights[id] = kernel.Tensor{Shape: c.Tensor(id).Shape, V: v}
+		weights[id] = backend.Tensor{Shape: c.Tensor(id).Shape, V: v}
 	}
 	// The test's own seed makes the same artefacts in every process: what a seed file of the corpus edits stays what it was.
-	o := prover.Options{Backend: cpu.New(cpu.Threads(1)), Testing: &prover.Testing{Seed: []byte("fuzz " + c.Name)}}
-	k, vk, err := prover.Setup(context.Background(), c, weights, o)
+	seed := []byte("fuzz " + c.Name)
+	o := engine.Dishonest(engine.Options{Backend: cpu.New(cpu.Threads(1))}, engine.Hooks{Seed: seed})
+	k, vk, err := engine.Setup(context.Background(), c, weights, o)
 	must(err)
 	g := &target{c: c, vk: vk}
-	g.key, err = verifier.ReadKey(c, generation.Kind, vk)
+	g.key, err = verifier.ReadKey(context.Background(), c, generation.Kind, vk)
 	must(err)
 	in := answered(k, c, []int64{2, 0})
 	g.statement, err = statement.Encode(c, in.Statement)
 	must(err)
 	for i := range g.proofs {
-		o.Testing.Seed = append(o.Testing.Seed, byte(i))
+		seed = append(seed, byte(i))
+		o = engine.Dishonest(o, engine.Hooks{Seed: seed})
 		g.proofs[i], err = k.Prove(context.Background(), in, o)
 		must(err)
 	}
@@ -126,14 +128,14 @@ func newTarget(c *circuit.Circuit) *target {
 }
 
 // answered lets the model answer one token and states it.
-func answered(k *prover.Key, c *circuit.Circuit, prompt []int64) *prover.Input {
+func answered(k *engine.Key, c *circuit.Circuit, prompt []int64) *engine.Input {
 	st := generation.Statement{Tokens: slices.Clone(prompt), Prompt: len(prompt), Next: generation.Unclaimed}
 	run := func() *witness.Assignment {
 		probe := st.Hide(c)
 		if c.Generation.Reveal == circuit.Values {
 			probe.Logits = make([]int64, (len(st.Tokens)-st.Prompt+1)*c.Generation.Vocab)
 		}
-		in := &prover.Input{Statement: probe, Private: generation.PrivateInput(c, st.Tokens)}
+		in := &engine.Input{Statement: probe, Private: generation.PrivateInput(c, st.Tokens)}
 		a, err := k.Witness(context.Background(), in, witness.WithoutChecks())
 		must(err)
 		return a
@@ -147,7 +149,7 @@ func answered(k *prover.Key, c *circuit.Circuit, prompt []int64) *prover.Input {
 	} else {
 		st.Next = statement.Argmax(row())
 	}
-	return &prover.Input{Statement: st.Hide(c), Private: generation.PrivateInput(c, st.Tokens)}
+	return &engine.Input{Statement: st.Hide(c), Private: generation.PrivateInput(c, st.Tokens)}
 }
 
 // measure notes what verifying the valid artefacts allocates once all generators are there.
@@ -158,7 +160,7 @@ func (g *target) measure() {
 			must(err)
 			g.bound = n + slackBytes
 		}
-		n, err := allocated(func() error { _, err := verifier.ReadKey(g.c, generation.Kind, g.vk); return err })
+		n, err := allocated(func() error { _, err := verifier.ReadKey(context.Background(), g.c, generation.Kind, g.vk); return err })
 		must(err)
 		g.keyBound = n + slackBytes
 	}
@@ -357,7 +359,7 @@ func FuzzReadKey(f *testing.F) {
 		all := targets()
 		g, next := all[int(which)%len(all)], all[(int(which)+1)%len(all)]
 		vk := edit(g.vk, keyShape, ops, next.vk, g.proofs[0])
-		n, err := allocated(func() error { _, err := verifier.ReadKey(g.c, generation.Kind, vk); return err })
+		n, err := allocated(func() error { _, err := verifier.ReadKey(context.Background(), g.c, generation.Kind, vk); return err })
 		if n > g.keyBound+uint64(len(vk)) {
 			t.Fatalf("%d bytes allocated for a key of %d bytes, the bound is %d", n, len(vk), g.keyBound)
 		}
@@ -368,7 +370,7 @@ func FuzzReadKey(f *testing.F) {
 			classify(t, err)
 		}
 		end := keyHead + itemSize*protocol.WeightLayout(g.c).Rows
-		_, err = verifier.ReadPinnedKey(g.c, generation.Kind, vk, g.key.ModelID())
+		_, err = verifier.ReadPinnedKey(context.Background(), g.c, generation.Kind, vk, g.key.ModelID())
 		if same := len(vk) == len(g.vk) && bytes.Equal(vk[:end], g.vk[:end]); same != (err == nil) {
 			t.Fatalf("the pinned commitment: %v, error: %v", same, err)
 		}

@@ -9,10 +9,11 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/zkllmc/zkllmc/runtime/circuit"
-	"github.com/zkllmc/zkllmc/runtime/format"
+	"github.com/zkllmc/zkllmc/internal/circuit"
+	"github.com/zkllmc/zkllmc/internal/format"
+	"github.com/zkllmc/zkllmc/internal/group"
+	"github.com/zkllmc/zkllmc/internal/protocol"
 	"github.com/zkllmc/zkllmc/runtime/gadget"
-	"github.com/zkllmc/zkllmc/runtime/group"
 	"github.com/zkllmc/zkllmc/runtime/statement"
 	"github.com/zkllmc/zkllmc/runtime/statement/function"
 	"github.com/zkllmc/zkllmc/runtime/statement/generation"
@@ -46,7 +47,7 @@ func TestCircuitsWithoutKeys(t *testing.T) {
 			for range 100 {
 				w.Point(group.Affine{})
 			}
-			_, err = verifier.ReadKey(c, function.Kind, w.Bytes())
+			_, err = verifier.ReadKey(context.Background(), c, function.Kind, w.Bytes())
 			require.ErrorContains(t, err, test.want)
 		})
 	}
@@ -55,7 +56,7 @@ func TestCircuitsWithoutKeys(t *testing.T) {
 // A verifier that takes statements of another kind than the circuit's has no valid key.
 func TestKeyOfAnotherKind(t *testing.T) {
 	g := targets()[0]
-	_, err := verifier.ReadKey(g.c, function.Kind, g.vk)
+	_, err := verifier.ReadKey(context.Background(), g.c, function.Kind, g.vk)
 	require.ErrorIs(t, err, statement.ErrKind)
 }
 
@@ -64,9 +65,9 @@ func TestPinnedKeyWithABadPoint(t *testing.T) {
 	g := targets()[0]
 	bad := bytes.Clone(g.vk)
 	bad[keyHead] = 0 // no flag
-	_, err := verifier.ReadPinnedKey(g.c, generation.Kind, bad, g.key.ModelID())
+	_, err := verifier.ReadPinnedKey(context.Background(), g.c, generation.Kind, bad, g.key.ModelID())
 	require.ErrorIs(t, err, format.ErrEncoding)
-	_, err = verifier.ReadPinnedKey(g.c, generation.Kind, g.vk[:keyHead+itemSize/2], g.key.ModelID())
+	_, err = verifier.ReadPinnedKey(context.Background(), g.c, generation.Kind, g.vk[:keyHead+itemSize/2], g.key.ModelID())
 	require.ErrorIs(t, err, format.ErrTruncated)
 }
 
@@ -74,10 +75,10 @@ func TestPinnedKeyWithABadPoint(t *testing.T) {
 func TestModelIDNamesTheCircuit(t *testing.T) {
 	c, other := model("argmax", circuit.Argmax, false, true), model("another", circuit.Argmax, false, true)
 	points := []group.Affine{group.H(), group.U()}
-	require.Equal(t, verifier.ModelID(c, points), verifier.ModelID(c, points))
-	require.NotEqual(t, verifier.ModelID(c, points), verifier.ModelID(other, points))
-	require.NotEqual(t, verifier.ModelID(c, points), verifier.ModelID(c, points[:1]))
-	require.NotEqual(t, verifier.ModelID(c, points), verifier.ModelID(c, []group.Affine{group.U(), group.H()}))
+	require.Equal(t, protocol.ModelID(c, points), protocol.ModelID(c, points))
+	require.NotEqual(t, protocol.ModelID(c, points), protocol.ModelID(other, points))
+	require.NotEqual(t, protocol.ModelID(c, points), protocol.ModelID(c, points[:1]))
+	require.NotEqual(t, protocol.ModelID(c, points), protocol.ModelID(c, []group.Affine{group.U(), group.H()}))
 }
 
 // What is too long or too short is refused for that, before anything in it is looked at: all elements of these files are no points and no
@@ -94,9 +95,12 @@ func TestSizesComeFirst(t *testing.T) {
 		read func([]byte) error
 	}{
 		"proof": {g.proofs[0], proofHead, func(d []byte) error { return g.key.Verify(g.statement, d) }},
-		"key":   {g.vk, keyHead, func(d []byte) error { _, err := verifier.ReadKey(g.c, generation.Kind, d); return err }},
+		"key": {g.vk, keyHead, func(d []byte) error {
+			_, err := verifier.ReadKey(context.Background(), g.c, generation.Kind, d)
+			return err
+		}},
 		"pinned key": {g.vk, keyHead, func(d []byte) error {
-			_, err := verifier.ReadPinnedKey(g.c, generation.Kind, d, g.key.ModelID())
+			_, err := verifier.ReadPinnedKey(context.Background(), g.c, generation.Kind, d, g.key.ModelID())
 			return err
 		}},
 	} {
@@ -130,11 +134,11 @@ func TestCancelled(t *testing.T) {
 	for name, f := range map[string]func(ctx context.Context) error{
 		"verify": func(ctx context.Context) error { return g.key.VerifyContext(ctx, g.statement, g.proofs[0]) },
 		"key": func(ctx context.Context) error {
-			_, err := verifier.ReadKeyContext(ctx, g.c, generation.Kind, g.vk)
+			_, err := verifier.ReadKey(ctx, g.c, generation.Kind, g.vk)
 			return err
 		},
 		"pinned": func(ctx context.Context) error {
-			_, err := verifier.ReadPinnedKeyContext(ctx, g.c, generation.Kind, g.vk, g.key.ModelID())
+			_, err := verifier.ReadPinnedKey(ctx, g.c, generation.Kind, g.vk, g.key.ModelID())
 			return err
 		},
 	} {

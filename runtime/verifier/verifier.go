@@ -4,21 +4,20 @@ package verifier
 
 import (
 	"context"
-	"crypto/sha256"
 	"encoding/hex"
 	"errors"
 	"fmt"
 	"strings"
 	"sync"
 
-	"github.com/zkllmc/zkllmc/runtime/circuit"
-	"github.com/zkllmc/zkllmc/runtime/commit"
-	"github.com/zkllmc/zkllmc/runtime/field"
-	"github.com/zkllmc/zkllmc/runtime/format"
-	"github.com/zkllmc/zkllmc/runtime/group"
-	"github.com/zkllmc/zkllmc/runtime/protocol"
+	"github.com/zkllmc/zkllmc/internal/circuit"
+	"github.com/zkllmc/zkllmc/internal/commit"
+	"github.com/zkllmc/zkllmc/internal/field"
+	"github.com/zkllmc/zkllmc/internal/format"
+	"github.com/zkllmc/zkllmc/internal/group"
+	"github.com/zkllmc/zkllmc/internal/protocol"
+	"github.com/zkllmc/zkllmc/internal/veil"
 	"github.com/zkllmc/zkllmc/runtime/statement"
-	"github.com/zkllmc/zkllmc/runtime/veil"
 )
 
 // Key is a model that was accepted: its commitment for one circuit. It is immutable and safe for concurrent use.
@@ -36,21 +35,29 @@ var ErrPinned = errors.New("the verifying key is of another model than the pinne
 // ErrModelID says that a text is no model ID.
 var ErrModelID = errors.New("a model ID has 64 hexadecimal digits")
 
+// Why bytes are refused.
+var (
+	ErrTruncated = format.ErrTruncated
+	ErrTrailing  = format.ErrTrailing
+	ErrMagic     = format.ErrMagic
+	ErrVersion   = format.ErrVersion
+	ErrCircuit   = format.ErrCircuit
+	ErrModel     = format.ErrModel
+	ErrEncoding  = format.ErrEncoding
+	ErrRejected  = veil.ErrRejected  // the proof does not show what the statement says
+	ErrForbidden = veil.ErrForbidden // a challenge was drawn for which the protocol is undefined, which no honest prover sends
+)
+
 // Errors lists the kinds of errors (errors.Is) that this package answers bytes from outside with. A context that ended adds its own,
 // the kind of statements those of Kind.Errors.
 var Errors = []error{
-	format.ErrTruncated, format.ErrTrailing, format.ErrMagic, format.ErrVersion, format.ErrCircuit, format.ErrModel, format.ErrEncoding,
-	veil.ErrRejected, veil.ErrForbidden, statement.ErrFormat, statement.ErrKind, statement.ErrCount, ErrPinned, ErrModelID,
+	ErrTruncated, ErrTrailing, ErrMagic, ErrVersion, ErrCircuit, ErrModel, ErrEncoding, ErrRejected, ErrForbidden, statement.ErrFormat, statement.ErrKind, statement.ErrCount, ErrPinned, ErrModelID,
 }
 
-// ReadKey decodes a verifying key, of a circuit with statements of the given kind, and verifies the proof that every weight lies in its declared range. The caller compares
-// ModelID with what he trusts.
-func ReadKey(c *circuit.Circuit, kind statement.Kind, data []byte) (*Key, error) {
-	return ReadKeyContext(context.Background(), c, kind, data)
-}
-
-// ReadKeyContext is ReadKey, given up with the context's error when that ends: before the next element of the key is read.
-func ReadKeyContext(ctx context.Context, c *circuit.Circuit, kind statement.Kind, data []byte) (*Key, error) {
+// ReadKey decodes a verifying key, of a circuit with statements of the given kind, and verifies the proof that every weight lies in its declared
+// range. The caller compares ModelID with what he trusts. It gives up with the context's error when that ends: before the next element of
+// the key is read.
+func ReadKey(ctx context.Context, c *circuit.Circuit, kind statement.Kind, data []byte) (*Key, error) {
 	k, r, setup, err := decodeKey(ctx, c, kind, data)
 	if err != nil {
 		return nil, fmt.Errorf("verifying key: %w", err)
@@ -68,13 +75,8 @@ func ReadKeyContext(ctx context.Context, c *circuit.Circuit, kind statement.Kind
 }
 
 // ReadPinnedKey decodes a verifying key whose model ID the caller pinned after ReadKey accepted it once; the range proof is not
-// verified again.
-func ReadPinnedKey(c *circuit.Circuit, kind statement.Kind, data []byte, id [32]byte) (*Key, error) {
-	return ReadPinnedKeyContext(context.Background(), c, kind, data, id)
-}
-
-// ReadPinnedKeyContext is ReadPinnedKey, given up with the context's error when that ends.
-func ReadPinnedKeyContext(ctx context.Context, c *circuit.Circuit, kind statement.Kind, data []byte, id [32]byte) (*Key, error) {
+// verified again. It gives up with the context's error when that ends.
+func ReadPinnedKey(ctx context.Context, c *circuit.Circuit, kind statement.Kind, data []byte, id [32]byte) (*Key, error) {
 	k, _, _, err := decodeKey(ctx, c, kind, data)
 	if err != nil {
 		return nil, fmt.Errorf("verifying key: %w", err)
@@ -117,7 +119,7 @@ func decodeKey(ctx context.Context, c *circuit.Circuit, kind statement.Kind, dat
 			return nil, nil, nil, fmt.Errorf("model commitment, row %d: %w", i, err)
 		}
 	}
-	k := &Key{c: c, kind: kind, weights: commit.Set{Layout: layout, Points: points}, id: ModelID(c, points)}
+	k := &Key{c: c, kind: kind, weights: commit.Set{Layout: layout, Points: points}, id: protocol.ModelID(c, points)}
 	k.schedule = sync.OnceValues(func() (veil.Counts, error) { return protocol.Schedule(c) })
 	return k, r, setup, nil
 }
@@ -148,18 +150,6 @@ func (e elements) Scalar() (field.Element, error) {
 		return field.Element{}, err
 	}
 	return e.r.Scalar()
-}
-
-// ModelID identifies a committed model: SHA-256 over version, circuit digest and the row commitments.
-func ModelID(c *circuit.Circuit, points []group.Affine) [32]byte {
-	h := sha256.New()
-	digest := c.Digest()
-	h.Write([]byte(protocol.Version + " model"))
-	h.Write(digest[:])
-	for i := range points {
-		h.Write(group.Encode(nil, &points[i]))
-	}
-	return [32]byte(h.Sum(nil))
 }
 
 // ModelID returns the model's ID.

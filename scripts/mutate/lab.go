@@ -70,7 +70,7 @@ func build(ctx context.Context, t *tree, workers int, short bool) (*lab, error) 
 	}
 	errs := make([]error, len(judges))
 	each(workers, len(judges), func(i int) {
-		cmd := exec.CommandContext(ctx, "go", "test", "-c", "-overlay", overlay, "-o", l.binary(judges[i].pkg), "./runtime/"+judges[i].pkg)
+		cmd := exec.CommandContext(ctx, "go", "test", "-c", "-overlay", overlay, "-o", l.binary(judges[i].pkg), "./"+folder(judges[i].pkg))
 		cmd.Dir = l.root
 		if out, err := cmd.CombinedOutput(); err != nil {
 			errs[i] = fmt.Errorf("building the tests of %s: %w\n%s", judges[i].pkg, err, out)
@@ -94,7 +94,7 @@ func (l *lab) overlay(t *tree) (string, error) {
 	}
 	for _, f := range t.files {
 		pkg := filepath.Base(filepath.Dir(f.path))
-		err := errors.Join(put(f.path, f.text), put(filepath.Join("runtime", pkg, "zz_mutants.go"), fmt.Appendf(nil, selector, pkg)))
+		err := errors.Join(put(f.path, f.text), put(filepath.Join(filepath.Dir(f.path), "zz_mutants.go"), fmt.Appendf(nil, selector, pkg)))
 		if err != nil {
 			return "", err
 		}
@@ -245,7 +245,7 @@ func (l *lab) exec(ctx context.Context, b batch, mutant int, more ...string) (ou
 		}
 	}
 	cmd := exec.CommandContext(ctx, "sh", run...)
-	cmd.Dir, cmd.Env = filepath.Join(l.root, "runtime", b.pkg), env
+	cmd.Dir, cmd.Env = filepath.Join(l.root, folder(b.pkg)), env
 	cmd.WaitDelay = 5 * time.Second
 	text, err := cmd.CombinedOutput()
 	if cmd.ProcessState != nil {

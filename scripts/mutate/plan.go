@@ -4,9 +4,26 @@ import "regexp"
 
 // The plan: what is mutated and which tests judge.
 
+// folder is where a package stands, by the last element of its path.
+func folder(pkg string) string {
+	switch pkg {
+	case "gadget", "statement", "verifier":
+		return "runtime/" + pkg
+	case "function", "generation":
+		return "runtime/statement/" + pkg
+	case "attention":
+		return "runtime/gadget/" + pkg
+	case "constants":
+		return "internal/format/" + pkg
+	case "attack":
+		return "internal/test/" + pkg
+	}
+	return "internal/" + pkg
+}
+
 // mutated are the packages of the verifier that check something: the closure of runtime/verifier and of the circuits that generated
-// code builds. The others decide nothing: kernel holds interfaces, tables is arithmetic without a choice but for its guards, and
-// version, machine, atomicfile, tokens and verifierapp stand around the verifier.
+// code builds. The others decide nothing: backend holds interfaces, tables is arithmetic without a choice but for its guards, and
+// version, machine, atomicfile, tokens and the command line stand around the verifier.
 var mutated = []string{
 	"verifier", "protocol", "veil", "sumcheck", "lookup", "einsum", "commit", "statement", "format", "transcript",
 	"circuit", "interval", "gadget", "attention", "tables", "constants", "group", "field", "poly",
@@ -22,7 +39,7 @@ var leftOut = []struct {
 	{"veil.Channel.Value", "the prover's"},
 	{"veil.Channel.tamperScalars", "tests only"},
 	{"veil.NewProver", "the prover's"},
-	{"veil.Channel.SetTamper", "tests only"},
+	{"veil.Tampered", "tests only"},
 	{"commit.Layout.Cells", "the prover's rows"},
 	{"commit.Layout.fill", "the prover's rows"},
 	{"commit.Layout.reach", "the prover's rows"},

@@ -63,9 +63,9 @@ func load(root string) (*tree, error) {
 	}
 	t := &tree{root: abs}
 	for _, pkg := range mutated {
-		names, err := filepath.Glob(filepath.Join(abs, "runtime", pkg, "*.go"))
+		names, err := filepath.Glob(filepath.Join(abs, folder(pkg), "*.go"))
 		if err != nil || len(names) == 0 {
-			return nil, fmt.Errorf("no package runtime/%s here; run from the repository's root", pkg)
+			return nil, fmt.Errorf("no package %s here; run from the repository's root", folder(pkg))
 		}
 		for _, name := range names {
 			if strings.HasSuffix(name, "_test.go") || isLeftOut(pkg+"/"+filepath.Base(name)) {
@@ -117,7 +117,7 @@ func (t *tree) scan(pkg, path string) error {
 func (t *tree) digest() error {
 	args := []string{"list", "-deps", "-test", "-f", "{{with .Module}}{{if .Main}}{{$.Dir}}{{end}}{{end}}"}
 	for _, j := range judges {
-		args = append(args, "./runtime/"+j.pkg)
+		args = append(args, "./"+folder(j.pkg))
 	}
 	cmd := exec.Command("go", args...)
 	cmd.Dir = t.root
@@ -147,7 +147,7 @@ func (t *tree) digest() error {
 			return err
 		}
 		h := sources
-		if strings.HasSuffix(name, "_test.go") || !strings.HasPrefix(name, "runtime/") {
+		if strings.HasSuffix(name, "_test.go") || !strings.HasPrefix(name, "runtime/") && !strings.HasPrefix(name, "internal/") {
 			h = tests // with the compiler, which makes circuits for some of them, and this program
 		}
 		fmt.Fprintf(h, "%s %x\n", name, sha256.Sum256(text))

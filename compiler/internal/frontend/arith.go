@@ -6,8 +6,8 @@ import (
 	"slices"
 
 	"github.com/zkllmc/zkllmc/compiler/internal/onnx"
+	"github.com/zkllmc/zkllmc/internal/portable"
 	"github.com/zkllmc/zkllmc/ir"
-	"github.com/zkllmc/zkllmc/ir/portable"
 )
 
 // Elementwise arithmetic on activations: terms of Einsums.

@@ -7,8 +7,8 @@ import (
 	"runtime"
 
 	"github.com/zkllmc/zkllmc/compiler/internal/onnx"
+	"github.com/zkllmc/zkllmc/internal/budget"
 	"github.com/zkllmc/zkllmc/ir"
-	"github.com/zkllmc/zkllmc/ir/budget"
 )
 
 // What lowering one model may cost: the budget of the compilation, and limits of its own on what the budget does not count.

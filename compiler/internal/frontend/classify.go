@@ -5,7 +5,7 @@ import (
 	"math"
 
 	"github.com/zkllmc/zkllmc/compiler/internal/onnx"
-	"github.com/zkllmc/zkllmc/ir/portable"
+	"github.com/zkllmc/zkllmc/internal/portable"
 )
 
 // classes says which tensors of the file are private before their use is known. A floating-point initializer of more than one

@@ -6,8 +6,8 @@ import (
 	"math"
 
 	"github.com/zkllmc/zkllmc/compiler/internal/onnx"
+	"github.com/zkllmc/zkllmc/internal/portable"
 	"github.com/zkllmc/zkllmc/ir"
-	"github.com/zkllmc/zkllmc/ir/portable"
 )
 
 // Constant folding: a small tensor interpreter, in double precision. This file has its tools and the elementwise operators.

@@ -6,7 +6,7 @@ import (
 	"math"
 
 	"github.com/zkllmc/zkllmc/compiler/internal/onnx"
-	"github.com/zkllmc/zkllmc/ir/portable"
+	"github.com/zkllmc/zkllmc/internal/portable"
 )
 
 // Integers are folded exactly and in the width of their type: what does not fit wraps around, as it does in runtimes. Where the standard

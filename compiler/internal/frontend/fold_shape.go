@@ -6,8 +6,8 @@ import (
 	"math"
 
 	"github.com/zkllmc/zkllmc/compiler/internal/onnx"
+	"github.com/zkllmc/zkllmc/internal/portable"
 	"github.com/zkllmc/zkllmc/ir"
-	"github.com/zkllmc/zkllmc/ir/portable"
 )
 
 // Constant folding of movement, selection, generation, reductions and products.

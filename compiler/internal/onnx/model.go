@@ -8,8 +8,9 @@ import (
 	"os"
 	"path/filepath"
 
-	"github.com/zkllmc/zkllmc/compiler/internal/onnx/pb"
 	"google.golang.org/protobuf/proto"
+
+	"github.com/zkllmc/zkllmc/compiler/internal/onnx/pb"
 )
 
 // MaxModelBytes bounds the size of a model file; protobuf itself cannot hold more than 2 GiB.

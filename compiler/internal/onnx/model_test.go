@@ -9,8 +9,9 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/zkllmc/zkllmc/compiler/internal/onnx/pb"
 	"google.golang.org/protobuf/proto"
+
+	"github.com/zkllmc/zkllmc/compiler/internal/onnx/pb"
 )
 
 // shared returns a folder of real inputs that live beside the repository, or skips the test.

@@ -12,8 +12,9 @@ import (
 	"slices"
 	"strconv"
 
-	"github.com/zkllmc/zkllmc/compiler/internal/onnx/pb"
 	"google.golang.org/protobuf/proto"
+
+	"github.com/zkllmc/zkllmc/compiler/internal/onnx/pb"
 )
 
 // DType is an element type, by the numbers of the format.

@@ -6,12 +6,12 @@ import (
 	"sort"
 
 	onnxgo "github.com/owulveryck/onnx-go"
-	"github.com/zkllmc/zkllmc/compiler/internal/onnx/pb"
 	"gonum.org/v1/gonum/graph"
 	"gonum.org/v1/gonum/graph/simple"
 	"google.golang.org/protobuf/proto"
 
-	"github.com/zkllmc/zkllmc/ir/portable"
+	"github.com/zkllmc/zkllmc/compiler/internal/onnx/pb"
+	"github.com/zkllmc/zkllmc/internal/portable"
 )
 
 // indexAttr is the one attribute of a skeleton's node: its index in the file.

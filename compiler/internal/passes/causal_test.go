@@ -7,7 +7,7 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/zkllmc/zkllmc/compiler/internal/randgraph"
+	"github.com/zkllmc/zkllmc/internal/test/randgraph"
 	"github.com/zkllmc/zkllmc/ir"
 	"github.com/zkllmc/zkllmc/ir/eval"
 )

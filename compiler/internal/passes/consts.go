@@ -3,8 +3,8 @@ package passes
 import (
 	"fmt"
 
+	"github.com/zkllmc/zkllmc/internal/budget"
 	"github.com/zkllmc/zkllmc/ir"
-	"github.com/zkllmc/zkllmc/ir/budget"
 )
 
 // evalConsts computes the product of the constant operands ks of a term of a node (not its coefficient) as a dense tensor over the given

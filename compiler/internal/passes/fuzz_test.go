@@ -6,9 +6,10 @@ import (
 	"testing"
 	"time"
 
+	"google.golang.org/protobuf/proto"
+
 	"github.com/zkllmc/zkllmc/compiler/internal/onnx"
 	"github.com/zkllmc/zkllmc/compiler/internal/onnx/pb"
-	"google.golang.org/protobuf/proto"
 )
 
 // encodeModel writes a model of the golden tests as a file.

@@ -3,8 +3,8 @@ package passes
 import (
 	"fmt"
 
+	"github.com/zkllmc/zkllmc/internal/budget"
 	"github.com/zkllmc/zkllmc/ir"
-	"github.com/zkllmc/zkllmc/ir/budget"
 )
 
 // linear collapses everything that is linear in one activation with constant coefficients, rotary embeddings above all, into one

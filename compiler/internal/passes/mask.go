@@ -3,8 +3,8 @@ package passes
 import (
 	"math"
 
+	"github.com/zkllmc/zkllmc/internal/budget"
 	"github.com/zkllmc/zkllmc/ir"
-	"github.com/zkllmc/zkllmc/ir/budget"
 )
 
 // maskThreshold separates masks from biases, as in the frontend.

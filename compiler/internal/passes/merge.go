@@ -3,8 +3,8 @@ package passes
 import (
 	"fmt"
 
+	"github.com/zkllmc/zkllmc/internal/budget"
 	"github.com/zkllmc/zkllmc/ir"
-	"github.com/zkllmc/zkllmc/ir/budget"
 )
 
 // absorb computes a value directly in the shape in which its only user, a view, wants it.

@@ -9,8 +9,8 @@ import (
 
 	"github.com/zkllmc/zkllmc/compiler/internal/frontend"
 	"github.com/zkllmc/zkllmc/compiler/internal/onnx"
+	"github.com/zkllmc/zkllmc/internal/budget"
 	"github.com/zkllmc/zkllmc/ir"
-	"github.com/zkllmc/zkllmc/ir/budget"
 )
 
 // Pass is one step from the primitive graph to the IR.

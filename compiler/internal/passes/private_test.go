@@ -11,10 +11,11 @@ import (
 	"strings"
 	"testing"
 
+	"google.golang.org/protobuf/proto"
+
 	"github.com/zkllmc/zkllmc/compiler/internal/onnx"
 	"github.com/zkllmc/zkllmc/compiler/internal/onnx/pb"
 	"github.com/zkllmc/zkllmc/ir"
-	"google.golang.org/protobuf/proto"
 )
 
 // sums is models/sums as a message, to store its weights in other ways.

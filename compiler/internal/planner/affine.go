@@ -4,8 +4,8 @@ import (
 	"math/big"
 	"slices"
 
-	"github.com/zkllmc/zkllmc/runtime/circuit"
-	"github.com/zkllmc/zkllmc/runtime/poly"
+	"github.com/zkllmc/zkllmc/internal/circuit"
+	"github.com/zkllmc/zkllmc/internal/poly"
 )
 
 // Slices, shifts, padding and concatenation reach the planner as constant matrices of zeros and ones that stand in products. Those that

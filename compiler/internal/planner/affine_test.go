@@ -6,7 +6,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/zkllmc/zkllmc/runtime/poly"
+	"github.com/zkllmc/zkllmc/internal/poly"
 )
 
 // fill makes the indicator of a condition.

@@ -7,8 +7,8 @@ import (
 	"runtime"
 	"sync"
 
+	"github.com/zkllmc/zkllmc/internal/budget"
 	"github.com/zkllmc/zkllmc/ir"
-	"github.com/zkllmc/zkllmc/ir/budget"
 	"github.com/zkllmc/zkllmc/ir/eval"
 )
 

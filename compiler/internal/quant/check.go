@@ -4,8 +4,8 @@ import (
 	"fmt"
 	"math"
 
+	"github.com/zkllmc/zkllmc/internal/budget"
 	"github.com/zkllmc/zkllmc/ir"
-	"github.com/zkllmc/zkllmc/ir/budget"
 	"github.com/zkllmc/zkllmc/ir/eval"
 )
 

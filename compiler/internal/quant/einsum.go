@@ -5,8 +5,8 @@ import (
 	"math/big"
 	"slices"
 
+	"github.com/zkllmc/zkllmc/internal/portable"
 	"github.com/zkllmc/zkllmc/ir"
-	"github.com/zkllmc/zkllmc/ir/portable"
 )
 
 // summand is one term of an Einsum on its way to integers: real = mult·2^-scale·ICoef·Σ Π operands.

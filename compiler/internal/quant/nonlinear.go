@@ -6,10 +6,10 @@ import (
 	"math/big"
 	"math/bits"
 
+	"github.com/zkllmc/zkllmc/internal/portable"
 	"github.com/zkllmc/zkllmc/ir"
-	"github.com/zkllmc/zkllmc/ir/portable"
-	"github.com/zkllmc/zkllmc/runtime/attention"
 	"github.com/zkllmc/zkllmc/runtime/gadget"
+	"github.com/zkllmc/zkllmc/runtime/gadget/attention"
 )
 
 // norm lowers a normalisation over the last axis, n cells wide:

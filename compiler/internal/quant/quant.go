@@ -18,9 +18,9 @@ import (
 	"fmt"
 	"math"
 
+	"github.com/zkllmc/zkllmc/internal/budget"
+	"github.com/zkllmc/zkllmc/internal/portable"
 	"github.com/zkllmc/zkllmc/ir"
-	"github.com/zkllmc/zkllmc/ir/budget"
-	"github.com/zkllmc/zkllmc/ir/portable"
 	"github.com/zkllmc/zkllmc/runtime/gadget"
 )
 

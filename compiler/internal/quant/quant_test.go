@@ -7,10 +7,10 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/zkllmc/zkllmc/compiler/internal/synthetic"
+	"github.com/zkllmc/zkllmc/internal/test/synthetic"
 	"github.com/zkllmc/zkllmc/ir"
 	"github.com/zkllmc/zkllmc/ir/eval"
-	"github.com/zkllmc/zkllmc/runtime/attention"
+	"github.com/zkllmc/zkllmc/runtime/gadget/attention"
 )
 
 var models = map[string]func() *ir.Graph{

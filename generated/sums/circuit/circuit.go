@@ -13,10 +13,9 @@ import (
 	"encoding/hex"
 	"fmt"
 
-	"github.com/zkllmc/zkllmc/runtime/attention"
 	"github.com/zkllmc/zkllmc/runtime/circuit"
-	"github.com/zkllmc/zkllmc/runtime/constants"
 	"github.com/zkllmc/zkllmc/runtime/gadget"
+	"github.com/zkllmc/zkllmc/runtime/gadget/attention"
 	"github.com/zkllmc/zkllmc/runtime/version"
 )
 
@@ -63,7 +62,7 @@ var layers = [Layers]layerConstants{
 
 // Build declares the circuit and checks that it is the one that was compiled.
 func Build() (*circuit.Circuit, error) {
-	values, err := constants.Decode(constantsFile, constantsDigest)
+	values, err := circuit.Constants(constantsFile, constantsDigest)
 	if err != nil {
 		return nil, err
 	}

@@ -32,7 +32,7 @@ func ReadVerifyingKeyContext(ctx context.Context, data []byte) (*VerifyingKey, e
 	if err != nil {
 		return nil, err
 	}
-	key, err := verifier.ReadKeyContext(ctx, c, generation.Kind, data)
+	key, err := verifier.ReadKey(ctx, c, generation.Kind, data)
 	if err != nil {
 		return nil, err
 	}

@@ -7,7 +7,7 @@ import (
 	"regexp"
 	"slices"
 
-	"github.com/zkllmc/zkllmc/runtime/veil"
+	"github.com/zkllmc/zkllmc/internal/veil"
 )
 
 // Part says how one part of a message keeps its secret, or that it has none.

@@ -5,8 +5,8 @@ import (
 	"fmt"
 	"math/bits"
 
-	"github.com/zkllmc/zkllmc/runtime/circuit"
-	"github.com/zkllmc/zkllmc/runtime/witness/rule"
+	"github.com/zkllmc/zkllmc/internal/circuit"
+	"github.com/zkllmc/zkllmc/internal/witness/rule"
 )
 
 // Rules are the rules by the kind of hint.

@@ -10,10 +10,11 @@ import (
 	"errors"
 	"fmt"
 
-	"github.com/zkllmc/zkllmc/runtime/circuit"
-	"github.com/zkllmc/zkllmc/runtime/field"
-	"github.com/zkllmc/zkllmc/runtime/kernel"
-	"github.com/zkllmc/zkllmc/runtime/poly"
+	"github.com/zkllmc/zkllmc/internal/backend"
+	"github.com/zkllmc/zkllmc/internal/circuit"
+	"github.com/zkllmc/zkllmc/internal/field"
+	"github.com/zkllmc/zkllmc/internal/format/ints"
+	"github.com/zkllmc/zkllmc/internal/poly"
 	"github.com/zkllmc/zkllmc/runtime/statement"
 )
 
@@ -116,7 +117,7 @@ func (s *Statement) CheckClaim(c *circuit.Circuit) error {
 func (s *Statement) Bytes() []byte {
 	out := []byte{number}
 	for _, values := range s.Ports {
-		out = statement.AppendList(out, values)
+		out = ints.AppendList(out, values)
 	}
 	return out
 }
@@ -143,9 +144,9 @@ func Decode(c *circuit.Circuit, data []byte) (*Statement, error) {
 }
 
 // Public implements statement.Statement. The claims of an output that are not known yet count as none.
-func (s *Statement) Public(c *circuit.Circuit, id circuit.ID) *kernel.Tensor {
+func (s *Statement) Public(c *circuit.Circuit, id circuit.ID) *backend.Tensor {
 	t := c.Tensor(id)
-	out := &kernel.Tensor{Shape: t.Shape, V: make([]int64, circuit.Size(t.Shape))}
+	out := &backend.Tensor{Shape: t.Shape, V: make([]int64, circuit.Size(t.Shape))}
 	values := s.Ports[t.Port]
 	width := t.Shape[len(t.Shape)-1]
 	for k, v := range values {

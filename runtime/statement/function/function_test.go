@@ -7,13 +7,13 @@ import (
 	"slices"
 	"testing"
 
-	"github.com/zkllmc/zkllmc/runtime/circuit"
-	"github.com/zkllmc/zkllmc/runtime/field"
-	"github.com/zkllmc/zkllmc/runtime/format"
+	"github.com/zkllmc/zkllmc/internal/circuit"
+	"github.com/zkllmc/zkllmc/internal/field"
+	"github.com/zkllmc/zkllmc/internal/format"
+	"github.com/zkllmc/zkllmc/internal/poly"
+	"github.com/zkllmc/zkllmc/internal/test/witnesstest"
 	"github.com/zkllmc/zkllmc/runtime/gadget"
-	"github.com/zkllmc/zkllmc/runtime/poly"
 	"github.com/zkllmc/zkllmc/runtime/statement"
-	"github.com/zkllmc/zkllmc/runtime/witness/witnesstest"
 )
 
 // model has a port of every kind and every view of each.

@@ -6,7 +6,7 @@ import (
 	"math"
 	"math/bits"
 
-	"github.com/zkllmc/zkllmc/runtime/circuit"
+	"github.com/zkllmc/zkllmc/internal/circuit"
 )
 
 // Why a value is no element of a port.

@@ -3,7 +3,8 @@ package generation
 import (
 	"fmt"
 
-	"github.com/zkllmc/zkllmc/runtime/circuit"
+	"github.com/zkllmc/zkllmc/internal/circuit"
+	"github.com/zkllmc/zkllmc/internal/format/ints"
 	"github.com/zkllmc/zkllmc/runtime/statement"
 )
 
@@ -20,9 +21,9 @@ func (s *Statement) Encode(c *circuit.Circuit) ([]byte, error) { return statemen
 func (s *Statement) Bytes() []byte {
 	out := make([]byte, 0, 1+3*8+8*len(s.Tokens)+9+8*len(s.Logits))
 	out = append(out, number)
-	out = statement.AppendInts(out, 8, int64(len(s.Tokens)), int64(s.Prompt), s.Next)
-	out = statement.AppendInts(out, 8, s.Tokens...)
-	return statement.AppendList(out, s.Logits)
+	out = ints.Append(out, 8, int64(len(s.Tokens)), int64(s.Prompt), s.Next)
+	out = ints.Append(out, 8, s.Tokens...)
+	return ints.AppendList(out, s.Logits)
 }
 
 // Decode reads the file of a statement about the circuit and checks it. Lengths are compared with the circuit's before anything is allocated.

@@ -10,9 +10,9 @@ import (
 	"slices"
 	"testing"
 
-	"github.com/zkllmc/zkllmc/runtime/circuit"
-	"github.com/zkllmc/zkllmc/runtime/field"
-	"github.com/zkllmc/zkllmc/runtime/format"
+	"github.com/zkllmc/zkllmc/internal/circuit"
+	"github.com/zkllmc/zkllmc/internal/field"
+	"github.com/zkllmc/zkllmc/internal/format"
 )
 
 // What decoding may allocate: eight bytes for a logit of one, and error texts, the circuit's own tensors and what the runtime allocates

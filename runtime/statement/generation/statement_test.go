@@ -9,13 +9,14 @@ import (
 	"reflect"
 	"testing"
 
-	"github.com/zkllmc/zkllmc/runtime/circuit"
-	"github.com/zkllmc/zkllmc/runtime/field"
-	"github.com/zkllmc/zkllmc/runtime/format"
+	"github.com/zkllmc/zkllmc/internal/circuit"
+	"github.com/zkllmc/zkllmc/internal/field"
+	"github.com/zkllmc/zkllmc/internal/format"
+	"github.com/zkllmc/zkllmc/internal/format/ints"
+	"github.com/zkllmc/zkllmc/internal/poly"
+	"github.com/zkllmc/zkllmc/internal/test/witnesstest"
 	"github.com/zkllmc/zkllmc/runtime/gadget"
-	"github.com/zkllmc/zkllmc/runtime/poly"
 	"github.com/zkllmc/zkllmc/runtime/statement"
-	"github.com/zkllmc/zkllmc/runtime/witness/witnesstest"
 )
 
 const (
@@ -282,7 +283,7 @@ func TestWidth(t *testing.T) {
 		{nil, 1}, {[]int64{127, -128}, 1}, {[]int64{128}, 2}, {[]int64{-129}, 2}, {[]int64{0, 1 << 15}, 4}, {[]int64{math.MinInt32}, 4},
 		{[]int64{math.MaxInt32 + 1}, 8}, {[]int64{1, math.MinInt64}, 8},
 	} {
-		if got := statement.Width(test.values); got != test.want {
+		if got := ints.Width(test.values); got != test.want {
 			t.Errorf("%v: %d bytes, want %d", test.values, got, test.want)
 		}
 	}

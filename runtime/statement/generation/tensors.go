@@ -1,10 +1,10 @@
 package generation
 
 import (
-	"github.com/zkllmc/zkllmc/runtime/circuit"
-	"github.com/zkllmc/zkllmc/runtime/field"
-	"github.com/zkllmc/zkllmc/runtime/kernel"
-	"github.com/zkllmc/zkllmc/runtime/poly"
+	"github.com/zkllmc/zkllmc/internal/backend"
+	"github.com/zkllmc/zkllmc/internal/circuit"
+	"github.com/zkllmc/zkllmc/internal/field"
+	"github.com/zkllmc/zkllmc/internal/poly"
 )
 
 // row is one line of a [T,V] tensor, as a set of tokens: one of them, or all below a bound.
@@ -33,9 +33,9 @@ func (s *Statement) flag(view circuit.View, selected []bool, t int) bool {
 }
 
 // Public returns the values of a public tensor of the circuit, for the prover.
-func (s *Statement) Public(c *circuit.Circuit, id circuit.ID) *kernel.Tensor {
+func (s *Statement) Public(c *circuit.Circuit, id circuit.ID) *backend.Tensor {
 	t := c.Tensor(id)
-	out := &kernel.Tensor{Shape: t.Shape, V: make([]int64, circuit.Size(t.Shape))}
+	out := &backend.Tensor{Shape: t.Shape, V: make([]int64, circuit.Size(t.Shape))}
 	selected := s.Selected(c)
 	switch t.View {
 	case circuit.Selected, circuit.Known:

@@ -4,20 +4,13 @@
 package main
 
 import (
-	"fmt"
 	"os"
 
 	"github.com/zkllmc/zkllmc/generated/sums/circuit"
 	"github.com/zkllmc/zkllmc/generated/sums/vocab"
-	"github.com/zkllmc/zkllmc/runtime/console"
-	"github.com/zkllmc/zkllmc/runtime/proverapp"
+	"github.com/zkllmc/zkllmc/runtime/app/prover"
 )
 
 func main() {
-	c, err := circuit.Build()
-	if err != nil {
-		fmt.Fprintln(os.Stderr, err)
-		os.Exit(console.Internal)
-	}
-	os.Exit(proverapp.Main(proverapp.Model{Name: circuit.Name, Circuit: c, Vocab: vocab.File}, os.Args[1:]))
+	os.Exit(prover.Main(prover.Model{Name: circuit.Name, Build: circuit.Build, Vocab: vocab.File}, os.Args[1:]))
 }

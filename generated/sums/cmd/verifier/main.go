@@ -4,20 +4,13 @@
 package main
 
 import (
-	"fmt"
 	"os"
 
 	"github.com/zkllmc/zkllmc/generated/sums/circuit"
 	"github.com/zkllmc/zkllmc/generated/sums/vocab"
-	"github.com/zkllmc/zkllmc/runtime/console"
-	"github.com/zkllmc/zkllmc/runtime/verifierapp"
+	"github.com/zkllmc/zkllmc/runtime/app/verifier"
 )
 
 func main() {
-	c, err := circuit.Build()
-	if err != nil {
-		fmt.Fprintln(os.Stderr, err)
-		os.Exit(console.Internal)
-	}
-	os.Exit(verifierapp.Main(verifierapp.Model{Name: circuit.Name, Circuit: c, Vocab: vocab.File}, os.Args[1:]))
+	os.Exit(verifier.Main(verifier.Model{Name: circuit.Name, Build: circuit.Build, Vocab: vocab.File}, os.Args[1:]))
 }

@@ -1,0 +1,18 @@
+package cpu_test
+
+import (
+	"fmt"
+	"testing"
+
+	"github.com/zkllmc/zkllmc/internal/backend/cpu"
+	"github.com/zkllmc/zkllmc/internal/backend/reference"
+	"github.com/zkllmc/zkllmc/internal/test/conformance"
+)
+
+// TestConformance runs the suite with one goroutine, with an odd number, and with the default.
+func TestConformance(t *testing.T) {
+	for _, n := range []int{1, 3} {
+		t.Run(fmt.Sprint(n), func(t *testing.T) { conformance.Run(t, reference.New(), cpu.New(cpu.Threads(n))) })
+	}
+	t.Run("default", func(t *testing.T) { conformance.Run(t, reference.New(), cpu.New()) })
+}

@@ -1,0 +1,229 @@
+package cpu
+
+import (
+	"fmt"
+	"slices"
+
+	"github.com/zkllmc/zkllmc/internal/backend"
+	"github.com/zkllmc/zkllmc/internal/field"
+)
+
+// quarters is a layer of 2^L entries, L ≥ 2, in four arrays: the entry with index bits (c, b, x), c lowest, is v[c][b][x]. Only
+// the used prefix of x is stored; behind it every fraction is 0/1.
+//
+// For the layer sumcheck above it c tells the child, b is the variable of round 1, x holds the others. All accesses are then
+// contiguous: layer L−1 is computed for b = 0 and b = 1 as vectors over x.
+type quarters [2][2]vec
+
+// levels is one layer of the tree.
+type level struct {
+	used int // entries of every quarter
+	p, q quarters
+	// ones is set at the leaves: tiles whose numerators are all 1 have no p. Other tiles have their own quarters in tiles.
+	leaf  bool
+	tiles []*quarters
+}
+
+// tree is the fraction tree; levels[L] is layer L for 2 ≤ L ≤ max(n, 2). Layers already asked are overwritten by the
+// sumchecks of the layers below, see layer.pass.
+type tree struct {
+	pool
+	n       int
+	root    [4]field.Element
+	levels  []level
+	scratch []*scratch
+}
+
+// scratch is the working memory of one worker.
+type scratch struct {
+	leaf *leafScratch
+	v    [6]vec
+	sums [4]field.Element
+}
+
+// Fractions computes the leaves tile by tile and all layers above.
+func (b *processor) Fractions(n int, blocks []backend.Block) backend.FractionTree {
+	t := &tree{pool: b.pool, n: n, levels: make([]level, max(n, 2)+1), scratch: make([]*scratch, b.threads)}
+	prepared := prepareBlocks(blocks)
+	end := 1 // one default leaf keeps an empty tree ordinary
+	for i := range prepared {
+		end = max(end, prepared[i].end)
+	}
+	if end > 1<<n {
+		panic(fmt.Sprintf("cpu: blocks reach leaf %d of a tree of 2^%d", end, n))
+	}
+	t.allocate(end)
+	t.build(prepared)
+	t.root = t.layerOne()
+	return t
+}
+
+// allocate makes the arrays of all layers; a layer has half as many used entries as the one below, rounded up.
+func (t *tree) allocate(end int) {
+	bottom := len(t.levels) - 1
+	for j, used := bottom, (end+3)/4; j >= 2; j, used = j-1, (used+1)/2 {
+		l := &t.levels[j]
+		l.used, l.q = used, newQuarters(used)
+		if j == bottom {
+			l.leaf, l.tiles = true, make([]*quarters, l.count())
+		} else {
+			l.p = newQuarters(used)
+		}
+	}
+}
+
+// fusedLayers is how many layers are computed together, so that 2^fusedLayers tiles of leaves and the sums above them are still
+// in the second-level cache when they are read.
+const fusedLayers = 3
+
+// build computes the leaves and the layers above.
+func (t *tree) build(blocks []leafBlock) {
+	bottom := len(t.levels) - 1
+	top := max(2, bottom-fusedLayers)
+	t.chunks(t.levels[bottom].count(), 1<<fusedLayers, func(w, lo, hi int) {
+		for i := lo; i < hi; i++ {
+			t.fillLeaves(w, blocks, i)
+		}
+		for j := bottom - 1; j >= top; j-- {
+			for i := lo; i < hi; i++ {
+				t.sumUp(w, j, i)
+			}
+			lo, hi = lo/2, (hi+1)/2
+		}
+	})
+	for j := top - 1; j >= 2; j-- {
+		t.run(t.levels[j+1].count(), func(w, i int) { t.sumUp(w, j, i) })
+	}
+}
+
+// worker returns the scratch memory of a worker.
+func (t *tree) worker(w int) *scratch {
+	if t.scratch[w] == nil {
+		s := &scratch{}
+		for i := range s.v {
+			s.v[i] = make(vec, tile)
+		}
+		t.scratch[w] = s
+	}
+	return t.scratch[w]
+}
+
+// newQuarters allocates four arrays of n elements in one piece.
+func newQuarters(n int) (q quarters) {
+	slab := make(vec, 4*n)
+	for i := range 4 {
+		q[i&1][i>>1] = slab[i*n : (i+1)*n : (i+1)*n]
+	}
+	return q
+}
+
+// fillLeaves computes a tile of leaves: q always, p only if some numerator is not 1.
+func (t *tree) fillLeaves(w int, blocks []leafBlock, i int) {
+	s, leaves := t.worker(w), &t.levels[len(t.levels)-1]
+	if s.leaf == nil {
+		s.leaf = newLeafScratch()
+	}
+	lo, hi := i*tile, min(leaves.used, (i+1)*tile)
+	n := 4 * (hi - lo)
+	ones := s.leaf.fillLeaves(blocks, 4*lo, n)
+	leaves.q.scatter(lo, s.leaf.q[:n])
+	if !ones {
+		p := newQuarters(hi - lo)
+		p.scatter(0, s.leaf.p[:n])
+		leaves.tiles[i] = &p
+	}
+}
+
+// scatter writes entries in their natural order from x = at on.
+func (q *quarters) scatter(at int, src vec) {
+	a, b, c, d := q[0][0][at:], q[1][0][at:], q[0][1][at:], q[1][1][at:]
+	for i := 0; i < len(src)/4; i++ {
+		e := (*[4]field.Element)(src[4*i:])
+		a[i], b[i], c[i], d[i] = e[0], e[1], e[2], e[3]
+	}
+}
+
+// slice cuts out x in [lo, hi).
+func (q *quarters) slice(lo, hi int) (out quarters) {
+	for c := range 2 {
+		for b := range 2 {
+			out[c][b] = q[c][b][lo:hi]
+		}
+	}
+	return out
+}
+
+// tile returns the quarters of tile i; onlyOnes means that all numerators are 1 and p is not there.
+func (l *level) tile(i int) (p, q quarters, onlyOnes bool) {
+	lo, hi := i*tile, min(l.used, (i+1)*tile)
+	q = l.q.slice(lo, hi)
+	switch {
+	case !l.leaf:
+		p = l.p.slice(lo, hi)
+	case l.tiles[i] != nil:
+		p = *l.tiles[i]
+	default:
+		onlyOnes = true
+	}
+	return p, q, onlyOnes
+}
+
+// count is the number of tiles.
+func (l *level) count() int { return (l.used + tile - 1) / tile }
+
+// sumUp computes the part of layer j above tile i of layer j+1: p = p⁰q¹ + p¹q⁰, q = q⁰q¹.
+func (t *tree) sumUp(w, j, i int) {
+	s, l := t.worker(w), &t.levels[j]
+	zero, unit := field.Element{}, one()
+	p, q, onlyOnes := t.levels[j+1].tile(i)
+	n, at := len(q[0][0]), i*tile/2
+	sum, tmp := s.v[0][:n], s.v[1][:n]
+	for b := range 2 {
+		if onlyOnes {
+			addVec(sum, q[0][b], q[1][b])
+		} else {
+			mulVec(sum, p[0][b], q[1][b])
+			mulVec(tmp, p[1][b], q[0][b])
+			addVec(sum, sum, tmp)
+		}
+		split(l.p[b][0][at:], l.p[b][1][at:], sum, &zero)
+		mulVec(tmp, q[0][b], q[1][b])
+		split(l.q[b][0][at:], l.q[b][1][at:], tmp, &unit)
+	}
+}
+
+// Root returns layer 1, which was kept.
+func (t *tree) Root() (a0, a1, b0, b1 field.Element) {
+	return t.root[0], t.root[1], t.root[2], t.root[3]
+}
+
+// layerOne computes layer 1: the leaves themselves if n = 1, otherwise the sums of layer 2.
+func (t *tree) layerOne() (r [4]field.Element) {
+	p, q, onlyOnes := t.levels[2].tile(0)
+	if onlyOnes {
+		p = newQuarters(1)
+		for i := range 4 {
+			p[i&1][i>>1][0].SetOne()
+		}
+	}
+	if t.n == 1 {
+		return [4]field.Element{p[0][0][0], p[1][0][0], q[0][0][0], q[1][0][0]}
+	}
+	for y := range 2 {
+		r[y] = add(mul(p[0][y][0], q[1][y][0]), mul(p[1][y][0], q[0][y][0]))
+		r[2+y] = mul(q[0][y][0], q[1][y][0])
+	}
+	return r
+}
+
+// Layer starts the sumcheck of layer j over the arrays of layer j+1.
+func (t *tree) Layer(j int, s []field.Element, lambda field.Element) backend.LayerRounds {
+	if j < 1 || j >= t.n || len(s) != j-1 {
+		panic(fmt.Sprintf("cpu: layer %d of %d at a point of %d coordinates", j, t.n, len(s)))
+	}
+	unit := one()
+	if slices.ContainsFunc(s, func(e field.Element) bool { return e.IsZero() || e == unit }) {
+		return newPlainLayer(&t.levels[j+1], j+1, s, lambda)
+	}
+	return newLayer(t, j, s, lambda)
+}

@@ -1,0 +1,206 @@
+package cpu
+
+import (
+	"slices"
+
+	"github.com/zkllmc/zkllmc/internal/backend"
+	"github.com/zkllmc/zkllmc/internal/field"
+)
+
+// leafBlock is a block prepared for filling tiles of leaves.
+type leafBlock struct {
+	*backend.Block
+	start, end int // leaves of the padded box, cut behind the last cell of the box
+	base       field.Element
+	coef       []field.Element
+	shape      []int // Shape with trailing full axes merged into one
+	rowBits    int   // log2 of the last axis of shape, padded
+}
+
+// montgomeryRadix is 2^256 as an element: an element whose lowest limb is set to an integer v directly stands for v·2^-256, so
+// a product with c·2^256 gives c·v and saves the conversion of v.
+var montgomeryRadix = func() field.Element {
+	e := field.Element{}
+	e.SetUint64(1 << 32)
+	for range 3 {
+		e.Square(&e)
+	}
+	return e
+}()
+
+// intOffset is added to integers to make them unsigned; its multiple of the coefficient is subtracted again in the constant.
+const intOffset = 1 << 63
+
+// rawInt is the element with the lowest limb v + intOffset.
+func rawInt(v int64) field.Element { return field.Element{uint64(v) ^ intOffset} }
+
+// offsetElement is intOffset in the field.
+var offsetElement = func() (e field.Element) { e.SetUint64(intOffset); return }()
+
+// prepareBlocks orders the blocks by offset and works out the constants of q = Beta − ID − Σ Gamma[i]·Cols[i].
+func prepareBlocks(blocks []backend.Block) []leafBlock {
+	out := make([]leafBlock, 0, len(blocks))
+	for i := range blocks {
+		b := leafBlock{Block: &blocks[i], start: blocks[i].Offset, shape: mergeAxes(blocks[i].Shape)}
+		b.rowBits = log2(b.shape[len(b.shape)-1])
+		last := 0
+		for _, d := range b.shape {
+			last = last<<log2(d) | (d - 1)
+		}
+		b.end = b.start + last + 1
+		b.base = sub(b.Beta, b.ID)
+		for _, g := range b.Gamma[:len(b.Cols)] {
+			b.base = add(b.base, mul(g, offsetElement))
+			g.Neg(&g)
+			b.coef = append(b.coef, mul(g, montgomeryRadix))
+		}
+		if size(b.shape) > 0 {
+			out = append(out, b)
+		}
+	}
+	slices.SortFunc(out, func(a, b leafBlock) int { return a.start - b.start })
+	return out
+}
+
+// mergeAxes joins axes whose lower neighbours fill their power of two: cells and leaves then advance together across them.
+func mergeAxes(shape []int) []int {
+	out := []int{1}
+	for i := len(shape) - 1; i >= 0; i-- {
+		if low := out[0]; low&(low-1) == 0 {
+			out[0] = low * shape[i]
+		} else {
+			out = append([]int{shape[i]}, out...)
+		}
+	}
+	return out
+}
+
+// size is the number of cells of a box.
+func size(shape []int) int {
+	n := 1
+	for _, d := range shape {
+		n *= d
+	}
+	return n
+}
+
+// log2 returns ⌈log2 d⌉.
+func log2(d int) int {
+	n := 0
+	for 1<<n < d {
+		n++
+	}
+	return n
+}
+
+// cellOfRow returns the first cell of a row (the leaves of the padded box, divided by the padded last axis), or −1 if the row
+// lies outside the box.
+func (b *leafBlock) cellOfRow(row int) int {
+	cell, stride := 0, b.shape[len(b.shape)-1]
+	for a := len(b.shape) - 2; a >= 0; a-- {
+		d := b.shape[a]
+		bits := log2(d)
+		i := row & (1<<bits - 1)
+		if i >= d {
+			return -1
+		}
+		cell, stride, row = cell+i*stride, stride*d, row>>bits
+	}
+	return cell
+}
+
+// span is a run of leaves that are consecutive cells of a block.
+type span struct {
+	b           *leafBlock
+	at, cell, n int // at is relative to the tile
+}
+
+// spans appends the runs of in-box leaves of the block among leaves [lo, hi) of the tree.
+func (b *leafBlock) spans(out []span, base, lo, hi int) []span {
+	extent := b.shape[len(b.shape)-1]
+	for lo < hi {
+		in := lo - b.start
+		row, pos := in>>b.rowBits, in&(1<<b.rowBits-1)
+		next := min(hi, lo-pos+1<<b.rowBits)
+		if n := min(extent-pos, hi-lo); n > 0 {
+			if cell := b.cellOfRow(row); cell >= 0 {
+				out = append(out, span{b, lo - base, cell + pos, n})
+			}
+		}
+		lo = next
+	}
+	return out
+}
+
+// leafScratch is the working memory for a tile of leaves.
+type leafScratch struct {
+	q, p, raw vec
+	spans     []span
+}
+
+func newLeafScratch() *leafScratch {
+	return &leafScratch{q: make(vec, 4*tile), p: make(vec, 4*tile), raw: make(vec, 4*tile)}
+}
+
+// fillLeaves computes leaves [base, base+n) in their natural order and reports whether every numerator is 1; if not, they
+// are in s.p.
+func (s *leafScratch) fillLeaves(blocks []leafBlock, base, n int) (allOnes bool) {
+	first, _ := slices.BinarySearchFunc(blocks, base, func(b leafBlock, at int) int {
+		if b.end <= at {
+			return -1
+		}
+		return 1
+	})
+	s.spans = s.spans[:0]
+	for i := first; i < len(blocks) && blocks[i].start < base+n; i++ {
+		b := &blocks[i]
+		s.spans = b.spans(s.spans, base, max(base, b.start), min(base+n, b.end))
+	}
+	ones, covered := 0, 0
+	for _, sp := range s.spans {
+		covered += sp.n
+		if sp.b.Mult == nil {
+			ones += sp.n
+		}
+	}
+	if covered < n {
+		fill(s.q[:n], one())
+	}
+	for _, sp := range s.spans {
+		s.denominators(sp)
+	}
+	if ones == n {
+		return true
+	}
+	clear(s.p[:n])
+	for _, sp := range s.spans {
+		s.numerators(sp)
+	}
+	return false
+}
+
+// denominators computes q = base + Σ coef·column over one run.
+func (s *leafScratch) denominators(sp span) {
+	b, q, raw := sp.b, s.q[sp.at:sp.at+sp.n], s.raw[:sp.n]
+	fill(q, b.base)
+	for i, col := range b.Cols {
+		for k, v := range col[sp.cell : sp.cell+sp.n] {
+			raw[k] = rawInt(v)
+		}
+		scaleVec(raw, raw, &b.coef[i])
+		addVec(q, q, raw)
+	}
+}
+
+// numerators writes 1 or −Mult over one run.
+func (s *leafScratch) numerators(sp span) {
+	p := s.p[sp.at : sp.at+sp.n]
+	if sp.b.Mult == nil {
+		fill(p, one())
+		return
+	}
+	for k, m := range sp.b.Mult[sp.cell : sp.cell+sp.n] {
+		p[k].SetInt64(m)
+		p[k].Neg(&p[k])
+	}
+}

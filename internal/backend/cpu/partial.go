@@ -1,0 +1,229 @@
+package cpu
+
+import (
+	"fmt"
+	"slices"
+
+	"github.com/zkllmc/zkllmc/internal/backend"
+	"github.com/zkllmc/zkllmc/internal/field"
+)
+
+// label is a backend.Weights after neighbours were merged: a variable (shift ≥ 0) or folded.
+type label struct {
+	extent int
+	shift  int
+	fold   vec
+	stride int // cells between neighbours along the label
+}
+
+// mergeLabels drops labels of one value and merges neighbours: folded ones into the product of their weights, variables if the
+// lower one fills its bits and the upper one's follow. The factor collects the weights of the labels dropped.
+func mergeLabels(in []backend.Weights) (out []label, factor field.Element) {
+	factor = one()
+	stride := 1
+	for i := len(in) - 1; i >= 0; i-- {
+		l := label{extent: in[i].Extent, shift: in[i].Var, stride: stride}
+		stride *= l.extent
+		if l.shift < 0 {
+			l.shift, l.fold = -1, foldVec(&in[i])
+		}
+		if l.extent == 1 {
+			if l.fold != nil {
+				factor = mul(factor, l.fold[0])
+			}
+			continue
+		}
+		if len(out) == 0 || !out[len(out)-1].absorb(&l) {
+			out = append(out, l)
+		}
+	}
+	slices.Reverse(out)
+	return out, factor
+}
+
+// foldVec returns the weights of a folded label, ones if it has none.
+func foldVec(w *backend.Weights) vec {
+	if w.Fold != nil {
+		return w.Fold[:w.Extent]
+	}
+	ones := make(vec, w.Extent)
+	fill(ones, one())
+	return ones
+}
+
+// absorb takes the next upper label into l if the two are one label in effect.
+func (l *label) absorb(upper *label) bool {
+	switch {
+	case l.fold != nil && upper.fold != nil:
+		prod := make(vec, l.extent*upper.extent)
+		for i := range upper.fold {
+			scaleVec(prod[i*l.extent:(i+1)*l.extent], l.fold, &upper.fold[i])
+		}
+		l.fold = prod
+	case l.fold == nil && upper.fold == nil && l.extent&(l.extent-1) == 0 && upper.shift == l.shift+log2(l.extent):
+	default:
+		return false
+	}
+	l.extent *= upper.extent
+	return true
+}
+
+// offsets lists, for all values of the labels in row-major order, where their cells start, what they add to the result's index,
+// and the product of their weights.
+func offsets(labels []label) (cells, targets []int, coef vec) {
+	cells, targets, coef = []int{0}, []int{0}, vec{one()}
+	for _, l := range labels {
+		n := len(cells)
+		nc, nt, nw := make([]int, 0, n*l.extent), make([]int, 0, n*l.extent), make(vec, 0, n*l.extent)
+		for i := range n {
+			for v := range l.extent {
+				nc = append(nc, cells[i]+v*l.stride)
+				if l.fold == nil {
+					nt, nw = append(nt, targets[i]+v<<l.shift), append(nw, coef[i])
+				} else {
+					nt, nw = append(nt, targets[i]), append(nw, mul(coef[i], l.fold[v]))
+				}
+			}
+		}
+		cells, targets, coef = nc, nt, nw
+	}
+	return cells, targets, coef
+}
+
+// divide sorts the labels into variables and folded ones.
+func divide(labels []label) (vars, folds []label) {
+	for _, l := range labels {
+		if l.fold == nil {
+			vars = append(vars, l)
+		} else {
+			folds = append(folds, l)
+		}
+	}
+	return vars, folds
+}
+
+// Partial treats the last label by itself, since its cells are neighbours: if it is folded, every row is an inner product; if it
+// is a variable, rows are added up with weights.
+func (b *processor) Partial(t *backend.Tensor, in []backend.Weights, bits int) []field.Element {
+	labels, factor := mergeLabels(in)
+	cells := 1
+	for _, l := range labels {
+		cells *= l.extent
+	}
+	if cells != len(t.V) {
+		panic(fmt.Sprintf("cpu: labels of %d cells for a tensor of %d", cells, len(t.V)))
+	}
+	out := make(vec, 1<<bits)
+	if len(labels) == 0 {
+		labels = []label{{extent: 1, shift: -1, fold: vec{one()}, stride: 1}}
+	}
+	last := labels[len(labels)-1]
+	vars, folds := divide(labels[:len(labels)-1])
+	if last.fold != nil {
+		b.foldLast(out, t.V, &last, vars, folds)
+	} else {
+		b.foldUpper(out, t.V, &last, vars, folds)
+	}
+	if unit := one(); factor != unit {
+		b.chunks(len(out), taskCells, func(_, lo, hi int) { scaleVec(out[lo:hi], out[lo:hi], &factor) })
+	}
+	return out
+}
+
+// foldLast computes the inner products of all rows, then folds the other labels of what is a field tensor now.
+func (b *processor) foldLast(out vec, v []int64, last *label, vars, folds []label) {
+	n := last.extent
+	rows := make(vec, len(v)/n)
+	w, scratch := newWeights(last.fold), b.scratches()
+	b.chunks(len(rows), max(1, taskCells/n), func(wk, lo, hi int) {
+		for r := lo; r < hi; r++ {
+			rows[r] = dotInts(scratch(wk), v[r*n:(r+1)*n], &w)
+		}
+	})
+	at, targets, _ := offsets(vars)
+	inner, _, coef := offsets(folds)
+	b.chunks(len(at), max(1, taskCells/len(inner)), func(_, lo, hi int) {
+		tmp := make(vec, min(tile, len(inner)))
+		for i := lo; i < hi; i++ {
+			var sum field.Element
+			for k := 0; k < len(inner); k += tile {
+				part := inner[k:min(len(inner), k+tile)]
+				for m, off := range part {
+					tmp[m] = rows[(at[i]+off)/n]
+				}
+				sum = add(sum, dot(tmp[:len(part)], coef[k:k+len(part)]))
+			}
+			out[targets[i]] = sum
+		}
+	})
+}
+
+// foldUpper adds up rows along the last label, tasks being (values of the variable labels) × (columns) × (rows). Where the rows
+// are cut, each piece has its own result until the end.
+func (b *processor) foldUpper(out vec, v []int64, last *label, vars, folds []label) {
+	const columns, rowCut = 64, 16 * tile
+	at, targets, _ := offsets(vars)
+	inner, _, coef := offsets(folds)
+	w := newWeights(coef)
+	colTasks, rowTasks := (last.extent+columns-1)/columns, (len(inner)+rowCut-1)/rowCut
+	partial, scratch := make([]vec, len(at)*colTasks*rowTasks), b.scratches()
+	b.run(len(partial), func(wk, i int) {
+		rowTask, col, base := i%rowTasks, i/rowTasks%colTasks*columns, at[i/rowTasks/colTasks]
+		sum := make(vec, min(columns, last.extent-col))
+		lo, hi := rowTask*rowCut, min(len(inner), (rowTask+1)*rowCut)
+		for r := lo; r < hi; r += tile {
+			s, end := scratch(wk), min(hi, r+tile)
+			s.rows = s.rows[:0]
+			for _, off := range inner[r:end] {
+				s.rows = append(s.rows, v[base+off:base+off+last.extent])
+			}
+			foldColumns(s, sum, s.rows, col, w.scaled[r:end])
+		}
+		partial[i] = sum
+	})
+	b.chunks(len(at)*colTasks, 16, func(_, lo, hi int) {
+		for i := lo; i < hi; i++ {
+			sum := partial[i*rowTasks]
+			for _, p := range partial[i*rowTasks+1 : (i+1)*rowTasks] {
+				addVec(sum, sum, p)
+			}
+			for k := range sum {
+				out[targets[i/colTasks]+(i%colTasks*columns+k)<<last.shift] = sub(sum[k], w.offset)
+			}
+		}
+	})
+}
+
+// FoldRows adds up rows with weights, in tasks of columns × rows like foldUpper.
+func (b *processor) FoldRows(rows []backend.Row, coef []field.Element, width int) []field.Element {
+	const columns, rowCut = 64, 16 * tile
+	out, w := make(vec, width), newWeights(coef)
+	cells := make([][]int32, len(rows))
+	for i := range rows {
+		cells[i] = rows[i].Cells
+	}
+	rowTasks := max(1, (len(rows)+rowCut-1)/rowCut)
+	partial, scratch := make([]vec, (width+columns-1)/columns*rowTasks), b.scratches()
+	b.run(len(partial), func(wk, i int) {
+		col := i / rowTasks * columns
+		sum := out[col:min(col+columns, width)]
+		if i%rowTasks > 0 {
+			sum = make(vec, len(sum))
+		}
+		for r := i % rowTasks * rowCut; r < min(len(rows), (i%rowTasks+1)*rowCut); r += tile {
+			end := min(len(rows), (i%rowTasks+1)*rowCut, r+tile)
+			foldColumns(scratch(wk), sum, cells[r:end], col, w.scaled[r:end])
+		}
+		partial[i] = sum
+	})
+	for i, p := range partial {
+		if i%rowTasks > 0 {
+			dst := out[i/rowTasks*columns:][:len(p)]
+			addVec(dst, dst, p)
+		}
+	}
+	for i := range out {
+		out[i] = sub(out[i], w.offset)
+	}
+	return out
+}

@@ -1,0 +1,100 @@
+package cpu
+
+import "github.com/zkllmc/zkllmc/internal/field"
+
+// plainLayer is the sumcheck of a layer without division, for points with a coordinate 0 or 1, where layer would divide by zero. A
+// challenge is one of them with probability 2^-124, so nothing is lost with a slow way there.
+//
+// The four arrays p⁰, G = p¹ + λq¹, q⁰, q¹ stand over y, first (b, x) and then the free variables of x, without the eq weight, which is
+// multiplied in at every round: the summand is F = p⁰q¹ + Gq⁰.
+type plainLayer struct {
+	v      [4]vec // in the order of arrP, arrG, arrQ0, arrQ1
+	lambda field.Element
+	s      []field.Element // of the variables of x that are free
+	first  bool            // b is free
+}
+
+// newPlainLayer writes a layer of 2^bits entries out in its natural order. What is not stored is 0/1.
+func newPlainLayer(below *level, bits int, s []field.Element, lambda field.Element) *plainLayer {
+	l := &plainLayer{lambda: lambda, s: s, first: true}
+	for a := range l.v {
+		l.v[a] = make(vec, 1<<(bits-1))
+	}
+	fill(l.v[arrQ0], one())
+	fill(l.v[arrQ1], one())
+	for i := range below.count() {
+		p, q, onlyOnes := below.tile(i)
+		for b := range 2 {
+			for x := range q[0][b] {
+				at := 2*(i*tile+x) + b
+				l.v[arrQ0][at], l.v[arrQ1][at] = q[0][b][x], q[1][b][x]
+				if onlyOnes {
+					l.v[arrP][at], l.v[arrG][at] = one(), one()
+				} else {
+					l.v[arrP][at], l.v[arrG][at] = p[0][b][x], p[1][b][x]
+				}
+			}
+		}
+	}
+	scaled := make(vec, 1<<(bits-1))
+	scaleVec(scaled, l.v[arrQ1], &lambda)
+	addVec(l.v[arrG], l.v[arrG], scaled)
+	return l
+}
+
+// halves splits the arrays along their lowest variable.
+func (l *plainLayer) halves() (lo, hi [4]vec) {
+	var none field.Element
+	for a, v := range l.v {
+		lo[a], hi[a] = make(vec, len(v)/2), make(vec, len(v)/2)
+		split(lo[a], hi[a], v, &none)
+	}
+	return lo, hi
+}
+
+// weighted is Σ w·(p⁰q¹ + Gq⁰).
+func weighted(w vec, v *[4]vec) field.Element {
+	t := make(vec, len(w))
+	mulVec(t, v[arrP], w)
+	sum := dot(t, v[arrQ1])
+	mulVec(t, v[arrG], w)
+	return add(sum, dot(t, v[arrQ0]))
+}
+
+// differences replaces hi by hi − lo.
+func differences(lo, hi *[4]vec) {
+	for a := range hi {
+		subVec(hi[a], hi[a], lo[a])
+	}
+}
+
+func (l *plainLayer) First() field.Element {
+	lo, hi := l.halves()
+	differences(&lo, &hi)
+	return weighted(eqTable(l.s), &hi)
+}
+
+func (l *plainLayer) Round() (delta, inf field.Element) {
+	w := eqTable(l.s[1:])
+	lo, hi := l.halves()
+	delta = sub(weighted(w, &hi), weighted(w, &lo))
+	differences(&lo, &hi)
+	return delta, weighted(w, &hi)
+}
+
+func (l *plainLayer) Bind(rho field.Element) {
+	lo, hi := l.halves()
+	for a := range l.v {
+		lerp(l.v[a][:len(lo[a])], lo[a], hi[a], &rho)
+		l.v[a] = l.v[a][:len(lo[a])]
+	}
+	if !l.first {
+		l.s = l.s[1:]
+	}
+	l.first = false
+}
+
+func (l *plainLayer) Claims() (a0, a1, b0, b1 field.Element) {
+	b1 = l.v[arrQ1][0]
+	return l.v[arrP][0], sub(l.v[arrG][0], mul(l.lambda, b1)), l.v[arrQ0][0], b1
+}

@@ -1,0 +1,288 @@
+package cpu
+
+import (
+	"slices"
+
+	"github.com/zkllmc/zkllmc/internal/field"
+)
+
+// layer is the sumcheck of layer j of the tree (protocol section 5.1), rearranged so that a round consists of inner products.
+//
+// With G = p¹ + λq¹ the summand is F = p⁰q¹ + Gq⁰. After round 1 the arrays P = eq(s,·)·p⁰ and G = eq(s,·)·(p¹+λq¹) carry the eq
+// weight inside. Binding the lowest free variable with σ in s to ρ turns the weights eq(σ,X)·w into w, so
+//
+//	P' = (1−ρ)/(1−σ)·P_lo + ρ/σ·P_hi,   G' likewise,   q' = q_lo + ρ(q_hi − q_lo);
+//
+// of the first two the factor (1−ρ)/(1−σ) is left out and collected in scale, so that each costs one multiplication. With the sums
+//
+//	ll = Σ P_lo·q¹_lo + G_lo·q⁰_lo,   lh = Σ P_lo·q¹_hi + …,   hl = Σ P_hi·q¹_lo + …,   hh = Σ P_hi·q¹_hi + …
+//
+// the round polynomial has h(0) = ll/(1−σ), h(1) = hh/σ, h∞ = (hh − hl)/σ + (ll − lh)/(1−σ). Since h is known at one point from
+// the round before (C = ll + hh), hh is computed in the first of these rounds only.
+//
+// Behind the used prefix F is the constant λ, which adds the same to h(0) and h(1) and nothing to h∞; of it only the one cell
+// beside a last odd one is ever written.
+type layer struct {
+	t       *tree
+	j       int
+	lambda  field.Element
+	s       []field.Element // the points of the free variables x
+	inverse []field.Element // 1/σ and 1/(1−σ) for every entry of s, alternating
+	inner   vec             // eq table of the lowest variables of x: one tile
+	outer   vec             // eq table of the others
+
+	rho     *field.Element // a challenge that is not yet applied
+	bound   int            // challenges applied
+	v       [4][2]vec      // P, G, q⁰, q¹, each as lo and hi of the lowest free variable
+	scale   field.Element  // P and G are to be multiplied by it
+	unscale field.Element  // 1/scale
+	sums    [4]field.Element
+	h       [3]field.Element // h(0), Δ, h∞ of the last round over the used prefix
+	known   *field.Element   // ll + hh of the coming round if known
+	last    [4]field.Element
+}
+
+// The four arrays of layer.v.
+const (
+	arrP = iota
+	arrG
+	arrQ0
+	arrQ1
+)
+
+// The four sums of a round.
+const (
+	sumLL = iota
+	sumLH
+	sumHL
+	sumHH
+)
+
+func newLayer(t *tree, j int, s []field.Element, lambda field.Element) *layer {
+	l := &layer{t: t, j: j, lambda: lambda, s: slices.Clone(s), scale: one(), unscale: one()}
+	l.inverse = make([]field.Element, 2*len(s))
+	unit := one()
+	for i := range s {
+		l.inverse[2*i] = s[i]
+		l.inverse[2*i+1].Sub(&unit, &s[i])
+	}
+	l.inverse = field.BatchInvert(l.inverse)
+	cut := min(len(s), log2(tile))
+	l.inner, l.outer = eqTable(s[:cut]), eqTable(s[cut:])
+	return l
+}
+
+// below is the layer that is summed over.
+func (l *layer) below() *level { return &l.t.levels[l.j+1] }
+
+// First sums h∞ = Σ eq(s,x)·(δp⁰δq¹ + δp¹δq⁰ + λδq⁰δq¹) with the differences δ along b; the weights of a tile's outer variables
+// are multiplied to its sum.
+func (l *layer) First() field.Element {
+	below := l.below()
+	l.t.run(below.count(), func(w, i int) {
+		s := l.t.worker(w)
+		p, q, onlyOnes := below.tile(i)
+		n := len(q[0][0])
+		d0, d1, dp := s.v[0][:n], s.v[1][:n], s.v[2][:n]
+		subVec(d0, q[0][1], q[0][0])
+		subVec(d1, q[1][1], q[1][0])
+		w0 := s.v[3][:n]
+		mulVec(w0, d0, l.inner[:n])
+		sum := mul(l.lambda, dot(w0, d1))
+		if !onlyOnes {
+			subVec(dp, p[1][1], p[1][0])
+			sum = add(sum, dot(w0, dp))
+			subVec(dp, p[0][1], p[0][0])
+			mulVec(dp, dp, l.inner[:n])
+			sum = add(sum, dot(dp, d1))
+		}
+		s.sums[0] = add(s.sums[0], mul(sum, l.outer[i]))
+	})
+	return l.t.collect()[0]
+}
+
+// collect adds up and clears the workers' sums.
+func (t *tree) collect() (total [4]field.Element) {
+	for _, s := range t.scratch {
+		if s == nil {
+			continue
+		}
+		for i := range total {
+			total[i] = add(total[i], s.sums[i])
+		}
+		s.sums = [4]field.Element{}
+	}
+	return total
+}
+
+// Bind only notes the challenge: it is applied together with the next round's sums.
+func (l *layer) Bind(rho field.Element) { l.rho = &rho }
+
+func (l *layer) Round() (delta, inf field.Element) {
+	l.apply()
+	if l.known != nil {
+		l.sums[sumHH] = sub(*l.known, l.sums[sumLL])
+	}
+	inverseS, inverseT := l.inverse[0], l.inverse[1]
+	for i := range l.sums {
+		l.sums[i] = mul(l.sums[i], l.scale)
+	}
+	h0, h1 := mul(l.sums[sumLL], inverseT), mul(l.sums[sumHH], inverseS)
+	hl, lh := mul(l.sums[sumHL], inverseS), mul(l.sums[sumLH], inverseT)
+	l.h = [3]field.Element{h0, sub(h1, h0), sub(add(h0, h1), add(hl, lh))}
+	return l.h[1], l.h[2]
+}
+
+func (l *layer) Claims() (a0, a1, b0, b1 field.Element) {
+	l.apply()
+	a0, g := mul(l.last[arrP], l.scale), mul(l.last[arrG], l.scale)
+	b0, b1 = l.last[arrQ0], l.last[arrQ1]
+	return a0, sub(g, mul(l.lambda, b1)), b0, b1
+}
+
+// apply binds the noted challenge.
+func (l *layer) apply() {
+	if l.rho == nil {
+		return
+	}
+	rho := *l.rho
+	l.rho = nil
+	if l.bound == 0 {
+		l.bindFirst(rho)
+	} else {
+		l.bindNext(rho)
+	}
+	l.bound++
+}
+
+// target returns where a bind writes: the arrays of layer j−bound, of the very size needed, since layers above the one asked are
+// no longer used. After the last bind there is a single cell left and no target.
+func (l *layer) target() (v [4][2]vec) {
+	at := l.j - l.bound
+	if at < 2 {
+		for a := range v {
+			v[a] = [2]vec{make(vec, 1), make(vec, 1)}
+		}
+		return v
+	}
+	up := &l.t.levels[at]
+	return [4][2]vec{up.p[0], up.p[1], up.q[0], up.q[1]}
+}
+
+// bindFirst fixes b: four arrays over x from the eight of the layer below, then multiplied by the eq weights.
+func (l *layer) bindFirst(rho field.Element) {
+	below, target := l.below(), l.target()
+	pad := l.padCell(below.used)
+	l.t.run(below.count(), func(w, i int) {
+		s := l.t.worker(w)
+		p, q, onlyOnes := below.tile(i)
+		n := len(q[0][0])
+		weight, out := s.v[4][:n], [4]vec{s.v[0][:n], s.v[1][:n], s.v[2][:n], s.v[3][:n]}
+		scaleVec(weight, l.inner[:n], &l.outer[i])
+		lerp(out[arrQ0], q[0][0], q[0][1], &rho)
+		lerp(out[arrQ1], q[1][0], q[1][1], &rho)
+		scaleVec(out[arrG], out[arrQ1], &l.lambda)
+		if onlyOnes {
+			mulVec(out[arrG], out[arrG], weight)
+			addVec(out[arrG], out[arrG], weight)
+			copy(out[arrP], weight)
+		} else {
+			p1 := s.v[5][:n]
+			lerp(p1, p[1][0], p[1][1], &rho)
+			addVec(out[arrG], out[arrG], p1)
+			mulVec(out[arrG], out[arrG], weight)
+			lerp(out[arrP], p[0][0], p[0][1], &rho)
+			mulVec(out[arrP], out[arrP], weight)
+		}
+		l.finishTile(s, target, i*tile/2, out, &pad, true)
+	})
+	l.finishPass(target)
+}
+
+// padCell returns P, G, q⁰, q¹ at the first cell behind the used prefix of m cells over the variables left in s: 0/1 fractions.
+func (l *layer) padCell(m int) (pad [4]field.Element) {
+	pad[arrQ0].SetOne()
+	pad[arrQ1].SetOne()
+	if m%2 == 1 && m < 1<<len(l.s) {
+		pad[arrG] = mul(mul(l.lambda, eqAt(l.s, m)), l.unscale)
+	}
+	return pad
+}
+
+// finishTile splits four vectors along the next variable, stores them, and adds up the next round's sums over them.
+func (l *layer) finishTile(s *scratch, target [4][2]vec, at int, src [4]vec, pad *[4]field.Element, withHH bool) {
+	n := (len(src[0]) + 1) / 2
+	var v [4][2]vec
+	for a := range v {
+		v[a] = [2]vec{target[a][0][at : at+n], target[a][1][at : at+n]}
+		split(v[a][0], v[a][1], src[a], &pad[a])
+	}
+	pair := func(i, x, y int) {
+		t := add(dot(v[arrP][x], v[arrQ1][y]), dot(v[arrG][x], v[arrQ0][y]))
+		s.sums[i] = add(s.sums[i], t)
+	}
+	pair(sumLL, 0, 0)
+	pair(sumLH, 0, 1)
+	pair(sumHL, 1, 0)
+	if withHH {
+		pair(sumHH, 1, 1)
+	}
+}
+
+// finishPass takes over the target and the sums.
+func (l *layer) finishPass(target [4][2]vec) {
+	l.v, l.sums = target, l.t.collect()
+	for a := range l.last {
+		l.last[a] = target[a][0][0]
+	}
+}
+
+// bindNext fixes the lowest variable of x.
+func (l *layer) bindNext(rho field.Element) {
+	ratio, onlyHi := l.rescale(rho)
+	src, target := l.v, l.target()
+	m := len(src[0][0])
+	l.s, l.inverse = l.s[1:], l.inverse[2:]
+	pad := l.padCell(m)
+	l.predict(rho, pad[arrG])
+	l.t.run((m+tile-1)/tile, func(w, i int) {
+		s := l.t.worker(w)
+		lo, hi := i*tile, min(m, (i+1)*tile)
+		out := [4]vec{s.v[0][:hi-lo], s.v[1][:hi-lo], s.v[2][:hi-lo], s.v[3][:hi-lo]}
+		for _, a := range []int{arrP, arrG} {
+			if onlyHi {
+				copy(out[a], src[a][1][lo:hi])
+				continue
+			}
+			scaleVec(out[a], src[a][1][lo:hi], &ratio)
+			addVec(out[a], out[a], src[a][0][lo:hi])
+		}
+		lerp(out[arrQ0], src[arrQ0][0][lo:hi], src[arrQ0][1][lo:hi], &rho)
+		lerp(out[arrQ1], src[arrQ1][0][lo:hi], src[arrQ1][1][lo:hi], &rho)
+		l.finishTile(s, target, lo/2, out, &pad, false)
+	})
+	l.finishPass(target)
+}
+
+// rescale moves the coefficient of the lower half into scale and returns the ratio of the upper half's to it; at ρ = 1 only the
+// upper half is left.
+func (l *layer) rescale(rho field.Element) (ratio field.Element, onlyHi bool) {
+	unit := one()
+	c0, c1 := mul(sub(unit, rho), l.inverse[1]), mul(rho, l.inverse[0])
+	if c0.IsZero() {
+		l.scale, l.unscale = mul(l.scale, c1), mul(l.unscale, l.s[0])
+		return ratio, true
+	}
+	var inverse field.Element
+	inverse.Inverse(&c0)
+	l.scale, l.unscale = mul(l.scale, c0), mul(l.unscale, inverse)
+	return mul(c1, inverse), false
+}
+
+// predict works out ll + hh of the next round: h(ρ) over the used prefix, and the pad cell's share.
+func (l *layer) predict(rho, pad field.Element) {
+	c := add(l.h[0], mul(rho, l.h[1]))
+	c = add(c, mul(sub(mul(rho, rho), rho), l.h[2]))
+	c = add(mul(c, l.unscale), pad)
+	l.known = &c
+}

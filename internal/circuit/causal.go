@@ -1,0 +1,579 @@
+package circuit
+
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"slices"
+
+	"github.com/zkllmc/zkllmc/internal/interval"
+)
+
+// Causality is derived here, from the finished description, and believed from nobody: Finish refuses a generation whose output
+// is not seen to be causal (protocol sections 6 and 11). What it means: the row t of the output is a function of the weights and
+// of the tokens at positions up to t.
+//
+// Every gadget argues that its constraints leave its results one value, hence the witness is the function that the hints compute,
+// whichever prover made it. For a circuit that is made of something else than gadgets the result means nothing. So the analysis follows
+// values from the tokens to the output, through all factors of every term and all inputs of every hint. It keeps for every tensor its time
+// axes: a cell depends on the tokens at positions up to the largest of its indices on these axes, and on none where it has no such axis. A
+// tensor that is late may depend on anything.
+//
+//   - Weights, constants and affine tensors have no time axis. The public one-hot rows of the tokens, or the private ones, have axis 0. All
+//     other public tensors say what the statement claims or where its prompt ends, as do the public rows beside private ones: they are late.
+//   - A term passes a time axis on where it is one whole label and one whole axis of the result. A time label that is summed over is
+//     allowed in one case: another factor is zero wherever this label exceeds a label of the result, which then is a time axis.
+//   - The results of an elementwise hint are as its input. Of zkAttn see attention.
+//
+// Beside that, no constraint may know more than the results that it is about (see constraints): it would compute them from something else
+// than their hint does. Whatever is not understood is late, or makes the circuit not causal: an axis that is split or merged, a hint of an
+// unknown kind, a witness that no hint yields, or several do, a constraint that is no gadget's.
+
+// ErrNotCausal says that a circuit is a generation and was not seen to be causal.
+var ErrNotCausal = errors.New("generations need a causal model, but its output at a position may depend on later tokens")
+
+// timing says what of the tokens a tensor depends on.
+type timing struct {
+	late bool
+	why  string // late: the first reason, with the tensor's name
+	axes []bool // of the tensor's axes, which are time axes
+}
+
+func lateBecause(format string, args ...any) timing {
+	return timing{late: true, why: fmt.Sprintf(format, args...)}
+}
+
+// with returns the timing that also depends on what other does; both are of one shape.
+func (t timing) with(other timing) timing {
+	switch {
+	case t.late:
+		return t
+	case other.late:
+		return other
+	}
+	axes := slices.Clone(t.axes)
+	for a, is := range other.axes {
+		axes[a] = axes[a] || is
+	}
+	return timing{axes: axes}
+}
+
+// constraint is a lookup's columns, or the one tensor of a zero-check.
+type constraint struct {
+	cols   []ID
+	lookup int // its number, -1 for others
+}
+
+// causality is one analysis of a circuit.
+type causality struct {
+	c      *Circuit
+	proven []interval.Interval
+	ranges [][]interval.Interval // of the tables' columns
+
+	by       []int // per witness: the hint that yields it, -1: none, -2: several
+	owner    []int // per tensor: the last hint whose results occur in it, however deep, -1: none
+	time     []timing
+	virtuals [][]ID         // per owner from -1 on: the virtual tensors, in the order of their definition
+	about    [][]constraint // per hint: the constraints of which it is the last owner
+	looked   [][]column     // per tensor: where it is looked up
+	rest     map[ID][]ID    // per tensor: virtual tensors that are it less something, and looked up
+	uses     map[ID][]ID    // per result of zkAttn: the virtual tensors that it is a factor of
+
+	claims  map[ID]bool // what ties the statement to the circuit, see findClaims; and zkAttn's divisions: nothing is looked for in them
+	excused map[int]bool
+	low     map[corner]bool
+	walked  int
+	cells   int
+	wrong   string // why a constraint is not understood
+}
+
+// column is a column of a table that a tensor is looked up in.
+type column struct{ lookup, table, col int }
+
+// corner names the claim that a tensor is zero wherever its index on axis col exceeds that on axis row.
+type corner struct {
+	t        ID
+	row, col int
+}
+
+// Limits of the analysis, far beyond what models need: behind them a circuit is not understood.
+const (
+	maxWalked     = 1 << 21 // tensors looked at in constraints
+	maxCellsSeen  = 1 << 27 // cells looked at for zeros
+	maxLowerDepth = 1 << 10 // tensors on the way to one that is zero in a corner
+	maxFactors    = 64      // of a term that sums over positions
+)
+
+// checkCausal refuses a generation unless its output is seen to be.
+func (c *Circuit) checkCausal(proven []interval.Interval) error {
+	if c.Generation == nil {
+		return nil
+	}
+	t := c.timeOfOutput(proven)
+	why := t.why
+	for a, is := range t.axes {
+		if is && a != 0 && !t.late {
+			t.late, why = true, fmt.Sprintf("tensor %s: axis %d runs over positions too", c.Tensor(c.Generation.Output).Name, a)
+		}
+	}
+	if t.late {
+		return fmt.Errorf("circuit %s: %w: %s", c.Name, ErrNotCausal, why)
+	}
+	return nil
+}
+
+func (c *Circuit) timeOfOutput(proven []interval.Interval) timing {
+	n := len(c.Tensors)
+	a := &causality{
+		c: c, proven: proven, ranges: c.tableRanges(), by: make([]int, n), owner: make([]int, n), time: make([]timing, n), looked: make([][]column, n),
+		virtuals: make([][]ID, len(c.Hints)+1), about: make([][]constraint, len(c.Hints)),
+		rest: map[ID][]ID{}, uses: map[ID][]ID{}, excused: map[int]bool{}, low: map[corner]bool{},
+	}
+	a.findYielders()
+	a.findClaims()
+	a.findOwners()
+	a.index()
+	a.findConstraints()
+	a.given()
+	for h := range c.Hints {
+		a.hint(h)
+		for _, id := range a.virtuals[h+1] {
+			a.time[id] = a.virtual(id)
+		}
+		if a.constraints(h); a.wrong != "" {
+			return timing{late: true, why: a.wrong}
+		}
+	}
+	return a.time[c.Generation.Output]
+}
+
+func (a *causality) findYielders() {
+	for i := range a.by {
+		a.by[i] = -1
+	}
+	for h := range a.c.Hints {
+		for _, id := range a.c.Hints[h].Out {
+			if a.by[id] != -1 {
+				a.by[id] = -2
+				continue
+			}
+			a.by[id] = h
+		}
+	}
+}
+
+// findOwners runs through the tensors in the order of their definition.
+func (a *causality) findOwners() {
+	for i := range a.c.Tensors {
+		a.owner[i] = max(a.by[i], -1)
+		if a.claims[ID(i)] {
+			continue
+		}
+		for _, term := range a.c.Tensors[i].Def {
+			for _, f := range term.Factors {
+				a.owner[i] = max(a.owner[i], a.owner[f.T])
+			}
+		}
+		if a.c.Tensors[i].Kind == Virtual {
+			a.virtuals[a.owner[i]+1] = append(a.virtuals[a.owner[i]+1], ID(i))
+		}
+	}
+}
+
+// index notes where tensors are looked up, and what zkAttn's results and remainders occur in.
+func (a *causality) index() {
+	for n, l := range a.c.Lookups {
+		for k, id := range l.Cols {
+			a.looked[id] = append(a.looked[id], column{n, l.Table, k})
+		}
+	}
+	for i := range a.c.Tensors {
+		t := &a.c.Tensors[i]
+		if len(t.Def) > 0 && len(t.Def[0].Factors) == 1 && len(a.looked[i]) > 0 {
+			v := t.Def[0].Factors[0].T
+			a.rest[v] = append(a.rest[v], t.ID)
+		}
+		for _, term := range t.Def {
+			for _, f := range term.Factors {
+				if h := a.by[f.T]; h >= 0 && a.c.Hints[h].Kind == HintAttn {
+					a.uses[f.T] = append(a.uses[f.T], t.ID)
+				}
+			}
+		}
+	}
+}
+
+func (a *causality) findConstraints() {
+	add := func(c constraint) {
+		last := -1
+		for _, id := range c.cols {
+			last = max(last, a.owner[id])
+		}
+		if last >= 0 {
+			a.about[last] = append(a.about[last], c)
+		}
+	}
+	for n, l := range a.c.Lookups {
+		add(constraint{l.Cols, n})
+	}
+	for _, z := range a.c.Zeros {
+		add(constraint{[]ID{z}, -1})
+	}
+	for _, h := range a.c.Hints { // limbs say of their value that it lies in a range, which is about the value's own hint
+		if h.Kind == HintLimbs {
+			add(constraint{h.In[:1], -1})
+		}
+	}
+}
+
+// given times what depends on no hint.
+func (a *causality) given() {
+	for i := range a.c.Tensors {
+		t := &a.c.Tensors[i]
+		free := timing{axes: make([]bool, len(t.Shape))}
+		switch {
+		case t.Kind == Public && a.c.tells(t):
+			free.axes[0] = true
+			a.time[i] = free
+		case t.Kind == Public || a.claims[t.ID]:
+			a.time[i] = lateBecause("tensor %s: it is computed from what the statement claims", t.Name)
+		case t.Kind == Witness:
+			a.time[i] = lateBecause("tensor %s: no hint, or more than one, or a later one says how it comes about", t.Name)
+		case t.Kind != Virtual:
+			a.time[i] = free
+		}
+	}
+	for _, id := range a.virtuals[0] {
+		a.time[id] = a.virtual(id)
+	}
+}
+
+// virtual times a virtual tensor all of whose factors are timed.
+func (a *causality) virtual(id ID) timing {
+	t := a.c.Tensor(id)
+	r := timing{axes: make([]bool, len(t.Shape))}
+	for i := range t.Def {
+		if r = a.term(t, &t.Def[i], r); r.late {
+			return r
+		}
+	}
+	return r
+}
+
+// term adds the time axes of one term to the result's.
+func (a *causality) term(t *Tensor, term *Term, r timing) timing {
+	outAxis := wholeAxes(term.Out)
+	for _, f := range term.Factors {
+		x := a.time[f.T]
+		if x.late {
+			return x
+		}
+		for axis, is := range x.axes {
+			labels := f.Axes[axis]
+			if !is || len(labels) == 0 { // an axis of one position is position 0
+				continue
+			}
+			if len(labels) > 1 {
+				return lateBecause("tensor %s: the positions of %s are split", t.Name, a.c.Tensor(f.T).Name)
+			}
+			out, ok := outAxis[labels[0]]
+			if !ok {
+				out, ok = a.rowOf(term, labels[0], outAxis)
+			}
+			if !ok {
+				return lateBecause("tensor %s: it sums %s over positions, or merges them with another axis", t.Name, a.c.Tensor(f.T).Name)
+			}
+			r.axes[out] = true
+		}
+	}
+	return r
+}
+
+// wholeAxes are the axes that are one label, by label.
+func wholeAxes(axes [][]int) map[int]int {
+	out := map[int]int{}
+	for axis, labels := range axes {
+		if len(labels) == 1 {
+			out[labels[0]] = axis
+		}
+	}
+	return out
+}
+
+// rowOf finds the axis of the result that bounds a summed label: some factor is zero where the label exceeds it.
+func (a *causality) rowOf(term *Term, label int, outAxis map[int]int) (int, bool) {
+	if len(term.Factors) > maxFactors {
+		return 0, false
+	}
+	for _, f := range term.Factors {
+		for col, cl := range f.Axes {
+			if len(cl) != 1 || cl[0] != label {
+				continue
+			}
+			for row, rl := range f.Axes {
+				if len(rl) != 1 || row == col {
+					continue
+				}
+				if out, ok := outAxis[rl[0]]; ok && a.lower(corner{f.T, row, col}, 0) {
+					return out, true
+				}
+			}
+		}
+	}
+	return 0, false
+}
+
+// lower says whether a tensor is zero wherever its index on one axis exceeds that on another: constants by their values, virtual
+// tensors if a factor of each term is, e, z_u and z_d of a masked zkAttn (recorded by attention), and what an elementwise hint that
+// makes zero of zero makes of such a tensor.
+func (a *causality) lower(k corner, depth int) bool {
+	if is, ok := a.low[k]; ok {
+		return is
+	}
+	t := a.c.Tensor(k.t)
+	is := false
+	switch {
+	case depth > maxLowerDepth:
+		return false
+	case t.Kind == Const:
+		if a.cells += len(t.Values); a.cells <= maxCellsSeen {
+			is = lowerCells(t.Values, t.Shape, k.row, k.col)
+		}
+	case t.Kind == Affine:
+		is = a.lowerEquation(t, k)
+	case t.Kind == Virtual:
+		is = true
+		for i := range t.Def {
+			is = is && a.lowerTerm(&t.Def[i], k, depth+1)
+		}
+	case t.Kind == Witness:
+		is = a.by[k.t] >= 0 && a.keepsZero(&a.c.Hints[a.by[k.t]], k, depth+1)
+	}
+	a.low[k] = is
+	return is
+}
+
+// keepsZero says whether a hint's result is zero where its first input is, and that input is lower in the corner. Parameters are checked:
+// see checkHints.
+func (a *causality) keepsZero(h *Hint, k corner, depth int) bool {
+	zero := false
+	switch h.Kind {
+	case HintRescale:
+		zero = true
+	case HintClamp:
+		p, _ := h.Clamp()
+		zero = k.t == h.Out[0] && p.Lo <= 0 && p.Hi >= 0
+	case HintTable:
+		p, _ := h.Lookup()
+		col := a.c.Tables[h.Table].Cols[p.Column]
+		zero = p.First <= 0 && p.First > -int64(len(col)) && col[-p.First] == 0
+	}
+	return zero && equalShape(a.c.Tensor(h.In[0]).Shape, a.c.Tensor(k.t).Shape) && a.lower(corner{h.In[0], k.row, k.col}, depth)
+}
+
+func (a *causality) lowerTerm(term *Term, k corner, depth int) bool {
+	rows, cols := term.Out[k.row], term.Out[k.col]
+	if len(rows) != 1 || len(cols) != 1 || len(term.Factors) > maxFactors {
+		return false
+	}
+	for _, f := range term.Factors {
+		whole := wholeAxes(f.Axes)
+		row, ok := whole[rows[0]]
+		col, also := whole[cols[0]]
+		if ok && also && a.lower(corner{f.T, row, col}, depth) {
+			return true
+		}
+	}
+	return false
+}
+
+// lowerCells says whether all cells with an index on axis col beyond that on axis row are zero.
+func lowerCells(values []int64, shape []int, row, col int) bool {
+	stride := func(axis int) int { return Size(shape[axis+1:]) }
+	for i, v := range values {
+		if v != 0 && i/stride(col)%shape[col] > i/stride(row)%shape[row] {
+			return false
+		}
+	}
+	return true
+}
+
+// lowerEquation is lowerCells for the solutions of an equation: for every choice of the other indices the one on axis col is solved for.
+func (a *causality) lowerEquation(t *Tensor, k corner) bool {
+	if a.cells += Size(t.Shape) / t.Shape[k.col]; a.cells > maxCellsSeen {
+		return false
+	}
+	offset, strides := t.Equation()
+	shape := append([]int(nil), t.Shape...)
+	shape[k.col] = 1
+	for i := range Size(shape) {
+		sum, at, row := offset, i, 0
+		for axis := len(shape) - 1; axis >= 0; axis-- {
+			x := at % shape[axis]
+			at /= shape[axis]
+			sum += strides[axis] * int64(x)
+			if axis == k.row {
+				row = x
+			}
+		}
+		switch s := strides[k.col]; {
+		case s == 0:
+			if sum == 0 && t.Shape[k.col]-1 > row {
+				return false
+			}
+		case sum%s == 0:
+			if col := -(sum / s); col > int64(row) && col < int64(t.Shape[k.col]) {
+				return false
+			}
+		}
+	}
+	return true
+}
+
+// hint times the results of a hint.
+func (a *causality) hint(h int) {
+	hint := &a.c.Hints[h]
+	name := a.c.Tensor(hint.Out[0]).Name
+	for _, id := range hint.In {
+		if id >= 0 && a.owner[id] >= h {
+			a.set(h, lateBecause("tensor %s: it is made from %s, which comes later", name, a.c.Tensor(id).Name), nil)
+			return
+		}
+	}
+	switch hint.Kind {
+	case HintInput:
+		a.tokens(h)
+	case HintAttn:
+		a.attention(h)
+	case HintRescale, HintClamp, HintLimbs, HintTable, HintRsqrt, HintRecip:
+		a.set(h, a.time[hint.In[0]], a.c.Tensor(hint.In[0]).Shape)
+	default:
+		a.set(h, lateBecause("tensor %s: hint %d is unknown", name, hint.Kind), nil)
+	}
+}
+
+// set gives the results of a hint the timing of a tensor of the given shape. Those of another shape, and those of several hints, are late.
+func (a *causality) set(h int, t timing, shape []int) {
+	for _, id := range a.c.Hints[h].Out {
+		if a.by[id] != h {
+			continue
+		}
+		a.time[id] = t
+		if !t.late && !equalShape(shape, a.c.Tensor(id).Shape) {
+			a.time[id] = lateBecause("tensor %s: it has other axes than what it is made from", a.c.Tensor(id).Name)
+		}
+	}
+}
+
+// tokens times the one-hot rows of private tokens, of which there are one.
+func (a *causality) tokens(h int) {
+	for other := range a.c.Hints {
+		if other != h && a.c.Hints[other].Kind == HintInput || !a.c.Generation.Private {
+			a.set(h, lateBecause("tensor %s: it is not the one private input", a.c.Tensor(a.c.Hints[h].Out[0]).Name), nil)
+			return
+		}
+	}
+	a.set(h, timing{axes: []bool{true, false}}, []int{a.c.Generation.Length, a.c.Generation.Vocab})
+}
+
+// constraints looks for one that knows more than it may. Of the hint that a constraint is about, the last that occurs in it, the inputs
+// may occur, whatever they are made of. Any other witness that occurs must not be constrained by what it does not depend on: for every
+// time axis of the constraint's cells it has a time axis that runs along. Otherwise something may be computed by this constraint from
+// what its hint does not know, and nothing that was found out of anything holds.
+func (a *causality) constraints(h int) {
+	for _, c := range a.about[h] {
+		if c.lookup >= 0 && a.excused[c.lookup] {
+			continue
+		}
+		rank := len(a.c.Tensor(c.cols[0]).Shape)
+		t := timing{axes: make([]bool, rank)}
+		for _, id := range c.cols {
+			t = t.with(a.time[id])
+		}
+		w := walk{a: a, hint: &a.c.Hints[h], first: c.cols[0], t: t, seen: map[string]bool{}}
+		for _, id := range c.cols {
+			axes := make([]int, rank)
+			for i := range axes {
+				axes[i] = i
+			}
+			w.visit(id, axes, 0)
+		}
+	}
+}
+
+// walk goes through what occurs in a constraint. axes says of every axis of a tensor along which axis of the constraint's cells it runs, -1: of none.
+type walk struct {
+	a     *causality
+	hint  *Hint
+	first ID
+	t     timing
+	seen  map[string]bool
+}
+
+func (w *walk) visit(id ID, axes []int, depth int) {
+	a := w.a
+	key := walkKey(id, axes)
+	if a.wrong != "" || a.owner[id] < 0 && a.by[id] != -2 || a.claims[id] || w.seen[key] {
+		return
+	}
+	w.seen[key] = true
+	if a.walked++; a.walked > maxWalked || depth > maxLowerDepth {
+		a.wrong = fmt.Sprintf("tensor %s: too much goes into its constraint to be followed", a.c.Tensor(w.first).Name)
+		return
+	}
+	result := slices.Contains(w.hint.Out, id)
+	if !result && slices.Contains(w.hint.In, id) {
+		return
+	}
+	if a.c.Tensor(id).Kind == Witness {
+		if !w.runsAlong(a.time[id], axes) {
+			why := "depends on later positions"
+			if w.t.late {
+				why = "may depend on all of them: " + w.t.why
+			}
+			a.wrong = fmt.Sprintf("tensor %s: %s constrains it and %s", a.c.Tensor(id).Name, a.c.Tensor(w.first).Name, why)
+		}
+		return
+	}
+	for _, term := range a.c.Tensor(id).Def {
+		outAxis := wholeAxes(term.Out)
+		for _, f := range term.Factors {
+			next := make([]int, len(f.Axes))
+			for i, labels := range f.Axes {
+				next[i] = -1
+				if len(labels) == 1 {
+					if out, ok := outAxis[labels[0]]; ok {
+						next[i] = axes[out]
+					}
+				}
+			}
+			w.visit(f.T, next, depth+1)
+		}
+	}
+}
+
+// walkKey tells a tensor on one way from others. Axes of a constraint have small numbers.
+func walkKey(id ID, axes []int) string {
+	key := binary.LittleEndian.AppendUint32(make([]byte, 0, 4+len(axes)), uint32(id))
+	for _, a := range axes {
+		key = append(key, byte(a))
+	}
+	return string(key)
+}
+
+// runsAlong says whether a witness depends, along the axes that it shares with the constraint's cells, on all that these depend on.
+func (w *walk) runsAlong(x timing, axes []int) bool {
+	if x.late || w.t.late {
+		return x.late
+	}
+	for at, is := range w.t.axes {
+		along := !is
+		for i, to := range axes {
+			along = along || to == at && x.axes[i]
+		}
+		if !along {
+			return false
+		}
+	}
+	return true
+}

@@ -1,0 +1,376 @@
+package circuit_test
+
+import (
+	"bytes"
+	"fmt"
+	"slices"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/zkllmc/zkllmc/internal/circuit"
+	"github.com/zkllmc/zkllmc/internal/test/second"
+	"github.com/zkllmc/zkllmc/internal/test/witnesstest"
+	"github.com/zkllmc/zkllmc/runtime/gadget"
+	"github.com/zkllmc/zkllmc/runtime/gadget/attention"
+)
+
+// The circuits of this file take 3 tokens of a vocabulary of 4 and are generations.
+const (
+	positions = 3
+	words     = 4
+)
+
+// decoder is such a circuit: x is the rounded embedding, [3, 2].
+type decoder struct {
+	*circuit.Builder
+	text witnesstest.Text
+	x    circuit.ID
+}
+
+func newDecoder(private bool) decoder {
+	text := witnesstest.Text{
+		Name: "decoder", Length: positions, Vocab: words, Reveal: circuit.Argmax, PrivateInput: private, WeightBits: 4, WitnessBits: 4,
+	}
+	b := text.Builder()
+	e := gadget.Embed(b, "embedding", text.Tokens(b), b.Weight("table", 8, words, 2))
+	return decoder{b, text, gadget.Rescale(b, "x", e, 2, -32, 32)}
+}
+
+// encoding is the canonical encoding of what was built.
+func (d decoder) encoding() []byte { return encoding(d.Unfinished()) }
+
+func encoding(c *circuit.Circuit) []byte {
+	var out bytes.Buffer
+	c.Encode(&out)
+	return out.Bytes()
+}
+
+// head makes logits of a [3, 2] tensor and reveals them.
+func (d decoder) head(x circuit.ID) {
+	d.text.Logits(d.Builder, d.Virtual("logits", []int{positions, words}, d.Times(1, "td,dv->tv t=3 d=2 v=4", x, d.Weight("head", 5, 2, words))))
+}
+
+// virtual is a sum of one term.
+func (d decoder) virtual(name string, shape []int, spec string, in ...circuit.ID) circuit.ID {
+	return d.Virtual(name, shape, d.Times(1, spec, in...))
+}
+
+func (d decoder) round(name string, v circuit.ID) circuit.ID {
+	return gadget.Rescale(d.Builder, name, v, 4, -32, 32)
+}
+
+// argmax binds the claims about an output as gadget.Output does.
+func argmax(d decoder, out int, logits, at circuit.ID) {
+	b, shape := d.Builder, []int{positions, words}
+	best := d.virtual("best", shape[:1], "tv,tv->t t=3 v=4", at, logits)
+	gap := b.VirtualBound("gap", shape, 0, 1<<16-1, "looked up in this range", gadget.Spread(b, 1, best, shape, 0),
+		b.Times(-1, "t,tv->tv t=3 v=4", b.View("selected", circuit.Selected, out), logits), gadget.Scaled(b, -1, b.View("below", circuit.ArgmaxBelow, out)))
+	gadget.Limbs(b, "gap", gap, 16)
+}
+
+var params = attention.Params{Shift: 2, DBits: 4, EBits: 6, InvBits: 12, Unit: 0.25}
+
+// attend is attention of x to itself: scores s, mask cells row by row (none: no mask), and how weights and values meet.
+func (d decoder) attend(s circuit.ID, mask []int64, meet string) circuit.ID {
+	m := gadget.None
+	if mask != nil {
+		m = attention.Mask(d.Builder, "mask", mask, positions, positions)
+	}
+	e, inv := attention.ZkAttn(d.Builder, "attn", s, m, params)
+	lo, hi, err := params.ContextBound(-32, 32)
+	if err != nil {
+		d.Fail("%v", err)
+	}
+	return d.round("context", d.VirtualBound("ctx", []int{positions, 2}, lo, hi, attention.ContextWhy, d.Times(1, meet, inv, e, d.x)))
+}
+
+// weights is f of the exponentials of attention to the past.
+func (d decoder) weights(f func(w circuit.ID) circuit.ID) circuit.ID {
+	e, _ := attention.ZkAttn(d.Builder, "attn", d.scores(), attention.Mask(d.Builder, "mask", future, positions, positions), params)
+	return f(e)
+}
+
+func (d decoder) scores() circuit.ID {
+	return d.virtual("scores", []int{positions, positions}, "id,jd->ij i=3 j=3 d=2", d.x, d.x)
+}
+
+var (
+	future = []int64{0, 1, 1, 0, 0, 1, 0, 0, 0}
+	meet   = "i,ij,jd->id i=3 j=3 d=2"
+)
+
+// For every way in which the analysis must not lose sight of a position, the smallest circuit that takes it, and beside it the one that
+// does not. Nothing is said of which by the one who builds it.
+func TestCausality(t *testing.T) {
+	var verdicts second.Verdicts
+	for name, c := range map[string]struct {
+		why   string // of the refusal; empty: none
+		build func(d decoder)
+	}{
+		"position by position": {"", func(d decoder) { d.head(d.x) }},
+		"output of weights":    {"", func(d decoder) { d.text.Logits(d.Builder, d.Weight("output", 5, positions, words)) }},
+		"attention to the past": {"", func(d decoder) {
+			d.head(d.attend(d.scores(), future, meet))
+		}},
+		"attention to the past and itself only": {"", func(d decoder) {
+			d.head(d.attend(d.scores(), []int64{0, 1, 1, 1, 0, 1, 1, 1, 0}, meet))
+		}},
+		"weights of the past, rounded": {"", func(d decoder) {
+			d.head(d.round("context", d.virtual("ctx", []int{positions, 2}, "ij,jd->id i=3 j=3 d=2", d.weights(func(w circuit.ID) circuit.ID {
+				return gadget.Rescale(d.Builder, "weights", w, 3, -16, 15) // clamped
+			}), d.x)))
+		}},
+		"a difference of weights of the past": {"", func(d decoder) {
+			d.head(d.round("context", d.virtual("ctx", []int{positions, 2}, "ij,jd->id i=3 j=3 d=2", d.weights(func(w circuit.ID) circuit.ID {
+				return d.Virtual("difference", []int{positions, positions}, gadget.Scaled(d.Builder, 3, w), gadget.Product(d.Builder, -2, w, w))
+			}), d.x)))
+		}},
+		"weights of the past, a function of zero that is zero": {"", func(d decoder) {
+			d.head(d.round("context", d.virtual("ctx", []int{positions, 2}, "ij,jd->id i=3 j=3 d=2", d.weights(func(w circuit.ID) circuit.ID {
+				return gadget.Table(d.Builder, "weights", w, "silu", 2, 2)
+			}), d.x)))
+		}},
+		"weights of the past, a function of zero that is not": {"sums x over positions", func(d decoder) {
+			d.head(d.round("context", d.virtual("ctx", []int{positions, 2}, "ij,jd->id i=3 j=3 d=2", d.weights(func(w circuit.ID) circuit.ID {
+				return gadget.Table(d.Builder, "weights", w, "exp", 2, 2)
+			}), d.x)))
+		}},
+		"weights of the past, rounded to a range without zero": {"sums x over positions", func(d decoder) {
+			d.head(d.round("context", d.virtual("ctx", []int{positions, 2}, "ij,jd->id i=3 j=3 d=2", d.weights(func(w circuit.ID) circuit.ID {
+				return gadget.Rescale(d.Builder, "weights", w, 3, 1, 15)
+			}), d.x)))
+		}},
+		"weights of the past, and one": {"sums x over positions", func(d decoder) {
+			d.head(d.round("context", d.virtual("ctx", []int{positions, 2}, "ij,jd->id i=3 j=3 d=2", d.weights(func(w circuit.ID) circuit.ID {
+				return d.Virtual("more", []int{positions, positions}, gadget.Scaled(d.Builder, 1, w), gadget.Ones(1, []int{positions, positions}))
+			}), d.x)))
+		}},
+		"attention without a mask": {"there is no constant mask", func(d decoder) {
+			d.head(d.attend(d.scores(), nil, meet))
+		}},
+		"attention to one later position": {"leaves later positions open", func(d decoder) {
+			d.head(d.attend(d.scores(), []int64{0, 1, 1, 0, 0, 0, 0, 0, 0}, meet))
+		}},
+		"attention by columns": {"", func(d decoder) { // what position j gets of later rows is zero where the mask is
+			d.head(d.attend(d.scores(), future, "j,ji,id->jd i=3 j=3 d=2"))
+		}},
+		"weights of the past, values of all": {"sums x over positions", func(d decoder) {
+			d.head(d.attend(d.scores(), future, "i,ij,kd->id i=3 j=3 d=2 k=3"))
+		}},
+		"weights transposed": {"sums", func(d decoder) {
+			d.head(d.attend(d.scores(), future, "i,ij,id->jd i=3 j=3 d=2"))
+		}},
+		"scores of no later position need no mask": {"", func(d decoder) {
+			w := d.Weight("keys", 5, positions, 2)
+			d.head(d.attend(d.virtual("scores", []int{positions, positions}, "id,jd->ij i=3 j=3 d=2", d.x, w), nil, "i,ij,id->id i=3 j=3 d=2"))
+		}},
+		"scores of no later position, values of all": {"sums x over positions", func(d decoder) {
+			w := d.Weight("keys", 5, positions, 2)
+			d.head(d.attend(d.virtual("scores", []int{positions, positions}, "id,jd->ij i=3 j=3 d=2", d.x, w), nil, meet))
+		}},
+		"scores with a bound that is not true": {"a masked distance may be one that is exponentiated", func(d decoder) {
+			s := d.VirtualBound("scores", []int{positions, positions}, 0, 1, "somebody said so", d.Times(1, "id,jd->ij i=3 j=3 d=2", d.x, d.x))
+			d.head(d.attend(s, future, meet))
+		}},
+		"a sum over positions": {"sums x over positions", func(d decoder) {
+			d.head(d.round("mean", d.virtual("sum", []int{positions, 2}, "ud->td u=3 t=3 d=2", d.x)))
+		}},
+		"a scale over all positions": {"sums x over positions", func(d decoder) { // of a norm, say: the product's other factor
+			d.head(d.round("scaled", d.Virtual("product", []int{positions, 2}, d.Times(1, "td,ud->td t=3 u=3 d=2", d.x, d.x))))
+		}},
+		"a root over all positions": {"sums x over positions", func(d decoder) {
+			r := gadget.Rsqrt(d.Builder, "r", d.virtual("s", []int{2}, "td,td->d t=3 d=2", d.x, d.x), 1<<8, 1)
+			d.head(d.round("scaled", d.virtual("product", []int{positions, 2}, "td,d->td t=3 d=2", d.x, r)))
+		}},
+		"a root position by position": {"", func(d decoder) {
+			r := gadget.Rsqrt(d.Builder, "r", d.virtual("s", []int{positions}, "td,td->t t=3 d=2", d.x, d.x), 1<<8, 1)
+			d.head(d.round("scaled", d.virtual("product", []int{positions, 2}, "td,t->td t=3 d=2", d.x, r)))
+		}},
+		"the token before": {"", func(d decoder) {
+			shift := d.Const("shift", []int64{0, 0, 0, 1, 0, 0, 0, 1, 0}, positions, positions)
+			d.head(d.round("shifted", d.virtual("before", []int{positions, 2}, "ts,sd->td t=3 s=3 d=2", shift, d.x)))
+		}},
+		"the token before, by an equation": {"", func(d decoder) {
+			d.head(d.round("shifted", d.virtual("before", []int{positions, 2}, "ts,sd->td t=3 s=3 d=2", d.Affine("shift", "i - j - 1", positions, positions), d.x)))
+		}},
+		"the token after, by an equation": {"sums x over positions", func(d decoder) {
+			d.head(d.round("shifted", d.virtual("after", []int{positions, 2}, "ts,sd->td t=3 s=3 d=2", d.Affine("shift", "i - j + 1", positions, positions), d.x)))
+		}},
+		"the token after": {"sums x over positions", func(d decoder) {
+			shift := d.Const("shift", []int64{0, 1, 0, 0, 0, 1, 0, 0, 0}, positions, positions)
+			d.head(d.round("shifted", d.virtual("after", []int{positions, 2}, "ts,sd->td t=3 s=3 d=2", shift, d.x)))
+		}},
+		"positions split": {"are split", func(d decoder) {
+			d.head(d.round("back", d.virtual("split", []int{positions, 2}, "(te)d->(te)d t=3 e=1 d=2", d.x)))
+		}},
+		"positions merged with channels": {"merges them", func(d decoder) {
+			flat := d.round("flat", d.virtual("merged", []int{positions * 2}, "td->(td) t=3 d=2", d.x))
+			d.head(d.round("back", d.virtual("again", []int{positions, 2}, "(td)->td t=3 d=2", flat)))
+		}},
+		"what the statement claims": {"computed from what the statement claims", func(d decoder) {
+			out := d.Output(circuit.Port{Name: "logits", Kind: circuit.Integers, Reveal: circuit.Argmax}, d.Const("none", make([]int64, 12), positions, words))
+			next := d.View("told", circuit.ArgmaxAt, out)
+			y := d.round("y", d.virtual("v", []int{positions, 2}, "tv,td->td t=3 v=4 d=2", next, d.x))
+			logits := d.virtual("logits", []int{positions, words}, "td,dv->tv t=3 d=2 v=4", y, d.Weight("head", 5, 2, words))
+			d.Carry(out, logits)
+			argmax(d, out, logits, next)
+		}},
+		"where the prompt ends": {"computed from what the statement claims", func(d decoder) {
+			d.head(d.round("y", d.virtual("v", []int{positions, 2}, "t,td->td t=3 d=2", d.View("told", circuit.Known, 0), d.x)))
+		}},
+		"a hint of weights, tied to the tokens": {"y.rem constrains it and depends on later positions", func(d decoder) {
+			y := d.Witness("y", -32, 32, positions, 2)
+			d.Lookup(gadget.Range(d.Builder, -32, 32), y)
+			d.Hint(circuit.Hint{Kind: circuit.HintRescale, In: []circuit.ID{d.Weight("w", 5, positions, 2)}, Out: []circuit.ID{y}, Params: []int64{0}})
+			gadget.Remainder(d.Builder, "y", 0, []int{positions, 2}, gadget.Scaled(d.Builder, 1, d.x), gadget.Scaled(d.Builder, -1, y))
+			d.head(y)
+		}},
+		"a hint that does not tell what a constraint knows": {"sums x over positions", func(d decoder) {
+			y := d.Witness("y", -32, 32, positions, 2)
+			d.Lookup(gadget.Range(d.Builder, -32, 32), y)
+			d.Hint(circuit.Hint{Kind: circuit.HintRescale, In: []circuit.ID{d.x}, Out: []circuit.ID{y}, Params: []int64{0}})
+			s := d.Const("shift", []int64{0, 1, 0, 0, 0, 1, 0, 0, 0}, positions, positions)
+			gadget.Remainder(d.Builder, "y", 0, []int{positions, 2}, d.Times(1, "ts,sd->td t=3 s=3 d=2", s, d.x), gadget.Scaled(d.Builder, -1, y))
+			d.head(y)
+		}},
+		"a witness that no hint yields": {"no hint", func(d decoder) {
+			y := d.Witness("y", -32, 32, positions, 2)
+			d.Lookup(gadget.Range(d.Builder, -32, 32), y)
+			d.head(y)
+		}},
+		"a witness of two hints": {"more than one", func(d decoder) {
+			y := gadget.Rescale(d.Builder, "y", d.x, 0, -32, 32)
+			d.Hint(circuit.Hint{Kind: circuit.HintRescale, In: []circuit.ID{d.x}, Out: []circuit.ID{y}, Params: []int64{0}})
+			d.head(y)
+		}},
+		"a hint of an unknown kind": {"is unknown", func(d decoder) {
+			y := d.Witness("y", -32, 32, positions, 2)
+			d.Lookup(gadget.Range(d.Builder, -32, 32), y)
+			d.Hint(circuit.Hint{Kind: 99, In: []circuit.ID{d.x}, Out: []circuit.ID{y}})
+			d.head(y)
+		}},
+		"a hint of another shape": {"other axes than what it is made from", func(d decoder) {
+			y := d.Witness("y", -32, 32, positions, 2)
+			d.Lookup(gadget.Range(d.Builder, -32, 32), y)
+			d.Hint(circuit.Hint{Kind: circuit.HintRescale, In: []circuit.ID{d.Weight("w", 5, 2, positions)}, Out: []circuit.ID{y}, Params: []int64{0}})
+			d.head(y)
+		}},
+	} {
+		for _, private := range []bool{false, true} {
+			t.Run(name, func(t *testing.T) {
+				d := newDecoder(private)
+				c.build(d)
+				_, err := d.Finish()
+				verdicts.Add(fmt.Sprint(name, ", private ", private), d.encoding(), err)
+				if c.why == "" {
+					require.NoError(t, err)
+					return
+				}
+				require.ErrorIs(t, err, circuit.ErrNotCausal)
+				require.ErrorContains(t, err, c.why)
+			})
+		}
+	}
+	verdicts.Compare(t, second.Circuit)
+}
+
+// An output whose columns run over positions is not causal row by row.
+func TestColumnsOverPositions(t *testing.T) {
+	text := witnesstest.Text{
+		Name: "square", Length: 3, Vocab: 3, Reveal: circuit.Argmax, WeightBits: 4, WitnessBits: 4,
+	}
+	b := text.Builder()
+	x := gadget.Embed(b, "embedding", text.Tokens(b), b.Weight("table", 8, 3, 2))
+	text.Logits(b, b.Virtual("logits", []int{3, 3}, b.Times(1, "td,vd->tv t=3 v=3 d=2", x, x)))
+	_, err := b.Finish()
+	require.ErrorIs(t, err, circuit.ErrNotCausal)
+	require.ErrorContains(t, err, "axis 1 runs over positions too")
+	var verdicts second.Verdicts
+	verdicts.Add("square", encoding(b.Unfinished()), err)
+	verdicts.Compare(t, second.Circuit)
+}
+
+// The parts of zkAttn that keep a masked score from counting, each taken away or changed in a circuit that has it whole.
+func TestMaskedAttentionMustStand(t *testing.T) {
+	var verdicts second.Verdicts
+	for name, damage := range map[string]func(c *circuit.Circuit, h *circuit.Hint){
+		"another offset in the hint": func(c *circuit.Circuit, h *circuit.Hint) { h.Params[2]++ },
+		"another shift in the hint":  func(c *circuit.Circuit, h *circuit.Hint) { h.Params[0]++ },
+		"another least maximum":      func(c *circuit.Circuit, h *circuit.Hint) { h.Params[3]-- },
+		"other bits of the distance": func(c *circuit.Circuit, h *circuit.Hint) { h.Params[1]++ },
+		"more limbs than there are":  func(c *circuit.Circuit, h *circuit.Hint) { h.Params[4]++ },
+		"results in another order": func(c *circuit.Circuit, h *circuit.Hint) {
+			n := len(h.Out)
+			h.Out[n-1], h.Out[n-3] = h.Out[n-3], h.Out[n-1]
+		},
+		"mask without influence":      func(c *circuit.Circuit, h *circuit.Hint) { division(c, h).Coef = 0 },
+		"mask with half an influence": func(c *circuit.Circuit, h *circuit.Hint) { division(c, h).Coef /= 2 },
+		"mask of another tensor":      func(c *circuit.Circuit, h *circuit.Hint) { division(c, h).Factors[0].T = h.In[0] },
+		"mask turned": func(c *circuit.Circuit, h *circuit.Hint) {
+			f := &division(c, h).Factors[0]
+			f.Axes = [][]int{f.Axes[1], f.Axes[0]}
+		},
+		"exponential of a far distance": func(c *circuit.Circuit, h *circuit.Hint) { col := c.Tables[h.Table].Cols[1]; col[len(col)-1] = 1 },
+		"maximum at a far distance":     func(c *circuit.Circuit, h *circuit.Hint) { col := c.Tables[h.Table].Cols[3]; col[len(col)-1] = 1 },
+		"distance of more bits":         func(c *circuit.Circuit, h *circuit.Hint) { col := c.Tables[h.Table].Cols[0]; col[len(col)-1] = 1 << 20 },
+		"far distance called near": func(c *circuit.Circuit, h *circuit.Hint) {
+			for _, l := range c.Lookups {
+				if l.Cols[0] == h.Out[len(h.Out)-4] {
+					c.Tables[l.Table].Cols[1][1] = 1
+				}
+			}
+		},
+		"no lookup of the far part":  func(c *circuit.Circuit, h *circuit.Hint) { drop(c, h.Out[len(h.Out)-4]) },
+		"no lookup of the near part": func(c *circuit.Circuit, h *circuit.Hint) { drop(c, h.Out[len(h.Out)-5]) },
+		"no lookup of the remainder": func(c *circuit.Circuit, h *circuit.Hint) { drop(c, divisionOf(c, h).ID) },
+		"maximum without a limb": func(c *circuit.Circuit, h *circuit.Hint) {
+			for i := range c.Tensors {
+				if t := &c.Tensors[i]; t.Name == "attn.max" {
+					t.Def = t.Def[1:]
+				}
+			}
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			d := newDecoder(false)
+			d.head(d.attend(d.scores(), future, meet))
+			c := d.Unfinished()
+			require.NoError(t, c.CheckCausal(), "the control")
+			for i := range c.Hints {
+				if c.Hints[i].Kind == circuit.HintAttn {
+					damage(c, &c.Hints[i])
+				}
+			}
+			err := c.CheckCausal()
+			verdicts.Add(name, d.encoding(), err)
+			require.ErrorIs(t, err, circuit.ErrNotCausal)
+		})
+	}
+	verdicts.Compare(t, second.Causality)
+}
+
+// divisionOf is the tensor of zkAttn's remainders, division the term of its mask.
+func divisionOf(c *circuit.Circuit, h *circuit.Hint) *circuit.Tensor {
+	for i := range c.Tensors {
+		if c.Tensors[i].Name == "attn.rem" {
+			return &c.Tensors[i]
+		}
+	}
+	return nil
+}
+
+func division(c *circuit.Circuit, h *circuit.Hint) *circuit.Term {
+	def := divisionOf(c, h).Def
+	for i := range def {
+		if len(def[i].Factors) == 1 && def[i].Factors[0].T == h.In[1] {
+			return &def[i]
+		}
+	}
+	return nil
+}
+
+// drop takes all lookups away whose first column is a tensor.
+func drop(c *circuit.Circuit, first circuit.ID) {
+	c.Lookups = slices.DeleteFunc(c.Lookups, func(l circuit.Lookup) bool { return l.Cols[0] == first })
+}

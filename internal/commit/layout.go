@@ -1,0 +1,186 @@
+// Package commit binds integer tensors by Pedersen commitments to rows (protocol section 3; Hyrax, eprint 2017/1132) and opens
+// their multilinear extensions at points, all claims of a proof together.
+//
+// Layout. The cells of a tensor are numbered by their padded row-major index (every axis padded to a power of two), of as many
+// bits as the tensor has variables. A tensor with at least as many bits as a row owns rows: the low bits are the column, the
+// high bits number the rows, and rows without in-box cells do not exist. Smaller tensors share rows, each at an offset that is a
+// multiple of its padded size. A claim never reads a column where its tensor has no cell: what a prover puts into gaps, tails
+// and neighbours has weight zero.
+package commit
+
+import (
+	"fmt"
+	"sort"
+
+	"github.com/zkllmc/zkllmc/internal/backend"
+	"github.com/zkllmc/zkllmc/internal/circuit"
+)
+
+// Layout places the committed tensors of one kind in rows of 2^Bits columns.
+type Layout struct {
+	Bits   int
+	Rows   int
+	order  []circuit.ID
+	places []place // by tensor
+}
+
+// place says where a tensor lies. A tensor that owns rows has the rows First, First+1, …, one per element of high; a packed
+// one lies in row First at column Offset.
+type place struct {
+	here   bool
+	first  int
+	offset int
+	packed bool
+	bits   int    // of the padded tensor
+	high   []int  // owned rows: the high bits of the padded index, ascending
+	tail   []bool // owned rows: whether the row is a tail row (see box)
+}
+
+// NewLayout places all tensors of the given kind, Weight or Witness: owners first in the circuit's order, then packed tensors
+// by falling size, so that every offset is aligned.
+func NewLayout(c *circuit.Circuit, kind circuit.Kind, bits int) *Layout {
+	l := &Layout{Bits: bits, places: make([]place, len(c.Tensors))}
+	var packed []circuit.ID
+	for i := range c.Tensors {
+		t := &c.Tensors[i]
+		if t.Kind != kind {
+			continue
+		}
+		n := circuit.ShapeBits(t.Shape)
+		if n < bits {
+			packed = append(packed, t.ID)
+			continue
+		}
+		p := place{here: true, first: l.Rows, bits: n}
+		p.high, p.tail = ownedRows(t.Shape, bits)
+		l.Rows += len(p.high)
+		l.places[i] = p
+		l.order = append(l.order, t.ID)
+	}
+	sort.SliceStable(packed, func(i, j int) bool {
+		return circuit.ShapeBits(c.Tensors[packed[i]].Shape) > circuit.ShapeBits(c.Tensors[packed[j]].Shape)
+	})
+	column := 0
+	for _, id := range packed {
+		n := circuit.ShapeBits(c.Tensors[id].Shape)
+		if column == 0 {
+			l.Rows++
+		}
+		l.places[id] = place{here: true, first: l.Rows - 1, offset: column, packed: true, bits: n}
+		l.order = append(l.order, id)
+		column = (column + 1<<n) % (1 << bits)
+	}
+	return l
+}
+
+// ownedRows lists the rows of a tensor by the high bits of the padded index, and which of them are tail rows.
+func ownedRows(shape []int, bits int) (high []int, tail []bool) {
+	s := split(shape, bits)
+	high, tail = []int{0}, []bool{false}
+	for a := 0; a < s.axis; a++ {
+		high, tail = extend(high, tail, shape[a], circuit.Bits(shape[a]), -1)
+	}
+	full := shape[s.axis] >> s.low
+	n := full
+	tailAt := -1
+	if shape[s.axis]&(1<<s.low-1) != 0 {
+		n, tailAt = full+1, full
+	}
+	return extend(high, tail, n, circuit.Bits(shape[s.axis])-s.low, tailAt)
+}
+
+func extend(high []int, tail []bool, n, bits, tailAt int) ([]int, []bool) {
+	var h []int
+	var t []bool
+	for i := range high {
+		for k := 0; k < n; k++ {
+			h = append(h, high[i]<<bits|k)
+			t = append(t, tail[i] || k == tailAt)
+		}
+	}
+	return h, t
+}
+
+// splitAt says how a tensor's variables divide between column and row: axes after axis lie within the row, axes before it
+// number rows, and the lowest low bits of axis itself belong to the column.
+type splitAt struct{ axis, low int }
+
+func split(shape []int, bits int) splitAt {
+	for a := len(shape) - 1; a >= 0; a-- {
+		n := circuit.Bits(shape[a])
+		if n >= bits {
+			return splitAt{axis: a, low: bits}
+		}
+		bits -= n
+	}
+	return splitAt{} // not reached for a tensor with at least bits variables
+}
+
+// Cells lays the tensors' integers out as rows. Cells that do not fit 32 bits are an error: commitments are for small integers.
+func (l *Layout) Cells(c *circuit.Circuit, data func(circuit.ID) *backend.Tensor) ([][]int32, error) {
+	rows := make([][]int32, l.Rows)
+	for _, id := range l.order {
+		t := data(id)
+		if t == nil || len(t.V) != circuit.Size(c.Tensor(id).Shape) {
+			return nil, fmt.Errorf("commit: tensor %s has no values of shape %v", c.Tensor(id).Name, c.Tensor(id).Shape)
+		}
+		if err := l.fill(rows, id, c.Tensor(id).Shape, t.V); err != nil {
+			return nil, fmt.Errorf("commit: tensor %s: %w", c.Tensor(id).Name, err)
+		}
+	}
+	return rows, nil
+}
+
+func (l *Layout) fill(rows [][]int32, id circuit.ID, shape []int, v []int64) error {
+	p := &l.places[id]
+	rowOf := make(map[int]int, len(p.high))
+	for i, h := range p.high {
+		rowOf[h] = p.first + i
+	}
+	last := shape[len(shape)-1]
+	for line := 0; line*last < len(v); line++ {
+		cells, at := v[line*last:(line+1)*last], paddedLine(shape, line)
+		for len(cells) > 0 {
+			row, col := p.first, p.offset+at
+			if !p.packed {
+				row, col = rowOf[at>>l.Bits], at&(1<<l.Bits-1)
+			}
+			n := min(len(cells), 1<<l.Bits-col)
+			rows[row] = l.reach(rows[row], col+n)
+			if err := narrow(rows[row][col:col+n], cells[:n]); err != nil {
+				return err
+			}
+			cells, at = cells[n:], at+n
+		}
+	}
+	return nil
+}
+
+// reach returns the row with at least n cells, new ones zero.
+func (l *Layout) reach(row []int32, n int) []int32 {
+	if row == nil {
+		row = make([]int32, 0, 1<<l.Bits)
+	}
+	return row[:max(n, len(row))]
+}
+
+// narrow copies integers that fit 32 bits.
+func narrow(dst []int32, src []int64) error {
+	for i, x := range src {
+		if dst[i] = int32(x); int64(dst[i]) != x {
+			return fmt.Errorf("value %d does not fit 32 bits", x)
+		}
+	}
+	return nil
+}
+
+// paddedLine returns the padded index of the first cell of a line along the last axis.
+func paddedLine(shape []int, line int) int {
+	index, shift := 0, circuit.Bits(shape[len(shape)-1])
+	for a := len(shape) - 2; a >= 0; a-- {
+		index |= (line % shape[a]) << shift
+		line /= shape[a]
+		shift += circuit.Bits(shape[a])
+	}
+	return index
+}

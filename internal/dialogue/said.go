@@ -1,0 +1,102 @@
+package dialogue
+
+import (
+	"slices"
+	"unicode/utf8"
+
+	"github.com/zkllmc/zkllmc/internal/circuit"
+	"github.com/zkllmc/zkllmc/internal/reading"
+	"github.com/zkllmc/zkllmc/runtime/statement/generation"
+	"github.com/zkllmc/zkllmc/runtime/tokens"
+)
+
+// Said is what reports of prover and verifier say about prompt and answer.
+type Said struct {
+	PromptLength  int     `json:"prompt_length"`
+	PrivatePrompt bool    `json:"private_prompt"`
+	Prompt        []int64 `json:"prompt_tokens,omitempty"` // missing where it is private
+	Answer        []int64 `json:"answer_tokens,omitempty"`
+	Next          *int64  `json:"next_token,omitempty"` // what the revealed logits predict behind the answer
+	Finished      *bool   `json:"finished,omitempty"`   // the answer ends with the vocabulary's end token
+	EndInside     bool    `json:"end_inside,omitempty"` // an end token stands before the answer's last place
+	Texts         *Texts  `json:"texts,omitempty"`      // missing without a vocabulary
+}
+
+// Texts is what tokens say, by a vocabulary. The prompt is missing where it is private, the answer where none is claimed.
+type Texts struct {
+	Prompt *Reading `json:"prompt,omitempty"`
+	Answer *Reading `json:"answer,omitempty"`
+	Next   *Reading `json:"next,omitempty"`
+}
+
+// Reading is a reading.Reading as reports show it. The text is missing where it deceives who takes it for what was asked or told: a prompt
+// that the tokenizer would write in other tokens, an answer that goes on behind an end token. The tokens are spelled where they are not
+// those that the tokenizer makes of the text.
+type Reading struct {
+	Canonical bool            `json:"canonical"`
+	Text      *string         `json:"text,omitempty"`
+	Spelled   string          `json:"spelled,omitempty"`
+	Of        reading.Reading `json:"-"`
+}
+
+func newReading(r reading.Reading, tells bool) *Reading {
+	out := &Reading{Canonical: r.Canonical, Of: r}
+	if r.Canonical || tells && utf8.ValidString(r.Text) {
+		out.Text = &r.Text
+	}
+	if !r.Canonical {
+		out.Spelled = r.Spelled
+	}
+	return out
+}
+
+// SaidOf reads a statement. The vocabulary may be nil.
+func SaidOf(c *circuit.Circuit, vocab tokens.Tokenizer, st *generation.Statement) *Said {
+	s := &Said{PromptLength: st.Prompt, PrivatePrompt: c.Generation.Private, Answer: Stated(st)}
+	if !c.Generation.Private {
+		s.Prompt = st.Tokens[:st.Prompt]
+	}
+	if next, ok := Predicted(c, st); ok {
+		s.Next = &next
+	}
+	if vocab == nil {
+		return s
+	}
+	if finished, known := Finished(c, vocab, st); known {
+		s.Finished = &finished
+	}
+	s.read(vocab)
+	return s
+}
+
+// Answered is what is said of an answer that no statement claims.
+func Answered(c *circuit.Circuit, vocab tokens.Tokenizer, prompt, answer []int64) *Said {
+	s := &Said{PromptLength: len(prompt), PrivatePrompt: c.Generation.Private, Answer: slices.Clone(answer)}
+	if !c.Generation.Private {
+		s.Prompt = prompt
+	}
+	if vocab == nil {
+		return s
+	}
+	if end, ok := vocab.End(); ok && len(answer) > 0 {
+		finished := answer[len(answer)-1] == end
+		s.Finished = &finished
+	}
+	s.read(vocab)
+	return s
+}
+
+// read adds the texts.
+func (s *Said) read(vocab tokens.Tokenizer) {
+	s.Texts = &Texts{}
+	if !s.PrivatePrompt {
+		s.Texts.Prompt = newReading(reading.Prompt(vocab, s.Prompt), false)
+	}
+	if len(s.Answer) > 0 {
+		r := reading.Answer(vocab, s.Answer)
+		s.Texts.Answer, s.EndInside = newReading(r, !r.EndInside), r.EndInside
+	}
+	if s.Next != nil {
+		s.Texts.Next = newReading(reading.Next(vocab, *s.Next), false)
+	}
+}

@@ -1,0 +1,255 @@
+package einsum
+
+import (
+	"github.com/zkllmc/zkllmc/internal/backend"
+	"github.com/zkllmc/zkllmc/internal/circuit"
+	"github.com/zkllmc/zkllmc/internal/field"
+	"github.com/zkllmc/zkllmc/internal/poly"
+	"github.com/zkllmc/zkllmc/internal/sumcheck"
+	"github.com/zkllmc/zkllmc/internal/veil"
+)
+
+// instance is one term of one claim of a wave.
+type instance struct {
+	tensor *circuit.Tensor
+	term   *circuit.Term
+	split  splitPoint
+	coef   field.Element // α^k · split.coef · 2^{-(L-ℓ)}
+	vars   []int         // the shared labels, lowest variables first
+	n      int           // ℓ
+	degree int
+	finals []*evaluation // the factors at the final point
+}
+
+// Wave discharges all product-part claims that the schedule gives to wave w. Waves run in order from 1.
+func (l *Ledger) Wave(w int, label string) {
+	claims := l.pending[w]
+	l.pending[w] = nil
+	l.wave = w
+	if len(claims) == 0 || l.ch.Err() != nil {
+		return
+	}
+	alpha := l.ch.Challenge(label + " alpha")
+	l.ch.Charge(label+" alpha", len(claims), veil.FullBits)
+	instances, claim, rounds, degree := l.batch(claims, alpha)
+	var prover backend.Sumcheck
+	if l.ch.Proving() {
+		prover = l.ch.Backend().Sumcheck(l.kernels(instances), rounds, degree)
+	}
+	point, final := sumcheck.Rounds(l.ch, label, rounds, degree, claim, prover)
+	l.finish(label, instances, point, final)
+}
+
+// batch lists a wave's instances and their batched claim.
+func (l *Ledger) batch(claims []claim, alpha field.Element) (instances []instance, sum veil.Expr, rounds, degree int) {
+	var acc veil.Accumulator
+	power := alpha
+	degree = 1
+	for _, cl := range claims {
+		acc.Add(power, cl.value)
+		for i := range cl.t.Def {
+			term := &cl.t.Def[i]
+			if l.c.PassesThrough(term) {
+				continue
+			}
+			in := l.newInstance(cl.t, term, cl.point)
+			in.coef.Mul(&in.split.coef, &power)
+			rounds, degree = max(rounds, in.n), max(degree, in.degree)
+			instances = append(instances, in)
+		}
+		power.Mul(&power, &alpha)
+	}
+	for i := range instances {
+		in := &instances[i]
+		for j := in.n; j < rounds; j++ {
+			in.coef.Mul(&in.coef, &field.Half)
+		}
+	}
+	return instances, acc.Expr(), rounds, degree
+}
+
+func (l *Ledger) newInstance(tensor *circuit.Tensor, term *circuit.Term, point []field.Element) instance {
+	in := instance{tensor: tensor, term: term, split: splitAt(term, point), degree: len(term.Factors)}
+	in.vars, in.n = term.Variables(l.c.Classify(term).Shared)
+	for _, label := range in.vars {
+		if in.split.InOut[label] {
+			in.degree++ // of eq
+			break
+		}
+	}
+	return in
+}
+
+// kernels builds the prover's factors: the tensors folded at their fixed labels, and the eq table of the shared labels of Out.
+func (l *Ledger) kernels(instances []instance) []backend.Instance {
+	out := make([]backend.Instance, len(instances))
+	tensors := make([][]*backend.Tensor, len(instances))
+	for i := range instances { // a tensor may be computed when it is first asked for
+		for _, f := range instances[i].term.Factors {
+			tensors[i] = append(tensors[i], l.data(f.T))
+		}
+	}
+	poly.Parallel(len(instances), func(i int) { out[i] = instances[i].kernel(l.ch.Backend(), tensors[i]) })
+	return out
+}
+
+// kernel is kernels for one instance, given its factors' tensors.
+func (in *instance) kernel(be backend.Backend, tensors []*backend.Tensor) backend.Instance {
+	base := in.bases()
+	k := backend.Instance{N: in.n, Coef: in.coef}
+	for f := range in.term.Factors {
+		labels, vars := in.weights(f, base)
+		k.Factors = append(k.Factors, backend.Factor{Vals: be.Partial(tensors[f], labels, len(vars)), Vars: vars})
+	}
+	if point, vars := in.eqPoint(base); len(vars) > 0 {
+		k.Factors = append(k.Factors, backend.Factor{Vals: poly.Eq(point), Vars: vars})
+	}
+	// The kernels fold a label that is summed in one factor by adding up, the claim evaluates at ½ and multiplies by 2^bits:
+	// take that power out again.
+	for label := range in.term.Extents {
+		if !in.split.InOut[label] && in.split.Labels[label] != nil {
+			for b := 0; b < len(in.split.Labels[label]); b++ {
+				k.Coef.Mul(&k.Coef, &field.Half)
+			}
+		}
+	}
+	return k
+}
+
+// bases returns the lowest variable of every shared label, -1 for other labels.
+func (in *instance) bases() []int {
+	base := make([]int, len(in.term.Extents))
+	for i := range base {
+		base[i] = -1
+	}
+	at := 0
+	for _, label := range in.vars {
+		base[label] = at
+		at += circuit.Bits(in.term.Extents[label])
+	}
+	return base
+}
+
+// eqPoint returns the claim's point at the shared labels of Out, in the order of the instance's variables, and these variables.
+func (in *instance) eqPoint(base []int) (point []field.Element, vars []int) {
+	for _, label := range in.vars {
+		for b, x := range in.split.Tau[label] {
+			point = append(point, x)
+			vars = append(vars, base[label]+b)
+		}
+	}
+	return point, vars
+}
+
+// weights says how a factor is evaluated partially: labels with a point are folded with eq, labels summed in this factor alone
+// are added up, shared labels stay, as the variables vars of the instance.
+func (in *instance) weights(f int, base []int) (labels []backend.Weights, vars []int) {
+	factor := &in.term.Factors[f]
+	has := make([]bool, len(in.term.Extents))
+	for _, a := range factor.Axes {
+		for _, label := range a {
+			has[label] = true
+		}
+	}
+	local := make([]int, len(in.term.Extents))
+	for _, label := range in.vars {
+		if has[label] {
+			local[label] = len(vars)
+			for b := 0; b < circuit.Bits(in.term.Extents[label]); b++ {
+				vars = append(vars, base[label]+b)
+			}
+		}
+	}
+	for _, a := range factor.Axes {
+		for _, label := range a {
+			w := backend.Weights{Extent: in.term.Extents[label], Var: -1}
+			switch {
+			case base[label] >= 0:
+				w.Var = local[label]
+			case in.split.InOut[label]:
+				w.Fold = poly.Eq(in.split.Labels[label])[:w.Extent]
+			}
+			labels = append(labels, w)
+		}
+	}
+	return labels, vars
+}
+
+// finish binds the factors' evaluations and the partial products and ties the final claim to them.
+func (l *Ledger) finish(label string, instances []instance, point []field.Element, final veil.Expr) {
+	zs := 0
+	for i := range instances {
+		in := &instances[i]
+		in.split.Assign(in.term, in.vars, in.n, point)
+		for f := range in.term.Factors {
+			in.finals = append(in.finals, l.ask(in.term.Factors[f].T, in.split.FactorPoint(&in.term.Factors[f])))
+		}
+		zs += max(l.c.Classify(in.term).Hidden-1, 0)
+	}
+	z := l.Bind(label+" evaluations", zs, func() []field.Element { return l.partialProducts(instances) })
+	if l.ch.Err() != nil {
+		return
+	}
+	var sum veil.Accumulator
+	for i := range instances {
+		in := &instances[i]
+		coef := in.scale()
+		var product *veil.Expr
+		for _, f := range in.finals {
+			e := l.expr(f)
+			switch {
+			case l.public(f.tensor.ID):
+				coef.Mul(&coef, &e.Const)
+			case product == nil:
+				product = &e
+			default:
+				l.ch.Product(label, *product, e, z[0])
+				product, z = &z[0], z[1:]
+			}
+		}
+		if product == nil {
+			sum.AddConst(coef)
+		} else {
+			sum.Add(coef, *product)
+		}
+	}
+	l.ch.Zero(label, final.Sub(sum.Expr()))
+}
+
+func (l *Ledger) public(t circuit.ID) bool {
+	return l.c.Tensor(t).Kind.Known()
+}
+
+// scale is the instance's coefficient times eq of the claim's point and the final point at the shared labels of Out.
+func (in *instance) scale() field.Element {
+	v := in.coef
+	for _, label := range in.vars {
+		if in.split.InOut[label] {
+			w := poly.EqAt(in.split.Tau[label], in.split.Labels[label])
+			v.Mul(&v, &w)
+		}
+	}
+	return v
+}
+
+// partialProducts computes the z of all instances, in order, while the message of their factors' evaluations is made.
+func (l *Ledger) partialProducts(instances []instance) []field.Element {
+	var out []field.Element
+	for i := range instances {
+		var product field.Element
+		first := true
+		for _, f := range instances[i].finals {
+			if l.public(f.tensor.ID) {
+				continue
+			}
+			v := l.value(f)
+			if first {
+				product, first = v, false
+				continue
+			}
+			product.Mul(&product, &v)
+			out = append(out, product)
+		}
+	}
+	return out
+}

@@ -1,0 +1,88 @@
+package engine
+
+import (
+	"fmt"
+
+	"github.com/zkllmc/zkllmc/internal/backend"
+	"github.com/zkllmc/zkllmc/internal/circuit"
+	"github.com/zkllmc/zkllmc/internal/format"
+	"github.com/zkllmc/zkllmc/internal/group"
+	"github.com/zkllmc/zkllmc/internal/protocol"
+)
+
+// Encode returns the key as the bytes of a prover key file. They are secret.
+func (k *Key) Encode() []byte {
+	w := format.NewWriter(format.MagicProverKey, k.c.Digest())
+	w.Raw(k.id[:])
+	w.Raw(k.secret[:])
+	for _, t := range k.c.Weights() {
+		for _, v := range k.data[t.ID].V {
+			w.Int16(int16(v))
+		}
+	}
+	for i := range k.set.Rows {
+		w.Point(k.set.Points[i])
+		w.Scalar(k.set.Rows[i].Blind)
+	}
+	return w.Bytes()
+}
+
+// ReadKey decodes a prover key of a circuit.
+func ReadKey(c *circuit.Circuit, data []byte) (*Key, error) {
+	k, err := readKey(c, data)
+	if err != nil {
+		return nil, fmt.Errorf("prover key: %w", err)
+	}
+	return k, nil
+}
+
+// KeySize is the number of bytes of the prover key of a circuit: header, model ID, secret, two bytes per weight, and a commitment with its
+// blinder per row.
+func KeySize(c *circuit.Circuit) int {
+	n := format.HeaderSize + 32 + 32 + 64*protocol.WeightLayout(c).Rows
+	for _, t := range c.Weights() {
+		n += 2 * circuit.Size(t.Shape)
+	}
+	return n
+}
+
+func readKey(c *circuit.Circuit, data []byte) (*Key, error) {
+	r, err := format.NewReader(data, format.MagicProverKey, c.Digest())
+	if err != nil {
+		return nil, err
+	}
+	if err := r.Exactly(KeySize(c) - format.HeaderSize); err != nil {
+		return nil, err
+	}
+	k := &Key{c: c, data: map[circuit.ID]backend.Tensor{}}
+	copy(k.id[:], r.Raw(32))
+	copy(k.secret[:], r.Raw(32))
+	for _, t := range c.Weights() {
+		v, err := r.Cells(t)
+		if err != nil {
+			return nil, fmt.Errorf("weight %s: %w", t.Name, err)
+		}
+		k.data[t.ID] = backend.Tensor{Shape: t.Shape, V: v}
+	}
+	layout := protocol.WeightLayout(c)
+	cells, err := layout.Cells(c, k.tensor)
+	if err != nil {
+		return nil, err
+	}
+	k.set.Layout = layout
+	k.set.Points = make([]group.Affine, layout.Rows)
+	k.set.Rows = make([]backend.Row, layout.Rows)
+	for i := range k.set.Rows {
+		if k.set.Points[i], err = r.Point(); err != nil {
+			return nil, fmt.Errorf("row %d: %w", i, err)
+		}
+		k.set.Rows[i].Cells = cells[i]
+		if k.set.Rows[i].Blind, err = r.Scalar(); err != nil {
+			return nil, fmt.Errorf("blinder %d: %w", i, err)
+		}
+	}
+	if protocol.ModelID(c, k.set.Points) != k.id {
+		return nil, fmt.Errorf("%w: its row commitments do not give its model ID", format.ErrModel)
+	}
+	return k, r.Close()
+}

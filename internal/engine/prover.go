@@ -1,0 +1,285 @@
+// Package engine commits to models (Setup) and proves inferences (Key.Prove). It orchestrates: witness generation computes
+// integers, a backend computes commitments and sumchecks, package protocol orders the messages.
+package engine
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/zkllmc/zkllmc/internal/backend"
+	"github.com/zkllmc/zkllmc/internal/circuit"
+	"github.com/zkllmc/zkllmc/internal/commit"
+	"github.com/zkllmc/zkllmc/internal/field"
+	"github.com/zkllmc/zkllmc/internal/format"
+	"github.com/zkllmc/zkllmc/internal/group"
+	"github.com/zkllmc/zkllmc/internal/protocol"
+	"github.com/zkllmc/zkllmc/internal/transcript"
+	"github.com/zkllmc/zkllmc/internal/veil"
+	"github.com/zkllmc/zkllmc/internal/witness"
+	"github.com/zkllmc/zkllmc/runtime/statement"
+	"github.com/zkllmc/zkllmc/runtime/statement/generation"
+)
+
+// Phase is told when a phase of long work begins; the last call has the empty name.
+type Phase func(name string)
+
+// Options tell how to compute. The zero value is not usable: Backend must be set.
+type Options struct {
+	Backend backend.Backend
+	Phase   Phase
+	hooks   Hooks
+}
+
+// Hooks replace what an honest prover does not choose. They exist for tests that play a prover who lies in one place, and give nothing that a
+// malicious prover, who runs any code, does not have.
+type Hooks struct {
+	Seed       []byte                                         // instead of the operating system's bytes
+	Transcript func(*transcript.Transcript) transcript.Source // what challenges come from
+	Tamper     veil.Tamper
+	Rows       func(layout *commit.Layout, cells [][]int32) // changes the committed cells after the witness is laid out
+	tampered   func(ch *veil.Channel)
+}
+
+// Dishonest returns options of a prover with hooks. Nothing but tests calls it, so that no program links it or what it calls.
+func Dishonest(o Options, h Hooks) Options {
+	if h.Tamper != nil {
+		h.tampered = func(ch *veil.Channel) { veil.Tampered(ch, h.Tamper) }
+	}
+	o.hooks = h
+	return o
+}
+
+func (o *Options) phase(name string) {
+	if o.Phase != nil {
+		o.Phase(name)
+	}
+}
+
+// Key is what a prover keeps: the weights, the blinders of their commitments and a secret that enters all later randomness.
+type Key struct {
+	c      *circuit.Circuit
+	data   map[circuit.ID]backend.Tensor
+	set    commit.Set
+	secret [32]byte
+	id     [32]byte
+}
+
+// ModelID identifies the committed model.
+func (k *Key) ModelID() [32]byte { return k.id }
+
+// Setup commits to the weights (by tensor, in the shapes of the circuit) and proves that each lies in its declared range. It
+// returns the prover's key and the encoded verifying key.
+func Setup(ctx context.Context, c *circuit.Circuit, weights map[circuit.ID]backend.Tensor, o Options) (*Key, []byte, error) {
+	k := &Key{c: c, data: weights}
+	layout := protocol.WeightLayout(c)
+	cells, err := layout.Cells(c, k.tensor)
+	if err != nil {
+		return nil, nil, err
+	}
+	digest := c.Digest()
+	rnd, err := o.randomness(append([]byte("setup"), digest[:]...), nil, cells)
+	if err != nil {
+		return nil, nil, err
+	}
+	copy(k.secret[:], rnd.bytes("prover secret", 32))
+	o.phase("commit weights")
+	k.set.Layout, k.set.Rows = layout, blinded(cells, rnd.Uniform("weight blinders", layout.Rows))
+	k.set.Points = o.Backend.CommitRows(group.Row(1<<layout.Bits), k.set.Rows)
+	k.id = protocol.ModelID(c, k.set.Points)
+	w := format.NewWriter(format.MagicVerifyingKey, c.Digest())
+	for i := range k.set.Points {
+		w.Point(k.set.Points[i])
+	}
+	if err := k.rangeProof(ctx, w, o); err != nil {
+		return nil, nil, err
+	}
+	o.phase("")
+	return k, w.Bytes(), nil
+}
+
+// rangeProof appends the proof of the setup circuit.
+func (k *Key) rangeProof(ctx context.Context, w *format.Writer, o Options) error {
+	setup, err := protocol.SetupCircuit(k.c)
+	if err != nil {
+		return err
+	}
+	weights := map[circuit.ID]backend.Tensor{}
+	from, to := k.c.Weights(), setup.Weights()
+	for i := range from {
+		weights[to[i].ID] = k.data[from[i].ID]
+	}
+	o.phase("check weights")
+	a, err := witness.Generate(ctx, setup, weights, nil, nil)
+	if err != nil {
+		return err
+	}
+	set := k.set
+	set.Layout = protocol.WeightLayout(setup) // the same places under the setup circuit's names
+	p := &protocol.Proof{Kind: protocol.KindSetup, Circuit: setup, Weights: set, Statement: protocol.Nothing{}, Data: a.Tensor}
+	return k.run(ctx, p, w, o)
+}
+
+func (k *Key) tensor(id circuit.ID) *backend.Tensor {
+	t, ok := k.data[id]
+	if !ok {
+		return nil
+	}
+	return &t
+}
+
+// Input is what one inference is about: the public statement and the elements of private inputs.
+type Input struct {
+	Statement statement.Statement
+	Private   witness.PrivateInput
+}
+
+// Prove proves a statement and returns the encoded proof. It refuses what no verifier would accept: a false statement with ErrFalse.
+func (k *Key) Prove(ctx context.Context, in *Input, o Options) ([]byte, error) {
+	if err := in.Statement.Check(k.c); err != nil {
+		return nil, fmt.Errorf("statement: %w", err)
+	}
+	if err := in.Statement.CheckClaim(k.c); err != nil {
+		return nil, fmt.Errorf("statement: %w", err)
+	}
+	o.phase("witness")
+	a, err := k.Witness(ctx, in)
+	if err != nil {
+		return nil, err
+	}
+	return k.ProveAssignment(ctx, in.Statement, a, o)
+}
+
+// Witness runs the integer program on an input and returns every tensor. It fails with ErrFalse when the statement is false.
+func (k *Key) Witness(ctx context.Context, in *Input, opts ...witness.Option) (*witness.Assignment, error) {
+	if err := in.Statement.CheckInput(k.c); err != nil {
+		return nil, fmt.Errorf("statement: %w", err)
+	}
+	a, err := witness.Generate(ctx, k.c, k.data, in.publics(k.c), in.Private, opts...)
+	if err != nil {
+		return nil, refuse(ErrFalse, err)
+	}
+	return a, nil
+}
+
+// publics yields the public tensors of an input.
+func (in *Input) publics(c *circuit.Circuit) func(circuit.ID) backend.Tensor {
+	return func(id circuit.ID) backend.Tensor { return *in.Statement.Public(c, id) }
+}
+
+// Evaluate runs the integer program on an input whose statement may lack what it claims of outputs, and returns every tensor. It serves to
+// learn what a statement could claim: see function.Statement.Fill.
+func (k *Key) Evaluate(ctx context.Context, in *Input) (*witness.Assignment, error) {
+	if err := in.Statement.CheckInput(k.c); err != nil {
+		return nil, fmt.Errorf("statement: %w", err)
+	}
+	a, err := witness.Evaluate(ctx, k.c, k.data, in.publics(k.c), in.Private)
+	if err != nil {
+		return nil, refuse(ErrUndefined, err)
+	}
+	return a, nil
+}
+
+// Logits runs the integer program of a generation on tokens, private or not, and returns the logits after each, row by row.
+func (k *Key) Logits(ctx context.Context, tokens []int64) ([]int64, error) {
+	g := k.c.Generation
+	if g == nil {
+		return nil, errNoLogits
+	}
+	whole := generation.Statement{Tokens: tokens, Prompt: len(tokens), Next: generation.Unclaimed}
+	in := &Input{Statement: whole.Hide(k.c), Private: generation.PrivateInput(k.c, tokens)} // without logits: they count as zeros until they are known
+	a, err := k.Evaluate(ctx, in)
+	if err != nil {
+		return nil, err
+	}
+	return a.Tensor(g.Output).V[:len(tokens)*g.Vocab], nil
+}
+
+var errNoLogits = errors.New("the circuit is no generation: run it on its inputs")
+
+// ProveAssignment makes the proof that belongs to an assignment. Where the assignment does not satisfy the circuit the proof
+// does not verify.
+func (k *Key) ProveAssignment(ctx context.Context, st statement.Statement, a *witness.Assignment, o Options) ([]byte, error) {
+	if err := st.Check(k.c); err != nil {
+		return nil, fmt.Errorf("statement: %w", err)
+	}
+	w := format.NewWriter(format.MagicProof, k.c.Digest())
+	w.Raw(k.id[:])
+	p := &protocol.Proof{Kind: protocol.KindInference, Circuit: k.c, Weights: k.set, Statement: st, Data: a.Tensor}
+	if err := k.run(ctx, p, w, o); err != nil {
+		return nil, err
+	}
+	o.phase("")
+	return w.Bytes(), nil
+}
+
+// run proves and appends the proof to w. A challenge for which the protocol is undefined, which happens with negligible
+// probability, restarts it with fresh randomness; nothing that carries a pad leaves before the proof is complete.
+func (k *Key) run(ctx context.Context, p *protocol.Proof, w *format.Writer, o Options) error {
+	counts, err := p.Count()
+	if err != nil {
+		return fmt.Errorf("counting messages: %w", err)
+	}
+	layout := commit.NewLayout(p.Circuit, circuit.Witness, p.Circuit.WitnessBits)
+	cells, err := layout.Cells(p.Circuit, p.Data)
+	if err != nil {
+		return err
+	}
+	if o.hooks.Rows != nil {
+		o.hooks.Rows(layout, cells)
+	}
+	p.Phase = o.phase
+	for {
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		rnd, err := o.randomness(p.Statement.Bytes(), k.secret[:], cells)
+		if err != nil {
+			return err
+		}
+		p.Witness = blinded(cells, rnd.Uniform("witness blinders", layout.Rows))
+		var stream stream
+		ch := veil.NewProver(o.source(p.Transcript()), &stream, rnd, o.Backend, counts.Pads)
+		if o.hooks.tampered != nil {
+			o.hooks.tampered(ch)
+		}
+		err = p.Run(ch)
+		if errors.Is(err, veil.ErrForbidden) {
+			continue
+		}
+		if err != nil {
+			return err
+		}
+		stream.writeTo(w)
+		return nil
+	}
+}
+
+// stream holds a proof's elements until the proof is complete.
+type stream struct{ items []item }
+
+type item struct {
+	point  *group.Affine
+	scalar field.Element
+}
+
+func (s *stream) Point(p group.Affine)   { s.items = append(s.items, item{point: &p}) }
+func (s *stream) Scalar(v field.Element) { s.items = append(s.items, item{scalar: v}) }
+
+func (s *stream) writeTo(w *format.Writer) {
+	for _, it := range s.items {
+		if it.point != nil {
+			w.Point(*it.point)
+		} else {
+			w.Scalar(it.scalar)
+		}
+	}
+}
+
+func blinded(cells [][]int32, blinds []field.Element) []backend.Row {
+	out := make([]backend.Row, len(cells))
+	for i := range out {
+		out[i] = backend.Row{Cells: cells[i], Blind: blinds[i]}
+	}
+	return out
+}

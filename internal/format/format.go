@@ -1,0 +1,188 @@
+// Package format parses and writes every artefact that is stored or sent; SPEC.md describes the bytes. All integers are
+// big-endian. Every artefact begins with an 8-byte magic, a 4-byte version and the 32-byte circuit digest. Decoding is strict:
+// every length is compared with what the circuit asks for before anything is allocated, scalars must be reduced, points
+// canonical and on the curve, and no byte may be left over.
+package format
+
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+
+	"github.com/zkllmc/zkllmc/internal/field"
+	"github.com/zkllmc/zkllmc/internal/group"
+)
+
+// Version is the version of all artefacts.
+const Version = 1
+
+// HeaderSize is the number of bytes of magic, version and circuit digest.
+const HeaderSize = 8 + 4 + 32
+
+// The magics of the artefacts.
+const (
+	MagicVerifyingKey = "zkllm-vk"
+	MagicProverKey    = "zkllm-pk"
+	MagicProof        = "zkllm-pf"
+	MagicWeights      = "zkllm-wt"
+	MagicStatement    = "zkllm-st"
+)
+
+var names = map[string]string{
+	MagicVerifyingKey: "a verifying key", MagicProverKey: "a prover key", MagicProof: "a proof",
+	MagicWeights: "a weights file", MagicStatement: "a statement",
+}
+
+// Errors of decoding, wrapped with what was being read.
+var (
+	ErrTruncated = errors.New("the data ends early")
+	ErrTrailing  = errors.New("there are bytes behind the end")
+	ErrMagic     = errors.New("the data is of another kind")
+	ErrVersion   = errors.New("the data is of another version")
+	ErrCircuit   = errors.New("the data belongs to another circuit")
+	ErrModel     = errors.New("the data belongs to another model")
+	ErrEncoding  = errors.New("not a canonical encoding")
+)
+
+// Writer builds an artefact.
+type Writer struct{ b []byte }
+
+// NewWriter starts an artefact of the given kind for a circuit.
+func NewWriter(magic string, digest [32]byte) *Writer {
+	w := &Writer{}
+	w.b = append(w.b, magic...)
+	w.Uint32(Version)
+	w.Raw(digest[:])
+	return w
+}
+
+// Raw appends bytes as they are.
+func (w *Writer) Raw(b []byte) { w.b = append(w.b, b...) }
+
+// Uint32 appends an integer.
+func (w *Writer) Uint32(v uint32) { w.b = binary.BigEndian.AppendUint32(w.b, v) }
+
+// Int64 appends a signed integer in two's complement.
+func (w *Writer) Int64(v int64) { w.b = binary.BigEndian.AppendUint64(w.b, uint64(v)) }
+
+// Int16 appends a signed integer in two's complement.
+func (w *Writer) Int16(v int16) { w.b = binary.BigEndian.AppendUint16(w.b, uint16(v)) }
+
+// Point appends a compressed point.
+func (w *Writer) Point(p group.Affine) { w.b = group.Encode(w.b, &p) }
+
+// Scalar appends a field element.
+func (w *Writer) Scalar(s field.Element) { w.b = field.Encode(w.b, &s) }
+
+// Bytes returns the artefact.
+func (w *Writer) Bytes() []byte { return w.b }
+
+// Reader takes an artefact apart. After an error all further reads fail.
+type Reader struct {
+	b   []byte
+	err error
+}
+
+// NewReader checks kind, version and circuit of an artefact and returns a reader of what follows.
+func NewReader(data []byte, magic string, digest [32]byte) (*Reader, error) {
+	r := &Reader{b: data}
+	got := string(r.Raw(len(magic)))
+	if r.err == nil && got != magic {
+		if kind, ok := names[got]; ok {
+			return nil, fmt.Errorf("%w: it is %s, not %s", ErrMagic, kind, names[magic])
+		}
+		return nil, fmt.Errorf("%w: it is not %s", ErrMagic, names[magic])
+	}
+	if v := r.Uint32(); r.err == nil && v != Version {
+		return nil, fmt.Errorf("%w: version %d, want %d", ErrVersion, v, Version)
+	}
+	if d := r.Raw(32); r.err == nil && [32]byte(d) != digest {
+		return nil, fmt.Errorf("%w: digest %x…, want %x…", ErrCircuit, d[:8], digest[:8])
+	}
+	return r, r.err
+}
+
+// Raw returns the next n bytes, which alias the artefact.
+func (r *Reader) Raw(n int) []byte {
+	if r.err == nil && (n < 0 || n > len(r.b)) {
+		r.err = ErrTruncated
+	}
+	if r.err != nil {
+		return nil
+	}
+	b := r.b[:n]
+	r.b = r.b[n:]
+	return b
+}
+
+// Uint32 returns the next integer, 0 after an error.
+func (r *Reader) Uint32() uint32 {
+	if b := r.Raw(4); b != nil {
+		return binary.BigEndian.Uint32(b)
+	}
+	return 0
+}
+
+// Int64 returns the next integer, 0 after an error.
+func (r *Reader) Int64() int64 {
+	if b := r.Raw(8); b != nil {
+		return int64(binary.BigEndian.Uint64(b))
+	}
+	return 0
+}
+
+// Int16 returns the next integer, 0 after an error.
+func (r *Reader) Int16() int16 {
+	if b := r.Raw(2); b != nil {
+		return int16(binary.BigEndian.Uint16(b))
+	}
+	return 0
+}
+
+// Point returns the next point.
+func (r *Reader) Point() (group.Affine, error) {
+	b := r.Raw(32)
+	if r.err != nil {
+		return group.Affine{}, r.err
+	}
+	p, err := group.Decode(b)
+	if err != nil {
+		r.err = fmt.Errorf("%w: %w", ErrEncoding, err)
+	}
+	return p, r.err
+}
+
+// Scalar returns the next field element.
+func (r *Reader) Scalar() (field.Element, error) {
+	b := r.Raw(32)
+	if r.err != nil {
+		return field.Element{}, r.err
+	}
+	s, err := field.Decode(b)
+	if err != nil {
+		r.err = fmt.Errorf("%w: %w", ErrEncoding, err)
+	}
+	return s, r.err
+}
+
+// Exactly says whether n bytes are left, no fewer and no more. Whoever knows the size of what follows asks before he reads it, so that
+// nobody makes him work for what is refused in the end.
+func (r *Reader) Exactly(n int) error {
+	switch {
+	case r.err != nil:
+	case len(r.b) < n:
+		r.err = fmt.Errorf("%w: %d bytes are missing", ErrTruncated, n-len(r.b))
+	case len(r.b) > n:
+		r.err = fmt.Errorf("%w: %d bytes", ErrTrailing, len(r.b)-n)
+	}
+	return r.err
+}
+
+// Remaining is the number of bytes left.
+func (r *Reader) Remaining() int { return len(r.b) }
+
+// Err returns the first error.
+func (r *Reader) Err() error { return r.err }
+
+// Close returns the first error, or ErrTrailing if bytes are left.
+func (r *Reader) Close() error { return r.Exactly(0) }

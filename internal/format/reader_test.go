@@ -1,0 +1,49 @@
+package format_test
+
+import (
+	"bytes"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/zkllmc/zkllmc/internal/format"
+)
+
+// A reader that was asked for more than there is, or for less than nothing, says so from then on.
+func TestReaderKeepsItsError(t *testing.T) {
+	for _, n := range []int{33, -1} {
+		w := format.NewWriter(format.MagicProof, [32]byte{})
+		w.Raw(make([]byte, 32))
+		r, err := format.NewReader(w.Bytes(), format.MagicProof, [32]byte{})
+		require.NoError(t, err)
+		require.NoError(t, r.Err())
+		require.Nil(t, r.Raw(n), "%d bytes of 32", n)
+		require.ErrorIs(t, r.Err(), format.ErrTruncated)
+		require.Nil(t, r.Raw(1))
+		_, err = r.Scalar()
+		require.ErrorIs(t, err, format.ErrTruncated)
+		_, err = r.Point()
+		require.ErrorIs(t, err, format.ErrTruncated)
+		require.ErrorIs(t, r.Close(), format.ErrTruncated)
+	}
+}
+
+// A file that ends within its header is none, and an element that is not canonical is not given out without an error.
+func TestReaderRefuses(t *testing.T) {
+	w := format.NewWriter(format.MagicProof, [32]byte{7})
+	head := w.Bytes()
+	for n := range head {
+		_, err := format.NewReader(head[:n], format.MagicProof, [32]byte{7})
+		require.ErrorIs(t, err, format.ErrTruncated, "%d bytes", n)
+	}
+	w.Raw(bytes.Repeat([]byte{0xff}, 64))
+	for _, read := range []func(r *format.Reader) error{
+		func(r *format.Reader) error { _, err := r.Point(); return err },
+		func(r *format.Reader) error { _, err := r.Scalar(); return err },
+	} {
+		r, err := format.NewReader(w.Bytes(), format.MagicProof, [32]byte{7})
+		require.NoError(t, err)
+		require.ErrorIs(t, read(r), format.ErrEncoding)
+		require.Nil(t, r.Raw(1))
+	}
+}

@@ -1,0 +1,179 @@
+package format
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"math"
+
+	"github.com/zkllmc/zkllmc/internal/backend"
+	"github.com/zkllmc/zkllmc/internal/circuit"
+)
+
+// The weights file, which the compiler writes and setup reads, holds every weight of the circuit in the circuit's order:
+//
+//	header, count:4, then per weight  name length:4, name, axes:4, extent:4 per axis, cell:2 per cell, row-major
+//
+// Names and shapes repeat the circuit's, so that a file that belongs elsewhere is refused with the weight it differs in.
+
+// maxName bounds the names of weights. They come from the compiler; the bound keeps what is shown of a bad file short.
+const maxName = 1 << 12
+
+// ErrWeight says that a weights file does not suit the circuit it names.
+var ErrWeight = errors.New("the weights do not suit the circuit")
+
+// EncodeWeights returns the weights file of a circuit.
+func EncodeWeights(c *circuit.Circuit, data map[circuit.ID]backend.Tensor) ([]byte, error) {
+	var names []string
+	var tensors []backend.Tensor
+	for _, t := range c.Weights() {
+		v, ok := data[t.ID]
+		if !ok {
+			return nil, fmt.Errorf("%w: there is no weight %s", ErrWeight, t.Name)
+		}
+		if !equal(v.Shape, t.Shape) {
+			return nil, fmt.Errorf("%w: weight %s has shape %v, want %v", ErrWeight, t.Name, v.Shape, t.Shape)
+		}
+		if err := inRange(t, v.V); err != nil {
+			return nil, err
+		}
+		names, tensors = append(names, t.Name), append(tensors, v)
+	}
+	var out bytes.Buffer
+	out.Grow(WeightsSize(c))
+	err := WriteWeights(&out, c.Digest(), names, tensors)
+	return out.Bytes(), err
+}
+
+// WriteWeights writes the weights file of the circuit with the given digest. The weights are in the circuit's order.
+func WriteWeights(w io.Writer, digest [32]byte, names []string, tensors []backend.Tensor) error {
+	if len(names) != len(tensors) {
+		return fmt.Errorf("%w: %d names for %d tensors", ErrWeight, len(names), len(tensors))
+	}
+	head := NewWriter(MagicWeights, digest)
+	head.Uint32(uint32(len(names)))
+	if _, err := w.Write(head.Bytes()); err != nil {
+		return err
+	}
+	for i, name := range names {
+		b, err := encodeWeight(name, tensors[i])
+		if err != nil {
+			return err
+		}
+		if _, err := w.Write(b); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func encodeWeight(name string, t backend.Tensor) ([]byte, error) {
+	if len(name) > maxName {
+		return nil, fmt.Errorf("%w: the name %.60q… has %d bytes, the limit is %d", ErrWeight, name, len(name), maxName)
+	}
+	if len(t.V) != circuit.Size(t.Shape) {
+		return nil, fmt.Errorf("%w: weight %s of shape %v has %d cells", ErrWeight, name, t.Shape, len(t.V))
+	}
+	w := Writer{b: make([]byte, 0, 8+len(name)+4*len(t.Shape)+2*len(t.V))}
+	w.Uint32(uint32(len(name)))
+	w.Raw([]byte(name))
+	w.Uint32(uint32(len(t.Shape)))
+	for _, d := range t.Shape {
+		w.Uint32(uint32(d))
+	}
+	for i, v := range t.V {
+		if v < math.MinInt16 || v > math.MaxInt16 {
+			return nil, fmt.Errorf("%w: weight %s: cell %d is %d, which 16 bits do not hold", ErrWeight, name, i, v)
+		}
+		w.Int16(int16(v))
+	}
+	return w.Bytes(), nil
+}
+
+// DecodeWeights reads the weights file of a circuit.
+func DecodeWeights(c *circuit.Circuit, data []byte) (map[circuit.ID]backend.Tensor, error) {
+	r, err := NewReader(data, MagicWeights, c.Digest())
+	if err != nil {
+		return nil, err
+	}
+	if err := r.Exactly(WeightsSize(c) - HeaderSize); err != nil {
+		return nil, fmt.Errorf("weights file: %w", err)
+	}
+	want := c.Weights()
+	if n := r.Uint32(); r.Err() == nil && uint64(n) != uint64(len(want)) {
+		return nil, fmt.Errorf("%w: %d weights, want %d", ErrWeight, n, len(want))
+	}
+	out := make(map[circuit.ID]backend.Tensor, len(want))
+	for i, t := range want {
+		v, err := decodeWeight(r, t)
+		if err != nil {
+			return nil, fmt.Errorf("weight %d of %d, %s: %w", i+1, len(want), t.Name, err)
+		}
+		out[t.ID] = backend.Tensor{Shape: t.Shape, V: v}
+	}
+	return out, r.Close()
+}
+
+func decodeWeight(r *Reader, t *circuit.Tensor) ([]int64, error) {
+	if n := r.Uint32(); n > maxName {
+		return nil, fmt.Errorf("%w: its name has %d bytes, the limit is %d", ErrWeight, n, maxName)
+	} else if name := r.Raw(int(n)); r.Err() == nil && string(name) != t.Name {
+		return nil, fmt.Errorf("%w: the file has %q in its place", ErrWeight, name)
+	}
+	if n := r.Uint32(); r.Err() == nil && uint64(n) != uint64(len(t.Shape)) {
+		return nil, fmt.Errorf("%w: %d axes in the file, want the shape %v", ErrWeight, n, t.Shape)
+	}
+	for a, d := range t.Shape {
+		if n := r.Uint32(); r.Err() == nil && uint64(n) != uint64(d) {
+			return nil, fmt.Errorf("%w: axis %d has extent %d in the file, want the shape %v", ErrWeight, a, n, t.Shape)
+		}
+	}
+	if r.Err() != nil {
+		return nil, r.Err()
+	}
+	return r.Cells(t)
+}
+
+// Cells reads the cells of a weight, two bytes each, and checks their range. It takes memory only for cells that are there.
+func (r *Reader) Cells(t *circuit.Tensor) ([]int64, error) {
+	size := circuit.Size(t.Shape)
+	if r.Remaining()/2 < size {
+		return nil, fmt.Errorf("%w: %d bytes left for %d cells", ErrTruncated, r.Remaining(), size)
+	}
+	v := make([]int64, size)
+	for i := range v {
+		v[i] = int64(r.Int16())
+	}
+	return v, inRange(t, v)
+}
+
+// WeightsSize is the number of bytes of the weights file of a circuit.
+func WeightsSize(c *circuit.Circuit) int {
+	n := HeaderSize + 4
+	for _, t := range c.Weights() {
+		n += 8 + len(t.Name) + 4*len(t.Shape) + 2*circuit.Size(t.Shape)
+	}
+	return n
+}
+
+func inRange(t *circuit.Tensor, v []int64) error {
+	for i, x := range v {
+		if x < t.Lo || x > t.Hi {
+			return fmt.Errorf("%w: weight %s: cell %d is %d, outside the declared [%d, %d]", ErrWeight, t.Name, i, x, t.Lo, t.Hi)
+		}
+	}
+	return nil
+}
+
+func equal(a, b []int) bool {
+	if len(a) != len(b) {
+		return false
+	}
+	for i := range a {
+		if a[i] != b[i] {
+			return false
+		}
+	}
+	return true
+}

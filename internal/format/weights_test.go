@@ -1,0 +1,98 @@
+package format_test
+
+import (
+	"bytes"
+	"encoding/binary"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/zkllmc/zkllmc/internal/backend"
+	"github.com/zkllmc/zkllmc/internal/circuit"
+	"github.com/zkllmc/zkllmc/internal/format"
+)
+
+// weighted is a circuit with two weights.
+func weighted(t testing.TB, name string) (*circuit.Circuit, map[circuit.ID]backend.Tensor) {
+	b := circuit.NewBuilder(circuit.Config{Name: name, WeightBits: 4, WitnessBits: 4})
+	first, second := b.Weight("first", 4, 2, 3), b.Weight("second", 16, 2)
+	b.Lookup(b.TableOf("range", func() [][]int64 { return [][]int64{{-8, -7, -6, -5, -4, -3, -2, -1, 0, 1, 2, 3, 4, 5, 6, 7}} }), first)
+	c, err := b.Finish()
+	require.NoError(t, err)
+	return c, map[circuit.ID]backend.Tensor{
+		first:  {Shape: []int{2, 3}, V: []int64{-8, -1, 0, 1, 6, 7}},
+		second: {Shape: []int{2}, V: []int64{-32768, 32767}},
+	}
+}
+
+func TestWeights(t *testing.T) {
+	c, want := weighted(t, "c")
+	data, err := format.EncodeWeights(c, want)
+	require.NoError(t, err)
+	require.Len(t, data, format.WeightsSize(c))
+	got, err := format.DecodeWeights(c, data)
+	require.NoError(t, err)
+	require.Equal(t, want, got)
+
+	var stream bytes.Buffer
+	require.NoError(t, format.WriteWeights(&stream, c.Digest(), []string{"first", "second"}, []backend.Tensor{want[0], want[1]}))
+	require.Equal(t, data, stream.Bytes())
+}
+
+// header is what precedes the first weight: magic, version, digest, count.
+const header = 8 + 4 + 32 + 4
+
+func TestDecodeWeightsRefuses(t *testing.T) {
+	c, w := weighted(t, "c")
+	data, err := format.EncodeWeights(c, w)
+	require.NoError(t, err)
+	set := func(at int, v uint32) func([]byte) []byte {
+		return func(d []byte) []byte { binary.BigEndian.PutUint32(d[at:], v); return d }
+	}
+	first := header + 4 + len("first") // behind the first weight's name
+	for name, k := range map[string]struct {
+		f    func([]byte) []byte
+		err  error
+		text string
+	}{
+		"trailing":             {func(d []byte) []byte { return append(d, 0) }, format.ErrTrailing, "1 bytes"},
+		"trailing and damaged": {func(d []byte) []byte { return append(set(header-4, 3)(d), 0) }, format.ErrTrailing, "1 bytes"}, // the size comes first
+		"kind":                 {func(d []byte) []byte { return append([]byte("zkllm-pf"), d[8:]...) }, format.ErrMagic, "it is a proof, not a weights file"},
+		"version":              {set(8, 2), format.ErrVersion, "version 2, want 1"},
+		"circuit":              {set(12, 0), format.ErrCircuit, "digest"},
+		"count":                {set(header-4, 3), format.ErrWeight, "3 weights, want 2"},
+		"name length":          {set(header, 1<<31), format.ErrWeight, "weight 1 of 2, first: the weights do not suit the circuit: its name has"},
+		"name":                 {func(d []byte) []byte { d[header+4] = 'F'; return d }, format.ErrWeight, `the file has "First" in its place`},
+		"axes":                 {set(first, 1<<30), format.ErrWeight, "axes in the file, want the shape [2 3]"},
+		"extent":               {set(first+4, 1<<31), format.ErrWeight, "axis 0 has extent 2147483648"},
+		"range":                {func(d []byte) []byte { d[first+12+1] = 0xf7; return d }, format.ErrWeight, "cell 0 is -9, outside the declared [-8, 7]"},
+	} {
+		_, err := format.DecodeWeights(c, k.f(append([]byte(nil), data...)))
+		require.ErrorIs(t, err, k.err, name)
+		require.ErrorContains(t, err, k.text, name)
+	}
+	for n := range data {
+		_, err := format.DecodeWeights(c, data[:n])
+		require.ErrorIs(t, err, format.ErrTruncated, n)
+	}
+	other, _ := weighted(t, "other")
+	_, err = format.DecodeWeights(other, data)
+	require.ErrorIs(t, err, format.ErrCircuit)
+}
+
+func TestEncodeWeightsRefuses(t *testing.T) {
+	c, w := weighted(t, "c")
+	for name, v := range map[string]backend.Tensor{
+		"shape": {Shape: []int{3, 2}, V: w[0].V}, "cells": {Shape: []int{2, 3}, V: w[0].V[:5]},
+		"range": {Shape: []int{2, 3}, V: []int64{8, 0, 0, 0, 0, 0}},
+	} {
+		_, err := format.EncodeWeights(c, map[circuit.ID]backend.Tensor{0: v, 1: w[1]})
+		require.ErrorIs(t, err, format.ErrWeight, name)
+		require.ErrorContains(t, err, "first", name)
+	}
+	_, err := format.EncodeWeights(c, map[circuit.ID]backend.Tensor{0: w[0]})
+	require.ErrorContains(t, err, "there is no weight second")
+	wide := backend.Tensor{Shape: []int{1}, V: []int64{1 << 15}}
+	require.ErrorContains(t, format.WriteWeights(&bytes.Buffer{}, c.Digest(), []string{"w"}, []backend.Tensor{wide}), "16 bits")
+	require.Error(t, format.WriteWeights(&bytes.Buffer{}, c.Digest(), []string{"w"}, nil))
+}

@@ -1,0 +1,91 @@
+// Package group is the group G of the protocol: the points of Grumpkin, y² = x³ − 17 over the field of BN254's scalars, of prime
+// order p (the modulus of package field), cofactor 1. A point on the curve is a member of the group; no subgroup check exists.
+//
+// A point is sent as exactly 32 bytes: x big-endian, reduced, with two flags in the top bits of the first byte: 10 where y is the
+// smaller and 11 where it is the larger of the two square roots (as integers); the neutral element is 0x40 followed by 31 zero
+// bytes. Everything else is refused, so that every point has one encoding.
+//
+// Nothing here is constant-time.
+package group
+
+import (
+	"errors"
+	"math/big"
+
+	"github.com/consensys/gnark-crypto/ecc/grumpkin"
+
+	"github.com/zkllmc/zkllmc/internal/field"
+)
+
+// Affine is a point in affine coordinates; the zero value is the neutral element.
+type Affine = grumpkin.G1Affine
+
+// Jac is a point in Jacobian coordinates. Its zero value is not a valid input of gnark-crypto's formulas in all places; use
+// Neutral.
+type Jac = grumpkin.G1Jac
+
+// Bytes is the length of an encoded point.
+const Bytes = grumpkin.SizeOfG1AffineCompressed
+
+// ErrEncoding is returned for bytes that are not the canonical encoding of a point.
+var ErrEncoding = errors.New("group: not a canonical 32-byte point")
+
+// Neutral returns the neutral element.
+func Neutral() Jac {
+	var a Affine
+	return FromAffine(&a)
+}
+
+// FromAffine converts a point.
+func FromAffine(a *Affine) Jac {
+	var j Jac
+	j.FromAffine(a)
+	return j
+}
+
+// ToAffine converts a point, at the price of an inversion.
+func ToAffine(j *Jac) Affine {
+	var a Affine
+	a.FromJacobian(j)
+	return a
+}
+
+// BatchToAffine converts points at the price of one inversion.
+func BatchToAffine(js []Jac) []Affine {
+	if len(js) == 0 {
+		return nil
+	}
+	return grumpkin.BatchJacobianToAffineG1(js)
+}
+
+// Encode appends the 32 bytes of p to dst.
+func Encode(dst []byte, p *Affine) []byte {
+	b := p.Bytes()
+	return append(dst, b[:]...)
+}
+
+// Decode reads a point from exactly 32 bytes. It refuses every encoding that Encode does not produce.
+func Decode(b []byte) (Affine, error) {
+	if len(b) != Bytes {
+		return Affine{}, ErrEncoding
+	}
+	if b[0]>>6 == 0 { // gnark-crypto's flag of the 64-byte form
+		return Affine{}, ErrEncoding
+	}
+	var p Affine
+	if n, err := p.SetBytes(b); err != nil || n != Bytes {
+		return Affine{}, ErrEncoding
+	}
+	// The decoder is the library's; that its accepted set is exactly the image of Encode is checked here rather than assumed.
+	if p.Bytes() != [Bytes]byte(b) {
+		return Affine{}, ErrEncoding
+	}
+	return p, nil
+}
+
+// Mul returns s·p.
+func Mul(p *Affine, s *field.Element) Jac {
+	j := FromAffine(p)
+	j.ScalarMultiplication(&j, s.BigInt(new(big.Int)))
+	return j
+}

@@ -1,0 +1,264 @@
+package group
+
+import (
+	"runtime"
+	"sync"
+
+	"github.com/zkllmc/zkllmc/internal/field"
+)
+
+// Commitments to rows of small integers. Bases are taken in groups of two or three; a group has a table of all combinations of
+// base-17 digits (digits.go). A row's values at a group's positions then cost one affine addition for every digit position:
+// for 16-bit values four additions per two or three values, for zeros none. Rows proceed in lock step, so that the additions of
+// many rows share an inversion, and a group's table stays in the cache while all rows use it.
+//
+// Pair tables are small (9 kB) and kept; triple tables (157 kB) are computed on the fly, used by all rows and forgotten,
+// which pays for many rows.
+
+// SmallBases are bases prepared for sums with small integer coefficients. It is safe for concurrent use.
+type SmallBases struct {
+	points []Affine
+	pairs  []Affine // the kept tables, one after the other
+	once   []sync.Once
+	alloc  sync.Once
+}
+
+// NewSmallBases prepares bases; the slice is kept and must not change. Tables are computed when first needed.
+func NewSmallBases(points []Affine) *SmallBases {
+	n := (len(points) + 1) / 2
+	return &SmallBases{points: points, once: make([]sync.Once, n)}
+}
+
+const (
+	// tripleCost is when triple tables pay: with d digits they save d/2 − d/3 additions per value, and cost 2456/3 per base, so that
+	// the (non-zero) values per base, times d, must exceed this.
+	tripleCost = 2 * (tableThree - 1)
+	// blockRows bounds the rows in lock step, and with it the memory of the accumulators.
+	blockRows = 1 << 13
+	// lockStep is the number of independent additions that a step should offer.
+	lockStep = 2 * batchOps
+)
+
+// CommitRows returns Σ_j rows[i][j]·G_j + blinds[i]·H for every row, on all processors. Rows may be shorter than the bases, not
+// longer. Any int32 is allowed; the cost grows with the number of base-17 digits, and zeros are free.
+func (b *SmallBases) CommitRows(rows [][]int32, blinds []field.Element, h *Affine) []Affine {
+	return b.CommitRowsThreads(rows, blinds, h, runtime.GOMAXPROCS(0))
+}
+
+// CommitRowsThreads is CommitRows on the given number of processors.
+func (b *SmallBases) CommitRowsThreads(rows [][]int32, blinds []field.Element, h *Affine, threads int) []Affine {
+	if len(rows) != len(blinds) {
+		panic("group: rows and blinds differ in number")
+	}
+	comb := fixedFor(h)
+	out := make([]Affine, 0, len(rows))
+	for len(rows) > 0 {
+		n := min(len(rows), blockRows)
+		c := newCommitter(b, rows[:n], max(threads, 1))
+		out = append(out, c.finish(c.sum(), blinds[:n], comb)...)
+		rows, blinds = rows[n:], blinds[n:]
+	}
+	return out
+}
+
+// committer commits one block of rows.
+type committer struct {
+	bases   *SmallBases
+	rows    [][]int32
+	threads int
+	digits  int // digit positions of the largest value
+	size    int // bases per group
+	groups  int // groups that the longest row touches
+}
+
+func newCommitter(b *SmallBases, rows [][]int32, threads int) *committer {
+	c := &committer{bases: b, rows: rows, threads: threads, size: 2}
+	var largest uint32
+	width, values := 0, 0
+	for _, row := range rows {
+		for _, v := range row {
+			largest = max(largest, uint32(max(v, -v)))
+			if v != 0 {
+				values++
+			}
+		}
+		width = max(width, len(row))
+	}
+	if width > len(b.points) {
+		panic("group: row longer than the bases")
+	}
+	c.digits = digitsFor(largest)
+	if values/max(width, 1)*min(c.digits, 4) > tripleCost { // few values have more digits than 16 bits need
+		c.size = 3
+	}
+	c.groups = (width + c.size - 1) / c.size
+	return c
+}
+
+// sum returns Σ_j rows[i][j]·G_j digit by digit: entry i·digits + k is the sum of the k-th digits.
+func (c *committer) sum() []Affine {
+	if c.size == 2 {
+		c.bases.preparePairs(c.groups, c.threads)
+	}
+	cells := len(c.rows) * c.digits
+	workers := max(1, min(c.threads, c.groups))
+	perWorker := (c.groups + workers - 1) / workers
+	// Few rows: a worker walks several ranges of groups at once, with accumulators of their own.
+	streams := 1
+	if cells > 0 {
+		streams = max(1, min(lockStep/cells, perWorker/8))
+	}
+	acc := make([]Affine, workers*streams*cells)
+	var wg sync.WaitGroup
+	for w := range workers {
+		wg.Go(func() {
+			lo := min(w*perWorker, c.groups)
+			hi := min(lo+perWorker, c.groups)
+			c.walk(acc[w*streams*cells:(w+1)*streams*cells], lo, hi, streams)
+		})
+	}
+	wg.Wait()
+	return c.merge(acc, workers*streams)
+}
+
+// walk adds the groups lo, …, hi−1 of all rows, in streams of consecutive groups.
+func (c *committer) walk(acc []Affine, lo, hi, streams int) {
+	steps := (hi - lo + streams - 1) / streams
+	q := newAdder(acc, acc, nil)
+	var scratch []Affine
+	if c.size == 3 {
+		scratch = make([]Affine, streams*tableThree)
+	}
+	for step := range steps {
+		for s := range streams {
+			if g := lo + s*steps + step; g < hi && c.size == 3 {
+				fillTable(q, scratch[s*tableThree:(s+1)*tableThree], c.groupBases(g))
+			}
+		}
+		q.dst, q.a, q.b = acc, acc, scratch
+		if c.size == 2 {
+			q.b = c.bases.pairs
+		}
+		for s := range streams {
+			if g := lo + s*steps + step; g < min(hi, lo+(s+1)*steps) {
+				c.queue(q, g, s)
+			}
+		}
+		q.flush()
+	}
+}
+
+// groupBases returns the bases of a group; the last one may be short, and then its missing bases are neutral.
+func (c *committer) groupBases(g int) []Affine {
+	lo := g * c.size
+	hi := lo + c.size
+	if hi <= len(c.bases.points) {
+		return c.bases.points[lo:hi]
+	}
+	return append(append([]Affine{}, c.bases.points[lo:]...), make([]Affine, hi-len(c.bases.points))...)
+}
+
+// queue queues the additions of one group for all rows.
+func (c *committer) queue(q *adder, g, stream int) {
+	table := int32(stream * tableThree)
+	if c.size == 2 {
+		table = int32(g * tableTwo)
+	}
+	at := int32(stream * len(c.rows) * c.digits)
+	for _, row := range c.rows {
+		var off [maxDigits]int32
+		if c.offsets(&off, row, g) {
+			for k := range c.digits {
+				switch o := off[k]; {
+				case o > 0:
+					q.add(at+int32(k), at+int32(k), table+o)
+				case o < 0:
+					q.subtract(at+int32(k), at+int32(k), table-o)
+				}
+			}
+		}
+		at += int32(c.digits)
+	}
+}
+
+// offsets computes a row's table offsets at a group, one for each digit position, and says whether one is not 0.
+func (c *committer) offsets(off *[maxDigits]int32, row []int32, g int) bool {
+	lo := g * c.size
+	if lo+c.size > len(row) {
+		var v [3]int32
+		if lo >= len(row) {
+			return false
+		}
+		copy(v[:], row[lo:])
+		row, lo = v[:], 0
+	}
+	if c.size == 2 {
+		if row[lo]|row[lo+1] == 0 {
+			return false
+		}
+		addDigits(off, row[lo], base)
+		addDigits(off, row[lo+1], 1)
+		return true
+	}
+	if row[lo]|row[lo+1]|row[lo+2] == 0 {
+		return false
+	}
+	addDigits(off, row[lo], base*base)
+	addDigits(off, row[lo+1], base)
+	addDigits(off, row[lo+2], 1)
+	return true
+}
+
+// merge adds the accumulators of n streams, halving their number with every step.
+func (c *committer) merge(acc []Affine, n int) []Affine {
+	cells := len(c.rows) * c.digits
+	for n > 1 {
+		h := n / 2
+		// Stream i takes stream n−h+i.
+		split(h*cells, c.threads, func(lo, hi int) {
+			q := newAdder(acc, acc, acc[(n-h)*cells:])
+			for i := lo; i < hi; i++ {
+				q.add(int32(i), int32(i), int32(i))
+			}
+			q.flush()
+		})
+		n -= h
+	}
+	return acc[:cells]
+}
+
+// finish evaluates the digits by Horner's rule and adds the blinds.
+func (c *committer) finish(sums []Affine, blinds []field.Element, comb *FixedBase) []Affine {
+	out := make([]Jac, len(c.rows))
+	split(len(out), c.threads, func(lo, hi int) {
+		for i := lo; i < hi; i++ {
+			acc := Neutral()
+			for k := c.digits - 1; k >= 0; k-- {
+				once := acc
+				for range 4 {
+					acc.DoubleAssign()
+				}
+				acc.AddAssign(&once)
+				acc.AddMixed(&sums[i*c.digits+k])
+			}
+			comb.MulAdd(&acc, &blinds[i])
+			out[i] = acc
+		}
+	})
+	return BatchToAffine(out)
+}
+
+// preparePairs computes the tables of the first n pairs that are still missing.
+func (b *SmallBases) preparePairs(n, threads int) {
+	c := committer{bases: b, size: 2}
+	b.alloc.Do(func() { b.pairs = make([]Affine, len(b.once)*tableTwo) })
+	adders := make([]*adder, max(threads, 1))
+	share(n, threads, func(worker, g int) {
+		b.once[g].Do(func() {
+			if adders[worker] == nil {
+				adders[worker] = newAdder(nil, nil, nil)
+			}
+			fillTable(adders[worker], b.pairs[g*tableTwo:(g+1)*tableTwo], c.groupBases(g))
+		})
+	})
+}

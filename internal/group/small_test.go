@@ -1,0 +1,207 @@
+package group
+
+import (
+	"fmt"
+	"math"
+	"math/big"
+	"math/rand/v2"
+	"sync"
+	"testing"
+
+	"github.com/zkllmc/zkllmc/internal/field"
+)
+
+// CommitRowsNaive is the definition of CommitRows: double and add.
+func CommitRowsNaive(points []Affine, rows [][]int32, blinds []field.Element, h *Affine) []Affine {
+	out := make([]Affine, len(rows))
+	for i, row := range rows {
+		sum := Mul(h, &blinds[i])
+		for j, v := range row {
+			sum.AddAssign(mulBig(&points[j], big.NewInt(int64(v))))
+		}
+		out[i] = ToAffine(&sum)
+	}
+	return out
+}
+
+// mulBig returns v·p by double and add.
+func mulBig(p *Affine, v *big.Int) *Jac {
+	base, sum := FromAffine(p), Neutral()
+	if v.Sign() < 0 {
+		base.Neg(&base)
+	}
+	abs := new(big.Int).Abs(v)
+	for i := abs.BitLen() - 1; i >= 0; i-- {
+		sum.DoubleAssign()
+		if abs.Bit(i) == 1 {
+			sum.AddAssign(&base)
+		}
+	}
+	return &sum
+}
+
+func randomScalar(r *rand.Rand) field.Element {
+	var b [48]byte
+	for i := range b {
+		b[i] = byte(r.Uint32())
+	}
+	return field.Uniform(b[:])
+}
+
+func randomScalars(r *rand.Rand, n int) []field.Element {
+	out := make([]field.Element, n)
+	for i := range out {
+		out[i] = randomScalar(r)
+	}
+	return out
+}
+
+func compareRows(t *testing.T, points []Affine, rows [][]int32, r *rand.Rand) {
+	t.Helper()
+	blinds := randomScalars(r, len(rows))
+	h := H()
+	got := NewSmallBases(points).CommitRows(rows, blinds, &h)
+	want := CommitRowsNaive(points, rows, blinds, &h)
+	for i := range want {
+		if !got[i].Equal(&want[i]) {
+			t.Fatalf("row %d of %d differs", i, len(rows))
+		}
+	}
+}
+
+func TestCommitRows(t *testing.T) {
+	r := rand.New(rand.NewPCG(1, 2))
+	points := Row(64)
+	ranges := []int64{1, 9, 144, 145, 1 << 15, 1 << 20, math.MaxInt32}
+	for _, n := range []int{0, 1, 2, 3, 17, 130} {
+		for _, bound := range ranges {
+			rows := make([][]int32, n)
+			for i := range rows {
+				rows[i] = make([]int32, r.IntN(len(points)+1))
+				for j := range rows[i] {
+					if r.IntN(3) > 0 {
+						rows[i][j] = int32(r.Int64N(2*bound+1) - bound)
+					}
+				}
+			}
+			compareRows(t, points, rows, r)
+		}
+	}
+}
+
+func BenchmarkCommitRows(b *testing.B) {
+	r := rand.New(rand.NewPCG(1, 2))
+	h := H()
+	for _, width := range []int{1024, 2048} {
+		bases := NewSmallBases(Row(width))
+		for _, n := range []int{1, 4, 16, 64, 256, 1024, 2048, 4096} {
+			for _, bound := range []int64{1 << 7, 1 << 15} {
+				rows := make([][]int32, n)
+				for i := range rows {
+					rows[i] = make([]int32, width)
+					for j := range rows[i] {
+						rows[i][j] = int32(r.Int64N(2*bound) - bound)
+					}
+				}
+				blinds := randomScalars(r, n)
+				b.Run(fmt.Sprintf("width=%d/rows=%d/bound=%d", width, n, bound), func(b *testing.B) {
+					bases.CommitRowsThreads(rows[:1], blinds[:1], &h, 1)
+					for b.Loop() {
+						bases.CommitRowsThreads(rows, blinds, &h, 1)
+					}
+					b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N*n*width), "ns/value")
+				})
+			}
+		}
+	}
+}
+
+// manyRows is enough for triple tables even where half of the values are zero or missing.
+const manyRows = tripleCost
+
+// TestCommitRowsManyRows reaches the triple tables, several blocks of rows, and the edges of the digits.
+func TestCommitRowsManyRows(t *testing.T) {
+	r := rand.New(rand.NewPCG(7, 8))
+	points := Row(8)
+	edges := []int32{0, 1, -1, 8, -8, 9, -9, 144, 145, -145, 2456, 2457, 1 << 15, -1 << 15, 41760, 41761, math.MaxInt32, math.MinInt32}
+	for _, n := range []int{manyRows, blockRows + 5} {
+		rows := make([][]int32, n)
+		for i := range rows {
+			rows[i] = make([]int32, i%(len(points)+1))
+			for j := range rows[i] {
+				if n == manyRows {
+					rows[i][j] = edges[r.IntN(len(edges))]
+				} else {
+					rows[i][j] = int32(r.IntN(3) - 1)
+				}
+			}
+		}
+		compareRows(t, points, rows, r)
+	}
+}
+
+// TestCommitRowsDegenerate has bases that are equal, opposite or neutral: every exceptional case of the addition.
+func TestCommitRowsDegenerate(t *testing.T) {
+	r := rand.New(rand.NewPCG(9, 10))
+	for _, n := range []int{3, manyRows} {
+		points := make([]Affine, 9)
+		g := H()
+		for i := range points {
+			switch i % 3 {
+			case 0:
+				points[i] = g
+			case 1:
+				points[i].Neg(&g)
+			}
+		}
+		rows := make([][]int32, n)
+		for i := range rows {
+			rows[i] = make([]int32, len(points))
+			for j := range rows[i] {
+				rows[i][j] = int32(r.IntN(41) - 20)
+			}
+		}
+		compareRows(t, points, rows, r)
+	}
+}
+
+func TestDigits(t *testing.T) {
+	for _, v := range []int32{0, 1, 8, 9, -8, -9, 144, 145, 2456, 2457, 32767, -32768, 41760, 41761, math.MaxInt32, math.MinInt32} {
+		var off [maxDigits]int32
+		addDigits(&off, v, 1)
+		k := digitsFor(uint32(max(int64(v), -int64(v))))
+		sum, power := int64(0), int64(1)
+		for i, d := range off {
+			if d < -half || d > half || i >= k && d != 0 {
+				t.Fatalf("%d: digits %v, expected %d of them", v, off, k)
+			}
+			sum += int64(d) * power
+			power *= base
+		}
+		if sum != int64(v) {
+			t.Fatalf("%d: digits %v", v, off)
+		}
+	}
+}
+
+// TestCommitRowsShared uses one set of bases from many goroutines.
+func TestCommitRowsShared(t *testing.T) {
+	bases, h := NewSmallBases(Row(32)), H()
+	var wg sync.WaitGroup
+	for i := range 8 {
+		wg.Go(func() {
+			r := rand.New(rand.NewPCG(uint64(i), 1))
+			row := make([]int32, 4*(i+1))
+			for j := range row {
+				row[j] = int32(r.IntN(1<<16) - 1<<15)
+			}
+			blinds := randomScalars(r, 1)
+			got := bases.CommitRows([][]int32{row}, blinds, &h)
+			want := CommitRowsNaive(bases.points, [][]int32{row}, blinds, &h)
+			if !got[0].Equal(&want[0]) {
+				t.Error("wrong commitment")
+			}
+		})
+	}
+	wg.Wait()
+}

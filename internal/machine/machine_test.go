@@ -1,0 +1,24 @@
+package machine_test
+
+import (
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/zkllmc/zkllmc/internal/machine"
+)
+
+func TestNow(t *testing.T) {
+	before := machine.Now()
+	require.NotEmpty(t, before.CPU)
+	require.Positive(t, before.Threads)
+	const size = 64 << 20
+	ballast := make([]byte, size)
+	for i := range ballast {
+		ballast[i] = 1
+	}
+	after := machine.Now()
+	require.GreaterOrEqual(t, after.PeakRSS, before.PeakRSS)
+	require.Greater(t, after.PeakRSS, uint64(size), "memory that was written to counts")
+	require.Equal(t, byte(1), ballast[size-1])
+}

@@ -1,0 +1,206 @@
+// Package protocol is the order of a proof (protocol section 7), one function for prover, verifier and dry run:
+//
+//  1. absorb version, curve, kind of proof, circuit digest, model commitment, ports, public values
+//  2. commit to the pads, the witness rows (multiplicities among them)
+//  3. tlookup: one fraction tree for all lookups of the circuit; ends in claims on all columns at one point
+//  4. draw τ of the zero-checks; bind all evaluations at the leaves and at τ; einsum waves until only committed tensors are left
+//  5. column sumchecks of the openings
+//  6. product block and final argument
+//
+// A setup proof is a proof of the setup circuit (see SetupCircuit), which says that every weight lies in its declared range.
+package protocol
+
+import (
+	"encoding/binary"
+	"fmt"
+
+	"github.com/zkllmc/zkllmc/internal/backend"
+	"github.com/zkllmc/zkllmc/internal/circuit"
+	"github.com/zkllmc/zkllmc/internal/commit"
+	"github.com/zkllmc/zkllmc/internal/einsum"
+	"github.com/zkllmc/zkllmc/internal/field"
+	"github.com/zkllmc/zkllmc/internal/group"
+	"github.com/zkllmc/zkllmc/internal/lookup"
+	"github.com/zkllmc/zkllmc/internal/poly"
+	"github.com/zkllmc/zkllmc/internal/transcript"
+	"github.com/zkllmc/zkllmc/internal/veil"
+)
+
+// Version names the protocol: message formats, hash inputs, generators. Proofs of different versions do not verify.
+const Version = "zkllmc/v1"
+
+// Curve names group and field.
+const Curve = "grumpkin"
+
+// The kinds of proofs, absorbed so that none passes for the other. A statement's kind is absorbed with its bytes.
+const (
+	KindSetup     = "setup"
+	KindInference = "inference"
+)
+
+// Statement is the public part of a proof: canonical bytes that are absorbed, and the public tensors that follow from them.
+type Statement interface {
+	Bytes() []byte
+	Eval(c *circuit.Circuit, id circuit.ID, point []field.Element) field.Element
+}
+
+// Proof is one run of the protocol. Witness and Data are set on the prover's side.
+type Proof struct {
+	Kind      string // KindSetup or KindInference
+	Circuit   *circuit.Circuit
+	Weights   commit.Set
+	Statement Statement
+	Witness   []backend.Row
+	Data      func(circuit.ID) *backend.Tensor
+	Phase     func(string) // told what begins; may be nil
+
+	evaluations int // what Run asked its ledger for, and how often
+	references  int64
+}
+
+func (p *Proof) phase(name string) {
+	if p.Phase != nil {
+		p.Phase(name)
+	}
+}
+
+// Transcript returns the transcript of a proof with everything public absorbed (step 1).
+func (p *Proof) Transcript() *transcript.Transcript {
+	tr := transcript.New(Version)
+	p.absorb(tr)
+	return tr
+}
+
+func (p *Proof) absorb(tr transcript.Source) {
+	digest := p.Circuit.Digest()
+	tr.Absorb("curve", []byte(Curve))
+	tr.Absorb("kind", []byte(p.Kind))
+	tr.Absorb("circuit", digest[:])
+	var rows [8]byte
+	binary.BigEndian.PutUint64(rows[:], uint64(len(p.Weights.Points)))
+	tr.Absorb("model rows", rows[:])
+	tr.AbsorbPoints("model", p.Weights.Points)
+	for i := range p.Circuit.Ports {
+		tr.Absorb("port", p.Circuit.Ports[i].Bytes())
+	}
+	tr.Absorb("statement", p.Statement.Bytes())
+}
+
+// Run walks the proof on a channel whose transcript has step 1 behind it. On the verifier's side nil means accepted.
+func (p *Proof) Run(ch *veil.Channel) error {
+	c := p.Circuit
+	p.phase("commit witness")
+	ch.Open()
+	layout := commit.NewLayout(c, circuit.Witness, c.WitnessBits)
+	points := ch.Points("witness rows", layout.Rows, func() []group.Affine {
+		return ch.Backend().CommitRows(group.Row(1<<layout.Bits), p.Witness)
+	})
+	sets := []commit.Set{p.Weights, {Layout: layout, Points: points, Rows: p.Witness}}
+
+	p.phase("lookups")
+	plan := lookup.NewPlan(c)
+	leaves := lookup.Run(ch, plan, p.Data)
+	ledger := einsum.NewLedger(ch, c, publics{c, p.Statement}, p.Data)
+	p.phase("einsum waves")
+	tau := p.zeroPoint(ch)
+	leaves.Points(ledger.Ask)
+	for _, z := range c.Zeros {
+		ledger.Ask(z, tau[:circuit.ShapeBits(c.Tensor(z).Shape)])
+	}
+	ledger.Bind("leaf evaluations", 0, nil)
+	if ch.Err() != nil {
+		return ch.Err()
+	}
+	leaves.Check(ch, ledger.Expr)
+	ch.Charge("zero-checks", len(tau), veil.FullBits)
+	for _, z := range c.Zeros {
+		ch.Zero("zero-check", ledger.Expr(z, tau[:circuit.ShapeBits(c.Tensor(z).Shape)]))
+	}
+	for w := 1; w <= c.Waves(); w++ {
+		ledger.Wave(w, fmt.Sprintf("wave %d", w))
+		if ch.Err() != nil {
+			return ch.Err()
+		}
+	}
+	p.evaluations, p.references = ledger.Requests()
+	openings, err := ledger.Openings()
+	if err != nil {
+		return err
+	}
+	p.phase("openings")
+	commit.Open(ch, c, sets, openings)
+	p.phase("final argument")
+	return ch.Finish()
+}
+
+// zeroPoint draws the point of the zero-checks after every commitment; a tensor uses as many coordinates as it has variables.
+func (p *Proof) zeroPoint(ch *veil.Channel) []field.Element {
+	n := 0
+	for _, z := range p.Circuit.Zeros {
+		n = max(n, circuit.ShapeBits(p.Circuit.Tensor(z).Shape))
+	}
+	tau := make([]field.Element, n)
+	for i := range tau {
+		tau[i] = ch.Challenge("zero-check tau")
+	}
+	return tau
+}
+
+// Count runs the message schedule without a prover or a proof.
+func (p *Proof) Count() (veil.Counts, error) {
+	ch := veil.NewCounter(p.Transcript())
+	err := p.Run(ch)
+	return ch.Counts(), err
+}
+
+// Schedule counts the messages of a proof about a circuit, which depend on nothing else.
+func Schedule(c *circuit.Circuit) (veil.Counts, error) {
+	p := dry(c)
+	return p.Count()
+}
+
+// CheckedSchedule is Schedule for whoever makes circuits: it is an error if a proof's evaluations are not those that the circuit's Finish
+// has counted and limited.
+func CheckedSchedule(c *circuit.Circuit) (veil.Counts, error) {
+	p := dry(c)
+	counts, err := p.Count()
+	if n := c.Requests(); err == nil && (p.evaluations != n.Evaluations || p.references != n.References) {
+		err = fmt.Errorf("internal error: a proof about %s asks %d times for %d evaluations, its circuit was counted to ask %d times for %d",
+			c.Name, p.references, p.evaluations, n.References, n.Evaluations)
+	}
+	return counts, err
+}
+
+// dry is a proof about a circuit of which only the schedule matters.
+func dry(c *circuit.Circuit) *Proof {
+	layout := WeightLayout(c)
+	return &Proof{Kind: KindInference, Circuit: c, Statement: Nothing{}, Weights: commit.Set{Layout: layout, Points: make([]group.Affine, layout.Rows)}}
+}
+
+// Prepare derives every generator that a proof of the circuit with this schedule uses, which a process does once and memoises (package
+// group).
+func Prepare(c *circuit.Circuit, counts veil.Counts) {
+	group.Row(1 << c.WeightBits)
+	group.Row(1 << c.WitnessBits)
+	group.Pad(counts.Pads)
+	for k, n := range counts.Vectors {
+		group.Vec(k, n)
+	}
+}
+
+// publics evaluates what the verifier knows: constants of the circuit, and tensors of the statement.
+type publics struct {
+	c  *circuit.Circuit
+	st Statement
+}
+
+func (p publics) Eval(id circuit.ID, point []field.Element) field.Element {
+	switch t := p.c.Tensor(id); t.Kind {
+	case circuit.Const:
+		return poly.EvalInts(t.Values, t.Shape, point)
+	case circuit.Affine:
+		offset, strides := t.Equation()
+		return poly.EvalAffine(offset, strides, t.Shape, point)
+	}
+	return p.st.Eval(p.c, id, point)
+}

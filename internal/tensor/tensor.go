@@ -1,0 +1,377 @@
+// Package tensor computes the integer tensors of a witness: sums of einsum terms over int64, in parallel. It knows terms and
+// boxes of integers, nothing of circuits or proofs.
+//
+// Arithmetic wraps at 64 bits. The bounds of a circuit keep every result below 2^62, so that a wrap inside a sum cancels.
+package tensor
+
+import (
+	"runtime"
+	"sync"
+	"sync/atomic"
+
+	"github.com/zkllmc/zkllmc/internal/backend"
+	"github.com/zkllmc/zkllmc/internal/circuit"
+)
+
+// Parallel calls f for the tasks 0..n-1 on all processors and returns when all are done.
+func Parallel(n int, f func(task int)) {
+	workers := min(n, runtime.GOMAXPROCS(0))
+	if workers <= 1 {
+		for i := range n {
+			f(i)
+		}
+		return
+	}
+	var next atomic.Int64
+	var wg sync.WaitGroup
+	for range workers {
+		wg.Go(func() {
+			for i := next.Add(1) - 1; i < int64(n); i = next.Add(1) - 1 {
+				f(int(i))
+			}
+		})
+	}
+	wg.Wait()
+}
+
+// chunk is the number of cells that one task handles where cells are independent.
+const chunk = 1 << 14
+
+// ParallelRange calls f for consecutive ranges that cover [0, n).
+func ParallelRange(n int, f func(lo, hi int)) {
+	Parallel((n+chunk-1)/chunk, func(task int) { f(task*chunk, min((task+1)*chunk, n)) })
+}
+
+// Eval returns the sum of the terms as a tensor of the given shape. lookup returns the factors' tensors.
+func Eval(terms []circuit.Term, lookup func(circuit.ID) backend.Tensor, shape []int) backend.Tensor {
+	out := backend.Tensor{Shape: append([]int(nil), shape...), V: make([]int64, circuit.Size(shape))}
+	for i := range terms {
+		t := &terms[i]
+		if t.Coef == 0 {
+			continue
+		}
+		vals := make([][]int64, len(t.Factors))
+		for j, f := range t.Factors {
+			vals[j] = lookup(f.T).V
+		}
+		n := newNest(t, vals, out.V)
+		if n.contract() {
+			continue
+		}
+		n.run()
+	}
+	return out
+}
+
+// loop is one label of a term: its extent and the strides that it has in the result and in each factor, 0 where absent.
+type loop struct {
+	extent int
+	out    int
+	in     []int
+}
+
+// nest is a term as nested loops.
+type nest struct {
+	coef  int64
+	loops []loop
+	vals  [][]int64
+	out   []int64
+	hoist int // a factor with few nonzero cells, -1 for none: the innermost loop should not run over it
+}
+
+func newNest(t *circuit.Term, vals [][]int64, out []int64) *nest {
+	n := &nest{coef: t.Coef, vals: vals, out: out, hoist: -1}
+	n.loops = make([]loop, len(t.Extents))
+	for l, e := range t.Extents {
+		n.loops[l] = loop{extent: e, in: make([]int, len(vals))}
+	}
+	strides(t.Out, t.Extents, func(l, s int) { n.loops[l].out = s })
+	for j, f := range t.Factors {
+		strides(f.Axes, t.Extents, func(l, s int) { n.loops[l].in[j] = s })
+	}
+	n.merge()
+	return n
+}
+
+// strides calls set with the row-major stride of every label of a list of axes.
+func strides(axes [][]int, extents []int, set func(label, stride int)) {
+	s := 1
+	for a := len(axes) - 1; a >= 0; a-- {
+		for i := len(axes[a]) - 1; i >= 0; i-- {
+			l := axes[a][i]
+			set(l, s)
+			s *= extents[l]
+		}
+	}
+}
+
+// merge drops loops of one iteration and joins loops that walk through every operand as one.
+func (n *nest) merge() {
+	kept := n.loops[:0]
+	for _, l := range n.loops {
+		if l.extent > 1 {
+			kept = append(kept, l)
+		}
+	}
+	n.loops = kept
+	for n.join() {
+	}
+}
+
+// join merges one pair of loops that walk through every operand as one, and says whether there was one.
+func (n *nest) join() bool {
+	for i, outer := range n.loops {
+		for j, inner := range n.loops {
+			if i != j && outer.continues(inner) {
+				n.loops[j].extent *= outer.extent
+				n.loops = append(n.loops[:i], n.loops[i+1:]...)
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// continues says whether a step of outer equals a full run of inner in every operand.
+func (outer loop) continues(inner loop) bool {
+	if outer.out != inner.out*inner.extent {
+		return false
+	}
+	for j := range outer.in {
+		if outer.in[j] != inner.in[j]*inner.extent {
+			return false
+		}
+	}
+	return true
+}
+
+// inner chooses the innermost loop: unit strides first, then length; never one that runs over the sparse factor if another is left.
+func (n *nest) inner() int {
+	best, bestScore := -1, -1
+	for i, l := range n.loops {
+		score := min(l.extent, 1<<20)
+		if l.out <= 1 {
+			score += 1 << 21
+		}
+		for _, s := range l.in {
+			if s <= 1 {
+				score += 1 << 21
+			}
+		}
+		if n.hoist >= 0 && l.in[n.hoist] == 0 {
+			score += 1 << 25
+		}
+		if score > bestScore {
+			best, bestScore = i, score
+		}
+	}
+	return best
+}
+
+// run executes the loops: those of the result in parallel, then the summed ones, then the innermost.
+func (n *nest) run() {
+	in := n.inner()
+	if in < 0 {
+		n.out[0] += n.product()
+		return
+	}
+	inner := n.loops[in]
+	var outer, sum []loop
+	cells := 1
+	for i, l := range n.loops {
+		switch {
+		case i == in:
+		case l.out != 0:
+			outer = append(outer, l)
+			cells *= l.extent
+		default:
+			sum = append(sum, l)
+		}
+	}
+	width := inner.extent
+	if inner.out != 0 && width > chunk {
+		width = chunk
+	}
+	parts := (inner.extent + width - 1) / width
+	work := width
+	for _, l := range sum {
+		work *= l.extent
+	}
+	group := max(1, chunk/work)
+	tasks := cells * parts
+	Parallel((tasks+group-1)/group, func(task int) {
+		r := row{nest: n, sum: sum, step: inner, at: make([]int, len(n.vals)), idx: make([]int, len(sum))}
+		for i := task * group; i < min((task+1)*group, tasks); i++ {
+			r.start(outer, i/parts)
+			r.skip(inner, i%parts*width)
+			r.step.extent = min(width, inner.extent-i%parts*width)
+			r.run()
+		}
+	})
+}
+
+// product is the term's value where it has no loops.
+func (n *nest) product() int64 {
+	p := n.coef
+	for _, v := range n.vals {
+		p *= v[0]
+	}
+	return p
+}
+
+// row is the inner part of a nest: all summed loops and the innermost one, from a position in every operand.
+type row struct {
+	*nest
+	sum  []loop
+	step loop
+	o    int
+	at   []int
+	idx  []int
+}
+
+// start moves to cell number c of the outer loops.
+func (r *row) start(outer []loop, c int) {
+	r.o = 0
+	clear(r.at)
+	for k := len(outer) - 1; k >= 0; k-- {
+		r.skip(outer[k], c%outer[k].extent)
+		c /= outer[k].extent
+	}
+}
+
+func (r *row) skip(l loop, steps int) {
+	r.o += l.out * steps
+	for j, s := range l.in {
+		r.at[j] += s * steps
+	}
+}
+
+// run walks the summed loops and ends where it began.
+func (r *row) run() {
+	clear(r.idx)
+	for {
+		r.line()
+		k := len(r.sum) - 1
+		for ; k >= 0; k-- {
+			if r.idx[k]++; r.idx[k] < r.sum[k].extent {
+				r.skip(r.sum[k], 1)
+				break
+			}
+			r.skip(r.sum[k], 1-r.sum[k].extent)
+			r.idx[k] = 0
+		}
+		if k < 0 {
+			return
+		}
+	}
+}
+
+// line runs the innermost loop. Factors that do not move in it are one coefficient, and a zero coefficient ends it.
+func (r *row) line() {
+	c := r.coef
+	var moving [8]int
+	k := 0
+	for j, s := range r.step.in {
+		if s == 0 {
+			c *= r.vals[j][r.at[j]]
+		} else if k < len(moving) {
+			moving[k] = j
+			k++
+		}
+	}
+	if c == 0 {
+		return
+	}
+	switch {
+	case len(r.step.in) > len(moving):
+		r.many(r.coef)
+	case k == 0:
+		r.fill(c)
+	case k == 1:
+		r.one(c, moving[0])
+	case k == 2:
+		r.two(c, moving[0], moving[1])
+	default:
+		r.general(c, moving[:k])
+	}
+}
+
+func (r *row) fill(c int64) {
+	if r.step.out == 0 {
+		r.out[r.o] += c * int64(r.step.extent)
+		return
+	}
+	for i, o := 0, r.o; i < r.step.extent; i++ {
+		r.out[o] += c
+		o += r.step.out
+	}
+}
+
+func (r *row) one(c int64, j int) {
+	n, so, sa := r.step.extent, r.step.out, r.step.in[j]
+	a := r.vals[j][r.at[j]:]
+	switch {
+	case so == 0:
+		acc := int64(0)
+		for i, p := 0, 0; i < n; i++ {
+			acc += a[p]
+			p += sa
+		}
+		r.out[r.o] += c * acc
+	case so == 1 && sa == 1:
+		o := r.out[r.o : r.o+n]
+		for i, v := range a[:n] {
+			o[i] += c * v
+		}
+	default:
+		for i, p, o := 0, 0, r.o; i < n; i++ {
+			r.out[o] += c * a[p]
+			p, o = p+sa, o+so
+		}
+	}
+}
+
+func (r *row) two(c int64, j, k int) {
+	n, so, sa, sb := r.step.extent, r.step.out, r.step.in[j], r.step.in[k]
+	a, b := r.vals[j][r.at[j]:], r.vals[k][r.at[k]:]
+	switch {
+	case so == 0:
+		acc := int64(0)
+		for i, p, q := 0, 0, 0; i < n; i++ {
+			acc += a[p] * b[q]
+			p, q = p+sa, q+sb
+		}
+		r.out[r.o] += c * acc
+	case so == 1 && sa == 1 && sb == 1:
+		o, b := r.out[r.o:r.o+n], b[:n]
+		for i, v := range a[:n] {
+			o[i] += c * v * b[i]
+		}
+	default:
+		for i, p, q, o := 0, 0, 0, r.o; i < n; i++ {
+			r.out[o] += c * a[p] * b[q]
+			p, q, o = p+sa, q+sb, o+so
+		}
+	}
+}
+
+// general is the innermost loop for any number of moving factors.
+func (r *row) general(c int64, moving []int) {
+	for i, o := 0, r.o; i < r.step.extent; i++ {
+		p := c
+		for _, j := range moving {
+			p *= r.vals[j][r.at[j]+i*r.step.in[j]]
+		}
+		r.out[o] += p
+		o += r.step.out
+	}
+}
+
+// many is general for terms with more factors than line keeps on its stack.
+func (r *row) many(c int64) {
+	all := make([]int, len(r.step.in))
+	for j := range all {
+		all[j] = j
+	}
+	r.general(c, all)
+}

@@ -1,0 +1,125 @@
+package tensor_test
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"testing"
+
+	"github.com/zkllmc/zkllmc/internal/backend"
+	"github.com/zkllmc/zkllmc/internal/circuit"
+	"github.com/zkllmc/zkllmc/internal/tensor"
+)
+
+// naive is the definition of a sum of terms: all values of all labels, one by one.
+func naive(terms []circuit.Term, vals map[circuit.ID]backend.Tensor, shape []int) []int64 {
+	out := make([]int64, circuit.Size(shape))
+	at := func(axes [][]int, shape, extents, idx []int) int {
+		p := 0
+		for a, labels := range axes {
+			x := 0
+			for _, l := range labels {
+				x = x*extents[l] + idx[l]
+			}
+			p = p*shape[a] + x
+		}
+		return p
+	}
+	for _, t := range terms {
+		idx := make([]int, len(t.Extents))
+		for c := range circuit.Size(t.Extents) {
+			for l := len(idx) - 1; l >= 0; l-- {
+				idx[l] = c % t.Extents[l]
+				c /= t.Extents[l]
+			}
+			p := t.Coef
+			for _, f := range t.Factors {
+				p *= vals[f.T].V[at(f.Axes, vals[f.T].Shape, t.Extents, idx)]
+			}
+			out[at(t.Out, shape, t.Extents, idx)] += p
+		}
+	}
+	return out
+}
+
+func random(rng *rand.Rand, density float64, shape ...int) backend.Tensor {
+	t := backend.Tensor{Shape: shape, V: make([]int64, circuit.Size(shape))}
+	for i := range t.V {
+		if rng.Float64() < density {
+			t.V[i] = rng.Int64N(1<<16) - 1<<15
+		}
+	}
+	return t
+}
+
+func TestEval(t *testing.T) {
+	cases := []struct {
+		spec    string
+		density float64
+		shape   []int
+		factors [][]int
+	}{
+		{"tk,kj->tj t=3 k=5 j=7", 1, []int{3, 7}, [][]int{{3, 5}, {5, 7}}},
+		{"tk,kj->tj t=70 k=33 j=67", 1, []int{70, 67}, [][]int{{70, 33}, {33, 67}}},
+		{"tk,kj->tj t=70 k=33 j=67", 0.05, []int{70, 67}, [][]int{{70, 33}, {33, 67}}},
+		{"tk,jk->tj t=65 k=130 j=129", 1, []int{65, 129}, [][]int{{65, 130}, {129, 130}}},
+		{"hik,hjk->hij h=3 i=9 k=16 j=10", 1, []int{3, 9, 10}, [][]int{{3, 9, 16}, {3, 10, 16}}},
+		{"i(hk),j(hk)->hij h=3 i=9 k=16 j=10", 1, []int{3, 9, 10}, [][]int{{9, 48}, {10, 48}}},
+		{"hij,j(hd)->i(hd) h=3 i=12 j=11 d=8", 1, []int{12, 24}, [][]int{{3, 12, 11}, {11, 24}}},
+		{"hi,hij,jd->i(hd) h=3 i=5 j=6 d=4", 0.5, []int{5, 12}, [][]int{{3, 5}, {3, 5, 6}, {6, 4}}},
+		{"ij,ij->ij i=130 j=257", 1, []int{130, 257}, [][]int{{130, 257}, {130, 257}}},
+		{"ij,ij->i i=6 j=257", 1, []int{6}, [][]int{{6, 257}, {6, 257}}},
+		{"ij,i,j->ij i=6 j=257", 1, []int{6, 257}, [][]int{{6, 257}, {6}, {257}}},
+		{"i,i,i->i i=1000", 1, []int{1000}, [][]int{{1000}, {1000}, {1000}}},
+		{"ij->ji i=130 j=257", 1, []int{257, 130}, [][]int{{130, 257}}},
+		{"ij->i i=13 j=257", 1, []int{13}, [][]int{{13, 257}}},
+		{"ij->j i=13 j=257", 1, []int{257}, [][]int{{13, 257}}},
+		{"ij->. i=13 j=257", 1, []int{1}, [][]int{{13, 257}}},
+		{"i->ij i=13 j=40000", 1, []int{13, 40000}, [][]int{{13}}},
+		{"->ij i=13 j=257", 1, []int{13, 257}, nil},
+		{".i,i.->. i=1", 1, []int{1}, [][]int{{1, 1}, {1, 1}}},
+		{"i,j->ij i=64 j=64", 1, []int{64, 64}, [][]int{{64}, {64}}},
+		{"i,i,i,i,i,i,i,i,i->i i=5", 1, []int{5}, [][]int{{5}, {5}, {5}, {5}, {5}, {5}, {5}, {5}, {5}}},
+		{"ik,jk->ij i=40 j=3 k=4", 1, []int{40, 3}, [][]int{{40, 4}, {3, 4}}},
+		{"(ab)c->b(ac) a=3 b=4 c=8", 1, []int{4, 24}, nil},
+	}
+	rng := rand.New(rand.NewPCG(1, 2))
+	for _, c := range cases {
+		t.Run(fmt.Sprintf("%s/%v", c.spec, c.density), func(t *testing.T) {
+			b := circuit.NewBuilder(circuit.Config{WeightBits: 4, WitnessBits: 4})
+			vals := map[circuit.ID]backend.Tensor{}
+			var ids []circuit.ID
+			factors := c.factors
+			if c.spec[0] == '(' {
+				factors = [][]int{{12, 8}}
+			}
+			for i, s := range factors {
+				id := b.Weight(fmt.Sprint("w", i), 16, s...)
+				vals[id] = random(rng, c.density, s...)
+				ids = append(ids, id)
+			}
+			terms := []circuit.Term{b.Times(3, c.spec, ids...), b.Times(-7, c.spec, ids...)}
+			b.VirtualBound("out", c.shape, 0, 0, "unused", terms...)
+			b.Lookup(b.TableOf("t", func() [][]int64 { return [][]int64{{0}} }), 0)
+			if _, err := b.Finish(); err != nil {
+				t.Fatal(err)
+			}
+			got := tensor.Eval(terms, func(id circuit.ID) backend.Tensor { return vals[id] }, c.shape)
+			for i, w := range naive(terms, vals, c.shape) {
+				if got.V[i] != w {
+					t.Fatalf("cell %d is %d, want %d", i, got.V[i], w)
+				}
+			}
+		})
+	}
+}
+
+func BenchmarkMatmul(b *testing.B) {
+	rng := rand.New(rand.NewPCG(1, 2))
+	vals := []backend.Tensor{random(rng, 1, 64, 768), random(rng, 1, 768, 3072)}
+	term := circuit.Term{Coef: 1, Extents: []int{64, 768, 3072}, Out: [][]int{{0}, {2}},
+		Factors: []circuit.Factor{{T: 0, Axes: [][]int{{0}, {1}}}, {T: 1, Axes: [][]int{{1}, {2}}}}}
+	for b.Loop() {
+		tensor.Eval([]circuit.Term{term}, func(id circuit.ID) backend.Tensor { return vals[id] }, []int{64, 3072})
+	}
+	b.ReportMetric(float64(64*768*3072)*float64(b.N)/b.Elapsed().Seconds()/1e9, "GMAC/s")
+}

@@ -1,0 +1,134 @@
+// Package conformance is the one test suite of all backends: it compares every method of a candidate with the reference on
+// random and edge inputs, and checks on its own that what the interactive methods return satisfies the protocol's equations, so
+// that the reference is held to the specification too.
+package conformance
+
+import (
+	"math/big"
+	"math/rand"
+	"testing"
+
+	"github.com/zkllmc/zkllmc/internal/backend"
+	"github.com/zkllmc/zkllmc/internal/field"
+	"github.com/zkllmc/zkllmc/internal/group"
+)
+
+// Run compares the candidate with the reference, method by method.
+func Run(t *testing.T, reference, candidate backend.Backend) {
+	for _, part := range []struct {
+		name string
+		run  func(*testing.T, *Source, backend.Backend, backend.Backend)
+	}{
+		{"CommitRows", commitRows},
+		{"MSM", msm},
+		{"FoldRows", foldRows},
+		{"EvalMany", evalMany},
+		{"Partial", partial},
+		{"Fractions", fractions},
+		{"Sumcheck", sumcheck},
+		{"Argument", argument},
+	} {
+		t.Run(part.name, func(t *testing.T) { part.run(t, NewSource(1), reference, candidate) })
+	}
+}
+
+// Source draws reproducible test data.
+type Source struct{ *rand.Rand }
+
+// NewSource seeds a source.
+func NewSource(seed int64) *Source { return &Source{rand.New(rand.NewSource(seed))} }
+
+// Element draws a field element.
+func (s *Source) Element() field.Element {
+	var raw [48]byte
+	s.Read(raw[:])
+	var e field.Element
+	e.SetBytes(raw[:])
+	return e
+}
+
+// Elements draws n field elements.
+func (s *Source) Elements(n int) []field.Element {
+	out := make([]field.Element, n)
+	for i := range out {
+		out[i] = s.Element()
+	}
+	return out
+}
+
+// Edgy draws n field elements of which many are 0, 1, −1 or 2.
+func (s *Source) Edgy(n int) []field.Element {
+	out := s.Elements(n)
+	for i := range out {
+		if k := s.Intn(10); k < 4 {
+			out[i].SetInt64([]int64{0, 1, -1, 2}[k])
+		}
+	}
+	return out
+}
+
+// Points draws n group elements: multiples of H by random scalars below 2^16, which is enough to tell them apart.
+func (s *Source) Points(n int) []group.Affine {
+	out, h := make([]group.Affine, n), group.H()
+	for i := range out {
+		out[i].ScalarMultiplication(&h, big.NewInt(s.Int63n(1<<62)+1))
+	}
+	return out
+}
+
+// Ints draws n integers of at most the given number of bits, with sign; a tenth of them are zero.
+func (s *Source) Ints(n, bits int) []int64 {
+	out := make([]int64, n)
+	for i := range out {
+		if s.Intn(10) > 0 {
+			out[i] = (s.Int63() >> (63 - bits)) - int64(s.Intn(2))<<bits
+		}
+	}
+	return out
+}
+
+// equal reports the first difference between two lists of field elements.
+func equal(t *testing.T, what string, want, got []field.Element) {
+	t.Helper()
+	if len(want) != len(got) {
+		t.Fatalf("%s: %d elements, want %d", what, len(got), len(want))
+	}
+	for i := range want {
+		if want[i] != got[i] {
+			t.Fatalf("%s: element %d is %s, want %s", what, i, got[i].String(), want[i].String())
+		}
+	}
+}
+
+// equalPoints reports the first difference between two lists of points.
+func equalPoints(t *testing.T, what string, want, got []group.Affine) {
+	t.Helper()
+	if len(want) != len(got) {
+		t.Fatalf("%s: %d points, want %d", what, len(got), len(want))
+	}
+	for i := range want {
+		if want[i] != got[i] {
+			t.Fatalf("%s: point %d is %s, want %s", what, i, got[i].String(), want[i].String())
+		}
+	}
+}
+
+// mul, add and sub make formulas readable.
+func mul(a, b field.Element) field.Element { a.Mul(&a, &b); return a }
+func add(a, b field.Element) field.Element { a.Add(&a, &b); return a }
+func sub(a, b field.Element) field.Element { a.Sub(&a, &b); return a }
+
+// integer maps an int into the field.
+func integer(v int64) (e field.Element) { e.SetInt64(v); return e }
+
+// evaluate returns the MLE with the given table at a point, the lowest variable first.
+func evaluate(vals, point []field.Element) field.Element {
+	vals = append([]field.Element(nil), vals...)
+	for _, r := range point {
+		for i := 0; i < len(vals)/2; i++ {
+			vals[i] = add(vals[2*i], mul(r, sub(vals[2*i+1], vals[2*i])))
+		}
+		vals = vals[:len(vals)/2]
+	}
+	return vals[0]
+}

@@ -1,0 +1,199 @@
+package conformance
+
+import (
+	"fmt"
+	"testing"
+
+	"github.com/zkllmc/zkllmc/internal/backend"
+	"github.com/zkllmc/zkllmc/internal/field"
+)
+
+// Block draws a block at the offset: cols columns of bits bits, multiplicities if mult.
+func (s *Source) Block(offset int, shape []int, cols, bits int, mult bool) backend.Block {
+	size := 1
+	for _, d := range shape {
+		size *= d
+	}
+	b := backend.Block{Offset: offset, Shape: shape, Gamma: s.Elements(cols), ID: s.Element(), Beta: s.Element()}
+	for range cols {
+		b.Cols = append(b.Cols, s.Ints(size, bits))
+	}
+	if mult {
+		b.Mult = s.Ints(size, 20)
+	}
+	return b
+}
+
+// paddedSize is the number of leaves that a block takes up.
+func paddedSize(shape []int) int {
+	size := 1
+	for _, d := range shape {
+		size <<= log2(d)
+	}
+	return size
+}
+
+// layout places blocks of the shapes one behind the other, kinds going through columns, value sizes and multiplicities.
+func (s *Source) layout(shapes [][]int) []backend.Block {
+	var out []backend.Block
+	offset := 0
+	for i, shape := range shapes {
+		size := paddedSize(shape)
+		offset = (offset + size - 1) / size * size
+		out = append(out, s.Block(offset, shape, i%4, []int{16, 1, 62}[i%3], i%3 == 1))
+		offset += size
+	}
+	return out
+}
+
+func fractions(t *testing.T, s *Source, ref, cand backend.Backend) {
+	for _, c := range []struct {
+		n      int
+		shapes [][]int
+	}{
+		{1, nil},
+		{1, [][]int{{1}}},
+		{1, [][]int{{2}}},
+		{2, [][]int{{1}, {}, {2}}},
+		{3, nil},
+		{3, [][]int{{3}}},
+		{4, [][]int{{8}}},
+		{5, [][]int{{4, 4}, {2, 3}, {1}}},
+		{8, [][]int{{1}}},
+		{9, [][]int{{256}, {16, 16}}},
+		{9, [][]int{{7, 9}, {5}, {5}, {3}, {2}, {1}, {1}}},
+		{10, [][]int{{3, 5, 7}, {33}}},
+		{13, [][]int{{2048}, {1024}, {700}, {30, 17}, {9}}},
+		{14, [][]int{{3, 1025}}},
+		{16, [][]int{{100, 60}, {64, 64}, {4096}, {511}}},
+		{20, [][]int{{5, 6}}},
+	} {
+		t.Run(fmt.Sprintf("%d%v", c.n, c.shapes), func(t *testing.T) {
+			blocks := s.layout(c.shapes)
+			a, b := ref.Fractions(c.n, blocks), cand.Fractions(c.n, blocks)
+			compareTrees(t, s, c.n, a, b, nil)
+			checkTree(t, s, c.n, blocks, cand.Fractions(c.n, blocks))
+			if c.n < 15 {
+				compareTrees(t, s, c.n, ref.Fractions(c.n, blocks), cand.Fractions(c.n, blocks), s.Edgy)
+				for _, edge := range []int64{0, 1, -1} {
+					compareTrees(t, s, c.n, ref.Fractions(c.n, blocks), cand.Fractions(c.n, blocks), func(n int) []field.Element {
+						out := make([]field.Element, n)
+						for i := range out {
+							out[i].SetInt64(edge)
+						}
+						return out
+					})
+				}
+			}
+		})
+	}
+}
+
+// compareTrees runs all layers of both trees with the same challenges: the protocol's, or points and challenges that are drawn as given, of
+// which many or all are 0, 1 or −1, where a backend must not divide.
+func compareTrees(t *testing.T, s *Source, n int, a, b backend.FractionTree, draw func(n int) []field.Element) {
+	compareRoots(t, a, b)
+	var point []field.Element
+	for j := 1; j < n; j++ {
+		challenges, lambda := s.Elements(j), s.Element()
+		if draw != nil {
+			point, challenges, lambda = draw(j-1), draw(j), draw(1)[0]
+			if j%3 == 0 {
+				point = s.Elements(j - 1)
+			}
+		}
+		x, y := a.Layer(j, point, lambda), b.Layer(j, point, lambda)
+		what := fmt.Sprintf("layer %d", j)
+		equal(t, what+" first", []field.Element{x.First()}, []field.Element{y.First()})
+		x.Bind(challenges[0])
+		y.Bind(challenges[0])
+		for i := 1; i < j; i++ {
+			d0, i0 := x.Round()
+			d1, i1 := y.Round()
+			equal(t, fmt.Sprintf("%s round %d", what, i+1), []field.Element{d0, i0}, []field.Element{d1, i1})
+			x.Bind(challenges[i])
+			y.Bind(challenges[i])
+		}
+		equal(t, what+" claims", claims(x.Claims()), claims(y.Claims()))
+		point = challenges
+	}
+}
+
+func compareRoots(t *testing.T, a, b backend.FractionTree) {
+	t.Helper()
+	equal(t, "root", claims(a.Root()), claims(b.Root()))
+}
+
+func claims(a0, a1, b0, b1 field.Element) []field.Element { return []field.Element{a0, a1, b0, b1} }
+
+// checkTree plays the verifier of protocol section 5.1 against the tree, down to the leaves.
+func checkTree(t *testing.T, s *Source, n int, blocks []backend.Block, tree backend.FractionTree) {
+	a0, a1, b0, b1 := tree.Root()
+	var one field.Element
+	one.SetOne()
+	var point []field.Element
+	for j := 1; j < n; j++ {
+		lambda := s.Element()
+		rounds := tree.Layer(j, point, lambda)
+		h0, h1 := add(a0, mul(lambda, b0)), add(a1, mul(lambda, b1))
+		inf, rho := rounds.First(), s.Element()
+		c := add(add(mul(sub(one, rho), h0), mul(rho, h1)), mul(sub(mul(rho, rho), rho), inf))
+		rounds.Bind(rho)
+		next := []field.Element{rho}
+		for i := 2; i <= j; i++ {
+			delta, inf := rounds.Round()
+			rho, sigma := s.Element(), point[i-2]
+			c = add(c, add(mul(sub(rho, sigma), delta), mul(sub(mul(rho, rho), rho), inf)))
+			rounds.Bind(rho)
+			next = append(next, rho)
+		}
+		a0, a1, b0, b1 = rounds.Claims()
+		if z := mul(add(a0, mul(lambda, b0)), b1); sub(c, z) != mul(a1, b0) {
+			t.Fatalf("layer %d: the claims do not satisfy the final relation", j)
+		}
+		point = next
+	}
+	mu := s.Element()
+	r := append([]field.Element{mu}, point...)
+	p, q := leaves(n, blocks)
+	line := func(lo, hi field.Element) field.Element { return add(lo, mul(mu, sub(hi, lo))) }
+	equal(t, "leaf claims", []field.Element{evaluate(p, r), evaluate(q, r)}, []field.Element{line(a0, a1), line(b0, b1)})
+}
+
+// leaves writes out the leaf layer from the definition of backend.Block.
+func leaves(n int, blocks []backend.Block) (p, q []field.Element) {
+	p, q = make([]field.Element, 1<<n), make([]field.Element, 1<<n)
+	for i := range q {
+		q[i].SetOne()
+	}
+	for _, b := range blocks {
+		for at, cell := 0, 0; at < paddedSize(b.Shape); at++ {
+			if !inBox(at, b.Shape) {
+				continue
+			}
+			f := b.ID
+			for i := range b.Cols {
+				f = add(f, mul(b.Gamma[i], integer(b.Cols[i][cell])))
+			}
+			q[b.Offset+at] = sub(b.Beta, f)
+			p[b.Offset+at] = integer(1)
+			if b.Mult != nil {
+				p[b.Offset+at] = integer(-b.Mult[cell])
+			}
+			cell++ // padded indices and cells are in the same order
+		}
+	}
+	return p, q
+}
+
+// inBox tells whether a padded row-major index lies in the box.
+func inBox(at int, shape []int) bool {
+	for i := len(shape) - 1; i >= 0; i-- {
+		bits := log2(shape[i])
+		if at&(1<<bits-1) >= shape[i] {
+			return false
+		}
+		at >>= bits
+	}
+	return true
+}

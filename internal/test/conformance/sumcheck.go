@@ -1,0 +1,159 @@
+package conformance
+
+import (
+	"fmt"
+	"testing"
+
+	"github.com/zkllmc/zkllmc/internal/backend"
+	"github.com/zkllmc/zkllmc/internal/field"
+)
+
+// Factor draws a factor over the variables.
+func (s *Source) Factor(vars ...int) backend.Factor {
+	return backend.Factor{Vals: s.Elements(1 << len(vars)), Vars: vars}
+}
+
+// instances is one batch with every shape of instance: constants, products with missing variables, squares that share memory.
+func (s *Source) instances(rounds int) []backend.Instance {
+	all := make([]int, rounds)
+	for i := range all {
+		all[i] = i
+	}
+	top := max(0, rounds-1)
+	out := []backend.Instance{
+		{N: 0, Coef: s.Element()},
+		{N: 0, Coef: s.Element(), Factors: []backend.Factor{s.Factor(), s.Factor()}},
+		{N: rounds, Coef: s.Element(), Factors: []backend.Factor{s.Factor(all...), s.Factor(all...)}},
+		{N: rounds, Coef: s.Element(), Factors: []backend.Factor{s.Factor(all...)}},
+		{N: rounds, Coef: s.Element()},
+		{N: rounds, Coef: s.Element(), Factors: []backend.Factor{s.Factor(), s.Factor(all[top:]...), s.Factor(all...)}},
+	}
+	square := s.Factor(all...)
+	out = append(out, backend.Instance{N: rounds, Coef: s.Element(), Factors: []backend.Factor{square, square}})
+	if rounds < 3 {
+		return out
+	}
+	n := rounds - 1
+	small := s.Factor(0, 1)
+	zero := backend.Factor{Vals: make([]field.Element, 1<<n), Vars: all[:n]}
+	mixed := backend.Factor{Vals: s.Edgy(1 << n), Vars: all[:n]}
+	return append(out,
+		backend.Instance{N: n, Coef: s.Element(), Factors: []backend.Factor{s.Factor(all[:n]...), s.Factor(all[1:n]...), s.Factor(0)}},
+		backend.Instance{N: n, Coef: s.Element(), Factors: []backend.Factor{zero, s.Factor(all[:n]...)}},
+		backend.Instance{N: n, Coef: s.Element(), Factors: []backend.Factor{mixed, s.Factor(0, n-1)}},
+		backend.Instance{N: 2, Coef: s.Element(), Factors: []backend.Factor{small, s.Factor(1), small}},
+		// x·x of one slice that two instances share, and one slice under two sets of variables.
+		backend.Instance{N: 2, Coef: s.Element(), Factors: []backend.Factor{small, s.Factor(0, 1)}},
+		backend.Instance{N: 3, Coef: s.Element(), Factors: []backend.Factor{
+			{Vals: small.Vals, Vars: []int{0, 2}}, {Vals: small.Vals, Vars: []int{1, 2}}, s.Factor(0, 1, 2)}},
+		backend.Instance{N: rounds, Coef: s.Element(), Factors: []backend.Factor{s.Factor(all[2:]...), s.Factor(all[:2]...)}},
+	)
+}
+
+// clone copies the values once per slice, so that factors that share memory still do.
+func clone(in []backend.Instance) []backend.Instance {
+	copies := map[*field.Element][]field.Element{}
+	out := append([]backend.Instance(nil), in...)
+	for k := range out {
+		out[k].Factors = append([]backend.Factor(nil), out[k].Factors...)
+		for i := range out[k].Factors {
+			f := &out[k].Factors[i]
+			if copies[&f.Vals[0]] == nil {
+				copies[&f.Vals[0]] = copyElements(f.Vals)
+			}
+			f.Vals = copies[&f.Vals[0]]
+		}
+	}
+	return out
+}
+
+func sumcheck(t *testing.T, s *Source, ref, cand backend.Backend) {
+	for _, rounds := range []int{0, 1, 2, 3, 4, 6, 9, 12} {
+		t.Run(fmt.Sprint(rounds), func(t *testing.T) {
+			in := s.instances(rounds)
+			compareSumcheck(t, s, ref, cand, in, rounds, 3)
+			compareSumcheck(t, s, ref, cand, in, rounds, 5)
+			compareSumcheck(t, s, ref, cand, in[:5], rounds, 2)
+			compareSumcheck(t, s, ref, cand, in[:1], rounds, 1)
+			compareSumcheck(t, s, ref, cand, nil, rounds, 2)
+			checkSumcheck(t, s, cand, in, rounds, 3)
+		})
+	}
+	long := s.Factor(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13)
+	in := []backend.Instance{{N: 14, Coef: s.Element(), Factors: []backend.Factor{long, s.Factor(0, 2, 4, 6, 8, 10, 12), s.Factor(13)}}}
+	compareSumcheck(t, s, ref, cand, in, 15, 3)
+	checkSumcheck(t, s, cand, in, 15, 3)
+}
+
+func compareSumcheck(t *testing.T, s *Source, ref, cand backend.Backend, in []backend.Instance, rounds, degree int) {
+	a, b := ref.Sumcheck(clone(in), rounds, degree), cand.Sumcheck(clone(in), rounds, degree)
+	for i, r := range s.Edgy(rounds) {
+		equal(t, fmt.Sprintf("round %d of degree %d", i, degree), a.Round(), b.Round())
+		a.Bind(r)
+		b.Bind(r)
+	}
+}
+
+// checkSumcheck plays the verifier: g(1) follows from the claim, the last claim is the sum of the products at the point.
+func checkSumcheck(t *testing.T, s *Source, cand backend.Backend, in []backend.Instance, rounds, degree int) {
+	var claim field.Element
+	for _, k := range in {
+		sum := mul(k.Coef, cubeSum(k))
+		for i := k.N; i < rounds; i++ {
+			sum = add(sum, sum)
+		}
+		claim = add(claim, sum)
+	}
+	prover, point := cand.Sumcheck(clone(in), rounds, degree), s.Elements(rounds)
+	for _, r := range point {
+		sent := prover.Round()
+		g := append([]field.Element{sent[0], sub(claim, sent[0])}, sent[1:]...)
+		claim = interpolate(g, r)
+		prover.Bind(r)
+	}
+	var want field.Element
+	for _, k := range in {
+		prod, own := k.Coef, point[rounds-k.N:]
+		for _, f := range k.Factors {
+			var at []field.Element
+			for _, v := range f.Vars {
+				at = append(at, own[v])
+			}
+			prod = mul(prod, evaluate(f.Vals, at))
+		}
+		want = add(want, prod)
+	}
+	equal(t, "final product", []field.Element{want}, []field.Element{claim})
+}
+
+// cubeSum returns Σ_x Π factors(x) without the coefficient.
+func cubeSum(in backend.Instance) (sum field.Element) {
+	for x := 0; x < 1<<in.N; x++ {
+		prod := integer(1)
+		for _, f := range in.Factors {
+			idx := 0
+			for bit, v := range f.Vars {
+				idx |= (x >> v & 1) << bit
+			}
+			prod = mul(prod, f.Vals[idx])
+		}
+		sum = add(sum, prod)
+	}
+	return sum
+}
+
+// interpolate returns at r the polynomial with the values g at 0, 1, ….
+func interpolate(g []field.Element, r field.Element) (sum field.Element) {
+	for i := range g {
+		num, den := g[i], integer(1)
+		for k := range g {
+			if k != i {
+				num = mul(num, sub(r, integer(int64(k))))
+				den = mul(den, integer(int64(i-k)))
+			}
+		}
+		den.Inverse(&den)
+		sum = add(sum, mul(num, den))
+	}
+	return sum
+}

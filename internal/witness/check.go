@@ -1,0 +1,266 @@
+package witness
+
+import (
+	"fmt"
+	"math/big"
+	"strconv"
+
+	"github.com/zkllmc/zkllmc/internal/circuit"
+	"github.com/zkllmc/zkllmc/internal/field"
+	"github.com/zkllmc/zkllmc/internal/witness/rule"
+)
+
+// Checker is the slow definition of what a satisfied circuit is: every tensor cell by cell over big integers, without any of the
+// shortcuts of Generate. It is for tests, and not safe for concurrent use.
+type Checker struct {
+	c     *circuit.Circuit
+	lines []lines // per table, made when first needed
+}
+
+// NewChecker returns the checker of a circuit.
+func NewChecker(c *circuit.Circuit) *Checker {
+	return &Checker{c: c, lines: make([]lines, len(c.Tables))}
+}
+
+// CheckSatisfied is NewChecker(c).Satisfied(a).
+func CheckSatisfied(c *circuit.Circuit, a *Assignment) error { return NewChecker(c).Satisfied(a) }
+
+// CheckField is NewChecker(c).Field(values).
+func CheckField(c *circuit.Circuit, values func(circuit.ID) []*big.Int) error {
+	return NewChecker(c).Field(values)
+}
+
+// Satisfied evaluates the circuit over the integers: lookups, multiplicities and zero-checks hold, every cell is within its bounds,
+// and virtual tensors are the assignment's.
+func (ch *Checker) Satisfied(a *Assignment) error {
+	n := ch.newNaive(nil, func(id circuit.ID) []*big.Int { return bigs(a.Tensor(id).V) })
+	if err := n.check(); err != nil {
+		return err
+	}
+	for i := range ch.c.Tensors {
+		t := &ch.c.Tensors[i]
+		v := a.Tensor(t.ID).V
+		for j, x := range n.cells(t.ID) {
+			if !x.IsInt64() || x.Int64() != v[j] {
+				return fmt.Errorf("tensor %s: cell %v is %v, the assignment says %d", t.Name, rule.Cell(t.Shape, j), x, v[j])
+			}
+			if v[j] < t.Lo || v[j] > t.Hi {
+				return fmt.Errorf("tensor %s: cell %v is %d, outside its bounds [%d, %d]", t.Name, rule.Cell(t.Shape, j), v[j], t.Lo, t.Hi)
+			}
+		}
+	}
+	return nil
+}
+
+// Field says whether the circuit is satisfied over the field, which is what a proof shows: values yields the cells of the tensors
+// that are not virtual, any field elements, and sums and products are taken mod p. Multiplicities are whatever the lookups need:
+// values is not asked for them. It serves to play provers with solutions that wrap around.
+func (ch *Checker) Field(values func(circuit.ID) []*big.Int) error {
+	return ch.newNaive(field.Modulus(), func(id circuit.ID) []*big.Int {
+		if ch.c.Tensor(id).Mult {
+			return nil
+		}
+		return values(id)
+	}).check()
+}
+
+// lines are those of a table. Equal ones go by the number of the first of them.
+type lines struct {
+	number map[string]int // by the line's text
+	first  []int          // by the line
+}
+
+// linesOf returns the lines of a table.
+func (ch *Checker) linesOf(table int) *lines {
+	l := &ch.lines[table]
+	if l.number == nil {
+		t := &ch.c.Tables[table]
+		l.number, l.first = make(map[string]int, len(t.Cols[0])), make([]int, len(t.Cols[0]))
+		var key []byte
+		for i := range l.first {
+			key = key[:0]
+			for _, c := range t.Cols {
+				key = append(strconv.AppendInt(key, c[i], 10), ',')
+			}
+			n, ok := l.number[string(key)]
+			if !ok {
+				n = i
+				l.number[string(key)] = n
+			}
+			l.first[i] = n
+		}
+	}
+	return l
+}
+
+func bigs(v []int64) []*big.Int {
+	b := make([]*big.Int, len(v))
+	for i, x := range v {
+		b[i] = big.NewInt(x)
+	}
+	return b
+}
+
+// naive evaluates a circuit over the integers (mod nil) or mod a prime, with representatives in (−p/2, p/2].
+type naive struct {
+	*Checker
+	mod    *big.Int
+	given  func(circuit.ID) []*big.Int
+	memo   [][]*big.Int
+	counts [][]int64 // per table: how often a line is looked up, by its number
+}
+
+func (ch *Checker) newNaive(mod *big.Int, given func(circuit.ID) []*big.Int) *naive {
+	n := &naive{Checker: ch, mod: mod, given: given, memo: make([][]*big.Int, len(ch.c.Tensors)), counts: make([][]int64, len(ch.c.Tables))}
+	for i := range n.counts {
+		n.counts[i] = make([]int64, len(ch.c.Tables[i].Cols[0]))
+	}
+	return n
+}
+
+// reduce returns the representative of x of least absolute value.
+func (n *naive) reduce(x *big.Int) *big.Int {
+	if n.mod == nil {
+		return x
+	}
+	x = new(big.Int).Mod(x, n.mod)
+	if half := new(big.Int).Rsh(n.mod, 1); x.Cmp(half) > 0 {
+		x.Sub(x, n.mod)
+	}
+	return x
+}
+
+// cells returns a tensor.
+func (n *naive) cells(id circuit.ID) []*big.Int {
+	if n.memo[id] != nil {
+		return n.memo[id]
+	}
+	t := n.c.Tensor(id)
+	var v []*big.Int
+	if t.Kind != circuit.Virtual {
+		for _, x := range n.given(id) {
+			v = append(v, n.reduce(x))
+		}
+	} else {
+		v = bigs(make([]int64, circuit.Size(t.Shape)))
+		for k := range t.Def {
+			n.addTerm(v, t.Shape, &t.Def[k])
+		}
+		for i := range v {
+			v[i] = n.reduce(v[i])
+		}
+	}
+	n.memo[id] = v
+	return v
+}
+
+// addTerm adds a term by walking through all values of all its labels.
+func (n *naive) addTerm(out []*big.Int, shape []int, t *circuit.Term) {
+	factors := make([][]*big.Int, len(t.Factors))
+	for j, f := range t.Factors {
+		factors[j] = n.cells(f.T)
+	}
+	idx := make([]int, len(t.Extents))
+	for {
+		p := big.NewInt(t.Coef)
+		for j, f := range t.Factors {
+			p.Mul(p, factors[j][position(f.Axes, n.c.Tensor(f.T).Shape, t.Extents, idx)])
+		}
+		o := out[position(t.Out, shape, t.Extents, idx)]
+		o.Add(o, p)
+		l := len(idx) - 1
+		for ; l >= 0; l-- {
+			if idx[l]++; idx[l] < t.Extents[l] {
+				break
+			}
+			idx[l] = 0
+		}
+		if l < 0 {
+			return
+		}
+	}
+}
+
+// position is the row-major cell that label values name.
+func position(axes [][]int, shape, extents, idx []int) int {
+	p := 0
+	for a, labels := range axes {
+		x := 0
+		for _, l := range labels {
+			x = x*extents[l] + idx[l]
+		}
+		p = p*shape[a] + x
+	}
+	return p
+}
+
+// check checks lookups, multiplicities and zero-checks.
+func (n *naive) check() error {
+	for i := range n.c.Lookups {
+		if err := n.checkLookup(&n.c.Lookups[i]); err != nil {
+			return err
+		}
+	}
+	for i := range n.c.Tables {
+		if err := n.checkMultiplicities(i); err != nil {
+			return err
+		}
+	}
+	for _, id := range n.c.Zeros {
+		for i, x := range n.cells(id) {
+			if t := n.c.Tensor(id); x.Sign() != 0 {
+				return fmt.Errorf("zero-check of %s: cell %v is %v", t.Name, rule.Cell(t.Shape, i), x)
+			}
+		}
+	}
+	return nil
+}
+
+func (n *naive) checkLookup(l *circuit.Lookup) error {
+	shape := n.c.Tensor(l.Cols[0]).Shape
+	known := n.linesOf(l.Table)
+	cols := make([][]*big.Int, len(l.Cols))
+	for k, id := range l.Cols {
+		cols[k] = n.cells(id)
+	}
+	var key []byte
+	for i := range circuit.Size(shape) {
+		key = key[:0]
+		for _, c := range cols {
+			key = append(c[i].Append(key, 10), ',')
+		}
+		line, ok := known.number[string(key)]
+		if !ok {
+			names := ""
+			for _, id := range l.Cols {
+				names += n.c.Tensor(id).Name + " "
+			}
+			return fmt.Errorf("lookup of %s: cell %v holds %s, which is no line of table %q", names, rule.Cell(shape, i), key, n.c.Tables[l.Table].Name)
+		}
+		n.counts[l.Table][line]++
+	}
+	return nil
+}
+
+// checkMultiplicities compares a table's multiplicities, where given, with the counts. Equal lines share their count.
+func (n *naive) checkMultiplicities(table int) error {
+	t := &n.c.Tables[table]
+	given := n.cells(t.Mult)
+	if len(given) == 0 {
+		return nil
+	}
+	first := n.linesOf(table).first
+	left := make([]*big.Int, len(first))
+	for i, m := range given {
+		if left[first[i]] == nil {
+			left[first[i]] = big.NewInt(n.counts[table][first[i]])
+		}
+		left[first[i]].Sub(left[first[i]], m)
+	}
+	for i := range given {
+		if x := left[first[i]]; n.reduce(x).Sign() != 0 {
+			return fmt.Errorf("table %q: the multiplicity of line %d is off by %v", t.Name, i, x)
+		}
+	}
+	return nil
+}

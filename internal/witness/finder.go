@@ -1,0 +1,173 @@
+package witness
+
+import (
+	"runtime"
+	"sort"
+
+	"github.com/zkllmc/zkllmc/internal/tensor"
+)
+
+// finder finds the line of a table that holds given values. Tables of circuits are nearly dense in a few of their columns (the
+// key): the values there index an array of lines. A table for which that fails is searched by bisection.
+type finder struct {
+	cols     [][]int64
+	key      []int
+	lo, span []int64
+	dense    []int32 // line + 1, by key
+	sorted   []int   // lines in lexicographic order, where there is no key
+}
+
+func newFinder(cols [][]int64) *finder {
+	f := &finder{cols: cols}
+	n := min(len(cols), 8)
+	for size := 1; size <= n; size++ {
+		for set := 1; set < 1<<n; set++ {
+			if key := members(set); len(key) == size && f.index(key) {
+				return f
+			}
+		}
+	}
+	f.sorted = make([]int, len(cols[0]))
+	for i := range f.sorted {
+		f.sorted[i] = i
+	}
+	sort.SliceStable(f.sorted, func(a, b int) bool { return f.compareLines(f.sorted[a], f.sorted[b]) < 0 })
+	return f
+}
+
+func members(set int) []int {
+	var m []int
+	for j := 0; set>>j != 0; j++ {
+		if set>>j&1 == 1 {
+			m = append(m, j)
+		}
+	}
+	return m
+}
+
+// index tries some columns as the key.
+func (f *finder) index(key []int) bool {
+	lines := len(f.cols[0])
+	limit := int64(max(1<<20, 8*lines))
+	size := int64(1)
+	lo, span := make([]int64, len(key)), make([]int64, len(key))
+	for i, j := range key {
+		a, b := f.cols[j][0], f.cols[j][0]
+		for _, v := range f.cols[j] {
+			a, b = min(a, v), max(b, v)
+		}
+		if b-a < 0 || b-a >= limit/size {
+			return false
+		}
+		lo[i], span[i] = a, b-a+1
+		size *= span[i]
+	}
+	f.key, f.lo, f.span, f.dense = key, lo, span, make([]int32, size)
+	for line := range lines {
+		p := f.slot(func(j int) int64 { return f.cols[j][line] })
+		switch old := f.dense[p]; {
+		case old == 0:
+			f.dense[p] = int32(line + 1)
+		case f.compareLines(int(old-1), line) != 0:
+			f.dense = nil
+			return false
+		}
+	}
+	return true
+}
+
+// slot is the index of a key, -1 if it is outside the table's box.
+func (f *finder) slot(value func(col int) int64) int64 {
+	p := int64(0)
+	for i, j := range f.key {
+		d := value(j) - f.lo[i]
+		if d < 0 || d >= f.span[i] {
+			return -1
+		}
+		p = p*f.span[i] + d
+	}
+	return p
+}
+
+func (f *finder) compareLines(a, b int) int {
+	for _, c := range f.cols {
+		if c[a] != c[b] {
+			if c[a] < c[b] {
+				return -1
+			}
+			return 1
+		}
+	}
+	return 0
+}
+
+// find returns the line that holds the cells i of the columns, -1 if there is none.
+func (f *finder) find(cols [][]int64, i int) int {
+	line := -1
+	if f.dense != nil {
+		p := int64(0)
+		for k, j := range f.key {
+			d := cols[j][i] - f.lo[k]
+			if d < 0 || d >= f.span[k] {
+				return -1
+			}
+			p = p*f.span[k] + d
+		}
+		line = int(f.dense[p]) - 1
+	} else if k := sort.Search(len(f.sorted), func(k int) bool { return f.compareCell(f.sorted[k], cols, i) >= 0 }); k < len(f.sorted) {
+		line = f.sorted[k]
+	}
+	if line >= 0 && f.compareCell(line, cols, i) != 0 {
+		return -1
+	}
+	return line
+}
+
+// compareCell orders a line against the cells i of the columns.
+func (f *finder) compareCell(line int, cols [][]int64, i int) int {
+	for j, c := range f.cols {
+		if v := cols[j][i]; c[line] != v {
+			if c[line] < v {
+				return -1
+			}
+			return 1
+		}
+	}
+	return 0
+}
+
+// count adds the number of cells per line to counts and returns the first cell without a line, -1 if there is none.
+func (f *finder) count(cols [][]int64, counts []int64) int {
+	n := len(cols[0])
+	parts := runtime.GOMAXPROCS(0)
+	if n < len(counts)/4 || n < 1<<14 {
+		parts = 1 // clearing and adding counters would cost more than it saves
+	}
+	bad := make([]int, parts)
+	sums := make([][]int64, parts)
+	tensor.Parallel(parts, func(p int) {
+		bad[p], sums[p] = -1, counts
+		if parts > 1 {
+			sums[p] = make([]int64, len(counts))
+		}
+		for i := p * n / parts; i < (p+1)*n/parts; i++ {
+			if line := f.find(cols, i); line >= 0 {
+				sums[p][line]++
+			} else if bad[p] < 0 {
+				bad[p] = i
+			}
+		}
+	})
+	first := -1
+	for p := range parts {
+		if first < 0 {
+			first = bad[p]
+		}
+		if parts > 1 {
+			for line, m := range sums[p] {
+				counts[line] += m
+			}
+		}
+	}
+	return first
+}

@@ -1,0 +1,82 @@
+// Package rule is what the rules of hints are made of: a rule says how committed tensors come about from what a hint names. Rules stand
+// beside the gadgets whose hints they are, in packages of their own, for provers only: no verifier links them. They carry no soundness.
+package rule
+
+import (
+	"sync"
+
+	"github.com/zkllmc/zkllmc/internal/circuit"
+	"github.com/zkllmc/zkllmc/internal/tensor"
+)
+
+// Run is a run of the witness generator, as rules see it.
+type Run interface {
+	// Emit assigns a witness tensor and returns its cells. They may be others than those given, where a test plays a prover who lies: what
+	// else a hint yields is computed from them.
+	Emit(id circuit.ID, v []int64) []int64
+	// Cells are the cells of a tensor that is assigned.
+	Cells(id circuit.ID) []int64
+	Circuit() *circuit.Circuit
+	// Checked says that an input for which a rule is not defined is an error; else any cells will do.
+	Checked() bool
+}
+
+// Rule computes the results of a hint, whose inputs have the given cells, nil for one that is not there. A hint with several results
+// computes them one after the other, each from those before it.
+type Rule func(r Run, h *circuit.Hint, in [][]int64) error
+
+// Cells computes n independent cells in parallel.
+func Cells(n int, f func(i int) int64) []int64 {
+	v := make([]int64, n)
+	tensor.ParallelRange(n, func(lo, hi int) {
+		for i := lo; i < hi; i++ {
+			v[i] = f(i)
+		}
+	})
+	return v
+}
+
+// EachCell calls f for 0..n-1 in parallel and returns the error of the first cell that has one.
+func EachCell(n int, f func(i int) error) error {
+	var mu sync.Mutex
+	first, at := error(nil), n
+	tensor.ParallelRange(n, func(lo, hi int) {
+		for i := lo; i < hi; i++ {
+			if err := f(i); err != nil {
+				mu.Lock()
+				if i < at {
+					first, at = err, i
+				}
+				mu.Unlock()
+				return
+			}
+		}
+	})
+	return first
+}
+
+// Cell is the index of a row-major cell.
+func Cell(shape []int, i int) []int {
+	idx := make([]int, len(shape))
+	for a := len(shape) - 1; a >= 0; a-- {
+		idx[a] = i % shape[a]
+		i /= shape[a]
+	}
+	return idx
+}
+
+// Quotient is ⌊(v + 2^(shift-1)) / 2^shift⌋.
+func Quotient(v, shift int64) int64 {
+	return (v + int64(1)<<shift>>1) >> shift
+}
+
+// Limbs emits the limbs first, first+1, … of values; the last one takes all that is left, so that a value beyond its limbs shows.
+func Limbs(r Run, out []circuit.ID, first int, radix int64, v []int64) {
+	for k, id := range out {
+		shift, mask := int64(first+k)*radix, int64(1)<<radix-1
+		if k == len(out)-1 {
+			mask = -1
+		}
+		r.Emit(id, Cells(len(v), func(i int) int64 { return v[i] >> shift & mask }))
+	}
+}

@@ -1,0 +1,299 @@
+// Package witness computes a prover's assignment: it runs the hints of a circuit in order, evaluates virtual tensors, counts the
+// multiplicities of all lookups, and checks every lookup and zero-check on the way.
+//
+// It carries no soundness. A check that fails is a bug of the compiler, a weight outside its declared range, or an input for which
+// the program is not defined; the error names tensor, cell and value, so that no proof is attempted that cannot verify.
+package witness
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"sync"
+
+	"github.com/zkllmc/zkllmc/internal/backend"
+	"github.com/zkllmc/zkllmc/internal/circuit"
+	"github.com/zkllmc/zkllmc/internal/tensor"
+	"github.com/zkllmc/zkllmc/internal/witness/rule"
+)
+
+// PrivateInput is what a statement does not say: the elements of the private input ports, by the ports' numbers.
+type PrivateInput map[int][]int64
+
+// Assignment holds the cells of every tensor of a circuit. Virtual tensors are computed when they are first asked for and kept.
+// It is safe for concurrent use; the tensors must not be changed.
+type Assignment struct {
+	c    *circuit.Circuit
+	mu   sync.Mutex
+	vals []*backend.Tensor
+}
+
+// Tensor returns a tensor of the circuit.
+func (a *Assignment) Tensor(id circuit.ID) *backend.Tensor {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	t, err := a.get(id)
+	if err != nil {
+		panic("witness: " + err.Error()) // Generate has assigned every tensor that is not virtual
+	}
+	return t
+}
+
+// get returns a tensor; a.mu is held.
+func (a *Assignment) get(id circuit.ID) (*backend.Tensor, error) {
+	if t := a.vals[id]; t != nil {
+		return t, nil
+	}
+	t := a.c.Tensor(id)
+	if t.Kind != circuit.Virtual {
+		return nil, fmt.Errorf("%s tensor %s is used before it is computed", t.Kind, t.Name)
+	}
+	for i := range t.Def {
+		for _, f := range t.Def[i].Factors {
+			if _, err := a.get(f.T); err != nil {
+				return nil, err
+			}
+		}
+	}
+	v := tensor.Eval(t.Def, func(id circuit.ID) backend.Tensor { return *a.vals[id] }, t.Shape)
+	a.vals[id] = &v
+	return &v, nil
+}
+
+// Option changes what Generate does. Nothing but tests has a use for one, so that no program links those that there are.
+type Option func(*generator)
+
+// ErrPrivate says that a private input is missing.
+var ErrPrivate = errors.New("a private input is missing")
+
+// WithOverride calls f right after each witness tensor is computed; what f writes into its cells is what everything downstream is
+// honestly computed from. A hint with several results computes each from those before it, overridden. It exists for tests that
+// play a prover who lies in one place, and gives nothing that a malicious prover, who runs any code, does not have.
+func WithOverride(f func(id circuit.ID, t *backend.Tensor)) Option {
+	return func(g *generator) { g.override = f }
+}
+
+// WithoutChecks makes Generate return an assignment that violates lookups or zero-checks; cells that are in no line of their table
+// are not counted. Whoever wants a model's logits calls Evaluate.
+func WithoutChecks() Option {
+	return func(g *generator) { g.unchecked = true }
+}
+
+// generator is a run of Generate.
+type generator struct {
+	*Assignment
+	ctx       context.Context
+	private   PrivateInput
+	override  func(circuit.ID, *backend.Tensor)
+	unchecked bool
+	unclaimed []bool // tensors whose lookups are left out; nil: none
+}
+
+// Generate computes the assignment of a circuit. weights holds the Weight tensors, publics yields the Public ones. private is
+// needed where the circuit has a private input. The result depends on the arguments only.
+func Generate(ctx context.Context, c *circuit.Circuit, weights map[circuit.ID]backend.Tensor, publics func(circuit.ID) backend.Tensor,
+	private PrivateInput, opts ...Option) (*Assignment, error) {
+	g := newGenerator(ctx, c, private)
+	for _, o := range opts {
+		o(g)
+	}
+	return g.run(func() error { return g.load(weights, publics) }, g.hints, g.lookups, g.zeros)
+}
+
+// Evaluate is Generate without what compares the statement's claims about outputs with the program: the zero-checks, and lookups of what is
+// computed from the claims. It serves to learn what a statement could claim. Its assignment need not satisfy the circuit.
+func Evaluate(ctx context.Context, c *circuit.Circuit, weights map[circuit.ID]backend.Tensor, publics func(circuit.ID) backend.Tensor,
+	private PrivateInput) (*Assignment, error) {
+	g := newGenerator(ctx, c, private)
+	g.unclaimed = claims(c)
+	return g.run(func() error { return g.load(weights, publics) }, g.hints, g.lookups)
+}
+
+// claims says which tensors are computed from what a statement claims of outputs.
+func claims(c *circuit.Circuit) []bool {
+	is, by := make([]bool, len(c.Tensors)), make([][]circuit.ID, len(c.Tensors))
+	for _, h := range c.Hints {
+		for _, id := range h.Out {
+			by[id] = append(by[id], h.In...)
+		}
+	}
+	for again := true; again; { // one round does, and another finds nothing new, unless a hint looks ahead
+		again = false
+		for i := range c.Tensors {
+			t := &c.Tensors[i]
+			from := t.Kind == circuit.Public && c.Ports[t.Port].Out
+			for _, term := range t.Def {
+				for _, f := range term.Factors {
+					from = from || is[f.T]
+				}
+			}
+			for _, id := range by[i] {
+				from = from || id >= 0 && is[id]
+			}
+			again = again || from && !is[i]
+			is[i] = from
+		}
+	}
+	return is
+}
+
+func newGenerator(ctx context.Context, c *circuit.Circuit, private PrivateInput) *generator {
+	return &generator{Assignment: &Assignment{c: c, vals: make([]*backend.Tensor, len(c.Tensors))}, ctx: ctx, private: private}
+}
+
+func (g *generator) run(steps ...func() error) (*Assignment, error) {
+	for _, step := range steps {
+		if err := step(); err != nil {
+			return nil, fmt.Errorf("witness of %s: %w", g.c.Name, err)
+		}
+	}
+	return g.Assignment, nil
+}
+
+// load takes the tensors that are given: constants, weights, publics.
+func (g *generator) load(weights map[circuit.ID]backend.Tensor, publics func(circuit.ID) backend.Tensor) error {
+	for i := range g.c.Tensors {
+		t := &g.c.Tensors[i]
+		var v backend.Tensor
+		switch t.Kind {
+		case circuit.Const, circuit.Affine:
+			g.vals[i] = &backend.Tensor{Shape: t.Shape, V: t.KnownCells()}
+			continue
+		case circuit.Weight:
+			v = weights[t.ID]
+		case circuit.Public:
+			if publics != nil {
+				v = publics(t.ID)
+			}
+		default:
+			continue
+		}
+		if len(v.V) != circuit.Size(t.Shape) {
+			return fmt.Errorf("%s tensor %s of shape %v has %d cells", t.Kind, t.Name, t.Shape, len(v.V))
+		}
+		g.vals[i] = &backend.Tensor{Shape: t.Shape, V: v.V}
+		if err := g.inBounds(t, v.V); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// inBounds checks cells against the declared range.
+func (g *generator) inBounds(t *circuit.Tensor, v []int64) error {
+	if g.unchecked {
+		return nil
+	}
+	return rule.EachCell(len(v), func(i int) error {
+		if v[i] < t.Lo || v[i] > t.Hi {
+			return fmt.Errorf("%s tensor %s: cell %v is %d, outside its declared range [%d, %d]", t.Kind, t.Name, rule.Cell(t.Shape, i), v[i], t.Lo, t.Hi)
+		}
+		return nil
+	})
+}
+
+// emit assigns a witness tensor, as overridden, and returns its cells.
+func (g *generator) emit(id circuit.ID, v []int64) []int64 {
+	t := &backend.Tensor{Shape: g.c.Tensor(id).Shape, V: v}
+	if g.override != nil {
+		g.override(id, t)
+	}
+	g.vals[id] = t
+	return t.V
+}
+
+// hints runs the hints in order and checks that they leave no witness tensor out.
+func (g *generator) hints() error {
+	for i := range g.c.Hints {
+		if err := g.ctx.Err(); err != nil {
+			return err
+		}
+		if err := g.hint(&g.c.Hints[i]); err != nil {
+			return err
+		}
+	}
+	for i := range g.c.Tensors {
+		if t := &g.c.Tensors[i]; t.Kind == circuit.Witness && !t.Mult && g.vals[i] == nil {
+			return fmt.Errorf("no hint computes the witness tensor %s", t.Name)
+		}
+	}
+	return nil
+}
+
+// lookups checks every lookup and computes the multiplicities of the tables.
+func (g *generator) lookups() error {
+	counts := make([][]int64, len(g.c.Tables))
+	finders := make([]*finder, len(g.c.Tables))
+	for i := range g.c.Tables {
+		counts[i] = make([]int64, len(g.c.Tables[i].Cols[0]))
+	}
+	for i := range g.c.Lookups {
+		if err := g.ctx.Err(); err != nil {
+			return err
+		}
+		l := &g.c.Lookups[i]
+		if g.unclaimed != nil && slices.ContainsFunc(l.Cols, func(id circuit.ID) bool { return g.unclaimed[id] }) {
+			continue
+		}
+		if finders[l.Table] == nil {
+			finders[l.Table] = newFinder(g.c.Tables[l.Table].Cols)
+		}
+		if err := g.lookup(l, finders[l.Table], counts[l.Table]); err != nil {
+			return err
+		}
+	}
+	for i, m := range counts {
+		g.emit(g.c.Tables[i].Mult, m)
+	}
+	return nil
+}
+
+// lookup adds the multiplicities of one lookup.
+func (g *generator) lookup(l *circuit.Lookup, f *finder, counts []int64) error {
+	cols := make([][]int64, len(l.Cols))
+	for j, id := range l.Cols {
+		t, err := g.get(id)
+		if err != nil {
+			return err
+		}
+		cols[j] = t.V
+	}
+	bad := f.count(cols, counts)
+	if bad < 0 || g.unchecked {
+		return nil
+	}
+	t := g.c.Tensor(l.Cols[0])
+	values := make([]int64, len(cols))
+	names := make([]string, len(cols))
+	for j := range cols {
+		values[j], names[j] = cols[j][bad], g.c.Tensor(l.Cols[j]).Name
+	}
+	return fmt.Errorf("lookup of %v: cell %v holds %v, which is no line of table %q", names, rule.Cell(t.Shape, bad), values, g.c.Tables[l.Table].Name)
+}
+
+// zeros checks the zero-checks.
+func (g *generator) zeros() error {
+	if g.unchecked {
+		return nil
+	}
+	for _, id := range g.c.Zeros {
+		if err := g.ctx.Err(); err != nil {
+			return err
+		}
+		v, err := g.get(id)
+		if err != nil {
+			return err
+		}
+		t := g.c.Tensor(id)
+		if err := rule.EachCell(len(v.V), func(i int) error {
+			if v.V[i] != 0 {
+				return fmt.Errorf("zero-check of %s: cell %v is %d", t.Name, rule.Cell(t.Shape, i), v.V[i])
+			}
+			return nil
+		}); err != nil {
+			return err
+		}
+	}
+	return nil
+}

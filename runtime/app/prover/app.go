@@ -1,0 +1,206 @@
+// Package prover is the command line of a generated prover: commit to the weights once, then run the model and prove answers.
+package prover
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"runtime/debug"
+
+	"github.com/spf13/cobra"
+
+	"github.com/zkllmc/zkllmc/internal/backend"
+	"github.com/zkllmc/zkllmc/internal/backend/cpu"
+	"github.com/zkllmc/zkllmc/internal/circuit"
+	"github.com/zkllmc/zkllmc/internal/console"
+	"github.com/zkllmc/zkllmc/internal/console/commands"
+	"github.com/zkllmc/zkllmc/internal/protocol"
+	"github.com/zkllmc/zkllmc/runtime/tokens"
+)
+
+// Model is what a generated prover is for.
+type Model struct {
+	Name    string                           // of the model, as compiled
+	Build   func() (*circuit.Circuit, error) // the circuit that is proved, as generated code builds it
+	Vocab   []byte                           // content of the vocabulary file that texts are read and shown with, or nil
+	Backend backend.Backend                  // what computes; nil: all processor cores
+}
+
+// Main runs the command line and returns the exit code of the process, one of package console. SIGINT and SIGTERM stop the work at the
+// next step; a second one ends the process at once.
+func Main(m Model, args []string) int {
+	ctx, stop := console.Interrupts()
+	defer stop()
+	return Run(ctx, m, args, os.Stdin, os.Stdout, os.Stderr)
+}
+
+// failure is an error with its exit code.
+type failure struct {
+	code int
+	err  error
+}
+
+func (f *failure) Error() string { return f.err.Error() }
+func (f *failure) Unwrap() error { return f.err }
+
+func usage(format string, args ...any) error {
+	return &failure{code: console.Usage, err: fmt.Errorf(format, args...)}
+}
+
+func unreadable(err error) error {
+	if err == nil {
+		return nil
+	}
+	return &failure{code: console.Unreadable, err: err}
+}
+
+// app is one run of the command line.
+type app struct {
+	m        Model
+	c        *circuit.Circuit
+	stdin    io.Reader
+	stdout   *console.Output
+	stderr   io.Writer
+	progress *progress
+	started  bool // the command line was understood
+}
+
+// Run is Main with the streams given.
+func Run(ctx context.Context, m Model, args []string, stdin io.Reader, stdout, stderr io.Writer) (code int) {
+	a := &app{m: m, stdin: stdin, stdout: console.NewOutput(stdout), stderr: stderr, progress: newProgress(stderr)}
+	defer func() {
+		if r := recover(); r != nil { // Go's own exit code of a panic would say that the command line was wrong
+			fmt.Fprintf(stderr, "prover: internal error: %v\n%s", r, debug.Stack())
+			code = console.Internal
+		}
+	}()
+	var err error
+	if a.c, err = m.Build(); err != nil {
+		return a.report(ctx, err)
+	}
+	if a.m.Backend == nil {
+		a.m.Backend = cpu.New()
+	}
+	root := a.root()
+	root.SetArgs(append([]string{}, args...)) // not nil, for which cobra takes those of the process
+	root.SetOut(a.stdout)
+	root.SetErr(stderr)
+	code = console.OK
+	if err = root.ExecuteContext(ctx); err != nil {
+		a.progress.abandon()
+		code = a.report(ctx, err)
+	}
+	return a.stdout.Finish("prover", code, stderr)
+}
+
+// report prints an error and returns its exit code.
+func (a *app) report(ctx context.Context, err error) int {
+	var f *failure
+	switch {
+	case a.stdout.Err() != nil && errors.Is(err, a.stdout.Err()):
+		return console.Internal // Run says so
+	case ctx.Err() != nil:
+		fmt.Fprintln(a.stderr, "prover: interrupted")
+		return console.Internal
+	case errors.As(err, &f):
+	case !a.started:
+		f = &failure{code: console.Usage}
+	default:
+		f = &failure{code: console.Internal}
+		err = fmt.Errorf("internal error: %w", err)
+	}
+	fmt.Fprintf(a.stderr, "prover: %v\n", err)
+	if f.code == console.Usage {
+		fmt.Fprintln(a.stderr, "Run 'prover --help' for the commands, 'prover COMMAND --help' for one of them.")
+	}
+	return f.code
+}
+
+func (a *app) root() *cobra.Command {
+	digest := a.c.Digest()
+	root := &cobra.Command{
+		Use:   "prover",
+		Short: "Proves answers of the model " + a.m.Name,
+		Long: fmt.Sprintf(`Proves answers of the model %q, circuit %x.
+
+Whoever has the weights runs setup once, publishes model.vk and keeps prover.key. Proofs then show that the model with this
+verifying key gives an answer, and nothing else about its weights. GOMAXPROCS sets the number of threads.
+
+%s`, a.m.Name, digest[:8], console.ExitCodes),
+		Example: `  prover setup --weights weights.zkw -o keys
+  prover run   --key keys/prover.key --prompt "…"
+  prover prove --key keys/prover.key --prompt "…" -o proof.bin --statement-out statement.bin`,
+		RunE: func(c *cobra.Command, _ []string) error {
+			fmt.Fprintln(a.stderr, c.UsageString())
+			return commands.ErrNone
+		},
+	}
+	root.AddCommand(a.setupCommand())
+	if a.c.Generation != nil {
+		root.AddCommand(a.runCommand(), a.proveCommand(), a.statementCommand())
+	} else {
+		root.AddCommand(a.functionRunCommand(), a.functionProveCommand())
+		root.Example = `  prover setup --weights weights.zkw -o keys
+  prover run   --key keys/prover.key --input NAME=FILE
+  prover prove --key keys/prover.key --input NAME=FILE -o proof.bin --statement-out statement.bin`
+	}
+	root.AddCommand(a.versionCommand())
+	commands.Complete(root, a.version())
+	return root
+}
+
+// version is what --version prints.
+func (a *app) version() string {
+	digest := a.c.Digest()
+	return console.ThisBuild().Lines(protocol.Version) + fmt.Sprintf("circuit   %x (%s)\n", digest, a.c.Name)
+}
+
+func (a *app) versionCommand() *cobra.Command {
+	return &cobra.Command{
+		Use:     "version",
+		Short:   "Print the version of zkllmc, its commit, the protocol version and the circuit",
+		Example: "  prover version",
+		Args:    noArgs,
+		RunE: a.command(func(context.Context) error {
+			fmt.Fprint(a.stdout, a.version())
+			return nil
+		}),
+	}
+}
+
+// noArgs is cobra.NoArgs without showing what was given: it may be the rest of a private prompt that was not quoted.
+func noArgs(_ *cobra.Command, args []string) error {
+	if len(args) > 0 {
+		return fmt.Errorf("%d arguments belong to no flag; a prompt with spaces is quoted", len(args))
+	}
+	return nil
+}
+
+// command makes the body of a command, which cobra calls once it has understood the command line.
+func (a *app) command(f func(ctx context.Context) error) func(*cobra.Command, []string) error {
+	return func(c *cobra.Command, _ []string) error {
+		a.started = true
+		return f(c.Context())
+	}
+}
+
+// vocabulary returns what texts are read and shown with: the given file, else what was compiled in, else nil.
+func (a *app) vocabulary(file string) (tokens.Tokenizer, error) {
+	if file != "" {
+		t, err := tokens.Load(file)
+		if err == nil && t.Size() > a.c.Generation.Vocab {
+			err = fmt.Errorf("%s: the vocabulary has %d tokens, the model has %d; it belongs to another model", file, t.Size(), a.c.Generation.Vocab)
+		}
+		return t, unreadable(err)
+	}
+	if len(a.m.Vocab) == 0 {
+		return nil, nil
+	}
+	t, err := tokens.Parse(a.m.Vocab)
+	if err != nil {
+		return nil, fmt.Errorf("the vocabulary that was compiled in: %w", err)
+	}
+	return t, nil
+}

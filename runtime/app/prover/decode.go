@@ -1,0 +1,108 @@
+package prover
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"path/filepath"
+
+	"github.com/zkllmc/zkllmc/internal/circuit"
+	"github.com/zkllmc/zkllmc/internal/console"
+	"github.com/zkllmc/zkllmc/internal/engine"
+	"github.com/zkllmc/zkllmc/internal/format"
+	"github.com/zkllmc/zkllmc/internal/protocol"
+	"github.com/zkllmc/zkllmc/runtime/statement"
+	"github.com/zkllmc/zkllmc/runtime/statement/function"
+	"github.com/zkllmc/zkllmc/runtime/statement/generation"
+	"github.com/zkllmc/zkllmc/runtime/verifier"
+)
+
+// readKey reads a prover key.
+func readKey(c *circuit.Circuit, name string) (*engine.Key, error) {
+	data, err := readFile(c, name, format.MagicProverKey, int64(engine.KeySize(c))+slack)
+	if err != nil {
+		return nil, unreadable(err)
+	}
+	k, err := engine.ReadKey(c, data)
+	if err != nil {
+		return nil, unreadable(fmt.Errorf("%s: %w; run 'prover setup' with this prover to make its keys", name, err))
+	}
+	return k, nil
+}
+
+// verifyingKeyBeside is where setup puts the verifying key of a prover key.
+func verifyingKeyBeside(keyFile string) string {
+	return filepath.Join(filepath.Dir(keyFile), verifyingKeyFile)
+}
+
+// readVerifyingKey reads the verifying key that belongs to a prover key; the empty name means model.vk beside it.
+func readVerifyingKey(ctx context.Context, c *circuit.Circuit, k *engine.Key, keyFile, name string) (*verifier.Key, error) {
+	if name == "" {
+		name = verifyingKeyBeside(keyFile)
+	}
+	data, err := readFile(c, name, format.MagicVerifyingKey, slack+32*int64(protocol.WeightLayout(c).Rows))
+	if err != nil {
+		return nil, unreadable(fmt.Errorf("verifying key, with which the proof is checked: %w; --vk names it", err))
+	}
+	vk, err := verifier.ReadPinnedKey(ctx, c, kind(c), data, k.ModelID())
+	if errors.Is(err, verifier.ErrPinned) { // it speaks of an ID that somebody pinned, here nobody did
+		return nil, unreadable(fmt.Errorf("%s and %s are of different setups; take the model.vk that setup wrote together with this prover key", name, keyFile))
+	}
+	if err != nil {
+		return nil, unreadable(fmt.Errorf("%s: %w; it must come from the same setup as %s", name, err, keyFile))
+	}
+	return vk, nil
+}
+
+// kind is the kind of a circuit's statements.
+func kind(c *circuit.Circuit) statement.Kind {
+	if c.Generation != nil {
+		return generation.Kind
+	}
+	return function.Kind
+}
+
+// input completes a statement to what the prover takes.
+func input(c *circuit.Circuit, st *generation.Statement) *engine.Input {
+	return &engine.Input{Statement: st.Hide(c), Private: generation.PrivateInput(c, st.Tokens)}
+}
+
+// decode lets the model answer: one pass of the integer program per token, until an end token, the limit or the circuit's length.
+func (a *app) decode(ctx context.Context, k *engine.Key, q *question) ([]int64, error) {
+	c := a.c
+	room := c.Generation.Length - len(q.promptTokens) + 1
+	if q.max > 0 {
+		room = min(room, q.max)
+	}
+	end, ends := q.end()
+	ids := append([]int64(nil), q.promptTokens...)
+	for range room {
+		logits, err := k.Logits(ctx, ids)
+		if err != nil {
+			return nil, err
+		}
+		next := statement.Argmax(logits[(len(ids)-1)*c.Generation.Vocab:])
+		ids = append(ids, next)
+		if ends && next == end {
+			break
+		}
+	}
+	return ids[len(q.promptTokens):], nil
+}
+
+// confirm checks that the model gives the answer that is to be proved, in one pass.
+func (a *app) confirm(ctx context.Context, k *engine.Key, q *question) error {
+	c, p := a.c, len(q.promptTokens)
+	st := claim(c, q.promptTokens, q.wantTokens)
+	logits, err := k.Logits(ctx, st.Tokens)
+	if err != nil {
+		return err
+	}
+	for i, id := range q.wantTokens {
+		if best := statement.Argmax(logits[(p-1+i)*c.Generation.Vocab : (p+i)*c.Generation.Vocab]); best != id {
+			return &failure{code: console.Rejected, err: fmt.Errorf("the model does not answer %s: after %s it continues with %s, not with %s; nothing is proved",
+				q.quoted(q.wantTokens), q.context(q.wantTokens[:i]), q.one(best), q.one(id))}
+		}
+	}
+	return nil
+}

@@ -1,0 +1,206 @@
+package prover
+
+import (
+	"context"
+	"fmt"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/zkllmc/zkllmc/internal/atomicfile"
+	"github.com/zkllmc/zkllmc/internal/circuit"
+	"github.com/zkllmc/zkllmc/internal/console"
+	"github.com/zkllmc/zkllmc/internal/engine"
+	"github.com/zkllmc/zkllmc/internal/portfile"
+	"github.com/zkllmc/zkllmc/runtime/statement/function"
+)
+
+// Circuits whose statements are functions have commands of their own: what they take are the elements of the input ports.
+
+// inputs are the --input flags of run and prove.
+type inputs struct{ files []string }
+
+func (in *inputs) flags(a *app, c *cobra.Command) {
+	var ports []string
+	for i := range a.c.Ports {
+		if p := &a.c.Ports[i]; !p.Out {
+			ports = append(ports, fmt.Sprintf("%s (%v %v)", p.Name, p.Kind, p.Shape))
+		}
+	}
+	c.Flags().StringArrayVar(&in.files, "input", nil, "`NAME=FILE` with the elements of an input, as JSON lists or as an ONNX TensorProto; the inputs are "+strings.Join(ports, ", "))
+}
+
+// paths lists the files for apart.
+func (in *inputs) paths() (out []path) {
+	for _, f := range in.files {
+		_, file, _ := strings.Cut(f, "=")
+		out = append(out, path{"--input", file})
+	}
+	return out
+}
+
+// read returns the statement without its outputs, and the private inputs.
+func (in *inputs) read(c *circuit.Circuit) (*engine.Input, *function.Statement, error) {
+	st := &function.Statement{Ports: make([][]int64, len(c.Ports))}
+	private, given := map[int][]int64{}, map[int]bool{}
+	for _, f := range in.files {
+		name, file, ok := strings.Cut(f, "=")
+		i := inputPort(c, name)
+		switch {
+		case !ok:
+			return nil, nil, usage("--input %s: want NAME=FILE", f)
+		case i < 0:
+			return nil, nil, usage("--input %s: the model has no input of this name", name)
+		case given[i]:
+			return nil, nil, usage("--input %s is given twice", name)
+		}
+		p := &c.Ports[i]
+		data, err := atomicfile.Read(file, portfile.MaxSize(p))
+		if err != nil {
+			return nil, nil, unreadable(err)
+		}
+		elements, err := portfile.Read(p, data)
+		switch {
+		case err != nil && !p.Public():
+			return nil, nil, unreadable(fmt.Errorf("%s: input %s: it does not hold elements of this input; it is private and not shown", file, name))
+		case err != nil:
+			return nil, nil, unreadable(fmt.Errorf("%s: input %s: %w", file, name, err))
+		}
+		if given[i] = true; p.Public() {
+			st.Ports[i] = elements
+		} else {
+			private[i] = elements
+		}
+	}
+	for i := range c.Ports {
+		if p := &c.Ports[i]; !p.Out && !given[i] {
+			return nil, nil, usage("--input %s=FILE is missing", p.Name)
+		}
+	}
+	return &engine.Input{Statement: st, Private: private}, st, nil
+}
+
+// inputPort returns the number of an input port, -1 if there is none of the name.
+func inputPort(c *circuit.Circuit, name string) int {
+	for i := range c.Ports {
+		if !c.Ports[i].Out && c.Ports[i].Name == name {
+			return i
+		}
+	}
+	return -1
+}
+
+// fill runs the model and completes the statement by what it reveals of the outputs.
+func (a *app) fill(ctx context.Context, k *engine.Key, in *engine.Input, st *function.Statement) error {
+	a.progress.phase("running")
+	w, err := k.Evaluate(ctx, in)
+	if err != nil {
+		return err
+	}
+	for i := range a.c.Ports {
+		if p := &a.c.Ports[i]; p.Out {
+			st.Fill(a.c, i, w.Tensor(p.T).V)
+		}
+	}
+	return nil
+}
+
+func (a *app) functionRunCommand() *cobra.Command {
+	var in inputs
+	var key string
+	var asJSON bool
+	c := &cobra.Command{
+		Use:     "run --key prover.key --input NAME=FILE…",
+		Short:   "Run the model, without a proof",
+		Long:    `Runs the integer program that proofs are about, and prints what statements reveal of the outputs, a line per output.`,
+		Example: "  prover run --key keys/prover.key --input x=x.json",
+		Args:    noArgs,
+		RunE: a.command(func(ctx context.Context) error {
+			input, st, err := in.read(a.c)
+			if err != nil {
+				return err
+			}
+			a.progress.phase("read key")
+			k, err := readKey(a.c, key)
+			if err != nil {
+				return err
+			}
+			if err := a.fill(ctx, k, input, st); err != nil {
+				return err
+			}
+			a.progress.phase("")
+			return a.printFunction(k, st, report{}, asJSON)
+		}),
+	}
+	in.flags(a, c)
+	c.Flags().StringVar(&key, "key", "", "prover key `FILE` that setup wrote")
+	c.Flags().BoolVar(&asJSON, "json", false, "print a report")
+	required(c, "key")
+	return c
+}
+
+// functionProveOptions are the flags of prove.
+type functionProveOptions struct {
+	inputs
+	proveFiles
+}
+
+func (a *app) functionProveCommand() *cobra.Command {
+	o := &functionProveOptions{}
+	c := &cobra.Command{
+		Use:   "prove --key prover.key --input NAME=FILE… -o proof.bin --statement-out statement.bin",
+		Short: "Run the model and prove what it gives",
+		Long: `Runs the model and proves that these inputs give these outputs. The statement says what is public of both; the proof is verified
+before anything is written.`,
+		Example: `  prover prove --key keys/prover.key --input x=x.json -o proof.bin --statement-out statement.bin`,
+		Args:    noArgs,
+		RunE:    a.command(func(ctx context.Context) error { return a.functionProve(ctx, o) }),
+	}
+	o.inputs.flags(a, c)
+	o.proveFiles.flags(c)
+	return c
+}
+
+func (a *app) functionProve(ctx context.Context, o *functionProveOptions) error {
+	if err := o.check(o.inputs.paths()...); err != nil {
+		return err
+	}
+	in, st, err := o.read(a.c)
+	if err != nil {
+		return err
+	}
+	k, vk, err := a.keys(ctx, &o.proveFiles)
+	if err != nil {
+		return err
+	}
+	if err := a.fill(ctx, k, in, st); err != nil {
+		return err
+	}
+	proof, err := console.Interruptible(ctx, func() ([]byte, error) { return k.Prove(ctx, in, a.options()) })
+	if err != nil {
+		return err
+	}
+	encoded, err := a.checkAndWrite(ctx, &o.proveFiles, vk, st, proof)
+	if err != nil {
+		return err
+	}
+	if err := a.printFunction(k, st, report{ProofBytes: len(proof), StatementBytes: len(encoded)}, o.json); err != nil || o.json {
+		return err
+	}
+	fmt.Fprintf(a.stdout, "statement %s (%d bytes)\nproof     %s (%d bytes)\n", o.statement, len(encoded), o.proof, len(proof))
+	return nil
+}
+
+// printFunction prints the outputs, or a report.
+func (a *app) printFunction(k *engine.Key, st *function.Statement, r report, asJSON bool) error {
+	if asJSON {
+		r.ModelID, r.Ports = fmt.Sprintf("%x", k.ModelID()), portfile.Reports(a.c, st)
+		return a.printReport(r)
+	}
+	for i := range a.c.Ports {
+		if p := &a.c.Ports[i]; p.Out && p.Public() {
+			fmt.Fprintf(a.stdout, "%s\t%s\n", p.Name, portfile.Text(p, portfile.Told(p), st.Ports[i]))
+		}
+	}
+	return nil
+}

@@ -1,0 +1,190 @@
+package prover
+
+import (
+	"context"
+	"errors"
+
+	"github.com/spf13/cobra"
+
+	"github.com/zkllmc/zkllmc/internal/circuit"
+	"github.com/zkllmc/zkllmc/internal/console"
+	"github.com/zkllmc/zkllmc/internal/dialogue"
+	"github.com/zkllmc/zkllmc/runtime/statement/generation"
+	"github.com/zkllmc/zkllmc/runtime/tokens"
+)
+
+// question is what a command asks of the model: flags of run, prove and statement.
+type question struct {
+	given                    console.Given // made by read
+	vocab                    string
+	max                      int
+	cmd                      *cobra.Command
+	tokenizer                tokens.Tokenizer
+	private                  bool    // the prompt is not printed: what a prover prints ends up in logs
+	promptTokens, wantTokens []int64 // wantTokens: the answer that was given, or nil
+}
+
+// flags adds the flags of the prompt.
+func (q *question) flags(c *cobra.Command) {
+	q.cmd = c
+	f := c.Flags()
+	f.String("prompt", "", "the prompt as `TEXT`; other users of the machine may see it: --prompt-file hides it")
+	f.String("prompt-file", "", "`FILE` with the prompt, - for the standard input; one line end behind it is no part of it")
+	f.String("tokens", "", "the prompt as token `IDS`, such as 1,2,3")
+	f.String("tokens-file", "", "`FILE` with the prompt as token ids, - for the standard input")
+	f.StringVar(&q.vocab, "vocab", "", "vocabulary `FILE`, instead of the compiled one")
+	c.MarkFlagsOneRequired("prompt", "prompt-file", "tokens", "tokens-file")
+}
+
+// answerFlags adds the flags of an answer that is given.
+func (q *question) answerFlags(c *cobra.Command, text string) {
+	f := c.Flags()
+	f.String("answer", "", text)
+	f.String("answer-file", "", "`FILE` with the answer, as --prompt-file")
+	f.String("answer-tokens", "", "the answer as token `IDS`")
+	f.String("answer-tokens-file", "", "`FILE` with the answer as token ids")
+}
+
+func (q *question) maxFlag(c *cobra.Command) {
+	c.Flags().IntVar(&q.max, "max", 0, "at most `N` tokens of answer; 0: until an end token or the circuit's length")
+}
+
+// set returns the flags that were given. Two that say the same are refused.
+func (q *question) set() (console.Given, error) {
+	given := console.Given{}
+	for _, text := range console.Texts {
+		for _, name := range []string{text, text + console.FileSuffix} {
+			if f := q.cmd.Flags().Lookup(name); f != nil && f.Changed {
+				given[name] = f.Value.String()
+			}
+		}
+	}
+	if err := given.Check(); err != nil {
+		return nil, usage("%w", err)
+	}
+	return given, nil
+}
+
+// inputs are the files that the flags name.
+func (q *question) inputs() []path {
+	out := []path{{"--vocab", q.vocab}}
+	given, _ := q.set() // read returns the error
+	for _, name := range given.Files() {
+		if given[name] != "-" {
+			out = append(out, path{"--" + name, given[name]})
+		}
+	}
+	return out
+}
+
+// read turns the flags into tokens.
+func (q *question) read(ctx context.Context, a *app) error {
+	given, err := q.set()
+	if err != nil {
+		return err
+	}
+	if q.max < 0 {
+		return usage("--max %d is negative", q.max)
+	}
+	if q.tokenizer, err = a.vocabulary(q.vocab); err != nil {
+		return err
+	}
+	// What is left behind where the context ends goes on reading, into a map that nobody else has then.
+	if q.given, err = console.Interruptible(ctx, func() (console.Given, error) { return given, given.Read(a.stdin) }); err != nil {
+		return unreadable(err)
+	}
+	c := a.c
+	q.private = c.Generation.Private
+	if q.promptTokens, err = q.ids(c, "prompt", "tokens", dialogue.Prompt); err != nil {
+		return err
+	}
+	if q.wantTokens, err = q.ids(c, "answer", "answer-tokens", dialogue.Answer); err != nil {
+		return err
+	}
+	return q.fits(c)
+}
+
+// ids returns the tokens of a text flag or of a list flag; nil if neither is set.
+func (q *question) ids(c *circuit.Circuit, textFlag, listFlag string, encode func(*circuit.Circuit, tokens.Tokenizer, string) ([]int64, error)) ([]int64, error) {
+	var ids []int64
+	var err error
+	text, isText := q.given[textFlag]
+	list, isList := q.given[listFlag]
+	name := q.given.Flag(textFlag)
+	switch {
+	case isList:
+		name = q.given.Flag(listFlag)
+		ids, err = dialogue.IDs(c, list)
+	case !isText:
+		return nil, nil
+	case q.tokenizer == nil:
+		return nil, usage("--%s needs a vocabulary, and none was compiled in: give --vocab FILE, or token ids with --%s", name, listFlag)
+	default:
+		ids, err = encode(c, q.tokenizer, text)
+	}
+	if err == nil && len(ids) == 0 { // an answer of an end token alone is given by its id
+		err = dialogue.ErrEmpty
+	}
+	switch {
+	case errors.Is(err, dialogue.ErrEmpty):
+		return nil, usage("--%s: %w", name, err)
+	case err != nil && c.Generation.Private && textFlag == "prompt":
+		return nil, usage("--%s: it holds what is no token of the model; it is private and not shown", name)
+	case err != nil:
+		return nil, usage("--%s: %w", name, err)
+	}
+	return ids, nil
+}
+
+// fits checks the lengths against the circuit. The token after the last position is a prediction too.
+func (q *question) fits(c *circuit.Circuit) error {
+	p := len(q.promptTokens)
+	switch {
+	case p > c.Generation.Length:
+		return usage("the prompt has %d tokens, the circuit takes at most %d", p, c.Generation.Length)
+	case p+len(q.wantTokens) > c.Generation.Length+1:
+		return usage("prompt and answer have %d tokens, the circuit takes at most %d", p+len(q.wantTokens), c.Generation.Length+1)
+	}
+	return nil
+}
+
+// claim returns the statement that the model answers a prompt so, without logits. A token that finds no position is claimed as the
+// next one; where logits are revealed they say it themselves.
+func claim(c *circuit.Circuit, prompt, answer []int64) *generation.Statement {
+	all := append(append([]int64(nil), prompt...), answer...)
+	st := &generation.Statement{Tokens: all, Prompt: len(prompt), Next: generation.Unclaimed}
+	if len(all) > c.Generation.Length {
+		if c.Generation.Reveal == circuit.Argmax {
+			st.Next = all[c.Generation.Length]
+		}
+		st.Tokens = all[:c.Generation.Length]
+	}
+	return st
+}
+
+// finished says whether an answer ends with the vocabulary's end token; nil where none is known.
+func (q *question) finished(answer []int64) *bool {
+	end, ok := q.end()
+	if !ok {
+		return nil
+	}
+	f := len(answer) > 0 && answer[len(answer)-1] == end
+	return &f
+}
+
+// end returns the token that ends answers, if one is known.
+func (q *question) end() (id int64, ok bool) {
+	if q.tokenizer == nil {
+		return 0, false
+	}
+	return q.tokenizer.End()
+}
+
+// text is the answer for a report: nil without a vocabulary.
+func (q *question) text(answer []int64) *string {
+	if q.tokenizer == nil {
+		return nil
+	}
+	s := q.tokenizer.Decode(answer)
+	return &s
+}

@@ -1,0 +1,205 @@
+package prover
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+
+	"github.com/spf13/cobra"
+
+	"github.com/zkllmc/zkllmc/internal/atomicfile"
+	"github.com/zkllmc/zkllmc/internal/circuit"
+	"github.com/zkllmc/zkllmc/internal/console"
+	"github.com/zkllmc/zkllmc/internal/dialogue"
+	"github.com/zkllmc/zkllmc/internal/engine"
+	"github.com/zkllmc/zkllmc/runtime/statement"
+	"github.com/zkllmc/zkllmc/runtime/statement/generation"
+	"github.com/zkllmc/zkllmc/runtime/verifier"
+)
+
+// proveFiles are the flags of prove that do not depend on what is proved.
+type proveFiles struct {
+	key, vk, proof, statement string
+	force, json               bool
+}
+
+func (o *proveFiles) flags(c *cobra.Command) {
+	f := c.Flags()
+	f.StringVar(&o.key, "key", "", "prover key `FILE` that setup wrote")
+	f.StringVar(&o.vk, "vk", "", "verifying key `FILE` (default: model.vk beside the prover key)")
+	f.StringVarP(&o.proof, "out", "o", "", "`FILE` for the proof")
+	f.StringVar(&o.statement, "statement-out", "", "`FILE` for the statement")
+	f.BoolVar(&o.force, "force", false, "replace files that are there")
+	f.BoolVar(&o.json, "json", false, "print a report")
+	required(c, "key", "out", "statement-out")
+}
+
+// proveOptions are the flags of prove.
+type proveOptions struct {
+	question
+	proveFiles
+}
+
+func (a *app) proveCommand() *cobra.Command {
+	o := &proveOptions{}
+	c := &cobra.Command{
+		Use:   "prove --key prover.key --prompt TEXT -o proof.bin --statement-out statement.bin",
+		Short: "Answer a prompt and prove it",
+		Long: `Lets the model answer, or takes the answer of --answer, and proves that the model gives it. The statement says prompt and
+answer, the proof shows it; the proof is verified before anything is written. An answer that the model does not give is
+refused with exit code 1.`,
+		Example: `  prover prove --key keys/prover.key --prompt "…" -o proof.bin --statement-out statement.bin`,
+		Args:    noArgs,
+		RunE:    a.command(func(ctx context.Context) error { return a.prove(ctx, o) }),
+	}
+	o.question.flags(c)
+	o.answerFlags(c, "the answer as `TEXT`, instead of running the model for it")
+	o.maxFlag(c)
+	o.proveFiles.flags(c)
+	return c
+}
+
+// check refuses files that cannot be written or must not be written over; inputs are other files that prove reads.
+func (o *proveFiles) check(inputs ...path) error {
+	vk := path{"--vk", o.vk}
+	if o.vk == "" {
+		vk = path{"--vk where it is not given", verifyingKeyBeside(o.key)}
+	}
+	outputs := []path{{"--out", o.proof}, {"--statement-out", o.statement}}
+	if err := apart(outputs, append([]path{{"--key", o.key}, vk}, inputs...)...); err != nil {
+		return err
+	}
+	if err := replaceable(o.proof, o.statement); err != nil {
+		return err
+	}
+	return writable(o.force, o.statement, o.proof)
+}
+
+// keys reads the prover's key and the verifying key that belongs to it.
+func (a *app) keys(ctx context.Context, o *proveFiles) (*engine.Key, *verifier.Key, error) {
+	a.progress.phase("read key")
+	k, err := readKey(a.c, o.key)
+	if err != nil {
+		return nil, nil, err
+	}
+	vk, err := readVerifyingKey(ctx, a.c, k, o.key, o.vk)
+	return k, vk, err
+}
+
+// checkAndWrite verifies a proof, and writes it with its statement, of which it returns the bytes.
+func (a *app) checkAndWrite(ctx context.Context, o *proveFiles, vk *verifier.Key, st statement.Statement, proof []byte) ([]byte, error) {
+	a.progress.phase("self-check")
+	if err := vk.VerifyStatementContext(ctx, st, proof); err != nil {
+		return nil, fmt.Errorf("the proof does not verify and was not written: %w", err)
+	}
+	encoded, err := statement.Encode(a.c, st)
+	if err != nil {
+		return nil, err
+	}
+	a.progress.phase("write")
+	if err := writeAll(ctx, o.force, out{o.statement, encoded, 0o644}, out{o.proof, proof, 0o644}); err != nil {
+		return nil, err
+	}
+	a.progress.phase("")
+	return encoded, nil
+}
+
+func (a *app) prove(ctx context.Context, o *proveOptions) error {
+	if err := o.check(o.inputs()...); err != nil {
+		return err
+	}
+	if err := o.read(ctx, a); err != nil {
+		return err
+	}
+	if o.wantTokens != nil && o.max > 0 {
+		return usage("--max is for answers of the model; --answer gives one")
+	}
+	k, vk, err := a.keys(ctx, &o.proveFiles)
+	if err != nil {
+		return err
+	}
+	answer, err := a.answer(ctx, k, o)
+	if err != nil {
+		return err
+	}
+	st, proof, err := a.proof(ctx, k, claim(a.c, o.promptTokens, answer))
+	if err != nil {
+		return err
+	}
+	encoded, err := a.checkAndWrite(ctx, &o.proveFiles, vk, st, proof)
+	if err != nil {
+		return err
+	}
+	if o.json {
+		return a.printReport(report{ModelID: fmt.Sprintf("%x", k.ModelID()), Said: dialogue.SaidOf(a.c, o.tokenizer, st), ProofBytes: len(proof), StatementBytes: len(encoded)})
+	}
+	o.showPrompt(a.stdout)
+	o.showAnswer(a.stdout, answer)
+	fmt.Fprintf(a.stdout, "statement %s (%d bytes)\nproof     %s (%d bytes)\n", o.statement, len(encoded), o.proof, len(proof))
+	return nil
+}
+
+// answer returns the answer that is proved: the given one, if the model gives it, else the model's.
+func (a *app) answer(ctx context.Context, k *engine.Key, o *proveOptions) ([]int64, error) {
+	if o.wantTokens == nil {
+		a.progress.phase("decoding")
+		return a.decode(ctx, k, &o.question)
+	}
+	a.progress.phase("confirm answer")
+	return o.wantTokens, a.confirm(ctx, k, &o.question)
+}
+
+// proof proves a statement. It returns the statement's public form, with the logits where the circuit reveals them.
+func (a *app) proof(ctx context.Context, k *engine.Key, st *generation.Statement) (*generation.Statement, []byte, error) {
+	a.progress.phase("logits")
+	c := a.c
+	if c.Generation.Reveal == circuit.Values {
+		logits, err := k.Logits(ctx, st.Tokens)
+		if err != nil {
+			return nil, nil, err
+		}
+		st.Logits = logits[(st.Prompt-1)*c.Generation.Vocab:]
+	}
+	in := input(c, st)
+	proof, err := console.Interruptible(ctx, func() ([]byte, error) { return k.Prove(ctx, in, a.options()) })
+	return in.Statement.(*generation.Statement), proof, err
+}
+
+// out is a file to write.
+type out struct {
+	name string
+	data []byte
+	mode fs.FileMode
+}
+
+// writeAll writes files that belong together. All are on the disk before the first has its name, and the names are given in order
+// without delay: a full disk changes nothing, and a kill seldom comes between two names. Where a name cannot be given, those given
+// before it are taken back, unless they replaced others, which are gone already.
+func writeAll(ctx context.Context, force bool, files ...out) error {
+	var ready []*atomicfile.File
+	var created []bool
+	for _, f := range files {
+		p, err := atomicfile.Prepare(ctx, f.name, f.data, atomicfile.Options{Mode: f.mode, Replace: force})
+		if err != nil {
+			for _, r := range ready {
+				r.Discard()
+			}
+			return writeFailure(f.name, err)
+		}
+		_, err = os.Lstat(f.name)
+		ready, created = append(ready, p), append(created, errors.Is(err, fs.ErrNotExist))
+	}
+	done, err := atomicfile.CommitAll(ready...)
+	if err == nil {
+		return nil
+	}
+	err = writeFailure(files[min(done, len(files)-1)].name, err)
+	for i := range done {
+		if done < len(files) && created[i] {
+			err = errors.Join(err, os.Remove(files[i].name))
+		}
+	}
+	return err
+}

@@ -1,0 +1,66 @@
+package prover
+
+import (
+	"context"
+	"fmt"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/zkllmc/zkllmc/internal/dialogue"
+	"github.com/zkllmc/zkllmc/internal/reading"
+)
+
+func (a *app) runCommand() *cobra.Command {
+	q := &question{}
+	var key string
+	var asJSON bool
+	c := &cobra.Command{
+		Use:   "run --key prover.key --prompt TEXT",
+		Short: "Let the model answer, without a proof",
+		Long: `Runs the integer program that proofs are about, and prints the answer: greedy decoding, one pass per token, until an end
+token of the vocabulary or the circuit's length.`,
+		Example: "  prover run --key keys/prover.key --tokens 3,2,7 --max 4",
+		Args:    noArgs,
+		RunE:    a.command(func(ctx context.Context) error { return a.run(ctx, q, key, asJSON) }),
+	}
+	q.flags(c)
+	q.maxFlag(c)
+	c.Flags().StringVar(&key, "key", "", "prover key `FILE` that setup wrote")
+	c.Flags().BoolVar(&asJSON, "json", false, "print a report")
+	required(c, "key")
+	return c
+}
+
+func (a *app) run(ctx context.Context, q *question, keyFile string, asJSON bool) error {
+	if err := q.read(ctx, a); err != nil {
+		return err
+	}
+	a.progress.phase("read key")
+	k, err := readKey(a.c, keyFile)
+	if err != nil {
+		return err
+	}
+	a.progress.phase("decoding")
+	answer, err := a.decode(ctx, k, q)
+	if err != nil {
+		return err
+	}
+	a.progress.phase("")
+	if asJSON {
+		return a.printReport(report{ModelID: fmt.Sprintf("%x", k.ModelID()), Said: dialogue.Answered(a.c, q.tokenizer, q.promptTokens, answer)})
+	}
+	text := reading.FormatIDs(answer)
+	if t := q.text(answer); t != nil {
+		text = *t
+	}
+	fmt.Fprintln(a.stdout, text)
+	// Remarks are not on stdout, which holds the answer and nothing else.
+	if s := q.unfinished(answer); s != "" {
+		fmt.Fprintln(a.stderr, strings.TrimSpace(s))
+	}
+	if s := q.spelled(answer); s != "" {
+		fmt.Fprintf(a.stderr, "(not the usual tokens of this text: %s)\n", s)
+	}
+	return nil
+}

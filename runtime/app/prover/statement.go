@@ -1,0 +1,80 @@
+package prover
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/spf13/cobra"
+
+	"github.com/zkllmc/zkllmc/internal/circuit"
+	"github.com/zkllmc/zkllmc/internal/format"
+	"github.com/zkllmc/zkllmc/runtime/statement/generation"
+)
+
+func (a *app) statementCommand() *cobra.Command {
+	q := &question{}
+	var file, from string
+	var force bool
+	c := &cobra.Command{
+		Use:   "statement --prompt TEXT --answer TEXT -o statement.bin",
+		Short: "Write a statement without a proof, true or not",
+		Long: `Writes the statement that the model answers a prompt so. It asks no model and proves nothing: together with a proof of
+another statement the verifier refuses it.`,
+		Example: `  prover statement --tokens 3,2 --answer-tokens 7 -o claim.bin`,
+		Args:    noArgs,
+		RunE:    a.command(func(ctx context.Context) error { return a.statement(ctx, q, file, from, force) }),
+	}
+	q.flags(c)
+	q.answerFlags(c, "the answer that is claimed, as `TEXT`; the model is not asked")
+	f := c.Flags()
+	f.StringVarP(&file, "out", "o", "", "`FILE` for the statement")
+	f.StringVar(&from, "logits-from", "", "statement `FILE` whose logits are taken, where the circuit reveals logits")
+	f.BoolVar(&force, "force", false, "replace the file if it is there")
+	required(c, "out")
+	c.MarkFlagsOneRequired("answer", "answer-file", "answer-tokens", "answer-tokens-file")
+	return c
+}
+
+func (a *app) statement(ctx context.Context, q *question, file, from string, force bool) error {
+	if err := apart([]path{{"--out", file}}, append(q.inputs(), path{"--logits-from", from})...); err != nil {
+		return err
+	}
+	if err := replaceable(file); err != nil {
+		return err
+	}
+	if err := writable(force, file); err != nil {
+		return err
+	}
+	if err := q.read(ctx, a); err != nil {
+		return err
+	}
+	c := a.c
+	st := claim(c, q.promptTokens, q.wantTokens)
+	if c.Generation.Reveal == circuit.Values {
+		if from == "" {
+			return usage("statements of this circuit show logits: --logits-from names a statement to take them from")
+		}
+		other, err := readStatement(c, from)
+		if err != nil {
+			return err
+		}
+		st.Logits = other.Logits
+	}
+	encoded, err := st.Hide(c).Encode(c)
+	if err != nil {
+		return usage("%w", err)
+	}
+	return writeAll(ctx, force, out{file, encoded, 0o644})
+}
+
+func readStatement(c *circuit.Circuit, name string) (*generation.Statement, error) {
+	data, err := readFile(c, name, format.MagicStatement, 1<<10+8*int64(c.Generation.Length)*int64(c.Generation.Vocab+1))
+	if err != nil {
+		return nil, unreadable(err)
+	}
+	st, err := generation.Decode(c, data)
+	if err != nil {
+		return nil, unreadable(fmt.Errorf("%s: %w", name, err))
+	}
+	return st, nil
+}

@@ -1,0 +1,118 @@
+package verifier
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"time"
+
+	"github.com/zkllmc/zkllmc/internal/atomicfile"
+	"github.com/zkllmc/zkllmc/internal/console"
+	"github.com/zkllmc/zkllmc/internal/format"
+	"github.com/zkllmc/zkllmc/internal/group"
+	"github.com/zkllmc/zkllmc/internal/machine"
+	"github.com/zkllmc/zkllmc/runtime/verifier"
+)
+
+// acceptReport is what accept --json prints.
+type acceptReport struct {
+	Accepted bool   `json:"accepted"`
+	Class    string `json:"class,omitempty"`
+	Error    string `json:"error,omitempty"`
+	ModelID  string `json:"model_id,omitempty"`
+	Circuit  string `json:"circuit"`
+	Seconds  struct {
+		Generators float64 `json:"generators"`
+		Verify     float64 `json:"verify"`
+		Total      float64 `json:"total"`
+	} `json:"seconds"`
+	VKBytes int `json:"vk_bytes"`
+	machine.Usage
+}
+
+// accept verifies the range proof of a verifying key.
+func (a *app) accept(ctx context.Context, args []string) error {
+	fs := flag.NewFlagSet("accept", flag.ContinueOnError)
+	save, force, asJSON := fs.String("save", "", ""), fs.Bool("force", false, ""), fs.Bool("json", false, "")
+	files, help, err := a.parse(fs, args)
+	if err != nil || help {
+		return err
+	}
+	if len(files) != 1 {
+		return usage("accept: %d files given, want one verifying key", len(files))
+	}
+	if *save != "" {
+		if err := savable(*save, files[0], *force); err != nil {
+			return err
+		}
+	}
+	r, err := console.Interruptible(ctx, func() (r acceptReport, err error) { err = a.acceptKey(ctx, &r, files[0]); return r, err })
+	if ctx.Err() != nil {
+		return ctx.Err()
+	}
+	if err == nil && *save != "" {
+		err = a.saveID(ctx, *save, r.ModelID, *force)
+	}
+	return a.showAccept(&r, *asJSON, err)
+}
+
+func (a *app) acceptKey(ctx context.Context, r *acceptReport, name string) error {
+	data, err := a.read("verifying key", name, format.MagicVerifyingKey, keyLimit(a.c))
+	if err != nil {
+		return err
+	}
+	r.VKBytes = len(data)
+	begin := time.Now()
+	a.generators()
+	r.Seconds.Generators = time.Since(begin).Seconds()
+	key, err := verifier.ReadKey(ctx, a.c, a.kind(), data)
+	r.Seconds.Total = time.Since(begin).Seconds()
+	r.Seconds.Verify = r.Seconds.Total - r.Seconds.Generators
+	if err != nil {
+		return keyFailure(name, data, err)
+	}
+	id := key.ModelID()
+	r.Accepted, r.ModelID = true, fmt.Sprintf("%x", id)
+	return nil
+}
+
+func (a *app) saveID(ctx context.Context, name, id string, force bool) error {
+	err := atomicfile.Write(ctx, name, []byte(id+"\n"), atomicfile.Options{Mode: 0o644, Replace: force})
+	return saveFailure(name, err)
+}
+
+// showAccept prints the report and returns the error of the run.
+func (a *app) showAccept(r *acceptReport, asJSON bool, err error) error {
+	digest := a.c.Digest()
+	r.Circuit, r.Usage = fmt.Sprintf("%x", digest), machine.Now()
+	if asJSON {
+		r.Class, r.Error = explain(err)
+		return cmp.Or(err, a.printJSON(r))
+	}
+	if err != nil {
+		return err
+	}
+	fmt.Fprintf(a.stdout, "accepted  every weight lies in its declared range\nmodel ID  %s\ncircuit   %s (%s)\n", r.ModelID, r.Circuit, a.m.Name)
+	fmt.Fprintf(a.stdout, "time      generators %.2f s, decode and verify %.2f s\n", r.Seconds.Generators, r.Seconds.Verify)
+	return nil
+}
+
+// generators derives the generators of the rows, which have nothing to do with a key, so that they are timed on their own.
+func (a *app) generators() {
+	group.Row(1 << a.c.WeightBits)
+	group.Row(1 << a.c.WitnessBits)
+}
+
+// explain returns class and text of an error for a report.
+func explain(err error) (class, text string) {
+	if err == nil {
+		return "", ""
+	}
+	var f *failure
+	if errors.As(err, &f) {
+		class = f.class
+	}
+	return class, err.Error()
+}

@@ -1,0 +1,158 @@
+// Package verifier is the command line of a generated verifier: accept a model once, then verify proofs about it. It links the
+// standard library, this runtime and gnark-crypto, nothing of the prover.
+package verifier
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"os"
+	"runtime/debug"
+
+	"github.com/zkllmc/zkllmc/internal/circuit"
+	"github.com/zkllmc/zkllmc/internal/console"
+	"github.com/zkllmc/zkllmc/internal/protocol"
+)
+
+// Model is what a generated verifier is for.
+type Model struct {
+	Name  string                           // of the model, as compiled
+	Build func() (*circuit.Circuit, error) // the circuit that is proved, as generated code builds it
+	Vocab []byte                           // content of the vocabulary file that texts are shown with, or nil
+}
+
+// Main runs the command line and returns the exit code of the process, one of package console. SIGINT and SIGTERM end the work.
+func Main(m Model, args []string) int {
+	ctx, stop := console.Interrupts()
+	defer stop()
+	return Run(ctx, m, args, os.Stdin, os.Stdout, os.Stderr)
+}
+
+// failure is an error with its exit code.
+type failure struct {
+	code  int
+	class string // of a rejection: which check refused
+	err   error
+}
+
+func (f *failure) Error() string {
+	switch {
+	case f.code == console.Rejected:
+		return fmt.Sprintf("rejected (%s): %v", f.class, f.err)
+	case f.code == console.Internal:
+		return "internal error: " + f.err.Error()
+	}
+	return f.err.Error()
+}
+
+func usage(format string, args ...any) error {
+	return &failure{code: console.Usage, err: fmt.Errorf(format, args...)}
+}
+
+// app is one run of the command line.
+type app struct {
+	m      Model
+	c      *circuit.Circuit
+	stdin  io.Reader
+	stdout *console.Output
+	stderr io.Writer
+}
+
+// Run is Main with the streams given. A panic is a fault of this program and ends with the code for it: Go's own exit code of a
+// panic would say that the command line was wrong.
+func Run(ctx context.Context, m Model, args []string, stdin io.Reader, stdout, stderr io.Writer) (code int) {
+	a := &app{m: m, stdin: stdin, stdout: console.NewOutput(stdout), stderr: stderr}
+	defer func() {
+		if r := recover(); r != nil {
+			fmt.Fprintf(stderr, "verifier: internal error: %v\n%s", r, debug.Stack())
+			code = console.Internal
+		}
+	}()
+	code = console.OK
+	var err error
+	if a.c, err = m.Build(); err == nil {
+		err = a.dispatch(ctx, args)
+	}
+	if err != nil {
+		code = a.report(ctx, err)
+	}
+	return a.stdout.Finish("verifier", code, stderr)
+}
+
+// report prints an error and returns its exit code.
+func (a *app) report(ctx context.Context, err error) int {
+	var f *failure
+	switch {
+	case ctx.Err() != nil:
+		fmt.Fprintln(a.stderr, "verifier: interrupted")
+		return console.Internal
+	case errors.As(err, &f):
+	case a.stdout.Err() != nil && errors.Is(err, a.stdout.Err()):
+		return console.Internal // Run says so
+	default:
+		f = &failure{code: console.Internal, err: err}
+		err = f
+	}
+	fmt.Fprintf(a.stderr, "verifier: %v\n", err)
+	if f.code == console.Usage {
+		fmt.Fprintln(a.stderr, "Run 'verifier help' for the commands.")
+	}
+	return f.code
+}
+
+func (a *app) dispatch(ctx context.Context, args []string) error {
+	if len(args) == 0 {
+		fmt.Fprint(a.stderr, a.help())
+		return usage("no command given")
+	}
+	switch args[0] {
+	case "accept":
+		return a.accept(ctx, args[1:])
+	case "verify":
+		return a.verify(ctx, args[1:])
+	case "version", "-version", "--version":
+		return a.version(args[1:])
+	case "help", "-h", "-help", "--help":
+		return a.printHelp(args[1:])
+	}
+	return usage("unknown command %q", args[0])
+}
+
+func (a *app) version(args []string) error {
+	_, help, err := a.parse(flag.NewFlagSet("version", flag.ContinueOnError), args)
+	switch {
+	case err != nil || help:
+		return err
+	case len(args) > 0:
+		return usage("version: unexpected argument %q", args[0])
+	}
+	digest := a.c.Digest()
+	fmt.Fprintf(a.stdout, "%scircuit   %x (%s)\n", console.ThisBuild().Lines(protocol.Version), digest, a.c.Name)
+	return nil
+}
+
+// parse reads flags and file names in any order. help says that the help was asked for and printed.
+func (a *app) parse(fs *flag.FlagSet, args []string) (files []string, help bool, err error) {
+	fs.SetOutput(io.Discard)
+	for {
+		switch err := fs.Parse(args); {
+		case errors.Is(err, flag.ErrHelp):
+			return nil, true, a.printHelp([]string{fs.Name()})
+		case err != nil:
+			return nil, false, usage("%s: %v", fs.Name(), err)
+		}
+		if fs.NArg() == 0 {
+			return files, false, nil
+		}
+		files, args = append(files, fs.Arg(0)), fs.Args()[1:]
+	}
+}
+
+func (a *app) printJSON(v any) error {
+	e := json.NewEncoder(a.stdout)
+	e.SetIndent("", "  ")
+	return e.Encode(v)
+}

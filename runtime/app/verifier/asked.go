@@ -1,0 +1,113 @@
+package verifier
+
+import (
+	"errors"
+	"flag"
+	"slices"
+	"strings"
+
+	"github.com/zkllmc/zkllmc/internal/circuit"
+	"github.com/zkllmc/zkllmc/internal/console"
+	"github.com/zkllmc/zkllmc/internal/dialogue"
+	"github.com/zkllmc/zkllmc/runtime/statement/generation"
+	"github.com/zkllmc/zkllmc/runtime/tokens"
+)
+
+// question is what the caller asked, and the answer that he was told, for a report.
+type question struct {
+	of            dialogue.Question
+	Prompt        []int64 `json:"prompt_tokens,omitempty"`
+	PromptMatches *bool   `json:"prompt_matches,omitempty"` // missing where no proof was accepted to compare with
+	Answer        []int64 `json:"answer_tokens,omitempty"`
+	AnswerMatches *bool   `json:"answer_matches,omitempty"`
+}
+
+// given returns those of the flags that say what was asked that were given.
+func given(fs *flag.FlagSet) (console.Given, error) {
+	given := console.Given{}
+	fs.Visit(func(f *flag.Flag) {
+		if slices.Contains(console.Texts[:], strings.TrimSuffix(f.Name, console.FileSuffix)) {
+			given[f.Name] = f.Value.String()
+		}
+	})
+	if err := given.Check(); err != nil {
+		return nil, usage("verify: %w", err)
+	}
+	return given, nil
+}
+
+// question encodes what was asked; nil if nothing was.
+func (a *app) question(given console.Given, vocab tokens.Tokenizer) (*question, error) {
+	if len(given) == 0 {
+		return nil, nil
+	}
+	if a.c.Generation == nil {
+		return nil, usage("verify: this model continues no prompt; what its inputs and outputs are compared with is given with --input and --output")
+	}
+	if err := given.Read(a.stdin); err != nil {
+		return nil, &failure{code: console.Unreadable, err: err}
+	}
+	var q question
+	var err error
+	if q.Prompt, err = a.ids(given, "prompt", "tokens", vocab, dialogue.Prompt); err != nil {
+		return nil, err
+	}
+	if q.Prompt != nil && a.c.Generation.Private {
+		return nil, usage("verify: %w", dialogue.ErrHidden)
+	}
+	q.Answer, err = a.ids(given, "answer", "answer-tokens", vocab, dialogue.Answer)
+	q.of = dialogue.Question{Prompt: q.Prompt, Answer: q.Answer}
+	if text, ok := given["answer"]; ok {
+		q.of.Text = &text
+	}
+	return &q, err
+}
+
+// ids returns the tokens of a text flag or of a list flag; nil if neither was given.
+func (a *app) ids(given console.Given, textFlag, listFlag string, vocab tokens.Tokenizer,
+	encode func(*circuit.Circuit, tokens.Tokenizer, string) ([]int64, error)) ([]int64, error) {
+	text, isText := given[textFlag]
+	list, isList := given[listFlag]
+	name := textFlag
+	var ids []int64
+	var err error
+	switch {
+	case isList:
+		name = listFlag
+		ids, err = dialogue.IDs(a.c, list)
+	case !isText:
+		return nil, nil
+	case vocab == nil:
+		return nil, usage("verify: --%s needs a vocabulary, and none was compiled in: give --vocab FILE, or token ids with --%s", given.Flag(textFlag), listFlag)
+	default:
+		ids, err = encode(a.c, vocab, text)
+	}
+	if err != nil {
+		return nil, usage("verify: --%s: %w", given.Flag(name), err)
+	}
+	return ids, nil
+}
+
+// compare rejects a proof, though it holds, of something else than was asked.
+func (a *app) compare(r *verifyReport, st *generation.Statement, vocab tokens.Tokenizer) error {
+	q := r.Asked
+	if q == nil {
+		return nil
+	}
+	if q.Prompt != nil {
+		matches := q.of.SamePrompt(st)
+		q.PromptMatches = &matches
+	}
+	if q.Answer != nil {
+		matches := q.of.SameAnswer(a.c, vocab, st)
+		q.AnswerMatches = &matches
+	}
+	err := q.of.Compare(a.c, vocab, st)
+	switch {
+	case errors.Is(err, dialogue.ErrPrompt):
+		return &failure{code: console.Rejected, class: "prompt mismatch", err: err}
+	case errors.Is(err, dialogue.ErrAnswer):
+		return &failure{code: console.Rejected, class: "answer mismatch", err: err}
+	}
+	return err
+}

@@ -1,0 +1,179 @@
+package verifier
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+
+	"github.com/zkllmc/zkllmc/internal/atomicfile"
+	"github.com/zkllmc/zkllmc/internal/circuit"
+	"github.com/zkllmc/zkllmc/internal/commit"
+	"github.com/zkllmc/zkllmc/internal/console"
+	"github.com/zkllmc/zkllmc/internal/format"
+	"github.com/zkllmc/zkllmc/internal/group"
+	"github.com/zkllmc/zkllmc/internal/protocol"
+	"github.com/zkllmc/zkllmc/internal/veil"
+	"github.com/zkllmc/zkllmc/runtime/tokens"
+	"github.com/zkllmc/zkllmc/runtime/verifier"
+)
+
+// messages bounds everything in a proof but the commitments to rows, generously: it grows with the circuit's depth and the
+// logarithm of its size only.
+const messages = 64 << 20
+
+// maxID bounds a file with a model ID.
+const maxID = 1 << 10
+
+func keyLimit(c *circuit.Circuit) int64 {
+	return messages + group.Bytes*int64(protocol.WeightLayout(c).Rows)
+}
+
+func proofLimit(c *circuit.Circuit) int64 {
+	return messages + group.Bytes*int64(commit.NewLayout(c, circuit.Witness, c.WitnessBits).Rows)
+}
+
+// statementLimit allows 8 bytes for every element of every port.
+func statementLimit(c *circuit.Circuit) int64 {
+	limit := int64(1 << 10)
+	for i := range c.Ports {
+		limit += 16 + 8*int64(circuit.Size(c.Ports[i].Shape))
+	}
+	return limit
+}
+
+// read reads a file of a kind, of at most limit bytes. A larger one is refused for being of another kind, if it is.
+func (a *app) read(what, name, magic string, limit int64) ([]byte, error) {
+	data, err := atomicfile.Read(name, limit)
+	if errors.Is(err, atomicfile.ErrSize) {
+		if head := atomicfile.Head(name, len(format.MagicProverKey)); strings.HasPrefix(head, "zkllm-") && head != magic {
+			_, err = format.NewReader([]byte(head), magic, a.c.Digest())
+			err = fmt.Errorf("%s: %w", name, err)
+		}
+	}
+	if err != nil {
+		return nil, &failure{code: console.Unreadable, err: fmt.Errorf("%s: %w", what, err)}
+	}
+	return data, nil
+}
+
+// foreign says that a file is not of the kind, version and circuit of this verifier.
+func foreign(err error) bool {
+	return errors.Is(err, format.ErrMagic) || errors.Is(err, format.ErrVersion) || errors.Is(err, format.ErrCircuit)
+}
+
+// malformed says that a file is no canonical encoding of what it should be.
+func malformed(err error) bool {
+	return errors.Is(err, format.ErrTruncated) || errors.Is(err, format.ErrTrailing) || errors.Is(err, format.ErrEncoding)
+}
+
+// errEmpty says that a file holds nothing, which is the commonest way to be damaged.
+var errEmpty = errors.New("the file is empty")
+
+// about puts the file's name before an error about what is in it.
+func about(name string, data []byte, err error) error {
+	if len(data) == 0 {
+		err = errEmpty
+	}
+	return fmt.Errorf("%s: %w", name, err)
+}
+
+// keyFailure says what an error about a verifying key means.
+func keyFailure(name string, data []byte, err error) error {
+	f := &failure{code: console.Internal, err: about(name, data, err)}
+	switch {
+	case foreign(err):
+		f.code = console.Unreadable
+		f.err = fmt.Errorf("%w; take the model.vk that belongs to this verifier, or build the verifier again from the same model", f.err)
+	case malformed(err):
+		f.code = console.Unreadable
+		f.err = fmt.Errorf("%w; the file is damaged, get it again", f.err)
+	case errors.Is(err, verifier.ErrPinned):
+		f.code, f.class = console.Rejected, "model mismatch"
+	case errors.Is(err, veil.ErrRejected), errors.Is(err, veil.ErrForbidden):
+		f.code, f.class = console.Rejected, "final argument"
+		f.err = fmt.Errorf("%s does not show that the weights lie in their declared ranges; get it again from whoever set up the model, and do not use this one", name)
+	}
+	return f
+}
+
+// statementFailure says what an error about a statement means.
+func statementFailure(name string, data []byte, err error) error {
+	f := &failure{code: console.Rejected, class: "statement", err: about(name, data, err)}
+	if foreign(err) {
+		f.code = console.Unreadable
+		f.err = fmt.Errorf("%w; the statement must come from the prover that was generated with this verifier", f.err)
+	}
+	return f
+}
+
+// proofModel is where a proof holds its model's ID: behind the header.
+const proofModel = format.HeaderSize
+
+// proofFailure says what an error about a proof means. Whatever is not recognised is a rejection too.
+func proofFailure(o verifyOptions, key [32]byte, proof []byte, err error) error {
+	f := &failure{code: console.Rejected, class: "protocol", err: about(o.proof, proof, err)}
+	switch {
+	case foreign(err):
+		f.code = console.Unreadable
+		f.err = fmt.Errorf("%w; the proof must come from the prover that was generated with this verifier", f.err)
+	case errors.Is(err, format.ErrModel):
+		f.class = "model mismatch"
+		f.err = fmt.Errorf("%s is a proof about another model: about %x…, the verifying key %s is of %x…", o.proof, proof[proofModel:proofModel+8], o.vk, key[:8])
+	case malformed(err):
+		f.class = "decoding"
+	case errors.Is(err, veil.ErrRejected), errors.Is(err, veil.ErrForbidden):
+		f.class = "final argument"
+		f.err = fmt.Errorf("%s does not show the statement %s for this model; see that the two belong together, and get both again", o.proof, o.statement)
+	}
+	return f
+}
+
+// pinned returns the model ID that the caller trusts.
+func pinned(id, file string) ([32]byte, error) {
+	from := "--id"
+	if file != "" {
+		data, err := atomicfile.Read(file, maxID)
+		switch {
+		case err == nil && len(data) == 0:
+			err = fmt.Errorf("%s: %w", file, errEmpty)
+		case errors.Is(err, atomicfile.ErrSize):
+			err = fmt.Errorf("%w; a model ID has 64 hexadecimal digits", err)
+		}
+		if err != nil {
+			return [32]byte{}, &failure{code: console.Unreadable, err: fmt.Errorf("model ID: %w", err)}
+		}
+		id, from = string(data), file
+	}
+	parsed, err := verifier.ParseModelID(id)
+	if err != nil {
+		code := console.Usage
+		if file != "" {
+			code = console.Unreadable
+		}
+		return [32]byte{}, &failure{code: code, err: fmt.Errorf("%s: %w", from, err)}
+	}
+	return parsed, nil
+}
+
+// vocabulary returns what texts are shown with: the given file, else what was compiled in, else nil.
+func (a *app) vocabulary(file string) (tokens.Tokenizer, error) {
+	var t tokens.Tokenizer
+	var err error
+	switch {
+	case file != "":
+		if a.c.Generation == nil {
+			return nil, usage("verify: --vocab is for models that continue prompts")
+		}
+		if t, err = tokens.Load(file); err == nil && t.Size() > a.c.Generation.Vocab {
+			err = fmt.Errorf("%s: the vocabulary has %d tokens, the model has %d; it belongs to another model", file, t.Size(), a.c.Generation.Vocab)
+		}
+	case len(a.m.Vocab) > 0:
+		if t, err = tokens.Parse(a.m.Vocab); err != nil {
+			err = fmt.Errorf("the vocabulary that was compiled in: %w", err)
+		}
+	}
+	if err != nil {
+		return nil, &failure{code: console.Unreadable, err: err}
+	}
+	return t, nil
+}

@@ -1,0 +1,210 @@
+package verifier
+
+import (
+	"cmp"
+	"context"
+	"flag"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/zkllmc/zkllmc/internal/console"
+	"github.com/zkllmc/zkllmc/internal/dialogue"
+	"github.com/zkllmc/zkllmc/internal/format"
+	"github.com/zkllmc/zkllmc/internal/machine"
+	"github.com/zkllmc/zkllmc/internal/portfile"
+	"github.com/zkllmc/zkllmc/runtime/statement"
+	"github.com/zkllmc/zkllmc/runtime/statement/function"
+	"github.com/zkllmc/zkllmc/runtime/statement/generation"
+	"github.com/zkllmc/zkllmc/runtime/tokens"
+	"github.com/zkllmc/zkllmc/runtime/verifier"
+)
+
+// verifyOptions are the flags of verify.
+type verifyOptions struct {
+	vk, id, pin, statement, proof, vocab string
+	json                                 bool
+	asked                                console.Given
+	inputs, outputs                      portFiles
+}
+
+// verifyReport is what verify --json prints.
+type verifyReport struct {
+	Accepted bool   `json:"accepted"`
+	Class    string `json:"class,omitempty"`
+	Error    string `json:"error,omitempty"`
+	ModelID  string `json:"model_id,omitempty"`
+	Circuit  string `json:"circuit"`
+	*dialogue.Said
+	Ports   []portfile.Report `json:"ports,omitempty"` // of a function
+	Asked   *question         `json:"asked,omitempty"`
+	Seconds struct {
+		ReadKey    float64 `json:"read_key"`
+		Generators float64 `json:"generators"`
+		Verify     float64 `json:"verify"`
+		Total      float64 `json:"total"`
+	} `json:"seconds"`
+	ProofBytes     int `json:"proof_bytes"`
+	StatementBytes int `json:"statement_bytes"`
+	VKBytes        int `json:"vk_bytes"`
+	machine.Usage
+	expected map[int][]int64 // of ports
+}
+
+// verify verifies one proof.
+func (a *app) verify(ctx context.Context, args []string) error {
+	o, help, err := a.verifyFlags(args)
+	if err != nil || help {
+		return err
+	}
+	r, err := console.Interruptible(ctx, func() (r verifyReport, err error) {
+		vocab, err := a.vocabulary(o.vocab)
+		if err == nil {
+			r.expected, err = a.expected(o.inputs, o.outputs)
+		}
+		if err == nil {
+			r.Asked, err = a.question(o.asked, vocab)
+		}
+		if err == nil {
+			err = a.verifyFiles(ctx, o, vocab, &r)
+		}
+		return r, err
+	})
+	if ctx.Err() != nil {
+		return ctx.Err()
+	}
+	return a.showVerify(&r, o.json, err)
+}
+
+func (a *app) verifyFlags(args []string) (o verifyOptions, help bool, err error) {
+	fs := flag.NewFlagSet("verify", flag.ContinueOnError)
+	fs.StringVar(&o.vk, "vk", "", "")
+	fs.StringVar(&o.id, "id", "", "")
+	fs.StringVar(&o.pin, "pin", "", "")
+	fs.StringVar(&o.statement, "statement", "", "")
+	fs.StringVar(&o.proof, "proof", "", "")
+	fs.StringVar(&o.vocab, "vocab", "", "")
+	fs.BoolVar(&o.json, "json", false, "")
+	fs.Var(&o.inputs, "input", "")
+	fs.Var(&o.outputs, "output", "")
+	for _, name := range console.Texts {
+		fs.String(name, "", "")
+		fs.String(name+console.FileSuffix, "", "")
+	}
+	rest, help, err := a.parse(fs, args)
+	if err == nil && !help {
+		o.asked, err = given(fs)
+	}
+	switch {
+	case err != nil || help:
+	case len(rest) > 0:
+		err = usage("verify: unexpected argument %q; files are given with flags", rest[0])
+	case o.id != "" && o.pin != "":
+		err = usage("verify: give only one of --id and --pin")
+	case len(o.missing()) > 0:
+		err = usage("verify: missing: %s", strings.Join(o.missing(), ", "))
+	case o.id == "" && o.pin == "":
+		err = usage("verify: one of --id and --pin is needed; 'verifier accept' checks a model and prints its ID")
+	}
+	return o, help, err
+}
+
+// missing lists the flags without which nothing can be verified and which were not given.
+func (o verifyOptions) missing() []string {
+	var out []string
+	for _, f := range [...][2]string{{"--vk", o.vk}, {"--statement", o.statement}, {"--proof", o.proof}} {
+		if f[1] == "" {
+			out = append(out, f[0])
+		}
+	}
+	return out
+}
+
+// verifyFiles reads the files and verifies the proof in them.
+func (a *app) verifyFiles(ctx context.Context, o verifyOptions, vocab tokens.Tokenizer, r *verifyReport) error {
+	id, err := pinned(o.id, o.pin)
+	if err != nil {
+		return err
+	}
+	r.ModelID = fmt.Sprintf("%x", id)
+	vk, err := a.read("verifying key", o.vk, format.MagicVerifyingKey, keyLimit(a.c))
+	if err != nil {
+		return err
+	}
+	encoded, err := a.read("statement", o.statement, format.MagicStatement, statementLimit(a.c))
+	if err != nil {
+		return err
+	}
+	proof, err := a.read("proof", o.proof, format.MagicProof, proofLimit(a.c))
+	if err != nil {
+		return err
+	}
+	r.VKBytes, r.StatementBytes, r.ProofBytes = len(vk), len(encoded), len(proof)
+	st, err := a.verifyBytes(ctx, o, id, vk, encoded, proof, r)
+	switch st := st.(type) {
+	case *generation.Statement:
+		r.Said = dialogue.SaidOf(a.c, vocab, st)
+		if err == nil {
+			err = a.compare(r, st, vocab)
+		}
+	case *function.Statement:
+		if r.Ports = portfile.Reports(a.c, st); err == nil {
+			err = a.comparePorts(r, st)
+		}
+	}
+	return err
+}
+
+// verifyBytes does the work and notes its times. The statement is returned as soon as it is decoded.
+func (a *app) verifyBytes(ctx context.Context, o verifyOptions, id [32]byte, vk, encoded, proof []byte, r *verifyReport) (statement.Statement, error) {
+	begin := time.Now()
+	defer func() { r.Seconds.Total = time.Since(begin).Seconds() }()
+	a.generators()
+	rows := time.Now()
+	key, err := verifier.ReadPinnedKey(ctx, a.c, a.kind(), vk, id)
+	if err != nil {
+		return nil, keyFailure(o.vk, vk, err)
+	}
+	read := time.Now()
+	r.Seconds.ReadKey = read.Sub(rows).Seconds()
+	if err := key.Prepare(); err != nil {
+		return nil, err
+	}
+	derived := time.Now()
+	r.Seconds.Generators = rows.Sub(begin).Seconds() + derived.Sub(read).Seconds()
+	defer func() { r.Seconds.Verify = time.Since(derived).Seconds() }()
+	st, err := a.kind().Decode(a.c, encoded)
+	if err != nil {
+		return nil, statementFailure(o.statement, encoded, err)
+	}
+	if err := key.VerifyStatementContext(ctx, st, proof); err != nil {
+		if claimless(err) {
+			return st, statementFailure(o.statement, encoded, err)
+		}
+		return st, proofFailure(o, key.ModelID(), proof, err)
+	}
+	return st, nil
+}
+
+// showVerify prints the report and returns the error of the run.
+func (a *app) showVerify(r *verifyReport, asJSON bool, err error) error {
+	digest := a.c.Digest()
+	r.Accepted, r.Circuit, r.Usage = err == nil, fmt.Sprintf("%x", digest), machine.Now()
+	if asJSON {
+		r.Class, r.Error = explain(err)
+		return cmp.Or(err, a.printJSON(r))
+	}
+	if err != nil {
+		return err
+	}
+	fmt.Fprintf(a.stdout, "accepted  %s\nmodel ID  %s\ncircuit   %s (%s)\n", r.shown(), r.ModelID, r.Circuit, a.m.Name)
+	if a.c.Generation != nil {
+		a.showTexts(r)
+	} else {
+		showPorts(a.stdout, r)
+	}
+	fmt.Fprintf(a.stdout, "time      read key %.2f s, generators %.2f s, decode and verify %.2f s\n",
+		r.Seconds.ReadKey, r.Seconds.Generators, r.Seconds.Verify)
+	fmt.Fprintf(a.stdout, "size      proof %d bytes, verifying key %d bytes\n", r.ProofBytes, r.VKBytes)
+	return nil
+}
