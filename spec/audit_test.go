@@ -134,23 +134,31 @@ func TestMalformedCircuits(t *testing.T) {
 	}
 }
 
-// The closed form of an affine tensor (SPEC.md 10.8) is the MLE of its cells.
+// The closed form of an affine tensor (SPEC.md 10.8) is the MLE of its cells, and whether it is lower (16.6.4) what they say.
 func TestAffineTensors(t *testing.T) {
 	code, out := second.Run(t, "-c", `
 import itertools, random, verify
 rng = random.Random(1)
-solved = 0
+solved = low = 0
 for _ in range(300):
     shape = [rng.randint(1, 9) for _ in range(rng.randint(1, 3))]
     values = [rng.randint(-6, 6)] + [rng.randint(-3, 3) for _ in shape]
     cells = [int(values[0] + sum(s * x for s, x in zip(values[1:], at)) == 0) for at in itertools.product(*map(range, shape))]
     r = [rng.randrange(verify.P) for _ in range(verify.variables(shape))]
-    assert verify.affine_mle(verify.Record(shape=shape, values=values), r) == verify.mle(cells, shape, r), (shape, values)
+    t = verify.Record(shape=shape, values=values)
+    assert verify.affine_mle(t, r) == verify.mle(cells, shape, r), (shape, values)
+    auditor = verify.Causality.__new__(verify.Causality)
+    auditor.cells = 0
+    for row, col in itertools.permutations(range(len(shape)), 2):
+        lower = auditor.lower_equation(t, row, col)
+        assert lower == auditor.lower_cells(verify.Record(shape=shape, values=cells), row, col), (shape, values, row, col)
+        low += lower
     solved += any(cells)
-print(solved)`)
+print(solved, low)`)
 	require.Zero(t, code, out)
-	var solved int
-	_, err := fmt.Sscan(out, &solved)
+	var solved, low int
+	_, err := fmt.Sscan(out, &solved, &low)
 	require.NoError(t, err)
 	require.Greater(t, solved, 100, "many equations have a solution")
+	require.Greater(t, low, 100, "and many are lower in some axes")
 }

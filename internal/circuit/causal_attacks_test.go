@@ -150,12 +150,7 @@ func TestCausalityIsNotFooled(t *testing.T) {
 			square := []int{positions, positions}
 			s := d.virtual("scores", square, "jd,d->ij i=3 j=3 d=2", d.x, d.Const("first", []int64{1, 0}, 2))
 			e, _ := attention.ZkAttn(d.Builder, "attn", s, attention.Mask(d.Builder, "mask", future, positions, positions), params)
-			m := circuit.ID(-1)
-			for i, x := range d.Unfinished().Tensors {
-				if x.Name == "attn.max" {
-					m = circuit.ID(i)
-				}
-			}
+			m := named(d.Unfinished(), "attn.max").ID
 			next := d.Affine("next", "i - j + 1", positions, positions)
 			bit := d.virtual("bit", []int{positions}, "jd,d->j j=3 d=2", d.x, d.Const("second", []int64{0, 1}, 2))
 			d.zero("tie", square, d.Times(1, "i,ij->ij i=3 j=3", m, next), d.Times(-1, "j,ij->ij i=3 j=3", bit, next))
@@ -198,21 +193,14 @@ func TestMaskedAttentionIsNotFooled(t *testing.T) {
 			division(c, h).Coef, h.Params[2] = 0, 1<<62
 		},
 		"halves that add up": func(d decoder, c *circuit.Circuit, h *circuit.Hint) {
-			rem := divisionOf(c, h)
+			rem := divisionOf(c)
 			rem.Def = append(rem.Def, gadget.Ones(2, rem.Shape))
 		},
 		"a maximum that nothing attains": func(d decoder, c *circuit.Circuit, h *circuit.Hint) {
-			for i := range c.Tensors {
-				if c.Tensors[i].Name == "attn.attained" {
-					drop(c, circuit.ID(i))
-				}
-			}
+			drop(c, named(c, "attn.attained").ID)
 		},
 		"a maximum per column": func(d decoder, c *circuit.Circuit, h *circuit.Hint) { // limb j is then at least the scores of all rows at j
-			max := c.Tensor(h.Out[0] + 1)
-			for max.Name != "attn.max" {
-				max = c.Tensor(max.ID + 1)
-			}
+			max := named(c, "attn.max")
 			square, wide, last := []int{positions, positions}, [][]int{{0}, {1}}, [][]int{{1}}
 			max.Shape = square
 			for i := range max.Def {
@@ -222,15 +210,15 @@ func TestMaskedAttentionIsNotFooled(t *testing.T) {
 					t.Factors[k].Axes = last
 				}
 			}
-			for i := range divisionOf(c, h).Def {
-				if f := divisionOf(c, h).Def[i].Factors; len(f) == 1 && f[0].T == max.ID {
+			for i := range divisionOf(c).Def {
+				if f := divisionOf(c).Def[i].Factors; len(f) == 1 && f[0].T == max.ID {
 					f[0].Axes = wide
 				}
 			}
 		},
 		"a remainder beyond its range": func(d decoder, c *circuit.Circuit, h *circuit.Hint) {
 			for i := range c.Lookups {
-				if c.Lookups[i].Cols[0] == divisionOf(c, h).ID {
+				if c.Lookups[i].Cols[0] == divisionOf(c).ID {
 					c.Lookups[i].Table = gadget.Range(d.Builder, 0, 1<<12-1)
 				}
 			}

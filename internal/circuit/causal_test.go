@@ -118,7 +118,7 @@ func TestCausality(t *testing.T) {
 		}},
 		"weights of the past, rounded": {"", func(d decoder) {
 			d.head(d.round("context", d.virtual("ctx", []int{positions, 2}, "ij,jd->id i=3 j=3 d=2", d.weights(func(w circuit.ID) circuit.ID {
-				return gadget.Rescale(d.Builder, "weights", w, 3, -16, 15) // clamped
+				return gadget.Rescale(d.Builder, "weights", w, 3, -4, 3) // clamped
 			}), d.x)))
 		}},
 		"a difference of weights of the past": {"", func(d decoder) {
@@ -323,14 +323,40 @@ func TestMaskedAttentionMustStand(t *testing.T) {
 		},
 		"no lookup of the far part":  func(c *circuit.Circuit, h *circuit.Hint) { drop(c, h.Out[len(h.Out)-4]) },
 		"no lookup of the near part": func(c *circuit.Circuit, h *circuit.Hint) { drop(c, h.Out[len(h.Out)-5]) },
-		"no lookup of the remainder": func(c *circuit.Circuit, h *circuit.Hint) { drop(c, divisionOf(c, h).ID) },
-		"maximum without a limb": func(c *circuit.Circuit, h *circuit.Hint) {
-			for i := range c.Tensors {
-				if t := &c.Tensors[i]; t.Name == "attn.max" {
-					t.Def = t.Def[1:]
-				}
-			}
+		"mask of weights":            func(c *circuit.Circuit, h *circuit.Hint) { c.Tensor(h.In[1]).Kind = circuit.Weight },
+		"mask with a two":            func(c *circuit.Circuit, h *circuit.Hint) { c.Tensor(h.In[1]).Values[1] = 2 },
+		"mask with a gap":            func(c *circuit.Circuit, h *circuit.Hint) { c.Tensor(h.In[1]).Values[2] = 0 },
+		"score counted half":         func(c *circuit.Circuit, h *circuit.Hint) { termOf(divisionOf(c), h.In[0]).Coef = 2 },
+		"distance counted twice": func(c *circuit.Circuit, h *circuit.Hint) {
+			d := divisionOf(c)
+			d.Def = append(d.Def, *termOf(d, h.Out[len(h.Out)-5]))
 		},
+		"far part of less weight": func(c *circuit.Circuit, h *circuit.Hint) { termOf(divisionOf(c), h.Out[len(h.Out)-4]).Coef /= 2 },
+		"maximum from above": func(c *circuit.Circuit, h *circuit.Hint) {
+			termOf(divisionOf(c), named(c, "attn.max").ID).Coef *= -1
+		},
+		"limb that may be negative": func(c *circuit.Circuit, h *circuit.Hint) { c.Tensor(h.Out[0]).Lo = -1 },
+		"limb that is taken away":   func(c *circuit.Circuit, h *circuit.Hint) { termOf(named(c, "attn.max"), h.Out[0]).Coef *= -1 },
+		"limb that counts twice": func(c *circuit.Circuit, h *circuit.Hint) {
+			d := named(c, "attn.max")
+			d.Def = append(d.Def, *termOf(d, h.Out[0]))
+		},
+		"maximum from a lower least":  func(c *circuit.Circuit, h *circuit.Hint) { d := named(c, "attn.max").Def; d[len(d)-1].Coef-- },
+		"maximum attained less twice": func(c *circuit.Circuit, h *circuit.Hint) { named(c, "attn.attained").Def[1].Coef = 0 },
+		"maximum attained or not":     func(c *circuit.Circuit, h *circuit.Hint) { negative(c, named(c, "attn.attained").ID) },
+		"remainder that is negative":  func(c *circuit.Circuit, h *circuit.Hint) { negative(c, divisionOf(c).ID) },
+		"columns in another order": func(c *circuit.Circuit, h *circuit.Hint) {
+			l := looks(c, h.Out[len(h.Out)-5])
+			l.Cols[1], l.Cols[3] = l.Cols[3], l.Cols[1]
+		},
+		"far columns in another order": func(c *circuit.Circuit, h *circuit.Hint) { l := looks(c, h.Out[len(h.Out)-4]); slices.Reverse(l.Cols) },
+		"a table of another one": func(c *circuit.Circuit, h *circuit.Hint) {
+			t := c.Tables[h.Table]
+			c.Tables = append(c.Tables, t)
+			h.Table = len(c.Tables) - 1
+		},
+		"no lookup of the remainder": func(c *circuit.Circuit, h *circuit.Hint) { drop(c, divisionOf(c).ID) },
+		"maximum without a limb":     func(c *circuit.Circuit, h *circuit.Hint) { d := named(c, "attn.max"); d.Def = d.Def[1:] },
 	} {
 		t.Run(name, func(t *testing.T) {
 			d := newDecoder(false)
@@ -351,23 +377,30 @@ func TestMaskedAttentionMustStand(t *testing.T) {
 }
 
 // divisionOf is the tensor of zkAttn's remainders, division the term of its mask.
-func divisionOf(c *circuit.Circuit, h *circuit.Hint) *circuit.Tensor {
-	for i := range c.Tensors {
-		if c.Tensors[i].Name == "attn.rem" {
-			return &c.Tensors[i]
-		}
-	}
-	return nil
-}
+func divisionOf(c *circuit.Circuit) *circuit.Tensor { return named(c, "attn.rem") }
 
 func division(c *circuit.Circuit, h *circuit.Hint) *circuit.Term {
-	def := divisionOf(c, h).Def
-	for i := range def {
-		if len(def[i].Factors) == 1 && def[i].Factors[0].T == h.In[1] {
-			return &def[i]
-		}
-	}
-	return nil
+	return termOf(divisionOf(c), h.In[1])
+}
+
+// termOf is a sum's term of a tensor.
+func termOf(t *circuit.Tensor, factor circuit.ID) *circuit.Term {
+	i := slices.IndexFunc(t.Def, func(m circuit.Term) bool { return len(m.Factors) == 1 && m.Factors[0].T == factor })
+	return &t.Def[i]
+}
+
+// looks is the lookup whose first column is a tensor.
+func looks(c *circuit.Circuit, first circuit.ID) *circuit.Lookup {
+	i := slices.IndexFunc(c.Lookups, func(l circuit.Lookup) bool { return l.Cols[0] == first })
+	return &c.Lookups[i]
+}
+
+// negative has a tensor looked up in a table with a negative line.
+func negative(c *circuit.Circuit, id circuit.ID) {
+	table := c.Tables[looks(c, id).Table]
+	table.Cols = [][]int64{append(slices.Clone(table.Cols[0]), -1)}
+	c.Tables = append(c.Tables, table)
+	looks(c, id).Table = len(c.Tables) - 1
 }
 
 // drop takes all lookups away whose first column is a tensor.
