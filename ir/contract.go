@@ -3,24 +3,26 @@ package ir
 import "math"
 
 // Work is the number of multiplications that a term takes computed as it stands: its operands, at least one, for every choice of its
-// labels. oneHot, which may be short or nil, marks operands by their place in In: of the first of them, a matrix with one 1 per row, only
-// the 1 is multiplied with, so that the labels of its columns cost nothing. What does not fit is math.MaxInt.
-func (t Term) Work(oneHot []bool) int {
-	return product(t.Extents, t.columns(oneHot), max(1, len(t.In)))
+// labels. solved, which may be short or nil, holds an axis per operand, by its place in In, or -1: where the indices on the other axes are
+// chosen, there is at most one on this axis at which the cell is 1 and not 0. Of the first such operand only the ones are multiplied with, so
+// that the labels of that axis cost nothing. What does not fit is math.MaxInt.
+func (t Term) Work(solved []int) int {
+	return product(t.Extents, t.found(solved), max(1, len(t.In)))
 }
 
-// columns marks the labels of the columns of the first one-hot operand.
-func (t Term) columns(oneHot []bool) []bool {
-	if h := t.OneHot(oneHot); h >= 0 {
-		return t.mark(t.Axes[h][1:])
+// found marks the labels of the solved axis of the first operand that has one.
+func (t Term) found(solved []int) []bool {
+	if k := t.Solved(solved); k >= 0 {
+		axis := solved[t.In[k]]
+		return t.mark(t.Axes[k][axis : axis+1])
 	}
 	return make([]bool, len(t.Extents))
 }
 
-// OneHot is the first operand of a term that is marked by its place in In, -1 if there is none.
-func (t Term) OneHot(oneHot []bool) int {
+// Solved is the first operand of a term that has a solved axis, by its place in In, -1 if there is none.
+func (t Term) Solved(solved []int) int {
 	for i, k := range t.In {
-		if k < len(oneHot) && oneHot[k] {
+		if k < len(solved) && solved[k] >= 0 {
 			return i
 		}
 	}
@@ -43,14 +45,14 @@ func product(extents []int, but []bool, n int) int {
 // Pairwise cuts a term into steps of one or two operands where that takes fewer multiplications, and returns the term itself where it
 // does not. In[i] of a step is operand In[i] of t while it is less than len(t.In), and the result of step In[i] − len(t.In) otherwise.
 // The last step computes t. A summed label that one operand alone has is summed there first; of the operands that are left those two
-// are multiplied next whose product takes the fewest multiplications. oneHot marks operands of t, by their place among them.
-func (t Term) Pairwise(oneHot []bool) []Term {
+// are multiplied next whose product takes the fewest multiplications. solved is as for Work, by the operands' places in t.
+func (t Term) Pairwise(solved []int) []Term {
 	whole := t.Clone()
 	for i := range whole.In {
 		whole.In[i] = i
 	}
 	whole.Normalise()
-	c := contraction{t: whole, oneHot: oneHot}
+	c := contraction{t: whole, solved: solved}
 	for i := range whole.In {
 		c.parts = append(c.parts, part{i, whole.Axes[i], whole.InOperand(i)})
 	}
@@ -64,13 +66,13 @@ func (t Term) Pairwise(oneHot []bool) []Term {
 	}
 	total := 0
 	for _, s := range c.steps {
-		if w := s.Work(oneHot); total > math.MaxInt-w {
+		if w := s.Work(solved); total > math.MaxInt-w {
 			total = math.MaxInt
 		} else {
 			total += w
 		}
 	}
-	if len(c.steps) < 2 || total >= whole.Work(oneHot) {
+	if len(c.steps) < 2 || total >= whole.Work(solved) {
 		return []Term{whole}
 	}
 	return c.steps
@@ -85,7 +87,7 @@ type part struct {
 
 type contraction struct {
 	t      Term
-	oneHot []bool
+	solved []int
 	parts  []part
 	steps  []Term
 }
@@ -125,7 +127,7 @@ func (c *contraction) cheapest() (int, int) {
 	best, x, y := -1, 0, 1
 	for i := range c.parts {
 		for j := i + 1; j < len(c.parts); j++ {
-			if cost := c.product(i, j).Work(c.oneHot); best < 0 || cost < best {
+			if cost := c.product(i, j).Work(c.solved); best < 0 || cost < best {
 				best, x, y = cost, i, j
 			}
 		}

@@ -2,6 +2,7 @@ package ir
 
 import (
 	"math/big"
+	"slices"
 
 	"github.com/zkllmc/zkllmc/internal/budget"
 )
@@ -26,25 +27,53 @@ func coefficient[T number](t *Term) T {
 	return T(t.ICoef)
 }
 
-// addTerm adds a term to out, in steps of two operands where that is cheaper. hot says which operands are the one-hot vectors of ids.
-// Integer callers have checked that the result does not overflow; what is in between may, since int64 is a ring.
-func addTerm[T number](b *budget.Budget, out []T, t *Term, in [][]T, hot []bool, ids []int64) error {
-	steps := t.Pairwise(hot)
+// indicator is an operand of zeros and ones with at most one 1 for every choice of the indices on all axes but one.
+type indicator[T number] struct {
+	shape []int
+	axis  int                        // that one, -1 if there is none
+	find  func(at []int) (int, bool) // the index on it where the cell is 1; at holds the others, its entry for the axis may be anything
+	cells func() []T                 // all cells, for products with other such operands
+}
+
+// solvedAxes are the axes of indicators, -1 for other operands.
+func solvedAxes[T number](known []*indicator[T]) []int {
+	out := make([]int, len(known))
+	for k, x := range known {
+		if out[k] = -1; x != nil {
+			out[k] = x.axis
+		}
+	}
+	return out
+}
+
+// addTerm adds a term to out, in steps of two operands where that is cheaper. known holds the operands that are indicators, nil for others;
+// of these in need not have the cells. Integer callers have checked that the result does not overflow; what is in between may, since int64
+// is a ring.
+func addTerm[T number](b *budget.Budget, out []T, t *Term, in [][]T, known []*indicator[T]) error {
+	solved := solvedAxes(known)
+	steps := t.Pairwise(solved)
+	in = slices.Clone(in)
 	for i := range steps {
 		s, dst := &steps[i], out
 		if i < len(steps)-1 {
 			dst = make([]T, result(s))
 		}
+		first := s.Solved(solved)
+		for k, from := range s.In {
+			if k != first && from < len(known) && known[from] != nil && in[from] == nil {
+				in[from] = known[from].cells()
+			}
+		}
 		w := newWalker(b, dst, s, operands(s, in))
-		if h := s.OneHot(hot); h >= 0 {
-			w.gather(s, h, ids)
+		if first >= 0 {
+			w.gather(s, first, known[s.In[first]])
 		} else {
 			w.all(s)
 		}
 		if w.err != nil {
 			return w.err
 		}
-		in = append(in[:len(in):len(in)], dst)
+		in = append(in, dst)
 	}
 	return nil
 }
@@ -130,28 +159,44 @@ func (w *walker[T]) all(t *Term) {
 	w.walk(0, 0, make([]int, len(w.ops)), coefficient[T](t))
 }
 
-// gather runs over the cells of operand h that are 1, one per row, and over the labels that it does not have.
-func (w *walker[T]) gather(t *Term, h int, ids []int64) {
+// gather runs over the cells of operand h that are 1, and over the labels that it does not have.
+func (w *walker[T]) gather(t *Term, h int, known *indicator[T]) {
 	w.nest(t.InOperand(h))
-	off := make([]int, len(w.ops))
-	for row, id := range ids {
-		dst := 0
-		clear(off)
-		at := func(labels []int, x int) {
-			for j := len(labels) - 1; j >= 0; j-- {
-				l := labels[j]
-				i := x % t.Extents[l]
-				x /= t.Extents[l]
-				dst += i * w.dst.strides[l]
-				for k := range w.ops {
-					off[k] += i * w.ops[k].strides[l]
-				}
+	w.ops[h] = operand[T]{[]T{1}, make([]int, len(t.Extents))}
+	at, off := make([]int, len(known.shape)), make([]int, len(w.ops))
+	rest := slices.Clone(known.shape)
+	rest[known.axis] = 1
+	for n := Size(rest); n > 0 && w.err == nil; n-- {
+		if x, ok := known.find(at); ok {
+			at[known.axis] = x
+			clear(off)
+			w.walk(0, w.place(t, h, at, off), off, coefficient[T](t))
+			at[known.axis] = 0
+		}
+		for a := len(rest) - 1; a >= 0; a-- {
+			if at[a]++; at[a] < rest[a] {
+				break
+			}
+			at[a] = 0
+		}
+	}
+}
+
+// place returns the offset into the result of indices on the axes of operand h, and adds those into the operands to off.
+func (w *walker[T]) place(t *Term, h int, at, off []int) (dst int) {
+	for a, labels := range t.Axes[h] {
+		x := at[a]
+		for j := len(labels) - 1; j >= 0; j-- {
+			l := labels[j]
+			i := x % t.Extents[l]
+			x /= t.Extents[l]
+			dst += i * w.dst.strides[l]
+			for k := range w.ops {
+				off[k] += i * w.ops[k].strides[l]
 			}
 		}
-		at(t.Axes[h][0], row)
-		at(t.Axes[h][1], int(id))
-		w.walk(0, dst, off, coefficient[T](t))
 	}
+	return dst
 }
 
 // pollAfter is the number of multiplications, some milliseconds of them, after which the context is looked at.
@@ -253,11 +298,14 @@ func bilinear[T number](dst []T, ds int, coef T, a []T, as int, b []T, bs, n int
 	}
 }
 
-// fits says whether no partial sum of an integer Einsum can leave int64, from the operands' largest magnitudes.
+// fits says whether no partial sum of an integer Einsum can leave int64, from the operands' largest magnitudes. An operand without cells is
+// an indicator.
 func fits(e *EinsumAttr, in [][]int64) bool {
 	largest := make([]*big.Int, len(in))
 	for i := range in {
-		largest[i] = magnitude(in[i])
+		if largest[i] = big.NewInt(1); in[i] != nil {
+			largest[i] = magnitude(in[i])
+		}
 	}
 	total := new(big.Int)
 	for i := range e.Terms {
@@ -289,13 +337,20 @@ func magnitude(data []int64) *big.Int {
 	return m
 }
 
-// termCost is what addTerm costs. A gather does not run over the columns of the one-hot vectors.
-func termCost(t Term, hot []bool) (work, extra int) {
-	steps := t.Pairwise(hot)
+// termCost is what addTerm costs, given the axes of indicators and how many cells each takes where it is not the first of its step.
+func termCost(t Term, solved, cells []int) (work, extra int) {
+	steps := t.Pairwise(solved)
 	for i := range steps {
-		work = budget.Sum(work, steps[i].Work(hot))
+		s := &steps[i]
+		work = budget.Sum(work, s.Work(solved))
 		if i < len(steps)-1 {
-			extra = budget.Sum(extra, result(&steps[i]))
+			extra = budget.Sum(extra, result(s))
+		}
+		first := s.Solved(solved)
+		for k, from := range s.In {
+			if k != first && from < len(cells) {
+				work, extra = budget.Sum(work, cells[from]), budget.Sum(extra, cells[from])
+			}
 		}
 	}
 	return work, extra

@@ -22,7 +22,7 @@ func TestEinsumPathsAgree(t *testing.T) {
 		}
 		n := cellsOf(term, term.Out)
 		fast := make([]int64, n)
-		if err := addTerm(nil, fast, &term, in, nil, nil); err != nil {
+		if err := addTerm(nil, fast, &term, in, nil); err != nil {
 			t.Fatal(err)
 		}
 		slow, err := intEinsumBig(&term, in, n)
@@ -91,7 +91,7 @@ func TestPairwiseRounds(t *testing.T) {
 			cut++
 		}
 		got, want := make([]float64, cellsOf(term, term.Out)), make([]float64, cellsOf(term, term.Out))
-		if err := addTerm(nil, got, &term, in, nil, nil); err != nil {
+		if err := addTerm(nil, got, &term, in, nil); err != nil {
 			t.Fatal(err)
 		}
 		newWalker(nil, want, &term, in).all(&term)

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math"
 	"math/big"
+	"slices"
 
 	"github.com/zkllmc/zkllmc/internal/budget"
 	"github.com/zkllmc/zkllmc/internal/interval"
@@ -110,32 +111,31 @@ func checkAxes(t Term, axes [][]int, shape []int, occurs []bool) error {
 	return nil
 }
 
-// boundEinsum adds up the terms over the operands' bounds. The row of a one-hot factor has one 1 and zeros, so that a sum over its
-// vocabulary is one cell.
+// boundEinsum adds up the terms over the operands' bounds.
 func boundEinsum(g *Graph, n *Node, in []interval.Interval) ([]interval.Interval, error) {
 	sum := interval.Of(0, 0)
 	for _, t := range n.Attr.(*EinsumAttr).Terms {
 		factors := make([]interval.Factor, len(t.In))
 		for k, i := range t.In {
-			factors[k] = interval.Factor{Tensor: int(n.In[i]), Axes: t.Axes[k], Bounds: in[i]}
+			factors[k] = interval.Factor{Tensor: int(n.In[i]), Axes: t.Axes[k], Bounds: in[i], Single: g.single(n.In[i])}
 		}
-		sum = sum.Plus(interval.Term(t.ICoef, t.Extents, t.Out, factors, chosen(g, n, t)))
+		sum = sum.Plus(interval.Term(t.ICoef, t.Extents, t.Out, factors))
 	}
 	return []interval.Interval{sum}, nil
 }
 
-// chosen says of which labels one-hot factors choose one value; nil if there is no such factor.
-func chosen(g *Graph, n *Node, t Term) []bool {
-	var out []bool
-	for k, i := range t.In {
-		if axes := t.Axes[k]; g.Value(n.In[i]).Def.Op == OpOneHot && len(axes[1]) == 1 {
-			if out == nil {
-				out = make([]bool, len(t.Extents))
-			}
-			out[axes[1][0]] = true
-		}
+// single says for which axes of a value at most one index has a cell that is not zero, those on the other axes being chosen: the
+// vocabulary of one-hot rows, axes of a map or of a constant. nil: none.
+func (g *Graph) single(id ValueID) []bool {
+	switch v := g.Value(id); v.Def.Op {
+	case OpOneHot:
+		return []bool{false, true}
+	case OpAffine:
+		return interval.SolvedBy(g.AffineOf(id).Strides)
+	case OpConst:
+		return interval.SingleCells(v.Ints, v.Shape)
 	}
-	return out
+	return nil
 }
 
 // WhyOneHot is the argument of the bound of a product with a one-hot factor, which a circuit's intervals do not give.
@@ -143,8 +143,10 @@ const WhyOneHot = "every row of the one-hot factor has one 1 and zeros, so that 
 
 func whyEinsum(g *Graph, n *Node) string {
 	for _, t := range n.Attr.(*EinsumAttr).Terms {
-		if chosen(g, n, t) != nil {
-			return WhyOneHot
+		for k, i := range t.In {
+			if g.Value(n.In[i]).Def.Op == OpOneHot && len(t.Axes[k][1]) == 1 {
+				return WhyOneHot
+			}
 		}
 	}
 	return ""
@@ -153,7 +155,14 @@ func whyEinsum(g *Graph, n *Node) string {
 // costEinsum is what the terms cost, one after the other.
 func costEinsum(g *Graph, n *Node) (work, extra int) {
 	for _, t := range n.Attr.(*EinsumAttr).Terms {
-		w, x := termCost(t, oneHots(g, n, &t))
+		known := indicators[float64](&Run{Graph: g}, n, &t)
+		cells := make([]int, len(known))
+		for k := range known {
+			if known[k] != nil && known[k].cells != nil {
+				cells[k] = budget.Product(known[k].shape...)
+			}
+		}
+		w, x := termCost(t, solvedAxes(known), cells)
 		work, extra = budget.Sum(work, w), max(extra, x)
 	}
 	return work, extra
@@ -166,20 +175,28 @@ func sumTerms[T number](r *Run, n *Node, in [][]T) ([]T, error) {
 	e := n.Attr.(*EinsumAttr)
 	for i := range e.Terms {
 		t := &e.Terms[i]
-		if err := addTerm(r.Budget, res, t, operands(t, in), oneHots(g, n, t), r.IDs); err != nil {
+		if err := addTerm(r.Budget, res, t, operands(t, in), indicators[T](r, n, t)); err != nil {
 			return nil, err
 		}
 	}
 	return res, nil
 }
 
-// oneHots says which operands of a term are the one-hot vectors of the token ids.
-func oneHots(g *Graph, n *Node, t *Term) []bool {
-	hot := make([]bool, len(t.In))
+// indicators are the operands of a term that are the one-hot vectors of the token ids, whose cells are there, or maps of indices.
+func indicators[T number](r *Run, n *Node, t *Term) []*indicator[T] {
+	out := make([]*indicator[T], len(t.In))
 	for i, k := range t.In {
-		hot[i] = g.Value(n.In[k]).Def.Op == OpOneHot
+		v := r.Graph.Value(n.In[k])
+		switch a := r.Graph.AffineOf(v.ID); {
+		case v.Def.Op == OpOneHot:
+			out[i] = &indicator[T]{shape: v.Shape, axis: 1, find: func(at []int) (int, bool) { return int(r.IDs[at[0]]), true }}
+		case a != nil:
+			axis := a.solved(v.Shape)
+			out[i] = &indicator[T]{shape: v.Shape, axis: axis, cells: func() []T { return cells[T](a, v.Shape) },
+				find: func(at []int) (int, bool) { return a.solve(at, axis, v.Shape[axis]) }}
+		}
 	}
-	return hot
+	return out
 }
 
 // operands collects the tensors of one term.
@@ -197,6 +214,12 @@ func intEinsum(r *Run, n *Node, in [][]int64) ([][]int64, error) {
 	if fits(e, in) {
 		res, err := sumTerms(r, n, in)
 		return [][]int64{res}, err
+	}
+	in = slices.Clone(in)
+	for k, id := range n.In {
+		if a := r.Graph.AffineOf(id); a != nil {
+			in[k] = cells[int64](a, r.Graph.Value(id).Shape)
+		}
 	}
 	res, err := sumBig(r.Budget, e.Terms, func(t *Term) [][]int64 { return operands(t, in) }, Size(r.Graph.Value(n.Out[0]).Shape))
 	if err != nil && r.Budget.Poll() == nil {

@@ -27,6 +27,9 @@ func Verify(g *Graph) error {
 	if g.Output < 0 || int(g.Output) >= len(g.Values) || !c.defined[g.Output] {
 		return fmt.Errorf("graph %s: the output is not defined", g.Name)
 	}
+	if g.Value(g.Output).Unstored() {
+		return fmt.Errorf("graph %s: the output is a map of indices", g.Name)
+	}
 	if g.Input == -1 {
 		return nil
 	}
@@ -55,6 +58,9 @@ func (c *checker) node(n *Node) error {
 	for _, in := range n.In {
 		if in < 0 || int(in) >= len(c.defined) || !c.defined[in] {
 			return n.Errorf("uses value %d before its definition", in)
+		}
+		if c.g.Value(in).Unstored() && n.Op != OpEinsum {
+			return n.Errorf("computes with a map of indices, which only terms have")
 		}
 	}
 	for _, o := range n.Out {

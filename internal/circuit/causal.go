@@ -7,6 +7,7 @@ import (
 	"slices"
 
 	"github.com/zkllmc/zkllmc/internal/interval"
+	"github.com/zkllmc/zkllmc/internal/poly"
 )
 
 // Causality is derived here, from the finished description, and believed from nobody: Finish refuses a generation whose output
@@ -398,36 +399,13 @@ func lowerCells(values []int64, shape []int, row, col int) bool {
 	return true
 }
 
-// lowerEquation is lowerCells for the solutions of an equation: for every choice of the other indices the one on axis col is solved for.
+// lowerEquation is lowerCells for the solutions of an equation.
 func (a *causality) lowerEquation(t *Tensor, k corner) bool {
 	if a.cells += Size(t.Shape) / t.Shape[k.col]; a.cells > maxCellsSeen {
 		return false
 	}
 	offset, strides := t.Equation()
-	shape := append([]int(nil), t.Shape...)
-	shape[k.col] = 1
-	for i := range Size(shape) {
-		sum, at, row := offset, i, 0
-		for axis := len(shape) - 1; axis >= 0; axis-- {
-			x := at % shape[axis]
-			at /= shape[axis]
-			sum += strides[axis] * int64(x)
-			if axis == k.row {
-				row = x
-			}
-		}
-		switch s := strides[k.col]; {
-		case s == 0:
-			if sum == 0 && t.Shape[k.col]-1 > row {
-				return false
-			}
-		case sum%s == 0:
-			if col := -(sum / s); col > int64(row) && col < int64(t.Shape[k.col]) {
-				return false
-			}
-		}
-	}
-	return true
+	return poly.AffineLower(offset, strides, t.Shape, k.row, k.col)
 }
 
 // hint times the results of a hint.

@@ -17,6 +17,9 @@ func TestBoundsHold(t *testing.T) {
 		"1 ij,ji->ij i=2 j=2|mm", "1 ij,ij->ij i=2 j=2|mm", // a transpose is no square
 		"1 ij,ji->i i=2 j=2|mm", "-1 ij,j->i i=2 j=2|mx", "5 ij->i i=2 j=2|m", "-5 ij->. i=2 j=2|m",
 		"7 ->i i=2|", "-7 ->i i=2|", "3 i->. i=2|x + 1 ->.|", "-3 i->. i=2|y + -4 ->.|", "1 i->i i=2|x + -1 i->i i=2|y + 2 i,i->i i=2|xx",
+		// Known factors with one 1 for every choice of the other indices, one after the other and in a circle.
+		"3 i,ij->j i=2 j=2|xs", "-3 i,ij->. i=2 j=2|xs", "1 i,ijk->j i=2 j=2 k=2|xw", "1 i,ijk->jk i=2 j=2 k=2|xw", "1 ik,ij,kj->j i=2 j=2 k=2|mss",
+		"1 i,ij,ji->. i=2 j=2|xee", "1 i,ij,ij->. i=2 j=2|xee", "1 i,ij->j i=2 j=2|xc", "2 i,ij->i i=2 j=2|yc", "1 (ij),ij->. i=2 j=2|qe",
 	} {
 		t.Run(spec, func(t *testing.T) { boundsHold(t, spec) })
 	}
@@ -27,7 +30,8 @@ func boundsHold(t *testing.T, spec string) {
 	b := start()
 	looked(b, "control", 2)
 	x, y, m := b.Witness("x", -3, 2, 2), b.Witness("y", 1, 4, 2), b.Witness("m", -2, 5, 2, 2)
-	names := map[rune]ID{'x': x, 'y': y, 'm': m}
+	names := map[rune]ID{'x': x, 'y': y, 'm': m, 'q': b.Const("q", []int64{3, -4, 5, 6}, 4), 'c': b.Const("c", []int64{0, -7, 0, 2}, 2, 2),
+		's': b.Affine("s", "i - j - 1", 2, 2), 'e': b.Affine("e", "i - j", 2, 2), 'w': b.Affine("w", "i - j - k + 1", 2, 2, 2)}
 	var terms []Term
 	for _, text := range splitTerms(spec) {
 		var factors []ID
@@ -47,6 +51,9 @@ func boundsHold(t *testing.T, spec string) {
 	require.NoError(t, b.err)
 	lo, hi := b.Bounds(v)
 	cells := map[ID][]int64{x: make([]int64, 2), y: make([]int64, 2), m: make([]int64, 4)}
+	for _, n := range "qcsew" {
+		cells[names[n]] = b.c.Tensors[names[n]].KnownCells()
+	}
 	every(b, []ID{x, y, m}, cells, func() {
 		sum := make([]int64, Size(shape))
 		for _, term := range terms {
@@ -126,5 +133,21 @@ func addTerm(term Term, cells map[ID][]int64, sum []int64) {
 			}
 			index[l] = 0
 		}
+	}
+}
+
+// A sum over the solutions of an equation has no more cells than the indices that it does not determine.
+func TestMapsKeepBounds(t *testing.T) {
+	b := start()
+	x := b.Witness("x", -3, 2, 8)
+	for spec, want := range map[string][2]int64{
+		"i,ijk->jk i=8 j=4 k=3": {-3, 2}, "i,ijk->j i=8 j=4 k=3": {-9, 6}, "i,ijk->k i=8 j=4 k=3": {-12, 8}, "i,ijk->i i=8 j=4 k=3": {-9, 6},
+	} {
+		shape := map[byte][]int{'i': {8}, 'j': {4}, 'k': {3}}[spec[7]]
+		if spec[8] == 'k' {
+			shape = []int{4, 3}
+		}
+		lo, hi := b.Bounds(b.Virtual("v", shape, b.Times(1, spec, x, b.Affine("window", "i - 2j - k + 1", 8, 4, 3))))
+		require.Equal(t, want, [2]int64{lo, hi}, spec)
 	}
 }

@@ -32,7 +32,7 @@ func (c *Circuit) proveBounds() ([]interval.Interval, error) {
 			bounds[i] = interval.Of(t.Lo, t.Hi) // of a witness: see checkCovered
 			continue
 		}
-		bounds[i] = saturated(sumBounds(t.Def, func(id ID) interval.Interval { return bounds[id] }))
+		bounds[i] = saturated(sumBounds(t.Def, func(id ID) interval.Interval { return bounds[id] }, nil))
 		if len(looked[i]) == 0 && !zero[i] {
 			continue
 		}

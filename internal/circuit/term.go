@@ -107,18 +107,33 @@ func (b *Builder) sumInterval(name string, shape []int, terms []Term) (sum inter
 			return sum, false
 		}
 	}
-	return sumBounds(terms, func(id ID) interval.Interval { return interval.Of(b.c.Tensors[id].Lo, b.c.Tensors[id].Hi) }), true
+	return sumBounds(terms, func(id ID) interval.Interval { return interval.Of(b.c.Tensors[id].Lo, b.c.Tensors[id].Hi) }, b.single), true
 }
 
-// sumBounds bounds a sum of terms over all values of their factors within the given bounds.
-func sumBounds(terms []Term, of func(ID) interval.Interval) interval.Interval {
+// single says of which axes of a tensor that both sides know at most one index has a cell that is not zero, the others being chosen.
+func (b *Builder) single(id ID) []bool {
+	switch t := &b.c.Tensors[id]; t.Kind {
+	case Affine:
+		_, strides := t.Equation()
+		return interval.SolvedBy(strides)
+	case Const:
+		return interval.SingleCells(t.Values, t.Shape)
+	}
+	return nil
+}
+
+// sumBounds bounds a sum of terms over all values of their factors within the given bounds. single, which may be nil, is Factor.Single.
+func sumBounds(terms []Term, of func(ID) interval.Interval, single func(ID) []bool) interval.Interval {
 	sum := interval.Of(0, 0)
 	for _, t := range terms {
 		factors := make([]interval.Factor, len(t.Factors))
 		for i, f := range t.Factors {
 			factors[i] = interval.Factor{Tensor: int(f.T), Axes: f.Axes, Bounds: of(f.T)}
+			if single != nil {
+				factors[i].Single = single(f.T)
+			}
 		}
-		sum = sum.Plus(interval.Term(t.Coef, t.Extents, t.Out, factors, nil))
+		sum = sum.Plus(interval.Term(t.Coef, t.Extents, t.Out, factors))
 	}
 	return sum
 }

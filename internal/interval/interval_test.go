@@ -3,15 +3,19 @@ package interval
 import "testing"
 
 // TestTerm bounds products, squares, coefficients of both signs, summed labels, and labels of which
-// a one-hot factor chooses one. TestBoundsHold of package circuit compares with all values.
+// factors choose one. TestBoundsHold of package circuit compares with all values.
 func TestTerm(t *testing.T) {
 	x, y := Factor{Tensor: 1, Axes: [][]int{{0}}, Bounds: Of(-3, 2)}, Factor{Tensor: 2, Axes: [][]int{{0}}, Bounds: Of(1, 4)}
 	turned := Factor{Tensor: 1, Axes: [][]int{{1}}, Bounds: x.Bounds}
+	bit := Of(0, 1)
+	chosen := Factor{Tensor: 3, Axes: [][]int{{1}, {0}}, Bounds: bit, Single: []bool{false, true}}
+	either := Factor{Tensor: 4, Axes: [][]int{{1}, {0}}, Bounds: bit, Single: []bool{true, true}}
+	alone := Factor{Tensor: 5, Axes: [][]int{{1}}, Bounds: bit, Single: []bool{true}}
+	both := Factor{Tensor: 6, Axes: [][]int{{0, 1}}, Bounds: bit, Single: []bool{true}}
 	for name, c := range map[string]struct {
 		coef    int64
 		out     [][]int
 		factors []Factor
-		once    []bool
 		lo, hi  int64
 	}{
 		"constant":                {coef: -7, out: [][]int{{0}, {1}}, lo: -7, hi: -7},
@@ -23,10 +27,13 @@ func TestTerm(t *testing.T) {
 		"another axis, no square": {coef: 1, out: [][]int{{0}, {1}}, factors: []Factor{x, turned}, lo: -6, hi: 9},
 		"not adjacent, no square": {coef: 1, out: [][]int{{0}, {1}}, factors: []Factor{x, y, x}, lo: -24, hi: 36},
 		"summed":                  {coef: 1, out: [][]int{{1}}, factors: []Factor{x}, lo: -15, hi: 10},
-		"chosen":                  {coef: 1, out: [][]int{{1}}, factors: []Factor{x}, once: []bool{true, false}, lo: -3, hi: 2},
-		"chosen of two summed":    {coef: 1, factors: []Factor{x}, once: []bool{true, false}, lo: -9, hi: 6},
+		"chosen":                  {coef: 1, out: [][]int{{1}}, factors: []Factor{x, chosen}, lo: -3, hi: 2},
+		"chosen of two summed":    {coef: 1, factors: []Factor{x, chosen}, lo: -9, hi: 6},
+		"chosen both ways":        {coef: 1, factors: []Factor{x, either, either}, lo: -9, hi: 6}, // not one cell: the equations may be one
+		"chosen, then another":    {coef: 1, factors: []Factor{x, alone, chosen}, lo: -3, hi: 2},
+		"chosen with another":     {coef: 1, out: [][]int{}, factors: []Factor{x, both}, lo: -3, hi: 2},
 	} {
-		got := Term(c.coef, []int{5, 3}, c.out, c.factors, c.once)
+		got := Term(c.coef, []int{5, 3}, c.out, c.factors)
 		if want := Of(c.lo, c.hi); got.Lo.Cmp(want.Lo) != 0 || got.Hi.Cmp(want.Hi) != 0 {
 			t.Errorf("%s: [%v, %v], want [%v, %v]", name, got.Lo, got.Hi, want.Lo, want.Hi)
 		}

@@ -168,3 +168,36 @@ func AffineCells(offset int64, strides []int64, shape []int) []int64 {
 	}
 	return out
 }
+
+// AffineLower says whether no solution has an index on axis col that is greater than that on axis row, two different axes. For every choice
+// of the other indices the one on axis col is solved for, so that it takes as many steps as the box has cells for one index on that axis.
+func AffineLower(offset int64, strides []int64, shape []int, row, col int) bool {
+	rest := append([]int(nil), shape...)
+	rest[col] = 1
+	n := 1
+	for _, d := range rest {
+		n *= d
+	}
+	for i := range n {
+		sum, at, r := offset, i, 0
+		for axis := len(rest) - 1; axis >= 0; axis-- {
+			x := at % rest[axis]
+			at /= rest[axis]
+			sum += strides[axis] * int64(x)
+			if axis == row {
+				r = x
+			}
+		}
+		switch s := strides[col]; {
+		case s == 0:
+			if sum == 0 && shape[col]-1 > r {
+				return false
+			}
+		case sum%s == 0:
+			if c := -(sum / s); c > int64(r) && c < int64(shape[col]) {
+				return false
+			}
+		}
+	}
+	return true
+}

@@ -38,7 +38,7 @@ func Demand(b *budget.Budget, g *ir.Graph, runs int) (bytes int, err error) {
 
 // stored is the number of cells that an evaluation makes for a value: weights and constants are there already.
 func stored(v *ir.Value) int {
-	if v.Def.Op == ir.OpWeight || v.Def.Op == ir.OpConst || v.Def.Op == ir.OpInput {
+	if v.Def.Op == ir.OpWeight || v.Def.Op == ir.OpConst || v.Def.Op == ir.OpInput || v.Unstored() {
 		return 0
 	}
 	return budget.Product(v.Shape...)

@@ -13,8 +13,8 @@ import (
 //
 //   - OneHot: axis 0.
 //   - Einsum: the labels of the operands' time axes, which must be whole axes of the result. A time label that is summed over is
-//     allowed in one case: another operand, a masked softmax, is zero wherever this label exceeds a label of its rows; the term then
-//     depends on times up to the row's label.
+//     allowed in one case: another operand, a masked softmax, a constant or a map of indices, is zero wherever this label exceeds a label of
+//     the result; the term then depends on times up to that.
 //   - Elementwise operations: as the inputs together. Norm: as the input, if its last axis is no time axis and its scale and bias depend on no token.
 //   - Softmax: as the input without its last axis; where that is a time axis, the mask must cover every position after the row's,
 //     and the row's axis becomes a time axis.
@@ -50,7 +50,7 @@ func timeOf(g *ir.Graph, n *ir.Node, at []timing, T int) timing {
 	switch n.Op {
 	case ir.OpInput, ir.OpOneHot:
 		r.axes[0] = true
-	case ir.OpWeight, ir.OpConst:
+	case ir.OpWeight, ir.OpConst, ir.OpAffine:
 	case ir.OpNorm:
 		r = at[n.In[0]]
 		r.lower = -1
@@ -62,7 +62,7 @@ func timeOf(g *ir.Graph, n *ir.Node, at []timing, T int) timing {
 		return softmaxTime(g, n, at[n.In[0]], T)
 	case ir.OpEinsum:
 		for i, t := range n.Attr.(*ir.EinsumAttr).Terms {
-			termTime(n, t, at, &r)
+			termTime(g, n, t, at, &r)
 			if row := rowOfTerm(n, t, at, rank); i == 0 {
 				r.lower = row
 			} else if row != r.lower {
@@ -118,7 +118,7 @@ func masksFuture(m *ir.Value, T int) bool {
 }
 
 // termTime adds the time axes of one term to the result's.
-func termTime(n *ir.Node, t ir.Term, at []timing, r *timing) {
+func termTime(g *ir.Graph, n *ir.Node, t ir.Term, at []timing, r *timing) {
 	outAxis := map[int]int{} // result axes that are one label
 	for a, axis := range t.Out {
 		if len(axis) == 1 {
@@ -141,7 +141,7 @@ func termTime(n *ir.Node, t ir.Term, at []timing, r *timing) {
 			}
 			o, ok := outAxis[t.Axes[k][a][0]]
 			if !ok {
-				o, ok = rowOf(n, t, at, t.Axes[k][a][0], outAxis)
+				o, ok = rowOf(g, n, t, at, t.Axes[k][a][0], outAxis)
 			}
 			if !ok {
 				r.known = false
@@ -175,19 +175,42 @@ func rowOfTerm(n *ir.Node, t ir.Term, at []timing, rank int) int {
 	return -1
 }
 
-// rowOf finds the result's axis that bounds a summed label: that of the rows of a masked softmax whose last axis is the label.
-func rowOf(n *ir.Node, t ir.Term, at []timing, label int, outAxis map[int]int) (int, bool) {
+// rowOf finds the result's axis that bounds a summed label: that of the rows of an operand that is zero wherever the label exceeds them.
+func rowOf(g *ir.Graph, n *ir.Node, t ir.Term, at []timing, label int, outAxis map[int]int) (int, bool) {
 	for k, in := range t.In {
-		x := at[n.In[in]]
-		if x.lower < 0 {
-			continue
-		}
-		last, row := t.Axes[k][len(t.Axes[k])-1], t.Axes[k][x.lower]
-		if len(last) == 1 && last[0] == label && len(row) == 1 {
-			if o, ok := outAxis[row[0]]; ok {
-				return o, true
+		for col, axis := range t.Axes[k] {
+			if len(axis) != 1 || axis[0] != label {
+				continue
+			}
+			for row, labels := range t.Axes[k] {
+				if len(labels) != 1 || row == col {
+					continue
+				}
+				if o, ok := outAxis[labels[0]]; ok && isLower(g.Value(n.In[in]), at[n.In[in]], row, col) {
+					return o, true
+				}
 			}
 		}
 	}
 	return 0, false
+}
+
+// maxTriangle bounds the cells that are looked at for zeros. A longer constant is not understood.
+const maxTriangle = 1 << 24
+
+// isLower says whether a value's cells are zero where the index on axis col is greater than on axis row.
+func isLower(v *ir.Value, t timing, row, col int) bool {
+	last := len(v.Shape) - 1
+	switch a, ok := v.Def.Attr.(*ir.AffineAttr); {
+	case ok:
+		return ir.Size(v.Shape)/v.Shape[col] <= maxTriangle && a.Lower(v.Shape, row, col)
+	case v.Def.Op == ir.OpConst && len(v.Data) <= maxTriangle:
+		for i, x := range v.Data {
+			if x != 0 && i/ir.Size(v.Shape[col+1:])%v.Shape[col] > i/ir.Size(v.Shape[row+1:])%v.Shape[row] {
+				return false
+			}
+		}
+		return v.Def.Op == ir.OpConst
+	}
+	return t.lower == row && col == last
 }

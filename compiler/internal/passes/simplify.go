@@ -11,6 +11,9 @@ func squeeze(g *ir.Graph) error {
 		if v.Def.Op == ir.OpInput || v.Def.Op == ir.OpOneHot {
 			continue
 		}
+		if a := g.AffineOf(v.ID); a != nil { // the one index of such an axis is 0
+			v.Def.Attr = &ir.AffineAttr{Offset: a.Offset, Strides: keepAxes(a.Strides, v.Shape)}
+		}
 		v.Shape = keepAxes(v.Shape, v.Shape)
 	}
 	for _, n := range g.Nodes {

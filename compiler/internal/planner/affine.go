@@ -4,20 +4,20 @@ import (
 	"math/big"
 	"slices"
 
-	"github.com/zkllmc/zkllmc/internal/circuit"
 	"github.com/zkllmc/zkllmc/internal/poly"
+	"github.com/zkllmc/zkllmc/ir"
 )
 
 // Slices, shifts, padding and concatenation reach the planner as constant matrices of zeros and ones that stand in products. Those that
 // are the indicator of one linear equation between their indices become that equation: neither the circuit's file nor the verifier
 // holds or walks the matrix then.
 
-// equation returns the linear equation in the indices i, j, … that holds exactly where the cells are 1, as circuit.Builder.Affine takes it.
+// equation returns the linear equation in the indices i, j, … that holds exactly where the cells are 1, one per axis.
 // It fails where a cell is neither 0 nor 1, where there is no such equation, and where evaluating it would cost more than the cells do.
-func equation(values []int64, shape []int) (string, bool) {
+func equation(values []int64, shape []int) (*ir.AffineAttr, bool) {
 	for _, v := range values {
 		if v != 0 && v != 1 {
-			return "", false
+			return nil, false
 		}
 	}
 	e := &solver{shape: shape}
@@ -28,9 +28,9 @@ func equation(values []int64, shape []int) (string, bool) {
 	}
 	offset, strides, ok := e.solve()
 	if !ok || poly.AffineWork(offset, strides, shape) >= int64(len(values)) || !slices.Equal(values, poly.AffineCells(offset, strides, shape)) {
-		return "", false
+		return nil, false
 	}
-	return circuit.Linear(offset, strides), true
+	return &ir.AffineAttr{Offset: offset, Strides: strides}, true
 }
 
 // solver finds the one direction that is orthogonal to all differences of the indices of ones, by elimination over the rationals.

@@ -9,6 +9,8 @@ import (
 	"strings"
 
 	"github.com/zkllmc/zkllmc/compiler/internal/quant"
+	"github.com/zkllmc/zkllmc/internal/circuit"
+	"github.com/zkllmc/zkllmc/internal/poly"
 	"github.com/zkllmc/zkllmc/ir"
 	"github.com/zkllmc/zkllmc/ir/plan"
 )
@@ -34,7 +36,7 @@ func Plan(p *quant.Program, o Options) (*plan.Plan, error) {
 	if err != nil {
 		return nil, err
 	}
-	e := &emitter{g: g, o: o, why: p.Why, at: map[ir.ValueID]ref{}, hot: map[ir.ValueID]ref{}, T: T}
+	e := &emitter{g: g, o: o, why: p.Why, at: map[ir.ValueID]ref{}, hot: map[ir.ValueID]ref{}, maps: map[string]ref{}, T: T}
 	if err := e.emit(); err != nil {
 		return nil, err
 	}
@@ -87,6 +89,7 @@ type emitter struct {
 	constants []plan.Tensor
 	ports     []plan.Port
 	hot       map[ir.ValueID]ref // the one-hot rows of ids
+	maps      map[string]ref     // maps of indices, by equation and shape
 	at        map[ir.ValueID]ref
 	uses      []int
 	fused     map[ir.ValueID]bool // results of a Rescale that its Table takes in
@@ -102,7 +105,7 @@ func (e *emitter) emit() error {
 	e.findFused()
 	for _, pass := range []bool{true, false} {
 		for _, n := range e.order {
-			if (n.Op == ir.OpConst || n.Op == ir.OpWeight && e.uses[n.Out[0]] > 1) != pass {
+			if (n.Op == ir.OpConst || n.Op == ir.OpAffine || n.Op == ir.OpWeight && e.uses[n.Out[0]] > 1) != pass {
 				continue
 			}
 			if err := e.node(n); err != nil {
@@ -252,21 +255,48 @@ func (e *emitter) leaf(n *ir.Node, v *ir.Value) error {
 		e.steps[i].values = v.Ints
 		e.at[v.ID] = ref{i, 0}
 	case ir.OpConst:
-		if where, ok := equation(v.Ints, s.Shape); ok && !e.masks[v.ID] {
-			s.Op, s.Args = plan.Affine, []plan.Arg{plan.Text("where", where)}
-			e.at[v.ID] = ref{e.add(s, nil), 0}
+		if a, ok := equation(v.Ints, s.Shape); ok && !e.masks[v.ID] {
+			e.affine(v, a)
 			return nil
 		}
-		s.Op, s.Data = plan.Const, len(e.constants)
-		if e.masks[v.ID] {
-			s.Op = plan.Mask
-		}
-		e.constants = append(e.constants, plan.Tensor{Name: v.Name, Shape: boxOf(v), Values: v.Ints})
-		e.at[v.ID] = ref{e.add(s, nil), 0}
+		e.constant(v, v.Ints)
+	case ir.OpAffine:
+		e.affine(v, e.g.AffineOf(v.ID))
 	default:
 		return n.Errorf("has no translation into a circuit")
 	}
 	return nil
+}
+
+// constant adds a constant of the circuit, or a mask.
+func (e *emitter) constant(v *ir.Value, cells []int64) {
+	s := plan.Step{Op: plan.Const, Name: v.Name, Shape: boxOf(v), Data: len(e.constants)}
+	if e.masks[v.ID] {
+		s.Op = plan.Mask
+	}
+	e.constants = append(e.constants, plan.Tensor{Name: v.Name, Shape: s.Shape, Values: cells})
+	e.at[v.ID] = ref{e.add(s, nil), 0}
+}
+
+// affine adds a map of indices, once for all values with one equation and shape. Where its cells are cheaper it is a constant.
+func (e *emitter) affine(v *ir.Value, a *ir.AffineAttr) {
+	shape := boxOf(v)
+	strides := a.Strides
+	if len(strides) == 0 {
+		strides = []int64{0}
+	}
+	where := circuit.Linear(a.Offset, strides)
+	key := fmt.Sprint(where, shape)
+	at, ok := e.maps[key]
+	switch {
+	case ok:
+	case poly.AffineWork(a.Offset, strides, shape) >= int64(ir.Size(shape)):
+		e.constant(v, poly.AffineCells(a.Offset, strides, shape))
+		at = e.at[v.ID]
+	default:
+		at = ref{e.add(plan.Step{Op: plan.Affine, Name: v.Name, Shape: shape, Args: []plan.Arg{plan.Text("where", where)}}, nil), 0}
+	}
+	e.maps[key], e.at[v.ID] = at, at
 }
 
 // bitsOf is the number of bits of a weight's declared range.

@@ -38,7 +38,7 @@ func TestBoundsAgree(t *testing.T) {
 		"llama": synthetic.Graph(2, 16, 2, 6, 20, 1), "gpt": synthetic.GPT(2, 16, 2, 6, 20, 1),
 	} {
 		q := programOf(t, g)
-		e := &emitter{g: q.Int, why: q.Why, at: map[ir.ValueID]ref{}, hot: map[ir.ValueID]ref{}, T: q.Int.Value(q.Int.Input).Shape[0]}
+		e := &emitter{g: q.Int, why: q.Why, at: map[ir.ValueID]ref{}, hot: map[ir.ValueID]ref{}, maps: map[string]ref{}, T: q.Int.Value(q.Int.Input).Shape[0]}
 		require.NoError(t, e.emit())
 		p := &plan.Plan{Config: plan.Config{Name: name, Generation: true, WeightBits: 12, WitnessBits: 12}, Ports: e.ports, Constants: e.constants}
 		// Without a block every step has a name of its own.

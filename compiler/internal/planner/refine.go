@@ -270,6 +270,15 @@ func (r *refiner) rewrite() (*ir.Graph, error) {
 	}
 	for _, n := range r.g.Nodes {
 		m := *n
+		if a := r.g.AffineOf(n.Out[0]); a != nil {
+			for axis := len(a.Strides) - 1; axis >= 0; axis-- {
+				cuts := r.cuts[n.Out[0]][axis]
+				for i := len(cuts) - 1; i >= 0; i-- { // what is left of the cut is cut again
+					a = a.Split(axis+len(cuts)-1-i, cuts[i])
+				}
+			}
+			m.Attr = a
+		}
 		if n.Op == ir.OpEinsum {
 			attr := &ir.EinsumAttr{}
 			for _, t := range n.Attr.(*ir.EinsumAttr).Terms {

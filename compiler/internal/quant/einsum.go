@@ -84,7 +84,7 @@ func (q *quantiser) roundedSum(n *ir.Node, terms []ir.Term) bool {
 
 func (q *quantiser) isActivation(id ir.ValueID) bool {
 	switch q.f.Value(id).Def.Op {
-	case ir.OpWeight, ir.OpConst, ir.OpOneHot:
+	case ir.OpWeight, ir.OpConst, ir.OpOneHot, ir.OpAffine:
 		return false
 	}
 	return true
@@ -109,7 +109,7 @@ func (q *quantiser) summand(n *ir.Node, t *ir.Term, rounded bool, limit int) (*s
 	}
 	hidden := 0
 	for _, i := range t.In {
-		if op := q.f.Value(n.In[i]).Def.Op; op != ir.OpConst && op != ir.OpOneHot {
+		if op := q.f.Value(n.In[i]).Def.Op; op != ir.OpConst && op != ir.OpOneHot && op != ir.OpAffine {
 			hidden++
 		}
 	}
@@ -148,15 +148,46 @@ func (q *quantiser) operand(n *ir.Node, t *ir.Term, k int, id ir.ValueID, hidden
 	if err != nil {
 		return nil, err
 	}
-	switch {
-	case q.f.Value(id).Def.Op == ir.OpOneHot:
+	switch op := q.f.Value(id).Def.Op; {
+	case op == ir.OpOneHot || op == ir.OpAffine:
 		return r, nil
+	case hidden < 2 && q.repeats(n, t, k):
+		return q.narrowOnce(n, r), nil
 	case hidden < 2 && !(rounded && r.raw):
 		return r, nil // a linear map of one tensor, or an increment that is exact already
 	case hidden >= 2 && q.mayStayExact(n, t, k):
 		return r, nil
 	}
 	return q.narrow(n, r), nil
+}
+
+// repeats says that a term makes more cells than its one activation has by a map of indices: a window takes each cell several times. What
+// is to be rounded is rounded before, once.
+func (q *quantiser) repeats(n *ir.Node, t *ir.Term, k int) bool {
+	mapped := false
+	for _, i := range t.In {
+		mapped = mapped || q.f.Value(n.In[i]).Def.Op == ir.OpAffine
+	}
+	return mapped && ir.Size(q.f.Value(n.Out[0]).Shape) > ir.Size(q.f.Value(n.In[t.In[k]]).Shape)
+}
+
+// narrowOnce is narrow for a value that a map repeats; where only maxima use what the map makes, to the bits that they take.
+func (q *quantiser) narrowOnce(n *ir.Node, r *rep) *rep {
+	for _, m := range q.f.Nodes {
+		if m.Op != ir.OpMax && slices.Contains(m.In, n.Out[0]) {
+			return q.narrow(n, r)
+		}
+	}
+	if q.width(r.id) < TableBits {
+		return r
+	}
+	if s, ok := q.maxima[r.id]; ok {
+		return s
+	}
+	top := q.cal.Max[r.from] / r.mult
+	s := q.rescale(n, r, min(r.scale, scaleFor(float64(headroom*top), TableBits)), TableBits, top)
+	q.maxima[r.id] = s
+	return s
 }
 
 // mayStayExact says that a wide factor of an elementwise product with one small committed tensor need not be rounded first.

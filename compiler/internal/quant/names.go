@@ -16,7 +16,7 @@ func rename(g *ir.Graph) {
 		switch n.Op {
 		case ir.OpWeight:
 			v.Name = weightName(v.Name)
-		case ir.OpConst:
+		case ir.OpConst, ir.OpAffine:
 			v.Name = constantName(v.Name)
 		}
 	}
@@ -84,7 +84,7 @@ func stem(name string) string {
 // role names the result of a node.
 func role(g *ir.Graph, n *ir.Node) string {
 	switch n.Op {
-	case ir.OpWeight, ir.OpConst:
+	case ir.OpWeight, ir.OpConst, ir.OpAffine:
 		return "" // named already
 	case ir.OpInput:
 		return "ids"
@@ -108,7 +108,7 @@ func role(g *ir.Graph, n *ir.Node) string {
 }
 
 func einsumRole(g *ir.Graph, n *ir.Node) string {
-	activations, constants := 0, 0
+	activations, constants, maps := 0, 0, 0
 	weight, softmax, hot := "", false, false
 	for _, id := range n.In {
 		switch v := g.Value(id); v.Def.Op {
@@ -118,6 +118,8 @@ func einsumRole(g *ir.Graph, n *ir.Node) string {
 			}
 		case ir.OpConst:
 			constants++
+		case ir.OpAffine:
+			maps++
 		case ir.OpOneHot:
 			hot = true
 		default:
@@ -139,6 +141,8 @@ func einsumRole(g *ir.Graph, n *ir.Node) string {
 		return "product"
 	case constants > 0:
 		return "rotated"
+	case maps > 0:
+		return "moved"
 	}
 	return "view"
 }

@@ -246,7 +246,7 @@ func inAxes(axes [][]int, label int) bool { return axisOf(axes, label) >= 0 }
 func (p *preparer) count(t pterm) (hidden, weights int) {
 	for _, id := range t.in {
 		switch p.to.Value(id).Def.Op {
-		case ir.OpConst, ir.OpOneHot:
+		case ir.OpConst, ir.OpOneHot, ir.OpAffine:
 		case ir.OpWeight:
 			hidden++
 			weights++

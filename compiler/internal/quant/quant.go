@@ -93,6 +93,7 @@ type quantiser struct {
 	reps   []*rep
 	uses   []int
 	small  map[ir.ValueID]*rep // narrowed values, by integer value
+	maxima map[ir.ValueID]*rep // and those of TableBits bits, for maxima
 	funcs  map[string]functionScale
 	why    map[ir.ValueID]string
 	report *Report
@@ -119,7 +120,7 @@ func Quantise(left *budget.Budget, f *ir.Graph, cal *Calibration, commit ...ir.V
 	}
 	for {
 		q := &quantiser{
-			left: left, f: f, cal: cal, small: map[ir.ValueID]*rep{}, why: map[ir.ValueID]string{},
+			left: left, f: f, cal: cal, small: map[ir.ValueID]*rep{}, maxima: map[ir.ValueID]*rep{}, why: map[ir.ValueID]string{},
 			report: &Report{Samples: cal.Samples}, roundNorm: round, commit: committed,
 		}
 		p, err := q.run()
@@ -190,6 +191,7 @@ func init() {
 	later := func(*quantiser, *ir.Node, *ir.Value) error { return nil } // quantised where it is first used, at the precision of that use
 	lowerings[ir.OpInput] = (*quantiser).input
 	lowerings[ir.OpOneHot] = (*quantiser).input
+	lowerings[ir.OpAffine] = (*quantiser).input
 	lowerings[ir.OpWeight], lowerings[ir.OpConst] = later, later
 	lowerings[ir.OpEinsum] = (*quantiser).einsum
 	lowerings[ir.OpNorm] = (*quantiser).norm
@@ -208,13 +210,13 @@ func (q *quantiser) node(n *ir.Node) error {
 	return q.err
 }
 
-// input takes over what is an integer already: token ids and their one-hot rows.
+// input takes over what is an integer already: token ids, their one-hot rows, and maps of indices.
 func (q *quantiser) input(n *ir.Node, v *ir.Value) error {
 	var in []ir.ValueID
 	for _, id := range n.In {
 		in = append(in, q.reps[id].id)
 	}
-	w := q.add(n, v.Name, v.Shape, in, n.Op, nil)
+	w := q.add(n, v.Name, v.Shape, in, n.Op, n.Attr)
 	q.set(v.ID, &rep{id: w.ID, mult: 1})
 	return nil
 }

@@ -144,6 +144,7 @@ var operations = map[ir.Op]operation{
 	ir.OpInput:   {"reveal logits", []string{"changed public input"}, []string{"changed private input"}, []string{"one-hot rows that are none"}},
 	ir.OpWeight:  {"copy", []string{"wrong weights for the commitment"}, []string{"(no hint computes it)"}, []string{"weight out of its range"}},
 	ir.OpConst:   {"rotation", []string{"wrong constant, as a rotary angle"}, []string{"(no hint computes it)"}, []string{"(it is part of the circuit)"}},
+	ir.OpAffine:  {"window", []string{"wrong constant, as a rotary angle"}, []string{"(no hint computes it)"}, []string{"(it is part of the circuit)"}},
 	ir.OpOneHot:  {"private embedding", []string{"one-hot rows that are none"}, []string{"changed private input"}, []string{"cell out of its range"}},
 	ir.OpEinsum:  {"residual", []string{"looked-up column that is not what defines it"}, []string{"term of a sum left out or negated"}, []string{"sum that is right mod p only"}},
 	ir.OpRescale: {"clamp", []string{"rescale off by one"}, []string{"the other saturation branch", "limb that does not recompose"}, []string{"cell out of its range", "quotient out of range with a valid remainder"}},

@@ -1,6 +1,7 @@
 package randgraph
 
 import (
+	"fmt"
 	"math/rand/v2"
 
 	"github.com/zkllmc/zkllmc/ir"
@@ -53,8 +54,11 @@ func (d *grapher) another(rng *rand.Rand) int {
 }
 
 func (d *grapher) leafOf(rng *rand.Rand, shape []int) int {
-	if rng.IntN(5) == 0 {
+	switch rng.IntN(10) {
+	case 0, 1:
 		return int(d.tensor(ir.OpConst, shape))
+	case 2:
+		return int(d.affine(rng, shape))
 	}
 	return int(d.tensor(ir.OpWeight, shape))
 }
@@ -64,6 +68,18 @@ func (d *grapher) old(rng *rand.Rand) (int, bool) {
 		return 0, false
 	}
 	return int(d.given[rng.IntN(len(d.given))]), true
+}
+
+// affine makes a map of indices.
+func (d *grapher) affine(rng *rand.Rand, shape []int) ir.ValueID {
+	a := &ir.AffineAttr{Offset: rng.Int64N(7) - 3}
+	for range shape {
+		a.Strides = append(a.Strides, rng.Int64N(7)-3)
+	}
+	v := d.g.NewValue(fmt.Sprintf("map%d", len(d.g.Values)), shape)
+	id := d.define(ir.OpAffine, v)
+	v.Def.Attr = a
+	return id
 }
 
 // term draws a term over the graph's tensors with operand x among its factors.
