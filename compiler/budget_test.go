@@ -48,7 +48,7 @@ func TestHonestModels(t *testing.T) {
 					cells += ir.Size(v.Shape)
 				}
 			}
-			left.Model(cells, g.Value(g.Input).Shape[0])
+			left.Model(cells, g.Value(g.In()).Shape[0])
 			left.Runs(64)
 			bytes, err := eval.Demand(left, g, 64)
 			if err != nil {
@@ -99,7 +99,7 @@ func flagsOf(t *testing.T, dir string) Config {
 				t.Fatal(err)
 			}
 		case "--logits":
-			cfg.Output = name
+			cfg.Outputs = []string{name}
 		}
 	}
 	return cfg

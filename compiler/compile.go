@@ -25,24 +25,31 @@ import (
 
 // Config says how to compile a model. The zero value is a good start for a model without symbolic dimensions.
 type Config struct {
-	Name         string            // of the model; empty: that of the file, or of its folder if the file is model.onnx
-	Dims         map[string]int    // values of symbolic dimensions
-	Public       []string          // initializers that become part of the circuit
-	Private      []string          // initializers that are committed although they would be public
-	Output       string            // the graph output with the logits; empty: the only one
-	Fix          map[string]string // inputs besides the token ids that are fixed: file with a TensorProto, by input
-	PrivateInput string            // the input that proofs hide: its name, or all; empty: none
-	RevealArgmax bool              // the statement shows predicted tokens instead of logits
-	Pad          int64             // token at positions after the end of a shorter input
-	WeightBits   int               // log2 of the row width of the weights' commitments; 0: chosen
-	WitnessBits  int               // of the witness'
-	Budget       int               // factor on the limits of what a model of its size and length may cost at compile time; 0: 1
-	ImportPath   string            // of the generated code
-	Vocab        []byte            // vocabulary file for the generated commands, or nil
+	Name        string            // of the model; empty: that of the file, or of its folder if the file is model.onnx
+	Dims        map[string]int    // values of symbolic dimensions
+	Public      []string          // initializers that become part of the circuit
+	Private     []string          // initializers that are committed although they would be public
+	Outputs     []string          // the graph outputs to compile; none: all
+	Fix         map[string]string // inputs that are fixed and public: file with a TensorProto, by input
+	Pad         int64             // of a generation: token at positions after the end of a shorter input
+	WeightBits  int               // log2 of the row width of the weights' commitments; 0: chosen
+	WitnessBits int               // of the witness'
+	Budget      int               // factor on the limits of what a model of its size and length may cost at compile time; 0: 1
+	ImportPath  string            // of the generated code
+	Vocab       []byte            // vocabulary file for the generated commands, or nil
 
-	// Calibrate holds sequences of token ids from which scales are chosen; nil: a deterministic set, see
-	// quant.DefaultSamples. Sequences shorter than the model's length are padded.
-	Calibrate [][]int64
+	// PrivateInputs names the inputs that proofs hide, or "all". Reveal says what statements tell of outputs, by name, and under "" of all
+	// others: "values" (which is meant where nothing is said), "argmax" along the last axis, or "nothing". Statement chooses the kind of
+	// statements, "generation" or "function"; empty: generations where the model continues prompts.
+	PrivateInputs []string
+	Reveal        map[string]string
+	Statement     string
+
+	// Ranges bounds inputs of integers and of real numbers; those that are missing follow from Calibrate. Statements and proofs about
+	// other elements do not exist.
+	Ranges map[string]Range
+	// Calibrate holds inputs from which scales are chosen; nil: a deterministic set, see quant.DefaultSamples.
+	Calibrate []Input
 	// Progress is told what begins, Dump gets the text form of the program after every pass; both may be nil.
 	Progress func(string)
 	Dump     func(pass, text string)
@@ -59,10 +66,14 @@ type Result struct {
 	Scales  *Report       // what calibration chose
 	Stats   Stats
 
-	left    *budget.Budget // of the compilation
-	plan    *plan.Plan
-	program *quant.Program
-	samples [][]int64
+	left       *budget.Budget // of the compilation
+	names      fileNames
+	float      *ir.Graph // prepared
+	generation bool      // the kind of its statements
+	pad        int64
+	plan       *plan.Plan
+	program    *quant.Program
+	samples    [][][]float64 // calibration inputs
 }
 
 // Compile reads a model and generates its prover and verifier.
@@ -121,14 +132,25 @@ func analyse(ctx context.Context, model string, cfg Config) (*Result, error) {
 	if err != nil {
 		return nil, err
 	}
-	g, err := passes.LowerModel(m, passes.Options{Dims: cfg.Dims, Public: cfg.Public, Private: cfg.Private, Output: cfg.Output, Fix: fix, Dump: cfg.Dump, Budget: left})
+	names := namesOf(m)
+	cfg.Calibrate = slices.Clone(cfg.Calibrate)
+	for i := range cfg.Calibrate {
+		if cfg.Calibrate[i], err = names.settle(cfg.Calibrate[i]); err != nil {
+			return nil, refuse(err)
+		}
+	}
+	ranges, err := names.ranges(m, cfg)
+	if err != nil {
+		return nil, refuse(err)
+	}
+	g, err := passes.LowerModel(m, passes.Options{Dims: cfg.Dims, Public: cfg.Public, Private: cfg.Private, Outputs: cfg.Outputs, Ranges: ranges, Fix: fix, Dump: cfg.Dump, Budget: left})
 	if err != nil {
 		return nil, refused(left, err)
 	}
 	if g.Name = cfg.Name; g.Name == "" {
 		g.Name = modelName(model)
 	}
-	return build(left, g, cfg)
+	return build(left, g, names, cfg)
 }
 
 // fixed loads the tensors of fixed inputs.
@@ -156,28 +178,24 @@ func modelName(file string) string {
 }
 
 // build compiles a canonical float graph up to the circuit.
-func build(left *budget.Budget, g *ir.Graph, cfg Config) (*Result, error) {
-	if err := isLanguageModel(g); err != nil {
-		return nil, refuse(err)
-	}
-	if name := g.Value(g.Input).Name; cfg.PrivateInput != "" && cfg.PrivateInput != "all" && cfg.PrivateInput != name {
-		return nil, refuse(fmt.Errorf("%w: there is no input %q to hide; the token ids are %q", ErrName, cfg.PrivateInput, name))
-	}
+func build(left *budget.Budget, g *ir.Graph, names fileNames, cfg Config) (*Result, error) {
 	if err := checkSize(g); err != nil {
 		return nil, refuse(err)
 	}
-	f := quant.Prepare(g)
-	r := &Result{left: left}
+	r := &Result{left: left, names: names, float: quant.Prepare(g), pad: cfg.Pad}
+	if err := r.ports(cfg); err != nil {
+		return nil, refuse(err)
+	}
 	var err error
-	if r.samples, err = samples(left, f, cfg); err != nil {
+	if r.samples, err = r.calibrationSet(cfg); err != nil {
 		return nil, refused(left, err)
 	}
 	cfg.progress(fmt.Sprintf("calibrating on %d inputs", len(r.samples)))
-	cal, err := quant.Calibrate(left, f, r.samples)
+	cal, err := quant.Calibrate(left, r.float, r.samples)
 	if err != nil {
 		return nil, refused(left, err)
 	}
-	return r, r.settle(f, cal, cfg)
+	return r, r.settle(cal, cfg)
 }
 
 // maxSettle bounds the programs that are tried. The second has committed what the first one's circuit was crowded with; more are there for
@@ -186,16 +204,16 @@ const maxSettle = 4
 
 // settle makes program and circuit, anew as long as the circuit has sums that a proof would evaluate at so many points that they are better
 // committed to: sums of a value and of the same value in another order, again and again.
-func (r *Result) settle(f *ir.Graph, cal *quant.Calibration, cfg Config) error {
-	o := planner.Options{
-		Pad: cfg.Pad, RevealArgmax: cfg.RevealArgmax, PrivateInput: cfg.PrivateInput != "",
-		WeightBits: cfg.WeightBits, WitnessBits: cfg.WitnessBits,
+func (r *Result) settle(cal *quant.Calibration, cfg Config) error {
+	o := planner.Options{Generation: r.generation, Pad: cfg.Pad, WeightBits: cfg.WeightBits, WitnessBits: cfg.WitnessBits}
+	if !r.generation {
+		o.Pad = 0
 	}
 	var commit []ir.ValueID
 	for try := 1; ; try++ {
 		cfg.progress("choosing scales")
 		var err error
-		if r.program, err = quant.Quantise(r.left, f, cal, commit...); err != nil {
+		if r.program, err = quant.Quantise(r.left, r.float, cal, commit...); err != nil {
 			return refused(r.left, err)
 		}
 		r.Scales = r.program.Report
@@ -243,6 +261,10 @@ func (r *Result) buildCircuit() (crowded []string, err error) {
 	switch {
 	case errors.As(err, &step):
 		return nil, refuse(ir.Refuse(step.Node, step.Operator, "%s; %s", step.Reason, step.Remedy))
+	case errors.Is(err, circuit.ErrVacuous), errors.Is(err, circuit.ErrUnused):
+		return nil, refuse(fmt.Errorf("%w: whoever sees the public inputs computes it without a proof; hide an input, --private-input NAME, or leave the port out", err))
+	case errors.Is(err, circuit.ErrNoLookup):
+		return nil, refuse(fmt.Errorf("%w: the model is linear and all its inputs are public; hide an input, --private-input NAME", err))
 	case !errors.As(err, &requests):
 		return nil, refused(r.left, err)
 	}
@@ -269,22 +291,15 @@ func (r *Result) chooseWidths(o planner.Options) (err error) {
 	return err
 }
 
-// isLanguageModel says that a graph maps T token ids to logits of shape [T, V] for ids of the same vocabulary.
-func isLanguageModel(g *ir.Graph) error {
-	in, out := g.Value(g.Input), g.Value(g.Output)
-	if len(in.Shape) != 1 || len(out.Shape) != 2 || out.Shape[0] != in.Shape[0] || out.Shape[1] != g.Vocab || g.Vocab < 2 {
-		return out.Def.Errorf("the output has shape %v; %v token ids of a vocabulary of %d need logits %v", out.Shape, in.Shape, g.Vocab, append(in.Shape[:len(in.Shape):len(in.Shape)], g.Vocab))
-	}
-	return nil
-}
-
 // maxCells bounds the cells of all values of a model, weights among them: beyond, calibration alone would take the memory of a machine.
 const maxCells = 1 << 31
 
 // checkSize refuses a model before anything of its size is allocated.
 func checkSize(g *ir.Graph) error {
-	if t := g.Value(g.Input).Shape[0]; t > 1<<17 {
-		return fmt.Errorf("the model takes %d tokens; one-hot rows and causal masks of that length are out of reach", t)
+	for _, p := range g.Inputs {
+		if t := p.Shape[0]; p.Kind == plan.IDs && t > 1<<17 {
+			return fmt.Errorf("the model takes %d tokens; one-hot rows and causal masks of that length are out of reach", t)
+		}
 	}
 	total := int64(0)
 	for _, v := range g.Values {
@@ -303,59 +318,51 @@ func refused(left *budget.Budget, err error) error {
 	return refuse(err)
 }
 
-// samples returns the calibration inputs, each of the model's length.
-func samples(left *budget.Budget, f *ir.Graph, cfg Config) ([][]int64, error) {
+// calibrationSet returns the inputs from which scales are chosen.
+func (r *Result) calibrationSet(cfg Config) ([][][]float64, error) {
 	if cfg.Calibrate == nil {
 		cfg.progress("running the model for calibration")
-		return quant.DefaultSamples(left, f)
+		return quant.DefaultSamples(r.left, r.float)
 	}
-	var out [][]int64
-	for _, ids := range cfg.Calibrate {
-		padded, err := pad(f, ids, cfg.Pad)
+	inputs, err := r.split(cfg.Calibrate)
+	if err != nil {
+		return nil, err
+	}
+	var out [][][]float64
+	for _, in := range inputs {
+		elements, err := r.elements(in)
 		if err != nil {
 			return nil, err
 		}
-		out = append(out, padded)
+		out = append(out, elements)
 	}
 	return out, nil
 }
-
-// pad brings token ids to the length of a graph.
-func pad(f *ir.Graph, ids []int64, with int64) ([]int64, error) {
-	n := f.Value(f.Input).Shape[0]
-	if len(ids) == 0 || len(ids) > n {
-		return nil, refuse(fmt.Errorf("an input of %d tokens; the model takes 1 to %d", len(ids), n))
-	}
-	out := append([]int64(nil), ids...)
-	for len(out) < n {
-		out = append(out, with)
-	}
-	return out, nil
-}
-
-// Input is one input of Check: token ids, and the expected logits of the first positions, row-major, or nil.
-type Input = quant.Input
 
 // CheckReport compares the integer program with the float model.
 type CheckReport = quant.CheckReport
 
-// Check runs the compiled integer program and the float model on inputs and compares their logits; without inputs on the
+// Check runs the compiled integer program and the float model on inputs and compares their outputs; without inputs on the
 // calibration set.
 func (r *Result) Check(ctx context.Context, inputs []Input) (*CheckReport, error) {
+	var runs []quant.Input
 	if inputs == nil {
-		for _, ids := range r.samples {
-			inputs = append(inputs, Input{IDs: ids})
+		for _, elements := range r.samples {
+			runs = append(runs, quant.Input{Elements: elements})
 		}
 	}
-	var padded []Input
+	inputs, err := r.split(inputs)
+	if err != nil {
+		return nil, err
+	}
 	for _, in := range inputs {
-		ids, err := pad(r.program.Float, in.IDs, r.plan.Config.Pad)
+		elements, err := r.elements(in)
 		if err != nil {
 			return nil, err
 		}
-		padded = append(padded, Input{IDs: ids, Logits: in.Logits})
+		runs = append(runs, quant.Input{Elements: elements, Expected: r.expected(in)})
 	}
-	return quant.Check(r.left.With(ctx), r.program, padded)
+	return quant.Check(r.left.With(ctx), r.program, runs)
 }
 
 // Analyse compiles a model without generating code, for Check and for its statistics.

@@ -60,7 +60,7 @@ func TestRealModels(t *testing.T) {
 			require.NoError(t, err)
 			out, err := onnx.LoadTensor(filepath.Join(dir, "test_data_set_0", "output_0.pb"))
 			require.NoError(t, err)
-			report, err := r.Check(ctx, append(randomInputs(r, 24), Input{IDs: in.I, Logits: out.F}))
+			report, err := r.Check(ctx, append(randomInputs(r, 24), Input{Elements: Tokens(in.I...).Elements, Expected: []Data{{Values: out.F}}}))
 			require.NoError(t, err)
 			t.Logf("%s: top token agrees at %d of %d clear positions, and at %d of %d with the expected output", name,
 				report.ClearAgree, report.Clear, report.Expected.ClearAgree, report.Expected.Clear)
@@ -80,7 +80,7 @@ func randomInputs(r *Result, n int) []Input {
 		for i := range ids {
 			ids[i] = rng.Int64N(int64(in.Vocab()))
 		}
-		out = append(out, Input{IDs: ids})
+		out = append(out, Tokens(ids...))
 	}
 	return out
 }
@@ -98,7 +98,7 @@ var goldenCases = []struct {
 	cfg  Config
 }{
 	{"llama", func() *ir.Graph { return synthetic.Graph(3, 32, 4, 8, 24, 5) }, Config{}},
-	{"gpt-argmax-private", func() *ir.Graph { return synthetic.GPT(2, 16, 2, 8, 24, 5) }, Config{RevealArgmax: true, PrivateInput: "all"}},
+	{"gpt-argmax-private", func() *ir.Graph { return synthetic.GPT(2, 16, 2, 8, 24, 5) }, Config{Reveal: map[string]string{"": "argmax"}, PrivateInputs: []string{all}}},
 	{"one-layer", func() *ir.Graph { return synthetic.Graph(1, 16, 2, 4, 12, 5) }, Config{}},
 }
 
@@ -171,21 +171,12 @@ func TestWeightsFollowTheCircuit(t *testing.T) {
 
 // TestPads says that shorter samples are filled up and longer ones refused.
 func TestPads(t *testing.T) {
-	g := synthetic.Graph(1, 16, 2, 4, 12, 5)
-	ids, err := pad(g, []int64{3, 4}, 7)
+	r := compileGraph(t, synthetic.Graph(1, 16, 2, 4, 12, 5), Config{Pad: 7})
+	ids, err := r.elements(Tokens(3, 4))
 	require.NoError(t, err)
-	require.Equal(t, []int64{3, 4, 7, 7}, ids)
-	_, err = pad(g, []int64{1, 2, 3, 4, 5}, 0)
+	require.Equal(t, [][]float64{{3, 4, 7, 7}}, ids)
+	_, err = r.elements(Tokens(1, 2, 3, 4, 5))
 	require.ErrorIs(t, err, ErrUnsupported)
-}
-
-// TestRefusesOtherOutputs refuses a graph that is no language model.
-func TestRefusesOtherOutputs(t *testing.T) {
-	g := synthetic.Graph(1, 16, 2, 4, 12, 5)
-	g.Vocab = 13
-	_, err := fromGraph(context.Background(), g, Config{})
-	require.ErrorIs(t, err, ErrUnsupported)
-	require.ErrorContains(t, err, "logits")
 }
 
 // TestRefusal is ErrUnsupported and says so once, also where a pass has said it.
@@ -202,16 +193,16 @@ func TestRefusal(t *testing.T) {
 // TestProve proves on synthetic models what conformance proves of real ones.
 func TestProve(t *testing.T) {
 	ctx := context.Background()
-	for _, cfg := range []Config{{}, {RevealArgmax: true, PrivateInput: "all"}} {
+	for _, cfg := range []Config{{}, {Reveal: map[string]string{"": "argmax"}, PrivateInputs: []string{all}}} {
 		r := compileGraph(t, synthetic.Graph(2, 16, 2, 4, 12, 5), cfg)
-		require.NoError(t, r.Prove(ctx, nil))
-		require.NoError(t, r.Prove(ctx, []int64{1, 2}))
+		require.NoError(t, r.Prove(ctx))
+		require.NoError(t, r.Prove(ctx, Tokens(1, 2)))
 	}
 	r := compileGraph(t, synthetic.Graph(2, 16, 2, 4, 12, 5), Config{})
 	embedding := slices.Clone(r.Weights[0].Values) // the program keeps its own
 	embedding[0] = -embedding[0]
 	r.Weights[0].Values = embedding
-	require.ErrorContains(t, r.Prove(ctx, []int64{0, 0, 0, 0}), "prover: ")
+	require.ErrorContains(t, r.Prove(ctx, Tokens(0, 0, 0, 0)), "prover: ")
 }
 
 // TestDigestIsStable compiles twice.
@@ -226,7 +217,7 @@ func TestDigestIsStable(t *testing.T) {
 func TestRowWidth(t *testing.T) {
 	small := compileGraph(t, synthetic.Graph(2, 16, 2, 4, 12, 9), Config{}).Circuit
 	require.Equal(t, [2]int{12, 12}, [2]int{small.WeightBits, small.WitnessBits})
-	r := compileGraph(t, synthetic.Graph(2, 256, 8, 64, 5000, 9), Config{Calibrate: [][]int64{{1, 2, 3, 4, 5, 6, 7}}})
+	r := compileGraph(t, synthetic.Graph(2, 256, 8, 64, 5000, 9), Config{Calibrate: []Input{Tokens(1, 2, 3, 4, 5, 6, 7)}})
 	require.Greater(t, r.Circuit.WitnessBits, 10)
 	require.LessOrEqual(t, r.Stats.WitnessCells, int64(1)<<(2*r.Circuit.WitnessBits))
 	require.LessOrEqual(t, r.Stats.WeightCells, int64(1)<<(2*r.Circuit.WeightBits))
@@ -240,20 +231,23 @@ func fromGraph(ctx context.Context, g *ir.Graph, cfg Config) (*Result, error) {
 	for _, v := range g.Values {
 		cells += len(v.Data)
 	}
-	left.Model(cells, g.Value(g.Input).Shape[0])
-	return build(left, g, cfg)
+	left.Model(cells, g.Inputs[0].Shape[0])
+	return build(left, g, fileNames{portNames(g.Inputs), portNames(g.Outputs)}, cfg)
 }
 
 // A refusal tells node, operator, reason and remedy apart, to whoever embeds the compiler, wherever in the compiler it comes from.
 func TestUnsupported(t *testing.T) {
 	g := synthetic.Graph(1, 16, 2, 4, 12, 5)
-	g.Vocab = 13
+	v := g.Value(g.Out())
+	axes, extents := ir.IdentityAxes(v.Shape)
+	cube := ir.Term{Coef: 1e9, Extents: extents, In: []int{0, 0, 0, 0, 0}, Axes: [][][]int{axes, axes, axes, axes, axes}, Out: axes}
+	g.Return(g.Add(ir.OpEinsum, "cube", "cube", v.Shape, []ir.ValueID{v.ID}, &ir.EinsumAttr{Terms: []ir.Term{cube}}).ID)
 	_, err := fromGraph(context.Background(), g, Config{})
 	var u *Unsupported
 	require.ErrorAs(t, err, &u)
-	require.NotEmpty(t, u.Op)
-	require.Contains(t, u.Reason, "the output has shape")
-	require.Contains(t, u.Remedy, "need logits")
+	require.Equal(t, [2]string{"cube", "Einsum"}, [2]string{u.Node, u.Op})
+	require.Contains(t, u.Reason, "beyond 2^62")
+	require.Contains(t, u.Remedy, "scale")
 	require.Equal(t, 1, strings.Count(err.Error(), "unsupported"), err)
 
 	err = refuse(ir.Refuse("n", "Sort", "why %s; do %q", "a; b", "c; d"))

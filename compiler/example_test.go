@@ -19,7 +19,7 @@ import (
 // Compile returns the files of a Go package: circuit, prover and verifier of this one model, and its quantised weights.
 func ExampleCompile() {
 	r, err := compiler.Compile(context.Background(), "../models/sums/model.onnx", compiler.Config{
-		Name: "sums", RevealArgmax: true, Pad: 13, ImportPath: "example.com/sums", Vocab: vocab.File,
+		Name: "sums", Reveal: map[string]string{"": "argmax"}, Pad: 13, ImportPath: "example.com/sums", Vocab: vocab.File,
 	})
 	if err != nil {
 		log.Fatal(err)
@@ -52,11 +52,11 @@ func ExampleCompile_refused() {
 // Prove makes keys and a proof of one input, and verifies it, without any generated code: a check of what the generated programs will do.
 func ExampleResult_Prove() {
 	ctx := context.Background()
-	r, err := compiler.Analyse(ctx, "../models/sums/model.onnx", compiler.Config{RevealArgmax: true, Pad: 13})
+	r, err := compiler.Analyse(ctx, "../models/sums/model.onnx", compiler.Config{Reveal: map[string]string{"": "argmax"}, Pad: 13})
 	if err != nil {
 		log.Fatal(err)
 	}
-	fmt.Println(r.Prove(ctx, []int64{3, 2, 7, 10, 4, 5, 8, 11})) // 327+458=
+	fmt.Println(r.Prove(ctx, compiler.Tokens(3, 2, 7, 10, 4, 5, 8, 11))) // 327+458=
 	// Output: <nil>
 }
 
@@ -82,7 +82,7 @@ func Example_embedding() {
 // answered is the provider's side: the verifying key, a statement and its proof as files, and the model's ID as accept prints it.
 func answered() (vk, encoded, proof []byte, id string) {
 	ctx, options := context.Background(), engine.Options{Backend: cpu.New()}
-	r, err := compiler.Analyse(ctx, "../models/sums/model.onnx", compiler.Config{Name: "sums", RevealArgmax: true, Pad: 13})
+	r, err := compiler.Analyse(ctx, "../models/sums/model.onnx", compiler.Config{Name: "sums", Reveal: map[string]string{"": "argmax"}, Pad: 13})
 	if err != nil {
 		log.Fatal(err)
 	}

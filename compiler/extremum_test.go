@@ -28,6 +28,6 @@ func TestExtremaAreProved(t *testing.T) {
 		report, err := r.Check(ctx, randomInputs(r, 8))
 		require.NoError(t, err)
 		require.Less(t, report.MaxError, report.MaxLogit/256)
-		require.NoError(t, r.Prove(ctx, []int64{5, 0, 3, 1}))
+		require.NoError(t, r.Prove(ctx, Tokens(5, 0, 3, 1)))
 	}
 }

@@ -21,12 +21,12 @@ func TestHeadsOfAnyWidth(t *testing.T) {
 		"three heads of 8, 5 words": synthetic.Graph(1, 24, 3, 4, 5, 7),
 	} {
 		t.Run(name, func(t *testing.T) {
-			r := compileGraph(t, g, Config{RevealArgmax: true})
+			r := compileGraph(t, g, Config{Reveal: map[string]string{"": "argmax"}})
 			require.NotNil(t, r.Circuit.Generation)
 			report, err := r.Check(context.Background(), randomInputs(r, 8))
 			require.NoError(t, err)
 			require.Equal(t, report.Clear, report.ClearAgree)
-			require.NoError(t, r.Prove(context.Background(), randomInputs(r, 1)[0].IDs))
+			require.NoError(t, r.Prove(context.Background(), randomInputs(r, 1)...))
 		})
 	}
 }
@@ -67,7 +67,7 @@ func TestSlicesAreEquations(t *testing.T) {
 			report, err := r.Check(context.Background(), randomInputs(r, 4))
 			require.NoError(t, err)
 			require.Equal(t, report.Clear, report.ClearAgree)
-			require.NoError(t, r.Prove(context.Background(), randomInputs(r, 1)[0].IDs))
+			require.NoError(t, r.Prove(context.Background(), randomInputs(r, 1)...))
 			for _, where := range c.where {
 				require.True(t, got[where], "%s is not among %v", where, got)
 			}

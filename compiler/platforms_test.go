@@ -137,7 +137,7 @@ func circuits(t *testing.T) string {
 		require.NoError(t, err)
 		fmt.Fprintf(&b, "%s %s %x\n", name, part, sha256.Sum256(text))
 	}
-	r, err := Compile(context.Background(), filepath.Join("..", "models", "sums", "model.onnx"), Config{RevealArgmax: true, Pad: 13, Name: "sums", ImportPath: "sums"})
+	r, err := Compile(context.Background(), filepath.Join("..", "models", "sums", "model.onnx"), Config{Reveal: map[string]string{"": "argmax"}, Pad: 13, Name: "sums", ImportPath: "sums"})
 	require.NoError(t, err)
 	hash("sums", "files", r.Files)
 	hash("sums", "weights", r.Weights)

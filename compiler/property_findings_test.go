@@ -23,9 +23,8 @@ type tiny struct {
 }
 
 func newTiny() *tiny {
-	y := &tiny{g: &ir.Graph{Name: "tiny", Stage: ir.StageFloat, Vocab: 4, Causal: true}}
-	ids := y.g.Add(ir.OpInput, "ids", "ids", []int{4}, nil, nil)
-	y.g.Input = ids.ID
+	y := &tiny{g: &ir.Graph{Name: "tiny", Stage: ir.StageFloat, Causal: true}}
+	ids := y.g.AddIDs("ids", 4, 4)
 	y.hot = y.g.Add(ir.OpOneHot, "onehot", "onehot", []int{4, 4}, []ir.ValueID{ids.ID}, nil).ID
 	y.x = y.sum("tv,vd->td", y.hot, y.weight(4, 4))
 	return y
@@ -101,7 +100,7 @@ var findings = map[string]func(y *tiny) ir.ValueID{
 		return y.sum("tdv,td,vd->tv", s, y.x, y.weight(4, 4))
 	},
 	"token ids as numbers": func(y *tiny) ir.ValueID {
-		return y.sum("t,td,td,vd->tv", y.g.Input, y.x, y.x, y.weight(4, 4))
+		return y.sum("t,td,td,vd->tv", y.g.In(), y.x, y.x, y.weight(4, 4))
 	},
 }
 
@@ -110,7 +109,7 @@ func TestPropertyFindings(t *testing.T) {
 	for name, logits := range findings {
 		t.Run(name, func(t *testing.T) {
 			y := newTiny()
-			y.g.Output = logits(y)
+			y.g.Return(logits(y))
 			err := guarded(func(seed uint64, _ int, seen *coverage) error {
 				_, err := tryGraph(y.g, seed, seen)
 				return err
@@ -148,7 +147,7 @@ func TestPropertyAccuracy(t *testing.T) {
 	for name, logits := range inaccurate {
 		t.Run(name, func(t *testing.T) {
 			y := newTiny()
-			y.g.Output = logits(y)
+			y.g.Return(logits(y))
 			report, err := compileGraph(t, y.g, Config{}).Check(context.Background(), nil)
 			require.NoError(t, err)
 			require.Less(t, report.MaxError, 0.01*report.MaxLogit)

@@ -191,15 +191,20 @@ var refusable = regexp.MustCompile(`beyond 2\^62|bits apart, and a sum|is not fi
 
 // propertyConfig draws how a graph is compiled.
 func propertyConfig(rng *rand.Rand, g *ir.Graph) Config {
-	cfg := Config{RevealArgmax: rng.IntN(2) == 0, Pad: rng.Int64N(int64(g.Vocab)), WeightBits: rowBits(rng), WitnessBits: rowBits(rng)}
+	cfg := Config{Reveal: map[string]string{"": []string{"argmax", "values"}[rng.IntN(2)]}, Pad: rng.Int64N(int64(g.Vocab())), WeightBits: rowBits(rng), WitnessBits: rowBits(rng)}
 	if rng.IntN(3) == 0 {
-		cfg.PrivateInput = "all"
+		cfg.PrivateInputs = []string{all}
 	}
 	switch rng.IntN(4) {
 	case 0: // what other tokens do is a surprise: clamps have work
-		cfg.Pad, cfg.Calibrate = 0, [][]int64{{0}}
+		cfg.Pad, cfg.Calibrate = 0, []Input{Tokens(make([]int64, g.Inputs[0].Shape[0])...)}
 	case 1:
-		cfg.Calibrate = [][]int64{randomTokens(rng, 1+rng.IntN(g.Value(g.Input).Shape[0]), g.Vocab)}
+		ids := make([]int64, g.Inputs[0].Shape[0])
+		for i := range ids {
+			ids[i] = cfg.Pad
+		}
+		copy(ids, randomTokens(rng, 1+rng.IntN(len(ids)), g.Vocab()))
+		cfg.Calibrate = []Input{Tokens(ids...)}
 	}
 	return cfg
 }
@@ -245,7 +250,7 @@ func tryGraph(g *ir.Graph, seed uint64, seen *coverage) (refused bool, err error
 	}
 	rng := rand.New(rand.NewPCG(seed, 99))
 	cfg := propertyConfig(rng, g)
-	if err := sameFunction(g, quant.Prepare(g), randomTokens(rng, g.Value(g.Input).Shape[0], g.Vocab)); err != nil {
+	if err := sameFunction(g, quant.Prepare(g), randomTokens(rng, g.Inputs[0].Shape[0], g.Vocab())); err != nil {
 		return false, fmt.Errorf("quant.Prepare: %w%s", err, text)
 	}
 	r, err := fromGraph(context.Background(), g, cfg)
@@ -265,7 +270,7 @@ func tryGraph(g *ir.Graph, seed uint64, seen *coverage) (refused bool, err error
 	p := &proved{c: r.Circuit, weights: weightsOf(r.Circuit, r), rng: rng, seen: seen}
 	p.logits = func(ids []int64) ([]int64, error) {
 		vals, err := eval.Int(r.program.Int, ids) // every value within its declared bounds, too
-		return vals[r.program.Int.Output], err
+		return vals[r.program.Int.Out()], err
 	}
 	if err := p.check(); err != nil {
 		return false, fmt.Errorf("%w%s%s", err, text, r.program.Int)
@@ -284,24 +289,24 @@ func sameFunction(a, b *ir.Graph, ids []int64) error {
 	if err := ir.Verify(b); err != nil {
 		return err
 	}
-	want, err := eval.Float(a, ids)
+	want, err := eval.Float(a, eval.Reals(ids))
 	if err != nil {
 		return err
 	}
-	got, err := eval.Float(b, ids)
+	got, err := eval.Float(b, eval.Reals(ids))
 	if err != nil {
 		return err
 	}
 	top := 0.0
-	for _, x := range want[a.Output] {
+	for _, x := range want[a.Out()] {
 		top = math.Max(top, math.Abs(x))
 	}
-	noise, err := sensitivity(a, ids, want[a.Output])
+	noise, err := sensitivity(a, ids, want[a.Out()])
 	if err != nil {
 		return err
 	}
-	for i, x := range want[a.Output] {
-		if y := got[b.Output][i]; math.Abs(x-y) > 1e-6*(1+top)+1000*noise {
+	for i, x := range want[a.Out()] {
+		if y := got[b.Out()][i]; math.Abs(x-y) > 1e-6*(1+top)+1000*noise {
 			return fmt.Errorf("logit %d is %g, was %g", i, y, x)
 		}
 	}
@@ -323,19 +328,19 @@ func sensitivity(g *ir.Graph, ids []int64, logits []float64) (far float64, err e
 			moved.Values[i] = &w
 		}
 	}
-	got, err := eval.Float(&moved, ids)
+	got, err := eval.Float(&moved, eval.Reals(ids))
 	if err != nil {
 		return 0, err
 	}
 	for i, x := range logits {
-		far = math.Max(far, math.Abs(got[moved.Output][i]-x))
+		far = math.Max(far, math.Abs(got[moved.Out()][i]-x))
 	}
 	return far, nil
 }
 
 // accuracy counts, for information, how near the integer program comes to the float graph on a calibration input.
 func accuracy(r *Result, rng *rand.Rand, seen *coverage) {
-	report, err := r.Check(context.Background(), []Input{{IDs: r.samples[rng.IntN(len(r.samples))]}})
+	report, err := r.Check(context.Background(), []Input{{Elements: []Data{{Values: r.samples[rng.IntN(len(r.samples))][0]}}}})
 	if err != nil {
 		return // check reports it with the program's text
 	}
@@ -523,7 +528,7 @@ func (p *proved) input() (*engine.Input, []int64, []int64, error) {
 			return nil, nil, nil, err
 		}
 		p.seen.add("functions", 1)
-		return functionClaim(c, tokens, all), tokens, all, nil
+		return functionClaim(c, [][]int64{tokens}, [][]int64{all}), tokens, all, nil
 	}
 	n := 1 + p.rng.IntN(g.Length)
 	st := &generation.Statement{Tokens: randomTokens(p.rng, n, g.Vocab), Prompt: 1 + p.rng.IntN(n), Next: generation.Unclaimed}
@@ -586,7 +591,7 @@ func (p *proved) allLogits(tokens []int64) ([]int64, error) {
 	port, out := ends(p.c)
 	var in *engine.Input
 	if p.c.Generation == nil {
-		in = functionClaim(p.c, ids, make([]int64, circuit.Size(out.Shape)))
+		in = functionClaim(p.c, [][]int64{ids}, [][]int64{make([]int64, circuit.Size(out.Shape))})
 	} else {
 		probe := &generation.Statement{Tokens: ids, Prompt: len(ids), Next: generation.Unclaimed, Logits: make([]int64, port.Vocab())}
 		in = &engine.Input{Statement: probe.Hide(p.c), Private: generation.PrivateInput(p.c, ids)}

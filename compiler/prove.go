@@ -16,15 +16,19 @@ import (
 	"github.com/zkllmc/zkllmc/runtime/verifier"
 )
 
-// Prove makes keys and a proof of one input, nil for a calibration input, and verifies it. The output in the statement is that of
-// the interpreter of the integer program, so that circuit and program are compared as well.
-func (r *Result) Prove(ctx context.Context, ids []int64) error {
-	if ids == nil {
-		ids = r.samples[0]
+// Prove makes keys and a proof of every input, of one calibration input if there are none, and verifies it. The outputs in the statement
+// are those of the interpreter of the integer program, so that circuit and program are compared as well.
+func (r *Result) Prove(ctx context.Context, inputs ...Input) error {
+	runs := r.samples[:1]
+	if len(inputs) > 0 {
+		runs = nil
 	}
-	in, err := r.claim(ctx, ids)
-	if err != nil {
-		return err
+	for _, in := range inputs {
+		elements, err := r.elements(in)
+		if err != nil {
+			return err
+		}
+		runs = append(runs, elements)
 	}
 	weights := map[circuit.ID]backend.Tensor{}
 	for i, id := range protocol.WeightIDs(r.Circuit) {
@@ -39,12 +43,18 @@ func (r *Result) Prove(ctx context.Context, ids []int64) error {
 	if err != nil {
 		return fmt.Errorf("the verifying key is not accepted: %w", err)
 	}
-	proof, err := key.Prove(ctx, in, o)
-	if err != nil {
-		return fmt.Errorf("prover: %w", err)
-	}
-	if err := accepted.VerifyStatementContext(ctx, in.Statement, proof); err != nil {
-		return fmt.Errorf("the proof is not accepted: %w", err)
+	for _, elements := range runs {
+		in, err := r.claim(ctx, elements)
+		if err != nil {
+			return err
+		}
+		proof, err := key.Prove(ctx, in, o)
+		if err != nil {
+			return fmt.Errorf("prover: %w", err)
+		}
+		if err := accepted.VerifyStatementContext(ctx, in.Statement, proof); err != nil {
+			return fmt.Errorf("the proof is not accepted: %w", err)
+		}
 	}
 	return nil
 }
@@ -59,19 +69,20 @@ func (r *Result) kind() statement.Kind {
 
 // claim is what is to be proved of an input: that the circuit gives what the interpreter does. Of a generation that is what it gives after
 // the last token: its logits, or the best token.
-func (r *Result) claim(ctx context.Context, ids []int64) (*engine.Input, error) {
-	padded, err := pad(r.program.Float, ids, r.plan.Config.Pad)
+func (r *Result) claim(ctx context.Context, elements [][]float64) (*engine.Input, error) {
+	in, err := r.program.Elements(elements)
 	if err != nil {
 		return nil, err
 	}
-	logits, err := quant.Output(r.left.With(ctx), r.program, padded)
+	out, err := quant.Outputs(r.left.With(ctx), r.program, in)
 	if err != nil {
 		return nil, err
 	}
 	c, g := r.Circuit, r.Circuit.Generation
 	if g == nil {
-		return functionClaim(c, padded, logits), nil
+		return functionClaim(c, in, out), nil
 	}
+	logits, padded := out[0], in[0]
 	row := logits[len(logits)-g.Vocab:]
 	st := &generation.Statement{Tokens: padded, Prompt: len(padded), Next: generation.Unclaimed}
 	if g.Reveal == circuit.Values {
@@ -82,17 +93,18 @@ func (r *Result) claim(ctx context.Context, ids []int64) (*engine.Input, error) 
 	return &engine.Input{Statement: st.Hide(c), Private: generation.PrivateInput(c, padded)}, nil
 }
 
-// functionClaim says that an input gave an output.
-func functionClaim(c *circuit.Circuit, input, output []int64) *engine.Input {
+// functionClaim says that inputs gave outputs; both are in the circuit's order.
+func functionClaim(c *circuit.Circuit, inputs, outputs [][]int64) *engine.Input {
 	st, private := &function.Statement{Ports: make([][]int64, len(c.Ports))}, map[int][]int64{}
 	for i := range c.Ports {
 		switch p := &c.Ports[i]; {
 		case p.Out:
-			st.Fill(c, i, output)
+			st.Fill(c, i, outputs[0])
+			outputs = outputs[1:]
 		case p.Public():
-			st.Ports[i] = input
+			st.Ports[i], inputs = inputs[0], inputs[1:]
 		default:
-			private[i] = input
+			private[i], inputs = inputs[0], inputs[1:]
 		}
 	}
 	return &engine.Input{Statement: st, Private: private}

@@ -55,7 +55,7 @@ func TestProveRealModels(t *testing.T) {
 
 func proveReal(t *testing.T, m provedModel, argmax bool) {
 	ctx := context.Background()
-	r, err := Analyse(ctx, m.path, Config{RevealArgmax: argmax, Pad: m.pad})
+	r, err := Analyse(ctx, m.path, Config{Reveal: map[string]string{"": map[bool]string{true: "argmax", false: "values"}[argmax]}, Pad: m.pad})
 	require.NoError(t, err)
 	report, err := r.Check(ctx, nil)
 	require.NoError(t, err)
@@ -114,11 +114,13 @@ func greedy(t *testing.T, r *Result, key *engine.Key, m provedModel) *generation
 		}
 		tokens = append(tokens, int64(best))
 	}
-	ids, err := pad(r.program.Float, tokens, m.pad)
+	padded, err := r.elements(Tokens(tokens...))
 	require.NoError(t, err)
-	values, err := eval.Int(r.program.Int, ids)
+	ids, err := r.program.Elements(padded)
 	require.NoError(t, err)
-	require.Equal(t, values[r.program.Int.Output], logits, "interpreter and witness")
+	values, err := eval.Int(r.program.Int, ids...)
+	require.NoError(t, err)
+	require.Equal(t, values[r.program.Int.Out()], logits, "interpreter and witness")
 	st := &generation.Statement{Tokens: tokens, Prompt: len(m.tokens), Next: generation.Unclaimed}
 	if c.Generation.Reveal == circuit.Values {
 		st.Logits = append([]int64(nil), logits[(st.Prompt-1)*c.Generation.Vocab:len(tokens)*c.Generation.Vocab]...)
@@ -151,7 +153,7 @@ func forgeries(c *circuit.Circuit, st *generation.Statement) map[string]*generat
 // TestSoundnessBudget prints the soundness error of the real models' circuits stage by stage, as SECURITY.md states it.
 func TestSoundnessBudget(t *testing.T) {
 	for _, m := range provedModels(t) {
-		r, err := Analyse(context.Background(), m.path, Config{RevealArgmax: true, Pad: m.pad})
+		r, err := Analyse(context.Background(), m.path, Config{Reveal: map[string]string{"": "argmax"}, Pad: m.pad})
 		require.NoError(t, err)
 		counts, err := protocol.CheckedSchedule(r.Circuit)
 		require.NoError(t, err)

@@ -127,7 +127,7 @@ func TestServiceEmbedsTheVerifier(t *testing.T) {
 func provedSum(t *testing.T) (id string, vk []byte, statements [2][]byte, proof []byte) {
 	ctx := context.Background()
 	m := provedModel{path: filepath.Join("..", "models", "sums", "model.onnx"), tokens: []int64{3, 2, 7, 10, 4, 5, 8, 11}, length: 12, pad: 13}
-	r, err := Analyse(ctx, m.path, Config{RevealArgmax: true, Pad: m.pad, Name: "sums"})
+	r, err := Analyse(ctx, m.path, Config{Reveal: map[string]string{"": "argmax"}, Pad: m.pad, Name: "sums"})
 	require.NoError(t, err)
 	weights := map[circuit.ID]backend.Tensor{}
 	for i, w := range r.Circuit.Weights() {

@@ -97,7 +97,7 @@ func TestSkips(t *testing.T) {
 			report, err := r.Check(context.Background(), nil)
 			require.NoError(t, err)
 			require.Equal(t, report.Clear, report.ClearAgree)
-			require.NoError(t, r.Prove(context.Background(), nil))
+			require.NoError(t, r.Prove(context.Background()))
 		})
 	}
 }
@@ -113,7 +113,7 @@ func TestSkipsAsReported(t *testing.T) {
 		r, err := Analyse(context.Background(), file, Config{})
 		require.NoError(t, err)
 		require.LessOrEqual(t, r.Circuit.Requests().Evaluations, 200)
-		require.NoError(t, r.Prove(context.Background(), nil))
+		require.NoError(t, r.Prove(context.Background()))
 	}
 }
 

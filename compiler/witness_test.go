@@ -30,15 +30,24 @@ func TestCircuitIsTheIntegerProgram(t *testing.T) {
 	}
 	for name, r := range results {
 		for _, in := range randomInputs(r, 3) {
-			vals, err := eval.Int(r.program.Int, in.IDs)
+			ids := ints(in)
+			vals, err := eval.Int(r.program.Int, ids)
 			require.NoError(t, err)
-			logits := vals[r.program.Int.Output]
-			require.NoError(t, satisfy(ctx, r, in.IDs, logits), name)
+			logits := vals[r.program.Int.Out()]
+			require.NoError(t, satisfy(ctx, r, ids, logits), name)
 			wrong := append([]int64(nil), logits...)
 			wrong[len(wrong)-1]++
-			require.Error(t, satisfy(ctx, r, in.IDs, wrong), name)
+			require.Error(t, satisfy(ctx, r, ids, wrong), name)
 		}
 	}
+}
+
+// ints are the token ids of an input.
+func ints(in Input) (ids []int64) {
+	for _, x := range in.Elements[0].Values {
+		ids = append(ids, int64(x))
+	}
+	return ids
 }
 
 // satisfy computes the assignment of a statement that reveals the logits of all positions.

@@ -9,6 +9,11 @@
 // over named labels. What is left is the operations that need a lookup: see Ops.
 package ir
 
+import (
+	"github.com/zkllmc/zkllmc/internal/portable"
+	"github.com/zkllmc/zkllmc/ir/plan"
+)
+
 // Stage says which meaning a graph has.
 type Stage uint8
 
@@ -95,18 +100,98 @@ type Term struct {
 	Out     [][]int
 }
 
-// Graph is a program: nodes in topological order. Input is the token ids (shape [T], values in [0, Vocab)); Output is the
-// logits (shape [T, V]).
+// Port is a named input or output of a graph. Its elements are the cells of a value.
+type Port struct {
+	Name  string
+	Value ValueID
+	Kind  plan.Element
+	// Lo and Hi bound the elements of an input, as real numbers: ids are in [0, Hi], booleans in [0, 1]. In StageInt the value's own
+	// bounds say it.
+	Lo, Hi float64
+	// Shape is that of the model's file: the value's but for axes of extent 1. Ids have one axis.
+	Shape  []int
+	Reveal plan.Reveal // what statements tell of the port; set before a circuit is planned
+}
+
+// Vocab is the number of ids of a port of that kind.
+func (p *Port) Vocab() int { return int(portable.Clamp(p.Hi)) + 1 }
+
+// Graph is a program: nodes in topological order. Every Input node is one of Inputs.
 type Graph struct {
-	Name   string
-	Stage  Stage
-	Values []*Value
-	Nodes  []*Node
-	Input  ValueID
-	Output ValueID
-	Vocab  int
-	// Causal is set by the compiler when the output at position t provably depends on the inputs at positions ≤ t only.
+	Name    string
+	Stage   Stage
+	Values  []*Value
+	Nodes   []*Node
+	Inputs  []Port
+	Outputs []Port
+	// Causal is set by the compiler when the graph maps ids to one row per id, and the output at position t provably depends on the ids
+	// at positions ≤ t only.
 	Causal bool
+}
+
+// AddInput appends an input and its node, whose value has the port's shape. It is public.
+func (g *Graph) AddInput(p Port) *Value {
+	v := g.Add(OpInput, "", p.Name, p.Shape, nil, nil)
+	p.Value, p.Reveal = v.ID, plan.Values
+	g.Inputs = append(g.Inputs, p)
+	return v
+}
+
+// AddIDs appends an input of T ids of a vocabulary of n.
+func (g *Graph) AddIDs(name string, T, n int) *Value {
+	return g.AddInput(Port{Name: name, Kind: plan.IDs, Hi: float64(n - 1), Shape: []int{T}})
+}
+
+// AddOutput makes a value an output of real numbers, whose values statements tell.
+func (g *Graph) AddOutput(name string, id ValueID, shape []int) {
+	g.Outputs = append(g.Outputs, Port{Name: name, Value: id, Kind: plan.Reals, Shape: shape, Reveal: plan.Values})
+}
+
+// Return makes a value the only output.
+func (g *Graph) Return(id ValueID) {
+	g.Outputs = nil
+	g.AddOutput(g.Value(id).Name, id, g.Value(id).Shape)
+}
+
+// InputOf returns the input whose value that is, nil if it is none.
+func (g *Graph) InputOf(id ValueID) *Port {
+	for i := range g.Inputs {
+		if g.Inputs[i].Value == id {
+			return &g.Inputs[i]
+		}
+	}
+	return nil
+}
+
+// In is the value of the first input, -1 if there is none.
+func (g *Graph) In() ValueID { return first(g.Inputs) }
+
+// Out is the value of the first output, -1 if there is none.
+func (g *Graph) Out() ValueID { return first(g.Outputs) }
+
+func first(ports []Port) ValueID {
+	if len(ports) == 0 {
+		return -1
+	}
+	return ports[0].Value
+}
+
+// Vocab is the number of ids of the first input, 0 where that is not of ids.
+func (g *Graph) Vocab() int {
+	if len(g.Inputs) == 0 || g.Inputs[0].Kind != plan.IDs {
+		return 0
+	}
+	return g.Inputs[0].Vocab()
+}
+
+// IsLanguageModel says that the graph maps T ids to one row per id, [T, V] for ids of the same vocabulary: what may be said to predict the
+// next id.
+func (g *Graph) IsLanguageModel() bool {
+	if len(g.Inputs) != 1 || len(g.Outputs) != 1 || g.Vocab() < 2 {
+		return false
+	}
+	in, out := g.Value(g.In()).Shape, g.Value(g.Out()).Shape
+	return len(in) == 1 && len(out) == 2 && out[0] == in[0] && out[1] == g.Vocab()
 }
 
 // NewValue appends a value without a definition.

@@ -189,7 +189,13 @@ func indicators[T number](r *Run, n *Node, t *Term) []*indicator[T] {
 		v := r.Graph.Value(n.In[k])
 		switch a := r.Graph.AffineOf(v.ID); {
 		case v.Def.Op == OpOneHot:
-			out[i] = &indicator[T]{shape: v.Shape, axis: 1, find: func(at []int) (int, bool) { return int(r.IDs[at[0]]), true }}
+			var ids []int64 // of a run; what asks for the cost has none
+			out[i] = &indicator[T]{shape: v.Shape, axis: 1, find: func(at []int) (int, bool) {
+				if ids == nil {
+					ids = r.ids(v.Def)
+				}
+				return int(ids[at[0]]), true
+			}}
 		case a != nil:
 			axis := a.solved(v.Shape)
 			out[i] = &indicator[T]{shape: v.Shape, axis: axis, cells: func() []T { return cells[T](a, v.Shape) },

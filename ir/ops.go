@@ -97,10 +97,11 @@ func Bounds(g *Graph, n *Node) (out []interval.Interval, why string, err error) 
 	return out, why, nil
 }
 
-// Run is an evaluation of a graph: the token ids, one per position, and what it may cost.
+// Run is an evaluation of a graph: the elements of its inputs, row-major, and what it may cost.
 type Run struct {
 	Graph  *Graph
-	IDs    []int64
+	Reals  [][]float64 // per input, of a graph over the reals
+	Ints   [][]int64   // per input, in StageInt
 	Budget *budget.Budget
 }
 

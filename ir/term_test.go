@@ -5,6 +5,8 @@ import (
 	"math/rand"
 	"strings"
 	"testing"
+
+	"github.com/zkllmc/zkllmc/ir/plan"
 )
 
 // brute evaluates a term by definition: for every assignment of its labels.
@@ -103,9 +105,8 @@ func TestReshape(t *testing.T) {
 
 // valid is a graph with one of most things.
 func valid() *Graph {
-	g := &Graph{Name: "g", Stage: StageFloat, Vocab: 3}
-	in := g.Add(OpInput, "", "ids", []int{2}, nil, nil)
-	g.Input = in.ID
+	g := &Graph{Name: "g", Stage: StageFloat}
+	in := g.AddIDs("ids", 2, 3)
 	h := g.Add(OpOneHot, "", "", []int{2, 3}, []ValueID{in.ID}, nil)
 	w := g.Add(OpWeight, "", "w", []int{3, 2}, nil, nil)
 	w.Data = make([]float64, 6)
@@ -114,7 +115,7 @@ func valid() *Graph {
 	m := g.Add(OpConst, "", "mask", []int{2, 2}, nil, nil)
 	m.Data = []float64{0, 1, 0, 0}
 	s := g.Add(OpSoftmax, "soft", "", []int{2, 2}, []ValueID{e.ID, m.ID}, &SoftmaxAttr{Scale: 1, HasMask: true})
-	g.Output = g.Add(OpUnary, "act", "", []int{2, 2}, []ValueID{s.ID}, &UnaryAttr{Fn: "silu"}).ID
+	g.Return(g.Add(OpUnary, "act", "", []int{2, 2}, []ValueID{s.ID}, &UnaryAttr{Fn: "silu"}).ID)
 	return g
 }
 
@@ -131,21 +132,27 @@ func TestVerify(t *testing.T) {
 			g.Values[4].Ints = []int64{0, 1, 0, 0}
 			term(g).ICoef = 1
 		},
-		"before its definition":     func(g *Graph) { g.Nodes[0], g.Nodes[1] = g.Nodes[1], g.Nodes[0] },
-		"unknown operation":         func(g *Graph) { g.Nodes[1].Op = "Foo" },
-		"cells for shape":           func(g *Graph) { g.Values[2].Data = nil },
-		"has no terms":              func(g *Graph) { g.Nodes[3].Attr = &EinsumAttr{} },
-		"occurs twice":              func(g *Graph) { term(g).Axes[0][1] = []int{0} },
-		"labels of extent 4":        func(g *Graph) { term(g).Extents[2] = 4 },
-		"coefficient 0":             func(g *Graph) { term(g).Coef = 0 },
-		"is not used":               func(g *Graph) { term(g).Extents = append(term(g).Extents, 5) },
-		"is all masked":             func(g *Graph) { g.Values[4].Data[0] = 1 },
-		"the mask has a cell 2":     func(g *Graph) { g.Values[4].Data[0] = 2 },
-		"do not fit":                func(g *Graph) { g.Nodes[6].Attr = &UnaryAttr{Fn: "erf"} },
-		"from shape":                func(g *Graph) { g.Values[6].Shape = []int{2, 3} },
-		"the output is not defined": func(g *Graph) { g.Output = 99 },
-		"the input is not defined":  func(g *Graph) { g.Input = 3; g.Nodes[0].Op = OpConst; g.Values[0].Data = []float64{1, 2} },
-		"vocabulary 4":              func(g *Graph) { g.Vocab = 4 },
+		"before its definition":          func(g *Graph) { g.Nodes[0], g.Nodes[1] = g.Nodes[1], g.Nodes[0] },
+		"unknown operation":              func(g *Graph) { g.Nodes[1].Op = "Foo" },
+		"cells for shape":                func(g *Graph) { g.Values[2].Data = nil },
+		"has no terms":                   func(g *Graph) { g.Nodes[3].Attr = &EinsumAttr{} },
+		"occurs twice":                   func(g *Graph) { term(g).Axes[0][1] = []int{0} },
+		"labels of extent 4":             func(g *Graph) { term(g).Extents[2] = 4 },
+		"coefficient 0":                  func(g *Graph) { term(g).Coef = 0 },
+		"is not used":                    func(g *Graph) { term(g).Extents = append(term(g).Extents, 5) },
+		"is all masked":                  func(g *Graph) { g.Values[4].Data[0] = 1 },
+		"the mask has a cell 2":          func(g *Graph) { g.Values[4].Data[0] = 2 },
+		"do not fit":                     func(g *Graph) { g.Nodes[6].Attr = &UnaryAttr{Fn: "erf"} },
+		"from shape":                     func(g *Graph) { g.Values[6].Shape = []int{2, 3} },
+		`the output "" is not defined`:   func(g *Graph) { g.Outputs[0].Value = 99 },
+		"the output is not defined":      func(g *Graph) { g.Outputs = nil },
+		`two outputs are called ""`:      func(g *Graph) { g.Outputs = append(g.Outputs, g.Outputs[0]) },
+		`the input "ids" is not defined`: func(g *Graph) { g.Nodes[0].Op = OpConst; g.Values[0].Data = []float64{1, 2} },
+		"is none of the graph's inputs":  func(g *Graph) { g.Inputs[0].Value = 3 },
+		"its operand is no input of ids": func(g *Graph) { g.Inputs[0].Kind = plan.Integers },
+		"vocabulary 4":                   func(g *Graph) { g.Inputs[0].Hi = 3 },
+		`input "ids" in [1, 2]`:          func(g *Graph) { g.Inputs[0].Lo = 1 },
+		`the input "ids" of shape [3]`:   func(g *Graph) { g.Inputs[0].Shape = []int{3} },
 	} {
 		g := valid()
 		breakIt(g)

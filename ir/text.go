@@ -17,12 +17,12 @@ func (g *Graph) String() string {
 	} else if g.Stage != StageFloat {
 		stage = fmt.Sprintf("stage %d", g.Stage)
 	}
-	fmt.Fprintf(&b, "graph %s %s vocab=%d causal=%v\n", g.Name, stage, g.Vocab, g.Causal)
+	fmt.Fprintf(&b, "graph %s %s causal=%v\n", g.Name, stage, g.Causal)
 	for _, n := range g.Nodes {
 		g.printNode(&b, n)
 	}
-	if g.Output >= 0 && int(g.Output) < len(g.Values) {
-		fmt.Fprintf(&b, "return %s\n", g.ref(g.Output))
+	for _, p := range g.Outputs {
+		fmt.Fprintf(&b, "return %s %q\n", g.ref(p.Value), p.Name)
 	}
 	return b.String()
 }
@@ -54,6 +54,9 @@ func (g *Graph) printNode(b *strings.Builder, n *Node) {
 	}
 	if v := g.Value(n.Out[0]); (n.Op == OpWeight || n.Op == OpConst || n.Op == OpInput) && v.Name != "" {
 		fmt.Fprintf(b, " %q", v.Name)
+	}
+	if p := g.InputOf(n.Out[0]); n.Op == OpInput && p != nil {
+		fmt.Fprintf(b, " %s in [%s, %s]", p.Kind, realText(p.Lo), realText(p.Hi))
 	}
 	if n.Origin != "" {
 		b.WriteString("  # " + n.Origin)

@@ -3,7 +3,7 @@ package ir
 import "fmt"
 
 // Verify checks the structure of a graph in any stage: topological order, arity, attributes, shapes, and that every axis of
-// every Einsum is the product of its labels. A graph without token input (tests) has Input -1.
+// every Einsum is the product of its labels. A graph needs an output; without inputs it is a test's.
 func Verify(g *Graph) error {
 	c := &checker{g: g, defined: make([]bool, len(g.Values))}
 	if g.Stage != StagePrim && g.Stage != StageFloat && g.Stage != StageInt {
@@ -24,17 +24,34 @@ func Verify(g *Graph) error {
 			return fmt.Errorf("graph %s: %w", g.Name, err)
 		}
 	}
-	if g.Output < 0 || int(g.Output) >= len(g.Values) || !c.defined[g.Output] {
-		return fmt.Errorf("graph %s: the output is not defined", g.Name)
+	return c.ports()
+}
+
+// ports checks that inputs and outputs have names and values, each input one Input node of its own.
+func (c *checker) ports() error {
+	names := map[string]bool{}
+	for i, list := range [][]Port{c.g.Inputs, c.g.Outputs} {
+		side := [...]string{"input", "output"}[i]
+		for k := range list {
+			p := &list[k]
+			if p.Value < 0 || int(p.Value) >= len(c.defined) || !c.defined[p.Value] || side == "input" && c.g.Value(p.Value).Def.Op != OpInput {
+				return fmt.Errorf("graph %s: the %s %q is not defined", c.g.Name, side, p.Name)
+			}
+			if c.g.Value(p.Value).Unstored() {
+				return fmt.Errorf("graph %s: the output %q is a map of indices", c.g.Name, p.Name)
+			}
+			if !sameCells(p.Shape, c.g.Value(p.Value).Shape) && len(p.Shape) > 0 {
+				return fmt.Errorf("graph %s: the %s %q of shape %v is a value of shape %v", c.g.Name, side, p.Name, p.Shape, c.g.Value(p.Value).Shape)
+			}
+			if key := side + p.Name; names[key] {
+				return fmt.Errorf("graph %s: two %ss are called %q", c.g.Name, side, p.Name)
+			} else {
+				names[key] = true
+			}
+		}
 	}
-	if g.Value(g.Output).Unstored() {
-		return fmt.Errorf("graph %s: the output is a map of indices", g.Name)
-	}
-	if g.Input == -1 {
-		return nil
-	}
-	if g.Input < 0 || int(g.Input) >= len(g.Values) || !c.defined[g.Input] || g.Value(g.Input).Def.Op != OpInput {
-		return fmt.Errorf("graph %s: the input is not defined", g.Name)
+	if len(c.g.Outputs) == 0 {
+		return fmt.Errorf("graph %s: the output is not defined", c.g.Name)
 	}
 	return nil
 }

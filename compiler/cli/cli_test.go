@@ -17,6 +17,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/zkllmc/zkllmc/compiler"
 	"github.com/zkllmc/zkllmc/compiler/internal/onnx"
 	"github.com/zkllmc/zkllmc/internal/console"
 	"github.com/zkllmc/zkllmc/internal/protocol"
@@ -71,7 +72,7 @@ func TestExitCodes(t *testing.T) {
 		{"no model", []string{"compile"}, console.Usage, ""},
 		{"no output", []string{"compile", model}, console.Usage, "-o DIR"},
 		{"bad dimension", []string{"check", model, "--dim", "seq"}, console.Usage, "--dim"},
-		{"bad reveal", []string{"check", model, "--reveal", "everything"}, console.Usage, "logits or argmax"},
+		{"bad reveal", []string{"check", model, "--reveal", "everything"}, console.Usage, "WHAT is values (or logits), argmax or nothing"},
 		{"foreign folder", []string{"compile", model, "-o", foreign, "--runtime-path", "../.."}, console.Usage, "--force"},
 		{"not our source", []string{"compile", model, "-o", filepath.Join(t.TempDir(), "x"), "--runtime-path", foreign}, console.Usage, "--runtime-path"},
 		{"missing model", []string{"inspect", "nowhere.onnx"}, console.Unreadable, "nowhere.onnx"},
@@ -367,9 +368,17 @@ func TestReadData(t *testing.T) {
 		"logits.npy":    npy("<f4", "(2, 1, 1)", []byte{0, 0, 128, 63, 0, 0, 0, 192}),
 	})))
 	require.NoError(t, err)
-	require.Len(t, in, 2)
-	require.Equal(t, []int64{6}, in[1].IDs)
-	require.Equal(t, []float64{-2}, in[1].Logits)
+	require.Equal(t, []compiler.Input{{
+		Elements: []compiler.Data{{Name: "input_ids", Shape: []int{2, 1}, Values: []float64{5, 6}}, {Name: "logits", Shape: []int{2, 1, 1}, Values: []float64{1, -2}}},
+		Expected: []compiler.Data{{Name: "logits", Shape: []int{2, 1, 1}, Values: []float64{1, -2}}, {Name: "input_ids", Shape: []int{2, 1}, Values: []float64{5, 6}}},
+		Archive:  true,
+	}}, in)
+	in, err = readData(file("named.json", []byte(`[{"inputs": {"x": [[0.5, -1], [2, 3e0]], "m": [true, false]}, "outputs": {"y": 7}}]`)))
+	require.NoError(t, err)
+	require.Equal(t, []compiler.Input{{
+		Elements: []compiler.Data{{Name: "m", Values: []float64{1, 0}}, {Name: "x", Values: []float64{0.5, -1, 2, 3}}},
+		Expected: []compiler.Data{{Name: "y", Values: []float64{7}}},
+	}}, in)
 	for name, data := range map[string][]byte{
 		"empty":       nil,
 		"text":        []byte("hello"),
@@ -377,6 +386,10 @@ func TestReadData(t *testing.T) {
 		"truncated":   npz(t, map[string]string{"a.npy": npy("<i8", "(2, 1)", []byte{1})}),
 		"huge":        npz(t, map[string]string{"a.npy": npy("<i8", "(99999999999, 99999999999)", nil)}),
 		"no rows":     npz(t, map[string]string{"a.npy": npy("<i8", "(0,)", nil)}),
+		"an object":   []byte(`{"tokens": [1]}`),
+		"two values":  []byte(`[1] [2]`),
+		"a word":      []byte(`[1, "two"]`),
+		"no inputs":   []byte(`{"outputs": {"y": [1]}}`),
 		"half floats": npz(t, map[string]string{"a.npy": npy("<f2", "(1,)", []byte{1, 2})}),
 	} {
 		_, err := readData(file("bad", data))

@@ -46,7 +46,8 @@ func (a *app) conformanceCommand() *cobra.Command {
   refused   it asks for something that this release does not prove; the node, its operator and the reason are named
   failed    it was compiled and does not agree, or its proof was not accepted: a defect
 
-Cases of single operators without token ids are refused: this release proves language models from tokens to logits.
+Ranges of inputs are those of the first test set. All inputs and outputs are public; where that leaves nothing to hide or the model takes
+its inputs in a way that is not supported, all inputs but the first are fixed and the first output is compiled alone.
 The exit code is 1 if a case failed.`,
 		Args: cobra.MinimumNArgs(1),
 		RunE: a.run(func(ctx context.Context, args []string) error { return a.conformance(ctx, args, &m, asJSON) }),
@@ -54,7 +55,6 @@ The exit code is 1 if a case failed.`,
 	c.Flags().StringArrayVar(&m.dims, "dim", nil, "value of a symbolic dimension in all cases, as `NAME=N`")
 	c.Flags().BoolVar(&asJSON, "json", false, "print a report as JSON")
 	m.registerBudget(c)
-	m.reveal = "logits"
 	return c
 }
 
@@ -136,20 +136,16 @@ func tryCase(ctx context.Context, dir string, cfg compiler.Config) (rep caseRepo
 			rep.Result, rep.Reason = "failed", fmt.Sprintf("panic: %v", r)
 		}
 	}()
-	cfg, err := adapt(ctx, dir, cfg)
-	if err != nil {
-		return rep.refuse(err)
-	}
-	r, err := compiler.Analyse(ctx, filepath.Join(dir, "model.onnx"), cfg)
-	if err != nil {
-		return rep.refuse(err)
-	}
 	var inputs []compiler.Input
 	if _, err := os.Stat(filepath.Join(dir, "test_data_set_0")); err == nil {
 		if inputs, err = readData(dir); err != nil {
 			rep.Result, rep.Reason = "failed", err.Error()
 			return rep
 		}
+	}
+	r, err := analyseCase(ctx, dir, cfg, inputs)
+	if err != nil {
+		return rep.refuse(err)
 	}
 	if rep.Result, err = outcome(ctx, r, inputs); err != nil {
 		rep.Result, rep.Reason = "failed", err.Error()
@@ -167,21 +163,50 @@ func outcome(ctx context.Context, r *compiler.Result, inputs []compiler.Input) (
 		return "", err
 	}
 	if !report.OK() {
-		return "", fmt.Errorf("the best token differs at %d of %d clear positions", report.Clear-report.ClearAgree, report.Clear)
+		return "", difference(report)
 	}
 	if r.Stats.WitnessCells+r.Stats.WeightCells > maxProvedCells {
 		return "agrees", nil
 	}
-	var ids []int64
-	if len(inputs) > 0 {
-		ids = inputs[0].IDs
-	}
-	return "proved", r.Prove(ctx, ids)
+	return "proved", r.Prove(ctx, inputs[:min(1, len(inputs))]...)
 }
 
-// adapt settles what a command line would have to say about a case, from its first test set: the values of symbolic dimensions, the
-// inputs besides the first, and the first output as the logits.
-func adapt(ctx context.Context, dir string, cfg compiler.Config) (compiler.Config, error) {
+// difference says in what two programs differ.
+func difference(r *compiler.CheckReport) error {
+	if r.Expected != nil && !r.Expected.OK() {
+		r = r.Expected
+	}
+	for _, o := range r.Outputs {
+		if !o.OK() {
+			return fmt.Errorf("output %q differs by %.3g, its largest magnitude is %.3g", o.Name, o.MaxError, o.MaxValue)
+		}
+	}
+	return fmt.Errorf("the best token differs at %d of %d clear positions", r.Clear-r.ClearAgree, r.Clear)
+}
+
+// analyseCase compiles a case with all its inputs and outputs, or where that is refused with its first input and output alone. The error is
+// that of the first attempt.
+func analyseCase(ctx context.Context, dir string, cfg compiler.Config, inputs []compiler.Input) (*compiler.Result, error) {
+	var first error
+	for _, fix := range []bool{false, true} {
+		c, err := adapt(ctx, dir, cfg, inputs, fix)
+		if err != nil {
+			return nil, err
+		}
+		r, err := compiler.Analyse(ctx, filepath.Join(dir, "model.onnx"), c)
+		if err == nil || ctx.Err() != nil {
+			return r, err
+		}
+		if first == nil {
+			first = err
+		}
+	}
+	return nil, first
+}
+
+// adapt settles what a command line would have to say about a case, from its test sets: the values of symbolic dimensions, and what its
+// inputs look like, unless it has one of token ids. It may fix all inputs but the first, and choose the first output.
+func adapt(ctx context.Context, dir string, cfg compiler.Config, inputs []compiler.Input, fix bool) (compiler.Config, error) {
 	m, err := onnx.LoadContext(ctx, filepath.Join(dir, "model.onnx"))
 	if err != nil {
 		return cfg, fmt.Errorf("%w: %w", compiler.ErrUnsupported, err)
@@ -192,7 +217,7 @@ func adapt(ctx context.Context, dir string, cfg compiler.Config) (compiler.Confi
 	for _, t := range m.Graph.Initializers {
 		initial[t.Name] = true
 	}
-	k := 0
+	k, numbers := 0, false
 	for _, v := range m.Graph.Inputs {
 		if initial[v.Name] {
 			continue
@@ -211,18 +236,22 @@ func adapt(ctx context.Context, dir string, cfg compiler.Config) (compiler.Confi
 					dims[d.Param] = t.Shape[i]
 				}
 			}
-			if k > 0 {
+			if k > 0 && fix {
 				cfg.Fix[v.Name] = file
 			}
+			numbers = numbers || v.DType.IsFloat() && (k == 0 || !fix)
 		}
 		k++
+	}
+	if numbers || k > 1 && !fix {
+		cfg.Calibrate = inputs
 	}
 	for name, n := range flags {
 		dims[name] = n
 	}
 	cfg.Dims = dims
-	if len(m.Graph.Outputs) > 0 {
-		cfg.Output = m.Graph.Outputs[0].Name
+	if len(m.Graph.Outputs) > 0 && fix {
+		cfg.Outputs = []string{m.Graph.Outputs[0].Name}
 	}
 	return cfg, nil
 }

@@ -6,12 +6,15 @@ import (
 	"bytes"
 	"encoding/binary"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"math"
 	"os"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"sort"
 	"strconv"
 	"strings"
@@ -54,9 +57,9 @@ func readAny(path string) ([]compiler.Input, error) {
 	return readJSON(data)
 }
 
-// readFolder reads input_0.pb and, if it is there, output_0.pb; without them the folders test_data_set_k below.
+// readFolder reads input_k.pb and output_k.pb; without them the folders test_data_set_k below.
 func readFolder(dir string) ([]compiler.Input, error) {
-	if _, err := os.Stat(filepath.Join(dir, "input_0.pb")); err == nil {
+	if exists(filepath.Join(dir, "input_0.pb")) {
 		return readSet(dir)
 	}
 	sets, err := filepath.Glob(filepath.Join(dir, "test_data_set_*"))
@@ -77,24 +80,23 @@ func readFolder(dir string) ([]compiler.Input, error) {
 	return all, nil
 }
 
-// readSet reads one test set. A batch becomes one input per row.
+// readSet reads one test set, whose files are numbered as the model's inputs and outputs are.
 func readSet(dir string) ([]compiler.Input, error) {
-	in, err := onnx.LoadTensor(filepath.Join(dir, "input_0.pb"))
-	if err != nil {
-		return nil, err
-	}
-	if in.I == nil {
-		return nil, fmt.Errorf("%s: input_0.pb holds no integers; token ids are expected", dir)
-	}
-	var logits []float64
-	if name := filepath.Join(dir, "output_0.pb"); exists(name) {
-		out, err := onnx.LoadTensor(name)
-		if err != nil {
-			return nil, err
+	var in compiler.Input
+	for side, list := range map[string]*[]compiler.Data{"input": &in.Elements, "output": &in.Expected} {
+		for k := 0; ; k++ {
+			name := filepath.Join(dir, fmt.Sprintf("%s_%d.pb", side, k))
+			if !exists(name) {
+				break
+			}
+			t, err := onnx.LoadTensor(name)
+			if err != nil {
+				return nil, err
+			}
+			*list = append(*list, compiler.Data{Shape: t.Shape, Values: t.Reals()})
 		}
-		logits = out.F
 	}
-	return split(in.Shape, in.I, logits)
+	return []compiler.Input{in}, nil
 }
 
 func exists(name string) bool {
@@ -102,53 +104,121 @@ func exists(name string) bool {
 	return err == nil
 }
 
-// split cuts a batch of token ids into its rows, and logits with it.
-func split(shape []int, ids []int64, logits []float64) ([]compiler.Input, error) {
-	if len(shape) == 0 || len(ids) == 0 {
-		return nil, fmt.Errorf("token ids of shape %v", shape)
-	}
-	n := shape[len(shape)-1]
-	rows := len(ids) / n
-	if rows*n != len(ids) || len(logits)%rows != 0 {
-		return nil, fmt.Errorf("%d token ids and %d logits for rows of %d", len(ids), len(logits), n)
-	}
-	var out []compiler.Input
-	step := len(logits) / rows
-	for r := range rows {
-		in := compiler.Input{IDs: ids[r*n : (r+1)*n]}
-		if step > 0 {
-			in.Logits = logits[r*step : (r+1)*step]
-		}
-		out = append(out, in)
-	}
-	return out, nil
-}
-
-// readJSON reads [id, …], [[id, …], …] or {"inputs": [[id, …], …]}.
+// readJSON reads lists of numbers: one input is a list, several are a list of lists, of models that take one tensor. Inputs by name are
+// {"inputs": {NAME: nested lists, …}, "outputs": {…}}, or a list of such. {"inputs": [[…], …]} is a list of lists with a name.
 func readJSON(data []byte) ([]compiler.Input, error) {
-	var rows [][]int64
-	var object struct {
-		Inputs [][]int64 `json:"inputs"`
+	d := json.NewDecoder(bytes.NewReader(data))
+	d.UseNumber()
+	var v any
+	if err := d.Decode(&v); err != nil || d.More() {
+		return nil, errJSON
 	}
-	var row []int64
+	list, ok := v.([]any)
 	switch {
-	case json.Unmarshal(data, &rows) == nil:
-	case json.Unmarshal(data, &row) == nil:
-		rows = [][]int64{row}
-	case json.Unmarshal(data, &object) == nil:
-		rows = object.Inputs
-	default:
-		return nil, fmt.Errorf(`neither npz nor JSON of token ids: [1,2,3], [[1,2],[3]] or {"inputs": [[1,2],[3]]}`)
+	case !ok:
+		return jsonObject(v)
+	case len(list) > 0 && isObject(list[0]):
+		var out []compiler.Input
+		for _, x := range list {
+			in, err := jsonObject(x)
+			if err != nil {
+				return nil, err
+			}
+			out = append(out, in...)
+		}
+		return out, nil
+	}
+	return jsonRows(list)
+}
+
+var errJSON = errors.New(`neither npz nor JSON of inputs: [1,2,3], [[1,2],[3]] or {"inputs": {"NAME": [[1,2],[3,4]]}}`)
+
+func isObject(v any) bool {
+	_, ok := v.(map[string]any)
+	return ok
+}
+
+// jsonRows reads one list of numbers, or one per input.
+func jsonRows(list []any) ([]compiler.Input, error) {
+	rows := []any{list}
+	if len(list) > 0 {
+		if _, nested := list[0].([]any); nested {
+			rows = list
+		}
 	}
 	var out []compiler.Input
-	for _, r := range rows {
-		out = append(out, compiler.Input{IDs: r})
+	for _, row := range rows {
+		values, err := flatten(row, nil)
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, compiler.Input{Elements: []compiler.Data{{Values: values}}})
 	}
 	return out, nil
 }
 
-// readNPZ reads a numpy archive: token ids are its first integer array (input_ids if there is one), expected logits its first
-// array of floats (logits if there is one).
+// jsonObject reads {"inputs": …, "outputs": …}.
+func jsonObject(v any) ([]compiler.Input, error) {
+	object, ok := v.(map[string]any)
+	if !ok {
+		return nil, errJSON
+	}
+	if list, ok := object["inputs"].([]any); ok && len(object) == 1 {
+		return jsonRows(list)
+	}
+	var in compiler.Input
+	for key, x := range object {
+		tensors, ok := x.(map[string]any)
+		if !ok || key != "inputs" && key != "outputs" {
+			return nil, errJSON
+		}
+		for _, name := range slices.Sorted(maps.Keys(tensors)) {
+			values, err := flatten(tensors[name], nil)
+			if err != nil {
+				return nil, fmt.Errorf("%s %q: %w", key, name, err)
+			}
+			list := &in.Elements
+			if key == "outputs" {
+				list = &in.Expected
+			}
+			*list = append(*list, compiler.Data{Name: name, Values: values})
+		}
+	}
+	if len(in.Elements) == 0 {
+		return nil, errJSON
+	}
+	return []compiler.Input{in}, nil
+}
+
+// flatten appends the numbers of nested lists.
+func flatten(v any, out []float64) ([]float64, error) {
+	switch v := v.(type) {
+	case []any:
+		var err error
+		for _, x := range v {
+			if out, err = flatten(x, out); err != nil {
+				return nil, err
+			}
+		}
+		return out, nil
+	case bool:
+		x := 0.0
+		if v {
+			x = 1
+		}
+		return append(out, x), nil
+	case json.Number:
+		x, err := v.Float64()
+		if err != nil {
+			return nil, fmt.Errorf("%w: %s", errJSON, v)
+		}
+		return append(out, x), nil
+	}
+	return nil, errJSON
+}
+
+// readNPZ reads a numpy archive as one input, whose arrays have the names of the model's inputs and outputs. Arrays of integers come first:
+// what is called otherwise is taken for token ids and logits.
 func readNPZ(data []byte) ([]compiler.Input, error) {
 	z, err := zip.NewReader(bytes.NewReader(data), int64(len(data)))
 	if err != nil {
@@ -159,38 +229,37 @@ func readNPZ(data []byte) ([]compiler.Input, error) {
 	}
 	files := append([]*zip.File(nil), z.File...)
 	sort.Slice(files, func(i, j int) bool { return files[i].Name < files[j].Name })
-	var ids, logits *array
+	var integers, floats []compiler.Data
 	for _, f := range files {
 		a, err := readNPY(f)
 		if err != nil {
 			return nil, fmt.Errorf("%s: %w", f.Name, err)
 		}
-		if a.ints != nil && (ids == nil || f.Name == "input_ids.npy") {
-			ids = a
+		if len(a.values) == 0 {
+			return nil, fmt.Errorf("%s: shape %v has no elements", f.Name, a.shape)
 		}
-		if a.floats != nil && (logits == nil || f.Name == "logits.npy") {
-			logits = a
+		d := compiler.Data{Name: strings.TrimSuffix(f.Name, ".npy"), Shape: a.shape, Values: a.values}
+		if a.integers {
+			integers = append(integers, d)
+		} else {
+			floats = append(floats, d)
 		}
 	}
-	if ids == nil {
-		return nil, fmt.Errorf("no array of integers")
+	if len(files) == 0 {
+		return nil, fmt.Errorf("an archive without arrays")
 	}
-	var expected []float64
-	if logits != nil {
-		expected = logits.floats
-	}
-	return split(ids.shape, ids.ints, expected)
+	return []compiler.Input{{Elements: slices.Concat(integers, floats), Expected: slices.Concat(floats, integers), Archive: true}}, nil
 }
 
 // array is a decoded numpy array.
 type array struct {
-	shape  []int
-	ints   []int64
-	floats []float64
+	shape    []int
+	integers bool
+	values   []float64
 }
 
 var (
-	npyDescr = regexp.MustCompile(`'descr': '([<|=])([iuf])([1248])'`)
+	npyDescr = regexp.MustCompile(`'descr': '([<|=])([iufb])([1248])'`)
 	npyShape = regexp.MustCompile(`'shape': \(([0-9, ]*)\)`)
 )
 
@@ -257,7 +326,7 @@ func decodeNPY(head string, b []byte) (*array, error) {
 	if d == nil || s == nil || strings.Contains(head, "'fortran_order': True") {
 		return nil, fmt.Errorf("an array of a kind that is not read: %.80s", head)
 	}
-	a := &array{shape: []int{}}
+	a := &array{shape: []int{}, integers: d[2] != "f"}
 	size := 1
 	for _, x := range strings.Split(s[1], ",") {
 		if x = strings.TrimSpace(x); x == "" {
@@ -286,18 +355,20 @@ func decodeNPY(head string, b []byte) (*array, error) {
 }
 
 func (a *array) add(kind string, width int, u uint64) error {
+	var x float64
 	switch {
 	case kind == "f" && width == 4:
-		a.floats = append(a.floats, float64(math.Float32frombits(uint32(u))))
+		x = float64(math.Float32frombits(uint32(u)))
 	case kind == "f" && width == 8:
-		a.floats = append(a.floats, math.Float64frombits(u))
-	case kind == "f":
-		return fmt.Errorf("floats of %d bytes are not read", width)
+		x = math.Float64frombits(u)
+	case kind == "f" || kind == "b" && width != 1:
+		return fmt.Errorf("elements of %d bytes of the kind %s are not read", width, kind)
 	case kind == "i":
 		shift := 64 - 8*width
-		a.ints = append(a.ints, int64(u<<shift)>>shift)
+		x = float64(int64(u<<shift) >> shift)
 	default:
-		a.ints = append(a.ints, int64(u))
+		x = float64(u)
 	}
+	a.values = append(a.values, x)
 	return nil
 }

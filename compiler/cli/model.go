@@ -20,8 +20,10 @@ type modelFlags struct {
 	calibrate []string
 	public    []string
 	private   []string
-	input     string
-	reveal    string
+	inputs    []string
+	reveal    []string
+	ranges    []string
+	statement string
 	tokenizer string
 	words     int // tokens of the vocabulary file
 	output    string
@@ -33,13 +35,15 @@ func (m *modelFlags) register(c *cobra.Command) {
 	f := c.Flags()
 	f.StringVar(&m.name, "name", "", "`NAME` of the model in code, keys and messages (default: from the file's name)")
 	f.StringArrayVar(&m.dims, "dim", nil, "value of a symbolic dimension, as `NAME=N`; the length is fixed when compiling")
-	f.StringArrayVar(&m.calibrate, "calibrate", nil, "`DATA` with token sequences to choose scales from: an ONNX test folder, npz or JSON (default: pseudo-random ones and the model's own continuations)")
+	f.StringArrayVar(&m.calibrate, "calibrate", nil, "`DATA` with inputs to choose scales from, and ranges that --range does not give: an ONNX test folder, npz or JSON (default: pseudo-random elements, and a language model's own continuations)")
+	f.StringArrayVar(&m.ranges, "range", nil, "range of an input of integers or of real numbers, as `NAME=LO:HI`; other elements are errors")
 	f.StringArrayVar(&m.public, "public", nil, "initializer `NAME` that everybody may see; it becomes part of the circuit")
 	f.StringArrayVar(&m.private, "private", nil, "initializer `NAME` that is committed although it would be public")
-	f.StringVar(&m.input, "private-input", "", "`NAME` of the input that proofs hide, or all")
-	f.StringVar(&m.reveal, "reveal", "logits", "what a proof shows of the output, `WHAT` is logits or argmax")
-	f.StringVar(&m.output, "logits", "", "graph output `NAME` that holds the logits, where there are several")
-	f.StringArrayVar(&m.fix, "fix", nil, "input besides the token ids, fixed and public, as `INPUT=FILE.pb`")
+	f.StringArrayVar(&m.inputs, "private-input", nil, "`NAME` of an input that proofs hide, or all")
+	f.StringArrayVar(&m.reveal, "reveal", nil, "what a proof shows of the outputs, `WHAT` or NAME=WHAT: values (also called logits), argmax along the last axis, or nothing (default: values)")
+	f.StringVar(&m.statement, "statement", "", "`KIND` of statements: generation (the model continues a prompt) or function (these inputs gave these outputs) (default: generation where the model is causal, from token ids to logits)")
+	f.StringVar(&m.output, "logits", "", "graph output `NAME` to compile alone, where there are several")
+	f.StringArrayVar(&m.fix, "fix", nil, "input that is fixed and public, as `INPUT=FILE.pb`")
 	m.registerBudget(c)
 	f.StringVar(&m.tokenizer, "tokenizer", "", "vocabulary `FILE` (JSON from text to id, or llama2.c's format) with which the generated commands read and show texts; its pad id becomes part of the circuit")
 }
@@ -50,7 +54,10 @@ func (m *modelFlags) registerBudget(c *cobra.Command) {
 
 // config makes the compiler's configuration of the flags.
 func (m *modelFlags) config(a *app) (compiler.Config, error) {
-	cfg := compiler.Config{Name: m.name, Public: m.public, Private: m.private, Progress: a.progress, Output: m.output, Dump: dump(a)}
+	cfg := compiler.Config{Name: m.name, Public: m.public, Private: m.private, Progress: a.progress, Dump: dump(a), PrivateInputs: m.inputs, Statement: m.statement}
+	if m.output != "" {
+		cfg.Outputs = []string{m.output}
+	}
 	if cfg.Budget = m.budget; m.budget < 1 {
 		return cfg, usageError{fmt.Errorf("--budget %d: it is a factor, 1 or more", m.budget)}
 	}
@@ -64,11 +71,9 @@ func (m *modelFlags) config(a *app) (compiler.Config, error) {
 		}
 		cfg.Fix[name] = file
 	}
-	if m.reveal != "logits" && m.reveal != "argmax" {
-		return cfg, usageError{fmt.Errorf("--reveal %s: it is logits or argmax", m.reveal)}
+	if err := m.ports(&cfg); err != nil {
+		return cfg, err
 	}
-	cfg.RevealArgmax = m.reveal == "argmax"
-	cfg.PrivateInput = m.input
 	for _, d := range m.dims {
 		name, value, ok := strings.Cut(d, "=")
 		n, err := strconv.Atoi(value)
@@ -88,11 +93,47 @@ func (m *modelFlags) config(a *app) (compiler.Config, error) {
 		if err != nil {
 			return cfg, err
 		}
-		for _, in := range inputs {
-			cfg.Calibrate = append(cfg.Calibrate, in.IDs)
-		}
+		cfg.Calibrate = append(cfg.Calibrate, inputs...)
 	}
 	return cfg, nil
+}
+
+// reveals are the words of --reveal.
+var reveals = map[string]string{"values": "values", "logits": "values", "argmax": "argmax", "nothing": "nothing"}
+
+// ports reads the flags about inputs and outputs.
+func (m *modelFlags) ports(cfg *compiler.Config) error {
+	for _, s := range m.reveal {
+		name, word := "", s
+		if i := strings.LastIndexByte(s, '='); i >= 0 {
+			name, word = s[:i], s[i+1:]
+		}
+		what, ok := reveals[word]
+		if _, twice := cfg.Reveal[name]; !ok || twice {
+			return usageError{fmt.Errorf("--reveal %s: write --reveal WHAT or --reveal NAME=WHAT, once per output; WHAT is values (or logits), argmax or nothing", s)}
+		}
+		if cfg.Reveal == nil {
+			cfg.Reveal = map[string]string{}
+		}
+		cfg.Reveal[name] = what
+	}
+	for _, s := range m.ranges {
+		i := strings.LastIndexByte(s, '=')
+		lo, hi, ok := strings.Cut(s[i+1:], ":")
+		x, errLo := strconv.ParseFloat(lo, 64)
+		y, errHi := strconv.ParseFloat(hi, 64)
+		if i < 1 || !ok || errLo != nil || errHi != nil {
+			return usageError{fmt.Errorf("--range %s: write --range NAME=LO:HI with two numbers", s)}
+		}
+		if cfg.Ranges == nil {
+			cfg.Ranges = map[string]compiler.Range{}
+		}
+		cfg.Ranges[s[:i]] = compiler.Range{Lo: x, Hi: y}
+	}
+	if k := cfg.Statement; k != "" && k != "generation" && k != "function" {
+		return usageError{fmt.Errorf("--statement %s: it is generation or function", k)}
+	}
+	return nil
 }
 
 func (m *modelFlags) loadTokenizer(cfg *compiler.Config) error {

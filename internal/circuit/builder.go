@@ -1,7 +1,6 @@
 package circuit
 
 import (
-	"errors"
 	"fmt"
 	"math"
 	"slices"
@@ -242,7 +241,7 @@ func (b *Builder) Finish() (*Circuit, error) {
 	}
 	c := &b.c
 	if len(c.Lookups) == 0 {
-		return nil, errors.New("circuit " + c.Name + ": it has no lookup, hence nothing that a proof would bind")
+		return nil, fmt.Errorf("circuit %s: %w", c.Name, ErrNoLookup)
 	}
 	if err := c.checkCovered(); err != nil {
 		return nil, err

@@ -14,6 +14,8 @@ var (
 	ErrVacuous = errors.New("it is revealed and depends on nothing that is committed")
 	ErrUnused  = errors.New("it is public and no constraint uses it")
 	ErrCarried = errors.New("no tensor carries it")
+
+	ErrNoLookup = errors.New("it has no lookup, hence nothing that a proof would bind") // of a circuit
 )
 
 func (c *Circuit) checkPort(i int, p *Port) error {

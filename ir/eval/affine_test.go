@@ -12,7 +12,7 @@ import (
 
 // moved is a graph of one term over tensors, each a weight or a map of indices. Where dense, maps are constants with the same cells.
 func moved(stage ir.Stage, t ir.Term, tensors []any, dense bool) *ir.Graph {
-	g := &ir.Graph{Name: "g", Stage: stage, Input: -1}
+	g := &ir.Graph{Name: "g", Stage: stage}
 	var in []ir.ValueID
 	for k, x := range tensors {
 		var shape []int
@@ -37,7 +37,7 @@ func moved(stage ir.Stage, t ir.Term, tensors []any, dense bool) *ir.Graph {
 	for _, labels := range t.Out {
 		shape = append(shape, t.AxisExtent(labels))
 	}
-	g.Output = g.Add(ir.OpEinsum, "moved", "", shape, in, &ir.EinsumAttr{Terms: []ir.Term{t}}).ID
+	g.Return(g.Add(ir.OpEinsum, "moved", "", shape, in, &ir.EinsumAttr{Terms: []ir.Term{t}}).ID)
 	return g
 }
 
@@ -101,11 +101,11 @@ func axes(rng *rand.Rand, labels int) (out [][]int) {
 // evaluated is what a graph computes, or its error.
 func evaluated(g *ir.Graph) string {
 	if g.Stage == ir.StageInt {
-		v, err := Int(g, nil)
-		return fmt.Sprint(v[g.Output], err)
+		v, err := Int(g)
+		return fmt.Sprint(v[g.Out()], err)
 	}
-	v, err := Float(g, nil)
-	return fmt.Sprint(v[g.Output], err)
+	v, err := Float(g)
+	return fmt.Sprint(v[g.Out()], err)
 }
 
 // A window over a long tensor costs what its cells cost and not what the map's would, and nothing but terms takes a map.
@@ -115,14 +115,14 @@ func TestWindowsCostTheirCells(t *testing.T) {
 	term := ir.Term{Coef: 1, ICoef: 1, Extents: []int{c, n, k, n}, In: []int{0, 1}, Axes: [][][]int{{{0}, {3}}, {{3}, {1}, {2}}}, Out: [][]int{{1}, {2}, {0}}}
 	x := slices.Repeat([]int64{5, 7}, n)
 	g := moved(ir.StageInt, term, []any{x, window}, false)
-	if work, extra := ir.Cost(g, g.Value(g.Output).Def); work != 2*c*n*k || extra != 0 {
+	if work, extra := ir.Cost(g, g.Value(g.Out()).Def); work != 2*c*n*k || extra != 0 {
 		t.Errorf("%d multiplications and %d cells", work, extra)
 	}
-	v, err := Int(g, nil)
+	v, err := Int(g)
 	if err != nil {
 		t.Fatal(err)
 	}
-	for i, got := range v[g.Output] {
+	for i, got := range v[g.Out()] {
 		o, tap, ch := i/(k*c), i/c%k, i%c
 		want := int64(0)
 		if at := o + tap - 1; at >= 0 && at < n {
@@ -138,7 +138,7 @@ func TestWindowsCostTheirCells(t *testing.T) {
 		t.Error("one stride for three axes")
 	}
 	m.Def.Attr = window
-	g.Output = g.Add(ir.OpRescale, "", "", m.Shape, []ir.ValueID{m.ID}, &ir.RescaleAttr{Shift: 1, Lo: -1, Hi: 1}).ID
+	g.Return(g.Add(ir.OpRescale, "", "", m.Shape, []ir.ValueID{m.ID}, &ir.RescaleAttr{Shift: 1, Lo: -1, Hi: 1}).ID)
 	if err := ir.Verify(g); err == nil {
 		t.Error("a map is rescaled")
 	}

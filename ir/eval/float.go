@@ -9,20 +9,20 @@ import (
 	"github.com/zkllmc/zkllmc/ir"
 )
 
-// Float runs a graph of StageFloat on token ids (one per position; fewer or more are refused) and returns every value,
+// Float runs a graph of StageFloat on the elements of its inputs, row-major (fewer or more are refused), and returns every value,
 // row-major. It also runs the primitive graphs of the frontend, so that every pass can be tested for keeping the meaning.
-func Float(g *ir.Graph, ids []int64) (map[ir.ValueID][]float64, error) {
+func Float(g *ir.Graph, in ...[]float64) (map[ir.ValueID][]float64, error) {
 	vals := make(map[ir.ValueID][]float64, len(g.Values))
-	return vals, EachFloat(nil, g, ids, func(v *ir.Value, cells []float64) error { vals[v.ID] = cells; return nil })
+	return vals, EachFloat(nil, g, in, func(v *ir.Value, cells []float64) error { vals[v.ID] = cells; return nil })
 }
 
 // EachFloat is Float that gives every value to a function as soon as it is computed, and holds it only as long as something uses it.
 // The caller has paid for the work: see Demand. It ends with the error of the budget's context when that is done.
-func EachFloat(b *budget.Budget, g *ir.Graph, ids []int64, f func(v *ir.Value, cells []float64) error) error {
+func EachFloat(b *budget.Budget, g *ir.Graph, in [][]float64, f func(v *ir.Value, cells []float64) error) error {
 	if g.Stage == ir.StageInt {
 		return fmt.Errorf("eval: graph %s is in StageInt, use Int", g.Name)
 	}
-	r := &ir.Run{Graph: g, IDs: ids, Budget: b}
+	r := &ir.Run{Graph: g, Reals: in, Budget: b}
 	return each(b, g, f, func(n *ir.Node, in [][]float64) ([][]float64, error) {
 		outs, err := r.Float(n, in)
 		for i := 0; i < len(n.Out) && err == nil; i++ {
@@ -32,6 +32,15 @@ func EachFloat(b *budget.Budget, g *ir.Graph, ids []int64, f func(v *ir.Value, c
 		}
 		return outs, err
 	})
+}
+
+// Reals are integers as real numbers, the elements of an input of ids say.
+func Reals(x []int64) []float64 {
+	out := make([]float64, len(x))
+	for i, v := range x {
+		out[i] = float64(v)
+	}
+	return out
 }
 
 // each computes the values of a graph in order, gives each to f and drops it after its last use.

@@ -7,19 +7,19 @@ import (
 	"github.com/zkllmc/zkllmc/ir"
 )
 
-// Int runs a graph of StageInt on token ids and returns every value, row-major. It is exact: a sum that leaves int64 is an error,
+// Int runs a graph of StageInt on the elements of its inputs and returns every value, row-major. It is exact: a sum that leaves int64 is an error,
 // and so is a value outside of its declared range [Lo, Hi] (a value with Lo = Hi = 0 declares none).
-func Int(g *ir.Graph, ids []int64) (map[ir.ValueID][]int64, error) {
+func Int(g *ir.Graph, in ...[]int64) (map[ir.ValueID][]int64, error) {
 	vals := make(map[ir.ValueID][]int64, len(g.Values))
-	return vals, EachInt(nil, g, ids, func(v *ir.Value, cells []int64) error { vals[v.ID] = cells; return nil })
+	return vals, EachInt(nil, g, in, func(v *ir.Value, cells []int64) error { vals[v.ID] = cells; return nil })
 }
 
 // EachInt is to Int what EachFloat is to Float.
-func EachInt(b *budget.Budget, g *ir.Graph, ids []int64, f func(v *ir.Value, cells []int64) error) error {
+func EachInt(b *budget.Budget, g *ir.Graph, in [][]int64, f func(v *ir.Value, cells []int64) error) error {
 	if g.Stage != ir.StageInt {
 		return fmt.Errorf("eval: graph %s is not in StageInt, use Float", g.Name)
 	}
-	r := &ir.Run{Graph: g, IDs: ids, Budget: b}
+	r := &ir.Run{Graph: g, Ints: in, Budget: b}
 	return each(b, g, f, func(n *ir.Node, in [][]int64) ([][]int64, error) {
 		outs, err := r.Int(n, in)
 		for i := 0; i < len(n.Out) && err == nil; i++ {

@@ -70,9 +70,6 @@ func (c *call) operands() ([]factor, []int, error) {
 		if err != nil {
 			return nil, nil, err
 		}
-		if v.isIDs {
-			return nil, nil, c.unsupported("computes on token ids; they can only index an embedding")
-		}
 		if c.mayMask(i) {
 			if v, err = c.maskOr(v); err != nil {
 				return nil, nil, err
@@ -151,6 +148,7 @@ func mul(c *call) ([]*val, error) {
 	if err != nil || len(fs) != 2 {
 		return nil, orCount(err, len(fs))
 	}
+	c.soften(fs)
 	return []*val{c.einsum(shape, product(shape, 1, fs...))}, nil
 }
 
@@ -252,6 +250,9 @@ func where(c *call) ([]*val, error) {
 			return nil, err
 		}
 	}
+	if !c.in[0].inputFree() {
+		return one(c.choose(sides))
+	}
 	cond, err := c.condition(c.in[0], sides[:])
 	if err != nil {
 		return nil, err
@@ -281,9 +282,6 @@ func where(c *call) ([]*val, error) {
 // condition returns the cells of a Where's condition, which become constants of the circuit. Comparisons of tensors of the file
 // may do so only as masks: one side makes softmax weights vanish. Elsewhere they would give away bits of weights.
 func (c *call) condition(v *val, sides []*val) (*onnx.Tensor, error) {
-	if !v.inputFree() {
-		return nil, c.unsupported("the condition depends on the token ids; it must be a constant")
-	}
 	if v.mark == nil && v.c != nil {
 		return v.c, nil
 	}

@@ -50,12 +50,13 @@ func FileCells(m *onnx.Model) int {
 	return n
 }
 
-// tokens is the length of the input, 1 where there is none.
+// tokens is the length of the longest input, 1 where there is none.
 func (b *builder) tokens() int {
-	if b.ids == nil {
-		return 1
+	n := 1
+	for _, in := range b.inputs {
+		n = max(n, in.rows())
 	}
-	return b.ids.shape[len(b.ids.shape)-1]
+	return n
 }
 
 // maxActive bounds an activation, whose cells calibration computes. T tokens make at most T rows as wide as the weights, and maps of

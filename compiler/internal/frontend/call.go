@@ -85,6 +85,14 @@ func (c *call) lower() ([]*val, error) {
 	if c.n.Op == "If" && c.n.Domain == "" {
 		return c.branch()
 	}
+	if err := c.numbers(); err != nil {
+		return nil, err
+	}
+	return c.typed(c.operator)
+}
+
+// operator lowers a node that is no call of a function and no branch.
+func (c *call) operator() ([]*val, error) {
 	free, private := true, false
 	for _, v := range c.in {
 		free = free && (v == nil || v.inputFree())
@@ -99,7 +107,7 @@ func (c *call) lower() ([]*val, error) {
 	case free && (h == nil || c.discrete() || !movements[c.key()] && !c.scaling()):
 		outs, err = c.derive(f)
 	case h == nil && f != nil:
-		return nil, c.unsupported("is supported on constants only, but an input depends on the token ids")
+		return nil, c.unsupported("is supported on constants only, and one of its inputs depends on an input of the model")
 	case h == nil:
 		return nil, c.unsupported("the operator is not supported")
 	default:

@@ -13,6 +13,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"slices"
 	"strings"
 
 	"github.com/zkllmc/zkllmc/compiler/internal/onnx"
@@ -28,11 +29,10 @@ type Options struct {
 	Public, Private []string
 	// Fix gives graph inputs a value at compile time: they become public constants.
 	Fix map[string]*onnx.Tensor
-	// Feed gives floating-point graph inputs a value that nothing is folded with: they become weights of the graph. It serves
-	// tests of operators, whose models have no token ids.
-	Feed map[string]*onnx.Tensor
-	// Output names the graph output to compile; empty: the only one.
-	Output string
+	// Ranges bounds the elements of inputs of integers and of real numbers, by name.
+	Ranges map[string]Range
+	// Outputs names the graph outputs to compile, in this order; none: all.
+	Outputs []string
 	// Budget is what the compilation may cost; nil: one of its own, with the usual limits.
 	Budget *budget.Budget
 }
@@ -55,8 +55,8 @@ type val struct {
 	w       *onnx.Tensor                 // the cells of a private tensor, if known already
 	thunk   func() (*onnx.Tensor, error) // computes them
 	id      ir.ValueID                   // in the graph, none until it is used there
-	isIDs   bool                         // the token ids, up to axes of extent 1
-	narrow  *narrowing                   // of token ids: the cast behind them that keeps the fewest, nil if there is none
+	input   *input                       // an input of the model, up to axes of extent 1, of which no activation has been made
+	narrow  *narrowing                   // of an input: the cast behind it that keeps the fewest integers, nil if there is none
 	mark    *mark                        // the tensors behind an input-free value, nil if all are public
 }
 
@@ -85,8 +85,7 @@ type builder struct {
 	m        *onnx.Model
 	opts     Options
 	class    *classes
-	onehot   ir.ValueID
-	ids      *val
+	inputs   []*input
 	depth    int
 	left     *purse
 	weightOf map[*onnx.Tensor]ir.ValueID
@@ -97,6 +96,7 @@ type builder struct {
 	found      []any        // those that this run found
 	weightMark map[ir.ValueID]*mark
 	masks      []pattern
+	intervals  map[ir.ValueID]interval
 }
 
 // scope maps tensor names to values; subgraphs see the names around them. Inside of a function or a branch, caller is the node
@@ -132,8 +132,8 @@ func Build(m *onnx.Model, opts Options) (*ir.Graph, error) {
 	fs, left := functions(m), newPurse(m, opts)
 	for range maxRuns {
 		left.held = 0
-		b := &builder{g: &ir.Graph{Name: m.Graph.Name, Stage: ir.StagePrim, Input: none, Output: none}, m: m, opts: opts, class: class,
-			onehot: none, weightOf: map[*onnx.Tensor]ir.ValueID{}, names: map[string]int{}, hidden: hidden,
+		b := &builder{g: &ir.Graph{Name: m.Graph.Name, Stage: ir.StagePrim}, m: m, opts: opts, class: class,
+			intervals: map[ir.ValueID]interval{}, weightOf: map[*onnx.Tensor]ir.ValueID{}, names: map[string]int{}, hidden: hidden,
 			weightMark: map[ir.ValueID]*mark{}, left: left, functions: fs}
 		g, err := b.build()
 		if len(b.found) == 0 {
@@ -148,7 +148,7 @@ func Build(m *onnx.Model, opts Options) (*ir.Graph, error) {
 
 func (b *builder) build() (*ir.Graph, error) {
 	m := b.m
-	out, err := b.output()
+	outs, err := b.outputs()
 	if err != nil {
 		return nil, err
 	}
@@ -157,48 +157,59 @@ func (b *builder) build() (*ir.Graph, error) {
 		return nil, err
 	}
 	b.left.Model(b.left.file, b.tokens())
-	if err := b.nodes(s, needed(m.Graph, out), []string{out}, m.Opsets, nil); err != nil {
+	if err := b.nodes(s, needed(m.Graph, outs), outs, m.Opsets, nil); err != nil {
 		return nil, err
 	}
-	v := s.get(out)
-	if v == nil {
-		return nil, fmt.Errorf("graph output %q is not produced by any node", out)
-	}
-	if v.inputFree() && len(b.opts.Feed) == 0 {
-		return nil, ir.Refuse(out, "output", "does not depend on the token ids; there is nothing to prove")
-	}
-	if b.g.Output, err = b.use(v, "output"); err != nil {
-		return nil, err
+	for _, out := range outs {
+		if err := b.result(s.get(out), out); err != nil {
+			return nil, err
+		}
 	}
 	if err := b.patterns(); err != nil {
 		return nil, err
 	}
+	b.inputsInOrder()
 	return b.g, nil
 }
 
-// output chooses the graph output to compile.
-func (b *builder) output() (string, error) {
-	outs := b.m.Graph.Outputs
-	var names []string
-	for _, o := range outs {
-		if o.Name == b.opts.Output {
-			return o.Name, nil
-		}
-		names = append(names, o.Name)
+// result makes a value an output of the graph.
+func (b *builder) result(v *val, name string) error {
+	switch {
+	case v == nil:
+		return fmt.Errorf("graph output %q is not produced by any node", name)
+	case v.inputFree() || v.input != nil:
+		return ir.Refuse(name, "output", "is not computed from an input; there is nothing to prove: choose other outputs, --logits NAME")
 	}
-	if b.opts.Output != "" {
-		return "", fmt.Errorf("%w: the model has no output %q; it has %s", ErrName, b.opts.Output, strings.Join(names, ", "))
+	id, err := b.use(v, "output")
+	if err == nil {
+		b.g.AddOutput(name, id, v.shape)
 	}
-	if len(outs) != 1 {
-		return "", ir.Refuse(names[1], "output", "the model has %d outputs (%s); one is compiled: choose it with --logits NAME, or export the model without the others (no key-value cache)",
-			len(outs), strings.Join(names, ", "))
-	}
-	return outs[0].Name, nil
+	return err
 }
 
-// needed returns the nodes that the output depends on, in order.
-func needed(g *onnx.Graph, out string) []*onnx.Node {
-	want := map[string]bool{out: true}
+// outputs chooses the graph outputs to compile.
+func (b *builder) outputs() ([]string, error) {
+	var names []string
+	for _, o := range b.m.Graph.Outputs {
+		names = append(names, o.Name)
+	}
+	for _, want := range b.opts.Outputs {
+		if !slices.Contains(names, want) {
+			return nil, fmt.Errorf("%w: the model has no output %q; it has %s", ErrName, want, strings.Join(names, ", "))
+		}
+	}
+	if len(b.opts.Outputs) > 0 {
+		return b.opts.Outputs, nil
+	}
+	return names, nil
+}
+
+// needed returns the nodes that the outputs depend on, in order.
+func needed(g *onnx.Graph, outs []string) []*onnx.Node {
+	want := map[string]bool{}
+	for _, out := range outs {
+		want[out] = true
+	}
 	keep := make([]bool, len(g.Nodes))
 	for i := len(g.Nodes) - 1; i >= 0; i-- {
 		n := g.Nodes[i]
@@ -223,7 +234,6 @@ func needed(g *onnx.Graph, out string) []*onnx.Node {
 // leaves enters the initializers and the inputs of the main graph.
 func (b *builder) leaves(s *scope, g *onnx.Graph) error {
 	b.initializers(s, g)
-	var dynamic []onnx.ValueInfo
 	for _, in := range g.Inputs {
 		if s.vals[in.Name] != nil {
 			continue // an initializer that is listed as input: a default nobody overrides
@@ -232,21 +242,11 @@ func (b *builder) leaves(s *scope, g *onnx.Graph) error {
 			s.vals[in.Name] = constant(in.Name, t)
 			continue
 		}
-		if t := b.opts.Feed[in.Name]; t != nil {
-			if t.Len() == 0 {
-				return ir.Refuse(in.Name, "input", "shape %v has no cells", t.Shape)
-			}
-			v := b.g.Add(ir.OpWeight, in.Name, in.Name, t.Shape, nil, nil)
-			v.Data = floats(t)
-			s.vals[in.Name] = &val{name: in.Name, shape: t.Shape, dtype: t.DType, id: v.ID}
-			continue
+		if err := b.enter(s, in); err != nil {
+			return err
 		}
-		dynamic = append(dynamic, in)
 	}
-	if len(dynamic) == 0 {
-		return nil
-	}
-	return b.tokenInput(s, dynamic)
+	return nil
 }
 
 func (b *builder) initializers(s *scope, g *onnx.Graph) {
@@ -259,38 +259,10 @@ func (b *builder) initializers(s *scope, g *onnx.Graph) {
 	}
 }
 
-// tokenInput enters the one input that is left: integer ids of shape [T] or [1, T].
-func (b *builder) tokenInput(s *scope, ins []onnx.ValueInfo) error {
-	in := ins[0]
-	if len(ins) > 1 {
-		var names []string
-		for _, v := range ins {
-			names = append(names, v.Name)
-		}
-		return ir.Refuse(ins[1].Name, "input", "the model has the inputs %s; one input of token ids is supported, masks and positions must be part of the graph, or fix each with --fix NAME=FILE.pb",
-			strings.Join(names, ", "))
-	}
-	if in.DType != onnx.Int64 && in.DType != onnx.Int32 {
-		return ir.Refuse(in.Name, "input", "is %s; the input must be token ids, int64 or int32", in.DType)
-	}
-	shape, err := b.inputShape(in)
-	if err != nil {
-		return err
-	}
-	if len(shape) == 0 || len(shape) > 2 || len(shape) == 2 && shape[0] != 1 {
-		return ir.Refuse(in.Name, "input", "has shape %v; token ids must have shape [T] or [1, T]", shape)
-	}
-	v := b.g.Add(ir.OpInput, "", in.Name, shape[len(shape)-1:], nil, nil)
-	b.g.Input = v.ID
-	b.ids = &val{name: in.Name, shape: shape, dtype: in.DType, id: v.ID, isIDs: true}
-	s.vals[in.Name] = b.ids
-	return nil
-}
-
 // maxTokens bounds the extents of the input.
 const maxTokens = 1 << 20
 
-// inputShape gives the symbolic dimensions of the ids their value. A symbolic batch axis is 1.
+// inputShape gives the symbolic dimensions of an input their value. A symbolic first axis of several is a batch of 1.
 func (b *builder) inputShape(in onnx.ValueInfo) ([]int, error) {
 	if !in.HasShape {
 		return nil, ir.Refuse(in.Name, "input", "has no declared shape; export the model with one")
@@ -310,7 +282,7 @@ func (b *builder) inputShape(in onnx.ValueInfo) ([]int, error) {
 		case ok && n > 0 && n <= maxTokens:
 		case ok:
 			return nil, fmt.Errorf("input %q: axis %d cannot have extent %d", in.Name, i, n)
-		case i == 0 && len(in.Dims) == 2:
+		case i == 0 && len(in.Dims) >= 2:
 			n = 1
 		default:
 			if d.Param != "" {
@@ -413,24 +385,12 @@ func constant(name string, t *onnx.Tensor) *val {
 }
 
 // floats returns the cells of a tensor as real numbers.
-func floats(t *onnx.Tensor) []float64 {
-	if t.DType.IsFloat() {
-		return t.F
-	}
-	out := make([]float64, len(t.I))
-	for i, v := range t.I {
-		out[i] = cell(t.DType, v)
-	}
-	return out
-}
+func floats(t *onnx.Tensor) []float64 { return t.Reals() }
 
 // use returns the graph value of a tensor, adding its leaf to the graph on first use.
 func (b *builder) use(v *val, origin string) (ir.ValueID, error) {
 	if v.id != none {
 		return v.id, nil
-	}
-	if v.isIDs {
-		return none, fmt.Errorf("token ids can only index an embedding")
 	}
 	if !v.inputFree() {
 		return none, fmt.Errorf("input %q is an output that this operator's lowering does not compute", v.name)

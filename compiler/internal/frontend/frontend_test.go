@@ -92,8 +92,8 @@ func TestSymbolicDimensions(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if T := g.Value(g.Input).Shape[0]; T != 5 || g.Vocab != 7 {
-		t.Errorf("T = %d, vocabulary %d", T, g.Vocab)
+	if T := g.Value(g.In()).Shape[0]; T != 5 || g.Vocab() != 7 {
+		t.Errorf("T = %d, vocabulary %d", T, g.Vocab())
 	}
 	for _, v := range g.Values {
 		if v.Def.Op == ir.OpWeight && v.Name == "pos/rows" && !reflect.DeepEqual(v.Shape, []int{5, 2}) {
@@ -101,11 +101,11 @@ func TestSymbolicDimensions(t *testing.T) {
 		}
 	}
 	for want, opts := range map[string]Options{
-		"--dim seq=N":            {},
-		"must have shape [T] or": {Dims: map[string]int{"seq": 5, "batch": 2}},
-		"cannot have extent -3":  {Dims: map[string]int{"seq": -3}},
-		"is outside of axis":     {Dims: map[string]int{"seq": 10}},
-		"no initializer":         {Dims: map[string]int{"seq": 5}, Public: []string{"nothing"}},
+		"--dim seq=N": {},
+		"one axis of more than one is supported, [T] or": {Dims: map[string]int{"seq": 5, "batch": 2}},
+		"cannot have extent -3":                          {Dims: map[string]int{"seq": -3}},
+		"is outside of axis":                             {Dims: map[string]int{"seq": 10}},
+		"no initializer":                                 {Dims: map[string]int{"seq": 5}, Public: []string{"nothing"}},
 	} {
 		if _, err := build(embedding(batch, seq), opts); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("want %q, got %v", want, err)

@@ -201,7 +201,10 @@ func (b *builder) patterns() error {
 		return nil
 	}
 	live, weights := make([]bool, len(b.g.Values)), map[any]bool{}
-	stack := []ir.ValueID{b.g.Output}
+	var stack []ir.ValueID
+	for _, p := range b.g.Outputs {
+		stack = append(stack, p.Value)
+	}
 	for len(stack) > 0 {
 		id := stack[len(stack)-1]
 		stack = stack[:len(stack)-1]

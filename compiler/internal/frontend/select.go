@@ -2,9 +2,11 @@ package frontend
 
 import (
 	"fmt"
+	"slices"
 
 	"github.com/zkllmc/zkllmc/compiler/internal/onnx"
 	"github.com/zkllmc/zkllmc/ir"
+	"github.com/zkllmc/zkllmc/ir/plan"
 )
 
 // Selection from activations: Slice, Split, Gather and Concat are products with 0/1 constants. An axis of extent n is cut into
@@ -48,7 +50,7 @@ func (c *call) selectAxis(x *val, a int, idx []int) (*val, error) {
 	if regular && step == 1 {
 		g = gcd(gcd(start, m), n)
 	}
-	if regular && step > 1 && n%step == 0 && m == n/step {
+	if regular && step > 1 && step&(step-1) == 0 && n%step == 0 && m == n/step {
 		err = c.strided(&t, a, start%step, step)
 	} else {
 		err = c.blocks(&t, a, idx, g)
@@ -76,7 +78,8 @@ func progression(idx []int) (start, step int, ok bool) {
 	return start, step, step > 0
 }
 
-// strided selects every step-th cell of axis a: the axis is (i, r), r = start.
+// strided selects every step-th cell of axis a: the axis is (i, r), r = start. A step that is no power of two would ask for another storage
+// of the axis, which not every axis can have; it is a map like any other.
 func (c *call) strided(t *ir.Term, a, start, step int) error {
 	if err := c.charge(1, step); err != nil {
 		return err
@@ -125,9 +128,6 @@ func slice(c *call) ([]*val, error) {
 	x, err := c.arg(0)
 	if err != nil {
 		return nil, err
-	}
-	if x.isIDs {
-		return nil, c.unsupported("token ids cannot be sliced; they can only index an embedding")
 	}
 	picks, err := c.slicePicks(x.shape)
 	if err != nil {
@@ -289,17 +289,14 @@ func gather(c *call) ([]*val, error) {
 		return nil, err
 	}
 	x, ind := c.in[0], c.in[1]
-	if ind.isIDs {
+	if ind.input != nil && ind.input.isInteger() {
 		return one(c.embed(x, ind))
 	}
 	if ind.private {
 		return nil, c.secret(ind, "an index")
 	}
 	if ind.c == nil {
-		return nil, c.unsupported("the indices depend on the token ids in another way than being the token ids")
-	}
-	if x.isIDs {
-		return nil, c.unsupported("token ids cannot be selected from; they can only index an embedding")
+		return nil, c.unsupported("the indices are computed from an input; they must be an input, or constants")
 	}
 	a, err := axis(c.attrInt("axis", 0), len(x.shape))
 	if err != nil {
@@ -322,27 +319,30 @@ func (c *call) embed(table, ids *val) (*val, error) {
 	if a := c.attrInt("axis", 0); a != 0 || len(table.shape) == 0 {
 		return nil, c.unsupported("token ids index axis %d of shape %v; an embedding has its vocabulary on axis 0", a, table.shape)
 	}
-	b, vocab := c.b, table.shape[0]
+	vocab := table.shape[0]
 	if ids.dtype != onnx.Int64 && ids.dtype != onnx.Int32 {
 		return nil, fmt.Errorf("indices of type %s; they must be int32 or int64", ids.dtype)
 	}
 	if err := ids.narrow.keeps(c, vocab); err != nil {
 		return nil, err
 	}
-	T := b.g.Value(b.g.Input).Shape[0]
-	if b.onehot == none {
-		b.g.Vocab = vocab
-		b.onehot = c.add(ir.OpOneHot, "", []int{T, vocab}, []ir.ValueID{b.g.Input}, nil).ID
+	if n := ir.Size(ids.shape); slices.Max(append([]int{1}, ids.shape...)) != n {
+		return nil, c.unsupported("token ids have shape %v; one axis of more than one is supported, [T] or [1, T]", ids.shape)
 	}
-	if b.g.Vocab != vocab {
-		return nil, c.unsupported("token ids index tables of %d and of %d rows; one vocabulary is supported", b.g.Vocab, vocab)
+	port, err := c.decide(ids.input, plan.IDs, vocab)
+	if err != nil {
+		return nil, err
+	}
+	T := port.Shape[0]
+	if ids.input.onehot == none {
+		ids.input.onehot = c.add(ir.OpOneHot, "", []int{T, vocab}, []ir.ValueID{port.Value}, nil).ID
 	}
 	id, err := c.use(table)
 	if err != nil {
 		return nil, err
 	}
 	axes, ext := ir.IdentityAxes(append([]int{T, vocab}, table.shape[1:]...))
-	t := ir.Term{Coef: 1, Extents: ext, In: []int{int(b.onehot), int(id)}, Axes: [][][]int{axes[:2], axes[1:]}}
+	t := ir.Term{Coef: 1, Extents: ext, In: []int{int(ids.input.onehot), int(id)}, Axes: [][][]int{axes[:2], axes[1:]}}
 	for _, d := range ids.shape {
 		if d == T && (len(t.Out) == 0 || d > 1) {
 			t.Out = append(t.Out, axes[0])
@@ -372,7 +372,7 @@ func concat(c *call) ([]*val, error) {
 		if err != nil {
 			return nil, err
 		}
-		if len(v.shape) != len(shape) || v.isIDs {
+		if len(v.shape) != len(shape) {
 			return nil, c.unsupported("input %d of shape %v cannot be joined with shape %v", i, v.shape, x.shape)
 		}
 		if v.shape[a] == 0 {

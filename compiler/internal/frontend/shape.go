@@ -20,7 +20,7 @@ func init() {
 }
 
 func refuseDynamicShape(c *call) ([]*val, error) {
-	return nil, c.unsupported("a shape depends on the token ids; shapes must be constants")
+	return nil, c.unsupported("a shape depends on an input; shapes must be constants")
 }
 
 func passThrough(c *call) ([]*val, error) {
@@ -42,25 +42,46 @@ func cast(c *call) ([]*val, error) {
 	if err != nil {
 		return nil, err
 	}
-	if x.isIDs {
+	if x.input != nil {
 		return one(c.castIDs(x, to))
 	}
-	if !to.IsFloat() {
-		return nil, c.unsupported("a cast of a value that depends on the token ids to %s", to)
+	if err := c.exact(x, to); err != nil {
+		return nil, err
 	}
 	y := *x
 	y.dtype = to
 	return []*val{&y}, nil
 }
 
-// castIDs passes ids on. A narrow type would make other ids of large ones; the embedding, which knows how many there are, asks.
+// exact refuses a cast that rounds or wraps: of real numbers to integers, and of integers to a type that does not hold them.
+func (c *call) exact(x *val, to onnx.DType) error {
+	most, ok := largest[to]
+	switch {
+	case x.inputFree() || x.dtype.IsFloat() && to.IsFloat():
+		return nil
+	case x.dtype.IsFloat():
+		return c.unsupported("a cast of a value that depends on an input to %s, which would round it", to)
+	case to == onnx.Bool:
+		_, err := c.bit(x)
+		return err
+	}
+	i := c.b.interval(x.id)
+	if unsigned := to == onnx.Uint8 || to == onnx.Uint16 || to == onnx.Uint32 || to == onnx.Uint64; !ok || i.hi > float64(most) || i.lo < -float64(most) || unsigned && i.lo < 0 {
+		return c.unsupported("a cast of integers in [%g, %g] to %s, which does not hold them; if those of the inputs are fewer, say so: --range NAME=LO:HI", i.lo, i.hi, to)
+	}
+	return nil
+}
+
+// largest is up to which integers, of both signs where it has any, a type holds all.
+var largest = map[onnx.DType]int64{onnx.Int8: math.MaxInt8, onnx.Uint8: math.MaxUint8, onnx.Int16: math.MaxInt16, onnx.Uint16: math.MaxUint16,
+	onnx.Int32: math.MaxInt32, onnx.Uint32: math.MaxUint32, onnx.Int64: math.MaxInt64, onnx.Uint64: math.MaxInt64,
+	onnx.BFloat16: 1 << 8, onnx.Float16: 1 << 11, onnx.Float32: 1 << 24, onnx.Float64: 1 << 53}
+
+// castIDs passes an input of integers on. A narrow type would make others of large ones; whoever uses them, and knows how many there are, asks.
 func (c *call) castIDs(x *val, to onnx.DType) (*val, error) {
-	largest := map[onnx.DType]int64{onnx.Int8: math.MaxInt8, onnx.Uint8: math.MaxUint8, onnx.Int16: math.MaxInt16, onnx.Uint16: math.MaxUint16,
-		onnx.Int32: math.MaxInt32, onnx.Uint32: math.MaxUint32, onnx.Int64: math.MaxInt64, onnx.Uint64: math.MaxInt64,
-		onnx.BFloat16: 1 << 8, onnx.Float16: 1 << 11, onnx.Float32: 1 << 24, onnx.Float64: 1 << 53}
 	most, ok := largest[to]
 	if !ok {
-		return nil, c.unsupported("a cast of token ids to %s; they can only index an embedding", to)
+		return nil, c.unsupported("a cast of an input of integers to %s", to)
 	}
 	y := *x
 	if y.dtype = to; x.narrow == nil || most < x.narrow.most {
@@ -69,7 +90,7 @@ func (c *call) castIDs(x *val, to onnx.DType) (*val, error) {
 	return &y, nil
 }
 
-// narrowing is the cast of token ids that keeps the fewest of them: those up to most.
+// narrowing is the cast of an input of integers that keeps the fewest of them: those up to most.
 type narrowing struct {
 	c    *call
 	to   onnx.DType
@@ -118,7 +139,7 @@ func reshape(c *call) ([]*val, error) {
 	if err != nil {
 		return nil, err
 	}
-	if x.isIDs {
+	if x.input != nil {
 		y := *x
 		y.shape = shape
 		return []*val{&y}, nil
@@ -248,9 +269,6 @@ func transpose(c *call) ([]*val, error) {
 	if err != nil {
 		return nil, err
 	}
-	if x.isIDs {
-		return nil, c.unsupported("token ids cannot be transposed")
-	}
 	return one(c.transposeBy(x, perm))
 }
 
@@ -337,7 +355,7 @@ func expand(c *call) ([]*val, error) {
 	if err != nil {
 		return nil, err
 	}
-	if x.isIDs && ir.Size(shape) == ir.Size(x.shape) {
+	if x.input != nil {
 		y := *x
 		y.shape = shape
 		return []*val{&y}, nil

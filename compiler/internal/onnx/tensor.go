@@ -415,6 +415,20 @@ func halfToFloat(h uint16) float64 {
 	return float64(sign * math.Ldexp(1024+frac, exp-25))
 }
 
+// Reals returns the cells as real numbers.
+func (t *Tensor) Reals() []float64 {
+	if t.DType.IsFloat() {
+		return t.F
+	}
+	out := make([]float64, len(t.I))
+	for i, x := range t.I {
+		if out[i] = float64(x); t.DType == Uint64 {
+			out[i] = float64(uint64(x))
+		}
+	}
+	return out
+}
+
 // Cells returns the integer cells; for floating-point tensors 1 where the cell is not zero.
 func (t *Tensor) Cells() []int64 {
 	if !t.DType.IsFloat() {

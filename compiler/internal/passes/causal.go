@@ -25,19 +25,19 @@ type timing struct {
 	lower int
 }
 
-// Causal sets g.Causal if the output at position t provably depends on the ids at positions up to t only.
+// Causal sets g.Causal if the graph maps ids to one row per id, and row t provably depends on the ids at positions up to t only.
 func Causal(g *ir.Graph) error {
 	g.Causal = false
-	if g.Input < 0 {
+	if len(g.Inputs) != 1 || len(g.Outputs) != 1 || g.Vocab() == 0 {
 		return nil
 	}
-	T := g.Value(g.Input).Shape[0]
+	T := g.Value(g.In()).Shape[0]
 	at := make([]timing, len(g.Values))
 	for _, n := range g.Nodes {
 		at[n.Out[0]] = timeOf(g, n, at, T)
 	}
-	out := at[g.Output]
-	g.Causal = out.known && len(out.axes) > 0 && g.Value(g.Output).Shape[0] == T
+	out := at[g.Out()]
+	g.Causal = out.known && len(out.axes) > 0 && g.Value(g.Out()).Shape[0] == T
 	for a, is := range out.axes {
 		g.Causal = g.Causal && (!is || a == 0)
 	}

@@ -19,9 +19,8 @@ type timed struct {
 }
 
 func newTimed() *timed {
-	d := &timed{g: &ir.Graph{Stage: ir.StageFloat, Vocab: 3}}
-	d.g.Input = d.g.Add(ir.OpInput, "ids", "ids", []int{3}, nil, nil).ID
-	hot := d.g.Add(ir.OpOneHot, "hot", "hot", []int{3, 3}, []ir.ValueID{d.g.Input}, nil).ID
+	d := &timed{g: &ir.Graph{Stage: ir.StageFloat}}
+	hot := d.g.Add(ir.OpOneHot, "hot", "hot", []int{3, 3}, []ir.ValueID{d.g.AddIDs("ids", 3, 3).ID}, nil).ID
 	w := d.g.Add(ir.OpWeight, "w", "w", []int{3, 3}, nil, nil)
 	w.Data = []float64{1, 2, -1, -2, 0.5, 3, 0.25, -1.5, 1}
 	d.w = w.ID
@@ -75,16 +74,16 @@ func (d *timed) norm(x ir.ValueID) ir.ValueID {
 // readsAhead runs a graph on two inputs that agree on the first cut tokens and says whether it answers differently before the cut.
 func readsAhead(t *testing.T, g *ir.Graph, a, b []int64, cut int) bool {
 	t.Helper()
-	x, err := eval.Float(g, a)
+	x, err := eval.Float(g, eval.Reals(a))
 	if err != nil {
 		t.Fatal(err)
 	}
-	y, err := eval.Float(g, b)
+	y, err := eval.Float(g, eval.Reals(b))
 	if err != nil {
 		t.Fatal(err)
 	}
-	n := cut * ir.Size(g.Value(g.Output).Shape) / g.Value(g.Input).Shape[0]
-	return !slices.EqualFunc(x[g.Output][:n], y[g.Output][:n], func(p, q float64) bool { return p == q || math.IsNaN(p) && math.IsNaN(q) })
+	n := cut * ir.Size(g.Value(g.Out()).Shape) / g.Value(g.In()).Shape[0]
+	return !slices.EqualFunc(x[g.Out()][:n], y[g.Out()][:n], func(p, q float64) bool { return p == q || math.IsNaN(p) && math.IsNaN(q) })
 }
 
 // anyAhead says whether a hand-made graph reads ahead on any input.
@@ -137,7 +136,7 @@ func TestCausalByHand(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			d := newTimed()
-			d.g.Output = c.build(d)
+			d.g.Return(c.build(d))
 			if err := Causal(d.g); err != nil {
 				t.Fatal(err)
 			}
@@ -166,7 +165,7 @@ func TestCausalIsTrue(t *testing.T) {
 		if err := Causal(g); err != nil {
 			t.Fatal(err)
 		}
-		T := g.Value(g.Input).Shape[0]
+		T := g.Value(g.In()).Shape[0]
 		if !g.Causal || T < 2 {
 			continue
 		}
@@ -175,11 +174,11 @@ func TestCausalIsTrue(t *testing.T) {
 		for range 3 {
 			a := make([]int64, T)
 			for i := range a {
-				a[i] = rng.Int64N(int64(g.Vocab))
+				a[i] = rng.Int64N(int64(g.Vocab()))
 			}
 			b, cut := slices.Clone(a), 1+rng.IntN(T-1)
 			for i := cut; i < T; i++ {
-				b[i] = rng.Int64N(int64(g.Vocab))
+				b[i] = rng.Int64N(int64(g.Vocab()))
 			}
 			if readsAhead(t, g, a, b, cut) {
 				t.Fatalf("seed %d: %v and %v differ before position %d:\n%s", seed, a, b, cut, g)

@@ -39,11 +39,11 @@ func TestExtrema(t *testing.T) {
 		}
 		cells := func(out string) []float64 {
 			g := build(out)
-			vals, err := eval.Float(g, []int64{1, 4, 0, 2})
+			vals, err := eval.Float(g, []float64{1, 4, 0, 2})
 			if err != nil {
 				t.Fatal(err)
 			}
-			return vals[g.Output]
+			return vals[g.Out()]
 		}
 		x, y, z := cells("unchanged"), cells("y"), cells("z")
 		for i, got := range cells("extremum") {

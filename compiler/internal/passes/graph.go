@@ -5,6 +5,7 @@ import (
 	"encoding/binary"
 	"fmt"
 	"math"
+	"slices"
 	"strings"
 
 	"github.com/zkllmc/zkllmc/ir"
@@ -13,9 +14,11 @@ import (
 // Tools that the passes share. A pass may append nodes at the end of g.Nodes and redirect uses at will; compact restores the
 // order, drops what is dead and renumbers the values.
 
-// compact keeps the nodes that the output depends on, in depth-first order from the output, and numbers the values anew.
+// compact keeps the nodes and inputs that an output depends on, in depth-first order, inputs first, and numbers the values anew.
 func compact(g *ir.Graph) {
 	order := make([]*ir.Node, 0, len(g.Nodes))
+	live := reached(g)
+	g.Inputs = slices.DeleteFunc(g.Inputs, func(p ir.Port) bool { return !live[p.Value] })
 	seen := map[*ir.Node]bool{}
 	var visit func(n *ir.Node)
 	visit = func(n *ir.Node) {
@@ -28,10 +31,11 @@ func compact(g *ir.Graph) {
 		}
 		order = append(order, n)
 	}
-	if g.Input >= 0 {
-		visit(g.Value(g.Input).Def)
+	for _, ports := range [][]ir.Port{g.Inputs, g.Outputs} {
+		for _, p := range ports {
+			visit(g.Value(p.Value).Def)
+		}
 	}
-	visit(g.Value(g.Output).Def)
 	ids := make([]ir.ValueID, len(g.Values))
 	var values []*ir.Value
 	for _, n := range order {
@@ -51,14 +55,40 @@ func compact(g *ir.Graph) {
 	for i, v := range values {
 		v.ID = ir.ValueID(i)
 	}
-	if g.Input >= 0 {
-		g.Input = ids[g.Input]
+	for _, ports := range [][]ir.Port{g.Inputs, g.Outputs} {
+		for i := range ports {
+			ports[i].Value = ids[ports[i].Value]
+		}
 	}
-	g.Output = ids[g.Output]
 	g.Nodes, g.Values = order, values
 }
 
-// uses counts the uses of every value; the output counts as one.
+// reached marks the values that an output depends on.
+func reached(g *ir.Graph) []bool {
+	live := make([]bool, len(g.Values))
+	var stack []ir.ValueID
+	for _, p := range g.Outputs {
+		stack = append(stack, p.Value)
+	}
+	for len(stack) > 0 {
+		id := stack[len(stack)-1]
+		stack = stack[:len(stack)-1]
+		if !live[id] {
+			live[id] = true
+			stack = append(stack, g.Value(id).Def.In...)
+		}
+	}
+	return live
+}
+
+// redirect makes outputs those that f says.
+func redirect(g *ir.Graph, f func(ir.ValueID) ir.ValueID) {
+	for i := range g.Outputs {
+		g.Outputs[i].Value = f(g.Outputs[i].Value)
+	}
+}
+
+// uses counts the uses of every value; an output counts as one.
 func uses(g *ir.Graph) []int {
 	n := make([]int, len(g.Values))
 	for _, node := range g.Nodes {
@@ -66,7 +96,9 @@ func uses(g *ir.Graph) []int {
 			n[in]++
 		}
 	}
-	n[g.Output]++
+	for _, p := range g.Outputs {
+		n[p.Value]++
+	}
 	return n
 }
 

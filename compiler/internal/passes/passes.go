@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 
 	"github.com/zkllmc/zkllmc/compiler/internal/frontend"
 	"github.com/zkllmc/zkllmc/compiler/internal/onnx"
@@ -97,21 +98,22 @@ type Options struct {
 	Dims map[string]int
 	// Public and Private name initializers, and Constant nodes by their output, whose class is overridden.
 	Public, Private []string
-	// Fix gives graph inputs other than the token ids a public value at compile time.
+	// Fix gives graph inputs a public value at compile time.
 	Fix map[string]*onnx.Tensor
-	// Output names the graph output to compile; empty: the only one.
-	Output string
+	// Ranges bounds the elements of inputs of integers and of real numbers, by name.
+	Ranges map[string]frontend.Range
+	// Outputs names the graph outputs to compile; none: all.
+	Outputs []string
 	// Dump, if set, gets the text form of the graph after the frontend ("frontend") and after every pass.
 	Dump func(pass, text string)
 
 	// Budget is what the compilation may cost; nil: one of its own, with the usual limits.
 	Budget *budget.Budget
 
-	feed  map[string]*onnx.Tensor // tests: see frontend.Options.Feed
 	watch func(pass string, g *ir.Graph)
 }
 
-// Lower reads a model file and returns its graph in StageFloat: token ids of shape [T] to logits of shape [T, V].
+// Lower reads a model file and returns its graph in StageFloat.
 func Lower(modelPath string, opts Options) (*ir.Graph, error) {
 	m, err := onnx.Load(modelPath)
 	if err != nil {
@@ -126,7 +128,7 @@ func LowerModel(m *onnx.Model, opts Options) (*ir.Graph, error) {
 		opts.Budget = budget.New(context.Background(), 1)
 	}
 	g, err := frontend.Build(m, frontend.Options{Dims: opts.Dims, Public: opts.Public, Private: opts.Private, Fix: opts.Fix,
-		Feed: opts.feed, Output: opts.Output, Budget: opts.Budget})
+		Ranges: opts.Ranges, Outputs: opts.Outputs, Budget: opts.Budget})
 	if err != nil {
 		return nil, err
 	}
@@ -175,7 +177,8 @@ func Run(left *budget.Budget, g *ir.Graph, watch func(pass string, g *ir.Graph))
 	return nil
 }
 
-// finish checks that only IR is left, gives the output its shape [T, V] and moves the graph to StageFloat.
+// finish checks that only IR is left, says which shapes the outputs have and moves the graph to StageFloat. One row per token, of the one
+// input of ids, is [T, W] without a batch axis; all other outputs have the shape that the file gives them.
 func finish(g *ir.Graph) error {
 	for _, n := range g.Nodes {
 		if a, ok := n.Attr.(*ir.UnaryAttr); ok && !ir.IsFunction(a.Fn) {
@@ -186,19 +189,40 @@ func finish(g *ir.Graph) error {
 		}
 	}
 	g.Stage = ir.StageFloat
-	if g.Input < 0 {
-		return nil
-	}
-	v := g.Value(g.Output)
-	if T := g.Value(g.Input).Shape[0]; T == 1 && len(v.Shape) == 1 {
-		t := identityTerm(g, v.ID)
-		t.Out = append([][]int{{}}, t.Out...)
-		in, attr := ir.Bind([]ir.Term{t})
-		g.Output = g.Derive(v.Def, ir.OpEinsum, "logits", append([]int{1}, v.Shape...), in, attr).ID
-		return nil
-	}
-	if len(v.Shape) != 2 || v.Shape[0] != g.Value(g.Input).Shape[0] {
-		return unsupported(v.Def, "the output has shape %v without its batch axis; a language model's logits have shape [%d, V]", v.Shape, g.Value(g.Input).Shape[0])
+	for i := range g.Outputs {
+		p := &g.Outputs[i]
+		if len(g.Inputs) == 1 && len(g.Outputs) == 1 && g.Vocab() > 0 {
+			if p.Shape = rows(p.Shape, g.Inputs[0].Shape[0]); len(p.Shape) == 2 && p.Shape[0] == 1 {
+				p.Value = viewed(g, p.Value, p.Shape)
+			}
+		}
+		if len(p.Shape) == 0 { // a port has an axis
+			p.Shape = []int{1}
+		}
 	}
 	return nil
+}
+
+// rows is the shape of one row per token, [T, W], if that is what a shape is but for axes of extent 1; else the shape itself.
+func rows(shape []int, T int) []int {
+	left := keepAxes(shape, shape)
+	switch {
+	case T == 1 && len(left) == 1:
+		return []int{1, left[0]}
+	case len(left) == 2 && left[0] == T:
+		return left
+	}
+	return shape
+}
+
+// viewed is a value with axes of extent 1 in another place: of the given shape.
+func viewed(g *ir.Graph, id ir.ValueID, shape []int) ir.ValueID {
+	v := g.Value(id)
+	if slices.Equal(v.Shape, shape) {
+		return id
+	}
+	from, extents := ir.IdentityAxes(v.Shape)
+	out, _ := ir.IdentityAxes(shape)
+	in, attr := ir.Bind([]ir.Term{{Coef: 1, Extents: extents, In: []int{int(id)}, Axes: [][][]int{from}, Out: out}})
+	return g.Derive(v.Def, ir.OpEinsum, "logits", shape, in, attr).ID
 }

@@ -1,14 +1,18 @@
 package passes
 
-import "github.com/zkllmc/zkllmc/ir"
+import (
+	"github.com/zkllmc/zkllmc/ir"
+	"github.com/zkllmc/zkllmc/ir/plan"
+)
 
-// squeeze removes the axes of extent 1 from every value except the token ids and their one-hot vectors. It runs first: the
+// squeeze removes the axes of extent 1 from every value except ids and their one-hot rows. It runs first: the
 // batch axis and the axes that exporters insert for broadcasting disappear, and only labels carry meaning from then on.
 func squeeze(g *ir.Graph) error {
 	old := make([][]int, len(g.Values))
+	keep := make([]bool, len(g.Values))
 	for i, v := range g.Values {
 		old[i] = v.Shape
-		if v.Def.Op == ir.OpInput || v.Def.Op == ir.OpOneHot {
+		if keep[i] = v.Def.Op == ir.OpOneHot || v.Def.Op == ir.OpInput && g.InputOf(v.ID).Kind == plan.IDs; keep[i] {
 			continue
 		}
 		if a := g.AffineOf(v.ID); a != nil { // the one index of such an axis is 0
@@ -24,7 +28,7 @@ func squeeze(g *ir.Graph) error {
 		for i := range a.Terms {
 			t := &a.Terms[i]
 			for k, in := range t.In {
-				if o := g.Value(n.In[in]).Def.Op; o != ir.OpInput && o != ir.OpOneHot {
+				if !keep[n.In[in]] {
 					t.Axes[k] = keepAxes(t.Axes[k], old[n.In[in]])
 				}
 			}
@@ -64,7 +68,7 @@ func views(g *ir.Graph) error {
 		}
 		setTerms(n, mergeEqual(out))
 	}
-	g.Output = skipCopies(g, g.Output)
+	redirect(g, func(id ir.ValueID) ir.ValueID { return skipCopies(g, id) })
 	return nil
 }
 
@@ -167,7 +171,7 @@ func share(g *ir.Graph) error {
 			first[k] = id
 		}
 	}
-	g.Output = to[g.Output]
+	redirect(g, func(id ir.ValueID) ir.ValueID { return to[id] })
 	return nil
 }
 

@@ -5,6 +5,7 @@ package planner
 import (
 	"fmt"
 	"math/bits"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -13,34 +14,31 @@ import (
 	"github.com/zkllmc/zkllmc/internal/poly"
 	"github.com/zkllmc/zkllmc/ir"
 	"github.com/zkllmc/zkllmc/ir/plan"
+	"github.com/zkllmc/zkllmc/runtime/gadget"
 )
 
 // Options are what a plan needs besides the program.
 type Options struct {
-	Pad          int64
-	RevealArgmax bool
-	PrivateInput bool
-	WeightBits   int // log2 of the row width of the weights, 0: chosen
-	WitnessBits  int // of the witness, 0: chosen
+	Generation  bool  // statements are generations, of a causal language model; else functions
+	Pad         int64 // of a generation
+	WeightBits  int   // log2 of the row width of the weights, 0: chosen
+	WitnessBits int   // of the witness, 0: chosen
 }
 
-// Plan makes the plan of a program.
+// Plan makes the plan of a program. Its ports say what statements reveal of them.
 func Plan(p *quant.Program, o Options) (*plan.Plan, error) {
-	g := p.Int
-	out := g.Value(g.Output)
-	T := g.Value(g.Input).Shape[0]
-	if len(out.Shape) != 2 || out.Shape[0] != T || out.Shape[1] != g.Vocab {
-		return nil, out.Def.Errorf("the output has shape %v, want logits [%d %d]", out.Shape, T, g.Vocab)
+	if o.Generation && !(p.Int.IsLanguageModel() && p.Int.Causal) {
+		return nil, fmt.Errorf("planner: %s is no causal language model", p.Int.Name)
 	}
-	g, err := refine(g)
+	g, err := refine(p.Int)
 	if err != nil {
 		return nil, err
 	}
-	e := &emitter{g: g, o: o, why: p.Why, at: map[ir.ValueID]ref{}, hot: map[ir.ValueID]ref{}, maps: map[string]ref{}, T: T}
+	e := newEmitter(g, p.Why, o)
 	if err := e.emit(); err != nil {
 		return nil, err
 	}
-	pl := &plan.Plan{Config: plan.Config{Name: g.Name, Generation: g.Causal, Pad: o.Pad}, Ports: e.ports}
+	pl := &plan.Plan{Config: plan.Config{Name: g.Name, Generation: o.Generation, Pad: o.Pad}, Ports: e.ports}
 	ChooseWidths(&pl.Config, o, 0, 0) // until the cells are counted
 	pl.Constants = e.constants
 	fold(pl, e.steps)
@@ -84,17 +82,26 @@ type emitter struct {
 	o         Options
 	now       *ir.Node // whose steps are added
 	why       map[ir.ValueID]string
-	T         int
+	T         int // positions and vocabulary of a language model, else 0
+	vocab     int
 	steps     []lstep
 	constants []plan.Tensor
 	ports     []plan.Port
-	hot       map[ir.ValueID]ref // the one-hot rows of ids
+	hot       map[ir.ValueID]ref // the one-hot rows that carry inputs of ids
 	maps      map[string]ref     // maps of indices, by equation and shape
 	at        map[ir.ValueID]ref
 	uses      []int
 	fused     map[ir.ValueID]bool // results of a Rescale that its Table takes in
 	masks     map[ir.ValueID]bool // what a ZkAttn masks with
 	order     []*ir.Node
+}
+
+func newEmitter(g *ir.Graph, why map[ir.ValueID]string, o Options) *emitter {
+	e := &emitter{g: g, o: o, why: why, at: map[ir.ValueID]ref{}, hot: map[ir.ValueID]ref{}, maps: map[string]ref{}}
+	if g.IsLanguageModel() {
+		e.T, e.vocab = g.Inputs[0].Shape[0], g.Vocab()
+	}
+	return e
 }
 
 // emit translates the graph into the linear sequence: constants and weights with several uses first (they belong to no layer), then
@@ -113,16 +120,87 @@ func (e *emitter) emit() error {
 			}
 		}
 	}
-	e.now = e.g.Value(e.g.Output).Def
-	out := plan.Port{Name: e.g.Value(e.g.Output).Name, Out: true, Kind: plan.Integers, Reveal: plan.Values}
-	if e.o.RevealArgmax {
-		out.Reveal = plan.Argmax
+	for i := range e.g.Outputs {
+		if err := e.output(&e.g.Outputs[i]); err != nil {
+			return err
+		}
 	}
-	e.add(plan.Step{Op: plan.Output, Name: "reveal", Data: e.port(out)}, []ir.ValueID{e.g.Output})
 	return nil
 }
 
-// sort lists the nodes that the output depends on in depth-first post-order.
+// inputs adds the calls of all inputs, in the order of the graph, where the first of them is used.
+func (e *emitter) inputs() error {
+	for i := range e.g.Inputs {
+		p := &e.g.Inputs[i]
+		v := e.g.Value(p.Value)
+		e.now = v.Def
+		if size := v.Hi - v.Lo; p.Reveal == plan.Nothing && p.Kind != plan.IDs && size >= 1<<gadget.LimbBits {
+			return v.Def.Errorf("the input %q is private and has the range [%d, %d]; 2^%d values are supported: give a narrower one, --range %s=LO:HI", p.Name, v.Lo, v.Hi, gadget.LimbBits, p.Name)
+		}
+		c := plan.Port{Name: e.portName(p), Kind: p.Kind, Shape: p.Shape, Lo: v.Lo, Hi: v.Hi, Scale: v.Scale, Reveal: p.Reveal}
+		s := plan.Step{Op: plan.Input, Name: v.Name, Shape: p.Shape, Data: e.port(c)}
+		if p.Kind == plan.IDs {
+			s.Shape = []int{p.Shape[0], p.Vocab()}
+			if e.T > 0 {
+				s.Name = "tokens"
+			}
+		}
+		at := ref{e.add(s, nil), 0}
+		if p.Kind == plan.IDs {
+			e.hot[v.ID] = at
+			continue
+		}
+		e.at[v.ID] = at
+		if err := e.view(v.Def, v.ID, p.Shape, boxOf(v)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// output adds the call of an output.
+func (e *emitter) output(p *ir.Port) error {
+	v := e.g.Value(p.Value)
+	e.now = v.Def
+	before := e.at[v.ID]
+	if err := e.view(v.Def, v.ID, boxOf(v), p.Shape); err != nil {
+		return err
+	}
+	c := plan.Port{Name: e.portName(p), Out: true, Kind: p.Kind, Reveal: p.Reveal}
+	if p.Kind == plan.Reals {
+		c.Scale = v.Scale
+	}
+	e.add(plan.Step{Op: plan.Output, Name: "reveal", Data: e.port(c)}, []ir.ValueID{v.ID})
+	e.at[v.ID] = before
+	return nil
+}
+
+// portName is the file's name of a port. A generation has the ports ids and logits, whatever the file calls them.
+func (e *emitter) portName(p *ir.Port) string {
+	if e.o.Generation {
+		return e.g.Value(p.Value).Name
+	}
+	return p.Name
+}
+
+// view adds a virtual tensor with the cells of a value, of which one shape differs from the other by axes of extent 1 alone; nothing if they
+// are equal.
+func (e *emitter) view(n *ir.Node, id ir.ValueID, from, to []int) error {
+	if slices.Equal(from, to) {
+		return nil
+	}
+	in, extents := ir.IdentityAxes(from)
+	out, _ := ir.IdentityAxes(to)
+	spec, err := e.spec(n, &ir.Term{ICoef: 1, Extents: extents, In: []int{0}, Axes: [][][]int{in}, Out: out})
+	if err != nil {
+		return err
+	}
+	s := plan.Step{Op: plan.Virtual, Name: e.g.Value(id).Name + ".shaped", Shape: to, Terms: []plan.Term{{Coef: plan.Int(1), Spec: spec, In: []int{0}}}}
+	e.at[id] = ref{e.add(s, []ir.ValueID{id}), 0}
+	return nil
+}
+
+// sort lists the nodes that the outputs depend on in depth-first post-order.
 func (e *emitter) sort() {
 	seen := make([]bool, len(e.g.Values))
 	type frame struct {
@@ -147,8 +225,12 @@ func (e *emitter) sort() {
 			}
 		}
 	}
-	seen[e.g.Value(e.g.Output).Def.Out[0]] = true
-	visit(e.g.Output)
+	for _, p := range e.g.Outputs {
+		if d := e.g.Value(p.Value).Def; !seen[d.Out[0]] {
+			seen[d.Out[0]] = true
+			visit(p.Value)
+		}
+	}
 }
 
 // findFused marks every Rescale whose one use is a Table, and every mask.
@@ -162,7 +244,9 @@ func (e *emitter) findFused() {
 			e.masks[n.In[1]] = true
 		}
 	}
-	e.uses[e.g.Output]++
+	for _, p := range e.g.Outputs {
+		e.uses[p.Value]++
+	}
 	for _, n := range e.order {
 		if n.Op == ir.OpTable {
 			if d := e.g.Value(n.In[0]).Def; d.Op == ir.OpRescale && e.uses[n.In[0]] == 1 {
@@ -192,7 +276,7 @@ func (e *emitter) node(n *ir.Node) error {
 	e.now = n
 	v := e.g.Value(n.Out[0])
 	for _, id := range n.In {
-		if n.Op != ir.OpOneHot && e.g.Value(id).Def.Op == ir.OpInput {
+		if p := e.g.InputOf(id); n.Op != ir.OpOneHot && p != nil && p.Kind == plan.IDs {
 			return n.Errorf("computes with token ids as numbers; they can only choose lines of a table")
 		}
 	}
@@ -235,20 +319,11 @@ func (e *emitter) leaf(n *ir.Node, v *ir.Value) error {
 	s := plan.Step{Name: v.Name, Shape: boxOf(v)}
 	switch n.Op {
 	case ir.OpInput:
-		return nil // a statement's token ids enter through the one-hot rows
+		if len(e.ports) == 0 {
+			return e.inputs()
+		}
 	case ir.OpOneHot:
-		in := e.g.Value(n.In[0])
-		if at, ok := e.hot[in.ID]; ok { // one port, one tensor
-			e.at[v.ID] = at
-			return nil
-		}
-		p := plan.Port{Name: in.Name, Kind: plan.IDs, Shape: in.Shape, Lo: in.Lo, Hi: in.Hi, Reveal: plan.Values}
-		if e.o.PrivateInput {
-			p.Reveal = plan.Nothing
-		}
-		s.Op, s.Data = plan.Input, e.port(p)
-		e.at[v.ID] = ref{e.add(s, nil), 0}
-		e.hot[in.ID] = e.at[v.ID]
+		e.at[v.ID] = e.hot[n.In[0]]
 	case ir.OpWeight:
 		s.Op, s.Args = plan.Weight, []plan.Arg{plan.Size("bits", bitsOf(v))}
 		i := e.add(s, nil)
@@ -357,7 +432,7 @@ func (e *emitter) spec(n *ir.Node, t *ir.Term) (string, error) {
 		k := 2
 		if x == e.T {
 			k = 0
-		} else if x == e.g.Vocab {
+		} else if x == e.vocab {
 			k = 1
 		}
 		for pools[k] == "" && k < 2 {

@@ -15,7 +15,7 @@ import (
 )
 
 func planOf(t *testing.T, g *ir.Graph) *plan.Plan {
-	p, err := Plan(programOf(t, g), Options{})
+	p, err := Plan(programOf(t, g), Options{Generation: true})
 	require.NoError(t, err)
 	return p
 }
@@ -38,7 +38,7 @@ func TestBoundsAgree(t *testing.T) {
 		"llama": synthetic.Graph(2, 16, 2, 6, 20, 1), "gpt": synthetic.GPT(2, 16, 2, 6, 20, 1),
 	} {
 		q := programOf(t, g)
-		e := &emitter{g: q.Int, why: q.Why, at: map[ir.ValueID]ref{}, hot: map[ir.ValueID]ref{}, maps: map[string]ref{}, T: q.Int.Value(q.Int.Input).Shape[0]}
+		e := newEmitter(q.Int, q.Why, Options{Generation: true})
 		require.NoError(t, e.emit())
 		p := &plan.Plan{Config: plan.Config{Name: name, Generation: true, WeightBits: 12, WitnessBits: 12}, Ports: e.ports, Constants: e.constants}
 		// Without a block every step has a name of its own.
@@ -148,12 +148,15 @@ func TestDoesNotFold(t *testing.T) {
 	}
 }
 
-// TestRefusesOtherOutputs wants logits of all positions.
-func TestRefusesOtherOutputs(t *testing.T) {
-	g := &ir.Graph{Stage: ir.StageInt, Vocab: 5}
-	in := g.Add(ir.OpInput, "ids", "ids", []int{3}, nil, nil)
-	out := g.Add(ir.OpOneHot, "hot", "hot", []int{3, 4}, []ir.ValueID{in.ID}, nil)
-	g.Input, g.Output = in.ID, out.ID
-	_, err := Plan(&quant.Program{Int: g}, Options{})
-	require.ErrorContains(t, err, `node "hot"`)
+// TestRefusesOtherGenerations wants logits of all positions, each of what was before.
+func TestRefusesOtherGenerations(t *testing.T) {
+	g := &ir.Graph{Stage: ir.StageInt, Causal: true}
+	in := g.AddIDs("ids", 3, 5)
+	g.Return(g.Add(ir.OpOneHot, "hot", "hot", []int{3, 4}, []ir.ValueID{in.ID}, nil).ID)
+	_, err := Plan(&quant.Program{Int: g}, Options{Generation: true})
+	require.ErrorContains(t, err, "no causal language model")
+	g.Value(g.Out()).Shape[1] = 5
+	g.Causal = false
+	_, err = Plan(&quant.Program{Int: g}, Options{Generation: true})
+	require.ErrorContains(t, err, "no causal language model")
 }

@@ -32,7 +32,9 @@ func refine(g *ir.Graph) (*ir.Graph, error) {
 	for i, v := range g.Values {
 		r.cuts[i], r.fixed[i] = make([][]int, len(v.Shape)), make([]bool, len(v.Shape))
 	}
-	r.fix(g.Output)
+	for _, p := range g.Outputs {
+		r.fix(p.Value)
+	}
 	for _, n := range g.Nodes {
 		r.fixNode(n)
 	}
@@ -108,7 +110,7 @@ func (r *refiner) cut(n *ir.Node, id ir.ValueID, axis, inner int) {
 		return
 	}
 	if r.fixed[id][axis] {
-		r.err = n.Errorf("axis %d of a tensor of shape %v would have to be split into parts of %d, which is no power of two; positions, vocabulary and the axis of a softmax cannot be split so",
+		r.err = n.Errorf("axis %d of a tensor of shape %v would have to be split into parts of %d, which is no power of two; positions, vocabulary, axes of inputs and outputs and the axis of a softmax cannot be split so",
 			axis, v.Shape, inner)
 		return
 	}

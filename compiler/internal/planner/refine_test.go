@@ -16,10 +16,9 @@ type intGraph struct {
 }
 
 func newIntGraph() intGraph {
-	g := &ir.Graph{Name: "g", Stage: ir.StageInt, Vocab: 3}
-	ids := g.Add(ir.OpInput, "ids", "ids", []int{2}, nil, nil)
+	g := &ir.Graph{Name: "g", Stage: ir.StageInt}
+	ids := g.AddIDs("ids", 2, 3)
 	ids.Hi = 2
-	g.Input = ids.ID
 	hot := g.Add(ir.OpOneHot, "hot", "hot", []int{2, 3}, []ir.ValueID{ids.ID}, nil)
 	hot.Hi = 1
 	return intGraph{g, hot.ID}
@@ -70,7 +69,7 @@ func (g intGraph) logits(x ir.ValueID) {
 		ext = append(ext, d)
 	}
 	w := g.weight("head", append([]int{3}, shape[1:]...)...)
-	g.Output = g.sum("logits", ext, []ir.ValueID{x, w}, [][][]int{axes, append([][]int{{1}}, axes[1:]...)}, [][]int{{0}, {1}})
+	g.Return(g.sum("logits", ext, []ir.ValueID{x, w}, [][][]int{axes, append([][]int{{1}}, axes[1:]...)}, [][]int{{0}, {1}}))
 }
 
 // heads splits the last axis of [2, n·d] into n and d, d ahead.
@@ -107,13 +106,13 @@ func TestRefine(t *testing.T) {
 		}, err: `node "b" (Einsum): axis 1 of a tensor of shape [2 15] is split into parts of 3 and elsewhere into parts of 5, and no storage has both; split it alike`},
 		"the vocabulary": {build: func(g intGraph) {
 			x := g.embed(12)
-			g.Output = g.sum("logits", []int{2, 3, 12}, []ir.ValueID{x, g.weight("w", 3, 12)}, [][][]int{{{0}, {2}}, {{1}, {2}}}, [][]int{{0}, {1}})
-			g.Vocab = 9
+			g.sum("logits", []int{2, 3, 12}, []ir.ValueID{x, g.weight("w", 3, 12)}, [][][]int{{{0}, {2}}, {{1}, {2}}}, [][]int{{0}, {1}})
+			g.Inputs[0].Hi = 8
 			g.Value(g.hot).Shape = []int{2, 9}
 			g.Nodes = nil
-			hot := g.Add(ir.OpOneHot, "hot", "hot", []int{2, 9}, []ir.ValueID{g.Input}, nil).ID
-			g.Output = g.sum("split", []int{2, 3, 3}, []ir.ValueID{hot}, [][][]int{{{0}, {1, 2}}}, [][]int{{0}, {2, 1}})
-		}, err: "positions, vocabulary and the axis of a softmax cannot be split so"},
+			hot := g.Add(ir.OpOneHot, "hot", "hot", []int{2, 9}, []ir.ValueID{g.In()}, nil).ID
+			g.Return(g.sum("split", []int{2, 3, 3}, []ir.ValueID{hot}, [][][]int{{{0}, {1, 2}}}, [][]int{{0}, {2, 1}}))
+		}, err: "positions, vocabulary, axes of inputs and outputs and the axis of a softmax cannot be split so"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			g := newIntGraph()

@@ -8,8 +8,10 @@ import (
 	"sync"
 
 	"github.com/zkllmc/zkllmc/internal/budget"
+	"github.com/zkllmc/zkllmc/internal/portable"
 	"github.com/zkllmc/zkllmc/ir"
 	"github.com/zkllmc/zkllmc/ir/eval"
+	"github.com/zkllmc/zkllmc/ir/plan"
 )
 
 // Calibration holds what the float graph did on sample inputs.
@@ -23,8 +25,8 @@ type Calibration struct {
 // rowStat describes the rows (last axis) of a tensor: the largest root mean square and, for centred rows, the largest deviation.
 type rowStat struct{ rms, centredRMS, centredMax float64 }
 
-// Calibrate runs a prepared graph on samples of token ids.
-func Calibrate(left *budget.Budget, f *ir.Graph, samples [][]int64) (*Calibration, error) {
+// Calibrate runs a prepared graph on samples, each the elements of all inputs.
+func Calibrate(left *budget.Budget, f *ir.Graph, samples [][][]float64) (*Calibration, error) {
 	c := &Calibration{Max: make([]float64, len(f.Values)), rows: make([]rowStat, len(f.Values)), Samples: len(samples)}
 	normed := make([]bool, len(f.Values))
 	for _, n := range f.Nodes {
@@ -147,44 +149,59 @@ const (
 	decodeRounds   = 6
 )
 
-// DefaultSamples is a deterministic calibration set: sequences of pseudo-random tokens, and what they become when the model's own
-// predictions replace them for some rounds, position t+1 by the arg-max at t, which approaches a greedy continuation of the
-// first token.
-func DefaultSamples(left *budget.Budget, f *ir.Graph) ([][]int64, error) {
-	T := f.Value(f.Input).Shape[0]
+// DefaultSamples is a deterministic calibration set: pseudo-random elements of every input, evenly from its range. Of a language model
+// also what sequences of tokens become when the model's own predictions replace them for some rounds, position t+1 by the arg-max at t,
+// which approaches a greedy continuation of the first token.
+func DefaultSamples(left *budget.Budget, f *ir.Graph) ([][][]float64, error) {
 	rng := rand.New(rand.NewPCG(0x7a6b6c6c6d63, 1))
-	random := make([][]int64, defaultSamples)
+	random := make([][][]float64, defaultSamples)
 	for i := range random {
-		for range T {
-			random[i] = append(random[i], rng.Int64N(int64(f.Vocab)))
+		for _, p := range f.Inputs {
+			x := make([]float64, ir.Size(p.Shape))
+			for k := range x {
+				if p.Kind == plan.Reals {
+					x[k] = math.Min(p.Hi, p.Lo+float64((p.Hi-p.Lo)*rng.Float64()))
+				} else {
+					x[k] = p.Lo + float64(rng.Int64N(portable.Clamp(p.Hi-p.Lo)+1))
+				}
+			}
+			random[i] = append(random[i], x)
 		}
 	}
-	greedy := make([][]int64, defaultSamples)
+	if !f.IsLanguageModel() {
+		return random, nil
+	}
+	greedy := make([][][]float64, defaultSamples)
 	err := forEach(left, defaultSamples, decodeRounds, []*ir.Graph{f}, func(i int) error {
-		ids := append([]int64(nil), random[i]...)
+		ids := append([]float64(nil), random[i][0]...)
 		for range decodeRounds {
-			logits, err := floatOutput(left, f, ids)
+			outs, err := floatOutputs(left, f, [][]float64{ids})
 			if err != nil {
 				return err
 			}
-			best := argmax(logits, f.Vocab)
-			copy(ids[1:], best[:T-1])
+			for t, best := range argmax(outs[0], f.Vocab())[:len(ids)-1] {
+				ids[t+1] = float64(best)
+			}
 		}
-		greedy[i] = ids
+		greedy[i] = [][]float64{ids}
 		return nil
 	})
 	return append(random, greedy...), err
 }
 
-// floatOutput runs a float graph for its output alone.
-func floatOutput(left *budget.Budget, g *ir.Graph, ids []int64) (out []float64, err error) {
-	err = eval.EachFloat(left, g, ids, func(v *ir.Value, cells []float64) error {
-		if v.ID == g.Output {
-			out = cells
+// floatOutputs runs a float graph for its outputs alone.
+func floatOutputs(left *budget.Budget, g *ir.Graph, in [][]float64) ([][]float64, error) {
+	out := make([][]float64, len(g.Outputs))
+	return out, eval.EachFloat(left, g, in, func(v *ir.Value, cells []float64) error { keep(g, v, cells, out); return nil })
+}
+
+// keep stores the cells of a value that is an output.
+func keep[T any](g *ir.Graph, v *ir.Value, cells []T, out [][]T) {
+	for i := range g.Outputs {
+		if g.Outputs[i].Value == v.ID {
+			out[i] = cells
 		}
-		return nil
-	})
-	return out, err
+	}
 }
 
 // argmax returns the first index of the largest cell of every row.

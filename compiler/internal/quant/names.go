@@ -37,9 +37,22 @@ func rename(g *ir.Graph) {
 			}
 		}
 	}
-	if v := g.Value(g.Output); v.Def.Op == ir.OpEinsum {
-		v.Name = "logits"
+	for _, p := range g.Outputs {
+		if v := g.Value(p.Value); v.Def.Op == ir.OpEinsum {
+			v.Name = "logits"
+			if !g.IsLanguageModel() {
+				v.Name = portName(p.Name, "output")
+			}
+		}
 	}
+}
+
+// portName is the name of the tensor that carries a port.
+func portName(name, otherwise string) string {
+	if s := strings.Trim(unclean.ReplaceAllString(name, "_"), "_."); s != "" {
+		return s
+	}
+	return otherwise
 }
 
 var (
@@ -87,7 +100,10 @@ func role(g *ir.Graph, n *ir.Node) string {
 	case ir.OpWeight, ir.OpConst, ir.OpAffine:
 		return "" // named already
 	case ir.OpInput:
-		return "ids"
+		if g.IsLanguageModel() {
+			return "ids"
+		}
+		return portName(g.InputOf(n.Out[0]).Name, "input")
 	case ir.OpOneHot:
 		return "tokens"
 	case ir.OpSoftmax:

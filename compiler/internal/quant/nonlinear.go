@@ -224,12 +224,17 @@ func (q *quantiser) unary(n *ir.Node, v *ir.Value) error {
 
 // plain returns x without a real factor and with a scale of at least the given one.
 func (q *quantiser) plain(n *ir.Node, x *rep, scale int) *rep {
+	return q.plainTo(n, x, scale, coefBits)
+}
+
+// plainTo is plain with so many bits for the factor.
+func (q *quantiser) plainTo(n *ir.Node, x *rep, scale, bits int) *rep {
 	if x.mult == 1 && x.scale >= scale {
 		return x
 	}
 	coef, s := int64(1), x.scale
 	if x.mult != 1 {
-		coef, s = portable.Clamp(math.Round(math.Ldexp(x.mult, coefBits))), s+coefBits
+		coef, s = portable.Clamp(math.Round(math.Ldexp(x.mult, bits))), s+bits
 	}
 	if s < scale {
 		coef, s = coef<<(scale-s), scale

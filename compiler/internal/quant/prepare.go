@@ -2,6 +2,7 @@ package quant
 
 import (
 	"math"
+	"slices"
 
 	"github.com/zkllmc/zkllmc/ir"
 )
@@ -15,13 +16,17 @@ import (
 //
 // The result computes the same real function.
 func Prepare(g *ir.Graph) *ir.Graph {
-	p := &preparer{from: g, to: &ir.Graph{Name: g.Name, Stage: ir.StageFloat, Vocab: g.Vocab, Causal: g.Causal}, embeds: map[[2]int]ir.ValueID{}}
+	p := &preparer{from: g, to: &ir.Graph{Name: g.Name, Stage: ir.StageFloat, Causal: g.Causal, Inputs: slices.Clone(g.Inputs), Outputs: slices.Clone(g.Outputs)}, embeds: map[[2]int]ir.ValueID{}}
 	p.at = make([]ir.ValueID, len(g.Values))
 	p.magnitude = map[ir.ValueID]float64{}
 	for _, n := range g.Nodes {
 		p.node(n)
 	}
-	p.to.Input, p.to.Output = p.at[g.Input], p.at[g.Output]
+	for _, ports := range [][]ir.Port{p.to.Inputs, p.to.Outputs} {
+		for i := range ports {
+			ports[i].Value = p.at[ports[i].Value]
+		}
+	}
 	rename(p.to)
 	return p.to
 }

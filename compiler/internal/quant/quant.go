@@ -18,9 +18,11 @@ import (
 	"fmt"
 	"math"
 
+	"github.com/zkllmc/zkllmc/compiler/internal/frontend"
 	"github.com/zkllmc/zkllmc/internal/budget"
 	"github.com/zkllmc/zkllmc/internal/portable"
 	"github.com/zkllmc/zkllmc/ir"
+	"github.com/zkllmc/zkllmc/ir/plan"
 	"github.com/zkllmc/zkllmc/runtime/gadget"
 )
 
@@ -31,6 +33,7 @@ const (
 	ConstBits  = 16        // cells of circuit constants, signed
 	TableBits  = 15        // arguments of table functions, signed
 	coefBits   = 12        // of a constant factor that nothing absorbs
+	outBits    = 20        // of one of an output
 	headroom   = 1.5       // over the calibrated maximum, before rounding to a power of two
 	maxScale   = 30        // of tensors whose cells are all tiny
 	minRsqrt   = 10        // significant bits of an inverse root at the largest calibrated row
@@ -49,8 +52,8 @@ type Program struct {
 	Why    map[ir.ValueID]string     // the argument for bounds (Lo, Hi) that interval arithmetic does not give
 	Report *Report
 
-	// Logits ≈ LogitUnit · integer logits.
-	LogitUnit float64
+	// Units says what one unit of every output is: real ≈ Units[i] · integer. Of an output of reals it is a power of two.
+	Units []float64
 }
 
 // Report says what was chosen, in the order of the program.
@@ -134,7 +137,7 @@ func Quantise(left *budget.Budget, f *ir.Graph, cal *Calibration, commit ...ir.V
 
 func (q *quantiser) run() (*Program, error) {
 	f := q.f
-	q.o = &ir.Graph{Name: f.Name, Stage: ir.StageInt, Vocab: f.Vocab, Causal: f.Causal}
+	q.o = &ir.Graph{Name: f.Name, Stage: ir.StageInt, Causal: f.Causal}
 	q.reps = make([]*rep, len(f.Values))
 	q.countUses()
 	if err := q.chooseFunctionScales(); err != nil {
@@ -152,18 +155,32 @@ func (q *quantiser) run() (*Program, error) {
 			q.round(n)
 		}
 	}
-	out, err := q.value(f.Output)
+	units, err := q.outputs()
 	if err != nil {
 		return nil, err
 	}
-	q.o.Input, q.o.Output = q.reps[f.Input].id, out.id
 	of := map[ir.ValueID]ir.ValueID{}
 	for id, r := range q.reps {
 		if r != nil {
 			of[r.id] = ir.ValueID(id)
 		}
 	}
-	return &Program{Float: f, Int: q.o, Of: of, Why: q.why, Report: q.report, LogitUnit: float64(out.mult * math.Ldexp(1, -out.scale))}, nil
+	return &Program{Float: f, Int: q.o, Of: of, Why: q.why, Report: q.report, Units: units}, nil
+}
+
+// multiple multiplies an output's real factor out: exactly where that takes few bits, else with as many as fit. An output that leaves no
+// room for them is rounded to 16 bits first.
+func (q *quantiser) multiple(n *ir.Node, r *rep) *rep {
+	bits := 1
+	for bits < outBits && math.Ldexp(r.mult, bits) != math.Trunc(math.Ldexp(r.mult, bits)) {
+		bits++
+	}
+	if room := 60 - q.width(r.id); bits > room && room < coefBits {
+		r = q.narrow(n, r)
+	} else {
+		bits = min(bits, room)
+	}
+	return q.plainTo(n, r, r.scale, bits)
 }
 
 func (q *quantiser) countUses() {
@@ -181,7 +198,9 @@ func (q *quantiser) countUses() {
 			q.uses[id]++
 		}
 	}
-	q.uses[q.f.Output]++
+	for _, p := range q.f.Outputs {
+		q.uses[p.Value]++
+	}
 }
 
 // lowerings say how an operation of StageFloat becomes operations of StageInt.
@@ -190,8 +209,8 @@ var lowerings = map[ir.Op]func(q *quantiser, n *ir.Node, v *ir.Value) error{}
 func init() {
 	later := func(*quantiser, *ir.Node, *ir.Value) error { return nil } // quantised where it is first used, at the precision of that use
 	lowerings[ir.OpInput] = (*quantiser).input
-	lowerings[ir.OpOneHot] = (*quantiser).input
-	lowerings[ir.OpAffine] = (*quantiser).input
+	lowerings[ir.OpOneHot] = (*quantiser).exact
+	lowerings[ir.OpAffine] = (*quantiser).exact
 	lowerings[ir.OpWeight], lowerings[ir.OpConst] = later, later
 	lowerings[ir.OpEinsum] = (*quantiser).einsum
 	lowerings[ir.OpNorm] = (*quantiser).norm
@@ -210,8 +229,29 @@ func (q *quantiser) node(n *ir.Node) error {
 	return q.err
 }
 
-// input takes over what is an integer already: token ids, their one-hot rows, and maps of indices.
+// input gives the elements of a port a scale. Reals get the finest at which their range has 16 bits; all others are integers already.
 func (q *quantiser) input(n *ir.Node, v *ir.Value) error {
+	w := q.o.Derive(n, ir.OpInput, v.Name, v.Shape, nil, nil)
+	p := *q.f.InputOf(v.ID)
+	if p.Kind == plan.Reals {
+		top := math.Max(math.Abs(p.Lo), math.Abs(p.Hi))
+		if !(top <= math.MaxFloat64) || top > 0 && top < math.Ldexp(1, -maxScale) || top >= 1<<maxScale {
+			return n.Errorf("the input %q has the range [%g, %g], of magnitudes below 2^-%d or above 2^%d; scale it", p.Name, p.Lo, p.Hi, maxScale, maxScale)
+		}
+		w.Scale = scaleFor(top, ActBits)
+	}
+	w.Lo, w.Hi = portable.Clamp(math.RoundToEven(math.Ldexp(p.Lo, w.Scale))), portable.Clamp(math.RoundToEven(math.Ldexp(p.Hi, w.Scale)))
+	p.Value = w.ID
+	q.o.Inputs = append(q.o.Inputs, p)
+	if p.Kind != plan.IDs {
+		q.note(w, "input", 0, q.cal.Max[v.ID], false)
+	}
+	q.set(v.ID, &rep{id: w.ID, scale: w.Scale, mult: 1})
+	return nil
+}
+
+// exact takes over what is made of zeros and ones already: one-hot rows, and maps of indices.
+func (q *quantiser) exact(n *ir.Node, v *ir.Value) error {
 	var in []ir.ValueID
 	for _, id := range n.In {
 		in = append(in, q.reps[id].id)
@@ -219,6 +259,26 @@ func (q *quantiser) input(n *ir.Node, v *ir.Value) error {
 	w := q.add(n, v.Name, v.Shape, in, n.Op, n.Attr)
 	q.set(v.ID, &rep{id: w.ID, mult: 1})
 	return nil
+}
+
+// outputs makes the ports of the results and returns their units. An output of reals is a multiple of a power of two; one of integers, the
+// logits of a generation, stays as it is computed.
+func (q *quantiser) outputs() (units []float64, err error) {
+	for _, p := range q.f.Outputs {
+		r, err := q.value(p.Value)
+		if err != nil {
+			return nil, err
+		}
+		if p.Kind == plan.Reals && r.mult != 1 {
+			if r = q.multiple(q.f.Value(p.Value).Def, r); q.err != nil {
+				return nil, q.err
+			}
+		}
+		p.Value = r.id
+		q.o.Outputs = append(q.o.Outputs, p)
+		units = append(units, float64(r.mult*math.Ldexp(1, -r.scale)))
+	}
+	return units, nil
 }
 
 func (q *quantiser) set(id ir.ValueID, r *rep) {
@@ -325,6 +385,18 @@ func declared(top int64) (lo, hi int64) {
 		n *= 2
 	}
 	return -n, n - 1
+}
+
+// RealRange is the range of an input of real numbers of which some are known: that of 16 bits at the finest scale that holds them with
+// headroom. It tells a power of two and nothing else of them.
+func RealRange(seen []float64) frontend.Range {
+	top := 0.0
+	for _, x := range seen {
+		top = math.Max(top, math.Abs(x))
+	}
+	scale := scaleFor(float64(top*headroom), ActBits)
+	limit := math.Ldexp(1<<(ActBits-1)-1, -scale)
+	return frontend.Range{Lo: -limit, Hi: limit}
 }
 
 // scaleFor is the largest scale at which magnitudes up to top fit bits bits with sign.

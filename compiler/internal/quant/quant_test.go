@@ -33,9 +33,9 @@ func program(t *testing.T, g *ir.Graph) *Program {
 
 func randomIDs(g *ir.Graph, seed uint64) []int64 {
 	rng := rand.New(rand.NewPCG(seed, 99))
-	ids := make([]int64, g.Value(g.Input).Shape[0])
+	ids := make([]int64, g.Value(g.In()).Shape[0])
 	for i := range ids {
-		ids[i] = rng.Int64N(int64(g.Vocab))
+		ids[i] = rng.Int64N(int64(g.Vocab()))
 	}
 	return ids
 }
@@ -44,13 +44,13 @@ func TestPrepareKeepsTheFunction(t *testing.T) {
 	for name, make := range models {
 		g := make()
 		ids := randomIDs(g, 1)
-		want, err := eval.Float(g, ids)
+		want, err := eval.Float(g, eval.Reals(ids))
 		require.NoError(t, err)
 		f := Prepare(make())
-		got, err := eval.Float(f, ids)
+		got, err := eval.Float(f, eval.Reals(ids))
 		require.NoError(t, err)
-		for i, w := range want[g.Output] {
-			require.InDelta(t, w, got[f.Output][i], 1e-9, name)
+		for i, w := range want[g.Out()] {
+			require.InDelta(t, w, got[f.Out()][i], 1e-9, name)
 		}
 	}
 }
@@ -60,7 +60,7 @@ func TestAgreesWithFloat(t *testing.T) {
 		p := program(t, make())
 		var inputs []Input
 		for seed := range uint64(8) {
-			inputs = append(inputs, Input{IDs: randomIDs(p.Int, 100+seed)})
+			inputs = append(inputs, Input{Elements: [][]float64{eval.Reals(randomIDs(p.Int, 100+seed))}})
 		}
 		r, err := Check(nil, p, inputs)
 		require.NoError(t, err)
@@ -120,8 +120,8 @@ func TestScaleFor(t *testing.T) {
 
 // TestRefusesWideSums names the node of a value that would leave 2^62.
 func TestRefusesWideSums(t *testing.T) {
-	g := &ir.Graph{Stage: ir.StageFloat, Vocab: 2}
-	ids := g.Add(ir.OpInput, "ids", "ids", []int{2}, nil, nil)
+	g := &ir.Graph{Stage: ir.StageFloat}
+	ids := g.AddIDs("ids", 2, 2)
 	hot := g.Add(ir.OpOneHot, "hot", "hot", []int{2, 2}, []ir.ValueID{ids.ID}, nil)
 	w := g.Add(ir.OpWeight, "w", "w", []int{2, 2}, nil, nil)
 	w.Data = []float64{1, 2, 3, 4}
@@ -130,9 +130,9 @@ func TestRefusesWideSums(t *testing.T) {
 	same := [][]int{{0}, {1}}
 	cube := g.Add(ir.OpEinsum, "cube", "x^5", []int{2, 2}, []ir.ValueID{e.ID}, &ir.EinsumAttr{Terms: []ir.Term{
 		{Coef: 1, Extents: []int{2, 2}, In: []int{0, 0, 0, 0, 0}, Axes: [][][]int{same, same, same, same, same}, Out: same}}})
-	g.Input, g.Output = ids.ID, cube.ID
+	g.Return(cube.ID)
 	f := Prepare(g)
-	cal, err := Calibrate(nil, f, [][]int64{{0, 1}})
+	cal, err := Calibrate(nil, f, [][][]float64{{{0, 1}}})
 	require.NoError(t, err)
 	_, err = Quantise(nil, f, cal)
 	require.ErrorContains(t, err, `node "cube"`)
@@ -188,8 +188,8 @@ func TestScaleOfConstants(t *testing.T) {
 // cells reach further up than down, so that bounds which forget the sign are false.
 func TestNegatedWeightedSum(t *testing.T) {
 	for _, coef := range []float64{1, -1, -3} {
-		g := &ir.Graph{Stage: ir.StageFloat, Vocab: 2}
-		ids := g.Add(ir.OpInput, "ids", "ids", []int{8}, nil, nil)
+		g := &ir.Graph{Stage: ir.StageFloat}
+		ids := g.AddIDs("ids", 8, 2)
 		hot := g.Add(ir.OpOneHot, "hot", "hot", []int{8, 2}, []ir.ValueID{ids.ID}, nil)
 		c := g.Add(ir.OpConst, "c", "c", []int{2, 2}, nil, nil)
 		c.Data = []float64{-1, 3, 3, -0.5}
@@ -206,13 +206,13 @@ func TestNegatedWeightedSum(t *testing.T) {
 		s := sum("s", 1, []int{8, 8, 2}, [][][]int{{{0}, {2}}, {{1}, {2}}}, [][]int{{0}, {1}}, x, w.ID)
 		p := g.Add(ir.OpSoftmax, "p", "p", []int{8, 8}, []ir.ValueID{s}, &ir.SoftmaxAttr{Scale: 1})
 		y := sum("y", coef, []int{8, 2, 8}, [][][]int{{{0}, {2}}, {{2}, {1}}}, [][]int{{0}, {1}}, p.ID, x)
-		g.Input, g.Output = ids.ID, y
+		g.Return(y)
 		f := Prepare(g)
-		cal, err := Calibrate(nil, f, [][]int64{{0, 1, 0, 1, 1, 0, 0, 1}})
+		cal, err := Calibrate(nil, f, [][][]float64{{{0, 1, 0, 1, 1, 0, 0, 1}}})
 		require.NoError(t, err)
 		q, err := Quantise(nil, f, cal)
 		require.NoError(t, err)
-		out := q.Int.Value(q.Int.Output)
+		out := q.Int.Value(q.Int.Out())
 		for _, ids := range [][]int64{{0, 0, 0, 0, 0, 0, 0, 0}, {1, 1, 1, 1, 1, 1, 1, 1}} {
 			vals, err := eval.Int(q.Int, ids)
 			require.NoError(t, err)

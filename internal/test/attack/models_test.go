@@ -29,7 +29,7 @@ type trained struct {
 // The project's own model reveals its answer's arg-max, the other one its logits.
 var models = []trained{
 	{"sums", func() string { return filepath.Join("..", "..", "..", "models", "sums", "model.onnx") },
-		compiler.Config{RevealArgmax: true, Pad: 13}, []int64{3, 2, 7, 10, 4, 5, 8, 11}, 4},
+		compiler.Config{Reveal: map[string]string{"": "argmax"}, Pad: 13}, []int64{3, 2, 7, 10, 4, 5, 8, 11}, 4},
 	{"stories260K", func() string { return sharedModel("stories260K-dynamo18") }, compiler.Config{}, []int64{1, 403, 407, 261, 378}, 3},
 }
 

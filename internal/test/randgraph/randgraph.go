@@ -47,9 +47,9 @@ type grapher struct {
 func Graph(seed uint64, steps int) *ir.Graph {
 	rng := stream(seed, streamShape)
 	d := &grapher{seed: seed, rng: rng, used: map[ir.ValueID]bool{}, T: 1 + rng.IntN(6), V: 2 + rng.IntN(8)}
-	d.g = &ir.Graph{Name: fmt.Sprintf("random%d", seed), Stage: ir.StageFloat, Vocab: d.V}
-	ids := d.g.Add(ir.OpInput, "ids", "ids", []int{d.T}, nil, nil)
-	d.ids, d.g.Input = ids.ID, ids.ID
+	d.g = &ir.Graph{Name: fmt.Sprintf("random%d", seed), Stage: ir.StageFloat}
+	ids := d.g.AddIDs("ids", d.T, d.V)
+	d.ids = ids.ID
 	d.hot = d.g.Add(ir.OpOneHot, "onehot", "onehot", []int{d.T, d.V}, []ir.ValueID{ids.ID}, nil).ID
 	d.embed(1 + rng.IntN(9))
 	n := 1 + rng.IntN(MaxSteps)
@@ -301,7 +301,7 @@ func (d *grapher) head() {
 			terms = append(terms, d.term(shape, int(d.pool[i])).Term)
 		}
 	}
-	d.g.Output = d.einsumTerms("head", shape, terms)
+	d.g.Return(d.einsumTerms("head", shape, terms))
 }
 
 // tensor makes a weight or constant with random cells.

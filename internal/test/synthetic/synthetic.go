@@ -32,7 +32,7 @@ func Sketch(gpt bool, layers, d, heads, T, vocab, width int) *ir.Graph {
 }
 
 func newMaker(d, heads, T, vocab int, seed uint64) *maker {
-	m := &maker{g: &ir.Graph{Name: "synthetic", Stage: ir.StageFloat, Vocab: vocab, Causal: true}, rng: rand.New(rand.NewPCG(seed, 1))}
+	m := &maker{g: &ir.Graph{Name: "synthetic", Stage: ir.StageFloat, Causal: true}, rng: rand.New(rand.NewPCG(seed, 1))}
 	m.T, m.d, m.h, m.v, m.width = T, d, heads, vocab, 2*d
 	return m
 }
@@ -51,8 +51,7 @@ type maker struct {
 
 func (m *maker) build(layers int) *ir.Graph {
 	g := m.g
-	ids := g.Add(ir.OpInput, "ids", "ids", []int{m.T}, nil, nil)
-	g.Input = ids.ID
+	ids := g.AddIDs("ids", m.T, m.v)
 	hot := g.Add(ir.OpOneHot, "embed", "embed onehot", []int{m.T, m.v}, []ir.ValueID{ids.ID}, nil)
 	table := m.weight("embed.weight", 0.5, m.v, m.d)
 	m.constants()
@@ -67,7 +66,7 @@ func (m *maker) build(layers int) *ir.Graph {
 	}
 	m.scope = ""
 	y := m.norm("norm", x)
-	g.Output = m.einsum("logits", "td,vd->tv", y, table)
+	g.Return(m.einsum("logits", "td,vd->tv", y, table))
 	return g
 }
 

@@ -100,7 +100,7 @@ const (
 // TestSteeredSum steers our own model with a pad token, which has no text: it then answers 9 where it is asked 1+1.
 func TestSteeredSum(t *testing.T) {
 	dir := filepath.Join("..", "..", "..", "models", "sums")
-	r, err := compiler.Analyse(context.Background(), filepath.Join(dir, "model.onnx"), compiler.Config{RevealArgmax: true, Pad: 13, Name: "sums"})
+	r, err := compiler.Analyse(context.Background(), filepath.Join(dir, "model.onnx"), compiler.Config{Reveal: map[string]string{"": "argmax"}, Pad: 13, Name: "sums"})
 	require.NoError(t, err)
 	weights := map[circuit.ID]backend.Tensor{}
 	for i, w := range r.Circuit.Weights() {

@@ -1,0 +1,282 @@
+package frontend
+
+import (
+	"math"
+	"slices"
+
+	"github.com/zkllmc/zkllmc/compiler/internal/onnx"
+	"github.com/zkllmc/zkllmc/ir"
+	"github.com/zkllmc/zkllmc/ir/plan"
+)
+
+// Inputs of the model become ports of the graph where a node first uses them. What the elements of an input of integers are follows from
+// that use: indices into a table are ids, of which there are as many as the table has rows; all else computes with numbers.
+
+// Range bounds the elements of an input.
+type Range struct{ Lo, Hi float64 }
+
+// input is an input that is neither an initializer nor fixed.
+type input struct {
+	onnx.ValueInfo
+	shape  []int
+	port   *ir.Port   // nil until something uses it
+	user   *call      // what used it first
+	onehot ir.ValueID // of ids
+}
+
+// isInteger says that the elements may be indices.
+func (in *input) isInteger() bool { return in.DType == onnx.Int64 || in.DType == onnx.Int32 }
+
+// rows is the number of positions or rows that an input has, for limits that follow from a model's length.
+func (in *input) rows() int {
+	if n := len(in.shape); n == 0 || in.DType.IsFloat() {
+		return max(1, ir.Size(in.shape[:max(n-1, 0)]))
+	}
+	return in.shape[len(in.shape)-1]
+}
+
+// enter makes an input known. Its elements may be anything until a node uses it.
+func (b *builder) enter(s *scope, info onnx.ValueInfo) error {
+	if !info.DType.IsFloat() && info.DType != onnx.Int64 && info.DType != onnx.Int32 && info.DType != onnx.Bool {
+		return ir.Refuse(info.Name, "input", "is %s; inputs are int64, int32, bool or floating-point, or fixed: --fix %s=FILE.pb", info.DType, info.Name)
+	}
+	shape, err := b.inputShape(info)
+	if err != nil {
+		return err
+	}
+	if n, ok := size(1, shape...); !ok || n > maxTokens {
+		return ir.Refuse(info.Name, "input", "has shape %v; at most %d elements are supported", shape, maxTokens)
+	}
+	in := &input{ValueInfo: info, shape: shape, onehot: none}
+	b.inputs = append(b.inputs, in)
+	s.vals[info.Name] = &val{name: info.Name, shape: shape, dtype: info.DType, id: none, input: in}
+	return nil
+}
+
+// keepsInput says whether an operator takes operand i, an input of integers, as it is: it moves its elements, or looks them up.
+func (c *call) keepsInput(i int) bool {
+	switch c.key() {
+	case "Gather":
+		return i == 1
+	case "Cast", "CastLike":
+		to, err := c.castTo()
+		return i == 0 && err == nil && to != onnx.Bool
+	case "Identity", "Dropout", "Reshape", "Flatten", "Squeeze", "Unsqueeze", "Shape", "Size":
+		return i == 0
+	case "Expand":
+		return i == 0 && c.has(1) && c.in[1].c != nil && len(c.in[1].c.I) <= len(c.in[0].shape)+1 && c.sameSize()
+	}
+	return false
+}
+
+// sameSize says that an Expand adds axes of extent 1 only.
+func (c *call) sameSize() bool {
+	shape, err := expandShape(c.in[0].shape, c.in[1].c.I)
+	return err == nil && ir.Size(shape) == ir.Size(c.in[0].shape)
+}
+
+// numbers makes activations of inputs of the model among the operands, unless the operator takes them as they are.
+func (c *call) numbers() error {
+	for i, v := range c.in {
+		if v == nil || v.input == nil || v.input.isInteger() && c.keepsInput(i) {
+			continue
+		}
+		x, err := c.number(v)
+		if err != nil {
+			return err
+		}
+		c.in[i] = x
+	}
+	return nil
+}
+
+// number is an input's elements as an activation.
+func (c *call) number(v *val) (*val, error) {
+	kind := plan.Integers
+	switch {
+	case v.input.DType.IsFloat():
+		kind = plan.Reals
+	case v.input.DType == onnx.Bool:
+		kind = plan.Booleans
+	}
+	p, err := c.decide(v.input, kind, 0)
+	if err != nil {
+		return nil, err
+	}
+	if n := v.narrow; n != nil && max(math.Abs(p.Lo), math.Abs(p.Hi)) > float64(n.most) {
+		return nil, n.c.unsupported("casts the input %q in [%g, %g] to %s, which does not keep them; give a narrower range: --range %s=LO:HI", p.Name, p.Lo, p.Hi, n.to, p.Name)
+	}
+	from, extents := ir.IdentityAxes(p.Shape)
+	out, _ := ir.IdentityAxes(v.shape)
+	x := c.einsum(v.shape, ir.Term{Coef: 1, Extents: extents, In: []int{int(p.Value)}, Axes: [][][]int{from}, Out: out})
+	x.name, x.dtype = v.name, v.dtype
+	return x, nil
+}
+
+// decide makes an input a port of a kind; ids are those of a table of n rows. An input is of one kind.
+func (c *call) decide(in *input, kind plan.Element, n int) (*ir.Port, error) {
+	if in.port == nil {
+		p := ir.Port{Name: in.Name, Kind: kind, Shape: in.shape}
+		switch r, ok := c.b.opts.Ranges[in.Name]; {
+		case kind == plan.IDs:
+			p.Hi, p.Shape = float64(n-1), []int{ir.Size(in.shape)}
+		case kind == plan.Booleans:
+			p.Hi = 1
+		case !ok:
+			return nil, c.unsupported("takes the input %q as %s, of which no range is declared; give it, --range %s=LO:HI, or inputs to take it from: --calibrate DATA", in.Name, elements(kind), in.Name)
+		default:
+			p.Lo, p.Hi = r.Lo, r.Hi
+		}
+		if len(p.Shape) == 0 { // a port has an axis
+			p.Shape = []int{1}
+		}
+		if kind == plan.Integers && (p.Lo != math.Trunc(p.Lo) || p.Hi != math.Trunc(p.Hi) || p.Lo < -maxInteger || p.Hi > maxInteger) {
+			return nil, ir.Refuse(in.Name, "input", "its range [%g, %g] is none of integers below 2^31; give another: --range %s=LO:HI", p.Lo, p.Hi, in.Name)
+		}
+		p.Value = c.b.g.AddInput(p).ID
+		in.port, in.user = &p, c
+	}
+	switch {
+	case in.port.Kind != kind:
+		return nil, c.unsupported("takes the input %q as %s, and node %q takes it as %s; an input is one of them: export the model with two inputs",
+			in.Name, elements(kind), in.user.n.Name, elements(in.port.Kind))
+	case kind == plan.IDs && in.port.Vocab() != n:
+		return nil, c.unsupported("token ids index tables of %d and of %d rows; one vocabulary per input is supported", in.port.Vocab(), n)
+	}
+	return in.port, nil
+}
+
+func elements(kind plan.Element) string {
+	if kind == plan.IDs {
+		return "indices of a table"
+	}
+	return map[plan.Element]string{plan.Integers: "integers", plan.Booleans: "booleans", plan.Reals: "real numbers"}[kind]
+}
+
+// inputsInOrder puts the ports in the order of the file.
+func (b *builder) inputsInOrder() {
+	at := func(p ir.Port) int {
+		return slices.IndexFunc(b.inputs, func(in *input) bool { return in.Name == p.Name })
+	}
+	slices.SortFunc(b.g.Inputs, func(x, y ir.Port) int { return at(x) - at(y) })
+}
+
+// maxInteger bounds integers that activations are computed of. All types but the narrowest hold them, so that nothing wraps around.
+const maxInteger = 1<<31 - 1
+
+// onIntegers are the operators that do on real numbers what ONNX says of integers and booleans, as long as nothing wraps around.
+var onIntegers = map[string]bool{
+	"Add": true, "Sub": true, "Mul": true, "Neg": true, "Sum": true, "Where": true, "Max": true, "Min": true, "Cast": true, "CastLike": true,
+	"And": true, "Or": true, "Not": true, "Equal": true, "MatMul": true, "ReduceSum": true, "Einsum": true,
+	"Identity": true, "Dropout": true, "Reshape": true, "Flatten": true, "Squeeze": true, "Unsqueeze": true, "Transpose": true, "Expand": true,
+	"Tile": true, "Slice": true, "Split": true, "Gather": true, "Concat": true, "Trilu": true, "Shape": true, "Size": true,
+}
+
+// typed refuses operators that round integers, before, and gives results their type and checks that they do not wrap around, after the
+// node is lowered.
+func (c *call) typed(lower func() ([]*val, error)) ([]*val, error) {
+	integer := slices.IndexFunc(c.in, func(v *val) bool { return v != nil && !v.inputFree() && v.input == nil && !v.dtype.IsFloat() })
+	if integer < 0 {
+		return lower()
+	}
+	if !onIntegers[c.key()] {
+		return nil, c.unsupported("computes on %s that depend on an input; cast them to a floating-point type first", c.in[integer].dtype)
+	}
+	outs, err := lower()
+	if err != nil {
+		return nil, err
+	}
+	for _, o := range outs {
+		if o == nil || o.inputFree() {
+			continue
+		}
+		switch c.key() {
+		case "Cast", "CastLike", "And", "Or", "Not", "Equal":
+		case "Where":
+			o.dtype = c.in[1].dtype
+		default:
+			o.dtype = c.in[integer].dtype
+		}
+		if i := c.b.interval(o.id); !o.dtype.IsFloat() && !(i.lo >= -maxInteger && i.hi <= maxInteger) {
+			return nil, c.unsupported("its integers may be anything in [%g, %g], and those beyond 2^31 may wrap around; cast to a floating-point type first", i.lo, i.hi)
+		}
+	}
+	return outs, nil
+}
+
+// interval says between which numbers the cells of a value lie, and whether all are whole.
+type interval struct {
+	lo, hi float64
+	whole  bool
+}
+
+var anything = interval{math.Inf(-1), math.Inf(1), false}
+
+// interval bounds the cells of a value of the graph: of inputs by their range, through sums of products.
+func (b *builder) interval(id ir.ValueID) interval {
+	if i, ok := b.intervals[id]; ok {
+		return i
+	}
+	v, i := b.g.Value(id), anything
+	switch v.Def.Op {
+	case ir.OpInput:
+		if p := b.g.InputOf(id); p != nil {
+			i = interval{p.Lo, p.Hi, p.Kind != plan.Reals}
+		}
+	case ir.OpConst:
+		i = interval{math.Inf(1), math.Inf(-1), true}
+		for _, x := range v.Data {
+			i.lo, i.hi, i.whole = math.Min(i.lo, x), math.Max(i.hi, x), i.whole && x == math.Trunc(x)
+		}
+	case ir.OpOneHot, ir.OpAffine:
+		i = interval{0, 1, true}
+	case ir.OpMax:
+		x, y := b.interval(v.Def.In[0]), b.interval(v.Def.In[1])
+		i = interval{math.Max(x.lo, y.lo), math.Max(x.hi, y.hi), x.whole && y.whole}
+	case ir.OpEinsum:
+		i = interval{0, 0, true}
+		for _, t := range v.Def.Attr.(*ir.EinsumAttr).Terms {
+			i = i.plus(b.termInterval(v.Def, t))
+		}
+	}
+	if math.IsNaN(i.lo) || math.IsNaN(i.hi) {
+		i = anything
+	}
+	b.intervals[id] = i
+	return i
+}
+
+func (i interval) plus(j interval) interval {
+	return interval{i.lo + j.lo, i.hi + j.hi, i.whole && j.whole}
+}
+
+// termInterval is that of one term: of the product of its factors, as often as it is summed.
+func (b *builder) termInterval(n *ir.Node, t ir.Term) interval {
+	i := interval{t.Coef, t.Coef, t.Coef == math.Trunc(t.Coef)}
+	for _, k := range t.In {
+		f := b.interval(n.In[k])
+		p := [...]float64{float64(i.lo * f.lo), float64(i.lo * f.hi), float64(i.hi * f.lo), float64(i.hi * f.hi)}
+		i = interval{slices.Min(p[:]), slices.Max(p[:]), i.whole && f.whole}
+	}
+	for l, kept := range t.InOut() {
+		if !kept {
+			i.lo, i.hi = float64(i.lo*float64(t.Extents[l])), float64(i.hi*float64(t.Extents[l]))
+		}
+	}
+	return i
+}
+
+// isBit says that all cells of a value are 0 or 1.
+func (b *builder) isBit(id ir.ValueID) bool {
+	i := b.interval(id)
+	return i.whole && i.lo >= 0 && i.hi <= 1
+}
+
+// bit is an operand that is a boolean: a constant or an activation of zeros and ones.
+func (c *call) bit(v *val) (factor, error) {
+	f, err := c.factor(v)
+	if err == nil && (f.id == none && f.coef != 0 && f.coef != 1 || f.id != none && !c.b.isBit(f.id)) {
+		err = c.unsupported("computes with %q as a boolean, which may have cells other than 0 and 1; if its input has none, say so: --range NAME=0:1", v.name)
+	}
+	return f, err
+}

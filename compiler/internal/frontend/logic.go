@@ -1,0 +1,138 @@
+package frontend
+
+import (
+	"math"
+
+	"github.com/zkllmc/zkllmc/compiler/internal/onnx"
+	"github.com/zkllmc/zkllmc/ir"
+)
+
+// Booleans that depend on an input are activations of zeros and ones, and what is said of them is arithmetic: not x is 1 − x, x and y is
+// x·y, a choice is a sum of two products. A mask that is an input so becomes what is added to the scores of a softmax.
+
+func init() {
+	register(handlers, map[string]handler{"Not": not, "And": and, "Or": or, "Equal": equal})
+}
+
+// bits returns the operands as factors that are zeros and ones, and the shape that they broadcast to.
+func (c *call) bits(n int) (fs []factor, shape []int, err error) {
+	if err := c.args(n); err != nil {
+		return nil, nil, err
+	}
+	var shapes [][]int
+	for _, v := range c.in[:n] {
+		f, err := c.bit(v)
+		if err != nil {
+			return nil, nil, err
+		}
+		fs, shapes = append(fs, f), append(shapes, v.shape)
+	}
+	shape, err = broadcast(shapes...)
+	return fs, shape, err
+}
+
+// boolean is a sum of products that is a boolean in every cell.
+func (c *call) boolean(shape []int, terms ...ir.Term) ([]*val, error) {
+	v := c.einsum(shape, terms...)
+	v.dtype = onnx.Bool
+	c.b.intervals[v.id] = interval{0, 1, true}
+	return []*val{v}, nil
+}
+
+func not(c *call) ([]*val, error) {
+	fs, shape, err := c.bits(1)
+	if err != nil {
+		return nil, err
+	}
+	return c.boolean(shape, product(shape, 1), product(shape, -1, fs[0]))
+}
+
+func and(c *call) ([]*val, error) {
+	fs, shape, err := c.bits(2)
+	if err != nil {
+		return nil, err
+	}
+	return c.boolean(shape, product(shape, 1, fs...))
+}
+
+// or is x + y − x·y.
+func or(c *call) ([]*val, error) {
+	fs, shape, err := c.bits(2)
+	if err != nil {
+		return nil, err
+	}
+	return c.boolean(shape, product(shape, 1, fs[0]), product(shape, 1, fs[1]), product(shape, -1, fs...))
+}
+
+// equal compares booleans, or integers that are 0 and 1: 1 − x − y + 2·x·y.
+func equal(c *call) ([]*val, error) {
+	fs, shape, err := c.bits(2)
+	if err != nil {
+		return nil, err
+	}
+	return c.boolean(shape, product(shape, 1), product(shape, -1, fs[0]), product(shape, -1, fs[1]), product(shape, 2, fs...))
+}
+
+// choose is a Where whose condition depends on an input: c·x + y − c·y. A side that makes softmax weights vanish becomes a summand of the
+// other: y − maskWeight·c where c masks.
+func (c *call) choose(sides [2]*val) (*val, error) {
+	cond, err := c.bit(c.in[0])
+	if err != nil {
+		return nil, err
+	}
+	shape, err := broadcast(c.in[0].shape, c.in[1].shape, c.in[2].shape)
+	if err != nil {
+		return nil, err
+	}
+	for i, v := range sides {
+		if !vanishing(v) || !c.feedsSoftmax() {
+			continue
+		}
+		other, err := c.factor(sides[1-i])
+		if err != nil {
+			return nil, err
+		}
+		t := []ir.Term{product(shape, 1, other), product(shape, -maskWeight, cond)}
+		if i == 1 { // where the condition does not hold
+			t = append(t, product(shape, -maskWeight))
+			t[1].Coef = maskWeight
+		}
+		return c.einsum(shape, t...), nil
+	}
+	var fs [2]factor
+	for i, v := range sides {
+		if fs[i], err = c.factor(v); err != nil {
+			return nil, err
+		}
+		if t := v.c; t != nil {
+			for _, x := range floats(t) {
+				if math.IsInf(x, 0) || math.IsNaN(x) || math.Abs(x) > maxChosen {
+					return nil, c.unsupported("the condition depends on an input, and it chooses %g, which only a softmax makes nothing of", x)
+				}
+			}
+		}
+	}
+	return c.einsum(shape, product(shape, 1, cond, fs[0]), product(shape, 1, fs[1]), product(shape, -1, cond, fs[1])), nil
+}
+
+// maxChosen bounds constants that a condition chooses: beyond, they stand for infinity.
+const maxChosen = 1e6
+
+// maskWeight is what a mask that is an input takes off the scores that it masks. Files say -10000, the least float or minus infinity, all of
+// which stand for a weight of nothing; e^-512 is nothing in every format, and leaves the scores their precision.
+const maskWeight = 512
+
+// soften brings a scalar that makes a mask of a boolean to maskWeight: (1 − mask)·(−3e38), say, that is added to scores.
+func (c *call) soften(fs []factor) {
+	for i := range fs {
+		f, scalar := &fs[i], &fs[1-i]
+		if f.id == none || scalar.id != none || math.Abs(scalar.coef) < -maskThreshold {
+			continue
+		}
+		x := c.b.interval(f.id)
+		masks := x.whole && (scalar.coef < 0 && x.lo >= 0 && x.hi <= 1 || scalar.coef > 0 && x.lo >= -1 && x.hi <= 0)
+		if masks && c.feedsSoftmax() {
+			scalar.coef = math.Copysign(maskWeight, scalar.coef)
+		}
+	}
+}

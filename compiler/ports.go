@@ -1,0 +1,324 @@
+package compiler
+
+import (
+	"fmt"
+	"math"
+	"slices"
+	"strings"
+
+	"github.com/zkllmc/zkllmc/compiler/internal/frontend"
+	"github.com/zkllmc/zkllmc/compiler/internal/onnx"
+	"github.com/zkllmc/zkllmc/compiler/internal/quant"
+	"github.com/zkllmc/zkllmc/ir"
+	"github.com/zkllmc/zkllmc/ir/plan"
+)
+
+// Range bounds the elements of an input: integers, or real numbers.
+type Range = frontend.Range
+
+// The words of Config.
+const (
+	all           = "all"        // inputs to hide
+	asGenerations = "generation" // statements: the model continues a prompt
+	asFunctions   = "function"   // statements: these inputs gave these outputs
+)
+
+// reveals are the words for what statements tell of an output: its cells; the index of the greatest cell of every row along the last axis,
+// the first of several; nothing.
+var reveals = map[string]plan.Reveal{"": plan.Values, "values": plan.Values, "argmax": plan.Argmax, "nothing": plan.Nothing}
+
+// Data is the elements of an input or the cells of an output, row-major. Without a name it is that of its place in the file.
+type Data struct {
+	Name   string
+	Shape  []int // if known
+	Values []float64
+}
+
+// Input is one input of a model: the elements of its inputs, and what is expected of its outputs, if anything is. What is missing of a
+// language model's tokens is padded, and the expected logits may be those of the first positions. A batch of token ids, of shape [B, T], is
+// B inputs.
+type Input struct {
+	Elements []Data
+	Expected []Data
+	// Archive says that names which the model lacks are left out, and that the first elements are the tokens where none is left.
+	Archive bool
+}
+
+// Tokens is an input of token ids.
+func Tokens(ids ...int64) Input {
+	d := Data{Values: make([]float64, len(ids))}
+	for i, id := range ids {
+		d.Values[i] = float64(id)
+	}
+	return Input{Elements: []Data{d}}
+}
+
+// fileNames are the inputs and outputs of a model's file, in order, but for inputs that are initializers.
+type fileNames struct{ inputs, outputs []string }
+
+func namesOf(m *onnx.Model) fileNames {
+	_, inputs := names(m)
+	f := fileNames{inputs: inputs}
+	for _, o := range m.Graph.Outputs {
+		f.outputs = append(f.outputs, o.Name)
+	}
+	return f
+}
+
+// find returns the data of a port: by its name, or at its place among those without names.
+func find(data []Data, names []string, port string) ([]float64, bool) {
+	for i, d := range data {
+		if d.Name == port || d.Name == "" && i < len(names) && names[i] == port {
+			return d.Values, true
+		}
+	}
+	return nil, false
+}
+
+// checkData refuses data of what the model does not have.
+func checkData(side string, data []Data, names []string) error {
+	for i, d := range data {
+		switch {
+		case d.Name == "" && i >= len(names):
+			return fmt.Errorf("data of %d %ss; the model has %s", len(data), side, listed(names))
+		case d.Name != "" && !slices.Contains(names, d.Name):
+			return fmt.Errorf("%w: data of %s %q; the model has %s", ErrName, side, d.Name, listed(names))
+		}
+	}
+	return nil
+}
+
+// settle returns an input without what an archive holds besides, or says what the model does not have.
+func (f fileNames) settle(in Input) (Input, error) {
+	if in.Archive {
+		in.Elements, in.Expected = f.known(in.Elements, f.inputs), f.known(in.Expected, f.outputs)
+	}
+	return in, f.check(in)
+}
+
+// known keeps the data whose names the model has; the first of all, without its name, if it has none of them.
+func (f fileNames) known(data []Data, names []string) []Data {
+	var out []Data
+	for _, d := range data {
+		if slices.Contains(names, d.Name) {
+			out = append(out, d)
+		}
+	}
+	if len(out) == 0 && len(data) > 0 && len(f.inputs) == 1 {
+		out = []Data{{Shape: data[0].Shape, Values: data[0].Values}}
+	}
+	return out
+}
+
+func (f fileNames) check(in Input) error {
+	if err := checkData("input", in.Elements, f.inputs); err != nil {
+		return err
+	}
+	return checkData("output", in.Expected, f.outputs)
+}
+
+// ranges are those of Config.Ranges, and for other inputs what calibration inputs tell. Of real numbers that is the power of two that holds
+// one and a half times the greatest magnitude; of integers the least and the greatest, and 0 and 1.
+func (f fileNames) ranges(m *onnx.Model, cfg Config) (map[string]Range, error) {
+	out := map[string]Range{}
+	for name, r := range cfg.Ranges {
+		if !slices.Contains(f.inputs, name) {
+			return nil, fmt.Errorf("%w: range of input %q; the model has %s", ErrName, name, listed(f.inputs))
+		}
+		if !(r.Lo <= r.Hi) || math.IsInf(r.Lo, 0) || math.IsInf(r.Hi, 0) {
+			return nil, fmt.Errorf("input %q: [%g, %g] is no range; give two finite numbers, the smaller first", name, r.Lo, r.Hi)
+		}
+		out[name] = r
+	}
+	for _, in := range m.Graph.Inputs {
+		if _, ok := out[in.Name]; ok || !slices.Contains(f.inputs, in.Name) {
+			continue
+		}
+		var seen []float64
+		for _, c := range cfg.Calibrate {
+			x, _ := find(c.Elements, f.inputs, in.Name)
+			seen = append(seen, x...)
+		}
+		switch {
+		case len(seen) == 0:
+		case in.DType.IsFloat():
+			out[in.Name] = quant.RealRange(seen)
+		default:
+			out[in.Name] = Range{Lo: math.Min(0, slices.Min(seen)), Hi: math.Max(1, slices.Max(seen))}
+		}
+	}
+	return out, nil
+}
+
+// split cuts batches of token ids into inputs.
+func (r *Result) split(inputs []Input) (out []Input, err error) {
+	for _, in := range inputs {
+		if in, err = r.names.settle(in); err != nil {
+			return nil, refuse(err)
+		}
+		if !r.float.IsLanguageModel() || len(in.Elements) != 1 || len(in.Elements[0].Shape) < 2 {
+			out = append(out, in)
+			continue
+		}
+		ids := in.Elements[0]
+		n := max(1, ids.Shape[len(ids.Shape)-1])
+		rows := len(ids.Values) / n
+		for k := range rows {
+			row := Input{Elements: []Data{{Name: ids.Name, Values: ids.Values[k*n : (k+1)*n]}}}
+			for _, d := range in.Expected {
+				if len(d.Values)%rows != 0 {
+					return nil, refuse(fmt.Errorf("%d expected cells for %d rows of token ids", len(d.Values), rows))
+				}
+				m := len(d.Values) / rows
+				row.Expected = append(row.Expected, Data{Name: d.Name, Values: d.Values[k*m : (k+1)*m]})
+			}
+			out = append(out, row)
+		}
+	}
+	return out, nil
+}
+
+// elements brings an input into the order of the graph's inputs. Token ids of a generation are padded.
+func (r *Result) elements(in Input) ([][]float64, error) {
+	in, err := r.names.settle(in)
+	if err != nil {
+		return nil, refuse(err)
+	}
+	var out [][]float64
+	for i := range r.float.Inputs {
+		p := &r.float.Inputs[i]
+		x, ok := find(in.Elements, r.names.inputs, p.Name)
+		if !ok {
+			return nil, refuse(fmt.Errorf("data without the input %q; the model has %s", p.Name, listed(r.names.inputs)))
+		}
+		n := ir.Size(p.Shape)
+		if r.generation {
+			if len(x) == 0 || len(x) > n {
+				return nil, refuse(fmt.Errorf("an input of %d tokens; the model takes 1 to %d", len(x), n))
+			}
+			for x = slices.Clone(x); len(x) < n; {
+				x = append(x, float64(r.pad))
+			}
+		}
+		if len(x) != n {
+			return nil, refuse(fmt.Errorf("%d elements of the input %q; it has shape %v", len(x), p.Name, p.Shape))
+		}
+		for k, v := range x {
+			if !(v >= p.Lo && v <= p.Hi) || p.Kind != plan.Reals && v != math.Trunc(v) {
+				return nil, refuse(fmt.Errorf("input %q: element %d is %g; it takes %s in [%g, %g]", p.Name, k, v, strings.ToLower(string(p.Kind)), p.Lo, p.Hi))
+			}
+		}
+		out = append(out, x)
+	}
+	return out, nil
+}
+
+// expected brings expected outputs into the order of the graph's outputs; nil if there are none.
+func (r *Result) expected(in Input) (out [][]float64) {
+	if len(in.Expected) == 0 {
+		return nil
+	}
+	for _, p := range r.float.Outputs {
+		x, _ := find(in.Expected, r.names.outputs, p.Name)
+		out = append(out, x)
+	}
+	return out
+}
+
+// ports says what statements tell of the inputs and outputs of a prepared graph, and of which kind they are.
+func (r *Result) ports(cfg Config) error {
+	f := r.float
+	if len(f.Inputs) == 0 {
+		return fmt.Errorf("no output depends on an input; there is nothing to prove")
+	}
+	if err := hide(f, cfg.PrivateInputs); err != nil {
+		return err
+	}
+	if err := reveal(f, cfg.Reveal); err != nil {
+		return err
+	}
+	why := notGenerated(f)
+	switch cfg.Statement {
+	case "":
+		r.generation = why == ""
+	case asGenerations:
+		if r.generation = true; why != "" {
+			return fmt.Errorf("statements about this model are no generations: %s; compile it as a function", why)
+		}
+	case asFunctions:
+	default:
+		return fmt.Errorf("unknown kind of statement %q; it is %s or %s", cfg.Statement, asGenerations, asFunctions)
+	}
+	if r.generation {
+		f.Outputs[0].Kind = plan.Integers // the exact accumulators
+	}
+	return nil
+}
+
+// notGenerated says why a model continues no prompts, "" if it does.
+func notGenerated(f *ir.Graph) string {
+	switch {
+	case len(f.Inputs) != 1 || f.Inputs[0].Kind != plan.IDs:
+		return "its input is not token ids alone"
+	case len(f.Outputs) != 1:
+		return fmt.Sprintf("it has %d outputs", len(f.Outputs))
+	case !f.IsLanguageModel():
+		return fmt.Sprintf("its output has shape %v, and logits of %d tokens of a vocabulary of %d have shape %v", f.Outputs[0].Shape, f.Inputs[0].Shape[0], f.Vocab(), []int{f.Inputs[0].Shape[0], f.Vocab()})
+	case !f.Causal:
+		return "its output depends on later tokens, or nothing shows that it does not"
+	case f.Outputs[0].Reveal == plan.Nothing:
+		return "its output is private"
+	}
+	return ""
+}
+
+// hide makes inputs private.
+func hide(f *ir.Graph, names []string) error {
+	for _, name := range names {
+		found := name == all
+		for i := range f.Inputs {
+			if p := &f.Inputs[i]; name == all || p.Name == name {
+				p.Reveal, found = plan.Nothing, true
+			}
+		}
+		if !found {
+			return fmt.Errorf("%w: there is no input %q to hide; the inputs are %s", ErrName, name, listed(portNames(f.Inputs)))
+		}
+	}
+	return nil
+}
+
+// reveal says what statements tell of the outputs.
+func reveal(f *ir.Graph, what map[string]string) error {
+	for name := range what {
+		if name != "" && !slices.Contains(portNames(f.Outputs), name) {
+			return fmt.Errorf("%w: there is no output %q; the outputs are %s", ErrName, name, listed(portNames(f.Outputs)))
+		}
+	}
+	told := false
+	for i := range f.Outputs {
+		p := &f.Outputs[i]
+		said, ok := what[p.Name]
+		if !ok {
+			said = what[""]
+		}
+		if p.Reveal, ok = reveals[said]; !ok {
+			return fmt.Errorf("output %q: %q is not what statements can tell; that is values, argmax or nothing", p.Name, said)
+		}
+		if p.Reveal == plan.Argmax && len(p.Shape) < 2 {
+			return fmt.Errorf("output %q has shape %v; an arg-max is of rows along the last of several axes: reveal values, or export the model with a batch axis", p.Name, p.Shape)
+		}
+		told = told || p.Reveal != plan.Nothing
+	}
+	if !told {
+		return fmt.Errorf("statements would tell nothing of any output, and so claim nothing; reveal values or the arg-max of one")
+	}
+	return nil
+}
+
+func portNames(ports []ir.Port) (names []string) {
+	for _, p := range ports {
+		names = append(names, p.Name)
+	}
+	return names
+}
