@@ -224,7 +224,9 @@ func (r *Result) settle(cal *quant.Calibration, cfg Config) error {
 		if r.plan, err = planner.Plan(r.program, o); err != nil {
 			return refuse(err)
 		}
-		r.Weights = r.plan.Weights
+		if r.Weights = r.plan.Weights; len(r.Weights) == 0 {
+			return refuse(fmt.Errorf("the model has no private weights, so that a proof would be about no model; commit to an initializer, --private NAME, if it has one"))
+		}
 		crowded, err := r.buildCircuit()
 		before := len(commit)
 		for _, name := range crowded {

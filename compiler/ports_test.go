@@ -272,7 +272,8 @@ func TestPortsThatAreRefused(t *testing.T) {
 		`node "Where_y" (Where): computes with "n" as a boolean`:                                       {[]*pb.ValueInfoProto{n, x}, []*pb.NodeProto{op("Where", "n x x", "y")}, Config{Ranges: map[string]Range{"x": {Lo: -1, Hi: 1}, "n": {Lo: 0, Hi: 7}}}},
 		`node "Cast_i" (Cast): a cast of a value that depends on an input to int64`:                    {[]*pb.ValueInfoProto{x}, []*pb.NodeProto{op("Cast", "x", "i", intAttr("to", 7)), op("Cast", "i", "y", intAttr("to", 1))}, Config{Ranges: ranges}},
 		`node "Mul_m" (Mul): its integers may be anything in`:                                          {[]*pb.ValueInfoProto{n}, []*pb.NodeProto{op("Mul", "n n", "m"), op("Cast", "m", "y", intAttr("to", 1))}, Config{Ranges: map[string]Range{"n": {Lo: 0, Hi: 1e5}}}},
-		`the model is linear and all its inputs are public; hide an input`:                             {[]*pb.ValueInfoProto{x}, []*pb.NodeProto{op("Add", "x x", "y")}, Config{Ranges: ranges}},
+		`the model is linear and all its inputs are public; hide an input`:                             {[]*pb.ValueInfoProto{x}, []*pb.NodeProto{op("MatMul", "x W", "y")}, Config{Ranges: ranges}},
+		`the model has no private weights, so that a proof would be about no model`:                    {[]*pb.ValueInfoProto{x}, []*pb.NodeProto{op("Relu", "x", "y")}, Config{Ranges: ranges}},
 		`statements would tell nothing of any output`:                                                  {[]*pb.ValueInfoProto{x}, []*pb.NodeProto{op("MatMul", "x W", "y")}, Config{Ranges: ranges, Reveal: map[string]string{"y": "nothing"}}},
 		`there is no output "z"; the outputs are y`:                                                    {[]*pb.ValueInfoProto{x}, []*pb.NodeProto{op("MatMul", "x W", "y")}, Config{Ranges: ranges, Reveal: map[string]string{"z": "nothing"}}},
 		`there is no input "z" to hide; the inputs are x`:                                              {[]*pb.ValueInfoProto{x}, []*pb.NodeProto{op("MatMul", "x W", "y")}, Config{Ranges: ranges, PrivateInputs: []string{"z"}}},
@@ -289,7 +290,7 @@ func TestPortsThatAreRefused(t *testing.T) {
 		require.ErrorIs(t, err, ErrUnsupported, want)
 		require.ErrorContains(t, err, want)
 	}
-	_, err := Analyse(context.Background(), write(t, portsModel([]*pb.ValueInfoProto{x}, []string{"y", "z"}, []*pb.NodeProto{op("Add", "x x", "y"), op("Relu", "x", "z")})), Config{Ranges: ranges})
+	_, err := Analyse(context.Background(), write(t, portsModel([]*pb.ValueInfoProto{x}, []string{"y", "z"}, []*pb.NodeProto{op("Add", "x x", "y"), op("MatMul", "x W", "h"), op("Relu", "h", "z")}, w)), Config{Ranges: ranges})
 	require.ErrorIs(t, err, ErrUnsupported)
 	require.ErrorContains(t, err, `output "y": it is revealed and depends on nothing that is committed: whoever sees the public inputs computes it without a proof`)
 }

@@ -23,7 +23,7 @@ var (
 // MaxSize bounds a file with the elements of a port, generously: a JSON number and its comma, or a double, of each.
 func MaxSize(p *circuit.Port) int64 { return 1<<16 + 64*int64(circuit.Size(p.Shape)) }
 
-// Read returns the elements of a port. A TensorProto must have the port's shape but for axes of extent 1, JSON lists exactly.
+// Read returns the elements of a port. The file must have the port's shape but for axes of extent 1.
 func Read(p *circuit.Port, data []byte) ([]int64, error) {
 	if text := bytes.TrimLeft(data, " \t\r\n"); len(text) > 0 && text[0] == '[' {
 		return readJSON(p, text)
@@ -41,8 +41,20 @@ func readJSON(p *circuit.Port, text []byte) ([]int64, error) {
 	if d.More() {
 		return nil, fmt.Errorf("%w: there is more behind the list", ErrFormat)
 	}
+	var shape []int
+	var dims []uint64
+	for x, ok := v.([]any); ok; {
+		shape, dims = append(shape, len(x)), append(dims, uint64(len(x)))
+		if len(x) == 0 {
+			break
+		}
+		x, ok = x[0].([]any)
+	}
+	if !sameShape(p.Shape, dims) {
+		return nil, fmt.Errorf("%w: %v, the port has %v", ErrShape, shape, p.Shape)
+	}
 	var out []int64
-	if err := walk(p, v, p.Shape, &out); err != nil {
+	if err := walk(p, v, shape, &out); err != nil {
 		return nil, err
 	}
 	return out, nil
@@ -60,7 +72,7 @@ func walk(p *circuit.Port, v any, shape []int, out *[]int64) error {
 	}
 	list, ok := v.([]any)
 	if !ok || len(list) != shape[0] {
-		return fmt.Errorf("%w: that is %v", ErrShape, p.Shape)
+		return fmt.Errorf("%w: its lists have different lengths", ErrShape)
 	}
 	for _, e := range list {
 		if err := walk(p, e, shape[1:], out); err != nil {
@@ -94,6 +106,14 @@ func number(p *circuit.Port, v any) (int64, error) {
 		return function.Element(p, x)
 	}
 	return 0, ErrFormat
+}
+
+// whole is the integer of an integer: itself, but for a port of reals.
+func whole(p *circuit.Port, x int64) (int64, error) {
+	if p.Kind == circuit.Reals {
+		return function.Element(p, float64(x))
+	}
+	return inRange(p, x)
 }
 
 func inRange(p *circuit.Port, x int64) (int64, error) {

@@ -145,7 +145,7 @@ func readProto(p *circuit.Port, data []byte) ([]int64, error) {
 		case typeDouble:
 			t.raw = t.doubles
 		default:
-			return elements(p, n, len(t.varints), func(i int) (int64, error) { return inRange(p, int64(t.varints[i])) })
+			return elements(p, n, len(t.varints), func(i int) (int64, error) { return whole(p, int64(t.varints[i])) })
 		}
 	}
 	size := sizes[t.kind]
@@ -190,10 +190,7 @@ func element(p *circuit.Port, kind uint64, b []byte) (int64, error) {
 	case typeInt32:
 		x = int64(int32(v))
 	}
-	if p.Kind == circuit.Reals {
-		return function.Element(p, float64(x))
-	}
-	return inRange(p, x)
+	return whole(p, x)
 }
 
 // sameShape compares a shape with dims, without the axes of extent 1 of both.
