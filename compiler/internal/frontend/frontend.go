@@ -55,6 +55,7 @@ type val struct {
 	w       *onnx.Tensor                 // the cells of a private tensor, if known already
 	thunk   func() (*onnx.Tensor, error) // computes them
 	id      ir.ValueID                   // in the graph, none until it is used there
+	padded  *padded                      // what it is with zeros around it, nil if it is not that
 	input   *input                       // an input of the model, up to axes of extent 1, of which no activation has been made
 	narrow  *narrowing                   // of an input: the cast behind it that keeps the fewest integers, nil if there is none
 	mark    *mark                        // the tensors behind an input-free value, nil if all are public

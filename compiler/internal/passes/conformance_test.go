@@ -146,5 +146,5 @@ func conformance(t *testing.T, folder string, least int) {
 	}
 }
 
-func TestOperatorCases(t *testing.T) { conformance(t, "node", 121) }
+func TestOperatorCases(t *testing.T) { conformance(t, "node", 150) }
 func TestPatternCases(t *testing.T)  { conformance(t, "patterns", 65) }
