@@ -18,7 +18,9 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/require"
+	"google.golang.org/protobuf/proto"
 
+	"github.com/zkllmc/zkllmc/compiler/internal/onnx/pb"
 	"github.com/zkllmc/zkllmc/internal/console"
 )
 
@@ -174,4 +176,69 @@ func publish(t *testing.T, proxy string, gomod []byte) string {
 		require.NoError(t, os.WriteFile(filepath.Join(dir, name), data, 0o644))
 	}
 	return "h1:" + base64.StdEncoding.EncodeToString(list.Sum(nil))
+}
+
+// scorer writes the MLP that README compiles: 4 reals to 2.
+func scorer(t *testing.T, file string) {
+	tensor := func(name string, v []float32, dims ...int64) *pb.TensorProto {
+		return &pb.TensorProto{Name: name, DataType: 1, Dims: dims, FloatData: v}
+	}
+	shape := &pb.TensorShapeProto{}
+	for _, d := range []int64{1, 4} {
+		shape.Dim = append(shape.Dim, &pb.TensorShapeProto_Dimension{Value: &pb.TensorShapeProto_Dimension_DimValue{DimValue: d}})
+	}
+	m := &pb.ModelProto{OpsetImport: []*pb.OperatorSetIdProto{{Version: 18}}, Graph: &pb.GraphProto{
+		Node: []*pb.NodeProto{
+			{OpType: "MatMul", Input: []string{"x", "W"}, Output: []string{"h"}}, {OpType: "Relu", Input: []string{"h"}, Output: []string{"r"}},
+			{OpType: "Gemm", Input: []string{"r", "V", "b"}, Output: []string{"y"}}},
+		Input:       []*pb.ValueInfoProto{{Name: "x", Type: &pb.TypeProto{Value: &pb.TypeProto_TensorType{TensorType: &pb.TypeProto_Tensor{ElemType: 1, Shape: shape}}}}},
+		Output:      []*pb.ValueInfoProto{{Name: "y"}},
+		Initializer: []*pb.TensorProto{tensor("W", []float32{1, -1, 0.5, 0.25, 0.125, -0.5, 1, 1, -1, 0, 2, -2}, 4, 3), tensor("V", []float32{1, 2, 0.5, -1, 0.25, 1}, 3, 2), tensor("b", []float32{0.5, -3}, 2)},
+	}}
+	data, err := proto.Marshal(m)
+	require.NoError(t, err)
+	require.NoError(t, os.WriteFile(file, data, 0o600))
+}
+
+// TestReadmeOfNumbers runs README's commands about an MLP: the generated prover shows the real output, the generated verifier accepts it and
+// refuses another input, another output and an input that is out of range.
+func TestReadmeOfNumbers(t *testing.T) {
+	needShell(t)
+	top := t.TempDir()
+	here, env := filepath.Join(top, "zkllmc"), []string{"GOFLAGS=-trimpath", "GOPROXY=off"}
+	clone(t, here)
+	sh(t, here, "go build -o build/zkllmc .", env...)
+	scorer(t, filepath.Join(here, "scorer.onnx"))
+	said := sh(t, here, readmeBlock(t, "An MLP with the input"), env...)
+	// x·W = (3.1875, 2.34375, −2.125), and so y = (3.1875 + 2.34375/2 + 0.5, 2·3.1875 − 2.34375 − 3), exactly
+	require.Contains(t, said, "y\t[[4.859375,1.03125]]\n")
+	require.Contains(t, said, "the proof shows that the model gives these outputs for these inputs")
+
+	dir := filepath.Join(top, "scorer")
+	verify := "bin/verifier verify --vk keys/model.vk --pin model.id --statement statement.bin --proof proof.bin"
+	report := sh(t, dir, verify+" --json")
+	require.Contains(t, report, `"name": "x"`)
+	for lie, file := range map[string]string{"x": "[[0.5, -1.25, 3, 0.25]]", "y": "[[4.875, 1.03125]]"} {
+		require.NoError(t, os.WriteFile(filepath.Join(dir, "lie.json"), []byte(file), 0o600))
+		flag := "--input"
+		if lie == "y" {
+			flag = "--output"
+		}
+		out, code := shFails(t, dir, verify+" "+flag+" "+lie+"=lie.json")
+		require.Equal(t, int(console.Rejected), code, out)
+	}
+	require.NoError(t, os.WriteFile(filepath.Join(dir, "far.json"), []byte("[[0.5, -1.25, 5, 0]]"), 0o600))
+	out, code := shFails(t, dir, "bin/prover run --key keys/prover.key --input x=far.json")
+	require.Equal(t, int(console.Unreadable), code, out)
+	require.Contains(t, out, "outside the port's range of -4 to 4")
+}
+
+// shFails runs commands in a folder, of which the last fails, and returns what they print and its exit code.
+func shFails(t *testing.T, dir, commands string) (string, int) {
+	c := exec.Command("/bin/sh", "-ec", commands)
+	c.Dir = dir
+	out, err := c.CombinedOutput()
+	var exit *exec.ExitError
+	require.ErrorAs(t, err, &exit, "%s: %s", commands, out)
+	return string(out), exit.ExitCode()
 }

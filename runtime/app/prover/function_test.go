@@ -111,7 +111,7 @@ func TestFunctionRefusals(t *testing.T) {
 	b.verifier(0, "accept --save @model.id @keys/model.vk")
 	b.prover(0, b.line("prove --key @keys/prover.key -o @p.bin --statement-out @s.bin"+functionInputs))
 	for name, text := range map[string]string{
-		"beyond.json": "[[4.1, 0]]", "short.json": "[[1]]", "flat.json": "[1, 2]", "more.json": "[[1, 2]] [[1, 2]]", "text.json": `[["a", 1]]`, "huge.json": "[[1e400, 0]]",
+		"beyond.json": "[[4.1, 0]]", "short.json": "[[1]]", "flat.json": "[[1, 2], [1, 2]]", "more.json": "[[1, 2]] [[1, 2]]", "text.json": `[["a", 1]]`, "huge.json": "[[1e400, 0]]",
 		"nan.pb": floats([]byte{1, 2}, 1, float32(math.NaN())), "shape.pb": floats([]byte{3}, 1, 2, 3), "cut.pb": floats([]byte{1, 2}, 1, 2)[:12], "truth.json": "[[true, false]]",
 		"k3.json": "[[8, 0, 0]]",
 	} {
