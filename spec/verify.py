@@ -1664,7 +1664,8 @@ class Causality:
 
     def __init__(self, c, proven):
         self.c, self.proven = c, proven
-        self.times, self.lower_in, self.excused = [None] * len(c.tensors), {}, set()
+        self.times, self.lower_in = [None] * len(c.tensors), {}
+        self.excused, self.divisions = set(), set()  # what rule 7 does not look at: lookups, and virtual tensors besides claims
         self.visited = self.cells = 0
         self.columns = {}  # per tensor: (lookup, column of the table)
         for n, l in enumerate(c.lookups):
@@ -1929,15 +1930,16 @@ class Causality:
         wanted = [term(1, shape, axes, (h.ins[0], axes)), term(-offset << k, shape, axes, (h.ins[1], axes[-len(mask.shape):])),
                   term(1 << k, shape, axes, (dlo, axes)), term(1 << k + b, shape, axes, (u, axes))]
         half = form(term(1 << k >> 1, shape, axes))
-        for x in {x for x, t in enumerate(c.tensors) if t.shape == shape for m in t.terms for f, _ in m.factors if f == dlo}:
+        uses = {x for x, t in enumerate(c.tensors) if t.shape == shape for m in t.terms for f, _ in m.factors if f == dlo}
+        for x in sorted(uses, reverse=True):
             got = forms(c.tensors[x].terms)
             if half in got:
                 got.remove(half)
             maxima = {f for m in c.tensors[x].terms for f, _ in m.factors if self.is_maximum(f, limbs, lo)}
             divisions = [forms(wanted + [term(-1 << k, shape, axes, (top, axes[:-1]))]) for top in maxima]
             if got in divisions and self.kept(x, 1 << k):
-                self.claims.add(x)
-                self.excused.update(near + far)
+                self.divisions.add(x)
+                self.excused.update([near[-1], far[-1]])
                 return None
         return 'its division does not add the mask'
 
@@ -1977,7 +1979,7 @@ class Causality:
         while stack:
             key = k, along = stack.pop()
             t = self.c.tensors[k]
-            if key in seen or self.owner[k] < 0 or k in self.claims or k in h.ins and k not in h.out:
+            if key in seen or self.owner[k] < 0 or k in self.claims or k in self.divisions or k in h.ins and k not in h.out:
                 continue
             seen.add(key)
             self.visited += 1

@@ -69,7 +69,7 @@ func change(rng *rand.Rand, c *circuit.Circuit) string {
 		return changeHint(rng, c, like)
 	}
 	l := pick(len(c.Lookups))
-	switch rng.IntN(6) {
+	switch rng.IntN(9) {
 	case 0:
 		c.Lookups = slices.Delete(c.Lookups, l, l+1)
 		return fmt.Sprint("lookup ", l, " dropped")
@@ -97,6 +97,21 @@ func change(rng *rand.Rand, c *circuit.Circuit) string {
 		z := pick(len(c.Zeros))
 		c.Zeros = slices.Delete(c.Zeros, z, z+1)
 		return fmt.Sprint("zero-check ", z, " dropped")
+	case 5:
+		c.Lookups = append(c.Lookups, circuit.Lookup{Table: c.Lookups[l].Table, Cols: slices.Clone(c.Lookups[l].Cols)})
+		return fmt.Sprint("lookup ", l, " doubled")
+	case 6:
+		z := circuit.ID(pick(len(c.Tensors)))
+		c.Zeros = append(c.Zeros, z)
+		return c.Tensor(z).Name + " zero-checked"
+	case 7:
+		t := c.Lookups[l]
+		t.Cols = slices.Clone(t.Cols)
+		for i := range t.Cols {
+			t.Cols[i] = like(t.Cols[0], len(c.Tensors))
+		}
+		c.Lookups = append(c.Lookups, t)
+		return fmt.Sprint("lookup ", l, " of others too")
 	}
 	k := c.Lookups[l].Cols[0]
 	c.Lookups[l].Cols[0] = like(k, len(c.Tensors))
@@ -166,7 +181,10 @@ func extents(t *circuit.Term, labels []int) (out []int) {
 func changeHint(rng *rand.Rand, c *circuit.Circuit, like func(circuit.ID, int) circuit.ID) string {
 	i := rng.IntN(len(c.Hints))
 	h, name := &c.Hints[i], fmt.Sprint("hint ", i, ": ")
-	switch rng.IntN(8) {
+	switch rng.IntN(9) {
+	case 8:
+		c.Hints = append(c.Hints, circuit.Hint{Kind: h.Kind, In: h.In, Out: slices.Clone(h.Out[:1+rng.IntN(len(h.Out))]), Params: h.Params, Table: h.Table})
+		return name + "doubled"
 	case 0:
 		c.Hints = slices.Delete(c.Hints, i, i+1)
 		return name + "dropped"
