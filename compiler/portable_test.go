@@ -180,7 +180,7 @@ func (c *portableCheck) visit(n ast.Node) bool {
 			_, function := o.(*types.Func)
 			switch path := o.Pkg().Path(); {
 			case path == "math" && function && !exact[o.Name()]:
-				c.fault(n, "math."+o.Name()+" differs between platforms; see package ir/portable")
+				c.fault(n, "math."+o.Name()+" differs between platforms; see package internal/portable")
 			case strings.HasPrefix(path, "math/rand") && (o.Name() == "NormFloat64" || o.Name() == "ExpFloat64") && !c.single():
 				c.fault(n, o.Name()+" differs between platforms in its last bits; write float32(…)")
 			}

@@ -4,7 +4,9 @@ import (
 	"encoding/json"
 	"errors"
 	"io"
+	"os"
 	"os/exec"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -57,6 +59,61 @@ func TestRuntimeImportsNoCompiler(t *testing.T) {
 			require.True(t, !ours || within(imported, module+"runtime") || within(imported, module+"internal"), "%s imports %s", path, imported)
 		}
 	}
+}
+
+// mapped returns the rows of ARCHITECTURE.md's tables of packages, each with the paths in its first cell.
+func mapped(t *testing.T) (rows [][]string) {
+	text, err := os.ReadFile("../ARCHITECTURE.md")
+	require.NoError(t, err)
+	_, section, ok := strings.Cut(string(text), "\n## Packages\n")
+	require.True(t, ok)
+	section, _, _ = strings.Cut(section, "\n## ")
+	for _, line := range strings.Split(section, "\n") {
+		cells := strings.Split(line, "|")
+		if len(cells) < 3 || !strings.HasPrefix(cells[1], " `") {
+			continue
+		}
+		var row []string
+		for i, quoted := range strings.Split(cells[1], "`") {
+			if i%2 == 0 {
+				continue
+			}
+			parent, names, _ := strings.Cut(strings.TrimSuffix(quoted, "}"), "{")
+			for _, name := range strings.Split(names, ",") {
+				row = append(row, parent+name)
+			}
+		}
+		rows = append(rows, row)
+	}
+	return rows
+}
+
+// ARCHITECTURE.md lists every package and folder there is and no other, in the order of the layers: no package imports one of a later row.
+func TestArchitectureIsTheMap(t *testing.T) {
+	place := map[string]int{}
+	for i, row := range mapped(t) {
+		for _, path := range row {
+			require.NotContains(t, place, path, "listed twice")
+			_, err := os.Stat(filepath.Join("..", filepath.FromSlash(path)))
+			require.NoError(t, err)
+			place[path] = i + 1
+		}
+	}
+	checked := 0
+	for path, p := range closure(t, module+"...") {
+		path, ours := strings.CutPrefix(path, module)
+		if !ours || within(path, "generated") || len(p.GoFiles) == 0 {
+			continue
+		}
+		require.Positive(t, place[path], "ARCHITECTURE.md does not list %s", path)
+		for _, imported := range p.Imports {
+			if imported, ours := strings.CutPrefix(imported, module); ours {
+				require.LessOrEqual(t, place[imported], place[path], "%s imports %s, which stands below it in ARCHITECTURE.md", path, imported)
+				checked++
+			}
+		}
+	}
+	require.Greater(t, checked, 100, "the control: packages import each other")
 }
 
 // What serves tests alone is linked by no program and no library.

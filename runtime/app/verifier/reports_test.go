@@ -3,7 +3,7 @@ package verifier
 import (
 	"testing"
 
-	"github.com/zkllmc/zkllmc/internal/console/reports"
+	"github.com/zkllmc/zkllmc/internal/test/reports"
 )
 
 // REPORTS.md has every member of what --json prints, and no other.
