@@ -530,11 +530,11 @@ func (w *walk) visit(id ID, axes []int, depth int) {
 	}
 }
 
-// walkKey tells a tensor on one way from others. Axes of a constraint have small numbers.
+// walkKey tells a tensor on one way from others.
 func walkKey(id ID, axes []int) string {
-	key := binary.LittleEndian.AppendUint32(make([]byte, 0, 4+len(axes)), uint32(id))
+	key := binary.LittleEndian.AppendUint32(make([]byte, 0, 4*(1+len(axes))), uint32(id))
 	for _, a := range axes {
-		key = append(key, byte(a))
+		key = binary.LittleEndian.AppendUint32(key, uint32(a))
 	}
 	return string(key)
 }

@@ -3,6 +3,7 @@ package circuit_test
 import (
 	"fmt"
 	"math"
+	"slices"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -155,6 +156,24 @@ func TestCausalityIsNotFooled(t *testing.T) {
 			bit := d.virtual("bit", []int{positions}, "jd,d->j j=3 d=2", d.x, d.Const("second", []int64{0, 1}, 2))
 			d.zero("tie", square, d.Times(1, "i,ij->ij i=3 j=3", m, next), d.Times(-1, "j,ij->ij i=3 j=3", bit, next))
 			d.head(d.round("context", d.virtual("ctx", shape, "ij,jd->id i=3 j=3 d=2", e, d.x)))
+		}},
+		"a sum over an axis, in a constraint of 256 axes": {false, func(d decoder) { // the first row of y is then that of x at the last position
+			y := d.round("y", d.x)
+			extents, out := []int{positions, 2, positions}, append(make([][]int, 254), []int{1}, []int{0}) // labels: row, channel, summed row
+			of := func(t circuit.ID, labels ...int) circuit.Factor {
+				axes := make([][]int, len(labels))
+				for i, l := range labels {
+					axes[i] = []int{l}
+				}
+				return circuit.Factor{T: t, Axes: axes}
+			}
+			term := func(coef int64, labels int, factors ...circuit.Factor) circuit.Term {
+				return circuit.Term{Coef: coef, Extents: extents[:labels], Out: out, Factors: factors}
+			}
+			last, choose := d.Const("last", []int64{0, 0, 1}, positions), d.Const("choose", []int64{0, 0, 0, 0, 0, 0, 1, 0, 0}, positions, positions)
+			d.zero("tie", append(slices.Repeat([]int{1}, 254), 2, positions), term(1, 2, of(y, 0, 1)), term(-1, 2, of(y, 0, 1)),
+				term(1, 3, of(choose, 0, 2), of(y, 2, 1)), term(-1, 2, of(last, 0), of(d.x, 0, 1)))
+			d.head(y)
 		}},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -7,6 +7,8 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
+	"math"
 	"strconv"
 	"strings"
 
@@ -38,7 +40,7 @@ func readJSON(p *circuit.Port, text []byte) ([]int64, error) {
 	if err := d.Decode(&v); err != nil {
 		return nil, fmt.Errorf("%w: %v", ErrFormat, err)
 	}
-	if d.More() {
+	if _, err := d.Token(); err != io.EOF { // d.More takes a bracket that closes nothing for the end
 		return nil, fmt.Errorf("%w: there is more behind the list", ErrFormat)
 	}
 	var shape []int
@@ -103,14 +105,23 @@ func number(p *circuit.Port, v any) (int64, error) {
 		if err != nil {
 			return 0, fmt.Errorf("%w: %v", ErrFormat, err)
 		}
+		if p.Kind != circuit.Reals && math.Abs(x) >= exact {
+			return 0, fmt.Errorf("%v: %w of which all digits are known; write it without point and exponent", v, function.ErrInteger)
+		}
 		return function.Element(p, x)
 	}
 	return 0, ErrFormat
 }
 
+// exact is up to which integers, of both signs, a float64 holds all.
+const exact = 1 << 53
+
 // whole is the integer of an integer: itself, but for a port of reals.
 func whole(p *circuit.Port, x int64) (int64, error) {
 	if p.Kind == circuit.Reals {
+		if x > exact || x < -exact {
+			return 0, fmt.Errorf("%d: %w: it is no real number of double precision", x, ErrFormat)
+		}
 		return function.Element(p, float64(x))
 	}
 	return inRange(p, x)

@@ -46,7 +46,8 @@ func floats(v ...float32) (out []byte) {
 
 // What a file says of a port is its elements, in every format; axes of extent 1 may be there or not.
 func TestRead(t *testing.T) {
-	reals, integers, booleans, ids := ports[0], ports[1], ports[2], ports[3]
+	reals, integers, booleans, ids, coarse := ports[0], ports[1], ports[2], ports[3], ports[4]
+	large := &circuit.Port{Name: "large", Kind: circuit.Integers, Shape: []int{1}, Lo: -1 << 60, Hi: 1 << 60, Reveal: circuit.Values}
 	for name, c := range map[string]struct {
 		port *circuit.Port
 		data []byte
@@ -66,6 +67,16 @@ func TestRead(t *testing.T) {
 		"booleans, raw":                  {booleans, tensor(9, []uint64{4}, field(9, 1, 0, 0, 1)), []int64{1, 0, 0, 1}, nil},
 		"ids":                            {ids, []byte("[[9,0,3,1]]"), []int64{9, 0, 3, 1}, nil},
 		"negative varint":                {integers, tensor(7, []uint64{2, 2}, slices.Concat(varint(7, math.MaxUint64), varint(7, 1), varint(7, 0), varint(7, 5))), []int64{-1, 1, 0, 5}, nil},
+		"narrow integers for reals":      {reals, tensor(2, []uint64{2, 2}, field(5, 1, 2, 3, 0)), []int64{8, 16, 24, 0}, nil},
+		"a large integer":                {large, []byte("[9007199254740993]"), []int64{1<<53 + 1}, nil},
+
+		"more bytes than the type":   {integers, tensor(2, []uint64{2, 2}, slices.Concat(varint(5, 257), varint(5, 1), varint(5, 0), varint(5, 5))), nil, ErrFormat},
+		"a field of another type":    {integers, tensor(7, []uint64{2, 2}, field(5, 1, 2, 3, 0)), nil, ErrShape},
+		"elements in two fields":     {ids, tensor(2, []uint64{4}, slices.Concat(field(5, 1, 2, 3, 4), field(9, 4, 3, 2, 1))), nil, ErrFormat},
+		"a bracket too many":         {ids, []byte("[1,2,3,4]] [5]"), nil, ErrFormat},
+		"a brace behind":             {ids, []byte("[1,2,3,4]}"), nil, ErrFormat},
+		"digits that a double lacks": {large, []byte("[9007199254740993.0]"), nil, function.ErrInteger},
+		"no double":                  {coarse, tensor(7, []uint64{2, 2}, slices.Concat(varint(7, 1<<53+1), varint(7, 1), varint(7, 0), varint(7, 5))), nil, ErrFormat},
 
 		"another shape":       {integers, []byte("[1,2,3,4]"), nil, ErrShape},
 		"ragged":              {integers, []byte("[[1,2],[3]]"), nil, ErrShape},

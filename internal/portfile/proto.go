@@ -32,9 +32,21 @@ type proto struct {
 	dims    []uint64
 	kind    uint64
 	raw     []byte
-	varints []uint64 // int32_data or int64_data
-	floats  []byte   // float_data
-	doubles []byte   // double_data
+	int32s  []uint64 // of all integers and booleans of at most 32 bits
+	int64s  []uint64
+	floats  []byte // float_data
+	doubles []byte // double_data
+}
+
+// once says whether the elements stand in one field at most: two readers might take different ones.
+func (t *proto) once() bool {
+	n := 0
+	for _, has := range [...]bool{t.raw != nil, len(t.int32s) > 0, len(t.int64s) > 0, len(t.floats) > 0, len(t.doubles) > 0} {
+		if has {
+			n++
+		}
+	}
+	return n <= 1
 }
 
 // message is the rest of a protobuf message.
@@ -98,8 +110,10 @@ func parse(data []byte) (t proto, ok bool) {
 			t.kind = value
 		case 4:
 			t.floats = append(t.floats, field...)
-		case 5, 7:
-			t.varints, ok = integers(t.varints, value, field)
+		case 5:
+			t.int32s, ok = integers(t.int32s, value, field)
+		case 7:
+			t.int64s, ok = integers(t.int64s, value, field)
 		case 9:
 			t.raw = field
 		case 10:
@@ -131,7 +145,7 @@ func integers(out []uint64, value uint64, packed []byte) ([]uint64, bool) {
 
 func readProto(p *circuit.Port, data []byte) ([]int64, error) {
 	t, ok := parse(data)
-	if !ok || sizes[t.kind] == 0 {
+	if !ok || sizes[t.kind] == 0 || !t.once() {
 		return nil, ErrFormat
 	}
 	if !sameShape(p.Shape, t.dims) {
@@ -144,8 +158,10 @@ func readProto(p *circuit.Port, data []byte) ([]int64, error) {
 			t.raw = t.floats
 		case typeDouble:
 			t.raw = t.doubles
+		case typeInt64:
+			return elements(p, n, len(t.int64s), func(i int) (int64, error) { return whole(p, int64(t.int64s[i])) })
 		default:
-			return elements(p, n, len(t.varints), func(i int) (int64, error) { return whole(p, int64(t.varints[i])) })
+			return elements(p, n, len(t.int32s), func(i int) (int64, error) { return narrow(p, t.kind, int64(t.int32s[i])) })
 		}
 	}
 	size := sizes[t.kind]
@@ -181,16 +197,32 @@ func element(p *circuit.Port, kind uint64, b []byte) (int64, error) {
 	for i := len(b) - 1; i >= 0; i-- {
 		v = v<<8 | uint64(b[i])
 	}
-	x := int64(v)
-	switch kind {
-	case typeInt8:
-		x = int64(int8(v))
-	case typeInt16:
-		x = int64(int16(v))
-	case typeInt32:
-		x = int64(int32(v))
+	return whole(p, ofType(kind, v))
+}
+
+// narrow is the integer of a type of at most 32 bits that a wider field holds. One that the type does not have is refused.
+func narrow(p *circuit.Port, kind uint64, v int64) (int64, error) {
+	if ofType(kind, uint64(v)) != v {
+		return 0, fmt.Errorf("%w: %d is none of its type", ErrFormat, v)
 	}
-	return whole(p, x)
+	return whole(p, v)
+}
+
+// ofType reads the low bits of v as an integer of a type.
+func ofType(kind, v uint64) int64 {
+	switch kind {
+	case typeUint8, typeBool:
+		return int64(uint8(v))
+	case typeInt8:
+		return int64(int8(v))
+	case typeUint16:
+		return int64(uint16(v))
+	case typeInt16:
+		return int64(int16(v))
+	case typeInt32:
+		return int64(int32(v))
+	}
+	return int64(v)
 }
 
 // sameShape compares a shape with dims, without the axes of extent 1 of both.
