@@ -68,6 +68,15 @@ func TestPropertyCircuits(t *testing.T) {
 	properties(t, checkCircuit, must)
 }
 
+// TestPropertyFunctions compiles random functions of several inputs and outputs of every kind, public and private, and proves them.
+func TestPropertyFunctions(t *testing.T) {
+	var must []string
+	for _, kind := range []circuit.Element{circuit.IDs, circuit.Integers, circuit.Booleans, circuit.Reals} {
+		must = append(must, fmt.Sprintf("input of %v, %v", kind, circuit.Values), fmt.Sprintf("input of %v, %v", kind, circuit.Nothing))
+	}
+	properties(t, checkFunction, append(must, "output of reals, values", "output of reals, argmax", "output of reals, nothing"))
+}
+
 // check tries the program of a seed, cut to a number of steps if that is not 0.
 type check func(seed uint64, steps int, seen *coverage) error
 
@@ -448,14 +457,72 @@ type proved struct {
 	calls   []randgraph.Call
 	logits  func(ids []int64) ([]int64, error) // the oracle; nil: what the witness says
 
+	function func() (*engine.Input, [][]int64, error) // of functions: a true statement, and what the oracle says of each output
+
 	witnessOnly bool // no proof
 	key         *engine.Key
 	proofBytes  int
 }
 
+// checkFunction draws a function of several inputs and outputs, compiles it and checks the result.
+func checkFunction(seed uint64, steps int, seen *coverage) error {
+	g := randgraph.Function(seed, steps)
+	text := "\n" + g.String()
+	if err := ir.Verify(g); err != nil {
+		return fmt.Errorf("the generator is at fault: %w%s", err, text)
+	}
+	rng := rand.New(rand.NewPCG(seed, 99))
+	cfg := Config{WeightBits: rowBits(rng), WitnessBits: rowBits(rng), Reveal: map[string]string{}, Statement: asFunctions}
+	for i := range g.Inputs {
+		if rng.IntN(3) == 0 {
+			cfg.PrivateInputs = append(cfg.PrivateInputs, g.Inputs[i].Name)
+		}
+	}
+	for i := range g.Outputs {
+		if p := &g.Outputs[i]; i > 0 && rng.IntN(2) == 0 {
+			cfg.Reveal[p.Name] = "nothing"
+		} else if rng.IntN(3) == 0 && len(p.Shape) > 1 {
+			cfg.Reveal[p.Name] = "argmax"
+		}
+	}
+	r, err := fromGraph(context.Background(), g, cfg)
+	if err != nil && (refusable.MatchString(err.Error()) || refusableFunction.MatchString(err.Error())) {
+		seen.refused(err)
+		return nil
+	}
+	if err != nil {
+		return fmt.Errorf("compile: %w%s", err, text)
+	}
+	if err := ir.Verify(r.program.Int); err != nil {
+		return fmt.Errorf("integer program: %w%s", err, text)
+	}
+	for _, p := range r.Circuit.Ports {
+		seen.add(fmt.Sprintf("%s of %v, %v", p.Side(), p.Kind, p.Reveal), 1)
+	}
+	p := &proved{c: r.Circuit, weights: weightsOf(r.Circuit, r), rng: rng, seen: seen}
+	p.function = func() (*engine.Input, [][]int64, error) {
+		elements, err := r.program.Elements(r.samples[rng.IntN(len(r.samples))])
+		if err != nil {
+			return nil, nil, err
+		}
+		outs, err := quant.Outputs(nil, r.program, elements)
+		return functionClaim(r.Circuit, elements, outs), outs, err
+	}
+	if err := p.check(); err != nil {
+		return fmt.Errorf("%w%s%s", err, text, r.program.Int)
+	}
+	return nil
+}
+
+// refusableFunction are the reasons for which a drawn function may be refused besides those of language models.
+var refusableFunction = regexp.MustCompile(`nothing that is committed|no constraint uses it|has no private weights|2\^16 values are supported`)
+
 // check computes the witness of a random statement, compares it with the oracle, proves it and verifies the proof, and sees that
 // statements that are false are not proved.
 func (p *proved) check() error {
+	if p.function != nil {
+		return p.checkFunction()
+	}
 	in, tokens, all, err := p.input()
 	if err != nil {
 		return fmt.Errorf("oracle: %w", err)
@@ -481,6 +548,31 @@ func (p *proved) check() error {
 	if p.witnessOnly {
 		return nil
 	}
+	return p.prove(in, a)
+}
+
+// checkFunction is check for a function of several inputs and outputs.
+func (p *proved) checkFunction() error {
+	in, outs, err := p.function()
+	if err != nil {
+		return fmt.Errorf("oracle: %w", err)
+	}
+	a, err := p.generate(in)
+	if err != nil {
+		return fmt.Errorf("no witness: %w", err)
+	}
+	for i := range p.c.Ports {
+		if o := &p.c.Ports[i]; o.Out {
+			if got := a.Tensor(o.T).V; !slices.Equal(got, outs[0]) {
+				return fmt.Errorf("the witness' output %s is %v, the oracle's %v", o.Name, got, outs[0])
+			}
+			outs = outs[1:]
+		}
+	}
+	if err := witness.CheckSatisfied(p.c, a); err != nil {
+		return fmt.Errorf("the witness does not satisfy the circuit: %w", err)
+	}
+	p.seen.circuit(p.c, a)
 	return p.prove(in, a)
 }
 
@@ -685,16 +777,22 @@ func (p *proved) forged(honest statement.Statement) statement.Statement {
 		}
 		return v
 	}
-	_, out := ends(p.c)
+	var revealed []int
+	for i := range p.c.Ports {
+		if o := &p.c.Ports[i]; o.Out && o.Public() && (o.Reveal != circuit.Argmax || o.Shape[len(o.Shape)-1] > 1) {
+			revealed = append(revealed, i)
+		}
+	}
+	if len(revealed) == 0 {
+		return nil
+	}
+	port := revealed[p.rng.IntN(len(revealed))]
+	out := &p.c.Ports[port]
 	argmax, n := out.Reveal == circuit.Argmax, out.Shape[len(out.Shape)-1]
 	switch st := honest.(type) {
 	case *function.Statement:
 		lie := &function.Statement{Ports: slices.Clone(st.Ports)}
-		for i := range p.c.Ports {
-			if p.c.Ports[i].Out {
-				lie.Ports[i] = change(st.Ports[i], argmax, n)
-			}
-		}
+		lie.Ports[port] = change(st.Ports[port], argmax, n)
 		return lie
 	case *generation.Statement:
 		lie := *st
