@@ -2,6 +2,7 @@ package compiler
 
 import (
 	"context"
+	"slices"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -71,6 +72,39 @@ func TestSlicesAreEquations(t *testing.T) {
 			for _, where := range c.where {
 				require.True(t, got[where], "%s is not among %v", where, got)
 			}
+		})
+	}
+}
+
+// One axis that is split as 3·5 and as 5·3, positions that are split, and a vocabulary that is, are proved: what no storage has both of is
+// looked at through an equation between the parts.
+func TestContradictorySplits(t *testing.T) {
+	reshape := func(in, shape, out string) *pb.NodeProto { return op("Reshape", in+" "+shape, out) }
+	turned := func(in, out, shape, flat string, perm ...int64) []*pb.NodeProto {
+		return []*pb.NodeProto{reshape(in, shape, out+"0"), op("Transpose", out+"0", out+"1", listAttr("perm", perm...)), reshape(out+"1", flat, out)}
+	}
+	for name, c := range map[string]struct {
+		nodes  []*pb.NodeProto
+		causal bool
+	}{
+		"3·5 and 5·3": {slices.Concat(turned("r", "a", "3x5", "15", 0, 2, 1), turned("r", "b", "5x3", "15", 0, 2, 1), []*pb.NodeProto{
+			op("Add", "a b", "y"), op("MatMul", "y W", "logits")}), true},
+		"through a function": {slices.Concat(turned("r", "a", "3x5", "15", 0, 2, 1), []*pb.NodeProto{op("Sigmoid", "a", "s")}, turned("s", "b", "3x5", "15", 0, 2, 1), []*pb.NodeProto{
+			op("Mul", "b r", "y"), op("MatMul", "y W", "logits")}), true},
+		"positions":      {slices.Concat(turned("r", "a", "4x3", "12x15", 1, 0, 2), []*pb.NodeProto{op("MatMul", "a W", "logits")}), false},
+		"the vocabulary": {slices.Concat([]*pb.NodeProto{op("MatMul", "r W", "l")}, turned("l", "logits", "2x3", "12x6", 0, 2, 1)), true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			m := bigramModel(nil, matrix("E", 6, 15), matrix("W", 15, 6), int64s("3x5", 12, 3, 5), int64s("5x3", 12, 5, 3), int64s("15", 12, 15),
+				int64s("4x3", 4, 3, 15), int64s("12x15", 12, 15), int64s("2x3", 12, 2, 3), int64s("12x6", 12, 6))
+			m.Graph.Node = append([]*pb.NodeProto{op("Gather", "E ids", "e"), op("Relu", "e", "r")}, c.nodes...)
+			m.Graph.Input[0].Type.GetTensorType().Shape.Dim[0].Value = &pb.TensorShapeProto_Dimension_DimValue{DimValue: 12}
+			r := analysed(t, m)
+			require.Equal(t, c.causal, r.Circuit.Generation != nil)
+			report, err := r.Check(context.Background(), randomInputs(r, 4))
+			require.NoError(t, err)
+			require.Equal(t, report.Clear, report.ClearAgree)
+			require.NoError(t, r.Prove(context.Background(), randomInputs(r, 1)...))
 		})
 	}
 }

@@ -33,11 +33,8 @@ func TestRefusalsNameTheNode(t *testing.T) {
 		"epsilon": {bigramModel([]*pb.NodeProto{op("LayerNormalization", "x g", "y", epsilon)}, ones),
 			Unsupported{Node: "LayerNormalization_y", Op: "LayerNormalization",
 				Reason: "epsilon 1.0000000150474662e+30 is 1.8119393552650958e+39 in units of the input's square", Remedy: "scale the input up, or choose a smaller epsilon"}},
-		"unaligned split": {bigramModel([]*pb.NodeProto{op("MatMul", "x w", "u"), op("Reshape", "u s53", "a"), op("Softmax", "a", "b"), op("Reshape", "b s15", "c"),
-			op("Reshape", "u s35", "d"), op("Softmax", "d", "e"), op("Reshape", "e s15", "f"), op("Add", "c f", "h"), op("MatMul", "h v", "y")},
-			matrix("w", 3, 15), matrix("v", 15, 3), int64s("s53", 4, 5, 3), int64s("s35", 4, 3, 5), int64s("s15", 4, 15)),
-			Unsupported{Node: "Reshape_d", Op: "Reshape", Reason: "axis 1 of a tensor of shape [4 15] is split into parts of 3 and elsewhere into parts of 5, and no storage has both",
-				Remedy: "split it alike, or transpose in between"}},
+		"windows": {bigramModel([]*pb.NodeProto{op("Unsqueeze", "x zero", "u"), op("Conv", "u w", "y", listAttr("strides", 0))}, filter("w", 3, 4, 2), int64s("zero", 0)),
+			Unsupported{Node: "Conv_y", Op: "Conv", Reason: "strides [0]", Remedy: "numbers from 1 to 2^24 are supported"}},
 	} {
 		data, err := proto.Marshal(c.model)
 		require.NoError(t, err)

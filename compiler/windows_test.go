@@ -65,14 +65,14 @@ func TestWindows(t *testing.T) {
 		"means": {40, []*pb.NodeProto{
 			op("AveragePool", "c0", "a", listAttr("kernel_shape", 3), listAttr("pads", 1, 1)), op("GlobalAveragePool", "c0", "g"), op("Add", "a g", "c1"),
 		}, false, nil},
-		"pictures": {64, []*pb.NodeProto{ // 3 channels of 8·8, halved and repeated
+		"pictures": {36, []*pb.NodeProto{ // 3 channels of 6·6, halved and repeated
 			op("Reshape", "c0 square", "s"), op("Conv", "s w33 b3", "h", listAttr("pads", 1, 1, 1, 1)), op("MaxPool", "h", "m", listAttr("kernel_shape", 2, 2), listAttr("strides", 2, 2)),
 			op("ConvTranspose", "m w22", "u", listAttr("strides", 2, 2)), op("Reshape", "u flat", "c1"),
 		}, false, nil},
 	} {
 		t.Run(name, func(t *testing.T) {
 			m := windowed(c.T, c.nodes, filter("w3", 3, 3, 3), filter("w1", 3, 1, 3), filter("w2", 3, 3, 2), filter("w33", 3, 3, 3, 3), filter("w22", 3, 3, 2, 2),
-				filter("b3", 3), int64s("left", 0, 0, 2, 0, 0, 0), int64s("ahead", 0, 0, 0, 0, 0, 1), int64s("end", c.T), int64s("two", 2), int64s("square", 1, 3, 8, 8), int64s("flat", 1, 3, 64))
+				filter("b3", 3), int64s("left", 0, 0, 2, 0, 0, 0), int64s("ahead", 0, 0, 0, 0, 0, 1), int64s("end", c.T), int64s("two", 2), int64s("square", 1, 3, 6, 6), int64s("flat", 1, 3, 36))
 			r := analysed(t, m)
 			require.Equal(t, c.causal, r.Circuit.Generation != nil)
 			got := map[string]bool{}

@@ -34,7 +34,8 @@ func Plan(p *quant.Program, o Options) (*plan.Plan, error) {
 	if err != nil {
 		return nil, err
 	}
-	e := newEmitter(g, p.Why, o)
+	e := newEmitter(g.Graph, g.why(p.Why), o)
+	e.source = g.source
 	if err := e.emit(); err != nil {
 		return nil, err
 	}
@@ -87,8 +88,9 @@ type emitter struct {
 	steps     []lstep
 	constants []plan.Tensor
 	ports     []plan.Port
-	hot       map[ir.ValueID]ref // the one-hot rows that carry inputs of ids
-	maps      map[string]ref     // maps of indices, by equation and shape
+	hot       map[ir.ValueID]ref        // the one-hot rows that carry inputs of ids
+	source    map[ir.ValueID]ir.ValueID // of values that refinement added: the program's own
+	maps      map[string]ref            // maps of indices, by equation and shape
 	at        map[ir.ValueID]ref
 	uses      []int
 	fused     map[ir.ValueID]bool // results of a Rescale that its Table takes in
@@ -300,6 +302,9 @@ func (e *emitter) node(n *ir.Node) error {
 	}
 	i := e.add(s, in)
 	e.steps[i].value = v.ID
+	if s, ok := e.source[v.ID]; ok {
+		e.steps[i].value = s
+	}
 	for o, id := range n.Out {
 		e.at[id] = ref{i, o + result}
 	}

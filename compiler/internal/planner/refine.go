@@ -15,6 +15,10 @@ import (
 // A cut of an axis is the extent of the part behind it. Cuts spread: a cut through a label of a term cuts that label wherever it stands, and
 // operations that work cell by cell have the axes of their operands. Axes that a statement or a gadget fixes cannot be cut: the
 // positions and the vocabulary of one-hot rows and logits, the axis that a softmax runs over.
+//
+// Where a cut would go through such an axis, or does not fit the cuts that are there (15 as 3·5 and 5·3), the value is looked at through a
+// map of indices, of its own storage and of the one that is asked for: 5a + b = 3c + d. That is one more virtual tensor and a sumcheck over
+// the axis. See again.go.
 
 // refiner collects the cuts of a program.
 type refiner struct {
@@ -23,14 +27,25 @@ type refiner struct {
 	fixed   [][]bool  // per value and axis: it cannot be cut
 	changed bool
 	err     error
+
+	source  map[ir.ValueID]ir.ValueID // of values that the program itself has not: the one whose cells they have
+	split   bool                      // a value was split off since the loops began
+	results map[*ir.Node]bool         // nodes whose result was split off
+	moved   map[ir.ValueID]ir.ValueID // what these compute: the value that it was before
+}
+
+// refined is a program whose axes are cut.
+type refined struct {
+	*ir.Graph
+	source, moved map[ir.ValueID]ir.ValueID // see refiner
 }
 
 // refine returns the program with every axis cut where a term splits it at an extent that is no power of two. The program itself is
 // left as it is, and returned where nothing is to be cut.
-func refine(g *ir.Graph) (*ir.Graph, error) {
-	r := &refiner{g: g, cuts: make([][][]int, len(g.Values)), fixed: make([][]bool, len(g.Values))}
-	for i, v := range g.Values {
-		r.cuts[i], r.fixed[i] = make([][]int, len(v.Shape)), make([]bool, len(v.Shape))
+func refine(g *ir.Graph) (*refined, error) {
+	r := &refiner{g: copied(g), source: map[ir.ValueID]ir.ValueID{}, results: map[*ir.Node]bool{}, moved: map[ir.ValueID]ir.ValueID{}}
+	for _, v := range g.Values {
+		r.cuts, r.fixed = append(r.cuts, make([][]int, len(v.Shape))), append(r.fixed, make([]bool, len(v.Shape)))
 	}
 	for _, p := range g.Outputs {
 		r.fix(p.Value)
@@ -38,19 +53,23 @@ func refine(g *ir.Graph) (*ir.Graph, error) {
 	for _, n := range g.Nodes {
 		r.fixNode(n)
 	}
-	for first := true; (first || r.changed) && r.err == nil; first = false {
-		r.changed = false
-		for _, n := range g.Nodes {
-			r.spread(n)
+	for first := true; (first || r.changed || r.split) && r.err == nil; first = false {
+		r.changed, r.split = false, false
+		for i := 0; i < len(r.g.Nodes) && !r.split; i++ {
+			r.spread(r.g.Nodes[i])
 		}
-		for i := len(g.Nodes) - 1; i >= 0; i-- { // cuts also come from uses
-			r.spread(g.Nodes[i])
+		for i := len(r.g.Nodes) - 1; i >= 0 && !r.split; i-- { // cuts also come from uses
+			r.spread(r.g.Nodes[i])
 		}
 	}
 	if r.err != nil || !r.any() {
-		return g, r.err
+		return &refined{g, nil, nil}, r.err
 	}
-	return r.rewrite()
+	out, err := r.rewrite()
+	if err == nil {
+		err = r.checkMaps(out)
+	}
+	return &refined{out, r.source, r.moved}, err
 }
 
 // any says whether there is anything to rewrite.
@@ -103,15 +122,15 @@ func (r *refiner) fixNode(n *ir.Node) {
 	}
 }
 
-// cut adds a cut to an axis and says whether it may be there.
-func (r *refiner) cut(n *ir.Node, id ir.ValueID, axis, inner int) {
+// cut adds a cut to an axis of a node's operand or result; where it may not be there, the value is split off.
+func (r *refiner) cut(n *ir.Node, p slot, axis, inner int) {
+	id := p.value(n)
 	v := r.g.Value(id)
-	if r.err != nil || inner == 1 || inner == v.Shape[axis] || inner&(inner-1) == 0 || slices.Contains(r.cuts[id][axis], inner) {
+	if r.err != nil || r.split || inner == 1 || inner == v.Shape[axis] || inner&(inner-1) == 0 || slices.Contains(r.cuts[id][axis], inner) {
 		return
 	}
 	if r.fixed[id][axis] {
-		r.err = n.Errorf("axis %d of a tensor of shape %v would have to be split into parts of %d, which is no power of two; positions, vocabulary, axes of inputs and outputs and the axis of a softmax cannot be split so",
-			axis, v.Shape, inner)
+		r.apart(n, p)
 		return
 	}
 	all := append(slices.Clone(r.cuts[id][axis]), inner)
@@ -122,105 +141,126 @@ func (r *refiner) cut(n *ir.Node, id ir.ValueID, axis, inner int) {
 			next = all[i+1]
 		}
 		if next%all[i] != 0 {
-			r.conflict(n, id, axis, all[i], next)
+			r.apart(n, p)
 			return
 		}
 	}
 	r.cuts[id][axis], r.changed = all, true
 }
 
-// conflict is the error for an axis that two splits ask for in different parts.
-func (r *refiner) conflict(n *ir.Node, id ir.ValueID, axis, a, b int) {
-	v := r.g.Value(id)
-	r.err = n.Errorf("axis %d of a tensor of shape %v is split into parts of %d and elsewhere into parts of %d, and no storage has both; split it alike, or transpose in between", axis, v.Shape, a, b)
-}
-
 // spread hands the cuts of a node's operands and results to each other.
 func (r *refiner) spread(n *ir.Node) {
 	if info, ok := n.Op.Info(); ok && info.Elementwise {
-		for _, id := range n.In {
-			r.same(n, id, n.Out[0])
+		for k := range n.In {
+			r.same(n, k, 0)
 		}
 	}
 	switch n.Op {
 	case ir.OpEinsum:
-		for _, t := range n.Attr.(*ir.EinsumAttr).Terms {
-			r.spreadTerm(n, t)
+		for i := range n.Attr.(*ir.EinsumAttr).Terms {
+			r.spreadTerm(n, i)
 		}
 	case ir.OpZkAttn:
-		r.same(n, n.In[0], n.Out[0])
-		r.same(n, n.In[0], n.Out[1])
+		r.same(n, 0, 0)
+		r.same(n, 0, 1)
 		if len(n.In) > 1 {
-			r.trailing(n, n.In[0], n.In[1])
+			for i := 1; i <= min(len(r.cuts[n.In[0]]), len(r.cuts[n.In[1]])); i++ {
+				r.sameAxis(n, slot{-1, 0}, len(r.cuts[n.In[0]])-i, slot{-1, 1}, len(r.cuts[n.In[1]])-i)
+			}
 		}
 	}
 }
 
-// same gives the axes that two values have in common, from the first on, the same cuts.
-func (r *refiner) same(n *ir.Node, a, b ir.ValueID) {
-	for axis := range min(len(r.cuts[a]), len(r.cuts[b])) {
-		r.sameAxis(n, a, axis, b, axis)
+// same gives the axes that an operand and a result have in common, from the first on, the same cuts.
+func (r *refiner) same(n *ir.Node, operand, result int) {
+	in, out := slot{-1, operand}, slot{-1, -1 - result}
+	for axis := range min(len(r.cuts[in.value(n)]), len(r.cuts[out.value(n)])) {
+		r.sameAxis(n, in, axis, out, axis)
 	}
 }
 
-// trailing is same for axes counted from the last.
-func (r *refiner) trailing(n *ir.Node, a, b ir.ValueID) {
-	for i := 1; i <= min(len(r.cuts[a]), len(r.cuts[b])); i++ {
-		r.sameAxis(n, a, len(r.cuts[a])-i, b, len(r.cuts[b])-i)
-	}
-}
-
-func (r *refiner) sameAxis(n *ir.Node, a ir.ValueID, i int, b ir.ValueID, j int) {
-	for _, c := range slices.Clone(r.cuts[a][i]) {
-		r.cut(n, b, j, c)
-	}
-	for _, c := range slices.Clone(r.cuts[b][j]) {
+// sameAxis gives an axis of an operand and one of another operand or of a result the same cuts. Where they do not fit it is the operand that
+// is split off.
+func (r *refiner) sameAxis(n *ir.Node, a slot, i int, b slot, j int) {
+	for _, c := range slices.Clone(r.cuts[b.value(n)][j]) {
 		r.cut(n, a, i, c)
 	}
+	if r.split {
+		return
+	}
+	for _, c := range slices.Clone(r.cuts[a.value(n)][i]) {
+		if r.fixed[b.value(n)][j] && !slices.Contains(r.cuts[b.value(n)][j], c) {
+			r.apart(n, a)
+			return
+		}
+		r.cut(n, b, j, c)
+	}
+}
+
+// slot is an operand of a node, of one of its terms, or a result.
+type slot struct {
+	term int // of an Einsum, -1: of the node
+	k    int // operand of the term, or of the node; -1 and less: result -1-k
+}
+
+// value is the value at a slot of a node.
+func (p slot) value(n *ir.Node) ir.ValueID {
+	switch {
+	case p.k < 0:
+		return n.Out[-1-p.k]
+	case p.term >= 0:
+		return n.In[n.Attr.(*ir.EinsumAttr).Terms[p.term].In[p.k]]
+	}
+	return n.In[p.k]
 }
 
 // spot is an axis of a term: of an operand, or of the result.
 type spot struct {
-	id     ir.ValueID
+	slot
 	axis   int
 	labels []int
 }
 
-func spots(n *ir.Node, t ir.Term) []spot {
+func spots(term int, t ir.Term) []spot {
 	var out []spot
-	for k, in := range t.In {
+	for k := range t.In {
 		for a, labels := range t.Axes[k] {
-			out = append(out, spot{n.In[in], a, labels})
+			out = append(out, spot{slot{term, k}, a, labels})
 		}
 	}
 	for a, labels := range t.Out {
-		out = append(out, spot{n.Out[0], a, labels})
+		out = append(out, spot{slot{term, -1}, a, labels})
 	}
 	return out
 }
 
 // spreadTerm cuts the labels of a term where an axis is cut through them, and the axes where their labels meet.
-func (r *refiner) spreadTerm(n *ir.Node, t ir.Term) {
-	t = r.split(n, t)
-	for _, p := range spots(n, t) {
+func (r *refiner) spreadTerm(n *ir.Node, i int) {
+	t := r.cutLabels(n, i)
+	if r.split {
+		return
+	}
+	for _, p := range spots(i, t) {
 		inner := 1
-		for i := len(p.labels) - 1; i > 0; i-- {
-			inner *= t.Extents[p.labels[i]]
-			r.cut(n, p.id, p.axis, inner)
+		for j := len(p.labels) - 1; j > 0; j-- {
+			inner *= t.Extents[p.labels[j]]
+			if r.cut(n, p.slot, p.axis, inner); r.split {
+				return
+			}
 		}
 	}
 }
 
-// split returns the term with its labels split wherever an axis is cut through them.
-func (r *refiner) split(n *ir.Node, t ir.Term) ir.Term {
-	t = t.Clone()
+// cutLabels returns a term with its labels split wherever an axis is cut through them.
+func (r *refiner) cutLabels(n *ir.Node, term int) ir.Term {
+	t := n.Attr.(*ir.EinsumAttr).Terms[term].Clone()
 	if hasIdleLabel(t) {
 		t.Normalise()
 	}
-	for again := true; again && r.err == nil; {
+	for again := true; again && r.err == nil && !r.split; {
 		again = false
-		for _, p := range spots(n, t) {
-			if label, lo, ok := r.through(n, t, p); ok {
+		for _, p := range spots(term, t) {
+			if label, lo, ok := r.passes(n, t, p); ok {
 				t.Split(label, lo)
 				again = true
 				break
@@ -230,19 +270,15 @@ func (r *refiner) split(n *ir.Node, t ir.Term) ir.Term {
 	return t
 }
 
-// through finds a label of an axis that one of the axis' cuts goes through, and the extent of the part behind.
-func (r *refiner) through(n *ir.Node, t ir.Term, p spot) (label, lo int, ok bool) {
-	for _, c := range r.cuts[p.id][p.axis] {
+// passes finds a label of an axis that one of the axis' cuts goes through, and the extent of the part behind.
+func (r *refiner) passes(n *ir.Node, t ir.Term, p spot) (label, lo int, ok bool) {
+	for _, c := range r.cuts[p.value(n)][p.axis] {
 		inner := 1
 		for i := len(p.labels) - 1; i >= 0; i-- {
 			e := t.Extents[p.labels[i]]
 			if c > inner && c < inner*e {
-				if c%inner != 0 {
-					r.conflict(n, p.id, p.axis, inner, c)
-					return 0, 0, false
-				}
-				if e%(c/inner) != 0 {
-					r.conflict(n, p.id, p.axis, c, inner*e)
+				if c%inner != 0 || e%(c/inner) != 0 {
+					r.apart(n, p.slot)
 					return 0, 0, false
 				}
 				return p.labels[i], c / inner, true
@@ -283,8 +319,8 @@ func (r *refiner) rewrite() (*ir.Graph, error) {
 		}
 		if n.Op == ir.OpEinsum {
 			attr := &ir.EinsumAttr{}
-			for _, t := range n.Attr.(*ir.EinsumAttr).Terms {
-				attr.Terms = append(attr.Terms, r.rewriteTerm(n, t))
+			for i := range n.Attr.(*ir.EinsumAttr).Terms {
+				attr.Terms = append(attr.Terms, r.rewriteTerm(n, i))
 			}
 			m.Attr = attr
 		}
@@ -303,8 +339,8 @@ func (r *refiner) rewrite() (*ir.Graph, error) {
 }
 
 // rewriteTerm distributes the labels of every axis over the parts that the axis is stored in.
-func (r *refiner) rewriteTerm(n *ir.Node, t ir.Term) ir.Term {
-	t = r.split(n, t)
+func (r *refiner) rewriteTerm(n *ir.Node, i int) ir.Term {
+	t := r.cutLabels(n, i)
 	parts := func(id ir.ValueID, axes [][]int) (out [][]int) {
 		for a, labels := range axes {
 			out = append(out, r.parts(&t, labels, r.cuts[id][a])...)

@@ -31,9 +31,9 @@ type operands interface {
 	inner(rng *rand.Rand, extent int) bool  // whether the part of an axis behind its first one may have this extent
 }
 
-// inner: the planner stores an axis in the parts that it is ever split into. Two splits of one axis need not fit, so most keep to powers of two.
+// inner: the planner stores an axis in the parts that it is ever split into, and looks at it through a map where two splits do not fit.
 func (d *grapher) inner(rng *rand.Rand, extent int) bool {
-	return powerOfTwo(extent) || rng.IntN(4) == 0
+	return powerOfTwo(extent) || rng.IntN(2) == 0
 }
 
 // inner: a circuit splits axes at powers of two.
