@@ -73,6 +73,13 @@ func TestExitCodes(t *testing.T) {
 		{"no output", []string{"compile", model}, console.Usage, "-o DIR"},
 		{"bad dimension", []string{"check", model, "--dim", "seq"}, console.Usage, "--dim"},
 		{"bad reveal", []string{"check", model, "--reveal", "everything"}, console.Usage, "WHAT is values (or logits), argmax or nothing"},
+		{"two reveals", []string{"check", model, "--reveal", "argmax", "--reveal", "values"}, console.Usage, "once per output"},
+		{"no such output to reveal", []string{"check", model, "--reveal", "nix=argmax"}, console.Usage, `no such name: there is no output "nix"`},
+		{"nothing to reveal", []string{"check", model, "--reveal", "nothing"}, console.Unreadable, "statements would tell nothing of any output"},
+		{"bad range", []string{"check", model, "--range", "x=1"}, console.Usage, "write --range NAME=LO:HI with two numbers"},
+		{"no such input in range", []string{"check", model, "--range", "nix=0:1"}, console.Usage, `no such name: range of input "nix"`},
+		{"range upside down", []string{"check", model, "--range", input + "=1:0"}, console.Unreadable, "[1, 0] is no range"},
+		{"bad statement", []string{"check", model, "--statement", "poem"}, console.Usage, "--statement poem: it is generation or function"},
 		{"foreign folder", []string{"compile", model, "-o", foreign, "--runtime-path", "../.."}, console.Usage, "--force"},
 		{"not our source", []string{"compile", model, "-o", filepath.Join(t.TempDir(), "x"), "--runtime-path", foreign}, console.Usage, "--runtime-path"},
 		{"missing model", []string{"inspect", "nowhere.onnx"}, console.Unreadable, "nowhere.onnx"},
@@ -95,6 +102,50 @@ func TestExitCodes(t *testing.T) {
 		require.Contains(t, stderr, c.says, c.name)
 		require.NotContains(t, stderr, "internal error", c.name)
 	}
+}
+
+// The kind of statements follows from the model, or from --statement where both are possible; inspect shows it with the ports.
+func TestStatementKinds(t *testing.T) {
+	model := tiny(t, 1)
+	for _, c := range []struct {
+		args []string
+		want []string
+	}{
+		{nil, []string{"generation     no output depends on later tokens", "ids: ids [4] in [0, 5]; statements tell values", "logits: integers [4 6]"}},
+		{[]string{"--statement", "generation", "--private-input", "all", "--reveal", "argmax"}, []string{"generation", "statements tell nothing", "statements tell argmax"}},
+		{[]string{"--statement", "function", "--reveal", "logits=argmax"}, []string{"function       a statement says", "logits: reals [4 6]", "statements tell argmax"}},
+	} {
+		code, out, stderr := run(t, append([]string{"inspect", model}, c.args...)...)
+		require.Equal(t, console.OK, code, stderr)
+		for _, want := range c.want {
+			require.Contains(t, out, want)
+		}
+	}
+	file := filepath.Join(t.TempDir(), "scorer.onnx")
+	scorer(t, file)
+	code, _, stderr := run(t, "inspect", file, "--range", "x=-1:1", "--statement", "generation")
+	require.Equal(t, console.Unreadable, code)
+	require.Contains(t, stderr, "no generations: its input is not token ids alone; compile it as a function")
+}
+
+// Outputs of a model of numbers are compared one by one, with the float model and with what the data expects.
+func TestCheckOfNumbers(t *testing.T) {
+	dir := t.TempDir()
+	model, data := filepath.Join(dir, "scorer.onnx"), filepath.Join(dir, "data.json")
+	scorer(t, model)
+	for expected, want := range map[string]int{"4.859375, 1.03125": console.OK, "4.859375, 1.53125": console.Rejected} {
+		require.NoError(t, os.WriteFile(data, []byte(`{"inputs": {"x": [[0.5, -1.25, 3, 0]]}, "outputs": {"y": [[`+expected+`]]}}`), 0o600))
+		code, out, stderr := run(t, "check", model, data, "--range", "x=-4:4")
+		require.Equal(t, want, code, stderr)
+		require.Contains(t, out, "against the float model: 1 inputs\n  y               error max")
+		require.Contains(t, out, "against the expected output: 1 inputs")
+	}
+	code, _, stderr := run(t, "check", model, data, "--range", "x=-2:2")
+	require.Equal(t, console.Unreadable, code)
+	require.Contains(t, stderr, `input "x": element 2 is 3; it takes reals in [-2, 2]`)
+	code, out, stderr := run(t, "check", model, data, "--calibrate", data) // of which the range follows
+	require.Equal(t, console.Rejected, code, stderr)
+	require.Contains(t, out, "against the float model")
 }
 
 func inputName(t *testing.T, model string) string {
