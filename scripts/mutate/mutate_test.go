@@ -1,16 +1,22 @@
 package main
 
 import (
+	"go/ast"
 	"go/parser"
 	"go/token"
+	"maps"
 	"os"
+	"os/exec"
 	"path/filepath"
+	"slices"
+	"strings"
 	"testing"
 
+	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 )
 
-const sample = `package statement
+const sample = `package generation
 
 func inVocabulary(c *Circuit, id int64) bool { return id >= 0 && id < c.Vocab }
 
@@ -46,31 +52,31 @@ func TestScan(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "sample.go")
 	require.NoError(t, os.WriteFile(path, []byte(sample), 0o644))
 	tr := &tree{root: filepath.Dir(path)}
-	require.NoError(t, tr.scan("statement", path))
+	require.NoError(t, tr.scan("generation", path))
 	var got []string
 	for _, s := range tr.sites {
 		got = append(got, s.String())
 	}
 	require.Equal(t, []string{
-		"statement.inVocabulary: guard: id >= 0 && id < c.Vocab",
-		"statement.inVocabulary: operand: id >= 0",
-		"statement.inVocabulary: bound: id >= 0",
-		"statement.inVocabulary: operand: id < c.Vocab",
-		"statement.inVocabulary: bound: id < c.Vocab",
-		"statement.Statement.Check: step: sum.Add(&sum, one)",
-		"statement.Statement.Check: guard: err != nil",
-		"statement.Statement.Check: guard: n < 1 || (n > c.Length && !(a && b))",
-		"statement.Statement.Check: operand: n < 1",
-		"statement.Statement.Check: bound: n < 1",
-		"statement.Statement.Check: operand: (n > c.Length && !(a && b))",
-		"statement.Statement.Check: bound: n > c.Length",
-		"statement.Statement.Check: operand: a",
-		"statement.Statement.Check: operand: b",
-		"statement.Statement.Check: step: x = 1",
-		`statement.Statement.Check: step: ch.Scalars("label", 1, func() []Element { x = 3; return nil })`,
-		`statement.Statement.Check: check: ch.Zero("stage", e)`,
-		"statement.Statement.Check: absorb: h.Write(b)",
-		"statement.Statement.Check: returned: return 1, s.logits()",
+		"generation.inVocabulary: guard: id >= 0 && id < c.Vocab",
+		"generation.inVocabulary: operand: id >= 0",
+		"generation.inVocabulary: bound: id >= 0",
+		"generation.inVocabulary: operand: id < c.Vocab",
+		"generation.inVocabulary: bound: id < c.Vocab",
+		"generation.Statement.Check: step: sum.Add(&sum, one)",
+		"generation.Statement.Check: guard: err != nil",
+		"generation.Statement.Check: guard: n < 1 || (n > c.Length && !(a && b))",
+		"generation.Statement.Check: operand: n < 1",
+		"generation.Statement.Check: bound: n < 1",
+		"generation.Statement.Check: operand: (n > c.Length && !(a && b))",
+		"generation.Statement.Check: bound: n > c.Length",
+		"generation.Statement.Check: operand: a",
+		"generation.Statement.Check: operand: b",
+		"generation.Statement.Check: step: x = 1",
+		`generation.Statement.Check: step: ch.Scalars("label", 1, func() []Element { x = 3; return nil })`,
+		`generation.Statement.Check: check: ch.Zero("stage", e)`,
+		"generation.Statement.Check: absorb: h.Write(b)",
+		"generation.Statement.Check: returned: return 1, s.logits()",
 	}, got)
 	require.Len(t, tr.files, 1)
 	text := string(tr.files[0].text)
@@ -101,4 +107,83 @@ func TestJudgement(t *testing.T) {
 	}
 	require.Equal(t, hangs, judgement("", exitHang))
 	require.Equal(t, "TestB/sub", failed("--- FAIL: TestB (0.1s)\n    --- FAIL: TestB/sub (0.0s)\n"))
+}
+
+// declared lists what the files of the mutated packages declare, as package.Function and package.Type.Method, and the files.
+func declared(t *testing.T) map[string]bool {
+	out := map[string]bool{}
+	for _, pkg := range mutated {
+		names, err := filepath.Glob(filepath.Join("../..", folder(pkg), "*.go"))
+		require.NoError(t, err)
+		for _, name := range names {
+			out[pkg+"/"+filepath.Base(name)] = true
+			file, err := parser.ParseFile(token.NewFileSet(), name, nil, parser.SkipObjectResolution)
+			require.NoError(t, err)
+			for _, d := range file.Decls {
+				if f, ok := d.(*ast.FuncDecl); ok {
+					out[pkg+"."+functionName(f)] = true
+				}
+			}
+		}
+	}
+	return out
+}
+
+// What the plan and the arguments name is there: a function that moved to another package is not left out of what is mutated unnoticed.
+func TestPlanNamesWhatThereIs(t *testing.T) {
+	there := declared(t)
+	some := func(name string) bool {
+		for f := range there {
+			if f == name || strings.HasSuffix(name, ".") && strings.HasPrefix(f, name) {
+				return true
+			}
+		}
+		return false
+	}
+	var names []string
+	for _, l := range leftOut {
+		names = append(names, l.name)
+	}
+	names = append(names, stepped...)
+	names = slices.AppendSeq(names, maps.Keys(predicates))
+	names = slices.AppendSeq(names, maps.Keys(forbidden))
+	for _, name := range names {
+		assert.True(t, some(name), "there is no %s", name)
+	}
+	tree, err := load("../..")
+	require.NoError(t, err)
+	sites := map[string]bool{}
+	for _, s := range tree.sites {
+		sites[s.String()] = true
+	}
+	arguments, err := readArguments("survivors.txt")
+	require.NoError(t, err)
+	for name := range arguments {
+		assert.True(t, sites[name], "survivors.txt argues about %s, which is gone", name)
+	}
+}
+
+// Every package that a generated verifier links is mutated, or said to decide nothing.
+func TestPlanCoversTheVerifier(t *testing.T) {
+	const module = "github.com/zkllmc/zkllmc/"
+	out, err := exec.Command("go", "list", "-deps", "../../generated/sums/verifier", "../../generated/sums/cmd/verifier", "../../runtime/gadget/attention").Output()
+	require.NoError(t, err)
+	planned := map[string]bool{}
+	for _, pkg := range slices.Concat(mutated, around) {
+		if !strings.Contains(pkg, "/") {
+			pkg = folder(pkg)
+		}
+		planned[pkg] = false
+	}
+	for _, path := range strings.Fields(string(out)) {
+		path, ours := strings.CutPrefix(path, module)
+		if !ours || strings.HasPrefix(path, "generated/") {
+			continue
+		}
+		assert.Contains(t, planned, path, "is it mutated, or does it decide nothing?")
+		planned[path] = true
+	}
+	for path, linked := range planned {
+		assert.True(t, linked, "the verifier does not link %s", path)
+	}
 }

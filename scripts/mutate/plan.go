@@ -7,13 +7,13 @@ import "regexp"
 // folder is where a package stands, by the last element of its path.
 func folder(pkg string) string {
 	switch pkg {
-	case "gadget", "statement", "verifier":
+	case "gadget", "statement", "verifier", "asked", "tokens", "version":
 		return "runtime/" + pkg
 	case "function", "generation":
 		return "runtime/statement/" + pkg
 	case "attention":
 		return "runtime/gadget/" + pkg
-	case "constants":
+	case "constants", "ints":
 		return "internal/format/" + pkg
 	case "attack":
 		return "internal/test/" + pkg
@@ -21,12 +21,17 @@ func folder(pkg string) string {
 	return "internal/" + pkg
 }
 
-// mutated are the packages of the verifier that check something: the closure of runtime/verifier and of the circuits that generated
-// code builds. The others decide nothing: backend holds interfaces, tables is arithmetic without a choice but for its guards, and
-// version, machine, atomicfile, tokens and the command line stand around the verifier.
+// mutated are the packages of the verifier that check something.
 var mutated = []string{
-	"verifier", "protocol", "veil", "sumcheck", "lookup", "einsum", "commit", "statement", "format", "transcript",
+	"verifier", "protocol", "veil", "sumcheck", "lookup", "einsum", "commit", "statement", "function", "generation", "ints", "format", "transcript",
 	"circuit", "interval", "gadget", "attention", "tables", "constants", "group", "field", "poly",
+}
+
+// around are the other packages of the verifier. They decide nothing about proofs: interfaces and names, what a text has to do with ids,
+// and what stands around the verifier on a command line.
+var around = []string{
+	"asked", "atomicfile", "backend", "console", "dialogue", "machine", "portfile", "reading", "tokens", "version",
+	"runtime/circuit", "runtime/app/verifier",
 }
 
 // leftOut are files and functions of these packages whose checks are not the verifier's.
@@ -61,11 +66,19 @@ var leftOut = []struct {
 	{"einsum.instance.eqPoint", "the prover's sumcheck"},
 	{"einsum.instance.weights", "the prover's sumcheck"},
 	{"einsum.Ledger.partialProducts", "the prover's"},
-	{"statement.Statement.Encode", "the prover's: it keeps a private prompt from being written"},
-	{"statement.Statement.Hide", "the prover's"},
-	{"statement.Statement.Reveal", "the prover's"},
-	{"statement.Statement.Public", "the prover's"},
-	{"statement.row.fill", "the prover's"},
+	{"statement.Encode", "the prover's: it keeps a private prompt from being written"},
+	{"function.Statement.Public", "the prover's"},
+	{"function.Statement.Fill", "the prover's"},
+	{"function.Element", "how a caller's number becomes an element, before there is a proof"},
+	{"function.round", "the same"},
+	{"generation.Statement.Encode", "the prover's"},
+	{"generation.Statement.Hide", "the prover's"},
+	{"generation.Statement.Reveal", "the prover's"},
+	{"generation.Statement.Public", "the prover's"},
+	{"generation.PrivateInput", "the prover's"},
+	{"generation.row.fill", "the prover's"},
+	{"ints.Append", "writing"},
+	{"ints.AppendList", "writing"},
 	{"format/weights.go", "the weights file, which setup reads"},
 	{"format.Writer.", "writing"},
 	{"protocol/soundness.go", "adds up the soundness error"},
@@ -96,7 +109,7 @@ var leftOut = []struct {
 // stepped are the packages, files or functions in which every statement is a mutant: what binds, batches, splits and adds up.
 var stepped = []string{
 	"verifier.", "protocol.", "veil.", "sumcheck.", "lookup.", "einsum.", "commit.", "transcript.", "format.Reader.",
-	"statement.", "gadget.", "attention.",
+	"statement.", "function.", "generation.", "ints.", "gadget.", "attention.",
 	"circuit.Circuit.", "circuit.Tensor.encode", "circuit.encoder.", "circuit.Builder.",
 }
 
@@ -118,7 +131,7 @@ var messages = []struct {
 // predicates are functions whose one boolean result is what a guard asks: their conjunctions are weakened as guards' disjunctions are.
 // The value is the answer that refuses, or asks for more.
 var predicates = map[string]bool{
-	"statement.inVocabulary": false, "interval.sameFactor": false, "veil.isSmall": true, "gadget.clamps": true,
+	"generation.inVocabulary": false, "interval.sameFactor": false, "veil.isSmall": true, "gadget.clamps": true,
 }
 
 // forbidden are functions that answer a forbidden input with the zero value, which their caller refuses.
@@ -143,7 +156,9 @@ var judges = []judge{
 		"|TestNothingIsSentInClear|TestMustReject/(randomness_used_twice|setups_that_share_blinders))$"},
 	{"circuit", "^$"},
 	{"interval", "^$"},
-	{"statement", "^(TestEvalIsTheMLE|TestPublic|TestPublicLogits)$"},    // values
+	{"generation", "^(TestEvalIsTheMLE|TestPublic|TestPublicLogits)$"},  // values
+	{"function", "^(TestEvalIsTheMLE|TestFill|TestRound|TestElement)$"}, // values
+	{"ints", "^$"},
 	{"transcript", "^(TestLayout|TestLongItems|TestRecord|TestPinned)$"}, // bytes
 	{"group", "^(TestEncodeDecode|TestGeneratorsPinned|TestGeneratorsMemo|TestMSM|TestFixedBase.*|TestBuckets.*|TestFoldPoints|TestSplit" +
 		"|TestCommitRows.*|TestDigits)$"},

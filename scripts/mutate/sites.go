@@ -56,10 +56,7 @@ type insert struct {
 }
 
 func (w *walker) function(f *ast.FuncDecl) {
-	w.fn = f.Name.Name
-	if f.Recv != nil {
-		w.fn = receiver(f.Recv.List[0].Type) + "." + w.fn
-	}
+	w.fn = functionName(f)
 	name := w.pkg + "." + w.fn
 	if isLeftOut(name) {
 		return
@@ -67,6 +64,14 @@ func (w *walker) function(f *ast.FuncDecl) {
 	w.steps = slices.ContainsFunc(stepped, func(s string) bool { return s == name || strings.HasSuffix(s, ".") && strings.HasPrefix(name, s) })
 	w.results = []*ast.FuncType{f.Type}
 	w.list(f.Body.List)
+}
+
+// functionName is Function or Type.Method.
+func functionName(f *ast.FuncDecl) string {
+	if f.Recv != nil {
+		return receiver(f.Recv.List[0].Type) + "." + f.Name.Name
+	}
+	return f.Name.Name
 }
 
 func receiver(e ast.Expr) string {

@@ -153,6 +153,81 @@ func TestKinds(t *testing.T) {
 	}
 }
 
+// A statement that says another integer has another value at a point, for every element of every port; so has another point, whichever of
+// its variables differs; and no view is like another of the same port.
+func TestEvalTellsStatementsApart(t *testing.T) {
+	rnd, c := rand.New(rand.NewPCG(7, 9)), model(t)
+	s := random(c, rnd)
+	for id := range c.Tensors {
+		tensor := &c.Tensors[id]
+		if tensor.Kind != circuit.Public {
+			continue
+		}
+		point := make([]field.Element, circuit.ShapeBits(tensor.Shape))
+		for k := range point {
+			point[k] = field.FromInt64(rnd.Int64())
+		}
+		before := s.Eval(c, circuit.ID(id), point)
+		for k, v := range point {
+			point[k] = field.FromInt64(rnd.Int64())
+			if s.Eval(c, circuit.ID(id), point) == before {
+				t.Errorf("%s does not depend on variable %d", tensor.Name, k)
+			}
+			point[k] = v
+		}
+		for other := range c.Tensors {
+			like := &c.Tensors[other]
+			if like.Kind == circuit.Public && like.Port == tensor.Port && like.View != tensor.View && s.Eval(c, circuit.ID(other), point) == before {
+				t.Errorf("%s and %s are alike", tensor.Name, like.Name)
+			}
+		}
+		values := s.Ports[tensor.Port]
+		for k, v := range values {
+			values[k] = v + 1
+			if v == c.Ports[tensor.Port].Hi || c.Ports[tensor.Port].Reveal == circuit.Argmax && v > 0 {
+				values[k] = v - 1
+			}
+			if s.Eval(c, circuit.ID(id), point) == before {
+				t.Errorf("%s: element %d may be %d or %d", tensor.Name, k, v, values[k])
+			}
+			values[k] = v
+		}
+	}
+}
+
+// A point of another length is a caller's defect: no value is made up for it.
+func TestEvalAtAnotherLength(t *testing.T) {
+	c := model(t)
+	s := random(c, rand.New(rand.NewPCG(8, 9)))
+	for id := range c.Tensors {
+		tensor := &c.Tensors[id]
+		for off := -1; tensor.Kind == circuit.Public && off <= 1; off += 2 {
+			func() {
+				defer func() {
+					if recover() == nil {
+						t.Errorf("%s is evaluated at a point of %d variables too many", tensor.Name, off)
+					}
+				}()
+				s.Eval(c, circuit.ID(id), make([]field.Element, circuit.ShapeBits(tensor.Shape)+off))
+			}()
+		}
+	}
+}
+
+// A statement about a circuit that reveals nothing of its outputs claims nothing.
+func TestVacuous(t *testing.T) {
+	for reveal, want := range map[circuit.Reveal]error{circuit.Nothing: ErrVacuous, circuit.Values: nil} {
+		b := circuit.NewBuilder(circuit.Config{Name: "vacuous", WeightBits: 4, WitnessBits: 4})
+		x := gadget.Input(b, "x", circuit.Port{Name: "x", Kind: circuit.Integers, Shape: []int{2}, Hi: 3, Reveal: circuit.Values})
+		y := gadget.Rescale(b, "y", b.Virtual("v", []int{2}, gadget.Product(b, 1, x, b.Weight("w", 4, 2))), 1, -8, 7)
+		gadget.Output(b, circuit.Port{Name: "out", Kind: circuit.Integers, Reveal: reveal}, y)
+		c := witnesstest.Finish(t, b)
+		if err := random(c, rand.New(rand.NewPCG(1, 1))).CheckClaim(c); !errors.Is(err, want) {
+			t.Errorf("%v: got %v, want %v", reveal, err, want)
+		}
+	}
+}
+
 // What is filled in from outputs is all elements, or the first index of the maximum of each row.
 func TestFill(t *testing.T) {
 	c := model(t)
