@@ -390,6 +390,7 @@ func (c *call) average(x *val, ws []window, padded bool) (*val, error) {
 	for l, d := range shape {
 		t.Extents, t.Out, t.Axes[0] = append(t.Extents, d), append(t.Out, []int{l}), append(t.Axes[0], []int{l})
 	}
+	share, uneven, outs := []float64{1}, [][]int(nil), []int(nil) // over the axes on which windows count differently many cells
 	for _, w := range ws {
 		o, k := len(t.Extents), len(t.Extents)+1
 		t.Extents, t.Out, shape = append(t.Extents, w.out, w.taps), append(t.Out, []int{o}), append(shape, w.out)
@@ -400,23 +401,49 @@ func (c *call) average(x *val, ws []window, padded bool) (*val, error) {
 			t.Axes[0] = append(t.Axes[0], []int{k + 1})
 			c.mapped(&t, w, 0, k+1, o, k)
 		}
-		if err := c.divide(&t, w, o, padded); err != nil {
+		s, err := c.shares(w, padded)
+		if err != nil {
 			return nil, err
 		}
+		if slices.Min(s) == slices.Max(s) {
+			t.Coef = float64(t.Coef * s[0])
+			continue
+		}
+		if share, err = c.outer(share, s); err != nil {
+			return nil, err
+		}
+		uneven, outs = append(uneven, []int{o}), append(outs, w.out)
+	}
+	if uneven != nil {
+		t.In, t.Axes = append(t.In, int(c.public(c.n.Name+".share", outs, share))), append(t.Axes, uneven)
 	}
 	return c.einsum(shape, t), checkCells(shape)
 }
 
-// divide multiplies a term by 1 over the number of cells that a window counts: a number, or a vector where windows over edges count fewer.
-func (c *call) divide(t *ir.Term, w window, o int, padded bool) error {
+// outer is the products of the cells of two vectors.
+func (c *call) outer(a, b []float64) ([]float64, error) {
+	if err := c.charge(1, len(a), len(b)); err != nil {
+		return nil, err
+	}
+	out := make([]float64, 0, len(a)*len(b))
+	for _, x := range a {
+		for _, y := range b {
+			out = append(out, float64(x*y))
+		}
+	}
+	return out, nil
+}
+
+// shares is 1 over the number of cells that each window counts: fewer where it lies over an edge and padding does not count.
+func (c *call) shares(w window, padded bool) ([]float64, error) {
 	if err := c.charge(1, w.out); err != nil {
-		return err
+		return nil, err
 	}
 	if err := c.work(w.out, w.taps); err != nil {
-		return err
+		return nil, err
 	}
-	share, same := make([]float64, w.out), true
-	for i := range share {
+	out := make([]float64, w.out)
+	for i := range out {
 		n := 0
 		for k := range w.taps {
 			at, inside := w.at(i, k)
@@ -425,18 +452,11 @@ func (c *call) divide(t *ir.Term, w window, o int, padded bool) error {
 			}
 		}
 		if n == 0 {
-			return c.unsupported("window %d lies wholly in the padding and has no average", i)
+			return nil, c.unsupported("window %d lies wholly in the padding and has no average", i)
 		}
-		share[i] = 1 / float64(n)
-		same = same && share[i] == share[0]
+		out[i] = 1 / float64(n)
 	}
-	if same {
-		t.Coef = float64(t.Coef * share[0])
-		return nil
-	}
-	t.In = append(t.In, int(c.public(c.n.Name+".share", []int{w.out}, share)))
-	t.Axes = append(t.Axes, [][]int{{o}})
-	return nil
+	return out, nil
 }
 
 // maxPool takes the maximum along one axis after the other. The second result, the indices, is not computed.
