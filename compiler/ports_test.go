@@ -96,6 +96,13 @@ func strided() *pb.ModelProto {
 	}, matrix("W", 4, 4), int64s("first", 1), int64s("end", 12), int64s("axis", 0), int64s("three", 3))
 }
 
+// parts multiplies the parts of 3 of its rows of 12 with a matrix each, and joins parts of 5.
+func parts() *pb.ModelProto {
+	return portsModel([]*pb.ValueInfoProto{port("x", float32s, 2, 12)}, []string{"y"}, []*pb.NodeProto{
+		op("Reshape", "x split", "x3"), op("MatMul", "x3 W", "h"), op("Sigmoid", "h", "s"), op("Reshape", "s join", "y"),
+	}, matrix("W", 3, 5), int64s("split", 2, 4, 3), int64s("join", 2, 20))
+}
+
 // hidden chooses by a boolean input between two products of a real one; its second output is private.
 func hidden() *pb.ModelProto {
 	return portsModel([]*pb.ValueInfoProto{port("x", float32s, 2, 4), port("left", bools, 2, 1), port("n", int64sOf, 2, 1)}, []string{"class", "inside"}, []*pb.NodeProto{
@@ -119,6 +126,8 @@ var portKinds = map[string]struct {
 		{Name: "x", Kind: circuit.Reals, Shape: []int{3, 48}, Reveal: circuit.Nothing}, {Name: "y", Kind: circuit.Reals, Shape: []int{3, 2}, Reveal: circuit.Values}}},
 	"strided slice": {strided, Config{Ranges: map[string]Range{"x": {Lo: -2, Hi: 2}}}, []circuit.Port{
 		{Name: "x", Kind: circuit.Reals, Shape: []int{12, 4}, Reveal: circuit.Values}, {Name: "y", Kind: circuit.Reals, Shape: []int{4, 4}, Reveal: circuit.Values}}},
+	"rows in parts": {parts, Config{Ranges: map[string]Range{"x": {Lo: 0, Hi: 1}}, PrivateInputs: []string{"x"}, Reveal: map[string]string{"y": "argmax"}}, []circuit.Port{
+		{Name: "x", Kind: circuit.Reals, Shape: []int{2, 12}, Reveal: circuit.Nothing}, {Name: "y", Kind: circuit.Reals, Shape: []int{2, 20}, Reveal: circuit.Argmax}}},
 	"private output": {hidden, Config{Ranges: map[string]Range{"x": {Lo: -2, Hi: 2}, "n": {Lo: -3, Hi: 4}}, PrivateInputs: []string{"x", "left"}, Reveal: map[string]string{"class": "argmax", "inside": "nothing"}}, []circuit.Port{
 		{Name: "x", Kind: circuit.Reals, Shape: []int{2, 4}, Reveal: circuit.Nothing}, {Name: "left", Kind: circuit.Booleans, Shape: []int{2, 1}, Reveal: circuit.Nothing},
 		{Name: "n", Kind: circuit.Integers, Shape: []int{2, 1}, Reveal: circuit.Values},
@@ -254,6 +263,20 @@ func TestMaskedPositionsDoNotCount(t *testing.T) {
 		}
 		require.Equal(t, run(0), run(8), "%g", least)
 	}
+}
+
+// A mask's number stays what it is where something other than a softmax sees it.
+func TestMaskThatIsSeen(t *testing.T) {
+	m := masked(-2000)
+	m.Graph.Output = append(m.Graph.Output, &pb.ValueInfoProto{Name: "seen"})
+	m.Graph.Node = append(m.Graph.Node, op("Mul", "m4 W1", "seen"))
+	m.Graph.Initializer = append(m.Graph.Initializer, floatsOf("W1", 1, 1, 1, 1, 1, 0.5))
+	r, err := Analyse(context.Background(), write(t, m), Config{Ranges: map[string]Range{"attention_mask": {Lo: 0, Hi: 1}}})
+	require.NoError(t, err)
+	in, err := r.claim(context.Background(), [][]float64{{1, 2, 3, 4, 5, 6}, {1, 1, 1, 1, 1, 0}})
+	require.NoError(t, err)
+	seen := in.Statement.(*function.Statement).Ports[3]
+	require.InDelta(t, -1000, function.Number(&r.Circuit.Ports[3], seen[5]), 1)
 }
 
 // What is computed from inputs and cannot be is refused, with the node and what to do.

@@ -100,8 +100,8 @@ type builder struct {
 	intervals  map[ir.ValueID]interval
 }
 
-// scope maps tensor names to values; subgraphs see the names around them. Inside of a function or a branch, caller is the node
-// whose outputs outs become.
+// scope maps tensor names to values; subgraphs see the names around them. outs are what it gives: inside of a function or a branch, what the
+// outputs of the node caller become.
 type scope struct {
 	vals   map[string]*val
 	parent *scope
@@ -153,12 +153,12 @@ func (b *builder) build() (*ir.Graph, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &scope{vals: map[string]*val{}, nodes: m.Graph.Nodes}
+	s := &scope{vals: map[string]*val{}, nodes: needed(m.Graph, outs), outs: outs}
 	if err := b.leaves(s, m.Graph); err != nil {
 		return nil, err
 	}
 	b.left.Model(b.left.file, b.tokens())
-	if err := b.nodes(s, needed(m.Graph, outs), outs, m.Opsets, nil); err != nil {
+	if err := b.nodes(s, s.nodes, outs, m.Opsets, nil); err != nil {
 		return nil, err
 	}
 	for _, out := range outs {

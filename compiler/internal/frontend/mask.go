@@ -93,6 +93,10 @@ func (c *call) feedsSoftmax() bool {
 	return false
 }
 
+// passesMask are the operators through which a mask comes to a softmax.
+var passesMask = map[string]bool{"Add": true, "Sub": true, "Mul": true, "Div": true, "Where": true, "Reshape": true, "Transpose": true, "Cast": true,
+	"Squeeze": true, "Unsqueeze": true, "Expand": true, "Identity": true}
+
 // softmaxSearch is a search: the tensors that were reached, each with the one before it, those whose users are still to be looked at, and
 // one that feeds a Softmax.
 type softmaxSearch struct {
@@ -122,7 +126,7 @@ func (f *softmaxSearch) leave(from place, s *scope, names []string) {
 // follow looks at the users of a tensor.
 func (f *softmaxSearch) follow(p place) {
 	for i, o := range p.s.outs {
-		if o == p.name && i < len(p.s.caller.n.Outputs) { // out of a function or a branch
+		if o == p.name && p.s.caller != nil && i < len(p.s.caller.n.Outputs) { // out of a function or a branch
 			f.leave(p, p.s.caller.s, p.s.caller.n.Outputs[i:i+1])
 		}
 	}
@@ -130,10 +134,10 @@ func (f *softmaxSearch) follow(p place) {
 		if !standard(n, f.functions) {
 			continue
 		}
-		switch n.Op {
-		case "Softmax":
+		switch {
+		case n.Op == "Softmax":
 			f.found = &p
-		case "Add", "Sub", "Mul", "Div", "Where", "Reshape", "Transpose", "Cast", "Squeeze", "Unsqueeze", "Expand", "Identity":
+		case passesMask[n.Op]:
 			f.leave(p, p.s, n.Outputs)
 		}
 	}
