@@ -31,7 +31,8 @@ func (a *app) inspectCommand() *cobra.Command {
 		Long: `inspect shows the size of a model's circuit, the predicted cost of a proof, which tensors are private and which are public, and the
 scales. Given a folder that compile wrote it shows what was compiled.
 
-Scales, ranges and the circuit are public: they tell powers of two that calibration and the largest cell of each weight chose.
+Scales, ranges and the circuit are public: they tell powers of two that calibration and the largest cell of each weight chose, and of
+an input of integers without --range the least and the greatest of calibration.
 
 --canonical also writes the circuit itself, as SPEC.md describes it, for verifiers other than ours; its SHA-256 is the circuit's
 digest. It takes the model, with the flags of compile: a folder that compile wrote holds the circuit as Go code only, whose
