@@ -41,7 +41,7 @@ circuit.Build returns it and whose Encode writes the same bytes.`,
   python3 spec/verify.py --circuit circuit.bin --vk model.vk`,
 		Args: cobra.ExactArgs(1),
 		RunE: a.run(func(ctx context.Context, args []string) error {
-			return a.inspectTo(ctx, args[0], &m, canonical, asJSON)
+			return a.inspect(ctx, args[0], &m, canonical, asJSON)
 		}),
 	}
 	m.register(c)
@@ -50,12 +50,8 @@ circuit.Build returns it and whose Encode writes the same bytes.`,
 	return c
 }
 
-func (a *app) inspect(ctx context.Context, path string, m *modelFlags, asJSON bool) error {
-	return a.inspectTo(ctx, path, m, "", asJSON)
-}
-
-// inspectTo is inspect that also writes the circuit to the file canonical, unless that is empty.
-func (a *app) inspectTo(ctx context.Context, path string, m *modelFlags, canonical string, asJSON bool) error {
+// inspect reports on an ONNX file or a compiled folder, and writes the circuit to the file canonical, unless that is empty.
+func (a *app) inspect(ctx context.Context, path string, m *modelFlags, canonical string, asJSON bool) error {
 	info, err := os.Stat(path)
 	if err != nil {
 		return unreadable{err}

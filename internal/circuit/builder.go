@@ -57,9 +57,6 @@ func (b *Builder) Tensors() int { return len(b.c.Tensors) }
 // Scope sets the prefix of the names of all tensors that follow, "" for none.
 func (b *Builder) Scope(prefix string) { b.prefix = prefix }
 
-// Config returns the configuration the builder was started with.
-func (b *Builder) Config() Config { return b.c.Config }
-
 // Shape returns the shape of a tensor. The caller must not change it.
 func (b *Builder) Shape(id ID) []int {
 	if !b.has(id) {

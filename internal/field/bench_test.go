@@ -1,7 +1,6 @@
 package field
 
 import (
-	"fmt"
 	"math/rand/v2"
 	"testing"
 )
@@ -55,27 +54,6 @@ func BenchmarkDot(b *testing.B) {
 		}
 		perItem(b, n)
 	})
-}
-
-func BenchmarkFoldRows(b *testing.B) {
-	r := rand.New(rand.NewPCG(1, 2))
-	const n, width = 1024, 2048
-	coef := randomElements(r, n)
-	rows := make([][]int32, n)
-	for i := range rows {
-		rows[i] = make([]int32, width)
-		for j := range rows[i] {
-			rows[i][j] = int32(r.IntN(1<<16) - 1<<15)
-		}
-	}
-	for _, threads := range []int{1, 4} {
-		b.Run(fmt.Sprintf("threads=%d", threads), func(b *testing.B) {
-			for b.Loop() {
-				foldRows(rows, coef, width, threads)
-			}
-			perItem(b, n*width)
-		})
-	}
 }
 
 func BenchmarkMul(b *testing.B) {

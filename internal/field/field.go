@@ -48,9 +48,6 @@ func half() Element {
 // Modulus returns p.
 func Modulus() *big.Int { return fr.Modulus() }
 
-// Zero returns 0.
-func Zero() Element { return Element{} }
-
 // One returns 1.
 func One() Element { return fr.One() }
 

@@ -20,9 +20,6 @@ func (a *Acc) MulAdd(e *Element, w int64) {
 	}
 }
 
-// Add adds e.
-func (a *Acc) Add(e *Element) { mulAddWide(&a.pos, e, 1) }
-
 // Reduce returns the sum so far; the accumulator keeps it.
 func (a *Acc) Reduce() Element {
 	p, n := reduceWide(&a.pos), reduceWide(&a.neg)
@@ -53,17 +50,6 @@ func reduceWide(a *[4][3]uint64) Element {
 		}
 	}
 	return reduceWords(v[:])
-}
-
-// narrow collects unsigned products below 2^95, a pair (low, high) for every limb: 2^32 terms fit.
-type narrow [8]uint64
-
-// reduce returns the element that the sum represents.
-func (a *narrow) reduce() Element {
-	v1, c := bits.Add64(a[2], a[1], 0)
-	v2, c := bits.Add64(a[4], a[3], c)
-	v3, c := bits.Add64(a[6], a[5], c)
-	return reduce5(a[0], v1, v2, v3, a[7]+c)
 }
 
 // mac returns (lo, hi) + c·w.

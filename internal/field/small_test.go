@@ -40,14 +40,6 @@ func someInts(r *rand.Rand, n int, bound int64) []int64 {
 	return w
 }
 
-func int32s(w []int64) []int32 {
-	out := make([]int32, len(w))
-	for i := range w {
-		out[i] = int32(w[i])
-	}
-	return out
-}
-
 func TestDots(t *testing.T) {
 	r := rand.New(rand.NewPCG(1, 1))
 	for _, n := range []int{0, 1, 2, 7, 100, dotRun, dotRun + 1, 3*dotRun - 1} {
@@ -115,61 +107,6 @@ func TestManyTerms(t *testing.T) {
 		if got := DotInt64(ws, es); !got.Equal(&want) {
 			t.Fatal("DotInt64 of a million terms")
 		}
-	}
-}
-
-func TestAccAdd(t *testing.T) {
-	e := randomElements(rand.New(rand.NewPCG(1, 3)), 5)
-	var acc Acc
-	var want Element
-	for i := range e {
-		acc.Add(&e[i])
-		want.Add(&want, &e[i])
-	}
-	if got := acc.Reduce(); !got.Equal(&want) {
-		t.Fatal("sum of elements")
-	}
-}
-
-func TestFoldRows(t *testing.T) {
-	r := rand.New(rand.NewPCG(1, 4))
-	for _, size := range [][2]int{{0, 0}, {0, 5}, {1, 1}, {3, 10}, {4, foldBlock}, {9, foldBlock + 3}, {70, 600}} {
-		n, width := size[0], size[1]
-		for _, bound := range []int64{1, 1 << 15, math.MaxInt32} {
-			coef := append(extremes(), randomElements(r, n)...)[:n]
-			rows, narrow := make([][]int64, n), make([][]int32, n)
-			columns := make([][]int64, width)
-			for j := range columns {
-				columns[j] = make([]int64, n)
-			}
-			for i := range rows {
-				rows[i] = someInts(r, r.IntN(width+1), bound)
-				if r.IntN(2) == 0 {
-					rows[i] = someInts(r, width, min(bound, 100))
-				}
-				narrow[i] = int32s(rows[i])
-				for j, v := range rows[i] {
-					columns[j][i] = v
-				}
-			}
-			for _, threads := range []int{1, 3} {
-				for j, v := range foldRows(narrow, coef, width, threads) {
-					if want := naiveDot(columns[j], coef); !v.Equal(&want) {
-						t.Fatalf("FoldRows %d×%d, bound %d, column %d", n, width, bound, j)
-					}
-				}
-			}
-		}
-	}
-}
-
-func TestFoldRowsLeast(t *testing.T) {
-	coef := randomElements(rand.New(rand.NewPCG(1, 5)), 4)
-	row := []int32{math.MinInt32}
-	got := FoldRows([][]int32{row, row, row, row}, coef, 1)
-	const least = math.MinInt32
-	if want := naiveDot([]int64{least, least, least, least}, coef); !got[0].Equal(&want) {
-		t.Fatal("least int32")
 	}
 }
 

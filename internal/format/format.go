@@ -62,9 +62,6 @@ func (w *Writer) Raw(b []byte) { w.b = append(w.b, b...) }
 // Uint32 appends an integer.
 func (w *Writer) Uint32(v uint32) { w.b = binary.BigEndian.AppendUint32(w.b, v) }
 
-// Int64 appends a signed integer in two's complement.
-func (w *Writer) Int64(v int64) { w.b = binary.BigEndian.AppendUint64(w.b, uint64(v)) }
-
 // Int16 appends a signed integer in two's complement.
 func (w *Writer) Int16(v int16) { w.b = binary.BigEndian.AppendUint16(w.b, uint16(v)) }
 
@@ -119,14 +116,6 @@ func (r *Reader) Raw(n int) []byte {
 func (r *Reader) Uint32() uint32 {
 	if b := r.Raw(4); b != nil {
 		return binary.BigEndian.Uint32(b)
-	}
-	return 0
-}
-
-// Int64 returns the next integer, 0 after an error.
-func (r *Reader) Int64() int64 {
-	if b := r.Raw(8); b != nil {
-		return int64(binary.BigEndian.Uint64(b))
 	}
 	return 0
 }

@@ -12,14 +12,14 @@ const (
 	combWindows = field.Bits/combBits + 1 // the last window takes the carry of the signed digits
 )
 
-// FixedBase multiplies one point by many scalars: a table of d·2^(10·w)·P for d = 1, …, 512 (850 kB).
-type FixedBase struct {
+// fixedBase multiplies one point by many scalars: a table of d·2^(10·w)·P for d = 1, …, 512 (850 kB).
+type fixedBase struct {
 	table []Affine // window w, digit d at w·(combHalf+1) + d
 }
 
-// NewFixedBase computes the table of a point; it costs about 13,000 additions.
-func NewFixedBase(p *Affine) *FixedBase {
-	f := &FixedBase{table: make([]Affine, combWindows*(combHalf+1))}
+// newFixedBase computes the table of a point; it costs about 13,000 additions.
+func newFixedBase(p *Affine) *fixedBase {
+	f := &fixedBase{table: make([]Affine, combWindows*(combHalf+1))}
 	f.shifts(p)
 	q := newAdder(f.table, f.table, f.table)
 	for have := int32(1); have < combHalf; have *= 2 {
@@ -35,29 +35,22 @@ func NewFixedBase(p *Affine) *FixedBase {
 }
 
 // shifts stores 2^(10·w)·P as the first entry of each window.
-func (f *FixedBase) shifts(p *Affine) {
+func (f *fixedBase) shifts(p *Affine) {
 	js := make([]Jac, combWindows)
-	js[0] = FromAffine(p)
+	js[0] = fromAffine(p)
 	for w := 1; w < combWindows; w++ {
 		js[w] = js[w-1]
 		for range combBits {
 			js[w].DoubleAssign()
 		}
 	}
-	for w, a := range BatchToAffine(js) {
+	for w, a := range batchToAffine(js) {
 		f.table[w*(combHalf+1)+1] = a
 	}
 }
 
-// Mul returns s·P.
-func (f *FixedBase) Mul(s *field.Element) Jac {
-	acc := Neutral()
-	f.MulAdd(&acc, s)
-	return acc
-}
-
-// MulAdd adds s·P to acc.
-func (f *FixedBase) MulAdd(acc *Jac, s *field.Element) {
+// mulAdd adds s·P to acc.
+func (f *fixedBase) mulAdd(acc *Jac, s *field.Element) {
 	limbs := s.Bits()
 	carry := uint64(0)
 	for w := range combWindows {
@@ -92,11 +85,11 @@ func window(limbs *[4]uint64, at int) uint64 {
 // fixedMemo keeps the tables of the few points that commitments are blinded with.
 var fixedMemo struct {
 	sync.Mutex
-	byPoint map[Affine]*FixedBase
+	byPoint map[Affine]*fixedBase
 }
 
 // fixedFor returns the table of a point, from the memo where it is there.
-func fixedFor(p *Affine) *FixedBase {
+func fixedFor(p *Affine) *fixedBase {
 	const keep = 4
 	fixedMemo.Lock()
 	defer fixedMemo.Unlock()
@@ -104,9 +97,9 @@ func fixedFor(p *Affine) *FixedBase {
 		return f
 	}
 	if len(fixedMemo.byPoint) >= keep || fixedMemo.byPoint == nil {
-		fixedMemo.byPoint = map[Affine]*FixedBase{}
+		fixedMemo.byPoint = map[Affine]*fixedBase{}
 	}
-	f := NewFixedBase(p)
+	f := newFixedBase(p)
 	fixedMemo.byPoint[*p] = f
 	return f
 }

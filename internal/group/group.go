@@ -21,7 +21,7 @@ import (
 type Affine = grumpkin.G1Affine
 
 // Jac is a point in Jacobian coordinates. Its zero value is not a valid input of gnark-crypto's formulas in all places; use
-// Neutral.
+// neutral.
 type Jac = grumpkin.G1Jac
 
 // Bytes is the length of an encoded point.
@@ -30,14 +30,14 @@ const Bytes = grumpkin.SizeOfG1AffineCompressed
 // ErrEncoding is returned for bytes that are not the canonical encoding of a point.
 var ErrEncoding = errors.New("group: not a canonical 32-byte point")
 
-// Neutral returns the neutral element.
-func Neutral() Jac {
+// neutral returns the neutral element.
+func neutral() Jac {
 	var a Affine
-	return FromAffine(&a)
+	return fromAffine(&a)
 }
 
-// FromAffine converts a point.
-func FromAffine(a *Affine) Jac {
+// fromAffine converts a point.
+func fromAffine(a *Affine) Jac {
 	var j Jac
 	j.FromAffine(a)
 	return j
@@ -50,8 +50,8 @@ func ToAffine(j *Jac) Affine {
 	return a
 }
 
-// BatchToAffine converts points at the price of one inversion.
-func BatchToAffine(js []Jac) []Affine {
+// batchToAffine converts points at the price of one inversion.
+func batchToAffine(js []Jac) []Affine {
 	if len(js) == 0 {
 		return nil
 	}
@@ -85,7 +85,7 @@ func Decode(b []byte) (Affine, error) {
 
 // Mul returns s·p.
 func Mul(p *Affine, s *field.Element) Jac {
-	j := FromAffine(p)
+	j := fromAffine(p)
 	j.ScalarMultiplication(&j, s.BigInt(new(big.Int)))
 	return j
 }

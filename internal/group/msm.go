@@ -39,7 +39,7 @@ func MSMThreads(points []Affine, scalars []field.Element, threads int) Jac {
 	if wideVectors && len(points) >= min(directMSM*threads, directMost) {
 		return newBuckets(points, scalars, threads).sum()
 	}
-	sum := Neutral()
+	sum := neutral()
 	if len(points) == 0 {
 		return sum
 	}
@@ -92,7 +92,7 @@ func (m *buckets) sum() Jac {
 		m.fill(scratch[worker], w)
 	})
 	sums := m.reduce()
-	total := Neutral()
+	total := neutral()
 	for w := m.windows - 1; w >= 0; w-- {
 		for range m.bits {
 			total.DoubleAssign()
@@ -251,7 +251,7 @@ func (m *buckets) reduce() []Jac {
 
 // joinSegments returns Σ_s weighted_s + length·Σ_s s·run_s: segment s lies s·length buckets up. The length is a power of two.
 func joinSegments(run, weighted []Affine, length int) Jac {
-	above, sum := Neutral(), Neutral()
+	above, sum := neutral(), neutral()
 	for s := len(run) - 1; s >= 1; s-- {
 		above.AddMixed(&run[s])
 		sum.AddAssign(&above)

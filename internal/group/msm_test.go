@@ -40,7 +40,7 @@ func awkwardScalars(r *rand.Rand, n int) []field.Element {
 }
 
 func naiveMSM(points []Affine, scalars []field.Element) Jac {
-	sum := Neutral()
+	sum := neutral()
 	for i := range points {
 		sum.AddAssign(mulBig(&points[i], scalars[i].BigInt(new(big.Int))))
 	}
@@ -91,14 +91,14 @@ func TestBucketsDegenerate(t *testing.T) {
 
 func TestFoldPoints(t *testing.T) {
 	r := rand.New(rand.NewPCG(23, 24))
-	scalars := append(randomScalars(r, 2), field.Zero(), field.One(), field.FromInt64(-1), field.FromInt64(2), field.FromInt64(-12345))
+	scalars := append(randomScalars(r, 2), field.Element{}, field.One(), field.FromInt64(-1), field.FromInt64(2), field.FromInt64(-12345))
 	for _, n := range []int{1, 5, 40, 700} {
 		for k, x := range scalars {
 			lo, hi := awkwardPoints(n), awkwardPoints(n + 1)[1:]
 			copy(hi[n/2:], lo[n/2:]) // P + x·P and, for x = ±1, 2P and P − P
 			want := make([]Affine, n)
 			for i := range want {
-				sum := FromAffine(&lo[i])
+				sum := fromAffine(&lo[i])
 				sum.AddAssign(mulBig(&hi[i], x.BigInt(new(big.Int))))
 				want[i] = ToAffine(&sum)
 			}

@@ -228,11 +228,11 @@ func (c *committer) merge(acc []Affine, n int) []Affine {
 }
 
 // finish evaluates the digits by Horner's rule and adds the blinds.
-func (c *committer) finish(sums []Affine, blinds []field.Element, comb *FixedBase) []Affine {
+func (c *committer) finish(sums []Affine, blinds []field.Element, comb *fixedBase) []Affine {
 	out := make([]Jac, len(c.rows))
 	split(len(out), c.threads, func(lo, hi int) {
 		for i := lo; i < hi; i++ {
-			acc := Neutral()
+			acc := neutral()
 			for k := c.digits - 1; k >= 0; k-- {
 				once := acc
 				for range 4 {
@@ -241,11 +241,11 @@ func (c *committer) finish(sums []Affine, blinds []field.Element, comb *FixedBas
 				acc.AddAssign(&once)
 				acc.AddMixed(&sums[i*c.digits+k])
 			}
-			comb.MulAdd(&acc, &blinds[i])
+			comb.mulAdd(&acc, &blinds[i])
 			out[i] = acc
 		}
 	})
-	return BatchToAffine(out)
+	return batchToAffine(out)
 }
 
 // preparePairs computes the tables of the first n pairs that are still missing.

@@ -26,7 +26,7 @@ func CommitRowsNaive(points []Affine, rows [][]int32, blinds []field.Element, h 
 
 // mulBig returns v·p by double and add.
 func mulBig(p *Affine, v *big.Int) *Jac {
-	base, sum := FromAffine(p), Neutral()
+	base, sum := fromAffine(p), neutral()
 	if v.Sign() < 0 {
 		base.Neg(&base)
 	}

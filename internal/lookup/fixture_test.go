@@ -214,7 +214,7 @@ func (s *session) prove(t testing.TB) *items {
 	plan := NewPlan(s.f.c)
 	out := &items{}
 	w := &liar{Source: s.source(), items: out, at: s.lies}
-	ch := veil.NewProver(w, w, newRandomness("prover"), s.be, plan.Scalars())
+	ch := veil.NewProver(w, w, newRandomness("prover"), s.be, plan.scalars())
 	if err := s.protocol(ch, plan); err != nil {
 		t.Fatalf("prover: %v", err)
 	}
@@ -272,3 +272,9 @@ func (l *liar) AbsorbScalars(label string, s []field.Element) {
 	l.absorbed += len(s)
 	l.Source.AbsorbScalars(label, s)
 }
+
+// scalars is the number of padded scalars of Run.
+func (p *Plan) scalars() int { return 7 + (p.N-1)*(p.N+4) }
+
+// products is the number of product checks of Run.
+func (p *Plan) products() int { return 4 + 2*(p.N-1) }

@@ -112,8 +112,8 @@ func TestCounts(t *testing.T) {
 	p := NewPlan(f.c)
 	ch := veil.NewCounter(transcript.New("count"))
 	l := Run(ch, p, nil)
-	if got := ch.Counts(); got.Pads != p.Scalars() || got.Scalars != p.Scalars() || got.Products != p.Products() || got.Points != 0 {
-		t.Errorf("%+v, want %d scalars and %d products", got, p.Scalars(), p.Products())
+	if got := ch.Counts(); got.Pads != p.scalars() || got.Scalars != p.scalars() || got.Products != p.products() || got.Points != 0 {
+		t.Errorf("%+v, want %d scalars and %d products", got, p.scalars(), p.products())
 	}
 	if len(l.Point) != p.N {
 		t.Errorf("the leaf point has %d variables, want %d", len(l.Point), p.N)
@@ -179,7 +179,7 @@ func TestFalseWitness(t *testing.T) {
 // A prover that is honest but for one scalar: root, h∞, Δ, claims and z of every layer.
 func TestEveryScalarMatters(t *testing.T) {
 	f := build(t, 7, []int{3}, []int{2, 2})
-	n := NewPlan(f.c).Scalars()
+	n := NewPlan(f.c).scalars()
 	for i := -1; i < n; i++ {
 		s := newSession(f)
 		if i < 0 {

@@ -55,12 +55,6 @@ func NewPlan(c *circuit.Circuit) *Plan {
 	return p
 }
 
-// Scalars and Products are the numbers of padded scalars and of product checks of Run.
-func (p *Plan) Scalars() int { return 7 + (p.N-1)*(p.N+4) }
-
-// Products is the number of product checks of Run.
-func (p *Plan) Products() int { return 4 + 2*(p.N-1) }
-
 // columns is the largest number of columns of a table.
 func (p *Plan) columns() int {
 	k := 0

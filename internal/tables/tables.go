@@ -61,15 +61,6 @@ var functions = []struct {
 	}},
 }
 
-// Functions returns the names that Eval knows.
-func Functions() []string {
-	names := make([]string, len(functions))
-	for i, f := range functions {
-		names[i] = f.name
-	}
-	return names
-}
-
 // Eval returns Fn(x·2^-inScale)·2^outScale for x = lo, …, hi, rounded half away from zero and clamped to [MinEntry, MaxEntry].
 func Eval(fn string, lo, hi int64, inScale, outScale int) ([]int64, error) {
 	if lo < -maxInput || hi > maxInput || lo > hi || hi-lo >= maxEntries {

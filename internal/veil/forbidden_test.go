@@ -66,8 +66,8 @@ func TestForbiddenChallenges(t *testing.T) {
 	}{
 		{"c", field.FromInt64(0), nil, veil.ErrForbidden}, {"c", field.FromInt64(1), nil, veil.ErrForbidden},
 		{"c", field.FromInt64(last), nil, veil.ErrForbidden}, {"c", field.FromInt64(last + 1), nil, veil.ErrRejected},
-		{"theta", field.Zero(), nil, veil.ErrForbidden}, {"theta", field.One(), nil, veil.ErrRejected},
-		{"x", field.Zero(), nil, veil.ErrForbidden}, {"x", field.One(), nil, veil.ErrRejected},
+		{"theta", field.Element{}, nil, veil.ErrForbidden}, {"theta", field.One(), nil, veil.ErrRejected},
+		{"x", field.Element{}, nil, veil.ErrForbidden}, {"x", field.One(), nil, veil.ErrRejected},
 		{"fold", field.Element{}, bytes(), veil.ErrForbidden}, {"fold", field.Element{}, bytes(7), veil.ErrForbidden},
 		{"fold", field.Element{}, bytes(15), veil.ErrForbidden}, {"fold", field.Element{}, bytes(7, 15), veil.ErrRejected},
 	} {

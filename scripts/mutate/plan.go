@@ -54,8 +54,6 @@ var leftOut = []struct {
 	{"commit.columns.weights", "the prover's sumcheck"},
 	{"commit.columns.key", "the prover's sumcheck"},
 	{"lookup.Plan.KernelBlocks", "the prover's leaves"},
-	{"lookup.Plan.Scalars", "a count for tests"},
-	{"lookup.Plan.Products", "a count for tests"},
 	{"lookup.Plan.columns", "a degree for the soundness error"},
 	{"einsum.Ledger.values", "the prover's"},
 	{"einsum.Ledger.passedValue", "the prover's"},
@@ -102,7 +100,6 @@ var leftOut = []struct {
 	{"group/small.go", "arithmetic of the prover"},
 	{"group/share.go", "threads"},
 	{"field/small.go", "arithmetic"},
-	{"field/fold.go", "arithmetic of the prover"},
 	{"field/inner.go", "arithmetic"},
 }
 
@@ -162,8 +159,8 @@ var judges = []judge{
 	{"transcript", "^(TestLayout|TestLongItems|TestRecord|TestPinned)$"}, // bytes
 	{"group", "^(TestEncodeDecode|TestGeneratorsPinned|TestGeneratorsMemo|TestMSM|TestFixedBase.*|TestBuckets.*|TestFoldPoints|TestSplit" +
 		"|TestCommitRows.*|TestDigits)$"},
-	{"field", "^(TestModulusWords|TestConstants|TestShortChallenge|TestUniform|TestBatchInvert|TestDot.*|TestManyTerms|TestAccAdd" +
-		"|TestFoldRows.*|TestInnerProduct|TestReduceWords)$"},
+	{"field", "^(TestModulusWords|TestConstants|TestShortChallenge|TestUniform|TestBatchInvert|TestDot.*|TestManyTerms" +
+		"|TestInnerProduct|TestReduceWords)$"},
 	{"constants", "^$"},
 	{"format", "^(TestVectors.*|.*Weights.*)$"}, // stored files; setup's
 	{"poly", "^(TestLog2Ceil|TestEq|TestValid.*|TestEvalInts|TestExtrapolate|TestLagrange)$"},

@@ -36,18 +36,6 @@ type Opset struct {
 	Version int64
 }
 
-// Opset returns the version of a domain that the model imports, 0 if it imports none.
-func (m *Model) Opset(domain string) int64 { return opsetOf(m.Opsets, domain) }
-
-func opsetOf(sets []Opset, domain string) int64 {
-	for _, o := range sets {
-		if o.Domain == domain {
-			return o.Version
-		}
-	}
-	return 0
-}
-
 // Graph is a decoded graph. Nodes of a model's main graph are in topological order; those of subgraphs in file order.
 type Graph struct {
 	Name         string
@@ -66,9 +54,6 @@ type Function struct {
 	Nodes           []*Node
 	Opsets          []Opset
 }
-
-// Opset returns the version of a domain that the function imports, 0 if it imports none.
-func (f *Function) Opset(domain string) int64 { return opsetOf(f.Opsets, domain) }
 
 // Node is one operator. An absent optional input or output is the empty string.
 type Node struct {
