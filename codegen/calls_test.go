@@ -137,3 +137,27 @@ func TestKindsFit(t *testing.T) {
 	require.ErrorContains(t, err, "argument shift of Rescale is a float, want a size")
 	require.True(t, strings.HasPrefix(err.Error(), "plan bad: r: "), err)
 }
+
+// Causality is read off a circuit that is made of gadgets (SPEC.md 16.7): generated code declares no constraint and no witness itself.
+func TestGeneratedCodeCallsGadgets(t *testing.T) {
+	own := []string{"Lookup", "Zero", "Hint", "Witness", "TableOf", "View", "Carry", "Input", "Output"} // of gadgets alone
+	for op, c := range calls {
+		if path, name := c.qualified(); path == "" {
+			require.NotContains(t, own, name, op)
+		}
+	}
+	file := filepath.Join("..", "generated", "sums", "circuit", "circuit.go")
+	src, err := parser.ParseFile(token.NewFileSet(), file, nil, 0)
+	require.NoError(t, err)
+	called := 0
+	ast.Inspect(src, func(n ast.Node) bool {
+		if s, ok := n.(*ast.SelectorExpr); ok {
+			if x, ok := s.X.(*ast.Ident); ok && x.Name == "b" {
+				require.NotContains(t, own, s.Sel.Name)
+				called++
+			}
+		}
+		return true
+	})
+	require.Greater(t, called, 20)
+}

@@ -1974,12 +1974,13 @@ class Causality:
         """(16.6.7)"""
         times = [self.times[k] for k in tensors]
         late = next((time for time in times if isinstance(time, str)), None)
+        inputs = [] if late else h.ins[:{ATTENTION: 2, INPUT: 0}.get(h.kind, 1 if h.kind in PARAMETERS else 0)]
         axes = tuple(range(len(self.c.tensors[tensors[0]].shape)))
         stack, seen = [(k, axes) for k in tensors], set()
         while stack:
             key = k, along = stack.pop()
             t = self.c.tensors[k]
-            if key in seen or self.owner[k] < 0 or k in self.claims or k in self.divisions or k in h.ins and k not in h.out:
+            if key in seen or self.owner[k] < 0 or k in self.claims or k in self.divisions or k in inputs and k not in h.out:
                 continue
             seen.add(key)
             self.visited += 1

@@ -14,8 +14,10 @@ import (
 // is not seen to be causal (protocol sections 6 and 11). What it means: the row t of the output is a function of the weights and
 // of the tokens at positions up to t.
 //
-// Every gadget argues that its constraints leave its results one value, hence the witness is the function that the hints compute,
-// whichever prover made it. For a circuit that is made of something else than gadgets the result means nothing. So the analysis follows
+// Every gadget argues that its constraints leave its results one value, whatever its inputs are within their declared bounds, hence the
+// witness is the function that the hints compute, whichever prover made it. For a circuit that is made of something else than gadgets the
+// result means nothing: a zero-check of a rounded value, or a declared bound that does not hold, ties the values that it is computed from to
+// each other, and is not seen. Generated code calls gadgets alone, and gives the arguments of its bounds. So the analysis follows
 // values from the tokens to the output, through all factors of every term and all inputs of every hint. It keeps for every tensor its time
 // axes: a cell depends on the tokens at positions up to the largest of its indices on these axes, and on none where it has no such axis. A
 // tensor that is late may depend on anything.
@@ -500,7 +502,7 @@ func (w *walk) visit(id ID, axes []int, depth int) {
 		return
 	}
 	result := slices.Contains(w.hint.Out, id)
-	if !result && slices.Contains(w.hint.In, id) {
+	if !result && slices.Contains(w.inputs(), id) {
 		return
 	}
 	if a.c.Tensor(id).Kind == Witness {
@@ -528,6 +530,18 @@ func (w *walk) visit(id ID, axes []int, depth int) {
 			w.visit(f.T, next, depth+1)
 		}
 	}
+}
+
+// inputs are those of the hint that a constraint may be about and know all of: as many as its rule takes, and none where its results may
+// depend on anything, for then the constraint might compute the inputs from the results.
+func (w *walk) inputs() []ID {
+	switch {
+	case w.t.late || w.hint.Kind < HintRescale || w.hint.Kind > HintAttn:
+		return nil
+	case w.hint.Kind == HintAttn:
+		return w.hint.In[:min(len(w.hint.In), 2)]
+	}
+	return w.hint.In[:1]
 }
 
 // walkKey tells a tensor on one way from others.

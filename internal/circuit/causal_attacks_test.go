@@ -128,6 +128,24 @@ func TestCausalityIsNotFooled(t *testing.T) {
 			gadget.Limbs(d.Builder, "rem", v, 20)
 			d.head(y)
 		}},
+		"a constraint about a hint that takes all that occurs in it": {false, func(d decoder) {
+			y := d.free("y")
+			z := d.Witness("z", -32, 32, shape...)
+			d.Lookup(gadget.Range(d.Builder, -32, 32), z)
+			d.Hint(circuit.Hint{Kind: 99, In: []circuit.ID{y, d.x}, Out: []circuit.ID{z}})
+			d.zero("tie", shape, gadget.Scaled(d.Builder, 1, y), gadget.Scaled(d.Builder, -1, d.ahead()), gadget.Scaled(d.Builder, 0, z))
+			d.head(y)
+		}},
+		"a constraint about a rounding that takes more than it rounds": {false, func(d decoder) {
+			y := d.free("y")
+			z := gadget.Rescale(d.Builder, "z", d.x, 0, -32, 32)
+			h := d.Unfinished().Hints
+			h[len(h)-1].In = append(h[len(h)-1].In, y)
+			next := d.Affine("next", "i - j + 1", positions, positions)
+			d.zero("tie", []int{positions, positions, 2}, d.Times(1, "ts,td->tsd t=3 s=3 d=2", next, y),
+				d.Times(-1, "ts,sd->tsd t=3 s=3 d=2", next, d.x), d.Times(0, "sd->tsd t=3 s=3 d=2", z))
+			d.head(y)
+		}},
 		"a looked-up remainder of what a weight would be": {false, func(d decoder) {
 			y := d.free("y")
 			gadget.Remainder(d.Builder, "y", 2, shape, gadget.Scaled(d.Builder, 4, d.ahead()), gadget.Scaled(d.Builder, -4, y))
