@@ -119,9 +119,11 @@ func (d *grapher) step(i int) {
 		d.apply(ops[d.rng.IntN(len(ops))], origin, x, []ir.ValueID{d.alike(x)}, nil)
 		return
 	}
-	switch k := d.rng.IntN(20); {
+	switch k := d.rng.IntN(22); {
 	case k < 9:
 		d.sum(origin)
+	case k >= 20:
+		d.window(origin)
 	case k < 12:
 		d.apply(ir.OpUnary, origin, d.pick(), nil, &ir.UnaryAttr{Fn: ir.Functions[d.rng.IntN(len(ir.Functions))]})
 	case k < 17:
@@ -211,6 +213,60 @@ func (d *grapher) einsumTerms(origin string, shape []int, terms []ir.Term) ir.Va
 	id := d.g.Add(ir.OpEinsum, origin, origin, shape, in, attr).ID
 	d.pool = append(d.pool, id)
 	return id
+}
+
+// window slides windows over an axis of an activation, over its edges too, and weighs their cells or takes the larger of the outermost.
+func (d *grapher) window(origin string) {
+	x := d.pick()
+	shape := d.g.Value(x).Shape
+	if len(shape) == 0 {
+		return
+	}
+	a := d.rng.IntN(len(shape))
+	taps, apart, step := 2+d.rng.IntN(2), 1+d.rng.IntN(2), 1+d.rng.IntN(2)
+	before := d.rng.IntN(apart*(taps-1) + 1)
+	out := 1 + (shape[a]+before-1)/step // windows may reach beyond the end
+	if d.rng.IntN(2) == 0 {             // that look back only
+		step, before, out = 1, apart*(taps-1), shape[a]
+	}
+	if ir.Size(shape)/shape[a]*out*taps > maxCells {
+		return
+	}
+	d.used[x] = true
+	if d.rng.IntN(3) == 0 {
+		first := d.gather(origin, x, a, out, 1, []int64{int64(before), 1, int64(-step), 0})
+		last := d.gather(origin, x, a, out, 1, []int64{int64(before - apart*(taps-1)), 1, int64(-step), 0})
+		d.apply(ir.OpMax, origin, first, []ir.ValueID{last}, nil)
+		return
+	}
+	u := d.gather(origin, x, a, out, taps, []int64{int64(before), 1, int64(-step), int64(-apart)})
+	axes, extents := ir.IdentityAxes(append(append([]int{}, d.g.Value(u).Shape[:a+1]...), d.g.Value(u).Shape[a+2:]...))
+	k := []int{len(extents)}
+	t := ir.Term{Coef: d.coef(), Extents: append(extents, taps), In: []int{int(u), int(d.leaf([]int{taps}))}, Out: axes}
+	t.Axes = [][][]int{append(append(append([][]int{}, axes[:a+1]...), k), axes[a+1:]...), {k}}
+	d.einsumTerms(origin, append(append([]int{}, d.g.Value(u).Shape[:a+1]...), d.g.Value(u).Shape[a+2:]...), []ir.Term{t.Clone()})
+}
+
+// gather is a map of indices times an activation: the axis becomes windows and, unless there is one, their cells. The equation is an offset
+// and the strides of the axis, the windows and the cells.
+func (d *grapher) gather(origin string, x ir.ValueID, a, out, taps int, equation []int64) ir.ValueID {
+	shape := d.g.Value(x).Shape
+	axes, extents := ir.IdentityAxes(shape)
+	if shape[a] == 1 {
+		axes[a], extents = []int{len(extents)}, append(extents, 1)
+	}
+	o, k := []int{len(extents)}, []int{len(extents) + 1}
+	t := ir.Term{Coef: 1, Extents: append(extents, out, taps), Axes: [][][]int{axes, {axes[a], o, k}}}
+	t.Out = append(append([][]int{}, axes[:a]...), o)
+	result := append(append([]int{}, shape[:a]...), out)
+	if taps > 1 {
+		t.Out, result = append(t.Out, k), append(result, taps)
+	}
+	t.Out, result = append(t.Out, axes[a+1:]...), append(result, shape[a+1:]...)
+	v := d.g.NewValue(fmt.Sprintf("map%d", len(d.g.Values)), []int{shape[a], out, taps})
+	t.In = []int{int(x), int(d.define(ir.OpAffine, v))}
+	v.Def.Attr = &ir.AffineAttr{Offset: equation[0], Strides: equation[1:]}
+	return d.einsumTerms(origin, result, []ir.Term{t.Clone()})
 }
 
 // norm adds a normalisation over the last axis.
