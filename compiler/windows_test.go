@@ -79,6 +79,7 @@ func TestWindows(t *testing.T) {
 			for i := range r.Circuit.Tensors {
 				if x := &r.Circuit.Tensors[i]; x.Kind == circuit.Affine {
 					offset, strides := x.Equation()
+					require.Positive(t, r.Circuit.Evaluations()[i], "%s is never evaluated", x.Name)
 					got[circuit.Linear(offset, strides)] = true
 				}
 			}

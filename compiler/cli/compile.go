@@ -43,6 +43,8 @@ type tensorInfo struct {
 	Name  string `json:"name"`
 	Shape []int  `json:"shape"`
 
+	// Of a constant or a map of indices: at how many points a proof evaluates it.
+	Evaluations int `json:"evaluations,omitempty"`
 	// Of a map of indices, which has no cells to store: where it is 1, and the products that a verifier makes per evaluation.
 	Where string `json:"where,omitempty"`
 	Work  int64  `json:"products_per_evaluation,omitempty"`
@@ -284,13 +286,14 @@ func describe(r *compiler.Result) manifest {
 	for _, w := range r.Weights {
 		d.Weights = append(d.Weights, tensorInfo{Name: w.Name, Shape: w.Shape})
 	}
+	times := r.Circuit.Evaluations()
 	for i := range r.Circuit.Tensors {
 		switch t := &r.Circuit.Tensors[i]; t.Kind {
 		case kindConst:
-			d.Public = append(d.Public, tensorInfo{Name: t.Name, Shape: t.Shape})
+			d.Public = append(d.Public, tensorInfo{Name: t.Name, Shape: t.Shape, Evaluations: times[i]})
 		case kindAffine:
 			offset, strides := t.Equation()
-			d.Public = append(d.Public, tensorInfo{Name: t.Name, Shape: t.Shape, Where: circuit.Linear(offset, strides), Work: t.EvaluationWork()})
+			d.Public = append(d.Public, tensorInfo{Name: t.Name, Shape: t.Shape, Evaluations: times[i], Where: circuit.Linear(offset, strides), Work: t.EvaluationWork()})
 		}
 	}
 	return d

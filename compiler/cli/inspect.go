@@ -174,8 +174,11 @@ func (d *manifest) printTensors(w io.Writer) {
 	fmt.Fprintln(w, "public: part of the circuit")
 	for _, t := range d.Public {
 		where := ""
-		if t.Where != "" {
-			where = fmt.Sprintf("  1 where %s = 0; evaluated in %d products", t.Where, t.Work)
+		switch {
+		case t.Where != "":
+			where = fmt.Sprintf("  1 where %s = 0; evaluated %d times in %d products", t.Where, t.Evaluations, t.Work)
+		case t.Evaluations > 0:
+			where = fmt.Sprintf("  evaluated %d times", t.Evaluations)
 		}
 		fmt.Fprintf(w, "  %-48s %v%s\n", t.Name, t.Shape, where)
 	}

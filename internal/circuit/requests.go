@@ -133,6 +133,14 @@ func (e *RequestsError) Error() string {
 // Requests returns the work of a proof's evaluations.
 func (c *Circuit) Requests() Requests { return c.requests }
 
+// Evaluations counts, per tensor, the points at which a proof evaluates it.
+func (c *Circuit) Evaluations() []int {
+	n := newCounter(c, 0)
+	n.limited = true
+	n.walk()
+	return n.times
+}
+
 // Crowded lists the virtual tensors whose evaluation at many points costs a proof more than committed copies in their place would, each
 // with those before it taken to be committed.
 func (c *Circuit) Crowded() []string {
@@ -186,6 +194,7 @@ type counter struct {
 	c       *Circuit
 	seen    map[string]bool // evaluations: tensor and symbols
 	points  [][][]symbol    // per tensor
+	times   []int           // per tensor: at how many points it is evaluated
 	limited bool            // stop at the limits
 	most    int             // if not 0, virtual tensors at more points are taken to be committed
 	cut     []string        // their names
@@ -193,7 +202,7 @@ type counter struct {
 }
 
 func newCounter(c *Circuit, most int) *counter {
-	return &counter{c: c, seen: map[string]bool{}, points: make([][][]symbol, len(c.Tensors)), most: most}
+	return &counter{c: c, seen: map[string]bool{}, points: make([][][]symbol, len(c.Tensors)), times: make([]int, len(c.Tensors)), most: most}
 }
 
 // coordinates are the first n symbols of a class.
@@ -280,6 +289,7 @@ func (n *counter) ask(id ID, point []symbol) {
 	}
 	n.seen[string(n.bytes)] = true
 	n.Evaluations++
+	n.times[id]++
 	t := &n.c.Tensors[id]
 	switch size := int64(Size(t.Shape)); {
 	case t.Kind == Virtual:

@@ -179,3 +179,21 @@ func TestTooManyPoints(t *testing.T) {
 	require.NoError(t, err)
 	require.Empty(t, c.Crowded())
 }
+
+// The evaluations of all tensors are those that a proof has.
+func TestEvaluationsOfTensors(t *testing.T) {
+	b := start()
+	x := looked(b, "x", 4)
+	m := b.Affine("map", "i - j - 1", 4, 4)
+	table := b.TableOf("t", func() [][]int64 { return [][]int64{{-8, 0, 7}} })
+	b.Lookup(table, b.Virtual("moved", []int{4}, b.Times(1, "i,ij->j i=4 j=4", x, m)))
+	b.Lookup(table, b.Virtual("and back", []int{4}, b.Times(1, "i,ji->j i=4 j=4", x, m)))
+	c, err := b.Finish()
+	require.NoError(t, err)
+	sum := 0
+	for _, n := range c.Evaluations() {
+		sum += n
+	}
+	require.Equal(t, c.Requests().Evaluations, sum)
+	require.Equal(t, 2, c.Evaluations()[m])
+}
