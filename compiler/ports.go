@@ -249,8 +249,13 @@ func (r *Result) ports(cfg Config) error {
 	default:
 		return fmt.Errorf("unknown kind of statement %q; it is %s or %s", cfg.Statement, asGenerations, asFunctions)
 	}
-	if r.generation {
+	switch {
+	case r.generation:
 		f.Outputs[0].Kind = plan.Integers // the exact accumulators
+	case cfg.Vocab != nil && why == "":
+		return fmt.Errorf("a function has no texts; leave the tokenizer out, or compile the model for generations")
+	case cfg.Vocab != nil:
+		return fmt.Errorf("this model continues no text, since %s; leave the tokenizer out", why)
 	}
 	return nil
 }

@@ -131,10 +131,7 @@ func (a *app) compile(ctx context.Context, model string, m *modelFlags, o *outpu
 	if err != nil {
 		return err
 	}
-	switch g := r.Circuit.Generation; {
-	case m.words > 0 && g == nil:
-		return usageError{fmt.Errorf("--tokenizer %s: an output of this model depends on later tokens, so that it continues no prompt; leave the tokenizer out", m.tokenizer)}
-	case m.words > 0 && m.words > g.Vocab:
+	if g := r.Circuit.Generation; m.words > 0 && m.words > g.Vocab {
 		return usageError{fmt.Errorf("%s has %d tokens, the model knows %d: it belongs to another model", m.tokenizer, m.words, g.Vocab)}
 	}
 	desc := describe(r)
