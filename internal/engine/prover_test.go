@@ -20,8 +20,8 @@ import (
 	"github.com/zkllmc/zkllmc/internal/engine"
 	"github.com/zkllmc/zkllmc/internal/format"
 	"github.com/zkllmc/zkllmc/internal/protocol"
+	"github.com/zkllmc/zkllmc/internal/test/kit"
 	"github.com/zkllmc/zkllmc/internal/test/witnesstest"
-	"github.com/zkllmc/zkllmc/internal/witness"
 	"github.com/zkllmc/zkllmc/runtime/gadget"
 	"github.com/zkllmc/zkllmc/runtime/gadget/attention"
 	"github.com/zkllmc/zkllmc/runtime/statement/generation"
@@ -113,30 +113,6 @@ func randomWeights(c *circuit.Circuit) map[circuit.ID]backend.Tensor {
 	return w
 }
 
-// answer fills in what the statement claims by running the program once without claims.
-func answer(t testing.TB, k *engine.Key, c *circuit.Circuit, st *generation.Statement) {
-	probe := *st
-	probe.Next = generation.Unclaimed
-	probe.Prompt = len(probe.Tokens)
-	probe.Logits = make([]int64, c.Generation.Vocab)
-	if c.Generation.Reveal == circuit.Argmax {
-		probe.Logits = nil
-	}
-	a, err := k.Witness(context.Background(), &engine.Input{Statement: &probe}, witness.WithoutChecks())
-	require.NoError(t, err)
-	logits := a.Tensor(c.Generation.Output).V
-	if c.Generation.Reveal == circuit.Values {
-		st.Logits = append([]int64(nil), logits[(st.Prompt-1)*c.Generation.Vocab:len(st.Tokens)*c.Generation.Vocab]...)
-		return
-	}
-	row := logits[(len(st.Tokens)-1)*c.Generation.Vocab : len(st.Tokens)*c.Generation.Vocab]
-	for j, v := range row {
-		if v > row[st.Next] {
-			st.Next = int64(j)
-		}
-	}
-}
-
 func TestDecoder(t *testing.T) {
 	for _, reveal := range []circuit.Reveal{circuit.Values, circuit.Argmax} {
 		runDecoder(t, dims{1, 5, 11, 16, 2, 1, 8, 24, 7}, reveal)
@@ -153,7 +129,7 @@ func TestBackendsGiveEqualBytes(t *testing.T) {
 		o := engine.Dishonest(engine.Options{Backend: be}, engine.Hooks{Seed: []byte("the same for all")})
 		k, vk, err := engine.Setup(context.Background(), c, w, o)
 		require.NoError(t, err)
-		answer(t, k, c, st)
+		require.NoError(t, kit.Claim(c, k, st))
 		proof, err := k.Prove(context.Background(), &engine.Input{Statement: st}, o)
 		require.NoError(t, err)
 		keys, proofs = append(keys, vk), append(proofs, proof)
@@ -193,7 +169,7 @@ func runDecoder(t *testing.T, d dims, reveal circuit.Reveal) {
 	if reveal == circuit.Argmax {
 		st = &generation.Statement{Tokens: []int64{1, 3, 2, 4}, Prompt: 4, Next: 0}
 	}
-	answer(t, k, c, st)
+	require.NoError(t, kit.Claim(c, k, st))
 	lap("")
 	if f := os.Getenv("ZKLLMC_PROFILE"); f != "" {
 		out, err := os.Create(f)
@@ -242,7 +218,7 @@ func BenchmarkVerify(b *testing.B) {
 	vk, err := verifier.ReadKey(context.Background(), c, generation.Kind, vkBytes)
 	require.NoError(b, err)
 	st := &generation.Statement{Tokens: []int64{1, 3, 2, 4}, Prompt: 4, Next: 0}
-	answer(b, k, c, st)
+	require.NoError(b, kit.Claim(c, k, st))
 	proof, err := k.Prove(context.Background(), &engine.Input{Statement: st}, engine.Options{Backend: cpu.New()})
 	require.NoError(b, err)
 	for b.Loop() {

@@ -7,7 +7,6 @@ import (
 	"encoding/binary"
 	"flag"
 	"fmt"
-	"math/rand/v2"
 	"os"
 	"path/filepath"
 	"strings"
@@ -25,14 +24,13 @@ import (
 	"github.com/zkllmc/zkllmc/internal/format"
 	"github.com/zkllmc/zkllmc/internal/group"
 	"github.com/zkllmc/zkllmc/internal/protocol"
+	"github.com/zkllmc/zkllmc/internal/test/kit"
 	"github.com/zkllmc/zkllmc/internal/test/witnesstest"
 	"github.com/zkllmc/zkllmc/internal/transcript"
 	"github.com/zkllmc/zkllmc/internal/veil"
 	"github.com/zkllmc/zkllmc/runtime/gadget"
 	"github.com/zkllmc/zkllmc/runtime/gadget/attention"
 	"github.com/zkllmc/zkllmc/runtime/statement"
-	"github.com/zkllmc/zkllmc/runtime/statement/function"
-	"github.com/zkllmc/zkllmc/runtime/statement/generation"
 	"github.com/zkllmc/zkllmc/runtime/verifier"
 )
 
@@ -238,79 +236,23 @@ func (v vector) circuit(t testing.TB) *circuit.Circuit {
 	return c
 }
 
-// weights are pseudo-random within the declared ranges.
-func (v vector) weights(c *circuit.Circuit) map[circuit.ID]backend.Tensor {
-	rnd := rand.New(rand.NewPCG(1, 2))
-	w := map[circuit.ID]backend.Tensor{}
-	for _, id := range protocol.WeightIDs(c) {
-		t := c.Tensor(id)
-		cells := make([]int64, circuit.Size(t.Shape))
-		for i := range cells {
-			cells[i] = t.Lo + rnd.Int64N(t.Hi-t.Lo+1)
-		}
-		w[id] = backend.Tensor{Shape: t.Shape, V: cells}
-	}
-	return w
-}
-
-// input runs the program greedily, or on the given inputs, and returns what is to be proved.
+// input is what the model answers to the prompt, or gives for the inputs.
 func (v vector) input(t testing.TB, c *circuit.Circuit, k *engine.Key) *engine.Input {
-	if c.Generation == nil {
-		return v.function(t, c, k)
-	}
-	st := &generation.Statement{Tokens: append([]int64(nil), v.prompt...), Prompt: len(v.prompt), Next: generation.Unclaimed}
-	for {
-		logits, err := k.Logits(context.Background(), st.Tokens)
-		require.NoError(t, err)
-		vocab := c.Generation.Vocab
-		next := statement.Argmax(logits[len(logits)-vocab:])
-		if len(st.Tokens) < len(v.prompt)+v.answer {
-			st.Tokens = append(st.Tokens, next)
-			continue
-		}
-		if c.Generation.Reveal == circuit.Values {
-			st.Logits = logits[(st.Prompt-1)*vocab:]
-		} else {
-			st.Next = next
-		}
-		return &engine.Input{Statement: st.Hide(c), Private: generation.PrivateInput(c, st.Tokens)}
-	}
-}
-
-// function runs the program on the given inputs.
-func (v vector) function(t testing.TB, c *circuit.Circuit, k *engine.Key) *engine.Input {
-	st, private := &function.Statement{Ports: make([][]int64, len(c.Ports))}, map[int][]int64{}
-	for i, elements := range v.inputs {
-		if c.Ports[i].Public() {
-			st.Ports[i] = elements
-		} else {
-			private[i] = elements
-		}
-	}
-	in := &engine.Input{Statement: st, Private: private}
-	a, err := k.Evaluate(context.Background(), in)
-	require.NoError(t, err)
-	for i := range c.Ports {
-		if c.Ports[i].Out {
-			st.Fill(c, i, a.Tensor(c.Ports[i].T).V)
-		}
-	}
-	return in
-}
-
-// kind is that of the statements.
-func (v vector) kind() statement.Kind {
 	if v.prompt == nil {
-		return function.Kind
+		in, err := kit.Computed(c, k, v.inputs)
+		require.NoError(t, err)
+		return in
 	}
-	return generation.Kind
+	in, err := kit.Answered(c, k, v.prompt, v.answer)
+	require.NoError(t, err)
+	return in
 }
 
 // make returns the files of a case but the trace.
 func (v vector) make(t testing.TB, be backend.Backend) map[string][]byte {
 	c := v.circuit(t)
 	o := engine.Dishonest(engine.Options{Backend: be}, engine.Hooks{Seed: []byte("known answers")})
-	k, vk, err := engine.Setup(context.Background(), c, v.weights(c), o)
+	k, vk, err := engine.Setup(context.Background(), c, kit.Weights(c, 1, 2), o)
 	require.NoError(t, err)
 	in := v.input(t, c, k)
 	proof, err := k.Prove(context.Background(), in, o)
@@ -402,7 +344,7 @@ func (v vector) trace(t testing.TB, files map[string][]byte) string {
 	proof, err := format.NewReader(files["proof.bin"], format.MagicProof, c.Digest())
 	require.NoError(t, err)
 	require.NotNil(t, proof.Raw(32))
-	st, err := v.kind().Decode(c, files["statement.bin"])
+	st, err := kit.Kind(c).Decode(c, files["statement.bin"])
 	require.NoError(t, err)
 	return walk(t, &protocol.Proof{Kind: protocol.KindSetup, Circuit: setup, Statement: protocol.Nothing{}}, model, key) +
 		walk(t, &protocol.Proof{Kind: protocol.KindInference, Circuit: c, Statement: st}, model, proof)
@@ -450,7 +392,7 @@ func TestVectorsVerify(t *testing.T) {
 		for _, name := range []string{"model.vk", "statement.bin", "proof.bin"} {
 			files[name] = v.read(t, name)
 		}
-		key, err := verifier.ReadKey(context.Background(), c, v.kind(), files["model.vk"])
+		key, err := verifier.ReadKey(context.Background(), c, kit.Kind(c), files["model.vk"])
 		require.NoError(t, err, v.name)
 		require.NoError(t, key.Verify(files["statement.bin"], files["proof.bin"]), v.name)
 		require.Equal(t, string(v.read(t, "trace.txt")), v.trace(t, files), v.name)

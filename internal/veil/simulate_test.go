@@ -3,7 +3,6 @@ package veil_test
 import (
 	"context"
 	"crypto/sha3"
-	"math/rand/v2"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -17,12 +16,12 @@ import (
 	"github.com/zkllmc/zkllmc/internal/format"
 	"github.com/zkllmc/zkllmc/internal/group"
 	"github.com/zkllmc/zkllmc/internal/protocol"
+	"github.com/zkllmc/zkllmc/internal/test/kit"
 	"github.com/zkllmc/zkllmc/internal/test/witnesstest"
 	"github.com/zkllmc/zkllmc/internal/transcript"
 	"github.com/zkllmc/zkllmc/internal/veil"
 	"github.com/zkllmc/zkllmc/internal/witness"
 	"github.com/zkllmc/zkllmc/runtime/gadget"
-	"github.com/zkllmc/zkllmc/runtime/statement"
 	"github.com/zkllmc/zkllmc/runtime/statement/generation"
 	"github.com/zkllmc/zkllmc/runtime/verifier"
 )
@@ -51,52 +50,24 @@ func toy(t testing.TB, reveal circuit.Reveal, private bool, weightBits int) *cir
 	return c
 }
 
-func weights(c *circuit.Circuit) map[circuit.ID]backend.Tensor {
-	rng := rand.New(rand.NewPCG(3, 4))
-	out := map[circuit.ID]backend.Tensor{}
-	for _, id := range protocol.WeightIDs(c) {
-		w := c.Tensor(id)
-		v := make([]int64, circuit.Size(w.Shape))
-		for i := range v {
-			v[i] = w.Lo + rng.Int64N(w.Hi-w.Lo+1)
-		}
-		out[id] = backend.Tensor{Shape: w.Shape, V: v}
-	}
-	return out
-}
-
 // claims returns the true statement about two tokens and, for each other answer, the false ones. hidden are the tokens where the
 // circuit hides them.
 func claims(t testing.TB, c *circuit.Circuit, k *engine.Key) (honest *engine.Input, lies []*generation.Statement) {
 	t.Helper()
-	tokens := []int64{1, 3}
-	st := (&generation.Statement{Tokens: tokens, Prompt: 2, Next: generation.Unclaimed}).Hide(c)
-	in := &engine.Input{Statement: st}
-	in.Private = generation.PrivateInput(c, tokens)
-	if c.Generation.Reveal == circuit.Argmax {
-		st.Next = 0
-	} else {
-		st.Logits = make([]int64, vocabulary)
-	}
-	a, err := k.Witness(context.Background(), in, witness.WithoutChecks())
+	honest, err := kit.Answered(c, k, []int64{1, 3}, 0)
 	require.NoError(t, err)
-	row := a.Tensor(c.Generation.Output).V[vocabulary : 2*vocabulary]
-	if c.Generation.Reveal == circuit.Argmax {
-		st.Next = statement.Argmax(row)
-	} else {
-		copy(st.Logits, row)
-	}
+	st := honest.Statement.(*generation.Statement)
 	for i := range int64(vocabulary) {
 		lie := *st
 		if c.Generation.Reveal == circuit.Values {
-			lie.Logits = append([]int64(nil), row...)
+			lie.Logits = append([]int64(nil), st.Logits...)
 			lie.Logits[i]++
 		} else if lie.Next = i; i == st.Next {
 			continue
 		}
 		lies = append(lies, &lie)
 	}
-	return in, lies
+	return honest, lies
 }
 
 // public is all that a simulator is given: circuit, model commitment, statement.
@@ -171,7 +142,7 @@ func TestSimulateEveryAnswer(t *testing.T) {
 		"private prompt": toy(t, circuit.Argmax, true, 5),
 	} {
 		t.Run(name, func(t *testing.T) {
-			k, key, err := engine.Setup(context.Background(), c, weights(c), engine.Options{Backend: processor})
+			k, key, err := engine.Setup(context.Background(), c, kit.Weights(c, 3, 4), engine.Options{Backend: processor})
 			require.NoError(t, err)
 			in, lies := claims(t, c, k)
 			real, err := k.Prove(context.Background(), in, engine.Options{Backend: processor})
@@ -202,7 +173,7 @@ func TestSimulateEveryAnswer(t *testing.T) {
 // answers under that key. A verifying key and any number of proofs tell nothing of the weights.
 func TestSimulateModel(t *testing.T) {
 	c := toy(t, circuit.Argmax, false, 5)
-	_, key, err := engine.Setup(context.Background(), c, weights(c), engine.Options{Backend: processor})
+	_, key, err := engine.Setup(context.Background(), c, kit.Weights(c, 3, 4), engine.Options{Backend: processor})
 	require.NoError(t, err)
 	points := make([]group.Affine, protocol.WeightLayout(c).Rows)
 	for i := range points {
@@ -301,7 +272,7 @@ func (d *drawn) Challenge(label string) field.Element {
 // proof is one function of values that are uniform whatever the witness is, and of nothing else that depends on the witness.
 func TestRealProofIsASimulation(t *testing.T) {
 	c := toy(t, circuit.Argmax, true, 4)
-	k, key, err := engine.Setup(context.Background(), c, weights(c), engine.Options{Backend: processor})
+	k, key, err := engine.Setup(context.Background(), c, kit.Weights(c, 3, 4), engine.Options{Backend: processor})
 	require.NoError(t, err)
 	in, _ := claims(t, c, k)
 	a, err := k.Witness(context.Background(), in)

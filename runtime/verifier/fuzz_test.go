@@ -7,7 +7,6 @@ import (
 	"errors"
 	"math"
 	"math/big"
-	"math/rand/v2"
 	"runtime"
 	"slices"
 	"sync"
@@ -15,15 +14,14 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/zkllmc/zkllmc/internal/backend"
 	"github.com/zkllmc/zkllmc/internal/backend/cpu"
 	"github.com/zkllmc/zkllmc/internal/circuit"
 	"github.com/zkllmc/zkllmc/internal/engine"
 	"github.com/zkllmc/zkllmc/internal/field"
 	"github.com/zkllmc/zkllmc/internal/group"
 	"github.com/zkllmc/zkllmc/internal/protocol"
+	"github.com/zkllmc/zkllmc/internal/test/kit"
 	"github.com/zkllmc/zkllmc/internal/test/witnesstest"
-	"github.com/zkllmc/zkllmc/internal/witness"
 	"github.com/zkllmc/zkllmc/runtime/gadget"
 	"github.com/zkllmc/zkllmc/runtime/statement"
 	"github.com/zkllmc/zkllmc/runtime/statement/generation"
@@ -97,24 +95,16 @@ var targets = sync.OnceValue(func() []*target {
 
 // newTarget sets a model up and proves two tokens of prompt and one of answer, twice.
 func newTarget(c *circuit.Circuit) *target {
-	weights := map[circuit.ID]backend.Tensor{}
-	rng := rand.New(rand.NewPCG(1, 2))
-	for _, id := range protocol.WeightIDs(c) {
-		v := make([]int64, circuit.Size(c.Tensor(id).Shape))
-		for i := range v {
-			v[i] = rng.Int64N(256) - 128
-		}
-		weights[id] = backend.Tensor{Shape: c.Tensor(id).Shape, V: v}
-	}
 	// The test's own seed makes the same artefacts in every process: what a seed file of the corpus edits stays what it was.
 	seed := []byte("fuzz " + c.Name)
 	o := engine.Dishonest(engine.Options{Backend: cpu.New(cpu.Threads(1))}, engine.Hooks{Seed: seed})
-	k, vk, err := engine.Setup(context.Background(), c, weights, o)
+	k, vk, err := engine.Setup(context.Background(), c, kit.Weights(c, 1, 2), o)
 	must(err)
 	g := &target{c: c, vk: vk}
 	g.key, err = verifier.ReadKey(context.Background(), c, generation.Kind, vk)
 	must(err)
-	in := answered(k, c, []int64{2, 0})
+	in, err := kit.Answered(c, k, []int64{2, 0}, 1)
+	must(err)
 	g.statement, err = statement.Encode(c, in.Statement)
 	must(err)
 	for i := range g.proofs {
@@ -125,31 +115,6 @@ func newTarget(c *circuit.Circuit) *target {
 	}
 	g.measure()
 	return g
-}
-
-// answered lets the model answer one token and states it.
-func answered(k *engine.Key, c *circuit.Circuit, prompt []int64) *engine.Input {
-	st := generation.Statement{Tokens: slices.Clone(prompt), Prompt: len(prompt), Next: generation.Unclaimed}
-	run := func() *witness.Assignment {
-		probe := st.Hide(c)
-		if c.Generation.Reveal == circuit.Values {
-			probe.Logits = make([]int64, (len(st.Tokens)-st.Prompt+1)*c.Generation.Vocab)
-		}
-		in := &engine.Input{Statement: probe, Private: generation.PrivateInput(c, st.Tokens)}
-		a, err := k.Witness(context.Background(), in, witness.WithoutChecks())
-		must(err)
-		return a
-	}
-	row := func() []int64 {
-		return run().Tensor(c.Generation.Output).V[(len(st.Tokens)-1)*c.Generation.Vocab : len(st.Tokens)*c.Generation.Vocab]
-	}
-	st.Tokens = append(st.Tokens, statement.Argmax(row()))
-	if c.Generation.Reveal == circuit.Values {
-		st.Reveal(c, run().Tensor(c.Generation.Output))
-	} else {
-		st.Next = statement.Argmax(row())
-	}
-	return &engine.Input{Statement: st.Hide(c), Private: generation.PrivateInput(c, st.Tokens)}
 }
 
 // measure notes what verifying the valid artefacts allocates once all generators are there.

@@ -15,6 +15,7 @@ import (
 	"github.com/zkllmc/zkllmc/internal/format"
 	"github.com/zkllmc/zkllmc/internal/group"
 	"github.com/zkllmc/zkllmc/internal/protocol"
+	"github.com/zkllmc/zkllmc/internal/test/kit"
 	"github.com/zkllmc/zkllmc/internal/test/messages"
 	"github.com/zkllmc/zkllmc/internal/transcript"
 	"github.com/zkllmc/zkllmc/internal/veil"
@@ -247,7 +248,7 @@ func (u *subject) keyFile(t testing.TB) *artefact {
 	require.NoError(t, err)
 	points := slices.Repeat([]bool{true}, protocol.WeightLayout(u.c).Rows)
 	u.honest.key = &artefact{"verifying key", u.vkBytes, header - 32, append(points, items(t, r.messages)...), func(data []byte) error {
-		_, err := verifier.ReadKey(context.Background(), u.c, kind(u.c), data)
+		_, err := verifier.ReadKey(context.Background(), u.c, kit.Kind(u.c), data)
 		return err
 	}}
 	return u.honest.key

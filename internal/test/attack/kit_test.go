@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"math/rand/v2"
 	"runtime"
 	"strconv"
 	"sync"
@@ -20,6 +19,7 @@ import (
 	"github.com/zkllmc/zkllmc/internal/format"
 	"github.com/zkllmc/zkllmc/internal/group"
 	"github.com/zkllmc/zkllmc/internal/protocol"
+	"github.com/zkllmc/zkllmc/internal/test/kit"
 	"github.com/zkllmc/zkllmc/internal/test/witnesstest"
 	"github.com/zkllmc/zkllmc/internal/transcript"
 	"github.com/zkllmc/zkllmc/internal/veil"
@@ -116,25 +116,15 @@ func newSubject(t testing.TB, s spec) *subject {
 // function states what the program gives for the inputs.
 func (u *subject) function(t testing.TB, s spec) {
 	t.Helper()
-	st, private := &function.Statement{Ports: make([][]int64, len(u.c.Ports))}, witness.PrivateInput{}
+	inputs := map[int][]int64{}
 	for i := range u.c.Ports {
-		p := &u.c.Ports[i]
-		switch elements := s.inputs[p.Name]; {
-		case p.Out:
-		case p.Public():
-			st.Ports[i] = elements
-		default:
-			private[i] = elements
+		if p := &u.c.Ports[i]; !p.Out {
+			inputs[i] = s.inputs[p.Name]
 		}
 	}
-	u.st, u.private = st, private
-	a, err := u.key.Evaluate(context.Background(), &engine.Input{Statement: st, Private: private})
+	in, err := kit.Computed(u.c, u.key, inputs)
 	require.NoError(t, err)
-	for i := range u.c.Ports {
-		if p := &u.c.Ports[i]; p.Out {
-			st.Fill(u.c, i, a.Tensor(p.T).V)
-		}
-	}
+	u.st, u.private = in.Statement, in.Private
 }
 
 // text is the statement of a generation.
@@ -143,36 +133,21 @@ func (u *subject) text() *generation.Statement { return u.st.(*generation.Statem
 // ports is the statement of a function.
 func (u *subject) ports() *function.Statement { return u.st.(*function.Statement) }
 
-// kind is the kind of a circuit's statements.
-func kind(c *circuit.Circuit) statement.Kind {
-	if c.Generation != nil {
-		return generation.Kind
-	}
-	return function.Kind
-}
-
 // commit runs setup and accepts the model.
 func (u *subject) commit(t testing.TB) {
 	t.Helper()
 	var err error
 	u.key, u.vkBytes, err = engine.Setup(context.Background(), u.c, u.weights, engine.Options{Backend: processor})
 	require.NoError(t, err)
-	u.vk, err = verifier.ReadKey(context.Background(), u.c, kind(u.c), u.vkBytes)
+	u.vk, err = verifier.ReadKey(context.Background(), u.c, kit.Kind(u.c), u.vkBytes)
 	require.NoError(t, err)
 }
 
 // fill makes the weights of a circuit.
 func fill(c *circuit.Circuit, given map[string][]int64) map[circuit.ID]backend.Tensor {
-	rng := rand.New(rand.NewPCG(1, 2))
-	out := map[circuit.ID]backend.Tensor{}
-	for _, id := range protocol.WeightIDs(c) {
-		t := c.Tensor(id)
-		v := make([]int64, circuit.Size(t.Shape))
-		for i := range v {
-			v[i] = t.Lo + rng.Int64N(t.Hi-t.Lo+1)
-		}
-		copy(v, given[t.Name])
-		out[id] = backend.Tensor{Shape: t.Shape, V: v}
+	out := kit.Weights(c, 1, 2)
+	for id, w := range out {
+		copy(w.V, given[c.Tensor(id).Name])
 	}
 	return out
 }

@@ -13,6 +13,7 @@ import (
 	"github.com/zkllmc/zkllmc/internal/format"
 	"github.com/zkllmc/zkllmc/internal/lookup"
 	"github.com/zkllmc/zkllmc/internal/poly"
+	"github.com/zkllmc/zkllmc/internal/test/kit"
 	"github.com/zkllmc/zkllmc/internal/transcript"
 	"github.com/zkllmc/zkllmc/internal/veil"
 	"github.com/zkllmc/zkllmc/internal/witness"
@@ -283,9 +284,9 @@ func knownProverChosenRange(t *testing.T) {
 
 	digest, id := u.c.Digest(), u.vk.ModelID()
 	require.NotEqual(t, digest, wide.c.Digest())
-	_, err := verifier.ReadKey(context.Background(), u.c, kind(u.c), wide.vkBytes)
+	_, err := verifier.ReadKey(context.Background(), u.c, kit.Kind(u.c), wide.vkBytes)
 	require.ErrorIs(t, err, format.ErrCircuit)
-	_, err = verifier.ReadKey(context.Background(), u.c, kind(u.c), patch(wide.vkBytes, 12, digest[:]))
+	_, err = verifier.ReadKey(context.Background(), u.c, kit.Kind(u.c), patch(wide.vkBytes, 12, digest[:]))
 	require.ErrorIs(t, err, veil.ErrRejected)
 	proof, err := wide.prove(wrong)
 	require.NoError(t, err)

@@ -15,6 +15,7 @@ import (
 	"github.com/zkllmc/zkllmc/internal/field"
 	"github.com/zkllmc/zkllmc/internal/group"
 	"github.com/zkllmc/zkllmc/internal/lookup"
+	"github.com/zkllmc/zkllmc/internal/test/kit"
 	"github.com/zkllmc/zkllmc/internal/test/messages"
 	"github.com/zkllmc/zkllmc/internal/veil"
 	"github.com/zkllmc/zkllmc/runtime/verifier"
@@ -197,6 +198,6 @@ func (u *subject) setup(tamper veil.Tamper) (accepted bool, err error) {
 	if err != nil {
 		return false, fmt.Errorf("the prover fails: %v", err)
 	}
-	_, err = verifier.ReadKey(context.Background(), u.c, kind(u.c), vk)
+	_, err = verifier.ReadKey(context.Background(), u.c, kit.Kind(u.c), vk)
 	return err == nil, err
 }

@@ -17,6 +17,7 @@ import (
 	"github.com/zkllmc/zkllmc/internal/format"
 	"github.com/zkllmc/zkllmc/internal/group"
 	"github.com/zkllmc/zkllmc/internal/protocol"
+	"github.com/zkllmc/zkllmc/internal/test/kit"
 	"github.com/zkllmc/zkllmc/internal/test/witnesstest"
 	"github.com/zkllmc/zkllmc/internal/veil"
 	"github.com/zkllmc/zkllmc/internal/witness"
@@ -171,14 +172,14 @@ func rejectReplay(t *testing.T) {
 		digest, id := other.c.Digest(), other.vk.ModelID()
 		moved := patch(patch(proof, 12, digest[:]), 44, id[:])
 		require.ErrorIs(t, other.verify(u.st, moved), veil.ErrRejected)
-		_, err := verifier.ReadKey(context.Background(), other.c, kind(other.c), patch(u.vkBytes, 12, digest[:])) // a range proof of another circuit
+		_, err := verifier.ReadKey(context.Background(), other.c, kit.Kind(other.c), patch(u.vkBytes, 12, digest[:])) // a range proof of another circuit
 		require.ErrorIs(t, err, veil.ErrRejected)
 	})
 	t.Run("a range proof for another model", func(t *testing.T) {
 		other := anotherModel(t, "reveal logits")
 		rows := 44 + 32*protocol.WeightLayout(u.c).Rows
 		mixed := append(bytes.Clone(u.vkBytes[:rows]), other.vkBytes[rows:]...)
-		_, err := verifier.ReadKey(context.Background(), u.c, kind(u.c), mixed)
+		_, err := verifier.ReadKey(context.Background(), u.c, kit.Kind(u.c), mixed)
 		require.ErrorIs(t, err, veil.ErrRejected)
 	})
 }
@@ -220,7 +221,7 @@ func (u *subject) setUpWith(id circuit.ID, cell fieldCell) error {
 	if err != nil {
 		return fmt.Errorf("the prover fails: %v", err)
 	}
-	_, err = verifier.ReadKey(context.Background(), u.c, kind(u.c), vk)
+	_, err = verifier.ReadKey(context.Background(), u.c, kit.Kind(u.c), vk)
 	return err
 }
 

@@ -2,7 +2,6 @@ package zk
 
 import (
 	"context"
-	"math/rand/v2"
 	"runtime"
 	"sync"
 	"testing"
@@ -18,12 +17,11 @@ import (
 	"github.com/zkllmc/zkllmc/internal/format"
 	"github.com/zkllmc/zkllmc/internal/group"
 	"github.com/zkllmc/zkllmc/internal/protocol"
+	"github.com/zkllmc/zkllmc/internal/test/kit"
 	"github.com/zkllmc/zkllmc/internal/test/witnesstest"
 	"github.com/zkllmc/zkllmc/internal/transcript"
 	"github.com/zkllmc/zkllmc/internal/veil"
-	"github.com/zkllmc/zkllmc/internal/witness"
 	"github.com/zkllmc/zkllmc/runtime/gadget"
-	"github.com/zkllmc/zkllmc/runtime/statement"
 	"github.com/zkllmc/zkllmc/runtime/statement/generation"
 	"github.com/zkllmc/zkllmc/runtime/verifier"
 )
@@ -58,24 +56,10 @@ func compile(t testing.TB, private bool) *circuit.Circuit {
 	return c
 }
 
-func someWeights(c *circuit.Circuit) map[circuit.ID]backend.Tensor {
-	rng := rand.New(rand.NewPCG(5, 6))
-	out := map[circuit.ID]backend.Tensor{}
-	for _, id := range protocol.WeightIDs(c) {
-		w := c.Tensor(id)
-		v := make([]int64, circuit.Size(w.Shape))
-		for i := range v {
-			v[i] = w.Lo + rng.Int64N(w.Hi-w.Lo+1)
-		}
-		out[id] = backend.Tensor{Shape: w.Shape, V: v}
-	}
-	return out
-}
-
 func newSubject(t testing.TB, private bool) *subject {
 	t.Helper()
 	u := &subject{c: compile(t, private)}
-	u.weights = someWeights(u.c)
+	u.weights = kit.Weights(u.c, 5, 6)
 	var err error
 	u.key, u.vkFile, err = engine.Setup(context.Background(), u.c, u.weights, engine.Options{Backend: processor})
 	require.NoError(t, err)
@@ -102,13 +86,8 @@ func init() {
 // ask returns the true claim about what the model predicts behind a prompt.
 func (u *subject) ask(t testing.TB, prompt ...int64) *engine.Input {
 	t.Helper()
-	full := &generation.Statement{Tokens: prompt, Prompt: len(prompt), Next: 0}
-	in := &engine.Input{Statement: full.Hide(u.c)}
-	in.Private = generation.PrivateInput(u.c, prompt)
-	a, err := u.key.Witness(context.Background(), in, witness.WithoutChecks())
+	in, err := kit.Answered(u.c, u.key, prompt, 0)
 	require.NoError(t, err)
-	at := len(prompt) - 1
-	said(in).Next = statement.Argmax(a.Tensor(u.c.Generation.Output).V[at*vocabulary : (at+1)*vocabulary])
 	return in
 }
 

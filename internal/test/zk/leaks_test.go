@@ -16,6 +16,7 @@ import (
 	"github.com/zkllmc/zkllmc/internal/engine"
 	"github.com/zkllmc/zkllmc/internal/field"
 	"github.com/zkllmc/zkllmc/internal/group"
+	"github.com/zkllmc/zkllmc/internal/test/kit"
 	"github.com/zkllmc/zkllmc/internal/transcript"
 	"github.com/zkllmc/zkllmc/runtime/statement"
 	"github.com/zkllmc/zkllmc/runtime/statement/generation"
@@ -33,7 +34,7 @@ func TestSetupWithRepeatedSystemBytes(t *testing.T) {
 		return u.points(t), string(u.secrets().secret)
 	}
 	c := compile(t, false)
-	weights := someWeights(c)
+	weights := kit.Weights(c, 5, 6)
 	points, secret := setup(c, weights)
 	again, _ := setup(c, weights)
 	require.Equal(t, points, again, "the control: same bytes, same model, same key")

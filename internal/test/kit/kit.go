@@ -1,0 +1,95 @@
+// Package kit makes what tests of whole proofs begin with, for circuits that they build by hand: weights that follow from a seed, and inputs
+// of which the statement is true.
+package kit
+
+import (
+	"context"
+	"math/rand/v2"
+	"slices"
+
+	"github.com/zkllmc/zkllmc/internal/backend"
+	"github.com/zkllmc/zkllmc/internal/circuit"
+	"github.com/zkllmc/zkllmc/internal/engine"
+	"github.com/zkllmc/zkllmc/internal/protocol"
+	"github.com/zkllmc/zkllmc/runtime/statement"
+	"github.com/zkllmc/zkllmc/runtime/statement/function"
+	"github.com/zkllmc/zkllmc/runtime/statement/generation"
+)
+
+// Weights draws the weights of a circuit, uniformly within their declared ranges. Stored proofs and fuzzers' corpora rest on what a seed gives.
+func Weights(c *circuit.Circuit, seed1, seed2 uint64) map[circuit.ID]backend.Tensor {
+	rnd := rand.New(rand.NewPCG(seed1, seed2))
+	out := map[circuit.ID]backend.Tensor{}
+	for _, id := range protocol.WeightIDs(c) {
+		w := c.Tensor(id)
+		v := make([]int64, circuit.Size(w.Shape))
+		for i := range v {
+			v[i] = w.Lo + rnd.Int64N(w.Hi-w.Lo+1)
+		}
+		out[id] = backend.Tensor{Shape: w.Shape, V: v}
+	}
+	return out
+}
+
+// Kind is the kind of a circuit's statements.
+func Kind(c *circuit.Circuit) statement.Kind {
+	if c.Generation != nil {
+		return generation.Kind
+	}
+	return function.Kind
+}
+
+// Claim sets what a statement, all of whose tokens are there, says of the model: the logits, or with an arg-max the next token.
+func Claim(c *circuit.Circuit, k *engine.Key, st *generation.Statement) error {
+	logits, err := k.Logits(context.Background(), st.Tokens)
+	if err != nil {
+		return err
+	}
+	vocab := c.Generation.Vocab
+	if c.Generation.Reveal == circuit.Values {
+		st.Logits = logits[(st.Prompt-1)*vocab:]
+	} else {
+		st.Next = statement.Argmax(logits[len(logits)-vocab:])
+	}
+	return nil
+}
+
+// Answered lets the model continue a prompt greedily by n tokens and returns what is to be proved. With an arg-max the token after them is
+// claimed too.
+func Answered(c *circuit.Circuit, k *engine.Key, prompt []int64, n int) (*engine.Input, error) {
+	st := &generation.Statement{Tokens: slices.Clone(prompt), Prompt: len(prompt), Next: generation.Unclaimed}
+	for range n {
+		logits, err := k.Logits(context.Background(), st.Tokens)
+		if err != nil {
+			return nil, err
+		}
+		st.Tokens = append(st.Tokens, statement.Argmax(logits[len(logits)-c.Generation.Vocab:]))
+	}
+	if err := Claim(c, k, st); err != nil {
+		return nil, err
+	}
+	return &engine.Input{Statement: st.Hide(c), Private: generation.PrivateInput(c, st.Tokens)}, nil
+}
+
+// Computed runs a function on the elements of its inputs, by the number of their port, and returns what is to be proved.
+func Computed(c *circuit.Circuit, k *engine.Key, inputs map[int][]int64) (*engine.Input, error) {
+	st, private := &function.Statement{Ports: make([][]int64, len(c.Ports))}, map[int][]int64{}
+	for i, elements := range inputs {
+		if c.Ports[i].Public() {
+			st.Ports[i] = elements
+		} else {
+			private[i] = elements
+		}
+	}
+	in := &engine.Input{Statement: st, Private: private}
+	a, err := k.Evaluate(context.Background(), in)
+	if err != nil {
+		return nil, err
+	}
+	for i := range c.Ports {
+		if c.Ports[i].Out {
+			st.Fill(c, i, a.Tensor(c.Ports[i].T).V)
+		}
+	}
+	return in, nil
+}
