@@ -111,6 +111,24 @@ func hidden() *pb.ModelProto {
 	}, matrix("A", 4, 5), matrix("B", 4, 5), matrix("C", 5, 4))
 }
 
+// picture is a small convolutional network on 8·8 pixels: [1, 1, 8, 8] to [1, 3].
+func picture() *pb.ModelProto {
+	return portsModel([]*pb.ValueInfoProto{port("x", float32s, 1, 1, 8, 8)}, []string{"y"}, []*pb.NodeProto{
+		op("Conv", "x K1 b1", "h1", intsAttr("pads", 1, 1, 1, 1)), op("Relu", "h1", "h2"),
+		op("MaxPool", "h2", "h3", intsAttr("kernel_shape", 3, 3), intsAttr("strides", 2, 2), intsAttr("pads", 1, 1, 1, 1)),
+		op("Conv", "h3 K2", "h4", intsAttr("strides", 2, 2), intsAttr("pads", 1, 1, 1, 1)), op("Sigmoid", "h4", "h5"), op("GlobalAveragePool", "h5", "h6"),
+		op("Flatten", "h6", "h7"), op("MatMul", "h7 W", "y"),
+	}, filter("K1", 3, 1, 3, 3), floatsOf("b1", 0.5, -0.25, 1), filter("K2", 4, 3, 3, 3), matrix("W", 4, 3))
+}
+
+// sound is the front of a speech encoder: two convolutions over 20 frames of 6 bands, the second in steps of 2, and rows of 5: [1, 6, 20] to [1, 10, 5].
+func sound() *pb.ModelProto {
+	return portsModel([]*pb.ValueInfoProto{port("x", float32s, 1, 6, 20)}, []string{"y"}, []*pb.NodeProto{
+		op("Conv", "x K1 b1", "h1", intsAttr("pads", 1, 1)), op("Gelu", "h1", "h2"), op("Conv", "h2 K2", "h3", intsAttr("strides", 2), intsAttr("pads", 1, 1)), op("Gelu", "h3", "h4"),
+		op("Transpose", "h4", "h5", intsAttr("perm", 0, 2, 1)), op("MatMul", "h5 W", "y"),
+	}, filter("K1", 4, 6, 3), floatsOf("b1", 0.5, -0.25, 1, 0), filter("K2", 4, 4, 3), matrix("W", 4, 5))
+}
+
 // portKinds are models of one kind each, with how they are compiled.
 var portKinds = map[string]struct {
 	model func() *pb.ModelProto
@@ -126,6 +144,10 @@ var portKinds = map[string]struct {
 		{Name: "x", Kind: circuit.Reals, Shape: []int{3, 48}, Reveal: circuit.Nothing}, {Name: "y", Kind: circuit.Reals, Shape: []int{3, 2}, Reveal: circuit.Values}}},
 	"strided slice": {strided, Config{Ranges: map[string]Range{"x": {Lo: -2, Hi: 2}}}, []circuit.Port{
 		{Name: "x", Kind: circuit.Reals, Shape: []int{12, 4}, Reveal: circuit.Values}, {Name: "y", Kind: circuit.Reals, Shape: []int{4, 4}, Reveal: circuit.Values}}},
+	"picture": {picture, Config{Ranges: map[string]Range{"x": {Lo: -1, Hi: 1}}}, []circuit.Port{
+		{Name: "x", Kind: circuit.Reals, Shape: []int{1, 1, 8, 8}, Reveal: circuit.Values}, {Name: "y", Kind: circuit.Reals, Shape: []int{1, 3}, Reveal: circuit.Values}}},
+	"sound": {sound, Config{Ranges: map[string]Range{"x": {Lo: -1, Hi: 1}}}, []circuit.Port{
+		{Name: "x", Kind: circuit.Reals, Shape: []int{1, 6, 20}, Reveal: circuit.Values}, {Name: "y", Kind: circuit.Reals, Shape: []int{1, 10, 5}, Reveal: circuit.Values}}},
 	"rows in parts": {parts, Config{Ranges: map[string]Range{"x": {Lo: 0, Hi: 1}}, PrivateInputs: []string{"x"}, Reveal: map[string]string{"y": "argmax"}}, []circuit.Port{
 		{Name: "x", Kind: circuit.Reals, Shape: []int{2, 12}, Reveal: circuit.Nothing}, {Name: "y", Kind: circuit.Reals, Shape: []int{2, 20}, Reveal: circuit.Argmax}}},
 	"private output": {hidden, Config{Ranges: map[string]Range{"x": {Lo: -2, Hi: 2}, "n": {Lo: -3, Hi: 4}}, PrivateInputs: []string{"x", "left"}, Reveal: map[string]string{"class": "argmax", "inside": "nothing"}}, []circuit.Port{

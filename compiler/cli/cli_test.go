@@ -241,6 +241,21 @@ func TestConformance(t *testing.T) {
 	require.Contains(t, out, "refused  "+garbage)
 }
 
+// TestExportsWithConvolutions proves small exports of vision transformers, whose patches are convolutions, and of a speech encoder.
+func TestExportsWithConvolutions(t *testing.T) {
+	const exports = "../../../shared/onnx/exports"
+	args := []string{"conformance"}
+	if _, err := os.Stat(exports); err != nil {
+		t.Skip(err)
+	}
+	for _, name := range []string{"vit-dyn", "clip-vision-ts", "whisper-enc-dyn"} {
+		args = append(args, filepath.Join(exports, name))
+	}
+	code, out, stderr := run(t, args...)
+	require.Equal(t, console.OK, code, stderr)
+	require.Contains(t, out, "3 proved, 0 agrees, 0 refused, 0 failed")
+}
+
 // TestCompiledCodeStandsAlone compiles into an empty folder, builds and vets what is there, and looks at what it links.
 func TestCompiledCodeStandsAlone(t *testing.T) {
 	model := needSums(t)

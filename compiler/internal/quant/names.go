@@ -16,8 +16,10 @@ func rename(g *ir.Graph) {
 		switch n.Op {
 		case ir.OpWeight:
 			v.Name = weightName(v.Name)
-		case ir.OpConst, ir.OpAffine:
+		case ir.OpConst:
 			v.Name = constantName(v.Name)
+		case ir.OpAffine: // numbered by the frontend
+			v.Name = strings.TrimRight(v.Name, "0123456789._# ")
 		}
 	}
 	for _, n := range g.Nodes {
