@@ -51,6 +51,17 @@ func (d decoder) head(x circuit.ID) {
 	d.text.Logits(d.Builder, d.Virtual("logits", []int{positions, words}, d.Times(1, "td,dv->tv t=3 d=2 v=4", x, d.Weight("head", 5, 2, words))))
 }
 
+// convolved is a convolution of x with the given windows of three cells: gathered and then weighed, or at once.
+func (d decoder) convolved(where string, once bool) circuit.ID {
+	window, w := d.Affine("window", where, positions, positions, 3), d.Weight("taps", 6, 2, 3, 2)
+	shape := []int{positions, 2}
+	if once {
+		return d.round("convolved", d.virtual("windows", shape, "sd,stk,dke->te s=3 t=3 d=2 k=3 e=2", d.x, window, w))
+	}
+	u := d.virtual("windows", []int{positions, 3, 2}, "sd,stk->tkd s=3 t=3 d=2 k=3", d.x, window)
+	return d.round("convolved", d.virtual("weighed", shape, "tkd,dke->te t=3 d=2 k=3 e=2", u, w))
+}
+
 // virtual is a sum of one term.
 func (d decoder) virtual(name string, shape []int, spec string, in ...circuit.ID) circuit.ID {
 	return d.Virtual(name, shape, d.Times(1, spec, in...))
@@ -197,6 +208,14 @@ func TestCausality(t *testing.T) {
 		"the token after, by an equation": {"sums x over positions", func(d decoder) {
 			d.head(d.round("shifted", d.virtual("after", []int{positions, 2}, "ts,sd->td t=3 s=3 d=2", d.Affine("shift", "i - j + 1", positions, positions), d.x)))
 		}},
+		"a window that looks back":                      {"", func(d decoder) { d.head(d.convolved("i - j - k + 2", false)) }},
+		"a window that looks back, its cells two apart": {"", func(d decoder) { d.head(d.convolved("i - j - 2k + 4", false)) }},
+		"a window that looks back, weighed at once":     {"", func(d decoder) { d.head(d.convolved("i - j - k + 2", true)) }},
+		"a window turned around":                        {"", func(d decoder) { d.head(d.convolved("i - j + k", false)) }},
+		"a window over both sides":                      {"sums x over positions", func(d decoder) { d.head(d.convolved("i - j - k + 1", false)) }},
+		"a window over both sides, weighed at once":     {"sums x over positions", func(d decoder) { d.head(d.convolved("i - j - k + 1", true)) }},
+		"windows in steps of two":                       {"sums x over positions", func(d decoder) { d.head(d.convolved("i - 2j - k + 2", false)) }},
+		"windows of a transposed convolution":           {"", func(d decoder) { d.head(d.convolved("2i - j + k", false)) }},
 		"the token after": {"sums x over positions", func(d decoder) {
 			shift := d.Const("shift", []int64{0, 1, 0, 0, 0, 1, 0, 0, 0}, positions, positions)
 			d.head(d.round("shifted", d.virtual("after", []int{positions, 2}, "ts,sd->td t=3 s=3 d=2", shift, d.x)))

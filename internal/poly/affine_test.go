@@ -85,3 +85,33 @@ func BenchmarkEvalAffine(b *testing.B) {
 		EvalAffine(-768, []int64{1, -1}, shape, point)
 	}
 }
+
+// AffineLower is what the cells say.
+func TestAffineLower(t *testing.T) {
+	rng := rand.New(rand.NewPCG(5, 6))
+	lower := 0
+	for range 3000 {
+		var shape []int
+		var strides []int64
+		for range 2 + rng.IntN(2) {
+			shape, strides = append(shape, 1+rng.IntN(6)), append(strides, rng.Int64N(7)-3)
+		}
+		offset := rng.Int64N(9) - 4
+		p := rng.Perm(len(shape))
+		row, col := p[0], p[1]
+		want := true
+		for i, v := range AffineCells(offset, strides, shape) {
+			var x [3]int
+			for a := len(shape) - 1; a >= 0; a-- {
+				x[a] = i % shape[a]
+				i /= shape[a]
+			}
+			want = want && (v == 0 || x[col] <= x[row])
+		}
+		if want {
+			lower++
+		}
+		require.Equal(t, want, AffineLower(offset, strides, shape, row, col), "%d %v %v %d %d", offset, strides, shape, row, col)
+	}
+	require.Greater(t, lower, 500)
+}
