@@ -301,6 +301,63 @@ func TestMaskThatIsSeen(t *testing.T) {
 	require.InDelta(t, -1000, function.Number(&r.Circuit.Ports[3], seen[5]), 1)
 }
 
+// What a file takes off scores is what it says wherever it is not a mask alone: scaled behind the choice, a factor, or an output too.
+func TestMaskedScoresElsewhere(t *testing.T) {
+	inputs := []*pb.ValueInfoProto{port("x", float32s, 2, 4), port("b", bools, 2, 4)}
+	x, b := []float64{0.5, -1, 0.25, 1, -0.5, 0.75, 0, 1}, []float64{1, 0, 1, 0, 0, 1, 1, 1}
+	scalars := []*pb.TensorProto{scalarOf("least", -4096), scalarOf("small", 1./4096), scalarOf("1.", 1), matrix("W", 4, 4)}
+	weighted := []*pb.NodeProto{op("Softmax", "s", "p", intAttr("axis", -1)), op("MatMul", "p W", "y")}
+	compiled := 0
+	for name, c := range map[string]struct {
+		outputs []string
+		nodes   []*pb.NodeProto
+		want    func(x, b float64) float64 // of what the file says, "z"
+	}{
+		"chosen, and an output": {[]string{"y", "z"}, []*pb.NodeProto{op("Mul", "x 1.", "x1"), op("Where", "b x1 least", "s"), op("Mul", "s small", "z")},
+			func(x, b float64) float64 { return (b*x - (1-b)*4096) / 4096 }},
+		"a product, and an output": {[]string{"y", "z"}, []*pb.NodeProto{op("Cast", "b", "f", intAttr("to", 1)), op("Sub", "1. f", "n"), op("Mul", "n least", "m"), op("Add", "x m", "s"), op("Mul", "s small", "z")},
+			func(x, b float64) float64 { return (x - (1-b)*4096) / 4096 }},
+		"scaled behind the choice": {[]string{"z", "y"}, []*pb.NodeProto{op("Mul", "x 1.", "x1"), op("Where", "b x1 least", "s1"), op("Mul", "s1 small", "s"), op("Mul", "s 1.", "z")},
+			func(x, b float64) float64 { return (b*x - (1-b)*4096) / 4096 }},
+		"a factor": {[]string{"z", "y"}, []*pb.NodeProto{op("Cast", "b", "f", intAttr("to", 1)), op("Mul", "f least", "m"), op("Mul", "m x", "z"), op("Mul", "z small", "s")},
+			func(x, b float64) float64 { return -4096 * x * b }},
+	} {
+		cfg := Config{Ranges: map[string]Range{"x": {Lo: -1, Hi: 1}}, PrivateInputs: []string{"x"}}
+		r, err := Analyse(context.Background(), write(t, portsModel(inputs, c.outputs, append(c.nodes, weighted...), scalars...)), cfg)
+		if err != nil { // such scores may be beyond what a softmax of integers takes
+			require.ErrorIs(t, err, ErrUnsupported, name)
+			require.ErrorContains(t, err, "reach far beyond what matters", name)
+			continue
+		}
+		compiled++
+		in, err := r.claim(context.Background(), [][]float64{x, b})
+		require.NoError(t, err, name)
+		z := slices.Index(c.outputs, "z")
+		p := &r.Circuit.Ports[2+z]
+		for i, v := range in.Statement.(*function.Statement).Ports[2+z] {
+			want := c.want(x[i], b[i])
+			require.InDelta(t, want, function.Number(p, v), 0.01*max(1, math.Abs(want)), "%s: cell %d", name, i)
+		}
+	}
+	require.Equal(t, 3, compiled)
+}
+
+// A mask that is scaled on its way to the softmax, as no exporter does, takes off what the file says too.
+func TestScaledMask(t *testing.T) {
+	m := portsModel([]*pb.ValueInfoProto{port("x", float32s, 2, 4), port("b", bools, 2, 4)}, []string{"y"}, []*pb.NodeProto{
+		op("Mul", "x 1.", "x1"), op("Where", "b x1 least", "s"), op("Mul", "s small", "s2"), op("Softmax", "s2", "p", intAttr("axis", -1)), op("MatMul", "p W", "y"),
+	}, scalarOf("least", -4096), scalarOf("small", 1./4096), scalarOf("1.", 1),
+		&pb.TensorProto{Name: "W", DataType: float32s, Dims: []int64{4, 4}, FloatData: []float32{1, 0, 0, 0, 0, 1, 0, 0, 0, 0, 1, 0, 0, 0, 0, 1}})
+	r, err := Analyse(context.Background(), write(t, m), Config{Ranges: map[string]Range{"x": {Lo: -1, Hi: 1}}, PrivateInputs: []string{"x"}})
+	require.NoError(t, err)
+	in, err := r.claim(context.Background(), [][]float64{{0.5, -1, 0.25, 1, -0.5, 0.75, 0, 1}, {1, 0, 1, 0, 0, 1, 1, 1}})
+	require.NoError(t, err)
+	masked := 1 / (2 + 2*math.E) // of exponents −1, −1 and about 0, 0
+	for i, want := range []float64{0.5 - masked, masked, 0.5 - masked, masked} {
+		require.InDelta(t, want, function.Number(&r.Circuit.Ports[2], in.Statement.(*function.Statement).Ports[2][i]), 0.01)
+	}
+}
+
 // What is computed from inputs and cannot be is refused, with the node and what to do.
 func TestPortsThatAreRefused(t *testing.T) {
 	x, n, b := port("x", float32s, 1, 4), port("n", int64sOf, 1, 4), port("b", bools, 1, 4)
@@ -331,6 +388,11 @@ func TestPortsThatAreRefused(t *testing.T) {
 		`3 elements of the input "x"; it has shape [1 4]`:                                               {[]*pb.ValueInfoProto{x}, []*pb.NodeProto{op("MatMul", "x W", "y")}, Config{Ranges: ranges, Calibrate: []Input{{Elements: []Data{{Name: "x", Values: []float64{0, 0, 0}}}}}}},
 		`data of input "z"; the model has x`:                                                            {[]*pb.ValueInfoProto{x}, []*pb.NodeProto{op("MatMul", "x W", "y")}, Config{Ranges: ranges, Calibrate: []Input{{Elements: []Data{{Name: "z"}}}}}},
 		`the input "n" is private and has the range [0, 70000]; 2^16 values`:                            {[]*pb.ValueInfoProto{n}, []*pb.NodeProto{op("Cast", "n", "f", intAttr("to", 1)), op("MatMul", "f W", "y")}, Config{Ranges: map[string]Range{"n": {Lo: 0, Hi: 70000}}, PrivateInputs: []string{all}}},
+
+		`node "Add_m" (Add): its integers may be anything in [0, 400], and those that uint8 does not hold wrap around`: {[]*pb.ValueInfoProto{n}, []*pb.NodeProto{op("Cast", "n", "c", intAttr("to", 2)), op("Add", "c c", "m"), op("Cast", "m", "f", intAttr("to", 1)), op("MatMul", "f W", "y")}, Config{Ranges: map[string]Range{"n": {Lo: 0, Hi: 200}}}},
+		`node "Sub_m" (Sub): its integers may be anything in [-7, 7], and those that uint32 does not hold wrap around`: {[]*pb.ValueInfoProto{n}, []*pb.NodeProto{op("Cast", "n", "c", intAttr("to", 12)), op("Sub", "c c", "m"), op("Cast", "m", "f", intAttr("to", 1)), op("MatMul", "f W", "y")}, Config{Ranges: integers}},
+		`node "Cast_c" (Cast): casts the input "n" in [-5, 5] to uint8, which does not keep them`:                      {[]*pb.ValueInfoProto{n}, []*pb.NodeProto{op("Cast", "n", "c", intAttr("to", 2)), op("Cast", "c", "f", intAttr("to", 1)), op("MatMul", "f W", "y")}, Config{Ranges: map[string]Range{"n": {Lo: -5, Hi: 5}}}},
+		`node "Cast_d" (Cast): casts the input "n" in [-5, 5] to uint64, which does not keep them`:                     {[]*pb.ValueInfoProto{n}, []*pb.NodeProto{op("Cast", "n", "c", intAttr("to", 3)), op("Cast", "c", "d", intAttr("to", 13)), op("Cast", "d", "f", intAttr("to", 1)), op("MatMul", "f W", "y")}, Config{Ranges: map[string]Range{"n": {Lo: -5, Hi: 5}}}},
 	} {
 		_, err := Analyse(context.Background(), write(t, portsModel(c.inputs, []string{"y"}, c.nodes, w)), c.cfg)
 		require.ErrorIs(t, err, ErrUnsupported, want)

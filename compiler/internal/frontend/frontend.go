@@ -47,18 +47,19 @@ type Unsupported = ir.Unsupported
 // says that this is undecided); private is set (input-free, with private cells: force computes them); neither (an activation,
 // value id of the graph).
 type val struct {
-	name    string
-	shape   []int
-	dtype   onnx.DType
-	c       *onnx.Tensor
-	private bool
-	w       *onnx.Tensor                 // the cells of a private tensor, if known already
-	thunk   func() (*onnx.Tensor, error) // computes them
-	id      ir.ValueID                   // in the graph, none until it is used there
-	padded  *padded                      // what it is with zeros around it, nil if it is not that
-	input   *input                       // an input of the model, up to axes of extent 1, of which no activation has been made
-	narrow  *narrowing                   // of an input: the cast behind it that keeps the fewest integers, nil if there is none
-	mark    *mark                        // the tensors behind an input-free value, nil if all are public
+	name     string
+	shape    []int
+	dtype    onnx.DType
+	c        *onnx.Tensor
+	private  bool
+	w        *onnx.Tensor                 // the cells of a private tensor, if known already
+	thunk    func() (*onnx.Tensor, error) // computes them
+	id       ir.ValueID                   // in the graph, none until it is used there
+	padded   *padded                      // what it is with zeros around it, nil if it is not that
+	input    *input                       // an input of the model, up to axes of extent 1, of which no activation has been made
+	narrow   *narrowing                   // of an input: the cast behind it that keeps the fewest integers, nil if there is none
+	unsigned *narrowing                   // of an input: the first cast behind it to a type without negative numbers, nil if there is none
+	mark     *mark                        // the tensors behind an input-free value, nil if all are public
 }
 
 const none = ir.ValueID(-1)
@@ -111,6 +112,8 @@ type scope struct {
 
 	users map[string][]*onnx.Node // of nodes, by what they use; made when first asked for
 	feeds map[string]bool         // tensors of which feedsSoftmax knows
+	// summands are tensors of which onlyMasks knows
+	summands map[string]bool
 }
 
 func (s *scope) get(name string) *val {

@@ -103,8 +103,10 @@ func (c *call) number(v *val) (*val, error) {
 	if err != nil {
 		return nil, err
 	}
-	if n := v.narrow; n != nil && max(math.Abs(p.Lo), math.Abs(p.Hi)) > float64(n.most) {
-		return nil, n.c.unsupported("casts the input %q in [%g, %g] to %s, which does not keep them; give a narrower range: --range %s=LO:HI", p.Name, p.Lo, p.Hi, n.to, p.Name)
+	for _, n := range [...]*narrowing{v.narrow, v.unsigned} {
+		if n != nil && !(interval{p.Lo, p.Hi, true}).fits(n.to) {
+			return nil, n.c.unsupported("casts the input %q in [%g, %g] to %s, which does not keep them; give a narrower range: --range %s=LO:HI", p.Name, p.Lo, p.Hi, n.to, p.Name)
+		}
 	}
 	from, extents := ir.IdentityAxes(p.Shape)
 	out, _ := ir.IdentityAxes(v.shape)
@@ -161,7 +163,7 @@ func (b *builder) inputsInOrder() {
 	slices.SortFunc(b.g.Inputs, func(x, y ir.Port) int { return at(x) - at(y) })
 }
 
-// maxInteger bounds integers that activations are computed of. All types but the narrowest hold them, so that nothing wraps around.
+// maxInteger bounds integers that activations are computed of. What narrower types hold is compared where something is computed.
 const maxInteger = 1<<31 - 1
 
 // onIntegers are the operators that do on real numbers what ONNX says of integers and booleans, as long as nothing wraps around.
@@ -171,6 +173,9 @@ var onIntegers = map[string]bool{
 	"Identity": true, "Dropout": true, "Reshape": true, "Flatten": true, "Squeeze": true, "Unsqueeze": true, "Transpose": true, "Expand": true,
 	"Tile": true, "Slice": true, "Split": true, "Gather": true, "Concat": true, "Trilu": true, "Shape": true, "Size": true,
 }
+
+// computes are those of them whose results may be no operand's cells.
+var computes = map[string]bool{"Add": true, "Sub": true, "Mul": true, "Neg": true, "Sum": true, "MatMul": true, "ReduceSum": true, "Einsum": true}
 
 // typed refuses operators that round integers, before, and gives results their type and checks that they do not wrap around, after the
 // node is lowered.
@@ -197,8 +202,15 @@ func (c *call) typed(lower func() ([]*val, error)) ([]*val, error) {
 		default:
 			o.dtype = c.in[integer].dtype
 		}
-		if i := c.b.interval(o.id); !o.dtype.IsFloat() && !(i.lo >= -maxInteger && i.hi <= maxInteger) {
+		if o.dtype.IsFloat() {
+			continue
+		}
+		i := c.b.interval(o.id)
+		if !(i.lo >= -maxInteger && i.hi <= maxInteger) {
 			return nil, c.unsupported("its integers may be anything in [%g, %g], and those beyond 2^31 may wrap around; cast to a floating-point type first", i.lo, i.hi)
+		}
+		if computes[c.key()] && !i.fits(o.dtype) {
+			return nil, c.unsupported("its integers may be anything in [%g, %g], and those that %s does not hold wrap around; cast to int64 first", i.lo, i.hi, o.dtype)
 		}
 	}
 	return outs, nil

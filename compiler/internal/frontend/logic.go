@@ -74,7 +74,7 @@ func equal(c *call) ([]*val, error) {
 }
 
 // choose is a Where whose condition depends on an input: c·x + y − c·y. A side that makes softmax weights vanish becomes a summand of the
-// other: y − maskWeight·c where c masks.
+// other, where nothing but softmax weights are made of it: y − maskWeight·c where c masks.
 func (c *call) choose(sides [2]*val) (*val, error) {
 	cond, err := c.bit(c.in[0])
 	if err != nil {
@@ -85,7 +85,7 @@ func (c *call) choose(sides [2]*val) (*val, error) {
 		return nil, err
 	}
 	for i, v := range sides {
-		if !vanishing(v) || !c.masksOnly() {
+		if !vanishing(v) || !c.onlyMasks() {
 			continue
 		}
 		other, err := c.factor(sides[1-i])
@@ -122,38 +122,6 @@ const maxChosen = 1e6
 // which stand for a weight of nothing; e^-512 is nothing in every format, and leaves the scores their precision.
 const maskWeight = 512
 
-// masksOnly says whether all that becomes of the node's result is the argument of a softmax: what is added to it may then be another
-// number, as long as it masks. Anything else would see the number.
-func (c *call) masksOnly() bool {
-	seen := map[place]bool{}
-	var only func(s *scope, names []string) bool
-	only = func(s *scope, names []string) bool {
-		for _, name := range names {
-			p := place{s, name}
-			if name == "" || seen[p] {
-				continue
-			}
-			seen[p] = true
-			for i, o := range s.outs {
-				if o == name && (s.caller == nil || i >= len(s.caller.n.Outputs) || !only(s.caller.s, s.caller.n.Outputs[i:i+1])) {
-					return false
-				}
-			}
-			for _, n := range s.usersOf(name) {
-				switch {
-				case !standard(n, c.b.functions):
-					return false
-				case n.Op == "Softmax" || n.Op == "Shape" || n.Op == "Size":
-				case !passesMask[n.Op] || !only(s, n.Outputs):
-					return false
-				}
-			}
-		}
-		return true
-	}
-	return c.feedsSoftmax() && only(c.s, c.n.Outputs)
-}
-
 // soften brings a scalar that makes a mask of a boolean to maskWeight: (1 − mask)·(−3e38), say, that is added to scores.
 func (c *call) soften(fs []factor) {
 	for i := range fs {
@@ -163,7 +131,7 @@ func (c *call) soften(fs []factor) {
 		}
 		x := c.b.interval(f.id)
 		masks := x.whole && (scalar.coef < 0 && x.lo >= 0 && x.hi <= 1 || scalar.coef > 0 && x.lo >= -1 && x.hi <= 0)
-		if masks && c.masksOnly() {
+		if masks && c.onlyMasks() {
 			scalar.coef = math.Copysign(maskWeight, scalar.coef)
 		}
 	}

@@ -1,6 +1,10 @@
 package frontend
 
-import "github.com/zkllmc/zkllmc/compiler/internal/onnx"
+import (
+	"slices"
+
+	"github.com/zkllmc/zkllmc/compiler/internal/onnx"
+)
 
 // maskThreshold separates masks from biases: an additive cell of at most this much makes a softmax weight vanish.
 const maskThreshold = -1e3
@@ -125,10 +129,8 @@ func (f *softmaxSearch) leave(from place, s *scope, names []string) {
 
 // follow looks at the users of a tensor.
 func (f *softmaxSearch) follow(p place) {
-	for i, o := range p.s.outs {
-		if o == p.name && p.s.caller != nil && i < len(p.s.caller.n.Outputs) { // out of a function or a branch
-			f.leave(p, p.s.caller.s, p.s.caller.n.Outputs[i:i+1])
-		}
+	for _, q := range p.outside() {
+		f.leave(p, q.s, []string{q.name})
 	}
 	for _, n := range p.s.usersOf(p.name) {
 		if !standard(n, f.functions) {
@@ -143,12 +145,97 @@ func (f *softmaxSearch) follow(p place) {
 	}
 }
 
-// usersOf returns the nodes of a scope that use a tensor.
+// outside lists what a result of a function or a branch is called by the node that it is of.
+func (p place) outside() (out []place) {
+	for i, o := range p.s.outs {
+		if o == p.name && p.s.caller != nil && i < len(p.s.caller.n.Outputs) {
+			out = append(out, place{p.s.caller.s, p.s.caller.n.Outputs[i]})
+		}
+	}
+	return out
+}
+
+// onlyMasks says whether the node's results go nowhere but into scores of a Softmax, as summands that nothing scales. What masks there may be
+// replaced by another number that does; in an output, beside a factor or in a comparison it is the number that the file says.
+func (c *call) onlyMasks() bool {
+	for _, o := range c.n.Outputs {
+		if o != "" && !c.b.summand(place{c.s, o}) {
+			return false
+		}
+	}
+	return true
+}
+
+// summand is onlyMasks of one tensor.
+func (b *builder) summand(p place) bool {
+	if p.s.summands == nil {
+		p.s.summands = map[string]bool{}
+	}
+	if is, known := p.s.summands[p.name]; known {
+		return is
+	}
+	p.s.summands[p.name] = false // for a graph that is none
+	p.s.summands[p.name] = b.summandOfAll(p)
+	return p.s.summands[p.name]
+}
+
+func (b *builder) summandOfAll(p place) bool {
+	if p.s.caller == nil && slices.Contains(p.s.outs, p.name) { // an output of the model
+		return false
+	}
+	next, users := p.outside(), p.s.usersOf(p.name)
+	if len(next)+len(users) == 0 {
+		return false
+	}
+	for _, n := range users {
+		if !standard(n, b.functions) || !addsTo(n, p.name) {
+			return false
+		}
+		for _, o := range n.Outputs {
+			if o != "" && n.Op != "Softmax" && n.Op != "Shape" && n.Op != "Size" {
+				next = append(next, place{p.s, o})
+			}
+		}
+	}
+	for _, q := range next {
+		if !b.summand(q) {
+			return false
+		}
+	}
+	return true
+}
+
+// addsTo says whether a node moves the cells of a tensor, adds them to others or chooses among them, or is a Softmax of them.
+func addsTo(n *onnx.Node, name string) bool {
+	uses := 0
+	for i, in := range n.Inputs {
+		if in != name {
+			continue
+		}
+		uses++
+		switch n.Op {
+		case "Add", "Sum", "Concat", "Shape", "Size":
+		case "Where":
+			if i == 0 {
+				return false
+			}
+		case "Softmax", "Sub", "Reshape", "Transpose", "Cast", "Squeeze", "Unsqueeze", "Expand", "Identity", "Slice", "Split", "Tile", "Gather":
+			if i > 0 {
+				return false
+			}
+		default:
+			return false
+		}
+	}
+	return uses > 0 // else a branch of the node uses it
+}
+
+// usersOf returns the nodes of a scope that use a tensor, in a branch perhaps.
 func (s *scope) usersOf(name string) []*onnx.Node {
 	if s.users == nil {
 		s.users = map[string][]*onnx.Node{}
 		for _, n := range s.nodes {
-			for _, in := range n.Inputs {
+			for _, in := range onnx.Uses(n) {
 				if u := s.users[in]; len(u) == 0 || u[len(u)-1] != n {
 					s.users[in] = append(u, n)
 				}

@@ -55,7 +55,6 @@ func cast(c *call) ([]*val, error) {
 
 // exact refuses a cast that rounds or wraps: of real numbers to integers, and of integers to a type that does not hold them.
 func (c *call) exact(x *val, to onnx.DType) error {
-	most, ok := largest[to]
 	switch {
 	case x.inputFree() || x.dtype.IsFloat() && to.IsFloat():
 		return nil
@@ -65,8 +64,7 @@ func (c *call) exact(x *val, to onnx.DType) error {
 		_, err := c.bit(x)
 		return err
 	}
-	i := c.b.interval(x.id)
-	if unsigned := to == onnx.Uint8 || to == onnx.Uint16 || to == onnx.Uint32 || to == onnx.Uint64; !ok || i.hi > float64(most) || i.lo < -float64(most) || unsigned && i.lo < 0 {
+	if i := c.b.interval(x.id); !i.fits(to) {
 		return c.unsupported("a cast of integers in [%g, %g] to %s, which does not hold them; if those of the inputs are fewer, say so: --range NAME=LO:HI", i.lo, i.hi, to)
 	}
 	return nil
@@ -76,6 +74,17 @@ func (c *call) exact(x *val, to onnx.DType) error {
 var largest = map[onnx.DType]int64{onnx.Int8: math.MaxInt8, onnx.Uint8: math.MaxUint8, onnx.Int16: math.MaxInt16, onnx.Uint16: math.MaxUint16,
 	onnx.Int32: math.MaxInt32, onnx.Uint32: math.MaxUint32, onnx.Int64: math.MaxInt64, onnx.Uint64: math.MaxInt64,
 	onnx.BFloat16: 1 << 8, onnx.Float16: 1 << 11, onnx.Float32: 1 << 24, onnx.Float64: 1 << 53}
+
+// unsigned says that a type has no negative numbers.
+func unsigned(d onnx.DType) bool {
+	return d == onnx.Uint8 || d == onnx.Uint16 || d == onnx.Uint32 || d == onnx.Uint64
+}
+
+// fits says that a type holds all integers of an interval.
+func (i interval) fits(to onnx.DType) bool {
+	most, ok := largest[to]
+	return ok && i.hi <= float64(most) && i.lo >= -float64(most) && !(unsigned(to) && i.lo < 0)
+}
 
 // castIDs passes an input of integers on. A narrow type would make others of large ones; whoever uses them, and knows how many there are, asks.
 func (c *call) castIDs(x *val, to onnx.DType) (*val, error) {
@@ -87,10 +96,14 @@ func (c *call) castIDs(x *val, to onnx.DType) (*val, error) {
 	if y.dtype = to; x.narrow == nil || most < x.narrow.most {
 		y.narrow = &narrowing{c: c, to: to, most: most}
 	}
+	if y.unsigned == nil && unsigned(to) {
+		y.unsigned = &narrowing{c: c, to: to, most: most}
+	}
 	return &y, nil
 }
 
-// narrowing is the cast of an input of integers that keeps the fewest of them: those up to most.
+// narrowing is the cast of an input of integers that keeps the fewest of them: those up to most. Another is the first to a type without
+// negative ones.
 type narrowing struct {
 	c    *call
 	to   onnx.DType
