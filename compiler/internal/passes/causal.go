@@ -3,6 +3,7 @@ package passes
 import (
 	"slices"
 
+	"github.com/zkllmc/zkllmc/internal/budget"
 	"github.com/zkllmc/zkllmc/ir"
 )
 
@@ -32,9 +33,9 @@ func Causal(g *ir.Graph) error {
 		return nil
 	}
 	T := g.Value(g.In()).Shape[0]
-	at := make([]timing, len(g.Values))
+	at, seen := make([]timing, len(g.Values)), &looked{Graph: g}
 	for _, n := range g.Nodes {
-		at[n.Out[0]] = timeOf(g, n, at, T)
+		at[n.Out[0]] = timeOf(seen, n, at, T)
 	}
 	out := at[g.Out()]
 	g.Causal = out.known && len(out.axes) > 0 && g.Value(g.Out()).Shape[0] == T
@@ -44,7 +45,7 @@ func Causal(g *ir.Graph) error {
 	return nil
 }
 
-func timeOf(g *ir.Graph, n *ir.Node, at []timing, T int) timing {
+func timeOf(g *looked, n *ir.Node, at []timing, T int) timing {
 	rank := len(g.Value(n.Out[0]).Shape)
 	r := timing{known: true, axes: make([]bool, rank), lower: -1}
 	switch n.Op {
@@ -59,7 +60,7 @@ func timeOf(g *ir.Graph, n *ir.Node, at []timing, T int) timing {
 			r.known = r.known && at[p].known && !slices.Contains(at[p].axes, true)
 		}
 	case ir.OpSoftmax:
-		return softmaxTime(g, n, at[n.In[0]], T)
+		return softmaxTime(g.Graph, n, at[n.In[0]], T)
 	case ir.OpEinsum:
 		for i, t := range n.Attr.(*ir.EinsumAttr).Terms {
 			termTime(g, n, t, at, &r)
@@ -118,7 +119,7 @@ func masksFuture(m *ir.Value, T int) bool {
 }
 
 // termTime adds the time axes of one term to the result's.
-func termTime(g *ir.Graph, n *ir.Node, t ir.Term, at []timing, r *timing) {
+func termTime(g *looked, n *ir.Node, t ir.Term, at []timing, r *timing) {
 	outAxis := map[int]int{} // result axes that are one label
 	for a, axis := range t.Out {
 		if len(axis) == 1 {
@@ -176,7 +177,7 @@ func rowOfTerm(n *ir.Node, t ir.Term, at []timing, rank int) int {
 }
 
 // rowOf finds the result's axis that bounds a summed label: that of the rows of an operand that is zero wherever the label exceeds them.
-func rowOf(g *ir.Graph, n *ir.Node, t ir.Term, at []timing, label int, outAxis map[int]int) (int, bool) {
+func rowOf(g *looked, n *ir.Node, t ir.Term, at []timing, label int, outAxis map[int]int) (int, bool) {
 	for k, in := range t.In {
 		for col, axis := range t.Axes[k] {
 			if len(axis) != 1 || axis[0] != label {
@@ -186,7 +187,7 @@ func rowOf(g *ir.Graph, n *ir.Node, t ir.Term, at []timing, label int, outAxis m
 				if len(labels) != 1 || row == col {
 					continue
 				}
-				if o, ok := outAxis[labels[0]]; ok && isLower(g.Value(n.In[in]), at[n.In[in]], row, col) {
+				if o, ok := outAxis[labels[0]]; ok && g.isLower(g.Value(n.In[in]), at[n.In[in]], row, col) {
 					return o, true
 				}
 			}
@@ -195,22 +196,34 @@ func rowOf(g *ir.Graph, n *ir.Node, t ir.Term, at []timing, label int, outAxis m
 	return 0, false
 }
 
-// maxTriangle bounds the cells that are looked at for zeros. A longer constant is not understood.
-const maxTriangle = 1 << 24
+// maxTriangle bounds the cells of constants and maps that one analysis looks at for zeros. What is beyond is not understood.
+const maxTriangle = 1 << 27
+
+// looked is a graph of whose constants and maps a number of cells was looked at.
+type looked struct {
+	*ir.Graph
+	cells int
+}
+
+// look says whether so many more cells may be looked at.
+func (g *looked) look(cells int) bool {
+	g.cells = budget.Sum(g.cells, cells)
+	return g.cells <= maxTriangle
+}
 
 // isLower says whether a value's cells are zero where the index on axis col is greater than on axis row.
-func isLower(v *ir.Value, t timing, row, col int) bool {
+func (g *looked) isLower(v *ir.Value, t timing, row, col int) bool {
 	last := len(v.Shape) - 1
 	switch a, ok := v.Def.Attr.(*ir.AffineAttr); {
 	case ok:
-		return ir.Size(v.Shape)/v.Shape[col] <= maxTriangle && a.Lower(v.Shape, row, col)
-	case v.Def.Op == ir.OpConst && len(v.Data) <= maxTriangle:
+		return g.look(ir.Size(v.Shape)/v.Shape[col]) && a.Lower(v.Shape, row, col)
+	case v.Def.Op == ir.OpConst && g.look(len(v.Data)):
 		for i, x := range v.Data {
 			if x != 0 && i/ir.Size(v.Shape[col+1:])%v.Shape[col] > i/ir.Size(v.Shape[row+1:])%v.Shape[row] {
 				return false
 			}
 		}
-		return v.Def.Op == ir.OpConst
+		return true
 	}
 	return t.lower == row && col == last
 }
