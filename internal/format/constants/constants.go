@@ -11,6 +11,8 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+
+	"github.com/zkllmc/zkllmc/internal/format/ints"
 )
 
 const magic = "zkconst1"
@@ -22,7 +24,7 @@ var errFile = errors.New("constants: malformed file")
 func Encode(tensors [][]int64) []byte {
 	b := binary.LittleEndian.AppendUint32([]byte(magic), uint32(len(tensors)))
 	for _, t := range tensors {
-		w := widthOf(t)
+		w := ints.Width(t)
 		b = binary.LittleEndian.AppendUint32(b, uint32(len(t)))
 		b = append(b, byte(w))
 		for _, v := range t {
@@ -32,21 +34,6 @@ func Encode(tensors [][]int64) []byte {
 		}
 	}
 	return b
-}
-
-// widthOf is the least width in bytes that holds all cells.
-func widthOf(cells []int64) int {
-	for _, w := range []int{1, 2, 4} {
-		fits := true
-		limit := int64(1) << (8*w - 1)
-		for _, v := range cells {
-			fits = fits && v >= -limit && v < limit
-		}
-		if fits {
-			return w
-		}
-	}
-	return 8
 }
 
 // Sum is the digest of a file that Decode expects.
@@ -97,7 +84,7 @@ func tensor(b []byte) (cells []int64, rest []byte, err error) {
 	for i := range cells {
 		cells[i] = signed(b[i*w:(i+1)*w], w)
 	}
-	if widthOf(cells) != w {
+	if ints.Width(cells) != w {
 		return nil, nil, fmt.Errorf("%w: cells wider than needed", errFile)
 	}
 	return cells, b[n*w:], nil
