@@ -47,8 +47,8 @@ func closure(t *testing.T, patterns ...string) map[string]listed {
 // within says whether a path is a package or lies below it.
 func within(path, parent string) bool { return path == parent || strings.HasPrefix(path, parent+"/") }
 
-// The runtime is what generated programs link, and what it and the compiler share stands beneath both: they know nothing of the compiler, nor
-// of a backend that needs a GPU.
+// The runtime is what generated programs link, and what it and the compiler share stands beneath both: they know nothing of the compiler,
+// nor of a backend that needs a GPU.
 func TestRuntimeImportsNoCompiler(t *testing.T) {
 	for path, p := range closure(t, module+"runtime/...", module+"internal/...") {
 		if within(path, module+"internal/test") || !within(path, module+"runtime") && !within(path, module+"internal") {

@@ -1,5 +1,5 @@
-// Package dialogue says whether a proof is about what somebody asked and was told. A statement is about token ids, which its prover chose and
-// wrote down; who knows the texts compares. The command line of a verifier and services share this one way.
+// Package dialogue says whether a proof is about what somebody asked and was told. A statement is about token ids, which its prover chose
+// and wrote down; who knows the texts compares. The command line of a verifier and services share this one way.
 //
 // A prompt is encoded as the prover encodes it (Tokenizer.Encode), and the ids must be these: other ids of the same text may get another
 // answer. An answer is compared as what it is to who was told it: given as ids it must be these ids; given as text, the proved ids must

@@ -31,8 +31,8 @@ type Options struct {
 	hooks   Hooks
 }
 
-// Hooks replace what an honest prover does not choose. They exist for tests that play a prover who lies in one place, and give nothing that a
-// malicious prover, who runs any code, does not have.
+// Hooks replace what an honest prover does not choose. They exist for tests that play a prover who lies in one place, and give nothing
+// that a malicious prover, who runs any code, does not have.
 type Hooks struct {
 	Seed       []byte                                         // instead of the operating system's bytes
 	Transcript func(*transcript.Transcript) transcript.Source // what challenges come from

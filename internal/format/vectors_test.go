@@ -75,7 +75,8 @@ var vectors = []vector{
 		cfg: witnesstest.Text{Name: "vectors: skips", WeightBits: 4, WitnessBits: 4},
 	},
 	{
-		// A function: public reals, private integers, a private mask, public and private ids; values, an arg-max over wide gaps, a private output.
+		// A function: public reals, private integers, a private mask, public and private ids; values, an arg-max over wide gaps, a private
+		// output.
 		name: "ports", build: ports, work: [3]int64{45, 12, 219}, inputs: map[int][]int64{0: {3, -20, 30, 0, 7, -9}, 1: {-2, 3, 1, 0, 0, 2}, 2: {1, 0}, 3: {4, 2}, 4: {0, 3}},
 		cfg: witnesstest.Text{Name: "vectors: ports", WeightBits: 4, WitnessBits: 5},
 	},

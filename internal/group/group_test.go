@@ -234,7 +234,8 @@ func cacheFile() []byte {
 }
 
 // FuzzLoadGenerators changes a byte of a valid cache, cuts it and lengthens it; sealed adds the digest that belongs to it, as whoever can
-// write the file can. Memory follows the file, not its counts. What is accepted is a cache of generators, and a refused file changes nothing.
+// write the file can. Memory follows the file, not its counts. What is accepted is a cache of generators, and a refused file changes
+// nothing.
 func FuzzLoadGenerators(f *testing.F) {
 	valid := cacheFile()
 	f.Add(uint16(0), byte(0), uint16(0), []byte{}, true)

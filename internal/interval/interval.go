@@ -50,8 +50,8 @@ func (a Interval) Square() Interval {
 }
 
 // Factor is one factor of a term: a tensor, by any number that tells it from the others, the labels of its axes, and the bounds of its
-// cells. Single says of which axes at most one index has a cell that is not zero, for every choice of the indices on the other axes; nil: of
-// none.
+// cells. Single says of which axes at most one index has a cell that is not zero, for every choice of the indices on the other axes; nil:
+// of none.
 type Factor struct {
 	Tensor int
 	Axes   [][]int

@@ -26,7 +26,8 @@ func EvalAffine(offset int64, strides []int64, shape []int, point []Element) Ele
 	return state[(-w.lo+1)<<len(w.masked)-1] // carry 0, all below
 }
 
-// AffineWork is the number of products that EvalAffine makes: (bits of the longest axis) · (about Σ |strides|) · 2^(axes and axes whose extent is no power of two).
+// AffineWork is the number of products that EvalAffine makes: (bits of the longest axis) · (about Σ |strides|) · 2^(axes and axes whose
+// extent is no power of two).
 func AffineWork(offset int64, strides []int64, shape []int) int64 {
 	w := newAffineWalk(offset, strides, shape)
 	total := int64(0)

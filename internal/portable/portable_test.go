@@ -19,8 +19,8 @@ func distance(a, b float64) uint64 {
 	return max(x, y) - min(x, y)
 }
 
-// TestLikeMath compares with package math over many magnitudes. That has errors of its own: math.Exp is infinite from 709.7 on and math.Log wrong
-// for subnormal numbers on amd64, both good to some units elsewhere.
+// TestLikeMath compares with package math over many magnitudes. That has errors of its own: math.Exp is infinite from 709.7 on and
+// math.Log wrong for subnormal numbers on amd64, both good to some units elsewhere.
 func TestLikeMath(t *testing.T) {
 	rng := rand.New(rand.NewPCG(1, 2))
 	special := []float64{0, math.Copysign(0, -1), 1, -1, 0.5, -0.5, 2, -2, 3, 20, -20, math.Pi, math.Inf(1), math.Inf(-1), math.NaN(), math.MaxFloat64,
@@ -73,8 +73,8 @@ func TestLikeMath(t *testing.T) {
 	}
 }
 
-// TestSameBits fixes the bits of results of every branch: they are the same on every platform that runs this test. The true values, rounded, end
-// in the digits on the right.
+// TestSameBits fixes the bits of results of every branch: they are the same on every platform that runs this test. The true values,
+// rounded, end in the digits on the right.
 func TestSameBits(t *testing.T) {
 	for _, c := range []struct {
 		got  float64

@@ -91,8 +91,8 @@ type Simulation struct {
 	rest         []field.Element
 }
 
-// Simulate writes a simulated proof to out. run walks the protocol; tr is its transcript with all that is public absorbed, or
-// another programmed oracle, as of proofs that were simulated before. It returns the points at which the oracle was programmed, and what the
+// Simulate writes a simulated proof to out. run walks the protocol; tr is its transcript with all that is public absorbed, or another
+// programmed oracle, as of proofs that were simulated before. It returns the points at which the oracle was programmed, and what the
 // verifier on this channel said.
 func Simulate(tr transcript.Source, choices Choices, out Writer, be backend.Backend, run func(*Channel) error) (map[field.Element]field.Element, error) {
 	s := &Simulation{

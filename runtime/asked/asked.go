@@ -1,5 +1,5 @@
-// Package asked verifies proofs of texts: that a model answered what somebody asked with what he was told. Generated verifiers of models with a
-// vocabulary use it; the errors are for those who call them.
+// Package asked verifies proofs of texts: that a model answered what somebody asked with what he was told. Generated verifiers of models
+// with a vocabulary use it; the errors are for those who call them.
 package asked
 
 import "github.com/zkllmc/zkllmc/internal/dialogue"

@@ -1,6 +1,7 @@
-// Package circuit is what generated code describes a model with: it declares the tensors of an integer program, with named inputs and outputs
-// (ports), through a builder, whose Finish checks what all proofs rest on. See the README for how a circuit comes about; generated code is
-// the place to see one. The names here are those of the package internal/circuit, which documents fields and methods and what Finish derives.
+// Package circuit is what generated code describes a model with: it declares the tensors of an integer program, with named inputs and
+// outputs (ports), through a builder, whose Finish checks what all proofs rest on. See the README for how a circuit comes about;
+// generated code is the place to see one. The names here are those of the package internal/circuit, which documents fields and methods
+// and what Finish derives.
 package circuit
 
 import (
@@ -51,8 +52,8 @@ var (
 // NewBuilder begins a circuit.
 func NewBuilder(c Config) *Builder { return circuit.NewBuilder(c) }
 
-// Constants returns the cells of every constant tensor of a generated circuit (rotary angles, masks) from its constants file, which is embedded
-// in the code and has this digest (SHA-256, hexadecimal). It refuses any other file.
+// Constants returns the cells of every constant tensor of a generated circuit (rotary angles, masks) from its constants file, which is
+// embedded in the code and has this digest (SHA-256, hexadecimal). It refuses any other file.
 func Constants(file []byte, digest string) ([][]int64, error) {
 	return constants.Decode(file, digest)
 }

@@ -2,7 +2,8 @@ package gadget
 
 import "github.com/zkllmc/zkllmc/internal/circuit"
 
-// Output declares an output port that a tensor carries, and binds what statements say of it. A port that reveals nothing needs no constraint.
+// Output declares an output port that a tensor carries, and binds what statements say of it. A port that reveals nothing needs no
+// constraint.
 func Output(b *circuit.Builder, p circuit.Port, x circuit.ID) {
 	port := b.Output(p, x)
 	shape := b.Shape(x)

@@ -1,5 +1,6 @@
-// Package prover commits to models and proves inferences, for services that embed a generated prover. It is the front of the engine that the
-// generated command line drives; circuits come from generated code, statements from the packages statement/function and statement/generation.
+// Package prover commits to models and proves inferences, for services that embed a generated prover. It is the front of the engine that
+// the generated command line drives; circuits come from generated code, statements from the packages statement/function and
+// statement/generation.
 package prover
 
 import (
@@ -21,8 +22,8 @@ var (
 	ErrUndefined = engine.ErrUndefined
 )
 
-// Refusal is the error (errors.As) of an input that was refused after the model saw it. Its text is the same for every input, for whoever may
-// ask for proofs and sees more would learn cells of the model's tensors. Its method Detail is for the prover's own eyes.
+// Refusal is the error (errors.As) of an input that was refused after the model saw it. Its text is the same for every input, for whoever
+// may ask for proofs and sees more would learn cells of the model's tensors. Its method Detail is for the prover's own eyes.
 type Refusal = engine.Refusal
 
 // Options tell how to compute. The zero value computes on all processor cores.
@@ -51,8 +52,8 @@ type Key struct {
 	k *engine.Key
 }
 
-// Setup commits to the weights of a file that the compiler wrote for the circuit, and proves that each lies in its declared range. It returns
-// the prover's key and the encoded verifying key.
+// Setup commits to the weights of a file that the compiler wrote for the circuit, and proves that each lies in its declared range. It
+// returns the prover's key and the encoded verifying key.
 func Setup(ctx context.Context, c *circuit.Circuit, weights []byte, o Options) (*Key, []byte, error) {
 	tensors, err := format.DecodeWeights(c, weights)
 	if err != nil {
@@ -65,7 +66,8 @@ func Setup(ctx context.Context, c *circuit.Circuit, weights []byte, o Options) (
 	return &Key{c: c, k: k}, vk, nil
 }
 
-// EncodeWeights makes the weights file of a circuit that no compiler made, from the cells of every weight tensor by name, in row-major order.
+// EncodeWeights makes the weights file of a circuit that no compiler made, from the cells of every weight tensor by name, in row-major
+// order.
 func EncodeWeights(c *circuit.Circuit, weights map[string][]int64) ([]byte, error) {
 	tensors := map[circuit.ID]backend.Tensor{}
 	for _, t := range c.Weights() {
@@ -109,8 +111,8 @@ func (k *Key) Logits(ctx context.Context, tokens []int64) ([]int64, error) {
 	return k.k.Logits(ctx, tokens)
 }
 
-// Compute runs the integer program of a function on its inputs, the statement's and private ones by port, and sets what the statement says of
-// every revealed output.
+// Compute runs the integer program of a function on its inputs, the statement's and private ones by port, and sets what the statement
+// says of every revealed output.
 func (k *Key) Compute(ctx context.Context, st *function.Statement, private map[int][]int64) error {
 	a, err := k.k.Evaluate(ctx, &engine.Input{Statement: st, Private: private})
 	if err != nil {

@@ -31,7 +31,8 @@ func setup(t *testing.T, c *circuit.Circuit, kind statement.Kind, weights map[st
 	return key, vk
 }
 
-// A service that has a key's bytes alone learns the model's answer and proves it; a key of another circuit, and one that was cut, are refused.
+// A service that has a key's bytes alone learns the model's answer and proves it; a key of another circuit, and one that was cut, are
+// refused.
 func TestGenerationFromAKeyFile(t *testing.T) {
 	c, err := bigrams()
 	require.NoError(t, err)

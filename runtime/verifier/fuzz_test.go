@@ -313,7 +313,8 @@ func FuzzVerify(f *testing.F) {
 	})
 }
 
-// FuzzReadKey: the same for verifying keys, whose range proof is verified, and for pinned ones, of which only the size and the commitment are.
+// FuzzReadKey: the same for verifying keys, whose range proof is verified, and for pinned ones, of which only the size and the commitment
+// are.
 func FuzzReadKey(f *testing.F) {
 	for i := range byte(3) {
 		for _, ops := range sampleOps() {

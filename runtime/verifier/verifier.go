@@ -54,9 +54,9 @@ var Errors = []error{
 	ErrTruncated, ErrTrailing, ErrMagic, ErrVersion, ErrCircuit, ErrModel, ErrEncoding, ErrRejected, ErrForbidden, statement.ErrFormat, statement.ErrKind, statement.ErrCount, ErrPinned, ErrModelID,
 }
 
-// ReadKey decodes a verifying key, of a circuit with statements of the given kind, and verifies the proof that every weight lies in its declared
-// range. The caller compares ModelID with what he trusts. It gives up with the context's error when that ends: before the next element of
-// the key is read.
+// ReadKey decodes a verifying key, of a circuit with statements of the given kind, and verifies the proof that every weight lies in its
+// declared range. The caller compares ModelID with what he trusts. It gives up with the context's error when that ends: before the next
+// element of the key is read.
 func ReadKey(ctx context.Context, c *circuit.Circuit, kind statement.Kind, data []byte) (*Key, error) {
 	k, r, setup, err := decodeKey(ctx, c, kind, data)
 	if err != nil {

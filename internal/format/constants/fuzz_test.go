@@ -15,7 +15,8 @@ const (
 	perByte    = 32
 )
 
-// FuzzDecode changes a valid file: a byte at a place, its end, what follows it. A cut of its whole length makes more the file. What is accepted encodes to the same bytes, and memory follows the file, not its counts.
+// FuzzDecode changes a valid file: a byte at a place, its end, what follows it. A cut of its whole length makes more the file. What is
+// accepted encodes to the same bytes, and memory follows the file, not its counts.
 func FuzzDecode(f *testing.F) {
 	valid := Encode([][]int64{{1, 2, 300}, {-5}, {}, {1 << 40, -1 << 62}})
 	for at := range valid {

@@ -1,5 +1,5 @@
-// Package ints reads and writes lists of integers as files of statements hold them: big-endian, in two's complement, in the least width that
-// holds them all.
+// Package ints reads and writes lists of integers as files of statements hold them: big-endian, in two's complement, in the least width
+// that holds them all.
 package ints
 
 import (

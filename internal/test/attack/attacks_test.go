@@ -219,9 +219,9 @@ type result struct {
 	tried   []int // of the lies, per column
 }
 
-// sweep says that every lie is tried, as make attacks does. Otherwise, so that all tests take minutes, a part of them is: of every attack one
-// proof of a liar about each small circuit, or as many as perCircuit where something is shown to the verifier without a new proof, which
-// costs less; and of one attack in three a lie about one of the trained models.
+// sweep says that every lie is tried, as make attacks does. Otherwise, so that all tests take minutes, a part of them is: of every attack
+// one proof of a liar about each small circuit, or as many as perCircuit where something is shown to the verifier without a new proof,
+// which costs less; and of one attack in three a lie about one of the trained models.
 var sweep = os.Getenv("ZKLLMC_ATTACKS") == "all"
 
 const perCircuit = 3

@@ -65,8 +65,8 @@ func (m mapped) reject(t *testing.T, where string, equations []string, cells ...
 	}
 }
 
-// A window that moves in other steps, begins elsewhere, has its taps farther apart or turned around, and one that finds a cell where padding
-// is zero: the cell at the other end, or the nearest.
+// A window that moves in other steps, begins elsewhere, has its taps farther apart or turned around, and one that finds a cell where
+// padding is zero: the cell at the other end, or the nearest.
 func rejectWrongWindow(t *testing.T) {
 	const in, out, taps = 6, 3, 3
 	m := mapped{term: "ti,ijm,m->tj t=2 i=6 j=3 m=3", in: []int{2, in}, out: []int{2, out}, shape: []int{in, out, taps}, taps: taps}
@@ -88,7 +88,8 @@ func rejectWrongSlice(t *testing.T) {
 	m.reject(t, "i - 2j - 1", []string{"i - 2j - 2", "i - 2j", "i - 3j", "i + 2j - 5"}, twice)
 }
 
-// An axis of 15 that is stored as 3·5 and looked at as 5·3: with the parts exchanged, one cell farther, or with a cell taken from another place.
+// An axis of 15 that is stored as 3·5 and looked at as 5·3: with the parts exchanged, one cell farther, or with a cell taken from another
+// place.
 func rejectWrongStorage(t *testing.T) {
 	m := mapped{term: "ab,abcd->cd a=3 b=5 c=5 d=3", in: []int{3, 5}, out: []int{5, 3}, shape: []int{3, 5, 5, 3}}
 	moved := poly.AffineCells(0, []int64{5, 1, -3, -1}, m.shape)

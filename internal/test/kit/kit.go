@@ -1,5 +1,5 @@
-// Package kit makes what tests of whole proofs begin with, for circuits that they build by hand: weights that follow from a seed, and inputs
-// of which the statement is true.
+// Package kit makes what tests of whole proofs begin with, for circuits that they build by hand: weights that follow from a seed, and
+// inputs of which the statement is true.
 package kit
 
 import (
@@ -16,7 +16,8 @@ import (
 	"github.com/zkllmc/zkllmc/runtime/statement/generation"
 )
 
-// Weights draws the weights of a circuit, uniformly within their declared ranges. Stored proofs and fuzzers' corpora rest on what a seed gives.
+// Weights draws the weights of a circuit, uniformly within their declared ranges. Stored proofs and fuzzers' corpora rest on what a seed
+// gives.
 func Weights(c *circuit.Circuit, seed1, seed2 uint64) map[circuit.ID]backend.Tensor {
 	rnd := rand.New(rand.NewPCG(seed1, seed2))
 	out := map[circuit.ID]backend.Tensor{}

@@ -1,5 +1,5 @@
-// Package messages is, for tests, the one list of what a proof consists of: every message of the protocol with its parts, how many there are
-// and how long, and the reason why it tells nothing. Whoever adds a message says so here, and extends the simulator (package veil,
+// Package messages is, for tests, the one list of what a proof consists of: every message of the protocol with its parts, how many there
+// are and how long, and the reason why it tells nothing. Whoever adds a message says so here, and extends the simulator (package veil,
 // export_test.go).
 package messages
 

@@ -185,7 +185,8 @@ func (b *termBuilder) match(extent int, taken map[int]bool) []int {
 	return labels
 }
 
-// more adds another factor: a new weight, one that is there, another tensor, or one that is a factor already, with the same labels or others.
+// more adds another factor: a new weight, one that is there, another tensor, or one that is a factor already, with the same labels or
+// others.
 func (b *termBuilder) more() {
 	switch k := b.rng.IntN(10); {
 	case k < 5:

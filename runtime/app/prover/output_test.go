@@ -34,7 +34,8 @@ type fullWriter struct{}
 
 func (fullWriter) Write([]byte) (int, error) { return 0, errors.New("no space left on device") }
 
-// A command whose output is lost fails, whatever it did: a script must not take silence for an answer or an acceptance. A rejection stays one.
+// A command whose output is lost fails, whatever it did: a script must not take silence for an answer or an acceptance. A rejection stays
+// one.
 func TestFullDevice(t *testing.T) {
 	b := proved(t, configs["argmax"])
 	b.prover(0, "statement --prompt a --answer bb -o @forged.bin")

@@ -12,7 +12,8 @@ import (
 // What the prover shows of tokens is what the verifier shows of them, so that neither is taken for the other's mistake: a text in quotes
 // only where it stands for its tokens and no others, else every token of its own.
 
-// reading reads the tokens of a prompt or of an answer. Without a vocabulary they are a list that --tokens takes, and nothing is to be noted.
+// reading reads the tokens of a prompt or of an answer. Without a vocabulary they are a list that --tokens takes, and nothing is to be
+// noted.
 func (q *question) reading(ids []int64, by func(tokens.Tokenizer, []int64) reading.Reading) reading.Reading {
 	if q.tokenizer != nil {
 		return by(q.tokenizer, ids)

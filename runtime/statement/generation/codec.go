@@ -26,7 +26,8 @@ func (s *Statement) Bytes() []byte {
 	return ints.AppendList(out, s.Logits)
 }
 
-// Decode reads the file of a statement about the circuit and checks it. Lengths are compared with the circuit's before anything is allocated.
+// Decode reads the file of a statement about the circuit and checks it. Lengths are compared with the circuit's before anything is
+// allocated.
 func Decode(c *circuit.Circuit, data []byte) (*Statement, error) {
 	r, err := statement.Open(c, data, kindName, number)
 	if err != nil {

@@ -2,8 +2,8 @@
 // or logits that are revealed, and nothing else. Both sides compute every public tensor of a circuit from it, the prover densely
 // (Public), the verifier at one point (Eval). The circuit is causal: circuit.Builder.Finish refuses any other with such statements.
 //
-// Positions are 0 … T−1, T the circuit's length; those behind the last token hold the circuit's pad id. The first Prompt tokens are the prompt, the others the answer. With private
-// inputs the prompt's tokens are Hidden in a statement; how many there are is public.
+// Positions are 0 … T−1, T the circuit's length; those behind the last token hold the circuit's pad id. The first Prompt tokens are the
+// prompt, the others the answer. With private inputs the prompt's tokens are Hidden in a statement; how many there are is public.
 //
 // A statement claims, at every selected position t (a_t = 1):
 //
@@ -105,7 +105,8 @@ func (s *Statement) CheckInput(c *circuit.Circuit) error {
 	return nil
 }
 
-// checkLogits refuses logits where there should be none, a wrong number of them, and values outside the range of the port: v and v+p are one field element.
+// checkLogits refuses logits where there should be none, a wrong number of them, and values outside the range of the port: v and v+p are
+// one field element.
 func (s *Statement) checkLogits(c *circuit.Circuit) error {
 	want := 0
 	if c.Generation.Reveal == circuit.Values {
@@ -150,8 +151,8 @@ func inVocabulary(c *circuit.Circuit, id int64) bool {
 // rows is the number of positions from the prompt's last to the last.
 func (s *Statement) rows() int { return len(s.Tokens) - s.Prompt + 1 }
 
-// PrivateInput returns what a prover gives for the ids that the statement hides: all tokens of prompt and answer, and pads behind them; nil where
-// the input is public.
+// PrivateInput returns what a prover gives for the ids that the statement hides: all tokens of prompt and answer, and pads behind them;
+// nil where the input is public.
 func PrivateInput(c *circuit.Circuit, tokens []int64) map[int][]int64 {
 	g := c.Generation
 	if !g.Private {
