@@ -1451,7 +1451,9 @@ def check_work(c):
             return
         points[k][point] = None
         t = c.tensors[k]
-        if t.kind == CONST or t.view == PORT_VALUES:
+        if t.view in (ONE_HOT, ARGMAX_AT, ARGMAX_BELOW):
+            count.cells += 8 * box_size(t.shape[:-1]) * (1 + bits(t.shape[-1]))
+        elif t.kind in (CONST, PUBLIC):
             count.cells += box_size(t.shape)
         elif t.kind == AFFINE:
             count.cells += affine_work(t)

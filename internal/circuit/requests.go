@@ -96,7 +96,7 @@ func (s *Split[C]) FactorPoint(f *Factor) []C {
 type Requests struct {
 	Evaluations int   // different (tensor, point): committed, known and virtual tensors
 	References  int64 // how often evaluations are asked for, again and again ones too: a verifier looks each of them up
-	KnownCells  int64 // cells of constants and of revealed logits, each time that one is evaluated
+	KnownCells  int64 // what constants and public tensors take, in cells, each time that one is evaluated
 	OpenedRows  int64 // committed rows, each time that a tensor which lies in them is evaluated
 }
 
@@ -300,17 +300,30 @@ func (n *counter) ask(id ID, point []symbol) {
 		n.OpenedRows += size>>n.c.WitnessBits + 1
 	case t.Kind == Const || t.Kind == Affine:
 		n.KnownCells += t.EvaluationWork()
-	case t.View == PortValues:
-		n.KnownCells += size
+	case t.Kind == Public:
+		n.KnownCells += publicWork(t)
 	}
 }
+
+// publicWork is what an evaluation of a Public tensor takes, in cells: its cells; of indices rowWork per row and as often again as an index has bits.
+func publicWork(t *Tensor) int64 {
+	size := int64(Size(t.Shape))
+	if t.View == OneHot || t.View == ArgmaxAt || t.View == ArgmaxBelow {
+		last := t.Shape[len(t.Shape)-1]
+		return size / int64(last) * int64(rowWork*(1+Bits(last)))
+	}
+	return size
+}
+
+// rowWork is how many cells cost what a product and a sum of the field do, conversions included.
+const rowWork = 8
 
 func (n *counter) exceeded() (what string, limit int64) {
 	switch {
 	case n.References > maxReferences:
 		return "evaluations of tensors", maxReferences
 	case n.KnownCells > maxKnownCells:
-		return "cells of constants in evaluations", maxKnownCells
+		return "cells of constants and public tensors in evaluations", maxKnownCells
 	case n.OpenedRows > maxOpenedRows:
 		return "openings of committed rows", maxOpenedRows
 	}

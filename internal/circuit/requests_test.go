@@ -126,15 +126,22 @@ func TestRequestLimit(t *testing.T) {
 			shape[i] = 2
 		}
 		x := looked(b, "x", shape...)
-		if kind == Const {
+		switch kind {
+		case Const:
 			x = b.Const("x", make([]int64, 1<<20), shape...)
+		case Public: // one-hot rows, 16 for a row and the one bit of its index
+			p := b.Input(Port{Name: "ids", Kind: IDs, Shape: shape[1:], Hi: 1, Reveal: Values})
+			x = b.View("x", OneHot, p)
+			b.Carry(p, x)
 		}
 		shuffle(b, x, len(shape), k, never)
 		_, err := b.Finish()
 		return err
 	}
 	require.NoError(t, begin(Const, 10))
-	require.ErrorContains(t, begin(Const, 11), "more than 1073741824 cells of constants in evaluations")
+	require.ErrorContains(t, begin(Const, 11), "more than 1073741824 cells of constants and public tensors in evaluations")
+	require.NoError(t, begin(Public, 7))
+	require.ErrorContains(t, begin(Public, 8), "more than 1073741824 cells of constants and public tensors in evaluations")
 	require.NoError(t, begin(Witness, 9))
 	require.ErrorContains(t, begin(Witness, 10), "more than 67108864 openings of committed rows")
 }
