@@ -40,16 +40,7 @@ func (a *causality) findClaims() {
 	}
 	for i := range a.c.Tensors {
 		t := &a.c.Tensors[i]
-		var terms []string
-		for k := range t.Def {
-			if len(t.Def) > 3 || len(t.Def[k].Factors) > 2 {
-				terms = nil
-				break
-			}
-			terms = append(terms, termForm(&t.Def[k], name))
-		}
-		slices.Sort(terms)
-		switch strings.Join(terms, " ") {
+		switch defForm(t, name) {
 		case "1·next[0 1]·output[0 1]→[0]":
 			best[t.ID] = true
 		case "-1·less[0 1]→[0 1] -1·selected[0]·output[0 1]→[0 1] 1·best[0]→[0 1]",
@@ -86,6 +77,19 @@ func (a *causality) noClaim(where string, id ID) {
 	if t.Kind == Public && !a.c.tells(t) && a.wrong == "" {
 		a.wrong = fmt.Sprintf("tensor %s: it is computed from what the statement claims, and occurs in %s, which is no gadget's", t.Name, where)
 	}
+}
+
+// defForm writes a definition as its terms in order; nothing where it has more terms or factors than any claim.
+func defForm(t *Tensor, name func(ID) string) string {
+	var terms []string
+	for k := range t.Def {
+		if len(t.Def) > 3 || len(t.Def[k].Factors) > 2 {
+			return ""
+		}
+		terms = append(terms, termForm(&t.Def[k], name))
+	}
+	slices.Sort(terms)
+	return strings.Join(terms, " ")
 }
 
 // termForm writes a term with the names of its factors, and its labels numbered as they first occur in the result, then in the factors. An
