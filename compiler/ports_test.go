@@ -89,6 +89,16 @@ func heads24() *pb.ModelProto {
 		int64s("split", 3, 2, 24), int64s("join", 3, 48), scalarOf("small", 0.01))
 }
 
+// pooled is a mean of the rows of ids, weighted by two softmaxes of one score per row, one of them masked: neither has an axis of rows.
+func pooled() *pb.ModelProto {
+	return portsModel([]*pb.ValueInfoProto{port("ids", int64sOf, 1, 6), port("mask", int64sOf, 1, 6)}, []string{"y"}, []*pb.NodeProto{
+		op("Gather", "E ids", "x"), op("MatMul", "x w", "s1"), op("Squeeze", "s1 two", "s"),
+		op("Cast", "mask", "m1", intAttr("to", 1)), op("Sub", "1. m1", "m2"), op("Mul", "m2 least", "m3"), op("Add", "s m3", "s2"),
+		op("Softmax", "s", "p", intAttr("axis", -1)), op("Softmax", "s2", "p2", intAttr("axis", -1)), op("Add", "p p2", "q1"), op("Unsqueeze", "q1 one", "q"),
+		op("MatMul", "q x", "z1"), op("Squeeze", "z1 one", "z"), op("MatMul", "z W", "l"), op("Softmax", "l", "y", intAttr("axis", 1)),
+	}, matrix("E", 9, 4), matrix("w", 4, 1), matrix("W", 4, 5), int64s("one", 1), int64s("two", 2), scalarOf("1.", 1), scalarOf("least", -1e9))
+}
+
 // strided takes every third row of a product, from the second on.
 func strided() *pb.ModelProto {
 	return portsModel([]*pb.ValueInfoProto{port("x", float32s, 12, 4)}, []string{"y"}, []*pb.NodeProto{
@@ -140,6 +150,9 @@ var portKinds = map[string]struct {
 	"ids and a mask": {func() *pb.ModelProto { return masked(-3.4e38) }, Config{Ranges: map[string]Range{"attention_mask": {Lo: 0, Hi: 1}}}, []circuit.Port{
 		{Name: "ids", Kind: circuit.IDs, Shape: []int{6}, Reveal: circuit.Values}, {Name: "attention_mask", Kind: circuit.Integers, Shape: []int{1, 6}, Reveal: circuit.Values},
 		{Name: "logits", Kind: circuit.Reals, Shape: []int{1, 6, 5}, Reveal: circuit.Values}}},
+	"softmaxes of one row": {pooled, Config{Ranges: map[string]Range{"mask": {Lo: 0, Hi: 1}}}, []circuit.Port{
+		{Name: "ids", Kind: circuit.IDs, Shape: []int{6}, Reveal: circuit.Values}, {Name: "mask", Kind: circuit.Integers, Shape: []int{1, 6}, Reveal: circuit.Values},
+		{Name: "y", Kind: circuit.Reals, Shape: []int{1, 5}, Reveal: circuit.Values}}},
 	"heads of 24": {heads24, Config{Ranges: map[string]Range{"x": {Lo: -1, Hi: 1}}, PrivateInputs: []string{all}}, []circuit.Port{
 		{Name: "x", Kind: circuit.Reals, Shape: []int{3, 48}, Reveal: circuit.Nothing}, {Name: "y", Kind: circuit.Reals, Shape: []int{3, 2}, Reveal: circuit.Values}}},
 	"strided slice": {strided, Config{Ranges: map[string]Range{"x": {Lo: -2, Hi: 2}}}, []circuit.Port{

@@ -153,7 +153,7 @@ func (e *emitter) inputs() error {
 			continue
 		}
 		e.at[v.ID] = at
-		if err := e.view(v.Def, v.ID, p.Shape, boxOf(v)); err != nil {
+		if err := e.view(v.Def, v.ID, v.Name+".shaped", p.Shape, boxOf(v)); err != nil {
 			return err
 		}
 	}
@@ -165,7 +165,7 @@ func (e *emitter) output(p *ir.Port) error {
 	v := e.g.Value(p.Value)
 	e.now = v.Def
 	before := e.at[v.ID]
-	if err := e.view(v.Def, v.ID, boxOf(v), p.Shape); err != nil {
+	if err := e.view(v.Def, v.ID, v.Name+".shaped", boxOf(v), p.Shape); err != nil {
 		return err
 	}
 	c := plan.Port{Name: e.portName(p), Out: true, Kind: p.Kind, Reveal: p.Reveal}
@@ -185,9 +185,9 @@ func (e *emitter) portName(p *ir.Port) string {
 	return p.Name
 }
 
-// view adds a virtual tensor with the cells of a value, of which one shape differs from the other by axes of extent 1 alone; nothing if they
-// are equal.
-func (e *emitter) view(n *ir.Node, id ir.ValueID, from, to []int) error {
+// view adds a virtual tensor of the name with the cells of a value, of which one shape differs from the other by axes of extent 1 alone;
+// nothing if they are equal.
+func (e *emitter) view(n *ir.Node, id ir.ValueID, name string, from, to []int) error {
 	if slices.Equal(from, to) {
 		return nil
 	}
@@ -197,7 +197,7 @@ func (e *emitter) view(n *ir.Node, id ir.ValueID, from, to []int) error {
 	if err != nil {
 		return err
 	}
-	s := plan.Step{Op: plan.Virtual, Name: e.g.Value(id).Name + ".shaped", Shape: to, Terms: []plan.Term{{Coef: plan.Int(1), Spec: spec, In: []int{0}}}}
+	s := plan.Step{Op: plan.Virtual, Name: name, Shape: to, Terms: []plan.Term{{Coef: plan.Int(1), Spec: spec, In: []int{0}}}}
 	e.at[id] = ref{e.add(s, []ir.ValueID{id}), 0}
 	return nil
 }
@@ -300,6 +300,15 @@ func (e *emitter) node(n *ir.Node) error {
 		_, args, _ := ir.Lower(rescale)
 		s.Op, s.Args, in, result = plan.RescaleTable, append(args, s.Args...), rescale.In, 1
 	}
+	if n.Op == ir.OpZkAttn && len(v.Shape) == 1 {
+		return e.oneRow(n, v, s)
+	}
+	e.put(n, v, s, in, result)
+	return nil
+}
+
+// put appends the step of a node, whose first result is v. result is the number of v among what the step returns.
+func (e *emitter) put(n *ir.Node, v *ir.Value, s plan.Step, in []ir.ValueID, result int) {
 	i := e.add(s, in)
 	e.steps[i].value = v.ID
 	if s, ok := e.source[v.ID]; ok {
@@ -308,7 +317,20 @@ func (e *emitter) node(n *ir.Node) error {
 	for o, id := range n.Out {
 		e.at[id] = ref{i, o + result}
 	}
-	return nil
+}
+
+// oneRow is a softmax over all cells of a value: zkAttn normalises the rows of a matrix, so that the scores get an axis of rows and their
+// exponentials v lose it again. The reciprocal is a scalar's box either way.
+func (e *emitter) oneRow(n *ir.Node, v *ir.Value, s plan.Step) error {
+	row := append([]int{1}, v.Shape...)
+	whole := e.at[n.In[0]]
+	if err := e.view(n, n.In[0], v.Name+".row", v.Shape, row); err != nil {
+		return err
+	}
+	s.Shape = row
+	e.put(n, v, s, n.In, 0)
+	e.at[n.In[0]] = whole
+	return e.view(n, v.ID, v.Name+".flat", row, v.Shape)
 }
 
 // boxOf is the shape of a value's tensor in the circuit, where every tensor has an axis: a scalar is a box of one cell.
