@@ -91,23 +91,26 @@ func checkData(side string, data []Data, names []string) error {
 // settle returns an input without what an archive holds besides, or says what the model does not have.
 func (f fileNames) settle(in Input) (Input, error) {
 	if in.Archive {
-		in.Elements, in.Expected = f.known(in.Elements, f.inputs), f.known(in.Expected, f.outputs)
+		elements, used := known(in.Elements, f.inputs, f.outputs, len(f.inputs) == 1)
+		in.Elements = elements
+		in.Expected, _ = known(in.Expected, f.outputs, append(used, f.inputs...), len(f.inputs) == 1)
 	}
 	return in, f.check(in)
 }
 
-// known keeps the data whose names the model has; the first of all, without its name, if it has none of them.
-func (f fileNames) known(data []Data, names []string) []Data {
-	var out []Data
+// known keeps the data whose names are among these, and says what they are called. If there is none and first is set, that is the first
+// without its name, but for those that belong to the other side.
+func known(data []Data, names, other []string, first bool) (out []Data, used []string) {
 	for _, d := range data {
 		if slices.Contains(names, d.Name) {
-			out = append(out, d)
+			out, used = append(out, d), append(used, d.Name)
 		}
 	}
-	if len(out) == 0 && len(data) > 0 && len(f.inputs) == 1 {
-		out = []Data{{Shape: data[0].Shape, Values: data[0].Values}}
+	i := slices.IndexFunc(data, func(d Data) bool { return !slices.Contains(other, d.Name) })
+	if len(out) == 0 && i >= 0 && first {
+		return []Data{{Shape: data[i].Shape, Values: data[i].Values}}, []string{data[i].Name}
 	}
-	return out
+	return out, used
 }
 
 func (f fileNames) check(in Input) error {

@@ -77,8 +77,12 @@ func TestExitCodes(t *testing.T) {
 		{"no such output to reveal", []string{"check", model, "--reveal", "nix=argmax"}, console.Usage, `no such name: there is no output "nix"`},
 		{"nothing to reveal", []string{"check", model, "--reveal", "nothing"}, console.Unreadable, "statements would tell nothing of any output"},
 		{"bad range", []string{"check", model, "--range", "x=1"}, console.Usage, "write --range NAME=LO:HI with two numbers"},
+		{"endless range", []string{"check", model, "--range", "x=0:inf"}, console.Usage, "write --range NAME=LO:HI with two numbers"},
+		{"two ranges", []string{"check", model, "--range", "x=0:1", "--range", "x=0:2"}, console.Usage, "--range x is given twice"},
+		{"two lengths", []string{"check", model, "--dim", "seq=4", "--dim", "seq=8"}, console.Usage, "--dim seq is given twice"},
+		{"two fixed", []string{"check", model, "--fix", "x=a.pb", "--fix", "x=b.pb"}, console.Usage, "--fix x is given twice"},
 		{"no such input in range", []string{"check", model, "--range", "nix=0:1"}, console.Usage, `no such name: range of input "nix"`},
-		{"range upside down", []string{"check", model, "--range", input + "=1:0"}, console.Unreadable, "[1, 0] is no range"},
+		{"range upside down", []string{"check", model, "--range", input + "=1:0"}, console.Usage, "write --range NAME=LO:HI with two numbers, the smaller first"},
 		{"bad statement", []string{"check", model, "--statement", "poem"}, console.Usage, "--statement poem: it is generation or function"},
 		{"foreign folder", []string{"compile", model, "-o", foreign, "--runtime-path", "../.."}, console.Usage, "--force"},
 		{"not our source", []string{"compile", model, "-o", filepath.Join(t.TempDir(), "x"), "--runtime-path", foreign}, console.Usage, "--runtime-path"},
@@ -146,6 +150,24 @@ func TestCheckOfNumbers(t *testing.T) {
 	code, out, stderr := run(t, "check", model, data, "--calibrate", data) // of which the range follows
 	require.Equal(t, console.Rejected, code, stderr)
 	require.Contains(t, out, "against the float model")
+	// Arrays of an archive are the input, or the output, that they are called by; an input expects nothing.
+	x := npy("<f4", "(1, 4)", []byte{0, 0, 0, 63, 0, 0, 160, 191, 0, 0, 64, 64, 0, 0, 0, 0})
+	for _, c := range []struct {
+		arrays  map[string]string
+		code    int
+		expects bool
+	}{
+		{map[string]string{"x.npy": x}, console.OK, false},
+		{map[string]string{"picture.npy": x}, console.OK, false},
+		{map[string]string{"x.npy": x, "y.npy": npy("<f4", "(1, 2)", make([]byte, 8))}, console.Rejected, true},
+		{map[string]string{"y.npy": npy("<f4", "(1, 2)", make([]byte, 8))}, console.Unreadable, false},
+	} {
+		archive := filepath.Join(t.TempDir(), "data.npz")
+		require.NoError(t, os.WriteFile(archive, npz(t, c.arrays), 0o600))
+		code, out, stderr := run(t, "check", model, archive, "--range", "x=-4:4")
+		require.Equal(t, c.code, code, "%v: %s%s", c.arrays, out, stderr)
+		require.Equal(t, c.expects, strings.Contains(out, "against the expected output"), "%v: %s", c.arrays, out)
+	}
 }
 
 func inputName(t *testing.T, model string) string {

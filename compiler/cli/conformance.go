@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"sort"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -122,7 +123,7 @@ func findCases(dirs []string) ([]string, error) {
 		}
 	}
 	if len(out) == 0 {
-		return nil, unreadable{fmt.Errorf("no model.onnx below %v", dirs)}
+		return nil, unreadable{fmt.Errorf("no model.onnx below %s", strings.Join(dirs, ", "))}
 	}
 	sort.Strings(out)
 	return out, nil

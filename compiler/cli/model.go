@@ -2,6 +2,7 @@ package cli
 
 import (
 	"fmt"
+	"math"
 	"os"
 	"strconv"
 	"strings"
@@ -34,7 +35,7 @@ type modelFlags struct {
 func (m *modelFlags) register(c *cobra.Command) {
 	f := c.Flags()
 	f.StringVar(&m.name, "name", "", "`NAME` of the model in code, keys and messages (default: from the file's name)")
-	f.StringArrayVar(&m.dims, "dim", nil, "value of a symbolic dimension, as `NAME=N`; the length is fixed when compiling")
+	f.StringArrayVar(&m.dims, "dim", nil, "value of a symbolic dimension, as `NAME=N`; the length is fixed when compiling (default: 1 for the first of several axes, the batch)")
 	f.StringArrayVar(&m.calibrate, "calibrate", nil, "`DATA` with inputs to choose scales from, and ranges that --range does not give: an ONNX test folder, npz or JSON (default: pseudo-random elements, and a language model's own continuations)")
 	f.StringArrayVar(&m.ranges, "range", nil, "range of an input of integers or of real numbers, as `NAME=LO:HI`; other elements are errors")
 	f.StringArrayVar(&m.public, "public", nil, "initializer `NAME` that everybody may see; it becomes part of the circuit")
@@ -69,6 +70,9 @@ func (m *modelFlags) config(a *app) (compiler.Config, error) {
 		if cfg.Fix == nil {
 			cfg.Fix = map[string]string{}
 		}
+		if _, twice := cfg.Fix[name]; twice {
+			return cfg, usageError{fmt.Errorf("--fix %s is given twice", name)}
+		}
 		cfg.Fix[name] = file
 	}
 	if err := m.ports(&cfg); err != nil {
@@ -82,6 +86,9 @@ func (m *modelFlags) config(a *app) (compiler.Config, error) {
 		}
 		if cfg.Dims == nil {
 			cfg.Dims = map[string]int{}
+		}
+		if _, twice := cfg.Dims[name]; twice {
+			return cfg, usageError{fmt.Errorf("--dim %s is given twice", name)}
 		}
 		cfg.Dims[name] = n
 	}
@@ -122,13 +129,17 @@ func (m *modelFlags) ports(cfg *compiler.Config) error {
 		lo, hi, ok := strings.Cut(s[i+1:], ":")
 		x, errLo := strconv.ParseFloat(lo, 64)
 		y, errHi := strconv.ParseFloat(hi, 64)
-		if i < 1 || !ok || errLo != nil || errHi != nil {
-			return usageError{fmt.Errorf("--range %s: write --range NAME=LO:HI with two numbers", s)}
+		if i < 1 || !ok || errLo != nil || errHi != nil || !(x <= y) || math.IsInf(x, 0) || math.IsInf(y, 0) {
+			return usageError{fmt.Errorf("--range %s: write --range NAME=LO:HI with two numbers, the smaller first", s)}
 		}
 		if cfg.Ranges == nil {
 			cfg.Ranges = map[string]compiler.Range{}
 		}
-		cfg.Ranges[s[:i]] = compiler.Range{Lo: x, Hi: y}
+		name := s[:i]
+		if _, twice := cfg.Ranges[name]; twice {
+			return usageError{fmt.Errorf("--range %s is given twice", name)}
+		}
+		cfg.Ranges[name] = compiler.Range{Lo: x, Hi: y}
 	}
 	if k := cfg.Statement; k != "" && k != "generation" && k != "function" {
 		return usageError{fmt.Errorf("--statement %s: it is generation or function", k)}
