@@ -24,7 +24,7 @@ func (in *inputs) flags(a *app, c *cobra.Command) {
 	var ports []string
 	for i := range a.c.Ports {
 		if p := &a.c.Ports[i]; !p.Out {
-			ports = append(ports, fmt.Sprintf("%s (%v %v)", p.Name, p.Kind, p.Shape))
+			ports = append(ports, fmt.Sprintf("%s (%v %v from %v to %v)", p.Name, p.Kind, p.Shape, function.Number(p, p.Lo), function.Number(p, p.Hi)))
 		}
 	}
 	c.Flags().StringArrayVar(&in.files, "input", nil, "`NAME=FILE` with the elements of an input, as JSON lists or as an ONNX TensorProto; the inputs are "+strings.Join(ports, ", "))

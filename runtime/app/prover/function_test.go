@@ -61,6 +61,15 @@ const functionInputs = " --input x=@x.json --input k=@k.json"
 // args of files within NAME=@file.
 func (b *bench) line(s string) string { return strings.ReplaceAll(s, "=@", "="+b.dir+"/") }
 
+// The help of prove and run says what the inputs are and which elements they take.
+func TestFunctionHelp(t *testing.T) {
+	d := affine(t, false)
+	for _, command := range []string{"prove", "run"} {
+		out, _ := d.prover(0, command+" --help")
+		require.Contains(t, strings.Join(strings.Fields(out), " "), "the inputs are x (reals [1 2] from -4 to 4), k (integers [1 3] from -8 to 7)")
+	}
+}
+
 // What a function gives is run, proved and verified by both command lines, of JSON and of a TensorProto alike.
 func TestFunctions(t *testing.T) {
 	for _, private := range []bool{false, true} {
