@@ -137,10 +137,13 @@ func TestCheckOfNumbers(t *testing.T) {
 	dir := t.TempDir()
 	model, data := filepath.Join(dir, "scorer.onnx"), filepath.Join(dir, "data.json")
 	scorer(t, model)
-	for expected, want := range map[string]int{"4.859375, 1.03125": console.OK, "4.859375, 1.53125": console.Rejected} {
-		require.NoError(t, os.WriteFile(data, []byte(`{"inputs": {"x": [[0.5, -1.25, 3, 0]]}, "outputs": {"y": [[`+expected+`]]}}`), 0o600))
+	for _, c := range []struct {
+		expected string
+		want     int
+	}{{"4.859375, 1.03125", console.OK}, {"4.859375, 1.53125", console.Rejected}} {
+		require.NoError(t, os.WriteFile(data, []byte(`{"inputs": {"x": [[0.5, -1.25, 3, 0]]}, "outputs": {"y": [[`+c.expected+`]]}}`), 0o600))
 		code, out, stderr := run(t, "check", model, data, "--range", "x=-4:4")
-		require.Equal(t, want, code, stderr)
+		require.Equal(t, c.want, code, stderr)
 		require.Contains(t, out, "against the float model: 1 inputs\n  y               error max")
 		require.Contains(t, out, "against the expected output: 1 inputs")
 	}
