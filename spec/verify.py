@@ -1556,11 +1556,12 @@ def term(coef, shape, out, *factors):
 
 def check_bound_ports(c):
     """(16.4)"""
-    used = dependence(c, [k for l in c.lookups for k in l.columns] + c.zeros)
+    used, said = dependence(c, [k for l in c.lookups for k in l.columns] + c.zeros), claimed(c)
     for i, p in enumerate(c.ports):
         t = c.tensors[p.tensor]
         if p.out:
             demand(p.reveal == NOTHING or output_bound(c, i, p), f'nothing ties output {p.name} to what is told of it')
+            demand(p.reveal == NOTHING or c.generation or p.tensor not in said, f'output {p.name} is made of what is told of outputs')
         elif p.reveal == NOTHING:
             lo, hi = (0, 1) if p.kind == IDS else (p.lo, p.hi)
             demand(t.kind == WITNESS and not t.mult and lo <= t.lo and t.hi <= hi, f'the tensor of private input {p.name}')
@@ -1578,6 +1579,16 @@ def dependence(c, start):
     for k in reversed(range(len(c.tensors))):
         if k in found:
             found.update(f for m in c.tensors[k].terms if m.coef for f, _ in m.factors)
+    return found
+
+
+def claimed(c):
+    """(16.4.4) the tensors that views of outputs go into, by terms or hints."""
+    found, more = set(), {k for k, t in enumerate(c.tensors) if t.kind == PUBLIC and c.ports[t.port].out}
+    while more - found:
+        found |= more
+        more = {k for k, t in enumerate(c.tensors) if any(f in found for m in t.terms for f, _ in m.factors)}
+        more.update(k for h in c.hints if found.intersection(h.ins) for k in h.out)
     return found
 
 

@@ -77,6 +77,25 @@ func TestPortsMustBeBound(t *testing.T) {
 		"the best of another tensor":      {circuit.ErrUnbound, func(c *circuit.Circuit) { named(c, "reveal.best").Def[0].Factors[1].T = named(c, "reveal.at").ID }},
 		"an output of constants":          {circuit.ErrVacuous, func(c *circuit.Circuit) { constant(c, "out") }},
 		"an output of public values":      {circuit.ErrVacuous, func(c *circuit.Circuit) { port(c, "out").T = named(c, "reveal.values").ID }},
+		"an output that is what is claimed of it": {circuit.ErrUnbound, func(c *circuit.Circuit) { // the witness beside it is 0
+			carrier := *named(c, "reveal")
+			carrier.ID, carrier.Name, carrier.Lo, carrier.Hi = circuit.ID(len(c.Tensors)), "claimed", -32, 32
+			carrier.Def = append([]circuit.Term(nil), carrier.Def...)
+			carrier.Def[1].Coef = 1
+			tie := carrier
+			tie.ID, tie.Name = carrier.ID+1, "tie"
+			tie.Def = []circuit.Term{carrier.Def[0], named(c, "reveal").Def[1]}
+			tie.Def[0].Factors = []circuit.Factor{{T: carrier.ID, Axes: carrier.Def[0].Factors[0].Axes}}
+			c.Tensors, c.Zeros = append(c.Tensors, carrier, tie), append(c.Zeros, tie.ID)
+			port(c, "out").T = carrier.ID
+		}},
+		"an output that hints make of what is claimed": {circuit.ErrUnbound, func(c *circuit.Circuit) {
+			for i := range c.Hints {
+				if slices.Contains(c.Hints[i].Out, port(c, "out").T) {
+					c.Hints[i].In[0] = named(c, "reveal.values").ID
+				}
+			}
+		}},
 		"a view of what is private":       {circuit.ErrUnbound, func(c *circuit.Circuit) { show(c, circuit.PortValues, "y") }},
 		"the values of an arg-max":        {circuit.ErrUnbound, func(c *circuit.Circuit) { show(c, circuit.PortValues, "class") }},
 		"the arg-max of values":           {circuit.ErrUnbound, func(c *circuit.Circuit) { show(c, circuit.ArgmaxAt, "out") }},

@@ -80,6 +80,34 @@ func (c *Circuit) checkPrivate(i int, p *Port, t *Tensor) error {
 	return fmt.Errorf("%w: the tokens of the answer are not checked to be those of %s", ErrUnbound, t.Name)
 }
 
+// Claimed says which tensors are computed, by terms or by hints, from what a statement claims of outputs.
+func (c *Circuit) Claimed() []bool {
+	is, by := make([]bool, len(c.Tensors)), make([][]ID, len(c.Tensors))
+	for _, h := range c.Hints {
+		for _, id := range h.Out {
+			by[id] = append(by[id], h.In...)
+		}
+	}
+	for again := true; again; { // one round does, and another finds nothing new, unless a hint looks ahead
+		again = false
+		for i := range c.Tensors {
+			t := &c.Tensors[i]
+			from := t.Kind == Public && c.Ports[t.Port].Out
+			for _, term := range t.Def {
+				for _, f := range term.Factors {
+					from = from || is[f.T]
+				}
+			}
+			for _, id := range by[i] {
+				from = from || id >= 0 && is[id]
+			}
+			again = again || from && !is[i]
+			is[i] = from
+		}
+	}
+	return is
+}
+
 func (c *Circuit) checkOutput(i int, p *Port) error {
 	if !equalShape(c.Tensor(p.T).Shape, p.Shape) {
 		return fmt.Errorf("%w: tensor %s has shape %v, want %v", ErrCarried, c.Tensor(p.T).Name, c.Tensor(p.T).Shape, p.Shape)
@@ -89,6 +117,9 @@ func (c *Circuit) checkOutput(i int, p *Port) error {
 	}
 	if !c.reaches(p.T, func(t *Tensor) bool { return t.Kind == Weight || t.Kind == Witness && !t.Mult }) {
 		return ErrVacuous
+	}
+	if c.Generation == nil && c.Claimed()[p.T] { // of a generation checkCausal sees it
+		return fmt.Errorf("%w: tensor %s is computed from what it claims of outputs", ErrUnbound, c.Tensor(p.T).Name)
 	}
 	if p.Reveal == Values && !c.valuesBound(i, p) || p.Reveal == Argmax && !c.argmaxBound(i, p) {
 		return fmt.Errorf("%w (%v)", ErrUnbound, p.Reveal)

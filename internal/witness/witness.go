@@ -106,36 +106,8 @@ func Generate(ctx context.Context, c *circuit.Circuit, weights map[circuit.ID]ba
 func Evaluate(ctx context.Context, c *circuit.Circuit, weights map[circuit.ID]backend.Tensor, publics func(circuit.ID) backend.Tensor,
 	private PrivateInput) (*Assignment, error) {
 	g := newGenerator(ctx, c, private)
-	g.unclaimed = claims(c)
+	g.unclaimed = c.Claimed()
 	return g.run(func() error { return g.load(weights, publics) }, g.hints, g.lookups)
-}
-
-// claims says which tensors are computed from what a statement claims of outputs.
-func claims(c *circuit.Circuit) []bool {
-	is, by := make([]bool, len(c.Tensors)), make([][]circuit.ID, len(c.Tensors))
-	for _, h := range c.Hints {
-		for _, id := range h.Out {
-			by[id] = append(by[id], h.In...)
-		}
-	}
-	for again := true; again; { // one round does, and another finds nothing new, unless a hint looks ahead
-		again = false
-		for i := range c.Tensors {
-			t := &c.Tensors[i]
-			from := t.Kind == circuit.Public && c.Ports[t.Port].Out
-			for _, term := range t.Def {
-				for _, f := range term.Factors {
-					from = from || is[f.T]
-				}
-			}
-			for _, id := range by[i] {
-				from = from || id >= 0 && is[id]
-			}
-			again = again || from && !is[i]
-			is[i] = from
-		}
-	}
-	return is
 }
 
 func newGenerator(ctx context.Context, c *circuit.Circuit, private PrivateInput) *generator {
