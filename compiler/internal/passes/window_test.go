@@ -15,10 +15,10 @@ import (
 
 // windowCase is a drawn window over one or two axes.
 type windowCase struct {
-	axes                           int
-	in, taps, strides, dilations   []int
-	before, after                  []int
-	groups, channels, maps, output int
+	axes                         int
+	in, taps, strides, dilations []int
+	before, after                []int
+	groups, channels, maps       int
 }
 
 func drawWindow(rng *rand.Rand) windowCase {
