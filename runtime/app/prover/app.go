@@ -173,7 +173,7 @@ func (a *app) versionCommand() *cobra.Command {
 // noArgs is cobra.NoArgs without showing what was given: it may be the rest of a private prompt that was not quoted.
 func noArgs(_ *cobra.Command, args []string) error {
 	if len(args) > 0 {
-		return fmt.Errorf("%d arguments belong to no flag; a prompt with spaces is quoted", len(args))
+		return fmt.Errorf("arguments that belong to no flag: %d; a prompt with spaces is quoted", len(args))
 	}
 	return nil
 }

@@ -33,7 +33,7 @@ func (q *question) flags(c *cobra.Command) {
 	f.String("tokens", "", "the prompt as token `IDS`, such as 1,2,3")
 	f.String("tokens-file", "", "`FILE` with the prompt as token ids, - for the standard input")
 	f.StringVar(&q.vocab, "vocab", "", "vocabulary `FILE`, instead of the compiled one")
-	c.MarkFlagsOneRequired("prompt", "prompt-file", "tokens", "tokens-file")
+	required(c, "prompt prompt-file tokens tokens-file")
 }
 
 // answerFlags adds the flags of an answer that is given.

@@ -131,6 +131,17 @@ func TestMessages(t *testing.T) {
 		_, stderr := b.prover(3, line)
 		require.Contains(t, stderr, want, line)
 	}
+	for line, want := range map[string]string{
+		"prove --key @keys/prover.key --prompt a -o @q": "prove: missing: --statement-out\n",
+		"prove --prompt-file @empty":                    "prove: missing: --key, --out, --statement-out\n",
+		"run --key @keys/prover.key":                    "run: missing: --prompt or --prompt-file or --tokens or --tokens-file\n",
+		"statement --tokens 1":                          "statement: missing: --out, --answer or --answer-file or --answer-tokens or --answer-tokens-file\n",
+		"setup":                                         "setup: missing: --weights, --out\n",
+		"run a b":                                       "arguments that belong to no flag: 2; ",
+	} {
+		_, stderr := b.prover(2, line)
+		require.Contains(t, stderr, want, line)
+	}
 	b.prover(0, "statement --prompt a --answer bb -o @forged.bin")
 	_, stderr := b.verifier(1, swap("@s.bin", "@forged.bin"))
 	require.Equal(t, 1, strings.Count(stderr, "reject"), stderr)

@@ -4,6 +4,8 @@ import (
 	"context"
 	"fmt"
 	"path/filepath"
+	"slices"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -48,12 +50,32 @@ a new prover.key beside an old model.vk: prove refuses the pair, and another set
 	return c
 }
 
-// required marks flags; the names are constants of this package, so that an error is a fault in it.
-func required(c *cobra.Command, names ...string) {
-	for _, n := range names {
-		if err := c.MarkFlagRequired(n); err != nil {
-			panic(err)
+// isRequired is the annotation of commands that holds the groups of required.
+const isRequired = "required"
+
+// required lets a command begin only where a flag of each group is given, of "tokens tokens-file" say. All that is missing is said at once, as
+// the verifier says it. The names are constants of this package, so that an unknown one is a fault in it.
+func required(c *cobra.Command, groups ...string) {
+	for _, name := range strings.Fields(strings.Join(groups, " ")) {
+		if c.Flags().Lookup(name) == nil {
+			panic("no flag --" + name)
 		}
+	}
+	if c.Annotations == nil {
+		c.Annotations = map[string]string{}
+	}
+	c.Annotations[isRequired] += strings.Join(groups, "\n") + "\n"
+	c.PreRunE = func(c *cobra.Command, _ []string) error {
+		var missing []string
+		for group := range strings.Lines(c.Annotations[isRequired]) {
+			if names := strings.Fields(group); !slices.ContainsFunc(names, c.Flags().Changed) {
+				missing = append(missing, "--"+strings.Join(names, " or --"))
+			}
+		}
+		if len(missing) > 0 {
+			return fmt.Errorf("%s: missing: %s", c.Name(), strings.Join(missing, ", "))
+		}
+		return nil
 	}
 }
 

@@ -30,8 +30,7 @@ another statement the verifier refuses it.`,
 	f.StringVarP(&file, "out", "o", "", "`FILE` for the statement")
 	f.StringVar(&from, "logits-from", "", "statement `FILE` whose logits are taken, where the circuit reveals logits")
 	f.BoolVar(&force, "force", false, "replace the file if it is there")
-	required(c, "out")
-	c.MarkFlagsOneRequired("answer", "answer-file", "answer-tokens", "answer-tokens-file")
+	required(c, "out", "answer answer-file answer-tokens answer-tokens-file")
 	return c
 }
 
