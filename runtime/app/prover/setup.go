@@ -53,8 +53,8 @@ a new prover.key beside an old model.vk: prove refuses the pair, and another set
 // isRequired is the annotation of commands that holds the groups of required.
 const isRequired = "required"
 
-// required lets a command begin only where a flag of each group is given, of "tokens tokens-file" say. All that is missing is said at once, as
-// the verifier says it. The names are constants of this package, so that an unknown one is a fault in it.
+// required lets a command begin only where a flag of each group is given, of "tokens tokens-file" say. All that is missing is said at
+// once, as the verifier says it. The names are constants of this package, so that an unknown one is a fault in it.
 func required(c *cobra.Command, groups ...string) {
 	for _, name := range strings.Fields(strings.Join(groups, " ")) {
 		if c.Flags().Lookup(name) == nil {
