@@ -939,7 +939,7 @@ func TestPropertyGeneratedCode(t *testing.T) {
 	dir := t.TempDir()
 	var imports, calls strings.Builder
 	list := seeds(t)
-	left, plain := max(2, min(40, len(list)/8)), max(1, min(10, len(list)/16))
+	left, plain := max(2, min(40, len(list)/8)), max(2, min(10, len(list)/16))
 	for _, seed := range list {
 		r := compiled(seed)
 		if r == nil || left == 0 || r.Layers() == 0 && plain == 0 {
