@@ -46,7 +46,7 @@ import (
 // Random programs, and what must hold for every one of them. ZKLLMC_PROPERTY is how many graphs and how many circuits are tried,
 // ZKLLMC_SEED the first seed. A failure names its seed and prints the program, made small; -run 'Property.*/seed=123' tries it again.
 
-const propertyDefault = 16
+const propertyDefault = 20
 
 // TestPropertyGraphs compiles random float graphs and proves the result on random tokens.
 func TestPropertyGraphs(t *testing.T) {
@@ -171,9 +171,13 @@ func (c *coverage) has(what string, occurred bool) {
 func (c *coverage) enough(t *testing.T, programs int, must []string) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	require.GreaterOrEqual(t, c.counts["proofs accepted"], programs/2, "most programs were refused")
+	if n := c.counts["proofs accepted"]; n < programs/2 { // not require, which in a cleanup ends the test without a word
+		t.Errorf("most programs were refused: %d of %d proofs accepted", n, programs)
+	}
 	for _, what := range must {
-		require.Positive(t, c.counts[what], "%s never occurred", what)
+		if c.counts[what] == 0 {
+			t.Errorf("%s never occurred", what)
+		}
 	}
 }
 
