@@ -48,7 +48,7 @@ type Config struct {
 	// Ranges bounds inputs of integers and of real numbers; those that are missing follow from Calibrate. Statements and proofs about
 	// other elements do not exist.
 	Ranges map[string]Range
-	// Calibrate holds inputs from which scales are chosen; nil: a deterministic set, see quant.DefaultSamples.
+	// Calibrate holds inputs from which scales are chosen; none: a deterministic set, see quant.DefaultSamples.
 	Calibrate []Input
 	// Progress is told what begins, Dump gets the text form of the program after every pass; both may be nil.
 	Progress func(string)
@@ -322,7 +322,7 @@ func refused(left *budget.Budget, err error) error {
 
 // calibrationSet returns the inputs from which scales are chosen.
 func (r *Result) calibrationSet(cfg Config) ([][][]float64, error) {
-	if cfg.Calibrate == nil {
+	if len(cfg.Calibrate) == 0 {
 		cfg.progress("running the model for calibration")
 		return quant.DefaultSamples(r.left, r.float)
 	}

@@ -1,8 +1,6 @@
 package ir
 
 import (
-	"math/big"
-
 	"github.com/zkllmc/zkllmc/internal/interval"
 	"github.com/zkllmc/zkllmc/ir/plan"
 )
@@ -16,7 +14,7 @@ func init() {
 		Meaning: "max(x, y), elementwise", Shape: "that of x, which is that of y", Scale: "that of x, which is that of y",
 		check: func(_ *Graph, n *Node) error { return noAttr(n) },
 		bound: func(_ *Graph, _ *Node, in []interval.Interval) ([]interval.Interval, error) {
-			return []interval.Interval{{Lo: larger(in[0].Lo, in[1].Lo), Hi: larger(in[0].Hi, in[1].Hi)}}, nil
+			return []interval.Interval{in[0].Larger(in[1])}, nil
 		},
 		float: func(_ *Run, _ *Node, in [][]float64) ([][]float64, error) {
 			out := make([]float64, len(in[0]))
@@ -35,11 +33,4 @@ func init() {
 		lower:  func(*Node) (plan.Op, []plan.Arg) { return "Max", nil },
 		Unique: "gadget.Max",
 	})
-}
-
-func larger(a, b *big.Int) *big.Int {
-	if a.Cmp(b) > 0 {
-		return a
-	}
-	return b
 }

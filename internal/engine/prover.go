@@ -18,6 +18,7 @@ import (
 	"github.com/zkllmc/zkllmc/internal/veil"
 	"github.com/zkllmc/zkllmc/internal/witness"
 	"github.com/zkllmc/zkllmc/runtime/statement"
+	"github.com/zkllmc/zkllmc/runtime/statement/function"
 	"github.com/zkllmc/zkllmc/runtime/statement/generation"
 )
 
@@ -178,6 +179,21 @@ func (k *Key) Evaluate(ctx context.Context, in *Input) (*witness.Assignment, err
 		return nil, refuse(ErrUndefined, err)
 	}
 	return a, nil
+}
+
+// Compute runs the integer program of a function on its inputs, the statement's and private ones by port, and sets what the statement says of
+// every revealed output.
+func (k *Key) Compute(ctx context.Context, st *function.Statement, private witness.PrivateInput) error {
+	a, err := k.Evaluate(ctx, &Input{Statement: st, Private: private})
+	if err != nil {
+		return err
+	}
+	for i := range k.c.Ports {
+		if p := &k.c.Ports[i]; p.Out {
+			st.Fill(k.c, i, a.Tensor(p.T).V)
+		}
+	}
+	return nil
 }
 
 // Logits runs the integer program of a generation on tokens, private or not, and returns the logits after each, row by row.

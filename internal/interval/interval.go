@@ -1,5 +1,5 @@
 // Package interval is the interval arithmetic of integer programs, exact in big integers: the compiler chooses scales with it and a
-// circuit's builder derives the bounds that its equations rest on, so it exists once.
+// circuit's builder derives the bounds that its equations rest on, so it exists once; what the frontend knows of integers that inputs make is computed with it too.
 package interval
 
 import (
@@ -36,6 +36,26 @@ func (a Interval) Times(b Interval) Interval {
 	}
 	return r
 }
+
+// Larger bounds the larger of a number of each.
+func (a Interval) Larger(b Interval) Interval {
+	r := a
+	if b.Lo.Cmp(r.Lo) > 0 {
+		r.Lo = b.Lo
+	}
+	if b.Hi.Cmp(r.Hi) > 0 {
+		r.Hi = b.Hi
+	}
+	return r
+}
+
+// In says whether all its numbers lie in [lo, hi].
+func (a Interval) In(lo, hi int64) bool {
+	return a.Lo.Cmp(big.NewInt(lo)) >= 0 && a.Hi.Cmp(big.NewInt(hi)) <= 0
+}
+
+// String is [lo, hi].
+func (a Interval) String() string { return "[" + a.Lo.String() + ", " + a.Hi.String() + "]" }
 
 // Square bounds the squares of its numbers: none is negative.
 func (a Interval) Square() Interval {

@@ -47,10 +47,7 @@ func (o Options) engine() engine.Options {
 
 // Key is what a prover keeps: the weights, the blinders of their commitments and a secret that enters all later randomness. It is safe for
 // concurrent use.
-type Key struct {
-	c *circuit.Circuit
-	k *engine.Key
-}
+type Key struct{ k *engine.Key }
 
 // Setup commits to the weights of a file that the compiler wrote for the circuit, and proves that each lies in its declared range. It
 // returns the prover's key and the encoded verifying key.
@@ -63,7 +60,7 @@ func Setup(ctx context.Context, c *circuit.Circuit, weights []byte, o Options) (
 	if err != nil {
 		return nil, nil, err
 	}
-	return &Key{c: c, k: k}, vk, nil
+	return &Key{k}, vk, nil
 }
 
 // EncodeWeights makes the weights file of a circuit that no compiler made, from the cells of every weight tensor by name, in row-major
@@ -82,7 +79,7 @@ func ReadKey(c *circuit.Circuit, data []byte) (*Key, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Key{c: c, k: k}, nil
+	return &Key{k}, nil
 }
 
 // Encode returns the key as the bytes of a prover key file. They are secret.
@@ -114,14 +111,5 @@ func (k *Key) Logits(ctx context.Context, tokens []int64) ([]int64, error) {
 // Compute runs the integer program of a function on its inputs, the statement's and private ones by port, and sets what the statement
 // says of every revealed output.
 func (k *Key) Compute(ctx context.Context, st *function.Statement, private map[int][]int64) error {
-	a, err := k.k.Evaluate(ctx, &engine.Input{Statement: st, Private: private})
-	if err != nil {
-		return err
-	}
-	for i := range k.c.Ports {
-		if p := &k.c.Ports[i]; p.Out {
-			st.Fill(k.c, i, a.Tensor(p.T).V)
-		}
-	}
-	return nil
+	return k.k.Compute(ctx, st, private)
 }

@@ -18,6 +18,7 @@ import (
 
 	"github.com/zkllmc/zkllmc/compiler/internal/onnx"
 	"github.com/zkllmc/zkllmc/internal/budget"
+	"github.com/zkllmc/zkllmc/internal/interval"
 	"github.com/zkllmc/zkllmc/ir"
 )
 
@@ -98,7 +99,7 @@ type builder struct {
 	found      []any        // those that this run found
 	weightMark map[ir.ValueID]*mark
 	masks      []pattern
-	intervals  map[ir.ValueID]interval
+	intervals  map[ir.ValueID]*interval.Interval
 }
 
 // scope maps tensor names to values; subgraphs see the names around them. outs are what it gives: inside of a function or a branch, what the
@@ -137,7 +138,7 @@ func Build(m *onnx.Model, opts Options) (*ir.Graph, error) {
 	for range maxRuns {
 		left.held = 0
 		b := &builder{g: &ir.Graph{Name: m.Graph.Name, Stage: ir.StagePrim}, m: m, opts: opts, class: class,
-			intervals: map[ir.ValueID]interval{}, weightOf: map[*onnx.Tensor]ir.ValueID{}, names: map[string]int{}, hidden: hidden,
+			intervals: map[ir.ValueID]*interval.Interval{}, weightOf: map[*onnx.Tensor]ir.ValueID{}, names: map[string]int{}, hidden: hidden,
 			weightMark: map[ir.ValueID]*mark{}, left: left, functions: fs}
 		g, err := b.build()
 		if len(b.found) == 0 {

@@ -5,6 +5,7 @@ import (
 	"slices"
 
 	"github.com/zkllmc/zkllmc/compiler/internal/onnx"
+	"github.com/zkllmc/zkllmc/internal/interval"
 	"github.com/zkllmc/zkllmc/ir"
 	"github.com/zkllmc/zkllmc/ir/plan"
 )
@@ -104,7 +105,7 @@ func (c *call) number(v *val) (*val, error) {
 		return nil, err
 	}
 	for _, n := range [...]*narrowing{v.narrow, v.unsigned} {
-		if n != nil && !(interval{p.Lo, p.Hi, true}).fits(n.to) {
+		if n != nil && !(kind != plan.Reals && fits(interval.Of(int64(p.Lo), int64(p.Hi)), n.to)) {
 			return nil, n.c.unsupported("casts the input %q in [%g, %g] to %s, which does not keep them; give a narrower range: --range %s=LO:HI", p.Name, p.Lo, p.Hi, n.to, p.Name)
 		}
 	}
@@ -205,83 +206,82 @@ func (c *call) typed(lower func() ([]*val, error)) ([]*val, error) {
 		if o.dtype.IsFloat() {
 			continue
 		}
-		i := c.b.interval(o.id)
-		if !(i.lo >= -maxInteger && i.hi <= maxInteger) {
-			return nil, c.unsupported("its integers may be anything in [%g, %g], and those beyond 2^31 may wrap around; cast to a floating-point type first", i.lo, i.hi)
+		i := c.b.integers(o.id)
+		if i == nil || !i.In(-maxInteger, maxInteger) {
+			return nil, c.unsupported("its integers may be %s, and those beyond 2^31 may wrap around; cast to a floating-point type first", anyOf(i))
 		}
-		if computes[c.key()] && !i.fits(o.dtype) {
-			return nil, c.unsupported("its integers may be anything in [%g, %g], and those that %s does not hold wrap around; cast to int64 first", i.lo, i.hi, o.dtype)
+		if computes[c.key()] && !fits(*i, o.dtype) {
+			return nil, c.unsupported("its integers may be %s, and those that %s does not hold wrap around; cast to int64 first", anyOf(i), o.dtype)
 		}
 	}
 	return outs, nil
 }
 
-// interval says between which numbers the cells of a value lie, and whether all are whole.
-type interval struct {
-	lo, hi float64
-	whole  bool
-}
-
-var anything = interval{math.Inf(-1), math.Inf(1), false}
-
-// interval bounds the cells of a value of the graph: of inputs by their range, through sums of products.
-func (b *builder) interval(id ir.ValueID) interval {
+// integers bounds the cells of a value of the graph that are all integers, computed of inputs, within their ranges, and of integer constants by
+// sums of products; nil where nothing says that they are.
+func (b *builder) integers(id ir.ValueID) *interval.Interval {
 	if i, ok := b.intervals[id]; ok {
 		return i
 	}
-	v, i := b.g.Value(id), anything
-	switch v.Def.Op {
+	var i *interval.Interval
+	known := func(x interval.Interval) { i = &x }
+	switch v := b.g.Value(id); v.Def.Op {
 	case ir.OpInput:
-		if p := b.g.InputOf(id); p != nil {
-			i = interval{p.Lo, p.Hi, p.Kind != plan.Reals}
+		if p := b.g.InputOf(id); p != nil && p.Kind != plan.Reals {
+			known(interval.Of(int64(p.Lo), int64(p.Hi)))
 		}
 	case ir.OpConst:
-		i = interval{math.Inf(1), math.Inf(-1), true}
-		for _, x := range v.Data {
-			i.lo, i.hi, i.whole = math.Min(i.lo, x), math.Max(i.hi, x), i.whole && x == math.Trunc(x)
+		if len(v.Data) > 0 && !slices.ContainsFunc(v.Data, func(x float64) bool { return !isInteger(x) }) {
+			known(interval.Of(int64(slices.Min(v.Data)), int64(slices.Max(v.Data))))
 		}
 	case ir.OpOneHot, ir.OpAffine:
-		i = interval{0, 1, true}
+		known(interval.Of(0, 1))
 	case ir.OpMax:
-		x, y := b.interval(v.Def.In[0]), b.interval(v.Def.In[1])
-		i = interval{math.Max(x.lo, y.lo), math.Max(x.hi, y.hi), x.whole && y.whole}
-	case ir.OpEinsum:
-		i = interval{0, 0, true}
-		for _, t := range v.Def.Attr.(*ir.EinsumAttr).Terms {
-			i = i.plus(b.termInterval(v.Def, t))
+		if x, y := b.integers(v.Def.In[0]), b.integers(v.Def.In[1]); x != nil && y != nil {
+			known(x.Larger(*y))
 		}
-	}
-	if math.IsNaN(i.lo) || math.IsNaN(i.hi) {
-		i = anything
+	case ir.OpEinsum:
+		i = b.sumOfIntegers(v.Def)
 	}
 	b.intervals[id] = i
 	return i
 }
 
-func (i interval) plus(j interval) interval {
-	return interval{i.lo + j.lo, i.hi + j.hi, i.whole && j.whole}
+// anyOf says what integers may be.
+func anyOf(i *interval.Interval) string {
+	if i == nil {
+		return "any"
+	}
+	return "anything in " + i.String()
 }
 
-// termInterval is that of one term: of the product of its factors, as often as it is summed.
-func (b *builder) termInterval(n *ir.Node, t ir.Term) interval {
-	i := interval{t.Coef, t.Coef, t.Coef == math.Trunc(t.Coef)}
-	for _, k := range t.In {
-		f := b.interval(n.In[k])
-		p := [...]float64{float64(i.lo * f.lo), float64(i.lo * f.hi), float64(i.hi * f.lo), float64(i.hi * f.hi)}
-		i = interval{slices.Min(p[:]), slices.Max(p[:]), i.whole && f.whole}
-	}
-	for l, kept := range t.InOut() {
-		if !kept {
-			i.lo, i.hi = float64(i.lo*float64(t.Extents[l])), float64(i.hi*float64(t.Extents[l]))
+// isInteger says that a number is an integer of which a float64 holds the neighbours too.
+func isInteger(x float64) bool { return x == math.Trunc(x) && math.Abs(x) < 1<<53 }
+
+// sumOfIntegers is integers of a sum of products.
+func (b *builder) sumOfIntegers(n *ir.Node) *interval.Interval {
+	sum := interval.Of(0, 0)
+	for _, t := range n.Attr.(*ir.EinsumAttr).Terms {
+		if !isInteger(t.Coef) {
+			return nil
 		}
+		factors := make([]interval.Factor, len(t.In))
+		for k, i := range t.In {
+			x := b.integers(n.In[i])
+			if x == nil {
+				return nil
+			}
+			factors[k] = interval.Factor{Tensor: int(n.In[i]), Axes: t.Axes[k], Bounds: *x}
+		}
+		sum = sum.Plus(interval.Term(int64(t.Coef), t.Extents, t.Out, factors))
 	}
-	return i
+	return &sum
 }
 
 // isBit says that all cells of a value are 0 or 1.
 func (b *builder) isBit(id ir.ValueID) bool {
-	i := b.interval(id)
-	return i.whole && i.lo >= 0 && i.hi <= 1
+	i := b.integers(id)
+	return i != nil && i.In(0, 1)
 }
 
 // bit is an operand that is a boolean: a constant or an activation of zeros and ones.

@@ -4,6 +4,7 @@ import (
 	"math"
 
 	"github.com/zkllmc/zkllmc/compiler/internal/onnx"
+	"github.com/zkllmc/zkllmc/internal/interval"
 	"github.com/zkllmc/zkllmc/ir"
 )
 
@@ -35,7 +36,8 @@ func (c *call) bits(n int) (fs []factor, shape []int, err error) {
 func (c *call) boolean(shape []int, terms ...ir.Term) ([]*val, error) {
 	v := c.einsum(shape, terms...)
 	v.dtype = onnx.Bool
-	c.b.intervals[v.id] = interval{0, 1, true}
+	bits := interval.Of(0, 1)
+	c.b.intervals[v.id] = &bits
 	return []*val{v}, nil
 }
 
@@ -129,8 +131,8 @@ func (c *call) soften(fs []factor) {
 		if f.id == none || scalar.id != none || math.Abs(scalar.coef) < -maskThreshold {
 			continue
 		}
-		x := c.b.interval(f.id)
-		masks := x.whole && (scalar.coef < 0 && x.lo >= 0 && x.hi <= 1 || scalar.coef > 0 && x.lo >= -1 && x.hi <= 0)
+		x := c.b.integers(f.id)
+		masks := x != nil && (scalar.coef < 0 && x.In(0, 1) || scalar.coef > 0 && x.In(-1, 0))
 		if masks && c.onlyMasks() {
 			scalar.coef = math.Copysign(maskWeight, scalar.coef)
 		}

@@ -5,6 +5,7 @@ import (
 	"math"
 
 	"github.com/zkllmc/zkllmc/compiler/internal/onnx"
+	"github.com/zkllmc/zkllmc/internal/interval"
 	"github.com/zkllmc/zkllmc/ir"
 )
 
@@ -64,8 +65,8 @@ func (c *call) exact(x *val, to onnx.DType) error {
 		_, err := c.bit(x)
 		return err
 	}
-	if i := c.b.interval(x.id); !i.fits(to) {
-		return c.unsupported("a cast of integers in [%g, %g] to %s, which does not hold them; if those of the inputs are fewer, say so: --range NAME=LO:HI", i.lo, i.hi, to)
+	if i := c.b.integers(x.id); i == nil || !fits(*i, to) {
+		return c.unsupported("a cast of integers, which may be %s, to %s, which does not hold them; if those of the inputs are fewer, say so: --range NAME=LO:HI", anyOf(i), to)
 	}
 	return nil
 }
@@ -81,9 +82,13 @@ func unsigned(d onnx.DType) bool {
 }
 
 // fits says that a type holds all integers of an interval.
-func (i interval) fits(to onnx.DType) bool {
+func fits(i interval.Interval, to onnx.DType) bool {
 	most, ok := largest[to]
-	return ok && i.hi <= float64(most) && i.lo >= -float64(most) && !(unsigned(to) && i.lo < 0)
+	least := -most
+	if unsigned(to) {
+		least = 0
+	}
+	return ok && i.In(least, most)
 }
 
 // castIDs passes an input of integers on. A narrow type would make others of large ones; whoever uses them, and knows how many there are, asks.

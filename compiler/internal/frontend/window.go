@@ -270,7 +270,7 @@ func (c *call) transposed(extents, taps []int) ([]window, error) {
 		case shape != nil && len(shape.Ints) != n:
 			return nil, fmt.Errorf("output_shape %v for %d axes", shape.Ints, n)
 		case shape != nil:
-			w.out = int(min(shape.Ints[a], maxWindow))
+			w.out = int(min(shape.Ints[a], maxWindow+1)) // which is refused
 		case auto == "SAME_UPPER" || auto == "SAME_LOWER":
 			w.out = w.extent * step
 		case auto == "VALID":
@@ -484,12 +484,31 @@ func (c *call) maxima(x *val, ws []window) (*val, error) {
 	a, unary := c.b.g.Value(id).Def.Attr.(*ir.UnaryAttr)
 	positive := unary && (a.Fn == "relu" || a.Fn == "sigmoid" || a.Fn == "exp") // then a zero in the padding changes nothing
 	for i, w := range ws {
+		if err := c.checkSeen(w); err != nil {
+			return nil, err
+		}
 		if x, err = c.maxAlong(x, len(x.shape)-len(ws)+i, w, positive); err != nil {
 			return nil, err
 		}
 	}
 	y := *x
 	return &y, nil
+}
+
+// checkSeen refuses windows that see nothing but padding: their maximum is minus infinity.
+func (c *call) checkSeen(w window) error {
+	if w.inside() {
+		return nil
+	}
+	if err := c.work(w.out, w.taps); err != nil {
+		return err
+	}
+	for o := range w.out {
+		if _, ok := w.nearest(o, 0); !ok {
+			return c.unsupported("window %d lies wholly in the padding and has no maximum", o)
+		}
+	}
+	return nil
 }
 
 // maxAlong takes the maximum of the windows along an axis: of two halves of every window, which may overlap, then of two halves of what is
@@ -566,10 +585,7 @@ func (c *call) taps(x *val, axis int, w window, first, n int, positive bool) (*v
 	cells := make([]float64, w.extent*w.out*n)
 	for i := range w.out {
 		for j := range n {
-			at, ok := w.nearest(i, first+j)
-			if !ok {
-				return nil, c.unsupported("window %d lies wholly in the padding and has no maximum", i)
-			}
+			at, _ := w.nearest(i, first+j) // there is one: checkSeen
 			cells[(at*w.out+i)*n+j] = 1
 		}
 	}

@@ -313,11 +313,27 @@ func TestWindowsAreRefused(t *testing.T) {
 		{"Conv", "bias of shape [2] for 1", nil, []*onnx.Tensor{random(rng, "w", 1, 2, 3), random(rng, "b", 2)}},
 		{"MaxPool", "windows of 0 cells", nil, nil},
 		{"ConvTranspose", "0 cells on axis 2", []*onnx.Attr{attrInts("output_shape", 0)}, []*onnx.Tensor{random(rng, "w", 2, 1, 3)}},
+		{"ConvTranspose", "16777217 cells on axis 2", []*onnx.Attr{attrInts("output_shape", 1<<40)}, []*onnx.Tensor{random(rng, "w", 2, 1, 3)}},
 		{"Pad", "no cells on axis 2", []*onnx.Attr{attrInts("pads", 0, 0, -3, 0, 0, -2)}, nil},
 	} {
 		_, _, err := lowerOn(c.op, x, c.attrs, c.more...)
 		if err == nil || !strings.Contains(err.Error(), c.want) || !strings.Contains(err.Error(), `"node"`) {
 			t.Errorf("%s: %v, want %q", c.op, err, c.want)
+		}
+	}
+}
+
+// TestMaximaOfPadding: a window that sees nothing but padding has no maximum, where zeros in the padding would change nothing else either.
+func TestMaximaOfPadding(t *testing.T) {
+	in := onnx.ValueInfo{Name: "x", DType: onnx.Float32, HasShape: true, Dims: []onnx.Dim{{Value: 1}, {Value: 1}, {Value: 4}}}
+	for pads, want := range map[int64]string{1: "", 2: "window 0 lies wholly in the padding"} {
+		g := &onnx.Graph{Name: "g", Inputs: []onnx.ValueInfo{in}, Outputs: []onnx.ValueInfo{{Name: "y"}}, Nodes: []*onnx.Node{
+			{Name: "relu", Op: "Relu", Inputs: []string{"x"}, Outputs: []string{"r"}},
+			{Name: "node", Op: "MaxPool", Inputs: []string{"r"}, Outputs: []string{"y"}, Attrs: []*onnx.Attr{attrInts("kernel_shape", 2), attrInts("pads", pads, pads)}},
+		}}
+		_, err := LowerModel(&onnx.Model{Opsets: []onnx.Opset{{Version: 18}}, Graph: g}, Options{Ranges: map[string]frontend.Range{"x": {Lo: -1, Hi: 1}}})
+		if want == "" && err != nil || want != "" && (err == nil || !strings.Contains(err.Error(), want)) {
+			t.Errorf("pads %d: %v, want %q", pads, err, want)
 		}
 	}
 }

@@ -82,15 +82,5 @@ func Computed(c *circuit.Circuit, k *engine.Key, inputs map[int][]int64) (*engin
 			private[i] = elements
 		}
 	}
-	in := &engine.Input{Statement: st, Private: private}
-	a, err := k.Evaluate(context.Background(), in)
-	if err != nil {
-		return nil, err
-	}
-	for i := range c.Ports {
-		if c.Ports[i].Out {
-			st.Fill(c, i, a.Tensor(c.Ports[i].T).V)
-		}
-	}
-	return in, nil
+	return &engine.Input{Statement: st, Private: private}, k.Compute(context.Background(), st, private)
 }

@@ -93,16 +93,7 @@ func inputPort(c *circuit.Circuit, name string) int {
 // fill runs the model and completes the statement by what it reveals of the outputs.
 func (a *app) fill(ctx context.Context, k *engine.Key, in *engine.Input, st *function.Statement) error {
 	a.progress.phase("running")
-	w, err := k.Evaluate(ctx, in)
-	if err != nil {
-		return err
-	}
-	for i := range a.c.Ports {
-		if p := &a.c.Ports[i]; p.Out {
-			st.Fill(a.c, i, w.Tensor(p.T).V)
-		}
-	}
-	return nil
+	return k.Compute(ctx, st, in.Private)
 }
 
 func (a *app) functionRunCommand() *cobra.Command {
