@@ -65,6 +65,7 @@ type Result struct {
 	Weights []plan.Tensor // in the order of the circuit's weights
 	Scales  *Report       // what calibration chose
 	Stats   Stats
+	Notes   []string // where the program's meaning is one of several that the file allows
 
 	left       *budget.Budget // of the compilation
 	names      fileNames
@@ -182,7 +183,7 @@ func build(left *budget.Budget, g *ir.Graph, names fileNames, cfg Config) (*Resu
 	if err := checkSize(g); err != nil {
 		return nil, refuse(err)
 	}
-	r := &Result{left: left, names: names, float: quant.Prepare(g), pad: cfg.Pad}
+	r := &Result{Notes: g.Notes, left: left, names: names, float: quant.Prepare(g), pad: cfg.Pad}
 	if err := r.ports(cfg); err != nil {
 		return nil, refuse(err)
 	}

@@ -190,6 +190,7 @@ func TestPorts(t *testing.T) {
 				got := r.Circuit.Ports[i]
 				require.Equal(t, want, circuit.Port{Name: got.Name, Kind: got.Kind, Shape: got.Shape, Reveal: got.Reveal})
 			}
+			require.Equal(t, name == "ids and a mask" || name == "softmaxes of one row", len(r.Notes) == 1, "notes of masks that are inputs: %q", r.Notes)
 			report, err := r.Check(ctx, nil)
 			require.NoError(t, err)
 			for _, o := range report.Outputs {

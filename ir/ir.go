@@ -127,6 +127,8 @@ type Graph struct {
 	// Causal is set by the compiler when the graph maps ids to one row per id, and the output at position t provably depends on the ids
 	// at positions ≤ t only.
 	Causal bool
+	// Notes say where the program's meaning is one of several that the file allows, with the node's name, for people.
+	Notes []string
 }
 
 // AddInput appends an input and its node, whose value has the port's shape. It is public.

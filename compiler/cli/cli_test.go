@@ -473,6 +473,8 @@ func TestReadData(t *testing.T) {
 	for name, data := range map[string][]byte{
 		"empty":       nil,
 		"text":        []byte("hello"),
+		"bracket":     []byte("[1,2]]"),
+		"brace":       []byte(`{"inputs":[[1]]}}`),
 		"no array":    npz(t, nil),
 		"truncated":   npz(t, map[string]string{"a.npy": npy("<i8", "(2, 1)", []byte{1})}),
 		"huge":        npz(t, map[string]string{"a.npy": npy("<i8", "(99999999999, 99999999999)", nil)}),

@@ -37,6 +37,7 @@ type manifest struct {
 	Public    []tensorInfo     `json:"public_tensors"`
 	Weights   []tensorInfo     `json:"private_weights"`
 	Scales    *compiler.Report `json:"scales"`
+	Notes     []string         `json:"notes,omitempty"` // where the program's meaning is one of several that the file allows
 }
 
 type tensorInfo struct {
@@ -271,7 +272,7 @@ func describe(r *compiler.Result) manifest {
 	digest := r.Circuit.Digest()
 	d := manifest{
 		Generator: generator, Name: r.Circuit.Name, Digest: hex.EncodeToString(digest[:]), Statement: r.Circuit.StatementKind(), Layers: r.Layers(), Stats: r.Stats,
-		Scales: r.Scales, Public: []tensorInfo{}, Weights: []tensorInfo{},
+		Scales: r.Scales, Notes: r.Notes, Public: []tensorInfo{}, Weights: []tensorInfo{},
 	}
 	if g := r.Circuit.Generation; g != nil {
 		d.Pad = g.Pad

@@ -110,7 +110,10 @@ func readJSON(data []byte) ([]compiler.Input, error) {
 	d := json.NewDecoder(bytes.NewReader(data))
 	d.UseNumber()
 	var v any
-	if err := d.Decode(&v); err != nil || d.More() {
+	if err := d.Decode(&v); err != nil {
+		return nil, errJSON
+	}
+	if _, err := d.Token(); err != io.EOF { // More takes a bracket that closes nothing for the end
 		return nil, errJSON
 	}
 	list, ok := v.([]any)

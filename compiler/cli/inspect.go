@@ -153,6 +153,9 @@ func (d *manifest) print(w io.Writer) {
 	} else {
 		fmt.Fprintln(w, "function       a statement says that these inputs gave these outputs")
 	}
+	for _, n := range d.Notes {
+		fmt.Fprintf(w, "note           %s\n", n)
+	}
 	fmt.Fprintf(w, "circuit        %s\n", d.Digest)
 	fmt.Fprintf(w, "tensors        %d, of them committed with a proof %d, virtual %d\n", s.Tensors, s.Witness, s.Virtual)
 	fmt.Fprintf(w, "weights        %d cells in %d row commitments\n", s.WeightCells, s.WeightRows)

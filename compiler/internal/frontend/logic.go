@@ -1,6 +1,7 @@
 package frontend
 
 import (
+	"fmt"
 	"math"
 
 	"github.com/zkllmc/zkllmc/compiler/internal/onnx"
@@ -99,6 +100,7 @@ func (c *call) choose(sides [2]*val) (*val, error) {
 			t = append(t, product(shape, -maskWeight))
 			t[1].Coef = maskWeight
 		}
+		c.noteMask()
 		return c.einsum(shape, t...), nil
 	}
 	var fs [2]factor
@@ -124,6 +126,14 @@ const maxChosen = 1e6
 // which stand for a weight of nothing; e^-512 is nothing in every format, and leaves the scores their precision.
 const maskWeight = 512
 
+// noteMask tells of the first mask that depends on an input what nothing in a circuit could: the input may empty rows.
+func (c *call) noteMask() {
+	if len(c.b.g.Notes) == 0 {
+		c.b.g.Notes = append(c.b.g.Notes, fmt.Sprintf("node %q (%s) masks as an input says: a softmax's row of which nothing is left weighs the scores as if none were masked, "+
+			"where runtimes differ among themselves; do not rely on such rows", c.n.Name, c.n.Op))
+	}
+}
+
 // soften brings a scalar that makes a mask of a boolean to maskWeight: (1 − mask)·(−3e38), say, that is added to scores.
 func (c *call) soften(fs []factor) {
 	for i := range fs {
@@ -135,6 +145,7 @@ func (c *call) soften(fs []factor) {
 		masks := x != nil && (scalar.coef < 0 && x.In(0, 1) || scalar.coef > 0 && x.In(-1, 0))
 		if masks && c.onlyMasks() {
 			scalar.coef = math.Copysign(maskWeight, scalar.coef)
+			c.noteMask()
 		}
 	}
 }
