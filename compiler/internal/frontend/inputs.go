@@ -6,6 +6,7 @@ import (
 
 	"github.com/zkllmc/zkllmc/compiler/internal/onnx"
 	"github.com/zkllmc/zkllmc/internal/interval"
+	"github.com/zkllmc/zkllmc/internal/portable"
 	"github.com/zkllmc/zkllmc/ir"
 	"github.com/zkllmc/zkllmc/ir/plan"
 )
@@ -105,7 +106,7 @@ func (c *call) number(v *val) (*val, error) {
 		return nil, err
 	}
 	for _, n := range [...]*narrowing{v.narrow, v.unsigned} {
-		if n != nil && !(kind != plan.Reals && fits(interval.Of(int64(p.Lo), int64(p.Hi)), n.to)) {
+		if n != nil && !(kind != plan.Reals && fits(between(p.Lo, p.Hi), n.to)) {
 			return nil, n.c.unsupported("casts the input %q in [%g, %g] to %s, which does not keep them; give a narrower range: --range %s=LO:HI", p.Name, p.Lo, p.Hi, n.to, p.Name)
 		}
 	}
@@ -228,11 +229,11 @@ func (b *builder) integers(id ir.ValueID) *interval.Interval {
 	switch v := b.g.Value(id); v.Def.Op {
 	case ir.OpInput:
 		if p := b.g.InputOf(id); p != nil && p.Kind != plan.Reals {
-			known(interval.Of(int64(p.Lo), int64(p.Hi)))
+			known(between(p.Lo, p.Hi))
 		}
 	case ir.OpConst:
 		if len(v.Data) > 0 && !slices.ContainsFunc(v.Data, func(x float64) bool { return !isInteger(x) }) {
-			known(interval.Of(int64(slices.Min(v.Data)), int64(slices.Max(v.Data))))
+			known(between(slices.Min(v.Data), slices.Max(v.Data)))
 		}
 	case ir.OpOneHot, ir.OpAffine:
 		known(interval.Of(0, 1))
@@ -255,6 +256,11 @@ func anyOf(i *interval.Interval) string {
 	return "anything in " + i.String()
 }
 
+// between is [lo, hi] of two integers of at most 64 bits.
+func between(lo, hi float64) interval.Interval {
+	return interval.Of(portable.Clamp(lo), portable.Clamp(hi))
+}
+
 // isInteger says that a number is an integer of which a float64 holds the neighbours too.
 func isInteger(x float64) bool { return x == math.Trunc(x) && math.Abs(x) < 1<<53 }
 
@@ -273,7 +279,7 @@ func (b *builder) sumOfIntegers(n *ir.Node) *interval.Interval {
 			}
 			factors[k] = interval.Factor{Tensor: int(n.In[i]), Axes: t.Axes[k], Bounds: *x}
 		}
-		sum = sum.Plus(interval.Term(int64(t.Coef), t.Extents, t.Out, factors))
+		sum = sum.Plus(interval.Term(portable.Clamp(t.Coef), t.Extents, t.Out, factors))
 	}
 	return &sum
 }
