@@ -5,16 +5,16 @@ STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
 DEADCODE := golang.org/x/tools/cmd/deadcode@v0.52.0
 PLATFORMS := linux/arm64 darwin/arm64 windows/amd64 linux/386 linux/arm js/wasm wasip1/wasm
 # Packages that share data between goroutines.
-RACE := ./internal/backend/... ./internal/group ./internal/tensor ./internal/witness ./runtime/verifier ./internal/engine ./runtime/prover ./runtime/app/... ./internal/atomicfile
+RACE := ./internal/backend/... ./internal/matrix ./internal/group ./internal/tensor ./internal/witness ./runtime/verifier ./internal/engine ./runtime/prover ./runtime/app/... ./internal/atomicfile
 
 # Packages whose tests take seconds.
-QUICK := ./ir/... ./codegen ./compiler/internal/... ./internal/circuit ./runtime/gadget/... ./runtime/statement/... ./runtime/tokens ./internal/poly \
+QUICK := ./ir/... ./internal/matrix ./codegen ./compiler/internal/... ./internal/circuit ./runtime/gadget/... ./runtime/statement/... ./runtime/tokens ./internal/poly \
 	./internal/field ./internal/tables ./internal/transcript ./internal/commit ./internal/einsum ./internal/lookup ./internal/witness/... ./internal/backend/...
 # Packages of a verifier whose tests are short where an int has 32 bits.
 NARROW := ./runtime/tokens ./internal/poly ./internal/format/constants ./runtime/statement ./internal/circuit ./internal/commit ./internal/einsum ./internal/portable
 
 .NOTPARALLEL:
-.PHONY: help demo test quick check generate golden bench figures attacks mutants fuzz property clean format lint generated race cross platforms clean-tree
+.PHONY: help demo test quick check generate assembly golden bench figures attacks mutants fuzz property clean format lint generated race cross platforms clean-tree
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -83,8 +83,11 @@ lint:
 	$(GO) mod verify
 	$(GO) mod tidy -diff
 
-generated: generate
-	@git diff --exit-code -- generated || { echo 'generated/ is not what the compiler writes: commit the difference'; exit 1; }
+assembly: ## write the assembly of the kernels anew
+	$(GO) generate ./internal/matrix
+
+generated: generate assembly
+	@git diff --exit-code -- generated internal/matrix || { echo 'what is generated is not what its generators write: commit the difference'; exit 1; }
 
 # The race detector is the one part that needs a C compiler.
 race:

@@ -64,18 +64,32 @@ func addTerm[T number](b *budget.Budget, out []T, t *Term, in [][]T, known []*in
 				in[from] = known[from].cells()
 			}
 		}
-		w := newWalker(b, dst, s, operands(s, in))
-		if first >= 0 {
+		var err error
+		if ops := operands(s, in); first >= 0 {
+			w := newWalker(b, dst, s, ops)
 			w.gather(s, first, known[s.In[first]])
+			err = w.err
 		} else {
-			w.all(s)
+			err = addProducts(b, dst, s, ops)
 		}
-		if w.err != nil {
-			return w.err
+		if err != nil {
+			return err
 		}
 		in = append(in, dst)
 	}
 	return nil
+}
+
+// addProducts adds a term without indicators to out.
+func addProducts[T number](b *budget.Budget, out []T, t *Term, in [][]T) error {
+	if out, real := any(out).([]float64); real {
+		if done, err := addMatrices(b, out, t, any(in).([][]float64)); done || err != nil {
+			return err
+		}
+	}
+	w := newWalker(b, out, t, in)
+	w.all(t)
+	return w.err
 }
 
 // result is the number of cells of a term's result.

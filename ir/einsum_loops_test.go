@@ -53,22 +53,49 @@ func anyTerm(r *rand.Rand) Term {
 	for l := 0; l < labels; l++ {
 		t.Extents = append(t.Extents, 1+r.Intn(4))
 	}
-	axes := func() [][]int {
-		var out [][]int
-		for _, l := range r.Perm(labels)[:r.Intn(labels+1)] {
+	for k := r.Intn(10); k >= 0; k-- {
+		t.In, t.Axes = append(t.In, len(t.In)), append(t.Axes, anyAxes(r, labels))
+	}
+	t.Out = anyAxes(r, labels)
+	return t
+}
+
+// anyMatrices is a term of two operands whose labels mostly have a place in matrix products.
+func anyMatrices(r *rand.Rand) Term {
+	t := Term{Coef: float64(r.Intn(5) - 2), In: []int{0, 1}}
+	var has [3][]int // labels of the operands and of the result
+	for l := range 2 + r.Intn(4) {
+		t.Extents = append(t.Extents, 1+r.Intn(18))
+		in := []int{0b011, 0b011, 0b101, 0b110, 0b101, 0b110, 0b111, 0b001, 0b010, 0b100}[r.Intn(10)]
+		for k := range has {
+			if in>>k&1 == 1 {
+				has[k] = append(has[k], l)
+			}
+		}
+	}
+	axes := func(labels []int) (out [][]int) {
+		for _, i := range r.Perm(len(labels)) {
 			if len(out) > 0 && r.Intn(3) == 0 {
-				out[len(out)-1] = append(out[len(out)-1], l)
+				out[len(out)-1] = append(out[len(out)-1], labels[i])
 			} else {
-				out = append(out, []int{l})
+				out = append(out, []int{labels[i]})
 			}
 		}
 		return out
 	}
-	for k := r.Intn(10); k >= 0; k-- {
-		t.In, t.Axes = append(t.In, len(t.In)), append(t.Axes, axes())
-	}
-	t.Out = axes()
+	t.Axes, t.Out = [][][]int{axes(has[0]), axes(has[1])}, axes(has[2])
 	return t
+}
+
+func anyAxes(r *rand.Rand, labels int) (out [][]int) {
+	for _, l := range r.Perm(labels)[:r.Intn(labels+1)] {
+		if len(out) > 0 && r.Intn(3) == 0 {
+			out[len(out)-1] = append(out[len(out)-1], l)
+		} else {
+			out = append(out, []int{l})
+		}
+	}
+	return out
 }
 
 // TestPairwiseRounds computes products of several operands, which are taken two at a time where that is cheaper, and compares with the
@@ -103,5 +130,51 @@ func TestPairwiseRounds(t *testing.T) {
 	}
 	if cut < 20 {
 		t.Errorf("only %d terms were cut", cut)
+	}
+}
+
+// TestMatricesAreLoops computes terms of two operands as matrix products and compares with the loops over their labels: with integers, whose
+// sums are exact, cell by cell, and with reals up to their rounding. Rows, columns, batches, labels that one operand sums alone and labels
+// that none has occur in all layouts.
+func TestMatricesAreLoops(t *testing.T) {
+	r := rand.New(rand.NewSource(7))
+	matrices := 0
+	for round := range 1500 {
+		term := anyMatrices(r)
+		exact := round%2 == 0
+		cell := func() float64 {
+			if exact {
+				return float64(r.Intn(41) - 20)
+			}
+			return r.Float64() - 0.5
+		}
+		in := [][]float64{make([]float64, cellsOf(term, term.Axes[0])), make([]float64, cellsOf(term, term.Axes[1]))}
+		for _, x := range in {
+			for i := range x {
+				x[i] = cell()
+			}
+		}
+		want := make([]float64, cellsOf(term, term.Out))
+		for i := range want {
+			want[i] = cell()
+		}
+		got := slices.Clone(want)
+		newWalker(nil, want, &term, in).all(&term)
+		done, err := addMatrices(nil, got, &term, in)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if !done {
+			continue
+		}
+		matrices++
+		for i := range want {
+			if d := math.Abs(got[i] - want[i]); d > 1e-11 || exact && d > 0 {
+				t.Fatalf("%+v: cell %d is %v, want %v", term, i, got[i], want[i])
+			}
+		}
+	}
+	if matrices < 100 {
+		t.Errorf("%d matrix products", matrices)
 	}
 }
