@@ -45,6 +45,22 @@ func ParallelRange(n int, f func(lo, hi int)) {
 // Eval returns the sum of the terms as a tensor of the given shape. lookup returns the factors' tensors.
 func Eval(terms []circuit.Term, lookup func(circuit.ID) backend.Tensor, shape []int) backend.Tensor {
 	out := backend.Tensor{Shape: append([]int(nil), shape...), V: make([]int64, circuit.Size(shape))}
+	Part{}.Add(out, terms, lookup)
+	return out
+}
+
+// Range is the indices from Lo up to Hi, exclusive.
+type Range struct{ Lo, Hi int }
+
+// Part says which part of a sum of terms is computed. The zero value is all of it.
+type Part struct {
+	Box   []Range                // the cells of the result, by axis; nil: all. An axis that is cut is one label in every term
+	Known func(circuit.ID) []int // how many indices of every axis of a factor count: what lies behind meets zeros alone. nil: all
+	Packs *Packs                 // keeps factors that are fixed as they are multiplied; nil: none
+}
+
+// Add adds the part of the terms to out, which is of their whole shape.
+func (p Part) Add(out backend.Tensor, terms []circuit.Term, lookup func(circuit.ID) backend.Tensor) {
 	for i := range terms {
 		t := &terms[i]
 		if t.Coef == 0 {
@@ -54,13 +70,39 @@ func Eval(terms []circuit.Term, lookup func(circuit.ID) backend.Tensor, shape []
 		for j, f := range t.Factors {
 			vals[j] = lookup(f.T).V
 		}
-		n := newNest(t, vals, out.V)
-		if n.contract() {
-			continue
+		if n := p.newNest(t, vals, out); n != nil && !n.contract() {
+			n.run()
 		}
-		n.run()
 	}
-	return out
+}
+
+// ranges are those of a term's labels.
+func (p Part) ranges(t *circuit.Term, shape []int) []Range {
+	r := make([]Range, len(t.Extents))
+	for l, e := range t.Extents {
+		r[l].Hi = e
+	}
+	for a, box := range p.Box {
+		switch whole := box == (Range{0, shape[a]}); {
+		case len(t.Out[a]) == 1:
+			r[t.Out[a][0]] = box
+		case !whole && len(t.Out[a]) > 1:
+			panic("tensor: a part of an axis that is several labels")
+		case !whole && box.Hi <= box.Lo: // an axis of one index that is left out
+			return nil
+		}
+	}
+	for _, f := range t.Factors {
+		if p.Known == nil {
+			break
+		}
+		for a, n := range p.Known(f.T) {
+			if labels := f.Axes[a]; len(labels) == 1 {
+				r[labels[0]].Hi = min(r[labels[0]].Hi, n)
+			}
+		}
+	}
+	return r
 }
 
 // loop is one label of a term: its extent and the strides that it has in the result and in each factor, 0 where absent.
@@ -72,22 +114,32 @@ type loop struct {
 
 // nest is a term as nested loops.
 type nest struct {
+	term  *circuit.Term
+	packs *Packs
 	coef  int64
 	loops []loop
-	vals  [][]int64
+	vals  [][]int64 // from the first cell that the loops meet
 	out   []int64
 	hoist int // a factor with few nonzero cells, -1 for none: the innermost loop should not run over it
 }
 
-func newNest(t *circuit.Term, vals [][]int64, out []int64) *nest {
-	n := &nest{coef: t.Coef, vals: vals, out: out, hoist: -1}
-	n.loops = make([]loop, len(t.Extents))
-	for l, e := range t.Extents {
-		n.loops[l] = loop{extent: e, in: make([]int, len(vals))}
+// newNest returns nil if there is nothing to be computed.
+func (p Part) newNest(t *circuit.Term, vals [][]int64, out backend.Tensor) *nest {
+	n := &nest{term: t, packs: p.Packs, coef: t.Coef, vals: vals, out: out.V, hoist: -1}
+	ranges := p.ranges(t, out.Shape)
+	if ranges == nil && p.Box != nil {
+		return nil
 	}
-	strides(t.Out, t.Extents, func(l, s int) { n.loops[l].out = s })
+	n.loops = make([]loop, len(t.Extents))
+	for l, r := range ranges {
+		if r.Hi <= r.Lo {
+			return nil
+		}
+		n.loops[l] = loop{extent: r.Hi - r.Lo, in: make([]int, len(vals))}
+	}
+	strides(t.Out, t.Extents, func(l, s int) { n.loops[l].out = s; n.out = n.out[s*ranges[l].Lo:] })
 	for j, f := range t.Factors {
-		strides(f.Axes, t.Extents, func(l, s int) { n.loops[l].in[j] = s })
+		strides(f.Axes, t.Extents, func(l, s int) { n.loops[l].in[j] = s; n.vals[j] = n.vals[j][s*ranges[l].Lo:] })
 	}
 	n.merge()
 	return n

@@ -112,14 +112,3 @@ func TestEval(t *testing.T) {
 		})
 	}
 }
-
-func BenchmarkMatmul(b *testing.B) {
-	rng := rand.New(rand.NewPCG(1, 2))
-	vals := []backend.Tensor{random(rng, 1, 64, 768), random(rng, 1, 768, 3072)}
-	term := circuit.Term{Coef: 1, Extents: []int{64, 768, 3072}, Out: [][]int{{0}, {2}},
-		Factors: []circuit.Factor{{T: 0, Axes: [][]int{{0}, {1}}}, {T: 1, Axes: [][]int{{1}, {2}}}}}
-	for b.Loop() {
-		tensor.Eval([]circuit.Term{term}, func(id circuit.ID) backend.Tensor { return vals[id] }, []int{64, 3072})
-	}
-	b.ReportMetric(float64(64*768*3072)*float64(b.N)/b.Elapsed().Seconds()/1e9, "GMAC/s")
-}

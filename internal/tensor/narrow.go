@@ -1,0 +1,195 @@
+package tensor
+
+import (
+	"math"
+	"sync"
+
+	"github.com/zkllmc/zkllmc/internal/circuit"
+)
+
+// Products of integers of few bits. The lines of b are integers of 16 bits; those of a may have up to 33, and are cut into digits of
+// digitBits, the lowest ones from 0 to 2^digitBits − 1, the highest one with the sign: each digit is a row of its own for the kernels, and
+// a row's products are added up without a carry (see maxRun). Which operands fit is measured, not believed: a prover who lies in a test
+// has cells beyond their bounds.
+const (
+	digitBits = 8
+	maxDigits = 4
+)
+
+// digits is how many digits hold all integers of a range, 0 if maxDigits do not.
+func (m measured) digits() int {
+	for d := 1; d <= maxDigits; d++ {
+		if shift := digitBits * (d - 1); m.lo>>shift >= -maxDigit && m.hi>>shift <= maxDigit {
+			return d
+		}
+	}
+	return 0
+}
+
+// short says whether all integers of a range have 16 bits.
+func (m measured) short() bool { return m.lo >= math.MinInt16 && m.hi <= math.MaxInt16 }
+
+// matrix is rows of integers as the kernels read them: of a multiple of dotStep cells, as many as a multiple of dotTile, zeros behind.
+type matrix struct {
+	cells []int16
+	width int
+}
+
+func newMatrix(rows, k int) matrix {
+	width := (k + dotStep - 1) / dotStep * dotStep
+	return matrix{make([]int16, (rows+dotTile-1)/dotTile*dotTile*width), width}
+}
+
+func (m matrix) row(i int) []int16 { return m.cells[i*m.width:] }
+
+// Packs keeps factors as the kernels read them, for whoever multiplies with the same ones again and again: those that are said to be fixed.
+// A nil one keeps nothing. It is not safe for concurrent use.
+type Packs struct {
+	fixed func(circuit.ID) bool
+	kept  map[packKey][]matrix // by batch
+}
+
+type packKey struct {
+	term   *circuit.Term
+	factor int
+}
+
+// NewPacks returns an empty store for factors whose cells never change.
+func NewPacks(fixed func(circuit.ID) bool) *Packs {
+	return &Packs{fixed: fixed, kept: map[packKey][]matrix{}}
+}
+
+// has says whether the factor is kept, or will be when it is multiplied with.
+func (p *Packs) has(t *circuit.Term, factor int) bool {
+	return p != nil && narrowPays && p.fixed(t.Factors[factor].T)
+}
+
+// of returns the lines of side b, all batches.
+func (p *Packs) of(c *contraction) []matrix {
+	key := packKey{c.term, c.b.factor}
+	if m, ok := p.kept[key]; ok {
+		return m
+	}
+	kept := make([]matrix, len(c.batchOut))
+	for i := range kept {
+		kept[i] = newMatrix(len(c.b.line), len(c.b.k))
+	}
+	blocks := (len(c.b.line) + blockN - 1) / blockN
+	Parallel(len(kept)*blocks, func(task int) {
+		batch, n0 := task/blocks, task%blocks*blockN
+		n1 := min(n0+blockN, len(c.b.line))
+		m := kept[batch]
+		c.b.shorten(matrix{m.cells[n0*m.width:], m.width}, batch, n0, n1)
+	})
+	p.kept[key] = kept
+	return kept
+}
+
+// gathered is how many cells of a line are collected at a time where they lie far apart, usually a power of two: more would displace each
+// other in the first-level cache.
+const gathered = 8
+
+// shorten writes the lines [n0, n1) of a batch as rows.
+func (s *side) shorten(dst matrix, batch, n0, n1 int) {
+	v, n := s.v[s.batch[batch]:], len(s.k)
+	if s.k[n-1]-s.k[0] == n-1 { // neighbours
+		for i, l := range s.line[n0:n1] {
+			row := dst.row(i)[:n]
+			for k, x := range v[l+s.k[0]:][:n] {
+				row[k] = int16(x)
+			}
+		}
+		return
+	}
+	k := 0
+	for ; k+gathered <= n; k += gathered {
+		o := (*[gathered]int)(s.k[k:])
+		for i, l := range s.line[n0:n1] {
+			row, w := (*[gathered]int16)(dst.row(i)[k:]), v[l:]
+			row[0], row[1], row[2], row[3] = int16(w[o[0]]), int16(w[o[1]]), int16(w[o[2]]), int16(w[o[3]])
+			row[4], row[5], row[6], row[7] = int16(w[o[4]]), int16(w[o[5]]), int16(w[o[6]]), int16(w[o[7]])
+		}
+	}
+	for i, l := range s.line[n0:n1] {
+		row := dst.row(i)
+		for k := k; k < n; k++ {
+			row[k] = int16(v[l+s.k[k]])
+		}
+	}
+}
+
+// cut writes the lines of a batch as rows of digits, those of a line together.
+func (s *side) cut(batch, digits int) matrix {
+	m, v := newMatrix(len(s.line)*digits, len(s.k)), s.v[s.batch[batch]:]
+	for i, l := range s.line {
+		for d := range digits {
+			row, shift, mask := m.row(i*digits + d)[:len(s.k)], digitBits*d, int64(1)<<digitBits-1
+			if d == digits-1 {
+				mask = -1
+			}
+			for k, o := range s.k {
+				row[k] = int16(v[l+o] >> shift & mask)
+			}
+		}
+	}
+	return m
+}
+
+// narrow multiplies with the kernels for integers of few bits; false if the operands do not fit.
+func (c *contraction) narrow() bool {
+	if !c.b.short() || c.a.digits() == 0 {
+		c.a, c.b = c.b, c.a
+	}
+	digits := c.a.digits()
+	if !c.b.short() || digits == 0 {
+		return false
+	}
+	cut := make([]matrix, len(c.batchOut))
+	Parallel(len(cut), func(batch int) { cut[batch] = c.a.cut(batch, digits) })
+	var kept []matrix
+	if c.packs.has(c.term, c.b.factor) {
+		kept = c.packs.of(c)
+	}
+	pool := sync.Pool{New: func() any { m := newMatrix(blockN, len(c.b.k)); return &m }}
+	c.blocks(func(batch, m0, m1, n0, n1 int) {
+		if kept != nil {
+			m := kept[batch]
+			c.narrowBlock(batch, digits, cut[batch], matrix{m.cells[n0*m.width:], m.width}, m0, m1, n0, n1)
+			return
+		}
+		own := pool.Get().(*matrix)
+		c.b.shorten(*own, batch, n0, n1)
+		c.narrowBlock(batch, digits, cut[batch], *own, m0, m1, n0, n1)
+		pool.Put(own)
+	})
+	return true
+}
+
+// narrowBlock computes the cells [m0, m1)×[n0, n1) of a batch; b begins with line n0.
+func (c *contraction) narrowBlock(batch, digits int, a, b matrix, m0, m1, n0, n1 int) {
+	as, bs := c.a.factors(batch), c.b.factors(batch)
+	for row := m0 * digits; row < m1*digits; row += dotTile {
+		for n := n0; n < n1; n += dotTile {
+			sums := dotRows(a.row(row), b.row(n-n0), a.width)
+			for i := range min(dotTile, m1*digits-row) {
+				m, d := (row+i)/digits, (row+i)%digits
+				c.add(batch, m, n, min(dotTile, n1-n), sums[i*dotTile:], c.coef<<(digitBits*d), as, bs)
+			}
+		}
+	}
+}
+
+// dotRows is dot for rows of any width.
+func dotRows(a, b []int16, width int) (sums products) {
+	for k := 0; k < width; k += maxRun {
+		var p products
+		dot(&p, a[k:], width, b[k:], width, min(maxRun, width-k))
+		if width <= maxRun {
+			return p
+		}
+		for i, x := range p {
+			sums[i] += x
+		}
+	}
+	return sums
+}

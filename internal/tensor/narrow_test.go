@@ -1,0 +1,180 @@
+package tensor
+
+import (
+	"fmt"
+	"math"
+	"math/rand/v2"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/zkllmc/zkllmc/internal/backend"
+	"github.com/zkllmc/zkllmc/internal/circuit"
+)
+
+// product is a term Σ_k s[b,m]·A[b,m,k]·B[b,n,k]·r[n] with scales or without, or with B's lines as columns.
+func product(batch, m, k, n int, columns, scales bool) (circuit.Term, [][]int) {
+	t := circuit.Term{Coef: -3, Extents: []int{batch, m, k, n}, Out: [][]int{{0}, {1}, {3}}}
+	shapes := [][]int{{batch, m, k}, {batch, n, k}}
+	t.Factors = []circuit.Factor{{T: 0, Axes: [][]int{{0}, {1}, {2}}}, {T: 1, Axes: [][]int{{0}, {3}, {2}}}}
+	if columns {
+		shapes[1], t.Factors[1].Axes = []int{batch, k, n}, [][]int{{0}, {2}, {3}}
+	}
+	if scales {
+		shapes = append(shapes, []int{batch, m}, []int{n})
+		t.Factors = append(t.Factors, circuit.Factor{T: 2, Axes: [][]int{{0}, {1}}}, circuit.Factor{T: 3, Axes: [][]int{{3}}})
+	}
+	return t, shapes
+}
+
+// each walks through the term's labels one by one: what a product is by definition. Arithmetic wraps, as everywhere in the package.
+func each(t *circuit.Term, vals []backend.Tensor, out []int64, shape []int) {
+	at := func(axes [][]int, shape, idx []int) (p int) {
+		for a, labels := range axes {
+			p = p*shape[a] + idx[labels[0]]
+		}
+		return p
+	}
+	idx := make([]int, len(t.Extents))
+	for c := range circuit.Size(t.Extents) {
+		for l := len(idx) - 1; l >= 0; l-- {
+			idx[l] = c % t.Extents[l]
+			c /= t.Extents[l]
+		}
+		p := t.Coef
+		for _, f := range t.Factors {
+			p *= vals[f.T].V[at(f.Axes, vals[f.T].Shape, idx)]
+		}
+		out[at(t.Out, shape, idx)] += p
+	}
+}
+
+// within draws integers of a range, its ends among them often.
+func within(rng *rand.Rand, lo, hi int64, shape []int) backend.Tensor {
+	t := backend.Tensor{Shape: shape, V: make([]int64, circuit.Size(shape))}
+	for i := range t.V {
+		switch rng.IntN(4) {
+		case 0:
+			t.V[i] = lo
+		case 1:
+			t.V[i] = hi
+		default:
+			t.V[i] = lo + int64(rng.Uint64N(uint64(hi-lo)+1))
+		}
+	}
+	return t
+}
+
+// Products are what they are by definition whatever the ranges of the operands: those that the kernels take, with one to four digits, and
+// those just beyond. Each is computed by every kernel, by the kernels' definition and without them, from packed factors and others, whole
+// and in two parts.
+func TestProducts(t *testing.T) {
+	defer func(f func(*products, []int16, int, []int16, int, int), pays bool) { dot, narrowPays = f, pays }(dot, narrowPays)
+	all := append(kernels(), kernel{needs: "nothing"})
+	rng := rand.New(rand.NewPCG(5, 6))
+	ranges := [][2]int64{
+		{-maxDigit, maxDigit}, {-maxDigit - 1, maxDigit}, {math.MinInt16, math.MaxInt16}, {0, 1 << 15}, {-maxDigit << 8, maxDigit<<8 + 255},
+		{-maxDigit<<8 - 1, 0}, {-1 << 23, 1<<23 - 1}, {math.MinInt32, math.MaxInt32}, {0, math.MaxUint32}, {-maxDigit << 24, maxDigit<<24 + 1<<24 - 1},
+		{0, (maxDigit + 1) << 24}, {-1 << 61, 1 << 61},
+	}
+	for i, r := range ranges {
+		for _, d := range [][4]int{{1, 1, 40, 9}, {1, 3, 33, 70}, {2, 7, 64, 6}, {1, 70, 8, 5}, {1, 5, 2*maxRun + 1, 4}, {3, 2, 16, 130}} {
+			term, shapes := product(d[0], d[1], d[2], d[3], i%2 == 1, i%3 != 0)
+			vals := []backend.Tensor{within(rng, r[0], r[1], shapes[0]), within(rng, math.MinInt16, math.MaxInt16, shapes[1])}
+			for _, s := range shapes[2:] {
+				vals = append(vals, within(rng, -1<<40, 1<<40, s))
+			}
+			shape := []int{d[0], d[1], d[3]}
+			want := make([]int64, circuit.Size(shape))
+			each(&term, vals, want, shape)
+			lookup := func(id circuit.ID) backend.Tensor { return vals[id] }
+			for _, k := range all {
+				dot, narrowPays = dotPortable, k.run != nil
+				if k.run != nil {
+					dot = k.dot
+				}
+				name := fmt.Sprintf("%s: %v, range %v", k.needs, d, r)
+				terms := []circuit.Term{term}
+				require.Equal(t, want, Eval(terms, lookup, shape).V, name)
+				got := backend.Tensor{Shape: shape, V: make([]int64, len(want))}
+				packs := NewPacks(func(id circuit.ID) bool { return id == 1 })
+				for _, part := range []Range{{0, d[1] / 3}, {d[1] / 3, d[1]}} {
+					Part{Box: []Range{{0, d[0]}, part, {0, d[3]}}, Packs: packs}.Add(got, terms, lookup)
+				}
+				require.Equal(t, want, got.V, name)
+			}
+			dot, narrowPays = dotPortable, true
+			require.Equal(t, want, Eval([]circuit.Term{term}, lookup, shape).V, "the kernels' definition")
+		}
+	}
+}
+
+// The ranges at which another digit is needed.
+func TestDigits(t *testing.T) {
+	for _, c := range []struct {
+		lo, hi int64
+		want   int
+	}{
+		{0, 0, 1}, {-255, 255, 1}, {-256, 0, 2}, {0, 256, 2}, {math.MinInt16, math.MaxInt16, 2}, {0, 1<<16 - 1, 2}, {0, 1 << 16, 3}, {-255 << 8, 0, 2},
+		{-255<<8 - 1, 0, 3}, {0, 1<<32 - 1, 4}, {0, 1 << 32, 0}, {-255 << 24, 0, 4}, {-255<<24 - 1, 0, 0}, {math.MinInt64, math.MaxInt64, 0},
+	} {
+		require.Equal(t, c.want, measured{lo: c.lo, hi: c.hi}.digits(), "%+v", c)
+	}
+}
+
+// What lies behind the indices that count is not read: it would show.
+func TestKnownIndices(t *testing.T) {
+	term, shapes := product(1, 6, 40, 9, false, false)
+	rng := rand.New(rand.NewPCG(7, 8))
+	vals := []backend.Tensor{within(rng, -9, 9, shapes[0]), within(rng, -9, 9, shapes[1])}
+	for i := range vals[0].V {
+		if i%40 >= 25 {
+			vals[0].V[i] = 0
+		}
+	}
+	lookup := func(id circuit.ID) backend.Tensor { return vals[id] }
+	want := Eval([]circuit.Term{term}, lookup, []int{1, 6, 9})
+	for i := range vals[1].V {
+		if i%40 >= 25 {
+			vals[0].V[i%len(vals[0].V)], vals[1].V[i] = 5, 5
+		}
+	}
+	got := backend.Tensor{Shape: want.Shape, V: make([]int64, len(want.V))}
+	Part{Known: func(circuit.ID) []int { return []int{1, 1 << 30, 25} }}.Add(got, []circuit.Term{term}, lookup)
+	require.Equal(t, want.V, got.V)
+}
+
+// BenchmarkProducts compares a product of GPT-2 small's feed-forward at 64 positions, and at one with packed weights, by what computes it:
+// times relative to that of integers of 64 bits.
+func BenchmarkProducts(b *testing.B) {
+	defer func(f func(*products, []int16, int, []int16, int, int), pays bool) { dot, narrowPays = f, pays }(dot, narrowPays)
+	rng := rand.New(rand.NewPCG(5, 6))
+	for _, rows := range []int{64, 1} {
+		term, shapes := product(1, rows, 768, 3072, true, false)
+		vals := []backend.Tensor{within(rng, math.MinInt16, math.MaxInt16, shapes[0]), within(rng, math.MinInt16, math.MaxInt16, shapes[1])}
+		shape := []int{1, rows, 3072}
+		base := 0.0
+		for i, k := range append([]kernel{{needs: "64 bits"}}, kernels()...) {
+			b.Run(fmt.Sprintf("rows=%d/%s", rows, k.needs), func(b *testing.B) {
+				dot, narrowPays = k.dot, i > 0
+				part := Part{}
+				if rows == 1 {
+					part.Packs = NewPacks(func(id circuit.ID) bool { return id == 1 })
+				}
+				out := backend.Tensor{Shape: shape, V: make([]int64, circuit.Size(shape))}
+				terms := []circuit.Term{term}
+				run := func() { part.Add(out, terms, func(id circuit.ID) backend.Tensor { return vals[id] }) }
+				run()
+				for b.Loop() {
+					run()
+				}
+				each := b.Elapsed().Seconds() / float64(b.N)
+				if i == 0 {
+					base = each
+				}
+				b.ReportMetric(each/base, "of-64-bits")
+				b.ReportMetric(float64(rows*768*3072)/each/1e9, "GMAC/s")
+			})
+		}
+	}
+}
