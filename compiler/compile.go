@@ -48,10 +48,12 @@ type Config struct {
 	// Ranges bounds inputs of integers and of real numbers; those that are missing follow from Calibrate. Statements and proofs about
 	// other elements do not exist.
 	Ranges map[string]Range
-	// Calibrate holds inputs from which scales are chosen; none: a deterministic set, see quant.DefaultSamples.
+	// Calibrate holds inputs from which scales are chosen; none: a deterministic set, see quant.Calibrate.
 	Calibrate []Input
-	// Progress is told what begins, Dump gets the text form of the program after every pass; both may be nil.
+	// Progress is told what begins, Done from several goroutines how many equal parts of it, of all, are done; Dump gets the text form of the
+	// program after every pass. Each may be nil.
 	Progress func(string)
+	Done     func(done, all int)
 	Dump     func(pass, text string)
 }
 
@@ -187,15 +189,16 @@ func build(left *budget.Budget, g *ir.Graph, names fileNames, cfg Config) (*Resu
 	if err := r.ports(cfg); err != nil {
 		return nil, refuse(err)
 	}
-	var err error
-	if r.samples, err = r.calibrationSet(cfg); err != nil {
-		return nil, refused(left, err)
-	}
-	cfg.progress(fmt.Sprintf("calibrating on %d inputs", len(r.samples)))
-	cal, err := quant.Calibrate(left, r.float, r.samples)
+	samples, err := r.calibrationSet(cfg)
 	if err != nil {
 		return nil, refused(left, err)
 	}
+	cfg.progress("calibrating")
+	cal, err := quant.Calibrate(left, r.float, samples, cfg.Done)
+	if err != nil {
+		return nil, refused(left, err)
+	}
+	r.samples = cal.Samples
 	return r, r.settle(cal, cfg)
 }
 
@@ -321,12 +324,8 @@ func refused(left *budget.Budget, err error) error {
 	return refuse(err)
 }
 
-// calibrationSet returns the inputs from which scales are chosen.
+// calibrationSet returns the inputs from which scales are to be chosen, none for the default set.
 func (r *Result) calibrationSet(cfg Config) ([][][]float64, error) {
-	if len(cfg.Calibrate) == 0 {
-		cfg.progress("running the model for calibration")
-		return quant.DefaultSamples(r.left, r.float)
-	}
 	inputs, err := r.split(cfg.Calibrate)
 	if err != nil {
 		return nil, err

@@ -120,7 +120,7 @@ func TestSkipsAsReported(t *testing.T) {
 // Without committed sums the circuit is refused, and the refusal names the node and the sums.
 func TestCrowdedCircuit(t *testing.T) {
 	r := analysed(t, shuffled(40))
-	cal, err := quant.Calibrate(r.left, r.program.Float, r.samples)
+	cal, err := quant.Calibrate(r.left, r.program.Float, r.samples, nil)
 	require.NoError(t, err)
 	r.program, err = quant.Quantise(r.left, r.program.Float, cal)
 	require.NoError(t, err)

@@ -9,6 +9,7 @@ import (
 	"io"
 	"os"
 	"runtime/debug"
+	"sync/atomic"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -79,7 +80,8 @@ type app struct {
 	err     io.Writer
 	running bool // a command has started: errors are no longer about usage
 	begin   time.Time
-	start   time.Time // of the running phase
+	start   time.Time    // of the running phase
+	told    atomic.Int64 // nanoseconds after it when its progress was last told
 	last    string
 	phases  []phase
 }
@@ -169,7 +171,22 @@ func (a *app) run(f func(ctx context.Context, args []string) error) func(*cobra.
 func (a *app) progress(name string) {
 	a.finishPhase()
 	a.last, a.start = name, time.Now()
+	a.told.Store(0)
 	fmt.Fprintf(a.err, "%s …\n", name)
+}
+
+// patience is how long people wait for a word about a phase that goes on.
+const patience = 5 * time.Second
+
+// done writes to stderr how far the running phase is, from time to time. It is called from several goroutines.
+func (a *app) done(done, all int) {
+	since := time.Since(a.start)
+	last := a.told.Load()
+	if done >= all || since < time.Duration(last)+patience || !a.told.CompareAndSwap(last, int64(since)) {
+		return
+	}
+	left := since / time.Duration(done) * time.Duration(all-done)
+	fmt.Fprintf(a.err, "  %d of %d (%d %%), about %s left\n", done, all, 100*done/all, left.Round(time.Second))
 }
 
 func (a *app) finishPhase() {

@@ -143,6 +143,9 @@ func publish(t *testing.T, proxy string, gomod []byte) string {
 			if err != nil || e.IsDir() && e.Name() == "testdata" {
 				return fs.SkipDir // the root need not be there
 			}
+			if _, err := os.Stat(filepath.Join(path, "go.mod")); e.IsDir() && err == nil {
+				return fs.SkipDir // another module
+			}
 			if !e.IsDir() && !strings.HasSuffix(path, "_test.go") {
 				data, err := os.ReadFile(path)
 				require.NoError(t, err)

@@ -55,7 +55,7 @@ func (m *modelFlags) registerBudget(c *cobra.Command) {
 
 // config makes the compiler's configuration of the flags.
 func (m *modelFlags) config(a *app) (compiler.Config, error) {
-	cfg := compiler.Config{Name: m.name, Public: m.public, Private: m.private, Progress: a.progress, Dump: dump(a), PrivateInputs: m.inputs, Statement: m.statement}
+	cfg := compiler.Config{Name: m.name, Public: m.public, Private: m.private, Progress: a.progress, Done: a.done, Dump: dump(a), PrivateInputs: m.inputs, Statement: m.statement}
 	if m.output != "" {
 		cfg.Outputs = []string{m.output}
 	}

@@ -100,3 +100,19 @@ func TestAnotherCircuitsFolder(t *testing.T) {
 	require.Contains(t, stderr, "replaces circuit")
 	require.NotEqual(t, before, files(t, dir))
 }
+
+// A phase that takes long says how far it is, now and then and from several goroutines, and nothing when it is done.
+func TestLongPhases(t *testing.T) {
+	var out strings.Builder
+	a := &app{err: &out}
+	a.progress("calibrating")
+	a.done(1, 16)
+	a.start = a.start.Add(-patience)
+	for range 3 {
+		a.done(4, 16)
+	}
+	a.start = a.start.Add(-patience)
+	a.done(16, 16)
+	a.done(8, 16)
+	require.Equal(t, "calibrating …\n  4 of 16 (25 %), about 15s left\n  8 of 16 (50 %), about 10s left\n", out.String())
+}

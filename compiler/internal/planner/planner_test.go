@@ -22,9 +22,7 @@ func planOf(t *testing.T, g *ir.Graph) *plan.Plan {
 
 func programOf(t *testing.T, g *ir.Graph) *quant.Program {
 	f := quant.Prepare(g)
-	samples, err := quant.DefaultSamples(nil, f)
-	require.NoError(t, err)
-	cal, err := quant.Calibrate(nil, f, samples)
+	cal, err := quant.Calibrate(nil, f, nil, nil)
 	require.NoError(t, err)
 	q, err := quant.Quantise(nil, f, cal)
 	require.NoError(t, err)

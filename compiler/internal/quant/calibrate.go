@@ -5,6 +5,7 @@ import (
 	"math"
 	"math/rand/v2"
 	"runtime"
+	"slices"
 	"sync"
 
 	"github.com/zkllmc/zkllmc/internal/budget"
@@ -16,8 +17,8 @@ import (
 
 // Calibration holds what the float graph did on sample inputs.
 type Calibration struct {
-	Max     []float64 // per value: the largest magnitude
-	Samples int
+	Max     []float64     // per value: the largest magnitude
+	Samples [][][]float64 // the elements of all inputs of every run
 
 	rows []rowStat // per value: of its rows, for the inputs of normalisations
 }
@@ -25,44 +26,160 @@ type Calibration struct {
 // rowStat describes the rows (last axis) of a tensor: the largest root mean square and, for centred rows, the largest deviation.
 type rowStat struct{ rms, centredRMS, centredMax float64 }
 
-// Calibrate runs a prepared graph on samples, each the elements of all inputs.
-func Calibrate(left *budget.Budget, f *ir.Graph, samples [][][]float64) (*Calibration, error) {
-	c := &Calibration{Max: make([]float64, len(f.Values)), rows: make([]rowStat, len(f.Values)), Samples: len(samples)}
-	normed := make([]bool, len(f.Values))
-	for _, n := range f.Nodes {
-		if n.Op == ir.OpNorm {
-			normed[n.In[0]] = true
+// Sizes of the default calibration set: sequences of tokens and how often each is continued, and the inputs of other models.
+const (
+	defaultChains = 6
+	continuations = 2
+	defaultInputs = 8
+)
+
+// Calibrate runs a prepared graph on samples, each the elements of all inputs, or without samples on a deterministic set: pseudo-random
+// elements of every input, evenly from its range. Of a language model these are a few sequences of tokens, and what becomes of each when the
+// model's own predictions replace them again and again, position t+1 by the arg-max at t, which approaches a greedy continuation of the
+// first token. Every run counts, those that only lead to the next one too. ran is told after each run how many of all are done; it may be
+// nil.
+func Calibrate(left *budget.Budget, f *ir.Graph, samples [][][]float64, ran func(done, all int)) (*Calibration, error) {
+	rounds := 1
+	if len(samples) == 0 {
+		n := defaultInputs
+		if f.IsLanguageModel() {
+			n, rounds = defaultChains, 1+continuations
 		}
+		samples = randomInputs(f, n)
 	}
-	var mu sync.Mutex
-	err := forEach(left, len(samples), 1, []*ir.Graph{f}, func(i int) error {
-		return eval.EachFloat(left, f, samples[i], func(v *ir.Value, cells []float64) error {
-			top, err := magnitudeOf(v, cells)
+	m, err := newMeasure(f)
+	if err != nil {
+		return nil, err
+	}
+	m.Samples = make([][][]float64, len(samples)*rounds)
+	err = forEach(left, len(samples), rounds, []*ir.Graph{f}, func(i int) error {
+		in := samples[i]
+		for r := range rounds {
+			m.Samples[i*rounds+r] = in
+			outs, err := m.run(left, in)
 			if err != nil {
 				return err
 			}
-			var rows rowStat
-			if normed[v.ID] {
-				rows.add(cells, v.Shape[len(v.Shape)-1])
+			if r+1 < rounds {
+				in = [][]float64{continued(in[0], outs[0], f.Vocab())}
 			}
-			mu.Lock()
-			defer mu.Unlock()
-			c.Max[v.ID] = math.Max(c.Max[v.ID], top)
-			c.rows[v.ID].merge(rows)
-			return nil
-		})
+			if ran != nil {
+				ran(m.count(), len(m.Samples))
+			}
+		}
+		return nil
 	})
-	return c, err
+	return &m.Calibration, err
+}
+
+// continued replaces the token at t+1 by the one that the logits at t predict.
+func continued(ids, logits []float64, vocab int) []float64 {
+	next := slices.Clone(ids)
+	for t, best := range argmax(logits, vocab)[:len(ids)-1] {
+		next[t+1] = float64(best)
+	}
+	return next
+}
+
+// randomInputs draws elements of every input, evenly from its range.
+func randomInputs(f *ir.Graph, n int) [][][]float64 {
+	rng := rand.New(rand.NewPCG(0x7a6b6c6c6d63, 1))
+	random := make([][][]float64, n)
+	for i := range random {
+		for _, p := range f.Inputs {
+			x := make([]float64, ir.Size(p.Shape))
+			for k := range x {
+				if p.Kind == plan.Reals {
+					x[k] = math.Min(p.Hi, p.Lo+float64((p.Hi-p.Lo)*rng.Float64()))
+				} else {
+					x[k] = p.Lo + float64(rng.Int64N(portable.Clamp(p.Hi-p.Lo)+1))
+				}
+			}
+			random[i] = append(random[i], x)
+		}
+	}
+	return random
+}
+
+// measure collects what runs of a graph do.
+type measure struct {
+	Calibration
+	f      *ir.Graph
+	normed []bool // values of which rows are measured
+
+	mu   sync.Mutex
+	runs int
+}
+
+// newMeasure has measured what no input changes.
+func newMeasure(f *ir.Graph) (*measure, error) {
+	m := &measure{f: f, normed: make([]bool, len(f.Values))}
+	m.Max, m.rows = make([]float64, len(f.Values)), make([]rowStat, len(f.Values))
+	for _, n := range f.Nodes {
+		if n.Op == ir.OpNorm {
+			m.normed[n.In[0]] = true
+		}
+	}
+	for _, v := range f.Values {
+		if fixed(v) {
+			if err := m.add(v, v.Data); err != nil {
+				return nil, err
+			}
+		}
+	}
+	return m, nil
+}
+
+// fixed says that a value is the same in every run.
+func fixed(v *ir.Value) bool { return v.Def.Op == ir.OpWeight || v.Def.Op == ir.OpConst }
+
+// run measures a run and returns its outputs.
+func (m *measure) run(left *budget.Budget, in [][]float64) ([][]float64, error) {
+	out := make([][]float64, len(m.f.Outputs))
+	return out, eval.EachFloat(left, m.f, in, func(v *ir.Value, cells []float64) error {
+		keep(m.f, v, cells, out)
+		if fixed(v) {
+			return nil
+		}
+		return m.add(v, cells)
+	})
+}
+
+func (m *measure) add(v *ir.Value, cells []float64) error {
+	top, err := magnitudeOf(v, cells)
+	if err != nil {
+		return err
+	}
+	var rows rowStat
+	if m.normed[v.ID] {
+		rows.add(cells, v.Shape[len(v.Shape)-1])
+	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.Max[v.ID] = max(m.Max[v.ID], top)
+	m.rows[v.ID].merge(rows)
+	return nil
+}
+
+// count returns the number of runs that are done, with one more.
+func (m *measure) count() int {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.runs++
+	return m.runs
 }
 
 // magnitudeOf is the largest magnitude of a value's cells, which must be finite.
 func magnitudeOf(v *ir.Value, cells []float64) (float64, error) {
 	top := 0.0
 	for _, x := range cells {
-		if math.IsNaN(x) || math.IsInf(x, 0) {
+		a := math.Abs(x)
+		if !(a <= math.MaxFloat64) {
 			return 0, v.Def.Errorf("its result is not finite on a calibration input; look for a division by zero or an overflow, or calibrate on other inputs (--calibrate)")
 		}
-		top = math.Max(top, math.Abs(x))
+		if a > top {
+			top = a
+		}
 	}
 	return top, nil
 }
@@ -141,52 +258,6 @@ func (c *Calibration) rowNorm(id ir.ValueID, center bool) (rms, top float64) {
 		return c.rows[id].centredRMS, c.rows[id].centredMax
 	}
 	return c.rows[id].rms, c.Max[id]
-}
-
-// Sizes of the default calibration set.
-const (
-	defaultSamples = 8
-	decodeRounds   = 6
-)
-
-// DefaultSamples is a deterministic calibration set: pseudo-random elements of every input, evenly from its range. Of a language model
-// also what sequences of tokens become when the model's own predictions replace them for some rounds, position t+1 by the arg-max at t,
-// which approaches a greedy continuation of the first token.
-func DefaultSamples(left *budget.Budget, f *ir.Graph) ([][][]float64, error) {
-	rng := rand.New(rand.NewPCG(0x7a6b6c6c6d63, 1))
-	random := make([][][]float64, defaultSamples)
-	for i := range random {
-		for _, p := range f.Inputs {
-			x := make([]float64, ir.Size(p.Shape))
-			for k := range x {
-				if p.Kind == plan.Reals {
-					x[k] = math.Min(p.Hi, p.Lo+float64((p.Hi-p.Lo)*rng.Float64()))
-				} else {
-					x[k] = p.Lo + float64(rng.Int64N(portable.Clamp(p.Hi-p.Lo)+1))
-				}
-			}
-			random[i] = append(random[i], x)
-		}
-	}
-	if !f.IsLanguageModel() {
-		return random, nil
-	}
-	greedy := make([][][]float64, defaultSamples)
-	err := forEach(left, defaultSamples, decodeRounds, []*ir.Graph{f}, func(i int) error {
-		ids := append([]float64(nil), random[i][0]...)
-		for range decodeRounds {
-			outs, err := floatOutputs(left, f, [][]float64{ids})
-			if err != nil {
-				return err
-			}
-			for t, best := range argmax(outs[0], f.Vocab())[:len(ids)-1] {
-				ids[t+1] = float64(best)
-			}
-		}
-		greedy[i] = [][]float64{ids}
-		return nil
-	})
-	return append(random, greedy...), err
 }
 
 // floatOutputs runs a float graph for its outputs alone.

@@ -124,7 +124,7 @@ func Quantise(left *budget.Budget, f *ir.Graph, cal *Calibration, commit ...ir.V
 	for {
 		q := &quantiser{
 			left: left, f: f, cal: cal, small: map[ir.ValueID]*rep{}, maxima: map[ir.ValueID]*rep{}, why: map[ir.ValueID]string{},
-			report: &Report{Samples: cal.Samples}, roundNorm: round, commit: committed,
+			report: &Report{Samples: len(cal.Samples)}, roundNorm: round, commit: committed,
 		}
 		p, err := q.run()
 		if q.retry { // with what run has found out: a normalisation's rounding, at most twice, or more to commit

@@ -20,9 +20,7 @@ var models = map[string]func() *ir.Graph{
 
 func program(t *testing.T, g *ir.Graph) *Program {
 	f := Prepare(g)
-	samples, err := DefaultSamples(nil, f)
-	require.NoError(t, err)
-	cal, err := Calibrate(nil, f, samples)
+	cal, err := Calibrate(nil, f, nil, nil)
 	require.NoError(t, err)
 	require.NoError(t, ir.Verify(f))
 	p, err := Quantise(nil, f, cal)
@@ -132,7 +130,7 @@ func TestRefusesWideSums(t *testing.T) {
 		{Coef: 1, Extents: []int{2, 2}, In: []int{0, 0, 0, 0, 0}, Axes: [][][]int{same, same, same, same, same}, Out: same}}})
 	g.Return(cube.ID)
 	f := Prepare(g)
-	cal, err := Calibrate(nil, f, [][][]float64{{{0, 1}}})
+	cal, err := Calibrate(nil, f, [][][]float64{{{0, 1}}}, nil)
 	require.NoError(t, err)
 	_, err = Quantise(nil, f, cal)
 	require.ErrorContains(t, err, `node "cube"`)
@@ -208,7 +206,7 @@ func TestNegatedWeightedSum(t *testing.T) {
 		y := sum("y", coef, []int{8, 2, 8}, [][][]int{{{0}, {2}}, {{2}, {1}}}, [][]int{{0}, {1}}, p.ID, x)
 		g.Return(y)
 		f := Prepare(g)
-		cal, err := Calibrate(nil, f, [][][]float64{{{0, 1, 0, 1, 1, 0, 0, 1}}})
+		cal, err := Calibrate(nil, f, [][][]float64{{{0, 1, 0, 1, 1, 0, 0, 1}}}, nil)
 		require.NoError(t, err)
 		q, err := Quantise(nil, f, cal)
 		require.NoError(t, err)

@@ -27,7 +27,7 @@ const (
 	Name   = "sums"
 	Layers = 4
 	// Digest identifies the circuit; Build compares it.
-	Digest = "363fe9db3722c0586d3da722354bde94f8a02abd21135ae24c03f1e170fb2864"
+	Digest = "1494980a3aabf08a40d78c4f00b2262e7499f25a44efb8c7cbf30ecfb124ec05"
 	// constantsDigest is the SHA-256 of constants.bin.
 	constantsDigest = "175d58509ccf3926ba829749d9e4bd86396d7b6e706747ea40d9113a999844d5"
 )
@@ -47,6 +47,7 @@ type layerConstants struct {
 	RotatedRounded2Shift int
 	AttentionExpShift    int
 	LinearRoundedShift   int
+	LinearRounded2Shift  int
 	ResidualCoef1        int64
 	ProductRoundedShift  int
 	LinearRounded3Shift  int
@@ -54,10 +55,10 @@ type layerConstants struct {
 }
 
 var layers = [Layers]layerConstants{
-	{RotatedRoundedShift: 31, RotatedRounded2Shift: 30, AttentionExpShift: 14, LinearRoundedShift: 17, ResidualCoef1: 2, ProductRoundedShift: 28, LinearRounded3Shift: 15, Residual2Coef1: 2},
-	{RotatedRoundedShift: 31, RotatedRounded2Shift: 31, AttentionExpShift: 13, LinearRoundedShift: 17, ResidualCoef1: 2, ProductRoundedShift: 27, LinearRounded3Shift: 16, Residual2Coef1: 4},
-	{RotatedRoundedShift: 30, RotatedRounded2Shift: 31, AttentionExpShift: 14, LinearRoundedShift: 17, ResidualCoef1: 2, ProductRoundedShift: 27, LinearRounded3Shift: 15, Residual2Coef1: 4},
-	{RotatedRoundedShift: 31, RotatedRounded2Shift: 31, AttentionExpShift: 13, LinearRoundedShift: 16, ResidualCoef1: 4, ProductRoundedShift: 28, LinearRounded3Shift: 16, Residual2Coef1: 16},
+	{RotatedRoundedShift: 31, RotatedRounded2Shift: 30, AttentionExpShift: 14, LinearRoundedShift: 17, LinearRounded2Shift: 15, ResidualCoef1: 1, ProductRoundedShift: 28, LinearRounded3Shift: 15, Residual2Coef1: 2},
+	{RotatedRoundedShift: 31, RotatedRounded2Shift: 31, AttentionExpShift: 13, LinearRoundedShift: 17, LinearRounded2Shift: 16, ResidualCoef1: 2, ProductRoundedShift: 27, LinearRounded3Shift: 16, Residual2Coef1: 4},
+	{RotatedRoundedShift: 30, RotatedRounded2Shift: 31, AttentionExpShift: 14, LinearRoundedShift: 17, LinearRounded2Shift: 16, ResidualCoef1: 2, ProductRoundedShift: 27, LinearRounded3Shift: 15, Residual2Coef1: 4},
+	{RotatedRoundedShift: 31, RotatedRounded2Shift: 31, AttentionExpShift: 13, LinearRoundedShift: 16, LinearRounded2Shift: 16, ResidualCoef1: 4, ProductRoundedShift: 28, LinearRounded3Shift: 16, Residual2Coef1: 16},
 }
 
 // Build declares the circuit and checks that it is the one that was compiled.
@@ -90,7 +91,7 @@ func Build() (*circuit.Circuit, error) {
 		"|x·r| ≤ √num since r²·x² ≤ r²·S ≤ num, x² being a term of the sum of squares in S",
 		b.Times(1, "td,t,d->td t=16 d=64", x, normRsqrt, normWeight),
 	)
-	normRounded := gadget.Rescale(b, "norm.rounded", norm, 29, lo16, hi16)
+	normRounded := gadget.Rescale(b, "norm.rounded", norm, 28, lo16, hi16)
 	weight := b.Weight("weight", 16, 64, 16)
 	logits := b.Virtual("logits", []int{16, 16}, b.Times(1, "td,ds->ts t=16 s=16 d=64", normRounded, weight))
 	gadget.Output(b, circuit.Port{Name: "logits", Kind: circuit.Integers, Reveal: circuit.Argmax}, logits)
@@ -142,7 +143,7 @@ func layer(b *circuit.Builder, x circuit.ID, k *layerConstants, vMap, mask circu
 	contextRounded := gadget.Rescale(b, "context.rounded", context, 31, lo16, hi16)
 	weight4 := b.Weight("weight.4", 16, 64, 64)
 	linear4 := b.Virtual("linear.4", []int{16, 64}, b.Times(1, "its,(is)d->td t=16 d=64 i=4 s=16", contextRounded, weight4))
-	linearRounded2 := gadget.Rescale(b, "linear.rounded.2", linear4, 16, lo16, hi16)
+	linearRounded2 := gadget.Rescale(b, "linear.rounded.2", linear4, k.LinearRounded2Shift, lo16, hi16)
 	residual := b.Virtual(
 		"residual",
 		[]int{16, 64},
