@@ -12,7 +12,8 @@ import (
 // Folding generators multiplies many points by one scalar, so all points take the same steps: the additions and doublings of a
 // step are done in affine coordinates as vectors, with one inversion for all of them. The scalar is split by the endomorphism
 // φ(x, y) = (βx, y) = λ·(x, y) into two halves that share the doublings. Points for which a formula divides by zero (the neutral
-// element, P ± P) are noticed and done again one by one.
+// element, P ± P) are noticed and done again one by one. Padding of the final argument holds neutral elements in long runs: a neutral
+// high half changes nothing and takes no part, a neutral low half is replaced by the product.
 
 // wnafWindow: digits are odd and below 2^(wnafWindow−1) in absolute value, oddMultiples of each point are prepared.
 const (
@@ -32,10 +33,16 @@ func FoldPoints(lo, hi []Affine, x *field.Element, threads int) {
 	if steps == nil {
 		return
 	}
-	n := min(batchOps, max(minFold, len(lo)/max(threads, 1)))
-	share((len(lo)+n-1)/n, threads, func(_, i int) {
-		from, to := i*n, min(len(lo), (i+1)*n)
-		newLockstep(to-from).fold(lo[from:to], hi[from:to], steps, x)
+	walking := make([]int32, 0, len(hi))
+	for i := range hi {
+		if !hi[i].IsInfinity() {
+			walking = append(walking, int32(i))
+		}
+	}
+	n := min(batchOps, max(minFold, len(walking)/max(threads, 1)))
+	share((len(walking)+n-1)/n, threads, func(_, i int) {
+		at := walking[i*n : min(len(walking), (i+1)*n)]
+		newLockstep(len(at)).fold(lo, hi, at, steps, x)
 	})
 }
 
@@ -146,7 +153,8 @@ type lockstep struct {
 	image    [oddMultiples]coords // β·x of the odd multiples
 	d        coords               // denominators: the inverter's input
 	slope, t coords
-	bad      []bool
+	bad      []bool // a formula divided by zero
+	alone    []bool // nothing is added to the product
 	started  bool
 }
 
@@ -157,7 +165,8 @@ func newLockstep(n int) *lockstep {
 		slab = slab[n:]
 		return v
 	}
-	s := &lockstep{acc: vector{next(), next()}, tmp: vector{next(), next()}, slope: next(), t: next(), bad: make([]bool, n)}
+	s := &lockstep{acc: vector{next(), next()}, tmp: vector{next(), next()}, slope: next(), t: next()}
+	s.bad, s.alone = make([]bool, n), make([]bool, n)
 	s.d = s.tree[:n]
 	for i := range s.odd {
 		s.odd[i], s.image[i] = vector{next(), next()}, next()
@@ -165,9 +174,10 @@ func newLockstep(n int) *lockstep {
 	return s
 }
 
-// fold walks down the digits, adds lo, and repairs what the formulas do not cover.
-func (s *lockstep) fold(lo, hi []Affine, steps [][2]int8, x *field.Element) {
-	s.prepare(hi)
+// fold sets lo[i] += x·hi[i] for the indices in at, where hi is not neutral: it walks down the digits, adds lo, and repairs what the
+// formulas do not cover.
+func (s *lockstep) fold(lo, hi []Affine, at []int32, steps [][2]int8, x *field.Element) {
+	s.prepare(hi, at)
 	for i := len(steps) - 1; i >= 0; i-- {
 		if s.started {
 			s.double(s.acc, s.acc)
@@ -180,27 +190,30 @@ func (s *lockstep) fold(lo, hi []Affine, steps [][2]int8, x *field.Element) {
 			s.addDigit(s.image[max(d, -d)/2], s.odd[max(d, -d)/2].y, d)
 		}
 	}
-	for i := range lo {
-		s.tmp.x[i], s.tmp.y[i] = lo[i].X, lo[i].Y
-		s.bad[i] = s.bad[i] || lo[i].IsInfinity()
+	for k, i := range at {
+		s.tmp.x[k], s.tmp.y[k] = lo[i].X, lo[i].Y
+		if lo[i].IsInfinity() { // the product itself, which the chord overwrites
+			lo[i].X, lo[i].Y = s.acc.x[k], s.acc.y[k]
+			s.alone[k] = true
+		}
 	}
 	s.chord(s.acc, s.acc, s.tmp.x, s.tmp.y, false)
-	for i := range lo {
-		if s.bad[i] {
+	for k, i := range at {
+		switch {
+		case s.bad[k]:
 			product := Mul(&hi[i], x)
-			product.AddMixed(&lo[i])
+			product.AddMixed(&Affine{X: s.tmp.x[k], Y: s.tmp.y[k]})
 			lo[i] = ToAffine(&product)
-			continue
+		case !s.alone[k]:
+			lo[i].X, lo[i].Y = s.acc.x[k], s.acc.y[k]
 		}
-		lo[i].X, lo[i].Y = s.acc.x[i], s.acc.y[i]
 	}
 }
 
 // prepare computes the odd multiples P, 3P, 5P, … and their images.
-func (s *lockstep) prepare(hi []Affine) {
-	for i := range hi {
-		s.odd[0].x[i], s.odd[0].y[i] = hi[i].X, hi[i].Y
-		s.bad[i] = hi[i].IsInfinity()
+func (s *lockstep) prepare(hi []Affine, at []int32) {
+	for k, i := range at {
+		s.odd[0].x[k], s.odd[0].y[k] = hi[i].X, hi[i].Y
 	}
 	s.double(s.acc, s.odd[0])
 	for m := 1; m < oddMultiples; m++ {
