@@ -375,7 +375,7 @@ func BenchmarkFixedBase(b *testing.B) {
 
 func BenchmarkMSM(b *testing.B) {
 	r := rand.New(rand.NewPCG(1, 2))
-	for _, n := range []int{64, 1024, 4096} {
+	for _, n := range []int{64, 256, 1024, 4096} {
 		points, scalars := Row(4096)[:n], randomScalars(r, n)
 		for _, threads := range []int{1, 4} {
 			b.Run(fmt.Sprintf("n=%d/threads=%d", n, threads), func(b *testing.B) {

@@ -57,6 +57,7 @@ type buckets struct {
 	bits    int // of a window
 	windows int
 	count   int      // of the buckets of a window, 2^(bits−1)
+	group   int      // windows that are filled together
 	sums    []Affine // per window; bucket k holds the sum of the points with digit ±(k+1)
 }
 
@@ -75,6 +76,7 @@ func newBuckets(points []Affine, scalars []field.Element, threads int) *buckets 
 		}
 	}
 	m.count = 1 << (m.bits - 1)
+	m.group = max(1, min(groupOps/len(points), m.windows/threads))
 	m.sums = make([]Affine, m.windows*m.count)
 	return m
 }
@@ -82,14 +84,18 @@ func newBuckets(points []Affine, scalars []field.Element, threads int) *buckets 
 // bucketCost is what a bucket costs besides its points, in additions.
 const bucketCost = 3
 
+// groupOps is how many points, counted once per window, are lined up together: the windows of few points would leave little to add at the
+// same time.
+const groupOps = 8 * batchOps
+
 // sum adds everything up.
 func (m *buckets) sum() Jac {
 	scratch := make([]*bucketScratch, m.threads)
-	share(m.windows, m.threads, func(worker, w int) {
+	share((m.windows+m.group-1)/m.group, m.threads, func(worker, i int) {
 		if scratch[worker] == nil {
 			scratch[worker] = m.newScratch()
 		}
-		m.fill(scratch[worker], w)
+		m.fill(scratch[worker], i*m.group, min(m.windows, (i+1)*m.group))
 	})
 	sums := m.reduce()
 	total := neutral()
@@ -119,28 +125,28 @@ func (m *buckets) digit(k *[4]uint64, w int) int32 {
 	return int32(v+1)>>1 - int32(v>>m.bits)<<m.bits
 }
 
-// bucketScratch is the working memory of one worker. The points of a window stand bucket by bucket in line: member i is the
+// bucketScratch is the working memory of one worker. The points of a group of windows stand bucket by bucket in line: member i is the
 // point at index line[i] of the adder's operands, negated where that is negative, then at index ^line[i].
 type bucketScratch struct {
 	*adder
-	digits     []int32
+	digits     []int32 // window by window
 	line       []int32
 	halves     [2][]Affine // where pairwise sums go, in turns
-	size, next []int32     // per bucket
+	size, next []int32     // per bucket, window by window
 }
 
 func (m *buckets) newScratch() *bucketScratch {
-	n := len(m.points)
+	n, buckets := m.group*len(m.points), m.group*m.count
 	return &bucketScratch{
 		adder: newAdder(nil, nil, nil), digits: make([]int32, n), line: make([]int32, n),
 		halves: [2][]Affine{make([]Affine, n), make([]Affine, n)},
-		size:   make([]int32, m.count), next: make([]int32, m.count),
+		size:   make([]int32, buckets), next: make([]int32, buckets),
 	}
 }
 
-// fill sums the buckets of a window: it sorts the points by bucket, then halves every bucket until one point is left.
-func (m *buckets) fill(s *bucketScratch, w int) {
-	m.sort(s, w)
+// fill sums the buckets of the windows from, …, to−1: it sorts the points by bucket, then halves every bucket until one point is left.
+func (m *buckets) fill(s *bucketScratch, from, to int) {
+	m.sort(s, from, to)
 	s.a, s.b = m.points, m.points
 	for turn := 0; s.again(); turn ^= 1 {
 		s.dst = s.halves[turn]
@@ -152,7 +158,7 @@ func (m *buckets) fill(s *bucketScratch, w int) {
 		if n == 0 {
 			continue
 		}
-		sum := &m.sums[w*m.count+b]
+		sum := &m.sums[from*m.count+b]
 		if i := s.line[at]; i >= 0 {
 			*sum = s.a[i]
 		} else {
@@ -163,28 +169,35 @@ func (m *buckets) fill(s *bucketScratch, w int) {
 }
 
 // sort lines the points up by bucket. Neutral ones are left out.
-func (m *buckets) sort(s *bucketScratch, w int) {
+func (m *buckets) sort(s *bucketScratch, from, to int) {
 	clear(s.size)
-	for i := range m.scalars {
-		d := m.digit(&m.scalars[i], w)
-		if m.points[i].IsInfinity() {
-			d = 0
-		}
-		if s.digits[i] = d; d != 0 {
-			s.size[max(d, -d)-1]++
+	n := len(m.points)
+	for w := from; w < to; w++ {
+		digits, size := s.digits[(w-from)*n:][:n], s.size[(w-from)*m.count:][:m.count]
+		for i := range m.scalars {
+			d := m.digit(&m.scalars[i], w)
+			if m.points[i].IsInfinity() {
+				d = 0
+			}
+			if digits[i] = d; d != 0 {
+				size[max(d, -d)-1]++
+			}
 		}
 	}
 	total := int32(0)
 	for b, n := range s.size {
 		s.next[b], total = total, total+n
 	}
-	for i, d := range s.digits {
-		if d == 0 {
-			continue
+	for w := from; w < to; w++ {
+		next := s.next[(w-from)*m.count:][:m.count]
+		for i, d := range s.digits[(w-from)*n:][:n] {
+			if d == 0 {
+				continue
+			}
+			b := max(d, -d) - 1
+			s.line[next[b]] = int32(i) ^ d>>31
+			next[b]++
 		}
-		b := max(d, -d) - 1
-		s.line[s.next[b]] = int32(i) ^ d>>31
-		s.next[b]++
 	}
 }
 
