@@ -221,8 +221,9 @@ type result struct {
 }
 
 // sweep says that every lie is tried, as make attacks does. Otherwise, so that all tests take minutes, a part of them is: of every attack
-// one proof of a liar about each of half the small circuits, three at least, or about each as many as perCircuit where something is shown to the verifier without a new proof,
-// which costs less; and of one attack in three a lie about one of the trained models.
+// one proof of a liar about each of a third of the small circuits, three at least, those of the operations that it attacks among them, or
+// about each as many as perCircuit where something is shown to the verifier without a new proof, which costs less; and of one attack in
+// three a lie about one of the trained models.
 var sweep = os.Getenv("ZKLLMC_ATTACKS") == "all"
 
 const perCircuit = 3
@@ -276,24 +277,46 @@ func (r *result) chosen(jobs []job) map[string]bool {
 		}
 	}
 	slices.SortFunc(names, func(a, b string) int { return cmp.Compare(hash(r.name, a), hash(r.name, b)) })
-	chosen := map[string]bool{}
-	for _, name := range names[:enough(len(names))] {
-		chosen[name] = true
+	must, chosen := r.must(), map[string]bool{}
+	slices.SortStableFunc(names, func(a, b string) int { return cmp.Compare(rank(must[a]), rank(must[b])) })
+	for i, name := range names {
+		if i < enough(len(names)) || must[name] {
+			chosen[name] = true
+		}
 	}
 	return chosen
 }
 
+func rank(first bool) int {
+	if first {
+		return 0
+	}
+	return 1
+}
+
+// must are the circuits of the operations that the attack is listed for.
+func (r *result) must() map[string]bool {
+	out := map[string]bool{}
+	for _, o := range operations {
+		if slices.Contains(slices.Concat(o.output, o.hint, o.around), r.name) {
+			out[o.circuit] = true
+		}
+	}
+	return out
+}
+
 // enough is how many of some circuits a sample has.
-func enough(circuits int) int { return min(circuits, max(3, (circuits+1)/2)) }
+func enough(circuits int) int { return min(circuits, max(3, (circuits+2)/3)) }
 
 // everythingIsTried demands of a sample what it may not lose: every attack was tried about enough of the small circuits that have what it
-// lies about.
+// lies about, and about those of the operations that it attacks.
 func (r *result) everythingIsTried(t *testing.T, cs []column) {
 	lies, tried := 0, 0
 	for i, c := range cs {
 		if r.lies[i] > 0 && !c.u.big {
 			lies++
 			tried += min(1, r.tried[i])
+			require.True(t, r.tried[i] > 0 || !r.must()[c.name], "%q was not tried on %s", r.name, c.name)
 		}
 	}
 	require.GreaterOrEqual(t, tried, enough(lies), "%q was tried on %d of %d small circuits", r.name, tried, lies)

@@ -143,6 +143,20 @@ func (u *subject) commit(t testing.TB) {
 	require.NoError(t, err)
 }
 
+// forgetting is the subject of a prover and a verifier who take another circuit for this one: its digest and weights are the same, and so
+// is the model that was accepted.
+func (u *subject) forgetting(t testing.TB, c *circuit.Circuit) *subject {
+	t.Helper()
+	require.Equal(t, u.c.Digest(), c.Digest())
+	w := &subject{c: c, weights: u.weights, st: u.st, private: u.private, vkBytes: u.vkBytes}
+	var err error
+	w.key, err = engine.ReadKey(c, u.key.Encode())
+	require.NoError(t, err)
+	w.vk, err = verifier.ReadPinnedKey(context.Background(), c, kit.Kind(c), u.vkBytes, u.vk.ModelID())
+	require.NoError(t, err)
+	return w
+}
+
 // fill makes the weights of a circuit.
 func fill(c *circuit.Circuit, given map[string][]int64) map[circuit.ID]backend.Tensor {
 	out := kit.Weights(c, 1, 2)

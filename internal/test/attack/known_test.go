@@ -57,17 +57,13 @@ func (u *subject) lacking(t *testing.T, checks ...string) *subject {
 		}
 	}
 	require.Equal(t, len(checks), forgotten, "%v", checks)
-	w := &subject{c: &c, weights: u.weights, st: u.st, private: u.private}
-	w.commit(t)
-	return w
+	return u.forgetting(t, &c)
 }
 
 // needs demands that a lie is refused, and is accepted by a verifier who forgets the given checks.
 func (u *subject) needs(t *testing.T, l lie, checks ...string) {
 	t.Helper()
-	forgetful := u.lacking(t, checks...)
-	forgetful.control(t)
-	forgetful.accept(t, l)
+	u.lacking(t, checks...).accept(t, l)
 	u.mustReject(t, l)
 }
 

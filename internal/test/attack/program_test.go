@@ -322,7 +322,7 @@ func rejectGarbageInGapsTailsAndPadding(t *testing.T) {
 	for _, name := range []string{"layout", "rescale", "attention", "reveal logits"} {
 		t.Run(name, func(t *testing.T) {
 			u := stage(t, name)
-			for _, value := range []func(r, c int) int32{
+			for k, value := range []func(r, c int) int32{
 				func(r, c int) int32 { return int32(r*31+c*7) - 50 },
 				func(int, int) int32 { return 1<<31 - 1 },
 				func(int, int) int32 { return -1 },
@@ -332,7 +332,7 @@ func rejectGarbageInGapsTailsAndPadding(t *testing.T) {
 				rows := fillGaps(free, value)
 				u.accept(t, lie{rows: rows})
 				for i := range u.c.Tensors {
-					if c := &u.c.Tensors[i]; c.Kind == circuit.Witness && !c.Mult {
+					if c := &u.c.Tensors[i]; c.Kind == circuit.Witness && !c.Mult && (sweep || i%3 == k) {
 						u.reject(t, lie{rows: rows, override: at(c.Name, circuit.Size(c.Shape)-1, add(1))})
 					}
 				}
@@ -343,12 +343,13 @@ func rejectGarbageInGapsTailsAndPadding(t *testing.T) {
 
 // What one constraint alone refuses: for every lookup and zero-check of every small circuit the lies about the circuit are searched for
 // one that violates nothing else, by the slow definition of a satisfied circuit. A verifier who forgets that constraint accepts it, and
-// ours does not. Constraints whose lies need field elements that are no small integers are not found here; fieldcells_test.go has them.
+// ours does not; of every second one, and with make attacks of each, that is proved. Constraints whose lies need field elements that are no small integers are not found here; fieldcells_test.go has them.
 func rejectWhatOneConstraintRefuses(t *testing.T) {
 	alone, all := 0, 0
 	for name := range stages {
 		u := stage(t, name)
 		pool := slices.Concat(committedTensorChanged(t, u), cellOutOfRange(t, u), otherSaturationBranch(t, u), wrongRowMax(t, u), attentionToAMaskedPosition(t, u))
+		found := 0
 		for _, c := range u.constraints() {
 			all++
 			l, ok := u.refusedOnlyBy(t, c, pool)
@@ -356,10 +357,10 @@ func rejectWhatOneConstraintRefuses(t *testing.T) {
 				continue
 			}
 			alone++
-			forgetful := u.without(c)
-			forgetful.commit(t)
-			forgetful.control(t)
-			require.NoError(t, forgetful.outcome(l.lie), "%s: %s without %s", name, l.what, c)
+			if found++; !sweep && found%2 == 0 {
+				continue
+			}
+			require.NoError(t, u.without(t, c).outcome(l.lie), "%s: %s without %s", name, l.what, c)
 			require.NoError(t, u.rejected(l.lie), "%s: %s", name, l.what)
 		}
 	}
@@ -392,22 +393,28 @@ func (u *subject) constraints() (out []constraint) {
 	return out
 }
 
-// without is the subject of a verifier who forgets a constraint; its key is still to be made.
-func (u *subject) without(x constraint) *subject {
-	c := *u.c
+// without is the subject of a verifier who forgets a constraint.
+func (u *subject) without(t testing.TB, x constraint) *subject {
+	return u.forgetting(t, x.leftOut(u.c))
+}
+
+// leftOut is the circuit without the constraint.
+func (x constraint) leftOut(of *circuit.Circuit) *circuit.Circuit {
+	c := *of
 	if x.zero < 0 {
 		c.Lookups = slices.Delete(slices.Clone(c.Lookups), x.lookup, x.lookup+1)
 	} else {
 		c.Zeros = slices.Delete(slices.Clone(c.Zeros), x.zero, x.zero+1)
 	}
-	return &subject{c: &c, weights: u.weights, st: u.st, private: u.private}
+	return &c
 }
 
 // refusedOnlyBy finds a lie that violates the constraint and no other.
 func (u *subject) refusedOnlyBy(t *testing.T, x constraint, pool []named) (named, bool) {
-	all, others := witness.NewChecker(u.c), witness.NewChecker(u.without(x).c)
+	forgetful := x.leftOut(u.c)
+	all, others := witness.NewChecker(u.c), witness.NewChecker(forgetful)
 	for _, l := range pool {
-		a, err := u.without(x).generate(l.lie)
+		a, err := (&subject{c: forgetful, weights: u.weights, st: u.st, private: u.private}).generate(l.lie)
 		require.NoError(t, err)
 		if others.Field(witnesstest.Values(a)) == nil && all.Field(witnesstest.Values(a)) != nil {
 			return l, true
