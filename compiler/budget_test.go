@@ -3,8 +3,10 @@ package compiler
 import (
 	"context"
 	"errors"
+	"maps"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -131,8 +133,8 @@ var wideModels = map[string]func() *pb.ModelProto{
 // TestCancelledCompilation ends every phase soon after its context is done. The bound is that of the command line, a second, and another
 // for a machine that is busy with other tests.
 func TestCancelledCompilation(t *testing.T) {
-	for name, model := range wideModels {
-		data, err := proto.Marshal(model())
+	for i, name := range slices.Sorted(maps.Keys(wideModels)) {
+		data, err := proto.Marshal(wideModels[name]())
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -140,7 +142,8 @@ func TestCancelledCompilation(t *testing.T) {
 		if err := os.WriteFile(file, data, 0o600); err != nil {
 			t.Fatal(err)
 		}
-		for _, after := range []time.Duration{10 * time.Millisecond, 200 * time.Millisecond, time.Second} {
+		// Each soon, and some of them later and later.
+		for _, after := range []time.Duration{10 * time.Millisecond, []time.Duration{150, 500, 1000}[i%3] * time.Millisecond} {
 			ctx, cancel := context.WithCancel(context.Background())
 			var cancelled time.Time
 			timer := time.AfterFunc(after, func() { cancelled = time.Now(); cancel() })

@@ -128,7 +128,7 @@ func analysed(t *testing.T, m *pb.ModelProto) *Result {
 	require.NoError(t, err)
 	file := filepath.Join(t.TempDir(), "model.onnx")
 	require.NoError(t, os.WriteFile(file, data, 0o600))
-	r, err := Analyse(context.Background(), file, Config{})
+	r, err := Analyse(context.Background(), file, narrow(Config{}))
 	require.NoError(t, err)
 	return r
 }

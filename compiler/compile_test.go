@@ -27,9 +27,6 @@ import (
 
 var update = flag.Bool("update", false, "write the plans of codegen's golden cases")
 
-// realModels are trained models: the project's own, and one that is not part of the repository.
-var realModels = map[string]string{"sums": "../models/sums", "stories260K": sharedModel("stories260K-dynamo18")}
-
 // sharedModel finds a model in the folder of shared test data, if there is one.
 func sharedModel(name string) string {
 	for dir, up := "..", 0; up < 4; dir, up = filepath.Join(dir, ".."), up+1 {
@@ -48,25 +45,22 @@ func exists(path string) bool {
 // TestRealModels compares the integer program with the float model and the expected output of test set 0, and on pseudo-random
 // prompts that calibration has not seen.
 func TestRealModels(t *testing.T) {
-	for name, dir := range realModels {
+	for _, m := range provedModels(t) {
+		dir := filepath.Dir(m.path)
+		name := filepath.Base(dir)
 		t.Run(name, func(t *testing.T) {
-			if !exists(filepath.Join(dir, "model.onnx")) {
-				t.Skip("the model is not here")
-			}
-			ctx := context.Background()
-			r, err := Compile(ctx, filepath.Join(dir, "model.onnx"), Config{ImportPath: "example.com/m"})
-			require.NoError(t, err)
+			r := trained(t, m, "values").Result
 			in, err := onnx.LoadTensor(filepath.Join(dir, "test_data_set_0", "input_0.pb"))
 			require.NoError(t, err)
 			out, err := onnx.LoadTensor(filepath.Join(dir, "test_data_set_0", "output_0.pb"))
 			require.NoError(t, err)
-			report, err := r.Check(ctx, append(randomInputs(r, 24), Input{Elements: Tokens(in.I...).Elements, Expected: []Data{{Values: out.F}}}))
+			report, err := r.Check(context.Background(), append(randomInputs(r, 24), Input{Elements: Tokens(in.I...).Elements, Expected: []Data{{Values: out.F}}}))
 			require.NoError(t, err)
 			t.Logf("%s: top token agrees at %d of %d clear positions, and at %d of %d with the expected output", name,
 				report.ClearAgree, report.Clear, report.Expected.ClearAgree, report.Expected.Clear)
 			require.True(t, report.OK())
 			require.Less(t, report.MeanError, 0.01)
-			require.Equal(t, map[string]int{"sums": 4, "stories260K": 5}[name], r.Layers(), "the layers fold into a loop")
+			require.Equal(t, map[string]int{"sums": 4, "stories260K-dynamo18": 5}[name], r.Layers(), "the layers fold into a loop")
 		})
 	}
 }
@@ -83,6 +77,12 @@ func randomInputs(r *Result, n int) []Input {
 		out = append(out, Tokens(ids...))
 	}
 	return out
+}
+
+// narrow has rows of 2^8 cells. A proof's final argument is as long as a row, and the models of these tests fill a fraction of the usual one.
+func narrow(cfg Config) Config {
+	cfg.WeightBits, cfg.WitnessBits = 8, 8
+	return cfg
 }
 
 func compileGraph(t *testing.T, g *ir.Graph, cfg Config) *Result {
@@ -193,12 +193,12 @@ func TestRefusal(t *testing.T) {
 // TestProve proves on synthetic models what conformance proves of real ones.
 func TestProve(t *testing.T) {
 	ctx := context.Background()
-	for _, cfg := range []Config{{}, {Reveal: map[string]string{"": "argmax"}, PrivateInputs: []string{all}}} {
+	for _, cfg := range []Config{{}, narrow(Config{Reveal: map[string]string{"": "argmax"}, PrivateInputs: []string{all}})} {
 		r := compileGraph(t, synthetic.Graph(2, 16, 2, 4, 12, 5), cfg)
 		require.NoError(t, r.Prove(ctx))
 		require.NoError(t, r.Prove(ctx, Tokens(1, 2)))
 	}
-	r := compileGraph(t, synthetic.Graph(2, 16, 2, 4, 12, 5), Config{})
+	r := compileGraph(t, synthetic.Graph(2, 16, 2, 4, 12, 5), narrow(Config{}))
 	embedding := slices.Clone(r.Weights[0].Values) // the program keeps its own
 	embedding[0] = -embedding[0]
 	r.Weights[0].Values = embedding

@@ -22,7 +22,7 @@ func TestHeadsOfAnyWidth(t *testing.T) {
 		"three heads of 8, 5 words": synthetic.Graph(1, 24, 3, 4, 5, 7),
 	} {
 		t.Run(name, func(t *testing.T) {
-			r := compileGraph(t, g, Config{Reveal: map[string]string{"": "argmax"}})
+			r := compileGraph(t, g, narrow(Config{Reveal: map[string]string{"": "argmax"}}))
 			require.NotNil(t, r.Circuit.Generation)
 			report, err := r.Check(context.Background(), randomInputs(r, 8))
 			require.NoError(t, err)

@@ -183,7 +183,7 @@ func TestPorts(t *testing.T) {
 	for name, c := range portKinds {
 		t.Run(name, func(t *testing.T) {
 			ctx := context.Background()
-			r, err := Analyse(ctx, write(t, c.model()), c.cfg)
+			r, err := Analyse(ctx, write(t, c.model()), narrow(c.cfg))
 			require.NoError(t, err)
 			require.Nil(t, r.Circuit.Generation)
 			for i, want := range c.ports {

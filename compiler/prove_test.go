@@ -4,12 +4,12 @@ import (
 	"context"
 	"math"
 	"path/filepath"
+	"sync"
 	"testing"
 	"time"
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/zkllmc/zkllmc/internal/backend"
 	"github.com/zkllmc/zkllmc/internal/backend/cpu"
 	"github.com/zkllmc/zkllmc/internal/circuit"
 	"github.com/zkllmc/zkllmc/internal/engine"
@@ -41,6 +41,40 @@ func provedModels(t *testing.T) []provedModel {
 	return append(models, provedModel{path: filepath.Join(dir, "model.onnx"), tokens: []int64{1, 403, 407, 261, 378}, length: 32})
 }
 
+// setUp is a trained model with its keys.
+type setUp struct {
+	*Result
+	model    provedModel
+	key      *engine.Key
+	vk       []byte
+	accepted *verifier.Key
+}
+
+// compiledModels are the trained models that tests have compiled, by folder and by what is revealed of the logits.
+var compiledModels sync.Map
+
+// trained compiles a trained model and sets it up, once for all tests.
+func trained(t *testing.T, m provedModel, reveal string) *setUp {
+	t.Helper()
+	name := filepath.Base(filepath.Dir(m.path))
+	once, _ := compiledModels.LoadOrStore(name+" "+reveal, sync.OnceValues(func() (*setUp, error) {
+		ctx := context.Background()
+		r, err := Analyse(ctx, m.path, Config{Name: name, Reveal: map[string]string{"": reveal}, Pad: m.pad})
+		if err != nil {
+			return nil, err
+		}
+		out := &setUp{Result: r, model: m}
+		if out.key, out.vk, err = engine.Setup(ctx, r.Circuit, weightsOf(r.Circuit, r), engine.Options{Backend: cpu.New()}); err != nil {
+			return nil, err
+		}
+		out.accepted, err = verifier.ReadKey(ctx, r.Circuit, generation.Kind, out.vk)
+		return out, err
+	}))
+	out, err := once.(func() (*setUp, error))()
+	require.NoError(t, err)
+	return out
+}
+
 // TestProveRealModels takes trained models through everything: the integer program agrees with the float model, interpreter and
 // witness agree on every logit, and a proof of prompt and greedy answer is accepted while forged statements are not.
 func TestProveRealModels(t *testing.T) {
@@ -55,43 +89,32 @@ func TestProveRealModels(t *testing.T) {
 
 func proveReal(t *testing.T, m provedModel, argmax bool) {
 	ctx := context.Background()
-	r, err := Analyse(ctx, m.path, Config{Reveal: map[string]string{"": map[bool]string{true: "argmax", false: "values"}[argmax]}, Pad: m.pad})
-	require.NoError(t, err)
+	r := trained(t, m, map[bool]string{true: "argmax", false: "values"}[argmax])
 	report, err := r.Check(ctx, nil)
 	require.NoError(t, err)
 	require.Equal(t, report.Clear, report.ClearAgree, "top tokens differ where the float model is clear")
 
 	c := r.Circuit
-	weights := map[circuit.ID]backend.Tensor{}
-	for i, id := range protocol.WeightIDs(c) {
-		weights[id] = backend.Tensor{Shape: r.Weights[i].Shape, V: r.Weights[i].Values}
-	}
-	o := engine.Options{Backend: cpu.New()}
-	key, vk, err := engine.Setup(ctx, c, weights, o)
-	require.NoError(t, err)
-	accepted, err := verifier.ReadKey(context.Background(), c, generation.Kind, vk)
-	require.NoError(t, err)
-
-	st := greedy(t, r, key, m)
+	st := greedy(t, r)
 	began := time.Now()
-	proof, err := key.Prove(ctx, &engine.Input{Statement: st}, o)
+	proof, err := r.key.Prove(ctx, &engine.Input{Statement: st}, engine.Options{Backend: cpu.New()})
 	require.NoError(t, err)
 	proved := time.Since(began)
 	began = time.Now()
-	require.NoError(t, accepted.VerifyStatement(st, proof))
-	t.Logf("proof %d bytes, key %d bytes, proved in %v, verified in %v", len(proof), len(vk), proved, time.Since(began))
+	require.NoError(t, r.accepted.VerifyStatement(st, proof))
+	t.Logf("proof %d bytes, key %d bytes, proved in %v, verified in %v", len(proof), len(r.vk), proved, time.Since(began))
 	require.LessOrEqual(t, len(proof), maxProof)
 	require.Equal(t, r.Stats.ProofBytes, len(proof), "predicted")
 
 	for name, forge := range forgeries(c, st) {
-		require.Error(t, accepted.VerifyStatement(forge, proof), name)
+		require.Error(t, r.accepted.VerifyStatement(forge, proof), name)
 	}
 }
 
 // greedy extends the prompt token by token with the integer program and returns the statement. On the way it compares the
 // witness' logits with the interpreter's.
-func greedy(t *testing.T, r *Result, key *engine.Key, m provedModel) *generation.Statement {
-	c := r.Circuit
+func greedy(t *testing.T, r *setUp) *generation.Statement {
+	c, m := r.Circuit, r.model
 	tokens := append([]int64(nil), m.tokens...)
 	var logits []int64
 	for {
@@ -99,7 +122,7 @@ func greedy(t *testing.T, r *Result, key *engine.Key, m provedModel) *generation
 		if c.Generation.Reveal == circuit.Values {
 			probe.Logits = make([]int64, c.Generation.Vocab)
 		}
-		a, err := key.Witness(context.Background(), &engine.Input{Statement: &probe}, witness.WithoutChecks())
+		a, err := r.key.Witness(context.Background(), &engine.Input{Statement: &probe}, witness.WithoutChecks())
 		require.NoError(t, err)
 		logits = a.Tensor(c.Generation.Output).V
 		if len(tokens) == m.length {
@@ -153,8 +176,7 @@ func forgeries(c *circuit.Circuit, st *generation.Statement) map[string]*generat
 // TestSoundnessBudget prints the soundness error of the real models' circuits stage by stage, as SECURITY.md states it.
 func TestSoundnessBudget(t *testing.T) {
 	for _, m := range provedModels(t) {
-		r, err := Analyse(context.Background(), m.path, Config{Reveal: map[string]string{"": "argmax"}, Pad: m.pad})
-		require.NoError(t, err)
+		r := trained(t, m, "argmax")
 		counts, err := protocol.CheckedSchedule(r.Circuit)
 		require.NoError(t, err)
 		sums, order := map[string]float64{}, []string{}

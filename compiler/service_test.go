@@ -12,21 +12,21 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/zkllmc/zkllmc/internal/backend"
 	"github.com/zkllmc/zkllmc/internal/backend/cpu"
-	"github.com/zkllmc/zkllmc/internal/circuit"
 	"github.com/zkllmc/zkllmc/internal/engine"
 	"github.com/zkllmc/zkllmc/runtime/statement/generation"
 )
 
 // service is a program of somebody else's, in a module of its own, that embeds the committed verifier of models/sums with the function of
-// README. It takes a model ID, a prompt, an answer, and the files of verifying key, statement and proof.
+// README. It takes the files of verifying key and proof, and then questions of four arguments each: a model ID, a prompt, an answer, and the
+// file of the statement. It answers each in a line.
 const service = `package main
 
 import (
 	"errors"
 	"fmt"
 	"os"
+	"strings"
 
 	"github.com/zkllmc/zkllmc/generated/sums/verifier"
 	"github.com/zkllmc/zkllmc/runtime/asked"
@@ -34,23 +34,25 @@ import (
 
 %s
 func main() {
-	var files [3][]byte
-	for i := range files {
-		data, err := os.ReadFile(os.Args[i+4])
-		if err != nil {
-			panic(err)
+	vk, proof := read(os.Args[1]), read(os.Args[2])
+	for q := os.Args[3:]; len(q) >= 4; q = q[4:] {
+		switch err := check(q[0], vk, q[1], q[2], read(q[3]), proof); {
+		case err == nil:
+			fmt.Println("accepted")
+		case errors.Is(err, asked.ErrUnfinished):
+			fmt.Println("unfinished")
+		default:
+			fmt.Println("no: " + strings.ReplaceAll(err.Error(), "\n", " "))
 		}
-		files[i] = data
 	}
-	switch err := check(os.Args[1], files[0], os.Args[2], os.Args[3], files[1], files[2]); {
-	case err == nil:
-		fmt.Println("accepted")
-	case errors.Is(err, asked.ErrUnfinished):
-		fmt.Println("unfinished")
-	default:
-		fmt.Println(err)
-		os.Exit(1)
+}
+
+func read(name string) []byte {
+	data, err := os.ReadFile(name)
+	if err != nil {
+		panic(err)
 	}
+	return data
 }
 `
 
@@ -95,56 +97,52 @@ func TestServiceEmbedsTheVerifier(t *testing.T) {
 	}
 
 	id, vk, statements, proof := provedSum(t)
-	keyFile, proofFile := write("model.vk", vk), write("proof.bin", proof)
+	line, files := []string{write("model.vk", vk), write("proof.bin", proof)}, [2]string{write("true.bin", statements[0]), write("forged.bin", statements[1])}
 	const prompt = "327+458="
 	other := strings.Repeat("00", 32)
-	for _, c := range []struct {
+	questions := []struct {
 		id, prompt, answer string
-		statement, code    int
+		statement          int
 		says               string
 	}{
-		{id, prompt, "785;", 0, 0, "accepted"},
-		{id, prompt, "785", 0, 0, "accepted"}, // the end token is let pass
-		{"model ID  " + id + "\n", prompt, "785", 0, 0, "accepted"},
-		{id, prompt, "786", 0, 1, "another answer"},
-		{id, prompt, "78", 0, 1, "another answer"},
-		{id, "327+459=", "785", 0, 1, "another prompt"},
-		{id, "327+458", "=785", 0, 1, "another prompt"},
-		{id, prompt, "786", 1, 1, "the final argument does not verify"}, // a forged statement
-		{id, prompt, "seven", 0, 1, "the vocabulary cannot write this text"},
-		{other, prompt, "785", 0, 1, "another model"},
-		{"7", prompt, "785", 0, 1, "a model ID has 64 hexadecimal digits"},
-	} {
-		p := exec.Command(filepath.Join(dir, "service"), c.id, c.prompt, c.answer, keyFile, write("statement.bin", statements[c.statement]), proofFile)
-		out, _ := p.CombinedOutput()
-		require.Equal(t, c.code, p.ProcessState.ExitCode(), "%s", out)
-		require.Contains(t, string(out), c.says)
+		{id, prompt, "785;", 0, "accepted"},
+		{id, prompt, "785", 0, "accepted"}, // the end token is let pass
+		{"model ID  " + id + "\n", prompt, "785", 0, "accepted"},
+		{id, prompt, "786", 0, "another answer"},
+		{id, prompt, "78", 0, "another answer"},
+		{id, "327+459=", "785", 0, "another prompt"},
+		{id, "327+458", "=785", 0, "another prompt"},
+		{id, prompt, "786", 1, "the final argument does not verify"}, // a forged statement
+		{id, prompt, "seven", 0, "the vocabulary cannot write this text"},
+		{other, prompt, "785", 0, "another model"},
+		{"7", prompt, "785", 0, "a model ID has 64 hexadecimal digits"},
+	}
+	for _, q := range questions {
+		line = append(line, q.id, q.prompt, q.answer, files[q.statement])
+	}
+	out, err := exec.Command(filepath.Join(dir, "service"), line...).CombinedOutput()
+	require.NoError(t, err, "%s", out)
+	answers := strings.Split(strings.TrimSpace(string(out)), "\n")
+	require.Len(t, answers, len(questions))
+	for i, q := range questions {
+		require.Contains(t, answers[i], q.says)
+		require.Equal(t, q.says == "accepted", answers[i] == "accepted", answers[i])
 	}
 }
 
 // provedSum proves 327+458=785; with the circuit that is committed in generated/sums. It returns the model's ID and verifying key, a
 // true and a forged statement, and the proof.
 func provedSum(t *testing.T) (id string, vk []byte, statements [2][]byte, proof []byte) {
-	ctx := context.Background()
-	m := provedModel{path: filepath.Join("..", "models", "sums", "model.onnx"), tokens: []int64{3, 2, 7, 10, 4, 5, 8, 11}, length: 12, pad: 13}
-	r, err := Analyse(ctx, m.path, Config{Reveal: map[string]string{"": "argmax"}, Pad: m.pad, Name: "sums"})
-	require.NoError(t, err)
-	weights := map[circuit.ID]backend.Tensor{}
-	for i, w := range r.Circuit.Weights() {
-		weights[w.ID] = backend.Tensor{Shape: r.Weights[i].Shape, V: r.Weights[i].Values}
-	}
-	o := engine.Options{Backend: cpu.New()}
-	key, vk, err := engine.Setup(ctx, r.Circuit, weights, o)
-	require.NoError(t, err)
-	st := greedy(t, r, key, m)
+	r := trained(t, provedModels(t)[0], "argmax")
+	st := greedy(t, r)
 	require.Equal(t, []int64{7, 8, 5, 12}, st.Tokens[8:])
-	proof, err = key.Prove(ctx, &engine.Input{Statement: st}, o)
+	proof, err := r.key.Prove(context.Background(), &engine.Input{Statement: st}, engine.Options{Backend: cpu.New()})
 	require.NoError(t, err)
-	forged := generation.Statement{Tokens: append(append([]int64(nil), m.tokens...), 7, 8, 6, 12), Prompt: st.Prompt, Next: st.Next}
+	forged := generation.Statement{Tokens: append(append([]int64(nil), r.model.tokens...), 7, 8, 6, 12), Prompt: st.Prompt, Next: st.Next}
 	for i, s := range []*generation.Statement{st, &forged} {
 		statements[i], err = s.Encode(r.Circuit)
 		require.NoError(t, err)
 	}
-	model := key.ModelID()
-	return hex.EncodeToString(model[:]), vk, statements, proof
+	model := r.key.ModelID()
+	return hex.EncodeToString(model[:]), r.vk, statements, proof
 }

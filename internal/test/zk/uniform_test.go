@@ -14,10 +14,8 @@ import (
 	"github.com/zkllmc/zkllmc/internal/veil"
 )
 
-const (
-	proofs = 200 // of one statement that are compared
-	leaky  = 100 // by a prover who leaks: enough to see a bit that stands still
-)
+// proofs is how many proofs of one statement are compared: enough to see a bit that stands still.
+const proofs = 100
 
 // limit bounds how far a sum of n independent bits strays from its mean: further than that with probability below 1e-19 (Hoeffding:
 // 2·exp(−2·limit²/n)). Some 10^5 sums are looked at, so that a sound prover fails here once in 10^14 runs.
@@ -159,9 +157,9 @@ func (d dull) Uniform(label string, n int) []field.Element {
 func TestMissingPadsAreSeen(t *testing.T) {
 	u := shared[0](t)
 	in := u.ask(t, 2, 0)
-	runs, errs := make([][][32]byte, leaky), make([]error, leaky)
+	runs, errs := make([][][32]byte, proofs), make([]error, proofs)
 	var shape []element
-	many(leaky, func(i int) {
+	many(proofs, func(i int) {
 		var elements []element
 		elements, errs[i] = u.run(t, in, dull{fresh(), map[string]int{"pads": 8, "witness blinders": 2, "blinder vector 1": 1, "product block": 1}})
 		if runs[i] = raw(elements); i == 0 {
@@ -177,5 +175,5 @@ func TestMissingPadsAreSeen(t *testing.T) {
 		still[shape[i].label]++
 	}
 	require.Equal(t, map[string]int{"lookup root": 7, "lookup layer first": 1, "witness rows": 2, "wave 1 evaluations": 1, "f(c), g(c)": 1}, still)
-	require.Equal(t, len(positions)*(leaky-1), repeated(runs...))
+	require.Equal(t, len(positions)*(proofs-1), repeated(runs...))
 }
