@@ -34,6 +34,7 @@ import (
 	"github.com/zkllmc/zkllmc/internal/group"
 	"github.com/zkllmc/zkllmc/internal/protocol"
 	"github.com/zkllmc/zkllmc/internal/test/randgraph"
+	"github.com/zkllmc/zkllmc/internal/test/witnesstest"
 	"github.com/zkllmc/zkllmc/internal/witness"
 	"github.com/zkllmc/zkllmc/ir"
 	"github.com/zkllmc/zkllmc/ir/eval"
@@ -548,6 +549,9 @@ func (p *proved) check() error {
 	if err := p.readsAhead(tokens, all); err != nil {
 		return err
 	}
+	if err := p.decodes(in, tokens, a); err != nil {
+		return err
+	}
 	p.seen.circuit(p.c, a)
 	if p.witnessOnly {
 		return nil
@@ -651,6 +655,28 @@ func (p *proved) input() (*engine.Input, []int64, []int64, error) {
 		st.Next = statement.Argmax(all[(n-1)*g.Vocab : n*g.Vocab])
 	}
 	return &engine.Input{Statement: st.Hide(c), Private: generation.PrivateInput(c, st.Tokens)}, st.Tokens, all, nil
+}
+
+// decodes compares the witness with what is computed position by position.
+func (p *proved) decodes(in *engine.Input, tokens []int64, a *witness.Assignment) error {
+	if p.c.Generation == nil {
+		return nil
+	}
+	given := witnesstest.Instance{C: p.c, Weights: p.weights, Publics: map[circuit.ID]backend.Tensor{}, Private: in.Private}
+	for i := range p.c.Tensors {
+		if t := &p.c.Tensors[i]; t.Kind == circuit.Public {
+			given.Publics[t.ID] = *in.Statement.Public(p.c, t.ID)
+		}
+	}
+	switch err := witnesstest.Decoded(given, a, tokens, p.rng); {
+	case errors.Is(err, witness.ErrWhole):
+		p.seen.add("texts not decoded position by position", 1)
+	case err != nil:
+		return fmt.Errorf("decoding %v: %w", tokens, err)
+	default:
+		p.seen.add("texts decoded position by position", 1)
+	}
+	return nil
 }
 
 // readsAhead changes the tokens from a position on, whether they are told or not, and compares the logits before it with what they were.

@@ -112,7 +112,7 @@ func (c *Circuit) checkCausal(proven []interval.Interval) error {
 	if c.Generation == nil {
 		return nil
 	}
-	t := c.timeOfOutput(proven)
+	times, t := c.timeOfOutput(proven)
 	why := t.why
 	for a, is := range t.axes {
 		if is && a != 0 && !t.late {
@@ -122,10 +122,22 @@ func (c *Circuit) checkCausal(proven []interval.Interval) error {
 	if t.late {
 		return fmt.Errorf("circuit %s: %w: %s", c.Name, ErrNotCausal, why)
 	}
+	c.times = times
 	return nil
 }
 
-func (c *Circuit) timeOfOutput(proven []interval.Interval) timing {
+// TimeAxes says which axes of a tensor run over the positions of a generation: a cell depends on the tokens at positions up to the largest of
+// its indices on them, and on none if there is no such axis. It says false of a tensor that may depend on any token, or on what the statement
+// claims, and of all tensors of a function.
+func (c *Circuit) TimeAxes(id ID) (axes []bool, ok bool) {
+	if c.times == nil || c.times[id].late {
+		return nil, false
+	}
+	return c.times[id].axes, true
+}
+
+// timeOfOutput times all tensors, and returns the output's timing too.
+func (c *Circuit) timeOfOutput(proven []interval.Interval) (times []timing, output timing) {
 	n := len(c.Tensors)
 	a := &causality{
 		c: c, proven: proven, ranges: c.tableRanges(), by: make([]int, n), owner: make([]int, n), time: make([]timing, n), looked: make([][]column, n),
@@ -144,10 +156,10 @@ func (c *Circuit) timeOfOutput(proven []interval.Interval) timing {
 			a.time[id] = a.virtual(id)
 		}
 		if a.constraints(h); a.wrong != "" {
-			return timing{late: true, why: a.wrong}
+			return nil, timing{late: true, why: a.wrong}
 		}
 	}
-	return a.time[c.Generation.Output]
+	return a.time, a.time[c.Generation.Output]
 }
 
 func (a *causality) findYielders() {

@@ -138,6 +138,7 @@ type Circuit struct {
 
 	waves    []int // per tensor: the wave that discharges its product part, 0 if it has none
 	nwaves   int
+	times    []timing // per tensor; of a generation
 	requests Requests
 	digest   [32]byte
 }

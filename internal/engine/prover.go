@@ -19,7 +19,6 @@ import (
 	"github.com/zkllmc/zkllmc/internal/witness"
 	"github.com/zkllmc/zkllmc/runtime/statement"
 	"github.com/zkllmc/zkllmc/runtime/statement/function"
-	"github.com/zkllmc/zkllmc/runtime/statement/generation"
 )
 
 // Phase is told when a phase of long work begins; the last call has the empty name.
@@ -137,6 +136,11 @@ type Input struct {
 
 // Prove proves a statement and returns the encoded proof. It refuses what no verifier would accept: a false statement with ErrFalse.
 func (k *Key) Prove(ctx context.Context, in *Input, o Options) ([]byte, error) {
+	return k.prove(ctx, in, o, func() (*witness.Assignment, error) { return k.Witness(ctx, in) })
+}
+
+// prove proves a statement with the assignment that the function computes.
+func (k *Key) prove(ctx context.Context, in *Input, o Options, assign func() (*witness.Assignment, error)) ([]byte, error) {
 	if err := in.Statement.Check(k.c); err != nil {
 		return nil, fmt.Errorf("statement: %w", err)
 	}
@@ -144,7 +148,7 @@ func (k *Key) Prove(ctx context.Context, in *Input, o Options) ([]byte, error) {
 		return nil, fmt.Errorf("statement: %w", err)
 	}
 	o.phase("witness")
-	a, err := k.Witness(ctx, in)
+	a, err := assign()
 	if err != nil {
 		return nil, err
 	}
@@ -195,23 +199,6 @@ func (k *Key) Compute(ctx context.Context, st *function.Statement, private witne
 	}
 	return nil
 }
-
-// Logits runs the integer program of a generation on tokens, private or not, and returns the logits after each, row by row.
-func (k *Key) Logits(ctx context.Context, tokens []int64) ([]int64, error) {
-	g := k.c.Generation
-	if g == nil {
-		return nil, errNoLogits
-	}
-	whole := generation.Statement{Tokens: tokens, Prompt: len(tokens), Next: generation.Unclaimed}
-	in := &Input{Statement: whole.Hide(k.c), Private: generation.PrivateInput(k.c, tokens)} // without logits: they count as zeros until they are known
-	a, err := k.Evaluate(ctx, in)
-	if err != nil {
-		return nil, err
-	}
-	return a.Tensor(g.Output).V[:len(tokens)*g.Vocab], nil
-}
-
-var errNoLogits = errors.New("the circuit is no generation: run it on its inputs")
 
 // ProveAssignment makes the proof that belongs to an assignment. Where the assignment does not satisfy the circuit the proof
 // does not verify.

@@ -22,6 +22,8 @@ type run struct{ *generator }
 
 func (r run) Emit(id circuit.ID, v []int64) []int64 { return r.emit(id, v) }
 func (r run) Cells(id circuit.ID) []int64           { return r.vals[id].V }
+func (r run) Shape(id circuit.ID) []int             { return r.c.Tensor(id).Shape }
+func (r run) Cell(id circuit.ID, i int) []int       { return rule.Cell(r.c.Tensor(id).Shape, i) }
 func (r run) Circuit() *circuit.Circuit             { return r.c }
 func (r run) Checked() bool                         { return !r.unchecked }
 

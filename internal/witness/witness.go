@@ -88,6 +88,13 @@ type generator struct {
 	override  func(circuit.ID, *backend.Tensor)
 	unchecked bool
 	unclaimed []bool // tensors whose lookups are left out; nil: none
+	counters  []counter
+}
+
+// counter counts the multiplicities of a table.
+type counter struct {
+	*finder
+	lines []int64
 }
 
 // Generate computes the assignment of a circuit. weights holds the Weight tensors, publics yields the Public ones. private is
@@ -98,7 +105,7 @@ func Generate(ctx context.Context, c *circuit.Circuit, weights map[circuit.ID]ba
 	for _, o := range opts {
 		o(g)
 	}
-	return g.run(func() error { return g.load(weights, publics) }, g.hints, g.lookups, g.zeros)
+	return g.run(func() error { return g.load(weights) }, func() error { return g.publics(publics) }, g.hints, g.lookups, g.zeros)
 }
 
 // Evaluate is Generate without what compares the statement's claims about outputs with the program: the zero-checks, and lookups of what is
@@ -107,11 +114,16 @@ func Evaluate(ctx context.Context, c *circuit.Circuit, weights map[circuit.ID]ba
 	private PrivateInput) (*Assignment, error) {
 	g := newGenerator(ctx, c, private)
 	g.unclaimed = c.Claimed()
-	return g.run(func() error { return g.load(weights, publics) }, g.hints, g.lookups)
+	return g.run(func() error { return g.load(weights) }, func() error { return g.publics(publics) }, g.hints, g.lookups)
 }
 
 func newGenerator(ctx context.Context, c *circuit.Circuit, private PrivateInput) *generator {
-	return &generator{Assignment: &Assignment{c: c, vals: make([]*backend.Tensor, len(c.Tensors))}, ctx: ctx, private: private}
+	g := &generator{Assignment: &Assignment{c: c, vals: make([]*backend.Tensor, len(c.Tensors))}, ctx: ctx, private: private}
+	g.counters = make([]counter, len(c.Tables))
+	for i := range c.Tables {
+		g.counters[i].lines = make([]int64, len(c.Tables[i].Cols[0]))
+	}
+	return g
 }
 
 func (g *generator) run(steps ...func() error) (*Assignment, error) {
@@ -123,33 +135,46 @@ func (g *generator) run(steps ...func() error) (*Assignment, error) {
 	return g.Assignment, nil
 }
 
-// load takes the tensors that are given: constants, weights, publics.
-func (g *generator) load(weights map[circuit.ID]backend.Tensor, publics func(circuit.ID) backend.Tensor) error {
+// load takes the constants and the weights.
+func (g *generator) load(weights map[circuit.ID]backend.Tensor) error {
 	for i := range g.c.Tensors {
-		t := &g.c.Tensors[i]
-		var v backend.Tensor
-		switch t.Kind {
+		switch t := &g.c.Tensors[i]; t.Kind {
 		case circuit.Const, circuit.Affine:
 			g.vals[i] = &backend.Tensor{Shape: t.Shape, V: t.KnownCells()}
-			continue
 		case circuit.Weight:
-			v = weights[t.ID]
-		case circuit.Public:
-			if publics != nil {
-				v = publics(t.ID)
+			if err := g.take(t, weights[t.ID]); err != nil {
+				return err
 			}
-		default:
+		}
+	}
+	return nil
+}
+
+// publics takes the public tensors.
+func (g *generator) publics(of func(circuit.ID) backend.Tensor) error {
+	for i := range g.c.Tensors {
+		t := &g.c.Tensors[i]
+		if t.Kind != circuit.Public {
 			continue
 		}
-		if len(v.V) != circuit.Size(t.Shape) {
-			return fmt.Errorf("%s tensor %s of shape %v has %d cells", t.Kind, t.Name, t.Shape, len(v.V))
+		var v backend.Tensor
+		if of != nil {
+			v = of(t.ID)
 		}
-		g.vals[i] = &backend.Tensor{Shape: t.Shape, V: v.V}
-		if err := g.inBounds(t, v.V); err != nil {
+		if err := g.take(t, v); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// take assigns a tensor that is given.
+func (g *generator) take(t *circuit.Tensor, v backend.Tensor) error {
+	if len(v.V) != circuit.Size(t.Shape) {
+		return fmt.Errorf("%s tensor %s of shape %v has %d cells", t.Kind, t.Name, t.Shape, len(v.V))
+	}
+	g.vals[t.ID] = &backend.Tensor{Shape: t.Shape, V: v.V}
+	return g.inBounds(t, v.V)
 }
 
 // inBounds checks cells against the declared range.
@@ -175,13 +200,17 @@ func (g *generator) emit(id circuit.ID, v []int64) []int64 {
 	return t.V
 }
 
-// hints runs the hints in order and checks that they leave no witness tensor out.
+// hints runs the hints in order, but for those whose results are computed, and checks that they leave no witness tensor out.
 func (g *generator) hints() error {
 	for i := range g.c.Hints {
 		if err := g.ctx.Err(); err != nil {
 			return err
 		}
-		if err := g.hint(&g.c.Hints[i]); err != nil {
+		h := &g.c.Hints[i]
+		if !slices.ContainsFunc(h.Out, func(id circuit.ID) bool { return g.vals[id] == nil }) {
+			continue
+		}
+		if err := g.hint(h); err != nil {
 			return err
 		}
 	}
@@ -194,54 +223,53 @@ func (g *generator) hints() error {
 }
 
 // lookups checks every lookup and computes the multiplicities of the tables.
-func (g *generator) lookups() error {
-	counts := make([][]int64, len(g.c.Tables))
-	finders := make([]*finder, len(g.c.Tables))
-	for i := range g.c.Tables {
-		counts[i] = make([]int64, len(g.c.Tables[i].Cols[0]))
-	}
+func (g *generator) lookups() error { return g.lookupsBut(nil) }
+
+// lookupsBut is lookups after some were counted.
+func (g *generator) lookupsBut(counted []int) error {
 	for i := range g.c.Lookups {
 		if err := g.ctx.Err(); err != nil {
 			return err
 		}
 		l := &g.c.Lookups[i]
-		if g.unclaimed != nil && slices.ContainsFunc(l.Cols, func(id circuit.ID) bool { return g.unclaimed[id] }) {
+		if slices.Contains(counted, i) || g.unclaimed != nil && slices.ContainsFunc(l.Cols, func(id circuit.ID) bool { return g.unclaimed[id] }) {
 			continue
 		}
-		if finders[l.Table] == nil {
-			finders[l.Table] = newFinder(g.c.Tables[l.Table].Cols)
+		for _, id := range l.Cols {
+			if _, err := g.get(id); err != nil {
+				return err
+			}
 		}
-		if err := g.lookup(l, finders[l.Table], counts[l.Table]); err != nil {
+		if err := g.count(l, run{g}); err != nil {
 			return err
 		}
 	}
-	for i, m := range counts {
-		g.emit(g.c.Tables[i].Mult, m)
+	for i := range g.counters {
+		g.emit(g.c.Tables[i].Mult, g.counters[i].lines)
 	}
 	return nil
 }
 
-// lookup adds the multiplicities of one lookup.
-func (g *generator) lookup(l *circuit.Lookup, f *finder, counts []int64) error {
+// count adds the multiplicities of what is computed of one lookup.
+func (g *generator) count(l *circuit.Lookup, r rule.Run) error {
+	counter := &g.counters[l.Table]
+	if counter.finder == nil {
+		counter.finder = newFinder(g.c.Tables[l.Table].Cols)
+	}
 	cols := make([][]int64, len(l.Cols))
 	for j, id := range l.Cols {
-		t, err := g.get(id)
-		if err != nil {
-			return err
-		}
-		cols[j] = t.V
+		cols[j] = r.Cells(id)
 	}
-	bad := f.count(cols, counts)
+	bad := counter.count(cols, counter.lines)
 	if bad < 0 || g.unchecked {
 		return nil
 	}
-	t := g.c.Tensor(l.Cols[0])
 	values := make([]int64, len(cols))
 	names := make([]string, len(cols))
 	for j := range cols {
 		values[j], names[j] = cols[j][bad], g.c.Tensor(l.Cols[j]).Name
 	}
-	return fmt.Errorf("lookup of %v: cell %v holds %v, which is no line of table %q", names, rule.Cell(t.Shape, bad), values, g.c.Tables[l.Table].Name)
+	return fmt.Errorf("lookup of %v: cell %v holds %v, which is no line of table %q", names, r.Cell(l.Cols[0], bad), values, g.c.Tables[l.Table].Name)
 }
 
 // zeros checks the zero-checks.

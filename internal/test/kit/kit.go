@@ -59,12 +59,15 @@ func Claim(c *circuit.Circuit, k *engine.Key, st *generation.Statement) error {
 // claimed too.
 func Answered(c *circuit.Circuit, k *engine.Key, prompt []int64, n int) (*engine.Input, error) {
 	st := &generation.Statement{Tokens: slices.Clone(prompt), Prompt: len(prompt), Next: generation.Unclaimed}
-	for range n {
-		logits, err := k.Logits(context.Background(), st.Tokens)
-		if err != nil {
+	d, err := k.Decode()
+	if err != nil {
+		return nil, err
+	}
+	for next := prompt; len(st.Tokens) < len(prompt)+n; next = st.Tokens[len(st.Tokens)-1:] {
+		if err := d.Next(context.Background(), next...); err != nil {
 			return nil, err
 		}
-		st.Tokens = append(st.Tokens, statement.Argmax(logits[len(logits)-c.Generation.Vocab:]))
+		st.Tokens = append(st.Tokens, statement.Argmax(d.Logits()[len(d.Logits())-c.Generation.Vocab:]))
 	}
 	if err := Claim(c, k, st); err != nil {
 		return nil, err

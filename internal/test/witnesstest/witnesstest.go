@@ -81,8 +81,11 @@ func Cells(shape []int, v ...int64) backend.Tensor { return backend.Tensor{Shape
 
 // Generate runs the generator.
 func (in Instance) Generate(opts ...witness.Option) (*witness.Assignment, error) {
-	return witness.Generate(context.Background(), in.C, in.Weights, func(id circuit.ID) backend.Tensor { return in.Publics[id] }, in.Private, opts...)
+	return witness.Generate(context.Background(), in.C, in.Weights, in.Public, in.Private, opts...)
 }
+
+// Public is a public tensor.
+func (in Instance) Public(id circuit.ID) backend.Tensor { return in.Publics[id] }
 
 // Honest generates the assignment and checks it with the naive checker, over the integers and over the field.
 func (in Instance) Honest(t testing.TB) *witness.Assignment {

@@ -16,6 +16,10 @@ type Run interface {
 	Emit(id circuit.ID, v []int64) []int64
 	// Cells are the cells of a tensor that is assigned.
 	Cells(id circuit.ID) []int64
+	// Shape is that of what is computed of a tensor, which may be a part: some positions of a text. Cell is where cell i of it stands in the
+	// whole tensor.
+	Shape(id circuit.ID) []int
+	Cell(id circuit.ID, i int) []int
 	Circuit() *circuit.Circuit
 	// Checked says that an input for which a rule is not defined is an error; else any cells will do.
 	Checked() bool

@@ -62,44 +62,47 @@ func kind(c *circuit.Circuit) statement.Kind {
 	return function.Kind
 }
 
-// input completes a statement to what the prover takes.
-func input(c *circuit.Circuit, st *generation.Statement) *engine.Input {
-	return &engine.Input{Statement: st.Hide(c), Private: generation.PrivateInput(c, st.Tokens)}
+// begin begins a text, and notes where each of its positions takes a whole pass.
+func (a *app) begin(k *engine.Key) (*engine.Decoding, error) {
+	d, err := k.Decode()
+	if err == nil && d.Whole() != nil {
+		fmt.Fprintf(a.stderr, "note      decoding is slow, one pass over all positions per token: %v\n", d.Whole())
+	}
+	return d, err
 }
 
-// decode lets the model answer: one pass of the integer program per token, until an end token, the limit or the circuit's length.
-func (a *app) decode(ctx context.Context, k *engine.Key, q *question) ([]int64, error) {
+// decode lets the model answer, until an end token, the limit or the circuit's length. said is told the answer so far with every token.
+func (a *app) decode(ctx context.Context, d *engine.Decoding, q *question, said func(answer []int64)) ([]int64, error) {
 	c := a.c
 	room := c.Generation.Length - len(q.promptTokens) + 1
 	if q.max > 0 {
 		room = min(room, q.max)
 	}
 	end, ends := q.end()
-	ids := append([]int64(nil), q.promptTokens...)
-	for range room {
-		logits, err := k.Logits(ctx, ids)
-		if err != nil {
+	var answer []int64
+	for next := q.promptTokens; len(answer) < room; next = answer[len(answer)-1:] {
+		if err := d.Next(ctx, next...); err != nil {
 			return nil, err
 		}
-		next := statement.Argmax(logits[(len(ids)-1)*c.Generation.Vocab:])
-		ids = append(ids, next)
-		if ends && next == end {
+		logits := d.Logits()
+		best := statement.Argmax(logits[len(logits)-c.Generation.Vocab:])
+		answer = append(answer, best)
+		said(answer)
+		if ends && best == end {
 			break
 		}
 	}
-	return ids[len(q.promptTokens):], nil
+	return answer, nil
 }
 
-// confirm checks that the model gives the answer that is to be proved, in one pass.
-func (a *app) confirm(ctx context.Context, k *engine.Key, q *question) error {
+// confirm checks that the model gives the answer that is to be proved.
+func (a *app) confirm(ctx context.Context, d *engine.Decoding, q *question) error {
 	c, p := a.c, len(q.promptTokens)
-	st := claim(c, q.promptTokens, q.wantTokens)
-	logits, err := k.Logits(ctx, st.Tokens)
-	if err != nil {
+	if err := d.Next(ctx, claim(c, q.promptTokens, q.wantTokens).Tokens...); err != nil {
 		return err
 	}
 	for i, id := range q.wantTokens {
-		if best := statement.Argmax(logits[(p-1+i)*c.Generation.Vocab : (p+i)*c.Generation.Vocab]); best != id {
+		if best := statement.Argmax(d.Logits()[(p-1+i)*c.Generation.Vocab : (p+i)*c.Generation.Vocab]); best != id {
 			return &failure{code: console.Rejected, err: fmt.Errorf("the model does not answer %s: after %s it continues with %s, not with %s; nothing is proved",
 				q.quoted(q.wantTokens), q.context(q.wantTokens[:i]), q.one(best), q.one(id))}
 		}

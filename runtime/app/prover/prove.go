@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"slices"
 
 	"github.com/spf13/cobra"
 
@@ -120,11 +121,15 @@ func (a *app) prove(ctx context.Context, o *proveOptions) error {
 	if err != nil {
 		return err
 	}
-	answer, err := a.answer(ctx, k, o)
+	d, err := a.begin(k)
 	if err != nil {
 		return err
 	}
-	st, proof, err := a.proof(ctx, k, claim(a.c, o.promptTokens, answer))
+	answer, err := a.answer(ctx, d, o)
+	if err != nil {
+		return err
+	}
+	st, proof, err := a.proof(ctx, d, claim(a.c, o.promptTokens, answer))
 	if err != nil {
 		return err
 	}
@@ -142,29 +147,30 @@ func (a *app) prove(ctx context.Context, o *proveOptions) error {
 }
 
 // answer returns the answer that is proved: the given one, if the model gives it, else the model's.
-func (a *app) answer(ctx context.Context, k *engine.Key, o *proveOptions) ([]int64, error) {
+func (a *app) answer(ctx context.Context, d *engine.Decoding, o *proveOptions) ([]int64, error) {
 	if o.wantTokens == nil {
 		a.progress.phase("decoding")
-		return a.decode(ctx, k, &o.question)
+		return a.decode(ctx, d, &o.question, func([]int64) {})
 	}
 	a.progress.phase("confirm answer")
-	return o.wantTokens, a.confirm(ctx, k, &o.question)
+	return o.wantTokens, a.confirm(ctx, d, &o.question)
 }
 
-// proof proves a statement. It returns the statement's public form, with the logits where the circuit reveals them.
-func (a *app) proof(ctx context.Context, k *engine.Key, st *generation.Statement) (*generation.Statement, []byte, error) {
-	a.progress.phase("logits")
-	c := a.c
-	if c.Generation.Reveal == circuit.Values {
-		logits, err := k.Logits(ctx, st.Tokens)
-		if err != nil {
-			return nil, nil, err
+// proof proves a statement about the text that was decoded. It returns the statement's public form, with the logits where the circuit
+// reveals them.
+func (a *app) proof(ctx context.Context, d *engine.Decoding, st *generation.Statement) (*generation.Statement, []byte, error) {
+	g := a.c.Generation
+	if g.Reveal == circuit.Values {
+		if rest := st.Tokens[len(d.Logits())/g.Vocab:]; len(rest) > 0 {
+			a.progress.phase("logits")
+			if err := d.Next(ctx, rest...); err != nil {
+				return nil, nil, err
+			}
 		}
-		st.Logits = logits[(st.Prompt-1)*c.Generation.Vocab:]
+		st.Logits = slices.Clone(d.Logits()[(st.Prompt-1)*g.Vocab:])
 	}
-	in := input(c, st)
-	proof, err := console.Interruptible(ctx, func() ([]byte, error) { return k.Prove(ctx, in, a.options()) })
-	return in.Statement.(*generation.Statement), proof, err
+	proof, err := console.Interruptible(ctx, func() ([]byte, error) { return d.Prove(ctx, st, a.options()) })
+	return st.Hide(a.c), proof, err
 }
 
 // out is a file to write.

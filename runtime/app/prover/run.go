@@ -8,7 +8,6 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/zkllmc/zkllmc/internal/dialogue"
-	"github.com/zkllmc/zkllmc/internal/reading"
 )
 
 func (a *app) runCommand() *cobra.Command {
@@ -18,8 +17,8 @@ func (a *app) runCommand() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "run --key prover.key --prompt TEXT",
 		Short: "Let the model answer, without a proof",
-		Long: `Runs the integer program that proofs are about, and prints the answer: greedy decoding, one pass per token, until an end
-token of the vocabulary or the circuit's length.`,
+		Long: `Runs the integer program that proofs are about, and prints the answer as it comes: greedy decoding, until an end token of the
+vocabulary or the circuit's length.`,
 		Example: "  prover run --key keys/prover.key --tokens 3,2,7 --max 4",
 		Args:    noArgs,
 		RunE:    a.command(func(ctx context.Context) error { return a.run(ctx, q, key, asJSON) }),
@@ -41,20 +40,22 @@ func (a *app) run(ctx context.Context, q *question, keyFile string, asJSON bool)
 	if err != nil {
 		return err
 	}
-	a.progress.phase("decoding")
-	answer, err := a.decode(ctx, k, q)
+	d, err := a.begin(k)
 	if err != nil {
 		return err
 	}
+	a.progress.phase("decoding")
+	live := &stream{w: a.stdout, q: q, silent: asJSON}
+	answer, err := a.decode(ctx, d, q, live.said)
+	if err != nil {
+		live.abandon()
+		return err
+	}
+	live.finish(answer)
 	a.progress.phase("")
 	if asJSON {
 		return a.printReport(report{ModelID: fmt.Sprintf("%x", k.ModelID()), Said: dialogue.Answered(a.c, q.tokenizer, q.promptTokens, answer)})
 	}
-	text := reading.FormatIDs(answer)
-	if t := q.text(answer); t != nil {
-		text = *t
-	}
-	fmt.Fprintln(a.stdout, text)
 	// Remarks are not on stdout, which holds the answer and nothing else.
 	if s := q.unfinished(answer); s != "" {
 		fmt.Fprintln(a.stderr, strings.TrimSpace(s))

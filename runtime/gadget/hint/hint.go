@@ -130,7 +130,7 @@ func table(r rule.Run, h *circuit.Hint, cells [][]int64) error {
 		t := r.Circuit().Tensor(h.In[0])
 		if err := rule.EachCell(len(x), func(i int) error {
 			if !in(i) {
-				return fmt.Errorf("tensor %s: cell %v is %d, which is no argument of table %q", t.Name, rule.Cell(t.Shape, i), x[i], r.Circuit().Tables[h.Table].Name)
+				return fmt.Errorf("tensor %s: cell %v is %d, which is no argument of table %q", t.Name, r.Cell(t.ID, i), x[i], r.Circuit().Tables[h.Table].Name)
 			}
 			return nil
 		}); err != nil {

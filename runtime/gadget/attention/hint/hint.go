@@ -20,7 +20,7 @@ func attention(r rule.Run, h *circuit.Hint, in [][]int64) error {
 		return fmt.Errorf("a hint of kind %d has %d parameters", h.Kind, len(h.Params))
 	}
 	s, mask, limbs := in[0], in[1], h.Out[:p.Limbs]
-	shape := r.Circuit().Tensor(h.In[0]).Shape
+	shape := r.Shape(h.In[0])
 	n := shape[len(shape)-1]
 	masked := func(i int) bool { return mask != nil && mask[i%len(mask)] != 0 }
 	score := func(i int) int64 {
@@ -70,7 +70,7 @@ func rowMax(run rule.Run, h *circuit.Hint, n, rows int, masked func(int) bool, s
 			}
 		}
 		if !found {
-			return fmt.Errorf("attention scores %s: row %v has no unmasked position", t.Name, rule.Cell(t.Shape[:len(t.Shape)-1], r))
+			return fmt.Errorf("attention scores %s: row %v has no unmasked position", t.Name, run.Cell(t.ID, r*n)[:len(t.Shape)-1])
 		}
 		return nil
 	})

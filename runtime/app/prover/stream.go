@@ -1,0 +1,68 @@
+package prover
+
+import (
+	"fmt"
+	"io"
+	"strings"
+	"unicode/utf8"
+
+	"github.com/zkllmc/zkllmc/internal/reading"
+)
+
+// stream prints an answer as it comes, so that in the end there is the line that the whole answer has: its text, or without a vocabulary the
+// list of its tokens.
+type stream struct {
+	w       io.Writer
+	q       *question
+	silent  bool // nothing is printed
+	printed string
+}
+
+// text is what an answer looks like.
+func (s *stream) text(answer []int64) string {
+	if t := s.q.text(answer); t != nil {
+		return *t
+	}
+	return reading.FormatIDs(answer)
+}
+
+// said prints what is new, up to where the text may change with the next token: a character of which a token holds a part only, written as
+// its bytes, or as the character that stands for what is none.
+func (s *stream) said(answer []int64) {
+	text := strings.TrimRight(s.text(answer), string(utf8.RuneError))
+	for k := 1; k < utf8.UTFMax && k <= len(text); k++ {
+		if tail := text[len(text)-k:]; utf8.RuneStart(tail[0]) {
+			if !utf8.FullRuneInString(tail) {
+				text = text[:len(text)-k]
+			}
+			break
+		}
+	}
+	s.print(text)
+}
+
+// print prints what a text has behind what is printed. One that does not begin so waits for the end.
+func (s *stream) print(text string) {
+	if rest, ok := strings.CutPrefix(text, s.printed); ok && !s.silent {
+		fmt.Fprint(s.w, rest)
+		s.printed = text
+	}
+}
+
+// finish completes the line. A text that changed while it came is printed once more.
+func (s *stream) finish(answer []int64) {
+	text := s.text(answer)
+	if s.print(text); !s.silent && s.printed != text {
+		fmt.Fprintf(s.w, "\n%s", text)
+	}
+	if !s.silent {
+		fmt.Fprintln(s.w)
+	}
+}
+
+// abandon ends a line that was begun.
+func (s *stream) abandon() {
+	if s.printed != "" {
+		fmt.Fprintln(s.w)
+	}
+}
