@@ -78,7 +78,7 @@ func needShell(t *testing.T) {
 // provider's clone is not, but another one. Code is built without paths, so that the go command's cache serves every run.
 func TestReadme(t *testing.T) {
 	needShell(t)
-	top, env := t.TempDir(), []string{"GOFLAGS=-trimpath", "GOPROXY=off"}
+	top, env := t.TempDir(), []string{"GOFLAGS=-trimpath -ldflags=-w", "GOPROXY=off"}
 	providers, customers := filepath.Join(top, "provider", "zkllmc"), filepath.Join(top, "customer", "elsewhere")
 	clone(t, providers)
 	said := sh(t, providers, readmeBlock(t, "The provider, in a clone"), env...)
@@ -128,7 +128,7 @@ func TestReleaseNeedsNoPath(t *testing.T) {
 		require.NoError(t, os.WriteFile(filepath.Join(empty, name), []byte(files(t, dir)[name]), 0o644))
 	}
 	cache := strings.TrimSpace(goTool(t, ".", "env", "GOMODCACHE"))
-	env := []string{"GOMODCACHE=" + t.TempDir(), "GOFLAGS=-trimpath -modcacherw", "GOSUMDB=off", "GOPROXY=file://" + proxy + ",file://" + filepath.Join(cache, "cache", "download")}
+	env := []string{"GOMODCACHE=" + t.TempDir(), "GOFLAGS=-trimpath -modcacherw -ldflags=-w", "GOSUMDB=off", "GOPROXY=file://" + proxy + ",file://" + filepath.Join(cache, "cache", "download")}
 	sh(t, empty, "go build -o bin/ ./cmd/verifier ./verifier", env...)
 	require.Contains(t, sh(t, empty, "bin/verifier --version"), "version   "+release+"\ncommit    that of the tag "+release+"\n")
 }
@@ -208,7 +208,7 @@ func scorer(t *testing.T, file string) {
 func TestReadmeOfNumbers(t *testing.T) {
 	needShell(t)
 	top := t.TempDir()
-	here, env := filepath.Join(top, "zkllmc"), []string{"GOFLAGS=-trimpath", "GOPROXY=off"}
+	here, env := filepath.Join(top, "zkllmc"), []string{"GOFLAGS=-trimpath -ldflags=-w", "GOPROXY=off"}
 	clone(t, here)
 	sh(t, here, "go build -o build/zkllmc .", env...)
 	scorer(t, filepath.Join(here, "scorer.onnx"))

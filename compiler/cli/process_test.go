@@ -31,6 +31,7 @@ const asCompiler = "ZKLLMC_TEST_COMPILER"
 
 func TestMain(m *testing.M) {
 	if os.Getenv(asCompiler) == "" {
+		os.Setenv("GOFLAGS", strings.TrimSpace(os.Getenv("GOFLAGS")+" -ldflags=-w")) // nobody debugs what tests build
 		os.Exit(m.Run())
 	}
 	gomod, err := os.ReadFile("../../go.mod")

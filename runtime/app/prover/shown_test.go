@@ -7,8 +7,10 @@ import (
 	"encoding/binary"
 	"encoding/json"
 	"fmt"
+	"maps"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -143,17 +145,20 @@ func pairModel(t *testing.T) (*circuit.Circuit, map[circuit.ID]backend.Tensor, [
 		}
 		file = append(binary.LittleEndian.AppendUint32(append(file, 0, 0, 0, 0), uint32(len(word))), word...)
 	}
-	text := witnesstest.Text{Name: "pairs", Length: 8, Reveal: circuit.Argmax, Vocab: size, WeightBits: 12, WitnessBits: 8}
+	words := slices.Sorted(maps.Keys(pairNext)) // those with an answer, one channel each
+	text := witnesstest.Text{Name: "pairs", Length: 8, Reveal: circuit.Argmax, Vocab: size, WeightBits: 8, WitnessBits: 8}
 	b := text.Builder()
-	w := b.Weight("next", 8, size, size)
-	text.Logits(b, gadget.Embed(b, "logits", text.Tokens(b), w))
+	w, next := b.Weight("words", 8, size, len(words)), b.Weight("next", 8, size, len(words))
+	x := gadget.Embed(b, "x", text.Tokens(b), w)
+	text.Logits(b, b.Virtual("logits", []int{8, size}, b.Times(1, fmt.Sprintf("td,vd->tv t=8 d=%d v=%d", len(words), size), x, next)))
 	c, err := b.Finish()
 	require.NoError(t, err)
-	v := make([]int64, size*size)
-	for word, next := range pairNext {
-		v[size*ids[word]+ids[next]] = 90
+	from, to := make([]int64, size*len(words)), make([]int64, size*len(words))
+	for i, word := range words {
+		from[len(words)*ids[word]+i], to[len(words)*ids[pairNext[word]]+i] = 1, 90
 	}
-	return c, map[circuit.ID]backend.Tensor{w: {Shape: []int{size, size}, V: v}}, file
+	shape := []int{size, len(words)}
+	return c, map[circuit.ID]backend.Tensor{w: {Shape: shape, V: from}, next: {Shape: shape, V: to}}, file
 }
 
 // TestSteeredPairs writes "ab" and "c" in all the ways that used to look alike: letter by letter, with start tokens inside, without the
