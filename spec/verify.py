@@ -27,7 +27,7 @@ IDS, INTEGERS, BOOLEANS, REALS = 1, 2, 3, 4  # kinds of elements (5.3)
 NOTHING, VALUES, ARGMAX = 1, 2, 3  # what statements tell of a port (5.3)
 PORT_VALUES, ONE_HOT, ARGMAX_AT, ARGMAX_BELOW, SELECTED, KNOWN = 1, 2, 3, 4, 5, 6  # views (6.5)
 FUNCTION, GENERATION = 1, 2  # kinds of statements (4.6)
-RESCALE, CLAMP, LIMBS, TABLE, INVERSE_ROOT, RECIPROCAL, ATTENTION, INPUT = range(1, 9)  # kinds of hints (16.5)
+RESCALE, CLAMP, LIMBS, TABLE, INVERSE_ROOT, RECIPROCAL, ATTENTION, INPUT, WIDE = range(1, 10)  # kinds of hints (16.5)
 MAX_REFERENCES, MAX_KNOWN_CELLS, MAX_OPENED_ROWS = 1 << 17, 1 << 30, 1 << 26  # (10.7)
 
 
@@ -1414,8 +1414,8 @@ def check_lookups(c):
 
 
 # (16.5) how many parameters a hint has, and which are k and w.
-PARAMETERS = {RESCALE: 1, CLAMP: 5, LIMBS: 1, TABLE: 2, INVERSE_ROOT: 2, RECIPROCAL: 2, ATTENTION: 6, INPUT: 1}
-SHIFTS = {RESCALE: [0], CLAMP: [0, 4], LIMBS: [0], TABLE: [], INVERSE_ROOT: [1], RECIPROCAL: [1], ATTENTION: [0, 5], INPUT: []}
+PARAMETERS = {RESCALE: 1, CLAMP: 5, LIMBS: 1, TABLE: 2, INVERSE_ROOT: 2, RECIPROCAL: 2, ATTENTION: 6, INPUT: 1, WIDE: 7}
+SHIFTS = {RESCALE: [0], CLAMP: [0, 4], LIMBS: [0], TABLE: [], INVERSE_ROOT: [1], RECIPROCAL: [1], ATTENTION: [0, 5], INPUT: [], WIDE: [0, 4, 6]}
 
 
 def check_hints(c):
@@ -1432,6 +1432,8 @@ def check_hints(c):
         demand(all(0 <= h.params[n] <= 61 for n in SHIFTS[h.kind]), f'the parameters of hint {i}')
         if h.kind in (TABLE, ATTENTION):
             demand(0 <= h.table < len(c.tables), f'the table of hint {i}')
+        if h.kind == WIDE:
+            demand(1 <= h.params[3] <= len(h.out), f'the digits of hint {i}')
         if h.kind == TABLE:
             demand(0 <= h.params[1] < len(c.tables[h.table].columns), f'the column of hint {i}')
         if h.kind == INPUT:
@@ -1836,6 +1838,8 @@ class Causality:
     def keeps_zero(self, h, k):
         if h.kind == CLAMP:
             return k == h.out[0] and h.params[1] <= 0 <= h.params[2]
+        if h.kind == WIDE:
+            return k in h.out[:h.params[3]] and h.params[1] <= 0 <= h.params[2]
         if h.kind == TABLE:
             first, column = h.params
             col = self.c.tables[h.table].columns[column]

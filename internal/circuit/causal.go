@@ -378,6 +378,9 @@ func (a *causality) keepsZero(h *Hint, k corner, depth int) bool {
 	case HintClamp:
 		p, _ := h.Clamp()
 		zero = k.t == h.Out[0] && p.Lo <= 0 && p.Hi >= 0
+	case HintWide:
+		p, _ := h.Wide()
+		zero = slices.Contains(h.Out[:p.Digits], k.t) && p.Lo <= 0 && p.Hi >= 0
 	case HintTable:
 		p, _ := h.Lookup()
 		col := a.c.Tables[h.Table].Cols[p.Column]
@@ -437,7 +440,7 @@ func (a *causality) hint(h int) {
 		a.tokens(h)
 	case HintAttn:
 		a.attention(h)
-	case HintRescale, HintClamp, HintLimbs, HintTable, HintRsqrt, HintRecip:
+	case HintRescale, HintClamp, HintWide, HintLimbs, HintTable, HintRsqrt, HintRecip:
 		a.set(h, a.time[hint.In[0]], a.c.Tensor(hint.In[0]).Shape)
 	default:
 		a.set(h, lateBecause("tensor %s: hint %d is unknown", name, hint.Kind), nil)
@@ -548,7 +551,7 @@ func (w *walk) visit(id ID, axes []int, depth int) {
 // depend on anything, for then the constraint might compute the inputs from the results.
 func (w *walk) inputs() []ID {
 	switch {
-	case w.t.late || w.hint.Kind < HintRescale || w.hint.Kind > HintAttn:
+	case w.t.late || w.hint.Kind < HintRescale || w.hint.Kind == HintInput || w.hint.Kind > HintWide:
 		return nil
 	case w.hint.Kind == HintAttn:
 		return w.hint.In[:min(len(w.hint.In), 2)]

@@ -115,6 +115,7 @@ const (
 	HintRecip
 	HintAttn
 	HintInput
+	HintWide
 )
 
 // Config is what a circuit needs besides its tensors.

@@ -13,6 +13,10 @@ type RescaleHint struct{ Shift int64 }
 // of the excess q − y − κ, which have its sign.
 type ClampHint struct{ Shift, Lo, Hi, First, Radix int64 }
 
+// WideHint: y as of ClampHint, in Digits limbs of Width bits, the top one with y's sign. If there are more results, they are y's class and the
+// limbs of the excess, as of ClampHint.
+type WideHint struct{ Shift, Lo, Hi, Digits, Width, First, Radix int64 }
+
 // LimbsHint: the limbs 1, 2, … of v. Limb 0 is virtual.
 type LimbsHint struct{ Radix int64 }
 
@@ -26,8 +30,11 @@ type QuotientHint struct{ Num, Radix int64 }
 // counts as one that is Offset lower. The table is that of the exponentials: lines 0, 1, … are the arguments with z_u = 1.
 type AttnHint struct{ Shift, DBits, Offset, Lo, Limbs, Radix int64 }
 
-func (p *RescaleHint) fields() []*int64  { return []*int64{&p.Shift} }
-func (p *ClampHint) fields() []*int64    { return []*int64{&p.Shift, &p.Lo, &p.Hi, &p.First, &p.Radix} }
+func (p *RescaleHint) fields() []*int64 { return []*int64{&p.Shift} }
+func (p *ClampHint) fields() []*int64   { return []*int64{&p.Shift, &p.Lo, &p.Hi, &p.First, &p.Radix} }
+func (p *WideHint) fields() []*int64 {
+	return []*int64{&p.Shift, &p.Lo, &p.Hi, &p.Digits, &p.Width, &p.First, &p.Radix}
+}
 func (p *LimbsHint) fields() []*int64    { return []*int64{&p.Radix} }
 func (p *TableHint) fields() []*int64    { return []*int64{&p.First, &p.Column} }
 func (p *QuotientHint) fields() []*int64 { return []*int64{&p.Num, &p.Radix} }
@@ -43,6 +50,12 @@ func (p RescaleHint) Hint(v, y ID) Hint {
 // Hint is the hint of y, its class and the limbs of the excess.
 func (p ClampHint) Hint(v, y, class ID, limbs []ID) Hint {
 	return Hint{Kind: HintClamp, In: []ID{v}, Out: append([]ID{y, class}, limbs...), Params: write(p.fields())}
+}
+
+// Hint is the hint of the digits of y, and of what there is behind them: its class and the limbs of the excess. The number of digits is theirs.
+func (p WideHint) Hint(v ID, digits []ID, clamp ...ID) Hint {
+	p.Digits = int64(len(digits))
+	return Hint{Kind: HintWide, In: []ID{v}, Out: append(append([]ID{}, digits...), clamp...), Params: write(p.fields())}
 }
 
 // Hint is the hint of the limbs above the lowest.
@@ -75,6 +88,12 @@ func (h *Hint) Rescale() (p RescaleHint, ok bool) {
 
 // Clamp reads a HintClamp; false if it has other parameters.
 func (h *Hint) Clamp() (p ClampHint, ok bool) {
+	ok = read(h.Params, p.fields())
+	return p, ok
+}
+
+// Wide reads a HintWide; false if it has other parameters.
+func (h *Hint) Wide() (p WideHint, ok bool) {
 	ok = read(h.Params, p.fields())
 	return p, ok
 }
@@ -128,7 +147,7 @@ const maxHintShift = 61
 
 // checkParams refuses parameters that a rule of the witness generator cannot use. A kind that it does not know it leaves to the generator.
 func (c *Circuit) checkParams(h *Hint) error {
-	shift, radix, column, ok := int64(0), int64(0), int64(0), true
+	shift, radix, column, digits, ok := int64(0), int64(0), int64(0), int64(1), true
 	switch h.Kind {
 	case HintRescale:
 		var p RescaleHint
@@ -138,6 +157,13 @@ func (c *Circuit) checkParams(h *Hint) error {
 		var p ClampHint
 		p, ok = h.Clamp()
 		shift, radix = p.Shift, p.Radix
+	case HintWide:
+		var p WideHint
+		p, ok = h.Wide()
+		shift, radix, digits = p.Shift, max(p.Width, p.Radix), p.Digits
+		if p.Width < 0 || p.Radix < 0 {
+			radix = -1
+		}
 	case HintLimbs:
 		var p LimbsHint
 		p, ok = h.Limbs()
@@ -160,6 +186,8 @@ func (c *Circuit) checkParams(h *Hint) error {
 		return fmt.Errorf("%d parameters are not as many as a hint of kind %d has", len(h.Params), h.Kind)
 	case shift < 0 || shift > maxHintShift || radix < 0 || radix > maxHintShift:
 		return fmt.Errorf("a shift by %d bits and limbs of %d, want at most %d", shift, radix, maxHintShift)
+	case digits < 1 || digits > int64(len(h.Out)):
+		return fmt.Errorf("%d limbs are not among its %d results", digits, len(h.Out))
 	case table && (h.Table < 0 || h.Table >= len(c.Tables)):
 		return fmt.Errorf("there is no table %d", h.Table)
 	case table && (column < 0 || column >= int64(len(c.Tables[h.Table].Cols))):

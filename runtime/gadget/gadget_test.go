@@ -101,6 +101,17 @@ func TestRescale(t *testing.T) {
 		{16, 16, 44, 50, lo, hi}, // a remainder of four limbs
 		{16, 16, 46, 36, lo, hi}, // an excess of three limbs behind a wide remainder
 		{16, 16, 46, 24, lo, hi}, // and of four
+
+		{16, 16, 16, 8, -1 << 23, 1<<23 - 1},  // a wide result, plain
+		{16, 16, 16, 0, -1 << 31, 1<<31 - 1},  // a copy
+		{16, 16, 16, 4, -1 << 20, 1<<20 - 1},  // of 21 bits, the top limb narrower; clamp
+		{16, 16, 16, 0, -1 << 16, 1<<16 - 1},  // clamp, virtual lowest limb of the excess
+		{16, 16, 30, 4, -1 << 25, 1<<25 - 1},  // three limbs of excess
+		{16, 16, 44, 19, -1 << 34, 1<<34 - 1}, // three limbs of the result, with clamp
+		{16, 16, 30, 6, -1 << 39, 1<<39 - 1},  // and without
+		{16, 16, 16, 9, 0, 1<<17 - 1},         // without sign
+		{16, 16, 16, 3, 1 << 17, 3<<17 - 1},   // a range without zero
+		{16, 16, 16, 12, -1 << 18, 1<<17 - 1}, // of other ends
 	}
 	for _, c := range cases {
 		t.Run(fmt.Sprint(c), func(t *testing.T) {
@@ -436,7 +447,7 @@ func TestWideArgmax(t *testing.T) {
 func TestRefusedCircuits(t *testing.T) {
 	for name, f := range map[string]func(*circuit.Builder, circuit.ID){
 		"shift":           func(b *circuit.Builder, x circuit.ID) { gadget.Rescale(b, "y", x, 62, 0, 1) },
-		"has not between": func(b *circuit.Builder, x circuit.ID) { gadget.Rescale(b, "y", x, 1, 0, 1<<16) },
+		"has not between": func(b *circuit.Builder, x circuit.ID) { gadget.Rescale(b, "y", x, 1, 1, 0) },
 		"inverse square":  func(b *circuit.Builder, x circuit.ID) { gadget.Rsqrt(b, "r", x, 100, 1) },
 		"reciprocal of":   func(b *circuit.Builder, x circuit.ID) { gadget.Reciprocal(b, "r", x, 100) },
 		"do not choose":   func(b *circuit.Builder, x circuit.ID) { gadget.Embed(b, "e", x, x) },

@@ -48,7 +48,14 @@ func TestLimits(t *testing.T) {
 		{"rescale to 2^31-1", "", rescale1(1, 1<<31-2, 1<<31-1)},
 		{"rescale to 2^31", "the range [2147483647, 2147483648]", rescale1(1, 1<<31-1, 1<<31)},
 		{"rescale to 2^16 values", "", rescale1(1, 0, 1<<16-1)},
-		{"rescale to 2^16+1 values", "the range [0, 65536]", rescale1(1, 0, 1<<16)},
+		{"rescale to 2^16+1 values", "the range [0, 65536] is not one of whole multiples of 2^9", rescale1(1, 0, 1<<16)},
+		{"rescale to 17 bits", "", rescale1(1, 0, 1<<17-1)},
+		{"rescale to 17 bits from 1 on", "is not one of whole multiples", rescale1(1, 1, 1<<17-1)},
+		{"rescale to 61 bits and sign", "", rescale1(1, -1<<60, 1<<60-1)},
+		{"rescale to 62 bits and sign", "leaves 61 bits", rescale1(1, -1<<61, 1<<61-1)},
+		{"wide rescale by -1", "a shift by -1 bits", rescale1(-1, 0, 1<<17-1)},
+		{"wide rescale by 52", "", rescale1(52, 0, 1<<17-1)}, // the highest limb's weight is 2^61
+		{"wide rescale by 53", "has the weight 2^9 after a shift by 53", rescale1(53, 0, 1<<17-1)},
 		// A range far from all quotients: the excess of 30 bits has three limbs of 10, the highest of weight 2^(shift+20).
 		{"excess just within", "", rescale1(41, 1<<30, 1<<30+1)},
 		{"excess too far", "are too far from", rescale1(42, 1<<30, 1<<30+1)},

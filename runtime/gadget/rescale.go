@@ -25,8 +25,11 @@ func half(shift int) int64 {
 // and division with remainder is unique. The range of y alone, or of rem alone, would prove nothing mod p. It exists for every v
 // within its bounds.
 //
-// Otherwise see clamp.
+// Otherwise see clamp, and for a range of more than 2^LimbBits values, of which y is virtual, see wide.
 func Rescale(b *circuit.Builder, name string, v circuit.ID, shift int, lo, hi int64) circuit.ID {
+	if lo <= hi && hi-lo >= 1<<LimbBits {
+		return wide(b, name, v, shift, lo, hi)
+	}
 	if !checkRescale(b, name, shift, lo, hi) {
 		return v
 	}
@@ -36,7 +39,7 @@ func Rescale(b *circuit.Builder, name string, v circuit.ID, shift int, lo, hi in
 		quotient(b, name, v, shift, y)
 		return y
 	}
-	t := b.TableOf(fmt.Sprintf("clamp [%d,%d]", lo, hi), func() [][]int64 { return clampLines(lo, hi) })
+	t := clampTable(b, lo, hi)
 	y, class := clamp(b, name, v, shift, lo, hi)
 	b.Lookup(t, y, class)
 	return y
@@ -183,36 +186,60 @@ func Remainder(b *circuit.Builder, name string, shift int, shape []int, terms ..
 // cases exclude each other, so q determines κ and y, and |q − y − κ| determines the limbs, its base-2^w digits, all with the sign of
 // κ. The limbs cover the bounds of q, so that a witness exists.
 func clamp(b *circuit.Builder, name string, v circuit.ID, shift int, lo, hi int64) (y, class circuit.ID) {
-	qlo, qhi := quotients(b, v, shift)
-	// One bit at least: with shift 0 the lowest limb is where the equation is checked.
-	radix, widths := limbWidths(max(1, bitsOf(max(qhi-hi-1, lo-1-qlo))), excessBits)
-	if shift+radix*(len(widths)-1) > MaxShift { // the highest limb's weight; [lo, hi] may lie far from all quotients
-		b.Fail("%s: quotients of [%d, %d] by 2^%d are too far from [%d, %d]", name, qlo, qhi, shift, lo, hi)
+	x, ok := newExcess(b, name, v, shift, lo, hi)
+	if !ok {
 		return v, v
 	}
-	shape := b.Shape(v)
-	y = b.Witness(name, lo, hi, shape...)
-	class = b.Witness(name+".class", -1, 1, shape...)
-	first := 0
-	if shift == 0 {
-		first = 1
-	}
-	var limbs []circuit.ID
-	minus := []circuit.Term{Scaled(b, -1<<shift, y), Scaled(b, -1<<shift, class)}
-	for l := first; l < len(widths); l++ {
-		e := excess(b, name, l, widths[l], shape, class)
-		limbs = append(limbs, e)
-		minus = append(minus, Scaled(b, -1<<(shift+radix*l), e))
-	}
-	b.Hint(circuit.ClampHint{Shift: int64(shift), Lo: lo, Hi: hi, First: int64(first), Radix: int64(radix)}.Hint(v, y, class, limbs))
-	if shift > 0 {
-		remainder(b, name, v, shift, minus...)
-		return y, class
-	}
-	top := int64(1)<<widths[0] - 1
-	e0 := b.VirtualBound(name+".excess0", shape, -top, top, "looked up in this range", append(minus, Scaled(b, 1, v))...)
-	b.Lookup(excessTable(b, widths[0]), e0, class)
+	y = b.Witness(name, lo, hi, b.Shape(v)...)
+	class, limbs, minus := x.commit(b, name, v, Scaled(b, -1<<shift, y))
+	b.Hint(circuit.ClampHint{Shift: int64(shift), Lo: lo, Hi: hi, First: int64(x.first), Radix: int64(x.radix)}.Hint(v, y, class, limbs))
+	x.prove(b, name, v, class, minus)
 	return y, class
+}
+
+// clampExcess is how the excess of a clamp is cut into limbs, of which those from first on are committed.
+type clampExcess struct {
+	shift, first, radix int
+	widths              []int
+}
+
+func newExcess(b *circuit.Builder, name string, v circuit.ID, shift int, lo, hi int64) (x clampExcess, ok bool) {
+	qlo, qhi := quotients(b, v, shift)
+	x.shift = shift
+	// One bit at least: with shift 0 the lowest limb is where the equation is checked.
+	x.radix, x.widths = limbWidths(max(1, bitsOf(max(qhi-hi-1, lo-1-qlo))), excessBits)
+	if shift+x.radix*(len(x.widths)-1) > MaxShift { // the highest limb's weight; [lo, hi] may lie far from all quotients
+		b.Fail("%s: quotients of [%d, %d] by 2^%d are too far from [%d, %d]", name, qlo, qhi, shift, lo, hi)
+		return x, false
+	}
+	if shift == 0 {
+		x.first = 1
+	}
+	return x, true
+}
+
+// commit commits class and limbs. minus are the terms of −2^shift·y, and come back with those of κ and of the limbs.
+func (x clampExcess) commit(b *circuit.Builder, name string, v circuit.ID, minus ...circuit.Term) (class circuit.ID, limbs []circuit.ID, all []circuit.Term) {
+	shape := b.Shape(v)
+	class = b.Witness(name+".class", -1, 1, shape...)
+	all = append(minus, Scaled(b, -1<<x.shift, class))
+	for l := x.first; l < len(x.widths); l++ {
+		e := excess(b, name, l, x.widths[l], shape, class)
+		limbs = append(limbs, e)
+		all = append(all, Scaled(b, -1<<(x.shift+x.radix*l), e))
+	}
+	return class, limbs, all
+}
+
+// prove proves the equation of clamp.
+func (x clampExcess) prove(b *circuit.Builder, name string, v, class circuit.ID, minus []circuit.Term) {
+	if x.shift > 0 {
+		remainder(b, name, v, x.shift, minus...)
+		return
+	}
+	top := int64(1)<<x.widths[0] - 1
+	e0 := b.VirtualBound(name+".excess0", b.Shape(v), -top, top, "looked up in this range", append(minus, Scaled(b, 1, v))...)
+	b.Lookup(excessTable(b, x.widths[0]), e0, class)
 }
 
 // excess commits limb l of a clamp's excess.
@@ -236,6 +263,10 @@ func excessTable(b *circuit.Builder, width int) int {
 		}
 		return [][]int64{e, class}
 	})
+}
+
+func clampTable(b *circuit.Builder, lo, hi int64) int {
+	return b.TableOf(fmt.Sprintf("clamp [%d,%d]", lo, hi), func() [][]int64 { return clampLines(lo, hi) })
 }
 
 // clampLines holds (y, 0) for y in [lo, hi], then (hi, 1) and (lo, −1).

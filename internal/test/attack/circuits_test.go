@@ -26,6 +26,12 @@ func classes(name string, weightBits, witnessBits int) witnesstest.Text {
 	return cfg
 }
 
+// ofTwo is a tensor of 24 bits, of two weights.
+func ofTwo(b *circuit.Builder, n int) circuit.ID {
+	x, y := b.Weight("x", 12, n), b.Weight("y", 16, n)
+	return b.Virtual("v", []int{n}, gadget.Scaled(b, 1<<12, x), gadget.Scaled(b, 1, y))
+}
+
 // stages are the smallest circuits that have the stage they are named after.
 var stages = map[string]spec{
 	"rescale": {cfg: config("rescale"), build: func(b *circuit.Builder) {
@@ -35,9 +41,7 @@ var stages = map[string]spec{
 		gadget.Rescale(b, "y", b.Weight("x", 4, 3), 0, -8, 7)
 	}, weights: map[string][]int64{"x": {-8, 7, 1}}},
 	"wide rescale": {cfg: config("wide rescale"), build: func(b *circuit.Builder) { // the remainder has limbs
-		x, y := b.Weight("x", 12, 4), b.Weight("y", 16, 4)
-		v := b.Virtual("v", []int{4}, gadget.Scaled(b, 1<<12, x), gadget.Scaled(b, 1, y))
-		gadget.Rescale(b, "q", v, 18, -33, 33)
+		gadget.Rescale(b, "q", ofTwo(b, 4), 18, -33, 33)
 	}},
 	"clamp": {cfg: config("clamp"), build: func(b *circuit.Builder) {
 		gadget.Rescale(b, "y", b.Weight("x", 8, 6), 2, -8, 7)
@@ -50,6 +54,12 @@ var stages = map[string]spec{
 		v := b.Virtual("v", []int{4}, gadget.Scaled(b, 1<<9, x), gadget.Scaled(b, 1, y))
 		gadget.Rescale(b, "q", v, 1, -8, 7)
 	}, weights: map[string][]int64{"x": {-2048, 2047, 0, 0}, "y": {-512, 511, 9, -300}}},
+	"digits": {cfg: config("digits"), build: func(b *circuit.Builder) { // the result has limbs
+		gadget.Rescale(b, "q", ofTwo(b, 4), 7, -1<<17, 1<<17-1)
+	}},
+	"clamped digits": {cfg: classes("clamped digits", 7, 5), build: func(b *circuit.Builder) { // and the excess too
+		gadget.Rescale(b, "q", ofTwo(b, 4), 4, -1<<17, 1<<17-1)
+	}, weights: map[string][]int64{"x": {-2048, 2047, 0, 511}, "y": {-512, 511, 9, -300}}},
 	"table": {cfg: config("table"), build: func(b *circuit.Builder) {
 		x := gadget.Rescale(b, "x", b.Weight("w", 6, 4), 1, -16, 16)
 		gadget.Table(b, "y", x, "silu", 2, 4)

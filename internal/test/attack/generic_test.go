@@ -93,7 +93,7 @@ func (u *subject) first(n int, lies []named) []named {
 
 // A quotient that is off by one leaves a remainder out of its range.
 func rescaleOffByOne(t testing.TB, u *subject) (out []named) {
-	for _, h := range u.hints(circuit.HintRescale, circuit.HintClamp) {
+	for _, h := range u.hints(circuit.HintRescale, circuit.HintClamp, circuit.HintWide) {
 		out = append(out, u.offBy(t, h.Out[0], 1, -1)...)
 	}
 	return u.first(3, out)
@@ -112,8 +112,14 @@ func cellOutOfRange(t testing.TB, u *subject) (out []named) {
 
 // The branches of a clamp that do not apply, each with its own bound as the value and the excess that this leaves.
 func otherSaturationBranch(t testing.TB, u *subject) (out []named) {
-	for _, h := range u.hints(circuit.HintClamp) {
-		y, class := u.c.Tensor(h.Out[0]), u.c.Tensor(h.Out[1])
+	for _, h := range u.hints(circuit.HintClamp, circuit.HintWide) {
+		digits, class := h.Out[:1], u.c.Tensor(h.Out[1])
+		if p, wide := h.Wide(); wide {
+			if int(p.Digits) == len(h.Out) {
+				continue // it never clamps
+			}
+			digits, class = h.Out[:p.Digits], u.c.Tensor(h.Out[p.Digits])
+		}
 		v := u.truth(t).Tensor(class.ID).V
 		cells := u.some(len(v))
 		if i := slices.IndexFunc(v, func(k int64) bool { return k != 0 }); i >= 0 {
@@ -124,14 +130,18 @@ func otherSaturationBranch(t testing.TB, u *subject) (out []named) {
 				if k == v[cell] {
 					continue
 				}
-				bound := y.Hi
-				if k == -1 || k == 0 && v[cell] == -1 {
-					bound = y.Lo
+				name, whole := u.c.Tensor(digits[0]).Name, at(class.Name, cell, set(k))
+				for _, id := range digits {
+					y := u.c.Tensor(id)
+					bound := y.Hi
+					if k == -1 || k == 0 && v[cell] == -1 {
+						bound = y.Lo
+					}
+					whole = both(at(y.Name, cell, set(bound)), whole)
+					out = append(out, u.cellTo(t, y.ID, cell, bound)...) // the value, or one of its limbs, without its branch
 				}
-				out = append(out, named{what: fmt.Sprintf("%s[%d] saturates to branch %d", y.Name, cell, k),
-					lie: lie{override: both(at(y.Name, cell, set(bound)), at(class.Name, cell, set(k)))}})
+				out = append(out, named{what: fmt.Sprintf("%s[%d] saturates to branch %d", name, cell, k), lie: lie{override: whole}})
 				out = append(out, u.cellTo(t, class.ID, cell, k)...) // the branch without its value
-				out = append(out, u.cellTo(t, y.ID, cell, bound)...) // the value without its branch
 			}
 		}
 	}
@@ -140,10 +150,10 @@ func otherSaturationBranch(t testing.TB, u *subject) (out []named) {
 
 // Limbs above the lowest: the lowest is what is left, or the value recomposed from them is another one.
 func limbThatDoesNotRecompose(t testing.TB, u *subject) (out []named) {
-	for _, h := range u.hints(circuit.HintLimbs, circuit.HintRsqrt, circuit.HintRecip, circuit.HintClamp, circuit.HintAttn) {
+	for _, h := range u.hints(circuit.HintLimbs, circuit.HintRsqrt, circuit.HintRecip, circuit.HintClamp, circuit.HintWide, circuit.HintAttn) {
 		limbs := h.Out
 		switch h.Kind {
-		case circuit.HintRsqrt, circuit.HintRecip:
+		case circuit.HintRsqrt, circuit.HintRecip, circuit.HintWide:
 			limbs = h.Out[1:]
 		case circuit.HintClamp:
 			limbs = h.Out[2:]

@@ -212,7 +212,14 @@ func (c *caller) rescale() {
 	s := c.shift(lo, hi)
 	half := int64(1) << s >> 1
 	a, z := c.interval((lo+half)>>s, (hi+half)>>s)
-	if c.rng.IntN(3) > 0 {
+	if c.rng.IntN(4) == 0 { // a result in limbs, with sign or without
+		n := gadget.LimbBits + 1 + c.rng.IntN(24)
+		a, z = 0, int64(1)<<n-1
+		if c.rng.IntN(4) > 0 {
+			a, z = -1<<(n-1), int64(1)<<(n-1)-1
+		}
+	}
+	if z-a >= 1<<gadget.LimbBits || c.rng.IntN(3) > 0 {
 		y := gadget.Rescale(c.b, c.name("rescale"), x, s, a, z)
 		c.call(fmt.Sprintf("%d = Rescale(%d, %d, %d, %d)", y, x, s, a, z), []circuit.ID{x}, []circuit.ID{y}, func(in [][]int64) [][]int64 {
 			return [][]int64{rescaled(in[0], s, a, z)}

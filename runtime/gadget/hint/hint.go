@@ -14,6 +14,7 @@ func Rules() map[circuit.HintKind]rule.Rule {
 	return map[circuit.HintKind]rule.Rule{
 		circuit.HintRescale: rescale,
 		circuit.HintClamp:   clamp,
+		circuit.HintWide:    wide,
 		circuit.HintLimbs:   limbs,
 		circuit.HintTable:   table,
 		circuit.HintRsqrt:   quotient,
@@ -89,9 +90,39 @@ func clamp(r rule.Run, h *circuit.Hint, in [][]int64) error {
 		return parameters(h)
 	}
 	v := in[0]
+	y := r.Emit(h.Out[0], rule.Cells(len(v), func(i int) int64 { return min(max(rule.Quotient(v[i], p.Shift), p.Lo), p.Hi) }))
+	excess(r, p, h.Out[1:], v, y)
+	return nil
+}
+
+// wide emits the digits of y, the top one with its sign, then the class and the limbs of the excess where they are asked for.
+func wide(r rule.Run, h *circuit.Hint, in [][]int64) error {
+	p, ok := h.Wide()
+	if !ok {
+		return parameters(h)
+	}
+	v := in[0]
+	y := make([]int64, len(v)) // of the digits as they are emitted
+	for l, id := range h.Out[:p.Digits] {
+		pos, mask := int64(l)*p.Width, int64(1)<<p.Width-1
+		if l == int(p.Digits)-1 {
+			mask = -1
+		}
+		digit := r.Emit(id, rule.Cells(len(v), func(i int) int64 { return min(max(rule.Quotient(v[i], p.Shift), p.Lo), p.Hi) >> pos & mask }))
+		for i, d := range digit {
+			y[i] += d << pos
+		}
+	}
+	if rest := h.Out[p.Digits:]; len(rest) > 0 {
+		excess(r, circuit.ClampHint{Shift: p.Shift, Lo: p.Lo, Hi: p.Hi, First: p.First, Radix: p.Radix}, rest, v, y)
+	}
+	return nil
+}
+
+// excess emits the class and the limbs of the excess of a clamp whose results are y.
+func excess(r rule.Run, p circuit.ClampHint, out []circuit.ID, v, y []int64) {
 	q := func(i int) int64 { return rule.Quotient(v[i], p.Shift) }
-	y := r.Emit(h.Out[0], rule.Cells(len(v), func(i int) int64 { return min(max(q(i), p.Lo), p.Hi) }))
-	class := r.Emit(h.Out[1], rule.Cells(len(v), func(i int) int64 {
+	class := r.Emit(out[0], rule.Cells(len(v), func(i int) int64 {
 		switch {
 		case q(i) > p.Hi:
 			return 1
@@ -100,7 +131,7 @@ func clamp(r rule.Run, h *circuit.Hint, in [][]int64) error {
 		}
 		return 0
 	}))
-	limbs := h.Out[2:]
+	limbs := out[1:]
 	for k, id := range limbs {
 		pos, mask := (p.First+int64(k))*p.Radix, int64(1)<<p.Radix-1
 		if k == len(limbs)-1 {
@@ -114,7 +145,6 @@ func clamp(r rule.Run, h *circuit.Hint, in [][]int64) error {
 			return e >> pos & mask
 		}))
 	}
-	return nil
 }
 
 // table emits f(x).
