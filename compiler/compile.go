@@ -50,6 +50,10 @@ type Config struct {
 	Ranges map[string]Range
 	// Calibrate holds inputs from which scales are chosen; none: a deterministic set, see quant.Calibrate.
 	Calibrate []Input
+	// Tolerance is up to which part of the largest magnitude of an output Check finds it right; 0: quant.Tolerance. With Places it says where
+	// precision is lost.
+	Tolerance float64
+	Places    bool
 	// Progress is told what begins, Done from several goroutines how many equal parts of it, of all, are done; Dump gets the text form of the
 	// program after every pass. Each may be nil.
 	Progress func(string)
@@ -73,6 +77,7 @@ type Result struct {
 	names      fileNames
 	float      *ir.Graph // prepared
 	generation bool      // the kind of its statements
+	check      quant.CheckOptions
 	pad        int64
 	plan       *plan.Plan
 	program    *quant.Program
@@ -186,6 +191,7 @@ func build(left *budget.Budget, g *ir.Graph, names fileNames, cfg Config) (*Resu
 		return nil, refuse(err)
 	}
 	r := &Result{Notes: g.Notes, left: left, names: names, float: quant.Prepare(g), pad: cfg.Pad}
+	r.check = quant.CheckOptions{Tolerance: cfg.Tolerance, Places: cfg.Places, Ran: cfg.Done}
 	if err := r.ports(cfg); err != nil {
 		return nil, refuse(err)
 	}
@@ -341,11 +347,11 @@ func (r *Result) calibrationSet(cfg Config) ([][][]float64, error) {
 	return out, nil
 }
 
-// CheckReport compares the integer program with the float model.
+// CheckReport compares the integer program with the float model, and both with expected outputs.
 type CheckReport = quant.CheckReport
 
 // Check runs the compiled integer program and the float model on inputs and compares their outputs; without inputs on the
-// calibration set.
+// calibration set. The report's Err is what a user must be told.
 func (r *Result) Check(ctx context.Context, inputs []Input) (*CheckReport, error) {
 	var runs []quant.Input
 	if inputs == nil {
@@ -362,9 +368,45 @@ func (r *Result) Check(ctx context.Context, inputs []Input) (*CheckReport, error
 		if err != nil {
 			return nil, err
 		}
-		runs = append(runs, quant.Input{Elements: elements, Expected: r.expected(in)})
+		run := quant.Input{Elements: elements, Expected: r.expected(in)}
+		if r.generation {
+			run.Positions = min(len(in.Elements[0].Values), len(elements[0]))
+		}
+		runs = append(runs, run)
 	}
-	return quant.Check(r.left.With(ctx), r.program, runs)
+	report, err := quant.Check(r.left.With(ctx), r.program, runs, r.check)
+	if err == nil {
+		r.nameTensors(report)
+	}
+	return report, err
+}
+
+// nameTensors gives places the names that the circuit has for them. What a gadget computes on its way to a tensor has none, and gets one
+// in the tensor's layer.
+func (r *Result) nameTensors(report *CheckReport) {
+	names := make([]string, len(r.program.Int.Values))
+	for name, id := range r.plan.Values {
+		if id < len(names) && (names[id] == "" || name < names[id]) {
+			names[id] = name
+		}
+	}
+	layer := ""
+	for id := len(names) - 1; id >= 0; id-- {
+		if names[id] == "" {
+			names[id] = layer + r.program.Int.Values[id].Name
+			continue
+		}
+		layer = ""
+		if prefix, _, ok := strings.Cut(names[id], "."); ok && strings.HasPrefix(prefix, "layer") {
+			layer = prefix + "."
+		}
+	}
+	for i := range report.Places {
+		report.Places[i].Tensor = names[report.Places[i].Value]
+	}
+	if report.Worst != nil {
+		report.Worst.Tensor = names[report.Worst.Value]
+	}
 }
 
 // Analyse compiles a model without generating code, for Check and for its statistics.

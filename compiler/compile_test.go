@@ -58,7 +58,10 @@ func TestRealModels(t *testing.T) {
 			require.NoError(t, err)
 			t.Logf("%s: top token agrees at %d of %d clear positions, and at %d of %d with the expected output", name,
 				report.ClearAgree, report.Clear, report.Expected.ClearAgree, report.Expected.Clear)
-			require.True(t, report.OK())
+			require.Equal(t, report.Clear, report.ClearAgree)
+			require.Equal(t, report.Expected.Clear, report.Expected.ClearAgree)
+			require.Less(t, report.Error(), 1.0/128, "of random tokens, of which calibration has seen others")
+			require.Less(t, report.FloatExpected.Error(), 1e-5, "the float model is the one that the file means")
 			require.Less(t, report.MeanError, 0.01)
 			require.Equal(t, map[string]int{"sums": 4, "stories260K-dynamo18": 5}[name], r.Layers(), "the layers fold into a loop")
 		})

@@ -42,6 +42,8 @@ type Input struct {
 	Expected []Data
 	// Archive says that names which the model lacks are left out, and that the first elements are the tokens where none is left.
 	Archive bool
+	// Cut says that tokens beyond the model's length are left out.
+	Cut bool
 }
 
 // Tokens is an input of token ids.
@@ -167,7 +169,7 @@ func (r *Result) split(inputs []Input) (out []Input, err error) {
 		n := max(1, ids.Shape[len(ids.Shape)-1])
 		rows := len(ids.Values) / n
 		for k := range rows {
-			row := Input{Elements: []Data{{Name: ids.Name, Values: ids.Values[k*n : (k+1)*n]}}}
+			row := Input{Cut: in.Cut, Elements: []Data{{Name: ids.Name, Values: ids.Values[k*n : (k+1)*n]}}}
 			for _, d := range in.Expected {
 				if len(d.Values)%rows != 0 {
 					return nil, refuse(fmt.Errorf("%d expected cells for %d rows of token ids", len(d.Values), rows))
@@ -195,6 +197,9 @@ func (r *Result) elements(in Input) ([][]float64, error) {
 			return nil, refuse(fmt.Errorf("data without the input %q; the model has %s", p.Name, listed(r.names.inputs)))
 		}
 		n := ir.Size(p.Shape)
+		if in.Cut && r.float.IsLanguageModel() {
+			x = x[:min(len(x), n)]
+		}
 		if r.generation {
 			if len(x) == 0 || len(x) > n {
 				return nil, refuse(fmt.Errorf("an input of %d tokens; the model takes 1 to %d", len(x), n))

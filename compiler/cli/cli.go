@@ -15,14 +15,18 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/zkllmc/zkllmc/compiler"
+	"github.com/zkllmc/zkllmc/compiler/internal/quant"
 	"github.com/zkllmc/zkllmc/internal/console"
 	"github.com/zkllmc/zkllmc/internal/console/commands"
 	"github.com/zkllmc/zkllmc/internal/machine"
 	"github.com/zkllmc/zkllmc/internal/protocol"
 )
 
-// errRejected says that a comparison failed; the report has been printed.
-var errRejected = errors.New("below tolerance")
+// errRejected says that a case of conformance failed; the report has been printed.
+var errRejected = errors.New("a case failed")
+
+// errImprecise is the same of a case that only lacks precision.
+var errImprecise = fmt.Errorf("a case: %w", quant.ErrImprecise)
 
 // usageError marks a command line that makes no sense.
 type usageError struct{ error }
@@ -60,7 +64,7 @@ func Run(ctx context.Context, m Module, args []string, stdout, stderr io.Writer)
 	err := root.ExecuteContext(ctx)
 	code = a.exitCode(err)
 	switch {
-	case err == nil || errors.Is(err, errRejected):
+	case err == nil || errors.Is(err, errRejected) || errors.Is(err, errImprecise):
 	case a.out.Err() != nil && errors.Is(err, a.out.Err()): // Finish says so
 	case code == console.Internal && ctx.Err() != nil:
 		fmt.Fprintln(stderr, "zkllmc: interrupted")
@@ -98,8 +102,10 @@ func (a *app) exitCode(err error) int {
 	switch {
 	case err == nil:
 		return console.OK
-	case errors.Is(err, errRejected):
+	case errors.Is(err, errRejected), errors.Is(err, quant.ErrUnexpected):
 		return console.Rejected
+	case errors.Is(err, quant.ErrImprecise):
+		return console.Imprecise
 	case a.out.Err() != nil && errors.Is(err, a.out.Err()):
 		return console.Internal
 	case !a.running || errors.As(err, &usage) || errors.Is(err, compiler.ErrName):

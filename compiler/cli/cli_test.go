@@ -257,13 +257,13 @@ func TestConformance(t *testing.T) {
 	needSums(t)
 	code, out, stderr := run(t, "conformance", sums, "--dim", "elsewhere=3")
 	require.Equal(t, console.OK, code, stderr)
-	require.Contains(t, out, "proved   "+sums)
-	require.Contains(t, out, "1 proved, 0 agrees, 0 refused, 0 failed")
+	require.Contains(t, out, "proved    "+sums)
+	require.Contains(t, out, "1 proved, 0 agrees, 0 refused, 0 imprecise, 0 failed")
 	garbage := t.TempDir()
 	require.NoError(t, os.WriteFile(filepath.Join(garbage, "model.onnx"), []byte("not a model"), 0o644))
 	code, out, stderr = run(t, "conformance", garbage)
 	require.Equal(t, console.OK, code, stderr)
-	require.Contains(t, out, "refused  "+garbage)
+	require.Contains(t, out, "refused   "+garbage)
 }
 
 // TestExportsWithConvolutions proves small exports of vision transformers, whose patches are convolutions, and of a speech encoder.
@@ -278,7 +278,7 @@ func TestExportsWithConvolutions(t *testing.T) {
 	}
 	code, out, stderr := run(t, args...)
 	require.Equal(t, console.OK, code, stderr)
-	require.Contains(t, out, "3 proved, 0 agrees, 0 refused, 0 failed")
+	require.Contains(t, out, "3 proved, 0 agrees, 0 refused, 0 imprecise, 0 failed")
 }
 
 // TestCompiledCodeStandsAlone compiles into an empty folder, builds and vets what is there, and looks at what it links.
@@ -506,4 +506,61 @@ func npz(t *testing.T, arrays map[string]string) []byte {
 	}
 	require.NoError(t, z.Close())
 	return b.Bytes()
+}
+
+// What compile says about precision decides whether it writes anything: an integer program that differs by more than the tolerance ends in an
+// exit code of its own, with the place, and an expected output that the float model does not give in another one, which no flag lets pass.
+func TestPrecisionDecides(t *testing.T) {
+	dir := t.TempDir()
+	model, data := filepath.Join(dir, "scorer.onnx"), filepath.Join(dir, "data.json")
+	scorer(t, model)
+	write := func(y string) {
+		require.NoError(t, os.WriteFile(data, []byte(`{"inputs": {"x": [[0.3, -1.2, 3, 0.7]]}, "outputs": {"y": [[`+y+`]]}}`), 0o600))
+	}
+	compile := func(args ...string) (int, string, string, bool) {
+		to := filepath.Join(t.TempDir(), "out")
+		code, out, stderr := run(t, append([]string{"compile", model, "-o", to, "--runtime-path", "../..", "--range", "x=-4:4", "--calibrate", data}, args...)...)
+		_, err := os.Stat(to)
+		return code, out, stderr, err == nil
+	}
+	write("5.475, -0.95")
+	code, out, stderr, written := compile()
+	require.Equal(t, console.OK, code, stderr)
+	require.True(t, written)
+	require.Contains(t, out, "integer program against the float model: 1 inputs\n  y  ")
+	require.Contains(t, out, "float model against the expected output: 1 inputs\n  y  ")
+
+	code, _, stderr, written = compile("--tolerance", "1e-12")
+	require.Equal(t, console.Imprecise, code, stderr)
+	require.False(t, written)
+	require.Regexp(t, `the integer program is not precise enough, against the float model: the output "y" differs by .*; most is lost at \S+, node "`, stderr)
+	require.Contains(t, stderr, "nothing was written")
+
+	code, out, stderr, written = compile("--tolerance", "1e-12", "--accept-loss", "--layers", "--json")
+	require.Equal(t, console.OK, code, stderr)
+	require.True(t, written)
+	require.Contains(t, stderr, "zkllmc: accepted: the integer program is not precise enough")
+	var report struct {
+		Check struct {
+			OK        bool
+			Tolerance float64
+			Places    []struct{ Tensor, Node string }
+		}
+	}
+	require.NoError(t, json.Unmarshal([]byte(out), &report))
+	require.False(t, report.Check.OK)
+	require.Equal(t, 1e-12, report.Check.Tolerance)
+	require.NotEmpty(t, report.Check.Places)
+
+	write("5.475, -1.25")
+	code, _, stderr, written = compile("--accept-loss")
+	require.Equal(t, console.Rejected, code, stderr)
+	require.False(t, written)
+	require.Contains(t, stderr, `the float model does not give the expected output: the output "y" differs by 0.3`)
+	code, _, stderr, _ = compile("--tolerance", "0.1")
+	require.Equal(t, console.OK, code, stderr)
+	for _, wrong := range []string{"0", "-1", "2", "NaN"} {
+		code, _, stderr, _ = compile("--tolerance", wrong)
+		require.Equal(t, console.Usage, code, stderr)
+	}
 }

@@ -17,6 +17,7 @@ import (
 
 	"github.com/zkllmc/zkllmc/codegen"
 	"github.com/zkllmc/zkllmc/compiler"
+	"github.com/zkllmc/zkllmc/compiler/internal/quant"
 	"github.com/zkllmc/zkllmc/internal/atomicfile"
 	"github.com/zkllmc/zkllmc/internal/circuit"
 )
@@ -54,7 +55,28 @@ type tensorInfo struct {
 // compileReport is what compile and inspect print with --json.
 type compileReport struct {
 	manifest
+	Check *verdict `json:"check,omitempty"` // of compile
 	usage
+}
+
+// verdict is the short form of a comparison with the float model.
+type verdict struct {
+	OK        bool          `json:"ok"`
+	Tolerance float64       `json:"tolerance"`
+	Error     float64       `json:"error"` // the largest, in parts of its output's largest magnitude
+	Inputs    int           `json:"inputs"`
+	Positions int           `json:"positions,omitempty"`
+	Agree     int           `json:"top1_agree,omitempty"`
+	Worst     *quant.Place  `json:"worst,omitempty"`
+	Places    []quant.Place `json:"places,omitempty"`
+}
+
+func verdictOf(r *compiler.CheckReport) *verdict {
+	v := &verdict{OK: r.OK(), Tolerance: r.Tolerance, Error: r.Error(), Inputs: r.Inputs, Worst: r.Worst, Places: r.Places}
+	if p := r.PredictionReport; p != nil {
+		v.Positions, v.Agree = p.Positions, p.Agree
+	}
+	return v
 }
 
 // portInfo describes an input or output of the circuit. Elements are integers in [Lo, Hi]; one of reals stands for itself times 2^-Scale.
@@ -85,6 +107,13 @@ func (a *app) compileCommand() *cobra.Command {
   weights.zkw   the quantised weights: secret, setup reads them
   zkllmc.json   what was chosen, for zkllmc inspect
 
+At the end it runs the integer program and the float model on the inputs that scales were chosen from (--calibrate, or the default set), and
+says how they compare, as check does.
+
+` + checkHelp + `
+If it is not, nothing is written, the exit code is 5, and the place where most precision is lost is named; --accept-loss writes the code
+nonetheless. Expected outputs that came with the inputs are compared too.
+
 Outside a Go module it also writes go.mod and go.sum; inside, that module must require zkllmc, and compile says how. A folder that
 zkllmc did not write, or that holds the code of another circuit, is left alone unless --force is given. The same model and flags give
 the same files.`,
@@ -99,6 +128,9 @@ the same files.`,
 	f.StringVar(&o.runtimePath, "runtime-path", "", "source folder `DIR` of zkllmc, for generated code that is built against it instead of a release; inside a Go module its go.mod says that")
 	f.StringVar(&o.module, "module", "", "module `PATH` of the generated go.mod (default: from the folder's name)")
 	f.BoolVar(&o.force, "force", false, "write into a folder with other content, or with the code of another circuit")
+	m.registerTolerance(c)
+	f.BoolVar(&o.layers, "layers", false, "say where precision is lost, layer by layer")
+	f.BoolVar(&o.acceptLoss, "accept-loss", false, "write the code of an integer program that is not precise enough, too")
 	f.BoolVar(&o.json, "json", false, "print a report as JSON")
 	return c
 }
@@ -107,6 +139,30 @@ the same files.`,
 type output struct {
 	dir, runtimePath, module string
 	force, json              bool
+	layers, acceptLoss       bool
+}
+
+// precise compares the compiled program with the float model, on what scales were chosen from. What is not precise enough ends in an error,
+// unless the loss is accepted.
+func (a *app) precise(ctx context.Context, r *compiler.Result, inputs []compiler.Input, o *output) (*compiler.CheckReport, error) {
+	a.progress("checking the integer program against the float model")
+	report, err := r.Check(ctx, inputs)
+	if err != nil {
+		return nil, err
+	}
+	err = report.Err()
+	switch {
+	case err == nil:
+	case errors.Is(err, quant.ErrImprecise) && o.acceptLoss:
+		fmt.Fprintf(a.err, "zkllmc: accepted: %v\n", err)
+	default:
+		printCheck(a.err, report)
+		if errors.Is(err, quant.ErrImprecise) {
+			err = fmt.Errorf("%w; nothing was written, --accept-loss does so nonetheless", err)
+		}
+		return nil, err
+	}
+	return report, nil
 }
 
 func (a *app) compile(ctx context.Context, model string, m *modelFlags, o *output) error {
@@ -128,15 +184,20 @@ func (a *app) compile(ctx context.Context, model string, m *modelFlags, o *outpu
 		return err
 	}
 	cfg.ImportPath = mod.importPath
+	cfg.Places = o.layers
 	r, err := compiler.Compile(ctx, model, cfg)
 	if err != nil {
 		return err
 	}
-	if g := r.Circuit.Generation; m.words > 0 && m.words > g.Vocab {
-		return usageError{fmt.Errorf("%s has %d tokens, the model knows %d: it belongs to another model", m.tokenizer, m.words, g.Vocab)}
+	if g := r.Circuit.Generation; m.words != nil && m.words.Size() > g.Vocab {
+		return usageError{fmt.Errorf("%s has %d tokens, the model knows %d: it belongs to another model", m.tokenizer, m.words.Size(), g.Vocab)}
 	}
 	desc := describe(r)
 	if err := o.replaceable(a.err, desc); err != nil {
+		return err
+	}
+	report, err := a.precise(ctx, r, cfg.Calibrate, o)
+	if err != nil {
 		return err
 	}
 	files := append(r.Files, mod.files...)
@@ -156,9 +217,11 @@ func (a *app) compile(ctx context.Context, model string, m *modelFlags, o *outpu
 		fmt.Fprintf(a.err, "zkllmc: %s", mod.note)
 	}
 	if o.json {
-		return a.json(compileReport{desc, a.usage()})
+		return a.json(compileReport{desc, verdictOf(report), a.usage()})
 	}
 	desc.print(a.out)
+	fmt.Fprintln(a.out)
+	printCheck(a.out, report)
 	fmt.Fprintf(a.out, "\nnext: cd %s && go build -o bin/ ./cmd/prover ./cmd/verifier && bin/prover setup --weights %s -o keys\n", shellFolder(o.dir), compiler.WeightsFile)
 	return nil
 }

@@ -14,12 +14,13 @@ import (
 
 	"github.com/zkllmc/zkllmc/compiler"
 	"github.com/zkllmc/zkllmc/compiler/internal/onnx"
+	"github.com/zkllmc/zkllmc/compiler/internal/quant"
 )
 
 // caseReport is the outcome of one conformance case.
 type caseReport struct {
 	Case   string `json:"case"`
-	Result string `json:"result"` // proved, agrees, refused or failed
+	Result string `json:"result"` // proved, agrees, refused, imprecise or failed
 	Node   string `json:"node,omitempty"`
 	Op     string `json:"op,omitempty"`
 	Reason string `json:"reason,omitempty"`
@@ -45,17 +46,19 @@ func (a *app) conformanceCommand() *cobra.Command {
             its first input was made and accepted
   agrees    the same without a proof: the circuit commits to more than 5 million cells
   refused   it asks for something that this release does not prove; the node, its operator and the reason are named
-  failed    it was compiled and does not agree, or its proof was not accepted: a defect
+  imprecise its float model gives the expected outputs, its integer program differs by more than the tolerance
+  failed    its float model does not give the expected outputs, or its proof was not accepted: a defect
 
 Ranges of inputs are those of the first test set. All inputs and outputs are public; where that leaves nothing to hide or the model takes
 its inputs in a way that is not supported, all inputs but the first are fixed and the first output is compiled alone.
-The exit code is 1 if a case failed.`,
+The exit code is 1 if a case failed, else 5 if one is imprecise.`,
 		Args: cobra.MinimumNArgs(1),
 		RunE: a.run(func(ctx context.Context, args []string) error { return a.conformance(ctx, args, &m, asJSON) }),
 	}
 	c.Flags().StringArrayVar(&m.dims, "dim", nil, "value of a symbolic dimension in all cases, as `NAME=N`")
 	c.Flags().BoolVar(&asJSON, "json", false, "print a report as JSON")
 	m.registerBudget(c)
+	m.registerTolerance(c)
 	return c
 }
 
@@ -82,20 +85,26 @@ func (a *app) conformance(ctx context.Context, dirs []string, m *modelFlags, asJ
 			fmt.Fprintln(a.out, r)
 		}
 	}
-	summary := fmt.Sprintf("%d proved, %d agrees, %d refused, %d failed", counts["proved"], counts["agrees"], counts["refused"], counts["failed"])
+	summary := fmt.Sprintf("%d proved, %d agrees, %d refused, %d imprecise, %d failed",
+		counts["proved"], counts["agrees"], counts["refused"], counts["imprecise"], counts["failed"])
 	if asJSON {
 		err = a.json(conformanceReport{reports, summary, a.usage()})
 	} else {
 		fmt.Fprintln(a.out, summary)
 	}
-	if err == nil && counts["failed"] > 0 {
-		err = errRejected
+	switch {
+	case err != nil:
+		return err
+	case counts["failed"] > 0:
+		return errRejected
+	case counts["imprecise"] > 0:
+		return errImprecise
 	}
-	return err
+	return nil
 }
 
 func (r caseReport) String() string {
-	s := fmt.Sprintf("%-8s %s", r.Result, r.Case)
+	s := fmt.Sprintf("%-9s %s", r.Result, r.Case)
 	if r.Op != "" {
 		s += fmt.Sprintf(": node %q (%s)", r.Node, r.Op)
 	}
@@ -148,7 +157,11 @@ func tryCase(ctx context.Context, dir string, cfg compiler.Config) (rep caseRepo
 	if err != nil {
 		return rep.refuse(err)
 	}
-	if rep.Result, err = outcome(ctx, r, inputs); err != nil {
+	rep.Result, err = outcome(ctx, r, inputs)
+	switch {
+	case errors.Is(err, quant.ErrImprecise):
+		rep.Result, rep.Reason = "imprecise", err.Error()
+	case err != nil:
 		rep.Result, rep.Reason = "failed", err.Error()
 	}
 	return rep
@@ -163,26 +176,13 @@ func outcome(ctx context.Context, r *compiler.Result, inputs []compiler.Input) (
 	if err != nil {
 		return "", err
 	}
-	if !report.OK() {
-		return "", difference(report)
+	if err := report.Err(); err != nil {
+		return "", err
 	}
 	if r.Stats.WitnessCells+r.Stats.WeightCells > maxProvedCells {
 		return "agrees", nil
 	}
 	return "proved", r.Prove(ctx, inputs[:min(1, len(inputs))]...)
-}
-
-// difference says in what two programs differ.
-func difference(r *compiler.CheckReport) error {
-	if r.Expected != nil && !r.Expected.OK() {
-		r = r.Expected
-	}
-	for _, o := range r.Outputs {
-		if !o.OK() {
-			return fmt.Errorf("output %q differs by %.3g, its largest magnitude is %.3g", o.Name, o.MaxError, o.MaxValue)
-		}
-	}
-	return fmt.Errorf("the best token differs at %d of %d clear positions", r.Clear-r.ClearAgree, r.Clear)
 }
 
 // analyseCase compiles a case with all its inputs and outputs, or where that is refused with its first input and output alone. The error is

@@ -69,7 +69,7 @@ func (a *app) inspect(ctx context.Context, path string, m *modelFlags, canonical
 		return err
 	}
 	if asJSON {
-		return a.json(compileReport{desc, a.usage()})
+		return a.json(compileReport{manifest: desc, usage: a.usage()})
 	}
 	desc.print(a.out)
 	desc.printTensors(a.out)

@@ -10,6 +10,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/zkllmc/zkllmc/compiler"
+	"github.com/zkllmc/zkllmc/compiler/internal/quant"
 	"github.com/zkllmc/zkllmc/internal/atomicfile"
 	"github.com/zkllmc/zkllmc/runtime/tokens"
 )
@@ -26,17 +27,19 @@ type modelFlags struct {
 	ranges    []string
 	statement string
 	tokenizer string
-	words     int // tokens of the vocabulary file
+	words     tokens.Tokenizer // what the vocabulary file holds, or nil
 	output    string
 	fix       []string
 	budget    int
+	tolerance float64
+	checked   bool // the command compares programs
 }
 
 func (m *modelFlags) register(c *cobra.Command) {
 	f := c.Flags()
 	f.StringVar(&m.name, "name", "", "`NAME` of the model in code, keys and messages (default: from the file's name)")
 	f.StringArrayVar(&m.dims, "dim", nil, "value of a symbolic dimension, as `NAME=N`; the length is fixed when compiling (default: 1 for the first of several axes, the batch)")
-	f.StringArrayVar(&m.calibrate, "calibrate", nil, "`DATA` with inputs to choose scales from, and ranges that --range does not give: an ONNX test folder, npz or JSON (default: pseudo-random elements, and a language model's own continuations)")
+	f.StringArrayVar(&m.calibrate, "calibrate", nil, "`DATA` with inputs to choose scales from, and ranges that --range does not give: an ONNX test folder, npz, JSON, or texts for --tokenizer: a .txt file with one per line or a .jsonl file with {\"text\"} or {\"prompt\", \"answer\"} (default: pseudo-random elements, and a language model's own continuations)")
 	f.StringArrayVar(&m.ranges, "range", nil, "range of an input of integers or of real numbers, as `NAME=LO:HI`; other elements are errors")
 	f.StringArrayVar(&m.public, "public", nil, "initializer `NAME` that everybody may see; it becomes part of the circuit")
 	f.StringArrayVar(&m.private, "private", nil, "initializer `NAME` that is committed although it would be public")
@@ -53,6 +56,11 @@ func (m *modelFlags) registerBudget(c *cobra.Command) {
 	c.Flags().IntVar(&m.budget, "budget", 1, "`FACTOR` on what a model may cost the compiler (cells, work, memory); the limits follow from the size of its file and its length, and suffice for models that compute with their weights")
 }
 
+func (m *modelFlags) registerTolerance(c *cobra.Command) {
+	m.checked = true
+	c.Flags().Float64Var(&m.tolerance, "tolerance", quant.Tolerance, "up to which `PART` of the largest magnitude of an output its cells may differ")
+}
+
 // config makes the compiler's configuration of the flags.
 func (m *modelFlags) config(a *app) (compiler.Config, error) {
 	cfg := compiler.Config{Name: m.name, Public: m.public, Private: m.private, Progress: a.progress, Done: a.done, Dump: dump(a), PrivateInputs: m.inputs, Statement: m.statement}
@@ -61,6 +69,9 @@ func (m *modelFlags) config(a *app) (compiler.Config, error) {
 	}
 	if cfg.Budget = m.budget; m.budget < 1 {
 		return cfg, usageError{fmt.Errorf("--budget %d: it is a factor, 1 or more", m.budget)}
+	}
+	if cfg.Tolerance = m.tolerance; m.tolerance != 0 && !(m.tolerance > 0 && m.tolerance <= 1) || m.checked && m.tolerance == 0 {
+		return cfg, usageError{fmt.Errorf("--tolerance %g: it is a part, more than 0 and at most 1", m.tolerance)}
 	}
 	for _, s := range m.fix {
 		name, file, ok := strings.Cut(s, "=")
@@ -96,7 +107,7 @@ func (m *modelFlags) config(a *app) (compiler.Config, error) {
 		return cfg, err
 	}
 	for _, path := range m.calibrate {
-		inputs, err := readData(path)
+		inputs, err := m.readInputs(path)
 		if err != nil {
 			return cfg, err
 		}
@@ -155,12 +166,11 @@ func (m *modelFlags) loadTokenizer(cfg *compiler.Config) error {
 	if err != nil {
 		return unreadable{err}
 	}
-	t, err := tokens.Parse(data)
-	if err != nil {
+	if m.words, err = tokens.Parse(data); err != nil {
 		return unreadable{fmt.Errorf("%s: %w", m.tokenizer, err)}
 	}
-	cfg.Vocab, m.words = data, t.Size()
-	if pad, ok := t.Pad(); ok {
+	cfg.Vocab = data
+	if pad, ok := m.words.Pad(); ok {
 		cfg.Pad = pad
 	}
 	return nil

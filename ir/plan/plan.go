@@ -17,8 +17,8 @@ type Plan struct {
 	Constants []Tensor // by index, see Step.Data
 	Weights   []Tensor // in the order of the circuit's Weight tensors, with their full names
 
-	// Values says which value of the program, by its number there, a step's first result is, by the full name of the circuit's tensor. It is
-	// for errors about circuits and no part of the generated code.
+	// Values says which value of the program, by its number there, a step computes, by the full name of the circuit's tensor. It is for
+	// messages about circuits and no part of the generated code.
 	Values map[string]int `json:"-"`
 	// Origins says which ONNX node a step comes from, by the full name of the step's tensor, for the same errors.
 	Origins map[string]Origin `json:"-"`

@@ -360,12 +360,12 @@ func (f *folder) weights(r repeat) {
 	})
 }
 
-// values notes what the virtual tensors compute, and where all steps come from.
+// values notes what the steps compute, and where they come from.
 func (f *folder) values(r repeat) {
 	f.p.Values, f.p.Origins = map[string]int{}, map[string]plan.Origin{}
 	f.each(r, func(s *lstep, name string) {
 		f.p.Origins[name] = s.from
-		if s.Op == plan.Virtual || s.Op == plan.VirtualBound {
+		if s.value >= 0 {
 			f.p.Values[name] = int(s.value)
 		}
 	})

@@ -260,7 +260,7 @@ func (e *emitter) findFused() {
 
 // add appends a step and returns its index.
 func (e *emitter) add(s plan.Step, in []ir.ValueID) int {
-	l := lstep{Step: s, from: plan.Origin{Node: e.now.Origin, Operator: e.now.Named()}}
+	l := lstep{Step: s, value: -1, from: plan.Origin{Node: e.now.Origin, Operator: e.now.Named()}}
 	for _, id := range in {
 		l.refs = append(l.refs, e.at[id])
 	}

@@ -1,9 +1,11 @@
 package quant
 
 import (
+	"errors"
 	"fmt"
 	"math"
 	"slices"
+	"sync/atomic"
 
 	"github.com/zkllmc/zkllmc/internal/budget"
 	"github.com/zkllmc/zkllmc/internal/circuit"
@@ -13,27 +15,40 @@ import (
 	"github.com/zkllmc/zkllmc/runtime/statement/function"
 )
 
-// CheckReport compares the integer program with the float graph: of a language model the predictions, of any other the outputs.
+// CheckReport compares the integer program with the float model, and each of them with the outputs that came with the inputs, where any did:
+// where the float model differs from these the fault is in the frontend or in the file, and where the programs differ it is precision that
+// was lost.
 type CheckReport struct {
+	Tolerance float64 `json:"tolerance"` // up to which part of the largest magnitude of an output its cells may differ
+	Comparison
+	LogitsPerOne float64 `json:"integer_logits_per_unit,omitempty"`
+
+	Expected      *Comparison `json:"expected,omitempty"`       // the integer program and what is expected
+	FloatExpected *Comparison `json:"float_expected,omitempty"` // the float model and what is expected
+
+	// Places are where the programs can be compared on the way to the outputs, in the order of the integer program, and Worst the one that
+	// loses most of the precision. Both where they were asked for, Worst also where precision does not suffice.
+	Places []Place `json:"places,omitempty"`
+	Worst  *Place  `json:"worst,omitempty"`
+}
+
+// Comparison is of two programs' outputs on the same inputs: of a language model the predictions, of any other the outputs.
+type Comparison struct {
 	Inputs int `json:"inputs"`
 	*PredictionReport
 	Outputs []OutputReport `json:"outputs,omitempty"`
-
-	// Expected compares with the outputs that came with the inputs, where any did.
-	Expected *CheckReport `json:"expected,omitempty"`
 }
 
 // PredictionReport compares logits and the tokens that they predict.
 type PredictionReport struct {
-	Positions    int     `json:"positions"`
-	MaxError     float64 `json:"max_error"`  // of a logit
-	MeanError    float64 `json:"mean_error"` //
-	MaxLogit     float64 `json:"max_logit"`
-	Agree        int     `json:"top1_agree"`
-	Clear        int     `json:"clear_positions"` // whose two best float logits differ by more than Margin
-	ClearAgree   int     `json:"clear_agree"`
-	WorstGap     float64 `json:"worst_disagreement"` // the largest gap of the two best float logits where top-1 differs
-	LogitsPerOne float64 `json:"integer_logits_per_unit"`
+	Positions  int     `json:"positions"`
+	MaxError   float64 `json:"max_error"`  // of a logit
+	MeanError  float64 `json:"mean_error"` //
+	MaxLogit   float64 `json:"max_logit"`
+	Agree      int     `json:"top1_agree"`
+	Clear      int     `json:"clear_positions"` // whose two best logits, of the model or as expected, differ by more than Margin
+	ClearAgree int     `json:"clear_agree"`
+	WorstGap   float64 `json:"worst_disagreement"` // the largest gap of these where top-1 differs
 }
 
 // OutputReport compares one output, cell by cell.
@@ -50,66 +65,237 @@ type OutputReport struct {
 type Input struct {
 	Elements [][]float64
 	Expected [][]float64
+	// Positions is the number of tokens of a language model's input that are not padding: what comes of the others is not compared. 0: all.
+	Positions int
 }
 
-// Margin is the difference of the two best float logits from which on a position counts as clear.
+// Margin is the difference of the two best logits from which on a position counts as clear.
 const Margin = 0.05
 
-// tolerance is up to which part of the largest magnitude of an output its cells may differ.
-const tolerance = 1.0 / 64
+// Tolerance is up to which part of the largest magnitude of an output its cells may differ, where nothing else is said.
+const Tolerance = 1.0 / 256
 
-// OK says that top-1 agrees wherever it is clear, and that outputs differ within the tolerance.
-func (r *CheckReport) OK() bool {
-	ok := r.Expected == nil || r.Expected.OK()
-	if r.PredictionReport != nil {
-		ok = ok && r.ClearAgree == r.Clear
+// ErrImprecise says that the integer program differs too much from the float model, ErrUnexpected that the float model differs too much from
+// the outputs that were expected.
+var (
+	ErrImprecise  = errors.New("the integer program is not precise enough")
+	ErrUnexpected = errors.New("the float model does not give the expected output")
+)
+
+// Err is nil where outputs lie within the tolerance and clear positions predict the same token; else an ErrUnexpected or ErrImprecise that
+// names the worst.
+func (r *CheckReport) Err() error {
+	if r.FloatExpected != nil {
+		if what := r.FloatExpected.difference(r.Tolerance); what != "" {
+			return fmt.Errorf("%w: %s; the frontend reads the file otherwise than what computed that, or the data is of another model", ErrUnexpected, what)
+		}
 	}
-	for _, o := range r.Outputs {
-		ok = ok && o.OK()
+	against := "the float model"
+	what := r.difference(r.Tolerance)
+	if what == "" && r.Expected != nil {
+		against, what = "the expected output", r.Expected.difference(r.Tolerance)
 	}
-	return ok
+	if what == "" {
+		return nil
+	}
+	place := ""
+	if r.Worst != nil {
+		place = "; " + r.Worst.sentence()
+	}
+	return fmt.Errorf("%w, against %s: %s%s", ErrImprecise, against, what, place)
 }
 
-// OK says that the cells differ within the tolerance.
-func (r *OutputReport) OK() bool { return r.MaxError <= float64(tolerance*r.MaxValue) }
+// OK says that there is no Err.
+func (r *CheckReport) OK() bool { return r.Err() == nil }
+
+// difference says what differs by more than the tolerance, "" where nothing does.
+func (c *Comparison) difference(tolerance float64) string {
+	if p := c.PredictionReport; p != nil {
+		switch {
+		case p.ClearAgree < p.Clear:
+			return fmt.Sprintf("the best token differs at %d of %d clear positions, where the two best logits lie up to %.3g apart", p.Clear-p.ClearAgree, p.Clear, p.WorstGap)
+		case !within(p.MaxError, p.MaxLogit, tolerance):
+			return fmt.Sprintf("a logit differs by %s", parts(p.MaxError, p.MaxLogit, tolerance))
+		}
+	}
+	for _, o := range c.Outputs {
+		if !within(o.MaxError, o.MaxValue, tolerance) {
+			return fmt.Sprintf("the output %q differs by %s", o.Name, parts(o.MaxError, o.MaxValue, tolerance))
+		}
+	}
+	return ""
+}
+
+// within says that an error is no more than that part of the largest magnitude. What is not a number is not.
+func within(err, top, tolerance float64) bool { return err <= float64(tolerance*top) }
+
+func parts(err, top, tolerance float64) string {
+	return fmt.Sprintf("%.3g, %.3g of the largest magnitude %.3g where %.3g is allowed", err, err/top, top, tolerance)
+}
+
+// CheckOptions say how programs are compared.
+type CheckOptions struct {
+	Tolerance float64             // 0: Tolerance
+	Places    bool                // report where precision is lost
+	Ran       func(done, all int) // is told how many inputs are done; may be nil
+}
 
 // Check runs both programs on inputs.
-func Check(left *budget.Budget, p *Program, inputs []Input) (*CheckReport, error) {
+func Check(left *budget.Budget, p *Program, inputs []Input, o CheckOptions) (*CheckReport, error) {
 	if len(inputs) == 0 {
 		return nil, fmt.Errorf("nothing to check: no inputs")
 	}
-	parts, expected := make([]CheckReport, len(inputs)), make([]CheckReport, len(inputs))
+	if o.Tolerance == 0 {
+		o.Tolerance = Tolerance
+	}
+	c := checker{p: p, left: left, runs: make([]runs, len(inputs))}
+	if o.Places {
+		c.places = newPlaces(p)
+	}
+	var done atomic.Int64
 	err := forEach(left, len(inputs), 1, []*ir.Graph{p.Float, p.Int}, func(i int) error {
-		want, err := floatOutputs(left, p.Float, inputs[i].Elements)
-		if err != nil {
-			return err
+		err := c.runs[i].run(&c, &inputs[i])
+		if n := done.Add(1); err == nil && o.Ran != nil {
+			o.Ran(int(n), len(inputs))
 		}
-		elements, err := p.Elements(inputs[i].Elements)
-		if err != nil {
-			return err
-		}
-		got, err := intOutputs(left, p.Int, elements)
-		if err != nil {
-			return err
-		}
-		parts[i].compare(p, want, got)
-		if inputs[i].Expected == nil {
-			return nil
-		}
-		if err := p.checkExpected(inputs[i].Expected); err != nil {
-			return err
-		}
-		expected[i].compare(p, inputs[i].Expected, got)
-		return nil
+		return err
 	})
 	if err != nil {
 		return nil, err
 	}
-	r := total(p, parts)
-	if e := total(p, expected); e.Inputs > 0 {
-		r.Expected = e
+	r := c.report(o.Tolerance)
+	if c.places == nil && errors.Is(r.Err(), ErrImprecise) { // say where, of the worst input
+		c.places = newPlaces(p)
+		if err := forEach(left, 1, 1, []*ir.Graph{p.Float, p.Int}, func(int) error { return c.runs[0].run(&c, &inputs[c.worst()]) }); err != nil {
+			return nil, err
+		}
+		r.Worst = worstOf(c.places.list())
 	}
 	return r, nil
+}
+
+// checker compares two programs on several inputs.
+type checker struct {
+	p      *Program
+	left   *budget.Budget
+	places *places // nil where nobody asks
+	runs   []runs
+}
+
+// runs compares what the programs make of one input.
+type runs struct{ programs, expected, floatExpected Comparison }
+
+func (r *runs) run(c *checker, in *Input) error {
+	elements, err := c.p.Elements(in.Elements)
+	if err != nil {
+		return err
+	}
+	want, reals, err := c.float(in.Elements)
+	if err != nil {
+		return err
+	}
+	got, err := c.integer(elements, reals)
+	if err != nil {
+		return err
+	}
+	real := c.p.real(got)
+	if in.Positions > 0 && c.p.Float.IsLanguageModel() {
+		n := in.Positions * c.p.Float.Vocab()
+		want[0], real[0] = want[0][:n], real[0][:n]
+	}
+	r.programs = c.p.compare(want, real)
+	if in.Expected == nil {
+		return nil
+	}
+	if err := c.p.checkExpected(in.Expected); err != nil {
+		return err
+	}
+	r.expected, r.floatExpected = c.p.compare(in.Expected, real), c.p.compare(in.Expected, want)
+	return nil
+}
+
+// float runs the float graph for its outputs, and for the values that places compare.
+func (c *checker) float(in [][]float64) (out [][]float64, reals map[ir.ValueID][]float64, err error) {
+	out, reals = make([][]float64, len(c.p.Float.Outputs)), map[ir.ValueID][]float64{}
+	err = eval.EachFloat(c.left, c.p.Float, in, func(v *ir.Value, cells []float64) error {
+		keep(c.p.Float, v, cells, out)
+		if c.places.compares(v.ID) {
+			reals[v.ID] = cells
+		}
+		return nil
+	})
+	return out, reals, err
+}
+
+// integer runs the integer program for its outputs, and compares places.
+func (c *checker) integer(in [][]int64, reals map[ir.ValueID][]float64) ([][]int64, error) {
+	out := make([][]int64, len(c.p.Int.Outputs))
+	return out, eval.EachInt(c.left, c.p.Int, in, func(v *ir.Value, cells []int64) error {
+		keep(c.p.Int, v, cells, out)
+		c.places.compare(v, cells, reals)
+		return nil
+	})
+}
+
+// report merges the comparisons of all inputs.
+func (c *checker) report(tolerance float64) *CheckReport {
+	r := &CheckReport{Tolerance: tolerance}
+	if c.p.Float.IsLanguageModel() {
+		r.LogitsPerOne = 1 / c.p.Units[0]
+	}
+	of := func(part func(*runs) *Comparison) *Comparison {
+		var parts []*Comparison
+		for i := range c.runs {
+			parts = append(parts, part(&c.runs[i]))
+		}
+		return total(c.p, parts)
+	}
+	r.Comparison = *of(func(r *runs) *Comparison { return &r.programs })
+	if e := of(func(r *runs) *Comparison { return &r.expected }); e.Inputs > 0 {
+		r.Expected, r.FloatExpected = e, of(func(r *runs) *Comparison { return &r.floatExpected })
+	}
+	if c.places != nil {
+		r.Places = c.places.list()
+		r.Worst = worstOf(r.Places)
+	}
+	return r
+}
+
+// worst is the input on which the programs differ most, in parts of the largest magnitudes.
+func (c *checker) worst() int {
+	worst, most := 0, -1.0
+	for i := range c.runs {
+		if d := c.runs[i].programs.Error(); d > most {
+			worst, most = i, d
+		}
+	}
+	return worst
+}
+
+// Error is the largest error of an output in parts of its largest magnitude.
+func (c *Comparison) Error() float64 {
+	most := 0.0
+	if p := c.PredictionReport; p != nil && p.MaxLogit > 0 {
+		most = p.MaxError / p.MaxLogit
+	}
+	for _, o := range c.Outputs {
+		if o.MaxValue > 0 {
+			most = math.Max(most, o.MaxError/o.MaxValue)
+		}
+	}
+	return most
+}
+
+// real are outputs of the integer program as real numbers.
+func (p *Program) real(cells [][]int64) [][]float64 {
+	out := make([][]float64, len(cells))
+	for i, x := range cells {
+		out[i] = make([]float64, len(x))
+		for k, v := range x {
+			out[i][k] = float64(float64(v) * p.Units[i])
+		}
+	}
+	return out
 }
 
 // checkExpected refuses expected outputs of other sizes. Logits may be those of the first positions.
@@ -164,24 +350,27 @@ func intOutputs(left *budget.Budget, g *ir.Graph, in [][]int64) ([][]int64, erro
 	return out, eval.EachInt(left, g, in, func(v *ir.Value, cells []int64) error { keep(g, v, cells, out); return nil })
 }
 
-// compare adds one input; mean errors are sums until the end.
-func (r *CheckReport) compare(p *Program, want [][]float64, got [][]int64) {
-	r.Inputs = 1
+// compare compares the outputs for one input; mean errors are sums until the end. Of wanted logits there may be those of the first positions
+// alone.
+func (p *Program) compare(want, got [][]float64) Comparison {
+	c := Comparison{Inputs: 1}
 	if p.Float.IsLanguageModel() {
-		r.PredictionReport = &PredictionReport{LogitsPerOne: 1 / p.Units[0]}
-		r.predictions(want[0], got[0][:len(want[0])], p.Float.Vocab(), p.Units[0])
-		if r.Positions == 0 {
-			r.Inputs = 0
+		c.PredictionReport = &PredictionReport{}
+		n := min(len(want[0]), len(got[0]))
+		c.predictions(want[0][:n], got[0][:n], p.Float.Vocab())
+		if c.Positions == 0 {
+			c.Inputs = 0
 		}
-		return
+		return c
 	}
 	for i := range want {
 		o := OutputReport{Name: p.Float.Outputs[i].Name, Cells: len(want[i])}
 		for k, w := range want[i] {
-			o.add(w, float64(float64(got[i][k])*p.Units[i]))
+			o.add(w, got[i][k])
 		}
-		r.Outputs = append(r.Outputs, o)
+		c.Outputs = append(c.Outputs, o)
 	}
+	return c
 }
 
 func (r *OutputReport) add(want, got float64) {
@@ -191,9 +380,9 @@ func (r *OutputReport) add(want, got float64) {
 }
 
 // predictions compares the logits of one input.
-func (r *PredictionReport) predictions(want []float64, got []int64, width int, unit float64) {
+func (r *PredictionReport) predictions(want, got []float64, width int) {
 	for i, w := range want {
-		d := math.Abs(w - float64(float64(got[i])*unit))
+		d := math.Abs(w - got[i])
 		r.MaxError = math.Max(r.MaxError, d)
 		r.MaxLogit = math.Max(r.MaxLogit, math.Abs(w))
 		r.MeanError += d
@@ -229,16 +418,19 @@ func gapOf(row []float64, best int) float64 {
 	return row[best] - second
 }
 
-// total merges the reports of single inputs.
-func total(p *Program, parts []CheckReport) *CheckReport {
-	r := &CheckReport{}
-	for i := range parts {
-		o := &parts[i]
+// total merges the comparisons of single inputs.
+func total(p *Program, parts []*Comparison) *Comparison {
+	r := &Comparison{}
+	for _, o := range parts {
 		if o.Inputs == 0 {
 			continue
 		}
 		if r.Inputs++; r.Inputs == 1 {
-			r.PredictionReport, r.Outputs = o.PredictionReport, o.Outputs
+			if o.PredictionReport != nil {
+				first := *o.PredictionReport
+				r.PredictionReport = &first
+			}
+			r.Outputs = slices.Clone(o.Outputs)
 			continue
 		}
 		if r.PredictionReport != nil {

@@ -16,7 +16,9 @@ package quant
 
 import (
 	"fmt"
+	"maps"
 	"math"
+	"slices"
 
 	"github.com/zkllmc/zkllmc/compiler/internal/frontend"
 	"github.com/zkllmc/zkllmc/internal/budget"
@@ -46,11 +48,13 @@ const (
 
 // Program is the result of Quantise.
 type Program struct {
-	Float  *ir.Graph // the float graph, rewritten so that it has a value for every place where the program rounds
-	Int    *ir.Graph
-	Of     map[ir.ValueID]ir.ValueID // the value of Float that a value of Int is, where it is one
-	Why    map[ir.ValueID]string     // the argument for bounds (Lo, Hi) that interval arithmetic does not give
-	Report *Report
+	Float *ir.Graph // the float graph, rewritten so that it has a value for every place where the program rounds
+	Int   *ir.Graph
+	Of    map[ir.ValueID]ir.ValueID // the value of Float that a value of Int is, where it is one
+	// Approximates says the same with units, also of values that were rounded once more.
+	Approximates map[ir.ValueID]Approximation
+	Why          map[ir.ValueID]string // the argument for bounds (Lo, Hi) that interval arithmetic does not give
+	Report       *Report
 
 	// Units says what one unit of every output is: real ≈ Units[i] · integer. Of an output of reals it is a power of two.
 	Units []float64
@@ -165,7 +169,28 @@ func (q *quantiser) run() (*Program, error) {
 			of[r.id] = ir.ValueID(id)
 		}
 	}
-	return &Program{Float: f, Int: q.o, Of: of, Why: q.why, Report: q.report, Units: units}, nil
+	return &Program{Float: f, Int: q.o, Of: of, Approximates: q.approximations(), Why: q.why, Report: q.report, Units: units}, nil
+}
+
+// approximations says what values of the integer program stand for, where that is a tensor of the float graph times a number.
+func (q *quantiser) approximations() map[ir.ValueID]Approximation {
+	out := map[ir.ValueID]Approximation{}
+	note := func(r *rep) {
+		if r != nil && !r.soft {
+			out[r.id] = Approximation{r.from, float64(r.mult * math.Ldexp(1, -r.scale))}
+		}
+	}
+	for _, r := range q.reps {
+		note(r)
+	}
+	for _, rounded := range []map[ir.ValueID]*rep{q.small, q.maxima} {
+		for _, id := range slices.Sorted(maps.Keys(rounded)) {
+			if _, ok := out[id]; ok { // and not something on the way to a value
+				note(rounded[id])
+			}
+		}
+	}
+	return out
 }
 
 // multiple multiplies an output's real factor out: exactly where that takes few bits, else with as many as fit. An output that leaves no

@@ -60,7 +60,7 @@ func TestAgreesWithFloat(t *testing.T) {
 		for seed := range uint64(8) {
 			inputs = append(inputs, Input{Elements: [][]float64{eval.Reals(randomIDs(p.Int, 100+seed))}})
 		}
-		r, err := Check(nil, p, inputs)
+		r, err := Check(nil, p, inputs, CheckOptions{})
 		require.NoError(t, err)
 		require.True(t, r.OK(), "%s: %+v", name, r)
 		require.Less(t, r.MeanError, 0.01, name)

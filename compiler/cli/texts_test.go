@@ -1,0 +1,70 @@
+package cli
+
+import (
+	"os"
+	"path/filepath"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/zkllmc/zkllmc/compiler"
+	"github.com/zkllmc/zkllmc/internal/console"
+	"github.com/zkllmc/zkllmc/runtime/tokens"
+)
+
+// Files of texts are one input per line or object; empty lines are none, and what is no text is named with its line.
+func TestTexts(t *testing.T) {
+	vocab, err := os.ReadFile("../../models/sums/vocab.json")
+	require.NoError(t, err)
+	words, err := tokens.Parse(vocab)
+	require.NoError(t, err)
+	m := &modelFlags{words: words}
+	file := func(name, text string) string {
+		path := filepath.Join(t.TempDir(), name)
+		require.NoError(t, os.WriteFile(path, []byte(text), 0o600))
+		return path
+	}
+	input := func(ids ...int64) compiler.Input {
+		in := compiler.Tokens(ids...)
+		in.Cut = true
+		return in
+	}
+	for name, text := range map[string]string{
+		"a.txt":   "1+2=3;\r\n\n7+8=\n",
+		"a.JSONL": `{"text": "1+2=3;", "id": 7}` + "\n" + `{"prompt": "7+", "answer": "8="}`,
+	} {
+		in, err := m.readInputs(file(name, text))
+		require.NoError(t, err)
+		require.Equal(t, []compiler.Input{input(1, 10, 2, 11, 3, 12), input(7, 10, 8, 11)}, in, name)
+	}
+	in, err := m.readInputs(file("p.jsonl", `{"prompt": "7+"}`))
+	require.NoError(t, err)
+	require.Equal(t, []compiler.Input{input(7, 10)}, in)
+	for name, c := range map[string]struct{ file, text, want string }{
+		"letters":      {"b.txt", "1+1=\nhello\n", "line 2: "},
+		"nothing":      {"b.txt", "\n \n", "it holds no text"},
+		"no object":    {"b.jsonl", `["1+1="]`, "line 1: not an object"},
+		"a number":     {"b.jsonl", `{"text": 7}`, "line 1: not an object"},
+		"both":         {"b.jsonl", `{"text": "1", "prompt": "2"}`, "line 1: not an object"},
+		"answer alone": {"b.jsonl", `{"answer": "2"}`, "line 1: not an object"},
+	} {
+		_, err := m.readInputs(file(c.file, c.text))
+		require.ErrorContains(t, err, c.want, name)
+		require.ErrorAs(t, err, &unreadable{}, name)
+	}
+	_, err = (&modelFlags{}).readInputs(file("b.txt", "1"))
+	require.ErrorAs(t, err, &usageError{})
+}
+
+// Texts choose scales and are checked, each cut to the length of the model and not compared beyond its end.
+func TestCalibrateOnTexts(t *testing.T) {
+	model := needSums(t)
+	texts := filepath.Join(t.TempDir(), "sums.txt")
+	require.NoError(t, os.WriteFile(texts, []byte("327+458=785;\n1+1=2;\n123+456=579;12+34=46;7+8=15;\n99+1=100;\n"), 0o600))
+	code, out, stderr := run(t, "check", model, texts, "--calibrate", texts, "--tokenizer", "../../models/sums/vocab.json")
+	require.Equal(t, console.OK, code, stderr)
+	require.Contains(t, out, "integer program against the float model: 4 inputs, 43 positions\n")
+	code, _, stderr = run(t, "check", model, "--calibrate", texts)
+	require.Equal(t, console.Usage, code)
+	require.Contains(t, stderr, "sums.txt holds texts: give the model's --tokenizer")
+}

@@ -1,0 +1,126 @@
+package quant
+
+import (
+	"math"
+	"slices"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/zkllmc/zkllmc/ir"
+	"github.com/zkllmc/zkllmc/ir/eval"
+)
+
+// inputsOf draws inputs of a language model.
+func inputsOf(p *Program, n int) (out []Input) {
+	for seed := range n {
+		out = append(out, Input{Elements: [][]float64{eval.Reals(randomIDs(p.Int, 300+uint64(seed)))}})
+	}
+	return out
+}
+
+// A program whose scales were chosen from what is too small clamps, and the report says so: it is not precise enough, at a place whose cells
+// lie beyond its range. With the scales of its own inputs it is precise, and less of it with a smaller tolerance.
+func TestImprecise(t *testing.T) {
+	f := Prepare(models["llama"]())
+	cal, err := Calibrate(nil, f, nil, nil)
+	require.NoError(t, err)
+	good, err := Quantise(nil, f, cal)
+	require.NoError(t, err)
+	r, err := Check(nil, good, inputsOf(good, 3), CheckOptions{})
+	require.NoError(t, err)
+	require.NoError(t, r.Err())
+	require.Equal(t, Tolerance, r.Tolerance)
+	require.Nil(t, r.Worst)
+
+	r, err = Check(nil, good, inputsOf(good, 3), CheckOptions{Tolerance: r.Error() / 2})
+	require.NoError(t, err)
+	require.ErrorIs(t, r.Err(), ErrImprecise)
+	require.ErrorContains(t, r.Err(), "a logit differs by")
+
+	small := *cal
+	small.Max = slices.Clone(cal.Max)
+	for i := range small.Max {
+		if v := f.Value(ir.ValueID(i)); v.Name == "silu" || v.Name == "product" {
+			small.Max[i] /= 64
+		}
+	}
+	bad, err := Quantise(nil, f, &small)
+	require.NoError(t, err)
+	r, err = Check(nil, bad, inputsOf(bad, 3), CheckOptions{})
+	require.NoError(t, err)
+	require.ErrorIs(t, r.Err(), ErrImprecise)
+	require.NotErrorIs(t, r.Err(), ErrUnexpected)
+	require.Positive(t, r.Worst.Beyond)
+	require.Contains(t, r.Worst.Tensor, "product")
+	require.ErrorContains(t, r.Err(), "cells lie beyond the range that calibration chose")
+	require.Empty(t, r.Places)
+}
+
+// What is expected is compared with both programs: where the float model differs the fault is not of precision, and a difference within the
+// tolerance is none. Logits may be expected of the first positions only, and what comes of padding is not compared.
+func TestExpected(t *testing.T) {
+	p := program(t, models["gpt"]())
+	in := inputsOf(p, 1)
+	vals, err := eval.Float(p.Float, in[0].Elements...)
+	require.NoError(t, err)
+	logits, width := vals[p.Float.Out()], p.Float.Vocab()
+	top := 0.0
+	for _, x := range logits {
+		top = math.Max(top, math.Abs(x))
+	}
+	for _, c := range []struct {
+		off  float64 // of a cell, in parts of the largest magnitude
+		n    int     // positions
+		want error
+	}{{0, 12, nil}, {Tolerance / 2, 12, nil}, {2 * Tolerance, 12, ErrUnexpected}, {0, 3, nil}, {math.NaN(), 3, ErrUnexpected}} {
+		want := slices.Clone(logits[:c.n*width])
+		worst := 0 // the least likely token, so that the best stays it
+		for i, x := range want[:width] {
+			if x < want[worst] {
+				worst = i
+			}
+		}
+		want[worst] -= float64(c.off * top)
+		in[0].Expected = [][]float64{want}
+		r, err := Check(nil, p, in, CheckOptions{})
+		require.NoError(t, err)
+		require.ErrorIs(t, r.Err(), c.want, "%+v", c)
+		require.Equal(t, c.n, r.Expected.Positions)
+		require.Equal(t, c.n, r.FloatExpected.Positions)
+		require.Equal(t, 12, r.Positions)
+		require.NoError(t, (&CheckReport{Tolerance: Tolerance, Comparison: r.Comparison}).Err())
+	}
+	in[0].Expected, in[0].Positions = nil, 5
+	r, err := Check(nil, p, in, CheckOptions{})
+	require.NoError(t, err)
+	require.Equal(t, 5, r.Positions)
+	require.Nil(t, r.Expected)
+}
+
+// Places stand in the order of the program, each for a value of the float model, up to the logits; most of a program's values are such, and
+// noise that is lost adds up along the way.
+func TestPlaces(t *testing.T) {
+	p := program(t, models["llama"]())
+	r, err := Check(nil, p, inputsOf(p, 2), CheckOptions{Places: true})
+	require.NoError(t, err)
+	require.Greater(t, len(r.Places), 50)
+	require.Equal(t, p.Int.Out(), r.Places[len(r.Places)-1].Value)
+	for i, x := range r.Places {
+		require.True(t, i == 0 || x.Value > r.Places[i-1].Value)
+		require.LessOrEqual(t, x.MaxError, 0.02*x.MaxValue+1e-3, "%+v", x)
+		require.LessOrEqual(t, x.Lost, r.Worst.Lost)
+		require.Zero(t, x.Beyond, "%+v", x)
+	}
+	require.Equal(t, r.MaxError, r.Places[len(r.Places)-1].MaxError)
+}
+
+// The noise of a place is the mean over rows of the error's length in parts of the row's; rows of nothing do not count, and cells that the
+// range has cut off are counted.
+func TestNoise(t *testing.T) {
+	v := &ir.Value{Shape: []int{3, 2}, Lo: -8, Hi: 8}
+	var s placeSum
+	s.add(v, []int64{3, 4, 0, 0, 8, -8}, []float64{6, 8.5, 1e-9, 0, 40, -16}, 2)
+	require.InDelta(t, (0.5/math.Hypot(6, 8.5)+24/math.Hypot(40, 16))/2, s.noise/2, 1e-15)
+	require.Equal(t, placeSum{maxError: 24, maxValue: 40, noise: s.noise, rows: 2, beyond: 1}, s)
+}
