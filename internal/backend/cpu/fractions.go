@@ -2,6 +2,7 @@ package cpu
 
 import (
 	"fmt"
+	"runtime"
 	"slices"
 
 	"github.com/zkllmc/zkllmc/internal/backend"
@@ -22,6 +23,8 @@ type level struct {
 	// ones is set at the leaves: tiles whose numerators are all 1 have no p. Other tiles have their own quarters in tiles.
 	leaf  bool
 	tiles []*quarters
+	// blocks is set at leaves that are not kept: a tile is computed whenever it is asked for.
+	blocks []leafBlock
 }
 
 // tree is the fraction tree; levels[L] is layer L for 2 ≤ L ≤ max(n, 2). Layers already asked are overwritten by the
@@ -29,6 +32,7 @@ type level struct {
 type tree struct {
 	pool
 	n       int
+	kept    int // the largest number of leaves that are kept
 	root    [4]field.Element
 	levels  []level
 	scratch []*scratch
@@ -37,13 +41,14 @@ type tree struct {
 // scratch is the working memory of one worker.
 type scratch struct {
 	leaf *leafScratch
+	p, q quarters // of a tile of leaves that is not kept
 	v    [6]vec
 	sums [4]field.Element
 }
 
 // Fractions computes the leaves tile by tile and all layers above.
 func (b *processor) Fractions(n int, blocks []backend.Block) backend.FractionTree {
-	t := &tree{pool: b.pool, n: n, levels: make([]level, max(n, 2)+1), scratch: make([]*scratch, b.threads)}
+	t := &tree{pool: b.pool, n: n, kept: b.keptLeaves, levels: make([]level, max(n, 2)+1), scratch: make([]*scratch, b.threads)}
 	prepared := prepareBlocks(blocks)
 	end := 1 // one default leaf keeps an empty tree ordinary
 	for i := range prepared {
@@ -52,22 +57,25 @@ func (b *processor) Fractions(n int, blocks []backend.Block) backend.FractionTre
 	if end > 1<<n {
 		panic(fmt.Sprintf("cpu: blocks reach leaf %d of a tree of 2^%d", end, n))
 	}
-	t.allocate(end)
+	t.allocate(end, prepared)
 	t.build(prepared)
 	t.root = t.layerOne()
 	return t
 }
 
-// allocate makes the arrays of all layers; a layer has half as many used entries as the one below, rounded up.
-func (t *tree) allocate(end int) {
+// allocate makes the arrays of all layers; a layer has half as many used entries as the one below, rounded up. Leaves are a third of all.
+func (t *tree) allocate(end int, blocks []leafBlock) {
 	bottom := len(t.levels) - 1
 	for j, used := bottom, (end+3)/4; j >= 2; j, used = j-1, (used+1)/2 {
 		l := &t.levels[j]
-		l.used, l.q = used, newQuarters(used)
-		if j == bottom {
-			l.leaf, l.tiles = true, make([]*quarters, l.count())
-		} else {
-			l.p = newQuarters(used)
+		l.used = used
+		switch {
+		case j < bottom:
+			l.p, l.q = newQuarters(used), newQuarters(used)
+		case end > t.kept:
+			l.leaf, l.blocks = true, blocks
+		default:
+			l.leaf, l.q, l.tiles = true, newQuarters(used), make([]*quarters, l.count())
 		}
 	}
 }
@@ -81,7 +89,7 @@ func (t *tree) build(blocks []leafBlock) {
 	bottom := len(t.levels) - 1
 	top := max(2, bottom-fusedLayers)
 	t.chunks(t.levels[bottom].count(), 1<<fusedLayers, func(w, lo, hi int) {
-		for i := lo; i < hi; i++ {
+		for i := lo; i < hi && t.levels[bottom].blocks == nil; i++ {
 			t.fillLeaves(w, blocks, i)
 		}
 		for j := bottom - 1; j >= top; j-- {
@@ -117,21 +125,40 @@ func newQuarters(n int) (q quarters) {
 	return q
 }
 
-// fillLeaves computes a tile of leaves: q always, p only if some numerator is not 1.
-func (t *tree) fillLeaves(w int, blocks []leafBlock, i int) {
-	s, leaves := t.worker(w), &t.levels[len(t.levels)-1]
-	if s.leaf == nil {
-		s.leaf = newLeafScratch()
+// leaves computes a tile of leaves, which is in the worker's scratch memory, in natural order.
+func (t *tree) leaves(w int, blocks []leafBlock, i int) (s *leafScratch, n int, onlyOnes bool) {
+	own := t.worker(w)
+	if own.leaf == nil {
+		own.leaf = newLeafScratch()
 	}
-	lo, hi := i*tile, min(leaves.used, (i+1)*tile)
-	n := 4 * (hi - lo)
-	ones := s.leaf.fillLeaves(blocks, 4*lo, n)
-	leaves.q.scatter(lo, s.leaf.q[:n])
+	lo, hi := i*tile, min(t.levels[len(t.levels)-1].used, (i+1)*tile)
+	return own.leaf, 4 * (hi - lo), own.leaf.fillLeaves(blocks, 4*lo, 4*(hi-lo))
+}
+
+// fillLeaves keeps a tile of leaves: q always, p only if some numerator is not 1.
+func (t *tree) fillLeaves(w int, blocks []leafBlock, i int) {
+	s, n, ones := t.leaves(w, blocks, i)
+	leaves := &t.levels[len(t.levels)-1]
+	leaves.q.scatter(i*tile, s.q[:n])
 	if !ones {
-		p := newQuarters(hi - lo)
-		p.scatter(0, s.leaf.p[:n])
+		p := newQuarters(n / 4)
+		p.scatter(0, s.p[:n])
 		leaves.tiles[i] = &p
 	}
+}
+
+// freshTile computes a tile of leaves that are not kept. It is the worker's until it asks for another one.
+func (t *tree) freshTile(w int, blocks []leafBlock, i int) (p, q quarters, onlyOnes bool) {
+	s, n, ones := t.leaves(w, blocks, i)
+	own := t.worker(w)
+	if own.q[0][0] == nil {
+		own.p, own.q = newQuarters(tile), newQuarters(tile)
+	}
+	own.q.scatter(0, s.q[:n])
+	if !ones {
+		own.p.scatter(0, s.p[:n])
+	}
+	return own.p.slice(0, n/4), own.q.slice(0, n/4), ones
 }
 
 // scatter writes entries in their natural order from x = at on.
@@ -153,8 +180,12 @@ func (q *quarters) slice(lo, hi int) (out quarters) {
 	return out
 }
 
-// tile returns the quarters of tile i; onlyOnes means that all numerators are 1 and p is not there.
-func (l *level) tile(i int) (p, q quarters, onlyOnes bool) {
+// tile returns the quarters of tile i of layer j, for a worker; onlyOnes means that all numerators are 1 and p is not there.
+func (t *tree) tile(w, j, i int) (p, q quarters, onlyOnes bool) {
+	l := &t.levels[j]
+	if l.blocks != nil {
+		return t.freshTile(w, l.blocks, i)
+	}
 	lo, hi := i*tile, min(l.used, (i+1)*tile)
 	q = l.q.slice(lo, hi)
 	switch {
@@ -175,7 +206,7 @@ func (l *level) count() int { return (l.used + tile - 1) / tile }
 func (t *tree) sumUp(w, j, i int) {
 	s, l := t.worker(w), &t.levels[j]
 	zero, unit := field.Element{}, one()
-	p, q, onlyOnes := t.levels[j+1].tile(i)
+	p, q, onlyOnes := t.tile(w, j+1, i)
 	n, at := len(q[0][0]), i*tile/2
 	sum, tmp := s.v[0][:n], s.v[1][:n]
 	for b := range 2 {
@@ -199,7 +230,7 @@ func (t *tree) Root() (a0, a1, b0, b1 field.Element) {
 
 // layerOne computes layer 1: the leaves themselves if n = 1, otherwise the sums of layer 2.
 func (t *tree) layerOne() (r [4]field.Element) {
-	p, q, onlyOnes := t.levels[2].tile(0)
+	p, q, onlyOnes := t.tile(0, 2, 0)
 	if onlyOnes {
 		p = newQuarters(1)
 		for i := range 4 {
@@ -216,6 +247,19 @@ func (t *tree) layerOne() (r [4]field.Element) {
 	return r
 }
 
+// free gives a tree's memory back after its last layer. What follows would else be allocated beside it: the collector waits until there is
+// as much again.
+func (t *tree) free() {
+	large := t.levels[len(t.levels)-1].used > freed
+	t.levels = nil
+	if large {
+		runtime.GC()
+	}
+}
+
+// freed is the entries of the lowest layer, 384 bytes each with all above it, from which on it pays to call the collector.
+const freed = 1 << 20
+
 // Layer starts the sumcheck of layer j over the arrays of layer j+1.
 func (t *tree) Layer(j int, s []field.Element, lambda field.Element) backend.LayerRounds {
 	if j < 1 || j >= t.n || len(s) != j-1 {
@@ -223,7 +267,7 @@ func (t *tree) Layer(j int, s []field.Element, lambda field.Element) backend.Lay
 	}
 	unit := one()
 	if slices.ContainsFunc(s, func(e field.Element) bool { return e.IsZero() || e == unit }) {
-		return newPlainLayer(&t.levels[j+1], j+1, s, lambda)
+		return newPlainLayer(t, j, s, lambda)
 	}
 	return newLayer(t, j, s, lambda)
 }

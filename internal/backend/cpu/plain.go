@@ -14,16 +14,17 @@ type plainLayer struct {
 	first  bool            // b is free
 }
 
-// newPlainLayer writes a layer of 2^bits entries out in its natural order. What is not stored is 0/1.
-func newPlainLayer(below *level, bits int, s []field.Element, lambda field.Element) *plainLayer {
+// newPlainLayer writes the layer below layer j of a tree out in its natural order. What is not stored is 0/1.
+func newPlainLayer(t *tree, j int, s []field.Element, lambda field.Element) *plainLayer {
+	bits := j + 1
 	l := &plainLayer{lambda: lambda, s: s, first: true}
 	for a := range l.v {
 		l.v[a] = make(vec, 1<<(bits-1))
 	}
 	fill(l.v[arrQ0], one())
 	fill(l.v[arrQ1], one())
-	for i := range below.count() {
-		p, q, onlyOnes := below.tile(i)
+	for i := range t.levels[bits].count() {
+		p, q, onlyOnes := t.tile(0, bits, i)
 		for b := range 2 {
 			for x := range q[0][b] {
 				at := 2*(i*tile+x) + b

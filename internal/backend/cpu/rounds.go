@@ -81,7 +81,7 @@ func (l *layer) First() field.Element {
 	below := l.below()
 	l.t.run(below.count(), func(w, i int) {
 		s := l.t.worker(w)
-		p, q, onlyOnes := below.tile(i)
+		p, q, onlyOnes := l.t.tile(w, l.j+1, i)
 		n := len(q[0][0])
 		d0, d1, dp := s.v[0][:n], s.v[1][:n], s.v[2][:n]
 		subVec(d0, q[0][1], q[0][0])
@@ -135,6 +135,10 @@ func (l *layer) Round() (delta, inf field.Element) {
 
 func (l *layer) Claims() (a0, a1, b0, b1 field.Element) {
 	l.apply()
+	if l.j == l.t.n-1 {
+		l.v = [4][2]vec{}
+		l.t.free()
+	}
 	a0, g := mul(l.last[arrP], l.scale), mul(l.last[arrG], l.scale)
 	b0, b1 = l.last[arrQ0], l.last[arrQ1]
 	return a0, sub(g, mul(l.lambda, b1)), b0, b1
@@ -175,7 +179,7 @@ func (l *layer) bindFirst(rho field.Element) {
 	pad := l.padCell(below.used)
 	l.t.run(below.count(), func(w, i int) {
 		s := l.t.worker(w)
-		p, q, onlyOnes := below.tile(i)
+		p, q, onlyOnes := l.t.tile(w, l.j+1, i)
 		n := len(q[0][0])
 		weight, out := s.v[4][:n], [4]vec{s.v[0][:n], s.v[1][:n], s.v[2][:n], s.v[3][:n]}
 		scaleVec(weight, l.inner[:n], &l.outer[i])
