@@ -8,10 +8,10 @@ PLATFORMS := linux/arm64 darwin/arm64 windows/amd64 linux/386 linux/arm js/wasm 
 RACE := ./internal/backend/... ./internal/matrix ./internal/group ./internal/tensor ./internal/witness ./runtime/verifier ./internal/engine ./runtime/prover ./runtime/app/... ./internal/atomicfile
 
 # Packages whose tests take seconds.
-QUICK := ./ir/... ./internal/matrix ./codegen ./compiler/internal/... ./internal/circuit ./runtime/gadget/... ./runtime/statement/... ./runtime/tokens ./internal/poly \
+QUICK := ./ir/... ./internal/matrix ./codegen ./compiler/internal/... ./internal/circuit ./runtime/gadget/... ./runtime/statement/... ./runtime/tokens/... ./internal/poly \
 	./internal/field ./internal/tables ./internal/transcript ./internal/commit ./internal/einsum ./internal/lookup ./internal/witness/... ./internal/backend/...
 # Packages of a verifier whose tests are short where an int has 32 bits.
-NARROW := ./runtime/tokens ./internal/poly ./internal/format/constants ./runtime/statement ./internal/circuit ./internal/commit ./internal/einsum ./internal/portable
+NARROW := ./runtime/tokens/... ./internal/poly ./internal/format/constants ./runtime/statement ./internal/circuit ./internal/commit ./internal/einsum ./internal/portable
 
 .NOTPARALLEL:
 .PHONY: help demo test quick check generate assembly golden bench figures attacks mutants fuzz property clean format lint generated race cross platforms clean-tree

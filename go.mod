@@ -12,6 +12,7 @@ require (
 	github.com/stretchr/testify v1.12.1
 	golang.org/x/mod v0.43.0
 	golang.org/x/sys v0.48.0
+	golang.org/x/text v0.44.0
 	gonum.org/v1/gonum v0.8.2
 	google.golang.org/protobuf v1.36.11
 	gorgonia.org/cu v0.9.4

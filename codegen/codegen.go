@@ -28,8 +28,10 @@ type SourceFile struct {
 
 // Target says where the code will stand.
 type Target struct {
-	ImportPath string // of the output folder
-	Vocab      []byte // vocabulary file for the commands, or nil
+	ImportPath  string // of the output folder
+	Vocab       []byte // file of the tokenizer for the commands, or nil
+	Template    []byte // of a tokenizer.json, or nil; see package huggingface
+	HuggingFace bool   // the file is a tokenizer.json
 }
 
 // Generate prints a plan. Files are in a fixed order and depend on the arguments only.
@@ -60,7 +62,10 @@ func Generate(ctx context.Context, p *plan.Plan, o Target) ([]SourceFile, *circu
 	g.add("cmd/verifier/main.go", g.command("verifier", verifierApp))
 	if o.Vocab != nil {
 		g.add("vocab/vocab.go", g.vocab())
-		g.files = append(g.files, SourceFile{"vocab/vocab.json", o.Vocab})
+		g.files = append(g.files, SourceFile{"vocab/" + o.vocabFile(), o.Vocab})
+		if o.Template != nil {
+			g.files = append(g.files, SourceFile{"vocab/" + templateFile, o.Template})
+		}
 	}
 	return g.files, c, g.err
 }
@@ -169,8 +174,8 @@ func (g *generator) readKey(f *File) {
 	}
 	result := []Code{Id("key").Op(":").Id("key")}
 	if g.o.Vocab != nil {
-		file := Qual(path.Join(g.o.ImportPath, "vocab"), "File")
-		body = append(body, List(Id("texts"), Err()).Op(":=").Qual(askedPath, "NewVerifier").Call(Id("c"), Id("key"), file), fail)
+		tokenizer := Qual(path.Join(g.o.ImportPath, "vocab"), "Tokenizer")
+		body = append(body, List(Id("texts"), Err()).Op(":=").Qual(askedPath, "NewVerifier").Call(Id("c"), Id("key"), tokenizer), fail)
 		result = append(result, Id("texts").Op(":").Id("texts"))
 	}
 	doc(f, "ReadVerifyingKeyContext is ReadVerifyingKey, given up with the context's error when that ends.")
@@ -211,18 +216,44 @@ func (g *generator) command(name, app string) *File {
 	f := g.file("cmd/"+name, "main", fmt.Sprintf("Command %s is the %s of %s; run it with --help.", name, name, g.name))
 	model := []Code{Id("Name").Op(":").Qual(g.circuitPath, "Name"), Id("Build").Op(":").Qual(g.circuitPath, "Build")}
 	if g.o.Vocab != nil {
-		model = append(model, Id("Vocab").Op(":").Qual(path.Join(g.o.ImportPath, "vocab"), "File"))
+		model = append(model, Id("Vocab").Op(":").Qual(path.Join(g.o.ImportPath, "vocab"), "Tokenizer"))
 	}
 	f.Func().Id("main").Params().Block(
 		Qual("os", "Exit").Call(Qual(app, "Main").Call(Qual(app, "Model").Values(model...), Qual("os", "Args").Index(Lit(1), Empty()))))
 	return f
 }
 
+// templateFile is the template beside a tokenizer.json.
+const templateFile = "template.json"
+
+// vocabFile names the file of the tokenizer.
+func (o Target) vocabFile() string {
+	if o.HuggingFace {
+		return "tokenizer.json"
+	}
+	return "vocab.json"
+}
+
+// vocab is the package with the tokenizer's file. It alone says what reads it, so that a verifier links no more than that.
 func (g *generator) vocab() *File {
-	f := g.file("vocab", "vocab", "Package vocab holds the vocabulary with which the commands read and show texts.")
+	f := g.file("vocab", "vocab", "Package vocab holds the tokenizer with which the commands read and show texts.")
 	f.Anon("embed")
-	doc(f, "File is the content of vocab.json.\n")
-	f.Comment("//go:embed vocab.json")
-	f.Var().Id("File").Index().Byte()
+	embed := func(name, file string) {
+		doc(f, fmt.Sprintf("%s is the content of %s.\n", name, file))
+		f.Comment("//go:embed " + file)
+		f.Var().Id(name).Index().Byte()
+	}
+	embed("File", g.o.vocabFile())
+	parse := Qual(tokensPath, "Parse").Call(Id("File"))
+	if g.o.HuggingFace {
+		template := Nil()
+		if g.o.Template != nil {
+			embed("Template", templateFile)
+			template = Id("Template")
+		}
+		parse = Qual(huggingfacePath, "Parse").Call(Id("File"), template)
+	}
+	doc(f, "Tokenizer reads the file.")
+	f.Func().Id("Tokenizer").Params().Params(Qual(tokensPath, "Tokenizer"), Error()).Block(Return(parse))
 	return f
 }

@@ -15,6 +15,7 @@ import (
 	"github.com/zkllmc/zkllmc/compiler/internal/passes"
 	"github.com/zkllmc/zkllmc/compiler/internal/planner"
 	"github.com/zkllmc/zkllmc/compiler/internal/quant"
+	"github.com/zkllmc/zkllmc/compiler/internal/vocab"
 	"github.com/zkllmc/zkllmc/internal/backend"
 	"github.com/zkllmc/zkllmc/internal/budget"
 	"github.com/zkllmc/zkllmc/internal/circuit"
@@ -36,7 +37,8 @@ type Config struct {
 	WitnessBits int               // of the witness'
 	Budget      int               // factor on the limits of what a model of its size and length may cost at compile time; 0: 1
 	ImportPath  string            // of the generated code
-	Vocab       []byte            // vocabulary file for the generated commands, or nil
+	Vocab       []byte            // file of the tokenizer for the generated commands, or nil: a tokenizer.json, or what package tokens reads
+	Template    []byte            // of a tokenizer.json: how texts become prompts, see package huggingface; or nil
 
 	// PrivateInputs names the inputs that proofs hide, or "all". Reveal says what statements tell of outputs, by name, and under "" of all
 	// others: "values" (which is meant where nothing is said), "argmax" along the last axis, or "nothing". Statement chooses the kind of
@@ -91,7 +93,7 @@ func Compile(ctx context.Context, model string, cfg Config) (*Result, error) {
 		return nil, err
 	}
 	cfg.progress("generating code")
-	if r.Files, r.Circuit, err = codegen.Generate(ctx, r.plan, codegen.Target{ImportPath: cfg.ImportPath, Vocab: cfg.Vocab}); err != nil {
+	if r.Files, r.Circuit, err = codegen.Generate(ctx, r.plan, cfg.target()); err != nil {
 		return nil, refused(r.left, err)
 	}
 	weights, err := r.encodeWeights()
@@ -100,6 +102,11 @@ func Compile(ctx context.Context, model string, cfg Config) (*Result, error) {
 	}
 	r.Files = append(r.Files, codegen.SourceFile{Path: WeightsFile, Data: weights})
 	return r, nil
+}
+
+// target says where the code will stand, and with which tokenizer.
+func (cfg *Config) target() codegen.Target {
+	return codegen.Target{ImportPath: cfg.ImportPath, Vocab: cfg.Vocab, Template: cfg.Template, HuggingFace: vocab.IsHuggingFace(cfg.Vocab)}
 }
 
 // WeightsFile is the generated file with the quantised weights. It is as secret as the weights are.

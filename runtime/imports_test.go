@@ -131,6 +131,9 @@ func TestOnlyTestsImportTestPackages(t *testing.T) {
 // verifiers are the packages that other services link.
 var verifiers = []string{module + "runtime/verifier", module + "runtime/app/verifier"}
 
+// huggingface is linked where a model was compiled with a tokenizer.json.
+const huggingface = module + "runtime/tokens/huggingface"
+
 // generated are the verifiers of the example, as the compiler writes them.
 var generated = []string{module + "generated/sums/verifier", module + "generated/sums/cmd/verifier"}
 
@@ -159,9 +162,27 @@ func TestVerifierClosure(t *testing.T) {
 	}
 }
 
+// What a verifier links in addition where its model was compiled with a tokenizer.json: the package that reads it, and the normal forms of
+// golang.org/x/text. No other verifier does.
+func TestTokenizerClosure(t *testing.T) {
+	norm := false
+	for path, p := range closure(t, huggingface) {
+		switch {
+		case p.Standard, path == huggingface, path == module+"runtime/tokens":
+		case path == "golang.org/x/text/unicode/norm":
+			norm = true
+		case path == "golang.org/x/text/transform":
+		default:
+			require.Fail(t, "the tokenizer links "+path)
+		}
+	}
+	require.True(t, norm, "the control")
+	require.NotContains(t, closure(t, append(generated, verifiers...)...), huggingface)
+}
+
 // No prover code, no cgo, and in our own packages neither unsafe nor reflect nor assembly.
 func TestVerifierIsPlainGo(t *testing.T) {
-	for path, p := range closure(t, append(generated, verifiers...)...) {
+	for path, p := range closure(t, slices.Concat(generated, verifiers, []string{huggingface})...) {
 		if p.Standard {
 			continue
 		}

@@ -316,6 +316,50 @@ func TestCompiledCodeStandsAlone(t *testing.T) {
 	}
 }
 
+// digits is a tokenizer.json for the model of sums.
+const digits = `{"version": "1.0", "truncation": null, "padding": null, "added_tokens": [{"id": 12, "content": ";", "special": true}],
+	"normalizer": null, "pre_tokenizer": null, "post_processor": null, "decoder": {"type": "Fuse"}, "model": {"type": "BPE", "merges": [], "vocab": {
+	"0": 0, "1": 1, "2": 2, "3": 3, "4": 4, "5": 5, "6": 6, "7": 7, "8": 8, "9": 9, "+": 10, "=": 11, ";": 12}}}`
+
+// A model that is compiled with a tokenizer.json has it beside its code, with the template, and links what reads it: that and no more than
+// other models. Over the same circuit another tokenizer is not written without a word.
+func TestCompiledWithTokenizer(t *testing.T) {
+	model := needSums(t)
+	if testing.Short() {
+		t.Skip("needs the Go toolchain")
+	}
+	dir, file := filepath.Join(t.TempDir(), "sums"), filepath.Join(t.TempDir(), "tokenizer.json")
+	require.NoError(t, os.WriteFile(file, []byte(digits), 0o644))
+	args := []string{"compile", model, "-o", dir, "--runtime-path", "../..", "--calibrate", sums, "--tokenizer", file}
+	code, _, stderr := run(t, args...)
+	require.Equal(t, console.OK, code, stderr)
+	require.Contains(t, stderr, "does not say which token ends an answer")
+	ended := append(slices.Clone(args), "--end-token", ";")
+	code, _, stderr = run(t, ended...)
+	require.Equal(t, console.Usage, code)
+	require.Contains(t, stderr, "another tokenizer or template")
+	code, _, stderr = run(t, append(ended, "--force")...)
+	require.Equal(t, console.OK, code, stderr)
+	require.Contains(t, stderr, "replaces the tokenizer")
+	require.NotContains(t, stderr, "does not say")
+
+	written := files(t, dir)
+	require.Equal(t, digits, written["vocab/tokenizer.json"])
+	require.JSONEq(t, `{"end": ";"}`, written["vocab/template.json"])
+	goTool(t, dir, "vet", "./...")
+	require.Equal(t, append(slices.Clone(runtimeModules), "golang.org/x/text"), linked(t, dir, "./cmd/..."))
+	require.Contains(t, goTool(t, dir, "list", "-deps", "./cmd/verifier"), "/runtime/tokens/huggingface\n")
+	code, out, _ := run(t, "inspect", dir)
+	require.Equal(t, console.OK, code)
+	require.Contains(t, out, "\ntokenizer      ")
+
+	for _, wrong := range [][]string{{"--chat", "chatml", "--end-token", ";"}, {"--chat", "chatml"}, {"--chat", "nobodys"}, {"--end-token", "x"}} {
+		code, _, stderr = run(t, append(slices.Clone(args), wrong...)...)
+		require.NotEqual(t, console.OK, code, wrong)
+		require.NotContains(t, stderr, "internal error", wrong)
+	}
+}
+
 // follow runs the command that compile prints last, which leaves the two programs and the keys.
 func follow(t *testing.T, dir, command string) {
 	if runtime.GOOS == "windows" {

@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"cmp"
 	"context"
 	"encoding/hex"
 	"encoding/json"
@@ -18,6 +19,7 @@ import (
 	"github.com/zkllmc/zkllmc/codegen"
 	"github.com/zkllmc/zkllmc/compiler"
 	"github.com/zkllmc/zkllmc/compiler/internal/quant"
+	"github.com/zkllmc/zkllmc/compiler/internal/vocab"
 	"github.com/zkllmc/zkllmc/internal/atomicfile"
 	"github.com/zkllmc/zkllmc/internal/circuit"
 )
@@ -32,6 +34,7 @@ type manifest struct {
 	Digest    string           `json:"circuit"`
 	Statement string           `json:"statement_kind"` // generation or function
 	Pad       int64            `json:"pad"`            // of a generation
+	Tokenizer string           `json:"tokenizer,omitempty"`
 	Ports     []portInfo       `json:"ports"`
 	Layers    int              `json:"layers"`
 	Stats     compiler.Stats   `json:"stats"`
@@ -140,6 +143,7 @@ type output struct {
 	dir, runtimePath, module string
 	force, json              bool
 	layers, acceptLoss       bool
+	huggingFace              bool // the code reads a tokenizer.json
 }
 
 // precise compares the compiled program with the float model, on what scales were chosen from. What is not precise enough ends in an error,
@@ -179,6 +183,7 @@ func (a *app) compile(ctx context.Context, model string, m *modelFlags, o *outpu
 	if err := o.vacant(); err != nil {
 		return err
 	}
+	o.huggingFace = vocab.IsHuggingFace(cfg.Vocab)
 	mod, err := a.module.place(o)
 	if err != nil {
 		return err
@@ -189,10 +194,16 @@ func (a *app) compile(ctx context.Context, model string, m *modelFlags, o *outpu
 	if err != nil {
 		return err
 	}
-	if g := r.Circuit.Generation; m.words != nil && m.words.Size() > g.Vocab {
-		return usageError{fmt.Errorf("%s has %d tokens, the model knows %d: it belongs to another model", m.tokenizer, m.words.Size(), g.Vocab)}
-	}
 	desc := describe(r)
+	if t := m.words; t != nil {
+		if g := r.Circuit.Generation; t.Size() > g.Vocab {
+			return usageError{fmt.Errorf("%s has %d tokens, the model knows %d: it belongs to another model", m.tokenizer, t.Size(), g.Vocab)}
+		}
+		desc.Tokenizer = fmt.Sprintf("%x", t.Sum())
+		if _, ends := t.End(); !ends {
+			fmt.Fprintf(a.err, "zkllmc: %s does not say which token ends an answer, so that answers go on to the circuit's length: give --chat or --end-token\n", m.tokenizer)
+		}
+	}
 	if err := o.replaceable(a.err, desc); err != nil {
 		return err
 	}
@@ -279,11 +290,19 @@ func (o *output) vacant() error {
 	return nil
 }
 
-// replaceable refuses to write over the code of another circuit, which keys, statements and proofs are made for; with --force it says what
-// is replaced.
+// replaceable refuses to write over the code of another circuit, which keys, statements and proofs are made for, or of another tokenizer,
+// with which the verifiers that are out there compare texts; with --force it says what is replaced.
 func (o *output) replaceable(stderr io.Writer, desc manifest) error {
 	old, err := readManifest(o.dir)
-	if err != nil || old.Digest == desc.Digest {
+	if err != nil || old.Digest == desc.Digest && old.Tokenizer == desc.Tokenizer {
+		return nil
+	}
+	if old.Digest == desc.Digest {
+		if !o.force {
+			return usageError{fmt.Errorf("%s holds the same circuit with another tokenizer or template, %.16s…, and this is %.16s…; verifiers built from that encode texts otherwise: "+
+				"choose another folder, or add --force to replace it", o.dir, cmp.Or(old.Tokenizer, "none"), cmp.Or(desc.Tokenizer, "none"))}
+		}
+		fmt.Fprintf(stderr, "%s: replaces the tokenizer; verifiers built from the old code encode texts otherwise\n", o.dir)
 		return nil
 	}
 	if !o.force {

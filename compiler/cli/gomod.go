@@ -33,6 +33,14 @@ var runtimeModules = []string{
 	"github.com/spf13/pflag", "golang.org/x/sys",
 }
 
+// linkedModules are those, and what the tokenizer of a tokenizer.json needs.
+func linkedModules(huggingFace bool) []string {
+	if huggingFace {
+		return append(slices.Clone(runtimeModules), "golang.org/x/text")
+	}
+	return runtimeModules
+}
+
 // placement says how generated code is imported, and the module files to write with it.
 type placement struct {
 	importPath string
@@ -128,7 +136,7 @@ func (m Module) outside(dir string, o *output) (placement, error) {
 	var b bytes.Buffer
 	b.WriteString(modHeader)
 	fmt.Fprintf(&b, "\nmodule %s\n\ngo %s\n\nrequire %s %s\n\nrequire (\n", name, goVersion(gomod), ourModule, version)
-	for _, mod := range runtimeModules {
+	for _, mod := range linkedModules(o.huggingFace) {
 		v, err := requirement(gomod, mod)
 		if err != nil {
 			return p, err
@@ -140,15 +148,15 @@ func (m Module) outside(dir string, o *output) (placement, error) {
 		p.note = fmt.Sprintf("%s says where zkllmc is on this machine, which holds here alone; who builds the code elsewhere runs beside it\n"+
 			"  go mod edit -replace %s=PATH/OF/A/CLONE\n", filepath.Join(o.dir, "go.mod"), ourModule)
 	}
-	p.files = []codegen.SourceFile{{Path: "go.mod", Data: b.Bytes()}, {Path: "go.sum", Data: append([]byte(sums), neededSums(gosum)...)}}
+	p.files = []codegen.SourceFile{{Path: "go.mod", Data: b.Bytes()}, {Path: "go.sum", Data: append([]byte(sums), neededSums(gosum, linkedModules(o.huggingFace))...)}}
 	return p, nil
 }
 
 // neededSums are the lines of go.sum about the modules that generated code links.
-func neededSums(gosum []byte) []byte {
+func neededSums(gosum []byte, modules []string) []byte {
 	var out []byte
 	for _, line := range bytes.SplitAfter(gosum, []byte("\n")) {
-		for _, mod := range runtimeModules {
+		for _, mod := range modules {
 			if bytes.HasPrefix(line, []byte(mod+" ")) {
 				out = append(out, line...)
 			}

@@ -157,6 +157,9 @@ func (d *manifest) print(w io.Writer) {
 		fmt.Fprintf(w, "note           %s\n", n)
 	}
 	fmt.Fprintf(w, "circuit        %s\n", d.Digest)
+	if d.Tokenizer != "" {
+		fmt.Fprintf(w, "tokenizer      %s\n", d.Tokenizer)
+	}
 	fmt.Fprintf(w, "tensors        %d, of them committed with a proof %d, virtual %d\n", s.Tensors, s.Witness, s.Virtual)
 	fmt.Fprintf(w, "weights        %d cells in %d row commitments\n", s.WeightCells, s.WeightRows)
 	fmt.Fprintf(w, "witness        %d cells in %d row commitments\n", s.WitnessCells, s.WitnessRows)

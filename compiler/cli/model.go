@@ -1,7 +1,9 @@
 package cli
 
 import (
+	"errors"
 	"fmt"
+	"io/fs"
 	"math"
 	"os"
 	"strconv"
@@ -11,6 +13,7 @@ import (
 
 	"github.com/zkllmc/zkllmc/compiler"
 	"github.com/zkllmc/zkllmc/compiler/internal/quant"
+	"github.com/zkllmc/zkllmc/compiler/internal/vocab"
 	"github.com/zkllmc/zkllmc/internal/atomicfile"
 	"github.com/zkllmc/zkllmc/runtime/tokens"
 )
@@ -27,7 +30,9 @@ type modelFlags struct {
 	ranges    []string
 	statement string
 	tokenizer string
-	words     tokens.Tokenizer // what the vocabulary file holds, or nil
+	chat      string
+	end       string
+	words     tokens.Tokenizer // what the tokenizer's file holds, or nil
 	output    string
 	fix       []string
 	budget    int
@@ -49,7 +54,9 @@ func (m *modelFlags) register(c *cobra.Command) {
 	f.StringVar(&m.output, "logits", "", "graph output `NAME` to compile alone, where there are several")
 	f.StringArrayVar(&m.fix, "fix", nil, "input that is fixed and public, as `INPUT=FILE.pb`")
 	m.registerBudget(c)
-	f.StringVar(&m.tokenizer, "tokenizer", "", "vocabulary `FILE` (JSON from text to id, or llama2.c's format) with which the generated commands read and show texts; its pad id becomes part of the circuit")
+	f.StringVar(&m.tokenizer, "tokenizer", "", "`FILE` (a Hugging Face tokenizer.json, JSON from character to id, or llama2.c's format) with which the generated commands read and show texts; its pad id becomes part of the circuit")
+	f.StringVar(&m.chat, "chat", "", "`TEMPLATE` that makes a chat's first turn of a prompt, for a tokenizer.json: "+strings.Join(vocab.Names(), ", ")+", or a file (default: prompts are what the model reads)")
+	f.StringVar(&m.end, "end-token", "", "`TOKEN` that ends an answer, for a tokenizer.json without --chat")
 }
 
 func (m *modelFlags) registerBudget(c *cobra.Command) {
@@ -159,21 +166,49 @@ func (m *modelFlags) ports(cfg *compiler.Config) error {
 }
 
 func (m *modelFlags) loadTokenizer(cfg *compiler.Config) error {
-	if m.tokenizer == "" {
+	switch {
+	case m.chat != "" && m.end != "":
+		return usageError{fmt.Errorf("--end-token %s: the template of --chat says what ends an answer", m.end)}
+	case m.tokenizer == "" && (m.chat != "" || m.end != ""):
+		return usageError{fmt.Errorf("--chat and --end-token are about the tokenizer.json that --tokenizer names")}
+	case m.tokenizer == "":
 		return nil
 	}
-	data, err := atomicfile.Read(m.tokenizer, tokens.MaxFile)
-	if err != nil {
+	var err error
+	if cfg.Vocab, err = atomicfile.Read(m.tokenizer, tokens.MaxFile); err != nil {
 		return unreadable{err}
 	}
-	if m.words, err = tokens.Parse(data); err != nil {
+	if cfg.Template, err = m.template(); err != nil {
+		return unreadable{err}
+	}
+	if m.words, err = vocab.Parse(cfg.Vocab, cfg.Template); err != nil {
 		return unreadable{fmt.Errorf("%s: %w", m.tokenizer, err)}
 	}
-	cfg.Vocab = data
 	if pad, ok := m.words.Pad(); ok {
 		cfg.Pad = pad
 	}
 	return nil
+}
+
+// maxTemplate is the largest template that is read.
+const maxTemplate = 1 << 20
+
+// template returns the named template, the one in a file, or what --end-token says.
+func (m *modelFlags) template() ([]byte, error) {
+	if m.end != "" {
+		return vocab.EndAlone(m.end), nil
+	}
+	if m.chat == "" {
+		return nil, nil
+	}
+	if data, ok := vocab.Template(m.chat); ok {
+		return data, nil
+	}
+	data, err := atomicfile.Read(m.chat, maxTemplate)
+	if errors.Is(err, fs.ErrNotExist) {
+		err = fmt.Errorf("--chat %s: it is neither a file nor a template's name (%s)", m.chat, strings.Join(vocab.Names(), ", "))
+	}
+	return data, err
 }
 
 // dump prints the program after the pass that ZKLLMC_DUMP names, or after every pass for "all".

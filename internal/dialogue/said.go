@@ -1,6 +1,7 @@
 package dialogue
 
 import (
+	"fmt"
 	"slices"
 	"unicode/utf8"
 
@@ -24,9 +25,10 @@ type Said struct {
 
 // Texts is what tokens say, by a vocabulary. The prompt is missing where it is private, the answer where none is claimed.
 type Texts struct {
-	Prompt *Reading `json:"prompt,omitempty"`
-	Answer *Reading `json:"answer,omitempty"`
-	Next   *Reading `json:"next,omitempty"`
+	Tokenizer string   `json:"tokenizer"` // its Sum
+	Prompt    *Reading `json:"prompt,omitempty"`
+	Answer    *Reading `json:"answer,omitempty"`
+	Next      *Reading `json:"next,omitempty"`
 }
 
 // Reading is a reading.Reading as reports show it. The text is missing where it deceives who takes it for what was asked or told: a prompt
@@ -88,7 +90,7 @@ func Answered(c *circuit.Circuit, vocab tokens.Tokenizer, prompt, answer []int64
 
 // read adds the texts.
 func (s *Said) read(vocab tokens.Tokenizer) {
-	s.Texts = &Texts{}
+	s.Texts = &Texts{Tokenizer: fmt.Sprintf("%x", vocab.Sum())}
 	if !s.PrivatePrompt {
 		s.Texts.Prompt = newReading(reading.Prompt(vocab, s.Prompt), false)
 	}

@@ -18,14 +18,14 @@ type Verifier struct {
 	vocab tokens.Tokenizer
 }
 
-// NewVerifier returns a verifier for an accepted key of the circuit, with the content of the model's vocabulary file.
-func NewVerifier(c *circuit.Circuit, key *verifier.Key, vocab []byte) (*Verifier, error) {
-	t, err := tokens.Parse(vocab)
+// NewVerifier returns a verifier for an accepted key of the circuit, with what makes the model's tokenizer.
+func NewVerifier(c *circuit.Circuit, key *verifier.Key, vocab func() (tokens.Tokenizer, error)) (*Verifier, error) {
+	t, err := dialogue.Vocabulary(c, "", vocab)
+	if err == nil && t == nil {
+		err = fmt.Errorf("%w: there is none", tokens.ErrVocabulary)
+	}
 	if err != nil {
 		return nil, err
-	}
-	if t.Size() > c.Generation.Vocab {
-		return nil, fmt.Errorf("the vocabulary has %d tokens, the model has %d; it belongs to another model", t.Size(), c.Generation.Vocab)
 	}
 	return &Verifier{c: c, key: key, vocab: t}, nil
 }

@@ -1,6 +1,7 @@
 package tokens
 
 import (
+	"crypto/sha256"
 	"encoding/json"
 	"fmt"
 	"maps"
@@ -14,6 +15,7 @@ type characters struct {
 	ids      map[rune]int64
 	names    map[int64]string
 	end, pad int64 // -1: none
+	sum      [32]byte
 }
 
 // characterFile is what is read of the JSON file; further members are notes for people.
@@ -38,12 +40,12 @@ func parseCharacters(data []byte) (*characters, error) {
 		return nil, fmt.Errorf("%w: %w", ErrVocabulary, err)
 	}
 	if f.Tokeniser != "character" {
-		return nil, fmt.Errorf("%w: its member \"tokeniser\" is %q, want \"character\"", ErrVocabulary, f.Tokeniser)
+		return nil, fmt.Errorf("%w: its member \"tokeniser\" is %q, want \"character\"; a tokenizer.json is read where a model was compiled with it", ErrVocabulary, f.Tokeniser)
 	}
 	if len(f.Vocab) == 0 || len(f.Vocab) > maxTokens {
 		return nil, fmt.Errorf("%w: %d tokens", ErrVocabulary, len(f.Vocab))
 	}
-	c := &characters{ids: map[rune]int64{}, names: map[int64]string{}, end: -1, pad: -1}
+	c := &characters{ids: map[rune]int64{}, names: map[int64]string{}, end: -1, pad: -1, sum: sha256.Sum256(data)}
 	for _, name := range slices.Sorted(maps.Keys(f.Vocab)) { // of several faults always the same is named
 		if err := c.add(name, f.Vocab[name]); err != nil {
 			return nil, err
@@ -128,3 +130,6 @@ func (c *characters) End() (int64, bool) { return c.end, c.end >= 0 }
 
 // Pad implements Tokenizer.
 func (c *characters) Pad() (int64, bool) { return c.pad, c.pad >= 0 }
+
+// Sum implements Tokenizer.
+func (c *characters) Sum() [32]byte { return c.sum }

@@ -1,6 +1,7 @@
 package tokens
 
 import (
+	"crypto/sha256"
 	"encoding/binary"
 	"fmt"
 	"math"
@@ -26,6 +27,7 @@ type pairs struct {
 	words  []string
 	scores []float32
 	ids    map[string]int64
+	sum    [32]byte
 }
 
 // parsePairs reads the binary vocabulary of llama2.c. All numbers are little-endian and have 4 bytes:
@@ -39,7 +41,7 @@ func parsePairs(data []byte) (*pairs, error) {
 	if longest < 1 || longest > maxWord {
 		return nil, fmt.Errorf("%w: neither JSON nor the llama2.c format (its longest token has %d bytes)", ErrVocabulary, longest)
 	}
-	p := &pairs{ids: map[string]int64{}}
+	p := &pairs{ids: map[string]int64{}, sum: sha256.Sum256(data)}
 	for rest := data[4:]; len(rest) > 0; {
 		var err error
 		if rest, err = p.next(rest, longest); err != nil {
@@ -180,3 +182,6 @@ func (p *pairs) End() (int64, bool) { return start, true }
 
 // Pad implements Tokenizer: the format has none.
 func (p *pairs) Pad() (int64, bool) { return -1, false }
+
+// Sum implements Tokenizer.
+func (p *pairs) Sum() [32]byte { return p.sum }

@@ -2,7 +2,6 @@ package tokens_test
 
 import (
 	"math"
-	"path/filepath"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -31,8 +30,7 @@ func checkReadings(t *testing.T, v tokens.Tokenizer, prompts, answers []read) {
 }
 
 func TestReadingOfCharacters(t *testing.T) {
-	v, err := tokens.Load(filepath.Join("..", "..", "models", "sums", "vocab.json"))
-	require.NoError(t, err)
+	v := load(t, "..", "..", "models", "sums", "vocab.json")
 	checkReadings(t, v, []read{
 		{[]int64{1, 10, 1, 11}, "1+1=", true, `"1" "+" "1" "="`, false},
 		{[]int64{13, 1, 10, 1, 11}, "1+1=", false, `⟨13⟩ "1" "+" "1" "="`, false}, // pad tokens show nothing
@@ -47,7 +45,7 @@ func TestReadingOfCharacters(t *testing.T) {
 		{[]int64{2, 13, 12}, "2;", false, `"2" ⟨13⟩ ⟨12⟩`, false},
 		{nil, "", true, "", false},
 	})
-	v, err = tokens.Parse([]byte(`{"tokeniser":"character","vocab":{"⟨":0,"9":1,"⟩":2,"·":3},"pad_id":3}`))
+	v, err := tokens.Parse([]byte(`{"tokeniser":"character","vocab":{"⟨":0,"9":1,"⟩":2,"·":3},"pad_id":3}`))
 	require.NoError(t, err)
 	checkReadings(t, v, []read{
 		{[]int64{0, 1, 2}, "⟨9⟩", true, `"⟨" "9" "⟩"`, false},

@@ -1,7 +1,7 @@
 // Package tokens turns text into token ids and back, for the command lines of generated provers and verifiers. The proof is about
 // ids; a vocabulary only shows them to people.
 //
-// Two kinds of vocabulary files are read: a JSON file of single characters, such as {"tokeniser": "character", "vocab": {"a": 0, ";": 1},
+// Package huggingface reads tokenizer.json files. Two smaller kinds of vocabulary files are read here: a JSON file of single characters, such as {"tokeniser": "character", "vocab": {"a": 0, ";": 1},
 // "pad_id": 2, "end_token": ";"}, and the binary file of byte pairs with scores that llama2.c uses.
 package tokens
 
@@ -9,8 +9,6 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
-
-	"github.com/zkllmc/zkllmc/internal/atomicfile"
 )
 
 // MaxFile is the largest vocabulary file that is read.
@@ -40,19 +38,8 @@ type Tokenizer interface {
 	End() (id int64, ok bool)
 	// Pad returns the token that fills up sequences, if there is one.
 	Pad() (id int64, ok bool)
-}
-
-// Load reads a vocabulary file of either kind.
-func Load(path string) (Tokenizer, error) {
-	data, err := atomicfile.Read(path, MaxFile)
-	if err != nil {
-		return nil, err
-	}
-	t, err := Parse(data)
-	if err != nil {
-		return nil, fmt.Errorf("%s: %w", path, err)
-	}
-	return t, nil
+	// Sum identifies the tokenizer: the SHA-256 of its file. With another one a prover and a verifier do not speak of the same texts.
+	Sum() [32]byte
 }
 
 // Parse reads the content of a vocabulary file of either kind.

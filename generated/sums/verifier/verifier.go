@@ -36,7 +36,7 @@ func ReadVerifyingKeyContext(ctx context.Context, data []byte) (*VerifyingKey, e
 	if err != nil {
 		return nil, err
 	}
-	texts, err := asked.NewVerifier(c, key, vocab.File)
+	texts, err := asked.NewVerifier(c, key, vocab.Tokenizer)
 	if err != nil {
 		return nil, err
 	}

@@ -16,6 +16,7 @@ import (
 	"github.com/zkllmc/zkllmc/internal/circuit"
 	"github.com/zkllmc/zkllmc/internal/console"
 	"github.com/zkllmc/zkllmc/internal/console/commands"
+	"github.com/zkllmc/zkllmc/internal/dialogue"
 	"github.com/zkllmc/zkllmc/internal/protocol"
 	"github.com/zkllmc/zkllmc/runtime/tokens"
 )
@@ -24,7 +25,7 @@ import (
 type Model struct {
 	Name    string                           // of the model, as compiled
 	Build   func() (*circuit.Circuit, error) // the circuit that is proved, as generated code builds it
-	Vocab   []byte                           // content of the vocabulary file that texts are read and shown with, or nil
+	Vocab   func() (tokens.Tokenizer, error) // what texts are read and shown with, or nil
 	Backend backend.Backend                  // what computes; nil: all processor cores
 }
 
@@ -188,19 +189,6 @@ func (a *app) command(f func(ctx context.Context) error) func(*cobra.Command, []
 
 // vocabulary returns what texts are read and shown with: the given file, else what was compiled in, else nil.
 func (a *app) vocabulary(file string) (tokens.Tokenizer, error) {
-	if file != "" {
-		t, err := tokens.Load(file)
-		if err == nil && t.Size() > a.c.Generation.Vocab {
-			err = fmt.Errorf("%s: the vocabulary has %d tokens, the model has %d; it belongs to another model", file, t.Size(), a.c.Generation.Vocab)
-		}
-		return t, unreadable(err)
-	}
-	if len(a.m.Vocab) == 0 {
-		return nil, nil
-	}
-	t, err := tokens.Parse(a.m.Vocab)
-	if err != nil {
-		return nil, fmt.Errorf("the vocabulary that was compiled in: %w", err)
-	}
-	return t, nil
+	t, err := dialogue.Vocabulary(a.c, file, a.m.Vocab)
+	return t, unreadable(err)
 }

@@ -4,7 +4,9 @@ package prover_test
 import (
 	"bytes"
 	"context"
+	"crypto/sha256"
 	"encoding/json"
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -23,6 +25,7 @@ import (
 	verifierapp "github.com/zkllmc/zkllmc/runtime/app/verifier"
 	"github.com/zkllmc/zkllmc/runtime/gadget"
 	"github.com/zkllmc/zkllmc/runtime/statement/generation"
+	"github.com/zkllmc/zkllmc/runtime/tokens"
 )
 
 const vocab = `{"tokeniser": "character", "vocab": {"a": 0, "b": 1, "c": 2, "d": 3, ";": 4}, "pad_id": 5, "end_token": ";"}`
@@ -30,6 +33,14 @@ const vocab = `{"tokeniser": "character", "vocab": {"a": 0, "b": 1, "c": 2, "d":
 // built is the Build of a circuit that is there.
 func built(c *circuit.Circuit) func() (*circuit.Circuit, error) {
 	return func() (*circuit.Circuit, error) { return c, nil }
+}
+
+// parsed is the Vocab of a vocabulary file's content.
+func parsed(data []byte) func() (tokens.Tokenizer, error) {
+	if data == nil {
+		return nil
+	}
+	return func() (tokens.Tokenizer, error) { return tokens.Parse(data) }
 }
 
 // bigram is a model that answers a token with the next of the alphabet: a → b → c → d → ; → a.
@@ -87,7 +98,7 @@ func (b *bench) args(line string) []string {
 func (b *bench) prover(want int, line string) (stdout, stderr string) {
 	b.t.Helper()
 	var o, e bytes.Buffer
-	m := proverapp.Model{Name: "bigram", Build: built(b.c), Vocab: []byte(vocab)}
+	m := proverapp.Model{Name: "bigram", Build: built(b.c), Vocab: parsed([]byte(vocab))}
 	require.Equal(b.t, want, proverapp.Run(context.Background(), m, b.args(line), nil, &o, &e), "%s\n%s%s", line, &o, &e)
 	return o.String(), e.String()
 }
@@ -95,7 +106,7 @@ func (b *bench) prover(want int, line string) (stdout, stderr string) {
 func (b *bench) verifier(want int, line string) (stdout, stderr string) {
 	b.t.Helper()
 	var o, e bytes.Buffer
-	m := verifierapp.Model{Name: "bigram", Build: built(b.c), Vocab: []byte(vocab)}
+	m := verifierapp.Model{Name: "bigram", Build: built(b.c), Vocab: parsed([]byte(vocab))}
 	require.Equal(b.t, want, verifierapp.Run(context.Background(), m, b.args(line), nil, &o, &e), "%s\n%s%s", line, &o, &e)
 	return o.String(), e.String()
 }
@@ -225,7 +236,8 @@ func TestReports(t *testing.T) {
 	require.NoError(t, json.Unmarshal([]byte(out), &verify))
 	require.Equal(t, true, verify["accepted"])
 	text := func(s string) map[string]any { return map[string]any{"canonical": true, "text": s} }
-	require.Equal(t, map[string]any{"prompt": text("ab"), "answer": text("cd")}, verify["texts"])
+	which := fmt.Sprintf("%x", sha256.Sum256([]byte(vocab)))
+	require.Equal(t, map[string]any{"tokenizer": which, "prompt": text("ab"), "answer": text("cd")}, verify["texts"])
 	for _, key := range []string{"model_id", "circuit", "prompt_length", "private_prompt", "prompt_tokens", "answer_tokens", "finished", "texts", "proof_bytes", "statement_bytes"} {
 		require.Contains(t, verify, key)
 		require.Equal(t, verify[key], prove[key], "one name and one meaning in both programs: %s", key)

@@ -22,7 +22,7 @@ func (b *bench) texts(vocab []byte) (v *asked.Verifier, st, proof []byte) {
 	files := b.contents("keys/model.vk", "s.bin", "p.bin")
 	key, err := verifier.ReadKey(context.Background(), b.c, generation.Kind, []byte(files[0]))
 	require.NoError(b.t, err)
-	v, err = asked.NewVerifier(b.c, key, vocab)
+	v, err = asked.NewVerifier(b.c, key, parsed(vocab))
 	require.NoError(b.t, err)
 	return v, []byte(files[1]), []byte(files[2])
 }
@@ -104,7 +104,7 @@ func endless(t *testing.T) tokens.Tokenizer {
 func TestVerifyUnusualAnswer(t *testing.T) {
 	ctx := context.Background()
 	c, weights, words := pairModel(t)
-	d := newDesk(t, c, weights, words)
+	d := newDesk(t, c, weights, parsed(words))
 	d.proves("--prompt c")
 	v, st, proof := d.texts(words)
 	require.NoError(t, v.VerifyText(ctx, "c", "abd", st, proof))
@@ -135,7 +135,7 @@ func TestVocabularyOfService(t *testing.T) {
 	require.NoError(t, err)
 	key, err := verifier.ReadKey(context.Background(), b.c, generation.Kind, data)
 	require.NoError(t, err)
-	_, err = asked.NewVerifier(b.c, key, []byte(strings.Replace(vocab, `";": 4`, `";": 4, "e": 6`, 1)))
+	_, err = asked.NewVerifier(b.c, key, parsed([]byte(strings.Replace(vocab, `";": 4`, `";": 4, "e": 6`, 1))))
 	require.ErrorContains(t, err, "the vocabulary has 7 tokens, the model has 6")
 	_, err = asked.NewVerifier(b.c, key, nil)
 	require.ErrorIs(t, err, tokens.ErrVocabulary)

@@ -223,7 +223,7 @@ func TestInterrupted(t *testing.T) {
 	b := proved(t, configs["argmax"])
 	ctx, cancel := context.WithCancel(context.Background())
 	cancel()
-	m := proverapp.Model{Name: "bigram", Build: built(b.c), Vocab: []byte(vocab)}
+	m := proverapp.Model{Name: "bigram", Build: built(b.c), Vocab: parsed([]byte(vocab))}
 	for _, line := range []string{
 		"prove --key @keys/prover.key --prompt a -o @q.bin --statement-out @r.bin", "setup --weights @weights.zkw -o @new",
 	} {
@@ -231,7 +231,7 @@ func TestInterrupted(t *testing.T) {
 		require.Equal(t, console.Internal, proverapp.Run(ctx, m, b.args(line), nil, &stdout, &stderr), line)
 		require.Contains(t, stderr.String(), "interrupted")
 	}
-	v := verifierapp.Model{Name: "bigram", Build: built(b.c), Vocab: []byte(vocab)}
+	v := verifierapp.Model{Name: "bigram", Build: built(b.c), Vocab: parsed([]byte(vocab))}
 	for _, line := range []string{"accept --save @q.bin @keys/model.vk", "accept --json --save @q.bin @keys/model.vk", verifyLine, verifyLine + " --json"} {
 		var stdout, stderr bytes.Buffer
 		require.Equal(t, console.Internal, verifierapp.Run(ctx, v, b.args(line), nil, &stdout, &stderr), line)

@@ -125,9 +125,9 @@ func FuzzFiles(f *testing.F) {
 // run runs a command line of the verifier or the prover.
 func (b *bench) run(verifier bool, line string, stdout, stderr *bytes.Buffer) int {
 	if verifier {
-		return verifierapp.Run(context.Background(), verifierapp.Model{Name: "bigram", Build: built(b.c), Vocab: []byte(vocab)}, b.args(line), nil, stdout, stderr)
+		return verifierapp.Run(context.Background(), verifierapp.Model{Name: "bigram", Build: built(b.c), Vocab: parsed([]byte(vocab))}, b.args(line), nil, stdout, stderr)
 	}
-	return proverapp.Run(context.Background(), proverapp.Model{Name: "bigram", Build: built(b.c), Vocab: []byte(vocab)}, b.args(line), nil, stdout, stderr)
+	return proverapp.Run(context.Background(), proverapp.Model{Name: "bigram", Build: built(b.c), Vocab: parsed([]byte(vocab))}, b.args(line), nil, stdout, stderr)
 }
 
 // FuzzArguments gives the values of flags any text: prompts, answers, lists of token ids, a number, a model's ID. A statement is written
@@ -150,7 +150,7 @@ func FuzzArguments(f *testing.F) {
 		defer os.Remove(out)
 		flags := [][2]string{{"--prompt=", "--answer="}, {"--tokens=", "--answer-tokens="}, {"--prompt=", "--answer-tokens="}, {"--tokens=", "--answer="}}[form%4]
 		args := []string{"statement", flags[0] + prompt, flags[1] + answer, "-o", out, "--logits-from", b.file("s.bin")}
-		m := proverapp.Model{Name: "bigram", Build: built(b.c), Vocab: []byte(vocab)}
+		m := proverapp.Model{Name: "bigram", Build: built(b.c), Vocab: parsed([]byte(vocab))}
 		size := len(prompt) + len(answer) + len(other)
 		code, _ := bounded(t, size, func(o, e *bytes.Buffer) int { return proverapp.Run(context.Background(), m, args, nil, o, e) })
 		data, err := os.ReadFile(out)
@@ -165,7 +165,7 @@ func FuzzArguments(f *testing.F) {
 		bounded(t, size, func(o, e *bytes.Buffer) int { return proverapp.Run(context.Background(), m, limit, nil, o, e) })
 		asked := append(b.args(verifyLine), flags[0]+prompt, flags[1]+answer)
 		bounded(t, size, func(o, e *bytes.Buffer) int {
-			return verifierapp.Run(context.Background(), verifierapp.Model{Build: built(b.c), Vocab: []byte(vocab)}, asked, nil, o, e)
+			return verifierapp.Run(context.Background(), verifierapp.Model{Build: built(b.c), Vocab: parsed([]byte(vocab))}, asked, nil, o, e)
 		})
 		id := append(b.args("verify --vk @keys/model.vk --statement @s.bin --proof @p.bin"), "--id="+other)
 		bounded(t, size, func(o, e *bytes.Buffer) int {

@@ -46,7 +46,7 @@ func TestFullDevice(t *testing.T) {
 		"run --json --key @keys/prover.key --prompt a", prove, prove + " --json", "version", "--version", "help", "--help", "help run", "run --help",
 	} {
 		var stderr bytes.Buffer
-		m := proverapp.Model{Name: "bigram", Build: built(b.c), Vocab: []byte(vocab)}
+		m := proverapp.Model{Name: "bigram", Build: built(b.c), Vocab: parsed([]byte(vocab))}
 		require.Equal(t, console.Internal, proverapp.Run(context.Background(), m, b.args(line), nil, full(t), &stderr), line)
 		require.Equal(t, 1, strings.Count(stderr.String(), "no space left"), "%s: %s", line, &stderr)
 		require.Contains(t, stderr.String(), "prover: the standard output could not be written", line)
@@ -57,7 +57,7 @@ func TestFullDevice(t *testing.T) {
 		"--help": console.Internal, "help verify": console.Internal, "verify --help": console.Internal, forged: console.Rejected, forged + " --json": console.Rejected,
 	} {
 		var stderr bytes.Buffer
-		m := verifierapp.Model{Name: "bigram", Build: built(b.c), Vocab: []byte(vocab)}
+		m := verifierapp.Model{Name: "bigram", Build: built(b.c), Vocab: parsed([]byte(vocab))}
 		require.Equal(t, want, verifierapp.Run(context.Background(), m, b.args(line), nil, full(t), &stderr), line)
 		if line != forged { // which prints nothing there
 			require.Equal(t, 1, strings.Count(stderr.String(), "no space left"), "%s: %s", line, &stderr)

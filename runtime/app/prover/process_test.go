@@ -35,11 +35,11 @@ const (
 func TestMain(m *testing.M) {
 	if name := os.Getenv(asProver); name != "" {
 		c, _ := bigram(&testing.T{}, configs[name])
-		os.Exit(proverapp.Main(proverapp.Model{Name: "bigram", Build: built(c), Vocab: []byte(vocab)}, os.Args[1:]))
+		os.Exit(proverapp.Main(proverapp.Model{Name: "bigram", Build: built(c), Vocab: parsed([]byte(vocab))}, os.Args[1:]))
 	}
 	if name := os.Getenv(asVerifier); name != "" {
 		c, _ := bigram(&testing.T{}, configs[name])
-		os.Exit(verifierapp.Main(verifierapp.Model{Name: "bigram", Build: built(c), Vocab: []byte(vocab)}, os.Args[1:]))
+		os.Exit(verifierapp.Main(verifierapp.Model{Name: "bigram", Build: built(c), Vocab: parsed([]byte(vocab))}, os.Args[1:]))
 	}
 	os.Exit(m.Run())
 }

@@ -4,6 +4,7 @@ package prover_test
 import (
 	"bytes"
 	"context"
+	"crypto/sha256"
 	"encoding/binary"
 	"encoding/json"
 	"fmt"
@@ -20,19 +21,22 @@ import (
 	"github.com/zkllmc/zkllmc/internal/backend"
 	"github.com/zkllmc/zkllmc/internal/circuit"
 	"github.com/zkllmc/zkllmc/internal/format"
+	"github.com/zkllmc/zkllmc/internal/reading"
 	"github.com/zkllmc/zkllmc/internal/test/witnesstest"
 	proverapp "github.com/zkllmc/zkllmc/runtime/app/prover"
 	verifierapp "github.com/zkllmc/zkllmc/runtime/app/verifier"
 	"github.com/zkllmc/zkllmc/runtime/gadget"
+	"github.com/zkllmc/zkllmc/runtime/tokens"
+	"github.com/zkllmc/zkllmc/runtime/tokens/huggingface"
 )
 
 // desk is a bench whose programs have a vocabulary of their own, with the model set up and accepted.
 type desk struct {
 	*bench
-	vocab []byte
+	vocab func() (tokens.Tokenizer, error)
 }
 
-func newDesk(t *testing.T, c *circuit.Circuit, weights map[circuit.ID]backend.Tensor, vocab []byte) *desk {
+func newDesk(t *testing.T, c *circuit.Circuit, weights map[circuit.ID]backend.Tensor, vocab func() (tokens.Tokenizer, error)) *desk {
 	d := &desk{&bench{t: t, dir: t.TempDir(), c: c}, vocab}
 	data, err := format.EncodeWeights(c, weights)
 	require.NoError(t, err)
@@ -110,7 +114,7 @@ func TestSteeredSum(t *testing.T) {
 	}
 	vocab, err := os.ReadFile(filepath.Join(dir, "vocab.json"))
 	require.NoError(t, err)
-	d := newDesk(t, r.Circuit, weights, vocab)
+	d := newDesk(t, r.Circuit, weights, parsed(vocab))
 
 	honest := "prompt    \"1+1=\"\nanswer    \"2;\"\n"
 	require.Equal(t, honest, d.proves("--prompt 1+1="))
@@ -165,7 +169,7 @@ func pairModel(t *testing.T) (*circuit.Circuit, map[circuit.ID]backend.Tensor, [
 // first one, with bytes. Answers have end tokens inside, or are written letter by letter by the model itself.
 func TestSteeredPairs(t *testing.T) {
 	c, weights, vocab := pairModel(t)
-	d := newDesk(t, c, weights, vocab)
+	d := newDesk(t, c, weights, parsed(vocab))
 	prompt := func(shown string) string { return "prompt    " + shown + "\n" }
 	steered := func(shown, ids string) string { return prompt(shown) + "tokens    " + ids + "\n" + warning }
 	for _, x := range []struct{ line, shown string }{
@@ -194,9 +198,55 @@ func TestSteeredPairs(t *testing.T) {
 	}
 }
 
+// chatter is a tokenizer.json with a template: "ab" is the prompt <u>ab</u><a>. The model answers b, c and the end token.
+func chatter() (tokens.Tokenizer, error) {
+	return huggingface.Parse([]byte(`{"added_tokens": [{"id": 8, "content": "<u>", "special": true}, {"id": 9, "content": "</u>", "special": true},
+		{"id": 10, "content": "<a>", "special": true}], "decoder": {"type": "Fuse"}, "model": {"type": "BPE", "merges": [],
+		"vocab": {"a": 0, "b": 1, "c": 2, "d": 3, "<": 4, "u": 5, ">": 6, "/": 7}}}`), []byte(`{"before": "<u>", "after": "</u><a>", "end": "</u>"}`))
+}
+
+// A chat: texts are the user's words, which both sides put into the template. What he writes makes no turns, and a prompt with other turns
+// than the template's is no text's.
+func TestChat(t *testing.T) {
+	text := witnesstest.Text{Name: "chat", Length: 24, Reveal: circuit.Argmax, Vocab: 11, WeightBits: 8, WitnessBits: 8}
+	b := text.Builder()
+	w := b.Weight("next", 8, 11, 11)
+	text.Logits(b, gadget.Embed(b, "logits", text.Tokens(b), w))
+	c, err := b.Finish()
+	require.NoError(t, err)
+	v := make([]int64, 11*11)
+	for from, to := range map[int]int{10: 1, 1: 2, 2: 9} {
+		v[11*from+to] = 90
+	}
+	d := newDesk(t, c, map[circuit.ID]backend.Tensor{w: {Shape: []int{11, 11}, V: v}}, chatter)
+	for _, prompt := range []string{"ab", "d</u><a>b</u><u>a", "", "<a>"} {
+		d.proves("--tokens " + reading.FormatIDs(encoded(t, prompt)))
+		shown := d.says(0, "--prompt", prompt, "--answer", "bc")
+		require.Contains(t, shown, fmt.Sprintf("prompt    %q, as asked\nanswer    \"bc\", as told\n", prompt))
+		require.Contains(t, d.says(1, "--prompt", prompt+"d"), "prompt mismatch")
+	}
+	require.Equal(t, "prompt    \"ab\"\nanswer    \"bc\"\n", d.proves("--prompt ab"))
+	require.Equal(t, accepted+"prompt    \"ab\"\nanswer    \"bc\"\n", d.says(0))
+	forged := "--tokens 8,3,9,10,1,9,8,0,9,10" // <u>d</u><a>b</u><u>a</u><a>
+	require.Contains(t, d.proves(forged), warning)
+	require.Contains(t, d.says(0), `prompt    ⟨8⟩ "d" ⟨9⟩ ⟨10⟩ "b" ⟨9⟩ ⟨8⟩ "a" ⟨9⟩ ⟨10⟩`)
+	for _, prompt := range []string{"a", "d", "d</u><a>b</u><u>a"} {
+		require.Contains(t, d.says(1, "--prompt", prompt), "prompt mismatch")
+	}
+}
+
+// encoded is the prompt that both sides make of a text.
+func encoded(t *testing.T, text string) []int64 {
+	k, err := chatter()
+	require.NoError(t, err)
+	ids, err := k.Encode(text)
+	require.NoError(t, err)
+	return ids
+}
+
 func TestAnswerIsCompared(t *testing.T) {
 	c, weights, vocab := pairModel(t)
-	d := newDesk(t, c, weights, vocab)
+	d := newDesk(t, c, weights, parsed(vocab))
 	d.proves("--prompt ab --answer-tokens 265,1,267,1")
 	require.Equal(t, `verifier: rejected (answer mismatch): the proof holds, but for another answer: expected "cd" (tokens 265,267), `+
 		"proved \"c\" ⟨1⟩ \"d\" ⟨1⟩ (tokens 265,1,267,1)\n", d.says(1, "--prompt", "ab", "--answer", "cd"))
@@ -218,7 +268,7 @@ func TestAnswerIsCompared(t *testing.T) {
 // TestUnusualAnswer asks for what the model answers letter by letter, and for what it does not answer.
 func TestUnusualAnswer(t *testing.T) {
 	c, weights, vocab := pairModel(t)
-	d := newDesk(t, c, weights, vocab)
+	d := newDesk(t, c, weights, parsed(vocab))
 	m := proverapp.Model{Name: "shown", Build: built(d.c), Vocab: d.vocab}
 	for _, x := range []struct {
 		code         int
@@ -239,16 +289,17 @@ func TestUnusualAnswer(t *testing.T) {
 
 func TestTextsOfReports(t *testing.T) {
 	c, weights, vocab := pairModel(t)
-	d := newDesk(t, c, weights, vocab)
+	d := newDesk(t, c, weights, parsed(vocab))
 	type object = map[string]any
 	d.proves("--prompt ab")
 	r := d.report(0)
-	require.Equal(t, object{"prompt": object{"canonical": true, "text": "ab"}, "answer": object{"canonical": true, "text": "c"}}, r.Texts)
+	which := fmt.Sprintf("%x", sha256.Sum256(vocab))
+	require.Equal(t, object{"tokenizer": which, "prompt": object{"canonical": true, "text": "ab"}, "answer": object{"canonical": true, "text": "c"}}, r.Texts)
 	require.Nil(t, r.Asked)
 	require.False(t, r.End)
 	d.proves("--tokens 1,263,261 --answer-tokens 267,1,267,1")
 	r = d.report(0)
-	require.Equal(t, object{"prompt": object{"canonical": false, "spelled": `⟨1⟩ " a" "b"`},
+	require.Equal(t, object{"tokenizer": which, "prompt": object{"canonical": false, "spelled": `⟨1⟩ " a" "b"`},
 		"answer": object{"canonical": false, "spelled": `"d" ⟨1⟩ "d" ⟨1⟩`}}, r.Texts, "no text that deceives")
 	require.True(t, r.End)
 	r = d.report(1, "--prompt", "ab", "--answer-tokens", "267,1,267,1")

@@ -21,9 +21,9 @@ func (b *bench) fed(ctx context.Context, want int, program, line string, stdin i
 	var o, e bytes.Buffer
 	code := 0
 	if program == "prover" {
-		code = proverapp.Run(ctx, proverapp.Model{Name: "bigram", Build: built(b.c), Vocab: []byte(vocab)}, b.args(line), stdin, &o, &e)
+		code = proverapp.Run(ctx, proverapp.Model{Name: "bigram", Build: built(b.c), Vocab: parsed([]byte(vocab))}, b.args(line), stdin, &o, &e)
 	} else {
-		code = verifierapp.Run(ctx, verifierapp.Model{Name: "bigram", Build: built(b.c), Vocab: []byte(vocab)}, b.args(line), stdin, &o, &e)
+		code = verifierapp.Run(ctx, verifierapp.Model{Name: "bigram", Build: built(b.c), Vocab: parsed([]byte(vocab))}, b.args(line), stdin, &o, &e)
 	}
 	require.Equal(b.t, want, code, "%s\n%s%s", line, &o, &e)
 	return o.String(), e.String()

@@ -15,13 +15,14 @@ import (
 	"github.com/zkllmc/zkllmc/internal/circuit"
 	"github.com/zkllmc/zkllmc/internal/console"
 	"github.com/zkllmc/zkllmc/internal/protocol"
+	"github.com/zkllmc/zkllmc/runtime/tokens"
 )
 
 // Model is what a generated verifier is for.
 type Model struct {
 	Name  string                           // of the model, as compiled
 	Build func() (*circuit.Circuit, error) // the circuit that is proved, as generated code builds it
-	Vocab []byte                           // content of the vocabulary file that texts are shown with, or nil
+	Vocab func() (tokens.Tokenizer, error) // what texts are read and shown with, or nil
 }
 
 // Main runs the command line and returns the exit code of the process, one of package console. SIGINT and SIGTERM end the work.

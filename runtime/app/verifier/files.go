@@ -9,6 +9,7 @@ import (
 	"github.com/zkllmc/zkllmc/internal/circuit"
 	"github.com/zkllmc/zkllmc/internal/commit"
 	"github.com/zkllmc/zkllmc/internal/console"
+	"github.com/zkllmc/zkllmc/internal/dialogue"
 	"github.com/zkllmc/zkllmc/internal/format"
 	"github.com/zkllmc/zkllmc/internal/group"
 	"github.com/zkllmc/zkllmc/internal/protocol"
@@ -157,21 +158,13 @@ func pinned(id, file string) ([32]byte, error) {
 
 // vocabulary returns what texts are shown with: the given file, else what was compiled in, else nil.
 func (a *app) vocabulary(file string) (tokens.Tokenizer, error) {
-	var t tokens.Tokenizer
-	var err error
-	switch {
-	case file != "":
-		if a.c.Generation == nil {
+	if a.c.Generation == nil {
+		if file != "" {
 			return nil, usage("verify: --vocab is for models that continue prompts")
 		}
-		if t, err = tokens.Load(file); err == nil && t.Size() > a.c.Generation.Vocab {
-			err = fmt.Errorf("%s: the vocabulary has %d tokens, the model has %d; it belongs to another model", file, t.Size(), a.c.Generation.Vocab)
-		}
-	case len(a.m.Vocab) > 0:
-		if t, err = tokens.Parse(a.m.Vocab); err != nil {
-			err = fmt.Errorf("the vocabulary that was compiled in: %w", err)
-		}
+		return nil, nil
 	}
+	t, err := dialogue.Vocabulary(a.c, file, a.m.Vocab)
 	if err != nil {
 		return nil, &failure{code: console.Unreadable, err: err}
 	}

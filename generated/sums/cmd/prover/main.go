@@ -12,5 +12,5 @@ import (
 )
 
 func main() {
-	os.Exit(prover.Main(prover.Model{Name: circuit.Name, Build: circuit.Build, Vocab: vocab.File}, os.Args[1:]))
+	os.Exit(prover.Main(prover.Model{Name: circuit.Name, Build: circuit.Build, Vocab: vocab.Tokenizer}, os.Args[1:]))
 }

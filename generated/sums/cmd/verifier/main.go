@@ -12,5 +12,5 @@ import (
 )
 
 func main() {
-	os.Exit(verifier.Main(verifier.Model{Name: circuit.Name, Build: circuit.Build, Vocab: vocab.File}, os.Args[1:]))
+	os.Exit(verifier.Main(verifier.Model{Name: circuit.Name, Build: circuit.Build, Vocab: vocab.Tokenizer}, os.Args[1:]))
 }
