@@ -10,7 +10,7 @@ import (
 // The loops of one term of an Einsum, for reals and for integers.
 
 // number is a cell: a real in StageFloat, an integer in StageInt.
-type number interface{ ~int64 | ~float64 }
+type number interface{ int64 | float64 }
 
 // operand is one tensor of a term with its stride per label; 0 for a label that it does not have.
 type operand[T number] struct {
@@ -82,10 +82,8 @@ func addTerm[T number](b *budget.Budget, out []T, t *Term, in [][]T, known []*in
 
 // addProducts adds a term without indicators to out.
 func addProducts[T number](b *budget.Budget, out []T, t *Term, in [][]T) error {
-	if out, real := any(out).([]float64); real {
-		if done, err := addMatrices(b, out, t, any(in).([][]float64)); done || err != nil {
-			return err
-		}
+	if done, err := addMatrices(b, out, t, in); done || err != nil {
+		return err
 	}
 	w := newWalker(b, out, t, in)
 	w.all(t)

@@ -60,6 +60,27 @@ func anyTerm(r *rand.Rand) Term {
 	return t
 }
 
+// sameInteger compares the matrix products of a term over integers, some of them with magnitudes that need short sums or leave no room at all,
+// with the loops.
+func sameInteger(t *testing.T, term *Term, reals [][]float64) {
+	term.ICoef = int64(term.Coef)
+	var in [][]int64
+	for k, x := range reals {
+		in = append(in, make([]int64, len(x)))
+		for i, v := range x {
+			in[k][i] = int64(v) << (len(x) % 30)
+		}
+	}
+	want, got := make([]int64, cellsOf(*term, term.Out)), make([]int64, cellsOf(*term, term.Out))
+	newWalker(nil, want, term, in).all(term)
+	if err := addProducts(nil, got, term, in); err != nil {
+		t.Fatal(err)
+	}
+	if !slices.Equal(got, want) {
+		t.Fatalf("%+v: %v, want %v", term, got, want)
+	}
+}
+
 // anyMatrices is a term of two operands whose labels mostly have a place in matrix products.
 func anyMatrices(r *rand.Rand) Term {
 	t := Term{Coef: float64(r.Intn(5) - 2), In: []int{0, 1}}
@@ -168,6 +189,9 @@ func TestMatricesAreLoops(t *testing.T) {
 			continue
 		}
 		matrices++
+		if exact {
+			sameInteger(t, &term, in)
+		}
 		for i := range want {
 			if d := math.Abs(got[i] - want[i]); d > 1e-11 || exact && d > 0 {
 				t.Fatalf("%+v: cell %d is %v, want %v", term, i, got[i], want[i])

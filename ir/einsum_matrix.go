@@ -61,9 +61,9 @@ func offsets(t *Term, labels, strides []int) []int {
 	return out
 }
 
-// addMatrices adds a term of two operands to out as matrix products, where that is faster than the loops of a walker; else it says false.
-// The order of each cell's sum follows from the term alone.
-func addMatrices(b *budget.Budget, out []float64, t *Term, in [][]float64) (bool, error) {
+// addMatrices adds a term of two operands to out as matrix products, where that is faster than the loops of a walker; else it says false. The
+// order of each cell's sum of reals follows from the term alone.
+func addMatrices[T float64 | int64](b *budget.Budget, out []T, t *Term, in [][]T) (bool, error) {
 	if len(in) != 2 {
 		return false, nil
 	}
@@ -75,9 +75,14 @@ func addMatrices(b *budget.Budget, out []float64, t *Term, in [][]float64) (bool
 	if r.first == 1 {
 		in[0], in[1], axes[0], axes[1] = in[1], in[0], axes[1], axes[0]
 	}
+	p := matrix.Product[T]{Coef: coefficient[T](t), A: in[0], B: in[1], C: out}
+	if x, integers := any(in).([][]int64); integers {
+		if m, n := magnitude(x[0]), magnitude(x[1]); !m.IsInt64() || !n.IsInt64() || !p.Exact(m.Int64(), n.Int64()) {
+			return false, nil
+		}
+	}
 	labels := len(t.Extents)
 	sa, sb, sc := strides(axes[0], t.Extents, labels), strides(axes[1], t.Extents, labels), strides(t.Out, t.Extents, labels)
-	p := matrix.Product{Coef: t.Coef, A: in[0], B: in[1], C: out}
 	p.Batch.A, p.Batch.B, p.Batch.C = offsets(t, r.batch, sa), offsets(t, r.batch, sb), offsets(t, r.batch, sc)
 	p.Rows.A, p.Rows.C = offsets(t, r.rows, sa), offsets(t, r.rows, sc)
 	p.Cols.B, p.Cols.C = offsets(t, r.cols, sb), offsets(t, r.cols, sc)

@@ -74,12 +74,12 @@ func layout(rng *rand.Rand, extents ...int) (places [][]int, size int) {
 	return places, size
 }
 
-func anyProduct(rng *rand.Rand) *Product {
+func anyProduct(rng *rand.Rand) *Product[float64] {
 	t, rows, cols, sum := 1+rng.IntN(3), 1+rng.IntN(2*blockRows), 1+rng.IntN(300), 1+rng.IntN(blockSum/8)
 	if rng.IntN(4) == 0 {
 		sum += blockSum
 	}
-	p := &Product{Coef: real(rng)}
+	p := &Product[float64]{Coef: real(rng)}
 	a, na := layout(rng, t, rows, sum)
 	b, nb := layout(rng, t, sum, cols)
 	c, nc := layout(rng, t, rows, cols)
@@ -90,7 +90,7 @@ func anyProduct(rng *rand.Rand) *Product {
 }
 
 // naive is the definition.
-func (p *Product) naive() []float64 {
+func naive(p *Product[float64]) []float64 {
 	out := slices.Clone(p.C)
 	for t := range p.Batch.A {
 		for i := range p.Rows.A {
@@ -112,13 +112,59 @@ func TestProducts(t *testing.T) {
 	rng := rand.New(rand.NewPCG(3, 4))
 	for range 16 {
 		p := anyProduct(rng)
-		want, before := p.naive(), slices.Clone(p.C)
+		want, before := naive(p), slices.Clone(p.C)
 		for _, threads := range []int{1, 2, 7} {
 			runtime.GOMAXPROCS(threads)
 			copy(p.C, before)
 			require.NoError(t, p.Add(never))
 			require.True(t, same(p.C, want), "%d threads: %d·(%d×%d×%d)", threads, len(p.Batch.A), len(p.Rows.A), len(p.Sum.A), len(p.Cols.B))
 		}
+	}
+}
+
+// A product of integers is exact with the longest sums that Exact allows for their magnitudes, at the extremes of these, also where the
+// coefficient leads beyond 2^53; what Exact refuses has no sums of sixteen.
+func TestIntegers(t *testing.T) {
+	rng := rand.New(rand.NewPCG(9, 10))
+	for _, c := range []struct {
+		a, b  int64
+		block int
+	}{{0, 7, 512}, {1 << 15, 1 << 15, 512}, {1 << 22, 1 << 22, 512}, {1<<22 + 1, 1 << 22, 511}, {1 << 31, 1 << 18, 16}, {1<<24 - 1, 1 << 24, 32},
+		{1 << 31, 1<<18 + 1, 0}, {1 << 62, 1, 0}, {1 << 62, 1 << 62, 0}} {
+		shape := anyProduct(rng)
+		p := &Product[int64]{Coef: 1<<40 + 3, A: make([]int64, len(shape.A)), B: make([]int64, len(shape.B)), C: make([]int64, len(shape.C)),
+			Batch: shape.Batch, Rows: shape.Rows, Cols: shape.Cols, Sum: shape.Sum}
+		require.Equal(t, c.block > 0, p.Exact(c.a, c.b), "%+v", c)
+		require.Equal(t, c.block, p.block, "%+v", c)
+		if c.block == 0 {
+			continue
+		}
+		sign := int64(1)
+		for i := range p.A {
+			if p.A[i] = c.a; i%97 == 0 {
+				p.A[i] = -c.a + min(c.a, 1)
+			}
+		}
+		for i := range p.B {
+			if p.B[i] = sign * c.b; i%89 == 0 {
+				sign = -sign
+			}
+		}
+		for i := range p.C {
+			p.C[i] = rng.Int64()
+		}
+		want := slices.Clone(p.C)
+		for t := range p.Batch.A {
+			for i := range p.Rows.A {
+				for j := range p.Cols.B {
+					for k := range p.Sum.A {
+						want[p.Batch.C[t]+p.Rows.C[i]+p.Cols.C[j]] += p.Coef * p.A[p.Batch.A[t]+p.Rows.A[i]+p.Sum.A[k]] * p.B[p.Batch.B[t]+p.Sum.B[k]+p.Cols.B[j]]
+					}
+				}
+			}
+		}
+		require.NoError(t, p.Add(never))
+		require.Equal(t, want, p.C, "%+v", c)
 	}
 }
 
@@ -145,7 +191,7 @@ func TestEmptyAndCancelled(t *testing.T) {
 // [out, in].
 func BenchmarkProduct(b *testing.B) {
 	const rows, sum, cols = 64, 576, 1536
-	p := &Product{Coef: 1, A: make([]float64, rows*sum), B: make([]float64, sum*cols), C: make([]float64, rows*cols)}
+	p := &Product[float64]{Coef: 1, A: make([]float64, rows*sum), B: make([]float64, sum*cols), C: make([]float64, rows*cols)}
 	line := func(n, step int) (out []int) {
 		for i := range n {
 			out = append(out, i*step)

@@ -1,6 +1,6 @@
 // Package eval is the interpreter of the IR, in both of its meanings: the oracle that everything faster is compared with, and the source of
-// the calibration data. What an operation means is said by its entry in the op table. Over the reals, products of matrices go through
-// package matrix, which is compared with the loops over a term's labels; results have the same bits on every platform.
+// the calibration data. What an operation means is said by its entry in the op table. Products of matrices go through package
+// matrix, which is compared with the loops over a term's labels; results have the same bits on every platform.
 package eval
 
 import (
