@@ -30,6 +30,12 @@ func readKey(c *circuit.Circuit, name string) (*engine.Key, error) {
 	return k, nil
 }
 
+// readKey is readKey as a phase, left behind where the context ends.
+func (a *app) readKey(ctx context.Context, name string) (*engine.Key, error) {
+	a.progress.phase("read key")
+	return console.Interruptible(ctx, func() (*engine.Key, error) { return readKey(a.c, name) })
+}
+
 // verifyingKeyBeside is where setup puts the verifying key of a prover key.
 func verifyingKeyBeside(keyFile string) string {
 	return filepath.Join(filepath.Dir(keyFile), verifyingKeyFile)

@@ -93,7 +93,8 @@ func inputPort(c *circuit.Circuit, name string) int {
 // fill runs the model and completes the statement by what it reveals of the outputs.
 func (a *app) fill(ctx context.Context, k *engine.Key, in *engine.Input, st *function.Statement) error {
 	a.progress.phase("running")
-	return k.Compute(ctx, st, in.Private)
+	_, err := console.Interruptible(ctx, func() (struct{}, error) { return struct{}{}, k.Compute(ctx, st, in.Private) })
+	return err
 }
 
 func (a *app) functionRunCommand() *cobra.Command {
@@ -111,8 +112,7 @@ func (a *app) functionRunCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			a.progress.phase("read key")
-			k, err := readKey(a.c, key)
+			k, err := a.readKey(ctx, key)
 			if err != nil {
 				return err
 			}
@@ -167,6 +167,7 @@ func (a *app) functionProve(ctx context.Context, o *functionProveOptions) error 
 	if err := a.fill(ctx, k, in, st); err != nil {
 		return err
 	}
+	a.progress.expect(proofForecast(a.c))
 	proof, err := console.Interruptible(ctx, func() ([]byte, error) { return k.Prove(ctx, in, a.options()) })
 	if err != nil {
 		return err

@@ -23,6 +23,8 @@ type progress struct {
 	name        string // of the running phase, "" if none
 	since       time.Time
 	seconds     map[string]float64
+	expected    *forecast     // nil: nothing is known of what comes
+	ticking     chan struct{} // closed when the line of the running phase is no longer written anew
 }
 
 func newProgress(w io.Writer) *progress {
@@ -34,22 +36,84 @@ func newProgress(w io.Writer) *progress {
 	return p
 }
 
+// expect says which phases come, and what they cost.
+func (p *progress) expect(f *forecast) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.expected = f
+}
+
 // phase ends the running phase and starts another; the empty name starts none.
 func (p *progress) phase(name string) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	now := time.Now()
+	p.still()
 	if p.name != "" {
-		s := now.Sub(p.since).Seconds()
-		p.seconds[strings.ReplaceAll(p.name, " ", "_")] += s
-		if p.interactive {
-			fmt.Fprint(p.w, "\r")
+		s := now.Sub(p.since)
+		p.seconds[strings.ReplaceAll(p.name, " ", "_")] += s.Seconds()
+		line := fmt.Sprintf("%-16s %8.2f s", p.name, s.Seconds())
+		if p.expected.finish(p.name, s); p.expected.long() {
+			line += "   " + p.expected.say("", 0)
 		}
-		fmt.Fprintf(p.w, "%-16s %8.2f s\n", p.name, s)
+		if p.interactive {
+			line = fmt.Sprintf("\r%-*s", lineWidth, line)
+		}
+		fmt.Fprintln(p.w, strings.TrimRight(line, " "))
 	}
 	p.name, p.since = name, now
 	if name != "" && p.interactive {
-		fmt.Fprintf(p.w, "%-16s …", name)
+		p.tick()
+		p.ticking = make(chan struct{})
+		go p.ticks(p.ticking)
+	}
+}
+
+// lineWidth is enough to write over what tick has written.
+const lineWidth = 64
+
+// tick writes the line of the running phase.
+func (p *progress) tick() {
+	line := fmt.Sprintf("%-16s …", p.name)
+	if s := p.expected.say(p.name, time.Since(p.since)); s != "" {
+		line += " " + s
+	}
+	fmt.Fprintf(p.w, "\r%-*s", lineWidth, line)
+}
+
+// ticks writes it once a second until it is told to stop.
+func (p *progress) ticks(stop chan struct{}) {
+	t := time.NewTicker(time.Second)
+	defer t.Stop()
+	for {
+		select {
+		case <-stop:
+			return
+		case <-t.C:
+		}
+		p.mu.Lock()
+		if p.ticking == stop {
+			p.tick()
+		}
+		p.mu.Unlock()
+	}
+}
+
+// still stops the ticks; p.mu is held.
+func (p *progress) still() {
+	if p.ticking != nil {
+		close(p.ticking)
+		p.ticking = nil
+	}
+}
+
+// yield leaves the terminal's line to what is printed during the running phase.
+func (p *progress) yield() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.ticking != nil {
+		p.still()
+		fmt.Fprintf(p.w, "\r%-*s\r", lineWidth, "")
 	}
 }
 
@@ -57,6 +121,7 @@ func (p *progress) phase(name string) {
 func (p *progress) abandon() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	p.still()
 	if p.name != "" && p.interactive {
 		fmt.Fprintln(p.w)
 	}

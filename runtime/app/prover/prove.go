@@ -80,8 +80,7 @@ func (o *proveFiles) check(inputs ...path) error {
 
 // keys reads the prover's key and the verifying key that belongs to it.
 func (a *app) keys(ctx context.Context, o *proveFiles) (*engine.Key, *verifier.Key, error) {
-	a.progress.phase("read key")
-	k, err := readKey(a.c, o.key)
+	k, err := a.readKey(ctx, o.key)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -169,6 +168,7 @@ func (a *app) proof(ctx context.Context, d *engine.Decoding, st *generation.Stat
 		}
 		st.Logits = slices.Clone(d.Logits()[(st.Prompt-1)*g.Vocab:])
 	}
+	a.progress.expect(proofForecast(a.c))
 	proof, err := console.Interruptible(ctx, func() ([]byte, error) { return d.Prove(ctx, st, a.options()) })
 	return st.Hide(a.c), proof, err
 }

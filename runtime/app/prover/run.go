@@ -35,8 +35,7 @@ func (a *app) run(ctx context.Context, q *question, keyFile string, asJSON bool)
 	if err := q.read(ctx, a); err != nil {
 		return err
 	}
-	a.progress.phase("read key")
-	k, err := readKey(a.c, keyFile)
+	k, err := a.readKey(ctx, keyFile)
 	if err != nil {
 		return err
 	}
@@ -45,7 +44,7 @@ func (a *app) run(ctx context.Context, q *question, keyFile string, asJSON bool)
 		return err
 	}
 	a.progress.phase("decoding")
-	live := &stream{w: a.stdout, q: q, silent: asJSON}
+	live := &stream{w: a.stdout, q: q, silent: asJSON, yield: a.progress.yield}
 	answer, err := a.decode(ctx, d, q, live.said)
 	if err != nil {
 		live.abandon()

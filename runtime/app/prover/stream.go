@@ -14,7 +14,8 @@ import (
 type stream struct {
 	w       io.Writer
 	q       *question
-	silent  bool // nothing is printed
+	silent  bool   // nothing is printed
+	yield   func() // is called before a piece is printed
 	printed string
 }
 
@@ -43,7 +44,8 @@ func (s *stream) said(answer []int64) {
 
 // print prints what a text has behind what is printed. One that does not begin so waits for the end.
 func (s *stream) print(text string) {
-	if rest, ok := strings.CutPrefix(text, s.printed); ok && !s.silent {
+	if rest, ok := strings.CutPrefix(text, s.printed); ok && rest != "" && !s.silent {
+		s.yield()
 		fmt.Fprint(s.w, rest)
 		s.printed = text
 	}

@@ -48,7 +48,7 @@ func TestAnswersAreStreamed(t *testing.T) {
 		"nothing but marks": {question{tokenizer: bytesTokens{words: []string{"", "", ""}}}, []string{"", "", ""}, "\n"},
 	} {
 		var out bytes.Buffer
-		s := &stream{w: &out, q: &c.q}
+		s := &stream{w: &out, q: &c.q, yield: func() {}}
 		for i, piece := range c.pieces {
 			at := out.Len()
 			s.said([]int64{0, 1, 2}[:i+1])
@@ -64,12 +64,12 @@ func TestAnswersAreStreamed(t *testing.T) {
 	silent.finish([]int64{1})
 	require.Empty(t, out.String())
 
-	shrinking := &stream{w: &out, q: &question{}}
+	shrinking := &stream{w: &out, q: &question{}, yield: func() {}}
 	shrinking.said([]int64{7, 7})
 	shrinking.finish([]int64{8})
 	require.Equal(t, "7,7\n8\n", out.String(), "a text that does not go on as it began is printed once more")
 	out.Reset()
-	broken := &stream{w: &out, q: &question{}}
+	broken := &stream{w: &out, q: &question{}, yield: func() {}}
 	broken.abandon()
 	broken.said([]int64{7})
 	broken.abandon()
