@@ -255,7 +255,7 @@ func number(text string) float64 {
 		if power < 0 {
 			f /= ten
 		} else {
-			f *= ten
+			f = float64(f * ten)
 		}
 	}
 	if negative {

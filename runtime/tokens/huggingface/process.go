@@ -12,8 +12,8 @@ type processorFile struct {
 	Single         []map[string]pieceFile  `json:"single"` // TemplateProcessing
 	Pair           json.RawMessage         `json:"pair"`   // TemplateProcessing: of two texts, which nobody gives here
 	SpecialTokens  map[string]specialToken `json:"special_tokens"`
-	Sep            []any                   `json:"sep"` // BertProcessing, RobertaProcessing
-	Cls            []any                   `json:"cls"`
+	Sep            []json.RawMessage       `json:"sep"` // BertProcessing, RobertaProcessing
+	Cls            []json.RawMessage       `json:"cls"`
 	AddPrefixSpace *bool                   `json:"add_prefix_space"` // of no meaning for ids, as the next two
 	TrimOffsets    *bool                   `json:"trim_offsets"`
 	UseRegex       *bool                   `json:"use_regex"`
@@ -74,13 +74,12 @@ func processor(raw json.RawMessage) (before, after []int64, err error) {
 }
 
 // idOf reads a pair of a token and its id.
-func idOf(pair []any) ([]int64, error) {
-	if len(pair) == 2 {
-		if id, ok := pair[1].(float64); ok && id >= 0 && id < maxTokens && id == float64(int64(id)) {
-			return []int64{int64(id)}, nil
-		}
+func idOf(pair []json.RawMessage) ([]int64, error) {
+	var id int64
+	if len(pair) != 2 || json.Unmarshal(pair[1], &id) != nil {
+		return nil, fmt.Errorf("%.100s is no pair of a token and its id", pair)
 	}
-	return nil, fmt.Errorf("%v is no pair of a token and its id", pair)
+	return []int64{id}, nil
 }
 
 // template reads the parts of TemplateProcessing, of which one is the text.
