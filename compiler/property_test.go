@@ -29,9 +29,7 @@ import (
 	"github.com/zkllmc/zkllmc/internal/backend/cpu"
 	"github.com/zkllmc/zkllmc/internal/backend/reference"
 	"github.com/zkllmc/zkllmc/internal/circuit"
-	"github.com/zkllmc/zkllmc/internal/commit"
 	"github.com/zkllmc/zkllmc/internal/engine"
-	"github.com/zkllmc/zkllmc/internal/group"
 	"github.com/zkllmc/zkllmc/internal/protocol"
 	"github.com/zkllmc/zkllmc/internal/test/randgraph"
 	"github.com/zkllmc/zkllmc/internal/test/witnesstest"
@@ -764,10 +762,7 @@ func (p *proved) prove(in *engine.Input, a *witness.Assignment) error {
 
 // countsAgree compares the dry run with the proof.
 func (p *proved) countsAgree(proof []byte) error {
-	layout := protocol.WeightLayout(p.c)
-	run := protocol.Proof{Kind: protocol.KindInference, Circuit: p.c, Statement: protocol.Nothing{}}
-	run.Weights = commit.Set{Layout: layout, Points: make([]group.Affine, layout.Rows)}
-	counts, err := run.Count()
+	counts, err := protocol.Schedule(p.c)
 	if err != nil {
 		return fmt.Errorf("count: %w", err)
 	}

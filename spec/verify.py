@@ -579,8 +579,30 @@ def schedule(c):
     c.waves = max((t.wave for t in c.tensors), default=0)
 
 
-def setup_circuit(c):
-    """(5.6) the canonical encoding of the setup circuit of c."""
+def piece_rows(c):
+    """(5.6) the number of rows of every piece of a range proof but the last."""
+    return max(1, (2 ** 23 - 2 ** 17) // 2 ** max(c.weight_bits, 13))
+
+
+def parts(c, layout, first, end):
+    """(5.6) name, shape and bounds of the weights of the setup circuit of a piece, the rows from first up to end - 1."""
+    for k, t in enumerate(c.tensors):
+        if t.kind != WEIGHT:
+            continue
+        place = layout.places[k]
+        at = max(first, place.row)
+        end_of = min(end, place.row + (len(place.heads) if place.owner else 1))
+        while at < end_of:
+            if not place.owner:
+                yield t.name, t.shape, t
+                break
+            n = 1 << (end_of - at).bit_length() - 1
+            yield f'{t.name} rows {at} to {at + n - 1}', (n, 1 << layout.b), t
+            at += n
+
+
+def setup_circuit(c, layout, first, end):
+    """(5.6) the canonical encoding of the setup circuit of a piece, the rows from first up to end - 1."""
     def i(*values):
         return b''.join(v.to_bytes(8, 'big', signed=True) for v in values)
 
@@ -591,16 +613,13 @@ def setup_circuit(c):
     def tensor(name, kind, shape, lo, hi, mult):
         tensors.append(text(name) + i(kind) + items([i(d) for d in shape]) + i(lo, hi, 0, 0, 0, mult) + text('') + i(0))
         return len(tensors) - 1
-    for t in c.tensors:
-        if t.kind != WEIGHT:
-            continue
-        weight, name = tensor(t.name, WEIGHT, t.shape, t.lo, t.hi, 0), range_name(t.lo, t.hi)
+    for part, shape, t in parts(c, layout, first, end):
+        weight, name = tensor(part, WEIGHT, shape, t.lo, t.hi, 0), range_name(t.lo, t.hi)
         if name not in named:
             mult = tensor('multiplicities ' + name, WITNESS, [t.hi - t.lo + 1], 0, 2 ** 31 - 1, 1)
             named[name] = len(tables)
             tables.append(text(name) + i(mult) + items([items([i(v) for v in range(t.lo, t.hi + 1)])]))
         lookups.append(i(named[name]) + items([i(weight)]))
-    require(lookups, 'verifying key: the circuit has no weights, hence no model')
     head = text('zkllmc circuit') + i(2) + text('weights of ' + c.digest.hex()) + i(c.weight_bits, c.witness_bits, 0, 0)
     return head + items(tensors) + items(tables) + items(lookups) + i(0, 0)
 
@@ -861,8 +880,9 @@ class Channel:
         return point, claim
 
 
-def verify_stream(c, kind, model, statement, stream, generators, trace):
-    """(8.1 … 8.3) one proof stream. statement is None for setup."""
+def verify_stream(c, kind, model, opened, statement, body, stream, generators, trace):
+    """(8.1 … 8.3) the proof at the beginning of a stream; returns the rest. opened are the rows of the model that it is about, body is
+    what is absorbed of the statement."""
     if trace is not None:
         trace.append('# ' + kind)
     tr = Transcript(PROTOCOL, trace)
@@ -873,7 +893,7 @@ def verify_stream(c, kind, model, statement, stream, generators, trace):
     tr.absorb('model', b''.join(encode_point(p) for p in model))
     for p in c.ports:
         tr.absorb('port', p.raw)
-    tr.absorb('statement', statement.body if statement else b'')
+    tr.absorb('statement', body)
     ch = Channel(tr, stream)
     ch.segment('pad', None, [(ch.points('pads', 1)[0], 1)])  # how many entries it has is known at the end
     weights, witness = Layout(c, WEIGHT, c.weight_bits), Layout(c, WITNESS, c.witness_bits)
@@ -884,9 +904,10 @@ def verify_stream(c, kind, model, statement, stream, generators, trace):
     for w in range(1, c.waves + 1):
         run_wave(ch, ledger, w)
     require(not ledger.requests and not any(ledger.pending), 'proof: a claim is left open')
-    openings(c, ch, ledger.openings, [(weights, model), (witness, rows)])
+    openings(c, ch, ledger.openings, [(weights, opened), (witness, rows)])
     product_block(ch)
     final_argument(ch, generators)
+    return ch.stream[ch.at:]
 
 
 # --- 9. Lookups ------------------------------------------------------------------------------------------------------------------
@@ -1220,7 +1241,6 @@ def final_argument(ch, generators):
         left, right = ch.points('L, R', 2)
         rounds.append((left, right, folding_challenge(tr.bytes('fold', 16))))
     rest = ch.clear('rest', n >> len(rounds))
-    require(ch.at == len(ch.stream), 'proof: there are bytes behind its end')
 
     # (13.6) omega[g] is built from the last round, which folds the lowest bit; then `after` is X.
     terms, omega, after = [], [1], 1
@@ -1246,18 +1266,25 @@ def accept_key(c, data, pinned, generators, trace):
     """(4.2, 4.3, 14.1) returns the model's commitments and ID. A key whose ID was pinned is not verified again."""
     body = strip_header(data, b'zkllm-vk', c.digest, 'verifying key')
     require(any(p.out and p.reveal != NOTHING for p in c.ports), 'verifying key: the circuit reveals nothing of an output')
-    rows = Layout(c, WEIGHT, c.weight_bits).rows
+    layout = Layout(c, WEIGHT, c.weight_bits)
+    rows = layout.rows
+    require(rows, 'verifying key: the circuit has no weights, hence no model')
     require(len(body) >= 32 * rows, 'verifying key: it ends early')
     model = [decode_point(body[32 * i:32 * i + 32]) for i in range(rows)]
     identity = hashlib.sha256(b'zkllmc/v1 model' + c.digest + body[:32 * rows]).digest()
     if pinned is not None:
         require(identity == pinned, 'verifying key: it is of another model than the pinned one')
         return model, identity
-    setup = read_circuit(setup_circuit(c))
-    try:
-        verify_stream(setup, 'setup', model, None, body[32 * rows:], generators, trace)
-    except Reject as err:
-        raise Reject(f'verifying key: its range proof: {err}') from err
+    size, rest = piece_rows(c), body[32 * rows:]
+    count = -(-rows // size)
+    for k in range(count):
+        first, end = k * size, min((k + 1) * size, rows)
+        setup = read_circuit(setup_circuit(c, layout, first, end))
+        try:
+            rest = verify_stream(setup, 'setup', model, model[first:end], None, u64(k) + u64(count), rest, generators, trace)
+        except Reject as err:
+            raise Reject(f'verifying key: piece {k + 1} of {count} of its range proof: {err}') from err
+    require(not rest, 'verifying key: there are bytes behind its end')
     return model, identity
 
 
@@ -1266,7 +1293,8 @@ def accept_proof(c, model, identity, statement, proof, generators, trace):
     st = (Generation if c.generation else Function)(c, strip_header(statement, b'zkllm-st', c.digest, 'statement'))
     body = strip_header(proof, b'zkllm-pf', c.digest, 'proof')
     require(body[:32] == identity, 'proof: it belongs to another model')
-    verify_stream(c, 'inference', model, st, body[32:], generators, trace)
+    rest = verify_stream(c, 'inference', model, model, st, st.body, body[32:], generators, trace)
+    require(not rest, 'proof: there are bytes behind its end')
 
 
 # --- 16. What an auditor checks --------------------------------------------------------------------------------------------------

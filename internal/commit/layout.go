@@ -118,39 +118,87 @@ func split(shape []int, bits int) splitAt {
 
 // Cells lays the tensors' integers out as rows. Cells that do not fit 32 bits are an error: commitments are for small integers.
 func (l *Layout) Cells(c *circuit.Circuit, data func(circuit.ID) *backend.Tensor) ([][]int32, error) {
-	rows := make([][]int32, l.Rows)
 	for _, id := range l.order {
-		t := data(id)
-		if t == nil || len(t.V) != circuit.Size(c.Tensor(id).Shape) {
+		if t := data(id); t == nil || len(t.V) != circuit.Size(c.Tensor(id).Shape) {
 			return nil, fmt.Errorf("commit: tensor %s has no values of shape %v", c.Tensor(id).Name, c.Tensor(id).Shape)
 		}
-		if err := l.fill(rows, id, c.Tensor(id).Shape, t.V); err != nil {
+	}
+	return l.CellsOf(c, Range{0, l.Rows}, func(id circuit.ID, lo, hi int) ([]int64, error) { return data(id).V[lo:hi], nil })
+}
+
+// Range is a run of rows, from From up to To-1.
+type Range struct{ From, To int }
+
+// CellsOf is Cells for a run of rows. It asks data for runs of a tensor's cells, row-major, from lo up to hi-1.
+func (l *Layout) CellsOf(c *circuit.Circuit, rows Range, data func(id circuit.ID, lo, hi int) ([]int64, error)) ([][]int32, error) {
+	out := make([][]int32, rows.To-rows.From)
+	for _, id := range l.order {
+		own := l.Of(id)
+		here := Range{max(own.From, rows.From), min(own.To, rows.To)}
+		if here.From >= here.To {
+			continue
+		}
+		if err := l.fill(out, rows.From, here, id, c.Tensor(id).Shape, data); err != nil {
 			return nil, fmt.Errorf("commit: tensor %s: %w", c.Tensor(id).Name, err)
 		}
 	}
-	return rows, nil
+	return out, nil
 }
 
-func (l *Layout) fill(rows [][]int32, id circuit.ID, shape []int, v []int64) error {
+// Of returns the rows that a tensor lies in: one, if it shares it.
+func (l *Layout) Of(id circuit.ID) Range {
 	p := &l.places[id]
-	rowOf := make(map[int]int, len(p.high))
-	for i, h := range p.high {
-		rowOf[h] = p.first + i
+	return Range{p.first, p.first + max(1, len(p.high))}
+}
+
+// Shared says whether a tensor lies in a row with others.
+func (l *Layout) Shared(id circuit.ID) bool { return l.places[id].packed }
+
+// fill lays a tensor's cells out in the given ones of its rows; out begins with row base.
+func (l *Layout) fill(out [][]int32, base int, rows Range, id circuit.ID, shape []int, data func(circuit.ID, int, int) ([]int64, error)) error {
+	p := &l.places[id]
+	if p.packed {
+		v, err := data(id, 0, circuit.Size(shape))
+		if err != nil {
+			return err
+		}
+		return l.fillRow(&out[p.first-base], p.offset, shape, v)
 	}
+	lo := l.start(shape, rows.From-p.first)
+	v, err := data(id, lo, l.start(shape, rows.To-p.first))
+	if err != nil {
+		return err
+	}
+	for r := rows.From; r < rows.To; r++ {
+		cells := v[l.start(shape, r-p.first)-lo : l.start(shape, r+1-p.first)-lo]
+		if err := l.fillRow(&out[r-base], 0, l.box(shape, len(cells)), cells); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// start is the first cell, row-major, of the k-th row that a tensor owns, or behind the last one.
+func (l *Layout) start(shape []int, k int) int {
+	s := split(shape, l.Bits)
+	perStep := (shape[s.axis] + 1<<s.low - 1) >> s.low // rows of one choice of the indices before the straddling axis
+	return (k/perStep*shape[s.axis] + k%perStep<<s.low) * circuit.Size(shape[s.axis+1:])
+}
+
+// box is the shape of n cells in a row that a tensor of the given shape owns: as many steps of the straddling axis, and the axes behind it.
+func (l *Layout) box(shape []int, n int) []int {
+	inner := shape[split(shape, l.Bits).axis+1:]
+	return append([]int{n / circuit.Size(inner)}, inner...)
+}
+
+// fillRow copies the cells of a box into a row, from a column on.
+func (l *Layout) fillRow(row *[]int32, offset int, shape []int, v []int64) error {
 	last := shape[len(shape)-1]
 	for line := 0; line*last < len(v); line++ {
-		cells, at := v[line*last:(line+1)*last], paddedLine(shape, line)
-		for len(cells) > 0 {
-			row, col := p.first, p.offset+at
-			if !p.packed {
-				row, col = rowOf[at>>l.Bits], at&(1<<l.Bits-1)
-			}
-			n := min(len(cells), 1<<l.Bits-col)
-			rows[row] = l.reach(rows[row], col+n)
-			if err := narrow(rows[row][col:col+n], cells[:n]); err != nil {
-				return err
-			}
-			cells, at = cells[n:], at+n
+		col := offset + paddedLine(shape, line)
+		*row = l.reach(*row, col+last)
+		if err := narrow((*row)[col:col+last], v[line*last:(line+1)*last]); err != nil {
+			return err
 		}
 	}
 	return nil

@@ -82,6 +82,29 @@ func TestPlaces(t *testing.T) {
 	require.Zero(t, sum, "every cell is laid out once")
 }
 
+// Runs of rows, laid out from no more cells than they hold, are those of the whole.
+func TestCellsOfRuns(t *testing.T) {
+	c, l, data, rows := laid(t)
+	for from := range rows {
+		for _, to := range []int{from + 1, min(from+7, len(rows)), len(rows)} {
+			asked := 0
+			got, err := l.CellsOf(c, Range{from, to}, func(id circuit.ID, lo, hi int) ([]int64, error) {
+				asked += hi - lo
+				return data[id].V[lo:hi], nil
+			})
+			require.NoError(t, err)
+			require.Equal(t, rows[from:to], got)
+			n := 0
+			for _, row := range got {
+				for _, v := range row {
+					n += min(int(v), 1)
+				}
+			}
+			require.Equal(t, n, asked, "no cell is asked for that is not laid out")
+		}
+	}
+}
+
 // The rows of some tensors, spelt out.
 func TestOwnedRows(t *testing.T) {
 	for _, test := range []struct {

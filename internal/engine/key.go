@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"bytes"
 	"fmt"
 
 	"github.com/zkllmc/zkllmc/internal/backend"
@@ -12,19 +13,16 @@ import (
 
 // Encode returns the key as the bytes of a prover key file. They are secret.
 func (k *Key) Encode() []byte {
-	w := format.NewWriter(format.MagicProverKey, k.c.Digest())
-	w.Raw(k.id[:])
-	w.Raw(k.secret[:])
-	for _, t := range k.c.Weights() {
-		for _, v := range k.data[t.ID].V {
-			w.Int16(int16(v))
-		}
-	}
+	m := &Keys{c: k.c, weights: loaded(k.data), secret: k.secret, id: k.id, points: k.set.Points}
 	for i := range k.set.Rows {
-		w.Point(k.set.Points[i])
-		w.Scalar(k.set.Rows[i].Blind)
+		m.blinds = append(m.blinds, k.set.Rows[i].Blind)
 	}
-	return w.Bytes()
+	var out bytes.Buffer
+	out.Grow(KeySize(k.c))
+	if err := m.WriteProverKey(&out); err != nil {
+		panic("engine: " + err.Error()) // all is in memory
+	}
+	return out.Bytes()
 }
 
 // ReadKey decodes a prover key of a circuit.

@@ -24,11 +24,15 @@ import (
 // Phase is told when a phase of long work begins; the last call has the empty name.
 type Phase func(name string)
 
+// Progress is told how many of the equal parts of the running phase are done. Phases of one part say nothing.
+type Progress func(done, of int)
+
 // Options tell how to compute. The zero value is not usable: Backend must be set.
 type Options struct {
-	Backend backend.Backend
-	Phase   Phase
-	hooks   Hooks
+	Backend  backend.Backend
+	Phase    Phase
+	Progress Progress
+	hooks    Hooks
 }
 
 // Hooks replace what an honest prover does not choose. They exist for tests that play a prover who lies in one place, and give nothing
@@ -56,6 +60,12 @@ func (o *Options) phase(name string) {
 	}
 }
 
+func (o *Options) progress(done, of int) {
+	if o.Progress != nil && of > 1 {
+		o.Progress(done, of)
+	}
+}
+
 // Key is what a prover keeps: the weights, the blinders of their commitments and a secret that enters all later randomness.
 type Key struct {
 	c      *circuit.Circuit
@@ -67,58 +77,6 @@ type Key struct {
 
 // ModelID identifies the committed model.
 func (k *Key) ModelID() [32]byte { return k.id }
-
-// Setup commits to the weights (by tensor, in the shapes of the circuit) and proves that each lies in its declared range. It
-// returns the prover's key and the encoded verifying key.
-func Setup(ctx context.Context, c *circuit.Circuit, weights map[circuit.ID]backend.Tensor, o Options) (*Key, []byte, error) {
-	k := &Key{c: c, data: weights}
-	layout := protocol.WeightLayout(c)
-	cells, err := layout.Cells(c, k.tensor)
-	if err != nil {
-		return nil, nil, err
-	}
-	digest := c.Digest()
-	rnd, err := o.randomness(append([]byte("setup"), digest[:]...), nil, cells)
-	if err != nil {
-		return nil, nil, err
-	}
-	copy(k.secret[:], rnd.bytes("prover secret", 32))
-	o.phase("commit weights")
-	k.set.Layout, k.set.Rows = layout, blinded(cells, rnd.Uniform("weight blinders", layout.Rows))
-	k.set.Points = o.Backend.CommitRows(group.Row(1<<layout.Bits), k.set.Rows)
-	k.id = protocol.ModelID(c, k.set.Points)
-	w := format.NewWriter(format.MagicVerifyingKey, c.Digest())
-	for i := range k.set.Points {
-		w.Point(k.set.Points[i])
-	}
-	if err := k.rangeProof(ctx, w, o); err != nil {
-		return nil, nil, err
-	}
-	o.phase("")
-	return k, w.Bytes(), nil
-}
-
-// rangeProof appends the proof of the setup circuit.
-func (k *Key) rangeProof(ctx context.Context, w *format.Writer, o Options) error {
-	setup, err := protocol.SetupCircuit(k.c)
-	if err != nil {
-		return err
-	}
-	weights := map[circuit.ID]backend.Tensor{}
-	from, to := k.c.Weights(), setup.Weights()
-	for i := range from {
-		weights[to[i].ID] = k.data[from[i].ID]
-	}
-	o.phase("check weights")
-	a, err := witness.Generate(ctx, setup, weights, nil, nil)
-	if err != nil {
-		return err
-	}
-	set := k.set
-	set.Layout = protocol.WeightLayout(setup) // the same places under the setup circuit's names
-	p := &protocol.Proof{Kind: protocol.KindSetup, Circuit: setup, Weights: set, Statement: protocol.Nothing{}, Data: a.Tensor}
-	return k.run(ctx, p, w, o)
-}
 
 func (k *Key) tensor(id circuit.ID) *backend.Tensor {
 	t, ok := k.data[id]
@@ -208,8 +166,9 @@ func (k *Key) ProveAssignment(ctx context.Context, st statement.Statement, a *wi
 	}
 	w := format.NewWriter(format.MagicProof, k.c.Digest())
 	w.Raw(k.id[:])
-	p := &protocol.Proof{Kind: protocol.KindInference, Circuit: k.c, Weights: k.set, Statement: st, Data: a.Tensor}
-	if err := k.run(ctx, p, w, o); err != nil {
+	p := protocol.Inference(k.c, k.set.Points, st)
+	p.Weights.Rows, p.Data, p.Phase = k.set.Rows, a.Tensor, o.phase
+	if err := run(ctx, p, k.secret, w, o); err != nil {
 		return nil, err
 	}
 	o.phase("")
@@ -218,7 +177,7 @@ func (k *Key) ProveAssignment(ctx context.Context, st statement.Statement, a *wi
 
 // run proves and appends the proof to w. A challenge for which the protocol is undefined, which happens with negligible
 // probability, restarts it with fresh randomness; nothing that carries a pad leaves before the proof is complete.
-func (k *Key) run(ctx context.Context, p *protocol.Proof, w *format.Writer, o Options) error {
+func run(ctx context.Context, p *protocol.Proof, secret [32]byte, w *format.Writer, o Options) error {
 	counts, err := p.Count()
 	if err != nil {
 		return fmt.Errorf("counting messages: %w", err)
@@ -231,12 +190,11 @@ func (k *Key) run(ctx context.Context, p *protocol.Proof, w *format.Writer, o Op
 	if o.hooks.Rows != nil {
 		o.hooks.Rows(layout, cells)
 	}
-	p.Phase = o.phase
 	for {
 		if err := ctx.Err(); err != nil {
 			return err
 		}
-		rnd, err := o.randomness(p.Statement.Bytes(), k.secret[:], cells)
+		rnd, err := o.randomness(p.Statement.Bytes(), secret[:], cells)
 		if err != nil {
 			return err
 		}

@@ -16,30 +16,62 @@ import (
 type randomness struct{ seed [64]byte }
 
 func (o *Options) randomness(statement, secret []byte, cells [][]int32) (*randomness, error) {
-	fresh := make([]byte, 64)
+	fresh, err := o.fresh()
+	if err != nil {
+		return nil, err
+	}
+	s := newSeed(fresh, statement, secret)
+	s.rows(cells)
+	return s.randomness(), nil
+}
+
+// fresh returns bytes of the operating system.
+func (o *Options) fresh() ([]byte, error) {
 	if o.hooks.Seed != nil {
-		fresh = o.hooks.Seed
-	} else if _, err := rand.Read(fresh); err != nil {
+		return o.hooks.Seed, nil
+	}
+	fresh := make([]byte, freshSize)
+	if _, err := rand.Read(fresh); err != nil {
 		return nil, fmt.Errorf("prover: no randomness from the operating system: %w", err)
 	}
-	h := sha3.NewSHAKE256()
+	return fresh, nil
+}
+
+// freshSize is the number of bytes that are taken of the operating system.
+const freshSize = 64
+
+// seed hashes what randomness is expanded from.
+type seed struct {
+	h   *sha3.SHAKE
+	buf []byte
+}
+
+func newSeed(fresh, statement, secret []byte) *seed {
+	s := &seed{h: sha3.NewSHAKE256(), buf: make([]byte, 0, 1<<14)}
 	for _, part := range [][]byte{[]byte("zkllmc prover randomness"), fresh, statement, secret} {
 		var n [8]byte
 		binary.BigEndian.PutUint64(n[:], uint64(len(part)))
-		h.Write(n[:])
-		h.Write(part)
+		s.h.Write(n[:])
+		s.h.Write(part)
 	}
-	buf := make([]byte, 0, 1<<14)
+	return s
+}
+
+// rows hashes rows of committed cells.
+func (s *seed) rows(cells [][]int32) {
 	for _, row := range cells {
-		buf = binary.BigEndian.AppendUint64(buf[:0], uint64(len(row)))
+		s.buf = binary.BigEndian.AppendUint64(s.buf[:0], uint64(len(row)))
 		for _, x := range row {
-			buf = binary.BigEndian.AppendUint32(buf, uint32(x))
+			s.buf = binary.BigEndian.AppendUint32(s.buf, uint32(x))
 		}
-		h.Write(buf)
+		s.h.Write(s.buf)
 	}
+}
+
+func (s *seed) randomness() *randomness {
 	r := &randomness{}
-	h.Read(r.seed[:])
-	return r, nil
+	s.h.Read(r.seed[:])
+	return r
 }
 
 // bytes returns n bytes of a stream.

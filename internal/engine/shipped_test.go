@@ -32,7 +32,7 @@ func TestProgramsLinkNoHook(t *testing.T) {
 	require.NoError(t, err)
 	symbols := string(out)
 	linked := func(name string) bool { return strings.Contains(symbols, name) }
-	require.True(t, linked("zkllmc/internal/engine.Setup\n"), "the control: names are listed")
+	require.True(t, linked("zkllmc/internal/engine.MakeKeys\n"), "the control: names are listed")
 	for _, hook := range hooks {
 		require.False(t, linked("/"+hook), hook)
 	}

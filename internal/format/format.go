@@ -99,6 +99,9 @@ func NewReader(data []byte, magic string, digest [32]byte) (*Reader, error) {
 	return r, r.err
 }
 
+// Elements reads points and scalars that no header stands before.
+func Elements(data []byte) *Reader { return &Reader{b: data} }
+
 // Raw returns the next n bytes, which alias the artefact.
 func (r *Reader) Raw(n int) []byte {
 	if r.err == nil && (n < 0 || n > len(r.b)) {
@@ -157,14 +160,20 @@ func (r *Reader) Scalar() (field.Element, error) {
 // Exactly says whether n bytes are left, no fewer and no more. Whoever knows the size of what follows asks before he reads it, so that
 // nobody makes him work for what is refused in the end.
 func (r *Reader) Exactly(n int) error {
-	switch {
-	case r.err != nil:
-	case len(r.b) < n:
-		r.err = fmt.Errorf("%w: %d bytes are missing", ErrTruncated, n-len(r.b))
-	case len(r.b) > n:
-		r.err = fmt.Errorf("%w: %d bytes", ErrTrailing, len(r.b)-n)
+	if r.err == nil {
+		r.err = exactly(int64(len(r.b)), int64(n))
 	}
 	return r.err
+}
+
+func exactly(got, want int64) error {
+	switch {
+	case got < want:
+		return fmt.Errorf("%w: %d bytes are missing", ErrTruncated, want-got)
+	case got > want:
+		return fmt.Errorf("%w: %d bytes", ErrTrailing, got-want)
+	}
+	return nil
 }
 
 // Remaining is the number of bytes left.

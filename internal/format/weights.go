@@ -2,6 +2,7 @@ package format
 
 import (
 	"bytes"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"io"
@@ -35,7 +36,7 @@ func EncodeWeights(c *circuit.Circuit, data map[circuit.ID]backend.Tensor) ([]by
 		if !equal(v.Shape, t.Shape) {
 			return nil, fmt.Errorf("%w: weight %s has shape %v, want %v", ErrWeight, t.Name, v.Shape, t.Shape)
 		}
-		if err := inRange(t, v.V); err != nil {
+		if err := inRange(t, 0, v.V); err != nil {
 			return nil, err
 		}
 		names, tensors = append(names, t.Name), append(tensors, v)
@@ -91,48 +92,109 @@ func encodeWeight(name string, t backend.Tensor) ([]byte, error) {
 	return w.Bytes(), nil
 }
 
-// DecodeWeights reads the weights file of a circuit.
-func DecodeWeights(c *circuit.Circuit, data []byte) (map[circuit.ID]backend.Tensor, error) {
-	r, err := NewReader(data, MagicWeights, c.Digest())
+// Weights is a weights file that is read as its cells are needed.
+type Weights struct {
+	c    *circuit.Circuit
+	file io.ReaderAt
+	at   map[circuit.ID]int64 // where the cells begin
+}
+
+// OpenWeights reads what a weights file of a circuit says of its weights, not their cells. size is the number of its bytes.
+func OpenWeights(c *circuit.Circuit, file io.ReaderAt, size int64) (*Weights, error) {
+	head, err := readAt(file, 0, min(size, HeaderSize+4))
 	if err != nil {
 		return nil, err
 	}
-	if err := r.Exactly(WeightsSize(c) - HeaderSize); err != nil {
+	r, err := NewReader(head, MagicWeights, c.Digest())
+	if err != nil {
+		return nil, err
+	}
+	if err := exactly(size, int64(WeightsSize(c))); err != nil {
 		return nil, fmt.Errorf("weights file: %w", err)
 	}
 	want := c.Weights()
-	if n := r.Uint32(); r.Err() == nil && uint64(n) != uint64(len(want)) {
+	if n := r.Uint32(); uint64(n) != uint64(len(want)) {
 		return nil, fmt.Errorf("%w: %d weights, want %d", ErrWeight, n, len(want))
 	}
-	out := make(map[circuit.ID]backend.Tensor, len(want))
+	w := &Weights{c: c, file: file, at: make(map[circuit.ID]int64, len(want))}
+	at := int64(HeaderSize + 4)
 	for i, t := range want {
-		v, err := decodeWeight(r, t)
+		head, err := readAt(file, at, min(size-at, int64(8+maxName+4*len(t.Shape))))
+		if err == nil {
+			err = weightHead(&Reader{b: head}, t)
+		}
 		if err != nil {
 			return nil, fmt.Errorf("weight %d of %d, %s: %w", i+1, len(want), t.Name, err)
 		}
-		out[t.ID] = backend.Tensor{Shape: t.Shape, V: v}
+		w.at[t.ID] = at + int64(8+len(t.Name)+4*len(t.Shape))
+		at = w.at[t.ID] + 2*int64(circuit.Size(t.Shape))
 	}
-	return out, r.Close()
+	return w, nil
 }
 
-func decodeWeight(r *Reader, t *circuit.Tensor) ([]int64, error) {
+func readAt(file io.ReaderAt, at, n int64) ([]byte, error) {
+	b := make([]byte, n)
+	if got, err := file.ReadAt(b, at); got < len(b) {
+		return nil, err
+	}
+	return b, nil
+}
+
+// weightHead reads name and shape of a weight.
+func weightHead(r *Reader, t *circuit.Tensor) error {
 	if n := r.Uint32(); n > maxName {
-		return nil, fmt.Errorf("%w: its name has %d bytes, the limit is %d", ErrWeight, n, maxName)
+		return fmt.Errorf("%w: its name has %d bytes, the limit is %d", ErrWeight, n, maxName)
 	} else if name := r.Raw(int(n)); r.Err() == nil && string(name) != t.Name {
-		return nil, fmt.Errorf("%w: the file has %q in its place", ErrWeight, name)
+		return fmt.Errorf("%w: the file has %q in its place", ErrWeight, name)
 	}
 	if n := r.Uint32(); r.Err() == nil && uint64(n) != uint64(len(t.Shape)) {
-		return nil, fmt.Errorf("%w: %d axes in the file, want the shape %v", ErrWeight, n, t.Shape)
+		return fmt.Errorf("%w: %d axes in the file, want the shape %v", ErrWeight, n, t.Shape)
 	}
 	for a, d := range t.Shape {
 		if n := r.Uint32(); r.Err() == nil && uint64(n) != uint64(d) {
-			return nil, fmt.Errorf("%w: axis %d has extent %d in the file, want the shape %v", ErrWeight, a, n, t.Shape)
+			return fmt.Errorf("%w: axis %d has extent %d in the file, want the shape %v", ErrWeight, a, n, t.Shape)
 		}
 	}
-	if r.Err() != nil {
-		return nil, r.Err()
+	return r.Err()
+}
+
+// Cells reads the cells of a weight from lo up to hi-1, row-major, and checks their range.
+func (w *Weights) Cells(id circuit.ID, lo, hi int) ([]int64, error) {
+	raw, err := w.Raw(id, lo, hi)
+	if err != nil {
+		return nil, err
 	}
-	return r.Cells(t)
+	v := make([]int64, hi-lo)
+	for i := range v {
+		v[i] = int64(int16(binary.BigEndian.Uint16(raw[2*i:])))
+	}
+	return v, inRange(w.c.Tensor(id), lo, v)
+}
+
+// Raw reads the cells of a weight from lo up to hi-1 as the file has them, two bytes each.
+func (w *Weights) Raw(id circuit.ID, lo, hi int) ([]byte, error) {
+	b, err := readAt(w.file, w.at[id]+2*int64(lo), 2*int64(hi-lo))
+	if err != nil {
+		return nil, fmt.Errorf("weight %s: %w", w.c.Tensor(id).Name, err)
+	}
+	return b, nil
+}
+
+// DecodeWeights reads the weights file of a circuit.
+func DecodeWeights(c *circuit.Circuit, data []byte) (map[circuit.ID]backend.Tensor, error) {
+	w, err := OpenWeights(c, bytes.NewReader(data), int64(len(data)))
+	if err != nil {
+		return nil, err
+	}
+	out := make(map[circuit.ID]backend.Tensor, len(w.at))
+	for _, t := range c.Weights() {
+		v, err := w.Cells(t.ID, 0, circuit.Size(t.Shape))
+		if err != nil {
+			return nil, err
+		}
+		out[t.ID] = backend.Tensor{Shape: t.Shape, V: v}
+	}
+	return out, nil
 }
 
 // Cells reads the cells of a weight, two bytes each, and checks their range. It takes memory only for cells that are there.
@@ -145,7 +207,7 @@ func (r *Reader) Cells(t *circuit.Tensor) ([]int64, error) {
 	for i := range v {
 		v[i] = int64(r.Int16())
 	}
-	return v, inRange(t, v)
+	return v, inRange(t, 0, v)
 }
 
 // WeightsSize is the number of bytes of the weights file of a circuit.
@@ -157,10 +219,11 @@ func WeightsSize(c *circuit.Circuit) int {
 	return n
 }
 
-func inRange(t *circuit.Tensor, v []int64) error {
+// inRange checks the cells of a weight from the given one on.
+func inRange(t *circuit.Tensor, from int, v []int64) error {
 	for i, x := range v {
 		if x < t.Lo || x > t.Hi {
-			return fmt.Errorf("%w: weight %s: cell %d is %d, outside the declared [%d, %d]", ErrWeight, t.Name, i, x, t.Lo, t.Hi)
+			return fmt.Errorf("%w: weight %s: cell %d is %d, outside the declared [%d, %d]", ErrWeight, t.Name, from+i, x, t.Lo, t.Hi)
 		}
 	}
 	return nil

@@ -7,7 +7,7 @@
 //  5. column sumchecks of the openings
 //  6. product block and final argument
 //
-// A setup proof is a proof of the setup circuit (see SetupCircuit), which says that every weight lies in its declared range.
+// A proof of kind setup is about a piece of the weights (see Piece): every one of them lies in its declared range.
 package protocol
 
 import (
@@ -48,7 +48,8 @@ type Statement interface {
 type Proof struct {
 	Kind      string // KindSetup or KindInference
 	Circuit   *circuit.Circuit
-	Weights   commit.Set
+	Model     []group.Affine // all row commitments of the model's weights
+	Weights   commit.Set     // those that the proof opens: all of them, but for a piece of a range proof
 	Statement Statement
 	Witness   []backend.Row
 	Data      func(circuit.ID) *backend.Tensor
@@ -56,6 +57,11 @@ type Proof struct {
 
 	evaluations int // what Run asked its ledger for, and how often
 	references  int64
+}
+
+// Inference is a proof about a circuit of the model with these row commitments.
+func Inference(c *circuit.Circuit, model []group.Affine, st Statement) *Proof {
+	return &Proof{Kind: KindInference, Circuit: c, Model: model, Weights: commit.Set{Layout: WeightLayout(c), Points: model}, Statement: st}
 }
 
 func (p *Proof) phase(name string) {
@@ -77,9 +83,9 @@ func (p *Proof) absorb(tr transcript.Source) {
 	tr.Absorb("kind", []byte(p.Kind))
 	tr.Absorb("circuit", digest[:])
 	var rows [8]byte
-	binary.BigEndian.PutUint64(rows[:], uint64(len(p.Weights.Points)))
+	binary.BigEndian.PutUint64(rows[:], uint64(len(p.Model)))
 	tr.Absorb("model rows", rows[:])
-	tr.AbsorbPoints("model", p.Weights.Points)
+	tr.AbsorbPoints("model", p.Model)
 	for i := range p.Circuit.Ports {
 		tr.Absorb("port", p.Circuit.Ports[i].Bytes())
 	}
@@ -173,8 +179,7 @@ func CheckedSchedule(c *circuit.Circuit) (veil.Counts, error) {
 
 // dry is a proof about a circuit of which only the schedule matters.
 func dry(c *circuit.Circuit) *Proof {
-	layout := WeightLayout(c)
-	return &Proof{Kind: KindInference, Circuit: c, Statement: Nothing{}, Weights: commit.Set{Layout: layout, Points: make([]group.Affine, layout.Rows)}}
+	return Inference(c, make([]group.Affine, WeightLayout(c).Rows), Nothing{})
 }
 
 // Prepare derives every generator that a proof of the circuit with this schedule uses, which a process does once and memoises (package

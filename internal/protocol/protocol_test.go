@@ -166,9 +166,9 @@ func prove(t *testing.T, c *circuit.Circuit, data map[circuit.ID]*backend.Tensor
 		}
 		return out
 	}
-	p := &protocol.Proof{Kind: protocol.KindInference, Circuit: c, Statement: protocol.Nothing{}, Data: get}
-	p.Weights = commit.Set{Layout: wl, Rows: rows(wl, "weights")}
-	p.Weights.Points = be.CommitRows(group.Row(1<<wl.Bits), p.Weights.Rows)
+	weights := rows(wl, "weights")
+	p := protocol.Inference(c, be.CommitRows(group.Row(1<<wl.Bits), weights), protocol.Nothing{})
+	p.Weights.Rows, p.Data = weights, get
 	p.Witness = rows(commit.NewLayout(c, circuit.Witness, c.WitnessBits), "witness")
 	counts, err := p.Count()
 	require.NoError(t, err)

@@ -1,35 +1,168 @@
 package protocol
 
 import (
+	"encoding/binary"
 	"fmt"
 	"math/bits"
 
+	"github.com/zkllmc/zkllmc/internal/backend"
 	"github.com/zkllmc/zkllmc/internal/circuit"
 	"github.com/zkllmc/zkllmc/internal/commit"
 	"github.com/zkllmc/zkllmc/internal/field"
+	"github.com/zkllmc/zkllmc/internal/group"
 	"github.com/zkllmc/zkllmc/runtime/gadget"
 )
 
-// SetupCircuit returns the circuit of the weights' range proof: the weights of c, in order and placed alike, and one lookup of
-// each into its declared range. Its digest depends on the digest of c, so that a range proof belongs to one circuit.
-func SetupCircuit(c *circuit.Circuit) (*circuit.Circuit, error) {
-	digest := c.Digest()
-	cfg := circuit.Config{
-		Name: fmt.Sprintf("weights of %x", digest), WeightBits: c.WeightBits, WitnessBits: c.WitnessBits,
-	}
-	b := circuit.NewBuilder(cfg)
-	for _, t := range c.Weights() {
-		width := bits.Len64(uint64(t.Hi - t.Lo))
-		id := b.Weight(t.Name, width, t.Shape...)
-		b.Lookup(gadget.Range(b, t.Lo, t.Hi), id)
-	}
+// The range proof of a model's weights, which says that each lies in its declared range, has pieces of bounded size, so that whoever makes
+// or checks one needs memory for one piece and not for the model. A piece is about a run of rows of the weights' commitment, and is a proof
+// like others, of a circuit of its own: every cell of these rows, gaps included, is looked up in the range of the tensor that the row
+// belongs to; where several tensors share a row, their cells alone are.
+//
+// Rows belong to one piece each, cells to one row each; so all cells are in their ranges if all pieces are valid. Which rows a piece is
+// about follows from the circuit c. Its transcript absorbs what the piece is: the digest of its circuit, whose name has the digest of c and
+// whose tensors' names have their rows; all row commitments of the model; and its number among how many. A piece that is left out, comes
+// twice, in another's place, or from another model is met by a transcript that it was not made for. A false weight needs one false piece,
+// so that the error of all pieces is at most the sum of their errors.
+
+// pieceLeaves is how many cells a piece looks up. With the lines of the tables, one per width of at most 16 bits and fewer than 2^17
+// together, its fraction tree has at most 2^23 leaves.
+const pieceLeaves = 1<<23 - 1<<17
+
+// narrowest is the least width of rows, as a logarithm, of which a piece has as many as fit; it has no more of narrower ones.
+const narrowest = 13
+
+// PieceRows is the number of rows of every piece of a model's range proof but the last.
+func PieceRows(c *circuit.Circuit) int { return max(1, pieceLeaves>>max(c.WeightBits, narrowest)) }
+
+// Pieces is the number of pieces of a model's range proof. A circuit without weights has no model.
+func Pieces(c *circuit.Circuit) (int, error) {
 	if len(c.Weights()) == 0 {
-		return nil, fmt.Errorf("circuit %s has no weights, hence no model to commit to", c.Name)
+		return 0, fmt.Errorf("circuit %s has no weights, hence no model to commit to", c.Name)
 	}
-	return b.Finish()
+	n := PieceRows(c)
+	return (WeightLayout(c).Rows + n - 1) / n, nil
 }
 
-// WeightIDs lists the weights of a circuit in order; weight k of c and weight k of SetupCircuit(c) are the same tensor.
+// RangeProof returns the number of pieces of a model's range proof, and of the elements, points and scalars, of all of them.
+func RangeProof(c *circuit.Circuit) (pieces, elements int, err error) {
+	pieces, err = Pieces(c)
+	for i := range pieces {
+		p, err := SetupPiece(c, i)
+		if err != nil {
+			return 0, 0, err
+		}
+		counts, err := Schedule(p.Circuit)
+		if err != nil {
+			return 0, 0, err
+		}
+		elements += counts.Points + counts.Scalars
+	}
+	return pieces, elements, err
+}
+
+// Piece is one piece of a range proof.
+type Piece struct {
+	Index, Of int          // counted from 0
+	Rows      commit.Range // what it is about, among the rows of the model's weights
+	Circuit   *circuit.Circuit
+	parts     []part
+}
+
+// part says what a weight of a piece's circuit is: rows of a weight of the model, all their columns, in as many cells; or, where a row is
+// shared, that weight itself.
+type part struct {
+	id, weight circuit.ID // in the piece's circuit and in the model's
+	rows       commit.Range
+	shared     bool
+}
+
+// SetupPiece makes a piece of the range proof of a circuit's weights.
+func SetupPiece(c *circuit.Circuit, index int) (*Piece, error) {
+	n, err := Pieces(c)
+	if err != nil {
+		return nil, err
+	}
+	layout, size := WeightLayout(c), PieceRows(c)
+	p := &Piece{Index: index, Of: n, Rows: commit.Range{From: index * size, To: min((index+1)*size, layout.Rows)}}
+	digest := c.Digest()
+	b := circuit.NewBuilder(circuit.Config{
+		Name: fmt.Sprintf("weights of %x", digest), WeightBits: c.WeightBits, WitnessBits: c.WitnessBits,
+	})
+	for _, t := range c.Weights() {
+		p.add(b, layout, t)
+	}
+	p.Circuit, err = b.Finish()
+	return p, err
+}
+
+// add looks up the part of a weight that is the piece's. Rows are taken in runs of powers of two, the longest first, so that no leaf of the
+// tree is lost to padding.
+func (p *Piece) add(b *circuit.Builder, layout *commit.Layout, t *circuit.Tensor) {
+	width := bits.Len64(uint64(t.Hi - t.Lo))
+	own := layout.Of(t.ID)
+	own.From, own.To = max(own.From, p.Rows.From), min(own.To, p.Rows.To)
+	look := func(rows commit.Range, name string, shape ...int) {
+		id := b.Weight(name, width, shape...)
+		b.Lookup(gadget.Range(b, t.Lo, t.Hi), id)
+		p.parts = append(p.parts, part{id: id, weight: t.ID, rows: rows, shared: layout.Shared(t.ID)})
+	}
+	if own.From < own.To && layout.Shared(t.ID) {
+		look(own, t.Name, t.Shape...)
+		return
+	}
+	for own.From < own.To {
+		n := 1 << (bits.Len(uint(own.To-own.From)) - 1)
+		name := fmt.Sprintf("%s rows %d to %d", t.Name, own.From, own.From+n-1)
+		look(commit.Range{From: own.From, To: own.From + n}, name, n, 1<<layout.Bits)
+		own.From += n
+	}
+}
+
+// Proof is the proof of a piece about a model with these row commitments.
+func (p *Piece) Proof(model []group.Affine) *Proof {
+	rows := commit.Set{Layout: WeightLayout(p.Circuit), Points: model[p.Rows.From:p.Rows.To]}
+	return &Proof{Kind: KindSetup, Circuit: p.Circuit, Model: model, Weights: rows, Statement: place{p.Index, p.Of}}
+}
+
+// Tensors are the weights of the piece's circuit, given the cells of its rows. weight yields cells of a weight of the model, row-major, from
+// lo up to hi-1.
+func (p *Piece) Tensors(cells [][]int32, weight func(id circuit.ID, lo, hi int) ([]int64, error)) (map[circuit.ID]backend.Tensor, error) {
+	out := map[circuit.ID]backend.Tensor{}
+	for _, part := range p.parts {
+		shape := p.Circuit.Tensor(part.id).Shape
+		if part.shared {
+			v, err := weight(part.weight, 0, circuit.Size(shape))
+			if err != nil {
+				return nil, err
+			}
+			out[part.id] = backend.Tensor{Shape: shape, V: v}
+			continue
+		}
+		v, width := make([]int64, circuit.Size(shape)), shape[1]
+		for r := range shape[0] {
+			for j, x := range cells[part.rows.From-p.Rows.From+r] {
+				v[r*width+j] = int64(x)
+			}
+		}
+		out[part.id] = backend.Tensor{Shape: shape, V: v}
+	}
+	return out, nil
+}
+
+// place is the statement of a piece: all that is public of it but for its circuit and the model's commitment.
+type place struct{ index, of int }
+
+// Bytes returns the piece's number, from 0, and how many there are.
+func (p place) Bytes() []byte {
+	return binary.BigEndian.AppendUint64(binary.BigEndian.AppendUint64(nil, uint64(p.index)), uint64(p.of))
+}
+
+// Eval is never called: a piece's circuit has no public tensors.
+func (place) Eval(*circuit.Circuit, circuit.ID, []field.Element) field.Element {
+	return field.Element{}
+}
+
+// WeightIDs lists the weights of a circuit in order.
 func WeightIDs(c *circuit.Circuit) []circuit.ID {
 	var ids []circuit.ID
 	for _, t := range c.Weights() {
@@ -38,18 +171,18 @@ func WeightIDs(c *circuit.Circuit) []circuit.ID {
 	return ids
 }
 
-// WeightLayout places the weights; it is the same for a circuit and its setup circuit.
+// WeightLayout places the weights.
 func WeightLayout(c *circuit.Circuit) *commit.Layout {
 	return commit.NewLayout(c, circuit.Weight, c.WeightBits)
 }
 
-// Nothing is the statement of a setup proof: all that is public is the circuit and the model commitment.
+// Nothing is the statement of a proof of which only the schedule matters.
 type Nothing struct{}
 
 // Bytes returns no bytes.
 func (Nothing) Bytes() []byte { return nil }
 
-// Eval is never called: a setup circuit has no public tensors.
+// Eval returns zero for every public tensor.
 func (Nothing) Eval(*circuit.Circuit, circuit.ID, []field.Element) field.Element {
 	return field.Element{}
 }

@@ -72,10 +72,7 @@ func claims(t testing.TB, c *circuit.Circuit, k *engine.Key) (honest *engine.Inp
 
 // public is all that a simulator is given: circuit, model commitment, statement.
 func public(c *circuit.Circuit, model []group.Affine, st protocol.Statement) *protocol.Proof {
-	return &protocol.Proof{
-		Kind: protocol.KindInference, Circuit: c, Statement: st,
-		Weights: commit.Set{Layout: protocol.WeightLayout(c), Points: model},
-	}
+	return protocol.Inference(c, model, st)
 }
 
 // model reads the points of a verifying key.
@@ -179,10 +176,9 @@ func TestSimulateModel(t *testing.T) {
 	for i := range points {
 		points[i] = veil.Uniform{}.Point()
 	}
-	setup, err := protocol.SetupCircuit(c)
+	piece, err := protocol.SetupPiece(c, 0)
 	require.NoError(t, err)
-	p := &protocol.Proof{Kind: protocol.KindSetup, Circuit: setup, Statement: protocol.Nothing{}}
-	p.Weights = commit.Set{Layout: protocol.WeightLayout(setup), Points: points}
+	p := piece.Proof(points)
 	w := format.NewWriter(format.MagicVerifyingKey, c.Digest())
 	for i := range points {
 		w.Point(points[i])

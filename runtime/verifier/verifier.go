@@ -11,7 +11,6 @@ import (
 	"sync"
 
 	"github.com/zkllmc/zkllmc/internal/circuit"
-	"github.com/zkllmc/zkllmc/internal/commit"
 	"github.com/zkllmc/zkllmc/internal/field"
 	"github.com/zkllmc/zkllmc/internal/format"
 	"github.com/zkllmc/zkllmc/internal/group"
@@ -24,7 +23,7 @@ import (
 type Key struct {
 	c        *circuit.Circuit
 	kind     statement.Kind
-	weights  commit.Set
+	weights  []group.Affine // the commitments of the rows
 	id       [32]byte
 	schedule func() (veil.Counts, error) // of every proof about the circuit, counted once
 }
@@ -58,15 +57,14 @@ var Errors = []error{
 // declared range. The caller compares ModelID with what he trusts. It gives up with the context's error when that ends: before the next
 // element of the key is read.
 func ReadKey(ctx context.Context, c *circuit.Circuit, kind statement.Kind, data []byte) (*Key, error) {
-	k, r, setup, err := decodeKey(ctx, c, kind, data)
+	k, r, err := decodeKey(ctx, c, kind, data)
 	if err != nil {
 		return nil, fmt.Errorf("verifying key: %w", err)
 	}
-	set := k.weights
-	set.Layout = protocol.WeightLayout(setup) // the same places under the setup circuit's names
-	p := protocol.Proof{Kind: protocol.KindSetup, Circuit: setup, Weights: set, Statement: protocol.Nothing{}}
-	if err := p.Run(veil.NewVerifier(p.Transcript(), elements{ctx, r})); err != nil {
-		return nil, fmt.Errorf("verifying key: range proof of the weights: %w", err)
+	for i := range r.pieces {
+		if err := k.checkPiece(i, elementReader{ctx, r.Reader}); err != nil {
+			return nil, fmt.Errorf("verifying key: range proof of the weights, piece %d of %d: %w", i+1, r.pieces, err)
+		}
 	}
 	if err := r.Close(); err != nil {
 		return nil, fmt.Errorf("verifying key: %w", err)
@@ -74,10 +72,20 @@ func ReadKey(ctx context.Context, c *circuit.Circuit, kind statement.Kind, data 
 	return k, nil
 }
 
+// checkPiece verifies the next piece of the weights' range proof.
+func (k *Key) checkPiece(index int, in elementReader) error {
+	piece, err := protocol.SetupPiece(k.c, index)
+	if err != nil {
+		return err
+	}
+	p := piece.Proof(k.weights)
+	return p.Run(veil.NewVerifier(p.Transcript(), in))
+}
+
 // ReadPinnedKey decodes a verifying key whose model ID the caller pinned after ReadKey accepted it once; the range proof is not
 // verified again. It gives up with the context's error when that ends.
 func ReadPinnedKey(ctx context.Context, c *circuit.Circuit, kind statement.Kind, data []byte, id [32]byte) (*Key, error) {
-	k, _, _, err := decodeKey(ctx, c, kind, data)
+	k, _, err := decodeKey(ctx, c, kind, data)
 	if err != nil {
 		return nil, fmt.Errorf("verifying key: %w", err)
 	}
@@ -87,41 +95,42 @@ func ReadPinnedKey(ctx context.Context, c *circuit.Circuit, kind statement.Kind,
 	return k, nil
 }
 
-// decodeKey decodes the commitment of a key of the right size. It returns the reader of the range proof that follows, and the circuit that
-// this proof is about.
-func decodeKey(ctx context.Context, c *circuit.Circuit, kind statement.Kind, data []byte) (*Key, *format.Reader, *circuit.Circuit, error) {
+// rangeProof reads the range proof of a key, in pieces.
+type rangeProof struct {
+	*format.Reader
+	pieces int
+}
+
+// decodeKey decodes the commitment of a key of the right size. It returns the reader of the range proof that follows.
+func decodeKey(ctx context.Context, c *circuit.Circuit, kind statement.Kind, data []byte) (*Key, *rangeProof, error) {
 	r, err := format.NewReader(data, format.MagicVerifyingKey, c.Digest())
 	if err != nil {
-		return nil, nil, nil, err
+		return nil, nil, err
 	}
 	if !c.HasClaim() {
-		return nil, nil, nil, errors.New("the circuit reveals nothing of an output")
+		return nil, nil, errors.New("the circuit reveals nothing of an output")
 	}
 	if err := statement.CheckKind(c, kind.Name); err != nil {
-		return nil, nil, nil, err
+		return nil, nil, err
 	}
-	setup, err := protocol.SetupCircuit(c)
-	if err != nil {
-		return nil, nil, nil, err
-	}
-	layout := protocol.WeightLayout(c)
-	counts, err := protocol.Schedule(setup)
+	rows := protocol.WeightLayout(c).Rows
+	pieces, elements, err := protocol.RangeProof(c)
 	if err == nil {
-		err = r.Exactly(elementSize*layout.Rows + size(counts))
+		err = r.Exactly(elementSize * (rows + elements))
 	}
 	if err != nil {
-		return nil, nil, nil, err
+		return nil, nil, err
 	}
-	points := make([]group.Affine, layout.Rows)
-	in := elements{ctx, r}
+	points := make([]group.Affine, rows)
+	in := elementReader{ctx, r}
 	for i := range points {
 		if points[i], err = in.Point(); err != nil {
-			return nil, nil, nil, fmt.Errorf("model commitment, row %d: %w", i, err)
+			return nil, nil, fmt.Errorf("model commitment, row %d: %w", i, err)
 		}
 	}
-	k := &Key{c: c, kind: kind, weights: commit.Set{Layout: layout, Points: points}, id: protocol.ModelID(c, points)}
+	k := &Key{c: c, kind: kind, weights: points, id: protocol.ModelID(c, points)}
 	k.schedule = sync.OnceValues(func() (veil.Counts, error) { return protocol.Schedule(c) })
-	return k, r, setup, nil
+	return k, &rangeProof{r, pieces}, nil
 }
 
 // elementSize is the number of bytes of an element of a proof, a point or a scalar.
@@ -130,14 +139,14 @@ const elementSize = 32
 // size is the number of bytes of the elements of a proof.
 func size(c veil.Counts) int { return elementSize * (c.Points + c.Scalars) }
 
-// elements reads the elements of a proof as long as the context lasts.
-type elements struct {
+// elementReader reads the elements of a proof as long as the context lasts.
+type elementReader struct {
 	ctx context.Context
 	r   *format.Reader
 }
 
 // Point implements veil.Reader.
-func (e elements) Point() (group.Affine, error) {
+func (e elementReader) Point() (group.Affine, error) {
 	if err := e.ctx.Err(); err != nil {
 		return group.Affine{}, err
 	}
@@ -145,7 +154,7 @@ func (e elements) Point() (group.Affine, error) {
 }
 
 // Scalar implements veil.Reader.
-func (e elements) Scalar() (field.Element, error) {
+func (e elementReader) Scalar() (field.Element, error) {
 	if err := e.ctx.Err(); err != nil {
 		return field.Element{}, err
 	}
@@ -197,8 +206,8 @@ func (k *Key) VerifyStatementContext(ctx context.Context, st statement.Statement
 	if err != nil {
 		return fmt.Errorf("proof: %w", err)
 	}
-	p := protocol.Proof{Kind: protocol.KindInference, Circuit: k.c, Weights: k.weights, Statement: st}
-	if err := p.Run(veil.NewVerifier(p.Transcript(), elements{ctx, r})); err != nil {
+	p := protocol.Inference(k.c, k.weights, st)
+	if err := p.Run(veil.NewVerifier(p.Transcript(), elementReader{ctx, r})); err != nil {
 		return fmt.Errorf("proof: %w", err)
 	}
 	if err := r.Close(); err != nil {

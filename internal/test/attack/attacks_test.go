@@ -53,6 +53,9 @@ func sections() []section {
 		{"weights of another model", nil, rejectWeightsOfAnotherModel},
 		{"weight out of its range", weightOutOfRange, rejectWeightOutOfRange},
 		{"changed message of a range proof", nil, rejectChangedSetupMessage},
+		{"piece of a range proof left out, twice, in another's place, of another model", nil, rejectPiecesThatAreNotAll},
+		{"piece of a range proof that is told another place or model", nil, rejectPieceThatIsToldOtherwise},
+		{"weight out of its range in one piece", nil, rejectWeightOutOfRangeInOnePiece},
 	}}, {"the program", []attack{
 		{"committed tensor changed", committedTensorChanged, nil},
 		{"cell out of its range", cellOutOfRange, nil},

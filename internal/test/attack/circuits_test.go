@@ -224,13 +224,17 @@ type once struct {
 // stage returns the subject of a stage; setup runs once.
 func stage(t testing.TB, name string) *subject {
 	t.Helper()
+	s, ok := stages[name]
+	require.True(t, ok, name)
+	return kept(t, name, s)
+}
+
+// kept returns the subject of a spec with a name of its own; setup runs once.
+func kept(t testing.TB, name string, s spec) *subject {
+	t.Helper()
 	v, _ := subjects.LoadOrStore(name, &once{})
 	o := v.(*once)
-	o.Do(func() {
-		s, ok := stages[name]
-		require.True(t, ok, name)
-		o.u = newSubject(t, s)
-	})
+	o.Do(func() { o.u = newSubject(t, s) })
 	require.NotNil(t, o.u, name)
 	return o.u
 }

@@ -2,6 +2,7 @@ package attack
 
 import (
 	"math/big"
+	"slices"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -26,11 +27,16 @@ type fieldCells struct {
 }
 
 type fieldCell struct {
-	key      *int64 // the tensor's first cell
+	key      *int64  // the tensor's first cell
+	like     []int64 // or all its cells, where the prover under attack makes the tensor itself
 	shape    []int
 	cell     int
 	delta    field.Element
 	row, col int // where it is committed; -1 for virtual tensors
+}
+
+func (c *fieldCell) in(v []int64) bool {
+	return len(v) > 0 && (c.key == &v[0] || c.like != nil && slices.Equal(c.like, v))
 }
 
 type rowCell struct {
@@ -68,7 +74,7 @@ func (b *fieldCells) FoldRows(rows []backend.Row, coef []field.Element, width in
 // units calls f for the field cells of a tensor, each with the tensor that is one there and zero elsewhere.
 func (b *fieldCells) units(v []int64, f func(unit *backend.Tensor, delta field.Element)) {
 	for _, c := range b.cells {
-		if len(v) > 0 && c.key == &v[0] {
+		if c.in(v) {
 			unit := &backend.Tensor{Shape: c.shape, V: make([]int64, len(v))}
 			unit.V[c.cell] = 1
 			f(unit, c.delta)
@@ -103,7 +109,7 @@ func (b *fieldCells) Fractions(n int, blocks []backend.Block) backend.FractionTr
 		changed := map[int]field.Element{}
 		for j, col := range k.Cols {
 			for _, c := range b.cells {
-				if len(col) > 0 && c.key == &col[0] && k.Mult == nil {
+				if k.Mult == nil && c.in(col) {
 					changed[c.cell] = plus(changed[c.cell], mul(k.Gamma[j], c.delta))
 				}
 			}

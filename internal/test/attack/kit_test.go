@@ -301,10 +301,7 @@ func (u *subject) verifyWith(t testing.TB, st statement.Statement, proof []byte,
 // proof is the public side of a proof.
 func (u *subject) proof(t testing.TB, st statement.Statement) *protocol.Proof {
 	t.Helper()
-	p := &protocol.Proof{Kind: protocol.KindInference, Circuit: u.c, Statement: st}
-	p.Weights.Layout = protocol.WeightLayout(u.c)
-	p.Weights.Points = u.weightRows(t)
-	return p
+	return protocol.Inference(u.c, u.weightRows(t), st)
 }
 
 func (u *subject) weightRows(t testing.TB) []group.Affine {

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"fmt"
+	"maps"
 	"os"
 	"slices"
 	"testing"
@@ -193,12 +194,9 @@ func weightOutOfRange(t testing.TB, u *subject) (out []named) {
 	ids := protocol.WeightIDs(u.c)
 	for _, i := range spread(len(ids), 2) {
 		c := u.c.Tensor(ids[i])
-		was := u.weights[c.ID].V[0]
-		row, col := u.place(t, circuit.Weight, u.c.WeightBits, c.ID, 0)
 		for _, x := range []int64{c.Lo - 1, c.Hi + 1, 1 << 40} {
-			at := fieldCell{shape: c.Shape, delta: fraction(x-was, 1), row: row, col: col}
 			out = append(out, named{what: fmt.Sprintf("%s[0] = %d", c.Name, x), run: func() error {
-				err := u.setUpWith(c.ID, at)
+				err := u.readKeyWith(t, c.ID, 0, x)
 				if err == nil {
 					return errAccepted
 				}
@@ -209,43 +207,75 @@ func weightOutOfRange(t testing.TB, u *subject) (out []named) {
 	return out
 }
 
-// setUpWith commits to the model with one weight's cell worth something else than it is, and reads the key.
-func (u *subject) setUpWith(id circuit.ID, cell fieldCell) error {
-	weights := map[circuit.ID]backend.Tensor{}
-	for k, w := range u.weights {
-		weights[k] = backend.Tensor{Shape: w.Shape, V: slices.Clone(w.V)}
-	}
-	cell.key = &weights[id].V[0]
-	b := &setupCells{fieldCells{Backend: processor, cells: []fieldCell{cell}}, false}
-	_, vk, err := engine.Setup(context.Background(), u.c, weights, engine.Options{Backend: b})
+// readKeyWith commits to the model with one weight's cell worth something else than it is, and reads the key.
+func (u *subject) readKeyWith(t testing.TB, id circuit.ID, cell int, worth int64) error {
+	vk, err := u.setUpWith(t, id, cell, worth)
 	if err != nil {
-		return fmt.Errorf("the prover fails: %v", err)
+		return err
 	}
 	_, err = verifier.ReadKey(context.Background(), u.c, kit.Kind(u.c), vk)
 	return err
+}
+
+// setUpWith returns the verifying key of a liar: one weight's cell is worth something else than the integer that the program sees.
+func (u *subject) setUpWith(t testing.TB, id circuit.ID, cell int, worth int64) ([]byte, error) {
+	row, col := u.place(t, circuit.Weight, u.c.WeightBits, id, cell)
+	index := row / protocol.PieceRows(u.c)
+	piece, err := protocol.SetupPiece(u.c, index)
+	require.NoError(t, err)
+	honest := u.tensors(t, piece, u.weights)
+	was := u.weights[id].V[cell]
+	changed := maps.Clone(u.weights)
+	changed[id] = backend.Tensor{Shape: changed[id].Shape, V: slices.Clone(changed[id].V)}
+	changed[id].V[cell]++
+	at := fieldCell{delta: fraction(worth-was, 1), row: row - piece.Rows.From, col: col, cell: -1}
+	for of, v := range u.tensors(t, piece, changed) { // where the cell is among the tensors of the piece
+		for i := range v.V {
+			if v.V[i] != honest[of].V[i] {
+				require.Equal(t, -1, at.cell, "it is there once")
+				at.shape, at.cell, at.like = v.Shape, i, honest[of].V
+			}
+		}
+	}
+	b := &setupCells{fieldCells: fieldCells{Backend: processor, cells: []fieldCell{at}}, piece: index}
+	_, vk, err := engine.Setup(context.Background(), u.c, u.weights, engine.Options{Backend: b})
+	if err != nil {
+		return nil, fmt.Errorf("the prover fails: %v", err)
+	}
+	return vk, nil
+}
+
+// tensors are what a piece of the range proof is about.
+func (u *subject) tensors(t testing.TB, piece *protocol.Piece, weights map[circuit.ID]backend.Tensor) map[circuit.ID]backend.Tensor {
+	cellsOf := func(id circuit.ID, lo, hi int) ([]int64, error) { return weights[id].V[lo:hi], nil }
+	rows, err := protocol.WeightLayout(u.c).CellsOf(u.c, piece.Rows, cellsOf)
+	require.NoError(t, err)
+	out, err := piece.Tensors(rows, cellsOf)
+	require.NoError(t, err)
+	return out
 }
 
 // The control: a cell that is worth nothing more than it is; and the honest prover does not even try to prove a false range.
 func rejectWeightOutOfRange(t *testing.T) {
 	u := stage(t, "copy")
 	id := u.id(t, "x")
-	require.NoError(t, u.setUpWith(id, fieldCell{shape: u.c.Tensor(id).Shape}))
+	require.NoError(t, u.readKeyWith(t, id, 0, u.weights[id].V[0]))
 	w := backend.Tensor{Shape: u.c.Tensor(id).Shape, V: []int64{8, 7, 1}}
 	_, _, err := engine.Setup(context.Background(), u.c, map[circuit.ID]backend.Tensor{id: w}, engine.Options{Backend: processor})
 	require.Error(t, err)
 }
 
-// setupCells commits to field cells in the first set of rows, the weights.
+// setupCells commits to field cells in the rows of one piece of a model, which are committed before all others.
 type setupCells struct {
 	fieldCells
-	done bool
+	piece, calls int
 }
 
 func (b *setupCells) CommitRows(gens []group.Affine, rows []backend.Row) []group.Affine {
-	if b.done {
+	b.calls++
+	if b.calls != b.piece+1 {
 		return b.Backend.CommitRows(gens, rows)
 	}
-	b.done = true
 	return b.fieldCells.CommitRows(gens, rows)
 }
 

@@ -11,7 +11,6 @@ import (
 	"github.com/zkllmc/zkllmc/internal/backend"
 	"github.com/zkllmc/zkllmc/internal/backend/cpu"
 	"github.com/zkllmc/zkllmc/internal/circuit"
-	"github.com/zkllmc/zkllmc/internal/commit"
 	"github.com/zkllmc/zkllmc/internal/engine"
 	"github.com/zkllmc/zkllmc/internal/field"
 	"github.com/zkllmc/zkllmc/internal/format"
@@ -124,10 +123,7 @@ func rowsOfKey(t testing.TB, c *circuit.Circuit, file []byte) []group.Affine {
 // public is the verifier's side of a proof.
 func (u *subject) public(t testing.TB, st protocol.Statement) *protocol.Proof {
 	t.Helper()
-	return &protocol.Proof{
-		Kind: protocol.KindInference, Circuit: u.c, Statement: st,
-		Weights: commit.Set{Layout: protocol.WeightLayout(u.c), Points: u.points(t)},
-	}
+	return protocol.Inference(u.c, u.points(t), st)
 }
 
 // element is one element of a proof with the label of the message it came in.
@@ -198,10 +194,10 @@ func (u *subject) dissect(t testing.TB, st protocol.Statement, proof []byte, sou
 // dissectKey does so with the range proof of a verifying key.
 func (u *subject) dissectKey(t testing.TB) ([]element, *protocol.Proof) {
 	t.Helper()
-	setup, err := protocol.SetupCircuit(u.c)
+	piece, err := protocol.SetupPiece(u.c, 0)
 	require.NoError(t, err)
-	p := &protocol.Proof{Kind: protocol.KindSetup, Circuit: setup, Statement: protocol.Nothing{}}
-	p.Weights = commit.Set{Layout: protocol.WeightLayout(setup), Points: u.points(t)}
+	require.Equal(t, 1, piece.Of)
+	p := piece.Proof(u.points(t))
 	r, err := format.NewReader(u.vkFile, format.MagicVerifyingKey, u.c.Digest())
 	require.NoError(t, err)
 	r.Raw(32 * len(p.Weights.Points))

@@ -66,11 +66,12 @@ func TestEverySenderIsListed(t *testing.T) {
 	})
 	require.Equal(t, []string{
 		`einsum: Vector label`,
-		`engine: Point *it.point`,            // a finished proof into its file
-		`engine: Point k.set.Points[i]`,      // the verifying key
-		`engine: Point k.set.Points[i]`,      // the prover's own key file
-		`engine: Scalar it.scalar`,           // a finished proof
-		`engine: Scalar k.set.Rows[i].Blind`, // the prover's own key file
+		`engine: Point *it.point`,    // a finished proof into its file
+		`engine: Point k.points[i]`,  // the verifying key
+		`engine: Point k.points[i]`,  // the prover's own key file
+		`engine: Point points[i]`,    // commitments into the prover's own folder of an unfinished setup
+		`engine: Scalar it.scalar`,   // a finished proof
+		`engine: Scalar k.blinds[i]`, // the prover's own key file
 		`lookup: Scalars "lookup layer claims"`,
 		`lookup: Scalars "lookup layer first"`,
 		`lookup: Scalars "lookup layer round"`,

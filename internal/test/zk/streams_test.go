@@ -158,29 +158,32 @@ func TestStreamsAreDrawnOnce(t *testing.T) {
 		require.NoError(t, err)
 		u.checkStreams(t, p, rnd)
 
-		setup, err := protocol.SetupCircuit(u.c)
-		require.NoError(t, err)
 		rnd = &recorder{fresh(), map[string][]int{}}
-		u.checkStreams(t, u.setupProof(t, setup, rnd), rnd)
+		u.checkStreams(t, u.setupProof(t, rnd), rnd)
 	}
 }
 
 // setupProof is the prover's side of the weights' range proof.
-func (u *subject) setupProof(t testing.TB, setup *circuit.Circuit, rnd veil.Randomness) *protocol.Proof {
+func (u *subject) setupProof(t testing.TB, rnd veil.Randomness) *protocol.Proof {
 	t.Helper()
-	weights := map[circuit.ID]backend.Tensor{}
-	from, to := protocol.WeightIDs(u.c), protocol.WeightIDs(setup)
-	for i := range from {
-		weights[to[i]] = u.weights[from[i]]
+	piece, err := protocol.SetupPiece(u.c, 0)
+	require.NoError(t, err)
+	require.Equal(t, 1, piece.Of)
+	p, blinders := piece.Proof(u.points(t)), u.secrets().blinders
+	weight := func(id circuit.ID) *backend.Tensor { w := u.weights[id]; return &w }
+	p.Weights.Rows, err = rows(u.c, protocol.WeightLayout(u.c), weight, blinders)
+	require.NoError(t, err)
+	var cells [][]int32
+	for i := range p.Weights.Rows {
+		cells = append(cells, p.Weights.Rows[i].Cells)
 	}
-	a, err := witness.Generate(context.Background(), setup, weights, nil, nil)
+	weights, err := piece.Tensors(cells, func(id circuit.ID, lo, hi int) ([]int64, error) { return weight(id).V[lo:hi], nil })
 	require.NoError(t, err)
-	p := &protocol.Proof{Kind: protocol.KindSetup, Circuit: setup, Statement: protocol.Nothing{}, Data: a.Tensor}
-	p.Weights = commit.Set{Layout: protocol.WeightLayout(setup), Points: u.points(t)}
-	p.Weights.Rows, err = rows(setup, p.Weights.Layout, a.Tensor, u.secrets().blinders)
+	a, err := witness.Generate(context.Background(), piece.Circuit, weights, nil, nil)
 	require.NoError(t, err)
-	layout := commit.NewLayout(setup, circuit.Witness, setup.WitnessBits)
-	p.Witness, err = rows(setup, layout, a.Tensor, rnd.Uniform("witness blinders", layout.Rows))
+	p.Data = a.Tensor
+	layout := commit.NewLayout(piece.Circuit, circuit.Witness, piece.Circuit.WitnessBits)
+	p.Witness, err = rows(piece.Circuit, layout, a.Tensor, rnd.Uniform("witness blinders", layout.Rows))
 	require.NoError(t, err)
 	return p
 }
@@ -273,6 +276,7 @@ func TestStreamsInTheSources(t *testing.T) {
 		"engine: Uniform \"weight blinders\"",
 		"engine: Uniform \"witness blinders\"",
 		"engine: bytes \"prover secret\"",
+		"engine: bytes \"work\"", // the key of tags in the prover's own folder
 		"engine: bytes label", // Uniform itself
 		"engine: the system's bytes",
 		"group: the system's bytes", // which points of a generator cache are derived anew

@@ -22,6 +22,8 @@ type progress struct {
 	begin       time.Time
 	name        string // of the running phase, "" if none
 	since       time.Time
+	parts       string // how many parts of the running phase are done, "" if nobody says
+	tenths      int    // of the running phase that were reported
 	seconds     map[string]float64
 	expected    *forecast     // nil: nothing is known of what comes
 	ticking     chan struct{} // closed when the line of the running phase is no longer written anew
@@ -61,7 +63,7 @@ func (p *progress) phase(name string) {
 		}
 		fmt.Fprintln(p.w, strings.TrimRight(line, " "))
 	}
-	p.name, p.since = name, now
+	p.name, p.since, p.parts, p.tenths = name, now, "", 0
 	if name != "" && p.interactive {
 		p.tick()
 		p.ticking = make(chan struct{})
@@ -75,7 +77,9 @@ const lineWidth = 64
 // tick writes the line of the running phase.
 func (p *progress) tick() {
 	line := fmt.Sprintf("%-16s …", p.name)
-	if s := p.expected.say(p.name, time.Since(p.since)); s != "" {
+	if p.parts != "" {
+		line += " " + p.parts
+	} else if s := p.expected.say(p.name, time.Since(p.since)); s != "" {
 		line += " " + s
 	}
 	fmt.Fprintf(p.w, "\r%-*s", lineWidth, line)
@@ -114,6 +118,25 @@ func (p *progress) yield() {
 	if p.ticking != nil {
 		p.still()
 		fmt.Fprintf(p.w, "\r%-*s\r", lineWidth, "")
+	}
+}
+
+// part says how many of the equal parts of the running phase are done, and how long the others may take: on a terminal each time, elsewhere
+// at every tenth.
+func (p *progress) part(done, of int) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.name == "" || done == of {
+		return
+	}
+	left := time.Since(p.since) / time.Duration(done) * time.Duration(of-done)
+	p.parts = fmt.Sprintf("%d %%, %d of %d, about %v left", 100*done/of, done, of, left.Round(time.Second))
+	switch tenths := 10 * done / of; {
+	case p.interactive && p.ticking != nil:
+		p.tick()
+	case !p.interactive && tenths > p.tenths:
+		fmt.Fprintf(p.w, "%-16s   %s\n", p.name, p.parts)
+		p.tenths = tenths
 	}
 }
 

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
 	"slices"
@@ -99,7 +100,7 @@ func (a *app) checkAndWrite(ctx context.Context, o *proveFiles, vk *verifier.Key
 		return nil, err
 	}
 	a.progress.phase("write")
-	if err := writeAll(ctx, o.force, out{o.statement, encoded, 0o644}, out{o.proof, proof, 0o644}); err != nil {
+	if err := writeAll(ctx, o.force, out{name: o.statement, data: encoded, mode: 0o644}, out{name: o.proof, data: proof, mode: 0o644}); err != nil {
 		return nil, err
 	}
 	a.progress.phase("")
@@ -173,11 +174,42 @@ func (a *app) proof(ctx context.Context, d *engine.Decoding, st *generation.Stat
 	return st.Hide(a.c), proof, err
 }
 
-// out is a file to write.
+// out is a file to write: its content, or what writes it.
 type out struct {
-	name string
-	data []byte
-	mode fs.FileMode
+	name  string
+	data  []byte
+	write func(io.Writer) error
+	mode  fs.FileMode
+}
+
+// prepare does all but giving the file its name.
+func (o *out) prepare(ctx context.Context, force bool) (*atomicfile.File, error) {
+	options := atomicfile.Options{Mode: o.mode, Replace: force}
+	if o.write == nil {
+		return atomicfile.Prepare(ctx, o.name, o.data, options)
+	}
+	f, err := atomicfile.Create(o.name, options)
+	if err != nil {
+		return nil, err
+	}
+	if err := o.write(while{ctx, f}); err != nil {
+		f.Discard()
+		return nil, err
+	}
+	return f, nil
+}
+
+// while writes as long as a context lasts.
+type while struct {
+	ctx context.Context
+	io.Writer
+}
+
+func (w while) Write(p []byte) (int, error) {
+	if err := w.ctx.Err(); err != nil {
+		return 0, err
+	}
+	return w.Writer.Write(p)
 }
 
 // writeAll writes files that belong together. All are on the disk before the first has its name, and the names are given in order
@@ -187,7 +219,7 @@ func writeAll(ctx context.Context, force bool, files ...out) error {
 	var ready []*atomicfile.File
 	var created []bool
 	for _, f := range files {
-		p, err := atomicfile.Prepare(ctx, f.name, f.data, atomicfile.Options{Mode: f.mode, Replace: force})
+		p, err := f.prepare(ctx, force)
 		if err != nil {
 			for _, r := range ready {
 				r.Discard()

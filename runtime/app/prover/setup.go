@@ -1,19 +1,23 @@
 package prover
 
 import (
+	"bytes"
 	"context"
+	"errors"
 	"fmt"
+	"io"
+	"os"
 	"path/filepath"
 	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
 
-	"github.com/zkllmc/zkllmc/internal/backend"
 	"github.com/zkllmc/zkllmc/internal/circuit"
 	"github.com/zkllmc/zkllmc/internal/console"
 	"github.com/zkllmc/zkllmc/internal/engine"
 	"github.com/zkllmc/zkllmc/internal/format"
+	"github.com/zkllmc/zkllmc/internal/protocol"
 	"github.com/zkllmc/zkllmc/runtime/verifier"
 )
 
@@ -21,6 +25,7 @@ import (
 const (
 	verifyingKeyFile = "model.vk"
 	proverKeyFile    = "prover.key"
+	workFolder       = "setup.work" // of one that is not complete
 )
 
 // slack is added to the exact size of a file when it is read, so that the file of another model of like size is refused with a
@@ -36,7 +41,10 @@ func (a *app) setupCommand() *cobra.Command {
 		Long: `Commits to the weights and proves that each lies in its declared range. Writes DIR/model.vk, which is public, and
 DIR/prover.key, which is secret: it holds the weights and what hides them. The model ID that is printed is for comparison: who
 verifies proofs takes it from 'verifier accept', which checks model.vk. A setup --force that is killed at the very end may leave
-a new prover.key beside an old model.vk: prove refuses the pair, and another setup --force replaces both.`,
+a new prover.key beside an old model.vk: prove refuses the pair, and another setup --force replaces both.
+
+The proof about the weights of a large model is made in pieces, in memory for one of them. What is done is kept in DIR/setup.work,
+which is as secret as prover.key: after an interruption the same command goes on from there. The folder goes when setup is complete.`,
 		Example: "  prover setup --weights weights.zkw -o keys",
 		Args:    noArgs,
 		RunE:    a.command(func(ctx context.Context) error { return a.setup(ctx, weights, dir, force, asJSON) }),
@@ -93,11 +101,11 @@ func (a *app) setup(ctx context.Context, weights, dir string, force, asJSON bool
 	if err := replaceable(vkFile); err != nil {
 		return err
 	}
-	a.progress.phase("read weights")
-	data, err := readWeights(a.c, weights)
+	weightsFile, err := openWeights(a.c, weights)
 	if err != nil {
 		return err
 	}
+	defer weightsFile.Close()
 	undo, err := makeFolder(dir)
 	if err != nil {
 		return err
@@ -110,57 +118,99 @@ func (a *app) setup(ctx context.Context, weights, dir string, force, asJSON bool
 	if err := writable(force, keyFile, vkFile); err != nil {
 		return err
 	}
-	key, vk, err := a.makeKeys(ctx, data)
+	work, err := a.openWork(dir)
 	if err != nil {
+		return err
+	}
+	made, vk, err := a.makeKeys(ctx, weightsFile, work)
+	if err != nil {
+		if work != nil && ctx.Err() != nil {
+			fmt.Fprintf(a.stderr, "prover: %s keeps what is done, as secret as the prover key; the same command goes on from there\n", filepath.Join(dir, workFolder))
+		}
 		return err
 	}
 	a.progress.phase("write")
 	// The secret key first: a model.vk that is there says that setup is complete.
-	encoded := key.Encode()
-	if err := writeAll(ctx, force, out{keyFile, encoded, 0o600}, out{vkFile, vk, 0o644}); err != nil {
+	if err := writeAll(ctx, force, out{name: keyFile, write: made.WriteProverKey, mode: 0o600}, out{name: vkFile, data: vk, mode: 0o644}); err != nil {
 		return err
 	}
-	a.progress.phase("")
-	id := key.ModelID()
-	if asJSON {
-		return a.printReport(report{ModelID: fmt.Sprintf("%x", id), VKBytes: len(vk), KeyBytes: len(encoded)})
+	if err := work.Remove(); err != nil {
+		return unreadable(fmt.Errorf("the keys are written, but not all of %s, which is as secret as the prover key, is removed: %w", workFolder, err))
 	}
-	fmt.Fprintf(a.stdout, "model ID  %x\npublic    %s (%d bytes)\nsecret    %s (%d bytes)\n", id, vkFile, len(vk), keyFile, len(encoded))
+	a.progress.phase("")
+	id := made.ModelID()
+	if asJSON {
+		return a.printReport(report{ModelID: fmt.Sprintf("%x", id), VKBytes: len(vk), KeyBytes: engine.KeySize(a.c)})
+	}
+	fmt.Fprintf(a.stdout, "model ID  %x\npublic    %s (%d bytes)\nsecret    %s (%d bytes)\n", id, vkFile, len(vk), keyFile, engine.KeySize(a.c))
 	return nil
 }
 
-// makeKeys commits to the weights and checks what comes of it.
-func (a *app) makeKeys(ctx context.Context, weights map[circuit.ID]backend.Tensor) (key *engine.Key, vk []byte, err error) {
-	type keys struct {
-		secret *engine.Key
-		public []byte
+// openWork opens the folder beside the keys for what is done of a range proof in pieces; nil if there is one piece, which is made as a whole.
+func (a *app) openWork(dir string) (*engine.Work, error) {
+	if pieces, err := protocol.Pieces(a.c); err != nil || pieces == 1 {
+		return nil, unreadable(err)
 	}
-	k, err := console.Interruptible(ctx, func() (k keys, err error) {
-		k.secret, k.public, err = engine.Setup(ctx, a.c, weights, a.options())
-		return k, err
-	})
+	w, err := engine.OpenWork(filepath.Join(dir, workFolder))
+	return w, unreadable(err)
+}
+
+// makeKeys commits to the weights and checks what comes of it.
+func (a *app) makeKeys(ctx context.Context, weights *weights, work *engine.Work) (*engine.Keys, []byte, error) {
+	made, err := console.Interruptible(ctx, func() (*engine.Keys, error) { return engine.MakeKeys(ctx, a.c, weights, work, a.options()) })
+	if errors.Is(err, format.ErrWeight) {
+		return nil, nil, foreignWeights(weights.name, err)
+	}
 	if err != nil {
 		return nil, nil, fmt.Errorf("setup: %w", err)
 	}
 	a.progress.phase("self-check")
-	if _, err := verifier.ReadKey(ctx, a.c, kind(a.c), k.public); err != nil {
+	vk := made.VerifyingKey()
+	if _, err := console.Interruptible(ctx, func() (*verifier.Key, error) { return verifier.ReadKey(ctx, a.c, kind(a.c), vk) }); err != nil {
 		return nil, nil, fmt.Errorf("the verifying key does not verify and was not written: %w", err)
 	}
-	return k.secret, k.public, nil
+	return made, vk, nil
 }
 
 func (a *app) options() engine.Options {
-	return engine.Options{Backend: a.m.Backend, Phase: a.progress.phase}
+	return engine.Options{Backend: a.m.Backend, Phase: a.progress.phase, Progress: a.progress.part}
 }
 
-func readWeights(c *circuit.Circuit, name string) (map[circuit.ID]backend.Tensor, error) {
-	data, err := readFile(c, name, format.MagicWeights, int64(format.WeightsSize(c))+slack)
-	if err != nil {
-		return nil, unreadable(fmt.Errorf("weights: %w", err))
+// weights are the weights of a file, which is read as they are needed.
+type weights struct {
+	*format.Weights
+	io.Closer
+	name string
+}
+
+// openWeights opens a weights file. What is no regular file, and may be read once only, is read now.
+func openWeights(c *circuit.Circuit, name string) (*weights, error) {
+	var content io.ReaderAt
+	var size int64
+	closer := io.NopCloser(nil)
+	if info, err := os.Stat(name); err == nil && info.Mode().IsRegular() && info.Size() > 0 && info.Size() <= weightsLimit(c) {
+		f, err := os.Open(name)
+		if err != nil {
+			return nil, unreadable(fmt.Errorf("weights: %w", err))
+		}
+		content, size, closer = f, info.Size(), f
+	} else {
+		data, err := readFile(c, name, format.MagicWeights, weightsLimit(c))
+		if err != nil {
+			return nil, unreadable(fmt.Errorf("weights: %w", err))
+		}
+		content, size = bytes.NewReader(data), int64(len(data))
 	}
-	w, err := format.DecodeWeights(c, data)
+	w, err := format.OpenWeights(c, content, size)
 	if err != nil {
-		return nil, unreadable(fmt.Errorf("%s: %w; take the weights.zkw that was compiled together with this prover", name, err))
+		closer.Close()
+		return nil, foreignWeights(name, err)
 	}
-	return w, nil
+	return &weights{w, closer, name}, nil
+}
+
+func weightsLimit(c *circuit.Circuit) int64 { return int64(format.WeightsSize(c)) + slack }
+
+func foreignWeights(name string, err error) error {
+	return unreadable(fmt.Errorf("%s: %w; take the weights.zkw that was compiled together with this prover", name, err))
 }

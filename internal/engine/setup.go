@@ -1,0 +1,280 @@
+package engine
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"runtime"
+
+	"github.com/zkllmc/zkllmc/internal/backend"
+	"github.com/zkllmc/zkllmc/internal/circuit"
+	"github.com/zkllmc/zkllmc/internal/commit"
+	"github.com/zkllmc/zkllmc/internal/field"
+	"github.com/zkllmc/zkllmc/internal/format"
+	"github.com/zkllmc/zkllmc/internal/group"
+	"github.com/zkllmc/zkllmc/internal/protocol"
+	"github.com/zkllmc/zkllmc/internal/veil"
+	"github.com/zkllmc/zkllmc/internal/witness"
+)
+
+// Weights yields the cells of a model's weights in runs, so that they need not be in memory all at once. It must yield the same cells each
+// time.
+type Weights interface {
+	// Cells returns the cells of a weight from lo up to hi-1, row-major.
+	Cells(id circuit.ID, lo, hi int) ([]int64, error)
+}
+
+// loaded are weights in memory.
+type loaded map[circuit.ID]backend.Tensor
+
+func (w loaded) Cells(id circuit.ID, lo, hi int) ([]int64, error) { return w[id].V[lo:hi], nil }
+
+// Setup commits to the weights (by tensor, in the shapes of the circuit) and proves that each lies in its declared range. It
+// returns the prover's key and the encoded verifying key.
+func Setup(ctx context.Context, c *circuit.Circuit, weights map[circuit.ID]backend.Tensor, o Options) (*Key, []byte, error) {
+	k := &Key{c: c, data: weights}
+	layout := protocol.WeightLayout(c)
+	cells, err := layout.Cells(c, k.tensor)
+	if err != nil {
+		return nil, nil, err
+	}
+	made, err := MakeKeys(ctx, c, loaded(weights), nil, o)
+	if err != nil {
+		return nil, nil, err
+	}
+	k.secret, k.id = made.secret, made.id
+	k.set = commit.Set{Layout: layout, Points: made.points, Rows: blinded(cells, made.blinds)}
+	return k, made.VerifyingKey(), nil
+}
+
+// Keys are the two keys of a model, as setup makes them.
+type Keys struct {
+	c          *circuit.Circuit
+	weights    Weights
+	secret, id [32]byte
+	points     []group.Affine  // the commitments of the weights' rows
+	blinds     []field.Element // one per row
+	proofs     [][]byte        // the pieces of the range proof
+}
+
+// ModelID identifies the committed model.
+func (k *Keys) ModelID() [32]byte { return k.id }
+
+// VerifyingKey returns the bytes of the verifying key.
+func (k *Keys) VerifyingKey() []byte {
+	w := format.NewWriter(format.MagicVerifyingKey, k.c.Digest())
+	for i := range k.points {
+		w.Point(k.points[i])
+	}
+	for _, p := range k.proofs {
+		w.Raw(p)
+	}
+	return w.Bytes()
+}
+
+// cellsAtOnce is how many cells are in memory where weights are copied.
+const cellsAtOnce = 1 << 20
+
+// WriteProverKey writes the prover's key. It is secret.
+func (k *Keys) WriteProverKey(to io.Writer) error {
+	w := format.NewWriter(format.MagicProverKey, k.c.Digest())
+	w.Raw(k.id[:])
+	w.Raw(k.secret[:])
+	if _, err := to.Write(w.Bytes()); err != nil {
+		return err
+	}
+	for _, t := range k.c.Weights() {
+		n := circuit.Size(t.Shape)
+		for lo := 0; lo < n; lo += cellsAtOnce {
+			v, err := k.weights.Cells(t.ID, lo, min(n, lo+cellsAtOnce))
+			if err != nil {
+				return err
+			}
+			var w format.Writer
+			for _, x := range v {
+				w.Int16(int16(x))
+			}
+			if _, err := to.Write(w.Bytes()); err != nil {
+				return err
+			}
+		}
+	}
+	var rows format.Writer
+	for i := range k.points {
+		rows.Point(k.points[i])
+		rows.Scalar(k.blinds[i])
+	}
+	_, err := to.Write(rows.Bytes())
+	return err
+}
+
+// maker makes the keys of a model, piece by piece.
+type maker struct {
+	*Keys
+	layout *commit.Layout
+	pieces int
+	work   *Work
+	o      Options
+}
+
+// MakeKeys commits to the weights and proves that each lies in its declared range, in memory for one piece of the range proof at a time. work
+// keeps what was made in case this process is killed; it may be nil. A piece that is kept was verified, and is verified again by whoever goes
+// on from it.
+func MakeKeys(ctx context.Context, c *circuit.Circuit, weights Weights, work *Work, o Options) (*Keys, error) {
+	m := &maker{Keys: &Keys{c: c, weights: weights}, layout: protocol.WeightLayout(c), work: work, o: o}
+	var err error
+	if m.pieces, err = protocol.Pieces(c); err != nil {
+		return nil, err
+	}
+	for _, step := range []func(context.Context) error{m.draw, m.commit, m.prove} {
+		if err := step(ctx); err != nil {
+			return nil, err
+		}
+	}
+	o.phase("")
+	return m.Keys, nil
+}
+
+// each calls f for the rows of every piece.
+func (m *maker) each(ctx context.Context, f func(index int, rows commit.Range) error) error {
+	size := protocol.PieceRows(m.c)
+	for i := range m.pieces {
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		if err := f(i, commit.Range{From: i * size, To: min((i+1)*size, m.layout.Rows)}); err != nil {
+			return err
+		}
+		m.o.progress(i+1, m.pieces)
+	}
+	return nil
+}
+
+// draw derives the prover's secret and the blinders of the rows from fresh bytes and all weights. Where there is a folder of work the bytes
+// are those of the process that began it: the same weights then have the same commitments, and other weights have other blinders.
+func (m *maker) draw(ctx context.Context) error {
+	m.o.phase("read weights")
+	fresh, err := m.fresh(ctx)
+	if err != nil {
+		return err
+	}
+	digest := m.c.Digest()
+	s := newSeed(fresh, append([]byte("setup"), digest[:]...), nil)
+	if err := m.each(ctx, func(_ int, rows commit.Range) error {
+		cells, err := m.layout.CellsOf(m.c, rows, m.weights.Cells)
+		s.rows(cells)
+		return err
+	}); err != nil {
+		return err
+	}
+	rnd := s.randomness()
+	copy(m.secret[:], rnd.bytes("prover secret", 32))
+	m.blinds = rnd.Uniform("weight blinders", m.layout.Rows)
+	m.work.begin(rnd)
+	return nil
+}
+
+func (m *maker) fresh(ctx context.Context) ([]byte, error) {
+	fresh, err := m.o.fresh()
+	if err != nil || m.o.hooks.Seed != nil {
+		return fresh, err
+	}
+	return m.work.fresh(ctx, fresh)
+}
+
+// commit makes the commitments of all rows.
+func (m *maker) commit(ctx context.Context) error {
+	m.o.phase("commit weights")
+	gens := group.Row(1 << m.layout.Bits)
+	err := m.each(ctx, func(index int, rows commit.Range) error {
+		n := rows.To - rows.From
+		if stored, ok := m.work.read(rowsFile(index), n*group.Bytes); ok {
+			if points, err := decodePoints(stored); err == nil {
+				m.points = append(m.points, points...)
+				return nil
+			}
+		}
+		cells, err := m.layout.CellsOf(m.c, rows, m.weights.Cells)
+		if err != nil {
+			return err
+		}
+		points := m.o.Backend.CommitRows(gens, blinded(cells, m.blinds[rows.From:rows.To]))
+		m.points = append(m.points, points...)
+		return m.work.write(ctx, rowsFile(index), encodePoints(points))
+	})
+	m.id = protocol.ModelID(m.c, m.points)
+	return err
+}
+
+// prove makes the pieces of the range proof.
+func (m *maker) prove(ctx context.Context) error {
+	if m.pieces > 1 {
+		m.o.phase("range proof")
+	}
+	return m.each(ctx, func(index int, _ commit.Range) error {
+		piece, err := protocol.SetupPiece(m.c, index)
+		if err != nil {
+			return err
+		}
+		counts, err := protocol.Schedule(piece.Circuit)
+		if err != nil {
+			return fmt.Errorf("counting messages: %w", err)
+		}
+		proof, ok := m.work.read(proofFile(index), 32*(counts.Points+counts.Scalars))
+		if ok && m.check(piece, proof) == nil {
+			m.proofs = append(m.proofs, proof)
+			return nil
+		}
+		if proof, err = m.piece(ctx, piece); err != nil {
+			return err
+		}
+		m.proofs = append(m.proofs, proof)
+		if m.work == nil {
+			return nil
+		}
+		if err := m.check(piece, proof); err != nil { // of commitments that were stored, or of weights that have changed meanwhile
+			err = fmt.Errorf("piece %d of %d of the range proof does not verify: %w; set up again, from the beginning", index+1, m.pieces, err)
+			return errors.Join(err, m.work.Remove())
+		}
+		return m.work.write(ctx, proofFile(index), proof)
+	})
+}
+
+// piece makes one piece of the range proof.
+func (m *maker) piece(ctx context.Context, piece *protocol.Piece) ([]byte, error) {
+	if m.pieces == 1 {
+		m.o.phase("check weights")
+	} else {
+		runtime.GC() // the piece before is garbage, and as large as this one
+	}
+	cells, err := m.layout.CellsOf(m.c, piece.Rows, m.weights.Cells)
+	if err != nil {
+		return nil, err
+	}
+	data, err := piece.Tensors(cells, m.weights.Cells)
+	if err != nil {
+		return nil, err
+	}
+	a, err := witness.Generate(ctx, piece.Circuit, data, nil, nil)
+	if err != nil {
+		return nil, err
+	}
+	p := piece.Proof(m.points)
+	p.Weights.Rows, p.Data = blinded(cells, m.blinds[piece.Rows.From:piece.Rows.To]), a.Tensor
+	if m.pieces == 1 {
+		p.Phase = m.o.phase
+	}
+	var w format.Writer
+	err = run(ctx, p, m.secret, &w, m.o)
+	return w.Bytes(), err
+}
+
+// check verifies a piece as every verifier of the key does.
+func (m *maker) check(piece *protocol.Piece, proof []byte) error {
+	p, r := piece.Proof(m.points), format.Elements(proof)
+	if err := p.Run(veil.NewVerifier(p.Transcript(), r)); err != nil {
+		return err
+	}
+	return r.Close()
+}

@@ -1,0 +1,252 @@
+package engine_test
+
+import (
+	"bytes"
+	"context"
+	"maps"
+	"os"
+	"path/filepath"
+	"slices"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/zkllmc/zkllmc/internal/backend"
+	"github.com/zkllmc/zkllmc/internal/backend/cpu"
+	"github.com/zkllmc/zkllmc/internal/circuit"
+	"github.com/zkllmc/zkllmc/internal/engine"
+	"github.com/zkllmc/zkllmc/internal/group"
+	"github.com/zkllmc/zkllmc/internal/protocol"
+	"github.com/zkllmc/zkllmc/internal/test/kit"
+	"github.com/zkllmc/zkllmc/runtime/gadget"
+	"github.com/zkllmc/zkllmc/runtime/statement/function"
+	"github.com/zkllmc/zkllmc/runtime/verifier"
+)
+
+// inPieces is a model whose range proof has three pieces.
+func inPieces(t *testing.T) *circuit.Circuit {
+	b := circuit.NewBuilder(circuit.Config{Name: "pieces", WeightBits: 4, WitnessBits: 6})
+	b.Lookup(gadget.Range(b, -128, 127), b.Weight("w", 8, 2020, 16))
+	gadget.Output(b, circuit.Port{Name: "y", Kind: circuit.Integers, Reveal: circuit.Values}, b.Weight("told", 4, 3))
+	c, err := b.Finish()
+	require.NoError(t, err)
+	n, err := protocol.Pieces(c)
+	require.NoError(t, err)
+	require.Equal(t, 3, n)
+	return c
+}
+
+// counted is a backend that counts what is made, and calls stop before the tree of the given number, from 1.
+type counted struct {
+	backend.Backend
+	rows, trees int // commitments to weights are those of the weights' width
+	at          int
+	stop        func()
+}
+
+func (b *counted) CommitRows(gens []group.Affine, rows []backend.Row) []group.Affine {
+	if len(gens) == 1<<4 {
+		b.rows += len(rows)
+	}
+	return b.Backend.CommitRows(gens, rows)
+}
+
+func (b *counted) Fractions(n int, blocks []backend.Block) backend.FractionTree {
+	if b.trees++; b.trees == b.at {
+		b.stop()
+	}
+	return b.Backend.Fractions(n, blocks)
+}
+
+// cells are weights in memory.
+type cells map[circuit.ID]backend.Tensor
+
+func (w cells) Cells(id circuit.ID, lo, hi int) ([]int64, error) { return w[id].V[lo:hi], nil }
+
+// interrupted begins a setup that ends in the midst of its third piece, and returns its folder.
+func interrupted(t *testing.T, c *circuit.Circuit, w cells) string {
+	t.Helper()
+	dir := filepath.Join(t.TempDir(), "work")
+	ctx, stop := context.WithCancel(t.Context())
+	_, b, err := resume(ctx, t, c, w, dir, func(b *counted) { b.at, b.stop = 3, stop })
+	require.ErrorIs(t, err, context.Canceled)
+	require.Equal(t, 2021, b.rows)
+	return dir
+}
+
+// copyOf copies a folder of work.
+func copyOf(t *testing.T, dir string) string {
+	t.Helper()
+	to := filepath.Join(t.TempDir(), "work")
+	require.NoError(t, os.Mkdir(to, 0o700))
+	entries, err := os.ReadDir(dir)
+	require.NoError(t, err)
+	for _, e := range entries {
+		data, err := os.ReadFile(filepath.Join(dir, e.Name()))
+		require.NoError(t, err)
+		require.NoError(t, os.WriteFile(filepath.Join(to, e.Name()), data, 0o600))
+	}
+	return to
+}
+
+func resume(ctx context.Context, t *testing.T, c *circuit.Circuit, w cells, dir string, change func(*counted)) (*engine.Keys, *counted, error) {
+	t.Helper()
+	work, err := engine.OpenWork(dir)
+	require.NoError(t, err)
+	b := &counted{Backend: cpu.New()}
+	if change != nil {
+		change(b)
+	}
+	k, err := engine.MakeKeys(ctx, c, w, work, engine.Options{Backend: b})
+	return k, b, err
+}
+
+func accept(t *testing.T, c *circuit.Circuit, k *engine.Keys) {
+	t.Helper()
+	vk, err := verifier.ReadKey(t.Context(), c, function.Kind, k.VerifyingKey())
+	require.NoError(t, err)
+	require.Equal(t, k.ModelID(), vk.ModelID())
+	var secret bytes.Buffer
+	require.NoError(t, k.WriteProverKey(&secret))
+	key, err := engine.ReadKey(c, secret.Bytes())
+	require.NoError(t, err)
+	require.Equal(t, k.ModelID(), key.ModelID())
+	require.Equal(t, secret.Bytes(), key.Encode())
+}
+
+// A setup that was interrupted goes on with the commitments and the pieces that it has made; the folder is its owner's alone and goes away.
+func TestSetupGoesOn(t *testing.T) {
+	c := inPieces(t)
+	w := cells(kit.Weights(c, 1, 2))
+	dir := interrupted(t, c, w)
+	stored := map[string][]byte{}
+	entries, err := os.ReadDir(dir)
+	require.NoError(t, err)
+	for _, e := range entries {
+		info, err := e.Info()
+		require.NoError(t, err)
+		require.Zero(t, info.Mode().Perm()&0o077, e.Name())
+		stored[e.Name()], err = os.ReadFile(filepath.Join(dir, e.Name()))
+		require.NoError(t, err)
+	}
+	require.Equal(t, []string{"proof-0", "proof-1", "rows-0", "rows-1", "rows-2", "seed"}, slices.Sorted(maps.Keys(stored)))
+
+	var parts [][2]int
+	work, err := engine.OpenWork(dir)
+	require.NoError(t, err)
+	b := &counted{Backend: cpu.New()}
+	k, err := engine.MakeKeys(t.Context(), c, w, work, engine.Options{Backend: b, Progress: func(done, of int) { parts = append(parts, [2]int{done, of}) }})
+	require.NoError(t, err)
+	require.Zero(t, b.rows, "commitments are not made again")
+	require.Equal(t, 1, b.trees, "nor pieces")
+	require.Equal(t, slices.Repeat([][2]int{{1, 3}, {2, 3}, {3, 3}}, 3), parts, "of reading, committing, proving")
+	for _, name := range []string{"rows-0", "rows-1", "proof-0", "proof-1"} {
+		require.True(t, bytes.Contains(k.VerifyingKey(), stored[name][:len(stored[name])-32]), name)
+	}
+	accept(t, c, k)
+	require.NoError(t, work.Remove())
+	require.NoDirExists(t, dir)
+}
+
+// What is in the folder is believed only if it is what a setup of these weights left there; whatever is not is made again. The commitments
+// are the same all the same, for the seed is; but not where the seed or a weight is another one: no blinder serves two models.
+func TestWorkIsNotBelieved(t *testing.T) {
+	c := inPieces(t)
+	w := cells(kit.Weights(c, 1, 2))
+	begun := interrupted(t, c, w)
+	other := maps.Clone(w)
+	last := c.Weights()[0].ID
+	other[last] = backend.Tensor{Shape: w[last].Shape, V: slices.Clone(w[last].V)}
+	other[last].V[0] ^= 1
+	change := func(name string, f func([]byte) []byte) func(*testing.T, string) {
+		return func(t *testing.T, dir string) {
+			data, err := os.ReadFile(filepath.Join(dir, name))
+			require.NoError(t, err)
+			require.NoError(t, os.WriteFile(filepath.Join(dir, name), f(data), 0o600))
+		}
+	}
+	copied := func(from, to string) func(*testing.T, string) {
+		return func(t *testing.T, dir string) {
+			data, err := os.ReadFile(filepath.Join(dir, from))
+			require.NoError(t, err)
+			require.NoError(t, os.WriteFile(filepath.Join(dir, to), data, 0o600))
+		}
+	}
+	for name, test := range map[string]struct {
+		change      func(*testing.T, string)
+		w           cells
+		rows, trees int // that are made again
+		same        bool
+	}{
+		"a proof is damaged":         {change("proof-1", func(d []byte) []byte { d[7] ^= 1; return d }), w, 0, 2, true},
+		"a proof is cut":             {change("proof-1", func(d []byte) []byte { return d[:len(d)-1] }), w, 0, 2, true},
+		"a proof is another piece's": {copied("proof-0", "proof-1"), w, 0, 2, true},
+		"commitments are damaged":    {change("rows-0", func(d []byte) []byte { d[40] ^= 1; return d }), w, 1008, 1, true},
+		"commitments are another's":  {copied("rows-0", "rows-1"), w, 1008, 1, true},
+		"the seed is damaged":        {change("seed", func(d []byte) []byte { d[3] ^= 1; return d }), w, 2021, 3, false},
+		"another model":              {func(*testing.T, string) {}, other, 2021, 3, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			dir := copyOf(t, begun)
+			before, err := os.ReadFile(filepath.Join(dir, "rows-2"))
+			require.NoError(t, err)
+			test.change(t, dir)
+			k, b, err := resume(t.Context(), t, c, test.w, dir, nil)
+			require.NoError(t, err)
+			require.Equal(t, [2]int{test.rows, test.trees}, [2]int{b.rows, b.trees})
+			require.Equal(t, test.same, bytes.Contains(k.VerifyingKey(), before[:len(before)-32]))
+			accept(t, c, k)
+		})
+	}
+}
+
+// Weights that change while they are read, and commitments that somebody who has the seed stored, are noticed before anything is kept or
+// written, and the next setup begins anew.
+func TestWeightsThatChange(t *testing.T) {
+	c := inPieces(t)
+	w := cells(kit.Weights(c, 1, 2))
+	dir := filepath.Join(t.TempDir(), "work")
+	work, err := engine.OpenWork(dir)
+	require.NoError(t, err)
+	v := w[c.Weights()[0].ID].V
+	_, err = engine.MakeKeys(t.Context(), c, w, work, engine.Options{Backend: cpu.New(), Phase: func(name string) {
+		if name == "range proof" {
+			v[5] ^= 1
+		}
+	}})
+	require.ErrorContains(t, err, "piece 1 of 3 of the range proof does not verify")
+	require.NoDirExists(t, dir)
+	k, _, err := resume(t.Context(), t, c, w, dir, nil)
+	require.NoError(t, err)
+	accept(t, c, k)
+}
+
+// A folder in which others can read or write is not taken: they could know the blinders, or choose them.
+func TestWorkIsPrivate(t *testing.T) {
+	c := inPieces(t)
+	w := cells(kit.Weights(c, 1, 2))
+	open := filepath.Join(t.TempDir(), "open")
+	require.NoError(t, os.Mkdir(open, 0o755))
+	_, err := engine.OpenWork(open)
+	require.ErrorContains(t, err, "its owner's alone")
+	file := filepath.Join(t.TempDir(), "file")
+	require.NoError(t, os.WriteFile(file, nil, 0o600))
+	_, err = engine.OpenWork(file)
+	require.ErrorContains(t, err, "its owner's alone")
+
+	begun := interrupted(t, c, w)
+	for what, f := range map[string]func(seed string) error{
+		"readable": func(seed string) error { return os.Chmod(seed, 0o644) },
+		"a link":   func(seed string) error { return os.Rename(seed, seed+"2") },
+		"cut":      func(seed string) error { return os.Truncate(seed, 63) },
+	} {
+		dir := copyOf(t, begun)
+		seed := filepath.Join(dir, "seed")
+		require.NoError(t, f(seed))
+		if what == "a link" {
+			require.NoError(t, os.Symlink("seed2", seed))
+		}
+		_, _, err = resume(t.Context(), t, c, w, dir, nil)
+		require.ErrorContains(t, err, "remove it", what)
+	}
+}

@@ -1,0 +1,82 @@
+package prover_test
+
+import (
+	"bytes"
+	"context"
+	"os"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/zkllmc/zkllmc/internal/backend"
+	"github.com/zkllmc/zkllmc/internal/backend/cpu"
+	"github.com/zkllmc/zkllmc/internal/circuit"
+	"github.com/zkllmc/zkllmc/internal/console"
+	"github.com/zkllmc/zkllmc/internal/format"
+	"github.com/zkllmc/zkllmc/internal/test/kit"
+	proverapp "github.com/zkllmc/zkllmc/runtime/app/prover"
+	"github.com/zkllmc/zkllmc/runtime/gadget"
+)
+
+// stopping is a processor that ends a context before it makes the tree of the given number, from 1.
+type stopping struct {
+	backend.Backend
+	left int
+	stop func()
+}
+
+func (b *stopping) Fractions(n int, blocks []backend.Block) backend.FractionTree {
+	if b.left--; b.left == 0 {
+		b.stop()
+	}
+	return b.Backend.Fractions(n, blocks)
+}
+
+// A setup in pieces that is interrupted says where it keeps what is done, in a folder of its owner's. The same command goes on from there,
+// says how far it is, writes keys that prove, and leaves nothing else behind. The other way round, keys that are there are not written over.
+func TestSetupInPieces(t *testing.T) {
+	b := circuit.NewBuilder(circuit.Config{Name: "pieces", WeightBits: 4, WitnessBits: 4})
+	w := b.Weight("w", 8, 1100, 16)
+	b.Lookup(gadget.Range(b, -128, 127), w)
+	x := gadget.Input(b, "x", circuit.Port{Name: "x", Kind: circuit.Integers, Shape: []int{16}, Lo: -3, Hi: 3, Reveal: circuit.Values})
+	y := b.Virtual("y", []int{1100}, b.Times(1, "k,jk->j k=16 j=1100", x, w))
+	gadget.Output(b, circuit.Port{Name: "y", Kind: circuit.Integers, Reveal: circuit.Values}, y)
+	c, err := b.Finish()
+	require.NoError(t, err)
+	d := &bench{t: t, dir: t.TempDir(), c: c}
+	weights, err := format.EncodeWeights(c, kit.Weights(c, 1, 2))
+	require.NoError(t, err)
+	require.NoError(t, os.WriteFile(d.file("weights.zkw"), weights, 0o600))
+
+	const line = "setup --weights @weights.zkw -o @keys"
+	ctx, stop := context.WithCancel(t.Context())
+	m := proverapp.Model{Name: "pieces", Build: built(c), Backend: &stopping{cpu.New(), 2, stop}}
+	var stdout, stderr bytes.Buffer
+	require.Equal(t, console.Internal, proverapp.Run(ctx, m, d.args(line), nil, &stdout, &stderr))
+	require.Contains(t, stderr.String(), "prover: interrupted")
+	require.Contains(t, stderr.String(), d.file("keys/setup.work")+" keeps what is done, as secret as the prover key; the same command goes on from there")
+	info, err := os.Stat(d.file("keys/setup.work"))
+	require.NoError(t, err)
+	require.Equal(t, os.FileMode(0o700), info.Mode().Perm())
+	require.FileExists(t, d.file("keys/setup.work/proof-0"))
+
+	rows, err := os.ReadFile(d.file("keys/setup.work/rows-0"))
+	require.NoError(t, err)
+	out, said := d.prover(0, line)
+	require.Contains(t, said, "50 %, 1 of 2, about ")
+	require.NoDirExists(t, d.file("keys/setup.work"))
+	vk, err := os.ReadFile(d.file("keys/model.vk"))
+	require.NoError(t, err)
+	require.True(t, bytes.HasPrefix(vk[format.HeaderSize:], rows[:len(rows)-32]), "the commitments are those of before")
+	d.verifier(0, "accept --save @model.id @keys/model.vk")
+	id, err := os.ReadFile(d.file("model.id"))
+	require.NoError(t, err)
+	require.Contains(t, out, strings.TrimSpace(string(id)))
+
+	require.NoError(t, os.WriteFile(d.file("x.json"), []byte("[1,-1,2,0,0,0,3,-3,0,0,0,0,0,0,0,1]"), 0o600))
+	d.prover(0, "prove --key @keys/prover.key --input x="+d.file("x.json")+" -o @p.bin --statement-out @s.bin")
+	d.verifier(0, "verify --vk @keys/model.vk --pin @model.id --statement @s.bin --proof @p.bin")
+	d.prover(2, line)
+	require.NoDirExists(t, d.file("keys/setup.work"))
+}
