@@ -199,7 +199,7 @@ func TestRejects(t *testing.T) {
 }
 
 // TestCountsWork: both verifiers count the work of evaluations alike, sums that go into several later ones and shifts among them: with just
-// as much allowed a circuit and its setup circuit are taken, and with less in one respect one of them is none.
+// as much allowed a circuit and its setup circuits are taken, and with less in one respect one of them is none.
 func TestCountsWork(t *testing.T) {
 	second.Python(t)
 	const limited = `
@@ -211,7 +211,8 @@ for less in range(-1, len(limits)):
     allowed = [n - (i == less) for i, n in enumerate(limits)]
     verify.MAX_REFERENCES, verify.MAX_KNOWN_CELLS, verify.MAX_OPENED_ROWS = allowed
     try:
-        verify.read_circuit(verify.setup_circuit(verify.read_circuit(data)))
+        for _, _, setup in verify.range_proof(verify.read_circuit(data)):
+            verify.read_circuit(setup)
         print('taken')
     except verify.Unreadable as err:
         print(err)`

@@ -579,9 +579,12 @@ def schedule(c):
     c.waves = max((t.wave for t in c.tensors), default=0)
 
 
-def piece_rows(c):
-    """(5.6) the number of rows of every piece of a range proof but the last."""
-    return max(1, (2 ** 23 - 2 ** 17) // 2 ** max(c.weight_bits, 13))
+def range_proof(c):
+    """(5.6) the pieces of the range proof: the rows from the first up to the last, and the canonical encoding of the setup circuit."""
+    layout, size = Layout(c, WEIGHT, c.weight_bits), max(1, (2 ** 23 - 2 ** 17) // 2 ** max(c.weight_bits, 13))
+    for first in range(0, layout.rows, size):
+        end = min(first + size, layout.rows)
+        yield first, end, setup_circuit(c, layout, first, end)
 
 
 def parts(c, layout, first, end):
@@ -1266,8 +1269,7 @@ def accept_key(c, data, pinned, generators, trace):
     """(4.2, 4.3, 14.1) returns the model's commitments and ID. A key whose ID was pinned is not verified again."""
     body = strip_header(data, b'zkllm-vk', c.digest, 'verifying key')
     require(any(p.out and p.reveal != NOTHING for p in c.ports), 'verifying key: the circuit reveals nothing of an output')
-    layout = Layout(c, WEIGHT, c.weight_bits)
-    rows = layout.rows
+    rows = Layout(c, WEIGHT, c.weight_bits).rows
     require(rows, 'verifying key: the circuit has no weights, hence no model')
     require(len(body) >= 32 * rows, 'verifying key: it ends early')
     model = [decode_point(body[32 * i:32 * i + 32]) for i in range(rows)]
@@ -1275,15 +1277,13 @@ def accept_key(c, data, pinned, generators, trace):
     if pinned is not None:
         require(identity == pinned, 'verifying key: it is of another model than the pinned one')
         return model, identity
-    size, rest = piece_rows(c), body[32 * rows:]
-    count = -(-rows // size)
-    for k in range(count):
-        first, end = k * size, min((k + 1) * size, rows)
-        setup = read_circuit(setup_circuit(c, layout, first, end))
+    pieces, rest = list(range_proof(c)), body[32 * rows:]
+    for k, (first, end, setup) in enumerate(pieces):
+        place = u64(k) + u64(len(pieces))
         try:
-            rest = verify_stream(setup, 'setup', model, model[first:end], None, u64(k) + u64(count), rest, generators, trace)
+            rest = verify_stream(read_circuit(setup), 'setup', model, model[first:end], None, place, rest, generators, trace)
         except Reject as err:
-            raise Reject(f'verifying key: piece {k + 1} of {count} of its range proof: {err}') from err
+            raise Reject(f'verifying key: piece {k + 1} of {len(pieces)} of its range proof: {err}') from err
     require(not rest, 'verifying key: there are bytes behind its end')
     return model, identity
 

@@ -277,7 +277,7 @@ func TestStreamsInTheSources(t *testing.T) {
 		"engine: Uniform \"witness blinders\"",
 		"engine: bytes \"prover secret\"",
 		"engine: bytes \"work\"", // the key of tags in the prover's own folder
-		"engine: bytes label", // Uniform itself
+		"engine: bytes label",    // Uniform itself
 		"engine: the system's bytes",
 		"group: the system's bytes", // which points of a generator cache are derived anew
 		"veil: Uniform \"blinder \" + s.name",
