@@ -167,7 +167,7 @@ func (k *Key) ProveAssignment(ctx context.Context, st statement.Statement, a *wi
 	w := format.NewWriter(format.MagicProof, k.c.Digest())
 	w.Raw(k.id[:])
 	p := protocol.Inference(k.c, k.set.Points, st)
-	p.Weights.Rows, p.Data, p.Phase = k.set.Rows, a.Tensor, o.phase
+	p.Weights.Rows, p.Data = k.set.Rows, a.Tensor
 	if err := run(ctx, p, k.secret, w, o); err != nil {
 		return nil, err
 	}
@@ -190,6 +190,7 @@ func run(ctx context.Context, p *protocol.Proof, secret [32]byte, w *format.Writ
 	if o.hooks.Rows != nil {
 		o.hooks.Rows(layout, cells)
 	}
+	p.Phase = o.phase
 	for {
 		if err := ctx.Err(); err != nil {
 			return err

@@ -217,16 +217,12 @@ func (m *maker) prove(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		counts, err := protocol.Schedule(piece.Circuit)
-		if err != nil {
-			return fmt.Errorf("counting messages: %w", err)
-		}
-		proof, ok := m.work.read(proofFile(index), 32*(counts.Points+counts.Scalars))
-		if ok && m.check(piece, proof) == nil {
+		if proof, ok := m.stored(piece); ok {
 			m.proofs = append(m.proofs, proof)
 			return nil
 		}
-		if proof, err = m.piece(ctx, piece); err != nil {
+		proof, err := m.piece(ctx, piece)
+		if err != nil {
 			return err
 		}
 		m.proofs = append(m.proofs, proof)
@@ -241,12 +237,27 @@ func (m *maker) prove(ctx context.Context) error {
 	})
 }
 
+// stored returns a piece that a setup before this one made.
+func (m *maker) stored(piece *protocol.Piece) ([]byte, bool) {
+	if m.work == nil {
+		return nil, false
+	}
+	counts, err := protocol.Schedule(piece.Circuit)
+	if err != nil {
+		return nil, false
+	}
+	proof, ok := m.work.read(proofFile(piece.Index), 32*(counts.Points+counts.Scalars))
+	return proof, ok && m.check(piece, proof) == nil
+}
+
 // piece makes one piece of the range proof.
 func (m *maker) piece(ctx context.Context, piece *protocol.Piece) ([]byte, error) {
+	o := m.o
 	if m.pieces == 1 {
-		m.o.phase("check weights")
+		o.phase("check weights")
 	} else {
-		runtime.GC() // the piece before is garbage, and as large as this one
+		o.Phase = nil // a piece is a step of one phase
+		runtime.GC()  // the piece before is garbage, and as large as this one
 	}
 	cells, err := m.layout.CellsOf(m.c, piece.Rows, m.weights.Cells)
 	if err != nil {
@@ -262,11 +273,8 @@ func (m *maker) piece(ctx context.Context, piece *protocol.Piece) ([]byte, error
 	}
 	p := piece.Proof(m.points)
 	p.Weights.Rows, p.Data = blinded(cells, m.blinds[piece.Rows.From:piece.Rows.To]), a.Tensor
-	if m.pieces == 1 {
-		p.Phase = m.o.phase
-	}
 	var w format.Writer
-	err = run(ctx, p, m.secret, &w, m.o)
+	err = run(ctx, p, m.secret, &w, o)
 	return w.Bytes(), err
 }
 
