@@ -381,7 +381,9 @@ func (r *Result) Check(ctx context.Context, inputs []Input) (*CheckReport, error
 		}
 		runs = append(runs, run)
 	}
-	report, err := quant.Check(r.left.With(ctx), r.program, runs, r.check)
+	o := r.check
+	o.Perplexed = len(inputs) > 0 // of texts, not of what the default set draws
+	report, err := quant.Check(r.left.With(ctx), r.program, runs, o)
 	if err == nil {
 		r.nameTensors(report)
 	}

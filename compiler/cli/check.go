@@ -118,6 +118,9 @@ func printComparison(w io.Writer, what string, r *quant.Comparison) {
 	fmt.Fprintf(w, "%s: %d inputs, %d positions\n", what, r.Inputs, r.Positions)
 	fmt.Fprintf(w, "  logit error     max %.4g, mean %.3g (largest logit %.4g)\n", r.MaxError, r.MeanError, r.MaxLogit)
 	fmt.Fprintf(w, "  best token      same at %d of %d positions, at %d of %d clear ones\n", r.Agree, r.Positions, r.ClearAgree, r.Clear)
+	if r.ReferencePerplexity > 0 {
+		fmt.Fprintf(w, "  perplexity      %.6g against %.6g\n", r.Perplexity, r.ReferencePerplexity)
+	}
 	if r.Agree < r.Positions {
 		fmt.Fprintf(w, "  largest gap     %.4g between the two best logits where it differs\n", r.WorstGap)
 	}

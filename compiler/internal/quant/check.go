@@ -9,6 +9,7 @@ import (
 
 	"github.com/zkllmc/zkllmc/internal/budget"
 	"github.com/zkllmc/zkllmc/internal/circuit"
+	"github.com/zkllmc/zkllmc/internal/portable"
 	"github.com/zkllmc/zkllmc/ir"
 	"github.com/zkllmc/zkllmc/ir/eval"
 	"github.com/zkllmc/zkllmc/ir/plan"
@@ -49,6 +50,12 @@ type PredictionReport struct {
 	Clear      int     `json:"clear_positions"` // whose two best logits, of the model or as expected, differ by more than Margin
 	ClearAgree int     `json:"clear_agree"`
 	WorstGap   float64 `json:"worst_disagreement"` // the largest gap of these where top-1 differs
+
+	// Perplexities of the tokens that follow in the inputs, in the program that is compared and in what it is compared with, where asked for.
+	Perplexity          float64 `json:"perplexity,omitempty"`
+	ReferencePerplexity float64 `json:"reference_perplexity,omitempty"`
+
+	followed int // tokens that those are of; until the end they are sums of logarithms
 }
 
 // OutputReport compares one output, cell by cell.
@@ -137,6 +144,7 @@ func parts(err, top, tolerance float64) string {
 type CheckOptions struct {
 	Tolerance float64             // 0: Tolerance
 	Places    bool                // report where precision is lost
+	Perplexed bool                // report perplexities
 	Ran       func(done, all int) // is told how many inputs are done; may be nil
 }
 
@@ -148,7 +156,7 @@ func Check(left *budget.Budget, p *Program, inputs []Input, o CheckOptions) (*Ch
 	if o.Tolerance == 0 {
 		o.Tolerance = Tolerance
 	}
-	c := checker{p: p, left: left, runs: make([]runs, len(inputs))}
+	c := checker{p: p, left: left, perplexed: o.Perplexed, runs: make([]runs, len(inputs))}
 	if o.Places {
 		c.places = newPlaces(p)
 	}
@@ -180,6 +188,8 @@ type checker struct {
 	left   *budget.Budget
 	places *places // nil where nobody asks
 	runs   []runs
+
+	perplexed bool
 }
 
 // runs compares what the programs make of one input.
@@ -203,14 +213,14 @@ func (r *runs) run(c *checker, in *Input) error {
 		n := in.Positions * c.p.Float.Vocab()
 		want[0], real[0] = want[0][:n], real[0][:n]
 	}
-	r.programs = c.p.compare(want, real)
+	r.programs = c.compare(in, want, real)
 	if in.Expected == nil {
 		return nil
 	}
 	if err := c.p.checkExpected(in.Expected); err != nil {
 		return err
 	}
-	r.expected, r.floatExpected = c.p.compare(in.Expected, real), c.p.compare(in.Expected, want)
+	r.expected, r.floatExpected = c.compare(in, in.Expected, real), c.compare(in, in.Expected, want)
 	return nil
 }
 
@@ -352,25 +362,28 @@ func intOutputs(left *budget.Budget, g *ir.Graph, in [][]int64) ([][]int64, erro
 
 // compare compares the outputs for one input; mean errors are sums until the end. Of wanted logits there may be those of the first positions
 // alone.
-func (p *Program) compare(want, got [][]float64) Comparison {
-	c := Comparison{Inputs: 1}
-	if p.Float.IsLanguageModel() {
-		c.PredictionReport = &PredictionReport{}
+func (c *checker) compare(in *Input, want, got [][]float64) Comparison {
+	out, f := Comparison{Inputs: 1}, c.p.Float
+	if f.IsLanguageModel() {
+		out.PredictionReport = &PredictionReport{}
 		n := min(len(want[0]), len(got[0]))
-		c.predictions(want[0][:n], got[0][:n], p.Float.Vocab())
-		if c.Positions == 0 {
-			c.Inputs = 0
+		out.predictions(want[0][:n], got[0][:n], f.Vocab())
+		if c.perplexed {
+			out.follow(in.Elements[0], want[0][:n], got[0][:n], f.Vocab())
 		}
-		return c
+		if out.Positions == 0 {
+			out.Inputs = 0
+		}
+		return out
 	}
 	for i := range want {
-		o := OutputReport{Name: p.Float.Outputs[i].Name, Cells: len(want[i])}
+		o := OutputReport{Name: f.Outputs[i].Name, Cells: len(want[i])}
 		for k, w := range want[i] {
 			o.add(w, got[i][k])
 		}
-		c.Outputs = append(c.Outputs, o)
+		out.Outputs = append(out.Outputs, o)
 	}
-	return c
+	return out
 }
 
 func (r *OutputReport) add(want, got float64) {
@@ -407,6 +420,28 @@ func (r *PredictionReport) predictions(want, got []float64, width int) {
 	}
 }
 
+// follow adds how surprising the input's own next tokens are.
+func (r *PredictionReport) follow(ids, want, got []float64, width int) {
+	for t := 0; t+1 < len(want)/width; t++ {
+		next := int(portable.Clamp(ids[t+1]))
+		r.ReferencePerplexity += surprise(want[t*width:(t+1)*width], next)
+		r.Perplexity += surprise(got[t*width:(t+1)*width], next)
+		r.followed++
+	}
+}
+
+// surprise is the negative logarithm of a token's probability.
+func surprise(row []float64, token int) float64 {
+	top, sum := math.Inf(-1), 0.0
+	for _, x := range row {
+		top = math.Max(top, x)
+	}
+	for _, x := range row {
+		sum += portable.Exp(x - top)
+	}
+	return portable.Log(sum) + top - row[token]
+}
+
 // gapOf is the distance of the best logit to the second best.
 func gapOf(row []float64, best int) float64 {
 	second := math.Inf(-1)
@@ -440,8 +475,11 @@ func total(p *Program, parts []*Comparison) *Comparison {
 			r.Outputs[k].merge(&o.Outputs[k])
 		}
 	}
-	if r.PredictionReport != nil {
-		r.PredictionReport.MeanError /= float64(r.Positions * p.Float.Vocab())
+	if q := r.PredictionReport; q != nil {
+		q.MeanError /= float64(r.Positions * p.Float.Vocab())
+		if n := float64(q.followed); n > 0 {
+			q.Perplexity, q.ReferencePerplexity = portable.Exp(q.Perplexity/n), portable.Exp(q.ReferencePerplexity/n)
+		}
 	}
 	r.Outputs = slices.DeleteFunc(r.Outputs, func(o OutputReport) bool { return o.Cells == 0 }) // nothing was expected of them
 	for k := range r.Outputs {
@@ -459,6 +497,9 @@ func (r *PredictionReport) merge(o *PredictionReport) {
 	r.Clear += o.Clear
 	r.ClearAgree += o.ClearAgree
 	r.WorstGap = math.Max(r.WorstGap, o.WorstGap)
+	r.Perplexity += o.Perplexity
+	r.ReferencePerplexity += o.ReferencePerplexity
+	r.followed += o.followed
 }
 
 func (r *OutputReport) merge(o *OutputReport) {

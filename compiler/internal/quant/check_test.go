@@ -124,3 +124,31 @@ func TestNoise(t *testing.T) {
 	require.InDelta(t, (0.5/math.Hypot(6, 8.5)+24/math.Hypot(40, 16))/2, s.noise/2, 1e-15)
 	require.Equal(t, placeSum{maxError: 24, maxValue: 40, noise: s.noise, rows: 2, beyond: 1}, s)
 }
+
+// Perplexity is that of the tokens that an input goes on with, each after those before it.
+func TestPerplexity(t *testing.T) {
+	p := program(t, models["gpt"]())
+	in := inputsOf(p, 3)
+	in[1].Positions = 4
+	r, err := Check(nil, p, in, CheckOptions{Perplexed: true})
+	require.NoError(t, err)
+	sum, n := 0.0, 0
+	for i := range in {
+		vals, err := eval.Float(p.Float, in[i].Elements...)
+		require.NoError(t, err)
+		logits, ids, width := vals[p.Float.Out()], in[i].Elements[0], p.Float.Vocab()
+		for at := range []int{len(ids), 4, len(ids)}[i] - 1 {
+			all := 0.0
+			for _, x := range logits[at*width : (at+1)*width] {
+				all += math.Exp(x)
+			}
+			sum, n = sum+math.Log(all)-logits[at*width+int(ids[at+1])], n+1
+		}
+	}
+	require.InEpsilon(t, math.Exp(sum/float64(n)), r.ReferencePerplexity, 1e-12)
+	require.InEpsilon(t, r.ReferencePerplexity, r.Perplexity, 0.01)
+	require.NotEqual(t, r.ReferencePerplexity, r.Perplexity)
+	r, err = Check(nil, p, in, CheckOptions{})
+	require.NoError(t, err)
+	require.Zero(t, r.Perplexity)
+}
