@@ -52,7 +52,7 @@ func Calibrate(left *budget.Budget, f *ir.Graph, samples [][][]float64, ran func
 		return nil, err
 	}
 	m.Samples = make([][][]float64, len(samples)*rounds)
-	err = forEach(left, len(samples), rounds, []*ir.Graph{f}, func(i int) error {
+	err = forEach(left, len(samples), rounds, []*ir.Graph{f}, 0, func(i int) error {
 		in := samples[i]
 		for r := range rounds {
 			m.Samples[i*rounds+r] = in
@@ -185,8 +185,8 @@ func magnitudeOf(v *ir.Value, cells []float64) (float64, error) {
 }
 
 // forEach runs f for 0..n-1 on all processors and returns the error of the lowest index. Every f evaluates the graphs one after the other
-// so many times: that is paid for here, and no more run at a time than the budget has memory for.
-func forEach(left *budget.Budget, n, times int, graphs []*ir.Graph, f func(int) error) error {
+// so many times, and keeps so many bytes besides: that is paid for here, and no more run at a time than the budget has memory for.
+func forEach(left *budget.Budget, n, times int, graphs []*ir.Graph, kept int, f func(int) error) error {
 	left.Runs(budget.Product(n, times))
 	bytes := 1
 	for _, g := range graphs {
@@ -195,6 +195,10 @@ func forEach(left *budget.Budget, n, times int, graphs []*ir.Graph, f func(int) 
 			return err
 		}
 		bytes = max(bytes, m)
+	}
+	bytes = budget.Sum(bytes, kept)
+	if err := left.Memory(bytes); err != nil {
+		return fmt.Errorf("to run the model it %w", err)
 	}
 	workers := 1
 	for workers < min(n, runtime.GOMAXPROCS(0)) && left.Memory(budget.Product(workers+1, bytes)) == nil {

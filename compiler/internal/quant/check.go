@@ -161,7 +161,7 @@ func Check(left *budget.Budget, p *Program, inputs []Input, o CheckOptions) (*Ch
 		c.places = newPlaces(p)
 	}
 	var done atomic.Int64
-	err := forEach(left, len(inputs), 1, []*ir.Graph{p.Float, p.Int}, func(i int) error {
+	err := forEach(left, len(inputs), 1, c.graphs(), c.places.bytes(), func(i int) error {
 		err := c.runs[i].run(&c, &inputs[i])
 		if n := done.Add(1); err == nil && o.Ran != nil {
 			o.Ran(int(n), len(inputs))
@@ -174,7 +174,8 @@ func Check(left *budget.Budget, p *Program, inputs []Input, o CheckOptions) (*Ch
 	r := c.report(o.Tolerance)
 	if c.places == nil && errors.Is(r.Err(), ErrImprecise) { // say where, of the worst input
 		c.places = newPlaces(p)
-		if err := forEach(left, 1, 1, []*ir.Graph{p.Float, p.Int}, func(int) error { return c.runs[0].run(&c, &inputs[c.worst()]) }); err != nil {
+		worst := c.worst()
+		if err := forEach(left, 1, 1, c.graphs(), c.places.bytes(), func(int) error { return new(runs).run(&c, &inputs[worst]) }); err != nil {
 			return nil, err
 		}
 		r.Worst = worstOf(c.places.list())
@@ -192,6 +193,15 @@ type checker struct {
 	perplexed bool
 }
 
+// graphs are those that a run evaluates, the float graph once more to find where precision is lost.
+func (c *checker) graphs() []*ir.Graph {
+	g := []*ir.Graph{c.p.Float, c.p.Int}
+	if c.places != nil {
+		g = append(g, c.p.Float)
+	}
+	return g
+}
+
 // runs compares what the programs make of one input.
 type runs struct{ programs, expected, floatExpected Comparison }
 
@@ -204,9 +214,14 @@ func (r *runs) run(c *checker, in *Input) error {
 	if err != nil {
 		return err
 	}
-	got, err := c.integer(elements, reals)
+	got, kept, err := c.integer(elements, reals)
 	if err != nil {
 		return err
+	}
+	if c.places != nil {
+		if err := c.places.blame(c.left, in.Elements, kept); err != nil {
+			return err
+		}
 	}
 	real := c.p.real(got)
 	if in.Positions > 0 && c.p.Float.IsLanguageModel() {
@@ -237,14 +252,15 @@ func (c *checker) float(in [][]float64) (out [][]float64, reals map[ir.ValueID][
 	return out, reals, err
 }
 
-// integer runs the integer program for its outputs, and compares places.
-func (c *checker) integer(in [][]int64, reals map[ir.ValueID][]float64) ([][]int64, error) {
-	out := make([][]int64, len(c.p.Int.Outputs))
-	return out, eval.EachInt(c.left, c.p.Int, in, func(v *ir.Value, cells []int64) error {
+// integer runs the integer program for its outputs, and compares places, of which it returns the cells.
+func (c *checker) integer(in [][]int64, reals map[ir.ValueID][]float64) (out [][]int64, kept map[ir.ValueID][]float64, err error) {
+	out, kept = make([][]int64, len(c.p.Int.Outputs)), map[ir.ValueID][]float64{}
+	err = eval.EachInt(c.left, c.p.Int, in, func(v *ir.Value, cells []int64) error {
 		keep(c.p.Int, v, cells, out)
-		c.places.compare(v, cells, reals)
+		c.places.compare(v, cells, reals, kept)
 		return nil
 	})
+	return out, kept, err
 }
 
 // report merges the comparisons of all inputs.
@@ -347,7 +363,7 @@ func (p *Program) Elements(in [][]float64) ([][]int64, error) {
 
 // Outputs runs the integer program on elements of its inputs and returns the cells of every output, row-major.
 func Outputs(left *budget.Budget, p *Program, in [][]int64) (out [][]int64, err error) {
-	err = forEach(left, 1, 1, []*ir.Graph{p.Int}, func(int) error {
+	err = forEach(left, 1, 1, []*ir.Graph{p.Int}, 0, func(int) error {
 		out, err = intOutputs(left, p.Int, in)
 		return err
 	})

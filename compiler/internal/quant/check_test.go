@@ -98,31 +98,49 @@ func TestExpected(t *testing.T) {
 	require.Nil(t, r.Expected)
 }
 
-// Places stand in the order of the program, each for a value of the float model, up to the logits; most of a program's values are such, and
-// noise that is lost adds up along the way.
+// Places stand in the order of the program, each for a value of the float model, up to the logits. What a place adds is found apart from what
+// it inherits: behind a clamp that is too narrow the noise is large everywhere, and arises at the clamp.
 func TestPlaces(t *testing.T) {
 	p := program(t, models["llama"]())
 	r, err := Check(nil, p, inputsOf(p, 2), CheckOptions{Places: true})
 	require.NoError(t, err)
 	require.Greater(t, len(r.Places), 50)
 	require.Equal(t, p.Int.Out(), r.Places[len(r.Places)-1].Value)
+	lost := map[ir.ValueID]float64{}
 	for i, x := range r.Places {
 		require.True(t, i == 0 || x.Value > r.Places[i-1].Value)
 		require.LessOrEqual(t, x.MaxError, 0.02*x.MaxValue+1e-3, "%+v", x)
 		require.LessOrEqual(t, x.Lost, r.Worst.Lost)
 		require.Zero(t, x.Beyond, "%+v", x)
+		lost[x.Value] = x.Lost
 	}
 	require.Equal(t, r.MaxError, r.Places[len(r.Places)-1].MaxError)
+
+	var coarse ir.ValueID
+	for _, n := range p.Int.Nodes {
+		if _, ok := p.Approximates[n.Out[0]]; ok && n.Op == ir.OpRescale && coarse == 0 && lost[n.Out[0]] > 0 {
+			a, v := *n.Attr.(*ir.RescaleAttr), p.Int.Value(n.Out[0])
+			a.Lo, a.Hi, coarse = v.Lo/1024, v.Hi/1024, v.ID // nearly every cell lies beyond
+			n.Attr = &a
+		}
+	}
+	r, err = Check(nil, p, inputsOf(p, 2), CheckOptions{Places: true})
+	require.NoError(t, err)
+	require.Equal(t, coarse, r.Worst.Value)
+	for _, x := range r.Places {
+		if x.Value != coarse {
+			require.Less(t, x.Lost, max(100*lost[x.Value], 0.05), "%+v", x)
+		}
+	}
+	require.Greater(t, r.Places[len(r.Places)-1].Noise, 0.1)
 }
 
-// The noise of a place is the mean over rows of the error's length in parts of the row's; rows of nothing do not count, and cells that the
-// range has cut off are counted.
+// The noise of rows is the mean of the error's length in parts of the row's; rows of nothing do not count.
 func TestNoise(t *testing.T) {
-	v := &ir.Value{Shape: []int{3, 2}, Lo: -8, Hi: 8}
-	var s placeSum
-	s.add(v, []int64{3, 4, 0, 0, 8, -8}, []float64{6, 8.5, 1e-9, 0, 40, -16}, 2)
-	require.InDelta(t, (0.5/math.Hypot(6, 8.5)+24/math.Hypot(40, 16))/2, s.noise/2, 1e-15)
-	require.Equal(t, placeSum{maxError: 24, maxValue: 40, noise: s.noise, rows: 2, beyond: 1}, s)
+	var n rowNoise
+	n.add([]float64{6, 8, 0, 0, 16, -16}, []float64{6, 8.5, 1e-9, 0, 40, -16}, 2)
+	require.InDelta(t, 0.5/math.Hypot(6, 8.5)+24/math.Hypot(40, 16), n.sum, 1e-15)
+	require.Equal(t, 2, n.rows)
 }
 
 // Perplexity is that of the tokens that an input goes on with, each after those before it.

@@ -5,6 +5,7 @@ import (
 	"math"
 	"sync"
 
+	"github.com/zkllmc/zkllmc/internal/budget"
 	"github.com/zkllmc/zkllmc/ir"
 )
 
@@ -15,16 +16,16 @@ type Place struct {
 	Op       string  `json:"op"`
 	MaxError float64 `json:"max_error"`
 	MaxValue float64 `json:"max_value"`
-	Noise    float64 `json:"noise"` // mean over all rows (last axis) of the error's length, in parts of the row's
-	Lost     float64 `json:"lost"`  // by how much that is more than at the noisiest of the places that it is computed from
-	Beyond   int     `json:"beyond"`
+	Noise    float64 `json:"noise"`  // mean over all rows (last axis) of the error's length, in parts of the row's
+	Lost     float64 `json:"lost"`   // the part of it that arises here: against what the float model makes of the integer program's operands
+	Beyond   int     `json:"beyond"` // cells that the range cut off
 
 	Value ir.ValueID `json:"-"` // of the integer program
 }
 
 // sentence says for people what happens at a place.
 func (p *Place) sentence() string {
-	s := fmt.Sprintf("most is lost at %s, node %q (%s), where the noise of a row becomes %.2g of its length", p.Tensor, p.Node, p.Op, p.Noise)
+	s := fmt.Sprintf("most is lost at %s, node %q (%s), which adds noise of %.2g of a row's length", p.Tensor, p.Node, p.Op, p.Lost)
 	if p.Beyond > 0 {
 		return s + fmt.Sprintf("; %d cells lie beyond the range that calibration chose: calibrate on inputs like those that are to be proved (--calibrate)", p.Beyond)
 	}
@@ -43,7 +44,8 @@ const quiet = 1.0 / (1 << 20)
 // places compares values of two programs.
 type places struct {
 	p    *Program
-	used map[ir.ValueID]bool // values of the float graph that are compared
+	of   map[ir.ValueID][]ir.ValueID // the values of the integer program that stand for one of the float graph, in order
+	held int                         // bytes that a run keeps
 
 	mu sync.Mutex
 	at map[ir.ValueID]*placeSum // by value of the integer program
@@ -51,12 +53,24 @@ type places struct {
 
 // placeSum adds up what is compared at a place.
 type placeSum struct {
-	maxError, maxValue, noise float64
-	rows, beyond              int
+	maxError, maxValue float64
+	beyond             int
+	noise, lost        rowNoise
 }
 
+// rowNoise adds up the length of errors of rows, in parts of the rows' lengths.
+type rowNoise struct {
+	sum  float64
+	rows int
+}
+
+func (n rowNoise) mean() float64 { return n.sum / float64(max(n.rows, 1)) }
+
 func newPlaces(p *Program) *places {
-	s := &places{p: p, used: map[ir.ValueID]bool{}, at: map[ir.ValueID]*placeSum{}}
+	s := &places{p: p, of: map[ir.ValueID][]ir.ValueID{}, at: map[ir.ValueID]*placeSum{}}
+	for _, v := range p.Float.Values {
+		s.held += 2 * 8 * stored(v)
+	}
 	for _, n := range p.Int.Nodes {
 		switch n.Op {
 		case ir.OpInput, ir.OpOneHot, ir.OpAffine, ir.OpWeight, ir.OpConst:
@@ -64,85 +78,131 @@ func newPlaces(p *Program) *places {
 		}
 		for _, id := range n.Out {
 			if a, ok := p.Approximates[id]; ok {
-				s.at[id], s.used[a.Of] = &placeSum{}, true
+				s.at[id], s.of[a.Of] = &placeSum{}, append(s.of[a.Of], id)
+				s.held += 8 * stored(p.Int.Value(id))
 			}
 		}
 	}
 	return s
 }
 
-// compares says whether a value of the float graph is needed.
-func (s *places) compares(id ir.ValueID) bool { return s != nil && s.used[id] }
+// stored is the number of cells that a run makes for a value.
+func stored(v *ir.Value) int {
+	if fixed(v) || v.Unstored() {
+		return 0
+	}
+	return ir.Size(v.Shape)
+}
 
-// compare compares a value of the integer program with what it stands for.
-func (s *places) compare(v *ir.Value, cells []int64, reals map[ir.ValueID][]float64) {
+// bytes are those that a run keeps for places.
+func (s *places) bytes() int {
+	if s == nil {
+		return 0
+	}
+	return s.held
+}
+
+// compares says whether a value of the float graph is needed.
+func (s *places) compares(id ir.ValueID) bool { return s != nil && len(s.of[id]) > 0 }
+
+// compare compares a value of the integer program with what it stands for, and keeps it as real numbers.
+func (s *places) compare(v *ir.Value, cells []int64, reals map[ir.ValueID][]float64, kept map[ir.ValueID][]float64) {
 	if s == nil || s.at[v.ID] == nil {
 		return
 	}
 	a := s.p.Approximates[v.ID]
+	got, want := make([]float64, len(cells)), reals[a.Of]
 	var sum placeSum
-	sum.add(v, cells, reals[a.Of], a.Unit)
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.at[v.ID].merge(&sum)
+	for i, q := range cells {
+		got[i] = float64(float64(q) * a.Unit)
+		sum.maxError, sum.maxValue = max(sum.maxError, math.Abs(got[i]-want[i])), max(sum.maxValue, math.Abs(want[i]))
+		if v.Lo < v.Hi && (q == v.Lo && want[i] < got[i]-a.Unit || q == v.Hi && want[i] > got[i]+a.Unit) {
+			sum.beyond++
+		}
+	}
+	sum.noise.add(got, want, rowOf(v))
+	kept[v.ID] = got
+	s.merge(v.ID, &sum)
+}
+
+// blame finds what each place adds of its own. Every node of the float graph is computed from what the integer program has for its operands;
+// what the integer program has for the result differs from that by what is lost at the node, and a value that is rounded once more by what is
+// lost in rounding.
+func (s *places) blame(left *budget.Budget, in [][]float64, kept map[ir.ValueID][]float64) error {
+	f := s.p.Float
+	run := &ir.Run{Graph: f, Reals: in, Budget: left}
+	vals := make([][]float64, len(f.Values))
+	for _, n := range f.Nodes {
+		operands := make([][]float64, len(n.In))
+		for k, id := range n.In {
+			operands[k] = vals[id]
+		}
+		outs, err := run.Float(n, operands)
+		if err != nil {
+			return err
+		}
+		v := n.Out[0]
+		vals[v] = outs[0]
+		for _, id := range s.of[v] {
+			var sum placeSum
+			sum.lost.add(kept[id], vals[v], rowOf(s.p.Int.Value(id)))
+			s.merge(id, &sum)
+			vals[v] = kept[id]
+		}
+	}
+	return nil
+}
+
+func rowOf(v *ir.Value) int {
+	if n := len(v.Shape); n > 0 {
+		return v.Shape[n-1]
+	}
+	return 1
 }
 
 // add compares cells, row by row.
-func (s *placeSum) add(v *ir.Value, cells []int64, reals []float64, unit float64) {
-	width := 1
-	if n := len(v.Shape); n > 0 {
-		width = v.Shape[n-1]
-	}
-	lengths, errors := make([]float64, len(cells)/width), make([]float64, len(cells)/width)
+func (n *rowNoise) add(got, want []float64, width int) {
+	lengths, errors := make([]float64, len(want)/width), make([]float64, len(want)/width)
 	longest := 0.0
 	for r := range lengths {
 		for i := r * width; i < (r+1)*width; i++ {
-			x, got := reals[i], float64(float64(cells[i])*unit)
-			d := math.Abs(x - got)
-			s.maxError, s.maxValue = max(s.maxError, d), max(s.maxValue, math.Abs(x))
-			lengths[r] += float64(x * x)
+			d := got[i] - want[i]
+			lengths[r] += float64(want[i] * want[i])
 			errors[r] += float64(d * d)
-			if v.Lo < v.Hi && (cells[i] == v.Lo && x < got-unit || cells[i] == v.Hi && x > got+unit) {
-				s.beyond++
-			}
 		}
 		longest = max(longest, lengths[r])
 	}
 	for r, l := range lengths {
 		if l > float64(longest*quiet*quiet) {
-			s.noise += math.Sqrt(errors[r] / l)
-			s.rows++
+			n.sum += math.Sqrt(errors[r] / l)
+			n.rows++
 		}
 	}
 }
 
-func (s *placeSum) merge(o *placeSum) {
-	s.maxError, s.maxValue = max(s.maxError, o.maxError), max(s.maxValue, o.maxValue)
-	s.noise += o.noise
-	s.rows += o.rows
-	s.beyond += o.beyond
+func (s *places) merge(id ir.ValueID, o *placeSum) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	sum := s.at[id]
+	sum.maxError, sum.maxValue = max(sum.maxError, o.maxError), max(sum.maxValue, o.maxValue)
+	sum.beyond += o.beyond
+	for _, n := range []struct{ to, from *rowNoise }{{&sum.noise, &o.noise}, {&sum.lost, &o.lost}} {
+		n.to.sum += n.from.sum
+		n.to.rows += n.from.rows
+	}
 }
 
-// list is what was compared, in the order of the integer program. The noise that a value has without being a place is that of what it is
-// computed from.
+// list is what was compared, in the order of the integer program.
 func (s *places) list() []Place {
-	out, noise := []Place{}, make([]float64, len(s.p.Int.Values))
+	var out []Place
 	for _, n := range s.p.Int.Nodes {
-		inherited := 0.0
-		for _, id := range n.In {
-			inherited = max(inherited, noise[id])
-		}
 		for _, id := range n.Out {
-			noise[id] = inherited
-			sum := s.at[id]
-			if sum == nil || sum.rows == 0 {
-				continue
+			if sum := s.at[id]; sum != nil {
+				out = append(out, Place{
+					Tensor: s.p.Int.Value(id).Name, Node: n.Origin, Op: n.Named(), Value: id, MaxError: sum.maxError, MaxValue: sum.maxValue,
+					Noise: sum.noise.mean(), Lost: sum.lost.mean(), Beyond: sum.beyond,
+				})
 			}
-			noise[id] = sum.noise / float64(sum.rows)
-			out = append(out, Place{
-				Tensor: s.p.Int.Value(id).Name, Node: n.Origin, Op: n.Named(), Value: id, MaxError: sum.maxError, MaxValue: sum.maxValue,
-				Noise: noise[id], Lost: noise[id] - inherited, Beyond: sum.beyond,
-			})
 		}
 	}
 	return out
