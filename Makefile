@@ -14,7 +14,7 @@ QUICK := ./ir/... ./internal/matrix ./codegen ./compiler/internal/... ./internal
 NARROW := ./runtime/tokens/... ./internal/poly ./internal/format/constants ./runtime/statement ./internal/circuit ./internal/commit ./internal/einsum ./internal/portable
 
 .NOTPARALLEL:
-.PHONY: help demo test quick check generate assembly golden bench figures attacks mutants fuzz property clean format lint generated race cross platforms clean-tree
+.PHONY: help demo test quick check generate assembly golden bench figures accuracy attacks mutants fuzz property clean format lint generated race cross platforms clean-tree
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -53,6 +53,12 @@ check: format lint generated test race cross platforms demo clean-tree ## everyt
 
 figures: ## measure what README.md states: proof and key sizes, times, memory
 	@GO=$(GO) scripts/figures.sh
+
+accuracy: ## compare MODEL=FILE, whose tokens TOKENIZER=FILE makes, with its float model on 128 passages of English and code (FLAGS for check)
+	@mkdir -p build
+	$(GO) run ./scripts/texts -n 64 >build/texts.jsonl
+	$(GO) run ./scripts/texts -n 8 -skip 1 >build/calibration.jsonl
+	$(GO) run . check $(MODEL) build/texts.jsonl --calibrate build/calibration.jsonl --tokenizer $(TOKENIZER) $(FLAGS)
 
 attacks: ## run every attack on every circuit and write the table of SECURITY.md
 	cd internal/test/attack && ZKLLMC_ATTACKS=all $(GO) test -timeout 90m -run MustReject -update
