@@ -3,6 +3,7 @@ package dialogue
 import (
 	"fmt"
 	"slices"
+	"strings"
 	"unicode/utf8"
 
 	"github.com/zkllmc/zkllmc/internal/circuit"
@@ -43,7 +44,8 @@ type Reading struct {
 
 func newReading(r reading.Reading, tells bool) *Reading {
 	out := &Reading{Canonical: r.Canonical, Of: r}
-	if r.Canonical || tells && utf8.ValidString(r.Text) {
+	// Some vocabularies write U+FFFD for what is no UTF-8.
+	if r.Canonical || tells && utf8.ValidString(r.Text) && !strings.ContainsRune(r.Text, utf8.RuneError) {
 		out.Text = &r.Text
 	}
 	if !r.Canonical {

@@ -13,13 +13,16 @@ import (
 // leftmost.
 type bpe struct {
 	vocab          map[string]int64
-	merges         map[[2]int64]merge
+	merges         map[uint64]merge // by pair
 	unk            int64
 	prefix, suffix string
 	fuse           bool
 	fallback       []int64 // ids of the bytes, or nil
 	whole          bool    // a word that is a token is that token, whatever the merges say
 }
+
+// pair is the key of two ids, which are below maxTokens.
+func pair(x, y int64) uint64 { return uint64(x)<<32 | uint64(y) }
 
 // merge is what two tokens become, and when.
 type merge struct {
@@ -45,7 +48,7 @@ func newBPE(f *modelFile, vocab map[string]int64, unk int64) (*bpe, error) {
 	if err != nil {
 		return nil, fmt.Errorf("merges: %w", err)
 	}
-	m.merges = make(map[[2]int64]merge, len(pairs))
+	m.merges = make(map[uint64]merge, len(pairs))
 	for rank, p := range pairs {
 		if err := m.add(rank, p); err != nil {
 			return nil, fmt.Errorf("merges: %w", err)
@@ -65,7 +68,7 @@ func (m *bpe) add(rank int, p [2]string) error {
 	if !okX || !okY || !ok {
 		return fmt.Errorf("number %d, of %q and %q, is about tokens that are not in vocab", rank, p[0], p[1])
 	}
-	m.merges[[2]int64{x, y}] = merge{rank, union}
+	m.merges[pair(x, y)] = merge{rank, union}
 	return nil
 }
 
@@ -155,7 +158,7 @@ func (m *bpe) join(ids []int64) []int64 {
 		w.next[i], w.before[i] = i+1, i-1
 	}
 	for i := range len(ids) - 1 {
-		if g, ok := m.merges[[2]int64{ids[i], ids[i+1]}]; ok {
+		if g, ok := m.merges[pair(ids[i], ids[i+1])]; ok {
 			w.queue = append(w.queue, chance{g, i})
 		}
 	}
@@ -184,7 +187,7 @@ func (m *bpe) apply(w *chain, c chance) {
 		return
 	}
 	j := w.next[i]
-	if g, ok := m.merges[[2]int64{w.ids[i], w.ids[j]}]; !ok || g.id != c.id {
+	if g, ok := m.merges[pair(w.ids[i], w.ids[j])]; !ok || g.id != c.id {
 		return
 	}
 	w.ids[i], w.ids[j] = c.id, -1
@@ -195,7 +198,7 @@ func (m *bpe) apply(w *chain, c chance) {
 		if at < 0 || w.next[at] == len(w.ids) {
 			continue
 		}
-		if g, ok := m.merges[[2]int64{w.ids[at], w.ids[w.next[at]]}]; ok {
+		if g, ok := m.merges[pair(w.ids[at], w.ids[w.next[at]])]; ok {
 			heap.Push(&w.queue, chance{g, at})
 		}
 	}

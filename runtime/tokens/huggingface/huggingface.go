@@ -8,11 +8,11 @@
 package huggingface
 
 import (
+	"bytes"
 	"crypto/sha256"
 	"encoding/json"
 	"fmt"
 	"slices"
-	"strings"
 	"unicode/utf8"
 
 	"github.com/zkllmc/zkllmc/runtime/tokens"
@@ -59,7 +59,7 @@ type file struct {
 	PreTokenizer  json.RawMessage `json:"pre_tokenizer"`
 	PostProcessor json.RawMessage `json:"post_processor"`
 	Decoder       json.RawMessage `json:"decoder"`
-	Model         json.RawMessage `json:"model"`
+	Model         modelFile       `json:"model"`
 }
 
 // Parse reads the content of a tokenizer.json and of a template, which may be nil: then texts are prompts as they are, and no token is
@@ -92,7 +92,7 @@ func parse(data []byte) (*tokenizer, error) {
 	t := &tokenizer{names: map[int64]string{}, pad: -1, end: -1, sum: sha256.Sum256(data)}
 	var vocab map[string]int64
 	var err error
-	if t.model, vocab, t.unknown, err = parseModel(f.Model); err != nil {
+	if t.model, vocab, t.unknown, err = parseModel(&f.Model); err != nil {
 		return nil, fmt.Errorf("model: %w", err)
 	}
 	if err := t.name(vocab, f.AddedTokens); err != nil {
@@ -297,7 +297,7 @@ func (t *tokenizer) Sum() [32]byte { return t.sum }
 
 // strict reads JSON into a struct. A member that the struct lacks would change what the file means, and is refused.
 func strict(data []byte, into any) error {
-	d := json.NewDecoder(strings.NewReader(string(data)))
+	d := json.NewDecoder(bytes.NewReader(data))
 	d.DisallowUnknownFields()
 	if err := d.Decode(into); err != nil {
 		return err

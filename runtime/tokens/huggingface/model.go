@@ -42,13 +42,9 @@ func (f *modelFile) kind() string {
 }
 
 // parseModel returns the model, its vocabulary and its unknown token, which is "" where it has none.
-func parseModel(raw json.RawMessage) (m model, vocab map[string]int64, unknown string, err error) {
-	var f modelFile
-	if err = strict(raw, &f); err != nil {
-		return nil, nil, "", err
-	}
+func parseModel(f *modelFile) (m model, vocab map[string]int64, unknown string, err error) {
 	if f.kind() == "Unigram" {
-		return newUnigram(&f)
+		return newUnigram(f)
 	}
 	vocab = map[string]int64{}
 	if err = json.Unmarshal(f.Vocab, &vocab); err != nil {
@@ -63,9 +59,9 @@ func parseModel(raw json.RawMessage) (m model, vocab map[string]int64, unknown s
 	}
 	switch f.kind() {
 	case "BPE":
-		m, err = newBPE(&f, vocab, unk)
+		m, err = newBPE(f, vocab, unk)
 	case "WordPiece":
-		m, err = newWordPiece(&f, vocab, unk)
+		m, err = newWordPiece(f, vocab, unk)
 	case "WordLevel":
 		m = &wordLevel{vocab, unk}
 	default:
