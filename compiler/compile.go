@@ -383,11 +383,13 @@ func (r *Result) Check(ctx context.Context, inputs []Input) (*CheckReport, error
 	}
 	o := r.check
 	o.Perplexed = len(inputs) > 0 // of texts, not of what the default set draws
-	report, err := quant.Check(r.left.With(ctx), r.program, runs, o)
-	if err == nil {
-		r.nameTensors(report)
+	left := r.left.With(ctx)
+	report, err := quant.Check(left, r.program, runs, o)
+	if err != nil {
+		return nil, refused(left, err)
 	}
-	return report, err
+	r.nameTensors(report)
+	return report, nil
 }
 
 // nameTensors gives places the names that the circuit has for them. What a gadget computes on its way to a tensor has none, and gets one

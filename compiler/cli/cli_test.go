@@ -603,6 +603,12 @@ func TestPrecisionDecides(t *testing.T) {
 	require.Contains(t, stderr, `the float model does not give the expected output: the output "y" differs by 0.3`)
 	code, _, stderr, _ = compile("--tolerance", "0.1")
 	require.Equal(t, console.OK, code, stderr)
+	write("5.475, -0.95, 7")
+	code, _, stderr, written = compile("--accept-loss")
+	require.Equal(t, console.Unreadable, code, stderr)
+	require.False(t, written)
+	require.Contains(t, stderr, `3 expected cells of the output "y", which has 2`)
+	write("5.475, -0.95")
 	for _, wrong := range []string{"0", "-1", "2", "NaN"} {
 		code, _, stderr, _ = compile("--tolerance", wrong)
 		require.Equal(t, console.Usage, code, stderr)
