@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/zkllmc/zkllmc/internal/circuit"
+	"github.com/zkllmc/zkllmc/internal/portable"
 )
 
 // forecast says how far a proof is and how long it will take, from what its phases cost and how long those took that are finished. A nil
@@ -50,11 +51,11 @@ func proofForecast(c *circuit.Circuit) *forecast {
 	}
 	const once = 5e8 // generators, and what a small proof takes for its number of messages
 	return newForecast(
-		work{"witness", 10*weights + 30*(witness+virtual)},
-		work{"commit witness", 130*witness + once},
-		work{"lookups", 430 * leaves},
-		work{"einsum waves", 80*(witness+virtual) + 20*weights + once},
-		work{"openings", 60*(witness+weights) + once},
+		work{"witness", float64(10*weights) + float64(30*(witness+virtual))},
+		work{"commit witness", float64(130*witness) + once},
+		work{"lookups", float64(430 * leaves)},
+		work{"einsum waves", float64(80*(witness+virtual)) + float64(20*weights) + once},
+		work{"openings", float64(60*(witness+weights)) + once},
 		work{"final argument", once},
 	)
 }
@@ -93,10 +94,10 @@ func (f *forecast) left(running string, since time.Duration) (share float64, res
 	pace := float64(f.took) / f.finished
 	done := f.finished
 	if cost := f.cost(running); cost > 0 {
-		done += min(float64(since)/pace, 0.95*cost) // a phase that takes longer than expected stays short of its end
+		done += min(float64(since)/pace, float64(0.95*cost)) // a phase that takes longer than expected stays short of its end
 	}
 	done = min(done, f.total)
-	return done / f.total, time.Duration(pace * (f.total - done)), true
+	return done / f.total, time.Duration(portable.Clamp(float64(pace * (f.total - done)))), true
 }
 
 // long says whether the proof takes long enough that finished phases are worth a word on what is left.
@@ -112,9 +113,9 @@ func (f *forecast) say(running string, since time.Duration) string {
 	case f == nil || running != "" && f.cost(running) == 0:
 		return ""
 	case !ok || f.finished == f.total:
-		return fmt.Sprintf("%.0f %%", 100*share)
+		return fmt.Sprintf("%.0f %%", float64(100*share))
 	case rest >= 100*time.Second:
-		return fmt.Sprintf("%.0f %%, about %.0f min left", 100*share, rest.Minutes())
+		return fmt.Sprintf("%.0f %%, about %.0f min left", float64(100*share), rest.Minutes())
 	}
-	return fmt.Sprintf("%.0f %%, about %.0f s left", 100*share, rest.Seconds())
+	return fmt.Sprintf("%.0f %%, about %.0f s left", float64(100*share), rest.Seconds())
 }
