@@ -2,6 +2,7 @@ package commit
 
 import (
 	"fmt"
+	"slices"
 
 	"github.com/zkllmc/zkllmc/internal/backend"
 	"github.com/zkllmc/zkllmc/internal/circuit"
@@ -17,6 +18,20 @@ type Set struct {
 	Layout *Layout
 	Points []group.Affine // one per row
 	Rows   []backend.Row  // prover
+	// Cells lays out the cells of rows that have none. A prover needs them twice, to commit and to open, and much else between.
+	Cells func() [][]int32
+}
+
+// rows are the rows with their cells.
+func (s *Set) rows() []backend.Row {
+	if s.Cells == nil {
+		return s.Rows
+	}
+	rows := slices.Clone(s.Rows)
+	for i, cells := range s.Cells() {
+		rows[i].Cells = cells
+	}
+	return rows
 }
 
 // Bound is a claim together with the expression of its value, which was bound before.
@@ -60,7 +75,9 @@ func Open(ch *veil.Channel, c *circuit.Circuit, sets []Set, claims []Bound) {
 		}
 		base[i] = len(of[i].points)
 		of[i].points = append(of[i].points, s.Points...)
-		of[i].rows = append(of[i].rows, s.Rows...)
+		if ch.Proving() {
+			of[i].rows = append(of[i].rows, s.rows()...)
+		}
 	}
 	for _, cl := range claims {
 		placed := false

@@ -6,6 +6,7 @@ import (
 
 	"github.com/zkllmc/zkllmc/internal/backend"
 	"github.com/zkllmc/zkllmc/internal/circuit"
+	"github.com/zkllmc/zkllmc/internal/field"
 	"github.com/zkllmc/zkllmc/internal/format"
 	"github.com/zkllmc/zkllmc/internal/group"
 	"github.com/zkllmc/zkllmc/internal/protocol"
@@ -63,22 +64,17 @@ func readKey(c *circuit.Circuit, data []byte) (*Key, error) {
 		k.data[t.ID] = backend.Tensor{Shape: t.Shape, V: v}
 	}
 	layout := protocol.WeightLayout(c)
-	cells, err := layout.Cells(c, k.tensor)
-	if err != nil {
-		return nil, err
-	}
-	k.set.Layout = layout
+	blinds := make([]field.Element, layout.Rows)
 	k.set.Points = make([]group.Affine, layout.Rows)
-	k.set.Rows = make([]backend.Row, layout.Rows)
-	for i := range k.set.Rows {
+	for i := range blinds {
 		if k.set.Points[i], err = r.Point(); err != nil {
 			return nil, fmt.Errorf("row %d: %w", i, err)
 		}
-		k.set.Rows[i].Cells = cells[i]
-		if k.set.Rows[i].Blind, err = r.Scalar(); err != nil {
+		if blinds[i], err = r.Scalar(); err != nil {
 			return nil, fmt.Errorf("blinder %d: %w", i, err)
 		}
 	}
+	k.commit(layout, blinds)
 	if protocol.ModelID(c, k.set.Points) != k.id {
 		return nil, fmt.Errorf("%w: its row commitments do not give its model ID", format.ErrModel)
 	}

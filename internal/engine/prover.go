@@ -78,6 +78,12 @@ type Key struct {
 // ModelID identifies the committed model.
 func (k *Key) ModelID() [32]byte { return k.id }
 
+// commit sets the rows of the weights, but for the commitments. Their cells are laid out when they are opened.
+func (k *Key) commit(layout *commit.Layout, blinds []field.Element) {
+	k.set.Layout, k.set.Rows = layout, blinded(make([][]int32, layout.Rows), blinds)
+	k.set.Cells = func() [][]int32 { return cellsAgain(layout, k.c, k.tensor) }
+}
+
 func (k *Key) tensor(id circuit.ID) *backend.Tensor {
 	t, ok := k.data[id]
 	if !ok {
@@ -167,7 +173,7 @@ func (k *Key) ProveAssignment(ctx context.Context, st statement.Statement, a *wi
 	w := format.NewWriter(format.MagicProof, k.c.Digest())
 	w.Raw(k.id[:])
 	p := protocol.Inference(k.c, k.set.Points, st)
-	p.Weights.Rows, p.Data = k.set.Rows, a.Tensor
+	p.Weights.Rows, p.Weights.Cells, p.Data = k.set.Rows, k.set.Cells, a.Tensor
 	if err := run(ctx, p, k.secret, w, o); err != nil {
 		return nil, err
 	}
@@ -183,17 +189,20 @@ func run(ctx context.Context, p *protocol.Proof, secret [32]byte, w *format.Writ
 		return fmt.Errorf("counting messages: %w", err)
 	}
 	layout := commit.NewLayout(p.Circuit, circuit.Witness, p.Circuit.WitnessBits)
-	cells, err := layout.Cells(p.Circuit, p.Data)
-	if err != nil {
-		return err
-	}
-	if o.hooks.Rows != nil {
-		o.hooks.Rows(layout, cells)
-	}
 	p.Phase = o.phase
+	if o.hooks.Rows == nil { // what is changed cannot be laid out once more
+		p.Cells = func() [][]int32 { return cellsAgain(layout, p.Circuit, p.Data) }
+	}
 	for {
 		if err := ctx.Err(); err != nil {
 			return err
+		}
+		cells, err := layout.Cells(p.Circuit, p.Data)
+		if err != nil {
+			return err
+		}
+		if o.hooks.Rows != nil {
+			o.hooks.Rows(layout, cells)
 		}
 		rnd, err := o.randomness(p.Statement.Bytes(), secret[:], cells)
 		if err != nil {
@@ -215,6 +224,15 @@ func run(ctx context.Context, p *protocol.Proof, secret [32]byte, w *format.Writ
 		stream.writeTo(w)
 		return nil
 	}
+}
+
+// cellsAgain are the cells of a layout that were laid out without an error before.
+func cellsAgain(l *commit.Layout, c *circuit.Circuit, data func(circuit.ID) *backend.Tensor) [][]int32 {
+	cells, err := l.Cells(c, data)
+	if err != nil {
+		panic("engine: " + err.Error())
+	}
+	return cells
 }
 
 // stream holds a proof's elements until the proof is complete.

@@ -35,8 +35,7 @@ func (w loaded) Cells(id circuit.ID, lo, hi int) ([]int64, error) { return w[id]
 func Setup(ctx context.Context, c *circuit.Circuit, weights map[circuit.ID]backend.Tensor, o Options) (*Key, []byte, error) {
 	k := &Key{c: c, data: weights}
 	layout := protocol.WeightLayout(c)
-	cells, err := layout.Cells(c, k.tensor)
-	if err != nil {
+	if _, err := layout.Cells(c, k.tensor); err != nil { // they are laid out later, when it is no matter of errors
 		return nil, nil, err
 	}
 	made, err := MakeKeys(ctx, c, loaded(weights), nil, o)
@@ -44,7 +43,8 @@ func Setup(ctx context.Context, c *circuit.Circuit, weights map[circuit.ID]backe
 		return nil, nil, err
 	}
 	k.secret, k.id = made.secret, made.id
-	k.set = commit.Set{Layout: layout, Points: made.points, Rows: blinded(cells, made.blinds)}
+	k.set.Points = made.points
+	k.commit(layout, made.blinds)
 	return k, made.VerifyingKey(), nil
 }
 

@@ -52,6 +52,7 @@ type Proof struct {
 	Weights   commit.Set     // those that the proof opens: all of them, but for a piece of a range proof
 	Statement Statement
 	Witness   []backend.Row
+	Cells     func() [][]int32 // of the witness, laid out once more: Run drops those of its rows; nil: it keeps them
 	Data      func(circuit.ID) *backend.Tensor
 	Phase     func(string) // told what begins; may be nil
 
@@ -99,9 +100,15 @@ func (p *Proof) Run(ch *veil.Channel) error {
 	ch.Open()
 	layout := commit.NewLayout(c, circuit.Witness, c.WitnessBits)
 	points := ch.Points("witness rows", layout.Rows, func() []group.Affine {
-		return ch.Backend().CommitRows(group.Row(1<<layout.Bits), p.Witness)
+		points := ch.Backend().CommitRows(group.Row(1<<layout.Bits), p.Witness)
+		for i := range p.Witness {
+			if p.Cells != nil {
+				p.Witness[i].Cells = nil
+			}
+		}
+		return points
 	})
-	sets := []commit.Set{p.Weights, {Layout: layout, Points: points, Rows: p.Witness}}
+	sets := []commit.Set{p.Weights, {Layout: layout, Points: points, Rows: p.Witness, Cells: p.Cells}}
 
 	p.phase("lookups")
 	plan := lookup.NewPlan(c)

@@ -23,7 +23,7 @@ import (
 type fieldCells struct {
 	backend.Backend
 	cells     []fieldCell
-	committed map[*int32][]rowCell // by a row's first cell
+	committed map[field.Element][]rowCell // by a row's blinder: its cells are laid out anew where it is opened
 }
 
 type fieldCell struct {
@@ -46,14 +46,14 @@ type rowCell struct {
 
 func (b *fieldCells) CommitRows(gens []group.Affine, rows []backend.Row) []group.Affine {
 	out := b.Backend.CommitRows(gens, rows)
-	b.committed = map[*int32][]rowCell{}
+	b.committed = map[field.Element][]rowCell{}
 	for _, c := range b.cells {
 		if c.row >= 0 {
 			j := group.Mul(&gens[c.col], &c.delta)
 			a := group.ToAffine(&j)
 			out[c.row].Add(&out[c.row], &a)
-			p := &rows[c.row].Cells[0]
-			b.committed[p] = append(b.committed[p], rowCell{c.col, c.delta})
+			blind := rows[c.row].Blind
+			b.committed[blind] = append(b.committed[blind], rowCell{c.col, c.delta})
 		}
 	}
 	return out
@@ -62,10 +62,8 @@ func (b *fieldCells) CommitRows(gens []group.Affine, rows []backend.Row) []group
 func (b *fieldCells) FoldRows(rows []backend.Row, coef []field.Element, width int) []field.Element {
 	out := b.Backend.FoldRows(rows, coef, width)
 	for i := range rows {
-		if len(rows[i].Cells) > 0 {
-			for _, c := range b.committed[&rows[i].Cells[0]] {
-				out[c.col] = plus(out[c.col], mul(coef[i], c.delta))
-			}
+		for _, c := range b.committed[rows[i].Blind] {
+			out[c.col] = plus(out[c.col], mul(coef[i], c.delta))
 		}
 	}
 	return out
