@@ -36,6 +36,7 @@ func FuzzParse(f *testing.F) {
 		f.Add(string(tokenizerFile("pre_tokenizer", `{"type":"Split","pattern":{"Regex":"`+strings.ReplaceAll(pattern, `\`, `\\`)+
 			`"},"behavior":"Contiguous","invert":true}`)), "", "a  b ")
 	}
+	f.Add(string(tokenizerFile("normalizer", `{"type":"Precompiled","precompiled_charsmap":"CAAAAAAAAABhAQAAYQA="}`)), "", "a\u0301\r\n")
 	f.Add(string(tokenizerFile("added_tokens", `[{"id":3,"content":"é","normalized":true,"lstrip":true,"rstrip":true,"single_word":true,"special":true}]`,
 		"normalizer", `{"type":"NFKD"}`)), "", " é ")
 	f.Fuzz(func(t *testing.T, file, template, text string) {

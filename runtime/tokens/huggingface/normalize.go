@@ -39,6 +39,7 @@ type normalizerFile struct {
 	HandleChinese bool              `json:"handle_chinese_chars"`
 	StripAccents  *bool             `json:"strip_accents"`
 	Lowercase     bool              `json:"lowercase"`
+	Charsmap      string            `json:"precompiled_charsmap"` // Precompiled, in base64
 }
 
 // parseNormalizer returns what turns a text into its normalized form.
@@ -67,7 +68,7 @@ func parseNormalizer(raw json.RawMessage) (func(string) (string, error), error) 
 
 func normalizer(raw json.RawMessage) (func(string) string, error) {
 	var f normalizerFile
-	if kind, err := typeOf(raw); err != nil || !known(kind, forms, "Replace", "Prepend", "Strip", "BertNormalizer") {
+	if kind, err := typeOf(raw); err != nil || !known(kind, forms, "Replace", "Prepend", "Strip", "BertNormalizer", "Precompiled") {
 		return nil, refused(err, kind)
 	}
 	if err := strict(raw, &f); err != nil {
@@ -98,6 +99,12 @@ func normalizer(raw json.RawMessage) (func(string) string, error) {
 		}, nil
 	case "BertNormalizer":
 		return f.bert, nil
+	case "Precompiled":
+		m, err := newCharsmap(f.Charsmap)
+		if err != nil {
+			return nil, err
+		}
+		return m.normalize, nil
 	}
 	return forms[f.Type], nil
 }

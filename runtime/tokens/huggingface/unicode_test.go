@@ -30,17 +30,28 @@ type libraryTables struct {
 }
 
 func readTables(t *testing.T) (l libraryTables) {
-	f, err := os.Open(filepath.Join("testdata", "unicode.json.gz"))
+	readStored(t, "unicode.json.gz", &l)
+	require.NotEmpty(t, l.Classes)
+	require.NotEmpty(t, l.Lower)
+	return l
+}
+
+// readStored reads a compressed JSON file of testdata.
+func readStored(t *testing.T, name string, into any) {
+	f, err := os.Open(filepath.Join("testdata", name))
 	require.NoError(t, err)
 	defer func() { require.NoError(t, f.Close()) }()
 	z, err := gzip.NewReader(f)
 	require.NoError(t, err)
 	data, err := io.ReadAll(z)
 	require.NoError(t, err)
-	require.NoError(t, json.Unmarshal(data, &l))
-	require.NotEmpty(t, l.Classes)
-	require.NotEmpty(t, l.Lower)
-	return l
+	require.NoError(t, json.Unmarshal(data, into))
+}
+
+// clusterTables are the tables of grapheme clusters that stand in testdata/graphemes.json.gz, by the name they have here.
+var clusterTables = map[string]string{
+	"clusterExtend": "extend", "clusterControl": "control", "clusterPrepend": "prepend", "joinPictographic": "pictographic",
+	"joinConsonant": "consonant", "joinLinker": "linker", "joinExtend": "link extend", "joinRegional": "regional",
 }
 
 // each calls f for every code point but zero and the surrogates.
@@ -162,7 +173,14 @@ func writeTables(t *testing.T, l libraryTables) {
 		one := string(r)
 		return unicode.IsMark(r) && !accents.has(r) || norm.NFKD.String(one) != one && !l.Classes["NFKD"].has(r) || norm.NFD.String(one) != one && !l.Classes["NFD"].has(r)
 	})))
-	b.WriteString("// lowercase are the small letters that Go does not know.\nvar lowercase = map[rune]rune{\n")
+	clusters := map[string]ranges{}
+	readStored(t, "graphemes.json.gz", &clusters)
+	b.WriteString("// What grapheme clusters depend on.\nvar (\n")
+	for _, name := range slices.Sorted(maps.Keys(clusterTables)) {
+		require.NotEmpty(t, clusters[clusterTables[name]], name)
+		fmt.Fprintf(&b, "%s = %s\n", name, code(clusters[clusterTables[name]]))
+	}
+	b.WriteString(")\n\n// lowercase are the small letters that Go does not know.\nvar lowercase = map[rune]rune{\n")
 	each(func(r rune) {
 		if small, ok := l.Lower[strconv.Itoa(int(r))]; ok && small != string(unicode.ToLower(r)) && r != 'İ' {
 			require.Len(t, []rune(small), 1)
