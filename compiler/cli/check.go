@@ -33,8 +33,8 @@ from the expected outputs by more: then the frontend understands the file otherw
 
 DATA is an ONNX test folder, an npz file with arrays that have the names of inputs and outputs, or JSON: [1,2,3] for the elements of the
 only input, [[1,2],[3]] for several such, {"inputs": {"NAME": nested lists, …}, "outputs": {…}} or a list of these. With --tokenizer it may
-be texts: a .txt file with one per line, or a .jsonl file with {"text": "…"} or {"prompt": "…", "answer": "…"} per line; each is cut to the
-model's length.
+be texts: a .txt file with a prompt per line, or a .jsonl file with {"prompt": "…", "answer": "…"} or {"text": "…"} per line; each is cut to
+the model's length. Prompts go through the template of --chat, a text is what the model reads.
 
 With --layers it tells of every layer how much noise it adds: the mean over all rows of the length of a row's error, in parts of the
 row's length.

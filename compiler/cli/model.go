@@ -33,6 +33,7 @@ type modelFlags struct {
 	chat      string
 	end       string
 	words     tokens.Tokenizer // what the tokenizer's file holds, or nil
+	plain     tokens.Tokenizer // the same without the template
 	output    string
 	fix       []string
 	budget    int
@@ -44,7 +45,7 @@ func (m *modelFlags) register(c *cobra.Command) {
 	f := c.Flags()
 	f.StringVar(&m.name, "name", "", "`NAME` of the model in code, keys and messages (default: from the file's name)")
 	f.StringArrayVar(&m.dims, "dim", nil, "value of a symbolic dimension, as `NAME=N`; the length is fixed when compiling (default: 1 for the first of several axes, the batch)")
-	f.StringArrayVar(&m.calibrate, "calibrate", nil, "`DATA` with inputs to choose scales from, and ranges that --range does not give: an ONNX test folder, npz, JSON, or texts for --tokenizer: a .txt file with one per line or a .jsonl file with {\"text\"} or {\"prompt\", \"answer\"} (default: pseudo-random elements, and a language model's own continuations)")
+	f.StringArrayVar(&m.calibrate, "calibrate", nil, "`DATA` with inputs to choose scales from, and ranges that --range does not give: an ONNX test folder, npz, JSON, or texts for --tokenizer: a .txt file with a prompt per line, or a .jsonl file with {\"prompt\", \"answer\"} or {\"text\"} per line (default: pseudo-random elements, and a language model's own continuations)")
 	f.StringArrayVar(&m.ranges, "range", nil, "range of an input of integers or of real numbers, as `NAME=LO:HI`; other elements are errors")
 	f.StringArrayVar(&m.public, "public", nil, "initializer `NAME` that everybody may see; it becomes part of the circuit")
 	f.StringArrayVar(&m.private, "private", nil, "initializer `NAME` that is committed although it would be public")
@@ -183,6 +184,11 @@ func (m *modelFlags) loadTokenizer(cfg *compiler.Config) error {
 	}
 	if m.words, err = vocab.Parse(cfg.Vocab, cfg.Template); err != nil {
 		return unreadable{fmt.Errorf("%s: %w", m.tokenizer, err)}
+	}
+	if m.plain = m.words; cfg.Template != nil {
+		if m.plain, err = vocab.Parse(cfg.Vocab, nil); err != nil {
+			return unreadable{fmt.Errorf("%s: %w", m.tokenizer, err)}
+		}
 	}
 	if pad, ok := m.words.Pad(); ok {
 		cfg.Pad = pad

@@ -12,7 +12,7 @@ import (
 	"github.com/zkllmc/zkllmc/internal/atomicfile"
 )
 
-// Texts as data: a .txt file has one per line, a .jsonl file one object per line.
+// Texts as data: a .txt file has a prompt per line, a .jsonl file an object per line.
 const (
 	maxTexts  = 64 << 20 // bytes of a file
 	textLines = ".txt"
@@ -56,7 +56,7 @@ func (m *modelFlags) readInputs(path string) ([]compiler.Input, error) {
 	return out, nil
 }
 
-// encodeLine makes tokens of a line: its text, or that of the object in it.
+// encodeLine makes tokens of a line, which is a prompt or an object. Prompts go through the template of a chat, texts do not.
 func (m *modelFlags) encodeLine(line []byte, object bool) ([]int64, error) {
 	if !object {
 		return m.words.Encode(string(line))
@@ -67,7 +67,7 @@ func (m *modelFlags) encodeLine(line []byte, object bool) ([]int64, error) {
 	}
 	switch {
 	case x.Text != nil && x.Prompt == nil && x.Answer == nil:
-		return m.words.Encode(*x.Text)
+		return m.plain.Encode(*x.Text)
 	case x.Text != nil || x.Prompt == nil:
 		return nil, errLine
 	}

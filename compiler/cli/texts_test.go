@@ -18,7 +18,7 @@ func TestTexts(t *testing.T) {
 	require.NoError(t, err)
 	words, err := tokens.Parse(vocab)
 	require.NoError(t, err)
-	m := &modelFlags{words: words}
+	m := &modelFlags{words: words, plain: words}
 	file := func(name, text string) string {
 		path := filepath.Join(t.TempDir(), name)
 		require.NoError(t, os.WriteFile(path, []byte(text), 0o600))
@@ -40,6 +40,17 @@ func TestTexts(t *testing.T) {
 	in, err := m.readInputs(file("p.jsonl", `{"prompt": "7+"}`))
 	require.NoError(t, err)
 	require.Equal(t, []compiler.Input{input(7, 10)}, in)
+	// Prompts and answers of a chat stand in its template, texts do not.
+	const letters = `{"added_tokens": [{"id": 3, "content": "<u>", "special": true}, {"id": 4, "content": "</u>", "special": true}],
+		"decoder": {"type": "Fuse"}, "model": {"type": "BPE", "merges": [], "vocab": {"a": 0, "b": 1, "c": 2, "<": 5, "u": 6, ">": 7, "/": 8}}}`
+	chat := &modelFlags{tokenizer: file("tokenizer.json", letters), chat: file("template.json", `{"before": "<u>", "after": "</u>", "end": "</u>"}`)}
+	require.NoError(t, chat.loadTokenizer(&compiler.Config{}))
+	in, err = chat.readInputs(file("chat.jsonl", `{"prompt": "a", "answer": "b"}`+"\n"+`{"text": "c"}`))
+	require.NoError(t, err)
+	require.Equal(t, []compiler.Input{input(3, 0, 4, 1), input(2)}, in)
+	in, err = chat.readInputs(file("chat.txt", "a"))
+	require.NoError(t, err)
+	require.Equal(t, []compiler.Input{input(3, 0, 4)}, in)
 	for name, c := range map[string]struct{ file, text, want string }{
 		"letters":      {"b.txt", "1+1=\nhello\n", "line 2: "},
 		"nothing":      {"b.txt", "\n \n", "it holds no text"},
