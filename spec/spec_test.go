@@ -27,10 +27,10 @@ const (
 	unreadable = 3
 )
 
-var cases = []string{"argmax", "logits", "pieces", "ports", "skips", "tiny"}
+var cases = []string{"argmax", "exact", "logits", "pieces", "ports", "skips", "tiny"}
 
 // work is what the evaluations of proofs take, as the first verifier counts it: references, cells of known tensors, opened rows.
-var work = map[string][3]int{"argmax": {190, 408, 138}, "logits": {66, 618, 65}, "pieces": {10, 3, 1018}, "ports": {45, 172, 219}, "skips": {254, 288, 36}, "tiny": {7, 3, 3}}
+var work = map[string][3]int{"argmax": {190, 408, 138}, "exact": {25, 6, 15}, "logits": {66, 618, 65}, "pieces": {10, 3, 1018}, "ports": {45, 172, 219}, "skips": {254, 288, 36}, "tiny": {7, 3, 3}}
 
 const header, stream = 44, 44 + 32 // offsets in a proof: behind the header, behind the model's ID
 
@@ -190,6 +190,8 @@ func TestRejects(t *testing.T) {
 			try("statement real", "statement.bin", final, flip(header+1+9, 1))
 			try("statement of another kind", "statement.bin", "another kind", flip(header, 3))
 			try("statement id", "statement.bin", "port ids is out of range", flip(header+1+9+6+9+9+9+9+1, 4))
+		case "exact":
+			try("statement without its flag", "statement.bin", final, flip(header, 64))
 		case "tiny":
 			try("statement value", "statement.bin", final, func(d []byte) { d[last] = 0 })
 			try("statement value out of range", "statement.bin", "port more is out of range", flip(last, 0x40))

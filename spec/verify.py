@@ -27,6 +27,7 @@ IDS, INTEGERS, BOOLEANS, REALS = 1, 2, 3, 4  # kinds of elements (5.3)
 NOTHING, VALUES, ARGMAX = 1, 2, 3  # what statements tell of a port (5.3)
 PORT_VALUES, ONE_HOT, ARGMAX_AT, ARGMAX_BELOW, SELECTED, KNOWN = 1, 2, 3, 4, 5, 6  # views (6.5)
 FUNCTION, GENERATION = 1, 2  # kinds of statements (4.6)
+UNSATURATED = 64  # what is added where no value was clamped (4.6)
 RESCALE, CLAMP, LIMBS, TABLE, INVERSE_ROOT, RECIPROCAL, ATTENTION, INPUT, WIDE = range(1, 10)  # kinds of hints (16.5)
 MAX_REFERENCES, MAX_KNOWN_CELLS, MAX_OPENED_ROWS = 1 << 17, 1 << 30, 1 << 26  # (10.7)
 
@@ -643,7 +644,9 @@ class Body:
 
     def __init__(self, body, kind):
         self.body, self.at = body, 0
-        require(self.int(1) == kind, 'statement: it is of another kind')
+        first = self.int(1)
+        self.unsaturated = first == kind + UNSATURATED
+        require(first == kind or self.unsaturated, 'statement: it is of another kind')
 
     def int(self, n):
         require(self.at + n <= len(self.body), 'statement: it ends early')
@@ -669,6 +672,7 @@ class Function:
     def __init__(self, c, body):
         self.c, self.body = c, body
         b = Body(body, FUNCTION)
+        self.unsaturated = b.unsaturated
         self.values = [b.list(self.count(p)) for p in c.ports]
         b.close()
         for p, values in zip(c.ports, self.values):
@@ -693,6 +697,7 @@ class Generation:
     def __init__(self, c, body):
         self.c, self.body, self.made = c, body, {}
         b = Body(body, GENERATION)
+        self.unsaturated = b.unsaturated
         n, self.prompt, self.next = b.int(8), b.int(8), b.int(8)
         require(1 <= n <= c.length, 'statement: its length does not suit the circuit')
         require(1 <= self.prompt <= n, 'statement: its prompt is empty or longer than itself')
@@ -978,6 +983,37 @@ class FractionTree:
         ch.zero(combine(*q))
 
 
+def decides(columns, k):
+    """(9.8) whether column k of a table says where the others are zero."""
+    lines = {-1: 0, 0: 0, 1: 0}
+    opened = False
+    for line in zip(*columns):
+        if line[k] not in lines:
+            return False
+        zeros = not any(v for i, v in enumerate(line) if i != k)
+        if line[k] == 0 and not zeros:
+            return False
+        opened |= line[k] != 0 and zeros
+        lines[line[k]] += 1
+    return len(columns) > 1 and opened and lines[0] > 0 and max(lines[-1], lines[1]) > 1
+
+
+def classes(c):
+    """(9.8) the classes of clamps; refuses a statement about a circuit of which they are not known."""
+    gates = [[decides(t.columns, k) for k in range(len(t.columns))] for t in c.tables]
+    found = {t for l in c.lookups for t, gate in zip(l.columns, gates[l.table]) if gate}
+    named = []
+    for h in c.hints:
+        require(RESCALE <= h.kind <= WIDE, 'statement: whether a hint clamps is not known')
+        n = {CLAMP: 1, WIDE: h.params[3] if h.kind == WIDE else 0}.get(h.kind, len(h.out))
+        require(h.kind != CLAMP or len(h.out) > 1, 'statement: a clamp has no class')
+        if n < len(h.out):
+            found.difference_update(h.out[:n])
+            named.append(h.out[n])
+    require(found.issuperset(named), 'statement: a clamp has no class')
+    return sorted(found)
+
+
 # --- 10. Evaluations and waves ---------------------------------------------------------------------------------------------------
 
 
@@ -1091,6 +1127,9 @@ def leaves_and_zero_checks(c, ch, tree, ledger):
         ledger.ask(z, r)
     ledger.bind('leaf evaluations', 0)
     tree.check(c, ch, ledger)
+    if ledger.statement and ledger.statement.unsaturated:
+        for k in classes(c):  # (9.8)
+            ch.zero(ledger.value(k, tree.point[:variables(c.tensors[k].shape)]))
     for z, r in points:
         ch.zero(ledger.value(z, r))
 
@@ -1291,6 +1330,8 @@ def accept_key(c, data, pinned, generators, trace):
 def accept_proof(c, model, identity, statement, proof, generators, trace):
     """(14.2)"""
     st = (Generation if c.generation else Function)(c, strip_header(statement, b'zkllm-st', c.digest, 'statement'))
+    if st.unsaturated:
+        classes(c)
     body = strip_header(proof, b'zkllm-pf', c.digest, 'proof')
     require(body[:32] == identity, 'proof: it belongs to another model')
     rest = verify_stream(c, 'inference', model, model, st, st.body, body[32:], generators, trace)

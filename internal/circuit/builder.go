@@ -257,6 +257,7 @@ func (b *Builder) Finish() (*Circuit, error) {
 		return nil, err
 	}
 	c.schedule()
+	c.findClasses()
 	if err := c.countRequests(); err != nil {
 		return nil, err
 	}

@@ -142,6 +142,9 @@ type Circuit struct {
 	times    []timing // per tensor; of a generation
 	requests Requests
 	digest   [32]byte
+
+	classes   []ID
+	unclassed error // why classes are not all
 }
 
 // Tensor returns the tensor with the given id.

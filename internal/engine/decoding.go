@@ -20,7 +20,8 @@ type Decoding struct {
 	rows   *witness.Decoding // nil: whole passes
 	whole  error             // why
 	tokens []int64
-	logits []int64 // after each of the tokens
+	logits []int64             // after each of the tokens
+	pass   *witness.Assignment // the last whole pass
 }
 
 // Decode begins a text.
@@ -44,6 +45,17 @@ func (d *Decoding) Whole() error { return d.whole }
 // Logits are those after each of the tokens, row by row.
 func (d *Decoding) Logits() []int64 { return d.logits }
 
+// Clamped lists the cells that were clamped at the positions of the text, or, where every call takes a whole pass, at all of the last one.
+func (d *Decoding) Clamped() []Clamped {
+	switch {
+	case d.rows != nil:
+		return clamped(d.k.c, d.rows.Tensor)
+	case d.pass != nil:
+		return clamped(d.k.c, d.pass.Tensor)
+	}
+	return nil
+}
+
 // Next appends tokens, private or not, to the text: Logits then has the rows after them.
 func (d *Decoding) Next(ctx context.Context, tokens ...int64) error {
 	all := slices.Concat(d.tokens, tokens)
@@ -57,7 +69,7 @@ func (d *Decoding) Next(ctx context.Context, tokens ...int64) error {
 		if err != nil {
 			return err
 		}
-		d.tokens, d.logits = all, a.Tensor(d.k.c.Generation.Output).V[:len(all)*d.k.c.Generation.Vocab]
+		d.pass, d.tokens, d.logits = a, all, a.Tensor(d.k.c.Generation.Output).V[:len(all)*d.k.c.Generation.Vocab]
 		return nil
 	}
 	if err := d.rows.Next(ctx, tokens); err != nil {

@@ -32,6 +32,7 @@ type Options struct {
 	Backend  backend.Backend
 	Phase    Phase
 	Progress Progress
+	Clamped  func([]Clamped) // told which cells the witness of a proof has clamped; may be nil
 	hooks    Hooks
 }
 
@@ -116,6 +117,13 @@ func (k *Key) prove(ctx context.Context, in *Input, o Options, assign func() (*w
 	if err != nil {
 		return nil, err
 	}
+	saturated := clamped(k.c, a.Tensor)
+	if o.Clamped != nil {
+		o.Clamped(saturated)
+	}
+	if in.Statement.Unsaturated() && len(saturated) > 0 {
+		return nil, refuse(ErrFalse, fmt.Errorf("the statement says that no value is clamped: %v", saturated[0]))
+	}
 	return k.ProveAssignment(ctx, in.Statement, a, o)
 }
 
@@ -150,18 +158,18 @@ func (k *Key) Evaluate(ctx context.Context, in *Input) (*witness.Assignment, err
 }
 
 // Compute runs the integer program of a function on its inputs, the statement's and private ones by port, and sets what the statement says of
-// every revealed output.
-func (k *Key) Compute(ctx context.Context, st *function.Statement, private witness.PrivateInput) error {
+// every revealed output. It returns the cells that were clamped.
+func (k *Key) Compute(ctx context.Context, st *function.Statement, private witness.PrivateInput) ([]Clamped, error) {
 	a, err := k.Evaluate(ctx, &Input{Statement: st, Private: private})
 	if err != nil {
-		return err
+		return nil, err
 	}
 	for i := range k.c.Ports {
 		if p := &k.c.Ports[i]; p.Out {
 			st.Fill(k.c, i, a.Tensor(p.T).V)
 		}
 	}
-	return nil
+	return clamped(k.c, a.Tensor), nil
 }
 
 // ProveAssignment makes the proof that belongs to an assignment. Where the assignment does not satisfy the circuit the proof

@@ -23,6 +23,9 @@ func (l *Leaves) Points(visit func(t circuit.ID, point []field.Element)) {
 	}
 }
 
+// Column is the point at which the columns of a shape are evaluated.
+func (l *Leaves) Column(shape []int) []field.Element { return l.low(circuit.ShapeBits(shape)) }
+
 // low is the point within a block of 2^bits leaves.
 func (l *Leaves) low(bits int) []field.Element { return l.Point[:bits:bits] }
 

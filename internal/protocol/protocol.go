@@ -42,6 +42,7 @@ const (
 type Statement interface {
 	Bytes() []byte
 	Eval(c *circuit.Circuit, id circuit.ID, point []field.Element) field.Element
+	Unsaturated() bool // it says that no cell was clamped
 }
 
 // Proof is one run of the protocol. Witness and Data are set on the prover's side.
@@ -125,6 +126,9 @@ func (p *Proof) Run(ch *veil.Channel) error {
 		return ch.Err()
 	}
 	leaves.Check(ch, ledger.Expr)
+	if err := p.unsaturated(ch, &leaves, ledger); err != nil {
+		return err
+	}
 	ch.Charge("zero-checks", len(tau), veil.FullBits)
 	for _, z := range c.Zeros {
 		ch.Zero("zero-check", ledger.Expr(z, tau[:circuit.ShapeBits(c.Tensor(z).Shape)]))
@@ -144,6 +148,30 @@ func (p *Proof) Run(ch *veil.Channel) error {
 	commit.Open(ch, c, sets, openings)
 	p.phase("final argument")
 	return ch.Finish()
+}
+
+// unsaturated checks that no cell was clamped, where the statement says so: the class of every clamp is zero.
+//
+// A class is a column of lookups, so that its extension at the leaves' point is claimed, and opened, in every proof: that it is zero there
+// is one linear check more and no message. Classes are committed before the first coordinate of that point is drawn, each of which is
+// uniform, given all before, among at least 2^ShortBits values: a class that is not zero everywhere is zero there with a probability of at
+// most its number of variables over 2^ShortBits. Where a class is zero, its excess is, and the clamp's value is its quotient (package gadget).
+func (p *Proof) unsaturated(ch *veil.Channel, leaves *lookup.Leaves, ledger *einsum.Ledger) error {
+	if !p.Statement.Unsaturated() {
+		return nil
+	}
+	classes, err := p.Circuit.Classes()
+	if err != nil {
+		return err
+	}
+	n := 0
+	for _, id := range classes {
+		point := leaves.Column(p.Circuit.Tensor(id).Shape)
+		n = max(n, len(point))
+		ch.Zero("no saturation", ledger.Expr(id, point))
+	}
+	ch.Charge("no saturation", n, veil.ShortBits)
+	return nil
 }
 
 // zeroPoint draws the point of the zero-checks after every commitment; a tensor uses as many coordinates as it has variables.

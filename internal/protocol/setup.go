@@ -157,6 +157,9 @@ func (p place) Bytes() []byte {
 	return binary.BigEndian.AppendUint64(binary.BigEndian.AppendUint64(nil, uint64(p.index)), uint64(p.of))
 }
 
+// Unsaturated returns false: a setup circuit computes nothing.
+func (place) Unsaturated() bool { return false }
+
 // Eval is never called: a piece's circuit has no public tensors.
 func (place) Eval(*circuit.Circuit, circuit.ID, []field.Element) field.Element {
 	return field.Element{}
@@ -181,6 +184,9 @@ type Nothing struct{}
 
 // Bytes returns no bytes.
 func (Nothing) Bytes() []byte { return nil }
+
+// Unsaturated returns false: a setup circuit computes nothing.
+func (Nothing) Unsaturated() bool { return false }
 
 // Eval returns zero for every public tensor.
 func (Nothing) Eval(*circuit.Circuit, circuit.ID, []field.Element) field.Element {

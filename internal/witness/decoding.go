@@ -52,6 +52,9 @@ func (d *Decoding) Logits() []int64 {
 	return d.g.vals[g.Output].V[:len(d.tokens)*g.Vocab]
 }
 
+// Tensor returns a tensor as far as it is computed: zero at later positions; nil where nothing of it is.
+func (d *Decoding) Tensor(id circuit.ID) *backend.Tensor { return d.g.vals[id] }
+
 // Next appends tokens to the text. An input for which the program is not defined, or an end of the context, ends the decoding.
 func (d *Decoding) Next(ctx context.Context, tokens []int64) error {
 	g := d.g.c.Generation

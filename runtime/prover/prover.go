@@ -111,5 +111,6 @@ func (k *Key) Logits(ctx context.Context, tokens []int64) ([]int64, error) {
 // Compute runs the integer program of a function on its inputs, the statement's and private ones by port, and sets what the statement
 // says of every revealed output.
 func (k *Key) Compute(ctx context.Context, st *function.Statement, private map[int][]int64) error {
-	return k.k.Compute(ctx, st, private)
+	_, err := k.k.Compute(ctx, st, private)
+	return err
 }

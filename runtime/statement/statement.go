@@ -26,6 +26,8 @@ type Statement interface {
 	CheckInput(c *circuit.Circuit) error
 	// CheckClaim says whether the statement claims something of the model that follows from what a proof shows.
 	CheckClaim(c *circuit.Circuit) error
+	// Unsaturated says whether the statement says that no value was clamped: every rescale of the model gave its rounded quotient.
+	Unsaturated() bool
 	// Bytes is the canonical encoding, which proofs absorb and which follows the header in a file: first the kind's number.
 	Bytes() []byte
 	// Public returns the cells of a public tensor, for the prover.
@@ -58,10 +60,13 @@ func Encode(c *circuit.Circuit, s Statement) ([]byte, error) {
 	return w.Bytes(), nil
 }
 
-// CheckKind refuses a statement of a kind that is not the circuit's.
-func CheckKind(c *circuit.Circuit, kind string) error {
+// CheckKind refuses a statement of a kind that is not the circuit's, and that no value was clamped of a circuit whose clamps are not known.
+func CheckKind(c *circuit.Circuit, kind string, noSaturation bool) error {
 	if want := c.StatementKind(); want != kind {
 		return fmt.Errorf("%w: a %s, where the circuit's statements are %ss", ErrKind, kind, want)
+	}
+	if _, err := c.Classes(); err != nil && noSaturation {
+		return fmt.Errorf("%w: it says that no value was clamped: %v", ErrKind, err)
 	}
 	return nil
 }
@@ -77,18 +82,20 @@ func Argmax(row []int64) int64 {
 	return int64(best)
 }
 
-// Open reads the header of a statement's file and the number of its kind.
-func Open(c *circuit.Circuit, data []byte, kind string, number int64) (*ints.Reader, error) {
+// Open reads the header of a statement's file and its first byte, and returns whether the statement says that no value was clamped.
+func Open(c *circuit.Circuit, data []byte, kind string, number byte) (r *ints.Reader, noSaturation bool, err error) {
 	file, err := format.NewReader(data, format.MagicStatement, c.Digest())
 	if err != nil {
-		return nil, err
+		return nil, false, err
 	}
-	if err := CheckKind(c, kind); err != nil {
-		return nil, err
+	if err := CheckKind(c, kind, false); err != nil {
+		return nil, false, err
 	}
-	r := ints.NewReader(file.Raw(file.Remaining()))
-	if got := r.Int(1); r.Short() || got != number {
-		return nil, fmt.Errorf("%w: kind %d, a %s has %d", ErrKind, got, kind, number)
+	r = ints.NewReader(file.Raw(file.Remaining()))
+	got := r.Int(1)
+	noSaturation = got == int64(ints.First(number, true))
+	if r.Short() || got != int64(ints.First(number, noSaturation)) {
+		return nil, false, fmt.Errorf("%w: kind %d, a %s has %d", ErrKind, got, kind, number)
 	}
-	return r, nil
+	return r, noSaturation, nil
 }

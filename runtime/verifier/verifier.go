@@ -110,7 +110,7 @@ func decodeKey(ctx context.Context, c *circuit.Circuit, kind statement.Kind, dat
 	if !c.HasClaim() {
 		return nil, nil, errors.New("the circuit reveals nothing of an output")
 	}
-	if err := statement.CheckKind(c, kind.Name); err != nil {
+	if err := statement.CheckKind(c, kind.Name, false); err != nil {
 		return nil, nil, err
 	}
 	rows := protocol.WeightLayout(c).Rows

@@ -26,6 +26,17 @@ func Width(values []int64) int {
 	return w
 }
 
+// unsaturated is added to a kind's number in the first byte of a statement that says that no value was clamped.
+const unsaturated = 1 << 6
+
+// First is the first byte of a statement: the number of its kind, and whether it says that no value was clamped.
+func First(kind byte, noSaturation bool) byte {
+	if noSaturation {
+		kind += unsaturated
+	}
+	return kind
+}
+
 // Append appends integers of 1, 2, 4 or 8 bytes, big-endian, in two's complement.
 func Append(out []byte, width int, values ...int64) []byte {
 	for _, v := range values {

@@ -64,6 +64,7 @@ func sections() []section {
 		{"rescale off by one", rescaleOffByOne, nil},
 		{"quotient out of range with a valid remainder", nil, rejectQuotientOutOfRange},
 		{"the other saturation branch", otherSaturationBranch, nil},
+		{"value that was clamped, where the statement says that none was", nil, rejectClampedUnderTheFlag},
 		{"limb that does not recompose", limbThatDoesNotRecompose, rejectLimbThatDoesNotRecompose},
 		{"output of another line", outputOfAnotherLine, nil},
 		{"pair not in the table", nil, rejectPairNotInTable},

@@ -85,5 +85,6 @@ func Computed(c *circuit.Circuit, k *engine.Key, inputs map[int][]int64) (*engin
 			private[i] = elements
 		}
 	}
-	return &engine.Input{Statement: st, Private: private}, k.Compute(context.Background(), st, private)
+	_, err := k.Compute(context.Background(), st, private)
+	return &engine.Input{Statement: st, Private: private}, err
 }

@@ -90,11 +90,10 @@ func inputPort(c *circuit.Circuit, name string) int {
 	return -1
 }
 
-// fill runs the model and completes the statement by what it reveals of the outputs.
-func (a *app) fill(ctx context.Context, k *engine.Key, in *engine.Input, st *function.Statement) error {
+// fill runs the model and completes the statement by what it reveals of the outputs. It returns the cells that were clamped.
+func (a *app) fill(ctx context.Context, k *engine.Key, in *engine.Input, st *function.Statement) ([]engine.Clamped, error) {
 	a.progress.phase("running")
-	_, err := console.Interruptible(ctx, func() (struct{}, error) { return struct{}{}, k.Compute(ctx, st, in.Private) })
-	return err
+	return console.Interruptible(ctx, func() ([]engine.Clamped, error) { return k.Compute(ctx, st, in.Private) })
 }
 
 func (a *app) functionRunCommand() *cobra.Command {
@@ -116,11 +115,13 @@ func (a *app) functionRunCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			if err := a.fill(ctx, k, input, st); err != nil {
+			clamped, err := a.fill(ctx, k, input, st)
+			if err != nil {
 				return err
 			}
 			a.progress.phase("")
-			return a.printFunction(k, st, report{}, asJSON)
+			a.showClamped(clamped, asJSON)
+			return a.printFunction(k, st, report{Clamped: clamped}, asJSON)
 		}),
 	}
 	in.flags(a, c)
@@ -164,9 +165,14 @@ func (a *app) functionProve(ctx context.Context, o *functionProveOptions) error 
 	if err != nil {
 		return err
 	}
-	if err := a.fill(ctx, k, in, st); err != nil {
+	clamped, err := a.fill(ctx, k, in, st)
+	if err != nil {
 		return err
 	}
+	if err := a.saturated(clamped, o.noSaturation); err != nil {
+		return err
+	}
+	st.NoSaturation = o.noSaturation
 	a.progress.expect(proofForecast(a.c))
 	proof, err := console.Interruptible(ctx, func() ([]byte, error) { return k.Prove(ctx, in, a.options()) })
 	if err != nil {
@@ -176,7 +182,8 @@ func (a *app) functionProve(ctx context.Context, o *functionProveOptions) error 
 	if err != nil {
 		return err
 	}
-	if err := a.printFunction(k, st, report{ProofBytes: len(proof), StatementBytes: len(encoded)}, o.json); err != nil || o.json {
+	a.showClamped(clamped, o.json)
+	if err := a.printFunction(k, st, report{ProofBytes: len(proof), StatementBytes: len(encoded), NoSaturation: o.noSaturation, Clamped: clamped}, o.json); err != nil || o.json {
 		return err
 	}
 	fmt.Fprintf(a.stdout, "statement %s (%d bytes)\nproof     %s (%d bytes)\n", o.statement, len(encoded), o.proof, len(proof))

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/zkllmc/zkllmc/internal/dialogue"
+	"github.com/zkllmc/zkllmc/internal/engine"
 	"github.com/zkllmc/zkllmc/internal/machine"
 	"github.com/zkllmc/zkllmc/internal/portfile"
 )
@@ -164,6 +165,8 @@ type report struct {
 	Circuit string `json:"circuit"`
 	*dialogue.Said
 	Ports          []portfile.Report  `json:"ports,omitempty"` // of a function
+	Clamped        []engine.Clamped   `json:"clamped,omitempty"`
+	NoSaturation   bool               `json:"no_saturation,omitempty"`
 	Seconds        map[string]float64 `json:"seconds"`
 	ProofBytes     int                `json:"proof_bytes,omitempty"`
 	StatementBytes int                `json:"statement_bytes,omitempty"`

@@ -8,6 +8,7 @@ import (
 	"io/fs"
 	"os"
 	"slices"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -25,6 +26,7 @@ import (
 type proveFiles struct {
 	key, vk, proof, statement string
 	force, json               bool
+	noSaturation              bool
 }
 
 func (o *proveFiles) flags(c *cobra.Command) {
@@ -35,6 +37,7 @@ func (o *proveFiles) flags(c *cobra.Command) {
 	f.StringVar(&o.statement, "statement-out", "", "`FILE` for the statement")
 	f.BoolVar(&o.force, "force", false, "replace files that are there")
 	f.BoolVar(&o.json, "json", false, "print a report")
+	f.BoolVar(&o.noSaturation, "no-saturation", false, "prove, too, that no value was clamped; where one is, nothing is proved")
 	required(c, "key", "out", "statement-out")
 }
 
@@ -129,7 +132,12 @@ func (a *app) prove(ctx context.Context, o *proveOptions) error {
 	if err != nil {
 		return err
 	}
-	st, proof, err := a.proof(ctx, d, claim(a.c, o.promptTokens, answer))
+	claimed := claim(a.c, o.promptTokens, answer)
+	claimed.NoSaturation = o.noSaturation
+	st, proof, clamped, err := a.proof(ctx, d, claimed)
+	if o.noSaturation && len(clamped) > 0 {
+		return a.saturated(clamped, true)
+	}
 	if err != nil {
 		return err
 	}
@@ -138,8 +146,10 @@ func (a *app) prove(ctx context.Context, o *proveOptions) error {
 		return err
 	}
 	if o.json {
-		return a.printReport(report{ModelID: fmt.Sprintf("%x", k.ModelID()), Said: dialogue.SaidOf(a.c, o.tokenizer, st), ProofBytes: len(proof), StatementBytes: len(encoded)})
+		return a.printReport(report{ModelID: fmt.Sprintf("%x", k.ModelID()), Said: dialogue.SaidOf(a.c, o.tokenizer, st), ProofBytes: len(proof), StatementBytes: len(encoded),
+			NoSaturation: o.noSaturation, Clamped: clamped})
 	}
+	a.showClamped(clamped, false)
 	o.showPrompt(a.stdout)
 	o.showAnswer(a.stdout, answer)
 	fmt.Fprintf(a.stdout, "statement %s (%d bytes)\nproof     %s (%d bytes)\n", o.statement, len(encoded), o.proof, len(proof))
@@ -156,22 +166,56 @@ func (a *app) answer(ctx context.Context, d *engine.Decoding, o *proveOptions) (
 	return o.wantTokens, a.confirm(ctx, d, &o.question)
 }
 
+// saturated refuses to prove that no value was clamped where some were.
+func (a *app) saturated(clamped []engine.Clamped, noSaturation bool) error {
+	if !noSaturation || len(clamped) == 0 {
+		return nil
+	}
+	return &failure{code: console.Rejected, err: fmt.Errorf("values are clamped: %s; without --no-saturation the answer can be proved as it is", listed(clamped))}
+}
+
+// listed names the tensors with clamped cells, the first few.
+func listed(clamped []engine.Clamped) string {
+	var names []string
+	for _, c := range clamped[:min(len(clamped), 8)] {
+		names = append(names, c.String())
+	}
+	if more := len(clamped) - len(names); more > 0 {
+		names = append(names, fmt.Sprintf("and some of %d more tensors", more))
+	}
+	return strings.Join(names, ", ")
+}
+
+// showClamped says on stderr what was clamped: stdout holds the answer. A report says it by itself.
+func (a *app) showClamped(clamped []engine.Clamped, asJSON bool) {
+	if len(clamped) > 0 && !asJSON {
+		fmt.Fprintf(a.stderr, "clamped   %s\n", listed(clamped))
+	}
+}
+
 // proof proves a statement about the text that was decoded. It returns the statement's public form, with the logits where the circuit
-// reveals them.
-func (a *app) proof(ctx context.Context, d *engine.Decoding, st *generation.Statement) (*generation.Statement, []byte, error) {
+// reveals them, and the cells that were clamped, also where that is why nothing is proved.
+func (a *app) proof(ctx context.Context, d *engine.Decoding, st *generation.Statement) (public *generation.Statement, proof []byte, clamped []engine.Clamped, err error) {
 	g := a.c.Generation
 	if g.Reveal == circuit.Values {
 		if rest := st.Tokens[len(d.Logits())/g.Vocab:]; len(rest) > 0 {
 			a.progress.phase("logits")
 			if err := d.Next(ctx, rest...); err != nil {
-				return nil, nil, err
+				return nil, nil, nil, err
 			}
 		}
 		st.Logits = slices.Clone(d.Logits()[(st.Prompt-1)*g.Vocab:])
 	}
 	a.progress.expect(proofForecast(a.c))
-	proof, err := console.Interruptible(ctx, func() ([]byte, error) { return d.Prove(ctx, st, a.options()) })
-	return st.Hide(a.c), proof, err
+	told := make(chan []engine.Clamped, 1)
+	options := a.options()
+	options.Clamped = func(c []engine.Clamped) { told <- c }
+	proof, err = console.Interruptible(ctx, func() ([]byte, error) { return d.Prove(ctx, st, options) })
+	select {
+	case clamped = <-told:
+	default:
+	}
+	return st.Hide(a.c), proof, clamped, err
 }
 
 // out is a file to write: its content, or what writes it.

@@ -53,8 +53,9 @@ func (a *app) run(ctx context.Context, q *question, keyFile string, asJSON bool)
 	live.finish(answer)
 	a.progress.phase("")
 	if asJSON {
-		return a.printReport(report{ModelID: fmt.Sprintf("%x", k.ModelID()), Said: dialogue.Answered(a.c, q.tokenizer, q.promptTokens, answer)})
+		return a.printReport(report{ModelID: fmt.Sprintf("%x", k.ModelID()), Said: dialogue.Answered(a.c, q.tokenizer, q.promptTokens, answer), Clamped: d.Clamped()})
 	}
+	a.showClamped(d.Clamped(), false)
 	// Remarks are not on stdout, which holds the answer and nothing else.
 	if s := q.unfinished(answer); s != "" {
 		fmt.Fprintln(a.stderr, strings.TrimSpace(s))

@@ -3,6 +3,7 @@ package verifier
 import (
 	"cmp"
 	"context"
+	"errors"
 	"flag"
 	"fmt"
 	"strings"
@@ -23,18 +24,19 @@ import (
 // verifyOptions are the flags of verify.
 type verifyOptions struct {
 	vk, id, pin, statement, proof, vocab string
-	json                                 bool
+	json, noSaturation                   bool
 	asked                                console.Given
 	inputs, outputs                      portFiles
 }
 
 // verifyReport is what verify --json prints.
 type verifyReport struct {
-	Accepted bool   `json:"accepted"`
-	Class    string `json:"class,omitempty"`
-	Error    string `json:"error,omitempty"`
-	ModelID  string `json:"model_id,omitempty"`
-	Circuit  string `json:"circuit"`
+	Accepted     bool   `json:"accepted"`
+	Class        string `json:"class,omitempty"`
+	Error        string `json:"error,omitempty"`
+	ModelID      string `json:"model_id,omitempty"`
+	Circuit      string `json:"circuit"`
+	NoSaturation bool   `json:"no_saturation,omitempty"`
 	*dialogue.Said
 	Ports   []portfile.Report `json:"ports,omitempty"` // of a function
 	Asked   *question         `json:"asked,omitempty"`
@@ -85,6 +87,7 @@ func (a *app) verifyFlags(args []string) (o verifyOptions, help bool, err error)
 	fs.StringVar(&o.proof, "proof", "", "")
 	fs.StringVar(&o.vocab, "vocab", "", "")
 	fs.BoolVar(&o.json, "json", false, "")
+	fs.BoolVar(&o.noSaturation, "no-saturation", false, "")
 	fs.Var(&o.inputs, "input", "")
 	fs.Var(&o.outputs, "output", "")
 	for _, name := range console.Texts {
@@ -141,6 +144,9 @@ func (a *app) verifyFiles(ctx context.Context, o verifyOptions, vocab tokens.Tok
 	}
 	r.VKBytes, r.StatementBytes, r.ProofBytes = len(vk), len(encoded), len(proof)
 	st, err := a.verifyBytes(ctx, o, id, vk, encoded, proof, r)
+	if r.NoSaturation = st != nil && st.Unsaturated(); err == nil && o.noSaturation && !r.NoSaturation {
+		err = &failure{code: console.Rejected, class: "saturation", err: errSaturation}
+	}
 	switch st := st.(type) {
 	case *generation.Statement:
 		r.Said = dialogue.SaidOf(a.c, vocab, st)
@@ -154,6 +160,8 @@ func (a *app) verifyFiles(ctx context.Context, o verifyOptions, vocab tokens.Tok
 	}
 	return err
 }
+
+var errSaturation = errors.New("the proof holds, but its statement does not say that no value was clamped, as --no-saturation demands")
 
 // verifyBytes does the work and notes its times. The statement is returned as soon as it is decoded.
 func (a *app) verifyBytes(ctx context.Context, o verifyOptions, id [32]byte, vk, encoded, proof []byte, r *verifyReport) (statement.Statement, error) {
@@ -202,6 +210,9 @@ func (a *app) showVerify(r *verifyReport, asJSON bool, err error) error {
 		a.showTexts(r)
 	} else {
 		showPorts(a.stdout, r)
+	}
+	if r.NoSaturation {
+		fmt.Fprintln(a.stdout, "clamped   nothing: every value is the rounded one")
 	}
 	fmt.Fprintf(a.stdout, "time      read key %.2f s, generators %.2f s, decode and verify %.2f s\n",
 		r.Seconds.ReadKey, r.Seconds.Generators, r.Seconds.Verify)

@@ -39,7 +39,8 @@ const (
 
 // Statement is the public part of a proof.
 type Statement struct {
-	Ports [][]int64 // per port of the circuit; nil where it is private
+	Ports        [][]int64 // per port of the circuit; nil where it is private
+	NoSaturation bool      // no value was clamped
 }
 
 // Why Check refuses a statement.
@@ -68,7 +69,7 @@ func (s *Statement) Check(c *circuit.Circuit) error { return s.check(c, true) }
 func (s *Statement) CheckInput(c *circuit.Circuit) error { return s.check(c, false) }
 
 func (s *Statement) check(c *circuit.Circuit, outputs bool) error {
-	if err := statement.CheckKind(c, kindName); err != nil {
+	if err := statement.CheckKind(c, kindName, s.NoSaturation); err != nil {
 		return err
 	}
 	if len(s.Ports) != len(c.Ports) {
@@ -113,9 +114,12 @@ func (s *Statement) CheckClaim(c *circuit.Circuit) error {
 	return nil
 }
 
-// Bytes implements statement.Statement: 1, then a list per port.
+// Unsaturated implements statement.Statement.
+func (s *Statement) Unsaturated() bool { return s.NoSaturation }
+
+// Bytes implements statement.Statement: 1, or 65 where no value was clamped, then a list per port.
 func (s *Statement) Bytes() []byte {
-	out := []byte{number}
+	out := []byte{ints.First(number, s.NoSaturation)}
 	for _, values := range s.Ports {
 		out = ints.AppendList(out, values)
 	}
@@ -124,11 +128,11 @@ func (s *Statement) Bytes() []byte {
 
 // Decode reads the file of a statement about the circuit and checks it. Lengths are the circuit's, compared before anything is allocated.
 func Decode(c *circuit.Circuit, data []byte) (*Statement, error) {
-	r, err := statement.Open(c, data, kindName, number)
+	r, exact, err := statement.Open(c, data, kindName, number)
 	if err != nil {
 		return nil, err
 	}
-	s := &Statement{Ports: make([][]int64, len(c.Ports))}
+	s := &Statement{Ports: make([][]int64, len(c.Ports)), NoSaturation: exact}
 	for i := range c.Ports {
 		if s.Ports[i], err = r.List(count(&c.Ports[i])); err != nil {
 			return nil, fmt.Errorf("port %q: %w", c.Ports[i].Name, err)

@@ -10,9 +10,9 @@ import (
 
 // The file is the header of every artefact (package format), then what Bytes returns: big-endian two's-complement integers
 //
-//	2:1  len:8  prompt:8  next:8  tokens:8·len  width:1  count:8  logits:width·count
+//	first:1  len:8  prompt:8  next:8  tokens:8·len  width:1  count:8  logits:width·count
 //
-// where width ∈ {1, 2, 4, 8} is the least that holds every logit, 1 if there is none. A statement has exactly one encoding.
+// where first is 2, or 66 where no value was clamped, and width ∈ {1, 2, 4, 8} is the least that holds every logit, 1 if there is none. A statement has exactly one encoding.
 
 // Encode returns the file of a statement about the circuit. It refuses one that would give a private prompt away.
 func (s *Statement) Encode(c *circuit.Circuit) ([]byte, error) { return statement.Encode(c, s) }
@@ -20,7 +20,7 @@ func (s *Statement) Encode(c *circuit.Circuit) ([]byte, error) { return statemen
 // Bytes returns the canonical encoding, which proofs absorb and which follows the header in a file.
 func (s *Statement) Bytes() []byte {
 	out := make([]byte, 0, 1+3*8+8*len(s.Tokens)+9+8*len(s.Logits))
-	out = append(out, number)
+	out = append(out, ints.First(number, s.NoSaturation))
 	out = ints.Append(out, 8, int64(len(s.Tokens)), int64(s.Prompt), s.Next)
 	out = ints.Append(out, 8, s.Tokens...)
 	return ints.AppendList(out, s.Logits)
@@ -29,7 +29,7 @@ func (s *Statement) Bytes() []byte {
 // Decode reads the file of a statement about the circuit and checks it. Lengths are compared with the circuit's before anything is
 // allocated.
 func Decode(c *circuit.Circuit, data []byte) (*Statement, error) {
-	r, err := statement.Open(c, data, kindName, number)
+	r, exact, err := statement.Open(c, data, kindName, number)
 	if err != nil {
 		return nil, err
 	}
@@ -40,7 +40,7 @@ func Decode(c *circuit.Circuit, data []byte) (*Statement, error) {
 	if prompt < 1 || prompt > n {
 		return nil, fmt.Errorf("%w: %d of %d tokens", ErrPrompt, prompt, n)
 	}
-	s := &Statement{Prompt: int(prompt), Next: next, Tokens: r.Ints(int(n), 8)}
+	s := &Statement{Prompt: int(prompt), Next: next, Tokens: r.Ints(int(n), 8), NoSaturation: exact}
 	want := 0
 	if c.Generation.Reveal == circuit.Values {
 		want = s.rows() * c.Generation.Vocab

@@ -51,6 +51,8 @@ type Statement struct {
 	Prompt int     // P, the number of prompt tokens
 	Next   int64   // the predicted token after the last one, or Unclaimed
 	Logits []int64 // RevealLogits: the rows P−1 … len−1 of V values each; else empty
+
+	NoSaturation bool // no value was clamped, at any position
 }
 
 // Why Check refuses a statement.
@@ -76,7 +78,7 @@ func (s *Statement) Check(c *circuit.Circuit) error {
 
 // CheckInput is Check but for the logits, which a prover learns from the model: see Reveal.
 func (s *Statement) CheckInput(c *circuit.Circuit) error {
-	if err := statement.CheckKind(c, kindName); err != nil {
+	if err := statement.CheckKind(c, kindName, s.NoSaturation); err != nil {
 		return err
 	}
 	n, g := len(s.Tokens), c.Generation
@@ -143,6 +145,9 @@ func (s *Statement) CheckClaim(c *circuit.Circuit) error {
 	}
 	return nil
 }
+
+// Unsaturated implements statement.Statement.
+func (s *Statement) Unsaturated() bool { return s.NoSaturation }
 
 func inVocabulary(c *circuit.Circuit, id int64) bool {
 	return id >= 0 && id < int64(c.Generation.Vocab)
