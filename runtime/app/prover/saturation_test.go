@@ -1,0 +1,107 @@
+package prover_test
+
+import (
+	"encoding/json"
+	"os"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/zkllmc/zkllmc/internal/backend"
+	"github.com/zkllmc/zkllmc/internal/circuit"
+	"github.com/zkllmc/zkllmc/internal/format"
+	"github.com/zkllmc/zkllmc/internal/test/witnesstest"
+	"github.com/zkllmc/zkllmc/runtime/gadget"
+)
+
+// loud is a model that answers a token with the next of the alphabet; what it says of the token d is clamped.
+func loud(t *testing.T) *bench {
+	cfg := witnesstest.Text{Name: "loud", Length: 6, Vocab: 6, Pad: 5, Reveal: circuit.Argmax, WeightBits: 4, WitnessBits: 4}
+	b := cfg.Builder()
+	w := b.Weight("bigram", 8, 6, 6)
+	cfg.Logits(b, gadget.Rescale(b, "logits", gadget.Embed(b, "x", cfg.Tokens(b), w), 0, -100, 100))
+	c := witnesstest.Finish(t, b)
+	v := make([]int64, 36)
+	for i := range 5 {
+		v[6*i+(i+1)%5] = 90
+	}
+	v[6*3+4] = 120
+	data, err := format.EncodeWeights(c, map[circuit.ID]backend.Tensor{w: {Shape: []int{6, 6}, V: v}})
+	require.NoError(t, err)
+	d := &bench{t: t, dir: t.TempDir(), c: c}
+	d.write("weights.zkw", string(data))
+	d.prover(0, "setup --weights @weights.zkw -o @keys")
+	d.verifier(0, "accept --save @model.id @keys/model.vk")
+	return d
+}
+
+// The prover says which values were clamped, in text and in reports. It proves that none was where none was, and nothing else; the verifier
+// rejects a proof that does not say so, where it is to.
+func TestSaturation(t *testing.T) {
+	const prove, clamped = "prove --force --key @keys/prover.key -o @p.bin --statement-out @s.bin --prompt a ", "clamped   1 of 36 cells of logits\n"
+	d := loud(t)
+	out, says := d.prover(0, "run --key @keys/prover.key --prompt a")
+	require.Equal(t, "bcd;\n", out)
+	require.Contains(t, says, clamped)
+	_, says = d.prover(0, "run --key @keys/prover.key --prompt a --max 1")
+	require.NotContains(t, says, "clamped")
+	var report struct {
+		Clamped []struct {
+			Tensor    string
+			Cells, Of int
+		}
+		NoSaturation bool `json:"no_saturation"`
+	}
+	out, _ = d.prover(0, "run --key @keys/prover.key --prompt a --json")
+	require.NoError(t, json.Unmarshal([]byte(out), &report))
+	require.Len(t, report.Clamped, 1)
+	require.Equal(t, "logits", report.Clamped[0].Tensor)
+
+	_, says = d.prover(1, prove+"--no-saturation")
+	require.Contains(t, says, "values are clamped: 1 of 36 cells of logits; without --no-saturation")
+	require.NoFileExists(t, d.file("p.bin"))
+	_, says = d.prover(0, prove)
+	require.Contains(t, says, clamped)
+	out, _ = d.verifier(0, verifyLine)
+	require.NotContains(t, out, "clamped")
+	_, says = d.verifier(1, verifyLine+" --no-saturation")
+	require.Contains(t, says, "rejected (saturation): the proof holds, but its statement does not say that no value was clamped")
+
+	out, _ = d.prover(0, prove+"--max 2 --no-saturation --json")
+	require.NoError(t, json.Unmarshal([]byte(out), &report))
+	require.True(t, report.NoSaturation)
+	out, _ = d.verifier(0, verifyLine+" --no-saturation")
+	require.Contains(t, out, "clamped   nothing: every value is the rounded one\n")
+	statement, err := os.ReadFile(d.file("s.bin"))
+	require.NoError(t, err)
+	statement[format.HeaderSize] -= 64
+	d.write("s.bin", string(statement))
+	d.verifier(1, verifyLine)
+}
+
+// The same of a model of numbers.
+func TestSaturationOfNumbers(t *testing.T) {
+	b := circuit.NewBuilder(circuit.Config{Name: "loud", WeightBits: 4, WitnessBits: 4})
+	x := gadget.Input(b, "x", circuit.Port{Name: "x", Kind: circuit.Integers, Shape: []int{2}, Lo: -8, Hi: 8, Reveal: circuit.Values})
+	w := b.Weight("w", 4, 2)
+	y := gadget.Rescale(b, "y", b.Virtual("v", []int{2}, gadget.Product(b, 1, x, w)), 1, -8, 7)
+	gadget.Output(b, circuit.Port{Name: "y", Kind: circuit.Integers, Reveal: circuit.Values}, y)
+	c := witnesstest.Finish(t, b)
+	data, err := format.EncodeWeights(c, map[circuit.ID]backend.Tensor{w: {Shape: []int{2}, V: []int64{4, -3}}})
+	require.NoError(t, err)
+	d := &bench{t: t, dir: t.TempDir(), c: c}
+	d.write("weights.zkw", string(data))
+	d.write("loud.json", "[4, 1]")
+	d.write("low.json", "[3, 1]")
+	d.prover(0, "setup --weights @weights.zkw -o @keys")
+	d.verifier(0, "accept --save @model.id @keys/model.vk")
+	const prove = "prove --key @keys/prover.key -o @p.bin --statement-out @s.bin --no-saturation --input x=@"
+	out, says := d.prover(0, d.line("run --key @keys/prover.key --input x=@loud.json"))
+	require.Equal(t, "y\t[7,-1]\n", out)
+	require.Contains(t, says, "clamped   1 of 2 cells of y\n")
+	_, says = d.prover(1, d.line(prove+"loud.json"))
+	require.Contains(t, says, "values are clamped: 1 of 2 cells of y")
+	d.prover(0, d.line(prove+"low.json"))
+	out, _ = d.verifier(0, verifyLine+" --no-saturation")
+	require.Contains(t, out, "clamped   nothing")
+}
