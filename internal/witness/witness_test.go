@@ -108,14 +108,14 @@ func TestEveryHintHasOneRule(t *testing.T) {
 	x := b.Weight("x", 4, 3)
 	gadget.Rescale(b, "y", x, 1, -8, 8)
 	in := witnesstest.Instance{C: witnesstest.Finish(t, b), Weights: map[circuit.ID]backend.Tensor{x: witnesstest.Cells([]int{3}, 1, 2, 3)}}
-	for kind := circuit.HintRescale; kind <= circuit.HintInput+1; kind++ {
+	for kind := circuit.HintRescale; kind <= circuit.HintWide+1; kind++ {
 		in.C.Hints[0].Kind, in.C.Hints[0].Params = kind, nil
 		_, err := in.Generate()
 		known := err == nil || !strings.Contains(err.Error(), "unknown hint")
-		if want := kind <= circuit.HintInput; known != want {
+		if want := kind <= circuit.HintWide; known != want {
 			t.Errorf("hint %d: %v", kind, err)
 		}
-		if kind < circuit.HintInput && (err == nil || !strings.Contains(err.Error(), "has 0 parameters")) {
+		if kind <= circuit.HintWide && kind != circuit.HintInput && (err == nil || !strings.Contains(err.Error(), "has 0 parameters")) {
 			t.Errorf("hint %d without parameters: %v", kind, err)
 		}
 	}
