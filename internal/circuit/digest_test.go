@@ -124,13 +124,14 @@ func crowded(t testing.TB) *Circuit {
 	return circuit
 }
 
-// What is encoded is all that a circuit holds, schedule, time axes and requests apart, which follow from it.
+// What is encoded is all that a circuit holds, schedule, time axes, requests and classes apart, which follow from it.
 func TestEncodingIsInjective(t *testing.T) {
 	c := crowded(t)
 	var encoding bytes.Buffer
 	c.Encode(&encoding)
 	got := decoder{t, &encoding}.circuit()
 	got.waves, got.nwaves, got.times, got.requests, got.digest = c.waves, c.nwaves, c.times, c.requests, c.digest
+	got.classes, got.unclassed = c.classes, c.unclassed
 	got.Generation = &Generation{In: c.Generation.In, Out: c.Generation.Out, Pad: got.Generation.Pad, Length: 2, Vocab: 3, Reveal: Values, Output: c.Generation.Output}
 	require.Equal(t, c, got)
 }
