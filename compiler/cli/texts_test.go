@@ -41,16 +41,16 @@ func TestTexts(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, []compiler.Input{input(7, 10)}, in)
 	// Prompts and answers of a chat stand in its template, texts do not.
-	const letters = `{"added_tokens": [{"id": 3, "content": "<u>", "special": true}, {"id": 4, "content": "</u>", "special": true}],
-		"decoder": {"type": "Fuse"}, "model": {"type": "BPE", "merges": [], "vocab": {"a": 0, "b": 1, "c": 2, "<": 5, "u": 6, ">": 7, "/": 8}}}`
+	const letters = `{"added_tokens": [{"id": 7, "content": "<u>", "special": true}, {"id": 8, "content": "</u>", "special": true}],
+		"decoder": {"type": "Fuse"}, "model": {"type": "BPE", "merges": [], "vocab": {"a": 0, "b": 1, "c": 2, "<": 3, "u": 4, ">": 5, "/": 6}}}`
 	chat := &modelFlags{tokenizer: file("tokenizer.json", letters), chat: file("template.json", `{"before": "<u>", "after": "</u>", "end": "</u>"}`)}
 	require.NoError(t, chat.loadTokenizer(&compiler.Config{}))
 	in, err = chat.readInputs(file("chat.jsonl", `{"prompt": "a", "answer": "b"}`+"\n"+`{"text": "c"}`))
 	require.NoError(t, err)
-	require.Equal(t, []compiler.Input{input(3, 0, 4, 1), input(2)}, in)
+	require.Equal(t, []compiler.Input{input(7, 0, 8, 1), input(2)}, in)
 	in, err = chat.readInputs(file("chat.txt", "a"))
 	require.NoError(t, err)
-	require.Equal(t, []compiler.Input{input(3, 0, 4)}, in)
+	require.Equal(t, []compiler.Input{input(7, 0, 8)}, in)
 	for name, c := range map[string]struct{ file, text, want string }{
 		"letters":      {"b.txt", "1+1=\nhello\n", "line 2: "},
 		"nothing":      {"b.txt", "\n \n", "it holds no text"},
