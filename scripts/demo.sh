@@ -64,9 +64,9 @@ echo "refused with exit code 1, as it must be"
 say "what it took"
 {
 	printf '%s\t%s s\n' "build the compiler" $((built - began)) "compile the model" $((compiled - built)) "build both programs" $((linked - compiled))
-	awk '{ n = $(NF-1); $NF = ""; $(NF-1) = ""; sub(/ +$/, ""); printf "setup: %s\t%s s\n", $0, n }' "$RUN/setup.phases"
+	awk 'match($0, / +[0-9.]+ s/) { printf "setup: %s\t%.2f s\n", substr($0, 1, RSTART - 1), substr($0, RSTART, RLENGTH - 2) }' "$RUN/setup.phases"
 	printf 'setup\t%.2f s\n' "$(number total "$RUN/setup.json")"
-	awk '{ n = $(NF-1); $NF = ""; $(NF-1) = ""; sub(/ +$/, ""); printf "prove: %s\t%s s\n", $0, n }' "$RUN/prove.phases"
+	awk 'match($0, / +[0-9.]+ s/) { printf "prove: %s\t%.2f s\n", substr($0, 1, RSTART - 1), substr($0, RSTART, RLENGTH - 2) }' "$RUN/prove.phases"
 	printf 'prove\t%.2f s\n' "$(number total "$RUN/prove.json")"
 	for phase in read_key generators verify; do
 		printf 'verify: %s\t%.2f s\n' "$(echo $phase | tr _ ' ')" "$(number $phase "$RUN/verify.json")"

@@ -25,7 +25,7 @@ measure() {
 	: >"$dir/verify.times"
 	for _ in $(seq "$RUNS"); do
 		"$dir/prover" prove --key "$dir/keys/prover.key" --prompt "$5" --force -o "$dir/proof" --statement-out "$dir/statement" --json >"$dir/prove.json" 2>"$dir/phases"
-		awk '!/^(read key|decoding|self-check|write) / { s += $(NF-1) } END { print s }' "$dir/phases" >>"$dir/prove.times"
+		awk '!/^(read key|decoding|self-check|write) / && match($0, /[0-9.]+ s/) { s += substr($0, RSTART, RLENGTH - 2) } END { print s }' "$dir/phases" >>"$dir/prove.times"
 		GOMAXPROCS=1 "$dir/verifier" verify --vk "$dir/keys/model.vk" --pin "$dir/id" --statement "$dir/statement" --proof "$dir/proof" --json >"$dir/verify.json"
 		number verify "$dir/verify.json" >>"$dir/verify.times"
 	done
