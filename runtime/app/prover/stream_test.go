@@ -2,11 +2,15 @@ package prover
 
 import (
 	"bytes"
+	"os"
+	"path/filepath"
 	"testing"
+	"unicode/utf8"
 
 	"github.com/stretchr/testify/require"
 
 	"github.com/zkllmc/zkllmc/runtime/tokens"
+	"github.com/zkllmc/zkllmc/runtime/tokens/huggingface"
 )
 
 // bytesTokens is a vocabulary of byte strings; a text that is not UTF-8 is written with the character for what is none if whole is set.
@@ -74,4 +78,27 @@ func TestAnswersAreStreamed(t *testing.T) {
 	broken.said([]int64{7})
 	broken.abandon()
 	require.Equal(t, "7\n", out.String())
+}
+
+// Whatever text a tokenizer.json writes, its tokens one by one leave the line of all of them, printed once.
+func TestTextsOfTokenizersAreStreamed(t *testing.T) {
+	const folder = "../../tokens/huggingface/testdata"
+	for _, name := range []string{"smollm2", "llama2", "gemma", "bert", "unigram", "bytes_unigram", "words"} {
+		data, err := os.ReadFile(filepath.Join(folder, name+".json"))
+		require.NoError(t, err)
+		k, err := huggingface.Parse(data, nil)
+		require.NoError(t, err)
+		for _, text := range []string{"Paris, isn't it? 👩‍🚀 日本語", "  a\n\n b", "naïve e\u0301 نص", "x := []byte(\"\\x00\")\t// 12.5", "\ufffd"} {
+			ids, err := k.Continue(text)
+			require.NoError(t, err)
+			var out bytes.Buffer
+			s := &stream{w: &out, q: &question{tokenizer: k}, yield: func() {}}
+			for n := range ids {
+				s.said(ids[:n+1])
+				require.True(t, utf8.Valid(out.Bytes()), "%s: %q", name, &out)
+			}
+			s.finish(ids)
+			require.Equal(t, k.Decode(ids)+"\n", out.String(), "%s: %q", name, text)
+		}
+	}
 }
