@@ -155,7 +155,8 @@ func (p *Proof) Run(ch *veil.Channel) error {
 // A class is a column of lookups, so that its extension at the leaves' point is claimed, and opened, in every proof: that it is zero there
 // is one linear check more and no message. Classes are committed before the first coordinate of that point is drawn, each of which is
 // uniform, given all before, among at least 2^ShortBits values: a class that is not zero everywhere is zero there with a probability of at
-// most its number of variables over 2^ShortBits. Where a class is zero, its excess is, and the clamp's value is its quotient (package gadget).
+// most its number of variables over 2^ShortBits. Where a class is zero, its excess is, and the clamp's value is its quotient (package
+// gadget).
 func (p *Proof) unsaturated(ch *veil.Channel, leaves *lookup.Leaves, ledger *einsum.Ledger) error {
 	if !p.Statement.Unsaturated() {
 		return nil

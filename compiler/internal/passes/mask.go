@@ -1,7 +1,10 @@
 package passes
 
 import (
+	"fmt"
 	"math"
+	"slices"
+	"strings"
 
 	"github.com/zkllmc/zkllmc/internal/budget"
 	"github.com/zkllmc/zkllmc/ir"
@@ -9,6 +12,13 @@ import (
 
 // maskThreshold separates masks from biases, as in the frontend.
 const maskThreshold = -1e3
+
+// swamped and blurred bound what a mask leaves of scores in every cell of a row, as one for padding at the left does. A number of at most
+// swamped beside which no score is seen, in no format, makes all alike; one above blurred only rounds the scores. In between formats differ.
+const (
+	swamped = -1e30
+	blurred = -1e5
+)
 
 // masks gives every Softmax its scale and its mask: factors and constants that stand between the scores and the Softmax are
 // pulled into it. An additive constant cell of at most maskThreshold masks its position; other cells stay as a bias.
@@ -219,11 +229,18 @@ func (s *scores) split(n *ir.Node) (mask []float64, plain bool, err error) {
 	any := false
 	plain = true
 	for r := 0; r < len(mask); r += len(w) {
-		if constantRow(s.bias[r : r+len(w)]) {
+		row := s.bias[r : r+len(w)]
+		if top := slices.Max(row); top <= swamped && !math.IsInf(top, -1) {
+			even(row, s.factor[r:r+len(w)], mask[r:r+len(w)], top)
+			any, plain = any || slices.Contains(mask[r:r+len(w)], 1), false
+			continue
+		}
+		if constantRow(row) {
 			// Adding one finite number to a whole row changes nothing.
-			for i := r; i < r+len(w); i++ {
-				s.bias[i] = 0
+			if row[0] <= blurred {
+				s.noteBlurred(n, r/len(w), row[0])
 			}
+			clear(row)
 		}
 		open := false
 		for i := r; i < r+len(w); i++ {
@@ -246,6 +263,25 @@ func (s *scores) split(n *ir.Node) (mask []float64, plain bool, err error) {
 		mask = nil
 	}
 	return mask, plain, nil
+}
+
+// even keeps the cells of a row that have the greatest of its numbers, and gives them one score: 0.
+func even(bias, factor, mask []float64, top float64) {
+	for i := range bias {
+		mask[i], factor[i] = 1, 1
+		if bias[i] == top {
+			mask[i], factor[i] = 0, 0
+		}
+		bias[i] = 0
+	}
+}
+
+// noteBlurred tells of the first row that a mask leaves nothing of.
+func (s *scores) noteBlurred(n *ir.Node, row int, by float64) {
+	const leaves = "which weighs the scores as if none were masked; formats of fewer digits leave something else of them: do not rely on such rows"
+	if !slices.ContainsFunc(s.g.Notes, func(note string) bool { return strings.HasSuffix(note, leaves) }) {
+		s.g.Notes = append(s.g.Notes, fmt.Sprintf("node %q (Softmax): its mask takes %g off all of row %d, %s", n.Origin, -by, row, leaves))
+	}
 }
 
 func constantRow(row []float64) bool {

@@ -342,3 +342,34 @@ func branch(attr, name string) *onnx.Attr {
 	return &onnx.Attr{Name: attr, Type: onnx.AttrGraph, G: &onnx.Graph{Name: attr, Outputs: []onnx.ValueInfo{{Name: attr}},
 		Nodes: []*onnx.Node{{Name: attr, Op: "Identity", Inputs: []string{name}, Outputs: []string{attr}}}}}
 }
+
+// A mask that leaves nothing of a row, as padding at the left has it, means what the file computes: what swamps the scores makes those that
+// have most left alike, and what does not leaves them as they are. Between the two a note names the node and the row.
+func TestEmptiedRows(t *testing.T) {
+	least, inf := -math.MaxFloat32, math.Inf(-1)
+	for name, c := range map[string]struct {
+		rows  [2][]float64 // the first two of four; the others see everything
+		notes int
+	}{
+		"least float everywhere":             {[2][]float64{{least, least, least, least}, {0, 0, least, least}}, 0},
+		"twice the least behind the row":     {[2][]float64{{least, 2 * least, 2 * least, 2 * least}, {least, least, 2 * least, 2 * least}}, 0},
+		"least float, and −∞ behind the row": {[2][]float64{{least, inf, inf, inf}, {least, 0, inf, inf}}, 0},
+		"a small number everywhere":          {[2][]float64{{-1e4, -1e4, -1e4, -1e4}, {0, 0, -1e4, -1e4}}, 0},
+		"a number that formats round":        {[2][]float64{{-1e9, -1e9, -1e9, -1e9}, {-1e9, -1e9, -1e9, -1e9}}, 1},
+	} {
+		t.Run(name, func(t *testing.T) {
+			_, _, g := lowerAll(t, masked(func(m *model) {
+				m.floats("mask", []int{4, 4}, slices.Concat(c.rows[0], c.rows[1], make([]float64, 8))...)
+				m.node("Add", "s mask", "sm")
+			}, false), "")
+			if len(g.Notes) != c.notes {
+				t.Errorf("notes: %q", g.Notes)
+			}
+			for _, n := range g.Notes {
+				if !strings.Contains(n, `node "p"`) || !strings.Contains(n, "row 0") {
+					t.Errorf("a note without node or row: %s", n)
+				}
+			}
+		})
+	}
+}
