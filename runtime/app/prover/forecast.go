@@ -114,8 +114,14 @@ func (f *forecast) say(running string, since time.Duration) string {
 		return ""
 	case !ok || f.finished == f.total:
 		return fmt.Sprintf("%.0f %%", float64(100*share))
-	case rest >= 100*time.Second:
-		return fmt.Sprintf("%.0f %%, about %.0f min left", float64(100*share), rest.Minutes())
 	}
-	return fmt.Sprintf("%.0f %%, about %.0f s left", float64(100*share), rest.Seconds())
+	return fmt.Sprintf("%.0f %%, %s", float64(100*share), about(rest))
+}
+
+// about says how long something still takes.
+func about(rest time.Duration) string {
+	if rest >= 100*time.Second {
+		return fmt.Sprintf("about %.0f min left", rest.Minutes())
+	}
+	return fmt.Sprintf("about %.0f s left", rest.Seconds())
 }

@@ -131,7 +131,7 @@ func (p *progress) part(done, of int) {
 		return
 	}
 	left := time.Since(p.since) / time.Duration(done) * time.Duration(of-done)
-	p.parts = fmt.Sprintf("%d %%, %d of %d, about %v left", 100*done/of, done, of, left.Round(time.Second))
+	p.parts = fmt.Sprintf("%d %%, %d of %d, %s", 100*done/of, done, of, about(left))
 	switch tenths := 10 * done / of; {
 	case p.interactive && p.ticking != nil:
 		p.tick()
