@@ -928,6 +928,8 @@ func (c *coverage) circuit(circ *circuit.Circuit, a *witness.Assignment) {
 			c.add("clamps", 1)
 			c.has("clamps that saturate above", slices.Contains(a.Tensor(t.ID).V, 1))
 			c.has("clamps that saturate below", slices.Contains(a.Tensor(t.ID).V, -1))
+		case t.Kind == circuit.Witness && strings.Contains(t.Name, ".digit"):
+			c.add("committed limbs of wide results", 1)
 		case t.Kind == circuit.Witness && strings.Contains(t.Name, ".limb"):
 			c.add("committed limbs", 1)
 		case t.Kind == circuit.Witness && strings.Contains(t.Name, ".excess"):

@@ -25,7 +25,7 @@ func init() {
 			out, err := sumTerms(r, n, in)
 			return [][]float64{out}, err
 		},
-		integer: intEinsum, cost: costEinsum,
+		pull: pullEinsum, integer: intEinsum, cost: costEinsum,
 		Unique: "a virtual tensor: no constraint of its own, claims on it become claims on its factors (einsum.Ledger); gadget.Embed where it chooses lines",
 	})
 }

@@ -47,6 +47,7 @@ func init() {
 			out, err := each(r, in[0], f)
 			return [][]float64{out}, err
 		},
+		pull: pullUnary,
 	})
 	register(&OpInfo{
 		Op: OpTable, Stages: integers, MinIn: 1, MaxIn: 1, Outputs: 1, Elementwise: true,

@@ -23,6 +23,7 @@ func init() {
 			}
 			return [][]float64{out}, nil
 		},
+		pull: pullMax,
 		integer: func(_ *Run, _ *Node, in [][]int64) ([][]int64, error) {
 			out := make([]int64, len(in[0]))
 			for i := range out {

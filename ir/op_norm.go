@@ -36,7 +36,7 @@ func init() {
 		Op: OpNorm, Stages: reals, MinIn: 1, MaxIn: 3, Outputs: 1,
 		Meaning: "(x − mean)·(var + eps)^(-1/2)·gamma + beta over the last axis; without Center mean is 0 and var the mean of squares",
 		Shape:   "that of x; gamma and beta have the extent of its last axis", Scale: "-",
-		check: checkNorm, float: floatNorm,
+		check: checkNorm, float: floatNorm, pull: pullNorm,
 	})
 	register(&OpInfo{
 		Op: OpRsqrt, Stages: integers, MinIn: 1, MaxIn: 1, Outputs: 1, Elementwise: true,
@@ -85,17 +85,7 @@ func floatNorm(run *Run, op *Node, in [][]float64) ([][]float64, error) {
 	out := make([]float64, len(x))
 	for r := 0; r < len(x); r += n {
 		row, dst := x[r:r+n], out[r:r+n]
-		var mean, variance float64
-		if a.Center {
-			for _, v := range row {
-				mean += v
-			}
-			mean /= float64(n)
-		}
-		for _, v := range row {
-			variance += float64((v - mean) * (v - mean))
-		}
-		s := 1 / math.Sqrt(variance/float64(n)+a.Eps)
+		mean, s := a.moments(row)
 		for i, v := range row {
 			dst[i] = float64((v - mean) * s)
 			k := 1
@@ -109,6 +99,22 @@ func floatNorm(run *Run, op *Node, in [][]float64) ([][]float64, error) {
 		}
 	}
 	return [][]float64{out}, nil
+}
+
+// moments are a row's mean, 0 where the norm is not centred, and what its deviations are multiplied with.
+func (a *NormAttr) moments(row []float64) (mean, s float64) {
+	n := float64(len(row))
+	if a.Center {
+		for _, v := range row {
+			mean += v
+		}
+		mean /= n
+	}
+	variance := 0.0
+	for _, v := range row {
+		variance += float64((v - mean) * (v - mean))
+	}
+	return mean, 1 / math.Sqrt(variance/n+a.Eps)
 }
 
 // intRsqrt is the integer r with r²·S ≤ Num < (r+1)²·S, which is ⌊√⌊Num/S⌋⌋.

@@ -47,7 +47,7 @@ func init() {
 	register(&OpInfo{
 		Op: OpSoftmax, Stages: reals, MinIn: 1, MaxIn: 2, Outputs: 1,
 		Meaning: "softmax of Scale·x over the last axis, 0 at masked positions", Shape: "that of x; the mask has the shape of trailing axes of x", Scale: "-",
-		check: checkSoftmax, float: floatSoftmax,
+		check: checkSoftmax, float: floatSoftmax, pull: pullSoftmax,
 	})
 	register(&OpInfo{
 		Op: OpZkAttn, Stages: integers, MinIn: 1, MaxIn: 2, Outputs: 2,

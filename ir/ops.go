@@ -40,6 +40,8 @@ type OpInfo struct {
 	float   func(r *Run, n *Node, in [][]float64) ([][]float64, error)
 	integer func(r *Run, n *Node, in [][]int64) ([][]int64, error)
 	cost    func(g *Graph, n *Node) (work, extra int)
+	// The transpose of the derivative over the reals, see Run.Pull; nil where nothing real is computed.
+	pull func(r *Run, n *Node, in [][]float64, out, grad []float64, want []bool) ([][]float64, error)
 	// The call that proves it, with its arguments by name; nil where the planner makes one of terms or cells.
 	lower func(n *Node) (plan.Op, []plan.Arg)
 }

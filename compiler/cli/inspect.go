@@ -8,6 +8,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -168,6 +169,9 @@ func (d *manifest) print(w io.Writer) {
 	fmt.Fprintf(w, "evaluations    %d, asked for %d times\n", s.Evaluations, s.Requests)
 	fmt.Fprintf(w, "soundness      2^-%d (statistical, per proof)\n", s.Soundness)
 	cells, leaves := float64(s.WitnessCells+s.TableLines), float64(s.LookupCells+s.TableLines)
+	if d.Scales != nil && d.Scales.Precision != nil {
+		fmt.Fprintf(w, "precision      %s\n", strings.Join(d.Scales.Precision.Lines(), "\n  "))
+	}
 	fmt.Fprintf(w, "predicted      proof %d bytes, %.1f s of one core, %.0f MB\n", s.ProofBytes,
 		float64(cells*secondsPerCell)+float64(leaves*secondsPerLookup), (float64(cells*bytesPerCell)+float64(leaves*bytesPerLookup))/1e6)
 }

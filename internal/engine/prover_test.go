@@ -53,7 +53,7 @@ func decoder(t testing.TB, d dims, reveal circuit.Reveal) *circuit.Circuit {
 		s := b.Virtual(name+".square", []int{T}, b.Times(1, fmt.Sprintf("td,td->t t=%d d=%d", T, D), x, x))
 		num := int64(D) << 48
 		r := gadget.Rsqrt(b, name+".r", s, num, int64(D)<<6)
-		bound := gadget.NormBound(num) << 15
+		bound := gadget.NormBound(num, 0) << 15
 		acc := b.VirtualBound(name+".acc", []int{T, D}, -bound, bound, gadget.NormWhy, b.Times(1, fmt.Sprintf("td,t,d->td t=%d d=%d", T, D), x, r, g))
 		return gadget.Rescale(b, name, acc, 24+13-11, lo, hi)
 	}

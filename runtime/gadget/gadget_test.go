@@ -244,8 +244,8 @@ func TestRsqrt(t *testing.T) {
 				if at(got) > 0 || at(got+1) <= 0 {
 					t.Errorf("rsqrt of %v is %d", S, got)
 				}
-				if x := in.Weights[x].V[i]; max(x*got, -x*got) > gadget.NormBound(c.num) {
-					t.Errorf("|x·r| = %d·%d is above %d", x, got, gadget.NormBound(c.num))
+				if x := in.Weights[x].V[i]; max(x*got, -x*got) > gadget.NormBound(c.num, 0) {
+					t.Errorf("|x·r| = %d·%d is above %d", x, got, gadget.NormBound(c.num, 0))
 				}
 			}
 			in.RefusesCells(t, a, 3)

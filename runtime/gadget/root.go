@@ -76,10 +76,13 @@ func slack(b *circuit.Builder, name string, bound int64, shape []int, terms ...c
 	return v
 }
 
-// NormBound bounds |x·r| where r = Rsqrt(s, num, eps) and x is one of the terms of a sum of squares s = Σ x² (x, and the S = s +
-// eps of r, exact integers): r²·x² ≤ r²·S ≤ num, hence |x·r| ≤ ⌊√num⌋. With it the product x·r·γ of a normalisation is declared by
-// VirtualBound, far below what interval arithmetic sees.
-func NormBound(num int64) int64 { return isqrt(big.NewInt(max(num, 0))).Int64() }
+// NormBound bounds |x·r| where x is one of the terms of a sum of squares s = Σ x² + c, c ≥ 0, and r = Rsqrt(s, num, eps), shift being 0, or r
+// = Rsqrt(u, num, 1) of the quotient u = ⌊s/2^shift⌋. All are exact integers. Without a quotient r²·x² ≤ r²·S ≤ num, S = s + eps. With one x² ≤ s
+// < 2^shift·(u + 1), hence r²·x² < 2^shift·r²·(u + 1) ≤ 2^shift·num. So |x·r| ≤ ⌊√(2^shift·num)⌋. With it the product x·r·γ of a
+// normalisation is declared by VirtualBound, far below what interval arithmetic sees.
+func NormBound(num int64, shift int) int64 {
+	return isqrt(new(big.Int).Lsh(big.NewInt(max(num, 0)), uint(max(shift, 0)))).Int64()
+}
 
 // NormWhy is the argument of NormBound, for VirtualBound.
 const NormWhy = "|x·r| ≤ √num since r²·x² ≤ r²·S ≤ num, x² being a term of the sum of squares in S"

@@ -20,11 +20,13 @@ type Calibration struct {
 	Max     []float64     // per value: the largest magnitude
 	Samples [][][]float64 // the elements of all inputs of every run
 
-	rows []rowStat // per value: of its rows, for the inputs of normalisations
+	rows  []rowStat    // per value: of its rows, for the inputs of normalisations
+	moves *sensitivity // measured when it is first asked for
 }
 
-// rowStat describes the rows (last axis) of a tensor: the largest root mean square and, for centred rows, the largest deviation.
-type rowStat struct{ rms, centredRMS, centredMax float64 }
+// rowStat describes the rows (last axis) of a tensor: the largest root mean square and, for centred rows, the largest deviation; and the
+// least mean squares of rows that are not zero, 0 if there are none.
+type rowStat struct{ rms, centredRMS, centredMax, least, centredLeast float64 }
 
 // Sizes of the default calibration set: sequences of tokens and how often each is continued, and the inputs of other models.
 const (
@@ -247,13 +249,31 @@ func (s *rowStat) add(x []float64, width int) {
 			centred += d * d / float64(width)
 			s.centredMax = math.Max(s.centredMax, math.Abs(d))
 		}
+		s.least, s.centredLeast = lesser(s.least, squares), lesser(s.centredLeast, centred)
 		s.rms = math.Max(s.rms, math.Sqrt(squares))
 		s.centredRMS = math.Max(s.centredRMS, math.Sqrt(centred))
 	}
 }
 
 func (s *rowStat) merge(o rowStat) {
+	s.least, s.centredLeast = lesser(s.least, o.least), lesser(s.centredLeast, o.centredLeast)
 	s.rms, s.centredRMS, s.centredMax = math.Max(s.rms, o.rms), math.Max(s.centredRMS, o.centredRMS), math.Max(s.centredMax, o.centredMax)
+}
+
+// lesser is the lesser of two numbers that are not 0.
+func lesser(a, b float64) float64 {
+	if a == 0 || b != 0 && b < a {
+		return b
+	}
+	return a
+}
+
+// leastRow returns the least mean square of a row that is not zero, after centring where asked; 0 if there is none.
+func (c *Calibration) leastRow(id ir.ValueID, center bool) float64 {
+	if center {
+		return c.rows[id].centredLeast
+	}
+	return c.rows[id].least
 }
 
 // rowNorm returns the largest root mean square of a row and the largest magnitude, both after centring where asked.

@@ -44,6 +44,9 @@ func (q *quantiser) einsum(n *ir.Node, v *ir.Value) error {
 			limit = s.scale
 		}
 	}
+	if len(late) > 0 && limit < maxScale {
+		limit = q.finer(v, limit)
+	}
 	for _, i := range late {
 		s, err := q.summand(n, &terms[i], rounded, limit)
 		if err != nil {
@@ -52,6 +55,16 @@ func (q *quantiser) einsum(n *ir.Node, v *ir.Value) error {
 		sums = append(sums, s)
 	}
 	return q.finishEinsum(n, v, sums)
+}
+
+// finer is the scale at which cells that are added to others of the given one need not be rounded for the outputs' sake: that one, or one with
+// finerBits more.
+func (q *quantiser) finer(v *ir.Value, scale int) int {
+	step := math.Ldexp(1, -scale)
+	if float64(q.cal.moves.value[v.ID]*step*step)/12 > float64(target*target) {
+		return scale + finerBits
+	}
+	return scale
 }
 
 // roundedSum says that the terms add something exact (a residual stream, an embedding) and accumulators, so that the accumulators
@@ -186,6 +199,7 @@ func (q *quantiser) narrowOnce(n *ir.Node, r *rep) *rep {
 	}
 	top := q.cal.Max[r.from] / r.mult
 	s := q.rescale(n, r, min(r.scale, scaleFor(float64(headroom*top), TableBits)), TableBits, top)
+	q.rounded(q.of(r.from)+" maxima", s, TableBits, q.cal.moves.value[r.from], false)
 	q.maxima[r.id] = s
 	return s
 }

@@ -26,6 +26,7 @@ func (q *quantiser) larger(n *ir.Node, v *ir.Value) error {
 		x = q.plain(n, x, scale)
 		if x.scale != scale || q.width(x.id) >= TableBits {
 			x = q.rescale(n, x, scale, TableBits, q.cal.Max[n.In[i]])
+			q.rounded(v.Name+" argument", x, TableBits, q.cal.moves.value[n.In[i]], false)
 		}
 		in = append(in, x.id)
 	}

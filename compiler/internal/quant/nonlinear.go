@@ -33,20 +33,25 @@ func (q *quantiser) norm(n *ir.Node, v *ir.Value) error {
 	if a.Center {
 		x = q.center(n, x, v, width, top)
 	}
+	key := v.Name + " input"
+	if bits := q.bits(key); bits > ActBits {
+		return q.wideNorm(n, v, a, x, key, bits)
+	}
 	x = q.lift(n, x, v, float64(float64(width)*a.Eps))
 	kind := 0
 	if a.Center {
 		kind = 1
 	}
 	if q.roundNorm[kind] {
-		x = q.rescale(n, x, min(x.scale, scaleFor(headroom*top/x.mult, ActBits)), ActBits, top)
+		x = q.normInput(n, v, x, key, ActBits, top)
 	}
 	k := q.rootScale(x, width, rms)
 	if !q.roundNorm[kind] && q.rootBits(x, k, rms) < minRsqrt {
 		q.roundNorm[kind], q.retry = true, true
 		return n.Errorf("its input needs rounding")
 	}
-	s := q.sumSquares(n, v, x)
+	q.rootError(v, key, ActBits, q.rootBits(x, k, rms))
+	s := q.sumSquares(n, v, x, 0)
 	num := int64(width) << (2 * k)
 	eps := math.Max(1, math.Round(float64(width)*a.Eps*math.Ldexp(1, 2*x.scale)/(x.mult*x.mult)))
 	if eps >= 1<<61 {
@@ -55,8 +60,83 @@ func (q *quantiser) norm(n *ir.Node, v *ir.Value) error {
 	r := q.add(n, v.Name+".rsqrt", s.Shape, []ir.ValueID{s.ID}, ir.OpRsqrt, &ir.RsqrtAttr{Num: num, Eps: portable.Clamp(eps)})
 	r.Scale = k - x.scale
 	q.note(r, "rsqrt", 0, rms, false)
-	return q.normalised(n, v, a, x, r, k)
+	return q.normalised(n, v, a, x, r, k, big.NewInt(gadget.NormBound(num, 0)), gadget.NormWhy) // x is what the squares in r are of
 }
+
+// normInput rounds the input of a normalisation, for it alone.
+func (q *quantiser) normInput(n *ir.Node, v *ir.Value, x *rep, key string, bits int, top float64) *rep {
+	s := q.rescale(n, x, min(x.scale, scaleFor(headroom*top/x.mult, bits)), bits, top)
+	sense := 0.0
+	if s.scale != x.scale {
+		sense = q.cal.moves.input[v.ID]
+	}
+	q.rounded(key, s, bits, sense, true)
+	return s
+}
+
+// rootError notes the error of an inverse root of so many significant bits: it is rounded down, by up to one unit.
+func (q *quantiser) rootError(v *ir.Value, key string, bits, significant int) {
+	q.noteError(key, bits, ir.Size(v.Shape), q.cal.moves.root[v.ID]*math.Ldexp(1, -2*significant)/3, true)
+}
+
+// wideNorm lowers a normalisation whose input has more than 16 bits, because rows of very different sizes share its scale:
+//
+//	S = Σ x² + ε − 2^(t-1),  u = ⌊(S + 2^(t-1))/2^t⌋,  r = ⌊√(Num/(u + 1))⌋ with Num = n·2^(2k−t),  y = x·r·γ + β
+//
+// so that again x·r ≈ 2^k·x/√(mean x²). S is exact, u has lost the bits that the root has no use for, and what is left for Num makes r
+// precise for rows of all sizes: of the 61 bits of Num·u/… half are the root's. t balances both errors, at the largest calibrated row and
+// at the smallest.
+func (q *quantiser) wideNorm(n *ir.Node, v *ir.Value, a *ir.NormAttr, x *rep, key string, bits int) error {
+	width := v.Shape[len(v.Shape)-1]
+	log := bitLen(width - 1)
+	bits = min(bits, (61-log)/2+1) // S has 61
+	rms, top := q.cal.rowNorm(n.In[0], a.Center)
+	least := math.Sqrt(float64(q.cal.leastRow(n.In[0], a.Center)) + a.Eps)
+	rms = math.Sqrt(float64(rms*rms) + a.Eps)
+	x = q.normInput(n, v, x, key, bits, top)
+	unit := float64(x.mult * math.Ldexp(1, -x.scale))
+	large := portable.Log2Ceil(math.Max(rms/unit, 1))
+	small := 2*portable.Log2Floor(math.Max(least/unit, 1)) + log - 1 // of S at the smallest row
+
+	whole := q.o.Value(x.id)
+	bound := max(whole.Hi, -whole.Lo)
+	squares := new(big.Int).Mul(big.NewInt(bound), big.NewInt(bound))
+	squares.Mul(squares, big.NewInt(int64(width)))
+	k, t := 0, 0
+	for t = 2; ; t += 2 {
+		u := squares.BitLen() - t + 1
+		k = min(large+15, (60-log+t)/2, (2*58-max(u, 1)-log+t)/2)
+		if k-large >= 14 || small-t-2 < k-large || u <= 2 {
+			break
+		}
+	}
+	q.rootError(v, key, bits, min(k-large, (small-t)+1))
+	if k <= 0 || 2*k < t {
+		return n.Errorf("its rows differ by more than a factor of 2^%d in size, and nothing of the root of some would be left; scale them to like magnitudes", large-small/2)
+	}
+	eps := math.Round(float64(width) * a.Eps / float64(unit*unit))
+	if eps >= 1<<60 {
+		return n.Errorf("epsilon %g is %g in units of the input's square; scale the input up, or choose a smaller epsilon", a.Eps, eps)
+	}
+	s := q.sumSquares(n, v, x, portable.Clamp(eps)-1<<(t-1))
+	if q.err != nil {
+		return q.err
+	}
+	ubits := max(1, bitLen64(quotient(s.Hi, t)))
+	u := q.add(n, v.Name+".mean", s.Shape, []ir.ValueID{s.ID}, ir.OpRescale, &ir.RescaleAttr{Shift: t, Lo: 0, Hi: 1<<ubits - 1})
+	u.Scale = s.Scale - t
+	num := int64(width) << (2*k - t)
+	r := q.add(n, v.Name+".rsqrt", s.Shape, []ir.ValueID{u.ID}, ir.OpRsqrt, &ir.RsqrtAttr{Num: num, Eps: 1})
+	r.Scale = k - x.scale
+	q.note(r, "rsqrt", t, rms, false)
+	return q.normalised(n, v, a, x, r, k, big.NewInt(gadget.NormBound(num, t)), wideNormWhy)
+}
+
+// wideNormWhy is the argument of gadget.NormBound for a sum of squares of which bits were dropped.
+const wideNormWhy = "|x·r| ≤ √(num·2^t) since x² ≤ S + 2^(t-1) < 2^t·(u + 1), x² being a term of the sum of squares in S, and r²·(u + 1) ≤ num"
+
+func bitLen(n int) int     { return bits.Len(uint(n)) }
+func bitLen64(n int64) int { return bits.Len64(uint64(n)) }
 
 // center is n·x − Σ x, whose real meaning is n·(x − mean).
 func (q *quantiser) center(n *ir.Node, x *rep, v *ir.Value, width int, top float64) *rep {
@@ -102,7 +182,7 @@ func (q *quantiser) lift(n *ir.Node, x *rep, v *ir.Value, eps float64) *rep {
 // rootScale chooses k: enough for WeightBits significant bits of r at the largest calibrated row, and Num and the slacks of r in
 // bounds: Num < 2^61, 2·√(Num·S) + S < 2^61.
 func (q *quantiser) rootScale(x *rep, width int, rms float64) int {
-	log := bits.Len(uint(width - 1))
+	log := bitLen(width - 1)
 	want := 15 + portable.Log2Ceil(math.Max(rms, 1e-9)/x.mult) + x.scale
 	squares := 2*q.width(x.id) + log
 	limit := min((60-log)/2, (2*58-squares-log)/2)
@@ -114,22 +194,26 @@ func (q *quantiser) rootBits(x *rep, k int, rms float64) int {
 	return k - x.scale - portable.Log2Ceil(math.Max(rms, 1e-9)/x.mult)
 }
 
-func (q *quantiser) sumSquares(n *ir.Node, v *ir.Value, x *rep) *ir.Value {
+// sumSquares is Σ x² plus a constant.
+func (q *quantiser) sumSquares(n *ir.Node, v *ir.Value, x *rep, more int64) *ir.Value {
 	axes, extents := ir.IdentityAxes(v.Shape)
 	shape := v.Shape[:len(v.Shape)-1]
 	attr := &ir.EinsumAttr{Terms: []ir.Term{{ICoef: 1, Coef: 1, Extents: extents, In: []int{0, 0}, Axes: [][][]int{axes, axes}, Out: axes[:len(shape)]}}}
+	if more != 0 {
+		out, extents := ir.IdentityAxes(shape)
+		attr.Terms = append(attr.Terms, ir.Term{ICoef: more, Coef: float64(more), Extents: extents, In: []int{}, Axes: [][][]int{}, Out: out})
+	}
 	s := q.add(n, v.Name+".squares", shape, []ir.ValueID{x.id}, ir.OpEinsum, attr)
 	s.Scale = 2 * x.scale
 	return s
 }
 
-// normalised is x·r·γ + β.
-func (q *quantiser) normalised(n *ir.Node, v *ir.Value, a *ir.NormAttr, x *rep, r *ir.Value, k int) error {
+// normalised is x·r·γ + β, x·r being bounded by an argument.
+func (q *quantiser) normalised(n *ir.Node, v *ir.Value, a *ir.NormAttr, x *rep, r *ir.Value, k int, bound *big.Int, why string) error {
 	axes, extents := ir.IdentityAxes(v.Shape)
 	last := len(v.Shape) - 1
 	t := ir.Term{ICoef: 1, Coef: 1, Extents: extents, In: []int{0, 1}, Axes: [][][]int{axes, axes[:last]}, Out: axes}
 	in := []ir.ValueID{x.id, r.ID}
-	bound := big.NewInt(gadget.NormBound(r.Def.Attr.(*ir.RsqrtAttr).Num)) // x is what the squares in r are of
 	scale, mult := k, 1.0
 	next := 1
 	if a.HasGamma {
@@ -162,7 +246,7 @@ func (q *quantiser) normalised(n *ir.Node, v *ir.Value, a *ir.NormAttr, x *rep, 
 	}
 	w := q.o.Derive(n, ir.OpEinsum, v.Name, v.Shape, in, attr)
 	w.Scale, w.Lo, w.Hi = scale, -bound.Int64(), bound.Int64()
-	q.why[w.ID] = gadget.NormWhy
+	q.why[w.ID] = why
 	q.set(v.ID, &rep{id: w.ID, scale: scale, mult: mult, raw: true})
 	return nil
 }
@@ -212,11 +296,13 @@ func (q *quantiser) unary(n *ir.Node, v *ir.Value) error {
 	x = q.plain(n, x, s.in)
 	if x.scale != s.in || q.width(x.id) >= TableBits {
 		x = q.rescale(n, x, s.in, TableBits, q.cal.Max[n.In[0]])
+		q.rounded(fn+" argument", x, TableBits, q.cal.moves.value[n.In[0]], false)
 	}
 	in := q.o.Value(x.id)
 	a := &ir.TableAttr{Fn: fn, InScale: s.in, OutScale: s.out, Lo: in.Lo, Hi: in.Hi}
 	w := q.add(n, v.Name, v.Shape, []ir.ValueID{x.id}, ir.OpTable, a)
 	w.Scale = s.out
+	q.rounded(fn, &rep{id: w.ID, scale: s.out, mult: 1}, ActBits, q.cal.moves.value[v.ID], false)
 	q.note(w, "table", 0, q.cal.Max[v.ID], false)
 	q.set(v.ID, &rep{id: w.ID, scale: s.out, mult: 1})
 	return nil
@@ -273,7 +359,7 @@ func (q *quantiser) softmax(n *ir.Node, v *ir.Value) error {
 	}
 	attr := &ir.ZkAttnAttr{Shift: shift, DBits: expBits, EBits: expBits, Unit: unit, HasMask: a.HasMask}
 	width := v.Shape[len(v.Shape)-1]
-	attr.InvBits = invBits + expBits + bits.Len(uint(width-1))
+	attr.InvBits = invBits + expBits + bitLen(width-1)
 	in := []ir.ValueID{x.id}
 	if a.HasMask {
 		in = append(in, q.leaf(n.In[1], 0, 1).id)

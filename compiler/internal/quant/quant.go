@@ -7,8 +7,12 @@
 //   - weights and constants, once, when they are quantised (16 bits);
 //   - activations that enter a product: 16 bits, the scale from the calibrated maximum with a factor 1.5 of headroom, clamped;
 //   - the increments of a sum (a residual stream): 16 bits each, every one with its own scale. The sum itself is exact and wide;
+//   - the inputs of normalisations that are too wide for their squares;
 //   - the argument of a table function: TableBits bits;
 //   - sums of sums that would leave 2^62, or that a proof would evaluate at many points: 16 bits.
+//
+// Activations, increments and inputs of normalisations get up to 32 bits, as limbs, where 16 would move the outputs too far: precision.go
+// predicts how far, and chooses.
 //
 // Everything else is exact: sums, accumulators, scores, sums of squares, logits. Interval arithmetic over all of it shows that no
 // cell reaches 2^62, or the model is refused.
@@ -58,12 +62,16 @@ type Program struct {
 
 	// Units says what one unit of every output is: real ≈ Units[i] · integer. Of an output of reals it is a power of two.
 	Units []float64
+
+	places map[string]*place
 }
 
 // Report says what was chosen, in the order of the program.
 type Report struct {
 	Tensors []TensorReport `json:"tensors"`
-	Samples int            `json:"calibration_samples"`
+	// Precision says why roundings have the widths that they have. It tells of weights and is not written beside the verifier.
+	Precision *PrecisionReport `json:"-"`
+	Samples   int              `json:"calibration_samples"`
 }
 
 // TensorReport is one rounding place.
@@ -111,6 +119,10 @@ type quantiser struct {
 	roundNorm [2]bool
 	retry     bool
 
+	widths map[string]int    // of roundings that have more than ActBits bits, by name; see precision.go
+	places map[string]*place // what the roundings add to the error of the outputs
+	draft  bool              // weights get no cells
+
 	commit map[ir.ValueID]bool // values of f that are committed although nothing else asks for it
 	wide   bool                // a value would leave 2^62
 }
@@ -120,6 +132,23 @@ type quantiser struct {
 // that go into one which would leave 2^62 otherwise: sums of sums, exact, of some fifty steps. It ends with the error of the budget's
 // context when that is done.
 func Quantise(left *budget.Budget, f *ir.Graph, cal *Calibration, commit ...ir.ValueID) (*Program, error) {
+	if err := cal.sense(left, f); err != nil {
+		return nil, err
+	}
+	widths, precision, err := choose(left, f, cal, commit)
+	if err != nil {
+		return nil, err
+	}
+	p, err := quantise(left, f, cal, commit, widths, false)
+	if err != nil {
+		return nil, err
+	}
+	p.Report.Precision = precision
+	return p, nil
+}
+
+// quantise makes the program with the given widths. A draft lacks the weights' cells.
+func quantise(left *budget.Budget, f *ir.Graph, cal *Calibration, commit []ir.ValueID, widths map[string]int, draft bool) (*Program, error) {
 	var round [2]bool
 	committed := map[ir.ValueID]bool{}
 	for _, id := range commit {
@@ -128,7 +157,7 @@ func Quantise(left *budget.Budget, f *ir.Graph, cal *Calibration, commit ...ir.V
 	for {
 		q := &quantiser{
 			left: left, f: f, cal: cal, small: map[ir.ValueID]*rep{}, maxima: map[ir.ValueID]*rep{}, why: map[ir.ValueID]string{},
-			report: &Report{Samples: len(cal.Samples)}, roundNorm: round, commit: committed,
+			report: &Report{Samples: len(cal.Samples)}, roundNorm: round, commit: committed, widths: widths, places: map[string]*place{}, draft: draft,
 		}
 		p, err := q.run()
 		if q.retry { // with what run has found out: a normalisation's rounding, at most twice, or more to commit
@@ -169,7 +198,7 @@ func (q *quantiser) run() (*Program, error) {
 			of[r.id] = ir.ValueID(id)
 		}
 	}
-	return &Program{Float: f, Int: q.o, Of: of, Approximates: q.approximations(), Why: q.why, Report: q.report, Units: units}, nil
+	return &Program{Float: f, Int: q.o, Of: of, Approximates: q.approximations(), Why: q.why, Report: q.report, Units: units, places: q.places}, nil
 }
 
 // approximations says what values of the integer program stand for, where that is a tensor of the float graph times a number.
@@ -359,10 +388,7 @@ func (q *quantiser) leaf(id ir.ValueID, limit int, factor float64) *rep {
 	}
 	v := q.f.Value(id)
 	secret := v.Def.Op == ir.OpWeight
-	top := 0.0
-	for _, x := range v.Data {
-		top = math.Max(top, math.Abs(float64(x*factor)))
-	}
+	top := math.Abs(float64(q.cal.Max[id] * factor))
 	bits, kind := ConstBits, "constant"
 	if secret {
 		bits, kind = WeightBits, "weight"
@@ -375,11 +401,13 @@ func (q *quantiser) leaf(id ir.ValueID, limit int, factor float64) *rep {
 		scale = 0 // of a weight, this would show that all cells are 0 and ±1
 	}
 	w := q.o.Derive(v.Def, v.Def.Op, v.Name, v.Shape, nil, nil)
-	w.Ints = make([]int64, len(v.Data))
-	unit := math.Ldexp(factor, scale)
-	for i, x := range v.Data {
-		w.Ints[i] = portable.Clamp(math.RoundToEven(float64(x * unit)))
-		w.Lo, w.Hi = min(w.Lo, w.Ints[i]), max(w.Hi, w.Ints[i])
+	if !secret || !q.draft {
+		w.Ints = make([]int64, len(v.Data))
+		unit := math.Ldexp(factor, scale)
+		for i, x := range v.Data {
+			w.Ints[i] = portable.Clamp(math.RoundToEven(float64(x * unit)))
+			w.Lo, w.Hi = min(w.Lo, w.Ints[i]), max(w.Hi, w.Ints[i])
+		}
 	}
 	if secret {
 		w.Lo, w.Hi = declared(portable.Clamp(math.RoundToEven(math.Ldexp(top, scale))))
@@ -462,17 +490,26 @@ func (q *quantiser) width(id ir.ValueID) int {
 // isSmall says that a value has at most 16 bits with sign.
 func (q *quantiser) isSmall(id ir.ValueID) bool { return q.width(id) < ActBits }
 
-// narrow returns a value with at most 16 bits: itself, or its rescaled and committed form.
+// narrow returns a value with at most the bits of its roundings, 16 unless it was given more: itself, or its rescaled and committed form.
 func (q *quantiser) narrow(n *ir.Node, r *rep) *rep {
-	if q.isSmall(r.id) {
+	if q.width(r.id) < q.bits(q.of(r.from)) {
 		return r
 	}
 	if s, ok := q.small[r.id]; ok {
 		return s
 	}
-	top := q.cal.Max[r.from] / r.mult
-	s := q.rescale(n, r, q.actScale(r, top), ActBits, top)
+	return q.commitRounded(n, r)
+}
+
+// commitRounded rescales and commits a value for all its uses.
+func (q *quantiser) commitRounded(n *ir.Node, r *rep) *rep {
+	key := q.of(r.from)
+	bits, top := q.bits(key), q.cal.Max[r.from]/r.mult
+	s := q.rescale(n, r, q.actScale(r, top, bits), bits, top)
 	q.small[r.id] = s
+	if s.scale != r.scale {
+		q.rounded(key, s, bits, q.cal.moves.value[r.from], true)
+	}
 	return s
 }
 
@@ -482,10 +519,7 @@ func (q *quantiser) round(n *ir.Node) {
 	if r == nil || r.soft || q.o.Value(r.id).Def.Op != ir.OpEinsum {
 		return
 	}
-	top := q.cal.Max[r.from] / r.mult
-	s := q.rescale(n, r, q.actScale(r, top), ActBits, top)
-	q.small[r.id] = s
-	q.set(r.from, s)
+	q.set(r.from, q.commitRounded(n, r))
 }
 
 // roundOperands commits the wide operands of a node that would leave 2^62. It says whether there are any that were not committed before.
@@ -502,11 +536,11 @@ func (q *quantiser) roundOperands(n *ir.Node) bool {
 
 // actScale chooses the scale of an activation: the calibrated one, or one at most one bit coarser (or any finer) at which the
 // proven interval fits and no clamp is needed.
-func (q *quantiser) actScale(r *rep, top float64) int {
-	scale := scaleFor(float64(top*headroom), ActBits)
+func (q *quantiser) actScale(r *rep, top float64, bits int) int {
+	scale := scaleFor(float64(top*headroom), bits)
 	v := q.o.Value(r.id)
 	for free := r.scale; free >= scale-1; free-- {
-		if shift := r.scale - free; quotient(v.Lo, shift) >= -1<<(ActBits-1) && quotient(v.Hi, shift) < 1<<(ActBits-1) {
+		if shift := r.scale - free; quotient(v.Lo, shift) >= -1<<(bits-1) && quotient(v.Hi, shift) < 1<<(bits-1) {
 			return free
 		}
 	}
@@ -520,6 +554,9 @@ func (q *quantiser) rescale(n *ir.Node, r *rep, scale, bits int, top float64) *r
 		scale = r.scale - gadget.MaxShift
 	}
 	shift := r.scale - scale
+	for bits > ActBits && -1<<(bits-3) <= quotient(v.Lo, shift) && quotient(v.Hi, shift) < 1<<(bits-3) {
+		bits -= 2 // limbs that would be zero
+	}
 	a := &ir.RescaleAttr{Shift: shift, Lo: -1 << (bits - 1), Hi: 1<<(bits-1) - 1}
 	w := q.add(n, v.Name+".rounded", v.Shape, []ir.ValueID{r.id}, ir.OpRescale, a)
 	lo, hi := quotient(v.Lo, shift), quotient(v.Hi, shift)

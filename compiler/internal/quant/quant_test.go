@@ -138,11 +138,13 @@ func TestRefusesWideSums(t *testing.T) {
 }
 
 // leafOf quantises a weight of a graph of its own, at a scale of at most limit and times a factor.
-func leafOf(cells []float64, limit int, factor float64) *ir.Value {
+func leafOf(t *testing.T, cells []float64, limit int, factor float64) *ir.Value {
 	f := &ir.Graph{Stage: ir.StageFloat}
 	w := f.Add(ir.OpWeight, "w", "w", []int{len(cells)}, nil, nil)
 	w.Data = cells
-	q := &quantiser{f: f, o: &ir.Graph{Stage: ir.StageInt}, reps: make([]*rep, 1), report: &Report{}}
+	m, err := newMeasure(f)
+	require.NoError(t, err)
+	q := &quantiser{f: f, cal: &m.Calibration, o: &ir.Graph{Stage: ir.StageInt}, reps: make([]*rep, 1), report: &Report{}}
 	return q.o.Value(q.leaf(w.ID, limit, factor).id)
 }
 
@@ -152,7 +154,7 @@ func TestScaleAndRangeOfWeights(t *testing.T) {
 	alike := map[string][]float64{"ones": {1, 1, 1}, "signs": {1, -1, 1}, "minus ones": {-1, -1, -1}, "zeros and ones": {0, 1, 0}, "zeros and minus ones": {0, -1, 0},
 		"zeros": {0, 0, 0}, "near one": {1.001, 0.999, 1}, "others": {0.3, -1.7, 0.01}, "one and a half": {-1.5, 1.5, 1.5}}
 	public := func(cells []float64, limit int, factor float64) [3]int64 {
-		w := leafOf(cells, limit, factor)
+		w := leafOf(t, cells, limit, factor)
 		return [3]int64{int64(w.Scale), w.Lo, w.Hi}
 	}
 	for name, cells := range alike {
@@ -164,10 +166,10 @@ func TestScaleAndRangeOfWeights(t *testing.T) {
 	require.Equal(t, public([]float64{1, 0.2}, maxScale, 0.3), public([]float64{0, 0}, maxScale, -0.3))
 	// Where the scale is bounded, cells below 128 have one range.
 	for _, cells := range [][]float64{{0, 0}, {1, 1}, {-1, 0}, {5, -3}, {127, -127}} {
-		w := leafOf(cells, 0, 1)
+		w := leafOf(t, cells, 0, 1)
 		require.Equal(t, [2]int64{-128, 127}, [2]int64{w.Lo, w.Hi}, "%v", cells)
 	}
-	w := leafOf([]float64{128, 0}, 0, 1)
+	w := leafOf(t, []float64{128, 0}, 0, 1)
 	require.Equal(t, [2]int64{-256, 255}, [2]int64{w.Lo, w.Hi})
 }
 
@@ -176,7 +178,9 @@ func TestScaleOfConstants(t *testing.T) {
 	f := &ir.Graph{Stage: ir.StageFloat}
 	c := f.Add(ir.OpConst, "c", "c", []int{3}, nil, nil)
 	c.Data = []float64{0, 1, -1}
-	q := &quantiser{f: f, o: &ir.Graph{Stage: ir.StageInt}, reps: make([]*rep, 1), report: &Report{}}
+	m, err := newMeasure(f)
+	require.NoError(t, err)
+	q := &quantiser{f: f, cal: &m.Calibration, o: &ir.Graph{Stage: ir.StageInt}, reps: make([]*rep, 1), report: &Report{}}
 	v := q.o.Value(q.leaf(c.ID, maxScale, 1).id)
 	require.Equal(t, [3]int64{0, -1, 1}, [3]int64{int64(v.Scale), v.Lo, v.Hi})
 	require.Equal(t, []int64{0, 1, -1}, v.Ints)

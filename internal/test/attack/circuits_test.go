@@ -85,7 +85,7 @@ var stages = map[string]spec{
 		s := b.Virtual("square", []int{2}, b.Times(1, "td,td->t t=2 d=3", x, x))
 		const num = 3 << 12
 		r := gadget.Rsqrt(b, "r", s, num, 3)
-		bound := gadget.NormBound(num) << 4
+		bound := gadget.NormBound(num, 0) << 4
 		acc := b.VirtualBound("acc", []int{2, 3}, -bound, bound, gadget.NormWhy, b.Times(1, "td,t,d->td t=2 d=3", x, r, g))
 		gadget.Rescale(b, "y", acc, 5, -64, 64)
 	}},

@@ -1,0 +1,320 @@
+package quant
+
+import (
+	"cmp"
+	"fmt"
+	"maps"
+	"math"
+	"math/rand/v2"
+	"slices"
+
+	"github.com/zkllmc/zkllmc/internal/budget"
+	"github.com/zkllmc/zkllmc/ir"
+	"github.com/zkllmc/zkllmc/ir/eval"
+)
+
+// How precise the program is, place by place. A rounding to steps of size s adds to every cell an error that is as good as uniform in
+// [−s/2, s/2], with the variance s²/12; the outputs move by their derivatives times that. Runs of the float graph back from random
+// directions of the outputs give the mean squares of these derivatives. So the error that a place adds to the outputs is predicted before
+// anything is built, and the places that add most get more bits, until the sum is below a target. All places of a name have one width, so
+// that layers stay alike.
+
+const (
+	// enough is the predicted error of the outputs, as part of their largest magnitude, root mean square, with which all stays as it is; and
+	// target the one that is aimed at where it is exceeded: bits cost little once there is a second limb.
+	enough = 1.0 / (1 << 11)
+	target = 1.0 / (1 << 13)
+	// senseRuns is the number of calibration runs from which derivatives are taken.
+	senseRuns = 4
+
+	finerBits = 8 // by which what is added to a coarse sum may be finer
+
+	maxBits  = 32 // of a rounding
+	moreBits = 4  // by which a place is widened at a time
+)
+
+// sensitivity says how far errors in values move the outputs: the mean squares, over runs and random directions of the outputs, of the
+// derivatives' sums. Outputs are measured in parts of their largest magnitudes, and errors as the root mean square of their cells.
+type sensitivity struct {
+	value []float64 // per value: of an error of each of its cells
+	input []float64 // per result of a normalisation: of one of each cell of its input, there alone
+	root  []float64 // per result of a normalisation: of a factor of each of its rows
+}
+
+// sense measures the sensitivities, once for all programs that are made of a graph.
+func (c *Calibration) sense(left *budget.Budget, f *ir.Graph) error {
+	if c.moves != nil {
+		return nil
+	}
+	n := len(f.Values)
+	s := &sensitivity{value: make([]float64, n), input: make([]float64, n), root: make([]float64, n)}
+	cells := 0
+	for _, v := range f.Values {
+		if !fixed(v) && !v.Unstored() {
+			cells = budget.Sum(cells, 2*ir.Size(v.Shape))
+		}
+	}
+	if err := left.Memory(budget.Product(8, cells)); err != nil {
+		return err
+	}
+	runs := min(senseRuns, len(c.Samples))
+	left.Runs(3 * runs)
+	if _, err := eval.Demand(left, f, 3*runs); err != nil {
+		return err
+	}
+	rng := rand.New(rand.NewPCG(0x7a6b6c6c6d63, 2))
+	for i := range runs {
+		in := c.Samples[(len(c.Samples)-1)*(i+1)/runs]
+		if err := s.run(left, f, in, c.probe(f, rng), 1/float64(runs)); err != nil {
+			return err
+		}
+	}
+	c.moves = s
+	return nil
+}
+
+// probe is a random direction of all outputs.
+func (c *Calibration) probe(f *ir.Graph, rng *rand.Rand) [][]float64 {
+	var out [][]float64
+	for _, p := range f.Outputs {
+		x := make([]float64, ir.Size(f.Value(p.Value).Shape))
+		if top := c.Max[p.Value]; top > 0 {
+			unit := 1 / float64(top*math.Sqrt(float64(len(x))))
+			for i := range x {
+				x[i] = float64(unit * float64(2*rng.IntN(2)-1))
+			}
+		}
+		out = append(out, x)
+	}
+	return out
+}
+
+func (s *sensitivity) run(left *budget.Budget, f *ir.Graph, in, probe [][]float64, weight float64) error {
+	return eval.Gradients(left, f, in, probe, func(v *ir.Value, n *ir.Node, cells, grad []float64) {
+		switch {
+		case n == nil:
+			s.value[v.ID] += float64(weight * squares(grad))
+			if v.Def.Op == ir.OpNorm {
+				s.root[v.ID] += float64(weight * rowFactors(f, v, cells, grad))
+			}
+		case n.Op == ir.OpNorm:
+			s.input[n.Out[0]] += float64(weight * squares(grad))
+		}
+	})
+}
+
+func squares(x []float64) (sum float64) {
+	for _, v := range x {
+		sum += float64(v * v)
+	}
+	return sum
+}
+
+// rowFactors is the sum of the squares of the derivatives by a factor of each row of a normalisation, in front of its bias.
+func rowFactors(f *ir.Graph, v *ir.Value, cells, grad []float64) (sum float64) {
+	a, width := v.Def.Attr.(*ir.NormAttr), v.Shape[len(v.Shape)-1]
+	var beta []float64
+	if a.HasBeta {
+		beta = f.Value(v.Def.In[len(v.Def.In)-1]).Data
+	}
+	for r := 0; r < len(cells); r += width {
+		row := 0.0
+		for i := range width {
+			x := cells[r+i]
+			if beta != nil {
+				x -= beta[i]
+			}
+			row += float64(x * grad[r+i])
+		}
+		sum += float64(row * row)
+	}
+	return sum
+}
+
+// PlaceReport is what was chosen for the roundings of one name. Errors are root mean squares, of the outputs as part of their largest
+// magnitude.
+type PlaceReport struct {
+	Name  string
+	Bits  int
+	Error float64 // predicted
+	Plain float64 // the same with ActBits
+}
+
+// PrecisionReport says what the choice of widths came to: all places, those first that add most to the error with ActBits.
+type PrecisionReport struct {
+	Places []PlaceReport
+	Error  float64 // predicted
+	Plain  float64 // with ActBits everywhere
+}
+
+// shownPlaces is how many of the places that add most to the error Lines shows in any case.
+const shownPlaces = 4
+
+// Lines says how far roundings are predicted to move the outputs, and which were given more bits for it.
+func (r *PrecisionReport) Lines() []string {
+	first := fmt.Sprintf("roundings move the outputs by %.1e of their largest magnitude (predicted, root mean square)", r.Error)
+	if r.Plain > r.Error {
+		first += fmt.Sprintf("; with %d bits everywhere it would be %.1e", ActBits, r.Plain)
+	}
+	lines := []string{first}
+	for i, e := range r.Places {
+		switch {
+		case e.Bits > ActBits:
+			lines = append(lines, fmt.Sprintf("%-40s %d bits, for %.1e; with %d bits %.1e", e.Name, e.Bits, e.Error, ActBits, e.Plain))
+		case i < shownPlaces:
+			lines = append(lines, fmt.Sprintf("%-40s %d bits, for %.1e", e.Name, e.Bits, e.Error))
+		}
+	}
+	return lines
+}
+
+// rounded notes a rounding: the variance that it adds to the outputs. free says that its width is a choice.
+func (q *quantiser) rounded(key string, r *rep, bits int, sense float64, free bool) {
+	unit := float64(r.mult * math.Ldexp(1, -r.scale))
+	q.noteError(key, bits, ir.Size(q.o.Value(r.id).Shape), float64(sense*unit*unit)/12, free)
+}
+
+func (q *quantiser) noteError(key string, bits, cells int, variance float64, free bool) {
+	p := q.places[key]
+	if p == nil {
+		p = &place{}
+		q.places[key] = p
+	}
+	p.bits, p.cells, p.variance, p.free = max(p.bits, bits), p.cells+cells, p.variance+variance, p.free || free
+}
+
+// place is what is known of the roundings of one name.
+type place struct {
+	bits, cells int
+	variance    float64
+	free        bool
+}
+
+// below says that a place adds less than it did before.
+func (p *place) below(before *place) bool {
+	return p == nil || before == nil || p.variance < before.variance/2
+}
+
+// bits is the width of the roundings of a name.
+func (q *quantiser) bits(key string) int { return max(ActBits, q.widths[key]) }
+
+// of is the name of the roundings of a value of the float graph: its own, and where that is one of all products with weights that have no
+// name the weights' shape, which tells the kinds of products of a layer from each other.
+func (q *quantiser) of(id ir.ValueID) string {
+	v := q.f.Value(id)
+	if v.Name != stem("weight") {
+		return v.Name
+	}
+	for _, in := range v.Def.In {
+		if w := q.f.Value(in); w.Def.Op == ir.OpWeight {
+			return fmt.Sprintf("%s %v to %v", v.Name, w.Shape, v.Shape)
+		}
+	}
+	return v.Name
+}
+
+// choose finds the widths of all places whose roundings would move the outputs too far.
+func choose(left *budget.Budget, f *ir.Graph, cal *Calibration, commit []ir.ValueID) (map[string]int, *PrecisionReport, error) {
+	widths, limits := map[string]int{}, map[string]int{}
+	plain, err := quantise(left, f, cal, commit, widths, true)
+	if err != nil {
+		return nil, nil, err
+	}
+	now := plain
+	for {
+		more := widen(now.places, widths, limits)
+		if more == nil {
+			return widths, precisionReport(plain.places, now.places), nil
+		}
+		next, err := quantise(left, f, cal, commit, more, true)
+		if err == nil {
+			for key, bits := range more {
+				if bits > widths[key] && !next.places[key].below(now.places[key]) {
+					limits[key] = bits // something else bounds it
+				}
+			}
+			widths, now = more, next
+			continue
+		}
+		if left.Poll() != nil {
+			return nil, nil, err
+		}
+		for _, key := range slices.Sorted(maps.Keys(more)) { // some of them leave the bounds: one by one
+			if more[key] == widths[key] {
+				continue
+			}
+			one := maps.Clone(widths)
+			one[key] = more[key]
+			if next, err := quantise(left, f, cal, commit, one, true); err == nil {
+				widths, now = one, next
+			} else {
+				limits[key] = max(ActBits, widths[key])
+			}
+		}
+	}
+}
+
+// widen returns widths at which the predicted error is below the target, or what cannot be changed; nil if that is so already. First come
+// the places that add most per cell that they commit to.
+func widen(places map[string]*place, widths, limits map[string]int) map[string]int {
+	type candidate struct {
+		key string
+		place
+	}
+	var list []candidate
+	total, floor := 0.0, 0.0
+	for _, key := range slices.Sorted(maps.Keys(places)) {
+		p := *places[key]
+		p.bits = max(p.bits, widths[key])
+		total += p.variance
+		limit, limited := limits[key]
+		if !p.free || p.bits >= maxBits || limited && p.bits >= limit {
+			floor += p.variance
+			continue
+		}
+		list = append(list, candidate{key, p})
+	}
+	goal := math.Max(float64(target*target), float64(1.25*floor))
+	if len(widths) == 0 && total <= float64(enough*enough) {
+		return nil
+	}
+	more := maps.Clone(widths)
+	for total > goal {
+		best := slices.MaxFunc(list, func(a, b candidate) int {
+			return cmp.Or(cmp.Compare(a.variance/float64(a.cells), b.variance/float64(b.cells)), -cmp.Compare(a.key, b.key))
+		})
+		k := slices.IndexFunc(list, func(c candidate) bool { return c.key == best.key })
+		less := float64(best.variance / (1 << (2 * moreBits)))
+		total += less - best.variance
+		list[k].variance = less
+		list[k].bits += moreBits
+		more[best.key] = list[k].bits
+		if list[k].bits >= maxBits {
+			return more
+		}
+	}
+	if maps.Equal(more, widths) {
+		return nil
+	}
+	return more
+}
+
+func precisionReport(plain, now map[string]*place) *PrecisionReport {
+	r := &PrecisionReport{}
+	before, after := 0.0, 0.0
+	for _, key := range slices.Sorted(maps.Keys(now)) {
+		p := now[key]
+		e := PlaceReport{Name: key, Bits: p.bits, Error: math.Sqrt(p.variance)}
+		after += p.variance
+		if b := plain[key]; b != nil {
+			e.Plain = math.Sqrt(b.variance)
+		}
+		r.Places = append(r.Places, e)
+	}
+	for _, key := range slices.Sorted(maps.Keys(plain)) {
+		before += plain[key].variance
+	}
+	slices.SortStableFunc(r.Places, func(a, b PlaceReport) int { return -cmp.Compare(a.Plain, b.Plain) })
+	r.Error, r.Plain = math.Sqrt(after), math.Sqrt(before)
+	return r
+}

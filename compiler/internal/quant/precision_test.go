@@ -1,0 +1,112 @@
+package quant
+
+import (
+	"math"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/zkllmc/zkllmc/ir"
+	"github.com/zkllmc/zkllmc/ir/eval"
+)
+
+// massive gives a model what trained ones have: activations that are far larger at one token than at all others. The embeddings have few
+// bits, so that 16 serve the table, and what is left are the roundings of activations.
+func massive(g *ir.Graph, by float64) *ir.Graph {
+	for _, n := range g.Nodes {
+		v := g.Value(n.Out[0])
+		if n.Op != ir.OpWeight || !strings.Contains(v.Name, "embed") {
+			continue
+		}
+		for i, x := range v.Data {
+			v.Data[i] = math.Round(x*4) / 4
+		}
+		for i := range v.Shape[1] {
+			v.Data[i] *= by
+		}
+	}
+	return g
+}
+
+// errorOf is the error of the outputs on the calibration runs, as part of their largest magnitude, root mean square; and the largest.
+func errorOf(t *testing.T, p *Program, cal *Calibration) (rms, most float64) {
+	t.Helper()
+	out := p.Float.Out()
+	cells := 0
+	for _, in := range cal.Samples {
+		want, err := eval.Float(p.Float, in...)
+		require.NoError(t, err)
+		elements, err := p.Elements(in)
+		require.NoError(t, err)
+		got, err := eval.Int(p.Int, elements...)
+		require.NoError(t, err)
+		for i, w := range want[out] {
+			d := math.Abs(float64(got[p.Int.Out()][i])*p.Units[0]-w) / cal.Max[out]
+			rms, most, cells = rms+d*d, max(most, d), cells+1
+		}
+	}
+	return math.Sqrt(rms / float64(cells)), most
+}
+
+// What is predicted is what is measured, up to a factor that estimates from a few directions have; where one activation is far larger than
+// all others, 16 bits are not enough, more are chosen, and the error falls below the target.
+func TestPrecision(t *testing.T) {
+	for name, build := range models {
+		for _, by := range []float64{1, 1024} {
+			f := Prepare(massive(build(), by))
+			cal, err := Calibrate(nil, f, nil, nil)
+			require.NoError(t, err)
+			p, err := Quantise(nil, f, cal)
+			require.NoError(t, err)
+			require.NoError(t, ir.Verify(p.Int))
+			r := p.Report.Precision
+			plain, err := quantise(nil, f, cal, nil, nil, false)
+			require.NoError(t, err)
+			was, _ := errorOf(t, plain, cal)
+			is, most := errorOf(t, p, cal)
+			t.Logf("%s, outlier of %g: predicted %.2e, with 16 bits %.2e; measured %.2e (at most %.2e), with 16 bits %.2e", name, by, r.Error, r.Plain, is, most, was)
+			require.Less(t, is, 4*r.Error)
+			require.Greater(t, is, r.Error/8)
+			require.Less(t, was, 4*r.Plain)
+			require.Greater(t, was, r.Plain/4)
+			require.Less(t, most, 1.0/256)
+			if by == 1 {
+				require.Equal(t, plain.Int.String(), p.Int.String(), "16 bits are enough")
+				require.Len(t, r.Lines(), 1+shownPlaces)
+				continue
+			}
+			require.Greater(t, was, 4*is)
+			require.Contains(t, strings.Join(r.Lines(), "\n"), "input")
+			wide := 0
+			for _, n := range p.Int.Nodes {
+				if a, is := n.Attr.(*ir.RescaleAttr); is && a.Hi-a.Lo >= 1<<ActBits && a.Lo < 0 {
+					wide++
+				}
+			}
+			require.Positive(t, wide)
+		}
+	}
+}
+
+// Widths are raised where that takes most error per cell away, until what is left is below the target or cannot be changed, and no further
+// than a place allows.
+func TestWiden(t *testing.T) {
+	unit := float64(target * target)
+	places := func(fixed float64) map[string]*place {
+		return map[string]*place{
+			"much":  {bits: 16, cells: 10, variance: 1000 * unit, free: true},
+			"more":  {bits: 16, cells: 1000, variance: 20 * unit, free: true},
+			"less":  {bits: 16, cells: 1000, variance: unit / 8, free: true},
+			"fixed": {bits: 15, cells: 1, variance: fixed * unit},
+		}
+	}
+	require.Equal(t, map[string]int{"much": 24, "more": 20}, widen(places(0), map[string]int{}, nil))
+	require.Equal(t, map[string]int{"much": 20}, widen(places(100), map[string]int{}, nil), "the rest is below what cannot be changed")
+	require.Nil(t, widen(places(0), map[string]int{}, map[string]int{"much": 16}), "what cannot be changed is larger than the rest")
+	require.Equal(t, map[string]int{"much": 20}, widen(places(0), map[string]int{}, map[string]int{"more": 16}))
+	small := map[string]*place{"less": {bits: 16, cells: 1, variance: 10 * unit, free: true}}
+	require.Nil(t, widen(small, map[string]int{}, nil), "it is enough")
+	require.Equal(t, map[string]int{"less": 20, "other": 20}, widen(small, map[string]int{"other": 20}, nil), "it is above the target")
+	require.Nil(t, widen(map[string]*place{"most": {bits: maxBits, cells: 1, variance: 1000 * unit, free: true}}, map[string]int{}, nil))
+}

@@ -1,0 +1,117 @@
+package ir
+
+import (
+	"math"
+)
+
+// Pull is the transpose of a node's derivative at the cells in, whose result is out: from the gradient of some number with respect to the
+// node's result it computes, over the reals, those with respect to the inputs that are wanted, nil for all others.
+func (r *Run) Pull(n *Node, in [][]float64, out, grad []float64, want []bool) ([][]float64, error) {
+	if i, ok := n.Op.Info(); ok && i.pull != nil {
+		return i.pull(r, n, in, out, grad, want)
+	}
+	return nil, n.Errorf("has no derivative")
+}
+
+// pullEinsum exchanges, in every term that has a wanted operand, this operand's place with the result's.
+func pullEinsum(r *Run, n *Node, in [][]float64, _, grad []float64, want []bool) ([][]float64, error) {
+	out := make([][]float64, len(in))
+	for k := range in {
+		if want[k] {
+			out[k] = make([]float64, len(in[k]))
+		}
+	}
+	for _, t := range n.Attr.(*EinsumAttr).Terms {
+		cells, known := operands(&t, in), indicators[float64](r, n, &t)
+		for k, from := range t.In {
+			if !want[from] {
+				continue
+			}
+			back := t.Clone()
+			back.Out, back.Axes[k] = back.Axes[k], back.Out
+			cells, known := append([][]float64(nil), cells...), append([]*indicator[float64](nil), known...)
+			cells[k], known[k] = grad, nil
+			if err := addTerm(r.Budget, out[from], &back, cells, known); err != nil {
+				return nil, err
+			}
+		}
+	}
+	return out, nil
+}
+
+// step is the distance at which differences of functions stand for their derivatives, for arguments around 1.
+const step = 1.0 / (1 << 13)
+
+func pullUnary(r *Run, n *Node, in [][]float64, _, grad []float64, _ []bool) ([][]float64, error) {
+	f := functions[n.Attr.(*UnaryAttr).Fn]
+	x := in[0]
+	out := make([]float64, len(x))
+	for i, v := range x {
+		if i%pollAfter == pollAfter-1 && r.Budget.Poll() != nil {
+			return nil, r.Budget.Poll()
+		}
+		if grad[i] != 0 {
+			h := float64(step * math.Max(1, math.Abs(v)))
+			out[i] = float64(grad[i] * (f(v+h) - f(v-h)) / (2 * h))
+		}
+	}
+	return [][]float64{out}, nil
+}
+
+// pullNorm is that of x̂·γ + β, x̂ = (x − mean)·s: s·(g − mean(g·x̂)·x̂), less its mean where the norm is centred, g the gradient times γ.
+func pullNorm(run *Run, op *Node, in [][]float64, _, grad []float64, want []bool) ([][]float64, error) {
+	x, a, shape := in[0], op.Attr.(*NormAttr), run.Graph.Value(op.Out[0]).Shape
+	n := shape[len(shape)-1]
+	out, hat, g := make([]float64, len(x)), make([]float64, n), make([]float64, n)
+	for r := 0; r < len(x); r += n {
+		mean, s := a.moments(x[r : r+n])
+		inner, sum := 0.0, 0.0
+		for i, v := range x[r : r+n] {
+			hat[i], g[i] = float64((v-mean)*s), grad[r+i]
+			if a.HasGamma {
+				g[i] = float64(g[i] * in[1][i])
+			}
+			inner += float64(g[i] * hat[i])
+			sum += g[i]
+		}
+		if !a.Center {
+			sum = 0
+		}
+		for i := range hat {
+			out[r+i] = float64(s * (g[i] - sum/float64(n) - float64(inner/float64(n)*hat[i])))
+		}
+	}
+	all := make([][]float64, len(in))
+	all[0] = out
+	return all, nil
+}
+
+func pullSoftmax(run *Run, n *Node, in [][]float64, out, grad []float64, _ []bool) ([][]float64, error) {
+	a, shape := n.Attr.(*SoftmaxAttr), shapeOf(run.Graph, n.Out[0])
+	w := shape[len(shape)-1]
+	res := make([]float64, len(out))
+	for r := 0; r < len(out); r += w {
+		inner := 0.0
+		for i := r; i < r+w; i++ {
+			inner += float64(grad[i] * out[i])
+		}
+		for i := r; i < r+w; i++ {
+			res[i] = float64(a.Scale * out[i] * (grad[i] - inner))
+		}
+	}
+	all := make([][]float64, len(in))
+	all[0] = res
+	return all, nil
+}
+
+func pullMax(_ *Run, _ *Node, in [][]float64, _, grad []float64, _ []bool) ([][]float64, error) {
+	x, y := make([]float64, len(grad)), make([]float64, len(grad))
+	for i, g := range grad {
+		if in[0][i] >= in[1][i] {
+			x[i] = g
+		} else {
+			y[i] = g
+		}
+	}
+	return [][]float64{x, y}, nil
+}

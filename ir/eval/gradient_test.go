@@ -1,0 +1,115 @@
+package eval_test
+
+import (
+	"math"
+	"math/rand/v2"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/zkllmc/zkllmc/internal/test/randgraph"
+	"github.com/zkllmc/zkllmc/ir"
+	"github.com/zkllmc/zkllmc/ir/eval"
+	"github.com/zkllmc/zkllmc/ir/plan"
+)
+
+// Gradients of random programs are what differences of their outputs say, on real inputs that are moved a little in a random direction. A
+// maximum or a rectifier that the move crosses says something else: a few programs may disagree.
+func TestGradients(t *testing.T) {
+	tried, wrong, ops := 0, 0, map[ir.Op]bool{}
+	for seed := range uint64(300) {
+		g, rng := randgraph.Function(seed, 0), rand.New(rand.NewPCG(seed, 5))
+		at, direction := draw(g, rng)
+		if direction == nil {
+			continue
+		}
+		move := func(by float64) []float64 {
+			moved := make([][]float64, len(at))
+			for i := range at {
+				for k := range at[i] {
+					moved[i] = append(moved[i], at[i][k]+by*direction[i][k])
+				}
+			}
+			vals, err := eval.Float(g, moved...)
+			require.NoError(t, err)
+			var out []float64
+			for _, p := range g.Outputs {
+				out = append(out, vals[p.Value]...)
+			}
+			return out
+		}
+		const h = 1e-6
+		up, down := move(h), move(-h)
+		probe := make([]float64, len(up))
+		want, size := 0.0, 0.0
+		for i := range probe {
+			probe[i] = rng.NormFloat64()
+			want += probe[i] * (up[i] - down[i]) / (2 * h)
+			size += math.Abs(probe[i] * up[i])
+		}
+		var parts [][]float64
+		for rest, i := probe, 0; i < len(g.Outputs); i++ {
+			n := ir.Size(g.Value(g.Outputs[i].Value).Shape)
+			parts, rest = append(parts, rest[:n]), rest[n:]
+		}
+		got, sums := 0.0, map[ir.ValueID]float64{}
+		require.NoError(t, eval.Gradients(nil, g, at, parts, func(v *ir.Value, n *ir.Node, cells, grad []float64) {
+			require.Len(t, grad, len(cells))
+			total := 0.0
+			for _, x := range grad {
+				total += x
+			}
+			if n != nil { // the parts of a sum
+				sums[v.ID] += total
+				ops[n.Op] = true
+				return
+			}
+			for i := range g.Outputs {
+				if g.Outputs[i].Value == v.ID {
+					for _, x := range parts[i] {
+						sums[v.ID] += x
+					}
+				}
+			}
+			require.InDelta(t, sums[v.ID], total, 1e-6*(1+math.Abs(total)), "seed %d: %s", seed, v.Name)
+			for i, p := range g.Inputs {
+				for k := range grad {
+					if p.Value == v.ID {
+						got += grad[k] * direction[i][k]
+					}
+				}
+			}
+		}))
+		tried++
+		if math.Abs(got-want) > 1e-4*(math.Abs(want)+1e-3*size+1e-6) {
+			wrong++
+			t.Logf("seed %d: derivative %g, differences say %g", seed, got, want)
+		}
+	}
+	require.Greater(t, tried, 50)
+	require.Less(t, 20*wrong, tried)
+	for _, op := range []ir.Op{ir.OpEinsum, ir.OpUnary, ir.OpNorm, ir.OpSoftmax, ir.OpMax} {
+		require.True(t, ops[op], "%s occurs in no program", op)
+	}
+}
+
+// draw draws elements of all inputs and, of the real ones, a direction; nil where there are none.
+func draw(g *ir.Graph, rng *rand.Rand) (at, direction [][]float64) {
+	real := false
+	for _, p := range g.Inputs {
+		x, d := make([]float64, ir.Size(p.Shape)), make([]float64, ir.Size(p.Shape))
+		for k := range x {
+			if p.Kind == plan.Reals {
+				real = true
+				x[k], d[k] = p.Lo+(p.Hi-p.Lo)*(0.1+0.8*rng.Float64()), rng.NormFloat64()
+			} else {
+				x[k] = p.Lo + float64(rng.IntN(int(p.Hi-p.Lo)+1))
+			}
+		}
+		at, direction = append(at, x), append(direction, d)
+	}
+	if !real {
+		return at, nil
+	}
+	return at, direction
+}
