@@ -45,7 +45,11 @@ import (
 // Random programs, and what must hold for every one of them. ZKLLMC_PROPERTY is how many graphs and how many circuits are tried,
 // ZKLLMC_SEED the first seed. A failure names its seed and prints the program, made small; -run 'Property.*/seed=123' tries it again.
 
-const propertyDefault = 20
+// How many are tried where nothing says how many: as many as it takes to meet what must occur.
+const (
+	fewPrograms  = 14
+	fewFunctions = 20 // every kind of port, public and private
+)
 
 // TestPropertyGraphs compiles random float graphs and proves the result on random tokens.
 func TestPropertyGraphs(t *testing.T) {
@@ -55,7 +59,7 @@ func TestPropertyGraphs(t *testing.T) {
 			must = append(must, "integer op "+string(op.Op))
 		}
 	}
-	properties(t, checkGraph, must)
+	properties(t, checkGraph, fewPrograms, must)
 }
 
 // TestPropertyCircuits proves random circuits that call the gadgets with random parameters.
@@ -64,7 +68,7 @@ func TestPropertyCircuits(t *testing.T) {
 	for _, gadget := range []string{"Rescale", "RescaleTable", "Table", "Rsqrt", "Reciprocal", "Limbs", "ZkAttn"} {
 		must = append(must, "call "+gadget+"()")
 	}
-	properties(t, checkCircuit, must)
+	properties(t, checkCircuit, fewPrograms, must)
 }
 
 // TestPropertyFunctions compiles random functions of several inputs and outputs of every kind, public and private, and proves them.
@@ -73,18 +77,18 @@ func TestPropertyFunctions(t *testing.T) {
 	for _, kind := range []circuit.Element{circuit.IDs, circuit.Integers, circuit.Booleans, circuit.Reals} {
 		must = append(must, fmt.Sprintf("input of %v, %v", kind, circuit.Values), fmt.Sprintf("input of %v, %v", kind, circuit.Nothing))
 	}
-	properties(t, checkFunction, append(must, "output of reals, values", "output of reals, argmax", "output of reals, nothing"))
+	properties(t, checkFunction, fewFunctions, append(must, "output of reals, values", "output of reals, argmax", "output of reals, nothing"))
 }
 
 // check tries the program of a seed, cut to a number of steps if that is not 0.
 type check func(seed uint64, steps int, seen *coverage) error
 
-func properties(t *testing.T, f check, must []string) {
+func properties(t *testing.T, f check, few int, must []string) {
 	seen := &coverage{counts: map[string]int{}}
-	list := seeds(t)
+	list := seeds(t, few)
 	t.Cleanup(func() {
 		t.Log(seen.text())
-		if len(list) >= propertyDefault && !t.Failed() {
+		if len(list) >= few && !t.Failed() {
 			seen.enough(t, len(list), must)
 		}
 	})
@@ -110,12 +114,12 @@ func firstLine(err error) string {
 	return line
 }
 
-// seeds lists the seeds to try: the one that -run names, or as many as asked for.
-func seeds(t *testing.T) []uint64 {
+// seeds lists the seeds to try: the one that -run names, or as many as the environment asks for, else n.
+func seeds(t *testing.T, n int) []uint64 {
 	if m := regexp.MustCompile(`seed=(\d+)`).FindStringSubmatch(flag.Lookup("test.run").Value.String()); m != nil {
 		return []uint64{uint64(number(t, m[1]))}
 	}
-	n, first := propertyDefault, 1
+	first := 1
 	if s := os.Getenv("ZKLLMC_PROPERTY"); s != "" {
 		n = number(t, s)
 	}
@@ -965,7 +969,7 @@ func TestPropertyGeneratedCode(t *testing.T) {
 	}
 	dir := t.TempDir()
 	var imports, calls strings.Builder
-	list := seeds(t)
+	list := seeds(t, fewFunctions)
 	left, plain := max(2, min(40, len(list)/8)), max(2, min(10, len(list)/16))
 	for _, seed := range list {
 		r := compiled(seed)
