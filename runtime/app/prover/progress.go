@@ -122,6 +122,15 @@ func (p *progress) yield() {
 	}
 }
 
+// tokens says how many tokens of an answer there are; how many come nobody knows.
+func (p *progress) tokens(n int) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.parts = fmt.Sprintf("%d tokens", n); p.ticking != nil {
+		p.tick()
+	}
+}
+
 // part says how many of the equal parts of the running phase are done, and how long the others may take: on a terminal each time, elsewhere
 // at every tenth.
 func (p *progress) part(done, of int) {

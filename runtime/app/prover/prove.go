@@ -160,7 +160,7 @@ func (a *app) prove(ctx context.Context, o *proveOptions) error {
 func (a *app) answer(ctx context.Context, d *engine.Decoding, o *proveOptions) ([]int64, error) {
 	if o.wantTokens == nil {
 		a.progress.phase("decoding")
-		return a.decode(ctx, d, &o.question, func([]int64) {})
+		return a.decode(ctx, d, &o.question, func(answer []int64) { a.progress.tokens(len(answer)) })
 	}
 	a.progress.phase("confirm answer")
 	return o.wantTokens, a.confirm(ctx, d, &o.question)
