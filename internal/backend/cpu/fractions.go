@@ -66,6 +66,9 @@ func (b *processor) Fractions(n int, blocks []backend.Block) backend.FractionTre
 // allocate makes the arrays of all layers; a layer has half as many used entries as the one below, rounded up. Leaves are a third of all.
 func (t *tree) allocate(end int, blocks []leafBlock) {
 	bottom := len(t.levels) - 1
+	if (end+3)/4 > collected {
+		runtime.GC() // what is garbage by now would stay beside the tree
+	}
 	for j, used := bottom, (end+3)/4; j >= 2; j, used = j-1, (used+1)/2 {
 		l := &t.levels[j]
 		l.used = used
@@ -250,15 +253,15 @@ func (t *tree) layerOne() (r [4]field.Element) {
 // free gives a tree's memory back after its last layer. What follows would else be allocated beside it: the collector waits until there is
 // as much again.
 func (t *tree) free() {
-	large := t.levels[len(t.levels)-1].used > freed
+	large := t.levels[len(t.levels)-1].used > collected
 	t.levels = nil
 	if large {
 		runtime.GC()
 	}
 }
 
-// freed is the entries of the lowest layer, 384 bytes each with all above it, from which on it pays to call the collector.
-const freed = 1 << 20
+// collected is the entries of the lowest layer, 384 bytes each with all above it, from which on it pays to call the collector.
+const collected = 1 << 20
 
 // Layer starts the sumcheck of layer j over the arrays of layer j+1.
 func (t *tree) Layer(j int, s []field.Element, lambda field.Element) backend.LayerRounds {
