@@ -69,16 +69,21 @@ func kind(c *circuit.Circuit) statement.Kind {
 }
 
 // begin begins a text, and notes where each of its positions takes a whole pass.
-func (a *app) begin(k *engine.Key) (*engine.Decoding, error) {
-	d, err := k.Decode()
+func (a *app) begin(ctx context.Context, k *engine.Key) (*engine.Decoding, error) {
+	d, err := console.Interruptible(ctx, k.Decode)
 	if err == nil && d.Whole() != nil {
 		fmt.Fprintf(a.stderr, "note      decoding is slow, one pass over all positions per token: %v\n", d.Whole())
 	}
 	return d, err
 }
 
-// decode lets the model answer, until an end token, the limit or the circuit's length. said is told the answer so far with every token.
+// decode lets the model answer, until an end token, the limit or the circuit's length. said is told the answer so far with every token. It is
+// left behind where the context ends, and may tell a token more.
 func (a *app) decode(ctx context.Context, d *engine.Decoding, q *question, said func(answer []int64)) ([]int64, error) {
+	return console.Interruptible(ctx, func() ([]int64, error) { return a.continued(ctx, d, q, said) })
+}
+
+func (a *app) continued(ctx context.Context, d *engine.Decoding, q *question, said func(answer []int64)) ([]int64, error) {
 	c := a.c
 	room := c.Generation.Length - len(q.promptTokens) + 1
 	if q.max > 0 {
@@ -104,7 +109,9 @@ func (a *app) decode(ctx context.Context, d *engine.Decoding, q *question, said 
 // confirm checks that the model gives the answer that is to be proved.
 func (a *app) confirm(ctx context.Context, d *engine.Decoding, q *question) error {
 	c, p := a.c, len(q.promptTokens)
-	if err := d.Next(ctx, claim(c, q.promptTokens, q.wantTokens).Tokens...); err != nil {
+	if _, err := console.Interruptible(ctx, func() (struct{}, error) {
+		return struct{}{}, d.Next(ctx, claim(c, q.promptTokens, q.wantTokens).Tokens...)
+	}); err != nil {
 		return err
 	}
 	for i, id := range q.wantTokens {

@@ -124,7 +124,7 @@ func (a *app) prove(ctx context.Context, o *proveOptions) error {
 	if err != nil {
 		return err
 	}
-	d, err := a.begin(k)
+	d, err := a.begin(ctx, k)
 	if err != nil {
 		return err
 	}

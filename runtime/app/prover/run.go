@@ -39,7 +39,7 @@ func (a *app) run(ctx context.Context, q *question, keyFile string, asJSON bool)
 	if err != nil {
 		return err
 	}
-	d, err := a.begin(k)
+	d, err := a.begin(ctx, k)
 	if err != nil {
 		return err
 	}

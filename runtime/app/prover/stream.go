@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"io"
 	"strings"
+	"sync"
 	"unicode/utf8"
 
 	"github.com/zkllmc/zkllmc/internal/reading"
@@ -12,10 +13,13 @@ import (
 // stream prints an answer as it comes, so that in the end there is the line that the whole answer has: its text, or without a vocabulary the
 // list of its tokens.
 type stream struct {
-	w       io.Writer
-	q       *question
-	silent  bool   // nothing is printed
-	yield   func() // is called before a piece is printed
+	w      io.Writer
+	q      *question
+	silent bool   // nothing is printed
+	yield  func() // is called before a piece is printed
+
+	mu      sync.Mutex // decoding that is left behind may still come with a piece
+	left    bool
 	printed string
 }
 
@@ -44,7 +48,9 @@ func (s *stream) said(answer []int64) {
 
 // print prints what a text has behind what is printed. One that does not begin so waits for the end.
 func (s *stream) print(text string) {
-	if rest, ok := strings.CutPrefix(text, s.printed); ok && rest != "" && !s.silent {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if rest, ok := strings.CutPrefix(text, s.printed); ok && rest != "" && !s.silent && !s.left {
 		s.yield()
 		fmt.Fprint(s.w, rest)
 		s.printed = text
@@ -62,9 +68,11 @@ func (s *stream) finish(answer []int64) {
 	}
 }
 
-// abandon ends a line that was begun.
+// abandon ends a line that was begun. Nothing is printed after it.
 func (s *stream) abandon() {
-	if s.printed != "" {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.left = true; s.printed != "" {
 		fmt.Fprintln(s.w)
 	}
 }

@@ -73,11 +73,13 @@ func TestAnswersAreStreamed(t *testing.T) {
 	shrinking.finish([]int64{8})
 	require.Equal(t, "7,7\n8\n", out.String(), "a text that does not go on as it began is printed once more")
 	out.Reset()
+	(&stream{w: &out, q: &question{}}).abandon()
+	require.Empty(t, out.String(), "no line was begun")
 	broken := &stream{w: &out, q: &question{}, yield: func() {}}
-	broken.abandon()
 	broken.said([]int64{7})
 	broken.abandon()
-	require.Equal(t, "7\n", out.String())
+	broken.said([]int64{7, 8})
+	require.Equal(t, "7\n", out.String(), "decoding that is left behind prints nothing")
 }
 
 // Whatever text a tokenizer.json writes, its tokens one by one leave the line of all of them, printed once.
