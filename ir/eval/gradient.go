@@ -8,9 +8,10 @@ import (
 
 // Gradients runs a graph of StageFloat on the elements of its inputs, and back: from the gradient of a number with respect to the outputs,
 // one per output, to those with respect to all values that are computed from reals, and inputs of reals. Each is given to f with the value's
-// cells, after the parts of it that come from single nodes: a part with the node, the sum with none. The caller has paid for the work, three times that of Demand,
+// cells, after the parts of it that come from single nodes: a part with the node, the sum with none, and with the cells of the inputs of the
+// node, or of the value's own. The caller has paid for the work, three times that of Demand,
 // and for all values at a time.
-func Gradients(b *budget.Budget, g *ir.Graph, in, outputs [][]float64, f func(v *ir.Value, n *ir.Node, cells, grad []float64)) error {
+func Gradients(b *budget.Budget, g *ir.Graph, in, outputs [][]float64, f func(v *ir.Value, n *ir.Node, in [][]float64, cells, grad []float64)) error {
 	r := &ir.Run{Graph: g, Reals: in, Budget: b}
 	vals, grads := make([][]float64, len(g.Values)), make([][]float64, len(g.Values))
 	if err := EachFloat(b, g, in, func(v *ir.Value, cells []float64) error { vals[v.ID] = cells; return nil }); err != nil {
@@ -28,13 +29,13 @@ func Gradients(b *budget.Budget, g *ir.Graph, in, outputs [][]float64, f func(v 
 		if err := b.Poll(); err != nil {
 			return err
 		}
-		f(v, nil, vals[v.ID], grads[v.ID])
-		if n.Op == ir.OpInput {
-			continue
-		}
 		in, want := make([][]float64, len(n.In)), make([]bool, len(n.In))
 		for k, id := range n.In {
 			in[k], want[k] = vals[id], differentiable(g, g.Value(id))
+		}
+		f(v, nil, in, vals[v.ID], grads[v.ID])
+		if n.Op == ir.OpInput {
+			continue
 		}
 		parts, err := r.Pull(n, in, vals[v.ID], grads[v.ID], want)
 		if err != nil {
@@ -42,7 +43,7 @@ func Gradients(b *budget.Budget, g *ir.Graph, in, outputs [][]float64, f func(v 
 		}
 		for k, id := range n.In {
 			if want[k] {
-				f(g.Value(id), n, vals[id], parts[k])
+				f(g.Value(id), n, in, vals[id], parts[k])
 				grads[id] = add(grads[id], parts[k])
 			}
 		}

@@ -53,7 +53,7 @@ func TestGradients(t *testing.T) {
 			parts, rest = append(parts, rest[:n]), rest[n:]
 		}
 		got, sums := 0.0, map[ir.ValueID]float64{}
-		require.NoError(t, eval.Gradients(nil, g, at, parts, func(v *ir.Value, n *ir.Node, cells, grad []float64) {
+		require.NoError(t, eval.Gradients(nil, g, at, parts, func(v *ir.Value, n *ir.Node, _ [][]float64, cells, grad []float64) {
 			require.Len(t, grad, len(cells))
 			total := 0.0
 			for _, x := range grad {

@@ -32,19 +32,22 @@ func (q *quantiser) einsum(n *ir.Node, v *ir.Value) error {
 			late = append(late, i)
 			continue
 		}
-		s, err := q.summand(n, &terms[i], rounded, maxScale)
+		s, err := q.summand(n, &terms[i], rounded, noLimit)
 		if err != nil {
 			return err
 		}
 		sums = append(sums, s)
+		if low := q.low(v, s); low != nil {
+			sums = append(sums, low)
+		}
 	}
-	limit := maxScale
+	limit := noLimit
 	for i, s := range sums {
 		if i == 0 || s.scale > limit {
 			limit = s.scale
 		}
 	}
-	if len(late) > 0 && limit < maxScale {
+	if len(sums) > 0 {
 		limit = q.finer(v, limit)
 	}
 	for _, i := range late {
@@ -55,6 +58,33 @@ func (q *quantiser) einsum(n *ir.Node, v *ir.Value) error {
 		sums = append(sums, s)
 	}
 	return q.finishEinsum(n, v, sums)
+}
+
+// low is what the 16 bits of a term's weight leave of it, times the other factor, where the outputs would miss it: the weight has outliers.
+func (q *quantiser) low(v *ir.Value, s *summand) *summand {
+	if len(s.in) != 2 {
+		return nil
+	}
+	for k, r := range s.in {
+		w := q.f.Value(r.from)
+		if w.Def.Op != ir.OpWeight {
+			continue
+		}
+		unit := math.Ldexp(1, -r.scale) / r.factor
+		variance := float64(q.cal.moves.weight[[2]ir.ValueID{v.ID, w.ID}]*unit*unit) / 12
+		key := w.Name + " weights"
+		if !(variance > float64(enough*enough)/4) {
+			q.noteError(key, WeightBits, ir.Size(w.Shape), variance, false)
+			continue
+		}
+		q.noteError(key, WeightBits+lowBits, ir.Size(w.Shape), math.Ldexp(variance, -2*lowBits), false)
+		low := *s
+		low.in = slices.Clone(s.in)
+		low.in[k] = q.leafLow(w, r)
+		low.scale += lowBits
+		return &low
+	}
+	return nil
 }
 
 // finer is the scale at which cells that are added to others of the given one need not be rounded for the outputs' sake: that one, or one with
@@ -198,7 +228,7 @@ func (q *quantiser) narrowOnce(n *ir.Node, r *rep) *rep {
 		return s
 	}
 	top := q.cal.Max[r.from] / r.mult
-	s := q.rescale(n, r, min(r.scale, scaleFor(float64(headroom*top), TableBits)), TableBits, top)
+	s := q.rescale(n, r, min(r.scale, scaleFor(float64(headroom*top), TableBits), needed(r, q.cal.moves.value[r.from])), TableBits, top)
 	q.rounded(q.of(r.from)+" maxima", s, TableBits, q.cal.moves.value[r.from], false)
 	q.maxima[r.id] = s
 	return s

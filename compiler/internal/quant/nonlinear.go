@@ -65,7 +65,7 @@ func (q *quantiser) norm(n *ir.Node, v *ir.Value) error {
 
 // normInput rounds the input of a normalisation, for it alone.
 func (q *quantiser) normInput(n *ir.Node, v *ir.Value, x *rep, key string, bits int, top float64) *rep {
-	s := q.rescale(n, x, min(x.scale, scaleFor(headroom*top/x.mult, bits)), bits, top)
+	s := q.rescale(n, x, min(x.scale, scaleFor(headroom*top/x.mult, bits), needed(x, q.cal.moves.input[v.ID])), bits, top)
 	sense := 0.0
 	if s.scale != x.scale {
 		sense = q.cal.moves.input[v.ID]
@@ -217,7 +217,7 @@ func (q *quantiser) normalised(n *ir.Node, v *ir.Value, a *ir.NormAttr, x *rep, 
 	scale, mult := k, 1.0
 	next := 1
 	if a.HasGamma {
-		gamma := q.leaf(n.In[next], maxScale, 1)
+		gamma := q.leaf(n.In[next], noLimit, 1)
 		next++
 		t.In, t.Axes, in = []int{0, 1, 2}, append(t.Axes, axes[last:]), append(in, gamma.id)
 		scale += gamma.scale
@@ -251,6 +251,14 @@ func (q *quantiser) normalised(n *ir.Node, v *ir.Value, a *ir.NormAttr, x *rep, 
 	return nil
 }
 
+// argScale is the finest scale of arguments that a function usually has: its table is linear between steps of that size.
+const argScale = 14
+
+const (
+	finestArg = 32     // the finest scale that a table has
+	scaleless = "relu" // max(c·x, 0) = c·max(x, 0): its table serves all scales
+)
+
 // functionScale is the one argument and result scale of all uses of a function: they share a table.
 type functionScale struct{ in, out int }
 
@@ -258,11 +266,12 @@ type functionScale struct{ in, out int }
 // its results, at which all of them fit 16 bits.
 func (q *quantiser) chooseFunctionScales() error {
 	q.funcs = map[string]functionScale{}
-	top := map[string]float64{}
+	top, missed := map[string]float64{}, map[string]float64{}
 	for _, n := range q.f.Nodes {
 		if n.Op == ir.OpUnary {
 			fn := n.Attr.(*ir.UnaryAttr).Fn
 			top[fn] = math.Max(top[fn], q.cal.Max[n.In[0]])
+			missed[fn] += math.Ldexp(q.cal.moves.value[n.In[0]]/12, -2*argScale)
 		}
 	}
 	for _, fn := range ir.Functions {
@@ -273,7 +282,13 @@ func (q *quantiser) chooseFunctionScales() error {
 		if !ok {
 			return fmt.Errorf("quant: function %s has no meaning", fn)
 		}
-		s := functionScale{in: min(scaleFor(float64(headroom*top[fn]), TableBits), 14)}
+		fine := scaleFor(float64(headroom*top[fn]), TableBits)
+		s := functionScale{in: min(fine, argScale)}
+		if missed[fn] > float64(target*target) { // the outputs need steps that other models do not
+			if s.in = fine; fn != scaleless {
+				s.in = min(fine, finestArg)
+			}
+		}
 		limit := math.Ldexp(1, TableBits-1-s.in)
 		largest := 0.0
 		for i := -256; i <= 256; i++ {
@@ -300,6 +315,9 @@ func (q *quantiser) unary(n *ir.Node, v *ir.Value) error {
 	}
 	in := q.o.Value(x.id)
 	a := &ir.TableAttr{Fn: fn, InScale: s.in, OutScale: s.out, Lo: in.Lo, Hi: in.Hi}
+	if s.in > argScale && fn == scaleless {
+		a.InScale, a.OutScale = 0, s.out-s.in
+	}
 	w := q.add(n, v.Name, v.Shape, []ir.ValueID{x.id}, ir.OpTable, a)
 	w.Scale = s.out
 	q.rounded(fn, &rep{id: w.ID, scale: s.out, mult: 1}, ActBits, q.cal.moves.value[v.ID], false)

@@ -39,6 +39,8 @@ type sensitivity struct {
 	value []float64 // per value: of an error of each of its cells
 	input []float64 // per result of a normalisation: of one of each cell of its input, there alone
 	root  []float64 // per result of a normalisation: of a factor of each of its rows
+	// Per sum of products and weight in it: of an error of each of the weight's cells.
+	weight map[[2]ir.ValueID]float64
 }
 
 // sense measures the sensitivities, once for all programs that are made of a graph.
@@ -47,7 +49,7 @@ func (c *Calibration) sense(left *budget.Budget, f *ir.Graph) error {
 		return nil
 	}
 	n := len(f.Values)
-	s := &sensitivity{value: make([]float64, n), input: make([]float64, n), root: make([]float64, n)}
+	s := &sensitivity{value: make([]float64, n), input: make([]float64, n), root: make([]float64, n), weight: map[[2]ir.ValueID]float64{}}
 	cells := 0
 	for _, v := range f.Values {
 		if !fixed(v) && !v.Unstored() {
@@ -90,17 +92,41 @@ func (c *Calibration) probe(f *ir.Graph, rng *rand.Rand) [][]float64 {
 }
 
 func (s *sensitivity) run(left *budget.Budget, f *ir.Graph, in, probe [][]float64, weight float64) error {
-	return eval.Gradients(left, f, in, probe, func(v *ir.Value, n *ir.Node, cells, grad []float64) {
+	return eval.Gradients(left, f, in, probe, func(v *ir.Value, n *ir.Node, in [][]float64, cells, grad []float64) {
 		switch {
 		case n == nil:
 			s.value[v.ID] += float64(weight * squares(grad))
 			if v.Def.Op == ir.OpNorm {
 				s.root[v.ID] += float64(weight * rowFactors(f, v, cells, grad))
 			}
+			if v.Def.Op == ir.OpEinsum {
+				s.products(f, v, in, float64(weight*squares(grad)))
+			}
 		case n.Op == ir.OpNorm:
 			s.input[n.Out[0]] += float64(weight * squares(grad))
 		}
 	})
+}
+
+// products adds to the sensitivities of the weights that are multiplied with one other tensor, given the squares of the sum's gradient. A
+// cell's derivative is a sum over the rows in which it takes part, of gradient times other factor; their signs are as good as random, and
+// all rows are taken to be of one size.
+func (s *sensitivity) products(f *ir.Graph, v *ir.Value, in [][]float64, grad float64) {
+	for _, t := range v.Def.Attr.(*ir.EinsumAttr).Terms {
+		for k, i := range t.In {
+			w := v.Def.In[i]
+			if len(t.In) != 2 || f.Value(w).Def.Op != ir.OpWeight || f.Value(v.Def.In[t.In[1-k]]).Unstored() {
+				continue
+			}
+			rows, out, other := 1, t.InOut(), t.InOperand(1-k)
+			for l, e := range t.Extents {
+				if out[l] && other[l] {
+					rows *= e
+				}
+			}
+			s.weight[[2]ir.ValueID{v.ID, w}] += float64(grad * float64(squares(in[t.In[1-k]])/float64(rows)*float64(t.Coef*t.Coef)))
+		}
+	}
 }
 
 func squares(x []float64) (sum float64) {

@@ -2,6 +2,7 @@ package quant
 
 import (
 	"math"
+	"math/rand/v2"
 	"strings"
 	"testing"
 
@@ -9,18 +10,21 @@ import (
 
 	"github.com/zkllmc/zkllmc/ir"
 	"github.com/zkllmc/zkllmc/ir/eval"
+	"github.com/zkllmc/zkllmc/ir/plan"
 )
 
-// massive gives a model what trained ones have: activations that are far larger at one token than at all others. The embeddings have few
-// bits, so that 16 serve the table, and what is left are the roundings of activations.
-func massive(g *ir.Graph, by float64) *ir.Graph {
+// massive gives a model what trained ones have: activations that are far larger at one token than at all others. Either the embeddings have
+// few bits, so that 16 serve the table, and what is left are the roundings of activations, or they are what they are.
+func massive(g *ir.Graph, by float64, few bool) *ir.Graph {
 	for _, n := range g.Nodes {
 		v := g.Value(n.Out[0])
 		if n.Op != ir.OpWeight || !strings.Contains(v.Name, "embed") {
 			continue
 		}
 		for i, x := range v.Data {
-			v.Data[i] = math.Round(x*4) / 4
+			if few {
+				v.Data[i] = math.Round(x*4) / 4
+			}
 		}
 		for i := range v.Shape[1] {
 			v.Data[i] *= by
@@ -54,7 +58,7 @@ func errorOf(t *testing.T, p *Program, cal *Calibration) (rms, most float64) {
 func TestPrecision(t *testing.T) {
 	for name, build := range models {
 		for _, by := range []float64{1, 1024} {
-			f := Prepare(massive(build(), by))
+			f := Prepare(massive(build(), by, true))
 			cal, err := Calibrate(nil, f, nil, nil)
 			require.NoError(t, err)
 			p, err := Quantise(nil, f, cal)
@@ -86,6 +90,59 @@ func TestPrecision(t *testing.T) {
 			}
 			require.Positive(t, wide)
 		}
+	}
+}
+
+// A table with a row that is far larger than all others is two weights, of which the second holds what the first rounds away; so the other
+// rows are what they were.
+func TestOutliersOfWeights(t *testing.T) {
+	for name, build := range models {
+		f := Prepare(massive(build(), 3000, false))
+		cal, err := Calibrate(nil, f, nil, nil)
+		require.NoError(t, err)
+		p, err := Quantise(nil, f, cal)
+		require.NoError(t, err)
+		require.NoError(t, ir.Verify(p.Int))
+		rms, most := errorOf(t, p, cal)
+		t.Logf("%s: %.2e, at most %.2e", name, rms, most)
+		require.Less(t, most, 1.0/256)
+		low := 0
+		for _, v := range p.Int.Values {
+			if v.Def.Op == ir.OpWeight && strings.HasSuffix(v.Name, ".low") {
+				low++
+				require.Equal(t, [2]int64{-1 << 15, 1<<15 - 1}, [2]int64{v.Lo, v.Hi})
+			}
+		}
+		require.Positive(t, low)
+	}
+}
+
+// Cells of any size are kept where they matter: x·w, far too small or too large for usual scales, through a rectifier and back to what it was.
+func TestSizes(t *testing.T) {
+	for _, size := range []float64{1e-30, 1e-9, 1e-5, 1, 1e5, 1e12} {
+		g := &ir.Graph{Name: "sized", Stage: ir.StageFloat}
+		x := g.AddInput(ir.Port{Name: "x", Kind: plan.Reals, Lo: -4, Hi: 4, Shape: []int{8}})
+		w := g.Add(ir.OpWeight, "w", "w", []int{8, 8}, nil, nil)
+		back := g.Add(ir.OpWeight, "back", "back", []int{8, 8}, nil, nil)
+		rng := rand.New(rand.NewPCG(1, 2))
+		for range 64 {
+			w.Data = append(w.Data, size*rng.NormFloat64())
+			back.Data = append(back.Data, rng.NormFloat64()/size)
+		}
+		term := func() *ir.EinsumAttr {
+			return &ir.EinsumAttr{Terms: []ir.Term{{Coef: 1, Extents: []int{8, 8}, In: []int{0, 1}, Axes: [][][]int{{{0}}, {{0}, {1}}}, Out: [][]int{{1}}}}}
+		}
+		h := g.Add(ir.OpEinsum, "h", "h", []int{8}, []ir.ValueID{x.ID, w.ID}, term())
+		r := g.Add(ir.OpUnary, "r", "r", []int{8}, []ir.ValueID{h.ID}, &ir.UnaryAttr{Fn: "relu"})
+		g.Return(g.Add(ir.OpEinsum, "y", "y", []int{8}, []ir.ValueID{r.ID, back.ID}, term()).ID)
+		f := Prepare(g)
+		cal, err := Calibrate(nil, f, nil, nil)
+		require.NoError(t, err)
+		p, err := Quantise(nil, f, cal)
+		require.NoError(t, err, "%g", size)
+		rms, most := errorOf(t, p, cal)
+		t.Logf("%g: %.2e, at most %.2e", size, rms, most)
+		require.Less(t, most, 1.0/1024, "%g", size)
 	}
 }
 

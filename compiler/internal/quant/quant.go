@@ -4,7 +4,7 @@
 // has absorbed yet (a softmax takes it into its unit, a normalisation does not see it, a weight takes it into its cells). The
 // rounding places are few:
 //
-//   - weights and constants, once, when they are quantised (16 bits);
+//   - weights and constants, once, when they are quantised (16 bits; a weight with outliers is two of 16, see leafLow);
 //   - activations that enter a product: 16 bits, the scale from the calibrated maximum with a factor 1.5 of headroom, clamped;
 //   - the increments of a sum (a residual stream): 16 bits each, every one with its own scale. The sum itself is exact and wide;
 //   - the inputs of normalisations that are too wide for their squares;
@@ -41,7 +41,8 @@ const (
 	coefBits   = 12        // of a constant factor that nothing absorbs
 	outBits    = 20        // of one of an output
 	headroom   = 1.5       // over the calibrated maximum, before rounding to a power of two
-	maxScale   = 30        // of tensors whose cells are all tiny
+	maxScale   = 30        // of inputs, of tensors of zeros, and of activations that the outputs do not need finer
+	noLimit    = 1 << 10   // beyond the scale of any number
 	minRsqrt   = 10        // significant bits of an inverse root at the largest calibrated row
 	exactLimit = 60        // a wide factor of an elementwise product stays exact while the product has fewer bits
 	expRange   = 10.0      // exponentials reach at least down to exp(−expRange)
@@ -95,6 +96,8 @@ type rep struct {
 	raw   bool // a product since the last rounding: it has more fraction bits than it is worth
 	from  ir.ValueID
 
+	factor float64 // that a weight has absorbed
+
 	// A softmax is the product e·inv, spread over the last axis; id is e and scale covers both.
 	soft bool
 	inv  ir.ValueID
@@ -121,7 +124,8 @@ type quantiser struct {
 
 	widths map[string]int    // of roundings that have more than ActBits bits, by name; see precision.go
 	places map[string]*place // what the roundings add to the error of the outputs
-	draft  bool              // weights get no cells
+	lows   map[ir.ValueID]*rep
+	draft  bool // weights get no cells
 
 	commit map[ir.ValueID]bool // values of f that are committed although nothing else asks for it
 	wide   bool                // a value would leave 2^62
@@ -157,7 +161,7 @@ func quantise(left *budget.Budget, f *ir.Graph, cal *Calibration, commit []ir.Va
 	for {
 		q := &quantiser{
 			left: left, f: f, cal: cal, small: map[ir.ValueID]*rep{}, maxima: map[ir.ValueID]*rep{}, why: map[ir.ValueID]string{},
-			report: &Report{Samples: len(cal.Samples)}, roundNorm: round, commit: committed, widths: widths, places: map[string]*place{}, draft: draft,
+			report: &Report{Samples: len(cal.Samples)}, roundNorm: round, commit: committed, widths: widths, places: map[string]*place{}, lows: map[ir.ValueID]*rep{}, draft: draft,
 		}
 		p, err := q.run()
 		if q.retry { // with what run has found out: a normalisation's rounding, at most twice, or more to commit
@@ -373,7 +377,7 @@ func (q *quantiser) value(id ir.ValueID) (*rep, error) {
 		if v.Def.Op != ir.OpWeight && v.Def.Op != ir.OpConst {
 			return nil, v.Def.Errorf("is used before it is computed")
 		}
-		return q.leaf(id, maxScale, 1), nil
+		return q.leaf(id, noLimit, 1), nil
 	}
 	if r.soft {
 		return q.weighSoftmax(r)
@@ -414,8 +418,32 @@ func (q *quantiser) leaf(id ir.ValueID, limit int, factor float64) *rep {
 	}
 	w.Scale = scale
 	q.note(w, kind, 0, top, false)
-	r := &rep{id: w.ID, scale: scale, mult: 1}
+	r := &rep{id: w.ID, scale: scale, mult: 1, factor: factor}
 	q.set(id, r)
+	return r
+}
+
+// lowBits is how many bits finer than a weight is what its rounding leaves.
+const lowBits = 15
+
+// leafLow is what the rounding of a weight leaves, a weight of its own: the two are one of 31 bits. Its range is that of 16 bits in any case.
+// That it is there tells that 16 bits did not serve this weight; scale and range tell nothing more.
+func (q *quantiser) leafLow(v *ir.Value, high *rep) *rep {
+	if r := q.lows[v.ID]; r != nil {
+		return r
+	}
+	w := q.o.Derive(v.Def, v.Def.Op, v.Name+".low", v.Shape, nil, nil)
+	w.Lo, w.Hi, w.Scale = -1<<(WeightBits-1), 1<<(WeightBits-1)-1, high.scale+lowBits
+	if !q.draft {
+		w.Ints = make([]int64, len(v.Data))
+		unit := math.Ldexp(high.factor, w.Scale)
+		for i, x := range v.Data {
+			w.Ints[i] = portable.Clamp(math.RoundToEven(float64(x*unit))) - q.o.Value(high.id).Ints[i]<<lowBits
+		}
+	}
+	q.note(w, "weight", 0, 0, false)
+	r := &rep{id: w.ID, scale: w.Scale, mult: 1, from: v.ID}
+	q.lows[v.ID] = r
 	return r
 }
 
@@ -458,15 +486,22 @@ func scaleFor(top float64, bits int) int {
 		return maxScale
 	}
 	limit := float64(int64(1)<<(bits-1) - 1)
-	if limit/top > 1<<maxScale { // which may be infinite
-		return maxScale
-	}
-	top = min(top, math.MaxFloat64) // with its headroom it may be infinite
+	top = min(max(top, 0x1p-900), math.MaxFloat64) // with its headroom it may be infinite
 	s := portable.Log2Floor(limit / top)
 	for math.RoundToEven(float64(top*math.Ldexp(1, s))) > limit {
 		s--
 	}
-	return min(s, maxScale)
+	return s
+}
+
+// needed bounds the scale of a rounding for the outputs' sake: errors of steps beyond it are not seen there. So tensors of tiny cells that
+// matter, because they are scaled up later, are kept, and others do not ask for sums of numbers that are far apart.
+func needed(r *rep, sense float64) int {
+	need := maxScale
+	if step := float64(target * math.Sqrt(12/sense) / 32 / r.mult); sense > 0 && step > 0 && step < 1 {
+		need = max(need, portable.Log2Ceil(1/step))
+	}
+	return need
 }
 
 func (q *quantiser) note(v *ir.Value, kind string, shift int, top float64, clamps bool) {
@@ -537,7 +572,7 @@ func (q *quantiser) roundOperands(n *ir.Node) bool {
 // actScale chooses the scale of an activation: the calibrated one, or one at most one bit coarser (or any finer) at which the
 // proven interval fits and no clamp is needed.
 func (q *quantiser) actScale(r *rep, top float64, bits int) int {
-	scale := scaleFor(float64(top*headroom), bits)
+	scale := min(scaleFor(float64(top*headroom), bits), needed(r, q.cal.moves.value[r.from]))
 	v := q.o.Value(r.id)
 	for free := r.scale; free >= scale-1; free-- {
 		if shift := r.scale - free; quotient(v.Lo, shift) >= -1<<(bits-1) && quotient(v.Hi, shift) < 1<<(bits-1) {

@@ -106,12 +106,10 @@ func TestDeterministic(t *testing.T) {
 }
 
 func TestScaleFor(t *testing.T) {
-	for _, top := range []float64{1e-9, 0.3, 1, 32767.0 / 32768, 1.5, 1000, 32767, 1e6} {
+	for _, top := range []float64{1e-200, 1e-9, 0.3, 1, 32767.0 / 32768, 1.5, 1000, 32767, 1e6, 1e300} {
 		s := scaleFor(top, 16)
 		require.LessOrEqual(t, math.RoundToEven(math.Ldexp(top, s)), 32767.0, "%g", top)
-		if s < maxScale {
-			require.Greater(t, math.RoundToEven(math.Ldexp(top, s+1)), 32767.0, "%g: scale %d wastes a bit", top, s)
-		}
+		require.Greater(t, math.RoundToEven(math.Ldexp(top, s+1)), 32767.0, "%g: scale %d wastes a bit", top, s)
 	}
 	require.Equal(t, maxScale, scaleFor(0, 16))
 }
