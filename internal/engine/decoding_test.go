@@ -3,6 +3,7 @@ package engine_test
 import (
 	"context"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -122,4 +123,31 @@ func TestDecodedTextsAreRefused(t *testing.T) {
 	require.ErrorContains(t, err, "no generation")
 	_, err = k.Logits(ctx, []int64{1})
 	require.ErrorContains(t, err, "no generation")
+}
+
+// BenchmarkDecode lets a model of the size of a small real one (5 layers, 256 positions, 512 tokens) answer to its full length, and says how
+// much of that time a single pass over all positions takes.
+func BenchmarkDecode(b *testing.B) {
+	ctx := context.Background()
+	c := decoder(b, dims{5, 256, 512, 64, 8, 4, 8, 172, 12}, circuit.Argmax)
+	k, _, err := engine.Setup(ctx, c, randomWeights(c), engine.Options{Backend: cpu.New()})
+	require.NoError(b, err)
+	whole := time.Duration(0)
+	for b.Loop() {
+		d, err := k.Decode()
+		require.NoError(b, err)
+		tokens := []int64{1}
+		for len(tokens) < c.Generation.Length {
+			require.NoError(b, d.Next(ctx, tokens[len(tokens)-1]))
+			tokens = append(tokens, statement.Argmax(d.Logits()[len(d.Logits())-c.Generation.Vocab:]))
+		}
+		b.StopTimer()
+		st := &generation.Statement{Tokens: tokens, Prompt: len(tokens), Next: generation.Unclaimed}
+		began := time.Now()
+		_, err = k.Evaluate(ctx, &engine.Input{Statement: st})
+		require.NoError(b, err)
+		whole += time.Since(began)
+		b.StartTimer()
+	}
+	b.ReportMetric(b.Elapsed().Seconds()/whole.Seconds(), "passes")
 }
