@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"runtime"
 
 	"github.com/zkllmc/zkllmc/internal/backend"
 	"github.com/zkllmc/zkllmc/internal/circuit"
@@ -257,7 +256,6 @@ func (m *maker) piece(ctx context.Context, piece *protocol.Piece) ([]byte, error
 		o.phase("check weights")
 	} else {
 		o.Phase = nil // a piece is a step of one phase
-		runtime.GC()  // the piece before is garbage, and as large as this one
 	}
 	cells, err := m.layout.CellsOf(m.c, piece.Rows, m.weights.Cells)
 	if err != nil {

@@ -3,6 +3,7 @@ package engine_test
 import (
 	"bytes"
 	"context"
+	"fmt"
 	"maps"
 	"os"
 	"path/filepath"
@@ -16,6 +17,7 @@ import (
 	"github.com/zkllmc/zkllmc/internal/circuit"
 	"github.com/zkllmc/zkllmc/internal/engine"
 	"github.com/zkllmc/zkllmc/internal/group"
+	"github.com/zkllmc/zkllmc/internal/machine"
 	"github.com/zkllmc/zkllmc/internal/protocol"
 	"github.com/zkllmc/zkllmc/internal/test/kit"
 	"github.com/zkllmc/zkllmc/runtime/gadget"
@@ -249,4 +251,42 @@ func TestWorkIsPrivate(t *testing.T) {
 		_, _, err = resume(t.Context(), t, c, w, dir, nil)
 		require.ErrorContains(t, err, "remove it", what)
 	}
+}
+
+// drawn are weights that take no memory.
+type drawn struct{}
+
+func (drawn) Cells(id circuit.ID, lo, hi int) ([]int64, error) {
+	v := make([]int64, hi-lo)
+	for i := range v {
+		x := (uint64(lo+i)<<8 ^ uint64(id)) * 0x9e3779b97f4a7c15
+		v[i] = int64(int16(x>>48)) / 4
+	}
+	return v, nil
+}
+
+// Setup of a layer and a part of the vocabulary of a model with 135 million weights, in two pieces: their time, and what the whole process
+// has had of memory.
+func BenchmarkSetup(b *testing.B) {
+	cfg := circuit.NewBuilder(circuit.Config{Name: "large", WeightBits: 14, WitnessBits: 14})
+	for i, s := range [][]int{{8192, 576}, {9, 64, 576}, {3, 64, 576}, {3, 64, 576}, {576, 9, 64}, {1536, 576}, {1536, 576}, {576, 1536}, {576}, {576}} {
+		w := cfg.Weight(fmt.Sprint(i), 16, s...)
+		cfg.Lookup(gadget.Range(cfg, -1<<15, 1<<15-1), w)
+	}
+	c, err := cfg.Finish()
+	require.NoError(b, err)
+	n, err := protocol.Pieces(c)
+	require.NoError(b, err)
+	require.Equal(b, 2, n)
+	weights := 0
+	for _, t := range c.Weights() {
+		weights += circuit.Size(t.Shape)
+	}
+	for b.Loop() {
+		k, err := engine.MakeKeys(b.Context(), c, drawn{}, nil, engine.Options{Backend: cpu.New()})
+		require.NoError(b, err)
+		b.ReportMetric(float64(len(k.VerifyingKey())), "B-of-key")
+	}
+	b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N*weights), "ns/weight")
+	b.ReportMetric(float64(machine.Now().PeakRSS)/float64(1<<20), "MB-at-most")
 }
