@@ -2,7 +2,6 @@ package tensor
 
 import (
 	"encoding/binary"
-	"fmt"
 	"math"
 	"math/rand/v2"
 	"testing"
@@ -85,7 +84,7 @@ func FuzzDot(f *testing.F) {
 		dotPortable(&want, a, n, b, n, n)
 		for _, k := range kernels() {
 			if k.dot(&got, a, n, b, n, n); got != want {
-				t.Fatal(fmt.Sprintf("%s: %v, want %v", k.needs, got, want))
+				t.Fatalf("%s: %v, want %v", k.needs, got, want)
 			}
 		}
 	})
