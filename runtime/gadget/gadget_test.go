@@ -254,6 +254,40 @@ func TestRsqrt(t *testing.T) {
 	}
 }
 
+// The bound of a normalised cell holds for every row, the largest cells and the least sums included, and is nearly met: with the root of the
+// sum of squares, and with that of a quotient of it from which bits were dropped.
+func TestNormBound(t *testing.T) {
+	rng := rand.New(rand.NewPCG(7, 1))
+	for shift := range 31 {
+		nearest := 0.0
+		for range 300 {
+			n, bits := 1+rng.IntN(6), 1+rng.IntN(25)
+			num := int64(1)<<(20+rng.IntN(41)) - rng.Int64N(1000)
+			s, x := big.NewInt(rng.Int64N(3)), make([]int64, n) // Σ x² + c
+			for i := range x {
+				if x[i] = rng.Int64N(1 << bits); i > 0 && rng.IntN(2) == 0 {
+					x[i] = 0
+				}
+				s.Add(s, new(big.Int).Mul(big.NewInt(x[i]), big.NewInt(x[i])))
+			}
+			s.Rsh(s, uint(shift))
+			s.Add(s, big.NewInt(1)) // u + 1; without a shift s + eps
+			r := new(big.Int).Sqrt(new(big.Int).Div(big.NewInt(num), s))
+			bound := gadget.NormBound(num, shift)
+			for _, v := range x {
+				if p := new(big.Int).Mul(big.NewInt(v), r); p.Cmp(big.NewInt(bound)) > 0 {
+					t.Fatalf("shift %d, num %d: %v·%v is above %d", shift, num, v, r, bound)
+				} else if f, _ := new(big.Rat).SetFrac(p, big.NewInt(bound)).Float64(); f > nearest {
+					nearest = f
+				}
+			}
+		}
+		if nearest < 0.7 {
+			t.Errorf("shift %d: no cell comes nearer to its bound than %.2f of it", shift, nearest)
+		}
+	}
+}
+
 // TestRsqrtFraction plays a rational solution of both slacks: r = 9/2 for num = 101, S = 4 leaves the slacks 20 and 19. Only the range
 // of r refuses it.
 func TestRsqrtFraction(t *testing.T) {

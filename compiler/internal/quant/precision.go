@@ -50,12 +50,13 @@ func (c *Calibration) sense(left *budget.Budget, f *ir.Graph) error {
 	}
 	n := len(f.Values)
 	s := &sensitivity{value: make([]float64, n), input: make([]float64, n), root: make([]float64, n), weight: map[[2]ir.ValueID]float64{}}
-	cells := 0
+	cells, most := 0, 0
 	for _, v := range f.Values {
 		if !fixed(v) && !v.Unstored() {
-			cells = budget.Sum(cells, 2*ir.Size(v.Shape))
+			cells, most = budget.Sum(cells, ir.Size(v.Shape)), max(most, ir.Size(v.Shape))
 		}
 	}
+	cells = budget.Sum(cells, most) // a value is dropped where its gradient is done with
 	if err := left.Memory(budget.Product(8, cells)); err != nil {
 		return err
 	}
