@@ -251,6 +251,9 @@ func (q *quantiser) normalised(n *ir.Node, v *ir.Value, a *ir.NormAttr, x *rep, 
 	return nil
 }
 
+// maxScoreShift is the largest shift at which distances of two bits more than are exponentiated, which masks make, stay below 2^61.
+const maxScoreShift = 61 - expBits - 2
+
 // argScale is the finest scale of arguments that a function usually has: its table is linear between steps of that size.
 const argScale = 14
 
@@ -364,12 +367,16 @@ func (q *quantiser) softmax(n *ir.Node, v *ir.Value) error {
 	}
 	unit := float64(a.Scale * x.mult * math.Ldexp(1, -x.scale))
 	shift := 0
+	scores := q.o.Value(x.id)
 	for unit*(1<<expBits) < expRange {
+		if shift >= maxScoreShift && quotient(scores.Hi, shift)-quotient(scores.Lo, shift) < 1<<expBits {
+			break // no distance is beyond what is exponentiated: all scores are nearly alike
+		}
 		unit = float64(unit * 2)
 		shift++
 	}
 	// ZkAttn's distances have at most 30 bits.
-	for v := q.o.Value(x.id); quotient(v.Hi, shift)-quotient(v.Lo, shift) >= 1<<30-1<<expBits-2; shift++ {
+	for ; quotient(scores.Hi, shift)-quotient(scores.Lo, shift) >= 1<<30-1<<expBits-2; shift++ {
 		unit = float64(unit * 2)
 	}
 	if unit > maxUnit || shift > gadget.MaxShift {

@@ -167,3 +167,32 @@ func TestWiden(t *testing.T) {
 	require.Equal(t, map[string]int{"less": 20, "other": 20}, widen(small, map[string]int{"other": 20}, nil), "it is above the target")
 	require.Nil(t, widen(map[string]*place{"most": {bits: maxBits, cells: 1, variance: 1000 * unit, free: true}}, map[string]int{}, nil))
 }
+
+// Scores that are all but alike, far smaller than what is exponentiated, weigh all positions alike.
+func TestScoresAlike(t *testing.T) {
+	g := &ir.Graph{Name: "alike", Stage: ir.StageFloat}
+	x := g.AddInput(ir.Port{Name: "x", Kind: plan.Reals, Lo: -4, Hi: 4, Shape: []int{4, 4}})
+	w := g.Add(ir.OpWeight, "w", "w", []int{4, 4}, nil, nil)
+	for i := range 16 {
+		w.Data = append(w.Data, 1e-12*float64(i%5-2))
+	}
+	axes := [][][]int{{{0}, {2}}, {{2}, {1}}}
+	s := g.Add(ir.OpEinsum, "s", "s", []int{4, 4}, []ir.ValueID{x.ID, w.ID}, &ir.EinsumAttr{Terms: []ir.Term{
+		{Coef: 1, Extents: []int{4, 4, 4}, In: []int{0, 1}, Axes: axes, Out: [][]int{{0}, {1}}}}})
+	mask := g.Add(ir.OpConst, "mask", "mask", []int{4, 4}, nil, nil)
+	mask.Data = []float64{0, 1, 1, 1, 0, 0, 1, 1, 0, 0, 0, 1, 0, 0, 0, 0}
+	g.Return(g.Add(ir.OpSoftmax, "a", "a", []int{4, 4}, []ir.ValueID{s.ID, mask.ID}, &ir.SoftmaxAttr{Scale: 1, HasMask: true}).ID)
+	f := Prepare(g)
+	cal, err := Calibrate(nil, f, nil, nil)
+	require.NoError(t, err)
+	p, err := Quantise(nil, f, cal)
+	require.NoError(t, err)
+	require.NoError(t, ir.Verify(p.Int))
+	for _, n := range p.Int.Nodes {
+		if a, is := n.Attr.(*ir.ZkAttnAttr); is {
+			require.Equal(t, maxScoreShift, a.Shift)
+		}
+	}
+	_, most := errorOf(t, p, cal)
+	require.Less(t, most, 1.0/1024)
+}
