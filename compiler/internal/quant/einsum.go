@@ -73,7 +73,7 @@ func (q *quantiser) low(v *ir.Value, s *summand) *summand {
 		unit := math.Ldexp(1, -r.scale) / r.factor
 		variance := float64(q.cal.moves.weight[[2]ir.ValueID{v.ID, w.ID}]*unit*unit) / 12
 		key := w.Name + " weights"
-		if !(variance > float64(enough*enough)/4) {
+		if !(variance > float64(enough*enough)/4) || !q.roomForLow(s, k) {
 			q.noteError(key, WeightBits, ir.Size(w.Shape), variance, false)
 			continue
 		}
@@ -85,6 +85,26 @@ func (q *quantiser) low(v *ir.Value, s *summand) *summand {
 		return &low
 	}
 	return nil
+}
+
+// roomForLow says that a product of a weight of 31 bits, operand k, and another factor stays far enough below 2^62, also where the other
+// factor is rounded to more bits than 16: outliers of activations come before those of weights.
+func (q *quantiser) roomForLow(s *summand, k int) bool {
+	other := s.in[1-k]
+	bits := 0
+	if q.o.Value(other.id).Def.Op != ir.OpOneHot {
+		bits = max(q.width(other.id), 23) + 1
+	}
+	out, cells := ir.Term{Extents: s.extents, Out: s.out}.InOut(), 1
+	for l, e := range s.extents {
+		if !out[l] {
+			cells *= e
+		}
+	}
+	if bits > 0 {
+		bits += bitLen(cells - 1)
+	}
+	return bits+WeightBits+lowBits <= 61
 }
 
 // finer is the scale at which cells that are added to others of the given one need not be rounded for the outputs' sake: that one, or one with
