@@ -41,6 +41,7 @@ golden: ## write all stored files of tests anew, generated/ too; git diff shows 
 	$(GO) test ./codegen -run TestGolden -update
 	$(GO) test ./compiler/internal/passes -update
 	$(GO) test ./compiler/cli ./runtime/app/prover -run TestHelpTexts -update
+	$(GO) test ./runtime/tokens/huggingface -run TestUnicode -update
 	$(GO) test ./internal/format -run Vectors -update
 	$(GO) test ./internal/test/attack -run TestSchedule -update
 	$(GO) test ./runtime -run TestPublicNames -update
