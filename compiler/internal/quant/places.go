@@ -29,7 +29,7 @@ func (p *Place) sentence() string {
 	if p.Beyond > 0 {
 		return s + fmt.Sprintf("; %d cells lie beyond the range that calibration chose: calibrate on inputs like those that are to be proved (--calibrate)", p.Beyond)
 	}
-	return s + "; its magnitudes lie too far apart for one scale"
+	return s + "; no cell is cut off, but its step is too coarse for many of them"
 }
 
 // Approximation is what a value of the integer program stands for: real ≈ Unit·integer.
