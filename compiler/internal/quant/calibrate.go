@@ -284,12 +284,6 @@ func (c *Calibration) rowNorm(id ir.ValueID, center bool) (rms, top float64) {
 	return c.rows[id].rms, c.Max[id]
 }
 
-// floatOutputs runs a float graph for its outputs alone.
-func floatOutputs(left *budget.Budget, g *ir.Graph, in [][]float64) ([][]float64, error) {
-	out := make([][]float64, len(g.Outputs))
-	return out, eval.EachFloat(left, g, in, func(v *ir.Value, cells []float64) error { keep(g, v, cells, out); return nil })
-}
-
 // keep stores the cells of a value that is an output.
 func keep[T any](g *ir.Graph, v *ir.Value, cells []T, out [][]T) {
 	for i := range g.Outputs {
