@@ -90,11 +90,12 @@ const groupOps = 8 * batchOps
 
 // sum adds everything up.
 func (m *buckets) sum() Jac {
-	scratch := make([]*bucketScratch, m.threads)
-	share((m.windows+m.group-1)/m.group, m.threads, func(worker, i int) {
-		if scratch[worker] == nil {
-			scratch[worker] = m.newScratch()
-		}
+	groups := (m.windows + m.group - 1) / m.group
+	scratch := make([]*bucketScratch, min(m.threads, groups)) // all at once: what a verification allocates depends on nobody's schedule
+	for i := range scratch {
+		scratch[i] = m.newScratch()
+	}
+	share(groups, len(scratch), func(worker, i int) {
 		m.fill(scratch[worker], i*m.group, min(m.windows, (i+1)*m.group))
 	})
 	sums := m.reduce()
