@@ -14,13 +14,16 @@ QUICK := ./ir/... ./internal/matrix ./codegen ./compiler/internal/... ./internal
 NARROW := ./runtime/tokens/... ./internal/poly ./internal/format/constants ./runtime/statement ./internal/circuit ./internal/commit ./internal/einsum ./internal/portable
 
 .NOTPARALLEL:
-.PHONY: help demo test quick check generate assembly golden bench figures accuracy attacks mutants fuzz property clean format lint generated race cross platforms clean-tree
+.PHONY: help demo smollm2 test quick check generate assembly golden bench figures accuracy attacks mutants fuzz property clean format lint generated race cross platforms clean-tree
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 demo: ## compile a model, prove an answer, verify it, refuse a forged one
 	@GO=$(GO) scripts/demo.sh
+
+smollm2: ## prove a chat answer of a model of 135 million parameters; Python exports it, MODEL=DIR skips that
+	@GO=$(GO) scripts/smollm2.sh
 
 test: ## run all tests
 	$(GO) test ./...

@@ -129,6 +129,8 @@ def refer(out, tokenizer, length):
         if k < 4:
             store(out / f"test_data_set_{k}", np.array([ids], dtype=np.int64), logits(ids))
     (out / "answers.json").write_text(json.dumps(answers, ensure_ascii=False, indent=1) + "\n")
+    others = [{"prompt": a["prompt"], "answer": a["answer"]} for a in answers[4:]]
+    (out / "calibrate.jsonl").write_text("".join(json.dumps(o, ensure_ascii=False) + "\n" for o in others))
 
 
 def store(folder, ids, logits):
