@@ -325,9 +325,6 @@ const digits = `{"version": "1.0", "truncation": null, "padding": null, "added_t
 // other models. Over the same circuit another tokenizer is not written without a word.
 func TestCompiledWithTokenizer(t *testing.T) {
 	model := needSums(t)
-	if testing.Short() {
-		t.Skip("needs the Go toolchain")
-	}
 	dir, file := filepath.Join(t.TempDir(), "sums"), filepath.Join(t.TempDir(), "tokenizer.json")
 	require.NoError(t, os.WriteFile(file, []byte(digits), 0o644))
 	args := []string{"compile", model, "-o", dir, "--runtime-path", "../..", "--calibrate", sums, "--tokenizer", file}

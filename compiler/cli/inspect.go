@@ -131,12 +131,14 @@ func writeCanonical(c *circuit.Circuit, name string) error {
 	return f.Commit()
 }
 
-// Rates of one core by which inspect predicts, rounded from proofs of models/sums and of stories260K on a machine with AVX2.
+// Rates by which inspect predicts: of one core, rounded from proofs of models/sums and of stories260K on a machine with AVX2; of memory,
+// from the peak of make smollm2. Small proofs take some hundred megabytes more, for generators and for leaves that are kept.
 const (
 	secondsPerCell   = 0.9e-6  // commitment
 	secondsPerLookup = 0.45e-6 // fraction tree and its columns
-	bytesPerLookup   = 240     // fraction tree, all layers
-	bytesPerCell     = 24
+	bytesPerLookup   = 100     // fraction tree without its leaves, and its padding
+	bytesPerCell     = 24      // of the witness
+	bytesPerWeight   = 8
 )
 
 func (d *manifest) print(w io.Writer) {
@@ -172,8 +174,9 @@ func (d *manifest) print(w io.Writer) {
 	if d.Scales != nil && d.Scales.Precision != nil {
 		fmt.Fprintf(w, "precision      %s\n", strings.Join(d.Scales.Precision.Lines(), "\n  "))
 	}
-	fmt.Fprintf(w, "predicted      proof %d bytes, %.1f s of one core, %.0f MB\n", s.ProofBytes,
-		float64(cells*secondsPerCell)+float64(leaves*secondsPerLookup), (float64(cells*bytesPerCell)+float64(leaves*bytesPerLookup))/1e6)
+	seconds := float64(cells*secondsPerCell) + float64(leaves*secondsPerLookup)
+	memory := float64(cells*bytesPerCell) + float64(leaves*bytesPerLookup) + float64(bytesPerWeight*s.WeightCells)
+	fmt.Fprintf(w, "predicted      proof %d bytes, %.1f s of one core, %.0f MB\n", s.ProofBytes, seconds, memory/1e6)
 }
 
 func (d *manifest) printTensors(w io.Writer) {
