@@ -2,9 +2,11 @@ package engine
 
 import (
 	"context"
+	"crypto/sha256"
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 
 	"github.com/zkllmc/zkllmc/internal/backend"
 	"github.com/zkllmc/zkllmc/internal/circuit"
@@ -17,11 +19,57 @@ import (
 	"github.com/zkllmc/zkllmc/internal/witness"
 )
 
-// Weights yields the cells of a model's weights in runs, so that they need not be in memory all at once. It must yield the same cells each
-// time.
+// Weights yields the cells of a model's weights in runs, so that they need not be in memory all at once.
 type Weights interface {
 	// Cells returns the cells of a weight from lo up to hi-1, row-major.
 	Cells(id circuit.ID, lo, hi int) ([]int64, error)
+}
+
+// steady are weights that are read several times and have to be the same each time: the blinders of the commitments follow from what was read
+// first, and must not serve other cells. It keeps a hash of every run of cells as it was read first.
+type steady struct {
+	Weights
+	c    *circuit.Circuit
+	sums map[cellRun][sha256.Size]byte
+	ends map[circuit.ID][]int // of the runs of a weight, which are read in ascending order and leave nothing out
+}
+
+type cellRun struct {
+	id     circuit.ID
+	lo, hi int
+}
+
+func newSteady(c *circuit.Circuit, w Weights) *steady {
+	return &steady{Weights: w, c: c, sums: map[cellRun][sha256.Size]byte{}, ends: map[circuit.ID][]int{}}
+}
+
+func (w *steady) Cells(id circuit.ID, lo, hi int) ([]int64, error) {
+	v, err := w.Weights.Cells(id, lo, hi)
+	if err != nil {
+		return nil, err
+	}
+	h := sha256.New()
+	for part := range slices.Chunk(v, cellsAtOnce) {
+		h.Write(encodeCells(part))
+	}
+	run, sum := cellRun{id, lo, hi}, [sha256.Size]byte(h.Sum(nil))
+	switch before, ok := w.sums[run]; {
+	case !ok:
+		w.sums[run] = sum
+		w.ends[id] = append(w.ends[id], hi)
+	case before != sum:
+		return nil, fmt.Errorf("weight %s has changed since it was first read; set up again, with weights that nobody writes to", w.c.Tensor(id).Name)
+	}
+	return v, nil
+}
+
+// encodeCells are cells as a prover key has them.
+func encodeCells(v []int64) []byte {
+	var w format.Writer
+	for _, x := range v {
+		w.Int16(int16(x))
+	}
+	return w.Bytes()
 }
 
 // loaded are weights in memory.
@@ -72,8 +120,16 @@ func (k *Keys) VerifyingKey() []byte {
 	return w.Bytes()
 }
 
-// cellsAtOnce is how many cells are in memory where weights are copied.
+// cellsAtOnce is how many cells are encoded at a time.
 const cellsAtOnce = 1 << 20
+
+// ends are where the runs end in which a weight is read.
+func (k *Keys) ends(t *circuit.Tensor) []int {
+	if w, ok := k.weights.(*steady); ok {
+		return w.ends[t.ID]
+	}
+	return []int{circuit.Size(t.Shape)} // it is in memory
+}
 
 // WriteProverKey writes the prover's key. It is secret.
 func (k *Keys) WriteProverKey(to io.Writer) error {
@@ -84,19 +140,18 @@ func (k *Keys) WriteProverKey(to io.Writer) error {
 		return err
 	}
 	for _, t := range k.c.Weights() {
-		n := circuit.Size(t.Shape)
-		for lo := 0; lo < n; lo += cellsAtOnce {
-			v, err := k.weights.Cells(t.ID, lo, min(n, lo+cellsAtOnce))
+		lo := 0
+		for _, hi := range k.ends(t) {
+			v, err := k.weights.Cells(t.ID, lo, hi)
 			if err != nil {
 				return err
 			}
-			var w format.Writer
-			for _, x := range v {
-				w.Int16(int16(x))
+			for part := range slices.Chunk(v, cellsAtOnce) {
+				if _, err := to.Write(encodeCells(part)); err != nil {
+					return err
+				}
 			}
-			if _, err := to.Write(w.Bytes()); err != nil {
-				return err
-			}
+			lo = hi
 		}
 	}
 	var rows format.Writer
@@ -121,7 +176,7 @@ type maker struct {
 // keeps what was made in case this process is killed; it may be nil. A piece that is kept was verified, and is verified again by whoever goes
 // on from it.
 func MakeKeys(ctx context.Context, c *circuit.Circuit, weights Weights, work *Work, o Options) (*Keys, error) {
-	m := &maker{Keys: &Keys{c: c, weights: weights}, layout: protocol.WeightLayout(c), work: work, o: o}
+	m := &maker{Keys: &Keys{c: c, weights: newSteady(c, weights)}, layout: protocol.WeightLayout(c), work: work, o: o}
 	var err error
 	if m.pieces, err = protocol.Pieces(c); err != nil {
 		return nil, err
@@ -228,7 +283,7 @@ func (m *maker) prove(ctx context.Context) error {
 		if m.work == nil {
 			return nil
 		}
-		if err := m.check(piece, proof); err != nil { // of commitments that were stored, or of weights that have changed meanwhile
+		if err := m.check(piece, proof); err != nil { // of commitments that somebody stored who has the seed, or of a processor that errs
 			err = fmt.Errorf("piece %d of %d of the range proof does not verify: %w; set up again, from the beginning", index+1, m.pieces, err)
 			return errors.Join(err, m.work.Remove())
 		}

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"fmt"
+	"io"
 	"maps"
 	"os"
 	"path/filepath"
@@ -202,25 +203,63 @@ func TestWorkIsNotBelieved(t *testing.T) {
 	}
 }
 
-// Weights that change while they are read, and commitments that somebody who has the seed stored, are noticed before anything is kept or
-// written, and the next setup begins anew.
+// Weights that change between two of the times when they are read are noticed: no blinder serves what it was not made for, and no key
+// is written of cells that are not committed to. What is kept is of the weights as they were, and what they are now gets other blinders.
 func TestWeightsThatChange(t *testing.T) {
+	c := inPieces(t)
+	before := cells(kit.Weights(c, 1, 2))
+	id := c.Weights()[0].ID
+	for _, at := range []string{"commit weights", "range proof", "write"} {
+		t.Run(at, func(t *testing.T) {
+			w := cells(kit.Weights(c, 1, 2))
+			dir := filepath.Join(t.TempDir(), "work")
+			work, err := engine.OpenWork(dir)
+			require.NoError(t, err)
+			k, err := engine.MakeKeys(t.Context(), c, w, work, engine.Options{Backend: cpu.New(), Phase: func(name string) {
+				if name == at {
+					w[id].V[2019*16+3] ^= 1 // in the last piece
+				}
+			}})
+			if at == "write" {
+				require.NoError(t, err)
+				w[id].V[2019*16+3] ^= 1
+				err = k.WriteProverKey(io.Discard)
+			}
+			require.ErrorContains(t, err, "weight w has changed")
+			if at == "write" {
+				return
+			}
+			stored, err := os.ReadFile(filepath.Join(dir, "rows-0"))
+			require.NoError(t, err)
+			require.NotEqual(t, before[id].V, w[id].V)
+			k, b, err := resume(t.Context(), t, c, w, dir, nil)
+			require.NoError(t, err)
+			require.Equal(t, 2021, b.rows)
+			require.False(t, bytes.Contains(k.VerifyingKey(), stored[:len(stored)-32]), "other blinders")
+			accept(t, c, k)
+		})
+	}
+}
+
+// erring is a processor that makes a false commitment.
+type erring struct{ backend.Backend }
+
+func (b erring) CommitRows(gens []group.Affine, rows []backend.Row) []group.Affine {
+	out := b.Backend.CommitRows(gens, rows)
+	out[1] = gens[2]
+	return out
+}
+
+// Commitments that are not those of the weights are noticed before anything is written, and the next setup begins anew.
+func TestCommitmentsThatAreFalse(t *testing.T) {
 	c := inPieces(t)
 	w := cells(kit.Weights(c, 1, 2))
 	dir := filepath.Join(t.TempDir(), "work")
 	work, err := engine.OpenWork(dir)
 	require.NoError(t, err)
-	v := w[c.Weights()[0].ID].V
-	_, err = engine.MakeKeys(t.Context(), c, w, work, engine.Options{Backend: cpu.New(), Phase: func(name string) {
-		if name == "range proof" {
-			v[5] ^= 1
-		}
-	}})
+	_, err = engine.MakeKeys(t.Context(), c, w, work, engine.Options{Backend: erring{cpu.New()}})
 	require.ErrorContains(t, err, "piece 1 of 3 of the range proof does not verify")
 	require.NoDirExists(t, dir)
-	k, _, err := resume(t.Context(), t, c, w, dir, nil)
-	require.NoError(t, err)
-	accept(t, c, k)
 }
 
 // A folder in which others can read or write is not taken: they could know the blinders, or choose them.
