@@ -189,6 +189,20 @@ func (k *Key) ProveAssignment(ctx context.Context, st statement.Statement, a *wi
 	return w.Bytes(), nil
 }
 
+// Check verifies a proof of this key as its verifiers do. One that does not verify is not hiding: nobody but the prover may see it.
+func (k *Key) Check(st statement.Statement, proof []byte) error {
+	r, err := format.NewReader(proof, format.MagicProof, k.c.Digest())
+	if err != nil {
+		return err
+	}
+	r.Raw(len(k.id))
+	p := protocol.Inference(k.c, k.set.Points, st)
+	if err := p.Run(veil.NewVerifier(p.Transcript(), r)); err != nil {
+		return err
+	}
+	return r.Close()
+}
+
 // run proves and appends the proof to w. A challenge for which the protocol is undefined, which happens with negligible
 // probability, restarts it with fresh randomness; nothing that carries a pad leaves before the proof is complete.
 func run(ctx context.Context, p *protocol.Proof, secret [32]byte, w *format.Writer, o Options) error {

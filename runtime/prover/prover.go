@@ -14,6 +14,7 @@ import (
 	"github.com/zkllmc/zkllmc/internal/format"
 	"github.com/zkllmc/zkllmc/runtime/statement"
 	"github.com/zkllmc/zkllmc/runtime/statement/function"
+	"github.com/zkllmc/zkllmc/runtime/verifier"
 )
 
 // Why a prover refuses an input.
@@ -50,7 +51,7 @@ func (o Options) engine() engine.Options {
 type Key struct{ k *engine.Key }
 
 // Setup commits to the weights of a file that the compiler wrote for the circuit, and proves that each lies in its declared range. It
-// returns the prover's key and the encoded verifying key.
+// returns the prover's key and the encoded verifying key, which was verified: see Prove.
 func Setup(ctx context.Context, c *circuit.Circuit, weights []byte, o Options) (*Key, []byte, error) {
 	tensors, err := format.DecodeWeights(c, weights)
 	if err != nil {
@@ -59,6 +60,9 @@ func Setup(ctx context.Context, c *circuit.Circuit, weights []byte, o Options) (
 	k, vk, err := engine.Setup(ctx, c, tensors, o.engine())
 	if err != nil {
 		return nil, nil, err
+	}
+	if _, err := verifier.ReadKey(ctx, c, statement.Kind{Name: c.StatementKind()}, vk); err != nil {
+		return nil, nil, fmt.Errorf("setup: the verifying key does not verify and is kept back: %w", err)
 	}
 	return &Key{k}, vk, nil
 }
@@ -98,9 +102,17 @@ func (in *Input) engine() *engine.Input {
 	return &engine.Input{Statement: in.Statement, Private: in.Private}
 }
 
-// Prove proves a statement and returns the encoded proof. It refuses what no verifier would accept: a false statement with ErrFalse.
+// Prove proves a statement and returns the encoded proof, which was verified: one that does not verify, because of a fault of the machine or
+// of the key, would not hide the weights. It refuses what no verifier would accept: a false statement with ErrFalse.
 func (k *Key) Prove(ctx context.Context, in *Input, o Options) ([]byte, error) {
-	return k.k.Prove(ctx, in.engine(), o.engine())
+	proof, err := k.k.Prove(ctx, in.engine(), o.engine())
+	if err != nil {
+		return nil, err
+	}
+	if err := k.k.Check(in.Statement, proof); err != nil {
+		return nil, fmt.Errorf("prover: the proof does not verify and is kept back: %w", err)
+	}
+	return proof, nil
 }
 
 // Logits runs the integer program of a generation on tokens, private or not, and returns the logits after each, row by row.

@@ -6,6 +6,9 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/zkllmc/zkllmc/internal/backend"
+	"github.com/zkllmc/zkllmc/internal/backend/cpu"
+	"github.com/zkllmc/zkllmc/internal/group"
 	"github.com/zkllmc/zkllmc/runtime/circuit"
 	"github.com/zkllmc/zkllmc/runtime/gadget"
 	"github.com/zkllmc/zkllmc/runtime/prover"
@@ -88,4 +91,42 @@ func TestComputedFunction(t *testing.T) {
 	require.ErrorIs(t, vk.VerifyStatement(st, proof), verifier.ErrRejected)
 	st.Ports[0][0] = 10
 	require.ErrorIs(t, key.Compute(t.Context(), st, private), function.ErrValue)
+}
+
+// erring is a processor that makes one false commitment, of the n-th row of those that it commits to.
+type erring struct {
+	backend.Backend
+	n int
+}
+
+func (b *erring) CommitRows(gens []group.Affine, rows []backend.Row) []group.Affine {
+	out := b.Backend.CommitRows(gens, rows)
+	if at := b.n; at >= 0 && at < len(out) {
+		out[at] = gens[1]
+	}
+	b.n -= len(out)
+	return out
+}
+
+// What a faulty processor makes does not verify, would not hide the weights, and is not returned: of setup a commitment to weights, or one
+// of the range proof, and of a proof.
+func TestWhatDoesNotVerifyIsKeptBack(t *testing.T) {
+	c := scores(t)
+	weights := map[string][]int64{"w": {3, -2}}
+	file, err := prover.EncodeWeights(c, weights)
+	require.NoError(t, err)
+	for row := range 2 {
+		k, vk, err := prover.Setup(t.Context(), c, file, prover.Options{Backend: &erring{cpu.New(), row}})
+		require.ErrorIs(t, err, verifier.ErrRejected)
+		require.ErrorContains(t, err, "kept back")
+		require.Nil(t, k)
+		require.Nil(t, vk)
+	}
+	key, _ := setup(t, c, function.Kind, weights)
+	private := map[int][]int64{1: {4, 7}}
+	st := &function.Statement{Ports: [][]int64{{5, 6}, nil, {15, -12}, {1}}}
+	proof, err := key.Prove(t.Context(), &prover.Input{Statement: st, Private: private}, prover.Options{Backend: &erring{cpu.New(), 0}})
+	require.ErrorIs(t, err, verifier.ErrRejected)
+	require.ErrorContains(t, err, "kept back")
+	require.Nil(t, proof)
 }
