@@ -25,6 +25,12 @@ type caseReport struct {
 	Op     string `json:"op,omitempty"`
 	Reason string `json:"reason,omitempty"`
 	Remedy string `json:"remedy,omitempty"`
+
+	// Of the integer program, where there is one: the largest error of an output in parts of its largest magnitude, against the float model and
+	// the expected outputs, and of a language model the positions of the test sets, with those where the best token is the expected one.
+	Error     float64 `json:"error,omitempty"`
+	Positions int     `json:"positions,omitempty"`
+	Agree     int     `json:"top1_agree,omitempty"`
 }
 
 // conformanceReport is what conformance --json prints.
@@ -42,8 +48,8 @@ func (a *app) conformanceCommand() *cobra.Command {
 		Short: "Try every ONNX test case below the folders",
 		Long: `conformance looks for ONNX test cases (a model.onnx with test_data_set_k beside it) below the folders and says for each
 
-  proved    it lowers to a circuit whose integer program agrees with the float model and the expected outputs, and a proof of
-            its first input was made and accepted
+  proved    it lowers to a circuit whose integer program agrees with the float model, on its own inputs and those that scales were
+            chosen from, and with the expected outputs, and a proof of its first input was made and accepted
   agrees    the same without a proof: the circuit commits to more than 5 million cells
   refused   it asks for something that this release does not prove; the node, its operator and the reason are named
   imprecise its float model gives the expected outputs, its integer program differs by more than the tolerance
@@ -108,6 +114,9 @@ func (r caseReport) String() string {
 	if r.Op != "" {
 		s += fmt.Sprintf(": node %q (%s)", r.Node, r.Op)
 	}
+	if r.Error > 0 && r.Reason == "" {
+		s += fmt.Sprintf(": error %.2g", r.Error)
+	}
 	if r.Reason != "" {
 		s += ": " + r.Reason
 	}
@@ -157,7 +166,7 @@ func tryCase(ctx context.Context, dir string, cfg compiler.Config) (rep caseRepo
 	if err != nil {
 		return rep.refuse(err)
 	}
-	rep.Result, err = outcome(ctx, r, inputs)
+	rep.Result, err = rep.outcome(ctx, r, inputs)
 	switch {
 	case errors.Is(err, quant.ErrImprecise):
 		rep.Result, rep.Reason = "imprecise", err.Error()
@@ -170,19 +179,37 @@ func tryCase(ctx context.Context, dir string, cfg compiler.Config) (rep caseRepo
 // maxProvedCells is the number of committed cells up to which a case is proved: some ten seconds of one core.
 const maxProvedCells = 5_000_000
 
-// outcome compares a compiled case with its expected outputs and proves its first input.
-func outcome(ctx context.Context, r *compiler.Result, inputs []compiler.Input) (string, error) {
-	report, err := r.Check(ctx, inputs)
-	if err != nil {
-		return "", err
+// outcome compares a compiled case with the float model, on what scales were chosen from and on its own inputs, and with its expected
+// outputs, and proves its first input.
+func (r *caseReport) outcome(ctx context.Context, c *compiler.Result, inputs []compiler.Input) (string, error) {
+	sets := [][]compiler.Input{inputs, nil}
+	for _, in := range sets[1-min(1, len(inputs)):] {
+		report, err := c.Check(ctx, in)
+		if err != nil {
+			return "", err
+		}
+		r.compared(report, in != nil)
+		if err := report.Err(); err != nil {
+			return "", err
+		}
 	}
-	if err := report.Err(); err != nil {
-		return "", err
-	}
-	if r.Stats.WitnessCells+r.Stats.WeightCells > maxProvedCells {
+	if c.Stats.WitnessCells+c.Stats.WeightCells > maxProvedCells {
 		return "agrees", nil
 	}
-	return "proved", r.Prove(ctx, inputs[:min(1, len(inputs))]...)
+	return "proved", c.Prove(ctx, inputs[:min(1, len(inputs))]...)
+}
+
+// compared keeps the largest error of all comparisons, and the predictions of the test sets.
+func (r *caseReport) compared(report *compiler.CheckReport, own bool) {
+	compared := &report.Comparison
+	r.Error = max(r.Error, compared.Error())
+	if report.Expected != nil {
+		compared = report.Expected
+		r.Error = max(r.Error, compared.Error())
+	}
+	if p := compared.PredictionReport; p != nil && own {
+		r.Positions, r.Agree = p.Positions, p.Agree
+	}
 }
 
 // analyseCase compiles a case with all its inputs and outputs, or where that is refused with its first input and output alone. The error is

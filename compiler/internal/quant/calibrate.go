@@ -148,7 +148,7 @@ func (m *measure) run(left *budget.Budget, in [][]float64) ([][]float64, error) 
 }
 
 func (m *measure) add(v *ir.Value, cells []float64) error {
-	top, err := magnitudeOf(v, cells)
+	top, err := magnitudeOf(v, cells, "a calibration input", ", or calibrate on other inputs (--calibrate)")
 	if err != nil {
 		return err
 	}
@@ -171,13 +171,13 @@ func (m *measure) count() int {
 	return m.runs
 }
 
-// magnitudeOf is the largest magnitude of a value's cells, which must be finite.
-func magnitudeOf(v *ir.Value, cells []float64) (float64, error) {
+// magnitudeOf is the largest magnitude of a value's cells, which must be finite; the refusal says on what they are not, and what else to do.
+func magnitudeOf(v *ir.Value, cells []float64, on, or string) (float64, error) {
 	top := 0.0
 	for _, x := range cells {
 		a := math.Abs(x)
 		if !(a <= math.MaxFloat64) {
-			return 0, v.Def.Errorf("its result is not finite on a calibration input; look for a division by zero or an overflow, or calibrate on other inputs (--calibrate)")
+			return 0, v.Def.Errorf("its result is not finite on %s; look for a division by zero or an overflow%s", on, or)
 		}
 		if a > top {
 			top = a
@@ -284,13 +284,14 @@ func (c *Calibration) rowNorm(id ir.ValueID, center bool) (rms, top float64) {
 	return c.rows[id].rms, c.Max[id]
 }
 
-// keep stores the cells of a value that is an output.
-func keep[T any](g *ir.Graph, v *ir.Value, cells []T, out [][]T) {
+// keep stores the cells of a value that is an output, and says whether it is one.
+func keep[T any](g *ir.Graph, v *ir.Value, cells []T, out [][]T) (is bool) {
 	for i := range g.Outputs {
 		if g.Outputs[i].Value == v.ID {
-			out[i] = cells
+			out[i], is = cells, true
 		}
 	}
+	return is
 }
 
 // argmax returns the first index of the largest cell of every row.

@@ -51,7 +51,8 @@ type PredictionReport struct {
 	ClearAgree int     `json:"clear_agree"`
 	WorstGap   float64 `json:"worst_disagreement"` // the largest gap of these where top-1 differs
 
-	// Perplexities of the tokens that follow in the inputs, in the program that is compared and in what it is compared with, where asked for.
+	// Perplexities of the tokens that follow in the inputs, in the program that is compared and in what it is compared with, where asked for;
+	// missing where one of them is beyond what a float64 holds.
 	Perplexity          float64 `json:"perplexity,omitempty"`
 	ReferencePerplexity float64 `json:"reference_perplexity,omitempty"`
 
@@ -243,7 +244,11 @@ func (r *runs) run(c *checker, in *Input) error {
 func (c *checker) float(in [][]float64) (out [][]float64, reals map[ir.ValueID][]float64, err error) {
 	out, reals = make([][]float64, len(c.p.Float.Outputs)), map[ir.ValueID][]float64{}
 	err = eval.EachFloat(c.left, c.p.Float, in, func(v *ir.Value, cells []float64) error {
-		keep(c.p.Float, v, cells, out)
+		if keep(c.p.Float, v, cells, out) {
+			if _, err := magnitudeOf(v, cells, "an input that is checked", ""); err != nil {
+				return err
+			}
+		}
 		if c.places.compares(v.ID) {
 			reals[v.ID] = cells
 		}
@@ -324,7 +329,8 @@ func (p *Program) real(cells [][]int64) [][]float64 {
 	return out
 }
 
-// checkExpected refuses expected outputs of other sizes. Logits may be those of the first positions.
+// checkExpected refuses expected outputs of other sizes, and cells that nothing can be compared with. Logits may be those of the first
+// positions.
 func (p *Program) checkExpected(expected [][]float64) error {
 	for i, x := range expected {
 		o := &p.Float.Outputs[i]
@@ -334,6 +340,11 @@ func (p *Program) checkExpected(expected [][]float64) error {
 			return fmt.Errorf("expected output of %d cells for logits of %d positions and %d tokens", len(x), size/width, width)
 		case !p.Float.IsLanguageModel() && x != nil && len(x) != size:
 			return fmt.Errorf("%d expected cells of the output %q, which has %d", len(x), o.Name, size)
+		}
+		for k, y := range x {
+			if math.IsNaN(y) || math.IsInf(y, 0) {
+				return fmt.Errorf("cell %d of the expected output %q is %g; what is compared are finite numbers", k, o.Name, y)
+			}
 		}
 	}
 	return nil
@@ -495,6 +506,9 @@ func total(p *Program, parts []*Comparison) *Comparison {
 		q.MeanError /= float64(r.Positions * p.Float.Vocab())
 		if n := float64(q.followed); n > 0 {
 			q.Perplexity, q.ReferencePerplexity = portable.Exp(q.Perplexity/n), portable.Exp(q.ReferencePerplexity/n)
+			if math.IsInf(q.Perplexity, 1) || math.IsInf(q.ReferencePerplexity, 1) {
+				q.Perplexity, q.ReferencePerplexity = 0, 0
+			}
 		}
 	}
 	r.Outputs = slices.DeleteFunc(r.Outputs, func(o OutputReport) bool { return o.Cells == 0 }) // nothing was expected of them
