@@ -77,7 +77,7 @@ func (a *app) conformance(ctx context.Context, dirs []string, m *modelFlags, asJ
 	if err != nil {
 		return err
 	}
-	cfg.Progress = nil
+	cfg.Progress, cfg.Done = nil, nil // what is done says the list of cases
 	reports := []caseReport{}
 	counts := map[string]int{}
 	for _, dir := range cases {

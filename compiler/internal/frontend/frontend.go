@@ -416,7 +416,7 @@ func (b *builder) use(v *val, origin string) (ir.ValueID, error) {
 		op = ir.OpWeight
 		for i, x := range t.F {
 			if math.IsNaN(x) || math.IsInf(x, 0) {
-				return none, ir.Refuse(v.name, "initializer", "cell %d is %g, which is not finite and no mask either", i, x)
+				return none, ir.Refuse(v.name, "initializer", "cell %d is %g, which is not finite and no mask of a Softmax either; store a finite number, -1e4 for -Inf say", i, x)
 			}
 		}
 	}

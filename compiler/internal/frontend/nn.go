@@ -1,6 +1,7 @@
 package frontend
 
 import (
+	"github.com/zkllmc/zkllmc/compiler/internal/onnx"
 	"github.com/zkllmc/zkllmc/ir"
 )
 
@@ -58,8 +59,11 @@ func softmax(c *call) ([]*val, error) {
 }
 
 func (c *call) lastSoftmax(x *val) (*val, error) {
-	if x.shape[len(x.shape)-1] < 2 {
-		return nil, c.unsupported("softmax over an axis of extent %d", x.shape[len(x.shape)-1])
+	switch x.shape[len(x.shape)-1] {
+	case 0:
+		return nil, c.unsupported("softmax over an axis of extent 0")
+	case 1: // the attention of one position to itself, say
+		return c.ones(x)
 	}
 	id, err := c.use(x)
 	if err != nil {
@@ -67,6 +71,18 @@ func (c *call) lastSoftmax(x *val) (*val, error) {
 	}
 	v := c.add(ir.OpSoftmax, "", x.shape, []ir.ValueID{id}, &ir.SoftmaxAttr{Scale: 1})
 	return &val{shape: v.Shape, dtype: x.dtype, id: v.ID}, nil
+}
+
+// ones is a constant of ones in the shape of a value.
+func (c *call) ones(like *val) (*val, error) {
+	if err := c.charge(1, like.shape...); err != nil {
+		return nil, err
+	}
+	t := &onnx.Tensor{DType: like.dtype, Shape: like.shape, F: make([]float64, ir.Size(like.shape))}
+	for i := range t.F {
+		t.F[i] = 1
+	}
+	return constant(c.n.Name, t), nil
 }
 
 func layerNorm(c *call) ([]*val, error) {

@@ -88,15 +88,13 @@ func (s *scores) step() bool {
 			c := t
 			act = &c
 		default:
-			return false
+			return s.apart()
 		}
 	}
 	if act == nil {
 		return false
 	}
-	for _, t := range added {
-		s.bias = s.combine(s.bias, s.dense(t, float64(s.scale*t.Coef)), s.factor)
-	}
+	s.bias = s.added(s.bias, added)
 	consts, others := constOperands(s.g, *act)
 	if len(consts) > 0 {
 		t := act.Clone()
@@ -116,6 +114,35 @@ func (s *scores) step() bool {
 	s.x = ir.ValueID(act.In[others[0]])
 	s.scale = float64(s.scale * act.Coef)
 	return true
+}
+
+// apart looks through an Einsum that is more than one activation cell by cell, scores in another order or a sum of two, say: constant terms
+// that mask are taken off it, and an Einsum of the others is left.
+func (s *scores) apart() bool {
+	var added, rest []ir.Term
+	for _, t := range terms(s.g, s.x) {
+		if _, others := constOperands(s.g, t); len(others) == 0 {
+			added = append(added, t)
+		} else {
+			rest = append(rest, t)
+		}
+	}
+	bias := s.added(nil, added)
+	if len(rest) == 0 || !slices.ContainsFunc(bias, func(x float64) bool { return x <= maskThreshold }) {
+		return false
+	}
+	s.bias = s.combine(s.bias, bias, nil)
+	in, attr := ir.Bind(rest)
+	s.x = s.g.Derive(s.g.Value(s.x).Def, ir.OpEinsum, "", s.shape, in, attr).ID
+	return true
+}
+
+// added adds constant terms to a bias.
+func (s *scores) added(bias []float64, ts []ir.Term) []float64 {
+	for _, t := range ts {
+		bias = s.combine(bias, s.dense(t, float64(s.scale*t.Coef)), s.factor)
+	}
+	return bias
 }
 
 // onlyOut says whether the constants of a term have labels of the result only.

@@ -10,6 +10,7 @@ import (
 	"github.com/zkllmc/zkllmc/compiler/internal/frontend"
 	"github.com/zkllmc/zkllmc/compiler/internal/onnx"
 	"github.com/zkllmc/zkllmc/ir"
+	"github.com/zkllmc/zkllmc/ir/eval"
 )
 
 // secretMatrix is a weight of which a mask could be made: on its diagonal it is negative, so that every row stays open.
@@ -371,5 +372,87 @@ func TestEmptiedRows(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// TestMasksOfViewsAndSums masks scores that the Softmax takes in another order, and a sum of two kinds of scores: the mask becomes that of the
+// Softmax, infinite or not, and the model is that of the mask which stands alone before the Softmax.
+func TestMasksOfViewsAndSums(t *testing.T) {
+	low := []float64{0, math.Inf(-1), 0, 0, 0, 0, -3e4, math.Inf(-1), math.Inf(-1), 0, 0, 0, 0, 0, 0, 0}
+	var turned []float64
+	for i := range low {
+		turned = append(turned, low[i%4*4+i/4])
+	}
+	lower := func(derive func(m *model)) *ir.Graph {
+		g, err := LowerModel(masked(derive, false), Options{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if !hasMask(g) {
+			t.Errorf("no mask:\n%s", g)
+		}
+		return g
+	}
+	swap := attrInts("perm", 0, 2, 1)
+	for name, of := range map[string][2]func(m *model){
+		"over another axis": {
+			func(m *model) {
+				m.floats("low", []int{4, 4}, low...)
+				m.node("Mul", "s 0.35", "a")
+				m.node("Add", "a low", "b")
+				m.node("Transpose", "b", "sm", swap)
+			},
+			func(m *model) {
+				m.floats("low", []int{4, 4}, turned...)
+				m.node("Transpose", "s", "a", swap)
+				m.node("Mul", "a 0.35", "b")
+				m.node("Add", "b low", "sm")
+			},
+		},
+		"of a sum": {
+			func(m *model) {
+				m.floats("low", []int{4, 4}, low...)
+				m.node("Mul", "s s", "a")
+				m.node("Sum", "a low s", "sm")
+			},
+			func(m *model) {
+				m.floats("low", []int{4, 4}, low...)
+				m.node("Mul", "s s", "a")
+				m.node("Add", "a s", "b")
+				m.node("Add", "b low", "sm")
+			},
+		},
+	} {
+		a, b := lower(of[0]), lower(of[1])
+		ids := []float64{1, 4, 0, 2}
+		got, err := eval.Float(a, ids)
+		want, err2 := eval.Float(b, ids)
+		if err := errors.Join(err, err2); err != nil {
+			t.Fatal(err)
+		}
+		for i, x := range want[b.Out()] {
+			if y := got[a.Out()][i]; !(math.Abs(x-y) < 1e-12) {
+				t.Errorf("%s: logit %d is %g, not %g", name, i, y, x)
+			}
+		}
+	}
+}
+
+// TestSoftmaxOfOneCell weighs one cell alone, as attention of one position does: it is 1, whatever the score.
+func TestSoftmaxOfOneCell(t *testing.T) {
+	m := newModel()
+	m.node("Unsqueeze", "x [-1]", "a")
+	m.node("Softmax", "a", "b", attrInt("axis", -1))
+	m.node("Squeeze", "b [-1]", "c")
+	m.node("Mul", "c 3", "d")
+	m.node("Mul", "x d", "z")
+	g, err := LowerModel(m.project("z", 8), Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	plain := newModel()
+	plain.node("Mul", "x 3", "z")
+	if want, err := LowerModel(plain.project("z", 8), Options{}); err != nil || g.String() != want.String() {
+		t.Errorf("%v: not the model without the Softmax:\n%s", err, g)
 	}
 }
