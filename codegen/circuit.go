@@ -304,8 +304,8 @@ func (c *circuitFile) carries() []Code {
 }
 
 func (c *circuitFile) build() {
-	c.f.Comment("Build declares the circuit and checks that it is the one that was compiled.")
-	c.f.Func().Id("Build").Params().Params(Op("*").Qual(circuitPath, "Circuit"), Error()).BlockFunc(func(g *Group) {
+	c.f.Comment("Build declares the circuit, alone in its family, and checks that it is the one that was compiled.")
+	c.f.Func().Id("Build").Params().Params(Op("*").Qual(circuitPath, "Family"), Error()).BlockFunc(func(g *Group) {
 		if len(c.p.Constants) > 0 {
 			g.List(Id("values"), Err()).Op(":=").Qual(circuitPath, "Constants").Call(Id("constantsFile"), Id("constantsDigest"))
 		} else {
@@ -325,7 +325,7 @@ func (c *circuitFile) build() {
 		g.If(Err().Op("!=").Nil()).Block(Return(Nil(), Err()))
 		g.If(Id("got").Op(":=").Id("c").Dot("Digest").Call(), Qual("encoding/hex", "EncodeToString").Call(Id("got").Index(Op(":"))).Op("!=").Id("Digest")).Block(
 			Return(Nil(), Qual("fmt", "Errorf").Call(Lit("circuit %s has digest %x, want %s: the runtime builds another circuit than the compiler did"), Id("Name"), Id("got"), Id("Digest"))))
-		g.Return(Id("c"), Nil())
+		g.Return(Qual(circuitPath, "NewFamily").Call(Id("c")))
 	})
 }
 

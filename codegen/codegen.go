@@ -141,7 +141,7 @@ func (g *generator) verifier() *File {
 	}
 	f.Type().Id("VerifyingKey").Struct(fields...)
 	g.readKey(f)
-	f.Comment("ModelID identifies the circuit and the weights.")
+	f.Comment("ModelID identifies the circuits and the weights.")
 	method(f, "ModelID").Params().Index(Lit(32)).Byte().Block(Return(Id("k").Dot("key").Dot("ModelID").Call()))
 	doc(f, "ParseModelID reads a model ID as 'verifier accept' prints and saves it.")
 	f.Func().Id("ParseModelID").Params(Id("text").String()).Params(Index(Lit(32)).Byte(), Error()).Block(Return(Qual(verifierPath, "ParseModelID").Call(Id("text"))))
@@ -169,13 +169,13 @@ func (g *generator) readKey(f *File) {
 		Return(Id("ReadVerifyingKeyContext").Call(Qual("context", "Background").Call(), Id("data"))))
 	fail := If(Err().Op("!=").Nil()).Block(Return(Nil(), Err()))
 	body := []Code{
-		List(Id("c"), Err()).Op(":=").Qual(g.circuitPath, "Build").Call(), fail,
-		List(Id("key"), Err()).Op(":=").Qual(verifierPath, "ReadKey").Call(Id("ctx"), Id("c"), Qual(g.kindPath, "Kind"), Id("data")), fail,
+		List(Id("family"), Err()).Op(":=").Qual(g.circuitPath, "Build").Call(), fail,
+		List(Id("key"), Err()).Op(":=").Qual(verifierPath, "ReadKey").Call(Id("ctx"), Id("family"), Qual(g.kindPath, "Kind"), Id("data")), fail,
 	}
 	result := []Code{Id("key").Op(":").Id("key")}
 	if g.o.Vocab != nil {
 		tokenizer := Qual(path.Join(g.o.ImportPath, "vocab"), "Tokenizer")
-		body = append(body, List(Id("texts"), Err()).Op(":=").Qual(askedPath, "NewVerifier").Call(Id("c"), Id("key"), tokenizer), fail)
+		body = append(body, List(Id("texts"), Err()).Op(":=").Qual(askedPath, "NewVerifier").Call(Id("family"), Id("key"), tokenizer), fail)
 		result = append(result, Id("texts").Op(":").Id("texts"))
 	}
 	doc(f, "ReadVerifyingKeyContext is ReadVerifyingKey, given up with the context's error when that ends.")
@@ -205,9 +205,9 @@ func (g *generator) prover() *File {
 	f := g.file("prover", "prover", fmt.Sprintf("Package prover makes proofs about %s.", g.name))
 	f.Comment("ReadKey decodes a prover key, which the command's setup writes. It holds the weights: keep it secret.")
 	f.Func().Id("ReadKey").Params(Id("data").Index().Byte()).Params(Op("*").Qual(proverPath, "Key"), Error()).Block(
-		List(Id("c"), Err()).Op(":=").Qual(g.circuitPath, "Build").Call(),
+		List(Id("family"), Err()).Op(":=").Qual(g.circuitPath, "Build").Call(),
 		If(Err().Op("!=").Nil()).Block(Return(Nil(), Err())),
-		Return(Qual(proverPath, "ReadKey").Call(Id("c"), Id("data"))))
+		Return(Qual(proverPath, "ReadKey").Call(Id("family"), Id("data"))))
 	return f
 }
 

@@ -90,7 +90,7 @@ func answered() (vk, encoded, proof []byte, id string) {
 	for i, w := range r.Circuit.Weights() {
 		weights[w.ID] = backend.Tensor{Shape: r.Weights[i].Shape, V: r.Weights[i].Values}
 	}
-	key, vk, err := engine.Setup(ctx, r.Circuit, weights, options)
+	key, vk, err := engine.Setup(ctx, circuit.Single(r.Circuit), weights, options)
 	if err != nil {
 		log.Fatal(err)
 	}

@@ -212,14 +212,14 @@ func lieAboutPorts(t *testing.T, r *Result) {
 		weights[id] = backend.Tensor{Shape: r.Weights[i].Shape, V: r.Weights[i].Values}
 	}
 	o := engine.Options{Backend: cpu.New()}
-	key, vk, err := engine.Setup(ctx, c, weights, o)
+	key, vk, err := engine.Setup(ctx, circuit.Single(c), weights, o)
 	require.NoError(t, err)
-	accepted, err := verifier.ReadKey(ctx, c, function.Kind, vk)
+	accepted, err := verifier.ReadKey(ctx, circuit.Single(c), function.Kind, vk)
 	require.NoError(t, err)
 	truth := in.Statement.(*function.Statement)
 	proof, err := key.Prove(ctx, in, o)
 	require.NoError(t, err)
-	require.NoError(t, accepted.VerifyStatement(truth, proof))
+	require.NoError(t, accepted.VerifyStatement(c, truth, proof))
 	require.Equal(t, r.Stats.ProofBytes, len(proof), "predicted")
 
 	rng := rand.New(rand.NewPCG(3, 5))
@@ -234,7 +234,7 @@ func lieAboutPorts(t *testing.T, r *Result) {
 		if !p.Public() {
 			told := change(func([]int64) {})
 			told.Ports[i] = make([]int64, circuit.Size(p.Shape))
-			require.ErrorIs(t, accepted.VerifyStatement(told, proof), function.ErrPrivate, p.Name)
+			require.ErrorIs(t, accepted.VerifyStatement(c, told, proof), function.ErrPrivate, p.Name)
 			continue
 		}
 		k := rng.IntN(len(truth.Ports[i]))
@@ -247,14 +247,14 @@ func lieAboutPorts(t *testing.T, r *Result) {
 				continue
 			}
 			lie := change(func(v []int64) { v[k] = other })
-			require.Error(t, accepted.VerifyStatement(lie, proof), "%s[%d] is %d", p.Name, k, other)
+			require.Error(t, accepted.VerifyStatement(c, lie, proof), "%s[%d] is %d", p.Name, k, other)
 			if p.Out { // a prover that claims another output finds no proof
 				_, err := key.Prove(ctx, &engine.Input{Statement: lie, Private: in.Private}, o)
 				require.Error(t, err, "%s[%d] is %d", p.Name, k, other)
 			}
 		}
-		require.ErrorIs(t, accepted.VerifyStatement(change(func(v []int64) { v[k] = hi + 1 }), proof), function.ErrValue, p.Name)
-		require.ErrorIs(t, accepted.VerifyStatement(change(func(v []int64) { v[k] = lo - 1 }), proof), function.ErrValue, p.Name)
+		require.ErrorIs(t, accepted.VerifyStatement(c, change(func(v []int64) { v[k] = hi + 1 }), proof), function.ErrValue, p.Name)
+		require.ErrorIs(t, accepted.VerifyStatement(c, change(func(v []int64) { v[k] = lo - 1 }), proof), function.ErrValue, p.Name)
 	}
 	for i, private := range in.Private { // outside of its range there is no witness, and another element has another output
 		p := &c.Ports[i]

@@ -731,12 +731,12 @@ func (p *proved) allLogits(tokens []int64) ([]int64, error) {
 func (p *proved) prove(in *engine.Input, a *witness.Assignment) error {
 	ctx := context.Background()
 	o := engine.Dishonest(engine.Options{Backend: cpu.New()}, engine.Hooks{Seed: []byte("property")})
-	key, vk, err := engine.Setup(ctx, p.c, p.weights, o)
+	key, vk, err := engine.Setup(ctx, circuit.Single(p.c), p.weights, o)
 	if err != nil {
 		return fmt.Errorf("setup: %w", err)
 	}
 	p.key = key
-	accepted, err := verifier.ReadKey(context.Background(), p.c, (&Result{Circuit: p.c}).kind(), vk)
+	accepted, err := verifier.ReadKey(context.Background(), circuit.Single(p.c), (&Result{Circuit: p.c}).kind(), vk)
 	if err != nil {
 		return err
 	}
@@ -780,7 +780,7 @@ func (p *proved) countsAgree(proof []byte) error {
 func (p *proved) backendsAgree(in *engine.Input, vk, proof []byte) error {
 	ctx := context.Background()
 	o := engine.Dishonest(engine.Options{Backend: reference.New()}, engine.Hooks{Seed: []byte("property")})
-	key, again, err := engine.Setup(ctx, p.c, p.weights, o)
+	key, again, err := engine.Setup(ctx, circuit.Single(p.c), p.weights, o)
 	if err != nil {
 		return fmt.Errorf("reference setup: %w", err)
 	}
@@ -846,7 +846,7 @@ func (p *proved) lie(in *engine.Input, accepted *verifier.Key, proof []byte, o e
 		return nil
 	}
 	forged := engine.Input{Statement: st, Private: in.Private}
-	if accepted.VerifyStatement(st, proof) == nil {
+	if accepted.VerifyStatement(p.c, st, proof) == nil {
 		return errors.New("the proof is accepted for another statement")
 	}
 	if st.Check(p.c) != nil || st.CheckClaim(p.c) != nil {
@@ -863,7 +863,7 @@ func (p *proved) lie(in *engine.Input, accepted *verifier.Key, proof []byte, o e
 		return fmt.Errorf("witness without checks: %w", err)
 	}
 	bad, err := p.key.ProveAssignment(context.Background(), st, a, o)
-	if err == nil && accepted.VerifyStatement(st, bad) == nil {
+	if err == nil && accepted.VerifyStatement(p.c, st, bad) == nil {
 		return errors.New("a proof of a false statement is accepted")
 	}
 	p.seen.add("false proofs refused", 1)

@@ -35,11 +35,15 @@ func (r *Result) Prove(ctx context.Context, inputs ...Input) error {
 		weights[id] = backend.Tensor{Shape: r.Weights[i].Shape, V: r.Weights[i].Values}
 	}
 	o := engine.Options{Backend: cpu.New()}
-	key, vk, err := engine.Setup(ctx, r.Circuit, weights, o)
+	family, err := circuit.NewFamily(r.Circuit)
+	if err != nil {
+		return err
+	}
+	key, vk, err := engine.Setup(ctx, family, weights, o)
 	if err != nil {
 		return fmt.Errorf("setup: %w", err)
 	}
-	accepted, err := verifier.ReadKey(ctx, r.Circuit, r.kind(), vk)
+	accepted, err := verifier.ReadKey(ctx, family, r.kind(), vk)
 	if err != nil {
 		return fmt.Errorf("the verifying key is not accepted: %w", err)
 	}
@@ -52,7 +56,7 @@ func (r *Result) Prove(ctx context.Context, inputs ...Input) error {
 		if err != nil {
 			return fmt.Errorf("prover: %w", err)
 		}
-		if err := accepted.VerifyStatementContext(ctx, in.Statement, proof); err != nil {
+		if err := accepted.VerifyStatementContext(ctx, r.Circuit, in.Statement, proof); err != nil {
 			return fmt.Errorf("the proof is not accepted: %w", err)
 		}
 	}

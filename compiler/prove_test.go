@@ -64,10 +64,10 @@ func trained(t *testing.T, m provedModel, reveal string) *setUp {
 			return nil, err
 		}
 		out := &setUp{Result: r, model: m}
-		if out.key, out.vk, err = engine.Setup(ctx, r.Circuit, weightsOf(r.Circuit, r), engine.Options{Backend: cpu.New()}); err != nil {
+		if out.key, out.vk, err = engine.Setup(ctx, circuit.Single(r.Circuit), weightsOf(r.Circuit, r), engine.Options{Backend: cpu.New()}); err != nil {
 			return nil, err
 		}
-		out.accepted, err = verifier.ReadKey(ctx, r.Circuit, generation.Kind, out.vk)
+		out.accepted, err = verifier.ReadKey(ctx, circuit.Single(r.Circuit), generation.Kind, out.vk)
 		return out, err
 	}))
 	out, err := once.(func() (*setUp, error))()
@@ -101,13 +101,13 @@ func proveReal(t *testing.T, m provedModel, argmax bool) {
 	require.NoError(t, err)
 	proved := time.Since(began)
 	began = time.Now()
-	require.NoError(t, r.accepted.VerifyStatement(st, proof))
+	require.NoError(t, r.accepted.VerifyStatement(r.Circuit, st, proof))
 	t.Logf("proof %d bytes, key %d bytes, proved in %v, verified in %v", len(proof), len(r.vk), proved, time.Since(began))
 	require.LessOrEqual(t, len(proof), maxProof)
 	require.Equal(t, r.Stats.ProofBytes, len(proof), "predicted")
 
 	for name, forge := range forgeries(c, st) {
-		require.Error(t, r.accepted.VerifyStatement(forge, proof), name)
+		require.Error(t, r.accepted.VerifyStatement(r.Circuit, forge, proof), name)
 	}
 }
 

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"slices"
 
+	"github.com/zkllmc/zkllmc/internal/circuit"
 	"github.com/zkllmc/zkllmc/internal/witness"
 	"github.com/zkllmc/zkllmc/runtime/statement/generation"
 )
@@ -14,9 +15,16 @@ var errNoLogits = errors.New("the circuit is no generation: run it on its inputs
 
 // Decoding is a text that the model of a generation reads and continues. Each position is computed once, with what earlier positions left
 // behind, and the proof begins with what all of them left behind; where positions cannot be computed by themselves, each call takes a whole
-// pass. It is not safe for concurrent use.
+// pass. A text that outgrows its circuit is computed once more with the next one of the family that holds it. It is not safe for concurrent
+// use.
 type Decoding struct {
-	k      *Key
+	k *Key
+	reader
+}
+
+// reader is a text as one circuit reads it.
+type reader struct {
+	m      *member
 	rows   *witness.Decoding // nil: whole passes
 	whole  error             // why
 	tokens []int64
@@ -24,69 +32,115 @@ type Decoding struct {
 	pass   *witness.Assignment // the last whole pass
 }
 
-// Decode begins a text.
-func (k *Key) Decode() (*Decoding, error) {
-	if k.c.Generation == nil {
+// Decode begins a text that will have at least so many tokens.
+func (k *Key) Decode(tokens int) (*Decoding, error) {
+	if k.f.Shortest().Generation == nil {
 		return nil, errNoLogits
 	}
-	rows, err := witness.NewDecoding(k.c, k.data)
+	r, err := newReader(k.holding(tokens))
+	return &Decoding{k, r}, err
+}
+
+// holding returns the shortest circuit with as many positions; the longest if none has.
+func (k *Key) holding(positions int) *member {
+	c := k.f.Smallest(positions)
+	return &k.members[slices.IndexFunc(k.members, func(m member) bool { return m.c == c })]
+}
+
+func newReader(m *member) (reader, error) {
+	rows, err := witness.NewDecoding(m.c, m.data)
 	switch {
 	case errors.Is(err, witness.ErrWhole):
-		return &Decoding{k: k, whole: err}, nil
+		return reader{m: m, whole: err}, nil
 	case err != nil:
-		return nil, refuse(ErrUndefined, err)
+		return reader{}, refuse(ErrUndefined, err)
 	}
-	return &Decoding{k: k, rows: rows}, nil
+	return reader{m: m, rows: rows}, nil
 }
+
+// Circuit is the one that reads the text: the shortest of the family that holds it.
+func (d *Decoding) Circuit() *circuit.Circuit { return d.m.c }
 
 // Whole says why every call takes a whole pass; nil if none does.
 func (d *Decoding) Whole() error { return d.whole }
 
-// Logits are those after each of the tokens, row by row.
+// Logits are those after each of the tokens, row by row, as Circuit has them.
 func (d *Decoding) Logits() []int64 { return d.logits }
 
 // Clamped lists the cells that were clamped at the positions of the text, or, where every call takes a whole pass, at all of the last one.
 func (d *Decoding) Clamped() []Clamped {
 	switch {
 	case d.rows != nil:
-		return clamped(d.k.c, d.rows.Tensor)
+		return clamped(d.m.c, d.rows.Tensor)
 	case d.pass != nil:
-		return clamped(d.k.c, d.pass.Tensor)
+		return clamped(d.m.c, d.pass.Tensor)
 	}
 	return nil
 }
 
-// Next appends tokens, private or not, to the text: Logits then has the rows after them.
+// Next appends tokens, private or not, to the text: Logits then has the rows after them. Where it moves on to a longer circuit, those after
+// earlier tokens are computed anew; see that they still say what was taken from them.
 func (d *Decoding) Next(ctx context.Context, tokens ...int64) error {
-	all := slices.Concat(d.tokens, tokens)
+	all := len(d.tokens) + len(tokens)
+	m := d.k.holding(all)
+	if all <= d.m.c.Generation.Length || m == d.m {
+		return d.next(ctx, tokens)
+	}
+	longer, err := newReader(m)
+	if err != nil {
+		return err
+	}
+	if err := longer.next(ctx, slices.Concat(d.tokens, tokens)); err != nil {
+		return err
+	}
+	d.reader = longer
+	return nil
+}
+
+// Cut drops all tokens but the first n, at least one, and computes these anew.
+func (d *Decoding) Cut(ctx context.Context, n int) error {
+	r, err := newReader(d.m)
+	if err != nil {
+		return err
+	}
+	if err := r.next(ctx, d.tokens[:n]); err != nil {
+		return err
+	}
+	d.reader = r
+	return nil
+}
+
+func (r *reader) next(ctx context.Context, tokens []int64) error {
+	c, all := r.m.c, slices.Concat(r.tokens, tokens)
 	text := generation.Statement{Tokens: all, Prompt: len(all), Next: generation.Unclaimed}
-	in := &Input{Statement: text.Hide(d.k.c), Private: generation.PrivateInput(d.k.c, all)} // without logits: they count as zeros until they are known
-	if err := in.Statement.CheckInput(d.k.c); err != nil {
+	in := &Input{Statement: text.Hide(c), Private: generation.PrivateInput(c, all)} // without logits: they count as zeros until they are known
+	if err := in.Statement.CheckInput(c); err != nil {
 		return fmt.Errorf("statement: %w", err)
 	}
-	if d.rows == nil {
-		a, err := d.k.Evaluate(ctx, in)
+	if r.rows == nil {
+		a, err := r.m.evaluate(ctx, in)
 		if err != nil {
 			return err
 		}
-		d.pass, d.tokens, d.logits = a, all, a.Tensor(d.k.c.Generation.Output).V[:len(all)*d.k.c.Generation.Vocab]
+		r.pass, r.tokens, r.logits = a, all, a.Tensor(c.Generation.Output).V[:len(all)*c.Generation.Vocab]
 		return nil
 	}
-	if err := d.rows.Next(ctx, tokens); err != nil {
+	if err := r.rows.Next(ctx, tokens); err != nil {
 		return refuse(ErrUndefined, err)
 	}
-	d.tokens, d.logits = all, d.rows.Logits()
+	r.tokens, r.logits = all, r.rows.Logits()
 	return nil
 }
 
 // Prove is Key.Prove for a statement about the text, as it is before it is hidden, or about one that begins so. The decoding ends.
 func (d *Decoding) Prove(ctx context.Context, st *generation.Statement, o Options) ([]byte, error) {
-	in := &Input{Statement: st.Hide(d.k.c), Private: generation.PrivateInput(d.k.c, st.Tokens)}
-	if d.rows == nil {
+	c := d.k.f.Smallest(len(st.Tokens))
+	in := &Input{Statement: st.Hide(c), Private: generation.PrivateInput(c, st.Tokens)}
+	if d.rows == nil || c != d.m.c {
 		return d.k.Prove(ctx, in, o)
 	}
-	return d.k.prove(ctx, in, o, func() (*witness.Assignment, error) {
-		a, err := d.rows.Finish(ctx, st.Tokens, in.publics(d.k.c), in.Private)
+	return d.k.prove(ctx, d.m, in, o, func() (*witness.Assignment, error) {
+		a, err := d.rows.Finish(ctx, st.Tokens, in.publics(c), in.Private)
 		if err != nil {
 			return nil, refuse(ErrFalse, err)
 		}
@@ -96,7 +150,7 @@ func (d *Decoding) Prove(ctx context.Context, st *generation.Statement, o Option
 
 // Logits runs the integer program of a generation on tokens, private or not, and returns the logits after each, row by row.
 func (k *Key) Logits(ctx context.Context, tokens []int64) ([]int64, error) {
-	d, err := k.Decode()
+	d, err := k.Decode(len(tokens))
 	if err != nil {
 		return nil, err
 	}

@@ -45,12 +45,12 @@ func TestDecodedTextsAreProved(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			o := engine.Dishonest(engine.Options{Backend: cpu.New()}, engine.Hooks{Seed: []byte("the same for all")})
-			k, _, err := engine.Setup(ctx, c, randomWeights(c), o)
+			k, _, err := engine.Setup(ctx, circuit.Single(c), randomWeights(c), o)
 			require.NoError(t, err)
 			g := c.Generation
 			last := func(logits []int64) int64 { return statement.Argmax(logits[len(logits)-g.Vocab:]) }
 			for left := range 2 { // tokens that Prove computes
-				d, err := k.Decode()
+				d, err := k.Decode(0)
 				require.NoError(t, err)
 				require.Equal(t, name == "whole", d.Whole() != nil)
 				require.NoError(t, d.Next(ctx, 1, 3))
@@ -87,10 +87,10 @@ func TestDecodedTextsAreRefused(t *testing.T) {
 	ctx := context.Background()
 	c := decoder(t, dims{1, 5, 11, 16, 2, 1, 8, 24, 7}, circuit.Argmax)
 	o := engine.Options{Backend: cpu.New()}
-	k, _, err := engine.Setup(ctx, c, randomWeights(c), o)
+	k, _, err := engine.Setup(ctx, circuit.Single(c), randomWeights(c), o)
 	require.NoError(t, err)
 	begin := func() *engine.Decoding {
-		d, err := k.Decode()
+		d, err := k.Decode(0)
 		require.NoError(t, err)
 		require.NoError(t, d.Next(ctx, 1, 3))
 		return d
@@ -109,7 +109,7 @@ func TestDecodedTextsAreRefused(t *testing.T) {
 	require.ErrorIs(t, begin().Next(ended, 1), context.Canceled)
 	_, err = begin().Prove(ended, &generation.Statement{Tokens: []int64{1, 3}, Prompt: 2, Next: best}, o)
 	require.ErrorIs(t, err, context.Canceled)
-	empty, err := k.Decode()
+	empty, err := k.Decode(0)
 	require.NoError(t, err)
 	require.ErrorIs(t, empty.Next(ctx), generation.ErrLength)
 
@@ -117,9 +117,9 @@ func TestDecodedTextsAreRefused(t *testing.T) {
 	x := b.Weight("x", 4, 3)
 	gadget.Output(b, circuit.Port{Name: "y", Kind: circuit.Integers, Reveal: circuit.Values}, gadget.Rescale(b, "r", x, 1, -8, 7))
 	f := witnesstest.Finish(t, b)
-	k, _, err = engine.Setup(ctx, f, randomWeights(f), o)
+	k, _, err = engine.Setup(ctx, circuit.Single(f), randomWeights(f), o)
 	require.NoError(t, err)
-	_, err = k.Decode()
+	_, err = k.Decode(0)
 	require.ErrorContains(t, err, "no generation")
 	_, err = k.Logits(ctx, []int64{1})
 	require.ErrorContains(t, err, "no generation")
@@ -130,11 +130,11 @@ func TestDecodedTextsAreRefused(t *testing.T) {
 func BenchmarkDecode(b *testing.B) {
 	ctx := context.Background()
 	c := decoder(b, dims{5, 256, 512, 64, 8, 4, 8, 172, 12}, circuit.Argmax)
-	k, _, err := engine.Setup(ctx, c, randomWeights(c), engine.Options{Backend: cpu.New()})
+	k, _, err := engine.Setup(ctx, circuit.Single(c), randomWeights(c), engine.Options{Backend: cpu.New()})
 	require.NoError(b, err)
 	whole := time.Duration(0)
 	for b.Loop() {
-		d, err := k.Decode()
+		d, err := k.Decode(0)
 		require.NoError(b, err)
 		tokens := []int64{1}
 		for len(tokens) < c.Generation.Length {

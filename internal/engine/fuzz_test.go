@@ -26,7 +26,7 @@ func keyed(t testing.TB) (*circuit.Circuit, []byte) {
 	c, err := b.Finish()
 	require.NoError(t, err)
 	w := randomWeights(c)
-	k, _, err := engine.Setup(context.Background(), c, w, engine.Dishonest(engine.Options{Backend: cpu.New()}, engine.Hooks{Seed: []byte("keyed")}))
+	k, _, err := engine.Setup(context.Background(), circuit.Single(c), w, engine.Dishonest(engine.Options{Backend: cpu.New()}, engine.Hooks{Seed: []byte("keyed")}))
 	require.NoError(t, err)
 	return c, k.Encode()
 }
@@ -59,7 +59,7 @@ func FuzzReadKey(f *testing.F) {
 		}
 		var before, after runtime.MemStats
 		runtime.ReadMemStats(&before)
-		k, err := engine.ReadKey(c, d)
+		k, err := engine.ReadKey(circuit.Single(c), d)
 		runtime.ReadMemStats(&after)
 		if n := after.TotalAlloc - before.TotalAlloc; n > limit+uint64(len(d)) {
 			t.Fatalf("%d bytes allocated for a key of %d bytes, the bound is %d", n, len(d), limit)

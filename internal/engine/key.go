@@ -14,30 +14,31 @@ import (
 
 // Encode returns the key as the bytes of a prover key file. They are secret.
 func (k *Key) Encode() []byte {
-	m := &Keys{c: k.c, weights: loaded(k.data), secret: k.secret, id: k.id, points: k.set.Points}
-	for i := range k.set.Rows {
-		m.blinds = append(m.blinds, k.set.Rows[i].Blind)
+	m := &Keys{f: k.f, weights: loaded(k.members[0].data), secret: k.secret, id: k.id, points: k.points}
+	for i := range k.rows {
+		m.blinds = append(m.blinds, k.rows[i].Blind)
 	}
 	var out bytes.Buffer
-	out.Grow(KeySize(k.c))
+	out.Grow(KeySize(k.f))
 	if err := m.WriteProverKey(&out); err != nil {
 		panic("engine: " + err.Error()) // all is in memory
 	}
 	return out.Bytes()
 }
 
-// ReadKey decodes a prover key of a circuit.
-func ReadKey(c *circuit.Circuit, data []byte) (*Key, error) {
-	k, err := readKey(c, data)
+// ReadKey decodes a prover key of a family.
+func ReadKey(f *circuit.Family, data []byte) (*Key, error) {
+	k, err := readKey(f, data)
 	if err != nil {
 		return nil, fmt.Errorf("prover key: %w", err)
 	}
 	return k, nil
 }
 
-// KeySize is the number of bytes of the prover key of a circuit: header, model ID, secret, two bytes per weight, and a commitment with its
+// KeySize is the number of bytes of the prover key of a family: header, model ID, secret, two bytes per weight, and a commitment with its
 // blinder per row.
-func KeySize(c *circuit.Circuit) int {
+func KeySize(f *circuit.Family) int {
+	c := f.Shortest()
 	n := format.HeaderSize + 32 + 32 + 64*protocol.WeightLayout(c).Rows
 	for _, t := range c.Weights() {
 		n += 2 * circuit.Size(t.Shape)
@@ -45,37 +46,37 @@ func KeySize(c *circuit.Circuit) int {
 	return n
 }
 
-func readKey(c *circuit.Circuit, data []byte) (*Key, error) {
-	r, err := format.NewReader(data, format.MagicProverKey, c.Digest())
+func readKey(f *circuit.Family, data []byte) (*Key, error) {
+	r, err := format.NewReader(data, format.MagicProverKey, f.Digest())
 	if err != nil {
 		return nil, err
 	}
-	if err := r.Exactly(KeySize(c) - format.HeaderSize); err != nil {
+	if err := r.Exactly(KeySize(f) - format.HeaderSize); err != nil {
 		return nil, err
 	}
-	k := &Key{c: c, data: map[circuit.ID]backend.Tensor{}}
+	k := &Key{f: f}
 	copy(k.id[:], r.Raw(32))
 	copy(k.secret[:], r.Raw(32))
+	c, weights := f.Shortest(), map[circuit.ID]backend.Tensor{}
 	for _, t := range c.Weights() {
 		v, err := r.Cells(t)
 		if err != nil {
 			return nil, fmt.Errorf("weight %s: %w", t.Name, err)
 		}
-		k.data[t.ID] = backend.Tensor{Shape: t.Shape, V: v}
+		weights[t.ID] = backend.Tensor{Shape: t.Shape, V: v}
 	}
-	layout := protocol.WeightLayout(c)
-	blinds := make([]field.Element, layout.Rows)
-	k.set.Points = make([]group.Affine, layout.Rows)
+	blinds := make([]field.Element, protocol.WeightLayout(c).Rows)
+	k.points = make([]group.Affine, len(blinds))
 	for i := range blinds {
-		if k.set.Points[i], err = r.Point(); err != nil {
+		if k.points[i], err = r.Point(); err != nil {
 			return nil, fmt.Errorf("row %d: %w", i, err)
 		}
 		if blinds[i], err = r.Scalar(); err != nil {
 			return nil, fmt.Errorf("blinder %d: %w", i, err)
 		}
 	}
-	k.commit(layout, blinds)
-	if protocol.ModelID(c, k.set.Points) != k.id {
+	k.commit(weights, blinds)
+	if protocol.ModelID(f, k.points) != k.id {
 		return nil, fmt.Errorf("%w: its row commitments do not give its model ID", format.ErrModel)
 	}
 	return k, r.Close()

@@ -19,6 +19,7 @@ import (
 	"github.com/zkllmc/zkllmc/internal/witness"
 	"github.com/zkllmc/zkllmc/runtime/statement"
 	"github.com/zkllmc/zkllmc/runtime/statement/function"
+	"github.com/zkllmc/zkllmc/runtime/statement/generation"
 )
 
 // Phase is told when a phase of long work begins; the last call has the empty name.
@@ -67,30 +68,68 @@ func (o *Options) progress(done, of int) {
 	}
 }
 
-// Key is what a prover keeps: the weights, the blinders of their commitments and a secret that enters all later randomness.
+// Key is what a prover keeps: the weights, the blinders of their commitments and a secret that enters all later randomness. It serves all
+// circuits of a family: what is proved is proved with the shortest that its statement fits.
 type Key struct {
-	c      *circuit.Circuit
-	data   map[circuit.ID]backend.Tensor
-	set    commit.Set
-	secret [32]byte
-	id     [32]byte
+	f       *circuit.Family
+	members []member
+	points  []group.Affine // the commitments of the weights' rows
+	rows    []backend.Row  // their blinders
+	secret  [32]byte
+	id      [32]byte
+}
+
+// member is a circuit of a family with the weights by its own numbers.
+type member struct {
+	c    *circuit.Circuit
+	data loaded
 }
 
 // ModelID identifies the committed model.
 func (k *Key) ModelID() [32]byte { return k.id }
 
-// commit sets the rows of the weights, but for the commitments. Their cells are laid out when they are opened.
-func (k *Key) commit(layout *commit.Layout, blinds []field.Element) {
-	k.set.Layout, k.set.Rows = layout, blinded(make([][]int32, layout.Rows), blinds)
-	k.set.Cells = func() [][]int32 { return cellsAgain(layout, k.c, k.tensor) }
+// Family returns the circuits that the key is of.
+func (k *Key) Family() *circuit.Family { return k.f }
+
+// commit takes the weights of the shortest circuit and the blinders of their rows. Cells are laid out when they are opened.
+func (k *Key) commit(weights loaded, blinds []field.Element) {
+	k.rows = blinded(make([][]int32, len(blinds)), blinds)
+	first := protocol.WeightIDs(k.f.Shortest())
+	for _, c := range k.f.Members() {
+		data := loaded{}
+		for i, id := range protocol.WeightIDs(c) {
+			if t, ok := weights[first[i]]; ok {
+				data[id] = t
+			}
+		}
+		k.members = append(k.members, member{c, data})
+	}
 }
 
-func (k *Key) tensor(id circuit.ID) *backend.Tensor {
-	t, ok := k.data[id]
-	if !ok {
-		return nil
+// fitting returns the shortest circuit that an input fits. The error is that of the first for which something else is wrong with the statement
+// than its length, or that of the longest.
+func (k *Key) fitting(in *Input) (m *member, err error) {
+	for i := range k.members {
+		m = &k.members[i]
+		err = in.Statement.CheckInput(m.c)
+		if err == nil && in.fits(m.c) || err != nil && !errors.Is(err, statement.ErrCount) && !errors.Is(err, generation.ErrLength) {
+			break
+		}
 	}
-	return &t
+	if err != nil {
+		return nil, fmt.Errorf("statement: %w", err)
+	}
+	return m, nil
+}
+
+// fits says whether private inputs have as many elements as their ports.
+func (in *Input) fits(c *circuit.Circuit) bool {
+	for i, v := range in.Private {
+		if i < 0 || i >= len(c.Ports) || len(v) != circuit.Size(c.Ports[i].Shape) {
+			return false
+		}
+	}
+	return true
 }
 
 // Input is what one inference is about: the public statement and the elements of private inputs.
@@ -99,17 +138,22 @@ type Input struct {
 	Private   witness.PrivateInput
 }
 
-// Prove proves a statement and returns the encoded proof. It refuses what no verifier would accept: a false statement with ErrFalse.
+// Prove proves a statement, with the shortest circuit that it fits, and returns the encoded proof. It refuses what no verifier would accept: a
+// false statement with ErrFalse.
 func (k *Key) Prove(ctx context.Context, in *Input, o Options) ([]byte, error) {
-	return k.prove(ctx, in, o, func() (*witness.Assignment, error) { return k.Witness(ctx, in) })
+	m, err := k.fitting(in)
+	if err != nil {
+		return nil, err
+	}
+	return k.prove(ctx, m, in, o, func() (*witness.Assignment, error) { return m.witness(ctx, in) })
 }
 
-// prove proves a statement with the assignment that the function computes.
-func (k *Key) prove(ctx context.Context, in *Input, o Options, assign func() (*witness.Assignment, error)) ([]byte, error) {
-	if err := in.Statement.Check(k.c); err != nil {
+// prove proves a statement about a circuit with the assignment that the function computes.
+func (k *Key) prove(ctx context.Context, m *member, in *Input, o Options, assign func() (*witness.Assignment, error)) ([]byte, error) {
+	if err := in.Statement.Check(m.c); err != nil {
 		return nil, fmt.Errorf("statement: %w", err)
 	}
-	if err := in.Statement.CheckClaim(k.c); err != nil {
+	if err := in.Statement.CheckClaim(m.c); err != nil {
 		return nil, fmt.Errorf("statement: %w", err)
 	}
 	o.phase("witness")
@@ -117,22 +161,27 @@ func (k *Key) prove(ctx context.Context, in *Input, o Options, assign func() (*w
 	if err != nil {
 		return nil, err
 	}
-	saturated := clamped(k.c, a.Tensor)
+	saturated := clamped(m.c, a.Tensor)
 	if o.Clamped != nil {
 		o.Clamped(saturated)
 	}
 	if in.Statement.Unsaturated() && len(saturated) > 0 {
 		return nil, refuse(ErrFalse, fmt.Errorf("the statement says that no value is clamped: %v", saturated[0]))
 	}
-	return k.ProveAssignment(ctx, in.Statement, a, o)
+	return k.proveAssignment(ctx, m, in.Statement, a, o)
 }
 
 // Witness runs the integer program on an input and returns every tensor. It fails with ErrFalse when the statement is false.
 func (k *Key) Witness(ctx context.Context, in *Input, opts ...witness.Option) (*witness.Assignment, error) {
-	if err := in.Statement.CheckInput(k.c); err != nil {
-		return nil, fmt.Errorf("statement: %w", err)
+	m, err := k.fitting(in)
+	if err != nil {
+		return nil, err
 	}
-	a, err := witness.Generate(ctx, k.c, k.data, in.publics(k.c), in.Private, opts...)
+	return m.witness(ctx, in, opts...)
+}
+
+func (m *member) witness(ctx context.Context, in *Input, opts ...witness.Option) (*witness.Assignment, error) {
+	a, err := witness.Generate(ctx, m.c, m.data, in.publics(m.c), in.Private, opts...)
 	if err != nil {
 		return nil, refuse(ErrFalse, err)
 	}
@@ -147,10 +196,15 @@ func (in *Input) publics(c *circuit.Circuit) func(circuit.ID) backend.Tensor {
 // Evaluate runs the integer program on an input whose statement may lack what it claims of outputs, and returns every tensor. It serves to
 // learn what a statement could claim: see function.Statement.Fill.
 func (k *Key) Evaluate(ctx context.Context, in *Input) (*witness.Assignment, error) {
-	if err := in.Statement.CheckInput(k.c); err != nil {
-		return nil, fmt.Errorf("statement: %w", err)
+	m, err := k.fitting(in)
+	if err != nil {
+		return nil, err
 	}
-	a, err := witness.Evaluate(ctx, k.c, k.data, in.publics(k.c), in.Private)
+	return m.evaluate(ctx, in)
+}
+
+func (m *member) evaluate(ctx context.Context, in *Input) (*witness.Assignment, error) {
+	a, err := witness.Evaluate(ctx, m.c, m.data, in.publics(m.c), in.Private)
 	if err != nil {
 		return nil, refuse(ErrUndefined, err)
 	}
@@ -160,28 +214,42 @@ func (k *Key) Evaluate(ctx context.Context, in *Input) (*witness.Assignment, err
 // Compute runs the integer program of a function on its inputs, the statement's and private ones by port, and sets what the statement says of
 // every revealed output. It returns the cells that were clamped.
 func (k *Key) Compute(ctx context.Context, st *function.Statement, private witness.PrivateInput) ([]Clamped, error) {
-	a, err := k.Evaluate(ctx, &Input{Statement: st, Private: private})
+	in := &Input{Statement: st, Private: private}
+	m, err := k.fitting(in)
 	if err != nil {
 		return nil, err
 	}
-	for i := range k.c.Ports {
-		if p := &k.c.Ports[i]; p.Out {
-			st.Fill(k.c, i, a.Tensor(p.T).V)
+	a, err := m.evaluate(ctx, in)
+	if err != nil {
+		return nil, err
+	}
+	for i := range m.c.Ports {
+		if p := &m.c.Ports[i]; p.Out {
+			st.Fill(m.c, i, a.Tensor(p.T).V)
 		}
 	}
-	return clamped(k.c, a.Tensor), nil
+	return clamped(m.c, a.Tensor), nil
 }
 
-// ProveAssignment makes the proof that belongs to an assignment. Where the assignment does not satisfy the circuit the proof
-// does not verify.
+// ProveAssignment makes the proof that belongs to an assignment of the shortest circuit that the statement fits. Where the assignment does not
+// satisfy the circuit the proof does not verify.
 func (k *Key) ProveAssignment(ctx context.Context, st statement.Statement, a *witness.Assignment, o Options) ([]byte, error) {
-	if err := st.Check(k.c); err != nil {
+	m, err := k.fitting(&Input{Statement: st})
+	if err != nil {
+		return nil, err
+	}
+	if err := st.Check(m.c); err != nil {
 		return nil, fmt.Errorf("statement: %w", err)
 	}
-	w := format.NewWriter(format.MagicProof, k.c.Digest())
+	return k.proveAssignment(ctx, m, st, a, o)
+}
+
+func (k *Key) proveAssignment(ctx context.Context, m *member, st statement.Statement, a *witness.Assignment, o Options) ([]byte, error) {
+	w := format.NewWriter(format.MagicProof, m.c.Digest())
 	w.Raw(k.id[:])
-	p := protocol.Inference(k.c, k.set.Points, st)
-	p.Weights.Rows, p.Weights.Cells, p.Data = k.set.Rows, k.set.Cells, a.Tensor
+	p := protocol.Inference(m.c, k.points, st)
+	p.Weights.Rows, p.Weights.Cells = k.rows, func() [][]int32 { return cellsAgain(p.Weights.Layout, m.c, m.data.tensor) }
+	p.Data = a.Tensor
 	if err := run(ctx, p, k.secret, w, o); err != nil {
 		return nil, err
 	}
@@ -191,12 +259,12 @@ func (k *Key) ProveAssignment(ctx context.Context, st statement.Statement, a *wi
 
 // Check verifies a proof of this key as its verifiers do. One that does not verify is not hiding: nobody but the prover may see it.
 func (k *Key) Check(st statement.Statement, proof []byte) error {
-	r, err := format.NewReader(proof, format.MagicProof, k.c.Digest())
+	r, c, err := format.NewMemberReader(proof, format.MagicProof, k.f)
 	if err != nil {
 		return err
 	}
 	r.Raw(len(k.id))
-	p := protocol.Inference(k.c, k.set.Points, st)
+	p := protocol.Inference(c, k.points, st)
 	if err := p.Run(veil.NewVerifier(p.Transcript(), r)); err != nil {
 		return err
 	}

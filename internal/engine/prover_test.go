@@ -127,7 +127,7 @@ func TestBackendsGiveEqualBytes(t *testing.T) {
 	var keys, proofs [][]byte
 	for _, be := range []backend.Backend{reference.New(), cpu.New(), cpu.New(cpu.Threads(3))} {
 		o := engine.Dishonest(engine.Options{Backend: be}, engine.Hooks{Seed: []byte("the same for all")})
-		k, vk, err := engine.Setup(context.Background(), c, w, o)
+		k, vk, err := engine.Setup(context.Background(), circuit.Single(c), w, o)
 		require.NoError(t, err)
 		require.NoError(t, kit.Claim(c, k, st))
 		proof, err := k.Prove(context.Background(), &engine.Input{Statement: st}, o)
@@ -159,10 +159,10 @@ func runDecoder(t *testing.T, d dims, reveal circuit.Reveal) {
 		clock, running = time.Now(), next
 	}
 	o := engine.Options{Backend: cpu.New(), Phase: lap}
-	k, vkBytes, err := engine.Setup(context.Background(), c, w, o)
+	k, vkBytes, err := engine.Setup(context.Background(), circuit.Single(c), w, o)
 	require.NoError(t, err)
 	lap("accept")
-	vk, err := verifier.ReadKey(context.Background(), c, generation.Kind, vkBytes)
+	vk, err := verifier.ReadKey(context.Background(), circuit.Single(c), generation.Kind, vkBytes)
 	require.NoError(t, err)
 	lap("answer")
 	st := &generation.Statement{Tokens: []int64{1, 3, 2, 4}, Prompt: 4, Next: generation.Unclaimed}
@@ -188,14 +188,14 @@ func runDecoder(t *testing.T, d dims, reveal circuit.Reveal) {
 	t.Logf("proof %d bytes, vk %d bytes, weight rows %d, waves %d, lookups %d", len(proof), len(vkBytes), layout, c.Waves(), len(c.Lookups))
 
 	encoded := k.Encode()
-	require.Len(t, encoded, engine.KeySize(c))
+	require.Len(t, encoded, engine.KeySize(circuit.Single(c)))
 	for more, want := range map[int]error{1: format.ErrTrailing, 10 << 20: format.ErrTrailing, -1: format.ErrTruncated, 0: format.ErrEncoding} {
 		damaged := append(bytes.Repeat([]byte{0x7f}, len(encoded)), make([]byte, max(more, 0))...)[:len(encoded)+more]
 		copy(damaged, encoded[:format.HeaderSize])
-		_, err := engine.ReadKey(c, damaged) // its points are none: only in a file of the right size does that matter
+		_, err := engine.ReadKey(circuit.Single(c), damaged) // its points are none: only in a file of the right size does that matter
 		require.ErrorIs(t, err, want, more)
 	}
-	back, err := engine.ReadKey(c, encoded)
+	back, err := engine.ReadKey(circuit.Single(c), encoded)
 	require.NoError(t, err)
 	require.Equal(t, k.ModelID(), back.ModelID())
 	forged := *st
@@ -213,16 +213,16 @@ func runDecoder(t *testing.T, d dims, reveal circuit.Reveal) {
 // BenchmarkVerify verifies a proof of the size of a small real model (5 layers, 32 positions, 512 tokens).
 func BenchmarkVerify(b *testing.B) {
 	c := decoder(b, dims{5, 32, 512, 64, 8, 4, 8, 172, 12}, circuit.Argmax)
-	k, vkBytes, err := engine.Setup(context.Background(), c, randomWeights(c), engine.Options{Backend: cpu.New()})
+	k, vkBytes, err := engine.Setup(context.Background(), circuit.Single(c), randomWeights(c), engine.Options{Backend: cpu.New()})
 	require.NoError(b, err)
-	vk, err := verifier.ReadKey(context.Background(), c, generation.Kind, vkBytes)
+	vk, err := verifier.ReadKey(context.Background(), circuit.Single(c), generation.Kind, vkBytes)
 	require.NoError(b, err)
 	st := &generation.Statement{Tokens: []int64{1, 3, 2, 4}, Prompt: 4, Next: 0}
 	require.NoError(b, kit.Claim(c, k, st))
 	proof, err := k.Prove(context.Background(), &engine.Input{Statement: st}, engine.Options{Backend: cpu.New()})
 	require.NoError(b, err)
 	for b.Loop() {
-		require.NoError(b, vk.VerifyStatement(st, proof))
+		require.NoError(b, vk.VerifyStatement(c, st, proof))
 	}
 	b.ReportMetric(float64(len(proof)), "proof-bytes")
 }

@@ -19,7 +19,8 @@ import (
 	"github.com/zkllmc/zkllmc/internal/witness"
 )
 
-// Weights yields the cells of a model's weights in runs, so that they need not be in memory all at once.
+// Weights yields the cells of a model's weights in runs, so that they need not be in memory all at once. Tensors have the numbers that the
+// family's shortest circuit gives them.
 type Weights interface {
 	// Cells returns the cells of a weight from lo up to hi-1, row-major.
 	Cells(id circuit.ID, lo, hi int) ([]int64, error)
@@ -77,27 +78,33 @@ type loaded map[circuit.ID]backend.Tensor
 
 func (w loaded) Cells(id circuit.ID, lo, hi int) ([]int64, error) { return w[id].V[lo:hi], nil }
 
-// Setup commits to the weights (by tensor, in the shapes of the circuit) and proves that each lies in its declared range. It
+func (w loaded) tensor(id circuit.ID) *backend.Tensor {
+	t, ok := w[id]
+	if !ok {
+		return nil
+	}
+	return &t
+}
+
+// Setup commits to the weights (by tensor of the shortest circuit, in the circuit's shapes) and proves that each lies in its declared range. It
 // returns the prover's key and the encoded verifying key.
-func Setup(ctx context.Context, c *circuit.Circuit, weights map[circuit.ID]backend.Tensor, o Options) (*Key, []byte, error) {
-	k := &Key{c: c, data: weights}
-	layout := protocol.WeightLayout(c)
-	if _, err := layout.Cells(c, k.tensor); err != nil { // they are laid out later, when it is no matter of errors
+func Setup(ctx context.Context, f *circuit.Family, weights map[circuit.ID]backend.Tensor, o Options) (*Key, []byte, error) {
+	c := f.Shortest()
+	if _, err := protocol.WeightLayout(c).Cells(c, loaded(weights).tensor); err != nil { // they are laid out later, when it is no matter of errors
 		return nil, nil, err
 	}
-	made, err := MakeKeys(ctx, c, loaded(weights), nil, o)
+	made, err := MakeKeys(ctx, f, loaded(weights), nil, o)
 	if err != nil {
 		return nil, nil, err
 	}
-	k.secret, k.id = made.secret, made.id
-	k.set.Points = made.points
-	k.commit(layout, made.blinds)
+	k := &Key{f: f, secret: made.secret, id: made.id, points: made.points}
+	k.commit(weights, made.blinds)
 	return k, made.VerifyingKey(), nil
 }
 
 // Keys are the two keys of a model, as setup makes them.
 type Keys struct {
-	c          *circuit.Circuit
+	f          *circuit.Family
 	weights    Weights
 	secret, id [32]byte
 	points     []group.Affine  // the commitments of the weights' rows
@@ -110,7 +117,7 @@ func (k *Keys) ModelID() [32]byte { return k.id }
 
 // VerifyingKey returns the bytes of the verifying key.
 func (k *Keys) VerifyingKey() []byte {
-	w := format.NewWriter(format.MagicVerifyingKey, k.c.Digest())
+	w := format.NewWriter(format.MagicVerifyingKey, k.f.Digest())
 	for i := range k.points {
 		w.Point(k.points[i])
 	}
@@ -133,13 +140,13 @@ func (k *Keys) ends(t *circuit.Tensor) []int {
 
 // WriteProverKey writes the prover's key. It is secret.
 func (k *Keys) WriteProverKey(to io.Writer) error {
-	w := format.NewWriter(format.MagicProverKey, k.c.Digest())
+	w := format.NewWriter(format.MagicProverKey, k.f.Digest())
 	w.Raw(k.id[:])
 	w.Raw(k.secret[:])
 	if _, err := to.Write(w.Bytes()); err != nil {
 		return err
 	}
-	for _, t := range k.c.Weights() {
+	for _, t := range k.f.Shortest().Weights() {
 		lo := 0
 		for _, hi := range k.ends(t) {
 			v, err := k.weights.Cells(t.ID, lo, hi)
@@ -166,6 +173,7 @@ func (k *Keys) WriteProverKey(to io.Writer) error {
 // maker makes the keys of a model, piece by piece.
 type maker struct {
 	*Keys
+	c      *circuit.Circuit // whose weights are laid out
 	layout *commit.Layout
 	pieces int
 	work   *Work
@@ -175,10 +183,11 @@ type maker struct {
 // MakeKeys commits to the weights and proves that each lies in its declared range, in memory for one piece of the range proof at a time. work
 // keeps what was made in case this process is killed; it may be nil. A piece that is kept was verified, and is verified again by whoever goes
 // on from it.
-func MakeKeys(ctx context.Context, c *circuit.Circuit, weights Weights, work *Work, o Options) (*Keys, error) {
-	m := &maker{Keys: &Keys{c: c, weights: newSteady(c, weights)}, layout: protocol.WeightLayout(c), work: work, o: o}
+func MakeKeys(ctx context.Context, f *circuit.Family, weights Weights, work *Work, o Options) (*Keys, error) {
+	m := &maker{Keys: &Keys{f: f, weights: newSteady(f.Shortest(), weights)}, c: f.Shortest(), work: work, o: o}
+	m.layout = protocol.WeightLayout(m.c)
 	var err error
-	if m.pieces, err = protocol.Pieces(c); err != nil {
+	if m.pieces, err = protocol.Pieces(f); err != nil {
 		return nil, err
 	}
 	for _, step := range []func(context.Context) error{m.draw, m.commit, m.prove} {
@@ -192,7 +201,7 @@ func MakeKeys(ctx context.Context, c *circuit.Circuit, weights Weights, work *Wo
 
 // each calls f for the rows of every piece.
 func (m *maker) each(ctx context.Context, f func(index int, rows commit.Range) error) error {
-	size := protocol.PieceRows(m.c)
+	size := protocol.PieceRows(m.f)
 	for i := range m.pieces {
 		if err := ctx.Err(); err != nil {
 			return err
@@ -213,7 +222,7 @@ func (m *maker) draw(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	digest := m.c.Digest()
+	digest := m.f.Digest()
 	s := newSeed(fresh, append([]byte("setup"), digest[:]...), nil)
 	if err := m.each(ctx, func(_ int, rows commit.Range) error {
 		cells, err := m.layout.CellsOf(m.c, rows, m.weights.Cells)
@@ -257,7 +266,7 @@ func (m *maker) commit(ctx context.Context) error {
 		m.points = append(m.points, points...)
 		return m.work.write(ctx, rowsFile(index), encodePoints(points))
 	})
-	m.id = protocol.ModelID(m.c, m.points)
+	m.id = protocol.ModelID(m.f, m.points)
 	return err
 }
 
@@ -267,7 +276,7 @@ func (m *maker) prove(ctx context.Context) error {
 		m.o.phase("range proof")
 	}
 	return m.each(ctx, func(index int, _ commit.Range) error {
-		piece, err := protocol.SetupPiece(m.c, index)
+		piece, err := protocol.SetupPiece(m.f, index)
 		if err != nil {
 			return err
 		}

@@ -33,7 +33,7 @@ func inPieces(t *testing.T) *circuit.Circuit {
 	gadget.Output(b, circuit.Port{Name: "y", Kind: circuit.Integers, Reveal: circuit.Values}, b.Weight("told", 4, 3))
 	c, err := b.Finish()
 	require.NoError(t, err)
-	n, err := protocol.Pieces(c)
+	n, err := protocol.Pieces(circuit.Single(c))
 	require.NoError(t, err)
 	require.Equal(t, 3, n)
 	return c
@@ -100,18 +100,18 @@ func resume(ctx context.Context, t *testing.T, c *circuit.Circuit, w cells, dir 
 	if change != nil {
 		change(b)
 	}
-	k, err := engine.MakeKeys(ctx, c, w, work, engine.Options{Backend: b})
+	k, err := engine.MakeKeys(ctx, circuit.Single(c), w, work, engine.Options{Backend: b})
 	return k, b, err
 }
 
 func accept(t *testing.T, c *circuit.Circuit, k *engine.Keys) {
 	t.Helper()
-	vk, err := verifier.ReadKey(t.Context(), c, function.Kind, k.VerifyingKey())
+	vk, err := verifier.ReadKey(t.Context(), circuit.Single(c), function.Kind, k.VerifyingKey())
 	require.NoError(t, err)
 	require.Equal(t, k.ModelID(), vk.ModelID())
 	var secret bytes.Buffer
 	require.NoError(t, k.WriteProverKey(&secret))
-	key, err := engine.ReadKey(c, secret.Bytes())
+	key, err := engine.ReadKey(circuit.Single(c), secret.Bytes())
 	require.NoError(t, err)
 	require.Equal(t, k.ModelID(), key.ModelID())
 	require.Equal(t, secret.Bytes(), key.Encode())
@@ -138,7 +138,7 @@ func TestSetupGoesOn(t *testing.T) {
 	work, err := engine.OpenWork(dir)
 	require.NoError(t, err)
 	b := &counted{Backend: cpu.New()}
-	k, err := engine.MakeKeys(t.Context(), c, w, work, engine.Options{Backend: b, Progress: func(done, of int) { parts = append(parts, [2]int{done, of}) }})
+	k, err := engine.MakeKeys(t.Context(), circuit.Single(c), w, work, engine.Options{Backend: b, Progress: func(done, of int) { parts = append(parts, [2]int{done, of}) }})
 	require.NoError(t, err)
 	require.Zero(t, b.rows, "commitments are not made again")
 	require.Equal(t, 1, b.trees, "nor pieces")
@@ -215,7 +215,7 @@ func TestWeightsThatChange(t *testing.T) {
 			dir := filepath.Join(t.TempDir(), "work")
 			work, err := engine.OpenWork(dir)
 			require.NoError(t, err)
-			k, err := engine.MakeKeys(t.Context(), c, w, work, engine.Options{Backend: cpu.New(), Phase: func(name string) {
+			k, err := engine.MakeKeys(t.Context(), circuit.Single(c), w, work, engine.Options{Backend: cpu.New(), Phase: func(name string) {
 				if name == at {
 					w[id].V[2019*16+3] ^= 1 // in the last piece
 				}
@@ -257,7 +257,7 @@ func TestCommitmentsThatAreFalse(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "work")
 	work, err := engine.OpenWork(dir)
 	require.NoError(t, err)
-	_, err = engine.MakeKeys(t.Context(), c, w, work, engine.Options{Backend: erring{cpu.New()}})
+	_, err = engine.MakeKeys(t.Context(), circuit.Single(c), w, work, engine.Options{Backend: erring{cpu.New()}})
 	require.ErrorContains(t, err, "piece 1 of 3 of the range proof does not verify")
 	require.NoDirExists(t, dir)
 }
@@ -314,7 +314,7 @@ func BenchmarkSetup(b *testing.B) {
 	}
 	c, err := cfg.Finish()
 	require.NoError(b, err)
-	n, err := protocol.Pieces(c)
+	n, err := protocol.Pieces(circuit.Single(c))
 	require.NoError(b, err)
 	require.Equal(b, 2, n)
 	weights := 0
@@ -322,7 +322,7 @@ func BenchmarkSetup(b *testing.B) {
 		weights += circuit.Size(t.Shape)
 	}
 	for b.Loop() {
-		k, err := engine.MakeKeys(b.Context(), c, drawn{}, nil, engine.Options{Backend: cpu.New()})
+		k, err := engine.MakeKeys(b.Context(), circuit.Single(c), drawn{}, nil, engine.Options{Backend: cpu.New()})
 		require.NoError(b, err)
 		b.ReportMetric(float64(len(k.VerifyingKey())), "B-of-key")
 	}

@@ -66,7 +66,7 @@ func TestHooksAreForTests(t *testing.T) {
 func TestLogits(t *testing.T) {
 	for _, reveal := range []circuit.Reveal{circuit.Values, circuit.Argmax} {
 		c := decoder(t, dims{1, 5, 11, 16, 2, 1, 8, 24, 7}, reveal)
-		k, _, err := engine.Setup(context.Background(), c, randomWeights(c), engine.Options{Backend: cpu.New()})
+		k, _, err := engine.Setup(context.Background(), circuit.Single(c), randomWeights(c), engine.Options{Backend: cpu.New()})
 		require.NoError(t, err)
 		tokens := []int64{1, 3, 2}
 		logits, err := k.Logits(context.Background(), tokens)

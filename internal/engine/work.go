@@ -18,11 +18,11 @@ import (
 
 // Work is a folder in which a setup in pieces keeps what it has made, so that one that was killed goes on where it was. It holds
 //
-//   - seed: the fresh bytes from which, with the circuit and all weights, the prover's secret and the blinders of the commitments follow.
+//   - seed: the fresh bytes from which, with the family and all weights, the prover's secret and the blinders of the commitments follow.
 //     It is as secret as the prover's key;
 //   - rows-N and proof-N: commitments and range proof of piece N. They are public one day.
 //
-// Nothing in it is believed for being there. Each file of a piece ends in a tag under a key that follows from the seed, the circuit and all
+// Nothing in it is believed for being there. Each file of a piece ends in a tag under a key that follows from the seed, the family and all
 // weights: what belongs to others, or is damaged, is made anew. Commitments are what they should be where the proofs about them verify. A
 // proof is never made of randomness that another one had: its pads come from fresh bytes, not from the seed. A nil *Work keeps nothing.
 type Work struct {

@@ -1,5 +1,6 @@
 // Package format parses and writes every artefact that is stored or sent; SPEC.md describes the bytes. All integers are
-// big-endian. Every artefact begins with an 8-byte magic, a 4-byte version and the 32-byte circuit digest. Decoding is strict:
+// big-endian. Every artefact begins with an 8-byte magic, a 4-byte version and a 32-byte digest: of a statement and of a proof that of their
+// circuit, of all others that of the family. Decoding is strict:
 // every length is compared with what the circuit asks for before anything is allocated, scalars must be reduced, points
 // canonical and on the curve, and no byte may be left over.
 package format
@@ -8,7 +9,9 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"strings"
 
+	"github.com/zkllmc/zkllmc/internal/circuit"
 	"github.com/zkllmc/zkllmc/internal/field"
 	"github.com/zkllmc/zkllmc/internal/group"
 )
@@ -16,7 +19,7 @@ import (
 // Version is the version of all artefacts.
 const Version = 1
 
-// HeaderSize is the number of bytes of magic, version and circuit digest.
+// HeaderSize is the number of bytes of magic, version and digest.
 const HeaderSize = 8 + 4 + 32
 
 // The magics of the artefacts.
@@ -47,7 +50,7 @@ var (
 // Writer builds an artefact.
 type Writer struct{ b []byte }
 
-// NewWriter starts an artefact of the given kind for a circuit.
+// NewWriter starts an artefact of the given kind for the circuit, or the family, with this digest.
 func NewWriter(magic string, digest [32]byte) *Writer {
 	w := &Writer{}
 	w.b = append(w.b, magic...)
@@ -80,23 +83,47 @@ type Reader struct {
 	err error
 }
 
-// NewReader checks kind, version and circuit of an artefact and returns a reader of what follows.
+// NewReader checks kind, version and digest of an artefact and returns a reader of what follows.
 func NewReader(data []byte, magic string, digest [32]byte) (*Reader, error) {
-	r := &Reader{b: data}
-	got := string(r.Raw(len(magic)))
-	if r.err == nil && got != magic {
-		if kind, ok := names[got]; ok {
-			return nil, fmt.Errorf("%w: it is %s, not %s", ErrMagic, kind, names[magic])
-		}
-		return nil, fmt.Errorf("%w: it is not %s", ErrMagic, names[magic])
-	}
-	if v := r.Uint32(); r.err == nil && v != Version {
-		return nil, fmt.Errorf("%w: version %d, want %d", ErrVersion, v, Version)
-	}
-	if d := r.Raw(32); r.err == nil && [32]byte(d) != digest {
-		return nil, fmt.Errorf("%w: digest %x…, want %x…", ErrCircuit, d[:8], digest[:8])
+	r, got := header(data, magic)
+	if r.err == nil && got != digest {
+		return nil, fmt.Errorf("%w: digest %x…, want %x…", ErrCircuit, got[:8], digest[:8])
 	}
 	return r, r.err
+}
+
+// NewMemberReader is NewReader for an artefact of a member of a family, which it returns too.
+func NewMemberReader(data []byte, magic string, f *circuit.Family) (*Reader, *circuit.Circuit, error) {
+	r, got := header(data, magic)
+	if r.err != nil {
+		return nil, nil, r.err
+	}
+	c := f.Member(got)
+	if c == nil {
+		var want []string
+		for _, c := range f.Members() {
+			digest := c.Digest()
+			want = append(want, fmt.Sprintf("%x…", digest[:8]))
+		}
+		return nil, nil, fmt.Errorf("%w: digest %x…, want %s", ErrCircuit, got[:8], strings.Join(want, " or "))
+	}
+	return r, c, nil
+}
+
+// header checks kind and version of an artefact and returns its digest.
+func header(data []byte, magic string) (r *Reader, digest [32]byte) {
+	r = &Reader{b: data}
+	got := string(r.Raw(len(magic)))
+	if kind, ok := names[got]; r.err == nil && got != magic && ok {
+		r.err = fmt.Errorf("%w: it is %s, not %s", ErrMagic, kind, names[magic])
+	} else if r.err == nil && got != magic {
+		r.err = fmt.Errorf("%w: it is not %s", ErrMagic, names[magic])
+	}
+	if v := r.Uint32(); r.err == nil && v != Version {
+		r.err = fmt.Errorf("%w: version %d, want %d", ErrVersion, v, Version)
+	}
+	copy(digest[:], r.Raw(32))
+	return r, digest
 }
 
 // Elements reads points and scalars that no header stands before.

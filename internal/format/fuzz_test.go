@@ -7,6 +7,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/zkllmc/zkllmc/internal/circuit"
 	"github.com/zkllmc/zkllmc/internal/format"
 )
 
@@ -18,7 +19,7 @@ const slackBytes = 64 << 10
 // follows it; a cut of its whole length makes more the file. Memory follows the circuit, not the words.
 func FuzzDecodeWeights(f *testing.F) {
 	c, w := weighted(f, "c")
-	valid, err := format.EncodeWeights(c, w)
+	valid, err := format.EncodeWeights(circuit.Single(c), w)
 	require.NoError(f, err)
 	for at := range valid {
 		f.Add(uint16(at), uint32(0xffffffff), uint16(0), []byte{})
@@ -35,7 +36,7 @@ func FuzzDecodeWeights(f *testing.F) {
 		}
 		var before, after runtime.MemStats
 		runtime.ReadMemStats(&before)
-		got, err := format.DecodeWeights(c, d)
+		got, err := format.DecodeWeights(circuit.Single(c), d)
 		runtime.ReadMemStats(&after)
 		if n := after.TotalAlloc - before.TotalAlloc; n > slackBytes+uint64(len(d)) {
 			t.Fatalf("%d bytes allocated for a file of %d bytes", n, len(d))
@@ -43,7 +44,7 @@ func FuzzDecodeWeights(f *testing.F) {
 		if err != nil {
 			return
 		}
-		again, err := format.EncodeWeights(c, got)
+		again, err := format.EncodeWeights(circuit.Single(c), got)
 		require.NoError(t, err)
 		require.Equal(t, d, again, "one encoding per content")
 	})

@@ -281,7 +281,7 @@ func (v vector) input(t testing.TB, c *circuit.Circuit, k *engine.Key) *engine.I
 func (v vector) make(t testing.TB, be backend.Backend) map[string][]byte {
 	c := v.circuit(t)
 	o := engine.Dishonest(engine.Options{Backend: be}, engine.Hooks{Seed: []byte("known answers")})
-	k, vk, err := engine.Setup(context.Background(), c, kit.Weights(c, 1, 2), o)
+	k, vk, err := engine.Setup(context.Background(), circuit.Single(c), kit.Weights(c, 1, 2), o)
 	require.NoError(t, err)
 	in := v.input(t, c, k)
 	proof, err := k.Prove(context.Background(), in, o)
@@ -360,7 +360,7 @@ func (r *recorder) ChallengeBytes(label string, n int) []byte {
 // trace verifies the range proof and the proof of a case once more, with transcripts that are written down from their start.
 func (v vector) trace(t testing.TB, files map[string][]byte) string {
 	c := v.circuit(t)
-	pieces, err := protocol.Pieces(c)
+	pieces, err := protocol.Pieces(circuit.Single(c))
 	require.NoError(t, err)
 	rows := protocol.WeightLayout(c).Rows
 	key, err := format.NewReader(files["model.vk"], format.MagicVerifyingKey, c.Digest())
@@ -373,11 +373,11 @@ func (v vector) trace(t testing.TB, files map[string][]byte) string {
 	proof, err := format.NewReader(files["proof.bin"], format.MagicProof, c.Digest())
 	require.NoError(t, err)
 	require.NotNil(t, proof.Raw(32))
-	st, err := kit.Kind(c).Decode(c, files["statement.bin"])
+	st, _, err := kit.Kind(c).Decode(circuit.Single(c), files["statement.bin"])
 	require.NoError(t, err)
 	var trace strings.Builder
 	for i := range pieces {
-		piece, err := protocol.SetupPiece(c, i)
+		piece, err := protocol.SetupPiece(circuit.Single(c), i)
 		require.NoError(t, err)
 		trace.WriteString(walk(t, piece.Proof(model), key))
 	}
@@ -419,10 +419,10 @@ func TestVectorsVerify(t *testing.T) {
 		require.Equal(t, digest, sha256.Sum256(v.read(t, "circuit.bin")), "%s: the circuit is another one", v.name)
 		a := c.Requests()
 		work := [3]int64{a.References, a.KnownCells, a.OpenedRows}
-		pieces, err := protocol.Pieces(c)
+		pieces, err := protocol.Pieces(circuit.Single(c))
 		require.NoError(t, err)
 		for i := range pieces {
-			piece, err := protocol.SetupPiece(c, i)
+			piece, err := protocol.SetupPiece(circuit.Single(c), i)
 			require.NoError(t, err)
 			b := piece.Circuit.Requests()
 			work = [3]int64{max(work[0], b.References), max(work[1], b.KnownCells), max(work[2], b.OpenedRows)}
@@ -432,7 +432,7 @@ func TestVectorsVerify(t *testing.T) {
 		for _, name := range []string{"model.vk", "statement.bin", "proof.bin"} {
 			files[name] = v.read(t, name)
 		}
-		key, err := verifier.ReadKey(context.Background(), c, kit.Kind(c), files["model.vk"])
+		key, err := verifier.ReadKey(context.Background(), circuit.Single(c), kit.Kind(c), files["model.vk"])
 		require.NoError(t, err, v.name)
 		require.NoError(t, key.Verify(files["statement.bin"], files["proof.bin"]), v.name)
 		require.Equal(t, string(v.read(t, "trace.txt")), v.trace(t, files), v.name)

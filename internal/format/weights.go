@@ -12,7 +12,8 @@ import (
 	"github.com/zkllmc/zkllmc/internal/circuit"
 )
 
-// The weights file, which the compiler writes and setup reads, holds every weight of the circuit in the circuit's order:
+// The weights file, which the compiler writes and setup reads, holds every weight of a family in its circuits' order. Tensors have the
+// numbers that the shortest member gives them:
 //
 //	header, count:4, then per weight  name length:4, name, axes:4, extent:4 per axis, cell:2 per cell, row-major
 //
@@ -24,11 +25,11 @@ const maxName = 1 << 12
 // ErrWeight says that a weights file does not suit the circuit it names.
 var ErrWeight = errors.New("the weights do not suit the circuit")
 
-// EncodeWeights returns the weights file of a circuit.
-func EncodeWeights(c *circuit.Circuit, data map[circuit.ID]backend.Tensor) ([]byte, error) {
+// EncodeWeights returns the weights file of a family.
+func EncodeWeights(f *circuit.Family, data map[circuit.ID]backend.Tensor) ([]byte, error) {
 	var names []string
 	var tensors []backend.Tensor
-	for _, t := range c.Weights() {
+	for _, t := range f.Shortest().Weights() {
 		v, ok := data[t.ID]
 		if !ok {
 			return nil, fmt.Errorf("%w: there is no weight %s", ErrWeight, t.Name)
@@ -42,12 +43,12 @@ func EncodeWeights(c *circuit.Circuit, data map[circuit.ID]backend.Tensor) ([]by
 		names, tensors = append(names, t.Name), append(tensors, v)
 	}
 	var out bytes.Buffer
-	out.Grow(WeightsSize(c))
-	err := WriteWeights(&out, c.Digest(), names, tensors)
+	out.Grow(WeightsSize(f))
+	err := WriteWeights(&out, f.Digest(), names, tensors)
 	return out.Bytes(), err
 }
 
-// WriteWeights writes the weights file of the circuit with the given digest. The weights are in the circuit's order.
+// WriteWeights writes the weights file of the family with the given digest. The weights are in the order of its circuits.
 func WriteWeights(w io.Writer, digest [32]byte, names []string, tensors []backend.Tensor) error {
 	if len(names) != len(tensors) {
 		return fmt.Errorf("%w: %d names for %d tensors", ErrWeight, len(names), len(tensors))
@@ -99,17 +100,18 @@ type Weights struct {
 	at   map[circuit.ID]int64 // where the cells begin
 }
 
-// OpenWeights reads what a weights file of a circuit says of its weights, not their cells. size is the number of its bytes.
-func OpenWeights(c *circuit.Circuit, file io.ReaderAt, size int64) (*Weights, error) {
+// OpenWeights reads what a weights file of a family says of its weights, not their cells. size is the number of its bytes.
+func OpenWeights(f *circuit.Family, file io.ReaderAt, size int64) (*Weights, error) {
+	c := f.Shortest()
 	head, err := readAt(file, 0, min(size, HeaderSize+4))
 	if err != nil {
 		return nil, err
 	}
-	r, err := NewReader(head, MagicWeights, c.Digest())
+	r, err := NewReader(head, MagicWeights, f.Digest())
 	if err != nil {
 		return nil, err
 	}
-	if err := exactly(size, int64(WeightsSize(c))); err != nil {
+	if err := exactly(size, int64(WeightsSize(f))); err != nil {
 		return nil, fmt.Errorf("weights file: %w", err)
 	}
 	want := c.Weights()
@@ -180,14 +182,14 @@ func (w *Weights) Raw(id circuit.ID, lo, hi int) ([]byte, error) {
 	return b, nil
 }
 
-// DecodeWeights reads the weights file of a circuit.
-func DecodeWeights(c *circuit.Circuit, data []byte) (map[circuit.ID]backend.Tensor, error) {
-	w, err := OpenWeights(c, bytes.NewReader(data), int64(len(data)))
+// DecodeWeights reads the weights file of a family.
+func DecodeWeights(f *circuit.Family, data []byte) (map[circuit.ID]backend.Tensor, error) {
+	w, err := OpenWeights(f, bytes.NewReader(data), int64(len(data)))
 	if err != nil {
 		return nil, err
 	}
 	out := make(map[circuit.ID]backend.Tensor, len(w.at))
-	for _, t := range c.Weights() {
+	for _, t := range f.Shortest().Weights() {
 		v, err := w.Cells(t.ID, 0, circuit.Size(t.Shape))
 		if err != nil {
 			return nil, err
@@ -210,10 +212,10 @@ func (r *Reader) Cells(t *circuit.Tensor) ([]int64, error) {
 	return v, inRange(t, 0, v)
 }
 
-// WeightsSize is the number of bytes of the weights file of a circuit.
-func WeightsSize(c *circuit.Circuit) int {
+// WeightsSize is the number of bytes of the weights file of a family.
+func WeightsSize(f *circuit.Family) int {
 	n := HeaderSize + 4
-	for _, t := range c.Weights() {
+	for _, t := range f.Shortest().Weights() {
 		n += 8 + len(t.Name) + 4*len(t.Shape) + 2*circuit.Size(t.Shape)
 	}
 	return n

@@ -27,10 +27,10 @@ func weighted(t testing.TB, name string) (*circuit.Circuit, map[circuit.ID]backe
 
 func TestWeights(t *testing.T) {
 	c, want := weighted(t, "c")
-	data, err := format.EncodeWeights(c, want)
+	data, err := format.EncodeWeights(circuit.Single(c), want)
 	require.NoError(t, err)
-	require.Len(t, data, format.WeightsSize(c))
-	got, err := format.DecodeWeights(c, data)
+	require.Len(t, data, format.WeightsSize(circuit.Single(c)))
+	got, err := format.DecodeWeights(circuit.Single(c), data)
 	require.NoError(t, err)
 	require.Equal(t, want, got)
 
@@ -44,7 +44,7 @@ const header = 8 + 4 + 32 + 4
 
 func TestDecodeWeightsRefuses(t *testing.T) {
 	c, w := weighted(t, "c")
-	data, err := format.EncodeWeights(c, w)
+	data, err := format.EncodeWeights(circuit.Single(c), w)
 	require.NoError(t, err)
 	set := func(at int, v uint32) func([]byte) []byte {
 		return func(d []byte) []byte { binary.BigEndian.PutUint32(d[at:], v); return d }
@@ -67,16 +67,16 @@ func TestDecodeWeightsRefuses(t *testing.T) {
 		"extent":               {set(first+4, 1<<31), format.ErrWeight, "axis 0 has extent 2147483648"},
 		"range":                {func(d []byte) []byte { d[first+12+1] = 0xf7; return d }, format.ErrWeight, "cell 0 is -9, outside the declared [-8, 7]"},
 	} {
-		_, err := format.DecodeWeights(c, k.f(append([]byte(nil), data...)))
+		_, err := format.DecodeWeights(circuit.Single(c), k.f(append([]byte(nil), data...)))
 		require.ErrorIs(t, err, k.err, name)
 		require.ErrorContains(t, err, k.text, name)
 	}
 	for n := range data {
-		_, err := format.DecodeWeights(c, data[:n])
+		_, err := format.DecodeWeights(circuit.Single(c), data[:n])
 		require.ErrorIs(t, err, format.ErrTruncated, n)
 	}
 	other, _ := weighted(t, "other")
-	_, err = format.DecodeWeights(other, data)
+	_, err = format.DecodeWeights(circuit.Single(other), data)
 	require.ErrorIs(t, err, format.ErrCircuit)
 }
 
@@ -86,11 +86,11 @@ func TestEncodeWeightsRefuses(t *testing.T) {
 		"shape": {Shape: []int{3, 2}, V: w[0].V}, "cells": {Shape: []int{2, 3}, V: w[0].V[:5]},
 		"range": {Shape: []int{2, 3}, V: []int64{8, 0, 0, 0, 0, 0}},
 	} {
-		_, err := format.EncodeWeights(c, map[circuit.ID]backend.Tensor{0: v, 1: w[1]})
+		_, err := format.EncodeWeights(circuit.Single(c), map[circuit.ID]backend.Tensor{0: v, 1: w[1]})
 		require.ErrorIs(t, err, format.ErrWeight, name)
 		require.ErrorContains(t, err, "first", name)
 	}
-	_, err := format.EncodeWeights(c, map[circuit.ID]backend.Tensor{0: w[0]})
+	_, err := format.EncodeWeights(circuit.Single(c), map[circuit.ID]backend.Tensor{0: w[0]})
 	require.ErrorContains(t, err, "there is no weight second")
 	wide := backend.Tensor{Shape: []int{1}, V: []int64{1 << 15}}
 	require.ErrorContains(t, format.WriteWeights(&bytes.Buffer{}, c.Digest(), []string{"w"}, []backend.Tensor{wide}), "16 bits")

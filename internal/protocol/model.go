@@ -7,10 +7,10 @@ import (
 	"github.com/zkllmc/zkllmc/internal/group"
 )
 
-// ModelID identifies a committed model: SHA-256 over version, circuit digest and the row commitments.
-func ModelID(c *circuit.Circuit, points []group.Affine) [32]byte {
+// ModelID identifies a committed model: SHA-256 over version, the family's digest and the row commitments.
+func ModelID(f *circuit.Family, points []group.Affine) [32]byte {
 	h := sha256.New()
-	digest := c.Digest()
+	digest := f.Digest()
 	h.Write([]byte(Version + " model"))
 	h.Write(digest[:])
 	for i := range points {

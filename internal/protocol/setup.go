@@ -19,9 +19,9 @@ import (
 // belongs to; where several tensors share a row, their cells alone are.
 //
 // Rows belong to one piece each, cells to one row each; so all cells are in their ranges if all pieces are valid. Which rows a piece is
-// about follows from the circuit c. Its transcript absorbs what the piece is: the digest of its circuit, whose name has the digest of c and
-// whose tensors' names have their rows; all row commitments of the model; and its number among how many. A piece that is left out, comes
-// twice, in another's place, or from another model is met by a transcript that it was not made for. A false weight needs one false piece,
+// about follows from the weights that all circuits of the model's family f declare. Its transcript absorbs what the piece is: the digest of
+// its circuit, whose name has the digest of f and whose tensors' names have their rows; all row commitments of the model; and its number among
+// how many. A piece that is left out, comes twice, in another's place, or from another model is met by a transcript that it was not made for. A false weight needs one false piece,
 // so that the error of all pieces is at most the sum of their errors.
 
 // pieceLeaves is how many cells a piece looks up. With the lines of the tables, one per width of at most 16 bits and fewer than 2^17
@@ -32,22 +32,25 @@ const pieceLeaves = 1<<23 - 1<<17
 const narrowest = 13
 
 // PieceRows is the number of rows of every piece of a model's range proof but the last.
-func PieceRows(c *circuit.Circuit) int { return max(1, pieceLeaves>>max(c.WeightBits, narrowest)) }
+func PieceRows(f *circuit.Family) int {
+	return max(1, pieceLeaves>>max(f.Shortest().WeightBits, narrowest))
+}
 
 // Pieces is the number of pieces of a model's range proof. A circuit without weights has no model.
-func Pieces(c *circuit.Circuit) (int, error) {
+func Pieces(f *circuit.Family) (int, error) {
+	c := f.Shortest()
 	if len(c.Weights()) == 0 {
 		return 0, fmt.Errorf("circuit %s has no weights, hence no model to commit to", c.Name)
 	}
-	n := PieceRows(c)
+	n := PieceRows(f)
 	return (WeightLayout(c).Rows + n - 1) / n, nil
 }
 
 // RangeProof returns the number of pieces of a model's range proof, and of the elements, points and scalars, of all of them.
-func RangeProof(c *circuit.Circuit) (pieces, elements int, err error) {
-	pieces, err = Pieces(c)
+func RangeProof(f *circuit.Family) (pieces, elements int, err error) {
+	pieces, err = Pieces(f)
 	for i := range pieces {
-		p, err := SetupPiece(c, i)
+		p, err := SetupPiece(f, i)
 		if err != nil {
 			return 0, 0, err
 		}
@@ -71,20 +74,21 @@ type Piece struct {
 // part says what a weight of a piece's circuit is: rows of a weight of the model, all their columns, in as many cells; or, where a row is
 // shared, that weight itself.
 type part struct {
-	id, weight circuit.ID // in the piece's circuit and in the model's
+	id, weight circuit.ID // in the piece's circuit and in the family's shortest
 	rows       commit.Range
 	shared     bool
 }
 
-// SetupPiece makes a piece of the range proof of a circuit's weights.
-func SetupPiece(c *circuit.Circuit, index int) (*Piece, error) {
-	n, err := Pieces(c)
+// SetupPiece makes a piece of the range proof of a family's weights.
+func SetupPiece(f *circuit.Family, index int) (*Piece, error) {
+	n, err := Pieces(f)
 	if err != nil {
 		return nil, err
 	}
-	layout, size := WeightLayout(c), PieceRows(c)
+	c := f.Shortest()
+	layout, size := WeightLayout(c), PieceRows(f)
 	p := &Piece{Index: index, Of: n, Rows: commit.Range{From: index * size, To: min((index+1)*size, layout.Rows)}}
-	digest := c.Digest()
+	digest := f.Digest()
 	b := circuit.NewBuilder(circuit.Config{
 		Name: fmt.Sprintf("weights of %x", digest), WeightBits: c.WeightBits, WitnessBits: c.WitnessBits,
 	})
@@ -174,7 +178,8 @@ func WeightIDs(c *circuit.Circuit) []circuit.ID {
 	return ids
 }
 
-// WeightLayout places the weights.
+// WeightLayout places the weights. It follows from their shapes, their order and WeightBits: all circuits of a family have one layout, but for
+// the numbers of the tensors.
 func WeightLayout(c *circuit.Circuit) *commit.Layout {
 	return commit.NewLayout(c, circuit.Weight, c.WeightBits)
 }

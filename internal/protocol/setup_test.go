@@ -21,7 +21,7 @@ func TestPieces(t *testing.T) {
 	b.Lookup(b.TableOf("bit", func() [][]int64 { return [][]int64{{0, 1}} }), b.Witness("x", 0, 1, 2))
 	c, err := b.Finish()
 	require.NoError(t, err)
-	n, err := protocol.Pieces(c)
+	n, err := protocol.Pieces(circuit.Single(c))
 	require.NoError(t, err)
 	layout := protocol.WeightLayout(c)
 	require.Equal(t, [2]int{4, 2500 + 80 + 5 + 1400 + 1}, [2]int{n, layout.Rows})
@@ -37,7 +37,7 @@ func TestPieces(t *testing.T) {
 	cells := func(id circuit.ID, lo, hi int) ([]int64, error) { return weights[id][lo:hi], nil }
 	digests, end := map[[32]byte]bool{}, 0
 	for i := range n {
-		p, err := protocol.SetupPiece(c, i)
+		p, err := protocol.SetupPiece(circuit.Single(c), i)
 		require.NoError(t, err)
 		require.Equal(t, commit.Range{From: end, To: min(end+1008, layout.Rows)}, p.Rows)
 		end = p.Rows.To
@@ -70,7 +70,7 @@ func TestPieceIsBounded(t *testing.T) {
 		b.Lookup(b.TableOf("bit", func() [][]int64 { return [][]int64{{0, 1}} }), b.Witness("x", 0, 1, 2))
 		c, err := b.Finish()
 		require.NoError(t, err)
-		require.Equal(t, want, protocol.PieceRows(c), bits)
+		require.Equal(t, want, protocol.PieceRows(circuit.Single(c)), bits)
 		tables := 0
 		for width := 1; width <= 16; width++ {
 			tables += 1 << width

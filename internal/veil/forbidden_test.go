@@ -43,7 +43,7 @@ func (c *chosen) ChallengeBytes(label string, n int) []byte {
 // (its free values would carry a false product), a scale 0 of segments, of the inner product, of a folding.
 func TestForbiddenChallenges(t *testing.T) {
 	c := toy(t, circuit.Argmax, false, 4)
-	k, key, err := engine.Setup(context.Background(), c, kit.Weights(c, 3, 4), engine.Options{Backend: processor})
+	k, key, err := engine.Setup(context.Background(), circuit.Single(c), kit.Weights(c, 3, 4), engine.Options{Backend: processor})
 	require.NoError(t, err)
 	in, _ := claims(t, c, k)
 	proof, err := k.Prove(context.Background(), in, engine.Options{Backend: processor})

@@ -92,7 +92,7 @@ func model(t testing.TB, c *circuit.Circuit, key []byte) []group.Affine {
 func simulate(t testing.TB, p *protocol.Proof, choices veil.Choices) ([]byte, map[field.Element]field.Element) {
 	t.Helper()
 	w := format.NewWriter(format.MagicProof, p.Circuit.Digest())
-	id := protocol.ModelID(p.Circuit, p.Weights.Points)
+	id := protocol.ModelID(circuit.Single(p.Circuit), p.Weights.Points)
 	w.Raw(id[:])
 	oracle, err := veil.Simulate(p.Transcript(), choices, w, processor, p.Run)
 	require.NoError(t, err)
@@ -139,7 +139,7 @@ func TestSimulateEveryAnswer(t *testing.T) {
 		"private prompt": toy(t, circuit.Argmax, true, 5),
 	} {
 		t.Run(name, func(t *testing.T) {
-			k, key, err := engine.Setup(context.Background(), c, kit.Weights(c, 3, 4), engine.Options{Backend: processor})
+			k, key, err := engine.Setup(context.Background(), circuit.Single(c), kit.Weights(c, 3, 4), engine.Options{Backend: processor})
 			require.NoError(t, err)
 			in, lies := claims(t, c, k)
 			real, err := k.Prove(context.Background(), in, engine.Options{Backend: processor})
@@ -147,9 +147,9 @@ func TestSimulateEveryAnswer(t *testing.T) {
 			points := model(t, c, key)
 			want, err := verify(public(c, points, in.Statement), real, nil)
 			require.NoError(t, err)
-			vk, err := verifier.ReadKey(context.Background(), c, generation.Kind, key)
+			vk, err := verifier.ReadKey(context.Background(), circuit.Single(c), generation.Kind, key)
 			require.NoError(t, err)
-			require.NoError(t, vk.VerifyStatement(in.Statement, real))
+			require.NoError(t, vk.VerifyStatement(c, in.Statement, real))
 			for _, st := range append(lies, said(in)) {
 				p := public(c, points, st)
 				proof, oracle := simulate(t, p, veil.Uniform{})
@@ -157,7 +157,7 @@ func TestSimulateEveryAnswer(t *testing.T) {
 				require.NoError(t, err)
 				require.Equal(t, want, got)
 				require.Len(t, proof, len(real))
-				require.ErrorIs(t, vk.VerifyStatement(st, proof), veil.ErrRejected, "on the real oracle")
+				require.ErrorIs(t, vk.VerifyStatement(c, st, proof), veil.ErrRejected, "on the real oracle")
 				_, err = verify(public(c, points, in.Statement), real, oracle)
 				require.NoError(t, err, "the programmed oracle is the real one everywhere else")
 			}
@@ -170,13 +170,13 @@ func TestSimulateEveryAnswer(t *testing.T) {
 // answers under that key. A verifying key and any number of proofs tell nothing of the weights.
 func TestSimulateModel(t *testing.T) {
 	c := toy(t, circuit.Argmax, false, 5)
-	_, key, err := engine.Setup(context.Background(), c, kit.Weights(c, 3, 4), engine.Options{Backend: processor})
+	_, key, err := engine.Setup(context.Background(), circuit.Single(c), kit.Weights(c, 3, 4), engine.Options{Backend: processor})
 	require.NoError(t, err)
 	points := make([]group.Affine, protocol.WeightLayout(c).Rows)
 	for i := range points {
 		points[i] = veil.Uniform{}.Point()
 	}
-	piece, err := protocol.SetupPiece(c, 0)
+	piece, err := protocol.SetupPiece(circuit.Single(c), 0)
 	require.NoError(t, err)
 	p := piece.Proof(points)
 	w := format.NewWriter(format.MagicVerifyingKey, c.Digest())
@@ -186,7 +186,7 @@ func TestSimulateModel(t *testing.T) {
 	oracle, err := veil.Simulate(p.Transcript(), veil.Uniform{}, w, processor, p.Run)
 	require.NoError(t, err)
 	require.Len(t, w.Bytes(), len(key))
-	_, err = verifier.ReadKey(context.Background(), c, generation.Kind, w.Bytes())
+	_, err = verifier.ReadKey(context.Background(), circuit.Single(c), generation.Kind, w.Bytes())
 	require.ErrorIs(t, err, veil.ErrRejected, "on the real oracle")
 
 	r, err := format.NewReader(w.Bytes(), format.MagicVerifyingKey, c.Digest())
@@ -268,7 +268,7 @@ func (d *drawn) Challenge(label string) field.Element {
 // proof is one function of values that are uniform whatever the witness is, and of nothing else that depends on the witness.
 func TestRealProofIsASimulation(t *testing.T) {
 	c := toy(t, circuit.Argmax, true, 4)
-	k, key, err := engine.Setup(context.Background(), c, kit.Weights(c, 3, 4), engine.Options{Backend: processor})
+	k, key, err := engine.Setup(context.Background(), circuit.Single(c), kit.Weights(c, 3, 4), engine.Options{Backend: processor})
 	require.NoError(t, err)
 	in, _ := claims(t, c, k)
 	a, err := k.Witness(context.Background(), in)

@@ -13,28 +13,28 @@ import (
 
 // Verifier checks proofs of texts about one model. It is safe for concurrent use.
 type Verifier struct {
-	c     *circuit.Circuit
+	f     *circuit.Family
 	key   *verifier.Key
 	vocab tokens.Tokenizer
 }
 
-// NewVerifier returns a verifier for an accepted key of the circuit, with what makes the model's tokenizer.
-func NewVerifier(c *circuit.Circuit, key *verifier.Key, vocab func() (tokens.Tokenizer, error)) (*Verifier, error) {
-	t, err := dialogue.Vocabulary(c, "", vocab)
+// NewVerifier returns a verifier for an accepted key of the family, with what makes the model's tokenizer.
+func NewVerifier(f *circuit.Family, key *verifier.Key, vocab func() (tokens.Tokenizer, error)) (*Verifier, error) {
+	t, err := dialogue.Vocabulary(f.Shortest(), "", vocab)
 	if err == nil && t == nil {
 		err = fmt.Errorf("%w: there is none", tokens.ErrVocabulary)
 	}
 	if err != nil {
 		return nil, err
 	}
-	return &Verifier{c: c, key: key, vocab: t}, nil
+	return &Verifier{f: f, key: key, vocab: t}, nil
 }
 
 // VerifyText returns nil if the proof shows the encoded statement, and the statement says that the model answers the prompt with the answer
 // and ends there. Errors are those of Key.Verify, those of this package and tokens.ErrText; the context's where that ended. ErrUnfinished
 // is returned only where all else holds: the model says so, and would go on.
 func (v *Verifier) VerifyText(ctx context.Context, prompt, answer string, encoded, proof []byte) error {
-	q, err := dialogue.Asked(v.c, v.vocab, prompt, answer)
+	q, err := dialogue.Asked(v.f.Shortest(), v.vocab, prompt, answer)
 	if err != nil {
 		return err
 	}
@@ -43,7 +43,7 @@ func (v *Verifier) VerifyText(ctx context.Context, prompt, answer string, encode
 
 // VerifyAnswer is VerifyText where the prompt is private, or where any will do: the statement's is not looked at.
 func (v *Verifier) VerifyAnswer(ctx context.Context, answer string, encoded, proof []byte) error {
-	q, err := dialogue.Told(v.c, v.vocab, answer)
+	q, err := dialogue.Told(v.f.Shortest(), v.vocab, answer)
 	if err != nil {
 		return err
 	}
@@ -51,17 +51,17 @@ func (v *Verifier) VerifyAnswer(ctx context.Context, answer string, encoded, pro
 }
 
 func (v *Verifier) verify(ctx context.Context, q *dialogue.Question, encoded, proof []byte) error {
-	st, err := generation.Decode(v.c, encoded)
+	st, c, err := generation.Decode(v.f, encoded)
 	if err != nil {
 		return fmt.Errorf("statement: %w", err)
 	}
-	if err := v.key.VerifyStatementContext(ctx, st, proof); err != nil {
+	if err := v.key.VerifyStatementContext(ctx, c, st, proof); err != nil {
 		return err
 	}
-	if err := q.Compare(v.c, v.vocab, st); err != nil {
+	if err := q.Compare(c, v.vocab, st); err != nil {
 		return err
 	}
-	if finished, known := dialogue.Finished(v.c, v.vocab, st); known && !finished {
+	if finished, known := dialogue.Finished(c, v.vocab, st); known && !finished {
 		return ErrUnfinished
 	}
 	return nil

@@ -14,6 +14,8 @@ type (
 	Builder = circuit.Builder
 	// Circuit is a finished circuit. It is immutable and safe for concurrent use.
 	Circuit = circuit.Circuit
+	// Family is one or more circuits of one model, for sequences of different lengths. One pair of keys serves them all.
+	Family = circuit.Family
 	// Config is a circuit's name and how wide the rows of its commitments are.
 	Config = circuit.Config
 	// ID names a tensor of a circuit.
@@ -51,6 +53,9 @@ var (
 
 // NewBuilder begins a circuit.
 func NewBuilder(c Config) *Builder { return circuit.NewBuilder(c) }
+
+// NewFamily makes the family of circuits that differ in the length of their sequences alone, the shortest first. It refuses any others.
+func NewFamily(members ...*Circuit) (*Family, error) { return circuit.NewFamily(members...) }
 
 // Constants returns the cells of every constant tensor of a generated circuit (rotary angles, masks) from its constants file, which is
 // embedded in the code and has this digest (SHA-256, hexadecimal). It refuses any other file.

@@ -34,7 +34,11 @@ func Example() {
 	if err != nil {
 		log.Fatal(err)
 	}
-	weights, err := prover.EncodeWeights(c, map[string][]int64{
+	family, err := circuit.NewFamily(c) // of several lengths, where there are circuits for them
+	if err != nil {
+		log.Fatal(err)
+	}
+	weights, err := prover.EncodeWeights(family, map[string][]int64{
 		"embedding": {40, 0, 0, 0, 40, 0, 0, 0, 40, -40, 0, 0, 0, -40, 0},
 		"head":      {0, 9, 0, 9, 0, 0, 0, -9, 0, 0, 0, 9, -9, 0, 0},
 	})
@@ -42,7 +46,7 @@ func Example() {
 		log.Fatal(err)
 	}
 	options := prover.Options{Threads: 1}
-	key, published, err := prover.Setup(ctx, c, weights, options)
+	key, published, err := prover.Setup(ctx, family, weights, options)
 	if err != nil {
 		log.Fatal(err)
 	}
@@ -56,13 +60,13 @@ func Example() {
 	_, err = key.Prove(ctx, &prover.Input{Statement: &forged}, options)
 	fmt.Println("a forged answer is not proved:", errors.Is(err, prover.ErrFalse))
 
-	vk, err := verifier.ReadKey(context.Background(), c, generation.Kind, published) // checks that the weights are in their ranges
+	vk, err := verifier.ReadKey(context.Background(), family, generation.Kind, published) // checks that the weights are in their ranges
 	if err != nil {
 		log.Fatal(err)
 	}
 	fmt.Println("the same model:", vk.ModelID() == key.ModelID())
-	fmt.Println("the answer is accepted:", vk.VerifyStatement(&answer, proof) == nil)
-	fmt.Println("a forged answer is rejected:", errors.Is(vk.VerifyStatement(&forged, proof), verifier.ErrRejected))
+	fmt.Println("the answer is accepted:", vk.VerifyStatement(c, &answer, proof) == nil)
+	fmt.Println("a forged answer is rejected:", errors.Is(vk.VerifyStatement(c, &forged, proof), verifier.ErrRejected))
 	// Output:
 	// a forged answer is not proved: true
 	// the same model: true

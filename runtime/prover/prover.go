@@ -50,36 +50,36 @@ func (o Options) engine() engine.Options {
 // concurrent use.
 type Key struct{ k *engine.Key }
 
-// Setup commits to the weights of a file that the compiler wrote for the circuit, and proves that each lies in its declared range. It
+// Setup commits to the weights of a file that the compiler wrote for the family, and proves that each lies in its declared range. It
 // returns the prover's key and the encoded verifying key, which was verified: see Prove.
-func Setup(ctx context.Context, c *circuit.Circuit, weights []byte, o Options) (*Key, []byte, error) {
-	tensors, err := format.DecodeWeights(c, weights)
+func Setup(ctx context.Context, f *circuit.Family, weights []byte, o Options) (*Key, []byte, error) {
+	tensors, err := format.DecodeWeights(f, weights)
 	if err != nil {
 		return nil, nil, fmt.Errorf("weights: %w", err)
 	}
-	k, vk, err := engine.Setup(ctx, c, tensors, o.engine())
+	k, vk, err := engine.Setup(ctx, f, tensors, o.engine())
 	if err != nil {
 		return nil, nil, err
 	}
-	if _, err := verifier.ReadKey(ctx, c, statement.Kind{Name: c.StatementKind()}, vk); err != nil {
+	if _, err := verifier.ReadKey(ctx, f, statement.Kind{Name: f.Shortest().StatementKind()}, vk); err != nil {
 		return nil, nil, fmt.Errorf("setup: the verifying key does not verify and is kept back: %w", err)
 	}
 	return &Key{k}, vk, nil
 }
 
-// EncodeWeights makes the weights file of a circuit that no compiler made, from the cells of every weight tensor by name, in row-major
+// EncodeWeights makes the weights file of a family that no compiler made, from the cells of every weight tensor by name, in row-major
 // order.
-func EncodeWeights(c *circuit.Circuit, weights map[string][]int64) ([]byte, error) {
+func EncodeWeights(f *circuit.Family, weights map[string][]int64) ([]byte, error) {
 	tensors := map[circuit.ID]backend.Tensor{}
-	for _, t := range c.Weights() {
+	for _, t := range f.Shortest().Weights() {
 		tensors[t.ID] = backend.Tensor{Shape: t.Shape, V: weights[t.Name]}
 	}
-	return format.EncodeWeights(c, tensors)
+	return format.EncodeWeights(f, tensors)
 }
 
-// ReadKey decodes a prover key of a circuit.
-func ReadKey(c *circuit.Circuit, data []byte) (*Key, error) {
-	k, err := engine.ReadKey(c, data)
+// ReadKey decodes a prover key of a family.
+func ReadKey(f *circuit.Family, data []byte) (*Key, error) {
+	k, err := engine.ReadKey(f, data)
 	if err != nil {
 		return nil, err
 	}
@@ -89,7 +89,7 @@ func ReadKey(c *circuit.Circuit, data []byte) (*Key, error) {
 // Encode returns the key as the bytes of a prover key file. They are secret.
 func (k *Key) Encode() []byte { return k.k.Encode() }
 
-// ModelID identifies the circuit and the weights.
+// ModelID identifies the circuits and the weights.
 func (k *Key) ModelID() [32]byte { return k.k.ModelID() }
 
 // Input is what one inference is about.
@@ -102,8 +102,10 @@ func (in *Input) engine() *engine.Input {
 	return &engine.Input{Statement: in.Statement, Private: in.Private}
 }
 
-// Prove proves a statement and returns the encoded proof, which was verified: one that does not verify, because of a fault of the machine or
-// of the key, would not hide the weights. It refuses what no verifier would accept: a false statement with ErrFalse.
+// Prove proves a statement, about the shortest circuit of the family that it fits, and returns the encoded proof, which was verified: one that
+// does not verify, because of a fault of the machine or of the key, would not hide the weights. It refuses what no verifier would accept: a
+// false statement with ErrFalse. What else depends on the circuit, the encoded statement and private inputs, must be of the same one: of a
+// generation Family.Smallest of the number of its tokens.
 func (k *Key) Prove(ctx context.Context, in *Input, o Options) ([]byte, error) {
 	proof, err := k.k.Prove(ctx, in.engine(), o.engine())
 	if err != nil {

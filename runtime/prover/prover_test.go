@@ -21,15 +21,17 @@ import (
 // setup commits to a model and returns the key as it comes out of its file, with the verifier's.
 func setup(t *testing.T, c *circuit.Circuit, kind statement.Kind, weights map[string][]int64) (*prover.Key, *verifier.Key) {
 	t.Helper()
-	file, err := prover.EncodeWeights(c, weights)
+	family, err := circuit.NewFamily(c)
 	require.NoError(t, err)
-	made, published, err := prover.Setup(t.Context(), c, file, prover.Options{Threads: 1})
+	file, err := prover.EncodeWeights(family, weights)
 	require.NoError(t, err)
-	key, err := prover.ReadKey(c, made.Encode())
+	made, published, err := prover.Setup(t.Context(), family, file, prover.Options{Threads: 1})
+	require.NoError(t, err)
+	key, err := prover.ReadKey(family, made.Encode())
 	require.NoError(t, err)
 	require.Equal(t, made.ModelID(), key.ModelID())
 	require.Equal(t, made.Encode(), key.Encode())
-	vk, err := verifier.ReadKey(t.Context(), c, kind, published)
+	vk, err := verifier.ReadKey(t.Context(), family, kind, published)
 	require.NoError(t, err)
 	return key, vk
 }
@@ -49,14 +51,18 @@ func TestGenerationFromAKeyFile(t *testing.T) {
 	answer := generation.Statement{Tokens: []int64{2, 3}, Prompt: 1, Next: statement.Argmax(logits[5:])}
 	proof, err := key.Prove(t.Context(), &prover.Input{Statement: &answer}, prover.Options{Threads: 1})
 	require.NoError(t, err)
-	require.NoError(t, vk.VerifyStatement(&answer, proof))
+	require.NoError(t, vk.VerifyStatement(c, &answer, proof))
 	answer.Next = 1
 	_, err = key.Prove(t.Context(), &prover.Input{Statement: &answer}, prover.Options{})
 	require.ErrorIs(t, err, prover.ErrFalse)
 
-	_, err = prover.ReadKey(c, key.Encode()[1:])
+	family, err := circuit.NewFamily(c)
+	require.NoError(t, err)
+	_, err = prover.ReadKey(family, key.Encode()[1:])
 	require.ErrorIs(t, err, verifier.ErrMagic)
-	_, err = prover.ReadKey(scores(t), key.Encode())
+	other, err := circuit.NewFamily(scores(t))
+	require.NoError(t, err)
+	_, err = prover.ReadKey(other, key.Encode())
 	require.ErrorIs(t, err, verifier.ErrCircuit)
 	ended, end := context.WithCancel(t.Context())
 	end()
@@ -79,16 +85,17 @@ func scores(t *testing.T) *circuit.Circuit {
 
 // A service gives inputs, public and private ones, lets the model say what it says of its outputs, and proves that.
 func TestComputedFunction(t *testing.T) {
-	key, vk := setup(t, scores(t), function.Kind, map[string][]int64{"w": {3, -2}})
+	c := scores(t)
+	key, vk := setup(t, c, function.Kind, map[string][]int64{"w": {3, -2}})
 	private := map[int][]int64{1: {4, 7}}
 	st := &function.Statement{Ports: [][]int64{{5, 6}, nil, nil, nil}}
 	require.NoError(t, key.Compute(t.Context(), st, private))
 	require.Equal(t, [][]int64{{5, 6}, nil, {15, -12}, {1}}, st.Ports)
 	proof, err := key.Prove(t.Context(), &prover.Input{Statement: st, Private: private}, prover.Options{Threads: 1})
 	require.NoError(t, err)
-	require.NoError(t, vk.VerifyStatement(st, proof))
+	require.NoError(t, vk.VerifyStatement(c, st, proof))
 	st.Ports[3][0] = 0
-	require.ErrorIs(t, vk.VerifyStatement(st, proof), verifier.ErrRejected)
+	require.ErrorIs(t, vk.VerifyStatement(c, st, proof), verifier.ErrRejected)
 	st.Ports[0][0] = 10
 	require.ErrorIs(t, key.Compute(t.Context(), st, private), function.ErrValue)
 }
@@ -113,10 +120,12 @@ func (b *erring) CommitRows(gens []group.Affine, rows []backend.Row) []group.Aff
 func TestWhatDoesNotVerifyIsKeptBack(t *testing.T) {
 	c := scores(t)
 	weights := map[string][]int64{"w": {3, -2}}
-	file, err := prover.EncodeWeights(c, weights)
+	family, err := circuit.NewFamily(c)
+	require.NoError(t, err)
+	file, err := prover.EncodeWeights(family, weights)
 	require.NoError(t, err)
 	for row := range 2 {
-		k, vk, err := prover.Setup(t.Context(), c, file, prover.Options{Backend: &erring{cpu.New(), row}})
+		k, vk, err := prover.Setup(t.Context(), family, file, prover.Options{Backend: &erring{cpu.New(), row}})
 		require.ErrorIs(t, err, verifier.ErrRejected)
 		require.ErrorContains(t, err, "kept back")
 		require.Nil(t, k)

@@ -8,14 +8,12 @@
 package statement
 
 import (
-	"errors"
-	"fmt"
-
 	"github.com/zkllmc/zkllmc/internal/backend"
 	"github.com/zkllmc/zkllmc/internal/circuit"
 	"github.com/zkllmc/zkllmc/internal/field"
 	"github.com/zkllmc/zkllmc/internal/format"
 	"github.com/zkllmc/zkllmc/internal/format/ints"
+	"github.com/zkllmc/zkllmc/internal/format/stated"
 )
 
 // Statement is the public part of a proof.
@@ -38,15 +36,16 @@ type Statement interface {
 
 // Kind is a kind of statements, as a verifier is given it.
 type Kind struct {
-	Name   string // circuit.StatementKind of the circuits it is for
-	Decode func(c *circuit.Circuit, data []byte) (Statement, error)
+	Name string // circuit.StatementKind of the circuits it is for
+	// Decode reads the file of a statement about a circuit of the family, which it returns too.
+	Decode func(f *circuit.Family, data []byte) (Statement, *circuit.Circuit, error)
 	Errors []error // the kinds of errors (errors.Is) of Decode, Check and CheckClaim
 }
 
 // Why a statement is refused, whatever its kind.
 var (
 	ErrFormat = ints.ErrFormat
-	ErrKind   = errors.New("statement: it is of another kind than the circuit's")
+	ErrKind   = stated.ErrKind
 	ErrCount  = ints.ErrCount
 )
 
@@ -60,17 +59,6 @@ func Encode(c *circuit.Circuit, s Statement) ([]byte, error) {
 	return w.Bytes(), nil
 }
 
-// CheckKind refuses a statement of a kind that is not the circuit's, and that no value was clamped of a circuit whose clamps are not known.
-func CheckKind(c *circuit.Circuit, kind string, noSaturation bool) error {
-	if want := c.StatementKind(); want != kind {
-		return fmt.Errorf("%w: a %s, where the circuit's statements are %ss", ErrKind, kind, want)
-	}
-	if _, err := c.Classes(); err != nil && noSaturation {
-		return fmt.Errorf("%w: it says that no value was clamped: %v", ErrKind, err)
-	}
-	return nil
-}
-
 // Argmax returns the first index of the maximum of a row of logits.
 func Argmax(row []int64) int64 {
 	best := 0
@@ -80,22 +68,4 @@ func Argmax(row []int64) int64 {
 		}
 	}
 	return int64(best)
-}
-
-// Open reads the header of a statement's file and its first byte, and returns whether the statement says that no value was clamped.
-func Open(c *circuit.Circuit, data []byte, kind string, number byte) (r *ints.Reader, noSaturation bool, err error) {
-	file, err := format.NewReader(data, format.MagicStatement, c.Digest())
-	if err != nil {
-		return nil, false, err
-	}
-	if err := CheckKind(c, kind, false); err != nil {
-		return nil, false, err
-	}
-	r = ints.NewReader(file.Raw(file.Remaining()))
-	got := r.Int(1)
-	noSaturation = got == int64(ints.First(number, true))
-	if r.Short() || got != int64(ints.First(number, noSaturation)) {
-		return nil, false, fmt.Errorf("%w: kind %d, a %s has %d", ErrKind, got, kind, number)
-	}
-	return r, noSaturation, nil
 }

@@ -98,10 +98,10 @@ func newTarget(c *circuit.Circuit) *target {
 	// The test's own seed makes the same artefacts in every process: what a seed file of the corpus edits stays what it was.
 	seed := []byte("fuzz " + c.Name)
 	o := engine.Dishonest(engine.Options{Backend: cpu.New(cpu.Threads(1))}, engine.Hooks{Seed: seed})
-	k, vk, err := engine.Setup(context.Background(), c, kit.Weights(c, 1, 2), o)
+	k, vk, err := engine.Setup(context.Background(), circuit.Single(c), kit.Weights(c, 1, 2), o)
 	must(err)
 	g := &target{c: c, vk: vk}
-	g.key, err = verifier.ReadKey(context.Background(), c, generation.Kind, vk)
+	g.key, err = verifier.ReadKey(context.Background(), circuit.Single(c), generation.Kind, vk)
 	must(err)
 	in, err := kit.Answered(c, k, []int64{2, 0}, 1)
 	must(err)
@@ -125,7 +125,10 @@ func (g *target) measure() {
 			must(err)
 			g.bound = n + slackBytes
 		}
-		n, err := allocated(func() error { _, err := verifier.ReadKey(context.Background(), g.c, generation.Kind, g.vk); return err })
+		n, err := allocated(func() error {
+			_, err := verifier.ReadKey(context.Background(), circuit.Single(g.c), generation.Kind, g.vk)
+			return err
+		})
 		must(err)
 		g.keyBound = n + slackBytes
 	}
@@ -325,7 +328,10 @@ func FuzzReadKey(f *testing.F) {
 		all := targets()
 		g, next := all[int(which)%len(all)], all[(int(which)+1)%len(all)]
 		vk := edit(g.vk, keyShape, ops, next.vk, g.proofs[0])
-		n, err := allocated(func() error { _, err := verifier.ReadKey(context.Background(), g.c, generation.Kind, vk); return err })
+		n, err := allocated(func() error {
+			_, err := verifier.ReadKey(context.Background(), circuit.Single(g.c), generation.Kind, vk)
+			return err
+		})
 		if n > g.keyBound+uint64(len(vk)) {
 			t.Fatalf("%d bytes allocated for a key of %d bytes, the bound is %d", n, len(vk), g.keyBound)
 		}
@@ -336,7 +342,7 @@ func FuzzReadKey(f *testing.F) {
 			classify(t, err)
 		}
 		end := keyHead + itemSize*protocol.WeightLayout(g.c).Rows
-		_, err = verifier.ReadPinnedKey(context.Background(), g.c, generation.Kind, vk, g.key.ModelID())
+		_, err = verifier.ReadPinnedKey(context.Background(), circuit.Single(g.c), generation.Kind, vk, g.key.ModelID())
 		if same := len(vk) == len(g.vk) && bytes.Equal(vk[:end], g.vk[:end]); same != (err == nil) {
 			t.Fatalf("the pinned commitment: %v, error: %v", same, err)
 		}

@@ -47,7 +47,7 @@ func TestCircuitsWithoutKeys(t *testing.T) {
 			for range 100 {
 				w.Point(group.Affine{})
 			}
-			_, err = verifier.ReadKey(context.Background(), c, function.Kind, w.Bytes())
+			_, err = verifier.ReadKey(context.Background(), circuit.Single(c), function.Kind, w.Bytes())
 			require.ErrorContains(t, err, test.want)
 		})
 	}
@@ -56,7 +56,7 @@ func TestCircuitsWithoutKeys(t *testing.T) {
 // A verifier that takes statements of another kind than the circuit's has no valid key.
 func TestKeyOfAnotherKind(t *testing.T) {
 	g := targets()[0]
-	_, err := verifier.ReadKey(context.Background(), g.c, function.Kind, g.vk)
+	_, err := verifier.ReadKey(context.Background(), circuit.Single(g.c), function.Kind, g.vk)
 	require.ErrorIs(t, err, statement.ErrKind)
 }
 
@@ -65,9 +65,9 @@ func TestPinnedKeyWithABadPoint(t *testing.T) {
 	g := targets()[0]
 	bad := bytes.Clone(g.vk)
 	bad[keyHead] = 0 // no flag
-	_, err := verifier.ReadPinnedKey(context.Background(), g.c, generation.Kind, bad, g.key.ModelID())
+	_, err := verifier.ReadPinnedKey(context.Background(), circuit.Single(g.c), generation.Kind, bad, g.key.ModelID())
 	require.ErrorIs(t, err, format.ErrEncoding)
-	_, err = verifier.ReadPinnedKey(context.Background(), g.c, generation.Kind, g.vk[:keyHead+itemSize/2], g.key.ModelID())
+	_, err = verifier.ReadPinnedKey(context.Background(), circuit.Single(g.c), generation.Kind, g.vk[:keyHead+itemSize/2], g.key.ModelID())
 	require.ErrorIs(t, err, format.ErrTruncated)
 }
 
@@ -75,10 +75,10 @@ func TestPinnedKeyWithABadPoint(t *testing.T) {
 func TestModelIDNamesTheCircuit(t *testing.T) {
 	c, other := model("argmax", circuit.Argmax, false, true), model("another", circuit.Argmax, false, true)
 	points := []group.Affine{group.H(), group.U()}
-	require.Equal(t, protocol.ModelID(c, points), protocol.ModelID(c, points))
-	require.NotEqual(t, protocol.ModelID(c, points), protocol.ModelID(other, points))
-	require.NotEqual(t, protocol.ModelID(c, points), protocol.ModelID(c, points[:1]))
-	require.NotEqual(t, protocol.ModelID(c, points), protocol.ModelID(c, []group.Affine{group.U(), group.H()}))
+	require.Equal(t, protocol.ModelID(circuit.Single(c), points), protocol.ModelID(circuit.Single(c), points))
+	require.NotEqual(t, protocol.ModelID(circuit.Single(c), points), protocol.ModelID(circuit.Single(other), points))
+	require.NotEqual(t, protocol.ModelID(circuit.Single(c), points), protocol.ModelID(circuit.Single(c), points[:1]))
+	require.NotEqual(t, protocol.ModelID(circuit.Single(c), points), protocol.ModelID(circuit.Single(c), []group.Affine{group.U(), group.H()}))
 }
 
 // What is too long or too short is refused for that, before anything in it is looked at: all elements of these files are no points and no
@@ -96,11 +96,11 @@ func TestSizesComeFirst(t *testing.T) {
 	}{
 		"proof": {g.proofs[0], proofHead, func(d []byte) error { return g.key.Verify(g.statement, d) }},
 		"key": {g.vk, keyHead, func(d []byte) error {
-			_, err := verifier.ReadKey(context.Background(), g.c, generation.Kind, d)
+			_, err := verifier.ReadKey(context.Background(), circuit.Single(g.c), generation.Kind, d)
 			return err
 		}},
 		"pinned key": {g.vk, keyHead, func(d []byte) error {
-			_, err := verifier.ReadPinnedKey(context.Background(), g.c, generation.Kind, d, g.key.ModelID())
+			_, err := verifier.ReadPinnedKey(context.Background(), circuit.Single(g.c), generation.Kind, d, g.key.ModelID())
 			return err
 		}},
 	} {
@@ -134,11 +134,11 @@ func TestCancelled(t *testing.T) {
 	for name, f := range map[string]func(ctx context.Context) error{
 		"verify": func(ctx context.Context) error { return g.key.VerifyContext(ctx, g.statement, g.proofs[0]) },
 		"key": func(ctx context.Context) error {
-			_, err := verifier.ReadKey(ctx, g.c, generation.Kind, g.vk)
+			_, err := verifier.ReadKey(ctx, circuit.Single(g.c), generation.Kind, g.vk)
 			return err
 		},
 		"pinned": func(ctx context.Context) error {
-			_, err := verifier.ReadPinnedKey(ctx, g.c, generation.Kind, g.vk, g.key.ModelID())
+			_, err := verifier.ReadPinnedKey(ctx, circuit.Single(g.c), generation.Kind, g.vk, g.key.ModelID())
 			return err
 		},
 	} {

@@ -13,19 +13,20 @@ import (
 	"github.com/zkllmc/zkllmc/internal/circuit"
 	"github.com/zkllmc/zkllmc/internal/field"
 	"github.com/zkllmc/zkllmc/internal/format"
+	"github.com/zkllmc/zkllmc/internal/format/stated"
 	"github.com/zkllmc/zkllmc/internal/group"
 	"github.com/zkllmc/zkllmc/internal/protocol"
 	"github.com/zkllmc/zkllmc/internal/veil"
 	"github.com/zkllmc/zkllmc/runtime/statement"
 )
 
-// Key is a model that was accepted: its commitment for one circuit. It is immutable and safe for concurrent use.
+// Key is a model that was accepted: its commitment for the circuits of a family. It is immutable and safe for concurrent use.
 type Key struct {
-	c        *circuit.Circuit
+	f        *circuit.Family
 	kind     statement.Kind
 	weights  []group.Affine // the commitments of the rows
 	id       [32]byte
-	schedule func() (veil.Counts, error) // of every proof about the circuit, counted once
+	schedule map[*circuit.Circuit]func() (veil.Counts, error) // of every proof about a circuit, counted once
 }
 
 // ErrPinned says that a verifying key is not the one whose ID was pinned.
@@ -53,11 +54,11 @@ var Errors = []error{
 	ErrTruncated, ErrTrailing, ErrMagic, ErrVersion, ErrCircuit, ErrModel, ErrEncoding, ErrRejected, ErrForbidden, statement.ErrFormat, statement.ErrKind, statement.ErrCount, ErrPinned, ErrModelID,
 }
 
-// ReadKey decodes a verifying key, of a circuit with statements of the given kind, and verifies the proof that every weight lies in its
+// ReadKey decodes a verifying key, of a family with statements of the given kind, and verifies the proof that every weight lies in its
 // declared range. The caller compares ModelID with what he trusts. It gives up with the context's error when that ends: before the next
 // element of the key is read.
-func ReadKey(ctx context.Context, c *circuit.Circuit, kind statement.Kind, data []byte) (*Key, error) {
-	k, r, err := decodeKey(ctx, c, kind, data)
+func ReadKey(ctx context.Context, f *circuit.Family, kind statement.Kind, data []byte) (*Key, error) {
+	k, r, err := decodeKey(ctx, f, kind, data)
 	if err != nil {
 		return nil, fmt.Errorf("verifying key: %w", err)
 	}
@@ -74,7 +75,7 @@ func ReadKey(ctx context.Context, c *circuit.Circuit, kind statement.Kind, data 
 
 // checkPiece verifies the next piece of the weights' range proof.
 func (k *Key) checkPiece(index int, in elementReader) error {
-	piece, err := protocol.SetupPiece(k.c, index)
+	piece, err := protocol.SetupPiece(k.f, index)
 	if err != nil {
 		return err
 	}
@@ -84,8 +85,8 @@ func (k *Key) checkPiece(index int, in elementReader) error {
 
 // ReadPinnedKey decodes a verifying key whose model ID the caller pinned after ReadKey accepted it once; the range proof is not
 // verified again. It gives up with the context's error when that ends.
-func ReadPinnedKey(ctx context.Context, c *circuit.Circuit, kind statement.Kind, data []byte, id [32]byte) (*Key, error) {
-	k, _, err := decodeKey(ctx, c, kind, data)
+func ReadPinnedKey(ctx context.Context, f *circuit.Family, kind statement.Kind, data []byte, id [32]byte) (*Key, error) {
+	k, _, err := decodeKey(ctx, f, kind, data)
 	if err != nil {
 		return nil, fmt.Errorf("verifying key: %w", err)
 	}
@@ -102,19 +103,20 @@ type rangeProof struct {
 }
 
 // decodeKey decodes the commitment of a key of the right size. It returns the reader of the range proof that follows.
-func decodeKey(ctx context.Context, c *circuit.Circuit, kind statement.Kind, data []byte) (*Key, *rangeProof, error) {
-	r, err := format.NewReader(data, format.MagicVerifyingKey, c.Digest())
+func decodeKey(ctx context.Context, f *circuit.Family, kind statement.Kind, data []byte) (*Key, *rangeProof, error) {
+	r, err := format.NewReader(data, format.MagicVerifyingKey, f.Digest())
 	if err != nil {
 		return nil, nil, err
 	}
+	c := f.Shortest() // ports, kind of statement and weights are those of all
 	if !c.HasClaim() {
 		return nil, nil, errors.New("the circuit reveals nothing of an output")
 	}
-	if err := statement.CheckKind(c, kind.Name, false); err != nil {
+	if err := stated.CheckKind(c, kind.Name, false); err != nil {
 		return nil, nil, err
 	}
 	rows := protocol.WeightLayout(c).Rows
-	pieces, elements, err := protocol.RangeProof(c)
+	pieces, elements, err := protocol.RangeProof(f)
 	if err == nil {
 		err = r.Exactly(elementSize * (rows + elements))
 	}
@@ -128,8 +130,10 @@ func decodeKey(ctx context.Context, c *circuit.Circuit, kind statement.Kind, dat
 			return nil, nil, fmt.Errorf("model commitment, row %d: %w", i, err)
 		}
 	}
-	k := &Key{c: c, kind: kind, weights: points, id: protocol.ModelID(c, points)}
-	k.schedule = sync.OnceValues(func() (veil.Counts, error) { return protocol.Schedule(c) })
+	k := &Key{f: f, kind: kind, weights: points, id: protocol.ModelID(f, points), schedule: map[*circuit.Circuit]func() (veil.Counts, error){}}
+	for _, c := range f.Members() {
+		k.schedule[c] = sync.OnceValues(func() (veil.Counts, error) { return protocol.Schedule(c) })
+	}
 	return k, &rangeProof{r, pieces}, nil
 }
 
@@ -164,14 +168,17 @@ func (e elementReader) Scalar() (field.Element, error) {
 // ModelID returns the model's ID.
 func (k *Key) ModelID() [32]byte { return k.id }
 
-// Prepare derives the generators that Verify uses and counts what a proof holds, so that the first call does not: some hundred
-// milliseconds, once per process.
+// Prepare derives the generators that Verify uses and counts what a proof holds, about each circuit of the family, so that the first call does
+// not: some hundred milliseconds, once per process.
 func (k *Key) Prepare() error {
-	counts, err := k.schedule()
-	if err == nil {
-		protocol.Prepare(k.c, counts)
+	for _, c := range k.f.Members() {
+		counts, err := k.schedule[c]()
+		if err != nil {
+			return err
+		}
+		protocol.Prepare(c, counts)
 	}
-	return err
+	return nil
 }
 
 // Verify returns nil exactly if the proof shows the encoded statement for this model. It is safe for concurrent use.
@@ -182,31 +189,35 @@ func (k *Key) Verify(encodedStatement, proof []byte) error {
 // VerifyContext is Verify, given up with the context's error when that ends: before the next element of the proof is read. The last step,
 // one multi-scalar multiplication, is not interrupted, nor are generators that are derived for the first time (see Prepare).
 func (k *Key) VerifyContext(ctx context.Context, encodedStatement, proof []byte) error {
-	st, err := k.kind.Decode(k.c, encodedStatement)
+	st, c, err := k.kind.Decode(k.f, encodedStatement)
 	if err != nil {
 		return fmt.Errorf("statement: %w", err)
 	}
-	return k.VerifyStatementContext(ctx, st, proof)
+	return k.VerifyStatementContext(ctx, c, st, proof)
 }
 
-// VerifyStatement is Verify for a decoded statement.
-func (k *Key) VerifyStatement(st statement.Statement, proof []byte) error {
-	return k.VerifyStatementContext(context.Background(), st, proof)
+// VerifyStatement is Verify for a decoded statement and the circuit that it is about.
+func (k *Key) VerifyStatement(c *circuit.Circuit, st statement.Statement, proof []byte) error {
+	return k.VerifyStatementContext(context.Background(), c, st, proof)
 }
 
-// VerifyStatementContext is VerifyContext for a decoded statement.
-func (k *Key) VerifyStatementContext(ctx context.Context, st statement.Statement, proof []byte) error {
-	if err := st.Check(k.c); err != nil {
+// VerifyStatementContext is VerifyContext for a decoded statement and the circuit that it is about.
+func (k *Key) VerifyStatementContext(ctx context.Context, c *circuit.Circuit, st statement.Statement, proof []byte) error {
+	digest := c.Digest()
+	if c = k.f.Member(digest); c == nil {
+		return fmt.Errorf("statement: %w: the key is of no circuit %x…", ErrCircuit, digest[:8])
+	}
+	if err := st.Check(c); err != nil {
 		return fmt.Errorf("statement: %w", err)
 	}
-	if err := st.CheckClaim(k.c); err != nil {
+	if err := st.CheckClaim(c); err != nil {
 		return fmt.Errorf("statement: %w", err)
 	}
-	r, err := k.open(proof)
+	r, err := k.open(c, proof)
 	if err != nil {
 		return fmt.Errorf("proof: %w", err)
 	}
-	p := protocol.Inference(k.c, k.weights, st)
+	p := protocol.Inference(c, k.weights, st)
 	if err := p.Run(veil.NewVerifier(p.Transcript(), elementReader{ctx, r})); err != nil {
 		return fmt.Errorf("proof: %w", err)
 	}
@@ -216,9 +227,9 @@ func (k *Key) VerifyStatementContext(ctx context.Context, st statement.Statement
 	return nil
 }
 
-// open returns a reader of a proof's elements, whose number is right: the circuit knows it beforehand.
-func (k *Key) open(proof []byte) (*format.Reader, error) {
-	r, err := format.NewReader(proof, format.MagicProof, k.c.Digest())
+// open returns a reader of the elements of a proof about a circuit. Their number is right: the circuit knows it beforehand.
+func (k *Key) open(c *circuit.Circuit, proof []byte) (*format.Reader, error) {
+	r, err := format.NewReader(proof, format.MagicProof, c.Digest())
 	if err != nil {
 		return nil, err
 	}
@@ -227,7 +238,7 @@ func (k *Key) open(proof []byte) (*format.Reader, error) {
 	} else if [32]byte(id) != k.id {
 		return nil, format.ErrModel
 	}
-	counts, err := k.schedule()
+	counts, err := k.schedule[c]()
 	if err == nil {
 		err = r.Exactly(size(counts))
 	}

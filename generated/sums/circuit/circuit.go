@@ -61,8 +61,8 @@ var layers = [Layers]layerConstants{
 	{RotatedRoundedShift: 31, RotatedRounded2Shift: 31, AttentionExpShift: 13, LinearRoundedShift: 16, LinearRounded2Shift: 16, ResidualCoef1: 4, ProductRoundedShift: 28, LinearRounded3Shift: 16, Residual2Coef1: 16},
 }
 
-// Build declares the circuit and checks that it is the one that was compiled.
-func Build() (*circuit.Circuit, error) {
+// Build declares the circuit, alone in its family, and checks that it is the one that was compiled.
+func Build() (*circuit.Family, error) {
 	values, err := circuit.Constants(constantsFile, constantsDigest)
 	if err != nil {
 		return nil, err
@@ -102,7 +102,7 @@ func Build() (*circuit.Circuit, error) {
 	if got := c.Digest(); hex.EncodeToString(got[:]) != Digest {
 		return nil, fmt.Errorf("circuit %s has digest %x, want %s: the runtime builds another circuit than the compiler did", Name, got, Digest)
 	}
-	return c, nil
+	return circuit.NewFamily(c)
 }
 
 // layer declares one of the layers, which are all alike, and returns what the next one takes.

@@ -10,9 +10,9 @@ import (
 
 // ReadKey decodes a prover key, which the command's setup writes. It holds the weights: keep it secret.
 func ReadKey(data []byte) (*prover.Key, error) {
-	c, err := circuit.Build()
+	family, err := circuit.Build()
 	if err != nil {
 		return nil, err
 	}
-	return prover.ReadKey(c, data)
+	return prover.ReadKey(family, data)
 }

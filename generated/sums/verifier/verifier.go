@@ -28,22 +28,22 @@ func ReadVerifyingKey(data []byte) (*VerifyingKey, error) {
 
 // ReadVerifyingKeyContext is ReadVerifyingKey, given up with the context's error when that ends.
 func ReadVerifyingKeyContext(ctx context.Context, data []byte) (*VerifyingKey, error) {
-	c, err := circuit.Build()
+	family, err := circuit.Build()
 	if err != nil {
 		return nil, err
 	}
-	key, err := verifier.ReadKey(ctx, c, generation.Kind, data)
+	key, err := verifier.ReadKey(ctx, family, generation.Kind, data)
 	if err != nil {
 		return nil, err
 	}
-	texts, err := asked.NewVerifier(c, key, vocab.Tokenizer)
+	texts, err := asked.NewVerifier(family, key, vocab.Tokenizer)
 	if err != nil {
 		return nil, err
 	}
 	return &VerifyingKey{key: key, texts: texts}, nil
 }
 
-// ModelID identifies the circuit and the weights.
+// ModelID identifies the circuits and the weights.
 func (k *VerifyingKey) ModelID() [32]byte {
 	return k.key.ModelID()
 }

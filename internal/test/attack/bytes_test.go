@@ -10,6 +10,7 @@ import (
 	"github.com/consensys/gnark-crypto/ecc/grumpkin/fp"
 	"github.com/stretchr/testify/require"
 
+	"github.com/zkllmc/zkllmc/internal/circuit"
 	"github.com/zkllmc/zkllmc/internal/field"
 	"github.com/zkllmc/zkllmc/internal/format"
 	"github.com/zkllmc/zkllmc/internal/group"
@@ -179,15 +180,15 @@ func (f *artefact) hollow() []byte {
 // A pinned key is read without its range proof, but only under its own ID.
 func rejectUnpinnedKey(t *testing.T) {
 	u := stage(t, "copy")
-	_, err := verifier.ReadPinnedKey(context.Background(), u.c, kit.Kind(u.c), u.vkBytes, u.vk.ModelID())
+	_, err := verifier.ReadPinnedKey(context.Background(), circuit.Single(u.c), kit.Kind(u.c), u.vkBytes, u.vk.ModelID())
 	require.NoError(t, err)
 	for i := range 32 {
 		id := u.vk.ModelID()
 		id[i] ^= 1
-		_, err = verifier.ReadPinnedKey(context.Background(), u.c, kit.Kind(u.c), u.vkBytes, id)
+		_, err = verifier.ReadPinnedKey(context.Background(), circuit.Single(u.c), kit.Kind(u.c), u.vkBytes, id)
 		require.ErrorIs(t, err, verifier.ErrPinned)
 	}
 	other := stage(t, "rescale")
-	_, err = verifier.ReadPinnedKey(context.Background(), other.c, kit.Kind(other.c), u.vkBytes, u.vk.ModelID())
+	_, err = verifier.ReadPinnedKey(context.Background(), circuit.Single(other.c), kit.Kind(other.c), u.vkBytes, u.vk.ModelID())
 	require.ErrorIs(t, err, format.ErrCircuit)
 }

@@ -119,7 +119,7 @@ func logitsOutOfBounds(t testing.TB, u *subject) (out []named) {
 				s := u.restated(func(s *generation.Statement) { s.Logits[0] = x })
 				proof := u.proved(t)
 				out = append(out, named{what: fmt.Sprint(x), run: func() error {
-					if err := u.vk.VerifyStatement(s, proof); !errors.Is(err, generation.ErrLogits) {
+					if err := u.vk.VerifyStatement(u.c, s, proof); !errors.Is(err, generation.ErrLogits) {
 						return fmt.Errorf("got %v, want %w", err, generation.ErrLogits)
 					}
 					return nil
@@ -183,7 +183,7 @@ func replayed(t testing.TB, u *subject) (out []named) {
 	if u.c.Generation == nil {
 		others = append(others, u.otherElements(false)...)
 		for i, s := range others {
-			out = append(out, named{what: fmt.Sprintf("statement %d", i), run: func() error { return refusal(u.vk.VerifyStatement(s, proof)) }})
+			out = append(out, named{what: fmt.Sprintf("statement %d", i), run: func() error { return refusal(u.vk.VerifyStatement(u.c, s, proof)) }})
 		}
 		return out
 	}
@@ -196,7 +196,7 @@ func replayed(t testing.TB, u *subject) (out []named) {
 		u.restated(func(s *generation.Statement) { s.Tokens = append(s.Tokens, 0) }),
 		u.restated(func(s *generation.Statement) { s.Tokens = s.Tokens[:len(s.Tokens)-1] }))
 	for i, s := range others {
-		out = append(out, named{what: fmt.Sprintf("statement %d", i), run: func() error { return refusal(u.vk.VerifyStatement(s, proof)) }})
+		out = append(out, named{what: fmt.Sprintf("statement %d", i), run: func() error { return refusal(u.vk.VerifyStatement(u.c, s, proof)) }})
 	}
 	return out
 }
@@ -248,7 +248,7 @@ func (u *subject) keyFile(t testing.TB) *artefact {
 	require.NoError(t, err)
 	points := slices.Repeat([]bool{true}, protocol.WeightLayout(u.c).Rows)
 	u.honest.key = &artefact{"verifying key", u.vkBytes, header - 32, append(points, items(t, r.messages)...), func(data []byte) error {
-		_, err := verifier.ReadKey(context.Background(), u.c, kit.Kind(u.c), data)
+		_, err := verifier.ReadKey(context.Background(), circuit.Single(u.c), kit.Kind(u.c), data)
 		return err
 	}}
 	return u.honest.key

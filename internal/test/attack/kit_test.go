@@ -137,9 +137,9 @@ func (u *subject) ports() *function.Statement { return u.st.(*function.Statement
 func (u *subject) commit(t testing.TB) {
 	t.Helper()
 	var err error
-	u.key, u.vkBytes, err = engine.Setup(context.Background(), u.c, u.weights, engine.Options{Backend: processor})
+	u.key, u.vkBytes, err = engine.Setup(context.Background(), circuit.Single(u.c), u.weights, engine.Options{Backend: processor})
 	require.NoError(t, err)
-	u.vk, err = verifier.ReadKey(context.Background(), u.c, kit.Kind(u.c), u.vkBytes)
+	u.vk, err = verifier.ReadKey(context.Background(), circuit.Single(u.c), kit.Kind(u.c), u.vkBytes)
 	require.NoError(t, err)
 }
 
@@ -150,9 +150,9 @@ func (u *subject) forgetting(t testing.TB, c *circuit.Circuit) *subject {
 	require.Equal(t, u.c.Digest(), c.Digest())
 	w := &subject{c: c, weights: u.weights, st: u.st, private: u.private, vkBytes: u.vkBytes}
 	var err error
-	w.key, err = engine.ReadKey(c, u.key.Encode())
+	w.key, err = engine.ReadKey(circuit.Single(c), u.key.Encode())
 	require.NoError(t, err)
-	w.vk, err = verifier.ReadPinnedKey(context.Background(), c, kit.Kind(c), u.vkBytes, u.vk.ModelID())
+	w.vk, err = verifier.ReadPinnedKey(context.Background(), circuit.Single(c), kit.Kind(c), u.vkBytes, u.vk.ModelID())
 	require.NoError(t, err)
 	return w
 }

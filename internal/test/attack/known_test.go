@@ -280,9 +280,9 @@ func knownProverChosenRange(t *testing.T) {
 
 	digest, id := u.c.Digest(), u.vk.ModelID()
 	require.NotEqual(t, digest, wide.c.Digest())
-	_, err := verifier.ReadKey(context.Background(), u.c, kit.Kind(u.c), wide.vkBytes)
+	_, err := verifier.ReadKey(context.Background(), circuit.Single(u.c), kit.Kind(u.c), wide.vkBytes)
 	require.ErrorIs(t, err, format.ErrCircuit)
-	_, err = verifier.ReadKey(context.Background(), u.c, kit.Kind(u.c), patch(wide.vkBytes, 12, digest[:]))
+	_, err = verifier.ReadKey(context.Background(), circuit.Single(u.c), kit.Kind(u.c), patch(wide.vkBytes, 12, digest[:]))
 	require.ErrorIs(t, err, veil.ErrRejected)
 	proof, err := wide.prove(wrong)
 	require.NoError(t, err)

@@ -194,10 +194,10 @@ func rejectChangedSetupMessage(t *testing.T) {
 // setup commits to the model anew with a lying prover and says what the verifier makes of the key.
 func (u *subject) setup(tamper veil.Tamper) (accepted bool, err error) {
 	o := engine.Dishonest(engine.Options{Backend: processor}, engine.Hooks{Tamper: tamper})
-	_, vk, err := engine.Setup(context.Background(), u.c, u.weights, o)
+	_, vk, err := engine.Setup(context.Background(), circuit.Single(u.c), u.weights, o)
 	if err != nil {
 		return false, fmt.Errorf("the prover fails: %v", err)
 	}
-	_, err = verifier.ReadKey(context.Background(), u.c, kit.Kind(u.c), vk)
+	_, err = verifier.ReadKey(context.Background(), circuit.Single(u.c), kit.Kind(u.c), vk)
 	return err == nil, err
 }

@@ -28,12 +28,12 @@ var inPieces = spec{cfg: config("pieces"), build: func(b *circuit.Builder) {
 
 // cut returns the head of a verifying key, with the commitments, and the pieces of its range proof.
 func (u *subject) cut(t testing.TB, vk []byte) (head []byte, pieces [][]byte) {
-	n, err := protocol.Pieces(u.c)
+	n, err := protocol.Pieces(circuit.Single(u.c))
 	require.NoError(t, err)
 	at := header - 32 + 32*protocol.WeightLayout(u.c).Rows
 	head = vk[:at]
 	for i := range n {
-		piece, err := protocol.SetupPiece(u.c, i)
+		piece, err := protocol.SetupPiece(circuit.Single(u.c), i)
 		require.NoError(t, err)
 		counts, err := protocol.Schedule(piece.Circuit)
 		require.NoError(t, err)
@@ -46,7 +46,7 @@ func (u *subject) cut(t testing.TB, vk []byte) (head []byte, pieces [][]byte) {
 }
 
 func (u *subject) readPieces(head []byte, pieces ...[]byte) error {
-	_, err := verifier.ReadKey(context.Background(), u.c, kit.Kind(u.c), slices.Concat(append([][]byte{head}, pieces...)...))
+	_, err := verifier.ReadKey(context.Background(), circuit.Single(u.c), kit.Kind(u.c), slices.Concat(append([][]byte{head}, pieces...)...))
 	return err
 }
 
@@ -82,7 +82,7 @@ func rejectPieceThatIsToldOtherwise(t *testing.T) {
 	_, p := u.cut(t, u.vkBytes)
 	model := u.weightRows(t)
 	verify := func(change func(*protocol.Piece, *protocol.Proof)) error {
-		piece, err := protocol.SetupPiece(u.c, 1)
+		piece, err := protocol.SetupPiece(circuit.Single(u.c), 1)
 		require.NoError(t, err)
 		proof := piece.Proof(slices.Clone(model))
 		if change != nil {
@@ -116,14 +116,14 @@ func rejectWeightOutOfRangeInOnePiece(t *testing.T) {
 		vk, err := u.setUpWith(t, id, at.cell, 128)
 		require.NoError(t, err)
 		what := fmt.Sprintf("%s[%d]", at.weight, at.cell)
-		_, err = verifier.ReadKey(context.Background(), u.c, kit.Kind(u.c), vk)
+		_, err = verifier.ReadKey(context.Background(), circuit.Single(u.c), kit.Kind(u.c), vk)
 		require.ErrorIs(t, err, veil.ErrRejected, what)
 		require.ErrorContains(t, err, fmt.Sprintf("piece %d of 3", at.piece+1), what)
 
 		head, p := u.cut(t, vk)
 		liar := &subject{c: u.c, vkBytes: head}
 		for i := range p {
-			piece, err := protocol.SetupPiece(u.c, i)
+			piece, err := protocol.SetupPiece(circuit.Single(u.c), i)
 			require.NoError(t, err)
 			proof := piece.Proof(liar.weightRows(t))
 			err = proof.Run(veil.NewVerifier(proof.Transcript(), format.Elements(p[i])))

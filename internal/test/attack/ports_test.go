@@ -111,7 +111,7 @@ func rejectLiesAboutPorts(t *testing.T) {
 	t.Run("out of range", func(t *testing.T) {
 		proof := u.proved(t)
 		for port, v := range map[string]int64{"x": 31, "y": -21, "ids": 5, "class": 4, "out": u.c.Ports[u.port("out")].Hi + 1} {
-			require.ErrorIs(t, u.vk.VerifyStatement(u.with(port, func(e []int64) { e[0] = v }), proof), function.ErrValue, port)
+			require.ErrorIs(t, u.vk.VerifyStatement(u.c, u.with(port, func(e []int64) { e[0] = v }), proof), function.ErrValue, port)
 		}
 	})
 	t.Run("another arg-max", func(t *testing.T) {
@@ -147,13 +147,13 @@ func rejectLiesAboutPorts(t *testing.T) {
 		for _, v := range []int64{0, 1} {
 			s := &function.Statement{Ports: slices.Clone(truth.Ports)}
 			s.Ports[u.port("logits")] = slices.Repeat([]int64{v}, 8)
-			require.ErrorIs(t, u.vk.VerifyStatement(s, proof), function.ErrPrivate)
+			require.ErrorIs(t, u.vk.VerifyStatement(u.c, s, proof), function.ErrPrivate)
 		}
 	})
 	t.Run("a statement of another kind", func(t *testing.T) {
 		text := stage(t, "reveal logits")
-		require.ErrorIs(t, u.vk.VerifyStatement(text.st, u.proved(t)), statement.ErrKind)
-		require.ErrorIs(t, text.vk.VerifyStatement(u.st, text.proved(t)), statement.ErrKind)
+		require.ErrorIs(t, u.vk.VerifyStatement(u.c, text.st, u.proved(t)), statement.ErrKind)
+		require.ErrorIs(t, text.vk.VerifyStatement(text.c, u.st, text.proved(t)), statement.ErrKind)
 	})
 }
 

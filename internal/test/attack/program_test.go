@@ -173,14 +173,14 @@ func rejectReplay(t *testing.T) {
 		digest, id := other.c.Digest(), other.vk.ModelID()
 		moved := patch(patch(proof, 12, digest[:]), 44, id[:])
 		require.ErrorIs(t, other.verify(u.st, moved), veil.ErrRejected)
-		_, err := verifier.ReadKey(context.Background(), other.c, kit.Kind(other.c), patch(u.vkBytes, 12, digest[:])) // a range proof of another circuit
+		_, err := verifier.ReadKey(context.Background(), circuit.Single(other.c), kit.Kind(other.c), patch(u.vkBytes, 12, digest[:])) // a range proof of another circuit
 		require.ErrorIs(t, err, veil.ErrRejected)
 	})
 	t.Run("a range proof for another model", func(t *testing.T) {
 		other := anotherModel(t, "reveal logits")
 		rows := 44 + 32*protocol.WeightLayout(u.c).Rows
 		mixed := append(bytes.Clone(u.vkBytes[:rows]), other.vkBytes[rows:]...)
-		_, err := verifier.ReadKey(context.Background(), u.c, kit.Kind(u.c), mixed)
+		_, err := verifier.ReadKey(context.Background(), circuit.Single(u.c), kit.Kind(u.c), mixed)
 		require.ErrorIs(t, err, veil.ErrRejected)
 	})
 }
@@ -213,15 +213,15 @@ func (u *subject) readKeyWith(t testing.TB, id circuit.ID, cell int, worth int64
 	if err != nil {
 		return err
 	}
-	_, err = verifier.ReadKey(context.Background(), u.c, kit.Kind(u.c), vk)
+	_, err = verifier.ReadKey(context.Background(), circuit.Single(u.c), kit.Kind(u.c), vk)
 	return err
 }
 
 // setUpWith returns the verifying key of a liar: one weight's cell is worth something else than the integer that the program sees.
 func (u *subject) setUpWith(t testing.TB, id circuit.ID, cell int, worth int64) ([]byte, error) {
 	row, col := u.place(t, circuit.Weight, u.c.WeightBits, id, cell)
-	index := row / protocol.PieceRows(u.c)
-	piece, err := protocol.SetupPiece(u.c, index)
+	index := row / protocol.PieceRows(circuit.Single(u.c))
+	piece, err := protocol.SetupPiece(circuit.Single(u.c), index)
 	require.NoError(t, err)
 	honest := u.tensors(t, piece, u.weights)
 	was := u.weights[id].V[cell]
@@ -238,7 +238,7 @@ func (u *subject) setUpWith(t testing.TB, id circuit.ID, cell int, worth int64) 
 		}
 	}
 	b := &setupCells{fieldCells: fieldCells{Backend: processor, cells: []fieldCell{at}}, piece: index}
-	_, vk, err := engine.Setup(context.Background(), u.c, u.weights, engine.Options{Backend: b})
+	_, vk, err := engine.Setup(context.Background(), circuit.Single(u.c), u.weights, engine.Options{Backend: b})
 	if err != nil {
 		return nil, fmt.Errorf("the prover fails: %v", err)
 	}
@@ -261,7 +261,7 @@ func rejectWeightOutOfRange(t *testing.T) {
 	id := u.id(t, "x")
 	require.NoError(t, u.readKeyWith(t, id, 0, u.weights[id].V[0]))
 	w := backend.Tensor{Shape: u.c.Tensor(id).Shape, V: []int64{8, 7, 1}}
-	_, _, err := engine.Setup(context.Background(), u.c, map[circuit.ID]backend.Tensor{id: w}, engine.Options{Backend: processor})
+	_, _, err := engine.Setup(context.Background(), circuit.Single(u.c), map[circuit.ID]backend.Tensor{id: w}, engine.Options{Backend: processor})
 	require.Error(t, err)
 }
 

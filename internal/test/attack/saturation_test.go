@@ -56,7 +56,7 @@ func rejectClampedUnderTheFlag(t *testing.T) {
 			u.reject(t, lie{claims: silent{flagged}})
 			proof, err := u.prove(lie{claims: silent{flagged}})
 			require.NoError(t, err)
-			require.NoError(t, u.vk.VerifyStatement(silent{flagged}, proof), "the claims on classes alone refuse it")
+			require.NoError(t, u.vk.VerifyStatement(u.c, silent{flagged}, proof), "the claims on classes alone refuse it")
 			require.ErrorIs(t, u.verify(flagged, u.proved(t)), veil.ErrRejected, "a proof of the same without the flag")
 
 			s := stages[name]

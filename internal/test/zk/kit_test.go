@@ -60,9 +60,9 @@ func newSubject(t testing.TB, private bool) *subject {
 	u := &subject{c: compile(t, private)}
 	u.weights = kit.Weights(u.c, 5, 6)
 	var err error
-	u.key, u.vkFile, err = engine.Setup(context.Background(), u.c, u.weights, engine.Options{Backend: processor})
+	u.key, u.vkFile, err = engine.Setup(context.Background(), circuit.Single(u.c), u.weights, engine.Options{Backend: processor})
 	require.NoError(t, err)
-	u.vk, err = verifier.ReadKey(context.Background(), u.c, generation.Kind, u.vkFile)
+	u.vk, err = verifier.ReadKey(context.Background(), circuit.Single(u.c), generation.Kind, u.vkFile)
 	require.NoError(t, err)
 	return u
 }
@@ -194,7 +194,7 @@ func (u *subject) dissect(t testing.TB, st protocol.Statement, proof []byte, sou
 // dissectKey does so with the range proof of a verifying key.
 func (u *subject) dissectKey(t testing.TB) ([]element, *protocol.Proof) {
 	t.Helper()
-	piece, err := protocol.SetupPiece(u.c, 0)
+	piece, err := protocol.SetupPiece(circuit.Single(u.c), 0)
 	require.NoError(t, err)
 	require.Equal(t, 1, piece.Of)
 	p := piece.Proof(u.points(t))

@@ -28,7 +28,7 @@ import (
 func TestSetupWithRepeatedSystemBytes(t *testing.T) {
 	o := engine.Dishonest(engine.Options{Backend: processor}, engine.Hooks{Seed: []byte("what the system yields")})
 	setup := func(c *circuit.Circuit, weights map[circuit.ID]backend.Tensor) ([]group.Affine, string) {
-		k, file, err := engine.Setup(context.Background(), c, weights, o)
+		k, file, err := engine.Setup(context.Background(), circuit.Single(c), weights, o)
 		require.NoError(t, err)
 		u := &subject{c: c, key: k, vkFile: file}
 		return u.points(t), string(u.secrets().secret)
@@ -122,7 +122,7 @@ func TestPrivatePromptIsNowhere(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, fileA, fileB)
 	require.Len(t, u.prove(t, a, engine.Hooks{}), len(u.prove(t, b, engine.Hooks{})))
-	require.NoError(t, u.vk.VerifyStatement(a.Statement, u.prove(t, b, engine.Hooks{})), "nothing binds a proof to one of the two")
+	require.NoError(t, u.vk.VerifyStatement(u.c, a.Statement, u.prove(t, b, engine.Hooks{})), "nothing binds a proof to one of the two")
 
 	told := *said(a)
 	told.Tokens = a.Private[u.c.Generation.In][:len(told.Tokens)]

@@ -166,7 +166,7 @@ func TestStreamsAreDrawnOnce(t *testing.T) {
 // setupProof is the prover's side of the weights' range proof.
 func (u *subject) setupProof(t testing.TB, rnd veil.Randomness) *protocol.Proof {
 	t.Helper()
-	piece, err := protocol.SetupPiece(u.c, 0)
+	piece, err := protocol.SetupPiece(circuit.Single(u.c), 0)
 	require.NoError(t, err)
 	require.Equal(t, 1, piece.Of)
 	p, blinders := piece.Proof(u.points(t)), u.secrets().blinders

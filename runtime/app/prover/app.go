@@ -24,7 +24,7 @@ import (
 // Model is what a generated prover is for.
 type Model struct {
 	Name    string                           // of the model, as compiled
-	Build   func() (*circuit.Circuit, error) // the circuit that is proved, as generated code builds it
+	Build   func() (*circuit.Family, error)  // the circuits that are proved, as generated code builds them
 	Vocab   func() (tokens.Tokenizer, error) // what texts are read and shown with, or nil
 	Backend backend.Backend                  // what computes; nil: all processor cores
 }
@@ -60,7 +60,8 @@ func unreadable(err error) error {
 // app is one run of the command line.
 type app struct {
 	m        Model
-	c        *circuit.Circuit
+	f        *circuit.Family
+	c        *circuit.Circuit // the shortest: what all circuits have alike is asked of it
 	stdin    io.Reader
 	stdout   *console.Output
 	stderr   io.Writer
@@ -78,9 +79,10 @@ func Run(ctx context.Context, m Model, args []string, stdin io.Reader, stdout, s
 		}
 	}()
 	var err error
-	if a.c, err = m.Build(); err != nil {
+	if a.f, err = m.Build(); err != nil {
 		return a.report(ctx, err)
 	}
+	a.c = a.f.Shortest()
 	if a.m.Backend == nil {
 		a.m.Backend = cpu.New()
 	}
@@ -120,16 +122,16 @@ func (a *app) report(ctx context.Context, err error) int {
 }
 
 func (a *app) root() *cobra.Command {
-	digest := a.c.Digest()
 	root := &cobra.Command{
 		Use:   "prover",
 		Short: "Proves answers of the model " + a.m.Name,
-		Long: fmt.Sprintf(`Proves answers of the model %q, circuit %x.
+		Long: fmt.Sprintf(`Proves answers of the model %q:
 
+%s
 Whoever has the weights runs setup once, publishes model.vk and keeps prover.key. Proofs then show that the model with this
 verifying key gives an answer, and nothing else about its weights. GOMAXPROCS sets the number of threads.
 
-%s`, a.m.Name, digest[:8], console.ExitCodes),
+%s`, a.m.Name, a.f.Lines(), console.ExitCodes),
 		Example: `  prover setup --weights weights.zkw -o keys
   prover run   --key keys/prover.key --prompt "…"
   prover prove --key keys/prover.key --prompt "…" -o proof.bin --statement-out statement.bin`,
@@ -154,8 +156,7 @@ verifying key gives an answer, and nothing else about its weights. GOMAXPROCS se
 
 // version is what --version prints.
 func (a *app) version() string {
-	digest := a.c.Digest()
-	return console.ThisBuild().Lines(protocol.Version) + fmt.Sprintf("circuit   %x (%s)\n", digest, a.c.Name)
+	return console.ThisBuild().Lines(protocol.Version) + a.f.Lines()
 }
 
 func (a *app) versionCommand() *cobra.Command {

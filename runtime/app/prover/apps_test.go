@@ -31,8 +31,8 @@ import (
 const vocab = `{"tokeniser": "character", "vocab": {"a": 0, "b": 1, "c": 2, "d": 3, ";": 4}, "pad_id": 5, "end_token": ";"}`
 
 // built is the Build of a circuit that is there.
-func built(c *circuit.Circuit) func() (*circuit.Circuit, error) {
-	return func() (*circuit.Circuit, error) { return c, nil }
+func built(c *circuit.Circuit) func() (*circuit.Family, error) {
+	return func() (*circuit.Family, error) { return circuit.NewFamily(c) }
 }
 
 // parsed is the Vocab of a vocabulary file's content.
@@ -63,7 +63,7 @@ func bigram(t testing.TB, cfg witnesstest.Text) (*circuit.Circuit, []byte) {
 	for i := range 5 {
 		v[6*i+(i+1)%5] = 90
 	}
-	data, err := format.EncodeWeights(c, map[circuit.ID]backend.Tensor{w: {Shape: []int{6, 6}, V: v}})
+	data, err := format.EncodeWeights(circuit.Single(c), map[circuit.ID]backend.Tensor{w: {Shape: []int{6, 6}, V: v}})
 	require.NoError(t, err)
 	return c, data
 }
@@ -179,11 +179,11 @@ func TestAnswerAgainstLogits(t *testing.T) {
 	b := proved(t, configs["logits"])
 	data, err := os.ReadFile(b.file("keys/prover.key"))
 	require.NoError(t, err)
-	k, err := engine.ReadKey(b.c, data)
+	k, err := engine.ReadKey(circuit.Single(b.c), data)
 	require.NoError(t, err)
 	weights, err := os.ReadFile(b.file("weights.zkw"))
 	require.NoError(t, err)
-	w, err := format.DecodeWeights(b.c, weights)
+	w, err := format.DecodeWeights(circuit.Single(b.c), weights)
 	require.NoError(t, err)
 	v := w[protocol.WeightIDs(b.c)[0]].V
 	st := generation.Statement{Tokens: []int64{0, 1, 3}, Prompt: 2, Next: generation.Unclaimed} // a b → d

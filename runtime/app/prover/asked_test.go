@@ -8,6 +8,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/zkllmc/zkllmc/internal/circuit"
 	"github.com/zkllmc/zkllmc/internal/dialogue"
 	"github.com/zkllmc/zkllmc/internal/format"
 	"github.com/zkllmc/zkllmc/internal/veil"
@@ -20,9 +21,9 @@ import (
 // texts is what a service has of a bench: a verifier of texts, and the files that came last.
 func (b *bench) texts(vocab []byte) (v *asked.Verifier, st, proof []byte) {
 	files := b.contents("keys/model.vk", "s.bin", "p.bin")
-	key, err := verifier.ReadKey(context.Background(), b.c, generation.Kind, []byte(files[0]))
+	key, err := verifier.ReadKey(context.Background(), circuit.Single(b.c), generation.Kind, []byte(files[0]))
 	require.NoError(b.t, err)
-	v, err = asked.NewVerifier(b.c, key, parsed(vocab))
+	v, err = asked.NewVerifier(circuit.Single(b.c), key, parsed(vocab))
 	require.NoError(b.t, err)
 	return v, []byte(files[1]), []byte(files[2])
 }
@@ -133,10 +134,10 @@ func TestVocabularyOfService(t *testing.T) {
 	b := proved(t, configs["argmax"])
 	data, err := os.ReadFile(b.file("keys/model.vk"))
 	require.NoError(t, err)
-	key, err := verifier.ReadKey(context.Background(), b.c, generation.Kind, data)
+	key, err := verifier.ReadKey(context.Background(), circuit.Single(b.c), generation.Kind, data)
 	require.NoError(t, err)
-	_, err = asked.NewVerifier(b.c, key, parsed([]byte(strings.Replace(vocab, `";": 4`, `";": 4, "e": 6`, 1))))
+	_, err = asked.NewVerifier(circuit.Single(b.c), key, parsed([]byte(strings.Replace(vocab, `";": 4`, `";": 4, "e": 6`, 1))))
 	require.ErrorContains(t, err, "the vocabulary has 7 tokens, the model has 6")
-	_, err = asked.NewVerifier(b.c, key, nil)
+	_, err = asked.NewVerifier(circuit.Single(b.c), key, nil)
 	require.ErrorIs(t, err, tokens.ErrVocabulary)
 }

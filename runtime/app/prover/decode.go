@@ -18,12 +18,12 @@ import (
 )
 
 // readKey reads a prover key.
-func readKey(c *circuit.Circuit, name string) (*engine.Key, error) {
-	data, err := readFile(c, name, format.MagicProverKey, int64(engine.KeySize(c))+slack)
+func readKey(f *circuit.Family, name string) (*engine.Key, error) {
+	data, err := readFile(name, format.MagicProverKey, int64(engine.KeySize(f))+slack)
 	if err != nil {
 		return nil, unreadable(err)
 	}
-	k, err := engine.ReadKey(c, data)
+	k, err := engine.ReadKey(f, data)
 	if err != nil {
 		return nil, unreadable(fmt.Errorf("%s: %w; run 'prover setup' with this prover to make its keys", name, err))
 	}
@@ -33,7 +33,7 @@ func readKey(c *circuit.Circuit, name string) (*engine.Key, error) {
 // readKey is readKey as a phase, left behind where the context ends.
 func (a *app) readKey(ctx context.Context, name string) (*engine.Key, error) {
 	a.progress.phase("read key")
-	return console.Interruptible(ctx, func() (*engine.Key, error) { return readKey(a.c, name) })
+	return console.Interruptible(ctx, func() (*engine.Key, error) { return readKey(a.f, name) })
 }
 
 // verifyingKeyBeside is where setup puts the verifying key of a prover key.
@@ -42,15 +42,16 @@ func verifyingKeyBeside(keyFile string) string {
 }
 
 // readVerifyingKey reads the verifying key that belongs to a prover key; the empty name means model.vk beside it.
-func readVerifyingKey(ctx context.Context, c *circuit.Circuit, k *engine.Key, keyFile, name string) (*verifier.Key, error) {
+func readVerifyingKey(ctx context.Context, k *engine.Key, keyFile, name string) (*verifier.Key, error) {
+	c := k.Family().Shortest()
 	if name == "" {
 		name = verifyingKeyBeside(keyFile)
 	}
-	data, err := readFile(c, name, format.MagicVerifyingKey, slack+32*int64(protocol.WeightLayout(c).Rows))
+	data, err := readFile(name, format.MagicVerifyingKey, slack+32*int64(protocol.WeightLayout(c).Rows))
 	if err != nil {
 		return nil, unreadable(fmt.Errorf("verifying key, with which the proof is checked: %w; --vk names it", err))
 	}
-	vk, err := verifier.ReadPinnedKey(ctx, c, kind(c), data, k.ModelID())
+	vk, err := verifier.ReadPinnedKey(ctx, k.Family(), kind(c), data, k.ModelID())
 	if errors.Is(err, verifier.ErrPinned) { // it speaks of an ID that somebody pinned, here nobody did
 		return nil, unreadable(fmt.Errorf("%s and %s are of different setups; take the model.vk that setup wrote together with this prover key", name, keyFile))
 	}
@@ -69,34 +70,40 @@ func kind(c *circuit.Circuit) statement.Kind {
 }
 
 // begin begins a text, and notes where each of its positions takes a whole pass.
-func (a *app) begin(ctx context.Context, k *engine.Key) (*engine.Decoding, error) {
-	d, err := console.Interruptible(ctx, k.Decode)
+func (a *app) begin(ctx context.Context, k *engine.Key, q *question) (*engine.Decoding, error) {
+	d, err := console.Interruptible(ctx, func() (*engine.Decoding, error) { return k.Decode(q.positions()) })
 	if err == nil && d.Whole() != nil {
 		fmt.Fprintf(a.stderr, "note      decoding is slow, one pass over all positions per token: %v\n", d.Whole())
 	}
 	return d, err
 }
 
-// decode lets the model answer, until an end token, the limit or the circuit's length. said is told the answer so far with every token. It is
-// left behind where the context ends, and may tell a token more.
+// decode lets the model answer, until an end token, the limit or the longest circuit's length. It begins with the shortest circuit that holds
+// the prompt and moves on to the next when that is full: nobody knows beforehand how long an answer becomes, and a proof costs what its circuit
+// holds. said is told the answer so far with every token. It is left behind where the context ends, and may tell a token more.
 func (a *app) decode(ctx context.Context, d *engine.Decoding, q *question, said func(answer []int64)) ([]int64, error) {
 	return console.Interruptible(ctx, func() ([]int64, error) { return a.continued(ctx, d, q, said) })
 }
 
 func (a *app) continued(ctx context.Context, d *engine.Decoding, q *question, said func(answer []int64)) ([]int64, error) {
-	c := a.c
-	room := c.Generation.Length - len(q.promptTokens) + 1
+	room := a.f.Longest().Generation.Length - len(q.promptTokens) + 1
 	if q.max > 0 {
 		room = min(room, q.max)
 	}
 	end, ends := q.end()
 	var answer []int64
+	var err error
 	for next := q.promptTokens; len(answer) < room; next = answer[len(answer)-1:] {
+		before := d.Circuit()
 		if err := d.Next(ctx, next...); err != nil {
 			return nil, err
 		}
-		logits := d.Logits()
-		best := statement.Argmax(logits[len(logits)-c.Generation.Vocab:])
+		if d.Circuit() != before {
+			if answer, err = agreed(ctx, d, q, answer); err != nil {
+				return nil, err
+			}
+		}
+		best := best(d, len(q.promptTokens)+len(answer)-1)
 		answer = append(answer, best)
 		said(answer)
 		if ends && best == end {
@@ -106,16 +113,34 @@ func (a *app) continued(ctx context.Context, d *engine.Decoding, q *question, sa
 	return answer, nil
 }
 
+// best is what the model continues with after a position.
+func best(d *engine.Decoding, position int) int64 {
+	v := d.Circuit().Generation.Vocab
+	return statement.Argmax(d.Logits()[position*v : (position+1)*v])
+}
+
+// agreed returns as much of an answer as the circuit gives that a decoding has moved on to, and takes the rest back: the proof will be about
+// this circuit. That of a family compiled together is all of it.
+func agreed(ctx context.Context, d *engine.Decoding, q *question, answer []int64) ([]int64, error) {
+	p := len(q.promptTokens)
+	for i, id := range answer {
+		if best(d, p-1+i) != id {
+			return answer[:i], d.Cut(ctx, p+i)
+		}
+	}
+	return answer, nil
+}
+
 // confirm checks that the model gives the answer that is to be proved.
 func (a *app) confirm(ctx context.Context, d *engine.Decoding, q *question) error {
-	c, p := a.c, len(q.promptTokens)
+	p := len(q.promptTokens)
 	if _, err := console.Interruptible(ctx, func() (struct{}, error) {
-		return struct{}{}, d.Next(ctx, claim(c, q.promptTokens, q.wantTokens).Tokens...)
+		return struct{}{}, d.Next(ctx, claim(d.Circuit(), q.promptTokens, q.wantTokens).Tokens...)
 	}); err != nil {
 		return err
 	}
 	for i, id := range q.wantTokens {
-		if best := statement.Argmax(d.Logits()[(p-1+i)*c.Generation.Vocab : (p+i)*c.Generation.Vocab]); best != id {
+		if best := best(d, p-1+i); best != id {
 			return &failure{code: console.Rejected, err: fmt.Errorf("the model does not answer %s: after %s it continues with %s, not with %s; nothing is proved",
 				q.quoted(q.wantTokens), q.context(q.wantTokens[:i]), q.one(best), q.one(id))}
 		}

@@ -2,7 +2,9 @@ package prover
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -24,10 +26,21 @@ func (in *inputs) flags(a *app, c *cobra.Command) {
 	var ports []string
 	for i := range a.c.Ports {
 		if p := &a.c.Ports[i]; !p.Out {
-			ports = append(ports, fmt.Sprintf("%s (%v %v from %v to %v)", p.Name, p.Kind, p.Shape, function.Number(p, p.Lo), function.Number(p, p.Hi)))
+			ports = append(ports, fmt.Sprintf("%s (%v %s from %v to %v)", p.Name, p.Kind, shapes(a.f, i), function.Number(p, p.Lo), function.Number(p, p.Hi)))
 		}
 	}
 	c.Flags().StringArrayVar(&in.files, "input", nil, "`NAME=FILE` with the elements of an input, as JSON lists or as an ONNX TensorProto; the inputs are "+strings.Join(ports, ", "))
+}
+
+// shapes lists the shapes that a port has in the circuits of a family.
+func shapes(f *circuit.Family, port int) string {
+	var out []string
+	for _, c := range f.Members() {
+		if s := fmt.Sprint(c.Ports[port].Shape); !slices.Contains(out, s) {
+			out = append(out, s)
+		}
+	}
+	return strings.Join(out, " or ")
 }
 
 // paths lists the files for apart.
@@ -39,46 +52,92 @@ func (in *inputs) paths() (out []path) {
 	return out
 }
 
-// read returns the statement without its outputs, and the private inputs.
-func (in *inputs) read(c *circuit.Circuit) (*engine.Input, *function.Statement, error) {
-	st := &function.Statement{Ports: make([][]int64, len(c.Ports))}
-	private, given := map[int][]int64{}, map[int]bool{}
+// asked is what a function is run on.
+type asked struct {
+	c  *circuit.Circuit    // the shortest that the inputs fit
+	st *function.Statement // without its outputs
+	in *engine.Input
+}
+
+// content is a file with the elements of an input.
+type content struct {
+	port       int
+	name, file string
+	data       []byte
+}
+
+// read returns the inputs, of the shortest circuit that has their shapes.
+func (in *inputs) read(f *circuit.Family) (*asked, error) {
+	files, err := in.contents(f.Longest())
+	if err != nil {
+		return nil, err
+	}
+	var q *asked
+	for _, c := range f.Members() {
+		if q, err = elements(c, files); !errors.Is(err, portfile.ErrShape) {
+			break
+		}
+	}
+	return q, err
+}
+
+// contents reads the files, as large as the inputs of the circuit may have them.
+func (in *inputs) contents(c *circuit.Circuit) ([]content, error) {
+	var out []content
+	given := map[int]bool{}
 	for _, f := range in.files {
 		name, file, ok := strings.Cut(f, "=")
 		i := inputPort(c, name)
 		switch {
 		case !ok:
-			return nil, nil, usage("--input %s: want NAME=FILE", f)
+			return nil, usage("--input %s: want NAME=FILE", f)
 		case i < 0:
-			return nil, nil, usage("--input %s: the model has no input of this name", name)
+			return nil, usage("--input %s: the model has no input of this name", name)
 		case given[i]:
-			return nil, nil, usage("--input %s is given twice", name)
+			return nil, usage("--input %s is given twice", name)
 		}
-		p := &c.Ports[i]
-		data, err := atomicfile.Read(file, portfile.MaxSize(p))
+		data, err := atomicfile.Read(file, portfile.MaxSize(&c.Ports[i]))
 		if err != nil {
-			return nil, nil, unreadable(err)
+			return nil, unreadable(err)
 		}
-		elements, err := portfile.Read(p, data)
-		switch {
-		case err != nil && !p.Public():
-			return nil, nil, unreadable(fmt.Errorf("%s: input %s: it does not hold elements of this input; it is private and not shown", file, name))
-		case err != nil:
-			return nil, nil, unreadable(fmt.Errorf("%s: input %s: %w", file, name, err))
-		}
-		if given[i] = true; p.Public() {
-			st.Ports[i] = elements
-		} else {
-			private[i] = elements
-		}
+		given[i], out = true, append(out, content{i, name, file, data})
 	}
 	for i := range c.Ports {
 		if p := &c.Ports[i]; !p.Out && !given[i] {
-			return nil, nil, usage("--input %s=FILE is missing", p.Name)
+			return nil, usage("--input %s=FILE is missing", p.Name)
 		}
 	}
-	return &engine.Input{Statement: st, Private: private}, st, nil
+	return out, nil
 }
+
+// elements reads the inputs of a circuit.
+func elements(c *circuit.Circuit, files []content) (*asked, error) {
+	st, private := &function.Statement{Ports: make([][]int64, len(c.Ports))}, map[int][]int64{}
+	for _, f := range files {
+		p := &c.Ports[f.port]
+		elements, err := portfile.Read(p, f.data)
+		switch {
+		case err != nil && !p.Public():
+			return nil, unreadable(&unshown{fmt.Sprintf("%s: input %s: it does not hold elements of this input; it is private and not shown", f.file, f.name), err})
+		case err != nil:
+			return nil, unreadable(fmt.Errorf("%s: input %s: %w", f.file, f.name, err))
+		case p.Public():
+			st.Ports[f.port] = elements
+		default:
+			private[f.port] = elements
+		}
+	}
+	return &asked{c: c, st: st, in: &engine.Input{Statement: st, Private: private}}, nil
+}
+
+// unshown is an error whose reason, which may show cells, is not in its text.
+type unshown struct {
+	text   string
+	reason error
+}
+
+func (e *unshown) Error() string { return e.text }
+func (e *unshown) Unwrap() error { return e.reason }
 
 // inputPort returns the number of an input port, -1 if there is none of the name.
 func inputPort(c *circuit.Circuit, name string) int {
@@ -91,9 +150,9 @@ func inputPort(c *circuit.Circuit, name string) int {
 }
 
 // fill runs the model and completes the statement by what it reveals of the outputs. It returns the cells that were clamped.
-func (a *app) fill(ctx context.Context, k *engine.Key, in *engine.Input, st *function.Statement) ([]engine.Clamped, error) {
+func (a *app) fill(ctx context.Context, k *engine.Key, q *asked) ([]engine.Clamped, error) {
 	a.progress.phase("running")
-	return console.Interruptible(ctx, func() ([]engine.Clamped, error) { return k.Compute(ctx, st, in.Private) })
+	return console.Interruptible(ctx, func() ([]engine.Clamped, error) { return k.Compute(ctx, q.st, q.in.Private) })
 }
 
 func (a *app) functionRunCommand() *cobra.Command {
@@ -107,7 +166,7 @@ func (a *app) functionRunCommand() *cobra.Command {
 		Example: "  prover run --key keys/prover.key --input x=x.json",
 		Args:    noArgs,
 		RunE: a.command(func(ctx context.Context) error {
-			input, st, err := in.read(a.c)
+			q, err := in.read(a.f)
 			if err != nil {
 				return err
 			}
@@ -115,13 +174,13 @@ func (a *app) functionRunCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			clamped, err := a.fill(ctx, k, input, st)
+			clamped, err := a.fill(ctx, k, q)
 			if err != nil {
 				return err
 			}
 			a.progress.phase("")
 			a.showClamped(clamped, asJSON)
-			return a.printFunction(k, st, report{Clamped: clamped}, asJSON)
+			return a.printFunction(k, q, report{Clamped: clamped}, asJSON)
 		}),
 	}
 	in.flags(a, c)
@@ -157,7 +216,7 @@ func (a *app) functionProve(ctx context.Context, o *functionProveOptions) error 
 	if err := o.check(o.inputs.paths()...); err != nil {
 		return err
 	}
-	in, st, err := o.read(a.c)
+	q, err := o.read(a.f)
 	if err != nil {
 		return err
 	}
@@ -165,25 +224,25 @@ func (a *app) functionProve(ctx context.Context, o *functionProveOptions) error 
 	if err != nil {
 		return err
 	}
-	clamped, err := a.fill(ctx, k, in, st)
+	clamped, err := a.fill(ctx, k, q)
 	if err != nil {
 		return err
 	}
 	if err := a.saturated(clamped, o.noSaturation); err != nil {
 		return err
 	}
-	st.NoSaturation = o.noSaturation
-	a.progress.expect(proofForecast(a.c))
-	proof, err := console.Interruptible(ctx, func() ([]byte, error) { return k.Prove(ctx, in, a.options()) })
+	q.st.NoSaturation = o.noSaturation
+	a.progress.expect(proofForecast(q.c))
+	proof, err := console.Interruptible(ctx, func() ([]byte, error) { return k.Prove(ctx, q.in, a.options()) })
 	if err != nil {
 		return err
 	}
-	encoded, err := a.checkAndWrite(ctx, &o.proveFiles, vk, st, proof)
+	encoded, err := a.checkAndWrite(ctx, &o.proveFiles, vk, q.c, q.st, proof)
 	if err != nil {
 		return err
 	}
 	a.showClamped(clamped, o.json)
-	if err := a.printFunction(k, st, report{ProofBytes: len(proof), StatementBytes: len(encoded), NoSaturation: o.noSaturation, Clamped: clamped}, o.json); err != nil || o.json {
+	if err := a.printFunction(k, q, report{ProofBytes: len(proof), StatementBytes: len(encoded), NoSaturation: o.noSaturation, Clamped: clamped}, o.json); err != nil || o.json {
 		return err
 	}
 	fmt.Fprintf(a.stdout, "statement %s (%d bytes)\nproof     %s (%d bytes)\n", o.statement, len(encoded), o.proof, len(proof))
@@ -191,14 +250,14 @@ func (a *app) functionProve(ctx context.Context, o *functionProveOptions) error 
 }
 
 // printFunction prints the outputs, or a report.
-func (a *app) printFunction(k *engine.Key, st *function.Statement, r report, asJSON bool) error {
+func (a *app) printFunction(k *engine.Key, q *asked, r report, asJSON bool) error {
 	if asJSON {
-		r.ModelID, r.Ports = fmt.Sprintf("%x", k.ModelID()), portfile.Reports(a.c, st)
+		r.ModelID, r.Circuit, r.Ports = fmt.Sprintf("%x", k.ModelID()), digest(q.c), portfile.Reports(q.c, q.st)
 		return a.printReport(r)
 	}
-	for i := range a.c.Ports {
-		if p := &a.c.Ports[i]; p.Out && p.Public() {
-			fmt.Fprintf(a.stdout, "%s\t%s\n", p.Name, portfile.Text(p, portfile.Told(p), st.Ports[i]))
+	for i := range q.c.Ports {
+		if p := &q.c.Ports[i]; p.Out && p.Public() {
+			fmt.Fprintf(a.stdout, "%s\t%s\n", p.Name, portfile.Text(p, portfile.Told(p), q.st.Ports[i]))
 		}
 	}
 	return nil

@@ -13,6 +13,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/zkllmc/zkllmc/internal/circuit"
 	"github.com/zkllmc/zkllmc/internal/console"
 	proverapp "github.com/zkllmc/zkllmc/runtime/app/prover"
 	verifierapp "github.com/zkllmc/zkllmc/runtime/app/verifier"
@@ -158,7 +159,7 @@ func FuzzArguments(f *testing.F) {
 			t.Fatalf("code %d, %v", code, err)
 		}
 		if err == nil {
-			_, err := generation.Decode(b.c, data)
+			_, _, err := generation.Decode(circuit.Single(b.c), data)
 			require.NoError(t, err)
 		}
 		limit := []string{"run", "--key", b.file("keys/prover.key"), flags[0] + prompt, "--max=" + other}

@@ -3,6 +3,7 @@ package prover
 import (
 	"context"
 	"errors"
+	"fmt"
 
 	"github.com/spf13/cobra"
 
@@ -46,7 +47,7 @@ func (q *question) answerFlags(c *cobra.Command, text string) {
 }
 
 func (q *question) maxFlag(c *cobra.Command) {
-	c.Flags().IntVar(&q.max, "max", 0, "at most `N` tokens of answer; 0: until an end token or the circuit's length")
+	c.Flags().IntVar(&q.max, "max", 0, "at most `N` tokens of answer; 0: until an end token or the longest circuit's length")
 }
 
 // set returns the flags that were given. Two that say the same are refused.
@@ -101,7 +102,7 @@ func (q *question) read(ctx context.Context, a *app) error {
 	if q.wantTokens, err = q.ids(c, "answer", "answer-tokens", dialogue.Answer); err != nil {
 		return err
 	}
-	return q.fits(c)
+	return q.fits(a.f)
 }
 
 // ids returns the tokens of a text flag or of a list flag; nil if neither is set.
@@ -136,14 +137,21 @@ func (q *question) ids(c *circuit.Circuit, textFlag, listFlag string, encode fun
 	return ids, nil
 }
 
-// fits checks the lengths against the circuit. The token after the last position is a prediction too.
-func (q *question) fits(c *circuit.Circuit) error {
-	p := len(q.promptTokens)
+// positions is how many positions prompt and given answer take at least. The token after the last position is a prediction too.
+func (q *question) positions() int { return len(q.promptTokens) + max(0, len(q.wantTokens)-1) }
+
+// fits checks the lengths against the longest circuit.
+func (q *question) fits(f *circuit.Family) error {
+	p, most := len(q.promptTokens), f.Longest().Generation.Length
+	circuits := ""
+	if len(f.Members()) > 1 {
+		circuits = fmt.Sprintf("; this prover has circuits of %s positions", f.Positions())
+	}
 	switch {
-	case p > c.Generation.Length:
-		return usage("the prompt has %d tokens, the circuit takes at most %d", p, c.Generation.Length)
-	case p+len(q.wantTokens) > c.Generation.Length+1:
-		return usage("prompt and answer have %d tokens, the circuit takes at most %d", p+len(q.wantTokens), c.Generation.Length+1)
+	case p > most:
+		return usage("the prompt has %d tokens, the circuit takes at most %d%s", p, most, circuits)
+	case p+len(q.wantTokens) > most+1:
+		return usage("prompt and answer have %d tokens, the circuit takes at most %d%s", p+len(q.wantTokens), most+1, circuits)
 	}
 	return nil
 }

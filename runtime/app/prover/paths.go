@@ -10,7 +10,6 @@ import (
 	"syscall"
 
 	"github.com/zkllmc/zkllmc/internal/atomicfile"
-	"github.com/zkllmc/zkllmc/internal/circuit"
 	"github.com/zkllmc/zkllmc/internal/format"
 )
 
@@ -123,11 +122,11 @@ func makeFolder(dir string) (undo func(), err error) {
 }
 
 // readFile reads a file of a kind. One that is too large is refused for being of another kind, if it is.
-func readFile(c *circuit.Circuit, name, magic string, limit int64) ([]byte, error) {
+func readFile(name, magic string, limit int64) ([]byte, error) {
 	data, err := atomicfile.Read(name, limit)
 	if errors.Is(err, atomicfile.ErrSize) {
 		if head := atomicfile.Head(name, len(format.MagicProverKey)); strings.HasPrefix(head, "zkllm-") && head != magic {
-			_, err = format.NewReader([]byte(head), magic, c.Digest())
+			_, err = format.NewReader([]byte(head), magic, [32]byte{}) // it has no digest: the kind is refused before
 			err = fmt.Errorf("%s: %w", name, err)
 		}
 	}

@@ -18,6 +18,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/zkllmc/zkllmc/internal/circuit"
 	"github.com/zkllmc/zkllmc/internal/console"
 	"github.com/zkllmc/zkllmc/internal/engine"
 	proverapp "github.com/zkllmc/zkllmc/runtime/app/prover"
@@ -101,14 +102,14 @@ func (b *bench) atMostTwo() int {
 func (b *bench) wholeKeys() bool {
 	data, err := os.ReadFile(b.file("keys/prover.key"))
 	require.NoError(b.t, err)
-	k, err := engine.ReadKey(b.c, data)
+	k, err := engine.ReadKey(circuit.Single(b.c), data)
 	require.NoError(b.t, err, "half a prover key")
 	info, err := os.Stat(b.file("keys/prover.key"))
 	require.NoError(b.t, err)
 	require.Equal(b.t, fs.FileMode(0o600), info.Mode().Perm())
 	data, err = os.ReadFile(b.file("keys/model.vk"))
 	require.NoError(b.t, err)
-	vk, err := verifier.ReadKey(context.Background(), b.c, generation.Kind, data)
+	vk, err := verifier.ReadKey(context.Background(), circuit.Single(b.c), generation.Kind, data)
 	require.NoError(b.t, err, "half a verifying key")
 	return k.ModelID() == vk.ModelID()
 }
@@ -118,7 +119,7 @@ func (b *bench) wholeKeys() bool {
 func (b *bench) wholeProof(vk *verifier.Key, size int) bool {
 	st, err := os.ReadFile(b.file("s.bin"))
 	require.NoError(b.t, err)
-	_, err = generation.Decode(b.c, st)
+	_, _, err = generation.Decode(circuit.Single(b.c), st)
 	require.NoError(b.t, err, "half a statement")
 	proof, err := os.ReadFile(b.file("p.bin"))
 	require.NoError(b.t, err)
@@ -168,7 +169,7 @@ func TestKilledProve(t *testing.T) {
 	b := proved(t, configs["argmax"])
 	data, err := os.ReadFile(b.file("keys/model.vk"))
 	require.NoError(t, err)
-	vk, err := verifier.ReadKey(context.Background(), b.c, generation.Kind, data)
+	vk, err := verifier.ReadKey(context.Background(), circuit.Single(b.c), generation.Kind, data)
 	require.NoError(t, err)
 	info, err := os.Stat(b.file("p.bin"))
 	require.NoError(t, err)
@@ -260,7 +261,7 @@ func TestAtTheSameTime(t *testing.T) {
 	b := proved(t, configs["argmax"])
 	data, err := os.ReadFile(b.file("keys/model.vk"))
 	require.NoError(t, err)
-	vk, err := verifier.ReadKey(context.Background(), b.c, generation.Kind, data)
+	vk, err := verifier.ReadKey(context.Background(), circuit.Single(b.c), generation.Kind, data)
 	require.NoError(t, err)
 	info, err := os.Stat(b.file("p.bin"))
 	require.NoError(t, err)

@@ -9,6 +9,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/zkllmc/zkllmc/internal/circuit"
 	"github.com/zkllmc/zkllmc/internal/dialogue"
 	"github.com/zkllmc/zkllmc/internal/engine"
 	"github.com/zkllmc/zkllmc/internal/machine"
@@ -171,7 +172,7 @@ func (p *progress) totals() map[string]float64 {
 // report is what --json prints. Members that a command has nothing to say about are missing.
 type report struct {
 	ModelID string `json:"model_id"`
-	Circuit string `json:"circuit"`
+	Circuit string `json:"circuit"` // the digest: of setup that of all circuits, else of the one that was used
 	*dialogue.Said
 	Ports          []portfile.Report  `json:"ports,omitempty"` // of a function
 	Clamped        []engine.Clamped   `json:"clamped,omitempty"`
@@ -184,10 +185,12 @@ type report struct {
 	machine.Usage
 }
 
+// digest is a circuit's digest as reports have it.
+func digest(c *circuit.Circuit) string { return fmt.Sprintf("%x", c.Digest()) }
+
 // printReport completes and prints a report.
 func (a *app) printReport(r report) error {
-	digest := a.c.Digest()
-	r.Circuit, r.Seconds, r.Usage = fmt.Sprintf("%x", digest), a.progress.totals(), machine.Now()
+	r.Seconds, r.Usage = a.progress.totals(), machine.Now()
 	e := json.NewEncoder(a.stdout)
 	e.SetIndent("", "  ")
 	return e.Encode(r)

@@ -88,17 +88,17 @@ func (a *app) keys(ctx context.Context, o *proveFiles) (*engine.Key, *verifier.K
 	if err != nil {
 		return nil, nil, err
 	}
-	vk, err := readVerifyingKey(ctx, a.c, k, o.key, o.vk)
+	vk, err := readVerifyingKey(ctx, k, o.key, o.vk)
 	return k, vk, err
 }
 
-// checkAndWrite verifies a proof, and writes it with its statement, of which it returns the bytes.
-func (a *app) checkAndWrite(ctx context.Context, o *proveFiles, vk *verifier.Key, st statement.Statement, proof []byte) ([]byte, error) {
+// checkAndWrite verifies a proof about a circuit, and writes it with its statement, of which it returns the bytes.
+func (a *app) checkAndWrite(ctx context.Context, o *proveFiles, vk *verifier.Key, c *circuit.Circuit, st statement.Statement, proof []byte) ([]byte, error) {
 	a.progress.phase("self-check")
-	if err := vk.VerifyStatementContext(ctx, st, proof); err != nil {
+	if err := vk.VerifyStatementContext(ctx, c, st, proof); err != nil {
 		return nil, fmt.Errorf("the proof does not verify and was not written: %w", err)
 	}
-	encoded, err := statement.Encode(a.c, st)
+	encoded, err := statement.Encode(c, st)
 	if err != nil {
 		return nil, err
 	}
@@ -124,7 +124,7 @@ func (a *app) prove(ctx context.Context, o *proveOptions) error {
 	if err != nil {
 		return err
 	}
-	d, err := a.begin(ctx, k)
+	d, err := a.begin(ctx, k, &o.question)
 	if err != nil {
 		return err
 	}
@@ -132,7 +132,8 @@ func (a *app) prove(ctx context.Context, o *proveOptions) error {
 	if err != nil {
 		return err
 	}
-	claimed := claim(a.c, o.promptTokens, answer)
+	c := d.Circuit()
+	claimed := claim(c, o.promptTokens, answer)
 	claimed.NoSaturation = o.noSaturation
 	st, proof, clamped, err := a.proof(ctx, d, claimed)
 	if o.noSaturation && len(clamped) > 0 {
@@ -141,13 +142,13 @@ func (a *app) prove(ctx context.Context, o *proveOptions) error {
 	if err != nil {
 		return err
 	}
-	encoded, err := a.checkAndWrite(ctx, &o.proveFiles, vk, st, proof)
+	encoded, err := a.checkAndWrite(ctx, &o.proveFiles, vk, c, st, proof)
 	if err != nil {
 		return err
 	}
 	if o.json {
-		return a.printReport(report{ModelID: fmt.Sprintf("%x", k.ModelID()), Said: dialogue.SaidOf(a.c, o.tokenizer, st), ProofBytes: len(proof), StatementBytes: len(encoded),
-			NoSaturation: o.noSaturation, Clamped: clamped})
+		return a.printReport(report{ModelID: fmt.Sprintf("%x", k.ModelID()), Circuit: digest(c), Said: dialogue.SaidOf(c, o.tokenizer, st),
+			ProofBytes: len(proof), StatementBytes: len(encoded), NoSaturation: o.noSaturation, Clamped: clamped})
 	}
 	a.showClamped(clamped, false)
 	o.showPrompt(a.stdout)
@@ -196,7 +197,7 @@ func (a *app) showClamped(clamped []engine.Clamped, asJSON bool) {
 // proof proves a statement about the text that was decoded. It returns the statement's public form, with the logits where the circuit
 // reveals them, and the cells that were clamped, also where that is why nothing is proved.
 func (a *app) proof(ctx context.Context, d *engine.Decoding, st *generation.Statement) (public *generation.Statement, proof []byte, clamped []engine.Clamped, err error) {
-	g := a.c.Generation
+	g := d.Circuit().Generation
 	if g.Reveal == circuit.Values {
 		if rest := st.Tokens[len(d.Logits())/g.Vocab:]; len(rest) > 0 {
 			a.progress.phase("logits")
@@ -206,7 +207,7 @@ func (a *app) proof(ctx context.Context, d *engine.Decoding, st *generation.Stat
 		}
 		st.Logits = slices.Clone(d.Logits()[(st.Prompt-1)*g.Vocab:])
 	}
-	a.progress.expect(proofForecast(a.c))
+	a.progress.expect(proofForecast(d.Circuit()))
 	told := make(chan []engine.Clamped, 1)
 	options := a.options()
 	options.Clamped = func(c []engine.Clamped) { told <- c }

@@ -18,7 +18,7 @@ func (a *app) runCommand() *cobra.Command {
 		Use:   "run --key prover.key --prompt TEXT",
 		Short: "Let the model answer, without a proof",
 		Long: `Runs the integer program that proofs are about, and prints the answer as it comes: greedy decoding, until an end token of the
-vocabulary or the circuit's length.`,
+vocabulary or the longest circuit's length.`,
 		Example: "  prover run --key keys/prover.key --tokens 3,2,7 --max 4",
 		Args:    noArgs,
 		RunE:    a.command(func(ctx context.Context) error { return a.run(ctx, q, key, asJSON) }),
@@ -39,7 +39,7 @@ func (a *app) run(ctx context.Context, q *question, keyFile string, asJSON bool)
 	if err != nil {
 		return err
 	}
-	d, err := a.begin(ctx, k)
+	d, err := a.begin(ctx, k, q)
 	if err != nil {
 		return err
 	}
@@ -53,7 +53,7 @@ func (a *app) run(ctx context.Context, q *question, keyFile string, asJSON bool)
 	live.finish(answer)
 	a.progress.phase("")
 	if asJSON {
-		return a.printReport(report{ModelID: fmt.Sprintf("%x", k.ModelID()), Said: dialogue.Answered(a.c, q.tokenizer, q.promptTokens, answer), Clamped: d.Clamped()})
+		return a.printReport(report{ModelID: fmt.Sprintf("%x", k.ModelID()), Circuit: digest(d.Circuit()), Said: dialogue.Answered(a.c, q.tokenizer, q.promptTokens, answer), Clamped: d.Clamped()})
 	}
 	a.showClamped(d.Clamped(), false)
 	// Remarks are not on stdout, which holds the answer and nothing else.

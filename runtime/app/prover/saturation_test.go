@@ -26,7 +26,7 @@ func loud(t *testing.T) *bench {
 		v[6*i+(i+1)%5] = 90
 	}
 	v[6*3+4] = 120
-	data, err := format.EncodeWeights(c, map[circuit.ID]backend.Tensor{w: {Shape: []int{6, 6}, V: v}})
+	data, err := format.EncodeWeights(circuit.Single(c), map[circuit.ID]backend.Tensor{w: {Shape: []int{6, 6}, V: v}})
 	require.NoError(t, err)
 	d := &bench{t: t, dir: t.TempDir(), c: c}
 	d.write("weights.zkw", string(data))
@@ -87,7 +87,7 @@ func TestSaturationOfNumbers(t *testing.T) {
 	y := gadget.Rescale(b, "y", b.Virtual("v", []int{2}, gadget.Product(b, 1, x, w)), 1, -8, 7)
 	gadget.Output(b, circuit.Port{Name: "y", Kind: circuit.Integers, Reveal: circuit.Values}, y)
 	c := witnesstest.Finish(t, b)
-	data, err := format.EncodeWeights(c, map[circuit.ID]backend.Tensor{w: {Shape: []int{2}, V: []int64{4, -3}}})
+	data, err := format.EncodeWeights(circuit.Single(c), map[circuit.ID]backend.Tensor{w: {Shape: []int{2}, V: []int64{4, -3}}})
 	require.NoError(t, err)
 	d := &bench{t: t, dir: t.TempDir(), c: c}
 	d.write("weights.zkw", string(data))

@@ -13,6 +13,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/zkllmc/zkllmc/internal/circuit"
 	"github.com/zkllmc/zkllmc/internal/format"
 	"github.com/zkllmc/zkllmc/internal/group"
 	"github.com/zkllmc/zkllmc/internal/protocol"
@@ -54,7 +55,7 @@ func spellings(secret []byte) []string {
 func (b *bench) weightRows() []string {
 	data, err := os.ReadFile(b.file("weights.zkw"))
 	require.NoError(b.t, err)
-	w, err := format.DecodeWeights(b.c, data)
+	w, err := format.DecodeWeights(circuit.Single(b.c), data)
 	require.NoError(b.t, err)
 	var out []string
 	v := w[protocol.WeightIDs(b.c)[0]].V

@@ -101,7 +101,7 @@ func (a *app) setup(ctx context.Context, weights, dir string, force, asJSON bool
 	if err := replaceable(vkFile); err != nil {
 		return err
 	}
-	weightsFile, err := openWeights(a.c, weights)
+	weightsFile, err := openWeights(a.f, weights)
 	if err != nil {
 		return err
 	}
@@ -140,15 +140,15 @@ func (a *app) setup(ctx context.Context, weights, dir string, force, asJSON bool
 	a.progress.phase("")
 	id := made.ModelID()
 	if asJSON {
-		return a.printReport(report{ModelID: fmt.Sprintf("%x", id), VKBytes: len(vk), KeyBytes: engine.KeySize(a.c)})
+		return a.printReport(report{ModelID: fmt.Sprintf("%x", id), Circuit: fmt.Sprintf("%x", a.f.Digest()), VKBytes: len(vk), KeyBytes: engine.KeySize(a.f)})
 	}
-	fmt.Fprintf(a.stdout, "model ID  %x\npublic    %s (%d bytes)\nsecret    %s (%d bytes)\n", id, vkFile, len(vk), keyFile, engine.KeySize(a.c))
+	fmt.Fprintf(a.stdout, "model ID  %x\npublic    %s (%d bytes)\nsecret    %s (%d bytes)\n", id, vkFile, len(vk), keyFile, engine.KeySize(a.f))
 	return nil
 }
 
 // openWork opens the folder beside the keys for what is done of a range proof in pieces; nil if there is one piece, which is made as a whole.
 func (a *app) openWork(dir string) (*engine.Work, error) {
-	if pieces, err := protocol.Pieces(a.c); err != nil || pieces == 1 {
+	if pieces, err := protocol.Pieces(a.f); err != nil || pieces == 1 {
 		return nil, unreadable(err)
 	}
 	w, err := engine.OpenWork(filepath.Join(dir, workFolder))
@@ -157,7 +157,7 @@ func (a *app) openWork(dir string) (*engine.Work, error) {
 
 // makeKeys commits to the weights and checks what comes of it.
 func (a *app) makeKeys(ctx context.Context, weights *weights, work *engine.Work) (*engine.Keys, []byte, error) {
-	made, err := console.Interruptible(ctx, func() (*engine.Keys, error) { return engine.MakeKeys(ctx, a.c, weights, work, a.options()) })
+	made, err := console.Interruptible(ctx, func() (*engine.Keys, error) { return engine.MakeKeys(ctx, a.f, weights, work, a.options()) })
 	if errors.Is(err, format.ErrWeight) {
 		return nil, nil, foreignWeights(weights.name, err)
 	}
@@ -166,7 +166,7 @@ func (a *app) makeKeys(ctx context.Context, weights *weights, work *engine.Work)
 	}
 	a.progress.phase("self-check")
 	vk := made.VerifyingKey()
-	if _, err := console.Interruptible(ctx, func() (*verifier.Key, error) { return verifier.ReadKey(ctx, a.c, kind(a.c), vk) }); err != nil {
+	if _, err := console.Interruptible(ctx, func() (*verifier.Key, error) { return verifier.ReadKey(ctx, a.f, kind(a.c), vk) }); err != nil {
 		return nil, nil, fmt.Errorf("the verifying key does not verify and was not written: %w", err)
 	}
 	return made, vk, nil
@@ -184,24 +184,24 @@ type weights struct {
 }
 
 // openWeights opens a weights file. What is no regular file, and may be read once only, is read now.
-func openWeights(c *circuit.Circuit, name string) (*weights, error) {
+func openWeights(f *circuit.Family, name string) (*weights, error) {
 	var content io.ReaderAt
 	var size int64
 	closer := io.NopCloser(nil)
-	if info, err := os.Stat(name); err == nil && info.Mode().IsRegular() && info.Size() > 0 && info.Size() <= weightsLimit(c) {
+	if info, err := os.Stat(name); err == nil && info.Mode().IsRegular() && info.Size() > 0 && info.Size() <= weightsLimit(f) {
 		f, err := os.Open(name)
 		if err != nil {
 			return nil, unreadable(fmt.Errorf("weights: %w", err))
 		}
 		content, size, closer = f, info.Size(), f
 	} else {
-		data, err := readFile(c, name, format.MagicWeights, weightsLimit(c))
+		data, err := readFile(name, format.MagicWeights, weightsLimit(f))
 		if err != nil {
 			return nil, unreadable(fmt.Errorf("weights: %w", err))
 		}
 		content, size = bytes.NewReader(data), int64(len(data))
 	}
-	w, err := format.OpenWeights(c, content, size)
+	w, err := format.OpenWeights(f, content, size)
 	if err != nil {
 		closer.Close()
 		return nil, foreignWeights(name, err)
@@ -209,7 +209,7 @@ func openWeights(c *circuit.Circuit, name string) (*weights, error) {
 	return &weights{w, closer, name}, nil
 }
 
-func weightsLimit(c *circuit.Circuit) int64 { return int64(format.WeightsSize(c)) + slack }
+func weightsLimit(f *circuit.Family) int64 { return int64(format.WeightsSize(f)) + slack }
 
 func foreignWeights(name string, err error) error {
 	return unreadable(fmt.Errorf("%s: %w; take the weights.zkw that was compiled together with this prover", name, err))

@@ -45,7 +45,7 @@ func TestSetupInPieces(t *testing.T) {
 	c, err := b.Finish()
 	require.NoError(t, err)
 	d := &bench{t: t, dir: t.TempDir(), c: c}
-	weights, err := format.EncodeWeights(c, kit.Weights(c, 1, 2))
+	weights, err := format.EncodeWeights(circuit.Single(c), kit.Weights(c, 1, 2))
 	require.NoError(t, err)
 	require.NoError(t, os.WriteFile(d.file("weights.zkw"), weights, 0o600))
 

@@ -38,7 +38,7 @@ type desk struct {
 
 func newDesk(t *testing.T, c *circuit.Circuit, weights map[circuit.ID]backend.Tensor, vocab func() (tokens.Tokenizer, error)) *desk {
 	d := &desk{&bench{t: t, dir: t.TempDir(), c: c}, vocab}
-	data, err := format.EncodeWeights(c, weights)
+	data, err := format.EncodeWeights(circuit.Single(c), weights)
 	require.NoError(t, err)
 	require.NoError(t, os.WriteFile(d.file("weights.zkw"), data, 0o600))
 	d.prover(0, "setup --weights @weights.zkw -o @keys")

@@ -47,13 +47,13 @@ func (a *app) statement(ctx context.Context, q *question, file, from string, for
 	if err := q.read(ctx, a); err != nil {
 		return err
 	}
-	c := a.c
+	c := a.f.Smallest(q.positions())
 	st := claim(c, q.promptTokens, q.wantTokens)
 	if c.Generation.Reveal == circuit.Values {
 		if from == "" {
 			return usage("statements of this circuit show logits: --logits-from names a statement to take them from")
 		}
-		other, err := readStatement(c, from)
+		other, err := readStatement(a.f, from)
 		if err != nil {
 			return err
 		}
@@ -66,12 +66,13 @@ func (a *app) statement(ctx context.Context, q *question, file, from string, for
 	return writeAll(ctx, force, out{name: file, data: encoded, mode: 0o644})
 }
 
-func readStatement(c *circuit.Circuit, name string) (*generation.Statement, error) {
-	data, err := readFile(c, name, format.MagicStatement, 1<<10+8*int64(c.Generation.Length)*int64(c.Generation.Vocab+1))
+func readStatement(f *circuit.Family, name string) (*generation.Statement, error) {
+	g := f.Longest().Generation
+	data, err := readFile(name, format.MagicStatement, 1<<10+8*int64(g.Length)*int64(g.Vocab+1))
 	if err != nil {
 		return nil, unreadable(err)
 	}
-	st, err := generation.Decode(c, data)
+	st, _, err := generation.Decode(f, data)
 	if err != nil {
 		return nil, unreadable(fmt.Errorf("%s: %w", name, err))
 	}

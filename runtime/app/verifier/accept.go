@@ -22,7 +22,7 @@ type acceptReport struct {
 	Class    string `json:"class,omitempty"`
 	Error    string `json:"error,omitempty"`
 	ModelID  string `json:"model_id,omitempty"`
-	Circuit  string `json:"circuit"`
+	Circuit  string `json:"circuit"` // the digest, where there are several that of all
 	Seconds  struct {
 		Generators float64 `json:"generators"`
 		Verify     float64 `json:"verify"`
@@ -59,7 +59,7 @@ func (a *app) accept(ctx context.Context, args []string) error {
 }
 
 func (a *app) acceptKey(ctx context.Context, r *acceptReport, name string) error {
-	data, err := a.read("verifying key", name, format.MagicVerifyingKey, keyLimit(a.c))
+	data, err := a.read("verifying key", name, format.MagicVerifyingKey, keyLimit(a.f))
 	if err != nil {
 		return err
 	}
@@ -67,7 +67,7 @@ func (a *app) acceptKey(ctx context.Context, r *acceptReport, name string) error
 	begin := time.Now()
 	a.generators()
 	r.Seconds.Generators = time.Since(begin).Seconds()
-	key, err := verifier.ReadKey(ctx, a.c, a.kind(), data)
+	key, err := verifier.ReadKey(ctx, a.f, a.kind(), data)
 	r.Seconds.Total = time.Since(begin).Seconds()
 	r.Seconds.Verify = r.Seconds.Total - r.Seconds.Generators
 	if err != nil {
@@ -85,8 +85,7 @@ func (a *app) saveID(ctx context.Context, name, id string, force bool) error {
 
 // showAccept prints the report and returns the error of the run.
 func (a *app) showAccept(r *acceptReport, asJSON bool, err error) error {
-	digest := a.c.Digest()
-	r.Circuit, r.Usage = fmt.Sprintf("%x", digest), machine.Now()
+	r.Circuit, r.Usage = fmt.Sprintf("%x", a.f.Digest()), machine.Now()
 	if asJSON {
 		r.Class, r.Error = explain(err)
 		return cmp.Or(err, a.printJSON(r))
@@ -94,15 +93,17 @@ func (a *app) showAccept(r *acceptReport, asJSON bool, err error) error {
 	if err != nil {
 		return err
 	}
-	fmt.Fprintf(a.stdout, "accepted  every weight lies in its declared range\nmodel ID  %s\ncircuit   %s (%s)\n", r.ModelID, r.Circuit, a.m.Name)
+	fmt.Fprintf(a.stdout, "accepted  every weight lies in its declared range\nmodel ID  %s\n%s", r.ModelID, a.f.Lines())
 	fmt.Fprintf(a.stdout, "time      generators %.2f s, decode and verify %.2f s\n", r.Seconds.Generators, r.Seconds.Verify)
 	return nil
 }
 
 // generators derives the generators of the rows, which have nothing to do with a key, so that they are timed on their own.
 func (a *app) generators() {
-	group.Row(1 << a.c.WeightBits)
-	group.Row(1 << a.c.WitnessBits)
+	for _, c := range a.f.Members() {
+		group.Row(1 << c.WeightBits)
+		group.Row(1 << c.WitnessBits)
+	}
 }
 
 // explain returns class and text of an error for a report.

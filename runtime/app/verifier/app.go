@@ -21,7 +21,7 @@ import (
 // Model is what a generated verifier is for.
 type Model struct {
 	Name  string                           // of the model, as compiled
-	Build func() (*circuit.Circuit, error) // the circuit that is proved, as generated code builds it
+	Build func() (*circuit.Family, error)  // the circuits that are proved, as generated code builds them
 	Vocab func() (tokens.Tokenizer, error) // what texts are read and shown with, or nil
 }
 
@@ -56,7 +56,8 @@ func usage(format string, args ...any) error {
 // app is one run of the command line.
 type app struct {
 	m      Model
-	c      *circuit.Circuit
+	f      *circuit.Family
+	c      *circuit.Circuit // the shortest: what all circuits have alike is asked of it
 	stdin  io.Reader
 	stdout *console.Output
 	stderr io.Writer
@@ -74,7 +75,8 @@ func Run(ctx context.Context, m Model, args []string, stdin io.Reader, stdout, s
 	}()
 	code = console.OK
 	var err error
-	if a.c, err = m.Build(); err == nil {
+	if a.f, err = m.Build(); err == nil {
+		a.c = a.f.Shortest()
 		err = a.dispatch(ctx, args)
 	}
 	if err != nil {
@@ -130,8 +132,7 @@ func (a *app) version(args []string) error {
 	case len(args) > 0:
 		return usage("version: unexpected argument %q", args[0])
 	}
-	digest := a.c.Digest()
-	fmt.Fprintf(a.stdout, "%scircuit   %x (%s)\n", console.ThisBuild().Lines(protocol.Version), digest, a.c.Name)
+	fmt.Fprint(a.stdout, console.ThisBuild().Lines(protocol.Version), a.f.Lines())
 	return nil
 }
 

@@ -89,7 +89,7 @@ func (a *app) ids(given console.Given, textFlag, listFlag string, vocab tokens.T
 }
 
 // compare rejects a proof, though it holds, of something else than was asked.
-func (a *app) compare(r *verifyReport, st *generation.Statement, vocab tokens.Tokenizer) error {
+func compare(r *verifyReport, st *generation.Statement, vocab tokens.Tokenizer) error {
 	q := r.Asked
 	if q == nil {
 		return nil
@@ -99,10 +99,10 @@ func (a *app) compare(r *verifyReport, st *generation.Statement, vocab tokens.To
 		q.PromptMatches = &matches
 	}
 	if q.Answer != nil {
-		matches := q.of.SameAnswer(a.c, vocab, st)
+		matches := q.of.SameAnswer(r.c, vocab, st)
 		q.AnswerMatches = &matches
 	}
-	err := q.of.Compare(a.c, vocab, st)
+	err := q.of.Compare(r.c, vocab, st)
 	switch {
 	case errors.Is(err, dialogue.ErrPrompt):
 		return &failure{code: console.Rejected, class: "prompt mismatch", err: err}

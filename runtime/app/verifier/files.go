@@ -25,19 +25,23 @@ const messages = 64 << 20
 // maxID bounds a file with a model ID.
 const maxID = 1 << 10
 
-func keyLimit(c *circuit.Circuit) int64 {
-	return messages + group.Bytes*int64(protocol.WeightLayout(c).Rows)
+func keyLimit(f *circuit.Family) int64 {
+	return messages + group.Bytes*int64(protocol.WeightLayout(f.Shortest()).Rows)
 }
 
-func proofLimit(c *circuit.Circuit) int64 {
-	return messages + group.Bytes*int64(commit.NewLayout(c, circuit.Witness, c.WitnessBits).Rows)
+func proofLimit(f *circuit.Family) int64 {
+	rows := 0
+	for _, c := range f.Members() {
+		rows = max(rows, commit.NewLayout(c, circuit.Witness, c.WitnessBits).Rows)
+	}
+	return messages + group.Bytes*int64(rows)
 }
 
 // statementLimit allows 8 bytes for every element of every port.
-func statementLimit(c *circuit.Circuit) int64 {
+func statementLimit(f *circuit.Family) int64 {
 	limit := int64(1 << 10)
-	for i := range c.Ports {
-		limit += 16 + 8*int64(circuit.Size(c.Ports[i].Shape))
+	for _, p := range f.Longest().Ports {
+		limit += 16 + 8*int64(circuit.Size(p.Shape))
 	}
 	return limit
 }
@@ -47,7 +51,7 @@ func (a *app) read(what, name, magic string, limit int64) ([]byte, error) {
 	data, err := atomicfile.Read(name, limit)
 	if errors.Is(err, atomicfile.ErrSize) {
 		if head := atomicfile.Head(name, len(format.MagicProverKey)); strings.HasPrefix(head, "zkllm-") && head != magic {
-			_, err = format.NewReader([]byte(head), magic, a.c.Digest())
+			_, err = format.NewReader([]byte(head), magic, a.f.Digest())
 			err = fmt.Errorf("%s: %w", name, err)
 		}
 	}

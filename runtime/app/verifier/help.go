@@ -28,8 +28,7 @@ func (a *app) printHelp(about []string) error {
 
 // help is the whole help text.
 func (a *app) help() string {
-	digest := a.c.Digest()
-	return fmt.Sprintf("Checks proofs about the answers of the model %q, circuit %x.\n\n", a.m.Name, digest[:8]) +
+	return fmt.Sprintf("Checks proofs about the answers of the model %q:\n\n%s\n", a.m.Name, a.f.Lines()) +
 		commandHelp["accept"] + "\n" + commandHelp["verify"] + "\n" + commandHelp["version"] + "\n" + commandHelp["help"] + helpEnd
 }
 

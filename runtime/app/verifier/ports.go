@@ -43,9 +43,9 @@ func (f *portFiles) Set(v string) error {
 	return nil
 }
 
-// expected reads what the caller says that ports hold, by their numbers.
-func (a *app) expected(inputs, outputs portFiles) (map[int][]int64, error) {
-	want := map[int][]int64{}
+// compared returns the files with what the caller says that ports hold, by their numbers.
+func (a *app) compared(inputs, outputs portFiles) (map[int]string, error) {
+	want := map[int]string{}
 	for _, list := range []struct {
 		side  string
 		files portFiles
@@ -60,17 +60,30 @@ func (a *app) expected(inputs, outputs portFiles) (map[int][]int64, error) {
 				return nil, usage("verify: --%s %s: the model has no %s of this name", list.side, name, list.side)
 			case !a.c.Ports[i].Public():
 				return nil, usage("verify: --%s %s: the proofs of this circuit hide it: there is nothing to compare", list.side, name)
-			case want[i] != nil:
+			case want[i] != "":
 				return nil, usage("verify: --%s %s is given twice", list.side, name)
 			}
-			p := told(&a.c.Ports[i])
-			data, err := atomicfile.Read(file, portfile.MaxSize(p))
-			if err == nil {
-				want[i], err = portfile.Read(p, data)
-			}
-			if err != nil {
-				return nil, &failure{code: console.Unreadable, err: fmt.Errorf("%s %s: %s: %w", list.side, name, file, err)}
-			}
+			want[i] = file
+		}
+	}
+	return want, nil
+}
+
+// expected reads these files, as the ports of a circuit.
+func expected(c *circuit.Circuit, files map[int]string) (map[int][]int64, error) {
+	want := map[int][]int64{}
+	for i := range c.Ports {
+		file, ok := files[i]
+		if !ok {
+			continue
+		}
+		p := told(&c.Ports[i])
+		data, err := atomicfile.Read(file, portfile.MaxSize(p))
+		if err == nil {
+			want[i], err = portfile.Read(p, data)
+		}
+		if err != nil {
+			return nil, &failure{code: console.Unreadable, err: fmt.Errorf("%s %s: %s: %w", p.Side(), p.Name, file, err)}
 		}
 	}
 	return want, nil
@@ -86,16 +99,16 @@ func told(p *circuit.Port) *circuit.Port {
 }
 
 // comparePorts rejects a proof, though it holds, of other elements than the caller expects.
-func (a *app) comparePorts(r *verifyReport, st *function.Statement) error {
+func comparePorts(r *verifyReport, st *function.Statement) error {
 	var err error
-	for i := range a.c.Ports {
+	for i := range r.c.Ports {
 		want, ok := r.expected[i]
 		if !ok {
 			continue
 		}
 		matches := slices.Equal(want, st.Ports[i])
 		r.Ports[i].Matches = &matches
-		if p := &a.c.Ports[i]; !matches && err == nil {
+		if p := &r.c.Ports[i]; !matches && err == nil {
 			err = mismatch(p.Side(), p.Name+" "+brief(portfile.Text(p, portfile.Told(p), want)), brief(portfile.Text(p, portfile.Told(p), st.Ports[i])))
 		}
 	}

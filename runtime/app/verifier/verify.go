@@ -9,6 +9,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/zkllmc/zkllmc/internal/circuit"
 	"github.com/zkllmc/zkllmc/internal/console"
 	"github.com/zkllmc/zkllmc/internal/dialogue"
 	"github.com/zkllmc/zkllmc/internal/format"
@@ -50,7 +51,8 @@ type verifyReport struct {
 	StatementBytes int `json:"statement_bytes"`
 	VKBytes        int `json:"vk_bytes"`
 	machine.Usage
-	expected map[int][]int64 // of ports
+	expected map[int][]int64  // of ports
+	c        *circuit.Circuit // which the statement is about, nil before it is known
 }
 
 // verify verifies one proof.
@@ -61,14 +63,15 @@ func (a *app) verify(ctx context.Context, args []string) error {
 	}
 	r, err := console.Interruptible(ctx, func() (r verifyReport, err error) {
 		vocab, err := a.vocabulary(o.vocab)
+		var files map[int]string
 		if err == nil {
-			r.expected, err = a.expected(o.inputs, o.outputs)
+			files, err = a.compared(o.inputs, o.outputs)
 		}
 		if err == nil {
 			r.Asked, err = a.question(o.asked, vocab)
 		}
 		if err == nil {
-			err = a.verifyFiles(ctx, o, vocab, &r)
+			err = a.verifyFiles(ctx, o, vocab, files, &r)
 		}
 		return r, err
 	})
@@ -123,39 +126,46 @@ func (o verifyOptions) missing() []string {
 	return out
 }
 
-// verifyFiles reads the files and verifies the proof in them.
-func (a *app) verifyFiles(ctx context.Context, o verifyOptions, vocab tokens.Tokenizer, r *verifyReport) error {
+// verifyFiles reads the files and verifies the proof in them. Other files are those with what ports are compared with.
+func (a *app) verifyFiles(ctx context.Context, o verifyOptions, vocab tokens.Tokenizer, others map[int]string, r *verifyReport) error {
 	id, err := pinned(o.id, o.pin)
 	if err != nil {
 		return err
 	}
 	r.ModelID = fmt.Sprintf("%x", id)
-	vk, err := a.read("verifying key", o.vk, format.MagicVerifyingKey, keyLimit(a.c))
+	vk, err := a.read("verifying key", o.vk, format.MagicVerifyingKey, keyLimit(a.f))
 	if err != nil {
 		return err
 	}
-	encoded, err := a.read("statement", o.statement, format.MagicStatement, statementLimit(a.c))
+	encoded, err := a.read("statement", o.statement, format.MagicStatement, statementLimit(a.f))
 	if err != nil {
 		return err
 	}
-	proof, err := a.read("proof", o.proof, format.MagicProof, proofLimit(a.c))
+	proof, err := a.read("proof", o.proof, format.MagicProof, proofLimit(a.f))
 	if err != nil {
 		return err
 	}
 	r.VKBytes, r.StatementBytes, r.ProofBytes = len(vk), len(encoded), len(proof)
+	if _, c, err := format.NewMemberReader(encoded, format.MagicStatement, a.f); err == nil {
+		if r.c = c; len(others) > 0 {
+			if r.expected, err = expected(c, others); err != nil {
+				return err
+			}
+		}
+	}
 	st, err := a.verifyBytes(ctx, o, id, vk, encoded, proof, r)
 	if r.NoSaturation = st != nil && st.Unsaturated(); err == nil && o.noSaturation && !r.NoSaturation {
 		err = &failure{code: console.Rejected, class: "saturation", err: errSaturation}
 	}
 	switch st := st.(type) {
 	case *generation.Statement:
-		r.Said = dialogue.SaidOf(a.c, vocab, st)
+		r.Said = dialogue.SaidOf(r.c, vocab, st)
 		if err == nil {
-			err = a.compare(r, st, vocab)
+			err = compare(r, st, vocab)
 		}
 	case *function.Statement:
-		if r.Ports = portfile.Reports(a.c, st); err == nil {
-			err = a.comparePorts(r, st)
+		if r.Ports = portfile.Reports(r.c, st); err == nil {
+			err = comparePorts(r, st)
 		}
 	}
 	return err
@@ -169,7 +179,7 @@ func (a *app) verifyBytes(ctx context.Context, o verifyOptions, id [32]byte, vk,
 	defer func() { r.Seconds.Total = time.Since(begin).Seconds() }()
 	a.generators()
 	rows := time.Now()
-	key, err := verifier.ReadPinnedKey(ctx, a.c, a.kind(), vk, id)
+	key, err := verifier.ReadPinnedKey(ctx, a.f, a.kind(), vk, id)
 	if err != nil {
 		return nil, keyFailure(o.vk, vk, err)
 	}
@@ -181,11 +191,11 @@ func (a *app) verifyBytes(ctx context.Context, o verifyOptions, id [32]byte, vk,
 	derived := time.Now()
 	r.Seconds.Generators = rows.Sub(begin).Seconds() + derived.Sub(read).Seconds()
 	defer func() { r.Seconds.Verify = time.Since(derived).Seconds() }()
-	st, err := a.kind().Decode(a.c, encoded)
+	st, c, err := a.kind().Decode(a.f, encoded)
 	if err != nil {
 		return nil, statementFailure(o.statement, encoded, err)
 	}
-	if err := key.VerifyStatementContext(ctx, st, proof); err != nil {
+	if err := key.VerifyStatementContext(ctx, c, st, proof); err != nil {
 		if claimless(err) {
 			return st, statementFailure(o.statement, encoded, err)
 		}
@@ -196,7 +206,13 @@ func (a *app) verifyBytes(ctx context.Context, o verifyOptions, id [32]byte, vk,
 
 // showVerify prints the report and returns the error of the run.
 func (a *app) showVerify(r *verifyReport, asJSON bool, err error) error {
-	digest := a.c.Digest()
+	digest, of := a.f.Digest(), a.m.Name
+	if r.c != nil {
+		digest = r.c.Digest()
+		if len(a.f.Members()) > 1 {
+			of += ", " + r.c.Extent()
+		}
+	}
 	r.Accepted, r.Circuit, r.Usage = err == nil, fmt.Sprintf("%x", digest), machine.Now()
 	if asJSON {
 		r.Class, r.Error = explain(err)
@@ -205,7 +221,7 @@ func (a *app) showVerify(r *verifyReport, asJSON bool, err error) error {
 	if err != nil {
 		return err
 	}
-	fmt.Fprintf(a.stdout, "accepted  %s\nmodel ID  %s\ncircuit   %s (%s)\n", r.shown(), r.ModelID, r.Circuit, a.m.Name)
+	fmt.Fprintf(a.stdout, "accepted  %s\nmodel ID  %s\ncircuit   %s (%s)\n", r.shown(), r.ModelID, r.Circuit, of)
 	if a.c.Generation != nil {
 		a.showTexts(r)
 	} else {

@@ -14,6 +14,7 @@ import (
 	"github.com/zkllmc/zkllmc/internal/circuit"
 	"github.com/zkllmc/zkllmc/internal/field"
 	"github.com/zkllmc/zkllmc/internal/format/ints"
+	"github.com/zkllmc/zkllmc/internal/format/stated"
 	"github.com/zkllmc/zkllmc/internal/poly"
 	"github.com/zkllmc/zkllmc/runtime/statement"
 )
@@ -21,12 +22,12 @@ import (
 // Kind is the kind of these statements.
 var Kind = statement.Kind{
 	Name: kindName,
-	Decode: func(c *circuit.Circuit, data []byte) (statement.Statement, error) {
-		s, err := Decode(c, data)
+	Decode: func(f *circuit.Family, data []byte) (statement.Statement, *circuit.Circuit, error) {
+		s, c, err := Decode(f, data)
 		if err != nil {
-			return nil, err
+			return nil, nil, err
 		}
-		return s, nil
+		return s, c, nil
 	},
 	Errors: []error{statement.ErrFormat, statement.ErrKind, statement.ErrCount, ErrPorts, ErrValue, ErrPrivate, ErrVacuous},
 }
@@ -69,7 +70,7 @@ func (s *Statement) Check(c *circuit.Circuit) error { return s.check(c, true) }
 func (s *Statement) CheckInput(c *circuit.Circuit) error { return s.check(c, false) }
 
 func (s *Statement) check(c *circuit.Circuit, outputs bool) error {
-	if err := statement.CheckKind(c, kindName, s.NoSaturation); err != nil {
+	if err := stated.CheckKind(c, kindName, s.NoSaturation); err != nil {
 		return err
 	}
 	if len(s.Ports) != len(c.Ports) {
@@ -126,14 +127,25 @@ func (s *Statement) Bytes() []byte {
 	return out
 }
 
-// Decode reads the file of a statement about the circuit and checks it. Lengths are the circuit's, compared before anything is allocated.
-func Decode(c *circuit.Circuit, data []byte) (*Statement, error) {
-	r, exact, err := statement.Open(c, data, kindName, number)
+// Decode reads the file of a statement about a circuit of the family, which it returns too, and checks it. Lengths are the circuit's, compared
+// before anything is allocated.
+func Decode(f *circuit.Family, data []byte) (*Statement, *circuit.Circuit, error) {
+	r, err := stated.Open(f, data, kindName, number)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
-	s := &Statement{Ports: make([][]int64, len(c.Ports)), NoSaturation: exact}
+	s, err := read(r)
+	if err != nil {
+		return nil, nil, err
+	}
+	return s, r.Circuit, nil
+}
+
+func read(r *stated.File) (*Statement, error) {
+	c := r.Circuit
+	s := &Statement{Ports: make([][]int64, len(c.Ports)), NoSaturation: r.NoSaturation}
 	for i := range c.Ports {
+		var err error
 		if s.Ports[i], err = r.List(count(&c.Ports[i])); err != nil {
 			return nil, fmt.Errorf("port %q: %w", c.Ports[i].Name, err)
 		}

@@ -113,7 +113,7 @@ func TestCheck(t *testing.T) {
 		if _, err := statement.Encode(c, s); !errors.Is(err, test.want) {
 			t.Errorf("%s: Encode: %v", test.name, err)
 		}
-		if _, err := Decode(c, file(c, s.Bytes())); (err == nil) != (test.want == nil) {
+		if _, _, err := Decode(circuit.Single(c), file(c, s.Bytes())); (err == nil) != (test.want == nil) {
 			t.Errorf("%s: Decode: %v", test.name, err)
 		}
 	}
@@ -142,13 +142,13 @@ func TestKinds(t *testing.T) {
 			t.Error(err)
 		}
 	}
-	if _, err := Decode(c, file(c, s.Bytes())); !errors.Is(err, statement.ErrKind) {
+	if _, _, err := Decode(circuit.Single(c), file(c, s.Bytes())); !errors.Is(err, statement.ErrKind) {
 		t.Error(err)
 	}
 	f := model(t)
 	data := file(f, random(f, rand.New(rand.NewPCG(5, 6))).Bytes())
 	data[format.HeaderSize] = 2
-	if _, err := Decode(f, data); !errors.Is(err, statement.ErrKind) {
+	if _, _, err := Decode(circuit.Single(f), data); !errors.Is(err, statement.ErrKind) {
 		t.Error(err)
 	}
 }
@@ -260,7 +260,7 @@ func FuzzDecode(f *testing.F) {
 	f.Add([]byte{number, 8, 255, 255, 255, 255, 255, 255, 255, 255})
 	f.Fuzz(func(t *testing.T, body []byte) {
 		data := file(c, body)
-		s, err := Decode(c, data)
+		s, _, err := Decode(circuit.Single(c), data)
 		if err != nil {
 			if s != nil {
 				t.Fatal("a statement beside an error")
@@ -283,16 +283,16 @@ func TestEveryBitMatters(t *testing.T) {
 	for i := range 8 * len(valid) {
 		data := bytes.Clone(valid)
 		data[i/8] ^= 1 << (i % 8)
-		if s, err := Decode(c, data); err == nil && !bytes.Equal(file(c, s.Bytes()), data) {
+		if s, _, err := Decode(circuit.Single(c), data); err == nil && !bytes.Equal(file(c, s.Bytes()), data) {
 			t.Fatalf("byte %d, bit %d: two encodings of one statement", i/8, i%8)
 		}
 	}
 	for n := range valid {
-		if _, err := Decode(c, valid[:n]); err == nil {
+		if _, _, err := Decode(circuit.Single(c), valid[:n]); err == nil {
 			t.Fatalf("%d of %d bytes are accepted", n, len(valid))
 		}
 	}
-	if _, err := Decode(c, append(valid, 0)); !errors.Is(err, statement.ErrFormat) {
+	if _, _, err := Decode(circuit.Single(c), append(valid, 0)); !errors.Is(err, statement.ErrFormat) {
 		t.Fatalf("a trailing byte: %v", err)
 	}
 }

@@ -5,6 +5,7 @@ import (
 
 	"github.com/zkllmc/zkllmc/internal/circuit"
 	"github.com/zkllmc/zkllmc/internal/format/ints"
+	"github.com/zkllmc/zkllmc/internal/format/stated"
 	"github.com/zkllmc/zkllmc/runtime/statement"
 )
 
@@ -26,13 +27,22 @@ func (s *Statement) Bytes() []byte {
 	return ints.AppendList(out, s.Logits)
 }
 
-// Decode reads the file of a statement about the circuit and checks it. Lengths are compared with the circuit's before anything is
-// allocated.
-func Decode(c *circuit.Circuit, data []byte) (*Statement, error) {
-	r, exact, err := statement.Open(c, data, kindName, number)
+// Decode reads the file of a statement about a circuit of the family, which it returns too, and checks it. Lengths are compared with the
+// circuit's before anything is allocated.
+func Decode(f *circuit.Family, data []byte) (*Statement, *circuit.Circuit, error) {
+	r, err := stated.Open(f, data, kindName, number)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
+	s, err := read(r)
+	if err != nil {
+		return nil, nil, err
+	}
+	return s, r.Circuit, nil
+}
+
+func read(r *stated.File) (*Statement, error) {
+	c := r.Circuit
 	n, prompt, next := r.Int(8), r.Int(8), r.Int(8)
 	if r.Short() || n < 1 || n > int64(c.Generation.Length) {
 		return nil, fmt.Errorf("%w: %d tokens, the circuit takes 1 to %d", ErrLength, n, c.Generation.Length)
@@ -40,11 +50,12 @@ func Decode(c *circuit.Circuit, data []byte) (*Statement, error) {
 	if prompt < 1 || prompt > n {
 		return nil, fmt.Errorf("%w: %d of %d tokens", ErrPrompt, prompt, n)
 	}
-	s := &Statement{Prompt: int(prompt), Next: next, Tokens: r.Ints(int(n), 8), NoSaturation: exact}
+	s := &Statement{Prompt: int(prompt), Next: next, Tokens: r.Ints(int(n), 8), NoSaturation: r.NoSaturation}
 	want := 0
 	if c.Generation.Reveal == circuit.Values {
 		want = s.rows() * c.Generation.Vocab
 	}
+	var err error
 	if s.Logits, err = r.List(want); err != nil {
 		return nil, err
 	}

@@ -103,7 +103,7 @@ func FuzzDecode(f *testing.F) {
 func decode(t *testing.T, c *circuit.Circuit, data []byte) *Statement {
 	var before, after runtime.MemStats
 	runtime.ReadMemStats(&before)
-	s, err := Decode(c, data)
+	s, _, err := Decode(circuit.Single(c), data)
 	runtime.ReadMemStats(&after)
 	if n := after.TotalAlloc - before.TotalAlloc; n > slackBytes+perByte*uint64(len(data)) {
 		t.Fatalf("%d bytes allocated for a statement of %d bytes", n, len(data))

@@ -97,7 +97,7 @@ func TestKinds(t *testing.T) {
 			t.Error(err)
 		}
 	}
-	if _, err := Decode(c, file(c, s.Bytes())); !errors.Is(err, statement.ErrKind) {
+	if _, _, err := Decode(circuit.Single(c), file(c, s.Bytes())); !errors.Is(err, statement.ErrKind) {
 		t.Error(err)
 	}
 }
@@ -115,7 +115,7 @@ func TestEveryBitMatters(t *testing.T) {
 			for i := range 8 * len(valid) {
 				data := bytes.Clone(valid)
 				data[i/8] ^= 1 << (i % 8)
-				if s, err := Decode(c, data); err == nil && !bytes.Equal(file(c, s.Bytes()), data) {
+				if s, _, err := Decode(circuit.Single(c), data); err == nil && !bytes.Equal(file(c, s.Bytes()), data) {
 					t.Fatalf("byte %d, bit %d: two encodings of one statement", i/8, i%8)
 				}
 			}

@@ -17,18 +17,19 @@ import (
 
 	"github.com/zkllmc/zkllmc/internal/backend"
 	"github.com/zkllmc/zkllmc/internal/circuit"
+	"github.com/zkllmc/zkllmc/internal/format/stated"
 	"github.com/zkllmc/zkllmc/runtime/statement"
 )
 
 // Kind is the kind of these statements.
 var Kind = statement.Kind{
 	Name: kindName,
-	Decode: func(c *circuit.Circuit, data []byte) (statement.Statement, error) {
-		s, err := Decode(c, data)
+	Decode: func(f *circuit.Family, data []byte) (statement.Statement, *circuit.Circuit, error) {
+		s, c, err := Decode(f, data)
 		if err != nil {
-			return nil, err
+			return nil, nil, err
 		}
-		return s, nil
+		return s, c, nil
 	},
 	Errors: []error{statement.ErrFormat, statement.ErrKind, statement.ErrCount, ErrLength, ErrPrompt, ErrToken, ErrHidden, ErrNext, ErrLogits, ErrAnswer, ErrVacuous},
 }
@@ -78,7 +79,7 @@ func (s *Statement) Check(c *circuit.Circuit) error {
 
 // CheckInput is Check but for the logits, which a prover learns from the model: see Reveal.
 func (s *Statement) CheckInput(c *circuit.Circuit) error {
-	if err := statement.CheckKind(c, kindName, s.NoSaturation); err != nil {
+	if err := stated.CheckKind(c, kindName, s.NoSaturation); err != nil {
 		return err
 	}
 	n, g := len(s.Tokens), c.Generation

@@ -242,7 +242,7 @@ func TestCheck(t *testing.T) {
 		if err != nil {
 			data = file(c, test.s.Bytes()) // what an attacker would write
 		}
-		if _, err := Decode(c, data); (err == nil) != (test.want == nil) {
+		if _, _, err := Decode(circuit.Single(c), data); (err == nil) != (test.want == nil) {
 			t.Errorf("%s: Decode: %v", test.name, err)
 		}
 	}
@@ -258,16 +258,16 @@ func TestRoundTrip(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			back, err := Decode(c, data)
+			back, _, err := Decode(circuit.Single(c), data)
 			if err != nil || !reflect.DeepEqual(s, back) {
 				t.Fatalf("%+v became %+v, %v", s, back, err)
 			}
 			for n := range data {
-				if _, err := Decode(c, data[:n]); err == nil {
+				if _, _, err := Decode(circuit.Single(c), data[:n]); err == nil {
 					t.Fatalf("%d of %d bytes are accepted", n, len(data))
 				}
 			}
-			if _, err := Decode(c, append(data, 0)); !errors.Is(err, statement.ErrFormat) {
+			if _, _, err := Decode(circuit.Single(c), append(data, 0)); !errors.Is(err, statement.ErrFormat) {
 				t.Fatalf("a trailing byte: %v", err)
 			}
 		}
@@ -294,7 +294,7 @@ func TestWidth(t *testing.T) {
 	wide = append(wide, 2)
 	wide = append(wide, data[len(data)-vocab-8:len(data)-vocab]...)
 	wide = append(wide, make([]byte, 2*vocab)...)
-	if _, err := Decode(c, file(c, wide)); !errors.Is(err, statement.ErrFormat) {
+	if _, _, err := Decode(circuit.Single(c), file(c, wide)); !errors.Is(err, statement.ErrFormat) {
 		t.Errorf("zeros in two bytes each: %v", err)
 	}
 }
@@ -315,7 +315,7 @@ func TestOtherCircuit(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := Decode(other, data); !errors.Is(err, format.ErrCircuit) {
+	if _, _, err := Decode(circuit.Single(other), data); !errors.Is(err, format.ErrCircuit) {
 		t.Error(err)
 	}
 }
