@@ -106,13 +106,12 @@ func (k *Key) commit(weights loaded, blinds []field.Element) {
 	}
 }
 
-// fitting returns the shortest circuit that an input fits. The error is that of the first for which something else is wrong with the statement
+// fitting returns the shortest circuit that an input fits. The error is that of the first for which something else is wrong with the input
 // than its length, or that of the longest.
 func (k *Key) fitting(in *Input) (m *member, err error) {
 	for i := range k.members {
 		m = &k.members[i]
-		err = in.Statement.CheckInput(m.c)
-		if err == nil && in.fits(m.c) || err != nil && !errors.Is(err, statement.ErrCount) && !errors.Is(err, generation.ErrLength) {
+		if err = in.fits(m.c); !errors.Is(err, statement.ErrCount) && !errors.Is(err, generation.ErrLength) {
 			break
 		}
 	}
@@ -122,14 +121,18 @@ func (k *Key) fitting(in *Input) (m *member, err error) {
 	return m, nil
 }
 
-// fits says whether private inputs have as many elements as their ports.
-func (in *Input) fits(c *circuit.Circuit) bool {
-	for i, v := range in.Private {
-		if i < 0 || i >= len(c.Ports) || len(v) != circuit.Size(c.Ports[i].Shape) {
-			return false
+// fits checks the statement but for what it says of outputs, and the number of elements of private inputs that are given.
+func (in *Input) fits(c *circuit.Circuit) error {
+	if err := in.Statement.CheckInput(c); err != nil {
+		return err
+	}
+	for i := range c.Ports {
+		p := &c.Ports[i]
+		if v, ok := in.Private[i]; ok && !p.Out && !p.Public() && len(v) != circuit.Size(p.Shape) {
+			return fmt.Errorf("private input %q: %w: %d, want %d", p.Name, statement.ErrCount, len(v), circuit.Size(p.Shape))
 		}
 	}
-	return true
+	return nil
 }
 
 // Input is what one inference is about: the public statement and the elements of private inputs.

@@ -102,11 +102,6 @@ func (in *inputs) contents(c *circuit.Circuit) ([]content, error) {
 		}
 		given[i], out = true, append(out, content{i, name, file, data})
 	}
-	for i := range c.Ports {
-		if p := &c.Ports[i]; !p.Out && !given[i] {
-			return nil, usage("--input %s=FILE is missing", p.Name)
-		}
-	}
 	return out, nil
 }
 
@@ -125,6 +120,12 @@ func elements(c *circuit.Circuit, files []content) (*asked, error) {
 			st.Ports[f.port] = elements
 		default:
 			private[f.port] = elements
+		}
+	}
+	for i := range c.Ports {
+		p := &c.Ports[i]
+		if !p.Out && !slices.ContainsFunc(files, func(f content) bool { return f.port == i }) {
+			return nil, usage("--input %s=FILE is missing", p.Name)
 		}
 	}
 	return &asked{c: c, st: st, in: &engine.Input{Statement: st, Private: private}}, nil
