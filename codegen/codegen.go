@@ -4,8 +4,6 @@ package codegen
 
 import (
 	"bytes"
-	"context"
-	"encoding/hex"
 	"fmt"
 	"go/format"
 	"path"
@@ -16,7 +14,6 @@ import (
 	. "github.com/dave/jennifer/jen" //lint:ignore ST1001 jennifer reads as the code that it renders
 
 	"github.com/zkllmc/zkllmc/internal/circuit"
-	"github.com/zkllmc/zkllmc/internal/format/constants"
 	"github.com/zkllmc/zkllmc/ir/plan"
 )
 
@@ -34,28 +31,15 @@ type Target struct {
 	HuggingFace bool   // the file is a tokenizer.json
 }
 
-// Generate prints a plan. Files are in a fixed order and depend on the arguments only.
-func Generate(ctx context.Context, p *plan.Plan, o Target) ([]SourceFile, *circuit.Circuit, error) {
-	c, err := BuildCircuit(ctx, p)
-	if err != nil {
-		return nil, nil, err
-	}
-	digest := c.Digest()
-	var cells [][]int64
-	for _, t := range p.Constants {
-		cells = append(cells, t.Values)
-	}
-	data := constants.Encode(cells)
-	circuitPath := path.Join(o.ImportPath, "circuit")
-	g := &generator{o: o, circuitPath: circuitPath, kindPath: functionPath, name: p.Config.Name, private: c.Generation != nil && c.Generation.Private}
-	if p.Config.Generation {
+// Generate prints the plans of a family, the shortest first, which BuildFamily makes of them. Files are in a fixed order and depend on the
+// arguments only.
+func Generate(plans []*plan.Plan, f *circuit.Family, o Target) ([]SourceFile, error) {
+	first := f.Shortest() // what is asked of it all circuits have alike
+	g := &generator{o: o, circuitPath: path.Join(o.ImportPath, "circuit"), kindPath: functionPath, name: first.Name, private: first.Generation != nil && first.Generation.Private}
+	if first.Generation != nil {
 		g.kindPath = generationPath
 	}
-	file := newCircuitFile(p, hex.EncodeToString(digest[:]), constants.Sum(data))
-	source := file.render(circuitPath)
-	g.err = file.err
-	g.add("circuit/circuit.go", source)
-	g.files = append(g.files, SourceFile{"circuit/constants.bin", data})
+	newCircuitPackage(plans, f.Digest()).generate(g)
 	g.add("verifier/verifier.go", g.verifier())
 	g.add("prover/prover.go", g.prover())
 	g.add("cmd/prover/main.go", g.command("prover", proverApp))
@@ -67,7 +51,7 @@ func Generate(ctx context.Context, p *plan.Plan, o Target) ([]SourceFile, *circu
 			g.files = append(g.files, SourceFile{"vocab/" + templateFile, o.Template})
 		}
 	}
-	return g.files, c, g.err
+	return g.files, g.err
 }
 
 type generator struct {

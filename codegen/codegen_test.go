@@ -14,6 +14,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 
@@ -25,20 +26,52 @@ import (
 var update = flag.Bool("update", false, "write the golden files")
 
 func readPlan(t *testing.T, dir string) *plan.Plan {
-	data, err := os.ReadFile(filepath.Join(dir, "plan.json"))
-	require.NoError(t, err)
-	p := &plan.Plan{}
-	require.NoError(t, json.Unmarshal(data, p))
-	return p
+	plans := readPlans(t, dir)
+	require.Len(t, plans, 1)
+	return plans[0]
 }
 
-func cases(t *testing.T) []string {
-	dirs, err := filepath.Glob(filepath.Join("testdata", "*", "plan.json"))
+// readPlans reads the plans of a case: one, or one for each of several lengths.
+func readPlans(t *testing.T, dir string) (plans []*plan.Plan) {
+	files, err := filepath.Glob(filepath.Join(dir, "plan*.json"))
 	require.NoError(t, err)
-	require.NotEmpty(t, dirs)
-	for i := range dirs {
-		dirs[i] = filepath.Dir(dirs[i])
+	for _, file := range files {
+		data, err := os.ReadFile(file)
+		require.NoError(t, err)
+		p := &plan.Plan{}
+		require.NoError(t, json.Unmarshal(data, p))
+		plans = append(plans, p)
 	}
+	slices.SortFunc(plans, func(a, b *plan.Plan) int { return a.Length - b.Length })
+	return plans
+}
+
+// generated is the code of a case, and its digest.
+func generated(t *testing.T, dir string, o Target) ([]SourceFile, string) {
+	plans := readPlans(t, dir)
+	f, err := BuildFamily(t.Context(), plans)
+	require.NoError(t, err, dir)
+	files, err := Generate(plans, f, o)
+	require.NoError(t, err, dir)
+	digest := f.Digest()
+	return files, hex.EncodeToString(digest[:])
+}
+
+// printed is the text of the circuit's file, and the first error on the way.
+func printed(p *plan.Plan) (string, error) {
+	c := newCircuitPackage([]*plan.Plan{p}, [32]byte{})
+	g := &generator{circuitPath: "example.com/printed/circuit", name: p.Config.Name}
+	c.generate(g)
+	return string(g.files[0].Data), g.err
+}
+
+func cases(t *testing.T) (dirs []string) {
+	entries, err := os.ReadDir("testdata")
+	require.NoError(t, err)
+	for _, e := range entries {
+		dirs = append(dirs, filepath.Join("testdata", e.Name()))
+	}
+	require.NotEmpty(t, dirs)
 	return dirs
 }
 
@@ -48,10 +81,8 @@ var digestLine = regexp.MustCompile(`(\tDigest = )"[0-9a-f]{64}"`)
 // TestGolden compares the generated code of every case folder: plan.json is the input, the .golden files are wanted.
 func TestGolden(t *testing.T) {
 	for _, dir := range cases(t) {
-		files, _, err := Generate(t.Context(), readPlan(t, dir), Target{ImportPath: "example.com/golden", Vocab: []byte("{}\n")})
-		require.NoError(t, err, dir)
-		again, _, err := Generate(t.Context(), readPlan(t, dir), Target{ImportPath: "example.com/golden", Vocab: []byte("{}\n")})
-		require.NoError(t, err, dir)
+		files, _ := generated(t, dir, Target{ImportPath: "example.com/golden", Vocab: []byte("{}\n")})
+		again, _ := generated(t, dir, Target{ImportPath: "example.com/golden", Vocab: []byte("{}\n")})
 		require.Equal(t, files, again, "%s: the output is deterministic", dir)
 		for _, f := range files {
 			if !strings.HasSuffix(f.Path, ".go") {
@@ -90,8 +121,7 @@ func TestGeneratedCodeRuns(t *testing.T) {
 	for i, c := range cases(t) {
 		name := string(rune('a' + i))
 		path := "example.com/golden/" + name
-		files, circ, err := Generate(t.Context(), readPlan(t, c), Target{ImportPath: path})
-		require.NoError(t, err)
+		files, digest := generated(t, c, Target{ImportPath: path})
 		for _, f := range files {
 			file := filepath.Join(dir, name, filepath.FromSlash(f.Path))
 			require.NoError(t, os.MkdirAll(filepath.Dir(file), 0o755))
@@ -99,8 +129,7 @@ func TestGeneratedCodeRuns(t *testing.T) {
 		}
 		main.WriteString("\t" + name + " \"" + path + "/circuit\"\n")
 		calls.WriteString("\tif c, err := " + name + ".Build(); err != nil {\n\t\tpanic(err)\n\t} else {\n\t\tfmt.Printf(\"%x\\n\", c.Digest())\n\t}\n")
-		digest := circ.Digest()
-		want = append(want, hex.EncodeToString(digest[:]))
+		want = append(want, digest)
 	}
 	main.WriteString(")\n\nfunc main() {\n" + calls.String() + "}\n")
 	require.NoError(t, os.WriteFile(filepath.Join(dir, "main.go"), main.Bytes(), 0o644))
@@ -153,9 +182,8 @@ func TestBadPlans(t *testing.T) {
 	p.Epilogue = []plan.Step{{Op: "Nothing"}}
 	_, err = BuildCircuit(t.Context(), p)
 	require.ErrorContains(t, err, "unknown call")
-	printed := newCircuitFile(p, "", "")
-	printed.render("example.com/bad")
-	require.ErrorContains(t, printed.err, "unknown call")
+	_, err = printed(p)
+	require.ErrorContains(t, err, "unknown call")
 }
 
 func TestInteger(t *testing.T) {
@@ -179,6 +207,7 @@ func TestMaskedRows(t *testing.T) {
 	}
 	_, err := BuildCircuit(t.Context(), p)
 	require.ErrorContains(t, err, "row 0 has no unmasked position")
-	printed := fmt.Sprintf("%#v", newCircuitFile(p, "", "").render("example.com/masked"))
-	require.Contains(t, printed, "attention.Mask(b, ")
+	text, err := printed(p)
+	require.NoError(t, err)
+	require.Contains(t, text, "attention.Mask(b, ")
 }

@@ -28,6 +28,7 @@ import (
 type Config struct {
 	Name        string            // of the model; empty: that of the file, or of its folder if the file is model.onnx
 	Dims        map[string]int    // values of symbolic dimensions
+	Lengths     []int             // values of the symbolic dimension that Dims leaves open, the length: a circuit for each, of one model
 	Public      []string          // initializers that become part of the circuit
 	Private     []string          // initializers that are committed although they would be public
 	Outputs     []string          // the graph outputs to compile; none: all
@@ -69,11 +70,16 @@ type Report = quant.Report
 // Result is a compiled model.
 type Result struct {
 	Files   []codegen.SourceFile // generated code, paths relative to its folder
+	Length  int                  // of Config.Lengths; 0 where that has none
 	Circuit *circuit.Circuit
-	Weights []plan.Tensor // in the order of the circuit's weights
-	Scales  *Report       // what calibration chose
+	Family  *circuit.Family // of the circuits of all lengths
+	Weights []plan.Tensor   // in the order of the circuit's weights
+	Scales  *Report         // what calibration chose
 	Stats   Stats
 	Notes   []string // where the program's meaning is one of several that the file allows
+	// Shorter is the model at the lengths of Config that are not the longest, ascending: circuit and statistics, with the scales and weights of
+	// this one, the longest.
+	Shorter []*Result
 
 	left       *budget.Budget // of the compilation
 	names      fileNames
@@ -93,8 +99,8 @@ func Compile(ctx context.Context, model string, cfg Config) (*Result, error) {
 		return nil, err
 	}
 	cfg.progress("generating code")
-	if r.Files, r.Circuit, err = codegen.Generate(ctx, r.plan, cfg.target()); err != nil {
-		return nil, refused(r.left, err)
+	if r.Files, err = codegen.Generate(r.plans(), r.Family, cfg.target()); err != nil {
+		return nil, err
 	}
 	weights, err := r.encodeWeights()
 	if err != nil {
@@ -119,7 +125,7 @@ func (r *Result) encodeWeights() ([]byte, error) {
 		names, tensors = append(names, w.Name), append(tensors, backend.Tensor{Shape: w.Shape, V: w.Values})
 	}
 	var out bytes.Buffer
-	err := format.WriteWeights(&out, r.Circuit.Digest(), names, tensors)
+	err := format.WriteWeights(&out, r.Family.Digest(), names, tensors)
 	return out.Bytes(), err
 }
 
@@ -158,14 +164,44 @@ func analyse(ctx context.Context, model string, cfg Config) (*Result, error) {
 	if err != nil {
 		return nil, refuse(err)
 	}
-	g, err := passes.LowerModel(m, passes.Options{Dims: cfg.Dims, Public: cfg.Public, Private: cfg.Private, Outputs: cfg.Outputs, Ranges: ranges, Fix: fix, Dump: cfg.Dump, Budget: left})
+	lengths, err := lengthsOf(m, cfg)
 	if err != nil {
-		return nil, refused(left, err)
+		return nil, err
 	}
-	if g.Name = cfg.Name; g.Name == "" {
-		g.Name = modelName(model)
+	lower := func(l length) (*ir.Graph, error) {
+		g, err := passes.LowerModel(m, passes.Options{Dims: l.dims, Public: cfg.Public, Private: cfg.Private, Outputs: cfg.Outputs, Ranges: ranges, Fix: fix, Dump: cfg.Dump, Budget: left})
+		if err != nil {
+			return nil, l.wrap(refused(left, err))
+		}
+		if g.Name = cfg.Name; g.Name == "" {
+			g.Name = modelName(model)
+		}
+		return g, nil
 	}
-	return build(left, g, names, cfg)
+	last := lengths[len(lengths)-1]
+	g, err := lower(last)
+	if err != nil {
+		return nil, err
+	}
+	r, err := build(left, g, names, cfg)
+	if err != nil {
+		return nil, last.wrap(err)
+	}
+	r.Length = last.n
+	for _, l := range lengths[:len(lengths)-1] {
+		cfg.progress(fmt.Sprintf("building the circuit of length %d", l.n))
+		left.Again()
+		if g, err = lower(l); err != nil {
+			return nil, err
+		}
+		s, err := r.shorten(g, cfg)
+		if err != nil {
+			return nil, l.wrap(err)
+		}
+		s.Length = l.n
+		r.Shorter = append(r.Shorter, s)
+	}
+	return r, r.join()
 }
 
 // fixed loads the tensors of fixed inputs.
@@ -212,7 +248,10 @@ func build(left *budget.Budget, g *ir.Graph, names fileNames, cfg Config) (*Resu
 		return nil, refused(left, err)
 	}
 	r.samples = cal.Samples
-	return r, r.settle(cal, cfg)
+	if err := r.settle(cal, cfg); err != nil {
+		return nil, err
+	}
+	return r, r.join()
 }
 
 // maxSettle bounds the programs that are tried. The second has committed what the first one's circuit was crowded with; more are there for
@@ -222,10 +261,7 @@ const maxSettle = 4
 // settle makes program and circuit, anew as long as the circuit has sums that a proof would evaluate at so many points that they are better
 // committed to: sums of a value and of the same value in another order, again and again.
 func (r *Result) settle(cal *quant.Calibration, cfg Config) error {
-	o := planner.Options{Generation: r.generation, Pad: cfg.Pad, WeightBits: cfg.WeightBits, WitnessBits: cfg.WitnessBits}
-	if !r.generation {
-		o.Pad = 0
-	}
+	o := r.planOptions(cfg)
 	var commit []ir.ValueID
 	for try := 1; ; try++ {
 		cfg.progress("choosing scales")
@@ -238,13 +274,7 @@ func (r *Result) settle(cal *quant.Calibration, cfg Config) error {
 			cfg.Dump("quantise", r.program.Int.String())
 		}
 		cfg.progress("planning the circuit")
-		if r.plan, err = planner.Plan(r.program, o); err != nil {
-			return refuse(err)
-		}
-		if r.Weights = r.plan.Weights; len(r.Weights) == 0 {
-			return refuse(fmt.Errorf("the model has no private weights, so that a proof would be about no model; commit to an initializer, --private NAME, if it has one"))
-		}
-		crowded, err := r.buildCircuit()
+		crowded, err := r.planCircuit(o)
 		before := len(commit)
 		for _, name := range crowded {
 			if id, ok := r.program.Of[r.valueOf(name).ID]; ok && !slices.Contains(commit, id) {
@@ -259,6 +289,25 @@ func (r *Result) settle(cal *quant.Calibration, cfg Config) error {
 			return r.chooseWidths(o)
 		}
 	}
+}
+
+func (r *Result) planOptions(cfg Config) planner.Options {
+	o := planner.Options{Generation: r.generation, WeightBits: cfg.WeightBits, WitnessBits: cfg.WitnessBits}
+	if r.generation {
+		o.Pad = cfg.Pad
+	}
+	return o
+}
+
+// planCircuit plans the circuit of the program and builds it; see buildCircuit.
+func (r *Result) planCircuit(o planner.Options) (crowded []string, err error) {
+	if r.plan, err = planner.Plan(r.program, o); err != nil {
+		return nil, refuse(err)
+	}
+	if r.Weights = r.plan.Weights; len(r.Weights) == 0 {
+		return nil, refuse(fmt.Errorf("the model has no private weights, so that a proof would be about no model; commit to an initializer, --private NAME, if it has one"))
+	}
+	return r.buildCircuit()
 }
 
 // valueOf returns the value of the program that a virtual tensor of the circuit is; one without a number if it is a part of a gadget.
@@ -381,6 +430,10 @@ func (r *Result) Check(ctx context.Context, inputs []Input) (*CheckReport, error
 		}
 		runs = append(runs, run)
 	}
+	lengths, err := r.agree(ctx)
+	if err != nil {
+		return nil, err
+	}
 	o := r.check
 	o.Perplexed = len(inputs) > 0 // of texts, not of what the default set draws
 	left := r.left.With(ctx)
@@ -388,6 +441,7 @@ func (r *Result) Check(ctx context.Context, inputs []Input) (*CheckReport, error
 	if err != nil {
 		return nil, refused(left, err)
 	}
+	report.Lengths = lengths
 	r.nameTensors(report)
 	return report, nil
 }

@@ -23,6 +23,7 @@ import (
 	"github.com/zkllmc/zkllmc/internal/budget"
 	"github.com/zkllmc/zkllmc/internal/test/synthetic"
 	"github.com/zkllmc/zkllmc/ir"
+	"github.com/zkllmc/zkllmc/ir/plan"
 )
 
 var update = flag.Bool("update", false, "write the plans of codegen's golden cases")
@@ -99,31 +100,52 @@ var goldenCases = []struct {
 	name string
 	g    func() *ir.Graph
 	cfg  Config
+
+	shorter int // another length, 0: none
 }{
-	{"llama", func() *ir.Graph { return synthetic.Graph(3, 32, 4, 8, 24, 5) }, Config{}},
-	{"gpt-argmax-private", func() *ir.Graph { return synthetic.GPT(2, 16, 2, 8, 24, 5) }, Config{Reveal: map[string]string{"": "argmax"}, PrivateInputs: []string{all}}},
-	{"one-layer", func() *ir.Graph { return synthetic.Graph(1, 16, 2, 4, 12, 5) }, Config{}},
+	{"llama", func() *ir.Graph { return synthetic.Graph(3, 32, 4, 8, 24, 5) }, Config{}, 0},
+	{"gpt-argmax-private", func() *ir.Graph { return synthetic.GPT(2, 16, 2, 8, 24, 5) }, Config{Reveal: map[string]string{"": "argmax"}, PrivateInputs: []string{all}}, 0},
+	{"one-layer", func() *ir.Graph { return synthetic.Graph(1, 16, 2, 4, 12, 5) }, Config{}, 0},
+	{"lengths", func() *ir.Graph { return synthetic.GPT(2, 16, 2, 9, 24, 5) }, Config{}, 5},
 }
 
 // TestGoldenPlans compares the plans of synthetic models with the committed inputs of codegen's golden cases.
 func TestGoldenPlans(t *testing.T) {
 	for _, c := range goldenCases {
 		r := compileGraph(t, c.g(), c.cfg)
-		for i := range r.plan.Weights {
-			r.plan.Weights[i].Values = nil // code does not depend on them
+		if c.shorter > 0 {
+			r.Length = r.Circuit.Generation.Length
+			s, err := r.shorten(synthetic.Shorter(c.g(), c.shorter), c.cfg)
+			require.NoError(t, err)
+			s.Length = c.shorter
+			r.Shorter = []*Result{s}
 		}
-		text, err := json.MarshalIndent(r.plan, "", " ")
-		require.NoError(t, err)
-		file := filepath.Join("..", "codegen", "testdata", c.name, "plan.json")
-		if *update {
-			require.NoError(t, os.MkdirAll(filepath.Dir(file), 0o755))
-			require.NoError(t, os.WriteFile(file, append(text, '\n'), 0o644))
-			continue
+		for _, p := range r.plans() {
+			comparePlan(t, c.name, p)
 		}
-		want, err := os.ReadFile(file)
-		require.NoError(t, err)
-		require.Equal(t, string(want), string(text)+"\n", "%s: run go test ./compiler -update and look at the difference", c.name)
 	}
+}
+
+// comparePlan compares a plan with the stored one of a case, or stores it.
+func comparePlan(t *testing.T, name string, p *plan.Plan) {
+	for i := range p.Weights {
+		p.Weights[i].Values = nil // code does not depend on them
+	}
+	text, err := json.MarshalIndent(p, "", " ")
+	require.NoError(t, err)
+	base := "plan.json"
+	if p.Length > 0 {
+		base = fmt.Sprintf("plan-%d.json", p.Length)
+	}
+	file := filepath.Join("..", "codegen", "testdata", name, base)
+	if *update {
+		require.NoError(t, os.MkdirAll(filepath.Dir(file), 0o755))
+		require.NoError(t, os.WriteFile(file, append(text, '\n'), 0o644))
+		return
+	}
+	want, err := os.ReadFile(file)
+	require.NoError(t, err)
+	require.Equal(t, string(want), string(text)+"\n", "%s: run go test ./compiler -update and look at the difference", name)
 }
 
 // TestDepth says that the code of a deep model is that of a shallow one: only numbers differ.
@@ -138,7 +160,7 @@ func TestDepth(t *testing.T) {
 func source(t *testing.T, layers int) string {
 	r := compileGraph(t, synthetic.Graph(layers, 16, 2, 8, 24, 3), Config{})
 	require.Equal(t, layers, r.Layers())
-	files, _, err := codegen.Generate(t.Context(), r.plan, codegen.Target{ImportPath: "example.com/m"})
+	files, err := codegen.Generate(r.plans(), r.Family, codegen.Target{ImportPath: "example.com/m"})
 	require.NoError(t, err)
 	return string(files[0].Data)
 }

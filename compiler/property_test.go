@@ -980,7 +980,7 @@ func TestPropertyGeneratedCode(t *testing.T) {
 			plain--
 		}
 		name := fmt.Sprintf("p%d", seed)
-		files, _, err := codegen.Generate(context.Background(), r.plan, codegen.Target{ImportPath: "example.com/random/" + name})
+		files, err := codegen.Generate(r.plans(), r.Family, codegen.Target{ImportPath: "example.com/random/" + name})
 		require.NoError(t, err, "seed %d", seed)
 		for _, f := range files {
 			writeFile(t, filepath.Join(dir, name, filepath.FromSlash(f.Path)), f.Data)

@@ -16,7 +16,8 @@ import (
 	"github.com/zkllmc/zkllmc/runtime/verifier"
 )
 
-// Prove makes keys and a proof of every input, of one calibration input if there are none, and verifies it. The outputs in the statement
+// Prove makes keys and a proof of every input, of one calibration input if there are none, and verifies it; of a generation at several lengths
+// also of the input's beginnings, at the shorter ones. The outputs in the statement
 // are those of the interpreter of the integer program, so that circuit and program are compared as well.
 func (r *Result) Prove(ctx context.Context, inputs ...Input) error {
 	runs := r.samples[:1]
@@ -31,36 +32,45 @@ func (r *Result) Prove(ctx context.Context, inputs ...Input) error {
 		runs = append(runs, elements)
 	}
 	weights := map[circuit.ID]backend.Tensor{}
-	for i, id := range protocol.WeightIDs(r.Circuit) {
+	for i, id := range protocol.WeightIDs(r.Family.Shortest()) {
 		weights[id] = backend.Tensor{Shape: r.Weights[i].Shape, V: r.Weights[i].Values}
 	}
 	o := engine.Options{Backend: cpu.New()}
-	family, err := circuit.NewFamily(r.Circuit)
-	if err != nil {
-		return err
-	}
-	key, vk, err := engine.Setup(ctx, family, weights, o)
+	key, vk, err := engine.Setup(ctx, r.Family, weights, o)
 	if err != nil {
 		return fmt.Errorf("setup: %w", err)
 	}
-	accepted, err := verifier.ReadKey(ctx, family, r.kind(), vk)
+	accepted, err := verifier.ReadKey(ctx, r.Family, r.kind(), vk)
 	if err != nil {
 		return fmt.Errorf("the verifying key is not accepted: %w", err)
 	}
 	for _, elements := range runs {
-		in, err := r.claim(ctx, elements)
-		if err != nil {
-			return err
-		}
-		proof, err := key.Prove(ctx, in, o)
-		if err != nil {
-			return fmt.Errorf("prover: %w", err)
-		}
-		if err := accepted.VerifyStatementContext(ctx, r.Circuit, in.Statement, proof); err != nil {
-			return fmt.Errorf("the proof is not accepted: %w", err)
+		for _, m := range r.Members() {
+			if m != r && !r.generation {
+				continue // of other shapes
+			}
+			in, err := m.claim(ctx, m.beginning(elements))
+			if err != nil {
+				return err
+			}
+			proof, err := key.Prove(ctx, in, o)
+			if err != nil {
+				return fmt.Errorf("prover: %w", err)
+			}
+			if err := accepted.VerifyStatementContext(ctx, m.Circuit, in.Statement, proof); err != nil {
+				return fmt.Errorf("the proof is not accepted: %w", err)
+			}
 		}
 	}
 	return nil
+}
+
+// beginning is an input of a generation, cut to the circuit's length.
+func (r *Result) beginning(elements [][]float64) [][]float64 {
+	if g := r.Circuit.Generation; g != nil {
+		return [][]float64{elements[0][:g.Length]}
+	}
+	return elements
 }
 
 // kind is the kind of the circuit's statements.

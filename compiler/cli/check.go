@@ -36,6 +36,9 @@ only input, [[1,2],[3]] for several such, {"inputs": {"NAME": nested lists, …}
 be texts: a .txt file with a prompt per line, or a .jsonl file with {"prompt": "…", "answer": "…"} or {"text": "…"} per line; each is cut to
 the model's length. Prompts go through the template of --chat, a text is what the model reads.
 
+With several --length the inputs are run at the longest, and every other length is compared with it on one of them: its integer logits are
+equal.
+
 With --layers it tells of every layer how much noise it adds: the mean over all rows of the length of a row's error, in parts of the
 row's length.
 
@@ -98,6 +101,9 @@ func (a *app) check(ctx context.Context, model string, data []string, m *modelFl
 // printCheck prints what was compared.
 func printCheck(w io.Writer, r *compiler.CheckReport) {
 	printComparison(w, "integer program against the float model", &r.Comparison)
+	if n := len(r.Lengths); n > 0 {
+		fmt.Fprintf(w, "  lengths         %s and %d give the same integer logits\n", strings.Trim(strings.Join(strings.Fields(fmt.Sprint(r.Lengths[:n-1])), ", "), "[]"), r.Lengths[n-1])
+	}
 	if r.Expected != nil {
 		printComparison(w, "float model against the expected output", r.FloatExpected)
 		printComparison(w, "integer program against the expected output", r.Expected)

@@ -31,7 +31,8 @@ const manifestFile = "zkllmc.json"
 type manifest struct {
 	Generator string           `json:"generator"`
 	Name      string           `json:"name"`
-	Digest    string           `json:"circuit"`
+	Digest    string           `json:"circuit"` // of the family, if there are several lengths
+	Lengths   []lengthInfo     `json:"lengths,omitempty"`
 	Statement string           `json:"statement_kind"` // generation or function
 	Pad       int64            `json:"pad"`            // of a generation
 	Tokenizer string           `json:"tokenizer,omitempty"`
@@ -42,6 +43,15 @@ type manifest struct {
 	Weights   []tensorInfo     `json:"private_weights"`
 	Scales    *compiler.Report `json:"scales"`
 	Notes     []string         `json:"notes,omitempty"` // where the program's meaning is one of several that the file allows
+}
+
+// lengthInfo is the circuit of one of several lengths; the rest of a manifest is about the longest.
+type lengthInfo struct {
+	Length       int    `json:"length"`
+	Digest       string `json:"circuit"`
+	WitnessCells int64  `json:"witness_cells"`
+	LookupCells  int64  `json:"lookup_cells"`
+	ProofBytes   int    `json:"proof_bytes"`
 }
 
 type tensorInfo struct {
@@ -110,6 +120,11 @@ func (a *app) compileCommand() *cobra.Command {
   weights.zkw   the quantised weights: secret, setup reads them
   zkllmc.json   what was chosen, for zkllmc inspect
 
+With --length N,N,… the model is compiled for several lengths: scales are chosen and weights rounded once, for the longest, and every length
+gets a circuit that computes the same integers. weights.zkw, the keys that setup makes of it and the model's ID are those of all; a proof
+is about the shortest circuit that holds prompt and answer, and costs what that one holds. A model whose weights or operations depend on
+the length in more than how many rows of a table of positions it reads is refused.
+
 At the end it runs the integer program and the float model on the inputs that scales were chosen from (--calibrate, or the default set), and
 says how they compare, as check does.
 
@@ -121,7 +136,8 @@ Outside a Go module it also writes go.mod and go.sum; inside, that module must r
 zkllmc did not write, or that holds the code of another circuit, is left alone unless --force is given. The same model and flags give
 the same files.`,
 		Example: `  zkllmc compile model.onnx -o story --tokenizer tok512.bin
-  zkllmc compile gpt.onnx -o gpt --dim batch=1 --dim sequence=64 --reveal argmax --calibrate prompts.json`,
+  zkllmc compile gpt.onnx -o gpt --dim batch=1 --dim sequence=64 --reveal argmax --calibrate prompts.json
+  zkllmc compile chat.onnx -o chat --length 32,64,128 --reveal argmax --tokenizer tokenizer.json --chat smollm2`,
 		Args: cobra.ExactArgs(1),
 		RunE: a.run(func(ctx context.Context, args []string) error { return a.compile(ctx, args[0], &m, &o) }),
 	}
@@ -350,14 +366,20 @@ func write(ctx context.Context, dir string, files []codegen.SourceFile) error {
 	return nil
 }
 
+func hexadecimal(digest [32]byte) string { return hex.EncodeToString(digest[:]) }
+
 func describe(r *compiler.Result) manifest {
-	digest := r.Circuit.Digest()
 	d := manifest{
-		Generator: generator, Name: r.Circuit.Name, Digest: hex.EncodeToString(digest[:]), Statement: r.Circuit.StatementKind(), Layers: r.Layers(), Stats: r.Stats,
+		Generator: generator, Name: r.Circuit.Name, Digest: hexadecimal(r.Family.Digest()), Statement: r.Circuit.StatementKind(), Layers: r.Layers(), Stats: r.Stats,
 		Scales: r.Scales, Notes: r.Notes, Public: []tensorInfo{}, Weights: []tensorInfo{},
 	}
 	if g := r.Circuit.Generation; g != nil {
 		d.Pad = g.Pad
+	}
+	if members := r.Members(); len(members) > 1 {
+		for _, m := range members {
+			d.Lengths = append(d.Lengths, lengthInfo{m.Length, hexadecimal(m.Circuit.Digest()), m.Stats.WitnessCells, m.Stats.LookupCells, m.Stats.ProofBytes})
+		}
 	}
 	for i := range r.Circuit.Ports {
 		p := &r.Circuit.Ports[i]

@@ -36,8 +36,9 @@ Scales, ranges and the circuit are public: they tell powers of two that calibrat
 an input of integers without --range the least and the greatest of calibration.
 
 --canonical also writes the circuit itself, as SPEC.md describes it, for verifiers other than ours; its SHA-256 is the circuit's
-digest. It takes the model, with the flags of compile: a folder that compile wrote holds the circuit as Go code only, whose
-circuit.Build returns it and whose Encode writes the same bytes.`,
+digest. Of several lengths it writes a file each, circuit.32.bin and so on for circuit.bin. It takes the model, with the flags of
+compile: a folder that compile wrote holds circuits as Go code only, whose circuit.Build returns them and whose Encode writes the same
+bytes.`,
 		Example: `  zkllmc inspect model.onnx --reveal argmax --canonical circuit.bin
   python3 spec/verify.py --circuit circuit.bin --vk model.vk`,
 		Args: cobra.ExactArgs(1),
@@ -99,8 +100,12 @@ func (a *app) analyse(ctx context.Context, model string, m *modelFlags, canonica
 	if err != nil {
 		return manifest{}, err
 	}
-	if canonical != "" {
-		if err := atomicfile.Check(canonical, atomicfile.Options{}); err != nil { // before the work, not after it
+	canonicals := canonicalFiles(canonical, cfg.Lengths)
+	for _, name := range canonicals {
+		if canonical == "" {
+			break
+		}
+		if err := atomicfile.Check(name, atomicfile.Options{}); err != nil { // before the work, not after it
 			return manifest{}, usageError{fmt.Errorf("--canonical: %w", err)}
 		}
 	}
@@ -108,12 +113,28 @@ func (a *app) analyse(ctx context.Context, model string, m *modelFlags, canonica
 	if err != nil {
 		return manifest{}, err
 	}
-	if canonical != "" {
-		if err := writeCanonical(r.Circuit, canonical); err != nil {
+	for i, m := range r.Members() {
+		if canonical == "" {
+			break
+		}
+		if err := writeCanonical(m.Circuit, canonicals[i]); err != nil {
 			return manifest{}, unreadable{err}
 		}
 	}
 	return describe(r), nil
+}
+
+// canonicalFiles are the files of --canonical: the named one, and of several lengths one each, with the length before the name's extension.
+func canonicalFiles(name string, lengths []int) []string {
+	if len(lengths) < 2 {
+		return []string{name}
+	}
+	var out []string
+	for _, n := range lengths {
+		ext := filepath.Ext(name)
+		out = append(out, fmt.Sprintf("%s.%d%s", strings.TrimSuffix(name, ext), n, ext))
+	}
+	return out
 }
 
 // writeCanonical writes a circuit to a new file that everybody may read: a circuit is public.
@@ -159,7 +180,11 @@ func (d *manifest) print(w io.Writer) {
 	for _, n := range d.Notes {
 		fmt.Fprintf(w, "note           %s\n", n)
 	}
-	fmt.Fprintf(w, "circuit        %s\n", d.Digest)
+	if len(d.Lengths) > 0 {
+		fmt.Fprintf(w, "circuits       %s, of %d lengths\n", d.Digest, len(d.Lengths))
+	} else {
+		fmt.Fprintf(w, "circuit        %s\n", d.Digest)
+	}
 	if d.Tokenizer != "" {
 		fmt.Fprintf(w, "tokenizer      %s\n", d.Tokenizer)
 	}
@@ -170,13 +195,26 @@ func (d *manifest) print(w io.Writer) {
 	fmt.Fprintf(w, "einsum waves   %d\n", s.Waves)
 	fmt.Fprintf(w, "evaluations    %d, asked for %d times\n", s.Evaluations, s.Requests)
 	fmt.Fprintf(w, "soundness      2^-%d (statistical, per proof)\n", s.Soundness)
-	cells, leaves := float64(s.WitnessCells+s.TableLines), float64(s.LookupCells+s.TableLines)
 	if d.Scales != nil && d.Scales.Precision != nil {
 		fmt.Fprintf(w, "precision      %s\n", strings.Join(d.Scales.Precision.Lines(), "\n  "))
 	}
+	fmt.Fprintf(w, "predicted      %s\n", predicted(&s))
+	if len(d.Lengths) > 0 {
+		fmt.Fprintln(w, "lengths        with one weights file and one pair of keys; the numbers above are of the longest")
+	}
+	for _, l := range d.Lengths {
+		m := s
+		m.WitnessCells, m.LookupCells, m.ProofBytes = l.WitnessCells, l.LookupCells, l.ProofBytes
+		fmt.Fprintf(w, "  %-12d circuit %.16s…, witness %d cells, %s\n", l.Length, l.Digest, l.WitnessCells, predicted(&m))
+	}
+}
+
+// predicted says what a proof costs.
+func predicted(s *compiler.Stats) string {
+	cells, leaves := float64(s.WitnessCells+s.TableLines), float64(s.LookupCells+s.TableLines)
 	seconds := float64(cells*secondsPerCell) + float64(leaves*secondsPerLookup)
 	memory := float64(cells*bytesPerCell) + float64(leaves*bytesPerLookup) + float64(bytesPerWeight*s.WeightCells)
-	fmt.Fprintf(w, "predicted      proof %d bytes, %.1f s of one core, %.0f MB\n", s.ProofBytes, seconds, memory/1e6)
+	return fmt.Sprintf("proof %d bytes, %.1f s of one core, %.0f MB", s.ProofBytes, seconds, memory/1e6)
 }
 
 func (d *manifest) printTensors(w io.Writer) {

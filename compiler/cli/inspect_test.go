@@ -2,14 +2,17 @@ package cli
 
 import (
 	"crypto/sha256"
+	"encoding/binary"
 	"encoding/hex"
 	"encoding/json"
+	"fmt"
 	"os"
 	"path/filepath"
 	"testing"
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/zkllmc/zkllmc/compiler/internal/onnx/pb"
 	"github.com/zkllmc/zkllmc/internal/console"
 )
 
@@ -48,4 +51,56 @@ func TestInspectCanonical(t *testing.T) {
 	entries, err := os.ReadDir(dir)
 	require.NoError(t, err)
 	require.Len(t, entries, 1)
+}
+
+// Several lengths are one model: inspect shows each with its costs, and writes the circuit of each; compile writes a builder for each, and one
+// weights file.
+func TestLengths(t *testing.T) {
+	model := tinyOf(t, 1, &pb.TensorShapeProto_Dimension{Value: &pb.TensorShapeProto_Dimension_DimParam{DimParam: "length"}})
+	dir := t.TempDir()
+	name := filepath.Join(dir, "circuit.bin")
+	code, out, stderr := run(t, "inspect", model, "--length", "8,4", "--length", "6", "--reveal", "argmax", "--canonical", name, "--json")
+	require.Equal(t, console.OK, code, stderr)
+	var report manifest
+	require.NoError(t, json.Unmarshal([]byte(out), &report))
+	require.Len(t, report.Lengths, 3)
+	require.Equal(t, []int{8}, report.Ports[0].Shape, "the rest is about the longest")
+	family := binary.BigEndian.AppendUint32([]byte("zkllmc family"), 3)
+	for i, n := range []int{4, 6, 8} {
+		l := report.Lengths[i]
+		require.Equal(t, n, l.Length)
+		data, err := os.ReadFile(filepath.Join(dir, fmt.Sprintf("circuit.%d.bin", n)))
+		require.NoError(t, err)
+		sum := sha256.Sum256(data)
+		require.Equal(t, hex.EncodeToString(sum[:]), l.Digest)
+		family = append(family, sum[:]...)
+	}
+	require.Equal(t, fmt.Sprintf("%x", sha256.Sum256(family)), report.Digest)
+	require.Equal(t, report.Stats.ProofBytes, report.Lengths[2].ProofBytes)
+	code, _, stderr = run(t, "inspect", model, "--length", "8,4", "--canonical", name)
+	require.Equal(t, console.Usage, code, "one of the files is there")
+	require.Contains(t, stderr, "circuit.4.bin")
+
+	to := filepath.Join(dir, "code")
+	code, out, stderr = run(t, "compile", model, "--length", "4,6,8", "--reveal", "argmax", "-o", to, "--runtime-path", "../..")
+	require.Equal(t, console.OK, code, stderr)
+	require.Contains(t, stderr, "building the circuit of length 6 …")
+	require.Contains(t, out, "circuits       "+report.Digest+", of 3 lengths\n")
+	code, shown, _ := run(t, "inspect", to)
+	require.Equal(t, console.OK, code)
+	for _, l := range report.Lengths {
+		line := fmt.Sprintf("  %-12d circuit %.16s…, witness %d cells, proof %d bytes", l.Length, l.Digest, l.WitnessCells, l.ProofBytes)
+		require.Contains(t, out, line)
+		require.Contains(t, shown, line)
+		require.FileExists(t, filepath.Join(to, "circuit", fmt.Sprintf("length%d.go", l.Length)))
+	}
+	require.Contains(t, out, "lengths         4, 6 and 8 give the same integer logits")
+	for _, lengths := range []string{"0", "4,4", "four"} {
+		code, _, stderr = run(t, "inspect", model, "--length", lengths)
+		require.Equal(t, console.Usage, code, stderr)
+		require.Contains(t, stderr, "length")
+	}
+	code, _, stderr = run(t, "inspect", tiny(t, 1), "--length", "4,8")
+	require.Equal(t, console.Usage, code)
+	require.Contains(t, stderr, "the file, or --dim, fixes those of all inputs")
 }

@@ -65,8 +65,13 @@ func kills(t *testing.T) int {
 	return 3
 }
 
-// tiny writes a model of a few weights: an embedding, Relu, logits. seed changes the weights.
+// tiny writes a model of a few weights and 4 positions: an embedding, Relu, logits. seed changes the weights.
 func tiny(t *testing.T, seed int) string {
+	return tinyOf(t, seed, &pb.TensorShapeProto_Dimension{Value: &pb.TensorShapeProto_Dimension_DimValue{DimValue: 4}})
+}
+
+// tinyOf is tiny of another length, which may be symbolic.
+func tinyOf(t *testing.T, seed int, length *pb.TensorShapeProto_Dimension) string {
 	matrix := func(name string, rows, cols int64) *pb.TensorProto {
 		p := &pb.TensorProto{Name: name, DataType: 1, Dims: []int64{rows, cols}}
 		for i := range rows * cols {
@@ -74,7 +79,7 @@ func tiny(t *testing.T, seed int) string {
 		}
 		return p
 	}
-	shape := &pb.TensorShapeProto{Dim: []*pb.TensorShapeProto_Dimension{{Value: &pb.TensorShapeProto_Dimension_DimValue{DimValue: 4}}}}
+	shape := &pb.TensorShapeProto{Dim: []*pb.TensorShapeProto_Dimension{length}}
 	m := &pb.ModelProto{OpsetImport: []*pb.OperatorSetIdProto{{Version: 18}}, Graph: &pb.GraphProto{
 		Node: []*pb.NodeProto{
 			{OpType: "Gather", Input: []string{"emb", "ids"}, Output: []string{"x"}}, {OpType: "Relu", Input: []string{"x"}, Output: []string{"y"}},

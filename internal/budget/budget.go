@@ -92,6 +92,17 @@ func (b *Budget) Runs(n int) {
 	b.limits.Work = plus(b.limits.Work, times(run, int64(n), b.factor))
 }
 
+// Again adds what it may cost to read the same file at one more length, which who calls the compiler asked for.
+func (b *Budget) Again() {
+	if b == nil {
+		return
+	}
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.limits.Cells = plus(b.limits.Cells, times(plus(baseCells, times(cellsPerCell, b.cells)), b.factor))
+	b.limits.Work = plus(b.limits.Work, times(baseWork, b.factor))
+}
+
 // Factor is what all limits are multiplied by, 1 for a nil Budget.
 func (b *Budget) Factor() int {
 	if b == nil {

@@ -6,6 +6,7 @@ package plan
 // Plan is one circuit. The steps of Prologue run once, those of Block Layers times, then those of Epilogue.
 type Plan struct {
 	Config   Config
+	Length   int `json:",omitempty"` // that tells it from the other circuits of its family; 0 where it stands alone
 	Prologue []Step
 	Layers   int // 0: no block
 	Block    []Step

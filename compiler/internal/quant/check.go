@@ -23,6 +23,8 @@ type CheckReport struct {
 	Tolerance float64 `json:"tolerance"` // up to which part of the largest magnitude of an output its cells may differ
 	Comparison
 	LogitsPerOne float64 `json:"integer_logits_per_unit,omitempty"`
+	// Lengths are those of a generation at several lengths: they gave the same integer logits, or there is no report.
+	Lengths []int `json:"lengths,omitempty"`
 
 	Expected      *Comparison `json:"expected,omitempty"`       // the integer program and what is expected
 	FloatExpected *Comparison `json:"float_expected,omitempty"` // the float model and what is expected
@@ -385,6 +387,30 @@ func Outputs(left *budget.Budget, p *Program, in [][]int64) (out [][]int64, err 
 func intOutputs(left *budget.Budget, g *ir.Graph, in [][]int64) ([][]int64, error) {
 	out := make([][]int64, len(g.Outputs))
 	return out, eval.EachInt(left, g, in, func(v *ir.Value, cells []int64) error { keep(g, v, cells, out); return nil })
+}
+
+// Disagreement compares the integer logits of a program with those of one that follows it, of a generation, on the beginning of an input. It
+// says where they differ, "" where nowhere: if they do, the compiler is at fault.
+func Disagreement(left *budget.Budget, long, short *Program, in [][]float64) (string, error) {
+	whole, err := long.Elements(in)
+	if err != nil {
+		return "", err
+	}
+	n, vocab := short.Float.Inputs[0].Shape[0], long.Float.Vocab()
+	want, err := Outputs(left, long, whole)
+	if err != nil {
+		return "", err
+	}
+	got, err := Outputs(left, short, [][]int64{whole[0][:n]})
+	if err != nil {
+		return "", err
+	}
+	for i, x := range got[0] {
+		if y := want[0][i]; x != y {
+			return fmt.Sprintf("position %d of %d has for token %d the logit %d, and %d at the longest length", i/vocab, n, i%vocab, x, y), nil
+		}
+	}
+	return "", nil
 }
 
 // compare compares the outputs for one input; mean errors are sums until the end. Of wanted logits there may be those of the first positions

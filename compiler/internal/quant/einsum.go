@@ -323,13 +323,15 @@ func (q *quantiser) finishEinsum(n *ir.Node, v *ir.Value, sums []*summand) error
 		}
 		attr.Terms = append(attr.Terms, t)
 	}
-	w := q.add(n, v.Name, v.Shape, in, ir.OpEinsum, attr)
+	w := q.o.Derive(n, ir.OpEinsum, v.Name, v.Shape, in, attr)
+	q.bound(n, w.Def)
+	q.boundWeighted(w, sums)
+	q.follow(n, w)
 	w.Scale = scale
 	mult := 1.0
 	if len(sums) > 0 {
 		mult = sums[0].mult
 	}
-	q.boundWeighted(w, sums)
 	q.set(v.ID, &rep{id: w.ID, scale: scale, mult: mult, raw: raw})
 	return nil
 }

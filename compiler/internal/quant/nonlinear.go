@@ -383,8 +383,7 @@ func (q *quantiser) softmax(n *ir.Node, v *ir.Value) error {
 		return n.Errorf("scores of scale %d reach far beyond what matters, and a step of them would be %.3g; scale queries or keys down", x.scale, unit)
 	}
 	attr := &ir.ZkAttnAttr{Shift: shift, DBits: expBits, EBits: expBits, Unit: unit, HasMask: a.HasMask}
-	width := v.Shape[len(v.Shape)-1]
-	attr.InvBits = invBits + expBits + bitLen(width-1)
+	attr.InvBits = invBits + expBits + bitLen(rowOf(q.whole(v))-1)
 	in := []ir.ValueID{x.id}
 	if a.HasMask {
 		in = append(in, q.leaf(n.In[1], 0, 1).id)
@@ -395,6 +394,8 @@ func (q *quantiser) softmax(n *ir.Node, v *ir.Value) error {
 	e.Def, inv.Def = node, node
 	q.o.Nodes = append(q.o.Nodes, node)
 	q.bound(n, node)
+	q.follow(n, e)
+	q.follow(n, inv)
 	e.Scale, inv.Scale = expBits, attr.InvBits-expBits
 	q.note(e, "softmax", shift, 1, false)
 	q.set(v.ID, &rep{id: e.ID, inv: inv.ID, soft: true, scale: attr.InvBits, mult: 1, raw: true})

@@ -64,7 +64,8 @@ type Program struct {
 	// Units says what one unit of every output is: real ≈ Units[i] · integer. Of an output of reals it is a power of two.
 	Units []float64
 
-	places map[string]*place
+	places  map[string]*place
+	choices choices
 }
 
 // Report says what was chosen, in the order of the program.
@@ -104,18 +105,20 @@ type rep struct {
 }
 
 type quantiser struct {
-	left   *budget.Budget
-	f      *ir.Graph
-	cal    *Calibration
-	o      *ir.Graph
-	reps   []*rep
-	uses   []int
-	small  map[ir.ValueID]*rep // narrowed values, by integer value
-	maxima map[ir.ValueID]*rep // and those of TableBits bits, for maxima
-	funcs  map[string]functionScale
-	why    map[ir.ValueID]string
-	report *Report
-	err    error // the first, of bounds
+	left *budget.Budget
+	f    *ir.Graph
+	cal  *Calibration
+	o    *ir.Graph
+	// longest is the program that this one follows, nil where nothing is given; see Follow.
+	longest *Program
+	reps    []*rep
+	uses    []int
+	small   map[ir.ValueID]*rep // narrowed values, by integer value
+	maxima  map[ir.ValueID]*rep // and those of TableBits bits, for maxima
+	funcs   map[string]functionScale
+	why     map[ir.ValueID]string
+	report  *Report
+	err     error // the first, of bounds
 
 	// roundNorm says, for plain and for centred normalisations, that their inputs are rounded to 16 bits. One answer for the whole
 	// model, so that layers stay alike: it is found by trying.
@@ -159,16 +162,20 @@ func quantise(left *budget.Budget, f *ir.Graph, cal *Calibration, commit []ir.Va
 		committed[id] = true
 	}
 	for {
-		q := &quantiser{
-			left: left, f: f, cal: cal, small: map[ir.ValueID]*rep{}, maxima: map[ir.ValueID]*rep{}, why: map[ir.ValueID]string{},
-			report: &Report{Samples: len(cal.Samples)}, roundNorm: round, commit: committed, widths: widths, places: map[string]*place{}, lows: map[ir.ValueID]*rep{}, draft: draft,
-		}
+		q := newQuantiser(left, f, choices{cal, committed, widths, round}, draft)
 		p, err := q.run()
 		if q.retry { // with what run has found out: a normalisation's rounding, at most twice, or more to commit
 			round = q.roundNorm
 			continue
 		}
 		return p, err
+	}
+}
+
+func newQuantiser(left *budget.Budget, f *ir.Graph, c choices, draft bool) *quantiser {
+	return &quantiser{
+		left: left, f: f, cal: c.cal, small: map[ir.ValueID]*rep{}, maxima: map[ir.ValueID]*rep{}, why: map[ir.ValueID]string{},
+		report: &Report{Samples: len(c.cal.Samples)}, roundNorm: c.roundNorm, commit: c.commit, widths: c.widths, places: map[string]*place{}, lows: map[ir.ValueID]*rep{}, draft: draft,
 	}
 }
 
@@ -202,7 +209,8 @@ func (q *quantiser) run() (*Program, error) {
 			of[r.id] = ir.ValueID(id)
 		}
 	}
-	return &Program{Float: f, Int: q.o, Of: of, Approximates: q.approximations(), Why: q.why, Report: q.report, Units: units, places: q.places}, nil
+	return &Program{Float: f, Int: q.o, Of: of, Approximates: q.approximations(), Why: q.why, Report: q.report, Units: units, places: q.places,
+		choices: choices{q.cal, q.commit, q.widths, q.roundNorm}}, nil
 }
 
 // approximations says what values of the integer program stand for, where that is a tensor of the float graph times a number.
@@ -348,6 +356,7 @@ func (q *quantiser) set(id ir.ValueID, r *rep) {
 func (q *quantiser) add(n *ir.Node, name string, shape []int, in []ir.ValueID, op ir.Op, attr ir.Attr) *ir.Value {
 	w := q.o.Derive(n, op, name, shape, in, attr)
 	q.bound(n, w.Def)
+	q.follow(n, w)
 	return w
 }
 
@@ -364,6 +373,11 @@ func (q *quantiser) bound(n *ir.Node, m *ir.Node) {
 			q.why[w.ID] = why
 		}
 	}
+	q.fail(err)
+}
+
+// fail keeps the first error.
+func (q *quantiser) fail(err error) {
 	if q.err == nil {
 		q.err = err
 	}
@@ -401,11 +415,14 @@ func (q *quantiser) leaf(id ir.ValueID, limit int, factor float64) *rep {
 		}
 	}
 	scale := min(scaleFor(top, bits), limit)
-	if m, ok := magnitude(v.Data); ok && m*factor == 1 && !secret {
+	if m, ok := magnitude(q.whole(v).Data); ok && m*factor == 1 && !secret {
 		scale = 0 // of a weight, this would show that all cells are 0 and ±1
 	}
 	w := q.o.Derive(v.Def, v.Def.Op, v.Name, v.Shape, nil, nil)
-	if !secret || !q.draft {
+	switch {
+	case secret && q.longest != nil:
+		w.Ints = q.sameInts(w)
+	case !secret || !q.draft:
 		w.Ints = make([]int64, len(v.Data))
 		unit := math.Ldexp(factor, scale)
 		for i, x := range v.Data {
@@ -416,6 +433,7 @@ func (q *quantiser) leaf(id ir.ValueID, limit int, factor float64) *rep {
 	if secret {
 		w.Lo, w.Hi = declared(portable.Clamp(math.RoundToEven(math.Ldexp(top, scale))))
 	}
+	q.follow(v.Def, w)
 	w.Scale = scale
 	q.note(w, kind, 0, top, false)
 	r := &rep{id: w.ID, scale: scale, mult: 1, factor: factor}
@@ -434,7 +452,10 @@ func (q *quantiser) leafLow(v *ir.Value, high *rep) *rep {
 	}
 	w := q.o.Derive(v.Def, v.Def.Op, v.Name+".low", v.Shape, nil, nil)
 	w.Lo, w.Hi, w.Scale = -1<<(WeightBits-1), 1<<(WeightBits-1)-1, high.scale+lowBits
-	if !q.draft {
+	switch {
+	case q.longest != nil:
+		w.Ints = q.sameInts(w)
+	case !q.draft:
 		w.Ints = make([]int64, len(v.Data))
 		unit := math.Ldexp(high.factor, w.Scale)
 		for i, x := range v.Data {

@@ -61,12 +61,28 @@ var layers = [Layers]layerConstants{
 	{RotatedRoundedShift: 31, RotatedRounded2Shift: 31, AttentionExpShift: 13, LinearRoundedShift: 16, LinearRounded2Shift: 16, ResidualCoef1: 4, ProductRoundedShift: 28, LinearRounded3Shift: 16, Residual2Coef1: 16},
 }
 
-// Build declares the circuit, alone in its family, and checks that it is the one that was compiled.
+// Build declares the circuit and checks that it is the one that was compiled.
 func Build() (*circuit.Family, error) {
 	values, err := circuit.Constants(constantsFile, constantsDigest)
 	if err != nil {
 		return nil, err
 	}
+	c, err := build(values)
+	if err != nil {
+		return nil, err
+	}
+	f, err := circuit.NewFamily(c)
+	if err != nil {
+		return nil, err
+	}
+	if got := f.Digest(); hex.EncodeToString(got[:]) != Digest {
+		return nil, fmt.Errorf("circuit %s has digest %x, want %s: the runtime builds another circuit than the compiler did", Name, got, Digest)
+	}
+	return f, nil
+}
+
+// build declares the circuit.
+func build(values [][]int64) (*circuit.Circuit, error) {
 	b := circuit.NewBuilder(circuit.Config{Name: Name, WeightBits: 12, WitnessBits: 12})
 	b.Generation(13)
 	vMap := b.Const("map", values[0], 16, 2, 8, 2)
@@ -95,14 +111,7 @@ func Build() (*circuit.Family, error) {
 	weight := b.Weight("weight", 16, 64, 16)
 	logits := b.Virtual("logits", []int{16, 16}, b.Times(1, "td,ds->ts t=16 s=16 d=64", normRounded, weight))
 	gadget.Output(b, circuit.Port{Name: "logits", Kind: circuit.Integers, Reveal: circuit.Argmax}, logits)
-	c, err := b.Finish()
-	if err != nil {
-		return nil, err
-	}
-	if got := c.Digest(); hex.EncodeToString(got[:]) != Digest {
-		return nil, fmt.Errorf("circuit %s has digest %x, want %s: the runtime builds another circuit than the compiler did", Name, got, Digest)
-	}
-	return circuit.NewFamily(c)
+	return b.Finish()
 }
 
 // layer declares one of the layers, which are all alike, and returns what the next one takes.

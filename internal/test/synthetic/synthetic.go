@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"math"
 	"math/rand/v2"
+	"slices"
 	"strings"
 
 	"github.com/zkllmc/zkllmc/internal/portable"
@@ -283,6 +284,59 @@ func axes(s string) []string {
 			continue
 		}
 		out = append(out, s[i:i+1])
+	}
+	return out
+}
+
+// Shorter is a graph of this package with fewer positions, of which it must have as many as no other axis has cells: the same weights, but for
+// the rows of positions that are left out.
+func Shorter(g *ir.Graph, positions int) *ir.Graph {
+	T := g.Inputs[0].Shape[0]
+	cut := func(shape []int) []int {
+		out := slices.Clone(shape)
+		for a, d := range out {
+			if d == T {
+				out[a] = positions
+			}
+		}
+		return out
+	}
+	s := &ir.Graph{Name: g.Name, Stage: g.Stage, Causal: g.Causal, Inputs: slices.Clone(g.Inputs), Outputs: slices.Clone(g.Outputs)}
+	for _, ports := range [][]ir.Port{s.Inputs, s.Outputs} {
+		for i := range ports {
+			ports[i].Shape = cut(ports[i].Shape)
+		}
+	}
+	for _, v := range g.Values {
+		w := s.NewValue(v.Name, cut(v.Shape))
+		w.Data = corner(v.Data, v.Shape, w.Shape)
+	}
+	for _, n := range g.Nodes {
+		m := *n
+		if a, ok := n.Attr.(*ir.EinsumAttr); ok {
+			b := &ir.EinsumAttr{Terms: slices.Clone(a.Terms)}
+			for i := range b.Terms {
+				b.Terms[i].Extents = cut(b.Terms[i].Extents)
+			}
+			m.Attr = b
+		}
+		s.Nodes = append(s.Nodes, &m)
+		for _, o := range m.Out {
+			s.Value(o).Def = &m
+		}
+	}
+	return s
+}
+
+// corner lists the cells of a box with the least indices.
+func corner(data []float64, box, shape []int) []float64 {
+	if len(data) == 0 || len(shape) == 0 {
+		return data
+	}
+	rows := len(data) / box[0]
+	var out []float64
+	for i := range shape[0] {
+		out = append(out, corner(data[i*rows:(i+1)*rows], box[1:], shape[1:])...)
 	}
 	return out
 }

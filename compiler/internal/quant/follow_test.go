@@ -1,0 +1,107 @@
+package quant
+
+import (
+	"slices"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/zkllmc/zkllmc/internal/test/synthetic"
+	"github.com/zkllmc/zkllmc/ir"
+	"github.com/zkllmc/zkllmc/ir/eval"
+)
+
+// ninePositions are models with an axis of 9 for positions alone.
+var ninePositions = map[string]func() *ir.Graph{
+	"llama":    func() *ir.Graph { return synthetic.Graph(2, 16, 2, 9, 20, 7) },
+	"gpt":      func() *ir.Graph { return synthetic.GPT(2, 16, 2, 9, 20, 7) },
+	"outliers": func() *ir.Graph { return massive(synthetic.GPT(2, 16, 2, 9, 20, 7), 4096, true) },
+}
+
+// A program that follows another one at a shorter length gives the same integer logits on the beginning of every input, out of the same weights
+// with the same ranges; one that chooses for itself does not, which is the control.
+func TestFollow(t *testing.T) {
+	for name, make := range ninePositions {
+		long := program(t, make())
+		for _, n := range []int{2, 5} {
+			short, err := Follow(nil, long, Prepare(synthetic.Shorter(make(), n)))
+			require.NoError(t, err, name)
+			require.Equal(t, weightsOf(long.Int), weightsOf(short.Int), name)
+			require.Equal(t, long.Units, short.Units)
+			for seed := range uint64(6) {
+				differs, err := Disagreement(nil, long, short, [][]float64{eval.Reals(randomIDs(long.Int, seed))})
+				require.NoError(t, err)
+				require.Empty(t, differs, name)
+			}
+		}
+		differs, err := Disagreement(nil, long, program(t, synthetic.Shorter(make(), 2)), [][]float64{eval.Reals(randomIDs(long.Int, 1))})
+		require.NoError(t, err)
+		require.Contains(t, differs, "position 0 of 2 has for token 0 the logit", name)
+	}
+}
+
+// weight is what circuits of several lengths must have alike of one.
+type weight struct {
+	Name   string
+	Shape  []int
+	Lo, Hi int64
+	Ints   []int64
+}
+
+func weightsOf(g *ir.Graph) (out []weight) {
+	for _, n := range g.Nodes {
+		if v := g.Value(n.Out[0]); n.Op == ir.OpWeight {
+			out = append(out, weight{v.Name, v.Shape, v.Lo, v.Hi, v.Ints})
+		}
+	}
+	return out
+}
+
+// What depends on the length in more than extents is refused with its node: other cells of a weight, rows that are not the first of a table,
+// another operation, another factor, a constant beyond the range of the longest length's.
+func TestFollowRefuses(t *testing.T) {
+	long := program(t, synthetic.GPT(1, 16, 2, 9, 20, 7))
+	node := func(g *ir.Graph, op ir.Op, name string) *ir.Node {
+		i := slices.IndexFunc(g.Nodes, func(n *ir.Node) bool { return n.Op == op && g.Value(n.Out[0]).Name == name })
+		require.GreaterOrEqual(t, i, 0, name)
+		return g.Nodes[i]
+	}
+	data := func(g *ir.Graph, op ir.Op, name string) []float64 { return g.Value(node(g, op, name).Out[0]).Data }
+	for name, c := range map[string]struct {
+		change func(g *ir.Graph)
+		want   string
+	}{
+		"a weight":       {func(g *ir.Graph) { data(g, ir.OpWeight, "layers.0.q_proj.weight")[3] *= 2 }, `node "layers.0.q_proj.weight" (Weight): the cells of its weight "q_proj.weight" depend on the length`},
+		"the last rows":  {func(g *ir.Graph) { slices.Reverse(data(g, ir.OpWeight, "positions.weight")) }, `the cells of its weight "positions.weight" depend on the length`},
+		"an operation":   {func(g *ir.Graph) { node(g, ir.OpUnary, "layers.0.gelu").Attr = &ir.UnaryAttr{Fn: "silu"} }, `node "layers.0.gelu" (Unary): computes something else at the longest length`},
+		"a factor":       {func(g *ir.Graph) { node(g, ir.OpEinsum, "layers.0.scores").Attr.(*ir.EinsumAttr).Terms[0].Coef = 0.5 }, `node "layers.0.scores" (Einsum): computes something else`},
+		"another output": {func(g *ir.Graph) { g.Return(node(g, ir.OpNorm, "norm").Out[0]) }, `node "norm" (Norm): gives an output, and at the longest length another node does`},
+		"a node more": {func(g *ir.Graph) {
+			v := g.Value(g.Out())
+			g.Return(g.Add(ir.OpUnary, "more", "more", v.Shape, []ir.ValueID{v.ID}, &ir.UnaryAttr{Fn: "gelu"}).ID)
+		}, `node "more" (Unary): has no counterpart at the longest length`},
+		"a node less":     {func(g *ir.Graph) { g.Return(g.Nodes[len(g.Nodes)-2].Out[0]); g.Nodes = g.Nodes[:len(g.Nodes)-1] }, `node "logits" (Einsum): has no counterpart at a shorter length`},
+		"fewer summands":  {func(g *ir.Graph) { a := node(g, ir.OpEinsum, "positions").Attr.(*ir.EinsumAttr); a.Terms = a.Terms[:1] }, `stands where the longest length has node "positions" (Einsum)`},
+		"another epsilon": {func(g *ir.Graph) { node(g, ir.OpNorm, "norm").Attr.(*ir.NormAttr).Eps = 1e-3 }, `node "norm" (Norm): computes something else`},
+	} {
+		g := synthetic.Shorter(synthetic.GPT(1, 16, 2, 9, 20, 7), 4)
+		c.change(g)
+		_, err := Follow(nil, long, Prepare(g))
+		require.ErrorContains(t, err, c.want, name)
+	}
+	rotated := program(t, synthetic.Graph(1, 16, 2, 9, 20, 7))
+	g := synthetic.Shorter(synthetic.Graph(1, 16, 2, 9, 20, 7), 4)
+	data(g, ir.OpConst, "cos")[0] = 3
+	_, err := Follow(nil, rotated, Prepare(g))
+	require.ErrorContains(t, err, "at the longest length; what it computes depends on the length in more than how many positions there are: compile the lengths one by one")
+}
+
+// The corner of a box has the least indices on every axis.
+func TestBeginning(t *testing.T) {
+	box := []int{0, 1, 2, 10, 11, 12, 20, 21, 22}
+	require.Equal(t, []int{0, 1, 10, 11, 20, 21}, beginning(box, []int{3, 3}, []int{3, 2}))
+	require.True(t, begins(box, []int{3, 3}, []int{0, 1, 2, 10, 11, 12}, []int{2, 3}))
+	require.False(t, begins(box, []int{3, 3}, []int{10, 11, 12, 20, 21, 22}, []int{2, 3}))
+	require.False(t, begins(box, []int{3, 3}, make([]int, 12), []int{4, 3}), "it is longer")
+	require.False(t, begins(box, []int{3, 3}, []int{0, 1, 2}, []int{3}), "it has other axes")
+}
