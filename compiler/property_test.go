@@ -48,6 +48,7 @@ import (
 // How many are tried where nothing says how many: as many as it takes to meet what must occur.
 const (
 	fewPrograms  = 14
+	fewScaled    = 4  // wide results among them
 	fewFunctions = 20 // every kind of port, public and private
 )
 
@@ -69,6 +70,12 @@ func TestPropertyCircuits(t *testing.T) {
 		must = append(must, "call "+gadget+"()")
 	}
 	properties(t, checkCircuit, fewPrograms, must)
+}
+
+// TestPropertyScales compiles decoders whose weights and activations have magnitudes from 1e-9 to 1e5: they come out as precise as the same
+// functions of weights of about one size do.
+func TestPropertyScales(t *testing.T) {
+	properties(t, checkScaled, fewScaled, []string{"scaled: precise", "circuits with committed limbs of wide results"})
 }
 
 // TestPropertyFunctions compiles random functions of several inputs and outputs of every kind, public and private, and proves them.
@@ -252,6 +259,55 @@ func checkGraph(seed uint64, steps int, seen *coverage) error {
 			return err
 		}
 	}
+	return nil
+}
+
+// checkScaled draws a decoder and the same function of other weights, and checks the second.
+func checkScaled(seed uint64, _ int, seen *coverage) error {
+	plain, scaled := randgraph.Scaled(seed)
+	if err := errors.Join(passes.Causal(plain), passes.Causal(scaled)); err != nil {
+		return err
+	}
+	if err := sameFunction(plain, scaled, randomTokens(rand.New(rand.NewPCG(seed, 98)), scaled.Inputs[0].Shape[0], scaled.Vocab())); err != nil {
+		return fmt.Errorf("the generator is at fault: %w", err)
+	}
+	err := precise(scaled, seen)
+	if refusable.MatchString(fmt.Sprint(err)) {
+		seen.refused(err)
+		return nil
+	}
+	if errors.Is(err, quant.ErrImprecise) {
+		if precise(plain, nil) == nil {
+			return fmt.Errorf("%w\n%s", err, scaled)
+		}
+		seen.add("scaled: imprecise, as drawn too", 1)
+		return nil
+	}
+	if err == nil {
+		_, err = tryGraph(scaled, seed, seen)
+	}
+	return err
+}
+
+// precise compiles a graph and compares it with its program on the calibration set. With nothing to note it asks for half the tolerance.
+func precise(g *ir.Graph, seen *coverage) error {
+	cfg := Config{}
+	if seen == nil {
+		cfg.Tolerance = quant.Tolerance / 2
+	}
+	r, err := fromGraph(context.Background(), g, cfg)
+	if err != nil {
+		return err
+	}
+	report, err := r.Check(context.Background(), nil)
+	if err == nil {
+		err = report.Err()
+	}
+	if err != nil || seen == nil {
+		return err
+	}
+	seen.add("scaled: precise", 1)
+	seen.has("circuits with committed limbs of wide results", slices.ContainsFunc(r.Circuit.Tensors, func(t circuit.Tensor) bool { return strings.Contains(t.Name, ".digit") }))
 	return nil
 }
 

@@ -12,7 +12,8 @@ import (
 //
 //   - a sum of products and plain activations (a residual connection fused with a projection) becomes the products, then the sum;
 //   - an embedding (one-hot times table) inside a larger expression becomes a node of its own;
-//   - constants with one magnitude (permutations, signs, scalars) lose it to the coefficient.
+//   - constants with one magnitude (permutations, signs, scalars) lose it to the coefficient;
+//   - powers of two move between weights where channels of an activation differ by many of them, see balance.
 //
 // The result computes the same real function.
 func Prepare(g *ir.Graph) *ir.Graph {
@@ -27,6 +28,7 @@ func Prepare(g *ir.Graph) *ir.Graph {
 			ports[i].Value = p.at[ports[i].Value]
 		}
 	}
+	balance(p.to)
 	rename(p.to)
 	return p.to
 }
