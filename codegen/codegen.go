@@ -42,8 +42,12 @@ func Generate(plans []*plan.Plan, f *circuit.Family, o Target) ([]SourceFile, er
 	newCircuitPackage(plans, f.Digest()).generate(g)
 	g.add("verifier/verifier.go", g.verifier())
 	g.add("prover/prover.go", g.prover())
-	g.add("cmd/prover/main.go", g.command("prover", proverApp))
-	g.add("cmd/verifier/main.go", g.command("verifier", verifierApp))
+	list := nodes(plans, f)
+	g.add("cmd/prover/main.go", g.command("prover", proverApp, len(list) > 0))
+	if len(list) > 0 {
+		g.files = append(g.files, SourceFile{"cmd/prover/" + nodesFile, list})
+	}
+	g.add("cmd/verifier/main.go", g.command("verifier", verifierApp, false))
 	if o.Vocab != nil {
 		g.add("vocab/vocab.go", g.vocab())
 		g.files = append(g.files, SourceFile{"vocab/" + o.vocabFile(), o.Vocab})
@@ -195,12 +199,19 @@ func (g *generator) prover() *File {
 	return f
 }
 
-// command is the main package of the prover or the verifier.
-func (g *generator) command(name, app string) *File {
+// command is the main package of the prover or the verifier, with the list of nodes or without.
+func (g *generator) command(name, app string, listed bool) *File {
 	f := g.file("cmd/"+name, "main", fmt.Sprintf("Command %s is the %s of %s; run it with --help.", name, name, g.name))
 	model := []Code{Id("Name").Op(":").Qual(g.circuitPath, "Name"), Id("Build").Op(":").Qual(g.circuitPath, "Build")}
 	if g.o.Vocab != nil {
 		model = append(model, Id("Vocab").Op(":").Qual(path.Join(g.o.ImportPath, "vocab"), "Tokenizer"))
+	}
+	if listed {
+		f.Anon("embed")
+		doc(f, "nodes says of which ONNX node each tensor is that may be clamped.\n")
+		f.Comment("//go:embed " + nodesFile)
+		f.Var().Id("nodes").String()
+		model = append(model, Id("Nodes").Op(":").Id("nodes"))
 	}
 	f.Func().Id("main").Params().Block(
 		Qual("os", "Exit").Call(Qual(app, "Main").Call(Qual(app, "Model").Values(model...), Qual("os", "Args").Index(Lit(1), Empty()))))

@@ -211,3 +211,33 @@ func TestMaskedRows(t *testing.T) {
 	require.NoError(t, err)
 	require.Contains(t, text, "attention.Mask(b, ")
 }
+
+// The prover's command gets the ONNX nodes of tensors that may be clamped, those whose names are lines of a list; nothing where none is known.
+func TestNodesOfClampedTensors(t *testing.T) {
+	p := readPlan(t, filepath.Join("testdata", "llama"))
+	f, err := BuildFamily(t.Context(), []*plan.Plan{p})
+	require.NoError(t, err)
+	names := f.Shortest().Clamped()
+	require.Greater(t, len(names), 3)
+	list := func() (text string, command string) {
+		files, err := Generate([]*plan.Plan{p}, f, Target{ImportPath: "example.com/golden"})
+		require.NoError(t, err)
+		for _, file := range files {
+			switch file.Path {
+			case "cmd/prover/nodes.txt":
+				text = string(file.Data)
+			case "cmd/prover/main.go":
+				command = string(file.Data)
+			}
+		}
+		return text, command
+	}
+	text, command := list()
+	require.Empty(t, text)
+	require.NotContains(t, command, "nodes")
+	p.Origins = map[string]plan.Origin{names[2]: {Node: "/c", Operator: "MatMul"}, names[0]: {Node: "a b", Operator: "Add"}, names[1]: {Node: "b\t", Operator: "Add"}, "x": {Node: "/x", Operator: "Add"}}
+	text, command = list()
+	require.Equal(t, names[0]+"\ta b\tAdd\n"+names[2]+"\t/c\tMatMul\n", text)
+	require.Contains(t, command, "//go:embed nodes.txt\nvar nodes string\n")
+	require.Contains(t, command, "Nodes: nodes}")
+}

@@ -3,6 +3,7 @@ package circuit
 import (
 	"fmt"
 	"slices"
+	"strings"
 )
 
 // A rescale gives another value than its rounded quotient where it clamps, and it can clamp only where its class is not zero: the excess,
@@ -20,6 +21,15 @@ import (
 
 // Classes lists the classes of clamps, in the circuit's order. The error says why they are not known.
 func (c *Circuit) Classes() ([]ID, error) { return c.classes, c.unclassed }
+
+// Clamped lists the tensors whose clamps are known, by their names, in the order of Classes.
+func (c *Circuit) Clamped() []string {
+	var names []string
+	for _, id := range c.classes {
+		names = append(names, strings.TrimSuffix(c.Tensor(id).Name, ".class"))
+	}
+	return names
+}
 
 // findClasses derives Classes.
 func (c *Circuit) findClasses() {

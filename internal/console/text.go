@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math"
 	"strings"
 
 	"github.com/zkllmc/zkllmc/internal/atomicfile"
@@ -17,25 +18,32 @@ const MaxText = 1 << 20
 // seen by everybody on the machine and kept in the history of shells; files are not.
 const FileSuffix = "-file"
 
-// ReadText reads a text from a file, or from stdin if the name is "-". One line end behind it, which editors and echo leave, is no part
-// of it: a text that ends with a line end has two. All else is taken as it is.
-func ReadText(name string, stdin io.Reader) (string, error) {
-	var data []byte
-	var err error
-	switch {
-	case name != "-":
-		data, err = atomicfile.Read(name, MaxText)
-	case stdin == nil:
-		err = errors.New("there is no standard input")
-	default:
-		data, err = io.ReadAll(io.LimitReader(stdin, MaxText+1))
-		if err == nil && len(data) > MaxText {
-			err = fmt.Errorf("%w: more than %d bytes", atomicfile.ErrSize, MaxText)
-		}
-		if err != nil {
-			err = fmt.Errorf("standard input: %w", err)
-		}
+// Stdin is what a flag takes for the standard input where it takes the name of a file.
+const Stdin = "-"
+
+// ReadFile reads a file of at most limit bytes, or stdin if the name is Stdin.
+func ReadFile(name string, stdin io.Reader, limit int64) ([]byte, error) {
+	if name != Stdin {
+		return atomicfile.Read(name, limit)
 	}
+	if stdin == nil {
+		return nil, errors.New("there is no standard input")
+	}
+	limit = min(limit, math.MaxInt64-1)
+	data, err := io.ReadAll(io.LimitReader(stdin, limit+1))
+	if err == nil && int64(len(data)) > limit {
+		err = fmt.Errorf("%w: more than %d bytes", atomicfile.ErrSize, limit)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("standard input: %w", err)
+	}
+	return data, nil
+}
+
+// ReadText reads a text with ReadFile. One line end behind it, which editors and echo leave, is no part of it: a text that ends with a line end
+// has two. All else is taken as it is.
+func ReadText(name string, stdin io.Reader) (string, error) {
+	data, err := ReadFile(name, stdin, MaxText)
 	if rest, ok := bytes.CutSuffix(data, []byte("\n")); ok {
 		data = bytes.TrimSuffix(rest, []byte("\r"))
 	}
@@ -58,7 +66,7 @@ func (g Given) Check() error {
 	}
 	var standard []string
 	for _, name := range g.Files() {
-		if g[name] == "-" {
+		if g[name] == Stdin {
 			standard = append(standard, name)
 		}
 	}

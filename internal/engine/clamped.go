@@ -2,7 +2,6 @@ package engine
 
 import (
 	"fmt"
-	"strings"
 
 	"github.com/zkllmc/zkllmc/internal/backend"
 	"github.com/zkllmc/zkllmc/internal/circuit"
@@ -13,17 +12,31 @@ type Clamped struct {
 	Tensor string `json:"tensor"`
 	Cells  int    `json:"cells"`
 	Of     int    `json:"of"`
+
+	// Padding is how many of the cells are known to lie behind what a text's answer was made from, where nothing depends on them.
+	Padding int `json:"padding,omitempty"`
+	// The ONNX node that the tensor comes from and its operator, where whoever has the cells counted knows them.
+	Node string `json:"node,omitempty"`
+	Op   string `json:"op,omitempty"`
 }
 
 func (c Clamped) String() string {
-	return fmt.Sprintf("%d of %d cells of %s", c.Cells, c.Of, c.Tensor)
+	s := fmt.Sprintf("%d of %d cells of %s", c.Cells, c.Of, c.Tensor)
+	if c.Node != "" {
+		s += fmt.Sprintf(" (node %q, %s)", c.Node, c.Op)
+	}
+	if c.Padding > 0 {
+		s += fmt.Sprintf(", %d of them behind the text", c.Padding)
+	}
+	return s
 }
 
 // clamped counts the cells whose class is not zero, tensor by tensor, those with none left out. A tensor that is not computed yet has none.
 func clamped(c *circuit.Circuit, value func(circuit.ID) *backend.Tensor) []Clamped {
 	classes, _ := c.Classes() // those that are known; statements that need all ask themselves
 	var out []Clamped
-	for _, id := range classes {
+	names := c.Clamped()
+	for i, id := range classes {
 		v := value(id)
 		if v == nil {
 			continue
@@ -35,7 +48,7 @@ func clamped(c *circuit.Circuit, value func(circuit.ID) *backend.Tensor) []Clamp
 			}
 		}
 		if n > 0 {
-			out = append(out, Clamped{Tensor: strings.TrimSuffix(c.Tensor(id).Name, ".class"), Cells: n, Of: len(v.V)})
+			out = append(out, Clamped{Tensor: names[i], Cells: n, Of: len(v.V)})
 		}
 	}
 	return out

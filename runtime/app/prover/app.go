@@ -27,6 +27,7 @@ type Model struct {
 	Build   func() (*circuit.Family, error)  // the circuits that are proved, as generated code builds them
 	Vocab   func() (tokens.Tokenizer, error) // what texts are read and shown with, or nil
 	Backend backend.Backend                  // what computes; nil: all processor cores
+	Nodes   string                           // of tensors that may be clamped: a line of name, ONNX node and operator each, with tabs between
 }
 
 // Main runs the command line and returns the exit code of the process, one of package console. SIGINT and SIGTERM stop the work at the

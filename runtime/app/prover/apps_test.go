@@ -7,6 +7,7 @@ import (
 	"crypto/sha256"
 	"encoding/json"
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
 	"strings"
@@ -73,6 +74,9 @@ type bench struct {
 	t   testing.TB
 	dir string
 	c   *circuit.Circuit
+
+	nodes string    // of the prover's Model
+	stdin io.Reader // of both programs
 }
 
 func newBench(t testing.TB, cfg witnesstest.Text) *bench {
@@ -98,8 +102,8 @@ func (b *bench) args(line string) []string {
 func (b *bench) prover(want int, line string) (stdout, stderr string) {
 	b.t.Helper()
 	var o, e bytes.Buffer
-	m := proverapp.Model{Name: "bigram", Build: built(b.c), Vocab: parsed([]byte(vocab))}
-	require.Equal(b.t, want, proverapp.Run(context.Background(), m, b.args(line), nil, &o, &e), "%s\n%s%s", line, &o, &e)
+	m := proverapp.Model{Name: "bigram", Build: built(b.c), Vocab: parsed([]byte(vocab)), Nodes: b.nodes}
+	require.Equal(b.t, want, proverapp.Run(context.Background(), m, b.args(line), b.stdin, &o, &e), "%s\n%s%s", line, &o, &e)
 	return o.String(), e.String()
 }
 
@@ -107,7 +111,7 @@ func (b *bench) verifier(want int, line string) (stdout, stderr string) {
 	b.t.Helper()
 	var o, e bytes.Buffer
 	m := verifierapp.Model{Name: "bigram", Build: built(b.c), Vocab: parsed([]byte(vocab))}
-	require.Equal(b.t, want, verifierapp.Run(context.Background(), m, b.args(line), nil, &o, &e), "%s\n%s%s", line, &o, &e)
+	require.Equal(b.t, want, verifierapp.Run(context.Background(), m, b.args(line), b.stdin, &o, &e), "%s\n%s%s", line, &o, &e)
 	return o.String(), e.String()
 }
 

@@ -4,12 +4,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
 
-	"github.com/zkllmc/zkllmc/internal/atomicfile"
 	"github.com/zkllmc/zkllmc/internal/circuit"
 	"github.com/zkllmc/zkllmc/internal/console"
 	"github.com/zkllmc/zkllmc/internal/engine"
@@ -29,7 +29,7 @@ func (in *inputs) flags(a *app, c *cobra.Command) {
 			ports = append(ports, fmt.Sprintf("%s (%v %s from %v to %v)", p.Name, p.Kind, shapes(a.f, i), function.Number(p, p.Lo), function.Number(p, p.Hi)))
 		}
 	}
-	c.Flags().StringArrayVar(&in.files, "input", nil, "`NAME=FILE` with the elements of an input, as JSON lists or as an ONNX TensorProto; the inputs are "+strings.Join(ports, ", "))
+	c.Flags().StringArrayVar(&in.files, "input", nil, "`NAME=FILE` with the elements of an input, as JSON lists or as an ONNX TensorProto, - for the standard input; the inputs are "+strings.Join(ports, ", "))
 }
 
 // shapes lists the shapes that a port has in the circuits of a family.
@@ -46,8 +46,9 @@ func shapes(f *circuit.Family, port int) string {
 // paths lists the files for apart.
 func (in *inputs) paths() (out []path) {
 	for _, f := range in.files {
-		_, file, _ := strings.Cut(f, "=")
-		out = append(out, path{"--input", file})
+		if _, file, _ := strings.Cut(f, "="); file != console.Stdin {
+			out = append(out, path{"--input", file})
+		}
 	}
 	return out
 }
@@ -67,13 +68,13 @@ type content struct {
 }
 
 // read returns the inputs, of the shortest circuit that has their shapes.
-func (in *inputs) read(f *circuit.Family) (*asked, error) {
-	files, err := in.contents(f.Longest())
+func (in *inputs) read(ctx context.Context, a *app) (*asked, error) {
+	files, err := console.Interruptible(ctx, func() ([]content, error) { return in.contents(a.f.Longest(), a.stdin) })
 	if err != nil {
 		return nil, err
 	}
 	var q *asked
-	for _, c := range f.Members() {
+	for _, c := range a.f.Members() {
 		if q, err = elements(c, files); !errors.Is(err, portfile.ErrShape) {
 			break
 		}
@@ -82,9 +83,9 @@ func (in *inputs) read(f *circuit.Family) (*asked, error) {
 }
 
 // contents reads the files, as large as the inputs of the circuit may have them.
-func (in *inputs) contents(c *circuit.Circuit) ([]content, error) {
+func (in *inputs) contents(c *circuit.Circuit, stdin io.Reader) ([]content, error) {
 	var out []content
-	given := map[int]bool{}
+	given, standard := map[int]bool{}, ""
 	for _, f := range in.files {
 		name, file, ok := strings.Cut(f, "=")
 		i := inputPort(c, name)
@@ -95,8 +96,12 @@ func (in *inputs) contents(c *circuit.Circuit) ([]content, error) {
 			return nil, usage("--input %s: the model has no input of this name", name)
 		case given[i]:
 			return nil, usage("--input %s is given twice", name)
+		case file == console.Stdin && standard != "":
+			return nil, usage("the standard input is read once, for --input %s or for --input %s", standard, name)
+		case file == console.Stdin:
+			standard = name
 		}
-		data, err := atomicfile.Read(file, portfile.MaxSize(&c.Ports[i]))
+		data, err := console.ReadFile(file, stdin, portfile.MaxSize(&c.Ports[i]))
 		if err != nil {
 			return nil, unreadable(err)
 		}
@@ -153,7 +158,8 @@ func inputPort(c *circuit.Circuit, name string) int {
 // fill runs the model and completes the statement by what it reveals of the outputs. It returns the cells that were clamped.
 func (a *app) fill(ctx context.Context, k *engine.Key, q *asked) ([]engine.Clamped, error) {
 	a.progress.phase("running")
-	return console.Interruptible(ctx, func() ([]engine.Clamped, error) { return k.Compute(ctx, q.st, q.in.Private) })
+	clamped, err := console.Interruptible(ctx, func() ([]engine.Clamped, error) { return k.Compute(ctx, q.st, q.in.Private) })
+	return a.m.named(clamped), err
 }
 
 func (a *app) functionRunCommand() *cobra.Command {
@@ -167,7 +173,7 @@ func (a *app) functionRunCommand() *cobra.Command {
 		Example: "  prover run --key keys/prover.key --input x=x.json",
 		Args:    noArgs,
 		RunE: a.command(func(ctx context.Context) error {
-			q, err := in.read(a.f)
+			q, err := in.read(ctx, a)
 			if err != nil {
 				return err
 			}
@@ -217,7 +223,7 @@ func (a *app) functionProve(ctx context.Context, o *functionProveOptions) error 
 	if err := o.check(o.inputs.paths()...); err != nil {
 		return err
 	}
-	q, err := o.read(a.f)
+	q, err := o.read(ctx, a)
 	if err != nil {
 		return err
 	}

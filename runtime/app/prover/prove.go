@@ -37,7 +37,7 @@ func (o *proveFiles) flags(c *cobra.Command) {
 	f.StringVar(&o.statement, "statement-out", "", "`FILE` for the statement")
 	f.BoolVar(&o.force, "force", false, "replace files that are there")
 	f.BoolVar(&o.json, "json", false, "print a report")
-	f.BoolVar(&o.noSaturation, "no-saturation", false, "prove, too, that no value was clamped; where one is, nothing is proved")
+	f.BoolVar(&o.noSaturation, "no-saturation", false, "prove, too, that no value was clamped, at any position, those behind a text included; where one is, nothing is proved")
 	required(c, "key", "out", "statement-out")
 }
 
@@ -172,7 +172,24 @@ func (a *app) saturated(clamped []engine.Clamped, noSaturation bool) error {
 	if !noSaturation || len(clamped) == 0 {
 		return nil
 	}
-	return &failure{code: console.Rejected, err: fmt.Errorf("values are clamped: %s; without --no-saturation the answer can be proved as it is", listed(clamped))}
+	remedy := ""
+	if !slices.ContainsFunc(clamped, func(c engine.Clamped) bool { return c.Padding < c.Cells }) {
+		remedy = "no answer depends on any of them, but what is proved is about all positions: choose scales from texts as short as this one " +
+			"(compile --calibrate), or compile for a length nearer to it (--length); "
+	}
+	return &failure{code: console.Rejected, err: fmt.Errorf("values are clamped: %s; %swithout --no-saturation the answer can be proved as it is", listed(clamped), remedy)}
+}
+
+// behind notes how many clamped cells of all positions are not among those of a text.
+func behind(all, text []engine.Clamped) {
+	for i := range all {
+		all[i].Padding = all[i].Cells
+		for _, c := range text {
+			if c.Tensor == all[i].Tensor {
+				all[i].Padding -= c.Cells
+			}
+		}
+	}
 }
 
 // listed names the tensors with clamped cells, the first few.
@@ -208,6 +225,7 @@ func (a *app) proof(ctx context.Context, d *engine.Decoding, st *generation.Stat
 		st.Logits = slices.Clone(d.Logits()[(st.Prompt-1)*g.Vocab:])
 	}
 	a.progress.expect(proofForecast(d.Circuit()))
+	text := d.Clamped()
 	told := make(chan []engine.Clamped, 1)
 	options := a.options()
 	options.Clamped = func(c []engine.Clamped) { told <- c }
@@ -216,6 +234,10 @@ func (a *app) proof(ctx context.Context, d *engine.Decoding, st *generation.Stat
 	case clamped = <-told:
 	default:
 	}
+	if d.Whole() == nil {
+		behind(clamped, text)
+	}
+	clamped = a.m.named(clamped)
 	return st.Hide(a.c), proof, clamped, err
 }
 

@@ -52,10 +52,11 @@ func (a *app) run(ctx context.Context, q *question, keyFile string, asJSON bool)
 	}
 	live.finish(answer)
 	a.progress.phase("")
+	clamped := a.m.named(d.Clamped())
 	if asJSON {
-		return a.printReport(report{ModelID: fmt.Sprintf("%x", k.ModelID()), Circuit: digest(d.Circuit()), Said: dialogue.Answered(a.c, q.tokenizer, q.promptTokens, answer), Clamped: d.Clamped()})
+		return a.printReport(report{ModelID: fmt.Sprintf("%x", k.ModelID()), Circuit: digest(d.Circuit()), Said: dialogue.Answered(a.c, q.tokenizer, q.promptTokens, answer), Clamped: clamped})
 	}
-	a.showClamped(d.Clamped(), false)
+	a.showClamped(clamped, false)
 	// Remarks are not on stdout, which holds the answer and nothing else.
 	if s := q.unfinished(answer); s != "" {
 		fmt.Fprintln(a.stderr, strings.TrimSpace(s))

@@ -7,7 +7,6 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/zkllmc/zkllmc/internal/atomicfile"
 	"github.com/zkllmc/zkllmc/internal/circuit"
 	"github.com/zkllmc/zkllmc/internal/console"
 	"github.com/zkllmc/zkllmc/internal/portfile"
@@ -45,7 +44,7 @@ func (f *portFiles) Set(v string) error {
 
 // compared returns the files with what the caller says that ports hold, by their numbers.
 func (a *app) compared(inputs, outputs portFiles) (map[int]string, error) {
-	want := map[int]string{}
+	want, standard := map[int]string{}, ""
 	for _, list := range []struct {
 		side  string
 		files portFiles
@@ -62,6 +61,10 @@ func (a *app) compared(inputs, outputs portFiles) (map[int]string, error) {
 				return nil, usage("verify: --%s %s: the proofs of this circuit hide it: there is nothing to compare", list.side, name)
 			case want[i] != "":
 				return nil, usage("verify: --%s %s is given twice", list.side, name)
+			case file == console.Stdin && standard != "":
+				return nil, usage("verify: the standard input is read once, for %s or for %s", standard, name)
+			case file == console.Stdin:
+				standard = name
 			}
 			want[i] = file
 		}
@@ -70,7 +73,7 @@ func (a *app) compared(inputs, outputs portFiles) (map[int]string, error) {
 }
 
 // expected reads these files, as the ports of a circuit.
-func expected(c *circuit.Circuit, files map[int]string) (map[int][]int64, error) {
+func expected(c *circuit.Circuit, files map[int]string, stdin io.Reader) (map[int][]int64, error) {
 	want := map[int][]int64{}
 	for i := range c.Ports {
 		file, ok := files[i]
@@ -78,7 +81,7 @@ func expected(c *circuit.Circuit, files map[int]string) (map[int][]int64, error)
 			continue
 		}
 		p := told(&c.Ports[i])
-		data, err := atomicfile.Read(file, portfile.MaxSize(p))
+		data, err := console.ReadFile(file, stdin, portfile.MaxSize(p))
 		if err == nil {
 			want[i], err = portfile.Read(p, data)
 		}

@@ -148,7 +148,7 @@ func (a *app) verifyFiles(ctx context.Context, o verifyOptions, vocab tokens.Tok
 	r.VKBytes, r.StatementBytes, r.ProofBytes = len(vk), len(encoded), len(proof)
 	if _, c, err := format.NewMemberReader(encoded, format.MagicStatement, a.f); err == nil {
 		if r.c = c; len(others) > 0 {
-			if r.expected, err = expected(c, others); err != nil {
+			if r.expected, err = expected(c, others, a.stdin); err != nil {
 				return err
 			}
 		}

@@ -4,6 +4,7 @@
 package main
 
 import (
+	_ "embed"
 	"os"
 
 	"github.com/zkllmc/zkllmc/generated/sums/circuit"
@@ -11,6 +12,11 @@ import (
 	"github.com/zkllmc/zkllmc/runtime/app/prover"
 )
 
+// nodes says of which ONNX node each tensor is that may be clamped.
+//
+//go:embed nodes.txt
+var nodes string
+
 func main() {
-	os.Exit(prover.Main(prover.Model{Name: circuit.Name, Build: circuit.Build, Vocab: vocab.Tokenizer}, os.Args[1:]))
+	os.Exit(prover.Main(prover.Model{Name: circuit.Name, Build: circuit.Build, Vocab: vocab.Tokenizer, Nodes: nodes}, os.Args[1:]))
 }
