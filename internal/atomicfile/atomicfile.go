@@ -164,16 +164,22 @@ func (f *File) Write(p []byte) (int, error) {
 
 // Commit gives the file its name. On an error nothing of it is left.
 func (f *File) Commit() error {
-	_, err := CommitAll(f)
+	_, err := CommitAll(nil, f)
 	return err
 }
 
 // CommitAll gives files their names, in order and without delay between one and the next, and says how many have theirs. It ends at
-// the first that cannot have its name; nothing is left of that one and of those after it.
-func CommitAll(files ...*File) (done int, err error) {
+// the first that cannot have its name; nothing is left of that one and of those after it. What is to be done when all are on the disk and none
+// has its name is done by before, unless it is nil; its error ends it, too.
+func CommitAll(before func() error, files ...*File) (done int, err error) {
 	for _, f := range files {
 		defer f.Discard()
 		if err := f.seal(); err != nil {
+			return 0, err
+		}
+	}
+	if before != nil {
+		if err := before(); err != nil {
 			return 0, err
 		}
 	}

@@ -197,17 +197,26 @@ func TestCommitAll(t *testing.T) {
 		require.NoError(t, err)
 		return f
 	}
-	done, err := atomicfile.CommitAll(prepare("a"), prepare("b"))
+	done, err := atomicfile.CommitAll(nil, prepare("a"), prepare("b"))
 	require.NoError(t, err)
 	require.Equal(t, 2, done)
 	only(t, dir, "a", "b")
 	files := []*atomicfile.File{prepare("c"), prepare("d"), prepare("e")}
 	require.NoError(t, os.WriteFile(filepath.Join(dir, "d"), []byte("theirs"), 0o600))
-	done, err = atomicfile.CommitAll(files...)
+	done, err = atomicfile.CommitAll(nil, files...)
 	require.ErrorIs(t, err, atomicfile.ErrExists)
 	require.Equal(t, 1, done)
 	only(t, dir, "a", "b", "c", "d")
 	got, err := os.ReadFile(filepath.Join(dir, "d"))
 	require.NoError(t, err)
 	require.Equal(t, "theirs", string(got))
+
+	// What comes before the names sees none, and may refuse all of them.
+	done, err = atomicfile.CommitAll(func() error {
+		require.NoFileExists(t, filepath.Join(dir, "f"))
+		return fs.ErrPermission
+	}, prepare("f"), prepare("g"))
+	require.ErrorIs(t, err, fs.ErrPermission)
+	require.Zero(t, done)
+	only(t, dir, "a", "b", "c", "d")
 }

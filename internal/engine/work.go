@@ -59,21 +59,25 @@ func private(name string, kind fs.FileMode) error {
 	return nil
 }
 
-// Remove removes the folder and what this package wrote into it.
+// Remove removes the seed, then what else this package wrote into the folder, and the folder if it is empty then: what others put there stays.
 func (w *Work) Remove() error {
 	if w == nil {
 		return nil
+	}
+	if err := os.Remove(filepath.Join(w.dir, seedFile)); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err // with all the rest, so that a setup may go on
 	}
 	entries, err := os.ReadDir(w.dir)
 	for _, e := range entries {
 		var n int
 		_, rows := fmt.Sscanf(e.Name(), "rows-%d", &n)
 		_, proof := fmt.Sscanf(e.Name(), "proof-%d", &n)
-		if e.Name() == seedFile || rows == nil || proof == nil || atomicfile.IsTemp(e.Name()) {
+		if rows == nil || proof == nil || atomicfile.IsTemp(e.Name()) {
 			err = errors.Join(err, os.Remove(filepath.Join(w.dir, e.Name())))
 		}
 	}
-	return errors.Join(err, os.Remove(w.dir))
+	_ = os.Remove(w.dir) // fails where something is in it
+	return err
 }
 
 // fresh returns the bytes of the seed: those that are there, or else the given ones, which it keeps.

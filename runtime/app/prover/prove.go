@@ -103,7 +103,7 @@ func (a *app) checkAndWrite(ctx context.Context, o *proveFiles, vk *verifier.Key
 		return nil, err
 	}
 	a.progress.phase("write")
-	if err := writeAll(ctx, o.force, out{name: o.statement, data: encoded, mode: 0o644}, out{name: o.proof, data: proof, mode: 0o644}); err != nil {
+	if err := writeAll(ctx, o.force, nil, out{name: o.statement, data: encoded, mode: 0o644}, out{name: o.proof, data: proof, mode: 0o644}); err != nil {
 		return nil, err
 	}
 	a.progress.phase("")
@@ -281,8 +281,8 @@ func (w while) Write(p []byte) (int, error) {
 
 // writeAll writes files that belong together. All are on the disk before the first has its name, and the names are given in order
 // without delay: a full disk changes nothing, and a kill seldom comes between two names. Where a name cannot be given, those given
-// before it are taken back, unless they replaced others, which are gone already.
-func writeAll(ctx context.Context, force bool, files ...out) error {
+// before it are taken back, unless they replaced others, which are gone already. Where before is not nil, it is called between the two.
+func writeAll(ctx context.Context, force bool, before func() error, files ...out) error {
 	var ready []*atomicfile.File
 	var created []bool
 	for _, f := range files {
@@ -296,9 +296,15 @@ func writeAll(ctx context.Context, force bool, files ...out) error {
 		_, err = os.Lstat(f.name)
 		ready, created = append(ready, p), append(created, errors.Is(err, fs.ErrNotExist))
 	}
-	done, err := atomicfile.CommitAll(ready...)
-	if err == nil {
-		return nil
+	var kept error
+	done, err := atomicfile.CommitAll(func() error {
+		if before != nil {
+			kept = before()
+		}
+		return kept
+	}, ready...)
+	if err == nil || kept != nil {
+		return unreadable(kept)
 	}
 	err = writeFailure(files[min(done, len(files)-1)].name, err)
 	for i := range done {

@@ -130,12 +130,16 @@ func (a *app) setup(ctx context.Context, weights, dir string, force, asJSON bool
 		return err
 	}
 	a.progress.phase("write")
-	// The secret key first: a model.vk that is there says that setup is complete.
-	if err := writeAll(ctx, force, out{name: keyFile, write: made.WriteProverKey, mode: 0o600}, out{name: vkFile, data: vk, mode: 0o644}); err != nil {
-		return err
+	// The secret key first: a model.vk that is there says that setup is complete. The seed goes before both have their names: nobody would look
+	// for it beside complete keys.
+	forget := func() error {
+		if err := work.Remove(); err != nil {
+			return fmt.Errorf("no key is written, for %s, which is as secret as the prover key, cannot be removed: %w", filepath.Join(dir, workFolder), err)
+		}
+		return nil
 	}
-	if err := work.Remove(); err != nil {
-		return unreadable(fmt.Errorf("the keys are written, but not all of %s, which is as secret as the prover key, is removed: %w", workFolder, err))
+	if err := writeAll(ctx, force, forget, out{name: keyFile, write: made.WriteProverKey, mode: 0o600}, out{name: vkFile, data: vk, mode: 0o644}); err != nil {
+		return err
 	}
 	a.progress.phase("")
 	id := made.ModelID()

@@ -79,4 +79,26 @@ func TestSetupInPieces(t *testing.T) {
 	d.verifier(0, "verify --vk @keys/model.vk --pin @model.id --statement @s.bin --proof @p.bin")
 	d.prover(2, line)
 	require.NoDirExists(t, d.file("keys/setup.work"))
+
+	// The seed goes before the keys have their names: where it cannot, nothing is written.
+	m.Backend = &stopping{cpu.New(), 1, func() {
+		require.NoError(t, os.Remove(d.file("keys/setup.work/seed")))
+		require.NoError(t, os.MkdirAll(d.file("keys/setup.work/seed/x"), 0o700))
+	}}
+	stderr.Reset()
+	require.Equal(t, console.Unreadable, proverapp.Run(t.Context(), m, d.args(line+" --force"), nil, &stdout, &stderr))
+	require.Contains(t, stderr.String(), "no key is written, for "+d.file("keys/setup.work"))
+	again, err := os.ReadFile(d.file("keys/model.vk"))
+	require.NoError(t, err)
+	require.Equal(t, vk, again)
+	entries, err := os.ReadDir(d.file("keys"))
+	require.NoError(t, err)
+	require.Len(t, entries, 3, "%v", entries)
+	// What others put into the folder stays, and keeps no key from being written.
+	require.NoError(t, os.RemoveAll(d.file("keys/setup.work/seed")))
+	require.NoError(t, os.WriteFile(d.file("keys/setup.work/notes"), nil, 0o600))
+	d.prover(0, line+" --force")
+	entries, err = os.ReadDir(d.file("keys/setup.work"))
+	require.NoError(t, err)
+	require.Len(t, entries, 1, "%v", entries)
 }

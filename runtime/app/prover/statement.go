@@ -63,7 +63,7 @@ func (a *app) statement(ctx context.Context, q *question, file, from string, for
 	if err != nil {
 		return usage("%w", err)
 	}
-	return writeAll(ctx, force, out{name: file, data: encoded, mode: 0o644})
+	return writeAll(ctx, force, nil, out{name: file, data: encoded, mode: 0o644})
 }
 
 func readStatement(f *circuit.Family, name string) (*generation.Statement, error) {
