@@ -14,7 +14,7 @@ QUICK := ./ir/... ./internal/matrix ./codegen ./compiler/internal/... ./internal
 NARROW := ./runtime/tokens/... ./internal/poly ./internal/format/constants ./runtime/statement ./internal/circuit ./internal/commit ./internal/einsum ./internal/portable
 
 .NOTPARALLEL:
-.PHONY: help demo smollm2 test quick check generate assembly golden bench figures accuracy attacks mutants fuzz property clean format lint generated race cross platforms clean-tree
+.PHONY: help demo smollm2 test quick check generate assembly golden bench figures accuracy cases attacks mutants fuzz property clean format lint generated race cross platforms clean-tree
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -63,6 +63,11 @@ accuracy: ## compare MODEL=FILE, whose tokens TOKENIZER=FILE makes, with its flo
 	$(GO) run ./scripts/texts -n 64 >build/texts.jsonl
 	$(GO) run ./scripts/texts -n 8 -skip 1 >build/calibration.jsonl
 	$(GO) run . check $(MODEL) build/texts.jsonl --calibrate build/calibration.jsonl --tokenizer $(TOKENIZER) $(FLAGS)
+
+cases: ## try the cases of bug reports below DATA=../shared/onnx and write the table of REPORTS.md
+	@mkdir -p build
+	$(GO) run . conformance --json $(or $(DATA),../shared/onnx)/reports >build/cases.json || test -s build/cases.json
+	$(GO) run ./scripts/cases REPORTS.md <build/cases.json
 
 attacks: ## run every attack on every circuit and write the table of SECURITY.md
 	cd internal/test/attack && ZKLLMC_ATTACKS=all $(GO) test -timeout 90m -run MustReject -update
