@@ -179,11 +179,11 @@ func analyse(ctx context.Context, model string, cfg Config) (*Result, error) {
 		return g, nil
 	}
 	last := lengths[len(lengths)-1]
-	g, err := lower(last)
+	whole, err := lower(last)
 	if err != nil {
 		return nil, err
 	}
-	r, err := build(left, g, names, cfg)
+	r, err := build(left, whole, names, cfg)
 	if err != nil {
 		return nil, last.wrap(err)
 	}
@@ -191,10 +191,11 @@ func analyse(ctx context.Context, model string, cfg Config) (*Result, error) {
 	for _, l := range lengths[:len(lengths)-1] {
 		cfg.progress(fmt.Sprintf("building the circuit of length %d", l.n))
 		left.Again()
-		if g, err = lower(l); err != nil {
+		g, err := lower(l)
+		if err != nil {
 			return nil, err
 		}
-		s, err := r.shorten(g, cfg)
+		s, err := r.shorten(whole, g, cfg)
 		if err != nil {
 			return nil, l.wrap(err)
 		}

@@ -115,7 +115,7 @@ func TestGoldenPlans(t *testing.T) {
 		r := compileGraph(t, c.g(), c.cfg)
 		if c.shorter > 0 {
 			r.Length = r.Circuit.Generation.Length
-			s, err := r.shorten(synthetic.Shorter(c.g(), c.shorter), c.cfg)
+			s, err := r.shorten(c.g(), synthetic.Shorter(c.g(), c.shorter), c.cfg)
 			require.NoError(t, err)
 			s.Length = c.shorter
 			r.Shorter = []*Result{s}

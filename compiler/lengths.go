@@ -91,9 +91,9 @@ func openDims(m *onnx.Model, cfg Config) (open []string) {
 // Members are the model at all its lengths, ascending; the last is r itself.
 func (r *Result) Members() []*Result { return append(slices.Clone(r.Shorter), r) }
 
-// shorten makes the circuit of a canonical float graph that is the one of r at a shorter length.
-func (r *Result) shorten(g *ir.Graph, cfg Config) (*Result, error) {
-	s := &Result{left: r.left, names: r.names, float: quant.Prepare(g), pad: r.pad, check: r.check, Scales: r.Scales}
+// shorten makes the circuit of a canonical float graph that is the one of r, whole, at a shorter length.
+func (r *Result) shorten(whole, g *ir.Graph, cfg Config) (*Result, error) {
+	s := &Result{left: r.left, names: r.names, float: g, pad: r.pad, check: r.check, Scales: r.Scales}
 	if err := s.ports(cfg); err != nil {
 		return nil, refuse(err)
 	}
@@ -101,9 +101,10 @@ func (r *Result) shorten(g *ir.Graph, cfg Config) (*Result, error) {
 		return nil, refuse(fmt.Errorf("the model continues prompts at one length and not at another; compile it as a function, or the lengths one by one"))
 	}
 	var err error
-	if s.program, err = quant.Follow(s.left, r.program, s.float); err != nil {
+	if s.program, err = quant.Follow(s.left, r.program, whole, g); err != nil {
 		return nil, refused(s.left, err)
 	}
+	s.float = s.program.Float
 	if cfg.Dump != nil {
 		cfg.Dump("quantise", s.program.Int.String())
 	}

@@ -22,23 +22,25 @@ type choices struct {
 	roundNorm [2]bool
 }
 
-// Follow makes the integer program of a prepared graph that is the float graph of another program at a shorter length, with the scales,
-// widths, tables and weights of that program. It refuses a graph that differs from it in more than extents. A weight of which the shorter
-// length needs the first cells of some axes alone, a table of positions, stays whole and is read through maps of indices.
-func Follow(left *budget.Budget, long *Program, f *ir.Graph) (*Program, error) {
-	if err := alike(long.Float, f); err != nil {
+// Follow makes the integer program of a graph that is the one of another program at a shorter length, with the scales, widths, tables and
+// weights of that program; whole is the graph that it was prepared of. It refuses a graph that differs from that in more than extents. A weight
+// of which the shorter length needs the first cells of some axes alone, a table of positions, stays whole and is read through maps of indices.
+func Follow(left *budget.Budget, long *Program, whole, g *ir.Graph) (*Program, error) {
+	given, f := arrange(whole), arrange(g)
+	if err := alike(given, f); err != nil {
 		return nil, err
 	}
 	for i, v := range f.Values {
-		w := long.Float.Values[i]
+		w, prepared := given.Values[i], long.Float.Values[i]
 		if v.Name = w.Name; v.Def.Op != ir.OpWeight {
 			continue
 		}
 		if !begins(w.Data, w.Shape, v.Data, v.Shape) {
 			return nil, v.Def.Errorf("the cells of its weight %q depend on the length; compile it for one length, or export it with a table of which each length reads the beginning", v.Name)
 		}
-		if slices.Equal(v.Shape, w.Shape) {
-			v.Data = w.Data // once for all lengths
+		v.Data = prepared.Data // once for all lengths
+		if !slices.Equal(v.Shape, w.Shape) {
+			v.Data = beginning(prepared.Data, w.Shape, v.Shape)
 		}
 	}
 	q := newQuantiser(left, f, long.choices, false)

@@ -1,6 +1,7 @@
 package quant
 
 import (
+	"fmt"
 	"slices"
 	"testing"
 
@@ -16,6 +17,44 @@ var ninePositions = map[string]func() *ir.Graph{
 	"llama":    func() *ir.Graph { return synthetic.Graph(2, 16, 2, 9, 20, 7) },
 	"gpt":      func() *ir.Graph { return synthetic.GPT(2, 16, 2, 9, 20, 7) },
 	"outliers": func() *ir.Graph { return massive(synthetic.GPT(2, 16, 2, 9, 20, 7), 4096, true) },
+	"channels apart": func() *ir.Graph { // which balance moves
+		g := synthetic.Graph(1, 16, 2, 9, 20, 7)
+		for _, n := range g.Nodes {
+			v := g.Value(n.Out[0])
+			for i := 3; i < len(v.Data); i += 16 {
+				switch v.Name {
+				case "layers.0.input_norm.weight":
+					v.Data[i] *= 4096
+				case "layers.0.q_proj.weight", "layers.0.k_proj.weight", "layers.0.v_proj.weight":
+					v.Data[i] /= 4096
+				}
+			}
+		}
+		return g
+	},
+	"weights without names": func() *ir.Graph { // whose roundings are told apart by shapes
+		g := synthetic.Graph(2, 16, 2, 9, 20, 7)
+		for i, n := range g.Nodes {
+			if n.Op == ir.OpWeight {
+				g.Value(n.Out[0]).Name = fmt.Sprintf("val_%d", 100+i)
+			}
+		}
+		return g
+	},
+}
+
+// widened is a program with more bits for all roundings that have a choice of them.
+func widened(t *testing.T, p *Program) *Program {
+	widths := map[string]int{}
+	for key, place := range p.places {
+		if place.free {
+			widths[key] = 20
+		}
+	}
+	require.NotEmpty(t, widths)
+	p, err := quantise(nil, p.Float, p.choices.cal, nil, widths, false)
+	require.NoError(t, err)
+	return p
 }
 
 // A program that follows another one at a shorter length gives the same integer logits on the beginning of every input, out of the same weights
@@ -23,8 +62,11 @@ var ninePositions = map[string]func() *ir.Graph{
 func TestFollow(t *testing.T) {
 	for name, make := range ninePositions {
 		long := program(t, make())
+		if name == "weights without names" {
+			long = widened(t, long)
+		}
 		for _, n := range []int{2, 5} {
-			short, err := Follow(nil, long, Prepare(synthetic.Shorter(make(), n)))
+			short, err := Follow(nil, long, make(), synthetic.Shorter(make(), n))
 			require.NoError(t, err, name)
 			require.Equal(t, weightsOf(long.Int), weightsOf(short.Int), name)
 			require.Equal(t, long.Units, short.Units)
@@ -86,13 +128,13 @@ func TestFollowRefuses(t *testing.T) {
 	} {
 		g := synthetic.Shorter(synthetic.GPT(1, 16, 2, 9, 20, 7), 4)
 		c.change(g)
-		_, err := Follow(nil, long, Prepare(g))
+		_, err := Follow(nil, long, synthetic.GPT(1, 16, 2, 9, 20, 7), g)
 		require.ErrorContains(t, err, c.want, name)
 	}
 	rotated := program(t, synthetic.Graph(1, 16, 2, 9, 20, 7))
 	g := synthetic.Shorter(synthetic.Graph(1, 16, 2, 9, 20, 7), 4)
 	data(g, ir.OpConst, "cos")[0] = 3
-	_, err := Follow(nil, rotated, Prepare(g))
+	_, err := Follow(nil, rotated, synthetic.Graph(1, 16, 2, 9, 20, 7), g)
 	require.ErrorContains(t, err, "at the longest length; what it computes depends on the length in more than how many positions there are: compile the lengths one by one")
 }
 

@@ -228,12 +228,12 @@ func (q *quantiser) bits(key string) int { return max(ActBits, q.widths[key]) }
 // of is the name of the roundings of a value of the float graph: its own, and where that is one of all products with weights that have no
 // name the weights' shape, which tells the kinds of products of a layer from each other.
 func (q *quantiser) of(id ir.ValueID) string {
-	v := q.f.Value(id)
+	v := q.whole(q.f.Value(id))
 	if v.Name != stem("weight") {
 		return v.Name
 	}
 	for _, in := range v.Def.In {
-		if w := q.f.Value(in); w.Def.Op == ir.OpWeight {
+		if w := q.whole(q.f.Value(in)); w.Def.Op == ir.OpWeight {
 			return fmt.Sprintf("%s %v to %v", v.Name, w.Shape, v.Shape)
 		}
 	}

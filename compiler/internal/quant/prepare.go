@@ -17,6 +17,13 @@ import (
 //
 // The result computes the same real function.
 func Prepare(g *ir.Graph) *ir.Graph {
+	f := arrange(g)
+	balance(f)
+	return f
+}
+
+// arrange is Prepare with the weights' cells as they are.
+func arrange(g *ir.Graph) *ir.Graph {
 	p := &preparer{from: g, to: &ir.Graph{Name: g.Name, Stage: ir.StageFloat, Causal: g.Causal, Inputs: slices.Clone(g.Inputs), Outputs: slices.Clone(g.Outputs)}, embeds: map[[2]int]ir.ValueID{}}
 	p.at = make([]ir.ValueID, len(g.Values))
 	p.magnitude = map[ir.ValueID]float64{}
@@ -28,7 +35,6 @@ func Prepare(g *ir.Graph) *ir.Graph {
 			ports[i].Value = p.at[ports[i].Value]
 		}
 	}
-	balance(p.to)
 	rename(p.to)
 	return p.to
 }
