@@ -1493,7 +1493,7 @@ def check_hints(c):
     witnesses = {k for k in tensors if c.tensors[k].kind == WITNESS and not c.tensors[k].mult}
     for i, h in enumerate(c.hints):
         demand(h.out and (h.ins or h.kind == INPUT), f'hint {i} has no inputs or results')
-        demand(all(k in tensors or k == -1 and h.kind == ATTENTION and n > 0 for n, k in enumerate(h.ins)), f'the inputs of hint {i}')
+        demand(all(k in tensors or k == -1 and h.kind == ATTENTION and n == 1 for n, k in enumerate(h.ins)), f'the inputs of hint {i}')
         demand(witnesses.issuperset(h.out), f'the results of hint {i}')
         if h.kind not in PARAMETERS:
             continue

@@ -303,7 +303,7 @@ func (c *Circuit) checkHints() error {
 			return fmt.Errorf("circuit %s: hint %d is of no private input", c.Name, i)
 		}
 		for k, id := range h.In {
-			if int(id) >= len(c.Tensors) || id < 0 && (h.Kind != HintAttn || k == 0) {
+			if none := h.Kind == HintAttn && k == 1 && id == -1; int(id) >= len(c.Tensors) || id < 0 && !none { // a mask there need not be
 				return fmt.Errorf("circuit %s: input %d of hint %d is no tensor", c.Name, k, i)
 			}
 		}

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"fmt"
 	"slices"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -374,6 +375,55 @@ func TestMaskedAttentionMustStand(t *testing.T) {
 			c.Tables = append(c.Tables, t)
 			h.Table = len(c.Tables) - 1
 		},
+		"half of a distance too much": func(c *circuit.Circuit, h *circuit.Hint) {
+			d := divisionOf(c)
+			i := slices.IndexFunc(d.Def, func(m circuit.Term) bool { return len(m.Factors) == 0 })
+			d.Def[i].Coef = 1
+		},
+		"distance of one value more": func(c *circuit.Circuit, h *circuit.Hint) {
+			col := c.Tables[h.Table].Cols[0]
+			col[len(col)-1] = 1 << params.DBits
+		},
+		"score that the mask chooses": func(c *circuit.Circuit, h *circuit.Hint) {
+			m := termOf(divisionOf(c), h.In[0])
+			m.Factors = append(m.Factors, circuit.Factor{T: h.In[1], Axes: m.Factors[0].Axes})
+		},
+		"score that is turned": func(c *circuit.Circuit, h *circuit.Hint) {
+			termOf(divisionOf(c), h.In[0]).Factors[0].Axes = [][]int{{1}, {0}}
+		},
+		"score that is summed": func(c *circuit.Circuit, h *circuit.Hint) {
+			m := termOf(divisionOf(c), h.In[0])
+			m.Extents, m.Factors[0].Axes = append(m.Extents, positions), [][]int{{2}, {1}}
+		},
+		"rows in two parts": func(c *circuit.Circuit, h *circuit.Hint) {
+			m := termOf(divisionOf(c), h.In[0])
+			m.Extents, m.Out = append(m.Extents, 1), [][]int{{0, 2}, {1}}
+		},
+		"columns in two parts": func(c *circuit.Circuit, h *circuit.Hint) {
+			m := termOf(divisionOf(c), h.In[0])
+			m.Extents, m.Factors[0].Axes = append(m.Extents, 1), [][]int{{0}, {1, 2}}
+		},
+		"division of another shape": func(c *circuit.Circuit, h *circuit.Hint) { // of a maximum per cell of another axis
+			d := divisionOf(c)
+			d.Shape = []int{positions, positions, positions}
+			for i := range d.Def {
+				m := &d.Def[i]
+				m.Extents, m.Out = d.Shape, [][]int{{0}, {1}, {2}}
+				for k := range m.Factors {
+					if f := &m.Factors[k]; len(f.Axes) == 2 {
+						f.Axes = [][]int{{1}, {2}}
+					}
+				}
+			}
+		},
+		"maximum attained, or one more": func(c *circuit.Circuit, h *circuit.Hint) {
+			d := named(c, "attn.attained")
+			d.Def = append(d.Def, gadget.Ones(1, d.Shape))
+		},
+		"no mask among the inputs":   func(c *circuit.Circuit, h *circuit.Hint) { h.In = h.In[:1] },
+		"no limb":                    func(c *circuit.Circuit, h *circuit.Hint) { h.Out, h.Params[4] = h.Out[len(h.Out)-5:], 0 },
+		"a distance of -1 bits":      func(c *circuit.Circuit, h *circuit.Hint) { h.Params[1] = -1 },
+		"a table of three columns":   func(c *circuit.Circuit, h *circuit.Hint) { c.Tables[h.Table].Cols = c.Tables[h.Table].Cols[:3] },
 		"no lookup of the remainder": func(c *circuit.Circuit, h *circuit.Hint) { drop(c, divisionOf(c).ID) },
 		"maximum without a limb":     func(c *circuit.Circuit, h *circuit.Hint) { d := named(c, "attn.max"); d.Def = d.Def[1:] },
 	} {
@@ -389,6 +439,175 @@ func TestMaskedAttentionMustStand(t *testing.T) {
 			}
 			err := c.CheckCausal()
 			verdicts.Add(name, d.encoding(), err)
+			require.ErrorIs(t, err, circuit.ErrNotCausal)
+		})
+	}
+	verdicts.Compare(t, second.Causality)
+}
+
+// What is looked up of a distance besides does not hide the lookups that count: it is causal as it was.
+func TestMaskedAttentionMayBeLookedUpAgain(t *testing.T) {
+	d := newDecoder(false)
+	d.head(d.attend(d.scores(), future, meet))
+	c := d.Unfinished()
+	for _, h := range c.Hints {
+		if h.Kind == circuit.HintAttn {
+			u := h.Out[len(h.Out)-4]
+			d.Lookup(gadget.Range(d.Builder, 0, c.Tensor(u).Hi), u)
+		}
+	}
+	_, err := d.Finish()
+	require.NoError(t, err)
+}
+
+// No tensor of a function has positions.
+func TestFunctionsHaveNoTimeAxes(t *testing.T) {
+	c, err := ported().Finish()
+	require.NoError(t, err)
+	_, ok := c.TimeAxes(port(c, "ids").T)
+	require.False(t, ok)
+}
+
+// How far the analysis looks for a matrix that is zero above its diagonal, and in which form: just within, and one beyond, where another auditor
+// may look farther.
+func TestLowerMatricesAreLookedFor(t *testing.T) {
+	ones := func(n int) string { return strings.Repeat(",.", n) }
+	split := func(out [][]int) func(d decoder, m, one circuit.ID) circuit.ID {
+		return func(d decoder, m, _ circuit.ID) circuit.ID {
+			return d.Virtual("split", []int{positions, positions}, circuit.Term{
+				Coef: 1, Extents: []int{positions, positions, 1}, Out: out, Factors: []circuit.Factor{{T: m, Axes: [][]int{{0}, {1}}}},
+			})
+		}
+	}
+	product := func(n int) func(d decoder, m, one circuit.ID) circuit.ID {
+		return func(d decoder, m, one circuit.ID) circuit.ID {
+			return d.virtual("product", []int{positions, positions}, "ij"+ones(n-1)+"->ij i=3 j=3", append([]circuit.ID{m}, slices.Repeat([]circuit.ID{one}, n-1)...)...)
+		}
+	}
+	copies := func(n int) func(d decoder, m, one circuit.ID) circuit.ID {
+		return func(d decoder, m, _ circuit.ID) circuit.ID {
+			for range n {
+				m = d.virtual("copy", []int{positions, positions}, "ij->ij i=3 j=3", m)
+			}
+			return m
+		}
+	}
+	for name, test := range map[string]struct {
+		causal  bool
+		factors int // of the sum
+		make    func(d decoder, m, one circuit.ID) circuit.ID
+	}{
+		"a sum of 64 factors":   {true, 64, copies(0)},
+		"a sum of 65 factors":   {false, 65, copies(0)},
+		"a product of 64":       {true, 2, product(64)},
+		"a product of 65":       {false, 2, product(65)},
+		"1024 copies":           {true, 2, copies(1 << 10)},
+		"1025 copies":           {false, 2, copies(1<<10 + 1)},
+		"a copy":                {true, 2, copies(1)},
+		"rows of two labels":    {false, 2, split([][]int{{0, 2}, {1}})},
+		"columns of two labels": {false, 2, split([][]int{{0}, {1, 2}})},
+	} {
+		t.Run(name, func(t *testing.T) {
+			d := newDecoder(false)
+			m, one := d.Const("lower", []int64{1, 0, 0, 1, 1, 0, 1, 1, 1}, positions, positions), d.Const("one", []int64{1}, 1)
+			in := append([]circuit.ID{test.make(d, m, one), d.x}, slices.Repeat([]circuit.ID{one}, test.factors-2)...)
+			d.head(d.round("y", d.virtual("sum", []int{positions, 2}, "ts,sd"+ones(test.factors-2)+"->td t=3 s=3 d=2", in...)))
+			_, err := d.Finish()
+			if test.causal {
+				require.NoError(t, err)
+				return
+			}
+			require.ErrorIs(t, err, circuit.ErrNotCausal)
+		})
+	}
+}
+
+// Of scores of several heads each is divided by itself: a division in which heads, rows and columns change places is no zkAttn's.
+func TestMaskedAttentionOfHeads(t *testing.T) {
+	var verdicts second.Verdicts
+	for name, damage := range map[string]func(c *circuit.Circuit, h *circuit.Hint){
+		"control": nil,
+		"score that is turned": func(c *circuit.Circuit, h *circuit.Hint) {
+			termOf(divisionOf(c), h.In[0]).Factors[0].Axes = [][]int{{0}, {2}, {1}}
+		},
+		"mask of heads and rows": func(c *circuit.Circuit, h *circuit.Hint) {
+			termOf(divisionOf(c), h.In[1]).Factors[0].Axes = [][]int{{0}, {1}}
+		},
+		"maximum of rows and columns": func(c *circuit.Circuit, h *circuit.Hint) {
+			termOf(divisionOf(c), named(c, "attn.max").ID).Factors[0].Axes = [][]int{{1}, {2}}
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			d := newDecoder(false)
+			s := d.virtual("scores", []int{3, positions, positions}, "id,jd->hij h=3 i=3 j=3 d=2", d.x, d.x)
+			d.head(d.attend(s, future, "hi,hij,jd->id h=3 i=3 j=3 d=2"))
+			c := d.Unfinished()
+			for i := range c.Hints {
+				if damage != nil && c.Hints[i].Kind == circuit.HintAttn {
+					damage(c, &c.Hints[i])
+				}
+			}
+			err := c.CheckCausal()
+			verdicts.Add(name, d.encoding(), err)
+			if damage == nil {
+				require.NoError(t, err)
+				return
+			}
+			require.ErrorIs(t, err, circuit.ErrNotCausal)
+		})
+	}
+	verdicts.Compare(t, second.Causality)
+}
+
+// A remainder of many bits is kept in its range by limbs that are taken off it, cell by cell, of which none is negative.
+func TestWideRemainderMustStand(t *testing.T) {
+	wide := params
+	wide.Shift = 20
+	var verdicts second.Verdicts
+	for name, damage := range map[string]func(c *circuit.Circuit, low *circuit.Tensor, limb *circuit.Term){
+		"control": nil,
+		"a constant besides": func(c *circuit.Circuit, low *circuit.Tensor, _ *circuit.Term) {
+			low.Def = append(low.Def, gadget.Ones(5, low.Shape))
+		},
+		"a limb that is turned": func(c *circuit.Circuit, low *circuit.Tensor, limb *circuit.Term) {
+			limb.Factors[0].Axes = [][]int{{1}, {0}}
+		},
+		"a limb that is added": func(c *circuit.Circuit, low *circuit.Tensor, limb *circuit.Term) { limb.Coef = 1 },
+		"a limb below zero":    func(c *circuit.Circuit, low *circuit.Tensor, limb *circuit.Term) { c.Tensor(limb.Factors[0].T).Lo = -1 },
+		"twice the remainder":  func(c *circuit.Circuit, low *circuit.Tensor, _ *circuit.Term) { low.Def[0].Coef = 2 },
+		"a limb of two factors": func(c *circuit.Circuit, low *circuit.Tensor, limb *circuit.Term) {
+			limb.Factors = append(limb.Factors, limb.Factors[0])
+		},
+		"a limb of a larger one": func(c *circuit.Circuit, low *circuit.Tensor, limb *circuit.Term) {
+			c.Tensor(limb.Factors[0].T).Hi = 1 << 40
+		},
+		"a maximum for a limb": func(c *circuit.Circuit, low *circuit.Tensor, _ *circuit.Term) { // one per row
+			max := termOf(divisionOf(c), named(c, "attn.max").ID)
+			low.Def = append(low.Def, circuit.Term{Coef: -1, Extents: max.Extents, Out: max.Out,
+				Factors: []circuit.Factor{{T: named(c, "attn.max").Def[0].Factors[0].T, Axes: max.Factors[0].Axes}}})
+		},
+		"a sum for a limb": func(c *circuit.Circuit, low *circuit.Tensor, limb *circuit.Term) { // which is said not to be negative
+			s := named(c, "scores")
+			s.Lo = 0
+			limb.Factors[0].T = s.ID
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			d := newDecoder(false)
+			s := d.Virtual("scores", []int{positions, positions}, d.Times(1<<18, "id,jd->ij i=3 j=3 d=2", d.x, d.x))
+			e, _ := attention.ZkAttn(d.Builder, "attn", s, attention.Mask(d.Builder, "mask", future, positions, positions), wide)
+			d.head(d.round("context", d.virtual("ctx", []int{positions, 2}, "ij,jd->id i=3 j=3 d=2", e, d.x)))
+			c := d.Unfinished()
+			low := named(c, "attn.rem.limb0")
+			if damage != nil {
+				damage(c, low, &low.Def[1])
+			}
+			err := c.CheckCausal()
+			verdicts.Add(name, d.encoding(), err)
+			if damage == nil {
+				require.NoError(t, err)
+				return
+			}
 			require.ErrorIs(t, err, circuit.ErrNotCausal)
 		})
 	}

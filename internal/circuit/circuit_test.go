@@ -100,6 +100,7 @@ func TestRefusals(t *testing.T) {
 		}},
 		{"affine tensor of nothing", "at least one axis", func(b *Builder) { b.Affine("a", "3") }},
 		{"affine tensor of no expression", "a term is a number", func(b *Builder) { b.Affine("a", "i - q", 3, 3) }},
+		{"affine tensor of a stride beyond 64 bits", "numbers are at most 2^30", func(b *Builder) { b.Affine("a", "18446744073709551617i - j", 3, 3) }},
 		{"affine tensor of many axes", "9 axes, at most 8", func(b *Builder) { b.Affine("a", "i", 1, 1, 1, 1, 1, 1, 1, 1, 1) }},
 		{"affine tensor of large strides", "the strides of its equation are too large", func(b *Builder) { b.Affine("a", "i - 100000j", 1<<20, 1<<10) }},
 		{"bound without an argument", "a bound needs its argument", func(b *Builder) {

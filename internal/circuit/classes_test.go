@@ -27,6 +27,7 @@ func TestClasses(t *testing.T) {
 	for _, fn := range []string{"relu", "silu", "tanh", "sigmoid"} {
 		gadget.Table(b, fn, x, fn, 0, 0)
 	}
+	gadget.Table(b, "from -2", b.Weight("v", 2, 3), "relu", 0, 0)
 	gadget.Output(b, circuit.Port{Name: "y", Kind: circuit.Integers, Reveal: circuit.Values}, gadget.Table(b, "step", gadget.Rescale(b, "r", w, 8, -128, 128), "tanh", 0, 0))
 	c, err := b.Finish()
 	require.NoError(t, err)
@@ -51,9 +52,12 @@ func TestUnknownClasses(t *testing.T) {
 		{"yields no class", func(c *circuit.Circuit) { c.Hints[0].Out = c.Hints[0].Out[:1] }},
 		{"tensor y is looked up with no excess", func(c *circuit.Circuit) { c.Hints[0].Out[1] = c.Hints[0].Out[0] }},
 		{"tensor y is looked up with no excess", func(c *circuit.Circuit) { out := c.Hints[0].Out; out[0], out[1] = out[1], out[0] }},
+		{"tensor bit is looked up with no excess", func(c *circuit.Circuit) { c.Hints[0].Out[1] = 0 }}, // the first tensor
 		{"kind 77 is not known", func(c *circuit.Circuit) { c.Hints[0].Kind = 77 }},
 	} {
 		b := circuit.NewBuilder(circuit.Config{Name: "clamps", WeightBits: 4, WitnessBits: 4})
+		bit := b.Witness("bit", 0, 1, 3)
+		b.Lookup(gadget.Range(b, 0, 1), bit)
 		y := gadget.Rescale(b, "y", b.Weight("w", 8, 3), 2, -8, 7)
 		gadget.Output(b, circuit.Port{Name: "y", Kind: circuit.Integers, Reveal: circuit.Values}, y)
 		test.change(b.Unfinished())

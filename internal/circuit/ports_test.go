@@ -2,6 +2,7 @@ package circuit_test
 
 import (
 	"slices"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -96,10 +97,28 @@ func TestPortsMustBeBound(t *testing.T) {
 				}
 			}
 		}},
-		"a view of what is private":       {circuit.ErrUnbound, func(c *circuit.Circuit) { show(c, circuit.PortValues, "y") }},
-		"the values of an arg-max":        {circuit.ErrUnbound, func(c *circuit.Circuit) { show(c, circuit.PortValues, "class") }},
-		"the arg-max of values":           {circuit.ErrUnbound, func(c *circuit.Circuit) { show(c, circuit.ArgmaxAt, "out") }},
-		"rows of private ids":             {circuit.ErrUnbound, func(c *circuit.Circuit) { show(c, circuit.OneHot, "ids") }},
+		"a view of what is private":        {circuit.ErrUnbound, func(c *circuit.Circuit) { show(c, circuit.PortValues, "y") }},
+		"the values of an arg-max":         {circuit.ErrUnbound, func(c *circuit.Circuit) { show(c, circuit.PortValues, "class") }},
+		"the arg-max of values":            {circuit.ErrUnbound, func(c *circuit.Circuit) { show(c, circuit.ArgmaxAt, "out") }},
+		"rows of private ids":              {circuit.ErrUnbound, func(c *circuit.Circuit) { show(c, circuit.OneHot, "ids") }},
+		"a tensor behind the last":         {circuit.ErrCarried, func(c *circuit.Circuit) { port(c, "x").T = circuit.ID(len(c.Tensors)) }},
+		"a public input that is a weight":  {circuit.ErrUnbound, func(c *circuit.Circuit) { named(c, "x").Kind = circuit.Weight }},
+		"a private input that is constant": {circuit.ErrUnbound, func(c *circuit.Circuit) { constant(c, "y") }},
+		"a public tensor of port -1":       {nil, func(c *circuit.Circuit) { named(c, "x").Port = -1 }},
+		"a public tensor of no port":       {nil, func(c *circuit.Circuit) { named(c, "x").Port = len(c.Ports) }},
+		"values in another shape": {circuit.ErrUnbound, func(c *circuit.Circuit) { // that nothing is made of
+			turned := *named(c, "x")
+			turned.ID, turned.Shape = circuit.ID(len(c.Tensors)), []int{3, 2}
+			c.Tensors = append(c.Tensors, turned)
+		}},
+		"values from another least one": {circuit.ErrUnbound, func(c *circuit.Circuit) {
+			other := *named(c, "x")
+			other.ID, other.Lo = circuit.ID(len(c.Tensors)), other.Lo+1
+			c.Tensors = append(c.Tensors, other)
+		}},
+		"values that are turned": {circuit.ErrUnbound, func(c *circuit.Circuit) {
+			named(c, "reveal").Def[0].Factors[0].Axes = [][]int{{1}, {0}}
+		}},
 		"values in other bounds":          {circuit.ErrUnbound, func(c *circuit.Circuit) { named(c, "reveal.values").Hi-- }},
 		"a public input that is not used": {circuit.ErrUnused, func(c *circuit.Circuit) { named(c, "v").Def[2].Factors[0].T = named(c, "e").ID }},
 	} {
@@ -108,10 +127,48 @@ func TestPortsMustBeBound(t *testing.T) {
 			test.damage(b.Unfinished())
 			_, err := b.Finish()
 			verdicts.Add(name, encoding(b.Unfinished()), err)
+			if test.why == nil {
+				require.ErrorContains(t, err, "is of no port")
+				return
+			}
 			require.ErrorIs(t, err, test.why)
 		})
 	}
 	verdicts.Compare(t, second.Circuit)
+}
+
+// Two inputs that are alike and carry each other's tensors, and one that is carried by a table's multiplicities, which nothing bounds.
+func TestPortsOfOthersTensors(t *testing.T) {
+	p := circuit.Port{Kind: circuit.Integers, Shape: []int{2}, Lo: -2, Hi: 1, Reveal: circuit.Values}
+	for name, test := range map[string]struct {
+		why    string
+		change func(b *circuit.Builder)
+	}{
+		"control":   {"", func(*circuit.Builder) {}},
+		"exchanged": {"tensor b is not computed from it", func(b *circuit.Builder) { b.Carry(0, b.Ports()[1].T); b.Carry(1, 0) }},
+		"multiplicities": {"is no witness within its range", func(b *circuit.Builder) {
+			table := gadget.Range(b, 0, 1)
+			b.Lookup(table, b.Weight("w", 1, 2))
+			many := b.Input(circuit.Port{Name: "many", Kind: circuit.Integers, Shape: []int{2}, Hi: 1<<31 - 1, Reveal: circuit.Nothing})
+			b.Carry(many, b.Unfinished().Tables[table].Mult)
+		}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			b := circuit.NewBuilder(circuit.Config{Name: "alike", WeightBits: 4, WitnessBits: 4})
+			for _, name := range []string{"a", "b"} {
+				p.Name = name
+				b.Lookup(gadget.Range(b, -2, 1), gadget.Input(b, name, p))
+			}
+			test.change(b)
+			_, err := b.Finish()
+			if test.why == "" {
+				require.NoError(t, err)
+				return
+			}
+			require.ErrorIs(t, err, circuit.ErrUnbound)
+			require.ErrorContains(t, err, test.why)
+		})
+	}
 }
 
 // show makes the public tensor of x one of another view, of the same shape as far as the port allows.
@@ -177,6 +234,13 @@ func TestGenerationsMustBeBound(t *testing.T) {
 			p, t := port(c, "tokens"), named(c, "tokens.known")
 			t.View, t.Lo, t.Hi = circuit.PortValues, p.Lo, p.Hi
 		}},
+		"two inputs":         {"this circuit has more", func(c *circuit.Circuit) { c.Ports = append(c.Ports, c.Ports[0]) }},
+		"no input":           {"needs an input and an output", func(c *circuit.Circuit) { c.Ports, c.Hints = c.Ports[1:], nil }},
+		"tokens of two axes": {"want ids of shape [T]", func(c *circuit.Circuit) { port(c, "tokens").Shape = []int{3, 1} }},
+		"answer tokens compared with themselves": {"the tokens of the answer are not checked", func(c *circuit.Circuit) {
+			f := &named(c, "tokens.agree").Def[0].Factors
+			*f = (*f)[:1]
+		}},
 		"two outputs":         {"this circuit has more", func(c *circuit.Circuit) { c.Ports = append(c.Ports, c.Ports[1]) }},
 		"integers for tokens": {"want ids", func(c *circuit.Circuit) { port(c, "tokens").Kind = circuit.Integers }},
 	} {
@@ -210,14 +274,20 @@ func TestRefusedPorts(t *testing.T) {
 		"no axis":            {"at least one axis", func(p *circuit.Port) { p.Shape = nil }},
 		"no cells":           {"unusable shape", func(p *circuit.Port) { p.Shape = []int{2, 0} }},
 		"too many cells":     {"unusable shape", func(p *circuit.Port) { p.Shape = []int{1 << 16, 1 << 16} }},
+		"a cell too many":    {"unusable shape", func(p *circuit.Port) { p.Shape = []int{1<<30 + 1} }},
+		"a long name":        {"at most 4096 bytes", func(p *circuit.Port) { p.Name = strings.Repeat("x", 4097) }},
 		"unknown elements":   {"unknown kind", func(p *circuit.Port) { p.Kind = 5 }},
+		"no elements":        {"unknown kind", func(p *circuit.Port) { p.Kind = 0 }},
 		"unknown reveal":     {"unknown reveal", func(p *circuit.Port) { p.Reveal = 0 }},
+		"another reveal":     {"unknown reveal", func(p *circuit.Port) { p.Reveal = 4 }},
 		"arg-max in":         {"an arg-max is of outputs", func(p *circuit.Port) { p.Reveal = circuit.Argmax }},
 		"empty range":        {"range [1, 0]", func(p *circuit.Port) { p.Lo, p.Hi = 1, 0 }},
 		"range of 2^62":      {"strictly between", func(p *circuit.Port) { p.Hi = 1 << 62 }},
 		"range of -2^62":     {"strictly between", func(p *circuit.Port) { p.Lo = -1 << 62 }},
 		"booleans up to 2":   {"booleans in [0, 2]", func(p *circuit.Port) { p.Kind, p.Scale, p.Lo, p.Hi = circuit.Booleans, 0, 0, 2 }},
 		"ids from 1":         {"begin at 0", func(p *circuit.Port) { p.Kind, p.Scale, p.Lo = circuit.IDs, 0, 1 }},
+		"booleans from 1":    {"booleans in [1, 1]", func(p *circuit.Port) { p.Kind, p.Scale, p.Lo, p.Hi = circuit.Booleans, 0, 1, 1 }},
+		"2^31 ids":           {"at least 2", func(p *circuit.Port) { p.Kind, p.Scale, p.Lo, p.Hi = circuit.IDs, 0, 0, 1<<31-1 }},
 		"one id":             {"at least 2", func(p *circuit.Port) { p.Kind, p.Scale, p.Lo, p.Hi = circuit.IDs, 0, 0, 0 }},
 		"scaled integers":    {"scale 3", func(p *circuit.Port) { p.Kind = circuit.Integers }},
 		"a scale beyond all": {"scale 121", func(p *circuit.Port) { p.Scale = 121 }},
@@ -249,6 +319,7 @@ func TestRefusedPorts(t *testing.T) {
 		"view 5 is none":          func(b *circuit.Builder) { b.View("v", circuit.Selected, b.Input(good)) },
 		"view 6 is none":          func(b *circuit.Builder) { b.View("v", circuit.Known, b.Input(good)) },
 		"declared once":           func(b *circuit.Builder) { b.Input(good); b.Generation(0) },
+		"declared once, before":   func(b *circuit.Builder) { b.Generation(0); b.Generation(1) },
 		"not ids": func(b *circuit.Builder) {
 			x := b.Weight("x", 4, 2)
 			b.Output(circuit.Port{Name: "y", Kind: circuit.IDs, Reveal: circuit.Values}, x)

@@ -39,9 +39,9 @@ func TestLimits(t *testing.T) {
 		{"table of 2^16", "", func(b *circuit.Builder) { gadget.Table(b, "t", bounded(b, 1, 1<<16), "silu", 2, 2) }},
 		{"table of no function", "unknown function", func(b *circuit.Builder) { gadget.Table(b, "t", bounded(b, 0, 1), "cosine", 2, 2) }},
 
-		{"shift of -1", "a shift by -1 bits", rescale1(-1, 0, 1)},
+		{"shift of -1", "y: a shift by -1 bits", rescale1(-1, 0, 1)},
 		{"shift of 61", "", rescale1(61, 0, 1)},
-		{"shift of 62", "a shift by 62 bits", rescale1(62, 0, 1)},
+		{"shift of 62", "y: a shift by 62 bits", rescale1(62, 0, 1)},
 		{"rescale to nothing", "the range [1, 0]", rescale1(1, 1, 0)},
 		{"rescale below -2^31", "the range [-2147483649,", rescale1(1, -1<<31-1, -1<<31)},
 		{"rescale to -2^31", "", rescale1(1, -1<<31, -1<<31+1)},
@@ -53,7 +53,14 @@ func TestLimits(t *testing.T) {
 		{"rescale to 17 bits from 1 on", "is not one of whole multiples", rescale1(1, 1, 1<<17-1)},
 		{"rescale to 61 bits and sign", "", rescale1(1, -1<<60, 1<<60-1)},
 		{"rescale to 62 bits and sign", "leaves 61 bits", rescale1(1, -1<<61, 1<<61-1)},
-		{"wide rescale by -1", "a shift by -1 bits", rescale1(-1, 0, 1<<17-1)},
+		{"rescale to 61 bits", "", rescale1(1, 0, 1<<61-1)},
+		{"rescale to 2^61", "leaves 61 bits", rescale1(1, 0, 1<<61)},
+		{"rescale and table to 2^16 values", "", rescaleTable(1, 0, 1<<16-1)},
+		{"rescale and table to 2^16+1 values", "the range [0, 65536] has not between", rescaleTable(1, 0, 1<<16)},
+		{"rescale and table by 62", "y: a shift by 62 bits", rescaleTable(62, 0, 1)},
+		{"wide rescale by -1", "y: a shift by -1 bits", rescale1(-1, 0, 1<<17-1)},
+		{"wide rescale by 61", "has the weight 2^9 after a shift by 61", rescale1(61, 0, 1<<17-1)},
+		{"wide rescale by 62", "y: a shift by 62 bits", rescale1(62, 0, 1<<17-1)},
 		{"wide rescale by 52", "", rescale1(52, 0, 1<<17-1)}, // the highest limb's weight is 2^61
 		{"wide rescale by 53", "has the weight 2^9 after a shift by 53", rescale1(53, 0, 1<<17-1)},
 		// A range far from all quotients: the excess of 30 bits has three limbs of 10, the highest of weight 2^(shift+20).
@@ -104,6 +111,12 @@ func TestLimits(t *testing.T) {
 
 func rescale1(shift int, lo, hi int64) func(b *circuit.Builder) {
 	return func(b *circuit.Builder) { gadget.Rescale(b, "y", b.Weight("x", 4, 2), shift, lo, hi) }
+}
+
+func rescaleTable(shift int, lo, hi int64) func(b *circuit.Builder) {
+	return func(b *circuit.Builder) {
+		gadget.RescaleTable(b, "y", b.Weight("x", 4, 2), shift, lo, hi, "relu", 0, 0)
+	}
 }
 
 func output(what circuit.Reveal, shape ...int) func(b *circuit.Builder) {
