@@ -13,7 +13,7 @@ func folder(pkg string) string {
 		return "runtime/statement/" + pkg
 	case "attention":
 		return "runtime/gadget/" + pkg
-	case "constants", "ints":
+	case "constants", "ints", "stated":
 		return "internal/format/" + pkg
 	case "attack":
 		return "internal/test/" + pkg
@@ -23,7 +23,7 @@ func folder(pkg string) string {
 
 // mutated are the packages of the verifier that check something.
 var mutated = []string{
-	"verifier", "protocol", "veil", "sumcheck", "lookup", "einsum", "commit", "statement", "function", "generation", "ints", "format", "transcript",
+	"verifier", "protocol", "veil", "sumcheck", "lookup", "einsum", "commit", "statement", "function", "generation", "ints", "stated", "format", "transcript",
 	"circuit", "interval", "gadget", "attention", "tables", "constants", "group", "field", "poly",
 }
 
@@ -106,7 +106,7 @@ var leftOut = []struct {
 // stepped are the packages, files or functions in which every statement is a mutant: what binds, batches, splits and adds up.
 var stepped = []string{
 	"verifier.", "protocol.", "veil.", "sumcheck.", "lookup.", "einsum.", "commit.", "transcript.", "format.Reader.",
-	"statement.", "function.", "generation.", "ints.", "gadget.", "attention.",
+	"statement.", "function.", "generation.", "ints.", "stated.", "gadget.", "attention.",
 	"circuit.Circuit.", "circuit.Tensor.encode", "circuit.encoder.", "circuit.Builder.",
 }
 

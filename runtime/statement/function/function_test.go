@@ -296,3 +296,25 @@ func TestEveryBitMatters(t *testing.T) {
 		t.Fatalf("a trailing byte: %v", err)
 	}
 }
+
+// Of a circuit with a hint of which it is not known whether it clamps no statement says that nothing was clamped; without the claim there is one.
+func TestUnknownClamps(t *testing.T) {
+	b := circuit.NewBuilder(circuit.Config{Name: "unknown", WeightBits: 4, WitnessBits: 4})
+	w := b.Weight("w", 4, 2)
+	y := b.Witness("y", 0, 1, 2)
+	b.Lookup(gadget.Range(b, 0, 1), y)
+	b.Hint(circuit.Hint{Kind: 77, In: []circuit.ID{w}, Out: []circuit.ID{y}})
+	gadget.Output(b, circuit.Port{Name: "y", Kind: circuit.Integers, Reveal: circuit.Values}, y)
+	c, err := b.Finish()
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := &Statement{Ports: [][]int64{{0, 1}}}
+	if err := s.Check(c); err != nil {
+		t.Error(err)
+	}
+	s.NoSaturation = true
+	if err := s.Check(c); !errors.Is(err, statement.ErrKind) {
+		t.Errorf("a claim about clamps that are not known is answered with %v", err)
+	}
+}
