@@ -74,9 +74,18 @@ type bench struct {
 	t   testing.TB
 	dir string
 	c   *circuit.Circuit
+	f   *circuit.Family // of which it is, nil: of itself alone
 
 	nodes string    // of the prover's Model
 	stdin io.Reader // of both programs
+}
+
+// build is the Build of the circuits.
+func (b *bench) build() (*circuit.Family, error) {
+	if b.f != nil {
+		return b.f, nil
+	}
+	return circuit.NewFamily(b.c)
 }
 
 func newBench(t testing.TB, cfg witnesstest.Text) *bench {
@@ -102,7 +111,7 @@ func (b *bench) args(line string) []string {
 func (b *bench) prover(want int, line string) (stdout, stderr string) {
 	b.t.Helper()
 	var o, e bytes.Buffer
-	m := proverapp.Model{Name: "bigram", Build: built(b.c), Vocab: parsed([]byte(vocab)), Nodes: b.nodes}
+	m := proverapp.Model{Name: "bigram", Build: b.build, Vocab: parsed([]byte(vocab)), Nodes: b.nodes}
 	require.Equal(b.t, want, proverapp.Run(context.Background(), m, b.args(line), b.stdin, &o, &e), "%s\n%s%s", line, &o, &e)
 	return o.String(), e.String()
 }
@@ -110,7 +119,7 @@ func (b *bench) prover(want int, line string) (stdout, stderr string) {
 func (b *bench) verifier(want int, line string) (stdout, stderr string) {
 	b.t.Helper()
 	var o, e bytes.Buffer
-	m := verifierapp.Model{Name: "bigram", Build: built(b.c), Vocab: parsed([]byte(vocab))}
+	m := verifierapp.Model{Name: "bigram", Build: b.build, Vocab: parsed([]byte(vocab))}
 	require.Equal(b.t, want, verifierapp.Run(context.Background(), m, b.args(line), b.stdin, &o, &e), "%s\n%s%s", line, &o, &e)
 	return o.String(), e.String()
 }

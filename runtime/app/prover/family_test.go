@@ -1,0 +1,175 @@
+package prover_test
+
+import (
+	"encoding/json"
+	"fmt"
+	"os"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/zkllmc/zkllmc/internal/backend"
+	"github.com/zkllmc/zkllmc/internal/circuit"
+	"github.com/zkllmc/zkllmc/internal/format"
+	"github.com/zkllmc/zkllmc/internal/test/witnesstest"
+	"github.com/zkllmc/zkllmc/runtime/gadget"
+)
+
+// alphabets is the model bigram at 3, 6 and 12 positions. The circuit of 12 adds bias to the logits.
+func alphabets(t testing.TB, bias ...int64) *bench {
+	var members []*circuit.Circuit
+	var weights map[circuit.ID]backend.Tensor
+	for _, length := range []int{3, 6, 12} {
+		text := witnesstest.Text{Name: "alphabets", Length: length, Vocab: 6, Pad: 5, Reveal: circuit.Argmax, WeightBits: 4, WitnessBits: 4}
+		b := text.Builder()
+		w := b.Weight("bigram", 8, 6, 6)
+		logits := gadget.Embed(b, "embedded", text.Tokens(b), w)
+		if length == 12 && bias != nil {
+			logits = b.Virtual("biased", []int{12, 6}, gadget.Scaled(b, 1, logits), b.Times(1, "v->tv t=12 v=6", b.Const("bias", bias, 6)))
+		}
+		text.Logits(b, logits)
+		members = append(members, witnesstest.Finish(t, b))
+		v := make([]int64, 36)
+		for i := range 6 {
+			v[6*i+(i+1)%5] = 90
+		}
+		weights = map[circuit.ID]backend.Tensor{members[0].Weights()[0].ID: {Shape: []int{6, 6}, V: v}}
+	}
+	return family(t, weights, members...)
+}
+
+// family is a folder with the weights of a family, given by the tensors of its shortest circuit.
+func family(t testing.TB, weights map[circuit.ID]backend.Tensor, members ...*circuit.Circuit) *bench {
+	f, err := circuit.NewFamily(members...)
+	require.NoError(t, err)
+	file, err := format.EncodeWeights(f, weights)
+	require.NoError(t, err)
+	b := &bench{t: t, dir: t.TempDir(), c: f.Shortest(), f: f}
+	require.NoError(t, os.WriteFile(b.file("weights.zkw"), file, 0o600))
+	return b
+}
+
+// A prover of several lengths sets up once. It answers and proves with the shortest circuit that holds prompt and answer, whatever it had to
+// begin with, and the verifier says which one that was.
+func TestManyLengths(t *testing.T) {
+	b := alphabets(t)
+	digest := func(i int) string { return fmt.Sprintf("%x", b.f.Members()[i].Digest()) }
+	out, _ := b.prover(0, "version")
+	for i, positions := range []string{"3 positions", "6 positions", "12 positions"} {
+		require.Contains(t, out, fmt.Sprintf("circuit   %s (%s)\n", digest(i), positions))
+	}
+	require.Contains(t, out, fmt.Sprintf("circuits  %x (alphabets), of them\n", b.f.Digest()))
+	out, _ = b.verifier(0, "help")
+	require.Contains(t, out, digest(2)+" (12 positions)")
+
+	out, _ = b.prover(0, "setup --weights @weights.zkw -o @keys --json")
+	require.Contains(t, out, fmt.Sprintf(`"circuit": "%x"`, b.f.Digest()))
+	out, _ = b.verifier(0, "accept --save @model.id @keys/model.vk")
+	require.Contains(t, out, digest(0)+" (3 positions)")
+
+	for _, test := range []struct {
+		line, answer string
+		member       int
+	}{
+		{"--prompt d", ";", 0},                    // it ends at once
+		{"--prompt bcd", ";", 0},                  // the answer is the token behind the last position
+		{"--prompt b", "cd;", 0},                  // four tokens in three positions
+		{"--prompt a", "bcd;", 1},                 // five
+		{"--prompt a --max 3", "bcd", 0},          // no more than asked for
+		{"--prompt abcdab", "cd;", 2},             // the prompt alone takes six
+		{"--tokens 3,4 --max 9", "a", 1},          // an end token does not end a prompt
+		{"--prompt a --answer bcd;", "bcd;", 1},   // a given answer
+		{"--prompt abcdabcd --answer ;", ";", 2},  // one that begins late
+		{"--prompt d --answer-tokens 4", ";", 0},  // one that ends at once
+		{"--prompt abcda --answer bc", "bc", 1},   // the last token finds no position
+		{"--prompt abcdab --answer cd", "cd", 2},  // nor here
+		{"--prompt abcdab --max 1", "c", 1},       // seven tokens in six positions
+		{"--prompt abcdabcdabc --max 2", "d;", 2}, // thirteen in twelve
+	} {
+		if test.answer == "a" {
+			test.answer = "abcd;"
+		}
+		var r struct {
+			Circuit string
+			Texts   struct{ Answer struct{ Text string } }
+		}
+		if !strings.Contains(test.line, "--answer") {
+			out, _ = b.prover(0, "run --key @keys/prover.key --json "+test.line)
+			require.NoError(t, json.Unmarshal([]byte(out), &r))
+			require.Equal(t, test.answer, r.Texts.Answer.Text, test.line)
+			require.Equal(t, digest(test.member), r.Circuit, test.line)
+		}
+		out, _ = b.prover(0, "prove --key @keys/prover.key -o @p.bin --statement-out @s.bin --force --json "+test.line)
+		require.NoError(t, json.Unmarshal([]byte(out), &r))
+		require.Equal(t, digest(test.member), r.Circuit, test.line)
+		out, _ = b.verifier(0, verifyLine+" --json --answer "+test.answer)
+		require.NoError(t, json.Unmarshal([]byte(out), &r))
+		require.Equal(t, digest(test.member), r.Circuit, test.line)
+		out, _ = b.verifier(0, verifyLine)
+		require.Contains(t, out, fmt.Sprintf("circuit   %s (bigram, %s)\n", digest(test.member), b.f.Members()[test.member].Extent()))
+	}
+
+	_, stderr := b.prover(2, "run --key @keys/prover.key --prompt abcdabcdabcda")
+	require.Contains(t, stderr, "the prompt has 13 tokens, the circuit takes at most 12; this prover has circuits of 3, 6 or 12 positions")
+	_, stderr = b.prover(2, "prove --key @keys/prover.key --prompt abcdabcdabcd --answer ;a -o @p.bin --statement-out @s.bin --force")
+	require.Contains(t, stderr, "prompt and answer have 14 tokens, the circuit takes at most 13; this prover has circuits of 3, 6 or 12 positions")
+
+	// A claim without a proof is about the circuit that its proof would be about; the proof of another claim does not show it.
+	b.prover(0, "statement --prompt a --answer bcd; -o @s.bin --force")
+	_, stderr = b.verifier(3, verifyLine)
+	require.Contains(t, stderr, "the data belongs to another circuit", "the proof is of 12 positions, the claim of 6")
+	b.prover(0, "prove --key @keys/prover.key --prompt a --answer bcd; -o @own.bin --statement-out @same.bin")
+	out, _ = b.verifier(0, strings.Replace(verifyLine, "@p.bin", "@own.bin", 1))
+	require.Contains(t, out, "6 positions")
+}
+
+// Where a longer circuit of a family says something else, which no compiled one does, the answer is what the circuit says that is proved.
+func TestLengthsThatDisagree(t *testing.T) {
+	b := alphabets(t, 0, 0, 0, 0, 0, 100) // all it says is the pad
+	b.prover(0, "setup --weights @weights.zkw -o @keys")
+	b.verifier(0, "accept --save @model.id @keys/model.vk")
+	for prompt, tokens := range map[string]string{"a": "1,2,3,4", "abc": "3,4", "abcda": "5,5,5,5"} {
+		out, _ := b.prover(0, "prove --key @keys/prover.key --max 4 -o @p.bin --statement-out @s.bin --force --json --prompt "+prompt)
+		var r struct {
+			Answer []int64 `json:"answer_tokens"`
+		}
+		require.NoError(t, json.Unmarshal([]byte(out), &r))
+		require.Equal(t, tokens, strings.Trim(strings.ReplaceAll(fmt.Sprint(r.Answer), " ", ","), "[]"), prompt)
+		b.verifier(0, verifyLine)
+	}
+}
+
+// A function of several shapes takes the inputs' own, and no other.
+func TestFunctionsOfManyShapes(t *testing.T) {
+	var members []*circuit.Circuit
+	for _, n := range []int{2, 3} {
+		b := circuit.NewBuilder(circuit.Config{Name: "shapes", WeightBits: 4, WitnessBits: 4})
+		x := gadget.Input(b, "x", circuit.Port{Name: "x", Kind: circuit.Integers, Shape: []int{n}, Lo: -8, Hi: 7, Reveal: circuit.Values})
+		k := gadget.Input(b, "k", circuit.Port{Name: "k", Kind: circuit.Integers, Shape: []int{n, 1}, Lo: -8, Hi: 7, Reveal: circuit.Nothing})
+		y := b.Virtual("y", []int{n}, b.Times(1, fmt.Sprintf("n,.->n n=%d", n), x, b.Weight("w", 4, 1)), b.Times(1, fmt.Sprintf("n.->n n=%d", n), k))
+		gadget.Output(b, circuit.Port{Name: "y", Kind: circuit.Integers, Reveal: circuit.Values}, gadget.Rescale(b, "z", y, 0, -64, 63))
+		members = append(members, witnesstest.Finish(t, b))
+	}
+	b := family(t, map[circuit.ID]backend.Tensor{members[0].Weights()[0].ID: {Shape: []int{1}, V: []int64{3}}}, members...)
+	for name, text := range map[string]string{"x2": "[1,2]", "k2": "[[1],[0]]", "y2": "[4,6]", "x3": "[1,2,-1]", "k3": "[[1],[0],[1]]", "y3": "[4,6,-2]", "x4": "[1,2,3,4]", "k4": "[1,2,3,4]"} {
+		b.write(name, text)
+	}
+	out, _ := b.prover(0, "prove --help")
+	require.Contains(t, strings.Join(strings.Fields(out), " "), "x (integers [2] or [3] from -8 to 7), k (integers [2 1] or [3 1] from -8 to 7)")
+	b.prover(0, "setup --weights @weights.zkw -o @keys")
+	b.verifier(0, "accept --save @model.id @keys/model.vk")
+	for i, n := range []string{"2", "3"} {
+		b.prover(0, b.line("prove --key @keys/prover.key -o @p.bin --statement-out @s.bin --force --input x=@x"+n+" --input k=@k"+n))
+		out, _ = b.verifier(0, b.line(verifyLine+" --input x=@x"+n+" --output y=@y"+n))
+		require.Contains(t, out, fmt.Sprintf("%x (bigram, %s)", members[i].Digest(), members[i].Extent()))
+	}
+	_, stderr := b.verifier(3, b.line(verifyLine+" --output y=@y2"))
+	require.Contains(t, stderr, "another shape than the port")
+	for _, line := range []string{"--input x=@x2 --input k=@k3", "--input x=@x4 --input k=@k4"} {
+		_, stderr := b.prover(3, b.line("run --key @keys/prover.key "+line))
+		require.Contains(t, stderr, "another shape than the port: [", line)
+	}
+	_, stderr = b.prover(3, b.line("run --key @keys/prover.key --input k=@k4 --input x=@x2"))
+	require.Contains(t, stderr, "it is private and not shown")
+}
