@@ -27,10 +27,10 @@ const (
 	unreadable = 3
 )
 
-var cases = []string{"argmax", "exact", "logits", "pieces", "ports", "skips", "tiny"}
+var cases = []string{"argmax", "exact", "family", "logits", "pieces", "ports", "skips", "tiny"}
 
 // work is what the evaluations of proofs take, as the first verifier counts it: references, cells of known tensors, opened rows.
-var work = map[string][3]int{"argmax": {190, 408, 138}, "exact": {25, 6, 15}, "logits": {66, 618, 65}, "pieces": {10, 3, 1018}, "ports": {45, 172, 219}, "skips": {254, 288, 36}, "tiny": {7, 3, 3}}
+var work = map[string][3]int{"argmax": {190, 408, 138}, "exact": {25, 6, 15}, "family": {16, 200, 3}, "logits": {66, 618, 65}, "pieces": {10, 3, 1018}, "ports": {45, 172, 219}, "skips": {254, 288, 36}, "tiny": {7, 3, 3}}
 
 const header, stream = 44, 44 + 32 // offsets in a proof: behind the header, behind the model's ID
 
@@ -48,11 +48,26 @@ func vector(name string) files {
 	for _, file := range []string{"circuit.bin", "model.vk", "statement.bin", "proof.bin", "trace.txt"} {
 		f[file] = filepath.Join("..", "internal", "format", "testdata", name, file)
 	}
+	if name == "family" {
+		f[longer] = filepath.Join("..", "internal", "format", "testdata", name, longer)
+	}
 	return f
 }
 
+// longer is the second circuit of a family of two.
+const longer = "longer.bin"
+
+// circuits are the files of the case's circuits.
+func (f files) circuits() []string {
+	if name, ok := f[longer]; ok {
+		return []string{f["circuit.bin"], name}
+	}
+	return []string{f["circuit.bin"]}
+}
+
 func (f files) args(more ...string) []string {
-	return append([]string{"--circuit", f["circuit.bin"], "--vk", f["model.vk"], "--statement", f["statement.bin"], "--proof", f["proof.bin"]}, more...)
+	args := append([]string{"--circuit"}, f.circuits()...)
+	return append(append(args, "--vk", f["model.vk"], "--statement", f["statement.bin"], "--proof", f["proof.bin"]), more...)
 }
 
 func (f files) read(t *testing.T, name string) []byte {
@@ -107,8 +122,11 @@ func TestAccepts(t *testing.T) {
 			trace, derived := filepath.Join(dir, "trace"), filepath.Join(dir, "generators")
 			code, out := verify(t, f.args("--trace", trace, "--save-generators", derived)...)
 			require.Equal(t, accepted, code, out)
-			digest := sha256.Sum256(f.read(t, "circuit.bin"))
-			require.Contains(t, out, hex.EncodeToString(digest[:]))
+			for _, name := range f.circuits() {
+				data, err := os.ReadFile(name)
+				require.NoError(t, err)
+				require.Contains(t, out, fmt.Sprintf("circuit %x\n", sha256.Sum256(data)))
+			}
 			require.Contains(t, out, hex.EncodeToString(f.read(t, "proof.bin")[header:stream]))
 			got, err := os.ReadFile(trace)
 			require.NoError(t, err)
@@ -190,6 +208,12 @@ func TestRejects(t *testing.T) {
 			try("statement real", "statement.bin", final, flip(header+1+9, 1))
 			try("statement of another kind", "statement.bin", "another kind", flip(header, 3))
 			try("statement id", "statement.bin", "port ids is out of range", flip(header+1+9+6+9+9+9+9+1, 4))
+		case "family":
+			short := sha256.Sum256(f.read(t, "circuit.bin"))
+			to := func(digest [32]byte) func([]byte) { return func(d []byte) { copy(d[12:header], digest[:]) } }
+			try("key of one circuit", "model.vk", "verifying key: it belongs to another circuit", to(short))
+			try("statement of the other circuit", "statement.bin", "statement: ", to(short))
+			try("proof of the other circuit", "proof.bin", "proof: it belongs to another circuit", to(short))
 		case "exact":
 			try("statement without its flag", "statement.bin", final, flip(header, 64))
 		case "tiny":
@@ -207,13 +231,12 @@ func TestCountsWork(t *testing.T) {
 	const limited = `
 import sys, verify
 limits = list(map(int, sys.argv[1:4]))
-with open(sys.argv[4], 'rb') as f:
-    data = f.read()
+data = [open(name, 'rb').read() for name in sys.argv[4:]]
 for less in range(-1, len(limits)):
     allowed = [n - (i == less) for i, n in enumerate(limits)]
     verify.MAX_REFERENCES, verify.MAX_KNOWN_CELLS, verify.MAX_OPENED_ROWS = allowed
     try:
-        for _, _, setup in verify.range_proof(verify.read_circuit(data)):
+        for _, _, setup in verify.range_proof(verify.read_family(data)):
             verify.read_circuit(setup)
         print('taken')
     except verify.Unreadable as err:
@@ -225,7 +248,7 @@ for less in range(-1, len(limits)):
 			for _, n := range exact {
 				args = append(args, strconv.Itoa(n))
 			}
-			code, out := second.Run(t, append(args, vector(name)["circuit.bin"])...)
+			code, out := second.Run(t, append(args, vector(name).circuits()...)...)
 			require.Zero(t, code, out)
 			const none = "not a circuit: proofs about it take too many evaluations\n"
 			require.Equal(t, "taken\n"+none+none+none, out)
@@ -256,6 +279,41 @@ func TestExitCodes(t *testing.T) {
 		code, out := verify(t, c.args...)
 		require.Equal(t, c.code, code, "%s: %s", what, out)
 	}
+}
+
+// TestFamilies: keys and proofs are of all circuits, each once, in order. A key that is rewritten for others is refused by its range proof,
+// and by whoever pinned it.
+func TestFamilies(t *testing.T) {
+	second.Python(t)
+	f, cache := vector("family"), generators(t)
+	short, long, pin := f["circuit.bin"], f[longer], hex.EncodeToString(f.read(t, "proof.bin")[header:stream])
+	for what, c := range map[string]struct {
+		code     int
+		says     string
+		circuits []string
+	}{
+		"both":               {accepted, "accepted", []string{short, long}},
+		"the other order":    {unreadable, "not a family: a port becomes shorter", []string{long, short}},
+		"one twice":          {unreadable, "not a family: no port becomes longer", []string{short, long, long}},
+		"another one's":      {unreadable, "not a family: it has another name", []string{short, vector("argmax")["circuit.bin"]}},
+		"the short one":      {rejected, "verifying key: it belongs to another circuit", []string{short}},
+		"the long one":       {rejected, "verifying key: it belongs to another circuit", []string{long}},
+		"none that there is": {unreadable, "nowhere", []string{short, "nowhere"}},
+	} {
+		args := append([]string{"--circuit"}, c.circuits...)
+		code, out := verify(t, append(args, "--generators", cache, "--vk", f["model.vk"], "--statement", f["statement.bin"], "--proof", f["proof.bin"])...)
+		require.Equal(t, c.code, code, "%s: %s", what, out)
+		require.Contains(t, out, c.says, what)
+	}
+	alone := sha256.Sum256(f.read(t, longer))
+	forged := f.changed(t, "model.vk", func(d []byte) { copy(d[12:header], alone[:]) })
+	args := []string{"--circuit", long, "--generators", cache, "--vk", forged["model.vk"]}
+	code, out := verify(t, args...)
+	require.Equal(t, rejected, code, out)
+	require.Contains(t, out, "piece 1 of 1 of its range proof")
+	code, out = verify(t, append(args, "--pin", pin)...)
+	require.Equal(t, rejected, code, out)
+	require.Contains(t, out, "it is of another model than the pinned one")
 }
 
 // TestForgedGenerators: a file whose digest is right and whose generators are not.

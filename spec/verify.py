@@ -1,9 +1,9 @@
 #!/usr/bin/env python3
 """A second verifier of zkllmc proofs, version 1, after SPEC.md: plain Python 3.9, standard library only.
 
-    verify.py --circuit circuit.bin [--vk model.vk [--statement statement.bin --proof proof.bin]]
+    verify.py --circuit circuit.bin [longer.bin …] [--vk model.vk [--statement statement.bin --proof proof.bin]]
 
-The circuit is audited (16) before anything else is looked at. This program exists to check the specification and the first verifier
+The circuits of a family, the shortest first, are audited (16) before anything else is looked at. This program exists to check the specification and the first verifier
 against each other. Numbers in parentheses are sections of SPEC.md.
 Nothing here is fast, constant in time or meant for service; the order of the text is that of the specification.
 
@@ -402,12 +402,12 @@ def folding_challenge(raw):
 # --- 4. Artefacts ----------------------------------------------------------------------------------------------------------------
 
 
-def strip_header(data, magic, digest, what):
-    """(4.1) checks the header and returns what follows."""
+def strip_header(data, magic, digests, what):
+    """(4.1) checks the header and returns which of these digests it has, and what follows."""
     require(data[:8] == magic, f'{what}: it is of another kind')
     require(data[8:12] == (1).to_bytes(4, 'big'), f'{what}: it is of another version')
-    require(data[12:44] == digest, f'{what}: it belongs to another circuit')
-    return data[44:]
+    require(data[12:44] in digests, f'{what}: it belongs to another circuit')
+    return digests.index(data[12:44]), data[44:]
 
 
 # --- 5. Circuit ------------------------------------------------------------------------------------------------------------------
@@ -580,12 +580,43 @@ def schedule(c):
     c.waves = max((t.wave for t in c.tensors), default=0)
 
 
-def range_proof(c):
+def read_family(encoded):
+    """(5.10, 16.8) reads, audits and compares the circuits of a family, the shortest first."""
+    members = [read_circuit(data) for data in encoded]
+    for short, long in zip(members, members[1:]):
+        reason = strangers(short, long)
+        if reason:
+            raise Unreadable('not a family: ' + reason)
+    digest = members[0].digest
+    if len(members) > 1:
+        data = b'zkllmc family' + len(members).to_bytes(4, 'big') + b''.join(c.digest for c in members)
+        digest = hashlib.sha256(data).digest()
+    return Record(members=members, digest=digest)
+
+
+def strangers(c, d):
+    """(5.10) why d is no longer circuit of the model that c is of, None if it is."""
+    def common(c):
+        weights = [(t.name, t.shape, t.lo, t.hi) for t in c.tensors if t.kind == WEIGHT]
+        ports = [(p.name, p.out, p.kind, len(p.shape), p.scale, p.reveal, p.out or (p.lo, p.hi)) for p in c.ports]
+        return {'name': c.name, 'row width': c.weight_bits, 'kind of statement': (c.generation, c.pad), 'weights': weights, 'ports': ports}
+    other = common(d)
+    for what, value in common(c).items():
+        if value != other[what]:
+            return f'it has another {what}' if what[-1] != 's' else f'it has other {what}'
+    extents = [(m, n) for p, q in zip(c.ports, d.ports) for m, n in zip(p.shape, q.shape)]
+    if any(m > n for m, n in extents):
+        return 'a port becomes shorter'
+    return None if any(m < n for m, n in extents) else 'no port becomes longer'
+
+
+def range_proof(f):
     """(5.6) the pieces of the range proof: the rows from the first up to the last, and the canonical encoding of the setup circuit."""
+    c = f.members[0]
     layout, size = Layout(c, WEIGHT, c.weight_bits), max(1, (2 ** 23 - 2 ** 17) // 2 ** max(c.weight_bits, 13))
     for first in range(0, layout.rows, size):
         end = min(first + size, layout.rows)
-        yield first, end, setup_circuit(c, layout, first, end)
+        yield first, end, setup_circuit(f, layout, first, end)
 
 
 def parts(c, layout, first, end):
@@ -605,8 +636,10 @@ def parts(c, layout, first, end):
             at += n
 
 
-def setup_circuit(c, layout, first, end):
+def setup_circuit(f, layout, first, end):
     """(5.6) the canonical encoding of the setup circuit of a piece, the rows from first up to end - 1."""
+    c = f.members[0]
+
     def i(*values):
         return b''.join(v.to_bytes(8, 'big', signed=True) for v in values)
 
@@ -624,7 +657,7 @@ def setup_circuit(c, layout, first, end):
             named[name] = len(tables)
             tables.append(text(name) + i(mult) + items([items([i(v) for v in range(t.lo, t.hi + 1)])]))
         lookups.append(i(named[name]) + items([i(weight)]))
-    head = text('zkllmc circuit') + i(2) + text('weights of ' + c.digest.hex()) + i(c.weight_bits, c.witness_bits, 0, 0)
+    head = text('zkllmc circuit') + i(2) + text('weights of ' + f.digest.hex()) + i(c.weight_bits, c.witness_bits, 0, 0)
     return head + items(tensors) + items(tables) + items(lookups) + i(0, 0)
 
 
@@ -888,14 +921,15 @@ class Channel:
         return point, claim
 
 
-def verify_stream(c, kind, model, opened, statement, body, stream, generators, trace):
-    """(8.1 … 8.3) the proof at the beginning of a stream; returns the rest. opened are the rows of the model that it is about, body is
-    what is absorbed of the statement."""
+def verify_stream(family, c, kind, model, opened, statement, body, stream, generators, trace):
+    """(8.1 … 8.3) the proof at the beginning of a stream; returns the rest. family is a digest, opened are the rows of the model that
+    the proof is about, body is what is absorbed of the statement."""
     if trace is not None:
         trace.append('# ' + kind)
     tr = Transcript(PROTOCOL, trace)
     tr.absorb('curve', b'grumpkin')
     tr.absorb('kind', kind.encode())
+    tr.absorb('family', family)
     tr.absorb('circuit', c.digest)
     tr.absorb('model rows', u64(len(model)))
     tr.absorb('model', b''.join(encode_point(p) for p in model))
@@ -1304,37 +1338,40 @@ def final_argument(ch, generators):
 # --- 14. Acceptance --------------------------------------------------------------------------------------------------------------
 
 
-def accept_key(c, data, pinned, generators, trace):
+def accept_key(f, data, pinned, generators, trace):
     """(4.2, 4.3, 14.1) returns the model's commitments and ID. A key whose ID was pinned is not verified again."""
-    body = strip_header(data, b'zkllm-vk', c.digest, 'verifying key')
+    c = f.members[0]
+    _, body = strip_header(data, b'zkllm-vk', [f.digest], 'verifying key')
     require(any(p.out and p.reveal != NOTHING for p in c.ports), 'verifying key: the circuit reveals nothing of an output')
     rows = Layout(c, WEIGHT, c.weight_bits).rows
     require(rows, 'verifying key: the circuit has no weights, hence no model')
     require(len(body) >= 32 * rows, 'verifying key: it ends early')
     model = [decode_point(body[32 * i:32 * i + 32]) for i in range(rows)]
-    identity = hashlib.sha256(b'zkllmc/v1 model' + c.digest + body[:32 * rows]).digest()
+    identity = hashlib.sha256(b'zkllmc/v1 model' + f.digest + body[:32 * rows]).digest()
     if pinned is not None:
         require(identity == pinned, 'verifying key: it is of another model than the pinned one')
         return model, identity
-    pieces, rest = list(range_proof(c)), body[32 * rows:]
+    pieces, rest = list(range_proof(f)), body[32 * rows:]
     for k, (first, end, setup) in enumerate(pieces):
         place = u64(k) + u64(len(pieces))
         try:
-            rest = verify_stream(read_circuit(setup), 'setup', model, model[first:end], None, place, rest, generators, trace)
+            rest = verify_stream(f.digest, read_circuit(setup), 'setup', model, model[first:end], None, place, rest, generators, trace)
         except Reject as err:
             raise Reject(f'verifying key: piece {k + 1} of {len(pieces)} of its range proof: {err}') from err
     require(not rest, 'verifying key: there are bytes behind its end')
     return model, identity
 
 
-def accept_proof(c, model, identity, statement, proof, generators, trace):
+def accept_proof(f, model, identity, statement, proof, generators, trace):
     """(14.2)"""
-    st = (Generation if c.generation else Function)(c, strip_header(statement, b'zkllm-st', c.digest, 'statement'))
+    k, body = strip_header(statement, b'zkllm-st', [c.digest for c in f.members], 'statement')
+    c = f.members[k]
+    st = (Generation if c.generation else Function)(c, body)
     if st.unsaturated:
         classes(c)
-    body = strip_header(proof, b'zkllm-pf', c.digest, 'proof')
+    _, body = strip_header(proof, b'zkllm-pf', [c.digest], 'proof')
     require(body[:32] == identity, 'proof: it belongs to another model')
-    rest = verify_stream(c, 'inference', model, model, st, st.body, body[32:], generators, trace)
+    rest = verify_stream(f.digest, c, 'inference', model, model, st, st.body, body[32:], generators, trace)
     require(not rest, 'proof: there are bytes behind its end')
 
 
@@ -2092,7 +2129,8 @@ def read(path):
 def parse_arguments(args):
     p = argparse.ArgumentParser(description='Audit a circuit, and verify a key, and a proof, of zkllmc. '
                                 'Exit codes: 0 accepted, 1 rejected, 2 usage, 3 unreadable.')
-    p.add_argument('--circuit', required=True, metavar='FILE', help='canonical encoding of the circuit; what it is for is yours to see to')
+    p.add_argument('--circuit', required=True, nargs='+', metavar='FILE',
+                   help='canonical encoding of the circuit, or of several for a family, the shortest first; what it is for is yours to see to')
     p.add_argument('--vk', metavar='FILE', help='verifying key; its range proof is verified unless --pin is given')
     p.add_argument('--statement', metavar='FILE')
     p.add_argument('--proof', metavar='FILE')
@@ -2116,15 +2154,18 @@ def run(a):
     generators, trace = Generators(), [] if a.trace else None
     if a.generators:
         generators.load(read(a.generators))
-    c = read_circuit(read(a.circuit))
-    print('circuit', c.digest.hex())
+    f = read_family([read(name) for name in a.circuit])
+    for c in f.members:
+        print('circuit', c.digest.hex())
+    if len(f.members) > 1:
+        print('family ', f.digest.hex())
     files = [read(name) for name in (a.vk, a.statement, a.proof) if name]
     try:
         if a.vk:
-            model, identity = accept_key(c, files[0], a.pin, generators, trace)
+            model, identity = accept_key(f, files[0], a.pin, generators, trace)
             print('model  ', identity.hex())
         if a.proof:
-            accept_proof(c, model, identity, *files[1:], generators, trace)
+            accept_proof(f, model, identity, *files[1:], generators, trace)
     finally:  # a trace is of use above all where a proof is rejected
         if a.trace:
             with open(a.trace, 'w', encoding='utf-8', newline='\n') as f:

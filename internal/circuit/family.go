@@ -95,7 +95,7 @@ func sameWeights(a, b []*Tensor) error {
 		return fmt.Errorf("%d and %d weights", len(a), len(b))
 	}
 	for i, w := range a {
-		if v := b[i]; w.Name != v.Name || !equalShape(w.Shape, v.Shape) || w.Lo != v.Lo || w.Hi != v.Hi {
+		if v := b[i]; w.Name != v.Name || !equalShape(w.Shape, v.Shape) || [2]int64{w.Lo, w.Hi} != [2]int64{v.Lo, v.Hi} {
 			return fmt.Errorf("weight %d: %s %v in [%d, %d] and %s %v in [%d, %d]", i, w.Name, w.Shape, w.Lo, w.Hi, v.Name, v.Shape, v.Lo, v.Hi)
 		}
 	}

@@ -9,6 +9,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/zkllmc/zkllmc/internal/circuit"
+	"github.com/zkllmc/zkllmc/internal/test/second"
 	"github.com/zkllmc/zkllmc/internal/test/witnesstest"
 	"github.com/zkllmc/zkllmc/runtime/gadget"
 )
@@ -119,9 +120,16 @@ func TestStrangersAreNoFamily(t *testing.T) {
 		"wider rows of witness": {"", func(k *kin) { k.cfg.WitnessBits = 5 }},
 		"nothing":               {"", func(*kin) {}},
 	}
+	var tried [][]second.Encoder
+	var refused []error
+	family := func(a, b *circuit.Circuit) error {
+		_, err := circuit.NewFamily(a, b)
+		tried, refused = append(tried, []second.Encoder{a, b}), append(refused, err)
+		return err
+	}
 	short := relative(t, 3, nil)
 	for name, s := range strangers {
-		_, err := circuit.NewFamily(short, relative(t, 5, s.change))
+		err := family(short, relative(t, 5, s.change))
 		if s.want == "" {
 			require.NoError(t, err, name)
 			continue
@@ -138,7 +146,7 @@ func TestStrangersAreNoFamily(t *testing.T) {
 		"ports": {"2 and 3 ports", func(k *kin) { k.private = true }},
 	} {
 		first := relative(t, 3, func(k *kin) { function(k); k.out.Kind, k.out.Scale = circuit.Reals, 2 })
-		_, err := circuit.NewFamily(first, relative(t, 5, func(k *kin) { function(k); k.out.Kind, k.out.Scale = circuit.Reals, 2; s.change(k) }))
+		err := family(first, relative(t, 5, func(k *kin) { function(k); k.out.Kind, k.out.Scale = circuit.Reals, 2; s.change(k) }))
 		require.ErrorContains(t, err, s.want, name)
 	}
 	for name, edit := range map[string]func(p *circuit.Port){
@@ -157,4 +165,5 @@ func TestStrangersAreNoFamily(t *testing.T) {
 		_, err := circuit.NewFamily(list...)
 		require.ErrorIs(t, err, circuit.ErrFamily, name)
 	}
+	t.Run("second verifier", func(t *testing.T) { second.CompareFamilies(t, tried, refused) })
 }

@@ -250,7 +250,7 @@ func (k *Key) ProveAssignment(ctx context.Context, st statement.Statement, a *wi
 func (k *Key) proveAssignment(ctx context.Context, m *member, st statement.Statement, a *witness.Assignment, o Options) ([]byte, error) {
 	w := format.NewWriter(format.MagicProof, m.c.Digest())
 	w.Raw(k.id[:])
-	p := protocol.Inference(m.c, k.points, st)
+	p := protocol.Inference(k.f, m.c, k.points, st)
 	p.Weights.Rows, p.Weights.Cells = k.rows, func() [][]int32 { return cellsAgain(p.Weights.Layout, m.c, m.data.tensor) }
 	p.Data = a.Tensor
 	if err := run(ctx, p, k.secret, w, o); err != nil {
@@ -267,7 +267,7 @@ func (k *Key) Check(st statement.Statement, proof []byte) error {
 		return err
 	}
 	r.Raw(len(k.id))
-	p := protocol.Inference(c, k.points, st)
+	p := protocol.Inference(k.f, c, k.points, st)
 	if err := p.Run(veil.NewVerifier(p.Transcript(), r)); err != nil {
 		return err
 	}

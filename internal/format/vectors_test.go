@@ -53,6 +53,7 @@ type vector struct {
 	answer int     // tokens of the answer; with an arg-max a next token follows
 	inputs map[int][]int64
 	exact  bool // the statement says that no value was clamped
+	longer int  // positions of a second circuit of the family, which the statement is about; 0: there is none
 
 	work [3]int64 // references, cells of known tensors, opened rows; each the larger of circuit and setup circuit. SPEC.md has them
 }
@@ -90,6 +91,11 @@ var vectors = []vector{
 		// A range proof in two pieces: rows of one tensor in both, with tails, and a shared row behind them.
 		name: "pieces", build: rows, work: [3]int64{10, 3, 1018},
 		cfg: witnesstest.Text{Name: "vectors: pieces", WeightBits: 4, WitnessBits: 5},
+	},
+	{
+		// A family of two lengths, of which the longer one declares other tensors before the weights. The statement is about that.
+		name: "family", build: bigrams, work: [3]int64{16, 200, 3}, prompt: []int64{1, 0}, answer: 1, longer: 4,
+		cfg: witnesstest.Text{Name: "vectors: family", Length: 2, Vocab: 2, Pad: 1, Reveal: circuit.Argmax, WeightBits: 4, WitnessBits: 4},
 	},
 	{
 		// The least of everything: to begin with.
@@ -247,6 +253,21 @@ func ports(b *circuit.Builder, _ witnesstest.Text) {
 	gadget.Output(b, circuit.Port{Name: "logits", Kind: circuit.Integers, Reveal: circuit.Nothing}, logits)
 }
 
+// bigrams looks the next token up in a matrix, and adds a constant, which longer circuits declare before the weights.
+func bigrams(b *circuit.Builder, cfg witnesstest.Text) {
+	bias := func() circuit.ID { return b.Const("bias", []int64{1, 0}, 2) }
+	var before circuit.ID
+	if cfg.Length > 2 {
+		before = bias()
+	}
+	tokens := cfg.Tokens(b)
+	embedded := gadget.Embed(b, "embedded", tokens, b.Weight("next", 2, 2, 2))
+	if cfg.Length <= 2 {
+		before = bias()
+	}
+	cfg.Logits(b, b.Virtual("logits", []int{cfg.Length, 2}, gadget.Scaled(b, 1, embedded), b.Times(1, fmt.Sprintf("v->tv t=%d v=2", cfg.Length), before)))
+}
+
 // count returns lo, lo+1, …, hi.
 func count(lo, hi int64) []int64 {
 	var v []int64
@@ -256,12 +277,32 @@ func count(lo, hi int64) []int64 {
 	return v
 }
 
-func (v vector) circuit(t testing.TB) *circuit.Circuit {
-	b := v.cfg.Builder()
-	v.build(b, v.cfg)
-	c, err := b.Finish()
+// family returns the circuits, and the one that the statement is about.
+func (v vector) family(t testing.TB) (*circuit.Family, *circuit.Circuit) {
+	var members []*circuit.Circuit
+	for _, length := range []int{v.cfg.Length, v.longer} {
+		cfg := v.cfg
+		if cfg.Length = length; length == 0 && members != nil {
+			continue
+		}
+		b := cfg.Builder()
+		v.build(b, cfg)
+		c, err := b.Finish()
+		require.NoError(t, err)
+		members = append(members, c)
+	}
+	f, err := circuit.NewFamily(members...)
 	require.NoError(t, err)
-	return c
+	return f, f.Longest()
+}
+
+// circuits are the files of the circuits, by what they encode.
+func circuits(f *circuit.Family) map[string]*circuit.Circuit {
+	out := map[string]*circuit.Circuit{"circuit.bin": f.Shortest()}
+	if f.Longest() != f.Shortest() {
+		out["longer.bin"] = f.Longest()
+	}
+	return out
 }
 
 // input is what the model answers to the prompt, or gives for the inputs.
@@ -279,18 +320,22 @@ func (v vector) input(t testing.TB, c *circuit.Circuit, k *engine.Key) *engine.I
 
 // make returns the files of a case but the trace.
 func (v vector) make(t testing.TB, be backend.Backend) map[string][]byte {
-	c := v.circuit(t)
+	f, c := v.family(t)
 	o := engine.Dishonest(engine.Options{Backend: be}, engine.Hooks{Seed: []byte("known answers")})
-	k, vk, err := engine.Setup(context.Background(), circuit.Single(c), kit.Weights(c, 1, 2), o)
+	k, vk, err := engine.Setup(context.Background(), f, kit.Weights(f.Shortest(), 1, 2), o)
 	require.NoError(t, err)
 	in := v.input(t, c, k)
 	proof, err := k.Prove(context.Background(), in, o)
 	require.NoError(t, err)
 	st, err := statement.Encode(c, in.Statement)
 	require.NoError(t, err)
-	var canonical bytes.Buffer
-	c.Encode(&canonical)
-	return map[string][]byte{"circuit.bin": canonical.Bytes(), "model.vk": vk, "statement.bin": st, "proof.bin": proof}
+	files := map[string][]byte{"model.vk": vk, "statement.bin": st, "proof.bin": proof}
+	for name, c := range circuits(f) {
+		var canonical bytes.Buffer
+		c.Encode(&canonical)
+		files[name] = canonical.Bytes()
+	}
+	return files
 }
 
 func (v vector) path(file string) string { return filepath.Join("testdata", v.name, file) }
@@ -359,11 +404,11 @@ func (r *recorder) ChallengeBytes(label string, n int) []byte {
 
 // trace verifies the range proof and the proof of a case once more, with transcripts that are written down from their start.
 func (v vector) trace(t testing.TB, files map[string][]byte) string {
-	c := v.circuit(t)
-	pieces, err := protocol.Pieces(circuit.Single(c))
+	f, c := v.family(t)
+	pieces, err := protocol.Pieces(f)
 	require.NoError(t, err)
 	rows := protocol.WeightLayout(c).Rows
-	key, err := format.NewReader(files["model.vk"], format.MagicVerifyingKey, c.Digest())
+	key, err := format.NewReader(files["model.vk"], format.MagicVerifyingKey, f.Digest())
 	require.NoError(t, err)
 	model := make([]group.Affine, rows)
 	for i := range model {
@@ -373,16 +418,16 @@ func (v vector) trace(t testing.TB, files map[string][]byte) string {
 	proof, err := format.NewReader(files["proof.bin"], format.MagicProof, c.Digest())
 	require.NoError(t, err)
 	require.NotNil(t, proof.Raw(32))
-	st, _, err := kit.Kind(c).Decode(circuit.Single(c), files["statement.bin"])
+	st, _, err := kit.Kind(c).Decode(f, files["statement.bin"])
 	require.NoError(t, err)
 	var trace strings.Builder
 	for i := range pieces {
-		piece, err := protocol.SetupPiece(circuit.Single(c), i)
+		piece, err := protocol.SetupPiece(f, i)
 		require.NoError(t, err)
 		trace.WriteString(walk(t, piece.Proof(model), key))
 	}
 	require.NoError(t, key.Close())
-	trace.WriteString(walk(t, protocol.Inference(c, model, st), proof))
+	trace.WriteString(walk(t, protocol.Inference(f, c, model, st), proof))
 	require.NoError(t, proof.Close())
 	return trace.String()
 }
@@ -392,6 +437,7 @@ func walk(t testing.TB, p *protocol.Proof, in *format.Reader) string {
 	digest := p.Circuit.Digest()
 	r.Absorb("curve", []byte("grumpkin"))
 	r.Absorb("kind", []byte(p.Kind))
+	r.Absorb("family", p.Family[:])
 	r.Absorb("circuit", digest[:])
 	r.Absorb("model rows", binary.BigEndian.AppendUint64(nil, uint64(len(p.Model))))
 	r.AbsorbPoints("model", p.Model)
@@ -414,25 +460,28 @@ func TestVectorsVerify(t *testing.T) {
 				require.NoError(t, os.WriteFile(v.path(name), data, 0o644))
 			}
 		}
-		c := v.circuit(t)
-		digest := c.Digest()
-		require.Equal(t, digest, sha256.Sum256(v.read(t, "circuit.bin")), "%s: the circuit is another one", v.name)
-		a := c.Requests()
-		work := [3]int64{a.References, a.KnownCells, a.OpenedRows}
-		pieces, err := protocol.Pieces(circuit.Single(c))
+		f, c := v.family(t)
+		var work [3]int64
+		count := func(b circuit.Requests) {
+			work = [3]int64{max(work[0], b.References), max(work[1], b.KnownCells), max(work[2], b.OpenedRows)}
+		}
+		for name, c := range circuits(f) {
+			require.Equal(t, c.Digest(), sha256.Sum256(v.read(t, name)), "%s: the circuit is another one", v.name)
+			count(c.Requests())
+		}
+		pieces, err := protocol.Pieces(f)
 		require.NoError(t, err)
 		for i := range pieces {
-			piece, err := protocol.SetupPiece(circuit.Single(c), i)
+			piece, err := protocol.SetupPiece(f, i)
 			require.NoError(t, err)
-			b := piece.Circuit.Requests()
-			work = [3]int64{max(work[0], b.References), max(work[1], b.KnownCells), max(work[2], b.OpenedRows)}
+			count(piece.Circuit.Requests())
 		}
 		require.Equal(t, v.work, work, v.name)
 		files := map[string][]byte{}
 		for _, name := range []string{"model.vk", "statement.bin", "proof.bin"} {
 			files[name] = v.read(t, name)
 		}
-		key, err := verifier.ReadKey(context.Background(), circuit.Single(c), kit.Kind(c), files["model.vk"])
+		key, err := verifier.ReadKey(context.Background(), f, kit.Kind(c), files["model.vk"])
 		require.NoError(t, err, v.name)
 		require.NoError(t, key.Verify(files["statement.bin"], files["proof.bin"]), v.name)
 		require.Equal(t, string(v.read(t, "trace.txt")), v.trace(t, files), v.name)
@@ -454,7 +503,11 @@ func TestVectorsBytes(t *testing.T) {
 func TestVectorsSize(t *testing.T) {
 	total := 0
 	for _, v := range vectors {
-		for _, name := range []string{"circuit.bin", "model.vk", "statement.bin", "proof.bin", "trace.txt"} {
+		f, _ := v.family(t)
+		for name := range circuits(f) {
+			total += len(v.read(t, name))
+		}
+		for _, name := range []string{"model.vk", "statement.bin", "proof.bin", "trace.txt"} {
 			total += len(v.read(t, name))
 		}
 	}

@@ -1,6 +1,6 @@
 // Package protocol is the order of a proof (protocol section 7), one function for prover, verifier and dry run:
 //
-//  1. absorb version, curve, kind of proof, circuit digest, model commitment, ports, public values
+//  1. absorb version, curve, kind of proof, digests of family and circuit, model commitment, ports, public values
 //  2. commit to the pads, the witness rows (multiplicities among them)
 //  3. tlookup: one fraction tree for all lookups of the circuit; ends in claims on all columns at one point
 //  4. draw τ of the zero-checks; bind all evaluations at the leaves and at τ; einsum waves until only committed tensors are left
@@ -47,7 +47,8 @@ type Statement interface {
 
 // Proof is one run of the protocol. Witness and Data are set on the prover's side.
 type Proof struct {
-	Kind      string // KindSetup or KindInference
+	Kind      string   // KindSetup or KindInference
+	Family    [32]byte // the digest of the model's circuits
 	Circuit   *circuit.Circuit
 	Model     []group.Affine // all row commitments of the model's weights
 	Weights   commit.Set     // those that the proof opens: all of them, but for a piece of a range proof
@@ -61,9 +62,9 @@ type Proof struct {
 	references  int64
 }
 
-// Inference is a proof about a circuit of the model with these row commitments.
-func Inference(c *circuit.Circuit, model []group.Affine, st Statement) *Proof {
-	return &Proof{Kind: KindInference, Circuit: c, Model: model, Weights: commit.Set{Layout: WeightLayout(c), Points: model}, Statement: st}
+// Inference is a proof about a circuit of a family, of the model with these row commitments.
+func Inference(f *circuit.Family, c *circuit.Circuit, model []group.Affine, st Statement) *Proof {
+	return &Proof{Kind: KindInference, Family: f.Digest(), Circuit: c, Model: model, Weights: commit.Set{Layout: WeightLayout(c), Points: model}, Statement: st}
 }
 
 func (p *Proof) phase(name string) {
@@ -83,6 +84,7 @@ func (p *Proof) absorb(tr transcript.Source) {
 	digest := p.Circuit.Digest()
 	tr.Absorb("curve", []byte(Curve))
 	tr.Absorb("kind", []byte(p.Kind))
+	tr.Absorb("family", p.Family[:])
 	tr.Absorb("circuit", digest[:])
 	var rows [8]byte
 	binary.BigEndian.PutUint64(rows[:], uint64(len(p.Model)))
@@ -215,7 +217,7 @@ func CheckedSchedule(c *circuit.Circuit) (veil.Counts, error) {
 
 // dry is a proof about a circuit of which only the schedule matters.
 func dry(c *circuit.Circuit) *Proof {
-	return Inference(c, make([]group.Affine, WeightLayout(c).Rows), Nothing{})
+	return Inference(circuit.Single(c), c, make([]group.Affine, WeightLayout(c).Rows), Nothing{})
 }
 
 // Prepare derives every generator that a proof of the circuit with this schedule uses, which a process does once and memoises (package

@@ -167,7 +167,7 @@ func prove(t *testing.T, c *circuit.Circuit, data map[circuit.ID]*backend.Tensor
 		return out
 	}
 	weights := rows(wl, "weights")
-	p := protocol.Inference(c, be.CommitRows(group.Row(1<<wl.Bits), weights), protocol.Nothing{})
+	p := protocol.Inference(circuit.Single(c), c, be.CommitRows(group.Row(1<<wl.Bits), weights), protocol.Nothing{})
 	p.Weights.Rows, p.Data = weights, get
 	p.Witness = rows(commit.NewLayout(c, circuit.Witness, c.WitnessBits), "witness")
 	counts, err := p.Count()

@@ -68,6 +68,7 @@ type Piece struct {
 	Index, Of int          // counted from 0
 	Rows      commit.Range // what it is about, among the rows of the model's weights
 	Circuit   *circuit.Circuit
+	family    [32]byte
 	parts     []part
 }
 
@@ -87,10 +88,9 @@ func SetupPiece(f *circuit.Family, index int) (*Piece, error) {
 	}
 	c := f.Shortest()
 	layout, size := WeightLayout(c), PieceRows(f)
-	p := &Piece{Index: index, Of: n, Rows: commit.Range{From: index * size, To: min((index+1)*size, layout.Rows)}}
-	digest := f.Digest()
+	p := &Piece{family: f.Digest(), Index: index, Of: n, Rows: commit.Range{From: index * size, To: min((index+1)*size, layout.Rows)}}
 	b := circuit.NewBuilder(circuit.Config{
-		Name: fmt.Sprintf("weights of %x", digest), WeightBits: c.WeightBits, WitnessBits: c.WitnessBits,
+		Name: fmt.Sprintf("weights of %x", p.family), WeightBits: c.WeightBits, WitnessBits: c.WitnessBits,
 	})
 	for _, t := range c.Weights() {
 		p.add(b, layout, t)
@@ -125,7 +125,7 @@ func (p *Piece) add(b *circuit.Builder, layout *commit.Layout, t *circuit.Tensor
 // Proof is the proof of a piece about a model with these row commitments.
 func (p *Piece) Proof(model []group.Affine) *Proof {
 	rows := commit.Set{Layout: WeightLayout(p.Circuit), Points: model[p.Rows.From:p.Rows.To]}
-	return &Proof{Kind: KindSetup, Circuit: p.Circuit, Model: model, Weights: rows, Statement: place{p.Index, p.Of}}
+	return &Proof{Kind: KindSetup, Family: p.family, Circuit: p.Circuit, Model: model, Weights: rows, Statement: place{p.Index, p.Of}}
 }
 
 // Tensors are the weights of the piece's circuit, given the cells of its rows. weight yields cells of a weight of the model, row-major, from

@@ -72,7 +72,7 @@ func claims(t testing.TB, c *circuit.Circuit, k *engine.Key) (honest *engine.Inp
 
 // public is all that a simulator is given: circuit, model commitment, statement.
 func public(c *circuit.Circuit, model []group.Affine, st protocol.Statement) *protocol.Proof {
-	return protocol.Inference(c, model, st)
+	return protocol.Inference(circuit.Single(c), c, model, st)
 }
 
 // model reads the points of a verifying key.

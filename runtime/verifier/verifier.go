@@ -217,7 +217,7 @@ func (k *Key) VerifyStatementContext(ctx context.Context, c *circuit.Circuit, st
 	if err != nil {
 		return fmt.Errorf("proof: %w", err)
 	}
-	p := protocol.Inference(c, k.weights, st)
+	p := protocol.Inference(k.f, c, k.weights, st)
 	if err := p.Run(veil.NewVerifier(p.Transcript(), elementReader{ctx, r})); err != nil {
 		return fmt.Errorf("proof: %w", err)
 	}

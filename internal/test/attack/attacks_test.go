@@ -56,6 +56,9 @@ func sections() []section {
 		{"piece of a range proof left out, twice, in another's place, of another model", nil, rejectPiecesThatAreNotAll},
 		{"piece of a range proof that is told another place or model", nil, rejectPieceThatIsToldOtherwise},
 		{"weight out of its range in one piece", nil, rejectWeightOutOfRangeInOnePiece},
+		{"proof of another length of the model", nil, rejectProofOfAnotherLength},
+		{"key of a family with a circuit left out, exchanged, in another order, or of one alone", nil, rejectKeyOfAnotherFamily},
+		{"proof of another family with the same weights, or the same commitment", nil, rejectProofOfAnotherFamily},
 	}}, {"the program", []attack{
 		{"committed tensor changed", committedTensorChanged, nil},
 		{"cell out of its range", cellOutOfRange, nil},

@@ -175,7 +175,7 @@ func (s sentItem) bound(p *protocol.Proof, body []byte, honest []draw) error {
 	return unbound(honest, draws, s.at)
 }
 
-// Everything that is public changes every challenge of a proof: circuit, kind, model and statement.
+// Everything that is public changes every challenge of a proof: family, circuit, kind, model and statement.
 func rejectPublicThatChallengesDoNotBind(t *testing.T) {
 	for _, name := range []string{"reveal logits", "reveal argmax", "private embedding"} {
 		t.Run(name, func(t *testing.T) {
@@ -209,6 +209,7 @@ func (u *subject) otherPublics(t testing.TB, s spec) map[string]func(*protocol.P
 	renamed := finish(t, s.cfg, s.build)
 	out := map[string]func(*protocol.Proof){
 		"kind":          func(p *protocol.Proof) { p.Kind = protocol.KindSetup },
+		"family":        func(p *protocol.Proof) { p.Family[31] ^= 1 },
 		"circuit":       func(p *protocol.Proof) { p.Circuit = renamed },
 		"prompt length": change(func(st *generation.Statement) { st.Prompt = st.Prompt%len(st.Tokens) + 1 }),
 	}

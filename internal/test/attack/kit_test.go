@@ -301,7 +301,7 @@ func (u *subject) verifyWith(t testing.TB, st statement.Statement, proof []byte,
 // proof is the public side of a proof.
 func (u *subject) proof(t testing.TB, st statement.Statement) *protocol.Proof {
 	t.Helper()
-	return protocol.Inference(u.c, u.weightRows(t), st)
+	return protocol.Inference(circuit.Single(u.c), u.c, u.weightRows(t), st)
 }
 
 func (u *subject) weightRows(t testing.TB) []group.Affine {

@@ -78,6 +78,7 @@ func opening(p *protocol.Proof, l *journal) *transcript.Transcript {
 	digest := p.Circuit.Digest()
 	tr.Absorb("curve", []byte("grumpkin"))
 	tr.Absorb("kind", []byte("inference"))
+	tr.Absorb("family", p.Family[:])
 	tr.Absorb("circuit", digest[:])
 	tr.Absorb("model rows", binary.BigEndian.AppendUint64(nil, uint64(len(p.Weights.Points))))
 	tr.AbsorbPoints("model", p.Weights.Points)
@@ -109,7 +110,7 @@ func (u *subject) schedule(t *testing.T) *journal {
 // rules are what must be bound before what: the last absorb of the first label stands before the first challenge of the second. What a
 // circuit does not have is not asked for; each pair occurs in some circuit.
 var rules = [][2]string{
-	{"port", "lookup beta"}, {"statement", "lookup beta"}, {"pads", "lookup beta"}, {"witness rows", "lookup beta"},
+	{"family", "lookup beta"}, {"port", "lookup beta"}, {"statement", "lookup beta"}, {"pads", "lookup beta"}, {"witness rows", "lookup beta"},
 	{"lookup root", "lookup lambda"}, {"lookup layer claims", "lookup mu"}, {"witness rows", "zero-check tau"},
 	{"leaf evaluations", "wave 1 alpha"}, {"wave 1 evaluations", "wave 2 alpha"}, {"wave 2 evaluations", "wave 3 alpha"},
 	{"leaf evaluations", "alpha"}, {"wave 1 evaluations", "alpha"}, {"wave 2 evaluations", "alpha"}, {"wave 3 evaluations", "alpha"},
@@ -168,7 +169,7 @@ func ordered(t *testing.T, lines []event, applied map[[2]string]bool) {
 			applied[o] = applied[o] || before >= 0
 		}
 	}
-	for _, label := range []string{"curve", "kind", "circuit", "model rows", "model", "port", "statement", "pads", "witness rows", "lookup root", "leaf evaluations", "product block", "f(c), g(c)", "D", "t_D", "phi", "rest"} {
+	for _, label := range []string{"curve", "kind", "family", "circuit", "model rows", "model", "port", "statement", "pads", "witness rows", "lookup root", "leaf evaluations", "product block", "f(c), g(c)", "D", "t_D", "phi", "rest"} {
 		require.GreaterOrEqual(t, first(true, label), 0, "%s is not absorbed", label)
 	}
 	require.Less(t, first(false, "nu"), first(false, "theta"))

@@ -3,9 +3,11 @@
 package second
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"maps"
 	"os"
 	"os/exec"
@@ -125,6 +127,49 @@ func Audit(t testing.TB, scope Scope, circuits map[string][]byte) map[string]str
 	}
 	return reasons
 }
+
+const families = `
+import sys, verify
+at = 1
+while at < len(sys.argv):
+    n = int(sys.argv[at])
+    try:
+        verify.read_family([open(name, 'rb').read() for name in sys.argv[at + 1:at + 1 + n]])
+        print()
+    except verify.Unreadable as err:
+        print(err)
+    at += 1 + n
+`
+
+// CompareFamilies fails where the two verifiers disagree about families: given by what encodes their circuits, and why the first verifier
+// refuses them.
+func CompareFamilies(t *testing.T, circuits [][]Encoder, refused []error) {
+	t.Helper()
+	Python(t)
+	dir, args := t.TempDir(), []string{"-c", families}
+	for i, members := range circuits {
+		args = append(args, fmt.Sprint(len(members)))
+		for k, c := range members {
+			var data bytes.Buffer
+			c.Encode(&data)
+			file := filepath.Join(dir, fmt.Sprintf("%d-%d", i, k))
+			require.NoError(t, os.WriteFile(file, data.Bytes(), 0o600))
+			args = append(args, file)
+		}
+	}
+	code, out := Run(t, args...)
+	require.Zero(t, code, out)
+	lines := strings.Split(strings.TrimSuffix(out, "\n"), "\n")
+	require.Len(t, lines, len(circuits), out)
+	for i, reason := range lines {
+		if (reason == "") != (refused[i] == nil) || reason != "" && !strings.HasPrefix(reason, "not a family: ") {
+			t.Errorf("the second verifier says %q, the first one %v", reason, refused[i])
+		}
+	}
+}
+
+// Encoder is a circuit, as far as the second verifier needs one.
+type Encoder interface{ Encode(w io.Writer) }
 
 // Compare fails where the two verifiers disagree about a circuit.
 func (v *Verdicts) Compare(t *testing.T, scope Scope) {

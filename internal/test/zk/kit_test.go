@@ -123,7 +123,7 @@ func rowsOfKey(t testing.TB, c *circuit.Circuit, file []byte) []group.Affine {
 // public is the verifier's side of a proof.
 func (u *subject) public(t testing.TB, st protocol.Statement) *protocol.Proof {
 	t.Helper()
-	return protocol.Inference(u.c, u.points(t), st)
+	return protocol.Inference(circuit.Single(u.c), u.c, u.points(t), st)
 }
 
 // element is one element of a proof with the label of the message it came in.
