@@ -3,10 +3,12 @@ package quant
 import (
 	"fmt"
 	"slices"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/zkllmc/zkllmc/internal/test/randgraph"
 	"github.com/zkllmc/zkllmc/internal/test/synthetic"
 	"github.com/zkllmc/zkllmc/ir"
 	"github.com/zkllmc/zkllmc/ir/eval"
@@ -80,6 +82,42 @@ func TestFollow(t *testing.T) {
 		require.NoError(t, err)
 		require.Contains(t, differs, "position 0 of 2 has for token 0 the logit", name)
 	}
+}
+
+// Random decoders, whose activations and weights have magnitudes from 1e-9 to 1e5, are followed at a shorter length, whatever was chosen for
+// them: more bits, weights in two parts, powers of two that moved.
+func TestFollowRandomDecoders(t *testing.T) {
+	tried, widths, parts := 0, 0, 0
+	for seed := uint64(1); seed <= 60; seed++ {
+		draw := func() *ir.Graph { _, g := randgraph.Scaled(seed); return g }
+		g := draw()
+		T := g.Value(g.In()).Shape[0]
+		if T < 3 || slices.ContainsFunc(g.Values, func(v *ir.Value) bool { return v.Def.Op == ir.OpWeight && slices.Contains(v.Shape, T) }) {
+			continue // of T positions and as many channels
+		}
+		f := Prepare(g)
+		cal, err := Calibrate(nil, f, nil, nil)
+		require.NoError(t, err)
+		long, err := Quantise(nil, f, cal)
+		if err != nil {
+			continue // its bounds leave 2^62
+		}
+		short, err := Follow(nil, long, draw(), synthetic.Shorter(draw(), T-1))
+		require.NoError(t, err, "seed %d", seed)
+		differs, err := Disagreement(nil, long, short, [][]float64{eval.Reals(randomIDs(long.Int, seed))})
+		require.NoError(t, err)
+		require.Empty(t, differs, "seed %d", seed)
+		tried++
+		if len(long.choices.widths) > 0 {
+			widths++
+		}
+		if slices.ContainsFunc(long.Int.Values, func(v *ir.Value) bool { return v.Def.Op == ir.OpWeight && strings.HasSuffix(v.Name, ".low") }) {
+			parts++
+		}
+	}
+	require.Greater(t, tried, 15)
+	require.Greater(t, widths, 5)
+	require.Greater(t, parts, 0)
 }
 
 // weight is what circuits of several lengths must have alike of one.
