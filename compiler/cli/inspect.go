@@ -29,8 +29,8 @@ func (a *app) inspectCommand() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "inspect MODEL.onnx|DIR",
 		Short: "Show what a model's circuit holds and what a proof would cost",
-		Long: `inspect shows the size of a model's circuit, the predicted cost of a proof, which tensors are private and which are public, and the
-scales. Given a folder that compile wrote it shows what was compiled.
+		Long: `inspect shows the size of a model's circuit, the predicted cost of setup and of a proof, which tensors are private and which are
+public, and the scales. Given a folder that compile wrote it shows what was compiled.
 
 Scales, ranges and the circuit are public: they tell powers of two that calibration and the largest cell of each weight chose, and of
 an input of integers without --range the least and the greatest of calibration.
@@ -162,6 +162,16 @@ const (
 	bytesPerWeight   = 8
 )
 
+// Rates of setup: of one core, from setups of these models and of make smollm2; of memory, from their peaks, of which that of a large model is
+// of one piece of its range proof.
+const (
+	setupSeconds          = 0.7 // generators, and the circuit
+	setupSecondsPerWeight = 1.1e-6
+	setupBytes            = 70e6
+	setupBytesPerCell     = 130 // of the piece
+	setupPiece            = 1 << 23
+)
+
 func (d *manifest) print(w io.Writer) {
 	s := d.Stats
 	fmt.Fprintf(w, "%s: %d repeated layers\n", d.Name, d.Layers)
@@ -199,6 +209,7 @@ func (d *manifest) print(w io.Writer) {
 		fmt.Fprintf(w, "precision      %s\n", strings.Join(d.Scales.Precision.Lines(), "\n  "))
 	}
 	fmt.Fprintf(w, "predicted      %s\n", predicted(&s))
+	fmt.Fprintf(w, "setup          %s, once for all proofs\n", predictedSetup(s.WeightCells))
 	if len(d.Lengths) > 0 {
 		fmt.Fprintln(w, "lengths        with one weights file and one pair of keys; the numbers above are of the longest")
 	}
@@ -215,6 +226,13 @@ func predicted(s *compiler.Stats) string {
 	seconds := float64(cells*secondsPerCell) + float64(leaves*secondsPerLookup)
 	memory := float64(cells*bytesPerCell) + float64(leaves*bytesPerLookup) + float64(bytesPerWeight*s.WeightCells)
 	return fmt.Sprintf("proof %d bytes, %.1f s of one core, %.0f MB", s.ProofBytes, seconds, memory/1e6)
+}
+
+// predictedSetup says what it costs to make the keys of so many weights.
+func predictedSetup(weights int64) string {
+	seconds := setupSeconds + float64(setupSecondsPerWeight*float64(weights))
+	memory := setupBytes + float64(setupBytesPerCell*float64(min(weights, setupPiece)))
+	return fmt.Sprintf("%.1f s of one core, %.0f MB (predicted)", seconds, memory/1e6)
 }
 
 func (d *manifest) printTensors(w io.Writer) {

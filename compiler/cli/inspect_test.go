@@ -53,6 +53,13 @@ func TestInspectCanonical(t *testing.T) {
 	require.Len(t, entries, 1)
 }
 
+// Setup of a large model takes the memory of a piece of its range proof: what is predicted is near to what was measured, of models/sums and of
+// SmolLM2-135M (README).
+func TestPredictedSetup(t *testing.T) {
+	require.Equal(t, "0.9 s of one core, 92 MB (predicted)", predictedSetup(166_464))
+	require.Equal(t, "149.3 s of one core, 1161 MB (predicted)", predictedSetup(135_110_000))
+}
+
 // Several lengths are one model: inspect shows each with its costs, and writes the circuit of each; compile writes a builder for each, and one
 // weights file.
 func TestLengths(t *testing.T) {
@@ -85,6 +92,7 @@ func TestLengths(t *testing.T) {
 	code, out, stderr = run(t, "compile", model, "--length", "4,6,8", "--reveal", "argmax", "-o", to, "--runtime-path", "../..")
 	require.Equal(t, console.OK, code, stderr)
 	require.Contains(t, stderr, "building the circuit of length 6 …")
+	require.Contains(t, out, "setup          0.7 s of one core, 7")
 	require.Contains(t, out, "circuits       "+report.Digest+", of 3 lengths\n")
 	code, shown, _ := run(t, "inspect", to)
 	require.Equal(t, console.OK, code)
