@@ -72,6 +72,10 @@ func (m *model) node(op, in, out string, attrs ...*onnx.Attr) {
 func attrInt(name string, v int64) *onnx.Attr {
 	return &onnx.Attr{Name: name, Type: onnx.AttrInt, I: v}
 }
+func attrFloat(name string, v float64) *onnx.Attr {
+	return &onnx.Attr{Name: name, Type: onnx.AttrFloat, F: v}
+}
+
 func attrInts(name string, v ...int64) *onnx.Attr {
 	return &onnx.Attr{Name: name, Type: onnx.AttrInts, Ints: v}
 }
