@@ -290,8 +290,9 @@ func (b *balancer) move() {
 	}
 }
 
-// exponents are the powers of two that the channels of a group are to be multiplied with: half of what both sides differ by, against that of
-// the channel in the middle. nil if they are too near to each other to matter, or one side is missing.
+// exponents are the powers of two that the channels of a group are to be multiplied with: what a channel of one side is away from that side's
+// median, as far as the other side is away from its own the other way. A channel that is small on one side alone was not scaled against the
+// other: a gain makes up for what comes before it, say. nil if nothing is far enough to matter, or one side is missing.
 func (b *balancer) exponents(group []taker) []int {
 	n := b.g.Value(group[0].weight).Shape[group[0].axis]
 	before, behind := make([]float64, n), make([]float64, n)
@@ -304,28 +305,41 @@ func (b *balancer) exponents(group []taker) []int {
 			side[c] = math.Max(side[c], x)
 		}
 	}
-	by, live := make([]int, n), []int{}
+	by := make([]int, n)
+	most, least := 0, 0
+	down, up := fromMedian(before, 0), fromMedian(behind, 1)
 	for c := range by {
-		if before[c] > 0 && behind[c] > 0 {
-			_, up := math.Frexp(behind[c])
-			_, down := math.Frexp(before[c])
-			by[c] = (up - down) >> 1
-			live = append(live, by[c])
+		switch {
+		case down[c] > 0 && up[c] < 0:
+			by[c] = -min(down[c], -up[c])
+		case down[c] < 0 && up[c] > 0:
+			by[c] = min(-down[c], up[c])
 		}
+		least, most = min(least, by[c]), max(most, by[c])
 	}
-	if len(live) == 0 {
+	if most-least < b.from {
 		return nil
-	}
-	slices.Sort(live)
-	if live[len(live)-1]-live[0] < b.from {
-		return nil
-	}
-	for c := range by {
-		if by[c] -= live[len(live)/2]; !(before[c] > 0 && behind[c] > 0) {
-			by[c] = 0
-		}
 	}
 	return by
+}
+
+// fromMedian says how many powers of two each size is away from that in the middle, of two there from the greater one or that before it; zeros
+// are not away from it.
+func fromMedian(sizes []float64, before int) []int {
+	out, live := make([]int, len(sizes)), []int{}
+	for c, x := range sizes {
+		if x > 0 {
+			_, out[c] = math.Frexp(x)
+			live = append(live, out[c])
+		}
+	}
+	slices.Sort(live)
+	for c, x := range sizes {
+		if x > 0 {
+			out[c] -= live[(len(live)-before)/2]
+		}
+	}
+	return out
 }
 
 // sizes are the lengths of what a weight has for each index of an axis.
