@@ -420,9 +420,16 @@ func TestMaskedAttentionMustStand(t *testing.T) {
 			d := named(c, "attn.attained")
 			d.Def = append(d.Def, gadget.Ones(1, d.Shape))
 		},
-		"no mask among the inputs":   func(c *circuit.Circuit, h *circuit.Hint) { h.In = h.In[:1] },
-		"no limb":                    func(c *circuit.Circuit, h *circuit.Hint) { h.Out, h.Params[4] = h.Out[len(h.Out)-5:], 0 },
-		"a distance of -1 bits":      func(c *circuit.Circuit, h *circuit.Hint) { h.Params[1] = -1 },
+		"no mask among the inputs": func(c *circuit.Circuit, h *circuit.Hint) { h.In = h.In[:1] },
+		"no limb":                  func(c *circuit.Circuit, h *circuit.Hint) { h.Out, h.Params[4] = h.Out[len(h.Out)-5:], 0 },
+		"a distance of -1 bits":    func(c *circuit.Circuit, h *circuit.Hint) { h.Params[1] = -1 },
+		"a far part beyond 64 bits": func(c *circuit.Circuit, h *circuit.Hint) { // which then may be anything
+			h.Params[1] = 64
+			termOf(divisionOf(c), h.Out[len(h.Out)-4]).Coef = 0
+			for i := range c.Tables[h.Table].Cols[0] {
+				c.Tables[h.Table].Cols[0][i] = -1
+			}
+		},
 		"a table of three columns":   func(c *circuit.Circuit, h *circuit.Hint) { c.Tables[h.Table].Cols = c.Tables[h.Table].Cols[:3] },
 		"no lookup of the remainder": func(c *circuit.Circuit, h *circuit.Hint) { drop(c, divisionOf(c).ID) },
 		"maximum without a limb":     func(c *circuit.Circuit, h *circuit.Hint) { d := named(c, "attn.max"); d.Def = d.Def[1:] },
@@ -581,14 +588,14 @@ func TestWideRemainderMustStand(t *testing.T) {
 		"a limb of a larger one": func(c *circuit.Circuit, low *circuit.Tensor, limb *circuit.Term) {
 			c.Tensor(limb.Factors[0].T).Hi = 1 << 40
 		},
-		"a maximum for a limb": func(c *circuit.Circuit, low *circuit.Tensor, _ *circuit.Term) { // one per row
-			max := termOf(divisionOf(c), named(c, "attn.max").ID)
-			low.Def = append(low.Def, circuit.Term{Coef: -1, Extents: max.Extents, Out: max.Out,
-				Factors: []circuit.Factor{{T: named(c, "attn.max").Def[0].Factors[0].T, Axes: max.Factors[0].Axes}}})
+		"a maximum for a limb": func(c *circuit.Circuit, low *circuit.Tensor, limb *circuit.Term) { // one per row
+			max := termOf(divisionOf(c), named(c, "attn.max").ID).Factors[0]
+			max.T = named(c, "attn.max").Def[0].Factors[0].T
+			limb.Coef, limb.Factors = -1, []circuit.Factor{max}
 		},
 		"a sum for a limb": func(c *circuit.Circuit, low *circuit.Tensor, limb *circuit.Term) { // which is said not to be negative
 			s := named(c, "scores")
-			s.Lo = 0
+			s.Lo, s.Hi = 0, c.Tensor(limb.Factors[0].T).Hi
 			limb.Factors[0].T = s.ID
 		},
 	} {
