@@ -62,7 +62,7 @@ func TestPlatforms(t *testing.T) {
 			}
 			program := strings.ReplaceAll(platform, "/", "-")
 			system, arch, _ := strings.Cut(platform, "/")
-			build := exec.Command("go", "build", "-o", filepath.Join(dir, program), "../generated/sums/cmd/verifier")
+			build := exec.Command("go", "build", "-ldflags=-w", "-o", filepath.Join(dir, program), "../generated/sums/cmd/verifier")
 			build.Env = append(os.Environ(), "CGO_ENABLED=0", "GOOS="+system, "GOARCH="+arch)
 			out, err := build.CombinedOutput()
 			require.NoError(t, err, "%s", out)

@@ -1047,7 +1047,7 @@ func TestPropertyGeneratedCode(t *testing.T) {
 	require.GreaterOrEqual(t, strings.Count(calls.String(), "Build()"), min(2, len(list)), "hardly any graph was compiled")
 	writeFile(t, filepath.Join(dir, "main.go"), []byte("package main\n\nimport (\n"+imports.String()+")\n\nfunc main() {\n"+calls.String()+"}\n"))
 	useThisModule(t, dir)
-	run := exec.Command("go", "run", ".")
+	run := exec.Command("go", "run", "-ldflags=-w", ".")
 	run.Dir = dir
 	out, err := run.CombinedOutput()
 	require.NoError(t, err, "%s", out)

@@ -37,7 +37,7 @@ const header, stream = 44, 44 + 32 // offsets in a proof: behind the header, beh
 // verify runs the second verifier and returns its exit code and what it printed.
 func verify(t *testing.T, args ...string) (int, string) {
 	t.Helper()
-	return second.Run(t, append([]string{"verify.py"}, args...)...)
+	return second.Run(t, append([]string{"-c", second.Main}, args...)...)
 }
 
 // files are the paths of a case, by name.
@@ -115,12 +115,16 @@ func generators(t *testing.T) string {
 func TestAccepts(t *testing.T) {
 	second.Python(t)
 	generators(t) // so that what Python derives is compared with all of it
-	for _, name := range cases {
+	dir := t.TempDir()
+	derived := filepath.Join(dir, "generators") // of this case and those before it
+	for i, name := range cases {
 		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			dir, f := t.TempDir(), vector(name)
-			trace, derived := filepath.Join(dir, "trace"), filepath.Join(dir, "generators")
-			code, out := verify(t, f.args("--trace", trace, "--save-generators", derived)...)
+			f, trace := vector(name), filepath.Join(dir, "trace")
+			args := f.args("--trace", trace, "--save-generators", derived)
+			if i > 0 {
+				args = append(args, "--generators", derived)
+			}
+			code, out := verify(t, args...)
 			require.Equal(t, accepted, code, out)
 			for _, name := range f.circuits() {
 				data, err := os.ReadFile(name)
@@ -279,6 +283,8 @@ func TestExitCodes(t *testing.T) {
 		code, out := verify(t, c.args...)
 		require.Equal(t, c.code, code, "%s: %s", what, out)
 	}
+	code, out := second.Run(t, "verify.py", "--circuit", f["proof.bin"]) // the file itself
+	require.Equal(t, unreadable, code, out)
 }
 
 // TestFamilies: keys and proofs are of all circuits, each once, in order. A key that is rewritten for others is refused by its range proof,

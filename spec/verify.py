@@ -99,28 +99,25 @@ def encode_point(point):
     return bytes(raw)
 
 
-# The square roots of 2^28 unity that Tonelli and Shanks need: 5 is no square mod Q.
-ODD, TWOS = (Q - 1) >> 28, 28
+# 5 is no square mod Q, so that ROOT generates the elements of order 2^28; the digits of those of order 2^7 tell a logarithm seven bits at a time.
+ODD, TWOS, STEP = (Q - 1) >> 28, 28, 7
 ROOT = pow(5, ODD, Q)
+UNROOT = pow(ROOT, -1, Q)
+DIGITS = {pow(ROOT, digit << TWOS - STEP, Q): digit for digit in range(1 << STEP)}
 
 
 def square_root(a):
-    """One square root mod Q, or None."""
+    """One square root mod Q, or None: a·w where w² is 1/a but for a power of ROOT, the half of which is taken off."""
     a %= Q
     if a == 0:
         return 0
     w = pow(a, (ODD - 1) // 2, Q)
-    root, rest, power, order = a * w % Q, a * w * w % Q, ROOT, TWOS
-    while rest != 1:
-        i, square = 0, rest
-        while square != 1:
-            square, i = square * square % Q, i + 1
-            if i == order:
-                return None
-        step = pow(power, 1 << (order - i - 1), Q)
-        power, order = step * step % Q, i
-        root, rest = root * step % Q, rest * power % Q
-    return root
+    rest, log = a * w * w % Q, 0
+    for known in range(0, TWOS, STEP):
+        log += DIGITS[pow(rest * pow(UNROOT, log, Q), 1 << TWOS - STEP - known, Q)] << known
+        if log % 2:
+            return None
+    return a * w * pow(UNROOT, log // 2, Q) % Q
 
 
 def double(a):
@@ -157,9 +154,10 @@ def affine(a):
     return a[0] * inverse ** 2 % Q, a[1] * inverse ** 3 % Q
 
 
-def sum_is_neutral(terms, width=8):
+def sum_is_neutral(terms):
     """Whether Σ scalar·point over pairs (point, scalar) is the neutral element, by buckets per window of the scalars."""
     terms = [((*point, 1), scalar % P) for point, scalar in terms if point is not None and scalar % P]
+    width = min(range(1, 12), key=lambda w: -(-256 // w) * (len(terms) + (2 << w)))  # the least number of sums
     total = None
     for shift in reversed(range(0, 256, width)):
         for _ in range(width):

@@ -74,23 +74,31 @@ func needShell(t *testing.T) {
 	}
 }
 
-// TestReadme runs README's commands: those of the provider in a clone, those of the customer in an empty folder on a machine where the
-// provider's clone is not, but another one. Code is built without paths, so that the go command's cache serves every run.
+// builder is the first of the provider's commands.
+const builder = "go build -o build/zkllmc .\n"
+
+// TestReadme runs README's commands: those of the provider in a clone, those about a model of numbers in the same one, and those of the
+// customer in an empty folder, when the provider's clone is gone and there is another one, which is this. The compiler is built here, where
+// the go command has its packages, and put into the clone.
 func TestReadme(t *testing.T) {
 	needShell(t)
-	top, env := t.TempDir(), []string{"GOFLAGS=-trimpath -ldflags=-w", "GOPROXY=off"}
-	providers, customers := filepath.Join(top, "provider", "zkllmc"), filepath.Join(top, "customer", "elsewhere")
+	top, env := t.TempDir(), []string{"GOFLAGS=-ldflags=-w -buildvcs=false", "GOPROXY=off"}
+	providers, empty := filepath.Join(top, "provider", "zkllmc"), filepath.Join(top, "customer", "empty")
 	clone(t, providers)
-	said := sh(t, providers, readmeBlock(t, "The provider, in a clone"), env...)
+	commands, ok := strings.CutPrefix(readmeBlock(t, "The provider, in a clone"), builder)
+	require.True(t, ok, "README's first command is another one")
+	sh(t, "../..", strings.Replace(builder, "build/", shellWord(filepath.Join(providers, "build"))+"/", 1), env...)
+	said := sh(t, providers, commands, env...)
 	require.Contains(t, said, "which holds here alone", "a development build says what it is")
+	t.Run("of numbers", func(t *testing.T) { readmeOfNumbers(t, providers, env) })
 
-	empty := filepath.Join(top, "customer", "empty")
 	require.NoError(t, os.MkdirAll(empty, 0o755))
-	require.NoError(t, os.Rename(providers, customers))
 	require.NoError(t, os.Rename(filepath.Join(top, "provider", "sums", "handover.tgz"), filepath.Join(empty, "handover.tgz")))
 	require.NoError(t, os.RemoveAll(filepath.Join(top, "provider")))
-	commands := readmeBlock(t, "The customer, in an empty folder")
-	said = sh(t, empty, strings.ReplaceAll(commands, "PATH/OF/A/CLONE", customers), env...)
+	customers, err := filepath.Abs("../..")
+	require.NoError(t, err)
+	commands = readmeBlock(t, "The customer, in an empty folder")
+	said = sh(t, empty, strings.ReplaceAll(commands, "PATH/OF/A/CLONE", shellWord(customers)), env...)
 	require.Contains(t, said, `"327+458=", as asked`)
 	require.Contains(t, said, `"785;"`)
 	handed := files(t, empty)
@@ -128,7 +136,7 @@ func TestReleaseNeedsNoPath(t *testing.T) {
 		require.NoError(t, os.WriteFile(filepath.Join(empty, name), []byte(files(t, dir)[name]), 0o644))
 	}
 	cache := strings.TrimSpace(goTool(t, ".", "env", "GOMODCACHE"))
-	env := []string{"GOMODCACHE=" + t.TempDir(), "GOFLAGS=-trimpath -modcacherw -ldflags=-w", "GOSUMDB=off", "GOPROXY=file://" + proxy + ",file://" + filepath.Join(cache, "cache", "download")}
+	env := []string{"GOMODCACHE=" + t.TempDir(), "GOFLAGS=-modcacherw -ldflags=-w", "GOSUMDB=off", "GOPROXY=file://" + proxy + ",file://" + filepath.Join(cache, "cache", "download")}
 	sh(t, empty, "go build -o bin/ ./cmd/verifier ./verifier", env...)
 	require.Contains(t, sh(t, empty, "bin/verifier --version"), "version   "+release+"\ncommit    that of the tag "+release+"\n")
 }
@@ -203,21 +211,16 @@ func scorer(t *testing.T, file string) {
 	require.NoError(t, os.WriteFile(file, data, 0o600))
 }
 
-// TestReadmeOfNumbers runs README's commands about an MLP: the generated prover shows the real output, the generated verifier accepts it and
-// refuses another input, another output and an input that is out of range.
-func TestReadmeOfNumbers(t *testing.T) {
-	needShell(t)
-	top := t.TempDir()
-	here, env := filepath.Join(top, "zkllmc"), []string{"GOFLAGS=-trimpath -ldflags=-w", "GOPROXY=off"}
-	clone(t, here)
-	sh(t, here, "go build -o build/zkllmc .", env...)
+// readmeOfNumbers runs README's commands about an MLP in a clone that has built the compiler: the generated prover shows the real output, the
+// generated verifier accepts it and refuses another input, another output and an input that is out of range.
+func readmeOfNumbers(t *testing.T, here string, env []string) {
 	scorer(t, filepath.Join(here, "scorer.onnx"))
 	said := sh(t, here, readmeBlock(t, "An MLP with the input"), env...)
 	// x·W = (3.1875, 2.34375, −2.125), and so y = (3.1875 + 2.34375/2 + 0.5, 2·3.1875 − 2.34375 − 3), exactly
 	require.Contains(t, said, "y\t[[4.859375,1.03125]]\n")
 	require.Contains(t, said, "the proof shows that the model gives these outputs for these inputs")
 
-	dir := filepath.Join(top, "scorer")
+	dir := filepath.Join(filepath.Dir(here), "scorer")
 	verify := "bin/verifier verify --vk keys/model.vk --pin model.id --statement statement.bin --proof proof.bin"
 	report := sh(t, dir, verify+" --json")
 	require.Contains(t, report, `"name": "x"`)

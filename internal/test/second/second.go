@@ -14,32 +14,45 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
 	"github.com/stretchr/testify/require"
 )
 
+// python is an interpreter that is new enough, or why there is none.
+var python = sync.OnceValues(func() (string, error) {
+	path, err := exec.LookPath("python3")
+	if err != nil {
+		return "", errors.New("there is no python3")
+	}
+	if err := exec.Command(path, "-c", "import sys; sys.exit(sys.version_info < (3, 9))").Run(); err != nil {
+		return "", errors.New("python3 is older than 3.9")
+	}
+	return path, nil
+})
+
 // Python finds an interpreter that is new enough, or skips the test.
 func Python(t testing.TB) string {
 	t.Helper()
-	path, err := exec.LookPath("python3")
+	path, err := python()
 	if err != nil {
-		t.Skip("there is no python3: the second verifier is not run")
-	}
-	if err := exec.Command(path, "-c", "import sys; sys.exit(sys.version_info < (3, 9))").Run(); err != nil {
-		t.Skip("python3 is older than 3.9: the second verifier is not run")
+		t.Skip(err.Error() + ": the second verifier is not run")
 	}
 	return path
 }
+
+// Main is what Python runs as the second verifier: as a module, of which it keeps the compiled form.
+const Main = "import sys, verify; sys.exit(verify.main(sys.argv[1:]))"
 
 // Run runs Python in the folder of the second verifier and returns its exit code and what it printed.
 func Run(t testing.TB, args ...string) (int, string) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Minute)
 	defer cancel()
-	c := exec.CommandContext(ctx, Python(t), append([]string{"-B"}, args...)...)
-	c.Dir = filepath.Join(root(t), "spec")
+	c := exec.CommandContext(ctx, Python(t), append([]string{"-S"}, args...)...) // the standard library is all it uses
+	c.Dir, c.Env = filepath.Join(root(t), "spec"), append(os.Environ(), "PYTHONDONTWRITEBYTECODE=")
 	_, err := os.Stat(filepath.Join(c.Dir, "verify.py")) // the go command remembers a test's result until a file changes that the test looked at
 	require.NoError(t, err)
 	out, err := c.CombinedOutput()
