@@ -211,10 +211,18 @@ func (b *balancer) label(acts []int, result int, free taker, whole bool) {
 	}
 }
 
-// product is a label of several activations and the result, as that of a gate: the first activation that may be scaled goes on.
+// product is a label of several activations and the result, as that of a gate: of the activations that may be scaled the one goes on whose
+// channels are furthest apart.
 func (b *balancer) product(acts []int, result int) {
-	open := slices.IndexFunc(acts, func(a int) bool { root, _ := b.root(a); return !b.fixed[root] })
-	if result < 0 || open < 0 {
+	open, most := -1, -1
+	for i, a := range acts {
+		if root, _ := b.root(a); result >= 0 && !b.fixed[root] {
+			if apart := b.apart(root); apart > most {
+				open, most = i, apart
+			}
+		}
+	}
+	if open < 0 {
 		b.fixAxis(acts...)
 		if result >= 0 {
 			b.fixAxis(result)
@@ -227,6 +235,18 @@ func (b *balancer) product(acts []int, result int) {
 			b.fixAxis(a)
 		}
 	}
+}
+
+// apart says how many powers of two lie between the sizes of the weights in front of axes that are scaled together.
+func (b *balancer) apart(root int) int {
+	most := 0
+	for _, t := range b.takers {
+		if r, sign := b.root(t.activation); r == root && sign*t.sign > 0 {
+			from := fromMedian(b.sizes(t), 0)
+			most = max(most, slices.Max(from)-slices.Min(from))
+		}
+	}
+	return most
 }
 
 func (b *balancer) root(axis int) (root, sign int) {
