@@ -85,33 +85,37 @@ func TestRescale(t *testing.T) {
 	cases := []struct {
 		xbits, ybits, up, shift int
 		lo, hi                  int64
+		clamps                  bool // as far as bounds say
 	}{
-		{4, 3, 2, 3, -8, 7},      // plain
-		{4, 3, 2, 1, -8, 7},      // clamp, one limb
-		{4, 3, 2, 0, -8, 7},      // clamp, virtual limb
-		{4, 3, 2, 0, -64, 63},    // a copy
-		{4, 3, 2, 1, 0, 7},       // clamp at zero
-		{4, 3, 2, 3, 2, 5},       // a range without zero
-		{16, 16, 16, 20, lo, hi}, // wide remainder, plain
-		{16, 16, 16, 18, lo, hi}, // wide remainder, clamp never used in practice but needed for the bound
-		{16, 16, 16, 8, lo, hi},  // wide excess
-		{16, 16, 16, 0, lo, hi},  // virtual lowest limb with committed ones above
-		{16, 16, 30, 4, lo, hi},  // three limbs
-		{16, 16, 44, 0, lo, hi},  // the widest
-		{16, 16, 44, 50, lo, hi}, // a remainder of four limbs
-		{16, 16, 46, 36, lo, hi}, // an excess of three limbs behind a wide remainder
-		{16, 16, 46, 24, lo, hi}, // and of four
+		{4, 3, 2, 3, -8, 7, false},      // plain
+		{4, 3, 2, 1, -8, 7, true},       // clamp, one limb
+		{4, 3, 2, 0, -8, 7, true},       // clamp, virtual limb
+		{4, 3, 2, 0, -64, 63, false},    // a copy
+		{4, 3, 2, 1, 0, 7, true},        // clamp at zero
+		{4, 3, 2, 3, 2, 5, true},        // a range without zero
+		{16, 16, 16, 20, lo, hi, false}, // wide remainder, plain
+		{16, 16, 16, 18, lo, hi, false}, // of another width
+		{16, 16, 16, 15, lo, hi, true},  // clamp, of one bit beyond the range
+		{16, 16, 16, 8, lo, hi, true},   // wide excess
+		{16, 16, 16, 0, lo, hi, true},   // virtual lowest limb with committed ones above
+		{16, 16, 30, 4, lo, hi, true},   // three limbs
+		{16, 16, 44, 0, lo, hi, true},   // the widest
+		{16, 16, 44, 50, lo, hi, false}, // a remainder of four limbs
+		{16, 16, 46, 36, lo, hi, true},  // an excess of three limbs behind a wide remainder
+		{16, 16, 46, 24, lo, hi, true},  // and of four
 
-		{16, 16, 16, 8, -1 << 23, 1<<23 - 1},  // a wide result, plain
-		{16, 16, 16, 0, -1 << 31, 1<<31 - 1},  // a copy
-		{16, 16, 16, 4, -1 << 20, 1<<20 - 1},  // of 21 bits, the top limb narrower; clamp
-		{16, 16, 16, 0, -1 << 16, 1<<16 - 1},  // clamp, virtual lowest limb of the excess
-		{16, 16, 30, 4, -1 << 25, 1<<25 - 1},  // three limbs of excess
-		{16, 16, 44, 19, -1 << 34, 1<<34 - 1}, // three limbs of the result, with clamp
-		{16, 16, 30, 6, -1 << 39, 1<<39 - 1},  // and without
-		{16, 16, 16, 9, 0, 1<<17 - 1},         // without sign
-		{16, 16, 16, 3, 1 << 17, 3<<17 - 1},   // a range without zero
-		{16, 16, 16, 12, -1 << 18, 1<<17 - 1}, // of other ends
+		{16, 16, 16, 8, -1 << 24, 1<<24 - 1, false}, // a wide result, plain
+		{16, 16, 16, 0, -1 << 32, 1<<32 - 1, false}, // a copy, of three limbs
+		{16, 16, 30, 6, -1 << 40, 1<<40 - 1, false}, // of other limbs
+		{16, 16, 16, 8, -1 << 23, 1<<23 - 1, true},  // a clamp that the least cells alone need
+		{16, 16, 16, 0, -1 << 31, 1<<31 - 1, true},  // likewise without a shift
+		{16, 16, 16, 4, -1 << 20, 1<<20 - 1, true},  // of 21 bits, the top limb narrower; clamp
+		{16, 16, 16, 0, -1 << 16, 1<<16 - 1, true},  // clamp, virtual lowest limb of the excess
+		{16, 16, 30, 4, -1 << 25, 1<<25 - 1, true},  // three limbs of excess
+		{16, 16, 44, 19, -1 << 34, 1<<34 - 1, true}, // three limbs of the result, with clamp
+		{16, 16, 16, 9, 0, 1<<17 - 1, true},         // without sign
+		{16, 16, 16, 3, 1 << 17, 3<<17 - 1, true},   // a range without zero
+		{16, 16, 16, 12, -1 << 18, 1<<17 - 1, true}, // of other ends
 	}
 	for _, c := range cases {
 		t.Run(fmt.Sprint(c), func(t *testing.T) {
@@ -119,6 +123,9 @@ func TestRescale(t *testing.T) {
 			w := newWide(b, 12, c.xbits, c.ybits, c.up, 0)
 			y := gadget.Rescale(b, "y", w.v, c.shift, c.lo, c.hi)
 			in := witnesstest.Instance{C: witnesstest.Finish(t, b)}
+			if classes, err := in.C.Classes(); err != nil || len(classes) == 1 != c.clamps {
+				t.Fatalf("classes %v, %v", classes, err)
+			}
 			var v []int64
 			in.Weights, v = w.weights(rand.New(rand.NewPCG(1, 1)), in.C)
 			a := in.Honest(t)
