@@ -240,4 +240,7 @@ func TestNodesOfClampedTensors(t *testing.T) {
 	require.Equal(t, names[0]+"\ta b\tAdd\n"+names[2]+"\t/c\tMatMul\n", text)
 	require.Contains(t, command, "//go:embed nodes.txt\nvar nodes string\n")
 	require.Contains(t, command, "Nodes: nodes}")
+	p.Origins = map[string]plan.Origin{"layer0": {Node: "/first", Operator: "Block"}}
+	text, _ = list()
+	require.Greater(t, strings.Count(text, "\t/first\tBlock\n"), 1, "what a gadget makes on the way is called after the tensor:\n%s", text)
 }

@@ -24,7 +24,7 @@ func nodes(plans []*plan.Plan, f *circuit.Family) []byte {
 	listed := map[string]bool{}
 	for _, c := range f.Members() {
 		for _, name := range c.Clamped() {
-			from, ok := origins[name]
+			from, ok := originOf(origins, name)
 			if ok && !listed[name] && !strings.ContainsAny(from.Node+from.Operator, "\t\r\n") {
 				fmt.Fprintf(&out, "%s\t%s\t%s\n", name, from.Node, from.Operator)
 			}
@@ -32,4 +32,18 @@ func nodes(plans []*plan.Plan, f *circuit.Family) []byte {
 		}
 	}
 	return []byte(out.String())
+}
+
+// originOf finds where a tensor comes from: what a gadget makes on the way to one is called after it, with a part behind a dot.
+func originOf(origins map[string]plan.Origin, name string) (plan.Origin, bool) {
+	for {
+		if from, ok := origins[name]; ok {
+			return from, true
+		}
+		i := strings.LastIndexByte(name, '.')
+		if i < 0 {
+			return plan.Origin{}, false
+		}
+		name = name[:i]
+	}
 }

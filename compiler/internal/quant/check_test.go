@@ -2,6 +2,7 @@ package quant
 
 import (
 	"encoding/json"
+	"fmt"
 	"math"
 	"slices"
 	"testing"
@@ -141,6 +142,52 @@ func TestPlaces(t *testing.T) {
 		}
 	}
 	require.Greater(t, r.Places[len(r.Places)-1].Noise, 0.1)
+}
+
+// skip is logits of an embedding to which a product of itself is added: the sum takes the embedding as it is, the product a rounded one.
+func skip() *ir.Graph {
+	g := &ir.Graph{Name: "skip", Stage: ir.StageFloat, Causal: true}
+	ids := g.AddIDs("ids", 4, 6)
+	product := func(x ir.ValueID, out int) ir.ValueID {
+		in := g.Value(x).Shape
+		w := g.Add(ir.OpWeight, "w", fmt.Sprintf("w%d", len(g.Values)), []int{in[1], out}, nil, nil)
+		for i := range in[1] * out {
+			w.Data = append(w.Data, math.Sin(float64(i+len(g.Values))))
+		}
+		t := ir.Term{Coef: 1, Extents: []int{in[0], in[1], out}, In: []int{0, 1}, Axes: [][][]int{{{0}, {1}}, {{1}, {2}}}, Out: [][]int{{0}, {2}}}
+		return g.Add(ir.OpEinsum, "product", "", []int{in[0], out}, []ir.ValueID{x, w.ID}, &ir.EinsumAttr{Terms: []ir.Term{t}}).ID
+	}
+	x := product(g.Add(ir.OpOneHot, "hot", "", []int{4, 6}, []ir.ValueID{ids.ID}, nil).ID, 8)
+	table := g.Value(g.Value(x).Def.In[1]).Data
+	for i := 4 * 8; i < len(table); i++ { // tokens 4 and 5
+		table[i] *= 500
+	}
+	axes, extents := ir.IdentityAxes([]int{4, 8})
+	var ts []ir.Term
+	for k := range 2 {
+		ts = append(ts, ir.Term{Coef: 1, Extents: extents, In: []int{k}, Axes: [][][]int{axes}, Out: axes})
+	}
+	sum := g.Add(ir.OpEinsum, "sum", "", []int{4, 8}, []ir.ValueID{x, product(x, 8)}, &ir.EinsumAttr{Terms: ts})
+	g.Return(product(sum.ID, 6))
+	return g
+}
+
+// A value that is cut off where products take it, and taken as it is by a sum, is to blame where it is cut off: the sum loses nothing.
+func TestWhatIsTakenTwice(t *testing.T) {
+	f := Prepare(skip())
+	cal, err := Calibrate(nil, f, [][][]float64{{{0, 1, 2, 3}}}, nil)
+	require.NoError(t, err)
+	p, err := Quantise(nil, f, cal)
+	require.NoError(t, err)
+	r, err := Check(nil, p, []Input{{Elements: [][]float64{{4, 0, 5, 1}}}}, CheckOptions{Places: true})
+	require.NoError(t, err)
+	require.Positive(t, r.Worst.Beyond, "%+v", r.Places)
+	require.ErrorContains(t, r.Err(), "cells lie beyond the range that calibration chose")
+	for _, x := range r.Places {
+		if x.Beyond == 0 {
+			require.Less(t, x.Lost, 0.01, "%+v", x)
+		}
+	}
 }
 
 // The noise of rows is the mean of the error's length in parts of the row's; rows of nothing do not count.

@@ -3,6 +3,7 @@ package quant
 import (
 	"fmt"
 	"math"
+	"slices"
 	"sync"
 
 	"github.com/zkllmc/zkllmc/internal/budget"
@@ -135,7 +136,9 @@ func (s *places) blame(left *budget.Budget, in [][]float64, kept map[ir.ValueID]
 	for _, n := range f.Nodes {
 		operands := make([][]float64, len(n.In))
 		for k, id := range n.In {
-			operands[k] = vals[id]
+			if operands[k] = vals[id]; len(s.of[id]) > 1 {
+				operands[k] = kept[s.taken(n, id)]
+			}
 		}
 		outs, err := run.Float(n, operands)
 		if err != nil {
@@ -151,6 +154,20 @@ func (s *places) blame(left *budget.Budget, in [][]float64, kept map[ir.ValueID]
 		}
 	}
 	return nil
+}
+
+// taken is which of the values that stand for an operand the integer program takes where it computes a node of the float graph: a sum takes
+// the exact one, products the one that was rounded last, say.
+func (s *places) taken(n *ir.Node, operand ir.ValueID) ir.ValueID {
+	list := s.of[operand]
+	for _, result := range s.of[n.Out[0]] {
+		for _, id := range s.p.Int.Value(result).Def.In {
+			if slices.Contains(list, id) {
+				return id
+			}
+		}
+	}
+	return list[len(list)-1]
 }
 
 func rowOf(v *ir.Value) int {
