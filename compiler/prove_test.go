@@ -48,6 +48,8 @@ type setUp struct {
 	key      *engine.Key
 	vk       []byte
 	accepted *verifier.Key
+	answer   *generation.Statement // once a test has asked for it, with its proof
+	proof    []byte
 }
 
 // compiledModels are the trained models that tests have compiled, by folder and by what is revealed of the logits.
@@ -109,6 +111,20 @@ func proveReal(t *testing.T, m provedModel, argmax bool) {
 	for name, forge := range forgeries(c, st) {
 		require.Error(t, r.accepted.VerifyStatement(r.Circuit, forge, proof), name)
 	}
+}
+
+// answered is the statement of the model's answer and its proof.
+func (r *setUp) answered(t *testing.T) (*generation.Statement, []byte) {
+	t.Helper()
+	if r.answer == nil {
+		st := greedy(t, r)
+		began := time.Now()
+		proof, err := r.key.Prove(context.Background(), &engine.Input{Statement: st}, engine.Options{Backend: cpu.New()})
+		require.NoError(t, err)
+		t.Logf("proved in %v", time.Since(began))
+		r.answer, r.proof = st, proof
+	}
+	return r.answer, r.proof
 }
 
 // greedy extends the prompt token by token with the integer program and returns the statement. On the way it compares the

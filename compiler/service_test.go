@@ -1,7 +1,6 @@
 package compiler
 
 import (
-	"context"
 	"encoding/hex"
 	"fmt"
 	"os"
@@ -12,8 +11,6 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/zkllmc/zkllmc/internal/backend/cpu"
-	"github.com/zkllmc/zkllmc/internal/engine"
 	"github.com/zkllmc/zkllmc/runtime/statement/generation"
 )
 
@@ -130,16 +127,15 @@ func TestServiceEmbedsTheVerifier(t *testing.T) {
 	}
 }
 
-// provedSum proves 327+458=785; with the circuit that is committed in generated/sums. It returns the model's ID and verifying key, a
-// true and a forged statement, and the proof.
+// provedSum proves 327+458=785; with the circuit that is committed in generated/sums, once for all tests. It returns the model's ID and
+// verifying key, a true and a forged statement, and the proof.
 func provedSum(t *testing.T) (id string, vk []byte, statements [2][]byte, proof []byte) {
 	r := trained(t, provedModels(t)[0], "argmax")
-	st := greedy(t, r)
+	st, proof := r.answered(t)
 	require.Equal(t, []int64{7, 8, 5, 12}, st.Tokens[8:])
-	proof, err := r.key.Prove(context.Background(), &engine.Input{Statement: st}, engine.Options{Backend: cpu.New()})
-	require.NoError(t, err)
 	forged := generation.Statement{Tokens: append(append([]int64(nil), r.model.tokens...), 7, 8, 6, 12), Prompt: st.Prompt, Next: st.Next}
 	for i, s := range []*generation.Statement{st, &forged} {
+		var err error
 		statements[i], err = s.Encode(r.Circuit)
 		require.NoError(t, err)
 	}
