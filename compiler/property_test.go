@@ -45,11 +45,18 @@ import (
 // Random programs, and what must hold for every one of them. ZKLLMC_PROPERTY is how many graphs and how many circuits are tried,
 // ZKLLMC_SEED the first seed. A failure names its seed and prints the program, made small; -run 'Property.*/seed=123' tries it again.
 
-// How many are tried where nothing says how many: as many as it takes to meet what must occur.
-const (
-	fewPrograms  = 14
-	fewScaled    = 4  // wide results among them
-	fewFunctions = 20 // every kind of port, public and private
+// few is how many are tried where nothing says how many, and from which seed on: as many as it takes to meet what must occur, there where
+// it takes the least.
+type few struct {
+	n     int
+	first uint64
+}
+
+var (
+	fewGraphs    = few{14, 51}
+	fewScaled    = few{4, 1} // wide results among them
+	fewCircuits  = few{14, 18}
+	fewFunctions = few{20, 62} // every kind of port, public and private
 )
 
 // TestPropertyGraphs compiles random float graphs and proves the result on random tokens.
@@ -60,7 +67,7 @@ func TestPropertyGraphs(t *testing.T) {
 			must = append(must, "integer op "+string(op.Op))
 		}
 	}
-	properties(t, checkGraph, fewPrograms, must)
+	properties(t, checkGraph, fewGraphs, must)
 }
 
 // TestPropertyCircuits proves random circuits that call the gadgets with random parameters.
@@ -69,7 +76,7 @@ func TestPropertyCircuits(t *testing.T) {
 	for _, gadget := range []string{"Rescale", "RescaleTable", "Table", "Rsqrt", "Reciprocal", "Limbs", "ZkAttn"} {
 		must = append(must, "call "+gadget+"()")
 	}
-	properties(t, checkCircuit, fewPrograms, must)
+	properties(t, checkCircuit, fewCircuits, must)
 }
 
 // TestPropertyScales compiles decoders whose weights and activations have magnitudes from 1e-9 to 1e5: they come out as precise as the same
@@ -90,12 +97,12 @@ func TestPropertyFunctions(t *testing.T) {
 // check tries the program of a seed, cut to a number of steps if that is not 0.
 type check func(seed uint64, steps int, seen *coverage) error
 
-func properties(t *testing.T, f check, few int, must []string) {
+func properties(t *testing.T, f check, few few, must []string) {
 	seen := &coverage{counts: map[string]int{}}
 	list := seeds(t, few)
 	t.Cleanup(func() {
 		t.Log(seen.text())
-		if len(list) >= few && !t.Failed() {
+		if len(list) >= few.n && !t.Failed() {
 			seen.enough(t, len(list), must)
 		}
 	})
@@ -121,21 +128,20 @@ func firstLine(err error) string {
 	return line
 }
 
-// seeds lists the seeds to try: the one that -run names, or as many as the environment asks for, else n.
-func seeds(t *testing.T, n int) []uint64 {
+// seeds lists the seeds to try: the one that -run names, or as many as the environment asks for, else a few.
+func seeds(t *testing.T, few few) []uint64 {
 	if m := regexp.MustCompile(`seed=(\d+)`).FindStringSubmatch(flag.Lookup("test.run").Value.String()); m != nil {
 		return []uint64{uint64(number(t, m[1]))}
 	}
-	first := 1
 	if s := os.Getenv("ZKLLMC_PROPERTY"); s != "" {
-		n = number(t, s)
+		few.n, few.first = number(t, s), 1
 	}
 	if s := os.Getenv("ZKLLMC_SEED"); s != "" {
-		first = number(t, s)
+		few.first = uint64(number(t, s))
 	}
-	list := make([]uint64, n)
+	list := make([]uint64, few.n)
 	for i := range list {
-		list[i] = uint64(first + i)
+		list[i] = few.first + uint64(i)
 	}
 	return list
 }
@@ -1028,8 +1034,11 @@ func TestPropertyGeneratedCode(t *testing.T) {
 	list := seeds(t, fewFunctions)
 	left, plain := max(2, min(40, len(list)/8)), max(2, min(10, len(list)/16))
 	for _, seed := range list {
+		if left == 0 {
+			break
+		}
 		r := compiled(seed)
-		if r == nil || left == 0 || r.Layers() == 0 && plain == 0 {
+		if r == nil || r.Layers() == 0 && plain == 0 {
 			continue
 		}
 		if left--; r.Layers() == 0 {
