@@ -71,6 +71,7 @@ func TestOneKeyManyLengths(t *testing.T) {
 		require.NoError(t, err)
 		pinned, err := verifier.ReadPinnedKey(ctx, f, generation.Kind, vk, accepted.ModelID())
 		require.NoError(t, err)
+		require.NoError(t, pinned.Prepare(f.Longest()))
 		require.NoError(t, pinned.Prepare())
 		sizes := map[int]int{}
 		for _, n := range tokens {

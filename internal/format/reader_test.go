@@ -6,6 +6,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/zkllmc/zkllmc/internal/circuit"
 	"github.com/zkllmc/zkllmc/internal/format"
 )
 
@@ -25,6 +26,34 @@ func TestReaderKeepsItsError(t *testing.T) {
 		_, err = r.Point()
 		require.ErrorIs(t, err, format.ErrTruncated)
 		require.ErrorIs(t, r.Close(), format.ErrTruncated)
+	}
+}
+
+// The header of what is about a member says which one, of this family.
+func TestMemberReader(t *testing.T) {
+	a, _ := weighted(t, "a")
+	f := circuit.Single(a)
+	file := format.NewWriter(format.MagicStatement, a.Digest())
+	file.Uint32(7)
+	data := file.Bytes()
+	r, c, err := format.NewMemberReader(data, format.MagicStatement, f)
+	require.NoError(t, err)
+	require.Same(t, a, c)
+	require.Equal(t, uint32(7), r.Uint32())
+	require.NoError(t, r.Close())
+	for n := range format.HeaderSize {
+		_, _, err := format.NewMemberReader(data[:n], format.MagicStatement, f)
+		require.ErrorIs(t, err, format.ErrTruncated, "%d bytes", n)
+		want := format.ErrMagic
+		if n >= 12 {
+			want = format.ErrCircuit
+		} else if n >= 8 {
+			want = format.ErrVersion
+		}
+		changed := bytes.Clone(data)
+		changed[n] ^= 1
+		_, _, err = format.NewMemberReader(changed, format.MagicStatement, f)
+		require.ErrorIs(t, err, want, "byte %d", n)
 	}
 }
 

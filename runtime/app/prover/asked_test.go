@@ -21,9 +21,11 @@ import (
 // texts is what a service has of a bench: a verifier of texts, and the files that came last.
 func (b *bench) texts(vocab []byte) (v *asked.Verifier, st, proof []byte) {
 	files := b.contents("keys/model.vk", "s.bin", "p.bin")
-	key, err := verifier.ReadKey(context.Background(), circuit.Single(b.c), generation.Kind, []byte(files[0]))
+	f, err := b.build()
 	require.NoError(b.t, err)
-	v, err = asked.NewVerifier(circuit.Single(b.c), key, parsed(vocab))
+	key, err := verifier.ReadKey(context.Background(), f, generation.Kind, []byte(files[0]))
+	require.NoError(b.t, err)
+	v, err = asked.NewVerifier(f, key, parsed(vocab))
 	require.NoError(b.t, err)
 	return v, []byte(files[1]), []byte(files[2])
 }

@@ -13,6 +13,7 @@ import (
 	"github.com/zkllmc/zkllmc/internal/circuit"
 	"github.com/zkllmc/zkllmc/internal/format"
 	"github.com/zkllmc/zkllmc/internal/test/witnesstest"
+	"github.com/zkllmc/zkllmc/runtime/asked"
 	"github.com/zkllmc/zkllmc/runtime/gadget"
 )
 
@@ -108,6 +109,14 @@ func TestManyLengths(t *testing.T) {
 		require.Equal(t, digest(test.member), r.Circuit, test.line)
 		out, _ = b.verifier(0, verifyLine)
 		require.Contains(t, out, fmt.Sprintf("circuit   %s (bigram, %s)\n", digest(test.member), b.f.Members()[test.member].Extent()))
+	}
+
+	// A service compares texts with a statement about any of them.
+	for prompt, answer := range map[string]string{"d": ";", "a": "bcd;", "abcdab": "cd;"} {
+		b.prover(0, "prove --key @keys/prover.key -o @p.bin --statement-out @s.bin --force --prompt "+prompt)
+		texts, st, proof := b.texts([]byte(vocab))
+		require.NoError(t, texts.VerifyText(t.Context(), prompt, answer, st, proof), prompt)
+		require.ErrorIs(t, texts.VerifyText(t.Context(), prompt, "b;", st, proof), asked.ErrAnswer, prompt)
 	}
 
 	_, stderr := b.prover(2, "run --key @keys/prover.key --prompt abcdabcdabcda")

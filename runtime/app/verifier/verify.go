@@ -185,8 +185,10 @@ func (a *app) verifyBytes(ctx context.Context, o verifyOptions, id [32]byte, vk,
 	}
 	read := time.Now()
 	r.Seconds.ReadKey = read.Sub(rows).Seconds()
-	if err := key.Prepare(); err != nil {
-		return nil, err
+	if r.c != nil { // else it will not come to a proof
+		if err := key.Prepare(r.c); err != nil {
+			return nil, err
+		}
 	}
 	derived := time.Now()
 	r.Seconds.Generators = rows.Sub(begin).Seconds() + derived.Sub(read).Seconds()
