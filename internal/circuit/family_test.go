@@ -4,6 +4,7 @@ import (
 	"crypto/sha256"
 	"encoding/binary"
 	"fmt"
+	"slices"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -71,8 +72,15 @@ func TestFamily(t *testing.T) {
 	require.Equal(t, one, circuit.Single(long))
 	require.Same(t, long, one.Member(long.Digest()))
 
-	f, err := circuit.NewFamily(short, long, longest)
+	two, err := circuit.NewFamily(short, long)
 	require.NoError(t, err)
+	a, b := short.Digest(), long.Digest()
+	require.Equal(t, sha256.Sum256(slices.Concat([]byte("zkllmc family\x00\x00\x00\x02"), a[:], b[:])), two.Digest())
+
+	list := []*circuit.Circuit{short, long, longest}
+	f, err := circuit.NewFamily(list...)
+	require.NoError(t, err)
+	list[0] = long
 	data := binary.BigEndian.AppendUint32([]byte("zkllmc family"), 3)
 	for _, c := range f.Members() {
 		digest := c.Digest()
@@ -159,7 +167,7 @@ func TestStrangersAreNoFamily(t *testing.T) {
 		require.ErrorContains(t, err, `port 0, input "ids"`, name)
 	}
 	for name, list := range map[string][]*circuit.Circuit{
-		"none": nil, "no circuit": {nil}, "one that is not finished": {short, {Config: short.Config}}, "twice the same": {short, short},
+		"none": nil, "no circuit": {nil}, "one that is not finished": {{Config: short.Config}}, "twice the same": {short, short},
 		"the third is of the second's length": {short, relative(t, 5, nil), relative(t, 5, func(k *kin) { k.cfg.WitnessBits = 5 })},
 	} {
 		_, err := circuit.NewFamily(list...)
