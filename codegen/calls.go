@@ -31,6 +31,8 @@ var calls = map[plan.Op]call{
 	plan.Rsqrt: {fn: gadget.Rsqrt, remedy: "scale the input of the normalisation, or give it an epsilon nearer to the squares of its cells", args: []source{name, operand("s"), value("num"), value("eps")}},
 	plan.Attn: {fn: attention.ZkAttn, remedy: "scale queries or keys down, so that scores lie nearer to each other", results: []string{"Exp", "Inv"}, args: []source{name, operand("s"), optional("mask"),
 		record(attention.Params{}, "Shift", "DBits", "EBits", "InvBits", "Unit")}},
+	"PiecewiseLinear": {fn: gadget.PiecewiseLinear, args: []source{name, operand("v"), value("shift"), limit("lo"), limit("hi"), value("low"),
+		value("fn"), value("inScale"), value("outScale")}},
 	"Max":       {fn: gadget.Max, args: []source{name, operand("x"), operand("y")}},
 	plan.Output: {fn: gadget.Output, args: []source{port, operand("x")}},
 }

@@ -73,7 +73,7 @@ func TestPropertyGraphs(t *testing.T) {
 // TestPropertyCircuits proves random circuits that call the gadgets with random parameters.
 func TestPropertyCircuits(t *testing.T) {
 	var must []string
-	for _, gadget := range []string{"Rescale", "RescaleTable", "Table", "Rsqrt", "Reciprocal", "Limbs", "ZkAttn"} {
+	for _, gadget := range []string{"Rescale", "RescaleTable", "Table", "PiecewiseLinear", "Rsqrt", "Reciprocal", "Limbs", "ZkAttn"} {
 		must = append(must, "call "+gadget+"()")
 	}
 	properties(t, checkCircuit, fewCircuits, must)

@@ -51,7 +51,12 @@ func roundShift(a int64, s int) (int64, bool) {
 }
 
 func intRescale(_ *Run, n *Node, in [][]int64) ([][]int64, error) {
-	x, a := in[0], n.Attr.(*RescaleAttr)
+	out, err := n.Attr.(*RescaleAttr).apply(n, in[0])
+	return [][]int64{out}, err
+}
+
+// apply rescales the cells of a node's input.
+func (a *RescaleAttr) apply(n *Node, x []int64) ([]int64, error) {
 	out := make([]int64, len(x))
 	for i, v := range x {
 		r, ok := roundShift(v, a.Shift)
@@ -60,5 +65,5 @@ func intRescale(_ *Run, n *Node, in [][]int64) ([][]int64, error) {
 		}
 		out[i] = min(max(r, a.Lo), a.Hi)
 	}
-	return [][]int64{out}, nil
+	return out, nil
 }

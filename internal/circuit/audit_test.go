@@ -44,6 +44,9 @@ func whole() map[string]func() *circuit.Builder {
 			y := gadget.Rescale(d.Builder, "y", d.virtual("product", []int{positions, 2}, "td,t->td t=3 d=2", before, r), 3, -16, 15)
 			d.head(gadget.Max(d.Builder, "max", y, d.x))
 		}),
+		"a function in pieces": generation(false, func(d decoder) {
+			d.head(d.round("rounded", gadget.PiecewiseLinear(d.Builder, "silu", d.x, 0, -4, 3, 1, "silu", 1, 3)))
+		}),
 		"the columns up to the row": generation(true, func(d decoder) {
 			low := d.Const("low", []int64{1, 0, 0, 1, 1, 0, 1, 1, 1}, positions, positions)
 			s := d.Virtual("masked", []int{positions, positions}, gadget.Product(d.Builder, 1, low, d.scores()))

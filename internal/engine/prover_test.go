@@ -53,8 +53,9 @@ func decoder(t testing.TB, d dims, reveal circuit.Reveal) *circuit.Circuit {
 		s := b.Virtual(name+".square", []int{T}, b.Times(1, fmt.Sprintf("td,td->t t=%d d=%d", T, D), x, x))
 		num := int64(D) << 48
 		r := gadget.Rsqrt(b, name+".r", s, num, int64(D)<<6)
-		bound := gadget.NormBound(num, 0) << 15
-		acc := b.VirtualBound(name+".acc", []int{T, D}, -bound, bound, gadget.NormWhy, b.Times(1, fmt.Sprintf("td,t,d->td t=%d d=%d", T, D), x, r, g))
+		bound, why := gadget.NormBound(num, 0)
+		bound <<= 15
+		acc := b.VirtualBound(name+".acc", []int{T, D}, -bound, bound, why, b.Times(1, fmt.Sprintf("td,t,d->td t=%d d=%d", T, D), x, r, g))
 		return gadget.Rescale(b, name, acc, 24+13-11, lo, hi)
 	}
 	linear := func(name string, x circuit.ID, n, out, shift int) circuit.ID {

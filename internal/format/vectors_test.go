@@ -119,8 +119,9 @@ func decoder(b *circuit.Builder, cfg witnesstest.Text) {
 		const num = width << 4
 		sum := b.Virtual(name+".squares", []int{length}, b.Times(1, fmt.Sprintf("td,td->t t=%d d=%d", length, width), x, x))
 		r := gadget.Rsqrt(b, name+".r", sum, num, width)
-		bound := gadget.NormBound(num, 0) << 2
-		return rescale(name, b.VirtualBound(name+".acc", []int{length, width}, -bound, bound, gadget.NormWhy,
+		bound, why := gadget.NormBound(num, 0)
+		bound <<= 2
+		return rescale(name, b.VirtualBound(name+".acc", []int{length, width}, -bound, bound, why,
 			b.Times(1, fmt.Sprintf("td,t,d->td t=%d d=%d", length, width), x, r, b.Weight(name+".weight", 3, width))), 2)
 	}
 	var future []int64

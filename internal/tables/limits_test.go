@@ -17,6 +17,15 @@ func TestLimits(t *testing.T) {
 			t.Errorf("%+v: %v", c, err)
 		}
 	}
+	for _, c := range []struct {
+		lo, hi int64
+		low    int
+		ok     bool
+	}{{0, 0, 1, true}, {0, 0, 30, true}, {0, 0, 0, false}, {0, 0, 31, false}, {1, 0, 1, false}, {maxInput - 1, maxInput - 1, 1, true}, {maxInput, maxInput, 1, false}} {
+		if _, _, err := Pieces("silu", c.lo, c.hi, 5, c.low, 5); (err == nil) != c.ok {
+			t.Errorf("pieces %+v: %v", c, err)
+		}
+	}
 	refused := func(dbits, ebits int) (yes bool) {
 		defer func() { yes = recover() != nil }()
 		Exp(dbits, ebits, 1)

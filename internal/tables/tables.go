@@ -13,10 +13,12 @@ import (
 	"math/bits"
 )
 
-// Entries are clamped to 16 bits.
+// Entries are clamped to 16 bits, those of linear pieces to 31.
 const (
 	MinEntry = -1 << 15
 	MaxEntry = 1<<15 - 1
+
+	maxEnd = 1<<30 - 1
 )
 
 // Limits of Eval's arguments.
@@ -63,6 +65,29 @@ var functions = []struct {
 
 // Eval returns Fn(x·2^-inScale)·2^outScale for x = lo, …, hi, rounded half away from zero and clamped to [MinEntry, MaxEntry].
 func Eval(fn string, lo, hi int64, inScale, outScale int) ([]int64, error) {
+	return eval(fn, lo, hi, inScale, outScale, MinEntry, MaxEntry)
+}
+
+// Pieces approximates Fn(x·2^-inScale)·2^outScale by linear pieces of 2^low arguments each, low from 1 to 30. Piece i, for lo ≤ i ≤ hi, is
+// values[i−lo] + slopes[i−lo]·l at x = 2^low·i + l. The slope is the rounded one between the function's values at the ends of the piece, which
+// are rounded and clamped to 31 bits; and the value is such that both ends are missed by as much.
+func Pieces(fn string, lo, hi int64, inScale, low, outScale int) (values, slopes []int64, err error) {
+	if low < 1 || low > 30 || lo > hi || hi >= maxInput {
+		return nil, nil, fmt.Errorf("tables: bad pieces [%d, %d] of 2^%d arguments", lo, hi, low)
+	}
+	ends, err := eval(fn, lo, hi+1, inScale-low, outScale, -maxEnd-1, maxEnd)
+	if err != nil {
+		return nil, nil, err
+	}
+	values, slopes = make([]int64, hi-lo+1), make([]int64, hi-lo+1)
+	for i := range values {
+		slopes[i] = (ends[i+1] - ends[i] + 1<<(low-1)) >> low
+		values[i] = (ends[i]+ends[i+1]+1)>>1 - slopes[i]<<(low-1)
+	}
+	return values, slopes, nil
+}
+
+func eval(fn string, lo, hi int64, inScale, outScale int, least, most int64) ([]int64, error) {
 	if lo < -maxInput || hi > maxInput || lo > hi || hi-lo >= maxEntries {
 		return nil, fmt.Errorf("tables: bad input range [%d, %d]", lo, hi)
 	}
@@ -75,7 +100,7 @@ func Eval(fn string, lo, hi int64, inScale, outScale int) ([]int64, error) {
 		}
 		out := make([]int64, hi-lo+1)
 		for i := range out {
-			out[i] = clamp(f.eval(newSample(lo+int64(i), inScale), outScale))
+			out[i] = clamp(f.eval, newSample(lo+int64(i), inScale), outScale, least, most)
 		}
 		return out, nil
 	}
@@ -91,11 +116,13 @@ func newSample(v int64, scale int) sample {
 	return x
 }
 
-func clamp(abs uint64, neg bool) int64 {
+// clamp evaluates a function and clamps its value to [least, most], least < 0.
+func clamp(f func(sample, int) (uint64, bool), x sample, out int, least, most int64) int64 {
+	abs, neg := f(x, out)
 	if neg {
-		return -int64(min(abs, -MinEntry))
+		return -int64(min(abs, uint64(-least)))
 	}
-	return int64(min(abs, MaxEntry))
+	return int64(min(abs, uint64(most)))
 }
 
 // gated returns |x|·g·2^out, rounded, with the sign of x; g has 62 fractional bits.

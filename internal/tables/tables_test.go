@@ -52,6 +52,45 @@ func TestEvalAgainstFloat(t *testing.T) {
 	}
 }
 
+// Pieces meet the function at both ends up to the rounding of ends and slopes, miss it between them by what its curvature makes, and are exact
+// where the function is linear. Results have more than 16 bits.
+func TestPieces(t *testing.T) {
+	const in, low, out = 11, 4, 14
+	for _, fn := range names() {
+		lo, hi := int64(-1<<14), int64(1<<14-1) // ±128
+		if fn == "exp" {
+			lo, hi = -1<<14, 1<<10 // up to 2^11.5
+		}
+		values, slopes, err := Pieces(fn, lo, hi, in, low, out)
+		if err != nil {
+			t.Fatal(err)
+		}
+		f := func(x int64) float64 { return math.Ldexp(oracle[fn](math.Ldexp(float64(x), -in)), out) }
+		for i := range values {
+			start := (lo + int64(i)) << low
+			bend := math.Abs((f(start)+f(start+1<<low))/2 - f(start+1<<(low-1)))
+			for l := range int64(1 << low) {
+				got, want := float64(values[i]+slopes[i]*l), f(start+l)
+				if d := math.Abs(got - want); d > 1.1*bend+1<<(low-2)+1.1 {
+					t.Fatalf("%s at %d: %v instead of %v", fn, start+l, got, want)
+				}
+			}
+		}
+	}
+	values, slopes, err := Pieces("relu", -3, 2, 0, 5, 3)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i := range values {
+		if want := max(0, int64(i)-3) << 8; values[i] != want || slopes[i] != min(8, want+8*int64(i/3)) {
+			t.Errorf("piece %d of relu: %d, slope %d", i-3, values[i], slopes[i])
+		}
+	}
+	if values, _, err = Pieces("relu", 1<<15, 1<<15, 0, 1, 10); err != nil || values[0] != 1<<26 {
+		t.Errorf("%d, %v: results of more than 16 bits are cut", values[0], err)
+	}
+}
+
 // TestPrecision compares the fixed-point functions with a big-integer evaluation: the documented error is 2^-52.
 func TestPrecision(t *testing.T) {
 	one := new(big.Int).Lsh(big.NewInt(1), precision)

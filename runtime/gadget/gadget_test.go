@@ -227,6 +227,89 @@ func TestTables(t *testing.T) {
 	}
 }
 
+// TestPiecewiseLinear compares with the definition, piece and offset, behind rescales with and without clamp, and lies about every
+// committed cell.
+func TestPiecewiseLinear(t *testing.T) {
+	const fn, in, out = "silu", 7, 12
+	for _, c := range []struct {
+		xbits, up, shift int
+		lo, hi           int64
+		low              int
+	}{
+		{9, 2, 2, -512, 511, 3},   // all that v may be
+		{9, 2, 0, -1024, 1023, 4}, // a copy
+		{9, 4, 1, -512, 511, 3},   // clamped
+		{8, 6, 0, -512, 511, 1},   // clamped, the excess' lowest limb virtual
+		{9, 30, 24, 0, 1023, 5},   // wide excess and remainder, no arguments below zero
+		{9, 30, 25, -768, 511, 8}, // five pieces
+	} {
+		t.Run(fmt.Sprint(c), func(t *testing.T) {
+			values, slopes, err := tables.Pieces(fn, c.lo>>c.low, c.hi>>c.low, in, c.low, out)
+			if err != nil {
+				t.Fatal(err)
+			}
+			b := witnesstest.Builder()
+			w := newWide(b, 12, c.xbits, min(c.up+1, 16), c.up, 0)
+			y := gadget.PiecewiseLinear(b, "y", w.v, c.shift, c.lo, c.hi, c.low, fn, in, out)
+			inst := witnesstest.Instance{C: witnesstest.Finish(t, b)}
+			var v []int64
+			inst.Weights, v = w.weights(rand.New(rand.NewPCG(8, 1)), inst.C)
+			a := inst.Honest(t)
+			for i, got := range a.Tensor(y).V {
+				x := rescale(v[i], c.shift, c.lo, c.hi)
+				piece := (x - c.lo) / (1 << c.low)
+				if want := values[piece] + slopes[piece]*((x-c.lo)%(1<<c.low)); got != want {
+					t.Errorf("%s of %d is %d, want %d", fn, v[i], got, want)
+				}
+			}
+			inst.RefusesCells(t, a, 4)
+			inst.RefusesStaged(t, 4, 1, -1)
+		})
+	}
+}
+
+// TestPiecewiseUnique tries every witness of a small function in pieces, at every argument, saturated ones too.
+func TestPiecewiseUnique(t *testing.T) {
+	b := witnesstest.Builder()
+	x := b.Weight("x", 4, 1)
+	y := gadget.PiecewiseLinear(b, "y", x, 0, -4, 3, 1, "silu", 1, 2)
+	c := witnesstest.Finish(t, b)
+	values, slopes, err := tables.Pieces("silu", -2, 1, 1, 1, 2)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ids, checker := witnesstest.Witnesses(c), witness.NewChecker(c)
+	if len(ids) != 5 {
+		t.Fatalf("%d witness tensors, want value, slope, two digits and a class", len(ids))
+	}
+	cells := map[circuit.ID]int64{}
+	var try func(rest []circuit.ID) []int64
+	try = func(rest []circuit.ID) (found []int64) {
+		if len(rest) == 0 {
+			if checker.Field(func(id circuit.ID) []*big.Int { return []*big.Int{big.NewInt(cells[id])} }) == nil {
+				found = append(found, cells[ids[0]]+cells[ids[1]]*cells[ids[2]])
+			}
+			return found
+		}
+		for v := c.Tensor(rest[0]).Lo - 1; v <= c.Tensor(rest[0]).Hi+1; v++ {
+			cells[rest[0]] = v
+			found = append(found, try(rest[1:])...)
+		}
+		return found
+	}
+	for v := int64(-8); v < 8; v++ {
+		cells[x] = v
+		q := rescale(v, 0, -4, 3)
+		want := values[(q+4)/2] + slopes[(q+4)/2]*((q+4)%2)
+		if found := try(ids); len(found) != 1 || found[0] != want {
+			t.Errorf("of %d there are the values %v, want %d alone", v, found, want)
+		}
+	}
+	if c.Tensor(y).Kind != circuit.Virtual {
+		t.Error("the result is committed")
+	}
+}
+
 func TestRsqrt(t *testing.T) {
 	for _, c := range []struct {
 		bits     int
@@ -251,8 +334,9 @@ func TestRsqrt(t *testing.T) {
 				if at(got) > 0 || at(got+1) <= 0 {
 					t.Errorf("rsqrt of %v is %d", S, got)
 				}
-				if x := in.Weights[x].V[i]; max(x*got, -x*got) > gadget.NormBound(c.num, 0) {
-					t.Errorf("|x·r| = %d·%d is above %d", x, got, gadget.NormBound(c.num, 0))
+				bound, _ := gadget.NormBound(c.num, 0)
+				if x := in.Weights[x].V[i]; max(x*got, -x*got) > bound {
+					t.Errorf("|x·r| = %d·%d is above %d", x, got, bound)
 				}
 			}
 			in.RefusesCells(t, a, 3)
@@ -280,7 +364,7 @@ func TestNormBound(t *testing.T) {
 			s.Rsh(s, uint(shift))
 			s.Add(s, big.NewInt(1)) // u + 1; without a shift s + eps
 			r := new(big.Int).Sqrt(new(big.Int).Div(big.NewInt(num), s))
-			bound := gadget.NormBound(num, shift)
+			bound, _ := gadget.NormBound(num, shift)
 			for _, v := range x {
 				if p := new(big.Int).Mul(big.NewInt(v), r); p.Cmp(big.NewInt(bound)) > 0 {
 					t.Fatalf("shift %d, num %d: %v·%v is above %d", shift, num, v, r, bound)
@@ -495,7 +579,14 @@ func TestRefusedCircuits(t *testing.T) {
 		"an axis of rows": func(b *circuit.Builder, x circuit.ID) {
 			gadget.Output(b, circuit.Port{Name: "y", Kind: circuit.Integers, Reveal: circuit.Argmax}, x)
 		},
-		"unknown function":   func(b *circuit.Builder, x circuit.ID) { gadget.Table(b, "y", x, "no such function", 0, 0) },
+		"unknown function": func(b *circuit.Builder, x circuit.ID) { gadget.Table(b, "y", x, "no such function", 0, 0) },
+		"pieces of 2^0":    func(b *circuit.Builder, x circuit.ID) { gadget.PiecewiseLinear(b, "y", x, 0, -8, 7, 0, "silu", 1, 1) },
+		"at most 2^16 pieces": func(b *circuit.Builder, x circuit.ID) {
+			gadget.PiecewiseLinear(b, "y", x, 0, -1<<17, 1<<17-1, 1, "silu", 1, 1)
+		},
+		"whole multiples":    func(b *circuit.Builder, x circuit.ID) { gadget.PiecewiseLinear(b, "y", x, 0, -6, 7, 2, "silu", 1, 1) },
+		"has the weight 2^2": func(b *circuit.Builder, x circuit.ID) { gadget.PiecewiseLinear(b, "y", x, 61, -8, 7, 2, "silu", 1, 1) },
+		"bad scales":         func(b *circuit.Builder, x circuit.ID) { gadget.PiecewiseLinear(b, "y", x, 0, -8, 7, 2, "silu", 70, 1) },
 		"there is no tensor": func(b *circuit.Builder, x circuit.ID) { gadget.Rescale(b, "y", 77, 1, 0, 1) },
 	} {
 		b := witnesstest.Builder()

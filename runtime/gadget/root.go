@@ -79,10 +79,11 @@ func slack(b *circuit.Builder, name string, bound int64, shape []int, terms ...c
 // NormBound bounds |x·r| where x is one of the terms of a sum of squares s = Σ x² + c, c ≥ 0, and r = Rsqrt(s, num, eps), shift being 0, or r
 // = Rsqrt(u, num, 1) of the quotient u = ⌊s/2^shift⌋. All are exact integers. Without a quotient r²·x² ≤ r²·S ≤ num, S = s + eps. With one x² ≤ s
 // < 2^shift·(u + 1), hence r²·x² < 2^shift·r²·(u + 1) ≤ 2^shift·num. So |x·r| ≤ ⌊√(2^shift·num)⌋. With it the product x·r·γ of a
-// normalisation is declared by VirtualBound, far below what interval arithmetic sees.
-func NormBound(num int64, shift int) int64 {
-	return isqrt(new(big.Int).Lsh(big.NewInt(max(num, 0)), uint(max(shift, 0)))).Int64()
+// normalisation is declared by VirtualBound, far below what interval arithmetic sees; why is the argument.
+func NormBound(num int64, shift int) (bound int64, why string) {
+	bound = isqrt(new(big.Int).Lsh(big.NewInt(max(num, 0)), uint(max(shift, 0)))).Int64()
+	if shift > 0 {
+		return bound, "|x·r| ≤ √(num·2^t) since x² ≤ S + 2^(t-1) < 2^t·(u + 1), x² being a term of the sum of squares in S, and r²·(u + 1) ≤ num"
+	}
+	return bound, "|x·r| ≤ √num since r²·x² ≤ r²·S ≤ num, x² being a term of the sum of squares in S"
 }
-
-// NormWhy is the argument of NormBound, for VirtualBound.
-const NormWhy = "|x·r| ≤ √num since r²·x² ≤ r²·S ≤ num, x² being a term of the sum of squares in S"

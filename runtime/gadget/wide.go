@@ -24,58 +24,80 @@ import (
 // every limb to that of hi, y = hi and q ≥ hi + 1; κ = −1 forces y = lo and q ≤ lo − 1. The cases exclude each other, so q determines κ and
 // y, y its limbs, and the rest is as in clamp. The weights of the limbs, 2^(shift+wl), are below 2^62: the equation holds over the integers.
 func wide(b *circuit.Builder, name string, v circuit.ID, shift int, lo, hi int64) circuit.ID {
-	d, ok := newDigits(b, name, shift, lo, hi)
+	radix, widths := limbWidths(bitsOf(hi-lo), LimbBits)
+	d := wideDigits{shift: shift, radix: radix, top: len(widths) - 1, lo: lo, hi: hi}
+	limbs, ok := d.rescale(b, name, v, d.lookup)
 	if !ok {
 		return v
 	}
-	hint := circuit.WideHint{Shift: int64(shift), Lo: lo, Hi: hi, Width: int64(d.radix)}
-	if !clamps(b, v, shift, lo, hi) {
-		limbs, y, minus := d.commit(b, name, v, func(l int, limb circuit.ID) { b.Lookup(Range(b, d.least(l), d.most(l)), limb) })
-		b.Hint(hint.Hint(v, limbs))
-		remainder(b, name, v, shift, minus...)
-		return y
-	}
-	x, ok := newExcess(b, name, v, shift, lo, hi)
-	if !ok {
-		return v
-	}
-	limbs, y, minus := d.commit(b, name, v, func(int, circuit.ID) {})
-	class, excess, minus := x.commit(b, name, v, minus...)
+	var sum []circuit.Term
 	for l, limb := range limbs {
-		b.Lookup(clampTable(b, d.least(l), d.most(l)), limb, class)
+		sum = append(sum, Scaled(b, 1<<(radix*l), limb))
 	}
-	hint.First, hint.Radix = int64(x.first), int64(x.radix)
-	b.Hint(hint.Hint(v, limbs, append([]circuit.ID{class}, excess...)...))
-	x.prove(b, name, v, class, minus)
-	return y
+	return b.Virtual(name, b.Shape(v), sum...)
 }
 
-// wideDigits is how the integers in [lo, hi] are cut into limbs.
+// wideDigits is how the integers in [lo, hi] are cut into limbs: top of radix bits, and one above.
 type wideDigits struct {
 	shift, radix, top int
 	lo, hi            int64
 }
 
-func newDigits(b *circuit.Builder, name string, shift int, lo, hi int64) (d wideDigits, ok bool) {
-	if shift < 0 || shift > MaxShift {
-		b.Fail("%s: a shift by %d bits, want 0 to %d", name, shift, MaxShift)
-		return d, false
-	}
-	if lo <= -circuit.MaxBound/2 || hi >= circuit.MaxBound/2 {
-		b.Fail("%s: the range [%d, %d] leaves 61 bits", name, lo, hi)
-		return d, false
-	}
-	radix, widths := limbWidths(bitsOf(hi-lo), LimbBits)
-	d = wideDigits{shift: shift, radix: radix, top: len(widths) - 1, lo: lo, hi: hi}
-	switch block := int64(1) << (radix * d.top); {
-	case lo&(block-1) != 0 || (hi+1)&(block-1) != 0:
-		b.Fail("%s: the range [%d, %d] is not one of whole multiples of 2^%d, as integers of some bits are", name, lo, hi, radix*d.top)
-	case shift+radix*d.top > MaxShift:
-		b.Fail("%s: the highest limb of [%d, %d] has the weight 2^%d after a shift by %d bits, beyond 2^%d", name, lo, hi, radix*d.top, shift, MaxShift)
+// ok refuses what cannot be cut so.
+func (d wideDigits) ok(b *circuit.Builder, name string) bool {
+	switch block := int64(1) << (d.radix * d.top); {
+	case d.shift < 0 || d.shift > MaxShift:
+		b.Fail("%s: a shift by %d bits, want 0 to %d", name, d.shift, MaxShift)
+	case d.lo <= -circuit.MaxBound/2 || d.hi >= circuit.MaxBound/2:
+		b.Fail("%s: the range [%d, %d] leaves 61 bits", name, d.lo, d.hi)
+	case d.lo&(block-1) != 0 || (d.hi+1)&(block-1) != 0:
+		b.Fail("%s: the range [%d, %d] is not one of whole multiples of 2^%d, as integers of some bits are", name, d.lo, d.hi, d.radix*d.top)
+	case d.shift+d.radix*d.top > MaxShift:
+		b.Fail("%s: the highest limb of [%d, %d] has the weight 2^%d after a shift by %d bits, beyond 2^%d", name, d.lo, d.hi, d.radix*d.top, d.shift, MaxShift)
 	default:
-		return d, true
+		return true
 	}
-	return d, false
+	return false
+}
+
+// rescale commits the limbs of a value's quotient, clamped to [lo, hi], and proves everything but that each is in its range, which lookup
+// does: with the class where the rescale clamps, else with None. False if the circuit is refused.
+func (d wideDigits) rescale(b *circuit.Builder, name string, v circuit.ID, lookup func(b *circuit.Builder, l int, limb, class circuit.ID)) (limbs []circuit.ID, ok bool) {
+	if !d.ok(b, name) {
+		return nil, false
+	}
+	hint := circuit.WideHint{Shift: int64(d.shift), Lo: d.lo, Hi: d.hi, Width: int64(d.radix)}
+	if !clamps(b, v, d.shift, d.lo, d.hi) {
+		limbs, minus := d.commit(b, name, b.Shape(v))
+		b.Hint(hint.Hint(v, limbs))
+		for l, limb := range limbs {
+			lookup(b, l, limb, None)
+		}
+		remainder(b, name, v, d.shift, minus...)
+		return limbs, true
+	}
+	x, ok := newExcess(b, name, v, d.shift, d.lo, d.hi)
+	if !ok {
+		return nil, false
+	}
+	limbs, minus := d.commit(b, name, b.Shape(v))
+	class, excess, minus := x.commit(b, name, v, minus...)
+	hint.First, hint.Radix = int64(x.first), int64(x.radix)
+	b.Hint(hint.Hint(v, limbs, append([]circuit.ID{class}, excess...)...))
+	for l, limb := range limbs {
+		lookup(b, l, limb, class)
+	}
+	x.prove(b, name, v, class, minus)
+	return limbs, true
+}
+
+// lookup looks limb l up in its range, with the class of a clamp.
+func (d wideDigits) lookup(b *circuit.Builder, l int, limb, class circuit.ID) {
+	if class == None {
+		b.Lookup(Range(b, d.least(l), d.most(l)), limb)
+		return
+	}
+	b.Lookup(clampTable(b, d.least(l), d.most(l)), limb, class)
 }
 
 // least and most are the ends of the range of limb l.
@@ -93,15 +115,12 @@ func (d wideDigits) most(l int) int64 {
 	return d.hi >> (d.radix * d.top)
 }
 
-// commit commits the limbs and returns them, their sum y and the terms of −2^shift·y.
-func (d wideDigits) commit(b *circuit.Builder, name string, v circuit.ID, lookup func(l int, limb circuit.ID)) (limbs []circuit.ID, y circuit.ID, minus []circuit.Term) {
-	var sum []circuit.Term
+// commit commits the limbs and returns them with the terms of −2^shift·y, y being their sum.
+func (d wideDigits) commit(b *circuit.Builder, name string, shape []int) (limbs []circuit.ID, minus []circuit.Term) {
 	for l := range d.top + 1 {
-		limb := b.Witness(fmt.Sprintf("%s.digit%d", name, l), d.least(l), d.most(l), b.Shape(v)...)
-		lookup(l, limb)
+		limb := b.Witness(fmt.Sprintf("%s.digit%d", name, l), d.least(l), d.most(l), shape...)
 		limbs = append(limbs, limb)
-		sum = append(sum, Scaled(b, 1<<(d.radix*l), limb))
 		minus = append(minus, Scaled(b, -1<<(d.shift+d.radix*l), limb))
 	}
-	return limbs, b.Virtual(name, b.Shape(v), sum...), minus
+	return limbs, minus
 }

@@ -261,10 +261,26 @@ func (q *quantiser) mayStayExact(n *ir.Node, t *ir.Term, k int) bool {
 	}
 	id, other := n.In[t.In[k]], n.In[t.In[1-k]]
 	a, b := q.reps[id], q.reps[other]
-	if a == nil || a.soft || q.small[a.id] != nil || q.width(a.id)+ActBits >= exactLimit {
+	switch {
+	case a == nil || a.soft || q.small[a.id] != nil:
 		return false
+	case q.inPieces(a): // of a few bits more, which the other factor leaves room for, or else is rounded
+		return true
+	case q.inPieces(b):
+		return q.most(a).Mul(q.most(a), q.most(b)).BitLen() <= 61
 	}
-	return q.f.Value(other).Def.Op == ir.OpWeight || b != nil && !b.soft && q.isSmall(b.id)
+	return q.width(a.id)+ActBits < exactLimit && (q.f.Value(other).Def.Op == ir.OpWeight || b != nil && !b.soft && q.isSmall(b.id))
+}
+
+// most is the largest magnitude of a value.
+func (q *quantiser) most(r *rep) *big.Int {
+	v := q.o.Value(r.id)
+	return big.NewInt(max(v.Hi, -v.Lo))
+}
+
+// inPieces says that a value is a function's, in linear pieces.
+func (q *quantiser) inPieces(r *rep) bool {
+	return r != nil && !r.soft && q.o.Value(r.id).Def.Op == ir.OpPiecewiseLinear
 }
 
 func summed(t *ir.Term) bool {

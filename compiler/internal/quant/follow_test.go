@@ -88,7 +88,7 @@ func TestFollow(t *testing.T) {
 // them: more bits, weights in two parts, powers of two that moved.
 func TestFollowRandomDecoders(t *testing.T) {
 	tried, widths, parts := 0, 0, 0
-	for seed := uint64(1); seed <= 60; seed++ {
+	for seed := uint64(1); seed <= 90; seed++ {
 		draw := func() *ir.Graph { _, g := randgraph.Scaled(seed); return g }
 		g := draw()
 		T := g.Value(g.In()).Shape[0]

@@ -60,7 +60,7 @@ func (q *quantiser) norm(n *ir.Node, v *ir.Value) error {
 	r := q.add(n, v.Name+".rsqrt", s.Shape, []ir.ValueID{s.ID}, ir.OpRsqrt, &ir.RsqrtAttr{Num: num, Eps: portable.Clamp(eps)})
 	r.Scale = k - x.scale
 	q.note(r, "rsqrt", 0, rms, false)
-	return q.normalised(n, v, a, x, r, k, big.NewInt(gadget.NormBound(num, 0)), gadget.NormWhy) // x is what the squares in r are of
+	return q.normalised(n, v, a, x, r, k, num, 0) // x is what the squares in r are of
 }
 
 // normInput rounds the input of a normalisation, for it alone.
@@ -129,11 +129,8 @@ func (q *quantiser) wideNorm(n *ir.Node, v *ir.Value, a *ir.NormAttr, x *rep, ke
 	r := q.add(n, v.Name+".rsqrt", s.Shape, []ir.ValueID{u.ID}, ir.OpRsqrt, &ir.RsqrtAttr{Num: num, Eps: 1})
 	r.Scale = k - x.scale
 	q.note(r, "rsqrt", t, rms, false)
-	return q.normalised(n, v, a, x, r, k, big.NewInt(gadget.NormBound(num, t)), wideNormWhy)
+	return q.normalised(n, v, a, x, r, k, num, t)
 }
-
-// wideNormWhy is the argument of gadget.NormBound for a sum of squares of which bits were dropped.
-const wideNormWhy = "|x·r| ≤ √(num·2^t) since x² ≤ S + 2^(t-1) < 2^t·(u + 1), x² being a term of the sum of squares in S, and r²·(u + 1) ≤ num"
 
 func bitLen(n int) int     { return bits.Len(uint(n)) }
 func bitLen64(n int64) int { return bits.Len64(uint64(n)) }
@@ -208,8 +205,10 @@ func (q *quantiser) sumSquares(n *ir.Node, v *ir.Value, x *rep, more int64) *ir.
 	return s
 }
 
-// normalised is x·r·γ + β, x·r being bounded by an argument.
-func (q *quantiser) normalised(n *ir.Node, v *ir.Value, a *ir.NormAttr, x *rep, r *ir.Value, k int, bound *big.Int, why string) error {
+// normalised is x·r·γ + β, x·r being bounded by the argument of gadget.NormBound.
+func (q *quantiser) normalised(n *ir.Node, v *ir.Value, a *ir.NormAttr, x *rep, r *ir.Value, k int, num int64, shift int) error {
+	most, why := gadget.NormBound(num, shift)
+	bound := big.NewInt(most)
 	axes, extents := ir.IdentityAxes(v.Shape)
 	last := len(v.Shape) - 1
 	t := ir.Term{ICoef: 1, Coef: 1, Extents: extents, In: []int{0, 1}, Axes: [][][]int{axes, axes[:last]}, Out: axes}
@@ -262,8 +261,22 @@ const (
 	scaleless = "relu" // max(c·x, 0) = c·max(x, 0): its table serves all scales
 )
 
-// functionScale is the one argument and result scale of all uses of a function: they share a table.
-type functionScale struct{ in, out int }
+// functionScale is the one argument and result scale of all uses of a function: they share a table. Arguments have TableBits bits, and low
+// bits more where the outputs need them: then the function is linear between multiples of 2^low.
+type functionScale struct {
+	in, out, low int
+	bend         float64 // variance of what lines between multiples of 2^low miss of it, whatever low is
+}
+
+// mostPieceBits is the largest number of bits of arguments of a function in linear pieces: their results have resultBits more, and are below
+// 2^31.
+const (
+	mostPieceBits = 27
+	resultBits    = 4
+)
+
+// functionKey is the name of the roundings of all uses of a function, of their arguments and of their results.
+func functionKey(fn string) string { return fn + " argument" }
 
 // chooseFunctionScales gives every elementwise function one scale for its arguments, from the largest calibrated one, and one for
 // its results, at which all of them fit 16 bits.
@@ -285,22 +298,40 @@ func (q *quantiser) chooseFunctionScales() error {
 		if !ok {
 			return fmt.Errorf("quant: function %s has no meaning", fn)
 		}
-		fine := scaleFor(float64(headroom*top[fn]), TableBits)
-		s := functionScale{in: min(fine, argScale)}
-		if missed[fn] > float64(target*target) { // the outputs need steps that other models do not
+		bits := min(max(TableBits, q.widths[functionKey(fn)]), mostPieceBits)
+		fine := scaleFor(float64(headroom*top[fn]), bits)
+		s := functionScale{in: min(fine, argScale), low: bits - TableBits}
+		if s.low > 0 || missed[fn] > float64(target*target) { // the outputs need steps that other models do not
 			if s.in = fine; fn != scaleless {
 				s.in = min(fine, finestArg)
 			}
 		}
-		limit := math.Ldexp(1, TableBits-1-s.in)
+		limit := math.Ldexp(1, bits-1-s.in)
 		largest := 0.0
 		for i := -256; i <= 256; i++ {
 			largest = math.Max(largest, math.Abs(f(limit*float64(i)/256)))
 		}
-		s.out = scaleFor(largest, ActBits)
+		if s.out = scaleFor(largest, ActBits); s.low > 0 {
+			s.out = scaleFor(largest, bits+resultBits)
+		}
+		s.bend = bend(f, math.Ldexp(limit, 1-TableBits))
 		q.funcs[fn] = s
 	}
 	return nil
+}
+
+// bend is the variance of what as many linear pieces as a table has lines, of a length, miss of a function. The line between the ends of a
+// piece is off by up to an eighth of the second derivative times the square of the length, in the middle; the mean square is 8/15 of that one's.
+func bend(f func(float64) float64, length float64) float64 {
+	most, from := 0.0, f(float64(length*-(1<<(TableBits-1))))
+	for i := -1 << (TableBits - 1); i < 1<<(TableBits-1); i++ {
+		to := f(float64(length * float64(i+1)))
+		if d := math.Abs((from+to)/2 - f(float64(length*(float64(i)+0.5)))); d <= math.MaxFloat64 { // where exp is a number
+			most = math.Max(most, d)
+		}
+		from = to
+	}
+	return float64(most * most * 8 / 15)
 }
 
 // unary lowers an elementwise function: the argument is rescaled to the table's index range, clamped, and looked up.
@@ -312,21 +343,46 @@ func (q *quantiser) unary(n *ir.Node, v *ir.Value) error {
 	}
 	s := q.funcs[fn]
 	x = q.plain(n, x, s.in)
+	inScale, outScale := s.in, s.out
+	if s.in > argScale && fn == scaleless {
+		inScale, outScale = 0, s.out-s.in
+	}
+	if s.low > 0 {
+		return q.piecewise(n, v, x, s, &ir.PiecewiseLinearAttr{Low: s.low, Fn: fn, InScale: inScale, OutScale: outScale})
+	}
 	if x.scale != s.in || q.width(x.id) >= TableBits {
 		x = q.rescale(n, x, s.in, TableBits, q.cal.Max[n.In[0]])
-		q.rounded(fn+" argument", x, TableBits, q.cal.moves.value[n.In[0]], false)
+		q.rounded(functionKey(fn), x, TableBits, q.cal.moves.value[n.In[0]], true)
 	}
 	in := q.o.Value(x.id)
-	a := &ir.TableAttr{Fn: fn, InScale: s.in, OutScale: s.out, Lo: in.Lo, Hi: in.Hi}
-	if s.in > argScale && fn == scaleless {
-		a.InScale, a.OutScale = 0, s.out-s.in
-	}
-	w := q.add(n, v.Name, v.Shape, []ir.ValueID{x.id}, ir.OpTable, a)
+	w := q.add(n, v.Name, v.Shape, []ir.ValueID{x.id}, ir.OpTable, &ir.TableAttr{Fn: fn, InScale: inScale, OutScale: outScale, Lo: in.Lo, Hi: in.Hi})
 	w.Scale = s.out
-	q.rounded(fn, &rep{id: w.ID, scale: s.out, mult: 1}, ActBits, q.cal.moves.value[v.ID], false)
 	q.note(w, "table", 0, q.cal.Max[v.ID], false)
-	q.set(v.ID, &rep{id: w.ID, scale: s.out, mult: 1})
+	q.functionOf(v, w, fn, s, math.Ldexp(1, -2*s.out)/12)
 	return nil
+}
+
+// piecewise lowers an elementwise function whose arguments have more bits than a table.
+func (q *quantiser) piecewise(n *ir.Node, v *ir.Value, x *rep, s functionScale, a *ir.PiecewiseLinearAttr) error {
+	in, bits := q.o.Value(x.id), TableBits+s.low
+	a.Shift, a.Lo, a.Hi = x.scale-s.in, -1<<(bits-1), 1<<(bits-1)-1
+	if a.Shift+a.Low > gadget.MaxShift {
+		return n.Errorf("its argument has the scale 2^%d, of which 2^%d is left; scale it down", x.scale, s.in)
+	}
+	w := q.add(n, v.Name, v.Shape, []ir.ValueID{x.id}, ir.OpPiecewiseLinear, a)
+	w.Scale = s.out
+	q.note(w, "table", a.Shift, q.cal.Max[v.ID], quotient(in.Lo, a.Shift) < a.Lo || quotient(in.Hi, a.Shift) > a.Hi)
+	q.rounded(functionKey(a.Fn), &rep{id: w.ID, scale: s.in, mult: 1}, bits, q.cal.moves.value[n.In[0]], true)
+	q.functionOf(v, w, a.Fn, s, s.bend+math.Ldexp(1, 2*(s.low-s.out))/144) // slopes are rounded
+	return nil
+}
+
+// functionOf sets a function's result and notes the variance of its error.
+func (q *quantiser) functionOf(v, w *ir.Value, fn string, s functionScale, variance float64) {
+	sense := q.cal.moves.value[v.ID]
+	p := q.noteError(functionKey(fn), TableBits+s.low, ir.Size(v.Shape), float64(sense*variance), true)
+	p.least += float64(sense * s.bend)
+	q.set(v.ID, &rep{id: w.ID, scale: w.Scale, mult: 1})
 }
 
 // plain returns x without a real factor and with a scale of at least the given one.

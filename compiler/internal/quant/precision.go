@@ -24,6 +24,9 @@ const (
 	// target the one that is aimed at where it is exceeded: bits cost little once there is a second limb.
 	enough = 1.0 / (1 << 11)
 	target = 1.0 / (1 << 13)
+	// bearable is the error that is borne where less of it takes more roundings: the largest of some hundred million errors, six standard
+	// deviations, is within Tolerance.
+	bearable = Tolerance / 6
 	// senseRuns is the number of calibration runs from which derivatives are taken.
 	senseRuns = 4
 
@@ -101,7 +104,7 @@ func (s *sensitivity) run(left *budget.Budget, f *ir.Graph, in, probe [][]float6
 				s.root[v.ID] += float64(weight * rowFactors(f, v, cells, grad))
 			}
 			if v.Def.Op == ir.OpEinsum {
-				s.products(f, v, in, float64(weight*squares(grad)))
+				s.products(f, v, in, grad, weight)
 			}
 		case n.Op == ir.OpNorm:
 			s.input[n.Out[0]] += float64(weight * squares(grad))
@@ -109,25 +112,54 @@ func (s *sensitivity) run(left *budget.Budget, f *ir.Graph, in, probe [][]float6
 	})
 }
 
-// products adds to the sensitivities of the weights that are multiplied with one other tensor, given the squares of the sum's gradient. A
-// cell's derivative is a sum over the rows in which it takes part, of gradient times other factor; their signs are as good as random, and
-// all rows are taken to be of one size.
-func (s *sensitivity) products(f *ir.Graph, v *ir.Value, in [][]float64, grad float64) {
+// products adds to the sensitivities of the weights that are multiplied with one other tensor, given the sum's gradient. A cell's derivative
+// is a sum over the rows in which it takes part, of gradient times other factor, and their signs are as good as random: what counts is the
+// sum over all rows of the products of their squares. Rows of very different sizes are common, and a large one moves the outputs little.
+func (s *sensitivity) products(f *ir.Graph, v *ir.Value, in [][]float64, grad []float64, weight float64) {
 	for _, t := range v.Def.Attr.(*ir.EinsumAttr).Terms {
 		for k, i := range t.In {
 			w := v.Def.In[i]
 			if len(t.In) != 2 || f.Value(w).Def.Op != ir.OpWeight || f.Value(v.Def.In[t.In[1-k]]).Unstored() {
 				continue
 			}
-			rows, out, other := 1, t.InOut(), t.InOperand(1-k)
-			for l, e := range t.Extents {
+			var rows []int // labels
+			out, other := t.InOut(), t.InOperand(1-k)
+			for l := range t.Extents {
 				if out[l] && other[l] {
-					rows *= e
+					rows = append(rows, l)
 				}
 			}
-			s.weight[[2]ir.ValueID{v.ID, w}] += float64(grad * float64(squares(in[t.In[1-k]])/float64(rows)*float64(t.Coef*t.Coef)))
+			sum, factor := 0.0, rowSquares(in[t.In[1-k]], t.Axes[1-k], t.Extents, rows)
+			for r, g := range rowSquares(grad, t.Out, t.Extents, rows) {
+				sum += float64(g * factor[r])
+			}
+			s.weight[[2]ir.ValueID{v.ID, w}] += float64(weight * float64(sum*float64(t.Coef*t.Coef)))
 		}
 	}
+}
+
+// rowSquares is the sum of the squares of a tensor's cells for each of the rows, which are numbered by some of its labels.
+func rowSquares(x []float64, axes [][]int, extents, rows []int) []float64 {
+	n, labels := 1, slices.Concat(axes...)
+	strides := make([]int, len(labels)) // of rows
+	for _, l := range slices.Backward(rows) {
+		strides[slices.Index(labels, l)], n = n, n*extents[l]
+	}
+	sums, at := make([]float64, n), make([]int, len(labels))
+	row := 0
+	for _, v := range x {
+		sums[row] += float64(v * v)
+		for p := len(labels) - 1; p >= 0; p-- { // cells are in the order of the labels
+			extent := extents[labels[p]]
+			if at[p]++; at[p] < extent {
+				row += strides[p]
+				break
+			}
+			row -= strides[p] * (extent - 1)
+			at[p] = 0
+		}
+	}
+	return sums
 }
 
 func squares(x []float64) (sum float64) {
@@ -201,21 +233,26 @@ func (q *quantiser) rounded(key string, r *rep, bits int, sense float64, free bo
 	q.noteError(key, bits, ir.Size(q.o.Value(r.id).Shape), float64(sense*unit*unit)/12, free)
 }
 
-func (q *quantiser) noteError(key string, bits, cells int, variance float64, free bool) {
+func (q *quantiser) noteError(key string, bits, cells int, variance float64, free bool) *place {
 	p := q.places[key]
 	if p == nil {
 		p = &place{}
 		q.places[key] = p
 	}
 	p.bits, p.cells, p.variance, p.free = max(p.bits, bits), p.cells+cells, p.variance+variance, p.free || free
+	return p
 }
 
 // place is what is known of the roundings of one name.
 type place struct {
 	bits, cells int
 	variance    float64
+	least       float64 // what more bits leave of it
 	free        bool
 }
+
+// widened is the variance that moreBits leave.
+func (p *place) widened() float64 { return math.Max(p.variance/(1<<(2*moreBits)), p.least) }
 
 // below says that a place adds less than it did before.
 func (p *place) below(before *place) bool {
@@ -240,45 +277,94 @@ func (q *quantiser) of(id ir.ValueID) string {
 	return v.Name
 }
 
-// choose finds the widths of all places whose roundings would move the outputs too far.
+// choose finds the widths of all places whose roundings would move the outputs too far. Those for which other values would have to be rounded
+// first, products that stay exact otherwise, come last, and only if the error is not bearable without them.
 func choose(left *budget.Budget, f *ir.Graph, cal *Calibration, commit []ir.ValueID) (map[string]int, *PrecisionReport, error) {
-	widths, limits := map[string]int{}, map[string]int{}
-	plain, err := quantise(left, f, cal, commit, widths, true)
+	plain, err := quantise(left, f, cal, commit, nil, true)
 	if err != nil {
 		return nil, nil, err
 	}
-	now := plain
+	c := chooser{now: plain, widths: map[string]int{}, limits: map[string]int{}}
+	quantise := func(widths map[string]int) (*Program, error) { return quantise(left, f, cal, commit, widths, true) }
 	for {
-		more := widen(now.places, widths, limits)
-		if more == nil {
-			return widths, precisionReport(plain.places, now.places), nil
+		more := widen(c.now.places, c.widths, c.limits)
+		switch {
+		case more == nil && !c.relent():
+			return c.widths, precisionReport(plain.places, c.now.places), nil
+		case more != nil && !c.single && !c.try(more, quantise):
+			c.single = true // some of them leave the bounds, or cost too much: one by one
+		case more != nil && c.single:
+			c.one(more, quantise)
 		}
-		next, err := quantise(left, f, cal, commit, more, true)
-		if err == nil {
-			for key, bits := range more {
-				if bits > widths[key] && !next.places[key].below(now.places[key]) {
-					limits[key] = bits // something else bounds it
-				}
-			}
-			widths, now = more, next
-			continue
-		}
-		if left.Poll() != nil {
+		if err := left.Poll(); err != nil {
 			return nil, nil, err
 		}
-		for _, key := range slices.Sorted(maps.Keys(more)) { // some of them leave the bounds: one by one
-			if more[key] == widths[key] {
-				continue
-			}
-			one := maps.Clone(widths)
-			one[key] = more[key]
-			if next, err := quantise(left, f, cal, commit, one, true); err == nil {
-				widths, now = one, next
-			} else {
-				limits[key] = max(ActBits, widths[key])
-			}
+	}
+}
+
+// chooser looks for widths.
+type chooser struct {
+	now            *Program
+	widths, limits map[string]int
+	dear           []string // places that were not widened, because others would have had to be rounded or for the bounds
+	single         bool     // they are widened one by one
+	relented       bool
+}
+
+// one widens the place that adds most per cell, of those that are to be widened, by as many bits as can be.
+func (c *chooser) one(more map[string]int, quantise func(map[string]int) (*Program, error)) {
+	best, most := "", -1.0
+	for _, key := range slices.Sorted(maps.Keys(more)) {
+		p := c.now.places[key]
+		if by := p.variance / float64(p.cells); more[key] > c.widths[key] && by > most {
+			best, most = key, by
 		}
 	}
+	from := max(c.now.places[best].bits, c.widths[best])
+	for bits := more[best]; bits > from; bits -= moreBits {
+		one := maps.Clone(c.widths)
+		if one[best] = bits; c.try(one, quantise) {
+			return
+		}
+	}
+	c.limits[best] = from
+	c.dear = append(c.dear, best)
+}
+
+// try takes widths over, unless they leave the bounds or cost too much.
+func (c *chooser) try(more map[string]int, quantise func(map[string]int) (*Program, error)) bool {
+	next, err := quantise(more)
+	if err != nil {
+		return false
+	}
+	for key := range next.places {
+		if c.now.places[key] == nil && !c.relented {
+			return false
+		}
+	}
+	for key, bits := range more {
+		if bits > c.widths[key] && !next.places[key].below(c.now.places[key]) {
+			c.limits[key] = bits // something else bounds it
+		}
+	}
+	c.widths, c.now = more, next
+	return true
+}
+
+// relent allows what cost too much, once, where the error is not bearable without.
+func (c *chooser) relent() bool {
+	total := 0.0
+	for _, key := range slices.Sorted(maps.Keys(c.now.places)) {
+		total += c.now.places[key].variance
+	}
+	if c.relented || len(c.dear) == 0 || total <= float64(bearable*bearable) {
+		return false
+	}
+	for _, key := range c.dear {
+		delete(c.limits, key)
+	}
+	c.relented = true
+	return true
 }
 
 // widen returns widths at which the predicted error is below the target, or what cannot be changed; nil if that is so already. First come
@@ -295,7 +381,7 @@ func widen(places map[string]*place, widths, limits map[string]int) map[string]i
 		p.bits = max(p.bits, widths[key])
 		total += p.variance
 		limit, limited := limits[key]
-		if !p.free || p.bits >= maxBits || limited && p.bits >= limit {
+		if !p.free || p.bits >= maxBits || limited && p.bits >= limit || p.widened() > p.variance/2 {
 			floor += p.variance
 			continue
 		}
@@ -311,12 +397,12 @@ func widen(places map[string]*place, widths, limits map[string]int) map[string]i
 			return cmp.Or(cmp.Compare(a.variance/float64(a.cells), b.variance/float64(b.cells)), -cmp.Compare(a.key, b.key))
 		})
 		k := slices.IndexFunc(list, func(c candidate) bool { return c.key == best.key })
-		less := float64(best.variance / (1 << (2 * moreBits)))
+		less := best.widened()
 		total += less - best.variance
 		list[k].variance = less
 		list[k].bits += moreBits
 		more[best.key] = list[k].bits
-		if list[k].bits >= maxBits {
+		if list[k].bits >= maxBits || list[k].widened() > less/2 {
 			return more
 		}
 	}

@@ -1,8 +1,11 @@
 package quant
 
 import (
+	"fmt"
+	"maps"
 	"math"
 	"math/rand/v2"
+	"slices"
 	"strings"
 	"testing"
 
@@ -90,6 +93,125 @@ func TestPrecision(t *testing.T) {
 			}
 			require.Positive(t, wide)
 		}
+	}
+}
+
+// A gate with outliers in one channel gets a function in linear pieces: its table's step would be that of the outliers, for all channels.
+// The product with the other branch stays exact, so that nothing else is rounded for it, and functions of models without outliers stay tables.
+func TestGatesWithOutliers(t *testing.T) {
+	for _, fn := range []string{"silu", "gelu", "sigmoid", "relu"} {
+		for _, by := range []float64{1, 40, 400} {
+			f := Prepare(gated(fn, by))
+			cal, err := Calibrate(nil, f, nil, nil)
+			require.NoError(t, err)
+			p, err := Quantise(nil, f, cal)
+			require.NoError(t, err)
+			require.NoError(t, ir.Verify(p.Int))
+			plain, err := quantise(nil, f, cal, nil, nil, false)
+			require.NoError(t, err)
+			was, _ := errorOf(t, plain, cal)
+			is, most := errorOf(t, p, cal)
+			pieces, roundings := 0, [2]int{}
+			for i, g := range []*ir.Graph{p.Int, plain.Int} {
+				for _, n := range g.Nodes {
+					switch n.Op {
+					case ir.OpPiecewiseLinear:
+						pieces++
+						require.Equal(t, p.Int, g)
+					case ir.OpRescale:
+						roundings[i]++
+					}
+				}
+			}
+			t.Logf("%s, outliers of %g: error %.2e, at most %.2e, with a table %.2e; %d in pieces, predicted %.2e", fn, by, is, most, was, pieces, p.Report.Precision.Error)
+			require.Less(t, most, 1.0/1024)
+			require.Less(t, is, 4*p.Report.Precision.Error)
+			if p.Report.Precision.Plain < enough {
+				require.Zero(t, pieces)
+				continue
+			}
+			require.Equal(t, 1, pieces)
+			require.Less(t, is, was/2)
+			if by == 40 {
+				require.Equal(t, roundings[1]-1, roundings[0], "no more roundings than before: the argument's is the function's own")
+			}
+		}
+	}
+}
+
+// gated is W·(fn(G·x) * (U·x)), the first rows of G larger than the others.
+func gated(fn string, by float64) *ir.Graph {
+	const width, hidden = 12, 24
+	g := &ir.Graph{Name: "gated", Stage: ir.StageFloat}
+	rng := rand.New(rand.NewPCG(3, 5))
+	x := g.AddInput(ir.Port{Name: "x", Kind: plan.Reals, Lo: -1, Hi: 1, Shape: []int{4, width}})
+	linear := func(name string, x *ir.Value, rows int, size func(row int) float64) *ir.Value {
+		from := x.Shape[1]
+		w := g.Add(ir.OpWeight, name+".weight", "", []int{rows, from}, nil, nil)
+		for r := range rows {
+			for range from {
+				w.Data = append(w.Data, size(r)*rng.NormFloat64()/math.Sqrt(float64(from)))
+			}
+		}
+		return g.Add(ir.OpEinsum, name, "", []int{4, rows}, []ir.ValueID{x.ID, w.ID}, &ir.EinsumAttr{Terms: []ir.Term{
+			{Coef: 1, Extents: []int{4, rows, from}, In: []int{0, 1}, Axes: [][][]int{{{0}, {2}}, {{1}, {2}}}, Out: [][]int{{0}, {1}}}}})
+	}
+	outlier := func(r int) float64 {
+		if r == 0 {
+			return by
+		}
+		return 1
+	}
+	gate := linear("gate", x, hidden, outlier)
+	up := linear("up", x, hidden, func(int) float64 { return 1 })
+	act := g.Add(ir.OpUnary, "act", "", gate.Shape, []ir.ValueID{gate.ID}, &ir.UnaryAttr{Fn: fn})
+	axes := [][]int{{0}, {1}}
+	product := g.Add(ir.OpEinsum, "product", "", act.Shape, []ir.ValueID{act.ID, up.ID}, &ir.EinsumAttr{Terms: []ir.Term{
+		{Coef: 1, Extents: []int{4, hidden}, In: []int{0, 1}, Axes: [][][]int{axes, axes}, Out: axes}}})
+	down := linear("down", product, width, func(int) float64 { return 1 })
+	for i := range g.Value(down.Def.In[1]).Data { // what the outliers give is taken back where they go
+		if i%hidden == 0 {
+			g.Value(down.Def.In[1]).Data[i] /= by
+		}
+	}
+	g.Return(down.ID)
+	return g
+}
+
+// The squares of a tensor's rows, however its labels are spread over axes.
+func TestRowSquares(t *testing.T) {
+	rng := rand.New(rand.NewPCG(2, 2))
+	for range 200 {
+		extents := []int{1 + rng.IntN(3), 1 + rng.IntN(3), 1 + rng.IntN(3), 1 + rng.IntN(3)}
+		labels := rng.Perm(4)[:1+rng.IntN(4)]
+		var axes [][]int
+		for i := 0; i < len(labels); {
+			n := 1 + rng.IntN(len(labels)-i)
+			axes, i = append(axes, labels[i:i+n]), i+n
+		}
+		rows := slices.DeleteFunc(slices.Sorted(slices.Values(labels)), func(int) bool { return rng.IntN(2) == 0 })
+		size := 1
+		for _, l := range labels {
+			size *= extents[l]
+		}
+		x, want := make([]float64, size), map[string]float64{}
+		for i := range x {
+			x[i] = float64(1 + rng.IntN(9))
+			at, rest := map[int]int{}, i
+			for _, l := range slices.Backward(labels) {
+				at[l], rest = rest%extents[l], rest/extents[l]
+			}
+			key := ""
+			for _, l := range rows {
+				key += fmt.Sprint(at[l], " ")
+			}
+			want[key] += x[i] * x[i]
+		}
+		var list []float64
+		for _, key := range slices.Sorted(maps.Keys(want)) {
+			list = append(list, want[key])
+		}
+		require.Equal(t, list, rowSquares(x, axes, extents, rows), "%v %v %v", axes, extents, rows)
 	}
 }
 

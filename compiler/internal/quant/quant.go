@@ -8,11 +8,12 @@
 //   - activations that enter a product: 16 bits, the scale from the calibrated maximum with a factor 1.5 of headroom, clamped;
 //   - the increments of a sum (a residual stream): 16 bits each, every one with its own scale. The sum itself is exact and wide;
 //   - the inputs of normalisations that are too wide for their squares;
-//   - the argument of a table function: TableBits bits;
+//   - the argument of a table function: TableBits bits, and its result, 16 bits; or the argument in more, the function being linear
+//     between multiples of 2^low;
 //   - sums of sums that would leave 2^62, or that a proof would evaluate at many points: 16 bits.
 //
-// Activations, increments and inputs of normalisations get up to 32 bits, as limbs, where 16 would move the outputs too far: precision.go
-// predicts how far, and chooses.
+// Activations, increments and inputs of normalisations get up to 32 bits, as limbs, and arguments of functions up to 27, where fewer would
+// move the outputs too far: precision.go predicts how far, and chooses.
 //
 // Everything else is exact: sums, accumulators, scores, sums of squares, logits. Interval arithmetic over all of it shows that no
 // cell reaches 2^62, or the model is refused.

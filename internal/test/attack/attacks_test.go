@@ -72,6 +72,9 @@ func sections() []section {
 		{"output of another line", outputOfAnotherLine, nil},
 		{"pair not in the table", nil, rejectPairNotInTable},
 		{"line of the neighbouring table", nil, rejectLineOfTheNeighbouringTable},
+		{"argument that lies in a neighbouring piece", nil, rejectArgumentInANeighbouringPiece},
+		{"value or slope of another piece, or of none", nil, rejectAnotherPiece},
+		{"argument that is no integer", nil, rejectArgumentThatIsNoInteger},
 		{"wrong multiplicity", wrongMultiplicity, nil},
 		{"maximum that is the smaller one, or neither", nil, rejectMaximumThatIsNone},
 		{"maximum that is no integer", nil, rejectMaximumThatIsNoInteger},
@@ -159,9 +162,12 @@ var operations = map[ir.Op]operation{
 	ir.OpEinsum:  {"residual", []string{"looked-up column that is not what defines it"}, []string{"term of a sum left out or negated"}, []string{"sum that is right mod p only"}},
 	ir.OpRescale: {"clamp", []string{"rescale off by one"}, []string{"the other saturation branch", "limb that does not recompose"}, []string{"cell out of its range", "quotient out of range with a valid remainder"}},
 	ir.OpTable:   {"table", []string{"output of another line"}, []string{"rescale off by one", "pair not in the table"}, []string{"cell out of its range"}},
-	ir.OpMax:     {"max", []string{"maximum that is the smaller one, or neither"}, []string{"pair not in the table", "output of another line"}, []string{"cell out of its range", "maximum that is no integer"}},
-	ir.OpRsqrt:   {"rsqrt", []string{"inverse square root off by one or negative"}, []string{"lie that one constraint alone refuses"}, []string{"cell out of its range", "inverse square root that is no integer"}},
-	ir.OpZkAttn:  {"attention", []string{"output of another line", "attention to a masked position"}, []string{"row maximum too large or too small", "reciprocal off by one"}, []string{"cell out of its range", "row maximum that is no integer", "reciprocal that wraps around"}},
+	ir.OpPiecewiseLinear: {"pieces", []string{"value or slope of another piece, or of none", "output of another line"},
+		[]string{"argument that lies in a neighbouring piece", "rescale off by one", "the other saturation branch"},
+		[]string{"cell out of its range", "argument that is no integer"}},
+	ir.OpMax:    {"max", []string{"maximum that is the smaller one, or neither"}, []string{"pair not in the table", "output of another line"}, []string{"cell out of its range", "maximum that is no integer"}},
+	ir.OpRsqrt:  {"rsqrt", []string{"inverse square root off by one or negative"}, []string{"lie that one constraint alone refuses"}, []string{"cell out of its range", "inverse square root that is no integer"}},
+	ir.OpZkAttn: {"attention", []string{"output of another line", "attention to a masked position"}, []string{"row maximum too large or too small", "reciprocal off by one"}, []string{"cell out of its range", "row maximum that is no integer", "reciprocal that wraps around"}},
 }
 
 // column is a circuit that attacks are tried on.

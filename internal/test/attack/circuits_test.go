@@ -67,6 +67,10 @@ var stages = map[string]spec{
 	"rescale table": {cfg: config("rescale table"), build: func(b *circuit.Builder) {
 		gadget.RescaleTable(b, "act", b.Weight("w", 7, 5), 1, -12, 11, "silu", 2, 4)
 	}, weights: map[string][]int64{"w": {-64, 63, 5, -8, 22}}},
+	"pieces": {cfg: classes("pieces", 6, 5), build: func(b *circuit.Builder) { // a function in linear pieces, behind a clamp
+		y := gadget.PiecewiseLinear(b, "y", b.Weight("w", 9, 5), 1, -64, 63, 3, "silu", 4, 6)
+		gadget.Rescale(b, "z", y, 2, -128, 127)
+	}, weights: map[string][]int64{"w": {-256, 255, 21, -46, 150}}},
 	"max": {cfg: config("max"), build: func(b *circuit.Builder) {
 		x := gadget.Rescale(b, "x", b.Weight("v", 5, 6), 1, -8, 8)
 		m := gadget.Max(b, "m", x, gadget.Rescale(b, "y", b.Weight("w", 5, 6), 1, -8, 8))
@@ -85,8 +89,9 @@ var stages = map[string]spec{
 		s := b.Virtual("square", []int{2}, b.Times(1, "td,td->t t=2 d=3", x, x))
 		const num = 3 << 12
 		r := gadget.Rsqrt(b, "r", s, num, 3)
-		bound := gadget.NormBound(num, 0) << 4
-		acc := b.VirtualBound("acc", []int{2, 3}, -bound, bound, gadget.NormWhy, b.Times(1, "td,t,d->td t=2 d=3", x, r, g))
+		bound, why := gadget.NormBound(num, 0)
+		bound <<= 4
+		acc := b.VirtualBound("acc", []int{2, 3}, -bound, bound, why, b.Times(1, "td,t,d->td t=2 d=3", x, r, g))
 		gadget.Rescale(b, "y", acc, 5, -64, 64)
 	}},
 	"attention": {cfg: config("attention"), build: zkattn(causal(3), 3), weights: map[string][]int64{

@@ -140,11 +140,13 @@ func (c *caller) pick() circuit.ID {
 
 // step makes one call.
 func (c *caller) step() {
-	switch c.rng.IntN(9) {
+	switch c.rng.IntN(10) {
 	case 0, 1:
 		c.rescale()
 	case 2:
 		c.function()
+	case 9:
+		c.piecewise()
 	case 3:
 		c.root()
 	case 4:
@@ -244,6 +246,23 @@ func (c *caller) function() {
 	y := gadget.Table(c.b, c.name(fn), x, fn, i, o)
 	c.call(fmt.Sprintf("%d = Table(%d, %s, %d, %d)", y, x, fn, i, o), []circuit.ID{x}, []circuit.ID{y}, func(in [][]int64) [][]int64 {
 		return [][]int64{tabulated(fn, i, o, in[0])}
+	})
+}
+
+// piecewise draws a function in linear pieces, behind a shift that leaves some bits.
+func (c *caller) piecewise() {
+	x := c.pick()
+	lo, hi := c.b.Bounds(x)
+	low, n := 1+c.rng.IntN(8), c.pickBits(10)
+	s := min(c.shift(lo, hi), gadget.MaxShift-low)
+	a, z := int64(-1)<<(n-1)<<low, int64(1)<<(n-1)<<low-1
+	if c.rng.IntN(3) == 0 {
+		a, z = 0, int64(1)<<n<<low-1
+	}
+	fn, i, o := ir.Functions[c.rng.IntN(len(ir.Functions))], c.rng.IntN(16), c.rng.IntN(20)
+	y := gadget.PiecewiseLinear(c.b, c.name("pieces"), x, s, a, z, low, fn, i, o)
+	c.call(fmt.Sprintf("%d = PiecewiseLinear(%d, %d, %d, %d, %d, %s, %d, %d)", y, x, s, a, z, low, fn, i, o), []circuit.ID{x}, []circuit.ID{y}, func(in [][]int64) [][]int64 {
+		return [][]int64{interpolated(fn, low, i, o, rescaled(in[0], s, a, z))}
 	})
 }
 

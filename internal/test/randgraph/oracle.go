@@ -48,6 +48,21 @@ func tabulated(fn string, in, out int, v []int64) []int64 {
 	return y
 }
 
+// interpolated is tabulated between multiples of 2^low: each cell's piece is evaluated alone.
+func interpolated(fn string, low, in, out int, v []int64) []int64 {
+	y := make([]int64, len(v))
+	for i, x := range v {
+		offset := ((x % (1 << low)) + 1<<low) % (1 << low)
+		piece := (x - offset) / (1 << low)
+		value, slope, err := tables.Pieces(fn, piece, piece, in, low, out)
+		if err != nil {
+			panic(err) // the circuit was built with this function
+		}
+		y[i] = value[0] + slope[0]*offset
+	}
+	return y
+}
+
 // roots searches the largest r with r²·(s+eps) ≤ num by bisection.
 func roots(s []int64, num, eps int64) []int64 {
 	out := make([]int64, len(s))

@@ -124,6 +124,8 @@ func (d *grapher) step(i int) {
 		d.sum(origin)
 	case k >= 20:
 		d.window(origin)
+	case k < 12 && d.rng.IntN(3) == 0:
+		d.gate(origin)
 	case k < 12:
 		d.apply(ir.OpUnary, origin, d.pick(), nil, &ir.UnaryAttr{Fn: ir.Functions[d.rng.IntN(len(ir.Functions))]})
 	case k < 17:
@@ -131,6 +133,32 @@ func (d *grapher) step(i int) {
 	default:
 		d.softmax(origin)
 	}
+}
+
+// gate applies a function to channels of which one is far larger than the others, and takes that back behind it.
+func (d *grapher) gate(origin string) {
+	x := d.pick()
+	shape := d.g.Value(x).Shape
+	if len(shape) == 0 {
+		return
+	}
+	axes, extents := ir.IdentityAxes(shape)
+	last := len(shape) - 1
+	up, down := d.g.NewValue("up", shape[last:]), d.g.NewValue("down", shape[last:])
+	for i := range shape[last] {
+		by := 1.0
+		if i == 0 {
+			by = 500
+		}
+		up.Data, down.Data = append(up.Data, by), append(down.Data, 1/by)
+	}
+	times := func(x ir.ValueID, by *ir.Value) ir.ValueID {
+		t := ir.Term{Coef: 1, Extents: extents, In: []int{int(x), int(d.define(ir.OpWeight, by))}, Axes: [][][]int{axes, axes[last:]}, Out: axes}
+		return d.einsumTerms(origin, shape, []ir.Term{t.Clone()})
+	}
+	fn := []string{"silu", "gelu", "gelu_tanh", "relu"}[d.rng.IntN(4)]
+	d.apply(ir.OpUnary, origin, times(x, up), nil, &ir.UnaryAttr{Fn: fn})
+	times(d.pool[len(d.pool)-1], down)
 }
 
 // pairwise lists the operations of the op table that take two tensors cell by cell, and no attributes.
