@@ -58,7 +58,7 @@ func newReader(m *member) (reader, error) {
 	return reader{m: m, rows: rows}, nil
 }
 
-// Circuit is the one that reads the text: the shortest of the family that holds it.
+// Circuit is the one that reads the text: the shortest of the family that holds all it ever had.
 func (d *Decoding) Circuit() *circuit.Circuit { return d.m.c }
 
 // Whole says why every call takes a whole pass; nil if none does.
@@ -132,14 +132,15 @@ func (r *reader) next(ctx context.Context, tokens []int64) error {
 	return nil
 }
 
-// Prove is Key.Prove for a statement about the text, as it is before it is hidden, or about one that begins so. The decoding ends.
+// Prove is Key.Prove for a statement about the text, as it is before it is hidden, or about one that begins so, with the circuit that reads the
+// text: what another one says of it nobody has asked. The decoding ends.
 func (d *Decoding) Prove(ctx context.Context, st *generation.Statement, o Options) ([]byte, error) {
-	c := d.k.f.Smallest(len(st.Tokens))
+	c := d.m.c
 	in := &Input{Statement: st.Hide(c), Private: generation.PrivateInput(c, st.Tokens)}
-	if d.rows == nil || c != d.m.c {
-		return d.k.Prove(ctx, in, o)
-	}
 	return d.k.prove(ctx, d.m, in, o, func() (*witness.Assignment, error) {
+		if d.rows == nil {
+			return d.m.witness(ctx, in)
+		}
 		a, err := d.rows.Finish(ctx, st.Tokens, in.publics(c), in.Private)
 		if err != nil {
 			return nil, refuse(ErrFalse, err)
