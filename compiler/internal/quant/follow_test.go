@@ -59,8 +59,8 @@ func widened(t *testing.T, p *Program) *Program {
 	return p
 }
 
-// A program that follows another one at a shorter length gives the same integer logits on the beginning of every input, out of the same weights
-// with the same ranges; one that chooses for itself does not, which is the control.
+// A program that follows another one at a shorter length gives the same integer logits on the beginning of every input, out of the same
+// weights with the same ranges; one that chooses for itself does not, which is the control.
 func TestFollow(t *testing.T) {
 	for name, make := range ninePositions {
 		long := program(t, make())
@@ -84,10 +84,10 @@ func TestFollow(t *testing.T) {
 	}
 }
 
-// Random decoders, whose activations and weights have magnitudes from 1e-9 to 1e5, are followed at a shorter length, whatever was chosen for
-// them: more bits, weights in two parts, powers of two that moved.
+// Random decoders, whose activations and weights have magnitudes from 1e-9 to 1e5, are followed at a shorter length, whatever was chosen
+// for them: more bits, weights in two parts, functions in pieces, powers of two that moved.
 func TestFollowRandomDecoders(t *testing.T) {
-	tried, widths, parts := 0, 0, 0
+	tried, widths, parts, pieces := 0, 0, 0, 0
 	for seed := uint64(1); seed <= 90; seed++ {
 		draw := func() *ir.Graph { _, g := randgraph.Scaled(seed); return g }
 		g := draw()
@@ -114,10 +114,14 @@ func TestFollowRandomDecoders(t *testing.T) {
 		if slices.ContainsFunc(long.Int.Values, func(v *ir.Value) bool { return v.Def.Op == ir.OpWeight && strings.HasSuffix(v.Name, ".low") }) {
 			parts++
 		}
+		if slices.ContainsFunc(long.Int.Nodes, func(n *ir.Node) bool { return n.Op == ir.OpPiecewiseLinear }) {
+			pieces++
+		}
 	}
 	require.Greater(t, tried, 15)
 	require.Greater(t, widths, 5)
 	require.Greater(t, parts, 0)
+	require.Greater(t, pieces, 0)
 }
 
 // weight is what circuits of several lengths must have alike of one.
@@ -137,8 +141,8 @@ func weightsOf(g *ir.Graph) (out []weight) {
 	return out
 }
 
-// What depends on the length in more than extents is refused with its node: other cells of a weight, rows that are not the first of a table,
-// another operation, another factor, a constant beyond the range of the longest length's.
+// What depends on the length in more than extents is refused with its node: other cells of a weight, rows that are not the first of a
+// table, another operation, another factor, a constant beyond the range of the longest length's.
 func TestFollowRefuses(t *testing.T) {
 	long := program(t, synthetic.GPT(1, 16, 2, 9, 20, 7))
 	node := func(g *ir.Graph, op ir.Op, name string) *ir.Node {
@@ -151,18 +155,26 @@ func TestFollowRefuses(t *testing.T) {
 		change func(g *ir.Graph)
 		want   string
 	}{
-		"a weight":       {func(g *ir.Graph) { data(g, ir.OpWeight, "layers.0.q_proj.weight")[3] *= 2 }, `node "layers.0.q_proj.weight" (Weight): the cells of its weight "q_proj.weight" depend on the length`},
-		"the last rows":  {func(g *ir.Graph) { slices.Reverse(data(g, ir.OpWeight, "positions.weight")) }, `the cells of its weight "positions.weight" depend on the length`},
-		"an operation":   {func(g *ir.Graph) { node(g, ir.OpUnary, "layers.0.gelu").Attr = &ir.UnaryAttr{Fn: "silu"} }, `node "layers.0.gelu" (Unary): computes something else at the longest length`},
-		"a factor":       {func(g *ir.Graph) { node(g, ir.OpEinsum, "layers.0.scores").Attr.(*ir.EinsumAttr).Terms[0].Coef = 0.5 }, `node "layers.0.scores" (Einsum): computes something else`},
-		"another output": {func(g *ir.Graph) { g.Return(node(g, ir.OpNorm, "norm").Out[0]) }, `node "norm" (Norm): gives an output, and at the longest length another node does`},
+		"a weight": {func(g *ir.Graph) { data(g, ir.OpWeight, "layers.0.q_proj.weight")[3] *= 2 },
+			`node "layers.0.q_proj.weight" (Weight): the cells of its weight "q_proj.weight" depend on the length`},
+		"the last rows": {func(g *ir.Graph) { slices.Reverse(data(g, ir.OpWeight, "positions.weight")) },
+			`the cells of its weight "positions.weight" depend on the length`},
+		"an operation": {func(g *ir.Graph) { node(g, ir.OpUnary, "layers.0.gelu").Attr = &ir.UnaryAttr{Fn: "silu"} },
+			`node "layers.0.gelu" (Unary): computes something else at the longest length`},
+		"a factor": {func(g *ir.Graph) { node(g, ir.OpEinsum, "layers.0.scores").Attr.(*ir.EinsumAttr).Terms[0].Coef = 0.5 },
+			`node "layers.0.scores" (Einsum): computes something else`},
+		"another output": {func(g *ir.Graph) { g.Return(node(g, ir.OpNorm, "norm").Out[0]) },
+			`node "norm" (Norm): gives an output, and at the longest length another node does`},
 		"a node more": {func(g *ir.Graph) {
 			v := g.Value(g.Out())
 			g.Return(g.Add(ir.OpUnary, "more", "more", v.Shape, []ir.ValueID{v.ID}, &ir.UnaryAttr{Fn: "gelu"}).ID)
 		}, `node "more" (Unary): has no counterpart at the longest length`},
-		"a node less":     {func(g *ir.Graph) { g.Return(g.Nodes[len(g.Nodes)-2].Out[0]); g.Nodes = g.Nodes[:len(g.Nodes)-1] }, `node "logits" (Einsum): has no counterpart at a shorter length`},
-		"fewer summands":  {func(g *ir.Graph) { a := node(g, ir.OpEinsum, "positions").Attr.(*ir.EinsumAttr); a.Terms = a.Terms[:1] }, `stands where the longest length has node "positions" (Einsum)`},
-		"another epsilon": {func(g *ir.Graph) { node(g, ir.OpNorm, "norm").Attr.(*ir.NormAttr).Eps = 1e-3 }, `node "norm" (Norm): computes something else`},
+		"a node less": {func(g *ir.Graph) { g.Return(g.Nodes[len(g.Nodes)-2].Out[0]); g.Nodes = g.Nodes[:len(g.Nodes)-1] },
+			`node "logits" (Einsum): has no counterpart at a shorter length`},
+		"fewer summands": {func(g *ir.Graph) { a := node(g, ir.OpEinsum, "positions").Attr.(*ir.EinsumAttr); a.Terms = a.Terms[:1] },
+			`stands where the longest length has node "positions" (Einsum)`},
+		"another epsilon": {func(g *ir.Graph) { node(g, ir.OpNorm, "norm").Attr.(*ir.NormAttr).Eps = 1e-3 },
+			`node "norm" (Norm): computes something else`},
 	} {
 		g := synthetic.Shorter(synthetic.GPT(1, 16, 2, 9, 20, 7), 4)
 		c.change(g)
@@ -173,7 +185,8 @@ func TestFollowRefuses(t *testing.T) {
 	g := synthetic.Shorter(synthetic.Graph(1, 16, 2, 9, 20, 7), 4)
 	data(g, ir.OpConst, "cos")[0] = 3
 	_, err := Follow(nil, rotated, synthetic.Graph(1, 16, 2, 9, 20, 7), g)
-	require.ErrorContains(t, err, "at the longest length; what it computes depends on the length in more than how many positions there are: compile the lengths one by one")
+	require.ErrorContains(t, err, "at the longest length; what it computes depends on the length in more than how many positions there are: "+
+		"compile the lengths one by one")
 }
 
 // The corner of a box has the least indices on every axis.
