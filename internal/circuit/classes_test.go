@@ -9,8 +9,8 @@ import (
 	"github.com/zkllmc/zkllmc/runtime/gadget"
 )
 
-// The classes of all clamps are found, those of values in [−1, 1] and of several limbs among them, and nothing else is taken for one:
-// arguments and values of functions, digits, remainders.
+// The classes of all clamps are found, those of values in [−1, 1], of several limbs and of pieces −1 and 0 among them, and nothing else is
+// taken for one: arguments and values of functions, digits, remainders.
 func TestClasses(t *testing.T) {
 	b := circuit.NewBuilder(circuit.Config{Name: "clamps", WeightBits: 4, WitnessBits: 4})
 	w := b.Weight("w", 16, 3)
@@ -23,6 +23,8 @@ func TestClasses(t *testing.T) {
 	gadget.Rescale(b, "far", wide, 1, -8, 7)
 	gadget.Rescale(b, "digits", wide, 1, -1<<17, 1<<17-1)
 	gadget.Rescale(b, "plain digits", wide, 14, -1<<25, 1<<25-1)
+	gadget.PiecewiseLinear(b, "pieces", w, 15, -2, 1, 1, "relu", 0, 0)
+	gadget.PiecewiseLinear(b, "clamped pieces", w, 14, -2, 1, 1, "relu", 0, 0)
 	x, _ := gadget.RescaleTable(b, "small", w, 3, -1, 1, "relu", 0, 0)
 	for _, fn := range []string{"relu", "silu", "tanh", "sigmoid"} {
 		gadget.Table(b, fn, x, fn, 0, 0)
@@ -37,7 +39,7 @@ func TestClasses(t *testing.T) {
 	for _, id := range classes {
 		names = append(names, c.Tensor(id).Name)
 	}
-	require.Equal(t, []string{"shifted.class", "copied.class", "sign.class", "bit.class", "far.class", "digits.class", "small.in.class"}, names)
+	require.Equal(t, []string{"shifted.class", "copied.class", "sign.class", "bit.class", "far.class", "digits.class", "clamped pieces.in.class", "small.in.class"}, names)
 }
 
 // A clamp that does not name its class, one whose class is looked up with no excess, and a hint of which it is not known whether it clamps:

@@ -58,6 +58,11 @@ func TestLimits(t *testing.T) {
 		{"rescale and table to 2^16 values", "", rescaleTable(1, 0, 1<<16-1)},
 		{"rescale and table to 2^16+1 values", "the range [0, 65536] has not between", rescaleTable(1, 0, 1<<16)},
 		{"rescale and table by 62", "y: a shift by 62 bits", rescaleTable(62, 0, 1)},
+		{"pieces of 2^16 arguments", "", pieces(-1<<16, 1<<16-1, 16)},
+		{"pieces of 2^17 arguments", "pieces of 2^17 arguments in", pieces(-1<<17, 1<<17-1, 17)},
+		{"2^16 pieces", "", pieces(-1<<16, 1<<16-1, 1)},
+		{"2^16+1 pieces", "at most 2^16 pieces", pieces(-1<<16, 1<<16+1, 1)},
+		{"no piece", "pieces of 2^1 arguments in [2, 1]", pieces(2, 1, 1)},
 		{"wide rescale by -1", "y: a shift by -1 bits", rescale1(-1, 0, 1<<17-1)},
 		{"wide rescale by 61", "has the weight 2^9 after a shift by 61", rescale1(61, 0, 1<<17-1)},
 		{"wide rescale by 62", "y: a shift by 62 bits", rescale1(62, 0, 1<<17-1)},
@@ -116,6 +121,12 @@ func rescale1(shift int, lo, hi int64) func(b *circuit.Builder) {
 func rescaleTable(shift int, lo, hi int64) func(b *circuit.Builder) {
 	return func(b *circuit.Builder) {
 		gadget.RescaleTable(b, "y", b.Weight("x", 4, 2), shift, lo, hi, "relu", 0, 0)
+	}
+}
+
+func pieces(lo, hi int64, low int) func(b *circuit.Builder) {
+	return func(b *circuit.Builder) {
+		gadget.PiecewiseLinear(b, "y", b.Weight("x", 4, 2), 1, lo, hi, low, "relu", 0, 0)
 	}
 }
 
