@@ -28,12 +28,6 @@ var errRejected = errors.New("a case failed")
 // errImprecise is the same of a case that only lacks precision.
 var errImprecise = fmt.Errorf("a case: %w", quant.ErrImprecise)
 
-// usageError marks a command line that makes no sense.
-type usageError struct{ error }
-
-// unreadable marks input that cannot be read or used.
-type unreadable struct{ error }
-
 // Module is the compiler's own module, for the go.mod of generated code.
 type Module struct {
 	GoMod, GoSum []byte
@@ -61,18 +55,15 @@ func Run(ctx context.Context, m Module, args []string, stdout, stderr io.Writer)
 	root.SetArgs(append([]string{}, args...)) // not nil, for which cobra takes those of the process
 	root.SetOut(a.out)
 	root.SetErr(stderr)
-	err := root.ExecuteContext(ctx)
-	code = a.exitCode(err)
-	switch {
-	case err == nil || errors.Is(err, errRejected) || errors.Is(err, errImprecise):
-	case a.out.Err() != nil && errors.Is(err, a.out.Err()): // Finish says so
-	case code == console.Internal && ctx.Err() != nil:
-		fmt.Fprintln(stderr, "zkllmc: interrupted")
+	switch err := root.ExecuteContext(ctx); {
+	case err == nil:
+	case errors.Is(err, errRejected):
+		code = console.Rejected
+	case errors.Is(err, errImprecise):
+		code = console.Imprecise
 	default:
-		fmt.Fprintf(stderr, "zkllmc: %v\n", err)
-	}
-	if code == console.Usage {
-		fmt.Fprintln(stderr, "Run 'zkllmc --help' for the commands, 'zkllmc COMMAND --help' for one of them.")
+		const hint = "Run 'zkllmc --help' for the commands, 'zkllmc COMMAND --help' for one of them."
+		code = console.Report(ctx, "zkllmc", hint, a.out, stderr, a.failed(err))
 	}
 	return a.out.Finish("zkllmc", code, stderr)
 }
@@ -96,24 +87,20 @@ type phase struct {
 	Seconds float64 `json:"seconds"`
 }
 
-func (a *app) exitCode(err error) int {
-	var usage usageError
-	var unread unreadable
-	switch {
-	case err == nil:
-		return console.OK
-	case errors.Is(err, errRejected), errors.Is(err, quant.ErrUnexpected):
-		return console.Rejected
+// failed gives an error of a command the exit code that it stands for.
+func (a *app) failed(err error) error {
+	var f *console.Failure
+	switch known := errors.As(err, &f); {
+	case errors.Is(err, quant.ErrUnexpected):
+		return &console.Failure{Code: console.Rejected, Err: err}
 	case errors.Is(err, quant.ErrImprecise):
-		return console.Imprecise
-	case a.out.Err() != nil && errors.Is(err, a.out.Err()):
-		return console.Internal
-	case !a.running || errors.As(err, &usage) || errors.Is(err, compiler.ErrName):
-		return console.Usage
-	case errors.Is(err, compiler.ErrUnsupported) || errors.As(err, &unread):
-		return console.Unreadable
+		return &console.Failure{Code: console.Imprecise, Err: err}
+	case !a.running || errors.Is(err, compiler.ErrName):
+		return console.Usagef("%w", err)
+	case !known && errors.Is(err, compiler.ErrUnsupported):
+		return console.Unusable(err)
 	}
-	return console.Internal
+	return err
 }
 
 const rootHelp = `zkllmc turns a transformer in ONNX into a zero-knowledge prover and verifier, as Go code.

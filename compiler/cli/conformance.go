@@ -15,6 +15,7 @@ import (
 	"github.com/zkllmc/zkllmc/compiler"
 	"github.com/zkllmc/zkllmc/compiler/internal/onnx"
 	"github.com/zkllmc/zkllmc/compiler/internal/quant"
+	"github.com/zkllmc/zkllmc/internal/console"
 )
 
 // caseReport is the outcome of one conformance case.
@@ -137,11 +138,11 @@ func findCases(dirs []string) ([]string, error) {
 			return err
 		})
 		if err != nil {
-			return nil, unreadable{err}
+			return nil, console.Unusable(err)
 		}
 	}
 	if len(out) == 0 {
-		return nil, unreadable{fmt.Errorf("no model.onnx below %s", strings.Join(dirs, ", "))}
+		return nil, console.Unusable(fmt.Errorf("no model.onnx below %s", strings.Join(dirs, ", ")))
 	}
 	sort.Strings(out)
 	return out, nil

@@ -22,6 +22,7 @@ import (
 	"github.com/zkllmc/zkllmc/compiler"
 	"github.com/zkllmc/zkllmc/compiler/internal/onnx"
 	"github.com/zkllmc/zkllmc/internal/atomicfile"
+	"github.com/zkllmc/zkllmc/internal/console"
 )
 
 // maxData is the largest data file that is read.
@@ -34,7 +35,7 @@ func readData(path string) ([]compiler.Input, error) {
 		err = fmt.Errorf("it holds no input")
 	}
 	if err != nil {
-		return nil, unreadable{fmt.Errorf("%s: %w", path, err)}
+		return nil, console.Unusable(fmt.Errorf("%s: %w", path, err))
 	}
 	return in, nil
 }

@@ -6,7 +6,6 @@ import (
 	"cmp"
 	"crypto/sha256"
 	"encoding/base64"
-	"errors"
 	"fmt"
 	"os"
 	"path"
@@ -55,7 +54,7 @@ var importable = regexp.MustCompile(`^[A-Za-z0-9._~+-]+(/[A-Za-z0-9._~+-]+)*$`)
 func (m Module) place(o *output) (placement, error) {
 	p, err := m.find(o)
 	if err == nil && !importable.MatchString(p.importPath) {
-		err = usageError{fmt.Errorf("%s: Go cannot import %q, as the generated code would be called; choose another folder, or --module outside of a module", o.dir, p.importPath)}
+		err = console.Usagef("%s: Go cannot import %q, as the generated code would be called; choose another folder, or --module outside of a module", o.dir, p.importPath)
 	}
 	return p, err
 }
@@ -63,7 +62,7 @@ func (m Module) place(o *output) (placement, error) {
 func (m Module) find(o *output) (placement, error) {
 	dir, err := filepath.Abs(o.dir)
 	if err != nil {
-		return placement{}, usageError{err}
+		return placement{}, console.Usagef("%w", err)
 	}
 	for up := dir; ; up = filepath.Dir(up) {
 		src, err := os.ReadFile(filepath.Join(up, "go.mod"))
@@ -82,10 +81,10 @@ func (m Module) inside(gomod []byte, root, dir string, o *output) (placement, er
 	name := moduleLine.FindSubmatch(gomod)
 	rel, err := filepath.Rel(root, dir)
 	if name == nil || err != nil {
-		return placement{}, unreadable{fmt.Errorf("%s: no module path", filepath.Join(root, "go.mod"))}
+		return placement{}, console.Unusable(fmt.Errorf("%s: no module path", filepath.Join(root, "go.mod")))
 	}
 	if o.module != "" {
-		return placement{}, usageError{fmt.Errorf("--module: %s lies in the module %s already", o.dir, name[1])}
+		return placement{}, console.Usagef("--module: %s lies in the module %s already", o.dir, name[1])
 	}
 	note, err := m.linking(gomod, string(name[1]), o)
 	return placement{importPath: path.Join(string(name[1]), filepath.ToSlash(rel)), note: note}, err
@@ -101,7 +100,7 @@ func (m Module) linking(gomod []byte, name string, o *output) (note string, err 
 		}
 		note = fmt.Sprintf("--runtime-path is not used: %s lies in the module %s, whose go.mod says where zkllmc is\n", o.dir, name)
 		if clone, err = filepath.Abs(o.runtimePath); err != nil {
-			return "", usageError{err}
+			return "", console.Usagef("%w", err)
 		}
 	}
 	if _, err := requirement(gomod, ourModule); err == nil || name == ourModule {
@@ -174,7 +173,7 @@ func readModule(dir string) (gomod, gosum []byte, err error) {
 		gosum, err = os.ReadFile(filepath.Join(dir, "go.sum"))
 	}
 	if err != nil {
-		return nil, nil, usageError{fmt.Errorf("--runtime-path: %w", err)}
+		return nil, nil, console.Usagef("--runtime-path: %w", err)
 	}
 	return gomod, gosum, nil
 }
@@ -190,8 +189,8 @@ func (m Module) version(runtimePath string) (version, sums, replace string, err 
 		info, _ = debug.ReadBuildInfo()
 	}
 	if info == nil || info.Main.Path != ourModule || info.Main.Sum == "" {
-		return "", "", "", usageError{errors.New("this is a development build of zkllmc, which no module proxy has: give the source that the generated code is to be built with as " +
-			"--runtime-path DIR, or an output folder inside a Go module")}
+		return "", "", "", console.Usagef("this is a development build of zkllmc, which no module proxy has: give the source that the generated code is to be built with as " +
+			"--runtime-path DIR, or an output folder inside a Go module")
 	}
 	v := info.Main.Version
 	return v, fmt.Sprintf("%s %s %s\n%s %s/go.mod %s\n", ourModule, v, info.Main.Sum, ourModule, v, goModSum(m.GoMod)), "", nil

@@ -15,6 +15,7 @@ import (
 	"github.com/zkllmc/zkllmc/compiler"
 	"github.com/zkllmc/zkllmc/internal/atomicfile"
 	"github.com/zkllmc/zkllmc/internal/circuit"
+	"github.com/zkllmc/zkllmc/internal/console"
 )
 
 const (
@@ -56,12 +57,12 @@ bytes.`,
 func (a *app) inspect(ctx context.Context, path string, m *modelFlags, canonical string, asJSON bool) error {
 	info, err := os.Stat(path)
 	if err != nil {
-		return unreadable{err}
+		return console.Unusable(err)
 	}
 	var desc manifest
 	if info.IsDir() {
 		if canonical != "" {
-			return usageError{fmt.Errorf("--canonical: %s is a folder; give the ONNX file and the flags that it was compiled with", path)}
+			return console.Usagef("--canonical: %s is a folder; give the ONNX file and the flags that it was compiled with", path)
 		}
 		desc, err = readManifest(path)
 	} else {
@@ -89,7 +90,7 @@ func readManifest(dir string) (manifest, error) {
 		err = fmt.Errorf("%s was written by %q", manifestFile, desc.Generator)
 	}
 	if err != nil {
-		return desc, unreadable{fmt.Errorf("%s is no folder that zkllmc compile wrote: %w", dir, err)}
+		return desc, console.Unusable(fmt.Errorf("%s is no folder that zkllmc compile wrote: %w", dir, err))
 	}
 	return desc, nil
 }
@@ -106,7 +107,7 @@ func (a *app) analyse(ctx context.Context, model string, m *modelFlags, canonica
 			break
 		}
 		if err := atomicfile.Check(name, atomicfile.Options{}); err != nil { // before the work, not after it
-			return manifest{}, usageError{fmt.Errorf("--canonical: %w", err)}
+			return manifest{}, console.Usagef("--canonical: %w", err)
 		}
 	}
 	r, err := compiler.Analyse(ctx, model, cfg)
@@ -118,7 +119,7 @@ func (a *app) analyse(ctx context.Context, model string, m *modelFlags, canonica
 			break
 		}
 		if err := writeCanonical(m.Circuit, canonicals[i]); err != nil {
-			return manifest{}, unreadable{err}
+			return manifest{}, console.Unusable(err)
 		}
 	}
 	return describe(r), nil

@@ -16,6 +16,7 @@ import (
 	"github.com/zkllmc/zkllmc/compiler/internal/quant"
 	"github.com/zkllmc/zkllmc/compiler/internal/vocab"
 	"github.com/zkllmc/zkllmc/internal/atomicfile"
+	"github.com/zkllmc/zkllmc/internal/console"
 	"github.com/zkllmc/zkllmc/runtime/tokens"
 )
 
@@ -79,21 +80,21 @@ func (m *modelFlags) config(a *app) (compiler.Config, error) {
 		cfg.Outputs = []string{m.output}
 	}
 	if cfg.Budget = m.budget; m.budget < 1 {
-		return cfg, usageError{fmt.Errorf("--budget %d: it is a factor, 1 or more", m.budget)}
+		return cfg, console.Usagef("--budget %d: it is a factor, 1 or more", m.budget)
 	}
 	if cfg.Tolerance = m.tolerance; m.tolerance != 0 && !(m.tolerance > 0 && m.tolerance <= 1) || m.checked && m.tolerance == 0 {
-		return cfg, usageError{fmt.Errorf("--tolerance %g: it is a part, more than 0 and at most 1", m.tolerance)}
+		return cfg, console.Usagef("--tolerance %g: it is a part, more than 0 and at most 1", m.tolerance)
 	}
 	for _, s := range m.fix {
 		name, file, ok := strings.Cut(s, "=")
 		if !ok {
-			return cfg, usageError{fmt.Errorf("--fix %s: write --fix INPUT=FILE", s)}
+			return cfg, console.Usagef("--fix %s: write --fix INPUT=FILE", s)
 		}
 		if cfg.Fix == nil {
 			cfg.Fix = map[string]string{}
 		}
 		if _, twice := cfg.Fix[name]; twice {
-			return cfg, usageError{fmt.Errorf("--fix %s is given twice", name)}
+			return cfg, console.Usagef("--fix %s is given twice", name)
 		}
 		cfg.Fix[name] = file
 	}
@@ -104,20 +105,20 @@ func (m *modelFlags) config(a *app) (compiler.Config, error) {
 		name, value, ok := strings.Cut(d, "=")
 		n, err := strconv.Atoi(value)
 		if !ok || err != nil || n < 1 || name == "" {
-			return cfg, usageError{fmt.Errorf("--dim %s: write --dim NAME=NUMBER", d)}
+			return cfg, console.Usagef("--dim %s: write --dim NAME=NUMBER", d)
 		}
 		if cfg.Dims == nil {
 			cfg.Dims = map[string]int{}
 		}
 		if _, twice := cfg.Dims[name]; twice {
-			return cfg, usageError{fmt.Errorf("--dim %s is given twice", name)}
+			return cfg, console.Usagef("--dim %s is given twice", name)
 		}
 		cfg.Dims[name] = n
 	}
 	cfg.Lengths = slices.Sorted(slices.Values(m.lengths))
 	for i, n := range cfg.Lengths {
 		if n < 1 || i > 0 && n == cfg.Lengths[i-1] {
-			return cfg, usageError{fmt.Errorf("--length %d: lengths are numbers from 1 on, each given once", n)}
+			return cfg, console.Usagef("--length %d: lengths are numbers from 1 on, each given once", n)
 		}
 	}
 	if err := m.loadTokenizer(&cfg); err != nil {
@@ -145,7 +146,7 @@ func (m *modelFlags) ports(cfg *compiler.Config) error {
 		}
 		what, ok := reveals[word]
 		if _, twice := cfg.Reveal[name]; !ok || twice {
-			return usageError{fmt.Errorf("--reveal %s: write --reveal WHAT or --reveal NAME=WHAT, once per output; WHAT is values (or logits), argmax or nothing", s)}
+			return console.Usagef("--reveal %s: write --reveal WHAT or --reveal NAME=WHAT, once per output; WHAT is values (or logits), argmax or nothing", s)
 		}
 		if cfg.Reveal == nil {
 			cfg.Reveal = map[string]string{}
@@ -158,19 +159,19 @@ func (m *modelFlags) ports(cfg *compiler.Config) error {
 		x, errLo := strconv.ParseFloat(lo, 64)
 		y, errHi := strconv.ParseFloat(hi, 64)
 		if i < 1 || !ok || errLo != nil || errHi != nil || !(x <= y) || math.IsInf(x, 0) || math.IsInf(y, 0) {
-			return usageError{fmt.Errorf("--range %s: write --range NAME=LO:HI with two numbers, the smaller first", s)}
+			return console.Usagef("--range %s: write --range NAME=LO:HI with two numbers, the smaller first", s)
 		}
 		if cfg.Ranges == nil {
 			cfg.Ranges = map[string]compiler.Range{}
 		}
 		name := s[:i]
 		if _, twice := cfg.Ranges[name]; twice {
-			return usageError{fmt.Errorf("--range %s is given twice", name)}
+			return console.Usagef("--range %s is given twice", name)
 		}
 		cfg.Ranges[name] = compiler.Range{Lo: x, Hi: y}
 	}
 	if k := cfg.Statement; k != "" && k != "generation" && k != "function" {
-		return usageError{fmt.Errorf("--statement %s: it is generation or function", k)}
+		return console.Usagef("--statement %s: it is generation or function", k)
 	}
 	return nil
 }
@@ -178,25 +179,25 @@ func (m *modelFlags) ports(cfg *compiler.Config) error {
 func (m *modelFlags) loadTokenizer(cfg *compiler.Config) error {
 	switch {
 	case m.chat != "" && m.end != "":
-		return usageError{fmt.Errorf("--end-token %s: the template of --chat says what ends an answer", m.end)}
+		return console.Usagef("--end-token %s: the template of --chat says what ends an answer", m.end)
 	case m.tokenizer == "" && (m.chat != "" || m.end != ""):
-		return usageError{fmt.Errorf("--chat and --end-token are about the tokenizer.json that --tokenizer names")}
+		return console.Usagef("--chat and --end-token are about the tokenizer.json that --tokenizer names")
 	case m.tokenizer == "":
 		return nil
 	}
 	var err error
 	if cfg.Vocab, err = atomicfile.Read(m.tokenizer, tokens.MaxFile); err != nil {
-		return unreadable{err}
+		return console.Unusable(err)
 	}
 	if cfg.Template, err = m.template(); err != nil {
-		return unreadable{err}
+		return console.Unusable(err)
 	}
 	if m.words, err = vocab.Parse(cfg.Vocab, cfg.Template); err != nil {
-		return unreadable{fmt.Errorf("%s: %w", m.tokenizer, err)}
+		return console.Unusable(fmt.Errorf("%s: %w", m.tokenizer, err))
 	}
 	if m.plain = m.words; cfg.Template != nil {
 		if m.plain, err = vocab.Parse(cfg.Vocab, nil); err != nil {
-			return unreadable{fmt.Errorf("%s: %w", m.tokenizer, err)}
+			return console.Unusable(fmt.Errorf("%s: %w", m.tokenizer, err))
 		}
 	}
 	if pad, ok := m.words.Pad(); ok {

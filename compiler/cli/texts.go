@@ -10,6 +10,7 @@ import (
 
 	"github.com/zkllmc/zkllmc/compiler"
 	"github.com/zkllmc/zkllmc/internal/atomicfile"
+	"github.com/zkllmc/zkllmc/internal/console"
 )
 
 // Texts as data: a .txt file has a prompt per line, a .jsonl file an object per line.
@@ -31,11 +32,11 @@ func (m *modelFlags) readInputs(path string) ([]compiler.Input, error) {
 		return readData(path)
 	}
 	if m.words == nil {
-		return nil, usageError{fmt.Errorf("%s holds texts: give the model's --tokenizer", path)}
+		return nil, console.Usagef("%s holds texts: give the model's --tokenizer", path)
 	}
 	data, err := atomicfile.Read(path, maxTexts)
 	if err != nil {
-		return nil, unreadable{err}
+		return nil, console.Unusable(err)
 	}
 	var out []compiler.Input
 	for i, line := range bytes.Split(data, []byte("\n")) {
@@ -44,14 +45,14 @@ func (m *modelFlags) readInputs(path string) ([]compiler.Input, error) {
 		}
 		ids, err := m.encodeLine(line, strings.ToLower(filepath.Ext(path)) == textJSON)
 		if err != nil {
-			return nil, unreadable{fmt.Errorf("%s, line %d: %w", path, i+1, err)}
+			return nil, console.Unusable(fmt.Errorf("%s, line %d: %w", path, i+1, err))
 		}
 		in := compiler.Tokens(ids...)
 		in.Cut = true
 		out = append(out, in)
 	}
 	if len(out) == 0 {
-		return nil, unreadable{fmt.Errorf("%s: it holds no text", path)}
+		return nil, console.Unusable(fmt.Errorf("%s: it holds no text", path))
 	}
 	return out, nil
 }

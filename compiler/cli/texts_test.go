@@ -61,10 +61,10 @@ func TestTexts(t *testing.T) {
 	} {
 		_, err := m.readInputs(file(c.file, c.text))
 		require.ErrorContains(t, err, c.want, name)
-		require.ErrorAs(t, err, &unreadable{}, name)
+		require.Equal(t, console.Unreadable, codeOf(t, err), name)
 	}
 	_, err = (&modelFlags{}).readInputs(file("b.txt", "1"))
-	require.ErrorAs(t, err, &usageError{})
+	require.Equal(t, console.Usage, codeOf(t, err))
 }
 
 // Texts choose scales and are checked, each cut to the length of the model and not compared beyond its end.
@@ -78,4 +78,11 @@ func TestCalibrateOnTexts(t *testing.T) {
 	code, _, stderr = run(t, "check", model, "--calibrate", texts)
 	require.Equal(t, console.Usage, code)
 	require.Contains(t, stderr, "sums.txt holds texts: give the model's --tokenizer")
+}
+
+// codeOf is the exit code that an error stands for.
+func codeOf(t *testing.T, err error) int {
+	var f *console.Failure
+	require.ErrorAs(t, err, &f)
+	return f.Code
 }

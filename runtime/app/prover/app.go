@@ -38,26 +38,6 @@ func Main(m Model, args []string) int {
 	return Run(ctx, m, args, os.Stdin, os.Stdout, os.Stderr)
 }
 
-// failure is an error with its exit code.
-type failure struct {
-	code int
-	err  error
-}
-
-func (f *failure) Error() string { return f.err.Error() }
-func (f *failure) Unwrap() error { return f.err }
-
-func usage(format string, args ...any) error {
-	return &failure{code: console.Usage, err: fmt.Errorf(format, args...)}
-}
-
-func unreadable(err error) error {
-	if err == nil {
-		return nil
-	}
-	return &failure{code: console.Unreadable, err: err}
-}
-
 // app is one run of the command line.
 type app struct {
 	m        Model
@@ -101,25 +81,11 @@ func Run(ctx context.Context, m Model, args []string, stdin io.Reader, stdout, s
 
 // report prints an error and returns its exit code.
 func (a *app) report(ctx context.Context, err error) int {
-	var f *failure
-	switch {
-	case a.stdout.Err() != nil && errors.Is(err, a.stdout.Err()):
-		return console.Internal // Run says so
-	case ctx.Err() != nil:
-		fmt.Fprintln(a.stderr, "prover: interrupted")
-		return console.Internal
-	case errors.As(err, &f):
-	case !a.started:
-		f = &failure{code: console.Usage}
-	default:
-		f = &failure{code: console.Internal}
-		err = fmt.Errorf("internal error: %w", err)
+	var f *console.Failure
+	if !a.started && !errors.As(err, &f) {
+		err = console.Usagef("%w", err)
 	}
-	fmt.Fprintf(a.stderr, "prover: %v\n", err)
-	if f.code == console.Usage {
-		fmt.Fprintln(a.stderr, "Run 'prover --help' for the commands, 'prover COMMAND --help' for one of them.")
-	}
-	return f.code
+	return console.Report(ctx, "prover", "Run 'prover --help' for the commands, 'prover COMMAND --help' for one of them.", a.stdout, a.stderr, err)
 }
 
 func (a *app) root() *cobra.Command {
@@ -192,5 +158,5 @@ func (a *app) command(f func(ctx context.Context) error) func(*cobra.Command, []
 // vocabulary returns what texts are read and shown with: the given file, else what was compiled in, else nil.
 func (a *app) vocabulary(file string) (tokens.Tokenizer, error) {
 	t, err := dialogue.Vocabulary(a.c, file, a.m.Vocab)
-	return t, unreadable(err)
+	return t, console.Unusable(err)
 }

@@ -21,11 +21,11 @@ import (
 func readKey(f *circuit.Family, name string) (*engine.Key, error) {
 	data, err := readFile(name, format.MagicProverKey, int64(engine.KeySize(f))+slack)
 	if err != nil {
-		return nil, unreadable(err)
+		return nil, console.Unusable(err)
 	}
 	k, err := engine.ReadKey(f, data)
 	if err != nil {
-		return nil, unreadable(fmt.Errorf("%s: %w; run 'prover setup' with this prover to make its keys", name, err))
+		return nil, console.Unusable(fmt.Errorf("%s: %w; run 'prover setup' with this prover to make its keys", name, err))
 	}
 	return k, nil
 }
@@ -49,14 +49,14 @@ func readVerifyingKey(ctx context.Context, k *engine.Key, keyFile, name string) 
 	}
 	data, err := readFile(name, format.MagicVerifyingKey, slack+32*int64(protocol.WeightLayout(c).Rows))
 	if err != nil {
-		return nil, unreadable(fmt.Errorf("verifying key, with which the proof is checked: %w; --vk names it", err))
+		return nil, console.Unusable(fmt.Errorf("verifying key, with which the proof is checked: %w; --vk names it", err))
 	}
 	vk, err := verifier.ReadPinnedKey(ctx, k.Family(), kind(c), data, k.ModelID())
 	if errors.Is(err, verifier.ErrPinned) { // it speaks of an ID that somebody pinned, here nobody did
-		return nil, unreadable(fmt.Errorf("%s and %s are of different setups; take the model.vk that setup wrote together with this prover key", name, keyFile))
+		return nil, console.Unusable(fmt.Errorf("%s and %s are of different setups; take the model.vk that setup wrote together with this prover key", name, keyFile))
 	}
 	if err != nil {
-		return nil, unreadable(fmt.Errorf("%s: %w; it must come from the same setup as %s", name, err, keyFile))
+		return nil, console.Unusable(fmt.Errorf("%s: %w; it must come from the same setup as %s", name, err, keyFile))
 	}
 	return vk, nil
 }
@@ -141,7 +141,7 @@ func (a *app) confirm(ctx context.Context, d *engine.Decoding, q *question) erro
 	}
 	for i, id := range q.wantTokens {
 		if best := best(d, p-1+i); best != id {
-			return &failure{code: console.Rejected, err: fmt.Errorf("the model does not answer %s: after %s it continues with %s, not with %s; nothing is proved",
+			return &console.Failure{Code: console.Rejected, Err: fmt.Errorf("the model does not answer %s: after %s it continues with %s, not with %s; nothing is proved",
 				q.quoted(q.wantTokens), q.context(q.wantTokens[:i]), q.one(best), q.one(id))}
 		}
 	}

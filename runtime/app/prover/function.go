@@ -91,19 +91,19 @@ func (in *inputs) contents(c *circuit.Circuit, stdin io.Reader) ([]content, erro
 		i := inputPort(c, name)
 		switch {
 		case !ok:
-			return nil, usage("--input %s: want NAME=FILE", f)
+			return nil, console.Usagef("--input %s: want NAME=FILE", f)
 		case i < 0:
-			return nil, usage("--input %s: the model has no input of this name", name)
+			return nil, console.Usagef("--input %s: the model has no input of this name", name)
 		case given[i]:
-			return nil, usage("--input %s is given twice", name)
+			return nil, console.Usagef("--input %s is given twice", name)
 		case file == console.Stdin && standard != "":
-			return nil, usage("the standard input is read once, for --input %s or for --input %s", standard, name)
+			return nil, console.Usagef("the standard input is read once, for --input %s or for --input %s", standard, name)
 		case file == console.Stdin:
 			standard = name
 		}
 		data, err := console.ReadFile(file, stdin, portfile.MaxSize(&c.Ports[i]))
 		if err != nil {
-			return nil, unreadable(err)
+			return nil, console.Unusable(err)
 		}
 		given[i], out = true, append(out, content{i, name, file, data})
 	}
@@ -118,9 +118,9 @@ func elements(c *circuit.Circuit, files []content) (*asked, error) {
 		elements, err := portfile.Read(p, f.data)
 		switch {
 		case err != nil && !p.Public():
-			return nil, unreadable(&unshown{fmt.Sprintf("%s: input %s: it does not hold elements of this input; it is private and not shown", f.file, f.name), err})
+			return nil, console.Unusable(&unshown{fmt.Sprintf("%s: input %s: it does not hold elements of this input; it is private and not shown", f.file, f.name), err})
 		case err != nil:
-			return nil, unreadable(fmt.Errorf("%s: input %s: %w", f.file, f.name, err))
+			return nil, console.Unusable(fmt.Errorf("%s: input %s: %w", f.file, f.name, err))
 		case p.Public():
 			st.Ports[f.port] = elements
 		default:
@@ -130,7 +130,7 @@ func elements(c *circuit.Circuit, files []content) (*asked, error) {
 	for i := range c.Ports {
 		p := &c.Ports[i]
 		if !p.Out && !slices.ContainsFunc(files, func(f content) bool { return f.port == i }) {
-			return nil, usage("--input %s=FILE is missing", p.Name)
+			return nil, console.Usagef("--input %s=FILE is missing", p.Name)
 		}
 	}
 	return &asked{c: c, st: st, in: &engine.Input{Statement: st, Private: private}}, nil

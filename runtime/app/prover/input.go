@@ -61,7 +61,7 @@ func (q *question) set() (console.Given, error) {
 		}
 	}
 	if err := given.Check(); err != nil {
-		return nil, usage("%w", err)
+		return nil, console.Usagef("%w", err)
 	}
 	return given, nil
 }
@@ -85,14 +85,14 @@ func (q *question) read(ctx context.Context, a *app) error {
 		return err
 	}
 	if q.max < 0 {
-		return usage("--max %d is negative", q.max)
+		return console.Usagef("--max %d is negative", q.max)
 	}
 	if q.tokenizer, err = a.vocabulary(q.vocab); err != nil {
 		return err
 	}
 	// What is left behind where the context ends goes on reading, into a map that nobody else has then.
 	if q.given, err = console.Interruptible(ctx, func() (console.Given, error) { return given, given.Read(a.stdin) }); err != nil {
-		return unreadable(err)
+		return console.Unusable(err)
 	}
 	c := a.c
 	q.private = c.Generation.Private
@@ -119,7 +119,7 @@ func (q *question) ids(c *circuit.Circuit, textFlag, listFlag string, encode fun
 	case !isText:
 		return nil, nil
 	case q.tokenizer == nil:
-		return nil, usage("--%s needs a vocabulary, and none was compiled in: give --vocab FILE, or token ids with --%s", name, listFlag)
+		return nil, console.Usagef("--%s needs a vocabulary, and none was compiled in: give --vocab FILE, or token ids with --%s", name, listFlag)
 	default:
 		ids, err = encode(c, q.tokenizer, text)
 	}
@@ -128,11 +128,11 @@ func (q *question) ids(c *circuit.Circuit, textFlag, listFlag string, encode fun
 	}
 	switch {
 	case errors.Is(err, dialogue.ErrEmpty):
-		return nil, usage("--%s: %w", name, err)
+		return nil, console.Usagef("--%s: %w", name, err)
 	case err != nil && c.Generation.Private && textFlag == "prompt":
-		return nil, usage("--%s: it holds what is no token of the model; it is private and not shown", name)
+		return nil, console.Usagef("--%s: it holds what is no token of the model; it is private and not shown", name)
 	case err != nil:
-		return nil, usage("--%s: %w", name, err)
+		return nil, console.Usagef("--%s: %w", name, err)
 	}
 	return ids, nil
 }
@@ -149,9 +149,9 @@ func (q *question) fits(f *circuit.Family) error {
 	}
 	switch {
 	case p > most:
-		return usage("the prompt has %d tokens, the circuit takes at most %d%s", p, most, circuits)
+		return console.Usagef("the prompt has %d tokens, the circuit takes at most %d%s", p, most, circuits)
 	case p+len(q.wantTokens) > most+1:
-		return usage("prompt and answer have %d tokens, the circuit takes at most %d%s", p+len(q.wantTokens), most+1, circuits)
+		return console.Usagef("prompt and answer have %d tokens, the circuit takes at most %d%s", p+len(q.wantTokens), most+1, circuits)
 	}
 	return nil
 }

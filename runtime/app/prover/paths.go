@@ -10,6 +10,7 @@ import (
 	"syscall"
 
 	"github.com/zkllmc/zkllmc/internal/atomicfile"
+	"github.com/zkllmc/zkllmc/internal/console"
 	"github.com/zkllmc/zkllmc/internal/format"
 )
 
@@ -21,18 +22,18 @@ func apart(outputs []path, inputs ...path) error {
 	for i, o := range outputs {
 		switch o.name {
 		case "":
-			return usage("%s is empty", o.flag)
+			return console.Usagef("%s is empty", o.flag)
 		case "-":
-			return usage(`%s is "-", but nothing is written to the standard output: name a file`, o.flag)
+			return console.Usagef(`%s is "-", but nothing is written to the standard output: name a file`, o.flag)
 		}
 		for _, in := range inputs {
 			if in.name != "" && sameFile(o.name, in.name) {
-				return usage("%s would write over %s, the file of %s", o.flag, in.name, in.flag)
+				return console.Usagef("%s would write over %s, the file of %s", o.flag, in.name, in.flag)
 			}
 		}
 		for _, other := range outputs[:i] {
 			if sameFile(o.name, other.name) {
-				return usage("%s and %s name the same file %s", other.flag, o.flag, o.name)
+				return console.Usagef("%s and %s name the same file %s", other.flag, o.flag, o.name)
 			}
 		}
 	}
@@ -60,7 +61,7 @@ func sameInode(a, b string) bool {
 func replaceable(names ...string) error {
 	for _, n := range names {
 		if atomicfile.Head(n, len(format.MagicProverKey)) == format.MagicProverKey {
-			return usage("%s is a prover key; it is secret and cannot be made again, and is not replaced even with --force", n)
+			return console.Usagef("%s is a prover key; it is secret and cannot be made again, and is not replaced even with --force", n)
 		}
 	}
 	return nil
@@ -83,21 +84,21 @@ func writeFailure(name string, err error) error {
 	var l *os.LinkError
 	switch {
 	case errors.Is(err, atomicfile.ErrExists):
-		return usage("%w; --force replaces it", err)
+		return console.Usagef("%w; --force replaces it", err)
 	case errors.As(err, &p):
 		cause = p.Err
 	case errors.As(err, &l):
 		cause = l.Err
 	default:
-		return unreadable(err)
+		return console.Unusable(err)
 	}
 	switch {
 	case errors.Is(cause, fs.ErrNotExist):
-		return unreadable(fmt.Errorf("%s: the folder %s does not exist; create it", name, dir))
+		return console.Unusable(fmt.Errorf("%s: the folder %s does not exist; create it", name, dir))
 	case errors.Is(cause, fs.ErrPermission), errors.Is(cause, syscall.EROFS):
-		return unreadable(fmt.Errorf("%s: the folder %s is not writable: %w", name, dir, cause))
+		return console.Unusable(fmt.Errorf("%s: the folder %s is not writable: %w", name, dir, cause))
 	}
-	return unreadable(fmt.Errorf("write %s: %w", name, cause))
+	return console.Unusable(fmt.Errorf("write %s: %w", name, cause))
 }
 
 // makeFolder makes a folder and those above it. undo removes those that it made, as far as they are empty.
@@ -116,7 +117,7 @@ func makeFolder(dir string) (undo func(), err error) {
 	}
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		undo()
-		return nil, unreadable(err)
+		return nil, console.Unusable(err)
 	}
 	return undo, nil
 }

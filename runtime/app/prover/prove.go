@@ -118,7 +118,7 @@ func (a *app) prove(ctx context.Context, o *proveOptions) error {
 		return err
 	}
 	if o.wantTokens != nil && o.max > 0 {
-		return usage("--max is for answers of the model; --answer gives one")
+		return console.Usagef("--max is for answers of the model; --answer gives one")
 	}
 	k, vk, err := a.keys(ctx, &o.proveFiles)
 	if err != nil {
@@ -177,7 +177,7 @@ func (a *app) saturated(clamped []engine.Clamped, noSaturation bool) error {
 		remedy = "no answer depends on any of them, but what is proved is about all positions: choose scales from texts as short as this one " +
 			"(compile --calibrate), or compile for a length nearer to it (--length); "
 	}
-	return &failure{code: console.Rejected, err: fmt.Errorf("values are clamped: %s; %swithout --no-saturation the answer can be proved as it is", listed(clamped), remedy)}
+	return &console.Failure{Code: console.Rejected, Err: fmt.Errorf("values are clamped: %s; %swithout --no-saturation the answer can be proved as it is", listed(clamped), remedy)}
 }
 
 // behind notes how many clamped cells of all positions are not among those of a text.
@@ -304,7 +304,7 @@ func writeAll(ctx context.Context, force bool, before func() error, files ...out
 		return kept
 	}, ready...)
 	if err == nil || kept != nil {
-		return unreadable(kept)
+		return console.Unusable(kept)
 	}
 	err = writeFailure(files[min(done, len(files)-1)].name, err)
 	for i := range done {

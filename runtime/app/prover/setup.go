@@ -90,9 +90,9 @@ func required(c *cobra.Command, groups ...string) {
 func (a *app) setup(ctx context.Context, weights, dir string, force, asJSON bool) (err error) {
 	switch dir {
 	case "":
-		return usage("--out is empty")
+		return console.Usagef("--out is empty")
 	case "-":
-		return usage(`--out is "-", but keys are not written to the standard output: name a folder`)
+		return console.Usagef(`--out is "-", but keys are not written to the standard output: name a folder`)
 	}
 	vkFile, keyFile := filepath.Join(dir, verifyingKeyFile), filepath.Join(dir, proverKeyFile)
 	if err := apart([]path{{"--out", vkFile}, {"--out", keyFile}}, path{"--weights", weights}); err != nil {
@@ -153,10 +153,10 @@ func (a *app) setup(ctx context.Context, weights, dir string, force, asJSON bool
 // openWork opens the folder beside the keys for what is done of a range proof in pieces; nil if there is one piece, which is made as a whole.
 func (a *app) openWork(dir string) (*engine.Work, error) {
 	if pieces, err := protocol.Pieces(a.f); err != nil || pieces == 1 {
-		return nil, unreadable(err)
+		return nil, console.Unusable(err)
 	}
 	w, err := engine.OpenWork(filepath.Join(dir, workFolder))
-	return w, unreadable(err)
+	return w, console.Unusable(err)
 }
 
 // makeKeys commits to the weights and checks what comes of it.
@@ -195,13 +195,13 @@ func openWeights(f *circuit.Family, name string) (*weights, error) {
 	if info, err := os.Stat(name); err == nil && info.Mode().IsRegular() && info.Size() > 0 && info.Size() <= weightsLimit(f) {
 		f, err := os.Open(name)
 		if err != nil {
-			return nil, unreadable(fmt.Errorf("weights: %w", err))
+			return nil, console.Unusable(fmt.Errorf("weights: %w", err))
 		}
 		content, size, closer = f, info.Size(), f
 	} else {
 		data, err := readFile(name, format.MagicWeights, weightsLimit(f))
 		if err != nil {
-			return nil, unreadable(fmt.Errorf("weights: %w", err))
+			return nil, console.Unusable(fmt.Errorf("weights: %w", err))
 		}
 		content, size = bytes.NewReader(data), int64(len(data))
 	}
@@ -216,5 +216,5 @@ func openWeights(f *circuit.Family, name string) (*weights, error) {
 func weightsLimit(f *circuit.Family) int64 { return int64(format.WeightsSize(f)) + slack }
 
 func foreignWeights(name string, err error) error {
-	return unreadable(fmt.Errorf("%s: %w; take the weights.zkw that was compiled together with this prover", name, err))
+	return console.Unusable(fmt.Errorf("%s: %w; take the weights.zkw that was compiled together with this prover", name, err))
 }

@@ -7,6 +7,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/zkllmc/zkllmc/internal/circuit"
+	"github.com/zkllmc/zkllmc/internal/console"
 	"github.com/zkllmc/zkllmc/internal/format"
 	"github.com/zkllmc/zkllmc/runtime/statement/generation"
 )
@@ -51,7 +52,7 @@ func (a *app) statement(ctx context.Context, q *question, file, from string, for
 	st := claim(c, q.promptTokens, q.wantTokens)
 	if c.Generation.Reveal == circuit.Values {
 		if from == "" {
-			return usage("statements of this circuit show logits: --logits-from names a statement to take them from")
+			return console.Usagef("statements of this circuit show logits: --logits-from names a statement to take them from")
 		}
 		other, err := readStatement(a.f, from)
 		if err != nil {
@@ -61,7 +62,7 @@ func (a *app) statement(ctx context.Context, q *question, file, from string, for
 	}
 	encoded, err := st.Hide(c).Encode(c)
 	if err != nil {
-		return usage("%w", err)
+		return console.Usagef("%w", err)
 	}
 	return writeAll(ctx, force, nil, out{name: file, data: encoded, mode: 0o644})
 }
@@ -70,11 +71,11 @@ func readStatement(f *circuit.Family, name string) (*generation.Statement, error
 	g := f.Longest().Generation
 	data, err := readFile(name, format.MagicStatement, 1<<10+8*int64(g.Length)*int64(g.Vocab+1))
 	if err != nil {
-		return nil, unreadable(err)
+		return nil, console.Unusable(err)
 	}
 	st, _, err := generation.Decode(f, data)
 	if err != nil {
-		return nil, unreadable(fmt.Errorf("%s: %w", name, err))
+		return nil, console.Unusable(fmt.Errorf("%s: %w", name, err))
 	}
 	return st, nil
 }

@@ -41,7 +41,7 @@ func (a *app) accept(ctx context.Context, args []string) error {
 		return err
 	}
 	if len(files) != 1 {
-		return usage("accept: %d files given, want one verifying key", len(files))
+		return console.Usagef("accept: %d files given, want one verifying key", len(files))
 	}
 	if *save != "" {
 		if err := savable(*save, files[0], *force); err != nil {
@@ -111,9 +111,9 @@ func explain(err error) (class, text string) {
 	if err == nil {
 		return "", ""
 	}
-	var f *failure
+	var f *console.Failure
 	if errors.As(err, &f) {
-		class = f.class
+		class = f.Class
 	}
 	return class, err.Error()
 }

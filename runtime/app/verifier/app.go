@@ -32,27 +32,6 @@ func Main(m Model, args []string) int {
 	return Run(ctx, m, args, os.Stdin, os.Stdout, os.Stderr)
 }
 
-// failure is an error with its exit code.
-type failure struct {
-	code  int
-	class string // of a rejection: which check refused
-	err   error
-}
-
-func (f *failure) Error() string {
-	switch {
-	case f.code == console.Rejected:
-		return fmt.Sprintf("rejected (%s): %v", f.class, f.err)
-	case f.code == console.Internal:
-		return "internal error: " + f.err.Error()
-	}
-	return f.err.Error()
-}
-
-func usage(format string, args ...any) error {
-	return &failure{code: console.Usage, err: fmt.Errorf(format, args...)}
-}
-
 // app is one run of the command line.
 type app struct {
 	m      Model
@@ -80,36 +59,15 @@ func Run(ctx context.Context, m Model, args []string, stdin io.Reader, stdout, s
 		err = a.dispatch(ctx, args)
 	}
 	if err != nil {
-		code = a.report(ctx, err)
+		code = console.Report(ctx, "verifier", "Run 'verifier help' for the commands.", a.stdout, stderr, err)
 	}
 	return a.stdout.Finish("verifier", code, stderr)
-}
-
-// report prints an error and returns its exit code.
-func (a *app) report(ctx context.Context, err error) int {
-	var f *failure
-	switch {
-	case ctx.Err() != nil:
-		fmt.Fprintln(a.stderr, "verifier: interrupted")
-		return console.Internal
-	case errors.As(err, &f):
-	case a.stdout.Err() != nil && errors.Is(err, a.stdout.Err()):
-		return console.Internal // Run says so
-	default:
-		f = &failure{code: console.Internal, err: err}
-		err = f
-	}
-	fmt.Fprintf(a.stderr, "verifier: %v\n", err)
-	if f.code == console.Usage {
-		fmt.Fprintln(a.stderr, "Run 'verifier help' for the commands.")
-	}
-	return f.code
 }
 
 func (a *app) dispatch(ctx context.Context, args []string) error {
 	if len(args) == 0 {
 		fmt.Fprint(a.stderr, a.help())
-		return usage("no command given")
+		return console.Usagef("no command given")
 	}
 	switch args[0] {
 	case "accept":
@@ -121,7 +79,7 @@ func (a *app) dispatch(ctx context.Context, args []string) error {
 	case "help", "-h", "-help", "--help":
 		return a.printHelp(args[1:])
 	}
-	return usage("unknown command %q", args[0])
+	return console.Usagef("unknown command %q", args[0])
 }
 
 func (a *app) version(args []string) error {
@@ -130,7 +88,7 @@ func (a *app) version(args []string) error {
 	case err != nil || help:
 		return err
 	case len(args) > 0:
-		return usage("version: unexpected argument %q", args[0])
+		return console.Usagef("version: unexpected argument %q", args[0])
 	}
 	fmt.Fprint(a.stdout, console.ThisBuild().Lines(protocol.Version), a.f.Lines())
 	return nil
@@ -144,7 +102,7 @@ func (a *app) parse(fs *flag.FlagSet, args []string) (files []string, help bool,
 		case errors.Is(err, flag.ErrHelp):
 			return nil, true, a.printHelp([]string{fs.Name()})
 		case err != nil:
-			return nil, false, usage("%s: %v", fs.Name(), err)
+			return nil, false, console.Usagef("%s: %v", fs.Name(), err)
 		}
 		if fs.NArg() == 0 {
 			return files, false, nil

@@ -31,7 +31,7 @@ func given(fs *flag.FlagSet) (console.Given, error) {
 		}
 	})
 	if err := given.Check(); err != nil {
-		return nil, usage("verify: %w", err)
+		return nil, console.Usagef("verify: %w", err)
 	}
 	return given, nil
 }
@@ -42,10 +42,10 @@ func (a *app) question(given console.Given, vocab tokens.Tokenizer) (*question, 
 		return nil, nil
 	}
 	if a.c.Generation == nil {
-		return nil, usage("verify: this model continues no prompt; what its inputs and outputs are compared with is given with --input and --output")
+		return nil, console.Usagef("verify: this model continues no prompt; what its inputs and outputs are compared with is given with --input and --output")
 	}
 	if err := given.Read(a.stdin); err != nil {
-		return nil, &failure{code: console.Unreadable, err: err}
+		return nil, &console.Failure{Code: console.Unreadable, Err: err}
 	}
 	var q question
 	var err error
@@ -53,7 +53,7 @@ func (a *app) question(given console.Given, vocab tokens.Tokenizer) (*question, 
 		return nil, err
 	}
 	if q.Prompt != nil && a.c.Generation.Private {
-		return nil, usage("verify: %w", dialogue.ErrHidden)
+		return nil, console.Usagef("verify: %w", dialogue.ErrHidden)
 	}
 	q.Answer, err = a.ids(given, "answer", "answer-tokens", vocab, dialogue.Answer)
 	q.of = dialogue.Question{Prompt: q.Prompt, Answer: q.Answer}
@@ -78,12 +78,12 @@ func (a *app) ids(given console.Given, textFlag, listFlag string, vocab tokens.T
 	case !isText:
 		return nil, nil
 	case vocab == nil:
-		return nil, usage("verify: --%s needs a vocabulary, and none was compiled in: give --vocab FILE, or token ids with --%s", given.Flag(textFlag), listFlag)
+		return nil, console.Usagef("verify: --%s needs a vocabulary, and none was compiled in: give --vocab FILE, or token ids with --%s", given.Flag(textFlag), listFlag)
 	default:
 		ids, err = encode(a.c, vocab, text)
 	}
 	if err != nil {
-		return nil, usage("verify: --%s: %w", given.Flag(name), err)
+		return nil, console.Usagef("verify: --%s: %w", given.Flag(name), err)
 	}
 	return ids, nil
 }
@@ -105,9 +105,9 @@ func compare(r *verifyReport, st *generation.Statement, vocab tokens.Tokenizer) 
 	err := q.of.Compare(r.c, vocab, st)
 	switch {
 	case errors.Is(err, dialogue.ErrPrompt):
-		return &failure{code: console.Rejected, class: "prompt mismatch", err: err}
+		return &console.Failure{Code: console.Rejected, Class: "prompt mismatch", Err: err}
 	case errors.Is(err, dialogue.ErrAnswer):
-		return &failure{code: console.Rejected, class: "answer mismatch", err: err}
+		return &console.Failure{Code: console.Rejected, Class: "answer mismatch", Err: err}
 	}
 	return err
 }

@@ -56,7 +56,7 @@ func (a *app) read(what, name, magic string, limit int64) ([]byte, error) {
 		}
 	}
 	if err != nil {
-		return nil, &failure{code: console.Unreadable, err: fmt.Errorf("%s: %w", what, err)}
+		return nil, &console.Failure{Code: console.Unreadable, Err: fmt.Errorf("%s: %w", what, err)}
 	}
 	return data, nil
 }
@@ -84,29 +84,29 @@ func about(name string, data []byte, err error) error {
 
 // keyFailure says what an error about a verifying key means.
 func keyFailure(name string, data []byte, err error) error {
-	f := &failure{code: console.Internal, err: about(name, data, err)}
+	f := &console.Failure{Code: console.Internal, Err: about(name, data, err)}
 	switch {
 	case foreign(err):
-		f.code = console.Unreadable
-		f.err = fmt.Errorf("%w; take the model.vk that belongs to this verifier, or build the verifier again from the same model", f.err)
+		f.Code = console.Unreadable
+		f.Err = fmt.Errorf("%w; take the model.vk that belongs to this verifier, or build the verifier again from the same model", f.Err)
 	case malformed(err):
-		f.code = console.Unreadable
-		f.err = fmt.Errorf("%w; the file is damaged, get it again", f.err)
+		f.Code = console.Unreadable
+		f.Err = fmt.Errorf("%w; the file is damaged, get it again", f.Err)
 	case errors.Is(err, verifier.ErrPinned):
-		f.code, f.class = console.Rejected, "model mismatch"
+		f.Code, f.Class = console.Rejected, "model mismatch"
 	case errors.Is(err, veil.ErrRejected), errors.Is(err, veil.ErrForbidden):
-		f.code, f.class = console.Rejected, "final argument"
-		f.err = fmt.Errorf("%s does not show that the weights lie in their declared ranges; get it again from whoever set up the model, and do not use this one", name)
+		f.Code, f.Class = console.Rejected, "final argument"
+		f.Err = fmt.Errorf("%s does not show that the weights lie in their declared ranges; get it again from whoever set up the model, and do not use this one", name)
 	}
 	return f
 }
 
 // statementFailure says what an error about a statement means.
 func statementFailure(name string, data []byte, err error) error {
-	f := &failure{code: console.Rejected, class: "statement", err: about(name, data, err)}
+	f := &console.Failure{Code: console.Rejected, Class: "statement", Err: about(name, data, err)}
 	if foreign(err) {
-		f.code = console.Unreadable
-		f.err = fmt.Errorf("%w; the statement must come from the prover that was generated with this verifier", f.err)
+		f.Code = console.Unreadable
+		f.Err = fmt.Errorf("%w; the statement must come from the prover that was generated with this verifier", f.Err)
 	}
 	return f
 }
@@ -116,19 +116,19 @@ const proofModel = format.HeaderSize
 
 // proofFailure says what an error about a proof means. Whatever is not recognised is a rejection too.
 func proofFailure(o verifyOptions, key [32]byte, proof []byte, err error) error {
-	f := &failure{code: console.Rejected, class: "protocol", err: about(o.proof, proof, err)}
+	f := &console.Failure{Code: console.Rejected, Class: "protocol", Err: about(o.proof, proof, err)}
 	switch {
 	case foreign(err):
-		f.code = console.Unreadable
-		f.err = fmt.Errorf("%w; the proof must come from the prover that was generated with this verifier", f.err)
+		f.Code = console.Unreadable
+		f.Err = fmt.Errorf("%w; the proof must come from the prover that was generated with this verifier", f.Err)
 	case errors.Is(err, format.ErrModel):
-		f.class = "model mismatch"
-		f.err = fmt.Errorf("%s is a proof about another model: about %x…, the verifying key %s is of %x…", o.proof, proof[proofModel:proofModel+8], o.vk, key[:8])
+		f.Class = "model mismatch"
+		f.Err = fmt.Errorf("%s is a proof about another model: about %x…, the verifying key %s is of %x…", o.proof, proof[proofModel:proofModel+8], o.vk, key[:8])
 	case malformed(err):
-		f.class = "decoding"
+		f.Class = "decoding"
 	case errors.Is(err, veil.ErrRejected), errors.Is(err, veil.ErrForbidden):
-		f.class = "final argument"
-		f.err = fmt.Errorf("%s does not show the statement %s for this model; see that the two belong together, and get both again", o.proof, o.statement)
+		f.Class = "final argument"
+		f.Err = fmt.Errorf("%s does not show the statement %s for this model; see that the two belong together, and get both again", o.proof, o.statement)
 	}
 	return f
 }
@@ -145,7 +145,7 @@ func pinned(id, file string) ([32]byte, error) {
 			err = fmt.Errorf("%w; a model ID has 64 hexadecimal digits", err)
 		}
 		if err != nil {
-			return [32]byte{}, &failure{code: console.Unreadable, err: fmt.Errorf("model ID: %w", err)}
+			return [32]byte{}, &console.Failure{Code: console.Unreadable, Err: fmt.Errorf("model ID: %w", err)}
 		}
 		id, from = string(data), file
 	}
@@ -155,7 +155,7 @@ func pinned(id, file string) ([32]byte, error) {
 		if file != "" {
 			code = console.Unreadable
 		}
-		return [32]byte{}, &failure{code: code, err: fmt.Errorf("%s: %w", from, err)}
+		return [32]byte{}, &console.Failure{Code: code, Err: fmt.Errorf("%s: %w", from, err)}
 	}
 	return parsed, nil
 }
@@ -164,13 +164,13 @@ func pinned(id, file string) ([32]byte, error) {
 func (a *app) vocabulary(file string) (tokens.Tokenizer, error) {
 	if a.c.Generation == nil {
 		if file != "" {
-			return nil, usage("verify: --vocab is for models that continue prompts")
+			return nil, console.Usagef("verify: --vocab is for models that continue prompts")
 		}
 		return nil, nil
 	}
 	t, err := dialogue.Vocabulary(a.c, file, a.m.Vocab)
 	if err != nil {
-		return nil, &failure{code: console.Unreadable, err: err}
+		return nil, &console.Failure{Code: console.Unreadable, Err: err}
 	}
 	return t, nil
 }

@@ -16,11 +16,11 @@ func (a *app) printHelp(about []string) error {
 		fmt.Fprint(a.stdout, a.help())
 		return nil
 	case len(about) > 1:
-		return usage("help: unexpected argument %q", about[1])
+		return console.Usagef("help: unexpected argument %q", about[1])
 	}
 	text, ok := commandHelp[about[0]]
 	if !ok {
-		return usage("help: there is no command %q; there are accept, verify, version and help", about[0])
+		return console.Usagef("help: there is no command %q; there are accept, verify, version and help", about[0])
 	}
 	fmt.Fprint(a.stdout, text)
 	return nil

@@ -54,15 +54,15 @@ func (a *app) compared(inputs, outputs portFiles) (map[int]string, error) {
 			i := slices.IndexFunc(a.c.Ports, func(p circuit.Port) bool { return p.Side() == list.side && p.Name == name })
 			switch {
 			case a.c.Generation != nil:
-				return nil, usage("verify: --%s is for models that are no text models; give --prompt and --answer", list.side)
+				return nil, console.Usagef("verify: --%s is for models that are no text models; give --prompt and --answer", list.side)
 			case i < 0:
-				return nil, usage("verify: --%s %s: the model has no %s of this name", list.side, name, list.side)
+				return nil, console.Usagef("verify: --%s %s: the model has no %s of this name", list.side, name, list.side)
 			case !a.c.Ports[i].Public():
-				return nil, usage("verify: --%s %s: the proofs of this circuit hide it: there is nothing to compare", list.side, name)
+				return nil, console.Usagef("verify: --%s %s: the proofs of this circuit hide it: there is nothing to compare", list.side, name)
 			case want[i] != "":
-				return nil, usage("verify: --%s %s is given twice", list.side, name)
+				return nil, console.Usagef("verify: --%s %s is given twice", list.side, name)
 			case file == console.Stdin && standard != "":
-				return nil, usage("verify: the standard input is read once, for %s or for %s", standard, name)
+				return nil, console.Usagef("verify: the standard input is read once, for %s or for %s", standard, name)
 			case file == console.Stdin:
 				standard = name
 			}
@@ -86,7 +86,7 @@ func expected(c *circuit.Circuit, files map[int]string, stdin io.Reader) (map[in
 			want[i], err = portfile.Read(p, data)
 		}
 		if err != nil {
-			return nil, &failure{code: console.Unreadable, err: fmt.Errorf("%s %s: %s: %w", p.Side(), p.Name, file, err)}
+			return nil, &console.Failure{Code: console.Unreadable, Err: fmt.Errorf("%s %s: %s: %w", p.Side(), p.Name, file, err)}
 		}
 	}
 	return want, nil
@@ -144,5 +144,5 @@ func brief(s string) string {
 
 // mismatch is the rejection of other elements of a port than the expected ones.
 func mismatch(side, expected, proved string) error {
-	return &failure{code: console.Rejected, class: side + " mismatch", err: fmt.Errorf("the proof holds, but for another %s: expected %s, proved %s", side, expected, proved)}
+	return &console.Failure{Code: console.Rejected, Class: side + " mismatch", Err: fmt.Errorf("the proof holds, but for another %s: expected %s, proved %s", side, expected, proved)}
 }

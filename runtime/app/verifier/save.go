@@ -16,15 +16,15 @@ import (
 // savable refuses, before any work, to write where no file can be written, or over the key that is read, or over a prover key.
 func savable(name, key string, force bool) error {
 	if name == "-" {
-		return usage(`--save is "-", but nothing is written to the standard output: name a file`)
+		return console.Usagef(`--save is "-", but nothing is written to the standard output: name a file`)
 	}
 	x, errX := os.Stat(name)
 	y, errY := os.Stat(key)
 	if filepath.Clean(name) == filepath.Clean(key) || errX == nil && errY == nil && os.SameFile(x, y) {
-		return usage("--save would write over %s, the verifying key", key)
+		return console.Usagef("--save would write over %s, the verifying key", key)
 	}
 	if atomicfile.Head(name, len(format.MagicProverKey)) == format.MagicProverKey {
-		return usage("%s is a prover key; it is secret and cannot be made again, and is not replaced even with --force", name)
+		return console.Usagef("%s is a prover key; it is secret and cannot be made again, and is not replaced even with --force", name)
 	}
 	return saveFailure(name, atomicfile.Check(name, atomicfile.Options{Replace: force}))
 }
@@ -38,7 +38,7 @@ func saveFailure(name string, err error) error {
 	case err == nil:
 		return nil
 	case errors.Is(err, atomicfile.ErrExists):
-		return usage("%w; --force replaces it", err)
+		return console.Usagef("%w; --force replaces it", err)
 	case errors.As(err, &p):
 		cause = p.Err
 	case errors.As(err, &l):
@@ -52,5 +52,5 @@ func saveFailure(name string, err error) error {
 	case p != nil || l != nil:
 		err = fmt.Errorf("write %s: %w", name, cause)
 	}
-	return &failure{code: console.Unreadable, err: err}
+	return &console.Failure{Code: console.Unreadable, Err: err}
 }

@@ -104,13 +104,13 @@ func (a *app) verifyFlags(args []string) (o verifyOptions, help bool, err error)
 	switch {
 	case err != nil || help:
 	case len(rest) > 0:
-		err = usage("verify: unexpected argument %q; files are given with flags", rest[0])
+		err = console.Usagef("verify: unexpected argument %q; files are given with flags", rest[0])
 	case o.id != "" && o.pin != "":
-		err = usage("verify: give only one of --id and --pin")
+		err = console.Usagef("verify: give only one of --id and --pin")
 	case len(o.missing()) > 0:
-		err = usage("verify: missing: %s", strings.Join(o.missing(), ", "))
+		err = console.Usagef("verify: missing: %s", strings.Join(o.missing(), ", "))
 	case o.id == "" && o.pin == "":
-		err = usage("verify: one of --id and --pin is needed; 'verifier accept' checks a model and prints its ID")
+		err = console.Usagef("verify: one of --id and --pin is needed; 'verifier accept' checks a model and prints its ID")
 	}
 	return o, help, err
 }
@@ -155,7 +155,7 @@ func (a *app) verifyFiles(ctx context.Context, o verifyOptions, vocab tokens.Tok
 	}
 	st, err := a.verifyBytes(ctx, o, id, vk, encoded, proof, r)
 	if r.NoSaturation = st != nil && st.Unsaturated(); err == nil && o.noSaturation && !r.NoSaturation {
-		err = &failure{code: console.Rejected, class: "saturation", err: errSaturation}
+		err = &console.Failure{Code: console.Rejected, Class: "saturation", Err: errSaturation}
 	}
 	switch st := st.(type) {
 	case *generation.Statement:
