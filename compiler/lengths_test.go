@@ -52,8 +52,8 @@ func dynamicModel(rotary bool) *pb.ModelProto {
 }
 
 // A model of any length is compiled for three lengths at once: they have the same weights, whose table of positions is that of the longest,
-// the same scales, and give the same integer logits. One key proves all of them. What a family computes is what its longest circuit computes
-// alone.
+// the same scales, and give the same integer logits. One key proves all of them. What a family computes is what its longest circuit
+// computes alone.
 func TestLengths(t *testing.T) {
 	for name, rotary := range map[string]bool{"rotary": true, "table of positions": false} {
 		t.Run(name, func(t *testing.T) {

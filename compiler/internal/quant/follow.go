@@ -23,8 +23,9 @@ type choices struct {
 }
 
 // Follow makes the integer program of a graph that is the one of another program at a shorter length, with the scales, widths, tables and
-// weights of that program; whole is the graph that it was prepared of. It refuses a graph that differs from that in more than extents. A weight
-// of which the shorter length needs the first cells of some axes alone, a table of positions, stays whole and is read through maps of indices.
+// weights of that program; whole is the graph that it was prepared of. It refuses a graph that differs from that in more than extents. A
+// weight of which the shorter length needs the first cells of some axes alone, a table of positions, stays whole and is read through maps
+// of indices.
 func Follow(left *budget.Budget, long *Program, whole, g *ir.Graph) (*Program, error) {
 	given, f := arrange(whole), arrange(g)
 	if err := alike(given, f); err != nil {
@@ -130,7 +131,8 @@ func beginning[T any](long []T, longShape, shape []int) (out []T) {
 	return out
 }
 
-// eachOf calls f with the number in a box of every cell of a box in its corner, in order, until one is false or the corner is not in the box.
+// eachOf calls f with the number in a box of every cell of a box in its corner, in order, until one is false. It is false where the corner is
+// not in the box.
 func eachOf(box, corner []int, f func(int) bool) bool {
 	for a := range corner {
 		if len(corner) != len(box) || corner[a] > box[a] {
@@ -193,8 +195,8 @@ func (q *quantiser) whole(v *ir.Value) *ir.Value {
 	return q.longest.Float.Value(v.ID)
 }
 
-// readTables gives weights that are shorter than the longest length's their whole shape, and has each node that uses one read the cells that
-// it needs: through a map of indices for every axis that is shorter.
+// readTables gives weights that are shorter than the longest length's their whole shape, and has each node that uses one read the cells
+// that it needs: through a map of indices for every axis that is shorter.
 func (p *Program) readTables(long *ir.Graph) error {
 	r := &tableReader{from: p.Int, to: &ir.Graph{Name: p.Int.Name, Stage: ir.StageInt, Causal: p.Int.Causal, Inputs: p.Int.Inputs, Outputs: p.Int.Outputs}, long: long, at: make([]ir.ValueID, len(p.Int.Values))}
 	for _, n := range p.Int.Nodes {
