@@ -295,11 +295,12 @@ func checkScaled(seed uint64, _ int, seen *coverage) error {
 	return err
 }
 
-// precise compiles a graph and compares it with its program on the calibration set. With nothing to note it asks for half the tolerance.
+// precise compiles a graph and compares it with its program on the calibration set. With nothing to note it asks for a quarter of the tolerance:
+// channels that differ by less than what is moved may cost two bits.
 func precise(g *ir.Graph, seen *coverage) error {
 	cfg := Config{}
 	if seen == nil {
-		cfg.Tolerance = quant.Tolerance / 2
+		cfg.Tolerance = quant.Tolerance / 4
 	}
 	r, err := fromGraph(context.Background(), g, cfg)
 	if err != nil {
