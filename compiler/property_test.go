@@ -268,7 +268,8 @@ func checkGraph(seed uint64, steps int, seen *coverage) error {
 	return nil
 }
 
-// checkScaled draws a decoder and the same function of other weights, and checks the second.
+// checkScaled draws a decoder and the same function of other weights, and checks the second. What is moved leaves channels that
+// differ by less than 2^4, which may cost as much.
 func checkScaled(seed uint64, _ int, seen *coverage) error {
 	plain, scaled := randgraph.Scaled(seed)
 	if err := errors.Join(passes.Causal(plain), passes.Causal(scaled)); err != nil {
@@ -277,16 +278,16 @@ func checkScaled(seed uint64, _ int, seen *coverage) error {
 	if err := sameFunction(plain, scaled, randomTokens(rand.New(rand.NewPCG(seed, 98)), scaled.Inputs[0].Shape[0], scaled.Vocab())); err != nil {
 		return fmt.Errorf("the generator is at fault: %w", err)
 	}
-	err := precise(scaled, seen)
+	off, err := precise(scaled, seen)
 	if refusable.MatchString(fmt.Sprint(err)) {
 		seen.refused(err)
 		return nil
 	}
 	if errors.Is(err, quant.ErrImprecise) {
-		if precise(plain, nil) == nil {
-			return fmt.Errorf("%w\n%s", err, scaled)
+		if before, plainly := precise(plain, &coverage{counts: map[string]int{}}); plainly == nil && off > 16*before {
+			return fmt.Errorf("%w, where the same function was off by %.2g\n%s", err, before, scaled)
 		}
-		seen.add("scaled: imprecise, as drawn too", 1)
+		seen.add("scaled: imprecise, or nearly so, as drawn too", 1)
 		return nil
 	}
 	if err == nil {
@@ -295,27 +296,22 @@ func checkScaled(seed uint64, _ int, seen *coverage) error {
 	return err
 }
 
-// precise compiles a graph and compares it with its program on the calibration set. With nothing to note it asks for a quarter of the tolerance:
-// channels that differ by less than what is moved may cost two bits.
-func precise(g *ir.Graph, seen *coverage) error {
-	cfg := Config{}
-	if seen == nil {
-		cfg.Tolerance = quant.Tolerance / 4
-	}
-	r, err := fromGraph(context.Background(), g, cfg)
+// precise compiles a graph and compares it with its program on the calibration set. It returns the largest error, in parts of the largest logit.
+func precise(g *ir.Graph, seen *coverage) (float64, error) {
+	r, err := fromGraph(context.Background(), g, Config{})
 	if err != nil {
-		return err
+		return 0, err
 	}
 	report, err := r.Check(context.Background(), nil)
-	if err == nil {
-		err = report.Err()
+	if err != nil {
+		return 0, err
 	}
-	if err != nil || seen == nil {
-		return err
+	if err := report.Err(); err != nil {
+		return report.Error(), err
 	}
 	seen.add("scaled: precise", 1)
 	seen.has("circuits with committed limbs of wide results", slices.ContainsFunc(r.Circuit.Tensors, func(t circuit.Tensor) bool { return strings.Contains(t.Name, ".digit") }))
-	return nil
+	return report.Error(), nil
 }
 
 // tryGraph says that a graph is refused, or checks it.
