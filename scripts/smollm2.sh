@@ -38,7 +38,7 @@ fi
 say "compile for 64 positions, scales from the model's answers to other prompts"
 "$GO" build -o "$OUT/bin/zkllmc" .
 "$OUT/bin/zkllmc" compile "$MODEL/model.onnx" -o "$CODE" --name smollm2 --dim positions=64 --reveal argmax \
-	--tokenizer "$MODEL/tokenizer.json" --chat smollm2 --calibrate "$MODEL/calibrate.jsonl" --accept-loss --force
+	--tokenizer "$MODEL/tokenizer.json" --chat smollm2 --calibrate "$MODEL/calibrate.jsonl" --force
 "$GO" build -o "$OUT/bin/" "./$CODE/cmd/prover" "./$CODE/cmd/verifier"
 
 say "setup: commit to the weights"

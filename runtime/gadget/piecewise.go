@@ -15,7 +15,7 @@ import (
 //
 // lo and hi + 1 are multiples of 2^low. The digits are proved to be those of x as in wide, but that i is looked up with its piece: the lines
 // are (i, value_i, slope_i), or, where the rescale clamps, (i, κ, value_i, slope_i) with κ = 0 for every piece and with κ = 1 for the last,
-// −1 for the first. So a function costs one lookup more than with RescaleTable, if the rescale leaves as many bits as limbs of its remainder.
+// −1 for the first. So a function costs one lookup and two committed cells more than with RescaleTable.
 //
 // Unique: the lookup of i contains that of wide, so v determines i, l and κ; value_i and slope_i are the only ones next to i in the table,
 // since the lines of κ = ±1 repeat their piece; and y is a sum of products of these integers, without wrapping by its bounds. Total: there is
