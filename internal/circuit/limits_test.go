@@ -139,6 +139,8 @@ func TestShapesAreCopied(t *testing.T) {
 	b := start()
 	shape := []int{2, 3}
 	w := b.Weight("w", 4, shape...)
+	b.Input(Port{Name: "x", Kind: Integers, Shape: shape, Hi: 1, Reveal: Values})
 	shape[0] = 1
 	require.Equal(t, []int{2, 3}, b.Shape(w))
+	require.Equal(t, []int{2, 3}, b.Port(0).Shape)
 }
