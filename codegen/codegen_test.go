@@ -212,7 +212,8 @@ func TestMaskedRows(t *testing.T) {
 	require.Contains(t, text, "attention.Mask(b, ")
 }
 
-// The prover's command gets the ONNX nodes of tensors that may be clamped, those whose names are lines of a list; nothing where none is known.
+// The prover's command gets the ONNX nodes of tensors that may be clamped, those whose names are lines of a list; nothing where none is
+// known.
 func TestNodesOfClampedTensors(t *testing.T) {
 	p := readPlan(t, filepath.Join("testdata", "llama"))
 	f, err := BuildFamily(t.Context(), []*plan.Plan{p})

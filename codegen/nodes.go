@@ -11,8 +11,8 @@ import (
 // nodesFile is the list of clamped tensors beside the prover's command.
 const nodesFile = "nodes.txt"
 
-// nodes lists the tensors that clamps may cut off, with the ONNX nodes that they come from: a line of name, node and operator for each, with
-// tabs between, in the circuits' order. Names with tabs or line ends in them are left out; nothing is proved about any of it.
+// nodes lists the tensors that clamps may cut off, with the ONNX nodes that they come from: a line of name, node and operator for each,
+// with tabs between, in the circuits' order. Names with tabs or line ends in them are left out; nothing is proved about any of it.
 func nodes(plans []*plan.Plan, f *circuit.Family) []byte {
 	origins := map[string]plan.Origin{}
 	for _, p := range plans { // the longest last

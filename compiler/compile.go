@@ -77,8 +77,8 @@ type Result struct {
 	Scales  *Report         // what calibration chose
 	Stats   Stats
 	Notes   []string // where the program's meaning is one of several that the file allows
-	// Shorter is the model at the lengths of Config that are not the longest, ascending: circuit and statistics, with the scales and weights of
-	// this one, the longest.
+	// Shorter is the model at the lengths of Config that are not the longest, ascending: circuit and statistics, with the scales and weights
+	// of this one, the longest.
 	Shorter []*Result
 
 	left       *budget.Budget // of the compilation

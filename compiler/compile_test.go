@@ -83,7 +83,8 @@ func randomInputs(r *Result, n int) []Input {
 	return out
 }
 
-// narrow has rows of 2^8 cells. A proof's final argument is as long as a row, and the models of these tests fill a fraction of the usual one.
+// narrow has rows of 2^8 cells. A proof's final argument is as long as a row, and the models of these tests fill a fraction of the usual
+// one.
 func narrow(cfg Config) Config {
 	cfg.WeightBits, cfg.WitnessBits = 8, 8
 	return cfg

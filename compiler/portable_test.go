@@ -29,8 +29,8 @@ var exact = map[string]bool{
 var drawn = []string{"internal/test", "scripts"}
 
 // TestArithmeticIsPortable looks at all floating-point arithmetic that may lead to a circuit. The same model must give the same circuit on
-// every platform, so there is no product that a compiler may fuse with a sum, no function of package math that is assembly somewhere, and no
-// conversion to an integer that may be out of range; package portable says why, and has what takes their place.
+// every platform, so there is no product that a compiler may fuse with a sum, no function of package math that is assembly somewhere, and
+// no conversion to an integer that may be out of range; package portable says why, and has what takes their place.
 func TestArithmeticIsPortable(t *testing.T) {
 	if testing.Short() {
 		t.Skip("needs the Go toolchain")
@@ -245,8 +245,8 @@ func basic(t types.Type, kind types.BasicInfo) bool {
 	return false
 }
 
-// rounded says that the innermost product, which the stack ends above, is rounded or compared before anything else happens to it: it stands in
-// a conversion to its own type, in a comparison, in a quotient, or in another product, which is looked at on its own.
+// rounded says that the innermost product, which the stack ends above, is rounded or compared before anything else happens to it: it stands
+// in a conversion to its own type, in a comparison, in a quotient, or in another product, which is looked at on its own.
 func (c *portableCheck) rounded() bool {
 	for i := len(c.stack) - 1; i >= 0; i-- {
 		switch p := c.stack[i].(type) {

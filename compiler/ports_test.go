@@ -131,7 +131,8 @@ func picture() *pb.ModelProto {
 	}, filter("K1", 3, 1, 3, 3), floatsOf("b1", 0.5, -0.25, 1), filter("K2", 4, 3, 3, 3), matrix("W", 4, 3))
 }
 
-// sound is the front of a speech encoder: two convolutions over 20 frames of 6 bands, the second in steps of 2, and rows of 5: [1, 6, 20] to [1, 10, 5].
+// sound is the front of a speech encoder: two convolutions over 20 frames of 6 bands, the second in steps of 2, and rows of 5: [1, 6, 20]
+// to [1, 10, 5].
 func sound() *pb.ModelProto {
 	return portsModel([]*pb.ValueInfoProto{port("x", float32s, 1, 6, 20)}, []string{"y"}, []*pb.NodeProto{
 		op("Conv", "x K1 b1", "h1", intsAttr("pads", 1, 1)), op("Gelu", "h1", "h2"), op("Conv", "h2 K2", "h3", intsAttr("strides", 2), intsAttr("pads", 1, 1)), op("Gelu", "h3", "h4"),

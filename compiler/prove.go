@@ -16,9 +16,9 @@ import (
 	"github.com/zkllmc/zkllmc/runtime/verifier"
 )
 
-// Prove makes keys and a proof of every input, of one calibration input if there are none, and verifies it; of a generation at several lengths
-// also of the input's beginnings, at the shorter ones. The outputs in the statement
-// are those of the interpreter of the integer program, so that circuit and program are compared as well.
+// Prove makes keys and a proof of every input, of one calibration input if there are none, and verifies it; of a generation at several
+// lengths also of the input's beginnings, at the shorter ones. The outputs in the statement are those of the interpreter of the integer
+// program, so that circuit and program are compared as well.
 func (r *Result) Prove(ctx context.Context, inputs ...Input) error {
 	runs := r.samples[:1]
 	if len(inputs) > 0 {

@@ -129,8 +129,8 @@ func (r *setUp) answered(t *testing.T) (*generation.Statement, []byte) {
 	return r.answer, r.proof
 }
 
-// greedy extends the prompt token by token with the integer program and returns the statement. It compares the logits with the witness', and
-// those with the interpreter's.
+// greedy extends the prompt token by token with the integer program and returns the statement. It compares the logits with the witness',
+// and those with the interpreter's.
 func greedy(t *testing.T, r *setUp) *generation.Statement {
 	ctx, c, m := context.Background(), r.Circuit, r.model
 	tokens := append([]int64(nil), m.tokens...)

@@ -15,8 +15,8 @@ import (
 )
 
 // service is a program of somebody else's, in a module of its own, that embeds the committed verifier of models/sums with the function of
-// README. It takes the files of verifying key and proof, and then questions of four arguments each: a model ID, a prompt, an answer, and the
-// file of the statement. It answers each in a line.
+// README. It takes the files of verifying key and proof, and then questions of four arguments each: a model ID, a prompt, an answer, and
+// the file of the statement. It answers each in a line.
 const service = `package main
 
 import (

@@ -4,8 +4,8 @@ import "math"
 
 // Work is the number of multiplications that a term takes computed as it stands: its operands, at least one, for every choice of its
 // labels. solved, which may be short or nil, holds an axis per operand, by its place in In, or -1: where the indices on the other axes are
-// chosen, there is at most one on this axis at which the cell is 1 and not 0. Of the first such operand only the ones are multiplied with, so
-// that the labels of that axis cost nothing. What does not fit is math.MaxInt.
+// chosen, there is at most one on this axis at which the cell is 1 and not 0. Of the first such operand only the ones are multiplied with,
+// so that the labels of that axis cost nothing. What does not fit is math.MaxInt.
 func (t Term) Work(solved []int) int {
 	return product(t.Extents, t.found(solved), max(1, len(t.In)))
 }

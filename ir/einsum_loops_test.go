@@ -60,8 +60,8 @@ func anyTerm(r *rand.Rand) Term {
 	return t
 }
 
-// sameInteger compares the matrix products of a term over integers, some of them with magnitudes that need short sums or leave no room at all,
-// with the loops.
+// sameInteger compares the matrix products of a term over integers, some of them with magnitudes that need short sums or leave no room at
+// all, with the loops.
 func sameInteger(t *testing.T, term *Term, reals [][]float64) {
 	term.ICoef = int64(term.Coef)
 	var in [][]int64
@@ -154,9 +154,9 @@ func TestPairwiseRounds(t *testing.T) {
 	}
 }
 
-// TestMatricesAreLoops computes terms of two operands as matrix products and compares with the loops over their labels: with integers, whose
-// sums are exact, cell by cell, and with reals up to their rounding. Rows, columns, batches, labels that one operand sums alone and labels
-// that none has occur in all layouts.
+// TestMatricesAreLoops computes terms of two operands as matrix products and compares with the loops over their labels: with integers,
+// whose sums are exact, cell by cell, and with reals up to their rounding. Rows, columns, batches, labels that one operand sums alone and
+// labels that none has occur in all layouts.
 func TestMatricesAreLoops(t *testing.T) {
 	r := rand.New(rand.NewSource(7))
 	matrices := 0

@@ -61,8 +61,8 @@ func offsets(t *Term, labels, strides []int) []int {
 	return out
 }
 
-// addMatrices adds a term of two operands to out as matrix products, where that is faster than the loops of a walker; else it says false. The
-// order of each cell's sum of reals follows from the term alone.
+// addMatrices adds a term of two operands to out as matrix products, where that is faster than the loops of a walker; else it says false.
+// The order of each cell's sum of reals follows from the term alone.
 func addMatrices[T float64 | int64](b *budget.Budget, out []T, t *Term, in [][]T) (bool, error) {
 	if len(in) != 2 {
 		return false, nil

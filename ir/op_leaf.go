@@ -119,8 +119,8 @@ func boundCells(g *Graph, n *Node, _ []interval.Interval) ([]interval.Interval, 
 // free is the cost of what is there already.
 func free(*Graph, *Node) (work, extra int) { return 0, 0 }
 
-// elements are those that a run gives an input. Reals, and all that is not in StageInt, are compared with the port's range; an evaluation of
-// StageInt compares every value with its bounds.
+// elements are those that a run gives an input. Reals, and all that is not in StageInt, are compared with the port's range; an evaluation
+// of StageInt compares every value with its bounds.
 func elements[T number](g *Graph, n *Node, given [][]T) ([]T, error) {
 	if len(given) != len(g.Inputs) {
 		return nil, fmt.Errorf("eval: elements of %d inputs, graph %s has %d", len(given), g.Name, len(g.Inputs))

@@ -13,7 +13,8 @@ import (
 const OpPiecewiseLinear Op = "PiecewiseLinear"
 
 // PiecewiseLinearAttr (StageInt): y = value_i + slope_i·l, elementwise, where x = 2^Low·i + l, 0 ≤ l < 2^Low, is the input after
-// RescaleAttr{Shift, Lo, Hi}; value_i and slope_i are those of piece i of Fn, as internal/tables computes it. Lo and Hi + 1 are multiples of 2^Low.
+// RescaleAttr{Shift, Lo, Hi}; value_i and slope_i are those of piece i of Fn, as internal/tables computes it. Lo and Hi + 1 are multiples
+// of 2^Low.
 type PiecewiseLinearAttr struct {
 	Shift             int
 	Lo, Hi            int64

@@ -15,8 +15,8 @@ import (
 	"github.com/zkllmc/zkllmc/runtime/statement/function"
 )
 
-// The rule by which reals become integers (SPEC.md 6.6), in integers from the bits of a number; it is no part of verify.py, since statements
-// hold integers.
+// The rule by which reals become integers (SPEC.md 6.6), in integers from the bits of a number; it is no part of verify.py, since
+// statements hold integers.
 const rounding = `
 import sys
 for line in sys.argv[1:]:

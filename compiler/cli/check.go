@@ -132,8 +132,8 @@ func printComparison(w io.Writer, what string, r *quant.Comparison) {
 	}
 }
 
-// printLayers prints a line for every layer, and one for what comes before and behind them: the noise at its last place, and the place in it
-// that adds most.
+// printLayers prints a line for every layer, and one for what comes before and behind them: the noise at its last place, and the place in
+// it that adds most.
 func printLayers(w io.Writer, places []quant.Place) {
 	fmt.Fprintf(w, "noise of rows by layer\n  %-10s %-9s most is added at\n", "layer", "at its end")
 	for len(places) > 0 {

@@ -549,8 +549,9 @@ func npz(t *testing.T, arrays map[string]string) []byte {
 	return b.Bytes()
 }
 
-// What compile says about precision decides whether it writes anything: an integer program that differs by more than the tolerance ends in an
-// exit code of its own, with the place, and an expected output that the float model does not give in another one, which no flag lets pass.
+// What compile says about precision decides whether it writes anything: an integer program that differs by more than the tolerance ends in
+// an exit code of its own, with the place, and an expected output that the float model does not give in another one, which no flag lets
+// pass.
 func TestPrecisionDecides(t *testing.T) {
 	dir := t.TempDir()
 	model, data := filepath.Join(dir, "scorer.onnx"), filepath.Join(dir, "data.json")

@@ -27,8 +27,8 @@ type caseReport struct {
 	Reason string `json:"reason,omitempty"`
 	Remedy string `json:"remedy,omitempty"`
 
-	// Of the integer program, where there is one: the largest error of an output in parts of its largest magnitude, against the float model and
-	// the expected outputs, and of a language model the positions of the test sets, with those where the best token is the expected one.
+	// Of the integer program, where there is one: the largest error of an output in parts of its largest magnitude, against the float model
+	// and the expected outputs, and of a language model the positions of the test sets, with those where the best token is the expected one.
 	Error     float64 `json:"error,omitempty"`
 	Positions int     `json:"positions,omitempty"`
 	Agree     int     `json:"top1_agree,omitempty"`

@@ -141,8 +141,8 @@ func FuzzManifest(f *testing.F) {
 	})
 }
 
-// FuzzModule: the go.mod and go.sum of the module that an output folder lies in, or of --runtime-path. The import path that comes of them is
-// one that Go takes: it is printed into generated code.
+// FuzzModule: the go.mod and go.sum of the module that an output folder lies in, or of --runtime-path. The import path that comes of them
+// is one that Go takes: it is printed into generated code.
 func FuzzModule(f *testing.F) {
 	f.Add([]byte("module example.com/m\n\ngo 1.26\n"), []byte{})
 	f.Add([]byte("module \"a`b\"\n"), []byte{})

@@ -211,8 +211,8 @@ func scorer(t *testing.T, file string) {
 	require.NoError(t, os.WriteFile(file, data, 0o600))
 }
 
-// readmeOfNumbers runs README's commands about an MLP in a clone that has built the compiler: the generated prover shows the real output, the
-// generated verifier accepts it and refuses another input, another output and an input that is out of range.
+// readmeOfNumbers runs README's commands about an MLP in a clone that has built the compiler: the generated prover shows the real output,
+// the generated verifier accepts it and refuses another input, another output and an input that is out of range.
 func readmeOfNumbers(t *testing.T, here string, env []string) {
 	scorer(t, filepath.Join(here, "scorer.onnx"))
 	said := sh(t, here, readmeBlock(t, "An MLP with the input"), env...)

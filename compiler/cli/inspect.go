@@ -163,8 +163,8 @@ const (
 	bytesPerWeight   = 8
 )
 
-// Rates of setup: of one core, from setups of these models and of make smollm2; of memory, from their peaks, of which that of a large model is
-// of one piece of its range proof.
+// Rates of setup: of one core, from setups of these models and of make smollm2; of memory, from their peaks, of which that of a large model
+// is of one piece of its range proof.
 const (
 	setupSeconds          = 0.7 // generators, and the circuit
 	setupSecondsPerWeight = 1.1e-6

@@ -53,15 +53,15 @@ func TestInspectCanonical(t *testing.T) {
 	require.Len(t, entries, 1)
 }
 
-// Setup of a large model takes the memory of a piece of its range proof: what is predicted is near to what was measured, of models/sums and of
-// SmolLM2-135M (README).
+// Setup of a large model takes the memory of a piece of its range proof: what is predicted is near to what was measured, of models/sums and
+// of SmolLM2-135M (README).
 func TestPredictedSetup(t *testing.T) {
 	require.Equal(t, "0.9 s of one core, 92 MB (predicted)", predictedSetup(166_464))
 	require.Equal(t, "149.3 s of one core, 1161 MB (predicted)", predictedSetup(135_110_000))
 }
 
-// Several lengths are one model: inspect shows each with its costs, and writes the circuit of each; compile writes a builder for each, and one
-// weights file.
+// Several lengths are one model: inspect shows each with its costs, and writes the circuit of each; compile writes a builder for each, and
+// one weights file.
 func TestLengths(t *testing.T) {
 	model := tinyOf(t, 1, &pb.TensorShapeProto_Dimension{Value: &pb.TensorShapeProto_Dimension_DimParam{DimParam: "length"}})
 	dir := t.TempDir()

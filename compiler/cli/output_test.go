@@ -81,7 +81,8 @@ func TestHelpAboutNothing(t *testing.T) {
 	}
 }
 
-// The code of another circuit is replaced with --force only, and nothing of it is touched without; that of the same circuit is written again.
+// The code of another circuit is replaced with --force only, and nothing of it is touched without; that of the same circuit is written
+// again.
 func TestAnotherCircuitsFolder(t *testing.T) {
 	model, dir := tiny(t, 1), filepath.Join(t.TempDir(), "out")
 	code, _, stderr := run(t, compileArgs(model, dir)...)

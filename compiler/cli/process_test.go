@@ -185,7 +185,8 @@ func common(a, b map[string]string) int {
 	return n
 }
 
-// TestCompileAfterAKill compiles into an empty folder, is killed, and compiles again: without --force, since nothing but zkllmc wrote there.
+// TestCompileAfterAKill compiles into an empty folder, is killed, and compiles again: without --force, since nothing but zkllmc wrote
+// there.
 func TestCompileAfterAKill(t *testing.T) {
 	n := kills(t)
 	model := tiny(t, 1)

@@ -169,8 +169,8 @@ func (f *File) Commit() error {
 }
 
 // CommitAll gives files their names, in order and without delay between one and the next, and says how many have theirs. It ends at
-// the first that cannot have its name; nothing is left of that one and of those after it. What is to be done when all are on the disk and none
-// has its name is done by before, unless it is nil; its error ends it, too.
+// the first that cannot have its name; nothing is left of that one and of those after it. What is to be done when all are on the disk and
+// none has its name is done by before, unless it is nil; its error ends it, too.
 func CommitAll(before func() error, files ...*File) (done int, err error) {
 	for _, f := range files {
 		defer f.Discard()

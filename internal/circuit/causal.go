@@ -16,11 +16,11 @@ import (
 //
 // Every gadget argues that its constraints leave its results one value, whatever its inputs are within their declared bounds, hence the
 // witness is the function that the hints compute, whichever prover made it. For a circuit that is made of something else than gadgets the
-// result means nothing: a zero-check of a rounded value, or a declared bound that does not hold, ties the values that it is computed from to
-// each other, and is not seen. Generated code calls gadgets alone, and gives the arguments of its bounds. So the analysis follows
-// values from the tokens to the output, through all factors of every term and all inputs of every hint. It keeps for every tensor its time
-// axes: a cell depends on the tokens at positions up to the largest of its indices on these axes, and on none where it has no such axis. A
-// tensor that is late may depend on anything.
+// result means nothing: a zero-check of a rounded value, or a declared bound that does not hold, ties the values that it is computed from
+// to each other, and is not seen. Generated code calls gadgets alone, and gives the arguments of its bounds. So the analysis follows values
+// from the tokens to the output, through all factors of every term and all inputs of every hint. It keeps for every tensor its time axes: a
+// cell depends on the tokens at positions up to the largest of its indices on these axes, and on none where it has no such axis. A tensor
+// that is late may depend on anything.
 //
 //   - Weights, constants and affine tensors have no time axis. The public one-hot rows of the tokens, or the private ones, have axis 0. All
 //     other public tensors say what the statement claims or where its prompt ends, as do the public rows beside private ones: they are late.
@@ -126,9 +126,9 @@ func (c *Circuit) checkCausal(proven []interval.Interval) error {
 	return nil
 }
 
-// TimeAxes says which axes of a tensor run over the positions of a generation: a cell depends on the tokens at positions up to the largest of
-// its indices on them, and on none if there is no such axis. It says false of a tensor that may depend on any token, or on what the statement
-// claims, and of all tensors of a function.
+// TimeAxes says which axes of a tensor run over the positions of a generation: a cell depends on the tokens at positions up to the largest
+// of its indices on them, and on none if there is no such axis. It says false of a tensor that may depend on any token, or on what the
+// statement claims, and of all tensors of a function.
 func (c *Circuit) TimeAxes(id ID) (axes []bool, ok bool) {
 	if c.times == nil || c.times[id].late {
 		return nil, false
@@ -496,7 +496,8 @@ func (a *causality) constraints(h int) {
 	}
 }
 
-// walk goes through what occurs in a constraint. axes says of every axis of a tensor along which axis of the constraint's cells it runs, -1: of none.
+// walk goes through what occurs in a constraint. axes says of every axis of a tensor along which axis of the constraint's cells it runs,
+// -1: of none.
 type walk struct {
 	a     *causality
 	hint  *Hint

@@ -322,8 +322,9 @@ func isSpread(term *Term, f Factor) bool {
 	return true
 }
 
-// isMaximum matches lo + Σ 2^(wl)·limb_l, cell by cell: all limbs and nothing negative, so that the maximum is at least lo, and each row has its
-// own. Of a tensor of more axes the limbs might be spread along the columns instead, and tell one row what another one must not know.
+// isMaximum matches lo + Σ 2^(wl)·limb_l, cell by cell: all limbs and nothing negative, so that the maximum is at least lo, and each row
+// has its own. Of a tensor of more axes the limbs might be spread along the columns instead, and tell one row what another one must not
+// know.
 func (a *causality) isMaximum(id ID, p attentionParts) bool {
 	t := a.c.Tensor(id)
 	if t.Kind != Virtual || !equalShape(t.Shape, a.c.Tensor(p.limbs[0]).Shape) {

@@ -475,8 +475,8 @@ func TestFunctionsHaveNoTimeAxes(t *testing.T) {
 	require.False(t, ok)
 }
 
-// How far the analysis looks for a matrix that is zero above its diagonal, and in which form: just within, and one beyond, where another auditor
-// may look farther.
+// How far the analysis looks for a matrix that is zero above its diagonal, and in which form: just within, and one beyond, where another
+// auditor may look farther.
 func TestLowerMatricesAreLookedFor(t *testing.T) {
 	ones := func(n int) string { return strings.Repeat(",.", n) }
 	split := func(out [][]int) func(d decoder, m, one circuit.ID) circuit.ID {

@@ -21,10 +21,10 @@ type Family struct {
 // ErrFamily says why circuits are no family, wrapped with what they differ in.
 var ErrFamily = errors.New("the circuits are no family")
 
-// NewFamily makes the family of finished circuits, the shortest first. It refuses circuits that are not of one model: they must have the same
-// name, the same weights in the same order (name, shape, bounds) in rows of the same width, the same kind of statement, and ports that are
-// alike but for their shapes and for the bounds of outputs. From each to the next no axis of a port becomes shorter and one becomes longer,
-// so that no two have the same digest.
+// NewFamily makes the family of finished circuits, the shortest first. It refuses circuits that are not of one model: they must have the
+// same name, the same weights in the same order (name, shape, bounds) in rows of the same width, the same kind of statement, and ports that
+// are alike but for their shapes and for the bounds of outputs. From each to the next no axis of a port becomes shorter and one becomes
+// longer, so that no two have the same digest.
 func NewFamily(members ...*Circuit) (*Family, error) {
 	if len(members) == 0 {
 		return nil, fmt.Errorf("%w: there is none", ErrFamily)

@@ -104,7 +104,8 @@ func TestFamily(t *testing.T) {
 	require.Equal(t, "ids [3], shift [3 4]", function.Extent())
 }
 
-// Whatever else differs between two circuits, they are refused as a family: a proof about one would stand for a model that the other is not of.
+// Whatever else differs between two circuits, they are refused as a family: a proof about one would stand for a model that the other is not
+// of.
 func TestStrangersAreNoFamily(t *testing.T) {
 	strangers := map[string]struct {
 		want   string

@@ -11,8 +11,8 @@ import (
 	"github.com/zkllmc/zkllmc/runtime/gadget"
 )
 
-// Hints whose numbers of parameters, shifts, limbs, tables and columns are none that a rule of the witness generator could use, or a derivation
-// read, each next to what is just within.
+// Hints whose numbers of parameters, shifts, limbs, tables and columns are none that a rule of the witness generator could use, or a
+// derivation read, each next to what is just within.
 func TestHintsMustBeReadable(t *testing.T) {
 	var verdicts second.Verdicts
 	for name, test := range map[string]struct {

@@ -3,8 +3,8 @@ package circuit
 import "fmt"
 
 // What a hint takes, yields and is parameterised by, kind by kind. A gadget makes the hint by a struct's method Hint; the rule of the
-// witness generator, which stands beside the gadget (runtime/gadget/hint, runtime/gadget/attention/hint), and the derivation of causality read it
-// by the method of Hint with the kind's name. So the order of Hint.Params is said here alone. w is the radix of limbs, in bits.
+// witness generator, which stands beside the gadget (runtime/gadget/hint, runtime/gadget/attention/hint), and the derivation of causality
+// read it by the method of Hint with the kind's name. So the order of Hint.Params is said here alone. w is the radix of limbs, in bits.
 
 // RescaleHint: y = ⌊(v + 2^(Shift-1)) / 2^Shift⌋.
 type RescaleHint struct{ Shift int64 }
@@ -13,8 +13,8 @@ type RescaleHint struct{ Shift int64 }
 // of the excess q − y − κ, which have its sign.
 type ClampHint struct{ Shift, Lo, Hi, First, Radix int64 }
 
-// WideHint: y as of ClampHint, in Digits limbs of Width bits, the top one with y's sign. If there are more results, they are y's class and the
-// limbs of the excess, as of ClampHint.
+// WideHint: y as of ClampHint, in Digits limbs of Width bits, the top one with y's sign. If there are more results, they are y's class and
+// the limbs of the excess, as of ClampHint.
 type WideHint struct{ Shift, Lo, Hi, Digits, Width, First, Radix int64 }
 
 // LimbsHint: the limbs 1, 2, … of v. Limb 0 is virtual.
@@ -52,7 +52,8 @@ func (p ClampHint) Hint(v, y, class ID, limbs []ID) Hint {
 	return Hint{Kind: HintClamp, In: []ID{v}, Out: append([]ID{y, class}, limbs...), Params: write(p.fields())}
 }
 
-// Hint is the hint of the digits of y, and of what there is behind them: its class and the limbs of the excess. The number of digits is theirs.
+// Hint is the hint of the digits of y, and of what there is behind them: its class and the limbs of the excess. The number of digits is
+// theirs.
 func (p WideHint) Hint(v ID, digits []ID, clamp ...ID) Hint {
 	p.Digits = int64(len(digits))
 	return Hint{Kind: HintWide, In: []ID{v}, Out: append(append([]ID{}, digits...), clamp...), Params: write(p.fields())}

@@ -123,8 +123,8 @@ type Generation struct {
 // Input declares an input port, whose tensor Carry names, and returns its number.
 func (b *Builder) Input(p Port) int { return b.port(p, false) }
 
-// Output declares an output port, carried by a tensor of its shape, and returns its number. Kind Reals or Integers; Lo and Hi are set to the
-// tensor's bounds, with 0 among them.
+// Output declares an output port, carried by a tensor of its shape, and returns its number. Kind Reals or Integers; Lo and Hi are set to
+// the tensor's bounds, with 0 among them.
 func (b *Builder) Output(p Port, id ID) int {
 	p.Shape, p.T = b.Shape(id), id
 	lo, hi := b.Bounds(id)
@@ -257,8 +257,8 @@ func (c *Circuit) view(view View, port int) (t Tensor, ok bool) {
 	return t, true
 }
 
-// checkView refuses a public tensor that no statement has cells for: a view that the port does not have, with another shape or other bounds, or
-// of what the port does not tell. A generation has cells for every view: rows that its statement does not tell are zero.
+// checkView refuses a public tensor that no statement has cells for: a view that the port does not have, with another shape or other
+// bounds, or of what the port does not tell. A generation has cells for every view: rows that its statement does not tell are zero.
 func (c *Circuit) checkView(t *Tensor) error {
 	if t.Port < 0 || t.Port >= len(c.Ports) {
 		return fmt.Errorf("circuit %s: public tensor %s is of no port", c.Name, t.Name)

@@ -12,7 +12,8 @@ import (
 // the tables that tensors are looked up in, the constants, the ranges of weights and of public values.
 
 // proveBounds computes such bounds for every tensor, and refuses a circuit in which a looked-up or zero-checked tensor may reach 2^250 in
-// magnitude: beyond, a cell might be a table's integer, or zero, in the field and another integer. What it returns is shared; nobody may change it.
+// magnitude: beyond, a cell might be a table's integer, or zero, in the field and another integer. What it returns is shared; nobody may
+// change it.
 func (c *Circuit) proveBounds() ([]interval.Interval, error) {
 	looked := make([][]int, len(c.Tensors)) // per tensor: table and column of its lookups, in pairs
 	for _, l := range c.Lookups {

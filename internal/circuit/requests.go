@@ -305,7 +305,8 @@ func (n *counter) ask(id ID, point []symbol) {
 	}
 }
 
-// publicWork is what an evaluation of a Public tensor takes, in cells: its cells; of indices rowWork per row and as often again as an index has bits.
+// publicWork is what an evaluation of a Public tensor takes, in cells: its cells; of indices rowWork per row and as often again as an index
+// has bits.
 func publicWork(t *Tensor) int64 {
 	size := int64(Size(t.Shape))
 	if t.View == OneHot || t.View == ArgmaxAt || t.View == ArgmaxBelow {

@@ -200,8 +200,8 @@ func (c *Circuit) bests(terms []Term, at ID, p *Port) []ID {
 	return out
 }
 
-// withoutLimbs leaves out the terms −c·w with c > 0 and a witness w ≥ 0 cell by cell, which make a tensor smaller, and returns the terms of what
-// is left.
+// withoutLimbs leaves out the terms −c·w with c > 0 and a witness w ≥ 0 cell by cell, which make a tensor smaller, and returns the terms of
+// what is left.
 func (c *Circuit) withoutLimbs(v *Tensor) (rest []Term) {
 	axes := identity(len(v.Shape))
 	for _, t := range v.Def {
@@ -292,7 +292,8 @@ func identity(n int) [][]int {
 	return axes
 }
 
-// sameTerms says whether two sums are the same, term by term in any order. Labels must be numbered alike, factors of a term may come in any order.
+// sameTerms says whether two sums are the same, term by term in any order. Labels must be numbered alike, factors of a term may come in any
+// order.
 func sameTerms(a, b []Term) bool {
 	if len(a) != len(b) {
 		return false

@@ -40,8 +40,8 @@ func ReadFile(name string, stdin io.Reader, limit int64) ([]byte, error) {
 	return data, nil
 }
 
-// ReadText reads a text with ReadFile. One line end behind it, which editors and echo leave, is no part of it: a text that ends with a line end
-// has two. All else is taken as it is.
+// ReadText reads a text with ReadFile. One line end behind it, which editors and echo leave, is no part of it: a text that ends with a line
+// end has two. All else is taken as it is.
 func ReadText(name string, stdin io.Reader) (string, error) {
 	data, err := ReadFile(name, stdin, MaxText)
 	if rest, ok := bytes.CutSuffix(data, []byte("\n")); ok {

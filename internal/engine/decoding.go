@@ -132,8 +132,8 @@ func (r *reader) next(ctx context.Context, tokens []int64) error {
 	return nil
 }
 
-// Prove is Key.Prove for a statement about the text, as it is before it is hidden, or about one that begins so, with the circuit that reads the
-// text: what another one says of it nobody has asked. The decoding ends.
+// Prove is Key.Prove for a statement about the text, as it is before it is hidden, or about one that begins so, with the circuit that reads
+// the text: what another one says of it nobody has asked. The decoding ends.
 func (d *Decoding) Prove(ctx context.Context, st *generation.Statement, o Options) ([]byte, error) {
 	c := d.m.c
 	in := &Input{Statement: st.Hide(c), Private: generation.PrivateInput(c, st.Tokens)}

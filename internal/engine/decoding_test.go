@@ -125,8 +125,8 @@ func TestDecodedTextsAreRefused(t *testing.T) {
 	require.ErrorContains(t, err, "no generation")
 }
 
-// BenchmarkDecode lets a model of the size of a small real one (5 layers, 256 positions, 512 tokens) answer to its full length, and says how
-// much of that time a single pass over all positions takes.
+// BenchmarkDecode lets a model of the size of a small real one (5 layers, 256 positions, 512 tokens) answer to its full length, and says
+// how much of that time a single pass over all positions takes.
 func BenchmarkDecode(b *testing.B) {
 	ctx := context.Background()
 	c := decoder(b, dims{5, 256, 512, 64, 8, 4, 8, 172, 12}, circuit.Argmax)

@@ -141,8 +141,8 @@ type Input struct {
 	Private   witness.PrivateInput
 }
 
-// Prove proves a statement, with the shortest circuit that it fits, and returns the encoded proof. It refuses what no verifier would accept: a
-// false statement with ErrFalse.
+// Prove proves a statement, with the shortest circuit that it fits, and returns the encoded proof. It refuses what no verifier would
+// accept: a false statement with ErrFalse.
 func (k *Key) Prove(ctx context.Context, in *Input, o Options) ([]byte, error) {
 	m, err := k.fitting(in)
 	if err != nil {
@@ -214,8 +214,8 @@ func (m *member) evaluate(ctx context.Context, in *Input) (*witness.Assignment, 
 	return a, nil
 }
 
-// Compute runs the integer program of a function on its inputs, the statement's and private ones by port, and sets what the statement says of
-// every revealed output. It returns the cells that were clamped.
+// Compute runs the integer program of a function on its inputs, the statement's and private ones by port, and sets what the statement says
+// of every revealed output. It returns the cells that were clamped.
 func (k *Key) Compute(ctx context.Context, st *function.Statement, private witness.PrivateInput) ([]Clamped, error) {
 	in := &Input{Statement: st, Private: private}
 	m, err := k.fitting(in)
@@ -234,8 +234,8 @@ func (k *Key) Compute(ctx context.Context, st *function.Statement, private witne
 	return clamped(m.c, a.Tensor), nil
 }
 
-// ProveAssignment makes the proof that belongs to an assignment of the shortest circuit that the statement fits. Where the assignment does not
-// satisfy the circuit the proof does not verify.
+// ProveAssignment makes the proof that belongs to an assignment of the shortest circuit that the statement fits. Where the assignment does
+// not satisfy the circuit the proof does not verify.
 func (k *Key) ProveAssignment(ctx context.Context, st statement.Statement, a *witness.Assignment, o Options) ([]byte, error) {
 	m, err := k.fitting(&Input{Statement: st})
 	if err != nil {

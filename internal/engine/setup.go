@@ -26,8 +26,8 @@ type Weights interface {
 	Cells(id circuit.ID, lo, hi int) ([]int64, error)
 }
 
-// steady are weights that are read several times and have to be the same each time: the blinders of the commitments follow from what was read
-// first, and must not serve other cells. It keeps a hash of every run of cells as it was read first.
+// steady are weights that are read several times and have to be the same each time: the blinders of the commitments follow from what was
+// read first, and must not serve other cells. It keeps a hash of every run of cells as it was read first.
 type steady struct {
 	Weights
 	c    *circuit.Circuit
@@ -86,8 +86,8 @@ func (w loaded) tensor(id circuit.ID) *backend.Tensor {
 	return &t
 }
 
-// Setup commits to the weights (by tensor of the shortest circuit, in the circuit's shapes) and proves that each lies in its declared range. It
-// returns the prover's key and the encoded verifying key.
+// Setup commits to the weights (by tensor of the shortest circuit, in the circuit's shapes) and proves that each lies in its declared
+// range. It returns the prover's key and the encoded verifying key.
 func Setup(ctx context.Context, f *circuit.Family, weights map[circuit.ID]backend.Tensor, o Options) (*Key, []byte, error) {
 	c := f.Shortest()
 	if _, err := protocol.WeightLayout(c).Cells(c, loaded(weights).tensor); err != nil { // they are laid out later, when it is no matter of errors
@@ -180,9 +180,9 @@ type maker struct {
 	o      Options
 }
 
-// MakeKeys commits to the weights and proves that each lies in its declared range, in memory for one piece of the range proof at a time. work
-// keeps what was made in case this process is killed; it may be nil. A piece that is kept was verified, and is verified again by whoever goes
-// on from it.
+// MakeKeys commits to the weights and proves that each lies in its declared range, in memory for one piece of the range proof at a time.
+// work keeps what was made in case this process is killed; it may be nil. A piece that is kept was verified, and is verified again by
+// whoever goes on from it.
 func MakeKeys(ctx context.Context, f *circuit.Family, weights Weights, work *Work, o Options) (*Keys, error) {
 	m := &maker{Keys: &Keys{f: f, weights: newSteady(f.Shortest(), weights)}, c: f.Shortest(), work: work, o: o}
 	m.layout = protocol.WeightLayout(m.c)

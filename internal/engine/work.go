@@ -59,7 +59,8 @@ func private(name string, kind fs.FileMode) error {
 	return nil
 }
 
-// Remove removes the seed, then what else this package wrote into the folder, and the folder if it is empty then: what others put there stays.
+// Remove removes the seed, then what else this package wrote into the folder, and the folder if it is empty then: what others put there
+// stays.
 func (w *Work) Remove() error {
 	if w == nil {
 		return nil

@@ -1,8 +1,7 @@
 // Package format parses and writes every artefact that is stored or sent; SPEC.md describes the bytes. All integers are
-// big-endian. Every artefact begins with an 8-byte magic, a 4-byte version and a 32-byte digest: of a statement and of a proof that of their
-// circuit, of all others that of the family. Decoding is strict:
-// every length is compared with what the circuit asks for before anything is allocated, scalars must be reduced, points
-// canonical and on the curve, and no byte may be left over.
+// big-endian. Every artefact begins with an 8-byte magic, a 4-byte version and a 32-byte digest: of a statement and of a proof that of
+// their circuit, of all others that of the family. Decoding is strict: every length is compared with what the circuit asks for before
+// anything is allocated, scalars must be reduced, points canonical and on the curve, and no byte may be left over.
 package format
 
 import (

@@ -1,5 +1,6 @@
 // Package interval is the interval arithmetic of integer programs, exact in big integers: the compiler chooses scales with it and a
-// circuit's builder derives the bounds that its equations rest on, so it exists once; what the frontend knows of integers that inputs make is computed with it too.
+// circuit's builder derives the bounds that its equations rest on, so it exists once; what the frontend knows of integers that inputs make
+// is computed with it too.
 package interval
 
 import (

@@ -62,8 +62,8 @@ func TestTiles(t *testing.T) {
 	}
 }
 
-// layout numbers the cells of a tensor with the given extents in an order of its axes that is drawn, with gaps, and returns the places along
-// each axis.
+// layout numbers the cells of a tensor with the given extents in an order of its axes that is drawn, with gaps, and returns the places
+// along each axis.
 func layout(rng *rand.Rand, extents ...int) (places [][]int, size int) {
 	places, size = make([][]int, len(extents)), 1
 	for _, axis := range rng.Perm(len(extents)) {

@@ -20,9 +20,9 @@ import (
 //
 // Rows belong to one piece each, cells to one row each; so all cells are in their ranges if all pieces are valid. Which rows a piece is
 // about follows from the weights that all circuits of the model's family f declare. Its transcript absorbs what the piece is: the digest of
-// its circuit, whose name has the digest of f and whose tensors' names have their rows; all row commitments of the model; and its number among
-// how many. A piece that is left out, comes twice, in another's place, or from another model is met by a transcript that it was not made for. A false weight needs one false piece,
-// so that the error of all pieces is at most the sum of their errors.
+// its circuit, whose name has the digest of f and whose tensors' names have their rows; all row commitments of the model; and its number
+// among how many. A piece that is left out, comes twice, in another's place, or from another model is met by a transcript that it was not
+// made for. A false weight needs one false piece, so that the error of all pieces is at most the sum of their errors.
 
 // pieceLeaves is how many cells a piece looks up. With the lines of the tables, one per width of at most 16 bits and fewer than 2^17
 // together, its fraction tree has at most 2^23 leaves.
@@ -128,8 +128,8 @@ func (p *Piece) Proof(model []group.Affine) *Proof {
 	return &Proof{Kind: KindSetup, Family: p.family, Circuit: p.Circuit, Model: model, Weights: rows, Statement: place{p.Index, p.Of}}
 }
 
-// Tensors are the weights of the piece's circuit, given the cells of its rows. weight yields cells of a weight of the model, row-major, from
-// lo up to hi-1.
+// Tensors are the weights of the piece's circuit, given the cells of its rows. weight yields cells of a weight of the model, row-major,
+// from lo up to hi-1.
 func (p *Piece) Tensors(cells [][]int32, weight func(id circuit.ID, lo, hi int) ([]int64, error)) (map[circuit.ID]backend.Tensor, error) {
 	out := map[circuit.ID]backend.Tensor{}
 	for _, part := range p.parts {
@@ -178,8 +178,8 @@ func WeightIDs(c *circuit.Circuit) []circuit.ID {
 	return ids
 }
 
-// WeightLayout places the weights. It follows from their shapes, their order and WeightBits: all circuits of a family have one layout, but for
-// the numbers of the tensors.
+// WeightLayout places the weights. It follows from their shapes, their order and WeightBits: all circuits of a family have one layout, but
+// for the numbers of the tensors.
 func WeightLayout(c *circuit.Circuit) *commit.Layout {
 	return commit.NewLayout(c, circuit.Weight, c.WeightBits)
 }

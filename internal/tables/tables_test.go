@@ -52,8 +52,8 @@ func TestEvalAgainstFloat(t *testing.T) {
 	}
 }
 
-// Pieces meet the function at both ends up to the rounding of ends and slopes, miss it between them by what its curvature makes, and are exact
-// where the function is linear. Results have more than 16 bits.
+// Pieces meet the function at both ends up to the rounding of ends and slopes, miss it between them by what its curvature makes, and are
+// exact where the function is linear. Results have more than 16 bits.
 func TestPieces(t *testing.T) {
 	const in, low, out = 11, 4, 14
 	for _, fn := range names() {

@@ -11,11 +11,11 @@ import (
 // ErrWhole says that positions of a generation cannot be computed one after the other: each takes a whole pass.
 var ErrWhole = errors.New("positions cannot be computed by themselves")
 
-// rowPlan says how the positions of a generation are computed one after the other, from what Finish has derived of causality: a cell depends
-// on the tokens up to the largest of its indices on the time axes of its tensor. A band of positions of a tensor is the cells whose index
-// on one of its time axes, which it follows, lies in the band, and whose other such indices are not beyond it. Where a tensor has several
-// time axes, as the scores of an attention, its bands leave out cells, which nothing of the same band and nothing before it needs: rows
-// that are above the diagonal. They are computed at the end, with the whole tensor.
+// rowPlan says how the positions of a generation are computed one after the other, from what Finish has derived of causality: a cell
+// depends on the tokens up to the largest of its indices on the time axes of its tensor. A band of positions of a tensor is the cells whose
+// index on one of its time axes, which it follows, lies in the band, and whose other such indices are not beyond it. Where a tensor has
+// several time axes, as the scores of an attention, its bands leave out cells, which nothing of the same band and nothing before it needs:
+// rows that are above the diagonal. They are computed at the end, with the whole tensor.
 type rowPlan struct {
 	c       *circuit.Circuit
 	steps   []rowStep

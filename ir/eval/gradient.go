@@ -7,10 +7,9 @@ import (
 )
 
 // Gradients runs a graph of StageFloat on the elements of its inputs, and back: from the gradient of a number with respect to the outputs,
-// one per output, to those with respect to all values that are computed from reals, and inputs of reals. Each is given to f with the value's
-// cells, after the parts of it that come from single nodes: a part with the node, the sum with none, and with the cells of the inputs of the
-// node, or of the value's own. The caller has paid for the work, three times that of Demand,
-// and for all values at a time.
+// one per output, to those with respect to all values that are computed from reals, and inputs of reals. Each is given to f with the
+// value's cells, after the parts of it that come from single nodes: a part with the node, the sum with none, and with the cells of the
+// inputs of the node, or of the value's own. The caller has paid for the work, three times that of Demand, and for all values at a time.
 func Gradients(b *budget.Budget, g *ir.Graph, in, outputs [][]float64, f func(v *ir.Value, n *ir.Node, in [][]float64, cells, grad []float64)) error {
 	r := &ir.Run{Graph: g, Reals: in, Budget: b}
 	vals, grads := make([][]float64, len(g.Values)), make([][]float64, len(g.Values))

@@ -7,8 +7,8 @@ import (
 	"github.com/zkllmc/zkllmc/ir"
 )
 
-// Int runs a graph of StageInt on the elements of its inputs and returns every value, row-major. It is exact: a sum that leaves int64 is an error,
-// and so is a value outside of its declared range [Lo, Hi] (a value with Lo = Hi = 0 declares none).
+// Int runs a graph of StageInt on the elements of its inputs and returns every value, row-major. It is exact: a sum that leaves int64 is an
+// error, and so is a value outside of its declared range [Lo, Hi] (a value with Lo = Hi = 0 declares none).
 func Int(g *ir.Graph, in ...[]int64) (map[ir.ValueID][]int64, error) {
 	vals := make(map[ir.ValueID][]int64, len(g.Values))
 	return vals, EachInt(nil, g, in, func(v *ir.Value, cells []int64) error { vals[v.ID] = cells; return nil })

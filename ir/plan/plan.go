@@ -37,8 +37,8 @@ type Config struct {
 	WitnessBits int
 }
 
-// Port is runtime/circuit.Port, without its dependency; kinds and what is revealed are named as there. Shape and range of an output are those of
-// the tensor that carries it.
+// Port is runtime/circuit.Port, without its dependency; kinds and what is revealed are named as there. Shape and range of an output are
+// those of the tensor that carries it.
 type Port struct {
 	Name   string
 	Out    bool

@@ -345,8 +345,8 @@ func TestRsqrt(t *testing.T) {
 	}
 }
 
-// The bound of a normalised cell holds for every row, the largest cells and the least sums included, and is nearly met: with the root of the
-// sum of squares, and with that of a quotient of it from which bits were dropped.
+// The bound of a normalised cell holds for every row, the largest cells and the least sums included, and is nearly met: with the root of
+// the sum of squares, and with that of a quotient of it from which bits were dropped.
 func TestNormBound(t *testing.T) {
 	rng := rand.New(rand.NewPCG(7, 1))
 	for shift := range 31 {

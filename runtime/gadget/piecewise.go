@@ -8,18 +8,18 @@ import (
 )
 
 // PiecewiseLinear approximates a function by linear pieces of 2^low arguments each, so that a table of at most 2^LimbBits pieces serves
-// arguments of more bits. It rescales v to x = Rescale(v, shift, lo, hi), commits x's digits, index i and offset l, and the value and slope of
-// piece i, as package tables computes them, and returns y, virtual:
+// arguments of more bits. It rescales v to x = Rescale(v, shift, lo, hi), commits x's digits, index i and offset l, and the value and slope
+// of piece i, as package tables computes them, and returns y, virtual:
 //
 //	x = 2^low·i + l        y = value_i + slope_i·l ≈ fn(x·2^-inScale)·2^outScale
 //
-// lo and hi + 1 are multiples of 2^low. The digits are proved to be those of x as in wide, but that i is looked up with its piece: the lines
-// are (i, value_i, slope_i), or, where the rescale clamps, (i, κ, value_i, slope_i) with κ = 0 for every piece and with κ = 1 for the last,
-// −1 for the first. So a function costs one lookup and two committed cells more than with RescaleTable.
+// lo and hi + 1 are multiples of 2^low. The digits are proved to be those of x as in wide, but that i is looked up with its piece: the
+// lines are (i, value_i, slope_i), or, where the rescale clamps, (i, κ, value_i, slope_i) with κ = 0 for every piece and with κ = 1 for the
+// last, −1 for the first. So a function costs one lookup and two committed cells more than with RescaleTable.
 //
 // Unique: the lookup of i contains that of wide, so v determines i, l and κ; value_i and slope_i are the only ones next to i in the table,
-// since the lines of κ = ±1 repeat their piece; and y is a sum of products of these integers, without wrapping by its bounds. Total: there is
-// a piece for every index.
+// since the lines of κ = ±1 repeat their piece; and y is a sum of products of these integers, without wrapping by its bounds. Total: there
+// is a piece for every index.
 func PiecewiseLinear(b *circuit.Builder, name string, v circuit.ID, shift int, lo, hi int64, low int, fn string, inScale, outScale int) circuit.ID {
 	d := wideDigits{shift: shift, radix: low, top: 1, lo: lo, hi: hi}
 	if low < 1 || low > LimbBits || lo > hi || hi>>low-lo>>low >= 1<<LimbBits {

@@ -76,9 +76,9 @@ func slack(b *circuit.Builder, name string, bound int64, shape []int, terms ...c
 	return v
 }
 
-// NormBound bounds |x·r| where x is one of the terms of a sum of squares s = Σ x² + c, c ≥ 0, and r = Rsqrt(s, num, eps), shift being 0, or r
-// = Rsqrt(u, num, 1) of the quotient u = ⌊s/2^shift⌋. All are exact integers. Without a quotient r²·x² ≤ r²·S ≤ num, S = s + eps. With one x² ≤ s
-// < 2^shift·(u + 1), hence r²·x² < 2^shift·r²·(u + 1) ≤ 2^shift·num. So |x·r| ≤ ⌊√(2^shift·num)⌋. With it the product x·r·γ of a
+// NormBound bounds |x·r| where x is one of the terms of a sum of squares s = Σ x² + c, c ≥ 0, and r = Rsqrt(s, num, eps), shift being 0, or
+// r = Rsqrt(u, num, 1) of the quotient u = ⌊s/2^shift⌋. All are exact integers. Without a quotient r²·x² ≤ r²·S ≤ num, S = s + eps. With
+// one x² ≤ s < 2^shift·(u + 1), hence r²·x² < 2^shift·r²·(u + 1) ≤ 2^shift·num. So |x·r| ≤ ⌊√(2^shift·num)⌋. With it the product x·r·γ of a
 // normalisation is declared by VirtualBound, far below what interval arithmetic sees; why is the argument.
 func NormBound(num int64, shift int) (bound int64, why string) {
 	bound = isqrt(new(big.Int).Lsh(big.NewInt(max(num, 0)), uint(max(shift, 0)))).Int64()

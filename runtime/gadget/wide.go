@@ -22,7 +22,8 @@ import (
 //
 // Unique: the limbs are integers, hence y is one in [lo, hi]. One κ stands in all the lookups: κ = 0 forces e = 0 and q = y; κ = 1 forces
 // every limb to that of hi, y = hi and q ≥ hi + 1; κ = −1 forces y = lo and q ≤ lo − 1. The cases exclude each other, so q determines κ and
-// y, y its limbs, and the rest is as in clamp. The weights of the limbs, 2^(shift+wl), are below 2^62: the equation holds over the integers.
+// y, y its limbs, and the rest is as in clamp. The weights of the limbs, 2^(shift+wl), are below 2^62: the equation holds over the
+// integers.
 func wide(b *circuit.Builder, name string, v circuit.ID, shift int, lo, hi int64) circuit.ID {
 	radix, widths := limbWidths(bitsOf(hi-lo), LimbBits)
 	d := wideDigits{shift: shift, radix: radix, top: len(widths) - 1, lo: lo, hi: hi}

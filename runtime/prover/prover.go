@@ -102,10 +102,10 @@ func (in *Input) engine() *engine.Input {
 	return &engine.Input{Statement: in.Statement, Private: in.Private}
 }
 
-// Prove proves a statement, about the shortest circuit of the family that it fits, and returns the encoded proof, which was verified: one that
-// does not verify, because of a fault of the machine or of the key, would not hide the weights. It refuses what no verifier would accept: a
-// false statement with ErrFalse. What else depends on the circuit, the encoded statement and private inputs, must be of the same one: of a
-// generation Family.Smallest of the number of its tokens.
+// Prove proves a statement, about the shortest circuit of the family that it fits, and returns the encoded proof, which was verified: one
+// that does not verify, because of a fault of the machine or of the key, would not hide the weights. It refuses what no verifier would
+// accept: a false statement with ErrFalse. What else depends on the circuit, the encoded statement and private inputs, must be of the same
+// one: of a generation Family.Smallest of the number of its tokens.
 func (k *Key) Prove(ctx context.Context, in *Input, o Options) ([]byte, error) {
 	proof, err := k.k.Prove(ctx, in.engine(), o.engine())
 	if err != nil {

@@ -1,8 +1,9 @@
 // Package tokens turns text into token ids and back, for the command lines of generated provers and verifiers. The proof is about
 // ids; a vocabulary only shows them to people.
 //
-// Package huggingface reads tokenizer.json files. Two smaller kinds of vocabulary files are read here: a JSON file of single characters, such as {"tokeniser": "character", "vocab": {"a": 0, ";": 1},
-// "pad_id": 2, "end_token": ";"}, and the binary file of byte pairs with scores that llama2.c uses.
+// Package huggingface reads tokenizer.json files. Two smaller kinds of vocabulary files are read here: a JSON file of single characters,
+// such as {"tokeniser": "character", "vocab": {"a": 0, ";": 1}, "pad_id": 2, "end_token": ";"}, and the binary file of byte pairs with
+// scores that llama2.c uses.
 package tokens
 
 import (

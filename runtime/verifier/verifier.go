@@ -169,8 +169,8 @@ func (e elementReader) Scalar() (field.Element, error) {
 // ModelID returns the model's ID.
 func (k *Key) ModelID() [32]byte { return k.id }
 
-// Prepare derives the generators that Verify uses and counts what a proof holds, so that the first call does not: some hundred milliseconds, once
-// per process. It does so for proofs about the given circuits of the family, or about all of them if none is given.
+// Prepare derives the generators that Verify uses and counts what a proof holds, so that the first call does not: some hundred
+// milliseconds, once per process. It does so for proofs about the given circuits of the family, or about all of them if none is given.
 func (k *Key) Prepare(circuits ...*circuit.Circuit) error {
 	for _, c := range k.f.Members() {
 		if len(circuits) > 0 && !slices.Contains(circuits, c) {

@@ -16,8 +16,8 @@ const report = `{"cases": [
 	{"case": "x/reports/04-d", "result": "failed", "reason": "two\nlines"}
 ]}`
 
-// Rows get what the report says of their case; all else stays, byte for byte. A row about a case that did not run is an error, and nothing is
-// written.
+// Rows get what the report says of their case; all else stays, byte for byte. A row about a case that did not run is an error, and nothing
+// is written.
 func TestTable(t *testing.T) {
 	head := "# A\n\n| `01-a` | not this one | x |\n" + heading + "\ntext\n\n| case | what | before | now |\n|---|---|---|---|\n"
 	rows := func(a, b, c, d string) string {

@@ -15,8 +15,8 @@ func init() {
 // far is from which magnitude on a bound of Clip is taken for a guard against overflow, that cuts off nothing a model computes with.
 const far = 1e3
 
-// clip is x where that lies between two bounds. A bound that is met is what is added to: lo + relu(x − lo) is never below it. One that guards
-// against overflow would leave nothing of the digits of x, which is added to then.
+// clip is x where that lies between two bounds. A bound that is met is what is added to: lo + relu(x − lo) is never below it. One that
+// guards against overflow would leave nothing of the digits of x, which is added to then.
 func clip(c *call) ([]*val, error) {
 	x, err := c.arg(0)
 	if err != nil {

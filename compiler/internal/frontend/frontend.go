@@ -102,8 +102,8 @@ type builder struct {
 	intervals  map[ir.ValueID]*interval.Interval
 }
 
-// scope maps tensor names to values; subgraphs see the names around them. outs are what it gives: inside of a function or a branch, what the
-// outputs of the node caller become.
+// scope maps tensor names to values; subgraphs see the names around them. outs are what it gives: inside of a function or a branch, what
+// the outputs of the node caller become.
 type scope struct {
 	vals   map[string]*val
 	parent *scope

@@ -218,8 +218,8 @@ func (c *call) typed(lower func() ([]*val, error)) ([]*val, error) {
 	return outs, nil
 }
 
-// integers bounds the cells of a value of the graph that are all integers, computed of inputs, within their ranges, and of integer constants by
-// sums of products; nil where nothing says that they are.
+// integers bounds the cells of a value of the graph that are all integers, computed of inputs, within their ranges, and of integer
+// constants by sums of products; nil where nothing says that they are.
 func (b *builder) integers(id ir.ValueID) *interval.Interval {
 	if i, ok := b.intervals[id]; ok {
 		return i

@@ -122,8 +122,8 @@ func (c *call) choose(sides [2]*val) (*val, error) {
 // maxChosen bounds constants that a condition chooses: beyond, they stand for infinity.
 const maxChosen = 1e6
 
-// maskWeight is what a mask that is an input takes off the scores that it masks. Files say -10000, the least float or minus infinity, all of
-// which stand for a weight of nothing; e^-512 is nothing in every format, and leaves the scores their precision.
+// maskWeight is what a mask that is an input takes off the scores that it masks. Files say -10000, the least float or minus infinity, all
+// of which stand for a weight of nothing; e^-512 is nothing in every format, and leaves the scores their precision.
 const maskWeight = 512
 
 // noteMask tells of the first mask that depends on an input what nothing in a circuit could: the input may empty rows.

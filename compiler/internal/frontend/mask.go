@@ -155,8 +155,8 @@ func (p place) outside() (out []place) {
 	return out
 }
 
-// onlyMasks says whether the node's results go nowhere but into scores of a Softmax, as summands that nothing scales. What masks there may be
-// replaced by another number that does; in an output, beside a factor or in a comparison it is the number that the file says.
+// onlyMasks says whether the node's results go nowhere but into scores of a Softmax, as summands that nothing scales. What masks there may
+// be replaced by another number that does; in an output, beside a factor or in a comparison it is the number that the file says.
 func (c *call) onlyMasks() bool {
 	for _, o := range c.n.Outputs {
 		if o != "" && !c.b.summand(place{c.s, o}) {

@@ -91,7 +91,8 @@ func fits(i interval.Interval, to onnx.DType) bool {
 	return ok && i.In(least, most)
 }
 
-// castIDs passes an input of integers on. A narrow type would make others of large ones; whoever uses them, and knows how many there are, asks.
+// castIDs passes an input of integers on. A narrow type would make others of large ones; whoever uses them, and knows how many there are,
+// asks.
 func (c *call) castIDs(x *val, to onnx.DType) (*val, error) {
 	most, ok := largest[to]
 	if !ok {

@@ -8,9 +8,9 @@ import (
 	"github.com/zkllmc/zkllmc/ir"
 )
 
-// Windows: convolutions and poolings. The index of x that tap k of window o looks at is linear, s·o + d·k − p, so that windows are gathered by
-// a map of indices, and what lies outside of x is zero. A convolution is the product of the gathered windows with the weights, an average
-// their sum, a maximum a tree of maxima over the taps, one axis after the other.
+// Windows: convolutions and poolings. The index of x that tap k of window o looks at is linear, s·o + d·k − p, so that windows are gathered
+// by a map of indices, and what lies outside of x is zero. A convolution is the product of the gathered windows with the weights, an
+// average their sum, a maximum a tree of maxima over the taps, one axis after the other.
 
 func init() {
 	register(handlers, map[string]handler{
@@ -19,8 +19,8 @@ func init() {
 	})
 }
 
-// window says how windows run over one axis: tap k of window o is the index in with in·input = step·o + dilation·k − before, of an axis of the
-// given extent. input is 1, but for transposed convolutions, of which step is.
+// window says how windows run over one axis: tap k of window o is the index in with in·input = step·o + dilation·k − before, of an axis of
+// the given extent. input is 1, but for transposed convolutions, of which step is.
 type window struct {
 	extent, out, taps             int
 	input, step, dilation, before int
@@ -59,8 +59,8 @@ type padded struct {
 	before, after []int
 }
 
-// unpadded is x without zeros that a Pad has put around its axes behind batch and channels, and how many they are. A convolution that reads them
-// as its own padding looks at x itself, so that causality sees how far.
+// unpadded is x without zeros that a Pad has put around its axes behind batch and channels, and how many they are. A convolution that reads
+// them as its own padding looks at x itself, so that causality sees how far.
 func (c *call) unpadded(x *val) (of *val, before, after []int) {
 	none := make([]int, len(x.shape))
 	if a := c.attrString("auto_pad", "NOTSET"); x.padded == nil || a != "NOTSET" && a != "" && a != "VALID" {
@@ -149,8 +149,8 @@ func (c *call) mapped(t *ir.Term, w window, first int, in, o, k int) {
 	t.In, t.Axes = append(t.In, int(v.ID)), append(t.Axes, [][]int{{in}, {o}, {k}})
 }
 
-// gather returns the windows of x over its last axes, as a value whose axes o and k, for every window, stand where the axis stood; split says
-// that they are one axis still, which has the labels of both.
+// gather returns the windows of x over its last axes, as a value whose axes o and k, for every window, stand where the axis stood; split
+// says that they are one axis still, which has the labels of both.
 func (c *call) gather(x *val, ws []window) (y *val, split bool, err error) {
 	id, err := c.use(x)
 	if err != nil {
@@ -545,8 +545,8 @@ func (c *call) larger(a, b *val) *val {
 	return &val{shape: v.Shape, dtype: onnx.Float32, id: v.ID}
 }
 
-// taps gathers n taps of every window from one on, as an axis behind the windows; of one tap there is no such axis. What lies outside of x is
-// zero where zeros change nothing, and the nearest tap of the window that lies inside otherwise.
+// taps gathers n taps of every window from one on, as an axis behind the windows; of one tap there is no such axis. What lies outside of x
+// is zero where zeros change nothing, and the nearest tap of the window that lies inside otherwise.
 func (c *call) taps(x *val, axis int, w window, first, n int, positive bool) (*val, error) {
 	id, err := c.use(x)
 	if err != nil {

@@ -14,7 +14,8 @@ import (
 )
 
 // What decoding may allocate and take. A node without anything is two bytes of a file, which become a node of each of three graphs and a
-// key of some maps, and the edges of checkEdges; a cell of one byte becomes a word. The slack is mostly for the edges that any model may have.
+// key of some maps, and the edges of checkEdges; a cell of one byte becomes a word. The slack is mostly for the edges that any model may
+// have.
 const (
 	slackBytes = 32 << 20
 	perByte    = 4096

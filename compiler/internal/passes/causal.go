@@ -8,9 +8,9 @@ import (
 )
 
 // Causality is predicted here, so that a circuit is declared causal where it will be one: circuit.Builder.Finish derives it again, from
-// the circuit alone, and refuses the declaration where it does not see it. For every value the analysis keeps the set of its time axes: a cell depends only on the token ids at positions up to
-// the largest of its indices on these axes. A value without time axes depends on no token. Unknown is the value about which
-// nothing is proved.
+// the circuit alone, and refuses the declaration where it does not see it. For every value the analysis keeps the set of its time axes: a
+// cell depends only on the token ids at positions up to the largest of its indices on these axes. A value without time axes depends on no
+// token. Unknown is the value about which nothing is proved.
 //
 //   - OneHot: axis 0.
 //   - Einsum: the labels of the operands' time axes, which must be whole axes of the result. A time label that is summed over is

@@ -14,7 +14,8 @@ import (
 const maskThreshold = -1e3
 
 // swamped and blurred bound what a mask leaves of scores in every cell of a row, as one for padding at the left does. A number of at most
-// swamped beside which no score is seen, in no format, makes all alike; one above blurred only rounds the scores. In between formats differ.
+// swamped beside which no score is seen, in no format, makes all alike; one above blurred only rounds the scores. In between formats
+// differ.
 const (
 	swamped = -1e30
 	blurred = -1e5

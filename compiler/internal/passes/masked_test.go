@@ -375,8 +375,8 @@ func TestEmptiedRows(t *testing.T) {
 	}
 }
 
-// TestMasksOfViewsAndSums masks scores that the Softmax takes in another order, and a sum of two kinds of scores: the mask becomes that of the
-// Softmax, infinite or not, and the model is that of the mask which stands alone before the Softmax.
+// TestMasksOfViewsAndSums masks scores that the Softmax takes in another order, and a sum of two kinds of scores: the mask becomes that of
+// the Softmax, infinite or not, and the model is that of the mask which stands alone before the Softmax.
 func TestMasksOfViewsAndSums(t *testing.T) {
 	low := []float64{0, math.Inf(-1), 0, 0, 0, 0, -3e4, math.Inf(-1), math.Inf(-1), 0, 0, 0, 0, 0, 0, 0}
 	var turned []float64

@@ -9,11 +9,11 @@ import (
 
 // Refinement of axes. A claim on a split or merged axis is a claim on its parts only where every part but the leading one has a power
 // of two as its extent: cutting an index is cutting its bits then. Heads of 12, 24 or 80 channels have not. So an axis that is ever
-// split at such a place is stored as two, everywhere, weights included: its tensors have one axis more, the cells are the same and stand in the
-// same order, and no term splits it any more.
+// split at such a place is stored as two, everywhere, weights included: its tensors have one axis more, the cells are the same and stand in
+// the same order, and no term splits it any more.
 //
-// A cut of an axis is the extent of the part behind it. Cuts spread: a cut through a label of a term cuts that label wherever it stands, and
-// operations that work cell by cell have the axes of their operands. Axes that a statement or a gadget fixes cannot be cut: the
+// A cut of an axis is the extent of the part behind it. Cuts spread: a cut through a label of a term cuts that label wherever it stands,
+// and operations that work cell by cell have the axes of their operands. Axes that a statement or a gadget fixes cannot be cut: the
 // positions and the vocabulary of one-hot rows and logits, the axis that a softmax runs over.
 //
 // Where a cut would go through such an axis, or does not fit the cuts that are there (15 as 3·5 and 5·3), the value is looked at through a
@@ -179,8 +179,8 @@ func (r *refiner) same(n *ir.Node, operand, result int) {
 	}
 }
 
-// sameAxis gives an axis of an operand and one of another operand or of a result the same cuts. Where they do not fit it is the operand that
-// is split off.
+// sameAxis gives an axis of an operand and one of another operand or of a result the same cuts. Where they do not fit it is the operand
+// that is split off.
 func (r *refiner) sameAxis(n *ir.Node, a slot, i int, b slot, j int) {
 	for _, c := range slices.Clone(r.cuts[b.value(n)][j]) {
 		r.cut(n, a, i, c)

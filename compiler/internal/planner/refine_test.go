@@ -149,8 +149,8 @@ func TestRefine(t *testing.T) {
 	}
 }
 
-// A long axis that is split in two ways is looked at through an equation, one that is so long that nobody could evaluate it is refused, and an
-// argument for bounds stays with what it is about.
+// A long axis that is split in two ways is looked at through an equation, one that is so long that nobody could evaluate it is refused, and
+// an argument for bounds stays with what it is about.
 func TestTwoStorages(t *testing.T) {
 	build := func(n, d int) *quant.Program {
 		g := newIntGraph()

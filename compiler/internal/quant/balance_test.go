@@ -49,8 +49,8 @@ func TestBalanceKeepsTheFunction(t *testing.T) {
 	require.Greater(t, moved, 300)
 }
 
-// A model and the same with scales moved come out alike: the channels of every normalisation stand in about the same ratios, whatever they were
-// multiplied with. A model of channels of about one size stays as it is.
+// A model and the same with scales moved come out alike: the channels of every normalisation stand in about the same ratios, whatever they
+// were multiplied with. A model of channels of about one size stays as it is.
 func TestBalance(t *testing.T) {
 	apart := func(a, b *ir.Graph) (most float64) { // the largest ratio between channels' factors
 		for _, n := range a.Nodes {

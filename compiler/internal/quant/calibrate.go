@@ -36,8 +36,8 @@ const (
 )
 
 // Calibrate runs a prepared graph on samples, each the elements of all inputs, or without samples on a deterministic set: pseudo-random
-// elements of every input, evenly from its range. Of a language model these are a few sequences of tokens, and what becomes of each when the
-// model's own predictions replace them again and again, position t+1 by the arg-max at t, which approaches a greedy continuation of the
+// elements of every input, evenly from its range. Of a language model these are a few sequences of tokens, and what becomes of each when
+// the model's own predictions replace them again and again, position t+1 by the arg-max at t, which approaches a greedy continuation of the
 // first token. Every run counts, those that only lead to the next one too. ran is told after each run how many of all are done; it may be
 // nil.
 func Calibrate(left *budget.Budget, f *ir.Graph, samples [][][]float64, ran func(done, all int)) (*Calibration, error) {
@@ -171,7 +171,8 @@ func (m *measure) count() int {
 	return m.runs
 }
 
-// magnitudeOf is the largest magnitude of a value's cells, which must be finite; the refusal says on what they are not, and what else to do.
+// magnitudeOf is the largest magnitude of a value's cells, which must be finite; the refusal says on what they are not, and what else to
+// do.
 func magnitudeOf(v *ir.Value, cells []float64, on, or string) (float64, error) {
 	top := 0.0
 	for _, x := range cells {

@@ -9,8 +9,8 @@ import (
 	"github.com/zkllmc/zkllmc/ir/eval"
 )
 
-// The default set of a language model is sequences of tokens, each followed by its continuations; every run is counted and told once. On one
-// processor and on several it measures the same bits, for scales follow from them.
+// The default set of a language model is sequences of tokens, each followed by its continuations; every run is counted and told once. On
+// one processor and on several it measures the same bits, for scales follow from them.
 func TestDefaultCalibration(t *testing.T) {
 	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(0))
 	f := Prepare(models["llama"]())

@@ -16,9 +16,9 @@ import (
 	"github.com/zkllmc/zkllmc/runtime/statement/function"
 )
 
-// CheckReport compares the integer program with the float model, and each of them with the outputs that came with the inputs, where any did:
-// where the float model differs from these the fault is in the frontend or in the file, and where the programs differ it is precision that
-// was lost.
+// CheckReport compares the integer program with the float model, and each of them with the outputs that came with the inputs, where any
+// did: where the float model differs from these the fault is in the frontend or in the file, and where the programs differ it is precision
+// that was lost.
 type CheckReport struct {
 	Tolerance float64 `json:"tolerance"` // up to which part of the largest magnitude of an output its cells may differ
 	Comparison
@@ -85,8 +85,8 @@ const Margin = 0.05
 // Tolerance is up to which part of the largest magnitude of an output its cells may differ, where nothing else is said.
 const Tolerance = 1.0 / 256
 
-// ErrImprecise says that the integer program differs too much from the float model, ErrUnexpected that the float model differs too much from
-// the outputs that were expected.
+// ErrImprecise says that the integer program differs too much from the float model, ErrUnexpected that the float model differs too much
+// from the outputs that were expected.
 var (
 	ErrImprecise  = errors.New("the integer program is not precise enough")
 	ErrUnexpected = errors.New("the float model does not give the expected output")
@@ -389,8 +389,8 @@ func intOutputs(left *budget.Budget, g *ir.Graph, in [][]int64) ([][]int64, erro
 	return out, eval.EachInt(left, g, in, func(v *ir.Value, cells []int64) error { keep(g, v, cells, out); return nil })
 }
 
-// Disagreement compares the integer logits of a program with those of one that follows it, of a generation, on the beginning of an input. It
-// says where they differ, "" where nowhere: if they do, the compiler is at fault.
+// Disagreement compares the integer logits of a program with those of one that follows it, of a generation, on the beginning of an input.
+// It says where they differ, "" where nowhere: if they do, the compiler is at fault.
 func Disagreement(left *budget.Budget, long, short *Program, in [][]float64) (string, error) {
 	whole, err := long.Elements(in)
 	if err != nil {
@@ -413,8 +413,8 @@ func Disagreement(left *budget.Budget, long, short *Program, in [][]float64) (st
 	return "", nil
 }
 
-// compare compares the outputs for one input; mean errors are sums until the end. Of wanted logits there may be those of the first positions
-// alone.
+// compare compares the outputs for one input; mean errors are sums until the end. Of wanted logits there may be those of the first
+// positions alone.
 func (c *checker) compare(in *Input, want, got [][]float64) Comparison {
 	out, f := Comparison{Inputs: 1}, c.p.Float
 	if f.IsLanguageModel() {

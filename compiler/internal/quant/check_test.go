@@ -21,8 +21,8 @@ func inputsOf(p *Program, n int) (out []Input) {
 	return out
 }
 
-// A program whose scales were chosen from what is too small clamps, and the report says so: it is not precise enough, at a place whose cells
-// lie beyond its range. With the scales of its own inputs it is precise, and less of it with a smaller tolerance.
+// A program whose scales were chosen from what is too small clamps, and the report says so: it is not precise enough, at a place whose
+// cells lie beyond its range. With the scales of its own inputs it is precise, and less of it with a smaller tolerance.
 func TestImprecise(t *testing.T) {
 	f := Prepare(models["llama"]())
 	cal, err := Calibrate(nil, f, nil, nil)
@@ -107,8 +107,8 @@ func TestExpected(t *testing.T) {
 	require.Nil(t, r.Expected)
 }
 
-// Places stand in the order of the program, each for a value of the float model, up to the logits. What a place adds is found apart from what
-// it inherits: behind a clamp that is too narrow the noise is large everywhere, and arises at the clamp.
+// Places stand in the order of the program, each for a value of the float model, up to the logits. What a place adds is found apart from
+// what it inherits: behind a clamp that is too narrow the noise is large everywhere, and arises at the clamp.
 func TestPlaces(t *testing.T) {
 	p := program(t, models["llama"]())
 	r, err := Check(nil, p, inputsOf(p, 2), CheckOptions{Places: true})
@@ -226,8 +226,8 @@ func TestPerplexity(t *testing.T) {
 	require.Zero(t, r.Perplexity)
 }
 
-// A perplexity beyond what a number holds is none: a report of it could not be printed. Neither could one about an output that is no number,
-// which names the node.
+// A perplexity beyond what a number holds is none: a report of it could not be printed. Neither could one about an output that is no
+// number, which names the node.
 func TestWhatIsNoNumber(t *testing.T) {
 	loud := func(by float64) *Program {
 		g := models["gpt"]()

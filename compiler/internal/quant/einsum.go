@@ -107,8 +107,8 @@ func (q *quantiser) roomForLow(s *summand, k int) bool {
 	return bits+WeightBits+lowBits <= 61
 }
 
-// finer is the scale at which cells that are added to others of the given one need not be rounded for the outputs' sake: that one, or one with
-// finerBits more.
+// finer is the scale at which cells that are added to others of the given one need not be rounded for the outputs' sake: that one, or one
+// with finerBits more.
 func (q *quantiser) finer(v *ir.Value, scale int) int {
 	step := math.Ldexp(1, -scale)
 	if float64(q.cal.moves.value[v.ID]*step*step)/12 > float64(target*target) {

@@ -131,8 +131,8 @@ func beginning[T any](long []T, longShape, shape []int) (out []T) {
 	return out
 }
 
-// eachOf calls f with the number in a box of every cell of a box in its corner, in order, until one is false. It is false where the corner is
-// not in the box.
+// eachOf calls f with the number in a box of every cell of a box in its corner, in order, until one is false. It is false where the
+// corner is not in the box.
 func eachOf(box, corner []int, f func(int) bool) bool {
 	for a := range corner {
 		if len(corner) != len(box) || corner[a] > box[a] {

@@ -268,8 +268,8 @@ type functionScale struct {
 	bend         float64 // variance of what lines between multiples of 2^low miss of it, whatever low is
 }
 
-// mostPieceBits is the largest number of bits of arguments of a function in linear pieces: their results have resultBits more, and are below
-// 2^31.
+// mostPieceBits is the largest number of bits of arguments of a function in linear pieces: their results have resultBits more, and are
+// below 2^31.
 const (
 	mostPieceBits = 27
 	resultBits    = 4
@@ -321,7 +321,8 @@ func (q *quantiser) chooseFunctionScales() error {
 }
 
 // bend is the variance of what as many linear pieces as a table has lines, of a length, miss of a function. The line between the ends of a
-// piece is off by up to an eighth of the second derivative times the square of the length, in the middle; the mean square is 8/15 of that one's.
+// piece is off by up to an eighth of the second derivative times the square of the length, in the middle; the mean square is 8/15 of that
+// one's.
 func bend(f func(float64) float64, length float64) float64 {
 	most, from := 0.0, f(float64(length*-(1<<(TableBits-1))))
 	for i := -1 << (TableBits - 1); i < 1<<(TableBits-1); i++ {

@@ -126,9 +126,9 @@ func (s *places) compare(v *ir.Value, cells []int64, reals map[ir.ValueID][]floa
 	s.merge(v.ID, &sum)
 }
 
-// blame finds what each place adds of its own. Every node of the float graph is computed from what the integer program has for its operands;
-// what the integer program has for the result differs from that by what is lost at the node, and a value that is rounded once more by what is
-// lost in rounding.
+// blame finds what each place adds of its own. Every node of the float graph is computed from what the integer program has for its
+// operands; what the integer program has for the result differs from that by what is lost at the node, and a value that is rounded once
+// more by what is lost in rounding.
 func (s *places) blame(left *budget.Budget, in [][]float64, kept map[ir.ValueID][]float64) error {
 	f := s.p.Float
 	run := &ir.Run{Graph: f, Reals: in, Budget: left}

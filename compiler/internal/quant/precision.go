@@ -112,9 +112,10 @@ func (s *sensitivity) run(left *budget.Budget, f *ir.Graph, in, probe [][]float6
 	})
 }
 
-// products adds to the sensitivities of the weights that are multiplied with one other tensor, given the sum's gradient. A cell's derivative
-// is a sum over the rows in which it takes part, of gradient times other factor, and their signs are as good as random: what counts is the
-// sum over all rows of the products of their squares. Rows of very different sizes are common, and a large one moves the outputs little.
+// products adds to the sensitivities of the weights that are multiplied with one other tensor, given the sum's gradient. A cell's
+// derivative is a sum over the rows in which it takes part, of gradient times other factor, and their signs are as good as random: what
+// counts is the sum over all rows of the products of their squares. Rows of very different sizes are common, and a large one moves the
+// outputs little.
 func (s *sensitivity) products(f *ir.Graph, v *ir.Value, in [][]float64, grad []float64, weight float64) {
 	for _, t := range v.Def.Attr.(*ir.EinsumAttr).Terms {
 		for k, i := range t.In {
@@ -277,8 +278,8 @@ func (q *quantiser) of(id ir.ValueID) string {
 	return v.Name
 }
 
-// choose finds the widths of all places whose roundings would move the outputs too far. Those for which other values would have to be rounded
-// first, products that stay exact otherwise, come last, and only if the error is not bearable without them.
+// choose finds the widths of all places whose roundings would move the outputs too far. Those for which other values would have to be
+// rounded first, products that stay exact otherwise, come last, and only if the error is not bearable without them.
 func choose(left *budget.Budget, f *ir.Graph, cal *Calibration, commit []ir.ValueID) (map[string]int, *PrecisionReport, error) {
 	plain, err := quantise(left, f, cal, commit, nil, true)
 	if err != nil {

@@ -97,7 +97,8 @@ func TestPrecision(t *testing.T) {
 }
 
 // A gate with outliers in one channel gets a function in linear pieces: its table's step would be that of the outliers, for all channels.
-// The product with the other branch stays exact, so that nothing else is rounded for it, and functions of models without outliers stay tables.
+// The product with the other branch stays exact, so that nothing else is rounded for it, and functions of models without outliers stay
+// tables.
 func TestGatesWithOutliers(t *testing.T) {
 	for _, fn := range []string{"silu", "gelu", "sigmoid", "relu"} {
 		for _, by := range []float64{1, 40, 400} {
@@ -239,7 +240,8 @@ func TestOutliersOfWeights(t *testing.T) {
 	}
 }
 
-// Cells of any size are kept where they matter: x·w, far too small or too large for usual scales, through a rectifier and back to what it was.
+// Cells of any size are kept where they matter: x·w, far too small or too large for usual scales, through a rectifier and back to what it
+// was.
 func TestSizes(t *testing.T) {
 	for _, size := range []float64{1e-30, 1e-9, 1e-5, 1, 1e5, 1e12} {
 		g := &ir.Graph{Name: "sized", Stage: ir.StageFloat}

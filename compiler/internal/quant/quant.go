@@ -445,8 +445,8 @@ func (q *quantiser) leaf(id ir.ValueID, limit int, factor float64) *rep {
 // lowBits is how many bits finer than a weight is what its rounding leaves.
 const lowBits = 15
 
-// leafLow is what the rounding of a weight leaves, a weight of its own: the two are one of 31 bits. Its range is that of 16 bits in any case.
-// That it is there tells that 16 bits did not serve this weight; scale and range tell nothing more.
+// leafLow is what the rounding of a weight leaves, a weight of its own: the two are one of 31 bits. Its range is that of 16 bits in any
+// case. That it is there tells that 16 bits did not serve this weight; scale and range tell nothing more.
 func (q *quantiser) leafLow(v *ir.Value, high *rep) *rep {
 	if r := q.lows[v.ID]; r != nil {
 		return r

@@ -28,8 +28,8 @@ func Threads(n int) Option {
 	return func(b *processor) { b.threads = max(1, n) }
 }
 
-// KeptLeaves sets how many leaves of a fraction tree are kept at most. Those of a larger one are computed three times instead of once, which
-// takes a tenth more time for the tree and a third less memory.
+// KeptLeaves sets how many leaves of a fraction tree are kept at most. Those of a larger one are computed three times instead of once,
+// which takes a tenth more time for the tree and a third less memory.
 func KeptLeaves(n int) Option {
 	return func(b *processor) { b.keptLeaves = n }
 }

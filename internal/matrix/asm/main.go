@@ -21,9 +21,9 @@ func main() {
 	build.Generate()
 }
 
-// tile writes the function that adds to a tile the products of n steps, with vectors of so many lanes. A cell's products are added one after
-// the other, each rounded before it is added: there is no fused instruction here on purpose. Two vectors of each of the rows are eight
-// chains of sums, as many as two units with a latency of four keep busy.
+// tile writes the function that adds to a tile the products of n steps, with vectors of so many lanes. A cell's products are added one
+// after the other, each rounded before it is added: there is no fused instruction here on purpose. Two vectors of each of the rows are
+// eight chains of sums, as many as two units with a latency of four keep busy.
 func tile(name string, lanes int, vector func() reg.VecVirtual) {
 	build.TEXT(name, build.NOSPLIT, "func(n int, a, b, c *float64)")
 	build.Pragma("noescape")

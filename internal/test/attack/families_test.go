@@ -22,8 +22,8 @@ import (
 	"github.com/zkllmc/zkllmc/runtime/verifier"
 )
 
-// member is a circuit of a model that answers with the token that the circuit prefers. Lengths of three and four have proofs of one size, so that
-// nothing but the proof itself can tell them apart.
+// member is a circuit of a model that answers with the token that the circuit prefers. Lengths of three and four have proofs of one size,
+// so that nothing but the proof itself can tell them apart.
 func member(t testing.TB, length, preferred int) *circuit.Circuit {
 	t.Helper()
 	cfg := config("members")

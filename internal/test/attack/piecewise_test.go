@@ -10,8 +10,8 @@ import (
 	"github.com/zkllmc/zkllmc/runtime/gadget"
 )
 
-// The digits of the right argument that put it into the piece before or behind its own, where the line is another one: the offset lies beyond
-// the piece. What follows is computed from the lie, value and slope from the table.
+// The digits of the right argument that put it into the piece before or behind its own, where the line is another one: the offset lies
+// beyond the piece. What follows is computed from the lie, value and slope from the table.
 func rejectArgumentInANeighbouringPiece(t *testing.T) {
 	u := stage(t, "pieces")
 	a, err := u.generate(lie{})
@@ -26,8 +26,8 @@ func rejectArgumentInANeighbouringPiece(t *testing.T) {
 	}
 }
 
-// The value of one piece with the slope of another, both of another piece than the argument's, and what is on no line: a value or slope that
-// is off by so much that the result is right where the offset is zero, or at its greatest.
+// The value of one piece with the slope of another, both of another piece than the argument's, and what is on no line: a value or slope
+// that is off by so much that the result is right where the offset is zero, or at its greatest.
 func rejectAnotherPiece(t *testing.T) {
 	u := stage(t, "pieces")
 	a, err := u.generate(lie{})
@@ -43,8 +43,8 @@ func rejectAnotherPiece(t *testing.T) {
 	}
 }
 
-// Digits with fractions that make up the argument all the same: the index is more by a fraction, and the offset less by eight times that. Of
-// the circuit's constraints only the lookups of the two refuse it, and that of the index alone where the offset stays an integer.
+// Digits with fractions that make up the argument all the same: the index is more by a fraction, and the offset less by eight times that.
+// Of the circuit's constraints only the lookups of the two refuse it, and that of the index alone where the offset stays an integer.
 func rejectArgumentThatIsNoInteger(t *testing.T) {
 	u := newSubject(t, spec{cfg: config("piecewise"), build: func(b *circuit.Builder) {
 		gadget.PiecewiseLinear(b, "y", b.Weight("x", 6, 3), 0, -32, 31, 3, "silu", 3, 5)

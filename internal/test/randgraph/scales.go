@@ -33,8 +33,8 @@ type decoder struct {
 	stream, norms []ir.ValueID // what is added to the residual stream, and the normalisations that read it
 }
 
-// edge is an activation: its channels are the last axis of the weights before it, and the first one of those behind it, or where lasts is set
-// the last of these too, as of queries and keys.
+// edge is an activation: its channels are the last axis of the weights before it, and the first one of those behind it, or where lasts is
+// set the last of these too, as of queries and keys.
 type edge struct {
 	before, behind []ir.ValueID
 	lasts          bool
@@ -253,8 +253,8 @@ func last(shape []int) int { return shape[len(shape)-1] }
 // magnitude is evenly drawn by its logarithm.
 func magnitude(rng *rand.Rand) float64 { return math.Pow(10, 14*rng.Float64()-9) }
 
-// scales draws what the channels of an activation are multiplied with: nothing, one number, one channel by much, each by another number, each
-// by a power of two.
+// scales draws what the channels of an activation are multiplied with: nothing, one number, one channel by much, each by another number,
+// each by a power of two.
 func (d *decoder) scales(n int) []float64 {
 	by := make([]float64, n)
 	kind, all, at := d.rng.IntN(5), magnitude(d.rng), d.rng.IntN(n)

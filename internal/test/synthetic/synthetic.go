@@ -288,8 +288,8 @@ func axes(s string) []string {
 	return out
 }
 
-// Shorter is a graph of this package with fewer positions, of which it must have as many as no other axis has cells: the same weights, but for
-// the rows of positions that are left out.
+// Shorter is a graph of this package with fewer positions, of which it must have as many as no other axis has cells: the same weights, but
+// for the rows of positions that are left out.
 func Shorter(g *ir.Graph, positions int) *ir.Graph {
 	T := g.Inputs[0].Shape[0]
 	cut := func(shape []int) []int {

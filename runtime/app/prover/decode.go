@@ -78,9 +78,9 @@ func (a *app) begin(ctx context.Context, k *engine.Key, q *question) (*engine.De
 	return d, err
 }
 
-// decode lets the model answer, until an end token, the limit or the longest circuit's length. It begins with the shortest circuit that holds
-// the prompt and moves on to the next when that is full: nobody knows beforehand how long an answer becomes, and a proof costs what its circuit
-// holds. said is told the answer so far with every token. It is left behind where the context ends, and may tell a token more.
+// decode lets the model answer, until an end token, the limit or the longest circuit's length. It begins with the shortest circuit that
+// holds the prompt and moves on to the next when that is full: nobody knows beforehand how long an answer becomes, and a proof costs what
+// its circuit holds. said is told the answer so far with every token. It is left behind where the context ends, and may tell a token more.
 func (a *app) decode(ctx context.Context, d *engine.Decoding, q *question, said func(answer []int64)) ([]int64, error) {
 	return console.Interruptible(ctx, func() ([]int64, error) { return a.continued(ctx, d, q, said) })
 }
@@ -119,8 +119,8 @@ func best(d *engine.Decoding, position int) int64 {
 	return statement.Argmax(d.Logits()[position*v : (position+1)*v])
 }
 
-// agreed returns as much of an answer as the circuit gives that a decoding has moved on to, and takes the rest back: the proof will be about
-// this circuit. That of a family compiled together is all of it.
+// agreed returns as much of an answer as the circuit gives that a decoding has moved on to, and takes the rest back: the proof will be
+// about this circuit. That of a family compiled together is all of it.
 func agreed(ctx context.Context, d *engine.Decoding, q *question, answer []int64) ([]int64, error) {
 	p := len(q.promptTokens)
 	for i, id := range answer {

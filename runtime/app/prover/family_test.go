@@ -51,8 +51,8 @@ func family(t testing.TB, weights map[circuit.ID]backend.Tensor, members ...*cir
 	return b
 }
 
-// A prover of several lengths sets up once. It answers and proves with the shortest circuit that holds prompt and answer, whatever it had to
-// begin with, and the verifier says which one that was.
+// A prover of several lengths sets up once. It answers and proves with the shortest circuit that holds prompt and answer, whatever it had
+// to begin with, and the verifier says which one that was.
 func TestManyLengths(t *testing.T) {
 	b := alphabets(t)
 	digest := func(i int) string { return fmt.Sprintf("%x", b.f.Members()[i].Digest()) }

@@ -52,8 +52,8 @@ func TestProofForecast(t *testing.T) {
 	require.Len(t, f.phases, 6)
 }
 
-// On a terminal the line of the running phase is written over, by what comes after it too, and is left to what is printed meanwhile; elsewhere
-// there is a line per phase, with a word on what is left where that is long.
+// On a terminal the line of the running phase is written over, by what comes after it too, and is left to what is printed meanwhile;
+// elsewhere there is a line per phase, with a word on what is left where that is long.
 func TestProgressLines(t *testing.T) {
 	var out bytes.Buffer
 	p := &progress{w: &out, interactive: true, begin: time.Now(), seconds: map[string]float64{}}

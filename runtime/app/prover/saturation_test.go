@@ -84,8 +84,8 @@ func TestSaturation(t *testing.T) {
 	d.verifier(1, verifyLine)
 }
 
-// A value that is clamped behind the text changes no answer, and the prover says that it stands there; but that no value was clamped is about
-// all positions.
+// A value that is clamped behind the text changes no answer, and the prover says that it stands there; but that no value was clamped is
+// about all positions.
 func TestSaturationOfPadding(t *testing.T) {
 	const prove = "prove --force --key @keys/prover.key -o @p.bin --statement-out @s.bin --prompt a --max 2 "
 	d := loud(t, 3)

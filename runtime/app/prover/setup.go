@@ -130,8 +130,8 @@ func (a *app) setup(ctx context.Context, weights, dir string, force, asJSON bool
 		return err
 	}
 	a.progress.phase("write")
-	// The secret key first: a model.vk that is there says that setup is complete. The seed goes before both have their names: nobody would look
-	// for it beside complete keys.
+	// The secret key first: a model.vk that is there says that setup is complete. The seed goes before both have their names: nobody would
+	// look for it beside complete keys.
 	forget := func() error {
 		if err := work.Remove(); err != nil {
 			return fmt.Errorf("no key is written, for %s, which is as secret as the prover key, cannot be removed: %w", filepath.Join(dir, workFolder), err)
@@ -150,7 +150,8 @@ func (a *app) setup(ctx context.Context, weights, dir string, force, asJSON bool
 	return nil
 }
 
-// openWork opens the folder beside the keys for what is done of a range proof in pieces; nil if there is one piece, which is made as a whole.
+// openWork opens the folder beside the keys for what is done of a range proof in pieces; nil if there is one piece, which is made as a
+// whole.
 func (a *app) openWork(dir string) (*engine.Work, error) {
 	if pieces, err := protocol.Pieces(a.f); err != nil || pieces == 1 {
 		return nil, console.Unusable(err)

@@ -34,7 +34,8 @@ func (b *stopping) Fractions(n int, blocks []backend.Block) backend.FractionTree
 }
 
 // A setup in pieces that is interrupted says where it keeps what is done, in a folder of its owner's. The same command goes on from there,
-// says how far it is, writes keys that prove, and leaves nothing else behind. The other way round, keys that are there are not written over.
+// says how far it is, writes keys that prove, and leaves nothing else behind. The other way round, keys that are there are not written
+// over.
 func TestSetupInPieces(t *testing.T) {
 	b := circuit.NewBuilder(circuit.Config{Name: "pieces", WeightBits: 4, WitnessBits: 4})
 	w := b.Weight("w", 8, 1100, 16)

@@ -10,8 +10,8 @@ import (
 	"github.com/zkllmc/zkllmc/internal/reading"
 )
 
-// stream prints an answer as it comes, so that in the end there is the line that the whole answer has: its text, or without a vocabulary the
-// list of its tokens.
+// stream prints an answer as it comes, so that in the end there is the line that the whole answer has: its text, or without a vocabulary
+// the list of its tokens.
 type stream struct {
 	w      io.Writer
 	q      *question

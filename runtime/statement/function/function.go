@@ -127,8 +127,8 @@ func (s *Statement) Bytes() []byte {
 	return out
 }
 
-// Decode reads the file of a statement about a circuit of the family, which it returns too, and checks it. Lengths are the circuit's, compared
-// before anything is allocated.
+// Decode reads the file of a statement about a circuit of the family, which it returns too, and checks it. Lengths are the circuit's,
+// compared before anything is allocated.
 func Decode(f *circuit.Family, data []byte) (*Statement, *circuit.Circuit, error) {
 	r, err := stated.Open(f, data, kindName, number)
 	if err != nil {

@@ -297,7 +297,8 @@ func TestEveryBitMatters(t *testing.T) {
 	}
 }
 
-// Of a circuit with a hint of which it is not known whether it clamps no statement says that nothing was clamped; without the claim there is one.
+// Of a circuit with a hint of which it is not known whether it clamps no statement says that nothing was clamped; without the claim there
+// is one.
 func TestUnknownClamps(t *testing.T) {
 	b := circuit.NewBuilder(circuit.Config{Name: "unknown", WeightBits: 4, WitnessBits: 4})
 	w := b.Weight("w", 4, 2)

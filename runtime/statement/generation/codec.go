@@ -13,7 +13,8 @@ import (
 //
 //	first:1  len:8  prompt:8  next:8  tokens:8·len  width:1  count:8  logits:width·count
 //
-// where first is 2, or 66 where no value was clamped, and width ∈ {1, 2, 4, 8} is the least that holds every logit, 1 if there is none. A statement has exactly one encoding.
+// where first is 2, or 66 where no value was clamped, and width ∈ {1, 2, 4, 8} is the least that holds every logit, 1 if there is none. A
+// statement has exactly one encoding.
 
 // Encode returns the file of a statement about the circuit. It refuses one that would give a private prompt away.
 func (s *Statement) Encode(c *circuit.Circuit) ([]byte, error) { return statement.Encode(c, s) }

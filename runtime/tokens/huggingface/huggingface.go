@@ -158,7 +158,8 @@ func (t *tokenizer) add(word string, id int64) error {
 	return nil
 }
 
-// find makes what finds the added tokens. Those that are looked for in the normalized text have a normal form of their own, and are shown so.
+// find makes what finds the added tokens. Those that are looked for in the normalized text have a normal form of their own, and are shown
+// so.
 func (t *tokenizer) find(all []addedToken) (*added, error) {
 	patterns := make([]string, len(all))
 	for i, a := range all {
