@@ -33,6 +33,7 @@ func ExampleCompile() {
 	// verifier/verifier.go
 	// prover/prover.go
 	// cmd/prover/main.go
+	// cmd/prover/nodes.txt
 	// cmd/verifier/main.go
 	// vocab/vocab.go
 	// vocab/vocab.json

@@ -387,7 +387,7 @@ func compileHostile(t *testing.T, m *pb.ModelProto) {
 }
 
 // TestHostileNames gives the model, its nodes and its tensors names that would end a comment, a string or a line of generated code. The
-// code must parse and declare what it always declares.
+// code must parse and declare what it always declares, but for the list of nodes, which leaves out names with line ends: all of them here.
 func TestHostileNames(t *testing.T) {
 	const evil = "a\n*/ func init() { panic(1) } /*\n\n// +build ignore\n\nb`\"\\\r\u2028"
 	honest, wicked := declarations(t, decoderModel(), "m"), decoderModel()
@@ -404,8 +404,10 @@ func TestHostileNames(t *testing.T) {
 			}
 		}
 	}
-	if got := declarations(t, wicked, evil); got != honest {
-		t.Errorf("the code declares\n%s\nwant\n%s", got, honest)
+	const list = "cmd/prover/main.go var\n"
+	want := strings.Replace(honest, list, "", 1)
+	if got := declarations(t, wicked, evil); got != want || want == honest {
+		t.Errorf("the code declares\n%s\nwant\n%s", got, want)
 	}
 }
 

@@ -53,7 +53,7 @@ type few struct {
 }
 
 var (
-	fewGraphs    = few{14, 51}
+	fewGraphs    = few{14, 1}
 	fewScaled    = few{4, 1} // wide results among them
 	fewCircuits  = few{14, 18}
 	fewFunctions = few{20, 62} // every kind of port, public and private

@@ -143,7 +143,7 @@ func floatSoftmax(run *Run, n *Node, in [][]float64) ([][]float64, error) {
 			}
 		}
 		if math.IsInf(top, -1) {
-			return nil, n.Errorf("row %d is all masked", r/w)
+			return nil, n.Errorf("every score of row %d is masked or minus infinity", r/w)
 		}
 		var sum float64
 		for i := r; i < r+w; i++ {
