@@ -162,7 +162,7 @@ var operations = map[ir.Op]operation{
 	ir.OpEinsum:  {"residual", []string{"looked-up column that is not what defines it"}, []string{"term of a sum left out or negated"}, []string{"sum that is right mod p only"}},
 	ir.OpRescale: {"clamp", []string{"rescale off by one"}, []string{"the other saturation branch", "limb that does not recompose"}, []string{"cell out of its range", "quotient out of range with a valid remainder"}},
 	ir.OpTable:   {"table", []string{"output of another line"}, []string{"rescale off by one", "pair not in the table"}, []string{"cell out of its range"}},
-	ir.OpPiecewiseLinear: {"pieces", []string{"value or slope of another piece, or of none", "output of another line"},
+	ir.OpPiecewiseLinear: {"piecewise", []string{"value or slope of another piece, or of none", "output of another line"},
 		[]string{"argument that lies in a neighbouring piece", "rescale off by one", "the other saturation branch"},
 		[]string{"cell out of its range", "argument that is no integer"}},
 	ir.OpMax:    {"max", []string{"maximum that is the smaller one, or neither"}, []string{"pair not in the table", "output of another line"}, []string{"cell out of its range", "maximum that is no integer"}},

@@ -67,7 +67,7 @@ var stages = map[string]spec{
 	"rescale table": {cfg: config("rescale table"), build: func(b *circuit.Builder) {
 		gadget.RescaleTable(b, "act", b.Weight("w", 7, 5), 1, -12, 11, "silu", 2, 4)
 	}, weights: map[string][]int64{"w": {-64, 63, 5, -8, 22}}},
-	"pieces": {cfg: classes("pieces", 6, 5), build: func(b *circuit.Builder) { // a function in linear pieces, behind a clamp
+	"piecewise": {cfg: classes("piecewise", 6, 5), build: func(b *circuit.Builder) { // a function in linear pieces, behind a clamp
 		y := gadget.PiecewiseLinear(b, "y", b.Weight("w", 9, 5), 1, -64, 63, 3, "silu", 4, 6)
 		gadget.Rescale(b, "z", y, 2, -128, 127)
 	}, weights: map[string][]int64{"w": {-256, 255, 21, -46, 150}}},

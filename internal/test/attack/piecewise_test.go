@@ -13,7 +13,7 @@ import (
 // The digits of the right argument that put it into the piece before or behind its own, where the line is another one: the offset lies
 // beyond the piece. What follows is computed from the lie, value and slope from the table.
 func rejectArgumentInANeighbouringPiece(t *testing.T) {
-	u := stage(t, "pieces")
+	u := stage(t, "piecewise")
 	a, err := u.generate(lie{})
 	require.NoError(t, err)
 	index, offset := u.c.Tensor(u.id(t, "y.in.digit1")), a.Tensor(u.id(t, "y.in.digit0")).V
@@ -29,7 +29,7 @@ func rejectArgumentInANeighbouringPiece(t *testing.T) {
 // The value of one piece with the slope of another, both of another piece than the argument's, and what is on no line: a value or slope
 // that is off by so much that the result is right where the offset is zero, or at its greatest.
 func rejectAnotherPiece(t *testing.T) {
-	u := stage(t, "pieces")
+	u := stage(t, "piecewise")
 	a, err := u.generate(lie{})
 	require.NoError(t, err)
 	values, slopes := a.Tensor(u.id(t, "y.value")).V, a.Tensor(u.id(t, "y.slope")).V
