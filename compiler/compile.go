@@ -249,10 +249,7 @@ func build(left *budget.Budget, g *ir.Graph, names fileNames, cfg Config) (*Resu
 		return nil, refused(left, err)
 	}
 	r.samples = cal.Samples
-	if err := r.settle(cal, cfg); err != nil {
-		return nil, err
-	}
-	return r, r.join()
+	return r, r.settle(cal, cfg)
 }
 
 // maxSettle bounds the programs that are tried. The second has committed what the first one's circuit was crowded with; more are there for

@@ -258,7 +258,11 @@ func fromGraph(ctx context.Context, g *ir.Graph, cfg Config) (*Result, error) {
 		cells += len(v.Data)
 	}
 	left.Model(cells, g.Inputs[0].Shape[0])
-	return build(left, g, fileNames{portNames(g.Inputs), portNames(g.Outputs)}, cfg)
+	r, err := build(left, g, fileNames{portNames(g.Inputs), portNames(g.Outputs)}, cfg)
+	if err != nil {
+		return nil, err
+	}
+	return r, r.join()
 }
 
 // A refusal tells node, operator, reason and remedy apart, to whoever embeds the compiler, wherever in the compiler it comes from.

@@ -160,15 +160,16 @@ func (r *Result) agree(ctx context.Context) (lengths []int, err error) {
 	if !r.generation || len(r.Shorter) == 0 {
 		return nil, nil
 	}
-	left := r.left.With(ctx)
+	var programs []*quant.Program
 	for _, s := range r.Shorter {
-		switch differs, err := quant.Disagreement(left, r.program, s.program, r.samples[0]); {
-		case err != nil:
-			return nil, refused(left, err)
-		case differs != "":
-			return nil, fmt.Errorf("internal error, please report it: the circuits of two lengths do not give the same: %s", differs)
-		}
-		lengths = append(lengths, s.Length)
+		programs, lengths = append(programs, s.program), append(lengths, s.Length)
+	}
+	left := r.left.With(ctx)
+	switch differs, err := quant.Disagreement(left, r.program, programs, r.samples[0]); {
+	case err != nil:
+		return nil, refused(left, err)
+	case differs != "":
+		return nil, fmt.Errorf("internal error, please report it: the circuits of two lengths do not give the same: %s", differs)
 	}
 	return append(lengths, r.Length), nil
 }

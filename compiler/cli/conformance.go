@@ -183,8 +183,11 @@ const maxProvedCells = 5_000_000
 // outcome compares a compiled case with the float model, on what scales were chosen from and on its own inputs, and with its expected
 // outputs, and proves its first input.
 func (r *caseReport) outcome(ctx context.Context, c *compiler.Result, inputs []compiler.Input) (string, error) {
-	sets := [][]compiler.Input{inputs, nil}
-	for _, in := range sets[1-min(1, len(inputs)):] {
+	sets := [][]compiler.Input{nil}
+	if len(inputs) > 0 {
+		sets = [][]compiler.Input{inputs, nil}
+	}
+	for _, in := range sets {
 		report, err := c.Check(ctx, in)
 		if err != nil {
 			return "", err

@@ -103,9 +103,6 @@ func (a *app) analyse(ctx context.Context, model string, m *modelFlags, canonica
 	}
 	canonicals := canonicalFiles(canonical, cfg.Lengths)
 	for _, name := range canonicals {
-		if canonical == "" {
-			break
-		}
 		if err := atomicfile.Check(name, atomicfile.Options{}); err != nil { // before the work, not after it
 			return manifest{}, console.Usagef("--canonical: %w", err)
 		}
@@ -114,23 +111,23 @@ func (a *app) analyse(ctx context.Context, model string, m *modelFlags, canonica
 	if err != nil {
 		return manifest{}, err
 	}
-	for i, m := range r.Members() {
-		if canonical == "" {
-			break
-		}
-		if err := writeCanonical(m.Circuit, canonicals[i]); err != nil {
+	for i, name := range canonicals {
+		if err := writeCanonical(r.Members()[i].Circuit, name); err != nil {
 			return manifest{}, console.Unusable(err)
 		}
 	}
 	return describe(r), nil
 }
 
-// canonicalFiles are the files of --canonical: the named one, and of several lengths one each, with the length before the name's extension.
-func canonicalFiles(name string, lengths []int) []string {
-	if len(lengths) < 2 {
+// canonicalFiles are the files of --canonical, if it is given: the named one, and of several lengths one each, with the length before the
+// name's extension.
+func canonicalFiles(name string, lengths []int) (out []string) {
+	switch {
+	case name == "":
+		return nil
+	case len(lengths) < 2:
 		return []string{name}
 	}
-	var out []string
 	for _, n := range lengths {
 		ext := filepath.Ext(name)
 		out = append(out, fmt.Sprintf("%s.%d%s", strings.TrimSuffix(name, ext), n, ext))

@@ -266,7 +266,9 @@ func (k *Key) Check(st statement.Statement, proof []byte) error {
 	if err != nil {
 		return err
 	}
-	r.Raw(len(k.id))
+	if [32]byte(r.Raw(len(k.id))) != k.id {
+		return format.ErrModel
+	}
 	p := protocol.Inference(k.f, c, k.points, st)
 	if err := p.Run(veil.NewVerifier(p.Transcript(), r)); err != nil {
 		return err

@@ -27,10 +27,12 @@ type Weights interface {
 }
 
 // steady are weights that are read several times and have to be the same each time: the blinders of the commitments follow from what was
-// read first, and must not serve other cells. It keeps a hash of every run of cells as it was read first.
+// read first, and must not serve other cells. It keeps a hash of every run of cells as it was read first. Once all were, no other run is
+// read: it could not be compared.
 type steady struct {
 	Weights
 	c    *circuit.Circuit
+	all  bool // cells were read once
 	sums map[cellRun][sha256.Size]byte
 	ends map[circuit.ID][]int // of the runs of a weight, which are read in ascending order and leave nothing out
 }
@@ -55,6 +57,8 @@ func (w *steady) Cells(id circuit.ID, lo, hi int) ([]int64, error) {
 	}
 	run, sum := cellRun{id, lo, hi}, [sha256.Size]byte(h.Sum(nil))
 	switch before, ok := w.sums[run]; {
+	case !ok && w.all:
+		return nil, fmt.Errorf("weight %s: its cells %d to %d are read in another way than first", w.c.Tensor(id).Name, lo, hi-1)
 	case !ok:
 		w.sums[run] = sum
 		w.ends[id] = append(w.ends[id], hi)
@@ -174,6 +178,7 @@ func (k *Keys) WriteProverKey(to io.Writer) error {
 type maker struct {
 	*Keys
 	c      *circuit.Circuit // whose weights are laid out
+	read   *steady          // weights
 	layout *commit.Layout
 	pieces int
 	work   *Work
@@ -184,7 +189,8 @@ type maker struct {
 // work keeps what was made in case this process is killed; it may be nil. A piece that is kept was verified, and is verified again by
 // whoever goes on from it.
 func MakeKeys(ctx context.Context, f *circuit.Family, weights Weights, work *Work, o Options) (*Keys, error) {
-	m := &maker{Keys: &Keys{f: f, weights: newSteady(f.Shortest(), weights)}, c: f.Shortest(), work: work, o: o}
+	read := newSteady(f.Shortest(), weights)
+	m := &maker{Keys: &Keys{f: f, weights: read}, c: f.Shortest(), read: read, work: work, o: o}
 	m.layout = protocol.WeightLayout(m.c)
 	var err error
 	if m.pieces, err = protocol.Pieces(f); err != nil {
@@ -231,6 +237,7 @@ func (m *maker) draw(ctx context.Context) error {
 	}); err != nil {
 		return err
 	}
+	m.read.all = true
 	rnd := s.randomness()
 	copy(m.secret[:], rnd.bytes("prover secret", 32))
 	m.blinds = rnd.Uniform("weight blinders", m.layout.Rows)

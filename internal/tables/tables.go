@@ -63,7 +63,7 @@ var functions = []struct {
 	}},
 }
 
-// Eval returns Fn(x·2^-inScale)·2^outScale for x = lo, …, hi, rounded half away from zero and clamped to [MinEntry, MaxEntry].
+// Eval returns, not to be written to, Fn(x·2^-inScale)·2^outScale for x = lo, …, hi, rounded half away from zero and clamped to [MinEntry, MaxEntry].
 func Eval(fn string, lo, hi int64, inScale, outScale int) ([]int64, error) {
 	return eval(fn, lo, hi, inScale, outScale, MinEntry, MaxEntry)
 }
@@ -98,11 +98,13 @@ func eval(fn string, lo, hi int64, inScale, outScale int, least, most int64) ([]
 		if f.name != fn {
 			continue
 		}
-		out := make([]int64, hi-lo+1)
-		for i := range out {
-			out[i] = clamp(f.eval, newSample(lo+int64(i), inScale), outScale, least, most)
-		}
-		return out, nil
+		return kept(evalKey{fn, lo, hi, inScale, outScale, most}, func() []int64 {
+			out := make([]int64, hi-lo+1)
+			for i := range out {
+				out[i] = clamp(f.eval, newSample(lo+int64(i), inScale), outScale, least, most)
+			}
+			return out
+		}), nil
 	}
 	return nil, fmt.Errorf("tables: unknown function %q", fn)
 }
@@ -134,7 +136,7 @@ func gated(x sample, g uint64, out int) (uint64, bool) {
 // unit returns g·2^out, rounded.
 func unit(g uint64, out int) uint64 { return u128{lo: g}.round(62 - out) }
 
-// Exp returns e[d] = 2^ebits·exp(−d·unit), rounded half up, for d = 0, …, 2^dbits − 1; e[0] = 2^ebits. unit is taken exactly as the
+// Exp returns, not to be written to, e[d] = 2^ebits·exp(−d·unit), rounded half up, for d = 0, …, 2^dbits − 1; e[0] = 2^ebits. unit is taken exactly as the
 // binary fraction that it is, and is finite and positive; 0 ≤ dbits ≤ 24, 0 ≤ ebits ≤ 48. Anything else panics.
 func Exp(dbits, ebits int, unit float64) []int64 {
 	if dbits < 0 || dbits > 24 || ebits < 0 || ebits > 48 {
@@ -147,11 +149,13 @@ func Exp(dbits, ebits int, unit float64) []int64 {
 	}
 	mantissa |= 1 << 52
 	exponent -= 1023 + 52
-	out := make([]int64, 1<<dbits)
-	for d := range out {
-		hi, lo := bits.Mul64(uint64(d), mantissa)
-		t := u128{hi, lo}.shl(64 + exponent)
-		out[d] = int64(u128{lo: expNeg(t)}.round(62 - ebits))
-	}
-	return out
+	return kept(expKey{dbits, ebits, unit}, func() []int64 {
+		out := make([]int64, 1<<dbits)
+		for d := range out {
+			hi, lo := bits.Mul64(uint64(d), mantissa)
+			t := u128{hi, lo}.shl(64 + exponent)
+			out[d] = int64(u128{lo: expNeg(t)}.round(62 - ebits))
+		}
+		return out
+	})
 }

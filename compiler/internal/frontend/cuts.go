@@ -71,13 +71,12 @@ func (c *call) above(x *val, sign, bound float64) (*val, error) {
 // leaky is x, below zero times a slope: that of the node, or of an operand.
 func leaky(c *call) ([]*val, error) {
 	fs, shape, err := c.operands()
-	prelu := c.n.Op == "PRelu"
-	if n := 1; err != nil || len(fs) != n+map[bool]int{true: 1}[prelu] {
-		return nil, orCount(err, len(fs))
-	}
-	slope := factor{coef: c.attrFloat("alpha", 0.01), id: none}
-	if prelu {
+	slope, prelu := factor{coef: c.attrFloat("alpha", 0.01), id: none}, c.n.Op == "PRelu"
+	switch {
+	case err == nil && prelu && len(fs) == 2:
 		slope = fs[1]
+	case err != nil || prelu || len(fs) != 1:
+		return nil, orCount(err, len(fs))
 	}
 	x := c.einsum(shape, product(shape, 1, fs[0]))
 	up, err := c.unary("relu", x)

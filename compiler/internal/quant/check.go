@@ -389,25 +389,27 @@ func intOutputs(left *budget.Budget, g *ir.Graph, in [][]int64) ([][]int64, erro
 	return out, eval.EachInt(left, g, in, func(v *ir.Value, cells []int64) error { keep(g, v, cells, out); return nil })
 }
 
-// Disagreement compares the integer logits of a program with those of one that follows it, of a generation, on the beginning of an input.
-// It says where they differ, "" where nowhere: if they do, the compiler is at fault.
-func Disagreement(left *budget.Budget, long, short *Program, in [][]float64) (string, error) {
+// Disagreement compares the integer logits of a program of a generation with those of the ones that follow it, each on the beginning of an
+// input. It says where they differ, "" where nowhere: if they do, the compiler is at fault.
+func Disagreement(left *budget.Budget, long *Program, shorter []*Program, in [][]float64) (string, error) {
 	whole, err := long.Elements(in)
 	if err != nil {
 		return "", err
 	}
-	n, vocab := short.Float.Inputs[0].Shape[0], long.Float.Vocab()
 	want, err := Outputs(left, long, whole)
 	if err != nil {
 		return "", err
 	}
-	got, err := Outputs(left, short, [][]int64{whole[0][:n]})
-	if err != nil {
-		return "", err
-	}
-	for i, x := range got[0] {
-		if y := want[0][i]; x != y {
-			return fmt.Sprintf("position %d of %d has for token %d the logit %d, and %d at the longest length", i/vocab, n, i%vocab, x, y), nil
+	for _, short := range shorter {
+		n, vocab := short.Float.Inputs[0].Shape[0], long.Float.Vocab()
+		got, err := Outputs(left, short, [][]int64{whole[0][:n]})
+		if err != nil {
+			return "", err
+		}
+		for i, x := range got[0] {
+			if y := want[0][i]; x != y {
+				return fmt.Sprintf("position %d of %d has for token %d the logit %d, and %d at the longest length", i/vocab, n, i%vocab, x, y), nil
+			}
 		}
 	}
 	return "", nil

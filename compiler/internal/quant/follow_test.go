@@ -73,12 +73,12 @@ func TestFollow(t *testing.T) {
 			require.Equal(t, weightsOf(long.Int), weightsOf(short.Int), name)
 			require.Equal(t, long.Units, short.Units)
 			for seed := range uint64(6) {
-				differs, err := Disagreement(nil, long, short, [][]float64{eval.Reals(randomIDs(long.Int, seed))})
+				differs, err := Disagreement(nil, long, []*Program{short}, [][]float64{eval.Reals(randomIDs(long.Int, seed))})
 				require.NoError(t, err)
 				require.Empty(t, differs, name)
 			}
 		}
-		differs, err := Disagreement(nil, long, program(t, synthetic.Shorter(make(), 2)), [][]float64{eval.Reals(randomIDs(long.Int, 1))})
+		differs, err := Disagreement(nil, long, []*Program{program(t, synthetic.Shorter(make(), 2))}, [][]float64{eval.Reals(randomIDs(long.Int, 1))})
 		require.NoError(t, err)
 		require.Contains(t, differs, "position 0 of 2 has for token 0 the logit", name)
 	}
@@ -104,7 +104,7 @@ func TestFollowRandomDecoders(t *testing.T) {
 		}
 		short, err := Follow(nil, long, draw(), synthetic.Shorter(draw(), T-1))
 		require.NoError(t, err, "seed %d", seed)
-		differs, err := Disagreement(nil, long, short, [][]float64{eval.Reals(randomIDs(long.Int, seed))})
+		differs, err := Disagreement(nil, long, []*Program{short}, [][]float64{eval.Reals(randomIDs(long.Int, seed))})
 		require.NoError(t, err)
 		require.Empty(t, differs, "seed %d", seed)
 		tried++

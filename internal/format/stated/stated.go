@@ -32,8 +32,21 @@ type File struct {
 	NoSaturation bool             // it says that no value was clamped
 }
 
-// Open reads the header of a statement's file and its first byte.
-func Open(f *circuit.Family, data []byte, kind string, number byte) (*File, error) {
+// Decode reads a statement's file: header and first byte, then what read makes of the rest. It returns the circuit of the family that the
+// statement is about, too.
+func Decode[S any](f *circuit.Family, data []byte, kind string, number byte, read func(*File) (*S, error)) (*S, *circuit.Circuit, error) {
+	file, err := open(f, data, kind, number)
+	if err != nil {
+		return nil, nil, err
+	}
+	s, err := read(file)
+	if err != nil {
+		return nil, nil, err
+	}
+	return s, file.Circuit, nil
+}
+
+func open(f *circuit.Family, data []byte, kind string, number byte) (*File, error) {
 	file, c, err := format.NewMemberReader(data, format.MagicStatement, f)
 	if err != nil {
 		return nil, err

@@ -31,15 +31,7 @@ func (s *Statement) Bytes() []byte {
 // Decode reads the file of a statement about a circuit of the family, which it returns too, and checks it. Lengths are compared with the
 // circuit's before anything is allocated.
 func Decode(f *circuit.Family, data []byte) (*Statement, *circuit.Circuit, error) {
-	r, err := stated.Open(f, data, kindName, number)
-	if err != nil {
-		return nil, nil, err
-	}
-	s, err := read(r)
-	if err != nil {
-		return nil, nil, err
-	}
-	return s, r.Circuit, nil
+	return stated.Decode(f, data, kindName, number, read)
 }
 
 func read(r *stated.File) (*Statement, error) {
