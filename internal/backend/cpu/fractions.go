@@ -10,7 +10,7 @@ import (
 )
 
 // quarters is a layer of 2^L entries, L ≥ 2, in four arrays: the entry with index bits (c, b, x), c lowest, is v[c][b][x]. Only
-// the used prefix of x is stored; behind it every fraction is 0/1.
+// the entries x of the layer's support are stored; everywhere else the fractions are 0/1.
 //
 // For the layer sumcheck above it c tells the child, b is the variable of round 1, x holds the others. All accesses are then
 // contiguous: layer L−1 is computed for b = 0 and b = 1 as vectors over x.
@@ -18,11 +18,11 @@ type quarters [2][2]vec
 
 // levels is one layer of the tree.
 type level struct {
-	used int // entries of every quarter
+	*support
 	p, q quarters
-	// ones is set at the leaves: tiles whose numerators are all 1 have no p. Other tiles have their own quarters in tiles.
-	leaf  bool
-	tiles []*quarters
+	// ones is set at the leaves: tiles whose numerators are all 1 have no p. Other tiles have their own quarters.
+	leaf bool
+	own  []*quarters
 	// blocks is set at leaves that are not kept: a tile is computed whenever it is asked for.
 	blocks []leafBlock
 }
@@ -50,36 +50,35 @@ type scratch struct {
 func (b *processor) Fractions(n int, blocks []backend.Block) backend.FractionTree {
 	t := &tree{pool: b.pool, n: n, kept: b.keptLeaves, levels: make([]level, max(n, 2)+1), scratch: make([]*scratch, b.threads)}
 	prepared := prepareBlocks(blocks)
-	end := 1 // one default leaf keeps an empty tree ordinary
-	for i := range prepared {
-		end = max(end, prepared[i].end)
+	bottom := len(t.levels) - 1
+	leaves := leafSupport(prepared, min(chunkBits, bottom-2))
+	if end := leaves.end(); end > 1<<(bottom-2) {
+		panic(fmt.Sprintf("cpu: blocks reach leaf %d of a tree of 2^%d", 4*end, n))
 	}
-	if end > 1<<n {
-		panic(fmt.Sprintf("cpu: blocks reach leaf %d of a tree of 2^%d", end, n))
-	}
-	t.allocate(end, prepared)
+	t.allocate(leaves, prepared)
 	t.build(prepared)
 	t.root = t.layerOne()
 	return t
 }
 
-// allocate makes the arrays of all layers; a layer has half as many used entries as the one below, rounded up. Leaves are a third of all.
-func (t *tree) allocate(end int, blocks []leafBlock) {
+// allocate makes the arrays of all layers; a layer has about half as many entries as the one below. Leaves are a third of all.
+func (t *tree) allocate(s *support, blocks []leafBlock) {
 	bottom := len(t.levels) - 1
-	if (end+3)/4 > collected {
+	if s.used > collected {
 		runtime.GC() // what is garbage by now would stay beside the tree
 	}
-	for j, used := bottom, (end+3)/4; j >= 2; j, used = j-1, (used+1)/2 {
+	for j := bottom; j >= 2; j-- {
 		l := &t.levels[j]
-		l.used = used
+		l.support = s
 		switch {
 		case j < bottom:
-			l.p, l.q = newQuarters(used), newQuarters(used)
-		case end > t.kept:
+			l.p, l.q = newQuarters(s.used), newQuarters(s.used)
+		case 4*s.used > t.kept:
 			l.leaf, l.blocks = true, blocks
 		default:
-			l.leaf, l.q, l.tiles = true, newQuarters(used), make([]*quarters, l.count())
+			l.leaf, l.q, l.own = true, newQuarters(s.used), make([]*quarters, len(s.tiles))
 		}
+		s = s.above()
 	}
 }
 
@@ -90,20 +89,34 @@ const fusedLayers = 3
 // build computes the leaves and the layers above.
 func (t *tree) build(blocks []leafBlock) {
 	bottom := len(t.levels) - 1
+	leaves := &t.levels[bottom]
 	top := max(2, bottom-fusedLayers)
-	t.chunks(t.levels[bottom].count(), 1<<fusedLayers, func(w, lo, hi int) {
-		for i := lo; i < hi && t.levels[bottom].blocks == nil; i++ {
+	t.run(leaves.end()>>fusedLayers/tile+1, func(w, group int) {
+		lo, hi := leaves.within(group, fusedLayers)
+		for i := lo; i < hi && leaves.blocks == nil; i++ {
 			t.fillLeaves(w, blocks, i)
 		}
 		for j := bottom - 1; j >= top; j-- {
+			lo, hi := t.levels[j+1].within(group, fusedLayers-(bottom-1-j))
 			for i := lo; i < hi; i++ {
 				t.sumUp(w, j, i)
 			}
-			lo, hi = lo/2, (hi+1)/2
 		}
 	})
 	for j := top - 1; j >= 2; j-- {
-		t.run(t.levels[j+1].count(), func(w, i int) { t.sumUp(w, j, i) })
+		if t.levels[j+1].scattered() {
+			t.fillUnits(j)
+		}
+		t.run(len(t.levels[j+1].tiles), func(w, i int) { t.sumUp(w, j, i) })
+	}
+}
+
+// fillUnits sets all of a layer to 0/1, where not all entries will be written.
+func (t *tree) fillUnits(j int) {
+	for c := range 2 {
+		for b := range 2 {
+			fill(t.levels[j].q[c][b], one())
+		}
 	}
 }
 
@@ -134,19 +147,20 @@ func (t *tree) leaves(w int, blocks []leafBlock, i int) (s *leafScratch, n int, 
 	if own.leaf == nil {
 		own.leaf = newLeafScratch()
 	}
-	lo, hi := i*tile, min(t.levels[len(t.levels)-1].used, (i+1)*tile)
-	return own.leaf, 4 * (hi - lo), own.leaf.fillLeaves(blocks, 4*lo, 4*(hi-lo))
+	l := &t.levels[len(t.levels)-1]
+	at := l.tiles[i]
+	return own.leaf, 4 * (at.hi - at.lo), own.leaf.fillLeaves(blocks, l.support, at)
 }
 
 // fillLeaves keeps a tile of leaves: q always, p only if some numerator is not 1.
 func (t *tree) fillLeaves(w int, blocks []leafBlock, i int) {
 	s, n, ones := t.leaves(w, blocks, i)
 	leaves := &t.levels[len(t.levels)-1]
-	leaves.q.scatter(i*tile, s.q[:n])
+	leaves.q.scatter(leaves.tiles[i].lo, s.q[:n])
 	if !ones {
 		p := newQuarters(n / 4)
 		p.scatter(0, s.p[:n])
-		leaves.tiles[i] = &p
+		leaves.own[i] = &p
 	}
 }
 
@@ -189,28 +203,24 @@ func (t *tree) tile(w, j, i int) (p, q quarters, onlyOnes bool) {
 	if l.blocks != nil {
 		return t.freshTile(w, l.blocks, i)
 	}
-	lo, hi := i*tile, min(l.used, (i+1)*tile)
-	q = l.q.slice(lo, hi)
+	at := l.tiles[i]
+	q = l.q.slice(at.lo, at.hi)
 	switch {
 	case !l.leaf:
-		p = l.p.slice(lo, hi)
-	case l.tiles[i] != nil:
-		p = *l.tiles[i]
+		p = l.p.slice(at.lo, at.hi)
+	case l.own[i] != nil:
+		p = *l.own[i]
 	default:
 		onlyOnes = true
 	}
 	return p, q, onlyOnes
 }
 
-// count is the number of tiles.
-func (l *level) count() int { return (l.used + tile - 1) / tile }
-
 // sumUp computes the part of layer j above tile i of layer j+1: p = p⁰q¹ + p¹q⁰, q = q⁰q¹.
 func (t *tree) sumUp(w, j, i int) {
-	s, l := t.worker(w), &t.levels[j]
-	zero, unit := field.Element{}, one()
+	s, l, below := t.worker(w), &t.levels[j], &t.levels[j+1]
 	p, q, onlyOnes := t.tile(w, j+1, i)
-	n, at := len(q[0][0]), i*tile/2
+	n, at := len(q[0][0]), below.tiles[i]
 	sum, tmp := s.v[0][:n], s.v[1][:n]
 	for b := range 2 {
 		if onlyOnes {
@@ -220,9 +230,9 @@ func (t *tree) sumUp(w, j, i int) {
 			mulVec(tmp, p[1][b], q[0][b])
 			addVec(sum, sum, tmp)
 		}
-		split(l.p[b][0][at:], l.p[b][1][at:], sum, &zero)
+		below.store(&l.p[b], at, sum, field.Element{})
 		mulVec(tmp, q[0][b], q[1][b])
-		split(l.q[b][0][at:], l.q[b][1][at:], tmp, &unit)
+		below.store(&l.q[b], at, tmp, one())
 	}
 }
 

@@ -109,6 +109,12 @@ func (b *leafBlock) cellOfRow(row int) int {
 	return cell
 }
 
+// inBox tells whether a leaf of the padded box is a cell.
+func (b *leafBlock) inBox(leaf int) bool {
+	in := leaf - b.start
+	return in&(1<<b.rowBits-1) < b.shape[len(b.shape)-1] && b.cellOfRow(in>>b.rowBits) >= 0
+}
+
 // span is a run of leaves that are consecutive cells of a block.
 type span struct {
 	b           *leafBlock
@@ -142,21 +148,12 @@ func newLeafScratch() *leafScratch {
 	return &leafScratch{q: make(vec, 4*tile), p: make(vec, 4*tile), raw: make(vec, 4*tile)}
 }
 
-// fillLeaves computes leaves [base, base+n) in their natural order and reports whether every numerator is 1; if not, they
+// fillLeaves computes the leaves of a tile, in their natural order run by run, and reports whether every numerator is 1; if not, they
 // are in s.p.
-func (s *leafScratch) fillLeaves(blocks []leafBlock, base, n int) (allOnes bool) {
-	first, _ := slices.BinarySearchFunc(blocks, base, func(b leafBlock, at int) int {
-		if b.end <= at {
-			return -1
-		}
-		return 1
-	})
+func (s *leafScratch) fillLeaves(blocks []leafBlock, sup *support, t piece) (allOnes bool) {
 	s.spans = s.spans[:0]
-	for i := first; i < len(blocks) && blocks[i].start < base+n; i++ {
-		b := &blocks[i]
-		s.spans = b.spans(s.spans, base, max(base, b.start), min(base+n, b.end))
-	}
-	ones, covered := 0, 0
+	sup.runs(t, func(at, x, n int) { s.cover(blocks, 4*x, 4*n, 4*(at-t.lo)) })
+	n, ones, covered := 4*(t.hi-t.lo), 0, 0
 	for _, sp := range s.spans {
 		covered += sp.n
 		if sp.b.Mult == nil {
@@ -177,6 +174,20 @@ func (s *leafScratch) fillLeaves(blocks []leafBlock, base, n int) (allOnes bool)
 		s.numerators(sp)
 	}
 	return false
+}
+
+// cover appends the spans of leaves [base, base+n), which stand in the tile from at on.
+func (s *leafScratch) cover(blocks []leafBlock, base, n, at int) {
+	first, _ := slices.BinarySearchFunc(blocks, base, func(b leafBlock, at int) int {
+		if b.end <= at {
+			return -1
+		}
+		return 1
+	})
+	for i := first; i < len(blocks) && blocks[i].start < base+n; i++ {
+		b := &blocks[i]
+		s.spans = b.spans(s.spans, base-at, max(base, b.start), min(base+n, b.end))
+	}
 }
 
 // denominators computes q = base + Σ coef·column over one run.

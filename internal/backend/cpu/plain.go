@@ -23,16 +23,17 @@ func newPlainLayer(t *tree, j int, s []field.Element, lambda field.Element) *pla
 	}
 	fill(l.v[arrQ0], one())
 	fill(l.v[arrQ1], one())
-	for i := range t.levels[bits].count() {
+	below := &t.levels[bits]
+	for i, part := range below.tiles {
 		p, q, onlyOnes := t.tile(0, bits, i)
 		for b := range 2 {
-			for x := range q[0][b] {
-				at := 2*(i*tile+x) + b
-				l.v[arrQ0][at], l.v[arrQ1][at] = q[0][b][x], q[1][b][x]
+			for k := range q[0][b] {
+				at := 2*below.x(part.lo+k) + b
+				l.v[arrQ0][at], l.v[arrQ1][at] = q[0][b][k], q[1][b][k]
 				if onlyOnes {
 					l.v[arrP][at], l.v[arrG][at] = one(), one()
 				} else {
-					l.v[arrP][at], l.v[arrG][at] = p[0][b][x], p[1][b][x]
+					l.v[arrP][at], l.v[arrG][at] = p[0][b][k], p[1][b][k]
 				}
 			}
 		}

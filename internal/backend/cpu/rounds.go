@@ -20,8 +20,8 @@ import (
 // the round polynomial has h(0) = ll/(1−σ), h(1) = hh/σ, h∞ = (hh − hl)/σ + (ll − lh)/(1−σ). Since h is known at one point from
 // the round before (C = ll + hh), hh is computed in the first of these rounds only.
 //
-// Behind the used prefix F is the constant λ, which adds the same to h(0) and h(1) and nothing to h∞; of it only the one cell
-// beside a last odd one is ever written.
+// Where nothing is stored F is the constant λ, which adds the same to h(0) and h(1) and nothing to h∞; of it only the cell beside a last
+// odd one is ever written, and once, when chunks have shrunk to single entries, all up to the last entry.
 type layer struct {
 	t       *tree
 	j       int
@@ -34,10 +34,11 @@ type layer struct {
 	rho     *field.Element // a challenge that is not yet applied
 	bound   int            // challenges applied
 	v       [4][2]vec      // P, G, q⁰, q¹, each as lo and hi of the lowest free variable
+	stored  *support       // of the variables above it
 	scale   field.Element  // P and G are to be multiplied by it
 	unscale field.Element  // 1/scale
 	sums    [4]field.Element
-	h       [3]field.Element // h(0), Δ, h∞ of the last round over the used prefix
+	h       [3]field.Element // h(0), Δ, h∞ of the last round over what is stored
 	known   *field.Element   // ll + hh of the coming round if known
 	last    [4]field.Element
 }
@@ -79,24 +80,24 @@ func (l *layer) below() *level { return &l.t.levels[l.j+1] }
 // are multiplied to its sum.
 func (l *layer) First() field.Element {
 	below := l.below()
-	l.t.run(below.count(), func(w, i int) {
-		s := l.t.worker(w)
+	l.t.run(len(below.tiles), func(w, i int) {
+		s, at := l.t.worker(w), below.tiles[i]
 		p, q, onlyOnes := l.t.tile(w, l.j+1, i)
 		n := len(q[0][0])
 		d0, d1, dp := s.v[0][:n], s.v[1][:n], s.v[2][:n]
 		subVec(d0, q[0][1], q[0][0])
 		subVec(d1, q[1][1], q[1][0])
-		w0 := s.v[3][:n]
-		mulVec(w0, d0, l.inner[:n])
+		w0, inner := s.v[3][:n], below.ofTile(at, l.inner, s.v[4])
+		mulVec(w0, d0, inner)
 		sum := mul(l.lambda, dot(w0, d1))
 		if !onlyOnes {
 			subVec(dp, p[1][1], p[1][0])
 			sum = add(sum, dot(w0, dp))
 			subVec(dp, p[0][1], p[0][0])
-			mulVec(dp, dp, l.inner[:n])
+			mulVec(dp, dp, inner)
 			sum = add(sum, dot(dp, d1))
 		}
-		s.sums[0] = add(s.sums[0], mul(sum, l.outer[i]))
+		s.sums[0] = add(s.sums[0], mul(sum, l.outer[at.block]))
 	})
 	return l.t.collect()[0]
 }
@@ -161,28 +162,26 @@ func (l *layer) apply() {
 
 // target returns where a bind writes: the arrays of layer j−bound, of the very size needed, since layers above the one asked are
 // no longer used. After the last bind there is a single cell left and no target.
-func (l *layer) target() (v [4][2]vec) {
+func (l *layer) target() (v [4][2]vec, stored *support) {
 	at := l.j - l.bound
 	if at < 2 {
 		for a := range v {
 			v[a] = [2]vec{make(vec, 1), make(vec, 1)}
 		}
-		return v
+		return v, prefix(1)
 	}
 	up := &l.t.levels[at]
-	return [4][2]vec{up.p[0], up.p[1], up.q[0], up.q[1]}
+	return [4][2]vec{up.p[0], up.p[1], up.q[0], up.q[1]}, up.support
 }
 
 // bindFirst fixes b: four arrays over x from the eight of the layer below, then multiplied by the eq weights.
 func (l *layer) bindFirst(rho field.Element) {
-	below, target := l.below(), l.target()
-	pad := l.padCell(below.used)
-	l.t.run(below.count(), func(w, i int) {
-		s := l.t.worker(w)
+	below := l.below()
+	l.pass(below.support, true, func(w, i int, out *[4]vec) {
+		s, at := l.t.worker(w), below.tiles[i]
 		p, q, onlyOnes := l.t.tile(w, l.j+1, i)
-		n := len(q[0][0])
-		weight, out := s.v[4][:n], [4]vec{s.v[0][:n], s.v[1][:n], s.v[2][:n], s.v[3][:n]}
-		scaleVec(weight, l.inner[:n], &l.outer[i])
+		weight := s.v[4][:len(q[0][0])]
+		scaleVec(weight, below.ofTile(at, l.inner, s.v[5]), &l.outer[at.block])
 		lerp(out[arrQ0], q[0][0], q[0][1], &rho)
 		lerp(out[arrQ1], q[1][0], q[1][1], &rho)
 		scaleVec(out[arrG], out[arrQ1], &l.lambda)
@@ -190,39 +189,55 @@ func (l *layer) bindFirst(rho field.Element) {
 			mulVec(out[arrG], out[arrG], weight)
 			addVec(out[arrG], out[arrG], weight)
 			copy(out[arrP], weight)
-		} else {
-			p1 := s.v[5][:n]
-			lerp(p1, p[1][0], p[1][1], &rho)
-			addVec(out[arrG], out[arrG], p1)
-			mulVec(out[arrG], out[arrG], weight)
-			lerp(out[arrP], p[0][0], p[0][1], &rho)
-			mulVec(out[arrP], out[arrP], weight)
+			return
 		}
-		l.finishTile(s, target, i*tile/2, out, &pad, true)
+		p1 := s.v[5][:len(weight)]
+		lerp(p1, p[1][0], p[1][1], &rho)
+		addVec(out[arrG], out[arrG], p1)
+		mulVec(out[arrG], out[arrG], weight)
+		lerp(out[arrP], p[0][0], p[0][1], &rho)
+		mulVec(out[arrP], out[arrP], weight)
 	})
-	l.finishPass(target)
 }
 
-// padCell returns P, G, q⁰, q¹ at the first cell behind the used prefix of m cells over the variables left in s: 0/1 fractions.
-func (l *layer) padCell(m int) (pad [4]field.Element) {
-	pad[arrQ0].SetOne()
-	pad[arrQ1].SetOne()
-	if m%2 == 1 && m < 1<<len(l.s) {
-		pad[arrG] = mul(mul(l.lambda, eqAt(l.s, m)), l.unscale)
+// pass computes P, G, q⁰, q¹ over the variables that are left in s tile by tile, stores them split along the lowest, and adds up the next
+// round's sums.
+func (l *layer) pass(src *support, withHH bool, compute func(w, i int, out *[4]vec)) {
+	target, stored := l.target()
+	pad := l.padCell(src)
+	if src.scattered() {
+		l.fillPadding(target, src.end())
 	}
-	return pad
+	l.t.run(len(src.tiles), func(w, i int) {
+		s, at := l.t.worker(w), src.tiles[i]
+		var out [4]vec
+		for a := range out {
+			out[a] = s.v[a][:at.hi-at.lo]
+		}
+		compute(w, i, &out)
+		for a := range out {
+			src.store(&target[a], at, out[a], pad[a])
+		}
+		if !src.scattered() {
+			l.addSums(s, target, at.lo/2, (at.hi+1)/2, withHH)
+		}
+	})
+	if src.scattered() {
+		l.known = nil // what was padding counts from now on
+		l.t.run(len(stored.tiles), func(w, i int) {
+			l.addSums(l.t.worker(w), target, stored.tiles[i].lo, stored.tiles[i].hi, true)
+		})
+	}
+	l.v, l.stored, l.sums = target, stored, l.t.collect()
+	for a := range l.last {
+		l.last[a] = target[a][0][0]
+	}
 }
 
-// finishTile splits four vectors along the next variable, stores them, and adds up the next round's sums over them.
-func (l *layer) finishTile(s *scratch, target [4][2]vec, at int, src [4]vec, pad *[4]field.Element, withHH bool) {
-	n := (len(src[0]) + 1) / 2
-	var v [4][2]vec
-	for a := range v {
-		v[a] = [2]vec{target[a][0][at : at+n], target[a][1][at : at+n]}
-		split(v[a][0], v[a][1], src[a], &pad[a])
-	}
+// addSums adds up the next round's sums over a range of two halves.
+func (l *layer) addSums(s *scratch, v [4][2]vec, lo, hi int, withHH bool) {
 	pair := func(i, x, y int) {
-		t := add(dot(v[arrP][x], v[arrQ1][y]), dot(v[arrG][x], v[arrQ0][y]))
+		t := add(dot(v[arrP][x][lo:hi], v[arrQ1][y][lo:hi]), dot(v[arrG][x][lo:hi], v[arrQ0][y][lo:hi]))
 		s.sums[i] = add(s.sums[i], t)
 	}
 	pair(sumLL, 0, 0)
@@ -233,26 +248,43 @@ func (l *layer) finishTile(s *scratch, target [4][2]vec, at int, src [4]vec, pad
 	}
 }
 
-// finishPass takes over the target and the sums.
-func (l *layer) finishPass(target [4][2]vec) {
-	l.v, l.sums = target, l.t.collect()
-	for a := range l.last {
-		l.last[a] = target[a][0][0]
+// padCell returns P, G, q⁰, q¹ at the first cell behind a prefix over the variables left in s, if it is an odd one: 0/1 fractions.
+func (l *layer) padCell(src *support) (pad [4]field.Element) {
+	pad[arrQ0].SetOne()
+	pad[arrQ1].SetOne()
+	if src.chunks == nil && src.used%2 == 1 && src.used < 1<<len(l.s) {
+		pad[arrG] = mul(mul(l.lambda, eqAt(l.s, src.used)), l.unscale)
 	}
+	return pad
+}
+
+// fillPadding sets two halves to 0/1 fractions up to the end of the variables left in s, or the even entry behind it.
+func (l *layer) fillPadding(target [4][2]vec, end int) {
+	end = min((end+1)&^1, 1<<len(l.s))
+	cut := min(len(l.s), log2(tile))
+	inner, outer := eqTable(l.s[:cut]), eqTable(l.s[cut:])
+	factor, unit := mul(l.lambda, l.unscale), one()
+	l.t.chunks(end, tile, func(w, lo, hi int) {
+		g, scale := l.t.worker(w).v[0][:hi-lo], mul(factor, outer[lo/tile])
+		scaleVec(g, inner[:hi-lo], &scale)
+		split(target[arrG][0][lo/2:], target[arrG][1][lo/2:], g, &field.Element{})
+		for half := range 2 {
+			n := (hi - lo + 1) / 2
+			clear(target[arrP][half][lo/2:][:n])
+			fill(target[arrQ0][half][lo/2:][:n], unit)
+			fill(target[arrQ1][half][lo/2:][:n], unit)
+		}
+	})
 }
 
 // bindNext fixes the lowest variable of x.
 func (l *layer) bindNext(rho field.Element) {
 	ratio, onlyHi := l.rescale(rho)
-	src, target := l.v, l.target()
-	m := len(src[0][0])
+	src, stored := l.v, l.stored
 	l.s, l.inverse = l.s[1:], l.inverse[2:]
-	pad := l.padCell(m)
-	l.predict(rho, pad[arrG])
-	l.t.run((m+tile-1)/tile, func(w, i int) {
-		s := l.t.worker(w)
-		lo, hi := i*tile, min(m, (i+1)*tile)
-		out := [4]vec{s.v[0][:hi-lo], s.v[1][:hi-lo], s.v[2][:hi-lo], s.v[3][:hi-lo]}
+	l.predict(rho, l.padCell(stored)[arrG])
+	l.pass(stored, false, func(_, i int, out *[4]vec) {
+		lo, hi := stored.tiles[i].lo, stored.tiles[i].hi
 		for _, a := range []int{arrP, arrG} {
 			if onlyHi {
 				copy(out[a], src[a][1][lo:hi])
@@ -263,9 +295,7 @@ func (l *layer) bindNext(rho field.Element) {
 		}
 		lerp(out[arrQ0], src[arrQ0][0][lo:hi], src[arrQ0][1][lo:hi], &rho)
 		lerp(out[arrQ1], src[arrQ1][0][lo:hi], src[arrQ1][1][lo:hi], &rho)
-		l.finishTile(s, target, lo/2, out, &pad, false)
 	})
-	l.finishPass(target)
 }
 
 // rescale moves the coefficient of the lower half into scale and returns the ratio of the upper half's to it; at ρ = 1 only the
@@ -283,7 +313,7 @@ func (l *layer) rescale(rho field.Element) (ratio field.Element, onlyHi bool) {
 	return mul(c1, inverse), false
 }
 
-// predict works out ll + hh of the next round: h(ρ) over the used prefix, and the pad cell's share.
+// predict works out ll + hh of the next round: h(ρ) over what is stored, and the pad cell's share.
 func (l *layer) predict(rho, pad field.Element) {
 	c := add(l.h[0], mul(rho, l.h[1]))
 	c = add(c, mul(sub(mul(rho, rho), rho), l.h[2]))

@@ -66,6 +66,7 @@ func fractions(t *testing.T, s *Source, ref, cand backend.Backend) {
 		{13, [][]int{{2048}, {1024}, {700}, {30, 17}, {9}}},
 		{14, [][]int{{3, 1025}}},
 		{16, [][]int{{100, 60}, {64, 64}, {4096}, {511}}},
+		{16, [][]int{{9, 9, 65}, {3, 3, 200}, {5, 100}, {2, 2, 2}}},
 		{20, [][]int{{5, 6}}},
 	} {
 		t.Run(fmt.Sprintf("%d%v", c.n, c.shapes), func(t *testing.T) {

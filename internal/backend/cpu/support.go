@@ -1,0 +1,141 @@
+package cpu
+
+import (
+	"slices"
+
+	"github.com/zkllmc/zkllmc/internal/field"
+)
+
+// chunkBits says how large the chunks are in which layers are stored: 2^chunkBits entries x of every quarter of the leaves, which is 64
+// leaves. Rows of 576, 768 or 12288 cells are whole chunks, so that their padding costs nothing.
+const chunkBits = 4
+
+// support says which entries x of a layer are stored: those of some chunks, in ascending order one behind the other, or a prefix of all.
+// What is not stored is the fraction 0/1. A chunk of 2^bits entries is half as large in the layer above, and so after a variable of x is
+// bound; above chunks of one entry everything up to the last one is stored.
+type support struct {
+	chunks []int // their numbers, shared by all layers; nil: the prefix
+	bits   int   // log2 of a chunk's entries
+	used   int   // how many entries are stored
+	tiles  []piece
+}
+
+// piece is a part of the stored entries, at most a tile, all of whose x belong to one block of as many.
+type piece struct {
+	lo, hi int // among the stored entries
+	block  int // x / tile
+}
+
+// prefix is the support of the entries below used.
+func prefix(used int) *support {
+	s := &support{used: used}
+	for lo := 0; lo < used; lo += tile {
+		s.tiles = append(s.tiles, piece{lo, min(used, lo+tile), lo / tile})
+	}
+	return s
+}
+
+// chunked is the support of chunks of 2^bits entries.
+func chunked(chunks []int, bits int) *support {
+	s := &support{chunks: chunks, bits: bits, used: len(chunks) << bits}
+	perBlock := log2(tile) - bits
+	for k, c := range chunks {
+		if block := c >> perBlock; k == 0 || block != s.tiles[len(s.tiles)-1].block {
+			s.tiles = append(s.tiles, piece{lo: k << bits, block: block})
+		}
+		s.tiles[len(s.tiles)-1].hi = (k + 1) << bits
+	}
+	return s
+}
+
+// scattered tells that entries of the next support are not pairs of stored neighbours: chunks of one entry have no inner variable.
+func (s *support) scattered() bool { return s.chunks != nil && s.bits == 0 }
+
+// end is the number of entries up to the last one that is stored.
+func (s *support) end() int {
+	if s.chunks == nil {
+		return s.used
+	}
+	return (s.chunks[len(s.chunks)-1] + 1) << s.bits
+}
+
+// above is the support when the lowest variable of x is gone.
+func (s *support) above() *support {
+	if s.chunks != nil && s.bits > 0 {
+		return chunked(s.chunks, s.bits-1)
+	}
+	return prefix((s.end() + 1) / 2)
+}
+
+// x returns the entry that is stored at a place.
+func (s *support) x(at int) int {
+	if s.chunks == nil {
+		return at
+	}
+	return s.chunks[at>>s.bits]<<s.bits | at&(1<<s.bits-1)
+}
+
+// runs calls visit for every run of consecutive entries of a tile: n entries from x on, stored from at on.
+func (s *support) runs(t piece, visit func(at, x, n int)) {
+	if s.chunks == nil {
+		visit(t.lo, t.lo, t.hi-t.lo)
+		return
+	}
+	for k, last := t.lo>>s.bits, t.hi>>s.bits; k < last; {
+		from := k
+		for k++; k < last && s.chunks[k] == s.chunks[k-1]+1; k++ {
+		}
+		visit(from<<s.bits, s.chunks[from]<<s.bits, (k-from)<<s.bits)
+	}
+}
+
+// ofTile returns the entries of a table over the lowest variables of x that belong to a tile's entries; gathered is used if they do not
+// stand together.
+func (s *support) ofTile(t piece, table, gathered vec) vec {
+	n := t.hi - t.lo
+	if first := s.x(t.lo); s.x(t.hi-1) == first+n-1 {
+		return table[first%tile:][:n]
+	}
+	s.runs(t, func(at, x, n int) { copy(gathered[at-t.lo:], table[x%tile:][:n]) })
+	return gathered[:n]
+}
+
+// leafSupport finds the chunks of leaves that are not all padding, for chunks of 2^bits entries x, hence 4 times as many leaves. A box has
+// a cell among the leaves of an aligned range exactly if the first of them is one, or the block begins inside.
+func leafSupport(blocks []leafBlock, bits int) *support {
+	var chunks []int
+	for i := range blocks {
+		b := &blocks[i]
+		for c := b.start >> (bits + 2); c<<(bits+2) < b.end; c++ {
+			if (len(chunks) == 0 || chunks[len(chunks)-1] != c) && b.inBox(max(b.start, c<<(bits+2))) {
+				chunks = append(chunks, c)
+			}
+		}
+	}
+	if len(chunks) == 0 {
+		chunks = []int{0} // one default leaf keeps an empty tree ordinary
+	}
+	return chunked(slices.Clip(chunks), bits)
+}
+
+// within returns the range of tiles whose blocks are those of one group of 2^shift blocks.
+func (s *support) within(group, shift int) (lo, hi int) {
+	at := func(block int) int {
+		i, _ := slices.BinarySearchFunc(s.tiles, block, func(t piece, block int) int { return t.block - block })
+		return i
+	}
+	return at(group << shift), at((group + 1) << shift)
+}
+
+// store writes a tile's entries, split along the lowest variable of x, to the two arrays over the support above. Where a prefix ends in an
+// even entry, the odd one beside it becomes pad.
+func (s *support) store(to *[2]vec, t piece, src vec, pad field.Element) {
+	if !s.scattered() {
+		split(to[0][t.lo/2:], to[1][t.lo/2:], src, &pad)
+		return
+	}
+	for i := range src {
+		x := s.chunks[t.lo+i]
+		to[x&1][x>>1] = src[i]
+	}
+}
