@@ -86,10 +86,12 @@ type Instance struct {
 
 // Sumcheck is the prover's side of a batched sumcheck with L rounds. Round returns g(0), g(2), …, g(D) of the batch's round
 // polynomial g of degree at most D (g(1) follows from the running claim); Bind fixes the round's variable. Variables are
-// bound lowest first. The instances' Vals are consumed.
+// bound lowest first. The instances' Vals are read and not changed, during the first round that binds one of their variables and before.
+// Finals returns, after the last Bind, the value of every factor of every instance at the point.
 type Sumcheck interface {
 	Round() []field.Element
 	Bind(r field.Element)
+	Finals() [][]field.Element
 }
 
 // Eval asks for the MLE of T at Point.
@@ -127,6 +129,8 @@ type Backend interface {
 	Sumcheck(instances []Instance, rounds, degree int) Sumcheck
 	// FoldRows returns out[j] = Σ_i coef[i]·rows[i].Cells[j], j < width.
 	FoldRows(rows []Row, coef []field.Element, width int) []field.Element
+	// Combine returns Σ_i coef[i]·vecs[i], of vectors of one length.
+	Combine(vecs [][]field.Element, coef []field.Element) []field.Element
 	// Argument starts the folding of the final argument, U its inner-product base.
 	Argument(u, l []field.Element, g []group.Affine, U group.Affine) Argument
 }

@@ -132,12 +132,13 @@ type Range struct{ From, To int }
 // CellsOf is Cells for a run of rows. It asks data for runs of a tensor's cells, row-major, from lo up to hi-1.
 func (l *Layout) CellsOf(c *circuit.Circuit, rows Range, data func(id circuit.ID, lo, hi int) ([]int64, error)) ([][]int32, error) {
 	out := make([][]int32, rows.To-rows.From)
-	for _, id := range l.order {
+	first := sort.Search(len(l.order), func(i int) bool { return l.Of(l.order[i]).To > rows.From })
+	for _, id := range l.order[first:] {
 		own := l.Of(id)
-		here := Range{max(own.From, rows.From), min(own.To, rows.To)}
-		if here.From >= here.To {
-			continue
+		if own.From >= rows.To {
+			break
 		}
+		here := Range{max(own.From, rows.From), min(own.To, rows.To)}
 		if err := l.fill(out, rows.From, here, id, c.Tensor(id).Shape, data); err != nil {
 			return nil, fmt.Errorf("commit: tensor %s: %w", c.Tensor(id).Name, err)
 		}

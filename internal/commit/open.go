@@ -3,6 +3,7 @@ package commit
 import (
 	"fmt"
 	"slices"
+	"sync"
 
 	"github.com/zkllmc/zkllmc/internal/backend"
 	"github.com/zkllmc/zkllmc/internal/circuit"
@@ -19,17 +20,23 @@ type Set struct {
 	Points []group.Affine // one per row
 	Rows   []backend.Row  // prover
 	// Cells lays out the cells of rows that have none. A prover needs them twice, to commit and to open, and much else between.
-	Cells func() [][]int32
+	Cells func(rows Range) [][]int32
 }
 
-// rows are the rows with their cells.
-func (s *Set) rows() []backend.Row {
-	if s.Cells == nil {
-		return s.Rows
-	}
-	rows := slices.Clone(s.Rows)
-	for i, cells := range s.Cells() {
-		rows[i].Cells = cells
+// cells returns rows with their cells: those of the numbers, in ascending order.
+func (s *Set) cells(numbers []int) []backend.Row {
+	rows := make([]backend.Row, len(numbers))
+	for lo := 0; lo < len(numbers); {
+		hi := lo
+		for ; hi < len(numbers) && numbers[hi] == numbers[lo]+hi-lo; hi++ {
+			rows[hi] = s.Rows[numbers[hi]]
+		}
+		if s.Cells != nil {
+			for i, cells := range s.Cells(Range{numbers[lo], numbers[hi-1] + 1}) {
+				rows[lo+i].Cells = cells
+			}
+		}
+		lo = hi
 	}
 	return rows
 }
@@ -44,10 +51,22 @@ type Bound struct {
 type class struct {
 	bits   int
 	points []group.Affine
-	rows   []backend.Row
+	sets   []*Set
 	claims []Bound
+	of     []*Set // per claim
 	alphas []field.Element
-	parts  [][]part // per claim
+	parts  [][]part // per claim; rows by their numbers in the set
+}
+
+// base is the number in its class of the first row of a set.
+func (k *class) base(of *Set) (n int) {
+	for _, s := range k.sets {
+		if s == of {
+			break
+		}
+		n += len(s.Points)
+	}
+	return n
 }
 
 // Open reduces all claims to one inner product per class (protocol section 3). Messages, after every claim's value is bound:
@@ -61,9 +80,9 @@ func Open(ch *veil.Channel, c *circuit.Circuit, sets []Set, claims []Bound) {
 	ch.Charge("openings: alpha", len(claims), veil.FullBits)
 	power := alpha
 	var classes []*class
-	base := make([]int, len(sets)) // first row of a set in its class
 	of := make([]*class, len(sets))
-	for i, s := range sets {
+	for i := range sets {
+		s := &sets[i]
 		for _, k := range classes {
 			if k.bits == s.Layout.Bits {
 				of[i] = k
@@ -73,26 +92,17 @@ func Open(ch *veil.Channel, c *circuit.Circuit, sets []Set, claims []Bound) {
 			of[i] = &class{bits: s.Layout.Bits}
 			classes = append(classes, of[i])
 		}
-		base[i] = len(of[i].points)
+		of[i].sets = append(of[i].sets, s)
 		of[i].points = append(of[i].points, s.Points...)
-		if ch.Proving() {
-			of[i].rows = append(of[i].rows, s.rows()...)
-		}
 	}
 	for _, cl := range claims {
 		placed := false
-		for i, s := range sets {
-			if s.Layout.places[cl.T].here {
+		for i := range sets {
+			if s, k := &sets[i], of[i]; s.Layout.places[cl.T].here {
 				placed = true
-				parts := s.Layout.parts(c.Tensor(cl.T).Shape, cl.Claim)
-				for _, p := range parts {
-					for j := range p.rows {
-						p.rows[j] += base[i]
-					}
-				}
-				of[i].claims = append(of[i].claims, cl)
-				of[i].alphas = append(of[i].alphas, power)
-				of[i].parts = append(of[i].parts, parts)
+				k.claims, k.of = append(k.claims, cl), append(k.of, s)
+				k.alphas = append(k.alphas, power)
+				k.parts = append(k.parts, s.Layout.parts(c.Tensor(cl.T).Shape, cl.Claim))
 			}
 		}
 		if !placed {
@@ -113,70 +123,138 @@ func (k *class) open(ch *veil.Channel) {
 		claim.Add(k.alphas[i], cl.Value)
 	}
 	var prover backend.Sumcheck
+	var folded []*combination
 	if ch.Proving() {
-		prover = ch.Backend().Sumcheck(k.instances(ch.Backend()), k.bits, 2)
+		folded = k.fold(ch.Backend())
+		prover = ch.Backend().Sumcheck(instances(folded, k.bits), k.bits, 2)
 	}
 	point, final := sumcheck.Rounds(ch, "columns", k.bits, 2, claim.Expr(), prover)
+	coefs := k.coefficients(point)
+	o := veil.Opening{Name: fmt.Sprintf("rows of 2^%d", k.bits), Gens: group.Row(1 << k.bits), Points: k.points, Coefs: coefs}
+	if ch.Proving() {
+		o.Values, o.Blind = combined(ch.Backend(), folded, prover.Finals()), k.blind(coefs)
+	}
+	ch.Inner("opening", o, poly.Eq(point), final)
+}
+
+// coefficients are those of the rows in v*.
+func (k *class) coefficients(point []field.Element) []field.Element {
 	coefs := make([]field.Element, len(k.points))
 	var v field.Element
 	for i := range k.claims {
+		base := k.base(k.of[i])
 		for _, p := range k.parts[i] {
 			e := p.cols.at(point)
 			e.Mul(&e, &k.alphas[i])
 			for j, r := range p.rows {
 				v.Mul(&e, &p.coefs[j])
-				coefs[r].Add(&coefs[r], &v)
+				coefs[base+r].Add(&coefs[base+r], &v)
 			}
 		}
 	}
-	o := veil.Opening{Name: fmt.Sprintf("rows of 2^%d", k.bits), Gens: group.Row(1 << k.bits), Points: k.points, Coefs: coefs}
-	if ch.Proving() {
-		o.Values = ch.Backend().FoldRows(k.rows, coefs, 1<<k.bits)
-		for r := range k.rows {
-			v.Mul(&coefs[r], &k.rows[r].Blind)
-			o.Blind.Add(&o.Blind, &v)
-		}
-	}
-	ch.Inner("opening", o, poly.Eq(point), final)
+	return coefs
 }
 
-// instances groups the parts of all claims by equal column weights: one product of two factors per group.
-func (k *class) instances(be backend.Backend) []backend.Instance {
-	index := map[string]int{}
-	type group struct {
-		cols  columns
-		rows  []backend.Row
-		coefs []field.Element
+// blind is the blinder of the rows' combination.
+func (k *class) blind(coefs []field.Element) (sum field.Element) {
+	var v field.Element
+	for _, s := range k.sets {
+		base := k.base(s)
+		for r := range s.Rows {
+			v.Mul(&coefs[base+r], &s.Rows[r].Blind)
+			sum.Add(&sum, &v)
+		}
 	}
-	var groups []group
-	for i := range k.claims {
-		for _, p := range k.parts[i] {
-			key := p.cols.key()
-			g, ok := index[key]
-			if !ok {
-				g = len(groups)
-				index[key] = g
-				groups = append(groups, group{cols: p.cols})
-			}
-			for j, r := range p.rows {
-				var v field.Element
-				v.Mul(&p.coefs[j], &k.alphas[i])
-				groups[g].rows = append(groups[g].rows, k.rows[r])
-				groups[g].coefs = append(groups[g].coefs, v)
+	return sum
+}
+
+// combination is Σ coefs_i·row_i over the rows of all parts with equal column weights E, with which they are one product of two factors of
+// the sumcheck.
+type combination struct {
+	cols  columns
+	rows  [][]int           // by set of the class
+	coefs [][]field.Element // likewise
+	vals  []field.Element
+}
+
+// cellsAtOnce is how many cells are laid out by a task that folds them.
+const cellsAtOnce = 1 << 21
+
+// fold computes the combinations of all parts.
+func (k *class) fold(be backend.Backend) []*combination {
+	all := k.combinations()
+	type task struct {
+		to          *combination
+		set, lo, hi int
+	}
+	var tasks []task
+	for _, g := range all {
+		g.vals = make([]field.Element, 1<<k.bits)
+		for set, rows := range g.rows {
+			step := max(1, cellsAtOnce>>k.bits)
+			for lo := 0; lo < len(rows); lo += step {
+				tasks = append(tasks, task{g, set, lo, min(lo+step, len(rows))})
 			}
 		}
 	}
-	vars := make([]int, k.bits)
+	var adding sync.Mutex
+	poly.Parallel(len(tasks), func(i int) {
+		t := &tasks[i]
+		rows := k.sets[t.set].cells(t.to.rows[t.set][t.lo:t.hi])
+		sum := be.FoldRows(rows, t.to.coefs[t.set][t.lo:t.hi], 1<<k.bits)
+		adding.Lock()
+		defer adding.Unlock()
+		v := field.Vector(t.to.vals)
+		v.Add(v, sum)
+	})
+	return all
+}
+
+// combinations groups the parts of all claims by equal column weights.
+func (k *class) combinations() []*combination {
+	index := map[string]*combination{}
+	var all []*combination
+	for i := range k.claims {
+		set := slices.Index(k.sets, k.of[i])
+		for _, p := range k.parts[i] {
+			key := p.cols.key()
+			g := index[key]
+			if g == nil {
+				g = &combination{cols: p.cols, rows: make([][]int, len(k.sets)), coefs: make([][]field.Element, len(k.sets))}
+				index[key] = g
+				all = append(all, g)
+			}
+			g.rows[set] = append(g.rows[set], p.rows...)
+			for j := range p.coefs {
+				var v field.Element
+				g.coefs[set] = append(g.coefs[set], *v.Mul(&p.coefs[j], &k.alphas[i]))
+			}
+		}
+	}
+	return all
+}
+
+// instances are the products of combinations and their column weights.
+func instances(folded []*combination, bits int) []backend.Instance {
+	vars := make([]int, bits)
 	for i := range vars {
 		vars[i] = i
 	}
-	out := make([]backend.Instance, len(groups))
-	poly.Parallel(len(groups), func(i int) { // a group is often a single row
-		g := &groups[i]
-		out[i] = backend.Instance{N: k.bits, Coef: field.FromInt64(1), Factors: []backend.Factor{
-			{Vals: be.FoldRows(g.rows, g.coefs, 1<<k.bits), Vars: vars},
-			{Vals: g.cols.weights(), Vars: vars},
+	out := make([]backend.Instance, len(folded))
+	poly.Parallel(len(folded), func(i int) {
+		g := folded[i]
+		out[i] = backend.Instance{N: bits, Coef: field.One(), Factors: []backend.Factor{
+			{Vals: g.vals, Vars: vars}, {Vals: g.cols.weights(), Vars: vars},
 		}}
 	})
 	return out
+}
+
+// combined is v*: the combinations once more, with what the sumcheck has left of their column weights. No row is folded twice.
+func combined(be backend.Backend, folded []*combination, finals [][]field.Element) []field.Element {
+	vals, coefs := make([][]field.Element, len(folded)), make([]field.Element, len(folded))
+	for i, g := range folded {
+		vals[i], coefs[i] = g.vals, finals[i][1]
+	}
+	return be.Combine(vals, coefs)
 }

@@ -246,16 +246,19 @@ func (l *Ledger) through(p *passed) (coef field.Element, e veil.Expr) {
 
 // values computes what was asked for: MLEs of committed tensors, and product parts as the MLE less the terms passed through.
 func (l *Ledger) values(asked []*evaluation) []field.Element {
-	evals := make([]backend.Eval, len(asked))
-	for i, e := range asked {
-		evals[i] = backend.Eval{T: l.data(e.tensor.ID), Point: e.point}
+	var evals []backend.Eval
+	var missing []*evaluation
+	for _, e := range asked {
+		if e.full == nil {
+			evals, missing = append(evals, backend.Eval{T: l.data(e.tensor.ID), Point: e.point}), append(missing, e)
+		}
 	}
-	out := l.ch.Backend().EvalMany(evals)
-	for i, e := range asked {
-		full := out[i]
-		e.full = &full
+	for i, v := range l.ch.Backend().EvalMany(evals) {
+		missing[i].full = &v
 	}
+	out := make([]field.Element, len(asked))
 	for i, e := range asked {
+		out[i] = *e.full
 		for j := range e.passed {
 			v := l.passedValue(&e.passed[j])
 			out[i].Sub(&out[i], &v)

@@ -18,6 +18,7 @@ type instance struct {
 	vars   []int         // the shared labels, lowest variables first
 	n      int           // ℓ
 	degree int
+	summed []int         // prover: of every factor, the bits of the labels that it is summed over by itself
 	finals []*evaluation // the factors at the final point
 }
 
@@ -37,7 +38,11 @@ func (l *Ledger) Wave(w int, label string) {
 		prover = l.ch.Backend().Sumcheck(l.kernels(instances), rounds, degree)
 	}
 	point, final := sumcheck.Rounds(l.ch, label, rounds, degree, claim, prover)
-	l.finish(label, instances, point, final)
+	l.askFactors(instances, point)
+	if l.ch.Proving() {
+		take(instances, prover.Finals(), l.message)
+	}
+	l.finish(label, instances, final)
 }
 
 // batch lists a wave's instances and their batched claim.
@@ -98,22 +103,24 @@ func (in *instance) kernel(be backend.Backend, tensors []*backend.Tensor) backen
 	base := in.bases()
 	k := backend.Instance{N: in.n, Coef: in.coef}
 	for f := range in.term.Factors {
-		labels, vars := in.weights(f, base)
+		labels, vars, summed := in.weights(f, base)
 		k.Factors = append(k.Factors, backend.Factor{Vals: be.Partial(tensors[f], labels, len(vars)), Vars: vars})
+		in.summed = append(in.summed, summed)
+		k.Coef = halved(k.Coef, summed)
 	}
 	if point, vars := in.eqPoint(base); len(vars) > 0 {
 		k.Factors = append(k.Factors, backend.Factor{Vals: poly.Eq(point), Vars: vars})
 	}
-	// The kernels fold a label that is summed in one factor by adding up, the claim evaluates at ½ and multiplies by 2^bits:
-	// take that power out again.
-	for label := range in.term.Extents {
-		if !in.split.InOut[label] && in.split.Labels[label] != nil {
-			for b := 0; b < len(in.split.Labels[label]); b++ {
-				k.Coef.Mul(&k.Coef, &field.Half)
-			}
-		}
-	}
 	return k
+}
+
+// halved is v·2^−n. The kernels fold a label that is summed in one factor by adding up, the claim evaluates at ½ and multiplies by 2^bits:
+// that power is taken out again.
+func halved(v field.Element, n int) field.Element {
+	for range n {
+		v.Mul(&v, &field.Half)
+	}
+	return v
 }
 
 // bases returns the lowest variable of every shared label, -1 for other labels.
@@ -141,9 +148,9 @@ func (in *instance) eqPoint(base []int) (point []field.Element, vars []int) {
 	return point, vars
 }
 
-// weights says how a factor is evaluated partially: labels with a point are folded with eq, labels summed in this factor alone
-// are added up, shared labels stay, as the variables vars of the instance.
-func (in *instance) weights(f int, base []int) (labels []backend.Weights, vars []int) {
+// weights says how a factor is evaluated partially: labels with a point are folded with eq, labels summed in this factor alone, of so many
+// bits, are added up, shared labels stay, as the variables vars of the instance.
+func (in *instance) weights(f int, base []int) (labels []backend.Weights, vars []int, summed int) {
 	factor := &in.term.Factors[f]
 	has := make([]bool, len(in.term.Extents))
 	for _, a := range factor.Axes {
@@ -168,23 +175,43 @@ func (in *instance) weights(f int, base []int) (labels []backend.Weights, vars [
 				w.Var = local[label]
 			case in.split.InOut[label]:
 				w.Fold = poly.Eq(in.split.Labels[label])[:w.Extent]
+			default:
+				summed += circuit.Bits(w.Extent)
 			}
 			labels = append(labels, w)
 		}
 	}
-	return labels, vars
+	return labels, vars, summed
 }
 
-// finish binds the factors' evaluations and the partial products and ties the final claim to them.
-func (l *Ledger) finish(label string, instances []instance, point []field.Element, final veil.Expr) {
-	zs := 0
+// askFactors asks for the factors at the final point.
+func (l *Ledger) askFactors(instances []instance, point []field.Element) {
 	for i := range instances {
 		in := &instances[i]
 		in.split.Assign(in.term, in.vars, in.n, point)
 		for f := range in.term.Factors {
 			in.finals = append(in.finals, l.ask(in.term.Factors[f].T, in.split.FactorPoint(&in.term.Factors[f])))
 		}
-		zs += max(l.c.Classify(in.term).Hidden-1, 0)
+	}
+}
+
+// take notes what the factors are at the final point, which a sumcheck ends with: no tensor is evaluated once more. What earlier messages
+// have bound stays as it is.
+func take(instances []instance, finals [][]field.Element, message int) {
+	for i := range instances {
+		for f, e := range instances[i].finals {
+			if v := halved(finals[i][f], instances[i].summed[f]); e.message == message {
+				e.full = &v
+			}
+		}
+	}
+}
+
+// finish binds the factors' evaluations and the partial products and ties the final claim to them.
+func (l *Ledger) finish(label string, instances []instance, final veil.Expr) {
+	zs := 0
+	for i := range instances {
+		zs += max(l.c.Classify(instances[i].term).Hidden-1, 0)
 	}
 	z := l.Bind(label+" evaluations", zs, func() []field.Element { return l.partialProducts(instances) })
 	if l.ch.Err() != nil {

@@ -54,7 +54,7 @@ type Proof struct {
 	Weights   commit.Set     // those that the proof opens: all of them, but for a piece of a range proof
 	Statement Statement
 	Witness   []backend.Row
-	Cells     func() [][]int32 // of the witness, laid out once more: Run drops those of its rows; nil: it keeps them
+	Cells     func(commit.Range) [][]int32 // of the witness, laid out once more: Run drops those of its rows; nil: it keeps them
 	Data      func(circuit.ID) *backend.Tensor
 	Phase     func(string) // told what begins; may be nil
 

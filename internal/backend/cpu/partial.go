@@ -227,3 +227,19 @@ func (b *processor) FoldRows(rows []backend.Row, coef []field.Element, width int
 	}
 	return out
 }
+
+// Combine adds up vectors with weights, tile by tile.
+func (b *processor) Combine(vecs [][]field.Element, coef []field.Element) []field.Element {
+	if len(vecs) == 0 {
+		return nil
+	}
+	out := make(vec, len(vecs[0]))
+	b.chunks(len(out), tile, func(_, lo, hi int) {
+		prod := make(vec, hi-lo)
+		for i, v := range vecs {
+			scaleVec(prod, v[lo:hi], &coef[i])
+			addVec(out[lo:hi], out[lo:hi], prod)
+		}
+	})
+	return out
+}

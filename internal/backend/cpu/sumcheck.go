@@ -393,6 +393,17 @@ func (s *sumcheck) Bind(r field.Element) {
 	s.round++
 }
 
+// Finals reads what is left of the slots.
+func (s *sumcheck) Finals() [][]field.Element {
+	out := make([][]field.Element, len(s.products))
+	for i, p := range s.products {
+		for _, t := range p.slots {
+			out[i] = append(out[i], t.vals[0])
+		}
+	}
+	return out
+}
+
 // buffer returns where the next bind of the slot writes.
 func (t *slot) buffer() vec {
 	n := len(t.vals) / 2

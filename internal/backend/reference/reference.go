@@ -96,6 +96,21 @@ func (definition) FoldRows(rows []backend.Row, coef []field.Element, width int) 
 	return out
 }
 
+// Combine adds up the scaled vectors.
+func (definition) Combine(vecs [][]field.Element, coef []field.Element) []field.Element {
+	var out []field.Element
+	for i, v := range vecs {
+		if out == nil {
+			out = make([]field.Element, len(v))
+		}
+		for j := range out {
+			var term field.Element
+			out[j].Add(&out[j], term.Mul(&v[j], &coef[i]))
+		}
+	}
+	return out
+}
+
 // fromInt maps an integer into the field.
 func fromInt(v int64) field.Element {
 	var e field.Element

@@ -104,3 +104,14 @@ func (s *sumcheck) Bind(r field.Element) {
 	}
 	s.left--
 }
+
+// Finals returns what is left of the factors.
+func (s *sumcheck) Finals() [][]field.Element {
+	out := make([][]field.Element, len(s.instances))
+	for k := range s.instances {
+		for _, f := range s.instances[k].factors {
+			out[k] = append(out[k], f[0])
+		}
+	}
+	return out
+}

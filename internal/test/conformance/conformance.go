@@ -22,6 +22,7 @@ func Run(t *testing.T, reference, candidate backend.Backend) {
 		{"CommitRows", commitRows},
 		{"MSM", msm},
 		{"FoldRows", foldRows},
+		{"Combine", combine},
 		{"EvalMany", evalMany},
 		{"Partial", partial},
 		{"Fractions", fractions},

@@ -72,3 +72,15 @@ func foldRows(t *testing.T, s *Source, ref, cand backend.Backend) {
 	coef := s.Elements(len(many))
 	equal(t, "many", ref.FoldRows(many, coef, 80), cand.FoldRows(many, coef, 80))
 }
+
+func combine(t *testing.T, s *Source, ref, cand backend.Backend) {
+	for _, width := range []int{1, 5, 64, 1000} {
+		var vecs [][]field.Element
+		for range 7 {
+			vecs = append(vecs, s.Edgy(width))
+		}
+		coef := s.Edgy(len(vecs))
+		equal(t, "combination", ref.Combine(vecs, coef), cand.Combine(vecs, coef))
+	}
+	equal(t, "no vectors", nil, cand.Combine(nil, nil))
+}

@@ -2,6 +2,7 @@ package conformance
 
 import (
 	"fmt"
+	"slices"
 	"testing"
 
 	"github.com/zkllmc/zkllmc/internal/backend"
@@ -92,6 +93,11 @@ func compareSumcheck(t *testing.T, s *Source, ref, cand backend.Backend, in []ba
 		a.Bind(r)
 		b.Bind(r)
 	}
+	want, got := a.Finals(), b.Finals()
+	equal(t, "finals", slices.Concat(want...), slices.Concat(got...))
+	for i := range want {
+		equal(t, fmt.Sprintf("finals of instance %d", i), want[i], got[i])
+	}
 }
 
 // checkSumcheck plays the verifier: g(1) follows from the claim, the last claim is the sum of the products at the point.
@@ -112,15 +118,19 @@ func checkSumcheck(t *testing.T, s *Source, cand backend.Backend, in []backend.I
 		prover.Bind(r)
 	}
 	var want field.Element
-	for _, k := range in {
+	finals := prover.Finals()
+	for i, k := range in {
 		prod, own := k.Coef, point[rounds-k.N:]
+		var values []field.Element
 		for _, f := range k.Factors {
 			var at []field.Element
 			for _, v := range f.Vars {
 				at = append(at, own[v])
 			}
-			prod = mul(prod, evaluate(f.Vals, at))
+			v := evaluate(f.Vals, at)
+			values, prod = append(values, v), mul(prod, v)
 		}
+		equal(t, "finals", values, finals[i])
 		want = add(want, prod)
 	}
 	equal(t, "final product", []field.Element{want}, []field.Element{claim})
