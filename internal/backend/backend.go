@@ -26,7 +26,8 @@ type Row struct {
 // Block is one block of leaves of the fraction tree (protocol section 5): a lookup or a table. With f = ID + Σ_i Gamma[i]·Cols[i]
 // a cell in the box has the denominator Beta − f and the numerator 1 (Mult nil) or −Mult[cell]; a cell of the padded box outside
 // the box is 0/1. The block's cells start at leaf Offset, a multiple of the padded size; the leaf index within the block is the
-// cell's padded row-major index.
+// cell's padded row-major index. Lines, if given, is the block of the table in which the cells were looked up: where a cell's columns are
+// those of a line, their denominators are one. It only tells a backend where to look.
 type Block struct {
 	Offset int
 	Shape  []int
@@ -35,6 +36,7 @@ type Block struct {
 	ID     field.Element
 	Beta   field.Element
 	Mult   []int64
+	Lines  *Block
 }
 
 // FractionTree is the prover's side of the fraction tree with 2^n leaves; leaves outside every block are 0/1.

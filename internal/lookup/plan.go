@@ -95,6 +95,12 @@ func (p *Plan) tableAt(table int, point []field.Element, gamma field.Element) fi
 // KernelBlocks returns the leaves for a backend, from the witness. Columns are not copied.
 func (p *Plan) KernelBlocks(data func(circuit.ID) *backend.Tensor, beta, gamma field.Element) []backend.Block {
 	out := make([]backend.Block, len(p.Blocks))
+	tables := make([]*backend.Block, len(p.tables))
+	for i := range p.Blocks {
+		if b := &p.Blocks[i]; b.Lookup < 0 {
+			tables[b.Table] = &out[i]
+		}
+	}
 	for i := range p.Blocks {
 		b := &p.Blocks[i]
 		k := backend.Block{Offset: int(b.Offset), Shape: b.Shape, ID: tableID(b.Table), Beta: beta}
@@ -102,6 +108,7 @@ func (p *Plan) KernelBlocks(data func(circuit.ID) *backend.Tensor, beta, gamma f
 			k.Cols = p.circuit.Tables[b.Table].Cols
 			k.Mult = data(p.circuit.Tables[b.Table].Mult).V
 		} else {
+			k.Lines = tables[b.Table]
 			for _, id := range p.circuit.Lookups[b.Lookup].Cols {
 				k.Cols = append(k.Cols, data(id).V)
 			}

@@ -13,8 +13,16 @@ type leafBlock struct {
 	start, end int // leaves of the padded box, cut behind the last cell of the box
 	base       field.Element
 	coef       []field.Element
-	shape      []int // Shape with trailing full axes merged into one
-	rowBits    int   // log2 of the last axis of shape, padded
+	shape      []int  // Shape with trailing full axes merged into one
+	rowBits    int    // log2 of the last axis of shape, padded
+	lines      *lines // of the table whose lines the cells are, nil if they do not help
+}
+
+// lines are those of a table whose first column counts up from first, but for a few.
+type lines struct {
+	cols  [][]int64
+	first int64
+	q     vec // their denominators
 }
 
 // montgomeryRadix is 2^256 as an element: an element whose lowest limb is set to an integer v directly stands for v·2^-256, so
@@ -40,6 +48,7 @@ var offsetElement = func() (e field.Element) { e.SetUint64(intOffset); return }(
 // prepareBlocks orders the blocks by offset and works out the constants of q = Beta − ID − Σ Gamma[i]·Cols[i].
 func prepareBlocks(blocks []backend.Block) []leafBlock {
 	out := make([]leafBlock, 0, len(blocks))
+	tables := map[*backend.Block]*lines{}
 	for i := range blocks {
 		b := leafBlock{Block: &blocks[i], start: blocks[i].Offset, shape: mergeAxes(blocks[i].Shape)}
 		b.rowBits = log2(b.shape[len(b.shape)-1])
@@ -58,8 +67,37 @@ func prepareBlocks(blocks []backend.Block) []leafBlock {
 			out = append(out, b)
 		}
 	}
+	for i := range out {
+		b := &out[i]
+		if t, ok := tables[b.Lines]; ok {
+			b.lines = t
+		} else if b.Lines != nil && len(b.Lines.Cols) == len(b.Cols) {
+			b.lines = denominatorsOf(out, b.Lines)
+			tables[b.Lines] = b.lines
+		}
+	}
 	slices.SortFunc(out, func(a, b leafBlock) int { return a.start - b.start })
 	return out
+}
+
+// denominatorsOf computes the denominators of a table's lines; nil where its first column does not tell the line.
+func denominatorsOf(blocks []leafBlock, table *backend.Block) *lines {
+	i := slices.IndexFunc(blocks, func(b leafBlock) bool { return b.Block == table })
+	if i < 0 || len(table.Cols) == 0 {
+		return nil
+	}
+	l := &lines{cols: table.Cols, first: table.Cols[0][0], q: make(vec, len(table.Cols[0]))}
+	counted, raw := 0, make(vec, len(l.q))
+	for k, v := range table.Cols[0] {
+		if v == l.first+int64(k) {
+			counted++
+		}
+	}
+	if counted < len(l.q)/2 {
+		return nil
+	}
+	blocks[i].denominators(l.q, raw, 0)
+	return l
 }
 
 // mergeAxes joins axes whose lower neighbours fill their power of two: cells and leaves then advance together across them.
@@ -190,17 +228,57 @@ func (s *leafScratch) cover(blocks []leafBlock, base, n, at int) {
 	}
 }
 
-// denominators computes q = base + Σ coef·column over one run.
+// denominators computes the denominators of one run.
 func (s *leafScratch) denominators(sp span) {
-	b, q, raw := sp.b, s.q[sp.at:sp.at+sp.n], s.raw[:sp.n]
+	if q := s.q[sp.at : sp.at+sp.n]; sp.b.lines == nil || !sp.b.look(q, sp.cell) {
+		sp.b.denominators(q, s.raw[:sp.n], sp.cell)
+	}
+}
+
+// denominators computes q = base + Σ coef·column of consecutive cells.
+func (b *leafBlock) denominators(q, raw vec, cell int) {
 	fill(q, b.base)
 	for i, col := range b.Cols {
-		for k, v := range col[sp.cell : sp.cell+sp.n] {
+		for k, v := range col[cell : cell+len(q)] {
 			raw[k] = rawInt(v)
 		}
 		scaleVec(raw, raw, &b.coef[i])
 		addVec(q, q, raw)
 	}
+}
+
+// look takes the denominators of consecutive cells from the lines of the table. It gives up where too many cells are not the line that the
+// first column tells, as lines of clamped values are.
+func (b *leafBlock) look(q vec, cell int) bool {
+	misses := 0
+	for k := range q {
+		if at := b.line(cell + k); at >= 0 {
+			q[k] = b.lines.q[at]
+			continue
+		}
+		if misses++; misses > len(q)/8 {
+			return false
+		}
+		q[k] = b.base
+		for i, col := range b.Cols {
+			q[k] = add(q[k], mul(rawInt(col[cell+k]), b.coef[i]))
+		}
+	}
+	return true
+}
+
+// line returns the line that a cell is, −1 if it is not the one that its first column tells.
+func (b *leafBlock) line(cell int) int {
+	at := uint64(b.Cols[0][cell] - b.lines.first)
+	if at >= uint64(len(b.lines.q)) {
+		return -1
+	}
+	for i, col := range b.lines.cols {
+		if col[at] != b.Cols[i][cell] {
+			return -1
+		}
+	}
+	return int(at)
 }
 
 // numerators writes 1 or −Mult over one run.

@@ -46,7 +46,40 @@ func (s *Source) layout(shapes [][]int) []backend.Block {
 	return out
 }
 
+// lookups places a lookup of 3×200 cells in a table that counts up, but for its last lines, and the table. Most cells are lines that the
+// first column tells, one in odd is not.
+func (s *Source) lookups(cols int, odd int) []backend.Block {
+	const lines, cells = 100, 600
+	table := s.Block(1024, []int{lines}, cols, 20, true)
+	cell := s.Block(0, []int{3, 200}, cols, 20, false)
+	for k := range lines - 3 {
+		table.Cols[0][k] = int64(k) - 40
+	}
+	for k := range cells {
+		line := s.Intn(lines)
+		for i := range cols {
+			cell.Cols[i][k] = table.Cols[i][line]
+		}
+		if s.Intn(odd) == 0 {
+			cell.Cols[s.Intn(cols)][k] += int64(s.Intn(3)) - 1
+		}
+	}
+	cell.Gamma, cell.ID, cell.Beta = table.Gamma, table.ID, table.Beta
+	blocks := []backend.Block{cell, table}
+	blocks[0].Lines = &blocks[1]
+	return blocks
+}
+
 func fractions(t *testing.T, s *Source, ref, cand backend.Backend) {
+	for cols := 1; cols <= 3; cols++ {
+		for _, odd := range []int{1000, 40, 2} {
+			t.Run(fmt.Sprintf("lookups of %d columns, one in %d wrong", cols, odd), func(t *testing.T) {
+				blocks := s.lookups(cols, odd)
+				compareTrees(t, s, 11, ref.Fractions(11, blocks), cand.Fractions(11, blocks), nil)
+				checkTree(t, s, 11, blocks, cand.Fractions(11, blocks))
+			})
+		}
+	}
 	for _, c := range []struct {
 		n      int
 		shapes [][]int
