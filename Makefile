@@ -99,10 +99,10 @@ lint:
 	$(GO) mod tidy -diff
 
 assembly: ## write the assembly of the kernels anew
-	$(GO) generate ./internal/matrix
+	$(GO) generate ./internal/matrix ./internal/tensor ./internal/backend/cpu
 
 generated: generate assembly
-	@git diff --exit-code -- generated internal/matrix || { echo 'what is generated is not what its generators write: commit the difference'; exit 1; }
+	@git diff --exit-code -- generated internal/matrix internal/tensor internal/backend/cpu || { echo 'what is generated is not what its generators write: commit the difference'; exit 1; }
 
 # The race detector is the one part that needs a C compiler.
 race:

@@ -213,3 +213,36 @@ func (a *signed) reduce() Element {
 
 // extend returns the word that continues a two's complement number upwards.
 func extend(x uint64) uint64 { return uint64(int64(x) >> 63) }
+
+// Wide accumulates Σ u_i·e_i for any uint64 u_i, as one integer that is the Montgomery form of the sum, not reduced. The zero value is an
+// empty sum. 2^66 terms fit.
+type Wide [6]uint64
+
+// MulAdd adds u·e.
+func (a *Wide) MulAdd(e *Element, u uint64) {
+	h0, l0 := bits.Mul64(e[0], u)
+	h1, l1 := bits.Mul64(e[1], u)
+	h2, l2 := bits.Mul64(e[2], u)
+	h3, l3 := bits.Mul64(e[3], u)
+	var c uint64
+	l1, c = bits.Add64(l1, h0, 0)
+	l2, c = bits.Add64(l2, h1, c)
+	l3, c = bits.Add64(l3, h2, c)
+	h3 += c
+	a[0], c = bits.Add64(a[0], l0, 0)
+	a[1], c = bits.Add64(a[1], l1, c)
+	a[2], c = bits.Add64(a[2], l2, c)
+	a[3], c = bits.Add64(a[3], l3, c)
+	a[4], c = bits.Add64(a[4], h3, c)
+	a[5] += c
+}
+
+// Reduce returns the sum so far; the accumulator keeps it. What stands above 2^256 is multiplied by it, by its Montgomery form.
+func (a *Wide) Reduce() Element {
+	r, top := reduce4(a[0], a[1], a[2], a[3]), Element{a[4], a[5]}
+	top.Mul(&top, &squaredRadix)
+	return *r.Add(&r, &top)
+}
+
+// squaredRadix has the Montgomery form 2^512: a product with it multiplies by 2^256.
+var squaredRadix = Pow2(256)

@@ -153,3 +153,33 @@ func TestReduceWords(t *testing.T) {
 		}
 	}
 }
+
+// Wide takes every unsigned integer, and a million of the greatest.
+func TestWide(t *testing.T) {
+	r := rand.New(rand.NewPCG(1, 8))
+	e := append(randomElements(r, 50), extremes()...)
+	var acc Wide
+	sum := new(big.Int)
+	for i := range e {
+		for _, u := range []uint64{0, 1, r.Uint64(), math.MaxUint64} {
+			acc.MulAdd(&e[i], u)
+			term := e[i].BigInt(new(big.Int))
+			sum.Add(sum, term.Mul(term, new(big.Int).SetUint64(u)))
+			want := fromBig(sum)
+			if got := acc.Reduce(); !got.Equal(&want) {
+				t.Fatalf("element %d times %d", i, u)
+			}
+		}
+	}
+	largest := Element{p0 - 1, p1, p2, p3}
+	acc = Wide{}
+	const n = 1 << 20
+	for range n {
+		acc.MulAdd(&largest, math.MaxUint64)
+	}
+	want, count := FromUint64(math.MaxUint64), FromInt64(n)
+	want.Mul(&want, &count).Mul(&want, &largest)
+	if got := acc.Reduce(); !got.Equal(&want) {
+		t.Fatal("a million times the greatest")
+	}
+}

@@ -106,12 +106,11 @@ func (b *processor) evaluate(jobs []evaluation) []field.Element {
 			pieces = append(pieces, piece{i, lo, min(runs, lo+step)})
 		}
 	}
-	scratch := b.scratches()
-	b.run(len(pieces), func(w, i int) {
+	b.run(len(pieces), func(_, i int) {
 		j := &jobs[pieces[i].job]
 		n := len(j.low.vals)
 		for r := pieces[i].lo; r < pieces[i].hi; r++ {
-			j.sums[r] = dotInts(scratch(w), j.v[r*n:(r+1)*n], &j.low.w)
+			j.sums[r] = dotInts(j.v[r*n:(r+1)*n], &j.low.w)
 		}
 	})
 	out := make([]field.Element, len(jobs))

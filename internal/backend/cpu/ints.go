@@ -1,168 +1,255 @@
 package cpu
 
-import "github.com/zkllmc/zkllmc/internal/field"
+import (
+	"math/bits"
 
-// Sums of integers times field elements go through the field's vector inner product: an integer v is written as the element whose
-// lowest limb is v + 2^63, the weights carry the factor 2^256 that this lacks, and 2^63 times the sum of the weights is subtracted
-// at the end. Only one limb per integer is ever written. Where the processor has no wide vectors, the field package's accumulators
-// of word products are faster.
+	"github.com/zkllmc/zkllmc/internal/field"
+)
 
-// wideVectors chooses between the two ways.
-var wideVectors = field.WideVectors()
+// Sums of integers times field elements. The Montgomery form is linear: the sum's is Σ v_i·m_i with m_i that of element i, an integer sum
+// that is reduced once. An integer v enters as the unsigned v + 2^51 (v + 2^63 where there are no wide vectors), and as many times the sum
+// of the elements is subtracted at the end.
+//
+// Where the processor has AVX-512 IFMA, Montgomery forms are cut into five limbs of 52 bits, and eight products are added at a time: their
+// low 52 bits to the sum of the limb, the others to that of the next one. An integer beyond ±2^51 does not fit; the sums say so, and what
+// they belong to is computed again without vectors.
 
 // integers are the cell types.
 type integers interface{ int32 | int64 }
 
-// columnGroup is how many columns are read together: neighbours in memory, so a cache line is used while it is there.
-const columnGroup = 4
+const (
+	limbs     = 5
+	lanes     = 8
+	limbBits  = 52
+	shortBits = 51      // of the magnitude of integers that the kernels take
+	sumTerms  = 1 << 11 // a sum of as many low and high words stays below 2^64
+)
 
-// intScratch is the working memory of one worker; all but the lowest limbs of raw stay zero.
-type intScratch struct {
-	raw  [columnGroup]vec
-	prod vec
-	rows [][]int64
+// wideVectors chooses between the two ways.
+var wideVectors = haveKernels()
+
+var (
+	shortOffset = field.Pow2(shortBits)
+	longOffset  = field.Pow2(63)
+)
+
+// cut returns the Montgomery form in limbs.
+func cut(e *field.Element) [limbs]uint64 {
+	const mask = 1<<limbBits - 1
+	return [limbs]uint64{
+		e[0] & mask,
+		(e[0]>>52 | e[1]<<12) & mask,
+		(e[1]>>40 | e[2]<<24) & mask,
+		(e[2]>>28 | e[3]<<36) & mask,
+		e[3] >> 16,
+	}
 }
 
-func newIntScratch() *intScratch {
-	s := &intScratch{prod: make(vec, tile)}
-	for i := range s.raw {
-		s.raw[i] = make(vec, tile)
+// join returns the element whose Montgomery form is Σ sum[j]·2^(52·j).
+func join(sum *[limbs + 1]uint64) field.Element {
+	var w field.Wide
+	w[0] = sum[0]
+	addShifted(&w, 0, sum[1], 52)
+	addShifted(&w, 1, sum[2], 40)
+	addShifted(&w, 2, sum[3], 28)
+	addShifted(&w, 3, sum[4], 16)
+	addShifted(&w, 4, sum[5], 4)
+	return w.Reduce()
+}
+
+// addShifted adds x·2^n at word k, 0 < n < 64.
+func addShifted(w *field.Wide, k int, x uint64, n uint) {
+	var c uint64
+	w[k], c = bits.Add64(w[k], x<<n, 0)
+	w[k+1], _ = bits.Add64(w[k+1], x>>(64-n), c)
+}
+
+// weights are coefficients prepared for inner products with many rows of integers.
+type weights struct {
+	coef   vec
+	sum    field.Element
+	planes []uint64 // with wide vectors: for every eight coefficients the limbs, eight of each; zeros behind the last one
+}
+
+func newWeights(coef vec) weights {
+	w := weights{coef: coef, sum: coef.Sum()}
+	if !wideVectors {
+		return w
 	}
-	return s
+	w.planes = make([]uint64, (len(coef)+lanes-1)/lanes*lanes*limbs)
+	for i := range coef {
+		for j, x := range cut(&coef[i]) {
+			w.planes[(i/lanes*limbs+j)*lanes+i%lanes] = x
+		}
+	}
+	return w
+}
+
+// dotInts returns Σ w[i]·cells[i], as many cells as weights.
+func dotInts[T integers](cells []T, w *weights) field.Element {
+	if wideVectors {
+		if sum, ok := dotShort(cells, w); ok {
+			return sum
+		}
+	}
+	var acc field.Wide
+	for i, v := range cells {
+		acc.MulAdd(&w.coef[i], uint64(int64(v))^1<<63)
+	}
+	return sub(acc.Reduce(), mul(w.sum, longOffset))
+}
+
+// dotShort is dotInts with vectors; false if there is an integer that does not fit.
+func dotShort[T integers](cells []T, w *weights) (total field.Element, ok bool) {
+	for at := 0; at < len(cells); at += sumTerms {
+		part, planes := cells[at:min(len(cells), at+sumTerms)], w.planes[at*limbs:]
+		var acc [(limbs + 1) * lanes]uint64
+		whole := len(part) &^ (lanes - 1)
+		far := dotKernel(&acc, part[:whole], planes)
+		if rest := part[whole:]; len(rest) > 0 {
+			var last [lanes]T
+			copy(last[:], rest)
+			far = dotKernel(&acc, last[:], planes[whole*limbs:]) || far
+		}
+		if far {
+			return total, false
+		}
+		var sum [limbs + 1]uint64
+		for j := range sum {
+			for _, x := range acc[j*lanes : (j+1)*lanes] {
+				sum[j] += x
+			}
+		}
+		total = add(total, join(&sum))
+	}
+	return sub(total, mul(w.sum, shortOffset)), true
+}
+
+// foldWidth is the number of columns that are summed at a time: what is kept of them fits the caches.
+const foldWidth = 512
+
+// foldRows is how many rows a kernel takes at a time.
+const foldRows = 4
+
+// foldScratch is the working memory of one worker.
+type foldScratch[T integers] struct {
+	sums  []uint64 // for every eight columns the six sums, eight of each
+	wide  []field.Wide
+	short [foldRows][foldWidth]T // rows that end early
+	rows  [][]T
+	prod  vec
 }
 
 // scratches hands out working memory to the workers of one call.
-func (p pool) scratches() func(w int) *intScratch {
-	all := make([]*intScratch, p.threads)
-	return func(w int) *intScratch {
+func scratches[T integers](p pool) func(w int) *foldScratch[T] {
+	all := make([]*foldScratch[T], p.threads)
+	return func(w int) *foldScratch[T] {
 		if all[w] == nil {
-			all[w] = newIntScratch()
+			all[w] = &foldScratch[T]{}
 		}
 		return all[w]
 	}
 }
 
-// weights are coefficients prepared for integer sums.
-type weights struct {
-	scaled vec           // times 2^256; without wide vectors the coefficients themselves
-	offset field.Element // 2^63·Σ; without wide vectors 0
-}
-
-func newWeights(coef vec) weights {
-	if !wideVectors {
-		return weights{scaled: coef}
-	}
-	w := weights{scaled: make(vec, len(coef))}
-	scaleVec(w.scaled, coef, &montgomeryRadix)
-	w.offset = mul(coef.Sum(), offsetElement)
-	return w
-}
-
-// dotInts returns Σ w[i]·cells[i].
-func dotInts[T integers](s *intScratch, cells []T, w *weights) (sum field.Element) {
-	if !wideVectors {
-		return dotWords(cells, w.scaled)
-	}
-	for at := 0; at < len(cells); at += tile {
-		part := cells[at:min(len(cells), at+tile)]
-		raw := s.raw[0][:len(part)]
-		for i, v := range part {
-			raw[i][0] = uint64(int64(v)) ^ intOffset
-		}
-		sum = add(sum, dot(raw, w.scaled[at:at+len(part)]))
-	}
-	return sub(sum, w.offset)
-}
-
-// dotWords is dotInts without vectors. The accumulator takes all integers but −2^63.
-func dotWords[T integers](cells []T, coef vec) field.Element {
-	var acc field.Acc
-	for i, v := range cells {
-		addWords(&acc, &coef[i], int64(v))
-	}
-	return acc.Reduce()
-}
-
-// addWords adds v·e.
-func addWords(acc *field.Acc, e *field.Element, v int64) {
-	switch v {
-	case 0:
-	case -1 << 63:
-		acc.MulAdd(e, -1<<62)
-		acc.MulAdd(e, -1<<62)
+// foldColumns adds Σ_i coef[i]·rows[i][from+k] to dst[k], for at most foldWidth columns; cells behind the end of a row are zero.
+func foldColumns[T integers](s *foldScratch[T], dst vec, rows [][]T, from int, coef vec) {
+	switch {
+	case len(rows) < foldRows:
+		foldFew(s, dst, rows, from, coef)
+	case !wideVectors:
+		foldWords(s, dst, rows, from, coef)
 	default:
-		acc.MulAdd(e, v)
+		for i := 0; i < len(rows); i += sumTerms {
+			end := min(len(rows), i+sumTerms)
+			if !foldShort(s, dst, rows[i:end], from, coef[i:end]) {
+				foldWords(s, dst, rows[i:end], from, coef[i:end])
+			}
+		}
 	}
 }
 
-// columnWords is foldColumns without vectors and without the offset.
-func columnWords[T integers](dst vec, rows [][]T, from int, coef vec) {
-	acc := make([]field.Acc, len(dst))
-	for i, row := range rows {
-		if from >= len(row) {
-			continue
-		}
-		for k, v := range row[from:min(len(row), from+len(dst))] {
-			addWords(&acc[k], &coef[i], int64(v))
-		}
+// foldFew is foldColumns row by row: an integer that is written to the lowest limb stands for itself times 2^−256.
+func foldFew[T integers](s *foldScratch[T], dst vec, rows [][]T, from int, coef vec) {
+	if s.prod == nil {
+		s.prod = make(vec, foldWidth)
 	}
-	for k := range dst {
-		dst[k] = add(dst[k], acc[k].Reduce())
-	}
-}
-
-// fewRows is the number of rows up to which multiplying rows by their weights beats an inner product per column: that costs as
-// much as some ten products even where it is short.
-const fewRows = 8
-
-// foldFew is foldColumns row by row.
-func foldFew[T integers](s *intScratch, dst vec, rows [][]T, from int, scaled vec) {
-	raw, prod := s.raw[0][:len(dst)], s.prod[:len(dst)]
 	for i, row := range rows {
 		cells := row[min(from, len(row)):min(from+len(dst), len(row))]
+		prod := s.prod[:len(cells)]
 		for k, v := range cells {
-			raw[k][0] = uint64(int64(v)) ^ intOffset
+			prod[k] = field.Element{uint64(int64(v)) ^ 1<<63}
 		}
-		for k := len(cells); k < len(raw); k++ {
-			raw[k][0] = intOffset
+		c, off := mul(coef[i], montgomeryRadix), mul(coef[i], longOffset)
+		scaleVec(prod, prod, &c)
+		for k := range prod {
+			dst[k] = add(dst[k], sub(prod[k], off))
 		}
-		scaleVec(prod, raw, &scaled[i])
-		addVec(dst, dst, prod)
 	}
 }
 
-// foldColumns adds Σ_i w[i]·(rows[i][from+k] + 2^63) to dst[k] for at most a tile of rows and of columns, where scaled are the
-// rows' weights times 2^256; cells behind the end of a row are zero.
-func foldColumns[T integers](s *intScratch, dst vec, rows [][]T, from int, scaled vec) {
-	if !wideVectors {
-		columnWords(dst, rows, from, scaled)
-		return
+// foldWords is foldColumns without vectors.
+func foldWords[T integers](s *foldScratch[T], dst vec, rows [][]T, from int, coef vec) {
+	if s.wide == nil {
+		s.wide = make([]field.Wide, foldWidth)
 	}
-	if len(rows) <= fewRows {
-		foldFew(s, dst, rows, from, scaled)
-		return
-	}
-	for k := 0; k < len(dst); k += columnGroup {
-		group := min(columnGroup, len(dst)-k)
-		for i, row := range rows {
-			if at := from + k; at+columnGroup <= len(row) {
-				cells := (*[columnGroup]T)(row[at:])
-				s.raw[0][i][0] = uint64(int64(cells[0])) ^ intOffset
-				s.raw[1][i][0] = uint64(int64(cells[1])) ^ intOffset
-				s.raw[2][i][0] = uint64(int64(cells[2])) ^ intOffset
-				s.raw[3][i][0] = uint64(int64(cells[3])) ^ intOffset
-				continue
-			}
-			for g := range group {
-				var v int64
-				if at := from + k + g; at < len(row) {
-					v = int64(row[at])
-				}
-				s.raw[g][i][0] = uint64(v) ^ intOffset
-			}
+	acc := s.wide[:len(dst)]
+	clear(acc)
+	for i, row := range rows {
+		c := coef[i]
+		cells := row[min(from, len(row)):min(from+len(dst), len(row))]
+		for k, v := range cells {
+			acc[k].MulAdd(&c, uint64(int64(v))^1<<63)
 		}
-		for g := range group {
-			dst[k+g] = add(dst[k+g], dot(s.raw[g][:len(rows)], scaled))
+		for k := len(cells); k < len(acc); k++ {
+			acc[k].MulAdd(&c, 1<<63)
 		}
 	}
+	off := mul(coef.Sum(), longOffset)
+	for k := range dst {
+		dst[k] = add(dst[k], sub(acc[k].Reduce(), off))
+	}
+}
+
+// foldShort is foldColumns with vectors, for at most sumTerms rows; false, and nothing is added, if there is an integer that does not fit.
+func foldShort[T integers](s *foldScratch[T], dst vec, rows [][]T, from int, coef vec) bool {
+	columns := (len(dst) + lanes - 1) &^ (lanes - 1)
+	if s.sums == nil {
+		s.sums = make([]uint64, foldWidth*(limbs+1))
+	}
+	sums := s.sums[:columns*(limbs+1)]
+	clear(sums)
+	for i := 0; i < len(rows); i += foldRows {
+		var cells [foldRows][]T
+		var c [foldRows * limbs]uint64
+		for r := range cells {
+			var row []T
+			if i+r < len(rows) {
+				row = rows[i+r]
+				x := cut(&coef[i+r])
+				copy(c[r*limbs:], x[:])
+			}
+			cells[r] = s.whole(r, row[min(from, len(row)):], columns)
+		}
+		if foldKernel(sums, &cells, &c, columns) {
+			return false
+		}
+	}
+	off := mul(coef.Sum(), shortOffset)
+	for k := range dst {
+		var sum [limbs + 1]uint64
+		for j := range sum {
+			sum[j] = sums[(k/lanes*(limbs+1)+j)*lanes+k%lanes]
+		}
+		dst[k] = add(dst[k], sub(join(&sum), off))
+	}
+	return true
+}
+
+// whole returns at least n cells of a row, zeros behind its end.
+func (s *foldScratch[T]) whole(r int, row []T, n int) []T {
+	if len(row) >= n {
+		return row
+	}
+	clear(s.short[r][copy(s.short[r][:n], row):n])
+	return s.short[r][:n]
 }

@@ -134,10 +134,10 @@ func (b *processor) Partial(t *backend.Tensor, in []backend.Weights, bits int) [
 func (b *processor) foldLast(out vec, v []int64, last *label, vars, folds []label) {
 	n := last.extent
 	rows := make(vec, len(v)/n)
-	w, scratch := newWeights(last.fold), b.scratches()
-	b.chunks(len(rows), max(1, taskCells/n), func(wk, lo, hi int) {
+	w := newWeights(last.fold)
+	b.chunks(len(rows), max(1, taskCells/n), func(_, lo, hi int) {
 		for r := lo; r < hi; r++ {
-			rows[r] = dotInts(scratch(wk), v[r*n:(r+1)*n], &w)
+			rows[r] = dotInts(v[r*n:(r+1)*n], &w)
 		}
 	})
 	at, targets, _ := offsets(vars)
@@ -161,70 +161,71 @@ func (b *processor) foldLast(out vec, v []int64, last *label, vars, folds []labe
 // foldUpper adds up rows along the last label, tasks being (values of the variable labels) × (columns) × (rows). Where the rows
 // are cut, each piece has its own result until the end.
 func (b *processor) foldUpper(out vec, v []int64, last *label, vars, folds []label) {
-	const columns, rowCut = 64, 16 * tile
 	at, targets, _ := offsets(vars)
 	inner, _, coef := offsets(folds)
-	w := newWeights(coef)
-	colTasks, rowTasks := (last.extent+columns-1)/columns, (len(inner)+rowCut-1)/rowCut
-	partial, scratch := make([]vec, len(at)*colTasks*rowTasks), b.scratches()
+	cut := newCuts(last.extent, len(inner))
+	partial, scratch := make([]vec, len(at)*cut.tasks()), scratches[int64](b.pool)
 	b.run(len(partial), func(wk, i int) {
-		rowTask, col, base := i%rowTasks, i/rowTasks%colTasks*columns, at[i/rowTasks/colTasks]
-		sum := make(vec, min(columns, last.extent-col))
-		lo, hi := rowTask*rowCut, min(len(inner), (rowTask+1)*rowCut)
-		for r := lo; r < hi; r += tile {
-			s, end := scratch(wk), min(hi, r+tile)
-			s.rows = s.rows[:0]
-			for _, off := range inner[r:end] {
-				s.rows = append(s.rows, v[base+off:base+off+last.extent])
-			}
-			foldColumns(s, sum, s.rows, col, w.scaled[r:end])
+		s, base, part := scratch(wk), at[i/cut.tasks()], cut.task(i%cut.tasks())
+		sum := make(vec, part.width)
+		s.rows = s.rows[:0]
+		for _, off := range inner[part.lo:part.hi] {
+			s.rows = append(s.rows, v[base+off:base+off+last.extent])
 		}
+		foldColumns(s, sum, s.rows, part.from, coef[part.lo:part.hi])
 		partial[i] = sum
 	})
-	b.chunks(len(at)*colTasks, 16, func(_, lo, hi int) {
+	b.chunks(len(at), max(1, taskCells/last.extent), func(_, lo, hi int) {
 		for i := lo; i < hi; i++ {
-			sum := partial[i*rowTasks]
-			for _, p := range partial[i*rowTasks+1 : (i+1)*rowTasks] {
-				addVec(sum, sum, p)
-			}
-			for k := range sum {
-				out[targets[i/colTasks]+(i%colTasks*columns+k)<<last.shift] = sub(sum[k], w.offset)
+			line := make(vec, last.extent)
+			cut.add(line, partial[i*cut.tasks():(i+1)*cut.tasks()])
+			for k := range line {
+				out[targets[i]+k<<last.shift] = line[k]
 			}
 		}
 	})
 }
 
+// cuts divide columns and rows that are summed into tasks, the rows of the same columns one after the other.
+type cuts struct{ columns, rows, colTasks, rowTasks int }
+
+// part is a task: the columns from from on, the rows from lo up to hi-1.
+type part struct{ from, width, lo, hi int }
+
+func newCuts(columns, rows int) cuts {
+	return cuts{columns, rows, (columns + foldWidth - 1) / foldWidth, max(1, (rows+sumTerms-1)/sumTerms)}
+}
+
+func (c *cuts) tasks() int { return c.colTasks * c.rowTasks }
+
+func (c *cuts) task(i int) part {
+	from, lo := i/c.rowTasks*foldWidth, i%c.rowTasks*sumTerms
+	return part{from, min(foldWidth, c.columns-from), lo, min(c.rows, lo+sumTerms)}
+}
+
+// add adds the sums of all tasks to the columns.
+func (c *cuts) add(out vec, sums []vec) {
+	for i, sum := range sums {
+		t := c.task(i)
+		addVec(out[t.from:t.from+t.width], out[t.from:t.from+t.width], sum)
+	}
+}
+
 // FoldRows adds up rows with weights, in tasks of columns × rows like foldUpper.
 func (b *processor) FoldRows(rows []backend.Row, coef []field.Element, width int) []field.Element {
-	const columns, rowCut = 64, 16 * tile
-	out, w := make(vec, width), newWeights(coef)
 	cells := make([][]int32, len(rows))
 	for i := range rows {
 		cells[i] = rows[i].Cells
 	}
-	rowTasks := max(1, (len(rows)+rowCut-1)/rowCut)
-	partial, scratch := make([]vec, (width+columns-1)/columns*rowTasks), b.scratches()
+	cut := newCuts(width, len(rows))
+	partial, scratch := make([]vec, cut.tasks()), scratches[int32](b.pool)
 	b.run(len(partial), func(wk, i int) {
-		col := i / rowTasks * columns
-		sum := out[col:min(col+columns, width)]
-		if i%rowTasks > 0 {
-			sum = make(vec, len(sum))
-		}
-		for r := i % rowTasks * rowCut; r < min(len(rows), (i%rowTasks+1)*rowCut); r += tile {
-			end := min(len(rows), (i%rowTasks+1)*rowCut, r+tile)
-			foldColumns(scratch(wk), sum, cells[r:end], col, w.scaled[r:end])
-		}
-		partial[i] = sum
+		t := cut.task(i)
+		partial[i] = make(vec, t.width)
+		foldColumns(scratch(wk), partial[i], cells[t.lo:t.hi], t.from, coef[t.lo:t.hi])
 	})
-	for i, p := range partial {
-		if i%rowTasks > 0 {
-			dst := out[i/rowTasks*columns:][:len(p)]
-			addVec(dst, dst, p)
-		}
-	}
-	for i := range out {
-		out[i] = sub(out[i], w.offset)
-	}
+	out := make(vec, width)
+	cut.add(out, partial)
 	return out
 }
 

@@ -1,9 +1,13 @@
 package cpu
 
 import (
+	"math"
 	"testing"
 
+	"github.com/stretchr/testify/require"
+
 	"github.com/zkllmc/zkllmc/internal/backend/reference"
+	"github.com/zkllmc/zkllmc/internal/field"
 	"github.com/zkllmc/zkllmc/internal/test/conformance"
 )
 
@@ -12,4 +16,37 @@ func TestWithoutVectors(t *testing.T) {
 	defer func(was bool) { wideVectors = was }(wideVectors)
 	wideVectors = false
 	conformance.Run(t, reference.New(), New())
+}
+
+// TestSumsAtTheirBounds adds as many of the greatest products as a kernel's sums take, and more, of integers that just fit and of such that
+// just do not.
+func TestSumsAtTheirBounds(t *testing.T) {
+	most := field.Element{math.MaxUint64, math.MaxUint64, math.MaxUint64, 0x30644e72e131a028} // the limbs of its Montgomery form are as great as can be
+	for _, n := range []int{1, 3, 4, 9, sumTerms - 1, sumTerms, sumTerms + 1, 2*sumTerms + 5} {
+		coef := make(vec, n)
+		fill(coef, most)
+		for _, v := range []int64{1<<shortBits - 1, -1 << shortBits, 1 << shortBits, -1<<shortBits - 1, math.MaxInt64, math.MinInt64, math.MaxInt32, math.MinInt32} {
+			cells, short := make([]int64, n), make([]int32, n)
+			rows, shortRows := make([][]int64, n), make([][]int32, n)
+			for i := range cells {
+				cells[i], short[i] = v, int32(v)
+				rows[i], shortRows[i] = cells[i:i+1], short[i:i+1]
+			}
+			for _, test := range []struct {
+				v    int64
+				dot  func(*weights) field.Element
+				fold func(vec)
+			}{
+				{v, func(w *weights) field.Element { return dotInts(cells, w) }, func(dst vec) { foldColumns(&foldScratch[int64]{}, dst, rows, 0, coef) }},
+				{int64(int32(v)), func(w *weights) field.Element { return dotInts(short, w) }, func(dst vec) { foldColumns(&foldScratch[int32]{}, dst, shortRows, 0, coef) }},
+			} {
+				want := mul(mul(most, field.FromInt64(test.v)), field.FromInt64(int64(n)))
+				w := newWeights(coef)
+				require.Equal(t, want, test.dot(&w), "%d times %d", n, test.v)
+				dst := vec{one(), one()} // the second column is behind the end of all rows
+				test.fold(dst)
+				require.Equal(t, vec{add(want, one()), one()}, dst, "%d rows of %d", n, test.v)
+			}
+		}
+	}
 }
