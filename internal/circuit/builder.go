@@ -175,7 +175,8 @@ func cloneTerms(terms []Term) []Term {
 	return out
 }
 
-// TableOf returns the table with the given name and makes it on first use.
+// TableOf returns the table with the given name and makes it on first use, of copies of the columns: those of functions are shared by
+// all circuits of a process (package tables).
 func (b *Builder) TableOf(name string, cols func() [][]int64) int {
 	if t, ok := b.tables[name]; ok {
 		return t
@@ -195,7 +196,11 @@ func (b *Builder) TableOf(name string, cols func() [][]int64) int {
 	b.prefix = ""
 	mult := b.add(Tensor{Name: "multiplicities " + name, Kind: Witness, Shape: []int{len(cs[0])}, Hi: math.MaxInt32, Mult: true})
 	b.prefix = saved
-	b.c.Tables = append(b.c.Tables, Table{Name: name, Cols: cs, Mult: mult})
+	table := Table{Name: name, Mult: mult}
+	for _, c := range cs {
+		table.Cols = append(table.Cols, slices.Clone(c))
+	}
+	b.c.Tables = append(b.c.Tables, table)
 	b.tables[name] = len(b.c.Tables) - 1
 	return len(b.c.Tables) - 1
 }

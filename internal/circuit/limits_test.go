@@ -1,6 +1,7 @@
 package circuit
 
 import (
+	"bytes"
 	"math"
 	"testing"
 
@@ -134,13 +135,23 @@ func labelled(label, extent int) func(b *Builder) {
 	}
 }
 
-// A circuit is immutable, also for whoever keeps the slice that a shape was given as.
-func TestShapesAreCopied(t *testing.T) {
+// A circuit is immutable, also for whoever keeps the slices that a builder was given: they are copied.
+func TestWhatIsGivenIsCopied(t *testing.T) {
 	b := start()
-	shape := []int{2, 3}
-	w := b.Weight("w", 4, shape...)
+	shape, values, col := []int{2, 3}, []int64{0, 1, 1, 0, 1, 1}, []int64{0, 1}
+	ids, params := []ID{b.Const("c", values, shape...)}, []int64{1}
+	b.Weight("w", 4, shape...)
 	b.Input(Port{Name: "x", Kind: Integers, Shape: shape, Hi: 1, Reveal: Values})
-	shape[0] = 1
-	require.Equal(t, []int{2, 3}, b.Shape(w))
-	require.Equal(t, []int{2, 3}, b.Port(0).Shape)
+	term := b.Times(1, "ij->ij i=2 j=3", ids[0])
+	ids = append(ids, b.Virtual("v", shape, term))
+	table := b.TableOf("bits", func() [][]int64 { return [][]int64{col, col} })
+	b.Lookup(table, ids...)
+	b.Hint(Hint{Kind: HintClamp, In: ids, Out: ids, Params: params})
+
+	before := encoding(b)
+	shape[0], values[0], col[0], ids[0], params[0] = 3, 2, 2, 1, 2
+	term.Extents[0], term.Out[0][0], term.Factors[0].Axes[0][0] = 3, 1, 1
+	require.True(t, bytes.Equal(before, encoding(b)), "the circuit changed")
+	b.c.Tables[table].Cols[0][0] = 2
+	require.Equal(t, []int64{0, 1}, b.c.Tables[table].Cols[1], "the columns share memory")
 }
