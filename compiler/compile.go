@@ -3,6 +3,7 @@ package compiler
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -284,13 +285,14 @@ func (r *Result) settle(cal *quant.Calibration, cfg Config) error {
 		case err != nil:
 			return err
 		default:
-			return r.chooseWidths(o)
+			return r.chooseWidths(cfg)
 		}
 	}
 }
 
 func (r *Result) planOptions(cfg Config) planner.Options {
-	o := planner.Options{Generation: r.generation, WeightBits: cfg.WeightBits, WitnessBits: cfg.WitnessBits}
+	o := planner.Options{Generation: r.generation}
+	o.WeightBits, o.WitnessBits = cmp.Or(cfg.WeightBits, minWidth), cmp.Or(cfg.WitnessBits, minWidth)
 	if r.generation {
 		o.Pad = cfg.Pad
 	}
@@ -339,22 +341,6 @@ func (r *Result) buildCircuit() (crowded []string, err error) {
 			"make fewer sums of a value and the same value in another order", requests.Limit, requests.What, requests.Points)
 	}
 	return requests.Commit, refuse(err)
-}
-
-// chooseWidths counts the cells of the circuit, and builds it again if their number asks for wider rows.
-func (r *Result) chooseWidths(o planner.Options) (err error) {
-	if r.Stats, err = statistics(r.Circuit); err != nil {
-		return err
-	}
-	before := r.plan.Config
-	if planner.ChooseWidths(&r.plan.Config, o, r.Stats.WeightCells, r.Stats.WitnessCells); r.plan.Config == before {
-		return nil
-	}
-	if _, err = r.buildCircuit(); err != nil {
-		return err
-	}
-	r.Stats, err = statistics(r.Circuit)
-	return err
 }
 
 // maxCells bounds the cells of all values of a model, weights among them: beyond, calibration alone would take the memory of a machine.

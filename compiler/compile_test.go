@@ -21,6 +21,7 @@ import (
 	"github.com/zkllmc/zkllmc/compiler/internal/onnx"
 	"github.com/zkllmc/zkllmc/compiler/internal/passes"
 	"github.com/zkllmc/zkllmc/internal/budget"
+	"github.com/zkllmc/zkllmc/internal/circuit"
 	"github.com/zkllmc/zkllmc/internal/test/synthetic"
 	"github.com/zkllmc/zkllmc/ir"
 	"github.com/zkllmc/zkllmc/ir/plan"
@@ -239,16 +240,22 @@ func TestDigestIsStable(t *testing.T) {
 	require.False(t, strings.HasPrefix(fmt.Sprintf("%x", a), "0000000000"))
 }
 
-// TestRowWidth says that rows get wider with the number of cells, and that explicit widths are kept.
+// TestRowWidth says that rows get wider with the number of cells, that weights and witness share their columns where that costs less, and
+// that explicit widths are kept.
 func TestRowWidth(t *testing.T) {
 	small := compileGraph(t, synthetic.Graph(2, 16, 2, 4, 12, 9), Config{}).Circuit
 	require.Equal(t, [2]int{12, 12}, [2]int{small.WeightBits, small.WitnessBits})
-	r := compileGraph(t, synthetic.Graph(2, 256, 8, 64, 5000, 9), Config{Calibrate: []Input{Tokens(1, 2, 3, 4, 5, 6, 7)}})
-	require.Greater(t, r.Circuit.WitnessBits, 10)
-	require.LessOrEqual(t, r.Stats.WitnessCells, int64(1)<<(2*r.Circuit.WitnessBits))
-	require.LessOrEqual(t, r.Stats.WeightCells, int64(1)<<(2*r.Circuit.WeightBits))
 	fixed := compileGraph(t, synthetic.Graph(2, 16, 2, 4, 12, 9), Config{WeightBits: 9, WitnessBits: 10}).Circuit
 	require.Equal(t, [2]int{9, 10}, [2]int{fixed.WeightBits, fixed.WitnessBits})
+	for _, test := range []struct{ weights, witness, given, wide int }{
+		{20, 20, 0, 12}, {24, 22, 0, 13}, {22, 24, 0, 14}, {27, 26, 0, 15}, {27, 27, 0, 15}, {20, 26, 12, 12},
+	} {
+		c := &circuit.Circuit{Tensors: []circuit.Tensor{
+			{ID: 0, Kind: circuit.Weight, Shape: []int{1 << (test.weights - 8), 1 << 8}}, {ID: 1, Kind: circuit.Witness, Shape: []int{1 << (test.witness - 8), 1 << 8}},
+		}}
+		w, x := widths(c, test.given, test.given)
+		require.Equal(t, [2]int{test.wide, test.wide}, [2]int{w, x}, "2^%d weights, a witness of 2^%d", test.weights, test.witness)
+	}
 }
 
 // fromGraph compiles a graph that no file holds.

@@ -108,14 +108,14 @@ func (r *Result) shorten(whole, g *ir.Graph, cfg Config) (*Result, error) {
 	if cfg.Dump != nil {
 		cfg.Dump("quantise", s.program.Int.String())
 	}
-	o := s.planOptions(cfg)
-	if _, err := s.planCircuit(o); err != nil {
+	cfg.WeightBits = r.plan.Config.WeightBits
+	if _, err := s.planCircuit(s.planOptions(cfg)); err != nil {
 		return nil, err
 	}
 	if err := r.sameWeights(s); err != nil {
 		return nil, err
 	}
-	return s, s.chooseWidths(o)
+	return s, s.chooseWidths(cfg)
 }
 
 // sameWeights refuses a shorter length whose circuit stores a weight otherwise: refinement cuts axes where some term splits them.

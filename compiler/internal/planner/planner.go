@@ -4,7 +4,6 @@ package planner
 
 import (
 	"fmt"
-	"math/bits"
 	"slices"
 	"strconv"
 	"strings"
@@ -21,8 +20,8 @@ import (
 type Options struct {
 	Generation  bool  // statements are generations, of a causal language model; else functions
 	Pad         int64 // of a generation
-	WeightBits  int   // log2 of the row width of the weights, 0: chosen
-	WitnessBits int   // of the witness, 0: chosen
+	WeightBits  int   // log2 of the row width of the weights
+	WitnessBits int   // of the witness
 }
 
 // Plan makes the plan of a program. Its ports say what statements reveal of them.
@@ -39,32 +38,11 @@ func Plan(p *quant.Program, o Options) (*plan.Plan, error) {
 	if err := e.emit(); err != nil {
 		return nil, err
 	}
-	pl := &plan.Plan{Config: plan.Config{Name: g.Name, Generation: o.Generation, Pad: o.Pad}, Ports: e.ports}
-	ChooseWidths(&pl.Config, o, 0, 0) // until the cells are counted
-	pl.Constants = e.constants
+	c := plan.Config{Name: g.Name, Generation: o.Generation, Pad: o.Pad, WeightBits: o.WeightBits, WitnessBits: o.WitnessBits}
+	pl := &plan.Plan{Config: c, Ports: e.ports, Constants: e.constants}
 	fold(pl, e.steps)
 	return pl, nil
 }
-
-// minWidth is log2 of the narrowest rows: below, row commitments are most of a proof and the final argument is a small part of the work.
-const minWidth = 12
-
-// ChooseWidths sets log2 of the row widths for the given numbers of committed cells, where the options leave them open. N cells in
-// rows of width w are N/w commitments, 32 bytes of proof and one point of the verifier's multi-scalar multiplication each, and w
-// generators in the same multiplication: the sum is smallest at w = √N. The proof would shrink further with wider rows, but the
-// prover's final argument grows with w.
-func ChooseWidths(c *plan.Config, o Options, weightCells, witnessCells int64) {
-	c.WeightBits, c.WitnessBits = o.WeightBits, o.WitnessBits
-	if c.WeightBits == 0 {
-		c.WeightBits = widthFor(weightCells)
-	}
-	if c.WitnessBits == 0 {
-		c.WitnessBits = widthFor(witnessCells)
-	}
-}
-
-// widthFor is log2 of √cells, rounded up.
-func widthFor(cells int64) int { return max(minWidth, (bits.Len64(uint64(cells))+1)/2) }
 
 // ref is a result of a step of the linear sequence.
 type ref struct{ step, out int }
