@@ -90,7 +90,7 @@ type Result struct {
 	pad        int64
 	plan       *plan.Plan
 	program    *quant.Program
-	samples    [][][]float64 // calibration inputs
+	samples    []quant.Input // of calibration
 }
 
 // Compile reads a model and generates its prover and verifier.
@@ -240,7 +240,7 @@ func build(left *budget.Budget, g *ir.Graph, names fileNames, cfg Config) (*Resu
 	if err := r.ports(cfg); err != nil {
 		return nil, refuse(err)
 	}
-	samples, err := r.calibrationSet(cfg)
+	samples, err := r.inputs(cfg.Calibrate)
 	if err != nil {
 		return nil, refused(left, err)
 	}
@@ -370,19 +370,21 @@ func refused(left *budget.Budget, err error) error {
 	return refuse(err)
 }
 
-// calibrationSet returns the inputs from which scales are to be chosen, none for the default set.
-func (r *Result) calibrationSet(cfg Config) ([][][]float64, error) {
-	inputs, err := r.split(cfg.Calibrate)
-	if err != nil {
+// inputs brings inputs into the order of the graph's.
+func (r *Result) inputs(given []Input) (out []quant.Input, err error) {
+	if given, err = r.split(given); err != nil {
 		return nil, err
 	}
-	var out [][][]float64
-	for _, in := range inputs {
+	for _, in := range given {
 		elements, err := r.elements(in)
 		if err != nil {
 			return nil, err
 		}
-		out = append(out, elements)
+		run := quant.Input{Elements: elements, Expected: r.expected(in)}
+		if r.generation {
+			run.Positions = min(len(in.Elements[0].Values), len(elements[0]))
+		}
+		out = append(out, run)
 	}
 	return out, nil
 }
@@ -393,26 +395,12 @@ type CheckReport = quant.CheckReport
 // Check runs the compiled integer program and the float model on inputs and compares their outputs; without inputs on the
 // calibration set. The report's Err is what a user must be told.
 func (r *Result) Check(ctx context.Context, inputs []Input) (*CheckReport, error) {
-	var runs []quant.Input
-	if inputs == nil {
-		for _, elements := range r.samples {
-			runs = append(runs, quant.Input{Elements: elements})
-		}
-	}
-	inputs, err := r.split(inputs)
+	runs, err := r.inputs(inputs)
 	if err != nil {
 		return nil, err
 	}
-	for _, in := range inputs {
-		elements, err := r.elements(in)
-		if err != nil {
-			return nil, err
-		}
-		run := quant.Input{Elements: elements, Expected: r.expected(in)}
-		if r.generation {
-			run.Positions = min(len(in.Elements[0].Values), len(elements[0]))
-		}
-		runs = append(runs, run)
+	if inputs == nil {
+		runs = r.samples
 	}
 	lengths, err := r.agree(ctx)
 	if err != nil {
@@ -421,7 +409,7 @@ func (r *Result) Check(ctx context.Context, inputs []Input) (*CheckReport, error
 	o := r.check
 	o.Perplexed = len(inputs) > 0 // of texts, not of what the default set draws
 	left := r.left.With(ctx)
-	report, err := quant.Check(left, r.program, runs, o)
+	report, err := quant.Check(left, r.program, r.followers(), runs, o)
 	if err != nil {
 		return nil, refused(left, err)
 	}

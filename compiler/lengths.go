@@ -155,17 +155,28 @@ func (r *Result) plans() (out []*plan.Plan) {
 	return out
 }
 
+// followers are the programs of a generation's shorter lengths, ascending.
+func (r *Result) followers() (out []*quant.Program) {
+	if !r.generation {
+		return nil
+	}
+	for _, s := range r.Shorter {
+		out = append(out, s.program)
+	}
+	return out
+}
+
 // agree compares the integer logits of all lengths with those of the longest, on the first calibration input, and lists the lengths.
 func (r *Result) agree(ctx context.Context) (lengths []int, err error) {
-	if !r.generation || len(r.Shorter) == 0 {
+	programs := r.followers()
+	if len(programs) == 0 {
 		return nil, nil
 	}
-	var programs []*quant.Program
 	for _, s := range r.Shorter {
-		programs, lengths = append(programs, s.program), append(lengths, s.Length)
+		lengths = append(lengths, s.Length)
 	}
 	left := r.left.With(ctx)
-	switch differs, err := quant.Disagreement(left, r.program, programs, r.samples[0]); {
+	switch differs, err := quant.Disagreement(left, r.program, programs, r.samples[0].Elements); {
 	case err != nil:
 		return nil, refused(left, err)
 	case differs != "":

@@ -206,7 +206,7 @@ func TestPorts(t *testing.T) {
 // lieAboutPorts proves one input of calibration and tries statements about others.
 func lieAboutPorts(t *testing.T, r *Result) {
 	ctx, c := context.Background(), r.Circuit
-	in, err := r.claim(ctx, r.samples[0])
+	in, err := r.claim(ctx, r.samples[0].Elements)
 	require.NoError(t, err)
 	weights := map[circuit.ID]backend.Tensor{}
 	for i, id := range protocol.WeightIDs(c) {

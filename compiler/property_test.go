@@ -415,7 +415,7 @@ func sensitivity(g *ir.Graph, ids []int64, logits []float64) (far float64, err e
 
 // accuracy counts, for information, how near the integer program comes to the float graph on a calibration input.
 func accuracy(r *Result, rng *rand.Rand, seen *coverage) {
-	report, err := r.Check(context.Background(), []Input{{Elements: []Data{{Values: r.samples[rng.IntN(len(r.samples))][0]}}}})
+	report, err := r.Check(context.Background(), []Input{{Elements: []Data{{Values: r.samples[rng.IntN(len(r.samples))].Elements[0]}}}})
 	if err != nil {
 		return // check reports it with the program's text
 	}
@@ -567,7 +567,7 @@ func checkFunction(seed uint64, steps int, seen *coverage) error {
 	}
 	p := &proved{c: r.Circuit, weights: weightsOf(r.Circuit, r), rng: rng, seen: seen}
 	p.function = func() (*engine.Input, [][]int64, error) {
-		elements, err := r.program.Elements(r.samples[rng.IntN(len(r.samples))])
+		elements, err := r.program.Elements(r.samples[rng.IntN(len(r.samples))].Elements)
 		if err != nil {
 			return nil, nil, err
 		}

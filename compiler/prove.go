@@ -20,7 +20,7 @@ import (
 // lengths also of the input's beginnings, at the shorter ones. The outputs in the statement are those of the interpreter of the integer
 // program, so that circuit and program are compared as well.
 func (r *Result) Prove(ctx context.Context, inputs ...Input) error {
-	runs := r.samples[:1]
+	runs := [][][]float64{r.samples[0].Elements}
 	if len(inputs) > 0 {
 		runs = nil
 	}

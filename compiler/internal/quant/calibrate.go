@@ -17,8 +17,8 @@ import (
 
 // Calibration holds what the float graph did on sample inputs.
 type Calibration struct {
-	Max     []float64     // per value: the largest magnitude
-	Samples [][][]float64 // the elements of all inputs of every run
+	Max     []float64 // per value: the largest magnitude
+	Samples []Input   // the input of every run
 
 	rows  []rowStat    // per value: of its rows, for the inputs of normalisations
 	moves *sensitivity // measured when it is first asked for
@@ -35,12 +35,12 @@ const (
 	defaultInputs = 8
 )
 
-// Calibrate runs a prepared graph on samples, each the elements of all inputs, or without samples on a deterministic set: pseudo-random
-// elements of every input, evenly from its range. Of a language model these are a few sequences of tokens, and what becomes of each when
+// Calibrate runs a prepared graph on samples, or without samples on a deterministic set: pseudo-random elements of every input, evenly from
+// its range. Magnitudes are those of padding, too: where none of it is clamped, a proof can say so. Of a language model these are a few sequences of tokens, and what becomes of each when
 // the model's own predictions replace them again and again, position t+1 by the arg-max at t, which approaches a greedy continuation of the
 // first token. Every run counts, those that only lead to the next one too. ran is told after each run how many of all are done; it may be
 // nil.
-func Calibrate(left *budget.Budget, f *ir.Graph, samples [][][]float64, ran func(done, all int)) (*Calibration, error) {
+func Calibrate(left *budget.Budget, f *ir.Graph, samples []Input, ran func(done, all int)) (*Calibration, error) {
 	rounds := 1
 	if len(samples) == 0 {
 		n := defaultInputs
@@ -53,17 +53,17 @@ func Calibrate(left *budget.Budget, f *ir.Graph, samples [][][]float64, ran func
 	if err != nil {
 		return nil, err
 	}
-	m.Samples = make([][][]float64, len(samples)*rounds)
+	m.Samples = make([]Input, len(samples)*rounds)
 	err = forEach(left, len(samples), rounds, []*ir.Graph{f}, 0, func(i int) error {
 		in := samples[i]
 		for r := range rounds {
 			m.Samples[i*rounds+r] = in
-			outs, err := m.run(left, in)
+			outs, err := m.run(left, in.Elements)
 			if err != nil {
 				return err
 			}
 			if r+1 < rounds {
-				in = [][]float64{continued(in[0], outs[0], f.Vocab())}
+				in = Input{Elements: [][]float64{continued(in.Elements[0], outs[0], f.Vocab())}}
 			}
 			if ran != nil {
 				ran(m.count(), len(m.Samples))
@@ -84,9 +84,9 @@ func continued(ids, logits []float64, vocab int) []float64 {
 }
 
 // randomInputs draws elements of every input, evenly from its range.
-func randomInputs(f *ir.Graph, n int) [][][]float64 {
+func randomInputs(f *ir.Graph, n int) []Input {
 	rng := rand.New(rand.NewPCG(0x7a6b6c6c6d63, 1))
-	random := make([][][]float64, n)
+	random := make([]Input, n)
 	for i := range random {
 		for _, p := range f.Inputs {
 			x := make([]float64, ir.Size(p.Shape))
@@ -97,7 +97,7 @@ func randomInputs(f *ir.Graph, n int) [][][]float64 {
 					x[k] = p.Lo + float64(rng.Int64N(portable.Clamp(p.Hi-p.Lo)+1))
 				}
 			}
-			random[i] = append(random[i], x)
+			random[i].Elements = append(random[i].Elements, x)
 		}
 	}
 	return random

@@ -1,6 +1,8 @@
 package quant
 
 import (
+	"math"
+	"math/rand/v2"
 	"runtime"
 	"testing"
 
@@ -35,10 +37,10 @@ func TestDefaultCalibration(t *testing.T) {
 	}
 	for c := 0; c < len(first.Samples); c += 1 + continuations {
 		for r := c; r < c+continuations; r++ {
-			vals, err := eval.Float(f, first.Samples[r]...)
+			vals, err := eval.Float(f, first.Samples[r].Elements...)
 			require.NoError(t, err)
-			next := first.Samples[r+1][0]
-			require.Equal(t, first.Samples[r][0][0], next[0])
+			next := first.Samples[r+1].Elements[0]
+			require.Equal(t, first.Samples[r].Elements[0][0], next[0])
 			for i, best := range argmax(vals[f.Out()], f.Vocab())[:len(next)-1] {
 				require.EqualValues(t, best, next[i+1])
 			}
@@ -49,12 +51,12 @@ func TestDefaultCalibration(t *testing.T) {
 // What runs measure is the largest magnitude of each value over all of them, and of weights and constants that of their cells.
 func TestMagnitudes(t *testing.T) {
 	f := Prepare(models["gpt"]())
-	samples := [][][]float64{{eval.Reals(randomIDs(f, 1))}, {eval.Reals(randomIDs(f, 2))}}
+	samples := []Input{{Elements: [][]float64{eval.Reals(randomIDs(f, 1))}}, {Elements: [][]float64{eval.Reals(randomIDs(f, 2))}}}
 	cal, err := Calibrate(nil, f, samples, nil)
 	require.NoError(t, err)
 	want := make([]float64, len(f.Values))
 	for _, in := range samples {
-		vals, err := eval.Float(f, in...)
+		vals, err := eval.Float(f, in.Elements...)
 		require.NoError(t, err)
 		for id, cells := range vals {
 			for _, x := range cells {
@@ -64,4 +66,31 @@ func TestMagnitudes(t *testing.T) {
 	}
 	require.Equal(t, want, cal.Max)
 	require.Equal(t, samples, cal.Samples)
+}
+
+// Of a sample's padding the magnitudes count, since a proof may say that nothing was clamped at any position; how far roundings move what
+// is said of it does not.
+func TestPaddingOfSamples(t *testing.T) {
+	f := Prepare(models["gpt"]())
+	ids := eval.Reals(randomIDs(f, 1))
+	measured := func(positions int) *Calibration {
+		cal, err := Calibrate(nil, f, []Input{{Elements: [][]float64{ids}, Positions: positions}}, nil)
+		require.NoError(t, err)
+		require.NoError(t, cal.sense(nil, f))
+		return cal
+	}
+	n := len(ids)
+	all, some := measured(0), measured(n-2)
+	require.Equal(t, all.Max, some.Max)
+	require.Equal(t, all.moves, measured(n).moves)
+	require.NotEqual(t, all.moves, some.moves)
+
+	probe := some.probe(f, some.Samples[0], rand.New(rand.NewPCG(1, 1)))[0]
+	require.Len(t, probe, n*f.Vocab())
+	shown := probe[:(n-2)*f.Vocab()]
+	require.NotContains(t, shown, 0.0)
+	require.InEpsilon(t, 1, float64(len(shown))*math.Pow(shown[0]*some.Max[f.Out()], 2), 1e-9, "of the length of an error of one part of the largest magnitude")
+	for _, x := range probe[len(shown):] {
+		require.Zero(t, x)
+	}
 }

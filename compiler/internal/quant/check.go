@@ -70,13 +70,21 @@ type OutputReport struct {
 	MaxValue  float64 `json:"max_value"` // the largest magnitude
 }
 
-// Input is one input of Check: the elements of every input of the graph, and what is expected of every output, nil where nothing is. Of a
+// Input is one input of a graph: the elements of every port, and for Check what is expected of every output, nil where nothing is. Of a
 // language model the expected logits may be those of the first positions alone.
 type Input struct {
 	Elements [][]float64
 	Expected [][]float64
-	// Positions is the number of tokens of a language model's input that are not padding: what comes of the others is not compared. 0: all.
+	// Positions is the number of tokens of a language model's input that are not padding: what comes of the others does not count. 0: all.
 	Positions int
+}
+
+// compared is how many of so many cells of an output count.
+func (in *Input) compared(f *ir.Graph, cells int) int {
+	if in.Positions == 0 || !f.IsLanguageModel() {
+		return cells
+	}
+	return in.Positions * f.Vocab()
 }
 
 // Margin is the difference of the two best logits from which on a position counts as clear.
@@ -151,15 +159,16 @@ type CheckOptions struct {
 	Ran       func(done, all int) // is told how many inputs are done; may be nil
 }
 
-// Check runs both programs on inputs.
-func Check(left *budget.Budget, p *Program, inputs []Input, o CheckOptions) (*CheckReport, error) {
+// Check runs both programs on inputs. Of a generation at several lengths shorter are the programs that follow p, ascending: each input is run
+// with the first that holds its tokens, as proofs are, but where places are compared, which are those of p.
+func Check(left *budget.Budget, p *Program, shorter []*Program, inputs []Input, o CheckOptions) (*CheckReport, error) {
 	if len(inputs) == 0 {
 		return nil, fmt.Errorf("nothing to check: no inputs")
 	}
 	if o.Tolerance == 0 {
 		o.Tolerance = Tolerance
 	}
-	c := checker{p: p, left: left, perplexed: o.Perplexed, runs: make([]runs, len(inputs))}
+	c := checker{p: p, shorter: shorter, left: left, perplexed: o.Perplexed, runs: make([]runs, len(inputs))}
 	if o.Places {
 		c.places = newPlaces(p)
 	}
@@ -188,10 +197,11 @@ func Check(left *budget.Budget, p *Program, inputs []Input, o CheckOptions) (*Ch
 
 // checker compares two programs on several inputs.
 type checker struct {
-	p      *Program
-	left   *budget.Budget
-	places *places // nil where nobody asks
-	runs   []runs
+	p       *Program
+	shorter []*Program
+	left    *budget.Budget
+	places  *places // nil where nobody asks
+	runs    []runs
 
 	perplexed bool
 }
@@ -209,27 +219,28 @@ func (c *checker) graphs() []*ir.Graph {
 type runs struct{ programs, expected, floatExpected Comparison }
 
 func (r *runs) run(c *checker, in *Input) error {
-	elements, err := c.p.Elements(in.Elements)
+	p, given := c.fitting(in)
+	elements, err := p.Elements(given)
 	if err != nil {
 		return err
 	}
-	want, reals, err := c.float(in.Elements)
+	want, reals, err := c.float(p, given)
 	if err != nil {
 		return err
 	}
-	got, kept, err := c.integer(elements, reals)
+	got, kept, err := c.integer(p, elements, reals)
 	if err != nil {
 		return err
 	}
 	if c.places != nil {
-		if err := c.places.blame(c.left, in.Elements, kept); err != nil {
+		if err := c.places.blame(c.left, given, kept); err != nil {
 			return err
 		}
 	}
-	real := c.p.real(got)
-	if in.Positions > 0 && c.p.Float.IsLanguageModel() {
-		n := in.Positions * c.p.Float.Vocab()
-		want[0], real[0] = want[0][:n], real[0][:n]
+	real := p.real(got)
+	for i := range want {
+		n := in.compared(p.Float, len(want[i]))
+		want[i], real[i] = want[i][:n], real[i][:n]
 	}
 	r.programs = c.compare(in, want, real)
 	if in.Expected == nil {
@@ -242,11 +253,23 @@ func (r *runs) run(c *checker, in *Input) error {
 	return nil
 }
 
-// float runs the float graph for its outputs, and for the values that places compare.
-func (c *checker) float(in [][]float64) (out [][]float64, reals map[ir.ValueID][]float64, err error) {
-	out, reals = make([][]float64, len(c.p.Float.Outputs)), map[ir.ValueID][]float64{}
-	err = eval.EachFloat(c.left, c.p.Float, in, func(v *ir.Value, cells []float64) error {
-		if keep(c.p.Float, v, cells, out) {
+// fitting is the program that an input is run with, and what it takes of its elements: all, or all but padding.
+func (c *checker) fitting(in *Input) (*Program, [][]float64) {
+	if in.Positions > 0 && c.places == nil {
+		for _, s := range c.shorter {
+			if n := s.Float.Inputs[0].Shape[0]; n >= in.Positions {
+				return s, [][]float64{in.Elements[0][:n]}
+			}
+		}
+	}
+	return c.p, in.Elements
+}
+
+// float runs a program's float graph for its outputs, and for the values that places compare.
+func (c *checker) float(p *Program, in [][]float64) (out [][]float64, reals map[ir.ValueID][]float64, err error) {
+	out, reals = make([][]float64, len(p.Float.Outputs)), map[ir.ValueID][]float64{}
+	err = eval.EachFloat(c.left, p.Float, in, func(v *ir.Value, cells []float64) error {
+		if keep(p.Float, v, cells, out) {
 			if _, err := magnitudeOf(v, cells, "an input that is checked", ""); err != nil {
 				return err
 			}
@@ -259,11 +282,11 @@ func (c *checker) float(in [][]float64) (out [][]float64, reals map[ir.ValueID][
 	return out, reals, err
 }
 
-// integer runs the integer program for its outputs, and compares places, of which it returns the cells.
-func (c *checker) integer(in [][]int64, reals map[ir.ValueID][]float64) (out [][]int64, kept map[ir.ValueID][]float64, err error) {
-	out, kept = make([][]int64, len(c.p.Int.Outputs)), map[ir.ValueID][]float64{}
-	err = eval.EachInt(c.left, c.p.Int, in, func(v *ir.Value, cells []int64) error {
-		keep(c.p.Int, v, cells, out)
+// integer runs an integer program for its outputs, and compares places, of which it returns the cells.
+func (c *checker) integer(p *Program, in [][]int64, reals map[ir.ValueID][]float64) (out [][]int64, kept map[ir.ValueID][]float64, err error) {
+	out, kept = make([][]int64, len(p.Int.Outputs)), map[ir.ValueID][]float64{}
+	err = eval.EachInt(c.left, p.Int, in, func(v *ir.Value, cells []int64) error {
+		keep(p.Int, v, cells, out)
 		c.places.compare(v, cells, reals, kept)
 		return nil
 	})

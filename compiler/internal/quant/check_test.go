@@ -29,13 +29,13 @@ func TestImprecise(t *testing.T) {
 	require.NoError(t, err)
 	good, err := Quantise(nil, f, cal)
 	require.NoError(t, err)
-	r, err := Check(nil, good, inputsOf(good, 3), CheckOptions{})
+	r, err := Check(nil, good, nil, inputsOf(good, 3), CheckOptions{})
 	require.NoError(t, err)
 	require.NoError(t, r.Err())
 	require.Equal(t, Tolerance, r.Tolerance)
 	require.Nil(t, r.Worst)
 
-	r, err = Check(nil, good, inputsOf(good, 3), CheckOptions{Tolerance: r.Error() / 2})
+	r, err = Check(nil, good, nil, inputsOf(good, 3), CheckOptions{Tolerance: r.Error() / 2})
 	require.NoError(t, err)
 	require.ErrorIs(t, r.Err(), ErrImprecise)
 	require.ErrorContains(t, r.Err(), "a logit differs by")
@@ -49,7 +49,7 @@ func TestImprecise(t *testing.T) {
 	}
 	bad, err := Quantise(nil, f, &small)
 	require.NoError(t, err)
-	r, err = Check(nil, bad, inputsOf(bad, 3), CheckOptions{})
+	r, err = Check(nil, bad, nil, inputsOf(bad, 3), CheckOptions{})
 	require.NoError(t, err)
 	require.ErrorIs(t, r.Err(), ErrImprecise)
 	require.NotErrorIs(t, r.Err(), ErrUnexpected)
@@ -85,7 +85,7 @@ func TestExpected(t *testing.T) {
 		}
 		want[worst] -= float64(c.off * top)
 		in[0].Expected = [][]float64{want}
-		r, err := Check(nil, p, in, CheckOptions{})
+		r, err := Check(nil, p, nil, in, CheckOptions{})
 		require.NoError(t, err)
 		require.ErrorIs(t, r.Err(), c.want, "%+v", c)
 		require.Equal(t, c.n, r.Expected.Positions)
@@ -97,11 +97,11 @@ func TestExpected(t *testing.T) {
 		want := slices.Clone(logits)
 		want[7] = x
 		in[0].Expected = [][]float64{want}
-		_, err = Check(nil, p, in, CheckOptions{})
+		_, err = Check(nil, p, nil, in, CheckOptions{})
 		require.ErrorContains(t, err, "cell 7 of the expected output \"logits\" is")
 	}
 	in[0].Expected, in[0].Positions = nil, 5
-	r, err := Check(nil, p, in, CheckOptions{})
+	r, err := Check(nil, p, nil, in, CheckOptions{})
 	require.NoError(t, err)
 	require.Equal(t, 5, r.Positions)
 	require.Nil(t, r.Expected)
@@ -111,7 +111,7 @@ func TestExpected(t *testing.T) {
 // what it inherits: behind a clamp that is too narrow the noise is large everywhere, and arises at the clamp.
 func TestPlaces(t *testing.T) {
 	p := program(t, models["llama"]())
-	r, err := Check(nil, p, inputsOf(p, 2), CheckOptions{Places: true})
+	r, err := Check(nil, p, nil, inputsOf(p, 2), CheckOptions{Places: true})
 	require.NoError(t, err)
 	require.Greater(t, len(r.Places), 50)
 	require.Equal(t, p.Int.Out(), r.Places[len(r.Places)-1].Value)
@@ -133,7 +133,7 @@ func TestPlaces(t *testing.T) {
 			n.Attr = &a
 		}
 	}
-	r, err = Check(nil, p, inputsOf(p, 2), CheckOptions{Places: true})
+	r, err = Check(nil, p, nil, inputsOf(p, 2), CheckOptions{Places: true})
 	require.NoError(t, err)
 	require.Equal(t, coarse, r.Worst.Value)
 	for _, x := range r.Places {
@@ -175,11 +175,11 @@ func skip() *ir.Graph {
 // A value that is cut off where products take it, and taken as it is by a sum, is to blame where it is cut off: the sum loses nothing.
 func TestWhatIsTakenTwice(t *testing.T) {
 	f := Prepare(skip())
-	cal, err := Calibrate(nil, f, [][][]float64{{{0, 1, 2, 3}}}, nil)
+	cal, err := Calibrate(nil, f, []Input{{Elements: [][]float64{{0, 1, 2, 3}}}}, nil)
 	require.NoError(t, err)
 	p, err := Quantise(nil, f, cal)
 	require.NoError(t, err)
-	r, err := Check(nil, p, []Input{{Elements: [][]float64{{4, 0, 5, 1}}}}, CheckOptions{Places: true})
+	r, err := Check(nil, p, nil, []Input{{Elements: [][]float64{{4, 0, 5, 1}}}}, CheckOptions{Places: true})
 	require.NoError(t, err)
 	require.Positive(t, r.Worst.Beyond, "%+v", r.Places)
 	require.ErrorContains(t, r.Err(), "cells lie beyond the range that calibration chose")
@@ -203,7 +203,7 @@ func TestPerplexity(t *testing.T) {
 	p := program(t, models["gpt"]())
 	in := inputsOf(p, 3)
 	in[1].Positions = 4
-	r, err := Check(nil, p, in, CheckOptions{Perplexed: true})
+	r, err := Check(nil, p, nil, in, CheckOptions{Perplexed: true})
 	require.NoError(t, err)
 	sum, n := 0.0, 0
 	for i := range in {
@@ -221,7 +221,7 @@ func TestPerplexity(t *testing.T) {
 	require.InEpsilon(t, math.Exp(sum/float64(n)), r.ReferencePerplexity, 1e-12)
 	require.InEpsilon(t, r.ReferencePerplexity, r.Perplexity, 0.01)
 	require.NotEqual(t, r.ReferencePerplexity, r.Perplexity)
-	r, err = Check(nil, p, in, CheckOptions{})
+	r, err = Check(nil, p, nil, in, CheckOptions{})
 	require.NoError(t, err)
 	require.Zero(t, r.Perplexity)
 }
@@ -241,7 +241,7 @@ func TestWhatIsNoNumber(t *testing.T) {
 		return program(t, g)
 	}
 	p := loud(1e5)
-	r, err := Check(nil, p, inputsOf(p, 1), CheckOptions{Perplexed: true})
+	r, err := Check(nil, p, nil, inputsOf(p, 1), CheckOptions{Perplexed: true})
 	require.NoError(t, err)
 	require.Greater(t, r.MaxLogit, 1e4)
 	require.Zero(t, r.Perplexity)
@@ -255,6 +255,6 @@ func TestWhatIsNoNumber(t *testing.T) {
 			v.Data[0] = math.MaxFloat64
 		}
 	}
-	_, err = Check(nil, p, inputsOf(p, 1), CheckOptions{})
+	_, err = Check(nil, p, nil, inputsOf(p, 1), CheckOptions{})
 	require.ErrorContains(t, err, "its result is not finite on an input that is checked; look for a division by zero or an overflow")
 }

@@ -124,6 +124,44 @@ func TestFollowRandomDecoders(t *testing.T) {
 	require.Greater(t, pieces, 0)
 }
 
+// Each text is checked with the shortest program that holds it, as it is proved, and gives there what it gives at the longest; where places
+// are compared, and of what has no positions, all run with the longest.
+func TestCheckAtTheShortestLength(t *testing.T) {
+	whole := func() *ir.Graph { return synthetic.GPT(1, 16, 2, 9, 20, 7) }
+	long := program(t, whole())
+	var shorter []*Program
+	for _, n := range []int{3, 6} {
+		s, err := Follow(nil, long, whole(), synthetic.Shorter(whole(), n))
+		require.NoError(t, err)
+		shorter = append(shorter, s)
+	}
+	c := checker{p: long, shorter: shorter}
+	var inputs []Input
+	for positions, want := range map[int]*Program{0: long, 1: shorter[0], 3: shorter[0], 4: shorter[1], 6: shorter[1], 7: long, 9: long} {
+		in := Input{Elements: [][]float64{eval.Reals(randomIDs(long.Int, uint64(positions)))}, Positions: positions}
+		p, elements := c.fitting(&in)
+		require.Same(t, want, p, "%d positions", positions)
+		require.Equal(t, in.Elements[0][:want.Float.Inputs[0].Shape[0]], elements[0])
+		inputs = append(inputs, in)
+	}
+	slices.SortFunc(inputs, func(a, b Input) int { return a.Positions - b.Positions })
+	r, err := Check(nil, long, shorter, inputs, CheckOptions{Perplexed: true})
+	require.NoError(t, err)
+	require.Equal(t, 9+1+3+4+6+7+9, r.Positions)
+	alone, err := Check(nil, long, nil, inputs, CheckOptions{Perplexed: true})
+	require.NoError(t, err)
+	require.Equal(t, alone, r)
+
+	c.places = newPlaces(long)
+	p, elements := c.fitting(&inputs[1])
+	require.Same(t, long, p)
+	require.Len(t, elements[0], 9)
+	with, err := Check(nil, long, shorter, inputs, CheckOptions{Perplexed: true, Places: true})
+	require.NoError(t, err)
+	require.NotEmpty(t, with.Places)
+	require.Equal(t, alone.Comparison, with.Comparison)
+}
+
 // weight is what circuits of several lengths must have alike of one.
 type weight struct {
 	Name   string

@@ -71,7 +71,7 @@ func (c *Calibration) sense(left *budget.Budget, f *ir.Graph) error {
 	rng := rand.New(rand.NewPCG(0x7a6b6c6c6d63, 2))
 	for i := range runs {
 		in := c.Samples[(len(c.Samples)-1)*(i+1)/runs]
-		if err := s.run(left, f, in, c.probe(f, rng), 1/float64(runs)); err != nil {
+		if err := s.run(left, f, in.Elements, c.probe(f, in, rng), 1/float64(runs)); err != nil {
 			return err
 		}
 	}
@@ -79,14 +79,14 @@ func (c *Calibration) sense(left *budget.Budget, f *ir.Graph) error {
 	return nil
 }
 
-// probe is a random direction of all outputs.
-func (c *Calibration) probe(f *ir.Graph, rng *rand.Rand) [][]float64 {
+// probe is a random direction of all outputs for an input; of a language model's what is said of padding does not count.
+func (c *Calibration) probe(f *ir.Graph, in Input, rng *rand.Rand) [][]float64 {
 	var out [][]float64
 	for _, p := range f.Outputs {
 		x := make([]float64, ir.Size(f.Value(p.Value).Shape))
-		if top := c.Max[p.Value]; top > 0 {
-			unit := 1 / float64(top*math.Sqrt(float64(len(x))))
-			for i := range x {
+		if top, n := c.Max[p.Value], in.compared(f, len(x)); top > 0 {
+			unit := 1 / float64(top*math.Sqrt(float64(n)))
+			for i := range n {
 				x[i] = float64(unit * float64(2*rng.IntN(2)-1))
 			}
 		}

@@ -42,9 +42,9 @@ func errorOf(t *testing.T, p *Program, cal *Calibration) (rms, most float64) {
 	out := p.Float.Out()
 	cells := 0
 	for _, in := range cal.Samples {
-		want, err := eval.Float(p.Float, in...)
+		want, err := eval.Float(p.Float, in.Elements...)
 		require.NoError(t, err)
-		elements, err := p.Elements(in)
+		elements, err := p.Elements(in.Elements)
 		require.NoError(t, err)
 		got, err := eval.Int(p.Int, elements...)
 		require.NoError(t, err)

@@ -60,7 +60,7 @@ func TestAgreesWithFloat(t *testing.T) {
 		for seed := range uint64(8) {
 			inputs = append(inputs, Input{Elements: [][]float64{eval.Reals(randomIDs(p.Int, 100+seed))}})
 		}
-		r, err := Check(nil, p, inputs, CheckOptions{})
+		r, err := Check(nil, p, nil, inputs, CheckOptions{})
 		require.NoError(t, err)
 		require.True(t, r.OK(), "%s: %+v", name, r)
 		require.Less(t, r.MeanError, 0.01, name)
@@ -128,7 +128,7 @@ func TestRefusesWideSums(t *testing.T) {
 		{Coef: 1, Extents: []int{2, 2}, In: []int{0, 0, 0, 0, 0}, Axes: [][][]int{same, same, same, same, same}, Out: same}}})
 	g.Return(cube.ID)
 	f := Prepare(g)
-	cal, err := Calibrate(nil, f, [][][]float64{{{0, 1}}}, nil)
+	cal, err := Calibrate(nil, f, []Input{{Elements: [][]float64{{0, 1}}}}, nil)
 	require.NoError(t, err)
 	_, err = Quantise(nil, f, cal)
 	require.ErrorContains(t, err, `node "cube"`)
@@ -208,7 +208,7 @@ func TestNegatedWeightedSum(t *testing.T) {
 		y := sum("y", coef, []int{8, 2, 8}, [][][]int{{{0}, {2}}, {{2}, {1}}}, [][]int{{0}, {1}}, p.ID, x)
 		g.Return(y)
 		f := Prepare(g)
-		cal, err := Calibrate(nil, f, [][][]float64{{{0, 1, 0, 1, 1, 0, 0, 1}}}, nil)
+		cal, err := Calibrate(nil, f, []Input{{Elements: [][]float64{{0, 1, 0, 1, 1, 0, 0, 1}}}}, nil)
 		require.NoError(t, err)
 		q, err := Quantise(nil, f, cal)
 		require.NoError(t, err)
