@@ -147,8 +147,9 @@ func TestPartsSumToTheMLE(t *testing.T) {
 		want := poly.EvalInts(data[w.ID].V, w.Shape, cl.Point)
 		var got, all field.Element
 		for _, p := range l.parts(w.Shape, cl) {
-			weights := p.cols.weights()
-			require.Len(t, weights, 1<<rowBits)
+			weights := make(field.Vector, 1<<rowBits)
+			require.Len(t, p.cols.weights(), 1<<p.cols.used)
+			copy(weights[p.cols.offset:], p.cols.weights())
 			for i, r := range p.rows {
 				for j := range weights {
 					v := field.FromInt64(977) // beyond the row's end

@@ -168,13 +168,14 @@ func (k *class) blind(coefs []field.Element) (sum field.Element) {
 	return sum
 }
 
-// combination is Σ coefs_i·row_i over the rows of all parts with equal column weights E, with which they are one product of two factors of
-// the sumcheck.
+// combination is a product of two factors of the sumcheck: Σ coefs_i·row_i, and Σ weights_k·E_k of column weights E. Parts of tensors that
+// own rows are grouped by their column weights, which are one E then; parts of tensors that share a row by the row.
 type combination struct {
-	cols  columns
-	rows  [][]int           // by set of the class
-	coefs [][]field.Element // likewise
-	vals  []field.Element
+	rows    [][]int           // by set of the class
+	coefs   [][]field.Element // likewise
+	vals    []field.Element   // Σ coefs_i·row_i
+	columns []columns
+	weights []field.Element
 }
 
 // cellsAtOnce is how many cells are laid out by a task that folds them.
@@ -210,28 +211,54 @@ func (k *class) fold(be backend.Backend) []*combination {
 	return all
 }
 
-// combinations groups the parts of all claims by equal column weights.
+// combinations groups the parts of all claims.
 func (k *class) combinations() []*combination {
 	index := map[string]*combination{}
 	var all []*combination
+	find := func(key string) (g *combination, found bool) {
+		if g, found = index[key]; !found {
+			g = &combination{rows: make([][]int, len(k.sets)), coefs: make([][]field.Element, len(k.sets))}
+			index[key] = g
+			all = append(all, g)
+		}
+		return g, found
+	}
 	for i := range k.claims {
-		set := slices.Index(k.sets, k.of[i])
+		set, alpha := slices.Index(k.sets, k.of[i]), k.alphas[i]
 		for _, p := range k.parts[i] {
-			key := p.cols.key()
-			g := index[key]
-			if g == nil {
-				g = &combination{cols: p.cols, rows: make([][]int, len(k.sets)), coefs: make([][]field.Element, len(k.sets))}
-				index[key] = g
-				all = append(all, g)
+			if p.cols.used < k.bits {
+				g, found := find(fmt.Sprint("row ", set, p.rows[0]))
+				if !found {
+					g.rows[set], g.coefs[set] = p.rows, []field.Element{field.One()}
+				}
+				g.columns, g.weights = append(g.columns, p.cols), append(g.weights, product(p.coefs[0], alpha))
+				continue
+			}
+			g, found := find("columns " + p.cols.key())
+			if !found {
+				g.columns, g.weights = []columns{p.cols}, []field.Element{field.One()}
 			}
 			g.rows[set] = append(g.rows[set], p.rows...)
 			for j := range p.coefs {
-				var v field.Element
-				g.coefs[set] = append(g.coefs[set], *v.Mul(&p.coefs[j], &k.alphas[i]))
+				g.coefs[set] = append(g.coefs[set], product(p.coefs[j], alpha))
 			}
 		}
 	}
 	return all
+}
+
+func product(a, b field.Element) field.Element { return *a.Mul(&a, &b) }
+
+// columnWeights is Σ weights_k·E_k.
+func (g *combination) columnWeights(bits int) []field.Element {
+	out := make(field.Vector, 1<<bits)
+	for i := range g.columns {
+		w := g.columns[i].weights()
+		w.ScalarMul(w, &g.weights[i])
+		at := out[g.columns[i].offset:][:len(w)]
+		at.Add(at, w)
+	}
+	return out
 }
 
 // instances are the products of combinations and their column weights.
@@ -244,13 +271,13 @@ func instances(folded []*combination, bits int) []backend.Instance {
 	poly.Parallel(len(folded), func(i int) {
 		g := folded[i]
 		out[i] = backend.Instance{N: bits, Coef: field.One(), Factors: []backend.Factor{
-			{Vals: g.vals, Vars: vars}, {Vals: g.cols.weights(), Vars: vars},
+			{Vals: g.vals, Vars: vars}, {Vals: g.columnWeights(bits), Vars: vars},
 		}}
 	})
 	return out
 }
 
-// combined is v*: the combinations once more, with what the sumcheck has left of their column weights. No row is folded twice.
+// combined is v*: the combinations of rows once more, with what the sumcheck has left of their column weights. No row is folded twice.
 func combined(be backend.Backend, folded []*combination, finals [][]field.Element) []field.Element {
 	vals, coefs := make([][]field.Element, len(folded)), make([]field.Element, len(folded))
 	for i, g := range folded {

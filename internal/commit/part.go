@@ -81,8 +81,8 @@ func axesOf(shape []int, point []field.Element, n int) []axis {
 	return out
 }
 
-// weights returns the 2^bits column weights.
-func (c *columns) weights() []field.Element {
+// weights returns the column weights from offset on: 2^used of them, behind which they are zero.
+func (c *columns) weights() field.Vector {
 	w := field.Vector{field.One()}
 	for _, a := range c.axes {
 		eq := poly.Eq(a.point)
@@ -93,9 +93,7 @@ func (c *columns) weights() []field.Element {
 		}
 		w = next
 	}
-	out := make([]field.Element, 1<<c.bits)
-	copy(out[c.offset:], w)
-	return out
+	return w
 }
 
 // at evaluates the MLE of the column weights at a point of the columns' cube in O(bits):
