@@ -13,11 +13,10 @@ import (
 	"github.com/zkllmc/zkllmc/internal/backend"
 )
 
-// backend holds the settings and the prepared generators.
+// processor holds the settings and the prepared generators.
 type processor struct {
 	pool
-	bases      baseCache
-	keptLeaves int
+	bases baseCache
 }
 
 // Option adjusts a backend.
@@ -28,18 +27,9 @@ func Threads(n int) Option {
 	return func(b *processor) { b.threads = max(1, n) }
 }
 
-// KeptLeaves sets how many leaves of a fraction tree are kept at most. Those of a larger one are computed three times instead of once,
-// which takes a tenth more time for the tree and a third less memory.
-func KeptLeaves(n int) Option {
-	return func(b *processor) { b.keptLeaves = n }
-}
-
-// defaultKept is 256 MiB of leaves.
-const defaultKept = 1 << 23
-
 // New returns a backend. It is safe for concurrent use.
 func New(opts ...Option) backend.Backend {
-	b := &processor{pool: pool{threads: runtime.GOMAXPROCS(0)}, keptLeaves: defaultKept}
+	b := &processor{pool: pool{threads: runtime.GOMAXPROCS(0)}}
 	for _, o := range opts {
 		o(b)
 	}

@@ -9,11 +9,10 @@ import (
 	"github.com/zkllmc/zkllmc/internal/test/conformance"
 )
 
-// TestConformance runs the suite with one goroutine, with an odd number, and with the default, and without leaves that are kept.
+// TestConformance runs the suite with one goroutine, with an odd number and with the default.
 func TestConformance(t *testing.T) {
 	for _, n := range []int{1, 3} {
 		t.Run(fmt.Sprint(n), func(t *testing.T) { conformance.Run(t, reference.New(), cpu.New(cpu.Threads(n))) })
 	}
-	t.Run("no leaves", func(t *testing.T) { conformance.Run(t, reference.New(), cpu.New(cpu.KeptLeaves(0))) })
 	t.Run("default", func(t *testing.T) { conformance.Run(t, reference.New(), cpu.New()) })
 }

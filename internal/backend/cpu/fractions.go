@@ -16,67 +16,66 @@ import (
 // contiguous: layer L−1 is computed for b = 0 and b = 1 as vectors over x.
 type quarters [2][2]vec
 
-// levels is one layer of the tree.
+// level is one layer of the tree.
 type level struct {
 	*support
+	slab [2]vec // p and q, each four arrays in one piece
 	p, q quarters
-	// ones is set at the leaves: tiles whose numerators are all 1 have no p. Other tiles have their own quarters.
-	leaf bool
-	own  []*quarters
-	// blocks is set at leaves that are not kept: a tile is computed whenever it is asked for.
-	blocks []leafBlock
 }
 
-// tree is the fraction tree; levels[L] is layer L for 2 ≤ L ≤ max(n, 2). Layers already asked are overwritten by the
-// sumchecks of the layers below, see layer.pass.
+// tree is the fraction tree; levels[L] is layer L for 2 ≤ L ≤ max(n, 2). The two lowest layers, three quarters of all, are not kept: a tile
+// of theirs is computed whenever it is asked for. Layers already asked are overwritten by the sumchecks of the layers below, see layer.pass.
 type tree struct {
 	pool
-	n       int
-	kept    int // the largest number of leaves that are kept
-	root    [4]field.Element
-	levels  []level
-	scratch []*scratch
+	n          int
+	blocks     []leafBlock
+	ones, rest *support // of leaves: chunks all of whose numerators are 1, and the others
+	root       [4]field.Element
+	levels     []level
+	scratch    []*scratch
 }
 
 // scratch is the working memory of one worker.
 type scratch struct {
-	leaf *leafScratch
-	p, q quarters // of a tile of leaves that is not kept
-	v    [6]vec
-	sums [4]field.Element
+	leaf       *leafScratch
+	p, q       quarters // of a tile of leaves
+	sumP, sumQ quarters // of a tile of the layer above
+	v          [6]vec
+	sums       [4]field.Element
 }
 
 // Fractions computes the leaves tile by tile and all layers above.
 func (b *processor) Fractions(n int, blocks []backend.Block) backend.FractionTree {
-	t := &tree{pool: b.pool, n: n, kept: b.keptLeaves, levels: make([]level, max(n, 2)+1), scratch: make([]*scratch, b.threads)}
-	prepared := prepareBlocks(blocks)
-	bottom := len(t.levels) - 1
-	leaves := leafSupport(prepared, min(chunkBits, bottom-2))
-	if end := leaves.end(); end > 1<<(bottom-2) {
+	t := &tree{pool: b.pool, n: n, blocks: prepareBlocks(blocks), levels: make([]level, max(n, 2)+1), scratch: make([]*scratch, b.threads)}
+	bottom := t.bottom()
+	var all *support
+	all, t.ones, t.rest = leafSupports(t.blocks, min(chunkBits, bottom-2))
+	if end := all.end(); end > 1<<(bottom-2) {
 		panic(fmt.Sprintf("cpu: blocks reach leaf %d of a tree of 2^%d", 4*end, n))
 	}
-	t.allocate(leaves, prepared)
-	t.build(prepared)
+	if all.used > collected {
+		runtime.GC() // what is garbage by now would stay beside the tree
+	}
+	allocate(t.levels, all, bottom-2)
+	t.build()
 	t.root = t.layerOne()
 	return t
 }
 
-// allocate makes the arrays of all layers; a layer has about half as many entries as the one below. Leaves are a third of all.
-func (t *tree) allocate(s *support, blocks []leafBlock) {
-	bottom := len(t.levels) - 1
-	if s.used > collected {
-		runtime.GC() // what is garbage by now would stay beside the tree
-	}
-	for j := bottom; j >= 2; j-- {
-		l := &t.levels[j]
+// bottom is the number of the layer of leaves.
+func (t *tree) bottom() int { return len(t.levels) - 1 }
+
+// allocate sets the supports of all layers from that of the lowest, and makes the arrays of layers up to stored; a layer has about half as
+// many entries as the one below.
+func allocate(levels []level, s *support, stored int) {
+	for j := len(levels) - 1; j >= 2; j-- {
+		l := &levels[j]
 		l.support = s
-		switch {
-		case j < bottom:
-			l.p, l.q = newQuarters(s.used), newQuarters(s.used)
-		case 4*s.used > t.kept:
-			l.leaf, l.blocks = true, blocks
-		default:
-			l.leaf, l.q, l.own = true, newQuarters(s.used), make([]*quarters, len(s.tiles))
+		if j <= stored {
+			for k, q := range []*quarters{&l.p, &l.q} {
+				l.slab[k] = make(vec, 4*s.used)
+				*q = quartersOf(l.slab[k])
+			}
 		}
 		s = s.above()
 	}
@@ -86,24 +85,19 @@ func (t *tree) allocate(s *support, blocks []leafBlock) {
 // in the second-level cache when they are read.
 const fusedLayers = 3
 
-// build computes the leaves and the layers above.
-func (t *tree) build(blocks []leafBlock) {
-	bottom := len(t.levels) - 1
-	leaves := &t.levels[bottom]
+// build computes the layers that are kept.
+func (t *tree) build() {
+	bottom := t.bottom()
 	top := max(2, bottom-fusedLayers)
-	t.run(leaves.end()>>fusedLayers/tile+1, func(w, group int) {
-		lo, hi := leaves.within(group, fusedLayers)
-		for i := lo; i < hi && leaves.blocks == nil; i++ {
-			t.fillLeaves(w, blocks, i)
-		}
-		for j := bottom - 1; j >= top; j-- {
+	t.run(t.levels[bottom].end()>>fusedLayers/tile+1, func(w, group int) {
+		for j := bottom - 2; j >= top; j-- {
 			lo, hi := t.levels[j+1].within(group, fusedLayers-(bottom-1-j))
 			for i := lo; i < hi; i++ {
 				t.sumUp(w, j, i)
 			}
 		}
 	})
-	for j := top - 1; j >= 2; j-- {
+	for j := min(top, bottom-1) - 1; j >= 2; j-- {
 		if t.levels[j+1].scattered() {
 			t.fillUnits(j)
 		}
@@ -113,17 +107,16 @@ func (t *tree) build(blocks []leafBlock) {
 
 // fillUnits sets all of a layer to 0/1, where not all entries will be written.
 func (t *tree) fillUnits(j int) {
-	for c := range 2 {
-		for b := range 2 {
-			fill(t.levels[j].q[c][b], one())
-		}
-	}
+	fill(t.levels[j].slab[1], one())
 }
 
 // worker returns the scratch memory of a worker.
 func (t *tree) worker(w int) *scratch {
 	if t.scratch[w] == nil {
-		s := &scratch{}
+		s := &scratch{leaf: newLeafScratch()}
+		for _, q := range []*quarters{&s.p, &s.q, &s.sumP, &s.sumQ} {
+			*q = quartersOf(make(vec, 4*tile))
+		}
 		for i := range s.v {
 			s.v[i] = make(vec, tile)
 		}
@@ -132,55 +125,18 @@ func (t *tree) worker(w int) *scratch {
 	return t.scratch[w]
 }
 
-// newQuarters allocates four arrays of n elements in one piece.
-func newQuarters(n int) (q quarters) {
-	slab := make(vec, 4*n)
+// quartersOf cuts a vector into four arrays.
+func quartersOf(slab vec) (q quarters) {
+	n := len(slab) / 4
 	for i := range 4 {
 		q[i&1][i>>1] = slab[i*n : (i+1)*n : (i+1)*n]
 	}
 	return q
 }
 
-// leaves computes a tile of leaves, which is in the worker's scratch memory, in natural order.
-func (t *tree) leaves(w int, blocks []leafBlock, i int) (s *leafScratch, n int, onlyOnes bool) {
-	own := t.worker(w)
-	if own.leaf == nil {
-		own.leaf = newLeafScratch()
-	}
-	l := &t.levels[len(t.levels)-1]
-	at := l.tiles[i]
-	return own.leaf, 4 * (at.hi - at.lo), own.leaf.fillLeaves(blocks, l.support, at)
-}
-
-// fillLeaves keeps a tile of leaves: q always, p only if some numerator is not 1.
-func (t *tree) fillLeaves(w int, blocks []leafBlock, i int) {
-	s, n, ones := t.leaves(w, blocks, i)
-	leaves := &t.levels[len(t.levels)-1]
-	leaves.q.scatter(leaves.tiles[i].lo, s.q[:n])
-	if !ones {
-		p := newQuarters(n / 4)
-		p.scatter(0, s.p[:n])
-		leaves.own[i] = &p
-	}
-}
-
-// freshTile computes a tile of leaves that are not kept. It is the worker's until it asks for another one.
-func (t *tree) freshTile(w int, blocks []leafBlock, i int) (p, q quarters, onlyOnes bool) {
-	s, n, ones := t.leaves(w, blocks, i)
-	own := t.worker(w)
-	if own.q[0][0] == nil {
-		own.p, own.q = newQuarters(tile), newQuarters(tile)
-	}
-	own.q.scatter(0, s.q[:n])
-	if !ones {
-		own.p.scatter(0, s.p[:n])
-	}
-	return own.p.slice(0, n/4), own.q.slice(0, n/4), ones
-}
-
-// scatter writes entries in their natural order from x = at on.
-func (q *quarters) scatter(at int, src vec) {
-	a, b, c, d := q[0][0][at:], q[1][0][at:], q[0][1][at:], q[1][1][at:]
+// scatter writes entries in their natural order from x = 0 on.
+func (q *quarters) scatter(src vec) {
+	a, b, c, d := q[0][0], q[1][0], q[0][1], q[1][1]
 	for i := 0; i < len(src)/4; i++ {
 		e := (*[4]field.Element)(src[4*i:])
 		a[i], b[i], c[i], d[i] = e[0], e[1], e[2], e[3]
@@ -197,30 +153,57 @@ func (q *quarters) slice(lo, hi int) (out quarters) {
 	return out
 }
 
+// leafTile computes a tile of leaves, which is the worker's until it asks for another one; onlyOnes means that all numerators are 1 and p is
+// not there.
+func (t *tree) leafTile(w int, blocks []leafBlock, s *support, at piece) (p, q quarters, onlyOnes bool) {
+	own, n := t.worker(w), at.hi-at.lo
+	onlyOnes = own.leaf.fillLeaves(blocks, s, at)
+	own.q.scatter(own.leaf.q[:4*n])
+	if !onlyOnes {
+		own.p.scatter(own.leaf.p[:4*n])
+	}
+	return own.p.slice(0, n), own.q.slice(0, n), onlyOnes
+}
+
+// sumTile computes a tile of the layer above the leaves, which is the worker's until it asks for another one.
+func (t *tree) sumTile(w, i int) (p, q quarters) {
+	own, leaves := t.worker(w), &t.levels[t.bottom()]
+	lo, hi := leaves.within(t.levels[t.bottom()-1].tiles[i].block, 1)
+	first, n := leaves.tiles[lo].lo, 0
+	for k := lo; k < hi; k++ {
+		at := leaves.tiles[k]
+		p, q, onlyOnes := t.leafTile(w, t.blocks, leaves.support, at)
+		at.lo, at.hi = at.lo-first, at.hi-first
+		own.sum(leaves.support, at, p, q, onlyOnes, &own.sumP, &own.sumQ)
+		n = at.hi / 2
+	}
+	return own.sumP.slice(0, n), own.sumQ.slice(0, n)
+}
+
 // tile returns the quarters of tile i of layer j, for a worker; onlyOnes means that all numerators are 1 and p is not there.
 func (t *tree) tile(w, j, i int) (p, q quarters, onlyOnes bool) {
 	l := &t.levels[j]
-	if l.blocks != nil {
-		return t.freshTile(w, l.blocks, i)
-	}
-	at := l.tiles[i]
-	q = l.q.slice(at.lo, at.hi)
-	switch {
-	case !l.leaf:
-		p = l.p.slice(at.lo, at.hi)
-	case l.own[i] != nil:
-		p = *l.own[i]
+	switch at := l.tiles[i]; j {
+	case t.bottom():
+		return t.leafTile(w, t.blocks, l.support, at)
+	case t.bottom() - 1:
+		p, q = t.sumTile(w, i)
+		return p, q, false
 	default:
-		onlyOnes = true
+		return l.p.slice(at.lo, at.hi), l.q.slice(at.lo, at.hi), false
 	}
-	return p, q, onlyOnes
 }
 
-// sumUp computes the part of layer j above tile i of layer j+1: p = p⁰q¹ + p¹q⁰, q = q⁰q¹.
+// sumUp computes the part of layer j above tile i of layer j+1.
 func (t *tree) sumUp(w, j, i int) {
-	s, l, below := t.worker(w), &t.levels[j], &t.levels[j+1]
 	p, q, onlyOnes := t.tile(w, j+1, i)
-	n, at := len(q[0][0]), below.tiles[i]
+	below := &t.levels[j+1]
+	t.worker(w).sum(below.support, below.tiles[i], p, q, onlyOnes, &t.levels[j].p, &t.levels[j].q)
+}
+
+// sum stores the layer above a tile: p = p⁰q¹ + p¹q⁰, q = q⁰q¹.
+func (s *scratch) sum(below *support, at piece, p, q quarters, onlyOnes bool, toP, toQ *quarters) {
+	n := len(q[0][0])
 	sum, tmp := s.v[0][:n], s.v[1][:n]
 	for b := range 2 {
 		if onlyOnes {
@@ -230,9 +213,9 @@ func (t *tree) sumUp(w, j, i int) {
 			mulVec(tmp, p[1][b], q[0][b])
 			addVec(sum, sum, tmp)
 		}
-		below.store(&l.p[b], at, sum, field.Element{})
+		below.store(&toP[b], at, sum, field.Element{})
 		mulVec(tmp, q[0][b], q[1][b])
-		below.store(&l.q[b], at, tmp, one())
+		below.store(&toQ[b], at, tmp, one())
 	}
 }
 
@@ -245,7 +228,6 @@ func (t *tree) Root() (a0, a1, b0, b1 field.Element) {
 func (t *tree) layerOne() (r [4]field.Element) {
 	p, q, onlyOnes := t.tile(0, 2, 0)
 	if onlyOnes {
-		p = newQuarters(1)
 		for i := range 4 {
 			p[i&1][i>>1][0].SetOne()
 		}
@@ -263,14 +245,14 @@ func (t *tree) layerOne() (r [4]field.Element) {
 // free gives a tree's memory back after its last layer. What follows would else be allocated beside it: the collector waits until there is
 // as much again.
 func (t *tree) free() {
-	large := t.levels[len(t.levels)-1].used > collected
-	t.levels = nil
+	large := t.levels[t.bottom()].used > collected
+	t.levels, t.scratch = nil, nil
 	if large {
 		runtime.GC()
 	}
 }
 
-// collected is the entries of the lowest layer, 384 bytes each with all above it, from which on it pays to call the collector.
+// collected is the entries of the lowest layer, 128 bytes each with all above it, from which on it pays to call the collector.
 const collected = 1 << 20
 
 // Layer starts the sumcheck of layer j over the arrays of layer j+1.
@@ -279,8 +261,11 @@ func (t *tree) Layer(j int, s []field.Element, lambda field.Element) backend.Lay
 		panic(fmt.Sprintf("cpu: layer %d of %d at a point of %d coordinates", j, t.n, len(s)))
 	}
 	unit := one()
-	if slices.ContainsFunc(s, func(e field.Element) bool { return e.IsZero() || e == unit }) {
+	if slices.ContainsFunc(s, func(e field.Element) bool { return e.IsZero() || e == unit }) || lambda.IsZero() {
 		return newPlainLayer(t, j, s, lambda)
 	}
-	return newLayer(t, j, s, lambda)
+	if j == t.n-1 {
+		return newBottomLayer(t, s, lambda)
+	}
+	return newLayer(t, t.levels, s, lambda, func(w, i int) (p, q quarters, onlyOnes bool) { return t.tile(w, j+1, i) })
 }

@@ -80,6 +80,31 @@ func prepareBlocks(blocks []backend.Block) []leafBlock {
 	return out
 }
 
+// affine returns the blocks with 1 + λq for every denominator q.
+func affine(blocks []leafBlock, lambda field.Element) []leafBlock {
+	out, tables, unit := slices.Clone(blocks), map[*lines]*lines{}, one()
+	for i := range out {
+		b := &out[i]
+		b.base = add(unit, mul(lambda, b.base))
+		b.coef = slices.Clone(b.coef)
+		scaleVec(b.coef, b.coef, &lambda)
+		if b.lines == nil {
+			continue
+		}
+		scaled, ok := tables[b.lines]
+		if !ok {
+			scaled = &lines{cols: b.lines.cols, first: b.lines.first, q: make(vec, len(b.lines.q))}
+			scaleVec(scaled.q, b.lines.q, &lambda)
+			for k := range scaled.q {
+				scaled.q[k].Add(&scaled.q[k], &unit)
+			}
+			tables[b.lines] = scaled
+		}
+		b.lines = scaled
+	}
+	return out
+}
+
 // denominatorsOf computes the denominators of a table's lines; nil where its first column does not tell the line.
 func denominatorsOf(blocks []leafBlock, table *backend.Block) *lines {
 	i := slices.IndexFunc(blocks, func(b leafBlock) bool { return b.Block == table })

@@ -24,7 +24,10 @@ import (
 // odd one is ever written, and once, when chunks have shrunk to single entries, all up to the last entry.
 type layer struct {
 	t       *tree
+	levels  []level // the layer below is the lowest; the arrays of those above are written to
 	j       int
+	tile    func(w, i int) (p, q quarters, onlyOnes bool) // of the layer below
+	join    func(target [4][2]vec)                        // adds what is not stored in chunks when these are single entries; may be nil
 	lambda  field.Element
 	s       []field.Element // the points of the free variables x
 	inverse []field.Element // 1/σ and 1/(1−σ) for every entry of s, alternating
@@ -59,8 +62,8 @@ const (
 	sumHH
 )
 
-func newLayer(t *tree, j int, s []field.Element, lambda field.Element) *layer {
-	l := &layer{t: t, j: j, lambda: lambda, s: slices.Clone(s), scale: one(), unscale: one()}
+func newLayer(t *tree, levels []level, s []field.Element, lambda field.Element, tile func(w, i int) (p, q quarters, onlyOnes bool)) *layer {
+	l := &layer{t: t, levels: levels, j: len(s) + 1, tile: tile, lambda: lambda, s: slices.Clone(s), scale: one(), unscale: one()}
 	l.inverse = make([]field.Element, 2*len(s))
 	unit := one()
 	for i := range s {
@@ -68,13 +71,18 @@ func newLayer(t *tree, j int, s []field.Element, lambda field.Element) *layer {
 		l.inverse[2*i+1].Sub(&unit, &s[i])
 	}
 	l.inverse = field.BatchInvert(l.inverse)
-	cut := min(len(s), log2(tile))
-	l.inner, l.outer = eqTable(s[:cut]), eqTable(s[cut:])
+	l.inner, l.outer = eqTables(s)
 	return l
 }
 
+// eqTables returns eq for the lowest variables, those of a tile, and for the others.
+func eqTables(s []field.Element) (inner, outer vec) {
+	cut := min(len(s), log2(tile))
+	return eqTable(s[:cut]), eqTable(s[cut:])
+}
+
 // below is the layer that is summed over.
-func (l *layer) below() *level { return &l.t.levels[l.j+1] }
+func (l *layer) below() *level { return &l.levels[l.j+1] }
 
 // First sums h∞ = Σ eq(s,x)·(δp⁰δq¹ + δp¹δq⁰ + λδq⁰δq¹) with the differences δ along b; the weights of a tile's outer variables
 // are multiplied to its sum.
@@ -82,7 +90,7 @@ func (l *layer) First() field.Element {
 	below := l.below()
 	l.t.run(len(below.tiles), func(w, i int) {
 		s, at := l.t.worker(w), below.tiles[i]
-		p, q, onlyOnes := l.t.tile(w, l.j+1, i)
+		p, q, onlyOnes := l.tile(w, i)
 		n := len(q[0][0])
 		d0, d1, dp := s.v[0][:n], s.v[1][:n], s.v[2][:n]
 		subVec(d0, q[0][1], q[0][0])
@@ -136,10 +144,7 @@ func (l *layer) Round() (delta, inf field.Element) {
 
 func (l *layer) Claims() (a0, a1, b0, b1 field.Element) {
 	l.apply()
-	if l.j == l.t.n-1 {
-		l.v = [4][2]vec{}
-		l.t.free()
-	}
+	l.v = [4][2]vec{}
 	a0, g := mul(l.last[arrP], l.scale), mul(l.last[arrG], l.scale)
 	b0, b1 = l.last[arrQ0], l.last[arrQ1]
 	return a0, sub(g, mul(l.lambda, b1)), b0, b1
@@ -170,7 +175,7 @@ func (l *layer) target() (v [4][2]vec, stored *support) {
 		}
 		return v, prefix(1)
 	}
-	up := &l.t.levels[at]
+	up := &l.levels[at]
 	return [4][2]vec{up.p[0], up.p[1], up.q[0], up.q[1]}, up.support
 }
 
@@ -179,7 +184,7 @@ func (l *layer) bindFirst(rho field.Element) {
 	below := l.below()
 	l.pass(below.support, true, func(w, i int, out *[4]vec) {
 		s, at := l.t.worker(w), below.tiles[i]
-		p, q, onlyOnes := l.t.tile(w, l.j+1, i)
+		p, q, onlyOnes := l.tile(w, i)
 		weight := s.v[4][:len(q[0][0])]
 		scaleVec(weight, below.ofTile(at, l.inner, s.v[5]), &l.outer[at.block])
 		lerp(out[arrQ0], q[0][0], q[0][1], &rho)
@@ -223,6 +228,9 @@ func (l *layer) pass(src *support, withHH bool, compute func(w, i int, out *[4]v
 		}
 	})
 	if src.scattered() {
+		if l.join != nil {
+			l.join(target)
+		}
 		l.known = nil // what was padding counts from now on
 		l.t.run(len(stored.tiles), func(w, i int) {
 			l.addSums(l.t.worker(w), target, stored.tiles[i].lo, stored.tiles[i].hi, true)
@@ -230,7 +238,9 @@ func (l *layer) pass(src *support, withHH bool, compute func(w, i int, out *[4]v
 	}
 	l.v, l.stored, l.sums = target, stored, l.t.collect()
 	for a := range l.last {
-		l.last[a] = target[a][0][0]
+		if stored.used > 0 {
+			l.last[a] = target[a][0][0]
+		}
 	}
 }
 
@@ -261,8 +271,7 @@ func (l *layer) padCell(src *support) (pad [4]field.Element) {
 // fillPadding sets two halves to 0/1 fractions up to the end of the variables left in s, or the even entry behind it.
 func (l *layer) fillPadding(target [4][2]vec, end int) {
 	end = min((end+1)&^1, 1<<len(l.s))
-	cut := min(len(l.s), log2(tile))
-	inner, outer := eqTable(l.s[:cut]), eqTable(l.s[cut:])
+	inner, outer := eqTables(l.s)
 	factor, unit := mul(l.lambda, l.unscale), one()
 	l.t.chunks(end, tile, func(w, lo, hi int) {
 		g, scale := l.t.worker(w).v[0][:hi-lo], mul(factor, outer[lo/tile])

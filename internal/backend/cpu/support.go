@@ -16,6 +16,7 @@ const chunkBits = 4
 type support struct {
 	chunks []int // their numbers, shared by all layers; nil: the prefix
 	bits   int   // log2 of a chunk's entries
+	limit  int   // chunks are below it, and so many are stored when they have shrunk to single entries
 	used   int   // how many entries are stored
 	tiles  []piece
 }
@@ -36,8 +37,8 @@ func prefix(used int) *support {
 }
 
 // chunked is the support of chunks of 2^bits entries.
-func chunked(chunks []int, bits int) *support {
-	s := &support{chunks: chunks, bits: bits, used: len(chunks) << bits}
+func chunked(chunks []int, bits, limit int) *support {
+	s := &support{chunks: chunks, bits: bits, limit: limit, used: len(chunks) << bits}
 	perBlock := log2(tile) - bits
 	for k, c := range chunks {
 		if block := c >> perBlock; k == 0 || block != s.tiles[len(s.tiles)-1].block {
@@ -51,18 +52,18 @@ func chunked(chunks []int, bits int) *support {
 // scattered tells that entries of the next support are not pairs of stored neighbours: chunks of one entry have no inner variable.
 func (s *support) scattered() bool { return s.chunks != nil && s.bits == 0 }
 
-// end is the number of entries up to the last one that is stored.
+// end is the number of entries up to the last one that matters.
 func (s *support) end() int {
 	if s.chunks == nil {
 		return s.used
 	}
-	return (s.chunks[len(s.chunks)-1] + 1) << s.bits
+	return s.limit << s.bits
 }
 
 // above is the support when the lowest variable of x is gone.
 func (s *support) above() *support {
 	if s.chunks != nil && s.bits > 0 {
-		return chunked(s.chunks, s.bits-1)
+		return chunked(s.chunks, s.bits-1, s.limit)
 	}
 	return prefix((s.end() + 1) / 2)
 }
@@ -100,22 +101,31 @@ func (s *support) ofTile(t piece, table, gathered vec) vec {
 	return gathered[:n]
 }
 
-// leafSupport finds the chunks of leaves that are not all padding, for chunks of 2^bits entries x, hence 4 times as many leaves. A box has
-// a cell among the leaves of an aligned range exactly if the first of them is one, or the block begins inside.
-func leafSupport(blocks []leafBlock, bits int) *support {
-	var chunks []int
+// leafSupports finds the chunks of leaves that are not all padding, for chunks of 2^bits entries x, hence 4 times as many leaves; then those
+// that are cells of one lookup, so that all numerators are 1, and the others. A box has a cell among the leaves of an aligned range exactly
+// if the first of them is one, or the block begins inside; and all are cells exactly if the last one is too.
+func leafSupports(blocks []leafBlock, bits int) (all, ones, rest *support) {
+	chunks, lookups, others := []int{}, []int{}, []int{}
+	size := 4 << bits
 	for i := range blocks {
 		b := &blocks[i]
-		for c := b.start >> (bits + 2); c<<(bits+2) < b.end; c++ {
-			if (len(chunks) == 0 || chunks[len(chunks)-1] != c) && b.inBox(max(b.start, c<<(bits+2))) {
-				chunks = append(chunks, c)
+		for c := b.start / size; c*size < b.end; c++ {
+			if !b.inBox(max(b.start, c*size)) || len(chunks) > 0 && chunks[len(chunks)-1] == c {
+				continue
+			}
+			chunks = append(chunks, c)
+			if b.Mult == nil && b.start <= c*size && b.end >= (c+1)*size && b.inBox((c+1)*size-1) {
+				lookups = append(lookups, c)
+			} else {
+				others = append(others, c)
 			}
 		}
 	}
 	if len(chunks) == 0 {
-		chunks = []int{0} // one default leaf keeps an empty tree ordinary
+		chunks, others = []int{0}, []int{0} // one default leaf keeps an empty tree ordinary
 	}
-	return chunked(slices.Clip(chunks), bits)
+	limit := chunks[len(chunks)-1] + 1
+	return chunked(slices.Clip(chunks), bits, limit), chunked(slices.Clip(lookups), bits, limit), chunked(others, bits, limit)
 }
 
 // within returns the range of tiles whose blocks are those of one group of 2^shift blocks.
