@@ -22,7 +22,7 @@ help: ## list the targets
 demo: ## compile a model, prove an answer, verify it, refuse a forged one
 	@GO=$(GO) scripts/demo.sh
 
-smollm2: ## prove a chat answer of a model of 135 million parameters; Python exports it, MODEL=DIR skips that
+smollm2: ## prove a chat answer of a model of 135 million parameters; Python exports it, MODEL=DIR skips that; LENGTH=32,64,128 for several lengths
 	@GO=$(GO) scripts/smollm2.sh
 
 test: ## run all tests; make lint vets
@@ -55,7 +55,7 @@ bench: ## run all benchmarks
 
 check: format lint generated test race cross platforms demo clean-tree ## everything that must hold before a change is submitted
 
-figures: ## measure what README.md states: proof and key sizes, times, memory
+figures: ## measure what README.md states: proof and key sizes, times, memory; BEFORE=COMMIT compares
 	@GO=$(GO) scripts/figures.sh
 
 accuracy: ## compare MODEL=FILE, whose tokens TOKENIZER=FILE makes, with its float model on 128 passages of English and code (FLAGS for check)

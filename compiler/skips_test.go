@@ -124,7 +124,7 @@ func TestCrowdedCircuit(t *testing.T) {
 	require.NoError(t, err)
 	r.program, err = quant.Quantise(r.left, r.program.Float, cal)
 	require.NoError(t, err)
-	r.plan, err = planner.Plan(r.program, planner.Options{})
+	r.plan, err = planner.Plan(r.program, r.planOptions(Config{}))
 	require.NoError(t, err)
 	crowded, err := r.buildCircuit()
 	require.ErrorIs(t, err, ErrUnsupported)

