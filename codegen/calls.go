@@ -34,7 +34,7 @@ var calls = map[plan.Op]call{
 	"PiecewiseLinear": {fn: gadget.PiecewiseLinear, args: []source{name, operand("v"), value("shift"), limit("lo"), limit("hi"), value("low"),
 		value("fn"), value("inScale"), value("outScale")}},
 	"Max":       {fn: gadget.Max, args: []source{name, operand("x"), operand("y")}},
-	plan.Output: {fn: gadget.Output, args: []source{port, operand("x")}},
+	plan.Output: {fn: gadget.Output, remedy: "bring the output's magnitudes nearer to 1", args: []source{port, operand("x")}},
 }
 
 // call is an entry of the table.

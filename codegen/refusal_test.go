@@ -28,7 +28,7 @@ func TestRefusals(t *testing.T) {
 	}{
 		"shift": {[]plan.Step{rescale(99)}, `node "onnx y" (Op y): a shift by 99 bits, want 0 to 61; scale its inputs or its weights down`},
 		"table": {[]plan.Step{{Op: plan.Table, Name: "f", Args: []plan.Arg{plan.Text("fn", "silu"), plan.Size("inScale", 4), plan.Size("outScale", 99)}}},
-			`node "onnx f" (Op f): tables: bad scales 4, 99; scale`},
+			`node "onnx f" (Op f): tables: silu has no table with arguments in steps of 2^-4 and values in steps of 2^-99; scale`},
 		"too wide for a table": {[]plan.Step{{Op: "Max", Name: "m"}}, `node "onnx m" (Op m): relu over [-65535, 65535] needs a table of more than 2^16 lines; `},
 		"sum": {[]plan.Step{{Op: plan.Virtual, Name: "v", Shape: []int{2}, Terms: []plan.Term{cube}}},
 			`node "onnx v" (Op v): cells may reach [-81129638414606681695789005144064, 81127162534528110935239206895616], beyond 2^62; scale`},

@@ -19,6 +19,11 @@ func TestRefusalsNameTheNode(t *testing.T) {
 		return &pb.TensorProto{Name: name, DataType: 1, FloatData: []float32{v}}
 	}
 	ones := &pb.TensorProto{Name: "g", DataType: 1, Dims: []int64{3}, FloatData: []float32{1, 1, 1}}
+	// Not causal, so that its logits are reals.
+	faint := bigramModel([]*pb.NodeProto{op("MatMul", "mix x", "u"), op("Tanh", "u", "y")}, matrix("mix", 4, 4))
+	for i, w := range faint.Graph.Initializer[2].FloatData {
+		faint.Graph.Initializer[2].FloatData[i] = 1e-38 * w
+	}
 	epsilon := &pb.AttributeProto{Name: "epsilon", Type: 1, F: 1e30}
 	for name, c := range map[string]struct {
 		model *pb.ModelProto
@@ -30,6 +35,12 @@ func TestRefusalsNameTheNode(t *testing.T) {
 		"scales too coarse": {bigramModel([]*pb.NodeProto{op("Mul", "x c", "u"), op("Softmax", "u", "y")}, scalar("c", 1e9)),
 			Unsupported{Node: "Softmax_y", Op: "Softmax", Reason: "scores of scale 14 reach far beyond what matters, and a step of them would be 6.1e+04",
 				Remedy: "scale queries or keys down"}},
+		"factors that multiply to no number": {bigramModel(chain(10, "Mul", func(prev string) string { return prev + " c" }), scalar("c", 3e38)),
+			Unsupported{Node: "MatMul_logits", Op: "MatMul", Reason: "its constant factors multiply to +Inf", Remedy: "scale them so that their product is a finite number"}},
+		"steps that no table has": {bigramModel([]*pb.NodeProto{op("Mul", "x c", "u"), op("Tanh", "u", "y")}, scalar("c", 3e38)),
+			Unsupported{Node: "Tanh_y", Op: "Tanh", Reason: "tables: tanh has no table with arguments in steps of 2^115 and values in steps of 2^-14", Remedy: "scale its argument down"}},
+		"logits near zero": {faint,
+			Unsupported{Node: "MatMul_logits", Op: "MatMul", Reason: "scale 155 is not in -120..120", Remedy: "bring the output's magnitudes nearer to 1"}},
 		"epsilon": {bigramModel([]*pb.NodeProto{op("LayerNormalization", "x g", "y", epsilon)}, ones),
 			Unsupported{Node: "LayerNormalization_y", Op: "LayerNormalization",
 				Reason: "epsilon 1.0000000150474662e+30 is 1.8119393552650958e+39 in units of the input's square", Remedy: "scale the input up, or choose a smaller epsilon"}},
@@ -44,6 +55,15 @@ func TestRefusalsNameTheNode(t *testing.T) {
 		require.ErrorIs(t, err, ErrUnsupported, name)
 		var u *Unsupported
 		require.ErrorAs(t, err, &u, name)
-		require.Equal(t, c.want, *u, name)
+		require.Equal(t, c.want, Unsupported{Node: u.Node, Op: u.Op, Reason: u.Reason, Remedy: u.Remedy}, name)
 	}
+}
+
+// Scores whose differences are below every number that a double holds with all its bits weigh all positions alike: no reason to refuse
+// the model.
+func TestVanishingScores(t *testing.T) {
+	c := &pb.TensorProto{Name: "c", DataType: 1, FloatData: []float32{4e-32}}
+	nodes := append(chain(10, "Mul", func(prev string) string { return prev + " c" }), op("Softmax", "y", "z"))
+	nodes[0].Input[0], nodes[9].Output[0], nodes[10].Input[0], nodes[10].Output[0] = "q", "s", "s", "y"
+	analysed(t, bigramModel(append([]*pb.NodeProto{op("MatMul", "x wq", "q")}, nodes...), matrix("wq", 3, 3), c))
 }

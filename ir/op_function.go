@@ -60,7 +60,7 @@ func init() {
 			a := n.Attr.(*TableAttr)
 			lines, err := tables.Eval(a.Fn, a.Lo, a.Hi, a.InScale, a.OutScale)
 			if err != nil {
-				return nil, n.Errorf("%v", err)
+				return nil, RefuseFor(n.Origin, n.Named(), err)
 			}
 			return []interval.Interval{interval.Of(slices.Min(lines), slices.Max(lines))}, nil
 		},
@@ -133,7 +133,7 @@ func intTable(_ *Run, n *Node, in [][]int64) ([][]int64, error) {
 	x, a := in[0], n.Attr.(*TableAttr)
 	t, err := tables.Eval(a.Fn, a.Lo, a.Hi, a.InScale, a.OutScale)
 	if err != nil {
-		return nil, n.Errorf("%v", err)
+		return nil, RefuseFor(n.Origin, n.Named(), err)
 	}
 	out := make([]int64, len(x))
 	for i, v := range x {

@@ -48,7 +48,7 @@ func init() {
 			a := n.Attr.(*PiecewiseLinearAttr)
 			values, slopes, err := a.pieces()
 			if err != nil {
-				return nil, n.Errorf("%v", err)
+				return nil, RefuseFor(n.Origin, n.Named(), err)
 			}
 			rise := interval.Of(slices.Min(slopes), slices.Max(slopes)).Times(interval.Of(0, 1<<a.Low-1))
 			return []interval.Interval{interval.Of(slices.Min(values), slices.Max(values)).Plus(rise)}, nil
@@ -67,7 +67,7 @@ func intPiecewise(_ *Run, n *Node, in [][]int64) ([][]int64, error) {
 	a := n.Attr.(*PiecewiseLinearAttr)
 	values, slopes, err := a.pieces()
 	if err != nil {
-		return nil, n.Errorf("%v", err)
+		return nil, RefuseFor(n.Origin, n.Named(), err)
 	}
 	x, err := a.rescale().apply(n, in[0])
 	if err != nil {

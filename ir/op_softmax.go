@@ -162,7 +162,10 @@ func floatSoftmax(run *Run, n *Node, in [][]float64) ([][]float64, error) {
 func intZkAttn(run *Run, n *Node, in [][]int64) ([][]int64, error) {
 	a, shape := n.Attr.(*ZkAttnAttr), shapeOf(run.Graph, n.In[0])
 	x, w := in[0], shape[len(shape)-1]
-	exp := tables.Exp(a.DBits, a.EBits, a.Unit)
+	exp, err := tables.Exp(a.DBits, a.EBits, a.Unit)
+	if err != nil {
+		return nil, RefuseFor(n.Origin, n.Named(), err)
+	}
 	masked := func(int) bool { return false }
 	if a.HasMask {
 		masked = func(i int) bool { return in[1][i%len(in[1])] != 0 }

@@ -180,8 +180,10 @@ func (p *Port) check() error {
 		return fmt.Errorf("ids in [%d, %d]; they begin at 0, and there are at least 2", p.Lo, p.Hi)
 	case p.Kind == Booleans && (p.Lo != 0 || p.Hi != 1):
 		return fmt.Errorf("booleans in [%d, %d]", p.Lo, p.Hi)
-	case p.Kind != Reals && p.Scale != 0 || p.Scale < -maxScale || p.Scale > maxScale:
-		return fmt.Errorf("scale %d", p.Scale)
+	case p.Kind != Reals && p.Scale != 0:
+		return fmt.Errorf("scale %d of %v, which have none", p.Scale, p.Kind)
+	case p.Scale < -maxScale || p.Scale > maxScale:
+		return fmt.Errorf("scale %d is not in %d..%d", p.Scale, -maxScale, maxScale)
 	}
 	return nil
 }

@@ -30,8 +30,10 @@ func TestKept(t *testing.T) {
 	if err != nil || len(values) != 108 {
 		t.Errorf("%d pieces: %v", len(values), err)
 	}
-	if a, b := Exp(4, 8, 0.5), Exp(4, 9, 0.5); a[0] != 256 || b[0] != 512 {
-		t.Errorf("exponentials begin with %d and %d", a[0], b[0])
+	a, errA := Exp(4, 8, 0.5)
+	b, errB := Exp(4, 9, 0.5)
+	if errA != nil || errB != nil || a[0] != 256 || b[0] != 512 {
+		t.Errorf("exponentials begin with %d and %d: %v, %v", a[0], b[0], errA, errB)
 	}
 	var all sync.WaitGroup
 	for i := range int64(40) {

@@ -1,6 +1,9 @@
 package tables
 
-import "testing"
+import (
+	"math"
+	"testing"
+)
 
 // Sizes at their limits and one beyond.
 func TestLimits(t *testing.T) {
@@ -26,17 +29,17 @@ func TestLimits(t *testing.T) {
 			t.Errorf("pieces %+v: %v", c, err)
 		}
 	}
-	refused := func(dbits, ebits int) (yes bool) {
-		defer func() { yes = recover() != nil }()
-		Exp(dbits, ebits, 1)
-		return false
-	}
-	for _, c := range [][2]int{{-1, 0}, {25, 0}, {0, -1}, {0, 49}} {
-		if !refused(c[0], c[1]) {
-			t.Errorf("an exponential of %d to %d bits is accepted", c[0], c[1])
+	for _, c := range []struct {
+		dbits, ebits int
+		unit         float64
+		ok           bool
+	}{
+		{0, 0, 1, true}, {0, 48, 1, true}, {-1, 0, 1, false}, {25, 0, 1, false}, {0, -1, 1, false}, {0, 49, 1, false},
+		{1, 1, LeastUnit, true}, {1, 1, math.Nextafter(LeastUnit, 0), false}, {1, 1, 0, false}, {1, 1, math.Copysign(0, -1), false}, {1, 1, -1, false},
+		{1, 1, math.MaxFloat64, true}, {1, 1, math.Inf(1), false}, {1, 1, math.Inf(-1), false}, {1, 1, math.NaN(), false},
+	} {
+		if _, err := Exp(c.dbits, c.ebits, c.unit); (err == nil) != c.ok {
+			t.Errorf("exponentials %+v: %v", c, err)
 		}
-	}
-	if refused(0, 0) || refused(0, 48) {
-		t.Error("exponentials of the largest size are refused")
 	}
 }

@@ -92,7 +92,11 @@ func eval(fn string, lo, hi int64, inScale, outScale int, least, most int64) ([]
 		return nil, fmt.Errorf("tables: bad input range [%d, %d]", lo, hi)
 	}
 	if inScale < minInScale || inScale > maxInScale || outScale < minOutScale || outScale > maxOutScale {
-		return nil, fmt.Errorf("tables: bad scales %d, %d", inScale, outScale)
+		way := "down"
+		if inScale > maxInScale || outScale > maxOutScale {
+			way = "up"
+		}
+		return nil, fmt.Errorf("tables: %s has no table with arguments in steps of 2^%d and values in steps of 2^%d; scale its argument %s", fn, -inScale, -outScale, way)
 	}
 	for _, f := range functions {
 		if f.name != fn {
@@ -136,16 +140,19 @@ func gated(x sample, g uint64, out int) (uint64, bool) {
 // unit returns g·2^out, rounded.
 func unit(g uint64, out int) uint64 { return u128{lo: g}.round(62 - out) }
 
+// LeastUnit is the least unit of exponentials: the least number that a double holds with all its bits.
+const LeastUnit = 0x1p-1022
+
 // Exp returns, not to be written to, e[d] = 2^ebits·exp(−d·unit), rounded half up, for d = 0, …, 2^dbits − 1; e[0] = 2^ebits. unit is taken exactly as the
-// binary fraction that it is, and is finite and positive; 0 ≤ dbits ≤ 24, 0 ≤ ebits ≤ 48. Anything else panics.
-func Exp(dbits, ebits int, unit float64) []int64 {
+// binary fraction that it is. Refused unless 0 ≤ dbits ≤ 24, 0 ≤ ebits ≤ 48 and LeastUnit ≤ unit < ∞.
+func Exp(dbits, ebits int, unit float64) ([]int64, error) {
 	if dbits < 0 || dbits > 24 || ebits < 0 || ebits > 48 {
-		panic("tables: Exp: sizes out of range")
+		return nil, fmt.Errorf("tables: bad exponentials of %d bits to %d bits", dbits, ebits)
 	}
 	b := math.Float64bits(unit)
 	mantissa, exponent := b&(1<<52-1), int(b>>52)
 	if exponent == 0 || exponent >= 0x7ff { // zero, subnormal; negative, infinite, not a number
-		panic("tables: Exp: unit out of range")
+		return nil, fmt.Errorf("tables: bad unit %v of exponentials", unit)
 	}
 	mantissa |= 1 << 52
 	exponent -= 1023 + 52
@@ -157,5 +164,5 @@ func Exp(dbits, ebits int, unit float64) []int64 {
 			out[d] = int64(u128{lo: expNeg(t)}.round(62 - ebits))
 		}
 		return out
-	})
+	}), nil
 }

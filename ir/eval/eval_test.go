@@ -91,7 +91,10 @@ func TestZkAttn(t *testing.T) {
 	inv.Def = n
 	n.Out = append(n.Out, inv.ID)
 	vals := run(t, g)
-	e := tables.Exp(3, 8, 0.5)
+	e, err := tables.Exp(3, 8, 0.5)
+	if err != nil {
+		t.Fatal(err)
+	}
 	equal(t, vals[n.Out[0]], []int64{256, e[1], 0, 0, 256, 0}) // σ = 3, 2 and −20, 0
 	equal(t, vals[n.Out[1]], []int64{(1 << 20) / (256 + e[1]), (1 << 20) / 256})
 }

@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"slices"
 
 	"github.com/zkllmc/zkllmc/compiler/internal/frontend"
@@ -154,6 +155,9 @@ func Run(left *budget.Budget, g *ir.Graph, watch func(pass string, g *ir.Graph))
 	}
 	compact(g)
 	watch("frontend", g)
+	if err := finite(g); err != nil {
+		return err
+	}
 	if err := ir.Verify(g); err != nil {
 		return fmt.Errorf("the frontend made an invalid graph: %w", err)
 	}
@@ -170,8 +174,27 @@ func Run(left *budget.Budget, g *ir.Graph, watch func(pass string, g *ir.Graph))
 		}
 		compact(g)
 		watch(p.Name, g)
+		if err := finite(g); err != nil {
+			return err
+		}
 		if err := ir.Verify(g); err != nil {
 			return fmt.Errorf("pass %s made an invalid graph: %w", p.Name, err)
+		}
+	}
+	return nil
+}
+
+// finite refuses a model whose constant factors, each of them a number, multiply to none.
+func finite(g *ir.Graph) error {
+	for _, n := range g.Nodes {
+		a, is := n.Attr.(*ir.EinsumAttr)
+		if !is {
+			continue
+		}
+		for _, t := range a.Terms {
+			if math.IsNaN(t.Coef) || math.IsInf(t.Coef, 0) {
+				return n.Errorf("its constant factors multiply to %g; scale them so that their product is a finite number", t.Coef)
+			}
 		}
 	}
 	return nil

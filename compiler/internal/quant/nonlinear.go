@@ -7,6 +7,7 @@ import (
 	"math/bits"
 
 	"github.com/zkllmc/zkllmc/internal/portable"
+	"github.com/zkllmc/zkllmc/internal/tables"
 	"github.com/zkllmc/zkllmc/ir"
 	"github.com/zkllmc/zkllmc/runtime/gadget"
 	"github.com/zkllmc/zkllmc/runtime/gadget/attention"
@@ -422,7 +423,8 @@ func (q *quantiser) softmax(n *ir.Node, v *ir.Value) error {
 	if a.Scale <= 0 {
 		return n.Errorf("a softmax of %g times its input; the factor must be positive", a.Scale)
 	}
-	unit := float64(a.Scale * x.mult * math.Ldexp(1, -x.scale))
+	// Scores have at most 62 bits: where their unit is less than the least one, all exponentials are 1 with either.
+	unit := max(float64(a.Scale*x.mult*math.Ldexp(1, -x.scale)), tables.LeastUnit)
 	shift := 0
 	scores := q.o.Value(x.id)
 	for unit*(1<<expBits) < expRange {

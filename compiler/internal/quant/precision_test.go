@@ -11,6 +11,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/zkllmc/zkllmc/internal/tables"
 	"github.com/zkllmc/zkllmc/ir"
 	"github.com/zkllmc/zkllmc/ir/eval"
 	"github.com/zkllmc/zkllmc/ir/plan"
@@ -292,8 +293,16 @@ func TestWiden(t *testing.T) {
 	require.Nil(t, widen(map[string]*place{"most": {bits: maxBits, cells: 1, variance: 1000 * unit, free: true}}, map[string]int{}, nil))
 }
 
-// Scores that are all but alike, far smaller than what is exponentiated, weigh all positions alike.
+// Scores that are all but alike, far smaller than what is exponentiated, weigh all positions alike, also where a double no longer holds
+// their unit.
 func TestScoresAlike(t *testing.T) {
+	for _, scale := range []float64{1, 1e-290, 1e-300, math.SmallestNonzeroFloat64} {
+		scoresAlike(t, scale)
+	}
+}
+
+// scoresAlike quantises a softmax of scores around 1e-12 times the scale.
+func scoresAlike(t *testing.T, scale float64) {
 	g := &ir.Graph{Name: "alike", Stage: ir.StageFloat}
 	x := g.AddInput(ir.Port{Name: "x", Kind: plan.Reals, Lo: -4, Hi: 4, Shape: []int{4, 4}})
 	w := g.Add(ir.OpWeight, "w", "w", []int{4, 4}, nil, nil)
@@ -305,7 +314,7 @@ func TestScoresAlike(t *testing.T) {
 		{Coef: 1, Extents: []int{4, 4, 4}, In: []int{0, 1}, Axes: axes, Out: [][]int{{0}, {1}}}}})
 	mask := g.Add(ir.OpConst, "mask", "mask", []int{4, 4}, nil, nil)
 	mask.Data = []float64{0, 1, 1, 1, 0, 0, 1, 1, 0, 0, 0, 1, 0, 0, 0, 0}
-	g.Return(g.Add(ir.OpSoftmax, "a", "a", []int{4, 4}, []ir.ValueID{s.ID, mask.ID}, &ir.SoftmaxAttr{Scale: 1, HasMask: true}).ID)
+	g.Return(g.Add(ir.OpSoftmax, "a", "a", []int{4, 4}, []ir.ValueID{s.ID, mask.ID}, &ir.SoftmaxAttr{Scale: scale, HasMask: true}).ID)
 	f := Prepare(g)
 	cal, err := Calibrate(nil, f, nil, nil)
 	require.NoError(t, err)
@@ -315,6 +324,7 @@ func TestScoresAlike(t *testing.T) {
 	for _, n := range p.Int.Nodes {
 		if a, is := n.Attr.(*ir.ZkAttnAttr); is {
 			require.Equal(t, maxScoreShift, a.Shift)
+			require.GreaterOrEqual(t, a.Unit, tables.LeastUnit)
 		}
 	}
 	_, most := errorOf(t, p, cal)

@@ -114,7 +114,10 @@ func digits(v []int64, n, limbs int) [][]int64 {
 
 // attended is the definition of package attention, row by row. A mask lies over the last axes.
 func attended(s, mask []int64, width int, p attention.Params) [][]int64 {
-	exp := tables.Exp(p.DBits, p.EBits, p.Unit)
+	exp, err := tables.Exp(p.DBits, p.EBits, p.Unit)
+	if err != nil {
+		panic(err) // the circuit was built with this table
+	}
 	e, inv := make([]int64, len(s)), make([]int64, len(s)/width)
 	hidden := func(i int) bool { return mask != nil && mask[i%len(mask)] == 1 }
 	for r := range inv {

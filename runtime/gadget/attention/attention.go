@@ -40,8 +40,8 @@ func (p Params) check() error {
 		return fmt.Errorf("%d bits of distance are not in 1..%d", p.DBits, gadget.LimbBits-1)
 	case p.EBits < 0 || p.EBits > 30:
 		return fmt.Errorf("%d bits of exponential are not in 0..30", p.EBits)
-	case !(p.Unit > 0) || math.IsInf(p.Unit, 0):
-		return fmt.Errorf("unit %v is not a positive number", p.Unit)
+	case !(p.Unit >= tables.LeastUnit) || math.IsInf(p.Unit, 0):
+		return fmt.Errorf("unit %v is not a finite number from %v on", p.Unit, tables.LeastUnit)
 	case p.InvBits < p.EBits || p.InvBits > 61:
 		return fmt.Errorf("%d bits of reciprocal are not in %d..61", p.InvBits, p.EBits)
 	}
@@ -163,7 +163,11 @@ func (sc scores) quotient(b *circuit.Builder, name string, p Params, s, mask, m,
 // expTable holds (d, exp(d), 1, [d=0]) for 0 ≤ d < 2^DBits, then (d, 0, 0, 0). It returns -1 where the exponentials are not what
 // the bounds rest on.
 func expTable(b *circuit.Builder, name string, p Params) int {
-	exp := tables.Exp(p.DBits, p.EBits, p.Unit)
+	exp, err := tables.Exp(p.DBits, p.EBits, p.Unit)
+	if err != nil {
+		b.Fail("%s: %v", name, err)
+		return -1
+	}
 	if len(exp) != 1<<p.DBits || exp[0] != 1<<p.EBits {
 		b.Fail("%s: the exponential table for %+v does not start at 2^%d", name, p, p.EBits)
 		return -1

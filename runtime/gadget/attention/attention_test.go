@@ -78,7 +78,10 @@ func (s *scores) set(v ...int64) {
 // check compares with the definition of ir.ZkAttnAttr.
 func (s *scores) check(t *testing.T, a *witness.Assignment) {
 	t.Helper()
-	exp := tables.Exp(s.p.DBits, s.p.EBits, s.p.Unit)
+	exp, err := tables.Exp(s.p.DBits, s.p.EBits, s.p.Unit)
+	if err != nil {
+		t.Fatal(err)
+	}
 	n := s.shape[len(s.shape)-1]
 	x := s.Weights[s.x].V
 	for r := 0; r < len(x)/n; r++ {

@@ -38,6 +38,8 @@ func TestLimits(t *testing.T) {
 		{"reciprocal below the exponential", "5 bits of reciprocal", attention.Params{DBits: 4, EBits: 6, InvBits: 5, Unit: 1}, small, nil},
 		{"reciprocal of 62 bits", "62 bits of reciprocal", attention.Params{DBits: 4, EBits: 6, InvBits: 62, Unit: 1}, small, nil},
 		{"no unit", "unit 0 is not", attention.Params{DBits: 4}, small, nil},
+		{"the least unit", "", attention.Params{DBits: 4, Unit: 0x1p-1022}, small, nil},
+		{"a unit with fewer bits", "unit 1.1125369292536007e-308 is not", attention.Params{DBits: 4, Unit: 0x1p-1023}, small, nil},
 		{"a unit that is no number", "unit NaN is not", attention.Params{DBits: 4, Unit: math.NaN()}, small, nil},
 		{"an infinite unit", "unit +Inf is not", attention.Params{DBits: 4, Unit: math.Inf(1)}, small, nil},
 		{"negative mask", "want 0 and 1", attention.Params{DBits: 4, Unit: 1}, small, []int64{0, 0, -1, 0}},
