@@ -338,7 +338,7 @@ func generated(dir string) (bool, error) {
 	}
 	foreign := false
 	err := filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error {
-		if err == nil && !d.IsDir() && !atomicfile.IsTemp(d.Name()) {
+		if _, temp := atomicfile.TempOf(d.Name()); err == nil && !d.IsDir() && !temp {
 			foreign = true
 		}
 		return err

@@ -80,9 +80,14 @@ type File struct {
 // tempMark is in the names of temporary files.
 const tempMark = ".tmp-"
 
-// IsTemp says whether a file's name is that of a temporary file of this package.
-func IsTemp(name string) bool {
-	return strings.HasPrefix(name, ".") && strings.Contains(name, tempMark)
+// TempOf says whether a file's name, without its folder, is one of a temporary file of this package, and of which file.
+func TempOf(name string) (of string, is bool) {
+	rest, hidden := strings.CutPrefix(name, ".")
+	i := strings.LastIndex(rest, tempMark)
+	if !hidden || i < 1 || strings.Trim(rest[i+len(tempMark):], "0123456789") != "" {
+		return "", false
+	}
+	return rest[:i], true
 }
 
 // Create starts a file. Nothing is visible under the name before Commit.
@@ -116,8 +121,7 @@ func sweep(name string) {
 	entries, _ := dir.ReadDir(-1)
 	dir.Close()
 	for _, e := range entries {
-		number, ok := strings.CutPrefix(e.Name(), "."+filepath.Base(name)+tempMark)
-		if ok && e.Type().IsRegular() && strings.Trim(number, "0123456789") == "" {
+		if of, is := TempOf(e.Name()); is && of == filepath.Base(name) && e.Type().IsRegular() {
 			removeAbandoned(filepath.Join(filepath.Dir(name), e.Name()))
 		}
 	}

@@ -262,6 +262,29 @@ func TestCommitmentsThatAreFalse(t *testing.T) {
 	require.NoDirExists(t, dir)
 }
 
+// A setup that is done removes the files that it wrote, and those that a killed one began; what others put into the folder stays.
+func TestWorkOfOthersStays(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "work")
+	work, err := engine.OpenWork(dir)
+	require.NoError(t, err)
+	others := []string{".rows-1.tmp-x", ".somebody.tmp-1", "proof-0x", "proof-1.of-somebody", "rows--1", "rows-01", "rows-1.of-somebody", "rows-9", "seeds"}
+	for _, name := range append([]string{"seed", "rows-0", "proof-12", ".seed.tmp-1", ".rows-3.tmp-4", ".proof-3.tmp-4"}, others...) {
+		if name == "rows-9" {
+			require.NoError(t, os.Mkdir(filepath.Join(dir, name), 0o700))
+			continue
+		}
+		require.NoError(t, os.WriteFile(filepath.Join(dir, name), nil, 0o600))
+	}
+	require.NoError(t, work.Remove())
+	left, err := os.ReadDir(dir)
+	require.NoError(t, err)
+	names := make([]string, len(left))
+	for i, e := range left {
+		names[i] = e.Name()
+	}
+	require.Equal(t, others, names)
+}
+
 // A folder in which others can read or write is not taken: they could know the blinders, or choose them.
 func TestWorkIsPrivate(t *testing.T) {
 	c := inPieces(t)

@@ -10,6 +10,8 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"strconv"
+	"strings"
 
 	"github.com/zkllmc/zkllmc/internal/atomicfile"
 	"github.com/zkllmc/zkllmc/internal/format"
@@ -70,15 +72,23 @@ func (w *Work) Remove() error {
 	}
 	entries, err := os.ReadDir(w.dir)
 	for _, e := range entries {
-		var n int
-		_, rows := fmt.Sscanf(e.Name(), "rows-%d", &n)
-		_, proof := fmt.Sscanf(e.Name(), "proof-%d", &n)
-		if rows == nil || proof == nil || atomicfile.IsTemp(e.Name()) {
+		name := e.Name()
+		if of, temp := atomicfile.TempOf(name); temp {
+			name = of
+		}
+		if written(name) && e.Type().IsRegular() {
 			err = errors.Join(err, os.Remove(filepath.Join(w.dir, e.Name())))
 		}
 	}
 	_ = os.Remove(w.dir) // fails where something is in it
 	return err
+}
+
+// written says whether this package writes files of a name.
+func written(name string) bool {
+	_, number, _ := strings.Cut(name, "-")
+	piece, err := strconv.Atoi(number)
+	return name == seedFile || err == nil && piece >= 0 && (name == rowsFile(piece) || name == proofFile(piece))
 }
 
 // fresh returns the bytes of the seed: those that are there, or else the given ones, which it keeps.
