@@ -2,11 +2,13 @@ package engine
 
 import (
 	"crypto/rand"
+	"crypto/sha256"
 	"crypto/sha3"
 	"encoding/binary"
 	"fmt"
 
 	"github.com/zkllmc/zkllmc/internal/field"
+	"github.com/zkllmc/zkllmc/internal/poly"
 	"github.com/zkllmc/zkllmc/internal/transcript"
 )
 
@@ -41,13 +43,10 @@ func (o *Options) fresh() ([]byte, error) {
 const freshSize = 64
 
 // seed hashes what randomness is expanded from.
-type seed struct {
-	h   *sha3.SHAKE
-	buf []byte
-}
+type seed struct{ h *sha3.SHAKE }
 
 func newSeed(fresh, statement, secret []byte) *seed {
-	s := &seed{h: sha3.NewSHAKE256(), buf: make([]byte, 0, 1<<14)}
+	s := &seed{sha3.NewSHAKE256()}
 	for _, part := range [][]byte{[]byte("zkllmc prover randomness"), fresh, statement, secret} {
 		var n [8]byte
 		binary.BigEndian.PutUint64(n[:], uint64(len(part)))
@@ -57,15 +56,29 @@ func newSeed(fresh, statement, secret []byte) *seed {
 	return s
 }
 
-// rows hashes rows of committed cells.
+// rows hashes rows of committed cells: each by itself with SHA-256, for which processors have instructions, then the hashes.
 func (s *seed) rows(cells [][]int32) {
-	for _, row := range cells {
-		s.buf = binary.BigEndian.AppendUint64(s.buf[:0], uint64(len(row)))
-		for _, x := range row {
-			s.buf = binary.BigEndian.AppendUint32(s.buf, uint32(x))
-		}
-		s.h.Write(s.buf)
+	sums := make([][sha256.Size]byte, len(cells))
+	poly.Parallel(len(cells), func(i int) { sums[i] = rowHash(cells[i]) })
+	for i := range sums {
+		s.h.Write(sums[i][:])
 	}
+}
+
+func rowHash(row []int32) (sum [sha256.Size]byte) {
+	const part = 1 << 10 // cells that are encoded at a time
+	h := sha256.New()
+	buf := binary.BigEndian.AppendUint64(make([]byte, 0, 4*part), uint64(len(row)))
+	for lo := 0; lo < len(row); lo += part {
+		for _, x := range row[lo:min(len(row), lo+part)] {
+			buf = binary.BigEndian.AppendUint32(buf, uint32(x))
+		}
+		h.Write(buf)
+		buf = buf[:0]
+	}
+	h.Write(buf)
+	h.Sum(sum[:0])
+	return sum
 }
 
 func (s *seed) randomness() *randomness {
