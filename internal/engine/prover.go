@@ -142,7 +142,7 @@ type Input struct {
 }
 
 // Prove proves a statement, with the shortest circuit that it fits, and returns the encoded proof. It refuses what no verifier would
-// accept: a false statement with ErrFalse.
+// accept: a false statement with ErrFalse. It gives up with the context's error when that ends.
 func (k *Key) Prove(ctx context.Context, in *Input, o Options) ([]byte, error) {
 	m, err := k.fitting(in)
 	if err != nil {
@@ -291,9 +291,6 @@ func run(ctx context.Context, p *protocol.Proof, secret [32]byte, w *format.Writ
 		}
 	}
 	for {
-		if err := ctx.Err(); err != nil {
-			return err
-		}
 		cells, err := layout.Cells(p.Circuit, p.Data)
 		if err != nil {
 			return err
@@ -307,7 +304,7 @@ func run(ctx context.Context, p *protocol.Proof, secret [32]byte, w *format.Writ
 		}
 		p.Witness = blinded(cells, rnd.Uniform("witness blinders", layout.Rows))
 		var stream stream
-		ch := veil.NewProver(o.source(p.Transcript()), &stream, rnd, o.Backend, counts.Pads)
+		ch := veil.NewProver(ctx, o.source(p.Transcript()), &stream, rnd, o.Backend, counts.Pads)
 		if o.hooks.tampered != nil {
 			o.hooks.tampered(ch)
 		}

@@ -1,6 +1,7 @@
 package lookup
 
 import (
+	"context"
 	"crypto/sha3"
 	"errors"
 	"fmt"
@@ -214,7 +215,7 @@ func (s *session) prove(t testing.TB) *items {
 	plan := NewPlan(s.f.c)
 	out := &items{}
 	w := &liar{Source: s.source(), items: out, at: s.lies}
-	ch := veil.NewProver(w, w, newRandomness("prover"), s.be, plan.scalars())
+	ch := veil.NewProver(context.Background(), w, w, newRandomness("prover"), s.be, plan.scalars())
 	if err := s.protocol(ch, plan); err != nil {
 		t.Fatalf("prover: %v", err)
 	}

@@ -107,7 +107,7 @@ func (t *tree) first(rounds backend.LayerRounds, lambda field.Element, c claims,
 		return []field.Element{rounds.First()}
 	})
 	rho := t.ch.Short("lookup rho")
-	if rounds != nil {
+	if t.ch.Proving() {
 		rounds.Bind(rho)
 	}
 	var at0, v field.Element
@@ -128,7 +128,7 @@ func (t *tree) round(rounds backend.LayerRounds, sigma field.Element, running *v
 		return []field.Element{delta, inf}
 	})
 	rho := t.ch.Short("lookup rho")
-	if rounds != nil {
+	if t.ch.Proving() {
 		rounds.Bind(rho)
 	}
 	var v field.Element

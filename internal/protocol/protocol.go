@@ -13,6 +13,7 @@ package protocol
 import (
 	"encoding/binary"
 	"fmt"
+	"slices"
 
 	"github.com/zkllmc/zkllmc/internal/backend"
 	"github.com/zkllmc/zkllmc/internal/circuit"
@@ -102,15 +103,7 @@ func (p *Proof) Run(ch *veil.Channel) error {
 	p.phase("commit witness")
 	ch.Open()
 	layout := commit.NewLayout(c, circuit.Witness, c.WitnessBits)
-	points := ch.Points("witness rows", layout.Rows, func() []group.Affine {
-		points := ch.Backend().CommitRows(group.Row(1<<layout.Bits), p.Witness)
-		for i := range p.Witness {
-			if p.Cells != nil {
-				p.Witness[i].Cells = nil
-			}
-		}
-		return points
-	})
+	points := ch.Points("witness rows", layout.Rows, func() []group.Affine { return p.commitWitness(ch, 1<<layout.Bits) })
 	sets := []commit.Set{p.Weights, {Layout: layout, Points: points, Rows: p.Witness, Cells: p.Cells}}
 
 	p.phase("lookups")
@@ -150,6 +143,26 @@ func (p *Proof) Run(ch *veil.Channel) error {
 	commit.Open(ch, c, sets, openings)
 	p.phase("final argument")
 	return ch.Finish()
+}
+
+// cellsAtOnce is how many cells of the witness are committed to before somebody asks whether the proof is still wanted.
+const cellsAtOnce = 1 << 24
+
+// commitWitness makes the commitments of the rows, of a width, and drops the cells of those that can be laid out once more.
+func (p *Proof) commitWitness(ch *veil.Channel, width int) (points []group.Affine) {
+	gens := group.Row(width)
+	for rows := range slices.Chunk(p.Witness, max(1, cellsAtOnce/width)) {
+		if !ch.Proving() {
+			break
+		}
+		points = append(points, ch.Backend().CommitRows(gens, rows)...)
+		for i := range rows {
+			if p.Cells != nil {
+				rows[i].Cells = nil
+			}
+		}
+	}
+	return points
 }
 
 // unsaturated checks that no cell was clamped, where the statement says so: the class of every clamp is zero.

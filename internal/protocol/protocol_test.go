@@ -1,6 +1,7 @@
 package protocol_test
 
 import (
+	"context"
 	"crypto/sha3"
 	"errors"
 	"math/rand"
@@ -173,7 +174,7 @@ func prove(t *testing.T, c *circuit.Circuit, data map[circuit.ID]*backend.Tensor
 	counts, err := p.Count()
 	require.NoError(t, err)
 	out := &tape{}
-	require.NoError(t, p.Run(veil.NewProver(p.Transcript(), out, seeded("p"), be, counts.Pads)))
+	require.NoError(t, p.Run(veil.NewProver(context.Background(), p.Transcript(), out, seeded("p"), be, counts.Pads)))
 	require.Len(t, out.items, counts.Points+counts.Scalars)
 	return p, out
 }

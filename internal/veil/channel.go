@@ -11,10 +11,12 @@
 // (z = x·y). Finish discharges all of them at once with the product block and the final argument (section 8, final.go). A check
 // that is registered is checked; the proof is accepted only by Finish.
 //
-// Errors are sticky: after one, messages yield zero values and Err reports it, so that protocol code need not test each read.
+// Errors are sticky: after one, messages yield zero values and Err reports it, so that protocol code need not test each read. The end of a
+// prover's context is such an error: no message is computed any more, and the walk ends as fast as a verifier's.
 package veil
 
 import (
+	"context"
 	"errors"
 	"fmt"
 
@@ -86,6 +88,7 @@ const (
 // Channel carries one proof. It is not safe for concurrent use.
 type Channel struct {
 	mode mode
+	ctx  context.Context // prover: who waits for the proof
 	tr   transcript.Source
 	in   Reader
 	out  Writer
@@ -128,9 +131,10 @@ type product struct {
 	x, y, z Expr
 }
 
-// NewProver returns a channel that makes a proof with npads padded scalars, a number that a dry run has counted.
-func NewProver(tr transcript.Source, out Writer, rnd Randomness, be backend.Backend, npads int) *Channel {
-	return &Channel{mode: proving, tr: tr, out: out, rnd: rnd, be: be, npads: npads}
+// NewProver returns a channel that makes a proof with npads padded scalars, a number that a dry run has counted. It fails with the
+// context's error when that ends: before the next message, or round of a message, is computed.
+func NewProver(ctx context.Context, tr transcript.Source, out Writer, rnd Randomness, be backend.Backend, npads int) *Channel {
+	return &Channel{mode: proving, ctx: ctx, tr: tr, out: out, rnd: rnd, be: be, npads: npads}
 }
 
 // NewVerifier returns a channel that checks a proof.
@@ -157,8 +161,17 @@ func (c *Channel) tamperScalars(label string, values []field.Element) {
 	}
 }
 
-// Proving says whether the fill functions of messages are called.
-func (c *Channel) Proving() bool { return c.mode == proving }
+// Proving says whether the fill functions of messages are called: on the prover's side, up to the first error. Once it is false it stays
+// so, and what a prover has begun while it was true is not gone on with.
+func (c *Channel) Proving() bool {
+	if c.mode != proving {
+		return false
+	}
+	if c.err == nil {
+		c.err = c.ctx.Err()
+	}
+	return c.err == nil
+}
 
 // Counts returns what was sent so far.
 func (c *Channel) Counts() Counts { return c.count }
@@ -191,7 +204,7 @@ func (c *Channel) Open() {
 	}
 	c.segments = append(c.segments, segment{name: "pads", gens: func() []group.Affine { return group.Pad(c.npads) }})
 	s := &c.segments[0]
-	if c.mode == proving {
+	if c.Proving() {
 		s.n = c.npads
 		s.values = c.rnd.Uniform("pads", c.npads)
 	}
@@ -200,7 +213,7 @@ func (c *Channel) Open() {
 
 // commit sends the commitment of a segment.
 func (c *Channel) commit(s *segment, label string) {
-	if c.mode == proving {
+	if c.Proving() {
 		s.blind = c.rnd.Uniform("blinder "+s.name, 1)[0]
 		points := append([]group.Affine{group.H()}, s.gens()[:len(s.values)]...)
 		scalars := append([]field.Element{s.blind}, s.values...)
@@ -215,6 +228,9 @@ func (c *Channel) Points(label string, n int, fill func() []group.Affine) []grou
 	points := make([]group.Affine, n)
 	switch c.mode {
 	case proving:
+		if !c.Proving() {
+			break
+		}
 		copy(points, fill())
 		if c.tamper != nil {
 			c.tamper.Points(label, points)
@@ -253,6 +269,9 @@ func (c *Channel) send(label string, n int, fill func() []field.Element) []field
 	values := make([]field.Element, n)
 	switch c.mode {
 	case proving:
+		if !c.Proving() {
+			break
+		}
 		copy(values, fill())
 		for i := range values {
 			c.out.Scalar(values[i])
@@ -307,7 +326,7 @@ func (c *Channel) Vector(label string, n int, fill func() []field.Element) []Exp
 	k := len(c.count.Vectors)
 	c.count.Vectors = append(c.count.Vectors, n)
 	s := segment{name: fmt.Sprintf("vector %d", k), n: n, gens: func() []group.Affine { return group.Vec(k, n) }}
-	if c.mode == proving {
+	if c.Proving() {
 		s.values = append([]field.Element(nil), fill()...)
 		if len(s.values) != n {
 			c.Fail(fmt.Errorf("veil: %s has %d values, want %d", label, len(s.values), n))
@@ -366,7 +385,7 @@ func (c *Channel) Define(e Expr) Expr {
 	if len(e.Terms) <= 1 {
 		return e
 	}
-	if c.mode == proving {
+	if c.Proving() {
 		c.values = append(c.values, c.Value(e))
 	}
 	c.defined = append(c.defined, e)

@@ -216,7 +216,7 @@ func (a *argument) generators() []group.Affine {
 func (a *argument) run() {
 	c := a.c
 	p := &prover{argument: a}
-	if c.mode == proving {
+	if c.Proving() {
 		p.start()
 	}
 	d := c.Points("D", 1, p.mask)
@@ -228,7 +228,7 @@ func (a *argument) run() {
 		c.Fail(fmt.Errorf("%w: x = 0", ErrForbidden))
 		return
 	}
-	if c.mode == proving {
+	if c.Proving() {
 		p.combine(e, x)
 	}
 	c.Charge("final argument: e, x", 2, FullBits)
@@ -247,7 +247,7 @@ func (a *argument) run() {
 		}
 		xs = append(xs, xk)
 		c.Charge("final argument: fold", 2, FoldBits)
-		if c.mode == proving {
+		if c.Proving() {
 			p.fold.Fold(xk)
 		}
 	}

@@ -286,7 +286,7 @@ func TestRealProofIsASimulation(t *testing.T) {
 	id := k.ModelID()
 	w.Raw(id[:])
 	source := &drawn{Source: p.Transcript(), last: map[string]field.Element{}}
-	ch := veil.NewProver(source, w, rnd, processor, counts.Pads)
+	ch := veil.NewProver(context.Background(), source, w, rnd, processor, counts.Pads)
 	require.NoError(t, p.Run(ch))
 	_, err = verify(p, w.Bytes(), nil)
 	require.NoError(t, err)

@@ -51,7 +51,7 @@ func (o Options) engine() engine.Options {
 type Key struct{ k *engine.Key }
 
 // Setup commits to the weights of a file that the compiler wrote for the family, and proves that each lies in its declared range. It
-// returns the prover's key and the encoded verifying key, which was verified: see Prove.
+// returns the prover's key and the encoded verifying key, which was verified: see Prove, also on the context.
 func Setup(ctx context.Context, f *circuit.Family, weights []byte, o Options) (*Key, []byte, error) {
 	tensors, err := format.DecodeWeights(f, weights)
 	if err != nil {
@@ -106,6 +106,8 @@ func (in *Input) engine() *engine.Input {
 // that does not verify, because of a fault of the machine or of the key, would not hide the weights. It refuses what no verifier would
 // accept: a false statement with ErrFalse. What else depends on the circuit, the encoded statement and private inputs, must be of the same
 // one: of a generation Family.Smallest of the number of its tokens.
+//
+// It gives up with the context's error when that ends, as soon as the backend has computed what it was asked for last.
 func (k *Key) Prove(ctx context.Context, in *Input, o Options) ([]byte, error) {
 	proof, err := k.k.Prove(ctx, in.engine(), o.engine())
 	if err != nil {

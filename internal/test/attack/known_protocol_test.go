@@ -2,6 +2,7 @@ package attack
 
 import (
 	"bytes"
+	"context"
 	"io"
 	"testing"
 
@@ -349,7 +350,7 @@ func multiply(ch *veil.Channel, n int, values []int64, claimed int64) error {
 func knownLengthNotBound(t *testing.T) {
 	prove := func(values []int64, claimed int64) *tape {
 		s := &tape{}
-		require.NoError(t, multiply(veil.NewProver(transcript.New("product"), s, repeatable{}, processor, 0), len(values), values, claimed))
+		require.NoError(t, multiply(veil.NewProver(context.Background(), transcript.New("product"), s, repeatable{}, processor, 0), len(values), values, claimed))
 		return s
 	}
 	verify := func(s *tape, n int, claimed int64) error {

@@ -2,6 +2,7 @@ package attack
 
 import (
 	"bytes"
+	"context"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -209,7 +210,7 @@ func (s *tape) Uniform(_ string, n int) []field.Element {
 func rejectPadUsedTwice(t *testing.T) {
 	run := func(declared int, lengths ...int) (map[veil.Wire]int, error) {
 		s := &tape{}
-		ch := veil.NewProver(transcript.New("pads"), s, s, processor, declared)
+		ch := veil.NewProver(context.Background(), transcript.New("pads"), s, s, processor, declared)
 		ch.Open()
 		used := map[veil.Wire]int{}
 		for _, n := range lengths {
@@ -237,7 +238,7 @@ func rejectPadUsedTwice(t *testing.T) {
 // The pads are committed to once, before everything else.
 func rejectPadsCommittedLate(t *testing.T) {
 	s := &tape{}
-	ch := veil.NewProver(transcript.New("pads"), s, s, processor, 0)
+	ch := veil.NewProver(context.Background(), transcript.New("pads"), s, s, processor, 0)
 	ch.Open()
 	ch.Open()
 	require.ErrorContains(t, ch.Err(), "once")

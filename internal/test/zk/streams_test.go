@@ -115,7 +115,7 @@ func runDeaf(p *protocol.Proof, rnd veil.Randomness) ([]element, error) {
 		return nil, err
 	}
 	out := &tape{deaf: newDeaf(nil).(deaf)}
-	err = p.Run(veil.NewProver(out, out, rnd, processor, counts.Pads))
+	err = p.Run(veil.NewProver(context.Background(), out, out, rnd, processor, counts.Pads))
 	return out.elements, err
 }
 

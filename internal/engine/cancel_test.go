@@ -1,0 +1,137 @@
+package engine_test
+
+import (
+	"context"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/zkllmc/zkllmc/internal/backend"
+	"github.com/zkllmc/zkllmc/internal/backend/cpu"
+	"github.com/zkllmc/zkllmc/internal/circuit"
+	"github.com/zkllmc/zkllmc/internal/engine"
+	"github.com/zkllmc/zkllmc/internal/field"
+	"github.com/zkllmc/zkllmc/internal/group"
+	"github.com/zkllmc/zkllmc/internal/test/kit"
+	"github.com/zkllmc/zkllmc/runtime/gadget"
+	"github.com/zkllmc/zkllmc/runtime/statement/function"
+)
+
+// watched is a backend that calls stop when it begins the work of the given number, from 1, and counts what it is asked for afterwards.
+// Work is a call, or a round or layer of what a call has begun; calls from several goroutines at once are none.
+type watched struct {
+	backend.Backend
+	asked, at int
+	stop      func()
+}
+
+func (b *watched) work() {
+	if b.asked++; b.asked == b.at {
+		b.stop()
+	}
+}
+
+func (b *watched) CommitRows(gens []group.Affine, rows []backend.Row) []group.Affine {
+	b.work()
+	return b.Backend.CommitRows(gens, rows)
+}
+
+func (b *watched) MSM(points []group.Affine, scalars []field.Element) group.Affine {
+	b.work()
+	return b.Backend.MSM(points, scalars)
+}
+
+func (b *watched) EvalMany(evals []backend.Eval) []field.Element {
+	b.work()
+	return b.Backend.EvalMany(evals)
+}
+
+func (b *watched) Fractions(n int, blocks []backend.Block) backend.FractionTree {
+	b.work()
+	return watchedTree{b.Backend.Fractions(n, blocks), b}
+}
+
+func (b *watched) Sumcheck(instances []backend.Instance, rounds, degree int) backend.Sumcheck {
+	b.work()
+	return watchedRounds{b.Backend.Sumcheck(instances, rounds, degree), b}
+}
+
+func (b *watched) Argument(u, l []field.Element, g []group.Affine, base group.Affine) backend.Argument {
+	b.work()
+	return watchedArgument{b.Backend.Argument(u, l, g, base), b}
+}
+
+type watchedTree struct {
+	backend.FractionTree
+	b *watched
+}
+
+func (t watchedTree) Layer(j int, s []field.Element, lambda field.Element) backend.LayerRounds {
+	t.b.work()
+	return t.FractionTree.Layer(j, s, lambda)
+}
+
+type watchedRounds struct {
+	backend.Sumcheck
+	b *watched
+}
+
+func (s watchedRounds) Round() []field.Element {
+	s.b.work()
+	return s.Sumcheck.Round()
+}
+
+type watchedArgument struct {
+	backend.Argument
+	b *watched
+}
+
+func (a watchedArgument) Round() (l, r group.Affine) {
+	a.b.work()
+	return a.Argument.Round()
+}
+
+// A proof is given up wherever it is when its context ends: the backend finishes what it was asked for last, and is asked for no more.
+func TestProofsAreGivenUp(t *testing.T) {
+	b := circuit.NewBuilder(circuit.Config{Name: "given up", WeightBits: 4, WitnessBits: 4})
+	x := gadget.Input(b, "x", circuit.Port{Name: "x", Kind: circuit.Integers, Shape: []int{8}, Lo: -8, Hi: 7, Reveal: circuit.Values})
+	y := b.Virtual("y", []int{8}, b.Times(1, "i,ji->j i=8 j=8", x, b.Weight("w", 4, 8, 8)))
+	gadget.Output(b, circuit.Port{Name: "y", Kind: circuit.Integers, Reveal: circuit.Values}, gadget.Rescale(b, "rounded", y, 4, -32, 31))
+	c, err := b.Finish()
+	require.NoError(t, err)
+	k, _, err := engine.Setup(t.Context(), circuit.Single(c), kit.Weights(c, 1, 2), engine.Options{Backend: cpu.New()})
+	require.NoError(t, err)
+	st := &function.Statement{Ports: [][]int64{{1, 2, 3, 4, 5, 6, 7, -8}, make([]int64, 8)}}
+	_, err = k.Compute(t.Context(), st, nil)
+	require.NoError(t, err)
+	prove := func(at int, phase string) (proof []byte, asked int, err error) {
+		ctx, stop := context.WithCancel(t.Context())
+		defer stop()
+		b := &watched{Backend: cpu.New(), at: at, stop: stop}
+		begun := -1
+		proof, err = k.Prove(ctx, &engine.Input{Statement: st}, engine.Options{Backend: b, Phase: func(name string) {
+			if name == phase && ctx.Err() == nil {
+				begun = b.asked
+				stop()
+			}
+		}})
+		if begun >= 0 {
+			return proof, b.asked - begun, err
+		}
+		return proof, b.asked, err
+	}
+	_, all, err := prove(0, "none")
+	require.NoError(t, err)
+	require.Greater(t, all, 30)
+	for at := 1; at < all; at++ {
+		proof, asked, err := prove(at, "none")
+		require.ErrorIs(t, err, context.Canceled, at)
+		require.Nil(t, proof, at)
+		require.LessOrEqual(t, asked, at+1, "%d: a fill function may ask for two things", at)
+	}
+	for _, phase := range []string{"commit witness", "lookups", "einsum waves", "openings", "final argument"} {
+		_, asked, err := prove(0, phase)
+		require.ErrorIs(t, err, context.Canceled, phase)
+		require.Zero(t, asked, phase)
+	}
+}
