@@ -318,6 +318,9 @@ func reveal(f *ir.Graph, what map[string]string) error {
 		if p.Reveal, ok = reveals[said]; !ok {
 			return fmt.Errorf("output %q: %q is not what statements can tell; that is values, argmax or nothing", p.Name, said)
 		}
+		if p.Indices && p.Reveal == plan.Values {
+			p.Reveal = plan.Argmax // those are its values
+		}
 		if p.Reveal == plan.Argmax && len(p.Shape) < 2 {
 			return fmt.Errorf("output %q has shape %v; an arg-max is of rows along the last of several axes: reveal values, or export the model with a batch axis", p.Name, p.Shape)
 		}

@@ -111,6 +111,9 @@ type Port struct {
 	// Shape is that of the model's file: the value's but for axes of extent 1. Ids have one axis.
 	Shape  []int
 	Reveal plan.Reveal // what statements tell of the port; set before a circuit is planned
+	// Indices says of an output that the file has the index of the greatest cell of every row, the first of several, in place of its cells:
+	// an ArgMax at its end. So has data that comes with expected outputs.
+	Indices bool
 }
 
 // Vocab is the number of ids of a port of that kind.

@@ -61,6 +61,7 @@ type val struct {
 	narrow   *narrowing                   // of an input: the cast behind it that keeps the fewest integers, nil if there is none
 	unsigned *narrowing                   // of an input: the first cast behind it to a type without negative numbers, nil if there is none
 	mark     *mark                        // the tensors behind an input-free value, nil if all are public
+	indices  bool                         // it stands for the index of its greatest cell in every row, and is an output and nothing else
 }
 
 const none = ir.ValueID(-1)
@@ -186,10 +187,17 @@ func (b *builder) result(v *val, name string) error {
 		return ir.Refuse(name, "output", "is not computed from an input; there is nothing to prove: choose other outputs, --logits NAME")
 	}
 	id, err := b.use(v, "output")
-	if err == nil {
-		b.g.AddOutput(name, id, v.shape)
+	if err != nil {
+		return err
 	}
-	return err
+	for _, o := range b.g.Outputs {
+		if o.Value == id {
+			return ir.Refuse(name, "output", "tells of the same cells as the output %q, and statements tell of each once: choose one of the two, --logits NAME", o.Name)
+		}
+	}
+	b.g.AddOutput(name, id, v.shape)
+	b.g.Outputs[len(b.g.Outputs)-1].Indices = v.indices
+	return nil
 }
 
 // outputs chooses the graph outputs to compile.

@@ -204,7 +204,7 @@ func (c *call) typed(lower func() ([]*val, error)) ([]*val, error) {
 		default:
 			o.dtype = c.in[integer].dtype
 		}
-		if o.dtype.IsFloat() {
+		if o.dtype.IsFloat() || o.indices {
 			continue
 		}
 		i := c.b.integers(o.id)

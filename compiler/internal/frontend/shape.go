@@ -46,6 +46,12 @@ func cast(c *call) ([]*val, error) {
 	if x.input != nil {
 		return one(c.castIDs(x, to))
 	}
+	if x.indices {
+		if most, ok := largest[to]; !ok || int64(x.shape[len(x.shape)-1]) > most {
+			return nil, c.unsupported("a cast of indices below %d to %s, which does not hold them", x.shape[len(x.shape)-1], to)
+		}
+		return passThrough(c)
+	}
 	if err := c.exact(x, to); err != nil {
 		return nil, err
 	}

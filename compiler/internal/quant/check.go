@@ -242,14 +242,16 @@ func (r *runs) run(c *checker, in *Input) error {
 		n := in.compared(p.Float, len(want[i]))
 		want[i], real[i] = want[i][:n], real[i][:n]
 	}
-	r.programs = c.compare(in, want, real)
+	r.programs = c.compare(in, want, real, c.perplexed)
 	if in.Expected == nil {
 		return nil
 	}
 	if err := c.p.checkExpected(in.Expected); err != nil {
 		return err
 	}
-	r.expected, r.floatExpected = c.compare(in, in.Expected, real), c.compare(in, in.Expected, want)
+	perplexed := c.perplexed && !p.Float.Outputs[0].Indices
+	r.expected = c.compare(in, p.indicated(in.Expected, real), real, perplexed)
+	r.floatExpected = c.compare(in, p.indicated(in.Expected, want), want, perplexed)
 	return nil
 }
 
@@ -361,6 +363,10 @@ func (p *Program) checkExpected(expected [][]float64) error {
 		o := &p.Float.Outputs[i]
 		size, width := ir.Size(p.Float.Value(o.Value).Shape), p.Float.Vocab()
 		switch {
+		case o.Indices:
+			if err := checkIndices(o, x, p.Float.Value(o.Value).Shape, p.Float.IsLanguageModel()); err != nil {
+				return err
+			}
 		case p.Float.IsLanguageModel() && (len(x) > size || len(x)%width != 0):
 			return fmt.Errorf("expected output of %d cells for logits of %d positions and %d tokens", len(x), size/width, width)
 		case !p.Float.IsLanguageModel() && x != nil && len(x) != size:
@@ -373,6 +379,37 @@ func (p *Program) checkExpected(expected [][]float64) error {
 		}
 	}
 	return nil
+}
+
+// checkIndices refuses what cannot be the indices of greatest cells; of the first rows alone, where fewer is set.
+func checkIndices(o *ir.Port, x []float64, shape []int, fewer bool) error {
+	width := shape[len(shape)-1]
+	if rows := ir.Size(shape) / width; x != nil && len(x) != rows && !(fewer && len(x) < rows) {
+		return fmt.Errorf("%d expected indices of the output %q, which has %d", len(x), o.Name, rows)
+	}
+	for k, y := range x {
+		if !(y >= 0 && y < float64(width)) || y != math.Trunc(y) {
+			return fmt.Errorf("cell %d of the expected output %q is %g, and no index below %d", k, o.Name, y, width)
+		}
+	}
+	return nil
+}
+
+// indicated are expected outputs, and of those that are indices a program's own cells, with the greatest of each row where it is expected to
+// be, and what was there in its place. So the error of an index is by how much the cell that is chosen exceeds the one that should be.
+func (p *Program) indicated(expected, got [][]float64) [][]float64 {
+	out := slices.Clone(expected)
+	for i, ids := range expected {
+		if o := &p.Float.Outputs[i]; o.Indices && ids != nil {
+			width := o.Shape[len(o.Shape)-1]
+			out[i] = slices.Clone(got[i][:min(len(got[i]), len(ids)*width)])
+			for r, best := range argmax(out[i], width) {
+				row, id := out[i][r*width:(r+1)*width], portable.Clamp(ids[r])
+				row[id], row[best] = row[best], row[id]
+			}
+		}
+	}
+	return out
 }
 
 // Elements are the integers that elements of all inputs become.
@@ -440,13 +477,13 @@ func Disagreement(left *budget.Budget, long *Program, shorter []*Program, in [][
 
 // compare compares the outputs for one input; mean errors are sums until the end. Of wanted logits there may be those of the first
 // positions alone.
-func (c *checker) compare(in *Input, want, got [][]float64) Comparison {
+func (c *checker) compare(in *Input, want, got [][]float64, perplexed bool) Comparison {
 	out, f := Comparison{Inputs: 1}, c.p.Float
 	if f.IsLanguageModel() {
 		out.PredictionReport = &PredictionReport{}
 		n := min(len(want[0]), len(got[0]))
 		out.predictions(want[0][:n], got[0][:n], f.Vocab())
-		if c.perplexed {
+		if perplexed {
 			out.follow(in.Elements[0], want[0][:n], got[0][:n], f.Vocab())
 		}
 		if out.Positions == 0 {
