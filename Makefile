@@ -7,6 +7,9 @@ PLATFORMS := linux/arm64 darwin/arm64 windows/amd64 linux/386 linux/arm js/wasm 
 # Packages that share data between goroutines.
 RACE := ./internal/backend/... ./internal/matrix ./internal/group ./internal/tensor ./internal/witness ./runtime/verifier ./internal/engine ./runtime/prover ./runtime/app/... ./internal/atomicfile
 
+# Packages whose assembly has a generator, a module of its own below the package.
+ASSEMBLY := ./internal/backend/cpu ./internal/matrix ./internal/tensor
+
 # Packages whose tests take seconds.
 QUICK := ./ir/... ./internal/matrix ./codegen ./compiler/internal/... ./internal/circuit ./runtime/gadget/... ./runtime/statement/... ./runtime/tokens/... ./internal/poly \
 	./internal/field ./internal/tables ./internal/transcript ./internal/commit ./internal/einsum ./internal/lookup ./internal/witness/... ./internal/backend/...
@@ -99,10 +102,10 @@ lint:
 	$(GO) mod tidy -diff
 
 assembly: ## write the assembly of the kernels anew
-	$(GO) generate ./internal/matrix ./internal/tensor ./internal/backend/cpu
+	$(GO) generate $(ASSEMBLY)
 
 generated: generate assembly
-	@git diff --exit-code -- generated internal/matrix internal/tensor internal/backend/cpu || { echo 'what is generated is not what its generators write: commit the difference'; exit 1; }
+	@git diff --exit-code -- generated $(ASSEMBLY) || { echo 'what is generated is not what its generators write: commit the difference'; exit 1; }
 
 # The race detector is the one part that needs a C compiler.
 race:

@@ -51,3 +51,27 @@ func TestGoldenFilesAreListed(t *testing.T) {
 		t.Errorf("only %d packages with stored files were found", found)
 	}
 }
+
+// Assembly is written by its generators: make assembly runs all of them, and make generated compares what they write.
+func TestAssemblyIsGenerated(t *testing.T) {
+	makefile, err := os.ReadFile("Makefile")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var want []string
+	err = filepath.WalkDir("internal", func(path string, d fs.DirEntry, err error) error {
+		if err == nil && d.Name() == "asm" {
+			want = append(want, "./"+filepath.ToSlash(filepath.Dir(path)))
+		}
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	list := "\nASSEMBLY := " + strings.Join(want, " ") + "\n"
+	for _, line := range []string{list, "\n\t$(GO) generate $(ASSEMBLY)\n", "\n\t@git diff --exit-code -- generated $(ASSEMBLY) "} {
+		if !strings.Contains(string(makefile), line) {
+			t.Errorf("the Makefile lacks%s", line)
+		}
+	}
+}

@@ -77,7 +77,7 @@ func (k *class) base(of *Set) (n int) {
 //     commitments, and the check ⟨v*, eq(c*)⟩ = final claim goes to the final argument.
 func Open(ch *veil.Channel, c *circuit.Circuit, sets []Set, claims []Bound) {
 	alpha := ch.Challenge("alpha")
-	ch.Charge("openings: alpha", len(claims), veil.FullBits)
+	ch.Charge("openings: alpha", int64(len(claims)), veil.FullBits)
 	power := alpha
 	var classes []*class
 	of := make([]*class, len(sets))

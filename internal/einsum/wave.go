@@ -31,7 +31,7 @@ func (l *Ledger) Wave(w int, label string) {
 		return
 	}
 	alpha := l.ch.Challenge(label + " alpha")
-	l.ch.Charge(label+" alpha", len(claims), veil.FullBits)
+	l.ch.Charge(label+" alpha", int64(len(claims)), veil.FullBits)
 	instances, claim, rounds, degree := l.batch(claims, alpha)
 	var prover backend.Sumcheck
 	if l.ch.Proving() {

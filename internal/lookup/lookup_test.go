@@ -104,6 +104,11 @@ func TestPlanBeyond32Bits(t *testing.T) {
 			t.Errorf("block %d begins at leaf %d, want %d", i, p.Blocks[i].Offset, want)
 		}
 	}
+	ch := veil.NewCounter(transcript.New("count"))
+	Run(ch, p, nil)
+	if e := ch.Counts().Errors[0]; e.Degree != 2<<33 || e.Bits != veil.FullBits {
+		t.Errorf("β and γ are charged with %+v, want a degree of 2^34", e)
+	}
 }
 
 // The dry run's counts are the closed forms, and tell a prover its number of pads.

@@ -33,7 +33,7 @@ type Leaves struct {
 func Run(ch *veil.Channel, p *Plan, data func(circuit.ID) *backend.Tensor) Leaves {
 	out := Leaves{plan: p, Beta: ch.Challenge("lookup beta"), Gamma: ch.Challenge("lookup gamma")}
 	// A sum of 2^N fractions with denominators of degree at most k+1 in (β, γ), k columns.
-	ch.Charge("lookup: beta, gamma", (p.columns()+1)<<p.N, veil.FullBits)
+	ch.Charge("lookup: beta, gamma", int64(p.columns()+1)<<p.N, veil.FullBits)
 	t := &tree{ch: ch}
 	if ch.Proving() {
 		t.fractions = ch.Backend().Fractions(p.N, p.KernelBlocks(data, out.Beta, out.Gamma))
@@ -86,7 +86,7 @@ func (t *tree) root() claims {
 func (t *tree) layer(j int, s []field.Element, c claims) (claims, []field.Element) {
 	lambda := t.ch.Challenge("lookup lambda")
 	t.ch.Charge("lookup: lambda", 2, veil.FullBits)
-	t.ch.Charge("lookup: rounds", 2*j, veil.ShortBits)
+	t.ch.Charge("lookup: rounds", int64(2*j), veil.ShortBits)
 	var rounds backend.LayerRounds
 	if t.ch.Proving() {
 		rounds = t.fractions.Layer(j, s, lambda)

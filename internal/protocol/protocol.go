@@ -124,7 +124,7 @@ func (p *Proof) Run(ch *veil.Channel) error {
 	if err := p.unsaturated(ch, &leaves, ledger); err != nil {
 		return err
 	}
-	ch.Charge("zero-checks", len(tau), veil.FullBits)
+	ch.Charge("zero-checks", int64(len(tau)), veil.FullBits)
 	for _, z := range c.Zeros {
 		ch.Zero("zero-check", ledger.Expr(z, tau[:circuit.ShapeBits(c.Tensor(z).Shape)]))
 	}
@@ -186,7 +186,7 @@ func (p *Proof) unsaturated(ch *veil.Channel, leaves *lookup.Leaves, ledger *ein
 		n = max(n, len(point))
 		ch.Zero("no saturation", ledger.Expr(id, point))
 	}
-	ch.Charge("no saturation", n, veil.ShortBits)
+	ch.Charge("no saturation", int64(n), veil.ShortBits)
 	return nil
 }
 

@@ -13,7 +13,7 @@ func SoundnessBits(counts veil.Counts) int {
 	const scale = 300
 	sum := new(big.Int)
 	for _, e := range counts.Errors {
-		sum.Add(sum, new(big.Int).Lsh(big.NewInt(int64(e.Degree)), uint(scale-e.Bits)))
+		sum.Add(sum, new(big.Int).Lsh(big.NewInt(e.Degree), uint(scale-e.Bits)))
 	}
 	return scale - sum.BitLen()
 }

@@ -28,7 +28,7 @@ func Rounds(ch *veil.Channel, label string, rounds, degree int, claim veil.Expr,
 	for i := range point {
 		sent := ch.Scalars(label, degree, func() []field.Element { return prover.Round() })
 		point[i] = ch.Short(label)
-		ch.Charge(label+" rounds", degree, veil.ShortBits)
+		ch.Charge(label+" rounds", int64(degree), veil.ShortBits)
 		running.reduce(sent, poly.LagrangeAt(degree, point[i]))
 		if ch.Proving() {
 			prover.Bind(point[i])

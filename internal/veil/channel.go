@@ -73,7 +73,7 @@ type Counts struct {
 // Degree/2^Bits.
 type Error struct {
 	Stage  string
-	Degree int
+	Degree int64 // the trees of large circuits have 2^N leaves, and more times a degree than an int of 32 bits holds
 	Bits   int
 }
 
@@ -177,7 +177,7 @@ func (c *Channel) Proving() bool {
 func (c *Channel) Counts() Counts { return c.count }
 
 // Charge adds a summand to the soundness error. Stages charge what their challenges cost where they draw them.
-func (c *Channel) Charge(stage string, degree, bits int) {
+func (c *Channel) Charge(stage string, degree int64, bits int) {
 	if degree > 0 {
 		c.count.Errors = append(c.count.Errors, Error{Stage: stage, Degree: degree, Bits: bits})
 	}

@@ -43,8 +43,8 @@ func (c *Channel) Finish() error {
 	c.segments[0].n = c.npads
 	// A false check survives ν as a root of a polynomial of degree the number of checks; a commitment that borrows another
 	// segment's generators survives θ as one of a Laurent polynomial of twice the number of segments.
-	c.Charge("final form: nu", len(c.linear), FullBits)
-	c.Charge("final form: theta", 2*len(c.segments), FullBits)
+	c.Charge("final form: nu", int64(len(c.linear)), FullBits)
+	c.Charge("final form: theta", int64(2*len(c.segments)), FullBits)
 	a := c.assemble(nu, theta)
 	a.run()
 	return c.err
@@ -72,7 +72,7 @@ func (c *Channel) multiply() {
 		return
 	}
 	short, long := poly.LagrangeAt(m, ch), poly.LagrangeAt(2*m, ch)
-	c.Charge("product block", 2*m, FullBits)
+	c.Charge("product block", int64(2*m), FullBits)
 	clear := c.clear("f(c), g(c)", 2, func() []field.Element {
 		return []field.Element{field.InnerProduct(short, f), field.InnerProduct(short, g)}
 	})

@@ -226,8 +226,7 @@ func (w *walker) clause(c *ast.CaseClause, tag ast.Expr) {
 
 // proversOnly says whether a condition holds on the prover's side only.
 func (w *walker) proversOnly(cond ast.Expr) bool {
-	text := w.source(cond)
-	return strings.HasSuffix(text, ".Proving()") || text == "c.mode == proving" || text == "rounds != nil"
+	return strings.HasSuffix(w.source(cond), ".Proving()")
 }
 
 // refuses says whether a body ends in a refusal: it returns an error or false, or records one, or panics.
