@@ -1,0 +1,90 @@
+package cli
+
+import (
+	"bytes"
+	"cmp"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+
+	"github.com/zkllmc/zkllmc/codegen"
+	"github.com/zkllmc/zkllmc/compiler"
+	"github.com/zkllmc/zkllmc/internal/console"
+	"github.com/zkllmc/zkllmc/internal/format"
+)
+
+// loss is what a compilation would take from a folder: what that holds instead, what is replaced, and what comes of it.
+type loss struct{ holds, replaces, then string }
+
+// replaceable refuses to write over what others hold something of: the code of another circuit, which keys, statements and proofs are made
+// for; another tokenizer, with which the verifiers that are out there compare texts; the weights of another model, which keys are made of.
+// With --force it says what is replaced.
+func (o *output) replaceable(stderr io.Writer, desc manifest, files []codegen.SourceFile) error {
+	old, err := readManifest(o.dir)
+	if err != nil {
+		return nil
+	}
+	losses, err := o.losses(old, desc, files)
+	if err != nil {
+		return err
+	}
+	for _, l := range losses {
+		if !o.force {
+			return console.Usagef("%s holds %s; %s: choose another folder, or add --force to replace it", o.dir, l.holds, l.then)
+		}
+		fmt.Fprintf(stderr, "%s: replaces %s; %s\n", o.dir, l.replaces, l.then)
+	}
+	return nil
+}
+
+// losses lists what a folder with an older manifest would lose.
+func (o *output) losses(old, desc manifest, files []codegen.SourceFile) (out []loss, err error) {
+	if old.Digest != desc.Digest {
+		return []loss{{fmt.Sprintf("another circuit, %.16s… of %s, and this is %.16s… of %s", old.Digest, old.Name, desc.Digest, desc.Name),
+			fmt.Sprintf("circuit %.16s… of %s", old.Digest, old.Name), "keys, statements and proofs made for that do not fit the new code"}}, nil
+	}
+	if old.Tokenizer != desc.Tokenizer {
+		out = append(out, loss{fmt.Sprintf("the same circuit with another tokenizer or template, %.16s…, and this is %.16s…", cmp.Or(old.Tokenizer, "none"), cmp.Or(desc.Tokenizer, "none")),
+			"the tokenizer", "verifiers built from the old code encode texts otherwise"})
+	}
+	i := slices.IndexFunc(files, func(f codegen.SourceFile) bool { return f.Path == compiler.WeightsFile })
+	other, err := otherWeights(filepath.Join(o.dir, compiler.WeightsFile), files[i].Data)
+	if other {
+		out = append(out, loss{"the same circuit with other weights, in " + compiler.WeightsFile, "the weights", "keys that setup made of the old ones go on proving the old model"})
+	}
+	return out, err
+}
+
+// otherWeights says whether a file holds other weights of the circuit than these. Weights of another circuit beside a manifest of this one
+// are what a compilation that was killed left there: no setup takes them with the code.
+func otherWeights(name string, weights []byte) (bool, error) {
+	info, err := os.Lstat(name)
+	if errors.Is(err, fs.ErrNotExist) || err == nil && !info.Mode().IsRegular() { // which is never written over
+		return false, nil
+	}
+	f, err := os.Open(name)
+	if err != nil {
+		return false, console.Unusable(err)
+	}
+	defer f.Close()
+	buffer := make([]byte, 1<<20)
+	n, err := io.ReadFull(f, buffer[:format.HeaderSize])
+	if err != nil || !bytes.Equal(buffer[:n], weights[:n]) {
+		return false, nil
+	}
+	for rest := weights[n:]; ; rest = rest[n:] {
+		n, err = f.Read(buffer)
+		switch {
+		case n > len(rest) || !bytes.Equal(buffer[:n], rest[:n]):
+			return true, nil
+		case err == io.EOF:
+			return n < len(rest), nil
+		case err != nil:
+			return false, console.Unusable(err)
+		}
+	}
+}
