@@ -253,7 +253,8 @@ func (a *app) compile(ctx context.Context, model string, m *modelFlags, o *outpu
 }
 
 // ignored keeps out of version control what must not go where the verifier's code goes, and the folder that compile says to build into.
-const ignored = "# Secrets of the model's owner.\n" + compiler.WeightsFile + "\nprover.key\n\n# What is built.\n/bin/\n"
+// Temporary files, which a process that is killed leaves, may be of weights or keys.
+const ignored = "# Secrets of the model's owner, whole or half written.\n" + compiler.WeightsFile + "\nprover.key\nsetup.work/\n.*.tmp-*\n\n# What is built.\n/bin/\n"
 
 // plain are the words that no shell reads as anything but themselves.
 var plain = regexp.MustCompile(`^[A-Za-z0-9_@%+:,./][A-Za-z0-9_@%+=:,./-]*$`)
