@@ -23,7 +23,7 @@ type Row struct {
 	Blind field.Element
 }
 
-// Block is one block of leaves of the fraction tree (protocol section 5): a lookup or a table. With f = ID + Σ_i Gamma[i]·Cols[i]
+// Block is one block of leaves of the fraction tree (SPEC.md 9.3): a lookup or a table. With f = ID + Σ_i Gamma[i]·Cols[i]
 // a cell in the box has the denominator Beta − f and the numerator 1 (Mult nil) or −Mult[cell]; a cell of the padded box outside
 // the box is 0/1. The block's cells start at leaf Offset, a multiple of the padded size; the leaf index within the block is the
 // cell's padded row-major index. Lines, if given, is the block of the table in which the cells were looked up: where a cell's columns are
@@ -50,7 +50,7 @@ type FractionTree interface {
 	Layer(j int, s []field.Element, lambda field.Element) LayerRounds
 }
 
-// LayerRounds is the sumcheck of one layer of the fraction tree, exactly as in protocol section 5.1.
+// LayerRounds is the sumcheck of one layer of the fraction tree, exactly as in SPEC.md 9.5.
 type LayerRounds interface {
 	// First returns h∞, the coefficient of X² of round 1 (the variable b, the lowest of layer j; not weighted by eq).
 	First() field.Element
@@ -102,7 +102,7 @@ type Eval struct {
 	Point []field.Element
 }
 
-// Argument is the prover's side of the folding of the final argument (protocol section 8): u (vector), l (form) and g
+// Argument is the prover's side of the folding of the final argument (SPEC.md 13.5): u (vector), l (form) and g
 // (generators; the identity at padding positions) of equal power-of-two length.
 type Argument interface {
 	// Round returns L = ⟨u_lo, g_hi⟩ + ⟨u_lo, l_hi⟩·U and R = ⟨u_hi, g_lo⟩ + ⟨u_hi, l_lo⟩·U, halves by the highest index bit.

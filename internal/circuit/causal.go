@@ -11,7 +11,7 @@ import (
 )
 
 // Causality is derived here, from the finished description, and believed from nobody: Finish refuses a generation whose output
-// is not seen to be causal (protocol sections 6 and 11). What it means: the row t of the output is a function of the weights and
+// is not seen to be causal (SPEC.md 16.6). What it means: the row t of the output is a function of the weights and
 // of the tokens at positions up to t.
 //
 // Every gadget argues that its constraints leave its results one value, whatever its inputs are within their declared bounds, hence the

@@ -9,7 +9,7 @@ import (
 )
 
 // A circuit is trusted by its digest: no two may share one. So its encoding must be injective, which this file shows by reading
-// encodings back. The decoder is written after SPEC.md, section 5.5.
+// encodings back. The decoder is written after SPEC.md 5.5.
 
 // decoder takes an encoding apart.
 type decoder struct {

@@ -72,7 +72,7 @@ func (p *Port) Side() string {
 // Rows is the number of rows along the last axis, of which an arg-max has one index each.
 func (p *Port) Rows() int { return Size(p.Shape[:len(p.Shape)-1]) }
 
-// Bytes is what a proof absorbs of a port (SPEC.md, 5.3): everything but the tensor.
+// Bytes is what a proof absorbs of a port (SPEC.md 5.3): everything but the tensor.
 func (p *Port) Bytes() []byte {
 	var out []byte
 	int := func(v int64) { out = binary.BigEndian.AppendUint64(out, uint64(v)) }

@@ -1,4 +1,4 @@
-// Package commit binds integer tensors by Pedersen commitments to rows (protocol section 3; Hyrax, eprint 2017/1132) and opens
+// Package commit binds integer tensors by Pedersen commitments to rows (SPEC.md 7 and 11; Hyrax, eprint 2017/1132) and opens
 // their multilinear extensions at points, all claims of a proof together.
 //
 // Layout. The cells of a tensor are numbered by their padded row-major index (every axis padded to a power of two), of as many

@@ -69,7 +69,7 @@ func (k *class) base(of *Set) (n int) {
 	return n
 }
 
-// Open reduces all claims to one inner product per class (protocol section 3). Messages, after every claim's value is bound:
+// Open reduces all claims to one inner product per class (SPEC.md 11). Messages, after every claim's value is bound:
 //
 //  1. ← α; claim k of all classes has the coefficient α^k, k from 1.
 //  2. per class the sumcheck, over the columns p, of Σ_k α^k Σ_parts (Σ_i coef_i·row_i[p])·E(p), degree 2; it ends at c*.

@@ -1,4 +1,4 @@
-// Package einsum discharges claims on virtual tensors (protocol section 4): a ledger of open claims, and waves of batched
+// Package einsum discharges claims on virtual tensors (SPEC.md 10): a ledger of open claims, and waves of batched
 // sumchecks that replace the claims on products by claims on their factors, until only committed tensors are left.
 //
 // A virtual tensor is V = Σ_t coef_t · Σ Π factors. A claim V(τ) splits into the terms that pass claims through (linear, at

@@ -38,7 +38,7 @@ import (
 // their transcripts absorbed and drew. spec/verify.py reads the same files.
 //
 // Two promises hang on them. TestVectorsVerify: what was made by an earlier commit of this version is still accepted. A change that
-// breaks it, or that changes trace.txt, is another version (SPEC.md, section 16). TestVectorsBytes: the prover still makes the
+// breaks it, or that changes trace.txt, is another version (SPEC.md 17.1). TestVectorsBytes: the prover still makes the
 // same bytes of the same seed. A change that breaks it alone is one of the prover's randomness, or of a circuit below.
 //
 // After a change that is meant: go test ./internal/format -run Vectors -update

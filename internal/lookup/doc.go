@@ -1,5 +1,5 @@
 // Package lookup proves all lookups of a circuit at once: tlookup (zkLLM, arXiv 2404.16109) in its inverse-free form, one sum of
-// fractions (logUp, eprint 2022/1530) that is proved by the fraction tree (logUp-GKR, eprint 2023/1284). Protocol section 5.
+// fractions (logUp, eprint 2022/1530) that is proved by the fraction tree (logUp-GKR, eprint 2023/1284). SPEC.md 9.
 //
 // # Statement
 //

@@ -1,4 +1,4 @@
-// Package protocol is the order of a proof (protocol section 7), one function for prover, verifier and dry run:
+// Package protocol is the order of a proof (SPEC.md 8 and 15), one function for prover, verifier and dry run:
 //
 //  1. absorb version, curve, kind of proof, digests of family and circuit, model commitment, ports, public values
 //  2. commit to the pads, the witness rows (multiplicities among them)

@@ -1,4 +1,4 @@
-// Package veil makes every message of the protocol hiding (protocol section 2; after Hyrax, eprint 2017/1132 §4, and compressed
+// Package veil makes every message of the protocol hiding (SPEC.md 8; after Hyrax, eprint 2017/1132 §4, and compressed
 // Σ-protocols, 2020/152). Protocol code is written once against a Channel and is zero-knowledge without further thought: the
 // same function runs as prover, as verifier and as a dry run that only counts.
 //
@@ -8,7 +8,7 @@
 // committed entries, bound before any challenge that follows.
 //
 // While it walks the protocol the channel collects two kinds of checks on expressions, linear ones (e = 0) and products
-// (z = x·y). Finish discharges all of them at once with the product block and the final argument (section 8, final.go). A check
+// (z = x·y). Finish discharges all of them at once with the product block and the final argument (SPEC.md 12 and 13, final.go). A check
 // that is registered is checked; the proof is accepted only by Finish.
 //
 // Errors are sticky: after one, messages yield zero values and Err reports it, so that protocol code need not test each read. The end of a

@@ -14,7 +14,7 @@ import (
 // scalars, and the work of both sides' last rounds is saved.
 const restLength = 16
 
-// Finish sends the product block and the final argument (protocol sections 2, 7.6 and 8) and, on the verifier's side, returns
+// Finish sends the product block and the final argument (SPEC.md 12 and 13) and, on the verifier's side, returns
 // nil exactly if every check that was registered holds, but for the argument's soundness error.
 //
 // Messages:

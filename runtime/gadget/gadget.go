@@ -1,5 +1,5 @@
-// Package gadget lowers the integer operations of the program to tensors, lookups and zero-checks of a circuit (protocol
-// section 6): rescale, clamp, table functions, reciprocal, inverse square root, embedding and what a statement reveals.
+// Package gadget lowers the integer operations of the program to tensors, lookups and zero-checks of a circuit: rescale, clamp, table
+// functions, reciprocal, inverse square root, embedding and what a statement reveals.
 //
 // Every gadget states why its result is unique. The arguments share one pattern and one lemma.
 //

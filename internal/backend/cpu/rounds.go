@@ -6,7 +6,7 @@ import (
 	"github.com/zkllmc/zkllmc/internal/field"
 )
 
-// layer is the sumcheck of layer j of the tree (protocol section 5.1), rearranged so that a round consists of inner products.
+// layer is the sumcheck of layer j of the tree (SPEC.md 9.5), rearranged so that a round consists of inner products.
 //
 // With G = p¹ + λq¹ the summand is F = p⁰q¹ + Gq⁰. After round 1 the arrays P = eq(s,·)·p⁰ and G = eq(s,·)·(p¹+λq¹) carry the eq
 // weight inside. Binding the lowest free variable with σ in s to ρ turns the weights eq(σ,X)·w into w, so

@@ -163,7 +163,7 @@ func compareRoots(t *testing.T, a, b backend.FractionTree) {
 
 func claims(a0, a1, b0, b1 field.Element) []field.Element { return []field.Element{a0, a1, b0, b1} }
 
-// checkTree plays the verifier of protocol section 5.1 against the tree, down to the leaves.
+// checkTree plays the verifier of SPEC.md 9.5 against the tree, down to the leaves.
 func checkTree(t *testing.T, s *Source, n int, blocks []backend.Block, tree backend.FractionTree) {
 	a0, a1, b0, b1 := tree.Root()
 	var one field.Element

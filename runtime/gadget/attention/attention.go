@@ -1,4 +1,4 @@
-// Package attention lowers zkAttn, the softmax of attention rows (Sun, Li, Zhang, CCS'24, section "zkAttn"; protocol section 6), to
+// Package attention lowers zkAttn, the softmax of attention rows (Sun, Li, Zhang, CCS'24, section "zkAttn"), to
 // tensors and lookups of a circuit.
 //
 // For a row of scores s_j, some of them masked, the integer program is

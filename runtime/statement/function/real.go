@@ -17,7 +17,7 @@ var (
 )
 
 // Element is the integer that stands for a number at a port. Of reals that is x·2^Scale rounded to the nearest integer, a half to the even
-// one, computed from the bits of the float (SPEC.md, 6.6); other ports take integers alone. What is outside the port's range is an error.
+// one, computed from the bits of the float (SPEC.md 6.6); other ports take integers alone. What is outside the port's range is an error.
 func Element(p *circuit.Port, x float64) (int64, error) {
 	scale := 0
 	if p.Kind == circuit.Reals {
