@@ -98,7 +98,11 @@ func sum(c *call) ([]*val, error) {
 	for _, f := range fs {
 		ts = append(ts, product(shape, coef, f))
 	}
-	return []*val{c.einsum(shape, ts...)}, nil
+	v := c.einsum(shape, ts...)
+	if c.n.Op != "Mean" {
+		v.emptied = sumEmptied(c.in)
+	}
+	return []*val{v}, nil
 }
 
 // extremum folds Max and Min over their operands; a minimum is −max(−x, −y). With a constant it is that plus what is above it.
@@ -252,6 +256,9 @@ func where(c *call) ([]*val, error) {
 	}
 	if !c.in[0].inputFree() {
 		return one(c.choose(sides))
+	}
+	if v, err := c.zeroed(sides); v != nil || err != nil {
+		return one(v, err)
 	}
 	cond, err := c.condition(c.in[0], sides[:])
 	if err != nil {

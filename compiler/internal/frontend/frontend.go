@@ -61,6 +61,8 @@ type val struct {
 	narrow   *narrowing                   // of an input: the cast behind it that keeps the fewest integers, nil if there is none
 	unsigned *narrowing                   // of an input: the first cast behind it to a type without negative numbers, nil if there is none
 	mark     *mark                        // the tensors behind an input-free value, nil if all are public
+	emptied  *emptied                     // of scores: the mask that may leave nothing of a row
+	nan      *emptied                     // of a softmax, and of what asks where it is no number: that of its scores
 	indices  bool                         // it stands for the index of its greatest cell in every row, and is an output and nothing else
 }
 
@@ -101,6 +103,7 @@ type builder struct {
 	weightMark map[ir.ValueID]*mark
 	masks      []pattern
 	intervals  map[ir.ValueID]*interval.Interval
+	emptied    []*emptied
 }
 
 // scope maps tensor names to values; subgraphs see the names around them. outs are what it gives: inside of a function or a branch, what
@@ -175,6 +178,7 @@ func (b *builder) build() (*ir.Graph, error) {
 		return nil, err
 	}
 	b.inputsInOrder()
+	b.noteMasks()
 	return b.g, nil
 }
 

@@ -6,6 +6,8 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/stretchr/testify/require"
+
 	"github.com/zkllmc/zkllmc/compiler/internal/onnx"
 	"github.com/zkllmc/zkllmc/ir"
 )
@@ -188,4 +190,19 @@ func TestEinsumOfSeveral(t *testing.T) {
 			t.Errorf("%d tokens: %d products, want %d", T, n, want)
 		}
 	}
+}
+
+// Of a sum, rows are emptied by the one mask among its operands; beside another one nobody knows which rows.
+func TestSumEmptied(t *testing.T) {
+	e := &emptied{}
+	scores, masked := &val{}, &val{emptied: e}
+	constant := func(cells ...float64) *val { return &val{c: vector(onnx.Float32, cells...)} }
+	require.Nil(t, sumEmptied([]*val{scores, scores}))
+	require.Same(t, e, sumEmptied([]*val{scores, masked}))
+	require.Same(t, e, sumEmptied([]*val{masked, scores, constant(0, -999)}))
+	require.Nil(t, sumEmptied([]*val{masked, masked}))
+	require.Nil(t, sumEmptied([]*val{masked, constant(0, -1000)}))
+	require.Nil(t, sumEmptied([]*val{masked, constant(math.NaN())}))
+	require.True(t, onlyInfinite(constant(math.Inf(-1), math.Inf(-1))))
+	require.False(t, onlyInfinite(constant(math.Inf(-1), -math.MaxFloat32)))
 }

@@ -1,7 +1,6 @@
 package frontend
 
 import (
-	"fmt"
 	"math"
 
 	"github.com/zkllmc/zkllmc/compiler/internal/onnx"
@@ -100,8 +99,12 @@ func (c *call) choose(sides [2]*val) (*val, error) {
 			t = append(t, product(shape, -maskWeight))
 			t[1].Coef = maskWeight
 		}
-		c.noteMask()
-		return c.einsum(shape, t...), nil
+		masked := c.einsum(shape, t...)
+		if e := c.masking(nil, i == 1); onlyInfinite(v) && len(c.in[0].shape) > 0 {
+			e.bits, masked.emptied = c.in[0], e
+			masked.emptied = sumEmptied([]*val{sides[1-i], masked})
+		}
+		return masked, nil
 	}
 	var fs [2]factor
 	for i, v := range sides {
@@ -126,14 +129,6 @@ const maxChosen = 1e6
 // of which stand for a weight of nothing; e^-512 is nothing in every format, and leaves the scores their precision.
 const maskWeight = 512
 
-// noteMask tells of the first mask that depends on an input what nothing in a circuit could: the input may empty rows.
-func (c *call) noteMask() {
-	if len(c.b.g.Notes) == 0 {
-		c.b.g.Notes = append(c.b.g.Notes, fmt.Sprintf("node %q (%s) masks as an input says: a softmax's row of which nothing is left weighs the scores as if none were masked, "+
-			"where runtimes differ among themselves; do not rely on such rows", c.n.Name, c.n.Op))
-	}
-}
-
 // soften brings a scalar that makes a mask of a boolean to maskWeight: (1 − mask)·(−3e38), say, that is added to scores.
 func (c *call) soften(fs []factor) {
 	for i := range fs {
@@ -145,7 +140,7 @@ func (c *call) soften(fs []factor) {
 		masks := x != nil && (scalar.coef < 0 && x.In(0, 1) || scalar.coef > 0 && x.In(-1, 0))
 		if masks && c.onlyMasks() {
 			scalar.coef = math.Copysign(maskWeight, scalar.coef)
-			c.noteMask()
+			c.masking(nil, false)
 		}
 	}
 }

@@ -70,7 +70,7 @@ func (c *call) lastSoftmax(x *val) (*val, error) {
 		return nil, err
 	}
 	v := c.add(ir.OpSoftmax, "", x.shape, []ir.ValueID{id}, &ir.SoftmaxAttr{Scale: 1})
-	return &val{shape: v.Shape, dtype: x.dtype, id: v.ID}, nil
+	return &val{shape: v.Shape, dtype: x.dtype, id: v.ID, nan: x.emptied}, nil
 }
 
 // ones is a constant of ones in the shape of a value.

@@ -16,7 +16,7 @@ func init() {
 		"Identity": passThrough, "Dropout": passThrough, "Cast": cast, "CastLike": cast,
 		"Reshape": reshape, "Flatten": reshape, "Squeeze": reshape, "Unsqueeze": reshape,
 		"Transpose": transpose, "Expand": expand, "Tile": tile, "Shape": shapeOf, "Size": shapeOf,
-		"IsNaN": neverNaN, "IsInf": neverNaN, "ConstantOfShape": refuseDynamicShape,
+		"IsNaN": isNaN, "IsInf": neverNaN, "ConstantOfShape": refuseDynamicShape,
 	})
 }
 
