@@ -2,6 +2,7 @@ package engine_test
 
 import (
 	"context"
+	"slices"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -11,8 +12,10 @@ import (
 	"github.com/zkllmc/zkllmc/internal/circuit"
 	"github.com/zkllmc/zkllmc/internal/engine"
 	"github.com/zkllmc/zkllmc/internal/field"
+	"github.com/zkllmc/zkllmc/internal/format"
 	"github.com/zkllmc/zkllmc/internal/group"
 	"github.com/zkllmc/zkllmc/internal/test/kit"
+	"github.com/zkllmc/zkllmc/internal/veil"
 	"github.com/zkllmc/zkllmc/runtime/gadget"
 	"github.com/zkllmc/zkllmc/runtime/statement/function"
 )
@@ -91,8 +94,8 @@ func (a watchedArgument) Round() (l, r group.Affine) {
 	return a.Argument.Round()
 }
 
-// A proof is given up wherever it is when its context ends: the backend finishes what it was asked for last, and is asked for no more.
-func TestProofsAreGivenUp(t *testing.T) {
+// rounded is a function of eight integers with its key, and a true statement about it.
+func rounded(t *testing.T) (*engine.Key, *function.Statement) {
 	b := circuit.NewBuilder(circuit.Config{Name: "given up", WeightBits: 4, WitnessBits: 4})
 	x := gadget.Input(b, "x", circuit.Port{Name: "x", Kind: circuit.Integers, Shape: []int{8}, Lo: -8, Hi: 7, Reveal: circuit.Values})
 	y := b.Virtual("y", []int{8}, b.Times(1, "i,ji->j i=8 j=8", x, b.Weight("w", 4, 8, 8)))
@@ -104,6 +107,12 @@ func TestProofsAreGivenUp(t *testing.T) {
 	st := &function.Statement{Ports: [][]int64{{1, 2, 3, 4, 5, 6, 7, -8}, make([]int64, 8)}}
 	_, err = k.Compute(t.Context(), st, nil)
 	require.NoError(t, err)
+	return k, st
+}
+
+// A proof is given up wherever it is when its context ends: the backend finishes what it was asked for last, and is asked for no more.
+func TestProofsAreGivenUp(t *testing.T) {
+	k, st := rounded(t)
 	prove := func(at int, phase string) (proof []byte, asked int, err error) {
 		ctx, stop := context.WithCancel(t.Context())
 		defer stop()
@@ -134,4 +143,22 @@ func TestProofsAreGivenUp(t *testing.T) {
 		require.ErrorIs(t, err, context.Canceled, phase)
 		require.Zero(t, asked, phase)
 	}
+}
+
+// A prover checks its own proofs as a verifier does: their size before all else, up to the last byte, and as long as somebody waits.
+func TestOwnProofsAreChecked(t *testing.T) {
+	k, st := rounded(t)
+	proof, err := k.Prove(t.Context(), &engine.Input{Statement: st}, engine.Options{Backend: cpu.New()})
+	require.NoError(t, err)
+	require.NoError(t, k.Check(t.Context(), st, proof))
+	ended, end := context.WithCancel(t.Context())
+	end()
+	require.ErrorIs(t, k.Check(ended, st, proof), context.Canceled)
+	require.ErrorIs(t, k.Check(ended, st, append(proof, 0)), format.ErrTrailing)
+	require.ErrorIs(t, k.Check(ended, st, proof[:len(proof)-1]), format.ErrTruncated)
+	other, _ := rounded(t)
+	require.ErrorIs(t, other.Check(t.Context(), st, proof), format.ErrModel)
+	forged := slices.Clone(proof)
+	forged[len(forged)-1] ^= 1
+	require.ErrorIs(t, k.Check(t.Context(), st, forged), veil.ErrRejected)
 }

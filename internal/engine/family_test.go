@@ -80,7 +80,7 @@ func TestOneKeyManyLengths(t *testing.T) {
 			require.NoError(t, err)
 			proof, err := k.Prove(ctx, in, o)
 			require.NoError(t, err)
-			require.NoError(t, k.Check(in.Statement, proof))
+			require.NoError(t, k.Check(t.Context(), in.Statement, proof))
 			sizes[c.Generation.Length] = len(proof)
 			encoded, err := statement.Encode(c, in.Statement)
 			require.NoError(t, err)

@@ -260,20 +260,23 @@ func (k *Key) proveAssignment(ctx context.Context, m *member, st statement.State
 	return w.Bytes(), nil
 }
 
-// Check verifies a proof of this key as its verifiers do. One that does not verify is not hiding: nobody but the prover may see it.
-func (k *Key) Check(st statement.Statement, proof []byte) error {
-	r, c, err := format.NewMemberReader(proof, format.MagicProof, k.f)
+// Check verifies a proof that this key made of a statement, as its verifiers do. One that does not verify is not hiding: nobody but the
+// prover may see it.
+func (k *Key) Check(ctx context.Context, st statement.Statement, proof []byte) error {
+	m, err := k.fitting(&Input{Statement: st})
 	if err != nil {
 		return err
 	}
-	if [32]byte(r.Raw(len(k.id))) != k.id {
-		return format.ErrModel
-	}
-	p := protocol.Inference(k.f, c, k.points, st)
-	if err := p.Run(veil.NewVerifier(p.Transcript(), r)); err != nil {
+	r, err := format.NewProofReader(proof, m.c.Digest(), k.id)
+	if err != nil {
 		return err
 	}
-	return r.Close()
+	p := protocol.Inference(k.f, m.c, k.points, st)
+	counts, err := p.Count()
+	if err != nil {
+		return err
+	}
+	return p.Verify(ctx, r, counts)
 }
 
 // run proves and appends the proof to w. A challenge for which the protocol is undefined, which happens with negligible

@@ -15,7 +15,6 @@ import (
 	"github.com/zkllmc/zkllmc/internal/format"
 	"github.com/zkllmc/zkllmc/internal/group"
 	"github.com/zkllmc/zkllmc/internal/protocol"
-	"github.com/zkllmc/zkllmc/internal/veil"
 	"github.com/zkllmc/zkllmc/internal/witness"
 )
 
@@ -347,11 +346,12 @@ func (m *maker) piece(ctx context.Context, piece *protocol.Piece) ([]byte, error
 	return w.Bytes(), err
 }
 
-// check verifies a piece as every verifier of the key does.
+// check verifies a piece as every verifier of the key does, to the end: what nobody waits for any more would else look like a false piece.
 func (m *maker) check(piece *protocol.Piece, proof []byte) error {
-	p, r := piece.Proof(m.points), format.Elements(proof)
-	if err := p.Run(veil.NewVerifier(p.Transcript(), r)); err != nil {
+	p := piece.Proof(m.points)
+	counts, err := p.Count()
+	if err != nil {
 		return err
 	}
-	return r.Close()
+	return p.Verify(context.Background(), format.Elements(proof), counts)
 }

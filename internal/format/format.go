@@ -109,6 +109,22 @@ func NewMemberReader(data []byte, magic string, f *circuit.Family) (*Reader, *ci
 	return r, c, nil
 }
 
+// NewProofReader is NewReader for a proof about a circuit, of the model with the given ID, which stands before the elements.
+func NewProofReader(data []byte, digest, model [32]byte) (*Reader, error) {
+	r, err := NewReader(data, MagicProof, digest)
+	if err != nil {
+		return nil, err
+	}
+	id := r.Raw(len(model))
+	if id == nil {
+		return nil, ErrTruncated
+	}
+	if [32]byte(id) != model {
+		return nil, ErrModel
+	}
+	return r, nil
+}
+
 // header checks kind and version of an artefact and returns its digest.
 func header(data []byte, magic string) (r *Reader, digest [32]byte) {
 	r = &Reader{b: data}

@@ -11,6 +11,7 @@
 package protocol
 
 import (
+	"context"
 	"encoding/binary"
 	"fmt"
 	"slices"
@@ -163,6 +164,50 @@ func (p *Proof) commitWitness(ch *veil.Channel, width int) (points []group.Affin
 		}
 	}
 	return points
+}
+
+// Stream is what the elements of a proof are read from.
+type Stream interface {
+	veil.Reader
+	Exactly(n int) error // whether n bytes are left, no fewer and no more
+	Close() error        // whether nothing is left
+}
+
+// ElementSize is the number of bytes of an element of a proof, a point or a scalar.
+const ElementSize = 32
+
+// Verify returns nil exactly if the rest of a stream is the elements of a valid proof. Their number, as a dry run has counted it, is asked
+// for first. Verify gives up with the context's error when that ends: before the next element is read.
+func (p *Proof) Verify(ctx context.Context, in Stream, counts veil.Counts) error {
+	if err := in.Exactly(ElementSize * (counts.Points + counts.Scalars)); err != nil {
+		return err
+	}
+	if err := p.Run(veil.NewVerifier(p.Transcript(), While(ctx, in))); err != nil {
+		return err
+	}
+	return in.Close()
+}
+
+// While reads elements as long as the context lasts.
+func While(ctx context.Context, in veil.Reader) veil.Reader { return while{ctx, in} }
+
+type while struct {
+	ctx context.Context
+	in  veil.Reader
+}
+
+func (w while) Point() (group.Affine, error) {
+	if err := w.ctx.Err(); err != nil {
+		return group.Affine{}, err
+	}
+	return w.in.Point()
+}
+
+func (w while) Scalar() (field.Element, error) {
+	if err := w.ctx.Err(); err != nil {
+		return field.Element{}, err
+	}
+	return w.in.Scalar()
 }
 
 // unsaturated checks that no cell was clamped, where the statement says so: the class of every clamp is zero.

@@ -113,7 +113,7 @@ func (k *Key) Prove(ctx context.Context, in *Input, o Options) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := k.k.Check(in.Statement, proof); err != nil {
+	if err := k.k.Check(ctx, in.Statement, proof); err != nil {
 		return nil, fmt.Errorf("prover: the proof does not verify and is kept back: %w", err)
 	}
 	return proof, nil

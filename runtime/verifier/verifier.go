@@ -12,7 +12,6 @@ import (
 	"sync"
 
 	"github.com/zkllmc/zkllmc/internal/circuit"
-	"github.com/zkllmc/zkllmc/internal/field"
 	"github.com/zkllmc/zkllmc/internal/format"
 	"github.com/zkllmc/zkllmc/internal/format/stated"
 	"github.com/zkllmc/zkllmc/internal/group"
@@ -64,7 +63,7 @@ func ReadKey(ctx context.Context, f *circuit.Family, kind statement.Kind, data [
 		return nil, fmt.Errorf("verifying key: %w", err)
 	}
 	for i := range r.pieces {
-		if err := k.checkPiece(i, elementReader{ctx, r.Reader}); err != nil {
+		if err := k.checkPiece(i, protocol.While(ctx, r)); err != nil {
 			return nil, fmt.Errorf("verifying key: range proof of the weights, piece %d of %d: %w", i+1, r.pieces, err)
 		}
 	}
@@ -75,7 +74,7 @@ func ReadKey(ctx context.Context, f *circuit.Family, kind statement.Kind, data [
 }
 
 // checkPiece verifies the next piece of the weights' range proof.
-func (k *Key) checkPiece(index int, in elementReader) error {
+func (k *Key) checkPiece(index int, in veil.Reader) error {
 	piece, err := protocol.SetupPiece(k.f, index)
 	if err != nil {
 		return err
@@ -119,13 +118,13 @@ func decodeKey(ctx context.Context, f *circuit.Family, kind statement.Kind, data
 	rows := protocol.WeightLayout(c).Rows
 	pieces, elements, err := protocol.RangeProof(f)
 	if err == nil {
-		err = r.Exactly(elementSize * (rows + elements))
+		err = r.Exactly(protocol.ElementSize * (rows + elements))
 	}
 	if err != nil {
 		return nil, nil, err
 	}
 	points := make([]group.Affine, rows)
-	in := elementReader{ctx, r}
+	in := protocol.While(ctx, r)
 	for i := range points {
 		if points[i], err = in.Point(); err != nil {
 			return nil, nil, fmt.Errorf("model commitment, row %d: %w", i, err)
@@ -136,34 +135,6 @@ func decodeKey(ctx context.Context, f *circuit.Family, kind statement.Kind, data
 		k.schedule[c] = sync.OnceValues(func() (veil.Counts, error) { return protocol.Schedule(c) })
 	}
 	return k, &rangeProof{r, pieces}, nil
-}
-
-// elementSize is the number of bytes of an element of a proof, a point or a scalar.
-const elementSize = 32
-
-// size is the number of bytes of the elements of a proof.
-func size(c veil.Counts) int { return elementSize * (c.Points + c.Scalars) }
-
-// elementReader reads the elements of a proof as long as the context lasts.
-type elementReader struct {
-	ctx context.Context
-	r   *format.Reader
-}
-
-// Point implements veil.Reader.
-func (e elementReader) Point() (group.Affine, error) {
-	if err := e.ctx.Err(); err != nil {
-		return group.Affine{}, err
-	}
-	return e.r.Point()
-}
-
-// Scalar implements veil.Reader.
-func (e elementReader) Scalar() (field.Element, error) {
-	if err := e.ctx.Err(); err != nil {
-		return field.Element{}, err
-	}
-	return e.r.Scalar()
 }
 
 // ModelID returns the model's ID.
@@ -217,36 +188,22 @@ func (k *Key) VerifyStatementContext(ctx context.Context, c *circuit.Circuit, st
 	if err := st.CheckClaim(c); err != nil {
 		return fmt.Errorf("statement: %w", err)
 	}
-	r, err := k.open(c, proof)
-	if err != nil {
-		return fmt.Errorf("proof: %w", err)
-	}
-	p := protocol.Inference(k.f, c, k.weights, st)
-	if err := p.Run(veil.NewVerifier(p.Transcript(), elementReader{ctx, r})); err != nil {
-		return fmt.Errorf("proof: %w", err)
-	}
-	if err := r.Close(); err != nil {
+	if err := k.verify(ctx, c, st, proof); err != nil {
 		return fmt.Errorf("proof: %w", err)
 	}
 	return nil
 }
 
-// open returns a reader of the elements of a proof about a circuit. Their number is right: the circuit knows it beforehand.
-func (k *Key) open(c *circuit.Circuit, proof []byte) (*format.Reader, error) {
-	r, err := format.NewReader(proof, format.MagicProof, c.Digest())
+func (k *Key) verify(ctx context.Context, c *circuit.Circuit, st statement.Statement, proof []byte) error {
+	r, err := format.NewProofReader(proof, c.Digest(), k.id)
 	if err != nil {
-		return nil, err
-	}
-	if id := r.Raw(32); id == nil {
-		return nil, format.ErrTruncated
-	} else if [32]byte(id) != k.id {
-		return nil, format.ErrModel
+		return err
 	}
 	counts, err := k.schedule[c]()
-	if err == nil {
-		err = r.Exactly(size(counts))
+	if err != nil {
+		return err
 	}
-	return r, err
+	return protocol.Inference(k.f, c, k.weights, st).Verify(ctx, r, counts)
 }
 
 // ParseModelID reads a model ID: 64 hexadecimal digits as reports have them, a file that 'accept --save' wrote, or
