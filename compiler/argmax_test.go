@@ -8,8 +8,8 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/zkllmc/zkllmc/compiler/internal/onnx"
-	"github.com/zkllmc/zkllmc/compiler/internal/onnx/pb"
 	"github.com/zkllmc/zkllmc/compiler/internal/quant"
+	"github.com/zkllmc/zkllmc/internal/onnx/pb"
 	"github.com/zkllmc/zkllmc/ir/eval"
 	"github.com/zkllmc/zkllmc/ir/plan"
 	"github.com/zkllmc/zkllmc/runtime/statement"

@@ -14,7 +14,7 @@ import (
 
 	"google.golang.org/protobuf/proto"
 
-	"github.com/zkllmc/zkllmc/compiler/internal/onnx/pb"
+	"github.com/zkllmc/zkllmc/internal/onnx/pb"
 )
 
 // decoderModel is bigramModel with one layer of attention under a mask that the graph builds, and one normalised, gated MLP, spelled

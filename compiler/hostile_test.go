@@ -18,8 +18,8 @@ import (
 
 	"google.golang.org/protobuf/proto"
 
-	"github.com/zkllmc/zkllmc/compiler/internal/onnx/pb"
 	"github.com/zkllmc/zkllmc/internal/machine"
+	"github.com/zkllmc/zkllmc/internal/onnx/pb"
 )
 
 // What a model file of a few hundred bytes may cost the compiler. Each hostile model is compiled in a process of its own: memory that

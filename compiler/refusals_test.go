@@ -9,7 +9,7 @@ import (
 	"github.com/stretchr/testify/require"
 	"google.golang.org/protobuf/proto"
 
-	pb "github.com/zkllmc/zkllmc/compiler/internal/onnx/pb"
+	pb "github.com/zkllmc/zkllmc/internal/onnx/pb"
 )
 
 // TestRefusalsNameTheNode refuses models in the quantiser and in the planner, and wants the ONNX node, its operator, what is in the way

@@ -20,8 +20,8 @@ import (
 	"google.golang.org/protobuf/proto"
 
 	"github.com/zkllmc/zkllmc/compiler"
-	"github.com/zkllmc/zkllmc/compiler/internal/onnx/pb"
 	"github.com/zkllmc/zkllmc/internal/console"
+	"github.com/zkllmc/zkllmc/internal/onnx/pb"
 )
 
 // Tests of the compiler as a process: killed, interrupted, without room or permission; what it prints.

@@ -9,8 +9,8 @@ import (
 	"google.golang.org/protobuf/proto"
 
 	"github.com/zkllmc/zkllmc/compiler"
-	"github.com/zkllmc/zkllmc/compiler/internal/onnx/pb"
 	"github.com/zkllmc/zkllmc/internal/console"
+	"github.com/zkllmc/zkllmc/internal/onnx/pb"
 )
 
 // tuned writes the model of a file with another weight, which leaves all scales as they are.

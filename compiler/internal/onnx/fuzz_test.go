@@ -10,7 +10,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/zkllmc/zkllmc/compiler/internal/onnx/pb"
+	"github.com/zkllmc/zkllmc/internal/onnx/pb"
 )
 
 // What decoding may allocate and take. A node without anything is two bytes of a file, which become a node of each of three graphs and a

@@ -10,7 +10,7 @@ import (
 
 	"google.golang.org/protobuf/proto"
 
-	"github.com/zkllmc/zkllmc/compiler/internal/onnx/pb"
+	"github.com/zkllmc/zkllmc/internal/onnx/pb"
 )
 
 // MaxModelBytes bounds the size of a model file; protobuf itself cannot hold more than 2 GiB.

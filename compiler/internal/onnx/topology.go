@@ -10,7 +10,7 @@ import (
 	"gonum.org/v1/gonum/graph/simple"
 	"google.golang.org/protobuf/proto"
 
-	"github.com/zkllmc/zkllmc/compiler/internal/onnx/pb"
+	"github.com/zkllmc/zkllmc/internal/onnx/pb"
 	"github.com/zkllmc/zkllmc/internal/portable"
 )
 

@@ -1200,7 +1200,7 @@ const file_onnx_proto_rawDesc = "" +
 	"\fopset_import\x18\t \x03(\v2\x1f.zkllmc.onnx.OperatorSetIdProtoR\vopsetImport\x12\x16\n" +
 	"\x06domain\x18\n" +
 	" \x01(\tR\x06domain\x12D\n" +
-	"\x0fattribute_proto\x18\v \x03(\v2\x1b.zkllmc.onnx.AttributeProtoR\x0eattributeProtoB4Z2github.com/zkllmc/zkllmc/compiler/internal/onnx/pbb\x06proto3"
+	"\x0fattribute_proto\x18\v \x03(\v2\x1b.zkllmc.onnx.AttributeProtoR\x0eattributeProtoB+Z)github.com/zkllmc/zkllmc/internal/onnx/pbb\x06proto3"
 
 var (
 	file_onnx_proto_rawDescOnce sync.Once
