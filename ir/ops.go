@@ -12,7 +12,7 @@ import (
 // OpInfo is the entry of one operation in the op table: what it is, as functions. An operation with its attributes and its entry stands
 // in one file (op_*.go), which registers it. How the quantiser makes integer operations of real ones is in package quant; how the call
 // that lower names is made, in codegen's table of calls; why it has one result, where Unique says. The attacks on every operation stand
-// in internal/test/attack (operators), which demands three for each.
+// in internal/test/attack (operations), which demands three for each.
 type OpInfo struct {
 	Op      Op
 	Stages  []Stage

@@ -1,6 +1,11 @@
 package ir
 
-import "testing"
+import (
+	"fmt"
+	"os"
+	"strings"
+	"testing"
+)
 
 // TestOpTable demands of every entry the functions that its stages need, and of every operation of the integer program the place where
 // its uniqueness is argued.
@@ -18,5 +23,22 @@ func TestOpTable(t *testing.T) {
 		case i.Elementwise && (i.Outputs != 1 || i.MinIn < 1):
 			t.Errorf("%s: elementwise with %d outputs and %d inputs", i.Op, i.Outputs, i.MinIn)
 		}
+	}
+}
+
+// ARCHITECTURE.md says how many operations a float graph is made of.
+func TestArchitectureCountsOperations(t *testing.T) {
+	n := 0
+	for _, i := range Ops() {
+		if i.Is(StageFloat) {
+			n++
+		}
+	}
+	text, err := os.ReadFile("../ARCHITECTURE.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if want := fmt.Sprintf("float meaning: %d operations\n", n); !strings.Contains(string(text), want) {
+		t.Errorf("ARCHITECTURE.md lacks %q", want)
 	}
 }

@@ -190,7 +190,7 @@ type Nothing struct{}
 // Bytes returns no bytes.
 func (Nothing) Bytes() []byte { return nil }
 
-// Unsaturated returns false: a setup circuit computes nothing.
+// Unsaturated returns false: what a statement says of clamps sends no message.
 func (Nothing) Unsaturated() bool { return false }
 
 // Eval returns zero for every public tensor.

@@ -11,7 +11,7 @@ import (
 	"github.com/zkllmc/zkllmc/internal/group"
 )
 
-// backend has no state: everything is recomputed from the arguments.
+// definition has no state: everything is recomputed from the arguments.
 type definition struct{}
 
 // New returns the reference backend.

@@ -238,7 +238,7 @@ func (a *app) proof(ctx context.Context, d *engine.Decoding, st *generation.Stat
 		behind(clamped, text)
 	}
 	clamped = a.m.named(clamped)
-	return st.Hide(a.c), proof, clamped, err
+	return st.Hide(d.Circuit()), proof, clamped, err
 }
 
 // out is a file to write: its content, or what writes it.

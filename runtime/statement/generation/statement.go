@@ -51,7 +51,7 @@ type Statement struct {
 	Tokens []int64 // prompt and answer; Hidden before Prompt where inputs are private
 	Prompt int     // P, the number of prompt tokens
 	Next   int64   // the predicted token after the last one, or Unclaimed
-	Logits []int64 // RevealLogits: the rows P−1 … len−1 of V values each; else empty
+	Logits []int64 // where values are revealed: the rows P−1 … len−1 of V values each; else empty
 
 	NoSaturation bool // no value was clamped, at any position
 }
