@@ -130,7 +130,8 @@ func (k *class) open(ch *veil.Channel) {
 	}
 	point, final := sumcheck.Rounds(ch, "columns", k.bits, 2, claim.Expr(), prover)
 	coefs := k.coefficients(point)
-	o := veil.Opening{Name: fmt.Sprintf("rows of 2^%d", k.bits), Gens: group.Row(1 << k.bits), Points: k.points, Coefs: coefs}
+	gens := func() []group.Affine { return group.Row(1 << k.bits) }
+	o := veil.Opening{Name: fmt.Sprintf("rows of 2^%d", k.bits), N: 1 << k.bits, Gens: gens, Points: k.points, Coefs: coefs}
 	if ch.Proving() {
 		o.Values, o.Blind = combined(ch.Backend(), folded, prover.Finals()), k.blind(coefs)
 	}

@@ -346,7 +346,8 @@ func (c *Channel) Vector(label string, n int, fill func() []field.Element) []Exp
 // Opening is a vector whose commitment both sides compute from points that were sent before: Σ Coefs·Points over Gens.
 type Opening struct {
 	Name   string
-	Gens   []group.Affine
+	N      int
+	Gens   func() []group.Affine // the N generators, asked for by whoever computes with them: a dry run does not
 	Points []group.Affine
 	Coefs  []field.Element
 	Values []field.Element // prover
@@ -356,7 +357,7 @@ type Opening struct {
 // Inner adds the check ⟨weights, vector⟩ = value on an opening.
 func (c *Channel) Inner(stage string, o Opening, weights []field.Element, value Expr) {
 	c.segments = append(c.segments, segment{
-		name: o.Name, n: len(o.Gens), gens: func() []group.Affine { return o.Gens },
+		name: o.Name, n: o.N, gens: o.Gens,
 		points: o.Points, coefs: o.Coefs, values: o.Values, blind: o.Blind,
 	})
 	var minus field.Element
