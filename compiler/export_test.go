@@ -7,7 +7,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/zkllmc/zkllmc/internal/test/export"
+	"github.com/zkllmc/zkllmc/internal/export"
 )
 
 // Models with drawn weights are compiled and proved as exports of PyTorch are: GPT-2, LLaMA with shared keys and values, in 16 bits, and a

@@ -11,7 +11,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/zkllmc/zkllmc/internal/console"
-	"github.com/zkllmc/zkllmc/internal/test/export"
+	"github.com/zkllmc/zkllmc/internal/export"
 )
 
 func main() {

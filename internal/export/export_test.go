@@ -20,7 +20,7 @@ import (
 
 // reference reads a real export among the test data that lies beside the repository, or skips the test.
 func reference(t *testing.T, name string) *pb.GraphProto {
-	file := filepath.Join("..", "..", "..", "..", "shared", "onnx", "exports", name, "model.onnx")
+	file := filepath.Join("..", "..", "..", "shared", "onnx", "exports", name, "model.onnx")
 	data, err := os.ReadFile(file)
 	if err != nil {
 		t.Skipf("the shared test data is not here: %v", err)

@@ -12,6 +12,7 @@ import (
 	"path/filepath"
 
 	"github.com/zkllmc/zkllmc/internal/atomicfile"
+	"github.com/zkllmc/zkllmc/internal/portable"
 )
 
 // How weights are drawn: normally distributed, matrices, biases and embeddings around 0, gains of norms around 1.
@@ -78,7 +79,8 @@ func half(x float32) uint16 {
 	case size >= 0x477ff000:
 		return sign | 0x7c00
 	case size < 0x38800000: // below the least normal number, multiples of 2^-24
-		return sign | uint16(math.RoundToEven(math.Ldexp(float64(math.Float32frombits(size)), 24)))
+		multiple, _ := portable.Int64(math.RoundToEven(math.Ldexp(float64(math.Float32frombits(size)), 24)))
+		return sign | uint16(multiple)
 	}
 	size += 0xfff + size>>13&1
 	return sign | uint16(size>>13-(127-15)<<10)
