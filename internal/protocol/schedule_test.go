@@ -24,8 +24,10 @@ func TestScheduleDerivesNoGenerators(t *testing.T) {
 	require.NoError(t, err)
 	_, _, err = protocol.RangeProof(circuit.Single(c))
 	require.NoError(t, err)
+	group.Row(32)
 	var derived bytes.Buffer
 	require.NoError(t, group.SaveGenerators(&derived))
+	require.Contains(t, derived.String(), "row/32", "the control")
 	require.NotContains(t, derived.String(), "row/131072")
 	require.NotContains(t, derived.String(), "row/65536")
 }
