@@ -84,9 +84,10 @@ measure() {
 rm -rf "$OUT"
 mkdir -p "$OUT"
 if [ -n "${BEFORE:-}" ]; then
-	mkdir "$OUT/before"
-	git archive "$BEFORE" | tar x -C "$OUT/before"
-	TREES=". $OUT/before"
+	before=$(mktemp -d) # not in this tree, whose tests would find its sources
+	trap 'rm -rf "$before"' EXIT
+	git archive "$BEFORE" | tar x -C "$before"
+	TREES=". $before"
 fi
 printf '%-28s %11s %11s %9s %12s %10s %10s\n' model proof "verif. key" prove "CPU, command" "verify, 1" "peak prove"
 for reveal in logits argmax; do
