@@ -24,20 +24,25 @@ const wasi = `const { WASI } = require('node:wasi');
 const w = new WASI({ version: 'preview1', args: process.argv.slice(1), preopens: { '/': process.cwd() }, env: { PWD: '/' } });
 WebAssembly.instantiate(require('node:fs').readFileSync(process.argv[1]), w.getImportObject()).then(m => process.exit(w.start(m.instance)));`
 
-// platforms are those that this machine may be able to run besides its own, with the command that runs a program there. make cross asks for
-// all of them; otherwise it is the one whose integers have 32 bits and which needs nothing to run it.
-func platforms(t *testing.T) map[string][]string {
-	all := map[string][]string{}
+// Names of variables of the environment: whether to build for other platforms, each of which takes a standard library, and where one that is
+// compared writes what it made.
+const (
+	comparePlatforms = "ZKLLMC_PLATFORMS"
+	writeCircuits    = "ZKLLMC_CIRCUITS"
+)
+
+// runners are the platforms that this machine may be able to run besides its own, with the command that runs a program there.
+func runners(t *testing.T) map[string][]string {
+	out, err := exec.Command("go", "env", "GOROOT").Output()
+	require.NoError(t, err)
+	js := filepath.Join(strings.TrimSpace(string(out)), "lib", "wasm", "wasm_exec_node.js")
+	all := map[string][]string{
+		"js/wasm":     {"node", "--stack-size=8192", js},
+		"wasip1/wasm": {"node", "--no-warnings", "--stack-size=8192", "-e", wasi, "--"},
+		"linux/arm64": {"qemu-aarch64-static"},
+	}
 	if runtime.GOOS == "linux" && runtime.GOARCH == "amd64" {
 		all["linux/386"] = nil
-	}
-	if os.Getenv("ZKLLMC_PLATFORMS") == "all" {
-		out, err := exec.Command("go", "env", "GOROOT").Output()
-		require.NoError(t, err)
-		js := filepath.Join(strings.TrimSpace(string(out)), "lib", "wasm", "wasm_exec_node.js")
-		all["js/wasm"] = []string{"node", "--stack-size=8192", js}
-		all["wasip1/wasm"] = []string{"node", "--no-warnings", "--stack-size=8192", "-e", wasi, "--"}
-		all["linux/arm64"] = []string{"qemu-aarch64-static"}
 	}
 	return all
 }
@@ -45,15 +50,15 @@ func platforms(t *testing.T) map[string][]string {
 // TestPlatforms builds the verifier that is committed in generated/sums for the platforms that this machine can run besides its own, 32-bit
 // ones and those of a browser among them: everywhere it accepts a proof made here and rejects a forged statement.
 func TestPlatforms(t *testing.T) {
-	if testing.Short() {
-		t.Skip("needs the Go toolchain")
+	if os.Getenv(comparePlatforms) == "" {
+		t.Skip("make cross builds and runs them")
 	}
 	id, vk, statements, proof := provedSum(t)
 	dir := t.TempDir()
 	for name, data := range map[string][]byte{"model.vk": vk, "true.bin": statements[0], "forged.bin": statements[1], "proof.bin": proof} {
 		require.NoError(t, os.WriteFile(filepath.Join(dir, name), data, 0o644))
 	}
-	for platform, runner := range platforms(t) {
+	for platform, runner := range runners(t) {
 		t.Run(platform, func(t *testing.T) {
 			if len(runner) > 0 {
 				if _, err := exec.LookPath(runner[0]); err != nil {
@@ -81,12 +86,6 @@ func TestPlatforms(t *testing.T) {
 		})
 	}
 }
-
-// Names of variables of the environment: whether to compare compilers, and where one that is compared writes what it made.
-const (
-	comparePlatforms = "ZKLLMC_PLATFORMS"
-	writeCircuits    = "ZKLLMC_CIRCUITS"
-)
 
 // TestSameCircuits compiles the project's model and synthetic ones with compilers built for other platforms, among them those that have an
 // operation for a product and a sum with one rounding. Code, constants, weights and digests are those of this one.

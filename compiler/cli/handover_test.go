@@ -51,61 +51,54 @@ func sh(t *testing.T, dir, commands string, env ...string) string {
 	return string(out)
 }
 
-// clone copies what is ours below the repository's root: sources, and the model that README compiles.
-func clone(t *testing.T, to string) {
-	root, err := filepath.Abs("../..")
-	require.NoError(t, err)
-	for _, name := range []string{"main.go", "go.mod", "go.sum"} {
-		data, err := os.ReadFile(filepath.Join(root, name))
-		require.NoError(t, err)
-		require.NoError(t, os.MkdirAll(to, 0o755))
-		require.NoError(t, os.WriteFile(filepath.Join(to, name), data, 0o644))
-	}
-	for _, folder := range []string{"codegen", "compiler", "cuda", "internal", "ir", "models", "runtime"} {
-		if _, err := os.Stat(filepath.Join(root, folder)); err == nil {
-			require.NoError(t, os.CopyFS(filepath.Join(to, folder), os.DirFS(filepath.Join(root, folder))))
-		}
-	}
-}
-
 func needShell(t *testing.T) {
 	if testing.Short() || runtime.GOOS == "windows" {
 		t.Skip("needs the Go toolchain and a POSIX shell")
 	}
 }
 
-// builder is the first of the provider's commands.
-const builder = "go build -o build/zkllmc .\n"
-
-// TestReadme runs README's commands: those of the provider in a clone, those about a model of numbers in the same one, and those of the
-// customer in an empty folder, when the provider's clone is gone and there is another one, which is this. The compiler is built here, where
-// the go command has its packages, and put into the clone.
+// TestReadme runs README's commands: those of the provider and those about a model of numbers in a folder that has the models of this source
+// tree and names it as the clone, and those of the customer in an empty folder, when nothing is left of the provider but what he handed over,
+// whose go.mod names a clone that is not there. All build from the one tree, so that the go command compiles it once.
 func TestReadme(t *testing.T) {
 	needShell(t)
 	top, env := t.TempDir(), []string{"GOFLAGS=-ldflags=-w -buildvcs=false", "GOPROXY=off"}
+	root, err := filepath.Abs("../..")
+	require.NoError(t, err)
 	providers, empty := filepath.Join(top, "provider", "zkllmc"), filepath.Join(top, "customer", "empty")
-	clone(t, providers)
-	commands, ok := strings.CutPrefix(readmeBlock(t, "The provider, in a clone"), builder)
+	require.NoError(t, os.MkdirAll(providers, 0o755))
+	require.NoError(t, os.Symlink(filepath.Join(root, "models"), filepath.Join(providers, "models")))
+	commands, ok := strings.CutPrefix(readmeBlock(t, "The provider, in a clone"), "go build -o build/zkllmc .\n")
 	require.True(t, ok, "README's first command is another one")
-	sh(t, "../..", strings.Replace(builder, "build/", shellWord(filepath.Join(providers, "build"))+"/", 1), env...)
-	said := sh(t, providers, commands, env...)
+	sh(t, root, "go build -o "+shellWord(filepath.Join(providers, "build"))+"/zkllmc .", env...)
+	said := sh(t, providers, fromClone(t, commands, root), env...)
 	require.Contains(t, said, "which holds here alone", "a development build says what it is")
-	t.Run("of numbers", func(t *testing.T) { readmeOfNumbers(t, providers, env) })
+	t.Run("of numbers", func(t *testing.T) { readmeOfNumbers(t, root, providers, env) })
 
 	require.NoError(t, os.MkdirAll(empty, 0o755))
 	require.NoError(t, os.Rename(filepath.Join(top, "provider", "sums", "handover.tgz"), filepath.Join(empty, "handover.tgz")))
 	require.NoError(t, os.RemoveAll(filepath.Join(top, "provider")))
-	customers, err := filepath.Abs("../..")
-	require.NoError(t, err)
-	commands = readmeBlock(t, "The customer, in an empty folder")
-	said = sh(t, empty, strings.ReplaceAll(commands, "PATH/OF/A/CLONE", shellWord(customers)), env...)
-	require.Contains(t, said, `"327+458=", as asked`)
-	require.Contains(t, said, `"785;"`)
+	commands, ok = strings.CutPrefix(readmeBlock(t, "The customer, in an empty folder"), "tar xzf handover.tgz\n")
+	require.True(t, ok, "README's first command is another one")
+	sh(t, empty, "tar xzf handover.tgz")
 	handed := files(t, empty)
-	for name := range handed {
+	for name, content := range handed {
 		require.NotContains(t, name, "weights")
 		require.NotContains(t, name, "prover")
+		require.Equal(t, name == "go.mod", strings.Contains(content, "=> "+root), name)
 	}
+	elsewhere := strings.Replace(handed["go.mod"], "=> "+root, "=> "+filepath.Join(top, "provider", "zkllmc"), 1)
+	require.NoError(t, os.WriteFile(filepath.Join(empty, "go.mod"), []byte(elsewhere), 0o644))
+	said = sh(t, empty, strings.ReplaceAll(commands, "PATH/OF/A/CLONE", shellWord(root)), env...)
+	require.Contains(t, said, `"327+458=", as asked`)
+	require.Contains(t, said, `"785;"`)
+}
+
+// fromClone are commands that README gives for a clone, for a folder beside it.
+func fromClone(t *testing.T, commands, clone string) string {
+	const flag = "--runtime-path . "
+	require.Equal(t, 1, strings.Count(commands, flag))
+	return strings.Replace(commands, flag, "--runtime-path "+shellWord(clone)+" ", 1)
 }
 
 // The version of which the test of a release pretends to be.
@@ -211,11 +204,11 @@ func scorer(t *testing.T, file string) {
 	require.NoError(t, os.WriteFile(file, data, 0o600))
 }
 
-// readmeOfNumbers runs README's commands about an MLP in a clone that has built the compiler: the generated prover shows the real output,
+// readmeOfNumbers runs README's commands about an MLP in a folder where the compiler was built: the generated prover shows the real output,
 // the generated verifier accepts it and refuses another input, another output and an input that is out of range.
-func readmeOfNumbers(t *testing.T, here string, env []string) {
+func readmeOfNumbers(t *testing.T, clone, here string, env []string) {
 	scorer(t, filepath.Join(here, "scorer.onnx"))
-	said := sh(t, here, readmeBlock(t, "An MLP with the input"), env...)
+	said := sh(t, here, fromClone(t, readmeBlock(t, "An MLP with the input"), clone), env...)
 	// x·W = (3.1875, 2.34375, −2.125), and so y = (3.1875 + 2.34375/2 + 0.5, 2·3.1875 − 2.34375 − 3), exactly
 	require.Contains(t, said, "y\t[[4.859375,1.03125]]\n")
 	require.Contains(t, said, "the proof shows that the model gives these outputs for these inputs")

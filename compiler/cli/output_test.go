@@ -34,10 +34,11 @@ func (fullWriter) Write([]byte) (int, error) { return 0, errors.New("no space le
 
 // A command whose output is lost fails, and says so once.
 func TestFullDevice(t *testing.T) {
-	model, dir := tiny(t, 1), filepath.Join(t.TempDir(), "out")
+	model, dir, cases := tiny(t, 1), filepath.Join(t.TempDir(), "out"), t.TempDir()
+	require.NoError(t, os.Link(model, filepath.Join(cases, "model.onnx")))
 	for _, args := range [][]string{
 		compileArgs(model, dir), append(compileArgs(model, dir), "--json"), {"inspect", dir}, {"inspect", model}, {"inspect", model, "--json"}, {"check", model},
-		{"check", model, "--json"}, {"conformance", sums}, {"conformance", sums, "--json"}, {"version"}, {"--version"}, {"help"}, {"--help"}, {"help", "check"}, {"check", "--help"},
+		{"check", model, "--json"}, {"conformance", cases}, {"conformance", cases, "--json"}, {"version"}, {"--version"}, {"help"}, {"--help"}, {"help", "check"}, {"check", "--help"},
 	} {
 		var stderr bytes.Buffer
 		require.Equal(t, console.Internal, Run(context.Background(), module(t), args, full(t), &stderr), args)
