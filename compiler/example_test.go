@@ -9,9 +9,7 @@ import (
 	"github.com/zkllmc/zkllmc/compiler"
 	"github.com/zkllmc/zkllmc/generated/sums/verifier"
 	"github.com/zkllmc/zkllmc/generated/sums/vocab"
-	"github.com/zkllmc/zkllmc/internal/backend"
 	"github.com/zkllmc/zkllmc/internal/backend/cpu"
-	"github.com/zkllmc/zkllmc/internal/circuit"
 	"github.com/zkllmc/zkllmc/internal/engine"
 	"github.com/zkllmc/zkllmc/runtime/statement/generation"
 )
@@ -83,15 +81,7 @@ func Example_embedding() {
 // answered is the provider's side: the verifying key, a statement and its proof as files, and the model's ID as accept prints it.
 func answered() (vk, encoded, proof []byte, id string) {
 	ctx, options := context.Background(), engine.Options{Backend: cpu.New()}
-	r, err := compiler.Analyse(ctx, "../models/sums/model.onnx", compiler.Config{Name: "sums", Reveal: map[string]string{"": "argmax"}, Pad: 13})
-	if err != nil {
-		log.Fatal(err)
-	}
-	weights := map[circuit.ID]backend.Tensor{}
-	for i, w := range r.Circuit.Weights() {
-		weights[w.ID] = backend.Tensor{Shape: r.Weights[i].Shape, V: r.Weights[i].Values}
-	}
-	key, vk, err := engine.Setup(ctx, circuit.Single(r.Circuit), weights, options)
+	r, key, vk, err := compiler.Sums()
 	if err != nil {
 		log.Fatal(err)
 	}

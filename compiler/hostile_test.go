@@ -356,7 +356,7 @@ func TestHostileModels(t *testing.T) {
 			if err != nil {
 				t.Fatalf("%v after %v\n%s", err, time.Since(begin).Round(time.Millisecond), text)
 			}
-			t.Logf("%v %s", time.Since(begin).Round(time.Millisecond), text)
+			t.Logf("%v, %v of the processor: %s", time.Since(begin).Round(time.Millisecond), (c.ProcessState.UserTime() + c.ProcessState.SystemTime()).Round(time.Millisecond), text)
 		})
 	}
 }

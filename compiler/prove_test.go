@@ -32,8 +32,11 @@ type provedModel struct {
 	pad    int64
 }
 
+// sums is the project's own.
+var sums = provedModel{path: filepath.Join("..", "models", "sums", "model.onnx"), tokens: []int64{3, 2, 7, 10, 4, 5, 8, 11}, length: 12, pad: 13}
+
 func provedModels(t *testing.T) []provedModel {
-	models := []provedModel{{path: filepath.Join("..", "models", "sums", "model.onnx"), tokens: []int64{3, 2, 7, 10, 4, 5, 8, 11}, length: 12, pad: 13}}
+	models := []provedModel{sums}
 	dir := sharedModel("stories260K-dynamo18")
 	if dir == "" {
 		t.Log("skipping stories260K: the folder of shared test data is not here")
@@ -59,6 +62,12 @@ var compiledModels sync.Map
 // trained compiles a trained model and sets it up, once for all tests.
 func trained(t *testing.T, m provedModel, reveal string) *setUp {
 	t.Helper()
+	out, err := compiledModel(m, reveal)
+	require.NoError(t, err)
+	return out
+}
+
+func compiledModel(m provedModel, reveal string) (*setUp, error) {
 	name := filepath.Base(filepath.Dir(m.path))
 	once, _ := compiledModels.LoadOrStore(name+" "+reveal, sync.OnceValues(func() (*setUp, error) {
 		ctx := context.Background()
@@ -73,9 +82,16 @@ func trained(t *testing.T, m provedModel, reveal string) *setUp {
 		out.accepted, err = verifier.ReadKey(ctx, circuit.Single(r.Circuit), generation.Kind, out.vk)
 		return out, err
 	}))
-	out, err := once.(func() (*setUp, error))()
-	require.NoError(t, err)
-	return out
+	return once.(func() (*setUp, error))()
+}
+
+// Sums is the project's own model with its keys, for the examples: the one that generated/sums is the code of.
+func Sums() (r *Result, key *engine.Key, vk []byte, err error) {
+	out, err := compiledModel(sums, "argmax")
+	if err != nil {
+		return nil, nil, nil, err
+	}
+	return out.Result, out.key, out.vk, nil
 }
 
 // TestProveRealModels takes trained models through everything: the integer program agrees with the float model, interpreter and

@@ -236,15 +236,18 @@ type result struct {
 // sweep says that every lie is tried, as make attacks does. Otherwise, so that all tests take minutes, a part of them is: of every attack
 // one proof of a liar about each of a third of the small circuits, three at least, those of the operations that it attacks among them, or
 // about each as many as perCircuit where something is shown to the verifier without a new proof, which costs less; and of one attack in
-// three a lie about one of the trained models, the first for the most part, whose proofs cost half of the other's.
+// perModel a lie about one of the trained models, the first for the most part, whose proofs cost half of the other's.
 var sweep = os.Getenv("ZKLLMC_ATTACKS") == "all"
 
-const perCircuit = 3
+const (
+	perCircuit = 3
+	perModel   = 6
+)
 
 // most is how many lies of an attack about a circuit a sample holds; the trained models count as one circuit.
 func (r *result) most(j job) (circuit string, n int) {
 	switch {
-	case j.u.big && hash(r.name)%3 != 0:
+	case j.u.big && hash(r.name)%perModel != 0:
 		return "trained models", 0
 	case j.u.big:
 		return "trained models", 1

@@ -107,13 +107,10 @@ func rejectItemThatChallengesDoNotBind(t *testing.T) {
 	for name, all := range map[string]bool{"copy": true, "residual": false} {
 		t.Run(name, func(t *testing.T) {
 			u := stage(t, name)
-			r := &recorder{}
-			proof, err := u.prove(lie{tamper: r})
-			require.NoError(t, err)
-			p, body := u.proof(t, u.st), proof[header:]
+			p, body := u.proof(t, u.st), u.proved(t)[header:]
 			honest, err := challenges(p, body)
 			require.NoError(t, err)
-			items := sentItems(t, r, all)
+			items := u.sentItems(t, all)
 			for i, err := range parallel(len(items), func(i int) error { return items[i].bound(p, body, honest) }) {
 				assert.NoError(t, err, "item %d, of %s", items[i].at, items[i].label)
 			}
@@ -129,12 +126,13 @@ type sentItem struct {
 }
 
 // sentItems lists a proof's items, all of them or the first and the last of every message. A vector's values are not sent.
-func sentItems(t *testing.T, r *recorder, all bool) []sentItem {
+func (u *subject) sentItems(t *testing.T, all bool) []sentItem {
 	t.Helper()
 	var out []sentItem
 	at := 0
-	for i, n := range parts(t, r.messages) {
-		m := r.messages[i]
+	sent, part := u.record(t)
+	for i, n := range part {
+		m := sent[i]
 		if n == messages.Vector {
 			continue
 		}

@@ -27,17 +27,17 @@ import (
 
 // The lies of this file are about the statement, the messages and the bytes of a proof of any circuit.
 
-// proved is an honest proof of the subject's statement, which the verifier accepts. It is made once.
+// proved is an honest proof of the subject's statement, which the verifier accepts. It is made once, and what is sent and drawn is kept.
 func (u *subject) proved(t testing.TB) []byte {
 	t.Helper()
 	u.honest.Lock()
 	defer u.honest.Unlock()
 	if u.honest.proof == nil {
-		r := &recorder{}
-		proof, err := u.prove(lie{tamper: r})
+		r, l := &recorder{}, &journal{}
+		proof, err := u.prove(lie{tamper: r, source: l.on})
 		require.NoError(t, err)
 		require.NoError(t, u.verify(u.st, proof))
-		u.honest.proof, u.honest.sent = proof, r.messages
+		u.honest.proof, u.honest.sent, u.honest.walked = proof, r.messages, l
 	}
 	return u.honest.proof
 }
@@ -378,11 +378,9 @@ func changedMessage(t testing.TB, u *subject) (out []named) {
 
 // Challenges that the prover chose, one label at a time.
 func chosenChallenge(t testing.TB, u *subject) (out []named) {
-	l := &journal{}
-	_, err := u.prove(lie{source: l.on})
-	require.NoError(t, err)
+	u.proved(t)
 	x := field.FromInt64(1<<40 + 15)
-	for _, label := range l.challenges() {
+	for _, label := range u.honest.walked.challenges() {
 		out = append(out, named{what: label, lie: lie{source: freeze(map[string]field.Element{label: x})}})
 	}
 	return u.first(6, out)
@@ -513,14 +511,13 @@ func messagesExchanged(t testing.TB, u *subject) (out []named) {
 	if !u.filesOf() {
 		return nil
 	}
-	r := &recorder{}
-	proof, err := u.prove(lie{tamper: r})
-	require.NoError(t, err)
+	proof := u.proved(t)
+	sent, part := u.record(t)
 	starts, labels := []int{header}, []string(nil) // of the messages of the file, committed vectors being their commitment
-	for i, n := range parts(t, r.messages) {
+	for i, n := range part {
 		if n != messages.Vector {
-			starts = append(starts, starts[len(starts)-1]+32*r.messages[i].n)
-			labels = append(labels, r.messages[i].label)
+			starts = append(starts, starts[len(starts)-1]+32*sent[i].n)
+			labels = append(labels, sent[i].label)
 		}
 	}
 	require.Equal(t, len(proof), starts[len(labels)])

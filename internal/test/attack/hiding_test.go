@@ -75,23 +75,22 @@ func TestNothingIsSentInClear(t *testing.T) {
 	for name := range stages {
 		t.Run(name, func(t *testing.T) {
 			u := stage(t, name)
-			r := &recorder{}
-			proof, err := u.prove(lie{tamper: r})
-			require.NoError(t, err)
+			proof := u.proved(t)
+			sent, part := u.record(t)
 			items := map[string]bool{}
 			for i := header; i < len(proof); i += 32 {
 				items[string(proof[i:i+32])] = true
 			}
 			hidden, clear := 0, map[string]bool{}
-			for i, n := range parts(t, r.messages) {
-				for j := range r.messages[i].scalars {
-					v := &r.messages[i].scalars[j]
+			for i, n := range part {
+				for j := range sent[i].scalars {
+					v := &sent[i].scalars[j]
 					switch n {
 					case messages.Padded, messages.Vector:
 						hidden++
-						require.False(t, items[string(field.Encode(nil, v))], "%s is in the proof as it is", r.messages[i].label)
+						require.False(t, items[string(field.Encode(nil, v))], "%s is in the proof as it is", sent[i].label)
 					case messages.Masked:
-						clear[r.messages[i].label] = true
+						clear[sent[i].label] = true
 						require.True(t, items[string(field.Encode(nil, v))])
 					}
 				}

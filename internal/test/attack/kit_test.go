@@ -61,6 +61,7 @@ type subject struct {
 		witness *witness.Assignment
 		proof   []byte
 		sent    []message
+		walked  *journal // of the prover's transcript
 		key     *artefact
 	}
 }

@@ -137,11 +137,10 @@ func knownDegreeNotAbsorbed(t *testing.T) {
 // span returns where the messages with a label begin and end in a proof, and how many elements the first has.
 func (u *subject) span(t *testing.T, label string) (from, to, first int) {
 	t.Helper()
-	r := &recorder{}
-	u.accept(t, lie{tamper: r})
+	sent, part := u.record(t)
 	at := header
-	for i, n := range parts(t, r.messages) {
-		m := r.messages[i]
+	for i, n := range part {
+		m := sent[i]
 		if n == messages.Vector { // seen before its commitment, which is what the proof holds
 			continue
 		}
@@ -206,10 +205,9 @@ func knownZeroRounds(t *testing.T) {
 		x, w := b.Weight("x", 3, 1), b.Weight("w", 3, 1)
 		gadget.Rescale(b, "y", b.Virtual("s", []int{1}, gadget.Product(b, 1, x, w)), 0, -20, 20)
 	}}), field.FromInt64(778)
-	r := &recorder{}
-	u.accept(t, lie{tamper: r})
+	sent, _ := u.record(t)
 	waves := map[string]bool{}
-	for _, m := range r.messages {
+	for _, m := range sent {
 		waves[m.label] = true
 	}
 	require.True(t, waves["wave 1 evaluations"])

@@ -93,12 +93,10 @@ func rejectRoundsOfOtherShape(t *testing.T) {
 		}
 	}
 	u := stage(t, "reveal logits")
-	r := &recorder{}
-	proof, err := u.prove(lie{tamper: r})
-	require.NoError(t, err)
+	proof := u.proved(t)
+	sent, kinds := u.record(t)
 	offset := header // of the first item of the message
-	kinds := parts(t, r.messages)
-	for i, m := range r.messages {
+	for i, m := range sent {
 		if kinds[i] == messages.Padded {
 			end := offset + 32*m.n
 			extra := append(append(bytes.Clone(proof[:end]), make([]byte, 32)...), proof[end:]...)   // one degree more
