@@ -310,7 +310,7 @@ class Generators:
         return have[:n]
 
     def load(self, raw, samples=4):
-        """(4.11) Every point must be on the curve, and a random sample of each tag must be what is derived."""
+        """(2.4) Every point must be on the curve, and a random sample of each tag must be what is derived."""
         def fail():
             raise Unreadable('the file of generators is damaged, of another version, or forged')
         body, at = raw[:-32], 0
@@ -2134,7 +2134,7 @@ def parse_arguments(args):
     p.add_argument('--proof', metavar='FILE')
     p.add_argument('--pin', metavar='HEX', help='ID of the model that you trust, from an earlier run without --pin')
     p.add_argument('--generators', metavar='FILE', help='read generators from a file that only you can write; a random sample is checked')
-    p.add_argument('--save-generators', metavar='FILE', help='write all generators of this run, in the format of SPEC.md 4.11')
+    p.add_argument('--save-generators', metavar='FILE', help='write all generators of this run, in the format that the README says')
     p.add_argument('--trace', metavar='FILE', help='write every operation of the transcripts, one a line')
     a = p.parse_args(args)
     if (a.statement is None) != (a.proof is None):

@@ -39,6 +39,13 @@ func Generators(tag string, from, n int) []Affine {
 	return have[from:end:end]
 }
 
+// Derived says how many generators of a tag this process has derived, for tests of what must do without.
+func Derived(tag string) int {
+	memo.Lock()
+	defer memo.Unlock()
+	return len(memo.byTag[tag])
+}
+
 // derive fills out[start:] with the generators of these indices.
 func derive(tag string, out []Affine, start int) {
 	const chunk = 16

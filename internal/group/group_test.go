@@ -3,7 +3,6 @@ package group
 import (
 	"bytes"
 	"crypto/sha256"
-	"encoding/binary"
 	"encoding/hex"
 	"fmt"
 	"math/big"
@@ -153,125 +152,18 @@ func TestGeneratorsMemo(t *testing.T) {
 	wg.Wait()
 }
 
-func TestCache(t *testing.T) {
-	Generators("test/cache", 0, 50)
-	var buf bytes.Buffer
-	if err := SaveGenerators(&buf); err != nil {
-		t.Fatal(err)
+// Indices of generators that do not exist.
+func TestNegativeGenerators(t *testing.T) {
+	for _, c := range [][2]int{{-1, 2}, {2, -1}, {-1, 0}} {
+		func() {
+			defer func() {
+				if recover() == nil {
+					t.Errorf("generators from %d, %d of them", c[0], c[1])
+				}
+			}()
+			Generators("test/limits", c[0], c[1])
+		}()
 	}
-	file := buf.Bytes()
-	memo.Lock()
-	saved := memo.byTag
-	memo.byTag = map[string][]Affine{}
-	memo.Unlock()
-	if err := LoadGenerators(bytes.NewReader(file)); err != nil {
-		t.Fatal(err)
-	}
-	for tag, want := range saved {
-		if !slices.Equal(memo.byTag[tag], want) {
-			t.Fatalf("%s differs", tag)
-		}
-	}
-	digest := [32]byte(file[len(file)-32:])
-	if err := LoadPinnedGenerators(bytes.NewReader(file), digest); err != nil {
-		t.Fatal(err)
-	}
-	digest[3] ^= 1
-	if LoadPinnedGenerators(bytes.NewReader(file), digest) == nil {
-		t.Fatal("wrong digest accepted")
-	}
-	for i := 0; i < len(file); i += 1 + len(file)/257 {
-		b := slices.Clone(file)
-		b[i] ^= 1
-		if LoadGenerators(bytes.NewReader(b)) == nil || LoadGenerators(bytes.NewReader(file[:i])) == nil {
-			t.Fatalf("damage at %d accepted", i)
-		}
-	}
-	if LoadGenerators(bytes.NewReader(append(slices.Clone(file), 0))) == nil {
-		t.Fatal("trailing byte accepted")
-	}
-}
-
-// TestCacheForged gives a well-formed file with its own digest whose points are not the generators of its tag.
-func TestCacheForged(t *testing.T) {
-	b := append([]byte(nil), cacheMagic[:]...)
-	b = appendString(b, dst)
-	b = binary.BigEndian.AppendUint32(b, 1)
-	b = appendString(b, "test/forged")
-	b = binary.BigEndian.AppendUint32(b, 2)
-	for _, p := range Vec(7, 2) {
-		raw := p.RawBytes()
-		b = append(b, raw[:]...)
-	}
-	d := sha256.Sum256(b)
-	if LoadGenerators(bytes.NewReader(append(b, d[:]...))) == nil {
-		t.Fatal("forged cache accepted")
-	}
-	if len(memo.byTag["test/forged"]) != 0 {
-		t.Fatal("refused points were kept")
-	}
-}
-
-// What loading a cache may allocate: a tag without points takes seven bytes in a file and six words in memory, which double while the
-// list grows; the buffers, the points that are derived for comparison, and what the runtime allocates meanwhile.
-const (
-	cacheSlack   = 128 << 10
-	cachePerByte = 32
-)
-
-// cacheFile is a valid cache of the tags "fuzz/a" and "fuzz/b", without its digest.
-func cacheFile() []byte {
-	b := appendString(append([]byte(nil), cacheMagic[:]...), dst)
-	b = binary.BigEndian.AppendUint32(b, 2)
-	for _, tag := range []string{"fuzz/a", "fuzz/b"} {
-		b = binary.BigEndian.AppendUint32(appendString(b, tag), 3)
-		for _, p := range Generators(tag, 0, 3) {
-			raw := p.RawBytes()
-			b = append(b, raw[:]...)
-		}
-	}
-	return b
-}
-
-// FuzzLoadGenerators changes a byte of a valid cache, cuts it and lengthens it; sealed adds the digest that belongs to it, as whoever can
-// write the file can. Memory follows the file, not its counts. What is accepted is a cache of generators, and a refused file changes
-// nothing.
-func FuzzLoadGenerators(f *testing.F) {
-	valid := cacheFile()
-	f.Add(uint16(0), byte(0), uint16(0), []byte{}, true)
-	f.Add(uint16(0), byte(0), uint16(0), []byte{}, false)
-	f.Add(uint16(0), byte(0), uint16(len(valid)), appendString(valid[:8:8], dst), false)
-	for at := 0; at < len(valid); at += 11 {
-		f.Add(uint16(at), byte(0x81), uint16(0), []byte{}, true)
-		f.Add(uint16(0), byte(0), uint16(at), []byte{0xff, 0xff, 0xff, 0xff}, true)
-	}
-	f.Fuzz(func(t *testing.T, at uint16, with byte, cut uint16, more []byte, sealed bool) {
-		b := append(slices.Clone(valid[:len(valid)-int(cut)%(len(valid)+1)]), more...)
-		if len(b) > 0 {
-			b[int(at)%len(b)] ^= with
-		}
-		honest := bytes.Equal(b, valid)
-		if sealed {
-			d := sha256.Sum256(b)
-			b = append(b, d[:]...)
-		}
-		tags := len(memo.byTag)
-		var err error
-		if n := allocated(func() { err = LoadGenerators(bytes.NewReader(b)) }); n > cacheSlack+cachePerByte*uint64(len(b)) {
-			t.Fatalf("%d bytes allocated for a cache of %d bytes", n, len(b))
-		}
-		if honest && sealed && err != nil {
-			t.Fatal(err)
-		}
-		if err != nil && len(memo.byTag) != tags {
-			t.Fatal("a refused cache left something behind")
-		}
-		for _, tag := range []string{"fuzz/a", "fuzz/b"} {
-			if !slices.Equal(memo.byTag[tag][:3], Generators(tag, 0, 3)) {
-				t.Fatal("a cache replaced derived generators")
-			}
-		}
-	})
 }
 
 func TestMSM(t *testing.T) {

@@ -101,7 +101,7 @@ var leftOut = []struct {
 	{"circuit.Family.Positions", "for people"},
 	{"circuit.Family.Lines", "for people"},
 	{"circuit.Family.Smallest", "the prover's"},
-	{"group.SaveGenerators", "writing"},
+	{"group.Derived", "for tests"},
 	{"group/affine.go", "arithmetic"},
 	{"group/coordinates.go", "arithmetic"},
 	{"group/digits.go", "arithmetic"},
