@@ -117,7 +117,8 @@ func TestStatementKinds(t *testing.T) {
 	}{
 		{nil, []string{"generation     no output depends on later tokens", "ids: ids [4] in [0, 5]; statements tell values", "logits: integers [4 6]"}},
 		{[]string{"--statement", "generation", "--private-input", "all", "--reveal", "argmax"}, []string{"generation", "statements tell nothing", "statements tell argmax"}},
-		{[]string{"--statement", "function", "--reveal", "logits=argmax"}, []string{"function       a statement says", "logits: reals [4 6]", "statements tell argmax"}},
+		{[]string{"--statement", "function", "--reveal", "logits=argmax"}, []string{"function       a statement says that the model gives these outputs for these inputs\n", "logits: reals [4 6]", "statements tell argmax"}},
+		{[]string{"--statement", "function", "--private-input", "all"}, []string{"function       a statement says that the model gives these outputs for some ids\n"}},
 	} {
 		code, out, stderr := run(t, append([]string{"inspect", model}, c.args...)...)
 		require.Equal(t, console.OK, code, stderr)

@@ -211,7 +211,7 @@ func readmeOfNumbers(t *testing.T, clone, here string, env []string) {
 	said := sh(t, here, fromClone(t, readmeBlock(t, "An MLP with the input"), clone), env...)
 	// x·W = (3.1875, 2.34375, −2.125), and so y = (3.1875 + 2.34375/2 + 0.5, 2·3.1875 − 2.34375 − 3), exactly
 	require.Contains(t, said, "y\t[[4.859375,1.03125]]\n")
-	require.Contains(t, said, "the proof shows that the model gives these outputs for these inputs")
+	require.Contains(t, said, "the proof shows that the model gives these outputs for these inputs\n")
 
 	dir := filepath.Join(filepath.Dir(here), "scorer")
 	verify := "bin/verifier verify --vk keys/model.vk --pin model.id --statement statement.bin --proof proof.bin"

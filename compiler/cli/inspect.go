@@ -16,6 +16,7 @@ import (
 	"github.com/zkllmc/zkllmc/internal/atomicfile"
 	"github.com/zkllmc/zkllmc/internal/circuit"
 	"github.com/zkllmc/zkllmc/internal/console"
+	"github.com/zkllmc/zkllmc/internal/portfile"
 )
 
 const (
@@ -183,7 +184,7 @@ func (d *manifest) print(w io.Writer) {
 	if d.Statement == "generation" {
 		fmt.Fprintln(w, "generation     no output depends on later tokens: inputs may be shorter, and part of them an answer")
 	} else {
-		fmt.Fprintln(w, "function       a statement says that these inputs gave these outputs")
+		fmt.Fprintf(w, "function       a statement says that %s\n", d.claim())
 	}
 	for _, n := range d.Notes {
 		fmt.Fprintf(w, "note           %s\n", n)
@@ -216,6 +217,22 @@ func (d *manifest) print(w io.Writer) {
 		m.WitnessCells, m.LookupCells, m.ProofBytes = l.WitnessCells, l.LookupCells, l.ProofBytes
 		fmt.Fprintf(w, "  %-12d circuit %.16s…, witness %d cells, %s\n", l.Length, l.Digest, l.WitnessCells, predicted(&m))
 	}
+}
+
+// claim is what statements of a function say, but for the values.
+func (d *manifest) claim() string {
+	var hidden []string
+	shows := false
+	for _, p := range d.Ports {
+		switch {
+		case p.Side != "input":
+		case p.Reveals == circuit.Nothing.String():
+			hidden = append(hidden, p.Name)
+		default:
+			shows = true
+		}
+	}
+	return portfile.Claim(hidden, shows)
 }
 
 // predicted says what a proof costs.

@@ -180,6 +180,19 @@ type Report struct {
 	Matches  *bool           `json:"matches,omitempty"` // compared with what the command line gave
 }
 
+// Claim is what a statement about the inputs and outputs of a function says, besides their values: with which inputs it hides, and whether
+// it shows others.
+func Claim(hidden []string, shows bool) string {
+	switch some := "some " + strings.Join(hidden, " and some "); {
+	case len(hidden) == 0:
+		return "the model gives these outputs for these inputs"
+	case shows:
+		return "the model gives these outputs for these inputs and " + some
+	default:
+		return "the model gives these outputs for " + some
+	}
+}
+
 // Reports lists the ports of a circuit with what a statement tells of them.
 func Reports(c *circuit.Circuit, st *function.Statement) (out []Report) {
 	for i := range c.Ports {

@@ -86,7 +86,11 @@ func TestFunctions(t *testing.T) {
 		require.Contains(t, out, answer)
 
 		out, _ = b.verifier(0, verifyLine)
-		for _, want := range []string{"accepted  the proof shows that the model gives these outputs for these inputs", "output    y [1 3] reals: [[2.5,-0.25,1.25]]",
+		claim := "for these inputs and some k\n"
+		if private {
+			claim = "for some x and some k\n" // nothing is said of what they are
+		}
+		for _, want := range []string{"accepted  the proof shows that the model gives these outputs " + claim, "output    y [1 3] reals: [[2.5,-0.25,1.25]]",
 			"output    arg-max of class [1 3] integers: [0]", "output    hidden [1 3] reals: private", "input     k [1 3] integers: private"} {
 			require.Contains(t, out, want)
 		}

@@ -3,13 +3,14 @@ package verifier
 import (
 	"fmt"
 
+	"github.com/zkllmc/zkllmc/internal/portfile"
 	"github.com/zkllmc/zkllmc/internal/reading"
 )
 
 // shown is what an accepted proof shows. It is about tokens: the texts are how people read them.
 func (r *verifyReport) shown() string {
 	if r.Ports != nil {
-		return "the proof shows that the model gives these outputs for these inputs"
+		return "the proof shows that " + claim(r.Ports)
 	}
 	prompt := "the prompt's tokens"
 	if r.PrivatePrompt {
@@ -19,6 +20,22 @@ func (r *verifyReport) shown() string {
 		return "the proof shows the model's logits behind " + prompt
 	}
 	return "the proof shows that the model continues " + prompt + " with the answer's tokens"
+}
+
+// claim is what the statement of a function says, but for the values.
+func claim(ports []portfile.Report) string {
+	var hidden []string
+	shows := false
+	for _, p := range ports {
+		switch {
+		case p.Side != "input":
+		case p.Values == nil:
+			hidden = append(hidden, p.Name)
+		default:
+			shows = true
+		}
+	}
+	return portfile.Claim(hidden, shows)
 }
 
 // showTexts prints what the statement says.
