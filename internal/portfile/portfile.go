@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"io"
 	"math"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -27,21 +28,49 @@ func MaxSize(p *circuit.Port) int64 { return 1<<16 + 64*int64(circuit.Size(p.Sha
 
 // Read returns the elements of a port. The file must have the port's shape but for axes of extent 1.
 func Read(p *circuit.Port, data []byte) ([]int64, error) {
-	if text := bytes.TrimLeft(data, " \t\r\n"); len(text) > 0 && text[0] == '[' {
-		return readJSON(p, text)
-	}
-	return readProto(p, data)
+	elements, _, err := ReadOne(data, p)
+	return elements, err
 }
 
-func readJSON(p *circuit.Port, text []byte) ([]int64, error) {
+// ReadOne is Read for one of several ports, which are one port in the circuits of a family: the first whose shape the file has, which it
+// returns, too.
+func ReadOne(data []byte, ports ...*circuit.Port) ([]int64, *circuit.Port, error) {
+	if text := bytes.TrimLeft(data, " \t\r\n"); len(text) > 0 && text[0] == '[' {
+		return readJSON(ports, text)
+	}
+	return readProto(ports, data)
+}
+
+// Shapes lists the shapes of ports, each once, for people: "[8] or [16]".
+func Shapes(ports []*circuit.Port) string {
+	var out []string
+	for _, p := range ports {
+		if s := fmt.Sprint(p.Shape); !slices.Contains(out, s) {
+			out = append(out, s)
+		}
+	}
+	return strings.Join(out, " or ")
+}
+
+// ofShape returns the first of ports that has a shape, but for axes of extent 1.
+func ofShape(ports []*circuit.Port, dims []uint64) (*circuit.Port, error) {
+	for _, p := range ports {
+		if sameShape(p.Shape, dims) {
+			return p, nil
+		}
+	}
+	return nil, fmt.Errorf("%w: %v, the port has %s", ErrShape, dims, Shapes(ports))
+}
+
+func readJSON(ports []*circuit.Port, text []byte) ([]int64, *circuit.Port, error) {
 	d := json.NewDecoder(bytes.NewReader(text))
 	d.UseNumber()
 	var v any
 	if err := d.Decode(&v); err != nil {
-		return nil, fmt.Errorf("%w: %v", ErrFormat, err)
+		return nil, nil, fmt.Errorf("%w: %v", ErrFormat, err)
 	}
 	if _, err := d.Token(); err != io.EOF { // d.More takes a bracket that closes nothing for the end
-		return nil, fmt.Errorf("%w: there is more behind the list", ErrFormat)
+		return nil, nil, fmt.Errorf("%w: there is more behind the list", ErrFormat)
 	}
 	var shape []int
 	var dims []uint64
@@ -52,14 +81,15 @@ func readJSON(p *circuit.Port, text []byte) ([]int64, error) {
 		}
 		x, ok = x[0].([]any)
 	}
-	if !sameShape(p.Shape, dims) {
-		return nil, fmt.Errorf("%w: %v, the port has %v", ErrShape, shape, p.Shape)
+	p, err := ofShape(ports, dims)
+	if err != nil {
+		return nil, nil, err
 	}
 	var out []int64
 	if err := walk(p, v, shape, &out); err != nil {
-		return nil, err
+		return nil, nil, err
 	}
-	return out, nil
+	return out, p, nil
 }
 
 // walk appends the elements of nested lists of the given shape.

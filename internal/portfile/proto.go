@@ -143,14 +143,24 @@ func integers(out []uint64, value uint64, packed []byte) ([]uint64, bool) {
 	return out, true
 }
 
-func readProto(p *circuit.Port, data []byte) ([]int64, error) {
+func readProto(ports []*circuit.Port, data []byte) ([]int64, *circuit.Port, error) {
 	t, ok := parse(data)
 	if !ok || sizes[t.kind] == 0 || !t.once() {
-		return nil, ErrFormat
+		return nil, nil, ErrFormat
 	}
-	if !sameShape(p.Shape, t.dims) {
-		return nil, fmt.Errorf("%w: %v, the port has %v", ErrShape, t.dims, p.Shape)
+	p, err := ofShape(ports, t.dims)
+	if err != nil {
+		return nil, nil, err
 	}
+	out, err := t.elements(p)
+	if err != nil {
+		return nil, nil, err
+	}
+	return out, p, nil
+}
+
+// elements reads those of a port of its shape.
+func (t *proto) elements(p *circuit.Port) ([]int64, error) {
 	n := circuit.Size(p.Shape)
 	if t.raw == nil {
 		switch t.kind {

@@ -127,8 +127,9 @@ func TestManyLengths(t *testing.T) {
 
 	// A claim without a proof is about the circuit that its proof would be about; the proof of another claim does not show it.
 	b.prover(0, "statement --prompt a --answer bcd; -o @s.bin --force")
-	_, stderr = b.verifier(3, verifyLine)
-	require.Contains(t, stderr, "the data belongs to another circuit", "the proof is of 12 positions, the claim of 6")
+	out, stderr = b.verifier(1, verifyLine+" --json")
+	require.Contains(t, out, `"class": "circuit mismatch"`)
+	require.Contains(t, stderr, "s.bin is about 6 positions, the proof "+b.file("p.bin")+" about 12 positions: the two do not belong together")
 	b.prover(0, "prove --key @keys/prover.key --prompt a --answer bcd; -o @own.bin --statement-out @same.bin")
 	out, _ = b.verifier(0, strings.Replace(verifyLine, "@p.bin", "@own.bin", 1))
 	require.Contains(t, out, "6 positions")
@@ -174,8 +175,19 @@ func TestFunctionsOfManyShapes(t *testing.T) {
 		out, _ = b.verifier(0, b.line(verifyLine+" --input x=@x"+n+" --output y=@y"+n))
 		require.Contains(t, out, fmt.Sprintf("%x (bigram, %s)", members[i].Digest(), members[i].Extent()))
 	}
-	_, stderr := b.verifier(3, b.line(verifyLine+" --output y=@y2"))
-	require.Contains(t, stderr, "another shape than the port")
+	// A proof that holds is one of other elements where those of another length were expected; of a shape that no circuit has nothing is proved.
+	for port, side := range map[string]string{"x": "input", "y": "output"} {
+		out, stderr := b.verifier(1, b.line(verifyLine+" --json --"+side+" "+port+"=@"+port+"2"))
+		require.Contains(t, out, `"class": "`+side+` mismatch"`)
+		require.Contains(t, out, `"matches": false`)
+		require.Contains(t, stderr, "the proof holds, but for another "+side+": expected "+port+" ["+map[string]string{"x": "1,2", "y": "4,6"}[port]+"], proved ")
+	}
+	_, stderr := b.verifier(3, b.line(verifyLine+" --input x=@x4"))
+	require.Contains(t, stderr, "another shape than the port: [4], the port has [3] or [2]")
+	b.prover(0, b.line("prove --key @keys/prover.key -o @short.bin --statement-out @short.st --input x=@x2 --input k=@k2"))
+	_, stderr = b.verifier(1, strings.Replace(verifyLine, "@p.bin", "@short.bin", 1))
+	require.Contains(t, stderr, "rejected (circuit mismatch)")
+	require.Contains(t, stderr, "is about x [3], k [3 1], the proof "+b.file("short.bin")+" about x [2], k [2 1]: ")
 	for _, line := range []string{"--input x=@x2 --input k=@k3", "--input x=@x4 --input k=@k4"} {
 		_, stderr := b.prover(3, b.line("run --key @keys/prover.key "+line))
 		require.Contains(t, stderr, "another shape than the port: [", line)

@@ -114,10 +114,14 @@ func statementFailure(name string, data []byte, err error) error {
 // proofModel is where a proof holds its model's ID: behind the header.
 const proofModel = format.HeaderSize
 
-// proofFailure says what an error about a proof means. Whatever is not recognised is a rejection too.
-func proofFailure(o verifyOptions, key [32]byte, proof []byte, err error) error {
+// proofFailure says what an error about a proof of a statement about a circuit means. Whatever is not recognised is a rejection too.
+func (a *app) proofFailure(o verifyOptions, key [32]byte, c *circuit.Circuit, proof []byte, err error) error {
 	f := &console.Failure{Code: console.Rejected, Class: "protocol", Err: about(o.proof, proof, err)}
+	_, member, _ := format.NewMemberReader(proof, format.MagicProof, a.f)
 	switch {
+	case foreign(err) && member != nil: // though not of c
+		f.Class = "circuit mismatch"
+		f.Err = fmt.Errorf("the statement %s is about %s, the proof %s about %s: the two do not belong together; get both again", o.statement, c.Extent(), o.proof, member.Extent())
 	case foreign(err):
 		f.Code = console.Unreadable
 		f.Err = fmt.Errorf("%w; the proof must come from the prover that was generated with this verifier", f.Err)

@@ -72,22 +72,36 @@ func (a *app) compared(inputs, outputs portFiles) (map[int]string, error) {
 	return want, nil
 }
 
-// expected reads these files, as the ports of a circuit.
-func expected(c *circuit.Circuit, files map[int]string, stdin io.Reader) (map[int][]int64, error) {
-	want := map[int][]int64{}
+// expectation is what the caller says that a port holds, with the port as statements tell of it: that of the statement's circuit, or of
+// another member of the family whose shape the elements have.
+type expectation struct {
+	of       *circuit.Port
+	elements []int64
+}
+
+// expected reads these files, as the ports of the circuit that the statement is about if they have their shapes.
+func expected(f *circuit.Family, c *circuit.Circuit, files map[int]string, stdin io.Reader) (map[int]expectation, error) {
+	want := map[int]expectation{}
 	for i := range c.Ports {
 		file, ok := files[i]
 		if !ok {
 			continue
 		}
-		p := told(&c.Ports[i])
-		data, err := console.ReadFile(file, stdin, portfile.MaxSize(p))
+		ports := []*circuit.Port{told(&c.Ports[i])}
+		for _, m := range f.Members() {
+			if m != c {
+				ports = append(ports, told(&m.Ports[i]))
+			}
+		}
+		data, err := console.ReadFile(file, stdin, portfile.MaxSize(told(&f.Longest().Ports[i])))
+		var e expectation
 		if err == nil {
-			want[i], err = portfile.Read(p, data)
+			e.elements, e.of, err = portfile.ReadOne(data, ports...)
 		}
 		if err != nil {
-			return nil, &console.Failure{Code: console.Unreadable, Err: fmt.Errorf("%s %s: %s: %w", p.Side(), p.Name, file, err)}
+			return nil, &console.Failure{Code: console.Unreadable, Err: fmt.Errorf("%s %s: %s: %w", ports[0].Side(), ports[0].Name, file, err)}
 		}
+		want[i] = e
 	}
 	return want, nil
 }
@@ -109,10 +123,11 @@ func comparePorts(r *verifyReport, st *function.Statement) error {
 		if !ok {
 			continue
 		}
-		matches := slices.Equal(want, st.Ports[i])
+		p := &r.c.Ports[i]
+		matches := slices.Equal(want.of.Shape, portfile.Told(p)) && slices.Equal(want.elements, st.Ports[i])
 		r.Ports[i].Matches = &matches
-		if p := &r.c.Ports[i]; !matches && err == nil {
-			err = mismatch(p.Side(), p.Name+" "+brief(portfile.Text(p, portfile.Told(p), want)), brief(portfile.Text(p, portfile.Told(p), st.Ports[i])))
+		if !matches && err == nil {
+			err = mismatch(p.Side(), p.Name+" "+brief(portfile.Text(want.of, want.of.Shape, want.elements)), brief(portfile.Text(p, portfile.Told(p), st.Ports[i])))
 		}
 	}
 	return err

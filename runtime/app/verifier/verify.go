@@ -51,8 +51,8 @@ type verifyReport struct {
 	StatementBytes int `json:"statement_bytes"`
 	VKBytes        int `json:"vk_bytes"`
 	machine.Usage
-	expected map[int][]int64  // of ports
-	c        *circuit.Circuit // which the statement is about, nil before it is known
+	expected map[int]expectation // of ports
+	c        *circuit.Circuit    // which the statement is about, nil before it is known
 }
 
 // verify verifies one proof.
@@ -148,7 +148,7 @@ func (a *app) verifyFiles(ctx context.Context, o verifyOptions, vocab tokens.Tok
 	r.VKBytes, r.StatementBytes, r.ProofBytes = len(vk), len(encoded), len(proof)
 	if _, c, err := format.NewMemberReader(encoded, format.MagicStatement, a.f); err == nil {
 		if r.c = c; len(others) > 0 {
-			if r.expected, err = expected(c, others, a.stdin); err != nil {
+			if r.expected, err = expected(a.f, c, others, a.stdin); err != nil {
 				return err
 			}
 		}
@@ -201,7 +201,7 @@ func (a *app) verifyBytes(ctx context.Context, o verifyOptions, id [32]byte, vk,
 		if claimless(err) {
 			return st, statementFailure(o.statement, encoded, err)
 		}
-		return st, proofFailure(o, key.ModelID(), proof, err)
+		return st, a.proofFailure(o, key.ModelID(), c, proof, err)
 	}
 	return st, nil
 }
