@@ -188,9 +188,17 @@ func TestFunctionsOfManyShapes(t *testing.T) {
 	_, stderr = b.verifier(1, strings.Replace(verifyLine, "@p.bin", "@short.bin", 1))
 	require.Contains(t, stderr, "rejected (circuit mismatch)")
 	require.Contains(t, stderr, "is about x [3], k [3 1], the proof "+b.file("short.bin")+" about x [2], k [2 1]: ")
-	for _, line := range []string{"--input x=@x2 --input k=@k3", "--input x=@x4 --input k=@k4"} {
-		_, stderr := b.prover(3, b.line("run --key @keys/prover.key "+line))
-		require.Contains(t, stderr, "another shape than the port: [", line)
+	for line, want := range map[string]string{
+		"--input x=@x2 --input k=@k3": "the inputs are of different lengths: " + b.file("x2") + " holds x [2], " + b.file("k3") + " holds k [3 1]; the circuits take x [2], k [2 1]; or x [3], k [3 1]",
+		"--input x=@x4 --input k=@k4": b.file("x4") + ": input x: it has another shape than the port: [4], the port has [2] or [3]",
+		"--input x=@x3":               "--input k=FILE is missing",
+	} {
+		code := 3
+		if strings.Contains(want, "missing") {
+			code = 2
+		}
+		_, stderr := b.prover(code, b.line("run --key @keys/prover.key "+line))
+		require.Contains(t, stderr, want, line)
 	}
 	_, stderr = b.prover(3, b.line("run --key @keys/prover.key --input k=@k4 --input x=@x2"))
 	require.Contains(t, stderr, "it is private and not shown")

@@ -26,21 +26,18 @@ func (in *inputs) flags(a *app, c *cobra.Command) {
 	var ports []string
 	for i := range a.c.Ports {
 		if p := &a.c.Ports[i]; !p.Out {
-			ports = append(ports, fmt.Sprintf("%s (%v %s from %v to %v)", p.Name, p.Kind, shapes(a.f, i), function.Number(p, p.Lo), function.Number(p, p.Hi)))
+			ports = append(ports, fmt.Sprintf("%s (%v %s from %v to %v)", p.Name, p.Kind, portfile.Shapes(portOf(a.f, i)), function.Number(p, p.Lo), function.Number(p, p.Hi)))
 		}
 	}
 	c.Flags().StringArrayVar(&in.files, "input", nil, "`NAME=FILE` with the elements of an input, as JSON lists or as an ONNX TensorProto, - for the standard input; the inputs are "+strings.Join(ports, ", "))
 }
 
-// shapes lists the shapes that a port has in the circuits of a family.
-func shapes(f *circuit.Family, port int) string {
-	var out []string
+// portOf lists a port of all circuits of a family.
+func portOf(f *circuit.Family, port int) (out []*circuit.Port) {
 	for _, c := range f.Members() {
-		if s := fmt.Sprint(c.Ports[port].Shape); !slices.Contains(out, s) {
-			out = append(out, s)
-		}
+		out = append(out, &c.Ports[port])
 	}
-	return strings.Join(out, " or ")
+	return out
 }
 
 // paths lists the files for apart.
@@ -65,6 +62,8 @@ type content struct {
 	port       int
 	name, file string
 	data       []byte
+	elements   []int64
+	of         *circuit.Port // in the shortest circuit where it has their shape
 }
 
 // read returns the inputs, of the shortest circuit that has their shapes.
@@ -73,13 +72,7 @@ func (in *inputs) read(ctx context.Context, a *app) (*asked, error) {
 	if err != nil {
 		return nil, err
 	}
-	var q *asked
-	for _, c := range a.f.Members() {
-		if q, err = elements(c, files); !errors.Is(err, portfile.ErrShape) {
-			break
-		}
-	}
-	return q, err
+	return elements(a.f, files)
 }
 
 // contents reads the files, as large as the inputs of the circuit may have them.
@@ -105,36 +98,64 @@ func (in *inputs) contents(c *circuit.Circuit, stdin io.Reader) ([]content, erro
 		if err != nil {
 			return nil, console.Unusable(err)
 		}
-		given[i], out = true, append(out, content{i, name, file, data})
+		given[i], out = true, append(out, content{port: i, name: name, file: file, data: data})
 	}
 	return out, nil
 }
 
-// elements reads the inputs of a circuit.
-func elements(c *circuit.Circuit, files []content) (*asked, error) {
-	st, private := &function.Statement{Ports: make([][]int64, len(c.Ports))}, map[int][]int64{}
-	for _, f := range files {
-		p := &c.Ports[f.port]
-		elements, err := portfile.Read(p, f.data)
+// elements reads the inputs, of the shortest circuit that has all their shapes.
+func elements(f *circuit.Family, files []content) (*asked, error) {
+	for i := range files {
+		in := &files[i]
+		var err error
+		in.elements, in.of, err = portfile.ReadOne(in.data, portOf(f, in.port)...)
 		switch {
-		case err != nil && !p.Public():
-			return nil, console.Unusable(&unshown{fmt.Sprintf("%s: input %s: it does not hold elements of this input; it is private and not shown", f.file, f.name), err})
+		case err != nil && !f.Shortest().Ports[in.port].Public():
+			return nil, console.Unusable(&unshown{fmt.Sprintf("%s: input %s: it does not hold elements of this input; it is private and not shown", in.file, in.name), err})
 		case err != nil:
-			return nil, console.Unusable(fmt.Errorf("%s: input %s: %w", f.file, f.name, err))
-		case p.Public():
-			st.Ports[f.port] = elements
-		default:
-			private[f.port] = elements
+			return nil, console.Unusable(fmt.Errorf("%s: input %s: %w", in.file, in.name, err))
 		}
 	}
-	for i := range c.Ports {
-		p := &c.Ports[i]
+	for i := range f.Shortest().Ports {
+		p := &f.Shortest().Ports[i]
 		if !p.Out && !slices.ContainsFunc(files, func(f content) bool { return f.port == i }) {
 			return nil, console.Usagef("--input %s=FILE is missing", p.Name)
 		}
 	}
-	return &asked{c: c, st: st, in: &engine.Input{Statement: st, Private: private}}, nil
+	for _, c := range f.Members() {
+		if !slices.ContainsFunc(files, func(in content) bool { return !slices.Equal(in.of.Shape, c.Ports[in.port].Shape) }) {
+			return ask(c, files), nil
+		}
+	}
+	return nil, console.Unusable(disagreement(f, files))
 }
+
+// ask makes what a circuit is run on of its inputs.
+func ask(c *circuit.Circuit, files []content) *asked {
+	st, private := &function.Statement{Ports: make([][]int64, len(c.Ports))}, map[int][]int64{}
+	for _, in := range files {
+		if c.Ports[in.port].Public() {
+			st.Ports[in.port] = in.elements
+		} else {
+			private[in.port] = in.elements
+		}
+	}
+	return &asked{c: c, st: st, in: &engine.Input{Statement: st, Private: private}}
+}
+
+// disagreement says that inputs, each of a shape that some circuit has, have together those of none.
+func disagreement(f *circuit.Family, files []content) error {
+	var have, circuits []string
+	for _, in := range files {
+		have = append(have, fmt.Sprintf("%s holds %s %v", in.file, in.name, in.of.Shape))
+	}
+	for _, c := range f.Members() {
+		circuits = append(circuits, c.Extent())
+	}
+	return fmt.Errorf("%w: %s; the circuits take %s", errLengths, strings.Join(have, ", "), strings.Join(circuits, "; or "))
+}
+
+var errLengths = errors.New("the inputs are of different lengths")
 
 // unshown is an error whose reason, which may show cells, is not in its text.
 type unshown struct {
