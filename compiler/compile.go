@@ -77,7 +77,7 @@ type Result struct {
 	Weights []plan.Tensor   // in the order of the circuit's weights
 	Scales  *Report         // what calibration chose
 	Stats   Stats
-	Notes   []string // where the program's meaning is one of several that the file allows
+	Notes   []string // where the program's meaning is one of several that the file allows, and what of the file is left out
 	// Shorter is the model at the lengths of Config that are not the longest, ascending: circuit and statistics, with the scales and weights
 	// of this one, the longest.
 	Shorter []*Result
@@ -235,7 +235,11 @@ func build(left *budget.Budget, g *ir.Graph, names fileNames, cfg Config) (*Resu
 	if err := checkSize(g); err != nil {
 		return nil, refuse(err)
 	}
-	r := &Result{Notes: g.Notes, left: left, names: names, float: quant.Prepare(g), pad: cfg.Pad}
+	notes, err := names.used(g, cfg)
+	if err != nil {
+		return nil, refuse(err)
+	}
+	r := &Result{Notes: slices.Concat(g.Notes, notes), left: left, names: names, float: quant.Prepare(g), pad: cfg.Pad}
 	r.check = quant.CheckOptions{Tolerance: cfg.Tolerance, Places: cfg.Places, Ran: cfg.Done}
 	if err := r.ports(cfg); err != nil {
 		return nil, refuse(err)

@@ -155,6 +155,38 @@ func (f fileNames) ranges(m *onnx.Model, cfg Config) (map[string]Range, error) {
 	return out, nil
 }
 
+// used notes which inputs of the file are none of the lowered graph, and refuses ranges of Config that would say nothing.
+func (f fileNames) used(g *ir.Graph, cfg Config) (notes []string, err error) {
+	for _, name := range f.inputs {
+		r, ranged := cfg.Ranges[name]
+		_, fixed := cfg.Fix[name]
+		i := slices.IndexFunc(g.Inputs, func(p ir.Port) bool { return p.Name == name })
+		switch {
+		case fixed && ranged:
+			return nil, fmt.Errorf("%w: range of input %q, which is fixed; leave the range out", ErrName, name)
+		case fixed:
+		case i < 0 && ranged:
+			return nil, fmt.Errorf("%w: range of input %q, on which no output depends; leave the range out", ErrName, name)
+		case i < 0:
+			notes = append(notes, fmt.Sprintf("no output depends on the input %q: it is left out", name))
+		case ranged && takes(&g.Inputs[i]) != "" && r != (Range{Lo: g.Inputs[i].Lo, Hi: g.Inputs[i].Hi}):
+			return nil, fmt.Errorf("%w: range of input %q: it takes %s, whatever a range says; leave the range out", ErrName, name, takes(&g.Inputs[i]))
+		}
+	}
+	return notes, nil
+}
+
+// takes says what the elements of an input are whose kind alone says that, "" of those that have a range.
+func takes(p *ir.Port) string {
+	switch p.Kind {
+	case plan.IDs:
+		return fmt.Sprintf("ids of a table, from 0 to %g", p.Hi)
+	case plan.Booleans:
+		return "booleans"
+	}
+	return ""
+}
+
 // split cuts batches of token ids into inputs.
 func (r *Result) split(inputs []Input) (out []Input, err error) {
 	for _, in := range inputs {

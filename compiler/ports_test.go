@@ -397,6 +397,11 @@ func TestPortsThatAreRefused(t *testing.T) {
 		`data of input "z"; the model has x`:                                                            {[]*pb.ValueInfoProto{x}, []*pb.NodeProto{op("MatMul", "x W", "y")}, Config{Ranges: ranges, Calibrate: []Input{{Elements: []Data{{Name: "z"}}}}}},
 		`the input "n" is private and has the range [0, 70000]; 2^16 values`:                            {[]*pb.ValueInfoProto{n}, []*pb.NodeProto{op("Cast", "n", "f", intAttr("to", 1)), op("MatMul", "f W", "y")}, Config{Ranges: map[string]Range{"n": {Lo: 0, Hi: 70000}}, PrivateInputs: []string{all}}},
 
+		`range of input "n": it takes ids of a table, from 0 to 3, whatever a range says; leave the range out`: {[]*pb.ValueInfoProto{n}, []*pb.NodeProto{op("Gather", "W n", "e"), op("MatMul", "e W", "y")}, Config{Ranges: integers}},
+		`range of input "b": it takes booleans, whatever a range says`:                                         {[]*pb.ValueInfoProto{b}, []*pb.NodeProto{op("Cast", "b", "f", intAttr("to", 1)), op("MatMul", "f W", "y")}, Config{Ranges: map[string]Range{"b": {Lo: 0, Hi: 2}}}},
+		`range of input "n", on which no output depends; leave the range out`:                                  {[]*pb.ValueInfoProto{x, n}, []*pb.NodeProto{op("MatMul", "x W", "h"), op("Relu", "h", "y")}, Config{Ranges: map[string]Range{"x": {Lo: -1, Hi: 1}, "n": {Lo: 0, Hi: 7}}}},
+		`range of input "n", which is fixed; leave the range out`:                                              {[]*pb.ValueInfoProto{x, n}, []*pb.NodeProto{op("MatMul", "x W", "h"), op("Relu", "h", "y")}, Config{Ranges: map[string]Range{"x": {Lo: -1, Hi: 1}, "n": {Lo: 0, Hi: 7}}, Fix: map[string]string{"n": tensorFile(t)}}},
+
 		`node "Add_m" (Add): its integers may be anything in [0, 400], and those that uint8 does not hold wrap around`: {[]*pb.ValueInfoProto{n}, []*pb.NodeProto{op("Cast", "n", "c", intAttr("to", 2)), op("Add", "c c", "m"), op("Cast", "m", "f", intAttr("to", 1)), op("MatMul", "f W", "y")}, Config{Ranges: map[string]Range{"n": {Lo: 0, Hi: 200}}}},
 		`node "Sub_m" (Sub): its integers may be anything in [-7, 7], and those that uint32 does not hold wrap around`: {[]*pb.ValueInfoProto{n}, []*pb.NodeProto{op("Cast", "n", "c", intAttr("to", 12)), op("Sub", "c c", "m"), op("Cast", "m", "f", intAttr("to", 1)), op("MatMul", "f W", "y")}, Config{Ranges: integers}},
 		`node "Cast_c" (Cast): casts the input "n" in [-5, 5] to uint8, which does not keep them`:                      {[]*pb.ValueInfoProto{n}, []*pb.NodeProto{op("Cast", "n", "c", intAttr("to", 2)), op("Cast", "c", "f", intAttr("to", 1)), op("MatMul", "f W", "y")}, Config{Ranges: map[string]Range{"n": {Lo: -5, Hi: 5}}}},
@@ -409,4 +414,23 @@ func TestPortsThatAreRefused(t *testing.T) {
 	_, err := Analyse(context.Background(), write(t, portsModel([]*pb.ValueInfoProto{x}, []string{"y", "z"}, []*pb.NodeProto{op("Add", "x x", "y"), op("MatMul", "x W", "h"), op("Relu", "h", "z")}, w)), Config{Ranges: ranges})
 	require.ErrorIs(t, err, ErrUnsupported)
 	require.ErrorContains(t, err, `output "y": it is revealed and depends on nothing that is committed: whoever sees the public inputs computes it without a proof`)
+}
+
+// tensorFile writes a TensorProto of one integer.
+func tensorFile(t *testing.T) string {
+	data, err := proto.Marshal(int64s("t", 1))
+	require.NoError(t, err)
+	file := filepath.Join(t.TempDir(), "t.pb")
+	require.NoError(t, os.WriteFile(file, data, 0o600))
+	return file
+}
+
+// An input that no output depends on is left out of the circuit, with a note; ranges that say of ids and booleans what they are do no harm.
+func TestInputsThatAreLeftOut(t *testing.T) {
+	inputs := []*pb.ValueInfoProto{port("n", int64sOf, 1, 4), port("z", float32s, 2), port("b", bools, 1, 4)}
+	nodes := []*pb.NodeProto{op("Gather", "W n", "e"), op("Cast", "b", "f", intAttr("to", 1)), op("Add", "e f", "g"), op("Relu", "g", "h"), op("MatMul", "h V", "y"), op("Relu", "z", "unread")}
+	r, err := Analyse(context.Background(), write(t, portsModel(inputs, []string{"y"}, nodes, matrix("W", 4, 4), matrix("V", 4, 2))), Config{Ranges: map[string]Range{"n": {Lo: 0, Hi: 3}, "b": {Lo: 0, Hi: 1}}})
+	require.NoError(t, err)
+	require.Equal(t, []string{`no output depends on the input "z": it is left out`}, r.Notes)
+	require.Len(t, r.Circuit.Ports, 3)
 }

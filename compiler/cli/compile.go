@@ -41,7 +41,7 @@ type manifest struct {
 	Public    []tensorInfo     `json:"public_tensors"`
 	Weights   []tensorInfo     `json:"private_weights"`
 	Scales    *compiler.Report `json:"scales"`
-	Notes     []string         `json:"notes,omitempty"` // where the program's meaning is one of several that the file allows
+	Notes     []string         `json:"notes,omitempty"` // where the program's meaning is one of several that the file allows, and what of the file is left out
 }
 
 // lengthInfo is the circuit of one of several lengths; the rest of a manifest is about the longest.
