@@ -125,6 +125,7 @@ func (c *committer) sum() []Affine {
 func (c *committer) walk(acc []Affine, lo, hi, streams int) {
 	steps := (hi - lo + streams - 1) / streams
 	q := newAdder(acc, acc, nil)
+	w := excerpt{committer: c}
 	var scratch []Affine
 	if c.size == 3 {
 		scratch = make([]Affine, streams*tableThree)
@@ -141,7 +142,10 @@ func (c *committer) walk(acc []Affine, lo, hi, streams int) {
 		}
 		for s := range streams {
 			if g := lo + s*steps + step; g < min(hi, lo+(s+1)*steps) {
-				c.queue(q, g, s)
+				if streams == 1 {
+					w.move(g)
+				}
+				c.queue(q, g, s, &w)
 			}
 		}
 		q.flush()
@@ -158,16 +162,52 @@ func (c *committer) groupBases(g int) []Affine {
 	return append(append([]Affine{}, c.bases.points[lo:]...), make([]Affine, hi-len(c.bases.points))...)
 }
 
+// excerpt is a copy of some columns of all rows, row by row. Where there are many rows, each lies in memory of its own, and reading a few
+// cells of all of them takes as long as reading many.
+type excerpt struct {
+	*committer
+	cells    []int32
+	from, to int // groups
+}
+
+// excerptGroups is how many groups an excerpt has: their columns are some cache lines of a row.
+const excerptGroups = 16
+
+// move makes the excerpt have a group.
+func (w *excerpt) move(g int) {
+	if g < w.to {
+		return
+	}
+	width := excerptGroups * w.size
+	if w.cells == nil {
+		w.cells = make([]int32, len(w.rows)*width)
+	}
+	w.from, w.to = g, g+excerptGroups
+	for i, row := range w.rows {
+		to := w.cells[i*width : (i+1)*width]
+		clear(to[copy(to, row[min(g*w.size, len(row)):]):])
+	}
+}
+
+// at returns the cells of row i from a group on.
+func (w *excerpt) at(i, g int) []int32 {
+	if w.from <= g && g < w.to {
+		return w.cells[(i*excerptGroups+g-w.from)*w.size:]
+	}
+	row := w.rows[i]
+	return row[min(g*w.size, len(row)):]
+}
+
 // queue queues the additions of one group for all rows.
-func (c *committer) queue(q *adder, g, stream int) {
+func (c *committer) queue(q *adder, g, stream int, w *excerpt) {
 	table := int32(stream * tableThree)
 	if c.size == 2 {
 		table = int32(g * tableTwo)
 	}
 	at := int32(stream * len(c.rows) * c.digits)
-	for _, row := range c.rows {
+	for i := range c.rows {
 		var off [maxDigits]int32
-		if c.offsets(&off, row, g) {
+		if c.offsets(&off, w.at(i, g)) {
 			for k := range c.digits {
 				switch o := off[k]; {
 				case o > 0:
@@ -181,31 +221,31 @@ func (c *committer) queue(q *adder, g, stream int) {
 	}
 }
 
-// offsets computes a row's table offsets at a group, one for each digit position, and says whether one is not 0.
-func (c *committer) offsets(off *[maxDigits]int32, row []int32, g int) bool {
-	lo := g * c.size
-	if lo+c.size > len(row) {
+// offsets computes a row's table offsets at a group, one for each digit position, and says whether one is not 0. The row is given from the
+// group on.
+func (c *committer) offsets(off *[maxDigits]int32, row []int32) bool {
+	if c.size > len(row) {
 		var v [3]int32
-		if lo >= len(row) {
+		if len(row) == 0 {
 			return false
 		}
-		copy(v[:], row[lo:])
-		row, lo = v[:], 0
+		copy(v[:], row)
+		row = v[:]
 	}
 	if c.size == 2 {
-		if row[lo]|row[lo+1] == 0 {
+		if row[0]|row[1] == 0 {
 			return false
 		}
-		addDigits(off, row[lo], base)
-		addDigits(off, row[lo+1], 1)
+		addDigits(off, row[0], base)
+		addDigits(off, row[1], 1)
 		return true
 	}
-	if row[lo]|row[lo+1]|row[lo+2] == 0 {
+	if row[0]|row[1]|row[2] == 0 {
 		return false
 	}
-	addDigits(off, row[lo], base*base)
-	addDigits(off, row[lo+1], base)
-	addDigits(off, row[lo+2], 1)
+	addDigits(off, row[0], base*base)
+	addDigits(off, row[1], base)
+	addDigits(off, row[2], 1)
 	return true
 }
 
