@@ -158,7 +158,7 @@ const (
 	secondsPerLookup = 0.45e-6 // fraction tree and its columns
 	bytesPerLookup   = 100     // fraction tree without its leaves, and its padding
 	bytesPerCell     = 24      // of the witness
-	bytesPerWeight   = 8
+	bytesPerWeight   = 4
 )
 
 // Rates of setup: of one core, from setups of these models and of make smollm2; of memory, from their peaks, of which that of a large model

@@ -11,11 +11,30 @@ import (
 	"github.com/zkllmc/zkllmc/internal/group"
 )
 
-// Tensor is a box of integers, row-major without padding. The values fit 63 bits with sign.
+// Tensor is a box of integers, row-major without padding. The values fit 63 bits with sign. They are V; where V is nil they are Short.
 type Tensor struct {
 	Shape []int
 	V     []int64
+	Short []int16
 }
+
+// Len is the number of values.
+func (t *Tensor) Len() int { return max(len(t.V), len(t.Short)) }
+
+// Cells returns the values from lo up to hi-1. They must not be changed.
+func (t *Tensor) Cells(lo, hi int) []int64 {
+	if t.V != nil {
+		return t.V[lo:hi]
+	}
+	v := make([]int64, hi-lo)
+	for i, x := range t.Short[lo:hi] {
+		v[i] = int64(x)
+	}
+	return v
+}
+
+// All returns all values.
+func (t *Tensor) All() []int64 { return t.Cells(0, t.Len()) }
 
 // Row is one row to be committed: Σ_j Cells[j]·G_j + Blind·H. It may be shorter than the generators; the rest is zero.
 type Row struct {

@@ -119,11 +119,11 @@ func split(shape []int, bits int) splitAt {
 // Cells lays the tensors' integers out as rows. Cells that do not fit 32 bits are an error: commitments are for small integers.
 func (l *Layout) Cells(c *circuit.Circuit, data func(circuit.ID) *backend.Tensor) ([][]int32, error) {
 	for _, id := range l.order {
-		if t := data(id); t == nil || len(t.V) != circuit.Size(c.Tensor(id).Shape) {
+		if t := data(id); t == nil || t.Len() != circuit.Size(c.Tensor(id).Shape) {
 			return nil, fmt.Errorf("commit: tensor %s has no values of shape %v", c.Tensor(id).Name, c.Tensor(id).Shape)
 		}
 	}
-	return l.CellsOf(c, Range{0, l.Rows}, func(id circuit.ID, lo, hi int) ([]int64, error) { return data(id).V[lo:hi], nil })
+	return l.CellsOf(c, Range{0, l.Rows}, func(id circuit.ID, lo, hi int) ([]int64, error) { return data(id).Cells(lo, hi), nil })
 }
 
 // Range is a run of rows, from From up to To-1.

@@ -42,13 +42,13 @@ func clamped(c *circuit.Circuit, value func(circuit.ID) *backend.Tensor) []Clamp
 			continue
 		}
 		n := 0
-		for _, class := range v.V {
+		for _, class := range v.All() {
 			if class != 0 {
 				n++
 			}
 		}
 		if n > 0 {
-			out = append(out, Clamped{Tensor: names[i], Cells: n, Of: len(v.V)})
+			out = append(out, Clamped{Tensor: names[i], Cells: n, Of: v.Len()})
 		}
 	}
 	return out

@@ -63,7 +63,7 @@ func readKey(f *circuit.Family, data []byte) (*Key, error) {
 		if err != nil {
 			return nil, fmt.Errorf("weight %s: %w", t.Name, err)
 		}
-		weights[t.ID] = backend.Tensor{Shape: t.Shape, V: v}
+		weights[t.ID] = backend.Tensor{Shape: t.Shape, Short: v}
 	}
 	blinds := make([]field.Element, protocol.WeightLayout(c).Rows)
 	k.points = make([]group.Affine, len(blinds))

@@ -228,7 +228,7 @@ func (k *Key) Compute(ctx context.Context, st *function.Statement, private witne
 	}
 	for i := range m.c.Ports {
 		if p := &m.c.Ports[i]; p.Out {
-			st.Fill(m.c, i, a.Tensor(p.T).V)
+			st.Fill(m.c, i, a.Tensor(p.T).All())
 		}
 	}
 	return clamped(m.c, a.Tensor), nil
@@ -290,7 +290,7 @@ func run(ctx context.Context, p *protocol.Proof, secret [32]byte, w *format.Writ
 	p.Phase = o.phase
 	if o.hooks.Rows == nil { // what is changed cannot be laid out once more
 		p.Cells = func(r commit.Range) [][]int32 {
-			return cellsAgain(layout, p.Circuit, r, func(id circuit.ID, lo, hi int) ([]int64, error) { return p.Data(id).V[lo:hi], nil })
+			return cellsAgain(layout, p.Circuit, r, func(id circuit.ID, lo, hi int) ([]int64, error) { return p.Data(id).Cells(lo, hi), nil })
 		}
 	}
 	for {

@@ -79,7 +79,10 @@ func encodeCells(v []int64) []byte {
 // loaded are weights in memory.
 type loaded map[circuit.ID]backend.Tensor
 
-func (w loaded) Cells(id circuit.ID, lo, hi int) ([]int64, error) { return w[id].V[lo:hi], nil }
+func (w loaded) Cells(id circuit.ID, lo, hi int) ([]int64, error) {
+	t := w[id]
+	return t.Cells(lo, hi), nil
+}
 
 func (w loaded) tensor(id circuit.ID) *backend.Tensor {
 	t, ok := w[id]

@@ -37,7 +37,7 @@ func EncodeWeights(f *circuit.Family, data map[circuit.ID]backend.Tensor) ([]byt
 		if !equal(v.Shape, t.Shape) {
 			return nil, fmt.Errorf("%w: weight %s has shape %v, want %v", ErrWeight, t.Name, v.Shape, t.Shape)
 		}
-		if err := inRange(t, 0, v.V); err != nil {
+		if err := inRange(t, 0, v.All()); err != nil {
 			return nil, err
 		}
 		names, tensors = append(names, t.Name), append(tensors, v)
@@ -74,17 +74,17 @@ func encodeWeight(name string, t backend.Tensor) ([]byte, error) {
 	if len(name) > maxName {
 		return nil, fmt.Errorf("%w: the name %.60q… has %d bytes, the limit is %d", ErrWeight, name, len(name), maxName)
 	}
-	if len(t.V) != circuit.Size(t.Shape) {
-		return nil, fmt.Errorf("%w: weight %s of shape %v has %d cells", ErrWeight, name, t.Shape, len(t.V))
+	if t.Len() != circuit.Size(t.Shape) {
+		return nil, fmt.Errorf("%w: weight %s of shape %v has %d cells", ErrWeight, name, t.Shape, t.Len())
 	}
-	w := Writer{b: make([]byte, 0, 8+len(name)+4*len(t.Shape)+2*len(t.V))}
+	w := Writer{b: make([]byte, 0, 8+len(name)+4*len(t.Shape)+2*t.Len())}
 	w.Uint32(uint32(len(name)))
 	w.Raw([]byte(name))
 	w.Uint32(uint32(len(t.Shape)))
 	for _, d := range t.Shape {
 		w.Uint32(uint32(d))
 	}
-	for i, v := range t.V {
+	for i, v := range t.All() {
 		if v < math.MinInt16 || v > math.MaxInt16 {
 			return nil, fmt.Errorf("%w: weight %s: cell %d is %d, which 16 bits do not hold", ErrWeight, name, i, v)
 		}
@@ -200,14 +200,14 @@ func DecodeWeights(f *circuit.Family, data []byte) (map[circuit.ID]backend.Tenso
 }
 
 // Cells reads the cells of a weight, two bytes each, and checks their range. It takes memory only for cells that are there.
-func (r *Reader) Cells(t *circuit.Tensor) ([]int64, error) {
+func (r *Reader) Cells(t *circuit.Tensor) ([]int16, error) {
 	size := circuit.Size(t.Shape)
 	if r.Remaining()/2 < size {
 		return nil, fmt.Errorf("%w: %d bytes left for %d cells", ErrTruncated, r.Remaining(), size)
 	}
-	v := make([]int64, size)
+	raw, v := r.Raw(2*size), make([]int16, size)
 	for i := range v {
-		v[i] = int64(r.Int16())
+		v[i] = int16(binary.BigEndian.Uint16(raw[2*i:]))
 	}
 	return v, inRange(t, 0, v)
 }
@@ -222,9 +222,9 @@ func WeightsSize(f *circuit.Family) int {
 }
 
 // inRange checks the cells of a weight from the given one on.
-func inRange(t *circuit.Tensor, from int, v []int64) error {
+func inRange[T int16 | int64](t *circuit.Tensor, from int, v []T) error {
 	for i, x := range v {
-		if x < t.Lo || x > t.Hi {
+		if x := int64(x); x < t.Lo || x > t.Hi {
 			return fmt.Errorf("%w: weight %s: cell %d is %d, outside the declared [%d, %d]", ErrWeight, t.Name, from+i, x, t.Lo, t.Hi)
 		}
 	}

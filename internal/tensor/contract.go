@@ -20,8 +20,8 @@ type contraction struct {
 
 // side is one of the two factors that are multiplied, by lines.
 type side struct {
-	factor         int
-	v              []int64
+	factor int
+	cells
 	batch, line, k []int // offsets of the batches, the lines and the products' index
 	out            []int // offsets of the lines in the result
 	scales         []scale
@@ -130,7 +130,7 @@ func (n *nest) sort(a, b int) (k kinds, ok bool) {
 }
 
 func (n *nest) side(j int, batch, line, k []loop) side {
-	return side{factor: j, v: n.vals[j], batch: offsets(batch, j), line: offsets(line, j), k: offsets(k, j), out: offsets(line, -1)}
+	return side{factor: j, cells: n.vals[j], batch: offsets(batch, j), line: offsets(line, j), k: offsets(k, j), out: offsets(line, -1)}
 }
 
 // addScale makes factor j a scale of one of the sides.
@@ -150,7 +150,7 @@ func (c *contraction) addScale(j int, l *kinds) bool {
 			return false
 		}
 	}
-	s.scales = append(s.scales, scale{v: c.vals[j], batch: offsets(l.batch, j), line: offsets(lines, j)})
+	s.scales = append(s.scales, scale{v: c.vals[j].wide(), batch: offsets(l.batch, j), line: offsets(lines, j)})
 	return true
 }
 
@@ -187,16 +187,26 @@ func (n *nest) measure(j int) measured {
 	}
 	m, nonzero, cells := measured{lo: math.MaxInt64, hi: math.MinInt64}, 0, 0
 	for _, o := range offsets(mine, j) {
-		for _, x := range n.vals[j][o : o+inner.extent] {
-			m.lo, m.hi = min(m.lo, x), max(m.hi, x)
-			if x != 0 {
-				nonzero++
-			}
+		if from := n.vals[j].from(o); from.v != nil {
+			nonzero += measureRun(&m, from.v[:inner.extent])
+		} else {
+			nonzero += measureRun(&m, from.short[:inner.extent])
 		}
 		cells += inner.extent
 	}
 	m.sparse = nonzero <= cells/8
 	return m
+}
+
+// measureRun takes a run of cells into account and returns how many are not zero.
+func measureRun[T int16 | int64](m *measured, run []T) (nonzero int) {
+	for _, x := range run {
+		m.lo, m.hi = min(m.lo, int64(x)), max(m.hi, int64(x))
+		if x != 0 {
+			nonzero++
+		}
+	}
+	return nonzero
 }
 
 // offsets lists the offsets of all index values of some loops, first loop slowest, in a factor (or the result for j < 0).
@@ -228,7 +238,10 @@ func (c *contraction) blocks(f func(batch, m0, m1, n0, n1 int)) {
 }
 
 // wide multiplies integers of 64 bits.
-func (c *contraction) wide() { c.blocks(c.wideBlock) }
+func (c *contraction) wide() {
+	c.a.v, c.b.v = c.a.wide(), c.b.wide()
+	c.blocks(c.wideBlock)
+}
 
 // wideBlock computes the cells [m0, m1)×[n0, n1) of a batch. Both operands are packed tile by tile, with zeros beyond the edge.
 func (c *contraction) wideBlock(batch, m0, m1, n0, n1 int) {

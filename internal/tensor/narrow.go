@@ -26,8 +26,8 @@ func (m measured) digits() int {
 	return 0
 }
 
-// short says whether all integers of a range have 16 bits.
-func (m measured) short() bool { return m.lo >= math.MinInt16 && m.hi <= math.MaxInt16 }
+// has16 says whether all integers of a range have 16 bits.
+func (m measured) has16() bool { return m.lo >= math.MinInt16 && m.hi <= math.MaxInt16 }
 
 // matrix is rows of integers as the kernels read them: of a multiple of dotStep cells, as many as a multiple of dotTile, zeros behind.
 type matrix struct {
@@ -91,7 +91,15 @@ const gathered = 8
 
 // shorten writes the lines [n0, n1) of a batch as rows.
 func (s *side) shorten(dst matrix, batch, n0, n1 int) {
-	v, n := s.v[s.batch[batch]:], len(s.k)
+	if from := s.from(s.batch[batch]); from.v != nil {
+		shorten(s, dst, from.v, n0, n1)
+	} else {
+		shorten(s, dst, from.short, n0, n1)
+	}
+}
+
+func shorten[T int16 | int64](s *side, dst matrix, v []T, n0, n1 int) {
+	n := len(s.k)
 	if s.k[n-1]-s.k[0] == n-1 { // neighbours
 		for i, l := range s.line[n0:n1] {
 			row := dst.row(i)[:n]
@@ -120,7 +128,15 @@ func (s *side) shorten(dst matrix, batch, n0, n1 int) {
 
 // cut writes the lines of a batch as rows of digits, those of a line together.
 func (s *side) cut(batch, digits int) matrix {
-	m, v := newMatrix(len(s.line)*digits, len(s.k)), s.v[s.batch[batch]:]
+	if from := s.from(s.batch[batch]); from.v != nil {
+		return cut(s, from.v, digits)
+	} else {
+		return cut(s, from.short, digits)
+	}
+}
+
+func cut[T int16 | int64](s *side, v []T, digits int) matrix {
+	m := newMatrix(len(s.line)*digits, len(s.k))
 	for i, l := range s.line {
 		for d := range digits {
 			row, shift, mask := m.row(i*digits + d)[:len(s.k)], digitBits*d, int64(1)<<digitBits-1
@@ -128,7 +144,7 @@ func (s *side) cut(batch, digits int) matrix {
 				mask = -1
 			}
 			for k, o := range s.k {
-				row[k] = int16(v[l+o] >> shift & mask)
+				row[k] = int16(int64(v[l+o]) >> shift & mask)
 			}
 		}
 	}
@@ -137,11 +153,11 @@ func (s *side) cut(batch, digits int) matrix {
 
 // narrow multiplies with the kernels for integers of few bits; false if the operands do not fit.
 func (c *contraction) narrow() bool {
-	if !c.b.short() || c.a.digits() == 0 {
+	if !c.b.has16() || c.a.digits() == 0 {
 		c.a, c.b = c.b, c.a
 	}
 	digits := c.a.digits()
-	if !c.b.short() || digits == 0 {
+	if !c.b.has16() || digits == 0 {
 		return false
 	}
 	cut := make([]matrix, len(c.batchOut))

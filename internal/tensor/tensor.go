@@ -66,9 +66,10 @@ func (p Part) Add(out backend.Tensor, terms []circuit.Term, lookup func(circuit.
 		if t.Coef == 0 {
 			continue
 		}
-		vals := make([][]int64, len(t.Factors))
+		vals := make([]cells, len(t.Factors))
 		for j, f := range t.Factors {
-			vals[j] = lookup(f.T).V
+			x := lookup(f.T)
+			vals[j] = cells{x.V, x.Short}
 		}
 		if n := p.newNest(t, vals, out); n != nil && !n.contract() {
 			n.run()
@@ -118,13 +119,39 @@ type nest struct {
 	packs *Packs
 	coef  int64
 	loops []loop
-	vals  [][]int64 // from the first cell that the loops meet
+	vals  []cells // from the first cell that the loops meet
 	out   []int64
 	hoist int // a factor with few nonzero cells, -1 for none: the innermost loop should not run over it
 }
 
+// cells are those of a factor, of 64 bits, or of 16.
+type cells struct {
+	v     []int64
+	short []int16
+}
+
+func (c cells) from(i int) cells {
+	if c.v != nil {
+		return cells{v: c.v[i:]}
+	}
+	return cells{short: c.short[i:]}
+}
+
+func (c cells) at(i int) int64 {
+	if c.v != nil {
+		return c.v[i]
+	}
+	return int64(c.short[i])
+}
+
+// wide are the cells in 64 bits.
+func (c cells) wide() []int64 {
+	t := backend.Tensor{V: c.v, Short: c.short}
+	return t.All()
+}
+
 // newNest returns nil if there is nothing to be computed.
-func (p Part) newNest(t *circuit.Term, vals [][]int64, out backend.Tensor) *nest {
+func (p Part) newNest(t *circuit.Term, vals []cells, out backend.Tensor) *nest {
 	n := &nest{term: t, packs: p.Packs, coef: t.Coef, vals: vals, out: out.V, hoist: -1}
 	ranges := p.ranges(t, out.Shape)
 	if ranges == nil && p.Box != nil {
@@ -139,7 +166,7 @@ func (p Part) newNest(t *circuit.Term, vals [][]int64, out backend.Tensor) *nest
 	}
 	strides(t.Out, t.Extents, func(l, s int) { n.loops[l].out = s; n.out = n.out[s*ranges[l].Lo:] })
 	for j, f := range t.Factors {
-		strides(f.Axes, t.Extents, func(l, s int) { n.loops[l].in[j] = s; n.vals[j] = n.vals[j][s*ranges[l].Lo:] })
+		strides(f.Axes, t.Extents, func(l, s int) { n.loops[l].in[j] = s; n.vals[j] = n.vals[j].from(s * ranges[l].Lo) })
 	}
 	n.merge()
 	return n
@@ -266,7 +293,7 @@ func (n *nest) run() {
 func (n *nest) product() int64 {
 	p := n.coef
 	for _, v := range n.vals {
-		p *= v[0]
+		p *= v.at(0)
 	}
 	return p
 }
@@ -279,6 +306,7 @@ type row struct {
 	o    int
 	at   []int
 	idx  []int
+	line [][]int64 // of factors of 16 bits: the cells that the innermost loop meets
 }
 
 // start moves to cell number c of the outer loops.
@@ -302,7 +330,7 @@ func (r *row) skip(l loop, steps int) {
 func (r *row) run() {
 	clear(r.idx)
 	for {
-		r.line()
+		r.innermost()
 		k := len(r.sum) - 1
 		for ; k >= 0; k-- {
 			if r.idx[k]++; r.idx[k] < r.sum[k].extent {
@@ -318,14 +346,14 @@ func (r *row) run() {
 	}
 }
 
-// line runs the innermost loop. Factors that do not move in it are one coefficient, and a zero coefficient ends it.
-func (r *row) line() {
+// innermost runs the innermost loop. Factors that do not move in it are one coefficient, and a zero coefficient ends it.
+func (r *row) innermost() {
 	c := r.coef
 	var moving [8]int
 	k := 0
 	for j, s := range r.step.in {
 		if s == 0 {
-			c *= r.vals[j][r.at[j]]
+			c *= r.vals[j].at(r.at[j])
 		} else if k < len(moving) {
 			moving[k] = j
 			k++
@@ -348,6 +376,31 @@ func (r *row) line() {
 	}
 }
 
+// operand returns a factor from where the innermost loop begins, and its stride there.
+func (r *row) operand(j int) (v []int64, stride int) {
+	from, stride := r.vals[j].from(r.at[j]), r.step.in[j]
+	if from.v != nil {
+		return from.v, stride
+	}
+	if r.line == nil {
+		r.line = make([][]int64, len(r.vals))
+	}
+	if len(r.line[j]) < r.step.extent {
+		r.line[j] = make([]int64, r.step.extent)
+	}
+	line := r.line[j][:r.step.extent]
+	if stride == 1 {
+		for i, x := range from.short[:len(line)] {
+			line[i] = int64(x)
+		}
+		return line, 1
+	}
+	for i := range line {
+		line[i] = int64(from.short[i*stride])
+	}
+	return line, 1
+}
+
 func (r *row) fill(c int64) {
 	if r.step.out == 0 {
 		r.out[r.o] += c * int64(r.step.extent)
@@ -360,8 +413,8 @@ func (r *row) fill(c int64) {
 }
 
 func (r *row) one(c int64, j int) {
-	n, so, sa := r.step.extent, r.step.out, r.step.in[j]
-	a := r.vals[j][r.at[j]:]
+	n, so := r.step.extent, r.step.out
+	a, sa := r.operand(j)
 	switch {
 	case so == 0:
 		acc := int64(0)
@@ -384,8 +437,9 @@ func (r *row) one(c int64, j int) {
 }
 
 func (r *row) two(c int64, j, k int) {
-	n, so, sa, sb := r.step.extent, r.step.out, r.step.in[j], r.step.in[k]
-	a, b := r.vals[j][r.at[j]:], r.vals[k][r.at[k]:]
+	n, so := r.step.extent, r.step.out
+	a, sa := r.operand(j)
+	b, sb := r.operand(k)
 	switch {
 	case so == 0:
 		acc := int64(0)
@@ -412,7 +466,7 @@ func (r *row) general(c int64, moving []int) {
 	for i, o := 0, r.o; i < r.step.extent; i++ {
 		p := c
 		for _, j := range moving {
-			p *= r.vals[j][r.at[j]+i*r.step.in[j]]
+			p *= r.vals[j].at(r.at[j] + i*r.step.in[j])
 		}
 		r.out[o] += p
 		o += r.step.out

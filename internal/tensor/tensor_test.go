@@ -51,6 +51,15 @@ func random(rng *rand.Rand, density float64, shape ...int) backend.Tensor {
 	return t
 }
 
+// short is a tensor in 16 bits.
+func short(t backend.Tensor) backend.Tensor {
+	s := backend.Tensor{Shape: t.Shape, Short: make([]int16, len(t.V))}
+	for i, x := range t.V {
+		s.Short[i] = int16(x)
+	}
+	return s
+}
+
 func TestEval(t *testing.T) {
 	cases := []struct {
 		spec    string
@@ -103,10 +112,19 @@ func TestEval(t *testing.T) {
 			if _, err := b.Finish(); err != nil {
 				t.Fatal(err)
 			}
-			got := tensor.Eval(terms, func(id circuit.ID) backend.Tensor { return vals[id] }, c.shape)
-			for i, w := range naive(terms, vals, c.shape) {
-				if got.V[i] != w {
-					t.Fatalf("cell %d is %d, want %d", i, got.V[i], w)
+			want := naive(terms, vals, c.shape)
+			for shorts := range 1 << min(len(ids), 3) { // which factors have 16 bits
+				got := tensor.Eval(terms, func(id circuit.ID) backend.Tensor {
+					if v := vals[id]; shorts>>(id%3)&1 == 0 {
+						return v
+					} else {
+						return short(v)
+					}
+				}, c.shape)
+				for i, w := range want {
+					if got.V[i] != w {
+						t.Fatalf("cell %d is %d, want %d", i, got.V[i], w)
+					}
 				}
 			}
 		})

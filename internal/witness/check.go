@@ -33,13 +33,13 @@ func CheckField(c *circuit.Circuit, values func(circuit.ID) []*big.Int) error {
 // Satisfied evaluates the circuit over the integers: lookups, multiplicities and zero-checks hold, every cell is within its bounds,
 // and virtual tensors are the assignment's.
 func (ch *Checker) Satisfied(a *Assignment) error {
-	n := ch.newNaive(nil, func(id circuit.ID) []*big.Int { return bigs(a.Tensor(id).V) })
+	n := ch.newNaive(nil, func(id circuit.ID) []*big.Int { return bigs(a.Tensor(id).All()) })
 	if err := n.check(); err != nil {
 		return err
 	}
 	for i := range ch.c.Tensors {
 		t := &ch.c.Tensors[i]
-		v := a.Tensor(t.ID).V
+		v := a.Tensor(t.ID).All()
 		for j, x := range n.cells(t.ID) {
 			if !x.IsInt64() || x.Int64() != v[j] {
 				return fmt.Errorf("tensor %s: cell %v is %v, the assignment says %d", t.Name, rule.Cell(t.Shape, j), x, v[j])

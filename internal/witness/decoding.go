@@ -157,7 +157,7 @@ func (b *band) Cells(id circuit.ID) []int64 {
 	if v, ok := b.emitted[id]; ok {
 		return v
 	}
-	return gather(b.vals[id].V, b.vals[id].Shape, b.part(id))
+	return gather(b.vals[id].All(), b.vals[id].Shape, b.part(id))
 }
 
 func (b *band) Circuit() *circuit.Circuit { return b.c }

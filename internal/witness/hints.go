@@ -21,7 +21,7 @@ var rules = func() map[circuit.HintKind]rule.Rule {
 type run struct{ *generator }
 
 func (r run) Emit(id circuit.ID, v []int64) []int64 { return r.emit(id, v) }
-func (r run) Cells(id circuit.ID) []int64           { return r.vals[id].V }
+func (r run) Cells(id circuit.ID) []int64           { return r.vals[id].All() }
 func (r run) Shape(id circuit.ID) []int             { return r.c.Tensor(id).Shape }
 func (r run) Cell(id circuit.ID, i int) []int       { return rule.Cell(r.c.Tensor(id).Shape, i) }
 func (r run) Circuit() *circuit.Circuit             { return r.c }
@@ -48,7 +48,7 @@ func (g *generator) hint(h *circuit.Hint) error {
 		if err != nil {
 			return err
 		}
-		in[i] = t.V
+		in[i] = t.All()
 	}
 	return f(run{g}, h, in)
 }

@@ -170,20 +170,32 @@ func (g *generator) publics(of func(circuit.ID) backend.Tensor) error {
 
 // take assigns a tensor that is given.
 func (g *generator) take(t *circuit.Tensor, v backend.Tensor) error {
-	if len(v.V) != circuit.Size(t.Shape) {
-		return fmt.Errorf("%s tensor %s of shape %v has %d cells", t.Kind, t.Name, t.Shape, len(v.V))
+	if v.Len() != circuit.Size(t.Shape) {
+		return fmt.Errorf("%s tensor %s of shape %v has %d cells", t.Kind, t.Name, t.Shape, v.Len())
 	}
-	g.vals[t.ID] = &backend.Tensor{Shape: t.Shape, V: v.V}
-	return g.inBounds(t, v.V)
+	v.Shape = t.Shape
+	if v.V == nil && g.lookedUp(t.ID) {
+		v.V, v.Short = v.All(), nil // columns of lookups have 64 bits
+	}
+	g.vals[t.ID] = &v
+	if v.V == nil {
+		return inBounds(g, t, v.Short)
+	}
+	return inBounds(g, t, v.V)
+}
+
+// lookedUp says whether a tensor is a column of a lookup.
+func (g *generator) lookedUp(id circuit.ID) bool {
+	return slices.ContainsFunc(g.c.Lookups, func(l circuit.Lookup) bool { return slices.Contains(l.Cols, id) })
 }
 
 // inBounds checks cells against the declared range.
-func (g *generator) inBounds(t *circuit.Tensor, v []int64) error {
+func inBounds[T int16 | int64](g *generator, t *circuit.Tensor, v []T) error {
 	if g.unchecked {
 		return nil
 	}
 	return rule.EachCell(len(v), func(i int) error {
-		if v[i] < t.Lo || v[i] > t.Hi {
+		if x := int64(v[i]); x < t.Lo || x > t.Hi {
 			return fmt.Errorf("%s tensor %s: cell %v is %d, outside its declared range [%d, %d]", t.Kind, t.Name, rule.Cell(t.Shape, i), v[i], t.Lo, t.Hi)
 		}
 		return nil
@@ -286,9 +298,10 @@ func (g *generator) zeros() error {
 			return err
 		}
 		t := g.c.Tensor(id)
-		if err := rule.EachCell(len(v.V), func(i int) error {
-			if v.V[i] != 0 {
-				return fmt.Errorf("zero-check of %s: cell %v is %d", t.Name, rule.Cell(t.Shape, i), v.V[i])
+		cells := v.All()
+		if err := rule.EachCell(len(cells), func(i int) error {
+			if cells[i] != 0 {
+				return fmt.Errorf("zero-check of %s: cell %v is %d", t.Name, rule.Cell(t.Shape, i), cells[i])
 			}
 			return nil
 		}); err != nil {

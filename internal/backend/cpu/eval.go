@@ -10,7 +10,7 @@ import (
 
 // evaluation is one Eval: the cells in runs, each folded with the same weights over the lower axes, the results with high.
 type evaluation struct {
-	v         []int64
+	t         *backend.Tensor
 	low, high *axisTable
 	sums      vec // one per run
 }
@@ -40,11 +40,11 @@ func (b *processor) EvalMany(evals []backend.Eval) []field.Element {
 	jobs := make([]evaluation, len(evals))
 	for i, e := range evals {
 		cut, bits := lowAxes(e.T.Shape)
-		if len(e.Point) < bits || size(e.T.Shape) != len(e.T.V) {
-			panic(fmt.Sprintf("cpu: %d cells of shape %v at a point of %d coordinates", len(e.T.V), e.T.Shape, len(e.Point)))
+		if len(e.Point) < bits || size(e.T.Shape) != e.T.Len() {
+			panic(fmt.Sprintf("cpu: %d cells of shape %v at a point of %d coordinates", e.T.Len(), e.T.Shape, len(e.Point)))
 		}
 		low, high := intern(e.T.Shape[cut:], e.Point[:bits], true), intern(e.T.Shape[:cut], e.Point[bits:], false)
-		jobs[i] = evaluation{v: e.T.V, low: low, high: high}
+		jobs[i] = evaluation{t: e.T, low: low, high: high}
 	}
 	b.run(len(order), func(_, i int) { order[i].build() })
 	return b.evaluate(jobs)
@@ -110,7 +110,7 @@ func (b *processor) evaluate(jobs []evaluation) []field.Element {
 		j := &jobs[pieces[i].job]
 		n := len(j.low.vals)
 		for r := pieces[i].lo; r < pieces[i].hi; r++ {
-			j.sums[r] = dotInts(j.v[r*n:(r+1)*n], &j.low.w)
+			j.sums[r] = dotTensor(j.t, r*n, (r+1)*n, &j.low.w)
 		}
 	})
 	out := make([]field.Element, len(jobs))

@@ -3,6 +3,7 @@ package cpu
 import (
 	"math/bits"
 
+	"github.com/zkllmc/zkllmc/internal/backend"
 	"github.com/zkllmc/zkllmc/internal/field"
 )
 
@@ -15,7 +16,7 @@ import (
 // they belong to is computed again without vectors.
 
 // integers are the cell types.
-type integers interface{ int32 | int64 }
+type integers interface{ int16 | int32 | int64 }
 
 const (
 	limbs     = 5
@@ -97,6 +98,14 @@ func dotInts[T integers](cells []T, w *weights) field.Element {
 		acc.MulAdd(&w.coef[i], uint64(int64(v))^1<<63)
 	}
 	return sub(acc.Reduce(), mul(w.sum, longOffset))
+}
+
+// dotTensor is dotInts for the cells of a tensor from lo up to hi-1.
+func dotTensor(t *backend.Tensor, lo, hi int, w *weights) field.Element {
+	if t.V == nil {
+		return dotInts(t.Short[lo:hi], w)
+	}
+	return dotInts(t.V[lo:hi], w)
 }
 
 // dotShort is dotInts with vectors; false if there is an integer that does not fit.
@@ -181,9 +190,9 @@ func foldFew[T integers](s *foldScratch[T], dst vec, rows [][]T, from int, coef 
 		}
 		c, off := mul(coef[i], montgomeryRadix), mul(coef[i], longOffset)
 		scaleVec(prod, prod, &c)
-		for k := range prod {
-			dst[k] = add(dst[k], sub(prod[k], off))
-		}
+		addVec(dst[:len(prod)], dst[:len(prod)], prod)
+		fill(prod, off)
+		subVec(dst[:len(prod)], dst[:len(prod)], prod)
 	}
 }
 

@@ -110,8 +110,8 @@ func (b *processor) Partial(t *backend.Tensor, in []backend.Weights, bits int) [
 	for _, l := range labels {
 		cells *= l.extent
 	}
-	if cells != len(t.V) {
-		panic(fmt.Sprintf("cpu: labels of %d cells for a tensor of %d", cells, len(t.V)))
+	if cells != t.Len() {
+		panic(fmt.Sprintf("cpu: labels of %d cells for a tensor of %d", cells, t.Len()))
 	}
 	out := make(vec, 1<<bits)
 	if len(labels) == 0 {
@@ -119,10 +119,13 @@ func (b *processor) Partial(t *backend.Tensor, in []backend.Weights, bits int) [
 	}
 	last := labels[len(labels)-1]
 	vars, folds := divide(labels[:len(labels)-1])
-	if last.fold != nil {
-		b.foldLast(out, t.V, &last, vars, folds)
-	} else {
-		b.foldUpper(out, t.V, &last, vars, folds)
+	switch {
+	case last.fold != nil:
+		b.foldLast(out, t, &last, vars, folds)
+	case t.V == nil:
+		foldUpper(b, out, t.Short, &last, vars, folds)
+	default:
+		foldUpper(b, out, t.V, &last, vars, folds)
 	}
 	if unit := one(); factor != unit {
 		b.chunks(len(out), taskCells, func(_, lo, hi int) { scaleVec(out[lo:hi], out[lo:hi], &factor) })
@@ -131,13 +134,13 @@ func (b *processor) Partial(t *backend.Tensor, in []backend.Weights, bits int) [
 }
 
 // foldLast computes the inner products of all rows, then folds the other labels of what is a field tensor now.
-func (b *processor) foldLast(out vec, v []int64, last *label, vars, folds []label) {
+func (b *processor) foldLast(out vec, t *backend.Tensor, last *label, vars, folds []label) {
 	n := last.extent
-	rows := make(vec, len(v)/n)
+	rows := make(vec, t.Len()/n)
 	w := newWeights(last.fold)
 	b.chunks(len(rows), max(1, taskCells/n), func(_, lo, hi int) {
 		for r := lo; r < hi; r++ {
-			rows[r] = dotInts(v[r*n:(r+1)*n], &w)
+			rows[r] = dotTensor(t, r*n, (r+1)*n, &w)
 		}
 	})
 	at, targets, _ := offsets(vars)
@@ -160,11 +163,11 @@ func (b *processor) foldLast(out vec, v []int64, last *label, vars, folds []labe
 
 // foldUpper adds up rows along the last label, tasks being (values of the variable labels) × (columns) × (rows). Where the rows
 // are cut, each piece has its own result until the end.
-func (b *processor) foldUpper(out vec, v []int64, last *label, vars, folds []label) {
+func foldUpper[T integers](b *processor, out vec, v []T, last *label, vars, folds []label) {
 	at, targets, _ := offsets(vars)
 	inner, _, coef := offsets(folds)
 	cut := newCuts(last.extent, len(inner))
-	partial, scratch := make([]vec, len(at)*cut.tasks()), scratches[int64](b.pool)
+	partial, scratch := make([]vec, len(at)*cut.tasks()), scratches[T](b.pool)
 	b.run(len(partial), func(wk, i int) {
 		s, base, part := scratch(wk), at[i/cut.tasks()], cut.task(i%cut.tasks())
 		sum := make(vec, part.width)

@@ -68,8 +68,9 @@ func (definition) Partial(t *backend.Tensor, labels []backend.Weights, bits int)
 		shape[i] = l.Extent
 	}
 	out := make([]field.Element, 1<<bits)
+	cells := t.All()
 	forEachCell(shape, func(cell int, idx []int) {
-		term, target := fromInt(t.V[cell]), 0
+		term, target := fromInt(cells[cell]), 0
 		for i, l := range labels {
 			switch {
 			case l.Var >= 0:
@@ -167,7 +168,8 @@ func pad(t *backend.Tensor) []field.Element {
 		size <<= log2(d)
 	}
 	out := make([]field.Element, size)
-	forEachCell(t.Shape, func(cell int, idx []int) { out[paddedIndex(t.Shape, idx)] = fromInt(t.V[cell]) })
+	cells := t.All()
+	forEachCell(t.Shape, func(cell int, idx []int) { out[paddedIndex(t.Shape, idx)] = fromInt(cells[cell]) })
 	return out
 }
 

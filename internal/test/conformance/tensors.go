@@ -26,6 +26,17 @@ func (s *Source) tensor(shape []int, bits int) *backend.Tensor {
 	return &backend.Tensor{Shape: shape, V: s.Ints(size, bits)}
 }
 
+// short is a tensor in 16 bits, if its values fit.
+func short(t *backend.Tensor) *backend.Tensor {
+	s := &backend.Tensor{Shape: t.Shape, Short: make([]int16, len(t.V))}
+	for i, x := range t.V {
+		if s.Short[i] = int16(x); int64(s.Short[i]) != x {
+			return t
+		}
+	}
+	return s
+}
+
 func evalMany(t *testing.T, s *Source, ref, cand backend.Backend) {
 	var evals []backend.Eval
 	shared := s.Elements(30)
@@ -43,7 +54,13 @@ func evalMany(t *testing.T, s *Source, ref, cand backend.Backend) {
 			backend.Eval{T: s.tensor(shape, 8), Point: shared[:bits]},
 		)
 	}
-	equal(t, "evaluations", ref.EvalMany(evals), cand.EvalMany(evals))
+	want := ref.EvalMany(evals)
+	equal(t, "evaluations", want, cand.EvalMany(evals))
+	for i := range evals {
+		evals[i].T = short(evals[i].T)
+	}
+	equal(t, "evaluations of tensors of 16 bits", want, cand.EvalMany(evals))
+	equal(t, "evaluations of tensors of 16 bits, by the reference", want, ref.EvalMany(evals))
 	equal(t, "none", nil, cand.EvalMany(nil))
 }
 
@@ -105,7 +122,9 @@ func comparePartial(t *testing.T, s *Source, ref, cand backend.Backend, c partia
 	v := s.tensor(c.extents, bits)
 	// The tensor's own shape need not be the labels': only the order of the values counts.
 	v.Shape = []int{len(v.V)}
-	equal(t, "partial", ref.Partial(v, labels, next+c.spare), cand.Partial(v, labels, next+c.spare))
+	want := ref.Partial(v, labels, next+c.spare)
+	equal(t, "partial", want, cand.Partial(v, labels, next+c.spare))
+	equal(t, "partial of 16 bits", want, cand.Partial(short(v), labels, next+c.spare))
 }
 
 // copyElements protects an input that a method may consume.

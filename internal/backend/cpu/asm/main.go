@@ -18,7 +18,7 @@ const (
 )
 
 func main() {
-	for _, bits := range []int{32, 64} {
+	for _, bits := range []int{16, 32, 64} {
 		dot(bits)
 		fold(bits)
 	}
@@ -38,6 +38,9 @@ func offset() VecVirtual {
 func load(bits int, from Mem, plus, all VecVirtual) VecVirtual {
 	v := ZMM()
 	switch bits {
+	case 16:
+		VPMOVSXWQ(from, v)
+		VPADDQ(plus, v, v)
 	case 32:
 		VPMOVSXDQ(from, v)
 		VPADDQ(plus, v, v)
