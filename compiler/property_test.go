@@ -795,7 +795,7 @@ func (p *proved) prove(in *engine.Input, a *witness.Assignment) error {
 		return fmt.Errorf("setup: %w", err)
 	}
 	p.key = key
-	accepted, err := verifier.ReadKey(context.Background(), circuit.Single(p.c), (&Result{Circuit: p.c}).kind(), vk)
+	accepted, err := verifier.ReadKey(context.Background(), circuit.Single(p.c), engine.Kind(p.c), vk)
 	if err != nil {
 		return err
 	}

@@ -40,7 +40,7 @@ func (r *Result) Prove(ctx context.Context, inputs ...Input) error {
 	if err != nil {
 		return fmt.Errorf("setup: %w", err)
 	}
-	accepted, err := verifier.ReadKey(ctx, r.Family, r.kind(), vk)
+	accepted, err := verifier.ReadKey(ctx, r.Family, engine.Kind(r.Circuit), vk)
 	if err != nil {
 		return fmt.Errorf("the verifying key is not accepted: %w", err)
 	}
@@ -71,14 +71,6 @@ func (r *Result) beginning(elements [][]float64) [][]float64 {
 		return [][]float64{elements[0][:g.Length]}
 	}
 	return elements
-}
-
-// kind is the kind of the circuit's statements.
-func (r *Result) kind() statement.Kind {
-	if r.Circuit.Generation != nil {
-		return generation.Kind
-	}
-	return function.Kind
 }
 
 // claim is what is to be proved of an input: that the circuit gives what the interpreter does. Of a generation that is what it gives after

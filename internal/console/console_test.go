@@ -13,6 +13,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/zkllmc/zkllmc/internal/atomicfile"
+	"github.com/zkllmc/zkllmc/internal/format"
 )
 
 // short is a device with room for a few bytes.
@@ -160,4 +161,39 @@ func TestGiven(t *testing.T) {
 	require.Equal(t, "prompt-file", g.Flag("prompt"))
 	require.Equal(t, "answer", g.Flag("answer"))
 	require.ErrorContains(t, Given{"tokens-file": filepath.Join(t.TempDir(), "x")}.Read(nil), "--tokens-file: open ")
+}
+
+// What a command line refuses to write to, and how it says so; and a file that is too large is refused for its kind, if it is of another.
+func TestFiles(t *testing.T) {
+	dir := t.TempDir()
+	put := func(name, data string) string {
+		name = filepath.Join(dir, name)
+		require.NoError(t, os.WriteFile(name, []byte(data), 0o600))
+		return name
+	}
+	secret, proof := put("prover.key", format.MagicProverKey+"…"), put("proof.bin", format.MagicProof+"…")
+	require.True(t, SameFile(secret, filepath.Join(dir, ".", "prover.key")))
+	require.True(t, SameFile(filepath.Join(dir, "new"), filepath.Join(dir, "..", filepath.Base(dir), "new")))
+	require.False(t, SameFile(secret, proof))
+	for name, c := range map[string]struct {
+		code int
+		want string
+		err  error
+	}{
+		"empty":          {Usage, "--out is empty", Named("--out", "")},
+		"standard":       {Usage, "nothing is written to the standard output", Named("--out", "-")},
+		"secret":         {Usage, "is a prover key", Replaceable(proof, secret)},
+		"taken":          {Usage, "--force replaces it", Writable(false, proof)},
+		"no such folder": {Unreadable, "does not exist; create it", Writable(true, filepath.Join(dir, "no", "such"))},
+	} {
+		var f *Failure
+		require.ErrorAs(t, c.err, &f, name)
+		require.Equal(t, c.code, f.Code, name)
+		require.ErrorContains(t, f, c.want, name)
+	}
+	require.NoError(t, errors.Join(Named("--out", proof), Replaceable(proof, filepath.Join(dir, "new")), Writable(true, proof), WriteFailure(proof, nil)))
+	_, err := ReadArtefact(secret, format.MagicProof, 4)
+	require.ErrorIs(t, err, format.ErrMagic)
+	_, err = ReadArtefact(proof, format.MagicProof, 4)
+	require.ErrorIs(t, err, atomicfile.ErrSize)
 }

@@ -106,6 +106,14 @@ func (k *Key) commit(weights loaded, blinds []field.Element) {
 	}
 }
 
+// Kind is the kind of a circuit's statements.
+func Kind(c *circuit.Circuit) statement.Kind {
+	if c.Generation != nil {
+		return generation.Kind
+	}
+	return function.Kind
+}
+
 // fitting returns the shortest circuit that an input fits. The error is that of the first for which something else is wrong with the input
 // than its length, or that of the longest.
 func (k *Key) fitting(in *Input) (m *member, err error) {

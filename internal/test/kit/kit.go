@@ -33,12 +33,7 @@ func Weights(c *circuit.Circuit, seed1, seed2 uint64) map[circuit.ID]backend.Ten
 }
 
 // Kind is the kind of a circuit's statements.
-func Kind(c *circuit.Circuit) statement.Kind {
-	if c.Generation != nil {
-		return generation.Kind
-	}
-	return function.Kind
-}
+func Kind(c *circuit.Circuit) statement.Kind { return engine.Kind(c) }
 
 // Claim sets what a statement, all of whose tokens are there, says of the model: the logits, or with an arg-max the next token.
 func Claim(c *circuit.Circuit, k *engine.Key, st *generation.Statement) error {

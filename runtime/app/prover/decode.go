@@ -12,8 +12,6 @@ import (
 	"github.com/zkllmc/zkllmc/internal/format"
 	"github.com/zkllmc/zkllmc/internal/protocol"
 	"github.com/zkllmc/zkllmc/runtime/statement"
-	"github.com/zkllmc/zkllmc/runtime/statement/function"
-	"github.com/zkllmc/zkllmc/runtime/statement/generation"
 	"github.com/zkllmc/zkllmc/runtime/verifier"
 )
 
@@ -51,7 +49,7 @@ func readVerifyingKey(ctx context.Context, k *engine.Key, keyFile, name string) 
 	if err != nil {
 		return nil, console.Unusable(fmt.Errorf("verifying key, with which the proof is checked: %w; --vk names it", err))
 	}
-	vk, err := verifier.ReadPinnedKey(ctx, k.Family(), kind(c), data, k.ModelID())
+	vk, err := verifier.ReadPinnedKey(ctx, k.Family(), engine.Kind(c), data, k.ModelID())
 	if errors.Is(err, verifier.ErrPinned) { // it speaks of an ID that somebody pinned, here nobody did
 		return nil, console.Unusable(fmt.Errorf("%s and %s are of different setups; take the model.vk that setup wrote together with this prover key", name, keyFile))
 	}
@@ -59,14 +57,6 @@ func readVerifyingKey(ctx context.Context, k *engine.Key, keyFile, name string) 
 		return nil, console.Unusable(fmt.Errorf("%s: %w; it must come from the same setup as %s", name, err, keyFile))
 	}
 	return vk, nil
-}
-
-// kind is the kind of a circuit's statements.
-func kind(c *circuit.Circuit) statement.Kind {
-	if c.Generation != nil {
-		return generation.Kind
-	}
-	return function.Kind
 }
 
 // begin begins a text, and notes where each of its positions takes a whole pass.

@@ -76,10 +76,10 @@ func (o *proveFiles) check(inputs ...path) error {
 	if err := apart(outputs, append([]path{{"--key", o.key}, vk}, inputs...)...); err != nil {
 		return err
 	}
-	if err := replaceable(o.proof, o.statement); err != nil {
+	if err := console.Replaceable(o.proof, o.statement); err != nil {
 		return err
 	}
-	return writable(o.force, o.statement, o.proof)
+	return console.Writable(o.force, o.statement, o.proof)
 }
 
 // keys reads the prover's key and the verifying key that belongs to it.
@@ -291,7 +291,7 @@ func writeAll(ctx context.Context, force bool, before func() error, files ...out
 			for _, r := range ready {
 				r.Discard()
 			}
-			return writeFailure(f.name, err)
+			return console.WriteFailure(f.name, err)
 		}
 		_, err = os.Lstat(f.name)
 		ready, created = append(ready, p), append(created, errors.Is(err, fs.ErrNotExist))
@@ -306,7 +306,7 @@ func writeAll(ctx context.Context, force bool, before func() error, files ...out
 	if err == nil || kept != nil {
 		return console.Unusable(kept)
 	}
-	err = writeFailure(files[min(done, len(files)-1)].name, err)
+	err = console.WriteFailure(files[min(done, len(files)-1)].name, err)
 	for i := range done {
 		if done < len(files) && created[i] {
 			err = errors.Join(err, os.Remove(files[i].name))

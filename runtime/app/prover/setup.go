@@ -98,7 +98,7 @@ func (a *app) setup(ctx context.Context, weights, dir string, force, asJSON bool
 	if err := apart([]path{{"--out", vkFile}, {"--out", keyFile}}, path{"--weights", weights}); err != nil {
 		return err
 	}
-	if err := replaceable(vkFile); err != nil {
+	if err := console.Replaceable(vkFile); err != nil {
 		return err
 	}
 	weightsFile, err := openWeights(a.f, weights)
@@ -115,7 +115,7 @@ func (a *app) setup(ctx context.Context, weights, dir string, force, asJSON bool
 			undo()
 		}
 	}()
-	if err := writable(force, keyFile, vkFile); err != nil {
+	if err := console.Writable(force, keyFile, vkFile); err != nil {
 		return err
 	}
 	work, err := a.openWork(dir)
@@ -171,7 +171,7 @@ func (a *app) makeKeys(ctx context.Context, weights *weights, work *engine.Work)
 	}
 	a.progress.phase("self-check")
 	vk := made.VerifyingKey()
-	if _, err := console.Interruptible(ctx, func() (*verifier.Key, error) { return verifier.ReadKey(ctx, a.f, kind(a.c), vk) }); err != nil {
+	if _, err := console.Interruptible(ctx, func() (*verifier.Key, error) { return verifier.ReadKey(ctx, a.f, engine.Kind(a.c), vk) }); err != nil {
 		return nil, nil, fmt.Errorf("the verifying key does not verify and was not written: %w", err)
 	}
 	return made, vk, nil

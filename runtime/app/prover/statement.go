@@ -39,10 +39,10 @@ func (a *app) statement(ctx context.Context, q *question, file, from string, for
 	if err := apart([]path{{"--out", file}}, append(q.inputs(), path{"--logits-from", from})...); err != nil {
 		return err
 	}
-	if err := replaceable(file); err != nil {
+	if err := console.Replaceable(file); err != nil {
 		return err
 	}
-	if err := writable(force, file); err != nil {
+	if err := console.Writable(force, file); err != nil {
 		return err
 	}
 	if err := q.read(ctx, a); err != nil {

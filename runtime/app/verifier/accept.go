@@ -59,7 +59,7 @@ func (a *app) accept(ctx context.Context, args []string) error {
 }
 
 func (a *app) acceptKey(ctx context.Context, r *acceptReport, name string) error {
-	data, err := a.read("verifying key", name, format.MagicVerifyingKey, keyLimit(a.f))
+	data, err := read("verifying key", name, format.MagicVerifyingKey, keyLimit(a.f))
 	if err != nil {
 		return err
 	}
@@ -80,7 +80,7 @@ func (a *app) acceptKey(ctx context.Context, r *acceptReport, name string) error
 
 func (a *app) saveID(ctx context.Context, name, id string, force bool) error {
 	err := atomicfile.Write(ctx, name, []byte(id+"\n"), atomicfile.Options{Mode: 0o644, Replace: force})
-	return saveFailure(name, err)
+	return console.WriteFailure(name, err)
 }
 
 // showAccept prints the report and returns the error of the run.

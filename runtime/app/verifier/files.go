@@ -3,7 +3,6 @@ package verifier
 import (
 	"errors"
 	"fmt"
-	"strings"
 
 	"github.com/zkllmc/zkllmc/internal/atomicfile"
 	"github.com/zkllmc/zkllmc/internal/circuit"
@@ -46,15 +45,9 @@ func statementLimit(f *circuit.Family) int64 {
 	return limit
 }
 
-// read reads a file of a kind, of at most limit bytes. A larger one is refused for being of another kind, if it is.
-func (a *app) read(what, name, magic string, limit int64) ([]byte, error) {
-	data, err := atomicfile.Read(name, limit)
-	if errors.Is(err, atomicfile.ErrSize) {
-		if head := atomicfile.Head(name, len(format.MagicProverKey)); strings.HasPrefix(head, "zkllm-") && head != magic {
-			_, err = format.NewReader([]byte(head), magic, a.f.Digest())
-			err = fmt.Errorf("%s: %w", name, err)
-		}
-	}
+// read reads a file of a kind, of at most limit bytes.
+func read(what, name, magic string, limit int64) ([]byte, error) {
+	data, err := console.ReadArtefact(name, magic, limit)
 	if err != nil {
 		return nil, &console.Failure{Code: console.Unreadable, Err: fmt.Errorf("%s: %w", what, err)}
 	}

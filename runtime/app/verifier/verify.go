@@ -133,15 +133,15 @@ func (a *app) verifyFiles(ctx context.Context, o verifyOptions, vocab tokens.Tok
 		return err
 	}
 	r.ModelID = fmt.Sprintf("%x", id)
-	vk, err := a.read("verifying key", o.vk, format.MagicVerifyingKey, keyLimit(a.f))
+	vk, err := read("verifying key", o.vk, format.MagicVerifyingKey, keyLimit(a.f))
 	if err != nil {
 		return err
 	}
-	encoded, err := a.read("statement", o.statement, format.MagicStatement, statementLimit(a.f))
+	encoded, err := read("statement", o.statement, format.MagicStatement, statementLimit(a.f))
 	if err != nil {
 		return err
 	}
-	proof, err := a.read("proof", o.proof, format.MagicProof, proofLimit(a.f))
+	proof, err := read("proof", o.proof, format.MagicProof, proofLimit(a.f))
 	if err != nil {
 		return err
 	}
