@@ -12,8 +12,6 @@ import (
 	"testing"
 	"time"
 
-	"google.golang.org/protobuf/proto"
-
 	"github.com/zkllmc/zkllmc/internal/budget"
 	"github.com/zkllmc/zkllmc/internal/onnx/pb"
 	"github.com/zkllmc/zkllmc/internal/test/synthetic"
@@ -134,14 +132,7 @@ var wideModels = map[string]func() *pb.ModelProto{
 // for a machine that is busy with other tests.
 func TestCancelledCompilation(t *testing.T) {
 	for i, name := range slices.Sorted(maps.Keys(wideModels)) {
-		data, err := proto.Marshal(wideModels[name]())
-		if err != nil {
-			t.Fatal(err)
-		}
-		file := filepath.Join(t.TempDir(), "model.onnx")
-		if err := os.WriteFile(file, data, 0o600); err != nil {
-			t.Fatal(err)
-		}
+		file := write(t, wideModels[name]())
 		// Each soon, and some of them later and later.
 		for _, after := range []time.Duration{10 * time.Millisecond, []time.Duration{150, 500, 1000}[i%3] * time.Millisecond} {
 			ctx, cancel := context.WithCancel(context.Background())
@@ -161,16 +152,9 @@ func TestCancelledCompilation(t *testing.T) {
 
 // TestBudgetFactor refuses a model under the usual limits, by the name of a node and with a remedy that helps.
 func TestBudgetFactor(t *testing.T) {
-	data, err := proto.Marshal(stretched(60, 1<<16))
-	if err != nil {
-		t.Fatal(err)
-	}
-	file := filepath.Join(t.TempDir(), "model.onnx")
-	if err := os.WriteFile(file, data, 0o600); err != nil {
-		t.Fatal(err)
-	}
+	file := write(t, stretched(60, 1<<16))
 	begin := time.Now()
-	_, err = Analyse(t.Context(), file, Config{})
+	_, err := Analyse(t.Context(), file, Config{})
 	var u *ir.Unsupported
 	if !errors.As(err, &u) || !strings.HasPrefix(u.Node, "Relu_t") || !strings.Contains(u.Reason, "multiplications") || !strings.Contains(u.Remedy, "--budget") {
 		t.Errorf("got %v", err)

@@ -10,7 +10,6 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
-	"google.golang.org/protobuf/proto"
 
 	"github.com/zkllmc/zkllmc/internal/circuit"
 	"github.com/zkllmc/zkllmc/internal/onnx/pb"
@@ -124,11 +123,7 @@ func TestCausalityIsNotBelieved(t *testing.T) {
 
 // analysed compiles a model in memory up to its circuit.
 func analysed(t *testing.T, m *pb.ModelProto) *Result {
-	data, err := proto.Marshal(m)
-	require.NoError(t, err)
-	file := filepath.Join(t.TempDir(), "model.onnx")
-	require.NoError(t, os.WriteFile(file, data, 0o600))
-	r, err := Analyse(context.Background(), file, narrow(Config{}))
+	r, err := Analyse(context.Background(), write(t, m), narrow(Config{}))
 	require.NoError(t, err)
 	return r
 }

@@ -81,7 +81,7 @@ func TestSlicesAreEquations(t *testing.T) {
 func TestContradictorySplits(t *testing.T) {
 	reshape := func(in, shape, out string) *pb.NodeProto { return op("Reshape", in+" "+shape, out) }
 	turned := func(in, out, shape, flat string, perm ...int64) []*pb.NodeProto {
-		return []*pb.NodeProto{reshape(in, shape, out+"0"), op("Transpose", out+"0", out+"1", listAttr("perm", perm...)), reshape(out+"1", flat, out)}
+		return []*pb.NodeProto{reshape(in, shape, out+"0"), op("Transpose", out+"0", out+"1", intsAttr("perm", perm...)), reshape(out+"1", flat, out)}
 	}
 	for name, c := range map[string]struct {
 		nodes  []*pb.NodeProto

@@ -16,8 +16,6 @@ import (
 	"testing"
 	"time"
 
-	"google.golang.org/protobuf/proto"
-
 	"github.com/zkllmc/zkllmc/internal/machine"
 	"github.com/zkllmc/zkllmc/internal/onnx/pb"
 )
@@ -342,7 +340,7 @@ func TestHostileModels(t *testing.T) {
 			ctx, cancel := context.WithTimeout(context.Background(), hostileTime)
 			defer cancel()
 			c := exec.CommandContext(ctx, os.Args[0], "-test.run=^TestHostileModels$", "-test.v")
-			c.Env = append(os.Environ(), hostileChild+"="+name, "GOMEMLIMIT=2GiB")
+			c.Env = append(os.Environ(), hostileChild+"="+name, "GOMEMLIMIT=2GiB", "GOGC=100")
 			limitMemory(c, 6<<30)
 			begin := time.Now()
 			out, err := c.CombinedOutput()
@@ -363,26 +361,24 @@ func TestHostileModels(t *testing.T) {
 
 // compileHostile compiles a model. An error is fine if it is one about the model.
 func compileHostile(t *testing.T, m *pb.ModelProto) {
-	data, err := proto.Marshal(m)
+	file := write(t, m)
+	info, err := os.Stat(file)
 	if err != nil {
 		t.Fatal(err)
 	}
-	file := filepath.Join(t.TempDir(), "model.onnx")
-	if err := os.WriteFile(file, data, 0o600); err != nil {
-		t.Fatal(err)
-	}
+	size := info.Size()
 	_, err = Compile(context.Background(), file, Config{ImportPath: "example.com/m"})
 	var s runtime.MemStats
 	runtime.ReadMemStats(&s)
-	t.Logf("%d bytes of model, %d MiB allocated, %d MiB resident: %v", len(data), s.TotalAlloc>>20, machine.Now().PeakRSS>>20, err)
+	t.Logf("%d bytes of model, %d MiB allocated, %d MiB resident: %v", size, s.TotalAlloc>>20, machine.Now().PeakRSS>>20, err)
 	if err != nil && !errors.Is(err, ErrUnsupported) {
 		t.Errorf("not an error about the model: %v", err)
 	}
 	if peak := machine.Now().PeakRSS; peak > hostilePeak {
-		t.Errorf("%d bytes resident at one time for a model of %d bytes, the bound is %d", peak, len(data), hostilePeak)
+		t.Errorf("%d bytes resident at one time for a model of %d bytes, the bound is %d", peak, size, hostilePeak)
 	}
 	if s.TotalAlloc > hostileMemory {
-		t.Errorf("%d bytes allocated for a model of %d bytes, the bound is %d", s.TotalAlloc, len(data), hostileMemory)
+		t.Errorf("%d bytes allocated for a model of %d bytes, the bound is %d", s.TotalAlloc, size, hostileMemory)
 	}
 }
 
@@ -413,15 +409,7 @@ func TestHostileNames(t *testing.T) {
 
 // declarations compiles a model and lists what the generated Go files declare.
 func declarations(t *testing.T, m *pb.ModelProto, name string) string {
-	data, err := proto.Marshal(m)
-	if err != nil {
-		t.Fatal(err)
-	}
-	file := filepath.Join(t.TempDir(), "model.onnx")
-	if err := os.WriteFile(file, data, 0o600); err != nil {
-		t.Fatal(err)
-	}
-	r, err := Compile(context.Background(), file, Config{ImportPath: "example.com/m", Name: name})
+	r, err := Compile(context.Background(), write(t, m), Config{ImportPath: "example.com/m", Name: name})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -10,10 +10,6 @@ import (
 	"github.com/zkllmc/zkllmc/internal/onnx/pb"
 )
 
-func listAttr(name string, v ...int64) *pb.AttributeProto {
-	return &pb.AttributeProto{Name: name, Type: 7, Ints: v}
-}
-
 // filter makes the weights of a convolution.
 func filter(name string, dims ...int64) *pb.TensorProto {
 	n := 1
@@ -27,8 +23,8 @@ func filter(name string, dims ...int64) *pb.TensorProto {
 
 // windowed is a bigramModel of T tokens whose channels come first, [1, 3, T], between x and y, which takes them back.
 func windowed(T int64, nodes []*pb.NodeProto, initializers ...*pb.TensorProto) *pb.ModelProto {
-	all := append([]*pb.NodeProto{op("Transpose", "x", "xt", listAttr("perm", 1, 0)), op("Unsqueeze", "xt zero", "c0")}, nodes...)
-	all = append(all, op("Squeeze", "c1 zero", "yt"), op("Transpose", "yt", "y", listAttr("perm", 1, 0)))
+	all := append([]*pb.NodeProto{op("Transpose", "x", "xt", intsAttr("perm", 1, 0)), op("Unsqueeze", "xt zero", "c0")}, nodes...)
+	all = append(all, op("Squeeze", "c1 zero", "yt"), op("Transpose", "yt", "y", intsAttr("perm", 1, 0)))
 	m := bigramModel(all, append(initializers, int64s("zero", 0))...)
 	m.Graph.Input[0].Type.GetTensorType().Shape.Dim[0].Value = &pb.TensorShapeProto_Dimension_DimValue{DimValue: T}
 	return m
@@ -45,29 +41,29 @@ func TestWindows(t *testing.T) {
 		where  []string // equations that the circuit has
 	}{
 		"causal convolutions": {40, []*pb.NodeProto{
-			op("Conv", "c0 w3 b3", "h", listAttr("pads", 2, 0)), op("Relu", "h", "r"), op("Conv", "r w3", "c1", listAttr("pads", 4, 0), listAttr("dilations", 2)),
+			op("Conv", "c0 w3 b3", "h", intsAttr("pads", 2, 0)), op("Relu", "h", "r"), op("Conv", "r w3", "c1", intsAttr("pads", 4, 0), intsAttr("dilations", 2)),
 		}, true, []string{"i - j - k + 2", "i - j - 2k + 4"}},
 		"cut off": {40, []*pb.NodeProto{
-			op("Conv", "c0 w3 b3", "h", listAttr("pads", 2, 2)), op("Slice", "h zero end two", "c1"),
+			op("Conv", "c0 w3 b3", "h", intsAttr("pads", 2, 2)), op("Slice", "h zero end two", "c1"),
 		}, true, nil},
 		"padded with a Pad": {40, []*pb.NodeProto{op("Pad", "c0 left", "p"), op("Conv", "p w3", "c1")}, true, nil},
-		"of each channel":   {40, []*pb.NodeProto{op("Conv", "c0 w1", "c1", listAttr("pads", 2, 0), intAttr("group", 3))}, true, nil},
+		"of each channel":   {40, []*pb.NodeProto{op("Conv", "c0 w1", "c1", intsAttr("pads", 2, 0), intAttr("group", 3))}, true, nil},
 		"maxima of the past": {40, []*pb.NodeProto{
-			op("Relu", "c0", "r"), op("MaxPool", "r", "c1", listAttr("kernel_shape", 4), listAttr("pads", 3, 0)),
+			op("Relu", "c0", "r"), op("MaxPool", "r", "c1", intsAttr("kernel_shape", 4), intsAttr("pads", 3, 0)),
 		}, true, nil},
-		"maxima over a copied edge": {12, []*pb.NodeProto{op("MaxPool", "c0", "c1", listAttr("kernel_shape", 3), listAttr("pads", 2, 0))}, true, nil},
-		"symmetric":                 {40, []*pb.NodeProto{op("Conv", "c0 w3 b3", "c1", listAttr("pads", 1, 1))}, false, []string{"i - j - k + 1"}},
-		"one cell ahead":            {40, []*pb.NodeProto{op("Pad", "c0 ahead", "p"), op("Conv", "p w3", "c1", listAttr("pads", 1, 0))}, false, []string{"i - j - k + 1"}},
+		"maxima over a copied edge": {12, []*pb.NodeProto{op("MaxPool", "c0", "c1", intsAttr("kernel_shape", 3), intsAttr("pads", 2, 0))}, true, nil},
+		"symmetric":                 {40, []*pb.NodeProto{op("Conv", "c0 w3 b3", "c1", intsAttr("pads", 1, 1))}, false, []string{"i - j - k + 1"}},
+		"one cell ahead":            {40, []*pb.NodeProto{op("Pad", "c0 ahead", "p"), op("Conv", "p w3", "c1", intsAttr("pads", 1, 0))}, false, []string{"i - j - k + 1"}},
 		"strides and back": {24, []*pb.NodeProto{
-			op("Conv", "c0 w3 b3", "h", listAttr("strides", 2), listAttr("pads", 1, 0)), op("Relu", "h", "r"),
-			op("ConvTranspose", "r w2", "c1", listAttr("strides", 2)),
+			op("Conv", "c0 w3 b3", "h", intsAttr("strides", 2), intsAttr("pads", 1, 0)), op("Relu", "h", "r"),
+			op("ConvTranspose", "r w2", "c1", intsAttr("strides", 2)),
 		}, false, nil},
 		"means": {40, []*pb.NodeProto{
-			op("AveragePool", "c0", "a", listAttr("kernel_shape", 3), listAttr("pads", 1, 1)), op("GlobalAveragePool", "c0", "g"), op("Add", "a g", "c1"),
+			op("AveragePool", "c0", "a", intsAttr("kernel_shape", 3), intsAttr("pads", 1, 1)), op("GlobalAveragePool", "c0", "g"), op("Add", "a g", "c1"),
 		}, false, nil},
 		"pictures": {36, []*pb.NodeProto{ // 3 channels of 6·6, halved and repeated
-			op("Reshape", "c0 square", "s"), op("Conv", "s w33 b3", "h", listAttr("pads", 1, 1, 1, 1)), op("MaxPool", "h", "m", listAttr("kernel_shape", 2, 2), listAttr("strides", 2, 2)),
-			op("ConvTranspose", "m w22", "u", listAttr("strides", 2, 2)), op("Reshape", "u flat", "c1"),
+			op("Reshape", "c0 square", "s"), op("Conv", "s w33 b3", "h", intsAttr("pads", 1, 1, 1, 1)), op("MaxPool", "h", "m", intsAttr("kernel_shape", 2, 2), intsAttr("strides", 2, 2)),
+			op("ConvTranspose", "m w22", "u", intsAttr("strides", 2, 2)), op("Reshape", "u flat", "c1"),
 		}, false, nil},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -48,6 +48,7 @@ func TestDecodedTextsAreProved(t *testing.T) {
 			k, _, err := engine.Setup(ctx, circuit.Single(c), randomWeights(c), o)
 			require.NoError(t, err)
 			g := c.Generation
+			var want []byte // by a whole pass
 			last := func(logits []int64) int64 { return statement.Argmax(logits[len(logits)-g.Vocab:]) }
 			for left := range 2 { // tokens that Prove computes
 				d, err := k.Decode(0)
@@ -74,8 +75,10 @@ func TestDecodedTextsAreProved(t *testing.T) {
 				}
 				proof, err := d.Prove(ctx, st, o)
 				require.NoError(t, err)
-				want, err := k.Prove(ctx, &engine.Input{Statement: st.Hide(c), Private: generation.PrivateInput(c, st.Tokens)}, o)
-				require.NoError(t, err)
+				if left == 0 {
+					want, err = k.Prove(ctx, &engine.Input{Statement: st.Hide(c), Private: generation.PrivateInput(c, st.Tokens)}, o)
+					require.NoError(t, err)
+				}
 				require.Equal(t, want, proof)
 			}
 		})

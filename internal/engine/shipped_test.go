@@ -26,7 +26,7 @@ var hooks = []string{"engine.Dishonest", "witness.WithOverride", "witness.Withou
 func TestProgramsLinkNoHook(t *testing.T) {
 	program := filepath.Join(t.TempDir(), "prover")
 	inlined := "-gcflags=github.com/zkllmc/zkllmc/...=-l" // nothing of ours is, so that every function that is called has a symbol
-	out, err := exec.Command("go", "build", inlined, "-o", program, "../../generated/sums/cmd/prover").CombinedOutput()
+	out, err := exec.Command("go", "build", inlined, "-ldflags=-w", "-o", program, "../../generated/sums/cmd/prover").CombinedOutput()
 	require.NoError(t, err, "%s", out)
 	out, err = exec.Command("go", "tool", "nm", program).CombinedOutput()
 	require.NoError(t, err)
