@@ -9,6 +9,7 @@ import (
 	"github.com/zkllmc/zkllmc/compiler/internal/frontend"
 	"github.com/zkllmc/zkllmc/compiler/internal/onnx"
 	"github.com/zkllmc/zkllmc/compiler/internal/quant"
+	"github.com/zkllmc/zkllmc/compiler/internal/vocab"
 	"github.com/zkllmc/zkllmc/ir"
 	"github.com/zkllmc/zkllmc/ir/plan"
 )
@@ -292,10 +293,26 @@ func (r *Result) ports(cfg Config) error {
 	switch {
 	case r.generation:
 		f.Outputs[0].Kind = plan.Integers // the exact accumulators
+		return fits(cfg, f.Vocab())
 	case cfg.Vocab != nil && why == "":
 		return fmt.Errorf("a function has no texts; leave the tokenizer out, or compile the model for generations")
 	case cfg.Vocab != nil:
 		return fmt.Errorf("this model continues no text, since %s; leave the tokenizer out", why)
+	}
+	return nil
+}
+
+// fits refuses a tokenizer with more tokens than the model knows, whose texts it could not read.
+func fits(cfg Config, known int) error {
+	if cfg.Vocab == nil {
+		return nil
+	}
+	t, err := vocab.Parse(cfg.Vocab, cfg.Template)
+	if err != nil {
+		return fmt.Errorf("the tokenizer: %w", err)
+	}
+	if t.Size() > known {
+		return fmt.Errorf("the tokenizer has %d tokens, the model knows %d, so that it belongs to another model; give the file that came with this one", t.Size(), known)
 	}
 	return nil
 }

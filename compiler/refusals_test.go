@@ -7,6 +7,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	pb "github.com/zkllmc/zkllmc/internal/onnx/pb"
+	"github.com/zkllmc/zkllmc/runtime/tokens"
 )
 
 // TestRefusalsNameTheNode refuses models in the quantiser and in the planner, and wants the ONNX node, its operator, what is in the way
@@ -59,4 +60,21 @@ func TestVanishingScores(t *testing.T) {
 	nodes := append(chain(10, "Mul", func(prev string) string { return prev + " c" }), op("Softmax", "y", "z"))
 	nodes[0].Input[0], nodes[9].Output[0], nodes[10].Input[0], nodes[10].Output[0] = "q", "s", "s", "y"
 	analysed(t, bigramModel(append([]*pb.NodeProto{op("MatMul", "x wq", "q")}, nodes...), matrix("wq", 3, 3), c))
+}
+
+// A tokenizer with more tokens than the model knows is refused before anything is calibrated, whoever compiles.
+func TestTokenizerOfAnotherModel(t *testing.T) {
+	file := write(t, bigramModel([]*pb.NodeProto{op("Tanh", "x", "y")}))
+	compile := func(words string) (phases []string, err error) {
+		_, err = Analyse(context.Background(), file, narrow(Config{Vocab: []byte(words), Progress: func(phase string) { phases = append(phases, phase) }}))
+		return phases, err
+	}
+	_, err := compile(`{"tokeniser": "character", "vocab": {"a": 0, "b": 1, "c": 2, "d": 3, "e": 4, "f": 5}}`)
+	require.NoError(t, err)
+	phases, err := compile(`{"tokeniser": "character", "vocab": {"a": 0, "b": 1, "c": 2, "d": 3, "e": 4, "f": 5, "g": 6}}`)
+	require.ErrorIs(t, err, ErrUnsupported)
+	require.ErrorContains(t, err, "the tokenizer has 7 tokens, the model knows 6")
+	require.NotContains(t, phases, "calibrating")
+	_, err = compile(`{}`)
+	require.ErrorIs(t, err, tokens.ErrVocabulary)
 }

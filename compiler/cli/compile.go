@@ -21,7 +21,6 @@ import (
 	"github.com/zkllmc/zkllmc/internal/atomicfile"
 	"github.com/zkllmc/zkllmc/internal/circuit"
 	"github.com/zkllmc/zkllmc/internal/console"
-	"github.com/zkllmc/zkllmc/internal/cost"
 )
 
 // manifestFile is written beside generated code; inspect reads it, and it marks a folder as ours.
@@ -52,8 +51,6 @@ type lengthInfo struct {
 	WitnessCells int64  `json:"witness_cells"`
 	LookupCells  int64  `json:"lookup_cells"`
 	ProofBytes   int    `json:"proof_bytes"`
-
-	Work cost.Work `json:"work"`
 }
 
 type tensorInfo struct {
@@ -214,9 +211,6 @@ func (a *app) compile(ctx context.Context, model string, m *modelFlags, o *outpu
 	}
 	desc := describe(r)
 	if t := m.words; t != nil {
-		if g := r.Circuit.Generation; t.Size() > g.Vocab {
-			return console.Usagef("%s has %d tokens, the model knows %d: it belongs to another model", m.tokenizer, t.Size(), g.Vocab)
-		}
 		desc.Tokenizer = fmt.Sprintf("%x", t.Sum())
 		if _, ends := t.End(); !ends {
 			fmt.Fprintf(a.err, "zkllmc: %s does not say which token ends an answer, so that answers go on to the circuit's length: give --chat or --end-token\n", m.tokenizer)
@@ -358,7 +352,7 @@ func describe(r *compiler.Result) manifest {
 	}
 	if members := r.Members(); len(members) > 1 {
 		for _, m := range members {
-			d.Lengths = append(d.Lengths, lengthInfo{m.Length, hexadecimal(m.Circuit.Digest()), m.Stats.WitnessCells, m.Stats.LookupCells, m.Stats.ProofBytes, m.Stats.Work})
+			d.Lengths = append(d.Lengths, lengthInfo{m.Length, hexadecimal(m.Circuit.Digest()), m.Stats.WitnessCells, m.Stats.LookupCells, m.Stats.ProofBytes})
 		}
 	}
 	for i := range r.Circuit.Ports {

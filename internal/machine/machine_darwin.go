@@ -17,6 +17,3 @@ func cpu() string {
 	}
 	return architecture()
 }
-
-// available: the system has no simple word on it.
-func available() uint64 { return 0 }

@@ -20,5 +20,3 @@ func cpu() string {
 	}
 	return architecture()
 }
-
-func available() uint64 { return 0 }
