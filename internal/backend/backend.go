@@ -33,6 +33,14 @@ func (t *Tensor) Cells(lo, hi int) []int64 {
 	return v
 }
 
+// Run returns the values from lo up to hi-1, without a copy and without a shape.
+func (t *Tensor) Run(lo, hi int) Tensor {
+	if t.V != nil {
+		return Tensor{V: t.V[lo:hi]}
+	}
+	return Tensor{Short: t.Short[lo:hi]}
+}
+
 // All returns all values.
 func (t *Tensor) All() []int64 { return t.Cells(0, t.Len()) }
 

@@ -123,14 +123,26 @@ func (l *Layout) Cells(c *circuit.Circuit, data func(circuit.ID) *backend.Tensor
 			return nil, fmt.Errorf("commit: tensor %s has no values of shape %v", c.Tensor(id).Name, c.Tensor(id).Shape)
 		}
 	}
-	return l.CellsOf(c, Range{0, l.Rows}, func(id circuit.ID, lo, hi int) ([]int64, error) { return data(id).Cells(lo, hi), nil })
+	return l.CellsIn(c, Range{0, l.Rows}, data)
 }
 
 // Range is a run of rows, from From up to To-1.
 type Range struct{ From, To int }
 
-// CellsOf is Cells for a run of rows. It asks data for runs of a tensor's cells, row-major, from lo up to hi-1.
+// CellsIn is Cells for a run of rows.
+func (l *Layout) CellsIn(c *circuit.Circuit, rows Range, data func(circuit.ID) *backend.Tensor) ([][]int32, error) {
+	return l.lay(c, rows, func(id circuit.ID, lo, hi int) (backend.Tensor, error) { return data(id).Run(lo, hi), nil })
+}
+
+// CellsOf is CellsIn for tensors that are not in memory. It asks data for runs of a tensor's cells, row-major, from lo up to hi-1.
 func (l *Layout) CellsOf(c *circuit.Circuit, rows Range, data func(id circuit.ID, lo, hi int) ([]int64, error)) ([][]int32, error) {
+	return l.lay(c, rows, func(id circuit.ID, lo, hi int) (t backend.Tensor, err error) {
+		t.V, err = data(id, lo, hi)
+		return t, err
+	})
+}
+
+func (l *Layout) lay(c *circuit.Circuit, rows Range, data runs) ([][]int32, error) {
 	out := make([][]int32, rows.To-rows.From)
 	first := sort.Search(len(l.order), func(i int) bool { return l.Of(l.order[i]).To > rows.From })
 	for _, id := range l.order[first:] {
@@ -155,15 +167,18 @@ func (l *Layout) Of(id circuit.ID) Range {
 // Shared says whether a tensor lies in a row with others.
 func (l *Layout) Shared(id circuit.ID) bool { return l.places[id].packed }
 
+// runs yields a tensor's cells, row-major, from lo up to hi-1.
+type runs func(id circuit.ID, lo, hi int) (backend.Tensor, error)
+
 // fill lays a tensor's cells out in the given ones of its rows; out begins with row base.
-func (l *Layout) fill(out [][]int32, base int, rows Range, id circuit.ID, shape []int, data func(circuit.ID, int, int) ([]int64, error)) error {
+func (l *Layout) fill(out [][]int32, base int, rows Range, id circuit.ID, shape []int, data runs) error {
 	p := &l.places[id]
 	if p.packed {
 		v, err := data(id, 0, circuit.Size(shape))
 		if err != nil {
 			return err
 		}
-		return l.fillRow(&out[p.first-base], p.offset, shape, v)
+		return l.fillRow(&out[p.first-base], p.offset, shape, &v)
 	}
 	lo := l.start(shape, rows.From-p.first)
 	v, err := data(id, lo, l.start(shape, rows.To-p.first))
@@ -171,8 +186,8 @@ func (l *Layout) fill(out [][]int32, base int, rows Range, id circuit.ID, shape 
 		return err
 	}
 	for r := rows.From; r < rows.To; r++ {
-		cells := v[l.start(shape, r-p.first)-lo : l.start(shape, r+1-p.first)-lo]
-		if err := l.fillRow(&out[r-base], 0, l.box(shape, len(cells)), cells); err != nil {
+		cells := v.Run(l.start(shape, r-p.first)-lo, l.start(shape, r+1-p.first)-lo)
+		if err := l.fillRow(&out[r-base], 0, l.box(shape, cells.Len()), &cells); err != nil {
 			return err
 		}
 	}
@@ -193,12 +208,16 @@ func (l *Layout) box(shape []int, n int) []int {
 }
 
 // fillRow copies the cells of a box into a row, from a column on.
-func (l *Layout) fillRow(row *[]int32, offset int, shape []int, v []int64) error {
+func (l *Layout) fillRow(row *[]int32, offset int, shape []int, v *backend.Tensor) error {
 	last := shape[len(shape)-1]
-	for line := 0; line*last < len(v); line++ {
+	for line := 0; line*last < v.Len(); line++ {
 		col := offset + paddedLine(shape, line)
 		*row = l.reach(*row, col+last)
-		if err := narrow((*row)[col:col+last], v[line*last:(line+1)*last]); err != nil {
+		to, cells := (*row)[col:col+last], v.Run(line*last, (line+1)*last)
+		for i, x := range cells.Short {
+			to[i] = int32(x)
+		}
+		if err := narrow(to, cells.V); err != nil {
 			return err
 		}
 	}

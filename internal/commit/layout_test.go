@@ -94,6 +94,15 @@ func TestCellsOfRuns(t *testing.T) {
 			})
 			require.NoError(t, err)
 			require.Equal(t, rows[from:to], got)
+			got, err = l.CellsIn(c, Range{from, to}, func(id circuit.ID) *backend.Tensor {
+				s := &backend.Tensor{Shape: data[id].Shape, Short: make([]int16, data[id].Len())}
+				for i, v := range data[id].V {
+					s.Short[i] = int16(v)
+				}
+				return s
+			})
+			require.NoError(t, err)
+			require.Equal(t, rows[from:to], got, "from cells of 16 bits")
 			n := 0
 			for _, row := range got {
 				for _, v := range row {

@@ -259,7 +259,7 @@ func (k *Key) proveAssignment(ctx context.Context, m *member, st statement.State
 	w := format.NewWriter(format.MagicProof, m.c.Digest())
 	w.Raw(k.id[:])
 	p := protocol.Inference(k.f, m.c, k.points, st)
-	p.Weights.Rows, p.Weights.Cells = k.rows, func(r commit.Range) [][]int32 { return cellsAgain(p.Weights.Layout, m.c, r, m.data.Cells) }
+	p.Weights.Rows, p.Weights.Cells = k.rows, func(r commit.Range) [][]int32 { return cellsAgain(p.Weights.Layout, m.c, r, m.data.tensor) }
 	p.Data = a.Tensor
 	if err := run(ctx, p, k.secret, w, o); err != nil {
 		return nil, err
@@ -297,9 +297,7 @@ func run(ctx context.Context, p *protocol.Proof, secret [32]byte, w *format.Writ
 	layout := commit.NewLayout(p.Circuit, circuit.Witness, p.Circuit.WitnessBits)
 	p.Phase = o.phase
 	if o.hooks.Rows == nil { // what is changed cannot be laid out once more
-		p.Cells = func(r commit.Range) [][]int32 {
-			return cellsAgain(layout, p.Circuit, r, func(id circuit.ID, lo, hi int) ([]int64, error) { return p.Data(id).Cells(lo, hi), nil })
-		}
+		p.Cells = func(r commit.Range) [][]int32 { return cellsAgain(layout, p.Circuit, r, p.Data) }
 	}
 	for {
 		cells, err := layout.Cells(p.Circuit, p.Data)
@@ -332,8 +330,8 @@ func run(ctx context.Context, p *protocol.Proof, secret [32]byte, w *format.Writ
 }
 
 // cellsAgain are the cells of rows that were laid out without an error before.
-func cellsAgain(l *commit.Layout, c *circuit.Circuit, rows commit.Range, data func(id circuit.ID, lo, hi int) ([]int64, error)) [][]int32 {
-	cells, err := l.CellsOf(c, rows, data)
+func cellsAgain(l *commit.Layout, c *circuit.Circuit, rows commit.Range, data func(circuit.ID) *backend.Tensor) [][]int32 {
+	cells, err := l.CellsIn(c, rows, data)
 	if err != nil {
 		panic("engine: " + err.Error())
 	}
