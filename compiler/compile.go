@@ -380,13 +380,15 @@ func (r *Result) inputs(given []Input) (out []quant.Input, err error) {
 		return nil, err
 	}
 	for _, in := range given {
-		elements, err := r.elements(in)
-		if err != nil {
-			return nil, err
+		run := quant.Input{}
+		if run.Elements, err = r.elements(in); err == nil {
+			run.Expected, err = r.expected(in)
 		}
-		run := quant.Input{Elements: elements, Expected: r.expected(in)}
+		if err != nil {
+			return nil, refuse(in.fail(err))
+		}
 		if r.generation {
-			run.Positions = min(len(in.Elements[0].Values), len(elements[0]))
+			run.Positions = min(len(in.Elements[0].Values), len(run.Elements[0]))
 		}
 		out = append(out, run)
 	}

@@ -41,8 +41,10 @@ type Data struct {
 type Input struct {
 	Elements []Data
 	Expected []Data
-	// Archive says that names which the model lacks are left out, and that the first elements are the tokens where none is left.
-	Archive bool
+	// Arrays are elements or expected, by their names alone.
+	Arrays []Data
+	// From says where the input comes from, for messages.
+	From string
 	// Cut says that tokens beyond the model's length are left out.
 	Cut bool
 }
@@ -69,13 +71,29 @@ func namesOf(m *onnx.Model) fileNames {
 }
 
 // find returns the data of a port: by its name, or at its place among those without names.
-func find(data []Data, names []string, port string) ([]float64, bool) {
+func find(data []Data, names []string, port string) (Data, bool) {
 	for i, d := range data {
 		if d.Name == port || d.Name == "" && i < len(names) && names[i] == port {
-			return d.Values, true
+			return d, true
 		}
 	}
-	return nil, false
+	return Data{}, false
+}
+
+// has says whether data has a shape, but for axes of extent 1. Elements in a list that says nothing of a shape have any.
+func (d *Data) has(shape []int) bool {
+	wide := func(shape []int) []int {
+		return slices.DeleteFunc(slices.Clone(shape), func(extent int) bool { return extent == 1 })
+	}
+	return d.Shape == nil || slices.Equal(wide(d.Shape), wide(shape))
+}
+
+// fail is an error about an input.
+func (in *Input) fail(err error) error {
+	if in.From != "" && err != nil {
+		err = fmt.Errorf("%s: %w", in.From, err)
+	}
+	return err
 }
 
 // checkData refuses data of what the model does not have.
@@ -85,35 +103,27 @@ func checkData(side string, data []Data, names []string) error {
 		case d.Name == "" && i >= len(names):
 			return fmt.Errorf("data of %d %ss; the model has %s", len(data), side, listed(names))
 		case d.Name != "" && !slices.Contains(names, d.Name):
-			return fmt.Errorf("%w: data of %s %q; the model has %s", ErrName, side, d.Name, listed(names))
+			return fmt.Errorf("data of %s %q; the model has %s", side, d.Name, listed(names))
 		}
 	}
 	return nil
 }
 
-// settle returns an input without what an archive holds besides, or says what the model does not have.
+// settle returns an input whose arrays are elements or expected, or says what the model does not have.
 func (f fileNames) settle(in Input) (Input, error) {
-	if in.Archive {
-		elements, used := known(in.Elements, f.inputs, f.outputs, len(f.inputs) == 1)
-		in.Elements = elements
-		in.Expected, _ = known(in.Expected, f.outputs, append(used, f.inputs...), len(f.inputs) == 1)
-	}
-	return in, f.check(in)
-}
-
-// known keeps the data whose names are among these, and says what they are called. If there is none and first is set, that is the first
-// without its name, but for those that belong to the other side.
-func known(data []Data, names, other []string, first bool) (out []Data, used []string) {
-	for _, d := range data {
-		if slices.Contains(names, d.Name) {
-			out, used = append(out, d), append(used, d.Name)
+	for _, d := range in.Arrays {
+		input, output := slices.Contains(f.inputs, d.Name), slices.Contains(f.outputs, d.Name)
+		if !input && !output {
+			return in, in.fail(fmt.Errorf("an array %q; the model has the inputs %s and the outputs %s", d.Name, listed(f.inputs), listed(f.outputs)))
+		}
+		if input {
+			in.Elements = append(in.Elements, d)
+		} else {
+			in.Expected = append(in.Expected, d)
 		}
 	}
-	i := slices.IndexFunc(data, func(d Data) bool { return !slices.Contains(other, d.Name) })
-	if len(out) == 0 && i >= 0 && first {
-		return []Data{{Shape: data[i].Shape, Values: data[i].Values}}, []string{data[i].Name}
-	}
-	return out, used
+	in.Arrays = nil
+	return in, in.fail(f.check(in))
 }
 
 func (f fileNames) check(in Input) error {
@@ -143,7 +153,7 @@ func (f fileNames) ranges(m *onnx.Model, cfg Config) (map[string]Range, error) {
 		var seen []float64
 		for _, c := range cfg.Calibrate {
 			x, _ := find(c.Elements, f.inputs, in.Name)
-			seen = append(seen, x...)
+			seen = append(seen, x.Values...)
 		}
 		switch {
 		case len(seen) == 0:
@@ -202,10 +212,10 @@ func (r *Result) split(inputs []Input) (out []Input, err error) {
 		n := max(1, ids.Shape[len(ids.Shape)-1])
 		rows := len(ids.Values) / n
 		for k := range rows {
-			row := Input{Cut: in.Cut, Elements: []Data{{Name: ids.Name, Values: ids.Values[k*n : (k+1)*n]}}}
+			row := Input{Cut: in.Cut, From: in.From, Elements: []Data{{Name: ids.Name, Values: ids.Values[k*n : (k+1)*n]}}}
 			for _, d := range in.Expected {
 				if len(d.Values)%rows != 0 {
-					return nil, refuse(fmt.Errorf("%d expected cells for %d rows of token ids", len(d.Values), rows))
+					return nil, refuse(in.fail(fmt.Errorf("%d expected cells for %d rows of token ids", len(d.Values), rows)))
 				}
 				m := len(d.Values) / rows
 				row.Expected = append(row.Expected, Data{Name: d.Name, Values: d.Values[k*m : (k+1)*m]})
@@ -216,54 +226,71 @@ func (r *Result) split(inputs []Input) (out []Input, err error) {
 	return out, nil
 }
 
-// elements brings an input into the order of the graph's inputs. Token ids of a generation are padded.
+// elements brings a settled input into the order of the graph's inputs. Token ids of a generation are padded.
 func (r *Result) elements(in Input) ([][]float64, error) {
-	in, err := r.names.settle(in)
-	if err != nil {
-		return nil, refuse(err)
-	}
 	var out [][]float64
 	for i := range r.float.Inputs {
 		p := &r.float.Inputs[i]
-		x, ok := find(in.Elements, r.names.inputs, p.Name)
+		d, ok := find(in.Elements, r.names.inputs, p.Name)
 		if !ok {
-			return nil, refuse(fmt.Errorf("data without the input %q; the model has %s", p.Name, listed(r.names.inputs)))
+			return nil, fmt.Errorf("data without the input %q; the model has %s", p.Name, listed(r.names.inputs))
 		}
-		n := ir.Size(p.Shape)
-		if in.Cut && r.float.IsLanguageModel() {
-			x = x[:min(len(x), n)]
-		}
-		if r.generation {
-			if len(x) == 0 || len(x) > n {
-				return nil, refuse(fmt.Errorf("an input of %d tokens; the model takes 1 to %d", len(x), n))
-			}
-			for x = slices.Clone(x); len(x) < n; {
-				x = append(x, float64(r.pad))
-			}
-		}
-		if len(x) != n {
-			return nil, refuse(fmt.Errorf("%d elements of the input %q; it has shape %v", len(x), p.Name, p.Shape))
-		}
-		for k, v := range x {
-			if !(v >= p.Lo && v <= p.Hi) || p.Kind != plan.Reals && v != math.Trunc(v) {
-				return nil, refuse(fmt.Errorf("input %q: element %d is %g; it takes %s in [%g, %g]", p.Name, k, v, strings.ToLower(string(p.Kind)), p.Lo, p.Hi))
-			}
+		x, err := r.portElements(p, &d, in.Cut)
+		if err != nil {
+			return nil, err
 		}
 		out = append(out, x)
 	}
 	return out, nil
 }
 
-// expected brings expected outputs into the order of the graph's outputs; nil if there are none.
-func (r *Result) expected(in Input) (out [][]float64) {
+// portElements are the elements of one input.
+func (r *Result) portElements(p *ir.Port, d *Data, cut bool) ([]float64, error) {
+	x, n := d.Values, ir.Size(p.Shape)
+	if cut && r.float.IsLanguageModel() {
+		x = x[:min(len(x), n)]
+	}
+	if r.generation {
+		if len(x) == 0 || len(x) > n {
+			return nil, fmt.Errorf("an input of %d tokens; the model takes 1 to %d", len(x), n)
+		}
+		for x = slices.Clone(x); len(x) < n; {
+			x = append(x, float64(r.pad))
+		}
+	}
+	if len(x) != n {
+		return nil, fmt.Errorf("%d elements of the input %q; it has shape %v", len(x), p.Name, p.Shape)
+	}
+	if p.Kind != plan.IDs && !d.has(p.Shape) { // ids have one axis in a circuit, whatever the file gives them
+		return nil, fmt.Errorf("elements in shape %v of the input %q; it has shape %v", d.Shape, p.Name, p.Shape)
+	}
+	for k, v := range x {
+		if !(v >= p.Lo && v <= p.Hi) || p.Kind != plan.Reals && v != math.Trunc(v) {
+			return nil, fmt.Errorf("input %q: element %d is %g; it takes %s in [%g, %g]", p.Name, k, v, strings.ToLower(string(p.Kind)), p.Lo, p.Hi)
+		}
+	}
+	return x, nil
+}
+
+// expected brings the expected outputs of a settled input into the order of the graph's outputs; nil if there are none. Of a language model
+// they may be rows for the first positions; of an output that is indices, other axes than the graph's.
+func (r *Result) expected(in Input) (out [][]float64, err error) {
 	if len(in.Expected) == 0 {
-		return nil
+		return nil, nil
 	}
-	for _, p := range r.float.Outputs {
-		x, _ := find(in.Expected, r.names.outputs, p.Name)
-		out = append(out, x)
+	for i := range r.float.Outputs {
+		p := &r.float.Outputs[i]
+		d, _ := find(in.Expected, r.names.outputs, p.Name)
+		shape := p.Shape
+		if r.float.IsLanguageModel() {
+			shape = []int{len(d.Values) / r.float.Vocab(), r.float.Vocab()}
+		}
+		if len(d.Values) == ir.Size(shape) && !p.Indices && !d.has(shape) {
+			return nil, fmt.Errorf("expected cells in shape %v of the output %q; it has shape %v", d.Shape, p.Name, shape)
+		}
+		out = append(out, d.Values)
 	}
-	return out
+	return out, nil
 }
 
 // ports says what statements tell of the inputs and outputs of a prepared graph, and of which kind they are.

@@ -2,6 +2,7 @@ package compiler
 
 import (
 	"context"
+	"fmt"
 	"math"
 	"math/rand/v2"
 	"os"
@@ -433,4 +434,27 @@ func TestInputsThatAreLeftOut(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, []string{`no output depends on the input "z": it is left out`}, r.Notes)
 	require.Len(t, r.Circuit.Ports, 3)
+}
+
+// Elements and expected cells have the shape of their port but for axes of extent 1, or stand in a list that has none.
+func TestDataOfAnotherShape(t *testing.T) {
+	x, nodes := port("x", float32s, 1, 2, 3), []*pb.NodeProto{op("MatMul", "x W", "h"), op("Relu", "h", "y")}
+	r, err := Analyse(context.Background(), write(t, portsModel([]*pb.ValueInfoProto{x}, []string{"y"}, nodes, matrix("W", 3, 2))), Config{Ranges: map[string]Range{"x": {Lo: -1, Hi: 1}}})
+	require.NoError(t, err)
+	const asInput, asOutput = `elements in shape %v of the input "x"; it has shape [1 2 3]`, `expected cells in shape %v of the output "y"; it has shape [1 2 2]`
+	for _, c := range []struct {
+		shape, expected []int
+		refused         string
+	}{
+		{[]int{1, 2, 3}, []int{1, 2, 2}, ""}, {[]int{2, 3}, []int{2, 1, 2}, ""}, {nil, nil, ""},
+		{[]int{3, 2}, nil, fmt.Sprintf(asInput, []int{3, 2})}, {[]int{6}, nil, fmt.Sprintf(asInput, []int{6})},
+		{nil, []int{4}, fmt.Sprintf(asOutput, []int{4})},
+	} {
+		_, err := r.inputs([]Input{{From: "f", Elements: []Data{{Shape: c.shape, Values: make([]float64, 6)}}, Expected: []Data{{Shape: c.expected, Values: make([]float64, 4)}}}})
+		if c.refused == "" {
+			require.NoError(t, err, "%v", c)
+		} else {
+			require.ErrorContains(t, err, "f: "+c.refused)
+		}
+	}
 }

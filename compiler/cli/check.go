@@ -32,9 +32,10 @@ If it is not, the exit code is 5 and the place where most precision is lost is n
 from the expected outputs by more: then the frontend understands the file otherwise than what computed them, or they are of another model.
 
 DATA is an ONNX test folder, an npz file with arrays that have the names of inputs and outputs, or JSON: [1,2,3] for the elements of the
-only input, [[1,2],[3]] for several such, {"inputs": {"NAME": nested lists, …}, "outputs": {…}} or a list of these. With --tokenizer it may
-be texts: a .txt file with a prompt per line, or a .jsonl file with {"prompt": "…", "answer": "…"} or {"text": "…"} per line; each is cut to
-the model's length. Prompts go through the template of --chat, a text is what the model reads.
+only input, [[1,2],[3]] for several such, {"inputs": {"NAME": nested lists, …}, "outputs": {…}} or a list of these. Arrays and nested lists
+have the shape of their input or output, where axes of extent 1 do not count. With --tokenizer it may be texts: a .txt file with a prompt
+per line, or a .jsonl file with {"prompt": "…", "answer": "…"} or {"text": "…"} per line; each is cut to the model's length. Prompts go
+through the template of --chat, a text is what the model reads.
 
 With several --length the inputs are run at the longest, and every other length is compared with it on one of them: its integer logits are
 equal.

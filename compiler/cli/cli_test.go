@@ -162,7 +162,10 @@ func TestCheckOfNumbers(t *testing.T) {
 		expects bool
 	}{
 		{map[string]string{"x.npy": x}, console.OK, false},
-		{map[string]string{"picture.npy": x}, console.OK, false},
+		{map[string]string{"picture.npy": x}, console.Unreadable, false},
+		{map[string]string{"x.npy": x, "picture.npy": x}, console.Unreadable, false},
+		{map[string]string{"x.npy": npy("<f4", "(4, 1)", []byte(x[len(x)-16:]))}, console.OK, false},         // an axis of extent 1 elsewhere
+		{map[string]string{"x.npy": npy("<f4", "(2, 2)", []byte(x[len(x)-16:]))}, console.Unreadable, false}, // another shape of the size
 		{map[string]string{"x.npy": x, "y.npy": npy("<f4", "(1, 2)", make([]byte, 8))}, console.Rejected, true},
 		{map[string]string{"y.npy": npy("<f4", "(1, 2)", make([]byte, 8))}, console.Unreadable, false},
 	} {
@@ -171,6 +174,28 @@ func TestCheckOfNumbers(t *testing.T) {
 		code, out, stderr := run(t, "check", model, archive, "--range", "x=-4:4")
 		require.Equal(t, c.code, code, "%v: %s%s", c.arrays, out, stderr)
 		require.Equal(t, c.expects, strings.Contains(out, "against the expected output"), "%v: %s", c.arrays, out)
+		if code == console.Unreadable {
+			require.Contains(t, stderr, archive+": ")
+		}
+	}
+	// Nested lists have a shape, and names are the model's, of inputs and of outputs.
+	for text, want := range map[string]string{
+		`{"inputs": {"x": [[0.5, -1.25], [3, 0]]}}`:                                    `: elements in shape [2 2] of the input "x"; it has shape [1 4]`,
+		`{"inputs": {"x": [0.5, -1.25, 3, 0]}, "outputs": {"y": [[[4.859375], [1]]]}}`: "", // axes of extent 1
+		`[0.5, -1.25, 3, 0]`: "",
+		`[{"inputs": {"x": [1, 1, 1, 1]}}, {"inputs": {"z": [1]}}]`:           `, input 2: data of input "z"; the model has x`,
+		`{"inputs": {"x": [1, 1, 1, 1]}, "outputs": {"z": [1]}}`:              `: data of output "z"; the model has y`,
+		`{"inputs": {"x": [1, 1, 1, 1]}, "outputs": {"y": [[1, 2], [1, 2]]}}`: "4 expected cells",
+	} {
+		require.NoError(t, os.WriteFile(data, []byte(text), 0o600))
+		code, _, stderr := run(t, "check", model, data, "--range", "x=-4:4", "--tolerance", "1")
+		if want == "" {
+			require.NotEqual(t, console.Unreadable, code, "%s: %s", text, stderr)
+			continue
+		}
+		require.Equal(t, console.Unreadable, code, "%s: %s", text, stderr)
+		require.Contains(t, stderr, want)
+		require.True(t, want[0] == '4' || strings.Contains(stderr, data+want), stderr)
 	}
 }
 
@@ -502,15 +527,15 @@ func TestReadData(t *testing.T) {
 	})))
 	require.NoError(t, err)
 	require.Equal(t, []compiler.Input{{
-		Elements: []compiler.Data{{Name: "input_ids", Shape: []int{2, 1}, Values: []float64{5, 6}}, {Name: "logits", Shape: []int{2, 1, 1}, Values: []float64{1, -2}}},
-		Expected: []compiler.Data{{Name: "logits", Shape: []int{2, 1, 1}, Values: []float64{1, -2}}, {Name: "input_ids", Shape: []int{2, 1}, Values: []float64{5, 6}}},
-		Archive:  true,
+		Arrays: []compiler.Data{{Name: "input_ids", Shape: []int{2, 1}, Values: []float64{5, 6}}, {Name: "logits", Shape: []int{2, 1, 1}, Values: []float64{1, -2}}},
+		From:   filepath.Join(dir, "x.npz"),
 	}}, in)
 	in, err = readData(file("named.json", []byte(`[{"inputs": {"x": [[0.5, -1], [2, 3e0]], "m": [true, false]}, "outputs": {"y": 7}}]`)))
 	require.NoError(t, err)
 	require.Equal(t, []compiler.Input{{
-		Elements: []compiler.Data{{Name: "m", Values: []float64{1, 0}}, {Name: "x", Values: []float64{0.5, -1, 2, 3}}},
-		Expected: []compiler.Data{{Name: "y", Values: []float64{7}}},
+		Elements: []compiler.Data{{Name: "m", Shape: []int{2}, Values: []float64{1, 0}}, {Name: "x", Shape: []int{2, 2}, Values: []float64{0.5, -1, 2, 3}}},
+		Expected: []compiler.Data{{Name: "y", Shape: []int{}, Values: []float64{7}}},
+		From:     filepath.Join(dir, "named.json"),
 	}}, in)
 	for name, data := range map[string][]byte{
 		"empty":       nil,
@@ -524,6 +549,8 @@ func TestReadData(t *testing.T) {
 		"an object":   []byte(`{"tokens": [1]}`),
 		"two values":  []byte(`[1] [2]`),
 		"a word":      []byte(`[1, "two"]`),
+		"ragged":      []byte(`{"inputs": {"x": [[1, 2], [3]]}}`),
+		"too deep":    []byte(`{"inputs": {"x": [[1, 2], [3, [4]]]}}`),
 		"no inputs":   []byte(`{"outputs": {"y": [1]}}`),
 		"half floats": npz(t, map[string]string{"a.npy": npy("<f2", "(1,)", []byte{1, 2})}),
 	} {

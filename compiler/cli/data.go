@@ -37,6 +37,11 @@ func readData(path string) ([]compiler.Input, error) {
 	if err != nil {
 		return nil, console.Unusable(fmt.Errorf("%s: %w", path, err))
 	}
+	for i := range in {
+		if in[i].From = path; len(in) > 1 {
+			in[i].From = fmt.Sprintf("%s, input %d", path, i+1)
+		}
+	}
 	return in, nil
 }
 
@@ -152,11 +157,14 @@ func jsonRows(list []any) ([]compiler.Input, error) {
 	}
 	var out []compiler.Input
 	for _, row := range rows {
-		values, err := flatten(row, nil)
+		d, err := nested(row)
 		if err != nil {
 			return nil, err
 		}
-		out = append(out, compiler.Input{Elements: []compiler.Data{{Values: values}}})
+		if len(d.Shape) == 1 { // the elements, in whatever shape
+			d.Shape = nil
+		}
+		out = append(out, compiler.Input{Elements: []compiler.Data{d}})
 	}
 	return out, nil
 }
@@ -177,15 +185,16 @@ func jsonObject(v any) ([]compiler.Input, error) {
 			return nil, errJSON
 		}
 		for _, name := range slices.Sorted(maps.Keys(tensors)) {
-			values, err := flatten(tensors[name], nil)
+			d, err := nested(tensors[name])
 			if err != nil {
 				return nil, fmt.Errorf("%s %q: %w", key, name, err)
 			}
+			d.Name = name
 			list := &in.Elements
 			if key == "outputs" {
 				list = &in.Expected
 			}
-			*list = append(*list, compiler.Data{Name: name, Values: values})
+			*list = append(*list, d)
 		}
 	}
 	if len(in.Elements) == 0 {
@@ -194,13 +203,30 @@ func jsonObject(v any) ([]compiler.Input, error) {
 	return []compiler.Input{in}, nil
 }
 
-// flatten appends the numbers of nested lists.
-func flatten(v any, out []float64) ([]float64, error) {
+// nested is the numbers of nested lists, with their shape.
+func nested(v any) (d compiler.Data, err error) {
+	d.Shape = []int{}
+	for x, ok := v.([]any); ok; {
+		if d.Shape = append(d.Shape, len(x)); len(x) == 0 {
+			break
+		}
+		x, ok = x[0].([]any)
+	}
+	d.Values, err = flatten(v, d.Shape, nil)
+	return d, err
+}
+
+// flatten appends the numbers of nested lists of a shape.
+func flatten(v any, shape []int, out []float64) ([]float64, error) {
+	list, ok := v.([]any)
+	if ok != (len(shape) > 0) || ok && len(list) != shape[0] {
+		return nil, fmt.Errorf("%w, each as long as those beside it", errJSON)
+	}
 	switch v := v.(type) {
 	case []any:
 		var err error
 		for _, x := range v {
-			if out, err = flatten(x, out); err != nil {
+			if out, err = flatten(x, shape[1:], out); err != nil {
 				return nil, err
 			}
 		}
@@ -221,8 +247,7 @@ func flatten(v any, out []float64) ([]float64, error) {
 	return nil, errJSON
 }
 
-// readNPZ reads a numpy archive as one input, whose arrays have the names of the model's inputs and outputs. Arrays of integers come first:
-// what is called otherwise is taken for token ids and logits.
+// readNPZ reads a numpy archive as one input, whose arrays have the names of the model's inputs and outputs.
 func readNPZ(data []byte) ([]compiler.Input, error) {
 	z, err := zip.NewReader(bytes.NewReader(data), int64(len(data)))
 	if err != nil {
@@ -233,7 +258,7 @@ func readNPZ(data []byte) ([]compiler.Input, error) {
 	}
 	files := append([]*zip.File(nil), z.File...)
 	sort.Slice(files, func(i, j int) bool { return files[i].Name < files[j].Name })
-	var integers, floats []compiler.Data
+	var in compiler.Input
 	for _, f := range files {
 		a, err := readNPY(f)
 		if err != nil {
@@ -242,24 +267,18 @@ func readNPZ(data []byte) ([]compiler.Input, error) {
 		if len(a.values) == 0 {
 			return nil, fmt.Errorf("%s: shape %v has no elements", f.Name, a.shape)
 		}
-		d := compiler.Data{Name: strings.TrimSuffix(f.Name, ".npy"), Shape: a.shape, Values: a.values}
-		if a.integers {
-			integers = append(integers, d)
-		} else {
-			floats = append(floats, d)
-		}
+		in.Arrays = append(in.Arrays, compiler.Data{Name: strings.TrimSuffix(f.Name, ".npy"), Shape: a.shape, Values: a.values})
 	}
 	if len(files) == 0 {
 		return nil, fmt.Errorf("an archive without arrays")
 	}
-	return []compiler.Input{{Elements: slices.Concat(integers, floats), Expected: slices.Concat(floats, integers), Archive: true}}, nil
+	return []compiler.Input{in}, nil
 }
 
 // array is a decoded numpy array.
 type array struct {
-	shape    []int
-	integers bool
-	values   []float64
+	shape  []int
+	values []float64
 }
 
 var (
@@ -330,7 +349,7 @@ func decodeNPY(head string, b []byte) (*array, error) {
 	if d == nil || s == nil || strings.Contains(head, "'fortran_order': True") {
 		return nil, fmt.Errorf("an array of a kind that is not read: %.80s", head)
 	}
-	a := &array{shape: []int{}, integers: d[2] != "f"}
+	a := &array{shape: []int{}}
 	size := 1
 	for _, x := range strings.Split(s[1], ",") {
 		if x = strings.TrimSpace(x); x == "" {

@@ -48,7 +48,7 @@ func (m *modelFlags) readInputs(path string) ([]compiler.Input, error) {
 			return nil, console.Unusable(fmt.Errorf("%s, line %d: %w", path, i+1, err))
 		}
 		in := compiler.Tokens(ids...)
-		in.Cut = true
+		in.Cut, in.From = true, fmt.Sprintf("%s, line %d", path, i+1)
 		out = append(out, in)
 	}
 	if len(out) == 0 {

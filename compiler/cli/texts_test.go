@@ -3,6 +3,7 @@ package cli
 import (
 	"os"
 	"path/filepath"
+	"regexp"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -29,28 +30,29 @@ func TestTexts(t *testing.T) {
 		in.Cut = true
 		return in
 	}
+	read := func(m *modelFlags, path string) []compiler.Input {
+		in, err := m.readInputs(path)
+		require.NoError(t, err)
+		for i := range in {
+			require.Regexp(t, "^"+regexp.QuoteMeta(path)+", line [1-9]$", in[i].From)
+			in[i].From = ""
+		}
+		return in
+	}
 	for name, text := range map[string]string{
 		"a.txt":   "1+2=3;\r\n\n7+8=\n",
 		"a.JSONL": `{"text": "1+2=3;", "id": 7}` + "\n" + `{"prompt": "7+", "answer": "8="}`,
 	} {
-		in, err := m.readInputs(file(name, text))
-		require.NoError(t, err)
-		require.Equal(t, []compiler.Input{input(1, 10, 2, 11, 3, 12), input(7, 10, 8, 11)}, in, name)
+		require.Equal(t, []compiler.Input{input(1, 10, 2, 11, 3, 12), input(7, 10, 8, 11)}, read(m, file(name, text)), name)
 	}
-	in, err := m.readInputs(file("p.jsonl", `{"prompt": "7+"}`))
-	require.NoError(t, err)
-	require.Equal(t, []compiler.Input{input(7, 10)}, in)
+	require.Equal(t, []compiler.Input{input(7, 10)}, read(m, file("p.jsonl", `{"prompt": "7+"}`)))
 	// Prompts and answers of a chat stand in its template, texts do not.
 	const letters = `{"added_tokens": [{"id": 7, "content": "<u>", "special": true}, {"id": 8, "content": "</u>", "special": true}],
 		"decoder": {"type": "Fuse"}, "model": {"type": "BPE", "merges": [], "vocab": {"a": 0, "b": 1, "c": 2, "<": 3, "u": 4, ">": 5, "/": 6}}}`
 	chat := &modelFlags{tokenizer: file("tokenizer.json", letters), chat: file("template.json", `{"before": "<u>", "after": "</u>", "end": "</u>"}`)}
 	require.NoError(t, chat.loadTokenizer(&compiler.Config{}))
-	in, err = chat.readInputs(file("chat.jsonl", `{"prompt": "a", "answer": "b"}`+"\n"+`{"text": "c"}`))
-	require.NoError(t, err)
-	require.Equal(t, []compiler.Input{input(7, 0, 8, 1), input(2)}, in)
-	in, err = chat.readInputs(file("chat.txt", "a"))
-	require.NoError(t, err)
-	require.Equal(t, []compiler.Input{input(7, 0, 8)}, in)
+	require.Equal(t, []compiler.Input{input(7, 0, 8, 1), input(2)}, read(chat, file("chat.jsonl", `{"prompt": "a", "answer": "b"}`+"\n"+`{"text": "c"}`)))
+	require.Equal(t, []compiler.Input{input(7, 0, 8)}, read(chat, file("chat.txt", "a")))
 	for name, c := range map[string]struct{ file, text, want string }{
 		"letters":      {"b.txt", "1+1=\nhello\n", "line 2: "},
 		"nothing":      {"b.txt", "\n \n", "it holds no text"},
