@@ -261,7 +261,7 @@ func (r *Result) portElements(p *ir.Port, d *Data, cut bool) ([]float64, error) 
 	if len(x) != n {
 		return nil, fmt.Errorf("%d elements of the input %q; it has shape %v", len(x), p.Name, p.Shape)
 	}
-	if p.Kind != plan.IDs && !d.has(p.Shape) { // ids have one axis in a circuit, whatever the file gives them
+	if !r.generation && !d.has(p.Shape) {
 		return nil, fmt.Errorf("elements in shape %v of the input %q; it has shape %v", d.Shape, p.Name, p.Shape)
 	}
 	for k, v := range x {

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -84,6 +85,9 @@ func (a *app) check(ctx context.Context, model string, data []string, m *modelFl
 	}
 	r, err := compiler.Analyse(ctx, model, cfg)
 	if err != nil {
+		return err
+	}
+	if err := m.texts(a.err, r, slices.Concat(inputs, cfg.Calibrate)); err != nil {
 		return err
 	}
 	a.progress("running both programs")

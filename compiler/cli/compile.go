@@ -209,6 +209,9 @@ func (a *app) compile(ctx context.Context, model string, m *modelFlags, o *outpu
 	if err != nil {
 		return err
 	}
+	if err := m.texts(a.err, r, cfg.Calibrate); err != nil {
+		return err
+	}
 	desc := describe(r)
 	if t := m.words; t != nil {
 		desc.Tokenizer = fmt.Sprintf("%x", t.Sum())

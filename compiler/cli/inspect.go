@@ -112,6 +112,9 @@ func (a *app) analyse(ctx context.Context, model string, m *modelFlags, canonica
 	if err != nil {
 		return manifest{}, err
 	}
+	if err := m.texts(a.err, r, cfg.Calibrate); err != nil {
+		return manifest{}, err
+	}
 	for i, name := range canonicals {
 		if err := writeCanonical(r.Members()[i].Circuit, name); err != nil {
 			return manifest{}, console.Unusable(err)

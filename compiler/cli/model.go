@@ -124,6 +124,9 @@ func (m *modelFlags) config(a *app) (compiler.Config, error) {
 	if err := m.loadTokenizer(&cfg); err != nil {
 		return cfg, err
 	}
+	if err := m.room(cfg.Lengths); err != nil { // before the work, not after it
+		return cfg, err
+	}
 	for _, path := range m.calibrate {
 		inputs, err := m.readInputs(path)
 		if err != nil {

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"path/filepath"
 	"strings"
 
@@ -81,3 +82,65 @@ func (m *modelFlags) encodeLine(line []byte, object bool) ([]int64, error) {
 }
 
 var errLine = errors.New(`not an object like {"text": "…"} or {"prompt": "…", "answer": "…"}`)
+
+// texts refuses a template that leaves no room for a prompt of a compiled model. It says on stderr what room there is, and how many texts
+// among inputs are cut.
+func (m *modelFlags) texts(stderr io.Writer, r *compiler.Result, inputs []compiler.Input) error {
+	if m.words == nil {
+		return nil
+	}
+	var lengths []int
+	for _, member := range r.Members() {
+		lengths = append(lengths, member.Circuit.Generation.Length)
+	}
+	if err := m.room(lengths); err != nil {
+		return err
+	}
+	if m.chat != "" {
+		fmt.Fprintf(stderr, "zkllmc: the template of --chat takes %d tokens, and leaves %s\n", m.around(), left(m.around(), lengths))
+	}
+	texts, cut, most := 0, 0, lengths[len(lengths)-1]
+	for _, in := range inputs {
+		if in.Cut {
+			texts++
+			if len(in.Elements[0].Values) > most {
+				cut++
+			}
+		}
+	}
+	if cut > 0 {
+		fmt.Fprintf(stderr, "zkllmc: %d of %d texts have more than %d tokens; what is beyond is cut off\n", cut, texts, most)
+	}
+	return nil
+}
+
+// around is how many tokens a prompt has besides those of its text.
+func (m *modelFlags) around() int {
+	ids, err := m.words.Encode("")
+	if err != nil {
+		return 0
+	}
+	return len(ids)
+}
+
+// room refuses lengths, ascending, of which none holds a prompt.
+func (m *modelFlags) room(lengths []int) error {
+	if n := len(lengths); n > 0 && m.words != nil && m.around() >= lengths[n-1] {
+		return console.Usagef("a prompt has %d tokens besides those of its text, of --tokenizer and --chat, and the model takes %d: no prompt would fit; compile for more, --length N or --dim NAME=N",
+			m.around(), lengths[n-1])
+	}
+	return nil
+}
+
+// left says how many tokens lengths leave for a text.
+func left(around int, lengths []int) string {
+	var out []string
+	for _, n := range lengths {
+		free := "none"
+		if n > around {
+			free = fmt.Sprint(n - around)
+		}
+		out = append(out, fmt.Sprintf("%s of %d", free, n))
+	}
+	return strings.Join(out, ", ") + " for a prompt and its answer"
+}

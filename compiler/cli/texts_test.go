@@ -4,12 +4,14 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
 
 	"github.com/zkllmc/zkllmc/compiler"
 	"github.com/zkllmc/zkllmc/internal/console"
+	"github.com/zkllmc/zkllmc/internal/onnx/pb"
 	"github.com/zkllmc/zkllmc/runtime/tokens"
 )
 
@@ -87,4 +89,40 @@ func codeOf(t *testing.T, err error) int {
 	var f *console.Failure
 	require.ErrorAs(t, err, &f)
 	return f.Code
+}
+
+// A template that leaves no room for a prompt is refused, before the work where the lengths are on the command line; what room there is at
+// each length, and how many texts are cut off, is said.
+func TestTextsAgainstLengths(t *testing.T) {
+	file := func(name, text string) string {
+		path := filepath.Join(t.TempDir(), name)
+		require.NoError(t, os.WriteFile(path, []byte(text), 0o600))
+		return path
+	}
+	tokenizer := file("tokenizer.json", `{"added_tokens": [{"id": 2, "content": "<u>", "special": true}, {"id": 3, "content": "</u>", "special": true}],
+		"decoder": {"type": "Fuse"}, "model": {"type": "BPE", "merges": [], "vocab": {"a": 0, "b": 1}}}`)
+	template := file("template.json", `{"before": "<u>", "after": "</u>", "end": "</u>"}`)
+	texts := file("texts.txt", "a\nab\nabababababab\n")
+	model := tinyOf(t, 1, &pb.TensorShapeProto_Dimension{Value: &pb.TensorShapeProto_Dimension_DimParam{DimParam: "n"}})
+	for _, c := range []struct {
+		args []string
+		code int
+		says []string
+	}{
+		{[]string{"--length", "1,2"}, console.Usage, []string{"a prompt has 2 tokens besides those of its text, of --tokenizer and --chat, and the model takes 2: no prompt would fit"}},
+		{[]string{"--dim", "n=2"}, console.Usage, []string{"no prompt would fit"}},
+		{[]string{"--length", "2,3,6", "--calibrate", texts}, console.OK, []string{"the template of --chat takes 2 tokens, and leaves none of 2, 1 of 3, 4 of 6 for a prompt and its answer\n", "1 of 3 texts have more than 6 tokens; what is beyond is cut off\n"}},
+		{[]string{"--length", "14", "--calibrate", texts}, console.OK, []string{"leaves 12 of 14 for"}},
+	} {
+		code, _, stderr := run(t, append([]string{"inspect", model, "--tokenizer", tokenizer, "--chat", template}, c.args...)...)
+		require.Equal(t, c.code, code, "%v: %s", c.args, stderr)
+		for _, want := range c.says {
+			require.Contains(t, stderr, want, c.args)
+		}
+		require.Equal(t, len(c.says) > 1, strings.Contains(stderr, "cut off"), "%v: %s", c.args, stderr)
+		require.Equal(t, c.args[0] == "--dim" || c.code == console.OK, strings.Contains(stderr, "reading and simplifying"), c.args)
+	}
+	code, _, stderr := run(t, "check", model, texts, "--tokenizer", tokenizer, "--chat", template, "--dim", "n=3")
+	require.Equal(t, console.OK, code, stderr)
+	require.Contains(t, stderr, "2 of 3 texts have more than 3 tokens")
 }

@@ -149,11 +149,23 @@ func (q *question) fits(f *circuit.Family) error {
 	}
 	switch {
 	case p > most:
-		return console.Usagef("the prompt has %d tokens, the circuit takes at most %d%s", p, most, circuits)
+		return console.Usagef("the prompt has %d tokens%s, the circuit takes at most %d%s", p, q.around(), most, circuits)
 	case p+len(q.wantTokens) > most+1:
-		return console.Usagef("prompt and answer have %d tokens, the circuit takes at most %d%s", p+len(q.wantTokens), most+1, circuits)
+		return console.Usagef("prompt and answer have %d tokens%s, the circuit takes at most %d%s", p+len(q.wantTokens), q.around(), most+1, circuits)
 	}
 	return nil
+}
+
+// around says how many tokens of a prompt that is a text are none of the text's, if any are.
+func (q *question) around() string {
+	if _, isText := q.given["prompt"]; !isText {
+		return ""
+	}
+	ids, err := q.tokenizer.Encode("")
+	if err != nil || len(ids) == 0 {
+		return ""
+	}
+	return fmt.Sprintf(" (%d of them are around its text: the tokenizer's and its template's)", len(ids))
 }
 
 // claim returns the statement that the model answers a prompt so, without logits. A token that finds no position is claimed as the

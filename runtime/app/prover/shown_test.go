@@ -233,6 +233,20 @@ func TestChat(t *testing.T) {
 	for _, prompt := range []string{"a", "d", "d</u><a>b</u><u>a"} {
 		require.Contains(t, d.says(1, "--prompt", prompt), "prompt mismatch")
 	}
+	d.write("long.txt", strings.Repeat("b", 23))
+	// Who asks too much is told how much of it he did not ask.
+	for line, want := range map[string]string{
+		"--prompt " + strings.Repeat("a", 22):             "the prompt has 25 tokens (3 of them are around its text: the tokenizer's and its template's), the circuit takes at most 24",
+		"--prompt aa --answer " + strings.Repeat("b", 21): "prompt and answer have 26 tokens (3 of them are around its text",
+		"--tokens 1" + strings.Repeat(",1", 24):           "the prompt has 25 tokens, the circuit",
+		"--max 3 --prompt-file @long.txt":                 "the prompt has 26 tokens (3 of them",
+	} {
+		var o, e bytes.Buffer
+		m := proverapp.Model{Name: "shown", Build: built(c), Vocab: chatter}
+		code := proverapp.Run(context.Background(), m, d.args("prove --key @keys/prover.key -o @p2.bin --statement-out @s2.bin "+line), nil, &o, &e)
+		require.Equal(t, 2, code, "%s: %s", line, &e)
+		require.Contains(t, e.String(), want, line)
+	}
 }
 
 // encoded is the prompt that both sides make of a text.
