@@ -7,6 +7,7 @@ ignore ./build
 require (
 	github.com/consensys/gnark-crypto v0.22.0
 	github.com/dave/jennifer v1.7.1
+	github.com/dustin/go-humanize v1.0.1
 	github.com/owulveryck/onnx-go v0.5.0
 	github.com/spf13/cobra v1.10.2
 	github.com/stretchr/testify v1.12.1
