@@ -17,7 +17,7 @@ QUICK := ./ir/... ./internal/matrix ./codegen ./compiler/internal/... ./internal
 NARROW := ./runtime/tokens/... ./internal/poly ./internal/format/constants ./runtime/statement ./internal/circuit ./internal/commit ./internal/einsum ./internal/portable
 
 .NOTPARALLEL:
-.PHONY: help demo smollm2 test quick check generate assembly golden bench figures accuracy cases attacks mutants fuzz property clean format lint generated race cross platforms clean-tree
+.PHONY: help demo smollm2 test quick check generate assembly golden bench benchmarks figures accuracy cases attacks mutants fuzz property clean format lint generated race cross platforms clean-tree
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -54,8 +54,12 @@ golden: ## write all stored files of tests anew, generated/ too; git diff shows 
 	$(GO) test ./runtime -run TestPublicNames -update
 	$(MAKE) generate
 
-bench: ## run all benchmarks
+benchmarks: ## run all benchmarks of functions
 	$(GO) test -run '^$$' -bench . -benchmem ./...
+
+bench: ## what proofs cost on models of several sizes, beside inference; ROWS=…; RUNS=N; MODEL=DIR; PYTHON=…; see scripts/bench --help
+	$(GO) run ./scripts/bench --go $(GO) $(if $(ROWS),--rows $(ROWS)) $(if $(RUNS),--runs $(RUNS)) $(if $(STORIES),--stories $(STORIES)) \
+		$(if $(MODEL),--model $(MODEL)) $(if $(LENGTH),--length $(LENGTH)) $(if $(PYTHON),--python $(PYTHON))
 
 check: format lint generated test race cross platforms demo clean-tree ## everything that must hold before a change is submitted
 

@@ -1,6 +1,6 @@
-// Package export writes transformers as ONNX files in the spelling of PyTorch's exporter: the same operators in the same order with the same
-// attributes, tensors with names like its own, weights in a file beside the model. Their values are drawn, of the magnitudes that training
-// starts from: a model of any size is there without a download, and can be measured. It has learned nothing.
+// Package export writes transformers as ONNX files in the spelling of PyTorch's exporter: the same operators in the same order with the
+// same attributes, tensors with names like its own, weights in a file beside the model. Their values are drawn, of the magnitudes that
+// training starts from: a model of any size is there without a download, and can be measured. It has learned nothing.
 package export
 
 import (

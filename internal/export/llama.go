@@ -11,8 +11,8 @@ import (
 // rotations is the base of the angles of rotary positions.
 const rotations = 10000
 
-// LLaMA makes a language model of LLaMA-2's architecture: RMSNorm, rotary positions, queries that may share keys and values, an MLP gated by
-// SiLU, no biases, a last matrix of its own; or its layers alone.
+// LLaMA makes a language model of LLaMA-2's architecture: RMSNorm, rotary positions, queries that may share keys and values, an MLP gated
+// by SiLU, no biases, a last matrix of its own; or its layers alone.
 func LLaMA(c Config) (*Model, error) {
 	if err := c.complete(); err != nil {
 		return nil, err

@@ -1,0 +1,223 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	_ "embed"
+	"encoding/json"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// lab runs commands and measures them.
+type lab struct {
+	options
+	progress io.Writer
+	inferred bool    // --python has onnxruntime
+	mul      float64 // nanoseconds
+}
+
+// newLab builds the compiler and looks what is there.
+func newLab(ctx context.Context, o options, progress io.Writer) (*lab, error) {
+	l := &lab{options: o, progress: progress}
+	if err := os.MkdirAll(o.dir, 0o755); err != nil {
+		return nil, err
+	}
+	_, _, err := l.run(ctx, nil, o.python, "-c", "import numpy, onnxruntime")
+	if l.inferred = err == nil; !l.inferred {
+		l.say("%s has no onnxruntime: inference is left out", o.python)
+	}
+	if _, _, err = l.run(ctx, nil, o.goTool, "build", "-o", l.file("zkllmc"), "."); err != nil {
+		return nil, err
+	}
+	l.mul, err = l.multiplication(ctx)
+	return l, err
+}
+
+func (l *lab) file(elem ...string) string { return filepath.Join(append([]string{l.dir}, elem...)...) }
+
+func (l *lab) say(format string, args ...any) { fmt.Fprintf(l.progress, format+"\n", args...) }
+
+// cost is what one command took.
+type cost struct {
+	CPU, Wall float64 // seconds; CPU of user and system
+	Peak      float64 // bytes
+}
+
+// reported is what this program reads of the commands' reports, see REPORTS.md.
+type reported struct {
+	PeakRSS    float64            `json:"peak_rss"`
+	Threads    int                `json:"threads"`
+	CPU        string             `json:"cpu"`
+	Seconds    map[string]float64 `json:"seconds"`
+	ProofBytes float64            `json:"proof_bytes"`
+	KeyBytes   float64            `json:"vk_bytes"`
+	Ports      []port             `json:"ports"`
+	Stats      struct {
+		Work map[string]float64 `json:"work"`
+	} `json:"stats"`
+}
+
+type port struct {
+	Side  string `json:"side"`
+	Shape []int  `json:"shape"`
+	Hi    int64  `json:"hi"`
+}
+
+// run runs a command and returns what it printed; what it complained of is part of the error.
+func (l *lab) run(ctx context.Context, env []string, name string, args ...string) ([]byte, cost, error) {
+	if strings.ContainsRune(name, filepath.Separator) {
+		if abs, err := filepath.Abs(name); err == nil {
+			name = abs
+		}
+	}
+	cmd := exec.CommandContext(ctx, name, args...)
+	var out, complaints bytes.Buffer
+	cmd.Stdout, cmd.Stderr, cmd.Env = &out, &complaints, append(os.Environ(), env...)
+	began := time.Now()
+	if err := cmd.Run(); err != nil {
+		return nil, cost{}, fmt.Errorf("%s: %w\n%s", strings.Join(append([]string{name}, args...), " "), err, complaints.Bytes())
+	}
+	took := cost{Wall: time.Since(began).Seconds(), CPU: (cmd.ProcessState.UserTime() + cmd.ProcessState.SystemTime()).Seconds()}
+	return out.Bytes(), took, nil
+}
+
+// report runs a command with --json.
+func (l *lab) report(ctx context.Context, env []string, name string, args ...string) (r reported, took cost, err error) {
+	out, took, err := l.run(ctx, env, name, append(args, "--json")...)
+	if err == nil {
+		err = json.Unmarshal(out, &r)
+	}
+	took.Peak = r.PeakRSS
+	return r, took, err
+}
+
+// measure takes one row; nil if its model is not here.
+func (l *lab) measure(ctx context.Context, r row) (*Measured, error) {
+	model, flags, err := r.model(ctx, l.options, l.file(r.name, "model"))
+	if err != nil {
+		return nil, err
+	}
+	if model == "" {
+		l.say("%s: its model is not here, see --help", r.name)
+		return nil, nil
+	}
+	m := &Measured{Name: r.name, What: r.what}
+	l.say("%s: compile", r.name)
+	code := l.file(r.name, "code")
+	flags = append([]string{"compile", model, "-o", code, "--name", "bench", "--reveal", "argmax", "--force"}, flags...)
+	compiled, took, err := l.report(ctx, nil, l.file("zkllmc"), flags...)
+	if err != nil {
+		return nil, err
+	}
+	m.Compile, m.Work = took, compiled.Stats.Work
+	for _, side := range []string{"prover", "verifier"} {
+		if _, _, err := l.run(ctx, nil, l.goTool, "build", "-o", l.file(r.name, side), "./"+filepath.ToSlash(filepath.Join(code, "cmd", side))); err != nil {
+			return nil, err
+		}
+	}
+	if err := l.prove(ctx, m, prompt(compiled)); err != nil {
+		return nil, err
+	}
+	if l.inferred {
+		l.say("%s: onnxruntime", r.name)
+		m.Inference, err = l.infer(ctx, model, m.Threads, compiled)
+	}
+	return m, err
+}
+
+// prompt is the first half of a circuit's positions, as ids.
+func prompt(r reported) string {
+	in := r.Ports[slices.IndexFunc(r.Ports, func(p port) bool { return p.Side == "input" })]
+	var ids []string
+	for i := range max(1, in.Shape[len(in.Shape)-1]/2) {
+		ids = append(ids, strconv.FormatInt((1+7919*int64(i))%(in.Hi+1), 10))
+	}
+	return strings.Join(ids, ",")
+}
+
+// prove sets up, and proves and verifies as often as asked.
+func (l *lab) prove(ctx context.Context, m *Measured, prompt string) error {
+	in := func(name string) string { return l.file(m.Name, name) }
+	l.say("%s: setup", m.Name)
+	set, took, err := l.report(ctx, nil, in("prover"), "setup", "--weights", filepath.Join(in("code"), "weights.zkw"), "-o", in("keys"), "--force")
+	if err != nil {
+		return err
+	}
+	m.Setup, m.KeyBytes = took, set.KeyBytes
+	if _, m.Accept, err = l.report(ctx, nil, in("verifier"), "accept", "--save", in("model.id"), "--force", filepath.Join(in("keys"), "model.vk")); err != nil {
+		return err
+	}
+	for i := range l.runs {
+		l.say("%s: prove and verify, %d of %d", m.Name, i+1, l.runs)
+		proved, took, err := l.report(ctx, nil, in("prover"), "prove", "--key", filepath.Join(in("keys"), "prover.key"), "--tokens", prompt,
+			"-o", in("proof"), "--statement-out", in("statement"), "--force")
+		if err != nil {
+			return err
+		}
+		m.Prove = append(m.Prove, took)
+		m.Phases = append(m.Phases, proved.Seconds)
+		m.ProofBytes, m.Threads, m.CPU = proved.ProofBytes, proved.Threads, proved.CPU
+		verified, _, err := l.report(ctx, []string{"GOMAXPROCS=1"}, in("verifier"), "verify", "--vk", filepath.Join(in("keys"), "model.vk"), "--pin", in("model.id"),
+			"--statement", in("statement"), "--proof", in("proof"))
+		if err != nil {
+			return err
+		}
+		m.Verify = append(m.Verify, verified.Seconds["verify"])
+	}
+	return nil
+}
+
+//go:embed infer.py
+var inferScript string
+
+// infer is how many seconds onnxruntime takes for a pass over all positions.
+func (l *lab) infer(ctx context.Context, model string, threads int, r reported) ([]float64, error) {
+	in := r.Ports[slices.IndexFunc(r.Ports, func(p port) bool { return p.Side == "input" })]
+	positions := in.Shape[len(in.Shape)-1]
+	out, _, err := l.run(ctx, nil, l.python, "-c", inferScript, model, fmt.Sprint(threads), fmt.Sprint(positions), fmt.Sprint(in.Hi), fmt.Sprint(l.runs))
+	if err != nil {
+		return nil, err
+	}
+	var seconds []float64
+	err = json.Unmarshal(out, &seconds)
+	return seconds, err
+}
+
+// multiplications is how many are timed.
+const multiplications = 50_000_000
+
+// multiplication is how many nanoseconds of a processor one in the field takes: those of the repository's benchmark, run so many times that
+// nothing else counts. The clock would also count what other programs take of the processor.
+func (l *lab) multiplication(ctx context.Context) (float64, error) {
+	test := l.file("field.test")
+	if _, _, err := l.run(ctx, nil, l.goTool, "test", "-c", "-o", test, "./internal/field"); err != nil {
+		return 0, err
+	}
+	out, took, err := l.run(ctx, nil, test, "-test.run", "^$", "-test.bench", "^BenchmarkMul$", "-test.benchtime", fmt.Sprintf("%dx", multiplications))
+	if err == nil && !bytes.Contains(out, []byte(fmt.Sprint(multiplications))) {
+		err = fmt.Errorf("the benchmark did not run:\n%s", out)
+	}
+	return took.CPU / multiplications / giga, err
+}
+
+// machine describes what a row was measured on.
+func (l *lab) machine(ctx context.Context, m *Measured) (Machine, error) {
+	out := Machine{CPU: m.CPU, Threads: m.Threads, Runs: l.runs, Mul: l.mul}
+	version, _, err := l.run(ctx, nil, l.goTool, "env", "GOVERSION")
+	if err != nil {
+		return out, err
+	}
+	out.Go, out.Commit = strings.TrimSpace(string(version)), "unknown"
+	if commit, _, err := l.run(ctx, nil, "git", "describe", "--always", "--dirty", "--abbrev=10", "--exclude=*"); err == nil {
+		out.Commit = strings.TrimSpace(string(commit))
+	}
+	return out, nil
+}

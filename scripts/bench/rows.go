@@ -1,0 +1,89 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+
+	"github.com/zkllmc/zkllmc/internal/export"
+)
+
+// row is a model to measure.
+type row struct {
+	name, what string
+	heavy      bool // more than some seconds and some hundred megabytes: measured when asked for alone
+	// model says where the model lies, after making it if need be, and which flags compile takes; no file: it is not here.
+	model func(ctx context.Context, o options, dir string) (file string, flags []string, err error)
+}
+
+var rows = []row{
+	{"stories260K", "the trained model stories260K, 32 positions", false, stories},
+	{"nano", "GPT-2's architecture, 4 layers of width 64, 64 positions", false, gpt2(export.Config{Layers: 4, Width: 64, Heads: 4, Vocabulary: 65, Length: 64})},
+	{"gpt2", "GPT-2 small, 64 positions", true, gpt2(export.Config{Layers: 12, Width: 768, Heads: 12, Vocabulary: 50257, Length: 64})},
+	{"gpt2-256", "GPT-2 small, 256 positions", true, gpt2(export.Config{Layers: 12, Width: 768, Heads: 12, Vocabulary: 50257, Length: 256})},
+	{"model", "the model of --model, SmolLM2-135M for example", true, given},
+}
+
+// describeRows lists the rows for people.
+func describeRows() string {
+	var s strings.Builder
+	for _, r := range rows {
+		note := ""
+		if r.heavy {
+			note = " (minutes and gigabytes)"
+		}
+		fmt.Fprintf(&s, "  %-12s %s%s\n", r.name, r.what, note)
+	}
+	return strings.TrimSuffix(s.String(), "\n")
+}
+
+// light are the rows that take little.
+func light() (names []string) {
+	for _, r := range rows {
+		if !r.heavy {
+			names = append(names, r.name)
+		}
+	}
+	return names
+}
+
+func stories(_ context.Context, o options, _ string) (file string, flags []string, err error) {
+	return here(filepath.Join(o.stories, export.ModelFile)), nil, nil
+}
+
+// given is the model of the command line; its scales are chosen from what lies beside it.
+func given(_ context.Context, o options, _ string) (file string, flags []string, err error) {
+	if o.model == "" {
+		return "", nil, nil
+	}
+	flags = []string{"--length", strconv.Itoa(o.length)}
+	if name := here(filepath.Join(o.model, "tokenizer.json")); name != "" {
+		flags = append(flags, "--tokenizer", name, "--chat", "smollm2")
+		if name := here(filepath.Join(o.model, "calibrate.jsonl")); name != "" {
+			flags = append(flags, "--calibrate", name)
+		}
+	}
+	return here(filepath.Join(o.model, export.ModelFile)), flags, nil
+}
+
+// here is the name of a file that there is.
+func here(file string) string {
+	if _, err := os.Stat(file); err != nil {
+		return ""
+	}
+	return file
+}
+
+func gpt2(c export.Config) func(context.Context, options, string) (string, []string, error) {
+	return func(ctx context.Context, _ options, dir string) (string, []string, error) {
+		c.Seed = 1
+		m, err := export.GPT2(c)
+		if err != nil {
+			return "", nil, err
+		}
+		return filepath.Join(dir, export.ModelFile), nil, m.Write(ctx, dir, true)
+	}
+}
