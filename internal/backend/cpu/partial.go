@@ -161,26 +161,35 @@ func (b *processor) foldLast(out vec, t *backend.Tensor, last *label, vars, fold
 	})
 }
 
-// foldUpper adds up rows along the last label, tasks being (values of the variable labels) × (columns) × (rows). Where the rows
-// are cut, each piece has its own result until the end.
+// foldUpper adds up rows along the last label, tasks being (values of the variable labels) × (columns) × (rows). Where the rows are cut,
+// or their sums do not lie side by side in the result, each piece has its own result until the end.
 func foldUpper[T integers](b *processor, out vec, v []T, last *label, vars, folds []label) {
 	at, targets, _ := offsets(vars)
 	inner, _, coef := offsets(folds)
 	cut := newCuts(last.extent, len(inner))
+	direct := cut.rowTasks == 1 && last.shift == 0
 	partial, scratch := make([]vec, len(at)*cut.tasks()), scratches[T](b.pool)
 	b.run(len(partial), func(wk, i int) {
 		s, base, part := scratch(wk), at[i/cut.tasks()], cut.task(i%cut.tasks())
-		sum := make(vec, part.width)
+		if direct {
+			from := targets[i/cut.tasks()] + part.from
+			partial[i] = out[from : from+part.width]
+		} else {
+			partial[i] = make(vec, part.width)
+		}
 		s.rows = s.rows[:0]
 		for _, off := range inner[part.lo:part.hi] {
 			s.rows = append(s.rows, v[base+off:base+off+last.extent])
 		}
-		foldColumns(s, sum, s.rows, part.from, coef[part.lo:part.hi])
-		partial[i] = sum
+		foldColumns(s, partial[i], s.rows, part.from, coef[part.lo:part.hi])
 	})
+	if direct {
+		return
+	}
 	b.chunks(len(at), max(1, taskCells/last.extent), func(_, lo, hi int) {
+		line := make(vec, last.extent)
 		for i := lo; i < hi; i++ {
-			line := make(vec, last.extent)
+			clear(line)
 			cut.add(line, partial[i*cut.tasks():(i+1)*cut.tasks()])
 			for k := range line {
 				out[targets[i]+k<<last.shift] = line[k]
@@ -222,13 +231,17 @@ func (b *processor) FoldRows(rows []backend.Row, coef []field.Element, width int
 	}
 	cut := newCuts(width, len(rows))
 	partial, scratch := make([]vec, cut.tasks()), scratches[int32](b.pool)
+	out := make(vec, width)
 	b.run(len(partial), func(wk, i int) {
 		t := cut.task(i)
-		partial[i] = make(vec, t.width)
+		if partial[i] = out[t.from : t.from+t.width]; cut.rowTasks > 1 {
+			partial[i] = make(vec, t.width)
+		}
 		foldColumns(scratch(wk), partial[i], cells[t.lo:t.hi], t.from, coef[t.lo:t.hi])
 	})
-	out := make(vec, width)
-	cut.add(out, partial)
+	if cut.rowTasks > 1 {
+		cut.add(out, partial)
+	}
 	return out
 }
 
