@@ -42,7 +42,7 @@ func described(t *testing.T) *circuit.Circuit {
 	b := circuit.NewBuilder(circuit.Config{Name: "described", WeightBits: 4, WitnessBits: 4})
 	x := gadget.Input(b, "x", circuit.Port{Name: "x", Kind: circuit.Reals, Shape: []int{3, 2}, Lo: -9, Hi: 9, Scale: 2, Reveal: circuit.Values})
 	moved := b.Virtual("moved", []int{3, 2}, b.Times(1, "ts,sd->td t=3 s=3 d=2", b.Affine("shift", "i - j - 1", 3, 3), x))
-	scaled := b.Virtual("scaled", []int{3, 2}, gadget.Product(b, 1, moved, b.Const("scale", []int64{1, 2, 3, 4, 5, 6}, 3, 2)), gadget.Scaled(b, 1, b.Weight("w", 4, 3, 2)))
+	scaled := b.Virtual("scaled", []int{3, 2}, circuit.Product(b, 1, moved, b.Const("scale", []int64{1, 2, 3, 4, 5, 6}, 3, 2)), circuit.Scaled(b, 1, b.Weight("w", 4, 3, 2)))
 	y := gadget.Table(b, "y", gadget.Rescale(b, "r", scaled, 2, -20, 20), "relu", 0, 0)
 	gadget.Output(b, circuit.Port{Name: "y", Kind: circuit.Integers, Reveal: circuit.Values}, y)
 	c, err := b.Finish()

@@ -49,12 +49,12 @@ func whole() map[string]func() *circuit.Builder {
 		}),
 		"the columns up to the row": generation(true, func(d decoder) {
 			low := d.Const("low", []int64{1, 0, 0, 1, 1, 0, 1, 1, 1}, positions, positions)
-			s := d.Virtual("masked", []int{positions, positions}, gadget.Product(d.Builder, 1, low, d.scores()))
+			s := d.Virtual("masked", []int{positions, positions}, circuit.Product(d.Builder, 1, low, d.scores()))
 			d.head(d.round("context", d.virtual("ctx", []int{positions, 2}, "ij,jd->id i=3 j=3 d=2", gadget.Rescale(d.Builder, "w", s, 4, -8, 7), d.x)))
 		}),
 		"the columns up to the row, in limbs": generation(false, func(d decoder) {
 			low := d.Const("low", []int64{1, 0, 0, 1, 1, 0, 1, 1, 1}, positions, positions)
-			s := d.Virtual("masked", []int{positions, positions}, gadget.Product(d.Builder, 1<<16, low, d.scores()))
+			s := d.Virtual("masked", []int{positions, positions}, circuit.Product(d.Builder, 1<<16, low, d.scores()))
 			d.head(d.round("context", d.virtual("ctx", []int{positions, 2}, "ij,jd->id i=3 j=3 d=2", gadget.Rescale(d.Builder, "w", s, 1, -1<<17, 1<<17-1), d.x)))
 		}),
 	}

@@ -63,7 +63,7 @@ func TestCausalityIsNotFooled(t *testing.T) {
 			out := d.decoyAttention(-1, 0)
 			y := d.ahead()
 			d.Hint(circuit.Hint{Kind: circuit.HintRescale, In: []circuit.ID{y}, Out: []circuit.ID{out[3]}, Params: []int64{0}})
-			d.zero("tie", shape, gadget.Scaled(d.Builder, 1, out[3]), gadget.Scaled(d.Builder, -1, y))
+			d.zero("tie", shape, circuit.Scaled(d.Builder, 1, out[3]), circuit.Scaled(d.Builder, -1, y))
 			d.head(out[3])
 		}},
 		"another output than is revealed": {false, func(d decoder) {
@@ -72,13 +72,13 @@ func TestCausalityIsNotFooled(t *testing.T) {
 		}},
 		"more than the output is revealed": {false, func(d decoder) {
 			full := []int{positions, words}
-			out := d.Virtual("logits", full, gadget.Scaled(d.Builder, 1, d.Weight("w", 5, full...)))
+			out := d.Virtual("logits", full, circuit.Scaled(d.Builder, 1, d.Weight("w", 5, full...)))
 			d.Lookup(gadget.Range(d.Builder, -16, 15), out)
 			port := d.Output(circuit.Port{Name: "logits", Kind: circuit.Integers, Reveal: circuit.Values}, out)
 			more := d.virtual("more", full, "td,dv->tv t=3 d=2 v=4", d.ahead(), d.Weight("head", 5, 2, words))
 			sel := d.View("selected", circuit.Selected, port)
 			pub := d.View("revealed", circuit.PortValues, port)
-			d.Zero(d.Virtual("reveal", full, d.Times(1, "t,tv->tv t=3 v=4", sel, out), d.Times(1, "t,tv->tv t=3 v=4", sel, more), gadget.Scaled(d.Builder, -1, pub)))
+			d.Zero(d.Virtual("reveal", full, d.Times(1, "t,tv->tv t=3 v=4", sel, out), d.Times(1, "t,tv->tv t=3 v=4", sel, more), circuit.Scaled(d.Builder, -1, pub)))
 		}},
 		"a mask made of tokens, over an axis that is no position": {false, func(d decoder) {
 			pick := d.Const("pick", []int64{0, 0, 1, 0}, 2, 2)
@@ -89,7 +89,7 @@ func TestCausalityIsNotFooled(t *testing.T) {
 			y := d.Witness("y", -1, 0, positions, positions)
 			d.Lookup(gadget.Range(d.Builder, -1, 0), y)
 			d.Hint(circuit.Hint{Kind: circuit.HintRescale, In: []circuit.ID{d.Const("0", make([]int64, 9), positions, positions)}, Out: []circuit.ID{y}, Params: []int64{63}})
-			d.zero("tie", []int{positions, positions}, gadget.Scaled(d.Builder, 1, y), gadget.Ones(1, []int{positions, positions}))
+			d.zero("tie", []int{positions, positions}, circuit.Scaled(d.Builder, 1, y), circuit.Ones(1, []int{positions, positions}))
 			d.head(gadget.Rescale(d.Builder, "sum", d.virtual("v", shape, "ts,sd->td t=3 s=3 d=2", y, d.x), 0, -100, 100))
 		}},
 		"public rows beside private ones": {true, func(d decoder) { // they say where the prompt ends
@@ -97,8 +97,8 @@ func TestCausalityIsNotFooled(t *testing.T) {
 			d.head(gadget.Rescale(d.Builder, "y", d.virtual("v", shape, "tv,vd->td t=3 v=4 d=2", pub, d.Const("c", []int64{1, 2, 3, 4, 5, 6, 7, 8}, words, 2)), 0, -32, 32))
 		}},
 		"a sum of what a constraint computes": {false, func(d decoder) {
-			z := d.Virtual("z", shape, gadget.Scaled(d.Builder, 1, d.free("y")))
-			d.zero("tie", shape, gadget.Scaled(d.Builder, 1, z), gadget.Scaled(d.Builder, -1, d.ahead()))
+			z := d.Virtual("z", shape, circuit.Scaled(d.Builder, 1, d.free("y")))
+			d.zero("tie", shape, circuit.Scaled(d.Builder, 1, z), circuit.Scaled(d.Builder, -1, d.ahead()))
 			d.head(z)
 		}},
 		"a constraint in which a later hint occurs, times 0": {false, func(d decoder) {
@@ -106,13 +106,13 @@ func TestCausalityIsNotFooled(t *testing.T) {
 			z := d.Witness("z", 0, 0, shape...)
 			d.Lookup(gadget.Range(d.Builder, 0, 0), z)
 			d.Hint(circuit.Hint{Kind: circuit.HintRescale, In: []circuit.ID{d.Const("0", make([]int64, 6), shape...)}, Out: []circuit.ID{z}, Params: []int64{0}})
-			d.zero("tie", shape, gadget.Scaled(d.Builder, 1, y), gadget.Scaled(d.Builder, -1, d.ahead()), gadget.Scaled(d.Builder, 0, z))
+			d.zero("tie", shape, circuit.Scaled(d.Builder, 1, y), circuit.Scaled(d.Builder, -1, d.ahead()), circuit.Scaled(d.Builder, 0, z))
 			d.head(y)
 		}},
 		"an input of the hint, doubled": {false, func(d decoder) { // 2y = ahead, since z = y
 			y := d.free("y")
 			z := gadget.Rescale(d.Builder, "z", y, 0, -32, 32)
-			d.zero("tie", shape, gadget.Scaled(d.Builder, 1, y), gadget.Scaled(d.Builder, 1, z), gadget.Scaled(d.Builder, -1, d.ahead()))
+			d.zero("tie", shape, circuit.Scaled(d.Builder, 1, y), circuit.Scaled(d.Builder, 1, z), circuit.Scaled(d.Builder, -1, d.ahead()))
 			d.head(y)
 		}},
 		"a constraint behind the output": {false, func(d decoder) {
@@ -124,7 +124,7 @@ func TestCausalityIsNotFooled(t *testing.T) {
 		}},
 		"a range proof of what a weight would be": {false, func(d decoder) {
 			y := d.free("y")
-			v := d.VirtualBound("rem", shape, 0, 1<<20-1, "looked up", gadget.Scaled(d.Builder, 1<<20, d.ahead()), gadget.Scaled(d.Builder, -1<<20, y))
+			v := d.VirtualBound("rem", shape, 0, 1<<20-1, "looked up", circuit.Scaled(d.Builder, 1<<20, d.ahead()), circuit.Scaled(d.Builder, -1<<20, y))
 			gadget.Limbs(d.Builder, "rem", v, 20)
 			d.head(y)
 		}},
@@ -133,7 +133,7 @@ func TestCausalityIsNotFooled(t *testing.T) {
 			z := d.Witness("z", -32, 32, shape...)
 			d.Lookup(gadget.Range(d.Builder, -32, 32), z)
 			d.Hint(circuit.Hint{Kind: 99, In: []circuit.ID{y, d.x}, Out: []circuit.ID{z}})
-			d.zero("tie", shape, gadget.Scaled(d.Builder, 1, y), gadget.Scaled(d.Builder, -1, d.ahead()), gadget.Scaled(d.Builder, 0, z))
+			d.zero("tie", shape, circuit.Scaled(d.Builder, 1, y), circuit.Scaled(d.Builder, -1, d.ahead()), circuit.Scaled(d.Builder, 0, z))
 			d.head(y)
 		}},
 		"a constraint about a rounding that takes more than it rounds": {false, func(d decoder) {
@@ -148,14 +148,14 @@ func TestCausalityIsNotFooled(t *testing.T) {
 		}},
 		"a looked-up remainder of what a weight would be": {false, func(d decoder) {
 			y := d.free("y")
-			gadget.Remainder(d.Builder, "y", 2, shape, gadget.Scaled(d.Builder, 4, d.ahead()), gadget.Scaled(d.Builder, -4, y))
+			gadget.Remainder(d.Builder, "y", 2, shape, circuit.Scaled(d.Builder, 4, d.ahead()), circuit.Scaled(d.Builder, -4, y))
 			d.head(y)
 		}},
 		"tokens that a constraint makes of tokens": {true, func(d decoder) {
 			again := d.Witness("again", 0, 1, positions, words)
 			d.Lookup(gadget.Range(d.Builder, 0, 1), again)
 			d.Hint(circuit.Hint{Kind: circuit.HintInput, Out: []circuit.ID{again}})
-			d.zero("tie", []int{positions, words}, gadget.Scaled(d.Builder, 1, again),
+			d.zero("tie", []int{positions, words}, circuit.Scaled(d.Builder, 1, again),
 				d.Times(-1, "ts,sv->tv t=3 s=3 v=4", d.Affine("next", "i - j + 1", positions, positions), circuit.ID(0)))
 			d.head(d.round("y", gadget.Embed(d.Builder, "e2", again, d.Weight("t2", 6, words, 2))))
 		}},
@@ -231,7 +231,7 @@ func TestMaskedAttentionIsNotFooled(t *testing.T) {
 		},
 		"halves that add up": func(d decoder, c *circuit.Circuit, h *circuit.Hint) {
 			rem := divisionOf(c)
-			rem.Def = append(rem.Def, gadget.Ones(2, rem.Shape))
+			rem.Def = append(rem.Def, circuit.Ones(2, rem.Shape))
 		},
 		"a maximum that nothing attains": func(d decoder, c *circuit.Circuit, h *circuit.Hint) {
 			drop(c, named(c, "attn.attained").ID)
@@ -289,7 +289,7 @@ func TestFinishIsTotal(t *testing.T) {
 		"products of products that nothing checks": {false, func(d decoder) {
 			v := d.x
 			for range 300 {
-				v = d.VirtualBound("v", []int{positions, 2}, 0, 1, "somebody said so", gadget.Product(d.Builder, 1, v, v))
+				v = d.VirtualBound("v", []int{positions, 2}, 0, 1, "somebody said so", circuit.Product(d.Builder, 1, v, v))
 			}
 			d.head(d.x)
 		}},

@@ -76,8 +76,8 @@ func (d decoder) round(name string, v circuit.ID) circuit.ID {
 func argmax(d decoder, out int, logits, at circuit.ID) {
 	b, shape := d.Builder, []int{positions, words}
 	best := d.virtual("best", shape[:1], "tv,tv->t t=3 v=4", at, logits)
-	gap := b.VirtualBound("gap", shape, 0, 1<<16-1, "looked up in this range", gadget.Spread(b, 1, best, shape, 0),
-		b.Times(-1, "t,tv->tv t=3 v=4", b.View("selected", circuit.Selected, out), logits), gadget.Scaled(b, -1, b.View("below", circuit.ArgmaxBelow, out)))
+	gap := b.VirtualBound("gap", shape, 0, 1<<16-1, "looked up in this range", circuit.Spread(b, 1, best, shape, 0),
+		b.Times(-1, "t,tv->tv t=3 v=4", b.View("selected", circuit.Selected, out), logits), circuit.Scaled(b, -1, b.View("below", circuit.ArgmaxBelow, out)))
 	gadget.Limbs(b, "gap", gap, 16)
 }
 
@@ -135,7 +135,7 @@ func TestCausality(t *testing.T) {
 		}},
 		"a difference of weights of the past": {"", func(d decoder) {
 			d.head(d.round("context", d.virtual("ctx", []int{positions, 2}, "ij,jd->id i=3 j=3 d=2", d.weights(func(w circuit.ID) circuit.ID {
-				return d.Virtual("difference", []int{positions, positions}, gadget.Scaled(d.Builder, 3, w), gadget.Product(d.Builder, -2, w, w))
+				return d.Virtual("difference", []int{positions, positions}, circuit.Scaled(d.Builder, 3, w), circuit.Product(d.Builder, -2, w, w))
 			}), d.x)))
 		}},
 		"weights of the past, a function of zero that is zero": {"", func(d decoder) {
@@ -155,7 +155,7 @@ func TestCausality(t *testing.T) {
 		}},
 		"weights of the past, and one": {"sums x over positions", func(d decoder) {
 			d.head(d.round("context", d.virtual("ctx", []int{positions, 2}, "ij,jd->id i=3 j=3 d=2", d.weights(func(w circuit.ID) circuit.ID {
-				return d.Virtual("more", []int{positions, positions}, gadget.Scaled(d.Builder, 1, w), gadget.Ones(1, []int{positions, positions}))
+				return d.Virtual("more", []int{positions, positions}, circuit.Scaled(d.Builder, 1, w), circuit.Ones(1, []int{positions, positions}))
 			}), d.x)))
 		}},
 		"attention without a mask": {"there is no constant mask", func(d decoder) {
@@ -243,7 +243,7 @@ func TestCausality(t *testing.T) {
 			y := d.Witness("y", -32, 32, positions, 2)
 			d.Lookup(gadget.Range(d.Builder, -32, 32), y)
 			d.Hint(circuit.Hint{Kind: circuit.HintRescale, In: []circuit.ID{d.Weight("w", 5, positions, 2)}, Out: []circuit.ID{y}, Params: []int64{0}})
-			gadget.Remainder(d.Builder, "y", 0, []int{positions, 2}, gadget.Scaled(d.Builder, 1, d.x), gadget.Scaled(d.Builder, -1, y))
+			gadget.Remainder(d.Builder, "y", 0, []int{positions, 2}, circuit.Scaled(d.Builder, 1, d.x), circuit.Scaled(d.Builder, -1, y))
 			d.head(y)
 		}},
 		"a hint that does not tell what a constraint knows": {"sums x over positions", func(d decoder) {
@@ -251,7 +251,7 @@ func TestCausality(t *testing.T) {
 			d.Lookup(gadget.Range(d.Builder, -32, 32), y)
 			d.Hint(circuit.Hint{Kind: circuit.HintRescale, In: []circuit.ID{d.x}, Out: []circuit.ID{y}, Params: []int64{0}})
 			s := d.Const("shift", []int64{0, 1, 0, 0, 0, 1, 0, 0, 0}, positions, positions)
-			gadget.Remainder(d.Builder, "y", 0, []int{positions, 2}, d.Times(1, "ts,sd->td t=3 s=3 d=2", s, d.x), gadget.Scaled(d.Builder, -1, y))
+			gadget.Remainder(d.Builder, "y", 0, []int{positions, 2}, d.Times(1, "ts,sd->td t=3 s=3 d=2", s, d.x), circuit.Scaled(d.Builder, -1, y))
 			d.head(y)
 		}},
 		"a witness that no hint yields": {"no hint", func(d decoder) {
@@ -418,7 +418,7 @@ func TestMaskedAttentionMustStand(t *testing.T) {
 		},
 		"maximum attained, or one more": func(c *circuit.Circuit, h *circuit.Hint) {
 			d := named(c, "attn.attained")
-			d.Def = append(d.Def, gadget.Ones(1, d.Shape))
+			d.Def = append(d.Def, circuit.Ones(1, d.Shape))
 		},
 		"no mask among the inputs": func(c *circuit.Circuit, h *circuit.Hint) { h.In = h.In[:1] },
 		"no limb":                  func(c *circuit.Circuit, h *circuit.Hint) { h.Out, h.Params[4] = h.Out[len(h.Out)-5:], 0 },
@@ -574,7 +574,7 @@ func TestWideRemainderMustStand(t *testing.T) {
 	for name, damage := range map[string]func(c *circuit.Circuit, low *circuit.Tensor, limb *circuit.Term){
 		"control": nil,
 		"a constant besides": func(c *circuit.Circuit, low *circuit.Tensor, _ *circuit.Term) {
-			low.Def = append(low.Def, gadget.Ones(5, low.Shape))
+			low.Def = append(low.Def, circuit.Ones(5, low.Shape))
 		},
 		"a limb that is turned": func(c *circuit.Circuit, low *circuit.Tensor, limb *circuit.Term) {
 			limb.Factors[0].Axes = [][]int{{1}, {0}}

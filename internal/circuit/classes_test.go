@@ -14,7 +14,7 @@ import (
 func TestClasses(t *testing.T) {
 	b := circuit.NewBuilder(circuit.Config{Name: "clamps", WeightBits: 4, WitnessBits: 4})
 	w := b.Weight("w", 16, 3)
-	wide := b.Virtual("wide", []int{3}, gadget.Scaled(b, 1<<20, w))
+	wide := b.Virtual("wide", []int{3}, circuit.Scaled(b, 1<<20, w))
 	gadget.Rescale(b, "plain", w, 12, -8, 8)
 	gadget.Rescale(b, "shifted", w, 2, -8, 7)
 	gadget.Rescale(b, "copied", w, 0, -8, 7)

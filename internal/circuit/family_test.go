@@ -50,8 +50,8 @@ func relative(t *testing.T, length int, change func(k *kin)) *circuit.Circuit {
 		x = b.Virtual("doubled", []int{n, 4}, b.Times(1, fmt.Sprintf("td,d->td t=%d d=4", n), x, b.Weight("more", 4, 4)))
 	}
 	if k.private {
-		x = b.Virtual("shifted", []int{n, 4}, gadget.Scaled(b, 1, x),
-			gadget.Scaled(b, 1, gadget.Input(b, "shift", circuit.Port{Name: "shift", Kind: circuit.Integers, Shape: []int{n, 4}, Hi: 3, Reveal: circuit.Values})))
+		x = b.Virtual("shifted", []int{n, 4}, circuit.Scaled(b, 1, x),
+			circuit.Scaled(b, 1, gadget.Input(b, "shift", circuit.Port{Name: "shift", Kind: circuit.Integers, Shape: []int{n, 4}, Hi: 3, Reveal: circuit.Values})))
 	}
 	y := gadget.Rescale(b, "y", x, 1, -1<<6, 1<<6)
 	spec := "td,vd->tv"

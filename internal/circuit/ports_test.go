@@ -23,7 +23,7 @@ func ported() *circuit.Builder {
 	more := gadget.Input(b, "more", circuit.Port{Name: "more", Kind: circuit.IDs, Shape: []int{2}, Hi: 4, Reveal: circuit.Values})
 	e := gadget.Embed(b, "e", ids, b.Weight("table", 4, 5, 3))
 	f := gadget.Embed(b, "f", more, b.Weight("table2", 4, 5, 3))
-	v := b.Virtual("v", []int{2, 3}, b.Times(1, "t,td,td->td t=2 d=3", m, x, y), gadget.Scaled(b, 1, e), gadget.Scaled(b, 1, f))
+	v := b.Virtual("v", []int{2, 3}, b.Times(1, "t,td,td->td t=2 d=3", m, x, y), circuit.Scaled(b, 1, e), circuit.Scaled(b, 1, f))
 	out := gadget.Rescale(b, "out", v, 2, -16, 15)
 	logits := b.Virtual("logits", []int{2, 4}, b.Times(1, "td,dv->tv t=2 d=3 v=4", out, b.Weight("head", 16, 3, 4)))
 	gadget.Output(b, circuit.Port{Name: "out", Kind: circuit.Reals, Scale: 3, Reveal: circuit.Values}, out)
@@ -248,7 +248,7 @@ func TestGenerationsMustBeBound(t *testing.T) {
 			text := witnesstest.Text{Name: "text", Length: 3, Vocab: 4, Reveal: circuit.Values, PrivateInput: true, WeightBits: 4, WitnessBits: 4}
 			b := text.Builder()
 			x := gadget.Embed(b, "x", text.Tokens(b), b.Weight("table", 4, 4, 4))
-			text.Logits(b, b.Virtual("logits", []int{3, 4}, gadget.Scaled(b, 3, x)))
+			text.Logits(b, b.Virtual("logits", []int{3, 4}, circuit.Scaled(b, 3, x)))
 			test.damage(b.Unfinished())
 			_, err := b.Finish()
 			verdicts.Add(name, encoding(b.Unfinished()), err)

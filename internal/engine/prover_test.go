@@ -78,14 +78,14 @@ func decoder(t testing.TB, d dims, reveal circuit.Reveal) *circuit.Circuit {
 		ctx := b.VirtualBound("context.acc", []int{T, d.heads * d.head}, clo, chi, attention.ContextWhy,
 			b.Times(1, "(gr)i,(gr)ij,j(gd)->i(grd) "+ext, inv, e, v))
 		o := linear("o", gadget.Rescale(b, "context", ctx, 30, lo, hi), d.heads*d.head, D, 14)
-		x = b.Virtual("x1", []int{T, D}, gadget.Scaled(b, 1, x), gadget.Scaled(b, 1, o))
+		x = b.Virtual("x1", []int{T, D}, circuit.Scaled(b, 1, x), circuit.Scaled(b, 1, o))
 		h = norm("norm2", x)
 		gate := b.Virtual("gate.acc", []int{T, d.hidden}, b.Times(1, fmt.Sprintf("tk,jk->tj t=%d k=%d j=%d", T, D, d.hidden), h, b.Weight("gate.w", 16, d.hidden, D)))
 		_, act := gadget.RescaleTable(b, "silu", gate, 14, lo, hi, "silu", 11, 11)
 		up := linear("up", h, D, d.hidden, 14)
-		prod := b.Virtual("prod", []int{T, d.hidden}, gadget.Product(b, 1, act, up))
+		prod := b.Virtual("prod", []int{T, d.hidden}, circuit.Product(b, 1, act, up))
 		down := linear("down", gadget.Rescale(b, "mid", prod, 11, lo, hi), d.hidden, D, 14)
-		x = b.Virtual("x2", []int{T, D}, gadget.Scaled(b, 1, x), gadget.Scaled(b, 1, down))
+		x = b.Virtual("x2", []int{T, D}, circuit.Scaled(b, 1, x), circuit.Scaled(b, 1, down))
 	}
 	b.Scope("")
 	h := norm("final", x)

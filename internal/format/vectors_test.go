@@ -145,12 +145,12 @@ func decoder(b *circuit.Builder, cfg witnesstest.Text) {
 		b.Fail("%v", err)
 	}
 	context := b.VirtualBound("context.acc", []int{length, heads * head}, clo, chi, attention.ContextWhy, b.Times(1, "ri,rij,jd->i(rd) "+labels, inv, e, v))
-	x = b.Virtual("x1", []int{length, width}, gadget.Scaled(b, 1, x), gadget.Scaled(b, 1, linear("o", rescale("context", context, 8), heads*head, width)))
+	x = b.Virtual("x1", []int{length, width}, circuit.Scaled(b, 1, x), circuit.Scaled(b, 1, linear("o", rescale("context", context, 8), heads*head, width)))
 
 	gate := b.Virtual("gate.acc", []int{length, 5}, b.Times(1, fmt.Sprintf("tk,jk->tj t=%d k=%d j=5", length, width), x, b.Weight("gate.weight", 4, 5, width)))
 	_, act := gadget.RescaleTable(b, "silu", gate, 3, lo, hi, "silu", 2, 2)
-	mid := b.Virtual("mid.acc", []int{length, 5}, gadget.Product(b, 1, act, linear("up", x, width, 5)))
-	x = b.Virtual("x2", []int{length, width}, gadget.Scaled(b, 1, x), gadget.Scaled(b, 1, linear("down", rescale("mid", mid, 2), 5, width)))
+	mid := b.Virtual("mid.acc", []int{length, 5}, circuit.Product(b, 1, act, linear("up", x, width, 5)))
+	x = b.Virtual("x2", []int{length, width}, circuit.Scaled(b, 1, x), circuit.Scaled(b, 1, linear("down", rescale("mid", mid, 2), 5, width)))
 	cfg.Logits(b, b.Virtual("logits", []int{length, vocab}, b.Times(1, fmt.Sprintf("td,vd->tv t=%d d=%d v=%d", length, width, vocab), x, embedding)))
 }
 
@@ -199,11 +199,11 @@ func skips(b *circuit.Builder, _ witnesstest.Text) {
 	x := gadget.Rescale(b, "x", embedded, 1, -4, 3)
 	s := []circuit.ID{w, x}
 	for i := range 40 {
-		s = append(s, b.Virtual(fmt.Sprintf("skip%d", i), shape, gadget.Scaled(b, 1, s[i+1]), gadget.Scaled(b, -1, s[i])))
+		s = append(s, b.Virtual(fmt.Sprintf("skip%d", i), shape, circuit.Scaled(b, 1, s[i+1]), circuit.Scaled(b, -1, s[i])))
 	}
-	b.Zero(b.VirtualBound("alike", shape, 0, 0, "zero-checked", gadget.Scaled(b, 1, s[41]), gadget.Scaled(b, 1, s[38])))
+	b.Zero(b.VirtualBound("alike", shape, 0, 0, "zero-checked", circuit.Scaled(b, 1, s[41]), circuit.Scaled(b, 1, s[38])))
 	turned := func(name string, s circuit.ID, sign int64) circuit.ID {
-		return b.Virtual(name, shape, gadget.Scaled(b, 1, s), b.Times(sign, "ij->ji i=4 j=4", s))
+		return b.Virtual(name, shape, circuit.Scaled(b, 1, s), b.Times(sign, "ij->ji i=4 j=4", s))
 	}
 	sum := turned("turned", s[41], -1)
 	for i := range 16 {
@@ -216,7 +216,7 @@ func skips(b *circuit.Builder, _ witnesstest.Text) {
 // tiny looks weights up in a table and reveals them and one more each.
 func tiny(b *circuit.Builder, _ witnesstest.Text) {
 	w := b.Weight("w", 2, 3)
-	more := b.Virtual("more", []int{3}, gadget.Scaled(b, 1, w), gadget.Ones(1, []int{3}))
+	more := b.Virtual("more", []int{3}, circuit.Scaled(b, 1, w), circuit.Ones(1, []int{3}))
 	b.Lookup(b.TableOf("bits", func() [][]int64 { return [][]int64{count(-2, 3)} }), more)
 	gadget.Output(b, circuit.Port{Name: "more", Kind: circuit.Integers, Reveal: circuit.Values}, more)
 }
@@ -224,7 +224,7 @@ func tiny(b *circuit.Builder, _ witnesstest.Text) {
 // exact has a clamp behind a shift, with a function's value, and one without.
 func exact(b *circuit.Builder, _ witnesstest.Text) {
 	x := gadget.Input(b, "x", circuit.Port{Name: "x", Kind: circuit.Integers, Shape: []int{3}, Lo: -8, Hi: 8, Reveal: circuit.Values})
-	_, y := gadget.RescaleTable(b, "y", b.Virtual("v", []int{3}, gadget.Product(b, 1, x, b.Weight("w", 3, 3))), 1, -4, 3, "relu", 0, 0)
+	_, y := gadget.RescaleTable(b, "y", b.Virtual("v", []int{3}, circuit.Product(b, 1, x, b.Weight("w", 3, 3))), 1, -4, 3, "relu", 0, 0)
 	gadget.Output(b, circuit.Port{Name: "z", Kind: circuit.Integers, Reveal: circuit.Values}, gadget.Rescale(b, "z", y, 0, 0, 2))
 }
 
@@ -246,7 +246,7 @@ func ports(b *circuit.Builder, _ witnesstest.Text) {
 	ids := gadget.Input(b, "ids", circuit.Port{Name: "ids", Kind: circuit.IDs, Shape: []int{2}, Hi: 4, Reveal: circuit.Values})
 	e := gadget.Embed(b, "e", hidden, b.Weight("table", 4, 5, 3))
 	f := gadget.Embed(b, "f", ids, b.Weight("table 2", 4, 5, 3))
-	v := b.Virtual("v", []int{2, 3}, b.Times(1, "t,td,td->td t=2 d=3", m, x, y), gadget.Scaled(b, 1, e), gadget.Scaled(b, 1, f))
+	v := b.Virtual("v", []int{2, 3}, b.Times(1, "t,td,td->td t=2 d=3", m, x, y), circuit.Scaled(b, 1, e), circuit.Scaled(b, 1, f))
 	out := gadget.Rescale(b, "out", v, 2, -16, 15)
 	logits := b.Virtual("logits", []int{2, 4}, b.Times(512, "td,dv->tv t=2 d=3 v=4", out, b.Weight("head", 8, 3, 4)))
 	gadget.Output(b, circuit.Port{Name: "out", Kind: circuit.Reals, Scale: 3, Reveal: circuit.Values}, out)
@@ -266,7 +266,7 @@ func bigrams(b *circuit.Builder, cfg witnesstest.Text) {
 	if cfg.Length <= 2 {
 		before = bias()
 	}
-	cfg.Logits(b, b.Virtual("logits", []int{cfg.Length, 2}, gadget.Scaled(b, 1, embedded), b.Times(1, fmt.Sprintf("v->tv t=%d v=2", cfg.Length), before)))
+	cfg.Logits(b, b.Virtual("logits", []int{cfg.Length, 2}, circuit.Scaled(b, 1, embedded), b.Times(1, fmt.Sprintf("v->tv t=%d v=2", cfg.Length), before)))
 }
 
 // count returns lo, lo+1, …, hi.

@@ -41,7 +41,7 @@ func toy(t testing.TB, reveal circuit.Reveal, private bool, weightBits int) *cir
 	x := gadget.Rescale(b, "x", gadget.Embed(b, "e", tokens, b.Weight("embedding", 6, vocabulary, 3)), 1, -16, 16)
 	a := b.Virtual("a", []int{positions, 4}, b.Times(1, "ti,ji->tj t=3 i=3 j=4", x, b.Weight("up", 5, 4, 3)))
 	_, act := gadget.RescaleTable(b, "act", a, 4, -32, 31, "silu", 2, 2)
-	f := b.Virtual("f", []int{positions, 3}, b.Times(1, "tj,ij->ti t=3 i=3 j=4", act, b.Weight("down", 5, 3, 4)), gadget.Scaled(b, 8, x))
+	f := b.Virtual("f", []int{positions, 3}, b.Times(1, "tj,ij->ti t=3 i=3 j=4", act, b.Weight("down", 5, 3, 4)), circuit.Scaled(b, 8, x))
 	h := gadget.Rescale(b, "h", f, 3, -16, 16)
 	logits := b.Virtual("logits", []int{positions, vocabulary}, b.Times(1, "ti,vi->tv t=3 i=3 v=5", h, b.Weight("head", 5, vocabulary, 3)))
 	text.Logits(b, logits)

@@ -22,7 +22,7 @@ import (
 func scaled(t testing.TB, n int) (in witnesstest.Instance, x, y circuit.ID) {
 	b := witnesstest.Builder()
 	x = b.Weight("x", 8, n)
-	v := b.Virtual("v", []int{n}, gadget.Scaled(b, 3, x))
+	v := b.Virtual("v", []int{n}, circuit.Scaled(b, 3, x))
 	y = gadget.Rescale(b, "y", v, 3, -128, 127)
 	b.Lookup(gadget.Range(b, -128, 127), x)
 	in.C = witnesstest.Finish(t, b)
@@ -192,7 +192,7 @@ func TestChecker(t *testing.T) {
 	b := witnesstest.Builder()
 	c := b.Const("c", []int64{0, 0, 5}, 3)
 	b.Lookup(gadget.Range(b, 0, 7), c)
-	b.Zero(b.Virtual("z", []int{3}, gadget.Scaled(b, 2, c)))
+	b.Zero(b.Virtual("z", []int{3}, circuit.Scaled(b, 2, c)))
 	in = witnesstest.Instance{C: witnesstest.Finish(t, b)}
 	if _, err := in.Generate(); err == nil || !strings.Contains(err.Error(), "zero-check of z: cell [2] is 10") {
 		t.Errorf("a failing zero-check: %v", err)

@@ -36,55 +36,6 @@ const None = circuit.ID(-1)
 // bitsOf is the number of bits that hold every integer in [0, v].
 func bitsOf(v int64) int { return bits.Len64(uint64(max(v, 0))) }
 
-// axes returns one label per axis.
-func axes(n int) [][]int {
-	a := make([][]int, n)
-	for i := range a {
-		a[i] = []int{i}
-	}
-	return a
-}
-
-// Ones is coef in every cell of a shape: coef·valid.
-func Ones(coef int64, shape []int) circuit.Term {
-	return circuit.Term{Coef: coef, Extents: append([]int(nil), shape...), Out: axes(len(shape))}
-}
-
-// Scaled is coef·x, cell by cell.
-func Scaled(b *circuit.Builder, coef int64, x circuit.ID) circuit.Term {
-	return Product(b, coef, x)
-}
-
-// Product is coef times the product of tensors of one shape, cell by cell.
-func Product(b *circuit.Builder, coef int64, xs ...circuit.ID) circuit.Term {
-	t := Ones(coef, b.Shape(xs[0]))
-	for _, x := range xs {
-		t.Factors = append(t.Factors, circuit.Factor{T: x, Axes: axes(len(t.Out))})
-	}
-	return t
-}
-
-// Spread is coef·x where the axes of x are the axes first, first+1, … of the shape; x is repeated along the others.
-func Spread(b *circuit.Builder, coef int64, x circuit.ID, shape []int, first int) circuit.Term {
-	t := Ones(coef, shape)
-	n := len(b.Shape(x))
-	if first < 0 || first+n > len(shape) {
-		b.Fail("a tensor of %d axes cannot be spread over %v from axis %d", n, shape, first)
-		return t
-	}
-	t.Factors = []circuit.Factor{{T: x, Axes: t.Out[first : first+n]}}
-	return t
-}
-
-// SumLast is coef·Σ over the last axis of x.
-func SumLast(b *circuit.Builder, coef int64, x circuit.ID) circuit.Term {
-	t := Scaled(b, coef, x)
-	if n := len(t.Out); n > 0 {
-		t.Out = t.Out[:n-1]
-	}
-	return t
-}
-
 // Range returns the one-column table of the integers in [lo, hi], shared by name.
 func Range(b *circuit.Builder, lo, hi int64) int {
 	if lo > hi || hi-lo >= 1<<LimbBits {
@@ -145,11 +96,11 @@ func Limbs(b *circuit.Builder, name string, v circuit.ID, n int) []circuit.ID {
 		return nil
 	}
 	var high []circuit.ID
-	def := []circuit.Term{Scaled(b, 1, v)}
+	def := []circuit.Term{circuit.Scaled(b, 1, v)}
 	for l, w := range widths[1:] {
 		limb := digit(b, name, l+1, w, b.Shape(v))
 		high = append(high, limb)
-		def = append(def, Scaled(b, -1<<(radix*(l+1)), limb))
+		def = append(def, circuit.Scaled(b, -1<<(radix*(l+1)), limb))
 	}
 	low := b.VirtualBound(name+".limb0", b.Shape(v), 0, 1<<radix-1, "looked up in this range", def...)
 	b.Lookup(Range(b, 0, 1<<radix-1), low)
@@ -171,7 +122,7 @@ func Digits(b *circuit.Builder, name string, coef int64, n int, shape []int) (li
 	for l, width := range widths {
 		d := digit(b, name, l, width, shape)
 		limbs = append(limbs, d)
-		sum = append(sum, Scaled(b, coef<<(w*l), d))
+		sum = append(sum, circuit.Scaled(b, coef<<(w*l), d))
 	}
 	return limbs, sum, int64(w)
 }

@@ -27,9 +27,9 @@ type wide struct {
 func newWide(b *circuit.Builder, n, xbits, ybits, shift int, base int64) wide {
 	shape := []int{n}
 	w := wide{x: b.Weight("x", xbits, n), y: b.Weight("y", ybits, n), shift: shift, base: base}
-	terms := []circuit.Term{gadget.Scaled(b, 1<<shift, w.x), gadget.Scaled(b, 1, w.y)}
+	terms := []circuit.Term{circuit.Scaled(b, 1<<shift, w.x), circuit.Scaled(b, 1, w.y)}
 	if base != 0 {
-		terms = append(terms, gadget.Ones(base, shape))
+		terms = append(terms, circuit.Ones(base, shape))
 	}
 	w.v = b.Virtual("v", shape, terms...)
 	return w
@@ -319,7 +319,7 @@ func TestRsqrt(t *testing.T) {
 			b := witnesstest.Builder()
 			const n = 8
 			x := b.Weight("x", c.bits, n)
-			s := b.Virtual("s", []int{n}, gadget.Product(b, 1, x, x))
+			s := b.Virtual("s", []int{n}, circuit.Product(b, 1, x, x))
 			r := gadget.Rsqrt(b, "r", s, c.num, c.eps)
 			in := witnesstest.Instance{C: witnesstest.Finish(t, b)}
 			w := wide{v: s, x: x, y: x}
@@ -384,7 +384,7 @@ func TestNormBound(t *testing.T) {
 func TestRsqrtFraction(t *testing.T) {
 	b := witnesstest.Builder()
 	x := b.Weight("x", 4, 1)
-	s := b.Virtual("s", []int{1}, gadget.Product(b, 1, x, x), gadget.Ones(3, []int{1}))
+	s := b.Virtual("s", []int{1}, circuit.Product(b, 1, x, x), circuit.Ones(3, []int{1}))
 	gadget.Rsqrt(b, "r", s, 101, 1)
 	in := witnesstest.Instance{C: witnesstest.Finish(t, b), Weights: map[circuit.ID]backend.Tensor{x: witnesstest.Cells([]int{1}, 0)}}
 	a := in.Honest(t)
@@ -425,7 +425,7 @@ func TestLimbs(t *testing.T) {
 	for _, n := range []int{1, 16, 17, 33} {
 		b := witnesstest.Builder()
 		x, y := b.Weight("x", 16, 3), b.Weight("y", 16, 3)
-		v := b.VirtualBound("v", []int{3}, 0, 1<<n-1, "test", gadget.Scaled(b, 1<<16, x), gadget.Scaled(b, 1, y))
+		v := b.VirtualBound("v", []int{3}, 0, 1<<n-1, "test", circuit.Scaled(b, 1<<16, x), circuit.Scaled(b, 1, y))
 		gadget.Limbs(b, "v", v, n)
 		in := witnesstest.Instance{C: witnesstest.Finish(t, b)}
 		for _, c := range []struct {
@@ -542,7 +542,7 @@ func TestRevealArgmax(t *testing.T) {
 func TestWideArgmax(t *testing.T) {
 	b := witnesstest.Builder()
 	x := b.Weight("x", 16, 1, 3)
-	l := b.Virtual("logits", []int{1, 3}, gadget.Scaled(b, 1<<10, x))
+	l := b.Virtual("logits", []int{1, 3}, circuit.Scaled(b, 1<<10, x))
 	gadget.Output(b, circuit.Port{Name: "logits", Kind: circuit.Integers, Reveal: circuit.Argmax}, l)
 	in := witnesstest.Instance{C: witnesstest.Finish(t, b), Publics: map[circuit.ID]backend.Tensor{},
 		Weights: map[circuit.ID]backend.Tensor{x: witnesstest.Cells([]int{1, 3}, -1<<15, 1<<15-1, 1<<15-1)}}

@@ -13,7 +13,7 @@ import (
 func bounded(b *circuit.Builder, lo, hi int64) circuit.ID {
 	x := b.Witness("bounded", 0, 1, 1)
 	b.Lookup(gadget.Range(b, 0, 1), x)
-	return b.VirtualBound("b", []int{1}, lo, hi, "given", gadget.Scaled(b, 1, x))
+	return b.VirtualBound("b", []int{1}, lo, hi, "given", circuit.Scaled(b, 1, x))
 }
 
 // What gadgets refuse at a limit, next to what they take just within.
@@ -23,9 +23,9 @@ func TestLimits(t *testing.T) {
 		name, want string
 		build      func(b *circuit.Builder)
 	}{
-		{"spread from axis -1", "cannot be spread", func(b *circuit.Builder) { gadget.Spread(b, 1, b.Weight("x", 4, 2), []int{2, 2}, -1) }},
-		{"spread beyond the last axis", "cannot be spread", func(b *circuit.Builder) { gadget.Spread(b, 1, b.Weight("x", 4, 2), []int{2, 2}, 2) }},
-		{"spread to the last axis", "", func(b *circuit.Builder) { gadget.Spread(b, 1, b.Weight("x", 4, 2), []int{2, 2}, 1) }},
+		{"spread from axis -1", "cannot be spread", func(b *circuit.Builder) { circuit.Spread(b, 1, b.Weight("x", 4, 2), []int{2, 2}, -1) }},
+		{"spread beyond the last axis", "cannot be spread", func(b *circuit.Builder) { circuit.Spread(b, 1, b.Weight("x", 4, 2), []int{2, 2}, 2) }},
+		{"spread to the last axis", "", func(b *circuit.Builder) { circuit.Spread(b, 1, b.Weight("x", 4, 2), []int{2, 2}, 1) }},
 
 		{"empty range", "has not between", func(b *circuit.Builder) { gadget.Range(b, 1, 0) }},
 		{"range of 2^16", "", func(b *circuit.Builder) { gadget.Range(b, 5, 5+1<<16-1) }},

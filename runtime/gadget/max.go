@@ -19,9 +19,9 @@ func Max(b *circuit.Builder, name string, x, y circuit.ID) circuit.ID {
 		return x
 	}
 	shape := b.Shape(x)
-	difference := b.Virtual(name+".difference", shape, Scaled(b, 1, x), Scaled(b, -1, y))
+	difference := b.Virtual(name+".difference", shape, circuit.Scaled(b, 1, x), circuit.Scaled(b, -1, y))
 	excess := Table(b, name+".excess", difference, "relu", 0, 0)
 	xlo, xhi := b.Bounds(x)
 	ylo, yhi := b.Bounds(y)
-	return b.VirtualBound(name, shape, max(xlo, ylo), max(xhi, yhi), "it is the larger of two cells with these bounds", Scaled(b, 1, y), Scaled(b, 1, excess))
+	return b.VirtualBound(name, shape, max(xlo, ylo), max(xhi, yhi), "it is the larger of two cells with these bounds", circuit.Scaled(b, 1, y), circuit.Scaled(b, 1, excess))
 }

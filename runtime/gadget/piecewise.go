@@ -47,7 +47,7 @@ func PiecewiseLinear(b *circuit.Builder, name string, v circuit.ID, shift int, l
 	if !ok {
 		return v
 	}
-	return b.Virtual(name, shape, Scaled(b, 1, value), Product(b, 1, slope, digits[0]))
+	return b.Virtual(name, shape, circuit.Scaled(b, 1, value), circuit.Product(b, 1, slope, digits[0]))
 }
 
 // lookupPiece looks an index up with its piece, and with the class of a clamp.

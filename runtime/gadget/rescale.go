@@ -151,13 +151,13 @@ func clamps(b *circuit.Builder, v circuit.ID, shift int, lo, hi int64) bool {
 // quotient adds the hint and the remainder of the rescale without clamp; the caller looks y up.
 func quotient(b *circuit.Builder, name string, v circuit.ID, shift int, y circuit.ID) {
 	b.Hint(circuit.RescaleHint{Shift: int64(shift)}.Hint(v, y))
-	remainder(b, name, v, shift, Scaled(b, -1<<shift, y))
+	remainder(b, name, v, shift, circuit.Scaled(b, -1<<shift, y))
 }
 
 // remainder proves that v + 2^(shift-1) plus the given terms, minus 2^shift times the quotient, lies in [0, 2^shift): by limbs
 // if it has bits, by a zero-check if shift is 0.
 func remainder(b *circuit.Builder, name string, v circuit.ID, shift int, minus ...circuit.Term) {
-	Remainder(b, name, shift, b.Shape(v), append([]circuit.Term{Scaled(b, 1, v)}, minus...)...)
+	Remainder(b, name, shift, b.Shape(v), append([]circuit.Term{circuit.Scaled(b, 1, v)}, minus...)...)
 }
 
 // Remainder proves that 2^(shift-1)·valid plus the terms is an integer in [0, 2^shift); for shift 0, that the terms are zero.
@@ -166,7 +166,7 @@ func Remainder(b *circuit.Builder, name string, shift int, shape []int, terms ..
 		b.Zero(b.VirtualBound(name+".rem", shape, 0, 0, "zero-checked", terms...))
 		return
 	}
-	terms = append(terms, Ones(half(shift), shape))
+	terms = append(terms, circuit.Ones(half(shift), shape))
 	rem := b.VirtualBound(name+".rem", shape, 0, 1<<shift-1, "looked up in this range", terms...)
 	Limbs(b, name+".rem", rem, shift)
 }
@@ -191,7 +191,7 @@ func clamp(b *circuit.Builder, name string, v circuit.ID, shift int, lo, hi int6
 		return v, v
 	}
 	y = b.Witness(name, lo, hi, b.Shape(v)...)
-	class, limbs, minus := x.commit(b, name, v, Scaled(b, -1<<shift, y))
+	class, limbs, minus := x.commit(b, name, v, circuit.Scaled(b, -1<<shift, y))
 	b.Hint(circuit.ClampHint{Shift: int64(shift), Lo: lo, Hi: hi, First: int64(x.first), Radix: int64(x.radix)}.Hint(v, y, class, limbs))
 	x.prove(b, name, v, class, minus)
 	return y, class
@@ -222,11 +222,11 @@ func newExcess(b *circuit.Builder, name string, v circuit.ID, shift int, lo, hi 
 func (x clampExcess) commit(b *circuit.Builder, name string, v circuit.ID, minus ...circuit.Term) (class circuit.ID, limbs []circuit.ID, all []circuit.Term) {
 	shape := b.Shape(v)
 	class = b.Witness(name+".class", -1, 1, shape...)
-	all = append(minus, Scaled(b, -1<<x.shift, class))
+	all = append(minus, circuit.Scaled(b, -1<<x.shift, class))
 	for l := x.first; l < len(x.widths); l++ {
 		e := excess(b, name, l, x.widths[l], shape, class)
 		limbs = append(limbs, e)
-		all = append(all, Scaled(b, -1<<(x.shift+x.radix*l), e))
+		all = append(all, circuit.Scaled(b, -1<<(x.shift+x.radix*l), e))
 	}
 	return class, limbs, all
 }
@@ -238,7 +238,7 @@ func (x clampExcess) prove(b *circuit.Builder, name string, v, class circuit.ID,
 		return
 	}
 	top := int64(1)<<x.widths[0] - 1
-	e0 := b.VirtualBound(name+".excess0", b.Shape(v), -top, top, "looked up in this range", append(minus, Scaled(b, 1, v))...)
+	e0 := b.VirtualBound(name+".excess0", b.Shape(v), -top, top, "looked up in this range", append(minus, circuit.Scaled(b, 1, v))...)
 	b.Lookup(excessTable(b, x.widths[0]), e0, class)
 }
 

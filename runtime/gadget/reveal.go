@@ -25,7 +25,7 @@ func Output(b *circuit.Builder, p circuit.Port, x circuit.ID) {
 
 // revealed is coef·a·x, cell by cell: a, of the first axis, is 1 in the rows that a statement speaks of.
 func revealed(b *circuit.Builder, coef int64, x circuit.ID, selected []circuit.Factor) circuit.Term {
-	t := Scaled(b, coef, x)
+	t := circuit.Scaled(b, coef, x)
 	t.Factors = append(append([]circuit.Factor(nil), selected...), t.Factors...)
 	return t
 }
@@ -36,7 +36,7 @@ func revealed(b *circuit.Builder, coef int64, x circuit.ID, selected []circuit.F
 // v + p are not both accepted), hence equal as integers where a = 1. Elsewhere both sides are zero and nothing is revealed.
 func revealValues(b *circuit.Builder, port int, x circuit.ID, selected []circuit.Factor) {
 	public := b.View("reveal.values", circuit.PortValues, port)
-	b.Zero(b.VirtualBound("reveal", b.Shape(x), 0, 0, "zero-checked", revealed(b, 1, x, selected), Scaled(b, -1, public)))
+	b.Zero(b.VirtualBound("reveal", b.Shape(x), 0, 0, "zero-checked", revealed(b, 1, x, selected), circuit.Scaled(b, -1, public)))
 }
 
 // revealArgmax proves that the public index i is the arg-max of every revealed row (a = 1), ties to the lowest index. With
@@ -55,8 +55,8 @@ func revealArgmax(b *circuit.Builder, port int, x circuit.ID, selected []circuit
 	lo, hi := b.Bounds(x)
 	at := b.View("reveal.at", circuit.ArgmaxAt, port)
 	below := b.View("reveal.below", circuit.ArgmaxBelow, port)
-	sum := Product(b, 1, at, x)
+	sum := circuit.Product(b, 1, at, x)
 	sum.Out = sum.Out[:len(shape)-1]
 	best := b.VirtualBound("reveal.best", shape[:len(shape)-1], min(lo, 0), max(hi, 0), "a row of the first factor has at most one 1 and zeros", sum)
-	slack(b, "reveal.gap", hi-lo, shape, Spread(b, 1, best, shape, 0), revealed(b, -1, x, selected), Scaled(b, -1, below))
+	slack(b, "reveal.gap", hi-lo, shape, circuit.Spread(b, 1, best, shape, 0), revealed(b, -1, x, selected), circuit.Scaled(b, -1, below))
 }

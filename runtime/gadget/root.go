@@ -26,7 +26,7 @@ func Rsqrt(b *circuit.Builder, name string, s circuit.ID, num, eps int64) circui
 		return s
 	}
 	shape := b.Shape(s)
-	sum := b.Virtual(name+".radicand", shape, Scaled(b, 1, s), Ones(eps, shape))
+	sum := b.Virtual(name+".radicand", shape, circuit.Scaled(b, 1, s), circuit.Ones(eps, shape))
 	rmax := isqrt(big.NewInt(num / (slo + eps))).Int64()
 	limbs, def, radix := Digits(b, name, 1, bitsOf(rmax), shape)
 	r := b.VirtualBound(name, shape, 0, rmax, "r²·S ≤ num and S is at least its lower bound", def...)
@@ -40,9 +40,9 @@ func Rsqrt(b *circuit.Builder, name string, s circuit.ID, num, eps int64) circui
 		return r
 	}
 	over, under := above.Int64(), min(num, above.Int64())
-	slack(b, name+".below", under, shape, Ones(num, shape), Product(b, -1, r, r, sum))
+	slack(b, name+".below", under, shape, circuit.Ones(num, shape), circuit.Product(b, -1, r, r, sum))
 	slack(b, name+".above", over, shape,
-		Product(b, 1, r, r, sum), Product(b, 2, r, sum), Scaled(b, 1, sum), Ones(-num-1, shape))
+		circuit.Product(b, 1, r, r, sum), circuit.Product(b, 2, r, sum), circuit.Scaled(b, 1, sum), circuit.Ones(-num-1, shape))
 	return r
 }
 
@@ -63,8 +63,8 @@ func Reciprocal(b *circuit.Builder, name string, s circuit.ID, num int64) circui
 	limbs, def, radix := Digits(b, name, 1, bitsOf(rmax), shape)
 	r := b.VirtualBound(name, shape, 0, rmax, "r·s ≤ num and s is at least its lower bound", def...)
 	b.Hint(circuit.QuotientHint{Num: num, Radix: radix}.Hint(circuit.HintRecip, s, limbs))
-	low := slack(b, name+".below", min(num, shi-1), shape, Ones(num, shape), Product(b, -1, r, s))
-	slack(b, name+".above", shi-1, shape, Scaled(b, 1, s), Ones(-1, shape), Scaled(b, -1, low))
+	low := slack(b, name+".below", min(num, shi-1), shape, circuit.Ones(num, shape), circuit.Product(b, -1, r, s))
+	slack(b, name+".above", shi-1, shape, circuit.Scaled(b, 1, s), circuit.Ones(-1, shape), circuit.Scaled(b, -1, low))
 	return r
 }
 

@@ -72,7 +72,7 @@ func privateIDs(b *circuit.Builder, name string, port int) circuit.ID {
 	onehot := b.Witness(name, 0, 1, shape...)
 	b.Lookup(Range(b, 0, 1), onehot)
 	b.Hint(circuit.Hint{Kind: circuit.HintInput, Out: []circuit.ID{onehot}, Params: []int64{int64(port)}})
-	b.Zero(b.VirtualBound(name+".sum", p.Shape, 0, 0, "zero-checked", SumLast(b, 1, onehot), Ones(-1, p.Shape)))
+	b.Zero(b.VirtualBound(name+".sum", p.Shape, 0, 0, "zero-checked", circuit.SumLast(b, 1, onehot), circuit.Ones(-1, p.Shape)))
 	if !b.Generates() {
 		return onehot
 	}

@@ -33,7 +33,7 @@ func wide(b *circuit.Builder, name string, v circuit.ID, shift int, lo, hi int64
 	}
 	var sum []circuit.Term
 	for l, limb := range limbs {
-		sum = append(sum, Scaled(b, 1<<(radix*l), limb))
+		sum = append(sum, circuit.Scaled(b, 1<<(radix*l), limb))
 	}
 	return b.Virtual(name, b.Shape(v), sum...)
 }
@@ -121,7 +121,7 @@ func (d wideDigits) commit(b *circuit.Builder, name string, shape []int) (limbs 
 	for l := range d.top + 1 {
 		limb := b.Witness(fmt.Sprintf("%s.digit%d", name, l), d.least(l), d.most(l), shape...)
 		limbs = append(limbs, limb)
-		minus = append(minus, Scaled(b, -1<<(d.shift+d.radix*l), limb))
+		minus = append(minus, circuit.Scaled(b, -1<<(d.shift+d.radix*l), limb))
 	}
 	return limbs, minus
 }

@@ -75,7 +75,7 @@ func scores(t *testing.T) *circuit.Circuit {
 	b := circuit.NewBuilder(circuit.Config{Name: "scores", WeightBits: 4, WitnessBits: 4})
 	x := gadget.Input(b, "x", circuit.Port{Name: "x", Kind: circuit.Integers, Shape: []int{2}, Lo: -9, Hi: 9, Reveal: circuit.Values})
 	y := gadget.Input(b, "y", circuit.Port{Name: "y", Kind: circuit.Integers, Shape: []int{1, 2}, Lo: -9, Hi: 9, Reveal: circuit.Nothing})
-	score := b.Virtual("score", []int{2}, gadget.Product(b, 1, x, b.Weight("w", 8, 2)))
+	score := b.Virtual("score", []int{2}, b.Times(1, "i,i->i i=2", x, b.Weight("w", 8, 2)))
 	gadget.Output(b, circuit.Port{Name: "score", Kind: circuit.Integers, Reveal: circuit.Values}, score)
 	gadget.Output(b, circuit.Port{Name: "best", Kind: circuit.Integers, Reveal: circuit.Argmax}, y)
 	c, err := b.Finish()

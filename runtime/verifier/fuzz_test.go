@@ -73,7 +73,7 @@ func model(name string, reveal circuit.Reveal, private, mlp bool) *circuit.Circu
 	}
 	x := gadget.Embed(b, "x", onehot, b.Weight("embedding", 8, V, width))
 	if mlp {
-		square := b.Virtual("square", []int{T, width}, gadget.Product(b, 1, x, x))
+		square := b.Virtual("square", []int{T, width}, circuit.Product(b, 1, x, x))
 		h := gadget.Rescale(b, "h", square, 6, -128, 127)
 		w := b.Weight("head", 8, V, width)
 		x = b.Virtual("logits", []int{T, V}, b.Times(1, "td,vd->tv t=4 d=3 v=6", h, w))

@@ -119,6 +119,7 @@ var stepped = []string{
 	"verifier.", "protocol.", "veil.", "sumcheck.", "lookup.", "einsum.", "commit.", "transcript.", "format.Reader.",
 	"statement.", "function.", "generation.", "ints.", "stated.", "gadget.", "attention.",
 	"circuit.Circuit.", "circuit.Family.", "circuit.Tensor.encode", "circuit.encoder.", "circuit.Builder.",
+	"circuit.Ones", "circuit.Product", "circuit.Scaled", "circuit.Spread", "circuit.SumLast",
 }
 
 // notSteps are statements that check nothing: counters of messages, the soundness error, progress, hints, names, and the emptying of the

@@ -29,7 +29,7 @@ func classes(name string, weightBits, witnessBits int) witnesstest.Text {
 // ofTwo is a tensor of 24 bits, of two weights.
 func ofTwo(b *circuit.Builder, n int) circuit.ID {
 	x, y := b.Weight("x", 12, n), b.Weight("y", 16, n)
-	return b.Virtual("v", []int{n}, gadget.Scaled(b, 1<<12, x), gadget.Scaled(b, 1, y))
+	return b.Virtual("v", []int{n}, circuit.Scaled(b, 1<<12, x), circuit.Scaled(b, 1, y))
 }
 
 // stages are the smallest circuits that have the stage they are named after.
@@ -51,7 +51,7 @@ var stages = map[string]spec{
 	}, weights: map[string][]int64{"x": {-32, 31, 7, 8, -9}}},
 	"wide clamp": {cfg: classes("wide clamp", 7, 5), build: func(b *circuit.Builder) { // the excess has limbs
 		x, y := b.Weight("x", 12, 4), b.Weight("y", 10, 4)
-		v := b.Virtual("v", []int{4}, gadget.Scaled(b, 1<<9, x), gadget.Scaled(b, 1, y))
+		v := b.Virtual("v", []int{4}, circuit.Scaled(b, 1<<9, x), circuit.Scaled(b, 1, y))
 		gadget.Rescale(b, "q", v, 1, -8, 7)
 	}, weights: map[string][]int64{"x": {-2048, 2047, 0, 0}, "y": {-512, 511, 9, -300}}},
 	"digits": {cfg: config("digits"), build: func(b *circuit.Builder) { // the result has limbs
@@ -78,10 +78,10 @@ var stages = map[string]spec{
 	}, weights: map[string][]int64{"v": {-16, 15, 0, 4, -5, 7}, "w": {15, -16, 0, 5, -7, -8}}},
 	"rsqrt": {cfg: config("rsqrt"), build: func(b *circuit.Builder) {
 		x := b.Weight("x", 4, 3)
-		gadget.Rsqrt(b, "r", b.Virtual("s", []int{3}, gadget.Product(b, 1, x, x)), 1<<12, 3)
+		gadget.Rsqrt(b, "r", b.Virtual("s", []int{3}, circuit.Product(b, 1, x, x)), 1<<12, 3)
 	}, weights: map[string][]int64{"x": {0, -8, 5}}},
 	"reciprocal": {cfg: config("reciprocal"), build: func(b *circuit.Builder) {
-		s := b.Virtual("s", []int{3}, gadget.Scaled(b, 1, b.Weight("x", 4, 3)), gadget.Ones(10, []int{3}))
+		s := b.Virtual("s", []int{3}, circuit.Scaled(b, 1, b.Weight("x", 4, 3)), circuit.Ones(10, []int{3}))
 		gadget.Reciprocal(b, "r", s, 1<<9)
 	}, weights: map[string][]int64{"x": {-8, 7, 1}}},
 	"norm": {cfg: classes("norm", 4, 7), build: func(b *circuit.Builder) {
@@ -164,7 +164,7 @@ var attnParams = attention.Params{Shift: 2, DBits: 4, EBits: 6, InvBits: 12, Uni
 // zkattn is one head of attention: scores, softmax and the product with V.
 func zkattn(mask []int64, n int) func(b *circuit.Builder) {
 	return func(b *circuit.Builder) {
-		s := b.Virtual("s", []int{n, n}, gadget.Scaled(b, 2, b.Weight("x", 6, n, n)))
+		s := b.Virtual("s", []int{n, n}, circuit.Scaled(b, 2, b.Weight("x", 6, n, n)))
 		shape := []int{n, n}
 		if len(mask) == n {
 			shape = shape[1:]
@@ -189,8 +189,8 @@ func residual(skip string, sign int64) func(b *circuit.Builder) {
 		}
 		w := b.Weight("w", 4, 3, 3)
 		f := b.Virtual("f", []int{2, 3}, b.Times(1, "ti,ij->tj t=2 i=3 j=3", y["y1"], w))
-		h := b.Virtual("h", []int{2, 3}, gadget.Scaled(b, sign, y[skip]), gadget.Scaled(b, 1, f))
-		q := b.Virtual("q", []int{2, 3}, b.Times(1, "ti,ij->tj t=2 i=3 j=3", h, w), gadget.Scaled(b, 3, h))
+		h := b.Virtual("h", []int{2, 3}, circuit.Scaled(b, sign, y[skip]), circuit.Scaled(b, 1, f))
+		q := b.Virtual("q", []int{2, 3}, b.Times(1, "ti,ij->tj t=2 i=3 j=3", h, w), circuit.Scaled(b, 3, h))
 		gadget.Rescale(b, "out", q, 6, -512, 512)
 	}
 }

@@ -33,7 +33,7 @@ func member(t testing.TB, length, preferred int) *circuit.Circuit {
 		bias := make([]int64, 4)
 		bias[preferred] = 200
 		prefer := b.Const("bias", bias, 4)
-		cfg.Logits(b, b.Virtual("logits", []int{length, 4}, gadget.Scaled(b, 1, embedded), b.Times(1, fmt.Sprintf("v->tv t=%d v=4", length), prefer)))
+		cfg.Logits(b, b.Virtual("logits", []int{length, 4}, circuit.Scaled(b, 1, embedded), b.Times(1, fmt.Sprintf("v->tv t=%d v=4", length), prefer)))
 	})
 }
 

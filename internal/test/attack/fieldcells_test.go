@@ -287,7 +287,7 @@ func rejectFractionalRowMax(t *testing.T) {
 func rejectRsqrtThatIsNoInteger(t *testing.T) {
 	u := newSubject(t, spec{cfg: config("rsqrt 101"), build: func(b *circuit.Builder) {
 		x := b.Weight("x", 4, 1)
-		gadget.Rsqrt(b, "r", b.Virtual("s", []int{1}, gadget.Product(b, 1, x, x)), 101, 3)
+		gadget.Rsqrt(b, "r", b.Virtual("s", []int{1}, circuit.Product(b, 1, x, x)), 101, 3)
 	}, weights: map[string][]int64{"x": {1}}})
 	half := map[int]field.Element{0: fraction(-1, 2)} // ⌊√(101/4)⌋ = 5
 	foreign{

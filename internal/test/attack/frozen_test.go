@@ -136,7 +136,7 @@ func twins(t *testing.T) *subject {
 	return newSubject(t, spec{cfg: config("twins"), build: func(b *circuit.Builder) {
 		x := b.Weight("x", 3, 2)
 		y := gadget.Rescale(b, "y", x, 0, -8, 7)
-		b.Zero(b.VirtualBound("twin", []int{2}, 0, 0, "zero-checked", gadget.Scaled(b, 1, y), gadget.Scaled(b, -1, x)))
+		b.Zero(b.VirtualBound("twin", []int{2}, 0, 0, "zero-checked", circuit.Scaled(b, 1, y), circuit.Scaled(b, -1, x)))
 	}})
 }
 
@@ -364,8 +364,8 @@ func rejectFalseClaimsThatAreTrueOnTheLine(t *testing.T) {
 func rejectFalseClaimsThatCancelInAWave(t *testing.T) {
 	u := newSubject(t, spec{cfg: config("two products"), build: func(b *circuit.Builder) {
 		x, w := b.Weight("x", 3, 2), b.Weight("w", 3, 2)
-		gadget.Rescale(b, "y1", b.Virtual("s1", []int{2}, gadget.Product(b, 1, x, x)), 0, -20, 20)
-		gadget.Rescale(b, "y2", b.Virtual("s2", []int{2}, gadget.Product(b, 1, x, w)), 0, -20, 20)
+		gadget.Rescale(b, "y1", b.Virtual("s1", []int{2}, circuit.Product(b, 1, x, x)), 0, -20, 20)
+		gadget.Rescale(b, "y2", b.Virtual("s2", []int{2}, circuit.Product(b, 1, x, w)), 0, -20, 20)
 	}})
 	u.breaksWithout(t, map[string]field.Element{"wave 1 alpha": two}, func(drawn map[string][]field.Element) lie {
 		return lie{override: both(at("y1", 0, add(-2)), at("y2", 0, add(1))), tamper: tamperer{scalars: func(label string, v []field.Element) {

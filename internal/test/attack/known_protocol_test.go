@@ -203,7 +203,7 @@ func knownPointNotBound(t *testing.T) {
 func knownZeroRounds(t *testing.T) {
 	u, e := newSubject(t, spec{cfg: config("single cells"), build: func(b *circuit.Builder) {
 		x, w := b.Weight("x", 3, 1), b.Weight("w", 3, 1)
-		gadget.Rescale(b, "y", b.Virtual("s", []int{1}, gadget.Product(b, 1, x, w)), 0, -20, 20)
+		gadget.Rescale(b, "y", b.Virtual("s", []int{1}, circuit.Product(b, 1, x, w)), 0, -20, 20)
 	}}), field.FromInt64(778)
 	sent, _ := u.record(t)
 	waves := map[string]bool{}
@@ -382,7 +382,7 @@ func quotient(b *circuit.Builder, name string, v circuit.ID, lo, hi, slack int64
 	b.Lookup(gadget.Range(b, lo, hi), y)
 	b.Hint(circuit.Hint{Kind: circuit.HintRescale, In: []circuit.ID{v}, Out: []circuit.ID{y}, Params: []int64{3}})
 	rem := b.VirtualBound(name+".rem", shape, -slack, 7+slack, "looked up in this range",
-		gadget.Scaled(b, 1, v), gadget.Scaled(b, -8, y), gadget.Ones(4, shape))
+		circuit.Scaled(b, 1, v), circuit.Scaled(b, -8, y), circuit.Ones(4, shape))
 	b.Lookup(gadget.Range(b, -slack, 7+slack), rem)
 	return y
 }
@@ -396,7 +396,7 @@ func knownToleranceBand(t *testing.T) {
 	layers := func(slack int64) spec {
 		return spec{cfg: config("layers"), build: func(b *circuit.Builder) {
 			y := quotient(b, "y", b.Weight("x", 6, 2), -8, 8, slack)
-			product := b.Virtual("product", []int{2}, gadget.Product(b, 1, y, b.Weight("w", 8, 2)))
+			product := b.Virtual("product", []int{2}, circuit.Product(b, 1, y, b.Weight("w", 8, 2)))
 			quotient(b, "out", product, -200, 200, slack)
 		}, weights: map[string][]int64{"x": {21, -30}, "w": {64, 64}}}
 	}

@@ -260,7 +260,7 @@ func divided(top int64) spec {
 		b.Lookup(gadget.Range(b, -8, 8), y)
 		b.Hint(circuit.Hint{Kind: circuit.HintRescale, In: []circuit.ID{x}, Out: []circuit.ID{y}, Params: []int64{3}})
 		rem := b.VirtualBound("rem", []int{3}, 0, top, "looked up in this range",
-			gadget.Scaled(b, 1, x), gadget.Scaled(b, -8, y), gadget.Ones(4, []int{3}))
+			circuit.Scaled(b, 1, x), circuit.Scaled(b, -8, y), circuit.Ones(4, []int{3}))
 		b.Lookup(gadget.Range(b, 0, top), rem)
 	}, weights: map[string][]int64{"x": {4, -20, 9}}} // remainders 0, 0, 5
 }

@@ -67,7 +67,7 @@ func rejectOneFalseProductOfTheTree(t *testing.T) {
 func rejectFalsePartialProduct(t *testing.T) {
 	u := newSubject(t, spec{cfg: config("product"), build: func(b *circuit.Builder) {
 		x, y := b.Weight("x", 4, 1), b.Weight("y", 4, 1)
-		b.Lookup(gadget.Range(b, -64, 64), b.Virtual("v", []int{1}, gadget.Product(b, 1, x, y)))
+		b.Lookup(gadget.Range(b, -64, 64), b.Virtual("v", []int{1}, circuit.Product(b, 1, x, y)))
 	}, weights: map[string][]int64{"x": {5}, "y": {-3}}})
 	const claimed = 7
 	u.mustReject(t, lie{

@@ -25,7 +25,7 @@ func ported(b *circuit.Builder) {
 	hidden := gadget.Input(b, "hidden", circuit.Port{Name: "hidden", Kind: circuit.IDs, Shape: []int{2}, Hi: 4, Reveal: circuit.Nothing})
 	ids := gadget.Input(b, "ids", circuit.Port{Name: "ids", Kind: circuit.IDs, Shape: []int{2}, Hi: 4, Reveal: circuit.Values})
 	e, f := gadget.Embed(b, "e", hidden, b.Weight("table", 4, 5, 3)), gadget.Embed(b, "f", ids, b.Weight("table2", 4, 5, 3))
-	v := b.Virtual("v", []int{2, 3}, b.Times(1, "t,td,td->td t=2 d=3", m, x, k), gadget.Scaled(b, 2, y), gadget.Scaled(b, 1, e), gadget.Scaled(b, 1, f))
+	v := b.Virtual("v", []int{2, 3}, b.Times(1, "t,td,td->td t=2 d=3", m, x, k), circuit.Scaled(b, 2, y), circuit.Scaled(b, 1, e), circuit.Scaled(b, 1, f))
 	out := gadget.Rescale(b, "out", v, 0, -64, 63)
 	logits := b.Virtual("logits", []int{2, 4}, b.Times(512, "td,dv->tv t=2 d=3 v=4", out, b.Weight("head", 8, 3, 4)))
 	gadget.Output(b, circuit.Port{Name: "out", Kind: circuit.Reals, Scale: 3, Reveal: circuit.Values}, out)

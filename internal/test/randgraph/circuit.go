@@ -123,10 +123,10 @@ func (c *caller) weight(shape []int) circuit.ID {
 
 // wide is a sum of the tensor and weights of its shape at random powers of two: a value of up to 61 bits.
 func (c *caller) wide(shape []int, x circuit.ID) circuit.ID {
-	terms := []circuit.Term{gadget.Scaled(c.b, 1, x)}
+	terms := []circuit.Term{circuit.Scaled(c.b, 1, x)}
 	for range 1 + c.rng.IntN(3) {
 		sign := int64(1 - 2*c.rng.IntN(2))
-		terms = append(terms, gadget.Scaled(c.b, sign<<c.rng.IntN(44), c.weight(shape)))
+		terms = append(terms, circuit.Scaled(c.b, sign<<c.rng.IntN(44), c.weight(shape)))
 	}
 	return c.b.Virtual(c.name("wide"), shape, terms...)
 }
@@ -272,11 +272,11 @@ func (c *caller) positive(least int64) circuit.ID {
 	shape := c.b.Shape(x)
 	lo, hi := c.b.Bounds(x)
 	if top := max(hi, -lo); c.rng.IntN(2) == 0 && len(shape) > 1 && top < 1<<26 {
-		sum := gadget.SumLast(c.b, 1, x)
+		sum := circuit.SumLast(c.b, 1, x)
 		sum.Factors = append(sum.Factors, sum.Factors[0])
-		return c.b.Virtual(c.name("squares"), shape[:len(shape)-1], sum, gadget.Ones(least, shape[:len(shape)-1]))
+		return c.b.Virtual(c.name("squares"), shape[:len(shape)-1], sum, circuit.Ones(least, shape[:len(shape)-1]))
 	}
-	return c.b.Virtual(c.name("distance"), shape, gadget.Scaled(c.b, 1, x), gadget.Ones(least-lo, shape))
+	return c.b.Virtual(c.name("distance"), shape, circuit.Scaled(c.b, 1, x), circuit.Ones(least-lo, shape))
 }
 
 // numerator draws a numerator: any number of bits, and powers of two and their neighbours.
@@ -414,7 +414,7 @@ func (c *caller) reveal() {
 // project sums a tensor times a weight to [T, V], position by position where its first axis allows.
 func (c *caller) project(x circuit.ID, shape []int) circuit.Term {
 	dims := c.b.Shape(x)
-	t := gadget.Ones(1, shape)
+	t := circuit.Ones(1, shape)
 	first := 0
 	if dims[0] != shape[0] || c.rng.IntN(3) == 0 {
 		first = len(t.Extents)

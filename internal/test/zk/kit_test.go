@@ -47,7 +47,7 @@ func compile(t testing.TB, private bool) *circuit.Circuit {
 	b := text.Builder()
 	tokens := text.Tokens(b)
 	x := gadget.Rescale(b, "x", gadget.Embed(b, "e", tokens, b.Weight("embedding", 6, vocabulary, 2)), 1, -16, 16)
-	f := b.Virtual("f", []int{4, 2}, b.Times(1, "ti,ij->tj t=4 i=2 j=2", x, b.Weight("mix", 4, 2, 2)), gadget.Scaled(b, 4, x))
+	f := b.Virtual("f", []int{4, 2}, b.Times(1, "ti,ij->tj t=4 i=2 j=2", x, b.Weight("mix", 4, 2, 2)), circuit.Scaled(b, 4, x))
 	h := gadget.Rescale(b, "h", f, 3, -16, 15)
 	text.Logits(b, b.Virtual("logits", []int{4, vocabulary}, b.Times(1, "ti,vi->tv t=4 i=2 v=5", h, b.Weight("head", 4, vocabulary, 2))))
 	c, err := b.Finish()

@@ -27,7 +27,7 @@ func alphabets(t testing.TB, bias ...int64) *bench {
 		w := b.Weight("bigram", 8, 6, 6)
 		logits := gadget.Embed(b, "embedded", text.Tokens(b), w)
 		if length == 12 && bias != nil {
-			logits = b.Virtual("biased", []int{12, 6}, gadget.Scaled(b, 1, logits), b.Times(1, "v->tv t=12 v=6", b.Const("bias", bias, 6)))
+			logits = b.Virtual("biased", []int{12, 6}, circuit.Scaled(b, 1, logits), b.Times(1, "v->tv t=12 v=6", b.Const("bias", bias, 6)))
 		}
 		text.Logits(b, logits)
 		members = append(members, witnesstest.Finish(t, b))

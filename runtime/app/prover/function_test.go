@@ -27,7 +27,7 @@ func affine(t testing.TB, private bool) *bench {
 	in := gadget.Input(b, "x", x)
 	k := gadget.Input(b, "k", circuit.Port{Name: "k", Kind: circuit.Integers, Shape: []int{1, 3}, Lo: -8, Hi: 7, Reveal: circuit.Nothing})
 	w := b.Weight("w", 6, 3, 2)
-	y := b.Virtual("y", []int{1, 3}, b.Times(1, "ti,oi->to t=1 i=2 o=3", in, w), gadget.Scaled(b, 16, k))
+	y := b.Virtual("y", []int{1, 3}, b.Times(1, "ti,oi->to t=1 i=2 o=3", in, w), circuit.Scaled(b, 16, k))
 	gadget.Output(b, circuit.Port{Name: "y", Kind: circuit.Reals, Scale: 4, Reveal: circuit.Values}, y)
 	gadget.Output(b, circuit.Port{Name: "class", Kind: circuit.Integers, Reveal: circuit.Argmax}, y)
 	gadget.Output(b, circuit.Port{Name: "hidden", Kind: circuit.Reals, Scale: 4, Reveal: circuit.Nothing}, y)

@@ -106,7 +106,7 @@ func numbers(t *testing.T) *bench {
 	b := circuit.NewBuilder(circuit.Config{Name: "loud", WeightBits: 4, WitnessBits: 4})
 	x := gadget.Input(b, "x", circuit.Port{Name: "x", Kind: circuit.Integers, Shape: []int{2}, Lo: -8, Hi: 8, Reveal: circuit.Values})
 	w := b.Weight("w", 4, 2)
-	y := gadget.Rescale(b, "y", b.Virtual("v", []int{2}, gadget.Product(b, 1, x, w)), 1, -8, 7)
+	y := gadget.Rescale(b, "y", b.Virtual("v", []int{2}, circuit.Product(b, 1, x, w)), 1, -8, 7)
 	gadget.Output(b, circuit.Port{Name: "y", Kind: circuit.Integers, Reveal: circuit.Values}, y)
 	c := witnesstest.Finish(t, b)
 	data, err := format.EncodeWeights(circuit.Single(c), map[circuit.ID]backend.Tensor{w: {Shape: []int{2}, V: []int64{4, -3}}})

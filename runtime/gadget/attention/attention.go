@@ -90,7 +90,7 @@ func ZkAttn(b *circuit.Builder, name string, s, mask circuit.ID, p Params) (e, i
 	}
 	rows, n := sc.shape[:len(sc.shape)-1], sc.shape[len(sc.shape)-1]
 	limbs, sum, radix := gadget.Digits(b, name+".max", 1, bits.Len64(uint64(sc.hi-sc.lo)), rows)
-	m := b.Virtual(name+".max", rows, append(sum, gadget.Ones(sc.lo, rows))...)
+	m := b.Virtual(name+".max", rows, append(sum, circuit.Ones(sc.lo, rows))...)
 	dlo := b.Witness(name+".dlo", 0, 1<<p.DBits-1, sc.shape...)
 	ubits := bits.Len64(uint64(sc.top >> p.DBits))
 	u := b.Witness(name+".u", 0, 1<<ubits-1, sc.shape...)
@@ -103,10 +103,10 @@ func ZkAttn(b *circuit.Builder, name string, s, mask circuit.ID, p Params) (e, i
 	b.Lookup(highTable(b, ubits), u, zu)
 	sc.quotient(b, name, p, s, mask, m, dlo, u)
 
-	attained := b.VirtualBound(name+".attained", rows, 0, int64(n)-1, "looked up, and a sum of n cells in {0, 1} minus 1", gadget.SumLast(b, 1, zd), gadget.Ones(-1, rows))
+	attained := b.VirtualBound(name+".attained", rows, 0, int64(n)-1, "looked up, and a sum of n cells in {0, 1} minus 1", circuit.SumLast(b, 1, zd), circuit.Ones(-1, rows))
 	gadget.Limbs(b, name+".attained", attained, circuit.Bits(n))
 	total := b.VirtualBound(name+".sum", rows, 1<<p.EBits, int64(n)<<p.EBits,
-		"e = 2^EBits where the maximum is attained, and 0 ≤ e ≤ 2^EBits", gadget.SumLast(b, 1, e))
+		"e = 2^EBits where the maximum is attained, and 0 ≤ e ≤ 2^EBits", circuit.SumLast(b, 1, e))
 	return e, gadget.Reciprocal(b, name+".inv", total, 1<<p.InvBits)
 }
 
@@ -149,13 +149,13 @@ func newScores(b *circuit.Builder, name string, s, mask circuit.ID, p Params) (s
 func (sc scores) quotient(b *circuit.Builder, name string, p Params, s, mask, m, dlo, u circuit.ID) {
 	one := int64(1) << p.Shift
 	terms := []circuit.Term{
-		gadget.Scaled(b, 1, s),
-		gadget.Spread(b, -one, m, sc.shape, 0),
-		gadget.Scaled(b, one, dlo),
-		gadget.Scaled(b, one<<p.DBits, u),
+		circuit.Scaled(b, 1, s),
+		circuit.Spread(b, -one, m, sc.shape, 0),
+		circuit.Scaled(b, one, dlo),
+		circuit.Scaled(b, one<<p.DBits, u),
 	}
 	if mask != gadget.None {
-		terms = append(terms, gadget.Spread(b, -one*sc.offset, mask, sc.shape, len(sc.shape)-len(b.Shape(mask))))
+		terms = append(terms, circuit.Spread(b, -one*sc.offset, mask, sc.shape, len(sc.shape)-len(b.Shape(mask))))
 	}
 	gadget.Remainder(b, name, p.Shift, sc.shape, terms...)
 }
@@ -205,15 +205,14 @@ func highTable(b *circuit.Builder, n int) int {
 
 // Mask declares the constant mask of the given values, 1 where masked, and refuses a row that is all masked.
 func Mask(b *circuit.Builder, name string, values []int64, shape ...int) circuit.ID {
-	if err := CheckMask(values, shape); err != nil {
+	if err := checkMask(values, shape); err != nil {
 		b.Fail("%s: %v", name, err)
 	}
 	return b.Const(name, values, shape...)
 }
 
-// CheckMask says whether the values, row-major, are a mask: zeros and ones, and a zero in every row. A verifier calls it on a mask
-// that comes with the statement.
-func CheckMask(values []int64, shape []int) error {
+// checkMask says whether the values, row-major, are a mask: zeros and ones, and a zero in every row.
+func checkMask(values []int64, shape []int) error {
 	if len(shape) == 0 || len(values) != circuit.Size(shape) {
 		return fmt.Errorf("mask: %d values for shape %v", len(values), shape)
 	}

@@ -42,7 +42,7 @@ func build(t *testing.T, p attention.Params, xbits, up int, shape []int, mask []
 	b := witnesstest.Builder()
 	s := &scores{p: p, up: up, shape: shape, mask: mask}
 	s.x = b.Weight("x", xbits, shape...)
-	v := b.Virtual("s", shape, gadget.Scaled(b, 1<<up, s.x))
+	v := b.Virtual("s", shape, circuit.Scaled(b, 1<<up, s.x))
 	m := gadget.None
 	switch n := shape[len(shape)-1]; {
 	case len(mask) == n: // a key mask, the same for every row
@@ -290,7 +290,7 @@ func TestRefused(t *testing.T) {
 		},
 		"need a table": func(b *circuit.Builder) (circuit.ID, circuit.ID) {
 			x := b.Weight("x", 16, 2, 2)
-			return attention.ZkAttn(b, "a", b.Virtual("s", []int{2, 2}, gadget.Scaled(b, 1<<10, x)), gadget.None, wide)
+			return attention.ZkAttn(b, "a", b.Virtual("s", []int{2, 2}, circuit.Scaled(b, 1<<10, x)), gadget.None, wide)
 		},
 		"bits of distance": func(b *circuit.Builder) (circuit.ID, circuit.ID) {
 			return attention.ZkAttn(b, "a", b.Weight("x", 4, 2, 2), gadget.None, deep)

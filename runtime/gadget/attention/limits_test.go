@@ -17,7 +17,7 @@ func TestLimits(t *testing.T) {
 	wide := func(coef, more int64) func(b *circuit.Builder) circuit.ID { // coef·x + more·y, cells of 16 and 2 bits
 		return func(b *circuit.Builder) circuit.ID {
 			x, y := b.Weight("x", 16, 2, 2), b.Weight("y", 2, 2, 2)
-			return b.Virtual("s", []int{2, 2}, gadget.Scaled(b, coef, x), gadget.Scaled(b, more, y))
+			return b.Virtual("s", []int{2, 2}, circuit.Scaled(b, coef, x), circuit.Scaled(b, more, y))
 		}
 	}
 	for _, test := range []struct {
@@ -69,7 +69,7 @@ func TestLimits(t *testing.T) {
 }
 
 // Values that are no mask.
-func TestCheckMask(t *testing.T) {
+func TestMasks(t *testing.T) {
 	for _, test := range []struct {
 		name   string
 		values []int64
@@ -84,7 +84,9 @@ func TestCheckMask(t *testing.T) {
 		{"a minus one", []int64{0, 1, -1, 0}, []int{2, 2}, false},
 		{"a row of ones", []int64{0, 1, 1, 1}, []int{2, 2}, false},
 	} {
-		if err := attention.CheckMask(test.values, test.shape); (err == nil) != test.ok {
+		b := circuit.NewBuilder(circuit.Config{Name: "mask", WeightBits: 4, WitnessBits: 4})
+		attention.Mask(b, "mask", test.values, test.shape...)
+		if err := b.Err(); (err == nil) != test.ok {
 			t.Errorf("%s: %v", test.name, err)
 		}
 	}

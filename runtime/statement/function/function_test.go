@@ -23,7 +23,7 @@ func model(t testing.TB) *circuit.Circuit {
 	x := gadget.Input(b, "x", circuit.Port{Name: "x", Kind: circuit.Reals, Shape: []int{2, 3}, Lo: -200, Hi: 300, Scale: 4, Reveal: circuit.Values})
 	y := gadget.Input(b, "y", circuit.Port{Name: "y", Kind: circuit.Integers, Shape: []int{2, 3}, Lo: -2, Hi: 3, Reveal: circuit.Nothing})
 	ids := gadget.Input(b, "ids", circuit.Port{Name: "ids", Kind: circuit.IDs, Shape: []int{2}, Hi: 4, Reveal: circuit.Values})
-	v := b.Virtual("v", []int{2, 3}, gadget.Product(b, 1, x, y), gadget.Scaled(b, 1, gadget.Embed(b, "e", ids, b.Weight("table", 4, 5, 3))))
+	v := b.Virtual("v", []int{2, 3}, circuit.Product(b, 1, x, y), circuit.Scaled(b, 1, gadget.Embed(b, "e", ids, b.Weight("table", 4, 5, 3))))
 	gadget.Output(b, circuit.Port{Name: "out", Kind: circuit.Reals, Scale: 3, Reveal: circuit.Values}, v)
 	cube := b.Virtual("cube", []int{2, 3, 5}, b.Times(1, "td,dj->tdj t=2 d=3 j=5", v, b.Weight("head", 4, 3, 5)))
 	gadget.Output(b, circuit.Port{Name: "class", Kind: circuit.Integers, Reveal: circuit.Argmax}, cube)
@@ -219,7 +219,7 @@ func TestVacuous(t *testing.T) {
 	for reveal, want := range map[circuit.Reveal]error{circuit.Nothing: ErrVacuous, circuit.Values: nil} {
 		b := circuit.NewBuilder(circuit.Config{Name: "vacuous", WeightBits: 4, WitnessBits: 4})
 		x := gadget.Input(b, "x", circuit.Port{Name: "x", Kind: circuit.Integers, Shape: []int{2}, Hi: 3, Reveal: circuit.Values})
-		y := gadget.Rescale(b, "y", b.Virtual("v", []int{2}, gadget.Product(b, 1, x, b.Weight("w", 4, 2))), 1, -8, 7)
+		y := gadget.Rescale(b, "y", b.Virtual("v", []int{2}, circuit.Product(b, 1, x, b.Weight("w", 4, 2))), 1, -8, 7)
 		gadget.Output(b, circuit.Port{Name: "out", Kind: circuit.Integers, Reveal: reveal}, y)
 		c := witnesstest.Finish(t, b)
 		if err := random(c, rand.New(rand.NewPCG(1, 1))).CheckClaim(c); !errors.Is(err, want) {
