@@ -126,6 +126,7 @@ func (r *Result) encodeWeights() ([]byte, error) {
 		names, tensors = append(names, w.Name), append(tensors, backend.Tensor{Shape: w.Shape, V: w.Values})
 	}
 	var out bytes.Buffer
+	out.Grow(format.WeightsSize(r.Family))
 	err := format.WriteWeights(&out, r.Family.Digest(), names, tensors)
 	return out.Bytes(), err
 }
@@ -348,7 +349,7 @@ func (r *Result) buildCircuit() (crowded []string, err error) {
 }
 
 // maxCells bounds the cells of all values of a model, weights among them: beyond, calibration alone would take the memory of a machine.
-const maxCells = 1 << 31
+const maxCells = onnx.MaxCells
 
 // checkSize refuses a model before anything of its size is allocated.
 func checkSize(g *ir.Graph) error {

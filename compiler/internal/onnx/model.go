@@ -16,6 +16,9 @@ import (
 // MaxModelBytes bounds the size of a model file; protobuf itself cannot hold more than 2 GiB.
 const MaxModelBytes = 1<<31 - 1
 
+// MaxCells bounds the cells of all initializers of a model, which are held in memory. Nothing is read of a model that has more.
+const MaxCells = 1 << 31
+
 const (
 	maxNodes      = 1 << 20
 	maxGraphDepth = 16
@@ -200,6 +203,7 @@ type decoder struct {
 	ctx     context.Context
 	dir     string
 	nodes   int
+	cells   int64
 	sources []*source
 }
 
@@ -223,6 +227,9 @@ func (d *decoder) graph(p *pb.GraphProto, depth int) (*Graph, error) {
 		return nil, fmt.Errorf("graph %q: sparse initializers are not supported; store them dense", p.Name)
 	}
 	g := &Graph{Name: p.Name, Inputs: valueInfos(p.Input), Outputs: valueInfos(p.Output)}
+	if err := d.count(p.Initializer); err != nil {
+		return nil, err
+	}
 	seen := make(map[string]bool, len(p.Initializer))
 	for _, tp := range p.Initializer {
 		if tp.Name == "" {
@@ -241,6 +248,21 @@ func (d *decoder) graph(p *pb.GraphProto, depth int) (*Graph, error) {
 	var err error
 	g.Nodes, err = d.nodeList(p.Node, depth)
 	return g, err
+}
+
+// count adds initializers up by what is said of their shapes, before any is read.
+func (d *decoder) count(list []*pb.TensorProto) error {
+	for _, p := range list {
+		n, err := new(Tensor).setShape(p.Dims)
+		if err != nil {
+			return fmt.Errorf("initializer %q: %w", p.Name, err)
+		}
+		d.cells += int64(n)
+	}
+	if d.cells > MaxCells {
+		return fmt.Errorf("the initializers have %d cells, more than 2^31, and are held in memory; take fewer layers or a smaller model", d.cells)
+	}
+	return nil
 }
 
 func (d *decoder) nodeList(ps []*pb.NodeProto, depth int) ([]*Node, error) {

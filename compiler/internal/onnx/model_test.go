@@ -252,3 +252,18 @@ func TestExternalDataReadOften(t *testing.T) {
 		}
 	}
 }
+
+// A model whose initializers have more cells than memory may hold is refused by their shapes alone: no file of external data is opened, of
+// which there is none here.
+func TestTooManyCells(t *testing.T) {
+	for rows, want := range map[int64]string{1 << 14: "2147483649 cells", 1<<14 - 1: "external data: "} {
+		m := sample()
+		for i := range 2 {
+			m.Graph.Initializer = append(m.Graph.Initializer, &pb.TensorProto{Name: strconv.Itoa(i), DataType: 10, Dims: []int64{rows, 1 << 16}, DataLocation: 1,
+				ExternalData: []*pb.StringStringEntryProto{{Key: "location", Value: "w.bin"}}})
+		}
+		if _, err := Decode(encode(t, m), t.TempDir()); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%d rows: %v", rows, err)
+		}
+	}
+}
