@@ -3,6 +3,7 @@ package compiler
 import (
 	"github.com/zkllmc/zkllmc/internal/circuit"
 	"github.com/zkllmc/zkllmc/internal/commit"
+	"github.com/zkllmc/zkllmc/internal/cost"
 	"github.com/zkllmc/zkllmc/internal/format"
 	"github.com/zkllmc/zkllmc/internal/protocol"
 )
@@ -26,12 +27,14 @@ type Stats struct {
 	WitnessRows  int   `json:"witness_rows"`
 	ProofBytes   int   `json:"proof_bytes"`
 	Soundness    int   `json:"soundness_bits"` // statistical, of the interactive protocol: see protocol.SoundnessBits
+
+	Work cost.Work `json:"work"` // of a proof
 }
 
 // statistics counts what a proof about a circuit costs. The proof's size is exact: the message schedule is run without a prover.
 func statistics(c *circuit.Circuit) (Stats, error) {
 	work := c.Requests()
-	s := Stats{Evaluations: work.Evaluations, Requests: work.References, Tensors: len(c.Tensors), Lookups: len(c.Lookups), Tables: len(c.Tables), Zeros: len(c.Zeros), Waves: c.Waves()}
+	s := Stats{Work: cost.Of(c), Evaluations: work.Evaluations, Requests: work.References, Tensors: len(c.Tensors), Lookups: len(c.Lookups), Tables: len(c.Tables), Zeros: len(c.Zeros), Waves: c.Waves()}
 	for i := range c.Tensors {
 		t := &c.Tensors[i]
 		cells := int64(circuit.Size(t.Shape))

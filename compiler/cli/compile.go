@@ -21,6 +21,7 @@ import (
 	"github.com/zkllmc/zkllmc/internal/atomicfile"
 	"github.com/zkllmc/zkllmc/internal/circuit"
 	"github.com/zkllmc/zkllmc/internal/console"
+	"github.com/zkllmc/zkllmc/internal/cost"
 )
 
 // manifestFile is written beside generated code; inspect reads it, and it marks a folder as ours.
@@ -51,6 +52,8 @@ type lengthInfo struct {
 	WitnessCells int64  `json:"witness_cells"`
 	LookupCells  int64  `json:"lookup_cells"`
 	ProofBytes   int    `json:"proof_bytes"`
+
+	Work cost.Work `json:"work"`
 }
 
 type tensorInfo struct {
@@ -355,7 +358,7 @@ func describe(r *compiler.Result) manifest {
 	}
 	if members := r.Members(); len(members) > 1 {
 		for _, m := range members {
-			d.Lengths = append(d.Lengths, lengthInfo{m.Length, hexadecimal(m.Circuit.Digest()), m.Stats.WitnessCells, m.Stats.LookupCells, m.Stats.ProofBytes})
+			d.Lengths = append(d.Lengths, lengthInfo{m.Length, hexadecimal(m.Circuit.Digest()), m.Stats.WitnessCells, m.Stats.LookupCells, m.Stats.ProofBytes, m.Stats.Work})
 		}
 	}
 	for i := range r.Circuit.Ports {

@@ -28,8 +28,8 @@ const (
 
 // runtimeModules are the modules that generated code links besides ours; a test compares them with what go list says.
 var runtimeModules = []string{
-	"github.com/bits-and-blooms/bitset", "github.com/consensys/gnark-crypto", "github.com/inconshreveable/mousetrap", "github.com/spf13/cobra",
-	"github.com/spf13/pflag", "golang.org/x/sys",
+	"github.com/bits-and-blooms/bitset", "github.com/consensys/gnark-crypto", "github.com/dustin/go-humanize", "github.com/inconshreveable/mousetrap",
+	"github.com/spf13/cobra", "github.com/spf13/pflag", "golang.org/x/sys",
 }
 
 // linkedModules are those, and what the tokenizer of a tokenizer.json needs.

@@ -16,6 +16,7 @@ import (
 	"github.com/zkllmc/zkllmc/internal/atomicfile"
 	"github.com/zkllmc/zkllmc/internal/circuit"
 	"github.com/zkllmc/zkllmc/internal/console"
+	"github.com/zkllmc/zkllmc/internal/cost"
 	"github.com/zkllmc/zkllmc/internal/portfile"
 )
 
@@ -154,26 +155,6 @@ func writeCanonical(c *circuit.Circuit, name string) error {
 	return f.Commit()
 }
 
-// Rates by which inspect predicts: of one core, rounded from proofs of models/sums and of stories260K on a machine with AVX2; of memory,
-// from the peak of make smollm2. Small proofs take some hundred megabytes more, for generators and for leaves that are kept.
-const (
-	secondsPerCell   = 0.9e-6  // commitment
-	secondsPerLookup = 0.45e-6 // fraction tree and its columns
-	bytesPerLookup   = 100     // fraction tree without its leaves, and its padding
-	bytesPerCell     = 24      // of the witness
-	bytesPerWeight   = 4
-)
-
-// Rates of setup: of one core, from setups of these models and of make smollm2; of memory, from their peaks, of which that of a large model
-// is of one piece of its range proof.
-const (
-	setupSeconds          = 0.7 // generators, and the circuit
-	setupSecondsPerWeight = 1.1e-6
-	setupBytes            = 70e6
-	setupBytesPerCell     = 130 // of the piece
-	setupPiece            = 1 << 23
-)
-
 func (d *manifest) print(w io.Writer) {
 	s := d.Stats
 	fmt.Fprintf(w, "%s: %d repeated layers\n", d.Name, d.Layers)
@@ -210,15 +191,13 @@ func (d *manifest) print(w io.Writer) {
 	if d.Scales != nil && d.Scales.Precision != nil {
 		fmt.Fprintf(w, "precision      %s\n", strings.Join(d.Scales.Precision.Lines(), "\n  "))
 	}
-	fmt.Fprintf(w, "predicted      %s\n", predicted(&s))
+	fmt.Fprintf(w, "predicted      %s\n", predicted(s.ProofBytes, &s.Work))
 	fmt.Fprintf(w, "setup          %s, once for all proofs\n", predictedSetup(s.WeightCells))
 	if len(d.Lengths) > 0 {
 		fmt.Fprintln(w, "lengths        with one weights file and one pair of keys; the numbers above are of the longest")
 	}
 	for _, l := range d.Lengths {
-		m := s
-		m.WitnessCells, m.LookupCells, m.ProofBytes = l.WitnessCells, l.LookupCells, l.ProofBytes
-		fmt.Fprintf(w, "  %-12d circuit %.16s…, witness %d cells, %s\n", l.Length, l.Digest, l.WitnessCells, predicted(&m))
+		fmt.Fprintf(w, "  %-12d circuit %.16s…, witness %d cells, %s\n", l.Length, l.Digest, l.WitnessCells, predicted(l.ProofBytes, &l.Work))
 	}
 }
 
@@ -239,18 +218,14 @@ func (d *manifest) claim() string {
 }
 
 // predicted says what a proof costs.
-func predicted(s *compiler.Stats) string {
-	cells, leaves := float64(s.WitnessCells+s.TableLines), float64(s.LookupCells+s.TableLines)
-	seconds := float64(cells*secondsPerCell) + float64(leaves*secondsPerLookup)
-	memory := float64(cells*bytesPerCell) + float64(leaves*bytesPerLookup) + float64(bytesPerWeight*s.WeightCells)
-	return fmt.Sprintf("proof %d bytes, %.1f s of one core, %.0f MB", s.ProofBytes, seconds, memory/1e6)
+func predicted(proofBytes int, w *cost.Work) string {
+	return fmt.Sprintf("proof %d bytes, %.1f s of one core, %.0f MB", proofBytes, w.Seconds(), w.Bytes()/1e6)
 }
 
 // predictedSetup says what it costs to make the keys of so many weights.
 func predictedSetup(weights int64) string {
-	seconds := setupSeconds + float64(setupSecondsPerWeight*float64(weights))
-	memory := setupBytes + float64(setupBytesPerCell*float64(min(weights, setupPiece)))
-	return fmt.Sprintf("%.1f s of one core, %.0f MB (predicted)", seconds, memory/1e6)
+	seconds, bytes := cost.Setup(weights)
+	return fmt.Sprintf("%.1f s of one core, %.0f MB (predicted)", seconds, bytes/1e6)
 }
 
 func (d *manifest) printTensors(w io.Writer) {

@@ -17,3 +17,6 @@ func Now() Usage {
 
 // architecture stands for a processor whose model is not told.
 func architecture() string { return runtime.GOOS + "/" + runtime.GOARCH }
+
+// Available is how many bytes of memory a process could have now, as far as the system and the limits of its group tell; 0 if they do not.
+func Available() uint64 { return available() }

@@ -20,3 +20,5 @@ func cpu() string {
 	}
 	return architecture()
 }
+
+func available() uint64 { return 0 }

@@ -1,6 +1,7 @@
 package machine_test
 
 import (
+	"runtime"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -21,4 +22,13 @@ func TestNow(t *testing.T) {
 	require.GreaterOrEqual(t, after.PeakRSS, before.PeakRSS)
 	require.Greater(t, after.PeakRSS, uint64(size), "memory that was written to counts")
 	require.Equal(t, byte(1), ballast[size-1])
+}
+
+// What is available is less than what a machine can have, and on Linux it is told.
+func TestAvailable(t *testing.T) {
+	n := machine.Available()
+	require.Less(t, n, uint64(1)<<50)
+	if runtime.GOOS == "linux" {
+		require.Greater(t, n, uint64(16<<20))
+	}
 }

@@ -27,10 +27,13 @@ func newBottomLayer(t *tree, s []field.Element, lambda field.Element) *bottomLay
 	})
 	if len(t.ones.tiles) > 0 {
 		l.ones = newOnesLayer(t, s, lambda)
-		l.rest.join = func(target [4][2]vec) {
+	}
+	l.rest.join = func(target [4][2]vec) {
+		if l.ones != nil {
 			l.ones.joinTo(l.rest, target)
 			l.ones = nil
 		}
+		l.rest.joinConstant(target)
 	}
 	return l
 }
@@ -135,9 +138,6 @@ func (l *onesLayer) halves(w int, at piece) (q quarters) {
 
 // apply binds the noted challenge tile by tile, stores u⁰ and u¹ split along the next variable, and adds up the next round's sums.
 func (l *onesLayer) apply() {
-	if l.rho == nil {
-		return
-	}
 	rho := *l.rho
 	if l.bound > 0 {
 		l.predict(rho)
@@ -206,13 +206,12 @@ func (l *onesLayer) addSums(s *scratch, v *[2][2]vec, weights vec, at piece, out
 // G = w·(1 + λq¹) = w·u¹ with the eq weight w in that layer's scale, q⁰ and q¹.
 func (l *onesLayer) joinTo(all *layer, target [4][2]vec) {
 	rho, unit := *l.rho, one()
-	inner, outer := eqTables(all.s)
-	scaleVec(outer, outer, &all.unscale)
+	weights := all.weights()
 	l.t.run(len(l.stored.tiles), func(w, i int) {
 		s, at := l.t.worker(w), l.stored.tiles[i]
 		n, from := at.hi-at.lo, l.halves(w, at)
 		weight := s.v[arrP][:n]
-		scaleVec(weight, l.stored.ofTile(at, inner, s.v[4]), &outer[at.block])
+		weights(weight, l.stored, at, s.v[4])
 		for c, a := range []int{arrQ0, arrQ1} {
 			u := s.v[a][:n]
 			lerp(u, from[c][0], from[c][1], &rho)

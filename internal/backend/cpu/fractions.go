@@ -27,12 +27,12 @@ type level struct {
 // of theirs is computed whenever it is asked for. Layers already asked are overwritten by the sumchecks of the layers below, see layer.pass.
 type tree struct {
 	pool
-	n          int
-	blocks     []leafBlock
-	ones, rest *support // of leaves: chunks all of whose numerators are 1, and the others
-	root       [4]field.Element
-	levels     []level
-	scratch    []*scratch
+	supports // of the leaves
+	n        int
+	blocks   []leafBlock
+	root     [4]field.Element
+	levels   []level
+	scratch  []*scratch
 }
 
 // scratch is the working memory of one worker.
@@ -48,15 +48,14 @@ type scratch struct {
 func (b *processor) Fractions(n int, blocks []backend.Block) backend.FractionTree {
 	t := &tree{pool: b.pool, n: n, blocks: prepareBlocks(blocks), levels: make([]level, max(n, 2)+1), scratch: make([]*scratch, b.threads)}
 	bottom := t.bottom()
-	var all *support
-	all, t.ones, t.rest = leafSupports(t.blocks, min(chunkBits, bottom-2))
-	if end := all.end(); end > 1<<(bottom-2) {
+	t.supports = leafSupports(t.blocks, min(chunkBits, bottom-2), bottom-2 > chunkBits)
+	if end := t.varying.end(); end > 1<<(bottom-2) {
 		panic(fmt.Sprintf("cpu: blocks reach leaf %d of a tree of 2^%d", 4*end, n))
 	}
-	if all.used > collected {
+	if t.varying.used > collected {
 		runtime.GC() // what is garbage by now would stay beside the tree
 	}
-	allocate(t.levels, all, bottom-2)
+	allocate(t.levels, t.varying, bottom-2)
 	t.build()
 	t.root = t.layerOne()
 	return t
@@ -99,15 +98,39 @@ func (t *tree) build() {
 	})
 	for j := min(top, bottom-1) - 1; j >= 2; j-- {
 		if t.levels[j+1].scattered() {
-			t.fillUnits(j)
+			t.fillScattered(j)
 		}
 		t.run(len(t.levels[j+1].tiles), func(w, i int) { t.sumUp(w, j, i) })
 	}
 }
 
-// fillUnits sets all of a layer to 0/1, where not all entries will be written.
-func (t *tree) fillUnits(j int) {
-	fill(t.levels[j].slab[1], one())
+// fillScattered sets all of a layer, the first above chunks of one entry, to 0/1, and what is above constant chunks.
+func (t *tree) fillScattered(j int) {
+	l := &t.levels[j]
+	fill(l.slab[1], one())
+	t.run(len(t.constant.tiles), func(w, i int) {
+		at := t.constant.tiles[i]
+		p, q := t.constantTile(w, at, t.bottom()-j)
+		for b := range 2 {
+			t.constant.store(&l.p[b], at, p, field.Element{})
+			t.constant.store(&l.q[b], at, q, field.Element{})
+		}
+	})
+}
+
+// constantTile computes p and q of constant chunks, which are the same all over a chunk, some layers above the leaves. They are in the
+// first two vectors of the worker.
+func (t *tree) constantTile(w int, at piece, layers int) (p, q vec) {
+	s, n := t.worker(w), at.hi-at.lo
+	p, q = s.v[0][:n], s.v[1][:n]
+	fill(p, one())
+	copy(q, t.q[at.lo:at.hi])
+	for range layers {
+		mulVec(p, p, q)
+		addVec(p, p, p)
+		mulVec(q, q, q)
+	}
+	return p, q
 }
 
 // worker returns the scratch memory of a worker.
@@ -245,7 +268,7 @@ func (t *tree) layerOne() (r [4]field.Element) {
 // free gives a tree's memory back after its last layer. What follows would else be allocated beside it: the collector waits until there is
 // as much again.
 func (t *tree) free() {
-	large := t.levels[t.bottom()].used > collected
+	large := t.varying.used > collected
 	t.levels, t.scratch = nil, nil
 	if large {
 		runtime.GC()
@@ -267,5 +290,7 @@ func (t *tree) Layer(j int, s []field.Element, lambda field.Element) backend.Lay
 	if j == t.n-1 {
 		return newBottomLayer(t, s, lambda)
 	}
-	return newLayer(t, t.levels, s, lambda, func(w, i int) (p, q quarters, onlyOnes bool) { return t.tile(w, j+1, i) })
+	l := newLayer(t, t.levels, s, lambda, func(w, i int) (p, q quarters, onlyOnes bool) { return t.tile(w, j+1, i) })
+	l.join = l.joinConstant
+	return l
 }

@@ -178,6 +178,33 @@ func (b *leafBlock) inBox(leaf int) bool {
 	return in&(1<<b.rowBits-1) < b.shape[len(b.shape)-1] && b.cellOfRow(in>>b.rowBits) >= 0
 }
 
+// cell returns the cell of a leaf that is one.
+func (b *leafBlock) cell(leaf int) int {
+	in := leaf - b.start
+	return b.cellOfRow(in>>b.rowBits) + in&(1<<b.rowBits-1)
+}
+
+// equal tells whether n leaves, all of them cells, have one denominator because they have the same columns. An aligned range of cells without
+// padding lies in one row.
+func (b *leafBlock) equal(leaf, n int) bool {
+	cell := b.cell(leaf)
+	for _, col := range b.Cols {
+		for _, v := range col[cell+1 : cell+n] {
+			if v != col[cell] {
+				return false
+			}
+		}
+	}
+	return true
+}
+
+// denominator computes one.
+func (b *leafBlock) denominator(leaf int) field.Element {
+	q := make(vec, 1)
+	b.denominators(q, make(vec, 1), b.cell(leaf))
+	return q[0]
+}
+
 // span is a run of leaves that are consecutive cells of a block.
 type span struct {
 	b           *leafBlock

@@ -38,10 +38,26 @@ func newPlainLayer(t *tree, j int, s []field.Element, lambda field.Element) *pla
 			}
 		}
 	}
+	if below.chunks != nil {
+		l.constant(t, below.bits, t.bottom()-bits)
+	}
 	scaled := make(vec, 1<<(bits-1))
 	scaleVec(scaled, l.v[arrQ1], &lambda)
 	addVec(l.v[arrG], l.v[arrG], scaled)
 	return l
+}
+
+// constant writes constant chunks out, of 2^bits entries x some layers above the leaves.
+func (l *plainLayer) constant(t *tree, bits, layers int) {
+	for _, part := range t.supports.constant.tiles {
+		p, q := t.constantTile(0, part, layers)
+		for k := range p {
+			first := t.supports.constant.chunks[part.lo+k] << (bits + 1)
+			for at := first; at < first+2<<bits; at++ {
+				l.v[arrP][at], l.v[arrG][at], l.v[arrQ0][at], l.v[arrQ1][at] = p[k], p[k], q[k], q[k]
+			}
+		}
+	}
 }
 
 // halves splits the arrays along their lowest variable.

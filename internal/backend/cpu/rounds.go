@@ -271,17 +271,44 @@ func (l *layer) padCell(src *support) (pad [4]field.Element) {
 // fillPadding sets two halves to 0/1 fractions up to the end of the variables left in s, or the even entry behind it.
 func (l *layer) fillPadding(target [4][2]vec, end int) {
 	end = min((end+1)&^1, 1<<len(l.s))
-	inner, outer := eqTables(l.s)
-	factor, unit := mul(l.lambda, l.unscale), one()
+	weights, all, unit := l.weights(), prefix(end), one()
 	l.t.chunks(end, tile, func(w, lo, hi int) {
-		g, scale := l.t.worker(w).v[0][:hi-lo], mul(factor, outer[lo/tile])
-		scaleVec(g, inner[:hi-lo], &scale)
+		g := l.t.worker(w).v[0][:hi-lo]
+		weights(g, all, piece{lo, hi, lo / tile}, nil)
+		scaleVec(g, g, &l.lambda)
 		split(target[arrG][0][lo/2:], target[arrG][1][lo/2:], g, &field.Element{})
 		for half := range 2 {
 			n := (hi - lo + 1) / 2
 			clear(target[arrP][half][lo/2:][:n])
 			fill(target[arrQ0][half][lo/2:][:n], unit)
 			fill(target[arrQ1][half][lo/2:][:n], unit)
+		}
+	})
+}
+
+// weights returns what computes the eq weights of entries over the variables left in s, as P and G carry them.
+func (l *layer) weights() func(dst vec, s *support, at piece, gathered vec) {
+	inner, outer := eqTables(l.s)
+	scaleVec(outer, outer, &l.unscale)
+	return func(dst vec, s *support, at piece, gathered vec) {
+		scaleVec(dst, s.ofTile(at, inner, gathered), &outer[at.block])
+	}
+}
+
+// joinConstant writes constant chunks to where they become entries. Before, they add the same to both ends of every round's polynomial.
+func (l *layer) joinConstant(target [4][2]vec) {
+	weights, chunks := l.weights(), l.t.constant
+	l.t.run(len(chunks.tiles), func(w, i int) {
+		s, at := l.t.worker(w), chunks.tiles[i]
+		p, q := l.t.constantTile(w, at, l.t.bottom()-l.j-1)
+		weight, g := s.v[2][:len(p)], s.v[3][:len(p)]
+		weights(weight, chunks, at, s.v[4])
+		scaleVec(g, q, &l.lambda)
+		addVec(g, g, p)
+		mulVec(g, g, weight)
+		mulVec(p, p, weight)
+		for a, v := range [4]vec{p, g, q, q} {
+			chunks.store(&target[a], at, v, field.Element{})
 		}
 	})
 }

@@ -76,12 +76,8 @@ func (s *support) x(at int) int {
 	return s.chunks[at>>s.bits]<<s.bits | at&(1<<s.bits-1)
 }
 
-// runs calls visit for every run of consecutive entries of a tile: n entries from x on, stored from at on.
+// runs calls visit for every run of consecutive entries of a tile of chunks: n entries from x on, stored from at on.
 func (s *support) runs(t piece, visit func(at, x, n int)) {
-	if s.chunks == nil {
-		visit(t.lo, t.lo, t.hi-t.lo)
-		return
-	}
 	for k, last := t.lo>>s.bits, t.hi>>s.bits; k < last; {
 		from := k
 		for k++; k < last && s.chunks[k] == s.chunks[k-1]+1; k++ {
@@ -101,31 +97,47 @@ func (s *support) ofTile(t piece, table, gathered vec) vec {
 	return gathered[:n]
 }
 
-// leafSupports finds the chunks of leaves that are not all padding, for chunks of 2^bits entries x, hence 4 times as many leaves; then those
-// that are cells of one lookup, so that all numerators are 1, and the others. A box has a cell among the leaves of an aligned range exactly
-// if the first of them is one, or the block begins inside; and all are cells exactly if the last one is too.
-func leafSupports(blocks []leafBlock, bits int) (all, ones, rest *support) {
-	chunks, lookups, others := []int{}, []int{}, []int{}
-	size := 4 << bits
+// supports are the chunks of leaves that are not all padding.
+type supports struct {
+	varying    *support // all but the constant ones
+	ones, rest *support // of these: those of one lookup, so that all numerators are 1, and the others
+	constant   *support // those of one lookup, too, whose denominators are all equal, a chunk as one entry
+	q          vec      // these denominators
+}
+
+// leafSupports finds chunks of 2^bits entries x, hence 4 times as many leaves; constant ones are looked for if there are layers above
+// chunks of one entry. A box has a cell among the leaves of an aligned range exactly if the first of them is one, or the block begins
+// inside; and all are cells exactly if the last one is too.
+func leafSupports(blocks []leafBlock, bits int, above bool) (s supports) {
+	varying, ones, rest, constant := []int{}, []int{}, []int{}, []int{}
+	size, seen := 4<<bits, -1
 	for i := range blocks {
 		b := &blocks[i]
 		for c := b.start / size; c*size < b.end; c++ {
-			if !b.inBox(max(b.start, c*size)) || len(chunks) > 0 && chunks[len(chunks)-1] == c {
+			if c == seen || !b.inBox(max(b.start, c*size)) {
 				continue
 			}
-			chunks = append(chunks, c)
-			if b.Mult == nil && b.start <= c*size && b.end >= (c+1)*size && b.inBox((c+1)*size-1) {
-				lookups = append(lookups, c)
+			seen = c
+			whole := b.Mult == nil && b.start <= c*size && b.end >= (c+1)*size && b.inBox((c+1)*size-1)
+			if whole && above && b.equal(c*size, size) {
+				constant = append(constant, c)
+				s.q = append(s.q, b.denominator(c*size))
+				continue
+			}
+			varying = append(varying, c)
+			if whole {
+				ones = append(ones, c)
 			} else {
-				others = append(others, c)
+				rest = append(rest, c)
 			}
 		}
 	}
-	if len(chunks) == 0 {
-		chunks, others = []int{0}, []int{0} // one default leaf keeps an empty tree ordinary
+	if seen < 0 {
+		seen, varying, rest = 0, []int{0}, []int{0} // one default leaf keeps an empty tree ordinary
 	}
-	limit := chunks[len(chunks)-1] + 1
-	return chunked(slices.Clip(chunks), bits, limit), chunked(slices.Clip(lookups), bits, limit), chunked(others, bits, limit)
+	s.varying, s.ones, s.rest = chunked(slices.Clip(varying), bits, seen+1), chunked(slices.Clip(ones), bits, seen+1), chunked(rest, bits, seen+1)
+	s.constant = chunked(slices.Clip(constant), 0, seen+1)
+	return s
 }
 
 // within returns the range of tiles whose blocks are those of one group of 2^shift blocks.

@@ -47,8 +47,8 @@ func (s *Source) layout(shapes [][]int) []backend.Block {
 }
 
 // lookups places a lookup of 3×200 cells in a table that counts up, but for its last lines, and the table. Most cells are lines that the
-// first column tells, one in odd is not.
-func (s *Source) lookups(cols int, odd int) []backend.Block {
+// first column tells, one in odd is not. Those of the second row, or of all, are the same line.
+func (s *Source) lookups(cols int, odd int, all bool) []backend.Block {
 	const lines, cells = 100, 600
 	table := s.Block(1024, []int{lines}, cols, 20, true)
 	cell := s.Block(0, []int{3, 200}, cols, 20, false)
@@ -57,10 +57,13 @@ func (s *Source) lookups(cols int, odd int) []backend.Block {
 	}
 	for k := range cells {
 		line := s.Intn(lines)
+		if all || k/200 == 1 {
+			line = 7
+		}
 		for i := range cols {
 			cell.Cols[i][k] = table.Cols[i][line]
 		}
-		if s.Intn(odd) == 0 {
+		if !all && s.Intn(odd) == 0 {
 			cell.Cols[s.Intn(cols)][k] += int64(s.Intn(3)) - 1
 		}
 	}
@@ -74,12 +77,28 @@ func fractions(t *testing.T, s *Source, ref, cand backend.Backend) {
 	for cols := 1; cols <= 3; cols++ {
 		for _, odd := range []int{1000, 40, 2} {
 			t.Run(fmt.Sprintf("lookups of %d columns, one in %d wrong", cols, odd), func(t *testing.T) {
-				blocks := s.lookups(cols, odd)
-				compareTrees(t, s, 11, ref.Fractions(11, blocks), cand.Fractions(11, blocks), nil)
-				checkTree(t, s, 11, blocks, cand.Fractions(11, blocks))
+				for _, all := range []bool{false, true} {
+					blocks := s.lookups(cols, odd, all)
+					compareTrees(t, s, 11, ref.Fractions(11, blocks), cand.Fractions(11, blocks), nil)
+					compareTrees(t, s, 11, ref.Fractions(11, blocks), cand.Fractions(11, blocks), s.Edgy)
+					checkTree(t, s, 11, blocks, cand.Fractions(11, blocks))
+				}
 			})
 		}
 	}
+	t.Run("a table that does not count", func(t *testing.T) {
+		blocks := []backend.Block{s.Block(0, []int{256}, 1, 16, false), s.Block(256, []int{100}, 1, 16, true)}
+		blocks[0].Gamma, blocks[0].ID, blocks[0].Beta = blocks[1].Gamma, blocks[1].ID, blocks[1].Beta
+		blocks[0].Lines = &blocks[1]
+		compareTrees(t, s, 9, ref.Fractions(9, blocks), cand.Fractions(9, blocks), nil)
+	})
+	t.Run("numerators 1", func(t *testing.T) {
+		blocks := []backend.Block{s.Block(0, []int{1024}, 1, 16, false), s.Block(1024, []int{32}, 2, 16, false), s.Block(1056, []int{32}, 1, 16, false)}
+		for _, draw := range []func(int) []field.Element{nil, s.Edgy, s.Edgy} {
+			compareTrees(t, s, 11, ref.Fractions(11, blocks), cand.Fractions(11, blocks), draw)
+		}
+		checkTree(t, s, 11, blocks, cand.Fractions(11, blocks))
+	})
 	for _, c := range []struct {
 		n      int
 		shapes [][]int
@@ -91,6 +110,7 @@ func fractions(t *testing.T, s *Source, ref, cand backend.Backend) {
 		{3, nil},
 		{3, [][]int{{3}}},
 		{4, [][]int{{8}}},
+		{5, [][]int{{32}}},
 		{5, [][]int{{4, 4}, {2, 3}, {1}}},
 		{8, [][]int{{1}}},
 		{9, [][]int{{256}, {16, 16}}},

@@ -2,9 +2,15 @@ package prover
 
 import (
 	"fmt"
+	"strings"
 	"time"
 
+	"github.com/dustin/go-humanize"
+
 	"github.com/zkllmc/zkllmc/internal/circuit"
+	"github.com/zkllmc/zkllmc/internal/console"
+	"github.com/zkllmc/zkllmc/internal/cost"
+	"github.com/zkllmc/zkllmc/internal/machine"
 	"github.com/zkllmc/zkllmc/internal/portable"
 )
 
@@ -31,34 +37,50 @@ func newForecast(phases ...work) *forecast {
 	return f
 }
 
-// proofForecast is of a proof about a circuit: nanoseconds of one processor as measured on models of ten million cells, of which only the
-// ratios count.
+// proofForecast is of a proof about a circuit, of whose predicted seconds only the ratios count.
 func proofForecast(c *circuit.Circuit) *forecast {
-	var weights, witness, virtual, leaves float64
-	for i := range c.Tensors {
-		n := float64(circuit.Size(c.Tensors[i].Shape))
-		switch c.Tensors[i].Kind {
-		case circuit.Weight:
-			weights += n
-		case circuit.Witness:
-			witness += n
-		case circuit.Virtual:
-			virtual += n
-		}
+	w := cost.Of(c)
+	var phases []work
+	for _, p := range w.Proof() {
+		phases = append(phases, work{p.Name, p.Seconds})
 	}
-	for _, l := range c.Lookups {
-		leaves += float64(uint64(1) << circuit.ShapeBits(c.Tensor(l.Cols[0]).Shape))
-	}
-	const once = 5e8 // generators, and what a small proof takes for its number of messages
-	return newForecast(
-		work{"witness", float64(10*weights) + float64(30*(witness+virtual))},
-		work{"commit witness", float64(130*witness) + once},
-		work{"lookups", float64(430 * leaves)},
-		work{"einsum waves", float64(80*(witness+virtual)) + float64(20*weights) + once},
-		work{"openings", float64(60*(witness+weights)) + once},
-		work{"final argument", once},
-	)
+	return newForecast(phases...)
 }
+
+// budget is how much memory proofs may take: what --memory says, or else what the machine has now; 0 if that is not known.
+func (o *proveFiles) budget() (bytes uint64, err error) {
+	if o.memory == "" {
+		return machine.Available(), nil
+	}
+	if bytes, err = humanize.ParseBytes(o.memory); err != nil || bytes == 0 {
+		return 0, console.Usagef("--memory %q is no size such as 8GB or 12GiB", o.memory)
+	}
+	return bytes, nil
+}
+
+// affordable refuses a proof about a circuit that is predicted to take more memory than there is.
+func affordable(c *circuit.Circuit, budget uint64) error {
+	w := cost.Of(c)
+	if budget == 0 || w.Bytes() <= float64(budget) {
+		return nil
+	}
+	var parts, largest []string
+	for _, s := range w.Memory() {
+		parts = append(parts, s.Name+" "+size(s.Bytes))
+	}
+	for _, s := range cost.Largest(c, 3) {
+		largest = append(largest, fmt.Sprintf("%s (%s)", s.Name, size(s.Bytes)))
+	}
+	remedy := "another machine, or --memory SIZE to try it all the same"
+	if c.Generation != nil {
+		remedy = fmt.Sprintf("a model compiled for fewer positions than these %d (compile --length), %s", c.Generation.Length, remedy)
+	}
+	return &console.Failure{Code: console.Unreadable, Err: fmt.Errorf("the proof would take about %s of memory, and there are %s: %s; most for %s. What helps: %s",
+		size(w.Bytes()), size(float64(budget)), strings.Join(parts, ", "), strings.Join(largest, ", "), remedy)}
+}
+
+// size writes bytes for people.
+func size(bytes float64) string { return humanize.Bytes(uint64(portable.Clamp(bytes))) }
 
 // finish notes that a phase is finished and how long it took.
 func (f *forecast) finish(phase string, took time.Duration) {

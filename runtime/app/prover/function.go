@@ -248,6 +248,13 @@ func (a *app) functionProve(ctx context.Context, o *functionProveOptions) error 
 	if err != nil {
 		return err
 	}
+	budget, err := o.budget()
+	if err != nil {
+		return err
+	}
+	if err := affordable(q.c, budget); err != nil {
+		return err
+	}
 	k, vk, err := a.keys(ctx, &o.proveFiles)
 	if err != nil {
 		return err

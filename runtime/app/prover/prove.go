@@ -27,6 +27,7 @@ type proveFiles struct {
 	key, vk, proof, statement string
 	force, json               bool
 	noSaturation              bool
+	memory                    string
 }
 
 func (o *proveFiles) flags(c *cobra.Command) {
@@ -38,6 +39,7 @@ func (o *proveFiles) flags(c *cobra.Command) {
 	f.BoolVar(&o.force, "force", false, "replace files that are there")
 	f.BoolVar(&o.json, "json", false, "print a report")
 	f.BoolVar(&o.noSaturation, "no-saturation", false, "prove, too, that no value was clamped, at any position, those behind a text included; where one is, nothing is proved")
+	f.StringVar(&o.memory, "memory", "", "do not begin what is predicted to take more memory than this `SIZE`, 12GiB say (default: what the machine has)")
 	required(c, "key", "out", "statement-out")
 }
 
@@ -120,6 +122,13 @@ func (a *app) prove(ctx context.Context, o *proveOptions) error {
 	if o.wantTokens != nil && o.max > 0 {
 		return console.Usagef("--max is for answers of the model; --answer gives one")
 	}
+	budget, err := o.budget()
+	if err != nil {
+		return err
+	}
+	if err := affordable(a.f.Smallest(o.positions()), budget); err != nil {
+		return err
+	}
 	k, vk, err := a.keys(ctx, &o.proveFiles)
 	if err != nil {
 		return err
@@ -133,6 +142,9 @@ func (a *app) prove(ctx context.Context, o *proveOptions) error {
 		return err
 	}
 	c := d.Circuit()
+	if err := affordable(c, budget); err != nil { // the answer may have outgrown the circuit that the prompt fits
+		return err
+	}
 	claimed := claim(c, o.promptTokens, answer)
 	claimed.NoSaturation = o.noSaturation
 	st, proof, clamped, err := a.proof(ctx, d, claimed)

@@ -101,6 +101,27 @@ func TestSaturationOfPadding(t *testing.T) {
 	require.Contains(t, says, "clamped   2 of 36 cells of logits, 1 of them behind the text\n")
 }
 
+// A proof that would take more memory than it may is not begun, of a text as of numbers, whatever the key is.
+func TestMemory(t *testing.T) {
+	for _, test := range []struct {
+		d    *bench
+		what string
+	}{{loud(t, 5), "--prompt a"}, {numbers(t), "--input x=@x.json"}} {
+		d := test.d
+		d.write("x.json", "[1, 1]")
+		prove := d.line("prove --key @no.key -o @p.bin --statement-out @s.bin " + test.what + " --memory ")
+		_, says := d.prover(3, prove+"1MB")
+		require.Contains(t, says, "the proof would take about 150 MB of memory, and there are 1.0 MB: weights ")
+		require.Contains(t, says, "--memory SIZE to try it all the same")
+		_, says = d.prover(3, prove+"1GiB")
+		require.Contains(t, says, "no.key")
+		for _, size := range []string{"much", "0", "-3GB"} {
+			_, says = d.prover(2, prove+size)
+			require.Contains(t, says, "is no size")
+		}
+	}
+}
+
 // numbers is a model of two numbers that clamps the greater one.
 func numbers(t *testing.T) *bench {
 	b := circuit.NewBuilder(circuit.Config{Name: "loud", WeightBits: 4, WitnessBits: 4})

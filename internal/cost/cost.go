@@ -1,0 +1,179 @@
+// Package cost says what the proofs about a circuit cost before one is made: what there is to do, counted, and how long that takes and how
+// much memory it needs at the rates of the CPU backend. A backend, and a machine, with other rates keeps the counts.
+package cost
+
+import (
+	"cmp"
+	"maps"
+	"regexp"
+	"slices"
+
+	"github.com/zkllmc/zkllmc/internal/circuit"
+)
+
+// Work is what a proof about a circuit does. Its numbers depend on the circuit only.
+type Work struct {
+	Weights  int64 `json:"weights"`  // cells
+	Witness  int64 `json:"witness"`  // committed cells, multiplicities of tables among them
+	Virtual  int64 `json:"virtual"`  // cells that are sums of products
+	Products int64 `json:"products"` // of integers in these sums
+	Lookups  int64 `json:"lookups"`  // cells that are looked up, and lines of tables: leaves of the fraction tree
+	Columns  int64 `json:"columns"`  // cells that are looked up, counted once for every column
+	Points   int64 `json:"points"`   // columns of rows: the generators of openings
+}
+
+// Of counts the work of a proof about a circuit.
+func Of(c *circuit.Circuit) Work {
+	var w Work
+	for i := range c.Tensors {
+		t := &c.Tensors[i]
+		cells := int64(circuit.Size(t.Shape))
+		switch t.Kind {
+		case circuit.Weight:
+			w.Weights += cells
+		case circuit.Witness:
+			w.Witness += cells
+		case circuit.Virtual:
+			w.Virtual += cells
+			for k := range t.Def {
+				w.Products += products(&t.Def[k])
+			}
+		}
+	}
+	for _, l := range c.Lookups {
+		cells := int64(circuit.Size(c.Tensor(l.Cols[0]).Shape))
+		w.Lookups += cells
+		w.Columns += cells * int64(len(l.Cols))
+	}
+	for _, t := range c.Tables {
+		w.Lookups += int64(len(t.Cols[0]))
+	}
+	w.Points = 1<<c.WitnessBits + 1<<c.WeightBits
+	return w
+}
+
+// products is how many products of integers a term sums up.
+func products(t *circuit.Term) int64 {
+	n := int64(max(1, len(t.Factors)-1))
+	for _, d := range t.Extents {
+		n *= int64(d)
+	}
+	return n
+}
+
+// Phase is a part of a proof, by the name that progress shows, with the seconds that it takes one core.
+type Phase struct {
+	Name    string
+	Seconds float64
+}
+
+// Share is a part of the memory that is needed at the peak.
+type Share struct {
+	Name  string
+	Bytes float64
+}
+
+// Rates of the CPU backend. Seconds are of one core, of two that share a processor with AVX-512, as `make figures` and `make smollm2` find
+// them; bytes are at the peak of memory.
+const (
+	perProduct   = 0.06e-9 // witness: of integers of 16 bits
+	perValue     = 12e-9   // witness: of a committed or virtual cell
+	perCommitted = 70e-9   // many cells are zero
+	perLookup    = 150e-9  // fraction tree
+	perColumn    = 8e-9    // evaluation
+	perSummed    = 40e-9   // sumchecks of products
+	perPass      = 4e-9    // of a weight, in one of some passes
+	perPoint     = 60e-6   // final argument
+
+	once = 0.05 // of every phase: messages, and what is small
+
+	weightBytes  = 4
+	valueBytes   = 8
+	lookupBytes  = 32
+	processBytes = 150e6 // code, generators, garbage
+
+	setupSeconds         = 0.7
+	setupSecondsPerCell  = 1.0e-6
+	setupPiece           = 1 << 23 // weights of a piece of the range proof
+	setupBytes           = 70e6
+	setupBytesPerWeight  = 2 // of all
+	setupBytesOfThePiece = 100
+)
+
+// per is n times a rate.
+func per(n int64, rate float64) float64 { return float64(float64(n) * rate) }
+
+// Proof lists the phases of a proof.
+func (w *Work) Proof() []Phase {
+	return []Phase{
+		{"witness", once + per(w.Products, perProduct) + per(w.Witness+w.Virtual, perValue)},
+		{"commit witness", once + per(w.Witness, perCommitted)},
+		{"lookups", once + per(w.Lookups, perLookup) + per(w.Columns, perColumn)},
+		{"einsum waves", once + per(w.Witness+w.Virtual, perSummed) + per(w.Weights, perPass)},
+		{"openings", once + per(w.Witness+w.Weights, perPass)},
+		{"final argument", once + per(w.Points, perPoint)},
+	}
+}
+
+// Seconds is how long a proof takes one core.
+func (w *Work) Seconds() (sum float64) {
+	for _, p := range w.Proof() {
+		sum += p.Seconds
+	}
+	return sum
+}
+
+// Memory lists what a proof keeps in memory at the peak.
+func (w *Work) Memory() []Share {
+	return []Share{
+		{"weights", per(w.Weights, weightBytes)},
+		{"values", per(w.Witness+w.Virtual, valueBytes)},
+		{"lookups", per(w.Lookups, lookupBytes)},
+		{"the program", processBytes},
+	}
+}
+
+// Bytes is the peak of memory of a proof.
+func (w *Work) Bytes() (sum float64) {
+	for _, s := range w.Memory() {
+		sum += s.Bytes
+	}
+	return sum
+}
+
+// Setup predicts a setup: seconds of one core and bytes of memory. Above one piece of the range proof its memory grows with the weights
+// alone.
+func Setup(weights int64) (seconds, bytes float64) {
+	seconds = setupSeconds + per(weights, setupSecondsPerCell)
+	return seconds, setupBytes + per(weights, setupBytesPerWeight) + per(min(weights, setupPiece), setupBytesOfThePiece)
+}
+
+var digits = regexp.MustCompile(`[0-9]+`)
+
+// Largest names the n tensors, or families of tensors whose names differ in numbers alone, that take most of a proof's memory: their
+// values, and the lookups of which they are the first column.
+func Largest(c *circuit.Circuit, n int) []Share {
+	bytes := map[string]float64{}
+	for i := range c.Tensors {
+		t := &c.Tensors[i]
+		switch t.Kind {
+		case circuit.Weight:
+			bytes[family(t)] += per(int64(circuit.Size(t.Shape)), weightBytes)
+		case circuit.Witness, circuit.Virtual:
+			bytes[family(t)] += per(int64(circuit.Size(t.Shape)), valueBytes)
+		}
+	}
+	for _, l := range c.Lookups {
+		t := c.Tensor(l.Cols[0])
+		bytes[family(t)] += per(int64(circuit.Size(t.Shape)), lookupBytes)
+	}
+	var out []Share
+	for _, name := range slices.Sorted(maps.Keys(bytes)) {
+		out = append(out, Share{name, bytes[name]})
+	}
+	slices.SortStableFunc(out, func(a, b Share) int { return cmp.Compare(b.Bytes, a.Bytes) })
+	return out[:min(n, len(out))]
+}
+
+// family is a tensor's name with a star for every number.
+func family(t *circuit.Tensor) string { return digits.ReplaceAllString(t.Name, "*") }

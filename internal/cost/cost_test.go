@@ -1,0 +1,38 @@
+package cost_test
+
+import (
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/zkllmc/zkllmc/internal/circuit"
+	"github.com/zkllmc/zkllmc/internal/cost"
+	"github.com/zkllmc/zkllmc/internal/test/witnesstest"
+	"github.com/zkllmc/zkllmc/runtime/gadget"
+)
+
+// A circuit that multiplies two matrices and rounds the product has this work.
+func TestWork(t *testing.T) {
+	b := circuit.NewBuilder(circuit.Config{Name: "product", WeightBits: 4, WitnessBits: 5})
+	x := gadget.Input(b, "x", circuit.Port{Name: "x", Shape: []int{300, 5}, Kind: circuit.Integers, Lo: -8, Hi: 7, Reveal: circuit.Values})
+	w := b.Weight("layer3.w", 8, 5, 7)
+	product := b.Virtual("layer3.product", []int{300, 7}, b.Times(1, "ij,jk->ik i=300 j=5 k=7", x, w))
+	y := gadget.Rescale(b, "layer3.y", product, 4, -128, 127)
+	gadget.Output(b, circuit.Port{Name: "y", Kind: circuit.Integers, Reveal: circuit.Values}, y)
+	c := witnesstest.Finish(t, b)
+
+	work := cost.Of(c)
+	require.Equal(t, int64(35), work.Weights)
+	require.Equal(t, int64(300*5*7+7*300*7), work.Products, "of matrices, and what is left of the product and of its excess")
+	require.Equal(t, int64(3*300*7), work.Virtual)
+	require.Equal(t, int64(3*300*7+(256+2)+(1+2<<8)+16), work.Lookups, "value, remainder, excess, and their tables")
+	require.Equal(t, int64(1<<4+1<<5), work.Points)
+	var sum float64
+	for _, s := range work.Memory() {
+		sum += s.Bytes
+	}
+	require.Equal(t, sum, work.Bytes())
+
+	require.Len(t, cost.Largest(c, 2), 2)
+	require.Contains(t, cost.Largest(c, 1)[0].Name, "layer*.", "numbers do not tell tensors apart")
+}
