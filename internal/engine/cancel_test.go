@@ -148,17 +148,18 @@ func TestProofsAreGivenUp(t *testing.T) {
 // A prover checks its own proofs as a verifier does: their size before all else, up to the last byte, and as long as somebody waits.
 func TestOwnProofsAreChecked(t *testing.T) {
 	k, st := rounded(t)
-	proof, err := k.Prove(t.Context(), &engine.Input{Statement: st}, engine.Options{Backend: cpu.New()})
+	in := &engine.Input{Statement: st}
+	proof, err := k.Prove(t.Context(), in, engine.Options{Backend: cpu.New()})
 	require.NoError(t, err)
-	require.NoError(t, k.Check(t.Context(), st, proof))
+	require.NoError(t, k.Check(t.Context(), in, proof))
 	ended, end := context.WithCancel(t.Context())
 	end()
-	require.ErrorIs(t, k.Check(ended, st, proof), context.Canceled)
-	require.ErrorIs(t, k.Check(ended, st, append(proof, 0)), format.ErrTrailing)
-	require.ErrorIs(t, k.Check(ended, st, proof[:len(proof)-1]), format.ErrTruncated)
+	require.ErrorIs(t, k.Check(ended, in, proof), context.Canceled)
+	require.ErrorIs(t, k.Check(ended, in, append(proof, 0)), format.ErrTrailing)
+	require.ErrorIs(t, k.Check(ended, in, proof[:len(proof)-1]), format.ErrTruncated)
 	other, _ := rounded(t)
-	require.ErrorIs(t, other.Check(t.Context(), st, proof), format.ErrModel)
+	require.ErrorIs(t, other.Check(t.Context(), in, proof), format.ErrModel)
 	forged := slices.Clone(proof)
 	forged[len(forged)-1] ^= 1
-	require.ErrorIs(t, k.Check(t.Context(), st, forged), veil.ErrRejected)
+	require.ErrorIs(t, k.Check(t.Context(), in, forged), veil.ErrRejected)
 }

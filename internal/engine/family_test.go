@@ -80,7 +80,7 @@ func TestOneKeyManyLengths(t *testing.T) {
 			require.NoError(t, err)
 			proof, err := k.Prove(ctx, in, o)
 			require.NoError(t, err)
-			require.NoError(t, k.Check(t.Context(), in.Statement, proof))
+			require.NoError(t, k.Check(t.Context(), in, proof))
 			sizes[c.Generation.Length] = len(proof)
 			encoded, err := statement.Encode(c, in.Statement)
 			require.NoError(t, err)
@@ -188,6 +188,7 @@ func TestFunctionsOfManyLengths(t *testing.T) {
 		proof, err := k.Prove(ctx, in, o)
 		require.NoError(t, err)
 		require.NoError(t, accepted.VerifyStatement(c, in.Statement, proof))
+		require.NoError(t, k.Check(ctx, in, proof), "private elements alone tell the length")
 	}
 	st := &function.Statement{Ports: [][]int64{nil, nil}}
 	_, err = k.Compute(ctx, st, map[int][]int64{0: {1}})

@@ -268,10 +268,10 @@ func (k *Key) proveAssignment(ctx context.Context, m *member, st statement.State
 	return w.Bytes(), nil
 }
 
-// Check verifies a proof that this key made of a statement, as its verifiers do. One that does not verify is not hiding: nobody but the
-// prover may see it.
-func (k *Key) Check(ctx context.Context, st statement.Statement, proof []byte) error {
-	m, err := k.fitting(&Input{Statement: st})
+// Check verifies a proof that Prove made of an input, as its verifiers do: of the circuit that the input fits, which private elements may
+// decide. One that does not verify is not hiding: nobody but the prover may see it.
+func (k *Key) Check(ctx context.Context, in *Input, proof []byte) error {
+	m, err := k.fitting(in)
 	if err != nil {
 		return err
 	}
@@ -279,7 +279,7 @@ func (k *Key) Check(ctx context.Context, st statement.Statement, proof []byte) e
 	if err != nil {
 		return err
 	}
-	p := protocol.Inference(k.f, m.c, k.points, st)
+	p := protocol.Inference(k.f, m.c, k.points, in.Statement)
 	counts, err := p.Count()
 	if err != nil {
 		return err

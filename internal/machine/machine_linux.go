@@ -2,8 +2,10 @@ package machine
 
 import (
 	"bufio"
+	"math"
 	"os"
 	"path"
+	"slices"
 	"strconv"
 	"strings"
 )
@@ -44,16 +46,50 @@ func available() uint64 {
 		return least
 	}
 	for line := range strings.Lines(string(groups)) {
-		group, ok := strings.CutPrefix(strings.TrimSpace(line), "0::")
-		for ; ok && group != "/" && group != "."; group = path.Dir(group) {
-			limit, err := number(path.Join("/sys/fs/cgroup", group, "memory.max"))
-			used, _ := number(path.Join("/sys/fs/cgroup", group, "memory.current"))
-			if err == nil {
-				least = min(least, limit-min(used, limit))
+		parts := strings.SplitN(strings.TrimSpace(line), ":", 3)
+		if len(parts) != 3 {
+			continue
+		}
+		c := controllers["memory"]
+		if parts[0] == "0" {
+			c = controllers[""]
+		} else if !slices.Contains(strings.Split(parts[1], ","), "memory") {
+			continue
+		}
+		for group := path.Clean("/" + parts[2]); ; group = path.Dir(group) {
+			least = min(least, c.left(path.Join(c.root, group)))
+			if group == "/" {
+				break
 			}
 		}
 	}
 	return least
+}
+
+// controller is where a version of control groups stands, and the names of its files.
+type controller struct{ root, limit, used, cache string }
+
+var controllers = map[string]controller{
+	"":       {"/sys/fs/cgroup", "memory.max", "memory.current", "inactive_file"},
+	"memory": {"/sys/fs/cgroup/memory", "memory.limit_in_bytes", "memory.usage_in_bytes", "total_inactive_file"},
+}
+
+// left is what a group may still use, counted as MemAvailable does: cache that nobody used for a while is free. Without a limit there is no
+// end.
+func (c controller) left(group string) uint64 {
+	limit, err := number(path.Join(group, c.limit))
+	if err != nil {
+		return math.MaxUint64
+	}
+	used, _ := number(path.Join(group, c.used))
+	stat, _ := os.ReadFile(path.Join(group, "memory.stat"))
+	for line := range strings.Lines(string(stat)) {
+		if n, ok := strings.CutPrefix(line, c.cache+" "); ok {
+			cache, _ := strconv.ParseUint(strings.TrimSpace(n), 10, 64)
+			used -= min(used, cache)
+		}
+	}
+	return limit - min(used, limit)
 }
 
 // number reads a file that holds a number; "max" is none.

@@ -62,7 +62,7 @@ func Setup(ctx context.Context, f *circuit.Family, weights []byte, o Options) (*
 		return nil, nil, err
 	}
 	if _, err := verifier.ReadKey(ctx, f, statement.Kind{Name: f.Shortest().StatementKind()}, vk); err != nil {
-		return nil, nil, fmt.Errorf("setup: the verifying key does not verify and is kept back: %w", err)
+		return nil, nil, kept(ctx, "the verifying key", err)
 	}
 	return &Key{k}, vk, nil
 }
@@ -113,10 +113,18 @@ func (k *Key) Prove(ctx context.Context, in *Input, o Options) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := k.k.Check(ctx, in.Statement, proof); err != nil {
-		return nil, fmt.Errorf("prover: the proof does not verify and is kept back: %w", err)
+	if err := k.k.Check(ctx, in.engine(), proof); err != nil {
+		return nil, kept(ctx, "the proof", err)
 	}
 	return proof, nil
+}
+
+// kept is the error of what was made, but not verified: for whoever stopped it, that of the context.
+func kept(ctx context.Context, what string, err error) error {
+	if ctx.Err() != nil {
+		return ctx.Err()
+	}
+	return fmt.Errorf("prover: %s does not verify and is kept back: %w", what, err)
 }
 
 // Logits runs the integer program of a generation on tokens, private or not, and returns the logits after each, row by row.
