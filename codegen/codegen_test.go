@@ -2,6 +2,7 @@ package codegen
 
 import (
 	"bytes"
+	"context"
 	"encoding/hex"
 	"encoding/json"
 	"flag"
@@ -20,6 +21,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/zkllmc/zkllmc/internal/circuit"
 	"github.com/zkllmc/zkllmc/ir/plan"
 )
 
@@ -46,10 +48,23 @@ func readPlans(t *testing.T, dir string) (plans []*plan.Plan) {
 	return plans
 }
 
+// buildFamily runs plans, the shortest first, as BuildCircuit does, and makes the family that the printed code builds.
+func buildFamily(ctx context.Context, plans []*plan.Plan) (*circuit.Family, error) {
+	var members []*circuit.Circuit
+	for _, p := range plans {
+		c, err := BuildCircuit(ctx, p)
+		if err != nil {
+			return nil, err
+		}
+		members = append(members, c)
+	}
+	return circuit.NewFamily(members...)
+}
+
 // generated is the code of a case, and its digest.
 func generated(t *testing.T, dir string, o Target) ([]SourceFile, string) {
 	plans := readPlans(t, dir)
-	f, err := BuildFamily(t.Context(), plans)
+	f, err := buildFamily(t.Context(), plans)
 	require.NoError(t, err, dir)
 	files, err := Generate(plans, f, o)
 	require.NoError(t, err, dir)
@@ -215,7 +230,7 @@ func TestMaskedRows(t *testing.T) {
 // known.
 func TestNodesOfClampedTensors(t *testing.T) {
 	p := readPlan(t, filepath.Join("testdata", "llama"))
-	f, err := BuildFamily(t.Context(), []*plan.Plan{p})
+	f, err := buildFamily(t.Context(), []*plan.Plan{p})
 	require.NoError(t, err)
 	names := f.Shortest().Clamped()
 	require.Greater(t, len(names), 3)

@@ -1,7 +1,6 @@
 package codegen
 
 import (
-	"context"
 	"encoding/hex"
 	"fmt"
 	"reflect"
@@ -10,23 +9,9 @@ import (
 
 	. "github.com/dave/jennifer/jen" //lint:ignore ST1001 jennifer reads as the code that it renders
 
-	"github.com/zkllmc/zkllmc/internal/circuit"
 	"github.com/zkllmc/zkllmc/internal/format/constants"
 	"github.com/zkllmc/zkllmc/ir/plan"
 )
-
-// BuildFamily runs plans, the shortest first, as BuildCircuit does, and makes the family that the printed code builds.
-func BuildFamily(ctx context.Context, plans []*plan.Plan) (*circuit.Family, error) {
-	var members []*circuit.Circuit
-	for _, p := range plans {
-		c, err := BuildCircuit(ctx, p)
-		if err != nil {
-			return nil, err
-		}
-		members = append(members, c)
-	}
-	return circuit.NewFamily(members...)
-}
 
 // circuitPackage writes the package of the circuits of a family: circuit.go with what they share, and the builder of the one there is, or a
 // file for each of several.

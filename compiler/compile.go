@@ -141,7 +141,7 @@ func (c Config) progress(phase string) {
 func analyse(ctx context.Context, model string, cfg Config) (*Result, error) {
 	left := budget.New(ctx, cfg.Budget)
 	cfg.progress("reading and simplifying " + model)
-	m, err := onnx.LoadContext(ctx, model)
+	m, err := onnx.Load(ctx, model)
 	if err != nil {
 		if ctx.Err() != nil {
 			return nil, err
@@ -171,7 +171,7 @@ func analyse(ctx context.Context, model string, cfg Config) (*Result, error) {
 		return nil, err
 	}
 	lower := func(l length) (*ir.Graph, error) {
-		g, err := passes.LowerModel(m, passes.Options{Dims: l.dims, Public: cfg.Public, Private: cfg.Private, Outputs: cfg.Outputs, Ranges: ranges, Fix: fix, Dump: cfg.Dump, Budget: left})
+		g, err := passes.Lower(m, passes.Options{Dims: l.dims, Public: cfg.Public, Private: cfg.Private, Outputs: cfg.Outputs, Ranges: ranges, Fix: fix, Dump: cfg.Dump, Budget: left})
 		if err != nil {
 			return nil, l.wrap(refused(left, err))
 		}

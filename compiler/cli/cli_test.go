@@ -200,7 +200,7 @@ func TestCheckOfNumbers(t *testing.T) {
 }
 
 func inputName(t *testing.T, model string) string {
-	m, err := onnx.Load(model)
+	m, err := onnx.Load(context.Background(), model)
 	require.NoError(t, err)
 	return m.Graph.Inputs[0].Name
 }

@@ -239,7 +239,7 @@ func analyseCase(ctx context.Context, dir string, cfg compiler.Config, inputs []
 // adapt settles what a command line would have to say about a case, from its test sets: the values of symbolic dimensions, and what its
 // inputs look like, unless it has one of token ids. It may fix all inputs but the first, and choose the first output.
 func adapt(ctx context.Context, dir string, cfg compiler.Config, inputs []compiler.Input, fix bool) (compiler.Config, error) {
-	m, err := onnx.LoadContext(ctx, filepath.Join(dir, "model.onnx"))
+	m, err := onnx.Load(ctx, filepath.Join(dir, "model.onnx"))
 	if err != nil {
 		return cfg, fmt.Errorf("%w: %w", compiler.ErrUnsupported, err)
 	}

@@ -1,6 +1,7 @@
 package onnx
 
 import (
+	"context"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -69,7 +70,7 @@ func FuzzDecode(f *testing.F) {
 	f.Fuzz(func(t *testing.T, data []byte) {
 		var m *Model
 		var err error
-		bounded(t, len(data), func() { m, err = Decode(data, "") })
+		bounded(t, len(data), func() { m, err = Decode(context.Background(), data, "") })
 		if err != nil {
 			return
 		}
@@ -170,7 +171,7 @@ func FuzzExternal(f *testing.F) {
 		}
 		var m *Model
 		var err error
-		bounded(t, maxReads*fileSize+len(data), func() { m, err = Load(file) })
+		bounded(t, maxReads*fileSize+len(data), func() { m, err = Load(context.Background(), file) })
 		if err != nil {
 			return
 		}

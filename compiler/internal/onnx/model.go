@@ -122,16 +122,14 @@ type Dim struct {
 	Param string
 }
 
-// Load reads a model file and the external data that it names, which must lie in the model's folder.
-func Load(path string) (*Model, error) { return LoadContext(context.Background(), path) }
-
-// LoadContext is Load that ends with the context's error when that is done.
-func LoadContext(ctx context.Context, path string) (*Model, error) {
+// Load reads a model file and the external data that it names, which must lie in the model's folder. It ends with the context's error when
+// that is done.
+func Load(ctx context.Context, path string) (*Model, error) {
 	data, err := readBounded(ctx, path, MaxModelBytes)
 	if err != nil {
 		return nil, err
 	}
-	m, err := decode(ctx, data, filepath.Dir(path))
+	m, err := Decode(ctx, data, filepath.Dir(path))
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", path, err)
 	}
@@ -139,9 +137,7 @@ func LoadContext(ctx context.Context, path string) (*Model, error) {
 }
 
 // Decode decodes a model. External data is looked up in dir; if dir is empty it is refused.
-func Decode(data []byte, dir string) (*Model, error) { return decode(context.Background(), data, dir) }
-
-func decode(ctx context.Context, data []byte, dir string) (*Model, error) {
+func Decode(ctx context.Context, data []byte, dir string) (*Model, error) {
 	p := &pb.ModelProto{}
 	if err := proto.Unmarshal(data, p); err != nil {
 		return nil, fmt.Errorf("not an ONNX model: %w", err)

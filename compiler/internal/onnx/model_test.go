@@ -1,6 +1,7 @@
 package onnx
 
 import (
+	"context"
 	"encoding/binary"
 	"math"
 	"os"
@@ -33,7 +34,7 @@ func TestEveryRealFileDecodes(t *testing.T) {
 		switch filepath.Ext(p) {
 		case ".onnx":
 			models++
-			m, err := Load(p)
+			m, err := Load(context.Background(), p)
 			if err != nil && strings.Contains(err.Error(), "element type int4 is not supported") {
 				return nil
 			}
@@ -90,7 +91,7 @@ func encode(t testing.TB, m proto.Message) []byte {
 }
 
 func TestTopology(t *testing.T) {
-	m, err := Decode(encode(t, sample()), "")
+	m, err := Decode(context.Background(), encode(t, sample()), "")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -176,11 +177,11 @@ func TestBadModels(t *testing.T) {
 	for want, change := range cases {
 		m := sample()
 		change(m.Graph)
-		if _, err := Decode(encode(t, m), ""); err == nil || !strings.Contains(err.Error(), want) {
+		if _, err := Decode(context.Background(), encode(t, m), ""); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("want %q, got %v", want, err)
 		}
 	}
-	if _, err := Decode([]byte("not a model"), ""); err == nil {
+	if _, err := Decode(context.Background(), []byte("not a model"), ""); err == nil {
 		t.Error("garbage is accepted")
 	}
 }
@@ -207,7 +208,7 @@ func TestExternalData(t *testing.T) {
 		m.Graph.Initializer[0] = &pb.TensorProto{Name: "w", DataType: 1, DataLocation: 1, ExternalData: []*pb.StringStringEntryProto{
 			{Key: "location", Value: location}, {Key: "offset", Value: offset}}}
 		write(filepath.Join(dir, "model.onnx"), encode(t, m))
-		return Load(filepath.Join(dir, "model.onnx"))
+		return Load(context.Background(), filepath.Join(dir, "model.onnx"))
 	}
 	m, err := load("w.bin", "4")
 	if err != nil || m.Graph.Initializers[0].F[0] != 2.5 {
@@ -227,7 +228,7 @@ func TestManyEdges(t *testing.T) {
 		m.Graph.Node[0].Input = append(m.Graph.Node[0].Input, "x")
 		m.Graph.Node[0].Output = append(m.Graph.Node[0].Output, strconv.Itoa(i))
 	}
-	if _, err := Decode(encode(t, m), ""); err == nil || !strings.Contains(err.Error(), "10000 outputs") && !strings.Contains(err.Error(), "10001 outputs") {
+	if _, err := Decode(context.Background(), encode(t, m), ""); err == nil || !strings.Contains(err.Error(), "10000 outputs") && !strings.Contains(err.Error(), "10001 outputs") {
 		t.Error(err)
 	}
 }
@@ -247,7 +248,7 @@ func TestExternalDataReadOften(t *testing.T) {
 			m.Graph.Initializer = append(m.Graph.Initializer, &pb.TensorProto{Name: strconv.Itoa(i), DataType: 3, Dims: []int64{4096}, DataLocation: 1,
 				ExternalData: []*pb.StringStringEntryProto{{Key: "location", Value: []string{"w.bin", "./w.bin", "v.bin"}[i%3]}}})
 		}
-		if _, err := Decode(encode(t, m), dir); (err == nil) != want {
+		if _, err := Decode(context.Background(), encode(t, m), dir); (err == nil) != want {
 			t.Errorf("%d tensors: %v", tensors, err)
 		}
 	}
@@ -262,7 +263,7 @@ func TestTooManyCells(t *testing.T) {
 			m.Graph.Initializer = append(m.Graph.Initializer, &pb.TensorProto{Name: strconv.Itoa(i), DataType: 10, Dims: []int64{rows, 1 << 16}, DataLocation: 1,
 				ExternalData: []*pb.StringStringEntryProto{{Key: "location", Value: "w.bin"}}})
 		}
-		if _, err := Decode(encode(t, m), t.TempDir()); err == nil || !strings.Contains(err.Error(), want) {
+		if _, err := Decode(context.Background(), encode(t, m), t.TempDir()); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%d rows: %v", rows, err)
 		}
 	}

@@ -1,6 +1,7 @@
 package passes
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"math"
@@ -68,7 +69,7 @@ func runCase(dir string) (verdict string, err error) {
 			verdict, err = "failed", fmt.Errorf("panic: %v", r)
 		}
 	}()
-	m, err := onnx.Load(filepath.Join(dir, "model.onnx"))
+	m, err := onnx.Load(context.Background(), filepath.Join(dir, "model.onnx"))
 	if err != nil {
 		return "unreadable", err
 	}
@@ -82,7 +83,7 @@ func runCase(dir string) (verdict string, err error) {
 	if err != nil {
 		return "unreadable", err
 	}
-	g, err := LowerModel(m, opts)
+	g, err := Lower(m, opts)
 	if errors.As(err, &u) {
 		return "refused", err
 	}

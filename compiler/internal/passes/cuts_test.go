@@ -55,7 +55,7 @@ func TestCuts(t *testing.T) {
 			build(m)
 			m.floats("cells", []int{8, 8}, diagonal...) // all cells of z
 			m.node("MatMul", "z cells", "logits")
-			g, err := LowerModel(m.finish("logits"), Options{})
+			g, err := Lower(m.finish("logits"), Options{})
 			if err != nil {
 				t.Fatal(name, err)
 			}
@@ -83,7 +83,7 @@ func TestCutsThatAreRefused(t *testing.T) {
 	} {
 		m := newModel()
 		build(m)
-		_, err := LowerModel(m.project("z", 8), Options{})
+		_, err := Lower(m.project("z", 8), Options{})
 		var u *ir.Unsupported
 		if !errors.As(err, &u) || u.Op != "Clip" || !strings.Contains(err.Error(), what) {
 			t.Errorf("%s: %v", what, err)

@@ -1,6 +1,7 @@
 package passes
 
 import (
+	"context"
 	"fmt"
 	"runtime"
 	"testing"
@@ -63,14 +64,14 @@ func FuzzLower(f *testing.F) {
 		f.Add(encodeModel(f, m()))
 	}
 	f.Fuzz(func(t *testing.T, data []byte) {
-		m, err := onnx.Decode(data, "")
+		m, err := onnx.Decode(context.Background(), data, "")
 		if err != nil {
 			return
 		}
 		var before, after runtime.MemStats
 		runtime.ReadMemStats(&before)
 		stop := time.AfterFunc(maxTime, func() { panic(fmt.Sprintf("not done after %v", maxTime)) }) // the fuzz engine keeps the input
-		g, err := LowerModel(m, Options{})
+		g, err := Lower(m, Options{})
 		stop.Stop()
 		runtime.ReadMemStats(&after)
 		if n := after.TotalAlloc - before.TotalAlloc; n > maxLower {

@@ -108,7 +108,7 @@ func lowerAll(t *testing.T, m *onnx.Model, pass string) (before, after string, g
 	ids := []float64{1, 4, 0, 2}
 	var want []float64
 	last := ""
-	g, err := LowerModel(m, Options{watch: func(p string, g *ir.Graph) {
+	g, err := Lower(m, Options{watch: func(p string, g *ir.Graph) {
 		vals, err := eval.Float(g, ids)
 		if err != nil {
 			t.Fatalf("after %s: %v", p, err)
@@ -402,7 +402,7 @@ func TestOriginsAreNodes(t *testing.T) {
 			operators[n.Name] = n.Op
 		}
 		products := 0
-		_, err := LowerModel(m, Options{watch: func(pass string, g *ir.Graph) {
+		_, err := Lower(m, Options{watch: func(pass string, g *ir.Graph) {
 			for _, n := range g.Nodes {
 				if n.Op == ir.OpInput {
 					continue
@@ -480,7 +480,7 @@ func TestRefusals(t *testing.T) {
 			return m.finish("z")
 		},
 	} {
-		_, err := LowerModel(build(newModel()), Options{})
+		_, err := Lower(build(newModel()), Options{})
 		var u *Unsupported
 		if !errors.As(err, &u) || !strings.Contains(err.Error(), want) || u.Node == "" || u.Op == "" {
 			t.Errorf("want %q, got %v", want, err)

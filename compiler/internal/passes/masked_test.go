@@ -116,13 +116,13 @@ var signMasks = map[string]func(m *model){
 func TestSignsOfWeightsAreNoMask(t *testing.T) {
 	for name, derive := range signMasks {
 		t.Run(name, func(t *testing.T) {
-			_, err := LowerModel(masked(derive, true), Options{})
+			_, err := Lower(masked(derive, true), Options{})
 			var u *Unsupported
 			if !errors.As(err, &u) || !strings.Contains(err.Error(), "is a private weight too") || !strings.HasSuffix(err.Error(), "--public W") || u.Node != "sm" {
 				t.Errorf("the mask of a weight's signs: %v", err)
 			}
 			for _, opts := range []Options{{Public: []string{"W"}}, {}} {
-				g, err := LowerModel(masked(derive, opts.Public != nil), opts)
+				g, err := Lower(masked(derive, opts.Public != nil), opts)
 				if err != nil {
 					t.Errorf("with %v: %v", opts.Public, err)
 				} else if !hasMask(g) || hasWeight(g, "W") {
@@ -152,7 +152,7 @@ func TestSignsThatMaskNothing(t *testing.T) {
 		"subtracted":  func(m *model) { signs(m); m.node("Sub", "s off", "sm") },
 	} {
 		for _, used := range []bool{true, false} {
-			g, err := LowerModel(masked(derive, used), Options{})
+			g, err := Lower(masked(derive, used), Options{})
 			if err != nil {
 				t.Errorf("%s: %v", name, err)
 				continue
@@ -204,7 +204,7 @@ func TestMasksOfAFunctionsWeight(t *testing.T) {
 	m.Functions = []*onnx.Function{{Domain: "local", Name: "Matrix", Outputs: []string{"K"}, Opsets: m.Opsets, Nodes: []*onnx.Node{
 		{Name: "K", Op: "Constant", Outputs: []string{"K"}, Attrs: []*onnx.Attr{{Name: "value", Type: onnx.AttrTensor,
 			T: &onnx.Tensor{DType: onnx.Float32, Shape: []int{1, 4, 4}, F: secretMatrix}}}}}}}
-	if _, err := LowerModel(m, Options{}); err == nil || !strings.HasSuffix(err.Error(), "--public K") {
+	if _, err := Lower(m, Options{}); err == nil || !strings.HasSuffix(err.Error(), "--public K") {
 		t.Errorf("the mask of the signs of a function's constant: %v", err)
 	}
 }
@@ -327,7 +327,7 @@ func TestPrivateCellsInOtherPlaces(t *testing.T) {
 		m.node("Cast", "w3", "i3", attrInt("to", 7))
 		m.node("Greater", "n 0", "yes")
 		build(m)
-		_, err := LowerModel(m.project("z", 8), Options{})
+		_, err := Lower(m.project("z", 8), Options{})
 		var u *Unsupported
 		if !errors.As(err, &u) || u.Node == "" || !strings.Contains(err.Error(), "--public w") && !strings.Contains(err.Error(), "not supported on weights") {
 			t.Errorf("%s: %v", name, err)
@@ -384,7 +384,7 @@ func TestMasksOfViewsAndSums(t *testing.T) {
 		turned = append(turned, low[i%4*4+i/4])
 	}
 	lower := func(derive func(m *model)) *ir.Graph {
-		g, err := LowerModel(masked(derive, false), Options{})
+		g, err := Lower(masked(derive, false), Options{})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -446,13 +446,13 @@ func TestSoftmaxOfOneCell(t *testing.T) {
 	m.node("Squeeze", "b [-1]", "c")
 	m.node("Mul", "c 3", "d")
 	m.node("Mul", "x d", "z")
-	g, err := LowerModel(m.project("z", 8), Options{})
+	g, err := Lower(m.project("z", 8), Options{})
 	if err != nil {
 		t.Fatal(err)
 	}
 	plain := newModel()
 	plain.node("Mul", "x 3", "z")
-	if want, err := LowerModel(plain.project("z", 8), Options{}); err != nil || g.String() != want.String() {
+	if want, err := Lower(plain.project("z", 8), Options{}); err != nil || g.String() != want.String() {
 		t.Errorf("%v: not the model without the Softmax:\n%s", err, g)
 	}
 }

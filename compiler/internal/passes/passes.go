@@ -114,17 +114,8 @@ type Options struct {
 	watch func(pass string, g *ir.Graph)
 }
 
-// Lower reads a model file and returns its graph in StageFloat.
-func Lower(modelPath string, opts Options) (*ir.Graph, error) {
-	m, err := onnx.Load(modelPath)
-	if err != nil {
-		return nil, err
-	}
-	return LowerModel(m, opts)
-}
-
-// LowerModel is Lower for a decoded model.
-func LowerModel(m *onnx.Model, opts Options) (*ir.Graph, error) {
+// Lower returns the graph of a model, in StageFloat.
+func Lower(m *onnx.Model, opts Options) (*ir.Graph, error) {
 	if opts.Budget == nil {
 		opts.Budget = budget.New(context.Background(), 1)
 	}

@@ -1,6 +1,7 @@
 package passes
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"math"
@@ -40,11 +41,11 @@ func (m sums) lower(t *testing.T, opts Options) (*ir.Graph, error) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	d, err := onnx.Decode(raw, "")
+	d, err := onnx.Decode(context.Background(), raw, "")
 	if err != nil {
 		t.Fatal(err)
 	}
-	return LowerModel(d, opts)
+	return Lower(d, opts)
 }
 
 // take removes an initializer.
@@ -266,11 +267,11 @@ func TestConstantsAreNoInitializers(t *testing.T) {
 		"stories260K": func(t *testing.T) string { return shared(t, "models", "stories260K-dynamo18", "model.onnx") },
 	} {
 		t.Run(name, func(t *testing.T) {
-			m, err := onnx.Load(path(t))
+			m, err := onnx.Load(context.Background(), path(t))
 			if err != nil {
 				t.Fatal(err)
 			}
-			g, err := LowerModel(m, Options{})
+			g, err := Lower(m, Options{})
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -361,7 +362,7 @@ func TestPrivateWhereThePublicIsNeeded(t *testing.T) {
 		}, "serves as a shape"},
 		"mask that is a weight too": {func(m *model) *onnx.Model { return trilMask(m, true) }, "is a private weight too"},
 	} {
-		_, err := LowerModel(c.build(newModel()), Options{})
+		_, err := Lower(c.build(newModel()), Options{})
 		var u *Unsupported
 		if !errors.As(err, &u) || !strings.Contains(err.Error(), c.want) || u.Node == "" {
 			t.Errorf("%s: want %q, got %v", name, c.want, err)

@@ -31,7 +31,7 @@ func normed(shape string, normalise func(m *model)) *onnx.Model {
 // private.
 func TestBatchNormalization(t *testing.T) {
 	for _, shape := range []string{"[1,4,8]", "[1,4,2,4]", "[1,4,2,2,2]"} {
-		g, err := LowerModel(normed(shape, func(m *model) { m.node("BatchNormalization", "v scale b mean var", "z", attrFloat("epsilon", 0.25)) }), Options{})
+		g, err := Lower(normed(shape, func(m *model) { m.node("BatchNormalization", "v scale b mean var", "z", attrFloat("epsilon", 0.25)) }), Options{})
 		if err != nil {
 			t.Fatal(shape, err)
 		}
@@ -44,7 +44,7 @@ func TestBatchNormalization(t *testing.T) {
 		if err != nil {
 			t.Fatal(shape, err)
 		}
-		plain, err := LowerModel(normed(shape, func(m *model) { m.node("Identity", "v", "z") }), Options{})
+		plain, err := Lower(normed(shape, func(m *model) { m.node("Identity", "v", "z") }), Options{})
 		if err != nil {
 			t.Fatal(shape, err)
 		}
@@ -76,7 +76,7 @@ func TestBatchNormalizationOfTraining(t *testing.T) {
 			return m
 		}(),
 	} {
-		_, err := LowerModel(m, Options{})
+		_, err := Lower(m, Options{})
 		var u *Unsupported
 		if !errors.As(err, &u) || u.Op != "BatchNormalization" || !strings.Contains(err.Error(), what) {
 			t.Errorf("%s: %v", what, err)

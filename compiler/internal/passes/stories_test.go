@@ -1,6 +1,7 @@
 package passes
 
 import (
+	"context"
 	"fmt"
 	"math"
 	"os"
@@ -61,7 +62,7 @@ func checkModel(t *testing.T, dir string, opts Options, inputs, output string) *
 			t.Errorf("after %s the logits differ by %g", pass, d)
 		}
 	}
-	g, err := Lower(filepath.Join(dir, "model.onnx"), opts)
+	g, err := lowerFile(filepath.Join(dir, "model.onnx"), opts)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -100,7 +101,7 @@ func TestModelsThatAreRefused(t *testing.T) {
 		{"tensorwarp-tiny-transformer", Options{}, `takes the input "input" as real numbers, of which no range is declared; give it, --range input=LO:HI`},
 		{"ort-bert-toy-5L", Options{Outputs: []string{"nothing"}}, "has no output"},
 	} {
-		_, err := Lower(filepath.Join(shared(t, "models", c.dir), "model.onnx"), c.opts)
+		_, err := lowerFile(filepath.Join(shared(t, "models", c.dir), "model.onnx"), c.opts)
 		if err == nil || !strings.Contains(err.Error(), c.want) {
 			t.Errorf("%s: want %q, got %v", c.dir, c.want, err)
 		}
@@ -115,7 +116,7 @@ func TestModelsWithMasks(t *testing.T) {
 		"tensorwarp-tiny-transformer": {},
 	} {
 		root := shared(t, "models", dir)
-		m, err := onnx.Load(filepath.Join(root, "model.onnx"))
+		m, err := onnx.Load(context.Background(), filepath.Join(root, "model.onnx"))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -132,7 +133,7 @@ func TestModelsWithMasks(t *testing.T) {
 			in[v.Name] = cells
 			c.Ranges[v.Name] = frontend.Range{Lo: min(0, slices.Min(cells)), Hi: max(1, slices.Max(cells))}
 		}
-		g, err := LowerModel(m, c)
+		g, err := Lower(m, c)
 		if err != nil {
 			t.Errorf("%s: %v", dir, err)
 			continue
@@ -163,4 +164,13 @@ func TestBert(t *testing.T) {
 	if g.Causal {
 		t.Error("the model is not causal")
 	}
+}
+
+// lowerFile lowers the model of a file.
+func lowerFile(path string, opts Options) (*ir.Graph, error) {
+	m, err := onnx.Load(context.Background(), path)
+	if err != nil {
+		return nil, err
+	}
+	return Lower(m, opts)
 }

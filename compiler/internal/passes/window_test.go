@@ -153,7 +153,7 @@ func lowerOn(op string, x *onnx.Tensor, attrs []*onnx.Attr, more ...*onnx.Tensor
 	for _, t := range more {
 		n.Inputs = append(n.Inputs, t.Name)
 	}
-	low, err := LowerModel(&onnx.Model{Opsets: []onnx.Opset{{Version: 18}}, Graph: g}, Options{Ranges: map[string]frontend.Range{"x": {Lo: math.Inf(-1), Hi: math.Inf(1)}}})
+	low, err := Lower(&onnx.Model{Opsets: []onnx.Opset{{Version: 18}}, Graph: g}, Options{Ranges: map[string]frontend.Range{"x": {Lo: math.Inf(-1), Hi: math.Inf(1)}}})
 	if err != nil {
 		return nil, nil, err
 	}
@@ -331,7 +331,7 @@ func TestMaximaOfPadding(t *testing.T) {
 			{Name: "relu", Op: "Relu", Inputs: []string{"x"}, Outputs: []string{"r"}},
 			{Name: "node", Op: "MaxPool", Inputs: []string{"r"}, Outputs: []string{"y"}, Attrs: []*onnx.Attr{attrInts("kernel_shape", 2), attrInts("pads", pads, pads)}},
 		}}
-		_, err := LowerModel(&onnx.Model{Opsets: []onnx.Opset{{Version: 18}}, Graph: g}, Options{Ranges: map[string]frontend.Range{"x": {Lo: -1, Hi: 1}}})
+		_, err := Lower(&onnx.Model{Opsets: []onnx.Opset{{Version: 18}}, Graph: g}, Options{Ranges: map[string]frontend.Range{"x": {Lo: -1, Hi: 1}}})
 		if want == "" && err != nil || want != "" && (err == nil || !strings.Contains(err.Error(), want)) {
 			t.Errorf("pads %d: %v, want %q", pads, err, want)
 		}
