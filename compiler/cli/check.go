@@ -87,6 +87,7 @@ func (a *app) check(ctx context.Context, model string, data []string, m *modelFl
 	if err != nil {
 		return err
 	}
+	drawn(a.err, r, cfg)
 	if err := m.texts(a.err, r, slices.Concat(inputs, cfg.Calibrate)); err != nil {
 		return err
 	}

@@ -108,6 +108,20 @@ func TestExitCodes(t *testing.T) {
 	}
 }
 
+// Who gives no inputs to choose scales from is told that they were drawn: inputs of his may be clamped.
+func TestScalesFromDrawnInputs(t *testing.T) {
+	model, data := filepath.Join(t.TempDir(), "scorer.onnx"), filepath.Join(t.TempDir(), "data.json")
+	scorer(t, model)
+	require.NoError(t, os.WriteFile(data, []byte("[4,4,4,4]"), 0o600))
+	for _, command := range []string{"inspect", "check"} {
+		_, _, stderr := run(t, command, model, "--range", "x=-4:4")
+		require.Contains(t, stderr, "scales are chosen from 8 pseudo-random inputs", command)
+		require.Contains(t, stderr, "--calibrate DATA\n", command)
+		_, _, stderr = run(t, command, model, "--range", "x=-4:4", "--calibrate", data)
+		require.NotContains(t, stderr, "pseudo-random", command)
+	}
+}
+
 // The kind of statements follows from the model, or from --statement where both are possible; inspect shows it with the ports.
 func TestStatementKinds(t *testing.T) {
 	model := tiny(t, 1)

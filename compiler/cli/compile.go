@@ -212,6 +212,7 @@ func (a *app) compile(ctx context.Context, model string, m *modelFlags, o *outpu
 	if err != nil {
 		return err
 	}
+	drawn(a.err, r, cfg)
 	if err := m.texts(a.err, r, cfg.Calibrate); err != nil {
 		return err
 	}

@@ -113,6 +113,7 @@ func (a *app) analyse(ctx context.Context, model string, m *modelFlags, canonica
 	if err != nil {
 		return manifest{}, err
 	}
+	drawn(a.err, r, cfg)
 	if err := m.texts(a.err, r, cfg.Calibrate); err != nil {
 		return manifest{}, err
 	}

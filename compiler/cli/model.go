@@ -3,6 +3,7 @@ package cli
 import (
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"math"
 	"os"
@@ -135,6 +136,13 @@ func (m *modelFlags) config(a *app) (compiler.Config, error) {
 		cfg.Calibrate = append(cfg.Calibrate, inputs...)
 	}
 	return cfg, nil
+}
+
+// drawn says on stderr, where no inputs were given to choose scales from, that they were drawn, and what of it.
+func drawn(stderr io.Writer, r *compiler.Result, cfg compiler.Config) {
+	if len(cfg.Calibrate) == 0 {
+		fmt.Fprintf(stderr, "zkllmc: scales are chosen from %d pseudo-random inputs; where another one leads to greater magnitudes, they are clamped: choose from inputs of yours, --calibrate DATA\n", r.Scales.Samples)
+	}
 }
 
 // reveals are the words of --reveal.

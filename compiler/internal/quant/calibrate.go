@@ -36,10 +36,10 @@ const (
 )
 
 // Calibrate runs a prepared graph on samples, or without samples on a deterministic set: pseudo-random elements of every input, evenly from
-// its range. Magnitudes are those of padding, too: where none of it is clamped, a proof can say so. Of a language model these are a few sequences of tokens, and what becomes of each when
-// the model's own predictions replace them again and again, position t+1 by the arg-max at t, which approaches a greedy continuation of the
-// first token. Every run counts, those that only lead to the next one too. ran is told after each run how many of all are done; it may be
-// nil.
+// its range, which its ends need not be among. Magnitudes are those of padding, too: where none of it is clamped, a proof can say so. Of a
+// language model these are a few sequences of tokens, and what becomes of each when the model's own predictions replace them again and
+// again, position t+1 by the arg-max at t, which approaches a greedy continuation of the first token. Every run counts, those that only lead
+// to the next one too. ran is told after each run how many of all are done; it may be nil.
 func Calibrate(left *budget.Budget, f *ir.Graph, samples []Input, ran func(done, all int)) (*Calibration, error) {
 	rounds := 1
 	if len(samples) == 0 {
