@@ -203,12 +203,16 @@ func (m *modelFlags) loadTokenizer(cfg *compiler.Config) error {
 	if cfg.Template, err = m.template(); err != nil {
 		return console.Unusable(err)
 	}
-	if m.words, err = vocab.Parse(cfg.Vocab, cfg.Template); err != nil {
+	if m.plain, err = vocab.Parse(cfg.Vocab, nil); err != nil {
 		return console.Unusable(fmt.Errorf("%s: %w", m.tokenizer, err))
 	}
-	if m.plain = m.words; cfg.Template != nil {
-		if m.plain, err = vocab.Parse(cfg.Vocab, nil); err != nil {
-			return console.Unusable(fmt.Errorf("%s: %w", m.tokenizer, err))
+	if m.words = m.plain; cfg.Template != nil {
+		if m.words, err = vocab.Parse(cfg.Vocab, cfg.Template); err != nil { // for the template: the file is read already
+			from := "--chat " + m.chat
+			if m.end != "" {
+				from = "--end-token " + m.end
+			}
+			return console.Unusable(fmt.Errorf("%s: %w", from, err))
 		}
 	}
 	if pad, ok := m.words.Pad(); ok {

@@ -126,3 +126,29 @@ func TestTextsAgainstLengths(t *testing.T) {
 	require.Equal(t, console.OK, code, stderr)
 	require.Contains(t, stderr, "2 of 3 texts have more than 3 tokens")
 }
+
+// What is wrong with a template is said of the flag that gave it, not of the tokenizer's file.
+func TestTemplateErrors(t *testing.T) {
+	dir := t.TempDir()
+	file := func(name, text string) string {
+		path := filepath.Join(dir, name)
+		require.NoError(t, os.WriteFile(path, []byte(text), 0o600))
+		return path
+	}
+	tokenizer, typo, broken := file("tokenizer.json", digits), file("bad.json", `{"befor": "1"}`), file("broken.json", `{`)
+	for _, c := range []struct{ tokenizer, flag, value, want string }{
+		{tokenizer, "--chat", typo, `--chat ` + typo + `: no template for this tokenizer: json: unknown field "befor"`},
+		{tokenizer, "--chat", "gemma", `--chat gemma: no template for this tokenizer: its end "<end_of_turn>" is no token`},
+		{tokenizer, "--end-token", "foo", `--end-token foo: no template for this tokenizer: its end "foo" is no token`},
+		{"../../models/sums/vocab.json", "--chat", "chatml", "--chat chatml: no template for this tokenizer: not a vocabulary file with special tokens, as a tokenizer.json is"},
+		{broken, "--chat", "chatml", broken + ": not a vocabulary file"},
+	} {
+		m := &modelFlags{tokenizer: c.tokenizer}
+		if m.chat = c.value; c.flag == "--end-token" {
+			m.chat, m.end = "", c.value
+		}
+		err := m.loadTokenizer(&compiler.Config{})
+		require.Error(t, err)
+		require.True(t, strings.HasPrefix(err.Error(), c.want), err)
+	}
+}

@@ -27,7 +27,7 @@ func Parse(file, template []byte) (tokens.Tokenizer, error) {
 		return huggingface.Parse(file, template)
 	}
 	if template != nil {
-		return nil, fmt.Errorf("%w: it has no special tokens, so that there is no template for it; a tokenizer.json has", tokens.ErrVocabulary)
+		return nil, fmt.Errorf("no template for this tokenizer: %w with special tokens, as a tokenizer.json is", tokens.ErrVocabulary)
 	}
 	return tokens.Parse(file)
 }

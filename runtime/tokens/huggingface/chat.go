@@ -32,24 +32,24 @@ type chat struct {
 func (t *tokenizer) setTemplate(data []byte) error {
 	var f templateFile
 	if len(data) > 4*maxTemplate {
-		return fmt.Errorf("template: %d bytes", len(data))
+		return fmt.Errorf("%d bytes, the limit is %d", len(data), 4*maxTemplate)
 	}
 	if err := strict(data, &f); err != nil {
-		return fmt.Errorf("template: %w", err)
+		return err
 	}
 	sum := sha256.Sum256(data)
 	t.sum = sha256.Sum256(slices.Concat(t.sum[:], sum[:]))
 	if len(f.Before)+len(f.After) > maxTemplate || slices.Contains(f.Marks, "") {
-		return fmt.Errorf("template: before and after have more than %d bytes, or a mark is empty", maxTemplate)
+		return fmt.Errorf("before and after have more than %d bytes, or a mark is empty", maxTemplate)
 	}
 	if f.End != "" {
 		if t.end = t.idOf(f.End); t.end < 0 {
-			return fmt.Errorf("template: its end %q is no token", f.End)
+			return fmt.Errorf("its end %q is no token", f.End)
 		}
 	}
 	if f.Before == "" && f.After == "" {
 		if f.Trim || f.Marks != nil {
-			return fmt.Errorf("template: without before and after there is nothing to trim or to mark")
+			return fmt.Errorf("without before and after there is nothing to trim or to mark")
 		}
 		return nil
 	}
@@ -88,7 +88,7 @@ func (t *tokenizer) setChat(f templateFile) error {
 	for i, words := range [...]string{"a", "b"} {
 		ids, err := c.ids(t, words)
 		if err != nil {
-			return fmt.Errorf("template: %w", err)
+			return err
 		}
 		shown[i], c.turns = t.text(ids), c.only(ids)
 	}

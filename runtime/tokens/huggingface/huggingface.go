@@ -72,14 +72,23 @@ type file struct {
 // are no tokens. All may be missing; without before and after texts are prompts as they are. Errors are tokens.ErrVocabulary.
 func Parse(data, template []byte) (tokens.Tokenizer, error) {
 	t, err := parse(data)
-	if err == nil && template != nil {
-		err = t.setTemplate(template)
-	}
 	if err != nil {
 		return nil, fmt.Errorf("%w: tokenizer.json: %w", tokens.ErrVocabulary, err)
 	}
+	if template != nil {
+		if err := t.setTemplate(template); err != nil {
+			return nil, templateError{err}
+		}
+	}
 	return t, nil
 }
+
+// templateError is a tokens.ErrVocabulary of the template, and none of the tokenizer.json.
+type templateError struct{ error }
+
+func (e templateError) Error() string        { return "no template for this tokenizer: " + e.error.Error() }
+func (e templateError) Unwrap() error        { return e.error }
+func (e templateError) Is(target error) bool { return target == tokens.ErrVocabulary }
 
 func parse(data []byte) (*tokenizer, error) {
 	if len(data) > tokens.MaxFile {
