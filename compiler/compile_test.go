@@ -51,7 +51,7 @@ func TestRealModels(t *testing.T) {
 		dir := filepath.Dir(m.path)
 		name := filepath.Base(dir)
 		t.Run(name, func(t *testing.T) {
-			r := trained(t, m, "values").Result
+			r := compiledModel(t, m, "values")
 			in, err := onnx.LoadTensor(filepath.Join(dir, "test_data_set_0", "input_0.pb"))
 			require.NoError(t, err)
 			out, err := onnx.LoadTensor(filepath.Join(dir, "test_data_set_0", "output_0.pb"))

@@ -130,7 +130,8 @@ func TestServiceEmbedsTheVerifier(t *testing.T) {
 // provedSum proves 327+458=785; with the circuit that is committed in generated/sums, once for all tests. It returns the model's ID and
 // verifying key, a true and a forged statement, and the proof.
 func provedSum(t *testing.T) (id string, vk []byte, statements [2][]byte, proof []byte) {
-	r := trained(t, sums, "argmax")
+	r, err := setUpOnce(sums, "argmax")
+	require.NoError(t, err)
 	st, proof := r.answered(t)
 	require.Equal(t, []int64{7, 8, 5, 12}, st.Tokens[8:])
 	forged := generation.Statement{Tokens: append(append([]int64(nil), r.model.tokens...), 7, 8, 6, 12), Prompt: st.Prompt, Next: st.Next}
