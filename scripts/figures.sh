@@ -51,13 +51,14 @@ once() {
 	seconds "$1/prove.cpu" "$1/prover" prove --key "$1/keys/prover.key" --prompt "$2" --force -o "$1/proof" --statement-out "$1/statement" --json >"$1/prove.json" 2>"$1/phases"
 	awk '!/^(read key|decoding|self-check|write) / && match($0, /[0-9.]+ s/) { s += substr($0, RSTART, RLENGTH - 2) } END { print s }' "$1/phases" >>"$1/prove.times"
 	number peak_rss "$1/prove.json" | awk '{ print $1 / 1048576 }' >>"$1/peaks"
-	GOMAXPROCS=1 "$1/verifier" verify --vk "$1/keys/model.vk" --pin "$1/id" --statement "$1/statement" --proof "$1/proof" --json >"$1/verify.json"
+	seconds "$1/verify.cpu" env GOMAXPROCS=1 "$1/verifier" verify --vk "$1/keys/model.vk" --pin "$1/id" --statement "$1/statement" --proof "$1/proof" --json >"$1/verify.json"
 	number verify "$1/verify.json" | awk '{ print 1000 * $1 }' >>"$1/verify.times"
 }
 
-# figures DIR: sizes of proof and key, seconds and CPU-seconds of prove, milliseconds of verify, peak memory.
+# figures DIR: sizes of proof and key; of prove seconds, CPU-seconds and peak memory; of verify milliseconds and CPU-seconds.
 figures() {
-	echo "$(number proof_bytes "$1/verify.json") $(number vk_bytes "$1/verify.json") $(median "$1/prove.times") $(median "$1/prove.cpu") $(median "$1/verify.times") $(median "$1/peaks")"
+	echo "$(number proof_bytes "$1/verify.json") $(number vk_bytes "$1/verify.json") $(median "$1/prove.times") $(median "$1/prove.cpu") $(median "$1/peaks")" \
+		"$(median "$1/verify.times") $(median "$1/verify.cpu")"
 }
 
 # measure NAME MODEL TOKENIZER REVEAL PROMPT: one row, or three.
@@ -74,10 +75,10 @@ measure() {
 		figures "$tree/$WORK/$1-$4"
 	done | awk -v name="$1, $4" '
 		{ for (i = 1; i <= NF; i++) v[NR, i] = $i }
-		{ printf "%-28s %9d B %9d B %7.2f s %10.2f s %7.0f ms %6.0f MiB\n", NR == 1 ? name : "  before", $1, $2, $3, $4, $5, $6 }
+		{ printf "%-28s %9d B %9d B %7.2f s %7.2f CPU-s %6.0f MiB %7.0f ms %7.2f CPU-s\n", NR == 1 ? name : "  before", $1, $2, $3, $4, $5, $6, $7 }
 		END { if (NR == 2) {
 			for (i = 1; i <= NF; i++) more[i] = v[2, i] > 0 ? 100 * (v[1, i] / v[2, i] - 1) : 0
-			printf "%-28s %9.1f %% %9.1f %% %7.1f %% %10.1f %% %7.1f %%  %6.1f %%\n", "  more now", more[1], more[2], more[3], more[4], more[5], more[6]
+			printf "%-28s %9.1f %% %9.1f %% %7.1f %% %7.1f %%     %6.1f %%   %7.1f %%  %7.1f %%\n", "  more now", more[1], more[2], more[3], more[4], more[5], more[6], more[7]
 		} }'
 }
 
@@ -89,7 +90,7 @@ if [ -n "${BEFORE:-}" ]; then
 	git archive "$BEFORE" | tar x -C "$before"
 	TREES=". $before"
 fi
-printf '%-28s %11s %11s %9s %12s %10s %10s\n' model proof "verif. key" prove "CPU, command" "verify, 1" "peak prove"
+printf '%-28s %11s %11s %9s %13s %10s %10s %13s\n' model proof "verif. key" prove "all of it" peak verify "all of it"
 for reveal in logits argmax; do
 	measure sums "$SUMS/model.onnx" "$SUMS/vocab.json" "$reveal" '327+458='
 	if [ -f "$STORIES/model.onnx" ]; then
@@ -97,6 +98,6 @@ for reveal in logits argmax; do
 	fi
 done
 [ -f "$STORIES/model.onnx" ] || echo "stories260K: $STORIES is not here, set STORIES"
-echo "prove: witness to final argument; CPU, command: seconds of processors for all that prove does; verify, 1: strict decoding and verification"
-echo "on one thread, key and generators loaded; medians of $RUNS runs"
+echo "prove: witness to final argument, and processors' time and peak memory of the whole command; verify: strict decoding and verification on"
+echo "one thread, key and generators loaded, and processors' time of the whole command, which derives generators; medians of $RUNS runs"
 echo "threads of the prover: $(number threads "$WORK/sums-argmax/prove.json"); $(sed -n 's/^ *"cpu": "\(.*\)"$/\1/p' "$WORK/sums-argmax/prove.json"); $("$GO" version)"
