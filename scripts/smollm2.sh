@@ -26,22 +26,22 @@ say() { printf '\n== %s\n' "$*"; }
 fail() { printf 'smollm2: %s\n' "$*" >&2; exit 1; }
 # step NAME COMMAND…: the command, and what it took.
 step() {
-	name=$1
+	label=$1
 	shift
 	if [ -x /usr/bin/time ]; then
 		/usr/bin/time -o "$RUN/time" -f '%U %S %e %M' "$@"
-		awk -v name="$name" '{ printf "%-24s %8.1f CPU-s %8.1f s %9.0f MB\n", name, $1 + $2, $3, $4 * 1.024e-3 }' "$RUN/time" >>"$RUN/took"
+		awk -v name="$label" '{ printf "%-24s %8.1f CPU-s %8.1f s %9.0f MB\n", name, $1 + $2, $3, $4 * 1.024e-3 }' "$RUN/time" >>"$RUN/took"
 	else
 		"$@"
 	fi
 }
-# refused CODE WHAT COMMAND…: the command must end with this exit code.
+# refused WHAT COMMAND…: the command must end with exit code 1.
 refused() {
-	want=$1 what=$2
-	shift 2
+	what=$1
+	shift
 	code=0
 	"$@" || code=$?
-	[ "$code" -eq "$want" ] || fail "$what ended with exit code $code, not with $want"
+	[ "$code" -eq 1 ] || fail "$what ended with exit code $code, not with 1"
 	echo "refused: $what"
 }
 
@@ -114,14 +114,14 @@ for length in $(echo "$LENGTH" | tr , '\n' | sort -n); do
 done
 
 say "refuse"
-refused 1 "the answer to another prompt" verify answer answer "$OTHER"
+refused "the answer to another prompt" verify answer answer "$OTHER"
 "$OUT/bin/prover" statement --prompt "$PROMPT" --answer "$FORGED" -o "$RUN/forged.statement" --force
-refused 1 "another answer" verify forged answer "$PROMPT"
+refused "another answer" verify forged answer "$PROMPT"
 tr 0-9a-f 1-9a-f0 <"$RUN/model.id" >"$RUN/other.id"
-refused 1 "the key of another model" verify answer answer "$PROMPT" --pin "$RUN/other.id"
-refused 1 "a proof that does not say that nothing was clamped" verify answer answer "$PROMPT" --no-saturation
+refused "the key of another model" verify answer answer "$PROMPT" --pin "$RUN/other.id"
+refused "a proof that does not say that nothing was clamped" verify answer answer "$PROMPT" --no-saturation
 for statement in "$RUN"/at-*.statement; do
-	[ ! -e "$statement" ] || refused 3 "the proof at another length" verify answer "$(basename "$statement" .statement)" "$PROMPT"
+	[ ! -e "$statement" ] || refused "the proof at another length" verify answer "$(basename "$statement" .statement)" "$PROMPT"
 done
 
 say "what it took"
