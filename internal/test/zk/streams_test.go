@@ -3,6 +3,7 @@ package zk
 import (
 	"context"
 	"crypto/rand"
+	"crypto/sha256"
 	"crypto/sha3"
 	"encoding/binary"
 	"fmt"
@@ -279,7 +280,6 @@ func TestStreamsInTheSources(t *testing.T) {
 		"engine: bytes \"work\"", // the key of tags in the prover's own folder
 		"engine: bytes label",    // Uniform itself
 		"engine: the system's bytes",
-		"group: the system's bytes", // which points of a generator cache are derived anew
 		"veil: Uniform \"blinder \" + s.name",
 		"veil: Uniform \"mask blinder\"",
 		"veil: Uniform \"mask\"",
@@ -353,10 +353,12 @@ func seed(system, statement, secret []byte, cells [][]int32) expander {
 		_, _ = h.Write(part)
 	}
 	for _, row := range cells {
-		_, _ = h.Write(binary.BigEndian.AppendUint64(nil, uint64(len(row))))
+		data := binary.BigEndian.AppendUint64(nil, uint64(len(row)))
 		for _, x := range row {
-			_, _ = h.Write(binary.BigEndian.AppendUint32(nil, uint32(x)))
+			data = binary.BigEndian.AppendUint32(data, uint32(x))
 		}
+		sum := sha256.Sum256(data)
+		_, _ = h.Write(sum[:])
 	}
 	out := make(expander, 64)
 	_, _ = h.Read(out)
