@@ -44,11 +44,12 @@ func (o *output) replaceable(stderr io.Writer, desc manifest, files []codegen.So
 // losses lists what a folder with an older manifest would lose.
 func (o *output) losses(old, desc manifest, files []codegen.SourceFile) (out []loss, err error) {
 	if old.Digest != desc.Digest {
-		return []loss{{fmt.Sprintf("another circuit, %.16s… of %s, and this is %.16s… of %s", old.Digest, old.Name, desc.Digest, desc.Name),
-			fmt.Sprintf("circuit %.16s… of %s", old.Digest, old.Name), "keys, statements and proofs made for that do not fit the new code"}}, nil
+		was, is := format.BriefText(old.Digest, desc.Digest), format.BriefText(desc.Digest, old.Digest)
+		return []loss{{fmt.Sprintf("another circuit, %s of %s, and this is %s of %s", was, old.Name, is, desc.Name), fmt.Sprintf("circuit %s of %s", was, old.Name), "keys, statements and proofs made for that do not fit the new code"}}, nil
 	}
 	if old.Tokenizer != desc.Tokenizer {
-		out = append(out, loss{fmt.Sprintf("the same circuit with another tokenizer or template, %.16s…, and this is %.16s…", cmp.Or(old.Tokenizer, "none"), cmp.Or(desc.Tokenizer, "none")),
+		was, is := cmp.Or(old.Tokenizer, "none"), cmp.Or(desc.Tokenizer, "none")
+		out = append(out, loss{fmt.Sprintf("the same circuit with another tokenizer or template, %s, and this is %s", format.BriefText(was, is), format.BriefText(is, was)),
 			"the tokenizer", "verifiers built from the old code encode texts otherwise"})
 	}
 	i := slices.IndexFunc(files, func(f codegen.SourceFile) bool { return f.Path == compiler.WeightsFile })

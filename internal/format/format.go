@@ -6,8 +6,10 @@ package format
 
 import (
 	"encoding/binary"
+	"encoding/hex"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/zkllmc/zkllmc/internal/circuit"
@@ -86,9 +88,30 @@ type Reader struct {
 func NewReader(data []byte, magic string, digest [32]byte) (*Reader, error) {
 	r, got := header(data, magic)
 	if r.err == nil && got != digest {
-		return nil, fmt.Errorf("%w: digest %x…, want %x…", ErrCircuit, got[:8], digest[:8])
+		return nil, fmt.Errorf("%w: digest %s, want %s", ErrCircuit, Brief(got, digest), Brief(digest, got))
 	}
 	return r, r.err
+}
+
+// Brief shortens a digest or an ID for a message that holds others too: to 16 hexadecimal digits, or as many as tell it from each of them.
+func Brief(digest [32]byte, others ...[32]byte) string {
+	var texts []string
+	for _, o := range others {
+		texts = append(texts, hex.EncodeToString(o[:]))
+	}
+	return BriefText(hex.EncodeToString(digest[:]), texts...)
+}
+
+// BriefText is Brief of what is hexadecimal already, or another short text.
+func BriefText(digest string, others ...string) string {
+	n := 16
+	for n < len(digest) && slices.ContainsFunc(others, func(o string) bool { return strings.HasPrefix(o, digest[:n]) }) {
+		n++
+	}
+	if n >= len(digest) {
+		return digest
+	}
+	return digest[:n] + "…"
 }
 
 // NewMemberReader is NewReader for an artefact of a member of a family, which it returns too.
@@ -100,11 +123,12 @@ func NewMemberReader(data []byte, magic string, f *circuit.Family) (*Reader, *ci
 	c := f.Member(got)
 	if c == nil {
 		var want []string
+		var digests [][32]byte
 		for _, c := range f.Members() {
-			digest := c.Digest()
-			want = append(want, fmt.Sprintf("%x…", digest[:8]))
+			digests = append(digests, c.Digest())
+			want = append(want, Brief(c.Digest(), got))
 		}
-		return nil, nil, fmt.Errorf("%w: digest %x…, want %s", ErrCircuit, got[:8], strings.Join(want, " or "))
+		return nil, nil, fmt.Errorf("%w: digest %s, want %s", ErrCircuit, Brief(got, digests...), strings.Join(want, " or "))
 	}
 	return r, c, nil
 }

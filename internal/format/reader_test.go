@@ -2,6 +2,7 @@ package format_test
 
 import (
 	"bytes"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -75,4 +76,21 @@ func TestReaderRefuses(t *testing.T) {
 		require.ErrorIs(t, read(r), format.ErrEncoding)
 		require.Nil(t, r.Raw(1))
 	}
+}
+
+// What messages show of two digests tells them apart.
+func TestBrief(t *testing.T) {
+	var a, b [32]byte
+	require.Equal(t, "0000000000000000…", format.Brief(a))
+	b[0] = 0x10
+	require.Equal(t, "0000000000000000…", format.Brief(a, b))
+	b[0], b[9] = 0, 0x20
+	require.Equal(t, "0000000000000000000…", format.Brief(a, b))
+	require.Equal(t, "0000000000000000002…", format.Brief(b, a))
+	b[9], b[31] = 0, 1
+	require.Equal(t, strings.Repeat("0", 63)+"1", format.Brief(b, a))
+	require.Equal(t, strings.Repeat("0", 64), format.Brief(a, [32]byte{1}, b))
+	require.Equal(t, "none", format.BriefText("none", strings.Repeat("0", 64)))
+	_, err := format.NewReader(append([]byte(format.MagicProof+"\x00\x00\x00\x01"), a[:]...), format.MagicProof, b)
+	require.ErrorContains(t, err, strings.Repeat("0", 64)+", want "+strings.Repeat("0", 63)+"1")
 }

@@ -91,7 +91,7 @@ func ReadPinnedKey(ctx context.Context, f *circuit.Family, kind statement.Kind, 
 		return nil, fmt.Errorf("verifying key: %w", err)
 	}
 	if k.id != id {
-		return nil, fmt.Errorf("%w: %x…, want %x…", ErrPinned, k.id[:8], id[:8])
+		return nil, fmt.Errorf("%w: %s, want %s", ErrPinned, format.Brief(k.id, id), format.Brief(id, k.id))
 	}
 	return k, nil
 }

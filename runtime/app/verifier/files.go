@@ -120,7 +120,8 @@ func (a *app) proofFailure(o verifyOptions, key [32]byte, c *circuit.Circuit, pr
 		f.Err = fmt.Errorf("%w; the proof must come from the prover that was generated with this verifier", f.Err)
 	case errors.Is(err, format.ErrModel):
 		f.Class = "model mismatch"
-		f.Err = fmt.Errorf("%s is a proof about another model: about %x…, the verifying key %s is of %x…", o.proof, proof[proofModel:proofModel+8], o.vk, key[:8])
+		about := [32]byte(proof[proofModel:])
+		f.Err = fmt.Errorf("%s is a proof about another model: about %s, the verifying key %s is of %s", o.proof, format.Brief(about, key), o.vk, format.Brief(key, about))
 	case malformed(err):
 		f.Class = "decoding"
 	case errors.Is(err, veil.ErrRejected), errors.Is(err, veil.ErrForbidden):
