@@ -233,6 +233,11 @@ func TestRun(t *testing.T) {
 	require.Equal(t, map[string]any{"canonical": true, "text": "cd;"}, report["texts"].(map[string]any)["answer"])
 	require.Contains(t, report["seconds"], "decoding")
 	require.Contains(t, report["seconds"], "total")
+	out, _ = b.prover(0, "prove --json --key @keys/prover.key --prompt b -o @named.bin --statement-out @named.st")
+	require.NoError(t, json.Unmarshal([]byte(out), &report))
+	for _, phase := range []string{"read_key", "self_check", "write"} {
+		require.Contains(t, report["seconds"], phase)
+	}
 }
 
 func TestReports(t *testing.T) {

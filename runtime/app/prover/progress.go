@@ -55,7 +55,7 @@ func (p *progress) phase(name string) {
 	p.still()
 	if p.name != "" {
 		s := now.Sub(p.since)
-		p.seconds[strings.ReplaceAll(p.name, " ", "_")] += s.Seconds()
+		p.seconds[strings.NewReplacer(" ", "_", "-", "_").Replace(p.name)] += s.Seconds()
 		line := fmt.Sprintf("%-16s %8.2f s", p.name, s.Seconds())
 		if p.expected.finish(p.name, s); p.expected.long() {
 			line += "   " + p.expected.say("", 0)
