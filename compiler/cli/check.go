@@ -46,7 +46,7 @@ row's length.
 
 A proof never contains a tolerance: this comparison says how good
 the quantisation is, a proof says that the integer program gave exactly the shown output.`,
-		Args: cobra.MinimumNArgs(1),
+		Args: takes("MODEL.onnx", 0),
 		RunE: a.run(func(ctx context.Context, args []string) error {
 			return a.check(ctx, args[0], args[1:], &m, layers, asJSON)
 		}),

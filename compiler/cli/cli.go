@@ -152,6 +152,19 @@ func (a *app) versionCommand() *cobra.Command {
 	}
 }
 
+// takes wants at least one argument, which is called so, and at most so many, if most is not 0.
+func takes(what string, most int) cobra.PositionalArgs {
+	return func(c *cobra.Command, args []string) error {
+		switch {
+		case len(args) == 0:
+			return fmt.Errorf("%s: missing: %s", c.Name(), what)
+		case most > 0 && len(args) > most:
+			return fmt.Errorf("%s: unexpected argument %q", c.Name(), args[most])
+		}
+		return nil
+	}
+}
+
 // run wraps a command's function: from here on an error is not about usage unless it says so.
 func (a *app) run(f func(ctx context.Context, args []string) error) func(*cobra.Command, []string) error {
 	return func(c *cobra.Command, args []string) error {

@@ -140,7 +140,7 @@ same model and flags give the same files.`,
 		Example: `  zkllmc compile model.onnx -o story --tokenizer tok512.bin
   zkllmc compile gpt.onnx -o gpt --dim batch=1 --dim sequence=64 --reveal argmax --calibrate prompts.json
   zkllmc compile chat.onnx -o chat --length 32,64,128 --reveal argmax --tokenizer tokenizer.json --chat smollm2`,
-		Args: cobra.ExactArgs(1),
+		Args: takes("MODEL.onnx", 1),
 		RunE: a.run(func(ctx context.Context, args []string) error { return a.compile(ctx, args[0], &m, &o) }),
 	}
 	m.register(c)

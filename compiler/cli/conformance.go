@@ -59,7 +59,7 @@ func (a *app) conformanceCommand() *cobra.Command {
 Ranges of inputs are those of the first test set. All inputs and outputs are public; where that leaves nothing to hide or the model takes
 its inputs in a way that is not supported, all inputs but the first are fixed and the first output is compiled alone.
 The exit code is 1 if a case failed, else 5 if one is imprecise.`,
-		Args: cobra.MinimumNArgs(1),
+		Args: takes("a folder", 0),
 		RunE: a.run(func(ctx context.Context, args []string) error { return a.conformance(ctx, args, &m, asJSON) }),
 	}
 	c.Flags().StringArrayVar(&m.dims, "dim", nil, "value of a symbolic dimension in all cases, as `NAME=N`")

@@ -384,6 +384,8 @@ func (a *array) add(kind string, width int, u uint64) error {
 		x = float64(math.Float32frombits(uint32(u)))
 	case kind == "f" && width == 8:
 		x = math.Float64frombits(u)
+	case kind == "f" && width == 2:
+		return errors.New("float16 elements are not read; convert them to float32")
 	case kind == "f" || kind == "b" && width != 1:
 		return fmt.Errorf("elements of %d bytes of the kind %s are not read", width, kind)
 	case kind == "i":

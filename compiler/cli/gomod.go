@@ -6,7 +6,9 @@ import (
 	"cmp"
 	"crypto/sha256"
 	"encoding/base64"
+	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path"
 	"path/filepath"
@@ -172,10 +174,20 @@ func readModule(dir string) (gomod, gosum []byte, err error) {
 	if err == nil {
 		gosum, err = os.ReadFile(filepath.Join(dir, "go.sum"))
 	}
+	if errors.Is(err, fs.ErrNotExist) {
+		err = fmt.Errorf("%s is not the source of %s: it has no %s", dir, ourModule, missing(err))
+	}
 	if err != nil {
-		return nil, nil, console.Usagef("--runtime-path: %w", err)
+		return nil, nil, console.Usagef("--runtime-path: %w; give the folder of a clone", err)
 	}
 	return gomod, gosum, nil
+}
+
+// missing is the name of a file that is not there.
+func missing(err error) string {
+	var p *fs.PathError
+	errors.As(err, &p)
+	return filepath.Base(p.Path)
 }
 
 // version is the version of this compiler with its lines of go.sum, or the stand-in that --runtime-path replaces.

@@ -44,7 +44,7 @@ compile: a folder that compile wrote holds circuits as Go code only, whose circu
 bytes.`,
 		Example: `  zkllmc inspect model.onnx --reveal argmax --canonical circuit.bin
   python3 spec/verify.py --circuit circuit.bin --vk model.vk`,
-		Args: cobra.ExactArgs(1),
+		Args: takes("MODEL.onnx or a folder that compile wrote", 1),
 		RunE: a.run(func(ctx context.Context, args []string) error {
 			return a.inspect(ctx, args[0], &m, canonical, asJSON)
 		}),

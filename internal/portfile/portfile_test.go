@@ -143,3 +143,12 @@ func FuzzRead(f *testing.F) {
 		}
 	})
 }
+
+// Half precision, which exports of models often have, is named where it is refused.
+func TestHalfPrecision(t *testing.T) {
+	for kind, name := range map[uint64]string{10: "float16", 16: "bfloat16"} {
+		_, err := Read(ports[0], tensor(kind, []uint64{2, 2}, field(9, 0, 0, 0, 0, 0, 0, 0, 0)))
+		require.ErrorIs(t, err, ErrFormat)
+		require.ErrorContains(t, err, "its elements are "+name+"; convert them to float32")
+	}
+}

@@ -27,6 +27,9 @@ var sizes = map[uint64]int{
 	typeFloat: 4, typeUint8: 1, typeInt8: 1, typeUint16: 2, typeInt16: 2, typeInt32: 4, typeInt64: 8, typeBool: 1, typeDouble: 8,
 }
 
+// unread are element types of real numbers that are not read.
+var unread = map[uint64]string{10: "float16", 16: "bfloat16"}
+
 // proto is what is read of a TensorProto.
 type proto struct {
 	dims    []uint64
@@ -146,6 +149,9 @@ func integers(out []uint64, value uint64, packed []byte) ([]uint64, bool) {
 func readProto(ports []*circuit.Port, data []byte) ([]int64, *circuit.Port, error) {
 	t, ok := parse(data)
 	if !ok || sizes[t.kind] == 0 || !t.once() {
+		if name := unread[t.kind]; ok && name != "" {
+			return nil, nil, fmt.Errorf("%w that are read: its elements are %s; convert them to float32", ErrFormat, name)
+		}
 		return nil, nil, ErrFormat
 	}
 	p, err := ofShape(ports, t.dims)

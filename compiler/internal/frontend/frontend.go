@@ -305,7 +305,7 @@ func (b *builder) inputShape(in onnx.ValueInfo) ([]int, error) {
 			if d.Param != "" {
 				key = d.Param
 			}
-			return nil, fmt.Errorf("input %q: axis %d is symbolic: fix it with --dim %s=N", in.Name, i, key)
+			return nil, fmt.Errorf("input %q: axis %d is symbolic: fix it with --dim %s=N, or give lengths for it, --length N,…", in.Name, i, key)
 		}
 		shape = append(shape, n)
 	}

@@ -349,7 +349,7 @@ func (d *decoder) readRange(location string, offset, length int64) ([]byte, erro
 	name := filepath.FromSlash(location)
 	st, err := root.Stat(name)
 	if err != nil {
-		return nil, fmt.Errorf("external data: %w", err)
+		return nil, unopened(location, err)
 	}
 	if !st.Mode().IsRegular() { // a pipe would be waited for
 		return nil, fmt.Errorf("external data: %s: not a regular file", location)
@@ -362,7 +362,7 @@ func (d *decoder) readRange(location string, offset, length int64) ([]byte, erro
 	}
 	f, err := root.Open(name)
 	if err != nil {
-		return nil, fmt.Errorf("external data: %w", err)
+		return nil, unopened(location, err)
 	}
 	defer f.Close()
 	buf := make([]byte, length)
@@ -370,6 +370,15 @@ func (d *decoder) readRange(location string, offset, length int64) ([]byte, erro
 		return nil, fmt.Errorf("external data: %s: %w", location, err)
 	}
 	return buf, nil
+}
+
+// unopened is the error of a file of external data, without the system's call that gave it.
+func unopened(location string, err error) error {
+	var p *fs.PathError
+	if errors.As(err, &p) {
+		err = p.Err
+	}
+	return fmt.Errorf("external data: %s, which must lie in the model's folder: %w", location, err)
 }
 
 // maxReads is how many times over a file of external data is read: tied weights may be listed more than once.

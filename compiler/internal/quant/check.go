@@ -148,6 +148,9 @@ func (c *Comparison) difference(tolerance float64) string {
 func within(err, top, tolerance float64) bool { return err <= float64(tolerance*top) }
 
 func parts(err, top, tolerance float64) string {
+	if top == 0 {
+		return fmt.Sprintf("%.3g where all cells should be 0", err)
+	}
 	return fmt.Sprintf("%.3g, %.3g of the largest magnitude %.3g where %.3g is allowed", err, err/top, top, tolerance)
 }
 

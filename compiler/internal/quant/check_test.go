@@ -258,3 +258,10 @@ func TestWhatIsNoNumber(t *testing.T) {
 	_, err = Check(nil, p, nil, inputsOf(p, 1), CheckOptions{})
 	require.ErrorContains(t, err, "its result is not finite on an input that is checked; look for a division by zero or an overflow")
 }
+
+// An output of zeros has no magnitude that an error could be a part of.
+func TestErrorsOfZeros(t *testing.T) {
+	if got := parts(0.5, 0, 0.1); got != "0.5 where all cells should be 0" {
+		t.Error(got)
+	}
+}

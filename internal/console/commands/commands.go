@@ -5,6 +5,7 @@ package commands
 import (
 	"errors"
 	"fmt"
+	"strconv"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -35,9 +36,29 @@ func Complete(root *cobra.Command, version string) {
 	root.SilenceErrors, root.SilenceUsage = true, true
 	root.CompletionOptions.DisableDefaultCmd = true
 	root.Flags().Bool("version", false, "print what the version command prints")
+	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return plain(err) })
 	root.SetHelpCommand(help())
 	root.InitDefaultHelpCmd()
 	describe(root)
+}
+
+// plain says of a flag whose value is no number what it takes, in place of what the function that parsed it says.
+func plain(err error) error {
+	var n *strconv.NumError
+	if !errors.As(err, &n) {
+		return err
+	}
+	flag, _, _ := strings.Cut(err.Error(), ": strconv.")
+	what := "a whole number"
+	switch {
+	case errors.Is(err, strconv.ErrRange):
+		what = "no number as large as that"
+	case n.Func == "ParseFloat":
+		what = "a number"
+	case n.Func == "ParseBool":
+		what = "true or false"
+	}
+	return fmt.Errorf("%s: it takes %s", flag, what)
 }
 
 // describe words the help flag of a command and of those below it.
