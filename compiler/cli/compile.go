@@ -326,23 +326,39 @@ func generated(dir string) (bool, error) {
 	return !foreign, err
 }
 
-// write puts files in place, each whole or not at all. What zkllmc did not generate (keys, proofs) stays.
+// write puts files in place. All are on the disk before the first has its name: where there is no room for one of them, nothing is
+// replaced. What zkllmc did not generate (keys, proofs) stays.
 func write(ctx context.Context, dir string, files []codegen.SourceFile) error {
-	for _, f := range files {
-		name := filepath.Join(dir, filepath.FromSlash(f.Path))
-		if err := os.MkdirAll(filepath.Dir(name), 0o755); err != nil {
-			return console.Unusable(err)
-		}
-		mode := os.FileMode(0o644)
-		if f.Path == compiler.WeightsFile {
-			mode = 0o600
-		}
-		if err := atomicfile.Write(ctx, name, f.Data, atomicfile.Options{Mode: mode, Replace: true}); err != nil {
-			if ctx.Err() != nil {
-				return err // interrupted, whatever the file system made of it
+	var ready []*atomicfile.File
+	err := func() error {
+		for _, f := range files {
+			name := filepath.Join(dir, filepath.FromSlash(f.Path))
+			if err := os.MkdirAll(filepath.Dir(name), 0o755); err != nil {
+				return err
 			}
-			return console.Unusable(err)
+			mode := os.FileMode(0o644)
+			if f.Path == compiler.WeightsFile {
+				mode = 0o600
+			}
+			p, err := atomicfile.Prepare(ctx, name, f.Data, atomicfile.Options{Mode: mode, Replace: true})
+			if err != nil {
+				return err
+			}
+			ready = append(ready, p)
 		}
+		return nil
+	}()
+	if err != nil {
+		for _, p := range ready {
+			p.Discard()
+		}
+		if ctx.Err() != nil {
+			return err // interrupted, whatever the file system made of it
+		}
+		return console.Unusable(fmt.Errorf("%w; no file of %s was replaced", err, dir))
+	}
+	if done, err := atomicfile.CommitAll(nil, ready...); err != nil {
+		return console.Unusable(fmt.Errorf("%w; %d of %d files of %s are the new ones, the same command writes the rest", err, done, len(files), dir))
 	}
 	return nil
 }
