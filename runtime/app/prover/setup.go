@@ -122,11 +122,16 @@ func (a *app) setup(ctx context.Context, weights, dir string, force, asJSON bool
 	if err != nil {
 		return err
 	}
-	made, vk, err := a.makeKeys(ctx, weightsFile, work)
-	if err != nil {
-		if work != nil && ctx.Err() != nil {
+	if work != nil && kept(dir) {
+		fmt.Fprintf(a.stderr, "prover: goes on from what an unfinished setup left in %s, as far as that is of these weights\n", filepath.Join(dir, workFolder))
+	}
+	defer func() {
+		if err != nil && work != nil && !errors.Is(err, format.ErrWeight) && kept(dir) {
 			fmt.Fprintf(a.stderr, "prover: %s keeps what is done, as secret as the prover key; the same command goes on from there\n", filepath.Join(dir, workFolder))
 		}
+	}()
+	made, vk, err := a.makeKeys(ctx, weightsFile, work)
+	if err != nil {
 		return err
 	}
 	a.progress.phase("write")
@@ -148,6 +153,12 @@ func (a *app) setup(ctx context.Context, weights, dir string, force, asJSON bool
 	}
 	fmt.Fprintf(a.stdout, "model ID  %x\npublic    %s (%d bytes)\nsecret    %s (%d bytes)\n", id, vkFile, len(vk), keyFile, engine.KeySize(a.f))
 	return nil
+}
+
+// kept says that there is something of an unfinished setup.
+func kept(dir string) bool {
+	entries, err := os.ReadDir(filepath.Join(dir, workFolder))
+	return err == nil && len(entries) > 0
 }
 
 // openWork opens the folder beside the keys for what is done of a range proof in pieces; nil if there is one piece, which is made as a
