@@ -203,7 +203,7 @@ func TestPads(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, [][]float64{{3, 4, 7, 7}}, ids)
 	_, err = r.elements(Tokens(1, 2, 3, 4, 5))
-	require.ErrorIs(t, err, ErrUnsupported)
+	require.ErrorContains(t, err, "an input of 5 tokens; the model takes 1 to 4")
 }
 
 // TestRefusal is ErrUnsupported and says so once, also where a pass has said it.
