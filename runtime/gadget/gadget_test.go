@@ -586,7 +586,7 @@ func TestRefusedCircuits(t *testing.T) {
 		},
 		"whole multiples":    func(b *circuit.Builder, x circuit.ID) { gadget.PiecewiseLinear(b, "y", x, 0, -6, 7, 2, "silu", 1, 1) },
 		"has the weight 2^2": func(b *circuit.Builder, x circuit.ID) { gadget.PiecewiseLinear(b, "y", x, 61, -8, 7, 2, "silu", 1, 1) },
-		"bad scales":         func(b *circuit.Builder, x circuit.ID) { gadget.PiecewiseLinear(b, "y", x, 0, -8, 7, 2, "silu", 70, 1) },
+		"has no table with":  func(b *circuit.Builder, x circuit.ID) { gadget.PiecewiseLinear(b, "y", x, 0, -8, 7, 2, "silu", 70, 1) },
 		"there is no tensor": func(b *circuit.Builder, x circuit.ID) { gadget.Rescale(b, "y", 77, 1, 0, 1) },
 	} {
 		b := witnesstest.Builder()
