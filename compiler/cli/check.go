@@ -38,8 +38,8 @@ have the shape of their input or output, where axes of extent 1 do not count. Wi
 per line, or a .jsonl file with {"prompt": "…", "answer": "…"} or {"text": "…"} per line; each is cut to the model's length. Prompts go
 through the template of --chat, a text is what the model reads.
 
-With several --length the inputs are run at the longest, and every other length is compared with it on one of them: its integer logits are
-equal.
+With several --length the inputs are run at the longest. Of a model that continues prompts every other length is compared with it on one of
+them: its integer logits are equal. Of a function, whose outputs may depend on the length, they are not compared.
 
 With --layers it tells of every layer how much noise it adds: the mean over all rows of the length of a row's error, in parts of the
 row's length.

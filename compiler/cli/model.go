@@ -49,7 +49,7 @@ func (m *modelFlags) register(c *cobra.Command) {
 	f := c.Flags()
 	f.StringVar(&m.name, "name", "", "`NAME` of the model in code, keys and messages (default: from the file's name)")
 	f.StringArrayVar(&m.dims, "dim", nil, "value of a symbolic dimension, as `NAME=N` (default: 1 for the first of several axes, the batch)")
-	f.IntSliceVar(&m.lengths, "length", nil, "value `N[,N…]` of the symbolic dimension that is left, the length: each a circuit, all of them one model with one pair of keys, of which a proof takes the shortest that fits")
+	f.IntSliceVar(&m.lengths, "length", nil, "value `N[,N...]` of the symbolic dimension that is left, the length: each a circuit, all of them one model with one pair of keys, of which a proof takes the shortest that fits")
 	f.StringArrayVar(&m.calibrate, "calibrate", nil, "`DATA` with inputs to choose scales from, and ranges that --range does not give: an ONNX test folder, npz, JSON, or texts for --tokenizer: a .txt file with a prompt per line, or a .jsonl file with {\"prompt\", \"answer\"} or {\"text\"} per line (default: pseudo-random elements, and a language model's own continuations)")
 	f.StringArrayVar(&m.ranges, "range", nil, "range of an input of integers or of real numbers, as `NAME=LO:HI`; other elements are errors (ids are those of their table)")
 	f.StringArrayVar(&m.public, "public", nil, "initializer `NAME` that everybody may see; it becomes part of the circuit")

@@ -61,6 +61,10 @@ func TestHelpTexts(t *testing.T) {
 	}
 	for _, line := range strings.Split(text.String(), "\n") {
 		require.LessOrEqual(t, len([]rune(line)), 140, line)
+		if strings.HasPrefix(line, "      --") { // flags, whose columns are counted in bytes
+			flag, _, _ := strings.Cut(strings.TrimSpace(line), "   ")
+			require.Len(t, []rune(flag), len(flag), line)
+		}
 	}
 	name := filepath.Join("testdata", "help.txt")
 	if *update {

@@ -29,7 +29,7 @@ func (in *inputs) flags(a *app, c *cobra.Command) {
 			ports = append(ports, fmt.Sprintf("%s (%v %s from %v to %v)", p.Name, p.Kind, portfile.Shapes(portOf(a.f, i)), function.Number(p, p.Lo), function.Number(p, p.Hi)))
 		}
 	}
-	c.Flags().StringArrayVar(&in.files, "input", nil, "`NAME=FILE` with the elements of an input, as JSON lists or as an ONNX TensorProto, - for the standard input; the inputs are "+strings.Join(ports, ", "))
+	c.Flags().StringArrayVar(&in.files, "input", nil, "`NAME=FILE` with the elements of an input, as JSON lists or as an ONNX TensorProto, - for the standard input, in its shape but for axes of extent 1, which may be missing or more; the inputs are "+strings.Join(ports, ", "))
 }
 
 // portOf lists a port of all circuits of a family.

@@ -63,8 +63,9 @@ var commandHelp = map[string]string{
                          the same from a file, where no other user of the machine sees it; - is the standard input
     --vocab FILE         vocabulary to read and show texts with, instead of the compiled one
     --input NAME=FILE    of a model that continues no prompt: the elements of an input, as JSON lists or as an ONNX
-                         TensorProto (- is the standard input); a proof of any others is rejected. Real numbers are
-                         rounded first, as the prover rounds them: what is shown is what was proved
+                         TensorProto (- is the standard input); a proof of any others is rejected. Axes of extent 1 may
+                         be missing or more. Real numbers are rounded first, as the prover rounds them: what is shown is
+                         what was proved
     --output NAME=FILE   the same of an output, or of the indices of its arg-max
     --no-saturation      reject a proof that does not show, too, that no value was clamped on the way ('prover prove
                          --no-saturation'), at any position, those behind a text included
