@@ -82,12 +82,12 @@ const (
 	perLookup    = 150e-9  // fraction tree
 	perColumn    = 8e-9    // evaluation
 	perSummed    = 40e-9   // sumchecks of products
-	perPass      = 4e-9    // of a weight, in one of some passes
+	perPass      = 1e-9    // of a weight, in one of some passes
 	perPoint     = 60e-6   // final argument
 
 	once = 0.05 // of every phase: messages, and what is small
 
-	weightBytes  = 4
+	weightBytes  = 2
 	valueBytes   = 8
 	lookupBytes  = 32
 	processBytes = 150e6 // code, generators, garbage

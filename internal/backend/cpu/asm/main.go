@@ -93,7 +93,7 @@ func result(bits int) string {
 func dot(bits int) {
 	name := fmt.Sprintf("dotInt%d", bits)
 	TEXT(name, NOSPLIT, fmt.Sprintf("func(acc *uint64, cells *int%d, planes *uint64, n int)%s", bits, result(bits)))
-	Doc(name + " is dotPortable with AVX-512 IFMA.")
+	Doc(name + " sums up for dotShort, with AVX-512 IFMA.")
 	Pragma("noescape")
 	acc, cells, planes, n := Load(Param("acc"), GP64()), Load(Param("cells"), GP64()), Load(Param("planes"), GP64()), Load(Param("n"), GP64())
 	plus := offset()
@@ -129,7 +129,7 @@ func dot(bits int) {
 func fold(bits int) {
 	name := fmt.Sprintf("foldInt%d", bits)
 	TEXT(name, NOSPLIT, fmt.Sprintf("func(acc *uint64, a, b, c, d *int%d, coef *uint64, n int)%s", bits, result(bits)))
-	Doc(name + " is foldPortable with AVX-512 IFMA.")
+	Doc(name + " sums up for foldShort, with AVX-512 IFMA.")
 	Pragma("noescape")
 	acc, n, coef := Load(Param("acc"), GP64()), Load(Param("n"), GP64()), Load(Param("coef"), GP64())
 	var cells [rows]Register
