@@ -224,10 +224,11 @@ func (k *class) combinations() []*combination {
 		}
 		return g, found
 	}
+	regular := k.regular()
 	for i := range k.claims {
 		set, alpha := slices.Index(k.sets, k.of[i]), k.alphas[i]
 		for _, p := range k.parts[i] {
-			if p.cols.used < k.bits {
+			if p.cols.used < k.bits && !regular[sharedRow{set, p.rows[0]}] {
 				g, found := find(fmt.Sprint("row ", set, p.rows[0]))
 				if !found {
 					g.rows[set], g.coefs[set] = p.rows, []field.Element{field.One()}
@@ -246,6 +247,44 @@ func (k *class) combinations() []*combination {
 		}
 	}
 	return all
+}
+
+// sharedRow is a row that tensors share, by its number in a set.
+type sharedRow struct{ set, row int }
+
+// regular returns the shared rows whose parts are better grouped by their column weights, too: rows that are cut alike, as those of many
+// tensors of one shape are, with fewer weights between them than there are rows.
+func (k *class) regular() map[sharedRow]bool {
+	var shared []sharedRow
+	rowsOf, keysOf := map[string]map[sharedRow]bool{}, map[sharedRow][]string{}
+	for i := range k.claims {
+		set := slices.Index(k.sets, k.of[i])
+		for _, p := range k.parts[i] {
+			if p.cols.used < k.bits {
+				row, key := sharedRow{set, p.rows[0]}, p.cols.key()
+				if keysOf[row] == nil {
+					shared = append(shared, row)
+				}
+				if rowsOf[key] == nil {
+					rowsOf[key] = map[sharedRow]bool{}
+				}
+				rowsOf[key][row], keysOf[row] = true, append(keysOf[row], key)
+			}
+		}
+	}
+	rows, keys := map[sharedRow]bool{}, map[string]bool{}
+	for _, row := range shared {
+		if !slices.ContainsFunc(keysOf[row], func(key string) bool { return len(rowsOf[key]) == 1 }) {
+			rows[row] = true
+			for _, key := range keysOf[row] {
+				keys[key] = true
+			}
+		}
+	}
+	if len(keys) >= len(rows) {
+		return nil
+	}
+	return rows
 }
 
 func product(a, b field.Element) field.Element { return *a.Mul(&a, &b) }

@@ -77,27 +77,28 @@ type Share struct {
 // them; bytes are at the peak of memory.
 const (
 	perProduct   = 0.06e-9 // witness: of integers of 16 bits
-	perValue     = 12e-9   // witness: of a committed or virtual cell
-	perCommitted = 70e-9   // many cells are zero
-	perLookup    = 150e-9  // fraction tree
+	perValue     = 18e-9   // witness: of a committed or virtual cell
+	perCommitted = 150e-9  // many cells are zero
+	perLookup    = 180e-9  // fraction tree
 	perColumn    = 8e-9    // evaluation
 	perSummed    = 40e-9   // sumchecks of products
-	perPass      = 1e-9    // of a weight, in one of some passes
-	perPoint     = 60e-6   // final argument
+	perWeight    = 1e-9    // partial evaluation
+	perOpened    = 19e-9   // of a cell of weights or witness
+	perPoint     = 18e-6   // final argument
 
 	once = 0.05 // of every phase: messages, and what is small
 
 	weightBytes  = 2
-	valueBytes   = 8
+	valueBytes   = 12 // eight, and what computing them leaves behind
 	lookupBytes  = 32
 	processBytes = 150e6 // code, generators, garbage
 
 	setupSeconds         = 0.7
-	setupSecondsPerCell  = 1.0e-6
+	setupSecondsPerCell  = 1.3e-6
 	setupPiece           = 1 << 23 // weights of a piece of the range proof
 	setupBytes           = 70e6
 	setupBytesPerWeight  = 2 // of all
-	setupBytesOfThePiece = 100
+	setupBytesOfThePiece = 210
 )
 
 // per is n times a rate.
@@ -109,8 +110,8 @@ func (w *Work) Proof() []Phase {
 		{"witness", once + per(w.Products, perProduct) + per(w.Witness+w.Virtual, perValue)},
 		{"commit witness", once + per(w.Witness, perCommitted)},
 		{"lookups", once + per(w.Lookups, perLookup) + per(w.Columns, perColumn)},
-		{"einsum waves", once + per(w.Witness+w.Virtual, perSummed) + per(w.Weights, perPass)},
-		{"openings", once + per(w.Witness+w.Weights, perPass)},
+		{"einsum waves", once + per(w.Witness+w.Virtual, perSummed) + per(w.Weights, perWeight)},
+		{"openings", once + per(w.Witness+w.Weights, perOpened)},
 		{"final argument", once + per(w.Points, perPoint)},
 	}
 }
