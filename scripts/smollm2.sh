@@ -3,7 +3,7 @@
 # answer and prove, verify; then what must be refused, and what it took (with GNU time). Python serves the export alone: a folder MODEL=…
 # with model.onnx, tokenizer.json and calibrate.jsonl skips it. PROMPT=… chooses the question. LENGTH=32,64,128 compiles for several lengths,
 # of which each gets a proof with the same key, if it is predicted to take no more than MEMORY=… megabytes (default: what the machine has
-# available). Besides the export five minutes on two cores, and 15 GB of memory, at a length of 64.
+# available). Besides the export four minutes on two cores, and 7 GB of memory, at a length of 64.
 set -eu
 cd "$(dirname "$0")/.."
 
