@@ -113,7 +113,7 @@ func TestPropertyFindings(t *testing.T) {
 			err := guarded(func(seed uint64, _ int, seen *coverage) error {
 				_, err := tryGraph(y.g, seed, seen)
 				return err
-			}, 6, 0, &coverage{counts: map[string]int{}})
+			}, 1, 0, &coverage{counts: map[string]int{}})
 			if err != nil {
 				t.Fatal(err)
 			}

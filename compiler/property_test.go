@@ -53,10 +53,10 @@ type few struct {
 }
 
 var (
-	fewGraphs    = few{10, 38}
-	fewScaled    = few{2, 1} // wide results among them
-	fewCircuits  = few{8, 116}
-	fewFunctions = few{13, 21} // every kind of port, public and private
+	fewGraphs    = few{14, 38}
+	fewScaled    = few{4, 1} // wide results among them
+	fewCircuits  = few{14, 18}
+	fewFunctions = few{20, 62} // every kind of port, public and private
 )
 
 // TestPropertyGraphs compiles random float graphs and proves the result on random tokens.

@@ -122,7 +122,7 @@ func TestDecoder(t *testing.T) {
 
 // TestBackendsGiveEqualBytes proves with both backends under one seed.
 func TestBackendsGiveEqualBytes(t *testing.T) {
-	c := decoder(t, dims{2, 5, 11, 8, 2, 1, 4, 8, 7}, circuit.Argmax)
+	c := decoder(t, dims{2, 5, 11, 16, 2, 1, 8, 24, 8}, circuit.Argmax)
 	w := randomWeights(c)
 	st := &generation.Statement{Tokens: []int64{1, 3, 2, 4}, Prompt: 4, Next: 0}
 	var keys, proofs [][]byte

@@ -241,7 +241,7 @@ var sweep = os.Getenv("ZKLLMC_ATTACKS") == "all"
 
 const (
 	perCircuit = 3
-	perModel   = 6
+	perModel   = 3
 )
 
 // most is how many lies of an attack about a circuit a sample holds; the trained models count as one circuit.

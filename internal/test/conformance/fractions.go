@@ -123,7 +123,7 @@ func fractions(t *testing.T, s *Source, ref, cand backend.Backend) {
 		{9, [][]int{{64}}},
 		{10, [][]int{{192}, {64}, {64}}},
 		{16, [][]int{{9, 9, 65}, {3, 3, 200}, {5, 100}, {2, 2, 2}}},
-		{17, [][]int{{5, 6}}},
+		{20, [][]int{{5, 6}}},
 	} {
 		t.Run(fmt.Sprintf("%d%v", c.n, c.shapes), func(t *testing.T) {
 			blocks := s.layout(c.shapes)
