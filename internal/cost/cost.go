@@ -48,7 +48,9 @@ func Of(c *circuit.Circuit) Work {
 	for _, t := range c.Tables {
 		w.Lookups += int64(len(t.Cols[0]))
 	}
-	w.Points = 1<<c.WitnessBits + 1<<c.WeightBits
+	if w.Points = 1 << c.WitnessBits; c.WeightBits != c.WitnessBits { // rows of one width share their columns
+		w.Points += 1 << c.WeightBits
+	}
 	return w
 }
 
@@ -84,7 +86,7 @@ const (
 	perSummed    = 40e-9   // sumchecks of products
 	perWeight    = 1e-9    // partial evaluation
 	perOpened    = 19e-9   // of a cell of weights or witness
-	perPoint     = 18e-6   // final argument
+	perPoint     = 35e-6   // final argument
 
 	once = 0.05 // of every phase: messages, and what is small
 
