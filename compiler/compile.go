@@ -17,10 +17,10 @@ import (
 	"github.com/zkllmc/zkllmc/compiler/internal/planner"
 	"github.com/zkllmc/zkllmc/compiler/internal/quant"
 	"github.com/zkllmc/zkllmc/compiler/internal/vocab"
-	"github.com/zkllmc/zkllmc/internal/backend"
 	"github.com/zkllmc/zkllmc/internal/budget"
 	"github.com/zkllmc/zkllmc/internal/circuit"
 	"github.com/zkllmc/zkllmc/internal/format"
+	"github.com/zkllmc/zkllmc/internal/integer"
 	"github.com/zkllmc/zkllmc/ir"
 	"github.com/zkllmc/zkllmc/ir/plan"
 )
@@ -121,9 +121,9 @@ const WeightsFile = "weights.zkw"
 
 func (r *Result) encodeWeights() ([]byte, error) {
 	var names []string
-	var tensors []backend.Tensor
+	var tensors []integer.Tensor
 	for _, w := range r.Weights {
-		names, tensors = append(names, w.Name), append(tensors, backend.Tensor{Shape: w.Shape, V: w.Values})
+		names, tensors = append(names, w.Name), append(tensors, integer.Tensor{Shape: w.Shape, V: w.Values})
 	}
 	var out bytes.Buffer
 	out.Grow(format.WeightsSize(r.Family))

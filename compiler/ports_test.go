@@ -13,10 +13,10 @@ import (
 	"github.com/stretchr/testify/require"
 	"google.golang.org/protobuf/proto"
 
-	"github.com/zkllmc/zkllmc/internal/backend"
 	"github.com/zkllmc/zkllmc/internal/backend/cpu"
 	"github.com/zkllmc/zkllmc/internal/circuit"
 	"github.com/zkllmc/zkllmc/internal/engine"
+	"github.com/zkllmc/zkllmc/internal/integer"
 	"github.com/zkllmc/zkllmc/internal/onnx/pb"
 	"github.com/zkllmc/zkllmc/internal/protocol"
 	"github.com/zkllmc/zkllmc/internal/witness"
@@ -209,9 +209,9 @@ func lieAboutPorts(t *testing.T, r *Result) {
 	ctx, c := context.Background(), r.Circuit
 	in, err := r.claim(ctx, r.samples[0].Elements)
 	require.NoError(t, err)
-	weights := map[circuit.ID]backend.Tensor{}
+	weights := map[circuit.ID]integer.Tensor{}
 	for i, id := range protocol.WeightIDs(c) {
-		weights[id] = backend.Tensor{Shape: r.Weights[i].Shape, V: r.Weights[i].Values}
+		weights[id] = integer.Tensor{Shape: r.Weights[i].Shape, V: r.Weights[i].Values}
 	}
 	o := engine.Options{Backend: cpu.New()}
 	key, vk, err := engine.Setup(ctx, circuit.Single(c), weights, o)

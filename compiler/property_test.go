@@ -25,11 +25,11 @@ import (
 	"github.com/zkllmc/zkllmc/codegen"
 	"github.com/zkllmc/zkllmc/compiler/internal/passes"
 	"github.com/zkllmc/zkllmc/compiler/internal/quant"
-	"github.com/zkllmc/zkllmc/internal/backend"
 	"github.com/zkllmc/zkllmc/internal/backend/cpu"
 	"github.com/zkllmc/zkllmc/internal/backend/reference"
 	"github.com/zkllmc/zkllmc/internal/circuit"
 	"github.com/zkllmc/zkllmc/internal/engine"
+	"github.com/zkllmc/zkllmc/internal/integer"
 	"github.com/zkllmc/zkllmc/internal/protocol"
 	"github.com/zkllmc/zkllmc/internal/test/randgraph"
 	"github.com/zkllmc/zkllmc/internal/test/witnesstest"
@@ -429,16 +429,16 @@ func accuracy(r *Result, rng *rand.Rand, seen *coverage) {
 	}
 }
 
-func weightsOf(c *circuit.Circuit, r *Result) map[circuit.ID]backend.Tensor {
-	weights := map[circuit.ID]backend.Tensor{}
+func weightsOf(c *circuit.Circuit, r *Result) map[circuit.ID]integer.Tensor {
+	weights := map[circuit.ID]integer.Tensor{}
 	for i, id := range protocol.WeightIDs(c) {
-		weights[id] = backend.Tensor{Shape: r.Weights[i].Shape, V: r.Weights[i].Values}
+		weights[id] = integer.Tensor{Shape: r.Weights[i].Shape, V: r.Weights[i].Values}
 	}
 	return weights
 }
 
 // stretch replaces the cells of some weights by others of their declared range, its ends above all: a circuit is for all of them.
-func stretch(rng *rand.Rand, c *circuit.Circuit, weights map[circuit.ID]backend.Tensor) {
+func stretch(rng *rand.Rand, c *circuit.Circuit, weights map[circuit.ID]integer.Tensor) {
 	if rng.IntN(2) == 0 {
 		return
 	}
@@ -483,13 +483,13 @@ func checkCircuit(seed uint64, steps int, seen *coverage) error {
 	}
 	rng := rand.New(rand.NewPCG(seed, 99))
 	for round := range 3 {
-		p := &proved{c: c.Circuit, weights: map[circuit.ID]backend.Tensor{}, rng: rng, seen: seen, calls: c.Calls}
+		p := &proved{c: c.Circuit, weights: map[circuit.ID]integer.Tensor{}, rng: rng, seen: seen, calls: c.Calls}
 		for _, id := range protocol.WeightIDs(c.Circuit) {
 			w := c.Tensor(id)
 			v := make([]int64, circuit.Size(w.Shape))
 			fill(rng, &circuit.Tensor{Lo: w.Lo / 8, Hi: w.Hi / 8}, v) // for what fill leaves as it is
 			fill(rng, w, v)
-			p.weights[id] = backend.Tensor{Shape: w.Shape, V: v}
+			p.weights[id] = integer.Tensor{Shape: w.Shape, V: v}
 		}
 		p.witnessOnly = round > 0
 		if err := p.check(); err != nil {
@@ -517,7 +517,7 @@ func describe(c *circuit.Circuit) string {
 // proved is a circuit with weights on its way through all checks.
 type proved struct {
 	c       *circuit.Circuit
-	weights map[circuit.ID]backend.Tensor
+	weights map[circuit.ID]integer.Tensor
 	rng     *rand.Rand
 	seen    *coverage
 	calls   []randgraph.Call
@@ -646,7 +646,7 @@ func (p *proved) checkFunction() error {
 }
 
 func (p *proved) generate(in *engine.Input, opts ...witness.Option) (*witness.Assignment, error) {
-	publics := func(id circuit.ID) backend.Tensor { return *in.Statement.Public(p.c, id) }
+	publics := func(id circuit.ID) integer.Tensor { return *in.Statement.Public(p.c, id) }
 	return witness.Generate(context.Background(), p.c, p.weights, publics, in.Private, opts...)
 }
 
@@ -723,7 +723,7 @@ func (p *proved) decodes(in *engine.Input, tokens []int64, a *witness.Assignment
 	if p.c.Generation == nil {
 		return nil
 	}
-	given := witnesstest.Instance{C: p.c, Weights: p.weights, Publics: map[circuit.ID]backend.Tensor{}, Private: in.Private}
+	given := witnesstest.Instance{C: p.c, Weights: p.weights, Publics: map[circuit.ID]integer.Tensor{}, Private: in.Private}
 	for i := range p.c.Tensors {
 		if t := &p.c.Tensors[i]; t.Kind == circuit.Public {
 			given.Publics[t.ID] = *in.Statement.Public(p.c, t.ID)

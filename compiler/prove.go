@@ -5,10 +5,10 @@ import (
 	"fmt"
 
 	"github.com/zkllmc/zkllmc/compiler/internal/quant"
-	"github.com/zkllmc/zkllmc/internal/backend"
 	"github.com/zkllmc/zkllmc/internal/backend/cpu"
 	"github.com/zkllmc/zkllmc/internal/circuit"
 	"github.com/zkllmc/zkllmc/internal/engine"
+	"github.com/zkllmc/zkllmc/internal/integer"
 	"github.com/zkllmc/zkllmc/internal/protocol"
 	"github.com/zkllmc/zkllmc/runtime/statement"
 	"github.com/zkllmc/zkllmc/runtime/statement/function"
@@ -31,9 +31,9 @@ func (r *Result) Prove(ctx context.Context, inputs ...Input) error {
 		}
 		runs = append(runs, elements)
 	}
-	weights := map[circuit.ID]backend.Tensor{}
+	weights := map[circuit.ID]integer.Tensor{}
 	for i, id := range protocol.WeightIDs(r.Family.Shortest()) {
-		weights[id] = backend.Tensor{Shape: r.Weights[i].Shape, V: r.Weights[i].Values}
+		weights[id] = integer.Tensor{Shape: r.Weights[i].Shape, V: r.Weights[i].Values}
 	}
 	o := engine.Options{Backend: cpu.New()}
 	key, vk, err := engine.Setup(ctx, r.Family, weights, o)

@@ -7,8 +7,8 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/zkllmc/zkllmc/internal/backend"
 	"github.com/zkllmc/zkllmc/internal/circuit"
+	"github.com/zkllmc/zkllmc/internal/integer"
 	"github.com/zkllmc/zkllmc/internal/test/synthetic"
 	"github.com/zkllmc/zkllmc/internal/test/witnesstest"
 	"github.com/zkllmc/zkllmc/internal/witness"
@@ -58,8 +58,8 @@ func TestDecodingIsTheWholePass(t *testing.T) {
 			for range 6 {
 				ids := ints(randomInputs(r, 1)[0])[:1+rng.IntN(g.Length)]
 				st := &generation.Statement{Tokens: ids, Prompt: len(ids), Next: generation.Unclaimed}
-				in := witnesstest.Instance{C: c, Weights: weightsOf(c, r), Publics: map[circuit.ID]backend.Tensor{}, Private: generation.PrivateInput(c, ids)}
-				publics := func(id circuit.ID) backend.Tensor { return *st.Hide(c).Public(c, id) }
+				in := witnesstest.Instance{C: c, Weights: weightsOf(c, r), Publics: map[circuit.ID]integer.Tensor{}, Private: generation.PrivateInput(c, ids)}
+				publics := func(id circuit.ID) integer.Tensor { return *st.Hide(c).Public(c, id) }
 				a, err := witness.Evaluate(context.Background(), c, in.Weights, publics, in.Private)
 				require.NoError(t, err)
 				logits := a.Tensor(g.Output)
@@ -93,15 +93,15 @@ func ints(in Input) (ids []int64) {
 // satisfy computes the assignment of a statement that reveals the logits of all positions.
 func satisfy(ctx context.Context, r *Result, ids, logits []int64) error {
 	c := r.Circuit
-	weights := map[circuit.ID]backend.Tensor{}
+	weights := map[circuit.ID]integer.Tensor{}
 	next := 0
 	for i := range c.Tensors {
 		if c.Tensors[i].Kind == circuit.Weight {
-			weights[circuit.ID(i)] = backend.Tensor{Shape: r.Weights[next].Shape, V: r.Weights[next].Values}
+			weights[circuit.ID(i)] = integer.Tensor{Shape: r.Weights[next].Shape, V: r.Weights[next].Values}
 			next++
 		}
 	}
 	st := &generation.Statement{Tokens: ids, Prompt: 1, Next: generation.Unclaimed, Logits: logits}
-	_, err := witness.Generate(ctx, c, weights, func(id circuit.ID) backend.Tensor { return *st.Public(c, id) }, nil)
+	_, err := witness.Generate(ctx, c, weights, func(id circuit.ID) integer.Tensor { return *st.Public(c, id) }, nil)
 	return err
 }

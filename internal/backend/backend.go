@@ -9,40 +9,8 @@ package backend
 import (
 	"github.com/zkllmc/zkllmc/internal/field"
 	"github.com/zkllmc/zkllmc/internal/group"
+	"github.com/zkllmc/zkllmc/internal/integer"
 )
-
-// Tensor is a box of integers, row-major without padding. The values fit 63 bits with sign. They are V; where V is nil they are Short.
-type Tensor struct {
-	Shape []int
-	V     []int64
-	Short []int16
-}
-
-// Len is the number of values.
-func (t *Tensor) Len() int { return max(len(t.V), len(t.Short)) }
-
-// Cells returns the values from lo up to hi-1. They must not be changed.
-func (t *Tensor) Cells(lo, hi int) []int64 {
-	if t.V != nil {
-		return t.V[lo:hi]
-	}
-	v := make([]int64, hi-lo)
-	for i, x := range t.Short[lo:hi] {
-		v[i] = int64(x)
-	}
-	return v
-}
-
-// Run returns the values from lo up to hi-1, without a copy and without a shape.
-func (t *Tensor) Run(lo, hi int) Tensor {
-	if t.V != nil {
-		return Tensor{V: t.V[lo:hi]}
-	}
-	return Tensor{Short: t.Short[lo:hi]}
-}
-
-// All returns all values.
-func (t *Tensor) All() []int64 { return t.Cells(0, t.Len()) }
 
 // Row is one row to be committed: Σ_j Cells[j]·G_j + Blind·H. It may be shorter than the generators; the rest is zero.
 type Row struct {
@@ -125,7 +93,7 @@ type Sumcheck interface {
 
 // Eval asks for the MLE of T at Point.
 type Eval struct {
-	T     *Tensor
+	T     *integer.Tensor
 	Point []field.Element
 }
 
@@ -151,7 +119,7 @@ type Backend interface {
 	// Partial folds the tensor's labels (labels in row-major order; the product of their extents is the tensor's size):
 	// out[x] = Σ over folded labels of Π weights · t, with zeros where a variable label is outside its extent. The result
 	// has 2^bits entries.
-	Partial(t *Tensor, labels []Weights, bits int) []field.Element
+	Partial(t *integer.Tensor, labels []Weights, bits int) []field.Element
 	// Fractions builds the fraction tree with 2^n leaves.
 	Fractions(n int, blocks []Block) FractionTree
 	// Sumcheck starts a batched sumcheck with rounds rounds of degree at most degree.

@@ -12,8 +12,8 @@ import (
 	"fmt"
 	"sort"
 
-	"github.com/zkllmc/zkllmc/internal/backend"
 	"github.com/zkllmc/zkllmc/internal/circuit"
+	"github.com/zkllmc/zkllmc/internal/integer"
 )
 
 // Layout places the committed tensors of one kind in rows of 2^Bits columns.
@@ -117,7 +117,7 @@ func split(shape []int, bits int) splitAt {
 }
 
 // Cells lays the tensors' integers out as rows. Cells that do not fit 32 bits are an error: commitments are for small integers.
-func (l *Layout) Cells(c *circuit.Circuit, data func(circuit.ID) *backend.Tensor) ([][]int32, error) {
+func (l *Layout) Cells(c *circuit.Circuit, data func(circuit.ID) *integer.Tensor) ([][]int32, error) {
 	for _, id := range l.order {
 		if t := data(id); t == nil || t.Len() != circuit.Size(c.Tensor(id).Shape) {
 			return nil, fmt.Errorf("commit: tensor %s has no values of shape %v", c.Tensor(id).Name, c.Tensor(id).Shape)
@@ -130,13 +130,13 @@ func (l *Layout) Cells(c *circuit.Circuit, data func(circuit.ID) *backend.Tensor
 type Range struct{ From, To int }
 
 // CellsIn is Cells for a run of rows.
-func (l *Layout) CellsIn(c *circuit.Circuit, rows Range, data func(circuit.ID) *backend.Tensor) ([][]int32, error) {
-	return l.lay(c, rows, func(id circuit.ID, lo, hi int) (backend.Tensor, error) { return data(id).Run(lo, hi), nil })
+func (l *Layout) CellsIn(c *circuit.Circuit, rows Range, data func(circuit.ID) *integer.Tensor) ([][]int32, error) {
+	return l.lay(c, rows, func(id circuit.ID, lo, hi int) (integer.Tensor, error) { return data(id).Run(lo, hi), nil })
 }
 
 // CellsOf is CellsIn for tensors that are not in memory. It asks data for runs of a tensor's cells, row-major, from lo up to hi-1.
 func (l *Layout) CellsOf(c *circuit.Circuit, rows Range, data func(id circuit.ID, lo, hi int) ([]int64, error)) ([][]int32, error) {
-	return l.lay(c, rows, func(id circuit.ID, lo, hi int) (t backend.Tensor, err error) {
+	return l.lay(c, rows, func(id circuit.ID, lo, hi int) (t integer.Tensor, err error) {
 		t.V, err = data(id, lo, hi)
 		return t, err
 	})
@@ -168,7 +168,7 @@ func (l *Layout) Of(id circuit.ID) Range {
 func (l *Layout) Shared(id circuit.ID) bool { return l.places[id].packed }
 
 // runs yields a tensor's cells, row-major, from lo up to hi-1.
-type runs func(id circuit.ID, lo, hi int) (backend.Tensor, error)
+type runs func(id circuit.ID, lo, hi int) (integer.Tensor, error)
 
 // fill lays a tensor's cells out in the given ones of its rows; out begins with row base.
 func (l *Layout) fill(out [][]int32, base int, rows Range, id circuit.ID, shape []int, data runs) error {
@@ -208,7 +208,7 @@ func (l *Layout) box(shape []int, n int) []int {
 }
 
 // fillRow copies the cells of a box into a row, from a column on.
-func (l *Layout) fillRow(row *[]int32, offset int, shape []int, v *backend.Tensor) error {
+func (l *Layout) fillRow(row *[]int32, offset int, shape []int, v *integer.Tensor) error {
 	last := shape[len(shape)-1]
 	for line := 0; line*last < v.Len(); line++ {
 		col := offset + paddedLine(shape, line)

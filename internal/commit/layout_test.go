@@ -7,9 +7,9 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/zkllmc/zkllmc/internal/backend"
 	"github.com/zkllmc/zkllmc/internal/circuit"
 	"github.com/zkllmc/zkllmc/internal/field"
+	"github.com/zkllmc/zkllmc/internal/integer"
 	"github.com/zkllmc/zkllmc/internal/poly"
 )
 
@@ -22,23 +22,23 @@ var shapes = [][]int{
 const rowBits = 4
 
 // laid places the shapes and fills their rows with random integers.
-func laid(t *testing.T) (*circuit.Circuit, *Layout, map[circuit.ID]*backend.Tensor, [][]int32) {
+func laid(t *testing.T) (*circuit.Circuit, *Layout, map[circuit.ID]*integer.Tensor, [][]int32) {
 	t.Helper()
 	b := circuit.NewBuilder(circuit.Config{Name: "layout", WeightBits: rowBits, WitnessBits: rowBits})
 	b.Lookup(b.TableOf("bit", func() [][]int64 { return [][]int64{{0, 1}} }), b.Witness("x", 0, 1, 2))
 	rng := rand.New(rand.NewPCG(1, 2))
-	data := map[circuit.ID]*backend.Tensor{}
+	data := map[circuit.ID]*integer.Tensor{}
 	for i, shape := range shapes {
 		v := make([]int64, circuit.Size(shape))
 		for j := range v {
 			v[j] = 1 + rng.Int64N(30000) // no zeros: a cell that is missing shows
 		}
-		data[b.Weight(fmt.Sprint(i), 16, shape...)] = &backend.Tensor{Shape: shape, V: v}
+		data[b.Weight(fmt.Sprint(i), 16, shape...)] = &integer.Tensor{Shape: shape, V: v}
 	}
 	c, err := b.Finish()
 	require.NoError(t, err)
 	l := NewLayout(c, circuit.Weight, rowBits)
-	rows, err := l.Cells(c, func(id circuit.ID) *backend.Tensor { return data[id] })
+	rows, err := l.Cells(c, func(id circuit.ID) *integer.Tensor { return data[id] })
 	require.NoError(t, err)
 	return c, l, data, rows
 }
@@ -94,8 +94,8 @@ func TestCellsOfRuns(t *testing.T) {
 			})
 			require.NoError(t, err)
 			require.Equal(t, rows[from:to], got)
-			got, err = l.CellsIn(c, Range{from, to}, func(id circuit.ID) *backend.Tensor {
-				s := &backend.Tensor{Shape: data[id].Shape, Short: make([]int16, data[id].Len())}
+			got, err = l.CellsIn(c, Range{from, to}, func(id circuit.ID) *integer.Tensor {
+				s := &integer.Tensor{Shape: data[id].Shape, Short: make([]int16, data[id].Len())}
 				for i, v := range data[id].V {
 					s.Short[i] = int16(v)
 				}
@@ -181,7 +181,7 @@ func TestPartsSumToTheMLE(t *testing.T) {
 func TestCellsRefused(t *testing.T) {
 	c, l, data, _ := laid(t)
 	first := c.Weights()[0].ID
-	_, err := l.Cells(c, func(id circuit.ID) *backend.Tensor {
+	_, err := l.Cells(c, func(id circuit.ID) *integer.Tensor {
 		if id == first {
 			return nil
 		}
@@ -190,7 +190,7 @@ func TestCellsRefused(t *testing.T) {
 	require.ErrorContains(t, err, "has no values")
 	for _, v := range []int64{1 << 31, -1<<31 - 1} {
 		data[first].V[3] = v
-		_, err = l.Cells(c, func(id circuit.ID) *backend.Tensor { return data[id] })
+		_, err = l.Cells(c, func(id circuit.ID) *integer.Tensor { return data[id] })
 		require.ErrorContains(t, err, "does not fit 32 bits")
 	}
 }

@@ -33,6 +33,7 @@ import (
 	"github.com/zkllmc/zkllmc/internal/circuit"
 	"github.com/zkllmc/zkllmc/internal/commit"
 	"github.com/zkllmc/zkllmc/internal/field"
+	"github.com/zkllmc/zkllmc/internal/integer"
 	"github.com/zkllmc/zkllmc/internal/poly"
 	"github.com/zkllmc/zkllmc/internal/veil"
 )
@@ -48,7 +49,7 @@ type Ledger struct {
 	ch   *veil.Channel
 	c    *circuit.Circuit
 	pub  Publics
-	data func(circuit.ID) *backend.Tensor // prover
+	data func(circuit.ID) *integer.Tensor // prover
 
 	points     map[string]int32 // the points that were met, by content; see key
 	bytes      []byte           // of the point looked up last
@@ -99,7 +100,7 @@ type claim struct {
 }
 
 // NewLedger returns an empty ledger. data yields a tensor's integers on the prover's side and is nil otherwise.
-func NewLedger(ch *veil.Channel, c *circuit.Circuit, pub Publics, data func(circuit.ID) *backend.Tensor) *Ledger {
+func NewLedger(ch *veil.Channel, c *circuit.Circuit, pub Publics, data func(circuit.ID) *integer.Tensor) *Ledger {
 	return &Ledger{ch: ch, c: c, pub: pub, data: data, points: map[string]int32{}, known: map[key]*evaluation{}, pending: make([][]claim, c.Waves()+1)}
 }
 

@@ -4,6 +4,7 @@ import (
 	"github.com/zkllmc/zkllmc/internal/backend"
 	"github.com/zkllmc/zkllmc/internal/circuit"
 	"github.com/zkllmc/zkllmc/internal/field"
+	"github.com/zkllmc/zkllmc/internal/integer"
 	"github.com/zkllmc/zkllmc/internal/poly"
 	"github.com/zkllmc/zkllmc/internal/sumcheck"
 	"github.com/zkllmc/zkllmc/internal/veil"
@@ -88,7 +89,7 @@ func (l *Ledger) newInstance(tensor *circuit.Tensor, term *circuit.Term, point [
 // kernels builds the prover's factors: the tensors folded at their fixed labels, and the eq table of the shared labels of Out.
 func (l *Ledger) kernels(instances []instance) []backend.Instance {
 	out := make([]backend.Instance, len(instances))
-	tensors := make([][]*backend.Tensor, len(instances))
+	tensors := make([][]*integer.Tensor, len(instances))
 	for i := range instances { // a tensor may be computed when it is first asked for
 		for _, f := range instances[i].term.Factors {
 			tensors[i] = append(tensors[i], l.data(f.T))
@@ -99,7 +100,7 @@ func (l *Ledger) kernels(instances []instance) []backend.Instance {
 }
 
 // kernel is kernels for one instance, given its factors' tensors.
-func (in *instance) kernel(be backend.Backend, tensors []*backend.Tensor) backend.Instance {
+func (in *instance) kernel(be backend.Backend, tensors []*integer.Tensor) backend.Instance {
 	base := in.bases()
 	k := backend.Instance{N: in.n, Coef: in.coef}
 	for f := range in.term.Factors {

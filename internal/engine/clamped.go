@@ -3,8 +3,8 @@ package engine
 import (
 	"fmt"
 
-	"github.com/zkllmc/zkllmc/internal/backend"
 	"github.com/zkllmc/zkllmc/internal/circuit"
+	"github.com/zkllmc/zkllmc/internal/integer"
 )
 
 // Clamped says how many cells of a tensor a rescale has clamped: their rounded quotients lay outside of its range.
@@ -32,7 +32,7 @@ func (c Clamped) String() string {
 }
 
 // clamped counts the cells whose class is not zero, tensor by tensor, those with none left out. A tensor that is not computed yet has none.
-func clamped(c *circuit.Circuit, value func(circuit.ID) *backend.Tensor) []Clamped {
+func clamped(c *circuit.Circuit, value func(circuit.ID) *integer.Tensor) []Clamped {
 	classes, _ := c.Classes() // those that are known; statements that need all ask themselves
 	var out []Clamped
 	names := c.Clamped()

@@ -4,11 +4,11 @@ import (
 	"bytes"
 	"fmt"
 
-	"github.com/zkllmc/zkllmc/internal/backend"
 	"github.com/zkllmc/zkllmc/internal/circuit"
 	"github.com/zkllmc/zkllmc/internal/field"
 	"github.com/zkllmc/zkllmc/internal/format"
 	"github.com/zkllmc/zkllmc/internal/group"
+	"github.com/zkllmc/zkllmc/internal/integer"
 	"github.com/zkllmc/zkllmc/internal/protocol"
 )
 
@@ -57,13 +57,13 @@ func readKey(f *circuit.Family, data []byte) (*Key, error) {
 	k := &Key{f: f}
 	copy(k.id[:], r.Raw(32))
 	copy(k.secret[:], r.Raw(32))
-	c, weights := f.Shortest(), map[circuit.ID]backend.Tensor{}
+	c, weights := f.Shortest(), map[circuit.ID]integer.Tensor{}
 	for _, t := range c.Weights() {
 		v, err := r.Cells(t)
 		if err != nil {
 			return nil, fmt.Errorf("weight %s: %w", t.Name, err)
 		}
-		weights[t.ID] = backend.Tensor{Shape: t.Shape, Short: v}
+		weights[t.ID] = integer.Tensor{Shape: t.Shape, Short: v}
 	}
 	blinds := make([]field.Element, protocol.WeightLayout(c).Rows)
 	k.points = make([]group.Affine, len(blinds))

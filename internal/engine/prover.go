@@ -13,6 +13,7 @@ import (
 	"github.com/zkllmc/zkllmc/internal/field"
 	"github.com/zkllmc/zkllmc/internal/format"
 	"github.com/zkllmc/zkllmc/internal/group"
+	"github.com/zkllmc/zkllmc/internal/integer"
 	"github.com/zkllmc/zkllmc/internal/protocol"
 	"github.com/zkllmc/zkllmc/internal/transcript"
 	"github.com/zkllmc/zkllmc/internal/veil"
@@ -200,8 +201,8 @@ func (m *member) witness(ctx context.Context, in *Input, opts ...witness.Option)
 }
 
 // publics yields the public tensors of an input.
-func (in *Input) publics(c *circuit.Circuit) func(circuit.ID) backend.Tensor {
-	return func(id circuit.ID) backend.Tensor { return *in.Statement.Public(c, id) }
+func (in *Input) publics(c *circuit.Circuit) func(circuit.ID) integer.Tensor {
+	return func(id circuit.ID) integer.Tensor { return *in.Statement.Public(c, id) }
 }
 
 // Evaluate runs the integer program on an input whose statement may lack what it claims of outputs, and returns every tensor. It serves to
@@ -330,7 +331,7 @@ func run(ctx context.Context, p *protocol.Proof, secret [32]byte, w *format.Writ
 }
 
 // cellsAgain are the cells of rows that were laid out without an error before.
-func cellsAgain(l *commit.Layout, c *circuit.Circuit, rows commit.Range, data func(circuit.ID) *backend.Tensor) [][]int32 {
+func cellsAgain(l *commit.Layout, c *circuit.Circuit, rows commit.Range, data func(circuit.ID) *integer.Tensor) [][]int32 {
 	cells, err := l.CellsIn(c, rows, data)
 	if err != nil {
 		panic("engine: " + err.Error())

@@ -19,6 +19,7 @@ import (
 	"github.com/zkllmc/zkllmc/internal/circuit"
 	"github.com/zkllmc/zkllmc/internal/engine"
 	"github.com/zkllmc/zkllmc/internal/format"
+	"github.com/zkllmc/zkllmc/internal/integer"
 	"github.com/zkllmc/zkllmc/internal/protocol"
 	"github.com/zkllmc/zkllmc/internal/test/kit"
 	"github.com/zkllmc/zkllmc/internal/test/witnesstest"
@@ -96,9 +97,9 @@ func decoder(t testing.TB, d dims, reveal circuit.Reveal) *circuit.Circuit {
 	return c
 }
 
-func randomWeights(c *circuit.Circuit) map[circuit.ID]backend.Tensor {
+func randomWeights(c *circuit.Circuit) map[circuit.ID]integer.Tensor {
 	rng := rand.New(rand.NewSource(7))
-	w := map[circuit.ID]backend.Tensor{}
+	w := map[circuit.ID]integer.Tensor{}
 	for _, id := range protocol.WeightIDs(c) {
 		s := c.Tensor(id).Shape
 		v := make([]int64, circuit.Size(s))
@@ -109,7 +110,7 @@ func randomWeights(c *circuit.Circuit) map[circuit.ID]backend.Tensor {
 			}
 			v[i] = max(min(v[i], c.Tensor(id).Hi), c.Tensor(id).Lo)
 		}
-		w[id] = backend.Tensor{Shape: s, V: v}
+		w[id] = integer.Tensor{Shape: s, V: v}
 	}
 	return w
 }

@@ -8,12 +8,12 @@ import (
 	"io"
 	"slices"
 
-	"github.com/zkllmc/zkllmc/internal/backend"
 	"github.com/zkllmc/zkllmc/internal/circuit"
 	"github.com/zkllmc/zkllmc/internal/commit"
 	"github.com/zkllmc/zkllmc/internal/field"
 	"github.com/zkllmc/zkllmc/internal/format"
 	"github.com/zkllmc/zkllmc/internal/group"
+	"github.com/zkllmc/zkllmc/internal/integer"
 	"github.com/zkllmc/zkllmc/internal/protocol"
 	"github.com/zkllmc/zkllmc/internal/witness"
 )
@@ -77,14 +77,14 @@ func encodeCells(v []int64) []byte {
 }
 
 // loaded are weights in memory.
-type loaded map[circuit.ID]backend.Tensor
+type loaded map[circuit.ID]integer.Tensor
 
 func (w loaded) Cells(id circuit.ID, lo, hi int) ([]int64, error) {
 	t := w[id]
 	return t.Cells(lo, hi), nil
 }
 
-func (w loaded) tensor(id circuit.ID) *backend.Tensor {
+func (w loaded) tensor(id circuit.ID) *integer.Tensor {
 	t, ok := w[id]
 	if !ok {
 		return nil
@@ -94,7 +94,7 @@ func (w loaded) tensor(id circuit.ID) *backend.Tensor {
 
 // Setup commits to the weights (by tensor of the shortest circuit, in the circuit's shapes) and proves that each lies in its declared
 // range. It returns the prover's key and the encoded verifying key.
-func Setup(ctx context.Context, f *circuit.Family, weights map[circuit.ID]backend.Tensor, o Options) (*Key, []byte, error) {
+func Setup(ctx context.Context, f *circuit.Family, weights map[circuit.ID]integer.Tensor, o Options) (*Key, []byte, error) {
 	c := f.Shortest()
 	if _, err := protocol.WeightLayout(c).Cells(c, loaded(weights).tensor); err != nil { // they are laid out later, when it is no matter of errors
 		return nil, nil, err

@@ -18,6 +18,7 @@ import (
 	"github.com/zkllmc/zkllmc/internal/circuit"
 	"github.com/zkllmc/zkllmc/internal/engine"
 	"github.com/zkllmc/zkllmc/internal/group"
+	"github.com/zkllmc/zkllmc/internal/integer"
 	"github.com/zkllmc/zkllmc/internal/machine"
 	"github.com/zkllmc/zkllmc/internal/protocol"
 	"github.com/zkllmc/zkllmc/internal/test/kit"
@@ -62,7 +63,7 @@ func (b *counted) Fractions(n int, blocks []backend.Block) backend.FractionTree 
 }
 
 // cells are weights in memory.
-type cells map[circuit.ID]backend.Tensor
+type cells map[circuit.ID]integer.Tensor
 
 func (w cells) Cells(id circuit.ID, lo, hi int) ([]int64, error) { return w[id].V[lo:hi], nil }
 
@@ -159,7 +160,7 @@ func TestWorkIsNotBelieved(t *testing.T) {
 	begun := interrupted(t, c, w)
 	other := maps.Clone(w)
 	last := c.Weights()[0].ID
-	other[last] = backend.Tensor{Shape: w[last].Shape, V: slices.Clone(w[last].V)}
+	other[last] = integer.Tensor{Shape: w[last].Shape, V: slices.Clone(w[last].V)}
 	other[last].V[0] ^= 1
 	change := func(name string, f func([]byte) []byte) func(*testing.T, string) {
 		return func(t *testing.T, dir string) {

@@ -5,8 +5,8 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/zkllmc/zkllmc/internal/backend"
 	"github.com/zkllmc/zkllmc/internal/circuit"
+	"github.com/zkllmc/zkllmc/internal/integer"
 	"github.com/zkllmc/zkllmc/runtime/gadget"
 )
 
@@ -17,7 +17,7 @@ func TestSteadyWeightsAreReadAsBefore(t *testing.T) {
 	b.Lookup(gadget.Range(b, -8, 7), id)
 	c, err := b.Finish()
 	require.NoError(t, err)
-	in := loaded{id: backend.Tensor{Shape: []int{6}, V: []int64{1, 2, 3, 4, 5, 6}}}
+	in := loaded{id: integer.Tensor{Shape: []int{6}, V: []int64{1, 2, 3, 4, 5, 6}}}
 	w := newSteady(c, in)
 	for _, run := range [][2]int{{0, 4}, {4, 6}} {
 		_, err := w.Cells(id, run[0], run[1])

@@ -8,8 +8,8 @@ import (
 	"io"
 	"math"
 
-	"github.com/zkllmc/zkllmc/internal/backend"
 	"github.com/zkllmc/zkllmc/internal/circuit"
+	"github.com/zkllmc/zkllmc/internal/integer"
 )
 
 // The weights file, which the compiler writes and setup reads, holds every weight of a family in its circuits' order. Tensors have the
@@ -26,9 +26,9 @@ const maxName = 1 << 12
 var ErrWeight = errors.New("the weights do not suit the circuit")
 
 // EncodeWeights returns the weights file of a family.
-func EncodeWeights(f *circuit.Family, data map[circuit.ID]backend.Tensor) ([]byte, error) {
+func EncodeWeights(f *circuit.Family, data map[circuit.ID]integer.Tensor) ([]byte, error) {
 	var names []string
-	var tensors []backend.Tensor
+	var tensors []integer.Tensor
 	for _, t := range f.Shortest().Weights() {
 		v, ok := data[t.ID]
 		if !ok {
@@ -49,7 +49,7 @@ func EncodeWeights(f *circuit.Family, data map[circuit.ID]backend.Tensor) ([]byt
 }
 
 // WriteWeights writes the weights file of the family with the given digest. The weights are in the order of its circuits.
-func WriteWeights(w io.Writer, digest [32]byte, names []string, tensors []backend.Tensor) error {
+func WriteWeights(w io.Writer, digest [32]byte, names []string, tensors []integer.Tensor) error {
 	if len(names) != len(tensors) {
 		return fmt.Errorf("%w: %d names for %d tensors", ErrWeight, len(names), len(tensors))
 	}
@@ -70,7 +70,7 @@ func WriteWeights(w io.Writer, digest [32]byte, names []string, tensors []backen
 	return nil
 }
 
-func encodeWeight(name string, t backend.Tensor) ([]byte, error) {
+func encodeWeight(name string, t integer.Tensor) ([]byte, error) {
 	if len(name) > maxName {
 		return nil, fmt.Errorf("%w: the name %.60q… has %d bytes, the limit is %d", ErrWeight, name, len(name), maxName)
 	}
@@ -183,18 +183,18 @@ func (w *Weights) Raw(id circuit.ID, lo, hi int) ([]byte, error) {
 }
 
 // DecodeWeights reads the weights file of a family.
-func DecodeWeights(f *circuit.Family, data []byte) (map[circuit.ID]backend.Tensor, error) {
+func DecodeWeights(f *circuit.Family, data []byte) (map[circuit.ID]integer.Tensor, error) {
 	w, err := OpenWeights(f, bytes.NewReader(data), int64(len(data)))
 	if err != nil {
 		return nil, err
 	}
-	out := make(map[circuit.ID]backend.Tensor, len(w.at))
+	out := make(map[circuit.ID]integer.Tensor, len(w.at))
 	for _, t := range f.Shortest().Weights() {
 		v, err := w.Cells(t.ID, 0, circuit.Size(t.Shape))
 		if err != nil {
 			return nil, err
 		}
-		out[t.ID] = backend.Tensor{Shape: t.Shape, V: v}
+		out[t.ID] = integer.Tensor{Shape: t.Shape, V: v}
 	}
 	return out, nil
 }

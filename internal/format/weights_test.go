@@ -7,19 +7,19 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/zkllmc/zkllmc/internal/backend"
 	"github.com/zkllmc/zkllmc/internal/circuit"
 	"github.com/zkllmc/zkllmc/internal/format"
+	"github.com/zkllmc/zkllmc/internal/integer"
 )
 
 // weighted is a circuit with two weights.
-func weighted(t testing.TB, name string) (*circuit.Circuit, map[circuit.ID]backend.Tensor) {
+func weighted(t testing.TB, name string) (*circuit.Circuit, map[circuit.ID]integer.Tensor) {
 	b := circuit.NewBuilder(circuit.Config{Name: name, WeightBits: 4, WitnessBits: 4})
 	first, second := b.Weight("first", 4, 2, 3), b.Weight("second", 16, 2)
 	b.Lookup(b.TableOf("range", func() [][]int64 { return [][]int64{{-8, -7, -6, -5, -4, -3, -2, -1, 0, 1, 2, 3, 4, 5, 6, 7}} }), first)
 	c, err := b.Finish()
 	require.NoError(t, err)
-	return c, map[circuit.ID]backend.Tensor{
+	return c, map[circuit.ID]integer.Tensor{
 		first:  {Shape: []int{2, 3}, V: []int64{-8, -1, 0, 1, 6, 7}},
 		second: {Shape: []int{2}, V: []int64{-32768, 32767}},
 	}
@@ -35,7 +35,7 @@ func TestWeights(t *testing.T) {
 	require.Equal(t, want, got)
 
 	var stream bytes.Buffer
-	require.NoError(t, format.WriteWeights(&stream, c.Digest(), []string{"first", "second"}, []backend.Tensor{want[0], want[1]}))
+	require.NoError(t, format.WriteWeights(&stream, c.Digest(), []string{"first", "second"}, []integer.Tensor{want[0], want[1]}))
 	require.Equal(t, data, stream.Bytes())
 }
 
@@ -82,17 +82,17 @@ func TestDecodeWeightsRefuses(t *testing.T) {
 
 func TestEncodeWeightsRefuses(t *testing.T) {
 	c, w := weighted(t, "c")
-	for name, v := range map[string]backend.Tensor{
+	for name, v := range map[string]integer.Tensor{
 		"shape": {Shape: []int{3, 2}, V: w[0].V}, "cells": {Shape: []int{2, 3}, V: w[0].V[:5]},
 		"range": {Shape: []int{2, 3}, V: []int64{8, 0, 0, 0, 0, 0}},
 	} {
-		_, err := format.EncodeWeights(circuit.Single(c), map[circuit.ID]backend.Tensor{0: v, 1: w[1]})
+		_, err := format.EncodeWeights(circuit.Single(c), map[circuit.ID]integer.Tensor{0: v, 1: w[1]})
 		require.ErrorIs(t, err, format.ErrWeight, name)
 		require.ErrorContains(t, err, "first", name)
 	}
-	_, err := format.EncodeWeights(circuit.Single(c), map[circuit.ID]backend.Tensor{0: w[0]})
+	_, err := format.EncodeWeights(circuit.Single(c), map[circuit.ID]integer.Tensor{0: w[0]})
 	require.ErrorContains(t, err, "there is no weight second")
-	wide := backend.Tensor{Shape: []int{1}, V: []int64{1 << 15}}
-	require.ErrorContains(t, format.WriteWeights(&bytes.Buffer{}, c.Digest(), []string{"w"}, []backend.Tensor{wide}), "16 bits")
+	wide := integer.Tensor{Shape: []int{1}, V: []int64{1 << 15}}
+	require.ErrorContains(t, format.WriteWeights(&bytes.Buffer{}, c.Digest(), []string{"w"}, []integer.Tensor{wide}), "16 bits")
 	require.Error(t, format.WriteWeights(&bytes.Buffer{}, c.Digest(), []string{"w"}, nil))
 }

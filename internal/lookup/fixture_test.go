@@ -14,6 +14,7 @@ import (
 	"github.com/zkllmc/zkllmc/internal/circuit"
 	"github.com/zkllmc/zkllmc/internal/field"
 	"github.com/zkllmc/zkllmc/internal/group"
+	"github.com/zkllmc/zkllmc/internal/integer"
 	"github.com/zkllmc/zkllmc/internal/poly"
 	"github.com/zkllmc/zkllmc/internal/transcript"
 	"github.com/zkllmc/zkllmc/internal/veil"
@@ -22,16 +23,16 @@ import (
 // fixture is a circuit of lookups with a witness that satisfies it, until a test changes a cell.
 type fixture struct {
 	c    *circuit.Circuit
-	data []*backend.Tensor // by tensor
+	data []*integer.Tensor // by tensor
 }
 
-func (f *fixture) tensor(id circuit.ID) *backend.Tensor { return f.data[id] }
+func (f *fixture) tensor(id circuit.ID) *integer.Tensor { return f.data[id] }
 
 // clone copies the witness.
 func (f *fixture) clone() *fixture {
-	out := &fixture{c: f.c, data: make([]*backend.Tensor, len(f.data))}
+	out := &fixture{c: f.c, data: make([]*integer.Tensor, len(f.data))}
 	for i, t := range f.data {
-		out.data[i] = &backend.Tensor{Shape: t.Shape, V: append([]int64(nil), t.V...)}
+		out.data[i] = &integer.Tensor{Shape: t.Shape, V: append([]int64(nil), t.V...)}
 	}
 	return out
 }
@@ -75,9 +76,9 @@ func build(t testing.TB, seed uint64, shapes ...[]int) *fixture {
 		t.Fatal(err)
 	}
 	f.c = c
-	f.data = make([]*backend.Tensor, len(c.Tensors))
+	f.data = make([]*integer.Tensor, len(c.Tensors))
 	for i := range c.Tensors {
-		f.data[i] = &backend.Tensor{Shape: c.Tensors[i].Shape, V: make([]int64, circuit.Size(c.Tensors[i].Shape))}
+		f.data[i] = &integer.Tensor{Shape: c.Tensors[i].Shape, V: make([]int64, circuit.Size(c.Tensors[i].Shape))}
 	}
 	for _, l := range c.Lookups {
 		tab := &c.Tables[l.Table]

@@ -10,6 +10,7 @@ import (
 	"github.com/zkllmc/zkllmc/internal/backend/reference"
 	"github.com/zkllmc/zkllmc/internal/circuit"
 	"github.com/zkllmc/zkllmc/internal/field"
+	"github.com/zkllmc/zkllmc/internal/integer"
 	"github.com/zkllmc/zkllmc/internal/poly"
 	"github.com/zkllmc/zkllmc/internal/transcript"
 	"github.com/zkllmc/zkllmc/internal/veil"
@@ -57,7 +58,7 @@ func TestSmallestTree(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	f := &fixture{c: c, data: []*backend.Tensor{{Shape: []int{1}, V: []int64{1}}, {Shape: []int{1}, V: []int64{7}}}}
+	f := &fixture{c: c, data: []*integer.Tensor{{Shape: []int{1}, V: []int64{1}}, {Shape: []int{1}, V: []int64{7}}}}
 	if n := NewPlan(c).N; n != 1 {
 		t.Fatalf("%d variables, want 1", n)
 	}

@@ -7,6 +7,7 @@ import (
 	"github.com/zkllmc/zkllmc/internal/backend"
 	"github.com/zkllmc/zkllmc/internal/circuit"
 	"github.com/zkllmc/zkllmc/internal/field"
+	"github.com/zkllmc/zkllmc/internal/integer"
 )
 
 // Block is one aligned range of leaves: the cells of a lookup, or the lines of a table.
@@ -93,7 +94,7 @@ func (p *Plan) tableAt(table int, point []field.Element, gamma field.Element) fi
 }
 
 // KernelBlocks returns the leaves for a backend, from the witness. Columns are not copied.
-func (p *Plan) KernelBlocks(data func(circuit.ID) *backend.Tensor, beta, gamma field.Element) []backend.Block {
+func (p *Plan) KernelBlocks(data func(circuit.ID) *integer.Tensor, beta, gamma field.Element) []backend.Block {
 	out := make([]backend.Block, len(p.Blocks))
 	tables := make([]*backend.Block, len(p.tables))
 	for i := range p.Blocks {

@@ -4,6 +4,7 @@ import (
 	"github.com/zkllmc/zkllmc/internal/backend"
 	"github.com/zkllmc/zkllmc/internal/circuit"
 	"github.com/zkllmc/zkllmc/internal/field"
+	"github.com/zkllmc/zkllmc/internal/integer"
 	"github.com/zkllmc/zkllmc/internal/veil"
 )
 
@@ -30,7 +31,7 @@ type Leaves struct {
 
 // Run proves, or checks, that all fractions sum to zero, up to the claims on the leaves. Everything that a lookup or a table
 // touches must be committed before. data, called on the prover's side only, yields the values of a tensor.
-func Run(ch *veil.Channel, p *Plan, data func(circuit.ID) *backend.Tensor) Leaves {
+func Run(ch *veil.Channel, p *Plan, data func(circuit.ID) *integer.Tensor) Leaves {
 	out := Leaves{plan: p, Beta: ch.Challenge("lookup beta"), Gamma: ch.Challenge("lookup gamma")}
 	// A sum of 2^N fractions with denominators of degree at most k+1 in (β, γ), k columns.
 	ch.Charge("lookup: beta, gamma", int64(p.columns()+1)<<p.N, veil.FullBits)

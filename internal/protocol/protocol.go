@@ -22,6 +22,7 @@ import (
 	"github.com/zkllmc/zkllmc/internal/einsum"
 	"github.com/zkllmc/zkllmc/internal/field"
 	"github.com/zkllmc/zkllmc/internal/group"
+	"github.com/zkllmc/zkllmc/internal/integer"
 	"github.com/zkllmc/zkllmc/internal/lookup"
 	"github.com/zkllmc/zkllmc/internal/poly"
 	"github.com/zkllmc/zkllmc/internal/transcript"
@@ -57,7 +58,7 @@ type Proof struct {
 	Statement Statement
 	Witness   []backend.Row
 	Cells     func(commit.Range) [][]int32 // of the witness, laid out once more: Run drops those of its rows; nil: it keeps them
-	Data      func(circuit.ID) *backend.Tensor
+	Data      func(circuit.ID) *integer.Tensor
 	Phase     func(string) // told what begins; may be nil
 
 	evaluations int // what Run asked its ledger for, and how often

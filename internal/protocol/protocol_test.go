@@ -15,6 +15,7 @@ import (
 	"github.com/zkllmc/zkllmc/internal/commit"
 	"github.com/zkllmc/zkllmc/internal/field"
 	"github.com/zkllmc/zkllmc/internal/group"
+	"github.com/zkllmc/zkllmc/internal/integer"
 	"github.com/zkllmc/zkllmc/internal/protocol"
 	"github.com/zkllmc/zkllmc/internal/veil"
 )
@@ -72,7 +73,7 @@ func (r replay) Scalar() (field.Element, error) {
 
 // sample is a circuit with a product of two committed tensors, a square, a virtual tensor behind a virtual one, broadcasts and
 // reductions over axes that are no powers of two, and a zero-check.
-func sample(t *testing.T, rowBits int) (*circuit.Circuit, map[circuit.ID]*backend.Tensor) {
+func sample(t *testing.T, rowBits int) (*circuit.Circuit, map[circuit.ID]*integer.Tensor) {
 	b := circuit.NewBuilder(circuit.Config{Name: "sample", WeightBits: rowBits, WitnessBits: rowBits})
 	w := b.Weight("w", 8, 5, 6)
 	x := b.Witness("x", -128, 127, 3, 5)
@@ -94,8 +95,8 @@ func sample(t *testing.T, rowBits int) (*circuit.Circuit, map[circuit.ID]*backen
 	circ, err := b.Finish()
 	require.NoError(t, err)
 
-	data := map[circuit.ID]*backend.Tensor{}
-	set := func(id circuit.ID, v []int64) { data[id] = &backend.Tensor{Shape: circ.Tensor(id).Shape, V: v} }
+	data := map[circuit.ID]*integer.Tensor{}
+	set := func(id circuit.ID, v []int64) { data[id] = &integer.Tensor{Shape: circ.Tensor(id).Shape, V: v} }
 	rng := rand.New(rand.NewSource(1))
 	random := func(n int) []int64 {
 		v := make([]int64, n)
@@ -153,9 +154,9 @@ func seq(lo, hi int64) []int64 {
 	return v
 }
 
-func prove(t *testing.T, c *circuit.Circuit, data map[circuit.ID]*backend.Tensor) (*protocol.Proof, *tape) {
+func prove(t *testing.T, c *circuit.Circuit, data map[circuit.ID]*integer.Tensor) (*protocol.Proof, *tape) {
 	be := reference.New()
-	get := func(id circuit.ID) *backend.Tensor { return data[id] }
+	get := func(id circuit.ID) *integer.Tensor { return data[id] }
 	wl := protocol.WeightLayout(c)
 	rows := func(l *commit.Layout, label string) []backend.Row {
 		cells, err := l.Cells(c, get)

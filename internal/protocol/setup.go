@@ -5,11 +5,11 @@ import (
 	"fmt"
 	"math/bits"
 
-	"github.com/zkllmc/zkllmc/internal/backend"
 	"github.com/zkllmc/zkllmc/internal/circuit"
 	"github.com/zkllmc/zkllmc/internal/commit"
 	"github.com/zkllmc/zkllmc/internal/field"
 	"github.com/zkllmc/zkllmc/internal/group"
+	"github.com/zkllmc/zkllmc/internal/integer"
 	"github.com/zkllmc/zkllmc/runtime/gadget"
 )
 
@@ -130,8 +130,8 @@ func (p *Piece) Proof(model []group.Affine) *Proof {
 
 // Tensors are the weights of the piece's circuit, given the cells of its rows. weight yields cells of a weight of the model, row-major,
 // from lo up to hi-1.
-func (p *Piece) Tensors(cells [][]int32, weight func(id circuit.ID, lo, hi int) ([]int64, error)) (map[circuit.ID]backend.Tensor, error) {
-	out := map[circuit.ID]backend.Tensor{}
+func (p *Piece) Tensors(cells [][]int32, weight func(id circuit.ID, lo, hi int) ([]int64, error)) (map[circuit.ID]integer.Tensor, error) {
+	out := map[circuit.ID]integer.Tensor{}
 	for _, part := range p.parts {
 		shape := p.Circuit.Tensor(part.id).Shape
 		if part.shared {
@@ -139,7 +139,7 @@ func (p *Piece) Tensors(cells [][]int32, weight func(id circuit.ID, lo, hi int) 
 			if err != nil {
 				return nil, err
 			}
-			out[part.id] = backend.Tensor{Shape: shape, V: v}
+			out[part.id] = integer.Tensor{Shape: shape, V: v}
 			continue
 		}
 		v, width := make([]int64, circuit.Size(shape)), shape[1]
@@ -148,7 +148,7 @@ func (p *Piece) Tensors(cells [][]int32, weight func(id circuit.ID, lo, hi int) 
 				v[r*width+j] = int64(x)
 			}
 		}
-		out[part.id] = backend.Tensor{Shape: shape, V: v}
+		out[part.id] = integer.Tensor{Shape: shape, V: v}
 	}
 	return out, nil
 }

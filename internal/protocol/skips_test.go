@@ -6,8 +6,8 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/zkllmc/zkllmc/internal/backend"
 	"github.com/zkllmc/zkllmc/internal/circuit"
+	"github.com/zkllmc/zkllmc/internal/integer"
 	"github.com/zkllmc/zkllmc/internal/protocol"
 	"github.com/zkllmc/zkllmc/internal/tensor"
 	"github.com/zkllmc/zkllmc/internal/veil"
@@ -19,7 +19,7 @@ type nextSum func(b *circuit.Builder, sums []circuit.ID) []circuit.Term
 // skips is a circuit of k sums, each of earlier ones, the first of a committed tensor x and its square, and its data for cells of x. The
 // last sum is what the given cells make it: a zero-check says so, and asks for it. A wave asks for it at another point, for its product
 // with a weight of zeros.
-func skips(t *testing.T, k int, next nextSum, want []int64, cells ...int64) (*circuit.Circuit, map[circuit.ID]*backend.Tensor) {
+func skips(t *testing.T, k int, next nextSum, want []int64, cells ...int64) (*circuit.Circuit, map[circuit.ID]*integer.Tensor) {
 	b := circuit.NewBuilder(circuit.Config{Name: "skips", WeightBits: 4, WitnessBits: 4})
 	x := b.Witness("x", -1, 1, 2, 2)
 	b.Lookup(b.TableOf("signs", func() [][]int64 { return [][]int64{{-1, 0, 1}} }), x)
@@ -41,15 +41,15 @@ func skips(t *testing.T, k int, next nextSum, want []int64, cells ...int64) (*ci
 	for _, v := range cells {
 		mult[v+1]++
 	}
-	data := map[circuit.ID]*backend.Tensor{
+	data := map[circuit.ID]*integer.Tensor{
 		x: {Shape: []int{2, 2}, V: cells}, w: {Shape: []int{2}, V: []int64{0, 0}}, c.Tables[0].Mult: {Shape: []int{3}, V: mult},
 	}
 	for i := range c.Tensors {
 		switch d := &c.Tensors[i]; d.Kind {
 		case circuit.Const:
-			data[d.ID] = &backend.Tensor{Shape: d.Shape, V: d.Values}
+			data[d.ID] = &integer.Tensor{Shape: d.Shape, V: d.Values}
 		case circuit.Virtual:
-			v := tensor.Eval(d.Def, func(id circuit.ID) backend.Tensor { return *data[id] }, d.Shape)
+			v := tensor.Eval(d.Def, func(id circuit.ID) integer.Tensor { return *data[id] }, d.Shape)
 			data[d.ID] = &v
 		}
 	}

@@ -8,8 +8,8 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/zkllmc/zkllmc/internal/backend"
 	"github.com/zkllmc/zkllmc/internal/circuit"
+	"github.com/zkllmc/zkllmc/internal/integer"
 )
 
 // product is a term Σ_k s[b,m]·A[b,m,k]·B[b,n,k]·r[n] with scales or without, or with B's lines as columns.
@@ -28,7 +28,7 @@ func product(batch, m, k, n int, columns, scales bool) (circuit.Term, [][]int) {
 }
 
 // each walks through the term's labels one by one: what a product is by definition. Arithmetic wraps, as everywhere in the package.
-func each(t *circuit.Term, vals []backend.Tensor, out []int64, shape []int) {
+func each(t *circuit.Term, vals []integer.Tensor, out []int64, shape []int) {
 	at := func(axes [][]int, shape, idx []int) (p int) {
 		for a, labels := range axes {
 			p = p*shape[a] + idx[labels[0]]
@@ -50,8 +50,8 @@ func each(t *circuit.Term, vals []backend.Tensor, out []int64, shape []int) {
 }
 
 // within draws integers of a range, its ends among them often.
-func within(rng *rand.Rand, lo, hi int64, shape []int) backend.Tensor {
-	t := backend.Tensor{Shape: shape, V: make([]int64, circuit.Size(shape))}
+func within(rng *rand.Rand, lo, hi int64, shape []int) integer.Tensor {
+	t := integer.Tensor{Shape: shape, V: make([]int64, circuit.Size(shape))}
 	for i := range t.V {
 		switch rng.IntN(4) {
 		case 0:
@@ -80,14 +80,14 @@ func TestProducts(t *testing.T) {
 	for i, r := range ranges {
 		for _, d := range [][4]int{{1, 1, 40, 9}, {1, 3, 33, 70}, {2, 7, 64, 6}, {1, 70, 8, 5}, {1, 5, 2*maxRun + 1, 4}, {3, 2, 16, 130}} {
 			term, shapes := product(d[0], d[1], d[2], d[3], i%2 == 1, i%3 != 0)
-			vals := []backend.Tensor{within(rng, r[0], r[1], shapes[0]), within(rng, math.MinInt16, math.MaxInt16, shapes[1])}
+			vals := []integer.Tensor{within(rng, r[0], r[1], shapes[0]), within(rng, math.MinInt16, math.MaxInt16, shapes[1])}
 			for _, s := range shapes[2:] {
 				vals = append(vals, within(rng, -1<<40, 1<<40, s))
 			}
 			shape := []int{d[0], d[1], d[3]}
 			want := make([]int64, circuit.Size(shape))
 			each(&term, vals, want, shape)
-			lookup := func(id circuit.ID) backend.Tensor { return vals[id] }
+			lookup := func(id circuit.ID) integer.Tensor { return vals[id] }
 			for _, k := range all {
 				dot, narrowPays = dotPortable, k.run != nil
 				if k.run != nil {
@@ -96,17 +96,17 @@ func TestProducts(t *testing.T) {
 				name := fmt.Sprintf("%s: %v, range %v", k.needs, d, r)
 				terms := []circuit.Term{term}
 				require.Equal(t, want, Eval(terms, lookup, shape).V, name)
-				got := backend.Tensor{Shape: shape, V: make([]int64, len(want))}
+				got := integer.Tensor{Shape: shape, V: make([]int64, len(want))}
 				packs := NewPacks(func(id circuit.ID) bool { return id == 1 })
 				for _, part := range []Range{{0, d[1] / 3}, {d[1] / 3, d[1]}} {
 					Part{Box: []Range{{0, d[0]}, part, {0, d[3]}}, Packs: packs}.Add(got, terms, lookup)
 				}
 				require.Equal(t, want, got.V, name)
-				shorter := func(id circuit.ID) backend.Tensor { // the second factor always fits
+				shorter := func(id circuit.ID) integer.Tensor { // the second factor always fits
 					if id != 1 && (id != 0 || r[0] < math.MinInt16 || r[1] > math.MaxInt16) {
 						return vals[id]
 					}
-					s := backend.Tensor{Shape: vals[id].Shape, Short: make([]int16, len(vals[id].V))}
+					s := integer.Tensor{Shape: vals[id].Shape, Short: make([]int16, len(vals[id].V))}
 					for i, x := range vals[id].V {
 						s.Short[i] = int16(x)
 					}
@@ -137,20 +137,20 @@ func TestDigits(t *testing.T) {
 func TestKnownIndices(t *testing.T) {
 	term, shapes := product(1, 6, 40, 9, false, false)
 	rng := rand.New(rand.NewPCG(7, 8))
-	vals := []backend.Tensor{within(rng, -9, 9, shapes[0]), within(rng, -9, 9, shapes[1])}
+	vals := []integer.Tensor{within(rng, -9, 9, shapes[0]), within(rng, -9, 9, shapes[1])}
 	for i := range vals[0].V {
 		if i%40 >= 25 {
 			vals[0].V[i] = 0
 		}
 	}
-	lookup := func(id circuit.ID) backend.Tensor { return vals[id] }
+	lookup := func(id circuit.ID) integer.Tensor { return vals[id] }
 	want := Eval([]circuit.Term{term}, lookup, []int{1, 6, 9})
 	for i := range vals[1].V {
 		if i%40 >= 25 {
 			vals[0].V[i%len(vals[0].V)], vals[1].V[i] = 5, 5
 		}
 	}
-	got := backend.Tensor{Shape: want.Shape, V: make([]int64, len(want.V))}
+	got := integer.Tensor{Shape: want.Shape, V: make([]int64, len(want.V))}
 	Part{Known: func(circuit.ID) []int { return []int{1, 1 << 30, 25} }}.Add(got, []circuit.Term{term}, lookup)
 	require.Equal(t, want.V, got.V)
 }
@@ -162,7 +162,7 @@ func BenchmarkProducts(b *testing.B) {
 	rng := rand.New(rand.NewPCG(5, 6))
 	for _, rows := range []int{64, 1} {
 		term, shapes := product(1, rows, 768, 3072, true, false)
-		vals := []backend.Tensor{within(rng, math.MinInt16, math.MaxInt16, shapes[0]), within(rng, math.MinInt16, math.MaxInt16, shapes[1])}
+		vals := []integer.Tensor{within(rng, math.MinInt16, math.MaxInt16, shapes[0]), within(rng, math.MinInt16, math.MaxInt16, shapes[1])}
 		shape := []int{1, rows, 3072}
 		base := 0.0
 		for i, k := range append([]kernel{{needs: "64 bits"}}, kernels()...) {
@@ -172,9 +172,9 @@ func BenchmarkProducts(b *testing.B) {
 				if rows == 1 {
 					part.Packs = NewPacks(func(id circuit.ID) bool { return id == 1 })
 				}
-				out := backend.Tensor{Shape: shape, V: make([]int64, circuit.Size(shape))}
+				out := integer.Tensor{Shape: shape, V: make([]int64, circuit.Size(shape))}
 				terms := []circuit.Term{term}
-				run := func() { part.Add(out, terms, func(id circuit.ID) backend.Tensor { return vals[id] }) }
+				run := func() { part.Add(out, terms, func(id circuit.ID) integer.Tensor { return vals[id] }) }
 				run()
 				for b.Loop() {
 					run()

@@ -9,8 +9,8 @@ import (
 	"sync"
 	"sync/atomic"
 
-	"github.com/zkllmc/zkllmc/internal/backend"
 	"github.com/zkllmc/zkllmc/internal/circuit"
+	"github.com/zkllmc/zkllmc/internal/integer"
 )
 
 // Parallel calls f for the tasks 0..n-1 on all processors and returns when all are done.
@@ -43,8 +43,8 @@ func ParallelRange(n int, f func(lo, hi int)) {
 }
 
 // Eval returns the sum of the terms as a tensor of the given shape. lookup returns the factors' tensors.
-func Eval(terms []circuit.Term, lookup func(circuit.ID) backend.Tensor, shape []int) backend.Tensor {
-	out := backend.Tensor{Shape: append([]int(nil), shape...), V: make([]int64, circuit.Size(shape))}
+func Eval(terms []circuit.Term, lookup func(circuit.ID) integer.Tensor, shape []int) integer.Tensor {
+	out := integer.Tensor{Shape: append([]int(nil), shape...), V: make([]int64, circuit.Size(shape))}
 	Part{}.Add(out, terms, lookup)
 	return out
 }
@@ -60,7 +60,7 @@ type Part struct {
 }
 
 // Add adds the part of the terms to out, which is of their whole shape.
-func (p Part) Add(out backend.Tensor, terms []circuit.Term, lookup func(circuit.ID) backend.Tensor) {
+func (p Part) Add(out integer.Tensor, terms []circuit.Term, lookup func(circuit.ID) integer.Tensor) {
 	for i := range terms {
 		t := &terms[i]
 		if t.Coef == 0 {
@@ -146,12 +146,12 @@ func (c cells) at(i int) int64 {
 
 // wide are the cells in 64 bits.
 func (c cells) wide() []int64 {
-	t := backend.Tensor{V: c.v, Short: c.short}
+	t := integer.Tensor{V: c.v, Short: c.short}
 	return t.All()
 }
 
 // newNest returns nil if there is nothing to be computed.
-func (p Part) newNest(t *circuit.Term, vals []cells, out backend.Tensor) *nest {
+func (p Part) newNest(t *circuit.Term, vals []cells, out integer.Tensor) *nest {
 	n := &nest{term: t, packs: p.Packs, coef: t.Coef, vals: vals, out: out.V, hoist: -1}
 	ranges := p.ranges(t, out.Shape)
 	if ranges == nil && p.Box != nil {

@@ -5,13 +5,13 @@ import (
 	"math/rand/v2"
 	"testing"
 
-	"github.com/zkllmc/zkllmc/internal/backend"
 	"github.com/zkllmc/zkllmc/internal/circuit"
+	"github.com/zkllmc/zkllmc/internal/integer"
 	"github.com/zkllmc/zkllmc/internal/tensor"
 )
 
 // naive is the definition of a sum of terms: all values of all labels, one by one.
-func naive(terms []circuit.Term, vals map[circuit.ID]backend.Tensor, shape []int) []int64 {
+func naive(terms []circuit.Term, vals map[circuit.ID]integer.Tensor, shape []int) []int64 {
 	out := make([]int64, circuit.Size(shape))
 	at := func(axes [][]int, shape, extents, idx []int) int {
 		p := 0
@@ -41,8 +41,8 @@ func naive(terms []circuit.Term, vals map[circuit.ID]backend.Tensor, shape []int
 	return out
 }
 
-func random(rng *rand.Rand, density float64, shape ...int) backend.Tensor {
-	t := backend.Tensor{Shape: shape, V: make([]int64, circuit.Size(shape))}
+func random(rng *rand.Rand, density float64, shape ...int) integer.Tensor {
+	t := integer.Tensor{Shape: shape, V: make([]int64, circuit.Size(shape))}
 	for i := range t.V {
 		if rng.Float64() < density {
 			t.V[i] = rng.Int64N(1<<16) - 1<<15
@@ -52,8 +52,8 @@ func random(rng *rand.Rand, density float64, shape ...int) backend.Tensor {
 }
 
 // short is a tensor in 16 bits.
-func short(t backend.Tensor) backend.Tensor {
-	s := backend.Tensor{Shape: t.Shape, Short: make([]int16, len(t.V))}
+func short(t integer.Tensor) integer.Tensor {
+	s := integer.Tensor{Shape: t.Shape, Short: make([]int16, len(t.V))}
 	for i, x := range t.V {
 		s.Short[i] = int16(x)
 	}
@@ -95,7 +95,7 @@ func TestEval(t *testing.T) {
 	for _, c := range cases {
 		t.Run(fmt.Sprintf("%s/%v", c.spec, c.density), func(t *testing.T) {
 			b := circuit.NewBuilder(circuit.Config{WeightBits: 4, WitnessBits: 4})
-			vals := map[circuit.ID]backend.Tensor{}
+			vals := map[circuit.ID]integer.Tensor{}
 			var ids []circuit.ID
 			factors := c.factors
 			if c.spec[0] == '(' {
@@ -114,7 +114,7 @@ func TestEval(t *testing.T) {
 			}
 			want := naive(terms, vals, c.shape)
 			for shorts := range 1 << min(len(ids), 3) { // which factors have 16 bits
-				got := tensor.Eval(terms, func(id circuit.ID) backend.Tensor {
+				got := tensor.Eval(terms, func(id circuit.ID) integer.Tensor {
 					if v := vals[id]; shorts>>(id%3)&1 == 0 {
 						return v
 					} else {

@@ -6,8 +6,8 @@ import (
 	"fmt"
 	"slices"
 
-	"github.com/zkllmc/zkllmc/internal/backend"
 	"github.com/zkllmc/zkllmc/internal/circuit"
+	"github.com/zkllmc/zkllmc/internal/integer"
 	"github.com/zkllmc/zkllmc/internal/tensor"
 	"github.com/zkllmc/zkllmc/internal/witness/rule"
 )
@@ -25,7 +25,7 @@ type Decoding struct {
 var errFinished = errors.New("the text is finished")
 
 // NewDecoding begins a text. The error is ErrWhole where the circuit's positions cannot be computed one after the other.
-func NewDecoding(c *circuit.Circuit, weights map[circuit.ID]backend.Tensor) (*Decoding, error) {
+func NewDecoding(c *circuit.Circuit, weights map[circuit.ID]integer.Tensor) (*Decoding, error) {
 	plan, err := planRows(c)
 	if err != nil {
 		return nil, err
@@ -34,7 +34,7 @@ func NewDecoding(c *circuit.Circuit, weights map[circuit.ID]backend.Tensor) (*De
 	d.packs = tensor.NewPacks(func(id circuit.ID) bool { return c.Tensor(id).Kind == circuit.Weight })
 	for i := range c.Tensors {
 		if t := &c.Tensors[i]; plan.follow[i] >= 0 {
-			d.g.vals[i] = &backend.Tensor{Shape: t.Shape, V: make([]int64, circuit.Size(t.Shape))}
+			d.g.vals[i] = &integer.Tensor{Shape: t.Shape, V: make([]int64, circuit.Size(t.Shape))}
 		}
 	}
 	if err := d.g.load(weights); err != nil {
@@ -53,7 +53,7 @@ func (d *Decoding) Logits() []int64 {
 }
 
 // Tensor returns a tensor as far as it is computed: zero at later positions; nil where nothing of it is.
-func (d *Decoding) Tensor(id circuit.ID) *backend.Tensor { return d.g.vals[id] }
+func (d *Decoding) Tensor(id circuit.ID) *integer.Tensor { return d.g.vals[id] }
 
 // Next appends tokens to the text. An input for which the program is not defined, or an end of the context, ends the decoding.
 func (d *Decoding) Next(ctx context.Context, tokens []int64) error {
@@ -83,7 +83,7 @@ func (d *Decoding) Next(ctx context.Context, tokens []int64) error {
 
 // Finish completes the text by the tokens of a statement, of which those that were decoded are the first, and by pads, and returns the
 // assignment: that of Generate, with the same errors. The decoding ends.
-func (d *Decoding) Finish(ctx context.Context, tokens []int64, publics func(circuit.ID) backend.Tensor, private PrivateInput) (*Assignment, error) {
+func (d *Decoding) Finish(ctx context.Context, tokens []int64, publics func(circuit.ID) integer.Tensor, private PrivateInput) (*Assignment, error) {
 	n := len(d.tokens)
 	if len(tokens) < n || !slices.Equal(tokens[:n], d.tokens) {
 		return nil, fmt.Errorf("witness of %s: the statement is about other tokens than were decoded", d.g.c.Name)
@@ -106,7 +106,7 @@ func (d *Decoding) Finish(ctx context.Context, tokens []int64, publics func(circ
 }
 
 // same takes the public tensors, and compares the rows of the tokens, which the statement may tell or not, with those that were decoded.
-func (d *Decoding) same(publics func(circuit.ID) backend.Tensor) error {
+func (d *Decoding) same(publics func(circuit.ID) integer.Tensor) error {
 	g := d.g.c.Generation
 	if given, ok := d.g.private[g.In]; g.Private && (!ok || !slices.Equal(given, d.tokens)) {
 		if !ok {
@@ -273,7 +273,7 @@ func (b *band) step(s *rowStep) error {
 	}
 	if box := b.boxOf(s.virtual); box != nil {
 		part := tensor.Part{Box: box, Known: b.known, Packs: b.packs}
-		part.Add(*b.vals[s.virtual], b.c.Tensor(s.virtual).Def, func(id circuit.ID) backend.Tensor { return *b.vals[id] })
+		part.Add(*b.vals[s.virtual], b.c.Tensor(s.virtual).Def, func(id circuit.ID) integer.Tensor { return *b.vals[id] })
 	}
 	return nil
 }

@@ -8,8 +8,8 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/zkllmc/zkllmc/internal/backend"
 	"github.com/zkllmc/zkllmc/internal/circuit"
+	"github.com/zkllmc/zkllmc/internal/integer"
 	"github.com/zkllmc/zkllmc/internal/test/witnesstest"
 	"github.com/zkllmc/zkllmc/internal/witness"
 	"github.com/zkllmc/zkllmc/runtime/gadget"
@@ -42,14 +42,14 @@ func pairs(t testing.TB, length int, columns bool, limit int64) witnesstest.Inst
 	b.Lookup(gadget.Range(b, -limit, limit), sums)
 	head := b.Weight("head", 6, vocab)
 	text.Logits(b, gadget.Rescale(b, "logits", b.Virtual("acc", []int{length, vocab}, b.Times(1, fmt.Sprintf("i,v->iv i=%d v=5", length), sums, head)), 3, -1<<14, 1<<14))
-	in := witnesstest.Instance{C: witnesstest.Finish(t, b), Weights: map[circuit.ID]backend.Tensor{}}
+	in := witnesstest.Instance{C: witnesstest.Finish(t, b), Weights: map[circuit.ID]integer.Tensor{}}
 	rng := rand.New(rand.NewPCG(3, 3))
 	for _, w := range in.C.Weights() {
 		v := make([]int64, circuit.Size(w.Shape))
 		for i := range v {
 			v[i] = w.Lo + rng.Int64N(w.Hi-w.Lo+1)
 		}
-		in.Weights[w.ID] = backend.Tensor{Shape: w.Shape, V: v}
+		in.Weights[w.ID] = integer.Tensor{Shape: w.Shape, V: v}
 	}
 	return in
 }
@@ -57,7 +57,7 @@ func pairs(t testing.TB, length int, columns bool, limit int64) witnesstest.Inst
 // about sets the public tensors of a statement about tokens.
 func about(in *witnesstest.Instance, tokens ...int64) {
 	st := &generation.Statement{Tokens: tokens, Prompt: len(tokens), Next: generation.Unclaimed}
-	in.Publics = map[circuit.ID]backend.Tensor{}
+	in.Publics = map[circuit.ID]integer.Tensor{}
 	for i := range in.C.Tensors {
 		if t := &in.C.Tensors[i]; t.Kind == circuit.Public {
 			in.Publics[t.ID] = *st.Public(in.C, t.ID)

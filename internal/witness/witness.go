@@ -12,8 +12,8 @@ import (
 	"slices"
 	"sync"
 
-	"github.com/zkllmc/zkllmc/internal/backend"
 	"github.com/zkllmc/zkllmc/internal/circuit"
+	"github.com/zkllmc/zkllmc/internal/integer"
 	"github.com/zkllmc/zkllmc/internal/tensor"
 	"github.com/zkllmc/zkllmc/internal/witness/rule"
 )
@@ -26,11 +26,11 @@ type PrivateInput map[int][]int64
 type Assignment struct {
 	c    *circuit.Circuit
 	mu   sync.Mutex
-	vals []*backend.Tensor
+	vals []*integer.Tensor
 }
 
 // Tensor returns a tensor of the circuit.
-func (a *Assignment) Tensor(id circuit.ID) *backend.Tensor {
+func (a *Assignment) Tensor(id circuit.ID) *integer.Tensor {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	t, err := a.get(id)
@@ -41,7 +41,7 @@ func (a *Assignment) Tensor(id circuit.ID) *backend.Tensor {
 }
 
 // get returns a tensor; a.mu is held.
-func (a *Assignment) get(id circuit.ID) (*backend.Tensor, error) {
+func (a *Assignment) get(id circuit.ID) (*integer.Tensor, error) {
 	if t := a.vals[id]; t != nil {
 		return t, nil
 	}
@@ -56,7 +56,7 @@ func (a *Assignment) get(id circuit.ID) (*backend.Tensor, error) {
 			}
 		}
 	}
-	v := tensor.Eval(t.Def, func(id circuit.ID) backend.Tensor { return *a.vals[id] }, t.Shape)
+	v := tensor.Eval(t.Def, func(id circuit.ID) integer.Tensor { return *a.vals[id] }, t.Shape)
 	a.vals[id] = &v
 	return &v, nil
 }
@@ -70,7 +70,7 @@ var ErrPrivate = errors.New("a private input is missing")
 // WithOverride calls f right after each witness tensor is computed; what f writes into its cells is what everything downstream is
 // honestly computed from. A hint with several results computes each from those before it, overridden. It exists for tests that
 // play a prover who lies in one place, and gives nothing that a malicious prover, who runs any code, does not have.
-func WithOverride(f func(id circuit.ID, t *backend.Tensor)) Option {
+func WithOverride(f func(id circuit.ID, t *integer.Tensor)) Option {
 	return func(g *generator) { g.override = f }
 }
 
@@ -85,7 +85,7 @@ type generator struct {
 	*Assignment
 	ctx       context.Context
 	private   PrivateInput
-	override  func(circuit.ID, *backend.Tensor)
+	override  func(circuit.ID, *integer.Tensor)
 	unchecked bool
 	unclaimed []bool // tensors whose lookups are left out; nil: none
 	counters  []counter
@@ -99,7 +99,7 @@ type counter struct {
 
 // Generate computes the assignment of a circuit. weights holds the Weight tensors, publics yields the Public ones. private is
 // needed where the circuit has a private input. The result depends on the arguments only.
-func Generate(ctx context.Context, c *circuit.Circuit, weights map[circuit.ID]backend.Tensor, publics func(circuit.ID) backend.Tensor,
+func Generate(ctx context.Context, c *circuit.Circuit, weights map[circuit.ID]integer.Tensor, publics func(circuit.ID) integer.Tensor,
 	private PrivateInput, opts ...Option) (*Assignment, error) {
 	g := newGenerator(ctx, c, private)
 	for _, o := range opts {
@@ -110,7 +110,7 @@ func Generate(ctx context.Context, c *circuit.Circuit, weights map[circuit.ID]ba
 
 // Evaluate is Generate without what compares the statement's claims about outputs with the program: the zero-checks, and lookups of what is
 // computed from the claims. It serves to learn what a statement could claim. Its assignment need not satisfy the circuit.
-func Evaluate(ctx context.Context, c *circuit.Circuit, weights map[circuit.ID]backend.Tensor, publics func(circuit.ID) backend.Tensor,
+func Evaluate(ctx context.Context, c *circuit.Circuit, weights map[circuit.ID]integer.Tensor, publics func(circuit.ID) integer.Tensor,
 	private PrivateInput) (*Assignment, error) {
 	g := newGenerator(ctx, c, private)
 	g.unclaimed = c.Claimed()
@@ -118,7 +118,7 @@ func Evaluate(ctx context.Context, c *circuit.Circuit, weights map[circuit.ID]ba
 }
 
 func newGenerator(ctx context.Context, c *circuit.Circuit, private PrivateInput) *generator {
-	g := &generator{Assignment: &Assignment{c: c, vals: make([]*backend.Tensor, len(c.Tensors))}, ctx: ctx, private: private}
+	g := &generator{Assignment: &Assignment{c: c, vals: make([]*integer.Tensor, len(c.Tensors))}, ctx: ctx, private: private}
 	g.counters = make([]counter, len(c.Tables))
 	for i := range c.Tables {
 		g.counters[i].lines = make([]int64, len(c.Tables[i].Cols[0]))
@@ -136,11 +136,11 @@ func (g *generator) run(steps ...func() error) (*Assignment, error) {
 }
 
 // load takes the constants and the weights.
-func (g *generator) load(weights map[circuit.ID]backend.Tensor) error {
+func (g *generator) load(weights map[circuit.ID]integer.Tensor) error {
 	for i := range g.c.Tensors {
 		switch t := &g.c.Tensors[i]; t.Kind {
 		case circuit.Const, circuit.Affine:
-			g.vals[i] = &backend.Tensor{Shape: t.Shape, V: t.KnownCells()}
+			g.vals[i] = &integer.Tensor{Shape: t.Shape, V: t.KnownCells()}
 		case circuit.Weight:
 			if err := g.take(t, weights[t.ID]); err != nil {
 				return err
@@ -151,13 +151,13 @@ func (g *generator) load(weights map[circuit.ID]backend.Tensor) error {
 }
 
 // publics takes the public tensors.
-func (g *generator) publics(of func(circuit.ID) backend.Tensor) error {
+func (g *generator) publics(of func(circuit.ID) integer.Tensor) error {
 	for i := range g.c.Tensors {
 		t := &g.c.Tensors[i]
 		if t.Kind != circuit.Public {
 			continue
 		}
-		var v backend.Tensor
+		var v integer.Tensor
 		if of != nil {
 			v = of(t.ID)
 		}
@@ -169,7 +169,7 @@ func (g *generator) publics(of func(circuit.ID) backend.Tensor) error {
 }
 
 // take assigns a tensor that is given.
-func (g *generator) take(t *circuit.Tensor, v backend.Tensor) error {
+func (g *generator) take(t *circuit.Tensor, v integer.Tensor) error {
 	if v.Len() != circuit.Size(t.Shape) {
 		return fmt.Errorf("%s tensor %s of shape %v has %d cells", t.Kind, t.Name, t.Shape, v.Len())
 	}
@@ -204,7 +204,7 @@ func inBounds[T int16 | int64](g *generator, t *circuit.Tensor, v []T) error {
 
 // emit assigns a witness tensor, as overridden, and returns its cells.
 func (g *generator) emit(id circuit.ID, v []int64) []int64 {
-	t := &backend.Tensor{Shape: g.c.Tensor(id).Shape, V: v}
+	t := &integer.Tensor{Shape: g.c.Tensor(id).Shape, V: v}
 	if g.override != nil {
 		g.override(id, t)
 	}

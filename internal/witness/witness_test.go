@@ -9,8 +9,8 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/zkllmc/zkllmc/internal/backend"
 	"github.com/zkllmc/zkllmc/internal/circuit"
+	"github.com/zkllmc/zkllmc/internal/integer"
 	"github.com/zkllmc/zkllmc/internal/test/witnesstest"
 	"github.com/zkllmc/zkllmc/internal/witness"
 	"github.com/zkllmc/zkllmc/runtime/gadget"
@@ -30,7 +30,7 @@ func scaled(t testing.TB, n int) (in witnesstest.Instance, x, y circuit.ID) {
 	for i := range cells {
 		cells[i] = int64(i*37%256) - 128
 	}
-	in.Weights = map[circuit.ID]backend.Tensor{x: {Shape: []int{n}, V: cells}}
+	in.Weights = map[circuit.ID]integer.Tensor{x: {Shape: []int{n}, V: cells}}
 	return in, x, y
 }
 
@@ -72,7 +72,7 @@ func TestDeterministic(t *testing.T) {
 
 func TestErrorsNameTheCell(t *testing.T) {
 	in, x, y := scaled(t, 10)
-	_, err := in.Generate(witness.WithOverride(func(id circuit.ID, v *backend.Tensor) {
+	_, err := in.Generate(witness.WithOverride(func(id circuit.ID, v *integer.Tensor) {
 		if id == y {
 			v.V[7]++
 			v.V[9]++
@@ -107,7 +107,7 @@ func TestEveryHintHasOneRule(t *testing.T) {
 	b := witnesstest.Builder()
 	x := b.Weight("x", 4, 3)
 	gadget.Rescale(b, "y", x, 1, -8, 8)
-	in := witnesstest.Instance{C: witnesstest.Finish(t, b), Weights: map[circuit.ID]backend.Tensor{x: witnesstest.Cells([]int{3}, 1, 2, 3)}}
+	in := witnesstest.Instance{C: witnesstest.Finish(t, b), Weights: map[circuit.ID]integer.Tensor{x: witnesstest.Cells([]int{3}, 1, 2, 3)}}
 	for kind := circuit.HintRescale; kind <= circuit.HintWide+1; kind++ {
 		in.C.Hints[0].Kind, in.C.Hints[0].Params = kind, nil
 		_, err := in.Generate()
@@ -175,7 +175,7 @@ func TestSearchedTable(t *testing.T) {
 // TestChecker has the naive checker refuse wrong multiplicities, zeros and virtual cells.
 func TestChecker(t *testing.T) {
 	in, _, y := scaled(t, 10)
-	a, err := in.Generate(witness.WithoutChecks(), witness.WithOverride(func(id circuit.ID, v *backend.Tensor) {
+	a, err := in.Generate(witness.WithoutChecks(), witness.WithOverride(func(id circuit.ID, v *integer.Tensor) {
 		if in.C.Tensor(id).Mult {
 			v.V[1]++
 		}
@@ -211,14 +211,14 @@ func BenchmarkGenerate(b *testing.B) {
 	x, w := cb.Weight("x", 16, 64, 768), cb.Weight("w", 8, 768, 3072)
 	v := cb.Virtual("v", []int{64, 3072}, cb.Times(1, "tk,kj->tj t=64 k=768 j=3072", x, w))
 	gadget.Rescale(cb, "y", v, 14, -1<<15, 1<<15-1)
-	in := witnesstest.Instance{C: witnesstest.Finish(b, cb), Weights: map[circuit.ID]backend.Tensor{}}
+	in := witnesstest.Instance{C: witnesstest.Finish(b, cb), Weights: map[circuit.ID]integer.Tensor{}}
 	for _, id := range []circuit.ID{x, w} {
 		t := in.C.Tensor(id)
 		cells := make([]int64, circuit.Size(t.Shape))
 		for i := range cells {
 			cells[i] = t.Lo + int64(i)*40503%(t.Hi-t.Lo+1)
 		}
-		in.Weights[id] = backend.Tensor{Shape: t.Shape, V: cells}
+		in.Weights[id] = integer.Tensor{Shape: t.Shape, V: cells}
 	}
 	for b.Loop() {
 		if _, err := in.Generate(); err != nil {

@@ -7,9 +7,9 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/zkllmc/zkllmc/internal/backend"
 	"github.com/zkllmc/zkllmc/internal/circuit"
 	"github.com/zkllmc/zkllmc/internal/field"
+	"github.com/zkllmc/zkllmc/internal/integer"
 	"github.com/zkllmc/zkllmc/internal/tables"
 	"github.com/zkllmc/zkllmc/internal/test/witnesstest"
 	"github.com/zkllmc/zkllmc/internal/witness"
@@ -36,9 +36,9 @@ func newWide(b *circuit.Builder, n, xbits, ybits, shift int, base int64) wide {
 }
 
 // weights makes weights that give random and extreme values, and returns these.
-func (w wide) weights(rng *rand.Rand, c *circuit.Circuit) (map[circuit.ID]backend.Tensor, []int64) {
+func (w wide) weights(rng *rand.Rand, c *circuit.Circuit) (map[circuit.ID]integer.Tensor, []int64) {
 	n := c.Tensor(w.v).Shape[0]
-	m := map[circuit.ID]backend.Tensor{}
+	m := map[circuit.ID]integer.Tensor{}
 	v := make([]int64, n)
 	for _, id := range []circuit.ID{w.x, w.y} {
 		t := c.Tensor(id)
@@ -56,7 +56,7 @@ func (w wide) weights(rng *rand.Rand, c *circuit.Circuit) (map[circuit.ID]backen
 				cells[i] = t.Lo + rng.Int64N(t.Hi-t.Lo+1)
 			}
 		}
-		m[id] = backend.Tensor{Shape: t.Shape, V: cells}
+		m[id] = integer.Tensor{Shape: t.Shape, V: cells}
 	}
 	for i := range v {
 		v[i] = m[w.x].V[i]<<w.shift + m[w.y].V[i] + w.base
@@ -187,7 +187,7 @@ func TestRemainderAlone(t *testing.T) {
 	b := witnesstest.Builder()
 	x := b.Weight("x", 8, 1)
 	y := gadget.Rescale(b, "y", x, 4, -8, 8)
-	in := witnesstest.Instance{C: witnesstest.Finish(t, b), Weights: map[circuit.ID]backend.Tensor{x: witnesstest.Cells([]int{1}, 37)}}
+	in := witnesstest.Instance{C: witnesstest.Finish(t, b), Weights: map[circuit.ID]integer.Tensor{x: witnesstest.Cells([]int{1}, 37)}}
 	a := in.Honest(t)
 	p := field.Modulus()
 	inv := new(big.Int).ModInverse(big.NewInt(16), p)
@@ -386,7 +386,7 @@ func TestRsqrtFraction(t *testing.T) {
 	x := b.Weight("x", 4, 1)
 	s := b.Virtual("s", []int{1}, circuit.Product(b, 1, x, x), circuit.Ones(3, []int{1}))
 	gadget.Rsqrt(b, "r", s, 101, 1)
-	in := witnesstest.Instance{C: witnesstest.Finish(t, b), Weights: map[circuit.ID]backend.Tensor{x: witnesstest.Cells([]int{1}, 0)}}
+	in := witnesstest.Instance{C: witnesstest.Finish(t, b), Weights: map[circuit.ID]integer.Tensor{x: witnesstest.Cells([]int{1}, 0)}}
 	a := in.Honest(t)
 	p := field.Modulus()
 	lie := new(big.Int).ModInverse(big.NewInt(2), p)
@@ -432,7 +432,7 @@ func TestLimbs(t *testing.T) {
 			x, y int64
 			ok   bool
 		}{{0, 1, true}, {0, 0, true}, {0, -1, false}, {1<<15 - 1, 1<<15 - 1, n >= 31}, {-1, 0, false}, {1, -1, n >= 16}, {1, 0, n >= 17}} {
-			in.Weights = map[circuit.ID]backend.Tensor{x: witnesstest.Cells([]int{3}, 0, 0, c.x), y: witnesstest.Cells([]int{3}, 0, 1, c.y)}
+			in.Weights = map[circuit.ID]integer.Tensor{x: witnesstest.Cells([]int{3}, 0, 0, c.x), y: witnesstest.Cells([]int{3}, 0, 1, c.y)}
 			a, err := in.Generate()
 			if (err == nil) != c.ok {
 				t.Errorf("%d·2^16 + %d in %d bits: %v", c.x, c.y, n, err)
@@ -453,7 +453,7 @@ func TestEmbedPrivate(t *testing.T) {
 	text.Logits(b, b.Virtual("logits", []int{3, 5}, b.Times(1, "td,vd->tv t=3 d=2 v=5", e, w)))
 	c := witnesstest.Finish(t, b)
 	in := witnesstest.Instance{C: c, Private: generation.PrivateInput(c, []int64{4, 2}),
-		Weights: map[circuit.ID]backend.Tensor{w: witnesstest.Cells([]int{5, 2}, 1, 2, 3, 4, 5, 6, 7, 8, -9, -10)}, Publics: map[circuit.ID]backend.Tensor{}}
+		Weights: map[circuit.ID]integer.Tensor{w: witnesstest.Cells([]int{5, 2}, 1, 2, 3, 4, 5, 6, 7, 8, -9, -10)}, Publics: map[circuit.ID]integer.Tensor{}}
 	for i := range c.Tensors {
 		switch c.Tensors[i].View {
 		case circuit.Known:
@@ -488,8 +488,8 @@ func reveal(t *testing.T, what circuit.Reveal, logits []int64, publics map[circu
 	l := b.Weight("logits", 8, 3, 4)
 	text.Logits(b, l)
 	b.Lookup(gadget.Range(b, -128, 127), l)
-	in := witnesstest.Instance{C: witnesstest.Finish(t, b), Publics: map[circuit.ID]backend.Tensor{},
-		Weights: map[circuit.ID]backend.Tensor{l: witnesstest.Cells([]int{3, 4}, logits...), table: witnesstest.Cells([]int{4, 1}, 0, 1, -1, -2)}}
+	in := witnesstest.Instance{C: witnesstest.Finish(t, b), Publics: map[circuit.ID]integer.Tensor{},
+		Weights: map[circuit.ID]integer.Tensor{l: witnesstest.Cells([]int{3, 4}, logits...), table: witnesstest.Cells([]int{4, 1}, 0, 1, -1, -2)}}
 	publics[circuit.OneHot] = []int64{1, 0, 0, 0, 0, 1, 0, 0, 0, 0, 0, 1}
 	for i := range in.C.Tensors {
 		if tt := &in.C.Tensors[i]; tt.Kind == circuit.Public {
@@ -544,8 +544,8 @@ func TestWideArgmax(t *testing.T) {
 	x := b.Weight("x", 16, 1, 3)
 	l := b.Virtual("logits", []int{1, 3}, circuit.Scaled(b, 1<<10, x))
 	gadget.Output(b, circuit.Port{Name: "logits", Kind: circuit.Integers, Reveal: circuit.Argmax}, l)
-	in := witnesstest.Instance{C: witnesstest.Finish(t, b), Publics: map[circuit.ID]backend.Tensor{},
-		Weights: map[circuit.ID]backend.Tensor{x: witnesstest.Cells([]int{1, 3}, -1<<15, 1<<15-1, 1<<15-1)}}
+	in := witnesstest.Instance{C: witnesstest.Finish(t, b), Publics: map[circuit.ID]integer.Tensor{},
+		Weights: map[circuit.ID]integer.Tensor{x: witnesstest.Cells([]int{1, 3}, -1<<15, 1<<15-1, 1<<15-1)}}
 	for pick := range 3 {
 		for i := range in.C.Tensors {
 			switch tt := &in.C.Tensors[i]; tt.View {
@@ -609,7 +609,7 @@ func TestMax(t *testing.T) {
 	for i := range int64(n) {
 		xs, ys = append(xs, i/16-4), append(ys, i%16-8)
 	}
-	in.Weights = map[circuit.ID]backend.Tensor{x: witnesstest.Cells([]int{n}, xs...), y: witnesstest.Cells([]int{n}, ys...)}
+	in.Weights = map[circuit.ID]integer.Tensor{x: witnesstest.Cells([]int{n}, xs...), y: witnesstest.Cells([]int{n}, ys...)}
 	a := in.Honest(t)
 	for i, got := range a.Tensor(m).V {
 		if got != max(xs[i], ys[i]) {

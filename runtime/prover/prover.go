@@ -12,6 +12,7 @@ import (
 	"github.com/zkllmc/zkllmc/internal/circuit"
 	"github.com/zkllmc/zkllmc/internal/engine"
 	"github.com/zkllmc/zkllmc/internal/format"
+	"github.com/zkllmc/zkllmc/internal/integer"
 	"github.com/zkllmc/zkllmc/runtime/statement"
 	"github.com/zkllmc/zkllmc/runtime/statement/function"
 	"github.com/zkllmc/zkllmc/runtime/verifier"
@@ -70,9 +71,9 @@ func Setup(ctx context.Context, f *circuit.Family, weights []byte, o Options) (*
 // EncodeWeights makes the weights file of a family that no compiler made, from the cells of every weight tensor by name, in row-major
 // order.
 func EncodeWeights(f *circuit.Family, weights map[string][]int64) ([]byte, error) {
-	tensors := map[circuit.ID]backend.Tensor{}
+	tensors := map[circuit.ID]integer.Tensor{}
 	for _, t := range f.Shortest().Weights() {
-		tensors[t.ID] = backend.Tensor{Shape: t.Shape, V: weights[t.Name]}
+		tensors[t.ID] = integer.Tensor{Shape: t.Shape, V: weights[t.Name]}
 	}
 	return format.EncodeWeights(f, tensors)
 }

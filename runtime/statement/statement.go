@@ -8,12 +8,12 @@
 package statement
 
 import (
-	"github.com/zkllmc/zkllmc/internal/backend"
 	"github.com/zkllmc/zkllmc/internal/circuit"
 	"github.com/zkllmc/zkllmc/internal/field"
 	"github.com/zkllmc/zkllmc/internal/format"
 	"github.com/zkllmc/zkllmc/internal/format/ints"
 	"github.com/zkllmc/zkllmc/internal/format/stated"
+	"github.com/zkllmc/zkllmc/internal/integer"
 )
 
 // Statement is the public part of a proof.
@@ -29,7 +29,7 @@ type Statement interface {
 	// Bytes is the canonical encoding, which proofs absorb and which follows the header in a file: first the kind's number.
 	Bytes() []byte
 	// Public returns the cells of a public tensor, for the prover.
-	Public(c *circuit.Circuit, id circuit.ID) *backend.Tensor
+	Public(c *circuit.Circuit, id circuit.ID) *integer.Tensor
 	// Eval evaluates the MLE of a public tensor, for the verifier.
 	Eval(c *circuit.Circuit, id circuit.ID, point []field.Element) field.Element
 }

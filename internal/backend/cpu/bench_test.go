@@ -10,6 +10,7 @@ import (
 	"github.com/zkllmc/zkllmc/internal/backend/cpu"
 	"github.com/zkllmc/zkllmc/internal/field"
 	"github.com/zkllmc/zkllmc/internal/group"
+	"github.com/zkllmc/zkllmc/internal/integer"
 	"github.com/zkllmc/zkllmc/internal/test/conformance"
 )
 
@@ -132,12 +133,12 @@ func BenchmarkSumcheck(b *testing.B) {
 	})
 }
 
-func tensor(s *conformance.Source, bits int, shape ...int) *backend.Tensor {
+func tensor(s *conformance.Source, bits int, shape ...int) *integer.Tensor {
 	n := 1
 	for _, d := range shape {
 		n *= d
 	}
-	return &backend.Tensor{Shape: shape, V: s.Ints(n, bits)}
+	return &integer.Tensor{Shape: shape, V: s.Ints(n, bits)}
 }
 
 func BenchmarkEvalMany(b *testing.B) {

@@ -6,11 +6,12 @@ import (
 
 	"github.com/zkllmc/zkllmc/internal/backend"
 	"github.com/zkllmc/zkllmc/internal/field"
+	"github.com/zkllmc/zkllmc/internal/integer"
 )
 
 // evaluation is one Eval: the cells in runs, each folded with the same weights over the lower axes, the results with high.
 type evaluation struct {
-	t         *backend.Tensor
+	t         *integer.Tensor
 	low, high *axisTable
 	sums      vec // one per run
 }

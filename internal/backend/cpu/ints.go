@@ -3,8 +3,8 @@ package cpu
 import (
 	"math/bits"
 
-	"github.com/zkllmc/zkllmc/internal/backend"
 	"github.com/zkllmc/zkllmc/internal/field"
+	"github.com/zkllmc/zkllmc/internal/integer"
 )
 
 // Sums of integers times field elements. The Montgomery form is linear: the sum's is Σ v_i·m_i with m_i that of element i, an integer sum
@@ -101,7 +101,7 @@ func dotInts[T integers](cells []T, w *weights) field.Element {
 }
 
 // dotTensor is dotInts for the cells of a tensor from lo up to hi-1.
-func dotTensor(t *backend.Tensor, lo, hi int, w *weights) field.Element {
+func dotTensor(t *integer.Tensor, lo, hi int, w *weights) field.Element {
 	if t.V == nil {
 		return dotInts(t.Short[lo:hi], w)
 	}

@@ -6,6 +6,7 @@ import (
 
 	"github.com/zkllmc/zkllmc/internal/backend"
 	"github.com/zkllmc/zkllmc/internal/field"
+	"github.com/zkllmc/zkllmc/internal/integer"
 )
 
 // label is a backend.Weights after neighbours were merged: a variable (shift ≥ 0) or folded.
@@ -104,7 +105,7 @@ func divide(labels []label) (vars, folds []label) {
 
 // Partial treats the last label by itself, since its cells are neighbours: if it is folded, every row is an inner product; if it
 // is a variable, rows are added up with weights.
-func (b *processor) Partial(t *backend.Tensor, in []backend.Weights, bits int) []field.Element {
+func (b *processor) Partial(t *integer.Tensor, in []backend.Weights, bits int) []field.Element {
 	labels, factor := mergeLabels(in)
 	cells := 1
 	for _, l := range labels {
@@ -134,7 +135,7 @@ func (b *processor) Partial(t *backend.Tensor, in []backend.Weights, bits int) [
 }
 
 // foldLast computes the inner products of all rows, then folds the other labels of what is a field tensor now.
-func (b *processor) foldLast(out vec, t *backend.Tensor, last *label, vars, folds []label) {
+func (b *processor) foldLast(out vec, t *integer.Tensor, last *label, vars, folds []label) {
 	n := last.extent
 	rows := make(vec, t.Len()/n)
 	w := newWeights(last.fold)

@@ -9,6 +9,7 @@ import (
 	"github.com/zkllmc/zkllmc/internal/backend"
 	"github.com/zkllmc/zkllmc/internal/field"
 	"github.com/zkllmc/zkllmc/internal/group"
+	"github.com/zkllmc/zkllmc/internal/integer"
 )
 
 // definition has no state: everything is recomputed from the arguments.
@@ -62,7 +63,7 @@ func (definition) EvalMany(evals []backend.Eval) []field.Element {
 }
 
 // Partial multiplies every cell by its weights and adds it where its variable labels point.
-func (definition) Partial(t *backend.Tensor, labels []backend.Weights, bits int) []field.Element {
+func (definition) Partial(t *integer.Tensor, labels []backend.Weights, bits int) []field.Element {
 	shape := make([]int, len(labels))
 	for i, l := range labels {
 		shape[i] = l.Extent
@@ -162,7 +163,7 @@ func eqTable(s []field.Element) []field.Element {
 }
 
 // pad writes a tensor into the table of its MLE: every axis filled with zeros to a power of two.
-func pad(t *backend.Tensor) []field.Element {
+func pad(t *integer.Tensor) []field.Element {
 	size := 1
 	for _, d := range t.Shape {
 		size <<= log2(d)

@@ -10,8 +10,8 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
-	"github.com/zkllmc/zkllmc/internal/backend"
 	"github.com/zkllmc/zkllmc/internal/circuit"
+	"github.com/zkllmc/zkllmc/internal/integer"
 	"github.com/zkllmc/zkllmc/internal/test/witnesstest"
 	"github.com/zkllmc/zkllmc/internal/veil"
 	"github.com/zkllmc/zkllmc/internal/witness"
@@ -64,10 +64,10 @@ func spread(n, k int) []int {
 }
 
 // changed returns the weights with one cell changed.
-func (u *subject) changed(id circuit.ID, cell int, d int64) map[circuit.ID]backend.Tensor {
-	out := map[circuit.ID]backend.Tensor{}
+func (u *subject) changed(id circuit.ID, cell int, d int64) map[circuit.ID]integer.Tensor {
+	out := map[circuit.ID]integer.Tensor{}
 	for k, w := range u.weights {
-		out[k] = backend.Tensor{Shape: w.Shape, V: append([]int64(nil), w.V...)}
+		out[k] = integer.Tensor{Shape: w.Shape, V: append([]int64(nil), w.V...)}
 	}
 	out[id].V[cell] += d
 	return out

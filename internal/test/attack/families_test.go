@@ -8,11 +8,11 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/zkllmc/zkllmc/internal/backend"
 	"github.com/zkllmc/zkllmc/internal/circuit"
 	"github.com/zkllmc/zkllmc/internal/engine"
 	"github.com/zkllmc/zkllmc/internal/format"
 	"github.com/zkllmc/zkllmc/internal/group"
+	"github.com/zkllmc/zkllmc/internal/integer"
 	"github.com/zkllmc/zkllmc/internal/protocol"
 	"github.com/zkllmc/zkllmc/internal/test/kit"
 	"github.com/zkllmc/zkllmc/internal/veil"
@@ -54,7 +54,7 @@ func setUp(t testing.TB, members ...*circuit.Circuit) *kin {
 	require.NoError(t, err)
 	ctx, o := context.Background(), engine.Options{Backend: processor}
 	k := &kin{f: f}
-	weights := map[circuit.ID]backend.Tensor{members[0].Weights()[0].ID: {Shape: []int{4, 4}, V: make([]int64, 16)}}
+	weights := map[circuit.ID]integer.Tensor{members[0].Weights()[0].ID: {Shape: []int{4, 4}, V: make([]int64, 16)}}
 	k.key, k.vk, err = engine.Setup(ctx, f, weights, o)
 	require.NoError(t, err)
 	accepted, err := verifier.ReadKey(ctx, f, generation.Kind, k.vk)

@@ -13,6 +13,7 @@ import (
 	"github.com/zkllmc/zkllmc/internal/commit"
 	"github.com/zkllmc/zkllmc/internal/field"
 	"github.com/zkllmc/zkllmc/internal/group"
+	"github.com/zkllmc/zkllmc/internal/integer"
 	"github.com/zkllmc/zkllmc/internal/witness"
 	"github.com/zkllmc/zkllmc/runtime/gadget"
 )
@@ -70,10 +71,10 @@ func (b *fieldCells) FoldRows(rows []backend.Row, coef []field.Element, width in
 }
 
 // units calls f for the field cells of a tensor, each with the tensor that is one there and zero elsewhere.
-func (b *fieldCells) units(v []int64, f func(unit *backend.Tensor, delta field.Element)) {
+func (b *fieldCells) units(v []int64, f func(unit *integer.Tensor, delta field.Element)) {
 	for _, c := range b.cells {
 		if c.in(v) {
-			unit := &backend.Tensor{Shape: c.shape, V: make([]int64, len(v))}
+			unit := &integer.Tensor{Shape: c.shape, V: make([]int64, len(v))}
 			unit.V[c.cell] = 1
 			f(unit, c.delta)
 		}
@@ -83,7 +84,7 @@ func (b *fieldCells) units(v []int64, f func(unit *backend.Tensor, delta field.E
 func (b *fieldCells) EvalMany(evals []backend.Eval) []field.Element {
 	out := b.Backend.EvalMany(evals)
 	for i := range evals {
-		b.units(evals[i].T.V, func(unit *backend.Tensor, delta field.Element) {
+		b.units(evals[i].T.V, func(unit *integer.Tensor, delta field.Element) {
 			v := b.Backend.EvalMany([]backend.Eval{{T: unit, Point: evals[i].Point}})
 			out[i] = plus(out[i], mul(v[0], delta))
 		})
@@ -91,9 +92,9 @@ func (b *fieldCells) EvalMany(evals []backend.Eval) []field.Element {
 	return out
 }
 
-func (b *fieldCells) Partial(t *backend.Tensor, labels []backend.Weights, bits int) []field.Element {
+func (b *fieldCells) Partial(t *integer.Tensor, labels []backend.Weights, bits int) []field.Element {
 	out := b.Backend.Partial(t, labels, bits)
-	b.units(t.V, func(unit *backend.Tensor, delta field.Element) {
+	b.units(t.V, func(unit *integer.Tensor, delta field.Element) {
 		for i, v := range b.Backend.Partial(unit, labels, bits) {
 			out[i] = plus(out[i], mul(v, delta))
 		}
@@ -143,12 +144,12 @@ func (u *subject) locate(t testing.TB, id circuit.ID, cell int) (row, col int) {
 // place returns where a layout puts a cell, by laying out tensors that are zero but for it.
 func (u *subject) place(t testing.TB, kind circuit.Kind, bits int, id circuit.ID, cell int) (row, col int) {
 	t.Helper()
-	zero := map[circuit.ID]*backend.Tensor{}
+	zero := map[circuit.ID]*integer.Tensor{}
 	for i := range u.c.Tensors {
-		zero[circuit.ID(i)] = &backend.Tensor{Shape: u.c.Tensors[i].Shape, V: make([]int64, circuit.Size(u.c.Tensors[i].Shape))}
+		zero[circuit.ID(i)] = &integer.Tensor{Shape: u.c.Tensors[i].Shape, V: make([]int64, circuit.Size(u.c.Tensors[i].Shape))}
 	}
 	zero[id].V[cell] = 1
-	rows, err := commit.NewLayout(u.c, kind, bits).Cells(u.c, func(id circuit.ID) *backend.Tensor { return zero[id] })
+	rows, err := commit.NewLayout(u.c, kind, bits).Cells(u.c, func(id circuit.ID) *integer.Tensor { return zero[id] })
 	require.NoError(t, err)
 	for r := range rows {
 		for c := range rows[r] {

@@ -7,9 +7,9 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/zkllmc/zkllmc/internal/backend"
 	"github.com/zkllmc/zkllmc/internal/circuit"
 	"github.com/zkllmc/zkllmc/internal/commit"
+	"github.com/zkllmc/zkllmc/internal/integer"
 	"github.com/zkllmc/zkllmc/internal/protocol"
 	"github.com/zkllmc/zkllmc/internal/witness"
 )
@@ -399,7 +399,7 @@ func committedTensorChanged(t testing.TB, u *subject) (out []named) {
 
 // One cell of one weight is another one than was committed to; and all weights are.
 func wrongWeights(_ testing.TB, u *subject) (out []named) {
-	other := map[circuit.ID]backend.Tensor{}
+	other := map[circuit.ID]integer.Tensor{}
 	for _, id := range protocol.WeightIDs(u.c) {
 		c, w := u.c.Tensor(id), u.weights[id]
 		for _, cell := range spread(len(w.V), 2) {
@@ -409,7 +409,7 @@ func wrongWeights(_ testing.TB, u *subject) (out []named) {
 			}
 			out = append(out, named{what: fmt.Sprintf("%s[%d] off by %d", c.Name, cell, d), lie: lie{weights: u.changed(id, cell, d)}})
 		}
-		other[id] = backend.Tensor{Shape: w.Shape, V: slices.Clone(w.V)}
+		other[id] = integer.Tensor{Shape: w.Shape, V: slices.Clone(w.V)}
 		slices.Reverse(other[id].V)
 	}
 	out = u.first(2, out)

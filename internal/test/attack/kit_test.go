@@ -18,6 +18,7 @@ import (
 	"github.com/zkllmc/zkllmc/internal/engine"
 	"github.com/zkllmc/zkllmc/internal/format"
 	"github.com/zkllmc/zkllmc/internal/group"
+	"github.com/zkllmc/zkllmc/internal/integer"
 	"github.com/zkllmc/zkllmc/internal/protocol"
 	"github.com/zkllmc/zkllmc/internal/test/kit"
 	"github.com/zkllmc/zkllmc/internal/test/witnesstest"
@@ -49,7 +50,7 @@ type spec struct {
 // subject is a circuit with a committed model and a true statement about it.
 type subject struct {
 	c       *circuit.Circuit
-	weights map[circuit.ID]backend.Tensor
+	weights map[circuit.ID]integer.Tensor
 	key     *engine.Key
 	vkBytes []byte
 	vk      *verifier.Key
@@ -159,7 +160,7 @@ func (u *subject) forgetting(t testing.TB, c *circuit.Circuit) *subject {
 }
 
 // fill makes the weights of a circuit.
-func fill(c *circuit.Circuit, given map[string][]int64) map[circuit.ID]backend.Tensor {
+func fill(c *circuit.Circuit, given map[string][]int64) map[circuit.ID]integer.Tensor {
 	out := kit.Weights(c, 1, 2)
 	for id, w := range out {
 		copy(w.V, given[c.Tensor(id).Name])
@@ -171,7 +172,7 @@ func fill(c *circuit.Circuit, given map[string][]int64) map[circuit.ID]backend.T
 type lie struct {
 	override  func(name string, v []int64)                   // changes witness tensors; all that follows is computed from the change
 	circuit   *circuit.Circuit                               // the program the prover runs instead, with the same tensors
-	weights   map[circuit.ID]backend.Tensor                  // the weights it runs it with
+	weights   map[circuit.ID]integer.Tensor                  // the weights it runs it with
 	input     statement.Statement                            // the input it runs it on
 	private   witness.PrivateInput                           // the hidden input it runs it on
 	edit      func(a *witness.Assignment)                    // changes cells after the program ran
@@ -200,9 +201,9 @@ func (u *subject) generate(l lie) (*witness.Assignment, error) {
 	}
 	opts := []witness.Option{witness.WithoutChecks()}
 	if l.override != nil {
-		opts = append(opts, witness.WithOverride(func(id circuit.ID, v *backend.Tensor) { l.override(c.Tensor(id).Name, v.V) }))
+		opts = append(opts, witness.WithOverride(func(id circuit.ID, v *integer.Tensor) { l.override(c.Tensor(id).Name, v.V) }))
 	}
-	publics := func(id circuit.ID) backend.Tensor { return *st.Public(c, id) }
+	publics := func(id circuit.ID) integer.Tensor { return *st.Public(c, id) }
 	a, err := witness.Generate(context.Background(), c, weights, publics, private, opts...)
 	if err == nil && l.edit != nil {
 		l.edit(a)

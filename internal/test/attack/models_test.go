@@ -10,8 +10,8 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/zkllmc/zkllmc/compiler"
-	"github.com/zkllmc/zkllmc/internal/backend"
 	"github.com/zkllmc/zkllmc/internal/circuit"
+	"github.com/zkllmc/zkllmc/internal/integer"
 	"github.com/zkllmc/zkllmc/internal/protocol"
 	"github.com/zkllmc/zkllmc/runtime/statement"
 	"github.com/zkllmc/zkllmc/runtime/statement/generation"
@@ -58,9 +58,9 @@ func realSubject(t testing.TB, m trained) *subject {
 		}
 		r, err := compiler.Analyse(context.Background(), path, m.cfg)
 		require.NoError(t, err)
-		u := &subject{c: r.Circuit, weights: map[circuit.ID]backend.Tensor{}, big: true}
+		u := &subject{c: r.Circuit, weights: map[circuit.ID]integer.Tensor{}, big: true}
 		for i, id := range protocol.WeightIDs(u.c) {
-			u.weights[id] = backend.Tensor{Shape: r.Weights[i].Shape, V: r.Weights[i].Values}
+			u.weights[id] = integer.Tensor{Shape: r.Weights[i].Shape, V: r.Weights[i].Values}
 		}
 		u.commit(t)
 		u.st = u.greedy(t, m.prompt, m.answer)

@@ -17,6 +17,7 @@ import (
 	"github.com/zkllmc/zkllmc/internal/engine"
 	"github.com/zkllmc/zkllmc/internal/format"
 	"github.com/zkllmc/zkllmc/internal/group"
+	"github.com/zkllmc/zkllmc/internal/integer"
 	"github.com/zkllmc/zkllmc/internal/protocol"
 	"github.com/zkllmc/zkllmc/internal/test/kit"
 	"github.com/zkllmc/zkllmc/internal/test/witnesstest"
@@ -226,7 +227,7 @@ func (u *subject) setUpWith(t testing.TB, id circuit.ID, cell int, worth int64) 
 	honest := u.tensors(t, piece, u.weights)
 	was := u.weights[id].V[cell]
 	changed := maps.Clone(u.weights)
-	changed[id] = backend.Tensor{Shape: changed[id].Shape, V: slices.Clone(changed[id].V)}
+	changed[id] = integer.Tensor{Shape: changed[id].Shape, V: slices.Clone(changed[id].V)}
 	changed[id].V[cell]++
 	at := fieldCell{delta: fraction(worth-was, 1), row: row - piece.Rows.From, col: col, cell: -1}
 	for of, v := range u.tensors(t, piece, changed) { // where the cell is among the tensors of the piece
@@ -246,7 +247,7 @@ func (u *subject) setUpWith(t testing.TB, id circuit.ID, cell int, worth int64) 
 }
 
 // tensors are what a piece of the range proof is about.
-func (u *subject) tensors(t testing.TB, piece *protocol.Piece, weights map[circuit.ID]backend.Tensor) map[circuit.ID]backend.Tensor {
+func (u *subject) tensors(t testing.TB, piece *protocol.Piece, weights map[circuit.ID]integer.Tensor) map[circuit.ID]integer.Tensor {
 	cellsOf := func(id circuit.ID, lo, hi int) ([]int64, error) { return weights[id].V[lo:hi], nil }
 	rows, err := protocol.WeightLayout(u.c).CellsOf(u.c, piece.Rows, cellsOf)
 	require.NoError(t, err)
@@ -260,8 +261,8 @@ func rejectWeightOutOfRange(t *testing.T) {
 	u := stage(t, "copy")
 	id := u.id(t, "x")
 	require.NoError(t, u.readKeyWith(t, id, 0, u.weights[id].V[0]))
-	w := backend.Tensor{Shape: u.c.Tensor(id).Shape, V: []int64{8, 7, 1}}
-	_, _, err := engine.Setup(context.Background(), circuit.Single(u.c), map[circuit.ID]backend.Tensor{id: w}, engine.Options{Backend: processor})
+	w := integer.Tensor{Shape: u.c.Tensor(id).Shape, V: []int64{8, 7, 1}}
+	_, _, err := engine.Setup(context.Background(), circuit.Single(u.c), map[circuit.ID]integer.Tensor{id: w}, engine.Options{Backend: processor})
 	require.Error(t, err)
 }
 
@@ -315,12 +316,12 @@ func rejectWrongSkipConnection(t *testing.T) {
 // gaps lists the cells of all rows that hold no cell of a tensor: gaps of shared rows, tails of chunks, the rest of rows.
 func (u *subject) gaps(t testing.TB) (free [][2]int) {
 	layout := commit.NewLayout(u.c, circuit.Witness, u.c.WitnessBits)
-	ones, err := layout.Cells(u.c, func(id circuit.ID) *backend.Tensor {
+	ones, err := layout.Cells(u.c, func(id circuit.ID) *integer.Tensor {
 		v := make([]int64, circuit.Size(u.c.Tensor(id).Shape))
 		for i := range v {
 			v[i] = 1
 		}
-		return &backend.Tensor{Shape: u.c.Tensor(id).Shape, V: v}
+		return &integer.Tensor{Shape: u.c.Tensor(id).Shape, V: v}
 	})
 	require.NoError(t, err)
 	for r := range ones {

@@ -37,7 +37,7 @@ func compareArguments(t *testing.T, s *Source, ref, cand backend.Backend, n int,
 		a.Fold(x)
 		b.Fold(x)
 		equal(t, "rest", a.Rest(), b.Rest())
-		p = ref.MSM([]group.Affine{p, lb, rb}, []field.Element{x, mul(x, x), integer(1)})
+		p = ref.MSM([]group.Affine{p, lb, rb}, []field.Element{x, mul(x, x), small(1)})
 		u, l, g = foldAll(ref, u, l, g, x)
 		equal(t, "folded vector", u, b.Rest())
 		equalPoints(t, "P'", []group.Affine{commitment(ref, u, l, g, base)}, []group.Affine{p})
@@ -48,10 +48,10 @@ func compareArguments(t *testing.T, s *Source, ref, cand backend.Backend, n int,
 func (s *Source) challenge(short bool) field.Element {
 	switch {
 	case s.Intn(6) == 0:
-		return integer(int64(1 - 2*s.Intn(2)))
+		return small(int64(1 - 2*s.Intn(2)))
 	case short:
-		x := integer(s.Int63() | 1)
-		return add(mul(x, x), integer(5))
+		x := small(s.Int63() | 1)
+		return add(mul(x, x), small(5))
 	}
 	return s.Element()
 }
@@ -71,7 +71,7 @@ func foldAll(ref backend.Backend, u, l []field.Element, g []group.Affine, x fiel
 	for i := range h {
 		nu = append(nu, add(mul(x, u[i]), u[h+i]))
 		nl = append(nl, add(l[i], mul(x, l[h+i])))
-		ng = append(ng, ref.MSM([]group.Affine{g[i], g[h+i]}, []field.Element{integer(1), x}))
+		ng = append(ng, ref.MSM([]group.Affine{g[i], g[h+i]}, []field.Element{small(1), x}))
 	}
 	return nu, nl, ng
 }

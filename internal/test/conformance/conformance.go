@@ -120,7 +120,7 @@ func add(a, b field.Element) field.Element { a.Add(&a, &b); return a }
 func sub(a, b field.Element) field.Element { a.Sub(&a, &b); return a }
 
 // integer maps an int into the field.
-func integer(v int64) (e field.Element) { e.SetInt64(v); return e }
+func small(v int64) (e field.Element) { e.SetInt64(v); return e }
 
 // evaluate returns the MLE with the given table at a point, the lowest variable first.
 func evaluate(vals, point []field.Element) field.Element {

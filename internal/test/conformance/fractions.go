@@ -230,12 +230,12 @@ func leaves(n int, blocks []backend.Block) (p, q []field.Element) {
 			}
 			f := b.ID
 			for i := range b.Cols {
-				f = add(f, mul(b.Gamma[i], integer(b.Cols[i][cell])))
+				f = add(f, mul(b.Gamma[i], small(b.Cols[i][cell])))
 			}
 			q[b.Offset+at] = sub(b.Beta, f)
-			p[b.Offset+at] = integer(1)
+			p[b.Offset+at] = small(1)
 			if b.Mult != nil {
-				p[b.Offset+at] = integer(-b.Mult[cell])
+				p[b.Offset+at] = small(-b.Mult[cell])
 			}
 			cell++ // padded indices and cells are in the same order
 		}

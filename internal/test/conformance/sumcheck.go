@@ -139,7 +139,7 @@ func checkSumcheck(t *testing.T, s *Source, cand backend.Backend, in []backend.I
 // cubeSum returns Σ_x Π factors(x) without the coefficient.
 func cubeSum(in backend.Instance) (sum field.Element) {
 	for x := 0; x < 1<<in.N; x++ {
-		prod := integer(1)
+		prod := small(1)
 		for _, f := range in.Factors {
 			idx := 0
 			for bit, v := range f.Vars {
@@ -155,11 +155,11 @@ func cubeSum(in backend.Instance) (sum field.Element) {
 // interpolate returns at r the polynomial with the values g at 0, 1, ….
 func interpolate(g []field.Element, r field.Element) (sum field.Element) {
 	for i := range g {
-		num, den := g[i], integer(1)
+		num, den := g[i], small(1)
 		for k := range g {
 			if k != i {
-				num = mul(num, sub(r, integer(int64(k))))
-				den = mul(den, integer(int64(i-k)))
+				num = mul(num, sub(r, small(int64(k))))
+				den = mul(den, small(int64(i-k)))
 			}
 		}
 		den.Inverse(&den)

@@ -6,6 +6,7 @@ import (
 
 	"github.com/zkllmc/zkllmc/internal/backend"
 	"github.com/zkllmc/zkllmc/internal/field"
+	"github.com/zkllmc/zkllmc/internal/integer"
 )
 
 // log2 returns ⌈log2 d⌉.
@@ -18,17 +19,17 @@ func log2(d int) int {
 }
 
 // tensor draws a tensor; bits bounds its values.
-func (s *Source) tensor(shape []int, bits int) *backend.Tensor {
+func (s *Source) tensor(shape []int, bits int) *integer.Tensor {
 	size := 1
 	for _, d := range shape {
 		size *= d
 	}
-	return &backend.Tensor{Shape: shape, V: s.Ints(size, bits)}
+	return &integer.Tensor{Shape: shape, V: s.Ints(size, bits)}
 }
 
 // short is a tensor in 16 bits, if its values fit.
-func short(t *backend.Tensor) *backend.Tensor {
-	s := &backend.Tensor{Shape: t.Shape, Short: make([]int16, len(t.V))}
+func short(t *integer.Tensor) *integer.Tensor {
+	s := &integer.Tensor{Shape: t.Shape, Short: make([]int16, len(t.V))}
 	for i, x := range t.V {
 		if s.Short[i] = int16(x); int64(s.Short[i]) != x {
 			return t

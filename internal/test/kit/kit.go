@@ -7,9 +7,9 @@ import (
 	"math/rand/v2"
 	"slices"
 
-	"github.com/zkllmc/zkllmc/internal/backend"
 	"github.com/zkllmc/zkllmc/internal/circuit"
 	"github.com/zkllmc/zkllmc/internal/engine"
+	"github.com/zkllmc/zkllmc/internal/integer"
 	"github.com/zkllmc/zkllmc/internal/protocol"
 	"github.com/zkllmc/zkllmc/runtime/statement"
 	"github.com/zkllmc/zkllmc/runtime/statement/function"
@@ -18,16 +18,16 @@ import (
 
 // Weights draws the weights of a circuit, uniformly within their declared ranges. Stored proofs and fuzzers' corpora rest on what a seed
 // gives.
-func Weights(c *circuit.Circuit, seed1, seed2 uint64) map[circuit.ID]backend.Tensor {
+func Weights(c *circuit.Circuit, seed1, seed2 uint64) map[circuit.ID]integer.Tensor {
 	rnd := rand.New(rand.NewPCG(seed1, seed2))
-	out := map[circuit.ID]backend.Tensor{}
+	out := map[circuit.ID]integer.Tensor{}
 	for _, id := range protocol.WeightIDs(c) {
 		w := c.Tensor(id)
 		v := make([]int64, circuit.Size(w.Shape))
 		for i := range v {
 			v[i] = w.Lo + rnd.Int64N(w.Hi-w.Lo+1)
 		}
-		out[id] = backend.Tensor{Shape: w.Shape, V: v}
+		out[id] = integer.Tensor{Shape: w.Shape, V: v}
 	}
 	return out
 }

@@ -8,9 +8,9 @@ import (
 	"math/rand/v2"
 	"testing"
 
-	"github.com/zkllmc/zkllmc/internal/backend"
 	"github.com/zkllmc/zkllmc/internal/circuit"
 	"github.com/zkllmc/zkllmc/internal/field"
+	"github.com/zkllmc/zkllmc/internal/integer"
 	"github.com/zkllmc/zkllmc/internal/witness"
 	"github.com/zkllmc/zkllmc/runtime/gadget"
 )
@@ -18,8 +18,8 @@ import (
 // Instance is a circuit with its inputs.
 type Instance struct {
 	C       *circuit.Circuit
-	Weights map[circuit.ID]backend.Tensor
-	Publics map[circuit.ID]backend.Tensor
+	Weights map[circuit.ID]integer.Tensor
+	Publics map[circuit.ID]integer.Tensor
 	Private witness.PrivateInput
 }
 
@@ -77,7 +77,7 @@ func Finish(t testing.TB, b *circuit.Builder) *circuit.Circuit {
 }
 
 // Cells is a tensor of the given cells.
-func Cells(shape []int, v ...int64) backend.Tensor { return backend.Tensor{Shape: shape, V: v} }
+func Cells(shape []int, v ...int64) integer.Tensor { return integer.Tensor{Shape: shape, V: v} }
 
 // Generate runs the generator.
 func (in Instance) Generate(opts ...witness.Option) (*witness.Assignment, error) {
@@ -85,7 +85,7 @@ func (in Instance) Generate(opts ...witness.Option) (*witness.Assignment, error)
 }
 
 // Public is a public tensor.
-func (in Instance) Public(id circuit.ID) backend.Tensor { return in.Publics[id] }
+func (in Instance) Public(id circuit.ID) integer.Tensor { return in.Publics[id] }
 
 // Honest generates the assignment and checks it with the naive checker, over the integers and over the field.
 func (in Instance) Honest(t testing.TB) *witness.Assignment {
@@ -195,7 +195,7 @@ func (in Instance) RefusesStaged(t testing.TB, limit int, deltas ...int64) {
 		for range min(limit, size) {
 			i := rng.IntN(size)
 			for _, d := range deltas {
-				lie := witness.WithOverride(func(at circuit.ID, v *backend.Tensor) {
+				lie := witness.WithOverride(func(at circuit.ID, v *integer.Tensor) {
 					if at == id {
 						v.V[i] += d
 					}

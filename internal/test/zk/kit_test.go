@@ -8,13 +8,13 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/zkllmc/zkllmc/internal/backend"
 	"github.com/zkllmc/zkllmc/internal/backend/cpu"
 	"github.com/zkllmc/zkllmc/internal/circuit"
 	"github.com/zkllmc/zkllmc/internal/engine"
 	"github.com/zkllmc/zkllmc/internal/field"
 	"github.com/zkllmc/zkllmc/internal/format"
 	"github.com/zkllmc/zkllmc/internal/group"
+	"github.com/zkllmc/zkllmc/internal/integer"
 	"github.com/zkllmc/zkllmc/internal/protocol"
 	"github.com/zkllmc/zkllmc/internal/test/kit"
 	"github.com/zkllmc/zkllmc/internal/test/witnesstest"
@@ -33,7 +33,7 @@ const vocabulary = 5
 // subject is a small language model with everything a proof consists of: two waves, private or public tokens, two classes of rows.
 type subject struct {
 	c       *circuit.Circuit
-	weights map[circuit.ID]backend.Tensor
+	weights map[circuit.ID]integer.Tensor
 	key     *engine.Key
 	vkFile  []byte
 	vk      *verifier.Key

@@ -11,11 +11,11 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
-	"github.com/zkllmc/zkllmc/internal/backend"
 	"github.com/zkllmc/zkllmc/internal/circuit"
 	"github.com/zkllmc/zkllmc/internal/engine"
 	"github.com/zkllmc/zkllmc/internal/field"
 	"github.com/zkllmc/zkllmc/internal/group"
+	"github.com/zkllmc/zkllmc/internal/integer"
 	"github.com/zkllmc/zkllmc/internal/test/kit"
 	"github.com/zkllmc/zkllmc/internal/transcript"
 	"github.com/zkllmc/zkllmc/runtime/statement"
@@ -27,7 +27,7 @@ import (
 // it, and whoever suspects which weights changed can check. The same holds for two circuits.
 func TestSetupWithRepeatedSystemBytes(t *testing.T) {
 	o := engine.Dishonest(engine.Options{Backend: processor}, engine.Hooks{Seed: []byte("what the system yields")})
-	setup := func(c *circuit.Circuit, weights map[circuit.ID]backend.Tensor) ([]group.Affine, string) {
+	setup := func(c *circuit.Circuit, weights map[circuit.ID]integer.Tensor) ([]group.Affine, string) {
 		k, file, err := engine.Setup(context.Background(), circuit.Single(c), weights, o)
 		require.NoError(t, err)
 		u := &subject{c: c, key: k, vkFile: file}
@@ -61,7 +61,7 @@ func TestSetupWithRepeatedSystemBytes(t *testing.T) {
 	})
 	t.Run("another circuit", func(t *testing.T) {
 		d := compile(t, true) // the same weights in the same places
-		moved := map[circuit.ID]backend.Tensor{}
+		moved := map[circuit.ID]integer.Tensor{}
 		for id, w := range weights {
 			moved[tensorID(t, d, c.Tensor(id).Name)] = w
 		}

@@ -25,6 +25,7 @@ import (
 	"github.com/zkllmc/zkllmc/internal/engine"
 	"github.com/zkllmc/zkllmc/internal/field"
 	"github.com/zkllmc/zkllmc/internal/group"
+	"github.com/zkllmc/zkllmc/internal/integer"
 	"github.com/zkllmc/zkllmc/internal/protocol"
 	"github.com/zkllmc/zkllmc/internal/test/messages"
 	"github.com/zkllmc/zkllmc/internal/veil"
@@ -120,7 +121,7 @@ func runDeaf(p *protocol.Proof, rnd veil.Randomness) ([]element, error) {
 	return out.elements, err
 }
 
-func rows(c *circuit.Circuit, l *commit.Layout, data func(circuit.ID) *backend.Tensor, blinds []field.Element) ([]backend.Row, error) {
+func rows(c *circuit.Circuit, l *commit.Layout, data func(circuit.ID) *integer.Tensor, blinds []field.Element) ([]backend.Row, error) {
 	cells, err := l.Cells(c, data)
 	if err != nil {
 		return nil, err
@@ -171,7 +172,7 @@ func (u *subject) setupProof(t testing.TB, rnd veil.Randomness) *protocol.Proof 
 	require.NoError(t, err)
 	require.Equal(t, 1, piece.Of)
 	p, blinders := piece.Proof(u.points(t)), u.secrets().blinders
-	weight := func(id circuit.ID) *backend.Tensor { w := u.weights[id]; return &w }
+	weight := func(id circuit.ID) *integer.Tensor { w := u.weights[id]; return &w }
 	p.Weights.Rows, err = rows(u.c, protocol.WeightLayout(u.c), weight, blinders)
 	require.NoError(t, err)
 	var cells [][]int32

@@ -15,11 +15,11 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/zkllmc/zkllmc/internal/backend"
 	"github.com/zkllmc/zkllmc/internal/backend/cpu"
 	"github.com/zkllmc/zkllmc/internal/circuit"
 	"github.com/zkllmc/zkllmc/internal/engine"
 	"github.com/zkllmc/zkllmc/internal/format"
+	"github.com/zkllmc/zkllmc/internal/integer"
 	"github.com/zkllmc/zkllmc/internal/protocol"
 	"github.com/zkllmc/zkllmc/internal/test/witnesstest"
 	proverapp "github.com/zkllmc/zkllmc/runtime/app/prover"
@@ -64,7 +64,7 @@ func bigram(t testing.TB, cfg witnesstest.Text) (*circuit.Circuit, []byte) {
 	for i := range 5 {
 		v[6*i+(i+1)%5] = 90
 	}
-	data, err := format.EncodeWeights(circuit.Single(c), map[circuit.ID]backend.Tensor{w: {Shape: []int{6, 6}, V: v}})
+	data, err := format.EncodeWeights(circuit.Single(c), map[circuit.ID]integer.Tensor{w: {Shape: []int{6, 6}, V: v}})
 	require.NoError(t, err)
 	return c, data
 }

@@ -9,9 +9,9 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/zkllmc/zkllmc/internal/backend"
 	"github.com/zkllmc/zkllmc/internal/circuit"
 	"github.com/zkllmc/zkllmc/internal/format"
+	"github.com/zkllmc/zkllmc/internal/integer"
 	"github.com/zkllmc/zkllmc/internal/test/witnesstest"
 	"github.com/zkllmc/zkllmc/runtime/asked"
 	"github.com/zkllmc/zkllmc/runtime/gadget"
@@ -20,7 +20,7 @@ import (
 // alphabets is the model bigram at 3, 6 and 12 positions. The circuit of 12 adds bias to the logits.
 func alphabets(t testing.TB, bias ...int64) *bench {
 	var members []*circuit.Circuit
-	var weights map[circuit.ID]backend.Tensor
+	var weights map[circuit.ID]integer.Tensor
 	for _, length := range []int{3, 6, 12} {
 		text := witnesstest.Text{Name: "alphabets", Length: length, Vocab: 6, Pad: 5, Reveal: circuit.Argmax, WeightBits: 4, WitnessBits: 4}
 		b := text.Builder()
@@ -35,13 +35,13 @@ func alphabets(t testing.TB, bias ...int64) *bench {
 		for i := range 6 {
 			v[6*i+(i+1)%5] = 90
 		}
-		weights = map[circuit.ID]backend.Tensor{members[0].Weights()[0].ID: {Shape: []int{6, 6}, V: v}}
+		weights = map[circuit.ID]integer.Tensor{members[0].Weights()[0].ID: {Shape: []int{6, 6}, V: v}}
 	}
 	return family(t, weights, members...)
 }
 
 // family is a folder with the weights of a family, given by the tensors of its shortest circuit.
-func family(t testing.TB, weights map[circuit.ID]backend.Tensor, members ...*circuit.Circuit) *bench {
+func family(t testing.TB, weights map[circuit.ID]integer.Tensor, members ...*circuit.Circuit) *bench {
 	f, err := circuit.NewFamily(members...)
 	require.NoError(t, err)
 	file, err := format.EncodeWeights(f, weights)
@@ -162,7 +162,7 @@ func TestFunctionsOfManyShapes(t *testing.T) {
 		gadget.Output(b, circuit.Port{Name: "y", Kind: circuit.Integers, Reveal: circuit.Values}, gadget.Rescale(b, "z", y, 0, -64, 63))
 		members = append(members, witnesstest.Finish(t, b))
 	}
-	b := family(t, map[circuit.ID]backend.Tensor{members[0].Weights()[0].ID: {Shape: []int{1}, V: []int64{3}}}, members...)
+	b := family(t, map[circuit.ID]integer.Tensor{members[0].Weights()[0].ID: {Shape: []int{1}, V: []int64{3}}}, members...)
 	for name, text := range map[string]string{"x2": "[1,2]", "k2": "[[1],[0]]", "y2": "[4,6]", "x3": "[1,2,-1]", "k3": "[[1],[0],[1]]", "y3": "[4,6,-2]", "x4": "[1,2,3,4]", "k4": "[1,2,3,4]"} {
 		b.write(name, text)
 	}

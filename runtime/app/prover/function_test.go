@@ -10,9 +10,9 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/zkllmc/zkllmc/internal/backend"
 	"github.com/zkllmc/zkllmc/internal/circuit"
 	"github.com/zkllmc/zkllmc/internal/format"
+	"github.com/zkllmc/zkllmc/internal/integer"
 	"github.com/zkllmc/zkllmc/internal/test/witnesstest"
 	"github.com/zkllmc/zkllmc/runtime/gadget"
 )
@@ -32,7 +32,7 @@ func affine(t testing.TB, private bool) *bench {
 	gadget.Output(b, circuit.Port{Name: "class", Kind: circuit.Integers, Reveal: circuit.Argmax}, y)
 	gadget.Output(b, circuit.Port{Name: "hidden", Kind: circuit.Reals, Scale: 4, Reveal: circuit.Nothing}, y)
 	c := witnesstest.Finish(t, b)
-	weights, err := format.EncodeWeights(circuit.Single(c), map[circuit.ID]backend.Tensor{w: {Shape: []int{3, 2}, V: []int64{1, 0, 0, 1, 2, -1}}})
+	weights, err := format.EncodeWeights(circuit.Single(c), map[circuit.ID]integer.Tensor{w: {Shape: []int{3, 2}, V: []int64{1, 0, 0, 1, 2, -1}}})
 	require.NoError(t, err)
 	d := &bench{t: t, dir: t.TempDir(), c: c}
 	d.write("weights.zkw", string(weights))

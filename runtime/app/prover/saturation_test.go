@@ -8,9 +8,9 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/zkllmc/zkllmc/internal/backend"
 	"github.com/zkllmc/zkllmc/internal/circuit"
 	"github.com/zkllmc/zkllmc/internal/format"
+	"github.com/zkllmc/zkllmc/internal/integer"
 	"github.com/zkllmc/zkllmc/internal/test/witnesstest"
 	"github.com/zkllmc/zkllmc/runtime/gadget"
 )
@@ -27,7 +27,7 @@ func loud(t *testing.T, pad int64) *bench {
 		v[6*i+(i+1)%5] = 90
 	}
 	v[6*3+4] = 120
-	data, err := format.EncodeWeights(circuit.Single(c), map[circuit.ID]backend.Tensor{w: {Shape: []int{6, 6}, V: v}})
+	data, err := format.EncodeWeights(circuit.Single(c), map[circuit.ID]integer.Tensor{w: {Shape: []int{6, 6}, V: v}})
 	require.NoError(t, err)
 	d := &bench{t: t, dir: t.TempDir(), c: c}
 	d.write("weights.zkw", string(data))
@@ -130,7 +130,7 @@ func numbers(t *testing.T) *bench {
 	y := gadget.Rescale(b, "y", b.Virtual("v", []int{2}, circuit.Product(b, 1, x, w)), 1, -8, 7)
 	gadget.Output(b, circuit.Port{Name: "y", Kind: circuit.Integers, Reveal: circuit.Values}, y)
 	c := witnesstest.Finish(t, b)
-	data, err := format.EncodeWeights(circuit.Single(c), map[circuit.ID]backend.Tensor{w: {Shape: []int{2}, V: []int64{4, -3}}})
+	data, err := format.EncodeWeights(circuit.Single(c), map[circuit.ID]integer.Tensor{w: {Shape: []int{2}, V: []int64{4, -3}}})
 	require.NoError(t, err)
 	d := &bench{t: t, dir: t.TempDir(), c: c}
 	d.write("weights.zkw", string(data))

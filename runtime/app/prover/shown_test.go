@@ -18,9 +18,9 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/zkllmc/zkllmc/compiler"
-	"github.com/zkllmc/zkllmc/internal/backend"
 	"github.com/zkllmc/zkllmc/internal/circuit"
 	"github.com/zkllmc/zkllmc/internal/format"
+	"github.com/zkllmc/zkllmc/internal/integer"
 	"github.com/zkllmc/zkllmc/internal/reading"
 	"github.com/zkllmc/zkllmc/internal/test/witnesstest"
 	proverapp "github.com/zkllmc/zkllmc/runtime/app/prover"
@@ -36,7 +36,7 @@ type desk struct {
 	vocab func() (tokens.Tokenizer, error)
 }
 
-func newDesk(t *testing.T, c *circuit.Circuit, weights map[circuit.ID]backend.Tensor, vocab func() (tokens.Tokenizer, error)) *desk {
+func newDesk(t *testing.T, c *circuit.Circuit, weights map[circuit.ID]integer.Tensor, vocab func() (tokens.Tokenizer, error)) *desk {
 	d := &desk{&bench{t: t, dir: t.TempDir(), c: c}, vocab}
 	data, err := format.EncodeWeights(circuit.Single(c), weights)
 	require.NoError(t, err)
@@ -108,9 +108,9 @@ func TestSteeredSum(t *testing.T) {
 	dir := filepath.Join("..", "..", "..", "models", "sums")
 	r, err := compiler.Analyse(context.Background(), filepath.Join(dir, "model.onnx"), compiler.Config{Reveal: map[string]string{"": "argmax"}, Pad: 13, Name: "sums"})
 	require.NoError(t, err)
-	weights := map[circuit.ID]backend.Tensor{}
+	weights := map[circuit.ID]integer.Tensor{}
 	for i, w := range r.Circuit.Weights() {
-		weights[w.ID] = backend.Tensor{Shape: r.Weights[i].Shape, V: r.Weights[i].Values}
+		weights[w.ID] = integer.Tensor{Shape: r.Weights[i].Shape, V: r.Weights[i].Values}
 	}
 	vocab, err := os.ReadFile(filepath.Join(dir, "vocab.json"))
 	require.NoError(t, err)
@@ -136,7 +136,7 @@ var (
 )
 
 // pairModel is a model that answers every token by a table, and its vocabulary in the format of llama2.c.
-func pairModel(t *testing.T) (*circuit.Circuit, map[circuit.ID]backend.Tensor, []byte) {
+func pairModel(t *testing.T) (*circuit.Circuit, map[circuit.ID]integer.Tensor, []byte) {
 	const first, end = 259, 1
 	size := first + len(pairWords)
 	file := binary.LittleEndian.AppendUint32(nil, 16)
@@ -162,7 +162,7 @@ func pairModel(t *testing.T) (*circuit.Circuit, map[circuit.ID]backend.Tensor, [
 		from[len(words)*ids[word]+i], to[len(words)*ids[pairNext[word]]+i] = 1, 90
 	}
 	shape := []int{size, len(words)}
-	return c, map[circuit.ID]backend.Tensor{w: {Shape: shape, V: from}, next: {Shape: shape, V: to}}, file
+	return c, map[circuit.ID]integer.Tensor{w: {Shape: shape, V: from}, next: {Shape: shape, V: to}}, file
 }
 
 // TestSteeredPairs writes "ab" and "c" in all the ways that used to look alike: letter by letter, with start tokens inside, without the
@@ -218,7 +218,7 @@ func TestChat(t *testing.T) {
 	for from, to := range map[int]int{10: 1, 1: 2, 2: 9} {
 		v[11*from+to] = 90
 	}
-	d := newDesk(t, c, map[circuit.ID]backend.Tensor{w: {Shape: []int{11, 11}, V: v}}, chatter)
+	d := newDesk(t, c, map[circuit.ID]integer.Tensor{w: {Shape: []int{11, 11}, V: v}}, chatter)
 	for _, prompt := range []string{"ab", "d</u><a>b</u><u>a", "", "<a>"} {
 		d.proves("--tokens " + reading.FormatIDs(encoded(t, prompt)))
 		shown := d.says(0, "--prompt", prompt, "--answer", "bc")

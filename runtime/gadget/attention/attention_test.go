@@ -7,9 +7,9 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/zkllmc/zkllmc/internal/backend"
 	"github.com/zkllmc/zkllmc/internal/circuit"
 	"github.com/zkllmc/zkllmc/internal/field"
+	"github.com/zkllmc/zkllmc/internal/integer"
 	"github.com/zkllmc/zkllmc/internal/tables"
 	"github.com/zkllmc/zkllmc/internal/test/witnesstest"
 	"github.com/zkllmc/zkllmc/internal/witness"
@@ -72,7 +72,7 @@ func (s *scores) fill(rng *rand.Rand) {
 }
 
 func (s *scores) set(v ...int64) {
-	s.Weights = map[circuit.ID]backend.Tensor{s.x: {Shape: s.shape, V: v}}
+	s.Weights = map[circuit.ID]integer.Tensor{s.x: {Shape: s.shape, V: v}}
 }
 
 // check compares with the definition of ir.ZkAttnAttr.
@@ -145,7 +145,7 @@ func TestZkAttn(t *testing.T) {
 // lie generates with the cells of named tensors changed and everything after them recomputed, and checks the answer.
 func (s *scores) lie(t *testing.T, what, refusedBy string, f func(name string, v []int64)) {
 	t.Helper()
-	a, err := s.Generate(witness.WithoutChecks(), witness.WithOverride(func(id circuit.ID, v *backend.Tensor) {
+	a, err := s.Generate(witness.WithoutChecks(), witness.WithOverride(func(id circuit.ID, v *integer.Tensor) {
 		f(strings.TrimPrefix(s.C.Tensor(id).Name, "layer0.attn."), v.V)
 	}))
 	if err != nil {

@@ -10,11 +10,11 @@ import (
 	"errors"
 	"fmt"
 
-	"github.com/zkllmc/zkllmc/internal/backend"
 	"github.com/zkllmc/zkllmc/internal/circuit"
 	"github.com/zkllmc/zkllmc/internal/field"
 	"github.com/zkllmc/zkllmc/internal/format/ints"
 	"github.com/zkllmc/zkllmc/internal/format/stated"
+	"github.com/zkllmc/zkllmc/internal/integer"
 	"github.com/zkllmc/zkllmc/internal/poly"
 	"github.com/zkllmc/zkllmc/runtime/statement"
 )
@@ -152,9 +152,9 @@ func read(r *stated.File) (*Statement, error) {
 }
 
 // Public implements statement.Statement. The claims of an output that are not known yet count as none.
-func (s *Statement) Public(c *circuit.Circuit, id circuit.ID) *backend.Tensor {
+func (s *Statement) Public(c *circuit.Circuit, id circuit.ID) *integer.Tensor {
 	t := c.Tensor(id)
-	out := &backend.Tensor{Shape: t.Shape, V: make([]int64, circuit.Size(t.Shape))}
+	out := &integer.Tensor{Shape: t.Shape, V: make([]int64, circuit.Size(t.Shape))}
 	values := s.Ports[t.Port]
 	width := t.Shape[len(t.Shape)-1]
 	for k, v := range values {

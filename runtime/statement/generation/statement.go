@@ -15,9 +15,9 @@ import (
 	"errors"
 	"fmt"
 
-	"github.com/zkllmc/zkllmc/internal/backend"
 	"github.com/zkllmc/zkllmc/internal/circuit"
 	"github.com/zkllmc/zkllmc/internal/format/stated"
+	"github.com/zkllmc/zkllmc/internal/integer"
 	"github.com/zkllmc/zkllmc/runtime/statement"
 )
 
@@ -182,7 +182,7 @@ func (s *Statement) Hide(c *circuit.Circuit) *Statement {
 }
 
 // Reveal sets Logits to the revealed rows of the model's logits, shape [T, V].
-func (s *Statement) Reveal(c *circuit.Circuit, logits *backend.Tensor) {
+func (s *Statement) Reveal(c *circuit.Circuit, logits *integer.Tensor) {
 	s.Logits = append([]int64(nil), logits.V[(s.Prompt-1)*c.Generation.Vocab:len(s.Tokens)*c.Generation.Vocab]...)
 }
 

@@ -1,9 +1,9 @@
 package generation
 
 import (
-	"github.com/zkllmc/zkllmc/internal/backend"
 	"github.com/zkllmc/zkllmc/internal/circuit"
 	"github.com/zkllmc/zkllmc/internal/field"
+	"github.com/zkllmc/zkllmc/internal/integer"
 	"github.com/zkllmc/zkllmc/internal/poly"
 )
 
@@ -33,9 +33,9 @@ func (s *Statement) flag(view circuit.View, selected []bool, t int) bool {
 }
 
 // Public returns the values of a public tensor of the circuit, for the prover.
-func (s *Statement) Public(c *circuit.Circuit, id circuit.ID) *backend.Tensor {
+func (s *Statement) Public(c *circuit.Circuit, id circuit.ID) *integer.Tensor {
 	t := c.Tensor(id)
-	out := &backend.Tensor{Shape: t.Shape, V: make([]int64, circuit.Size(t.Shape))}
+	out := &integer.Tensor{Shape: t.Shape, V: make([]int64, circuit.Size(t.Shape))}
 	selected := s.Selected(c)
 	switch t.View {
 	case circuit.Selected, circuit.Known:
