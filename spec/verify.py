@@ -12,6 +12,7 @@ Exit codes: 0 accepted, 1 rejected, 2 usage, 3 unreadable (a file is missing, th
 
 import argparse
 import hashlib
+import itertools
 import secrets
 import sys
 
@@ -20,7 +21,7 @@ Q = 2188824287183927522224640574525727508854836440041603434369820418657580849561
 HALF = pow(2, -1, P)
 LAMBDA = 2203960485148121921418603742825762020974279258880205651966  # (3.4)
 PROTOCOL = 'zkllmc/v1'
-DST = b'zkllmc/v1/generators-with-GRUMPKIN_XMD:SHA-256_SVDW_RO_'
+DOMAIN = b'zkllmc/v1/generators/'  # before every message that is hashed to a generator (2.1)
 
 WEIGHT, WITNESS, PUBLIC, CONST, VIRTUAL, AFFINE = 1, 2, 3, 4, 5, 6  # kinds of tensors (5.3)
 IDS, INTEGERS, BOOLEANS, REALS = 1, 2, 3, 4  # kinds of elements (5.3)
@@ -263,39 +264,14 @@ def lagrange(n, x):
 # --- 2. Generators ---------------------------------------------------------------------------------------------------------------
 
 
-def expand_message(message, n):
-    """(2.1) expand_message_xmd of RFC 9380 with SHA-256."""
-    dst = DST + bytes([len(DST)])
-    first = hashlib.sha256(bytes(64) + message + n.to_bytes(2, 'big') + b'\0' + dst).digest()
-    block = hashlib.sha256(first + b'\1' + dst).digest()
-    out = block
-    for i in range(2, -(-n // 32) + 1):
-        block = hashlib.sha256(bytes(a ^ b for a, b in zip(first, block)) + bytes([i]) + dst).digest()
-        out += block
-    return out[:n]
-
-
-C1, C2, C4 = -16 % Q, -pow(2, -1, Q) % Q, 64 * pow(3, -1, Q) % Q
-C3 = 17631683881184975371348829942606096167675058198229016842588
-
-
-def map_to_curve(u):
-    """(2.1) the map of Shallue and van de Woestijne. The first candidate that is an abscissa wins; the third is, if the others are not."""
-    t = u * u * C1 % Q
-    plus, minus = (1 + t) % Q, (1 - t) % Q
-    inverse = pow(plus * minus, Q - 2, Q)  # 0 for 0, as RFC 9380 asks
-    s = u * minus * inverse * C3 % Q
-    x3 = (plus * plus * inverse) ** 2 * C4 + 1
-    for x in ((C2 - s) % Q, (C2 + s) % Q, x3 % Q):
+def derive(tag, i):
+    """(2.1) the first abscissa of a point among those that tag and index are hashed to."""
+    for k in itertools.count():
+        h = hashlib.sha512(DOMAIN + f'{tag}/{i}/{k}'.encode()).digest()
+        x = int.from_bytes(h[:48], 'big') % Q
         y = square_root(x ** 3 - 17)
         if y is not None:
-            return x, (y if y % 2 == u % 2 else -y % Q), 1
-    raise AssertionError('the map has no image')
-
-
-def derive(tag, i):
-    raw = expand_message(f'{tag}/{i}'.encode(), 96)
-    return affine(add(*(map_to_curve(int.from_bytes(half, 'big') % Q) for half in (raw[:48], raw[48:]))))
+            return x, y if y % 2 == h[63] % 2 else Q - y
 
 
 class Generators:
@@ -326,7 +302,7 @@ class Generators:
 
         def number(n):
             return int.from_bytes(take(n), 'big')
-        if take(8) != b'zkllmcG1' or take(number(2)) != DST:
+        if take(8) != b'zkllmcG1' or take(number(2)) != DOMAIN:
             fail()
         for _ in range(number(4)):
             tag, points = take(number(2)).decode(), []
@@ -343,7 +319,7 @@ class Generators:
             fail()
 
     def dump(self):
-        out = b'zkllmcG1' + len(DST).to_bytes(2, 'big') + DST + len(self.tags).to_bytes(4, 'big')
+        out = b'zkllmcG1' + len(DOMAIN).to_bytes(2, 'big') + DOMAIN + len(self.tags).to_bytes(4, 'big')
         for tag in sorted(self.tags, key=str.encode):
             out += len(tag.encode()).to_bytes(2, 'big') + tag.encode() + len(self.tags[tag]).to_bytes(4, 'big')
             out += b''.join(v.to_bytes(32, 'big') for point in self.tags[tag] for v in point)

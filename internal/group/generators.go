@@ -1,16 +1,17 @@
 package group
 
 import (
+	"crypto/sha512"
 	"runtime"
 	"strconv"
 	"sync"
 
-	"github.com/consensys/gnark-crypto/ecc/grumpkin"
+	"github.com/consensys/gnark-crypto/ecc/grumpkin/fp"
 )
 
-// dst is the domain separation tag of RFC 9380 (random-oracle variant). It holds the protocol version, so that another version
-// has other generators.
-const dst = "zkllmc/v1/generators-with-GRUMPKIN_XMD:SHA-256_SVDW_RO_"
+// domain comes before every message that is hashed to a generator. It holds the protocol version, so that another version has other
+// generators.
+const domain = "zkllmc/v1/generators/"
 
 // The memo keeps what was derived in this process. Slices only grow and are never written once published.
 var memo = struct {
@@ -18,9 +19,7 @@ var memo = struct {
 	byTag map[string][]Affine
 }{byTag: map[string][]Affine{}}
 
-// Generators returns the generators from, …, from+n−1 of a tag. Generator i is the hash to the curve of the message tag "/" i (i in
-// decimal). The index is what follows the last slash, so that distinct pairs (tag, i) are distinct messages. The
-// result is shared and must not be modified.
+// Generators returns the generators from, …, from+n−1 of a tag (SPEC.md 2.1). The result is shared and must not be modified.
 func Generators(tag string, from, n int) []Affine {
 	if from < 0 || n < 0 {
 		panic("group: negative generator index")
@@ -48,22 +47,71 @@ func Derived(tag string) int {
 
 // derive fills out[start:] with the generators of these indices.
 func derive(tag string, out []Affine, start int) {
-	const chunk = 16
-	share((len(out)-start+chunk-1)/chunk, runtime.GOMAXPROCS(0), func(_, c int) {
-		lo := start + c*chunk
-		for i := lo; i < min(lo+chunk, len(out)); i++ {
-			out[i] = generator(tag, i)
-		}
+	n := len(out) - start
+	share((n+rootsBatch-1)/rootsBatch, runtime.GOMAXPROCS(0), func(_, c int) {
+		lo := start + c*rootsBatch
+		newSearch(tag, lo).run(out[lo:min(lo+rootsBatch, len(out))])
 	})
 }
 
-// generator derives one generator.
-func generator(tag string, i int) Affine {
-	g, err := grumpkin.HashToG1([]byte(tag+"/"+strconv.Itoa(i)), []byte(dst))
-	if err != nil {
-		panic("group: " + err.Error()) // only a domain tag longer than 255 bytes is refused
+// search looks for generators: of the abscissas that a generator's tag and index are hashed to one after the other, it takes the first
+// that a point has. A hash is the abscissa of a point in half of all cases, and every point is as likely as every other (but
+// for 2^−130), and nobody knows a logarithm of one to the base of another. Tag and index are public: that the time depends on them tells
+// nothing.
+type search struct {
+	*rooter
+	tag     string
+	first   int
+	pending []int // which of the generators are not found
+	x, y    [rootsBatch]coord
+	sign    [rootsBatch]bool
+}
+
+func newSearch(tag string, first int) *search {
+	return &search{rooter: newRooter(), tag: tag, first: first}
+}
+
+// run finds the generators first, first+1, …, at most rootsBatch of them.
+func (s *search) run(out []Affine) {
+	for i := range out {
+		s.pending = append(s.pending, i)
 	}
-	return g
+	for try := 0; len(s.pending) > 0; try++ {
+		s.hash(try)
+		found := s.sqrt(s.y[:len(s.pending)])
+		left := s.pending[:0]
+		for k, i := range s.pending {
+			if !found[k] {
+				left = append(left, i)
+				continue
+			}
+			if s.isOdd(k) != s.sign[k] {
+				s.y[k].Neg(&s.y[k])
+			}
+			out[i] = Affine{X: s.x[k], Y: s.y[k]}
+		}
+		s.pending = left
+	}
+}
+
+// isOdd says whether the ordinate is, as an integer.
+func (s *search) isOdd(k int) bool { return s.y[k].Bits()[0]&1 != 0 }
+
+// hash sets x to what the pending generators are hashed to in this try, y to x³ − 17.
+func (s *search) hash(try int) {
+	seventeen := fp.NewElement(17)
+	for k, i := range s.pending {
+		var buf [64]byte
+		message := append(append(buf[:0], domain...), s.tag...)
+		message = strconv.AppendInt(append(message, '/'), int64(s.first+i), 10)
+		message = strconv.AppendInt(append(message, '/'), int64(try), 10)
+		h := sha512.Sum512(message)
+		s.x[k].SetBytes(h[:48])
+		s.sign[k] = h[63]&1 != 0
+		s.y[k].Square(&s.x[k])
+		s.y[k].Mul(&s.y[k], &s.x[k])
+		s.y[k].Sub(&s.y[k], &seventeen)
+	}
 }
 
 // Row returns the generators of a row of the class of the given width.
