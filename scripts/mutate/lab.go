@@ -58,22 +58,27 @@ type lab struct {
 	dir     string // scratch files
 	workers int
 	short   bool    // leave the longest tests out
+	judges  []judge // those that link what is mutated
 	probes  []probe // in the order of the judges
 }
 
-// build compiles the binaries and tries every test on no mutant.
-func build(ctx context.Context, t *tree, workers int, short bool) (*lab, error) {
+// build compiles the binaries that link what the sites are in, and tries every test of theirs on no mutant. The others reach none.
+func build(ctx context.Context, t *tree, todo []*site, workers int, short bool) (*lab, error) {
 	l := &lab{root: t.root, dir: filepath.Join(t.root, "build", "mutants"), workers: workers, short: short}
 	overlay, err := l.overlay(t)
 	if err != nil {
 		return nil, err
 	}
-	errs := make([]error, len(judges))
-	each(workers, len(judges), func(i int) {
-		cmd := exec.CommandContext(ctx, "go", "test", "-c", "-overlay", overlay, "-o", l.binary(judges[i].pkg), "./"+folder(judges[i].pkg))
+	if l.judges, err = t.judgesOf(todo); err != nil {
+		return nil, err
+	}
+	errs := make([]error, len(l.judges))
+	each(workers, len(l.judges), func(i int) {
+		pkg := l.judges[i].pkg
+		cmd := exec.CommandContext(ctx, "go", "test", "-c", "-overlay", overlay, "-o", l.binary(pkg), "./"+folder(pkg))
 		cmd.Dir = l.root
 		if out, err := cmd.CombinedOutput(); err != nil {
-			errs[i] = fmt.Errorf("building the tests of %s: %w\n%s", judges[i].pkg, err, out)
+			errs[i] = fmt.Errorf("building the tests of %s: %w\n%s", pkg, err, out)
 		}
 	})
 	if err := errors.Join(errs...); err != nil {
@@ -107,86 +112,77 @@ func (l *lab) overlay(t *tree) (string, error) {
 	return name, os.WriteFile(name, table, 0o644)
 }
 
-// probeAll runs every test that judges by itself, to learn how long it takes and which mutants it reaches: a mutant that a test does
-// not reach passes it. What was learnt is kept in a file, for sources and tests with the given digest.
+// learnt is what was found out about tests of some judges, for sources and tests with a digest.
+type learnt struct {
+	Digest string             `json:"digest"`
+	Probes map[string][]probe `json:"probes"` // by judge
+}
+
+// probeAll runs every test of the judges by itself, to learn how long it takes and which mutants it reaches: a mutant that a test does
+// not reach passes it. What was learnt is kept in a file.
 func (l *lab) probeAll(ctx context.Context, digest string) error {
 	name := filepath.Join(l.dir, "probes.json")
-	var kept struct {
-		Digest string  `json:"digest"`
-		Probes []probe `json:"probes"`
+	var kept learnt
+	if data, err := os.ReadFile(name); err != nil || json.Unmarshal(data, &kept) != nil || kept.Digest != digest {
+		kept = learnt{digest, map[string][]probe{}}
 	}
-	if data, err := os.ReadFile(name); err == nil && json.Unmarshal(data, &kept) == nil && kept.Digest == digest {
-		l.probes = kept.Probes
-		return nil
+	var probes []probe
+	for _, j := range l.judges {
+		if _, known := kept.Probes[j.pkg]; known {
+			continue
+		}
+		tests, err := l.tests(ctx, j)
+		if err != nil {
+			return err
+		}
+		kept.Probes[j.pkg] = nil
+		probes = append(probes, tests...)
 	}
-	others, err := l.tests(ctx)
-	if err != nil {
-		return err
+	if len(probes) > 0 {
+		fmt.Fprintf(os.Stderr, "%d tests are run on the sources as they are\n", len(probes))
+		if err := l.run(ctx, probes); err != nil {
+			return err
+		}
+		for _, p := range probes {
+			kept.Probes[p.Pkg] = append(kept.Probes[p.Pkg], p)
+		}
+		data, err := json.Marshal(kept)
+		if err != nil {
+			return err
+		}
+		if err := os.WriteFile(name, data, 0o644); err != nil {
+			return err
+		}
 	}
-	fmt.Fprintln(os.Stderr, "every test is run on the sources as they are")
-	var parts []probe
-	var failure error
-	var list sync.WaitGroup
-	list.Go(func() { parts, failure = l.parts(ctx) })
-	err = l.run(ctx, others, max(1, l.workers-1))
-	list.Wait()
-	if err := errors.Join(err, failure); err != nil {
-		return err
+	for _, j := range l.judges {
+		l.probes = append(l.probes, kept.Probes[j.pkg]...)
 	}
-	if err := l.run(ctx, parts, l.workers); err != nil {
-		return err
-	}
-	l.probes = append(parts, others...)
-	kept.Digest, kept.Probes = digest, l.probes
-	data, err := json.Marshal(kept)
-	if err != nil {
-		return err
-	}
-	return os.WriteFile(name, data, 0o644)
+	return nil
 }
 
-// tests lists the tests of the judges that are used, but for the list of attacks.
-func (l *lab) tests(ctx context.Context) ([]probe, error) {
+// tests lists the tests of a judge that are used, each attack of the list as a test of its own.
+func (l *lab) tests(ctx context.Context, j judge) ([]probe, error) {
+	text, code, _ := l.exec(ctx, batch{pkg: j.pkg, limit: time.Minute}, 0, "-test.list=.", "ZKLLMC_ATTACKS=names")
+	if code != exitPass {
+		return nil, fmt.Errorf("%s does not list its tests:\n%s", j.pkg, tail(text))
+	}
 	var out []probe
-	for _, j := range judges {
-		text, code, _ := l.exec(ctx, batch{pkg: j.pkg, limit: time.Minute}, 0, "-test.list=.")
-		if code != exitPass {
-			return nil, fmt.Errorf("%s does not list its tests:\n%s", j.pkg, tail(text))
-		}
-		for _, test := range strings.Fields(text) {
-			if test != listed && !strings.HasPrefix(test, "Benchmark") && !j.skips(test) {
-				out = append(out, probe{Pkg: j.pkg, Test: test})
-			}
+	for _, test := range strings.Fields(text) {
+		if test != listed && !strings.HasPrefix(test, "Benchmark") && !j.skips(test) {
+			out = append(out, probe{Pkg: j.pkg, Test: test})
 		}
 	}
 	return out, nil
 }
 
-var part = regexp.MustCompile(`(?m)^    --- PASS: (` + listed + `/[^\s/]+) `)
-
-// parts lists the attacks, which say their names as they run.
-func (l *lab) parts(ctx context.Context) ([]probe, error) {
-	j := judges[0]
-	text, code, _ := l.exec(ctx, batch{j.pkg, []string{listed}, 30 * time.Minute}, 0, "-test.v")
-	// The list as a whole may fail: it is compared with a document.
-	if code == exitHang || strings.Contains(text, "--- FAIL: "+listed+"/") {
-		return nil, fmt.Errorf("%s fails without a mutant:\n%s", listed, tail(text))
-	}
-	var out []probe
-	for _, m := range part.FindAllStringSubmatch(text, -1) {
-		if !j.skips(m[1]) {
-			out = append(out, probe{Pkg: j.pkg, Test: m[1]})
-		}
-	}
-	return out, nil
+func (j *judge) skips(test string) bool {
+	return j.skip != "" && regexp.MustCompile(j.skip).MatchString(test) || !regexp.MustCompile(j.only).MatchString(test)
 }
-
-func (j *judge) skips(test string) bool { return regexp.MustCompile(j.skip).MatchString(test) }
 
 // run runs tests side by side.
-func (l *lab) run(ctx context.Context, probes []probe, workers int) error {
+func (l *lab) run(ctx context.Context, probes []probe) error {
 	errs := make([]error, len(probes))
-	each(workers, len(probes), func(i int) { errs[i] = l.probe(ctx, &probes[i]) })
+	each(l.workers, len(probes), func(i int) { errs[i] = l.probe(ctx, &probes[i]) })
 	return errors.Join(errs...)
 }
 
@@ -198,9 +194,12 @@ func (l *lab) probe(ctx context.Context, p *probe) error {
 	}
 	defer os.Remove(trace.Name())
 	defer trace.Close()
-	out, code, seconds := l.exec(ctx, batch{p.Pkg, []string{p.Test}, 20 * time.Minute}, 0, "ZKLLMC_MUTANT_TRACE="+trace.Name())
-	if code != exitPass {
-		return fmt.Errorf("%s: %s fails without a mutant:\n%s", p.Pkg, p.Test, tail(out))
+	out, code, seconds := l.exec(ctx, batch{p.Pkg, []string{p.Test}, 20 * time.Minute}, 0, "-test.v", "ZKLLMC_MUTANT_TRACE="+trace.Name())
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	if code != exitPass || !strings.Contains(out, "--- PASS: "+p.Test+" (") && !strings.Contains(out, "--- SKIP: "+p.Test+" (") {
+		return fmt.Errorf("%s: %s does not pass without a mutant:\n%s", p.Pkg, p.Test, tail(out))
 	}
 	p.Seconds = seconds
 	text, err := io.ReadAll(trace)
@@ -359,7 +358,7 @@ func each(workers, n int, f func(i int)) {
 
 // close removes what was built.
 func (l *lab) close() {
-	for _, j := range judges {
+	for _, j := range l.judges {
 		os.Remove(l.binary(j.pkg))
 	}
 	os.RemoveAll(filepath.Join(l.dir, "overlay"))

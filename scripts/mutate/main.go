@@ -99,7 +99,7 @@ func run(ctx context.Context, o options) (ok bool, err error) {
 
 // try builds the binaries and runs mutants on them.
 func try(ctx context.Context, tree *tree, todo []*site, book *book, o options) error {
-	lab, err := build(ctx, tree, o.workers, o.short)
+	lab, err := build(ctx, tree, todo, o.workers, o.short)
 	if err != nil {
 		return err
 	}

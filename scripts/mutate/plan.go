@@ -17,6 +17,8 @@ func folder(pkg string) string {
 		return "internal/format/" + pkg
 	case "attack":
 		return "internal/test/" + pkg
+	case "prover": // both command lines together
+		return "runtime/app/" + pkg
 	}
 	return "internal/" + pkg
 }
@@ -24,13 +26,13 @@ func folder(pkg string) string {
 // mutated are the packages of the verifier that check something.
 var mutated = []string{
 	"verifier", "protocol", "veil", "sumcheck", "lookup", "einsum", "commit", "statement", "function", "generation", "ints", "stated", "format", "transcript",
-	"circuit", "interval", "gadget", "attention", "tables", "constants", "group", "field", "poly",
+	"circuit", "interval", "gadget", "attention", "tables", "constants", "group", "field", "poly", "dialogue", "asked",
 }
 
 // around are the other packages of the verifier. They decide nothing about proofs: interfaces and names, what a text has to do with ids,
 // and what stands around the verifier on a command line.
 var around = []string{
-	"asked", "atomicfile", "backend", "console", "dialogue", "machine", "portfile", "reading", "tokens", "version",
+	"atomicfile", "backend", "console", "integer", "machine", "portfile", "reading", "tokens", "version",
 	"runtime/circuit", "runtime/app/verifier",
 }
 
@@ -84,6 +86,8 @@ var leftOut = []struct {
 	{"generation.row.fill", "the prover's"},
 	{"ints.Append", "writing"},
 	{"ints.AppendList", "writing"},
+	{"dialogue/said.go", "what reports say"},
+	{"dialogue.quoted", "for people"},
 	{"format/weights.go", "the weights file, which setup reads"},
 	{"format.Writer.", "writing"},
 	{"protocol/soundness.go", "adds up the soundness error"},
@@ -108,6 +112,7 @@ var leftOut = []struct {
 	{"group/fixed.go", "arithmetic"},
 	{"group/fold.go", "arithmetic of the prover"},
 	{"group/msm.go", "arithmetic"},
+	{"group/roots.go", "arithmetic"},
 	{"group/small.go", "arithmetic of the prover"},
 	{"group/share.go", "threads"},
 	{"field/small.go", "arithmetic"},
@@ -141,6 +146,7 @@ var messages = []struct {
 // The value is the answer that refuses, or asks for more.
 var predicates = map[string]bool{
 	"generation.inVocabulary": false, "interval.sameFactor": false, "veil.isSmall": true, "gadget.clamps": true,
+	"dialogue.Question.SamePrompt": false, "dialogue.Question.SameAnswer": false, "dialogue.reads": false,
 }
 
 // forbidden are functions that answer a forbidden input with the zero value, which their caller refuses.
@@ -150,6 +156,7 @@ var forbidden = map[string]bool{"veil.foldChallenge": true}
 type judge struct {
 	pkg  string
 	skip string // tests that do not demand a rejection
+	only string // the tests that are used, where most are of other things; else all
 }
 
 // control is the test of honest proofs, in the first judge. Every mutant it reaches is tried on it before anything else.
@@ -161,28 +168,30 @@ const listed = "TestMustReject"
 // judges are the test binaries in the order in which they are asked. All run with -short, without trained models, and try all lies.
 var judges = []judge{
 	// The schedule is a stored file, the list of messages the same in other words; then tests of the tests; then of hiding.
-	{"attack", "^(TestSchedule|TestMessages|TestFieldCellsAreHonestAround|TestEveryOperationIsAttacked|TestEveryChallengeIsAttacked" +
+	{pkg: "attack", skip: "^(TestSchedule|TestMessages|TestFieldCellsAreHonestAround|TestEveryOperationIsAttacked|TestEveryChallengeIsAttacked" +
 		"|TestNothingIsSentInClear|TestMustReject/(randomness_used_twice|setups_that_share_blinders))$"},
-	{"circuit", "^$"},
-	{"interval", "^$"},
-	{"generation", "^(TestEvalIsTheMLE|TestPublic|TestPublicLogits)$"},  // values
-	{"function", "^(TestEvalIsTheMLE|TestFill|TestRound|TestElement)$"}, // values
-	{"ints", "^$"},
-	{"transcript", "^(TestLayout|TestLongItems|TestRecord|TestPinned)$"}, // bytes
-	{"group", "^(TestEncodeDecode|TestGeneratorsPinned|TestGeneratorsMemo|TestMSM|TestFixedBase.*|TestBuckets.*|TestFoldPoints|TestSplit" +
+	{pkg: "circuit"},
+	{pkg: "interval"},
+	{pkg: "generation", skip: "^(TestEvalIsTheMLE|TestPublic|TestPublicLogits)$"},  // values
+	{pkg: "function", skip: "^(TestEvalIsTheMLE|TestFill|TestRound|TestElement)$"}, // values
+	{pkg: "ints"},
+	{pkg: "transcript", skip: "^(TestLayout|TestLongItems|TestRecord|TestPinned)$"}, // bytes
+	{pkg: "group", skip: "^(TestEncodeDecode|TestGeneratorsPinned|TestGeneratorsMemo|TestMSM|TestFixedBase.*|TestBuckets.*|TestFoldPoints|TestSplit" +
 		"|TestCommitRows.*|TestDigits)$"},
-	{"field", "^(TestModulusWords|TestConstants|TestShortChallenge|TestUniform|TestBatchInvert|TestDot.*|TestManyTerms" +
+	{pkg: "field", skip: "^(TestModulusWords|TestConstants|TestShortChallenge|TestUniform|TestBatchInvert|TestDot.*|TestManyTerms" +
 		"|TestInnerProduct|TestReduceWords)$"},
-	{"constants", "^$"},
-	{"format", "^(TestVectors.*|.*Weights.*)$"}, // stored files; setup's
-	{"poly", "^(TestLog2Ceil|TestEq|TestValid.*|TestEvalInts|TestExtrapolate|TestLagrange)$"},
-	{"commit", "^(TestPlaces|TestOwnedRows|TestPartsSumToTheMLE)$"},
-	{"einsum", "^$"},
-	{"tables", "^(TestEvalAgainstFloat|TestPrecision|TestTail|TestTies|TestExp|TestPinned)$"},
-	{"verifier", "^$"},
-	{"veil", "^(TestLambda|TestRealProofIsASimulation)$"}, // a value; bytes
-	{"lookup", "^(TestColumnsEvaluateAsMLEs|TestRangesHaveClosedForms|TestBelow|TestPlan|TestCounts|TestPointsShareSlices)$"},
-	{"protocol", "^$"},
-	{"gadget", "^$"},
-	{"attention", "^(TestContextBound)$"},
+	{pkg: "constants"},
+	{pkg: "format", skip: "^(TestVectors.*|.*Weights.*)$"}, // stored files; setup's
+	{pkg: "poly", skip: "^(TestLog2Ceil|TestEq|TestValid.*|TestEvalInts|TestExtrapolate|TestLagrange)$"},
+	{pkg: "commit", skip: "^(TestPlaces|TestOwnedRows|TestPartsSumToTheMLE)$"},
+	{pkg: "einsum"},
+	{pkg: "tables", skip: "^(TestEvalAgainstFloat|TestPrecision|TestTail|TestTies|TestExp|TestPinned)$"},
+	{pkg: "verifier"},
+	{pkg: "veil", skip: "^(TestLambda|TestRealProofIsASimulation)$"}, // a value; bytes
+	{pkg: "lookup", skip: "^(TestColumnsEvaluateAsMLEs|TestRangesHaveClosedForms|TestBelow|TestPlan|TestCounts|TestPointsShareSlices)$"},
+	{pkg: "protocol"},
+	{pkg: "gadget"},
+	{pkg: "attention", skip: "^(TestContextBound)$"},
+	{pkg: "dialogue"},
+	{pkg: "prover", only: "^(TestVerify.*|TestNothingToldIsNothingProved|TestVocabularyOfService)$"}, // texts
 }

@@ -157,6 +157,27 @@ func (t *tree) digest() error {
 	return nil
 }
 
+// judgesOf are the judges that link a package of some sites.
+func (t *tree) judgesOf(sites []*site) ([]judge, error) {
+	mutants := map[string]bool{}
+	for _, s := range sites {
+		mutants[filepath.Join(t.root, folder(s.pkg))] = true
+	}
+	var out []judge
+	for _, j := range judges {
+		cmd := exec.Command("go", "list", "-deps", "-test", "-f", "{{.Dir}}", "./"+folder(j.pkg))
+		cmd.Dir = t.root
+		dirs, err := cmd.Output()
+		if err != nil {
+			return nil, fmt.Errorf("go list: %w", err)
+		}
+		if slices.ContainsFunc(strings.Fields(string(dirs)), func(dir string) bool { return mutants[dir] }) {
+			out = append(out, j)
+		}
+	}
+	return out, nil
+}
+
 // choose returns the sites whose names match, or whose numbers are listed.
 func (t *tree) choose(only *regexp.Regexp) []*site {
 	numbers := map[int]bool{}

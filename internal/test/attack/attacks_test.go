@@ -170,6 +170,18 @@ var operations = map[ir.Op]operation{
 	ir.OpZkAttn: {"attention", []string{"output of another line", "attention to a masked position"}, []string{"row maximum too large or too small", "reciprocal off by one"}, []string{"cell out of its range", "row maximum that is no integer", "reciprocal that wraps around"}},
 }
 
+// TestMain prints the names of the attacks, as tests are named, where they are asked for: they are in no list of tests before they run.
+func TestMain(m *testing.M) {
+	if os.Getenv("ZKLLMC_ATTACKS") == "names" {
+		for _, s := range sections() {
+			for _, a := range s.attacks {
+				fmt.Println("TestMustReject/" + strings.ReplaceAll(a.name, " ", "_"))
+			}
+		}
+	}
+	os.Exit(m.Run())
+}
+
 // column is a circuit that attacks are tried on.
 type column struct {
 	name string
