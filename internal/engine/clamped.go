@@ -31,6 +31,13 @@ func (c Clamped) String() string {
 	return s
 }
 
+// Saturation is why a statement that no value was clamped is refused where some were: the detail of a Refusal.
+type Saturation struct{ Clamped []Clamped }
+
+func (s *Saturation) Error() string {
+	return fmt.Sprintf("the statement says that no value is clamped: %v", s.Clamped[0])
+}
+
 // clamped counts the cells whose class is not zero, tensor by tensor, those with none left out. A tensor that is not computed yet has none.
 func clamped(c *circuit.Circuit, value func(circuit.ID) *integer.Tensor) []Clamped {
 	classes, _ := c.Classes() // those that are known; statements that need all ask themselves

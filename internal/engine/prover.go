@@ -178,7 +178,7 @@ func (k *Key) prove(ctx context.Context, m *member, in *Input, o Options, assign
 		o.Clamped(saturated)
 	}
 	if in.Statement.Unsaturated() && len(saturated) > 0 {
-		return nil, refuse(ErrFalse, fmt.Errorf("the statement says that no value is clamped: %v", saturated[0]))
+		return nil, refuse(ErrFalse, &Saturation{saturated})
 	}
 	return k.proveAssignment(ctx, m, in.Statement, a, o)
 }

@@ -263,14 +263,11 @@ func (a *app) functionProve(ctx context.Context, o *functionProveOptions) error 
 	if err != nil {
 		return err
 	}
-	if err := a.saturated(clamped, o.noSaturation); err != nil {
-		return err
-	}
 	q.st.NoSaturation = o.noSaturation
 	a.progress.expect(proofForecast(q.c))
 	proof, err := console.Interruptible(ctx, func() ([]byte, error) { return k.Prove(ctx, q.in, a.options()) })
 	if err != nil {
-		return err
+		return saturated(err, clamped)
 	}
 	encoded, err := a.checkAndWrite(ctx, &o.proveFiles, vk, q.c, q.st, proof)
 	if err != nil {

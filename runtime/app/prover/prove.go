@@ -148,11 +148,8 @@ func (a *app) prove(ctx context.Context, o *proveOptions) error {
 	claimed := claim(c, o.promptTokens, answer)
 	claimed.NoSaturation = o.noSaturation
 	st, proof, clamped, err := a.proof(ctx, d, claimed)
-	if o.noSaturation && len(clamped) > 0 {
-		return a.saturated(clamped, true)
-	}
 	if err != nil {
-		return err
+		return saturated(err, clamped)
 	}
 	encoded, err := a.checkAndWrite(ctx, &o.proveFiles, vk, c, st, proof)
 	if err != nil {
@@ -179,10 +176,13 @@ func (a *app) answer(ctx context.Context, d *engine.Decoding, o *proveOptions) (
 	return o.wantTokens, a.confirm(ctx, d, &o.question)
 }
 
-// saturated refuses to prove that no value was clamped where some were.
-func (a *app) saturated(clamped []engine.Clamped, noSaturation bool) error {
-	if !noSaturation || len(clamped) == 0 {
-		return nil
+// saturated says what to do where a proof was refused because values were clamped, which are given as they are named and placed here.
+// Other errors stay as they are.
+func saturated(err error, clamped []engine.Clamped) error {
+	var refused *engine.Refusal
+	var saturation *engine.Saturation
+	if !errors.As(err, &refused) || !errors.As(refused.Detail(), &saturation) {
+		return err
 	}
 	remedy := ""
 	if !slices.ContainsFunc(clamped, func(c engine.Clamped) bool { return c.Padding < c.Cells }) {
