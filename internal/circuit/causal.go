@@ -1,13 +1,11 @@
 package circuit
 
 import (
-	"encoding/binary"
 	"errors"
 	"fmt"
 	"slices"
 
 	"github.com/zkllmc/zkllmc/internal/interval"
-	"github.com/zkllmc/zkllmc/internal/poly"
 )
 
 // Causality is derived here, from the finished description, and believed from nobody: Finish refuses a generation whose output
@@ -92,12 +90,6 @@ type causality struct {
 
 // column is a column of a table that a tensor is looked up in.
 type column struct{ lookup, table, col int }
-
-// corner names the claim that a tensor is zero wherever its index on axis col exceeds that on axis row.
-type corner struct {
-	t        ID
-	row, col int
-}
 
 // Limits of the analysis, far beyond what models need: behind them a circuit is not understood.
 const (
@@ -338,93 +330,6 @@ func (a *causality) rowOf(term *Term, label int, outAxis map[int]int) (int, bool
 	return 0, false
 }
 
-// lower says whether a tensor is zero wherever its index on one axis exceeds that on another: constants by their values, virtual
-// tensors if a factor of each term is, e, z_u and z_d of a masked zkAttn (recorded by attention), and what an elementwise hint that
-// makes zero of zero makes of such a tensor.
-func (a *causality) lower(k corner, depth int) bool {
-	if is, ok := a.low[k]; ok {
-		return is
-	}
-	t := a.c.Tensor(k.t)
-	is := false
-	switch {
-	case depth > maxLowerDepth:
-		return false
-	case t.Kind == Const:
-		if a.cells += len(t.Values); a.cells <= maxCellsSeen {
-			is = lowerCells(t.Values, t.Shape, k.row, k.col)
-		}
-	case t.Kind == Affine:
-		is = a.lowerEquation(t, k)
-	case t.Kind == Virtual:
-		is = true
-		for i := range t.Def {
-			is = is && a.lowerTerm(&t.Def[i], k, depth+1)
-		}
-	case t.Kind == Witness:
-		is = a.by[k.t] >= 0 && a.keepsZero(&a.c.Hints[a.by[k.t]], k, depth+1)
-	}
-	a.low[k] = is
-	return is
-}
-
-// keepsZero says whether a hint's result is zero where its first input is, and that input is lower in the corner. Parameters are checked:
-// see checkHints.
-func (a *causality) keepsZero(h *Hint, k corner, depth int) bool {
-	zero := false
-	switch h.Kind {
-	case HintRescale:
-		zero = true
-	case HintClamp:
-		p, _ := h.Clamp()
-		zero = k.t == h.Out[0] && p.Lo <= 0 && p.Hi >= 0
-	case HintWide:
-		p, _ := h.Wide()
-		zero = slices.Contains(h.Out[:p.Digits], k.t) && p.Lo <= 0 && p.Hi >= 0
-	case HintTable:
-		p, _ := h.Lookup()
-		col := a.c.Tables[h.Table].Cols[p.Column]
-		zero = p.First <= 0 && p.First > -int64(len(col)) && col[-p.First] == 0
-	}
-	return zero && equalShape(a.c.Tensor(h.In[0]).Shape, a.c.Tensor(k.t).Shape) && a.lower(corner{h.In[0], k.row, k.col}, depth)
-}
-
-func (a *causality) lowerTerm(term *Term, k corner, depth int) bool {
-	rows, cols := term.Out[k.row], term.Out[k.col]
-	if len(rows) != 1 || len(cols) != 1 || len(term.Factors) > maxFactors {
-		return false
-	}
-	for _, f := range term.Factors {
-		whole := wholeAxes(f.Axes)
-		row, ok := whole[rows[0]]
-		col, also := whole[cols[0]]
-		if ok && also && a.lower(corner{f.T, row, col}, depth) {
-			return true
-		}
-	}
-	return false
-}
-
-// lowerCells says whether all cells with an index on axis col beyond that on axis row are zero.
-func lowerCells(values []int64, shape []int, row, col int) bool {
-	stride := func(axis int) int { return Size(shape[axis+1:]) }
-	for i, v := range values {
-		if v != 0 && i/stride(col)%shape[col] > i/stride(row)%shape[row] {
-			return false
-		}
-	}
-	return true
-}
-
-// lowerEquation is lowerCells for the solutions of an equation.
-func (a *causality) lowerEquation(t *Tensor, k corner) bool {
-	if a.cells += Size(t.Shape) / t.Shape[k.col]; a.cells > maxCellsSeen {
-		return false
-	}
-	offset, strides := t.Equation()
-	return poly.AffineLower(offset, strides, t.Shape, k.row, k.col)
-}
-
 // hint times the results of a hint.
 func (a *causality) hint(h int) {
 	hint := &a.c.Hints[h]
@@ -469,119 +374,4 @@ func (a *causality) tokens(h int) {
 		}
 	}
 	a.set(h, timing{axes: []bool{true, false}}, []int{a.c.Generation.Length, a.c.Generation.Vocab})
-}
-
-// constraints looks for one that knows more than it may. Of the hint that a constraint is about, the last that occurs in it, the inputs
-// may occur, whatever they are made of. Any other witness that occurs must not be constrained by what it does not depend on: for every
-// time axis of the constraint's cells it has a time axis that runs along. Otherwise something may be computed by this constraint from
-// what its hint does not know, and nothing that was found out of anything holds.
-func (a *causality) constraints(h int) {
-	for _, c := range a.about[h] {
-		if c.lookup >= 0 && a.excused[c.lookup] {
-			continue
-		}
-		rank := len(a.c.Tensor(c.cols[0]).Shape)
-		t := timing{axes: make([]bool, rank)}
-		for _, id := range c.cols {
-			t = t.with(a.time[id])
-		}
-		w := walk{a: a, hint: &a.c.Hints[h], first: c.cols[0], t: t, seen: map[string]bool{}}
-		for _, id := range c.cols {
-			axes := make([]int, rank)
-			for i := range axes {
-				axes[i] = i
-			}
-			w.visit(id, axes, 0)
-		}
-	}
-}
-
-// walk goes through what occurs in a constraint. axes says of every axis of a tensor along which axis of the constraint's cells it runs,
-// -1: of none.
-type walk struct {
-	a     *causality
-	hint  *Hint
-	first ID
-	t     timing
-	seen  map[string]bool
-}
-
-func (w *walk) visit(id ID, axes []int, depth int) {
-	a := w.a
-	key := walkKey(id, axes)
-	if a.wrong != "" || a.owner[id] < 0 && a.by[id] != -2 || a.claims[id] || w.seen[key] {
-		return
-	}
-	w.seen[key] = true
-	if a.walked++; a.walked > maxWalked || depth > maxLowerDepth {
-		a.wrong = fmt.Sprintf("tensor %s: too much goes into its constraint to be followed", a.c.Tensor(w.first).Name)
-		return
-	}
-	result := slices.Contains(w.hint.Out, id)
-	if !result && slices.Contains(w.inputs(), id) {
-		return
-	}
-	if a.c.Tensor(id).Kind == Witness {
-		if !w.runsAlong(a.time[id], axes) {
-			why := "depends on later positions"
-			if w.t.late {
-				why = "may depend on all of them: " + w.t.why
-			}
-			a.wrong = fmt.Sprintf("tensor %s: %s constrains it and %s", a.c.Tensor(id).Name, a.c.Tensor(w.first).Name, why)
-		}
-		return
-	}
-	for _, term := range a.c.Tensor(id).Def {
-		outAxis := wholeAxes(term.Out)
-		for _, f := range term.Factors {
-			next := make([]int, len(f.Axes))
-			for i, labels := range f.Axes {
-				next[i] = -1
-				if len(labels) == 1 {
-					if out, ok := outAxis[labels[0]]; ok {
-						next[i] = axes[out]
-					}
-				}
-			}
-			w.visit(f.T, next, depth+1)
-		}
-	}
-}
-
-// inputs are those of the hint that a constraint may be about and know all of: as many as its rule takes, and none where its results may
-// depend on anything, for then the constraint might compute the inputs from the results.
-func (w *walk) inputs() []ID {
-	switch {
-	case w.t.late || w.hint.Kind < HintRescale || w.hint.Kind == HintInput || w.hint.Kind > HintWide:
-		return nil
-	case w.hint.Kind == HintAttn:
-		return w.hint.In[:min(len(w.hint.In), 2)]
-	}
-	return w.hint.In[:1]
-}
-
-// walkKey tells a tensor on one way from others.
-func walkKey(id ID, axes []int) string {
-	key := binary.LittleEndian.AppendUint32(make([]byte, 0, 4*(1+len(axes))), uint32(id))
-	for _, a := range axes {
-		key = binary.LittleEndian.AppendUint32(key, uint32(a))
-	}
-	return string(key)
-}
-
-// runsAlong says whether a witness depends, along the axes that it shares with the constraint's cells, on all that these depend on.
-func (w *walk) runsAlong(x timing, axes []int) bool {
-	if x.late || w.t.late {
-		return x.late
-	}
-	for at, is := range w.t.axes {
-		along := !is
-		for i, to := range axes {
-			along = along || to == at && x.axes[i]
-		}
-		if !along {
-			return false
-		}
-	}
-	return true
 }

@@ -1,0 +1,219 @@
+package frontend
+
+import (
+	"errors"
+	"fmt"
+	"math"
+
+	"github.com/zkllmc/zkllmc/compiler/internal/onnx"
+	"github.com/zkllmc/zkllmc/ir"
+)
+
+// Constant folding of sums, reductions and products.
+
+func foldCumSum(c *call, in []*onnx.Tensor) ([]*onnx.Tensor, error) {
+	if err := need(in, 2); err != nil {
+		return nil, err
+	}
+	x := in[0]
+	if in[1].Len() != 1 || c.attrInt("exclusive", 0) != 0 || c.attrInt("reverse", 0) != 0 {
+		return nil, c.unsupported("exclusive or reverse sums")
+	}
+	a, err := axis(in[1].Cells()[0], len(x.Shape))
+	if err != nil {
+		return nil, err
+	}
+	if err := c.charge(1, x.Shape...); err != nil {
+		return nil, err
+	}
+	r := &onnx.Tensor{DType: x.DType, Shape: x.Shape, F: append([]float64(nil), x.F...), I: append([]int64(nil), x.I...)}
+	step := rowStrides(x.Shape)[a]
+	c.walk(x.Shape, func(i int, at []int) {
+		switch {
+		case at[a] == 0:
+		case x.DType.IsFloat():
+			r.F[i] += r.F[i-step]
+		default:
+			r.I[i] = x.DType.Wrap(r.I[i] + r.I[i-step])
+		}
+	})
+	return single(r, nil)
+}
+
+func foldReduce(c *call, in []*onnx.Tensor) ([]*onnx.Tensor, error) {
+	if err := need(in, 1); err != nil {
+		return nil, err
+	}
+	x := in[0]
+	set, shape, _, err := c.reduction(x.Shape)
+	if err != nil {
+		return nil, err
+	}
+	if err := c.charge(1, x.Shape...); err != nil {
+		return nil, err
+	}
+	s := make([]int, len(x.Shape))
+	n, count := 1, 1
+	for i := len(s) - 1; i >= 0; i-- {
+		if set[i] {
+			count *= x.Shape[i]
+			continue
+		}
+		s[i] = n
+		n *= x.Shape[i]
+	}
+	if x.DType.IsFloat() {
+		return single(&onnx.Tensor{DType: x.DType, Shape: shape, F: c.reduceReals(x, s, n, count)}, nil)
+	}
+	cells, err := c.reduceIntegers(x, s, n, count)
+	return single(&onnx.Tensor{DType: x.DType, Shape: shape, I: cells}, err)
+}
+
+// reduceReals reduces the cells of a tensor to n, each to the one that its position and the steps give; count cells make one.
+func (c *call) reduceReals(x *onnx.Tensor, steps []int, n, count int) []float64 {
+	start := map[string]float64{"ReduceMax": math.Inf(-1), "ReduceMin": math.Inf(1), "ReduceProd": 1}[c.n.Op]
+	out := make([]float64, n)
+	for i := range out {
+		out[i] = start
+	}
+	c.walk(x.Shape, func(i int, at []int) {
+		k := dot(at, steps)
+		switch c.n.Op {
+		case "ReduceMax":
+			out[k] = math.Max(out[k], x.F[i])
+		case "ReduceMin":
+			out[k] = math.Min(out[k], x.F[i])
+		case "ReduceProd":
+			out[k] = float64(out[k] * x.F[i])
+		case "ReduceMean":
+			out[k] += x.F[i] / float64(count)
+		default:
+			out[k] += x.F[i]
+		}
+	})
+	return out
+}
+
+// reduceIntegers is reduceReals for integers and booleans. The first cell starts a maximum or a minimum, which none has none of.
+func (c *call) reduceIntegers(x *onnx.Tensor, steps []int, n, count int) ([]int64, error) {
+	out, seen := make([]int64, n), make([]bool, n)
+	switch c.n.Op {
+	case "ReduceProd", "ReduceAll":
+		for i := range out {
+			out[i], seen[i] = 1, true
+		}
+	case "ReduceMax", "ReduceMin", "ReduceMean":
+		if count == 0 {
+			return nil, fmt.Errorf("shape %v has no cells to reduce", x.Shape)
+		}
+	}
+	c.walk(x.Shape, func(i int, at []int) {
+		k := dot(at, steps)
+		if !seen[k] {
+			out[k], seen[k] = x.I[i], true
+			return
+		}
+		out[k] = reduceInteger(c.n.Op, x.DType, out[k], x.I[i])
+	})
+	if c.n.Op == "ReduceMean" {
+		for i := range out {
+			out[i] = truncDiv(x.DType, out[i], int64(count))
+		}
+	}
+	return out, nil
+}
+
+func dot(at, steps []int) int {
+	k := 0
+	for a, p := range at {
+		k += p * steps[a]
+	}
+	return k
+}
+
+func foldMatMul(c *call, in []*onnx.Tensor) ([]*onnx.Tensor, error) {
+	if err := need(in, 2); err != nil {
+		return nil, err
+	}
+	a, b := in[0], in[1]
+	ra, rb := len(a.Shape), len(b.Shape)
+	if ra < 2 || rb < 2 || a.Shape[ra-1] != b.Shape[rb-2] || a.DType.IsFloat() != b.DType.IsFloat() {
+		return nil, fmt.Errorf("shapes %v and %v of types %s and %s cannot be multiplied", a.Shape, b.Shape, a.DType, b.DType)
+	}
+	n, k, m := a.Shape[ra-2], a.Shape[ra-1], b.Shape[rb-1]
+	batch, err := broadcast(a.Shape[:ra-2], b.Shape[:rb-2])
+	if err != nil {
+		return nil, err
+	}
+	left, right := append(append([]int{}, batch...), n, k), append(append([]int{}, batch...), k, m)
+	if err := errors.Join(c.charge(1, left...), c.charge(1, right...)); err != nil {
+		return nil, err
+	}
+	if err := errors.Join(c.charge(1, append(append([]int{}, batch...), n, m)...), c.work(append(append([]int{}, batch...), n, k, m)...)); err != nil {
+		return nil, err
+	}
+	shape := append(append([]int{}, batch...), n, m)
+	if !a.DType.IsFloat() {
+		r := &onnx.Tensor{DType: a.DType, Shape: shape, I: matrices(c, spread(c, a.I, a.Shape, left), spread(c, b.I, b.Shape, right), ir.Size(batch), n, k, m)}
+		for i, v := range r.I {
+			r.I[i] = a.DType.Wrap(v)
+		}
+		return single(r, nil)
+	}
+	return single(&onnx.Tensor{DType: a.DType, Shape: shape, F: matrices(c, spread(c, a.F, a.Shape, left), spread(c, b.F, b.Shape, right), ir.Size(batch), n, k, m)}, nil)
+}
+
+// matrices multiplies pairs of matrices [n, k] and [k, m]. Integers wrap around at 64 bits.
+func matrices[T int64 | float64](c *call, x, y []T, pairs, n, k, m int) []T {
+	out := make([]T, pairs*n*m)
+	for t := 0; t < pairs; t++ {
+		for i := 0; i < n; i++ {
+			if i%(1+pollAfter/max(1, k*m)) == 0 {
+				c.poll(pollAfter - 1)
+			}
+			for l := 0; l < k; l++ {
+				f := x[(t*n+i)*k+l]
+				for j := 0; j < m; j++ {
+					out[(t*n+i)*m+j] += T(f * y[(t*k+l)*m+j])
+				}
+			}
+		}
+	}
+	return out
+}
+
+// foldDequantize turns integer weights into real ones: (x − zero)·scale, per tensor or along one axis.
+func foldDequantize(c *call, in []*onnx.Tensor) ([]*onnx.Tensor, error) {
+	if err := need(in, 2); err != nil {
+		return nil, err
+	}
+	x, scale := in[0], in[1]
+	shape := make([]int, len(x.Shape))
+	for i := range shape {
+		shape[i] = 1
+	}
+	if scale.Len() != 1 {
+		a, err := axis(c.attrInt("axis", 1), len(x.Shape))
+		if err != nil || c.attrInt("block_size", 0) != 0 || scale.Len() != x.Shape[a] {
+			return nil, c.unsupported("scales of shape %v for shape %v; per tensor and per axis are supported", scale.Shape, x.Shape)
+		}
+		shape[a] = scale.Len()
+	}
+	if err := c.charge(4+copied(x), x.Shape...); err != nil {
+		return nil, err
+	}
+	s := spread(c, floats(scale), shape, x.Shape)
+	out := append([]float64(nil), floats(x)...)
+	if len(in) > 2 && in[2] != nil {
+		if in[2].Len() != scale.Len() {
+			return nil, fmt.Errorf("scale and zero point have different shapes")
+		}
+		for i, z := range spread(c, floats(in[2]), shape, x.Shape) {
+			out[i] -= z
+		}
+	}
+	for i := range out {
+		out[i] = float64(out[i] * s[i])
+	}
+	return single(make1(onnx.Float32, x.Shape, out), nil)
+}
