@@ -312,19 +312,20 @@ func TestConformance(t *testing.T) {
 	require.Contains(t, out, "refused   "+garbage)
 }
 
-// TestExportsWithConvolutions proves small exports of vision transformers, whose patches are convolutions, and of a speech encoder.
-func TestExportsWithConvolutions(t *testing.T) {
+// TestExports proves small exports of vision transformers, whose patches are convolutions, of a speech encoder, and of a model whose one
+// tensor is ALiBi's distances and the mask.
+func TestExports(t *testing.T) {
 	const exports = "../../../shared/onnx/exports"
 	args := []string{"conformance"}
 	if _, err := os.Stat(exports); err != nil {
 		t.Skip(err)
 	}
-	for _, name := range []string{"vit-dyn", "clip-vision-ts", "whisper-enc-dyn"} {
+	for _, name := range []string{"vit-dyn", "clip-vision-ts", "whisper-enc-dyn", "falcon-alibi-dyn"} {
 		args = append(args, filepath.Join(exports, name))
 	}
 	code, out, stderr := run(t, args...)
 	require.Equal(t, console.OK, code, stderr)
-	require.Contains(t, out, "3 proved, 0 agrees, 0 refused, 0 imprecise, 0 failed")
+	require.Contains(t, out, "4 proved, 0 agrees, 0 refused, 0 imprecise, 0 failed")
 }
 
 // TestCompiledCodeStandsAlone compiles into an empty folder, builds and vets what is there, and looks at what it links.

@@ -86,6 +86,11 @@ func (c *call) operands() ([]factor, []int, error) {
 }
 
 func sum(c *call) ([]*val, error) {
+	if c.n.Op != "Mean" {
+		if err := c.partMasks(); err != nil {
+			return nil, err
+		}
+	}
 	fs, shape, err := c.operands()
 	if err != nil {
 		return nil, err

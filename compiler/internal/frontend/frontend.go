@@ -102,6 +102,7 @@ type builder struct {
 	found      []any        // those that this run found
 	weightMark map[ir.ValueID]*mark
 	masks      []pattern
+	parted     map[*onnx.Tensor]*partedMask
 	intervals  map[ir.ValueID]*interval.Interval
 	emptied    []*emptied
 }
@@ -142,7 +143,7 @@ func Build(m *onnx.Model, opts Options) (*ir.Graph, error) {
 	for range maxRuns {
 		left.held = 0
 		b := &builder{g: &ir.Graph{Name: m.Graph.Name, Stage: ir.StagePrim}, m: m, opts: opts, class: class,
-			intervals: map[ir.ValueID]*interval.Interval{}, weightOf: map[*onnx.Tensor]ir.ValueID{}, names: map[string]int{}, hidden: hidden,
+			intervals: map[ir.ValueID]*interval.Interval{}, weightOf: map[*onnx.Tensor]ir.ValueID{}, parted: map[*onnx.Tensor]*partedMask{}, names: map[string]int{}, hidden: hidden,
 			weightMark: map[ir.ValueID]*mark{}, left: left, functions: fs}
 		g, err := b.build()
 		if len(b.found) == 0 {

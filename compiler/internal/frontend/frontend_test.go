@@ -147,6 +147,57 @@ func TestMaskWithoutSource(t *testing.T) {
 	}
 }
 
+// alibi adds distances that are the least float where they mask to two layers' scores, and feeds the tensor to another operator too, if one
+// is named.
+func alibi(also string) *onnx.Model {
+	const least = -math.MaxFloat32
+	m := &onnx.Model{Opsets: []onnx.Opset{{Version: 18}}, Graph: &onnx.Graph{Name: "g",
+		Inputs:       []onnx.ValueInfo{{Name: "x", DType: onnx.Float32, HasShape: true, Dims: []onnx.Dim{{Value: 3}, {Value: 3}}}},
+		Outputs:      []onnx.ValueInfo{{Name: "out"}},
+		Initializers: []*onnx.Tensor{{Name: "far", DType: onnx.Float32, Shape: []int{3, 3}, F: []float64{0, least, least, 0, 0.5, least, 0, 0.5, 1}}},
+		Nodes: []*onnx.Node{
+			{Name: "a", Op: "Add", Inputs: []string{"x", "far"}, Outputs: []string{"scores"}},
+			{Name: "s", Op: "Softmax", Inputs: []string{"scores"}, Outputs: []string{"first"}},
+			{Name: "b", Op: "Add", Inputs: []string{"far", "first"}, Outputs: []string{"again"}},
+			{Name: "t", Op: "Softmax", Inputs: []string{"again"}, Outputs: []string{"out"}},
+		}}}
+	if also != "" {
+		m.Graph.Nodes = append(m.Graph.Nodes, &onnx.Node{Name: "also", Op: also, Inputs: []string{"out", "far"}, Outputs: []string{"end"}})
+		m.Graph.Outputs[0].Name = "end"
+	}
+	return m
+}
+
+// TestPartedMask sees a tensor that masks and weighs in two: public where it masks, and zero there as a weight, of which there is one however
+// many sums it stands in. Where it is a weight as a whole besides, its mask would tell of that, and it is refused.
+func TestPartedMask(t *testing.T) {
+	scores := map[string]Range{"x": {Lo: -8, Hi: 8}}
+	g, err := Build(alibi(""), Options{Ranges: scores})
+	require.NoError(t, err)
+	leaves := map[ir.Op][][]float64{}
+	for _, v := range g.Values {
+		if v.Def.Op == ir.OpWeight || v.Def.Op == ir.OpConst {
+			require.Equal(t, []int{3, 3}, v.Shape)
+			leaves[v.Def.Op] = append(leaves[v.Def.Op], v.Data)
+		}
+	}
+	const least = -math.MaxFloat32
+	require.Equal(t, [][]float64{{0, 0, 0, 0, 0.5, 0, 0, 0.5, 1}}, leaves[ir.OpWeight])
+	require.NotEmpty(t, leaves[ir.OpConst])
+	for _, mask := range leaves[ir.OpConst] {
+		require.Equal(t, []float64{0, least, least, 0, 0, least, 0, 0, 0}, mask)
+	}
+	_, err = Build(alibi("MatMul"), Options{Ranges: scores})
+	require.ErrorContains(t, err, `the mask is computed from "far", which is a private weight too`)
+	_, err = Build(alibi("MatMul"), Options{Ranges: scores, Public: []string{"far"}})
+	require.NoError(t, err)
+	g, err = Build(alibi(""), Options{Ranges: scores, Private: []string{"far"}})
+	require.NoError(t, err, "what is to stay private is not parted")
+	for _, v := range g.Values {
+		require.NotEqual(t, ir.OpConst, v.Def.Op)
+	}
+}
+
 // TestEveryHandlerSurvivesNonsense calls every operator with inputs that it does not expect.
 func TestEveryHandlerSurvivesNonsense(t *testing.T) {
 	ops := map[string]bool{}

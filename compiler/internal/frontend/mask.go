@@ -44,6 +44,65 @@ func (c *call) maskOr(v *val) (*val, error) {
 	return constant(v.name, t), nil
 }
 
+// beyondScores is a number that no score lies beyond, and no weight either: of a private tensor's cells at most it, none is told but that
+// it masks.
+const beyondScores = -1e30
+
+// partedMask is a private tensor that masks and is a weight besides, in two: what masks, public, and what is left, private.
+type partedMask struct{ mask, rest *val }
+
+// partMasks takes the masks out of a sum's private operands that hold weights besides: distances from a position, as ALiBi adds them to
+// scores, that are the least float where they mask. The cells of at most beyondScores are an operand of their own, public as all masks
+// are, by the rule of maskOr; in their place stands zero. What is left is a weight of the same name, and tells nothing of the mask, so
+// that it does not count among the tensors that masks are made of; the tensor itself does, wherever it is a weight as a whole.
+func (c *call) partMasks() error {
+	for i, v := range c.in {
+		if v == nil || !v.private || v.mark == nil || v.mark.forced || c.b.class.forced[v.name] || len(v.shape) == 0 || !c.feedsSoftmax() {
+			continue
+		}
+		t, err := v.force()
+		if err != nil {
+			return err
+		}
+		p, known := c.b.parted[t]
+		if !known {
+			if p, err = c.part(v, t); err != nil {
+				return err
+			}
+			c.b.parted[t] = p
+		}
+		if p == nil {
+			continue
+		}
+		c.pattern(v.mark)
+		c.in = append(slices.Clone(c.in), p.mask)
+		c.in[i] = p.rest
+	}
+	return nil
+}
+
+// part parts a tensor's cells, nil where none masks or all that do not are zero.
+func (c *call) part(v *val, t *onnx.Tensor) (*partedMask, error) {
+	cells := floats(t)
+	masks := func(x float64) bool { return x <= beyondScores }
+	if !t.DType.IsFloat() || !slices.ContainsFunc(cells, masks) || !slices.ContainsFunc(cells, func(x float64) bool { return x != 0 && !masks(x) }) {
+		return nil, nil
+	}
+	if err := c.charge(2, v.shape...); err != nil {
+		return nil, err
+	}
+	mask := &onnx.Tensor{Name: t.Name, DType: t.DType, Shape: t.Shape, F: make([]float64, len(cells))}
+	rest := &onnx.Tensor{Name: t.Name, DType: t.DType, Shape: t.Shape, F: make([]float64, len(cells))}
+	for i, x := range cells {
+		if masks(x) {
+			mask.F[i] = x
+		} else {
+			rest.F[i] = x
+		}
+	}
+	return &partedMask{constant(v.name, mask), &val{name: v.name, shape: v.shape, dtype: v.dtype, private: true, w: rest, id: none}}, nil
+}
+
 // mayMask says whether the node adds operand i to the others. A factor is no mask, whatever its cells; that of a private value and a
 // scalar is judged where the product meets an activation, by the cells that it has there.
 func (c *call) mayMask(i int) bool {
