@@ -3,6 +3,7 @@ package engine_test
 import (
 	"bytes"
 	"context"
+	"crypto/sha256"
 	"encoding/binary"
 	"runtime"
 	"slices"
@@ -13,6 +14,7 @@ import (
 	"github.com/zkllmc/zkllmc/internal/backend/cpu"
 	"github.com/zkllmc/zkllmc/internal/circuit"
 	"github.com/zkllmc/zkllmc/internal/engine"
+	"github.com/zkllmc/zkllmc/internal/format"
 	"github.com/zkllmc/zkllmc/internal/test/witnesstest"
 	"github.com/zkllmc/zkllmc/runtime/gadget"
 )
@@ -39,7 +41,7 @@ const (
 )
 
 // FuzzReadKey: a prover key decodes to what encodes to the same bytes or is refused, and memory follows the circuit, not the file.
-// at and with change eight bytes, cut shortens, more lengthens.
+// at and with change eight bytes, cut shortens, more lengthens. What comes of it is read with the checksum that it then has and with a right one.
 func FuzzReadKey(f *testing.F) {
 	c, valid := keyed(f)
 	limit := uint64(keySlack + keyTimes*len(valid))
@@ -57,15 +59,41 @@ func FuzzReadKey(f *testing.F) {
 		if i := int(at); i+8 <= len(d) {
 			binary.BigEndian.PutUint64(d[i:], binary.BigEndian.Uint64(d[i:])^with)
 		}
-		var before, after runtime.MemStats
-		runtime.ReadMemStats(&before)
-		k, err := engine.ReadKey(circuit.Single(c), d)
-		runtime.ReadMemStats(&after)
-		if n := after.TotalAlloc - before.TotalAlloc; n > limit+uint64(len(d)) {
-			t.Fatalf("%d bytes allocated for a key of %d bytes, the bound is %d", n, len(d), limit)
-		}
-		if err == nil {
-			require.Equal(t, d, k.Encode(), "one encoding per key")
+		for _, d := range [][]byte{d, summed(d)} {
+			var before, after runtime.MemStats
+			runtime.ReadMemStats(&before)
+			k, err := engine.ReadKey(circuit.Single(c), d)
+			runtime.ReadMemStats(&after)
+			if n := after.TotalAlloc - before.TotalAlloc; n > limit+uint64(len(d)) {
+				t.Fatalf("%d bytes allocated for a key of %d bytes, the bound is %d", n, len(d), limit)
+			}
+			if err == nil {
+				require.Equal(t, d, k.Encode(), "one encoding per key")
+			}
 		}
 	})
+}
+
+// summed is a key with the checksum put right.
+func summed(d []byte) []byte {
+	n := max(0, len(d)-format.SumSize)
+	sum := sha256.Sum256(d[:n])
+	return append(d[:n:n], sum[:len(d)-n]...)
+}
+
+// A key with one bit changed anywhere is refused, behind its header as a damaged one; with the checksum put right it is not.
+func TestDamagedKey(t *testing.T) {
+	c, valid := keyed(t)
+	for at := range valid {
+		d := slices.Clone(valid)
+		d[at] ^= 1 << (at % 8)
+		_, err := engine.ReadKey(circuit.Single(c), d)
+		if at < format.HeaderSize {
+			require.Error(t, err, at)
+			continue
+		}
+		require.ErrorIs(t, err, format.ErrDamaged, at)
+		_, err = engine.ReadKey(circuit.Single(c), summed(d))
+		require.NotErrorIs(t, err, format.ErrDamaged, at)
+	}
 }

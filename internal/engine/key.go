@@ -35,11 +35,11 @@ func ReadKey(f *circuit.Family, data []byte) (*Key, error) {
 	return k, nil
 }
 
-// KeySize is the number of bytes of the prover key of a family: header, model ID, secret, two bytes per weight, and a commitment with its
-// blinder per row.
+// KeySize is the number of bytes of the prover key of a family: header, model ID, secret, two bytes per weight, a commitment with its
+// blinder per row, and a checksum.
 func KeySize(f *circuit.Family) int {
 	c := f.Shortest()
-	n := format.HeaderSize + 32 + 32 + 64*protocol.WeightLayout(c).Rows
+	n := format.HeaderSize + 32 + 32 + 64*protocol.WeightLayout(c).Rows + format.SumSize
 	for _, t := range c.Weights() {
 		n += 2 * circuit.Size(t.Shape)
 	}
@@ -52,6 +52,9 @@ func readKey(f *circuit.Family, data []byte) (*Key, error) {
 		return nil, err
 	}
 	if err := r.Exactly(KeySize(f) - format.HeaderSize); err != nil {
+		return nil, err
+	}
+	if err := r.Summed(data); err != nil {
 		return nil, err
 	}
 	k := &Key{f: f}

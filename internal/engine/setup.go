@@ -149,7 +149,8 @@ func (k *Keys) WriteProverKey(to io.Writer) error {
 	w := format.NewWriter(format.MagicProverKey, k.f.Digest())
 	w.Raw(k.id[:])
 	w.Raw(k.secret[:])
-	if _, err := to.Write(w.Bytes()); err != nil {
+	out := format.NewSummed(to)
+	if _, err := out.Write(w.Bytes()); err != nil {
 		return err
 	}
 	for _, t := range k.f.Shortest().Weights() {
@@ -160,7 +161,7 @@ func (k *Keys) WriteProverKey(to io.Writer) error {
 				return err
 			}
 			for part := range slices.Chunk(v, cellsAtOnce) {
-				if _, err := to.Write(encodeCells(part)); err != nil {
+				if _, err := out.Write(encodeCells(part)); err != nil {
 					return err
 				}
 			}
@@ -172,8 +173,10 @@ func (k *Keys) WriteProverKey(to io.Writer) error {
 		rows.Point(k.points[i])
 		rows.Scalar(k.blinds[i])
 	}
-	_, err := to.Write(rows.Bytes())
-	return err
+	if _, err := out.Write(rows.Bytes()); err != nil {
+		return err
+	}
+	return out.Finish()
 }
 
 // maker makes the keys of a model, piece by piece.

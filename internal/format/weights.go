@@ -15,7 +15,7 @@ import (
 // The weights file, which the compiler writes and setup reads, holds every weight of a family in its circuits' order. Tensors have the
 // numbers that the shortest member gives them:
 //
-//	header, count:4, then per weight  name length:4, name, axes:4, extent:4 per axis, cell:2 per cell, row-major
+//	header, count:4, then per weight  name length:4, name, axes:4, extent:4 per axis, cell:2 per cell, row-major; then checksum:32
 //
 // Names and shapes repeat the circuit's, so that a file that belongs elsewhere is refused with the weight it differs in.
 
@@ -55,7 +55,8 @@ func WriteWeights(w io.Writer, digest [32]byte, names []string, tensors []intege
 	}
 	head := NewWriter(MagicWeights, digest)
 	head.Uint32(uint32(len(names)))
-	if _, err := w.Write(head.Bytes()); err != nil {
+	out := NewSummed(w)
+	if _, err := out.Write(head.Bytes()); err != nil {
 		return err
 	}
 	for i, name := range names {
@@ -63,11 +64,11 @@ func WriteWeights(w io.Writer, digest [32]byte, names []string, tensors []intege
 		if err != nil {
 			return err
 		}
-		if _, err := w.Write(b); err != nil {
+		if _, err := out.Write(b); err != nil {
 			return err
 		}
 	}
-	return nil
+	return out.Finish()
 }
 
 func encodeWeight(name string, t integer.Tensor) ([]byte, error) {
@@ -100,7 +101,8 @@ type Weights struct {
 	at   map[circuit.ID]int64 // where the cells begin
 }
 
-// OpenWeights reads what a weights file of a family says of its weights, not their cells. size is the number of its bytes.
+// OpenWeights reads a weights file of a family once, for its checksum, and what it says of its weights, but keeps none of their cells. size is
+// the number of its bytes.
 func OpenWeights(f *circuit.Family, file io.ReaderAt, size int64) (*Weights, error) {
 	c := f.Shortest()
 	head, err := readAt(file, 0, min(size, HeaderSize+4))
@@ -113,6 +115,9 @@ func OpenWeights(f *circuit.Family, file io.ReaderAt, size int64) (*Weights, err
 	}
 	if err := exactly(size, int64(WeightsSize(f))); err != nil {
 		return nil, fmt.Errorf("weights file: %w", err)
+	}
+	if err := undamaged(file, size); err != nil {
+		return nil, err
 	}
 	want := c.Weights()
 	if n := r.Uint32(); uint64(n) != uint64(len(want)) {
@@ -214,7 +219,7 @@ func (r *Reader) Cells(t *circuit.Tensor) ([]int16, error) {
 
 // WeightsSize is the number of bytes of the weights file of a family.
 func WeightsSize(f *circuit.Family) int {
-	n := HeaderSize + 4
+	n := HeaderSize + 4 + SumSize
 	for _, t := range f.Shortest().Weights() {
 		n += 8 + len(t.Name) + 4*len(t.Shape) + 2*circuit.Size(t.Shape)
 	}

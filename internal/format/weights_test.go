@@ -2,6 +2,7 @@ package format_test
 
 import (
 	"bytes"
+	"crypto/sha256"
 	"encoding/binary"
 	"testing"
 
@@ -39,6 +40,13 @@ func TestWeights(t *testing.T) {
 	require.Equal(t, data, stream.Bytes())
 }
 
+// summed is a file with the checksum put right.
+func summed(d []byte) []byte {
+	n := max(0, len(d)-format.SumSize)
+	sum := sha256.Sum256(d[:n])
+	return append(d[:n:n], sum[:len(d)-n]...)
+}
+
 // header is what precedes the first weight: magic, version, digest, count.
 const header = 8 + 4 + 32 + 4
 
@@ -55,6 +63,8 @@ func TestDecodeWeightsRefuses(t *testing.T) {
 		err  error
 		text string
 	}{
+		"damaged":              {func(d []byte) []byte { d[len(d)-format.SumSize-1] ^= 2; return d }, format.ErrDamaged, "damaged"}, // in its last cell
+		"checksum":             {func(d []byte) []byte { d[len(d)-1] ^= 1; return d }, format.ErrDamaged, "damaged"},
 		"trailing":             {func(d []byte) []byte { return append(d, 0) }, format.ErrTrailing, "1 bytes"},
 		"trailing and damaged": {func(d []byte) []byte { return append(set(header-4, 3)(d), 0) }, format.ErrTrailing, "1 bytes"}, // the size comes first
 		"kind":                 {func(d []byte) []byte { return append([]byte("zkllm-pf"), d[8:]...) }, format.ErrMagic, "it is a proof, not a weights file"},
@@ -67,7 +77,11 @@ func TestDecodeWeightsRefuses(t *testing.T) {
 		"extent":               {set(first+4, 1<<31), format.ErrWeight, "axis 0 has extent 2147483648"},
 		"range":                {func(d []byte) []byte { d[first+12+1] = 0xf7; return d }, format.ErrWeight, "cell 0 is -9, outside the declared [-8, 7]"},
 	} {
-		_, err := format.DecodeWeights(circuit.Single(c), k.f(append([]byte(nil), data...)))
+		d := k.f(append([]byte(nil), data...))
+		if k.err != format.ErrDamaged { // who makes a file of his own makes its checksum, too
+			d = summed(d)
+		}
+		_, err := format.DecodeWeights(circuit.Single(c), d)
 		require.ErrorIs(t, err, k.err, name)
 		require.ErrorContains(t, err, k.text, name)
 	}

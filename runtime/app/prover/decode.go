@@ -22,6 +22,9 @@ func readKey(f *circuit.Family, name string) (*engine.Key, error) {
 		return nil, console.Unusable(err)
 	}
 	k, err := engine.ReadKey(f, data)
+	if errors.Is(err, format.ErrDamaged) {
+		return nil, console.Unusable(fmt.Errorf("%s: %w; take a copy of it that is not, for a new setup makes another model ID", name, err))
+	}
 	if err != nil {
 		return nil, console.Unusable(fmt.Errorf("%s: %w; run 'prover setup' with this prover to make its keys", name, err))
 	}

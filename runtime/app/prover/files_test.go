@@ -163,6 +163,13 @@ func TestBadKeys(t *testing.T) {
 		require.Contains(t, stderr, b.file("bad.zkw"), name)
 		require.NoFileExists(t, b.file("new/prover.key"))
 	}
+	damaged := func(d []byte) []byte { d[len(d)-100] ^= 4; return d }
+	for file, line := range map[string]string{"keys/prover.key": "run --key @bad --prompt a", "weights.zkw": "setup --weights @bad -o @new"} {
+		b.change(file, "bad", damaged)
+		_, stderr := b.prover(3, line)
+		require.Contains(t, stderr, b.file("bad"))
+		require.Contains(t, stderr, "the file is damaged", file)
+	}
 	_, stderr := b.prover(3, "prove --key @keys/prover.key --vk @weights.zkw --prompt a -o @q.bin --statement-out @r.bin")
 	require.Contains(t, stderr, b.file("weights.zkw"))
 }

@@ -3,6 +3,7 @@ package prover_test
 
 import (
 	"bytes"
+	"crypto/sha256"
 	"encoding/base64"
 	"encoding/hex"
 	"fmt"
@@ -24,7 +25,7 @@ func (b *bench) secrets() map[string][]byte {
 	out := map[string][]byte{}
 	weights, err := os.ReadFile(b.file("weights.zkw"))
 	require.NoError(b.t, err)
-	cells := weights[len(weights)-72:] // 36 cells of the one weight
+	cells := weights[len(weights)-format.SumSize-72:] // 36 cells of the one weight
 	for i := 0; i < 72; i += 12 {
 		out[fmt.Sprint("weights from ", i/2)] = cells[i : i+12]
 	}
@@ -33,7 +34,7 @@ func (b *bench) secrets() map[string][]byte {
 	const secret = 8 + 4 + 32 + 32 // behind magic, version, digest and model ID
 	out["prover secret"] = key[secret : secret+32]
 	for i := range protocol.WeightLayout(b.c).Rows {
-		end := len(key) - 64*(protocol.WeightLayout(b.c).Rows-1-i)
+		end := len(key) - format.SumSize - 64*(protocol.WeightLayout(b.c).Rows-1-i)
 		out[fmt.Sprint("blinder ", i)] = key[end-32 : end]
 		_, err := group.Decode(key[end-64 : end-32]) // the layout of the key is as this test thinks
 		require.NoError(b.t, err)
@@ -89,7 +90,12 @@ var commands = map[string]int{
 func (b *bench) leaks(config string, forbidden map[string][]string, public *regexp.Regexp) []string {
 	b.change("weights.zkw", "bad.zkw", func(d []byte) []byte { d[len(d)-1]++; return d[:len(d)-1] })
 	b.change("keys/prover.key", "bad.key", func(d []byte) []byte { return append(d, 0) })
-	b.change("keys/prover.key", "bad2.key", flipped) // a blinder that is not the commitment's
+	b.change("keys/prover.key", "bad2.key", func(d []byte) []byte { // a blinder that is not the commitment's
+		n := len(d) - format.SumSize
+		d[n-1] ^= 1
+		sum := sha256.Sum256(d[:n])
+		return append(d[:n], sum[:]...)
+	})
 	var found []string
 	for line, want := range commands {
 		code, out := output(b.t.(*testing.T), b.process(config, line))

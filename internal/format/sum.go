@@ -1,0 +1,70 @@
+package format
+
+import (
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"hash"
+	"io"
+)
+
+// Prover key and weights file end in the SHA-256 of all that stands before it, so that a disk's or a copy's error is told as such, and not
+// as a proof that does not verify, or not at all. It is no protection from whoever can write the file.
+
+// SumSize is the number of bytes of the checksum.
+const SumSize = sha256.Size
+
+// ErrDamaged says that a file is not as it was written.
+var ErrDamaged = errors.New("the file is damaged: it does not give the checksum at its end")
+
+// Summed passes on what is written to it, and the checksum of that at the end.
+type Summed struct {
+	to  io.Writer
+	sum hash.Hash
+}
+
+// NewSummed begins a file with a checksum.
+func NewSummed(to io.Writer) *Summed { return &Summed{to, sha256.New()} }
+
+// Write implements io.Writer.
+func (s *Summed) Write(p []byte) (int, error) {
+	n, err := s.to.Write(p)
+	s.sum.Write(p[:n])
+	return n, err
+}
+
+// Finish writes the checksum.
+func (s *Summed) Finish() error {
+	_, err := s.to.Write(s.sum.Sum(nil))
+	return err
+}
+
+// undamaged reads a file of the given size once and compares its checksum.
+func undamaged(file io.ReaderAt, size int64) error {
+	h := sha256.New()
+	if n, err := io.Copy(h, io.NewSectionReader(file, 0, size-SumSize)); err != nil {
+		return fmt.Errorf("after %d bytes: %w", n, err)
+	}
+	stored, err := readAt(file, size-SumSize, SumSize)
+	if err != nil {
+		return err
+	}
+	if string(stored) != string(h.Sum(nil)) {
+		return ErrDamaged
+	}
+	return nil
+}
+
+// Summed compares the checksum at the end of an artefact, of which data are all bytes, and leaves it out of what is read.
+func (r *Reader) Summed(data []byte) error {
+	switch n := len(data) - SumSize; {
+	case r.err != nil:
+	case len(r.b) < SumSize:
+		r.err = ErrTruncated
+	case sha256.Sum256(data[:n]) != [SumSize]byte(data[n:]):
+		r.err = ErrDamaged
+	default:
+		r.b = r.b[:len(r.b)-SumSize]
+	}
+	return r.err
+}
