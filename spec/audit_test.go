@@ -50,87 +50,91 @@ func described(t *testing.T) *circuit.Circuit {
 	return c
 }
 
+// tensor is the tensor of a name.
+func tensor(c *circuit.Circuit, name string) *circuit.Tensor {
+	return &c.Tensors[slices.IndexFunc(c.Tensors, func(t circuit.Tensor) bool { return t.Name == name })]
+}
+
+// relu is the table of the last lookup.
+func relu(c *circuit.Circuit) *circuit.Table { return &c.Tables[c.Lookups[len(c.Lookups)-1].Table] }
+
+// malformed are changes of a circuit that make it none, and what the auditor says.
+var malformed = map[string]struct {
+	says   string
+	damage func(c *circuit.Circuit)
+}{
+	"control":                      {"", func(*circuit.Circuit) {}},
+	"short rows":                   {"its configuration", func(c *circuit.Circuit) { c.WeightBits = 3 }},
+	"an unknown kind":              {"the shape of tensor w", func(c *circuit.Circuit) { tensor(c, "w").Kind = 7 }},
+	"an extent of 0":               {"the shape of tensor w", func(c *circuit.Circuit) { tensor(c, "w").Shape = []int{3, 0} }},
+	"no axis":                      {"the shape of tensor w", func(c *circuit.Circuit) { tensor(c, "w").Shape = nil }},
+	"2^31 cells":                   {"the shape of tensor w", func(c *circuit.Circuit) { tensor(c, "w").Shape = []int{1 << 16, 1 << 15} }},
+	"a bound of 2^62":              {"the bounds of r", func(c *circuit.Circuit) { tensor(c, "r").Hi = 1 << 62 }},
+	"empty bounds":                 {"the bounds of r", func(c *circuit.Circuit) { tensor(c, "r").Lo = 21 }},
+	"a weight of no power of two":  {"the bounds of w", func(c *circuit.Circuit) { tensor(c, "w").Lo++ }},
+	"a weight of 17 bits":          {"the bounds of w", func(c *circuit.Circuit) { tensor(c, "w").Lo, tensor(c, "w").Hi = -1<<16, 1<<16-1 }},
+	"a constant of too few cells":  {"the values of scale", func(c *circuit.Circuit) { tensor(c, "scale").Values = []int64{1} }},
+	"a constant beyond its bounds": {"the values of scale", func(c *circuit.Circuit) { tensor(c, "scale").Hi-- }},
+	"values of a witness":          {"the values of r", func(c *circuit.Circuit) { tensor(c, "r").Values = []int64{1} }},
+	"terms of a weight":            {"the kind of w", func(c *circuit.Circuit) { tensor(c, "w").Def = tensor(c, "moved").Def }},
+	"a view of a witness":          {"the kind of r", func(c *circuit.Circuit) { tensor(c, "r").View = circuit.PortValues }},
+	"an equation without a stride": {"the equation of shift", func(c *circuit.Circuit) { tensor(c, "shift").Values = []int64{1, 2} }},
+	"a stride beyond 2^30":         {"the equation of shift", func(c *circuit.Circuit) { tensor(c, "shift").Values = []int64{0, 1<<30 + 1, -1} }},
+	"an equation of much work":     {"the equation of shift", func(c *circuit.Circuit) { tensor(c, "shift").Values = []int64{0, 1 << 20, -1} }},
+	"an equation of 2":             {"the equation of shift", func(c *circuit.Circuit) { tensor(c, "shift").Hi = 2 }},
+	"a factor behind its tensor":   {"the factors of moved", func(c *circuit.Circuit) { tensor(c, "moved").Def[0].Factors[0].T = tensor(c, "scaled").ID }},
+	"a factor that there is not":   {"the factors of moved", func(c *circuit.Circuit) { tensor(c, "moved").Def[0].Factors[0].T = -1 }},
+	"multiplicities as a factor": {"the factors of y.copy", func(c *circuit.Circuit) {
+		m := relu(c).Mult
+		lines := c.Tensor(m).Shape
+		c.Tensors = append(c.Tensors, circuit.Tensor{ID: circuit.ID(len(c.Tensors)), Name: "y.copy", Kind: circuit.Virtual, Shape: lines,
+			Def: []circuit.Term{{Coef: 1, Extents: lines, Out: [][]int{{0}}, Factors: []circuit.Factor{{T: m, Axes: [][]int{{0}}}}}}})
+	}},
+	"a label twice":                   {"the labels of moved", func(c *circuit.Circuit) { tensor(c, "moved").Def[0].Out = [][]int{{0}, {0}} }},
+	"a label without use":             {"a label of moved", func(c *circuit.Circuit) { d := &tensor(c, "moved").Def[0]; d.Extents = append(d.Extents, 2) }},
+	"a label of extent 0":             {"the labels of moved", func(c *circuit.Circuit) { tensor(c, "moved").Def[0].Extents[0] = 0 }},
+	"a split at 3":                    {"the labels of moved", func(c *circuit.Circuit) { tensor(c, "moved").Def[0].Out = [][]int{{2, 0}, {}} }},
+	"a table without line":            {"is empty", func(c *circuit.Circuit) { relu(c).Cols = [][]int64{{}, {}} }},
+	"a ragged table":                  {"the columns of", func(c *circuit.Circuit) { relu(c).Cols[1] = relu(c).Cols[1][1:] }},
+	"multiplicities of another shape": {"the multiplicities of", func(c *circuit.Circuit) { c.Tensor(relu(c).Mult).Shape = []int{40} }},
+	"multiplicities of two tables": {"its multiplicities", func(c *circuit.Circuit) {
+		relu(c).Mult = slices.Clone(c.Tables)[0].Mult
+		relu(c).Cols = [][]int64{c.Tables[0].Cols[0], c.Tables[0].Cols[0]}
+	}},
+	"multiplicities looked up":     {"a lookup of multiplicities", func(c *circuit.Circuit) { c.Lookups[0].Cols[0] = c.Tables[c.Lookups[0].Table].Mult }},
+	"no lookup":                    {"it has no lookup", func(c *circuit.Circuit) { c.Lookups = nil }},
+	"a lookup in no table":         {"a lookup has no table", func(c *circuit.Circuit) { c.Lookups[0].Table = 9 }},
+	"a lookup of too many columns": {"a lookup into", func(c *circuit.Circuit) { c.Lookups[0].Cols = append(c.Lookups[0].Cols, c.Lookups[0].Cols[0]) }},
+	"columns of two shapes": {"a lookup of", func(c *circuit.Circuit) {
+		l := &c.Lookups[len(c.Lookups)-1]
+		l.Cols[1] = tensor(c, "shift").ID
+	}},
+	"a zero-check of no tensor":   {"there is no tensor 99", func(c *circuit.Circuit) { c.Zeros = append(c.Zeros, 99) }},
+	"an output without 0":         {"the range of port y", func(c *circuit.Circuit) { c.Ports[1].Lo = 1 }},
+	"a port of no tensor":         {"the tensor of port y", func(c *circuit.Circuit) { c.Ports[1].T = 99 }},
+	"an arg-max of an input":      {"what is told of port x", func(c *circuit.Circuit) { c.Ports[0].Reveal = circuit.Argmax }},
+	"two ports of one name":       {"two ports have one name", func(c *circuit.Circuit) { c.Ports[1].Name = "x" }},
+	"a public tensor of no port":  {"the shape of x", func(c *circuit.Circuit) { tensor(c, "x").Port = 2 }},
+	"a public input in a witness": {"public input x is not bound", func(c *circuit.Circuit) { c.Ports[0].T = tensor(c, "r").ID }},
+	"a table that a hint has not": {"the table of hint", func(c *circuit.Circuit) { c.Hints[len(c.Hints)-1].Table = 9 }},
+}
+
 // Descriptions that no builder makes are no circuits, whatever is wrong with them.
 func TestMalformedCircuits(t *testing.T) {
 	second.Python(t)
-	tensor := func(c *circuit.Circuit, name string) *circuit.Tensor {
-		i := slices.IndexFunc(c.Tensors, func(t circuit.Tensor) bool { return t.Name == name })
-		require.GreaterOrEqual(t, i, 0, name)
-		return &c.Tensors[i]
-	}
-	relu := func(c *circuit.Circuit) *circuit.Table { return &c.Tables[c.Lookups[len(c.Lookups)-1].Table] }
-	tests := map[string]struct {
-		says   string
-		damage func(c *circuit.Circuit)
-	}{
-		"control":                      {"", func(*circuit.Circuit) {}},
-		"short rows":                   {"its configuration", func(c *circuit.Circuit) { c.WeightBits = 3 }},
-		"an unknown kind":              {"the shape of tensor w", func(c *circuit.Circuit) { tensor(c, "w").Kind = 7 }},
-		"an extent of 0":               {"the shape of tensor w", func(c *circuit.Circuit) { tensor(c, "w").Shape = []int{3, 0} }},
-		"no axis":                      {"the shape of tensor w", func(c *circuit.Circuit) { tensor(c, "w").Shape = nil }},
-		"2^31 cells":                   {"the shape of tensor w", func(c *circuit.Circuit) { tensor(c, "w").Shape = []int{1 << 16, 1 << 15} }},
-		"a bound of 2^62":              {"the bounds of r", func(c *circuit.Circuit) { tensor(c, "r").Hi = 1 << 62 }},
-		"empty bounds":                 {"the bounds of r", func(c *circuit.Circuit) { tensor(c, "r").Lo = 21 }},
-		"a weight of no power of two":  {"the bounds of w", func(c *circuit.Circuit) { tensor(c, "w").Lo++ }},
-		"a weight of 17 bits":          {"the bounds of w", func(c *circuit.Circuit) { tensor(c, "w").Lo, tensor(c, "w").Hi = -1<<16, 1<<16-1 }},
-		"a constant of too few cells":  {"the values of scale", func(c *circuit.Circuit) { tensor(c, "scale").Values = []int64{1} }},
-		"a constant beyond its bounds": {"the values of scale", func(c *circuit.Circuit) { tensor(c, "scale").Hi-- }},
-		"values of a witness":          {"the values of r", func(c *circuit.Circuit) { tensor(c, "r").Values = []int64{1} }},
-		"terms of a weight":            {"the kind of w", func(c *circuit.Circuit) { tensor(c, "w").Def = tensor(c, "moved").Def }},
-		"a view of a witness":          {"the kind of r", func(c *circuit.Circuit) { tensor(c, "r").View = circuit.PortValues }},
-		"an equation without a stride": {"the equation of shift", func(c *circuit.Circuit) { tensor(c, "shift").Values = []int64{1, 2} }},
-		"a stride beyond 2^30":         {"the equation of shift", func(c *circuit.Circuit) { tensor(c, "shift").Values = []int64{0, 1<<30 + 1, -1} }},
-		"an equation of much work":     {"the equation of shift", func(c *circuit.Circuit) { tensor(c, "shift").Values = []int64{0, 1 << 20, -1} }},
-		"an equation of 2":             {"the equation of shift", func(c *circuit.Circuit) { tensor(c, "shift").Hi = 2 }},
-		"a factor behind its tensor":   {"the factors of moved", func(c *circuit.Circuit) { tensor(c, "moved").Def[0].Factors[0].T = tensor(c, "scaled").ID }},
-		"a factor that there is not":   {"the factors of moved", func(c *circuit.Circuit) { tensor(c, "moved").Def[0].Factors[0].T = -1 }},
-		"multiplicities as a factor": {"the factors of y.copy", func(c *circuit.Circuit) {
-			m := relu(c).Mult
-			lines := c.Tensor(m).Shape
-			c.Tensors = append(c.Tensors, circuit.Tensor{ID: circuit.ID(len(c.Tensors)), Name: "y.copy", Kind: circuit.Virtual, Shape: lines,
-				Def: []circuit.Term{{Coef: 1, Extents: lines, Out: [][]int{{0}}, Factors: []circuit.Factor{{T: m, Axes: [][]int{{0}}}}}}})
-		}},
-		"a label twice":                   {"the labels of moved", func(c *circuit.Circuit) { tensor(c, "moved").Def[0].Out = [][]int{{0}, {0}} }},
-		"a label without use":             {"a label of moved", func(c *circuit.Circuit) { d := &tensor(c, "moved").Def[0]; d.Extents = append(d.Extents, 2) }},
-		"a label of extent 0":             {"the labels of moved", func(c *circuit.Circuit) { tensor(c, "moved").Def[0].Extents[0] = 0 }},
-		"a split at 3":                    {"the labels of moved", func(c *circuit.Circuit) { tensor(c, "moved").Def[0].Out = [][]int{{2, 0}, {}} }},
-		"a table without line":            {"is empty", func(c *circuit.Circuit) { relu(c).Cols = [][]int64{{}, {}} }},
-		"a ragged table":                  {"the columns of", func(c *circuit.Circuit) { relu(c).Cols[1] = relu(c).Cols[1][1:] }},
-		"multiplicities of another shape": {"the multiplicities of", func(c *circuit.Circuit) { c.Tensor(relu(c).Mult).Shape = []int{40} }},
-		"multiplicities of two tables": {"its multiplicities", func(c *circuit.Circuit) {
-			relu(c).Mult = slices.Clone(c.Tables)[0].Mult
-			relu(c).Cols = [][]int64{c.Tables[0].Cols[0], c.Tables[0].Cols[0]}
-		}},
-		"multiplicities looked up":     {"a lookup of multiplicities", func(c *circuit.Circuit) { c.Lookups[0].Cols[0] = c.Tables[c.Lookups[0].Table].Mult }},
-		"no lookup":                    {"it has no lookup", func(c *circuit.Circuit) { c.Lookups = nil }},
-		"a lookup in no table":         {"a lookup has no table", func(c *circuit.Circuit) { c.Lookups[0].Table = 9 }},
-		"a lookup of too many columns": {"a lookup into", func(c *circuit.Circuit) { c.Lookups[0].Cols = append(c.Lookups[0].Cols, c.Lookups[0].Cols[0]) }},
-		"columns of two shapes": {"a lookup of", func(c *circuit.Circuit) {
-			l := &c.Lookups[len(c.Lookups)-1]
-			l.Cols[1] = tensor(c, "shift").ID
-		}},
-		"a zero-check of no tensor":   {"there is no tensor 99", func(c *circuit.Circuit) { c.Zeros = append(c.Zeros, 99) }},
-		"an output without 0":         {"the range of port y", func(c *circuit.Circuit) { c.Ports[1].Lo = 1 }},
-		"a port of no tensor":         {"the tensor of port y", func(c *circuit.Circuit) { c.Ports[1].T = 99 }},
-		"an arg-max of an input":      {"what is told of port x", func(c *circuit.Circuit) { c.Ports[0].Reveal = circuit.Argmax }},
-		"two ports of one name":       {"two ports have one name", func(c *circuit.Circuit) { c.Ports[1].Name = "x" }},
-		"a public tensor of no port":  {"the shape of x", func(c *circuit.Circuit) { tensor(c, "x").Port = 2 }},
-		"a public input in a witness": {"public input x is not bound", func(c *circuit.Circuit) { c.Ports[0].T = tensor(c, "r").ID }},
-		"a table that a hint has not": {"the table of hint", func(c *circuit.Circuit) { c.Hints[len(c.Hints)-1].Table = 9 }},
-	}
 	circuits := map[string][]byte{}
-	for name, test := range tests {
+	for name, test := range malformed {
 		c := described(t)
 		test.damage(c)
 		circuits[name] = encoding(c)
 	}
 	for name, reason := range second.Audit(t, second.Circuit, circuits) {
-		if tests[name].says == "" {
+		if malformed[name].says == "" {
 			require.Empty(t, reason, name)
 			continue
 		}
 		require.Contains(t, reason, "not a circuit: ", name)
-		require.Contains(t, reason, tests[name].says, name)
+		require.Contains(t, reason, malformed[name].says, name)
 	}
 }
 

@@ -52,148 +52,153 @@ func (d decoder) decoyAttention(mask circuit.ID, offset int64) []circuit.ID {
 	return out
 }
 
+// channels is the shape of what a decoder computes at every position.
+var channels = []int{positions, 2}
+
+// fooling are circuits that are not causal, and look as if they were to whoever believes hints.
+var fooling = map[string]struct {
+	private bool
+	build   func(d decoder)
+}{
+	"results of zkAttn that another hint yields too": {false, func(d decoder) {
+		out := d.decoyAttention(-1, 0)
+		y := d.ahead()
+		d.Hint(circuit.Hint{Kind: circuit.HintRescale, In: []circuit.ID{y}, Out: []circuit.ID{out[3]}, Params: []int64{0}})
+		d.zero("tie", channels, circuit.Scaled(d.Builder, 1, out[3]), circuit.Scaled(d.Builder, -1, y))
+		d.head(out[3])
+	}},
+	"another output than is revealed": {false, func(d decoder) {
+		d.head(gadget.Rescale(d.Builder, "y", d.ahead(), 0, -32, 32))
+		d.Carry(1, d.Weight("decoy", 5, positions, words))
+	}},
+	"more than the output is revealed": {false, func(d decoder) {
+		full := []int{positions, words}
+		out := d.Virtual("logits", full, circuit.Scaled(d.Builder, 1, d.Weight("w", 5, full...)))
+		d.Lookup(gadget.Range(d.Builder, -16, 15), out)
+		port := d.Output(circuit.Port{Name: "logits", Kind: circuit.Integers, Reveal: circuit.Values}, out)
+		more := d.virtual("more", full, "td,dv->tv t=3 d=2 v=4", d.ahead(), d.Weight("head", 5, 2, words))
+		sel := d.View("selected", circuit.Selected, port)
+		pub := d.View("revealed", circuit.PortValues, port)
+		d.Zero(d.Virtual("reveal", full, d.Times(1, "t,tv->tv t=3 v=4", sel, out), d.Times(1, "t,tv->tv t=3 v=4", sel, more), circuit.Scaled(d.Builder, -1, pub)))
+	}},
+	"a mask made of tokens, over an axis that is no position": {false, func(d decoder) {
+		pick := d.Const("pick", []int64{0, 0, 1, 0}, 2, 2)
+		out := d.decoyAttention(d.virtual("mask", channels, "ts,sd,de->te t=3 s=3 d=2 e=2", d.Affine("n", "i - j + 1", positions, positions), d.x, pick), 5)
+		d.head(out[3])
+	}},
+	"a shift that makes -1 of 0": {false, func(d decoder) {
+		y := d.Witness("y", -1, 0, positions, positions)
+		d.Lookup(gadget.Range(d.Builder, -1, 0), y)
+		d.Hint(circuit.Hint{Kind: circuit.HintRescale, In: []circuit.ID{d.Const("0", make([]int64, 9), positions, positions)}, Out: []circuit.ID{y}, Params: []int64{63}})
+		d.zero("tie", []int{positions, positions}, circuit.Scaled(d.Builder, 1, y), circuit.Ones(1, []int{positions, positions}))
+		d.head(gadget.Rescale(d.Builder, "sum", d.virtual("v", channels, "ts,sd->td t=3 s=3 d=2", y, d.x), 0, -100, 100))
+	}},
+	"public rows beside private ones": {true, func(d decoder) { // they say where the prompt ends
+		pub := d.View("again", circuit.OneHot, 0)
+		d.head(gadget.Rescale(d.Builder, "y", d.virtual("v", channels, "tv,vd->td t=3 v=4 d=2", pub, d.Const("c", []int64{1, 2, 3, 4, 5, 6, 7, 8}, words, 2)), 0, -32, 32))
+	}},
+	"a sum of what a constraint computes": {false, func(d decoder) {
+		z := d.Virtual("z", channels, circuit.Scaled(d.Builder, 1, d.free("y")))
+		d.zero("tie", channels, circuit.Scaled(d.Builder, 1, z), circuit.Scaled(d.Builder, -1, d.ahead()))
+		d.head(z)
+	}},
+	"a constraint in which a later hint occurs, times 0": {false, func(d decoder) {
+		y := d.free("y")
+		z := d.Witness("z", 0, 0, channels...)
+		d.Lookup(gadget.Range(d.Builder, 0, 0), z)
+		d.Hint(circuit.Hint{Kind: circuit.HintRescale, In: []circuit.ID{d.Const("0", make([]int64, 6), channels...)}, Out: []circuit.ID{z}, Params: []int64{0}})
+		d.zero("tie", channels, circuit.Scaled(d.Builder, 1, y), circuit.Scaled(d.Builder, -1, d.ahead()), circuit.Scaled(d.Builder, 0, z))
+		d.head(y)
+	}},
+	"an input of the hint, doubled": {false, func(d decoder) { // 2y = ahead, since z = y
+		y := d.free("y")
+		z := gadget.Rescale(d.Builder, "z", y, 0, -32, 32)
+		d.zero("tie", channels, circuit.Scaled(d.Builder, 1, y), circuit.Scaled(d.Builder, 1, z), circuit.Scaled(d.Builder, -1, d.ahead()))
+		d.head(y)
+	}},
+	"a constraint behind the output": {false, func(d decoder) {
+		y := d.free("y")
+		d.x = gadget.Rescale(d.Builder, "x2", d.x, 0, -32, 32)
+		d.head(y)
+		head := d.Weight("other", 5, 2, words)
+		d.zero("tie", []int{positions, words}, d.Times(1, "tv->tv t=3 v=4", d.Unfinished().Ports[1].T), d.Times(-1, "td,dv->tv t=3 d=2 v=4", d.ahead(), head))
+	}},
+	"a range proof of what a weight would be": {false, func(d decoder) {
+		y := d.free("y")
+		v := d.VirtualBound("rem", channels, 0, 1<<20-1, "looked up", circuit.Scaled(d.Builder, 1<<20, d.ahead()), circuit.Scaled(d.Builder, -1<<20, y))
+		gadget.Limbs(d.Builder, "rem", v, 20)
+		d.head(y)
+	}},
+	"a constraint about a hint that takes all that occurs in it": {false, func(d decoder) {
+		y := d.free("y")
+		z := d.Witness("z", -32, 32, channels...)
+		d.Lookup(gadget.Range(d.Builder, -32, 32), z)
+		d.Hint(circuit.Hint{Kind: 99, In: []circuit.ID{y, d.x}, Out: []circuit.ID{z}})
+		d.zero("tie", channels, circuit.Scaled(d.Builder, 1, y), circuit.Scaled(d.Builder, -1, d.ahead()), circuit.Scaled(d.Builder, 0, z))
+		d.head(y)
+	}},
+	"a constraint about a rounding that takes more than it rounds": {false, func(d decoder) {
+		y := d.free("y")
+		z := gadget.Rescale(d.Builder, "z", d.x, 0, -32, 32)
+		h := d.Unfinished().Hints
+		h[len(h)-1].In = append(h[len(h)-1].In, y)
+		next := d.Affine("next", "i - j + 1", positions, positions)
+		d.zero("tie", []int{positions, positions, 2}, d.Times(1, "ts,td->tsd t=3 s=3 d=2", next, y),
+			d.Times(-1, "ts,sd->tsd t=3 s=3 d=2", next, d.x), d.Times(0, "sd->tsd t=3 s=3 d=2", z))
+		d.head(y)
+	}},
+	"a looked-up remainder of what a weight would be": {false, func(d decoder) {
+		y := d.free("y")
+		gadget.Remainder(d.Builder, "y", 2, channels, circuit.Scaled(d.Builder, 4, d.ahead()), circuit.Scaled(d.Builder, -4, y))
+		d.head(y)
+	}},
+	"tokens that a constraint makes of tokens": {true, func(d decoder) {
+		again := d.Witness("again", 0, 1, positions, words)
+		d.Lookup(gadget.Range(d.Builder, 0, 1), again)
+		d.Hint(circuit.Hint{Kind: circuit.HintInput, Out: []circuit.ID{again}})
+		d.zero("tie", []int{positions, words}, circuit.Scaled(d.Builder, 1, again),
+			d.Times(-1, "ts,sv->tv t=3 s=3 v=4", d.Affine("next", "i - j + 1", positions, positions), circuit.ID(0)))
+		d.head(d.round("y", gadget.Embed(d.Builder, "e2", again, d.Weight("t2", 6, words, 2))))
+	}},
+	"private tokens where none are declared": {false, func(d decoder) {
+		again := d.Witness("again", 0, 1, positions, words)
+		d.Lookup(gadget.Range(d.Builder, 0, 1), again)
+		d.Hint(circuit.Hint{Kind: circuit.HintInput, Out: []circuit.ID{again}})
+		d.head(d.round("y", gadget.Embed(d.Builder, "e2", again, d.Weight("t2", 6, words, 2))))
+	}},
+	"a maximum that is bound to another position": {false, func(d decoder) {
+		square := []int{positions, positions}
+		s := d.virtual("scores", square, "jd,d->ij i=3 j=3 d=2", d.x, d.Const("first", []int64{1, 0}, 2))
+		e, _ := attention.ZkAttn(d.Builder, "attn", s, attention.Mask(d.Builder, "mask", future, positions, positions), params)
+		m := named(d.Unfinished(), "attn.max").ID
+		next := d.Affine("next", "i - j + 1", positions, positions)
+		bit := d.virtual("bit", []int{positions}, "jd,d->j j=3 d=2", d.x, d.Const("second", []int64{0, 1}, 2))
+		d.zero("tie", square, d.Times(1, "i,ij->ij i=3 j=3", m, next), d.Times(-1, "j,ij->ij i=3 j=3", bit, next))
+		d.head(d.round("context", d.virtual("ctx", channels, "ij,jd->id i=3 j=3 d=2", e, d.x)))
+	}},
+	"a sum over an axis, in a constraint of 256 axes": {false, func(d decoder) { // the first row of y is then that of x at the last position
+		y := d.round("y", d.x)
+		extents, out := []int{positions, 2, positions}, append(make([][]int, 254), []int{1}, []int{0}) // labels: row, channel, summed row
+		of := func(t circuit.ID, labels ...int) circuit.Factor {
+			axes := make([][]int, len(labels))
+			for i, l := range labels {
+				axes[i] = []int{l}
+			}
+			return circuit.Factor{T: t, Axes: axes}
+		}
+		term := func(coef int64, labels int, factors ...circuit.Factor) circuit.Term {
+			return circuit.Term{Coef: coef, Extents: extents[:labels], Out: out, Factors: factors}
+		}
+		last, choose := d.Const("last", []int64{0, 0, 1}, positions), d.Const("choose", []int64{0, 0, 0, 0, 0, 0, 1, 0, 0}, positions, positions)
+		d.zero("tie", append(slices.Repeat([]int{1}, 254), 2, positions), term(1, 2, of(y, 0, 1)), term(-1, 2, of(y, 0, 1)),
+			term(1, 3, of(choose, 0, 2), of(y, 2, 1)), term(-1, 2, of(last, 0), of(d.x, 0, 1)))
+		d.head(y)
+	}},
+}
+
 func TestCausalityIsNotFooled(t *testing.T) {
 	var verdicts second.Verdicts
-	shape := []int{positions, 2}
-	for name, c := range map[string]struct {
-		private bool
-		build   func(d decoder)
-	}{
-		"results of zkAttn that another hint yields too": {false, func(d decoder) {
-			out := d.decoyAttention(-1, 0)
-			y := d.ahead()
-			d.Hint(circuit.Hint{Kind: circuit.HintRescale, In: []circuit.ID{y}, Out: []circuit.ID{out[3]}, Params: []int64{0}})
-			d.zero("tie", shape, circuit.Scaled(d.Builder, 1, out[3]), circuit.Scaled(d.Builder, -1, y))
-			d.head(out[3])
-		}},
-		"another output than is revealed": {false, func(d decoder) {
-			d.head(gadget.Rescale(d.Builder, "y", d.ahead(), 0, -32, 32))
-			d.Carry(1, d.Weight("decoy", 5, positions, words))
-		}},
-		"more than the output is revealed": {false, func(d decoder) {
-			full := []int{positions, words}
-			out := d.Virtual("logits", full, circuit.Scaled(d.Builder, 1, d.Weight("w", 5, full...)))
-			d.Lookup(gadget.Range(d.Builder, -16, 15), out)
-			port := d.Output(circuit.Port{Name: "logits", Kind: circuit.Integers, Reveal: circuit.Values}, out)
-			more := d.virtual("more", full, "td,dv->tv t=3 d=2 v=4", d.ahead(), d.Weight("head", 5, 2, words))
-			sel := d.View("selected", circuit.Selected, port)
-			pub := d.View("revealed", circuit.PortValues, port)
-			d.Zero(d.Virtual("reveal", full, d.Times(1, "t,tv->tv t=3 v=4", sel, out), d.Times(1, "t,tv->tv t=3 v=4", sel, more), circuit.Scaled(d.Builder, -1, pub)))
-		}},
-		"a mask made of tokens, over an axis that is no position": {false, func(d decoder) {
-			pick := d.Const("pick", []int64{0, 0, 1, 0}, 2, 2)
-			out := d.decoyAttention(d.virtual("mask", shape, "ts,sd,de->te t=3 s=3 d=2 e=2", d.Affine("n", "i - j + 1", positions, positions), d.x, pick), 5)
-			d.head(out[3])
-		}},
-		"a shift that makes -1 of 0": {false, func(d decoder) {
-			y := d.Witness("y", -1, 0, positions, positions)
-			d.Lookup(gadget.Range(d.Builder, -1, 0), y)
-			d.Hint(circuit.Hint{Kind: circuit.HintRescale, In: []circuit.ID{d.Const("0", make([]int64, 9), positions, positions)}, Out: []circuit.ID{y}, Params: []int64{63}})
-			d.zero("tie", []int{positions, positions}, circuit.Scaled(d.Builder, 1, y), circuit.Ones(1, []int{positions, positions}))
-			d.head(gadget.Rescale(d.Builder, "sum", d.virtual("v", shape, "ts,sd->td t=3 s=3 d=2", y, d.x), 0, -100, 100))
-		}},
-		"public rows beside private ones": {true, func(d decoder) { // they say where the prompt ends
-			pub := d.View("again", circuit.OneHot, 0)
-			d.head(gadget.Rescale(d.Builder, "y", d.virtual("v", shape, "tv,vd->td t=3 v=4 d=2", pub, d.Const("c", []int64{1, 2, 3, 4, 5, 6, 7, 8}, words, 2)), 0, -32, 32))
-		}},
-		"a sum of what a constraint computes": {false, func(d decoder) {
-			z := d.Virtual("z", shape, circuit.Scaled(d.Builder, 1, d.free("y")))
-			d.zero("tie", shape, circuit.Scaled(d.Builder, 1, z), circuit.Scaled(d.Builder, -1, d.ahead()))
-			d.head(z)
-		}},
-		"a constraint in which a later hint occurs, times 0": {false, func(d decoder) {
-			y := d.free("y")
-			z := d.Witness("z", 0, 0, shape...)
-			d.Lookup(gadget.Range(d.Builder, 0, 0), z)
-			d.Hint(circuit.Hint{Kind: circuit.HintRescale, In: []circuit.ID{d.Const("0", make([]int64, 6), shape...)}, Out: []circuit.ID{z}, Params: []int64{0}})
-			d.zero("tie", shape, circuit.Scaled(d.Builder, 1, y), circuit.Scaled(d.Builder, -1, d.ahead()), circuit.Scaled(d.Builder, 0, z))
-			d.head(y)
-		}},
-		"an input of the hint, doubled": {false, func(d decoder) { // 2y = ahead, since z = y
-			y := d.free("y")
-			z := gadget.Rescale(d.Builder, "z", y, 0, -32, 32)
-			d.zero("tie", shape, circuit.Scaled(d.Builder, 1, y), circuit.Scaled(d.Builder, 1, z), circuit.Scaled(d.Builder, -1, d.ahead()))
-			d.head(y)
-		}},
-		"a constraint behind the output": {false, func(d decoder) {
-			y := d.free("y")
-			d.x = gadget.Rescale(d.Builder, "x2", d.x, 0, -32, 32)
-			d.head(y)
-			head := d.Weight("other", 5, 2, words)
-			d.zero("tie", []int{positions, words}, d.Times(1, "tv->tv t=3 v=4", d.Unfinished().Ports[1].T), d.Times(-1, "td,dv->tv t=3 d=2 v=4", d.ahead(), head))
-		}},
-		"a range proof of what a weight would be": {false, func(d decoder) {
-			y := d.free("y")
-			v := d.VirtualBound("rem", shape, 0, 1<<20-1, "looked up", circuit.Scaled(d.Builder, 1<<20, d.ahead()), circuit.Scaled(d.Builder, -1<<20, y))
-			gadget.Limbs(d.Builder, "rem", v, 20)
-			d.head(y)
-		}},
-		"a constraint about a hint that takes all that occurs in it": {false, func(d decoder) {
-			y := d.free("y")
-			z := d.Witness("z", -32, 32, shape...)
-			d.Lookup(gadget.Range(d.Builder, -32, 32), z)
-			d.Hint(circuit.Hint{Kind: 99, In: []circuit.ID{y, d.x}, Out: []circuit.ID{z}})
-			d.zero("tie", shape, circuit.Scaled(d.Builder, 1, y), circuit.Scaled(d.Builder, -1, d.ahead()), circuit.Scaled(d.Builder, 0, z))
-			d.head(y)
-		}},
-		"a constraint about a rounding that takes more than it rounds": {false, func(d decoder) {
-			y := d.free("y")
-			z := gadget.Rescale(d.Builder, "z", d.x, 0, -32, 32)
-			h := d.Unfinished().Hints
-			h[len(h)-1].In = append(h[len(h)-1].In, y)
-			next := d.Affine("next", "i - j + 1", positions, positions)
-			d.zero("tie", []int{positions, positions, 2}, d.Times(1, "ts,td->tsd t=3 s=3 d=2", next, y),
-				d.Times(-1, "ts,sd->tsd t=3 s=3 d=2", next, d.x), d.Times(0, "sd->tsd t=3 s=3 d=2", z))
-			d.head(y)
-		}},
-		"a looked-up remainder of what a weight would be": {false, func(d decoder) {
-			y := d.free("y")
-			gadget.Remainder(d.Builder, "y", 2, shape, circuit.Scaled(d.Builder, 4, d.ahead()), circuit.Scaled(d.Builder, -4, y))
-			d.head(y)
-		}},
-		"tokens that a constraint makes of tokens": {true, func(d decoder) {
-			again := d.Witness("again", 0, 1, positions, words)
-			d.Lookup(gadget.Range(d.Builder, 0, 1), again)
-			d.Hint(circuit.Hint{Kind: circuit.HintInput, Out: []circuit.ID{again}})
-			d.zero("tie", []int{positions, words}, circuit.Scaled(d.Builder, 1, again),
-				d.Times(-1, "ts,sv->tv t=3 s=3 v=4", d.Affine("next", "i - j + 1", positions, positions), circuit.ID(0)))
-			d.head(d.round("y", gadget.Embed(d.Builder, "e2", again, d.Weight("t2", 6, words, 2))))
-		}},
-		"private tokens where none are declared": {false, func(d decoder) {
-			again := d.Witness("again", 0, 1, positions, words)
-			d.Lookup(gadget.Range(d.Builder, 0, 1), again)
-			d.Hint(circuit.Hint{Kind: circuit.HintInput, Out: []circuit.ID{again}})
-			d.head(d.round("y", gadget.Embed(d.Builder, "e2", again, d.Weight("t2", 6, words, 2))))
-		}},
-		"a maximum that is bound to another position": {false, func(d decoder) {
-			square := []int{positions, positions}
-			s := d.virtual("scores", square, "jd,d->ij i=3 j=3 d=2", d.x, d.Const("first", []int64{1, 0}, 2))
-			e, _ := attention.ZkAttn(d.Builder, "attn", s, attention.Mask(d.Builder, "mask", future, positions, positions), params)
-			m := named(d.Unfinished(), "attn.max").ID
-			next := d.Affine("next", "i - j + 1", positions, positions)
-			bit := d.virtual("bit", []int{positions}, "jd,d->j j=3 d=2", d.x, d.Const("second", []int64{0, 1}, 2))
-			d.zero("tie", square, d.Times(1, "i,ij->ij i=3 j=3", m, next), d.Times(-1, "j,ij->ij i=3 j=3", bit, next))
-			d.head(d.round("context", d.virtual("ctx", shape, "ij,jd->id i=3 j=3 d=2", e, d.x)))
-		}},
-		"a sum over an axis, in a constraint of 256 axes": {false, func(d decoder) { // the first row of y is then that of x at the last position
-			y := d.round("y", d.x)
-			extents, out := []int{positions, 2, positions}, append(make([][]int, 254), []int{1}, []int{0}) // labels: row, channel, summed row
-			of := func(t circuit.ID, labels ...int) circuit.Factor {
-				axes := make([][]int, len(labels))
-				for i, l := range labels {
-					axes[i] = []int{l}
-				}
-				return circuit.Factor{T: t, Axes: axes}
-			}
-			term := func(coef int64, labels int, factors ...circuit.Factor) circuit.Term {
-				return circuit.Term{Coef: coef, Extents: extents[:labels], Out: out, Factors: factors}
-			}
-			last, choose := d.Const("last", []int64{0, 0, 1}, positions), d.Const("choose", []int64{0, 0, 0, 0, 0, 0, 1, 0, 0}, positions, positions)
-			d.zero("tie", append(slices.Repeat([]int{1}, 254), 2, positions), term(1, 2, of(y, 0, 1)), term(-1, 2, of(y, 0, 1)),
-				term(1, 3, of(choose, 0, 2), of(y, 2, 1)), term(-1, 2, of(last, 0), of(d.x, 0, 1)))
-			d.head(y)
-		}},
-	} {
+	for name, c := range fooling {
 		t.Run(name, func(t *testing.T) {
 			d := newDecoder(c.private)
 			c.build(d)

@@ -112,171 +112,174 @@ var (
 	meet   = "i,ij,jd->id i=3 j=3 d=2"
 )
 
+// timed are decoders, and why those that are not causal are refused.
+var timed = map[string]struct {
+	why   string // of the refusal; empty: none
+	build func(d decoder)
+}{
+	"position by position": {"", func(d decoder) { d.head(d.x) }},
+	"output of weights":    {"", func(d decoder) { d.text.Logits(d.Builder, d.Weight("output", 5, positions, words)) }},
+	"attention to the past": {"", func(d decoder) {
+		d.head(d.attend(d.scores(), future, meet))
+	}},
+	"attention to the past and itself only": {"", func(d decoder) {
+		d.head(d.attend(d.scores(), []int64{0, 1, 1, 1, 0, 1, 1, 1, 0}, meet))
+	}},
+	"weights of the past, rounded": {"", func(d decoder) {
+		d.head(d.round("context", d.virtual("ctx", []int{positions, 2}, "ij,jd->id i=3 j=3 d=2", d.weights(func(w circuit.ID) circuit.ID {
+			return gadget.Rescale(d.Builder, "weights", w, 3, -4, 3) // clamped
+		}), d.x)))
+	}},
+	"a difference of weights of the past": {"", func(d decoder) {
+		d.head(d.round("context", d.virtual("ctx", []int{positions, 2}, "ij,jd->id i=3 j=3 d=2", d.weights(func(w circuit.ID) circuit.ID {
+			return d.Virtual("difference", []int{positions, positions}, circuit.Scaled(d.Builder, 3, w), circuit.Product(d.Builder, -2, w, w))
+		}), d.x)))
+	}},
+	"weights of the past, a function of zero that is zero": {"", func(d decoder) {
+		d.head(d.round("context", d.virtual("ctx", []int{positions, 2}, "ij,jd->id i=3 j=3 d=2", d.weights(func(w circuit.ID) circuit.ID {
+			return gadget.Table(d.Builder, "weights", w, "silu", 2, 2)
+		}), d.x)))
+	}},
+	"weights of the past, a function of zero that is not": {"sums x over positions", func(d decoder) {
+		d.head(d.round("context", d.virtual("ctx", []int{positions, 2}, "ij,jd->id i=3 j=3 d=2", d.weights(func(w circuit.ID) circuit.ID {
+			return gadget.Table(d.Builder, "weights", w, "exp", 2, 2)
+		}), d.x)))
+	}},
+	"weights of the past, rounded to a range without zero": {"sums x over positions", func(d decoder) {
+		d.head(d.round("context", d.virtual("ctx", []int{positions, 2}, "ij,jd->id i=3 j=3 d=2", d.weights(func(w circuit.ID) circuit.ID {
+			return gadget.Rescale(d.Builder, "weights", w, 3, 1, 15)
+		}), d.x)))
+	}},
+	"weights of the past, and one": {"sums x over positions", func(d decoder) {
+		d.head(d.round("context", d.virtual("ctx", []int{positions, 2}, "ij,jd->id i=3 j=3 d=2", d.weights(func(w circuit.ID) circuit.ID {
+			return d.Virtual("more", []int{positions, positions}, circuit.Scaled(d.Builder, 1, w), circuit.Ones(1, []int{positions, positions}))
+		}), d.x)))
+	}},
+	"attention without a mask": {"there is no constant mask", func(d decoder) {
+		d.head(d.attend(d.scores(), nil, meet))
+	}},
+	"attention to one later position": {"leaves later positions open", func(d decoder) {
+		d.head(d.attend(d.scores(), []int64{0, 1, 1, 0, 0, 0, 0, 0, 0}, meet))
+	}},
+	"attention by columns": {"", func(d decoder) { // what position j gets of later rows is zero where the mask is
+		d.head(d.attend(d.scores(), future, "j,ji,id->jd i=3 j=3 d=2"))
+	}},
+	"weights of the past, values of all": {"sums x over positions", func(d decoder) {
+		d.head(d.attend(d.scores(), future, "i,ij,kd->id i=3 j=3 d=2 k=3"))
+	}},
+	"weights transposed": {"sums", func(d decoder) {
+		d.head(d.attend(d.scores(), future, "i,ij,id->jd i=3 j=3 d=2"))
+	}},
+	"scores of no later position need no mask": {"", func(d decoder) {
+		w := d.Weight("keys", 5, positions, 2)
+		d.head(d.attend(d.virtual("scores", []int{positions, positions}, "id,jd->ij i=3 j=3 d=2", d.x, w), nil, "i,ij,id->id i=3 j=3 d=2"))
+	}},
+	"scores of no later position, values of all": {"sums x over positions", func(d decoder) {
+		w := d.Weight("keys", 5, positions, 2)
+		d.head(d.attend(d.virtual("scores", []int{positions, positions}, "id,jd->ij i=3 j=3 d=2", d.x, w), nil, meet))
+	}},
+	"scores with a bound that is not true": {"a masked distance may be one that is exponentiated", func(d decoder) {
+		s := d.VirtualBound("scores", []int{positions, positions}, 0, 1, "somebody said so", d.Times(1, "id,jd->ij i=3 j=3 d=2", d.x, d.x))
+		d.head(d.attend(s, future, meet))
+	}},
+	"a sum over positions": {"sums x over positions", func(d decoder) {
+		d.head(d.round("mean", d.virtual("sum", []int{positions, 2}, "ud->td u=3 t=3 d=2", d.x)))
+	}},
+	"a scale over all positions": {"sums x over positions", func(d decoder) { // of a norm, say: the product's other factor
+		d.head(d.round("scaled", d.Virtual("product", []int{positions, 2}, d.Times(1, "td,ud->td t=3 u=3 d=2", d.x, d.x))))
+	}},
+	"a root over all positions": {"sums x over positions", func(d decoder) {
+		r := gadget.Rsqrt(d.Builder, "r", d.virtual("s", []int{2}, "td,td->d t=3 d=2", d.x, d.x), 1<<8, 1)
+		d.head(d.round("scaled", d.virtual("product", []int{positions, 2}, "td,d->td t=3 d=2", d.x, r)))
+	}},
+	"a root position by position": {"", func(d decoder) {
+		r := gadget.Rsqrt(d.Builder, "r", d.virtual("s", []int{positions}, "td,td->t t=3 d=2", d.x, d.x), 1<<8, 1)
+		d.head(d.round("scaled", d.virtual("product", []int{positions, 2}, "td,t->td t=3 d=2", d.x, r)))
+	}},
+	"the token before": {"", func(d decoder) {
+		shift := d.Const("shift", []int64{0, 0, 0, 1, 0, 0, 0, 1, 0}, positions, positions)
+		d.head(d.round("shifted", d.virtual("before", []int{positions, 2}, "ts,sd->td t=3 s=3 d=2", shift, d.x)))
+	}},
+	"the token before, by an equation": {"", func(d decoder) {
+		d.head(d.round("shifted", d.virtual("before", []int{positions, 2}, "ts,sd->td t=3 s=3 d=2", d.Affine("shift", "i - j - 1", positions, positions), d.x)))
+	}},
+	"the token after, by an equation": {"sums x over positions", func(d decoder) {
+		d.head(d.round("shifted", d.virtual("after", []int{positions, 2}, "ts,sd->td t=3 s=3 d=2", d.Affine("shift", "i - j + 1", positions, positions), d.x)))
+	}},
+	"a window that looks back":                      {"", func(d decoder) { d.head(d.convolved("i - j - k + 2", false)) }},
+	"a window that looks back, its cells two apart": {"", func(d decoder) { d.head(d.convolved("i - j - 2k + 4", false)) }},
+	"a window that looks back, weighed at once":     {"", func(d decoder) { d.head(d.convolved("i - j - k + 2", true)) }},
+	"a window turned around":                        {"", func(d decoder) { d.head(d.convolved("i - j + k", false)) }},
+	"a window over both sides":                      {"sums x over positions", func(d decoder) { d.head(d.convolved("i - j - k + 1", false)) }},
+	"a window over both sides, weighed at once":     {"sums x over positions", func(d decoder) { d.head(d.convolved("i - j - k + 1", true)) }},
+	"windows in steps of two":                       {"sums x over positions", func(d decoder) { d.head(d.convolved("i - 2j - k + 2", false)) }},
+	"windows of a transposed convolution":           {"", func(d decoder) { d.head(d.convolved("2i - j + k", false)) }},
+	"the token after": {"sums x over positions", func(d decoder) {
+		shift := d.Const("shift", []int64{0, 1, 0, 0, 0, 1, 0, 0, 0}, positions, positions)
+		d.head(d.round("shifted", d.virtual("after", []int{positions, 2}, "ts,sd->td t=3 s=3 d=2", shift, d.x)))
+	}},
+	"positions split": {"are split", func(d decoder) {
+		d.head(d.round("back", d.virtual("split", []int{positions, 2}, "(te)d->(te)d t=3 e=1 d=2", d.x)))
+	}},
+	"positions merged with channels": {"merges them", func(d decoder) {
+		flat := d.round("flat", d.virtual("merged", []int{positions * 2}, "td->(td) t=3 d=2", d.x))
+		d.head(d.round("back", d.virtual("again", []int{positions, 2}, "(td)->td t=3 d=2", flat)))
+	}},
+	"what the statement claims": {"computed from what the statement claims", func(d decoder) {
+		out := d.Output(circuit.Port{Name: "logits", Kind: circuit.Integers, Reveal: circuit.Argmax}, d.Const("none", make([]int64, 12), positions, words))
+		next := d.View("told", circuit.ArgmaxAt, out)
+		y := d.round("y", d.virtual("v", []int{positions, 2}, "tv,td->td t=3 v=4 d=2", next, d.x))
+		logits := d.virtual("logits", []int{positions, words}, "td,dv->tv t=3 d=2 v=4", y, d.Weight("head", 5, 2, words))
+		d.Carry(out, logits)
+		argmax(d, out, logits, next)
+	}},
+	"where the prompt ends": {"computed from what the statement claims", func(d decoder) {
+		d.head(d.round("y", d.virtual("v", []int{positions, 2}, "t,td->td t=3 d=2", d.View("told", circuit.Known, 0), d.x)))
+	}},
+	"a hint of weights, tied to the tokens": {"y.rem constrains it and depends on later positions", func(d decoder) {
+		y := d.Witness("y", -32, 32, positions, 2)
+		d.Lookup(gadget.Range(d.Builder, -32, 32), y)
+		d.Hint(circuit.Hint{Kind: circuit.HintRescale, In: []circuit.ID{d.Weight("w", 5, positions, 2)}, Out: []circuit.ID{y}, Params: []int64{0}})
+		gadget.Remainder(d.Builder, "y", 0, []int{positions, 2}, circuit.Scaled(d.Builder, 1, d.x), circuit.Scaled(d.Builder, -1, y))
+		d.head(y)
+	}},
+	"a hint that does not tell what a constraint knows": {"sums x over positions", func(d decoder) {
+		y := d.Witness("y", -32, 32, positions, 2)
+		d.Lookup(gadget.Range(d.Builder, -32, 32), y)
+		d.Hint(circuit.Hint{Kind: circuit.HintRescale, In: []circuit.ID{d.x}, Out: []circuit.ID{y}, Params: []int64{0}})
+		s := d.Const("shift", []int64{0, 1, 0, 0, 0, 1, 0, 0, 0}, positions, positions)
+		gadget.Remainder(d.Builder, "y", 0, []int{positions, 2}, d.Times(1, "ts,sd->td t=3 s=3 d=2", s, d.x), circuit.Scaled(d.Builder, -1, y))
+		d.head(y)
+	}},
+	"a witness that no hint yields": {"no hint", func(d decoder) {
+		y := d.Witness("y", -32, 32, positions, 2)
+		d.Lookup(gadget.Range(d.Builder, -32, 32), y)
+		d.head(y)
+	}},
+	"a witness of two hints": {"more than one", func(d decoder) {
+		y := gadget.Rescale(d.Builder, "y", d.x, 0, -32, 32)
+		d.Hint(circuit.Hint{Kind: circuit.HintRescale, In: []circuit.ID{d.x}, Out: []circuit.ID{y}, Params: []int64{0}})
+		d.head(y)
+	}},
+	"a hint of an unknown kind": {"is unknown", func(d decoder) {
+		y := d.Witness("y", -32, 32, positions, 2)
+		d.Lookup(gadget.Range(d.Builder, -32, 32), y)
+		d.Hint(circuit.Hint{Kind: 99, In: []circuit.ID{d.x}, Out: []circuit.ID{y}})
+		d.head(y)
+	}},
+	"a hint of another shape": {"other axes than what it is made from", func(d decoder) {
+		y := d.Witness("y", -32, 32, positions, 2)
+		d.Lookup(gadget.Range(d.Builder, -32, 32), y)
+		d.Hint(circuit.Hint{Kind: circuit.HintRescale, In: []circuit.ID{d.Weight("w", 5, 2, positions)}, Out: []circuit.ID{y}, Params: []int64{0}})
+		d.head(y)
+	}},
+}
+
 // For every way in which the analysis must not lose sight of a position, the smallest circuit that takes it, and beside it the one that
 // does not. Nothing is said of which by the one who builds it.
 func TestCausality(t *testing.T) {
 	var verdicts second.Verdicts
-	for name, c := range map[string]struct {
-		why   string // of the refusal; empty: none
-		build func(d decoder)
-	}{
-		"position by position": {"", func(d decoder) { d.head(d.x) }},
-		"output of weights":    {"", func(d decoder) { d.text.Logits(d.Builder, d.Weight("output", 5, positions, words)) }},
-		"attention to the past": {"", func(d decoder) {
-			d.head(d.attend(d.scores(), future, meet))
-		}},
-		"attention to the past and itself only": {"", func(d decoder) {
-			d.head(d.attend(d.scores(), []int64{0, 1, 1, 1, 0, 1, 1, 1, 0}, meet))
-		}},
-		"weights of the past, rounded": {"", func(d decoder) {
-			d.head(d.round("context", d.virtual("ctx", []int{positions, 2}, "ij,jd->id i=3 j=3 d=2", d.weights(func(w circuit.ID) circuit.ID {
-				return gadget.Rescale(d.Builder, "weights", w, 3, -4, 3) // clamped
-			}), d.x)))
-		}},
-		"a difference of weights of the past": {"", func(d decoder) {
-			d.head(d.round("context", d.virtual("ctx", []int{positions, 2}, "ij,jd->id i=3 j=3 d=2", d.weights(func(w circuit.ID) circuit.ID {
-				return d.Virtual("difference", []int{positions, positions}, circuit.Scaled(d.Builder, 3, w), circuit.Product(d.Builder, -2, w, w))
-			}), d.x)))
-		}},
-		"weights of the past, a function of zero that is zero": {"", func(d decoder) {
-			d.head(d.round("context", d.virtual("ctx", []int{positions, 2}, "ij,jd->id i=3 j=3 d=2", d.weights(func(w circuit.ID) circuit.ID {
-				return gadget.Table(d.Builder, "weights", w, "silu", 2, 2)
-			}), d.x)))
-		}},
-		"weights of the past, a function of zero that is not": {"sums x over positions", func(d decoder) {
-			d.head(d.round("context", d.virtual("ctx", []int{positions, 2}, "ij,jd->id i=3 j=3 d=2", d.weights(func(w circuit.ID) circuit.ID {
-				return gadget.Table(d.Builder, "weights", w, "exp", 2, 2)
-			}), d.x)))
-		}},
-		"weights of the past, rounded to a range without zero": {"sums x over positions", func(d decoder) {
-			d.head(d.round("context", d.virtual("ctx", []int{positions, 2}, "ij,jd->id i=3 j=3 d=2", d.weights(func(w circuit.ID) circuit.ID {
-				return gadget.Rescale(d.Builder, "weights", w, 3, 1, 15)
-			}), d.x)))
-		}},
-		"weights of the past, and one": {"sums x over positions", func(d decoder) {
-			d.head(d.round("context", d.virtual("ctx", []int{positions, 2}, "ij,jd->id i=3 j=3 d=2", d.weights(func(w circuit.ID) circuit.ID {
-				return d.Virtual("more", []int{positions, positions}, circuit.Scaled(d.Builder, 1, w), circuit.Ones(1, []int{positions, positions}))
-			}), d.x)))
-		}},
-		"attention without a mask": {"there is no constant mask", func(d decoder) {
-			d.head(d.attend(d.scores(), nil, meet))
-		}},
-		"attention to one later position": {"leaves later positions open", func(d decoder) {
-			d.head(d.attend(d.scores(), []int64{0, 1, 1, 0, 0, 0, 0, 0, 0}, meet))
-		}},
-		"attention by columns": {"", func(d decoder) { // what position j gets of later rows is zero where the mask is
-			d.head(d.attend(d.scores(), future, "j,ji,id->jd i=3 j=3 d=2"))
-		}},
-		"weights of the past, values of all": {"sums x over positions", func(d decoder) {
-			d.head(d.attend(d.scores(), future, "i,ij,kd->id i=3 j=3 d=2 k=3"))
-		}},
-		"weights transposed": {"sums", func(d decoder) {
-			d.head(d.attend(d.scores(), future, "i,ij,id->jd i=3 j=3 d=2"))
-		}},
-		"scores of no later position need no mask": {"", func(d decoder) {
-			w := d.Weight("keys", 5, positions, 2)
-			d.head(d.attend(d.virtual("scores", []int{positions, positions}, "id,jd->ij i=3 j=3 d=2", d.x, w), nil, "i,ij,id->id i=3 j=3 d=2"))
-		}},
-		"scores of no later position, values of all": {"sums x over positions", func(d decoder) {
-			w := d.Weight("keys", 5, positions, 2)
-			d.head(d.attend(d.virtual("scores", []int{positions, positions}, "id,jd->ij i=3 j=3 d=2", d.x, w), nil, meet))
-		}},
-		"scores with a bound that is not true": {"a masked distance may be one that is exponentiated", func(d decoder) {
-			s := d.VirtualBound("scores", []int{positions, positions}, 0, 1, "somebody said so", d.Times(1, "id,jd->ij i=3 j=3 d=2", d.x, d.x))
-			d.head(d.attend(s, future, meet))
-		}},
-		"a sum over positions": {"sums x over positions", func(d decoder) {
-			d.head(d.round("mean", d.virtual("sum", []int{positions, 2}, "ud->td u=3 t=3 d=2", d.x)))
-		}},
-		"a scale over all positions": {"sums x over positions", func(d decoder) { // of a norm, say: the product's other factor
-			d.head(d.round("scaled", d.Virtual("product", []int{positions, 2}, d.Times(1, "td,ud->td t=3 u=3 d=2", d.x, d.x))))
-		}},
-		"a root over all positions": {"sums x over positions", func(d decoder) {
-			r := gadget.Rsqrt(d.Builder, "r", d.virtual("s", []int{2}, "td,td->d t=3 d=2", d.x, d.x), 1<<8, 1)
-			d.head(d.round("scaled", d.virtual("product", []int{positions, 2}, "td,d->td t=3 d=2", d.x, r)))
-		}},
-		"a root position by position": {"", func(d decoder) {
-			r := gadget.Rsqrt(d.Builder, "r", d.virtual("s", []int{positions}, "td,td->t t=3 d=2", d.x, d.x), 1<<8, 1)
-			d.head(d.round("scaled", d.virtual("product", []int{positions, 2}, "td,t->td t=3 d=2", d.x, r)))
-		}},
-		"the token before": {"", func(d decoder) {
-			shift := d.Const("shift", []int64{0, 0, 0, 1, 0, 0, 0, 1, 0}, positions, positions)
-			d.head(d.round("shifted", d.virtual("before", []int{positions, 2}, "ts,sd->td t=3 s=3 d=2", shift, d.x)))
-		}},
-		"the token before, by an equation": {"", func(d decoder) {
-			d.head(d.round("shifted", d.virtual("before", []int{positions, 2}, "ts,sd->td t=3 s=3 d=2", d.Affine("shift", "i - j - 1", positions, positions), d.x)))
-		}},
-		"the token after, by an equation": {"sums x over positions", func(d decoder) {
-			d.head(d.round("shifted", d.virtual("after", []int{positions, 2}, "ts,sd->td t=3 s=3 d=2", d.Affine("shift", "i - j + 1", positions, positions), d.x)))
-		}},
-		"a window that looks back":                      {"", func(d decoder) { d.head(d.convolved("i - j - k + 2", false)) }},
-		"a window that looks back, its cells two apart": {"", func(d decoder) { d.head(d.convolved("i - j - 2k + 4", false)) }},
-		"a window that looks back, weighed at once":     {"", func(d decoder) { d.head(d.convolved("i - j - k + 2", true)) }},
-		"a window turned around":                        {"", func(d decoder) { d.head(d.convolved("i - j + k", false)) }},
-		"a window over both sides":                      {"sums x over positions", func(d decoder) { d.head(d.convolved("i - j - k + 1", false)) }},
-		"a window over both sides, weighed at once":     {"sums x over positions", func(d decoder) { d.head(d.convolved("i - j - k + 1", true)) }},
-		"windows in steps of two":                       {"sums x over positions", func(d decoder) { d.head(d.convolved("i - 2j - k + 2", false)) }},
-		"windows of a transposed convolution":           {"", func(d decoder) { d.head(d.convolved("2i - j + k", false)) }},
-		"the token after": {"sums x over positions", func(d decoder) {
-			shift := d.Const("shift", []int64{0, 1, 0, 0, 0, 1, 0, 0, 0}, positions, positions)
-			d.head(d.round("shifted", d.virtual("after", []int{positions, 2}, "ts,sd->td t=3 s=3 d=2", shift, d.x)))
-		}},
-		"positions split": {"are split", func(d decoder) {
-			d.head(d.round("back", d.virtual("split", []int{positions, 2}, "(te)d->(te)d t=3 e=1 d=2", d.x)))
-		}},
-		"positions merged with channels": {"merges them", func(d decoder) {
-			flat := d.round("flat", d.virtual("merged", []int{positions * 2}, "td->(td) t=3 d=2", d.x))
-			d.head(d.round("back", d.virtual("again", []int{positions, 2}, "(td)->td t=3 d=2", flat)))
-		}},
-		"what the statement claims": {"computed from what the statement claims", func(d decoder) {
-			out := d.Output(circuit.Port{Name: "logits", Kind: circuit.Integers, Reveal: circuit.Argmax}, d.Const("none", make([]int64, 12), positions, words))
-			next := d.View("told", circuit.ArgmaxAt, out)
-			y := d.round("y", d.virtual("v", []int{positions, 2}, "tv,td->td t=3 v=4 d=2", next, d.x))
-			logits := d.virtual("logits", []int{positions, words}, "td,dv->tv t=3 d=2 v=4", y, d.Weight("head", 5, 2, words))
-			d.Carry(out, logits)
-			argmax(d, out, logits, next)
-		}},
-		"where the prompt ends": {"computed from what the statement claims", func(d decoder) {
-			d.head(d.round("y", d.virtual("v", []int{positions, 2}, "t,td->td t=3 d=2", d.View("told", circuit.Known, 0), d.x)))
-		}},
-		"a hint of weights, tied to the tokens": {"y.rem constrains it and depends on later positions", func(d decoder) {
-			y := d.Witness("y", -32, 32, positions, 2)
-			d.Lookup(gadget.Range(d.Builder, -32, 32), y)
-			d.Hint(circuit.Hint{Kind: circuit.HintRescale, In: []circuit.ID{d.Weight("w", 5, positions, 2)}, Out: []circuit.ID{y}, Params: []int64{0}})
-			gadget.Remainder(d.Builder, "y", 0, []int{positions, 2}, circuit.Scaled(d.Builder, 1, d.x), circuit.Scaled(d.Builder, -1, y))
-			d.head(y)
-		}},
-		"a hint that does not tell what a constraint knows": {"sums x over positions", func(d decoder) {
-			y := d.Witness("y", -32, 32, positions, 2)
-			d.Lookup(gadget.Range(d.Builder, -32, 32), y)
-			d.Hint(circuit.Hint{Kind: circuit.HintRescale, In: []circuit.ID{d.x}, Out: []circuit.ID{y}, Params: []int64{0}})
-			s := d.Const("shift", []int64{0, 1, 0, 0, 0, 1, 0, 0, 0}, positions, positions)
-			gadget.Remainder(d.Builder, "y", 0, []int{positions, 2}, d.Times(1, "ts,sd->td t=3 s=3 d=2", s, d.x), circuit.Scaled(d.Builder, -1, y))
-			d.head(y)
-		}},
-		"a witness that no hint yields": {"no hint", func(d decoder) {
-			y := d.Witness("y", -32, 32, positions, 2)
-			d.Lookup(gadget.Range(d.Builder, -32, 32), y)
-			d.head(y)
-		}},
-		"a witness of two hints": {"more than one", func(d decoder) {
-			y := gadget.Rescale(d.Builder, "y", d.x, 0, -32, 32)
-			d.Hint(circuit.Hint{Kind: circuit.HintRescale, In: []circuit.ID{d.x}, Out: []circuit.ID{y}, Params: []int64{0}})
-			d.head(y)
-		}},
-		"a hint of an unknown kind": {"is unknown", func(d decoder) {
-			y := d.Witness("y", -32, 32, positions, 2)
-			d.Lookup(gadget.Range(d.Builder, -32, 32), y)
-			d.Hint(circuit.Hint{Kind: 99, In: []circuit.ID{d.x}, Out: []circuit.ID{y}})
-			d.head(y)
-		}},
-		"a hint of another shape": {"other axes than what it is made from", func(d decoder) {
-			y := d.Witness("y", -32, 32, positions, 2)
-			d.Lookup(gadget.Range(d.Builder, -32, 32), y)
-			d.Hint(circuit.Hint{Kind: circuit.HintRescale, In: []circuit.ID{d.Weight("w", 5, 2, positions)}, Out: []circuit.ID{y}, Params: []int64{0}})
-			d.head(y)
-		}},
-	} {
+	for name, c := range timed {
 		for _, private := range []bool{false, true} {
 			t.Run(name, func(t *testing.T) {
 				d := newDecoder(private)
@@ -311,129 +314,132 @@ func TestColumnsOverPositions(t *testing.T) {
 	verdicts.Compare(t, second.Circuit)
 }
 
+// unmasked are changes of a masked attention, of which each lets it depend on later positions or takes away what shows that it does not.
+var unmasked = map[string]func(c *circuit.Circuit, h *circuit.Hint){
+	"another offset in the hint": func(c *circuit.Circuit, h *circuit.Hint) { h.Params[2]++ },
+	"another shift in the hint":  func(c *circuit.Circuit, h *circuit.Hint) { h.Params[0]++ },
+	"another least maximum":      func(c *circuit.Circuit, h *circuit.Hint) { h.Params[3]-- },
+	"other bits of the distance": func(c *circuit.Circuit, h *circuit.Hint) { h.Params[1]++ },
+	"more limbs than there are":  func(c *circuit.Circuit, h *circuit.Hint) { h.Params[4]++ },
+	"results in another order": func(c *circuit.Circuit, h *circuit.Hint) {
+		n := len(h.Out)
+		h.Out[n-1], h.Out[n-3] = h.Out[n-3], h.Out[n-1]
+	},
+	"mask without influence":      func(c *circuit.Circuit, h *circuit.Hint) { division(c, h).Coef = 0 },
+	"mask with half an influence": func(c *circuit.Circuit, h *circuit.Hint) { division(c, h).Coef /= 2 },
+	"mask of another tensor":      func(c *circuit.Circuit, h *circuit.Hint) { division(c, h).Factors[0].T = h.In[0] },
+	"mask turned": func(c *circuit.Circuit, h *circuit.Hint) {
+		f := &division(c, h).Factors[0]
+		f.Axes = [][]int{f.Axes[1], f.Axes[0]}
+	},
+	"exponential of a far distance": func(c *circuit.Circuit, h *circuit.Hint) { col := c.Tables[h.Table].Cols[1]; col[len(col)-1] = 1 },
+	"maximum at a far distance":     func(c *circuit.Circuit, h *circuit.Hint) { col := c.Tables[h.Table].Cols[3]; col[len(col)-1] = 1 },
+	"distance of more bits":         func(c *circuit.Circuit, h *circuit.Hint) { col := c.Tables[h.Table].Cols[0]; col[len(col)-1] = 1 << 20 },
+	"far distance called near": func(c *circuit.Circuit, h *circuit.Hint) {
+		for _, l := range c.Lookups {
+			if l.Cols[0] == h.Out[len(h.Out)-4] {
+				c.Tables[l.Table].Cols[1][1] = 1
+			}
+		}
+	},
+	"no lookup of the far part":  func(c *circuit.Circuit, h *circuit.Hint) { drop(c, h.Out[len(h.Out)-4]) },
+	"no lookup of the near part": func(c *circuit.Circuit, h *circuit.Hint) { drop(c, h.Out[len(h.Out)-5]) },
+	"mask of weights":            func(c *circuit.Circuit, h *circuit.Hint) { c.Tensor(h.In[1]).Kind = circuit.Weight },
+	"mask with a two":            func(c *circuit.Circuit, h *circuit.Hint) { c.Tensor(h.In[1]).Values[1] = 2 },
+	"mask with a gap":            func(c *circuit.Circuit, h *circuit.Hint) { c.Tensor(h.In[1]).Values[2] = 0 },
+	"score counted half":         func(c *circuit.Circuit, h *circuit.Hint) { termOf(divisionOf(c), h.In[0]).Coef = 2 },
+	"distance counted twice": func(c *circuit.Circuit, h *circuit.Hint) {
+		d := divisionOf(c)
+		d.Def = append(d.Def, *termOf(d, h.Out[len(h.Out)-5]))
+	},
+	"far part of less weight": func(c *circuit.Circuit, h *circuit.Hint) { termOf(divisionOf(c), h.Out[len(h.Out)-4]).Coef /= 2 },
+	"maximum from above": func(c *circuit.Circuit, h *circuit.Hint) {
+		termOf(divisionOf(c), named(c, "attn.max").ID).Coef *= -1
+	},
+	"limb that may be negative": func(c *circuit.Circuit, h *circuit.Hint) { c.Tensor(h.Out[0]).Lo = -1 },
+	"limb that is taken away":   func(c *circuit.Circuit, h *circuit.Hint) { termOf(named(c, "attn.max"), h.Out[0]).Coef *= -1 },
+	"limb that counts twice": func(c *circuit.Circuit, h *circuit.Hint) {
+		d := named(c, "attn.max")
+		d.Def = append(d.Def, *termOf(d, h.Out[0]))
+	},
+	"maximum from a lower least":  func(c *circuit.Circuit, h *circuit.Hint) { d := named(c, "attn.max").Def; d[len(d)-1].Coef-- },
+	"maximum attained less twice": func(c *circuit.Circuit, h *circuit.Hint) { named(c, "attn.attained").Def[1].Coef = 0 },
+	"maximum attained or not":     func(c *circuit.Circuit, h *circuit.Hint) { negative(c, named(c, "attn.attained").ID) },
+	"remainder that is negative":  func(c *circuit.Circuit, h *circuit.Hint) { negative(c, divisionOf(c).ID) },
+	"columns in another order": func(c *circuit.Circuit, h *circuit.Hint) {
+		l := looks(c, h.Out[len(h.Out)-5])
+		l.Cols[1], l.Cols[3] = l.Cols[3], l.Cols[1]
+	},
+	"far columns in another order": func(c *circuit.Circuit, h *circuit.Hint) { l := looks(c, h.Out[len(h.Out)-4]); slices.Reverse(l.Cols) },
+	"a table of another one": func(c *circuit.Circuit, h *circuit.Hint) {
+		t := c.Tables[h.Table]
+		c.Tables = append(c.Tables, t)
+		h.Table = len(c.Tables) - 1
+	},
+	"half of a distance too much": func(c *circuit.Circuit, h *circuit.Hint) {
+		d := divisionOf(c)
+		i := slices.IndexFunc(d.Def, func(m circuit.Term) bool { return len(m.Factors) == 0 })
+		d.Def[i].Coef = 1
+	},
+	"distance of one value more": func(c *circuit.Circuit, h *circuit.Hint) {
+		col := c.Tables[h.Table].Cols[0]
+		col[len(col)-1] = 1 << params.DBits
+	},
+	"score that the mask chooses": func(c *circuit.Circuit, h *circuit.Hint) {
+		m := termOf(divisionOf(c), h.In[0])
+		m.Factors = append(m.Factors, circuit.Factor{T: h.In[1], Axes: m.Factors[0].Axes})
+	},
+	"score that is turned": func(c *circuit.Circuit, h *circuit.Hint) {
+		termOf(divisionOf(c), h.In[0]).Factors[0].Axes = [][]int{{1}, {0}}
+	},
+	"score that is summed": func(c *circuit.Circuit, h *circuit.Hint) {
+		m := termOf(divisionOf(c), h.In[0])
+		m.Extents, m.Factors[0].Axes = append(m.Extents, positions), [][]int{{2}, {1}}
+	},
+	"rows in two parts": func(c *circuit.Circuit, h *circuit.Hint) {
+		m := termOf(divisionOf(c), h.In[0])
+		m.Extents, m.Out = append(m.Extents, 1), [][]int{{0, 2}, {1}}
+	},
+	"columns in two parts": func(c *circuit.Circuit, h *circuit.Hint) {
+		m := termOf(divisionOf(c), h.In[0])
+		m.Extents, m.Factors[0].Axes = append(m.Extents, 1), [][]int{{0}, {1, 2}}
+	},
+	"division of another shape": func(c *circuit.Circuit, h *circuit.Hint) { // of a maximum per cell of another axis
+		d := divisionOf(c)
+		d.Shape = []int{positions, positions, positions}
+		for i := range d.Def {
+			m := &d.Def[i]
+			m.Extents, m.Out = d.Shape, [][]int{{0}, {1}, {2}}
+			for k := range m.Factors {
+				if f := &m.Factors[k]; len(f.Axes) == 2 {
+					f.Axes = [][]int{{1}, {2}}
+				}
+			}
+		}
+	},
+	"maximum attained, or one more": func(c *circuit.Circuit, h *circuit.Hint) {
+		d := named(c, "attn.attained")
+		d.Def = append(d.Def, circuit.Ones(1, d.Shape))
+	},
+	"no mask among the inputs": func(c *circuit.Circuit, h *circuit.Hint) { h.In = h.In[:1] },
+	"no limb":                  func(c *circuit.Circuit, h *circuit.Hint) { h.Out, h.Params[4] = h.Out[len(h.Out)-5:], 0 },
+	"a distance of -1 bits":    func(c *circuit.Circuit, h *circuit.Hint) { h.Params[1] = -1 },
+	"a far part beyond 64 bits": func(c *circuit.Circuit, h *circuit.Hint) { // which then may be anything
+		h.Params[1] = 64
+		termOf(divisionOf(c), h.Out[len(h.Out)-4]).Coef = 0
+		for i := range c.Tables[h.Table].Cols[0] {
+			c.Tables[h.Table].Cols[0][i] = -1
+		}
+	},
+	"a table of three columns":   func(c *circuit.Circuit, h *circuit.Hint) { c.Tables[h.Table].Cols = c.Tables[h.Table].Cols[:3] },
+	"no lookup of the remainder": func(c *circuit.Circuit, h *circuit.Hint) { drop(c, divisionOf(c).ID) },
+	"maximum without a limb":     func(c *circuit.Circuit, h *circuit.Hint) { d := named(c, "attn.max"); d.Def = d.Def[1:] },
+}
+
 // The parts of zkAttn that keep a masked score from counting, each taken away or changed in a circuit that has it whole.
 func TestMaskedAttentionMustStand(t *testing.T) {
 	var verdicts second.Verdicts
-	for name, damage := range map[string]func(c *circuit.Circuit, h *circuit.Hint){
-		"another offset in the hint": func(c *circuit.Circuit, h *circuit.Hint) { h.Params[2]++ },
-		"another shift in the hint":  func(c *circuit.Circuit, h *circuit.Hint) { h.Params[0]++ },
-		"another least maximum":      func(c *circuit.Circuit, h *circuit.Hint) { h.Params[3]-- },
-		"other bits of the distance": func(c *circuit.Circuit, h *circuit.Hint) { h.Params[1]++ },
-		"more limbs than there are":  func(c *circuit.Circuit, h *circuit.Hint) { h.Params[4]++ },
-		"results in another order": func(c *circuit.Circuit, h *circuit.Hint) {
-			n := len(h.Out)
-			h.Out[n-1], h.Out[n-3] = h.Out[n-3], h.Out[n-1]
-		},
-		"mask without influence":      func(c *circuit.Circuit, h *circuit.Hint) { division(c, h).Coef = 0 },
-		"mask with half an influence": func(c *circuit.Circuit, h *circuit.Hint) { division(c, h).Coef /= 2 },
-		"mask of another tensor":      func(c *circuit.Circuit, h *circuit.Hint) { division(c, h).Factors[0].T = h.In[0] },
-		"mask turned": func(c *circuit.Circuit, h *circuit.Hint) {
-			f := &division(c, h).Factors[0]
-			f.Axes = [][]int{f.Axes[1], f.Axes[0]}
-		},
-		"exponential of a far distance": func(c *circuit.Circuit, h *circuit.Hint) { col := c.Tables[h.Table].Cols[1]; col[len(col)-1] = 1 },
-		"maximum at a far distance":     func(c *circuit.Circuit, h *circuit.Hint) { col := c.Tables[h.Table].Cols[3]; col[len(col)-1] = 1 },
-		"distance of more bits":         func(c *circuit.Circuit, h *circuit.Hint) { col := c.Tables[h.Table].Cols[0]; col[len(col)-1] = 1 << 20 },
-		"far distance called near": func(c *circuit.Circuit, h *circuit.Hint) {
-			for _, l := range c.Lookups {
-				if l.Cols[0] == h.Out[len(h.Out)-4] {
-					c.Tables[l.Table].Cols[1][1] = 1
-				}
-			}
-		},
-		"no lookup of the far part":  func(c *circuit.Circuit, h *circuit.Hint) { drop(c, h.Out[len(h.Out)-4]) },
-		"no lookup of the near part": func(c *circuit.Circuit, h *circuit.Hint) { drop(c, h.Out[len(h.Out)-5]) },
-		"mask of weights":            func(c *circuit.Circuit, h *circuit.Hint) { c.Tensor(h.In[1]).Kind = circuit.Weight },
-		"mask with a two":            func(c *circuit.Circuit, h *circuit.Hint) { c.Tensor(h.In[1]).Values[1] = 2 },
-		"mask with a gap":            func(c *circuit.Circuit, h *circuit.Hint) { c.Tensor(h.In[1]).Values[2] = 0 },
-		"score counted half":         func(c *circuit.Circuit, h *circuit.Hint) { termOf(divisionOf(c), h.In[0]).Coef = 2 },
-		"distance counted twice": func(c *circuit.Circuit, h *circuit.Hint) {
-			d := divisionOf(c)
-			d.Def = append(d.Def, *termOf(d, h.Out[len(h.Out)-5]))
-		},
-		"far part of less weight": func(c *circuit.Circuit, h *circuit.Hint) { termOf(divisionOf(c), h.Out[len(h.Out)-4]).Coef /= 2 },
-		"maximum from above": func(c *circuit.Circuit, h *circuit.Hint) {
-			termOf(divisionOf(c), named(c, "attn.max").ID).Coef *= -1
-		},
-		"limb that may be negative": func(c *circuit.Circuit, h *circuit.Hint) { c.Tensor(h.Out[0]).Lo = -1 },
-		"limb that is taken away":   func(c *circuit.Circuit, h *circuit.Hint) { termOf(named(c, "attn.max"), h.Out[0]).Coef *= -1 },
-		"limb that counts twice": func(c *circuit.Circuit, h *circuit.Hint) {
-			d := named(c, "attn.max")
-			d.Def = append(d.Def, *termOf(d, h.Out[0]))
-		},
-		"maximum from a lower least":  func(c *circuit.Circuit, h *circuit.Hint) { d := named(c, "attn.max").Def; d[len(d)-1].Coef-- },
-		"maximum attained less twice": func(c *circuit.Circuit, h *circuit.Hint) { named(c, "attn.attained").Def[1].Coef = 0 },
-		"maximum attained or not":     func(c *circuit.Circuit, h *circuit.Hint) { negative(c, named(c, "attn.attained").ID) },
-		"remainder that is negative":  func(c *circuit.Circuit, h *circuit.Hint) { negative(c, divisionOf(c).ID) },
-		"columns in another order": func(c *circuit.Circuit, h *circuit.Hint) {
-			l := looks(c, h.Out[len(h.Out)-5])
-			l.Cols[1], l.Cols[3] = l.Cols[3], l.Cols[1]
-		},
-		"far columns in another order": func(c *circuit.Circuit, h *circuit.Hint) { l := looks(c, h.Out[len(h.Out)-4]); slices.Reverse(l.Cols) },
-		"a table of another one": func(c *circuit.Circuit, h *circuit.Hint) {
-			t := c.Tables[h.Table]
-			c.Tables = append(c.Tables, t)
-			h.Table = len(c.Tables) - 1
-		},
-		"half of a distance too much": func(c *circuit.Circuit, h *circuit.Hint) {
-			d := divisionOf(c)
-			i := slices.IndexFunc(d.Def, func(m circuit.Term) bool { return len(m.Factors) == 0 })
-			d.Def[i].Coef = 1
-		},
-		"distance of one value more": func(c *circuit.Circuit, h *circuit.Hint) {
-			col := c.Tables[h.Table].Cols[0]
-			col[len(col)-1] = 1 << params.DBits
-		},
-		"score that the mask chooses": func(c *circuit.Circuit, h *circuit.Hint) {
-			m := termOf(divisionOf(c), h.In[0])
-			m.Factors = append(m.Factors, circuit.Factor{T: h.In[1], Axes: m.Factors[0].Axes})
-		},
-		"score that is turned": func(c *circuit.Circuit, h *circuit.Hint) {
-			termOf(divisionOf(c), h.In[0]).Factors[0].Axes = [][]int{{1}, {0}}
-		},
-		"score that is summed": func(c *circuit.Circuit, h *circuit.Hint) {
-			m := termOf(divisionOf(c), h.In[0])
-			m.Extents, m.Factors[0].Axes = append(m.Extents, positions), [][]int{{2}, {1}}
-		},
-		"rows in two parts": func(c *circuit.Circuit, h *circuit.Hint) {
-			m := termOf(divisionOf(c), h.In[0])
-			m.Extents, m.Out = append(m.Extents, 1), [][]int{{0, 2}, {1}}
-		},
-		"columns in two parts": func(c *circuit.Circuit, h *circuit.Hint) {
-			m := termOf(divisionOf(c), h.In[0])
-			m.Extents, m.Factors[0].Axes = append(m.Extents, 1), [][]int{{0}, {1, 2}}
-		},
-		"division of another shape": func(c *circuit.Circuit, h *circuit.Hint) { // of a maximum per cell of another axis
-			d := divisionOf(c)
-			d.Shape = []int{positions, positions, positions}
-			for i := range d.Def {
-				m := &d.Def[i]
-				m.Extents, m.Out = d.Shape, [][]int{{0}, {1}, {2}}
-				for k := range m.Factors {
-					if f := &m.Factors[k]; len(f.Axes) == 2 {
-						f.Axes = [][]int{{1}, {2}}
-					}
-				}
-			}
-		},
-		"maximum attained, or one more": func(c *circuit.Circuit, h *circuit.Hint) {
-			d := named(c, "attn.attained")
-			d.Def = append(d.Def, circuit.Ones(1, d.Shape))
-		},
-		"no mask among the inputs": func(c *circuit.Circuit, h *circuit.Hint) { h.In = h.In[:1] },
-		"no limb":                  func(c *circuit.Circuit, h *circuit.Hint) { h.Out, h.Params[4] = h.Out[len(h.Out)-5:], 0 },
-		"a distance of -1 bits":    func(c *circuit.Circuit, h *circuit.Hint) { h.Params[1] = -1 },
-		"a far part beyond 64 bits": func(c *circuit.Circuit, h *circuit.Hint) { // which then may be anything
-			h.Params[1] = 64
-			termOf(divisionOf(c), h.Out[len(h.Out)-4]).Coef = 0
-			for i := range c.Tables[h.Table].Cols[0] {
-				c.Tables[h.Table].Cols[0][i] = -1
-			}
-		},
-		"a table of three columns":   func(c *circuit.Circuit, h *circuit.Hint) { c.Tables[h.Table].Cols = c.Tables[h.Table].Cols[:3] },
-		"no lookup of the remainder": func(c *circuit.Circuit, h *circuit.Hint) { drop(c, divisionOf(c).ID) },
-		"maximum without a limb":     func(c *circuit.Circuit, h *circuit.Hint) { d := named(c, "attn.max"); d.Def = d.Def[1:] },
-	} {
+	for name, damage := range unmasked {
 		t.Run(name, func(t *testing.T) {
 			d := newDecoder(false)
 			d.head(d.attend(d.scores(), future, meet))

@@ -31,100 +31,105 @@ func encoding(b *Builder) []byte {
 	return out.Bytes()
 }
 
+// huge is a bound at which the double is too much.
+const huge = 1 << 61
+
+// refused are circuits that are not finished, and why.
+var refused = []struct {
+	name, want string
+	build      func(b *Builder)
+}{
+	{"uncovered witness", "no lookup covers the witness tensor w", func(b *Builder) { b.Witness("w", 0, 1, 2) }},
+	{"table beyond the bounds", "is declared in [0, 0] but table bit holds 1", func(b *Builder) { b.Lookup(bit(b), b.Witness("w", 0, 0, 2)) }},
+	{"no axis", "at least one axis", func(b *Builder) { looked(b, "w") }},
+	{"empty axis", "unusable shape", func(b *Builder) { b.Weight("w", 4, 2, 0) }},
+	{"too many cells", "unusable shape", func(b *Builder) { b.Weight("w", 4, 1<<16, 1<<16) }},
+	{"weight bits", "17 bits, want 1 to 16", func(b *Builder) { b.Weight("w", 17, 2) }},
+	{"no weight bits", "0 bits, want 1 to 16", func(b *Builder) { b.Weight("w", 0, 2) }},
+	{"bounds at 2^62", "strictly between -2^62 and 2^62", func(b *Builder) { b.Witness("w", 0, MaxBound, 2) }},
+	{"bounds at -2^62", "strictly between -2^62 and 2^62", func(b *Builder) { b.Witness("w", -MaxBound, 0, 2) }},
+	{"empty bounds", "strictly between", func(b *Builder) { b.Witness("w", 1, 0, 2) }},
+	{"constant of another size", "has 2 values for shape [3]", func(b *Builder) { b.Const("c", []int64{1, 2}, 3) }},
+	{"virtual beyond 2^62", "beyond 2^62", func(b *Builder) {
+		c := b.Const("c", []int64{huge, -huge}, 2)
+		b.Virtual("v", []int{2}, b.Times(2, "i->i i=2", c))
+	}},
+	{"virtual sum beyond 2^62", "beyond 2^62", func(b *Builder) {
+		c := b.Const("c", []int64{huge, huge}, 2)
+		b.Virtual("v", []int{1}, b.Times(1, "i->. i=2", c))
+	}},
+	{"bound that wraps", "wrap around the field", func(b *Builder) {
+		c := b.Const("c", []int64{huge, -huge}, 2)
+		b.VirtualBound("v", []int{2}, 0, 1, "an argument", b.Times(1<<8, "i,i,i,i->i i=2", c, c, c, c))
+	}},
+	{"bounds on bounds that are not true", "whatever is declared of them", func(b *Builder) {
+		c := b.Const("c", []int64{huge, -huge}, 2)
+		v := b.VirtualBound("v", []int{2}, 0, 1, "somebody said so", b.Times(1, "i,i,i->i i=2", c, c, c))
+		b.Zero(b.Virtual("w", []int{2}, b.Times(1, "i,i->i i=2", v, v)))
+	}},
+	{"bounds on bounds that are not true, looked up", "whatever is declared of them", func(b *Builder) {
+		c := b.Const("c", []int64{huge, -huge}, 2)
+		v := b.VirtualBound("v", []int{2}, 0, 1, "somebody said so", b.Times(1, "i,i,i->i i=2", c, c, c))
+		b.Lookup(bit(b), b.Virtual("w", []int{2}, b.Times(1, "i,i->i i=2", v, v)))
+	}},
+	{"far bounds that cancel", "whatever is declared of them", func(b *Builder) { // 2^305·x − 2^305·y, which may be any number mod p
+		far := func(name string) ID {
+			x := b.Witness(name, 1, 2, 2)
+			b.Lookup(b.TableOf("one or two", func() [][]int64 { return [][]int64{{1, 2}} }), x)
+			for range 5 {
+				x = b.VirtualBound(name, []int{2}, 0, 1, "somebody said so", b.Times(huge, "i->i i=2", x))
+			}
+			return x
+		}
+		b.Lookup(bit(b), b.VirtualBound("w", []int{2}, 0, 1, "looked up", b.Times(1, "i->i i=2", far("x")), b.Times(-1, "i->i i=2", far("y"))))
+	}},
+	{"hint without results", "1 inputs and 0 results", func(b *Builder) { b.Hint(Hint{Kind: HintRescale, In: []ID{looked(b, "w", 2)}}) }},
+	{"hint of an input that there is not", "is of no private input", func(b *Builder) {
+		b.Hint(Hint{Kind: HintInput, Out: []ID{looked(b, "w", 2)}, Params: []int64{0}})
+	}},
+	{"hint of no witness", "is no witness tensor", func(b *Builder) {
+		w := looked(b, "w", 2)
+		b.Hint(Hint{Kind: HintRescale, In: []ID{w}, Out: []ID{b.Weight("v", 4, 2)}})
+	}},
+	{"hint of multiplicities", "is no witness tensor", func(b *Builder) {
+		b.Hint(Hint{Kind: HintRescale, In: []ID{looked(b, "w", 2)}, Out: []ID{b.c.Tables[bit(b)].Mult}})
+	}},
+	{"hint from nothing", "0 inputs and 1 results", func(b *Builder) { b.Hint(Hint{Kind: HintRescale, Out: []ID{looked(b, "w", 2)}}) }},
+	{"hint from no tensor", "input 0 of hint 0 is no tensor", func(b *Builder) {
+		b.Hint(Hint{Kind: HintAttn, In: []ID{-1, -1}, Out: []ID{looked(b, "w", 2)}})
+	}},
+	{"affine tensor of nothing", "at least one axis", func(b *Builder) { b.Affine("a", "3") }},
+	{"affine tensor of no expression", "a term is a number", func(b *Builder) { b.Affine("a", "i - q", 3, 3) }},
+	{"affine tensor of a stride beyond 64 bits", "numbers are at most 2^30", func(b *Builder) { b.Affine("a", "18446744073709551617i - j", 3, 3) }},
+	{"affine tensor of many axes", "9 axes, at most 8", func(b *Builder) { b.Affine("a", "i", 1, 1, 1, 1, 1, 1, 1, 1, 1) }},
+	{"affine tensor of large strides", "the strides of its equation are too large", func(b *Builder) { b.Affine("a", "i - 100000j", 1<<20, 1<<10) }},
+	{"bound without an argument", "a bound needs its argument", func(b *Builder) {
+		b.VirtualBound("v", []int{2}, 0, 1, "", b.Times(1, "i->i i=2", looked(b, "w", 2)))
+	}},
+	{"multiplicities as a factor", "are no factor", func(b *Builder) {
+		b.Virtual("v", []int{2}, b.Times(1, "i->i i=2", b.c.Tables[bit(b)].Mult))
+	}},
+	{"multiplicities in a lookup", "multiplicities are no column", func(b *Builder) { b.Lookup(bit(b), b.c.Tables[bit(b)].Mult) }},
+	{"no columns", "table t is empty", func(b *Builder) { b.TableOf("t", func() [][]int64 { return nil }) }},
+	{"no lines", "table t is empty", func(b *Builder) { b.TableOf("t", func() [][]int64 { return [][]int64{{}} }) }},
+	{"ragged table", "columns of different lengths", func(b *Builder) { b.TableOf("t", func() [][]int64 { return [][]int64{{1, 2}, {1}} }) }},
+	{"unknown table", "lookup of 1 columns into table 7", func(b *Builder) { b.Lookup(7, looked(b, "w", 2)) }},
+	{"too many columns", "lookup of 2 columns into table 0", func(b *Builder) { w := looked(b, "w", 2); b.Lookup(bit(b), w, w) }},
+	{"columns of different shapes", "different shapes", func(b *Builder) {
+		pair := b.TableOf("pair", func() [][]int64 { return [][]int64{{0, 1}, {0, 1}} })
+		b.Lookup(pair, looked(b, "w", 2), looked(b, "x", 3))
+	}},
+	{"unknown tensor", "there is no tensor 99", func(b *Builder) { b.Zero(99) }},
+	{"negative tensor", "there is no tensor -1", func(b *Builder) { b.Zero(-1) }},
+	{"unknown factor", "there is no tensor 99", func(b *Builder) { b.Virtual("v", []int{2}, b.Times(1, "i->i i=2", 99)) }},
+	{"first error", "the first", func(b *Builder) { b.Fail("the first"); b.Fail("the second") }},
+	{"name of the scope", "refusals: block.1", func(b *Builder) { b.Scope("block."); b.Fail("1") }},
+}
+
 // What a builder refuses, each next to nothing else that is wrong: the control is the same circuit without it.
 func TestRefusals(t *testing.T) {
-	const huge = 1 << 61
 	var verdicts second.Verdicts
-	for _, test := range []struct {
-		name, want string
-		build      func(b *Builder)
-	}{
-		{"uncovered witness", "no lookup covers the witness tensor w", func(b *Builder) { b.Witness("w", 0, 1, 2) }},
-		{"table beyond the bounds", "is declared in [0, 0] but table bit holds 1", func(b *Builder) { b.Lookup(bit(b), b.Witness("w", 0, 0, 2)) }},
-		{"no axis", "at least one axis", func(b *Builder) { looked(b, "w") }},
-		{"empty axis", "unusable shape", func(b *Builder) { b.Weight("w", 4, 2, 0) }},
-		{"too many cells", "unusable shape", func(b *Builder) { b.Weight("w", 4, 1<<16, 1<<16) }},
-		{"weight bits", "17 bits, want 1 to 16", func(b *Builder) { b.Weight("w", 17, 2) }},
-		{"no weight bits", "0 bits, want 1 to 16", func(b *Builder) { b.Weight("w", 0, 2) }},
-		{"bounds at 2^62", "strictly between -2^62 and 2^62", func(b *Builder) { b.Witness("w", 0, MaxBound, 2) }},
-		{"bounds at -2^62", "strictly between -2^62 and 2^62", func(b *Builder) { b.Witness("w", -MaxBound, 0, 2) }},
-		{"empty bounds", "strictly between", func(b *Builder) { b.Witness("w", 1, 0, 2) }},
-		{"constant of another size", "has 2 values for shape [3]", func(b *Builder) { b.Const("c", []int64{1, 2}, 3) }},
-		{"virtual beyond 2^62", "beyond 2^62", func(b *Builder) {
-			c := b.Const("c", []int64{huge, -huge}, 2)
-			b.Virtual("v", []int{2}, b.Times(2, "i->i i=2", c))
-		}},
-		{"virtual sum beyond 2^62", "beyond 2^62", func(b *Builder) {
-			c := b.Const("c", []int64{huge, huge}, 2)
-			b.Virtual("v", []int{1}, b.Times(1, "i->. i=2", c))
-		}},
-		{"bound that wraps", "wrap around the field", func(b *Builder) {
-			c := b.Const("c", []int64{huge, -huge}, 2)
-			b.VirtualBound("v", []int{2}, 0, 1, "an argument", b.Times(1<<8, "i,i,i,i->i i=2", c, c, c, c))
-		}},
-		{"bounds on bounds that are not true", "whatever is declared of them", func(b *Builder) {
-			c := b.Const("c", []int64{huge, -huge}, 2)
-			v := b.VirtualBound("v", []int{2}, 0, 1, "somebody said so", b.Times(1, "i,i,i->i i=2", c, c, c))
-			b.Zero(b.Virtual("w", []int{2}, b.Times(1, "i,i->i i=2", v, v)))
-		}},
-		{"bounds on bounds that are not true, looked up", "whatever is declared of them", func(b *Builder) {
-			c := b.Const("c", []int64{huge, -huge}, 2)
-			v := b.VirtualBound("v", []int{2}, 0, 1, "somebody said so", b.Times(1, "i,i,i->i i=2", c, c, c))
-			b.Lookup(bit(b), b.Virtual("w", []int{2}, b.Times(1, "i,i->i i=2", v, v)))
-		}},
-		{"far bounds that cancel", "whatever is declared of them", func(b *Builder) { // 2^305·x − 2^305·y, which may be any number mod p
-			far := func(name string) ID {
-				x := b.Witness(name, 1, 2, 2)
-				b.Lookup(b.TableOf("one or two", func() [][]int64 { return [][]int64{{1, 2}} }), x)
-				for range 5 {
-					x = b.VirtualBound(name, []int{2}, 0, 1, "somebody said so", b.Times(huge, "i->i i=2", x))
-				}
-				return x
-			}
-			b.Lookup(bit(b), b.VirtualBound("w", []int{2}, 0, 1, "looked up", b.Times(1, "i->i i=2", far("x")), b.Times(-1, "i->i i=2", far("y"))))
-		}},
-		{"hint without results", "1 inputs and 0 results", func(b *Builder) { b.Hint(Hint{Kind: HintRescale, In: []ID{looked(b, "w", 2)}}) }},
-		{"hint of an input that there is not", "is of no private input", func(b *Builder) {
-			b.Hint(Hint{Kind: HintInput, Out: []ID{looked(b, "w", 2)}, Params: []int64{0}})
-		}},
-		{"hint of no witness", "is no witness tensor", func(b *Builder) {
-			w := looked(b, "w", 2)
-			b.Hint(Hint{Kind: HintRescale, In: []ID{w}, Out: []ID{b.Weight("v", 4, 2)}})
-		}},
-		{"hint of multiplicities", "is no witness tensor", func(b *Builder) {
-			b.Hint(Hint{Kind: HintRescale, In: []ID{looked(b, "w", 2)}, Out: []ID{b.c.Tables[bit(b)].Mult}})
-		}},
-		{"hint from nothing", "0 inputs and 1 results", func(b *Builder) { b.Hint(Hint{Kind: HintRescale, Out: []ID{looked(b, "w", 2)}}) }},
-		{"hint from no tensor", "input 0 of hint 0 is no tensor", func(b *Builder) {
-			b.Hint(Hint{Kind: HintAttn, In: []ID{-1, -1}, Out: []ID{looked(b, "w", 2)}})
-		}},
-		{"affine tensor of nothing", "at least one axis", func(b *Builder) { b.Affine("a", "3") }},
-		{"affine tensor of no expression", "a term is a number", func(b *Builder) { b.Affine("a", "i - q", 3, 3) }},
-		{"affine tensor of a stride beyond 64 bits", "numbers are at most 2^30", func(b *Builder) { b.Affine("a", "18446744073709551617i - j", 3, 3) }},
-		{"affine tensor of many axes", "9 axes, at most 8", func(b *Builder) { b.Affine("a", "i", 1, 1, 1, 1, 1, 1, 1, 1, 1) }},
-		{"affine tensor of large strides", "the strides of its equation are too large", func(b *Builder) { b.Affine("a", "i - 100000j", 1<<20, 1<<10) }},
-		{"bound without an argument", "a bound needs its argument", func(b *Builder) {
-			b.VirtualBound("v", []int{2}, 0, 1, "", b.Times(1, "i->i i=2", looked(b, "w", 2)))
-		}},
-		{"multiplicities as a factor", "are no factor", func(b *Builder) {
-			b.Virtual("v", []int{2}, b.Times(1, "i->i i=2", b.c.Tables[bit(b)].Mult))
-		}},
-		{"multiplicities in a lookup", "multiplicities are no column", func(b *Builder) { b.Lookup(bit(b), b.c.Tables[bit(b)].Mult) }},
-		{"no columns", "table t is empty", func(b *Builder) { b.TableOf("t", func() [][]int64 { return nil }) }},
-		{"no lines", "table t is empty", func(b *Builder) { b.TableOf("t", func() [][]int64 { return [][]int64{{}} }) }},
-		{"ragged table", "columns of different lengths", func(b *Builder) { b.TableOf("t", func() [][]int64 { return [][]int64{{1, 2}, {1}} }) }},
-		{"unknown table", "lookup of 1 columns into table 7", func(b *Builder) { b.Lookup(7, looked(b, "w", 2)) }},
-		{"too many columns", "lookup of 2 columns into table 0", func(b *Builder) { w := looked(b, "w", 2); b.Lookup(bit(b), w, w) }},
-		{"columns of different shapes", "different shapes", func(b *Builder) {
-			pair := b.TableOf("pair", func() [][]int64 { return [][]int64{{0, 1}, {0, 1}} })
-			b.Lookup(pair, looked(b, "w", 2), looked(b, "x", 3))
-		}},
-		{"unknown tensor", "there is no tensor 99", func(b *Builder) { b.Zero(99) }},
-		{"negative tensor", "there is no tensor -1", func(b *Builder) { b.Zero(-1) }},
-		{"unknown factor", "there is no tensor 99", func(b *Builder) { b.Virtual("v", []int{2}, b.Times(1, "i->i i=2", 99)) }},
-		{"first error", "the first", func(b *Builder) { b.Fail("the first"); b.Fail("the second") }},
-		{"name of the scope", "refusals: block.1", func(b *Builder) { b.Scope("block."); b.Fail("1") }},
-	} {
+	for _, test := range refused {
 		t.Run(test.name, func(t *testing.T) {
 			b := start()
 			looked(b, "control", 2)

@@ -39,76 +39,83 @@ func TestRefusedConfigs(t *testing.T) {
 	}
 }
 
+// power defines a sum between 0 and coef·2^240.
+func power(b *Builder, coef int64) {
+	c := b.Const("c", []int64{0, 1 << 60}, 2)
+	b.VirtualBound("v", []int{2}, 0, 1, "an argument", b.Times(coef, "i,i,i,i->i i=2", c, c, c, c))
+}
+
+// checked is power, zero-checked, but declared step by step to be small.
+func checked(b *Builder, coef int64) {
+	c := b.Const("c", []int64{0, 1 << 60}, 2)
+	far := b.VirtualBound("far", []int{2}, 0, 1, "an argument", b.Times(1, "i,i,i,i->i i=2", c, c, c, c))
+	b.Zero(b.VirtualBound("v", []int{2}, 0, 1, "an argument", b.Times(coef, "i->i i=2", far)))
+}
+
+// limits are circuits at the limits of what a description may be and beyond, and what is said of the latter.
+var limits = []struct {
+	name, want string
+	build      func(b *Builder)
+}{
+	{"the last tensor and the one behind it", "there is no tensor", func(b *Builder) { b.Zero(looked(b, "w", 2) + 1) }},
+	{"as many cells as can be", "", func(b *Builder) { b.Weight("w", 4, math.MaxInt32) }},
+	{"one cell more", "unusable shape", func(b *Builder) { b.Weight("w", 4, 1<<31/2, 2) }},
+	{"cells within, in two axes", "", func(b *Builder) { b.Weight("w", 4, 1<<16, 1<<15-1) }},
+	{"cells beyond, in two axes", "unusable shape", func(b *Builder) { b.Weight("w", 4, 1<<16, 1<<15) }},
+	{"as many cells as 32 bits count again from zero", "unusable shape", func(b *Builder) { b.Weight("w", 4, 1<<16, 1<<16) }},
+	{"a constant of as many", "values for shape [65536 65536]", func(b *Builder) { b.Const("c", nil, 1<<16, 1<<16) }},
+	{"a constant of no cells", "values for shape [0]", func(b *Builder) { b.Const("c", nil, 0) }},
+	{"negative table", "into table -1", func(b *Builder) { b.Lookup(-1, looked(b, "w", 2)) }},
+	{"the table behind the last", "into table 1", func(b *Builder) { b.Lookup(1, looked(b, "w", 2)) }},
+	{"unknown column", "there is no tensor 99", func(b *Builder) { b.Lookup(bit(b), 99) }},
+	{"table below the bounds", "is declared in [1, 1] but table bit holds 0", func(b *Builder) { b.Lookup(bit(b), b.Witness("w", 1, 1, 2)) }},
+	{"sum just within the field", "", func(b *Builder) { power(b, 1<<10-1) }},
+	{"sum of 2^250", "wrap around the field", func(b *Builder) { power(b, 1<<10) }},
+	{"sum just above -2^250", "", func(b *Builder) { power(b, 1-1<<10) }},
+	{"sum of -2^250", "wrap around the field", func(b *Builder) { power(b, -1<<10) }},
+	{"zero-checked sum just within the field", "", func(b *Builder) { checked(b, 1<<10-1) }},
+	{"zero-checked sum of 2^250", "wrap around the field", func(b *Builder) { checked(b, 1<<10) }},
+	{"zero-checked sum just above -2^250", "", func(b *Builder) { checked(b, 1-1<<10) }},
+	{"zero-checked sum of -2^250", "wrap around the field", func(b *Builder) { checked(b, -1<<10) }},
+	{"product with a looked-up tensor that is far by itself", "", func(b *Builder) {
+		c := b.Const("c", []int64{1 << 60}, 1)
+		far := b.VirtualBound("far", []int{1}, 0, 1, "an argument", b.Times(1, "i,i,i,i->i i=1", c, c, c, c))
+		b.Lookup(bit(b), far)
+		b.Zero(b.VirtualBound("v", []int{1}, 0, 1, "an argument", b.Times(1, "i,i->i i=1", far, far)))
+	}},
+	{"product with a zero-checked tensor that is far by itself", "", func(b *Builder) {
+		c := b.Const("c", []int64{1 << 60}, 1)
+		far := b.VirtualBound("far", []int{1}, 0, 1, "an argument", b.Times(1, "i,i,i,i->i i=1", c, c, c, c))
+		b.Zero(far)
+		b.Zero(b.VirtualBound("v", []int{1}, 0, 1, "an argument", b.Times(1, "i,i->i i=1", far, far)))
+	}},
+	{"virtual of 2^62-2", "", func(b *Builder) {
+		b.Virtual("v", []int{1}, b.Times(2, "i->i i=1", b.Const("c", []int64{1<<61 - 1}, 1)))
+	}},
+	{"virtual of 2^62", "beyond 2^62", func(b *Builder) {
+		b.Virtual("v", []int{1}, b.Times(2, "i->i i=1", b.Const("c", []int64{1 << 61}, 1)))
+	}},
+	{"virtual of -2^62", "beyond 2^62", func(b *Builder) {
+		b.Virtual("v", []int{1}, b.Times(-2, "i->i i=1", b.Const("c", []int64{1 << 61}, 1)))
+	}},
+	{"virtual of 2^64, which is 0 in 64 bits", "beyond 2^62", func(b *Builder) {
+		b.Virtual("v", []int{1}, b.Times(8, "i->i i=1", b.Const("c", []int64{1 << 61}, 1)))
+	}},
+	{"virtual of -2^64", "beyond 2^62", func(b *Builder) {
+		b.Virtual("v", []int{1}, b.Times(-8, "i->i i=1", b.Const("c", []int64{1 << 61}, 1)))
+	}},
+	{"short extent", "extents are written k=64", func(b *Builder) { b.Virtual("v", []int{1}, b.Times(1, "->i i=")) }},
+	{"extent without =", "extents are written k=64", func(b *Builder) { b.Virtual("v", []int{1}, b.Times(1, "->i i:1")) }},
+	{"negative label", "unknown, empty or repeated", labelled(-1, 2)},
+	{"label without an extent", "unknown, empty or repeated", labelled(1, 2)},
+	{"empty label", "unknown, empty or repeated", labelled(0, 0)},
+	{"a good label", "", labelled(0, 2)},
+}
+
 // What a builder refuses at a limit, next to what it takes just within.
 func TestLimits(t *testing.T) {
-	power := func(b *Builder, coef int64) { // between 0 and coef·2^240
-		c := b.Const("c", []int64{0, 1 << 60}, 2)
-		b.VirtualBound("v", []int{2}, 0, 1, "an argument", b.Times(coef, "i,i,i,i->i i=2", c, c, c, c))
-	}
 	var verdicts second.Verdicts
-	checked := func(b *Builder, coef int64) { // the same, and zero-checked, but declared step by step to be small
-		c := b.Const("c", []int64{0, 1 << 60}, 2)
-		far := b.VirtualBound("far", []int{2}, 0, 1, "an argument", b.Times(1, "i,i,i,i->i i=2", c, c, c, c))
-		b.Zero(b.VirtualBound("v", []int{2}, 0, 1, "an argument", b.Times(coef, "i->i i=2", far)))
-	}
-	for _, test := range []struct {
-		name, want string
-		build      func(b *Builder)
-	}{
-		{"the last tensor and the one behind it", "there is no tensor", func(b *Builder) { b.Zero(looked(b, "w", 2) + 1) }},
-		{"as many cells as can be", "", func(b *Builder) { b.Weight("w", 4, math.MaxInt32) }},
-		{"one cell more", "unusable shape", func(b *Builder) { b.Weight("w", 4, 1<<31/2, 2) }},
-		{"cells within, in two axes", "", func(b *Builder) { b.Weight("w", 4, 1<<16, 1<<15-1) }},
-		{"cells beyond, in two axes", "unusable shape", func(b *Builder) { b.Weight("w", 4, 1<<16, 1<<15) }},
-		{"as many cells as 32 bits count again from zero", "unusable shape", func(b *Builder) { b.Weight("w", 4, 1<<16, 1<<16) }},
-		{"a constant of as many", "values for shape [65536 65536]", func(b *Builder) { b.Const("c", nil, 1<<16, 1<<16) }},
-		{"a constant of no cells", "values for shape [0]", func(b *Builder) { b.Const("c", nil, 0) }},
-		{"negative table", "into table -1", func(b *Builder) { b.Lookup(-1, looked(b, "w", 2)) }},
-		{"the table behind the last", "into table 1", func(b *Builder) { b.Lookup(1, looked(b, "w", 2)) }},
-		{"unknown column", "there is no tensor 99", func(b *Builder) { b.Lookup(bit(b), 99) }},
-		{"table below the bounds", "is declared in [1, 1] but table bit holds 0", func(b *Builder) { b.Lookup(bit(b), b.Witness("w", 1, 1, 2)) }},
-		{"sum just within the field", "", func(b *Builder) { power(b, 1<<10-1) }},
-		{"sum of 2^250", "wrap around the field", func(b *Builder) { power(b, 1<<10) }},
-		{"sum just above -2^250", "", func(b *Builder) { power(b, 1-1<<10) }},
-		{"sum of -2^250", "wrap around the field", func(b *Builder) { power(b, -1<<10) }},
-		{"zero-checked sum just within the field", "", func(b *Builder) { checked(b, 1<<10-1) }},
-		{"zero-checked sum of 2^250", "wrap around the field", func(b *Builder) { checked(b, 1<<10) }},
-		{"zero-checked sum just above -2^250", "", func(b *Builder) { checked(b, 1-1<<10) }},
-		{"zero-checked sum of -2^250", "wrap around the field", func(b *Builder) { checked(b, -1<<10) }},
-		{"product with a looked-up tensor that is far by itself", "", func(b *Builder) {
-			c := b.Const("c", []int64{1 << 60}, 1)
-			far := b.VirtualBound("far", []int{1}, 0, 1, "an argument", b.Times(1, "i,i,i,i->i i=1", c, c, c, c))
-			b.Lookup(bit(b), far)
-			b.Zero(b.VirtualBound("v", []int{1}, 0, 1, "an argument", b.Times(1, "i,i->i i=1", far, far)))
-		}},
-		{"product with a zero-checked tensor that is far by itself", "", func(b *Builder) {
-			c := b.Const("c", []int64{1 << 60}, 1)
-			far := b.VirtualBound("far", []int{1}, 0, 1, "an argument", b.Times(1, "i,i,i,i->i i=1", c, c, c, c))
-			b.Zero(far)
-			b.Zero(b.VirtualBound("v", []int{1}, 0, 1, "an argument", b.Times(1, "i,i->i i=1", far, far)))
-		}},
-		{"virtual of 2^62-2", "", func(b *Builder) {
-			b.Virtual("v", []int{1}, b.Times(2, "i->i i=1", b.Const("c", []int64{1<<61 - 1}, 1)))
-		}},
-		{"virtual of 2^62", "beyond 2^62", func(b *Builder) {
-			b.Virtual("v", []int{1}, b.Times(2, "i->i i=1", b.Const("c", []int64{1 << 61}, 1)))
-		}},
-		{"virtual of -2^62", "beyond 2^62", func(b *Builder) {
-			b.Virtual("v", []int{1}, b.Times(-2, "i->i i=1", b.Const("c", []int64{1 << 61}, 1)))
-		}},
-		{"virtual of 2^64, which is 0 in 64 bits", "beyond 2^62", func(b *Builder) {
-			b.Virtual("v", []int{1}, b.Times(8, "i->i i=1", b.Const("c", []int64{1 << 61}, 1)))
-		}},
-		{"virtual of -2^64", "beyond 2^62", func(b *Builder) {
-			b.Virtual("v", []int{1}, b.Times(-8, "i->i i=1", b.Const("c", []int64{1 << 61}, 1)))
-		}},
-		{"short extent", "extents are written k=64", func(b *Builder) { b.Virtual("v", []int{1}, b.Times(1, "->i i=")) }},
-		{"extent without =", "extents are written k=64", func(b *Builder) { b.Virtual("v", []int{1}, b.Times(1, "->i i:1")) }},
-		{"negative label", "unknown, empty or repeated", labelled(-1, 2)},
-		{"label without an extent", "unknown, empty or repeated", labelled(1, 2)},
-		{"empty label", "unknown, empty or repeated", labelled(0, 0)},
-		{"a good label", "", labelled(0, 2)},
-	} {
+	for _, test := range limits {
 		t.Run(test.name, func(t *testing.T) {
 			b := start()
 			looked(b, "control", 2)

@@ -32,6 +32,91 @@ func ported() *circuit.Builder {
 	return b
 }
 
+// unboundPorts are changes of a circuit by which a port is no longer bound to what it says.
+var unboundPorts = map[string]struct {
+	why    error
+	damage func(c *circuit.Circuit)
+}{
+	"no tensor":                 {circuit.ErrCarried, func(c *circuit.Circuit) { port(c, "x").T = -1 }},
+	"a tensor of another shape": {circuit.ErrCarried, func(c *circuit.Circuit) { port(c, "x").T = port(c, "mask").T }},
+	"two inputs in one tensor": {circuit.ErrCarried, func(c *circuit.Circuit) {
+		c.Hints = nil
+		p := port(c, "mask")
+		*p = *port(c, "y")
+		p.Name = "mask"
+	}},
+	"an output of another shape":       {circuit.ErrCarried, func(c *circuit.Circuit) { port(c, "out").T = port(c, "class").T }},
+	"a public input that is committed": {circuit.ErrUnbound, func(c *circuit.Circuit) { c.Hints, port(c, "y").Reveal = nil, circuit.Values }},
+	"a private input that is public":   {circuit.ErrUnbound, func(c *circuit.Circuit) { port(c, "x").Reveal = circuit.Nothing }},
+	"swapped ports":                    {circuit.ErrUnbound, func(c *circuit.Circuit) { named(c, "x").Port = 1 }},
+	"a private input beyond its range": {circuit.ErrUnbound, func(c *circuit.Circuit) { port(c, "y").Hi = 2 }},
+	"a mask that may be 2":             {circuit.ErrUnbound, func(c *circuit.Circuit) { named(c, "mask").Hi = 2 }},
+	"rows of ids that may be empty":    {circuit.ErrUnbound, func(c *circuit.Circuit) { unzero(c, "ids.sum") }},
+	"rows of ids that sum up to 2":     {circuit.ErrUnbound, func(c *circuit.Circuit) { named(c, "ids.sum").Def[1].Coef = -2 }},
+	"values without a zero-check":      {circuit.ErrUnbound, func(c *circuit.Circuit) { unzero(c, "reveal") }},
+	"twice the values":                 {circuit.ErrUnbound, func(c *circuit.Circuit) { named(c, "reveal").Def[1].Coef = -2 }},
+	"values of another tensor":         {circuit.ErrUnbound, func(c *circuit.Circuit) { named(c, "reveal").Def[0].Factors[0].T = named(c, "v").ID }},
+	"an arg-max without its lookup": {circuit.ErrUnbound, func(c *circuit.Circuit) {
+		c.Lookups = slices.DeleteFunc(c.Lookups, func(l circuit.Lookup) bool { return c.Tensor(l.Cols[0]).Name == "reveal.gap.limb0" })
+	}},
+	"an arg-max that may be beaten": {circuit.ErrUnbound, func(c *circuit.Circuit) {
+		for i := range c.Lookups {
+			if l := &c.Lookups[i]; c.Tensor(l.Cols[0]).Name == "reveal.gap.limb0" {
+				l.Table = c.Lookups[0].Table // that of y, from -2 on
+			}
+		}
+	}},
+	"an arg-max with a negative limb": {circuit.ErrUnbound, func(c *circuit.Circuit) { named(c, "reveal.gap.limb1").Lo = -1 }},
+	"an arg-max with a limb added":    {circuit.ErrUnbound, func(c *circuit.Circuit) { named(c, "reveal.gap.limb0").Def[1].Coef *= -1 }},
+	"an arg-max with ties":            {circuit.ErrUnbound, func(c *circuit.Circuit) { d := named(c, "reveal.gap"); d.Def = d.Def[:2] }},
+	"the best of another tensor":      {circuit.ErrUnbound, func(c *circuit.Circuit) { named(c, "reveal.best").Def[0].Factors[1].T = named(c, "reveal.at").ID }},
+	"an output of constants":          {circuit.ErrVacuous, func(c *circuit.Circuit) { constant(c, "out") }},
+	"an output of public values":      {circuit.ErrVacuous, func(c *circuit.Circuit) { port(c, "out").T = named(c, "reveal.values").ID }},
+	"an output that is what is claimed of it": {circuit.ErrUnbound, func(c *circuit.Circuit) { // the witness beside it is 0
+		carrier := *named(c, "reveal")
+		carrier.ID, carrier.Name, carrier.Lo, carrier.Hi = circuit.ID(len(c.Tensors)), "claimed", -32, 32
+		carrier.Def = append([]circuit.Term(nil), carrier.Def...)
+		carrier.Def[1].Coef = 1
+		tie := carrier
+		tie.ID, tie.Name = carrier.ID+1, "tie"
+		tie.Def = []circuit.Term{carrier.Def[0], named(c, "reveal").Def[1]}
+		tie.Def[0].Factors = []circuit.Factor{{T: carrier.ID, Axes: carrier.Def[0].Factors[0].Axes}}
+		c.Tensors, c.Zeros = append(c.Tensors, carrier, tie), append(c.Zeros, tie.ID)
+		port(c, "out").T = carrier.ID
+	}},
+	"an output that hints make of what is claimed": {circuit.ErrUnbound, func(c *circuit.Circuit) {
+		for i := range c.Hints {
+			if slices.Contains(c.Hints[i].Out, port(c, "out").T) {
+				c.Hints[i].In[0] = named(c, "reveal.values").ID
+			}
+		}
+	}},
+	"a view of what is private":        {circuit.ErrUnbound, func(c *circuit.Circuit) { show(c, circuit.PortValues, "y") }},
+	"the values of an arg-max":         {circuit.ErrUnbound, func(c *circuit.Circuit) { show(c, circuit.PortValues, "class") }},
+	"the arg-max of values":            {circuit.ErrUnbound, func(c *circuit.Circuit) { show(c, circuit.ArgmaxAt, "out") }},
+	"rows of private ids":              {circuit.ErrUnbound, func(c *circuit.Circuit) { show(c, circuit.OneHot, "ids") }},
+	"a tensor behind the last":         {circuit.ErrCarried, func(c *circuit.Circuit) { port(c, "x").T = circuit.ID(len(c.Tensors)) }},
+	"a public input that is a weight":  {circuit.ErrUnbound, func(c *circuit.Circuit) { named(c, "x").Kind = circuit.Weight }},
+	"a private input that is constant": {circuit.ErrUnbound, func(c *circuit.Circuit) { constant(c, "y") }},
+	"a public tensor of port -1":       {nil, func(c *circuit.Circuit) { named(c, "x").Port = -1 }},
+	"a public tensor of no port":       {nil, func(c *circuit.Circuit) { named(c, "x").Port = len(c.Ports) }},
+	"values in another shape": {circuit.ErrUnbound, func(c *circuit.Circuit) { // that nothing is made of
+		turned := *named(c, "x")
+		turned.ID, turned.Shape = circuit.ID(len(c.Tensors)), []int{3, 2}
+		c.Tensors = append(c.Tensors, turned)
+	}},
+	"values from another least one": {circuit.ErrUnbound, func(c *circuit.Circuit) {
+		other := *named(c, "x")
+		other.ID, other.Lo = circuit.ID(len(c.Tensors)), other.Lo+1
+		c.Tensors = append(c.Tensors, other)
+	}},
+	"values that are turned": {circuit.ErrUnbound, func(c *circuit.Circuit) {
+		named(c, "reveal").Def[0].Factors[0].Axes = [][]int{{1}, {0}}
+	}},
+	"values in other bounds":          {circuit.ErrUnbound, func(c *circuit.Circuit) { named(c, "reveal.values").Hi-- }},
+	"a public input that is not used": {circuit.ErrUnused, func(c *circuit.Circuit) { named(c, "v").Def[2].Factors[0].T = named(c, "e").ID }},
+}
+
 // What ties a statement to a circuit is looked for by Finish: with any one of these constraints gone or changed the circuit is refused.
 func TestPortsMustBeBound(t *testing.T) {
 	control := ported()
@@ -39,89 +124,7 @@ func TestPortsMustBeBound(t *testing.T) {
 	require.NoError(t, err, "the control")
 	var verdicts second.Verdicts
 	verdicts.Add("the control", encoding(control.Unfinished()), nil)
-	for name, test := range map[string]struct {
-		why    error
-		damage func(c *circuit.Circuit)
-	}{
-		"no tensor":                 {circuit.ErrCarried, func(c *circuit.Circuit) { port(c, "x").T = -1 }},
-		"a tensor of another shape": {circuit.ErrCarried, func(c *circuit.Circuit) { port(c, "x").T = port(c, "mask").T }},
-		"two inputs in one tensor": {circuit.ErrCarried, func(c *circuit.Circuit) {
-			c.Hints = nil
-			p := port(c, "mask")
-			*p = *port(c, "y")
-			p.Name = "mask"
-		}},
-		"an output of another shape":       {circuit.ErrCarried, func(c *circuit.Circuit) { port(c, "out").T = port(c, "class").T }},
-		"a public input that is committed": {circuit.ErrUnbound, func(c *circuit.Circuit) { c.Hints, port(c, "y").Reveal = nil, circuit.Values }},
-		"a private input that is public":   {circuit.ErrUnbound, func(c *circuit.Circuit) { port(c, "x").Reveal = circuit.Nothing }},
-		"swapped ports":                    {circuit.ErrUnbound, func(c *circuit.Circuit) { named(c, "x").Port = 1 }},
-		"a private input beyond its range": {circuit.ErrUnbound, func(c *circuit.Circuit) { port(c, "y").Hi = 2 }},
-		"a mask that may be 2":             {circuit.ErrUnbound, func(c *circuit.Circuit) { named(c, "mask").Hi = 2 }},
-		"rows of ids that may be empty":    {circuit.ErrUnbound, func(c *circuit.Circuit) { unzero(c, "ids.sum") }},
-		"rows of ids that sum up to 2":     {circuit.ErrUnbound, func(c *circuit.Circuit) { named(c, "ids.sum").Def[1].Coef = -2 }},
-		"values without a zero-check":      {circuit.ErrUnbound, func(c *circuit.Circuit) { unzero(c, "reveal") }},
-		"twice the values":                 {circuit.ErrUnbound, func(c *circuit.Circuit) { named(c, "reveal").Def[1].Coef = -2 }},
-		"values of another tensor":         {circuit.ErrUnbound, func(c *circuit.Circuit) { named(c, "reveal").Def[0].Factors[0].T = named(c, "v").ID }},
-		"an arg-max without its lookup": {circuit.ErrUnbound, func(c *circuit.Circuit) {
-			c.Lookups = slices.DeleteFunc(c.Lookups, func(l circuit.Lookup) bool { return c.Tensor(l.Cols[0]).Name == "reveal.gap.limb0" })
-		}},
-		"an arg-max that may be beaten": {circuit.ErrUnbound, func(c *circuit.Circuit) {
-			for i := range c.Lookups {
-				if l := &c.Lookups[i]; c.Tensor(l.Cols[0]).Name == "reveal.gap.limb0" {
-					l.Table = c.Lookups[0].Table // that of y, from -2 on
-				}
-			}
-		}},
-		"an arg-max with a negative limb": {circuit.ErrUnbound, func(c *circuit.Circuit) { named(c, "reveal.gap.limb1").Lo = -1 }},
-		"an arg-max with a limb added":    {circuit.ErrUnbound, func(c *circuit.Circuit) { named(c, "reveal.gap.limb0").Def[1].Coef *= -1 }},
-		"an arg-max with ties":            {circuit.ErrUnbound, func(c *circuit.Circuit) { d := named(c, "reveal.gap"); d.Def = d.Def[:2] }},
-		"the best of another tensor":      {circuit.ErrUnbound, func(c *circuit.Circuit) { named(c, "reveal.best").Def[0].Factors[1].T = named(c, "reveal.at").ID }},
-		"an output of constants":          {circuit.ErrVacuous, func(c *circuit.Circuit) { constant(c, "out") }},
-		"an output of public values":      {circuit.ErrVacuous, func(c *circuit.Circuit) { port(c, "out").T = named(c, "reveal.values").ID }},
-		"an output that is what is claimed of it": {circuit.ErrUnbound, func(c *circuit.Circuit) { // the witness beside it is 0
-			carrier := *named(c, "reveal")
-			carrier.ID, carrier.Name, carrier.Lo, carrier.Hi = circuit.ID(len(c.Tensors)), "claimed", -32, 32
-			carrier.Def = append([]circuit.Term(nil), carrier.Def...)
-			carrier.Def[1].Coef = 1
-			tie := carrier
-			tie.ID, tie.Name = carrier.ID+1, "tie"
-			tie.Def = []circuit.Term{carrier.Def[0], named(c, "reveal").Def[1]}
-			tie.Def[0].Factors = []circuit.Factor{{T: carrier.ID, Axes: carrier.Def[0].Factors[0].Axes}}
-			c.Tensors, c.Zeros = append(c.Tensors, carrier, tie), append(c.Zeros, tie.ID)
-			port(c, "out").T = carrier.ID
-		}},
-		"an output that hints make of what is claimed": {circuit.ErrUnbound, func(c *circuit.Circuit) {
-			for i := range c.Hints {
-				if slices.Contains(c.Hints[i].Out, port(c, "out").T) {
-					c.Hints[i].In[0] = named(c, "reveal.values").ID
-				}
-			}
-		}},
-		"a view of what is private":        {circuit.ErrUnbound, func(c *circuit.Circuit) { show(c, circuit.PortValues, "y") }},
-		"the values of an arg-max":         {circuit.ErrUnbound, func(c *circuit.Circuit) { show(c, circuit.PortValues, "class") }},
-		"the arg-max of values":            {circuit.ErrUnbound, func(c *circuit.Circuit) { show(c, circuit.ArgmaxAt, "out") }},
-		"rows of private ids":              {circuit.ErrUnbound, func(c *circuit.Circuit) { show(c, circuit.OneHot, "ids") }},
-		"a tensor behind the last":         {circuit.ErrCarried, func(c *circuit.Circuit) { port(c, "x").T = circuit.ID(len(c.Tensors)) }},
-		"a public input that is a weight":  {circuit.ErrUnbound, func(c *circuit.Circuit) { named(c, "x").Kind = circuit.Weight }},
-		"a private input that is constant": {circuit.ErrUnbound, func(c *circuit.Circuit) { constant(c, "y") }},
-		"a public tensor of port -1":       {nil, func(c *circuit.Circuit) { named(c, "x").Port = -1 }},
-		"a public tensor of no port":       {nil, func(c *circuit.Circuit) { named(c, "x").Port = len(c.Ports) }},
-		"values in another shape": {circuit.ErrUnbound, func(c *circuit.Circuit) { // that nothing is made of
-			turned := *named(c, "x")
-			turned.ID, turned.Shape = circuit.ID(len(c.Tensors)), []int{3, 2}
-			c.Tensors = append(c.Tensors, turned)
-		}},
-		"values from another least one": {circuit.ErrUnbound, func(c *circuit.Circuit) {
-			other := *named(c, "x")
-			other.ID, other.Lo = circuit.ID(len(c.Tensors)), other.Lo+1
-			c.Tensors = append(c.Tensors, other)
-		}},
-		"values that are turned": {circuit.ErrUnbound, func(c *circuit.Circuit) {
-			named(c, "reveal").Def[0].Factors[0].Axes = [][]int{{1}, {0}}
-		}},
-		"values in other bounds":          {circuit.ErrUnbound, func(c *circuit.Circuit) { named(c, "reveal.values").Hi-- }},
-		"a public input that is not used": {circuit.ErrUnused, func(c *circuit.Circuit) { named(c, "v").Def[2].Factors[0].T = named(c, "e").ID }},
-	} {
+	for name, test := range unboundPorts {
 		t.Run(name, func(t *testing.T) {
 			b := ported()
 			test.damage(b.Unfinished())
@@ -262,37 +265,40 @@ func TestGenerationsMustBeBound(t *testing.T) {
 	verdicts.Compare(t, second.Circuit)
 }
 
+// ports are changes of a port that can be, and why those that cannot be are refused.
+var ports = map[string]struct {
+	why    string
+	change func(p *circuit.Port)
+}{
+	"control":            {"", func(*circuit.Port) {}},
+	"no name":            {"needs a name", func(p *circuit.Port) { p.Name = "" }},
+	"no axis":            {"at least one axis", func(p *circuit.Port) { p.Shape = nil }},
+	"no cells":           {"unusable shape", func(p *circuit.Port) { p.Shape = []int{2, 0} }},
+	"too many cells":     {"unusable shape", func(p *circuit.Port) { p.Shape = []int{1 << 16, 1 << 16} }},
+	"a cell too many":    {"unusable shape", func(p *circuit.Port) { p.Shape = []int{1<<30 + 1} }},
+	"a long name":        {"at most 4096 bytes", func(p *circuit.Port) { p.Name = strings.Repeat("x", 4097) }},
+	"unknown elements":   {"unknown kind", func(p *circuit.Port) { p.Kind = 5 }},
+	"no elements":        {"unknown kind", func(p *circuit.Port) { p.Kind = 0 }},
+	"unknown reveal":     {"unknown reveal", func(p *circuit.Port) { p.Reveal = 0 }},
+	"another reveal":     {"unknown reveal", func(p *circuit.Port) { p.Reveal = 4 }},
+	"arg-max in":         {"an arg-max is of outputs", func(p *circuit.Port) { p.Reveal = circuit.Argmax }},
+	"empty range":        {"range [1, 0]", func(p *circuit.Port) { p.Lo, p.Hi = 1, 0 }},
+	"range of 2^62":      {"strictly between", func(p *circuit.Port) { p.Hi = 1 << 62 }},
+	"range of -2^62":     {"strictly between", func(p *circuit.Port) { p.Lo = -1 << 62 }},
+	"booleans up to 2":   {"booleans in [0, 2]", func(p *circuit.Port) { p.Kind, p.Scale, p.Lo, p.Hi = circuit.Booleans, 0, 0, 2 }},
+	"ids from 1":         {"begin at 0", func(p *circuit.Port) { p.Kind, p.Scale, p.Lo = circuit.IDs, 0, 1 }},
+	"booleans from 1":    {"booleans in [1, 1]", func(p *circuit.Port) { p.Kind, p.Scale, p.Lo, p.Hi = circuit.Booleans, 0, 1, 1 }},
+	"2^31 ids":           {"at least 2", func(p *circuit.Port) { p.Kind, p.Scale, p.Lo, p.Hi = circuit.IDs, 0, 0, 1<<31-1 }},
+	"one id":             {"at least 2", func(p *circuit.Port) { p.Kind, p.Scale, p.Lo, p.Hi = circuit.IDs, 0, 0, 0 }},
+	"scaled integers":    {"scale 3", func(p *circuit.Port) { p.Kind = circuit.Integers }},
+	"a scale beyond all": {"scale 121", func(p *circuit.Port) { p.Scale = 121 }},
+	"a scale below all":  {"scale -121", func(p *circuit.Port) { p.Scale = -121 }},
+}
+
 // What no port can be.
 func TestRefusedPorts(t *testing.T) {
 	good := circuit.Port{Name: "x", Kind: circuit.Reals, Shape: []int{2}, Lo: -8, Hi: 7, Scale: 3, Reveal: circuit.Values}
-	for name, test := range map[string]struct {
-		why    string
-		change func(p *circuit.Port)
-	}{
-		"control":            {"", func(*circuit.Port) {}},
-		"no name":            {"needs a name", func(p *circuit.Port) { p.Name = "" }},
-		"no axis":            {"at least one axis", func(p *circuit.Port) { p.Shape = nil }},
-		"no cells":           {"unusable shape", func(p *circuit.Port) { p.Shape = []int{2, 0} }},
-		"too many cells":     {"unusable shape", func(p *circuit.Port) { p.Shape = []int{1 << 16, 1 << 16} }},
-		"a cell too many":    {"unusable shape", func(p *circuit.Port) { p.Shape = []int{1<<30 + 1} }},
-		"a long name":        {"at most 4096 bytes", func(p *circuit.Port) { p.Name = strings.Repeat("x", 4097) }},
-		"unknown elements":   {"unknown kind", func(p *circuit.Port) { p.Kind = 5 }},
-		"no elements":        {"unknown kind", func(p *circuit.Port) { p.Kind = 0 }},
-		"unknown reveal":     {"unknown reveal", func(p *circuit.Port) { p.Reveal = 0 }},
-		"another reveal":     {"unknown reveal", func(p *circuit.Port) { p.Reveal = 4 }},
-		"arg-max in":         {"an arg-max is of outputs", func(p *circuit.Port) { p.Reveal = circuit.Argmax }},
-		"empty range":        {"range [1, 0]", func(p *circuit.Port) { p.Lo, p.Hi = 1, 0 }},
-		"range of 2^62":      {"strictly between", func(p *circuit.Port) { p.Hi = 1 << 62 }},
-		"range of -2^62":     {"strictly between", func(p *circuit.Port) { p.Lo = -1 << 62 }},
-		"booleans up to 2":   {"booleans in [0, 2]", func(p *circuit.Port) { p.Kind, p.Scale, p.Lo, p.Hi = circuit.Booleans, 0, 0, 2 }},
-		"ids from 1":         {"begin at 0", func(p *circuit.Port) { p.Kind, p.Scale, p.Lo = circuit.IDs, 0, 1 }},
-		"booleans from 1":    {"booleans in [1, 1]", func(p *circuit.Port) { p.Kind, p.Scale, p.Lo, p.Hi = circuit.Booleans, 0, 1, 1 }},
-		"2^31 ids":           {"at least 2", func(p *circuit.Port) { p.Kind, p.Scale, p.Lo, p.Hi = circuit.IDs, 0, 0, 1<<31-1 }},
-		"one id":             {"at least 2", func(p *circuit.Port) { p.Kind, p.Scale, p.Lo, p.Hi = circuit.IDs, 0, 0, 0 }},
-		"scaled integers":    {"scale 3", func(p *circuit.Port) { p.Kind = circuit.Integers }},
-		"a scale beyond all": {"scale 121", func(p *circuit.Port) { p.Scale = 121 }},
-		"a scale below all":  {"scale -121", func(p *circuit.Port) { p.Scale = -121 }},
-	} {
+	for name, test := range ports {
 		t.Run(name, func(t *testing.T) {
 			b := circuit.NewBuilder(circuit.Config{Name: "refusals", WeightBits: 4, WitnessBits: 4})
 			p := good

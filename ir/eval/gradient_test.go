@@ -13,6 +13,23 @@ import (
 	"github.com/zkllmc/zkllmc/ir/plan"
 )
 
+// moved are the outputs of a program at a point that is moved in a direction.
+func moved(t *testing.T, g *ir.Graph, at, direction [][]float64, by float64) []float64 {
+	there := make([][]float64, len(at))
+	for i := range at {
+		for k := range at[i] {
+			there[i] = append(there[i], at[i][k]+by*direction[i][k])
+		}
+	}
+	vals, err := eval.Float(g, there...)
+	require.NoError(t, err)
+	var out []float64
+	for _, p := range g.Outputs {
+		out = append(out, vals[p.Value]...)
+	}
+	return out
+}
+
 // Gradients of random programs are what differences of their outputs say, on real inputs that are moved a little in a random direction. A
 // maximum or a rectifier that the move crosses says something else: a few programs may disagree.
 func TestGradients(t *testing.T) {
@@ -23,23 +40,8 @@ func TestGradients(t *testing.T) {
 		if direction == nil {
 			continue
 		}
-		move := func(by float64) []float64 {
-			moved := make([][]float64, len(at))
-			for i := range at {
-				for k := range at[i] {
-					moved[i] = append(moved[i], at[i][k]+by*direction[i][k])
-				}
-			}
-			vals, err := eval.Float(g, moved...)
-			require.NoError(t, err)
-			var out []float64
-			for _, p := range g.Outputs {
-				out = append(out, vals[p.Value]...)
-			}
-			return out
-		}
 		const h = 1e-6
-		up, down := move(h), move(-h)
+		up, down := moved(t, g, at, direction, h), moved(t, g, at, direction, -h)
 		probe := make([]float64, len(up))
 		want, size := 0.0, 0.0
 		for i := range probe {

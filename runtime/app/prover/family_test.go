@@ -51,6 +51,27 @@ func family(t testing.TB, weights map[circuit.ID]integer.Tensor, members ...*cir
 	return b
 }
 
+// lengths are command lines, the answers that they prove, and the shortest circuit that these fit.
+var lengths = []struct {
+	line, answer string
+	member       int
+}{
+	{"--prompt d", ";", 0},                    // it ends at once
+	{"--prompt bcd", ";", 0},                  // the answer is the token behind the last position
+	{"--prompt b", "cd;", 0},                  // four tokens in three positions
+	{"--prompt a", "bcd;", 1},                 // five
+	{"--prompt a --max 3", "bcd", 0},          // no more than asked for
+	{"--prompt abcdab", "cd;", 2},             // the prompt alone takes six
+	{"--tokens 3,4 --max 9", "a", 1},          // an end token does not end a prompt
+	{"--prompt a --answer bcd;", "bcd;", 1},   // a given answer
+	{"--prompt abcdabcd --answer ;", ";", 2},  // one that begins late
+	{"--prompt d --answer-tokens 4", ";", 0},  // one that ends at once
+	{"--prompt abcda --answer bc", "bc", 1},   // the last token finds no position
+	{"--prompt abcdab --answer cd", "cd", 2},  // nor here
+	{"--prompt abcdab --max 1", "c", 1},       // seven tokens in six positions
+	{"--prompt abcdabcdabc --max 2", "d;", 2}, // thirteen in twelve
+}
+
 // A prover of several lengths sets up once. It answers and proves with the shortest circuit that holds prompt and answer, whatever it had
 // to begin with, and the verifier says which one that was.
 func TestManyLengths(t *testing.T) {
@@ -69,25 +90,7 @@ func TestManyLengths(t *testing.T) {
 	out, _ = b.verifier(0, "accept --save @model.id @keys/model.vk")
 	require.Contains(t, out, digest(0)+" (3 positions)")
 
-	for _, test := range []struct {
-		line, answer string
-		member       int
-	}{
-		{"--prompt d", ";", 0},                    // it ends at once
-		{"--prompt bcd", ";", 0},                  // the answer is the token behind the last position
-		{"--prompt b", "cd;", 0},                  // four tokens in three positions
-		{"--prompt a", "bcd;", 1},                 // five
-		{"--prompt a --max 3", "bcd", 0},          // no more than asked for
-		{"--prompt abcdab", "cd;", 2},             // the prompt alone takes six
-		{"--tokens 3,4 --max 9", "a", 1},          // an end token does not end a prompt
-		{"--prompt a --answer bcd;", "bcd;", 1},   // a given answer
-		{"--prompt abcdabcd --answer ;", ";", 2},  // one that begins late
-		{"--prompt d --answer-tokens 4", ";", 0},  // one that ends at once
-		{"--prompt abcda --answer bc", "bc", 1},   // the last token finds no position
-		{"--prompt abcdab --answer cd", "cd", 2},  // nor here
-		{"--prompt abcdab --max 1", "c", 1},       // seven tokens in six positions
-		{"--prompt abcdabcdabc --max 2", "d;", 2}, // thirteen in twelve
-	} {
+	for _, test := range lengths {
 		if test.answer == "a" {
 			test.answer = "abcd;"
 		}
