@@ -2,6 +2,7 @@ package compiler
 
 import (
 	"fmt"
+	"maps"
 	"math"
 	"slices"
 	"strings"
@@ -361,17 +362,25 @@ func notGenerated(f *ir.Graph) string {
 	return ""
 }
 
+// called finds an input or output by its name in the file, or else in the circuit, where reports show it.
+func called(f *ir.Graph, ports []ir.Port, name string) int {
+	if i := slices.IndexFunc(ports, func(p ir.Port) bool { return p.Name == name }); i >= 0 {
+		return i
+	}
+	return slices.IndexFunc(ports, func(p ir.Port) bool { return f.Value(p.Value).Name == name })
+}
+
 // hide makes inputs private.
 func hide(f *ir.Graph, names []string) error {
 	for _, name := range names {
-		found := name == all
-		for i := range f.Inputs {
-			if p := &f.Inputs[i]; name == all || p.Name == name {
-				p.Reveal, found = plan.Nothing, true
-			}
-		}
-		if !found {
+		at := called(f, f.Inputs, name)
+		if at < 0 && name != all {
 			return fmt.Errorf("%w: there is no input %q to hide; the inputs are %s", ErrName, name, listed(portNames(f.Inputs)))
+		}
+		for i := range f.Inputs {
+			if i == at || name == all {
+				f.Inputs[i].Reveal = plan.Nothing
+			}
 		}
 	}
 	return nil
@@ -379,20 +388,28 @@ func hide(f *ir.Graph, names []string) error {
 
 // reveal says what statements tell of the outputs.
 func reveal(f *ir.Graph, what map[string]string) error {
-	for name := range what {
-		if name != "" && !slices.Contains(portNames(f.Outputs), name) {
+	saids := make([]string, len(f.Outputs))
+	for i := range saids {
+		saids[i] = what[""]
+	}
+	said := map[int]bool{}
+	for _, name := range slices.Sorted(maps.Keys(what)) {
+		at := called(f, f.Outputs, name)
+		switch {
+		case name == "":
+		case at < 0:
 			return fmt.Errorf("%w: there is no output %q; the outputs are %s", ErrName, name, listed(portNames(f.Outputs)))
+		case said[at]:
+			return fmt.Errorf("%w: %q and another name are the same output, %s; say once what statements tell of it", ErrName, name, f.Outputs[at].Name)
+		default:
+			saids[at], said[at] = what[name], true
 		}
 	}
 	told := false
-	for i := range f.Outputs {
-		p := &f.Outputs[i]
-		said, ok := what[p.Name]
-		if !ok {
-			said = what[""]
-		}
-		if p.Reveal, ok = reveals[said]; !ok {
-			return fmt.Errorf("output %q: %q is not what statements can tell; that is values, argmax or nothing", p.Name, said)
+	for i, word := range saids {
+		p, ok := &f.Outputs[i], false
+		if p.Reveal, ok = reveals[word]; !ok {
+			return fmt.Errorf("output %q: %q is not what statements can tell; that is values, argmax or nothing", p.Name, word)
 		}
 		if p.Indices && p.Reveal == plan.Values {
 			p.Reveal = plan.Argmax // those are its values

@@ -20,6 +20,8 @@ import (
 	"github.com/zkllmc/zkllmc/internal/onnx/pb"
 	"github.com/zkllmc/zkllmc/internal/protocol"
 	"github.com/zkllmc/zkllmc/internal/witness"
+	"github.com/zkllmc/zkllmc/ir"
+	"github.com/zkllmc/zkllmc/ir/plan"
 	"github.com/zkllmc/zkllmc/runtime/statement/function"
 	"github.com/zkllmc/zkllmc/runtime/verifier"
 )
@@ -457,4 +459,18 @@ func TestDataOfAnotherShape(t *testing.T) {
 			require.ErrorContains(t, err, "f: "+c.refused)
 		}
 	}
+}
+
+// An output is found by its name in the file, or else by that in the circuit, and what is said of it is said once.
+func TestNamesOfOutputs(t *testing.T) {
+	g := &ir.Graph{}
+	a, b := g.NewValue("logits", []int{2, 3}), g.NewValue("b_1", []int{2, 3})
+	g.Outputs = []ir.Port{{Name: "lm_head", Value: a.ID, Shape: a.Shape}, {Name: "logits", Value: b.ID, Shape: b.Shape}}
+	require.NoError(t, reveal(g, map[string]string{"logits": "argmax", "lm_head": "nothing"}))
+	require.Equal(t, []plan.Reveal{plan.Nothing, plan.Argmax}, []plan.Reveal{g.Outputs[0].Reveal, g.Outputs[1].Reveal})
+	require.NoError(t, reveal(g, map[string]string{"b_1": "nothing"}))
+	require.Equal(t, []plan.Reveal{plan.Values, plan.Nothing}, []plan.Reveal{g.Outputs[0].Reveal, g.Outputs[1].Reveal})
+	err := reveal(g, map[string]string{"b_1": "nothing", "logits": "values"})
+	require.ErrorIs(t, err, ErrName)
+	require.ErrorContains(t, err, "the same output, logits")
 }

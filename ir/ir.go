@@ -75,6 +75,7 @@ type Node struct {
 	// Operator is that node's operator. Where passes make one operation of several nodes it is, with Origin, the one that computes most:
 	// a product rather than the bias or the transpose behind it.
 	Operator string
+	Tensors  []string // of a Weight: the tensors of the model file that its cells are computed from, sorted
 	In       []ValueID
 	Out      []ValueID
 	Attr     Attr
@@ -219,6 +220,9 @@ func (g *Graph) Add(op Op, origin, name string, shape []int, in []ValueID, attr 
 func (g *Graph) Derive(from *Node, op Op, name string, shape []int, in []ValueID, attr Attr) *Value {
 	v := g.Add(op, from.Origin, name, shape, in, attr)
 	v.Def.Operator = from.Operator
+	if op == OpWeight {
+		v.Def.Tensors = from.Tensors
+	}
 	return v
 }
 

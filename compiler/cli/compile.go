@@ -60,6 +60,7 @@ type tensorInfo struct {
 	Name  string `json:"name"`
 	Shape []int  `json:"shape"`
 
+	Files []string `json:"from,omitempty"` // of a weight: the tensors of the model file that it is computed from
 	// Of a constant or a map of indices: at how many points a proof evaluates it.
 	Evaluations int `json:"evaluations,omitempty"`
 	// Of a map of indices, which has no cells to store: where it is 1, and the products that a verifier makes per evaluation.
@@ -383,7 +384,7 @@ func describe(r *compiler.Result) manifest {
 		d.Ports = append(d.Ports, portInfo{p.Name, p.Side(), p.Kind.String(), p.Shape, p.Lo, p.Hi, p.Scale, p.Reveal.String()})
 	}
 	for _, w := range r.Weights {
-		d.Weights = append(d.Weights, tensorInfo{Name: w.Name, Shape: w.Shape})
+		d.Weights = append(d.Weights, tensorInfo{Name: w.Name, Shape: w.Shape, Files: w.Files})
 	}
 	times := r.Circuit.Evaluations()
 	for i := range r.Circuit.Tensors {

@@ -202,6 +202,15 @@ func (d *manifest) print(w io.Writer) {
 	}
 }
 
+// few lists names, the first three of them.
+func few(names []string) string {
+	const most = 3
+	if more := len(names) - most; more > 0 {
+		return fmt.Sprintf("%s and %d more", strings.Join(names[:most], ", "), more)
+	}
+	return strings.Join(names, ", ")
+}
+
 // claim is what statements of a function say, but for the values.
 func (d *manifest) claim() string {
 	var hidden []string
@@ -230,9 +239,9 @@ func predictedSetup(weights int64) string {
 }
 
 func (d *manifest) printTensors(w io.Writer) {
-	fmt.Fprintln(w, "\nprivate: committed in the verifying key, hidden by every proof")
+	fmt.Fprintln(w, "\nprivate: committed in the verifying key, hidden by every proof; with the tensors of the file that they are made of, for --public")
 	for _, t := range d.Weights {
-		fmt.Fprintf(w, "  %-48s %v\n", t.Name, t.Shape)
+		fmt.Fprintf(w, "  %-40s %-16s %s\n", t.Name, fmt.Sprint(t.Shape), few(t.Files))
 	}
 	fmt.Fprintln(w, "public: part of the circuit")
 	for _, t := range d.Public {

@@ -112,3 +112,30 @@ func TestLengths(t *testing.T) {
 	require.Equal(t, console.Usage, code)
 	require.Contains(t, stderr, "the file, or --dim, fixes those of all inputs")
 }
+
+// What inspect shows of a tensor can be given to the flags: inputs and outputs under the circuit's names, and beside every weight of the
+// circuit the tensor of the file that it is made of, for --public.
+func TestShownNamesAreTaken(t *testing.T) {
+	model := needSums(t)
+	inspect := func(flags ...string) (d manifest) {
+		code, out, stderr := run(t, append([]string{"inspect", model, "--calibrate", sums, "--json"}, flags...)...)
+		require.Equal(t, console.OK, code, stderr)
+		require.NoError(t, json.Unmarshal([]byte(out), &d))
+		return d
+	}
+	before := inspect()
+	require.Equal(t, []string{"ids", "logits"}, []string{before.Ports[0].Name, before.Ports[1].Name})
+	weight := before.Weights[3]
+	require.Equal(t, "layer0.weight.2", weight.Name)
+	require.Equal(t, []string{"val_37"}, weight.Files)
+	after := inspect("--private-input", "ids", "--reveal", "logits=argmax", "--public", weight.Files[0])
+	require.Equal(t, []string{"nothing", "argmax"}, []string{after.Ports[0].Reveals, after.Ports[1].Reveals})
+	require.Len(t, after.Weights, len(before.Weights)-1)
+
+	_, out, _ := run(t, "inspect", model, "--calibrate", sums)
+	require.Regexp(t, `\n  layer0\.weight\.2 +\[64 64\] +val_37\n`, out)
+	code, _, stderr := run(t, "inspect", model, "--public", weight.Name)
+	require.Equal(t, console.Usage, code)
+	require.Contains(t, stderr, "beside the circuit's names")
+	require.Equal(t, "a, b, c and 2 more", few([]string{"a", "b", "c", "d", "e"}))
+}

@@ -75,6 +75,7 @@ type Tensor struct {
 	Name   string
 	Shape  []int
 	Values []int64
+	Files  []string `json:"-"` // of a weight: the tensors of the model file that it is computed from, for people
 }
 
 // Op names a call of the builder or of a gadget. Which function that is and where its arguments stand is said once, in codegen's table of

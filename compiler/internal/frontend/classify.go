@@ -29,7 +29,7 @@ func classify(m *onnx.Model, opts Options) (*classes, error) {
 	for _, name := range append(append([]string(nil), opts.Public...), opts.Private...) {
 		switch known[name] {
 		case 0:
-			return nil, fmt.Errorf("%w: the model has no initializer or Constant node %q", ErrName, name)
+			return nil, fmt.Errorf("%w: the model has no initializer or Constant node %q; inspect lists those that weights are made of, beside the circuit's names", ErrName, name)
 		case 1:
 		default: // one name must not open another tensor than the one that the user has in mind
 			return nil, fmt.Errorf("the model has %d initializers and Constant nodes %q, in functions or branches; the name must be unique", known[name], name)

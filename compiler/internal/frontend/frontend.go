@@ -447,6 +447,7 @@ func (b *builder) use(v *val, origin string) (ir.ValueID, error) {
 	if v.private {
 		b.weightOf[t] = x.ID
 		b.weightMark[x.ID] = v.mark
+		x.Def.Tensors = v.mark.leaves()
 	}
 	return v.id, nil
 }

@@ -54,6 +54,26 @@ func (m *mark) leaf() string {
 	return m.name
 }
 
+// leaves names all tensors behind a mark, sorted.
+func (m *mark) leaves() (names []string) {
+	seen := map[*mark]bool{}
+	stack := []*mark{m}
+	for len(stack) > 0 {
+		x := stack[len(stack)-1]
+		stack = stack[:len(stack)-1]
+		if x == nil || seen[x] {
+			continue
+		}
+		seen[x] = true
+		if x.key != nil {
+			names = append(names, x.name)
+		}
+		stack = append(stack, x.from...)
+	}
+	slices.Sort(names)
+	return slices.Compact(names)
+}
+
 // given enters a tensor of the model file: an initializer, or the value of a Constant node.
 func (b *builder) given(name string, t *onnx.Tensor, key any, weight bool) *val {
 	forced := b.class.forced[name]

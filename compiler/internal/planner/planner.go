@@ -54,6 +54,7 @@ type lstep struct {
 	values []int64 // Weight: the cells
 	value  ir.ValueID
 	from   plan.Origin
+	files  []string // of a weight: tensors of the model file
 }
 
 type emitter struct {
@@ -332,7 +333,7 @@ func (e *emitter) leaf(n *ir.Node, v *ir.Value) error {
 	case ir.OpWeight:
 		s.Op, s.Args = plan.Weight, []plan.Arg{plan.Size("bits", bitsOf(v))}
 		i := e.add(s, nil)
-		e.steps[i].values = v.Ints
+		e.steps[i].values, e.steps[i].files = v.Ints, n.Tensors
 		e.at[v.ID] = ref{i, 0}
 	case ir.OpConst:
 		if a, ok := equation(v.Ints, s.Shape); ok && !e.masks[v.ID] {
