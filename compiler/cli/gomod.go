@@ -144,26 +144,48 @@ func (m Module) outside(dir string, o *output) (placement, error) {
 		}
 		fmt.Fprintf(&b, "\t%s %s // indirect\n", mod, v)
 	}
-	fmt.Fprintf(&b, ")\n%s", replace)
+	b.WriteString(")\n")
 	if replace != "" {
+		fmt.Fprintf(&b, "\n// Builds %s.\n%s", m.clone(), replace)
 		p.note = fmt.Sprintf("%s says where zkllmc is on this machine, which holds here alone; who builds the code elsewhere runs beside it\n"+
-			"  go mod edit -replace %s=PATH/OF/A/CLONE\n", filepath.Join(o.dir, "go.mod"), ourModule)
+			"  go mod edit -replace %s=PATH/OF/A/CLONE\n%s\n", filepath.Join(o.dir, "go.mod"), ourModule, m.clone())
 	}
 	p.files = []codegen.SourceFile{{Path: "go.mod", Data: b.Bytes()}, {Path: "go.sum", Data: append([]byte(sums), neededSums(gosum, linkedModules(o.huggingFace))...)}}
 	return p, nil
 }
 
-// neededSums are the lines of go.sum about the modules that generated code links.
+// neededSums are the lines of go.sum about the modules that generated code links, and about the go.mod files of all others, which the go
+// command reads to say what there is (go list -m all, go doc).
 func neededSums(gosum []byte, modules []string) []byte {
 	var out []byte
-	for _, line := range bytes.SplitAfter(gosum, []byte("\n")) {
-		for _, mod := range modules {
-			if bytes.HasPrefix(line, []byte(mod+" ")) {
-				out = append(out, line...)
-			}
+	for line := range bytes.Lines(gosum) {
+		mod, rest, _ := bytes.Cut(line, []byte(" "))
+		if slices.Contains(modules, string(mod)) || bytes.Contains(rest, []byte("/go.mod ")) {
+			out = append(out, line...)
 		}
 	}
 	return out
+}
+
+// clone says which clone generated code builds with.
+func (m Module) clone() string {
+	var b console.Build
+	if info := cmp.Or(m.Build, buildInfo()); info != nil {
+		b = console.NewBuild(info)
+	}
+	switch {
+	case b.Commit == "":
+		return "with a clone of the commit that this compiler was built from, which it does not know; with another one the code may not build (errors of types or names)"
+	case b.Changed:
+		return fmt.Sprintf("with these sources: the compiler was built from commit %s, which was changed; with others the code may not build (errors of types or names)", b.Commit)
+	}
+	return fmt.Sprintf("with a clone of commit %s; with another one the code may not build (errors of types or names)", b.Commit)
+}
+
+// buildInfo is that of the running program, nil where it has none.
+func buildInfo() *debug.BuildInfo {
+	info, _ := debug.ReadBuildInfo()
+	return info
 }
 
 func readModule(dir string) (gomod, gosum []byte, err error) {
@@ -194,12 +216,9 @@ func missing(err error) string {
 func (m Module) version(runtimePath string) (version, sums, replace string, err error) {
 	if runtimePath != "" {
 		abs, err := filepath.Abs(runtimePath)
-		return devVersion, "", fmt.Sprintf("\nreplace %s => %s\n", ourModule, abs), err
+		return devVersion, "", fmt.Sprintf("replace %s => %s\n", ourModule, abs), err
 	}
-	info := m.Build
-	if info == nil {
-		info, _ = debug.ReadBuildInfo()
-	}
+	info := cmp.Or(m.Build, buildInfo())
 	if info == nil || info.Main.Path != ourModule || info.Main.Sum == "" {
 		return "", "", "", console.Usagef("this is a development build of zkllmc, which no module proxy has: give the source that the generated code is to be built with as " +
 			"--runtime-path DIR, or an output folder inside a Go module")

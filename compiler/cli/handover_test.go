@@ -73,6 +73,7 @@ func TestReadme(t *testing.T) {
 	sh(t, root, "go build -o "+shellWord(filepath.Join(providers, "build"))+"/zkllmc .", env...)
 	said := sh(t, providers, fromClone(t, commands, root), env...)
 	require.Contains(t, said, "which holds here alone", "a development build says what it is")
+	require.Contains(t, said, "with a clone of the commit that this compiler was built from, which it does not know")
 	t.Run("of numbers", func(t *testing.T) { readmeOfNumbers(t, root, providers, env) })
 
 	require.NoError(t, os.MkdirAll(empty, 0o755))
@@ -240,4 +241,28 @@ func shFails(t *testing.T, dir, commands string) (string, int) {
 	var exit *exec.ExitError
 	require.ErrorAs(t, err, &exit, "%s: %s", commands, out)
 	return string(out), exit.ExitCode()
+}
+
+// A development build says of which commit the clone has to be that generated code is built with, to whoever compiles and in go.mod; and
+// go.sum vouches for the go.mod files of all modules, so that the go command can list them.
+func TestDevelopmentBuild(t *testing.T) {
+	m := module(t)
+	for want, settings := range map[string][]debug.BuildSetting{
+		"with a clone of commit 0123abcd;":                       {{Key: "vcs.revision", Value: "0123abcd"}},
+		"the compiler was built from commit 0123abcd, which was": {{Key: "vcs.revision", Value: "0123abcd"}, {Key: "vcs.modified", Value: "true"}},
+		"which it does not know;":                                nil,
+	} {
+		m.Build = &debug.BuildInfo{Main: debug.Module{Path: ourModule, Version: "(devel)"}, Settings: settings}
+		p, err := m.place(&output{dir: filepath.Join(t.TempDir(), "code"), runtimePath: "../.."})
+		require.NoError(t, err)
+		require.Contains(t, p.note, want)
+		require.Contains(t, string(p.files[0].Data), want)
+		sums := string(p.files[1].Data)
+		for line := range strings.Lines(string(m.GoSum)) {
+			if strings.Contains(line, "/go.mod ") {
+				require.Contains(t, sums, line)
+			}
+		}
+		require.NotRegexp(t, `testify [^/ ]+ h1:`, sums, "what generated code does not link")
+	}
 }

@@ -61,6 +61,10 @@ func release(m debug.Module) Build {
 	return b
 }
 
+// unknown is said of a commit: the go command notes none with -buildvcs=false, of sources that are no clone, and of a clone that a replace
+// directive names.
+const unknown = "unknown: the program links a folder of sources, and the go command has noted no commit of it"
+
 // Lines is what --version prints before what the program adds: version, commit and protocol, a line each.
 func (b Build) Lines(protocol string) string {
 	version, commit := b.Version, b.Commit
@@ -71,7 +75,7 @@ func (b Build) Lines(protocol string) string {
 	case commit == "" && b.Version != "":
 		commit = "that of the tag " + b.Version
 	case commit == "":
-		commit = "unknown"
+		commit = unknown
 	case b.Changed:
 		commit += ", changed"
 	}
