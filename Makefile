@@ -8,7 +8,7 @@ PLATFORMS := linux/arm64 darwin/arm64 windows/amd64 linux/386 linux/arm js/wasm 
 RACE := ./internal/backend/... ./internal/matrix ./internal/group ./internal/tensor ./internal/witness ./runtime/verifier ./internal/engine ./runtime/prover ./runtime/app/... ./internal/atomicfile
 
 # Packages whose assembly has a generator, a module of its own below the package.
-ASSEMBLY := ./internal/backend/cpu ./internal/matrix ./internal/tensor
+ASSEMBLY := ./internal/backend/cpu ./internal/matrix ./internal/montgomery ./internal/tensor
 
 # Packages whose tests take seconds.
 QUICK := ./ir/... ./internal/matrix ./codegen ./compiler/internal/... ./internal/circuit ./runtime/gadget/... ./runtime/statement/... ./runtime/tokens/... ./internal/poly \
@@ -17,7 +17,7 @@ QUICK := ./ir/... ./internal/matrix ./codegen ./compiler/internal/... ./internal
 NARROW := ./runtime/tokens/... ./internal/poly ./internal/format/constants ./runtime/statement ./internal/circuit ./internal/commit ./internal/einsum ./internal/portable
 
 .NOTPARALLEL:
-.PHONY: help demo smollm2 test quick check generate assembly golden bench benchmarks figures accuracy answers cases attacks mutants fuzz property clean format lint generated race cross platforms clean-tree
+.PHONY: help demo smollm2 test quick check generate assembly golden bench benchmarks figures accuracy answers cases attacks mutants fuzz property clean format lint generated race portable cross platforms clean-tree
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -61,7 +61,7 @@ bench: ## what proofs cost on models of several sizes, beside inference; ROWS=â€
 	$(GO) run ./scripts/bench --go $(GO) $(if $(ROWS),--rows $(ROWS)) $(if $(RUNS),--runs $(RUNS)) $(if $(STORIES),--stories $(STORIES)) \
 		$(if $(MODEL),--model $(MODEL)) $(if $(LENGTH),--length $(LENGTH)) $(if $(PYTHON),--python $(PYTHON))
 
-check: format lint generated test race cross platforms demo clean-tree ## everything that must hold before a change is submitted
+check: format lint generated test race portable cross platforms demo clean-tree ## everything that must hold before a change is submitted
 
 figures: ## measure what README.md states: proof and key sizes, times, memory; BEFORE=COMMIT compares
 	@GO=$(GO) scripts/figures.sh
@@ -120,6 +120,10 @@ race:
 	@if command -v "$$($(GO) env CC)" >/dev/null; then \
 		echo '$(GO) test -race $(RACE)'; CGO_ENABLED=1 $(GO) test -race $(RACE); \
 	else echo 'race: skipped, there is no C compiler'; fi
+
+# What field elements are multiplied with where there are no wide vectors.
+portable:
+	GODEBUG=cpu.avx512f=off $(GO) test ./internal/field ./internal/group ./internal/backend/cpu
 
 cross:
 	@for p in $(PLATFORMS); do \

@@ -21,9 +21,6 @@ import (
 // Element is an element of F. The zero value is 0.
 type Element = fr.Element
 
-// Vector is a slice of elements with element-wise operations (vectorised where the processor allows it).
-type Vector = fr.Vector
-
 const (
 	// Bytes is the length of an encoded element.
 	Bytes = fr.Bytes

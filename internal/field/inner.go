@@ -11,16 +11,7 @@ import (
 func WideVectors() bool { return cpu.SupportAVX512 }
 
 // InnerProduct returns Σ a[i]·b[i]; the slices have equal length. The products are summed before they are reduced.
-func InnerProduct(a, b []Element) Element {
-	if len(a) != len(b) {
-		panic("field: slices of different length")
-	}
-	if WideVectors() && uint64(len(a)) < 1<<31 {
-		v := Vector(a)
-		return v.InnerProduct(b)
-	}
-	return innerProduct(a, b)
-}
+func InnerProduct(a, b []Element) Element { return Vector(a).InnerProduct(b) }
 
 // columns holds Σ_k (word k)·2^(64·k) with a count of carries for every word: 2^60 products fit.
 type columns struct {
@@ -64,8 +55,16 @@ func (s *columns) reduce() Element {
 			v[j], c = bits.Add64(v[j], 0, c)
 		}
 	}
-	r := reduceWords(v[:])
-	return *r.Mul(&r, &montgomeryOne)
+	return reduceSum(v)
+}
+
+// reduceSum returns the element whose Montgomery form is the sum divided by 2^256, as a sum of products of Montgomery forms is.
+func reduceSum(s [9]uint64) Element {
+	lo, e := reduce4(s[0], s[1], s[2], s[3]), reduce4(s[4], s[5], s[6], s[7])
+	lo.Mul(&lo, &montgomeryOne)
+	e.Add(&e, &lo)
+	top := FromUint64(s[8])
+	return *e.Add(&e, &top)
 }
 
 // montgomeryOne has the Montgomery form 1: a product with it divides by 2^256.

@@ -4,6 +4,7 @@ import (
 	"math"
 	"math/big"
 	"math/rand/v2"
+	"slices"
 	"testing"
 )
 
@@ -181,5 +182,55 @@ func TestWide(t *testing.T) {
 	want.Mul(&want, &count).Mul(&want, &largest)
 	if got := acc.Reduce(); !got.Equal(&want) {
 		t.Fatal("a million times the greatest")
+	}
+}
+
+// TestVector compares runs with single elements, in place too, over lengths beside the vectors' and the sums' limits.
+func TestVector(t *testing.T) {
+	r := rand.New(rand.NewPCG(5, 6))
+	for _, n := range []int{0, 1, 7, 8, 9, 127, 129, 255, 256, 257, 600} {
+		a, b, c := Vector(randomElements(r, n)), Vector(randomElements(r, n)), randomElements(r, 1)[0]
+		var sum, dot Element
+		product, scaled, lerp := make(Vector, n), make(Vector, n), make(Vector, n)
+		for i := range a {
+			product[i].Mul(&a[i], &b[i])
+			scaled[i].Mul(&a[i], &c)
+			lerp[i].Sub(&b[i], &a[i])
+			lerp[i].Mul(&lerp[i], &c)
+			lerp[i].Add(&lerp[i], &a[i])
+			sum.Add(&sum, &a[i])
+			dot.Add(&dot, &product[i])
+		}
+		check := func(want Vector, f func(v Vector)) {
+			t.Helper()
+			got := slices.Clone(a)
+			f(got)
+			if !slices.Equal(want, got) {
+				t.Fatalf("length %d", n)
+			}
+		}
+		check(product, func(v Vector) { v.Mul(v, b) })
+		check(scaled, func(v Vector) { v.ScalarMul(v, &c) })
+		check(lerp, func(v Vector) { v.Lerp(v, b, &c) })
+		for _, got := range []struct{ got, want Element }{{a.Sum(), sum}, {a.InnerProduct(b), dot}} {
+			if !got.got.Equal(&got.want) {
+				t.Fatalf("sum of %d", n)
+			}
+		}
+	}
+	for _, f := range []func(){
+		func() { make(Vector, 2).Mul(make(Vector, 3), make(Vector, 2)) },
+		func() { make(Vector, 2).ScalarMul(make(Vector, 1), new(Element)) },
+		func() { make(Vector, 2).Lerp(make(Vector, 2), make(Vector, 3), new(Element)) },
+		func() { make(Vector, 2).InnerProduct(make(Vector, 3)) },
+	} {
+		func() {
+			defer func() {
+				if recover() == nil {
+					t.Error("lengths differ")
+				}
+			}()
+			f()
+		}()
 	}
 }

@@ -1,6 +1,7 @@
 package group
 
 import (
+	"math/big"
 	"math/bits"
 
 	"github.com/consensys/gnark-crypto/ecc/grumpkin/fp"
@@ -10,8 +11,49 @@ import (
 // msm.go, fold.go) computes with runs of coordinates.
 type (
 	coord  = fp.Element
-	coords = fp.Vector
+	coords []coord
 )
+
+// Coordinate is a coordinate of a point.
+type Coordinate = fp.Element
+
+// CoordinateModulus returns q, the modulus of the coordinates' field.
+func CoordinateModulus() *big.Int { return fp.Modulus() }
+
+// Kernels do what the library's vectors of coordinates do, faster.
+type Kernels struct {
+	Mul   func(v, a, b []Coordinate)
+	Scale func(v, a []Coordinate, c *Coordinate)
+}
+
+var kernels *Kernels
+
+// Use makes runs of coordinates use kernels from now on, as field.Use does for scalars.
+func Use(k *Kernels) { kernels = k }
+
+// Mul sets v[i] = a[i]·b[i]; the receiver may be an operand.
+func (v coords) Mul(a, b coords) {
+	if kernels != nil {
+		kernels.Mul(v, a[:len(v)], b[:len(v)])
+		return
+	}
+	(*fp.Vector)(&v).Mul(fp.Vector(a), fp.Vector(b))
+}
+
+// ScalarMul sets v[i] = a[i]·c.
+func (v coords) ScalarMul(a coords, c *coord) {
+	if kernels != nil {
+		kernels.Scale(v, a[:len(v)], c)
+		return
+	}
+	(*fp.Vector)(&v).ScalarMul(fp.Vector(a), c)
+}
+
+// Add sets v[i] = a[i] + b[i].
+func (v coords) Add(a, b coords) { (*fp.Vector)(&v).Add(fp.Vector(a), fp.Vector(b)) }
+
+// Sub sets v[i] = a[i] − b[i].
+func (v coords) Sub(a, b coords) { (*fp.Vector)(&v).Sub(fp.Vector(a), fp.Vector(b)) }
 
 // batchOps, a power of two, is how many additions share an inversion: the inversion is then a few percent of the work, and the
 // scratch fits the second-level cache.

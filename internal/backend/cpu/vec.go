@@ -21,11 +21,7 @@ func add(a, b field.Element) (z field.Element) { z.Add(&a, &b); return }
 func sub(a, b field.Element) (z field.Element) { z.Sub(&a, &b); return }
 
 // lerp sets dst = lo + r·(hi − lo).
-func lerp(dst, lo, hi vec, r *field.Element) {
-	subVec(dst, hi, lo)
-	scaleVec(dst, dst, r)
-	addVec(dst, dst, lo)
-}
+func lerp(dst, lo, hi vec, r *field.Element) { dst.Lerp(lo, hi, r) }
 
 // fill sets every element of dst to c.
 func fill(dst vec, c field.Element) {

@@ -1,0 +1,27 @@
+package cpu
+
+import (
+	"github.com/zkllmc/zkllmc/internal/field"
+	"github.com/zkllmc/zkllmc/internal/group"
+	"github.com/zkllmc/zkllmc/internal/montgomery"
+)
+
+// Whoever links this backend, a prover, computes with our kernels wherever the processor has them: also where its own protocol code folds
+// vectors or adds points. A verifier links neither.
+func init() {
+	if !montgomery.Available() {
+		return
+	}
+	scalars, coordinates := montgomery.New(field.Modulus()), montgomery.New(group.CoordinateModulus())
+	field.Use(&field.Kernels{
+		Mul:      func(v, a, b []field.Element) { montgomery.Mul(scalars, v, a, b) },
+		Scale:    func(v, a []field.Element, c *field.Element) { montgomery.Scale(scalars, v, a, c) },
+		Lerp:     func(v, lo, hi []field.Element, c *field.Element) { montgomery.Lerp(scalars, v, lo, hi, c) },
+		Dot:      func(a, b []field.Element) [9]uint64 { return montgomery.Dot(scalars, a, b) },
+		DotTerms: montgomery.DotTerms,
+	})
+	group.Use(&group.Kernels{
+		Mul:   func(v, a, b []group.Coordinate) { montgomery.Mul(coordinates, v, a, b) },
+		Scale: func(v, a []group.Coordinate, c *group.Coordinate) { montgomery.Scale(coordinates, v, a, c) },
+	})
+}

@@ -1,0 +1,301 @@
+// Command asm writes the kernels of package montgomery for amd64: go generate ./internal/montgomery. It is a module of its own, so that who
+// builds or links zkllmc needs nothing of what generates assembly.
+//
+// Eight elements at a time: a 256-bit element is four words in memory, and in registers five limbs of 52 bits, each limb of the eight
+// elements in one register. The multipliers look at the lowest 52 bits of their operands only, so that limbs may carry other bits above.
+package main
+
+import (
+	. "github.com/mmcloughlin/avo/build"
+	. "github.com/mmcloughlin/avo/operand"
+	. "github.com/mmcloughlin/avo/reg"
+)
+
+const (
+	words  = 4 // of 64 bits: an element in memory
+	limbs  = 5 // of 52 bits: an element in registers
+	vector = 64
+	step   = words * vector // bytes of eight elements
+)
+
+// Where the constants of a modulus stand in its table, in words.
+const (
+	atModulus = 0         // q, in limbs
+	atInverse = limbs     // −1/q mod 2^52
+	atMask    = limbs + 1 // 2^52 − 1
+	atLanes   = 8         // two permutations, eight words each
+)
+
+func main() {
+	mul()
+	scale()
+	lerp()
+	dot()
+	Generate()
+}
+
+// element is an element of each lane, in limbs.
+type element [limbs]VecVirtual
+
+// kernel is what every kernel has.
+type kernel struct {
+	table GPVirtual
+	lanes [2]VecVirtual
+	mask  VecVirtual
+	zero  VecVirtual
+}
+
+func newKernel(table GPVirtual, stores bool) *kernel {
+	k := &kernel{table: table, zero: ZMM()}
+	VPXORQ(k.zero, k.zero, k.zero)
+	if !stores {
+		return k
+	}
+	for i := range k.lanes {
+		k.lanes[i] = ZMM()
+		VMOVDQU64(k.at(atLanes+8*i), k.lanes[i])
+	}
+	k.mask = ZMM()
+	VPBROADCASTQ(k.at(atMask), k.mask)
+	return k
+}
+
+func (k *kernel) at(word int) Mem { return Mem{Base: k.table, Disp: 8 * word} }
+
+// load reads eight elements, word by word. The order of the lanes is that of store.
+func (k *kernel) load(from GPVirtual) (w [words]VecVirtual) {
+	var z, t [words]VecVirtual
+	for i := range z {
+		z[i], t[i], w[i] = ZMM(), ZMM(), ZMM()
+		VMOVDQU64(Mem{Base: from, Disp: vector * i}, z[i])
+	}
+	VPUNPCKLQDQ(z[1], z[0], t[0])
+	VPUNPCKHQDQ(z[1], z[0], t[1])
+	VPUNPCKLQDQ(z[3], z[2], t[2])
+	VPUNPCKHQDQ(z[3], z[2], t[3])
+	VSHUFI64X2(U8(0x88), t[2], t[0], w[0])
+	VSHUFI64X2(U8(0x88), t[3], t[1], w[1])
+	VSHUFI64X2(U8(0xdd), t[2], t[0], w[2])
+	VSHUFI64X2(U8(0xdd), t[3], t[1], w[3])
+	return w
+}
+
+// cut returns the limbs of words, shifted to the left by 0 or 4 bits. Above the limbs there are bits that do not belong to them.
+func cut(w [words]VecVirtual, left int) (e element) {
+	for i := range e {
+		e[i] = ZMM()
+	}
+	if left == 0 {
+		VMOVDQA64(w[0], e[0])
+	} else {
+		VPSLLQ(U8(left), w[0], e[0])
+	}
+	for i := 1; i < words; i++ {
+		VPSHRDQ(U8(64-12*i-left), w[i], w[i-1], e[i])
+	}
+	VPSRLQ(U8(16-left), w[3], e[4])
+	return e
+}
+
+// masked takes off what stands above the limbs.
+func (k *kernel) masked(e element) element {
+	for i := range limbs - 1 {
+		VPANDQ(k.mask, e[i], e[i])
+	}
+	return e
+}
+
+func (k *kernel) zeros(n int) []VecVirtual {
+	z := make([]VecVirtual, n)
+	for i := range z {
+		z[i] = ZMM()
+		VMOVDQA64(k.zero, z[i])
+	}
+	return z
+}
+
+// addProduct adds a·b to ten columns.
+func addProduct(t []VecVirtual, a, b element) {
+	for i := range limbs {
+		for j := range limbs {
+			VPMADD52LUQ(b[j], a[i], t[i+j])
+		}
+		for j := range limbs {
+			VPMADD52HUQ(b[j], a[i], t[i+j+1])
+		}
+	}
+}
+
+// reduce makes t·2^−260 mod q of ten columns, below t·2^−260 + q, in limbs that are not carried.
+func (k *kernel) reduce(t []VecVirtual) (e element) {
+	for i := range limbs {
+		m := k.zeros(1)[0]
+		VPMADD52LUQ_BCST(k.at(atInverse), t[i], m)
+		for j := range limbs {
+			VPMADD52LUQ_BCST(k.at(atModulus+j), m, t[i+j])
+		}
+		for j := range limbs {
+			VPMADD52HUQ_BCST(k.at(atModulus+j), m, t[i+j+1])
+		}
+		VPSRLQ(U8(52), t[i], t[i])
+		VPADDQ(t[i], t[i+1], t[i+1])
+	}
+	copy(e[:], t[limbs:])
+	return e
+}
+
+// carry brings limbs, which may be negative, below 2^52; the sign goes to the highest.
+func (k *kernel) carry(e element) element {
+	c := ZMM()
+	for i := range limbs - 1 {
+		VPSRAQ(U8(52), e[i], c)
+		VPADDQ(c, e[i+1], e[i+1])
+		VPANDQ(k.mask, e[i], e[i])
+	}
+	return e
+}
+
+// subtractIf subtracts q where that leaves no negative number, from carried limbs.
+func (k *kernel) subtractIf(e element) element {
+	var d element
+	for i := range d {
+		d[i] = ZMM()
+		VPSUBQ_BCST(k.at(atModulus+i), e[i], d[i])
+	}
+	d = k.carry(d)
+	negative := K()
+	VPMOVQ2M(d[limbs-1], negative)
+	for i := range d {
+		VPBLENDMQ(e[i], d[i], negative, e[i])
+	}
+	return e
+}
+
+// store writes carried limbs as words.
+func (k *kernel) store(e element, to GPVirtual) {
+	var w [words]VecVirtual
+	for i := range w {
+		w[i] = ZMM()
+		VPSLLQ(U8(52-12*i), e[i+1], w[i])
+		if i == 0 {
+			VPORQ(e[0], w[0], w[0])
+			continue
+		}
+		VPSRLQ(U8(12*i), e[i], e[i])
+		VPORQ(e[i], w[i], w[i])
+	}
+	var t [words]VecVirtual
+	for i := range 2 {
+		t[i], t[i+2] = w[i], ZMM()
+		VMOVDQA64(w[i], t[i+2])
+		VPERMT2Q(w[i+2], k.lanes[0], t[i])
+		VPERMT2Q(w[i+2], k.lanes[1], t[i+2])
+	}
+	for i := range 2 {
+		even, odd := ZMM(), ZMM()
+		VPUNPCKLQDQ(t[2*i+1], t[2*i], even)
+		VPUNPCKHQDQ(t[2*i+1], t[2*i], odd)
+		VMOVDQU64(even, Mem{Base: to, Disp: 2 * i * vector})
+		VMOVDQU64(odd, Mem{Base: to, Disp: (2*i + 1) * vector})
+	}
+}
+
+// begin starts a kernel with these pointers and returns them; "n" counts elements, a multiple of eight.
+func begin(name, doc string, pointers ...string) (table, n GPVirtual, p []GPVirtual) {
+	signature := "func(table "
+	for _, s := range pointers {
+		signature += ", " + s
+	}
+	TEXT(name, NOSPLIT, "func(table"+signature[len("func(table "):]+" *uint64, n int)")
+	Doc(doc)
+	Pragma("noescape")
+	table, n = Load(Param("table"), GP64()).(GPVirtual), Load(Param("n"), GP64()).(GPVirtual)
+	for _, s := range pointers {
+		p = append(p, Load(Param(s), GP64()).(GPVirtual))
+	}
+	return table, n, p
+}
+
+// end closes a kernel's loop.
+func end(n GPVirtual, moving ...GPVirtual) {
+	for _, p := range moving {
+		ADDQ(U32(step), p)
+	}
+	SUBQ(U8(8), n)
+	JNE(LabelRef("loop"))
+}
+
+func mul() {
+	table, n, p := begin("mulKernel", "mulKernel stores a·b/2^256 in dst.", "dst", "a", "b")
+	k := newKernel(table, true)
+	Label("loop")
+	a, b := cut(k.load(p[1]), 4), cut(k.load(p[2]), 0)
+	t := k.zeros(2 * limbs)
+	addProduct(t, a, b)
+	k.store(k.subtractIf(k.carry(k.reduce(t))), p[0])
+	end(n, p...)
+	VZEROUPPER()
+	RET()
+}
+
+// broadcast loads the same element into every lane; its limbs stand at from.
+func broadcast(from GPVirtual) (e element) {
+	for i := range e {
+		e[i] = ZMM()
+		VPBROADCASTQ(Mem{Base: from, Disp: 8 * i}, e[i])
+	}
+	return e
+}
+
+func scale() {
+	table, n, p := begin("scaleKernel", "scaleKernel stores a·c/2^256 in dst; c is one element, 16-fold and in limbs.", "dst", "a", "c")
+	k, c := newKernel(table, true), broadcast(p[2])
+	Label("loop")
+	a := cut(k.load(p[1]), 0)
+	t := k.zeros(2 * limbs)
+	addProduct(t, a, c)
+	k.store(k.subtractIf(k.carry(k.reduce(t))), p[0])
+	end(n, p[0], p[1])
+	VZEROUPPER()
+	RET()
+}
+
+// lerp adds q to the difference, which is then below 2q; the product is below 1.4q and the sum below 2.4q.
+func lerp() {
+	table, n, p := begin("lerpKernel", "lerpKernel stores lo + c·(hi − lo)/2^256 in dst; c is one element, 16-fold and in limbs.", "dst", "lo", "hi", "c")
+	k, c := newKernel(table, true), broadcast(p[3])
+	Label("loop")
+	lo := k.masked(cut(k.load(p[1]), 0))
+	d := k.masked(cut(k.load(p[2]), 0))
+	for i := range d {
+		VPSUBQ(lo[i], d[i], d[i])
+		VPADDQ_BCST(k.at(atModulus+i), d[i], d[i])
+	}
+	d = k.carry(d)
+	t := k.zeros(2 * limbs)
+	addProduct(t, d, c)
+	e := k.reduce(t)
+	for i := range e {
+		VPADDQ(lo[i], e[i], e[i])
+	}
+	k.store(k.subtractIf(k.subtractIf(k.carry(e))), p[0])
+	end(n, p[:3]...)
+	VZEROUPPER()
+	RET()
+}
+
+// dot keeps ten columns apart. 32 products of eight lanes stay below 2^64, lanes summed up.
+func dot() {
+	table, n, p := begin("dotKernel", "dotKernel stores ten columns of Σ a·b, eight lanes each; n is at most 256.", "sums", "a", "b")
+	_ = table
+	k := newKernel(table, false)
+	t := k.zeros(2 * limbs)
+	Label("loop")
+	addProduct(t, cut(k.load(p[1]), 0), cut(k.load(p[2]), 0))
+	end(n, p[1:]...)
+	for i := range t {
+		VMOVDQU64(t[i], Mem{Base: p[0], Disp: vector * i})
+	}
+	VZEROUPPER()
+	RET()
+}

@@ -1,0 +1,22 @@
+package montgomery
+
+import "golang.org/x/sys/cpu"
+
+//go:generate go run -C asm . -out ../kernels_amd64.s -pkg montgomery
+
+//go:noescape
+func mulKernel(table, dst, a, b *uint64, n int)
+
+//go:noescape
+func scaleKernel(table, dst, a, c *uint64, n int)
+
+//go:noescape
+func lerpKernel(table, dst, lo, hi, c *uint64, n int)
+
+//go:noescape
+func dotKernel(table, sums, a, b *uint64, n int)
+
+// haveKernels says whether this processor runs them.
+func haveKernels() bool {
+	return cpu.X86.HasAVX2 && cpu.X86.HasAVX512F && cpu.X86.HasAVX512DQ && cpu.X86.HasAVX512IFMA && cpu.X86.HasAVX512VBMI2
+}

@@ -1,0 +1,12 @@
+//go:build !amd64
+
+package montgomery
+
+func haveKernels() bool { return false }
+
+const absent = "montgomery: this processor has no such vectors"
+
+func mulKernel(_, _, _, _ *uint64, _ int)     { panic(absent) }
+func scaleKernel(_, _, _, _ *uint64, _ int)   { panic(absent) }
+func lerpKernel(_, _, _, _, _ *uint64, _ int) { panic(absent) }
+func dotKernel(_, _, _, _ *uint64, _ int)     { panic(absent) }

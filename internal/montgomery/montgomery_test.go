@@ -1,0 +1,174 @@
+package montgomery
+
+import (
+	"math/big"
+	"math/rand/v2"
+	"testing"
+
+	"github.com/consensys/gnark-crypto/ecc/grumpkin/fp"
+	"github.com/consensys/gnark-crypto/ecc/grumpkin/fr"
+	"github.com/stretchr/testify/require"
+)
+
+// need skips where the kernels do not run.
+func need(t testing.TB) {
+	t.Helper()
+	if !Available() {
+		t.Skip("this processor has no AVX-512 IFMA")
+	}
+}
+
+// edges are words at the limits of limbs and of the modulus.
+func edges(q *big.Int) (out []*big.Int) {
+	for _, shift := range []uint{0, 1, 51, 52, 63, 64, 103, 104, 128, 155, 156, 192, 207, 208, 252, 253} {
+		p := new(big.Int).Lsh(big.NewInt(1), shift)
+		out = append(out, p, new(big.Int).Sub(p, big.NewInt(1)))
+	}
+	for _, d := range []int64{1, 2, 3} {
+		out = append(out, new(big.Int).Sub(q, big.NewInt(d)))
+	}
+	return append(out, new(big.Int).Rsh(q, 1), new(big.Int).Rsh(q, 4))
+}
+
+// run returns n reduced elements as words: edges and random ones mixed.
+func run[E Words](r *rand.Rand, q *big.Int, n int) []E {
+	out, special := make([]E, n), edges(q)
+	for i := range out {
+		x := special[r.IntN(len(special))]
+		if r.IntN(2) == 0 {
+			x = new(big.Int)
+			for range words {
+				x.Lsh(x, 64).Or(x, new(big.Int).SetUint64(r.Uint64()))
+			}
+			x.Mod(x, q)
+		}
+		for k := range words {
+			out[i][k] = new(big.Int).And(new(big.Int).Rsh(x, uint(64*k)), new(big.Int).SetUint64(1<<64-1)).Uint64()
+		}
+	}
+	return out
+}
+
+// field is what the kernels are compared with: the library's elements.
+type field[E any] interface {
+	*E
+	Mul(a, b *E) *E
+	Add(a, b *E) *E
+	Sub(a, b *E) *E
+}
+
+// compare runs every kernel over runs of all short lengths and some longer ones, in place and not.
+func compare[E Words, P field[E]](t *testing.T, q *big.Int, reduce func([9]uint64) E) {
+	need(t)
+	m, r := New(q), rand.New(rand.NewPCG(1, 2))
+	lengths := []int{64, 200, 256}
+	for n := range 26 {
+		lengths = append(lengths, n)
+	}
+	for _, n := range lengths {
+		a, b, c := run[E](r, q, n), run[E](r, q, n), run[E](r, q, 1)[0]
+		product, scaled, lerp, total := make([]E, n), make([]E, n), make([]E, n), *new(E)
+		for i := range a {
+			P(&product[i]).Mul(&a[i], &b[i])
+			P(&scaled[i]).Mul(&a[i], &c)
+			P(&lerp[i]).Sub(&b[i], &a[i])
+			P(&lerp[i]).Mul(&lerp[i], &c)
+			P(&lerp[i]).Add(&lerp[i], &a[i])
+			P(&total).Add(&total, &product[i])
+		}
+		got := make([]E, n)
+		Mul(m, got, a, b)
+		require.Equal(t, product, got)
+		Scale(m, got, a, &c)
+		require.Equal(t, scaled, got)
+		Lerp(m, got, a, b, &c)
+		require.Equal(t, lerp, got)
+		require.Equal(t, total, reduce(Dot(m, a, b)))
+		copy(got, a)
+		Mul(m, got, got, b)
+		require.Equal(t, product, got)
+		copy(got, b)
+		Lerp(m, got, a, got, &c)
+		require.Equal(t, lerp, got)
+		Scale(m, a, a, &c)
+		require.Equal(t, scaled, a)
+	}
+}
+
+// sumIn divides a sum by 2^256.
+func sumIn(q *big.Int, s [9]uint64) *big.Int {
+	x := new(big.Int)
+	for k := len(s) - 1; k >= 0; k-- {
+		x.Lsh(x, 64).Or(x, new(big.Int).SetUint64(s[k]))
+	}
+	return x.Mul(x, new(big.Int).ModInverse(new(big.Int).Lsh(big.NewInt(1), 256), q)).Mod(x, q)
+}
+
+func toWords(x *big.Int) (w [words]uint64) {
+	for k := range w {
+		w[k] = new(big.Int).And(new(big.Int).Rsh(x, uint(64*k)), new(big.Int).SetUint64(1<<64-1)).Uint64()
+	}
+	return w
+}
+
+// TestScalars and TestCoordinates compare with the library over both fields of the curve.
+func TestScalars(t *testing.T) {
+	compare[fr.Element](t, fr.Modulus(), func(s [9]uint64) fr.Element { return toWords(sumIn(fr.Modulus(), s)) })
+}
+
+func TestCoordinates(t *testing.T) {
+	compare[fp.Element](t, fp.Modulus(), func(s [9]uint64) fp.Element { return toWords(sumIn(fp.Modulus(), s)) })
+}
+
+// TestLargestSums: 256 products of the largest elements, whose columns come closest to 2^64.
+func TestLargestSums(t *testing.T) {
+	need(t)
+	q := fr.Modulus()
+	a := make([]fr.Element, DotTerms)
+	for i := range a {
+		a[i] = toWords(new(big.Int).Sub(q, big.NewInt(1)))
+	}
+	square := new(big.Int).Sub(q, big.NewInt(1))
+	square.Mul(square, square).Mul(square, big.NewInt(DotTerms))
+	s := Dot(New(q), a, a)
+	got := new(big.Int)
+	for k := len(s) - 1; k >= 0; k-- {
+		got.Lsh(got, 64).Or(got, new(big.Int).SetUint64(s[k]))
+	}
+	require.Zero(t, square.Cmp(got))
+	require.Panics(t, func() { Dot(New(q), make([]fr.Element, DotTerms+1), make([]fr.Element, DotTerms+1)) })
+}
+
+// TestModulus refuses what the bounds of the kernels do not hold for.
+func TestModulus(t *testing.T) {
+	require.Panics(t, func() { New(new(big.Int).Lsh(big.NewInt(1), 253)) })
+	require.Panics(t, func() { New(big.NewInt(97)) })
+}
+
+func Benchmark(b *testing.B) {
+	need(b)
+	const n = 256
+	m, r := New(fr.Modulus()), rand.New(rand.NewPCG(1, 2))
+	x, y := run[fr.Element](r, fr.Modulus(), n), run[fr.Element](r, fr.Modulus(), n)
+	dst := make(fr.Vector, n)
+	for name, f := range map[string]func(){
+		"mul":         func() { Mul(m, dst, x, y) },
+		"scale":       func() { Scale(m, dst, x, &y[0]) },
+		"lerp":        func() { Lerp(m, dst, x, y, &y[0]) },
+		"dot":         func() { Dot(m, x, y) },
+		"library mul": func() { dst.Mul(x, y) },
+		"library dot": func() { v := fr.Vector(x); v.InnerProduct(y) },
+		"single": func() {
+			for i := range x {
+				dst[i].Mul(&x[i], &y[i])
+			}
+		},
+	} {
+		b.Run(name, func(b *testing.B) {
+			for b.Loop() {
+				f()
+			}
+			b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N)/n, "ns/element")
+		})
+	}
+}
