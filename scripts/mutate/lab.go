@@ -58,7 +58,7 @@ type lab struct {
 	dir     string // scratch files
 	workers int
 	short   bool    // leave the longest tests out
-	judges  []judge // those that link what is mutated
+	judges  []bench // those that link what is mutated
 	probes  []probe // in the order of the judges
 }
 
@@ -84,7 +84,7 @@ func build(ctx context.Context, t *tree, todo []*site, workers int, short bool) 
 	if err := errors.Join(errs...); err != nil {
 		return nil, err
 	}
-	return l, l.probeAll(ctx, fmt.Sprintf("%x %x", t.sources, t.tests))
+	return l, l.probeAll(ctx)
 }
 
 func (l *lab) binary(pkg string) string { return filepath.Join(l.dir, pkg+".test") }
@@ -112,50 +112,42 @@ func (l *lab) overlay(t *tree) (string, error) {
 	return name, os.WriteFile(name, table, 0o644)
 }
 
-// learnt is what was found out about tests of some judges, for sources and tests with a digest.
+// learnt is what was found out about the tests of a judge that has a digest.
 type learnt struct {
-	Digest string             `json:"digest"`
-	Probes map[string][]probe `json:"probes"` // by judge
+	Digest string  `json:"digest"`
+	Probes []probe `json:"probes"`
 }
 
 // probeAll runs every test of the judges by itself, to learn how long it takes and which mutants it reaches: a mutant that a test does
-// not reach passes it. What was learnt is kept in a file.
-func (l *lab) probeAll(ctx context.Context, digest string) error {
+// not reach passes it. What was learnt is kept in a file, judge by judge.
+func (l *lab) probeAll(ctx context.Context) error {
 	name := filepath.Join(l.dir, "probes.json")
-	var kept learnt
-	if data, err := os.ReadFile(name); err != nil || json.Unmarshal(data, &kept) != nil || kept.Digest != digest {
-		kept = learnt{digest, map[string][]probe{}}
-	}
-	var probes []probe
-	for _, j := range l.judges {
-		if _, known := kept.Probes[j.pkg]; known {
-			continue
-		}
-		tests, err := l.tests(ctx, j)
-		if err != nil {
-			return err
-		}
-		kept.Probes[j.pkg] = nil
-		probes = append(probes, tests...)
-	}
-	if len(probes) > 0 {
-		fmt.Fprintf(os.Stderr, "%d tests are run on the sources as they are\n", len(probes))
-		if err := l.run(ctx, probes); err != nil {
-			return err
-		}
-		for _, p := range probes {
-			kept.Probes[p.Pkg] = append(kept.Probes[p.Pkg], p)
-		}
-		data, err := json.Marshal(kept)
-		if err != nil {
-			return err
-		}
-		if err := os.WriteFile(name, data, 0o644); err != nil {
-			return err
-		}
+	kept := map[string]learnt{}
+	if data, err := os.ReadFile(name); err != nil || json.Unmarshal(data, &kept) != nil {
+		kept = map[string]learnt{}
 	}
 	for _, j := range l.judges {
-		l.probes = append(l.probes, kept.Probes[j.pkg]...)
+		known := kept[j.pkg]
+		if known.Digest != j.digest {
+			probes, err := l.tests(ctx, j.judge)
+			if err != nil {
+				return err
+			}
+			fmt.Fprintf(os.Stderr, "%d tests of %s are run on the sources as they are\n", len(probes), j.pkg)
+			if err := l.run(ctx, probes); err != nil {
+				return err
+			}
+			known = learnt{j.digest, probes}
+			kept[j.pkg] = known
+			data, err := json.Marshal(kept)
+			if err != nil {
+				return err
+			}
+			if err := os.WriteFile(name, data, 0o644); err != nil {
+				return err
+			}
+		}
+		l.probes = append(l.probes, known.Probes...)
 	}
 	return nil
 }

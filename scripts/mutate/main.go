@@ -12,6 +12,9 @@
 // apart. Then come the attacks, then the tests of the other packages. Tests that compare bytes, schedules or values with stored or
 // recomputed ones are not used: they notice every change, a lie that is accepted or not.
 //
+// Every test is first run without a mutant, which says how long it takes and what it reaches. That is kept in build/mutants/probes.json for
+// each package of tests by itself: another test there is the one reason to run them again while the sources stay.
+//
 // Results are appended to build/mutants/results.jsonl as they come, under a digest of site and sources, so that a run that was
 // interrupted goes on. survivors.txt holds the argument for every mutant that may survive. The exit code is 1 if a mutant survives
 // without one, or if one that is argued for is killed or is gone.

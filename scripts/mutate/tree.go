@@ -9,6 +9,7 @@ import (
 	"go/token"
 	"os"
 	"os/exec"
+	"path"
 	"path/filepath"
 	"regexp"
 	"slices"
@@ -113,8 +114,8 @@ func (t *tree) scan(pkg, path string) error {
 	return nil
 }
 
-// digest covers what results rest on: all packages of the module that are linked into the judges, their tests, and this program.
-func (t *tree) digest() error {
+// linked are the folders of the packages of this module that the tests of some judges link.
+func (t *tree) linked(judges ...judge) ([]string, error) {
 	args := []string{"list", "-deps", "-test", "-f", "{{with .Module}}{{if .Main}}{{$.Dir}}{{end}}{{end}}"}
 	for _, j := range judges {
 		args = append(args, "./"+folder(j.pkg))
@@ -123,57 +124,98 @@ func (t *tree) digest() error {
 	cmd.Dir = t.root
 	out, err := cmd.Output()
 	if err != nil {
-		return fmt.Errorf("go list: %w", err)
+		return nil, fmt.Errorf("go list: %w", err)
 	}
+	return slices.Compact(slices.Sorted(slices.Values(strings.Fields(string(out))))), nil
+}
+
+// goFiles are the Go files of some folders and of this program, and what says which modules they use. Of tests they have those of the
+// given judges alone.
+func (t *tree) goFiles(folders []string, judges ...judge) ([]string, error) {
 	names := []string{"go.mod", "go.sum"}
-	dirs := slices.Sorted(slices.Values(strings.Fields(string(out))))
-	for _, dir := range append(slices.Compact(dirs), filepath.Join(t.root, "scripts", "mutate")) {
+	for _, dir := range append(folders, filepath.Join(t.root, "scripts", "mutate")) {
 		files, err := filepath.Glob(filepath.Join(dir, "*.go"))
 		if err != nil {
-			return err
+			return nil, err
 		}
 		for _, f := range files {
 			rel, err := filepath.Rel(t.root, f)
 			if err != nil {
-				return err
+				return nil, err
 			}
-			names = append(names, filepath.ToSlash(rel))
+			name := filepath.ToSlash(rel)
+			judged := slices.ContainsFunc(judges, func(j judge) bool { return path.Dir(name) == folder(j.pkg) })
+			if judged || !strings.HasSuffix(name, "_test.go") {
+				names = append(names, name)
+			}
 		}
 	}
-	sources, tests := sha256.New(), sha256.New()
+	return names, nil
+}
+
+// hashed are digests of some files: of those that are mutated and what else of the runtime is linked with them; and of the others: tests,
+// the compiler, which makes circuits for some of them, and this program.
+func (t *tree) hashed(names []string) (sources, tests [32]byte, err error) {
+	s, o := sha256.New(), sha256.New()
 	for _, name := range names {
 		text, err := os.ReadFile(filepath.Join(t.root, name))
 		if err != nil {
-			return err
+			return sources, tests, err
 		}
-		h := sources
+		h := s
 		if strings.HasSuffix(name, "_test.go") || !strings.HasPrefix(name, "runtime/") && !strings.HasPrefix(name, "internal/") {
-			h = tests // with the compiler, which makes circuits for some of them, and this program
+			h = o
 		}
 		fmt.Fprintf(h, "%s %x\n", name, sha256.Sum256(text))
 	}
-	sources.Sum(t.sources[:0])
-	tests.Sum(t.tests[:0])
-	return nil
+	return [32]byte(s.Sum(nil)), [32]byte(o.Sum(nil)), nil
 }
 
-// judgesOf are the judges that link a package of some sites.
-func (t *tree) judgesOf(sites []*site) ([]judge, error) {
+// digest covers what results rest on: all packages of the module that are linked into the judges, their tests, and this program.
+func (t *tree) digest() error {
+	folders, err := t.linked(judges...)
+	if err != nil {
+		return err
+	}
+	names, err := t.goFiles(folders, judges...)
+	if err != nil {
+		return err
+	}
+	t.sources, t.tests, err = t.hashed(names)
+	return err
+}
+
+// bench is a judge that can reach some mutants, and a digest of all that it does.
+type bench struct {
+	judge
+	digest string
+}
+
+// judgesOf are the judges that link a package of some sites. Their digests cover all sources, by which mutants are numbered, and of tests
+// those of the judge.
+func (t *tree) judgesOf(sites []*site) ([]bench, error) {
 	mutants := map[string]bool{}
 	for _, s := range sites {
 		mutants[filepath.Join(t.root, folder(s.pkg))] = true
 	}
-	var out []judge
+	var out []bench
 	for _, j := range judges {
-		cmd := exec.Command("go", "list", "-deps", "-test", "-f", "{{.Dir}}", "./"+folder(j.pkg))
-		cmd.Dir = t.root
-		dirs, err := cmd.Output()
+		folders, err := t.linked(j)
 		if err != nil {
-			return nil, fmt.Errorf("go list: %w", err)
+			return nil, err
 		}
-		if slices.ContainsFunc(strings.Fields(string(dirs)), func(dir string) bool { return mutants[dir] }) {
-			out = append(out, j)
+		if !slices.ContainsFunc(folders, func(dir string) bool { return mutants[dir] }) {
+			continue
 		}
+		names, err := t.goFiles(folders, j)
+		if err != nil {
+			return nil, err
+		}
+		_, tests, err := t.hashed(names)
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, bench{j, fmt.Sprintf("%x %x", t.sources, tests)})
 	}
 	return out, nil
 }
