@@ -12,10 +12,22 @@ import (
 	"github.com/zkllmc/zkllmc/internal/integer"
 )
 
-// Row is one row to be committed: Σ_j Cells[j]·G_j + Blind·H. It may be shorter than the generators; the rest is zero.
-type Row struct {
-	Cells []int32
-	Blind field.Element
+// Row is a row of cells that is committed to: boxes of tensors, and zeros beside them. Where boxes overlap, the last one counts.
+type Row []Box
+
+// Box says that cells of a tensor, those from From on in row-major order, are a box of the given shape, which stands in a row: the cell of
+// index x in column Column + the row-major index of x in the box whose axes are filled up to powers of two.
+type Box struct {
+	T      *integer.Tensor
+	From   int
+	Shape  []int
+	Column int
+}
+
+// RowSum asks for Σ_i Coefs[i]·Rows[i].
+type RowSum struct {
+	Rows  []Row
+	Coefs []field.Element
 }
 
 // Block is one block of leaves of the fraction tree (SPEC.md 9.3): a lookup or a table. With f = ID + Σ_i Gamma[i]·Cols[i]
@@ -108,10 +120,11 @@ type Argument interface {
 	Rest() []field.Element
 }
 
-// Backend is everything that a prover computes on large data. Partial and FoldRows are called from several goroutines at once.
+// Backend is everything that a prover computes on large data. Partial is called from several goroutines at once.
 type Backend interface {
-	// CommitRows commits every row over the first len(Cells) of gens.
-	CommitRows(gens []group.Affine, rows []Row) []group.Affine
+	// CommitRows returns Σ_j cell_j·G_j for every row. What hides the cells is added by whoever asks: no backend sees a blinder. Rows end
+	// before the generators do. It is an error if a cell does not fit 32 bits: commitments are to small integers.
+	CommitRows(gens []group.Affine, rows []Row) ([]group.Affine, error)
 	// MSM returns Σ scalars[i]·points[i].
 	MSM(points []group.Affine, scalars []field.Element) group.Affine
 	// EvalMany evaluates MLEs at points.
@@ -124,8 +137,8 @@ type Backend interface {
 	Fractions(n int, blocks []Block) FractionTree
 	// Sumcheck starts a batched sumcheck with rounds rounds of degree at most degree.
 	Sumcheck(instances []Instance, rounds, degree int) Sumcheck
-	// FoldRows returns out[j] = Σ_i coef[i]·rows[i].Cells[j], j < width.
-	FoldRows(rows []Row, coef []field.Element, width int) []field.Element
+	// FoldRows returns the sums over the first width columns of rows that were committed to.
+	FoldRows(sums []RowSum, width int) [][]field.Element
 	// Combine returns Σ_i coef[i]·vecs[i], of vectors of one length.
 	Combine(vecs [][]field.Element, coef []field.Element) []field.Element
 	// Argument starts the folding of the final argument, U its inner-product base.

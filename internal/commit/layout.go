@@ -12,6 +12,7 @@ import (
 	"fmt"
 	"sort"
 
+	"github.com/zkllmc/zkllmc/internal/backend"
 	"github.com/zkllmc/zkllmc/internal/circuit"
 	"github.com/zkllmc/zkllmc/internal/integer"
 )
@@ -19,7 +20,7 @@ import (
 // Layout places the committed tensors of one kind in rows of 2^Bits columns.
 type Layout struct {
 	Bits   int
-	Rows   int
+	Rows   int // their number
 	order  []circuit.ID
 	places []place // by tensor
 }
@@ -116,34 +117,33 @@ func split(shape []int, bits int) splitAt {
 	return splitAt{} // not reached for a tensor with at least bits variables
 }
 
-// Cells lays the tensors' integers out as rows. Cells that do not fit 32 bits are an error: commitments are for small integers.
-func (l *Layout) Cells(c *circuit.Circuit, data func(circuit.ID) *integer.Tensor) ([][]int32, error) {
+// Lay says which cells of the tensors every row has.
+func (l *Layout) Lay(c *circuit.Circuit, data func(circuit.ID) *integer.Tensor) ([]backend.Row, error) {
 	for _, id := range l.order {
 		if t := data(id); t == nil || t.Len() != circuit.Size(c.Tensor(id).Shape) {
 			return nil, fmt.Errorf("commit: tensor %s has no values of shape %v", c.Tensor(id).Name, c.Tensor(id).Shape)
 		}
 	}
-	return l.CellsIn(c, Range{0, l.Rows}, data)
+	return l.lay(c, Range{0, l.Rows}, func(id circuit.ID, _, _ int) (*integer.Tensor, int, error) { return data(id), 0, nil })
 }
 
 // Range is a run of rows, from From up to To-1.
 type Range struct{ From, To int }
 
-// CellsIn is Cells for a run of rows.
-func (l *Layout) CellsIn(c *circuit.Circuit, rows Range, data func(circuit.ID) *integer.Tensor) ([][]int32, error) {
-	return l.lay(c, rows, func(id circuit.ID, lo, hi int) (integer.Tensor, error) { return data(id).Run(lo, hi), nil })
-}
-
-// CellsOf is CellsIn for tensors that are not in memory. It asks data for runs of a tensor's cells, row-major, from lo up to hi-1.
-func (l *Layout) CellsOf(c *circuit.Circuit, rows Range, data func(id circuit.ID, lo, hi int) ([]int64, error)) ([][]int32, error) {
-	return l.lay(c, rows, func(id circuit.ID, lo, hi int) (t integer.Tensor, err error) {
-		t.V, err = data(id, lo, hi)
-		return t, err
+// LayRange is Lay for a run of rows and tensors that are not in memory. It asks data for runs of a tensor's cells, row-major, from lo up to
+// hi-1.
+func (l *Layout) LayRange(c *circuit.Circuit, rows Range, data func(id circuit.ID, lo, hi int) ([]int64, error)) ([]backend.Row, error) {
+	return l.lay(c, rows, func(id circuit.ID, lo, hi int) (*integer.Tensor, int, error) {
+		v, err := data(id, lo, hi)
+		return &integer.Tensor{Shape: []int{len(v)}, V: v}, lo, err
 	})
 }
 
-func (l *Layout) lay(c *circuit.Circuit, rows Range, data runs) ([][]int32, error) {
-	out := make([][]int32, rows.To-rows.From)
+// runs yields a tensor that begins with cell base of another one, row-major, and has those from lo up to hi-1.
+type runs func(id circuit.ID, lo, hi int) (t *integer.Tensor, base int, err error)
+
+func (l *Layout) lay(c *circuit.Circuit, rows Range, data runs) ([]backend.Row, error) {
+	out := make([]backend.Row, rows.To-rows.From)
 	first := sort.Search(len(l.order), func(i int) bool { return l.Of(l.order[i]).To > rows.From })
 	for _, id := range l.order[first:] {
 		own := l.Of(id)
@@ -151,7 +151,7 @@ func (l *Layout) lay(c *circuit.Circuit, rows Range, data runs) ([][]int32, erro
 			break
 		}
 		here := Range{max(own.From, rows.From), min(own.To, rows.To)}
-		if err := l.fill(out, rows.From, here, id, c.Tensor(id).Shape, data); err != nil {
+		if err := l.place(out, rows.From, here, id, c.Tensor(id).Shape, data); err != nil {
 			return nil, fmt.Errorf("commit: tensor %s: %w", c.Tensor(id).Name, err)
 		}
 	}
@@ -167,29 +167,26 @@ func (l *Layout) Of(id circuit.ID) Range {
 // Shared says whether a tensor lies in a row with others.
 func (l *Layout) Shared(id circuit.ID) bool { return l.places[id].packed }
 
-// runs yields a tensor's cells, row-major, from lo up to hi-1.
-type runs func(id circuit.ID, lo, hi int) (integer.Tensor, error)
-
-// fill lays a tensor's cells out in the given ones of its rows; out begins with row base.
-func (l *Layout) fill(out [][]int32, base int, rows Range, id circuit.ID, shape []int, data runs) error {
+// place puts a tensor's cells into the given ones of its rows; out begins with row base.
+func (l *Layout) place(out []backend.Row, base int, rows Range, id circuit.ID, shape []int, data runs) error {
 	p := &l.places[id]
 	if p.packed {
-		v, err := data(id, 0, circuit.Size(shape))
-		if err != nil {
-			return err
-		}
-		return l.fillRow(&out[p.first-base], p.offset, shape, &v)
+		t, from, err := data(id, 0, circuit.Size(shape))
+		at := &out[p.first-base]
+		*at = append(*at, backend.Box{T: t, From: -from, Shape: shape, Column: p.offset})
+		return err
 	}
-	lo := l.start(shape, rows.From-p.first)
-	v, err := data(id, lo, l.start(shape, rows.To-p.first))
+	t, from, err := data(id, l.start(shape, rows.From-p.first), l.start(shape, rows.To-p.first))
 	if err != nil {
 		return err
 	}
+	boxes := map[int][]int{} // by their number of cells: those of full rows and of tail rows
 	for r := rows.From; r < rows.To; r++ {
-		cells := v.Run(l.start(shape, r-p.first)-lo, l.start(shape, r+1-p.first)-lo)
-		if err := l.fillRow(&out[r-base], 0, l.box(shape, cells.Len()), &cells); err != nil {
-			return err
+		lo, hi := l.start(shape, r-p.first), l.start(shape, r+1-p.first)
+		if boxes[hi-lo] == nil {
+			boxes[hi-lo] = l.box(shape, hi-lo)
 		}
+		out[r-base] = backend.Row{{T: t, From: lo - from, Shape: boxes[hi-lo]}}
 	}
 	return nil
 }
@@ -207,48 +204,16 @@ func (l *Layout) box(shape []int, n int) []int {
 	return append([]int{n / circuit.Size(inner)}, inner...)
 }
 
-// fillRow copies the cells of a box into a row, from a column on.
-func (l *Layout) fillRow(row *[]int32, offset int, shape []int, v *integer.Tensor) error {
-	last := shape[len(shape)-1]
-	for line := 0; line*last < v.Len(); line++ {
-		col := offset + paddedLine(shape, line)
-		*row = l.reach(*row, col+last)
-		to, cells := (*row)[col:col+last], v.Run(line*last, (line+1)*last)
-		for i, x := range cells.Short {
-			to[i] = int32(x)
-		}
-		if err := narrow(to, cells.V); err != nil {
-			return err
+// Cells writes rows out, as far as their last boxes. A cell that does not fit 32 bits is an error.
+func Cells(rows []backend.Row) ([][]int32, error) {
+	out := make([][]int32, len(rows))
+	for i, row := range rows {
+		for _, b := range row {
+			var err error
+			if out[i], err = b.T.Lay(out[i], b.From, b.Shape, b.Column); err != nil {
+				return nil, fmt.Errorf("commit: row %d: %w", i, err)
+			}
 		}
 	}
-	return nil
-}
-
-// reach returns the row with at least n cells, new ones zero.
-func (l *Layout) reach(row []int32, n int) []int32 {
-	if row == nil {
-		row = make([]int32, 0, 1<<l.Bits)
-	}
-	return row[:max(n, len(row))]
-}
-
-// narrow copies integers that fit 32 bits.
-func narrow(dst []int32, src []int64) error {
-	for i, x := range src {
-		if dst[i] = int32(x); int64(dst[i]) != x {
-			return fmt.Errorf("value %d does not fit 32 bits", x)
-		}
-	}
-	return nil
-}
-
-// paddedLine returns the padded index of the first cell of a line along the last axis.
-func paddedLine(shape []int, line int) int {
-	index, shift := 0, circuit.Bits(shape[len(shape)-1])
-	for a := len(shape) - 2; a >= 0; a-- {
-		index |= (line % shape[a]) << shift
-		line /= shape[a]
-		shift += circuit.Bits(shape[a])
-	}
-	return index
+	return out, nil
 }

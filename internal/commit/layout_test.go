@@ -38,7 +38,9 @@ func laid(t *testing.T) (*circuit.Circuit, *Layout, map[circuit.ID]*integer.Tens
 	c, err := b.Finish()
 	require.NoError(t, err)
 	l := NewLayout(c, circuit.Weight, rowBits)
-	rows, err := l.Cells(c, func(id circuit.ID) *integer.Tensor { return data[id] })
+	laid, err := l.Lay(c, func(id circuit.ID) *integer.Tensor { return data[id] })
+	require.NoError(t, err)
+	rows, err := Cells(laid)
 	require.NoError(t, err)
 	return c, l, data, rows
 }
@@ -88,21 +90,14 @@ func TestCellsOfRuns(t *testing.T) {
 	for from := range rows {
 		for _, to := range []int{from + 1, min(from+7, len(rows)), len(rows)} {
 			asked := 0
-			got, err := l.CellsOf(c, Range{from, to}, func(id circuit.ID, lo, hi int) ([]int64, error) {
+			laid, err := l.LayRange(c, Range{from, to}, func(id circuit.ID, lo, hi int) ([]int64, error) {
 				asked += hi - lo
 				return data[id].V[lo:hi], nil
 			})
 			require.NoError(t, err)
-			require.Equal(t, rows[from:to], got)
-			got, err = l.CellsIn(c, Range{from, to}, func(id circuit.ID) *integer.Tensor {
-				s := &integer.Tensor{Shape: data[id].Shape, Short: make([]int16, data[id].Len())}
-				for i, v := range data[id].V {
-					s.Short[i] = int16(v)
-				}
-				return s
-			})
+			got, err := Cells(laid)
 			require.NoError(t, err)
-			require.Equal(t, rows[from:to], got, "from cells of 16 bits")
+			require.Equal(t, rows[from:to], got)
 			n := 0
 			for _, row := range got {
 				for _, v := range row {
@@ -112,6 +107,22 @@ func TestCellsOfRuns(t *testing.T) {
 			require.Equal(t, n, asked, "no cell is asked for that is not laid out")
 		}
 	}
+}
+
+// Cells of 16 bits are laid out like others.
+func TestCellsOfSixteenBits(t *testing.T) {
+	c, l, data, rows := laid(t)
+	laid, err := l.Lay(c, func(id circuit.ID) *integer.Tensor {
+		s := &integer.Tensor{Shape: data[id].Shape, Short: make([]int16, data[id].Len())}
+		for i, v := range data[id].V {
+			s.Short[i] = int16(v)
+		}
+		return s
+	})
+	require.NoError(t, err)
+	got, err := Cells(laid)
+	require.NoError(t, err)
+	require.Equal(t, rows, got)
 }
 
 // The rows of some tensors, spelt out.
@@ -181,7 +192,7 @@ func TestPartsSumToTheMLE(t *testing.T) {
 func TestCellsRefused(t *testing.T) {
 	c, l, data, _ := laid(t)
 	first := c.Weights()[0].ID
-	_, err := l.Cells(c, func(id circuit.ID) *integer.Tensor {
+	_, err := l.Lay(c, func(id circuit.ID) *integer.Tensor {
 		if id == first {
 			return nil
 		}
@@ -190,7 +201,9 @@ func TestCellsRefused(t *testing.T) {
 	require.ErrorContains(t, err, "has no values")
 	for _, v := range []int64{1 << 31, -1<<31 - 1} {
 		data[first].V[3] = v
-		_, err = l.Cells(c, func(id circuit.ID) *integer.Tensor { return data[id] })
+		laid, err := l.Lay(c, func(id circuit.ID) *integer.Tensor { return data[id] })
+		require.NoError(t, err)
+		_, err = Cells(laid)
 		require.ErrorContains(t, err, "does not fit 32 bits")
 	}
 }

@@ -3,7 +3,6 @@ package commit
 import (
 	"fmt"
 	"slices"
-	"sync"
 
 	"github.com/zkllmc/zkllmc/internal/backend"
 	"github.com/zkllmc/zkllmc/internal/circuit"
@@ -17,28 +16,9 @@ import (
 // Set is one set of committed rows: the weights, or a proof's witness.
 type Set struct {
 	Layout *Layout
-	Points []group.Affine // one per row
-	Rows   []backend.Row  // prover
-	// Cells lays out the cells of rows that have none. A prover needs them twice, to commit and to open, and much else between.
-	Cells func(rows Range) [][]int32
-}
-
-// cells returns rows with their cells: those of the numbers, in ascending order.
-func (s *Set) cells(numbers []int) []backend.Row {
-	rows := make([]backend.Row, len(numbers))
-	for lo := 0; lo < len(numbers); {
-		hi := lo
-		for ; hi < len(numbers) && numbers[hi] == numbers[lo]+hi-lo; hi++ {
-			rows[hi] = s.Rows[numbers[hi]]
-		}
-		if s.Cells != nil {
-			for i, cells := range s.Cells(Range{numbers[lo], numbers[hi-1] + 1}) {
-				rows[lo+i].Cells = cells
-			}
-		}
-		lo = hi
-	}
-	return rows
+	Points []group.Affine  // one per row
+	Rows   []backend.Row   // prover
+	Blinds []field.Element // prover: point i is the row's commitment and Blinds[i]·H
 }
 
 // Bound is a claim together with the expression of its value, which was bound before.
@@ -161,8 +141,8 @@ func (k *class) blind(coefs []field.Element) (sum field.Element) {
 	var v field.Element
 	for _, s := range k.sets {
 		base := k.base(s)
-		for r := range s.Rows {
-			v.Mul(&coefs[base+r], &s.Rows[r].Blind)
+		for r := range s.Blinds {
+			v.Mul(&coefs[base+r], &s.Blinds[r])
 			sum.Add(&sum, &v)
 		}
 	}
@@ -179,36 +159,21 @@ type combination struct {
 	weights []field.Element
 }
 
-// cellsAtOnce is how many cells are laid out by a task that folds them.
-const cellsAtOnce = 1 << 21
-
 // fold computes the combinations of all parts.
 func (k *class) fold(be backend.Backend) []*combination {
 	all := k.combinations()
-	type task struct {
-		to          *combination
-		set, lo, hi int
-	}
-	var tasks []task
-	for _, g := range all {
-		g.vals = make([]field.Element, 1<<k.bits)
-		for set, rows := range g.rows {
-			step := max(1, cellsAtOnce>>k.bits)
-			for lo := 0; lo < len(rows); lo += step {
-				tasks = append(tasks, task{g, set, lo, min(lo+step, len(rows))})
+	sums := make([]backend.RowSum, len(all))
+	for i, g := range all {
+		for set, numbers := range g.rows {
+			for _, n := range numbers {
+				sums[i].Rows = append(sums[i].Rows, k.sets[set].Rows[n])
 			}
+			sums[i].Coefs = append(sums[i].Coefs, g.coefs[set]...)
 		}
 	}
-	var adding sync.Mutex
-	poly.Parallel(len(tasks), func(i int) {
-		t := &tasks[i]
-		rows := k.sets[t.set].cells(t.to.rows[t.set][t.lo:t.hi])
-		sum := be.FoldRows(rows, t.to.coefs[t.set][t.lo:t.hi], 1<<k.bits)
-		adding.Lock()
-		defer adding.Unlock()
-		v := field.Vector(t.to.vals)
-		v.Add(v, sum)
-	})
+	for i, vals := range be.FoldRows(sums, 1<<k.bits) {
+		all[i].vals = vals
+	}
 	return all
 }
 

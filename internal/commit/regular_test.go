@@ -7,6 +7,7 @@ import (
 
 	"github.com/zkllmc/zkllmc/internal/backend"
 	"github.com/zkllmc/zkllmc/internal/field"
+	"github.com/zkllmc/zkllmc/internal/integer"
 )
 
 // Rows that are cut alike are opened by what they are cut into: four rows in two halves are two products. A row with a claim of its own is
@@ -15,7 +16,7 @@ func TestRegularRows(t *testing.T) {
 	at := func(v int64) []field.Element {
 		return []field.Element{field.FromInt64(v), field.FromInt64(v + 5), field.FromInt64(v * 3)}
 	}
-	set := &Set{}
+	set, cellsOf := &Set{}, [][]int64{}
 	k := &class{bits: 4, sets: []*Set{set}}
 	var want field.Element
 	claim := func(row, offset int, point []field.Element) {
@@ -25,16 +26,17 @@ func TestRegularRows(t *testing.T) {
 		k.parts = append(k.parts, []part{{rows: []int{row}, coefs: []field.Element{field.One()}, cols: cols}})
 		for i, w := range cols.weights() {
 			w.Mul(&w, &alpha)
-			cell := field.FromInt64(int64(set.Rows[row].Cells[offset+i]))
+			cell := field.FromInt64(cellsOf[row][offset+i])
 			want.Add(&want, cell.Mul(&cell, &w))
 		}
 	}
 	for row := range 5 {
-		cells := make([]int32, 16)
+		cells := make([]int64, 16)
 		for i := range cells {
-			cells[i] = int32(7*i*i - 31*row)
+			cells[i] = int64(7*i*i - 31*row)
 		}
-		set.Rows = append(set.Rows, backend.Row{Cells: cells})
+		cellsOf = append(cellsOf, cells)
+		set.Rows = append(set.Rows, backend.Row{{T: &integer.Tensor{V: cells}, Shape: []int{16}}})
 		claim(row, 0, at(2))
 		claim(row, 8, at(4))
 	}
@@ -46,8 +48,8 @@ func TestRegularRows(t *testing.T) {
 	for _, g := range all {
 		weights := g.columnWeights(4)
 		for i, row := range g.rows[0] {
-			for c, cell := range set.Rows[row].Cells {
-				v := field.FromInt64(int64(cell))
+			for c, cell := range cellsOf[row] {
+				v := field.FromInt64(cell)
 				v.Mul(&v, &g.coefs[0][i])
 				sum.Add(&sum, v.Mul(&v, &weights[c]))
 			}

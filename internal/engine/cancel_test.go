@@ -34,7 +34,7 @@ func (b *watched) work() {
 	}
 }
 
-func (b *watched) CommitRows(gens []group.Affine, rows []backend.Row) []group.Affine {
+func (b *watched) CommitRows(gens []group.Affine, rows []backend.Row) ([]group.Affine, error) {
 	b.work()
 	return b.Backend.CommitRows(gens, rows)
 }

@@ -14,10 +14,7 @@ import (
 
 // Encode returns the key as the bytes of a prover key file. They are secret.
 func (k *Key) Encode() []byte {
-	m := &Keys{f: k.f, weights: loaded(k.members[0].data), secret: k.secret, id: k.id, points: k.points}
-	for i := range k.rows {
-		m.blinds = append(m.blinds, k.rows[i].Blind)
-	}
+	m := &Keys{f: k.f, weights: loaded(k.members[0].data), secret: k.secret, id: k.id, points: k.points, blinds: k.blinds}
 	var out bytes.Buffer
 	out.Grow(KeySize(k.f))
 	if err := m.WriteProverKey(&out); err != nil {
@@ -78,7 +75,9 @@ func readKey(f *circuit.Family, data []byte) (*Key, error) {
 			return nil, fmt.Errorf("blinder %d: %w", i, err)
 		}
 	}
-	k.commit(weights, blinds)
+	if err := k.commit(weights, blinds); err != nil {
+		return nil, err
+	}
 	if protocol.ModelID(f, k.points) != k.id {
 		return nil, fmt.Errorf("%w: its row commitments do not give its model ID", format.ErrModel)
 	}

@@ -6,6 +6,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"runtime"
+	"slices"
 
 	"github.com/zkllmc/zkllmc/internal/backend"
 	"github.com/zkllmc/zkllmc/internal/circuit"
@@ -44,7 +46,8 @@ type Hooks struct {
 	Seed       []byte                                         // instead of the operating system's bytes
 	Transcript func(*transcript.Transcript) transcript.Source // what challenges come from
 	Tamper     veil.Tamper
-	Rows       func(layout *commit.Layout, cells [][]int32) // changes the committed cells after the witness is laid out
+	Rows       func(layout *commit.Layout, rows []backend.Row) // changes what is committed to after the witness is laid out
+	Blinders   func(witness []field.Element)                   // changes those of the witness
 	tampered   func(ch *veil.Channel)
 }
 
@@ -74,8 +77,9 @@ func (o *Options) progress(done, of int) {
 type Key struct {
 	f       *circuit.Family
 	members []member
-	points  []group.Affine // the commitments of the weights' rows
-	rows    []backend.Row  // their blinders
+	points  []group.Affine  // the commitments of the weights' rows
+	rows    []backend.Row   // their cells
+	blinds  []field.Element // their blinders
 	secret  [32]byte
 	id      [32]byte
 }
@@ -92,10 +96,15 @@ func (k *Key) ModelID() [32]byte { return k.id }
 // Family returns the circuits that the key is of.
 func (k *Key) Family() *circuit.Family { return k.f }
 
-// commit takes the weights of the shortest circuit and the blinders of their rows. Cells are laid out when they are opened.
-func (k *Key) commit(weights loaded, blinds []field.Element) {
-	k.rows = blinded(make([][]int32, len(blinds)), blinds)
-	first := protocol.WeightIDs(k.f.Shortest())
+// commit takes the weights of the shortest circuit and the blinders of their rows, which all circuits lay out alike.
+func (k *Key) commit(weights loaded, blinds []field.Element) error {
+	c := k.f.Shortest()
+	rows, err := protocol.WeightLayout(c).Lay(c, weights.tensor)
+	if err != nil {
+		return err
+	}
+	k.rows, k.blinds = rows, blinds
+	first := protocol.WeightIDs(c)
 	for _, c := range k.f.Members() {
 		data := loaded{}
 		for i, id := range protocol.WeightIDs(c) {
@@ -105,6 +114,7 @@ func (k *Key) commit(weights loaded, blinds []field.Element) {
 		}
 		k.members = append(k.members, member{c, data})
 	}
+	return nil
 }
 
 // Kind is the kind of a circuit's statements.
@@ -260,7 +270,7 @@ func (k *Key) proveAssignment(ctx context.Context, m *member, st statement.State
 	w := format.NewWriter(format.MagicProof, m.c.Digest())
 	w.Raw(k.id[:])
 	p := protocol.Inference(k.f, m.c, k.points, st)
-	p.Weights.Rows, p.Weights.Cells = k.rows, func(r commit.Range) [][]int32 { return cellsAgain(p.Weights.Layout, m.c, r, m.data.tensor) }
+	p.Weights.Rows, p.Weights.Blinds = k.rows, k.blinds
 	p.Data = a.Tensor
 	if err := run(ctx, p, k.secret, w, o); err != nil {
 		return nil, err
@@ -296,23 +306,29 @@ func run(ctx context.Context, p *protocol.Proof, secret [32]byte, w *format.Writ
 		return fmt.Errorf("counting messages: %w", err)
 	}
 	layout := commit.NewLayout(p.Circuit, circuit.Witness, p.Circuit.WitnessBits)
+	rows, err := layout.Lay(p.Circuit, p.Data)
+	if err != nil {
+		return err
+	}
+	if o.hooks.Rows != nil {
+		o.hooks.Rows(layout, rows)
+	}
+	o.phase("commit witness")
 	p.Phase = o.phase
-	if o.hooks.Rows == nil { // what is changed cannot be laid out once more
-		p.Cells = func(r commit.Range) [][]int32 { return cellsAgain(layout, p.Circuit, r, p.Data) }
+	bare, err := o.commitRows(ctx, 1<<layout.Bits, rows)
+	if err != nil {
+		return err
 	}
 	for {
-		cells, err := layout.Cells(p.Circuit, p.Data)
+		rnd, err := o.randomness(p.Statement.Bytes(), secret[:], bare)
 		if err != nil {
 			return err
 		}
-		if o.hooks.Rows != nil {
-			o.hooks.Rows(layout, cells)
+		blinds := rnd.Uniform("witness blinders", layout.Rows)
+		if o.hooks.Blinders != nil {
+			o.hooks.Blinders(blinds)
 		}
-		rnd, err := o.randomness(p.Statement.Bytes(), secret[:], cells)
-		if err != nil {
-			return err
-		}
-		p.Witness = blinded(cells, rnd.Uniform("witness blinders", layout.Rows))
+		p.Witness = commit.Set{Layout: layout, Points: group.Blind(bare, blinds, runtime.GOMAXPROCS(0)), Rows: rows, Blinds: blinds}
 		var stream stream
 		ch := veil.NewProver(ctx, o.source(p.Transcript()), &stream, rnd, o.Backend, counts.Pads)
 		if o.hooks.tampered != nil {
@@ -330,13 +346,23 @@ func run(ctx context.Context, p *protocol.Proof, secret [32]byte, w *format.Writ
 	}
 }
 
-// cellsAgain are the cells of rows that were laid out without an error before.
-func cellsAgain(l *commit.Layout, c *circuit.Circuit, rows commit.Range, data func(circuit.ID) *integer.Tensor) [][]int32 {
-	cells, err := l.CellsIn(c, rows, data)
-	if err != nil {
-		panic("engine: " + err.Error())
+// committedAtOnce is how many cells are committed to before somebody asks whether they are still wanted.
+const committedAtOnce = 1 << 24
+
+// commitRows commits to rows of a width without anything that hides them.
+func (o *Options) commitRows(ctx context.Context, width int, rows []backend.Row) ([]group.Affine, error) {
+	gens, points := group.Row(width), make([]group.Affine, 0, len(rows))
+	for some := range slices.Chunk(rows, max(1, committedAtOnce/width)) {
+		if err := ctx.Err(); err != nil {
+			return nil, err
+		}
+		more, err := o.Backend.CommitRows(gens, some)
+		if err != nil {
+			return nil, fmt.Errorf("commit: %w", err)
+		}
+		points = append(points, more...)
 	}
-	return cells
+	return points, nil
 }
 
 // stream holds a proof's elements until the proof is complete.
@@ -358,12 +384,4 @@ func (s *stream) writeTo(w *format.Writer) {
 			w.Scalar(it.scalar)
 		}
 	}
-}
-
-func blinded(cells [][]int32, blinds []field.Element) []backend.Row {
-	out := make([]backend.Row, len(cells))
-	for i := range out {
-		out[i] = backend.Row{Cells: cells[i], Blind: blinds[i]}
-	}
-	return out
 }

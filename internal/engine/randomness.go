@@ -2,28 +2,30 @@ package engine
 
 import (
 	"crypto/rand"
-	"crypto/sha256"
 	"crypto/sha3"
 	"encoding/binary"
 	"fmt"
 
 	"github.com/zkllmc/zkllmc/internal/field"
-	"github.com/zkllmc/zkllmc/internal/poly"
+	"github.com/zkllmc/zkllmc/internal/group"
 	"github.com/zkllmc/zkllmc/internal/transcript"
 )
 
 // randomness expands one proof's seed into independent labelled streams of uniform field elements. The seed hashes fresh bytes
 // of the operating system with the statement, the prover's secret and the witness, so that neither a bad system generator nor
-// a repeated call alone makes two proofs share a pad.
+// a repeated call alone makes two proofs share a pad. The witness enters by commitments to its rows, before they are blinded: nobody who
+// cannot take discrete logarithms finds two that have the same.
 type randomness struct{ seed [64]byte }
 
-func (o *Options) randomness(statement, secret []byte, cells [][]int32) (*randomness, error) {
+func (o *Options) randomness(statement, secret []byte, rows []group.Affine) (*randomness, error) {
 	fresh, err := o.fresh()
 	if err != nil {
 		return nil, err
 	}
 	s := newSeed(fresh, statement, secret)
-	s.rows(cells)
+	for i := range rows {
+		s.h.Write(group.Encode(nil, &rows[i]))
+	}
 	return s.randomness(), nil
 }
 
@@ -54,31 +56,6 @@ func newSeed(fresh, statement, secret []byte) *seed {
 		s.h.Write(part)
 	}
 	return s
-}
-
-// rows hashes rows of committed cells: each by itself with SHA-256, for which processors have instructions, then the hashes.
-func (s *seed) rows(cells [][]int32) {
-	sums := make([][sha256.Size]byte, len(cells))
-	poly.Parallel(len(cells), func(i int) { sums[i] = rowHash(cells[i]) })
-	for i := range sums {
-		s.h.Write(sums[i][:])
-	}
-}
-
-func rowHash(row []int32) (sum [sha256.Size]byte) {
-	const part = 1 << 10 // cells that are encoded at a time
-	h := sha256.New()
-	buf := binary.BigEndian.AppendUint64(make([]byte, 0, 4*part), uint64(len(row)))
-	for lo := 0; lo < len(row); lo += part {
-		for _, x := range row[lo:min(len(row), lo+part)] {
-			buf = binary.BigEndian.AppendUint32(buf, uint32(x))
-		}
-		h.Write(buf)
-		buf = buf[:0]
-	}
-	h.Write(buf)
-	h.Sum(sum[:0])
-	return sum
 }
 
 func (s *seed) randomness() *randomness {

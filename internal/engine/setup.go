@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"runtime"
 	"slices"
 
 	"github.com/zkllmc/zkllmc/internal/circuit"
@@ -26,7 +27,7 @@ type Weights interface {
 }
 
 // steady are weights that are read several times and have to be the same each time: the blinders of the commitments follow from what was
-// read first, and must not serve other cells. It keeps a hash of every run of cells as it was read first. Once all were, no other run is
+// read first, and must not serve other cells. They lie in their declared ranges, of 16 bits at most. It keeps a hash of every run of cells as it was read first. Once all were, no other run is
 // read: it could not be compared.
 type steady struct {
 	Weights
@@ -49,6 +50,10 @@ func (w *steady) Cells(id circuit.ID, lo, hi int) ([]int64, error) {
 	v, err := w.Weights.Cells(id, lo, hi)
 	if err != nil {
 		return nil, err
+	}
+	t := w.c.Tensor(id)
+	if i := slices.IndexFunc(v, func(x int64) bool { return x < t.Lo || x > t.Hi }); i >= 0 {
+		return nil, fmt.Errorf("weight %s: cell %d is %d, outside its declared range [%d, %d]", t.Name, lo+i, v[i], t.Lo, t.Hi)
 	}
 	h := sha256.New()
 	for part := range slices.Chunk(v, cellsAtOnce) {
@@ -96,7 +101,7 @@ func (w loaded) tensor(id circuit.ID) *integer.Tensor {
 // range. It returns the prover's key and the encoded verifying key.
 func Setup(ctx context.Context, f *circuit.Family, weights map[circuit.ID]integer.Tensor, o Options) (*Key, []byte, error) {
 	c := f.Shortest()
-	if _, err := protocol.WeightLayout(c).Cells(c, loaded(weights).tensor); err != nil { // they are laid out later, when it is no matter of errors
+	if _, err := protocol.WeightLayout(c).Lay(c, loaded(weights).tensor); err != nil { // of weights that are not there
 		return nil, nil, err
 	}
 	made, err := MakeKeys(ctx, f, loaded(weights), nil, o)
@@ -104,8 +109,7 @@ func Setup(ctx context.Context, f *circuit.Family, weights map[circuit.ID]intege
 		return nil, nil, err
 	}
 	k := &Key{f: f, secret: made.secret, id: made.id, points: made.points}
-	k.commit(weights, made.blinds)
-	return k, made.VerifyingKey(), nil
+	return k, made.VerifyingKey(), k.commit(weights, made.blinds)
 }
 
 // Keys are the two keys of a model, as setup makes them.
@@ -135,6 +139,18 @@ func (k *Keys) VerifyingKey() []byte {
 
 // cellsAtOnce is how many cells are encoded at a time.
 const cellsAtOnce = 1 << 20
+
+// hash writes the hashes of everything that was read, weight by weight.
+func (w *steady) hash(to io.Writer) {
+	for _, t := range w.c.Weights() {
+		lo := 0
+		for _, hi := range w.ends[t.ID] {
+			sum := w.sums[cellRun{t.ID, lo, hi}]
+			to.Write(sum[:])
+			lo = hi
+		}
+	}
+}
 
 // ends are where the runs end in which a weight is read.
 func (k *Keys) ends(t *circuit.Tensor) []int {
@@ -236,13 +252,13 @@ func (m *maker) draw(ctx context.Context) error {
 	digest := m.f.Digest()
 	s := newSeed(fresh, append([]byte("setup"), digest[:]...), nil)
 	if err := m.each(ctx, func(_ int, rows commit.Range) error {
-		cells, err := m.layout.CellsOf(m.c, rows, m.weights.Cells)
-		s.rows(cells)
+		_, err := m.layout.LayRange(m.c, rows, m.weights.Cells)
 		return err
 	}); err != nil {
 		return err
 	}
 	m.read.all = true
+	m.read.hash(s.h)
 	rnd := s.randomness()
 	copy(m.secret[:], rnd.bytes("prover secret", 32))
 	m.blinds = rnd.Uniform("weight blinders", m.layout.Rows)
@@ -261,7 +277,6 @@ func (m *maker) fresh(ctx context.Context) ([]byte, error) {
 // commit makes the commitments of all rows.
 func (m *maker) commit(ctx context.Context) error {
 	m.o.phase("commit weights")
-	gens := group.Row(1 << m.layout.Bits)
 	err := m.each(ctx, func(index int, rows commit.Range) error {
 		n := rows.To - rows.From
 		if stored, ok := m.work.read(rowsFile(index), n*group.Bytes); ok {
@@ -270,11 +285,15 @@ func (m *maker) commit(ctx context.Context) error {
 				return nil
 			}
 		}
-		cells, err := m.layout.CellsOf(m.c, rows, m.weights.Cells)
+		laid, err := m.layout.LayRange(m.c, rows, m.weights.Cells)
 		if err != nil {
 			return err
 		}
-		points := m.o.Backend.CommitRows(gens, blinded(cells, m.blinds[rows.From:rows.To]))
+		points, err := m.o.commitRows(ctx, 1<<m.layout.Bits, laid)
+		if err != nil {
+			return err
+		}
+		points = group.Blind(points, m.blinds[rows.From:rows.To], runtime.GOMAXPROCS(0))
 		m.points = append(m.points, points...)
 		return m.work.write(ctx, rowsFile(index), encodePoints(points))
 	})
@@ -333,11 +352,11 @@ func (m *maker) piece(ctx context.Context, piece *protocol.Piece) ([]byte, error
 	} else {
 		o.Phase = nil // a piece is a step of one phase
 	}
-	cells, err := m.layout.CellsOf(m.c, piece.Rows, m.weights.Cells)
+	rows, err := m.layout.LayRange(m.c, piece.Rows, m.weights.Cells)
 	if err != nil {
 		return nil, err
 	}
-	data, err := piece.Tensors(cells, m.weights.Cells)
+	data, err := piece.Tensors(rows, m.weights.Cells)
 	if err != nil {
 		return nil, err
 	}
@@ -346,7 +365,10 @@ func (m *maker) piece(ctx context.Context, piece *protocol.Piece) ([]byte, error
 		return nil, err
 	}
 	p := piece.Proof(m.points)
-	p.Weights.Rows, p.Data = blinded(cells, m.blinds[piece.Rows.From:piece.Rows.To]), a.Tensor
+	p.Weights.Blinds, p.Data = m.blinds[piece.Rows.From:piece.Rows.To], a.Tensor
+	if p.Weights.Rows, err = p.Weights.Layout.Lay(piece.Circuit, a.Tensor); err != nil {
+		return nil, err
+	}
 	var w format.Writer
 	err = run(ctx, p, m.secret, &w, o)
 	return w.Bytes(), err

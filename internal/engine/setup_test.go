@@ -48,7 +48,7 @@ type counted struct {
 	stop        func()
 }
 
-func (b *counted) CommitRows(gens []group.Affine, rows []backend.Row) []group.Affine {
+func (b *counted) CommitRows(gens []group.Affine, rows []backend.Row) ([]group.Affine, error) {
 	if len(gens) == 1<<4 {
 		b.rows += len(rows)
 	}
@@ -245,10 +245,10 @@ func TestWeightsThatChange(t *testing.T) {
 // erring is a processor that makes a false commitment.
 type erring struct{ backend.Backend }
 
-func (b erring) CommitRows(gens []group.Affine, rows []backend.Row) []group.Affine {
-	out := b.Backend.CommitRows(gens, rows)
+func (b erring) CommitRows(gens []group.Affine, rows []backend.Row) ([]group.Affine, error) {
+	out, err := b.Backend.CommitRows(gens, rows)
 	out[1] = gens[2]
-	return out
+	return out, err
 }
 
 // Commitments that are not those of the weights are noticed before anything is written, and the next setup begins anew.

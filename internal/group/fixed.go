@@ -82,6 +82,22 @@ func window(limbs *[4]uint64, at int) uint64 {
 	return v & (1<<combBits - 1)
 }
 
+// Blind returns points[i] + blinds[i]·H, on the given number of threads.
+func Blind(points []Affine, blinds []field.Element, threads int) []Affine {
+	if len(points) != len(blinds) {
+		panic("group: points and blinders differ in number")
+	}
+	h := H()
+	comb, out := fixedFor(&h), make([]Jac, len(points))
+	split(len(out), threads, func(lo, hi int) {
+		for i := lo; i < hi; i++ {
+			out[i] = fromAffine(&points[i])
+			comb.mulAdd(&out[i], &blinds[i])
+		}
+	})
+	return batchToAffine(out)
+}
+
 // fixedMemo keeps the tables of the few points that commitments are blinded with.
 var fixedMemo struct {
 	sync.Mutex

@@ -1,11 +1,6 @@
 package group
 
-import (
-	"runtime"
-	"sync"
-
-	"github.com/zkllmc/zkllmc/internal/field"
-)
+import "sync"
 
 // Commitments to rows of small integers. Bases are taken in groups of two or three; a group has a table of all combinations of
 // base-17 digits (digits.go). A row's values at a group's positions then cost one affine addition for every digit position:
@@ -39,24 +34,15 @@ const (
 	lockStep = 2 * batchOps
 )
 
-// CommitRows returns Σ_j rows[i][j]·G_j + blinds[i]·H for every row, on all processors. Rows may be shorter than the bases, not
-// longer. Any int32 is allowed; the cost grows with the number of base-17 digits, and zeros are free.
-func (b *SmallBases) CommitRows(rows [][]int32, blinds []field.Element, h *Affine) []Affine {
-	return b.CommitRowsThreads(rows, blinds, h, runtime.GOMAXPROCS(0))
-}
-
-// CommitRowsThreads is CommitRows on the given number of processors.
-func (b *SmallBases) CommitRowsThreads(rows [][]int32, blinds []field.Element, h *Affine, threads int) []Affine {
-	if len(rows) != len(blinds) {
-		panic("group: rows and blinds differ in number")
-	}
-	comb := fixedFor(h)
+// CommitRows returns Σ_j rows[i][j]·G_j for every row, on the given number of threads. Rows may be shorter than the bases, not longer. Any
+// int32 is allowed; the cost grows with the number of base-17 digits, and zeros are free.
+func (b *SmallBases) CommitRows(rows [][]int32, threads int) []Affine {
 	out := make([]Affine, 0, len(rows))
 	for len(rows) > 0 {
 		n := min(len(rows), blockRows)
 		c := newCommitter(b, rows[:n], max(threads, 1))
-		out = append(out, c.finish(c.sum(), blinds[:n], comb)...)
-		rows, blinds = rows[n:], blinds[n:]
+		out = append(out, c.finish(c.sum())...)
+		rows = rows[n:]
 	}
 	return out
 }
@@ -267,8 +253,8 @@ func (c *committer) merge(acc []Affine, n int) []Affine {
 	return acc[:cells]
 }
 
-// finish evaluates the digits by Horner's rule and adds the blinds.
-func (c *committer) finish(sums []Affine, blinds []field.Element, comb *fixedBase) []Affine {
+// finish evaluates the digits by Horner's rule.
+func (c *committer) finish(sums []Affine) []Affine {
 	out := make([]Jac, len(c.rows))
 	split(len(out), c.threads, func(lo, hi int) {
 		for i := lo; i < hi; i++ {
@@ -281,7 +267,6 @@ func (c *committer) finish(sums []Affine, blinds []field.Element, comb *fixedBas
 				acc.AddAssign(&once)
 				acc.AddMixed(&sums[i*c.digits+k])
 			}
-			comb.mulAdd(&acc, &blinds[i])
 			out[i] = acc
 		}
 	})

@@ -11,11 +11,11 @@ import (
 	"github.com/zkllmc/zkllmc/internal/field"
 )
 
-// CommitRowsNaive is the definition of CommitRows: double and add.
-func CommitRowsNaive(points []Affine, rows [][]int32, blinds []field.Element, h *Affine) []Affine {
+// commitRowsNaive is the definition of CommitRows: double and add.
+func commitRowsNaive(points []Affine, rows [][]int32) []Affine {
 	out := make([]Affine, len(rows))
 	for i, row := range rows {
-		sum := Mul(h, &blinds[i])
+		sum := neutral()
 		for j, v := range row {
 			sum.AddAssign(mulBig(&points[j], big.NewInt(int64(v))))
 		}
@@ -58,10 +58,8 @@ func randomScalars(r *rand.Rand, n int) []field.Element {
 
 func compareRows(t *testing.T, points []Affine, rows [][]int32, r *rand.Rand) {
 	t.Helper()
-	blinds := randomScalars(r, len(rows))
-	h := H()
-	got := NewSmallBases(points).CommitRows(rows, blinds, &h)
-	want := CommitRowsNaive(points, rows, blinds, &h)
+	got := NewSmallBases(points).CommitRows(rows, 1+r.IntN(3))
+	want := commitRowsNaive(points, rows)
 	for i := range want {
 		if !got[i].Equal(&want[i]) {
 			t.Fatalf("row %d of %d differs", i, len(rows))
@@ -91,7 +89,6 @@ func TestCommitRows(t *testing.T) {
 
 func BenchmarkCommitRows(b *testing.B) {
 	r := rand.New(rand.NewPCG(1, 2))
-	h := H()
 	for _, width := range []int{1024, 2048} {
 		bases := NewSmallBases(Row(width))
 		for _, n := range []int{1, 4, 16, 64, 256, 1024, 2048, 4096} {
@@ -103,11 +100,10 @@ func BenchmarkCommitRows(b *testing.B) {
 						rows[i][j] = int32(r.Int64N(2*bound) - bound)
 					}
 				}
-				blinds := randomScalars(r, n)
 				b.Run(fmt.Sprintf("width=%d/rows=%d/bound=%d", width, n, bound), func(b *testing.B) {
-					bases.CommitRowsThreads(rows[:1], blinds[:1], &h, 1)
+					bases.CommitRows(rows[:1], 1)
 					for b.Loop() {
-						bases.CommitRowsThreads(rows, blinds, &h, 1)
+						bases.CommitRows(rows, 1)
 					}
 					b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N*n*width), "ns/value")
 				})
@@ -137,6 +133,31 @@ func TestCommitRowsManyRows(t *testing.T) {
 			}
 		}
 		compareRows(t, points, rows, r)
+	}
+}
+
+// TestBlind adds multiples of H, also to what they cancel, and to nothing.
+func TestBlind(t *testing.T) {
+	r := rand.New(rand.NewPCG(11, 12))
+	h := H()
+	points, blinds := append(Row(5)[:5:5], Affine{}, h), randomScalars(r, 7)
+	blinds[1].SetZero()
+	blinds[6].SetInt64(-1)
+	for threads := range 4 {
+		got := Blind(points, blinds, threads)
+		for i := range points {
+			want := Mul(&h, &blinds[i])
+			want.AddMixed(&points[i])
+			if a := ToAffine(&want); !got[i].Equal(&a) {
+				t.Fatalf("point %d is blinded to another one", i)
+			}
+		}
+		if !got[6].IsInfinity() || got[1] != points[1] {
+			t.Fatal("H − H is not 0, or 0·H not nothing")
+		}
+	}
+	if Blind(nil, nil, 1) != nil {
+		t.Fatal("no points")
 	}
 }
 
@@ -186,7 +207,7 @@ func TestDigits(t *testing.T) {
 
 // TestCommitRowsShared uses one set of bases from many goroutines.
 func TestCommitRowsShared(t *testing.T) {
-	bases, h := NewSmallBases(Row(32)), H()
+	bases := NewSmallBases(Row(32))
 	var wg sync.WaitGroup
 	for i := range 8 {
 		wg.Go(func() {
@@ -195,9 +216,8 @@ func TestCommitRowsShared(t *testing.T) {
 			for j := range row {
 				row[j] = int32(r.IntN(1<<16) - 1<<15)
 			}
-			blinds := randomScalars(r, 1)
-			got := bases.CommitRows([][]int32{row}, blinds, &h)
-			want := CommitRowsNaive(bases.points, [][]int32{row}, blinds, &h)
+			got := bases.CommitRows([][]int32{row}, 2)
+			want := commitRowsNaive(bases.points, [][]int32{row})
 			if !got[0].Equal(&want[0]) {
 				t.Error("wrong commitment")
 			}

@@ -2,6 +2,11 @@
 // on the processor or elsewhere, says so in a package of its own.
 package integer
 
+import (
+	"fmt"
+	"math/bits"
+)
+
 // Tensor is a box of integers, row-major without padding. The values fit 63 bits with sign. They are V; where V is nil they are Short.
 type Tensor struct {
 	Shape []int
@@ -34,3 +39,63 @@ func (t *Tensor) Run(lo, hi int) Tensor {
 
 // All returns all values.
 func (t *Tensor) All() []int64 { return t.Cells(0, t.Len()) }
+
+// Lay writes the cells from from on, a box of the given shape, into a row, in the place of what stands there: the cell of index x to column
+// column + the row-major index of x in the box whose axes are filled up to powers of two. It returns the row, longer where it ended before
+// the box does; what comes into being between its end and a cell is zero. A cell that does not fit 32 bits is an error.
+func (t *Tensor) Lay(row []int32, from int, shape []int, column int) ([]int32, error) {
+	last, n := 1, 1
+	for _, d := range shape {
+		last, n = d, n*d
+	}
+	for line := 0; line*last < n; line++ {
+		col := column + paddedLine(shape, line)
+		row = reach(row, col+last)
+		if err := t.copy(row[col:col+last], from+line*last); err != nil {
+			return nil, err
+		}
+	}
+	return row, nil
+}
+
+// reach returns the row with at least n columns, new ones zero.
+func reach(row []int32, n int) []int32 {
+	was := len(row)
+	if n <= was {
+		return row
+	}
+	if n > cap(row) {
+		return append(row, make([]int32, n-was)...)
+	}
+	clear(row[was:n])
+	return row[:n]
+}
+
+// copy writes the cells from from on, as many as there is room for.
+func (t *Tensor) copy(to []int32, from int) error {
+	if t.V == nil {
+		for i, x := range t.Short[from : from+len(to)] {
+			to[i] = int32(x)
+		}
+		return nil
+	}
+	for i, x := range t.V[from : from+len(to)] {
+		if to[i] = int32(x); int64(to[i]) != x {
+			return fmt.Errorf("value %d does not fit 32 bits", x)
+		}
+	}
+	return nil
+}
+
+// paddedLine returns the padded index of the first cell of a line along the last axis.
+func paddedLine(shape []int, line int) int {
+	index, shift := 0, 0
+	for a := len(shape) - 1; a >= 0; a-- {
+		if a < len(shape)-1 {
+			index |= (line % shape[a]) << shift
+			line /= shape[a]
+		}
+		shift += bits.Len(uint(shape[a] - 1))
+	}
+	return index
+}

@@ -14,9 +14,7 @@ import (
 	"context"
 	"encoding/binary"
 	"fmt"
-	"slices"
 
-	"github.com/zkllmc/zkllmc/internal/backend"
 	"github.com/zkllmc/zkllmc/internal/circuit"
 	"github.com/zkllmc/zkllmc/internal/commit"
 	"github.com/zkllmc/zkllmc/internal/einsum"
@@ -56,8 +54,7 @@ type Proof struct {
 	Model     []group.Affine // all row commitments of the model's weights
 	Weights   commit.Set     // those that the proof opens: all of them, but for a piece of a range proof
 	Statement Statement
-	Witness   []backend.Row
-	Cells     func(commit.Range) [][]int32 // of the witness, laid out once more: Run drops those of its rows; nil: it keeps them
+	Witness   commit.Set
 	Data      func(circuit.ID) *integer.Tensor
 	Phase     func(string) // told what begins; may be nil
 
@@ -102,11 +99,11 @@ func (p *Proof) absorb(tr transcript.Source) {
 // Run walks the proof on a channel whose transcript has step 1 behind it. On the verifier's side nil means accepted.
 func (p *Proof) Run(ch *veil.Channel) error {
 	c := p.Circuit
-	p.phase("commit witness")
 	ch.Open()
-	layout := commit.NewLayout(c, circuit.Witness, c.WitnessBits)
-	points := ch.Points("witness rows", layout.Rows, func() []group.Affine { return p.commitWitness(ch, 1<<layout.Bits) })
-	sets := []commit.Set{p.Weights, {Layout: layout, Points: points, Rows: p.Witness, Cells: p.Cells}}
+	witness := p.Witness
+	witness.Layout = commit.NewLayout(c, circuit.Witness, c.WitnessBits)
+	witness.Points = ch.Points("witness rows", witness.Layout.Rows, func() []group.Affine { return p.Witness.Points })
+	sets := []commit.Set{p.Weights, witness}
 
 	p.phase("lookups")
 	plan := lookup.NewPlan(c)
@@ -145,26 +142,6 @@ func (p *Proof) Run(ch *veil.Channel) error {
 	commit.Open(ch, c, sets, openings)
 	p.phase("final argument")
 	return ch.Finish()
-}
-
-// cellsAtOnce is how many cells of the witness are committed to before somebody asks whether the proof is still wanted.
-const cellsAtOnce = 1 << 24
-
-// commitWitness makes the commitments of the rows, of a width, and drops the cells of those that can be laid out once more.
-func (p *Proof) commitWitness(ch *veil.Channel, width int) (points []group.Affine) {
-	gens := group.Row(width)
-	for rows := range slices.Chunk(p.Witness, max(1, cellsAtOnce/width)) {
-		if !ch.Proving() {
-			break
-		}
-		points = append(points, ch.Backend().CommitRows(gens, rows)...)
-		for i := range rows {
-			if p.Cells != nil {
-				rows[i].Cells = nil
-			}
-		}
-	}
-	return points
 }
 
 // Stream is what the elements of a proof are read from.

@@ -9,7 +9,6 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/zkllmc/zkllmc/internal/backend"
 	"github.com/zkllmc/zkllmc/internal/backend/reference"
 	"github.com/zkllmc/zkllmc/internal/circuit"
 	"github.com/zkllmc/zkllmc/internal/commit"
@@ -17,6 +16,7 @@ import (
 	"github.com/zkllmc/zkllmc/internal/group"
 	"github.com/zkllmc/zkllmc/internal/integer"
 	"github.com/zkllmc/zkllmc/internal/protocol"
+	"github.com/zkllmc/zkllmc/internal/test/kit"
 	"github.com/zkllmc/zkllmc/internal/veil"
 )
 
@@ -157,21 +157,15 @@ func seq(lo, hi int64) []int64 {
 func prove(t *testing.T, c *circuit.Circuit, data map[circuit.ID]*integer.Tensor) (*protocol.Proof, *tape) {
 	be := reference.New()
 	get := func(id circuit.ID) *integer.Tensor { return data[id] }
-	wl := protocol.WeightLayout(c)
-	rows := func(l *commit.Layout, label string) []backend.Row {
-		cells, err := l.Cells(c, get)
+	set := func(l *commit.Layout, label string) commit.Set {
+		s, err := kit.Committed(be, l, c, get, seeded("s").Uniform(label, l.Rows))
 		require.NoError(t, err)
-		blinds := seeded("s").Uniform(label, l.Rows)
-		out := make([]backend.Row, l.Rows)
-		for i := range out {
-			out[i] = backend.Row{Cells: cells[i], Blind: blinds[i]}
-		}
-		return out
+		return s
 	}
-	weights := rows(wl, "weights")
-	p := protocol.Inference(circuit.Single(c), c, be.CommitRows(group.Row(1<<wl.Bits), weights), protocol.Nothing{})
-	p.Weights.Rows, p.Data = weights, get
-	p.Witness = rows(commit.NewLayout(c, circuit.Witness, c.WitnessBits), "witness")
+	weights := set(protocol.WeightLayout(c), "weights")
+	p := protocol.Inference(circuit.Single(c), c, weights.Points, protocol.Nothing{})
+	p.Weights, p.Data = weights, get
+	p.Witness = set(commit.NewLayout(c, circuit.Witness, c.WitnessBits), "witness")
 	counts, err := p.Count()
 	require.NoError(t, err)
 	out := &tape{}
@@ -184,7 +178,7 @@ func TestComplete(t *testing.T) {
 	for _, bits := range []int{4, 6, 9} {
 		c, data := sample(t, bits)
 		p, out := prove(t, c, data)
-		p.Data, p.Witness, p.Weights.Rows = nil, nil, nil
+		p.Data, p.Witness, p.Weights.Rows = nil, commit.Set{}, nil
 		require.NoError(t, p.Run(veil.NewVerifier(p.Transcript(), replay{out})))
 		require.Empty(t, out.items)
 	}

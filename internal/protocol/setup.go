@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"math/bits"
 
+	"github.com/zkllmc/zkllmc/internal/backend"
 	"github.com/zkllmc/zkllmc/internal/circuit"
 	"github.com/zkllmc/zkllmc/internal/commit"
 	"github.com/zkllmc/zkllmc/internal/field"
@@ -128,9 +129,13 @@ func (p *Piece) Proof(model []group.Affine) *Proof {
 	return &Proof{Kind: KindSetup, Family: p.family, Circuit: p.Circuit, Model: model, Weights: rows, Statement: place{p.Index, p.Of}}
 }
 
-// Tensors are the weights of the piece's circuit, given the cells of its rows. weight yields cells of a weight of the model, row-major,
+// Tensors are the weights of the piece's circuit, given its rows. weight yields cells of a weight of the model, row-major,
 // from lo up to hi-1.
-func (p *Piece) Tensors(cells [][]int32, weight func(id circuit.ID, lo, hi int) ([]int64, error)) (map[circuit.ID]integer.Tensor, error) {
+func (p *Piece) Tensors(rows []backend.Row, weight func(id circuit.ID, lo, hi int) ([]int64, error)) (map[circuit.ID]integer.Tensor, error) {
+	cells, err := commit.Cells(rows)
+	if err != nil {
+		return nil, err
+	}
 	out := map[circuit.ID]integer.Tensor{}
 	for _, part := range p.parts {
 		shape := p.Circuit.Tensor(part.id).Shape

@@ -8,7 +8,9 @@ import (
 
 	"github.com/zkllmc/zkllmc/internal/circuit"
 	"github.com/zkllmc/zkllmc/internal/commit"
+	"github.com/zkllmc/zkllmc/internal/integer"
 	"github.com/zkllmc/zkllmc/internal/protocol"
+	"github.com/zkllmc/zkllmc/internal/test/kit"
 )
 
 // The pieces of a model's range proof have its rows, each once and in order; each lays its own out as the model does, and says which they
@@ -41,13 +43,15 @@ func TestPieces(t *testing.T) {
 		require.NoError(t, err)
 		require.Equal(t, commit.Range{From: end, To: min(end+1008, layout.Rows)}, p.Rows)
 		end = p.Rows.To
-		rows, err := layout.CellsOf(c, p.Rows, cells)
+		laid, err := layout.LayRange(c, p.Rows, cells)
 		require.NoError(t, err)
-		data, err := p.Tensors(rows, cells)
+		data, err := p.Tensors(laid, cells)
+		require.NoError(t, err)
+		rows, err := commit.Cells(laid)
 		require.NoError(t, err)
 		own := protocol.WeightLayout(p.Circuit)
 		require.Equal(t, p.Rows.To-p.Rows.From, own.Rows)
-		again, err := own.CellsOf(p.Circuit, commit.Range{To: own.Rows}, func(id circuit.ID, lo, hi int) ([]int64, error) { return data[id].V[lo:hi], nil })
+		again, err := kit.Cells(own, p.Circuit, func(id circuit.ID) *integer.Tensor { v := data[id]; return &v })
 		require.NoError(t, err)
 		for r := range rows {
 			require.Subset(t, append(rows[r], 0), again[r], "what is looked up is what is committed to, and zeros")

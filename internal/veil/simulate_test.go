@@ -7,7 +7,6 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/zkllmc/zkllmc/internal/backend"
 	"github.com/zkllmc/zkllmc/internal/backend/cpu"
 	"github.com/zkllmc/zkllmc/internal/circuit"
 	"github.com/zkllmc/zkllmc/internal/commit"
@@ -20,7 +19,6 @@ import (
 	"github.com/zkllmc/zkllmc/internal/test/witnesstest"
 	"github.com/zkllmc/zkllmc/internal/transcript"
 	"github.com/zkllmc/zkllmc/internal/veil"
-	"github.com/zkllmc/zkllmc/internal/witness"
 	"github.com/zkllmc/zkllmc/runtime/gadget"
 	"github.com/zkllmc/zkllmc/runtime/statement/generation"
 	"github.com/zkllmc/zkllmc/runtime/verifier"
@@ -276,9 +274,11 @@ func TestRealProofIsASimulation(t *testing.T) {
 	rnd := streams{1}
 	p := public(c, model(t, c, key), in.Statement)
 	p.Data = a.Tensor
-	p.Weights.Rows = rowsOf(t, c, p.Weights.Layout, a, blinders(t, c, k))
+	p.Weights, err = kit.Committed(processor, p.Weights.Layout, c, a.Tensor, blinders(t, c, k))
+	require.NoError(t, err)
 	layout := commit.NewLayout(c, circuit.Witness, c.WitnessBits)
-	p.Witness = rowsOf(t, c, layout, a, rnd.Uniform("witness blinders", layout.Rows))
+	p.Witness, err = kit.Committed(processor, layout, c, a.Tensor, rnd.Uniform("witness blinders", layout.Rows))
+	require.NoError(t, err)
 	counts, err := p.Count()
 	require.NoError(t, err)
 
@@ -298,17 +298,6 @@ func TestRealProofIsASimulation(t *testing.T) {
 	again, oracle := simulate(t, public(c, p.Weights.Points, in.Statement), opened)
 	require.Equal(t, w.Bytes(), again)
 	require.Equal(t, map[field.Element]field.Element{source.last["e"]: source.last["e"]}, oracle, "nothing was programmed")
-}
-
-func rowsOf(t testing.TB, c *circuit.Circuit, l *commit.Layout, a *witness.Assignment, blinds []field.Element) []backend.Row {
-	t.Helper()
-	cells, err := l.Cells(c, a.Tensor)
-	require.NoError(t, err)
-	rows := make([]backend.Row, l.Rows)
-	for i := range rows {
-		rows[i] = backend.Row{Cells: cells[i], Blind: blinds[i]}
-	}
-	return rows
 }
 
 // blinders takes the weights' blinders out of the prover key's file, where they stand last, each behind its row's commitment.

@@ -106,13 +106,13 @@ type erring struct {
 	n int
 }
 
-func (b *erring) CommitRows(gens []group.Affine, rows []backend.Row) []group.Affine {
-	out := b.Backend.CommitRows(gens, rows)
+func (b *erring) CommitRows(gens []group.Affine, rows []backend.Row) ([]group.Affine, error) {
+	out, err := b.Backend.CommitRows(gens, rows)
 	if at := b.n; at >= 0 && at < len(out) {
 		out[at] = gens[1]
 	}
 	b.n -= len(out)
-	return out
+	return out, err
 }
 
 // What a faulty processor makes does not verify, would not hide the weights, and is not returned: of setup a commitment to weights, or one

@@ -178,10 +178,7 @@ func BenchmarkPartial(b *testing.B) {
 func rowsOf(s *conformance.Source, n, width int) []backend.Row {
 	out := make([]backend.Row, n)
 	for i := range out {
-		out[i] = backend.Row{Cells: make([]int32, width), Blind: s.Element()}
-		for k := range out[i].Cells {
-			out[i].Cells[k] = int32(s.Intn(1<<16) - 1<<15)
-		}
+		out[i] = backend.Row{{T: tensor(s, 15, width), Shape: []int{width}}}
 	}
 	return out
 }
@@ -191,7 +188,7 @@ func BenchmarkFoldRows(b *testing.B) {
 	rows, coef := rowsOf(s, 512, 2048), s.Elements(512)
 	perThreads(b, 512*2048, func(b *testing.B, be backend.Backend) {
 		for b.Loop() {
-			be.FoldRows(rows, coef, 2048)
+			be.FoldRows([]backend.RowSum{{Rows: rows, Coefs: coef}}, 2048)
 		}
 	})
 }
@@ -201,7 +198,9 @@ func BenchmarkCommitRows(b *testing.B) {
 	rows, gens := rowsOf(s, 32, 1024), group.Row(1024)
 	perThreads(b, 32*1024, func(b *testing.B, be backend.Backend) {
 		for b.Loop() {
-			be.CommitRows(gens, rows)
+			if _, err := be.CommitRows(gens, rows); err != nil {
+				b.Fatal(err)
+			}
 		}
 	})
 }

@@ -3,6 +3,7 @@ package cpu
 import (
 	"fmt"
 	"slices"
+	"sync"
 
 	"github.com/zkllmc/zkllmc/internal/backend"
 	"github.com/zkllmc/zkllmc/internal/field"
@@ -224,13 +225,35 @@ func (c *cuts) add(out vec, sums []vec) {
 	}
 }
 
-// FoldRows adds up rows with weights, in tasks of columns × rows like foldUpper.
-func (b *processor) FoldRows(rows []backend.Row, coef []field.Element, width int) []field.Element {
-	cells := make([][]int32, len(rows))
-	for i := range rows {
-		cells[i] = rows[i].Cells
+// FoldRows lays rows out a few at a time.
+func (b *processor) FoldRows(sums []backend.RowSum, width int) [][]field.Element {
+	type task struct{ sum, lo, hi int }
+	var tasks []task
+	out := make([][]field.Element, len(sums))
+	for i := range sums {
+		out[i] = make(vec, width)
+		for lo, step := 0, max(1, foldedAtOnce/width); lo < len(sums[i].Rows); lo += step {
+			tasks = append(tasks, task{i, lo, min(lo+step, len(sums[i].Rows))})
+		}
 	}
-	cut := newCuts(width, len(rows))
+	var adding sync.Mutex
+	b.run(len(tasks), func(_, i int) {
+		t := &tasks[i]
+		cells, err := lay(sums[t.sum].Rows[t.lo:t.hi], t.lo, width)
+		if err != nil {
+			panic("cpu: " + err.Error()) // they were committed to
+		}
+		part := b.foldRows(cells, sums[t.sum].Coefs[t.lo:t.hi], width)
+		adding.Lock()
+		defer adding.Unlock()
+		addVec(out[t.sum], out[t.sum], part)
+	})
+	return out
+}
+
+// foldRows adds up rows with weights, in tasks of columns × rows like foldUpper.
+func (b *processor) foldRows(cells [][]int32, coef vec, width int) vec {
+	cut := newCuts(width, len(cells))
 	partial, scratch := make([]vec, cut.tasks()), scratches[int32](b.pool)
 	out := make(vec, width)
 	b.run(len(partial), func(wk, i int) {

@@ -1,6 +1,7 @@
 package cpu
 
 import (
+	"fmt"
 	"slices"
 	"sync"
 
@@ -42,18 +43,42 @@ func (c *baseCache) get(gens []group.Affine) *group.SmallBases {
 	return found.bases
 }
 
+// How many cells of rows are laid out at a time: by whoever commits to them, and by one task of those that fold them.
+const (
+	committedAtOnce = 1 << 24
+	foldedAtOnce    = 1 << 21
+)
+
+// lay writes rows out, of which the first has the given number. They end with their last boxes.
+func lay(rows []backend.Row, first, width int) ([][]int32, error) {
+	out, slab := make([][]int32, len(rows)), make([]int32, len(rows)*width)
+	for i, row := range rows {
+		out[i] = slab[i*width : i*width : (i+1)*width]
+		for _, b := range row {
+			var err error
+			if out[i], err = b.T.Lay(out[i], b.From, b.Shape, b.Column); err != nil {
+				return nil, fmt.Errorf("row %d: %w", first+i, err)
+			}
+		}
+	}
+	return out, nil
+}
+
 // CommitRows prepares only as many generators as the rows need.
-func (b *processor) CommitRows(gens []group.Affine, rows []backend.Row) []group.Affine {
-	if len(rows) == 0 {
-		return nil
+func (b *processor) CommitRows(gens []group.Affine, rows []backend.Row) ([]group.Affine, error) {
+	out := make([]group.Affine, 0, len(rows))
+	for some := range slices.Chunk(rows, max(1, committedAtOnce/max(1, len(gens)))) {
+		cells, err := lay(some, len(out), len(gens))
+		if err != nil {
+			return nil, err
+		}
+		width := 0
+		for i := range cells {
+			width = max(width, len(cells[i]))
+		}
+		out = append(out, b.bases.get(gens[:width]).CommitRows(cells, b.threads)...)
 	}
-	cells, blinds, width := make([][]int32, len(rows)), make([]field.Element, len(rows)), 0
-	for i := range rows {
-		cells[i], blinds[i] = rows[i].Cells, rows[i].Blind
-		width = max(width, len(cells[i]))
-	}
-	h := group.H()
-	return b.bases.get(gens[:width]).CommitRowsThreads(cells, blinds, &h, b.threads)
+	return out, nil
 }
 
 // MSM is the group's, on the backend's threads.

@@ -19,16 +19,28 @@ type definition struct{}
 func New() backend.Backend { return definition{} }
 
 // CommitRows commits every row cell by cell.
-func (b definition) CommitRows(gens []group.Affine, rows []backend.Row) []group.Affine {
+func (b definition) CommitRows(gens []group.Affine, rows []backend.Row) ([]group.Affine, error) {
 	out := make([]group.Affine, len(rows))
 	for i, row := range rows {
-		points := append([]group.Affine{group.H()}, gens[:len(row.Cells)]...)
-		scalars := make([]field.Element, len(points))
-		scalars[0] = row.Blind
-		for j, c := range row.Cells {
-			scalars[j+1] = fromInt(int64(c))
+		cells := columns(row, len(gens))
+		scalars := make([]field.Element, len(gens))
+		for j, c := range cells {
+			if c != int64(int32(c)) {
+				return nil, fmt.Errorf("row %d: value %d does not fit 32 bits", i, c)
+			}
+			scalars[j] = fromInt(c)
 		}
-		out[i] = b.MSM(points, scalars)
+		out[i] = b.MSM(gens, scalars)
+	}
+	return out, nil
+}
+
+// columns writes a row out.
+func columns(row backend.Row, width int) []int64 {
+	out := make([]int64, width)
+	for _, box := range row {
+		all := box.T.All()
+		forEachCell(box.Shape, func(cell int, idx []int) { out[box.Column+paddedIndex(box.Shape, idx)] = all[box.From+cell] })
 	}
 	return out
 }
@@ -86,13 +98,16 @@ func (definition) Partial(t *integer.Tensor, labels []backend.Weights, bits int)
 }
 
 // FoldRows adds up the scaled rows.
-func (definition) FoldRows(rows []backend.Row, coef []field.Element, width int) []field.Element {
-	out := make([]field.Element, width)
-	for i, row := range rows {
-		for j, c := range row.Cells {
-			term := fromInt(int64(c))
-			term.Mul(&term, &coef[i])
-			out[j].Add(&out[j], &term)
+func (definition) FoldRows(sums []backend.RowSum, width int) [][]field.Element {
+	out := make([][]field.Element, len(sums))
+	for k, sum := range sums {
+		out[k] = make([]field.Element, width)
+		for i, row := range sum.Rows {
+			for j, c := range columns(row, width) {
+				term := fromInt(c)
+				term.Mul(&term, &sum.Coefs[i])
+				out[k][j].Add(&out[k][j], &term)
+			}
 		}
 	}
 	return out

@@ -14,6 +14,7 @@ import (
 	"github.com/zkllmc/zkllmc/internal/field"
 	"github.com/zkllmc/zkllmc/internal/group"
 	"github.com/zkllmc/zkllmc/internal/integer"
+	"github.com/zkllmc/zkllmc/internal/test/kit"
 	"github.com/zkllmc/zkllmc/internal/witness"
 	"github.com/zkllmc/zkllmc/runtime/gadget"
 )
@@ -23,8 +24,7 @@ import (
 // than the integer that stands there. Everything else is the honest prover.
 type fieldCells struct {
 	backend.Backend
-	cells     []fieldCell
-	committed map[field.Element][]rowCell // by a row's blinder: its cells are laid out anew where it is opened
+	cells []fieldCell
 }
 
 type fieldCell struct {
@@ -40,31 +40,30 @@ func (c *fieldCell) in(v []int64) bool {
 	return len(v) > 0 && (c.key == &v[0] || c.like != nil && slices.Equal(c.like, v))
 }
 
-type rowCell struct {
-	col   int
-	delta field.Element
-}
-
-func (b *fieldCells) CommitRows(gens []group.Affine, rows []backend.Row) []group.Affine {
-	out := b.Backend.CommitRows(gens, rows)
-	b.committed = map[field.Element][]rowCell{}
+func (b *fieldCells) CommitRows(gens []group.Affine, rows []backend.Row) ([]group.Affine, error) {
+	out, err := b.Backend.CommitRows(gens, rows)
 	for _, c := range b.cells {
 		if c.row >= 0 {
 			j := group.Mul(&gens[c.col], &c.delta)
 			a := group.ToAffine(&j)
 			out[c.row].Add(&out[c.row], &a)
-			blind := rows[c.row].Blind
-			b.committed[blind] = append(b.committed[blind], rowCell{c.col, c.delta})
 		}
 	}
-	return out
+	return out, err
 }
 
-func (b *fieldCells) FoldRows(rows []backend.Row, coef []field.Element, width int) []field.Element {
-	out := b.Backend.FoldRows(rows, coef, width)
-	for i := range rows {
-		for _, c := range b.committed[rows[i].Blind] {
-			out[c.col] = plus(out[c.col], mul(coef[i], c.delta))
+func (b *fieldCells) FoldRows(sums []backend.RowSum, width int) [][]field.Element {
+	out := b.Backend.FoldRows(sums, width)
+	for k, sum := range sums {
+		for i, row := range sum.Rows {
+			for _, box := range row {
+				for _, c := range b.cells {
+					if at := c.cell - box.From; c.in(box.T.V) && at >= 0 && at < circuit.Size(box.Shape) {
+						col := box.Column + paddedIndex(box.Shape, at)
+						out[k][col] = plus(out[k][col], mul(sum.Coefs[i], c.delta))
+					}
+				}
+			}
 		}
 	}
 	return out
@@ -149,7 +148,7 @@ func (u *subject) place(t testing.TB, kind circuit.Kind, bits int, id circuit.ID
 		zero[circuit.ID(i)] = &integer.Tensor{Shape: u.c.Tensors[i].Shape, V: make([]int64, circuit.Size(u.c.Tensors[i].Shape))}
 	}
 	zero[id].V[cell] = 1
-	rows, err := commit.NewLayout(u.c, kind, bits).Cells(u.c, func(id circuit.ID) *integer.Tensor { return zero[id] })
+	rows, err := kit.Cells(commit.NewLayout(u.c, kind, bits), u.c, func(id circuit.ID) *integer.Tensor { return zero[id] })
 	require.NoError(t, err)
 	for r := range rows {
 		for c := range rows[r] {

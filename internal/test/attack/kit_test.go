@@ -16,6 +16,7 @@ import (
 	"github.com/zkllmc/zkllmc/internal/circuit"
 	"github.com/zkllmc/zkllmc/internal/commit"
 	"github.com/zkllmc/zkllmc/internal/engine"
+	"github.com/zkllmc/zkllmc/internal/field"
 	"github.com/zkllmc/zkllmc/internal/format"
 	"github.com/zkllmc/zkllmc/internal/group"
 	"github.com/zkllmc/zkllmc/internal/integer"
@@ -180,6 +181,7 @@ type lie struct {
 	tamper    veil.Tamper                                    // changes messages
 	rows      func(*commit.Layout, [][]int32)                // changes committed cells
 	source    func(*transcript.Transcript) transcript.Source // what the prover's challenges come from
+	blinders  func([]field.Element)                          // changes those of the witness
 	processor backend.Backend
 	seed      []byte
 }
@@ -228,7 +230,7 @@ func (u *subject) claim(l lie) statement.Statement {
 }
 
 func (u *subject) options(l lie) engine.Options {
-	o := engine.Dishonest(engine.Options{Backend: processor}, engine.Hooks{Seed: l.seed, Transcript: l.source, Tamper: l.tamper, Rows: l.rows})
+	o := engine.Dishonest(engine.Options{Backend: processor}, engine.Hooks{Seed: l.seed, Transcript: l.source, Tamper: l.tamper, Rows: kit.Rewritten(l.rows), Blinders: l.blinders})
 	if l.processor != nil {
 		o.Backend = l.processor
 	}

@@ -8,7 +8,6 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/zkllmc/zkllmc/internal/backend"
 	"github.com/zkllmc/zkllmc/internal/circuit"
 	"github.com/zkllmc/zkllmc/internal/commit"
 	"github.com/zkllmc/zkllmc/internal/field"
@@ -234,16 +233,6 @@ func knownZeroRounds(t *testing.T) {
 	u.needs(t, lie{override: at("y", 0, set(6))}, "y")
 }
 
-// unblinded sets the blinders of rows to zero before it commits to them; the prover opens what it then commits to.
-type unblinded struct{ backend.Backend }
-
-func (b *unblinded) CommitRows(gens []group.Affine, rows []backend.Row) []group.Affine {
-	for i := range rows {
-		rows[i].Blind.SetZero()
-	}
-	return b.Backend.CommitRows(gens, rows)
-}
-
 // Blinders that are zero. Sonobe committed to Nova's cross terms with the blinder 0 whether hiding was asked for or not
 // (ethereum/sonobe, issue 238): equal vectors have equal commitments, and whoever guesses a vector can check his guess.
 // Proofs verify all the same. zkLLM's released code has no blinders at all.
@@ -255,14 +244,12 @@ func knownZeroBlinders(t *testing.T) {
 	layout := commit.NewLayout(u.c, circuit.Witness, u.c.WitnessBits)
 	a, err := u.generate(lie{})
 	require.NoError(t, err)
-	cells, err := layout.Cells(u.c, a.Tensor)
+	guess, err := layout.Lay(u.c, a.Tensor)
 	require.NoError(t, err)
-	guess := make([]backend.Row, len(cells))
-	for i := range guess {
-		guess[i].Cells = cells[i]
-	}
+	points, err := processor.CommitRows(group.Row(1<<layout.Bits), guess)
+	require.NoError(t, err)
 	var guessed []byte
-	for _, p := range processor.CommitRows(group.Row(1<<layout.Bits), guess) {
+	for _, p := range points {
 		guessed = group.Encode(guessed, &p)
 	}
 	rows := func(l lie) (proof, rows []byte) {
@@ -271,8 +258,8 @@ func knownZeroBlinders(t *testing.T) {
 		require.NoError(t, u.verify(u.st, proof))
 		return proof, proof[header+32:][:32*layout.Rows] // behind the pads
 	}
-	first, bare := rows(lie{processor: &unblinded{processor}})
-	second, _ := rows(lie{processor: &unblinded{processor}})
+	first, bare := rows(lie{blinders: func(v []field.Element) { clear(v) }})
+	second, _ := rows(lie{blinders: func(v []field.Element) { clear(v) }})
 	require.Equal(t, guessed, bare, "the guess shows")
 	require.GreaterOrEqual(t, shared(first, second), layout.Rows, "and links two proofs")
 

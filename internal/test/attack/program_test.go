@@ -249,7 +249,7 @@ func (u *subject) setUpWith(t testing.TB, id circuit.ID, cell int, worth int64) 
 // tensors are what a piece of the range proof is about.
 func (u *subject) tensors(t testing.TB, piece *protocol.Piece, weights map[circuit.ID]integer.Tensor) map[circuit.ID]integer.Tensor {
 	cellsOf := func(id circuit.ID, lo, hi int) ([]int64, error) { return weights[id].V[lo:hi], nil }
-	rows, err := protocol.WeightLayout(u.c).CellsOf(u.c, piece.Rows, cellsOf)
+	rows, err := protocol.WeightLayout(u.c).LayRange(u.c, piece.Rows, cellsOf)
 	require.NoError(t, err)
 	out, err := piece.Tensors(rows, cellsOf)
 	require.NoError(t, err)
@@ -272,7 +272,7 @@ type setupCells struct {
 	piece, calls int
 }
 
-func (b *setupCells) CommitRows(gens []group.Affine, rows []backend.Row) []group.Affine {
+func (b *setupCells) CommitRows(gens []group.Affine, rows []backend.Row) ([]group.Affine, error) {
 	b.calls++
 	if b.calls != b.piece+1 {
 		return b.Backend.CommitRows(gens, rows)
@@ -316,7 +316,7 @@ func rejectWrongSkipConnection(t *testing.T) {
 // gaps lists the cells of all rows that hold no cell of a tensor: gaps of shared rows, tails of chunks, the rest of rows.
 func (u *subject) gaps(t testing.TB) (free [][2]int) {
 	layout := commit.NewLayout(u.c, circuit.Witness, u.c.WitnessBits)
-	ones, err := layout.Cells(u.c, func(id circuit.ID) *integer.Tensor {
+	ones, err := kit.Cells(layout, u.c, func(id circuit.ID) *integer.Tensor {
 		v := make([]int64, circuit.Size(u.c.Tensor(id).Shape))
 		for i := range v {
 			v[i] = 1

@@ -7,8 +7,12 @@ import (
 	"math/rand/v2"
 	"slices"
 
+	"github.com/zkllmc/zkllmc/internal/backend"
 	"github.com/zkllmc/zkllmc/internal/circuit"
+	"github.com/zkllmc/zkllmc/internal/commit"
 	"github.com/zkllmc/zkllmc/internal/engine"
+	"github.com/zkllmc/zkllmc/internal/field"
+	"github.com/zkllmc/zkllmc/internal/group"
 	"github.com/zkllmc/zkllmc/internal/integer"
 	"github.com/zkllmc/zkllmc/internal/protocol"
 	"github.com/zkllmc/zkllmc/runtime/statement"
@@ -82,4 +86,49 @@ func Computed(c *circuit.Circuit, k *engine.Key, inputs map[int][]int64) (*engin
 	}
 	_, err := k.Compute(context.Background(), st, private)
 	return &engine.Input{Statement: st, Private: private}, err
+}
+
+// Committed lays tensors out in rows and commits to them with the given blinders.
+func Committed(be backend.Backend, l *commit.Layout, c *circuit.Circuit, data func(circuit.ID) *integer.Tensor, blinds []field.Element) (commit.Set, error) {
+	rows, err := l.Lay(c, data)
+	if err != nil {
+		return commit.Set{}, err
+	}
+	points, err := be.CommitRows(group.Row(1<<l.Bits), rows)
+	if err != nil {
+		return commit.Set{}, err
+	}
+	return commit.Set{Layout: l, Rows: rows, Points: group.Blind(points, blinds, 1), Blinds: blinds}, nil
+}
+
+// Cells are the rows in which a layout puts tensors, written out.
+func Cells(l *commit.Layout, c *circuit.Circuit, data func(circuit.ID) *integer.Tensor) ([][]int32, error) {
+	rows, err := l.Lay(c, data)
+	if err != nil {
+		return nil, err
+	}
+	return commit.Cells(rows)
+}
+
+// Rewritten changes rows that are written out and replaces each by what it is then, for hooks of the engine.
+func Rewritten(f func(l *commit.Layout, cells [][]int32)) func(*commit.Layout, []backend.Row) {
+	if f == nil {
+		return nil
+	}
+	return func(l *commit.Layout, rows []backend.Row) {
+		cells, err := commit.Cells(rows)
+		if err != nil {
+			panic(err)
+		}
+		f(l, cells)
+		for i, row := range cells {
+			t := &integer.Tensor{Shape: []int{len(row)}, V: make([]int64, len(row))}
+			for j, x := range row {
+				t.V[j] = int64(x)
+			}
+			if rows[i] = nil; len(row) > 0 {
+				rows[i] = backend.Row{{T: t, Shape: t.Shape}}
+			}
+		}
+	}
 }

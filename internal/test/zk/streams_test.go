@@ -3,7 +3,6 @@ package zk
 import (
 	"context"
 	"crypto/rand"
-	"crypto/sha256"
 	"crypto/sha3"
 	"encoding/binary"
 	"fmt"
@@ -19,7 +18,6 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/zkllmc/zkllmc/internal/backend"
 	"github.com/zkllmc/zkllmc/internal/circuit"
 	"github.com/zkllmc/zkllmc/internal/commit"
 	"github.com/zkllmc/zkllmc/internal/engine"
@@ -27,6 +25,7 @@ import (
 	"github.com/zkllmc/zkllmc/internal/group"
 	"github.com/zkllmc/zkllmc/internal/integer"
 	"github.com/zkllmc/zkllmc/internal/protocol"
+	"github.com/zkllmc/zkllmc/internal/test/kit"
 	"github.com/zkllmc/zkllmc/internal/test/messages"
 	"github.com/zkllmc/zkllmc/internal/veil"
 	"github.com/zkllmc/zkllmc/internal/witness"
@@ -94,11 +93,11 @@ func (u *subject) prepare(t testing.TB, in *engine.Input, rnd veil.Randomness) (
 	}
 	p := u.public(t, in.Statement)
 	p.Data = a.Tensor
-	if p.Weights.Rows, err = rows(u.c, p.Weights.Layout, a.Tensor, u.secrets().blinders); err != nil {
+	if p.Weights, err = kit.Committed(processor, p.Weights.Layout, u.c, a.Tensor, u.secrets().blinders); err != nil {
 		return nil, err
 	}
 	layout := commit.NewLayout(u.c, circuit.Witness, u.c.WitnessBits)
-	p.Witness, err = rows(u.c, layout, a.Tensor, rnd.Uniform("witness blinders", layout.Rows))
+	p.Witness, err = kit.Committed(processor, layout, u.c, a.Tensor, rnd.Uniform("witness blinders", layout.Rows))
 	return p, err
 }
 
@@ -119,18 +118,6 @@ func runDeaf(p *protocol.Proof, rnd veil.Randomness) ([]element, error) {
 	out := &tape{deaf: newDeaf(nil).(deaf)}
 	err = p.Run(veil.NewProver(context.Background(), out, out, rnd, processor, counts.Pads))
 	return out.elements, err
-}
-
-func rows(c *circuit.Circuit, l *commit.Layout, data func(circuit.ID) *integer.Tensor, blinds []field.Element) ([]backend.Row, error) {
-	cells, err := l.Cells(c, data)
-	if err != nil {
-		return nil, err
-	}
-	out := make([]backend.Row, l.Rows)
-	for i := range out {
-		out[i] = backend.Row{Cells: cells[i], Blind: blinds[i]}
-	}
-	return out, nil
 }
 
 // secrets are what a prover key hides besides the weights.
@@ -173,19 +160,16 @@ func (u *subject) setupProof(t testing.TB, rnd veil.Randomness) *protocol.Proof 
 	require.Equal(t, 1, piece.Of)
 	p, blinders := piece.Proof(u.points(t)), u.secrets().blinders
 	weight := func(id circuit.ID) *integer.Tensor { w := u.weights[id]; return &w }
-	p.Weights.Rows, err = rows(u.c, protocol.WeightLayout(u.c), weight, blinders)
+	p.Weights, err = kit.Committed(processor, protocol.WeightLayout(u.c), u.c, weight, blinders)
 	require.NoError(t, err)
-	var cells [][]int32
-	for i := range p.Weights.Rows {
-		cells = append(cells, p.Weights.Rows[i].Cells)
-	}
-	weights, err := piece.Tensors(cells, func(id circuit.ID, lo, hi int) ([]int64, error) { return weight(id).V[lo:hi], nil })
+	weights, err := piece.Tensors(p.Weights.Rows, func(id circuit.ID, lo, hi int) ([]int64, error) { return weight(id).V[lo:hi], nil })
 	require.NoError(t, err)
 	a, err := witness.Generate(context.Background(), piece.Circuit, weights, nil, nil)
 	require.NoError(t, err)
 	p.Data = a.Tensor
 	layout := commit.NewLayout(piece.Circuit, circuit.Witness, piece.Circuit.WitnessBits)
-	p.Witness, err = rows(piece.Circuit, layout, a.Tensor, rnd.Uniform("witness blinders", layout.Rows))
+	p.Weights.Layout = protocol.WeightLayout(piece.Circuit)
+	p.Witness, err = kit.Committed(processor, layout, piece.Circuit, a.Tensor, rnd.Uniform("witness blinders", layout.Rows))
 	require.NoError(t, err)
 	return p
 }
@@ -198,7 +182,7 @@ func (u *subject) checkStreams(t *testing.T, p *protocol.Proof, rnd *recorder) {
 	require.NoError(t, err)
 	total := padded(counts.Pads)
 	want := map[string][]int{
-		"witness blinders": {len(p.Witness)}, "pads": {counts.Pads}, "blinder pads": {1}, "product block": {2}, "mask blinder": {1},
+		"witness blinders": {len(p.Witness.Rows)}, "pads": {counts.Pads}, "blinder pads": {1}, "product block": {2}, "mask blinder": {1},
 	}
 	for k, n := range counts.Vectors {
 		want[fmt.Sprintf("blinder vector %d", k)] = []int{1}
@@ -312,9 +296,9 @@ func TestStreamsOfARealProof(t *testing.T) {
 	layout := commit.NewLayout(u.c, circuit.Witness, u.c.WitnessBits)
 	a, err := u.key.Witness(context.Background(), in)
 	require.NoError(t, err)
-	cells, err := layout.Cells(u.c, a.Tensor)
+	cells, err := kit.Cells(layout, u.c, a.Tensor)
 	require.NoError(t, err)
-	rnd := seed(system, in.Statement.Bytes(), u.secrets().secret, cells)
+	rnd := seed(system, in.Statement.Bytes(), u.secrets().secret, group.Row(1<<layout.Bits), cells)
 
 	pads := rnd.Uniform("pads", counts.Pads)
 	requirePoint(t, at(t, elements, "pads", 0), group.Pad(counts.Pads), pads, rnd.Uniform("blinder pads", 1)[0])
@@ -346,20 +330,17 @@ func TestStreamsOfARealProof(t *testing.T) {
 	requirePoint(t, at(t, elements, "D", 0), gens, rnd.Uniform("mask", len(gens)), rnd.Uniform("mask blinder", 1)[0])
 }
 
-// seed is the derivation of package prover.
-func seed(system, statement, secret []byte, cells [][]int32) expander {
+// seed is the derivation of package engine.
+func seed(system, statement, secret []byte, gens []group.Affine, cells [][]int32) expander {
 	h := sha3.NewSHAKE256()
 	for _, part := range [][]byte{[]byte("zkllmc prover randomness"), system, statement, secret} {
 		_, _ = h.Write(binary.BigEndian.AppendUint64(nil, uint64(len(part))))
 		_, _ = h.Write(part)
 	}
 	for _, row := range cells {
-		data := binary.BigEndian.AppendUint64(nil, uint64(len(row)))
-		for _, x := range row {
-			data = binary.BigEndian.AppendUint32(data, uint32(x))
-		}
-		sum := sha256.Sum256(data)
-		_, _ = h.Write(sum[:])
+		bare := group.MSM(gens[:len(row)], ints(row))
+		p := group.ToAffine(&bare)
+		_, _ = h.Write(group.Encode(nil, &p))
 	}
 	out := make(expander, 64)
 	_, _ = h.Read(out)

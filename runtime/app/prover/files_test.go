@@ -282,14 +282,14 @@ type stuck struct {
 	reached context.CancelFunc
 }
 
-func (s stuck) CommitRows([]group.Affine, []backend.Row) []group.Affine {
+func (s stuck) CommitRows([]group.Affine, []backend.Row) ([]group.Affine, error) {
 	s.reached()
 	select {}
 }
 
 type broken struct{ backend.Backend }
 
-func (broken) CommitRows([]group.Affine, []backend.Row) []group.Affine { panic("broken") }
+func (broken) CommitRows([]group.Affine, []backend.Row) ([]group.Affine, error) { panic("broken") }
 
 func TestInterruptedWithinAStep(t *testing.T) {
 	b := newBench(t, configs["argmax"])
