@@ -13,6 +13,7 @@ import (
 	"github.com/zkllmc/zkllmc/internal/format"
 	"github.com/zkllmc/zkllmc/internal/group"
 	"github.com/zkllmc/zkllmc/internal/machine"
+	"github.com/zkllmc/zkllmc/internal/protocol"
 	"github.com/zkllmc/zkllmc/runtime/verifier"
 )
 
@@ -64,6 +65,9 @@ func (a *app) acceptKey(ctx context.Context, r *acceptReport, name string) error
 		return err
 	}
 	r.VKBytes = len(data)
+	if pieces, err := protocol.Pieces(a.f); err == nil && pieces > 1 { // else it takes a moment
+		fmt.Fprintf(a.stderr, "verifier: derives generators and verifies the range proof, %d pieces: some seconds …\n", pieces)
+	}
 	begin := time.Now()
 	a.generators()
 	r.Seconds.Generators = time.Since(begin).Seconds()
