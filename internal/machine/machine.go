@@ -15,6 +15,9 @@ func Now() Usage {
 	return Usage{PeakRSS: peakRSS(), Threads: runtime.GOMAXPROCS(0), CPU: cpu()}
 }
 
+// CPUSeconds is how much time of processors, of user and system, this process has taken so far; 0 if the system does not tell.
+func CPUSeconds() float64 { return cpuSeconds() }
+
 // architecture stands for a processor whose model is not told.
 func architecture() string { return runtime.GOOS + "/" + runtime.GOARCH }
 

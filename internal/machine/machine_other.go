@@ -22,3 +22,5 @@ func cpu() string {
 }
 
 func available() uint64 { return 0 }
+
+func cpuSeconds() float64 { return 0 }

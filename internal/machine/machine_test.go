@@ -32,3 +32,18 @@ func TestAvailable(t *testing.T) {
 		require.Greater(t, n, uint64(16<<20))
 	}
 }
+
+// Work takes time of processors, where the system tells.
+func TestCPUSeconds(t *testing.T) {
+	if runtime.GOOS != "linux" && runtime.GOOS != "darwin" {
+		require.Zero(t, machine.CPUSeconds())
+		return
+	}
+	before, x := machine.CPUSeconds(), uint64(1)
+	for machine.CPUSeconds() < before+0.02 {
+		for range 1_000_000 {
+			x = x*6364136223846793005 + 1442695040888963407
+		}
+	}
+	require.NotZero(t, x)
+}

@@ -77,6 +77,22 @@ func (p Part) Add(out integer.Tensor, terms []circuit.Term, lookup func(circuit.
 	}
 }
 
+// Products is how many products of integers the part of the terms sums up, into a result of the given shape.
+func (p Part) Products(terms []circuit.Term, shape []int) (sum int64) {
+	for i := range terms {
+		r := p.ranges(&terms[i], shape)
+		if r == nil && len(terms[i].Extents) > 0 {
+			continue
+		}
+		n := int64(max(1, len(terms[i].Factors)-1))
+		for _, of := range r {
+			n *= int64(max(0, of.Hi-of.Lo))
+		}
+		sum += n
+	}
+	return sum
+}
+
 // ranges are those of a term's labels.
 func (p Part) ranges(t *circuit.Term, shape []int) []Range {
 	r := make([]Range, len(t.Extents))

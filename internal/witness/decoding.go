@@ -8,6 +8,7 @@ import (
 
 	"github.com/zkllmc/zkllmc/internal/circuit"
 	"github.com/zkllmc/zkllmc/internal/integer"
+	"github.com/zkllmc/zkllmc/internal/meter"
 	"github.com/zkllmc/zkllmc/internal/tensor"
 	"github.com/zkllmc/zkllmc/internal/witness/rule"
 )
@@ -69,7 +70,7 @@ func (d *Decoding) Next(ctx context.Context, tokens []int64) error {
 			return fmt.Errorf("witness of %s: token %d of a vocabulary of %d", d.g.c.Name, id, g.Vocab)
 		}
 	}
-	d.g.ctx = ctx
+	d.g.ctx, d.g.meter = ctx, meter.Of(ctx)
 	b := band{generator: d.g, plan: d.plan, packs: d.packs, from: len(d.tokens), to: len(d.tokens) + len(tokens), tokens: tokens}
 	if b.from == b.to {
 		return nil
@@ -273,6 +274,7 @@ func (b *band) step(s *rowStep) error {
 	}
 	if box := b.boxOf(s.virtual); box != nil {
 		part := tensor.Part{Box: box, Known: b.known, Packs: b.packs}
+		defer b.meter.Products(part.Products(b.c.Tensor(s.virtual).Def, b.c.Tensor(s.virtual).Shape))()
 		part.Add(*b.vals[s.virtual], b.c.Tensor(s.virtual).Def, func(id circuit.ID) integer.Tensor { return *b.vals[id] })
 	}
 	return nil

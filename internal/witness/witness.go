@@ -14,6 +14,7 @@ import (
 
 	"github.com/zkllmc/zkllmc/internal/circuit"
 	"github.com/zkllmc/zkllmc/internal/integer"
+	"github.com/zkllmc/zkllmc/internal/meter"
 	"github.com/zkllmc/zkllmc/internal/tensor"
 	"github.com/zkllmc/zkllmc/internal/witness/rule"
 )
@@ -24,9 +25,10 @@ type PrivateInput map[int][]int64
 // Assignment holds the cells of every tensor of a circuit. Virtual tensors are computed when they are first asked for and kept.
 // It is safe for concurrent use; the tensors must not be changed.
 type Assignment struct {
-	c    *circuit.Circuit
-	mu   sync.Mutex
-	vals []*integer.Tensor
+	c     *circuit.Circuit
+	mu    sync.Mutex
+	vals  []*integer.Tensor
+	meter *meter.Meter // of products; nil: none
 }
 
 // Tensor returns a tensor of the circuit.
@@ -56,6 +58,7 @@ func (a *Assignment) get(id circuit.ID) (*integer.Tensor, error) {
 			}
 		}
 	}
+	defer a.meter.Products(tensor.Part{}.Products(t.Def, t.Shape))()
 	v := tensor.Eval(t.Def, func(id circuit.ID) integer.Tensor { return *a.vals[id] }, t.Shape)
 	a.vals[id] = &v
 	return &v, nil
@@ -118,7 +121,7 @@ func Evaluate(ctx context.Context, c *circuit.Circuit, weights map[circuit.ID]in
 }
 
 func newGenerator(ctx context.Context, c *circuit.Circuit, private PrivateInput) *generator {
-	g := &generator{Assignment: &Assignment{c: c, vals: make([]*integer.Tensor, len(c.Tensors))}, ctx: ctx, private: private}
+	g := &generator{Assignment: &Assignment{c: c, vals: make([]*integer.Tensor, len(c.Tensors)), meter: meter.Of(ctx)}, ctx: ctx, private: private}
 	g.counters = make([]counter, len(c.Tables))
 	for i := range c.Tables {
 		g.counters[i].lines = make([]int64, len(c.Tables[i].Cols[0]))

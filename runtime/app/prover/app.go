@@ -47,6 +47,7 @@ type app struct {
 	stdout   *console.Output
 	stderr   io.Writer
 	progress *progress
+	stats    measuring
 	started  bool // the command line was understood
 }
 
@@ -151,7 +152,12 @@ func noArgs(_ *cobra.Command, args []string) error {
 func (a *app) command(f func(ctx context.Context) error) func(*cobra.Command, []string) error {
 	return func(c *cobra.Command, _ []string) error {
 		a.started = true
-		return f(c.Context())
+		err := f(a.measure(c.Context()))
+		if err == nil && !a.stats.told {
+			a.progress.phase("")
+			a.stats.of(a.progress).show(a.stderr)
+		}
+		return err
 	}
 }
 

@@ -237,6 +237,7 @@ before anything is written.`,
 	}
 	o.inputs.flags(a, c)
 	o.proveFiles.flags(c)
+	a.stats.flag(c)
 	return c
 }
 
@@ -264,6 +265,7 @@ func (a *app) functionProve(ctx context.Context, o *functionProveOptions) error 
 		return err
 	}
 	q.st.NoSaturation = o.noSaturation
+	a.stats.proves(q.c)
 	a.progress.expect(proofForecast(q.c))
 	proof, err := console.Interruptible(ctx, func() ([]byte, error) { return k.Prove(ctx, q.in, a.options()) })
 	if err != nil {

@@ -27,6 +27,8 @@ type progress struct {
 	parts       string // how many parts of the running phase are done, "" if nobody says
 	tenths      int    // of the running phase that were reported
 	seconds     map[string]float64
+	cpu         float64       // seconds of processors up to the running phase
+	stages      []stage       // that ended, one per name
 	expected    *forecast     // nil: nothing is known of what comes
 	ticking     chan struct{} // closed when the line of the running phase is no longer written anew
 }
@@ -55,6 +57,7 @@ func (p *progress) phase(name string) {
 	p.still()
 	if p.name != "" {
 		s := now.Sub(p.since)
+		p.stage(s)
 		p.seconds[strings.NewReplacer(" ", "_", "-", "_").Replace(p.name)] += s.Seconds()
 		line := fmt.Sprintf("%-16s %8.2f s", p.name, s.Seconds())
 		if p.expected.finish(p.name, s); p.expected.long() {
@@ -65,7 +68,7 @@ func (p *progress) phase(name string) {
 		}
 		fmt.Fprintln(p.w, strings.TrimRight(line, " "))
 	}
-	p.name, p.since, p.parts, p.tenths = name, now, "", 0
+	p.name, p.since, p.parts, p.tenths, p.cpu = name, now, "", 0, machine.CPUSeconds()
 	if name != "" && p.interactive {
 		p.tick()
 		p.ticking = make(chan struct{})
@@ -182,6 +185,7 @@ type report struct {
 	StatementBytes int                `json:"statement_bytes,omitempty"`
 	VKBytes        int                `json:"vk_bytes,omitempty"`
 	KeyBytes       int                `json:"prover_key_bytes,omitempty"`
+	Stats          *stats             `json:"stats,omitempty"`
 	machine.Usage
 }
 
@@ -190,7 +194,8 @@ func digest(c *circuit.Circuit) string { return fmt.Sprintf("%x", c.Digest()) }
 
 // printReport completes and prints a report.
 func (a *app) printReport(r report) error {
-	r.Seconds, r.Usage = a.progress.totals(), machine.Now()
+	r.Seconds, r.Stats, r.Usage = a.progress.totals(), a.stats.of(a.progress), machine.Now()
+	a.stats.told = true
 	e := json.NewEncoder(a.stdout)
 	e.SetIndent("", "  ")
 	return e.Encode(r)

@@ -65,6 +65,7 @@ refused with exit code 1.`,
 	o.answerFlags(c, "the answer as `TEXT`, instead of running the model for it")
 	o.maxFlag(c)
 	o.proveFiles.flags(c)
+	a.stats.flag(c)
 	return c
 }
 
@@ -145,6 +146,7 @@ func (a *app) prove(ctx context.Context, o *proveOptions) error {
 	if err := affordable(c, budget); err != nil { // the answer may have outgrown the circuit that the prompt fits
 		return err
 	}
+	a.stats.proves(c)
 	claimed := claim(c, o.promptTokens, answer)
 	claimed.NoSaturation = o.noSaturation
 	st, proof, clamped, err := a.proof(ctx, d, claimed)

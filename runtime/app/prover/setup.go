@@ -54,6 +54,7 @@ which is as secret as prover.key: after an interruption the same command goes on
 	f.StringVarP(&dir, "out", "o", "", "folder `DIR` for the two keys")
 	f.BoolVar(&force, "force", false, "replace the keys that are there; proofs under the old ones become unrelated to the new model ID")
 	f.BoolVar(&asJSON, "json", false, "print a report")
+	a.stats.flag(c)
 	required(c, "weights", "out")
 	return c
 }

@@ -1,0 +1,113 @@
+// Package meter counts and times what a prover asks of a backend, and the products of integers of its witness: on the outside, call by call,
+// so that it measures any backend and none has to count. Package cost predicts the same counts from the circuit.
+package meter
+
+import (
+	"cmp"
+	"context"
+	"slices"
+	"sync"
+	"time"
+)
+
+// Operation is everything of one kind that was asked for.
+type Operation struct {
+	Name  string `json:"name"`
+	Unit  string `json:"unit"`  // what an item is
+	Calls int64  `json:"calls"` // of methods
+	Items int64  `json:"items"`
+	// Seconds are those of the calls, summed up: of calls that ran side by side each counts.
+	Seconds float64 `json:"seconds"`
+	// What the definition of an operation (package reference) takes: products and sums of field elements, and points times numbers. A backend
+	// may get by with less.
+	Multiplications int64 `json:"multiplications"`
+	Additions       int64 `json:"additions"`
+	Points          int64 `json:"points"`
+	// What crosses the seam: bytes of the arguments' and of the results' elements, whether they are copied or not.
+	In  int64 `json:"bytes_in"`
+	Out int64 `json:"bytes_out"`
+}
+
+// add adds what another operation of the kind took.
+func (o *Operation) add(more *Operation) {
+	o.Calls += more.Calls
+	o.Items += more.Items
+	o.Seconds += more.Seconds
+	o.Multiplications += more.Multiplications
+	o.Additions += more.Additions
+	o.Points += more.Points
+	o.In += more.In
+	o.Out += more.Out
+}
+
+// Meter collects operations. It is safe for concurrent use; a nil one collects nothing.
+type Meter struct {
+	mu  sync.Mutex
+	ops map[string]*Operation
+}
+
+// New returns a meter that has seen nothing.
+func New() *Meter { return &Meter{ops: map[string]*Operation{}} }
+
+// Operations lists what was asked for, the longest first.
+func (m *Meter) Operations() (all []Operation) {
+	if m == nil {
+		return nil
+	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	for _, o := range m.ops {
+		all = append(all, *o)
+	}
+	slices.SortFunc(all, func(a, b Operation) int {
+		return cmp.Or(cmp.Compare(b.Seconds, a.Seconds), cmp.Compare(a.Name, b.Name))
+	})
+	return all
+}
+
+// Operation is what was asked for under a name.
+func (m *Meter) Operation(name string) Operation {
+	if m == nil {
+		return Operation{}
+	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if o := m.ops[name]; o != nil {
+		return *o
+	}
+	return Operation{}
+}
+
+// begin starts the clock of an operation that is described so far, and returns what ends it.
+func (m *Meter) begin(o Operation) func() {
+	if m == nil {
+		return func() {}
+	}
+	since := time.Now()
+	return func() {
+		o.Seconds = time.Since(since).Seconds()
+		m.mu.Lock()
+		defer m.mu.Unlock()
+		if sum := m.ops[o.Name]; sum != nil {
+			sum.add(&o)
+		} else {
+			m.ops[o.Name] = &o
+		}
+	}
+}
+
+// Products starts the clock of products of integers that are summed up, and returns what stops it.
+func (m *Meter) Products(n int64) func() {
+	return m.begin(Operation{Name: Products, Unit: "products", Calls: 1, Items: n})
+}
+
+type key struct{}
+
+// With returns a context whose witnesses are metered.
+func With(ctx context.Context, m *Meter) context.Context { return context.WithValue(ctx, key{}, m) }
+
+// Of is the meter of a context, nil if it has none.
+func Of(ctx context.Context) *Meter {
+	m, _ := ctx.Value(key{}).(*Meter)
+	return m
+}
