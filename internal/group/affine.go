@@ -2,23 +2,24 @@ package group
 
 // Independent affine additions share one inversion: 5M + 1S each, less than any formula with projective coordinates. All products
 // are taken over whole vectors, which gnark-crypto vectorises on processors with AVX-512 and which elsewhere keeps the
-// multiplier busy (the usual chain of prefix products would wait for every product).
+// multiplier busy (the usual chain of prefix products would wait for every product). A prover's kernels do a whole addition.
 
-// sumOp asks for dst[d] = a[a] + b[b], or a[a] − b[^b] where b is negative.
-type sumOp struct{ d, a, b int32 }
+// Sum asks for dst[D] = a[A] + b[B], or a[A] − b[^B] where B is negative.
+type Sum struct{ D, A, B int32 }
 
 // adder performs queued additions. Operations in the queue are independent of each other: none reads what another writes.
 type adder struct {
 	inverter
 	dst, a, b []Affine
-	ops       []sumOp
+	ops       []Sum
 	seen      uint64 // keeps touch's loads alive
 	num, x, y [batchOps]coord
+	kernel    func(dst, a, b []Affine, ops []Sum)
 }
 
 // newAdder returns an adder over these slices; they may be the same.
 func newAdder(dst, a, b []Affine) *adder {
-	return &adder{dst: dst, a: a, b: b, ops: make([]sumOp, 0, batchOps)}
+	return &adder{dst: dst, a: a, b: b, ops: make([]Sum, 0, batchOps)}
 }
 
 // subtract queues dst[d] = a[a] − b[b].
@@ -26,7 +27,7 @@ func (q *adder) subtract(d, a, b int32) { q.add(d, a, ^b) }
 
 // add queues dst[d] = a[a] + b[b], or a[a] − b[^b] where b is negative.
 func (q *adder) add(d, a, b int32) {
-	q.ops = append(q.ops, sumOp{d, a, b})
+	q.ops = append(q.ops, Sum{D: d, A: a, B: b})
 	if len(q.ops) == batchOps {
 		q.flush()
 	}
@@ -34,13 +35,16 @@ func (q *adder) add(d, a, b int32) {
 
 // operands returns the operation's operands and a mask, all ones where the second is subtracted. There is no branch on the sign:
 // signs are random where it matters.
-func (q *adder) operands(o sumOp) (a, b *Affine, mask uint64) {
-	sign := o.b >> 31
-	return &q.a[o.a], &q.b[o.b^sign], uint64(int64(sign))
+func (q *adder) operands(o Sum) (a, b *Affine, mask uint64) {
+	sign := o.B >> 31
+	return &q.a[o.A], &q.b[o.B^sign], uint64(int64(sign))
 }
 
 // flush performs the queued additions.
 func (q *adder) flush() {
+	if kernels != nil && len(q.ops) >= kernelOps {
+		q.chords()
+	}
 	q.touch()
 	q.slopes()
 	n := len(q.ops)
@@ -60,11 +64,33 @@ func (q *adder) flush() {
 	}
 	y.Mul(y, slope)
 	for i, o := range q.ops {
-		a, d := &q.a[o.a], &q.dst[o.d]
+		a, d := &q.a[o.A], &q.dst[o.D]
 		sub(&d.Y, &y[i], &a.Y)
 		d.X = q.x[i]
 	}
 	q.ops = q.ops[:0]
+}
+
+// kernelOps is how many operations pay for an inversion of their own.
+const kernelOps = 64
+
+// chords performs as many of the operations as kernels can. What is left is special, or less than eight.
+func (q *adder) chords() {
+	if q.kernel == nil {
+		q.kernel = kernels.NewAdder(batchOps)
+	}
+	n := 0
+	for i, o := range q.ops {
+		a, b, _ := q.operands(o)
+		if a.X[0] != b.X[0] && a.Y[0] != 0 && b.Y[0] != 0 { // as in generic, and read as early as in touch
+			q.ops[i], q.ops[n] = q.ops[n], o
+			n++
+		}
+	}
+	if n -= n % AddLanes; n > 0 {
+		q.kernel(q.dst, q.a, q.b, q.ops[:n])
+		q.ops = q.ops[:copy(q.ops, q.ops[n:])]
+	}
 }
 
 // touch reads a word of every table entry that is needed. Nothing depends on these loads, so that many cache misses are under way
@@ -72,7 +98,7 @@ func (q *adder) flush() {
 func (q *adder) touch() {
 	seen := uint64(0)
 	for _, o := range q.ops {
-		seen ^= q.b[o.b^o.b>>31].X[0]
+		seen ^= q.b[o.B^o.B>>31].X[0]
 	}
 	q.seen = seen
 }
@@ -86,7 +112,7 @@ func (q *adder) slopes() {
 		sub(den, &b.X, &a.X)
 		negateIf(num, &b.Y, mask)
 		sub(num, num, &a.Y)
-		if !generic(den, a, b) && special(den, num, &q.dst[o.d], a, b, mask != 0) {
+		if !generic(den, a, b) && special(den, num, &q.dst[o.D], a, b, mask != 0) {
 			continue
 		}
 		q.ops[n] = o

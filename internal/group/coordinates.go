@@ -20,11 +20,16 @@ type Coordinate = fp.Element
 // CoordinateModulus returns q, the modulus of the coordinates' field.
 func CoordinateModulus() *big.Int { return fp.Modulus() }
 
-// Kernels do what the library's vectors of coordinates do, faster.
+// Kernels do what the library's vectors of coordinates do, faster, and whole additions of points.
 type Kernels struct {
 	Mul   func(v, a, b []Coordinate)
 	Scale func(v, a []Coordinate, c *Coordinate)
+	// NewAdder returns what adds up to n points at a time: a positive multiple of AddLanes, with slopes that are neither 0 nor infinite.
+	NewAdder func(n int) func(dst, a, b []Affine, ops []Sum)
 }
+
+// AddLanes is how many points kernels add at least.
+const AddLanes = 8
 
 var kernels *Kernels
 
@@ -57,7 +62,7 @@ func (v coords) Sub(a, b coords) { (*fp.Vector)(&v).Sub(fp.Vector(a), fp.Vector(
 
 // batchOps, a power of two, is how many additions share an inversion: the inversion is then a few percent of the work, and the
 // scratch fits the second-level cache.
-const batchOps = 512
+const batchOps = 1024
 
 // inverter inverts up to batchOps coordinates at the price of one inversion.
 type inverter struct {
@@ -84,7 +89,7 @@ func (v *inverter) invert(n int) {
 		next.Mul(v.tree[at:at+s/2], v.tree[at+s/2:at+s])
 		at += s
 	}
-	invertFew(v.inv[:leaf], v.tree[at:at+leaf])
+	InvertFew(v.inv[:leaf], v.tree[at:at+leaf])
 	for s := 2 * leaf; s <= size; s *= 2 {
 		at -= s
 		lo, hi := coords(v.inv[:s/2]), coords(v.inv[s/2:s])
@@ -93,8 +98,8 @@ func (v *inverter) invert(n int) {
 	}
 }
 
-// invertFew stores the inverses of a, none of which is zero, in out.
-func invertFew(out, a []coord) {
+// InvertFew stores the inverses of a, none of which is zero, in out.
+func InvertFew(out, a []coord) {
 	run := fp.One()
 	for i := range a {
 		out[i] = run

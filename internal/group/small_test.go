@@ -5,6 +5,7 @@ import (
 	"math"
 	"math/big"
 	"math/rand/v2"
+	"slices"
 	"sync"
 	"testing"
 
@@ -224,4 +225,39 @@ func TestCommitRowsShared(t *testing.T) {
 		})
 	}
 	wg.Wait()
+}
+
+// TestAdder mixes operations that kernels perform with those that no chord does, in queues from few to more than one batch: doublings, opposite
+// points, the neutral element on either side, added and subtracted, results written over their operands.
+func TestAdder(t *testing.T) {
+	r := rand.New(rand.NewPCG(11, 12))
+	points := slices.Concat(Row(64)[:40], make([]Affine, 2))
+	for _, n := range []int{1, 7, 8, 63, 64, 71, 72, 200, batchOps, batchOps + 100} {
+		acc, other, want, minus := make([]Affine, n), make([]Affine, n), make([]Affine, n), make([]bool, n)
+		for i := range acc {
+			acc[i], other[i], minus[i] = points[r.IntN(len(points))], Row(128)[i%128], r.IntN(2) == 0
+			if r.IntN(4) == 0 { // often the same as the first one, or neutral
+				other[i] = points[r.IntN(len(points))]
+			}
+			term := other[i]
+			if minus[i] {
+				term.Neg(&term)
+			}
+			want[i].Add(&acc[i], &term)
+		}
+		q := newAdder(acc, acc, other)
+		for i := range acc {
+			if minus[i] {
+				q.subtract(int32(i), int32(i), int32(i))
+			} else {
+				q.add(int32(i), int32(i), int32(i))
+			}
+		}
+		q.flush()
+		for i := range want {
+			if !want[i].Equal(&acc[i]) {
+				t.Fatalf("operation %d of %d", i, n)
+			}
+		}
+	}
 }

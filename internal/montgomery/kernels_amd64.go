@@ -16,7 +16,22 @@ func lerpKernel(table, dst, lo, hi, c *uint64, n int)
 //go:noescape
 func dotKernel(table, sums, a, b *uint64, n int)
 
+//go:noescape
+func slopesKernel(table, den, num, a, b *uint64, ops *int32, n int)
+
+//go:noescape
+func productsKernel(table, dst, a, b *uint64, n int)
+
+//go:noescape
+func lowerKernel(table, dst, a *uint64, n int)
+
+//go:noescape
+func raiseKernel(table, dst, a *uint64, n int)
+
+//go:noescape
+func chordsKernel(table, num, inv, dst, a, b *uint64, ops *int32, n int)
+
 // haveKernels says whether this processor runs them.
 func haveKernels() bool {
-	return cpu.X86.HasAVX2 && cpu.X86.HasAVX512F && cpu.X86.HasAVX512DQ && cpu.X86.HasAVX512IFMA && cpu.X86.HasAVX512VBMI2
+	return cpu.X86.HasAVX2 && cpu.X86.HasAVX512F && cpu.X86.HasAVX512DQ && cpu.X86.HasAVX512VL && cpu.X86.HasAVX512IFMA && cpu.X86.HasAVX512VBMI2
 }

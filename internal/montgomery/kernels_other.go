@@ -10,3 +10,9 @@ func mulKernel(_, _, _, _ *uint64, _ int)     { panic(absent) }
 func scaleKernel(_, _, _, _ *uint64, _ int)   { panic(absent) }
 func lerpKernel(_, _, _, _, _ *uint64, _ int) { panic(absent) }
 func dotKernel(_, _, _, _ *uint64, _ int)     { panic(absent) }
+
+func slopesKernel(_, _, _, _, _ *uint64, _ *int32, _ int)    { panic(absent) }
+func productsKernel(_, _, _, _ *uint64, _ int)               { panic(absent) }
+func lowerKernel(_, _, _ *uint64, _ int)                     { panic(absent) }
+func raiseKernel(_, _, _ *uint64, _ int)                     { panic(absent) }
+func chordsKernel(_, _, _, _, _, _ *uint64, _ *int32, _ int) { panic(absent) }

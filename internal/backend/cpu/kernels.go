@@ -23,5 +23,18 @@ func init() {
 	group.Use(&group.Kernels{
 		Mul:   func(v, a, b []group.Coordinate) { montgomery.Mul(coordinates, v, a, b) },
 		Scale: func(v, a []group.Coordinate, c *group.Coordinate) { montgomery.Scale(coordinates, v, a, c) },
+		NewAdder: func(n int) func(dst, a, b []group.Affine, ops []group.Sum) {
+			s := montgomery.NewAdder(coordinates, n)
+			return func(dst, a, b []group.Affine, ops []group.Sum) {
+				montgomery.AddPoints(s, &dst[0].X, &a[0].X, &b[0].X, &ops[0].D, len(ops), invertLanes)
+			}
+		},
 	})
+}
+
+// invertLanes inverts what a kernel's additions have in common.
+func invertLanes(a *[group.AddLanes]group.Coordinate) {
+	var out [group.AddLanes]group.Coordinate
+	group.InvertFew(out[:], a[:])
+	*a = out
 }

@@ -6,6 +6,8 @@
 package main
 
 import (
+	"strings"
+
 	. "github.com/mmcloughlin/avo/build"
 	. "github.com/mmcloughlin/avo/operand"
 	. "github.com/mmcloughlin/avo/reg"
@@ -24,6 +26,8 @@ const (
 	atInverse = limbs     // −1/q mod 2^52
 	atMask    = limbs + 1 // 2^52 − 1
 	atLanes   = 8         // two permutations, eight words each
+	atSigns   = 24        // the permutation that brings an operation's second operand to its lane
+	atDouble  = 32        // 2q, in limbs
 )
 
 func main() {
@@ -31,6 +35,11 @@ func main() {
 	scale()
 	lerp()
 	dot()
+	slopes()
+	products()
+	lower()
+	raise()
+	chords()
 	Generate()
 }
 
@@ -64,10 +73,19 @@ func (k *kernel) at(word int) Mem { return Mem{Base: k.table, Disp: 8 * word} }
 
 // load reads eight elements, word by word. The order of the lanes is that of store.
 func (k *kernel) load(from GPVirtual) (w [words]VecVirtual) {
-	var z, t [words]VecVirtual
+	var z [words]VecVirtual
 	for i := range z {
-		z[i], t[i], w[i] = ZMM(), ZMM(), ZMM()
+		z[i] = ZMM()
 		VMOVDQU64(Mem{Base: from, Disp: vector * i}, z[i])
+	}
+	return apart(z)
+}
+
+// apart returns the words of eight elements that stand in pairs.
+func apart(z [words]VecVirtual) (w [words]VecVirtual) {
+	var t [words]VecVirtual
+	for i := range z {
+		t[i], w[i] = ZMM(), ZMM()
 	}
 	VPUNPCKLQDQ(z[1], z[0], t[0])
 	VPUNPCKHQDQ(z[1], z[0], t[1])
@@ -156,11 +174,14 @@ func (k *kernel) carry(e element) element {
 }
 
 // subtractIf subtracts q where that leaves no negative number, from carried limbs.
-func (k *kernel) subtractIf(e element) element {
+func (k *kernel) subtractIf(e element) element { return k.subtractMultiple(e, atModulus) }
+
+// subtractMultiple does so for the multiple of q that stands at a place of the table.
+func (k *kernel) subtractMultiple(e element, at int) element {
 	var d element
 	for i := range d {
 		d[i] = ZMM()
-		VPSUBQ_BCST(k.at(atModulus+i), e[i], d[i])
+		VPSUBQ_BCST(k.at(at+i), e[i], d[i])
 	}
 	d = k.carry(d)
 	negative := K()
@@ -173,6 +194,13 @@ func (k *kernel) subtractIf(e element) element {
 
 // store writes carried limbs as words.
 func (k *kernel) store(e element, to GPVirtual) {
+	for i, z := range k.together(e) {
+		VMOVDQU64(z, Mem{Base: to, Disp: vector * i})
+	}
+}
+
+// together returns eight elements in pairs, of carried limbs.
+func (k *kernel) together(e element) (pairs [words]VecVirtual) {
 	var w [words]VecVirtual
 	for i := range w {
 		w[i] = ZMM()
@@ -192,21 +220,16 @@ func (k *kernel) store(e element, to GPVirtual) {
 		VPERMT2Q(w[i+2], k.lanes[1], t[i+2])
 	}
 	for i := range 2 {
-		even, odd := ZMM(), ZMM()
-		VPUNPCKLQDQ(t[2*i+1], t[2*i], even)
-		VPUNPCKHQDQ(t[2*i+1], t[2*i], odd)
-		VMOVDQU64(even, Mem{Base: to, Disp: 2 * i * vector})
-		VMOVDQU64(odd, Mem{Base: to, Disp: (2*i + 1) * vector})
+		pairs[2*i], pairs[2*i+1] = ZMM(), ZMM()
+		VPUNPCKLQDQ(t[2*i+1], t[2*i], pairs[2*i])
+		VPUNPCKHQDQ(t[2*i+1], t[2*i], pairs[2*i+1])
 	}
+	return pairs
 }
 
 // begin starts a kernel with these pointers and returns them; "n" counts elements, a multiple of eight.
 func begin(name, doc string, pointers ...string) (table, n GPVirtual, p []GPVirtual) {
-	signature := "func(table "
-	for _, s := range pointers {
-		signature += ", " + s
-	}
-	TEXT(name, NOSPLIT, "func(table"+signature[len("func(table "):]+" *uint64, n int)")
+	TEXT(name, NOSPLIT, "func(table, "+strings.Join(pointers, ", ")+" *uint64, n int)")
 	Doc(doc)
 	Pragma("noescape")
 	table, n = Load(Param("table"), GP64()).(GPVirtual), Load(Param("n"), GP64()).(GPVirtual)
@@ -296,6 +319,220 @@ func dot() {
 	for i := range t {
 		VMOVDQU64(t[i], Mem{Base: p[0], Disp: vector * i})
 	}
+	VZEROUPPER()
+	RET()
+}
+
+// Additions of points. In what follows an element may stand for itself times 2^260 (it is 16-fold: the shift of its words costs nothing), so
+// that a product of two such is one again, and one of such an element and another is of the other kind. Limbs that only kernels see are kept
+// as planes: eight lanes of each of five limbs, carried, of numbers below 84q = 2^260 that are not reduced.
+
+// Places of an operation, in 32-bit words: dst[d] = a[a] ± b[b], minus where b is a complement.
+const (
+	opD = iota
+	opA
+	opB
+	opWords
+)
+
+const (
+	plane  = limbs * vector // bytes of eight elements
+	opsRun = 8 * 4 * opWords
+	pointY = 32 // bytes from a point's x to its y
+)
+
+// address returns the byte offset of the point that an operation names.
+func address(ops GPVirtual, lane, word int) GPVirtual {
+	r := GP64()
+	MOVLQSX(Mem{Base: ops, Disp: 4 * (opWords*lane + word)}, r)
+	if word == opB {
+		sign := GP64()
+		MOVQ(r, sign)
+		SARQ(U8(63), sign)
+		XORQ(sign, r)
+	}
+	SHLQ(U8(6), r)
+	return r
+}
+
+// gather reads a coordinate of eight points.
+func gather(points, ops GPVirtual, word, coordinate int) [words]VecVirtual {
+	var z [words]VecVirtual
+	for i := range z {
+		lo, hi := address(ops, 2*i, word), address(ops, 2*i+1, word)
+		half := YMM()
+		z[i] = ZMM()
+		VMOVDQU64(Mem{Base: points, Index: lo, Scale: 1, Disp: coordinate}, half)
+		VINSERTI64X4(U8(1), Mem{Base: points, Index: hi, Scale: 1, Disp: coordinate}, half.AsZ(), z[i])
+	}
+	return apart(z)
+}
+
+// scatter writes a coordinate of eight points, of carried limbs.
+func (k *kernel) scatter(e element, points, ops GPVirtual, coordinate int) {
+	for i, z := range k.together(e) {
+		lo, hi := address(ops, 2*i, opD), address(ops, 2*i+1, opD)
+		VMOVDQU64(z.AsY(), Mem{Base: points, Index: lo, Scale: 1, Disp: coordinate})
+		VEXTRACTI64X4(U8(1), z, Mem{Base: points, Index: hi, Scale: 1, Disp: coordinate})
+	}
+}
+
+// subtract sets e = e − f + m where m is the multiple of q at a place of the table; the limbs are not carried.
+func (k *kernel) subtract(e, f element, at int) element {
+	for i := range e {
+		VPSUBQ(f[i], e[i], e[i])
+		VPADDQ_BCST(k.at(at+i), e[i], e[i])
+	}
+	return e
+}
+
+// sixteenfold shifts limbs, which need not be carried and are not on return.
+func sixteenfold(e element) (f element) {
+	for i := range e {
+		f[i] = ZMM()
+		VPSLLQ(U8(4), e[i], f[i])
+	}
+	return f
+}
+
+// put writes carried limbs as planes.
+func put(e element, to GPVirtual) {
+	for i := range e {
+		VMOVDQU64(e[i], Mem{Base: to, Disp: vector * i})
+	}
+}
+
+func get(from GPVirtual) (e element) {
+	for i := range e {
+		e[i] = ZMM()
+		VMOVDQU64(Mem{Base: from, Disp: vector * i}, e[i])
+	}
+	return e
+}
+
+// addProductOf is addProduct with a factor in memory, as planes.
+func addProductOf(t []VecVirtual, a element, b GPVirtual) {
+	for i := range limbs {
+		for j := range limbs {
+			VPMADD52LUQ(Mem{Base: b, Disp: vector * j}, a[i], t[i+j])
+		}
+		for j := range limbs {
+			VPMADD52HUQ(Mem{Base: b, Disp: vector * j}, a[i], t[i+j+1])
+		}
+	}
+}
+
+// slopes is the beginning of additions by chords: differences of abscissas, 16-fold, and of ordinates, as planes.
+func slopes() {
+	table, n, p := begin("slopesKernel", "slopesKernel stores 16(b.x − a.x + q) and ±b.y − a.y + q or 2q of operations, as planes.", "den", "num", "a", "b", "ops")
+	den, num, a, b, ops := p[0], p[1], p[2], p[3], p[4]
+	k := newKernel(table, true)
+	signs := ZMM()
+	VMOVDQU64(k.at(atSigns), signs)
+	Label("loop")
+	d := k.masked(cut(gather(b, ops, opB, 0), 0))
+	d = k.subtract(d, k.masked(cut(gather(a, ops, opA, 0), 0)), atModulus)
+	put(k.carry(sixteenfold(d)), den)
+
+	first, second, minus := ZMM(), YMM(), K()
+	VMOVDQU64(Mem{Base: ops}, first)
+	VMOVDQU64(Mem{Base: ops, Disp: vector}, second)
+	VPERMT2D(second.AsZ(), signs, first)
+	VPMOVD2M(first, minus)
+	y := k.masked(cut(gather(b, ops, opB, pointY), 0))
+	for i := range y {
+		q := ZMM()
+		VPBROADCASTQ(k.at(atModulus+i), q)
+		VPSUBQ(y[i], q, minus, y[i])
+	}
+	y = k.subtract(y, k.masked(cut(gather(a, ops, opA, pointY), 0)), atModulus)
+	put(k.carry(y), num)
+
+	ADDQ(U32(plane), den)
+	ADDQ(U32(plane), num)
+	ADDQ(U32(opsRun), ops)
+	SUBQ(U8(8), n)
+	JNE(LabelRef("loop"))
+	VZEROUPPER()
+	RET()
+}
+
+func products() {
+	table, n, p := begin("productsKernel", "productsKernel stores a·b/2^260 in dst; all are planes.", "dst", "a", "b")
+	k := newKernel(table, true)
+	Label("loop")
+	t := k.zeros(2 * limbs)
+	addProductOf(t, get(p[1]), p[2])
+	put(k.carry(k.reduce(t)), p[0])
+	for _, x := range p {
+		ADDQ(U32(plane), x)
+	}
+	SUBQ(U8(8), n)
+	JNE(LabelRef("loop"))
+	VZEROUPPER()
+	RET()
+}
+
+// lower multiplies with 2^256, that is divides by 16 what stands for itself times 2^260.
+func lower() {
+	table, _, p := begin("lowerKernel", "lowerKernel stores a sixteenth of eight elements, given as planes.", "dst", "a")
+	k := newKernel(table, true)
+	e := get(p[1])
+	top := ZMM()
+	one := GP64()
+	MOVQ(U64(1<<(256-4*52)), one)
+	VPBROADCASTQ(one, top)
+	t := k.zeros(2 * limbs)
+	for i := range limbs { // 2^256 has the highest limb only
+		VPMADD52LUQ(top, e[i], t[i+limbs-1])
+		VPMADD52HUQ(top, e[i], t[i+limbs])
+	}
+	k.store(k.subtractIf(k.subtractMultiple(k.carry(k.reduce(t)), atDouble)), p[0])
+	VZEROUPPER()
+	RET()
+}
+
+func raise() {
+	table, _, p := begin("raiseKernel", "raiseKernel stores eight elements, 16-fold, as planes.", "dst", "a")
+	k := newKernel(table, true)
+	put(k.masked(cut(k.load(p[1]), 4)), p[0])
+	VZEROUPPER()
+	RET()
+}
+
+// chords is the end of additions: with s = num/den, x = s² − a.x − b.x and y = s(a.x − x) − a.y. As q²/2^260 is 0.012q, s is below 1.2q for an
+// inverse below 8q, s² below 1.3q, s(a.x − x + q) below 1.5q, and x and y below 4q before q is subtracted.
+func chords() {
+	table, n, p := begin("chordsKernel", "chordsKernel stores the sums of operations, given numerators and inverses of the slopes as planes.",
+		"num", "inv", "dst", "a", "b", "ops")
+	num, inv, dst, a, b, ops := p[0], p[1], p[2], p[3], p[4], p[5]
+	k := newKernel(table, true)
+	Label("loop")
+	t := k.zeros(2 * limbs)
+	addProductOf(t, get(num), inv)
+	s := k.reduce(t)
+	by16 := k.carry(sixteenfold(s))
+	s = k.carry(s)
+	t = k.zeros(2 * limbs)
+	addProduct(t, s, by16)
+	x := k.reduce(t)
+	ax := k.masked(cut(gather(a, ops, opA, 0), 0))
+	x = k.subtract(x, ax, atModulus)
+	x = k.subtract(x, k.masked(cut(gather(b, ops, opB, 0), 0)), atModulus)
+	x = k.subtractIf(k.subtractMultiple(k.carry(x), atDouble))
+	z := k.carry(k.subtract(ax, x, atModulus))
+	k.scatter(x, dst, ops, 0)
+	t = k.zeros(2 * limbs)
+	addProduct(t, z, by16)
+	y := k.reduce(t)
+	y = k.subtract(y, k.masked(cut(gather(a, ops, opA, pointY), 0)), atModulus)
+	k.scatter(k.subtractIf(k.subtractMultiple(k.carry(y), atDouble)), dst, ops, pointY)
+
+	ADDQ(U32(plane), num)
+	ADDQ(U32(plane), inv)
+	ADDQ(U32(opsRun), ops)
+	SUBQ(U8(8), n)
+	JNE(LabelRef("loop"))
 	VZEROUPPER()
 	RET()
 }
