@@ -17,7 +17,7 @@ QUICK := ./ir/... ./internal/matrix ./codegen ./compiler/internal/... ./internal
 NARROW := ./runtime/tokens/... ./internal/poly ./internal/format/constants ./runtime/statement ./internal/circuit ./internal/commit ./internal/einsum ./internal/portable
 
 .NOTPARALLEL:
-.PHONY: help demo smollm2 test quick check generate assembly golden bench benchmarks figures accuracy answers cases attacks mutants fuzz property clean format lint generated race portable cross platforms clean-tree
+.PHONY: help demo smollm2 test quick check generate assembly golden bench curves benchmarks figures accuracy answers cases attacks mutants fuzz property clean format lint generated race portable cross platforms clean-tree
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -57,9 +57,13 @@ golden: ## write all stored files of tests anew, generated/ too; git diff shows 
 benchmarks: ## run all benchmarks of functions
 	$(GO) test -run '^$$' -bench . -benchmem ./...
 
-bench: ## what proofs cost on models of several sizes, beside inference; ROWS=…; RUNS=N; MODEL=DIR; PYTHON=…; see scripts/bench --help
-	$(GO) run ./scripts/bench --go $(GO) $(if $(ROWS),--rows $(ROWS)) $(if $(RUNS),--runs $(RUNS)) $(if $(STORIES),--stories $(STORIES)) \
+bench: ## write BENCH.md: what proofs cost on models of several sizes; ROWS=…; RUNS=N; MODEL=DIR; PYTHON=…; EZKL=…; see scripts/bench --help
+	$(GO) run ./scripts/bench --doc BENCH.md --go $(GO) $(if $(EZKL),--ezkl $(EZKL)) $(if $(ROWS),--rows $(ROWS)) $(if $(RUNS),--runs $(RUNS)) $(if $(STORIES),--stories $(STORIES)) \
 		$(if $(MODEL),--model $(MODEL)) $(if $(LENGTH),--length $(LENGTH)) $(if $(PYTHON),--python $(PYTHON))
+
+curves: ## write CURVES.md and curves.svg: how costs grow with positions and layers; RUNS=N
+	$(GO) run ./scripts/bench --curves --doc CURVES.md --go $(GO) --runs $(or $(RUNS),1)
+	$(GO) run -C scripts/bench/plot . $(CURDIR)/build/bench/curves.json $(CURDIR)/curves.svg
 
 check: format lint generated test race portable cross platforms demo clean-tree ## everything that must hold before a change is submitted
 

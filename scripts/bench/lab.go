@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	_ "embed"
 	"encoding/json"
@@ -61,7 +62,8 @@ type reported struct {
 	KeyBytes   float64            `json:"vk_bytes"`
 	Ports      []port             `json:"ports"`
 	Stats      struct {
-		Work map[string]float64 `json:"work"`
+		Work   map[string]float64 `json:"work"`
+		Ratios map[string]float64 `json:"ratios"` // of prove
 	} `json:"stats"`
 }
 
@@ -109,7 +111,7 @@ func (l *lab) measure(ctx context.Context, r row) (*Measured, error) {
 		l.say("%s: its model is not here, see --help", r.name)
 		return nil, nil
 	}
-	m := &Measured{Name: r.name, What: r.what}
+	m := &Measured{Name: r.name, What: r.what, Runs: l.runs}
 	l.say("%s: compile", r.name)
 	code := l.file(r.name, "code")
 	flags = append([]string{"compile", model, "-o", code, "--name", "bench", "--reveal", "argmax", "--force"}, flags...)
@@ -128,8 +130,17 @@ func (l *lab) measure(ctx context.Context, r row) (*Measured, error) {
 	}
 	if l.inferred {
 		l.say("%s: onnxruntime", r.name)
-		m.Inference, err = l.infer(ctx, model, m.Threads, compiled)
+		if m.Inference, err = l.infer(ctx, model, m.Threads, compiled); err != nil {
+			return nil, err
+		}
 	}
+	if l.ezkl != "" && r.ezkl {
+		l.say("%s: EZKL, with at most %g GB", r.name, l.most)
+		if m.EZKL, err = l.other(ctx, model, l.file(r.name, "ezkl"), compiled); err != nil {
+			return nil, err
+		}
+	}
+	m.Machine, err = l.machine(ctx, m)
 	return m, err
 }
 
@@ -155,15 +166,19 @@ func (l *lab) prove(ctx context.Context, m *Measured, prompt string) error {
 	if _, m.Accept, err = l.report(ctx, nil, in("verifier"), "accept", "--save", in("model.id"), "--force", filepath.Join(in("keys"), "model.vk")); err != nil {
 		return err
 	}
+	prove := func(env ...string) (reported, cost, error) {
+		return l.report(ctx, env, in("prover"), "prove", "--key", filepath.Join(in("keys"), "prover.key"), "--tokens", prompt,
+			"-o", in("proof"), "--statement-out", in("statement"), "--force", "--stats")
+	}
 	for i := range l.runs {
 		l.say("%s: prove and verify, %d of %d", m.Name, i+1, l.runs)
-		proved, took, err := l.report(ctx, nil, in("prover"), "prove", "--key", filepath.Join(in("keys"), "prover.key"), "--tokens", prompt,
-			"-o", in("proof"), "--statement-out", in("statement"), "--force")
+		proved, took, err := prove()
 		if err != nil {
 			return err
 		}
 		m.Prove = append(m.Prove, took)
 		m.Phases = append(m.Phases, proved.Seconds)
+		m.Ratios = append(m.Ratios, proved.Stats.Ratios)
 		m.ProofBytes, m.Threads, m.CPU = proved.ProofBytes, proved.Threads, proved.CPU
 		verified, _, err := l.report(ctx, []string{"GOMAXPROCS=1"}, in("verifier"), "verify", "--vk", filepath.Join(in("keys"), "model.vk"), "--pin", in("model.id"),
 			"--statement", in("statement"), "--proof", in("proof"))
@@ -171,6 +186,14 @@ func (l *lab) prove(ctx context.Context, m *Measured, prompt string) error {
 			return err
 		}
 		m.Verify = append(m.Verify, verified.Seconds["verify"])
+	}
+	if l.single {
+		l.say("%s: prove on one thread", m.Name)
+		proved, _, err := prove("GOMAXPROCS=1")
+		if err != nil {
+			return err
+		}
+		m.OneThread = proved.Seconds["total"]
 	}
 	return nil
 }
@@ -189,6 +212,50 @@ func (l *lab) infer(ctx context.Context, model string, threads int, r reported) 
 	var seconds []float64
 	err = json.Unmarshal(out, &seconds)
 	return seconds, err
+}
+
+//go:embed other.py
+var otherScript string
+
+// step is what a step of EZKL took.
+type step struct {
+	Seconds float64 `json:"seconds"`
+	CPU     float64 `json:"cpu"`
+	Peak    float64 `json:"peak"`
+	Bytes   float64 `json:"bytes"` // of the proof
+}
+
+// steps are EZKL's, as far as it came, and why no further.
+type steps struct {
+	Version string
+	Took    map[string]step
+	Ended   string
+}
+
+// other is what EZKL takes for the same model. That it comes to no end, for lack of memory or of an operator, is a result too.
+func (l *lab) other(ctx context.Context, model, dir string, r reported) (*steps, error) {
+	version, _, err := l.run(ctx, nil, l.ezkl, "-c", "import importlib.metadata; print(importlib.metadata.version('ezkl'))")
+	if err != nil {
+		return nil, err
+	}
+	in := r.Ports[slices.IndexFunc(r.Ports, func(p port) bool { return p.Side == "input" })]
+	s := &steps{Version: strings.TrimSpace(string(version))}
+	var out, complaints bytes.Buffer
+	cmd := exec.CommandContext(ctx, l.ezkl, "-c", otherScript, model, fmt.Sprint(in.Shape[len(in.Shape)-1]), fmt.Sprint(in.Hi), dir, fmt.Sprint(l.most))
+	cmd.Stdout, cmd.Stderr = &out, &complaints
+	if err := cmd.Run(); err != nil {
+		if ctx.Err() != nil {
+			return nil, ctx.Err()
+		}
+		s.Ended = lastLine(complaints.String()) + ", " + err.Error()
+	}
+	return s, json.Unmarshal([]byte(lastLine(out.String())), &s.Took)
+}
+
+// lastLine is the last line of a text that has one, {} of an empty one.
+func lastLine(text string) string {
+	lines := strings.Split(strings.TrimSpace(text), "\n")
+	return cmp.Or(lines[len(lines)-1], "{}")
 }
 
 // multiplications is how many are timed.
@@ -210,7 +277,7 @@ func (l *lab) multiplication(ctx context.Context) (float64, error) {
 
 // machine describes what a row was measured on.
 func (l *lab) machine(ctx context.Context, m *Measured) (Machine, error) {
-	out := Machine{CPU: m.CPU, Threads: m.Threads, Runs: l.runs, Mul: l.mul}
+	out := Machine{CPU: m.CPU, Threads: m.Threads, Mul: l.mul}
 	version, _, err := l.run(ctx, nil, l.goTool, "env", "GOVERSION")
 	if err != nil {
 		return out, err

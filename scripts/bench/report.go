@@ -7,31 +7,40 @@ import (
 	"strings"
 )
 
-// Machine is what was measured on.
+// Machine is what a row was measured on.
 type Machine struct {
 	CPU, Go, Commit string
-	Threads, Runs   int
+	Threads         int
 	Mul             float64 // nanoseconds of a processor for a multiplication in the field
 }
 
-// Measured is a row. What may be missing is nil.
+// Measured is a row. What may be missing is nil or 0.
 type Measured struct {
 	Name, What             string
+	Runs                   int
+	Machine                Machine
 	Compile, Setup, Accept cost
 	Prove                  []cost
 	Phases                 []map[string]float64 // seconds of a proof by phase
+	Ratios                 []map[string]float64 // of prove --stats
+	OneThread              float64              // seconds of a proof on one thread
 	Verify                 []float64            // seconds
 	Inference              []float64            // seconds
-	Work                   map[string]float64   // what a proof has to do, see REPORTS.md
+	EZKL                   *steps
+	Work                   map[string]float64 // what a proof has to do, see REPORTS.md
 	ProofBytes, KeyBytes   float64
 	Threads                int
 	CPU                    string
 }
 
 // Report is all that was measured.
-type Report struct {
-	Machine Machine
-	Rows    []Measured
+type Report struct{ Rows []Measured }
+
+// put adds a row, or replaces that of its name. Rows stand in the order in which they are listed.
+func (r *Report) put(m Measured) {
+	r.Rows = append(slices.DeleteFunc(r.Rows, func(x Measured) bool { return x.Name == m.Name }), m)
+	place := func(m Measured) int { return slices.IndexFunc(rows, func(r row) bool { return r.name == m.Name }) }
+	slices.SortFunc(r.Rows, func(a, b Measured) int { return place(a) - place(b) })
 }
 
 func median(v []float64) float64 {
@@ -62,16 +71,19 @@ const giga = 1e-9
 
 func (r *Report) markdown() string {
 	var s strings.Builder
-	m := r.Machine
-	fmt.Fprintf(&s, "# What proofs cost\n\n%s, %d threads, %s, commit %s; a multiplication in the field takes %.2f ns.\n\n", m.CPU, m.Threads, m.Go, m.Commit, m.Mul)
+	s.WriteString("# What proofs cost\n\nWritten by `make bench`.\n\n")
 	for _, x := range r.Rows {
-		fmt.Fprintf(&s, "- %s: %s\n", x.Name, x.What)
+		m := x.Machine
+		fmt.Fprintf(&s, "- %s: %s. Commit %s, %s, %d threads, %s, %d runs; a multiplication in the field takes %.2f ns\n", x.Name, x.What, m.Commit, m.CPU, m.Threads, m.Go, x.Runs, m.Mul)
 	}
-	fmt.Fprintf(&s, "\nCommands as a whole. Proofs and verifications: median of %d runs (least–greatest); compile, setup and accept once.\n\n", m.Runs)
+	s.WriteString("\nCommands as a whole. Proofs and verifications: medians (least–greatest); compile, setup and accept once. A proof begins with token ids, of\n")
+	s.WriteString("which it decodes half, and ends with the file; a verification has key and generators.\n\n")
 	table(&s, []string{"", "prove, CPU-s", "prove, s", "prove, peak GB", "proof, B", "verify on 1 thread, ms", "key, B", "accept, CPU-s", "setup, CPU-s", "setup, peak GB", "compile, CPU-s", "compile, peak GB"}, r.costs())
-	s.WriteString("\nRatios, of medians: processors' time in multiplications in the field, per cell that is looked up and per weight; peak memory per committed\n")
-	s.WriteString("cell of the witness and per weight; the proof's seconds against those of inference of all positions on as many threads.\n\n")
-	table(&s, []string{"", "lookups", "weights", "committed cells", "products", "Mul per lookup", "Mul per weight", "B per cell", "B per weight", "onnxruntime, ms", "prove / onnxruntime"}, r.ratios())
+	s.WriteString("\nRatios of `prove --stats`, medians; REPORTS.md says what each is. Parallel: seconds on one thread, in parts of those on all times their number.\n\n")
+	table(&s, []string{"", "lookups", "weights", "committed cells", "products", "Mul per lookup", "Mul per folded weight", "G products/s and core", "other", "parallel", "B per cell", "B per weight"}, r.ratios())
+	s.WriteString("\nA proof's seconds against those of onnxruntime's inference of all positions, in the same run on as many threads.\n\n")
+	table(&s, []string{"", "onnxruntime, ms", "prove / onnxruntime"}, r.inference())
+	r.ezkl(&s)
 	s.WriteString("\nSeconds of a proof by phase, medians.\n\n")
 	for _, x := range r.Rows {
 		fmt.Fprintf(&s, "- %s: %s\n", x.Name, phases(x.Phases))
@@ -90,25 +102,80 @@ func (r *Report) costs() (lines [][]string) {
 	return lines
 }
 
+// ratio is the median of one of prove --stats.
+func (m *Measured) ratio(name string) float64 {
+	var all []float64
+	for _, r := range m.Ratios {
+		all = append(all, r[name])
+	}
+	if all == nil {
+		return 0
+	}
+	return median(all)
+}
+
 func (r *Report) ratios() (lines [][]string) {
 	for _, x := range r.Rows {
-		muls := median(of(x.Prove, cpu)) / (giga * r.Machine.Mul)
-		memory := median(of(x.Prove, peak))
 		line := []string{x.Name}
 		for _, name := range []string{"lookups", "weights", "witness", "products"} {
 			line = append(line, fmt.Sprintf("%.0f", x.Work[name]))
 		}
-		for _, ratio := range []float64{muls / x.Work["lookups"], muls / x.Work["weights"], memory / x.Work["witness"], memory / x.Work["weights"]} {
-			line = append(line, fmt.Sprintf("%.1f", ratio))
+		line = append(line, fmt.Sprintf("%.1f", x.ratio("multiplications_per_lookup")), fmt.Sprintf("%.2f", x.ratio("multiplications_per_folded_weight")),
+			fmt.Sprintf("%.2f", x.ratio("gigaproducts_per_core_second")), fmt.Sprintf("%.0f %%", 100*x.ratio("other_share")))
+		parallel := ""
+		if x.OneThread > 0 {
+			var total []float64
+			for _, p := range x.Phases {
+				total = append(total, p["total"])
+			}
+			parallel = fmt.Sprintf("%.0f %%", 100*x.OneThread/(median(total)*float64(x.Threads)))
 		}
-		if x.Inference == nil {
-			line = append(line, "not here", "")
-		} else {
-			line = append(line, spread(x.Inference, 1000, "%.2f"), fmt.Sprintf("%.0f", median(of(x.Prove, wall))/median(x.Inference)))
+		memory := median(of(x.Prove, peak))
+		lines = append(lines, append(line, parallel, fmt.Sprintf("%.1f", memory/x.Work["witness"]), fmt.Sprintf("%.1f", memory/x.Work["weights"])))
+	}
+	return lines
+}
+
+func (r *Report) inference() (lines [][]string) {
+	for _, x := range r.Rows {
+		line := []string{x.Name, "not here", ""}
+		if x.Inference != nil {
+			line = []string{x.Name, spread(x.Inference, 1000, "%.2f"), fmt.Sprintf("%.0f", median(of(x.Prove, wall))/median(x.Inference))}
 		}
 		lines = append(lines, line)
 	}
 	return lines
+}
+
+// ezkl writes what EZKL took where it was tried.
+func (r *Report) ezkl(s *strings.Builder) {
+	var lines [][]string
+	var ends []string
+	version := ""
+	for _, x := range r.Rows {
+		if x.EZKL == nil {
+			continue
+		}
+		version = x.EZKL.Version
+		line := []string{x.Name}
+		for _, name := range []string{"setup", "prove", "verify"} {
+			t, ok := x.EZKL.Took[name]
+			line = append(line, map[bool]string{true: fmt.Sprintf("%.1f CPU-s, %.1f s, %.1f GB", t.CPU, t.Seconds, giga*t.Peak), false: "not reached"}[ok])
+		}
+		lines = append(lines, append(line, fmt.Sprintf("%.0f", x.EZKL.Took["proof"].Bytes)))
+		if x.EZKL.Ended != "" {
+			ends = append(ends, fmt.Sprintf("- %s ended early: %s\n", x.Name, x.EZKL.Ended))
+		}
+	}
+	if lines == nil {
+		return
+	}
+	fmt.Fprintf(s, "\nEZKL %s on the same models, in the same run: public input and output, weights fixed in the circuit, its usual scales; masks are −10^4, and\n", version)
+	s.WriteString("the guard of softmax against rows without a number, which it does not know, is left out. Memory is the peak up to the step's end.\n\n")
+	table(s, []string{"", "setup", "prove", "verify", "proof, B"}, lines)
+	if ends != nil {
+		s.WriteString("\n" + strings.Join(ends, ""))
+	}
 }
 
 // phases are the medians of each, longest first; total stands at the end.

@@ -15,16 +15,18 @@ import (
 type row struct {
 	name, what string
 	heavy      bool // more than some seconds and some hundred megabytes: measured when asked for alone
+	ezkl       bool // small enough that EZKL is tried on it
 	// model says where the model lies, after making it if need be, and which flags compile takes; no file: it is not here.
 	model func(ctx context.Context, o options, dir string) (file string, flags []string, err error)
 }
 
 var rows = []row{
-	{"stories260K", "the trained model stories260K, 32 positions", false, stories},
-	{"nano", "GPT-2's architecture, 4 layers of width 64, 64 positions", false, gpt2(export.Config{Layers: 4, Width: 64, Heads: 4, Vocabulary: 65, Length: 64})},
-	{"gpt2", "GPT-2 small, 64 positions", true, gpt2(export.Config{Layers: 12, Width: 768, Heads: 12, Vocabulary: 50257, Length: 64})},
-	{"gpt2-256", "GPT-2 small, 256 positions", true, gpt2(export.Config{Layers: 12, Width: 768, Heads: 12, Vocabulary: 50257, Length: 256})},
-	{"model", "the model of --model, SmolLM2-135M for example", true, given},
+	{name: "stories260K", what: "the trained model stories260K, 32 positions", model: stories},
+	{name: "tiny", what: "GPT-2's architecture, 1 layer of width 64, 8 positions", ezkl: true, model: gpt2(export.Config{Layers: 1, Width: 64, Heads: 4, Vocabulary: 65, Length: 8})},
+	{name: "nano", what: "GPT-2's architecture, 4 layers of width 64, 64 positions", ezkl: true, model: gpt2(export.Config{Layers: 4, Width: 64, Heads: 4, Vocabulary: 65, Length: 64})},
+	{name: "gpt2", what: "GPT-2 small, 64 positions", heavy: true, model: gpt2(export.Config{Layers: 12, Width: 768, Heads: 12, Vocabulary: 50257, Length: 64})},
+	{name: "gpt2-256", what: "GPT-2 small, 256 positions", heavy: true, model: gpt2(export.Config{Layers: 12, Width: 768, Heads: 12, Vocabulary: 50257, Length: 256})},
+	{name: "model", what: "the model of --model, SmolLM2-135M for example", heavy: true, model: given},
 }
 
 // describeRows lists the rows for people.
