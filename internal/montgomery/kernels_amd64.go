@@ -17,6 +17,21 @@ func lerpKernel(table, dst, lo, hi, c *uint64, n int)
 func dotKernel(table, sums, a, b *uint64, n int)
 
 //go:noescape
+func mulSplitKernel(table, even, odd, a, b *uint64, n int)
+
+//go:noescape
+func lerpSplitKernel(table, even, odd, lo, hi, c *uint64, n int)
+
+//go:noescape
+func axpySplitKernel(table, even, odd, a, b, c *uint64, n int)
+
+//go:noescape
+func fractionsKernel(table, pEven, pOdd, qEven, qOdd, p0, p1, q0, q1 *uint64, n int)
+
+//go:noescape
+func onesKernel(table, pEven, pOdd, qEven, qOdd, q0, q1 *uint64, n int)
+
+//go:noescape
 func slopesKernel(table, den, num, a, b *uint64, ops *int32, n int)
 
 //go:noescape

@@ -16,3 +16,9 @@ func productsKernel(_, _, _, _ *uint64, _ int)               { panic(absent) }
 func lowerKernel(_, _, _ *uint64, _ int)                     { panic(absent) }
 func raiseKernel(_, _, _ *uint64, _ int)                     { panic(absent) }
 func chordsKernel(_, _, _, _, _, _ *uint64, _ *int32, _ int) { panic(absent) }
+
+func mulSplitKernel(_, _, _, _, _ *uint64, _ int)              { panic(absent) }
+func lerpSplitKernel(_, _, _, _, _, _ *uint64, _ int)          { panic(absent) }
+func axpySplitKernel(_, _, _, _, _, _ *uint64, _ int)          { panic(absent) }
+func fractionsKernel(_, _, _, _, _, _, _, _, _ *uint64, _ int) { panic(absent) }
+func onesKernel(_, _, _, _, _, _, _ *uint64, _ int)            { panic(absent) }

@@ -95,6 +95,78 @@ func compare[E Words, P field[E]](t *testing.T, q *big.Int, reduce func([9]uint6
 	}
 }
 
+// compareSplit does so for the kernels whose results are split.
+func compareSplit[E Words, P field[E]](t *testing.T, q *big.Int) {
+	need(t)
+	m, r := New(q), rand.New(rand.NewPCG(3, 4))
+	lengths := []int{64, 200, 257}
+	for n := range 26 {
+		lengths = append(lengths, n)
+	}
+	for _, n := range lengths {
+		var v [4][]E
+		for i := range v {
+			v[i] = run[E](r, q, n)
+		}
+		c := run[E](r, q, 1)[0]
+		want := make([][]E, 6)
+		for k := range want {
+			want[k] = make([]E, n)
+		}
+		for i := range n {
+			x := make([]P, 4)
+			for k := range x {
+				x[k] = P(&v[k][i])
+			}
+			var tmp E
+			P(&want[0][i]).Mul(x[0], x[1])
+			P(&want[1][i]).Sub(x[1], x[0])
+			P(&want[1][i]).Mul(&want[1][i], &c)
+			P(&want[1][i]).Add(&want[1][i], x[0])
+			P(&want[2][i]).Mul(x[1], &c)
+			P(&want[2][i]).Add(&want[2][i], x[0])
+			P(&want[3][i]).Mul(x[0], x[3])
+			P(&want[3][i]).Add(&want[3][i], P(&tmp).Mul(x[1], x[2]))
+			P(&want[4][i]).Mul(x[2], x[3])
+			P(&want[5][i]).Add(x[2], x[3])
+		}
+		check := func(k int, got [2][]E) {
+			t.Helper()
+			for i := range n + 2 {
+				at := got[i%2][i/2]
+				if i < n {
+					require.Equal(t, want[k][i], at, "result %d, %d of %d", k, i, n)
+				} else {
+					require.Equal(t, *new(E), at, "behind result %d of %d", k, n)
+				}
+			}
+		}
+		halves := func() (h [2][]E) { return [2][]E{make([]E, n/2+2), make([]E, n/2+2)} }
+		h, g := halves(), halves()
+		MulSplit(m, h[0], h[1], v[0], v[1])
+		check(0, h)
+		h = halves()
+		LerpSplit(m, h[0], h[1], v[0], v[1], &c)
+		check(1, h)
+		h = halves()
+		AxpySplit(m, h[0], h[1], v[0], v[1], &c)
+		check(2, h)
+		h = halves()
+		Fractions(m, &h, &g, v[0], v[1], v[2], v[3])
+		check(3, h)
+		check(4, g)
+		h, g = halves(), halves()
+		UnitFractions(m, &h, &g, v[2], v[3])
+		check(5, h)
+		check(4, g)
+	}
+}
+
+func TestSplit(t *testing.T) {
+	compareSplit[fr.Element](t, fr.Modulus())
+	compareSplit[fp.Element](t, fp.Modulus())
+}
+
 // sumIn divides a sum by 2^256.
 func sumIn(q *big.Int, s [9]uint64) *big.Int {
 	x := new(big.Int)

@@ -150,9 +150,8 @@ func (l *onesLayer) apply() {
 		s, at := l.t.worker(w), src.tiles[i]
 		from := l.halves(w, at)
 		for c := range from {
-			out := s.v[c][:at.hi-at.lo]
-			lerp(out, from[c][0], from[c][1], &rho)
-			src.store(&target[c], at, out, field.Element{})
+			out := output{src, at, &target[c], field.Element{}, s.v[c][:at.hi-at.lo]}
+			out.lerp(from[c][0], from[c][1], &rho)
 		}
 		at = piece{at.lo / 2, at.hi / 2, at.block / 2}
 		l.addSums(s, &target, stored.ofTile(at, inner, s.v[2]), at, &outer[at.block])

@@ -7,6 +7,7 @@ import (
 
 	"github.com/zkllmc/zkllmc/internal/backend"
 	"github.com/zkllmc/zkllmc/internal/field"
+	"github.com/zkllmc/zkllmc/internal/montgomery"
 )
 
 // quarters is a layer of 2^L entries, L ≥ 2, in four arrays: the entry with index bits (c, b, x), c lowest, is v[c][b][x]. Only
@@ -226,9 +227,13 @@ func (t *tree) sumUp(w, j, i int) {
 
 // sum stores the layer above a tile: p = p⁰q¹ + p¹q⁰, q = q⁰q¹.
 func (s *scratch) sum(below *support, at piece, p, q quarters, onlyOnes bool, toP, toQ *quarters) {
-	n := len(q[0][0])
-	sum, tmp := s.v[0][:n], s.v[1][:n]
 	for b := range 2 {
+		if montgomery.Available() && !below.scattered() {
+			sumSplit(below.halves(&toP[b], at), below.halves(&toQ[b], at), p, q, b, onlyOnes)
+			continue
+		}
+		n := len(q[0][0])
+		sum, tmp := s.v[0][:n], s.v[1][:n]
 		if onlyOnes {
 			addVec(sum, q[0][b], q[1][b])
 		} else {
@@ -239,6 +244,18 @@ func (s *scratch) sum(below *support, at piece, p, q quarters, onlyOnes bool, to
 		below.store(&toP[b], at, sum, field.Element{})
 		mulVec(tmp, q[0][b], q[1][b])
 		below.store(&toQ[b], at, tmp, one())
+	}
+}
+
+// sumSplit is sum for one b, where entries of the layer above are neighbours of the tile's.
+func sumSplit(toP, toQ [2][]field.Element, p, q quarters, b int, onlyOnes bool) {
+	if onlyOnes {
+		montgomery.UnitFractions(scalars, &toP, &toQ, q[0][b], q[1][b])
+	} else {
+		montgomery.Fractions(scalars, &toP, &toQ, p[0][b], p[1][b], q[0][b], q[1][b])
+	}
+	if n := len(q[0][b]); n%2 == 1 {
+		toP[1][n/2], toQ[1][n/2] = field.Element{}, one()
 	}
 }
 

@@ -6,13 +6,15 @@ import (
 	"github.com/zkllmc/zkllmc/internal/montgomery"
 )
 
+// scalars and coordinates are the moduli of both fields, for kernels.
+var scalars, coordinates = montgomery.New(field.Modulus()), montgomery.New(group.CoordinateModulus())
+
 // Whoever links this backend, a prover, computes with our kernels wherever the processor has them: also where its own protocol code folds
 // vectors or adds points. A verifier links neither.
 func init() {
 	if !montgomery.Available() {
 		return
 	}
-	scalars, coordinates := montgomery.New(field.Modulus()), montgomery.New(group.CoordinateModulus())
 	field.Use(&field.Kernels{
 		Mul:      func(v, a, b []field.Element) { montgomery.Mul(scalars, v, a, b) },
 		Scale:    func(v, a []field.Element, c *field.Element) { montgomery.Scale(scalars, v, a, c) },

@@ -182,32 +182,35 @@ func (l *layer) target() (v [4][2]vec, stored *support) {
 // bindFirst fixes b: four arrays over x from the eight of the layer below, then multiplied by the eq weights.
 func (l *layer) bindFirst(rho field.Element) {
 	below := l.below()
-	l.pass(below.support, true, func(w, i int, out *[4]vec) {
+	l.pass(below.support, true, func(w, i int, out *[4]output) {
 		s, at := l.t.worker(w), below.tiles[i]
 		p, q, onlyOnes := l.tile(w, i)
-		weight := s.v[4][:len(q[0][0])]
-		scaleVec(weight, below.ofTile(at, l.inner, s.v[5]), &l.outer[at.block])
-		lerp(out[arrQ0], q[0][0], q[0][1], &rho)
-		lerp(out[arrQ1], q[1][0], q[1][1], &rho)
-		scaleVec(out[arrG], out[arrQ1], &l.lambda)
+		n := len(q[0][0])
+		weight, g, q1 := s.v[4][:n], s.v[5][:n], out[arrQ1].tmp
+		scaleVec(weight, below.ofTile(at, l.inner, g), &l.outer[at.block])
+		out[arrQ0].lerp(q[0][0], q[0][1], &rho)
+		lerp(q1, q[1][0], q[1][1], &rho)
+		out[arrQ1].put(q1)
+		scaleVec(g, q1, &l.lambda)
 		if onlyOnes {
-			mulVec(out[arrG], out[arrG], weight)
-			addVec(out[arrG], out[arrG], weight)
-			copy(out[arrP], weight)
+			mulVec(g, g, weight)
+			addVec(g, g, weight)
+			out[arrG].put(g)
+			out[arrP].put(weight)
 			return
 		}
-		p1 := s.v[5][:len(weight)]
+		p1 := out[arrG].tmp
 		lerp(p1, p[1][0], p[1][1], &rho)
-		addVec(out[arrG], out[arrG], p1)
-		mulVec(out[arrG], out[arrG], weight)
-		lerp(out[arrP], p[0][0], p[0][1], &rho)
-		mulVec(out[arrP], out[arrP], weight)
+		addVec(g, g, p1)
+		out[arrG].mul(g, weight)
+		lerp(p1, p[0][0], p[0][1], &rho)
+		out[arrP].mul(p1, weight)
 	})
 }
 
 // pass computes P, G, q⁰, q¹ over the variables that are left in s tile by tile, stores them split along the lowest, and adds up the next
 // round's sums.
-func (l *layer) pass(src *support, withHH bool, compute func(w, i int, out *[4]vec)) {
+func (l *layer) pass(src *support, withHH bool, compute func(w, i int, out *[4]output)) {
 	target, stored := l.target()
 	pad := l.padCell(src)
 	if src.scattered() {
@@ -215,14 +218,11 @@ func (l *layer) pass(src *support, withHH bool, compute func(w, i int, out *[4]v
 	}
 	l.t.run(len(src.tiles), func(w, i int) {
 		s, at := l.t.worker(w), src.tiles[i]
-		var out [4]vec
+		var out [4]output
 		for a := range out {
-			out[a] = s.v[a][:at.hi-at.lo]
+			out[a] = output{src, at, &target[a], pad[a], s.v[a][:at.hi-at.lo]}
 		}
 		compute(w, i, &out)
-		for a := range out {
-			src.store(&target[a], at, out[a], pad[a])
-		}
 		if !src.scattered() {
 			l.addSums(s, target, at.lo/2, (at.hi+1)/2, withHH)
 		}
@@ -319,18 +319,18 @@ func (l *layer) bindNext(rho field.Element) {
 	src, stored := l.v, l.stored
 	l.s, l.inverse = l.s[1:], l.inverse[2:]
 	l.predict(rho, l.padCell(stored)[arrG])
-	l.pass(stored, false, func(_, i int, out *[4]vec) {
+	l.pass(stored, false, func(_, i int, out *[4]output) {
 		lo, hi := stored.tiles[i].lo, stored.tiles[i].hi
 		for _, a := range []int{arrP, arrG} {
 			if onlyHi {
-				copy(out[a], src[a][1][lo:hi])
-				continue
+				out[a].put(src[a][1][lo:hi])
+			} else {
+				out[a].axpy(src[a][0][lo:hi], src[a][1][lo:hi], &ratio)
 			}
-			scaleVec(out[a], src[a][1][lo:hi], &ratio)
-			addVec(out[a], out[a], src[a][0][lo:hi])
 		}
-		lerp(out[arrQ0], src[arrQ0][0][lo:hi], src[arrQ0][1][lo:hi], &rho)
-		lerp(out[arrQ1], src[arrQ1][0][lo:hi], src[arrQ1][1][lo:hi], &rho)
+		for _, a := range []int{arrQ0, arrQ1} {
+			out[a].lerp(src[a][0][lo:hi], src[a][1][lo:hi], &rho)
+		}
 	})
 }
 

@@ -4,6 +4,7 @@ import (
 	"slices"
 
 	"github.com/zkllmc/zkllmc/internal/field"
+	"github.com/zkllmc/zkllmc/internal/montgomery"
 )
 
 // chunkBits says how large the chunks are in which layers are stored: 2^chunkBits entries x of every quarter of the leaves, which is 64
@@ -149,6 +150,11 @@ func (s *support) within(group, shift int) (lo, hi int) {
 	return at(group << shift), at((group + 1) << shift)
 }
 
+// halves returns where store writes to, if entries of the support above are pairs of neighbours.
+func (s *support) halves(to *[2]vec, t piece) [2][]field.Element {
+	return [2][]field.Element{to[0][t.lo/2:], to[1][t.lo/2:]}
+}
+
 // store writes a tile's entries, split along the lowest variable of x, to the two arrays over the support above. Where a prefix ends in an
 // even entry, the odd one beside it becomes pad.
 func (s *support) store(to *[2]vec, t piece, src vec, pad field.Element) {
@@ -160,4 +166,62 @@ func (s *support) store(to *[2]vec, t piece, src vec, pad field.Element) {
 		x := s.chunks[t.lo+i]
 		to[x&1][x>>1] = src[i]
 	}
+}
+
+// output is where a tile of an array goes that is bound: computed and split in one go where there are kernels for that, as store does it.
+type output struct {
+	*support
+	at  piece
+	to  *[2]vec
+	pad field.Element
+	tmp vec
+}
+
+// direct says whether kernels can write to where the tile goes.
+func (o *output) direct() bool { return montgomery.Available() && !o.scattered() }
+
+// end writes what stands beside a last even entry.
+func (o *output) end() {
+	if n := o.at.hi - o.at.lo; n%2 == 1 {
+		o.to[1][o.at.lo/2+n/2] = o.pad
+	}
+}
+
+func (o *output) put(v vec) { o.store(o.to, o.at, v, o.pad) }
+
+// mul puts a·b.
+func (o *output) mul(a, b vec) {
+	if !o.direct() {
+		mulVec(o.tmp, a, b)
+		o.put(o.tmp)
+		return
+	}
+	h := o.halves(o.to, o.at)
+	montgomery.MulSplit(scalars, h[0], h[1], a, b)
+	o.end()
+}
+
+// lerp puts lo + c·(hi − lo).
+func (o *output) lerp(lo, hi vec, c *field.Element) {
+	if !o.direct() {
+		lerp(o.tmp, lo, hi, c)
+		o.put(o.tmp)
+		return
+	}
+	h := o.halves(o.to, o.at)
+	montgomery.LerpSplit(scalars, h[0], h[1], lo, hi, c)
+	o.end()
+}
+
+// axpy puts a + c·b.
+func (o *output) axpy(a, b vec, c *field.Element) {
+	if !o.direct() {
+		scaleVec(o.tmp, b, c)
+		addVec(o.tmp, o.tmp, a)
+		o.put(o.tmp)
+		return
+	}
+	h := o.halves(o.to, o.at)
+	montgomery.AxpySplit(scalars, h[0], h[1], a, b, c)
+	o.end()
 }

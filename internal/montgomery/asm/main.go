@@ -35,6 +35,11 @@ func main() {
 	scale()
 	lerp()
 	dot()
+	mulSplit()
+	lerpSplit()
+	axpySplit()
+	fractions()
+	ones()
 	slopes()
 	products()
 	lower()
@@ -283,13 +288,10 @@ func scale() {
 	RET()
 }
 
-// lerp adds q to the difference, which is then below 2q; the product is below 1.4q and the sum below 2.4q.
-func lerp() {
-	table, n, p := begin("lerpKernel", "lerpKernel stores lo + c·(hi − lo)/2^256 in dst; c is one element, 16-fold and in limbs.", "dst", "lo", "hi", "c")
-	k, c := newKernel(table, true), broadcast(p[3])
-	Label("loop")
-	lo := k.masked(cut(k.load(p[1]), 0))
-	d := k.masked(cut(k.load(p[2]), 0))
+// between returns lo + c·(hi − lo)/2^256. With q the difference is below 2q, the product below 1.4q and the sum below 2.4q.
+func (k *kernel) between(from, to GPVirtual, c element) element {
+	lo := k.masked(cut(k.load(from), 0))
+	d := k.masked(cut(k.load(to), 0))
 	for i := range d {
 		VPSUBQ(lo[i], d[i], d[i])
 		VPADDQ_BCST(k.at(atModulus+i), d[i], d[i])
@@ -301,7 +303,14 @@ func lerp() {
 	for i := range e {
 		VPADDQ(lo[i], e[i], e[i])
 	}
-	k.store(k.subtractIf(k.subtractIf(k.carry(e))), p[0])
+	return k.subtractIf(k.subtractMultiple(k.carry(e), atDouble))
+}
+
+func lerp() {
+	table, n, p := begin("lerpKernel", "lerpKernel stores lo + c·(hi − lo)/2^256 in dst; c is one element, 16-fold and in limbs.", "dst", "lo", "hi", "c")
+	k, c := newKernel(table, true), broadcast(p[3])
+	Label("loop")
+	k.store(k.between(p[1], p[2], c), p[0])
 	end(n, p[:3]...)
 	VZEROUPPER()
 	RET()
@@ -321,6 +330,97 @@ func dot() {
 	}
 	VZEROUPPER()
 	RET()
+}
+
+// What follows writes elements of even index to one place and those of odd index to another one.
+
+// split is store for two places.
+func (k *kernel) split(e element, even, odd GPVirtual) {
+	for i, z := range k.together(e) {
+		VMOVDQU64(z.AsY(), Mem{Base: even, Disp: vector / 2 * i})
+		VEXTRACTI64X4(U8(1), z, Mem{Base: odd, Disp: vector / 2 * i})
+	}
+}
+
+// endSplit is end for kernels of which some pointers move half as fast.
+func endSplit(n GPVirtual, halves, moving []GPVirtual) {
+	for _, p := range halves {
+		ADDQ(U32(step/2), p)
+	}
+	end(n, moving...)
+	VZEROUPPER()
+	RET()
+}
+
+func mulSplit() {
+	table, n, p := begin("mulSplitKernel", "mulSplitKernel stores a·b/2^256, split.", "even", "odd", "a", "b")
+	k := newKernel(table, true)
+	Label("loop")
+	t := k.zeros(2 * limbs)
+	addProduct(t, cut(k.load(p[2]), 4), cut(k.load(p[3]), 0))
+	k.split(k.subtractIf(k.carry(k.reduce(t))), p[0], p[1])
+	endSplit(n, p[:2], p[2:])
+}
+
+func lerpSplit() {
+	table, n, p := begin("lerpSplitKernel", "lerpSplitKernel stores lo + c·(hi − lo)/2^256, split; c is one element, 16-fold and in limbs.",
+		"even", "odd", "lo", "hi", "c")
+	k, c := newKernel(table, true), broadcast(p[4])
+	Label("loop")
+	k.split(k.between(p[2], p[3], c), p[0], p[1])
+	endSplit(n, p[:2], p[2:4])
+}
+
+// axpySplit adds a to a product below 1.2q.
+func axpySplit() {
+	table, n, p := begin("axpySplitKernel", "axpySplitKernel stores a + c·b/2^256, split; c is one element, 16-fold and in limbs.", "even", "odd", "a", "b", "c")
+	k, c := newKernel(table, true), broadcast(p[4])
+	Label("loop")
+	t := k.zeros(2 * limbs)
+	addProduct(t, cut(k.load(p[3]), 0), c)
+	e := k.reduce(t)
+	a := k.masked(cut(k.load(p[2]), 0))
+	for i := range e {
+		VPADDQ(a[i], e[i], e[i])
+	}
+	k.split(k.subtractIf(k.subtractMultiple(k.carry(e), atDouble)), p[0], p[1])
+	endSplit(n, p[:2], p[2:4])
+}
+
+// fractions adds fractions. The sum of two products, one factor of each 16-fold, is below 1.4q after the reduction.
+func fractions() {
+	table, n, p := begin("fractionsKernel", "fractionsKernel stores p0·q1 + p1·q0 and q0·q1, each over 2^256, split.",
+		"pEven", "pOdd", "qEven", "qOdd", "p0", "p1", "q0", "q1")
+	k := newKernel(table, true)
+	Label("loop")
+	t := k.zeros(2 * limbs)
+	q1 := cut(k.load(p[7]), 4)
+	addProduct(t, cut(k.load(p[4]), 0), q1)
+	q0 := cut(k.load(p[6]), 0)
+	addProduct(t, cut(k.load(p[5]), 4), q0)
+	k.split(k.subtractIf(k.carry(k.reduce(t))), p[0], p[1])
+	t = k.zeros(2 * limbs)
+	addProduct(t, q0, q1)
+	k.split(k.subtractIf(k.carry(k.reduce(t))), p[2], p[3])
+	endSplit(n, p[:4], p[4:])
+}
+
+func ones() {
+	table, n, p := begin("onesKernel", "onesKernel stores q1 + q0 and q0·q1/2^256, split.", "pEven", "pOdd", "qEven", "qOdd", "q0", "q1")
+	k := newKernel(table, true)
+	Label("loop")
+	x, y := k.load(p[4]), k.load(p[5])
+	a, b := k.masked(cut(x, 0)), k.masked(cut(y, 0))
+	sum := element{}
+	for i := range sum {
+		sum[i] = ZMM()
+		VPADDQ(a[i], b[i], sum[i])
+	}
+	k.split(k.subtractIf(k.carry(sum)), p[0], p[1])
+	t := k.zeros(2 * limbs)
+	addProduct(t, a, cut(k.load(p[5]), 4))
+	k.split(k.subtractIf(k.carry(k.reduce(t))), p[2], p[3])
+	endSplit(n, p[:4], p[4:])
 }
 
 // Additions of points. In what follows an element may stand for itself times 2^260 (it is 16-fold: the shift of its words costs nothing), so
