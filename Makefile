@@ -17,7 +17,7 @@ QUICK := ./ir/... ./internal/matrix ./codegen ./compiler/internal/... ./internal
 NARROW := ./runtime/tokens/... ./internal/poly ./internal/format/constants ./runtime/statement ./internal/circuit ./internal/commit ./internal/einsum ./internal/portable
 
 .NOTPARALLEL:
-.PHONY: help demo smollm2 test quick check generate assembly golden bench curves benchmarks figures accuracy answers cases attacks mutants fuzz property clean format lint generated race portable cross platforms clean-tree
+.PHONY: help demo smollm2 test quick check generate assembly golden bench curves benchmarks figures accuracy answers interrupts cases attacks mutants fuzz property clean format lint generated race portable cross platforms clean-tree
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -78,6 +78,9 @@ accuracy: ## compare MODEL=FILE, whose tokens TOKENIZER=FILE makes, with its flo
 
 answers: ## after make smollm2: compare its prover's greedy answers with those of the float model in MODEL=DIR, token by token
 	$(GO) run ./scripts/answers $(or $(MODEL),build/smollm2/model)
+
+interrupts: ## after make smollm2: how long its commands go on after SIGINT and SIGTERM; MODEL=DIR
+	@scripts/interrupts.sh
 
 cases: ## try the cases of bug reports below DATA=../shared/onnx and write the table of REPORTS.md
 	@mkdir -p build
