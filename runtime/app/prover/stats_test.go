@@ -2,11 +2,13 @@ package prover_test
 
 import (
 	"encoding/json"
+	"fmt"
 	"testing"
 
 	"github.com/stretchr/testify/require"
 
 	"github.com/zkllmc/zkllmc/internal/cost"
+	"github.com/zkllmc/zkllmc/internal/format"
 	"github.com/zkllmc/zkllmc/internal/meter"
 )
 
@@ -63,4 +65,27 @@ func TestStats(t *testing.T) {
 	require.NotContains(t, said, "per lookup", "that is of proofs")
 	_, said = b.prover(0, "prove --force --key @keys/prover.key --prompt a -o @p.bin --statement-out @s.bin")
 	require.NotContains(t, said, "stage ", "nobody asked")
+}
+
+// verify --stats tells what the proof holds: its elements, 32 bytes each, behind a header and the model's ID.
+func TestVerifierStats(t *testing.T) {
+	b := proved(t, configs["argmax"])
+	var report struct {
+		ProofBytes int `json:"proof_bytes"`
+		Stats      struct {
+			Points      int `json:"points"`
+			Scalars     int `json:"scalars"`
+			Evaluations int `json:"evaluations"`
+			Generators  int `json:"generators"`
+		} `json:"stats"`
+	}
+	out, _ := b.verifier(0, verifyLine+" --stats --json")
+	require.NoError(t, json.Unmarshal([]byte(out), &report))
+	require.Equal(t, report.ProofBytes, format.HeaderSize+32+32*(report.Stats.Points+report.Stats.Scalars))
+	require.Equal(t, b.c.Requests().Evaluations, report.Stats.Evaluations)
+	require.Greater(t, report.Stats.Generators, 1<<b.c.WitnessBits)
+	out, _ = b.verifier(0, verifyLine+" --stats")
+	require.Contains(t, out, fmt.Sprintf("counts    %d points and %d scalars in the proof", report.Stats.Points, report.Stats.Scalars))
+	out, _ = b.verifier(0, verifyLine)
+	require.NotContains(t, out, "counts")
 }

@@ -45,7 +45,7 @@ var commandHelp = map[string]string{
 	"verify": `verifier verify --vk model.vk (--id HEX | --pin FILE) --statement FILE --proof FILE
                 [--prompt TEXT | --prompt-file FILE | --tokens IDS | --tokens-file FILE]
                 [--answer TEXT | --answer-file FILE | --answer-tokens IDS | --answer-tokens-file FILE] [--vocab FILE]
-                [--input NAME=FILE]… [--output NAME=FILE]… [--no-saturation] [--json]
+                [--input NAME=FILE]… [--output NAME=FILE]… [--no-saturation] [--stats] [--json]
 
     Verifies that the model with this ID gives the answer of the statement. The ID must be one that 'accept' printed to
     you, or to somebody you trust to have run it: verify does not check the key's range proof again. Never take it from
@@ -69,6 +69,7 @@ var commandHelp = map[string]string{
     --output NAME=FILE   the same of an output, or of the indices of its arg-max
     --no-saturation      reject a proof that does not show, too, that no value was clamped on the way ('prover prove
                          --no-saturation'), at any position, those behind a text included
+    --stats              tell what the proof holds and the verifier does, counted
     --json               print a report
 
     A proof is about token ids, and who proves chooses them: tokens that show nothing, or one text in other tokens, make

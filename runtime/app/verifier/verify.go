@@ -25,7 +25,7 @@ import (
 // verifyOptions are the flags of verify.
 type verifyOptions struct {
 	vk, id, pin, statement, proof, vocab string
-	json, noSaturation                   bool
+	json, noSaturation, stats            bool
 	asked                                console.Given
 	inputs, outputs                      portFiles
 }
@@ -47,9 +47,10 @@ type verifyReport struct {
 		Verify     float64 `json:"verify"`
 		Total      float64 `json:"total"`
 	} `json:"seconds"`
-	ProofBytes     int `json:"proof_bytes"`
-	StatementBytes int `json:"statement_bytes"`
-	VKBytes        int `json:"vk_bytes"`
+	ProofBytes     int    `json:"proof_bytes"`
+	StatementBytes int    `json:"statement_bytes"`
+	VKBytes        int    `json:"vk_bytes"`
+	Stats          *stats `json:"stats,omitempty"`
 	machine.Usage
 	expected map[int]expectation // of ports
 	c        *circuit.Circuit    // which the statement is about, nil before it is known
@@ -78,6 +79,12 @@ func (a *app) verify(ctx context.Context, args []string) error {
 	if ctx.Err() != nil {
 		return ctx.Err()
 	}
+	if o.stats && r.c != nil {
+		var failed error
+		if r.Stats, failed = statsOf(r.c); failed != nil && err == nil {
+			err = failed
+		}
+	}
 	return a.showVerify(&r, o.json, err)
 }
 
@@ -91,6 +98,7 @@ func (a *app) verifyFlags(args []string) (o verifyOptions, help bool, err error)
 	fs.StringVar(&o.vocab, "vocab", "", "")
 	fs.BoolVar(&o.json, "json", false, "")
 	fs.BoolVar(&o.noSaturation, "no-saturation", false, "")
+	fs.BoolVar(&o.stats, "stats", false, "")
 	fs.Var(&o.inputs, "input", "")
 	fs.Var(&o.outputs, "output", "")
 	for _, name := range console.Texts {
@@ -235,5 +243,6 @@ func (a *app) showVerify(r *verifyReport, asJSON bool, err error) error {
 	fmt.Fprintf(a.stdout, "time      read key %.2f s, generators %.2f s, decode and verify %.2f s\n",
 		r.Seconds.ReadKey, r.Seconds.Generators, r.Seconds.Verify)
 	fmt.Fprintf(a.stdout, "size      proof %d bytes, verifying key %d bytes\n", r.ProofBytes, r.VKBytes)
+	r.Stats.show(a.stdout)
 	return nil
 }
