@@ -39,6 +39,11 @@ func TestUnboundEvaluations(t *testing.T) {
 
 		ch, l = ledger()
 		l.Ask(id, point)
+		l.Expr(id, point)
+		require.ErrorContains(t, ch.Err(), want, "it was asked for")
+
+		ch, l = ledger()
+		l.Ask(id, point)
 		_, err := l.Openings()
 		require.ErrorContains(t, err, "asked for and not bound")
 		l.Bind("claims", 0, nil)

@@ -58,6 +58,18 @@ func TestMemberReader(t *testing.T) {
 	}
 }
 
+// A file of ours that is of another kind is called what it is; any other is not called anything.
+func TestReaderNamesKinds(t *testing.T) {
+	statement := format.NewWriter(format.MagicStatement, [32]byte{}).Bytes()
+	_, err := format.NewReader(statement, format.MagicProof, [32]byte{})
+	require.ErrorIs(t, err, format.ErrMagic)
+	require.ErrorContains(t, err, "it is a statement, not a proof")
+	statement[0] ^= 1
+	_, err = format.NewReader(statement, format.MagicProof, [32]byte{})
+	require.ErrorIs(t, err, format.ErrMagic)
+	require.ErrorContains(t, err, "it is not a proof")
+}
+
 // A file that ends within its header is none, and an element that is not canonical is not given out without an error.
 func TestReaderRefuses(t *testing.T) {
 	w := format.NewWriter(format.MagicProof, [32]byte{7})
