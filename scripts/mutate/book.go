@@ -19,12 +19,13 @@ type book struct {
 	tree    *tree
 	file    *os.File
 	results map[string]result // by key
+	killers map[string]string // by mutant: what killed it last, of whichever sources; it is asked first
 }
 
 // openBook reads the results that hold for the tree: those of other sources are left where they are. A result is believed only with
 // the tests that gave it, but for kills where kept is set.
 func openBook(name string, t *tree, kept bool) (*book, error) {
-	b := &book{tree: t, results: map[string]result{}}
+	b := &book{tree: t, results: map[string]result{}, killers: map[string]string{}}
 	data, err := os.ReadFile(name)
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return nil, err
@@ -37,6 +38,9 @@ func openBook(name string, t *tree, kept bool) (*book, error) {
 		var l line
 		if json.Unmarshal([]byte(text), &l) != nil {
 			continue // a run that was killed as it wrote
+		}
+		if l.Verdict != survives {
+			b.killers[l.Mutant] = l.By
 		}
 		if l.Tests == b.tests() || kept && l.Verdict != survives {
 			b.results[l.Key] = l.result

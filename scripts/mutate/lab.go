@@ -252,7 +252,7 @@ func (l *lab) exec(ctx context.Context, b batch, mutant int, more ...string) (ou
 }
 
 // tryAll tries mutants side by side, those that few tests reach first, and hands over their results one at a time.
-func (l *lab) tryAll(ctx context.Context, sites []*site, done func(*site, result) error) error {
+func (l *lab) tryAll(ctx context.Context, sites []*site, killers map[string]string, done func(*site, result) error) error {
 	reached := map[int]float64{}
 	for _, p := range l.probes {
 		for _, id := range p.Reached {
@@ -266,7 +266,7 @@ func (l *lab) tryAll(ctx context.Context, sites []*site, done func(*site, result
 		if ctx.Err() != nil {
 			return
 		}
-		r := l.try(ctx, sites[i])
+		r := l.try(ctx, sites[i], killers[sites[i].String()])
 		lock.Lock()
 		defer lock.Unlock()
 		if ctx.Err() == nil {
@@ -276,10 +276,10 @@ func (l *lab) tryAll(ctx context.Context, sites []*site, done func(*site, result
 	return errors.Join(append(errs, ctx.Err())...)
 }
 
-// try runs one mutant: honest proofs first, which must pass for a failure to be a verdict on lies.
-func (l *lab) try(ctx context.Context, s *site) result {
+// try runs one mutant: honest proofs first, which must pass for a failure to be a verdict on lies, then what killed it before.
+func (l *lab) try(ctx context.Context, s *site, killer string) result {
 	r := result{Mutant: s.String(), Verdict: survives}
-	for i, b := range l.batches(s) {
+	for i, b := range l.batches(s, killer) {
 		out, code, seconds := l.exec(ctx, b, s.id)
 		r.Seconds += seconds
 		if code == exitPass {
@@ -297,11 +297,15 @@ func (l *lab) try(ctx context.Context, s *site) result {
 // classes bound the duration of a test, in seconds: those that answer soon are asked first.
 var classes = []float64{0.4, 3, 1e9}
 
-// batches are the tests that reach a mutant: honest proofs; short attacks and short tests of the mutant's own package; short tests of
-// other packages; then those that take longer, likewise.
-func (l *lab) batches(s *site) []batch {
+// batches are the tests that reach a mutant: honest proofs; the killer; short attacks and short tests of the mutant's own package; short
+// tests of other packages; then those that take longer, likewise.
+func (l *lab) batches(s *site, killer string) []batch {
 	rank := func(p probe) int {
-		if p.Test == control {
+		name := p.Pkg + ": " + p.Test
+		switch {
+		case p.Test == control:
+			return -2
+		case killer == name || strings.HasPrefix(killer, name+"/"):
 			return -1
 		}
 		class, _ := slices.BinarySearch(classes, p.Seconds)

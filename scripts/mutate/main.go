@@ -9,7 +9,7 @@
 // the check, in which a prover who uses that is consistent.
 //
 // A mutant is first tried on honest proofs. If they fail it is dead, but not through a test that demands a rejection, and is counted
-// apart. Then come the attacks, then the tests of the other packages. Tests that compare bytes, schedules or values with stored or
+// apart. Then comes the test that killed it in an earlier run, then the attacks, then the tests of the other packages. Tests that compare bytes, schedules or values with stored or
 // recomputed ones are not used: they notice every change, a lie that is accepted or not.
 //
 // Every test is first run without a mutant, which says how long it takes and what it reaches. That is kept in build/mutants/probes.json for
@@ -107,7 +107,7 @@ func try(ctx context.Context, tree *tree, todo []*site, book *book, o options) e
 		return err
 	}
 	defer lab.close()
-	return lab.tryAll(ctx, todo, func(s *site, r result) error {
+	return lab.tryAll(ctx, todo, book.killers, func(s *site, r result) error {
 		fmt.Fprintf(os.Stderr, "%5.1fs  %-8s  %s  %s\n", r.Seconds, r.Verdict, s, r.By)
 		if o.short && r.Verdict == survives {
 			return nil

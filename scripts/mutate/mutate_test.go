@@ -109,6 +109,24 @@ func TestJudgement(t *testing.T) {
 	require.Equal(t, "TestB/sub", failed("--- FAIL: TestB (0.1s)\n    --- FAIL: TestB/sub (0.0s)\n"))
 }
 
+// Honest proofs come first, then what killed the mutant before, then the others by what they cost; those that do not reach it are left out.
+func TestOrderOfTests(t *testing.T) {
+	l := &lab{probes: []probe{
+		{"attack", "TestMustReject/long", 9, []int{1}}, {"attack", "TestMustReject/short", 0.1, []int{1, 2}}, {"attack", "TestMustReject/other", 0.1, []int{1}},
+		{"attack", control, 2, []int{1}}, {"circuit", "TestA", 0.1, []int{1}}, {"veil", "TestB", 0.2, []int{1}}, {"veil", "TestC", 0.2, []int{2}},
+	}}
+	order := func(killer string) (names [][]string) {
+		for _, b := range l.batches(&site{id: 1, pkg: "veil"}, killer) {
+			names = append(names, b.tests)
+		}
+		return names
+	}
+	short, long := []string{"TestMustReject/short", "TestMustReject/other"}, []string{"TestMustReject/long"}
+	require.Equal(t, [][]string{{control}, short, {"TestB"}, {"TestA"}, long}, order(""))
+	require.Equal(t, [][]string{{control}, {"TestA"}, short, {"TestB"}, long}, order("circuit: TestA/case"))
+	require.Equal(t, [][]string{{control}, long, short, {"TestB"}, {"TestA"}}, order("attack: TestMustReject/long"))
+}
+
 // declared lists what the files of the mutated packages declare, as package.Function and package.Type.Method, and the files.
 func declared(t *testing.T) map[string]bool {
 	out := map[string]bool{}
