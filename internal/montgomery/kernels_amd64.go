@@ -32,6 +32,30 @@ func fractionsKernel(table, pEven, pOdd, qEven, qOdd, p0, p1, q0, q1 *uint64, n 
 func onesKernel(table, pEven, pOdd, qEven, qOdd, q0, q1 *uint64, n int)
 
 //go:noescape
+func affine1x16(table, dst, constants *uint64, col0 *int16, n int) uint64
+
+//go:noescape
+func affine1x16Quarters(table, dst0, dst1, dst2, dst3, constants *uint64, col0 *int16, n int) uint64
+
+//go:noescape
+func affine2x16(table, dst, constants *uint64, col0, col1 *int16, n int) uint64
+
+//go:noescape
+func affine2x16Quarters(table, dst0, dst1, dst2, dst3, constants *uint64, col0, col1 *int16, n int) uint64
+
+//go:noescape
+func affine1x64(table, dst, constants *uint64, col0 *int64, n int) uint64
+
+//go:noescape
+func affine1x64Quarters(table, dst0, dst1, dst2, dst3, constants *uint64, col0 *int64, n int) uint64
+
+//go:noescape
+func affine2x64(table, dst, constants *uint64, col0, col1 *int64, n int) uint64
+
+//go:noescape
+func affine2x64Quarters(table, dst0, dst1, dst2, dst3, constants *uint64, col0, col1 *int64, n int) uint64
+
+//go:noescape
 func slopesKernel(table, den, num, a, b *uint64, ops *int32, n int)
 
 //go:noescape

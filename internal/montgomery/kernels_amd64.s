@@ -2659,6 +2659,1330 @@ loop:
 	VZEROUPPER
 	RET
 
+// func affine1x16(table *uint64, dst *uint64, constants *uint64, col0 *int16, n int) uint64
+// Requires: AVX, AVX512DQ, AVX512F, AVX512IFMA, AVX512VL
+TEXT ·affine1x16(SB), NOSPLIT, $0-48
+	MOVQ         table+0(FP), AX
+	MOVQ         n+32(FP), CX
+	MOVQ         constants+16(FP), DX
+	VPXORQ       Z0, Z0, Z0
+	VMOVDQU64    64(AX), Z1
+	VMOVDQU64    128(AX), Z2
+	VPBROADCASTQ 48(AX), Z3
+	MOVQ         dst+8(FP), BX
+	MOVQ         col0+24(FP), SI
+	MOVQ         $0x0008000000000000, DI
+	VPBROADCASTQ DI, Z4
+	VPXORQ       Z5, Z5, Z5
+
+loop:
+	VMOVDQA64        Z0, Z6
+	VMOVDQA64        Z0, Z7
+	VMOVDQA64        Z0, Z8
+	VMOVDQA64        Z0, Z9
+	VMOVDQA64        Z0, Z10
+	VMOVDQA64        Z0, Z11
+	VPMOVSXWQ        (SI), Z12
+	VPADDQ           Z4, Z12, Z12
+	VPERMQ           $0xd8, Z12, Z12
+	VPMADD52LUQ.BCST 40(DX), Z12, Z6
+	VPMADD52LUQ.BCST 48(DX), Z12, Z7
+	VPMADD52LUQ.BCST 56(DX), Z12, Z8
+	VPMADD52LUQ.BCST 64(DX), Z12, Z9
+	VPMADD52LUQ.BCST 72(DX), Z12, Z10
+	VPMADD52HUQ.BCST 40(DX), Z12, Z7
+	VPMADD52HUQ.BCST 48(DX), Z12, Z8
+	VPMADD52HUQ.BCST 56(DX), Z12, Z9
+	VPMADD52HUQ.BCST 64(DX), Z12, Z10
+	VPMADD52HUQ.BCST 72(DX), Z12, Z11
+	VMOVDQA64        Z0, Z12
+	VPMADD52LUQ.BCST 40(AX), Z6, Z12
+	VPMADD52LUQ.BCST (AX), Z12, Z6
+	VPMADD52LUQ.BCST 8(AX), Z12, Z7
+	VPMADD52LUQ.BCST 16(AX), Z12, Z8
+	VPMADD52LUQ.BCST 24(AX), Z12, Z9
+	VPMADD52LUQ.BCST 32(AX), Z12, Z10
+	VPMADD52HUQ.BCST (AX), Z12, Z7
+	VPMADD52HUQ.BCST 8(AX), Z12, Z8
+	VPMADD52HUQ.BCST 16(AX), Z12, Z9
+	VPMADD52HUQ.BCST 24(AX), Z12, Z10
+	VPMADD52HUQ.BCST 32(AX), Z12, Z11
+	VPSRLQ           $0x34, Z6, Z6
+	VPADDQ           Z6, Z7, Z7
+	VPADDQ.BCST      (DX), Z7, Z7
+	VPADDQ.BCST      8(DX), Z8, Z8
+	VPADDQ.BCST      16(DX), Z9, Z9
+	VPADDQ.BCST      24(DX), Z10, Z10
+	VPADDQ.BCST      32(DX), Z11, Z11
+	VPSRAQ           $0x34, Z7, Z6
+	VPADDQ           Z6, Z8, Z8
+	VPANDQ           Z3, Z7, Z7
+	VPSRAQ           $0x34, Z8, Z6
+	VPADDQ           Z6, Z9, Z9
+	VPANDQ           Z3, Z8, Z8
+	VPSRAQ           $0x34, Z9, Z6
+	VPADDQ           Z6, Z10, Z10
+	VPANDQ           Z3, Z9, Z9
+	VPSRAQ           $0x34, Z10, Z6
+	VPADDQ           Z6, Z11, Z11
+	VPANDQ           Z3, Z10, Z10
+	VPSUBQ.BCST      256(AX), Z7, Z6
+	VPSUBQ.BCST      264(AX), Z8, Z12
+	VPSUBQ.BCST      272(AX), Z9, Z13
+	VPSUBQ.BCST      280(AX), Z10, Z14
+	VPSUBQ.BCST      288(AX), Z11, Z15
+	VPSRAQ           $0x34, Z6, Z16
+	VPADDQ           Z16, Z12, Z12
+	VPANDQ           Z3, Z6, Z6
+	VPSRAQ           $0x34, Z12, Z16
+	VPADDQ           Z16, Z13, Z13
+	VPANDQ           Z3, Z12, Z12
+	VPSRAQ           $0x34, Z13, Z16
+	VPADDQ           Z16, Z14, Z14
+	VPANDQ           Z3, Z13, Z13
+	VPSRAQ           $0x34, Z14, Z16
+	VPADDQ           Z16, Z15, Z15
+	VPANDQ           Z3, Z14, Z14
+	VPMOVQ2M         Z15, K1
+	VPBLENDMQ        Z7, Z6, K1, Z7
+	VPBLENDMQ        Z8, Z12, K1, Z8
+	VPBLENDMQ        Z9, Z13, K1, Z9
+	VPBLENDMQ        Z10, Z14, K1, Z10
+	VPBLENDMQ        Z11, Z15, K1, Z11
+	VPSUBQ.BCST      (AX), Z7, Z6
+	VPSUBQ.BCST      8(AX), Z8, Z12
+	VPSUBQ.BCST      16(AX), Z9, Z13
+	VPSUBQ.BCST      24(AX), Z10, Z14
+	VPSUBQ.BCST      32(AX), Z11, Z15
+	VPSRAQ           $0x34, Z6, Z16
+	VPADDQ           Z16, Z12, Z12
+	VPANDQ           Z3, Z6, Z6
+	VPSRAQ           $0x34, Z12, Z16
+	VPADDQ           Z16, Z13, Z13
+	VPANDQ           Z3, Z12, Z12
+	VPSRAQ           $0x34, Z13, Z16
+	VPADDQ           Z16, Z14, Z14
+	VPANDQ           Z3, Z13, Z13
+	VPSRAQ           $0x34, Z14, Z16
+	VPADDQ           Z16, Z15, Z15
+	VPANDQ           Z3, Z14, Z14
+	VPMOVQ2M         Z15, K1
+	VPBLENDMQ        Z7, Z6, K1, Z7
+	VPBLENDMQ        Z8, Z12, K1, Z8
+	VPBLENDMQ        Z9, Z13, K1, Z9
+	VPBLENDMQ        Z10, Z14, K1, Z10
+	VPBLENDMQ        Z11, Z15, K1, Z11
+	VPSLLQ           $0x34, Z8, Z6
+	VPORQ            Z7, Z6, Z6
+	VPSLLQ           $0x28, Z9, Z7
+	VPSRLQ           $0x0c, Z8, Z8
+	VPORQ            Z8, Z7, Z7
+	VPSLLQ           $0x1c, Z10, Z8
+	VPSRLQ           $0x18, Z9, Z9
+	VPORQ            Z9, Z8, Z8
+	VPSLLQ           $0x10, Z11, Z9
+	VPSRLQ           $0x24, Z10, Z10
+	VPORQ            Z10, Z9, Z9
+	VMOVDQA64        Z6, Z10
+	VPERMT2Q         Z8, Z1, Z6
+	VPERMT2Q         Z8, Z2, Z10
+	VMOVDQA64        Z7, Z8
+	VPERMT2Q         Z9, Z1, Z7
+	VPERMT2Q         Z9, Z2, Z8
+	VPUNPCKLQDQ      Z7, Z6, Z9
+	VPUNPCKHQDQ      Z7, Z6, Z6
+	VPUNPCKLQDQ      Z8, Z10, Z7
+	VPUNPCKHQDQ      Z8, Z10, Z8
+	VMOVDQU64        Z9, (BX)
+	VMOVDQU64        Z6, 64(BX)
+	VMOVDQU64        Z7, 128(BX)
+	VMOVDQU64        Z8, 192(BX)
+	ADDQ             $0x00000100, BX
+	ADDQ             $0x00000010, SI
+	SUBQ             $0x08, CX
+	JNE              loop
+	VEXTRACTI64X4    $0x01, Z5, Y0
+	VPORQ            Y5, Y0, Y0
+	VEXTRACTI64X2    $0x01, Y0, X1
+	VPORQ            X0, X1, X1
+	VMOVQ            X1, AX
+	VPEXTRQ          $0x01, X1, CX
+	ORQ              CX, AX
+	MOVQ             AX, ret+40(FP)
+	VZEROUPPER
+	RET
+
+// func affine1x16Quarters(table *uint64, dst0 *uint64, dst1 *uint64, dst2 *uint64, dst3 *uint64, constants *uint64, col0 *int16, n int) uint64
+// Requires: AVX, AVX512DQ, AVX512F, AVX512IFMA, AVX512VL
+TEXT ·affine1x16Quarters(SB), NOSPLIT, $0-72
+	MOVQ         table+0(FP), AX
+	MOVQ         n+56(FP), CX
+	MOVQ         constants+40(FP), DX
+	VPXORQ       Z0, Z0, Z0
+	VMOVDQU64    64(AX), Z1
+	VMOVDQU64    128(AX), Z2
+	VPBROADCASTQ 48(AX), Z3
+	MOVQ         dst0+8(FP), BX
+	MOVQ         dst1+16(FP), SI
+	MOVQ         dst2+24(FP), DI
+	MOVQ         dst3+32(FP), R8
+	MOVQ         col0+48(FP), R9
+	MOVQ         $0x0008000000000000, R10
+	VPBROADCASTQ R10, Z4
+	VPXORQ       Z5, Z5, Z5
+
+loop:
+	VMOVDQA64        Z0, Z6
+	VMOVDQA64        Z0, Z7
+	VMOVDQA64        Z0, Z8
+	VMOVDQA64        Z0, Z9
+	VMOVDQA64        Z0, Z10
+	VMOVDQA64        Z0, Z11
+	VPMOVSXWQ        (R9), Z12
+	VPADDQ           Z4, Z12, Z12
+	VPERMQ           $0xd8, Z12, Z12
+	VPMADD52LUQ.BCST 40(DX), Z12, Z6
+	VPMADD52LUQ.BCST 48(DX), Z12, Z7
+	VPMADD52LUQ.BCST 56(DX), Z12, Z8
+	VPMADD52LUQ.BCST 64(DX), Z12, Z9
+	VPMADD52LUQ.BCST 72(DX), Z12, Z10
+	VPMADD52HUQ.BCST 40(DX), Z12, Z7
+	VPMADD52HUQ.BCST 48(DX), Z12, Z8
+	VPMADD52HUQ.BCST 56(DX), Z12, Z9
+	VPMADD52HUQ.BCST 64(DX), Z12, Z10
+	VPMADD52HUQ.BCST 72(DX), Z12, Z11
+	VMOVDQA64        Z0, Z12
+	VPMADD52LUQ.BCST 40(AX), Z6, Z12
+	VPMADD52LUQ.BCST (AX), Z12, Z6
+	VPMADD52LUQ.BCST 8(AX), Z12, Z7
+	VPMADD52LUQ.BCST 16(AX), Z12, Z8
+	VPMADD52LUQ.BCST 24(AX), Z12, Z9
+	VPMADD52LUQ.BCST 32(AX), Z12, Z10
+	VPMADD52HUQ.BCST (AX), Z12, Z7
+	VPMADD52HUQ.BCST 8(AX), Z12, Z8
+	VPMADD52HUQ.BCST 16(AX), Z12, Z9
+	VPMADD52HUQ.BCST 24(AX), Z12, Z10
+	VPMADD52HUQ.BCST 32(AX), Z12, Z11
+	VPSRLQ           $0x34, Z6, Z6
+	VPADDQ           Z6, Z7, Z7
+	VPADDQ.BCST      (DX), Z7, Z7
+	VPADDQ.BCST      8(DX), Z8, Z8
+	VPADDQ.BCST      16(DX), Z9, Z9
+	VPADDQ.BCST      24(DX), Z10, Z10
+	VPADDQ.BCST      32(DX), Z11, Z11
+	VPSRAQ           $0x34, Z7, Z6
+	VPADDQ           Z6, Z8, Z8
+	VPANDQ           Z3, Z7, Z7
+	VPSRAQ           $0x34, Z8, Z6
+	VPADDQ           Z6, Z9, Z9
+	VPANDQ           Z3, Z8, Z8
+	VPSRAQ           $0x34, Z9, Z6
+	VPADDQ           Z6, Z10, Z10
+	VPANDQ           Z3, Z9, Z9
+	VPSRAQ           $0x34, Z10, Z6
+	VPADDQ           Z6, Z11, Z11
+	VPANDQ           Z3, Z10, Z10
+	VPSUBQ.BCST      256(AX), Z7, Z6
+	VPSUBQ.BCST      264(AX), Z8, Z12
+	VPSUBQ.BCST      272(AX), Z9, Z13
+	VPSUBQ.BCST      280(AX), Z10, Z14
+	VPSUBQ.BCST      288(AX), Z11, Z15
+	VPSRAQ           $0x34, Z6, Z16
+	VPADDQ           Z16, Z12, Z12
+	VPANDQ           Z3, Z6, Z6
+	VPSRAQ           $0x34, Z12, Z16
+	VPADDQ           Z16, Z13, Z13
+	VPANDQ           Z3, Z12, Z12
+	VPSRAQ           $0x34, Z13, Z16
+	VPADDQ           Z16, Z14, Z14
+	VPANDQ           Z3, Z13, Z13
+	VPSRAQ           $0x34, Z14, Z16
+	VPADDQ           Z16, Z15, Z15
+	VPANDQ           Z3, Z14, Z14
+	VPMOVQ2M         Z15, K1
+	VPBLENDMQ        Z7, Z6, K1, Z7
+	VPBLENDMQ        Z8, Z12, K1, Z8
+	VPBLENDMQ        Z9, Z13, K1, Z9
+	VPBLENDMQ        Z10, Z14, K1, Z10
+	VPBLENDMQ        Z11, Z15, K1, Z11
+	VPSUBQ.BCST      (AX), Z7, Z6
+	VPSUBQ.BCST      8(AX), Z8, Z12
+	VPSUBQ.BCST      16(AX), Z9, Z13
+	VPSUBQ.BCST      24(AX), Z10, Z14
+	VPSUBQ.BCST      32(AX), Z11, Z15
+	VPSRAQ           $0x34, Z6, Z16
+	VPADDQ           Z16, Z12, Z12
+	VPANDQ           Z3, Z6, Z6
+	VPSRAQ           $0x34, Z12, Z16
+	VPADDQ           Z16, Z13, Z13
+	VPANDQ           Z3, Z12, Z12
+	VPSRAQ           $0x34, Z13, Z16
+	VPADDQ           Z16, Z14, Z14
+	VPANDQ           Z3, Z13, Z13
+	VPSRAQ           $0x34, Z14, Z16
+	VPADDQ           Z16, Z15, Z15
+	VPANDQ           Z3, Z14, Z14
+	VPMOVQ2M         Z15, K1
+	VPBLENDMQ        Z7, Z6, K1, Z7
+	VPBLENDMQ        Z8, Z12, K1, Z8
+	VPBLENDMQ        Z9, Z13, K1, Z9
+	VPBLENDMQ        Z10, Z14, K1, Z10
+	VPBLENDMQ        Z11, Z15, K1, Z11
+	VPSLLQ           $0x34, Z8, Z6
+	VPORQ            Z7, Z6, Z6
+	VPSLLQ           $0x28, Z9, Z7
+	VPSRLQ           $0x0c, Z8, Z8
+	VPORQ            Z8, Z7, Z7
+	VPSLLQ           $0x1c, Z10, Z8
+	VPSRLQ           $0x18, Z9, Z9
+	VPORQ            Z9, Z8, Z8
+	VPSLLQ           $0x10, Z11, Z9
+	VPSRLQ           $0x24, Z10, Z10
+	VPORQ            Z10, Z9, Z9
+	VMOVDQA64        Z6, Z10
+	VPERMT2Q         Z8, Z1, Z6
+	VPERMT2Q         Z8, Z2, Z10
+	VMOVDQA64        Z7, Z8
+	VPERMT2Q         Z9, Z1, Z7
+	VPERMT2Q         Z9, Z2, Z8
+	VPUNPCKLQDQ      Z7, Z6, Z9
+	VPUNPCKHQDQ      Z7, Z6, Z6
+	VPUNPCKLQDQ      Z8, Z10, Z7
+	VPUNPCKHQDQ      Z8, Z10, Z8
+	VMOVDQU64        Y9, (BX)
+	VEXTRACTI64X4    $0x01, Z9, (SI)
+	VMOVDQU64        Y6, (DI)
+	VEXTRACTI64X4    $0x01, Z6, (R8)
+	VMOVDQU64        Y7, 32(BX)
+	VEXTRACTI64X4    $0x01, Z7, 32(SI)
+	VMOVDQU64        Y8, 32(DI)
+	VEXTRACTI64X4    $0x01, Z8, 32(R8)
+	ADDQ             $0x00000040, BX
+	ADDQ             $0x00000040, SI
+	ADDQ             $0x00000040, DI
+	ADDQ             $0x00000040, R8
+	ADDQ             $0x00000010, R9
+	SUBQ             $0x08, CX
+	JNE              loop
+	VEXTRACTI64X4    $0x01, Z5, Y0
+	VPORQ            Y5, Y0, Y0
+	VEXTRACTI64X2    $0x01, Y0, X1
+	VPORQ            X0, X1, X1
+	VMOVQ            X1, AX
+	VPEXTRQ          $0x01, X1, CX
+	ORQ              CX, AX
+	MOVQ             AX, ret+64(FP)
+	VZEROUPPER
+	RET
+
+// func affine2x16(table *uint64, dst *uint64, constants *uint64, col0 *int16, col1 *int16, n int) uint64
+// Requires: AVX, AVX512DQ, AVX512F, AVX512IFMA, AVX512VL
+TEXT ·affine2x16(SB), NOSPLIT, $0-56
+	MOVQ         table+0(FP), AX
+	MOVQ         n+40(FP), CX
+	MOVQ         constants+16(FP), DX
+	VPXORQ       Z0, Z0, Z0
+	VMOVDQU64    64(AX), Z1
+	VMOVDQU64    128(AX), Z2
+	VPBROADCASTQ 48(AX), Z3
+	MOVQ         dst+8(FP), BX
+	MOVQ         col0+24(FP), SI
+	MOVQ         col1+32(FP), DI
+	MOVQ         $0x0008000000000000, R8
+	VPBROADCASTQ R8, Z4
+	VPXORQ       Z5, Z5, Z5
+
+loop:
+	VMOVDQA64        Z0, Z6
+	VMOVDQA64        Z0, Z7
+	VMOVDQA64        Z0, Z8
+	VMOVDQA64        Z0, Z9
+	VMOVDQA64        Z0, Z10
+	VMOVDQA64        Z0, Z11
+	VPMOVSXWQ        (SI), Z12
+	VPADDQ           Z4, Z12, Z12
+	VPERMQ           $0xd8, Z12, Z12
+	VPMADD52LUQ.BCST 40(DX), Z12, Z6
+	VPMADD52LUQ.BCST 48(DX), Z12, Z7
+	VPMADD52LUQ.BCST 56(DX), Z12, Z8
+	VPMADD52LUQ.BCST 64(DX), Z12, Z9
+	VPMADD52LUQ.BCST 72(DX), Z12, Z10
+	VPMADD52HUQ.BCST 40(DX), Z12, Z7
+	VPMADD52HUQ.BCST 48(DX), Z12, Z8
+	VPMADD52HUQ.BCST 56(DX), Z12, Z9
+	VPMADD52HUQ.BCST 64(DX), Z12, Z10
+	VPMADD52HUQ.BCST 72(DX), Z12, Z11
+	VPMOVSXWQ        (DI), Z12
+	VPADDQ           Z4, Z12, Z12
+	VPERMQ           $0xd8, Z12, Z12
+	VPMADD52LUQ.BCST 80(DX), Z12, Z6
+	VPMADD52LUQ.BCST 88(DX), Z12, Z7
+	VPMADD52LUQ.BCST 96(DX), Z12, Z8
+	VPMADD52LUQ.BCST 104(DX), Z12, Z9
+	VPMADD52LUQ.BCST 112(DX), Z12, Z10
+	VPMADD52HUQ.BCST 80(DX), Z12, Z7
+	VPMADD52HUQ.BCST 88(DX), Z12, Z8
+	VPMADD52HUQ.BCST 96(DX), Z12, Z9
+	VPMADD52HUQ.BCST 104(DX), Z12, Z10
+	VPMADD52HUQ.BCST 112(DX), Z12, Z11
+	VMOVDQA64        Z0, Z12
+	VPMADD52LUQ.BCST 40(AX), Z6, Z12
+	VPMADD52LUQ.BCST (AX), Z12, Z6
+	VPMADD52LUQ.BCST 8(AX), Z12, Z7
+	VPMADD52LUQ.BCST 16(AX), Z12, Z8
+	VPMADD52LUQ.BCST 24(AX), Z12, Z9
+	VPMADD52LUQ.BCST 32(AX), Z12, Z10
+	VPMADD52HUQ.BCST (AX), Z12, Z7
+	VPMADD52HUQ.BCST 8(AX), Z12, Z8
+	VPMADD52HUQ.BCST 16(AX), Z12, Z9
+	VPMADD52HUQ.BCST 24(AX), Z12, Z10
+	VPMADD52HUQ.BCST 32(AX), Z12, Z11
+	VPSRLQ           $0x34, Z6, Z6
+	VPADDQ           Z6, Z7, Z7
+	VPADDQ.BCST      (DX), Z7, Z7
+	VPADDQ.BCST      8(DX), Z8, Z8
+	VPADDQ.BCST      16(DX), Z9, Z9
+	VPADDQ.BCST      24(DX), Z10, Z10
+	VPADDQ.BCST      32(DX), Z11, Z11
+	VPSRAQ           $0x34, Z7, Z6
+	VPADDQ           Z6, Z8, Z8
+	VPANDQ           Z3, Z7, Z7
+	VPSRAQ           $0x34, Z8, Z6
+	VPADDQ           Z6, Z9, Z9
+	VPANDQ           Z3, Z8, Z8
+	VPSRAQ           $0x34, Z9, Z6
+	VPADDQ           Z6, Z10, Z10
+	VPANDQ           Z3, Z9, Z9
+	VPSRAQ           $0x34, Z10, Z6
+	VPADDQ           Z6, Z11, Z11
+	VPANDQ           Z3, Z10, Z10
+	VPSUBQ.BCST      256(AX), Z7, Z6
+	VPSUBQ.BCST      264(AX), Z8, Z12
+	VPSUBQ.BCST      272(AX), Z9, Z13
+	VPSUBQ.BCST      280(AX), Z10, Z14
+	VPSUBQ.BCST      288(AX), Z11, Z15
+	VPSRAQ           $0x34, Z6, Z16
+	VPADDQ           Z16, Z12, Z12
+	VPANDQ           Z3, Z6, Z6
+	VPSRAQ           $0x34, Z12, Z16
+	VPADDQ           Z16, Z13, Z13
+	VPANDQ           Z3, Z12, Z12
+	VPSRAQ           $0x34, Z13, Z16
+	VPADDQ           Z16, Z14, Z14
+	VPANDQ           Z3, Z13, Z13
+	VPSRAQ           $0x34, Z14, Z16
+	VPADDQ           Z16, Z15, Z15
+	VPANDQ           Z3, Z14, Z14
+	VPMOVQ2M         Z15, K1
+	VPBLENDMQ        Z7, Z6, K1, Z7
+	VPBLENDMQ        Z8, Z12, K1, Z8
+	VPBLENDMQ        Z9, Z13, K1, Z9
+	VPBLENDMQ        Z10, Z14, K1, Z10
+	VPBLENDMQ        Z11, Z15, K1, Z11
+	VPSUBQ.BCST      (AX), Z7, Z6
+	VPSUBQ.BCST      8(AX), Z8, Z12
+	VPSUBQ.BCST      16(AX), Z9, Z13
+	VPSUBQ.BCST      24(AX), Z10, Z14
+	VPSUBQ.BCST      32(AX), Z11, Z15
+	VPSRAQ           $0x34, Z6, Z16
+	VPADDQ           Z16, Z12, Z12
+	VPANDQ           Z3, Z6, Z6
+	VPSRAQ           $0x34, Z12, Z16
+	VPADDQ           Z16, Z13, Z13
+	VPANDQ           Z3, Z12, Z12
+	VPSRAQ           $0x34, Z13, Z16
+	VPADDQ           Z16, Z14, Z14
+	VPANDQ           Z3, Z13, Z13
+	VPSRAQ           $0x34, Z14, Z16
+	VPADDQ           Z16, Z15, Z15
+	VPANDQ           Z3, Z14, Z14
+	VPMOVQ2M         Z15, K1
+	VPBLENDMQ        Z7, Z6, K1, Z7
+	VPBLENDMQ        Z8, Z12, K1, Z8
+	VPBLENDMQ        Z9, Z13, K1, Z9
+	VPBLENDMQ        Z10, Z14, K1, Z10
+	VPBLENDMQ        Z11, Z15, K1, Z11
+	VPSLLQ           $0x34, Z8, Z6
+	VPORQ            Z7, Z6, Z6
+	VPSLLQ           $0x28, Z9, Z7
+	VPSRLQ           $0x0c, Z8, Z8
+	VPORQ            Z8, Z7, Z7
+	VPSLLQ           $0x1c, Z10, Z8
+	VPSRLQ           $0x18, Z9, Z9
+	VPORQ            Z9, Z8, Z8
+	VPSLLQ           $0x10, Z11, Z9
+	VPSRLQ           $0x24, Z10, Z10
+	VPORQ            Z10, Z9, Z9
+	VMOVDQA64        Z6, Z10
+	VPERMT2Q         Z8, Z1, Z6
+	VPERMT2Q         Z8, Z2, Z10
+	VMOVDQA64        Z7, Z8
+	VPERMT2Q         Z9, Z1, Z7
+	VPERMT2Q         Z9, Z2, Z8
+	VPUNPCKLQDQ      Z7, Z6, Z9
+	VPUNPCKHQDQ      Z7, Z6, Z6
+	VPUNPCKLQDQ      Z8, Z10, Z7
+	VPUNPCKHQDQ      Z8, Z10, Z8
+	VMOVDQU64        Z9, (BX)
+	VMOVDQU64        Z6, 64(BX)
+	VMOVDQU64        Z7, 128(BX)
+	VMOVDQU64        Z8, 192(BX)
+	ADDQ             $0x00000100, BX
+	ADDQ             $0x00000010, SI
+	ADDQ             $0x00000010, DI
+	SUBQ             $0x08, CX
+	JNE              loop
+	VEXTRACTI64X4    $0x01, Z5, Y0
+	VPORQ            Y5, Y0, Y0
+	VEXTRACTI64X2    $0x01, Y0, X1
+	VPORQ            X0, X1, X1
+	VMOVQ            X1, AX
+	VPEXTRQ          $0x01, X1, CX
+	ORQ              CX, AX
+	MOVQ             AX, ret+48(FP)
+	VZEROUPPER
+	RET
+
+// func affine2x16Quarters(table *uint64, dst0 *uint64, dst1 *uint64, dst2 *uint64, dst3 *uint64, constants *uint64, col0 *int16, col1 *int16, n int) uint64
+// Requires: AVX, AVX512DQ, AVX512F, AVX512IFMA, AVX512VL
+TEXT ·affine2x16Quarters(SB), NOSPLIT, $0-80
+	MOVQ         table+0(FP), AX
+	MOVQ         n+64(FP), CX
+	MOVQ         constants+40(FP), DX
+	VPXORQ       Z0, Z0, Z0
+	VMOVDQU64    64(AX), Z1
+	VMOVDQU64    128(AX), Z2
+	VPBROADCASTQ 48(AX), Z3
+	MOVQ         dst0+8(FP), BX
+	MOVQ         dst1+16(FP), SI
+	MOVQ         dst2+24(FP), DI
+	MOVQ         dst3+32(FP), R8
+	MOVQ         col0+48(FP), R9
+	MOVQ         col1+56(FP), R10
+	MOVQ         $0x0008000000000000, R11
+	VPBROADCASTQ R11, Z4
+	VPXORQ       Z5, Z5, Z5
+
+loop:
+	VMOVDQA64        Z0, Z6
+	VMOVDQA64        Z0, Z7
+	VMOVDQA64        Z0, Z8
+	VMOVDQA64        Z0, Z9
+	VMOVDQA64        Z0, Z10
+	VMOVDQA64        Z0, Z11
+	VPMOVSXWQ        (R9), Z12
+	VPADDQ           Z4, Z12, Z12
+	VPERMQ           $0xd8, Z12, Z12
+	VPMADD52LUQ.BCST 40(DX), Z12, Z6
+	VPMADD52LUQ.BCST 48(DX), Z12, Z7
+	VPMADD52LUQ.BCST 56(DX), Z12, Z8
+	VPMADD52LUQ.BCST 64(DX), Z12, Z9
+	VPMADD52LUQ.BCST 72(DX), Z12, Z10
+	VPMADD52HUQ.BCST 40(DX), Z12, Z7
+	VPMADD52HUQ.BCST 48(DX), Z12, Z8
+	VPMADD52HUQ.BCST 56(DX), Z12, Z9
+	VPMADD52HUQ.BCST 64(DX), Z12, Z10
+	VPMADD52HUQ.BCST 72(DX), Z12, Z11
+	VPMOVSXWQ        (R10), Z12
+	VPADDQ           Z4, Z12, Z12
+	VPERMQ           $0xd8, Z12, Z12
+	VPMADD52LUQ.BCST 80(DX), Z12, Z6
+	VPMADD52LUQ.BCST 88(DX), Z12, Z7
+	VPMADD52LUQ.BCST 96(DX), Z12, Z8
+	VPMADD52LUQ.BCST 104(DX), Z12, Z9
+	VPMADD52LUQ.BCST 112(DX), Z12, Z10
+	VPMADD52HUQ.BCST 80(DX), Z12, Z7
+	VPMADD52HUQ.BCST 88(DX), Z12, Z8
+	VPMADD52HUQ.BCST 96(DX), Z12, Z9
+	VPMADD52HUQ.BCST 104(DX), Z12, Z10
+	VPMADD52HUQ.BCST 112(DX), Z12, Z11
+	VMOVDQA64        Z0, Z12
+	VPMADD52LUQ.BCST 40(AX), Z6, Z12
+	VPMADD52LUQ.BCST (AX), Z12, Z6
+	VPMADD52LUQ.BCST 8(AX), Z12, Z7
+	VPMADD52LUQ.BCST 16(AX), Z12, Z8
+	VPMADD52LUQ.BCST 24(AX), Z12, Z9
+	VPMADD52LUQ.BCST 32(AX), Z12, Z10
+	VPMADD52HUQ.BCST (AX), Z12, Z7
+	VPMADD52HUQ.BCST 8(AX), Z12, Z8
+	VPMADD52HUQ.BCST 16(AX), Z12, Z9
+	VPMADD52HUQ.BCST 24(AX), Z12, Z10
+	VPMADD52HUQ.BCST 32(AX), Z12, Z11
+	VPSRLQ           $0x34, Z6, Z6
+	VPADDQ           Z6, Z7, Z7
+	VPADDQ.BCST      (DX), Z7, Z7
+	VPADDQ.BCST      8(DX), Z8, Z8
+	VPADDQ.BCST      16(DX), Z9, Z9
+	VPADDQ.BCST      24(DX), Z10, Z10
+	VPADDQ.BCST      32(DX), Z11, Z11
+	VPSRAQ           $0x34, Z7, Z6
+	VPADDQ           Z6, Z8, Z8
+	VPANDQ           Z3, Z7, Z7
+	VPSRAQ           $0x34, Z8, Z6
+	VPADDQ           Z6, Z9, Z9
+	VPANDQ           Z3, Z8, Z8
+	VPSRAQ           $0x34, Z9, Z6
+	VPADDQ           Z6, Z10, Z10
+	VPANDQ           Z3, Z9, Z9
+	VPSRAQ           $0x34, Z10, Z6
+	VPADDQ           Z6, Z11, Z11
+	VPANDQ           Z3, Z10, Z10
+	VPSUBQ.BCST      256(AX), Z7, Z6
+	VPSUBQ.BCST      264(AX), Z8, Z12
+	VPSUBQ.BCST      272(AX), Z9, Z13
+	VPSUBQ.BCST      280(AX), Z10, Z14
+	VPSUBQ.BCST      288(AX), Z11, Z15
+	VPSRAQ           $0x34, Z6, Z16
+	VPADDQ           Z16, Z12, Z12
+	VPANDQ           Z3, Z6, Z6
+	VPSRAQ           $0x34, Z12, Z16
+	VPADDQ           Z16, Z13, Z13
+	VPANDQ           Z3, Z12, Z12
+	VPSRAQ           $0x34, Z13, Z16
+	VPADDQ           Z16, Z14, Z14
+	VPANDQ           Z3, Z13, Z13
+	VPSRAQ           $0x34, Z14, Z16
+	VPADDQ           Z16, Z15, Z15
+	VPANDQ           Z3, Z14, Z14
+	VPMOVQ2M         Z15, K1
+	VPBLENDMQ        Z7, Z6, K1, Z7
+	VPBLENDMQ        Z8, Z12, K1, Z8
+	VPBLENDMQ        Z9, Z13, K1, Z9
+	VPBLENDMQ        Z10, Z14, K1, Z10
+	VPBLENDMQ        Z11, Z15, K1, Z11
+	VPSUBQ.BCST      (AX), Z7, Z6
+	VPSUBQ.BCST      8(AX), Z8, Z12
+	VPSUBQ.BCST      16(AX), Z9, Z13
+	VPSUBQ.BCST      24(AX), Z10, Z14
+	VPSUBQ.BCST      32(AX), Z11, Z15
+	VPSRAQ           $0x34, Z6, Z16
+	VPADDQ           Z16, Z12, Z12
+	VPANDQ           Z3, Z6, Z6
+	VPSRAQ           $0x34, Z12, Z16
+	VPADDQ           Z16, Z13, Z13
+	VPANDQ           Z3, Z12, Z12
+	VPSRAQ           $0x34, Z13, Z16
+	VPADDQ           Z16, Z14, Z14
+	VPANDQ           Z3, Z13, Z13
+	VPSRAQ           $0x34, Z14, Z16
+	VPADDQ           Z16, Z15, Z15
+	VPANDQ           Z3, Z14, Z14
+	VPMOVQ2M         Z15, K1
+	VPBLENDMQ        Z7, Z6, K1, Z7
+	VPBLENDMQ        Z8, Z12, K1, Z8
+	VPBLENDMQ        Z9, Z13, K1, Z9
+	VPBLENDMQ        Z10, Z14, K1, Z10
+	VPBLENDMQ        Z11, Z15, K1, Z11
+	VPSLLQ           $0x34, Z8, Z6
+	VPORQ            Z7, Z6, Z6
+	VPSLLQ           $0x28, Z9, Z7
+	VPSRLQ           $0x0c, Z8, Z8
+	VPORQ            Z8, Z7, Z7
+	VPSLLQ           $0x1c, Z10, Z8
+	VPSRLQ           $0x18, Z9, Z9
+	VPORQ            Z9, Z8, Z8
+	VPSLLQ           $0x10, Z11, Z9
+	VPSRLQ           $0x24, Z10, Z10
+	VPORQ            Z10, Z9, Z9
+	VMOVDQA64        Z6, Z10
+	VPERMT2Q         Z8, Z1, Z6
+	VPERMT2Q         Z8, Z2, Z10
+	VMOVDQA64        Z7, Z8
+	VPERMT2Q         Z9, Z1, Z7
+	VPERMT2Q         Z9, Z2, Z8
+	VPUNPCKLQDQ      Z7, Z6, Z9
+	VPUNPCKHQDQ      Z7, Z6, Z6
+	VPUNPCKLQDQ      Z8, Z10, Z7
+	VPUNPCKHQDQ      Z8, Z10, Z8
+	VMOVDQU64        Y9, (BX)
+	VEXTRACTI64X4    $0x01, Z9, (SI)
+	VMOVDQU64        Y6, (DI)
+	VEXTRACTI64X4    $0x01, Z6, (R8)
+	VMOVDQU64        Y7, 32(BX)
+	VEXTRACTI64X4    $0x01, Z7, 32(SI)
+	VMOVDQU64        Y8, 32(DI)
+	VEXTRACTI64X4    $0x01, Z8, 32(R8)
+	ADDQ             $0x00000040, BX
+	ADDQ             $0x00000040, SI
+	ADDQ             $0x00000040, DI
+	ADDQ             $0x00000040, R8
+	ADDQ             $0x00000010, R9
+	ADDQ             $0x00000010, R10
+	SUBQ             $0x08, CX
+	JNE              loop
+	VEXTRACTI64X4    $0x01, Z5, Y0
+	VPORQ            Y5, Y0, Y0
+	VEXTRACTI64X2    $0x01, Y0, X1
+	VPORQ            X0, X1, X1
+	VMOVQ            X1, AX
+	VPEXTRQ          $0x01, X1, CX
+	ORQ              CX, AX
+	MOVQ             AX, ret+72(FP)
+	VZEROUPPER
+	RET
+
+// func affine1x64(table *uint64, dst *uint64, constants *uint64, col0 *int64, n int) uint64
+// Requires: AVX, AVX512DQ, AVX512F, AVX512IFMA, AVX512VL
+TEXT ·affine1x64(SB), NOSPLIT, $0-48
+	MOVQ         table+0(FP), AX
+	MOVQ         n+32(FP), CX
+	MOVQ         constants+16(FP), DX
+	VPXORQ       Z0, Z0, Z0
+	VMOVDQU64    64(AX), Z1
+	VMOVDQU64    128(AX), Z2
+	VPBROADCASTQ 48(AX), Z3
+	MOVQ         dst+8(FP), BX
+	MOVQ         col0+24(FP), SI
+	MOVQ         $0x0008000000000000, DI
+	VPBROADCASTQ DI, Z4
+	VPXORQ       Z5, Z5, Z5
+
+loop:
+	VMOVDQA64        Z0, Z6
+	VMOVDQA64        Z0, Z7
+	VMOVDQA64        Z0, Z8
+	VMOVDQA64        Z0, Z9
+	VMOVDQA64        Z0, Z10
+	VMOVDQA64        Z0, Z11
+	VPADDQ           (SI), Z4, Z12
+	VPORQ            Z12, Z5, Z5
+	VPERMQ           $0xd8, Z12, Z12
+	VPMADD52LUQ.BCST 40(DX), Z12, Z6
+	VPMADD52LUQ.BCST 48(DX), Z12, Z7
+	VPMADD52LUQ.BCST 56(DX), Z12, Z8
+	VPMADD52LUQ.BCST 64(DX), Z12, Z9
+	VPMADD52LUQ.BCST 72(DX), Z12, Z10
+	VPMADD52HUQ.BCST 40(DX), Z12, Z7
+	VPMADD52HUQ.BCST 48(DX), Z12, Z8
+	VPMADD52HUQ.BCST 56(DX), Z12, Z9
+	VPMADD52HUQ.BCST 64(DX), Z12, Z10
+	VPMADD52HUQ.BCST 72(DX), Z12, Z11
+	VMOVDQA64        Z0, Z12
+	VPMADD52LUQ.BCST 40(AX), Z6, Z12
+	VPMADD52LUQ.BCST (AX), Z12, Z6
+	VPMADD52LUQ.BCST 8(AX), Z12, Z7
+	VPMADD52LUQ.BCST 16(AX), Z12, Z8
+	VPMADD52LUQ.BCST 24(AX), Z12, Z9
+	VPMADD52LUQ.BCST 32(AX), Z12, Z10
+	VPMADD52HUQ.BCST (AX), Z12, Z7
+	VPMADD52HUQ.BCST 8(AX), Z12, Z8
+	VPMADD52HUQ.BCST 16(AX), Z12, Z9
+	VPMADD52HUQ.BCST 24(AX), Z12, Z10
+	VPMADD52HUQ.BCST 32(AX), Z12, Z11
+	VPSRLQ           $0x34, Z6, Z6
+	VPADDQ           Z6, Z7, Z7
+	VPADDQ.BCST      (DX), Z7, Z7
+	VPADDQ.BCST      8(DX), Z8, Z8
+	VPADDQ.BCST      16(DX), Z9, Z9
+	VPADDQ.BCST      24(DX), Z10, Z10
+	VPADDQ.BCST      32(DX), Z11, Z11
+	VPSRAQ           $0x34, Z7, Z6
+	VPADDQ           Z6, Z8, Z8
+	VPANDQ           Z3, Z7, Z7
+	VPSRAQ           $0x34, Z8, Z6
+	VPADDQ           Z6, Z9, Z9
+	VPANDQ           Z3, Z8, Z8
+	VPSRAQ           $0x34, Z9, Z6
+	VPADDQ           Z6, Z10, Z10
+	VPANDQ           Z3, Z9, Z9
+	VPSRAQ           $0x34, Z10, Z6
+	VPADDQ           Z6, Z11, Z11
+	VPANDQ           Z3, Z10, Z10
+	VPSUBQ.BCST      256(AX), Z7, Z6
+	VPSUBQ.BCST      264(AX), Z8, Z12
+	VPSUBQ.BCST      272(AX), Z9, Z13
+	VPSUBQ.BCST      280(AX), Z10, Z14
+	VPSUBQ.BCST      288(AX), Z11, Z15
+	VPSRAQ           $0x34, Z6, Z16
+	VPADDQ           Z16, Z12, Z12
+	VPANDQ           Z3, Z6, Z6
+	VPSRAQ           $0x34, Z12, Z16
+	VPADDQ           Z16, Z13, Z13
+	VPANDQ           Z3, Z12, Z12
+	VPSRAQ           $0x34, Z13, Z16
+	VPADDQ           Z16, Z14, Z14
+	VPANDQ           Z3, Z13, Z13
+	VPSRAQ           $0x34, Z14, Z16
+	VPADDQ           Z16, Z15, Z15
+	VPANDQ           Z3, Z14, Z14
+	VPMOVQ2M         Z15, K1
+	VPBLENDMQ        Z7, Z6, K1, Z7
+	VPBLENDMQ        Z8, Z12, K1, Z8
+	VPBLENDMQ        Z9, Z13, K1, Z9
+	VPBLENDMQ        Z10, Z14, K1, Z10
+	VPBLENDMQ        Z11, Z15, K1, Z11
+	VPSUBQ.BCST      (AX), Z7, Z6
+	VPSUBQ.BCST      8(AX), Z8, Z12
+	VPSUBQ.BCST      16(AX), Z9, Z13
+	VPSUBQ.BCST      24(AX), Z10, Z14
+	VPSUBQ.BCST      32(AX), Z11, Z15
+	VPSRAQ           $0x34, Z6, Z16
+	VPADDQ           Z16, Z12, Z12
+	VPANDQ           Z3, Z6, Z6
+	VPSRAQ           $0x34, Z12, Z16
+	VPADDQ           Z16, Z13, Z13
+	VPANDQ           Z3, Z12, Z12
+	VPSRAQ           $0x34, Z13, Z16
+	VPADDQ           Z16, Z14, Z14
+	VPANDQ           Z3, Z13, Z13
+	VPSRAQ           $0x34, Z14, Z16
+	VPADDQ           Z16, Z15, Z15
+	VPANDQ           Z3, Z14, Z14
+	VPMOVQ2M         Z15, K1
+	VPBLENDMQ        Z7, Z6, K1, Z7
+	VPBLENDMQ        Z8, Z12, K1, Z8
+	VPBLENDMQ        Z9, Z13, K1, Z9
+	VPBLENDMQ        Z10, Z14, K1, Z10
+	VPBLENDMQ        Z11, Z15, K1, Z11
+	VPSLLQ           $0x34, Z8, Z6
+	VPORQ            Z7, Z6, Z6
+	VPSLLQ           $0x28, Z9, Z7
+	VPSRLQ           $0x0c, Z8, Z8
+	VPORQ            Z8, Z7, Z7
+	VPSLLQ           $0x1c, Z10, Z8
+	VPSRLQ           $0x18, Z9, Z9
+	VPORQ            Z9, Z8, Z8
+	VPSLLQ           $0x10, Z11, Z9
+	VPSRLQ           $0x24, Z10, Z10
+	VPORQ            Z10, Z9, Z9
+	VMOVDQA64        Z6, Z10
+	VPERMT2Q         Z8, Z1, Z6
+	VPERMT2Q         Z8, Z2, Z10
+	VMOVDQA64        Z7, Z8
+	VPERMT2Q         Z9, Z1, Z7
+	VPERMT2Q         Z9, Z2, Z8
+	VPUNPCKLQDQ      Z7, Z6, Z9
+	VPUNPCKHQDQ      Z7, Z6, Z6
+	VPUNPCKLQDQ      Z8, Z10, Z7
+	VPUNPCKHQDQ      Z8, Z10, Z8
+	VMOVDQU64        Z9, (BX)
+	VMOVDQU64        Z6, 64(BX)
+	VMOVDQU64        Z7, 128(BX)
+	VMOVDQU64        Z8, 192(BX)
+	ADDQ             $0x00000100, BX
+	ADDQ             $0x00000040, SI
+	SUBQ             $0x08, CX
+	JNE              loop
+	VEXTRACTI64X4    $0x01, Z5, Y0
+	VPORQ            Y5, Y0, Y0
+	VEXTRACTI64X2    $0x01, Y0, X1
+	VPORQ            X0, X1, X1
+	VMOVQ            X1, AX
+	VPEXTRQ          $0x01, X1, CX
+	ORQ              CX, AX
+	MOVQ             AX, ret+40(FP)
+	VZEROUPPER
+	RET
+
+// func affine1x64Quarters(table *uint64, dst0 *uint64, dst1 *uint64, dst2 *uint64, dst3 *uint64, constants *uint64, col0 *int64, n int) uint64
+// Requires: AVX, AVX512DQ, AVX512F, AVX512IFMA, AVX512VL
+TEXT ·affine1x64Quarters(SB), NOSPLIT, $0-72
+	MOVQ         table+0(FP), AX
+	MOVQ         n+56(FP), CX
+	MOVQ         constants+40(FP), DX
+	VPXORQ       Z0, Z0, Z0
+	VMOVDQU64    64(AX), Z1
+	VMOVDQU64    128(AX), Z2
+	VPBROADCASTQ 48(AX), Z3
+	MOVQ         dst0+8(FP), BX
+	MOVQ         dst1+16(FP), SI
+	MOVQ         dst2+24(FP), DI
+	MOVQ         dst3+32(FP), R8
+	MOVQ         col0+48(FP), R9
+	MOVQ         $0x0008000000000000, R10
+	VPBROADCASTQ R10, Z4
+	VPXORQ       Z5, Z5, Z5
+
+loop:
+	VMOVDQA64        Z0, Z6
+	VMOVDQA64        Z0, Z7
+	VMOVDQA64        Z0, Z8
+	VMOVDQA64        Z0, Z9
+	VMOVDQA64        Z0, Z10
+	VMOVDQA64        Z0, Z11
+	VPADDQ           (R9), Z4, Z12
+	VPORQ            Z12, Z5, Z5
+	VPERMQ           $0xd8, Z12, Z12
+	VPMADD52LUQ.BCST 40(DX), Z12, Z6
+	VPMADD52LUQ.BCST 48(DX), Z12, Z7
+	VPMADD52LUQ.BCST 56(DX), Z12, Z8
+	VPMADD52LUQ.BCST 64(DX), Z12, Z9
+	VPMADD52LUQ.BCST 72(DX), Z12, Z10
+	VPMADD52HUQ.BCST 40(DX), Z12, Z7
+	VPMADD52HUQ.BCST 48(DX), Z12, Z8
+	VPMADD52HUQ.BCST 56(DX), Z12, Z9
+	VPMADD52HUQ.BCST 64(DX), Z12, Z10
+	VPMADD52HUQ.BCST 72(DX), Z12, Z11
+	VMOVDQA64        Z0, Z12
+	VPMADD52LUQ.BCST 40(AX), Z6, Z12
+	VPMADD52LUQ.BCST (AX), Z12, Z6
+	VPMADD52LUQ.BCST 8(AX), Z12, Z7
+	VPMADD52LUQ.BCST 16(AX), Z12, Z8
+	VPMADD52LUQ.BCST 24(AX), Z12, Z9
+	VPMADD52LUQ.BCST 32(AX), Z12, Z10
+	VPMADD52HUQ.BCST (AX), Z12, Z7
+	VPMADD52HUQ.BCST 8(AX), Z12, Z8
+	VPMADD52HUQ.BCST 16(AX), Z12, Z9
+	VPMADD52HUQ.BCST 24(AX), Z12, Z10
+	VPMADD52HUQ.BCST 32(AX), Z12, Z11
+	VPSRLQ           $0x34, Z6, Z6
+	VPADDQ           Z6, Z7, Z7
+	VPADDQ.BCST      (DX), Z7, Z7
+	VPADDQ.BCST      8(DX), Z8, Z8
+	VPADDQ.BCST      16(DX), Z9, Z9
+	VPADDQ.BCST      24(DX), Z10, Z10
+	VPADDQ.BCST      32(DX), Z11, Z11
+	VPSRAQ           $0x34, Z7, Z6
+	VPADDQ           Z6, Z8, Z8
+	VPANDQ           Z3, Z7, Z7
+	VPSRAQ           $0x34, Z8, Z6
+	VPADDQ           Z6, Z9, Z9
+	VPANDQ           Z3, Z8, Z8
+	VPSRAQ           $0x34, Z9, Z6
+	VPADDQ           Z6, Z10, Z10
+	VPANDQ           Z3, Z9, Z9
+	VPSRAQ           $0x34, Z10, Z6
+	VPADDQ           Z6, Z11, Z11
+	VPANDQ           Z3, Z10, Z10
+	VPSUBQ.BCST      256(AX), Z7, Z6
+	VPSUBQ.BCST      264(AX), Z8, Z12
+	VPSUBQ.BCST      272(AX), Z9, Z13
+	VPSUBQ.BCST      280(AX), Z10, Z14
+	VPSUBQ.BCST      288(AX), Z11, Z15
+	VPSRAQ           $0x34, Z6, Z16
+	VPADDQ           Z16, Z12, Z12
+	VPANDQ           Z3, Z6, Z6
+	VPSRAQ           $0x34, Z12, Z16
+	VPADDQ           Z16, Z13, Z13
+	VPANDQ           Z3, Z12, Z12
+	VPSRAQ           $0x34, Z13, Z16
+	VPADDQ           Z16, Z14, Z14
+	VPANDQ           Z3, Z13, Z13
+	VPSRAQ           $0x34, Z14, Z16
+	VPADDQ           Z16, Z15, Z15
+	VPANDQ           Z3, Z14, Z14
+	VPMOVQ2M         Z15, K1
+	VPBLENDMQ        Z7, Z6, K1, Z7
+	VPBLENDMQ        Z8, Z12, K1, Z8
+	VPBLENDMQ        Z9, Z13, K1, Z9
+	VPBLENDMQ        Z10, Z14, K1, Z10
+	VPBLENDMQ        Z11, Z15, K1, Z11
+	VPSUBQ.BCST      (AX), Z7, Z6
+	VPSUBQ.BCST      8(AX), Z8, Z12
+	VPSUBQ.BCST      16(AX), Z9, Z13
+	VPSUBQ.BCST      24(AX), Z10, Z14
+	VPSUBQ.BCST      32(AX), Z11, Z15
+	VPSRAQ           $0x34, Z6, Z16
+	VPADDQ           Z16, Z12, Z12
+	VPANDQ           Z3, Z6, Z6
+	VPSRAQ           $0x34, Z12, Z16
+	VPADDQ           Z16, Z13, Z13
+	VPANDQ           Z3, Z12, Z12
+	VPSRAQ           $0x34, Z13, Z16
+	VPADDQ           Z16, Z14, Z14
+	VPANDQ           Z3, Z13, Z13
+	VPSRAQ           $0x34, Z14, Z16
+	VPADDQ           Z16, Z15, Z15
+	VPANDQ           Z3, Z14, Z14
+	VPMOVQ2M         Z15, K1
+	VPBLENDMQ        Z7, Z6, K1, Z7
+	VPBLENDMQ        Z8, Z12, K1, Z8
+	VPBLENDMQ        Z9, Z13, K1, Z9
+	VPBLENDMQ        Z10, Z14, K1, Z10
+	VPBLENDMQ        Z11, Z15, K1, Z11
+	VPSLLQ           $0x34, Z8, Z6
+	VPORQ            Z7, Z6, Z6
+	VPSLLQ           $0x28, Z9, Z7
+	VPSRLQ           $0x0c, Z8, Z8
+	VPORQ            Z8, Z7, Z7
+	VPSLLQ           $0x1c, Z10, Z8
+	VPSRLQ           $0x18, Z9, Z9
+	VPORQ            Z9, Z8, Z8
+	VPSLLQ           $0x10, Z11, Z9
+	VPSRLQ           $0x24, Z10, Z10
+	VPORQ            Z10, Z9, Z9
+	VMOVDQA64        Z6, Z10
+	VPERMT2Q         Z8, Z1, Z6
+	VPERMT2Q         Z8, Z2, Z10
+	VMOVDQA64        Z7, Z8
+	VPERMT2Q         Z9, Z1, Z7
+	VPERMT2Q         Z9, Z2, Z8
+	VPUNPCKLQDQ      Z7, Z6, Z9
+	VPUNPCKHQDQ      Z7, Z6, Z6
+	VPUNPCKLQDQ      Z8, Z10, Z7
+	VPUNPCKHQDQ      Z8, Z10, Z8
+	VMOVDQU64        Y9, (BX)
+	VEXTRACTI64X4    $0x01, Z9, (SI)
+	VMOVDQU64        Y6, (DI)
+	VEXTRACTI64X4    $0x01, Z6, (R8)
+	VMOVDQU64        Y7, 32(BX)
+	VEXTRACTI64X4    $0x01, Z7, 32(SI)
+	VMOVDQU64        Y8, 32(DI)
+	VEXTRACTI64X4    $0x01, Z8, 32(R8)
+	ADDQ             $0x00000040, BX
+	ADDQ             $0x00000040, SI
+	ADDQ             $0x00000040, DI
+	ADDQ             $0x00000040, R8
+	ADDQ             $0x00000040, R9
+	SUBQ             $0x08, CX
+	JNE              loop
+	VEXTRACTI64X4    $0x01, Z5, Y0
+	VPORQ            Y5, Y0, Y0
+	VEXTRACTI64X2    $0x01, Y0, X1
+	VPORQ            X0, X1, X1
+	VMOVQ            X1, AX
+	VPEXTRQ          $0x01, X1, CX
+	ORQ              CX, AX
+	MOVQ             AX, ret+64(FP)
+	VZEROUPPER
+	RET
+
+// func affine2x64(table *uint64, dst *uint64, constants *uint64, col0 *int64, col1 *int64, n int) uint64
+// Requires: AVX, AVX512DQ, AVX512F, AVX512IFMA, AVX512VL
+TEXT ·affine2x64(SB), NOSPLIT, $0-56
+	MOVQ         table+0(FP), AX
+	MOVQ         n+40(FP), CX
+	MOVQ         constants+16(FP), DX
+	VPXORQ       Z0, Z0, Z0
+	VMOVDQU64    64(AX), Z1
+	VMOVDQU64    128(AX), Z2
+	VPBROADCASTQ 48(AX), Z3
+	MOVQ         dst+8(FP), BX
+	MOVQ         col0+24(FP), SI
+	MOVQ         col1+32(FP), DI
+	MOVQ         $0x0008000000000000, R8
+	VPBROADCASTQ R8, Z4
+	VPXORQ       Z5, Z5, Z5
+
+loop:
+	VMOVDQA64        Z0, Z6
+	VMOVDQA64        Z0, Z7
+	VMOVDQA64        Z0, Z8
+	VMOVDQA64        Z0, Z9
+	VMOVDQA64        Z0, Z10
+	VMOVDQA64        Z0, Z11
+	VPADDQ           (SI), Z4, Z12
+	VPORQ            Z12, Z5, Z5
+	VPERMQ           $0xd8, Z12, Z12
+	VPMADD52LUQ.BCST 40(DX), Z12, Z6
+	VPMADD52LUQ.BCST 48(DX), Z12, Z7
+	VPMADD52LUQ.BCST 56(DX), Z12, Z8
+	VPMADD52LUQ.BCST 64(DX), Z12, Z9
+	VPMADD52LUQ.BCST 72(DX), Z12, Z10
+	VPMADD52HUQ.BCST 40(DX), Z12, Z7
+	VPMADD52HUQ.BCST 48(DX), Z12, Z8
+	VPMADD52HUQ.BCST 56(DX), Z12, Z9
+	VPMADD52HUQ.BCST 64(DX), Z12, Z10
+	VPMADD52HUQ.BCST 72(DX), Z12, Z11
+	VPADDQ           (DI), Z4, Z12
+	VPORQ            Z12, Z5, Z5
+	VPERMQ           $0xd8, Z12, Z12
+	VPMADD52LUQ.BCST 80(DX), Z12, Z6
+	VPMADD52LUQ.BCST 88(DX), Z12, Z7
+	VPMADD52LUQ.BCST 96(DX), Z12, Z8
+	VPMADD52LUQ.BCST 104(DX), Z12, Z9
+	VPMADD52LUQ.BCST 112(DX), Z12, Z10
+	VPMADD52HUQ.BCST 80(DX), Z12, Z7
+	VPMADD52HUQ.BCST 88(DX), Z12, Z8
+	VPMADD52HUQ.BCST 96(DX), Z12, Z9
+	VPMADD52HUQ.BCST 104(DX), Z12, Z10
+	VPMADD52HUQ.BCST 112(DX), Z12, Z11
+	VMOVDQA64        Z0, Z12
+	VPMADD52LUQ.BCST 40(AX), Z6, Z12
+	VPMADD52LUQ.BCST (AX), Z12, Z6
+	VPMADD52LUQ.BCST 8(AX), Z12, Z7
+	VPMADD52LUQ.BCST 16(AX), Z12, Z8
+	VPMADD52LUQ.BCST 24(AX), Z12, Z9
+	VPMADD52LUQ.BCST 32(AX), Z12, Z10
+	VPMADD52HUQ.BCST (AX), Z12, Z7
+	VPMADD52HUQ.BCST 8(AX), Z12, Z8
+	VPMADD52HUQ.BCST 16(AX), Z12, Z9
+	VPMADD52HUQ.BCST 24(AX), Z12, Z10
+	VPMADD52HUQ.BCST 32(AX), Z12, Z11
+	VPSRLQ           $0x34, Z6, Z6
+	VPADDQ           Z6, Z7, Z7
+	VPADDQ.BCST      (DX), Z7, Z7
+	VPADDQ.BCST      8(DX), Z8, Z8
+	VPADDQ.BCST      16(DX), Z9, Z9
+	VPADDQ.BCST      24(DX), Z10, Z10
+	VPADDQ.BCST      32(DX), Z11, Z11
+	VPSRAQ           $0x34, Z7, Z6
+	VPADDQ           Z6, Z8, Z8
+	VPANDQ           Z3, Z7, Z7
+	VPSRAQ           $0x34, Z8, Z6
+	VPADDQ           Z6, Z9, Z9
+	VPANDQ           Z3, Z8, Z8
+	VPSRAQ           $0x34, Z9, Z6
+	VPADDQ           Z6, Z10, Z10
+	VPANDQ           Z3, Z9, Z9
+	VPSRAQ           $0x34, Z10, Z6
+	VPADDQ           Z6, Z11, Z11
+	VPANDQ           Z3, Z10, Z10
+	VPSUBQ.BCST      256(AX), Z7, Z6
+	VPSUBQ.BCST      264(AX), Z8, Z12
+	VPSUBQ.BCST      272(AX), Z9, Z13
+	VPSUBQ.BCST      280(AX), Z10, Z14
+	VPSUBQ.BCST      288(AX), Z11, Z15
+	VPSRAQ           $0x34, Z6, Z16
+	VPADDQ           Z16, Z12, Z12
+	VPANDQ           Z3, Z6, Z6
+	VPSRAQ           $0x34, Z12, Z16
+	VPADDQ           Z16, Z13, Z13
+	VPANDQ           Z3, Z12, Z12
+	VPSRAQ           $0x34, Z13, Z16
+	VPADDQ           Z16, Z14, Z14
+	VPANDQ           Z3, Z13, Z13
+	VPSRAQ           $0x34, Z14, Z16
+	VPADDQ           Z16, Z15, Z15
+	VPANDQ           Z3, Z14, Z14
+	VPMOVQ2M         Z15, K1
+	VPBLENDMQ        Z7, Z6, K1, Z7
+	VPBLENDMQ        Z8, Z12, K1, Z8
+	VPBLENDMQ        Z9, Z13, K1, Z9
+	VPBLENDMQ        Z10, Z14, K1, Z10
+	VPBLENDMQ        Z11, Z15, K1, Z11
+	VPSUBQ.BCST      (AX), Z7, Z6
+	VPSUBQ.BCST      8(AX), Z8, Z12
+	VPSUBQ.BCST      16(AX), Z9, Z13
+	VPSUBQ.BCST      24(AX), Z10, Z14
+	VPSUBQ.BCST      32(AX), Z11, Z15
+	VPSRAQ           $0x34, Z6, Z16
+	VPADDQ           Z16, Z12, Z12
+	VPANDQ           Z3, Z6, Z6
+	VPSRAQ           $0x34, Z12, Z16
+	VPADDQ           Z16, Z13, Z13
+	VPANDQ           Z3, Z12, Z12
+	VPSRAQ           $0x34, Z13, Z16
+	VPADDQ           Z16, Z14, Z14
+	VPANDQ           Z3, Z13, Z13
+	VPSRAQ           $0x34, Z14, Z16
+	VPADDQ           Z16, Z15, Z15
+	VPANDQ           Z3, Z14, Z14
+	VPMOVQ2M         Z15, K1
+	VPBLENDMQ        Z7, Z6, K1, Z7
+	VPBLENDMQ        Z8, Z12, K1, Z8
+	VPBLENDMQ        Z9, Z13, K1, Z9
+	VPBLENDMQ        Z10, Z14, K1, Z10
+	VPBLENDMQ        Z11, Z15, K1, Z11
+	VPSLLQ           $0x34, Z8, Z6
+	VPORQ            Z7, Z6, Z6
+	VPSLLQ           $0x28, Z9, Z7
+	VPSRLQ           $0x0c, Z8, Z8
+	VPORQ            Z8, Z7, Z7
+	VPSLLQ           $0x1c, Z10, Z8
+	VPSRLQ           $0x18, Z9, Z9
+	VPORQ            Z9, Z8, Z8
+	VPSLLQ           $0x10, Z11, Z9
+	VPSRLQ           $0x24, Z10, Z10
+	VPORQ            Z10, Z9, Z9
+	VMOVDQA64        Z6, Z10
+	VPERMT2Q         Z8, Z1, Z6
+	VPERMT2Q         Z8, Z2, Z10
+	VMOVDQA64        Z7, Z8
+	VPERMT2Q         Z9, Z1, Z7
+	VPERMT2Q         Z9, Z2, Z8
+	VPUNPCKLQDQ      Z7, Z6, Z9
+	VPUNPCKHQDQ      Z7, Z6, Z6
+	VPUNPCKLQDQ      Z8, Z10, Z7
+	VPUNPCKHQDQ      Z8, Z10, Z8
+	VMOVDQU64        Z9, (BX)
+	VMOVDQU64        Z6, 64(BX)
+	VMOVDQU64        Z7, 128(BX)
+	VMOVDQU64        Z8, 192(BX)
+	ADDQ             $0x00000100, BX
+	ADDQ             $0x00000040, SI
+	ADDQ             $0x00000040, DI
+	SUBQ             $0x08, CX
+	JNE              loop
+	VEXTRACTI64X4    $0x01, Z5, Y0
+	VPORQ            Y5, Y0, Y0
+	VEXTRACTI64X2    $0x01, Y0, X1
+	VPORQ            X0, X1, X1
+	VMOVQ            X1, AX
+	VPEXTRQ          $0x01, X1, CX
+	ORQ              CX, AX
+	MOVQ             AX, ret+48(FP)
+	VZEROUPPER
+	RET
+
+// func affine2x64Quarters(table *uint64, dst0 *uint64, dst1 *uint64, dst2 *uint64, dst3 *uint64, constants *uint64, col0 *int64, col1 *int64, n int) uint64
+// Requires: AVX, AVX512DQ, AVX512F, AVX512IFMA, AVX512VL
+TEXT ·affine2x64Quarters(SB), NOSPLIT, $0-80
+	MOVQ         table+0(FP), AX
+	MOVQ         n+64(FP), CX
+	MOVQ         constants+40(FP), DX
+	VPXORQ       Z0, Z0, Z0
+	VMOVDQU64    64(AX), Z1
+	VMOVDQU64    128(AX), Z2
+	VPBROADCASTQ 48(AX), Z3
+	MOVQ         dst0+8(FP), BX
+	MOVQ         dst1+16(FP), SI
+	MOVQ         dst2+24(FP), DI
+	MOVQ         dst3+32(FP), R8
+	MOVQ         col0+48(FP), R9
+	MOVQ         col1+56(FP), R10
+	MOVQ         $0x0008000000000000, R11
+	VPBROADCASTQ R11, Z4
+	VPXORQ       Z5, Z5, Z5
+
+loop:
+	VMOVDQA64        Z0, Z6
+	VMOVDQA64        Z0, Z7
+	VMOVDQA64        Z0, Z8
+	VMOVDQA64        Z0, Z9
+	VMOVDQA64        Z0, Z10
+	VMOVDQA64        Z0, Z11
+	VPADDQ           (R9), Z4, Z12
+	VPORQ            Z12, Z5, Z5
+	VPERMQ           $0xd8, Z12, Z12
+	VPMADD52LUQ.BCST 40(DX), Z12, Z6
+	VPMADD52LUQ.BCST 48(DX), Z12, Z7
+	VPMADD52LUQ.BCST 56(DX), Z12, Z8
+	VPMADD52LUQ.BCST 64(DX), Z12, Z9
+	VPMADD52LUQ.BCST 72(DX), Z12, Z10
+	VPMADD52HUQ.BCST 40(DX), Z12, Z7
+	VPMADD52HUQ.BCST 48(DX), Z12, Z8
+	VPMADD52HUQ.BCST 56(DX), Z12, Z9
+	VPMADD52HUQ.BCST 64(DX), Z12, Z10
+	VPMADD52HUQ.BCST 72(DX), Z12, Z11
+	VPADDQ           (R10), Z4, Z12
+	VPORQ            Z12, Z5, Z5
+	VPERMQ           $0xd8, Z12, Z12
+	VPMADD52LUQ.BCST 80(DX), Z12, Z6
+	VPMADD52LUQ.BCST 88(DX), Z12, Z7
+	VPMADD52LUQ.BCST 96(DX), Z12, Z8
+	VPMADD52LUQ.BCST 104(DX), Z12, Z9
+	VPMADD52LUQ.BCST 112(DX), Z12, Z10
+	VPMADD52HUQ.BCST 80(DX), Z12, Z7
+	VPMADD52HUQ.BCST 88(DX), Z12, Z8
+	VPMADD52HUQ.BCST 96(DX), Z12, Z9
+	VPMADD52HUQ.BCST 104(DX), Z12, Z10
+	VPMADD52HUQ.BCST 112(DX), Z12, Z11
+	VMOVDQA64        Z0, Z12
+	VPMADD52LUQ.BCST 40(AX), Z6, Z12
+	VPMADD52LUQ.BCST (AX), Z12, Z6
+	VPMADD52LUQ.BCST 8(AX), Z12, Z7
+	VPMADD52LUQ.BCST 16(AX), Z12, Z8
+	VPMADD52LUQ.BCST 24(AX), Z12, Z9
+	VPMADD52LUQ.BCST 32(AX), Z12, Z10
+	VPMADD52HUQ.BCST (AX), Z12, Z7
+	VPMADD52HUQ.BCST 8(AX), Z12, Z8
+	VPMADD52HUQ.BCST 16(AX), Z12, Z9
+	VPMADD52HUQ.BCST 24(AX), Z12, Z10
+	VPMADD52HUQ.BCST 32(AX), Z12, Z11
+	VPSRLQ           $0x34, Z6, Z6
+	VPADDQ           Z6, Z7, Z7
+	VPADDQ.BCST      (DX), Z7, Z7
+	VPADDQ.BCST      8(DX), Z8, Z8
+	VPADDQ.BCST      16(DX), Z9, Z9
+	VPADDQ.BCST      24(DX), Z10, Z10
+	VPADDQ.BCST      32(DX), Z11, Z11
+	VPSRAQ           $0x34, Z7, Z6
+	VPADDQ           Z6, Z8, Z8
+	VPANDQ           Z3, Z7, Z7
+	VPSRAQ           $0x34, Z8, Z6
+	VPADDQ           Z6, Z9, Z9
+	VPANDQ           Z3, Z8, Z8
+	VPSRAQ           $0x34, Z9, Z6
+	VPADDQ           Z6, Z10, Z10
+	VPANDQ           Z3, Z9, Z9
+	VPSRAQ           $0x34, Z10, Z6
+	VPADDQ           Z6, Z11, Z11
+	VPANDQ           Z3, Z10, Z10
+	VPSUBQ.BCST      256(AX), Z7, Z6
+	VPSUBQ.BCST      264(AX), Z8, Z12
+	VPSUBQ.BCST      272(AX), Z9, Z13
+	VPSUBQ.BCST      280(AX), Z10, Z14
+	VPSUBQ.BCST      288(AX), Z11, Z15
+	VPSRAQ           $0x34, Z6, Z16
+	VPADDQ           Z16, Z12, Z12
+	VPANDQ           Z3, Z6, Z6
+	VPSRAQ           $0x34, Z12, Z16
+	VPADDQ           Z16, Z13, Z13
+	VPANDQ           Z3, Z12, Z12
+	VPSRAQ           $0x34, Z13, Z16
+	VPADDQ           Z16, Z14, Z14
+	VPANDQ           Z3, Z13, Z13
+	VPSRAQ           $0x34, Z14, Z16
+	VPADDQ           Z16, Z15, Z15
+	VPANDQ           Z3, Z14, Z14
+	VPMOVQ2M         Z15, K1
+	VPBLENDMQ        Z7, Z6, K1, Z7
+	VPBLENDMQ        Z8, Z12, K1, Z8
+	VPBLENDMQ        Z9, Z13, K1, Z9
+	VPBLENDMQ        Z10, Z14, K1, Z10
+	VPBLENDMQ        Z11, Z15, K1, Z11
+	VPSUBQ.BCST      (AX), Z7, Z6
+	VPSUBQ.BCST      8(AX), Z8, Z12
+	VPSUBQ.BCST      16(AX), Z9, Z13
+	VPSUBQ.BCST      24(AX), Z10, Z14
+	VPSUBQ.BCST      32(AX), Z11, Z15
+	VPSRAQ           $0x34, Z6, Z16
+	VPADDQ           Z16, Z12, Z12
+	VPANDQ           Z3, Z6, Z6
+	VPSRAQ           $0x34, Z12, Z16
+	VPADDQ           Z16, Z13, Z13
+	VPANDQ           Z3, Z12, Z12
+	VPSRAQ           $0x34, Z13, Z16
+	VPADDQ           Z16, Z14, Z14
+	VPANDQ           Z3, Z13, Z13
+	VPSRAQ           $0x34, Z14, Z16
+	VPADDQ           Z16, Z15, Z15
+	VPANDQ           Z3, Z14, Z14
+	VPMOVQ2M         Z15, K1
+	VPBLENDMQ        Z7, Z6, K1, Z7
+	VPBLENDMQ        Z8, Z12, K1, Z8
+	VPBLENDMQ        Z9, Z13, K1, Z9
+	VPBLENDMQ        Z10, Z14, K1, Z10
+	VPBLENDMQ        Z11, Z15, K1, Z11
+	VPSLLQ           $0x34, Z8, Z6
+	VPORQ            Z7, Z6, Z6
+	VPSLLQ           $0x28, Z9, Z7
+	VPSRLQ           $0x0c, Z8, Z8
+	VPORQ            Z8, Z7, Z7
+	VPSLLQ           $0x1c, Z10, Z8
+	VPSRLQ           $0x18, Z9, Z9
+	VPORQ            Z9, Z8, Z8
+	VPSLLQ           $0x10, Z11, Z9
+	VPSRLQ           $0x24, Z10, Z10
+	VPORQ            Z10, Z9, Z9
+	VMOVDQA64        Z6, Z10
+	VPERMT2Q         Z8, Z1, Z6
+	VPERMT2Q         Z8, Z2, Z10
+	VMOVDQA64        Z7, Z8
+	VPERMT2Q         Z9, Z1, Z7
+	VPERMT2Q         Z9, Z2, Z8
+	VPUNPCKLQDQ      Z7, Z6, Z9
+	VPUNPCKHQDQ      Z7, Z6, Z6
+	VPUNPCKLQDQ      Z8, Z10, Z7
+	VPUNPCKHQDQ      Z8, Z10, Z8
+	VMOVDQU64        Y9, (BX)
+	VEXTRACTI64X4    $0x01, Z9, (SI)
+	VMOVDQU64        Y6, (DI)
+	VEXTRACTI64X4    $0x01, Z6, (R8)
+	VMOVDQU64        Y7, 32(BX)
+	VEXTRACTI64X4    $0x01, Z7, 32(SI)
+	VMOVDQU64        Y8, 32(DI)
+	VEXTRACTI64X4    $0x01, Z8, 32(R8)
+	ADDQ             $0x00000040, BX
+	ADDQ             $0x00000040, SI
+	ADDQ             $0x00000040, DI
+	ADDQ             $0x00000040, R8
+	ADDQ             $0x00000040, R9
+	ADDQ             $0x00000040, R10
+	SUBQ             $0x08, CX
+	JNE              loop
+	VEXTRACTI64X4    $0x01, Z5, Y0
+	VPORQ            Y5, Y0, Y0
+	VEXTRACTI64X2    $0x01, Y0, X1
+	VPORQ            X0, X1, X1
+	VMOVQ            X1, AX
+	VPEXTRQ          $0x01, X1, CX
+	ORQ              CX, AX
+	MOVQ             AX, ret+72(FP)
+	VZEROUPPER
+	RET
+
 // func slopesKernel(table *uint64, den *uint64, num *uint64, a *uint64, b *uint64, ops *uint64, n int)
 // Requires: AVX, AVX512DQ, AVX512F, AVX512VBMI2, AVX512VL
 TEXT ·slopesKernel(SB), NOSPLIT, $0-56

@@ -22,3 +22,12 @@ func lerpSplitKernel(_, _, _, _, _, _ *uint64, _ int)          { panic(absent) }
 func axpySplitKernel(_, _, _, _, _, _ *uint64, _ int)          { panic(absent) }
 func fractionsKernel(_, _, _, _, _, _, _, _, _ *uint64, _ int) { panic(absent) }
 func onesKernel(_, _, _, _, _, _, _ *uint64, _ int)            { panic(absent) }
+
+func affine1x16(_, _, _ *uint64, _ *int16, _ int) uint64                     { panic(absent) }
+func affine1x16Quarters(_, _, _, _, _, _ *uint64, _ *int16, _ int) uint64    { panic(absent) }
+func affine2x16(_, _, _ *uint64, _, _ *int16, _ int) uint64                  { panic(absent) }
+func affine2x16Quarters(_, _, _, _, _, _ *uint64, _, _ *int16, _ int) uint64 { panic(absent) }
+func affine1x64(_, _, _ *uint64, _ *int64, _ int) uint64                     { panic(absent) }
+func affine1x64Quarters(_, _, _, _, _, _ *uint64, _ *int64, _ int) uint64    { panic(absent) }
+func affine2x64(_, _, _ *uint64, _, _ *int64, _ int) uint64                  { panic(absent) }
+func affine2x64Quarters(_, _, _, _, _, _ *uint64, _, _ *int64, _ int) uint64 { panic(absent) }

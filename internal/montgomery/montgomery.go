@@ -19,6 +19,9 @@ const (
 	lanes    = 8
 )
 
+// Lanes is how many elements kernels work on at a time.
+const Lanes = lanes
+
 // DotTerms is how many products Dot adds up at most: their columns stay below 2^64.
 const DotTerms = 256
 

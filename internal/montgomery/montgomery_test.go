@@ -244,3 +244,81 @@ func Benchmark(b *testing.B) {
 		})
 	}
 }
+
+// compareAffine compares sums over columns of integers, at the limits of their range too, and that one beyond is told wherever it stands.
+func compareAffine[T Ints](t *testing.T, bits int) {
+	need(t)
+	q, r := fr.Modulus(), rand.New(rand.NewPCG(5, 6))
+	m, most := New(q), int64(1)<<(bits-1)
+	value := func() T {
+		switch r.IntN(4) {
+		case 0:
+			return T(most - 1)
+		case 1:
+			return T(-most)
+		}
+		return T(r.Int64N(2*most) - most)
+	}
+	power := func(k int) (e fr.Element) { return *e.SetBigInt(new(big.Int).Lsh(big.NewInt(1), uint(k))) }
+	for columns := 1; columns <= 2; columns++ {
+		for _, n := range []int{0, 1, 7, 8, 9, 24, 200} {
+			base, coef := run[fr.Element](r, q, 1)[0], run[fr.Element](r, q, columns)
+			var cols [2][]T
+			want, scaled, shifted := make([]fr.Element, n), make([]fr.Element, columns), base
+			for i := range want {
+				want[i] = base
+			}
+			for c := range columns {
+				half, fold := power(AffineBits), power(limbBits)
+				scaled[c].Mul(&coef[c], &fold)
+				shifted.Sub(&shifted, half.Mul(&half, &coef[c]))
+				cols[c] = make([]T, n)
+				for i := range cols[c] {
+					cols[c][i] = value()
+					var v fr.Element
+					v.SetInt64(int64(cols[c][i]))
+					want[i].Add(&want[i], v.Mul(&v, &coef[c]))
+				}
+			}
+			a, got := NewAffine(m, shifted, scaled...), make([]fr.Element, n)
+			require.Equal(t, columns, a.Columns())
+			require.True(t, Fill(a, got, cols))
+			require.Equal(t, want, got)
+			if n%lanes == 0 {
+				var quarters [4][]fr.Element
+				for k := range quarters {
+					quarters[k] = make([]fr.Element, n/4+1)
+				}
+				require.True(t, FillQuarters(a, quarters, cols, n))
+				for i := range want {
+					require.Equal(t, want[i], quarters[i%4][i/4])
+				}
+				if n > 0 && bits > AffineBits {
+					tellsFar(t, a, cols, n, quarters)
+				}
+			}
+		}
+	}
+	require.Panics(t, func() { NewAffine[fr.Element](m, fr.Element{}) })
+	require.Panics(t, func() { FillQuarters(NewAffine(m, fr.Element{}, fr.Element{}), [4][]fr.Element{}, [2][]T{}, 4) })
+}
+
+// tellsFar puts an integer beyond the range into every place.
+func tellsFar[T Ints](t *testing.T, a *Affine[fr.Element], cols [2][]T, n int, quarters [4][]fr.Element) {
+	for c := range a.columns {
+		for i := range n {
+			for _, far := range []int64{1 << AffineBits, -1<<AffineBits - 1, 1<<63 - 1, -1 << 63} {
+				kept := cols[c][i]
+				cols[c][i] = T(far)
+				require.False(t, Fill(a, make([]fr.Element, n), cols))
+				require.False(t, FillQuarters(a, quarters, cols, n))
+				cols[c][i] = kept
+			}
+		}
+	}
+}
+
+func TestAffine(t *testing.T) {
+	t.Run("16 bits", func(t *testing.T) { compareAffine[int16](t, 16) })
+	t.Run("64 bits", func(t *testing.T) { compareAffine[int64](t, AffineBits+1) })
+}

@@ -181,7 +181,11 @@ func (q *quarters) slice(lo, hi int) (out quarters) {
 // not there.
 func (t *tree) leafTile(w int, blocks []leafBlock, s *support, at piece) (p, q quarters, onlyOnes bool) {
 	own, n := t.worker(w), at.hi-at.lo
-	onlyOnes = own.leaf.fillLeaves(blocks, s, at)
+	own.leaf.find(blocks, s, at)
+	if own.leaf.fillQuarters(&own.q, n) {
+		return p, own.q.slice(0, n), true
+	}
+	onlyOnes = own.leaf.fillLeaves(at)
 	own.q.scatter(own.leaf.q[:4*n])
 	if !onlyOnes {
 		own.p.scatter(own.leaf.p[:4*n])

@@ -5,18 +5,52 @@ import (
 
 	"github.com/zkllmc/zkllmc/internal/backend"
 	"github.com/zkllmc/zkllmc/internal/field"
+	"github.com/zkllmc/zkllmc/internal/montgomery"
 )
 
 // leafBlock is a block prepared for filling tiles of leaves.
 type leafBlock struct {
 	*backend.Block
 	start, end int // leaves of the padded box, cut behind the last cell of the box
-	base       field.Element
-	coef       []field.Element
-	shape      []int  // Shape with trailing full axes merged into one
-	rowBits    int    // log2 of the last axis of shape, padded
-	lines      *lines // of the table whose lines the cells are, nil if they do not help
+	linear
+	shape   []int  // Shape with trailing full axes merged into one
+	rowBits int    // log2 of the last axis of shape, padded
+	lines   *lines // of the table whose lines the cells are, nil if they do not help
 }
+
+// linear is the constant and the factors of columns in denominators, and what they are computed with: base and coefficients for integers that
+// stand as elements (rawInt), and, where the processor has them, kernels for integers below 2^51, each for two columns at most.
+type linear struct {
+	constant field.Element
+	factors  []field.Element
+	base     field.Element
+	coef     []field.Element
+	kernels  []*montgomery.Affine[field.Element]
+}
+
+func newLinear(constant field.Element, factors []field.Element) linear {
+	l := linear{constant: constant, factors: factors, base: constant}
+	for _, f := range factors {
+		l.base = sub(l.base, mul(f, offsetElement))
+		l.coef = append(l.coef, mul(f, montgomeryRadix))
+	}
+	if !montgomery.Available() {
+		return l
+	}
+	for group := range slices.Chunk(factors, 2) {
+		folded := make(vec, len(group))
+		for i, f := range group {
+			constant = sub(constant, mul(f, shortOffset))
+			folded[i] = mul(f, limbRadix)
+		}
+		l.kernels = append(l.kernels, montgomery.NewAffine(scalars, constant, folded...))
+		constant = field.Element{}
+	}
+	return l
+}
+
+// limbRadix is 2^52, in which kernels want coefficients.
+var limbRadix = field.Pow2(limbBits)
 
 // lines are those of a table whose first column counts up from first, but for a few.
 type lines struct {
@@ -57,12 +91,11 @@ func prepareBlocks(blocks []backend.Block) []leafBlock {
 			last = last<<log2(d) | (d - 1)
 		}
 		b.end = b.start + last + 1
-		b.base = sub(b.Beta, b.ID)
-		for _, g := range b.Gamma[:len(b.Cols)] {
-			b.base = add(b.base, mul(g, offsetElement))
-			g.Neg(&g)
-			b.coef = append(b.coef, mul(g, montgomeryRadix))
+		factors := make([]field.Element, len(b.Cols))
+		for i := range factors {
+			factors[i].Neg(&b.Gamma[i])
 		}
+		b.linear = newLinear(sub(b.Beta, b.ID), factors)
 		if size(b.shape) > 0 {
 			out = append(out, b)
 		}
@@ -71,7 +104,7 @@ func prepareBlocks(blocks []backend.Block) []leafBlock {
 		b := &out[i]
 		if t, ok := tables[b.Lines]; ok {
 			b.lines = t
-		} else if b.Lines != nil && len(b.Lines.Cols) == len(b.Cols) {
+		} else if b.Lines != nil && len(b.Lines.Cols) == len(b.Cols) && len(b.kernels) == 0 {
 			b.lines = denominatorsOf(out, b.Lines)
 			tables[b.Lines] = b.lines
 		}
@@ -85,9 +118,9 @@ func affine(blocks []leafBlock, lambda field.Element) []leafBlock {
 	out, tables, unit := slices.Clone(blocks), map[*lines]*lines{}, one()
 	for i := range out {
 		b := &out[i]
-		b.base = add(unit, mul(lambda, b.base))
-		b.coef = slices.Clone(b.coef)
-		scaleVec(b.coef, b.coef, &lambda)
+		factors := make(vec, len(b.factors))
+		scaleVec(factors, b.factors, &lambda)
+		b.linear = newLinear(add(unit, mul(lambda, b.constant)), factors)
 		if b.lines == nil {
 			continue
 		}
@@ -238,11 +271,15 @@ func newLeafScratch() *leafScratch {
 	return &leafScratch{q: make(vec, 4*tile), p: make(vec, 4*tile), raw: make(vec, 4*tile)}
 }
 
-// fillLeaves computes the leaves of a tile, in their natural order run by run, and reports whether every numerator is 1; if not, they
-// are in s.p.
-func (s *leafScratch) fillLeaves(blocks []leafBlock, sup *support, t piece) (allOnes bool) {
+// find lists the runs of cells of a tile.
+func (s *leafScratch) find(blocks []leafBlock, sup *support, t piece) {
 	s.spans = s.spans[:0]
 	sup.runs(t, func(at, x, n int) { s.cover(blocks, 4*x, 4*n, 4*(at-t.lo)) })
+}
+
+// fillLeaves computes the leaves of a tile, whose runs were found, in their natural order, and reports whether every numerator is 1; if not,
+// they are in s.p.
+func (s *leafScratch) fillLeaves(t piece) (allOnes bool) {
 	n, ones, covered := 4*(t.hi-t.lo), 0, 0
 	for _, sp := range s.spans {
 		covered += sp.n
@@ -266,6 +303,28 @@ func (s *leafScratch) fillLeaves(blocks []leafBlock, sup *support, t piece) (all
 	return false
 }
 
+// fillQuarters computes the denominators of a tile of n entries at once to where they belong, and says whether it could: every leaf has to be a
+// looked up cell, in runs that kernels take.
+func (s *leafScratch) fillQuarters(q *quarters, n int) bool {
+	covered := 0
+	for _, sp := range s.spans {
+		if sp.b.Mult != nil || len(sp.b.kernels) != 1 || sp.n%montgomery.Lanes != 0 || sp.at%4 != 0 {
+			return false
+		}
+		covered += sp.n
+	}
+	if covered < 4*n {
+		return false
+	}
+	for _, sp := range s.spans {
+		to := q.slice(sp.at/4, n)
+		if !montgomery.FillQuarters(sp.b.kernels[0], [4][]field.Element{to[0][0], to[1][0], to[0][1], to[1][1]}, sp.b.columns(0, sp.cell, sp.n), sp.n) {
+			return false
+		}
+	}
+	return true
+}
+
 // cover appends the spans of leaves [base, base+n), which stand in the tile from at on.
 func (s *leafScratch) cover(blocks []leafBlock, base, n, at int) {
 	first, _ := slices.BinarySearchFunc(blocks, base, func(b leafBlock, at int) int {
@@ -287,8 +346,36 @@ func (s *leafScratch) denominators(sp span) {
 	}
 }
 
-// denominators computes q = base + Σ coef·column of consecutive cells.
+// columns returns the columns of a kernel from a cell on, n entries.
+func (b *leafBlock) columns(kernel, cell, n int) (cols [2][]int64) {
+	for i := range b.kernels[kernel].Columns() {
+		cols[i] = b.Cols[2*kernel+i][cell : cell+n]
+	}
+	return cols
+}
+
+// denominators computes the denominators of consecutive cells.
 func (b *leafBlock) denominators(q, raw vec, cell int) {
+	near := len(b.kernels) > 0
+	for i, kernel := range b.kernels {
+		to := q
+		if i > 0 {
+			to = raw
+		}
+		if near = montgomery.Fill(kernel, to, b.columns(i, cell, len(q))); !near {
+			break
+		}
+		if i > 0 {
+			addVec(q, q, raw)
+		}
+	}
+	if !near {
+		b.byElements(q, raw, cell)
+	}
+}
+
+// byElements computes q = base + Σ coef·column of consecutive cells.
+func (b *leafBlock) byElements(q, raw vec, cell int) {
 	fill(q, b.base)
 	for i, col := range b.Cols {
 		for k, v := range col[cell : cell+len(q)] {

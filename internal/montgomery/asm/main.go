@@ -6,6 +6,7 @@
 package main
 
 import (
+	"fmt"
 	"strings"
 
 	. "github.com/mmcloughlin/avo/build"
@@ -40,6 +41,12 @@ func main() {
 	axpySplit()
 	fractions()
 	ones()
+	for _, bits := range []int{16, 64} {
+		for columns := 1; columns <= 2; columns++ {
+			affine(bits, columns, false)
+			affine(bits, columns, true)
+		}
+	}
 	slopes()
 	products()
 	lower()
@@ -421,6 +428,106 @@ func ones() {
 	addProduct(t, a, cut(k.load(p[5]), 4))
 	k.split(k.subtractIf(k.carry(k.reduce(t))), p[2], p[3])
 	endSplit(n, p[:4], p[4:])
+}
+
+// affine computes base + Σ c·v of elements and integers v, which enter as v + 2^51. The coefficients are 2^52-fold, so that one step of the
+// reduction is enough; it leaves less than q for itself and each column, with the base at most 4q. The base makes up for the offsets. A bit above
+// the lowest 52 of what is returned tells that an integer does not fit.
+func affine(bits, columns int, quarters bool) {
+	name, doc := fmt.Sprintf("affine%dx%d", columns, bits), "one behind the other"
+	outputs := []string{"dst"}
+	if quarters {
+		name, doc, outputs = name+"Quarters", "split by their index mod 4", []string{"dst0", "dst1", "dst2", "dst3"}
+	}
+	cols := []string{"col0", "col1"}[:columns]
+	TEXT(name, NOSPLIT, fmt.Sprintf("func(table, %s, constants *uint64, %s *int%d, n int) uint64", strings.Join(outputs, ", "), strings.Join(cols, ", "), bits))
+	Doc(name + " stores sums for Affine, " + doc + ".")
+	Pragma("noescape")
+	param := func(s string) GPVirtual { return Load(Param(s), GP64()).(GPVirtual) }
+	table, n, constants := param("table"), param("n"), param("constants")
+	k := newKernel(table, true)
+	var out, col []GPVirtual
+	for _, s := range outputs {
+		out = append(out, param(s))
+	}
+	for _, s := range cols {
+		col = append(col, param(s))
+	}
+	offset, far := ZMM(), ZMM()
+	half := GP64()
+	MOVQ(U64(1<<51), half)
+	VPBROADCASTQ(half, offset)
+	VPXORQ(far, far, far)
+	Label("loop")
+	t := k.zeros(limbs + 1)
+	for c := range columns {
+		v := ZMM()
+		if bits == 16 {
+			VPMOVSXWQ(Mem{Base: col[c]}, v)
+			VPADDQ(offset, v, v)
+		} else {
+			VPADDQ(Mem{Base: col[c]}, offset, v)
+			VPORQ(v, far, far)
+		}
+		VPERMQ(U8(0xd8), v, v) // to the lanes of store
+		for j := range limbs {
+			VPMADD52LUQ_BCST(Mem{Base: constants, Disp: 8 * (limbs*(c+1) + j)}, v, t[j])
+		}
+		for j := range limbs {
+			VPMADD52HUQ_BCST(Mem{Base: constants, Disp: 8 * (limbs*(c+1) + j)}, v, t[j+1])
+		}
+	}
+	m := k.zeros(1)[0]
+	VPMADD52LUQ_BCST(k.at(atInverse), t[0], m)
+	for j := range limbs {
+		VPMADD52LUQ_BCST(k.at(atModulus+j), m, t[j])
+	}
+	for j := range limbs {
+		VPMADD52HUQ_BCST(k.at(atModulus+j), m, t[j+1])
+	}
+	VPSRLQ(U8(52), t[0], t[0])
+	VPADDQ(t[0], t[1], t[1])
+	var e element
+	copy(e[:], t[1:])
+	for j := range e {
+		VPADDQ_BCST(Mem{Base: constants, Disp: 8 * j}, e[j], e[j])
+	}
+	e = k.subtractIf(k.subtractMultiple(k.carry(e), atDouble))
+	if !quarters {
+		k.store(e, out[0])
+		ADDQ(U32(step), out[0])
+	} else {
+		for i, z := range k.together(e) { // elements 2i and 2i + 1
+			VMOVDQU64(z.AsY(), Mem{Base: out[2*i%4], Disp: step / 8 * (i / 2)})
+			VEXTRACTI64X4(U8(1), z, Mem{Base: out[2*i%4+1], Disp: step / 8 * (i / 2)})
+		}
+		for _, o := range out {
+			ADDQ(U32(step/4), o)
+		}
+	}
+	for _, c := range col {
+		ADDQ(U32(bits), c)
+	}
+	SUBQ(U8(8), n)
+	JNE(LabelRef("loop"))
+	bitsOf(far)
+}
+
+// bitsOf returns what the lanes have in common.
+func bitsOf(all VecVirtual) {
+	upper := YMM()
+	VEXTRACTI64X4(U8(1), all, upper)
+	VPORQ(all.AsY(), upper, upper)
+	half := XMM()
+	VEXTRACTI64X2(U8(1), upper, half)
+	VPORQ(upper.AsX(), half, half)
+	lo, hi := GP64(), GP64()
+	VMOVQ(half, lo)
+	VPEXTRQ(U8(1), half, hi)
+	ORQ(hi, lo)
+	Store(lo, ReturnIndex(0))
+	VZEROUPPER()
+	RET()
 }
 
 // Additions of points. In what follows an element may stand for itself times 2^260 (it is 16-fold: the shift of its words costs nothing), so
