@@ -254,7 +254,7 @@ func build(left *budget.Budget, g *ir.Graph, names fileNames, cfg Config) (*Resu
 	if err != nil {
 		return nil, refused(left, err)
 	}
-	r.samples = cal.Samples
+	r.samples, cal.Sensed = cal.Samples, cfg.Done
 	return r, r.settle(cal, cfg)
 }
 

@@ -19,6 +19,8 @@ import (
 type Calibration struct {
 	Max     []float64 // per value: the largest magnitude
 	Samples []Input   // the input of every run
+	// Sensed is told how many of the equal parts of measuring derivatives, which choosing scales begins with, are done; it may be nil.
+	Sensed func(done, all int)
 
 	rows  []rowStat    // per value: of its rows, for the inputs of normalisations
 	moves *sensitivity // measured when it is first asked for

@@ -74,6 +74,9 @@ func (c *Calibration) sense(left *budget.Budget, f *ir.Graph) error {
 		if err := s.run(left, f, in.Elements, c.probe(f, in, rng), 1/float64(runs)); err != nil {
 			return err
 		}
+		if c.Sensed != nil {
+			c.Sensed(i+1, runs)
+		}
 	}
 	c.moves = s
 	return nil
