@@ -1,4 +1,4 @@
-// Command plot draws the curves that `make curves` measured: CURVES.json FILE.svg. It is a module of its own, so that nobody else needs the
+// Command plot draws the curves that `make curves` measured: CURVES.json FILE.svg, or .png. It is a module of its own, so that nobody else needs the
 // library that draws.
 package main
 
@@ -8,13 +8,16 @@ import (
 	"image/color"
 	"math"
 	"os"
+	"path/filepath"
 	"strconv"
+	"strings"
 
 	"gonum.org/v1/plot"
 	"gonum.org/v1/plot/plotter"
 	"gonum.org/v1/plot/vg"
 	"gonum.org/v1/plot/vg/draw"
-	"gonum.org/v1/plot/vg/vgsvg"
+	_ "gonum.org/v1/plot/vg/vgimg" // png
+	_ "gonum.org/v1/plot/vg/vgsvg" // svg
 )
 
 // curve is as ../curves.go writes it.
@@ -58,8 +61,11 @@ func run(from, to string) error {
 	if err := json.Unmarshal(data, &all); err != nil {
 		return fmt.Errorf("%s: %w", from, err)
 	}
-	canvas := vgsvg.New(width*vg.Length(len(shown)), height*vg.Length(len(all.Curves)))
-	tiles := draw.Tiles{Rows: len(all.Curves), Cols: len(shown), PadX: vg.Millimeter, PadY: 2 * vg.Millimeter}
+	canvas, err := draw.NewFormattedCanvas(width*vg.Length(len(shown)), height*vg.Length(len(all.Curves)), strings.TrimPrefix(filepath.Ext(to), "."))
+	if err != nil {
+		return err
+	}
+	tiles := draw.Tiles{Rows: len(all.Curves), Cols: len(shown), PadX: 3 * vg.Millimeter, PadY: 3 * vg.Millimeter, PadTop: vg.Millimeter, PadRight: 2 * vg.Millimeter}
 	for i := range all.Curves {
 		for j, quantity := range shown {
 			p, err := all.Curves[i].plot(quantity)
@@ -86,9 +92,10 @@ func (c *curve) plot(quantity string) (*plot.Plot, error) {
 	if f, ok := c.Fits[quantity]; ok {
 		p.Title.Text += fmt.Sprintf(", ~ n^%.2f", f.Exponent)
 	}
-	p.Title.TextStyle.Font.Size = 8
+	p.Title.TextStyle.Font.Size, p.X.Label.TextStyle.Font.Size = 8, 8
+	p.X.Tick.Label.Font.Size, p.Y.Tick.Label.Font.Size = 6, 6
 	p.X.Scale, p.Y.Scale = plot.LogScale{}, plot.LogScale{}
-	p.X.Tick.Marker, p.Y.Tick.Marker = ticks{c.extents()}, plot.LogTicks{Prec: -1}
+	p.X.Tick.Marker, p.Y.Tick.Marker = ticks{c.extents()}, round{}
 	var xy, fit plotter.XYs
 	for _, at := range c.Points {
 		xy = append(xy, plotter.XY{X: float64(at.At), Y: at.Costs[quantity]})
@@ -130,6 +137,26 @@ type ticks struct{ at []float64 }
 func (t ticks) Ticks(_, _ float64) (all []plot.Tick) {
 	for _, x := range t.at {
 		all = append(all, plot.Tick{Value: x, Label: strconv.FormatFloat(x, 'f', -1, 64)})
+	}
+	return all
+}
+
+// round are ticks at 1, 2 and 5 times powers of ten, and at the ends where there are fewer than two of these.
+type round struct{}
+
+func (round) Ticks(lo, hi float64) (all []plot.Tick) {
+	tick := func(x float64) { all = append(all, plot.Tick{Value: x, Label: strconv.FormatFloat(x, 'g', 3, 64)}) }
+	for decade := math.Pow(10, math.Floor(math.Log10(lo))); decade <= hi; decade *= 10 {
+		for _, x := range []float64{decade, 2 * decade, 5 * decade} {
+			if lo <= x && x <= hi {
+				tick(x)
+			}
+		}
+	}
+	if len(all) < 2 {
+		all = nil
+		tick(lo)
+		tick(hi)
 	}
 	return all
 }
