@@ -46,8 +46,8 @@ func (l *lab) file(elem ...string) string { return filepath.Join(append([]string
 
 func (l *lab) say(format string, args ...any) { fmt.Fprintf(l.progress, format+"\n", args...) }
 
-// cost is what one command took.
-type cost struct {
+// expense is what one command took.
+type expense struct {
 	CPU, Wall float64 // seconds; CPU of user and system
 	Peak      float64 // bytes
 }
@@ -64,6 +64,10 @@ type reported struct {
 	Stats      struct {
 		Work   map[string]float64 `json:"work"`
 		Ratios map[string]float64 `json:"ratios"` // of prove
+		Stages []struct {
+			Name string  `json:"name"`
+			CPU  float64 `json:"cpu_seconds"`
+		} `json:"stages"`
 	} `json:"stats"`
 }
 
@@ -74,7 +78,7 @@ type port struct {
 }
 
 // run runs a command and returns what it printed; what it complained of is part of the error.
-func (l *lab) run(ctx context.Context, env []string, name string, args ...string) ([]byte, cost, error) {
+func (l *lab) run(ctx context.Context, env []string, name string, args ...string) ([]byte, expense, error) {
 	if strings.ContainsRune(name, filepath.Separator) {
 		if abs, err := filepath.Abs(name); err == nil {
 			name = abs
@@ -85,14 +89,14 @@ func (l *lab) run(ctx context.Context, env []string, name string, args ...string
 	cmd.Stdout, cmd.Stderr, cmd.Env = &out, &complaints, append(os.Environ(), env...)
 	began := time.Now()
 	if err := cmd.Run(); err != nil {
-		return nil, cost{}, fmt.Errorf("%s: %w\n%s", strings.Join(append([]string{name}, args...), " "), err, complaints.Bytes())
+		return nil, expense{}, fmt.Errorf("%s: %w\n%s", strings.Join(append([]string{name}, args...), " "), err, complaints.Bytes())
 	}
-	took := cost{Wall: time.Since(began).Seconds(), CPU: (cmd.ProcessState.UserTime() + cmd.ProcessState.SystemTime()).Seconds()}
+	took := expense{Wall: time.Since(began).Seconds(), CPU: (cmd.ProcessState.UserTime() + cmd.ProcessState.SystemTime()).Seconds()}
 	return out.Bytes(), took, nil
 }
 
 // report runs a command with --json.
-func (l *lab) report(ctx context.Context, env []string, name string, args ...string) (r reported, took cost, err error) {
+func (l *lab) report(ctx context.Context, env []string, name string, args ...string) (r reported, took expense, err error) {
 	out, took, err := l.run(ctx, env, name, append(args, "--json")...)
 	if err == nil {
 		err = json.Unmarshal(out, &r)
@@ -166,7 +170,7 @@ func (l *lab) prove(ctx context.Context, m *Measured, prompt string) error {
 	if _, m.Accept, err = l.report(ctx, nil, in("verifier"), "accept", "--save", in("model.id"), "--force", filepath.Join(in("keys"), "model.vk")); err != nil {
 		return err
 	}
-	prove := func(env ...string) (reported, cost, error) {
+	prove := func(env ...string) (reported, expense, error) {
 		return l.report(ctx, env, in("prover"), "prove", "--key", filepath.Join(in("keys"), "prover.key"), "--tokens", prompt,
 			"-o", in("proof"), "--statement-out", in("statement"), "--force", "--stats")
 	}
@@ -179,6 +183,11 @@ func (l *lab) prove(ctx context.Context, m *Measured, prompt string) error {
 		m.Prove = append(m.Prove, took)
 		m.Phases = append(m.Phases, proved.Seconds)
 		m.Ratios = append(m.Ratios, proved.Stats.Ratios)
+		stages := map[string]float64{}
+		for _, s := range proved.Stats.Stages {
+			stages[s.Name] = s.CPU
+		}
+		m.Stages = append(m.Stages, stages)
 		m.ProofBytes, m.Threads, m.CPU = proved.ProofBytes, proved.Threads, proved.CPU
 		verified, _, err := l.report(ctx, []string{"GOMAXPROCS=1"}, in("verifier"), "verify", "--vk", filepath.Join(in("keys"), "model.vk"), "--pin", in("model.id"),
 			"--statement", in("statement"), "--proof", in("proof"))

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"fmt"
 	"io"
 	"os"
 	"path/filepath"
@@ -10,6 +11,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/zkllmc/zkllmc/internal/cost"
 	"github.com/zkllmc/zkllmc/internal/export"
 )
 
@@ -18,10 +20,11 @@ func measured() Report {
 	return Report{Rows: []Measured{{
 		Machine: Machine{CPU: "a processor", Go: "go1", Commit: "abc", Threads: 2, Mul: 20},
 		Name:    "nano", What: "a model", Runs: 3, ProofBytes: 1000, KeyBytes: 500, Threads: 2,
-		Compile: cost{CPU: 2, Peak: 3e9}, Setup: cost{CPU: 1, Peak: 2e9}, Accept: cost{CPU: 0.5},
-		Prove:     []cost{{CPU: 9, Wall: 5, Peak: 3e8}, {CPU: 8, Wall: 4, Peak: 1e8}, {CPU: 12, Wall: 6, Peak: 2e8}},
+		Compile: expense{CPU: 2, Peak: 3e9}, Setup: expense{CPU: 1, Peak: 2e9}, Accept: expense{CPU: 0.5},
+		Prove:     []expense{{CPU: 9, Wall: 5, Peak: 3e8}, {CPU: 8, Wall: 4, Peak: 1e8}, {CPU: 12, Wall: 6, Peak: 2e8}},
 		Phases:    []map[string]float64{{"total": 5, "lookups": 2, "final_argument": 1}, {"total": 4, "lookups": 1, "final_argument": 2}},
 		Ratios:    []map[string]float64{{"multiplications_per_lookup": 6, "other_share": 0.25}, {"multiplications_per_lookup": 7, "other_share": 0.35}},
+		Stages:    []map[string]float64{{"decoding": 9, "lookups": 3, "self-check": 1}, {"lookups": 2, "openings": 2}},
 		OneThread: 7.2,
 		Verify:    []float64{0.03, 0.01, 0.02},
 		Inference: []float64{0.005, 0.001, 0.003},
@@ -38,6 +41,8 @@ func TestReport(t *testing.T) {
 	require.Equal(t, [][]string{{"nano", "9.00 (8.00–12.00)", "5.00 (4.00–6.00)", "0.20 (0.10–0.30)", "1000", "20 (10–30)", "500", "0.50", "1.00", "2.00", "2.00", "3.00"}}, r.costs())
 	require.Equal(t, [][]string{{"nano", "30000000", "10000000", "1000000", "5", "6.5", "0.00", "0.00", "30 %", "80 %", "200.0", "20.0"}}, r.ratios())
 	require.Equal(t, [][]string{{"nano", "3.00 (1.00–5.00)", "1667"}}, r.inference())
+	work := cost.Work{Weights: 1e7, Witness: 1e6, Products: 5, Lookups: 3e7}
+	require.Equal(t, [][]string{{"nano", fmt.Sprintf("%.2f", work.Seconds()), "3.50", fmt.Sprintf("%.2f", 1e-9*work.Bytes()), "0.20"}}, r.predicted())
 	require.Contains(t, text, "- nano: total 4.500, final argument 1.500, lookups 1.500\n")
 	require.Contains(t, text, "| nano | 3.0 CPU-s, 2.0 s, 4.0 GB | not reached | not reached | 0        |\n\n- nano ended early: no memory, exit status 1\n")
 	var widths []int
@@ -46,7 +51,7 @@ func TestReport(t *testing.T) {
 			widths = append(widths, len([]rune(line)))
 		}
 	}
-	require.Len(t, widths, 12, "four tables with a head, a rule and a line")
+	require.Len(t, widths, 15, "five tables with a head, a rule and a line")
 	require.Equal(t, widths[0], widths[2])
 
 	r.Rows[0].Inference, r.Rows[0].EZKL = nil, nil

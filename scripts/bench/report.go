@@ -5,6 +5,8 @@ import (
 	"maps"
 	"slices"
 	"strings"
+
+	"github.com/zkllmc/zkllmc/internal/cost"
 )
 
 // Machine is what a row was measured on.
@@ -19,9 +21,10 @@ type Measured struct {
 	Name, What             string
 	Runs                   int
 	Machine                Machine
-	Compile, Setup, Accept cost
-	Prove                  []cost
+	Compile, Setup, Accept expense
+	Prove                  []expense
 	Phases                 []map[string]float64 // seconds of a proof by phase
+	Stages                 []map[string]float64 // processors' seconds of a proof by stage
 	Ratios                 []map[string]float64 // of prove --stats
 	OneThread              float64              // seconds of a proof on one thread
 	Verify                 []float64            // seconds
@@ -56,16 +59,16 @@ func spread(v []float64, unit float64, format string) string {
 }
 
 // of picks one number of each cost.
-func of(costs []cost, pick func(cost) float64) (out []float64) {
+func of(costs []expense, pick func(expense) float64) (out []float64) {
 	for _, c := range costs {
 		out = append(out, pick(c))
 	}
 	return out
 }
 
-func cpu(c cost) float64  { return c.CPU }
-func wall(c cost) float64 { return c.Wall }
-func peak(c cost) float64 { return c.Peak }
+func cpu(c expense) float64  { return c.CPU }
+func wall(c expense) float64 { return c.Wall }
+func peak(c expense) float64 { return c.Peak }
 
 const giga = 1e-9
 
@@ -81,6 +84,8 @@ func (r *Report) markdown() string {
 	table(&s, []string{"", "prove, CPU-s", "prove, s", "prove, peak GB", "proof, B", "verify on 1 thread, ms", "key, B", "accept, CPU-s", "setup, CPU-s", "setup, peak GB", "compile, CPU-s", "compile, peak GB"}, r.costs())
 	s.WriteString("\nRatios of `prove --stats`, medians; REPORTS.md says what each is. Parallel: seconds on one thread, in parts of those on all times their number.\n\n")
 	table(&s, []string{"", "lookups", "weights", "committed cells", "products", "Mul per lookup", "Mul per folded weight", "G products/s and core", "other", "parallel", "B per cell", "B per weight"}, r.ratios())
+	s.WriteString("\nWhat package cost predicts of a proof, and what was measured. Processors' time leaves out reading the key, decoding, the self-check and writing.\n\n")
+	table(&s, []string{"", "CPU-s predicted", "measured", "peak GB predicted", "measured"}, r.predicted())
 	s.WriteString("\nA proof's seconds against those of onnxruntime's inference of all positions, in the same run on as many threads.\n\n")
 	table(&s, []string{"", "onnxruntime, ms", "prove / onnxruntime"}, r.inference())
 	r.ezkl(&s)
@@ -132,6 +137,33 @@ func (r *Report) ratios() (lines [][]string) {
 		}
 		memory := median(of(x.Prove, peak))
 		lines = append(lines, append(line, parallel, fmt.Sprintf("%.1f", memory/x.Work["witness"]), fmt.Sprintf("%.1f", memory/x.Work["weights"])))
+	}
+	return lines
+}
+
+// beside are the phases of prove that are not the proof's.
+var beside = []string{"read key", "decoding", "confirm answer", "logits", "self-check", "write"}
+
+// predicted compares the cost model with medians.
+func (r *Report) predicted() (lines [][]string) {
+	for _, x := range r.Rows {
+		var took []float64
+		for _, stages := range x.Stages {
+			sum := 0.0
+			for name, seconds := range stages {
+				if !slices.Contains(beside, name) {
+					sum += seconds
+				}
+			}
+			took = append(took, sum)
+		}
+		if took == nil {
+			continue
+		}
+		w := cost.Work{Weights: int64(x.Work["weights"]), Witness: int64(x.Work["witness"]), Virtual: int64(x.Work["virtual"]), Products: int64(x.Work["products"]),
+			Lookups: int64(x.Work["lookups"]), Columns: int64(x.Work["columns"]), Points: int64(x.Work["points"])}
+		lines = append(lines, []string{x.Name, fmt.Sprintf("%.2f", w.Seconds()), fmt.Sprintf("%.2f", median(took)), fmt.Sprintf("%.2f", giga*w.Bytes()),
+			fmt.Sprintf("%.2f", giga*median(of(x.Prove, peak)))})
 	}
 	return lines
 }
