@@ -56,6 +56,9 @@ func affine2x64(table, dst, constants *uint64, col0, col1 *int64, n int) uint64
 func affine2x64Quarters(table, dst0, dst1, dst2, dst3, constants *uint64, col0, col1 *int64, n int) uint64
 
 //go:noescape
+func lerpPairsKernel(table, dst, a, c *uint64, n int)
+
+//go:noescape
 func slopesKernel(table, den, num, a, b *uint64, ops *int32, n int)
 
 //go:noescape

@@ -31,3 +31,4 @@ func affine1x64(_, _, _ *uint64, _ *int64, _ int) uint64                     { p
 func affine1x64Quarters(_, _, _, _, _, _ *uint64, _ *int64, _ int) uint64    { panic(absent) }
 func affine2x64(_, _, _ *uint64, _, _ *int64, _ int) uint64                  { panic(absent) }
 func affine2x64Quarters(_, _, _, _, _, _ *uint64, _, _ *int64, _ int) uint64 { panic(absent) }
+func lerpPairsKernel(_, _, _, _ *uint64, _ int)                              { panic(absent) }

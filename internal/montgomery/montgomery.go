@@ -119,6 +119,23 @@ func Lerp[E Words](m *Modulus, dst, lo, hi []E, c *E) {
 	}
 }
 
+// LerpPairs sets dst[i] = a[2i] + c·(a[2i+1] − a[2i]). dst and a have no elements in common.
+func LerpPairs[E Words](m *Modulus, dst, a []E, c *E) {
+	factor := cut((*c)[:], 4)
+	whole := len(dst) &^ (lanes - 1)
+	a = a[:2*len(dst)]
+	if whole > 0 {
+		lerpPairsKernel(&m.table[0], &dst[0][0], &a[0][0], &factor[0], whole)
+	}
+	if whole < len(dst) {
+		var x [2 * lanes]E
+		var out [lanes]E
+		copy(x[:], a[2*whole:])
+		lerpPairsKernel(&m.table[0], &out[0][0], &x[0][0], &factor[0], lanes)
+		copy(dst[whole:], out[:])
+	}
+}
+
 // Dot returns Σ a[i]·b[i] of at most DotTerms products, as an integer of which the least significant word comes first.
 func Dot[E Words](m *Modulus, a, b []E) (s [2*words + 1]uint64) {
 	if len(a) > DotTerms {

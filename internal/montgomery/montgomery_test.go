@@ -84,6 +84,13 @@ func compare[E Words, P field[E]](t *testing.T, q *big.Int, reduce func([9]uint6
 		Lerp(m, got, a, b, &c)
 		require.Equal(t, lerp, got)
 		require.Equal(t, total, reduce(Dot(m, a, b)))
+		pairs := make([]E, 0, 2*n)
+		for i := range a {
+			pairs = append(pairs, a[i], b[i])
+		}
+		got = make([]E, n)
+		LerpPairs(m, got, pairs, &c)
+		require.Equal(t, lerp, got)
 		copy(got, a)
 		Mul(m, got, got, b)
 		require.Equal(t, product, got)

@@ -6,6 +6,7 @@ import (
 
 	"github.com/zkllmc/zkllmc/internal/backend"
 	"github.com/zkllmc/zkllmc/internal/field"
+	"github.com/zkllmc/zkllmc/internal/montgomery"
 	"github.com/zkllmc/zkllmc/internal/poly"
 )
 
@@ -415,10 +416,12 @@ func (t *slot) buffer() vec {
 
 // bind sets dst to the values between neighbours of src at r.
 func (s *sumScratch) bind(dst, src vec, r *field.Element) {
+	if montgomery.Available() {
+		montgomery.LerpPairs(scalars, dst, src, r)
+		return
+	}
 	used := 0
 	hi := s.take(&used, len(dst))
 	split(dst, hi, src, nil)
-	subVec(hi, hi, dst)
-	scaleVec(hi, hi, r)
-	addVec(dst, dst, hi)
+	lerp(dst, dst, hi, r)
 }

@@ -41,6 +41,7 @@ func main() {
 	axpySplit()
 	fractions()
 	ones()
+	lerpPairs()
 	for _, bits := range []int{16, 64} {
 		for columns := 1; columns <= 2; columns++ {
 			affine(bits, columns, false)
@@ -296,9 +297,11 @@ func scale() {
 }
 
 // between returns lo + c·(hi − lo)/2^256. With q the difference is below 2q, the product below 1.4q and the sum below 2.4q.
-func (k *kernel) between(from, to GPVirtual, c element) element {
-	lo := k.masked(cut(k.load(from), 0))
-	d := k.masked(cut(k.load(to), 0))
+func (k *kernel) between(lo, hi [words]VecVirtual, c element) element {
+	return k.betweenLimbs(k.masked(cut(lo, 0)), k.masked(cut(hi, 0)), c)
+}
+
+func (k *kernel) betweenLimbs(lo, d, c element) element {
 	for i := range d {
 		VPSUBQ(lo[i], d[i], d[i])
 		VPADDQ_BCST(k.at(atModulus+i), d[i], d[i])
@@ -317,7 +320,7 @@ func lerp() {
 	table, n, p := begin("lerpKernel", "lerpKernel stores lo + c·(hi − lo)/2^256 in dst; c is one element, 16-fold and in limbs.", "dst", "lo", "hi", "c")
 	k, c := newKernel(table, true), broadcast(p[3])
 	Label("loop")
-	k.store(k.between(p[1], p[2], c), p[0])
+	k.store(k.between(k.load(p[1]), k.load(p[2]), c), p[0])
 	end(n, p[:3]...)
 	VZEROUPPER()
 	RET()
@@ -374,7 +377,7 @@ func lerpSplit() {
 		"even", "odd", "lo", "hi", "c")
 	k, c := newKernel(table, true), broadcast(p[4])
 	Label("loop")
-	k.split(k.between(p[2], p[3], c), p[0], p[1])
+	k.split(k.between(k.load(p[2]), k.load(p[3]), c), p[0], p[1])
 	endSplit(n, p[:2], p[2:4])
 }
 
@@ -428,6 +431,33 @@ func ones() {
 	addProduct(t, a, cut(k.load(p[5]), 4))
 	k.split(k.subtractIf(k.carry(k.reduce(t))), p[2], p[3])
 	endSplit(n, p[:4], p[4:])
+}
+
+// neighbours reads sixteen elements and returns those of even index and those of odd index.
+func neighbours(from GPVirtual) (even, odd element) {
+	half := func(immediate int) element {
+		var z [words]VecVirtual
+		for i := range z {
+			first := ZMM()
+			z[i] = ZMM()
+			VMOVDQU64(Mem{Base: from, Disp: 2 * vector * i}, first)
+			VSHUFI64X2(U8(immediate), Mem{Base: from, Disp: 2*vector*i + vector}, first, z[i])
+		}
+		return cut(apart(z), 0)
+	}
+	return half(0x44), half(0xee)
+}
+
+func lerpPairs() {
+	table, n, p := begin("lerpPairsKernel", "lerpPairsKernel stores a[2i] + c·(a[2i+1] − a[2i])/2^256; c is one element, 16-fold and in limbs.", "dst", "a", "c")
+	k, c := newKernel(table, true), broadcast(p[2])
+	Label("loop")
+	even, odd := neighbours(p[1])
+	k.store(k.betweenLimbs(k.masked(even), k.masked(odd), c), p[0])
+	ADDQ(U32(2*step), p[1])
+	end(n, p[0])
+	VZEROUPPER()
+	RET()
 }
 
 // affine computes base + Σ c·v of elements and integers v, which enter as v + 2^51. The coefficients are 2^52-fold, so that one step of the
