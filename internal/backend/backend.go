@@ -1,16 +1,99 @@
-// Package backend declares what a prover asks of a backend, as small interfaces over plain data. It is a leaf: no protocol, no
-// transcript. Protocol packages orchestrate through these interfaces, backends compute; since every result is an exact field
-// or group element, all backends give byte-equal proofs for the same randomness.
+// Package backend is the seam between a prover and what computes for it: the processor, or a device. The prover orchestrates, and holds
+// what hides a proof; large data is made, kept and freed on the backend's side of the seam. What crosses it in the midst of a proof are
+// handles, points, scalars and commitments. It knows no protocol and no transcript; since every result is an exact field or group element,
+// all backends give byte-equal proofs for the same randomness. Package reference is the definition, for what words leave open.
+//
+// A Backend opens sessions. A Session holds a model: its weights, and what else all proofs about it look at. A Run is one proof: it takes
+// the witness, makes vectors, and computes. All of a run's tensors and vectors end with it, all of a session's tensors with the session.
 //
 // Conventions, everywhere in the runtime: a point lists the lowest variable first; tensors are row-major with the last axis
 // lowest; an axis of extent d has ⌈log2 d⌉ variables and the multilinear extension (MLE) of a tensor is zero outside its box.
 package backend
 
 import (
+	"context"
+
 	"github.com/zkllmc/zkllmc/internal/field"
 	"github.com/zkllmc/zkllmc/internal/group"
 	"github.com/zkllmc/zkllmc/internal/integer"
 )
+
+// Backend is a place to compute. It is safe for concurrent use.
+type Backend interface {
+	// Open begins a session.
+	Open() (Session, error)
+}
+
+// Session is the work with one model. It is safe for concurrent use.
+type Session interface {
+	// Load takes a tensor that nobody changes any more, for all runs of the session.
+	Load(t *integer.Tensor) Tensor
+	// Begin begins a run, which ends early with the context.
+	Begin(ctx context.Context) Run
+	// Close frees what the session holds. All runs are closed.
+	Close() error
+}
+
+// Tensor is a tensor of integers that a backend holds.
+type Tensor interface{ Len() int }
+
+// Vector is a vector of field elements that a backend holds.
+type Vector interface{ Elements() int }
+
+// Run is what a prover asks for a proof. It is not safe for concurrent use: methods that take lists are to be given much at a time.
+//
+// Errors are sticky: after one, and after the end of the run's context, methods return early, with results of the right form that mean
+// nothing.
+type Run interface {
+	// Err returns the first error, and the context's once that has ended.
+	Err() error
+	// Close frees what the run holds.
+	Close()
+
+	// Load takes a tensor that nobody changes any more.
+	Load(t *integer.Tensor) Tensor
+	// Vector takes the values of a vector. No proof does, but for those of an argument.
+	Vector(vals []field.Element) Vector
+	// Values are those of a vector, for whoever tests a backend: no proof asks for them.
+	Values(v Vector) []field.Element
+	// Free frees vectors before the run ends. A vector that is not there any more is nil.
+	Free(vecs ...Vector)
+
+	// CommitRows returns Σ_j cell_j·G_j for every row. What hides the cells is added by whoever asks: no backend sees a blinder. Rows end
+	// before the generators do. It is an error if a cell does not fit 32 bits: commitments are to small integers.
+	CommitRows(gens []group.Affine, rows []Row) []group.Affine
+	// MSM returns Σ scalars[i]·G_i.
+	MSM(bases Bases, scalars []field.Element) group.Affine
+	// EvalMany evaluates MLEs at points.
+	EvalMany(evals []Eval) []field.Element
+	// Partials evaluates MLEs at some of their variables.
+	Partials(partials []Partial) []Vector
+	// FoldRows returns the sums over the first width columns of rows that were committed to.
+	FoldRows(sums []RowSum, width int) []Vector
+	// Tables writes weights out.
+	Tables(tables []Table) []Vector
+	// Combine returns Σ_i coefs[i]·vecs[i], of one vector at least, all of one length.
+	Combine(vecs []Vector, coefs []field.Element) Vector
+	// Fractions builds the fraction tree with 2^n leaves.
+	Fractions(n int, blocks []Block) FractionTree
+	// Sumcheck starts a batched sumcheck with rounds rounds of degree at most degree.
+	Sumcheck(instances []Instance, rounds, degree int) Sumcheck
+	// Argument starts the folding of the final argument for u = mask + Σ segments, U its inner-product base.
+	Argument(mask []field.Element, segments []Segment, form []field.Element, g Bases, U group.Affine) Argument
+}
+
+// Bases are generators: lists of them, each from a position on, and the neutral element elsewhere. The lists are those of package group:
+// they never change, and whoever keeps them elsewhere finds them again by their addresses.
+type Bases []Generators
+
+// Generators are a list and its position.
+type Generators struct {
+	At     int
+	Points []group.Affine
+}
+
+// From is a list from position 0 on.
+func From(points []group.Affine) Bases { return Bases{{Points: points}} }
 
 // Row is a row of cells that is committed to: boxes of tensors, and zeros beside them. Where boxes overlap, the last one counts.
 type Row []Box
@@ -18,7 +101,7 @@ type Row []Box
 // Box says that cells of a tensor, those from From on in row-major order, are a box of the given shape, which stands in a row: the cell of
 // index x in column Column + the row-major index of x in the box whose axes are filled up to powers of two.
 type Box struct {
-	T      *integer.Tensor
+	T      Tensor
 	From   int
 	Shape  []int
 	Column int
@@ -30,6 +113,48 @@ type RowSum struct {
 	Coefs []field.Element
 }
 
+// Eval asks for the MLE of T at Point.
+type Eval struct {
+	T     Tensor
+	Point []field.Element
+}
+
+// Partial asks for a tensor folded along some of its labels (in row-major order; the product of their extents is the tensor's size):
+// out[x] = Σ over folded labels of Π weights · t, of 2^Bits entries, with zeros where a variable label is outside its extent.
+type Partial struct {
+	T      Tensor
+	Labels []Label
+	Bits   int
+}
+
+// Label says how a label of a tensor enters a partial evaluation: as a variable (Var ≥ 0: its lowest bit is bit Var of the result's index),
+// folded with the weights eq(Point, ·), or summed (Point nil).
+type Label struct {
+	Extent int
+	Var    int
+	Point  []field.Element
+}
+
+// Table is a sum of weights, a vector of 2^Bits entries.
+type Table struct {
+	Bits  int
+	Terms []Weights
+}
+
+// Weights are Scale·Π_a eq(Axes[a].Point, x_a) for the indices x of a box whose axes have the extents and, filled up to powers of two,
+// stand from entry Offset on, the first axis lowest; zero everywhere else.
+type Weights struct {
+	Offset int
+	Scale  field.Element
+	Axes   []Axis
+}
+
+// Axis is an axis of weights.
+type Axis struct {
+	Point  []field.Element
+	Extent int
+}
+
 // Block is one block of leaves of the fraction tree (SPEC.md 9.3): a lookup or a table. With f = ID + Σ_i Gamma[i]·Cols[i]
 // a cell in the box has the denominator Beta − f and the numerator 1 (Mult nil) or −Mult[cell]; a cell of the padded box outside
 // the box is 0/1. The block's cells start at leaf Offset, a multiple of the padded size; the leaf index within the block is the
@@ -38,11 +163,11 @@ type RowSum struct {
 type Block struct {
 	Offset int
 	Shape  []int
-	Cols   [][]int64
+	Cols   []Tensor
 	Gamma  []field.Element
 	ID     field.Element
 	Beta   field.Element
-	Mult   []int64
+	Mult   Tensor
 	Lines  *Block
 }
 
@@ -53,7 +178,7 @@ type FractionTree interface {
 	Root() (a0, a1, b0, b1 field.Element)
 	// Layer starts the sumcheck of layer j, 1 ≤ j < n, at s (len j−1) with combiner λ:
 	// F(y) = p_{j+1}(y,0)q_{j+1}(y,1) + p_{j+1}(y,1)q_{j+1}(y,0) + λ q_{j+1}(y,0)q_{j+1}(y,1).
-	// Layers are asked in the order 1, 2, …; a tree may drop what lies above the layer asked.
+	// Layers are asked in the order 1, 2, …; a tree may drop what lies above the layer asked, and all after the claims of the last one.
 	Layer(j int, s []field.Element, lambda field.Element) LayerRounds
 }
 
@@ -70,17 +195,9 @@ type LayerRounds interface {
 	Claims() (a0, a1, b0, b1 field.Element)
 }
 
-// Weights says how one label of a tensor enters a partial evaluation: as a variable (Var ≥ 0: the label's lowest bit is bit
-// Var of the result's index) or folded with the weights Fold, one per value of the label (nil: all ones).
-type Weights struct {
-	Extent int
-	Var    int
-	Fold   []field.Element
-}
-
 // Factor is one MLE of a product, given by its values: index bit i of Vals is variable Vars[i] of the instance (ascending).
 type Factor struct {
-	Vals []field.Element
+	Vals Vector
 	Vars []int
 }
 
@@ -95,7 +212,7 @@ type Instance struct {
 
 // Sumcheck is the prover's side of a batched sumcheck with L rounds. Round returns g(0), g(2), …, g(D) of the batch's round
 // polynomial g of degree at most D (g(1) follows from the running claim); Bind fixes the round's variable. Variables are
-// bound lowest first. The instances' Vals are read and not changed, during the first round that binds one of their variables and before.
+// bound lowest first. The instances' vectors are read and not changed; they are the caller's to free, after the last Bind.
 // Finals returns, after the last Bind, the value of every factor of every instance at the point.
 type Sumcheck interface {
 	Round() []field.Element
@@ -103,14 +220,16 @@ type Sumcheck interface {
 	Finals() [][]field.Element
 }
 
-// Eval asks for the MLE of T at Point.
-type Eval struct {
-	T     *integer.Tensor
-	Point []field.Element
+// Segment is Scale·v from entry Offset of a vector on, v being a vector that the backend holds or values from elsewhere.
+type Segment struct {
+	Offset int
+	Scale  field.Element
+	Held   Vector
+	Vals   []field.Element
 }
 
 // Argument is the prover's side of the folding of the final argument (SPEC.md 13.5): u (vector), l (form) and g
-// (generators; the identity at padding positions) of equal power-of-two length.
+// (generators) of equal power-of-two length.
 type Argument interface {
 	// Round returns L = ⟨u_lo, g_hi⟩ + ⟨u_lo, l_hi⟩·U and R = ⟨u_hi, g_lo⟩ + ⟨u_hi, l_lo⟩·U, halves by the highest index bit.
 	Round() (l, r group.Affine)
@@ -118,29 +237,4 @@ type Argument interface {
 	Fold(x field.Element)
 	// Rest returns what is left of u.
 	Rest() []field.Element
-}
-
-// Backend is everything that a prover computes on large data. Partial is called from several goroutines at once.
-type Backend interface {
-	// CommitRows returns Σ_j cell_j·G_j for every row. What hides the cells is added by whoever asks: no backend sees a blinder. Rows end
-	// before the generators do. It is an error if a cell does not fit 32 bits: commitments are to small integers.
-	CommitRows(gens []group.Affine, rows []Row) ([]group.Affine, error)
-	// MSM returns Σ scalars[i]·points[i].
-	MSM(points []group.Affine, scalars []field.Element) group.Affine
-	// EvalMany evaluates MLEs at points.
-	EvalMany(evals []Eval) []field.Element
-	// Partial folds the tensor's labels (labels in row-major order; the product of their extents is the tensor's size):
-	// out[x] = Σ over folded labels of Π weights · t, with zeros where a variable label is outside its extent. The result
-	// has 2^bits entries.
-	Partial(t *integer.Tensor, labels []Weights, bits int) []field.Element
-	// Fractions builds the fraction tree with 2^n leaves.
-	Fractions(n int, blocks []Block) FractionTree
-	// Sumcheck starts a batched sumcheck with rounds rounds of degree at most degree.
-	Sumcheck(instances []Instance, rounds, degree int) Sumcheck
-	// FoldRows returns the sums over the first width columns of rows that were committed to.
-	FoldRows(sums []RowSum, width int) [][]field.Element
-	// Combine returns Σ_i coef[i]·vecs[i], of vectors of one length.
-	Combine(vecs [][]field.Element, coef []field.Element) []field.Element
-	// Argument starts the folding of the final argument, U its inner-product base.
-	Argument(u, l []field.Element, g []group.Affine, U group.Affine) Argument
 }

@@ -118,13 +118,13 @@ func split(shape []int, bits int) splitAt {
 }
 
 // Lay says which cells of the tensors every row has.
-func (l *Layout) Lay(c *circuit.Circuit, data func(circuit.ID) *integer.Tensor) ([]backend.Row, error) {
+func (l *Layout) Lay(c *circuit.Circuit, data func(circuit.ID) backend.Tensor) ([]backend.Row, error) {
 	for _, id := range l.order {
 		if t := data(id); t == nil || t.Len() != circuit.Size(c.Tensor(id).Shape) {
 			return nil, fmt.Errorf("commit: tensor %s has no values of shape %v", c.Tensor(id).Name, c.Tensor(id).Shape)
 		}
 	}
-	return l.lay(c, Range{0, l.Rows}, func(id circuit.ID, _, _ int) (*integer.Tensor, int, error) { return data(id), 0, nil })
+	return l.lay(c, Range{0, l.Rows}, func(id circuit.ID, _, _ int) (backend.Tensor, int, error) { return data(id), 0, nil })
 }
 
 // Range is a run of rows, from From up to To-1.
@@ -132,15 +132,17 @@ type Range struct{ From, To int }
 
 // LayRange is Lay for a run of rows and tensors that are not in memory. It asks data for runs of a tensor's cells, row-major, from lo up to
 // hi-1.
-func (l *Layout) LayRange(c *circuit.Circuit, rows Range, data func(id circuit.ID, lo, hi int) ([]int64, error)) ([]backend.Row, error) {
-	return l.lay(c, rows, func(id circuit.ID, lo, hi int) (*integer.Tensor, int, error) {
-		v, err := data(id, lo, hi)
-		return &integer.Tensor{Shape: []int{len(v)}, V: v}, lo, err
+func (l *Layout) LayRange(
+	c *circuit.Circuit, rows Range, data func(id circuit.ID, lo, hi int) (backend.Tensor, error),
+) ([]backend.Row, error) {
+	return l.lay(c, rows, func(id circuit.ID, lo, hi int) (backend.Tensor, int, error) {
+		t, err := data(id, lo, hi)
+		return t, lo, err
 	})
 }
 
 // runs yields a tensor that begins with cell base of another one, row-major, and has those from lo up to hi-1.
-type runs func(id circuit.ID, lo, hi int) (t *integer.Tensor, base int, err error)
+type runs func(id circuit.ID, lo, hi int) (t backend.Tensor, base int, err error)
 
 func (l *Layout) lay(c *circuit.Circuit, rows Range, data runs) ([]backend.Row, error) {
 	out := make([]backend.Row, rows.To-rows.From)
@@ -204,13 +206,13 @@ func (l *Layout) box(shape []int, n int) []int {
 	return append([]int{n / circuit.Size(inner)}, inner...)
 }
 
-// Cells writes rows out, as far as their last boxes. A cell that does not fit 32 bits is an error.
+// Cells writes rows of tensors in memory out, as far as their last boxes. A cell that does not fit 32 bits is an error.
 func Cells(rows []backend.Row) ([][]int32, error) {
 	out := make([][]int32, len(rows))
 	for i, row := range rows {
 		for _, b := range row {
 			var err error
-			if out[i], err = b.T.Lay(out[i], b.From, b.Shape, b.Column); err != nil {
+			if out[i], err = b.T.(*integer.Tensor).Lay(out[i], b.From, b.Shape, b.Column); err != nil {
 				return nil, fmt.Errorf("commit: row %d: %w", i, err)
 			}
 		}

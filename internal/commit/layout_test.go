@@ -7,6 +7,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/zkllmc/zkllmc/internal/backend"
 	"github.com/zkllmc/zkllmc/internal/circuit"
 	"github.com/zkllmc/zkllmc/internal/field"
 	"github.com/zkllmc/zkllmc/internal/integer"
@@ -38,7 +39,7 @@ func laid(t *testing.T) (*circuit.Circuit, *Layout, map[circuit.ID]*integer.Tens
 	c, err := b.Finish()
 	require.NoError(t, err)
 	l := NewLayout(c, circuit.Weight, rowBits)
-	laid, err := l.Lay(c, func(id circuit.ID) *integer.Tensor { return data[id] })
+	laid, err := l.Lay(c, func(id circuit.ID) backend.Tensor { return data[id] })
 	require.NoError(t, err)
 	rows, err := Cells(laid)
 	require.NoError(t, err)
@@ -90,9 +91,9 @@ func TestCellsOfRuns(t *testing.T) {
 	for from := range rows {
 		for _, to := range []int{from + 1, min(from+7, len(rows)), len(rows)} {
 			asked := 0
-			laid, err := l.LayRange(c, Range{from, to}, func(id circuit.ID, lo, hi int) ([]int64, error) {
+			laid, err := l.LayRange(c, Range{from, to}, func(id circuit.ID, lo, hi int) (backend.Tensor, error) {
 				asked += hi - lo
-				return data[id].V[lo:hi], nil
+				return &integer.Tensor{V: data[id].V[lo:hi]}, nil
 			})
 			require.NoError(t, err)
 			got, err := Cells(laid)
@@ -112,7 +113,7 @@ func TestCellsOfRuns(t *testing.T) {
 // Cells of 16 bits are laid out like others.
 func TestCellsOfSixteenBits(t *testing.T) {
 	c, l, data, rows := laid(t)
-	laid, err := l.Lay(c, func(id circuit.ID) *integer.Tensor {
+	laid, err := l.Lay(c, func(id circuit.ID) backend.Tensor {
 		s := &integer.Tensor{Shape: data[id].Shape, Short: make([]int16, data[id].Len())}
 		for i, v := range data[id].V {
 			s.Short[i] = int16(v)
@@ -146,6 +147,21 @@ func TestOwnedRows(t *testing.T) {
 		require.Equal(t, test.high, high, "%v", test.shape)
 		require.Equal(t, test.tail, tail, "%v", test.shape)
 	}
+}
+
+// weights writes column weights out, from offset on.
+func (c *columns) weights() field.Vector {
+	w := field.Vector{field.One()}
+	for _, a := range c.axes {
+		eq := poly.Eq(a.point)
+		next := make(field.Vector, len(w)*len(eq))
+		for i := 0; i < a.d; i++ {
+			run := next[i*len(w) : (i+1)*len(w)]
+			run.ScalarMul(w, &eq[i])
+		}
+		w = next
+	}
+	return w
 }
 
 func randomPoint(t *testing.T, n int) []field.Element {
@@ -192,7 +208,7 @@ func TestPartsSumToTheMLE(t *testing.T) {
 func TestCellsRefused(t *testing.T) {
 	c, l, data, _ := laid(t)
 	first := c.Weights()[0].ID
-	_, err := l.Lay(c, func(id circuit.ID) *integer.Tensor {
+	_, err := l.Lay(c, func(id circuit.ID) backend.Tensor {
 		if id == first {
 			return nil
 		}
@@ -201,7 +217,7 @@ func TestCellsRefused(t *testing.T) {
 	require.ErrorContains(t, err, "has no values")
 	for _, v := range []int64{1 << 31, -1<<31 - 1} {
 		data[first].V[3] = v
-		laid, err := l.Lay(c, func(id circuit.ID) *integer.Tensor { return data[id] })
+		laid, err := l.Lay(c, func(id circuit.ID) backend.Tensor { return data[id] })
 		require.NoError(t, err)
 		_, err = Cells(laid)
 		require.ErrorContains(t, err, "does not fit 32 bits")

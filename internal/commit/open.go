@@ -49,13 +49,23 @@ func (k *class) base(of *Set) (n int) {
 	return n
 }
 
+// Backend is what a prover asks of a backend's run: see backend.Run.
+type Backend interface {
+	FoldRows(sums []backend.RowSum, width int) []backend.Vector
+	Tables(tables []backend.Table) []backend.Vector
+	Sumcheck(instances []backend.Instance, rounds, degree int) backend.Sumcheck
+	Combine(vecs []backend.Vector, coefs []field.Element) backend.Vector
+	Free(vecs ...backend.Vector)
+}
+
 // Open reduces all claims to one inner product per class (SPEC.md 11). Messages, after every claim's value is bound:
 //
 //  1. ← α; claim k of all classes has the coefficient α^k, k from 1.
 //  2. per class the sumcheck, over the columns p, of Σ_k α^k Σ_parts (Σ_i coef_i·row_i[p])·E(p), degree 2; it ends at c*.
 //  3. nothing is sent: v* = Σ_k α^k Σ_parts Ẽ(c*)·Σ_i coef_i·row_i is committed to by the same combination of the rows'
-//     commitments, and the check ⟨v*, eq(c*)⟩ = final claim goes to the final argument.
-func Open(ch *veil.Channel, c *circuit.Circuit, sets []Set, claims []Bound) {
+//     commitments, and the check ⟨v*, eq(c*)⟩ = final claim goes to the final argument. The
+//     backend is the prover's.
+func Open(ch *veil.Channel, c *circuit.Circuit, be Backend, sets []Set, claims []Bound) {
 	alpha := ch.Challenge("alpha")
 	ch.Charge("openings: alpha", int64(len(claims)), veil.FullBits)
 	power := alpha
@@ -92,28 +102,28 @@ func Open(ch *veil.Channel, c *circuit.Circuit, sets []Set, claims []Bound) {
 	}
 	for _, k := range classes {
 		if len(k.claims) > 0 {
-			k.open(ch)
+			k.open(ch, be)
 		}
 	}
 }
 
-func (k *class) open(ch *veil.Channel) {
+func (k *class) open(ch *veil.Channel, be Backend) {
 	var claim veil.Accumulator
 	for i, cl := range k.claims {
 		claim.Add(k.alphas[i], cl.Value)
 	}
 	var prover backend.Sumcheck
-	var folded []*combination
+	var factors []backend.Instance
 	if ch.Proving() {
-		folded = k.fold(ch.Backend())
-		prover = ch.Backend().Sumcheck(instances(folded, k.bits), k.bits, 2)
+		factors = k.factors(be)
+		prover = be.Sumcheck(factors, k.bits, 2)
 	}
 	point, final := sumcheck.Rounds(ch, "columns", k.bits, 2, claim.Expr(), prover)
 	coefs := k.coefficients(point)
 	gens := func() []group.Affine { return group.Row(1 << k.bits) }
 	o := veil.Opening{Name: fmt.Sprintf("rows of 2^%d", k.bits), N: 1 << k.bits, Gens: gens, Points: k.points, Coefs: coefs}
 	if ch.Proving() {
-		o.Values, o.Blind = combined(ch.Backend(), folded, prover.Finals()), k.blind(coefs)
+		o.Held, o.Blind = combined(be, factors, prover.Finals()), k.blind(coefs)
 	}
 	ch.Inner("opening", o, poly.Eq(point), final)
 }
@@ -154,15 +164,14 @@ func (k *class) blind(coefs []field.Element) (sum field.Element) {
 type combination struct {
 	rows    [][]int           // by set of the class
 	coefs   [][]field.Element // likewise
-	vals    []field.Element   // Σ coefs_i·row_i
 	columns []columns
 	weights []field.Element
 }
 
-// fold computes the combinations of all parts.
-func (k *class) fold(be backend.Backend) []*combination {
+// factors makes the two factors of every combination: the rows folded, and the weights of columns.
+func (k *class) factors(be Backend) []backend.Instance {
 	all := k.combinations()
-	sums := make([]backend.RowSum, len(all))
+	sums, tables, out := make([]backend.RowSum, len(all)), make([]backend.Table, len(all)), make([]backend.Instance, len(all))
 	for i, g := range all {
 		for set, numbers := range g.rows {
 			for _, n := range numbers {
@@ -170,11 +179,18 @@ func (k *class) fold(be backend.Backend) []*combination {
 			}
 			sums[i].Coefs = append(sums[i].Coefs, g.coefs[set]...)
 		}
+		tables[i] = g.columnWeights(k.bits)
 	}
-	for i, vals := range be.FoldRows(sums, 1<<k.bits) {
-		all[i].vals = vals
+	vars := make([]int, k.bits)
+	for i := range vars {
+		vars[i] = i
 	}
-	return all
+	rows, columns := be.FoldRows(sums, 1<<k.bits), be.Tables(tables)
+	for i := range out {
+		factors := []backend.Factor{{Vals: rows[i], Vars: vars}, {Vals: columns[i], Vars: vars}}
+		out[i] = backend.Instance{N: k.bits, Coef: field.One(), Factors: factors}
+	}
+	return out
 }
 
 // combinations groups the parts of all claims.
@@ -255,38 +271,26 @@ func (k *class) regular() map[sharedRow]bool {
 func product(a, b field.Element) field.Element { return *a.Mul(&a, &b) }
 
 // columnWeights is Σ weights_k·E_k.
-func (g *combination) columnWeights(bits int) []field.Element {
-	out := make(field.Vector, 1<<bits)
+func (g *combination) columnWeights(bits int) backend.Table {
+	t := backend.Table{Bits: bits}
 	for i := range g.columns {
-		w := g.columns[i].weights()
-		w.ScalarMul(w, &g.weights[i])
-		at := out[g.columns[i].offset:][:len(w)]
-		at.Add(at, w)
+		w := backend.Weights{Offset: g.columns[i].offset, Scale: g.weights[i]}
+		for _, a := range g.columns[i].axes {
+			w.Axes = append(w.Axes, backend.Axis{Point: a.point, Extent: a.d})
+		}
+		t.Terms = append(t.Terms, w)
 	}
-	return out
-}
-
-// instances are the products of combinations and their column weights.
-func instances(folded []*combination, bits int) []backend.Instance {
-	vars := make([]int, bits)
-	for i := range vars {
-		vars[i] = i
-	}
-	out := make([]backend.Instance, len(folded))
-	poly.Parallel(len(folded), func(i int) {
-		g := folded[i]
-		out[i] = backend.Instance{N: bits, Coef: field.One(), Factors: []backend.Factor{
-			{Vals: g.vals, Vars: vars}, {Vals: g.columnWeights(bits), Vars: vars},
-		}}
-	})
-	return out
+	return t
 }
 
 // combined is v*: the combinations of rows once more, with what the sumcheck has left of their column weights. No row is folded twice.
-func combined(be backend.Backend, folded []*combination, finals [][]field.Element) []field.Element {
-	vals, coefs := make([][]field.Element, len(folded)), make([]field.Element, len(folded))
-	for i, g := range folded {
-		vals[i], coefs[i] = g.vals, finals[i][1]
+func combined(be Backend, factors []backend.Instance, finals [][]field.Element) backend.Vector {
+	rows, coefs := make([]backend.Vector, len(factors)), make([]field.Element, len(factors))
+	for i := range factors {
+		rows[i], coefs[i] = factors[i].Factors[0].Vals, finals[i][1]
+		be.Free(factors[i].Factors[1].Vals)
 	}
-	return be.Combine(vals, coefs)
+	v := be.Combine(rows, coefs)
+	be.Free(rows...)
+	return v
 }

@@ -19,7 +19,7 @@ func TestClaimOnNoRow(t *testing.T) {
 		ch.Open()
 		point := make([]field.Element, circuit.ShapeBits(c.Tensor(id).Shape))
 		value := ch.Vector("value", 1, nil)[0]
-		Open(ch, c, []Set{{Layout: l}}, []Bound{{Claim: Claim{T: id, Point: point}, Value: value}})
+		Open(ch, c, nil, []Set{{Layout: l}}, []Bound{{Claim: Claim{T: id, Point: point}, Value: value}})
 		return ch.Err()
 	}
 	var witness circuit.ID = -1

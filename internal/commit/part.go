@@ -81,21 +81,6 @@ func axesOf(shape []int, point []field.Element, n int) []axis {
 	return out
 }
 
-// weights returns the column weights from offset on: 2^used of them, behind which they are zero.
-func (c *columns) weights() field.Vector {
-	w := field.Vector{field.One()}
-	for _, a := range c.axes {
-		eq := poly.Eq(a.point)
-		next := make(field.Vector, len(w)*len(eq))
-		for i := 0; i < a.d; i++ {
-			run := next[i*len(w) : (i+1)*len(w)]
-			run.ScalarMul(w, &eq[i])
-		}
-		w = next
-	}
-	return w
-}
-
 // at evaluates the MLE of the column weights at a point of the columns' cube in O(bits):
 // eq(point_hi, offset) · Π_axes Σ_{i<d} eq(axis, i)·eq(point_axis, i).
 func (c *columns) at(point []field.Element) field.Element {

@@ -46,7 +46,14 @@ func TestRegularRows(t *testing.T) {
 	require.Len(t, all, 3, "two halves of four rows, and a row")
 	var sum field.Element
 	for _, g := range all {
-		weights := g.columnWeights(4)
+		weights := make(field.Vector, 16)
+		for i := range g.columns {
+			w := g.columns[i].weights()
+			w.ScalarMul(w, &g.weights[i])
+			at := weights[g.columns[i].offset:][:len(w)]
+			at.Add(at, w)
+		}
+		require.Len(t, g.columnWeights(4).Terms, len(g.columns))
 		for i, row := range g.rows[0] {
 			for c, cell := range cellsOf[row] {
 				v := field.FromInt64(cell)

@@ -33,7 +33,6 @@ import (
 	"github.com/zkllmc/zkllmc/internal/circuit"
 	"github.com/zkllmc/zkllmc/internal/commit"
 	"github.com/zkllmc/zkllmc/internal/field"
-	"github.com/zkllmc/zkllmc/internal/integer"
 	"github.com/zkllmc/zkllmc/internal/poly"
 	"github.com/zkllmc/zkllmc/internal/veil"
 )
@@ -49,7 +48,8 @@ type Ledger struct {
 	ch   *veil.Channel
 	c    *circuit.Circuit
 	pub  Publics
-	data func(circuit.ID) *integer.Tensor // prover
+	be   Backend                         // prover
+	data func(circuit.ID) backend.Tensor // prover
 
 	points     map[string]int32 // the points that were met, by content; see key
 	bytes      []byte           // of the point looked up last
@@ -99,9 +99,21 @@ type claim struct {
 	value veil.Expr
 }
 
-// NewLedger returns an empty ledger. data yields a tensor's integers on the prover's side and is nil otherwise.
-func NewLedger(ch *veil.Channel, c *circuit.Circuit, pub Publics, data func(circuit.ID) *integer.Tensor) *Ledger {
-	return &Ledger{ch: ch, c: c, pub: pub, data: data, points: map[string]int32{}, known: map[key]*evaluation{}, pending: make([][]claim, c.Waves()+1)}
+// Backend is what a prover asks of a backend's run: see backend.Run.
+type Backend interface {
+	EvalMany(evals []backend.Eval) []field.Element
+	Partials(partials []backend.Partial) []backend.Vector
+	Tables(tables []backend.Table) []backend.Vector
+	Sumcheck(instances []backend.Instance, rounds, degree int) backend.Sumcheck
+	Free(vecs ...backend.Vector)
+}
+
+// NewLedger returns an empty ledger. On the prover's side data yields tensors where the backend has them; both are nil otherwise.
+func NewLedger(ch *veil.Channel, c *circuit.Circuit, pub Publics, be Backend, data func(circuit.ID) backend.Tensor) *Ledger {
+	return &Ledger{
+		ch: ch, c: c, pub: pub, be: be, data: data,
+		points: map[string]int32{}, known: map[key]*evaluation{}, pending: make([][]claim, c.Waves()+1),
+	}
 }
 
 // key returns the key of an evaluation. Elements are reduced, so that their limbs identify them.
@@ -254,7 +266,7 @@ func (l *Ledger) values(asked []*evaluation) []field.Element {
 			evals, missing = append(evals, backend.Eval{T: l.data(e.tensor.ID), Point: e.point}), append(missing, e)
 		}
 	}
-	for i, v := range l.ch.Backend().EvalMany(evals) {
+	for i, v := range l.be.EvalMany(evals) {
 		missing[i].full = &v
 	}
 	out := make([]field.Element, len(asked))

@@ -29,7 +29,7 @@ func TestUnboundEvaluations(t *testing.T) {
 	ledger := func() (*veil.Channel, *einsum.Ledger) {
 		ch := veil.NewCounter(transcript.New("ledger"))
 		ch.Open()
-		return ch, einsum.NewLedger(ch, c, nothing{}, nil)
+		return ch, einsum.NewLedger(ch, c, nothing{}, nil, nil)
 	}
 	for id, want := range map[circuit.ID]string{w: "evaluation of weights was not bound", products: "product part of products was not bound"} {
 		point := make([]field.Element, circuit.ShapeBits(c.Tensor(id).Shape))

@@ -4,7 +4,6 @@ import (
 	"github.com/zkllmc/zkllmc/internal/backend"
 	"github.com/zkllmc/zkllmc/internal/circuit"
 	"github.com/zkllmc/zkllmc/internal/field"
-	"github.com/zkllmc/zkllmc/internal/integer"
 	"github.com/zkllmc/zkllmc/internal/poly"
 	"github.com/zkllmc/zkllmc/internal/sumcheck"
 	"github.com/zkllmc/zkllmc/internal/veil"
@@ -35,13 +34,16 @@ func (l *Ledger) Wave(w int, label string) {
 	l.ch.Charge(label+" alpha", int64(len(claims)), veil.FullBits)
 	instances, claim, rounds, degree := l.batch(claims, alpha)
 	var prover backend.Sumcheck
+	var factors []backend.Instance
 	if l.ch.Proving() {
-		prover = l.ch.Backend().Sumcheck(l.kernels(instances), rounds, degree)
+		factors = l.factors(instances)
+		prover = l.be.Sumcheck(factors, rounds, degree)
 	}
 	point, final := sumcheck.Rounds(l.ch, label, rounds, degree, claim, prover)
 	l.askFactors(instances, point)
 	if l.ch.Proving() {
 		take(instances, prover.Finals(), l.message)
+		l.free(factors)
 	}
 	l.finish(label, instances, final)
 }
@@ -86,36 +88,51 @@ func (l *Ledger) newInstance(tensor *circuit.Tensor, term *circuit.Term, point [
 	return in
 }
 
-// kernels builds the prover's factors: the tensors folded at their fixed labels, and the eq table of the shared labels of Out.
-func (l *Ledger) kernels(instances []instance) []backend.Instance {
+// factors makes the prover's factors: the tensors folded at their fixed labels, and the eq table of the shared labels of Out.
+func (l *Ledger) factors(instances []instance) []backend.Instance {
 	out := make([]backend.Instance, len(instances))
-	tensors := make([][]*integer.Tensor, len(instances))
-	for i := range instances { // a tensor may be computed when it is first asked for
-		for _, f := range instances[i].term.Factors {
-			tensors[i] = append(tensors[i], l.data(f.T))
+	var partials []backend.Partial
+	var tables []backend.Table
+	for i := range instances {
+		in := &instances[i]
+		base := in.bases()
+		out[i] = backend.Instance{N: in.n, Coef: in.coef}
+		for f := range in.term.Factors {
+			labels, vars, summed := in.labels(f, base)
+			partials = append(partials, backend.Partial{T: l.data(in.term.Factors[f].T), Labels: labels, Bits: len(vars)})
+			out[i].Factors = append(out[i].Factors, backend.Factor{Vars: vars})
+			in.summed = append(in.summed, summed)
+			out[i].Coef = halved(out[i].Coef, summed)
+		}
+		if point, vars := in.eqPoint(base); len(vars) > 0 {
+			eq := backend.Weights{Scale: field.One(), Axes: []backend.Axis{{Point: point, Extent: 1 << len(point)}}}
+			tables = append(tables, backend.Table{Bits: len(point), Terms: []backend.Weights{eq}})
+			out[i].Factors = append(out[i].Factors, backend.Factor{Vars: vars})
 		}
 	}
-	poly.Parallel(len(instances), func(i int) { out[i] = instances[i].kernel(l.ch.Backend(), tensors[i]) })
+	folded, eqs := l.be.Partials(partials), l.be.Tables(tables)
+	for i := range out {
+		for f := range out[i].Factors {
+			from := &folded
+			if f == len(instances[i].term.Factors) {
+				from = &eqs
+			}
+			out[i].Factors[f].Vals, *from = (*from)[0], (*from)[1:]
+		}
+	}
 	return out
 }
 
-// kernel is kernels for one instance, given its factors' tensors.
-func (in *instance) kernel(be backend.Backend, tensors []*integer.Tensor) backend.Instance {
-	base := in.bases()
-	k := backend.Instance{N: in.n, Coef: in.coef}
-	for f := range in.term.Factors {
-		labels, vars, summed := in.weights(f, base)
-		k.Factors = append(k.Factors, backend.Factor{Vals: be.Partial(tensors[f], labels, len(vars)), Vars: vars})
-		in.summed = append(in.summed, summed)
-		k.Coef = halved(k.Coef, summed)
+// free frees the vectors of instances.
+func (l *Ledger) free(instances []backend.Instance) {
+	for i := range instances {
+		for _, f := range instances[i].Factors {
+			l.be.Free(f.Vals)
+		}
 	}
-	if point, vars := in.eqPoint(base); len(vars) > 0 {
-		k.Factors = append(k.Factors, backend.Factor{Vals: poly.Eq(point), Vars: vars})
-	}
-	return k
 }
 
-// halved is v·2^−n. The kernels fold a label that is summed in one factor by adding up, the claim evaluates at ½ and multiplies by 2^bits:
+// halved is v·2^−n. A backend folds a label that is summed in one factor by adding up, the claim evaluates at ½ and multiplies by 2^bits:
 // that power is taken out again.
 func halved(v field.Element, n int) field.Element {
 	for range n {
@@ -149,9 +166,9 @@ func (in *instance) eqPoint(base []int) (point []field.Element, vars []int) {
 	return point, vars
 }
 
-// weights says how a factor is evaluated partially: labels with a point are folded with eq, labels summed in this factor alone, of so many
+// labels says how a factor is evaluated partially: labels with a point are folded with eq, labels summed in this factor alone, of so many
 // bits, are added up, shared labels stay, as the variables vars of the instance.
-func (in *instance) weights(f int, base []int) (labels []backend.Weights, vars []int, summed int) {
+func (in *instance) labels(f int, base []int) (labels []backend.Label, vars []int, summed int) {
 	factor := &in.term.Factors[f]
 	has := make([]bool, len(in.term.Extents))
 	for _, a := range factor.Axes {
@@ -170,12 +187,12 @@ func (in *instance) weights(f int, base []int) (labels []backend.Weights, vars [
 	}
 	for _, a := range factor.Axes {
 		for _, label := range a {
-			w := backend.Weights{Extent: in.term.Extents[label], Var: -1}
+			w := backend.Label{Extent: in.term.Extents[label], Var: -1}
 			switch {
 			case base[label] >= 0:
 				w.Var = local[label]
 			case in.split.InOut[label]:
-				w.Fold = poly.Eq(in.split.Labels[label])[:w.Extent]
+				w.Point = in.split.Labels[label]
 			default:
 				summed += circuit.Bits(w.Extent)
 			}

@@ -20,53 +20,74 @@ import (
 	"github.com/zkllmc/zkllmc/runtime/statement/function"
 )
 
-// watched is a backend that calls stop when it begins the work of the given number, from 1, and counts what it is asked for afterwards.
-// Work is a call, or a round or layer of what a call has begun; calls from several goroutines at once are none.
-type watched struct {
+// watch is a backend that calls stop when it begins the work of the given number, from 1, and counts what it is asked for afterwards.
+// Work is a call, or a round or layer of what a call has begun.
+type watch struct {
 	backend.Backend
 	asked, at int
 	stop      func()
 }
 
-func (b *watched) work() {
+func (b *watch) Open() (backend.Session, error) {
+	return kit.Wrapped{Backend: b.Backend, Run: func(r backend.Run) backend.Run { return watched{r, b} }}.Open()
+}
+
+func (b *watch) work() {
 	if b.asked++; b.asked == b.at {
 		b.stop()
 	}
 }
 
-func (b *watched) CommitRows(gens []group.Affine, rows []backend.Row) ([]group.Affine, error) {
+func (b watched) CommitRows(gens []group.Affine, rows []backend.Row) []group.Affine {
 	b.work()
-	return b.Backend.CommitRows(gens, rows)
+	return b.Run.CommitRows(gens, rows)
 }
 
-func (b *watched) MSM(points []group.Affine, scalars []field.Element) group.Affine {
+func (b watched) MSM(bases backend.Bases, scalars []field.Element) group.Affine {
 	b.work()
-	return b.Backend.MSM(points, scalars)
+	return b.Run.MSM(bases, scalars)
 }
 
-func (b *watched) EvalMany(evals []backend.Eval) []field.Element {
+func (b watched) EvalMany(evals []backend.Eval) []field.Element {
 	b.work()
-	return b.Backend.EvalMany(evals)
+	return b.Run.EvalMany(evals)
 }
 
-func (b *watched) Fractions(n int, blocks []backend.Block) backend.FractionTree {
+func (b watched) Partials(partials []backend.Partial) []backend.Vector {
 	b.work()
-	return watchedTree{b.Backend.Fractions(n, blocks), b}
+	return b.Run.Partials(partials)
 }
 
-func (b *watched) Sumcheck(instances []backend.Instance, rounds, degree int) backend.Sumcheck {
+func (b watched) FoldRows(sums []backend.RowSum, width int) []backend.Vector {
 	b.work()
-	return watchedRounds{b.Backend.Sumcheck(instances, rounds, degree), b}
+	return b.Run.FoldRows(sums, width)
 }
 
-func (b *watched) Argument(u, l []field.Element, g []group.Affine, base group.Affine) backend.Argument {
+func (b watched) Fractions(n int, blocks []backend.Block) backend.FractionTree {
 	b.work()
-	return watchedArgument{b.Backend.Argument(u, l, g, base), b}
+	return watchedTree{b.Run.Fractions(n, blocks), b.watch}
+}
+
+func (b watched) Sumcheck(instances []backend.Instance, rounds, degree int) backend.Sumcheck {
+	b.work()
+	return watchedRounds{b.Run.Sumcheck(instances, rounds, degree), b.watch}
+}
+
+func (b watched) Argument(
+	mask []field.Element, segments []backend.Segment, form []field.Element, g backend.Bases, U group.Affine,
+) backend.Argument {
+	b.work()
+	return watchedArgument{b.Run.Argument(mask, segments, form, g, U), b.watch}
+}
+
+type watched struct {
+	backend.Run
+	*watch
 }
 
 type watchedTree struct {
 	backend.FractionTree
-	b *watched
+	b *watch
 }
 
 func (t watchedTree) Layer(j int, s []field.Element, lambda field.Element) backend.LayerRounds {
@@ -76,7 +97,7 @@ func (t watchedTree) Layer(j int, s []field.Element, lambda field.Element) backe
 
 type watchedRounds struct {
 	backend.Sumcheck
-	b *watched
+	b *watch
 }
 
 func (s watchedRounds) Round() []field.Element {
@@ -86,7 +107,7 @@ func (s watchedRounds) Round() []field.Element {
 
 type watchedArgument struct {
 	backend.Argument
-	b *watched
+	b *watch
 }
 
 func (a watchedArgument) Round() (l, r group.Affine) {
@@ -116,7 +137,7 @@ func TestProofsAreGivenUp(t *testing.T) {
 	prove := func(at int, phase string) (proof []byte, asked int, err error) {
 		ctx, stop := context.WithCancel(t.Context())
 		defer stop()
-		b := &watched{Backend: cpu.New(), at: at, stop: stop}
+		b := &watch{Backend: cpu.New(), at: at, stop: stop}
 		begun := -1
 		proof, err = k.Prove(ctx, &engine.Input{Statement: st}, engine.Options{Backend: b, Phase: func(name string) {
 			if name == phase && ctx.Err() == nil {

@@ -75,9 +75,7 @@ func readKey(f *circuit.Family, data []byte) (*Key, error) {
 			return nil, fmt.Errorf("blinder %d: %w", i, err)
 		}
 	}
-	if err := k.commit(weights, blinds); err != nil {
-		return nil, err
-	}
+	k.commit(weights, blinds)
 	if protocol.ModelID(f, k.points) != k.id {
 		return nil, fmt.Errorf("%w: its row commitments do not give its model ID", format.ErrModel)
 	}

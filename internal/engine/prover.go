@@ -7,7 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"runtime"
-	"slices"
 
 	"github.com/zkllmc/zkllmc/internal/backend"
 	"github.com/zkllmc/zkllmc/internal/circuit"
@@ -78,7 +77,6 @@ type Key struct {
 	f       *circuit.Family
 	members []member
 	points  []group.Affine  // the commitments of the weights' rows
-	rows    []backend.Row   // their cells
 	blinds  []field.Element // their blinders
 	secret  [32]byte
 	id      [32]byte
@@ -97,14 +95,9 @@ func (k *Key) ModelID() [32]byte { return k.id }
 func (k *Key) Family() *circuit.Family { return k.f }
 
 // commit takes the weights of the shortest circuit and the blinders of their rows, which all circuits lay out alike.
-func (k *Key) commit(weights loaded, blinds []field.Element) error {
-	c := k.f.Shortest()
-	rows, err := protocol.WeightLayout(c).Lay(c, weights.tensor)
-	if err != nil {
-		return err
-	}
-	k.rows, k.blinds = rows, blinds
-	first := protocol.WeightIDs(c)
+func (k *Key) commit(weights loaded, blinds []field.Element) {
+	k.blinds = blinds
+	first := protocol.WeightIDs(k.f.Shortest())
 	for _, c := range k.f.Members() {
 		data := loaded{}
 		for i, id := range protocol.WeightIDs(c) {
@@ -114,7 +107,6 @@ func (k *Key) commit(weights loaded, blinds []field.Element) error {
 		}
 		k.members = append(k.members, member{c, data})
 	}
-	return nil
 }
 
 // Kind is the kind of a circuit's statements.
@@ -270,9 +262,16 @@ func (k *Key) proveAssignment(ctx context.Context, m *member, st statement.State
 	w := format.NewWriter(format.MagicProof, m.c.Digest())
 	w.Raw(k.id[:])
 	p := protocol.Inference(k.f, m.c, k.points, st)
-	p.Weights.Rows, p.Weights.Blinds = k.rows, k.blinds
-	p.Data = a.Tensor
-	if err := run(ctx, p, k.secret, w, o); err != nil {
+	on, err := k.open(o.Backend)
+	if err != nil {
+		return nil, err
+	}
+	p.Weights.Rows, p.Weights.Blinds = on.rows, k.blinds
+	h := on.begin(ctx, m, a.Tensor)
+	p.Backend = h
+	err = run(p, k.secret, w, o)
+	h.Close()
+	if err = errors.Join(err, on.Close()); err != nil {
 		return nil, err
 	}
 	o.phase("")
@@ -300,13 +299,13 @@ func (k *Key) Check(ctx context.Context, in *Input, proof []byte) error {
 
 // run proves and appends the proof to w. A challenge for which the protocol is undefined, which happens with negligible
 // probability, restarts it with fresh randomness; nothing that carries a pad leaves before the proof is complete.
-func run(ctx context.Context, p *protocol.Proof, secret [32]byte, w *format.Writer, o Options) error {
+func run(p *protocol.Proof, secret [32]byte, w *format.Writer, o Options) error {
 	counts, err := p.Count()
 	if err != nil {
 		return fmt.Errorf("counting messages: %w", err)
 	}
 	layout := commit.NewLayout(p.Circuit, circuit.Witness, p.Circuit.WitnessBits)
-	rows, err := layout.Lay(p.Circuit, p.Data)
+	rows, err := layout.Lay(p.Circuit, p.Backend.Tensor)
 	if err != nil {
 		return err
 	}
@@ -315,7 +314,7 @@ func run(ctx context.Context, p *protocol.Proof, secret [32]byte, w *format.Writ
 	}
 	o.phase("commit witness")
 	p.Phase = o.phase
-	bare, err := o.commitRows(ctx, 1<<layout.Bits, rows)
+	bare, err := commitRows(p.Backend, 1<<layout.Bits, rows)
 	if err != nil {
 		return err
 	}
@@ -330,7 +329,7 @@ func run(ctx context.Context, p *protocol.Proof, secret [32]byte, w *format.Writ
 		}
 		p.Witness = commit.Set{Layout: layout, Points: group.Blind(bare, blinds, runtime.GOMAXPROCS(0)), Rows: rows, Blinds: blinds}
 		var stream stream
-		ch := veil.NewProver(ctx, o.source(p.Transcript()), &stream, rnd, o.Backend, counts.Pads)
+		ch := veil.NewProver(o.source(p.Transcript()), &stream, rnd, p.Backend, counts.Pads)
 		if o.hooks.tampered != nil {
 			o.hooks.tampered(ch)
 		}
@@ -346,21 +345,14 @@ func run(ctx context.Context, p *protocol.Proof, secret [32]byte, w *format.Writ
 	}
 }
 
-// committedAtOnce is how many cells are committed to before somebody asks whether they are still wanted.
-const committedAtOnce = 1 << 24
-
 // commitRows commits to rows of a width without anything that hides them.
-func (o *Options) commitRows(ctx context.Context, width int, rows []backend.Row) ([]group.Affine, error) {
-	gens, points := group.Row(width), make([]group.Affine, 0, len(rows))
-	for some := range slices.Chunk(rows, max(1, committedAtOnce/width)) {
-		if err := ctx.Err(); err != nil {
-			return nil, err
-		}
-		more, err := o.Backend.CommitRows(gens, some)
-		if err != nil {
-			return nil, fmt.Errorf("commit: %w", err)
-		}
-		points = append(points, more...)
+func commitRows(r backend.Run, width int, rows []backend.Row) ([]group.Affine, error) {
+	if err := r.Err(); err != nil {
+		return nil, err
+	}
+	points := r.CommitRows(group.Row(width), rows)
+	if err := r.Err(); err != nil {
+		return nil, fmt.Errorf("commit: %w", err)
 	}
 	return points, nil
 }

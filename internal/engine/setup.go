@@ -9,6 +9,7 @@ import (
 	"runtime"
 	"slices"
 
+	"github.com/zkllmc/zkllmc/internal/backend"
 	"github.com/zkllmc/zkllmc/internal/circuit"
 	"github.com/zkllmc/zkllmc/internal/commit"
 	"github.com/zkllmc/zkllmc/internal/field"
@@ -101,15 +102,18 @@ func (w loaded) tensor(id circuit.ID) *integer.Tensor {
 // range. It returns the prover's key and the encoded verifying key.
 func Setup(ctx context.Context, f *circuit.Family, weights map[circuit.ID]integer.Tensor, o Options) (*Key, []byte, error) {
 	c := f.Shortest()
-	if _, err := protocol.WeightLayout(c).Lay(c, loaded(weights).tensor); err != nil { // of weights that are not there
-		return nil, nil, err
+	for _, t := range c.Weights() {
+		if v, ok := weights[t.ID]; !ok || v.Len() != circuit.Size(t.Shape) {
+			return nil, nil, fmt.Errorf("weight %s has no values of shape %v", t.Name, t.Shape)
+		}
 	}
 	made, err := MakeKeys(ctx, f, loaded(weights), nil, o)
 	if err != nil {
 		return nil, nil, err
 	}
 	k := &Key{f: f, secret: made.secret, id: made.id, points: made.points}
-	return k, made.VerifyingKey(), k.commit(weights, made.blinds)
+	k.commit(weights, made.blinds)
+	return k, made.VerifyingKey(), nil
 }
 
 // Keys are the two keys of a model, as setup makes them.
@@ -139,6 +143,15 @@ func (k *Keys) VerifyingKey() []byte {
 
 // cellsAtOnce is how many cells are encoded at a time.
 const cellsAtOnce = 1 << 20
+
+// tensor are cells as a tensor of one axis.
+func (w *steady) tensor(id circuit.ID, lo, hi int) (*integer.Tensor, error) {
+	v, err := w.Cells(id, lo, hi)
+	if err != nil {
+		return nil, err
+	}
+	return &integer.Tensor{Shape: []int{hi - lo}, V: v}, nil
+}
 
 // hash writes the hashes of everything that was read, weight by weight.
 func (w *steady) hash(to io.Writer) {
@@ -204,6 +217,8 @@ type maker struct {
 	pieces int
 	work   *Work
 	o      Options
+
+	session backend.Session
 }
 
 // MakeKeys commits to the weights and proves that each lies in its declared range, in memory for one piece of the range proof at a time.
@@ -217,10 +232,16 @@ func MakeKeys(ctx context.Context, f *circuit.Family, weights Weights, work *Wor
 	if m.pieces, err = protocol.Pieces(f); err != nil {
 		return nil, err
 	}
+	if m.session, err = o.Backend.Open(); err != nil {
+		return nil, err
+	}
 	for _, step := range []func(context.Context) error{m.draw, m.commit, m.prove} {
-		if err := step(ctx); err != nil {
-			return nil, err
+		if err = step(ctx); err != nil {
+			break
 		}
+	}
+	if err = errors.Join(err, m.session.Close()); err != nil {
+		return nil, err
 	}
 	o.phase("")
 	return m.Keys, nil
@@ -252,7 +273,7 @@ func (m *maker) draw(ctx context.Context) error {
 	digest := m.f.Digest()
 	s := newSeed(fresh, append([]byte("setup"), digest[:]...), nil)
 	if err := m.each(ctx, func(_ int, rows commit.Range) error {
-		_, err := m.layout.LayRange(m.c, rows, m.weights.Cells)
+		_, err := m.layout.LayRange(m.c, rows, m.tensor)
 		return err
 	}); err != nil {
 		return err
@@ -285,11 +306,7 @@ func (m *maker) commit(ctx context.Context) error {
 				return nil
 			}
 		}
-		laid, err := m.layout.LayRange(m.c, rows, m.weights.Cells)
-		if err != nil {
-			return err
-		}
-		points, err := m.o.commitRows(ctx, 1<<m.layout.Bits, laid)
+		points, err := m.commitPiece(ctx, rows)
 		if err != nil {
 			return err
 		}
@@ -299,6 +316,28 @@ func (m *maker) commit(ctx context.Context) error {
 	})
 	m.id = protocol.ModelID(m.f, m.points)
 	return err
+}
+
+// commitPiece commits to the rows of a piece.
+func (m *maker) commitPiece(ctx context.Context, rows commit.Range) ([]group.Affine, error) {
+	r := m.session.Begin(ctx)
+	defer r.Close()
+	laid, err := m.layout.LayRange(m.c, rows, func(id circuit.ID, lo, hi int) (backend.Tensor, error) {
+		t, err := m.read.tensor(id, lo, hi)
+		if err != nil {
+			return nil, err
+		}
+		return r.Load(t), nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	return commitRows(r, 1<<m.layout.Bits, laid)
+}
+
+// tensor are cells of a weight, in memory.
+func (m *maker) tensor(id circuit.ID, lo, hi int) (backend.Tensor, error) {
+	return m.read.tensor(id, lo, hi)
 }
 
 // prove makes the pieces of the range proof.
@@ -352,7 +391,7 @@ func (m *maker) piece(ctx context.Context, piece *protocol.Piece) ([]byte, error
 	} else {
 		o.Phase = nil // a piece is a step of one phase
 	}
-	rows, err := m.layout.LayRange(m.c, piece.Rows, m.weights.Cells)
+	rows, err := m.layout.LayRange(m.c, piece.Rows, m.tensor)
 	if err != nil {
 		return nil, err
 	}
@@ -365,12 +404,15 @@ func (m *maker) piece(ctx context.Context, piece *protocol.Piece) ([]byte, error
 		return nil, err
 	}
 	p := piece.Proof(m.points)
-	p.Weights.Blinds, p.Data = m.blinds[piece.Rows.From:piece.Rows.To], a.Tensor
-	if p.Weights.Rows, err = p.Weights.Layout.Lay(piece.Circuit, a.Tensor); err != nil {
+	h := newHeld(m.session.Begin(ctx), piece.Circuit, a.Tensor)
+	defer h.Close()
+	h.tables = loadTables(piece.Circuit, h.Load)
+	p.Backend, p.Weights.Blinds = h, m.blinds[piece.Rows.From:piece.Rows.To]
+	if p.Weights.Rows, err = p.Weights.Layout.Lay(piece.Circuit, h.Tensor); err != nil {
 		return nil, err
 	}
 	var w format.Writer
-	err = run(ctx, p, m.secret, &w, o)
+	err = run(p, m.secret, &w, o)
 	return w.Bytes(), err
 }
 

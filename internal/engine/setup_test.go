@@ -48,18 +48,27 @@ type counted struct {
 	stop        func()
 }
 
-func (b *counted) CommitRows(gens []group.Affine, rows []backend.Row) ([]group.Affine, error) {
-	if len(gens) == 1<<4 {
-		b.rows += len(rows)
-	}
-	return b.Backend.CommitRows(gens, rows)
+func (b *counted) Open() (backend.Session, error) {
+	return kit.Wrapped{Backend: b.Backend, Run: func(r backend.Run) backend.Run { return countedRun{r, b} }}.Open()
 }
 
-func (b *counted) Fractions(n int, blocks []backend.Block) backend.FractionTree {
-	if b.trees++; b.trees == b.at {
-		b.stop()
+type countedRun struct {
+	backend.Run
+	b *counted
+}
+
+func (r countedRun) CommitRows(gens []group.Affine, rows []backend.Row) []group.Affine {
+	if len(gens) == 1<<4 {
+		r.b.rows += len(rows)
 	}
-	return b.Backend.Fractions(n, blocks)
+	return r.Run.CommitRows(gens, rows)
+}
+
+func (r countedRun) Fractions(n int, blocks []backend.Block) backend.FractionTree {
+	if r.b.trees++; r.b.trees == r.b.at {
+		r.b.stop()
+	}
+	return r.Run.Fractions(n, blocks)
 }
 
 // cells are weights in memory.
@@ -243,12 +252,12 @@ func TestWeightsThatChange(t *testing.T) {
 }
 
 // erring is a processor that makes a false commitment.
-type erring struct{ backend.Backend }
+type erring struct{ backend.Run }
 
-func (b erring) CommitRows(gens []group.Affine, rows []backend.Row) ([]group.Affine, error) {
-	out, err := b.Backend.CommitRows(gens, rows)
+func (r erring) CommitRows(gens []group.Affine, rows []backend.Row) []group.Affine {
+	out := r.Run.CommitRows(gens, rows)
 	out[1] = gens[2]
-	return out, err
+	return out
 }
 
 // Commitments that are not those of the weights are noticed before anything is written, and the next setup begins anew.
@@ -258,7 +267,8 @@ func TestCommitmentsThatAreFalse(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "work")
 	work, err := engine.OpenWork(dir)
 	require.NoError(t, err)
-	_, err = engine.MakeKeys(t.Context(), circuit.Single(c), w, work, engine.Options{Backend: erring{cpu.New()}})
+	be := kit.Wrapped{Backend: cpu.New(), Run: func(r backend.Run) backend.Run { return erring{r} }}
+	_, err = engine.MakeKeys(t.Context(), circuit.Single(c), w, work, engine.Options{Backend: be})
 	require.ErrorContains(t, err, "piece 1 of 3 of the range proof does not verify")
 	require.NoDirExists(t, dir)
 }

@@ -28,6 +28,16 @@ type fixture struct {
 
 func (f *fixture) tensor(id circuit.ID) *integer.Tensor { return f.data[id] }
 
+// Tensor and Table are what a backend holds: the reference has all in memory.
+func (f *fixture) Tensor(id circuit.ID) backend.Tensor { return f.data[id] }
+
+func (f *fixture) Table(number int) (cols []backend.Tensor) {
+	for _, col := range f.c.Tables[number].Cols {
+		cols = append(cols, &integer.Tensor{Shape: []int{len(col)}, V: col})
+	}
+	return cols
+}
+
 // clone copies the witness.
 func (f *fixture) clone() *fixture {
 	out := &fixture{c: f.c, data: make([]*integer.Tensor, len(f.data))}
@@ -143,17 +153,29 @@ func (r *randomness) Uniform(_ string, n int) []field.Element {
 	return out
 }
 
-// definition is the reference backend with a faster multi-scalar multiplication, and hooks for a prover that lies.
+// definition is a run of the reference backend with a faster multi-scalar multiplication, and hooks for a prover that lies.
 type definition struct {
-	backend.Backend
+	backend.Run
 	fractions func(n int, blocks []backend.Block) backend.FractionTree
 }
 
-func newBackend() *definition { return &definition{Backend: reference.New()} }
+func newBackend() *definition { return &definition{Run: begin()} }
 
-func (b *definition) MSM(points []group.Affine, scalars []field.Element) group.Affine {
+// begin begins a run of the reference.
+func begin() backend.Run {
+	s, err := reference.New().Open()
+	if err != nil {
+		panic(err)
+	}
+	return s.Begin(context.Background())
+}
+
+func (b *definition) MSM(bases backend.Bases, scalars []field.Element) group.Affine {
+	if len(bases) > 1 {
+		return b.Run.MSM(bases, scalars)
+	}
 	var out group.Affine
-	sum := group.MSM(points, scalars)
+	sum := group.MSM(bases[0].Points[:len(scalars)], scalars)
 	return *out.FromJacobian(&sum)
 }
 
@@ -161,13 +183,13 @@ func (b *definition) Fractions(n int, blocks []backend.Block) backend.FractionTr
 	if b.fractions != nil {
 		return b.fractions(n, blocks)
 	}
-	return b.Backend.Fractions(n, blocks)
+	return b.Run.Fractions(n, blocks)
 }
 
 // session runs the lookup argument between a prover, which may lie, and an honest verifier.
 type session struct {
 	f      *fixture
-	be     backend.Backend
+	be     backend.Run
 	source func() transcript.Source
 	// bind, if set, gives the evaluations that the prover binds, and nothing checks them but Leaves.Check. Otherwise the columns'
 	// evaluations are checked against the witness: an opening that cannot be cheated.
@@ -182,7 +204,7 @@ func newSession(f *fixture) *session {
 // protocol is what a caller of the package does.
 func (s *session) protocol(ch *veil.Channel, plan *Plan) error {
 	ch.Open()
-	l := Run(ch, plan, s.f.tensor)
+	l := Run(ch, plan, s.be, s.f)
 	var ids []circuit.ID
 	var honest []field.Element
 	slot := make([]int, len(s.f.c.Tensors))
@@ -216,7 +238,7 @@ func (s *session) prove(t testing.TB) *items {
 	plan := NewPlan(s.f.c)
 	out := &items{}
 	w := &liar{Source: s.source(), items: out, at: s.lies}
-	ch := veil.NewProver(context.Background(), w, w, newRandomness("prover"), s.be, plan.scalars())
+	ch := veil.NewProver(w, w, newRandomness("prover"), s.be, plan.scalars())
 	if err := s.protocol(ch, plan); err != nil {
 		t.Fatalf("prover: %v", err)
 	}

@@ -7,7 +7,6 @@ import (
 	"testing"
 
 	"github.com/zkllmc/zkllmc/internal/backend"
-	"github.com/zkllmc/zkllmc/internal/backend/reference"
 	"github.com/zkllmc/zkllmc/internal/circuit"
 	"github.com/zkllmc/zkllmc/internal/field"
 	"github.com/zkllmc/zkllmc/internal/integer"
@@ -106,7 +105,7 @@ func TestPlanBeyond32Bits(t *testing.T) {
 		}
 	}
 	ch := veil.NewCounter(transcript.New("count"))
-	Run(ch, p, nil)
+	Run(ch, p, nil, nil)
 	if e := ch.Counts().Errors[0]; e.Degree != 2<<33 || e.Bits != veil.FullBits {
 		t.Errorf("β and γ are charged with %+v, want a degree of 2^34", e)
 	}
@@ -117,7 +116,7 @@ func TestCounts(t *testing.T) {
 	f := build(t, 4, []int{3, 5}, []int{2}, []int{40})
 	p := NewPlan(f.c)
 	ch := veil.NewCounter(transcript.New("count"))
-	l := Run(ch, p, nil)
+	l := Run(ch, p, nil, nil)
 	if got := ch.Counts(); got.Pads != p.scalars() || got.Scalars != p.scalars() || got.Products != p.products() || got.Points != 0 {
 		t.Errorf("%+v, want %d scalars and %d products", got, p.scalars(), p.products())
 	}
@@ -129,7 +128,7 @@ func TestCounts(t *testing.T) {
 // Tensors of one padded size are asked at one slice, each tensor once.
 func TestPointsShareSlices(t *testing.T) {
 	f := build(t, 5, []int{3, 5}, []int{2}, []int{16}, []int{13})
-	l := Run(veil.NewCounter(transcript.New("count")), NewPlan(f.c), nil)
+	l := Run(veil.NewCounter(transcript.New("count")), NewPlan(f.c), nil, nil)
 	asked := map[circuit.ID]bool{}
 	first := map[int]*field.Element{}
 	l.Points(func(id circuit.ID, point []field.Element) {
@@ -251,7 +250,7 @@ func zeroTree(t *testing.T, f *fixture, n int, blocks []backend.Block) backend.F
 	for leaf := at; leaf < at+2; leaf++ {
 		blocks = append(blocks, backend.Block{Offset: leaf, Shape: []int{1}, ID: blocks[0].Beta, Beta: blocks[0].Beta})
 	}
-	tree := reference.New().Fractions(n, blocks)
+	tree := begin().Fractions(n, blocks)
 	a0, a1, b0, b1 := tree.Root()
 	a0.Mul(&a0, &b1)
 	a1.Mul(&a1, &b0)
@@ -350,7 +349,7 @@ func TestFrozenChallenges(t *testing.T) {
 		}
 		be := newBackend()
 		be.fractions = func(n int, blocks []backend.Block) backend.FractionTree {
-			return &repaired{be.Backend.Fractions(n, blocks), frozen{}.Short("lookup rho")}
+			return &repaired{be.Run.Fractions(n, blocks), frozen{}.Short("lookup rho")}
 		}
 		s.be = be
 		return s

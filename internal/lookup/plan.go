@@ -7,7 +7,6 @@ import (
 	"github.com/zkllmc/zkllmc/internal/backend"
 	"github.com/zkllmc/zkllmc/internal/circuit"
 	"github.com/zkllmc/zkllmc/internal/field"
-	"github.com/zkllmc/zkllmc/internal/integer"
 )
 
 // Block is one aligned range of leaves: the cells of a lookup, or the lines of a table.
@@ -93,8 +92,8 @@ func (p *Plan) tableAt(table int, point []field.Element, gamma field.Element) fi
 	return sum
 }
 
-// KernelBlocks returns the leaves for a backend, from the witness. Columns are not copied.
-func (p *Plan) KernelBlocks(data func(circuit.ID) *integer.Tensor, beta, gamma field.Element) []backend.Block {
+// Leaves describes the leaves to a backend.
+func (p *Plan) Leaves(columns Columns, beta, gamma field.Element) []backend.Block {
 	out := make([]backend.Block, len(p.Blocks))
 	tables := make([]*backend.Block, len(p.tables))
 	for i := range p.Blocks {
@@ -106,12 +105,12 @@ func (p *Plan) KernelBlocks(data func(circuit.ID) *integer.Tensor, beta, gamma f
 		b := &p.Blocks[i]
 		k := backend.Block{Offset: int(b.Offset), Shape: b.Shape, ID: tableID(b.Table), Beta: beta}
 		if b.Lookup < 0 {
-			k.Cols = p.circuit.Tables[b.Table].Cols
-			k.Mult = data(p.circuit.Tables[b.Table].Mult).V
+			k.Cols = columns.Table(b.Table)
+			k.Mult = columns.Tensor(p.circuit.Tables[b.Table].Mult)
 		} else {
 			k.Lines = tables[b.Table]
 			for _, id := range p.circuit.Lookups[b.Lookup].Cols {
-				k.Cols = append(k.Cols, data(id).V)
+				k.Cols = append(k.Cols, columns.Tensor(id))
 			}
 		}
 		k.Gamma = powers(gamma, len(k.Cols))

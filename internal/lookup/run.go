@@ -4,7 +4,6 @@ import (
 	"github.com/zkllmc/zkllmc/internal/backend"
 	"github.com/zkllmc/zkllmc/internal/circuit"
 	"github.com/zkllmc/zkllmc/internal/field"
-	"github.com/zkllmc/zkllmc/internal/integer"
 	"github.com/zkllmc/zkllmc/internal/veil"
 )
 
@@ -29,15 +28,26 @@ type Leaves struct {
 	plan *Plan
 }
 
+// Backend is what a prover asks of a backend's run: see backend.Run.
+type Backend interface {
+	Fractions(n int, blocks []backend.Block) backend.FractionTree
+}
+
+// Columns are the tensors of a circuit, and the columns of its tables, where a backend holds them.
+type Columns interface {
+	Tensor(id circuit.ID) backend.Tensor
+	Table(number int) []backend.Tensor
+}
+
 // Run proves, or checks, that all fractions sum to zero, up to the claims on the leaves. Everything that a lookup or a table
-// touches must be committed before. data, called on the prover's side only, yields the values of a tensor.
-func Run(ch *veil.Channel, p *Plan, data func(circuit.ID) *integer.Tensor) Leaves {
+// touches must be committed before. Backend and columns are the prover's.
+func Run(ch *veil.Channel, p *Plan, be Backend, columns Columns) Leaves {
 	out := Leaves{plan: p, Beta: ch.Challenge("lookup beta"), Gamma: ch.Challenge("lookup gamma")}
 	// A sum of 2^N fractions with denominators of degree at most k+1 in (β, γ), k columns.
 	ch.Charge("lookup: beta, gamma", int64(p.columns()+1)<<p.N, veil.FullBits)
 	t := &tree{ch: ch}
 	if ch.Proving() {
-		t.fractions = ch.Backend().Fractions(p.N, p.KernelBlocks(data, out.Beta, out.Gamma))
+		t.fractions = be.Fractions(p.N, p.Leaves(columns, out.Beta, out.Gamma))
 	}
 	claims := t.root()
 	var s []field.Element

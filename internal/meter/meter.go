@@ -23,7 +23,7 @@ type Operation struct {
 	Multiplications int64 `json:"multiplications"`
 	Additions       int64 `json:"additions"`
 	Points          int64 `json:"points"`
-	// What crosses the seam: bytes of the arguments' and of the results' elements, whether they are copied or not.
+	// What crosses the seam: bytes of cells, elements and points that are handed over and given back, whether they are copied or not.
 	In  int64 `json:"bytes_in"`
 	Out int64 `json:"bytes_out"`
 }

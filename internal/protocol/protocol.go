@@ -15,12 +15,12 @@ import (
 	"encoding/binary"
 	"fmt"
 
+	"github.com/zkllmc/zkllmc/internal/backend"
 	"github.com/zkllmc/zkllmc/internal/circuit"
 	"github.com/zkllmc/zkllmc/internal/commit"
 	"github.com/zkllmc/zkllmc/internal/einsum"
 	"github.com/zkllmc/zkllmc/internal/field"
 	"github.com/zkllmc/zkllmc/internal/group"
-	"github.com/zkllmc/zkllmc/internal/integer"
 	"github.com/zkllmc/zkllmc/internal/lookup"
 	"github.com/zkllmc/zkllmc/internal/poly"
 	"github.com/zkllmc/zkllmc/internal/transcript"
@@ -46,7 +46,13 @@ type Statement interface {
 	Unsaturated() bool // it says that no cell was clamped
 }
 
-// Proof is one run of the protocol. Witness and Data are set on the prover's side.
+// Backend is a run of a backend that holds the tensors of a proof, and the columns of the circuit's tables.
+type Backend interface {
+	backend.Run
+	lookup.Columns
+}
+
+// Proof is one run of the protocol. Witness and Backend are set on the prover's side.
 type Proof struct {
 	Kind      string   // KindSetup or KindInference
 	Family    [32]byte // the digest of the model's circuits
@@ -55,7 +61,7 @@ type Proof struct {
 	Weights   commit.Set     // those that the proof opens: all of them, but for a piece of a range proof
 	Statement Statement
 	Witness   commit.Set
-	Data      func(circuit.ID) *integer.Tensor
+	Backend   Backend
 	Phase     func(string) // told what begins; may be nil
 
 	evaluations int // what Run asked its ledger for, and how often
@@ -107,8 +113,8 @@ func (p *Proof) Run(ch *veil.Channel) error {
 
 	p.phase("lookups")
 	plan := lookup.NewPlan(c)
-	leaves := lookup.Run(ch, plan, p.Data)
-	ledger := einsum.NewLedger(ch, c, publics{c, p.Statement}, p.Data)
+	leaves := lookup.Run(ch, plan, p.Backend, p.Backend)
+	ledger := einsum.NewLedger(ch, c, publics{c, p.Statement}, p.Backend, p.tensor)
 	p.phase("einsum waves")
 	tau := p.zeroPoint(ch)
 	leaves.Points(ledger.Ask)
@@ -139,10 +145,13 @@ func (p *Proof) Run(ch *veil.Channel) error {
 		return err
 	}
 	p.phase("openings")
-	commit.Open(ch, c, sets, openings)
+	commit.Open(ch, c, p.Backend, sets, openings)
 	p.phase("final argument")
 	return ch.Finish()
 }
+
+// tensor yields a tensor where the backend has it.
+func (p *Proof) tensor(id circuit.ID) backend.Tensor { return p.Backend.Tensor(id) }
 
 // Stream is what the elements of a proof are read from.
 type Stream interface {

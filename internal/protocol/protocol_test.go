@@ -1,7 +1,6 @@
 package protocol_test
 
 import (
-	"context"
 	"crypto/sha3"
 	"errors"
 	"math/rand"
@@ -155,21 +154,20 @@ func seq(lo, hi int64) []int64 {
 }
 
 func prove(t *testing.T, c *circuit.Circuit, data map[circuit.ID]*integer.Tensor) (*protocol.Proof, *tape) {
-	be := reference.New()
-	get := func(id circuit.ID) *integer.Tensor { return data[id] }
+	held := kit.Hold(reference.New(), c, func(id circuit.ID) *integer.Tensor { return data[id] })
 	set := func(l *commit.Layout, label string) commit.Set {
-		s, err := kit.Committed(be, l, c, get, seeded("s").Uniform(label, l.Rows))
+		s, err := held.Commit(l, c, seeded("s").Uniform(label, l.Rows))
 		require.NoError(t, err)
 		return s
 	}
 	weights := set(protocol.WeightLayout(c), "weights")
 	p := protocol.Inference(circuit.Single(c), c, weights.Points, protocol.Nothing{})
-	p.Weights, p.Data = weights, get
+	p.Weights, p.Backend = weights, held
 	p.Witness = set(commit.NewLayout(c, circuit.Witness, c.WitnessBits), "witness")
 	counts, err := p.Count()
 	require.NoError(t, err)
 	out := &tape{}
-	require.NoError(t, p.Run(veil.NewProver(context.Background(), p.Transcript(), out, seeded("p"), be, counts.Pads)))
+	require.NoError(t, p.Run(veil.NewProver(p.Transcript(), out, seeded("p"), held, counts.Pads)))
 	require.Len(t, out.items, counts.Points+counts.Scalars)
 	return p, out
 }
@@ -178,7 +176,7 @@ func TestComplete(t *testing.T) {
 	for _, bits := range []int{4, 6, 9} {
 		c, data := sample(t, bits)
 		p, out := prove(t, c, data)
-		p.Data, p.Witness, p.Weights.Rows = nil, commit.Set{}, nil
+		p.Backend, p.Witness, p.Weights.Rows = nil, commit.Set{}, nil
 		require.NoError(t, p.Run(veil.NewVerifier(p.Transcript(), replay{out})))
 		require.Empty(t, out.items)
 	}

@@ -6,6 +6,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/zkllmc/zkllmc/internal/backend"
 	"github.com/zkllmc/zkllmc/internal/circuit"
 	"github.com/zkllmc/zkllmc/internal/commit"
 	"github.com/zkllmc/zkllmc/internal/integer"
@@ -43,7 +44,9 @@ func TestPieces(t *testing.T) {
 		require.NoError(t, err)
 		require.Equal(t, commit.Range{From: end, To: min(end+1008, layout.Rows)}, p.Rows)
 		end = p.Rows.To
-		laid, err := layout.LayRange(c, p.Rows, cells)
+		laid, err := layout.LayRange(c, p.Rows, func(id circuit.ID, lo, hi int) (backend.Tensor, error) {
+			return &integer.Tensor{V: weights[id][lo:hi]}, nil
+		})
 		require.NoError(t, err)
 		data, err := p.Tensors(laid, cells)
 		require.NoError(t, err)

@@ -16,7 +16,6 @@
 package veil
 
 import (
-	"context"
 	"errors"
 	"fmt"
 
@@ -88,12 +87,11 @@ const (
 // Channel carries one proof. It is not safe for concurrent use.
 type Channel struct {
 	mode mode
-	ctx  context.Context // prover: who waits for the proof
 	tr   transcript.Source
 	in   Reader
 	out  Writer
 	rnd  Randomness
-	be   backend.Backend
+	be   Backend
 	err  error
 
 	tamper Tamper // prover, tests only
@@ -114,7 +112,8 @@ type segment struct {
 	gens   func() []group.Affine
 	points []group.Affine
 	coefs  []field.Element // nil: all ones
-	values []field.Element // prover
+	values []field.Element // prover, but for openings
+	held   backend.Vector  // prover, of openings
 	blind  field.Element   // prover
 }
 
@@ -131,10 +130,17 @@ type product struct {
 	x, y, z Expr
 }
 
+// Backend is what a prover's channel asks of a backend's run: see backend.Run.
+type Backend interface {
+	Err() error
+	MSM(bases backend.Bases, scalars []field.Element) group.Affine
+	Argument(mask []field.Element, segments []backend.Segment, form []field.Element, bases backend.Bases, U group.Affine) backend.Argument
+}
+
 // NewProver returns a channel that makes a proof with npads padded scalars, a number that a dry run has counted. It fails with the
-// context's error when that ends: before the next message, or round of a message, is computed.
-func NewProver(ctx context.Context, tr transcript.Source, out Writer, rnd Randomness, be backend.Backend, npads int) *Channel {
-	return &Channel{mode: proving, ctx: ctx, tr: tr, out: out, rnd: rnd, be: be, npads: npads}
+// backend's error, which may be that its context has ended: before the next message, or round of a message, is computed.
+func NewProver(tr transcript.Source, out Writer, rnd Randomness, be Backend, npads int) *Channel {
+	return &Channel{mode: proving, tr: tr, out: out, rnd: rnd, be: be, npads: npads}
 }
 
 // NewVerifier returns a channel that checks a proof.
@@ -168,7 +174,7 @@ func (c *Channel) Proving() bool {
 		return false
 	}
 	if c.err == nil {
-		c.err = c.ctx.Err()
+		c.err = c.be.Err()
 	}
 	return c.err == nil
 }
@@ -193,9 +199,6 @@ func (c *Channel) Fail(err error) {
 	}
 }
 
-// Backend is the prover's backend, nil otherwise.
-func (c *Channel) Backend() backend.Backend { return c.be }
-
 // Open commits to the pads, the first message of every proof that hides something.
 func (c *Channel) Open() {
 	if len(c.segments) != 0 {
@@ -215,9 +218,8 @@ func (c *Channel) Open() {
 func (c *Channel) commit(s *segment, label string) {
 	if c.Proving() {
 		s.blind = c.rnd.Uniform("blinder "+s.name, 1)[0]
-		points := append([]group.Affine{group.H()}, s.gens()[:len(s.values)]...)
-		scalars := append([]field.Element{s.blind}, s.values...)
-		s.points = []group.Affine{c.be.MSM(points, scalars)}
+		sum := c.be.MSM(backend.From(s.gens()[:len(s.values)]), s.values)
+		s.points = group.Blind([]group.Affine{sum}, []field.Element{s.blind}, 1)
 	}
 	s.points = c.Points(label, 1, func() []group.Affine { return s.points })
 }
@@ -350,15 +352,15 @@ type Opening struct {
 	Gens   func() []group.Affine // the N generators, asked for by whoever computes with them: a dry run does not
 	Points []group.Affine
 	Coefs  []field.Element
-	Values []field.Element // prover
-	Blind  field.Element   // prover
+	Held   backend.Vector // prover: the vector
+	Blind  field.Element  // prover
 }
 
 // Inner adds the check ⟨weights, vector⟩ = value on an opening.
 func (c *Channel) Inner(stage string, o Opening, weights []field.Element, value Expr) {
 	c.segments = append(c.segments, segment{
 		name: o.Name, n: o.N, gens: o.Gens,
-		points: o.Points, coefs: o.Coefs, values: o.Values, blind: o.Blind,
+		points: o.Points, coefs: o.Coefs, held: o.Held, blind: o.Blind,
 	})
 	var minus field.Element
 	minus.SetOne()

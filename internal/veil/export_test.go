@@ -78,7 +78,7 @@ type Simulation struct {
 	Programmed
 	choices Choices
 	out     Writer
-	be      backend.Backend
+	be      backend.Run
 	ch      *Channel
 
 	nu, theta, e field.Element
@@ -94,7 +94,9 @@ type Simulation struct {
 // Simulate writes a simulated proof to out. run walks the protocol; tr is its transcript with all that is public absorbed, or another
 // programmed oracle, as of proofs that were simulated before. It returns the points at which the oracle was programmed, and what the
 // verifier on this channel said.
-func Simulate(tr transcript.Source, choices Choices, out Writer, be backend.Backend, run func(*Channel) error) (map[field.Element]field.Element, error) {
+func Simulate(
+	tr transcript.Source, choices Choices, out Writer, be backend.Run, run func(*Channel) error,
+) (map[field.Element]field.Element, error) {
 	s := &Simulation{
 		Programmed: Programmed{Source: tr, At: map[field.Element]field.Element{}},
 		choices:    choices, out: out, be: be, seen: map[string]bool{},
@@ -116,8 +118,8 @@ func (s *Simulation) Challenge(label string) field.Element {
 		s.At[v] = s.e
 		return s.e
 	case "x":
-		base := s.be.MSM([]group.Affine{group.U()}, []field.Element{v})
-		s.fold = s.be.Argument(s.z, s.arg.form, s.arg.generators(), base)
+		base := s.be.MSM(backend.From([]group.Affine{group.U()}), []field.Element{v})
+		s.fold = s.be.Argument(s.z, nil, s.arg.form, s.arg.bases(), base)
 	}
 	return v
 }
@@ -168,7 +170,7 @@ func (s *Simulation) start() group.Affine {
 			m.add(seg.points[j], v)
 		}
 	}
-	return s.be.MSM(m.points, m.scalars)
+	return s.be.MSM(backend.From(m.points), m.scalars)
 }
 
 // Scalar invents the next padded scalar, t_D = ⟨z, L⟩ − e·t, φ, or an element of the rest.
@@ -208,9 +210,18 @@ func Open(c *Channel, rnd Randomness, nu, theta, e field.Element, proof Reader) 
 	c.rnd = rnd
 	p.start()
 	o := &Opened{Proof: proof, Real: e, Z: make([]field.Element, p.n), Phi: p.blinder(e)[0]}
-	for i := range o.Z {
-		o.Z[i].Mul(&e, &p.u[i])
-		o.Z[i].Add(&o.Z[i], &p.d[i])
+	copy(o.Z, p.d)
+	for s := range c.segments {
+		seg, scale, v := &c.segments[s], e, field.Element{}
+		scale.Mul(&scale, &p.weight[s])
+		values := seg.values
+		if seg.held != nil {
+			values = c.be.(backend.Run).Values(seg.held)
+		}
+		for i := range values {
+			z := &o.Z[p.offset[s]+i]
+			z.Add(z, v.Mul(&scale, &values[i]))
+		}
 	}
 	return o
 }

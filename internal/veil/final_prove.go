@@ -13,8 +13,6 @@ var one, three = big.NewInt(1), big.NewInt(3)
 // prover is the prover's half of the final argument. Its message functions are called on the prover's side only.
 type prover struct {
 	*argument
-	u     []field.Element // Σ θ^s·segment_s
-	gens  []group.Affine
 	blind field.Element // ρ_P
 	d     []field.Element
 	rhoD  field.Element
@@ -23,25 +21,27 @@ type prover struct {
 
 func (p *prover) start() {
 	c := p.c
-	p.u = make([]field.Element, p.n)
 	var v field.Element
 	for s := range c.segments {
-		seg := &c.segments[s]
-		for j := range seg.values {
-			p.u[p.offset[s]+j].Mul(&p.weight[s], &seg.values[j])
-		}
-		v.Mul(&p.weight[s], &seg.blind)
+		v.Mul(&p.weight[s], &c.segments[s].blind)
 		p.blind.Add(&p.blind, &v)
 	}
-	p.gens = p.generators()
 	p.d = c.rnd.Uniform("mask", p.n)
 	p.rhoD = c.rnd.Uniform("mask blinder", 1)[0]
 }
 
+// bases are the generators of the combined vector.
+func (a *argument) bases() backend.Bases {
+	var out backend.Bases
+	for s := range a.c.segments {
+		seg := &a.c.segments[s]
+		out = append(out, backend.Generators{At: a.offset[s], Points: seg.gens()[:seg.n]})
+	}
+	return out
+}
+
 func (p *prover) mask() []group.Affine {
-	points := append([]group.Affine{group.H()}, p.gens...)
-	scalars := append([]field.Element{p.rhoD}, p.d...)
-	return []group.Affine{p.c.be.MSM(points, scalars)}
+	return group.Blind([]group.Affine{p.c.be.MSM(p.bases(), p.d)}, []field.Element{p.rhoD}, 1)
 }
 
 func (p *prover) maskForm() []field.Element {
@@ -55,14 +55,17 @@ func (p *prover) blinder(e field.Element) []field.Element {
 	return []field.Element{v}
 }
 
-// combine starts the folding of e·u + d against the form, with x·U as the base of the inner product.
+// combine starts the folding of e·u + d, u = Σ θ^s·segment_s, against the form, with x·U as the base of the inner product.
 func (p *prover) combine(e, x field.Element) {
-	for i := range p.u {
-		p.u[i].Mul(&p.u[i], &e)
-		p.u[i].Add(&p.u[i], &p.d[i])
+	segments := make([]backend.Segment, len(p.c.segments))
+	for s := range segments {
+		seg, to := &p.c.segments[s], &segments[s]
+		to.Offset, to.Held, to.Vals = p.offset[s], seg.held, seg.values
+		to.Scale.Mul(&e, &p.weight[s])
 	}
-	base := p.c.be.MSM([]group.Affine{group.U()}, []field.Element{x})
-	p.fold = p.c.be.Argument(p.u, p.form, p.gens, base)
+	u := group.U()
+	base := group.Mul(&u, &x)
+	p.fold = p.c.be.Argument(p.d, segments, p.form, p.bases(), group.ToAffine(&base))
 }
 
 func (p *prover) round() []group.Affine {

@@ -92,7 +92,7 @@ func simulate(t testing.TB, p *protocol.Proof, choices veil.Choices) ([]byte, ma
 	w := format.NewWriter(format.MagicProof, p.Circuit.Digest())
 	id := protocol.ModelID(circuit.Single(p.Circuit), p.Weights.Points)
 	w.Raw(id[:])
-	oracle, err := veil.Simulate(p.Transcript(), choices, w, processor, p.Run)
+	oracle, err := veil.Simulate(p.Transcript(), choices, w, kit.Begin(t.Context(), processor), p.Run)
 	require.NoError(t, err)
 	require.Len(t, oracle, 1)
 	return w.Bytes(), oracle
@@ -181,7 +181,7 @@ func TestSimulateModel(t *testing.T) {
 	for i := range points {
 		w.Point(points[i])
 	}
-	oracle, err := veil.Simulate(p.Transcript(), veil.Uniform{}, w, processor, p.Run)
+	oracle, err := veil.Simulate(p.Transcript(), veil.Uniform{}, w, kit.Begin(t.Context(), processor), p.Run)
 	require.NoError(t, err)
 	require.Len(t, w.Bytes(), len(key))
 	_, err = verifier.ReadKey(context.Background(), circuit.Single(c), generation.Kind, w.Bytes())
@@ -273,11 +273,12 @@ func TestRealProofIsASimulation(t *testing.T) {
 	require.NoError(t, err)
 	rnd := streams{1}
 	p := public(c, model(t, c, key), in.Statement)
-	p.Data = a.Tensor
-	p.Weights, err = kit.Committed(processor, p.Weights.Layout, c, a.Tensor, blinders(t, c, k))
+	held := kit.Hold(processor, c, a.Tensor)
+	p.Backend = held
+	p.Weights, err = held.Commit(p.Weights.Layout, c, blinders(t, c, k))
 	require.NoError(t, err)
 	layout := commit.NewLayout(c, circuit.Witness, c.WitnessBits)
-	p.Witness, err = kit.Committed(processor, layout, c, a.Tensor, rnd.Uniform("witness blinders", layout.Rows))
+	p.Witness, err = held.Commit(layout, c, rnd.Uniform("witness blinders", layout.Rows))
 	require.NoError(t, err)
 	counts, err := p.Count()
 	require.NoError(t, err)
@@ -286,7 +287,7 @@ func TestRealProofIsASimulation(t *testing.T) {
 	id := k.ModelID()
 	w.Raw(id[:])
 	source := &drawn{Source: p.Transcript(), last: map[string]field.Element{}}
-	ch := veil.NewProver(context.Background(), source, w, rnd, processor, counts.Pads)
+	ch := veil.NewProver(source, w, rnd, held, counts.Pads)
 	require.NoError(t, p.Run(ch))
 	_, err = verify(p, w.Bytes(), nil)
 	require.NoError(t, err)
@@ -300,13 +301,14 @@ func TestRealProofIsASimulation(t *testing.T) {
 	require.Equal(t, map[field.Element]field.Element{source.last["e"]: source.last["e"]}, oracle, "nothing was programmed")
 }
 
-// blinders takes the weights' blinders out of the prover key's file, where they stand last, each behind its row's commitment.
+// blinders takes the weights' blinders out of the prover key's file, where they stand before the checksum, each behind its row's
+// commitment.
 func blinders(t testing.TB, c *circuit.Circuit, k *engine.Key) []field.Element {
 	t.Helper()
 	file := k.Encode()
 	out := make([]field.Element, protocol.WeightLayout(c).Rows)
 	for i := range out {
-		at := len(file) - 64*(len(out)-i) + 32
+		at := len(file) - format.SumSize - 64*(len(out)-i) + 32
 		var err error
 		out[i], err = field.Decode(file[at : at+32])
 		require.NoError(t, err)

@@ -9,6 +9,7 @@ import (
 	"github.com/zkllmc/zkllmc/internal/backend"
 	"github.com/zkllmc/zkllmc/internal/backend/cpu"
 	"github.com/zkllmc/zkllmc/internal/group"
+	"github.com/zkllmc/zkllmc/internal/test/kit"
 	"github.com/zkllmc/zkllmc/runtime/circuit"
 	"github.com/zkllmc/zkllmc/runtime/gadget"
 	"github.com/zkllmc/zkllmc/runtime/prover"
@@ -102,17 +103,22 @@ func TestComputedFunction(t *testing.T) {
 
 // erring is a processor that makes one false commitment, of the n-th row of those that it commits to.
 type erring struct {
-	backend.Backend
-	n int
+	backend.Run
+	n *int
 }
 
-func (b *erring) CommitRows(gens []group.Affine, rows []backend.Row) ([]group.Affine, error) {
-	out, err := b.Backend.CommitRows(gens, rows)
-	if at := b.n; at >= 0 && at < len(out) {
+func (b erring) CommitRows(gens []group.Affine, rows []backend.Row) []group.Affine {
+	out := b.Run.CommitRows(gens, rows)
+	if at := *b.n; at >= 0 && at < len(out) {
 		out[at] = gens[1]
 	}
-	b.n -= len(out)
-	return out, err
+	*b.n -= len(out)
+	return out
+}
+
+// errs is a processor that errs.
+func errs(n int) backend.Backend {
+	return kit.Wrapped{Backend: cpu.New(), Run: func(r backend.Run) backend.Run { return erring{r, &n} }}
 }
 
 // What a faulty processor makes does not verify, would not hide the weights, and is not returned: of setup a commitment to weights, or one
@@ -125,7 +131,7 @@ func TestWhatDoesNotVerifyIsKeptBack(t *testing.T) {
 	file, err := prover.EncodeWeights(family, weights)
 	require.NoError(t, err)
 	for row := range 2 {
-		k, vk, err := prover.Setup(t.Context(), family, file, prover.Options{Backend: &erring{cpu.New(), row}})
+		k, vk, err := prover.Setup(t.Context(), family, file, prover.Options{Backend: errs(row)})
 		require.ErrorIs(t, err, verifier.ErrRejected)
 		require.ErrorContains(t, err, "kept back")
 		require.Nil(t, k)
@@ -134,7 +140,7 @@ func TestWhatDoesNotVerifyIsKeptBack(t *testing.T) {
 	key, _ := setup(t, c, function.Kind, weights)
 	private := map[int][]int64{1: {4, 7}}
 	st := &function.Statement{Ports: [][]int64{{5, 6}, nil, {15, -12}, {1}}}
-	proof, err := key.Prove(t.Context(), &prover.Input{Statement: st, Private: private}, prover.Options{Backend: &erring{cpu.New(), 0}})
+	proof, err := key.Prove(t.Context(), &prover.Input{Statement: st, Private: private}, prover.Options{Backend: errs(0)})
 	require.ErrorIs(t, err, verifier.ErrRejected)
 	require.ErrorContains(t, err, "kept back")
 	require.Nil(t, proof)

@@ -10,26 +10,49 @@ import (
 
 // argument is the folded state of the final argument.
 type argument struct {
-	*processor
+	*run
 	u, l vec
 	g    []group.Affine
 	base group.Affine
 }
 
 // Argument copies its inputs; the caller's slices stay as they are.
-func (b *processor) Argument(u, l []field.Element, g []group.Affine, U group.Affine) backend.Argument {
-	n := len(u)
-	if n != len(l) || n != len(g) || n == 0 || n&(n-1) != 0 {
-		panic(fmt.Sprintf("cpu: argument over %d, %d, %d entries", n, len(l), len(g)))
+func (r *run) Argument(
+	mask []field.Element, segments []backend.Segment, form []field.Element, g backend.Bases, U group.Affine,
+) backend.Argument {
+	n := len(mask)
+	if n != len(form) || n == 0 || n&(n-1) != 0 {
+		panic(fmt.Sprintf("cpu: argument over %d, %d entries", n, len(form)))
 	}
-	return &argument{processor: b, u: append(vec(nil), u...), l: append(vec(nil), l...), g: append([]group.Affine(nil), g...), base: U}
+	a := &argument{run: r, u: append(vec(nil), mask...), l: append(vec(nil), form...), g: generators(g, n), base: U}
+	for _, s := range segments {
+		vals := vec(s.Vals)
+		if s.Held != nil {
+			vals = held(s.Held)
+		}
+		r.chunks(len(vals), tile, func(_, lo, hi int) {
+			part, to := make(vec, hi-lo), a.u[s.Offset+lo:s.Offset+hi]
+			scaleVec(part, vals[lo:hi], &s.Scale)
+			addVec(to, to, part)
+		})
+	}
+	return a
+}
+
+// generators writes bases out, the first n of them.
+func generators(bases backend.Bases, n int) []group.Affine {
+	out := make([]group.Affine, n)
+	for _, g := range bases {
+		copy(out[g.At:], g.Points)
+	}
+	return out
 }
 
 // Round computes both sides at the same time, each on half of the threads: the last rounds are too small to share out.
 func (a *argument) Round() (l, r group.Affine) {
 	h := len(a.u) / 2
 	sides := [2]group.Affine{}
-	a.run(2, func(_, i int) {
+	a.pool.run(2, func(_, i int) {
 		if i == 0 {
 			sides[0] = a.cross(a.u[:h], a.g[h:], a.l[h:])
 		} else {

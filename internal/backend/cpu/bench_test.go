@@ -27,10 +27,10 @@ func mulTime() float64 {
 }
 
 // perThreads runs a benchmark with one goroutine and with all; it reports ns per item and the ratio to a field multiplication.
-func perThreads(b *testing.B, items int, run func(b *testing.B, be backend.Backend)) {
+func perThreads(b *testing.B, items int, run func(b *testing.B, be backend.Run)) {
 	for _, n := range []int{1, runtime.GOMAXPROCS(0)} {
 		b.Run(fmt.Sprintf("threads=%d", n), func(b *testing.B) {
-			be := cpu.New(cpu.Threads(n))
+			be := conformance.Fresh(b, cpu.New(cpu.Threads(n)))
 			b.ResetTimer()
 			run(b, be)
 			ns := float64(b.Elapsed().Nanoseconds()) / float64(b.N) / float64(items)
@@ -70,10 +70,10 @@ func BenchmarkFractions(b *testing.B) {
 			name   string
 			blocks []backend.Block
 		}{{"full", full}, {"half", half}, {"pairs", pairs}, {"rows", mixed}} {
-			cells := len(c.blocks[0].Cols[0])
+			cells := c.blocks[0].Cols[0].Len()
 			challenges := s.Elements(n + 1)
 			b.Run(fmt.Sprintf("%s/n=%d", c.name, n), func(b *testing.B) {
-				perThreads(b, cells, func(b *testing.B, be backend.Backend) {
+				perThreads(b, cells, func(b *testing.B, be backend.Run) {
 					for b.Loop() {
 						runTree(be.Fractions(n, c.blocks), n, challenges)
 					}
@@ -86,7 +86,7 @@ func BenchmarkFractions(b *testing.B) {
 func BenchmarkFractionsBuild(b *testing.B) {
 	const n = 20
 	blocks := []backend.Block{conformance.NewSource(2).Block(0, []int{1 << n}, 1, 15, false)}
-	perThreads(b, 1<<n, func(b *testing.B, be backend.Backend) {
+	perThreads(b, 1<<n, func(b *testing.B, be backend.Run) {
 		for b.Loop() {
 			be.Fractions(n, blocks)
 		}
@@ -95,9 +95,10 @@ func BenchmarkFractionsBuild(b *testing.B) {
 
 func benchSumcheck(b *testing.B, in []backend.Instance, rounds, degree, items int) {
 	challenges := conformance.NewSource(4).Elements(rounds)
-	perThreads(b, items, func(b *testing.B, be backend.Backend) {
+	perThreads(b, items, func(b *testing.B, be backend.Run) {
+		held := conformance.Held(be, in)
 		for b.Loop() { // the backend reads the values only
-			s := be.Sumcheck(in, rounds, degree)
+			s := be.Sumcheck(held, rounds, degree)
 			for _, r := range challenges {
 				s.Round()
 				s.Bind(r)
@@ -147,7 +148,7 @@ func BenchmarkEvalMany(b *testing.B) {
 	for range 16 {
 		evals = append(evals, backend.Eval{T: tensor(s, 15, 64, 768), Point: s.Elements(16)})
 	}
-	perThreads(b, 16*64*768, func(b *testing.B, be backend.Backend) {
+	perThreads(b, 16*64*768, func(b *testing.B, be backend.Run) {
 		for b.Loop() {
 			be.EvalMany(evals)
 		}
@@ -159,15 +160,15 @@ func BenchmarkPartial(b *testing.B) {
 	t := tensor(s, 15, 768, 1024)
 	for _, c := range []struct {
 		name   string
-		labels []backend.Weights
+		labels []backend.Label
 	}{
-		{"last folded", []backend.Weights{{Extent: 768, Var: 0}, {Extent: 1024, Var: -1, Fold: s.Elements(1024)}}},
-		{"first folded", []backend.Weights{{Extent: 768, Var: -1, Fold: s.Elements(768)}, {Extent: 1024, Var: 0}}},
+		{"last folded", []backend.Label{{Extent: 768, Var: 0}, {Extent: 1024, Var: -1, Point: s.Elements(10)}}},
+		{"first folded", []backend.Label{{Extent: 768, Var: -1, Point: s.Elements(10)}, {Extent: 1024, Var: 0}}},
 	} {
 		b.Run(c.name, func(b *testing.B) {
-			perThreads(b, 768*1024, func(b *testing.B, be backend.Backend) {
+			perThreads(b, 768*1024, func(b *testing.B, be backend.Run) {
 				for b.Loop() {
-					be.Partial(t, c.labels, 10)
+					be.Partials([]backend.Partial{{T: t, Labels: c.labels, Bits: 10}})
 				}
 			})
 		})
@@ -186,7 +187,7 @@ func rowsOf(s *conformance.Source, n, width int) []backend.Row {
 func BenchmarkFoldRows(b *testing.B) {
 	s := conformance.NewSource(7)
 	rows, coef := rowsOf(s, 512, 2048), s.Elements(512)
-	perThreads(b, 512*2048, func(b *testing.B, be backend.Backend) {
+	perThreads(b, 512*2048, func(b *testing.B, be backend.Run) {
 		for b.Loop() {
 			be.FoldRows([]backend.RowSum{{Rows: rows, Coefs: coef}}, 2048)
 		}
@@ -196,11 +197,9 @@ func BenchmarkFoldRows(b *testing.B) {
 func BenchmarkCommitRows(b *testing.B) {
 	s := conformance.NewSource(8)
 	rows, gens := rowsOf(s, 32, 1024), group.Row(1024)
-	perThreads(b, 32*1024, func(b *testing.B, be backend.Backend) {
+	perThreads(b, 32*1024, func(b *testing.B, be backend.Run) {
 		for b.Loop() {
-			if _, err := be.CommitRows(gens, rows); err != nil {
-				b.Fatal(err)
-			}
+			be.CommitRows(gens, rows)
 		}
 	})
 }
@@ -209,9 +208,9 @@ func BenchmarkMSM(b *testing.B) {
 	s := conformance.NewSource(10)
 	const n = 1 << 12
 	points, scalars := group.Row(n), s.Elements(n)
-	perThreads(b, n, func(b *testing.B, be backend.Backend) {
+	perThreads(b, n, func(b *testing.B, be backend.Run) {
 		for b.Loop() {
-			be.MSM(points, scalars)
+			be.MSM(backend.From(points), scalars)
 		}
 	})
 }
@@ -226,9 +225,9 @@ func BenchmarkArgument(b *testing.B) {
 		x    field.Element
 	}{{"full", s.Element()}, {"short", field.FromInt64(s.Int63())}} {
 		b.Run(c.name, func(b *testing.B) {
-			perThreads(b, n, func(b *testing.B, be backend.Backend) {
+			perThreads(b, n, func(b *testing.B, be backend.Run) {
 				for b.Loop() {
-					a := be.Argument(u, l, g, group.U())
+					a := be.Argument(u, nil, l, backend.From(g), group.U())
 					for k := n; k > 16; k /= 2 {
 						a.Round()
 						a.Fold(c.x)

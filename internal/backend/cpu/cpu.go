@@ -8,30 +8,92 @@
 package cpu
 
 import (
-	"runtime"
+	"context"
 
 	"github.com/zkllmc/zkllmc/internal/backend"
+	"github.com/zkllmc/zkllmc/internal/field"
+	"github.com/zkllmc/zkllmc/internal/integer"
+	"github.com/zkllmc/zkllmc/internal/parallel"
 )
 
 // processor holds the settings and the prepared generators.
 type processor struct {
-	pool
-	bases baseCache
+	threads int
+	bases   baseCache
 }
 
 // Option adjusts a backend.
 type Option func(*processor)
 
-// Threads sets how many goroutines compute at a time; the default is GOMAXPROCS.
+// Threads sets how many goroutines a run computes with at a time; the default is GOMAXPROCS.
 func Threads(n int) Option {
 	return func(b *processor) { b.threads = max(1, n) }
 }
 
-// New returns a backend. It is safe for concurrent use.
+// New returns a backend.
 func New(opts ...Option) backend.Backend {
-	b := &processor{pool: pool{threads: runtime.GOMAXPROCS(0)}}
+	b := &processor{}
 	for _, o := range opts {
 		o(b)
 	}
 	return b
+}
+
+// Open begins a session, which holds nothing: tensors stay where they are.
+func (b *processor) Open() (backend.Session, error) { return session{b}, nil }
+
+type session struct{ *processor }
+
+func (session) Load(t *integer.Tensor) backend.Tensor { return t }
+
+func (session) Close() error { return nil }
+
+func (s session) Begin(ctx context.Context) backend.Run {
+	all := parallel.New(s.threads)
+	return &run{pool: pool{all, all.Threads()}, ending: pool{all.Until(ctx), all.Threads()}, ctx: ctx, bases: &s.bases}
+}
+
+// run computes for one proof.
+type run struct {
+	pool
+	ending pool // the same threads, for work that may be left half done when the context ends: what is not done stays zero
+	ctx    context.Context
+	err    error
+	bases  *baseCache
+}
+
+func (r *run) Err() error {
+	if r.err == nil {
+		r.err = r.ctx.Err()
+	}
+	return r.err
+}
+
+// Close leaves everything to the collector.
+func (*run) Close() {}
+
+func (*run) Load(t *integer.Tensor) backend.Tensor { return t }
+
+// vector is a backend.Vector.
+type vector struct{ vec }
+
+func (v *vector) Elements() int { return len(v.vec) }
+
+// held are the elements of a vector.
+func held(v backend.Vector) vec { return v.(*vector).vec }
+
+// ints is a tensor.
+func ints(t backend.Tensor) *integer.Tensor { return t.(*integer.Tensor) }
+
+func (*run) Vector(vals []field.Element) backend.Vector { return &vector{append(vec(nil), vals...)} }
+
+func (*run) Values(v backend.Vector) []field.Element { return append(vec(nil), held(v)...) }
+
+// Free lets the collector have the vectors' memory.
+func (*run) Free(vecs ...backend.Vector) {
+	for _, v := range vecs {
+		if v != nil {
+			v.(*vector).vec = nil
+		}
+	}
 }

@@ -27,7 +27,7 @@ type axisTable struct {
 
 // EvalMany folds the lower axes of all tensors by integer inner products, and what is left by field inner products. Tables are
 // shared between evaluations at the same point.
-func (b *processor) EvalMany(evals []backend.Eval) []field.Element {
+func (b *run) EvalMany(evals []backend.Eval) []field.Element {
 	tables := map[string]*axisTable{}
 	var order []*axisTable
 	intern := func(shape []int, point []field.Element, low bool) *axisTable {
@@ -40,14 +40,15 @@ func (b *processor) EvalMany(evals []backend.Eval) []field.Element {
 	}
 	jobs := make([]evaluation, len(evals))
 	for i, e := range evals {
-		cut, bits := lowAxes(e.T.Shape)
-		if len(e.Point) < bits || size(e.T.Shape) != e.T.Len() {
-			panic(fmt.Sprintf("cpu: %d cells of shape %v at a point of %d coordinates", e.T.Len(), e.T.Shape, len(e.Point)))
+		t := ints(e.T)
+		cut, bits := lowAxes(t.Shape)
+		if len(e.Point) < bits || size(t.Shape) != t.Len() {
+			panic(fmt.Sprintf("cpu: %d cells of shape %v at a point of %d coordinates", t.Len(), t.Shape, len(e.Point)))
 		}
-		low, high := intern(e.T.Shape[cut:], e.Point[:bits], true), intern(e.T.Shape[:cut], e.Point[bits:], false)
-		jobs[i] = evaluation{t: e.T, low: low, high: high}
+		low, high := intern(t.Shape[cut:], e.Point[:bits], true), intern(t.Shape[:cut], e.Point[bits:], false)
+		jobs[i] = evaluation{t: t, low: low, high: high}
 	}
-	b.run(len(order), func(_, i int) { order[i].build() })
+	b.pool.run(len(order), func(_, i int) { order[i].build() })
 	return b.evaluate(jobs)
 }
 
@@ -96,7 +97,7 @@ func (t *axisTable) build() {
 }
 
 // evaluate runs the integer parts of all jobs in pieces of similar size, then the rest.
-func (b *processor) evaluate(jobs []evaluation) []field.Element {
+func (b *run) evaluate(jobs []evaluation) []field.Element {
 	type piece struct{ job, lo, hi int }
 	var pieces []piece
 	for i := range jobs {
@@ -107,7 +108,7 @@ func (b *processor) evaluate(jobs []evaluation) []field.Element {
 			pieces = append(pieces, piece{i, lo, min(runs, lo+step)})
 		}
 	}
-	b.run(len(pieces), func(_, i int) {
+	b.ending.run(len(pieces), func(_, i int) {
 		j := &jobs[pieces[i].job]
 		n := len(j.low.vals)
 		for r := pieces[i].lo; r < pieces[i].hi; r++ {

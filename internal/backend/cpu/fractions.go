@@ -46,8 +46,8 @@ type scratch struct {
 }
 
 // Fractions computes the leaves tile by tile and all layers above.
-func (b *processor) Fractions(n int, blocks []backend.Block) backend.FractionTree {
-	t := &tree{pool: b.pool, n: n, blocks: prepareBlocks(blocks), levels: make([]level, max(n, 2)+1), scratch: make([]*scratch, b.threads)}
+func (b *run) Fractions(n int, blocks []backend.Block) backend.FractionTree {
+	t := &tree{pool: b.ending, n: n, blocks: prepareBlocks(blocks), levels: make([]level, max(n, 2)+1), scratch: make([]*scratch, b.threads)}
 	bottom := t.bottom()
 	t.supports = leafSupports(t.blocks, min(chunkBits, bottom-2), bottom-2 > chunkBits)
 	if end := t.varying.end(); end > 1<<(bottom-2) {

@@ -11,6 +11,8 @@ import (
 // leafBlock is a block prepared for filling tiles of leaves.
 type leafBlock struct {
 	*backend.Block
+	Cols       [][]int64
+	Mult       []int64
 	start, end int // leaves of the padded box, cut behind the last cell of the box
 	linear
 	shape   []int  // Shape with trailing full axes merged into one
@@ -84,7 +86,13 @@ func prepareBlocks(blocks []backend.Block) []leafBlock {
 	out := make([]leafBlock, 0, len(blocks))
 	tables := map[*backend.Block]*lines{}
 	for i := range blocks {
-		b := leafBlock{Block: &blocks[i], start: blocks[i].Offset, shape: mergeAxes(blocks[i].Shape)}
+		b := leafBlock{Block: &blocks[i], Cols: make([][]int64, len(blocks[i].Cols)), start: blocks[i].Offset, shape: mergeAxes(blocks[i].Shape)}
+		for k, col := range blocks[i].Cols {
+			b.Cols[k] = ints(col).All()
+		}
+		if blocks[i].Mult != nil {
+			b.Mult = ints(blocks[i].Mult).All()
+		}
 		b.rowBits = log2(b.shape[len(b.shape)-1])
 		last := 0
 		for _, d := range b.shape {
@@ -144,9 +152,10 @@ func denominatorsOf(blocks []leafBlock, table *backend.Block) *lines {
 	if i < 0 || len(table.Cols) == 0 {
 		return nil
 	}
-	l := &lines{cols: table.Cols, first: table.Cols[0][0], q: make(vec, len(table.Cols[0]))}
+	cols := blocks[i].Cols
+	l := &lines{cols: cols, first: cols[0][0], q: make(vec, len(cols[0]))}
 	counted, raw := 0, make(vec, len(l.q))
-	for k, v := range table.Cols[0] {
+	for k, v := range cols[0] {
 		if v == l.first+int64(k) {
 			counted++
 		}

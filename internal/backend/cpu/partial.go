@@ -10,7 +10,7 @@ import (
 	"github.com/zkllmc/zkllmc/internal/integer"
 )
 
-// label is a backend.Weights after neighbours were merged: a variable (shift ≥ 0) or folded.
+// label is a backend.Label after neighbours were merged: a variable (shift ≥ 0) or folded.
 type label struct {
 	extent int
 	shift  int
@@ -20,7 +20,7 @@ type label struct {
 
 // mergeLabels drops labels of one value and merges neighbours: folded ones into the product of their weights, variables if the
 // lower one fills its bits and the upper one's follow. The factor collects the weights of the labels dropped.
-func mergeLabels(in []backend.Weights) (out []label, factor field.Element) {
+func mergeLabels(in []backend.Label) (out []label, factor field.Element) {
 	factor = one()
 	stride := 1
 	for i := len(in) - 1; i >= 0; i-- {
@@ -44,9 +44,9 @@ func mergeLabels(in []backend.Weights) (out []label, factor field.Element) {
 }
 
 // foldVec returns the weights of a folded label, ones if it has none.
-func foldVec(w *backend.Weights) vec {
-	if w.Fold != nil {
-		return w.Fold[:w.Extent]
+func foldVec(w *backend.Label) vec {
+	if w.Point != nil {
+		return eqTable(w.Point)[:w.Extent]
 	}
 	ones := make(vec, w.Extent)
 	fill(ones, one())
@@ -104,9 +104,15 @@ func divide(labels []label) (vars, folds []label) {
 	return vars, folds
 }
 
-// Partial treats the last label by itself, since its cells are neighbours: if it is folded, every row is an inner product; if it
+func (b *run) Partials(partials []backend.Partial) []backend.Vector {
+	out := make([]backend.Vector, len(partials))
+	b.pool.run(len(partials), func(_, i int) { out[i] = &vector{b.partial(ints(partials[i].T), partials[i].Labels, partials[i].Bits)} })
+	return out
+}
+
+// partial treats the last label by itself, since its cells are neighbours: if it is folded, every row is an inner product; if it
 // is a variable, rows are added up with weights.
-func (b *processor) Partial(t *integer.Tensor, in []backend.Weights, bits int) []field.Element {
+func (b *run) partial(t *integer.Tensor, in []backend.Label, bits int) vec {
 	labels, factor := mergeLabels(in)
 	cells := 1
 	for _, l := range labels {
@@ -136,7 +142,7 @@ func (b *processor) Partial(t *integer.Tensor, in []backend.Weights, bits int) [
 }
 
 // foldLast computes the inner products of all rows, then folds the other labels of what is a field tensor now.
-func (b *processor) foldLast(out vec, t *integer.Tensor, last *label, vars, folds []label) {
+func (b *run) foldLast(out vec, t *integer.Tensor, last *label, vars, folds []label) {
 	n := last.extent
 	rows := make(vec, t.Len()/n)
 	w := newWeights(last.fold)
@@ -165,13 +171,13 @@ func (b *processor) foldLast(out vec, t *integer.Tensor, last *label, vars, fold
 
 // foldUpper adds up rows along the last label, tasks being (values of the variable labels) × (columns) × (rows). Where the rows are cut,
 // or their sums do not lie side by side in the result, each piece has its own result until the end.
-func foldUpper[T integers](b *processor, out vec, v []T, last *label, vars, folds []label) {
+func foldUpper[T integers](b *run, out vec, v []T, last *label, vars, folds []label) {
 	at, targets, _ := offsets(vars)
 	inner, _, coef := offsets(folds)
 	cut := newCuts(last.extent, len(inner))
 	direct := cut.rowTasks == 1 && last.shift == 0
 	partial, scratch := make([]vec, len(at)*cut.tasks()), scratches[T](b.pool)
-	b.run(len(partial), func(wk, i int) {
+	b.pool.run(len(partial), func(wk, i int) {
 		s, base, part := scratch(wk), at[i/cut.tasks()], cut.task(i%cut.tasks())
 		if direct {
 			from := targets[i/cut.tasks()] + part.from
@@ -226,18 +232,19 @@ func (c *cuts) add(out vec, sums []vec) {
 }
 
 // FoldRows lays rows out a few at a time.
-func (b *processor) FoldRows(sums []backend.RowSum, width int) [][]field.Element {
+func (b *run) FoldRows(sums []backend.RowSum, width int) []backend.Vector {
 	type task struct{ sum, lo, hi int }
 	var tasks []task
-	out := make([][]field.Element, len(sums))
+	out, all := make([]backend.Vector, len(sums)), make([]vec, len(sums))
 	for i := range sums {
-		out[i] = make(vec, width)
+		all[i] = make(vec, width)
+		out[i] = &vector{all[i]}
 		for lo, step := 0, max(1, foldedAtOnce/width); lo < len(sums[i].Rows); lo += step {
 			tasks = append(tasks, task{i, lo, min(lo+step, len(sums[i].Rows))})
 		}
 	}
 	var adding sync.Mutex
-	b.run(len(tasks), func(_, i int) {
+	b.ending.run(len(tasks), func(_, i int) {
 		t := &tasks[i]
 		cells, err := lay(sums[t.sum].Rows[t.lo:t.hi], t.lo, width)
 		if err != nil {
@@ -246,17 +253,17 @@ func (b *processor) FoldRows(sums []backend.RowSum, width int) [][]field.Element
 		part := b.foldRows(cells, sums[t.sum].Coefs[t.lo:t.hi], width)
 		adding.Lock()
 		defer adding.Unlock()
-		addVec(out[t.sum], out[t.sum], part)
+		addVec(all[t.sum], all[t.sum], part)
 	})
 	return out
 }
 
 // foldRows adds up rows with weights, in tasks of columns × rows like foldUpper.
-func (b *processor) foldRows(cells [][]int32, coef vec, width int) vec {
+func (b *run) foldRows(cells [][]int32, coef vec, width int) vec {
 	cut := newCuts(width, len(cells))
 	partial, scratch := make([]vec, cut.tasks()), scratches[int32](b.pool)
 	out := make(vec, width)
-	b.run(len(partial), func(wk, i int) {
+	b.pool.run(len(partial), func(wk, i int) {
 		t := cut.task(i)
 		if partial[i] = out[t.from : t.from+t.width]; cut.rowTasks > 1 {
 			partial[i] = make(vec, t.width)
@@ -270,17 +277,14 @@ func (b *processor) foldRows(cells [][]int32, coef vec, width int) vec {
 }
 
 // Combine adds up vectors with weights, tile by tile.
-func (b *processor) Combine(vecs [][]field.Element, coef []field.Element) []field.Element {
-	if len(vecs) == 0 {
-		return nil
-	}
-	out := make(vec, len(vecs[0]))
+func (b *run) Combine(vecs []backend.Vector, coef []field.Element) backend.Vector {
+	out := make(vec, vecs[0].Elements())
 	b.chunks(len(out), tile, func(_, lo, hi int) {
 		prod := make(vec, hi-lo)
 		for i, v := range vecs {
-			scaleVec(prod, v[lo:hi], &coef[i])
+			scaleVec(prod, held(v)[lo:hi], &coef[i])
 			addVec(out[lo:hi], out[lo:hi], prod)
 		}
 	})
-	return out
+	return &vector{out}
 }

@@ -1,43 +1,16 @@
 package cpu
 
-import (
-	"sync"
-	"sync/atomic"
-)
+import "github.com/zkllmc/zkllmc/internal/parallel"
 
-// pool runs tasks on a fixed number of goroutines.
+// pool is what a run shares its work out on.
 type pool struct {
+	*parallel.Pool
 	threads int
 }
 
-// run calls task(worker, i) for every i < n; worker < threads tells the goroutine, so that scratch memory can be kept per
-// worker. Tasks are handed out one by one, hence should be of some size: a goroutine costs about a microsecond to start.
-func (p pool) run(n int, task func(worker, i int)) {
-	workers := min(p.threads, n)
-	if workers <= 1 {
-		for i := range n {
-			task(0, i)
-		}
-		return
-	}
-	var next atomic.Int64
-	var done sync.WaitGroup
-	for w := range workers {
-		done.Add(1)
-		go func() {
-			defer done.Done()
-			for i := int(next.Add(1)) - 1; i < n; i = int(next.Add(1)) - 1 {
-				task(w, i)
-			}
-		}()
-	}
-	done.Wait()
-}
+func (p pool) run(n int, task func(worker, i int)) { p.Run(n, task) }
 
-// chunks splits [0, n) into pieces of at most grain and runs them.
-func (p pool) chunks(n, grain int, task func(worker, lo, hi int)) {
-	p.run((n+grain-1)/grain, func(w, i int) { task(w, i*grain, min(n, (i+1)*grain)) })
-}
+func (p pool) chunks(n, grain int, task func(worker, lo, hi int)) { p.Chunks(n, grain, task) }
 
 // grouped runs items of different cost: neighbours share a task up to the limit.
 func (p pool) grouped(n, limit int, cost func(i int) int, task func(worker, i int)) {

@@ -56,7 +56,7 @@ func lay(rows []backend.Row, first, width int) ([][]int32, error) {
 		out[i] = slab[i*width : i*width : (i+1)*width]
 		for _, b := range row {
 			var err error
-			if out[i], err = b.T.Lay(out[i], b.From, b.Shape, b.Column); err != nil {
+			if out[i], err = ints(b.T).Lay(out[i], b.From, b.Shape, b.Column); err != nil {
 				return nil, fmt.Errorf("row %d: %w", first+i, err)
 			}
 		}
@@ -65,24 +65,31 @@ func lay(rows []backend.Row, first, width int) ([][]int32, error) {
 }
 
 // CommitRows prepares only as many generators as the rows need.
-func (b *processor) CommitRows(gens []group.Affine, rows []backend.Row) ([]group.Affine, error) {
+func (r *run) CommitRows(gens []group.Affine, rows []backend.Row) []group.Affine {
 	out := make([]group.Affine, 0, len(rows))
 	for some := range slices.Chunk(rows, max(1, committedAtOnce/max(1, len(gens)))) {
 		cells, err := lay(some, len(out), len(gens))
-		if err != nil {
-			return nil, err
+		if r.err == nil {
+			r.err = err
+		}
+		if r.Err() != nil {
+			return make([]group.Affine, len(rows))
 		}
 		width := 0
 		for i := range cells {
 			width = max(width, len(cells[i]))
 		}
-		out = append(out, b.bases.get(gens[:width]).CommitRows(cells, b.threads)...)
+		out = append(out, r.bases.get(gens[:width]).CommitRows(cells, r.threads)...)
 	}
-	return out, nil
+	return out
 }
 
 // MSM is the group's, on the backend's threads.
-func (b *processor) MSM(points []group.Affine, scalars []field.Element) group.Affine {
-	sum := group.MSMThreads(points, scalars, b.threads)
+func (r *run) MSM(bases backend.Bases, scalars []field.Element) group.Affine {
+	points := bases[0].Points
+	if len(bases) > 1 || bases[0].At > 0 || len(points) < len(scalars) {
+		points = generators(bases, len(scalars))
+	}
+	sum := group.MSMThreads(points[:len(scalars)], scalars, r.threads)
 	return group.ToAffine(&sum)
 }

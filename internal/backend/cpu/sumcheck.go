@@ -43,16 +43,16 @@ type sumScratch struct {
 }
 
 // Sumcheck finds the distinct tables of the batch.
-func (b *processor) Sumcheck(instances []backend.Instance, rounds, degree int) backend.Sumcheck {
-	s := &sumcheck{pool: b.pool, rounds: rounds, degree: max(1, degree), scratch: make([]*sumScratch, b.threads)}
+func (b *run) Sumcheck(instances []backend.Instance, rounds, degree int) backend.Sumcheck {
+	s := &sumcheck{pool: b.ending, rounds: rounds, degree: max(1, degree), scratch: make([]*sumScratch, b.threads)}
 	found := map[*field.Element][]*slot{}
 	for i := range instances {
 		in := &instances[i]
 		p := &product{first: rounds - in.N, coef: in.Coef}
 		for k := range in.Factors {
 			f := &in.Factors[k]
-			if len(f.Vals) != 1<<len(f.Vars) {
-				panic(fmt.Sprintf("cpu: instance %d factor %d has %d values for %d variables", i, k, len(f.Vals), len(f.Vars)))
+			if f.Vals.Elements() != 1<<len(f.Vars) {
+				panic(fmt.Sprintf("cpu: instance %d factor %d has %d values for %d variables", i, k, f.Vals.Elements(), len(f.Vars)))
 			}
 			p.slots = append(p.slots, s.intern(found, f, p.first))
 		}
@@ -67,14 +67,15 @@ func (s *sumcheck) intern(found map[*field.Element][]*slot, f *backend.Factor, s
 	for i, v := range f.Vars {
 		vars[i] = v + shift
 	}
-	same := found[&f.Vals[0]]
+	vals := held(f.Vals)
+	same := found[&vals[0]]
 	for _, c := range same {
 		if slices.Equal(c.vars, vars) {
 			return c
 		}
 	}
-	n := &slot{vals: f.Vals, vars: vars}
-	found[&f.Vals[0]] = append(same, n)
+	n := &slot{vals: vals, vars: vars}
+	found[&vals[0]] = append(same, n)
 	s.slots = append(s.slots, n)
 	return n
 }

@@ -16,13 +16,25 @@ type argument struct {
 }
 
 // Argument copies its inputs; the caller's slices stay as they are.
-func (definition) Argument(u, l []field.Element, g []group.Affine, U group.Affine) backend.Argument {
-	if len(u) != len(l) || len(u) != len(g) || len(u) == 0 || len(u)&(len(u)-1) != 0 {
-		panic(fmt.Sprintf("reference: argument over %d, %d, %d entries", len(u), len(l), len(g)))
+func (*run) Argument(
+	mask []field.Element, segments []backend.Segment, form []field.Element, g backend.Bases, U group.Affine,
+) backend.Argument {
+	n := len(mask)
+	if n != len(form) || n == 0 || n&(n-1) != 0 {
+		panic(fmt.Sprintf("reference: argument over %d, %d entries", n, len(form)))
 	}
-	return &argument{
-		u: append([]field.Element(nil), u...), l: append([]field.Element(nil), l...), g: append([]group.Affine(nil), g...), base: U,
+	u := append([]field.Element(nil), mask...)
+	for _, s := range segments {
+		vals := s.Vals
+		if s.Held != nil {
+			vals = values(s.Held)
+		}
+		for i := range vals {
+			var term field.Element
+			u[s.Offset+i].Add(&u[s.Offset+i], term.Mul(&s.Scale, &vals[i]))
+		}
 	}
+	return &argument{u: u, l: append([]field.Element(nil), form...), g: generators(g, n), base: U}
 }
 
 func (a *argument) Round() (l, r group.Affine) {
@@ -38,7 +50,7 @@ func (a *argument) cross(u []field.Element, g []group.Affine, form []field.Eleme
 		t.Mul(&u[i], &form[i])
 		inner.Add(&inner, &t)
 	}
-	sum := definition{}.MSM(g, u)
+	sum := msm(g, u)
 	term := scale(&a.base, &inner)
 	sum.Add(&sum, &term)
 	return sum

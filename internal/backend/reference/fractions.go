@@ -13,7 +13,7 @@ type tree struct {
 }
 
 // Fractions fills the leaves, 0/1 where no block has a cell, and adds fractions up pair by pair.
-func (definition) Fractions(n int, blocks []backend.Block) backend.FractionTree {
+func (*run) Fractions(n int, blocks []backend.Block) backend.FractionTree {
 	t := &tree{p: make([][]field.Element, n+1), q: make([][]field.Element, n+1)}
 	t.p[n], t.q[n] = make([]field.Element, 1<<n), make([]field.Element, 1<<n)
 	for i := range t.q[n] {
@@ -30,11 +30,19 @@ func (definition) Fractions(n int, blocks []backend.Block) backend.FractionTree 
 
 // fillBlock writes the fractions of a block's cells in the box.
 func fillBlock(p, q []field.Element, b *backend.Block) {
+	var cols [][]int64
+	var mult []int64
+	if b.Mult != nil {
+		mult = cells(b.Mult)
+	}
+	for _, col := range b.Cols {
+		cols = append(cols, cells(col))
+	}
 	forEachCell(b.Shape, func(cell int, idx []int) {
 		leaf := b.Offset + paddedIndex(b.Shape, idx)
 		d := b.Beta
 		d.Sub(&d, &b.ID)
-		for i, col := range b.Cols {
+		for i, col := range cols {
 			term := fromInt(col[cell])
 			term.Mul(&term, &b.Gamma[i])
 			d.Sub(&d, &term)
@@ -42,7 +50,7 @@ func fillBlock(p, q []field.Element, b *backend.Block) {
 		q[leaf] = d
 		p[leaf].SetOne()
 		if b.Mult != nil {
-			m := fromInt(b.Mult[cell])
+			m := fromInt(mult[cell])
 			p[leaf].Neg(&m)
 		}
 	})

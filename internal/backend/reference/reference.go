@@ -3,6 +3,7 @@
 package reference
 
 import (
+	"context"
 	"fmt"
 	"math/big"
 
@@ -12,44 +13,106 @@ import (
 	"github.com/zkllmc/zkllmc/internal/integer"
 )
 
-// definition has no state: everything is recomputed from the arguments.
+// definition has no state, and neither have its sessions: everything is recomputed from the arguments.
 type definition struct{}
 
 // New returns the reference backend.
 func New() backend.Backend { return definition{} }
 
+func (definition) Open() (backend.Session, error) { return definition{}, nil }
+
+// Load keeps the tensor where it is.
+func (definition) Load(t *integer.Tensor) backend.Tensor { return t }
+
+func (definition) Close() error { return nil }
+
+func (definition) Begin(ctx context.Context) backend.Run { return &run{ctx: ctx} }
+
+// run holds its vectors in the caller's memory.
+type run struct {
+	ctx context.Context
+	err error
+}
+
+// vector is a backend.Vector.
+type vector []field.Element
+
+func (v vector) Elements() int { return len(v) }
+
+// values are those of a vector.
+func values(v backend.Vector) []field.Element { return v.(vector) }
+
+// cells are those of a tensor.
+func cells(t backend.Tensor) []int64 { return t.(*integer.Tensor).All() }
+
+func (r *run) Err() error {
+	r.fail(r.ctx.Err())
+	return r.err
+}
+
+// fail records an error unless there is one.
+func (r *run) fail(err error) {
+	if r.err == nil {
+		r.err = err
+	}
+}
+
+func (*run) Close() {}
+
+func (*run) Load(t *integer.Tensor) backend.Tensor { return t }
+
+func (*run) Vector(vals []field.Element) backend.Vector {
+	return vector(append([]field.Element(nil), vals...))
+}
+
+func (*run) Values(v backend.Vector) []field.Element {
+	return append([]field.Element(nil), values(v)...)
+}
+
+func (*run) Free(...backend.Vector) {}
+
 // CommitRows commits every row cell by cell.
-func (b definition) CommitRows(gens []group.Affine, rows []backend.Row) ([]group.Affine, error) {
+func (r *run) CommitRows(gens []group.Affine, rows []backend.Row) []group.Affine {
 	out := make([]group.Affine, len(rows))
 	for i, row := range rows {
 		cells := columns(row, len(gens))
 		scalars := make([]field.Element, len(gens))
 		for j, c := range cells {
 			if c != int64(int32(c)) {
-				return nil, fmt.Errorf("row %d: value %d does not fit 32 bits", i, c)
+				r.fail(fmt.Errorf("row %d: value %d does not fit 32 bits", i, c))
 			}
 			scalars[j] = fromInt(c)
 		}
-		out[i] = b.MSM(gens, scalars)
+		out[i] = msm(gens, scalars)
 	}
-	return out, nil
+	return out
 }
 
 // columns writes a row out.
 func columns(row backend.Row, width int) []int64 {
 	out := make([]int64, width)
 	for _, box := range row {
-		all := box.T.All()
+		all := cells(box.T)
 		forEachCell(box.Shape, func(cell int, idx []int) { out[box.Column+paddedIndex(box.Shape, idx)] = all[box.From+cell] })
 	}
 	return out
 }
 
-// MSM adds up one scalar multiple after the other.
-func (definition) MSM(points []group.Affine, scalars []field.Element) group.Affine {
-	if len(points) != len(scalars) {
-		panic(fmt.Sprintf("reference: MSM of %d points and %d scalars", len(points), len(scalars)))
+func (*run) MSM(bases backend.Bases, scalars []field.Element) group.Affine {
+	return msm(generators(bases, len(scalars)), scalars)
+}
+
+// generators writes bases out, the first n of them.
+func generators(bases backend.Bases, n int) []group.Affine {
+	out := make([]group.Affine, n)
+	for _, g := range bases {
+		copy(out[g.At:], g.Points)
 	}
+	return out
+}
+
+// msm adds up one scalar multiple after the other.
+func msm(points []group.Affine, scalars []field.Element) group.Affine {
 	var sum group.Affine
 	for i := range points {
 		term := scale(&points[i], &scalars[i])
@@ -59,12 +122,13 @@ func (definition) MSM(points []group.Affine, scalars []field.Element) group.Affi
 }
 
 // EvalMany binds the variables of every padded tensor one by one.
-func (definition) EvalMany(evals []backend.Eval) []field.Element {
+func (*run) EvalMany(evals []backend.Eval) []field.Element {
 	out := make([]field.Element, len(evals))
 	for i, e := range evals {
-		vals := pad(e.T)
+		t := e.T.(*integer.Tensor)
+		vals := pad(t)
 		if len(vals) != 1<<len(e.Point) {
-			panic(fmt.Sprintf("reference: a point of %d coordinates for shape %v", len(e.Point), e.T.Shape))
+			panic(fmt.Sprintf("reference: a point of %d coordinates for shape %v", len(e.Point), t.Shape))
 		}
 		for _, r := range e.Point {
 			vals = bindLowest(vals, r)
@@ -74,22 +138,30 @@ func (definition) EvalMany(evals []backend.Eval) []field.Element {
 	return out
 }
 
-// Partial multiplies every cell by its weights and adds it where its variable labels point.
-func (definition) Partial(t *integer.Tensor, labels []backend.Weights, bits int) []field.Element {
-	shape := make([]int, len(labels))
-	for i, l := range labels {
-		shape[i] = l.Extent
+func (*run) Partials(partials []backend.Partial) []backend.Vector {
+	out := make([]backend.Vector, len(partials))
+	for i, p := range partials {
+		out[i] = partial(p)
 	}
-	out := make([]field.Element, 1<<bits)
-	cells := t.All()
+	return out
+}
+
+// partial multiplies every cell by its weights and adds it where its variable labels point.
+func partial(p backend.Partial) vector {
+	shape, weights := make([]int, len(p.Labels)), make([][]field.Element, len(p.Labels))
+	for i, l := range p.Labels {
+		shape[i], weights[i] = l.Extent, eqTable(l.Point)
+	}
+	out := make(vector, 1<<p.Bits)
+	all := cells(p.T)
 	forEachCell(shape, func(cell int, idx []int) {
-		term, target := fromInt(cells[cell]), 0
-		for i, l := range labels {
+		term, target := fromInt(all[cell]), 0
+		for i, l := range p.Labels {
 			switch {
 			case l.Var >= 0:
 				target |= idx[i] << l.Var
-			case l.Fold != nil:
-				term.Mul(&term, &l.Fold[idx[i]])
+			case l.Point != nil:
+				term.Mul(&term, &weights[i][idx[i]])
 			}
 		}
 		out[target].Add(&out[target], &term)
@@ -98,31 +170,55 @@ func (definition) Partial(t *integer.Tensor, labels []backend.Weights, bits int)
 }
 
 // FoldRows adds up the scaled rows.
-func (definition) FoldRows(sums []backend.RowSum, width int) [][]field.Element {
-	out := make([][]field.Element, len(sums))
+func (*run) FoldRows(sums []backend.RowSum, width int) []backend.Vector {
+	out := make([]backend.Vector, len(sums))
 	for k, sum := range sums {
-		out[k] = make([]field.Element, width)
+		v := make(vector, width)
 		for i, row := range sum.Rows {
 			for j, c := range columns(row, width) {
 				term := fromInt(c)
 				term.Mul(&term, &sum.Coefs[i])
-				out[k][j].Add(&out[k][j], &term)
+				v[j].Add(&v[j], &term)
 			}
 		}
+		out[k] = v
+	}
+	return out
+}
+
+// Tables adds the weights of every index of a box to where it stands.
+func (*run) Tables(tables []backend.Table) []backend.Vector {
+	out := make([]backend.Vector, len(tables))
+	for k, table := range tables {
+		v := make(vector, 1<<table.Bits)
+		for _, w := range table.Terms {
+			shape, weights := make([]int, len(w.Axes)), make([][]field.Element, len(w.Axes))
+			for a, axis := range w.Axes {
+				shape[len(shape)-1-a], weights[a] = axis.Extent, eqTable(axis.Point) // the last axis of a shape is the lowest
+			}
+			forEachCell(shape, func(_ int, idx []int) {
+				term, at := w.Scale, 0
+				for a := len(w.Axes) - 1; a >= 0; a-- {
+					i := idx[len(idx)-1-a]
+					at = at<<len(w.Axes[a].Point) | i
+					term.Mul(&term, &weights[a][i])
+				}
+				at += w.Offset
+				v[at].Add(&v[at], &term)
+			})
+		}
+		out[k] = v
 	}
 	return out
 }
 
 // Combine adds up the scaled vectors.
-func (definition) Combine(vecs [][]field.Element, coef []field.Element) []field.Element {
-	var out []field.Element
-	for i, v := range vecs {
-		if out == nil {
-			out = make([]field.Element, len(v))
-		}
-		for j := range out {
+func (*run) Combine(vecs []backend.Vector, coefs []field.Element) backend.Vector {
+	out := make(vector, vecs[0].Elements())
+	for i := range vecs {
+		for j, x := range values(vecs[i]) {
 			var term field.Element
-			out[j].Add(&out[j], term.Mul(&v[j], &coef[i]))
+			out[j].Add(&out[j], term.Mul(&x, &coefs[i]))
 		}
 	}
 	return out
@@ -184,8 +280,8 @@ func pad(t *integer.Tensor) []field.Element {
 		size <<= log2(d)
 	}
 	out := make([]field.Element, size)
-	cells := t.All()
-	forEachCell(t.Shape, func(cell int, idx []int) { out[paddedIndex(t.Shape, idx)] = fromInt(cells[cell]) })
+	all := t.All()
+	forEachCell(t.Shape, func(cell int, idx []int) { out[paddedIndex(t.Shape, idx)] = fromInt(all[cell]) })
 	return out
 }
 

@@ -20,18 +20,18 @@ type instance struct {
 }
 
 // Sumcheck expands the factors: the value at x of a factor that lacks variables is the value at the bits it has.
-func (definition) Sumcheck(instances []backend.Instance, rounds, degree int) backend.Sumcheck {
+func (*run) Sumcheck(instances []backend.Instance, rounds, degree int) backend.Sumcheck {
 	s := &sumcheck{left: rounds, degree: degree}
 	for _, in := range instances {
 		e := instance{coef: in.Coef, free: in.N}
 		for _, f := range in.Factors {
-			full := make([]field.Element, 1<<in.N)
+			full, vals := make([]field.Element, 1<<in.N), values(f.Vals)
 			for x := range full {
 				idx := 0
 				for bit, v := range f.Vars {
 					idx |= (x >> v & 1) << bit
 				}
-				full[x] = f.Vals[idx]
+				full[x] = vals[idx]
 			}
 			e.factors = append(e.factors, full)
 		}

@@ -1,6 +1,7 @@
 package attack
 
 import (
+	"context"
 	"math/big"
 	"slices"
 	"testing"
@@ -25,6 +26,17 @@ import (
 type fieldCells struct {
 	backend.Backend
 	cells []fieldCell
+	piece *int // of a setup, whose rows are the only ones with field cells; nil: those of a proof
+	calls int
+}
+
+func (b *fieldCells) Open() (backend.Session, error) {
+	return kit.Wrapped{Backend: b.Backend, Run: func(r backend.Run) backend.Run { return fieldRun{r, b} }}.Open()
+}
+
+type fieldRun struct {
+	backend.Run
+	*fieldCells
 }
 
 type fieldCell struct {
@@ -40,8 +52,11 @@ func (c *fieldCell) in(v []int64) bool {
 	return len(v) > 0 && (c.key == &v[0] || c.like != nil && slices.Equal(c.like, v))
 }
 
-func (b *fieldCells) CommitRows(gens []group.Affine, rows []backend.Row) ([]group.Affine, error) {
-	out, err := b.Backend.CommitRows(gens, rows)
+func (b fieldRun) CommitRows(gens []group.Affine, rows []backend.Row) []group.Affine {
+	out := b.Run.CommitRows(gens, rows)
+	if b.calls++; b.piece != nil && b.calls != *b.piece+1 { // the rows of all pieces are committed before all others
+		return out
+	}
 	for _, c := range b.cells {
 		if c.row >= 0 {
 			j := group.Mul(&gens[c.col], &c.delta)
@@ -49,25 +64,30 @@ func (b *fieldCells) CommitRows(gens []group.Affine, rows []backend.Row) ([]grou
 			out[c.row].Add(&out[c.row], &a)
 		}
 	}
-	return out, err
+	return out
 }
 
-func (b *fieldCells) FoldRows(sums []backend.RowSum, width int) [][]field.Element {
-	out := b.Backend.FoldRows(sums, width)
+func (b fieldRun) FoldRows(sums []backend.RowSum, width int) []backend.Vector {
+	vecs := b.Run.FoldRows(sums, width)
 	for k, sum := range sums {
+		out := b.Values(vecs[k])
 		for i, row := range sum.Rows {
 			for _, box := range row {
 				for _, c := range b.cells {
-					if at := c.cell - box.From; c.in(box.T.V) && at >= 0 && at < circuit.Size(box.Shape) {
+					if at := c.cell - box.From; c.in(memory(box.T)) && at >= 0 && at < circuit.Size(box.Shape) {
 						col := box.Column + paddedIndex(box.Shape, at)
-						out[k][col] = plus(out[k][col], mul(sum.Coefs[i], c.delta))
+						out[col] = plus(out[col], mul(sum.Coefs[i], c.delta))
 					}
 				}
 			}
 		}
+		vecs[k] = b.Vector(out)
 	}
-	return out
+	return vecs
 }
+
+// memory are the cells of a tensor that the processor holds, where they are.
+func memory(t backend.Tensor) []int64 { return t.(*integer.Tensor).V }
 
 // units calls f for the field cells of a tensor, each with the tensor that is one there and zero elsewhere.
 func (b *fieldCells) units(v []int64, f func(unit *integer.Tensor, delta field.Element)) {
@@ -80,34 +100,36 @@ func (b *fieldCells) units(v []int64, f func(unit *integer.Tensor, delta field.E
 	}
 }
 
-func (b *fieldCells) EvalMany(evals []backend.Eval) []field.Element {
-	out := b.Backend.EvalMany(evals)
+func (b fieldRun) EvalMany(evals []backend.Eval) []field.Element {
+	out := b.Run.EvalMany(evals)
 	for i := range evals {
-		b.units(evals[i].T.V, func(unit *integer.Tensor, delta field.Element) {
-			v := b.Backend.EvalMany([]backend.Eval{{T: unit, Point: evals[i].Point}})
+		b.units(memory(evals[i].T), func(unit *integer.Tensor, delta field.Element) {
+			v := b.Run.EvalMany([]backend.Eval{{T: unit, Point: evals[i].Point}})
 			out[i] = plus(out[i], mul(v[0], delta))
 		})
 	}
 	return out
 }
 
-func (b *fieldCells) Partial(t *integer.Tensor, labels []backend.Weights, bits int) []field.Element {
-	out := b.Backend.Partial(t, labels, bits)
-	b.units(t.V, func(unit *integer.Tensor, delta field.Element) {
-		for i, v := range b.Backend.Partial(unit, labels, bits) {
-			out[i] = plus(out[i], mul(v, delta))
-		}
-	})
-	return out
+func (b fieldRun) Partials(partials []backend.Partial) []backend.Vector {
+	vecs := b.Run.Partials(partials)
+	for k, p := range partials {
+		b.units(memory(p.T), func(unit *integer.Tensor, delta field.Element) {
+			p.T = unit
+			one := field.One()
+			vecs[k] = b.Combine([]backend.Vector{vecs[k], b.Run.Partials([]backend.Partial{p})[0]}, []field.Element{one, delta})
+		})
+	}
+	return vecs
 }
 
 // Fractions replaces the leaves of field cells by blocks of one leaf, whose denominator is what the cell's is.
-func (b *fieldCells) Fractions(n int, blocks []backend.Block) backend.FractionTree {
+func (b fieldRun) Fractions(n int, blocks []backend.Block) backend.FractionTree {
 	for _, k := range blocks {
 		changed := map[int]field.Element{}
 		for j, col := range k.Cols {
 			for _, c := range b.cells {
-				if k.Mult == nil && c.in(col) {
+				if k.Mult == nil && c.in(memory(col)) {
 					changed[c.cell] = plus(changed[c.cell], mul(k.Gamma[j], c.delta))
 				}
 			}
@@ -115,12 +137,12 @@ func (b *fieldCells) Fractions(n int, blocks []backend.Block) backend.FractionTr
 		for cell, id := range changed {
 			id = plus(id, k.ID)
 			for j, col := range k.Cols {
-				id = plus(id, mul(k.Gamma[j], field.FromInt64(col[cell])))
+				id = plus(id, mul(k.Gamma[j], field.FromInt64(memory(col)[cell])))
 			}
 			blocks = append(blocks, backend.Block{Offset: k.Offset + paddedIndex(k.Shape, cell), Shape: []int{1}, ID: id, Beta: k.Beta})
 		}
 	}
-	return reference.New().Fractions(n, blocks)
+	return kit.Begin(context.Background(), reference.New()).Fractions(n, blocks)
 }
 
 // paddedIndex is a row-major cell's index when every axis is padded to a power of two.

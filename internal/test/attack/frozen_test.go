@@ -452,44 +452,44 @@ func foldedTo(t *testing.T) field.Element {
 // borrower hides part of early vectors in a commitment that is sent last, the product block's, over the generators of the early
 // vectors, and opens what the commitments then say. Without θ it would choose early messages after all challenges.
 type borrower struct {
-	backend.Backend
-	block  []group.Affine  // the product block's generators
-	values []field.Element // what it commits to
-	extra  func() map[group.Affine]field.Element
-	lent   map[group.Affine]field.Element
-	mask   map[group.Affine]field.Element // d
+	backend.Run
+	block []group.Affine // the product block's generators
+	extra func() map[group.Affine]field.Element
+	lent  map[group.Affine]field.Element
 }
 
-func (b *borrower) MSM(points []group.Affine, scalars []field.Element) group.Affine {
-	sum := b.Backend.MSM(points, scalars)
-	if len(points) == len(b.block)+1 && points[1] == b.block[0] {
-		b.values = slices.Clone(scalars[1:])
+func (b *borrower) MSM(bases backend.Bases, scalars []field.Element) group.Affine {
+	sum := b.Run.MSM(bases, scalars)
+	if len(scalars) == len(b.block) && bases[0].Points[0] == b.block[0] {
 		b.lent = b.extra()
 		for g, v := range b.lent {
 			j := group.Mul(&g, &v)
 			a := group.ToAffine(&j)
 			sum.Add(&sum, &a)
 		}
-		return sum
-	}
-	if b.lent != nil && b.mask == nil { // D is the first commitment after the product block
-		b.mask = map[group.Affine]field.Element{}
-		for i := range points {
-			b.mask[points[i]] = scalars[i]
-		}
 	}
 	return sum
 }
 
-// Argument adds what was lent to the vector e·u + d: the factor e·θ^s of the product block follows from its own first entry.
-func (b *borrower) Argument(u, l []field.Element, g []group.Affine, base group.Affine) backend.Argument {
-	at := slices.Index(g, b.block[0])
-	factor := div(sub(u[at], b.mask[g[at]]), b.values[0])
-	for guest, v := range b.lent {
-		i := slices.Index(g, guest)
-		u[i] = plus(u[i], mul(factor, v))
+// Argument adds what was lent to the vector e·u + d, with the factor e·θ^s of the product block.
+func (b *borrower) Argument(
+	mask []field.Element, segments []backend.Segment, form []field.Element, bases backend.Bases, U group.Affine,
+) backend.Argument {
+	mask = slices.Clone(mask)
+	at := func(g group.Affine) int {
+		for _, list := range bases {
+			if i := slices.Index(list.Points, g); i >= 0 {
+				return list.At + i
+			}
+		}
+		return -1
 	}
-	return b.Backend.Argument(u, l, g, base)
+	block := slices.IndexFunc(segments, func(s backend.Segment) bool { return s.Offset == at(b.block[0]) })
+	for guest, v := range b.lent {
+		i := at(guest)
+		mask[i] = plus(mask[i], mul(segments[block].Scale, v))
+	}
+	return b.Run.Argument(mask, segments, form, bases, U)
 }
 
 // θ: the commitment of the product block, which is sent after all sumchecks, borrows a generator of the leaf evaluations and one
@@ -510,8 +510,7 @@ func rejectBorrowedGenerators(t *testing.T) {
 				pads += len(v)
 			}
 		}}
-		b := &borrower{Backend: processor, block: group.Vec(last, s.Counts.Vectors[last])}
-		b.extra = func() map[group.Affine]field.Element {
+		extra := func() map[group.Affine]field.Element {
 			off := neg(zeroError(u, drawn["zero-check tau"]))
 			kappa := mul(weightInWave(drawn), off) // what the wave's final claim grows by
 			rounds := drawn["wave 1"]
@@ -522,7 +521,9 @@ func rejectBorrowedGenerators(t *testing.T) {
 			// g(0) = c − pad enters with l_0 − l_1.
 			return map[group.Affine]field.Element{guest: off, group.Pad(final + 1)[final]: div(kappa, sub(l[0], l[1]))}
 		}
-		return lie{input: wrongLogits(u), claims: wrongLogits(u), tamper: r, processor: b}
+		return lie{input: wrongLogits(u), claims: wrongLogits(u), tamper: r, processor: with(func(r backend.Run) backend.Run {
+			return &borrower{Run: r, block: group.Vec(last, s.Counts.Vectors[last]), extra: extra}
+		})}
 	})
 }
 

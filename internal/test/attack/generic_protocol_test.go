@@ -10,6 +10,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/zkllmc/zkllmc/internal/backend"
 	"github.com/zkllmc/zkllmc/internal/circuit"
 	"github.com/zkllmc/zkllmc/internal/field"
 	"github.com/zkllmc/zkllmc/internal/format"
@@ -388,13 +389,13 @@ func chosenChallenge(t testing.TB, u *subject) (out []named) {
 
 // A tree of fractions 0/0.
 func hollowTrees(_ testing.TB, u *subject) []named {
-	return []named{{what: "a tree of fractions 0/0", lie: lie{processor: &hollowTree{processor}}}}
+	return []named{{what: "a tree of fractions 0/0", lie: lie{processor: hollow}}}
 }
 
 // Round polynomials that are not the sum's.
 func bentRounds(_ testing.TB, u *subject) (out []named) {
 	for what, bend := range bends {
-		out = append(out, named{what: what, lie: lie{processor: &bent{Backend: processor, bend: bend}}})
+		out = append(out, named{what: what, lie: lie{processor: with(func(r backend.Run) backend.Run { return &bent{Run: r, bend: bend} })}})
 	}
 	slices.SortFunc(out, byText)
 	return u.first(2, out)

@@ -2,7 +2,6 @@ package attack
 
 import (
 	"bytes"
-	"context"
 	"io"
 	"testing"
 
@@ -13,6 +12,7 @@ import (
 	"github.com/zkllmc/zkllmc/internal/field"
 	"github.com/zkllmc/zkllmc/internal/group"
 	"github.com/zkllmc/zkllmc/internal/poly"
+	"github.com/zkllmc/zkllmc/internal/test/kit"
 	"github.com/zkllmc/zkllmc/internal/test/messages"
 	"github.com/zkllmc/zkllmc/internal/transcript"
 	"github.com/zkllmc/zkllmc/internal/veil"
@@ -244,12 +244,10 @@ func knownZeroBlinders(t *testing.T) {
 	layout := commit.NewLayout(u.c, circuit.Witness, u.c.WitnessBits)
 	a, err := u.generate(lie{})
 	require.NoError(t, err)
-	guess, err := layout.Lay(u.c, a.Tensor)
-	require.NoError(t, err)
-	points, err := processor.CommitRows(group.Row(1<<layout.Bits), guess)
+	guess, err := kit.Hold(processor, u.c, a.Tensor).Commit(layout, u.c, make([]field.Element, layout.Rows))
 	require.NoError(t, err)
 	var guessed []byte
-	for _, p := range points {
+	for _, p := range guess.Points {
 		guessed = group.Encode(guessed, &p)
 	}
 	rows := func(l lie) (proof, rows []byte) {
@@ -335,7 +333,8 @@ func multiply(ch *veil.Channel, n int, values []int64, claimed int64) error {
 func knownLengthNotBound(t *testing.T) {
 	prove := func(values []int64, claimed int64) *tape {
 		s := &tape{}
-		require.NoError(t, multiply(veil.NewProver(context.Background(), transcript.New("product"), s, repeatable{}, processor, 0), len(values), values, claimed))
+		prover := veil.NewProver(transcript.New("product"), s, repeatable{}, kit.Begin(t.Context(), processor), 0)
+		require.NoError(t, multiply(prover, len(values), values, claimed))
 		return s
 	}
 	verify := func(s *tape, n int, claimed int64) error {

@@ -16,7 +16,6 @@ import (
 	"github.com/zkllmc/zkllmc/internal/commit"
 	"github.com/zkllmc/zkllmc/internal/engine"
 	"github.com/zkllmc/zkllmc/internal/format"
-	"github.com/zkllmc/zkllmc/internal/group"
 	"github.com/zkllmc/zkllmc/internal/integer"
 	"github.com/zkllmc/zkllmc/internal/protocol"
 	"github.com/zkllmc/zkllmc/internal/test/kit"
@@ -238,7 +237,7 @@ func (u *subject) setUpWith(t testing.TB, id circuit.ID, cell int, worth int64) 
 			}
 		}
 	}
-	b := &setupCells{fieldCells: fieldCells{Backend: processor, cells: []fieldCell{at}}, piece: index}
+	b := &fieldCells{Backend: processor, cells: []fieldCell{at}, piece: &index}
 	_, vk, err := engine.Setup(context.Background(), circuit.Single(u.c), u.weights, engine.Options{Backend: b})
 	if err != nil {
 		return nil, fmt.Errorf("the prover fails: %v", err)
@@ -249,7 +248,9 @@ func (u *subject) setUpWith(t testing.TB, id circuit.ID, cell int, worth int64) 
 // tensors are what a piece of the range proof is about.
 func (u *subject) tensors(t testing.TB, piece *protocol.Piece, weights map[circuit.ID]integer.Tensor) map[circuit.ID]integer.Tensor {
 	cellsOf := func(id circuit.ID, lo, hi int) ([]int64, error) { return weights[id].V[lo:hi], nil }
-	rows, err := protocol.WeightLayout(u.c).LayRange(u.c, piece.Rows, cellsOf)
+	rows, err := protocol.WeightLayout(u.c).LayRange(u.c, piece.Rows, func(id circuit.ID, lo, hi int) (backend.Tensor, error) {
+		return &integer.Tensor{V: weights[id].V[lo:hi]}, nil
+	})
 	require.NoError(t, err)
 	out, err := piece.Tensors(rows, cellsOf)
 	require.NoError(t, err)
@@ -264,20 +265,6 @@ func rejectWeightOutOfRange(t *testing.T) {
 	w := integer.Tensor{Shape: u.c.Tensor(id).Shape, V: []int64{8, 7, 1}}
 	_, _, err := engine.Setup(context.Background(), circuit.Single(u.c), map[circuit.ID]integer.Tensor{id: w}, engine.Options{Backend: processor})
 	require.Error(t, err)
-}
-
-// setupCells commits to field cells in the rows of one piece of a model, which are committed before all others.
-type setupCells struct {
-	fieldCells
-	piece, calls int
-}
-
-func (b *setupCells) CommitRows(gens []group.Affine, rows []backend.Row) ([]group.Affine, error) {
-	b.calls++
-	if b.calls != b.piece+1 {
-		return b.Backend.CommitRows(gens, rows)
-	}
-	return b.fieldCells.CommitRows(gens, rows)
 }
 
 // Another high limb, and a prover who evaluates the lowest limb, which is what is left, as if nothing had happened.

@@ -2,7 +2,6 @@ package attack
 
 import (
 	"bytes"
-	"context"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -13,6 +12,7 @@ import (
 	"github.com/zkllmc/zkllmc/internal/field"
 	"github.com/zkllmc/zkllmc/internal/group"
 	"github.com/zkllmc/zkllmc/internal/sumcheck"
+	"github.com/zkllmc/zkllmc/internal/test/kit"
 	"github.com/zkllmc/zkllmc/internal/test/messages"
 	"github.com/zkllmc/zkllmc/internal/transcript"
 	"github.com/zkllmc/zkllmc/internal/veil"
@@ -32,7 +32,7 @@ func rejectClaimLeftOutOfTheLedger(t *testing.T) {
 	ledger := func() (*veil.Channel, *einsum.Ledger, []field.Element) {
 		ch := veil.NewCounter(transcript.New("ledger"))
 		ch.Open()
-		return ch, einsum.NewLedger(ch, u.c, noPublics{}, nil), make([]field.Element, circuit.ShapeBits(u.c.Tensor(q).Shape))
+		return ch, einsum.NewLedger(ch, u.c, noPublics{}, nil, nil), make([]field.Element, circuit.ShapeBits(u.c.Tensor(q).Shape))
 	}
 	run := func(skip int) error { // all waves but one
 		ch, l, point := ledger()
@@ -130,13 +130,18 @@ var bends = map[string]func(round int, g []field.Element){
 	},
 }
 
+// with is the processor, whose runs are changed.
+func with(change func(r backend.Run) backend.Run) backend.Backend {
+	return kit.Wrapped{Backend: processor, Run: change}
+}
+
 type bent struct {
-	backend.Backend
+	backend.Run
 	bend func(round int, g []field.Element)
 }
 
 func (b *bent) Sumcheck(instances []backend.Instance, rounds, degree int) backend.Sumcheck {
-	return &bentSumcheck{Sumcheck: b.Backend.Sumcheck(instances, rounds, degree), bend: b.bend}
+	return &bentSumcheck{Sumcheck: b.Run.Sumcheck(instances, rounds, degree), bend: b.bend}
 }
 
 type bentSumcheck struct {
@@ -156,10 +161,10 @@ func (b *bentSumcheck) Round() []field.Element {
 func rejectZeroFractionTree(t *testing.T) {
 	u := stage(t, "rescale")
 	wrong := at("y", 0, add(1))
-	u.mustReject(t, lie{override: wrong, processor: &hollowTree{processor}})
-	u.mustReject(t, lie{processor: &hollowTree{processor}})
+	u.mustReject(t, lie{override: wrong, processor: hollow})
+	u.mustReject(t, lie{processor: hollow})
 	for i, what := range []string{"a0", "a1", "b0", "b1", "z", "q", "q⁻¹"} { // and one that claims an inverse
-		u.mustReject(t, lie{override: wrong, processor: &hollowTree{processor}, tamper: tamperer{scalars: func(label string, v []field.Element) {
+		u.mustReject(t, lie{override: wrong, processor: hollow, tamper: tamperer{scalars: func(label string, v []field.Element) {
 			if label == "lookup root" {
 				v[i] = one
 				if what == "q" {
@@ -170,7 +175,10 @@ func rejectZeroFractionTree(t *testing.T) {
 	}
 }
 
-type hollowTree struct{ backend.Backend }
+type hollowTree struct{ backend.Run }
+
+// hollow is a processor of such trees.
+var hollow = with(func(r backend.Run) backend.Run { return hollowTree{r} })
 
 func (hollowTree) Fractions(int, []backend.Block) backend.FractionTree { return zeros{} }
 
@@ -208,7 +216,7 @@ func (s *tape) Uniform(_ string, n int) []field.Element {
 func rejectPadUsedTwice(t *testing.T) {
 	run := func(declared int, lengths ...int) (map[veil.Wire]int, error) {
 		s := &tape{}
-		ch := veil.NewProver(context.Background(), transcript.New("pads"), s, s, processor, declared)
+		ch := veil.NewProver(transcript.New("pads"), s, s, kit.Begin(t.Context(), processor), declared)
 		ch.Open()
 		used := map[veil.Wire]int{}
 		for _, n := range lengths {
@@ -236,7 +244,7 @@ func rejectPadUsedTwice(t *testing.T) {
 // The pads are committed to once, before everything else.
 func rejectPadsCommittedLate(t *testing.T) {
 	s := &tape{}
-	ch := veil.NewProver(context.Background(), transcript.New("pads"), s, s, processor, 0)
+	ch := veil.NewProver(transcript.New("pads"), s, s, kit.Begin(t.Context(), processor), 0)
 	ch.Open()
 	ch.Open()
 	require.ErrorContains(t, ch.Err(), "once")

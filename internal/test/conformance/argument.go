@@ -2,6 +2,7 @@ package conformance
 
 import (
 	"fmt"
+	"slices"
 	"testing"
 
 	"github.com/zkllmc/zkllmc/internal/backend"
@@ -9,7 +10,7 @@ import (
 	"github.com/zkllmc/zkllmc/internal/group"
 )
 
-func argument(t *testing.T, s *Source, ref, cand backend.Backend) {
+func argument(t *testing.T, s *Source, ref, cand backend.Run) {
 	for _, n := range []int{1, 2, 4, 16, 128} {
 		for _, short := range []bool{false, true} {
 			t.Run(fmt.Sprintf("%d short %v", n, short), func(t *testing.T) { compareArguments(t, s, ref, cand, n, short) })
@@ -18,7 +19,7 @@ func argument(t *testing.T, s *Source, ref, cand backend.Backend) {
 }
 
 // compareArguments folds to a single entry and checks P' = x·P + x²·L + R in every round, for P = ⟨u,g⟩ + ⟨u,l⟩·U.
-func compareArguments(t *testing.T, s *Source, ref, cand backend.Backend, n int, short bool) {
+func compareArguments(t *testing.T, s *Source, ref, cand backend.Run, n int, short bool) {
 	u, l, g, base := s.Edgy(n), s.Edgy(n), s.Points(n), s.Points(1)[0]
 	for i := n - n/8; i < n; i++ { // padding positions
 		g[i], l[i] = group.Affine{}, field.Element{}
@@ -28,7 +29,18 @@ func compareArguments(t *testing.T, s *Source, ref, cand backend.Backend, n int,
 		g[2].Neg(&g[2+n/2])
 	}
 	p := commitment(ref, u, l, g, base)
-	a, b := ref.Argument(u, l, g, base), cand.Argument(copyElements(u), copyElements(l), g, base)
+	mask, segments := s.split(u)
+	bases := backend.Bases{{Points: g[:n/2]}, {At: n / 2, Points: g[n/2:]}}
+	start := func(r backend.Run) backend.Argument {
+		own := slices.Clone(segments)
+		for i := range own {
+			if i%2 == 1 {
+				own[i].Held, own[i].Vals = r.Vector(own[i].Vals), nil
+			}
+		}
+		return r.Argument(mask, own, l, bases, base)
+	}
+	a, b := start(ref), start(cand)
 	for k := n; k > 1; k /= 2 {
 		la, ra := a.Round()
 		lb, rb := b.Round()
@@ -37,7 +49,7 @@ func compareArguments(t *testing.T, s *Source, ref, cand backend.Backend, n int,
 		a.Fold(x)
 		b.Fold(x)
 		equal(t, "rest", a.Rest(), b.Rest())
-		p = ref.MSM([]group.Affine{p, lb, rb}, []field.Element{x, mul(x, x), small(1)})
+		p = ref.MSM(backend.From([]group.Affine{p, lb, rb}), []field.Element{x, mul(x, x), small(1)})
 		u, l, g = foldAll(ref, u, l, g, x)
 		equal(t, "folded vector", u, b.Rest())
 		equalPoints(t, "P'", []group.Affine{commitment(ref, u, l, g, base)}, []group.Affine{p})
@@ -56,22 +68,36 @@ func (s *Source) challenge(short bool) field.Element {
 	return s.Element()
 }
 
+// split draws a mask and scaled segments, which may overlap, that add up to u.
+func (s *Source) split(u []field.Element) (mask []field.Element, segments []backend.Segment) {
+	mask = copyElements(u)
+	for lo := 0; lo < len(u); lo += max(1, len(u)/3) {
+		vals := s.Edgy(min(len(u)-lo, 1+s.Intn(len(u))))
+		scale := s.Element()
+		for i := range vals {
+			mask[lo+i] = sub(mask[lo+i], mul(scale, vals[i]))
+		}
+		segments = append(segments, backend.Segment{Offset: lo, Scale: scale, Vals: vals})
+	}
+	return mask, segments
+}
+
 // commitment returns ⟨u,g⟩ + ⟨u,l⟩·U.
-func commitment(ref backend.Backend, u, l []field.Element, g []group.Affine, base group.Affine) group.Affine {
+func commitment(ref backend.Run, u, l []field.Element, g []group.Affine, base group.Affine) group.Affine {
 	var inner field.Element
 	for i := range u {
 		inner = add(inner, mul(u[i], l[i]))
 	}
-	return ref.MSM(append(append([]group.Affine(nil), g...), base), append(copyElements(u), inner))
+	return ref.MSM(backend.Bases{{Points: g}, {At: len(g), Points: []group.Affine{base}}}, append(copyElements(u), inner))
 }
 
 // foldAll folds the three vectors as backend.Argument says.
-func foldAll(ref backend.Backend, u, l []field.Element, g []group.Affine, x field.Element) (nu, nl []field.Element, ng []group.Affine) {
+func foldAll(ref backend.Run, u, l []field.Element, g []group.Affine, x field.Element) (nu, nl []field.Element, ng []group.Affine) {
 	h := len(u) / 2
 	for i := range h {
 		nu = append(nu, add(mul(x, u[i]), u[h+i]))
 		nl = append(nl, add(l[i], mul(x, l[h+i])))
-		ng = append(ng, ref.MSM([]group.Affine{g[i], g[h+i]}, []field.Element{small(1), x}))
+		ng = append(ng, ref.MSM(backend.From([]group.Affine{g[i], g[h+i]}), []field.Element{small(1), x}))
 	}
 	return nu, nl, ng
 }

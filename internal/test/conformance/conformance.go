@@ -4,32 +4,85 @@
 package conformance
 
 import (
+	"context"
 	"math/big"
 	"math/rand"
 	"testing"
 
+	"github.com/stretchr/testify/require"
+
 	"github.com/zkllmc/zkllmc/internal/backend"
 	"github.com/zkllmc/zkllmc/internal/field"
 	"github.com/zkllmc/zkllmc/internal/group"
+	"github.com/zkllmc/zkllmc/internal/integer"
 )
 
-// Run compares the candidate with the reference, method by method.
+// Run compares runs of the candidate with runs of the reference, method by method.
 func Run(t *testing.T, reference, candidate backend.Backend) {
+	ref, cand := open(t, reference), open(t, candidate)
 	for _, part := range []struct {
 		name string
-		run  func(*testing.T, *Source, backend.Backend, backend.Backend)
+		run  func(*testing.T, *Source, backend.Run, backend.Run)
 	}{
 		{"CommitRows", commitRows},
 		{"MSM", msm},
 		{"FoldRows", foldRows},
 		{"Combine", combine},
+		{"Tables", tables},
 		{"EvalMany", evalMany},
-		{"Partial", partial},
+		{"Partials", partials},
 		{"Fractions", fractions},
 		{"Sumcheck", sumcheck},
 		{"Argument", argument},
 	} {
-		t.Run(part.name, func(t *testing.T) { part.run(t, NewSource(1), reference, candidate) })
+		t.Run(part.name, func(t *testing.T) { part.run(t, NewSource(1), Begin(t, ref), Begin(t, cand)) })
+	}
+	t.Run("Errors", func(t *testing.T) { stickyErrors(t, ref, cand) })
+}
+
+// open begins a session that ends with the test.
+func open(t testing.TB, be backend.Backend) backend.Session {
+	t.Helper()
+	s, err := be.Open()
+	require.NoError(t, err)
+	t.Cleanup(func() { require.NoError(t, s.Close()) })
+	return s
+}
+
+// Begin begins a run that ends with the test, without an error.
+func Begin(t testing.TB, s backend.Session) backend.Run {
+	t.Helper()
+	r := s.Begin(t.Context())
+	t.Cleanup(r.Close)
+	return r
+}
+
+// Fresh begins a run of a session of its own.
+func Fresh(t testing.TB, be backend.Backend) backend.Run {
+	t.Helper()
+	return Begin(t, open(t, be))
+}
+
+// stickyErrors: the end of a context is an error, the first error stays, and neither concerns another run.
+func stickyErrors(t *testing.T, ref, cand backend.Session) {
+	for _, s := range []backend.Session{ref, cand} {
+		ctx, cancel := context.WithCancel(t.Context())
+		r, other := s.Begin(ctx), Begin(t, s)
+		require.NoError(t, r.Err())
+		cancel()
+		require.ErrorIs(t, r.Err(), context.Canceled)
+		require.Len(t, r.EvalMany([]backend.Eval{{T: r.Load(&integer.Tensor{V: []int64{1}})}}), 1)
+		r.Close()
+
+		large := r.Load(&integer.Tensor{V: []int64{1 << 40}, Shape: []int{1}})
+		ctx, cancel = context.WithCancel(t.Context())
+		r = s.Begin(ctx)
+		require.Len(t, r.CommitRows(group.Row(1), []backend.Row{{{T: large, Shape: []int{1}}}, nil}), 2)
+		require.ErrorContains(t, r.Err(), "does not fit 32 bits")
+		cancel()
+		require.ErrorContains(t, r.Err(), "does not fit 32 bits")
+		r.Close()
+		require.NoError(t, other.Err())
 	}
 }
 

@@ -2,13 +2,15 @@ package conformance
 
 import (
 	"fmt"
+	"slices"
 	"testing"
 
 	"github.com/zkllmc/zkllmc/internal/backend"
 	"github.com/zkllmc/zkllmc/internal/field"
+	"github.com/zkllmc/zkllmc/internal/integer"
 )
 
-// Block draws a block at the offset: cols columns of bits bits, multiplicities if mult.
+// Block draws a block at the offset: cols columns of bits bits, multiplicities if mult. Its tensors are not loaded yet.
 func (s *Source) Block(offset int, shape []int, cols, bits int, mult bool) backend.Block {
 	size := 1
 	for _, d := range shape {
@@ -16,13 +18,37 @@ func (s *Source) Block(offset int, shape []int, cols, bits int, mult bool) backe
 	}
 	b := backend.Block{Offset: offset, Shape: shape, Gamma: s.Elements(cols), ID: s.Element(), Beta: s.Element()}
 	for range cols {
-		b.Cols = append(b.Cols, s.Ints(size, bits))
+		b.Cols = append(b.Cols, &integer.Tensor{Shape: shape, V: s.Ints(size, bits)})
 	}
 	if mult {
-		b.Mult = s.Ints(size, 20)
+		b.Mult = &integer.Tensor{Shape: shape, V: s.Ints(size, 20)}
 	}
 	return b
 }
+
+// Loaded are blocks whose tensors a run holds.
+func Loaded(r backend.Run, blocks []backend.Block) []backend.Block {
+	out := slices.Clone(blocks)
+	for i := range out {
+		b := &out[i]
+		b.Cols = slices.Clone(b.Cols)
+		for k, col := range b.Cols {
+			b.Cols[k] = r.Load(col.(*integer.Tensor))
+		}
+		if b.Mult != nil {
+			b.Mult = r.Load(b.Mult.(*integer.Tensor))
+		}
+		for k := range blocks {
+			if b.Lines == &blocks[k] {
+				b.Lines = &out[k]
+			}
+		}
+	}
+	return out
+}
+
+// column is column i of a block that is not loaded.
+func column(b *backend.Block, i int) []int64 { return b.Cols[i].(*integer.Tensor).V }
 
 // paddedSize is the number of leaves that a block takes up.
 func paddedSize(shape []int) int {
@@ -53,7 +79,7 @@ func (s *Source) lookups(cols int, odd int, all bool) []backend.Block {
 	table := s.Block(1024, []int{lines}, cols, 20, true)
 	cell := s.Block(0, []int{3, 200}, cols, 20, false)
 	for k := range lines - 3 {
-		table.Cols[0][k] = int64(k) - 40
+		column(&table, 0)[k] = int64(k) - 40
 	}
 	for k := range cells {
 		line := s.Intn(lines)
@@ -61,10 +87,10 @@ func (s *Source) lookups(cols int, odd int, all bool) []backend.Block {
 			line = 7
 		}
 		for i := range cols {
-			cell.Cols[i][k] = table.Cols[i][line]
+			column(&cell, i)[k] = column(&table, i)[line]
 		}
 		if !all && s.Intn(odd) == 0 {
-			cell.Cols[s.Intn(cols)][k] += int64(s.Intn(3)) - 1
+			column(&cell, s.Intn(cols))[k] += int64(s.Intn(3)) - 1
 		}
 	}
 	cell.Gamma, cell.ID, cell.Beta = table.Gamma, table.ID, table.Beta
@@ -73,15 +99,15 @@ func (s *Source) lookups(cols int, odd int, all bool) []backend.Block {
 	return blocks
 }
 
-func fractions(t *testing.T, s *Source, ref, cand backend.Backend) {
+func fractions(t *testing.T, s *Source, ref, cand backend.Run) {
 	for cols := 1; cols <= 3; cols++ {
 		for _, odd := range []int{1000, 40, 2} {
 			t.Run(fmt.Sprintf("lookups of %d columns, one in %d wrong", cols, odd), func(t *testing.T) {
 				for _, all := range []bool{false, true} {
 					blocks := s.lookups(cols, odd, all)
-					compareTrees(t, s, 11, ref.Fractions(11, blocks), cand.Fractions(11, blocks), nil)
-					compareTrees(t, s, 11, ref.Fractions(11, blocks), cand.Fractions(11, blocks), s.Edgy)
-					checkTree(t, s, 11, blocks, cand.Fractions(11, blocks))
+					compareTrees(t, s, 11, ref.Fractions(11, Loaded(ref, blocks)), cand.Fractions(11, Loaded(cand, blocks)), nil)
+					compareTrees(t, s, 11, ref.Fractions(11, Loaded(ref, blocks)), cand.Fractions(11, Loaded(cand, blocks)), s.Edgy)
+					checkTree(t, s, 11, blocks, cand.Fractions(11, Loaded(cand, blocks)))
 				}
 			})
 		}
@@ -90,14 +116,14 @@ func fractions(t *testing.T, s *Source, ref, cand backend.Backend) {
 		blocks := []backend.Block{s.Block(0, []int{256}, 1, 16, false), s.Block(256, []int{100}, 1, 16, true)}
 		blocks[0].Gamma, blocks[0].ID, blocks[0].Beta = blocks[1].Gamma, blocks[1].ID, blocks[1].Beta
 		blocks[0].Lines = &blocks[1]
-		compareTrees(t, s, 9, ref.Fractions(9, blocks), cand.Fractions(9, blocks), nil)
+		compareTrees(t, s, 9, ref.Fractions(9, Loaded(ref, blocks)), cand.Fractions(9, Loaded(cand, blocks)), nil)
 	})
 	t.Run("numerators 1", func(t *testing.T) {
 		blocks := []backend.Block{s.Block(0, []int{1024}, 1, 16, false), s.Block(1024, []int{32}, 2, 16, false), s.Block(1056, []int{32}, 1, 16, false)}
 		for _, draw := range []func(int) []field.Element{nil, s.Edgy, s.Edgy} {
-			compareTrees(t, s, 11, ref.Fractions(11, blocks), cand.Fractions(11, blocks), draw)
+			compareTrees(t, s, 11, ref.Fractions(11, Loaded(ref, blocks)), cand.Fractions(11, Loaded(cand, blocks)), draw)
 		}
-		checkTree(t, s, 11, blocks, cand.Fractions(11, blocks))
+		checkTree(t, s, 11, blocks, cand.Fractions(11, Loaded(cand, blocks)))
 	})
 	for _, c := range []struct {
 		n      int
@@ -127,13 +153,14 @@ func fractions(t *testing.T, s *Source, ref, cand backend.Backend) {
 	} {
 		t.Run(fmt.Sprintf("%d%v", c.n, c.shapes), func(t *testing.T) {
 			blocks := s.layout(c.shapes)
-			a, b := ref.Fractions(c.n, blocks), cand.Fractions(c.n, blocks)
+			build := func(r backend.Run) backend.FractionTree { return r.Fractions(c.n, Loaded(r, blocks)) }
+			a, b := build(ref), build(cand)
 			compareTrees(t, s, c.n, a, b, nil)
-			checkTree(t, s, c.n, blocks, cand.Fractions(c.n, blocks))
+			checkTree(t, s, c.n, blocks, build(cand))
 			if c.n < 15 {
-				compareTrees(t, s, c.n, ref.Fractions(c.n, blocks), cand.Fractions(c.n, blocks), s.Edgy)
+				compareTrees(t, s, c.n, build(ref), build(cand), s.Edgy)
 				for _, edge := range []int64{0, 1, -1} {
-					compareTrees(t, s, c.n, ref.Fractions(c.n, blocks), cand.Fractions(c.n, blocks), func(n int) []field.Element {
+					compareTrees(t, s, c.n, build(ref), build(cand), func(n int) []field.Element {
 						out := make([]field.Element, n)
 						for i := range out {
 							out[i].SetInt64(edge)
@@ -230,12 +257,12 @@ func leaves(n int, blocks []backend.Block) (p, q []field.Element) {
 			}
 			f := b.ID
 			for i := range b.Cols {
-				f = add(f, mul(b.Gamma[i], small(b.Cols[i][cell])))
+				f = add(f, mul(b.Gamma[i], small(column(&b, i)[cell])))
 			}
 			q[b.Offset+at] = sub(b.Beta, f)
 			p[b.Offset+at] = small(1)
 			if b.Mult != nil {
-				p[b.Offset+at] = small(-b.Mult[cell])
+				p[b.Offset+at] = small(-b.Mult.(*integer.Tensor).V[cell])
 			}
 			cell++ // padded indices and cells are in the same order
 		}

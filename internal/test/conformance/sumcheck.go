@@ -9,10 +9,19 @@ import (
 	"github.com/zkllmc/zkllmc/internal/field"
 )
 
-// Factor draws a factor over the variables.
+// Elements is a vector that no run holds yet.
+type Elements []field.Element
+
+// Elements is their number.
+func (v Elements) Elements() int { return len(v) }
+
+// Factor draws a factor over the variables, which no run holds yet.
 func (s *Source) Factor(vars ...int) backend.Factor {
-	return backend.Factor{Vals: s.Elements(1 << len(vars)), Vars: vars}
+	return backend.Factor{Vals: Elements(s.Elements(1 << len(vars))), Vars: vars}
 }
+
+// elements are those of a factor that no run holds yet.
+func elements(f *backend.Factor) []field.Element { return f.Vals.(Elements) }
 
 // instances is one batch with every shape of instance: constants, products with missing variables, squares that share memory.
 func (s *Source) instances(rounds int) []backend.Instance {
@@ -36,8 +45,8 @@ func (s *Source) instances(rounds int) []backend.Instance {
 	}
 	n := rounds - 1
 	small := s.Factor(0, 1)
-	zero := backend.Factor{Vals: make([]field.Element, 1<<n), Vars: all[:n]}
-	mixed := backend.Factor{Vals: s.Edgy(1 << n), Vars: all[:n]}
+	zero := backend.Factor{Vals: make(Elements, 1<<n), Vars: all[:n]}
+	mixed := backend.Factor{Vals: Elements(s.Edgy(1 << n)), Vars: all[:n]}
 	return append(out,
 		backend.Instance{N: n, Coef: s.Element(), Factors: []backend.Factor{s.Factor(all[:n]...), s.Factor(all[1:n]...), s.Factor(0)}},
 		backend.Instance{N: n, Coef: s.Element(), Factors: []backend.Factor{zero, s.Factor(all[:n]...)}},
@@ -51,24 +60,25 @@ func (s *Source) instances(rounds int) []backend.Instance {
 	)
 }
 
-// clone copies the values once per slice, so that factors that share memory still do.
-func clone(in []backend.Instance) []backend.Instance {
-	copies := map[*field.Element][]field.Element{}
+// Held are instances whose vectors a run holds: one for all factors that are one vector.
+func Held(r backend.Run, in []backend.Instance) []backend.Instance {
+	held := map[*field.Element]backend.Vector{}
 	out := append([]backend.Instance(nil), in...)
 	for k := range out {
 		out[k].Factors = append([]backend.Factor(nil), out[k].Factors...)
 		for i := range out[k].Factors {
 			f := &out[k].Factors[i]
-			if copies[&f.Vals[0]] == nil {
-				copies[&f.Vals[0]] = copyElements(f.Vals)
+			vals := elements(f)
+			if held[&vals[0]] == nil {
+				held[&vals[0]] = r.Vector(vals)
 			}
-			f.Vals = copies[&f.Vals[0]]
+			f.Vals = held[&vals[0]]
 		}
 	}
 	return out
 }
 
-func sumcheck(t *testing.T, s *Source, ref, cand backend.Backend) {
+func sumcheck(t *testing.T, s *Source, ref, cand backend.Run) {
 	for _, rounds := range []int{0, 1, 2, 3, 4, 6, 9, 12} {
 		t.Run(fmt.Sprint(rounds), func(t *testing.T) {
 			in := s.instances(rounds)
@@ -86,8 +96,8 @@ func sumcheck(t *testing.T, s *Source, ref, cand backend.Backend) {
 	checkSumcheck(t, s, cand, in, 15, 3)
 }
 
-func compareSumcheck(t *testing.T, s *Source, ref, cand backend.Backend, in []backend.Instance, rounds, degree int) {
-	a, b := ref.Sumcheck(clone(in), rounds, degree), cand.Sumcheck(clone(in), rounds, degree)
+func compareSumcheck(t *testing.T, s *Source, ref, cand backend.Run, in []backend.Instance, rounds, degree int) {
+	a, b := ref.Sumcheck(Held(ref, in), rounds, degree), cand.Sumcheck(Held(cand, in), rounds, degree)
 	for i, r := range s.Edgy(rounds) {
 		equal(t, fmt.Sprintf("round %d of degree %d", i, degree), a.Round(), b.Round())
 		a.Bind(r)
@@ -101,7 +111,7 @@ func compareSumcheck(t *testing.T, s *Source, ref, cand backend.Backend, in []ba
 }
 
 // checkSumcheck plays the verifier: g(1) follows from the claim, the last claim is the sum of the products at the point.
-func checkSumcheck(t *testing.T, s *Source, cand backend.Backend, in []backend.Instance, rounds, degree int) {
+func checkSumcheck(t *testing.T, s *Source, cand backend.Run, in []backend.Instance, rounds, degree int) {
 	var claim field.Element
 	for _, k := range in {
 		sum := mul(k.Coef, cubeSum(k))
@@ -110,7 +120,7 @@ func checkSumcheck(t *testing.T, s *Source, cand backend.Backend, in []backend.I
 		}
 		claim = add(claim, sum)
 	}
-	prover, point := cand.Sumcheck(clone(in), rounds, degree), s.Elements(rounds)
+	prover, point := cand.Sumcheck(Held(cand, in), rounds, degree), s.Elements(rounds)
 	for _, r := range point {
 		sent := prover.Round()
 		g := append([]field.Element{sent[0], sub(claim, sent[0])}, sent[1:]...)
@@ -127,7 +137,7 @@ func checkSumcheck(t *testing.T, s *Source, cand backend.Backend, in []backend.I
 			for _, v := range f.Vars {
 				at = append(at, own[v])
 			}
-			v := evaluate(f.Vals, at)
+			v := evaluate(elements(&f), at)
 			values, prod = append(values, v), mul(prod, v)
 		}
 		equal(t, "finals", values, finals[i])
@@ -145,7 +155,7 @@ func cubeSum(in backend.Instance) (sum field.Element) {
 			for bit, v := range f.Vars {
 				idx |= (x >> v & 1) << bit
 			}
-			prod = mul(prod, f.Vals[idx])
+			prod = mul(prod, elements(&f)[idx])
 		}
 		sum = add(sum, prod)
 	}

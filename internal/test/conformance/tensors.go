@@ -2,6 +2,7 @@ package conformance
 
 import (
 	"fmt"
+	"slices"
 	"testing"
 
 	"github.com/zkllmc/zkllmc/internal/backend"
@@ -38,7 +39,7 @@ func short(t *integer.Tensor) *integer.Tensor {
 	return s
 }
 
-func evalMany(t *testing.T, s *Source, ref, cand backend.Backend) {
+func evalMany(t *testing.T, s *Source, ref, cand backend.Run) {
 	var evals []backend.Eval
 	shared := s.Elements(30)
 	for i, shape := range [][]int{
@@ -55,13 +56,18 @@ func evalMany(t *testing.T, s *Source, ref, cand backend.Backend) {
 			backend.Eval{T: s.tensor(shape, 8), Point: shared[:bits]},
 		)
 	}
-	want := ref.EvalMany(evals)
-	equal(t, "evaluations", want, cand.EvalMany(evals))
-	for i := range evals {
-		evals[i].T = short(evals[i].T)
+	evaluate := func(r backend.Run, change func(*integer.Tensor) *integer.Tensor) []field.Element {
+		own := slices.Clone(evals)
+		for i := range own {
+			own[i].T = r.Load(change(own[i].T.(*integer.Tensor)))
+		}
+		return r.EvalMany(own)
 	}
-	equal(t, "evaluations of tensors of 16 bits", want, cand.EvalMany(evals))
-	equal(t, "evaluations of tensors of 16 bits, by the reference", want, ref.EvalMany(evals))
+	same := func(t *integer.Tensor) *integer.Tensor { return t }
+	want := evaluate(ref, same)
+	equal(t, "evaluations", want, evaluate(cand, same))
+	equal(t, "evaluations of tensors of 16 bits", want, evaluate(cand, short))
+	equal(t, "evaluations of tensors of 16 bits, by the reference", want, evaluate(ref, short))
 	equal(t, "none", nil, cand.EvalMany(nil))
 }
 
@@ -74,7 +80,7 @@ type partialCase struct {
 	spare   int // result bits that no label uses
 }
 
-func partial(t *testing.T, s *Source, ref, cand backend.Backend) {
+func partials(t *testing.T, s *Source, ref, cand backend.Run) {
 	for _, c := range []partialCase{
 		{nil, "", nil, 0},
 		{nil, "", nil, 2},
@@ -107,12 +113,12 @@ func partial(t *testing.T, s *Source, ref, cand backend.Backend) {
 	}
 }
 
-func comparePartial(t *testing.T, s *Source, ref, cand backend.Backend, c partialCase, bits int) {
-	labels := make([]backend.Weights, len(c.extents))
+func comparePartial(t *testing.T, s *Source, ref, cand backend.Run, c partialCase, bits int) {
+	labels := make([]backend.Label, len(c.extents))
 	for i, d := range c.extents {
-		labels[i] = backend.Weights{Extent: d, Var: -1}
+		labels[i] = backend.Label{Extent: d, Var: -1}
 		if c.kinds[i] == 'f' {
-			labels[i].Fold = s.Edgy(d)
+			labels[i].Point = s.Edgy(log2(d))
 		}
 	}
 	next := 0
@@ -123,9 +129,14 @@ func comparePartial(t *testing.T, s *Source, ref, cand backend.Backend, c partia
 	v := s.tensor(c.extents, bits)
 	// The tensor's own shape need not be the labels': only the order of the values counts.
 	v.Shape = []int{len(v.V)}
-	want := ref.Partial(v, labels, next+c.spare)
-	equal(t, "partial", want, cand.Partial(v, labels, next+c.spare))
-	equal(t, "partial of 16 bits", want, cand.Partial(short(v), labels, next+c.spare))
+	of := func(r backend.Run, tensors ...*integer.Tensor) []backend.Vector {
+		var all []backend.Partial
+		for _, t := range tensors {
+			all = append(all, backend.Partial{T: r.Load(t), Labels: labels, Bits: next + c.spare})
+		}
+		return r.Partials(all)
+	}
+	equalVectors(t, "partial, also of 16 bits", ref, cand, of(ref, v, v), of(cand, v, short(v)))
 }
 
 // copyElements protects an input that a method may consume.

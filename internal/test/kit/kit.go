@@ -88,22 +88,79 @@ func Computed(c *circuit.Circuit, k *engine.Key, inputs map[int][]int64) (*engin
 	return &engine.Input{Statement: st, Private: private}, err
 }
 
-// Committed lays tensors out in rows and commits to them with the given blinders.
-func Committed(be backend.Backend, l *commit.Layout, c *circuit.Circuit, data func(circuit.ID) *integer.Tensor, blinds []field.Element) (commit.Set, error) {
-	rows, err := l.Lay(c, data)
+// Begin begins a run of a session of its own.
+func Begin(ctx context.Context, be backend.Backend) backend.Run {
+	s, err := be.Open()
 	if err != nil {
-		return commit.Set{}, err
+		panic(err)
 	}
-	points, err := be.CommitRows(group.Row(1<<l.Bits), rows)
-	if err != nil {
-		return commit.Set{}, err
-	}
-	return commit.Set{Layout: l, Rows: rows, Points: group.Blind(points, blinds, 1), Blinds: blinds}, nil
+	return s.Begin(ctx)
 }
+
+// Held is a run of a backend for a proof about a circuit.
+type Held struct {
+	backend.Run
+	tensors map[circuit.ID]backend.Tensor
+	tables  [][]backend.Tensor
+	data    func(circuit.ID) *integer.Tensor
+}
+
+// Hold begins a run for a proof about a circuit whose tensors data yields.
+func Hold(be backend.Backend, c *circuit.Circuit, data func(circuit.ID) *integer.Tensor) *Held {
+	h := &Held{Run: Begin(context.Background(), be), tensors: map[circuit.ID]backend.Tensor{}, data: data}
+	for _, t := range c.Tables {
+		var cols []backend.Tensor
+		for _, col := range t.Cols {
+			cols = append(cols, h.Load(&integer.Tensor{Shape: []int{len(col)}, V: col}))
+		}
+		h.tables = append(h.tables, cols)
+	}
+	return h
+}
+
+// Tensor is a tensor of the circuit.
+func (h *Held) Tensor(id circuit.ID) backend.Tensor {
+	if h.tensors[id] == nil {
+		h.tensors[id] = h.Load(h.data(id))
+	}
+	return h.tensors[id]
+}
+
+// Table are the columns of a table.
+func (h *Held) Table(number int) []backend.Tensor { return h.tables[number] }
+
+// Commit lays tensors out in rows and commits to them with the given blinders.
+func (h *Held) Commit(l *commit.Layout, c *circuit.Circuit, blinds []field.Element) (commit.Set, error) {
+	rows, err := l.Lay(c, h.Tensor)
+	if err != nil {
+		return commit.Set{}, err
+	}
+	points := h.CommitRows(group.Row(1<<l.Bits), rows)
+	return commit.Set{Layout: l, Rows: rows, Points: group.Blind(points, blinds, 1), Blinds: blinds}, h.Err()
+}
+
+// Wrapped is a backend whose runs are changed.
+type Wrapped struct {
+	backend.Backend
+	Run func(backend.Run) backend.Run
+}
+
+// Open begins a session whose runs are changed.
+func (w Wrapped) Open() (backend.Session, error) {
+	s, err := w.Backend.Open()
+	return wrappedSession{s, w.Run}, err
+}
+
+type wrappedSession struct {
+	backend.Session
+	run func(backend.Run) backend.Run
+}
+
+func (s wrappedSession) Begin(ctx context.Context) backend.Run { return s.run(s.Session.Begin(ctx)) }
 
 // Cells are the rows in which a layout puts tensors, written out.
 func Cells(l *commit.Layout, c *circuit.Circuit, data func(circuit.ID) *integer.Tensor) ([][]int32, error) {
-	rows, err := l.Lay(c, data)
+	rows, err := l.Lay(c, func(id circuit.ID) backend.Tensor { return data(id) })
 	if err != nil {
 		return nil, err
 	}

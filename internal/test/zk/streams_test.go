@@ -18,10 +18,12 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/zkllmc/zkllmc/internal/backend"
 	"github.com/zkllmc/zkllmc/internal/circuit"
 	"github.com/zkllmc/zkllmc/internal/commit"
 	"github.com/zkllmc/zkllmc/internal/engine"
 	"github.com/zkllmc/zkllmc/internal/field"
+	"github.com/zkllmc/zkllmc/internal/format"
 	"github.com/zkllmc/zkllmc/internal/group"
 	"github.com/zkllmc/zkllmc/internal/integer"
 	"github.com/zkllmc/zkllmc/internal/protocol"
@@ -92,12 +94,13 @@ func (u *subject) prepare(t testing.TB, in *engine.Input, rnd veil.Randomness) (
 		return nil, err
 	}
 	p := u.public(t, in.Statement)
-	p.Data = a.Tensor
-	if p.Weights, err = kit.Committed(processor, p.Weights.Layout, u.c, a.Tensor, u.secrets().blinders); err != nil {
+	held := kit.Hold(processor, u.c, a.Tensor)
+	p.Backend = held
+	if p.Weights, err = held.Commit(p.Weights.Layout, u.c, u.secrets().blinders); err != nil {
 		return nil, err
 	}
 	layout := commit.NewLayout(u.c, circuit.Witness, u.c.WitnessBits)
-	p.Witness, err = kit.Committed(processor, layout, u.c, a.Tensor, rnd.Uniform("witness blinders", layout.Rows))
+	p.Witness, err = held.Commit(layout, u.c, rnd.Uniform("witness blinders", layout.Rows))
 	return p, err
 }
 
@@ -116,7 +119,7 @@ func runDeaf(p *protocol.Proof, rnd veil.Randomness) ([]element, error) {
 		return nil, err
 	}
 	out := &tape{deaf: newDeaf(nil).(deaf)}
-	err = p.Run(veil.NewProver(context.Background(), out, out, rnd, processor, counts.Pads))
+	err = p.Run(veil.NewProver(out, out, rnd, p.Backend, counts.Pads))
 	return out.elements, err
 }
 
@@ -126,13 +129,14 @@ type secrets struct {
 	blinders []field.Element
 }
 
-// secrets takes them out of the key's file (SPEC.md): the secret stands behind the model ID, blinders behind their rows, last.
+// secrets takes them out of the key's file (SPEC.md): the secret stands behind the model ID, blinders behind their rows, and then a
+// checksum.
 func (u *subject) secrets() secrets {
 	const header = 8 + 4 + 32
 	file := u.key.Encode()
 	s := secrets{secret: file[header+32 : header+64], blinders: make([]field.Element, protocol.WeightLayout(u.c).Rows)}
 	for i := range s.blinders {
-		at := len(file) - 64*(len(s.blinders)-i) + 32
+		at := len(file) - format.SumSize - 64*(len(s.blinders)-i) + 32
 		s.blinders[i].SetBytes(file[at : at+32])
 	}
 	return s
@@ -160,16 +164,18 @@ func (u *subject) setupProof(t testing.TB, rnd veil.Randomness) *protocol.Proof 
 	require.Equal(t, 1, piece.Of)
 	p, blinders := piece.Proof(u.points(t)), u.secrets().blinders
 	weight := func(id circuit.ID) *integer.Tensor { w := u.weights[id]; return &w }
-	p.Weights, err = kit.Committed(processor, protocol.WeightLayout(u.c), u.c, weight, blinders)
+	rows, err := protocol.WeightLayout(u.c).Lay(u.c, func(id circuit.ID) backend.Tensor { return weight(id) })
 	require.NoError(t, err)
-	weights, err := piece.Tensors(p.Weights.Rows, func(id circuit.ID, lo, hi int) ([]int64, error) { return weight(id).V[lo:hi], nil })
+	weights, err := piece.Tensors(rows, func(id circuit.ID, lo, hi int) ([]int64, error) { return weight(id).V[lo:hi], nil })
 	require.NoError(t, err)
 	a, err := witness.Generate(context.Background(), piece.Circuit, weights, nil, nil)
 	require.NoError(t, err)
-	p.Data = a.Tensor
+	held := kit.Hold(processor, piece.Circuit, a.Tensor)
+	p.Backend = held
+	p.Weights, err = held.Commit(p.Weights.Layout, piece.Circuit, blinders)
+	require.NoError(t, err)
 	layout := commit.NewLayout(piece.Circuit, circuit.Witness, piece.Circuit.WitnessBits)
-	p.Weights.Layout = protocol.WeightLayout(piece.Circuit)
-	p.Witness, err = kit.Committed(processor, layout, piece.Circuit, a.Tensor, rnd.Uniform("witness blinders", layout.Rows))
+	p.Witness, err = held.Commit(layout, piece.Circuit, rnd.Uniform("witness blinders", layout.Rows))
 	require.NoError(t, err)
 	return p
 }
@@ -384,7 +390,8 @@ func at(t testing.TB, elements []element, label string, i int) group.Affine {
 func requirePoint(t testing.TB, p group.Affine, gens []group.Affine, values []field.Element, blind field.Element) {
 	t.Helper()
 	points := append([]group.Affine{group.H()}, gens[:len(values)]...)
-	require.Equal(t, processor.MSM(points, append([]field.Element{blind}, values...)), p)
+	sum := group.MSM(points, append([]field.Element{blind}, values...))
+	require.Equal(t, group.ToAffine(&sum), p)
 }
 
 func ints(row []int32) []field.Element {

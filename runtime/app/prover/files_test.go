@@ -17,6 +17,7 @@ import (
 	"github.com/zkllmc/zkllmc/internal/circuit"
 	"github.com/zkllmc/zkllmc/internal/console"
 	"github.com/zkllmc/zkllmc/internal/group"
+	"github.com/zkllmc/zkllmc/internal/test/kit"
 	"github.com/zkllmc/zkllmc/internal/test/witnesstest"
 	proverapp "github.com/zkllmc/zkllmc/runtime/app/prover"
 	verifierapp "github.com/zkllmc/zkllmc/runtime/app/verifier"
@@ -278,27 +279,28 @@ func TestWithoutVocabulary(t *testing.T) {
 
 // stuck is a backend whose first commitment takes for ever; broken is one that panics.
 type stuck struct {
-	backend.Backend
+	backend.Run
 	reached context.CancelFunc
 }
 
-func (s stuck) CommitRows([]group.Affine, []backend.Row) ([]group.Affine, error) {
+func (s stuck) CommitRows([]group.Affine, []backend.Row) []group.Affine {
 	s.reached()
 	select {}
 }
 
-type broken struct{ backend.Backend }
+type broken struct{ backend.Run }
 
-func (broken) CommitRows([]group.Affine, []backend.Row) ([]group.Affine, error) { panic("broken") }
+func (broken) CommitRows([]group.Affine, []backend.Row) []group.Affine { panic("broken") }
 
 func TestInterruptedWithinAStep(t *testing.T) {
 	b := newBench(t, configs["argmax"])
 	ctx, cancel := context.WithCancel(context.Background())
 	var stdout, stderr bytes.Buffer
-	m := proverapp.Model{Name: "bigram", Build: built(b.c), Backend: stuck{cpu.New(), cancel}}
+	m := proverapp.Model{Name: "bigram", Build: built(b.c)}
+	m.Backend = kit.Wrapped{Backend: cpu.New(), Run: func(r backend.Run) backend.Run { return stuck{r, cancel} }}
 	require.Equal(t, console.Internal, proverapp.Run(ctx, m, b.args("setup --weights @weights.zkw -o @keys"), nil, &stdout, &stderr))
 	require.Contains(t, stderr.String(), "interrupted")
-	m.Backend = broken{cpu.New()}
+	m.Backend = kit.Wrapped{Backend: cpu.New(), Run: func(r backend.Run) backend.Run { return broken{r} }}
 	require.Equal(t, console.Internal, proverapp.Run(context.Background(), m, b.args("setup --weights @weights.zkw -o @keys"), nil, &stdout, &stderr))
 	require.Contains(t, stderr.String(), "panic: broken")
 	require.NoDirExists(t, b.file("keys"), "a folder that setup made")

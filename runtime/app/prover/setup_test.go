@@ -26,11 +26,20 @@ type stopping struct {
 	stop func()
 }
 
-func (b *stopping) Fractions(n int, blocks []backend.Block) backend.FractionTree {
-	if b.left--; b.left == 0 {
-		b.stop()
+func (b *stopping) Open() (backend.Session, error) {
+	return kit.Wrapped{Backend: b.Backend, Run: func(r backend.Run) backend.Run { return stoppingRun{r, b} }}.Open()
+}
+
+type stoppingRun struct {
+	backend.Run
+	b *stopping
+}
+
+func (r stoppingRun) Fractions(n int, blocks []backend.Block) backend.FractionTree {
+	if r.b.left--; r.b.left == 0 {
+		r.b.stop()
 	}
-	return b.Backend.Fractions(n, blocks)
+	return r.Run.Fractions(n, blocks)
 }
 
 // A setup in pieces that is interrupted says where it keeps what is done, in a folder of its owner's. The same command goes on from there,

@@ -95,7 +95,7 @@ func (m *measuring) of(p *progress) *stats {
 	return s
 }
 
-// ratios of a proof. Sums of products are computed on all threads.
+// ratios of a proof. Sums of products are computed on all threads, and so are folds of weights.
 func (m *measuring) ratios(s *stats) *ratios {
 	var all, main float64
 	cpu := map[string]float64{}
@@ -104,12 +104,12 @@ func (m *measuring) ratios(s *stats) *ratios {
 		cpu[x.Name] = x.CPU
 	}
 	products, weights, usage := m.meter.Operation(meter.Products), m.meter.Operation(meter.Weights), machine.Now()
-	ofProducts := products.Seconds * float64(usage.Threads)
+	ofProducts, ofWeights := products.Seconds*float64(usage.Threads), weights.Seconds*float64(usage.Threads)
 	main = cpu["lookups"] + cpu["commit witness"] + ofProducts
 	mul := s.Multiplication * 1e-9
 	return &ratios{
 		MulPerLookup:    per(cpu["lookups"]/mul, float64(m.work.Lookups)),
-		MulPerWeight:    per(weights.Seconds/mul, float64(weights.Items)),
+		MulPerWeight:    per(ofWeights/mul, float64(weights.Items)),
 		ProductsPerCore: per(float64(products.Items)*1e-9, ofProducts),
 		Other:           per(all-main, all),
 		BytesPerCell:    per(float64(usage.PeakRSS), float64(m.work.Witness)),
