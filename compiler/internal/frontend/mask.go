@@ -81,11 +81,12 @@ func (c *call) partMasks() error {
 	return nil
 }
 
-// part parts a tensor's cells, nil where none masks or all that do not are zero.
+// part parts a tensor's cells, nil where none masks or nothing weighs: maskOr takes a tensor of zeros and masks of any size as it is.
 func (c *call) part(v *val, t *onnx.Tensor) (*partedMask, error) {
 	cells := floats(t)
 	masks := func(x float64) bool { return x <= beyondScores }
-	if !t.DType.IsFloat() || !slices.ContainsFunc(cells, masks) || !slices.ContainsFunc(cells, func(x float64) bool { return x != 0 && !masks(x) }) {
+	weighs := func(x float64) bool { return x != 0 && !(x <= maskThreshold) }
+	if !t.DType.IsFloat() || !slices.ContainsFunc(cells, masks) || !slices.ContainsFunc(cells, weighs) {
 		return nil, nil
 	}
 	if err := c.charge(2, v.shape...); err != nil {
