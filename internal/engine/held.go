@@ -9,27 +9,32 @@ import (
 	"github.com/zkllmc/zkllmc/internal/circuit"
 	"github.com/zkllmc/zkllmc/internal/integer"
 	"github.com/zkllmc/zkllmc/internal/protocol"
+	"github.com/zkllmc/zkllmc/internal/witness"
 )
 
 // held is a run of a backend for a proof about a circuit, with what the backend holds by the circuit's numbers.
 type held struct {
 	backend.Run
+	a       *witness.Assignment
 	tensors []backend.Tensor
 	tables  [][]backend.Tensor
-	data    func(circuit.ID) *integer.Tensor
 }
 
-// newHeld is a run for a proof about a circuit whose tensors data yields.
-func newHeld(r backend.Run, c *circuit.Circuit, data func(circuit.ID) *integer.Tensor) *held {
-	return &held{Run: r, tensors: make([]backend.Tensor, len(c.Tensors)), data: data}
-}
-
-// Tensor is a tensor of the circuit. It is handed over when it is first asked for: it may be computed then.
+// Tensor is a tensor of the circuit. A virtual one that the witness did without is computed when it is first asked for.
 func (h *held) Tensor(id circuit.ID) backend.Tensor {
 	if h.tensors[id] == nil {
-		h.tensors[id] = h.Load(h.data(id))
+		h.tensors[id] = h.Load(h.a.Tensor(id))
 	}
 	return h.tensors[id]
+}
+
+// load hands over what a witness has, but for tensors that are there already.
+func (h *held) load() {
+	for i := range h.tensors {
+		if t := h.a.Known(circuit.ID(i)); h.tensors[i] == nil && t != nil {
+			h.tensors[i] = h.Load(t)
+		}
+	}
 }
 
 // Table are the columns of a table.
@@ -78,20 +83,28 @@ func (k *Key) open(be backend.Backend) (*model, error) {
 	return m, nil
 }
 
-// begin begins a run for a proof about a member whose tensors data yields. Weights that are the key's are there already.
-func (m *model) begin(ctx context.Context, of *member, data func(circuit.ID) *integer.Tensor) *held {
-	h := newHeld(m.Begin(ctx), of.c, data)
+// begin begins a run for a proof about a member with a witness. Weights that are the key's are there already.
+func (m *model) begin(ctx context.Context, of *member, a *witness.Assignment) *held {
+	h := &held{Run: m.Begin(ctx), a: a, tensors: make([]backend.Tensor, len(of.c.Tensors))}
 	for i, id := range protocol.WeightIDs(of.c) {
-		if same(data(id), of.data.tensor(id)) {
+		if same(a.Known(id), of.data.tensor(id)) {
 			h.tensors[id] = m.weights[i]
 		}
 	}
+	h.load()
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if m.tables[of] == nil {
 		m.tables[of] = loadTables(of.c, m.Load)
 	}
 	h.tables = m.tables[of]
+	return h
+}
+
+// alone is a run for a proof about a circuit of which the session holds nothing.
+func alone(r backend.Run, c *circuit.Circuit, a *witness.Assignment) *held {
+	h := &held{Run: r, a: a, tensors: make([]backend.Tensor, len(c.Tensors)), tables: loadTables(c, r.Load)}
+	h.load()
 	return h
 }
 

@@ -267,7 +267,7 @@ func (k *Key) proveAssignment(ctx context.Context, m *member, st statement.State
 		return nil, err
 	}
 	p.Weights.Rows, p.Weights.Blinds = on.rows, k.blinds
-	h := on.begin(ctx, m, a.Tensor)
+	h := on.begin(ctx, m, a)
 	p.Backend = h
 	err = run(p, k.secret, w, o)
 	h.Close()

@@ -404,9 +404,8 @@ func (m *maker) piece(ctx context.Context, piece *protocol.Piece) ([]byte, error
 		return nil, err
 	}
 	p := piece.Proof(m.points)
-	h := newHeld(m.session.Begin(ctx), piece.Circuit, a.Tensor)
+	h := alone(m.session.Begin(ctx), piece.Circuit, a)
 	defer h.Close()
-	h.tables = loadTables(piece.Circuit, h.Load)
 	p.Backend, p.Weights.Blinds = h, m.blinds[piece.Rows.From:piece.Rows.To]
 	if p.Weights.Rows, err = p.Weights.Layout.Lay(piece.Circuit, h.Tensor); err != nil {
 		return nil, err

@@ -42,6 +42,13 @@ func (a *Assignment) Tensor(id circuit.ID) *integer.Tensor {
 	return t
 }
 
+// Known returns a tensor that is computed, nil if it is not.
+func (a *Assignment) Known(id circuit.ID) *integer.Tensor {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return a.vals[id]
+}
+
 // get returns a tensor; a.mu is held.
 func (a *Assignment) get(id circuit.ID) (*integer.Tensor, error) {
 	if t := a.vals[id]; t != nil {

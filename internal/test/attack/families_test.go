@@ -3,6 +3,7 @@ package attack
 import (
 	"bytes"
 	"context"
+	"crypto/sha256"
 	"fmt"
 	"testing"
 
@@ -183,6 +184,9 @@ func (k *kin) under(t testing.TB, other *kin) *engine.Key {
 	id := modelID(k.f, points)
 	data := as(other.key.Encode(), k.f.Digest())
 	copy(data[format.HeaderSize:], id[:])
+	end := len(data) - format.SumSize
+	sum := sha256.Sum256(data[:end])
+	copy(data[end:], sum[:])
 	key, err := engine.ReadKey(k.f, data)
 	require.NoError(t, err)
 	vk := bytes.Clone(k.vk)

@@ -1,0 +1,102 @@
+package engine_test
+
+import (
+	"fmt"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/zkllmc/zkllmc/internal/backend/cpu"
+	"github.com/zkllmc/zkllmc/internal/backend/reference"
+	"github.com/zkllmc/zkllmc/internal/circuit"
+	"github.com/zkllmc/zkllmc/internal/engine"
+	"github.com/zkllmc/zkllmc/internal/meter"
+	"github.com/zkllmc/zkllmc/internal/test/kit"
+	"github.com/zkllmc/zkllmc/runtime/gadget"
+	"github.com/zkllmc/zkllmc/runtime/statement/function"
+)
+
+// crossing is what crossed the seam to a backend and back: while tensors were handed over, and otherwise.
+type crossing struct{ loaded, in, out int64 }
+
+func bytesOf(m *meter.Meter) (c crossing) {
+	for _, o := range m.Operations() {
+		if o.Name == meter.Load {
+			c.loaded += o.In
+		} else {
+			c.in, c.out = c.in+o.In, c.out+o.Out
+		}
+	}
+	return c
+}
+
+// layered is a function of n vectors with its key and a true statement: two layers, of which the second multiplies squares of what the
+// first gives.
+func layered(t *testing.T, n int) (*engine.Key, *function.Statement) {
+	b := circuit.NewBuilder(circuit.Config{Name: "layered", WeightBits: 5, WitnessBits: 5})
+	x := gadget.Input(b, "x", circuit.Port{Name: "x", Kind: circuit.Integers, Shape: []int{n, 8}, Lo: -8, Hi: 7, Reveal: circuit.Values})
+	times := fmt.Sprintf("ti,ji->tj t=%d i=8 j=8", n)
+	y := b.Virtual("y", []int{n, 8}, b.Times(1, times, x, b.Weight("w", 4, 8, 8)))
+	h := gadget.Rescale(b, "h", y, 4, -32, 31)
+	square := b.Virtual("square", []int{n, 8}, b.Times(1, fmt.Sprintf("ti,ti->ti t=%d i=8", n), h, h))
+	z := b.Virtual("z", []int{n, 8}, b.Times(1, times, square, b.Weight("v", 4, 8, 8)))
+	gadget.Output(b, circuit.Port{Name: "y", Kind: circuit.Integers, Reveal: circuit.Values}, gadget.Rescale(b, "out", z, 8, -64, 63))
+	c, err := b.Finish()
+	require.NoError(t, err)
+	k, _, err := engine.Setup(t.Context(), circuit.Single(c), kit.Weights(c, 1, 2), engine.Options{Backend: cpu.New()})
+	require.NoError(t, err)
+	st := &function.Statement{Ports: [][]int64{make([]int64, 8*n), make([]int64, 8*n)}}
+	for i := range st.Ports[0] {
+		st.Ports[0][i] = int64(i*i%15) - 7
+	}
+	_, err = k.Compute(t.Context(), st, nil)
+	require.NoError(t, err)
+	return k, st
+}
+
+// Once the witness is handed over nothing large crosses the seam: a witness of 32 times as many cells, in rows of the same width, has as
+// many bytes go to the backend as its points, challenges and the coefficients of its rows have, and its commitments and messages come back.
+func TestWhatCrossesTheSeam(t *testing.T) {
+	prove := func(n int) (atCommit, all crossing, proof []byte, rows int64) {
+		k, st := layered(t, n)
+		m := meter.New()
+		o := engine.Options{Backend: m.Backend(cpu.New()), Phase: func(name string) {
+			if name == "commit witness" {
+				atCommit = bytesOf(m)
+			}
+		}}
+		proof, err := k.Prove(t.Context(), &engine.Input{Statement: st}, o)
+		require.NoError(t, err)
+		require.NoError(t, k.Check(t.Context(), &engine.Input{Statement: st}, proof))
+		all = bytesOf(m)
+		return atCommit, all, proof, m.Operation(meter.Commit).Out / 64
+	}
+	var few, many crossing
+	var fewRows, manyRows int64
+	for _, n := range []int{16, 512} {
+		before, after, proof, rows := prove(n)
+		require.Equal(t, before.loaded, after.loaded, "tensors are handed over before the first commitment")
+		require.Greater(t, after.loaded, int64(8*8*n), "the control: the witness is")
+		require.Zero(t, before.in+before.out)
+		require.Less(t, after.out, int64(2*len(proof)), "points have 64 bytes here and 32 in a proof")
+		few, many, fewRows, manyRows = many, after, manyRows, rows
+	}
+	require.Greater(t, manyRows, 10*fewRows, "the control")
+	more := many.in - few.in
+	require.Less(t, more-2*32*(manyRows-fewRows), few.in, "but for the rows' coefficients a few more rounds have a few more points")
+	require.Less(t, many.out-64*manyRows, 2*(few.out-64*fewRows))
+}
+
+// Proofs that share a session are those of sessions of their own, by any backend.
+func TestBackendsHoldWhatTheyAreGiven(t *testing.T) {
+	k, st := layered(t, 4)
+	var want []byte
+	for i, be := range []engine.Options{{Backend: cpu.New()}, {Backend: cpu.New(cpu.Threads(1))}, {Backend: reference.New()}} {
+		proof, err := k.Prove(t.Context(), &engine.Input{Statement: st}, engine.Dishonest(be, engine.Hooks{Seed: []byte("one")}))
+		require.NoError(t, err)
+		if i == 0 {
+			want = proof
+		}
+		require.Equal(t, want, proof)
+	}
+}
