@@ -2,6 +2,7 @@ package engine
 
 import (
 	"context"
+	"reflect"
 	"slices"
 	"sync"
 
@@ -55,12 +56,72 @@ func loadTables(c *circuit.Circuit, load func(*integer.Tensor) backend.Tensor) [
 // proved.
 type model struct {
 	backend.Session
-	k       *Key
 	weights []backend.Tensor // in the order in which all circuits have them
 	rows    []backend.Row
 
 	mu     sync.Mutex
 	tables map[*member][][]backend.Tensor
+
+	proofs int  // in progress
+	last   bool // the session ends with them
+}
+
+// sessions keeps the session of the backend that proved last, for the next proof. It refers to no key: what keys' sessions hold is freed
+// when nobody has the key any more.
+type sessions struct {
+	mu      sync.Mutex
+	backend backend.Backend
+	kept    *model
+}
+
+// take returns a session of a backend with a key's weights. It is to be given back.
+func (s *sessions) take(k *Key, be backend.Backend) (*model, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	keep := reflect.TypeOf(be).Comparable()
+	if keep && s.kept != nil && s.backend == be {
+		s.kept.proofs++
+		return s.kept, nil
+	}
+	if keep && s.kept != nil && s.kept.proofs == 0 {
+		if err := s.kept.Close(); err != nil {
+			return nil, err
+		}
+		s.kept = nil
+	}
+	m, err := k.open(be)
+	if err != nil {
+		return nil, err
+	}
+	if m.proofs = 1; keep && s.kept == nil {
+		s.backend, s.kept = be, m
+	} else {
+		m.last = true
+	}
+	return m, nil
+}
+
+// give gives a session back. After a failure of the backend the next proof gets another one.
+func (s *sessions) give(m *model, failed bool) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if m.proofs--; failed {
+		m.last = true
+		if s.kept == m {
+			s.kept = nil
+		}
+	}
+	if m.last && m.proofs == 0 {
+		return m.Close()
+	}
+	return nil
+}
+
+// close ends the session that is kept.
+func (s *sessions) close() {
+	if s.kept != nil {
+		_ = s.kept.Close()
+	}
 }
 
 // open begins a session with a key's weights.
@@ -69,7 +130,7 @@ func (k *Key) open(be backend.Backend) (*model, error) {
 	if err != nil {
 		return nil, err
 	}
-	m := &model{Session: s, k: k, tables: map[*member][][]backend.Tensor{}}
+	m := &model{Session: s, tables: map[*member][][]backend.Tensor{}}
 	c := k.f.Shortest()
 	ids := protocol.WeightIDs(c)
 	for _, id := range ids {

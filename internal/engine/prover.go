@@ -80,6 +80,8 @@ type Key struct {
 	blinds  []field.Element // their blinders
 	secret  [32]byte
 	id      [32]byte
+
+	sessions *sessions
 }
 
 // member is a circuit of a family with the weights by its own numbers.
@@ -96,7 +98,8 @@ func (k *Key) Family() *circuit.Family { return k.f }
 
 // commit takes the weights of the shortest circuit and the blinders of their rows, which all circuits lay out alike.
 func (k *Key) commit(weights loaded, blinds []field.Element) {
-	k.blinds = blinds
+	k.blinds, k.sessions = blinds, &sessions{}
+	runtime.AddCleanup(k, (*sessions).close, k.sessions)
 	first := protocol.WeightIDs(k.f.Shortest())
 	for _, c := range k.f.Members() {
 		data := loaded{}
@@ -262,7 +265,7 @@ func (k *Key) proveAssignment(ctx context.Context, m *member, st statement.State
 	w := format.NewWriter(format.MagicProof, m.c.Digest())
 	w.Raw(k.id[:])
 	p := protocol.Inference(k.f, m.c, k.points, st)
-	on, err := k.open(o.Backend)
+	on, err := k.sessions.take(k, o.Backend)
 	if err != nil {
 		return nil, err
 	}
@@ -270,8 +273,9 @@ func (k *Key) proveAssignment(ctx context.Context, m *member, st statement.State
 	h := on.begin(ctx, m, a)
 	p.Backend = h
 	err = run(p, k.secret, w, o)
+	failed := h.Err() != nil && ctx.Err() == nil
 	h.Close()
-	if err = errors.Join(err, on.Close()); err != nil {
+	if err = errors.Join(err, k.sessions.give(on, failed)); err != nil {
 		return nil, err
 	}
 	o.phase("")

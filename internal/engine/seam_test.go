@@ -1,11 +1,19 @@
 package engine_test
 
 import (
+	"context"
+	"errors"
 	"fmt"
+	"runtime"
+	"sync"
+	"sync/atomic"
 	"testing"
+	"time"
 
+	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"github.com/zkllmc/zkllmc/internal/backend"
 	"github.com/zkllmc/zkllmc/internal/backend/cpu"
 	"github.com/zkllmc/zkllmc/internal/backend/reference"
 	"github.com/zkllmc/zkllmc/internal/circuit"
@@ -99,4 +107,86 @@ func TestBackendsHoldWhatTheyAreGiven(t *testing.T) {
 		}
 		require.Equal(t, want, proof)
 	}
+}
+
+// opened counts the sessions of a backend.
+type opened struct {
+	backend.Backend
+	n, closed atomic.Int64
+	fail      bool
+}
+
+func (b *opened) Open() (backend.Session, error) {
+	b.n.Add(1)
+	s, err := b.Backend.Open()
+	return openedSession{s, b}, err
+}
+
+type openedSession struct {
+	backend.Session
+	b *opened
+}
+
+func (s openedSession) Close() error {
+	s.b.closed.Add(1)
+	return s.Session.Close()
+}
+
+func (s openedSession) Begin(ctx context.Context) backend.Run {
+	r := s.Session.Begin(ctx)
+	if s.b.fail {
+		return lost{r}
+	}
+	return r
+}
+
+var errLost = errors.New("the device is lost")
+
+// lost is a run on a device that does not answer.
+type lost struct{ backend.Run }
+
+func (lost) Err() error { return errLost }
+
+// A key's weights are handed over once for all its proofs, also side by side, as long as the backend stays the same and does not fail. A
+// session ends when another backend proves, with a failure, and when nobody has the key any more.
+func TestSessionsAreKept(t *testing.T) {
+	k, st := layered(t, 4)
+	in := &engine.Input{Statement: st}
+	prove := func(b *opened) error {
+		_, err := k.Prove(t.Context(), in, engine.Options{Backend: b})
+		return err
+	}
+	first, second := &opened{Backend: cpu.New()}, &opened{Backend: cpu.New()}
+	var all sync.WaitGroup
+	for range 3 {
+		all.Go(func() { assert.NoError(t, prove(first)) })
+	}
+	all.Wait()
+	require.NoError(t, prove(first))
+	require.Equal(t, []int64{1, 0}, []int64{first.n.Load(), first.closed.Load()})
+	require.NoError(t, prove(second))
+	require.Equal(t, []int64{1, 1}, []int64{first.n.Load(), first.closed.Load()})
+	ended, end := context.WithCancel(t.Context())
+	end()
+	_, err := k.Prove(ended, in, engine.Options{Backend: second})
+	require.ErrorIs(t, err, context.Canceled)
+	require.Zero(t, second.closed.Load(), "it is not the backend that failed")
+	second.fail = true
+	require.ErrorIs(t, prove(second), errLost)
+	require.Equal(t, []int64{1, 1}, []int64{second.n.Load(), second.closed.Load()})
+	second.fail = false
+	require.NoError(t, prove(second))
+	require.Equal(t, []int64{2, 1}, []int64{second.n.Load(), second.closed.Load()})
+
+	once := kit.Wrapped{Backend: first, Run: func(r backend.Run) backend.Run { return r }} // two of these cannot be compared
+	_, err = k.Prove(t.Context(), in, engine.Options{Backend: once})
+	require.NoError(t, err)
+	require.Equal(t, []int64{2, 2}, []int64{first.n.Load(), first.closed.Load()})
+	require.Equal(t, int64(1), second.closed.Load())
+
+	k = nil
+	require.Eventually(t, func() bool {
+		runtime.GC()
+		return second.closed.Load() == 2
+	}, 10*time.Second, time.Millisecond)
 }

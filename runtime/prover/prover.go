@@ -6,6 +6,7 @@ package prover
 import (
 	"context"
 	"fmt"
+	"sync"
 
 	"github.com/zkllmc/zkllmc/internal/backend"
 	"github.com/zkllmc/zkllmc/internal/backend/cpu"
@@ -37,14 +38,32 @@ type Options struct {
 
 func (o Options) engine() engine.Options {
 	e := engine.Options{Backend: o.Backend, Phase: o.Phase}
-	switch {
-	case e.Backend != nil:
-	case o.Threads > 0:
-		e.Backend = cpu.New(cpu.Threads(o.Threads))
-	default:
-		e.Backend = cpu.New()
+	if e.Backend == nil {
+		e.Backend = processor(o.Threads)
 	}
 	return e
+}
+
+var processors struct {
+	sync.Mutex
+	of map[int]backend.Backend // by threads
+}
+
+// processor is the same for all proofs with so many threads: it keeps what it has prepared for the last ones.
+func processor(threads int) backend.Backend {
+	processors.Lock()
+	defer processors.Unlock()
+	if processors.of == nil {
+		processors.of = map[int]backend.Backend{}
+	}
+	if processors.of[threads] == nil {
+		if threads > 0 {
+			processors.of[threads] = cpu.New(cpu.Threads(threads))
+		} else {
+			processors.of[threads] = cpu.New()
+		}
+	}
+	return processors.of[threads]
 }
 
 // Key is what a prover keeps: the weights, the blinders of their commitments and a secret that enters all later randomness. It is safe for
