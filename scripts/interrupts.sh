@@ -35,7 +35,7 @@ interrupt() {
 		doing=$(tail -n 2 "$WORK.out" | head -n 1 | cut -c -50)
 		printf '%-8s %5s s SIG%-5s exit code %3d after %5s s   %s\n' "$name" "$after" "$signal" "$code" "$took" "$doing"
 		[ "$code" -eq 4 ] || { echo "interrupts: $name: exit code $code, not 4" >&2; exit 1; }
-		worst=$(echo "$worst $took" | awk '{ print $1 > $2 ? $1 : $2 }')
+		worst=$(echo "$worst $took" | awk '{ print ($1 > $2 ? $1 : $2) }')
 		[ "$signal" = INT ] && signal=TERM || signal=INT
 	done
 }

@@ -1,4 +1,4 @@
-"""What EZKL takes for a model, as JSON: MODEL POSITIONS LARGEST_ID FOLDER MOST_GB. Setup with a reference string of its own, for none may be fetched."""
+"""What EZKL takes for a language model behind its embedding, as JSON: MODEL POSITIONS LARGEST_ID FOLDER MOST_GB. Setup with a reference string of its own, for none may be fetched."""
 
 import asyncio
 import inspect
@@ -10,6 +10,7 @@ import time
 
 import ezkl
 import onnx
+import onnx.helper
 import onnx.numpy_helper
 
 model, positions, largest, folder, most = sys.argv[1], int(sys.argv[2]), int(sys.argv[3]), sys.argv[4], float(sys.argv[5])
@@ -41,9 +42,23 @@ for n in kept:
     n.input[:] = [same.get(name, name) for name in n.input]
 del nodes[:]
 nodes.extend(kept)
-onnx.save_model(whole, file("model.onnx"))
+# Ids are looked up in the embedding before: EZKL proves the rest, from rows of real numbers.
 ids = [(1 + 7919 * i) % (largest + 1) for i in range(positions)]
-json.dump({"input_data": [[float(i) for i in ids]]}, open(file("input.json"), "w"))
+tables = {t.name: t for t in whole.graph.initializer if len(t.dims) == 2 and t.dims[0] == largest + 1}
+lookup = next(n for n in nodes if n.op_type == "Gather" and n.input[0] in tables)
+table = tables[lookup.input[0]]
+rows = onnx.numpy_helper.to_array(table)[ids]
+del whole.graph.input[:]
+whole.graph.input.append(onnx.helper.make_tensor_value_info(lookup.output[0], onnx.TensorProto.FLOAT, [1, *rows.shape]))
+wanted, live = {o.name for o in whole.graph.output}, []
+for n in reversed(nodes):
+    if n is not lookup and n.output[0] != lookup.output[0] and wanted & set(n.output):
+        live.insert(0, n)
+        wanted |= set(n.input)
+del nodes[:]
+nodes.extend(live)
+onnx.save_model(whole, file("model.onnx"))
+json.dump({"input_data": [rows.reshape(-1).tolist()]}, open(file("input.json"), "w"))
 took = {}
 
 

@@ -202,8 +202,8 @@ func (r *Report) ezkl(s *strings.Builder) {
 	if lines == nil {
 		return
 	}
-	fmt.Fprintf(s, "\nEZKL %s on the same models, in the same run: public input and output, weights fixed in the circuit, its usual scales; masks are −10^4, and\n", version)
-	s.WriteString("the guard of softmax against rows without a number, which it does not know, is left out. Memory is the peak up to the step's end.\n\n")
+	fmt.Fprintf(s, "\nEZKL %s on the same models, in the same run: public input and output, weights fixed in the circuit, its usual scales, 2^17 rows; from the rows of\n", version)
+	s.WriteString("the embedding on, masks are −10^4, and the guard of softmax against rows without a number, which it does not know, is left out. Memory is the\npeak up to the step's end.\n\n")
 	table(s, []string{"", "setup", "prove", "verify", "proof, B"}, lines)
 	if ends != nil {
 		s.WriteString("\n" + strings.Join(ends, ""))

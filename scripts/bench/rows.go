@@ -22,7 +22,7 @@ type row struct {
 
 var rows = []row{
 	{name: "stories260K", what: "the trained model stories260K, 32 positions", model: stories},
-	{name: "tiny", what: "GPT-2's architecture, 1 layer of width 64, 8 positions", ezkl: true, model: gpt2(export.Config{Layers: 1, Width: 64, Heads: 4, Vocabulary: 65, Length: 8})},
+	{name: "tiny", what: "GPT-2's architecture, 1 layer of width 64, 4 positions", ezkl: true, model: gpt2(export.Config{Layers: 1, Width: 64, Heads: 4, Vocabulary: 65, Length: 4})},
 	{name: "nano", what: "GPT-2's architecture, 4 layers of width 64, 64 positions", ezkl: true, model: gpt2(export.Config{Layers: 4, Width: 64, Heads: 4, Vocabulary: 65, Length: 64})},
 	{name: "gpt2", what: "GPT-2 small, 64 positions", heavy: true, model: gpt2(export.Config{Layers: 12, Width: 768, Heads: 12, Vocabulary: 50257, Length: 64})},
 	{name: "gpt2-256", what: "GPT-2 small, 256 positions", heavy: true, model: gpt2(export.Config{Layers: 12, Width: 768, Heads: 12, Vocabulary: 50257, Length: 256})},
