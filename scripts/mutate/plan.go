@@ -58,6 +58,7 @@ var leftOut = []struct {
 	{"commit.class.blind", "the prover's"},
 	{"commit.class.fold", "the prover's sumcheck"},
 	{"commit.class.combinations", "the prover's sumcheck"},
+	{"commit.class.regular", "the prover's sumcheck"},
 	{"commit.combination.columnWeights", "the prover's sumcheck"},
 	{"commit.instances", "the prover's sumcheck"},
 	{"commit.combined", "the prover's sumcheck"},
