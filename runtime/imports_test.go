@@ -144,7 +144,8 @@ func TestVerifierClosure(t *testing.T) {
 		"runtime/app/verifier", "runtime/asked", "runtime/circuit", "runtime/gadget", "runtime/statement", "runtime/statement/function",
 		"runtime/statement/generation", "runtime/tokens", "runtime/verifier", "runtime/version",
 		"internal/atomicfile", "internal/backend", "internal/circuit", "internal/commit", "internal/console", "internal/dialogue", "internal/einsum", "internal/field",
-		"internal/format", "internal/format/constants", "internal/format/ints", "internal/format/stated", "internal/group", "internal/integer", "internal/interval", "internal/lookup", "internal/machine", "internal/poly",
+		"internal/format", "internal/format/constants", "internal/format/ints", "internal/format/stated", "internal/group", "internal/integer", "internal/interval", "internal/lookup", "internal/machine", "internal/parallel",
+		"internal/poly",
 		"internal/portfile", "internal/protocol", "internal/reading", "internal/sumcheck", "internal/tables", "internal/transcript", "internal/veil",
 	}
 	alone := closure(t, verifiers...)

@@ -15,6 +15,7 @@ import (
 	"github.com/zkllmc/zkllmc/internal/format"
 	"github.com/zkllmc/zkllmc/internal/group"
 	"github.com/zkllmc/zkllmc/internal/integer"
+	"github.com/zkllmc/zkllmc/internal/parallel"
 	"github.com/zkllmc/zkllmc/internal/protocol"
 	"github.com/zkllmc/zkllmc/internal/transcript"
 	"github.com/zkllmc/zkllmc/internal/veil"
@@ -272,7 +273,7 @@ func (k *Key) proveAssignment(ctx context.Context, m *member, st statement.State
 	p.Weights.Rows, p.Weights.Blinds = on.rows, k.blinds
 	h := on.begin(ctx, m, a)
 	p.Backend = h
-	err = run(p, k.secret, w, o)
+	err = run(parallel.Of(ctx), p, k.secret, w, o)
 	failed := h.Err() != nil && ctx.Err() == nil
 	h.Close()
 	if err = errors.Join(err, k.sessions.give(on, failed)); err != nil {
@@ -303,7 +304,7 @@ func (k *Key) Check(ctx context.Context, in *Input, proof []byte) error {
 
 // run proves and appends the proof to w. A challenge for which the protocol is undefined, which happens with negligible
 // probability, restarts it with fresh randomness; nothing that carries a pad leaves before the proof is complete.
-func run(p *protocol.Proof, secret [32]byte, w *format.Writer, o Options) error {
+func run(pool *parallel.Pool, p *protocol.Proof, secret [32]byte, w *format.Writer, o Options) error {
 	counts, err := p.Count()
 	if err != nil {
 		return fmt.Errorf("counting messages: %w", err)
@@ -331,7 +332,7 @@ func run(p *protocol.Proof, secret [32]byte, w *format.Writer, o Options) error 
 		if o.hooks.Blinders != nil {
 			o.hooks.Blinders(blinds)
 		}
-		p.Witness = commit.Set{Layout: layout, Points: group.Blind(bare, blinds, runtime.GOMAXPROCS(0)), Rows: rows, Blinds: blinds}
+		p.Witness = commit.Set{Layout: layout, Points: group.Blind(pool, bare, blinds), Rows: rows, Blinds: blinds}
 		var stream stream
 		ch := veil.NewProver(o.source(p.Transcript()), &stream, rnd, p.Backend, counts.Pads)
 		if o.hooks.tampered != nil {

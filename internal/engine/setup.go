@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"runtime"
 	"slices"
 
 	"github.com/zkllmc/zkllmc/internal/backend"
@@ -16,6 +15,7 @@ import (
 	"github.com/zkllmc/zkllmc/internal/format"
 	"github.com/zkllmc/zkllmc/internal/group"
 	"github.com/zkllmc/zkllmc/internal/integer"
+	"github.com/zkllmc/zkllmc/internal/parallel"
 	"github.com/zkllmc/zkllmc/internal/protocol"
 	"github.com/zkllmc/zkllmc/internal/witness"
 )
@@ -310,7 +310,7 @@ func (m *maker) commit(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		points = group.Blind(points, m.blinds[rows.From:rows.To], runtime.GOMAXPROCS(0))
+		points = group.Blind(parallel.Of(ctx), points, m.blinds[rows.From:rows.To])
 		m.points = append(m.points, points...)
 		return m.work.write(ctx, rowsFile(index), encodePoints(points))
 	})
@@ -411,7 +411,7 @@ func (m *maker) piece(ctx context.Context, piece *protocol.Piece) ([]byte, error
 		return nil, err
 	}
 	var w format.Writer
-	err = run(p, m.secret, &w, o)
+	err = run(parallel.Of(ctx), p, m.secret, &w, o)
 	return w.Bytes(), err
 }
 

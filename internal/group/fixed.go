@@ -4,6 +4,7 @@ import (
 	"sync"
 
 	"github.com/zkllmc/zkllmc/internal/field"
+	"github.com/zkllmc/zkllmc/internal/parallel"
 )
 
 const (
@@ -82,14 +83,14 @@ func window(limbs *[4]uint64, at int) uint64 {
 	return v & (1<<combBits - 1)
 }
 
-// Blind returns points[i] + blinds[i]·H, on the given number of threads.
-func Blind(points []Affine, blinds []field.Element, threads int) []Affine {
+// Blind returns points[i] + blinds[i]·H, on a pool.
+func Blind(p *parallel.Pool, points []Affine, blinds []field.Element) []Affine {
 	if len(points) != len(blinds) {
 		panic("group: points and blinders differ in number")
 	}
 	h := H()
 	comb, out := fixedFor(&h), make([]Jac, len(points))
-	split(len(out), threads, func(lo, hi int) {
+	p.Split(len(out), func(lo, hi int) {
 		for i := lo; i < hi; i++ {
 			out[i] = fromAffine(&points[i])
 			comb.mulAdd(&out[i], &blinds[i])

@@ -7,6 +7,7 @@ import (
 	"github.com/consensys/gnark-crypto/ecc"
 
 	"github.com/zkllmc/zkllmc/internal/field"
+	"github.com/zkllmc/zkllmc/internal/parallel"
 )
 
 // Folding generators multiplies many points by one scalar, so all points take the same steps: the additions and doublings of a
@@ -24,8 +25,8 @@ const (
 // minFold is the least number of points that walk together: fewer would not pay for the inversion.
 const minFold = 16
 
-// FoldPoints sets lo[i] += x·hi[i] on the given number of processors. The slices have equal length and do not overlap.
-func FoldPoints(lo, hi []Affine, x *field.Element, threads int) {
+// FoldPoints sets lo[i] += x·hi[i] on a pool. The slices have equal length and do not overlap.
+func FoldPoints(p *parallel.Pool, lo, hi []Affine, x *field.Element) {
 	if len(lo) != len(hi) {
 		panic("group: halves differ in length")
 	}
@@ -39,8 +40,8 @@ func FoldPoints(lo, hi []Affine, x *field.Element, threads int) {
 			walking = append(walking, int32(i))
 		}
 	}
-	n := min(batchOps, max(minFold, len(walking)/max(threads, 1)))
-	share((len(walking)+n-1)/n, threads, func(_, i int) {
+	n := min(batchOps, max(minFold, len(walking)/p.Threads()))
+	p.Run((len(walking)+n-1)/n, func(_, i int) {
 		at := walking[i*n : min(len(walking), (i+1)*n)]
 		newLockstep(len(at)).fold(lo, hi, at, steps, x)
 	})

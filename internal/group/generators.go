@@ -2,7 +2,7 @@ package group
 
 import (
 	"crypto/sha512"
-	"runtime"
+	"github.com/zkllmc/zkllmc/internal/parallel"
 	"strconv"
 	"sync"
 
@@ -48,7 +48,7 @@ func Derived(tag string) int {
 // derive fills out[start:] with the generators of these indices.
 func derive(tag string, out []Affine, start int) {
 	n := len(out) - start
-	share((n+rootsBatch-1)/rootsBatch, runtime.GOMAXPROCS(0), func(_, c int) {
+	(*parallel.Pool)(nil).Run((n+rootsBatch-1)/rootsBatch, func(_, c int) {
 		lo := start + c*rootsBatch
 		newSearch(tag, lo).run(out[lo:min(lo+rootsBatch, len(out))])
 	})

@@ -15,6 +15,7 @@ import (
 	"github.com/consensys/gnark-crypto/ecc/grumpkin/fp"
 
 	"github.com/zkllmc/zkllmc/internal/field"
+	"github.com/zkllmc/zkllmc/internal/parallel"
 )
 
 func TestEncodeDecode(t *testing.T) {
@@ -196,7 +197,7 @@ func TestMSM(t *testing.T) {
 			t.Fatalf("n = %d", n)
 		}
 		for _, threads := range []int{1, 4} {
-			if got := MSMThreads(points, scalars, threads); !got.Equal(&want) {
+			if got := MSMOn(parallel.New(threads), points, scalars); !got.Equal(&want) {
 				t.Fatalf("n = %d, threads = %d", n, threads)
 			}
 		}
@@ -274,7 +275,7 @@ func BenchmarkMSM(b *testing.B) {
 		for _, threads := range []int{1, 4} {
 			b.Run(fmt.Sprintf("n=%d/threads=%d", n, threads), func(b *testing.B) {
 				for b.Loop() {
-					MSMThreads(points, scalars, threads)
+					MSMOn(parallel.New(threads), points, scalars)
 				}
 			})
 		}

@@ -2,12 +2,12 @@ package group
 
 import (
 	"math"
-	"runtime"
 	"slices"
 
 	"github.com/consensys/gnark-crypto/ecc"
 
 	"github.com/zkllmc/zkllmc/internal/field"
+	"github.com/zkllmc/zkllmc/internal/parallel"
 )
 
 // The bucket method cuts scalars into signed windows and adds points up in buckets, like the library's, but affine and in
@@ -27,17 +27,17 @@ var wideVectors = field.WideVectors()
 
 // MSM returns Σ scalars[i]·points[i] on all processors. The slices have equal length.
 func MSM(points []Affine, scalars []field.Element) Jac {
-	return MSMThreads(points, scalars, runtime.GOMAXPROCS(0))
+	return MSMOn(nil, points, scalars)
 }
 
-// MSMThreads is MSM on about the given number of processors.
-func MSMThreads(points []Affine, scalars []field.Element, threads int) Jac {
+// MSMOn is MSM on a pool.
+func MSMOn(p *parallel.Pool, points []Affine, scalars []field.Element) Jac {
 	if len(points) != len(scalars) {
 		panic("group: points and scalars differ in number")
 	}
-	threads = min(max(threads, 1), 1024)
+	threads := min(p.Threads(), 1024)
 	if wideVectors && len(points) >= min(directMSM*threads, directMost) {
-		return newBuckets(points, scalars, threads).sum()
+		return newBuckets(points, scalars, p).sum()
 	}
 	sum := neutral()
 	if len(points) == 0 {
@@ -53,7 +53,7 @@ func MSMThreads(points []Affine, scalars []field.Element, threads int) Jac {
 type buckets struct {
 	points  []Affine
 	scalars [][4]uint64
-	threads int
+	pool    *parallel.Pool
 	bits    int // of a window
 	windows int
 	count   int      // of the buckets of a window, 2^(bits−1)
@@ -63,8 +63,8 @@ type buckets struct {
 
 // newBuckets chooses the window by the number of additions. Each bucket takes two in the reduction, and its part in the last,
 // short vectors of the halving.
-func newBuckets(points []Affine, scalars []field.Element, threads int) *buckets {
-	m := &buckets{points: points, scalars: make([][4]uint64, len(scalars)), threads: threads}
+func newBuckets(points []Affine, scalars []field.Element, p *parallel.Pool) *buckets {
+	m := &buckets{points: points, scalars: make([][4]uint64, len(scalars)), pool: p}
 	for i := range scalars {
 		m.scalars[i] = scalars[i].Bits()
 	}
@@ -76,7 +76,7 @@ func newBuckets(points []Affine, scalars []field.Element, threads int) *buckets 
 		}
 	}
 	m.count = 1 << (m.bits - 1)
-	m.group = max(1, min(groupOps/len(points), m.windows/threads))
+	m.group = max(1, min(groupOps/len(points), m.windows/p.Threads()))
 	m.sums = make([]Affine, m.windows*m.count)
 	return m
 }
@@ -91,11 +91,11 @@ const groupOps = 8 * batchOps
 // sum adds everything up.
 func (m *buckets) sum() Jac {
 	groups := (m.windows + m.group - 1) / m.group
-	scratch := make([]*bucketScratch, min(m.threads, groups)) // all at once: what a verification allocates depends on nobody's schedule
+	scratch := make([]*bucketScratch, min(m.pool.Threads(), groups)) // all at once: what a verification allocates depends on nobody's schedule
 	for i := range scratch {
 		scratch[i] = m.newScratch()
 	}
-	share(groups, len(scratch), func(worker, i int) {
+	m.pool.Run(groups, func(worker, i int) {
 		m.fill(scratch[worker], i*m.group, min(m.windows, (i+1)*m.group))
 	})
 	sums := m.reduce()
@@ -234,12 +234,12 @@ func (s *bucketScratch) halve() {
 // reduce returns Σ_k (k+1)·bucket_k of every window. Windows are cut into segments; all segments run their sums at the same time.
 func (m *buckets) reduce() []Jac {
 	length := 1 // of a segment: long ones leave little to join, but there must be enough of them for full vectors
-	for length < m.count && m.windows*m.count/(2*length) >= m.threads*batchOps/2 {
+	for length < m.count && m.windows*m.count/(2*length) >= m.pool.Threads()*batchOps/2 {
 		length *= 2
 	}
 	lanes := m.windows * m.count / length
 	run, weighted := make([]Affine, lanes), make([]Affine, lanes)
-	split(lanes, m.threads, func(lo, hi int) {
+	m.pool.Split(lanes, func(lo, hi int) {
 		q := newAdder(nil, nil, nil)
 		for k := length - 1; k >= 0; k-- {
 			q.dst, q.a, q.b = run, run, m.sums
@@ -255,7 +255,7 @@ func (m *buckets) reduce() []Jac {
 		}
 	})
 	out, per := make([]Jac, m.windows), m.count/length
-	split(m.windows, m.threads, func(lo, hi int) {
+	m.pool.Split(m.windows, func(lo, hi int) {
 		for w := lo; w < hi; w++ {
 			out[w] = joinSegments(run[w*per:(w+1)*per], weighted[w*per:(w+1)*per], length)
 		}

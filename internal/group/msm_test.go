@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"github.com/zkllmc/zkllmc/internal/field"
+	"github.com/zkllmc/zkllmc/internal/parallel"
 )
 
 // awkwardPoints are generators among which are neutral elements, equal and opposite points.
@@ -53,10 +54,10 @@ func TestBuckets(t *testing.T) {
 		points, scalars := awkwardPoints(n), awkwardScalars(r, n)
 		want := naiveMSM(points, scalars)
 		for _, threads := range []int{1, 3} {
-			if got := newBuckets(points, scalars, threads).sum(); !got.Equal(&want) {
+			if got := newBuckets(points, scalars, parallel.New(threads)).sum(); !got.Equal(&want) {
 				t.Errorf("%d points, %d threads: wrong sum", n, threads)
 			}
-			if got := MSMThreads(points, scalars, threads); !got.Equal(&want) {
+			if got := MSMOn(parallel.New(threads), points, scalars); !got.Equal(&want) {
 				t.Errorf("%d points, %d threads: wrong sum by the chosen way", n, threads)
 			}
 		}
@@ -74,17 +75,17 @@ func TestBucketsDegenerate(t *testing.T) {
 			points[i].Neg(&g)
 		}
 	}
-	if got := newBuckets(points, scalars, 1).sum(); !got.Z.IsZero() {
+	if got := newBuckets(points, scalars, nil).sum(); !got.Z.IsZero() {
 		t.Error("opposite points do not cancel")
 	}
 	for i := range points {
 		points[i] = g
 	}
 	want := mulBig(&g, big.NewInt(12345*n))
-	if got := newBuckets(points, scalars, 1).sum(); !got.Equal(want) {
+	if got := newBuckets(points, scalars, nil).sum(); !got.Equal(want) {
 		t.Error("equal points: wrong sum")
 	}
-	if got := newBuckets(make([]Affine, n), scalars, 1).sum(); !got.Z.IsZero() {
+	if got := newBuckets(make([]Affine, n), scalars, nil).sum(); !got.Z.IsZero() {
 		t.Error("neutral points have a sum")
 	}
 }
@@ -102,7 +103,7 @@ func TestFoldPoints(t *testing.T) {
 				sum.AddAssign(mulBig(&hi[i], x.BigInt(new(big.Int))))
 				want[i] = ToAffine(&sum)
 			}
-			FoldPoints(lo, hi, &x, 3)
+			FoldPoints(parallel.New(3), lo, hi, &x)
 			for i := range want {
 				if !lo[i].Equal(&want[i]) {
 					t.Fatalf("%d points, scalar %d: point %d differs", n, k, i)
@@ -152,7 +153,7 @@ func BenchmarkFoldPoints(b *testing.B) {
 				g := Row(2 * n)
 				lo, hi := append([]Affine(nil), g[:n]...), g[n:]
 				for b.Loop() {
-					FoldPoints(lo, hi, &c.x, 1)
+					FoldPoints(parallel.New(1), lo, hi, &c.x)
 				}
 				b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N*n), "ns/point")
 			})

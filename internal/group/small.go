@@ -1,6 +1,10 @@
 package group
 
-import "sync"
+import (
+	"sync"
+
+	"github.com/zkllmc/zkllmc/internal/parallel"
+)
 
 // Commitments to rows of small integers. Bases are taken in groups of two or three; a group has a table of all combinations of
 // base-17 digits (digits.go). A row's values at a group's positions then cost one affine addition for every digit position:
@@ -34,13 +38,13 @@ const (
 	lockStep = 2 * batchOps
 )
 
-// CommitRows returns Σ_j rows[i][j]·G_j for every row, on the given number of threads. Rows may be shorter than the bases, not longer. Any
+// CommitRows returns Σ_j rows[i][j]·G_j for every row, on a pool. Rows may be shorter than the bases, not longer. Any
 // int32 is allowed; the cost grows with the number of base-17 digits, and zeros are free.
-func (b *SmallBases) CommitRows(rows [][]int32, threads int) []Affine {
+func (b *SmallBases) CommitRows(p *parallel.Pool, rows [][]int32) []Affine {
 	out := make([]Affine, 0, len(rows))
 	for len(rows) > 0 {
 		n := min(len(rows), blockRows)
-		c := newCommitter(b, rows[:n], max(threads, 1))
+		c := newCommitter(b, rows[:n], p)
 		out = append(out, c.finish(c.sum())...)
 		rows = rows[n:]
 	}
@@ -49,16 +53,16 @@ func (b *SmallBases) CommitRows(rows [][]int32, threads int) []Affine {
 
 // committer commits one block of rows.
 type committer struct {
-	bases   *SmallBases
-	rows    [][]int32
-	threads int
-	digits  int // digit positions of the largest value
-	size    int // bases per group
-	groups  int // groups that the longest row touches
+	bases  *SmallBases
+	rows   [][]int32
+	pool   *parallel.Pool
+	digits int // digit positions of the largest value
+	size   int // bases per group
+	groups int // groups that the longest row touches
 }
 
-func newCommitter(b *SmallBases, rows [][]int32, threads int) *committer {
-	c := &committer{bases: b, rows: rows, threads: threads, size: 2}
+func newCommitter(b *SmallBases, rows [][]int32, p *parallel.Pool) *committer {
+	c := &committer{bases: b, rows: rows, pool: p, size: 2}
 	var largest uint32
 	width, values := 0, 0
 	for _, row := range rows {
@@ -84,10 +88,10 @@ func newCommitter(b *SmallBases, rows [][]int32, threads int) *committer {
 // sum returns Σ_j rows[i][j]·G_j digit by digit: entry i·digits + k is the sum of the k-th digits.
 func (c *committer) sum() []Affine {
 	if c.size == 2 {
-		c.bases.preparePairs(c.groups, c.threads)
+		c.bases.preparePairs(c.pool, c.groups)
 	}
 	cells := len(c.rows) * c.digits
-	workers := max(1, min(c.threads, c.groups))
+	workers := max(1, min(c.pool.Threads(), c.groups))
 	perWorker := (c.groups + workers - 1) / workers
 	// Few rows: a worker walks several ranges of groups at once, with accumulators of their own.
 	streams := 1
@@ -95,15 +99,11 @@ func (c *committer) sum() []Affine {
 		streams = max(1, min(lockStep/cells, perWorker/8))
 	}
 	acc := make([]Affine, workers*streams*cells)
-	var wg sync.WaitGroup
-	for w := range workers {
-		wg.Go(func() {
-			lo := min(w*perWorker, c.groups)
-			hi := min(lo+perWorker, c.groups)
-			c.walk(acc[w*streams*cells:(w+1)*streams*cells], lo, hi, streams)
-		})
-	}
-	wg.Wait()
+	c.pool.Run(workers, func(_, w int) {
+		lo := min(w*perWorker, c.groups)
+		hi := min(lo+perWorker, c.groups)
+		c.walk(acc[w*streams*cells:(w+1)*streams*cells], lo, hi, streams)
+	})
 	return c.merge(acc, workers*streams)
 }
 
@@ -241,7 +241,7 @@ func (c *committer) merge(acc []Affine, n int) []Affine {
 	for n > 1 {
 		h := n / 2
 		// Stream i takes stream n−h+i.
-		split(h*cells, c.threads, func(lo, hi int) {
+		c.pool.Split(h*cells, func(lo, hi int) {
 			q := newAdder(acc, acc, acc[(n-h)*cells:])
 			for i := lo; i < hi; i++ {
 				q.add(int32(i), int32(i), int32(i))
@@ -256,7 +256,7 @@ func (c *committer) merge(acc []Affine, n int) []Affine {
 // finish evaluates the digits by Horner's rule.
 func (c *committer) finish(sums []Affine) []Affine {
 	out := make([]Jac, len(c.rows))
-	split(len(out), c.threads, func(lo, hi int) {
+	c.pool.Split(len(out), func(lo, hi int) {
 		for i := lo; i < hi; i++ {
 			acc := neutral()
 			for k := c.digits - 1; k >= 0; k-- {
@@ -274,11 +274,11 @@ func (c *committer) finish(sums []Affine) []Affine {
 }
 
 // preparePairs computes the tables of the first n pairs that are still missing.
-func (b *SmallBases) preparePairs(n, threads int) {
+func (b *SmallBases) preparePairs(p *parallel.Pool, n int) {
 	c := committer{bases: b, size: 2}
 	b.alloc.Do(func() { b.pairs = make([]Affine, len(b.once)*tableTwo) })
-	adders := make([]*adder, max(threads, 1))
-	share(n, threads, func(worker, g int) {
+	adders := make([]*adder, p.Threads())
+	p.Run(n, func(worker, g int) {
 		b.once[g].Do(func() {
 			if adders[worker] == nil {
 				adders[worker] = newAdder(nil, nil, nil)

@@ -10,6 +10,7 @@ import (
 	"testing"
 
 	"github.com/zkllmc/zkllmc/internal/field"
+	"github.com/zkllmc/zkllmc/internal/parallel"
 )
 
 // commitRowsNaive is the definition of CommitRows: double and add.
@@ -59,7 +60,7 @@ func randomScalars(r *rand.Rand, n int) []field.Element {
 
 func compareRows(t *testing.T, points []Affine, rows [][]int32, r *rand.Rand) {
 	t.Helper()
-	got := NewSmallBases(points).CommitRows(rows, 1+r.IntN(3))
+	got := NewSmallBases(points).CommitRows(parallel.New(1+r.IntN(3)), rows)
 	want := commitRowsNaive(points, rows)
 	for i := range want {
 		if !got[i].Equal(&want[i]) {
@@ -89,7 +90,7 @@ func TestCommitRows(t *testing.T) {
 }
 
 func BenchmarkCommitRows(b *testing.B) {
-	r := rand.New(rand.NewPCG(1, 2))
+	r, one := rand.New(rand.NewPCG(1, 2)), parallel.New(1)
 	for _, width := range []int{1024, 2048} {
 		bases := NewSmallBases(Row(width))
 		for _, n := range []int{1, 4, 16, 64, 256, 1024, 2048, 4096} {
@@ -102,9 +103,9 @@ func BenchmarkCommitRows(b *testing.B) {
 					}
 				}
 				b.Run(fmt.Sprintf("width=%d/rows=%d/bound=%d", width, n, bound), func(b *testing.B) {
-					bases.CommitRows(rows[:1], 1)
+					bases.CommitRows(one, rows[:1])
 					for b.Loop() {
-						bases.CommitRows(rows, 1)
+						bases.CommitRows(one, rows)
 					}
 					b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N*n*width), "ns/value")
 				})
@@ -145,7 +146,7 @@ func TestBlind(t *testing.T) {
 	blinds[1].SetZero()
 	blinds[6].SetInt64(-1)
 	for threads := range 4 {
-		got := Blind(points, blinds, threads)
+		got := Blind(parallel.New(threads), points, blinds)
 		for i := range points {
 			want := Mul(&h, &blinds[i])
 			want.AddMixed(&points[i])
@@ -157,7 +158,7 @@ func TestBlind(t *testing.T) {
 			t.Fatal("H − H is not 0, or 0·H not nothing")
 		}
 	}
-	if Blind(nil, nil, 1) != nil {
+	if Blind(nil, nil, nil) != nil {
 		t.Fatal("no points")
 	}
 }
@@ -217,7 +218,7 @@ func TestCommitRowsShared(t *testing.T) {
 			for j := range row {
 				row[j] = int32(r.IntN(1<<16) - 1<<15)
 			}
-			got := bases.CommitRows([][]int32{row}, 2)
+			got := bases.CommitRows(parallel.New(2), [][]int32{row})
 			want := commitRowsNaive(bases.points, [][]int32{row})
 			if !got[0].Equal(&want[0]) {
 				t.Error("wrong commitment")

@@ -9,7 +9,7 @@ import (
 )
 
 // Pool is a limit: whatever is run on a pool at a time, also by tasks of its own, takes no more goroutines than it has threads. It has none
-// while nothing runs. It is safe for concurrent use.
+// while nothing runs. It is safe for concurrent use. A nil one stands for all processors, and limits nothing but what is run at once.
 type Pool struct {
 	threads int
 	spare   *atomic.Int64 // how many goroutines may be started beside those that call
@@ -27,10 +27,29 @@ func New(threads int) *Pool {
 }
 
 // Threads is the limit.
-func (p *Pool) Threads() int { return p.threads }
+func (p *Pool) Threads() int {
+	if p == nil {
+		return runtime.GOMAXPROCS(0)
+	}
+	return p.threads
+}
+
+type key struct{}
+
+// With returns a context of a job that takes no more goroutines than the pool has threads.
+func With(ctx context.Context, p *Pool) context.Context { return context.WithValue(ctx, key{}, p) }
+
+// Of is the pool of a job, nil if nobody limits it.
+func Of(ctx context.Context) *Pool {
+	p, _ := ctx.Value(key{}).(*Pool)
+	return p
+}
 
 // Until returns the same pool, but for the tasks that are left when the context ends: they are not begun.
 func (p *Pool) Until(ctx context.Context) *Pool {
+	if p == nil {
+		p = New(0)
+	}
 	return &Pool{threads: p.threads, spare: p.spare, done: ctx.Done()}
 }
 
@@ -38,6 +57,9 @@ func (p *Pool) Until(ctx context.Context) *Pool {
 // a goroutine costs about a microsecond to start. No two tasks of one call have the same worker at a time, a number less than Threads, so
 // that scratch memory can be kept for it. The calling goroutine is worker 0.
 func (p *Pool) Run(n int, task func(worker, i int)) {
+	if p == nil {
+		p = New(0)
+	}
 	var next atomic.Int64
 	work := func(worker int) {
 		for i := int(next.Add(1)) - 1; i < n && !p.stopped(); i = int(next.Add(1)) - 1 {
@@ -58,6 +80,13 @@ func (p *Pool) Run(n int, task func(worker, i int)) {
 // Chunks cuts [0, n) into pieces of at most grain and runs them.
 func (p *Pool) Chunks(n, grain int, task func(worker, lo, hi int)) {
 	p.Run((n+grain-1)/grain, func(w, i int) { task(w, i*grain, min(n, (i+1)*grain)) })
+}
+
+// Split cuts [0, n) into one range for every thread and runs them.
+func (p *Pool) Split(n int, task func(lo, hi int)) {
+	if n > 0 {
+		p.Chunks(n, (n+p.Threads()-1)/p.Threads(), func(_, lo, hi int) { task(lo, hi) })
+	}
 }
 
 func (p *Pool) stopped() bool {

@@ -2,6 +2,7 @@ package parallel_test
 
 import (
 	"context"
+	"runtime"
 	"sync/atomic"
 	"testing"
 
@@ -87,4 +88,25 @@ func TestUntil(t *testing.T) {
 		}
 	})
 	require.Equal(t, 1, n, "the last chunk")
+}
+
+// Ranges are one for every thread, also where there are fewer things than threads. Nobody's pool is that of all processors; a job's is that
+// of its context.
+func TestSplit(t *testing.T) {
+	for _, p := range []*parallel.Pool{nil, parallel.New(1), parallel.New(3)} {
+		for _, n := range []int{0, 1, 2, 3, 10} {
+			var ranges, covered atomic.Int64
+			p.Split(n, func(lo, hi int) {
+				ranges.Add(1)
+				covered.Add(int64(hi - lo))
+			})
+			require.EqualValues(t, n, covered.Load())
+			require.LessOrEqual(t, int(ranges.Load()), p.Threads())
+		}
+	}
+	require.Nil(t, parallel.Of(t.Context()))
+	p := parallel.New(2)
+	require.Equal(t, p, parallel.Of(parallel.With(t.Context(), p)))
+	var none *parallel.Pool
+	require.Equal(t, runtime.GOMAXPROCS(0), none.Until(t.Context()).Threads())
 }

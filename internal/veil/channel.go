@@ -219,7 +219,7 @@ func (c *Channel) commit(s *segment, label string) {
 	if c.Proving() {
 		s.blind = c.rnd.Uniform("blinder "+s.name, 1)[0]
 		sum := c.be.MSM(backend.From(s.gens()[:len(s.values)]), s.values)
-		s.points = group.Blind([]group.Affine{sum}, []field.Element{s.blind}, 1)
+		s.points = group.Blind(nil, []group.Affine{sum}, []field.Element{s.blind})
 	}
 	s.points = c.Points(label, 1, func() []group.Affine { return s.points })
 }

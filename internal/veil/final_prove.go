@@ -41,7 +41,7 @@ func (a *argument) bases() backend.Bases {
 }
 
 func (p *prover) mask() []group.Affine {
-	return group.Blind([]group.Affine{p.c.be.MSM(p.bases(), p.d)}, []field.Element{p.rhoD}, 1)
+	return group.Blind(nil, []group.Affine{p.c.be.MSM(p.bases(), p.d)}, []field.Element{p.rhoD})
 }
 
 func (p *prover) maskForm() []field.Element {

@@ -14,6 +14,7 @@ import (
 	"github.com/zkllmc/zkllmc/internal/engine"
 	"github.com/zkllmc/zkllmc/internal/format"
 	"github.com/zkllmc/zkllmc/internal/integer"
+	"github.com/zkllmc/zkllmc/internal/parallel"
 	"github.com/zkllmc/zkllmc/runtime/statement"
 	"github.com/zkllmc/zkllmc/runtime/statement/function"
 	"github.com/zkllmc/zkllmc/runtime/verifier"
@@ -36,35 +37,17 @@ type Options struct {
 	Backend backend.Backend   // what computes, from a package that has one; nil: the processor
 }
 
-func (o Options) engine() engine.Options {
+// job returns what tells the engine how to compute, and the context of a job that takes no more threads.
+func (o Options) job(ctx context.Context) (context.Context, engine.Options) {
 	e := engine.Options{Backend: o.Backend, Phase: o.Phase}
 	if e.Backend == nil {
-		e.Backend = processor(o.Threads)
+		e.Backend = processor()
 	}
-	return e
+	return parallel.With(ctx, parallel.New(o.Threads)), e
 }
 
-var processors struct {
-	sync.Mutex
-	of map[int]backend.Backend // by threads
-}
-
-// processor is the same for all proofs with so many threads: it keeps what it has prepared for the last ones.
-func processor(threads int) backend.Backend {
-	processors.Lock()
-	defer processors.Unlock()
-	if processors.of == nil {
-		processors.of = map[int]backend.Backend{}
-	}
-	if processors.of[threads] == nil {
-		if threads > 0 {
-			processors.of[threads] = cpu.New(cpu.Threads(threads))
-		} else {
-			processors.of[threads] = cpu.New()
-		}
-	}
-	return processors.of[threads]
-}
+// processor is the same for all proofs: it keeps what it has prepared for the last ones.
+var processor = sync.OnceValue(func() backend.Backend { return cpu.New() })
 
 // Key is what a prover keeps: the weights, the blinders of their commitments and a secret that enters all later randomness. It is safe for
 // concurrent use.
@@ -77,7 +60,8 @@ func Setup(ctx context.Context, f *circuit.Family, weights []byte, o Options) (*
 	if err != nil {
 		return nil, nil, fmt.Errorf("weights: %w", err)
 	}
-	k, vk, err := engine.Setup(ctx, f, tensors, o.engine())
+	job, e := o.job(ctx)
+	k, vk, err := engine.Setup(job, f, tensors, e)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -129,7 +113,8 @@ func (in *Input) engine() *engine.Input {
 //
 // It gives up with the context's error when that ends, as soon as the backend has computed what it was asked for last.
 func (k *Key) Prove(ctx context.Context, in *Input, o Options) ([]byte, error) {
-	proof, err := k.k.Prove(ctx, in.engine(), o.engine())
+	job, e := o.job(ctx)
+	proof, err := k.k.Prove(job, in.engine(), e)
 	if err != nil {
 		return nil, err
 	}

@@ -48,7 +48,7 @@ func generators(bases backend.Bases, n int) []group.Affine {
 	return out
 }
 
-// Round computes both sides at the same time, each on half of the threads: the last rounds are too small to share out.
+// Round computes both sides at the same time: the last rounds are too small to share out.
 func (a *argument) Round() (l, r group.Affine) {
 	h := len(a.u) / 2
 	sides := [2]group.Affine{}
@@ -66,7 +66,7 @@ func (a *argument) Round() (l, r group.Affine) {
 func (a *argument) cross(u vec, g []group.Affine, form vec) group.Affine {
 	points := append(append(make([]group.Affine, 0, len(g)+1), g...), a.base)
 	scalars := append(append(make(vec, 0, len(u)+1), u...), dot(u, form))
-	sum := group.MSMThreads(points, scalars, (a.threads+1)/2)
+	sum := group.MSMOn(a.Pool, points, scalars)
 	return group.ToAffine(&sum)
 }
 
@@ -79,7 +79,7 @@ func (a *argument) Fold(x field.Element) {
 		scaleVec(l, l, &x)
 		addVec(a.l[lo:hi], a.l[lo:hi], l)
 	})
-	group.FoldPoints(a.g[:h], a.g[h:], &x, a.threads)
+	group.FoldPoints(a.Pool, a.g[:h], a.g[h:], &x)
 	a.u, a.l, a.g = a.u[:h], a.l[:h], a.g[:h]
 }
 

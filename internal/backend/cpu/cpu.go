@@ -25,7 +25,7 @@ type processor struct {
 // Option adjusts a backend.
 type Option func(*processor)
 
-// Threads sets how many goroutines a run computes with at a time; the default is GOMAXPROCS.
+// Threads sets how many goroutines a run computes with at a time, unless its context has a pool; the default is GOMAXPROCS.
 func Threads(n int) Option {
 	return func(b *processor) { b.threads = max(1, n) }
 }
@@ -49,7 +49,10 @@ func (session) Load(t *integer.Tensor) backend.Tensor { return t }
 func (session) Close() error { return nil }
 
 func (s session) Begin(ctx context.Context) backend.Run {
-	all := parallel.New(s.threads)
+	all := parallel.Of(ctx)
+	if all == nil {
+		all = parallel.New(s.threads)
+	}
 	return &run{pool: pool{all, all.Threads()}, ending: pool{all.Until(ctx), all.Threads()}, ctx: ctx, bases: &s.bases}
 }
 

@@ -79,7 +79,7 @@ func (r *run) CommitRows(gens []group.Affine, rows []backend.Row) []group.Affine
 		for i := range cells {
 			width = max(width, len(cells[i]))
 		}
-		out = append(out, r.bases.get(gens[:width]).CommitRows(cells, r.threads)...)
+		out = append(out, r.bases.get(gens[:width]).CommitRows(r.Pool, cells)...)
 	}
 	return out
 }
@@ -90,6 +90,6 @@ func (r *run) MSM(bases backend.Bases, scalars []field.Element) group.Affine {
 	if len(bases) > 1 || bases[0].At > 0 || len(points) < len(scalars) {
 		points = generators(bases, len(scalars))
 	}
-	sum := group.MSMThreads(points[:len(scalars)], scalars, r.threads)
+	sum := group.MSMOn(r.Pool, points[:len(scalars)], scalars)
 	return group.ToAffine(&sum)
 }

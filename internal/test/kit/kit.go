@@ -136,7 +136,7 @@ func (h *Held) Commit(l *commit.Layout, c *circuit.Circuit, blinds []field.Eleme
 		return commit.Set{}, err
 	}
 	points := h.CommitRows(group.Row(1<<l.Bits), rows)
-	return commit.Set{Layout: l, Rows: rows, Points: group.Blind(points, blinds, 1), Blinds: blinds}, h.Err()
+	return commit.Set{Layout: l, Rows: rows, Points: group.Blind(nil, points, blinds), Blinds: blinds}, h.Err()
 }
 
 // Wrapped is a backend whose runs are changed.
