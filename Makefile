@@ -62,7 +62,7 @@ bench: ## write BENCH.md: what proofs cost on models of several sizes; ROWS=…;
 		$(if $(MODEL),--model $(MODEL)) $(if $(LENGTH),--length $(LENGTH)) $(if $(PYTHON),--python $(PYTHON))
 
 curves: ## write CURVES.md and curves.svg: how costs grow with positions and layers; RUNS=N
-	$(GO) run ./scripts/bench --curves --doc CURVES.md --go $(GO) --runs $(or $(RUNS),1)
+	$(GO) run ./scripts/bench --curves --doc CURVES.md --go $(GO) --runs $(or $(RUNS),3)
 	$(GO) run -C scripts/bench/plot . $(CURDIR)/build/bench/curves.json $(CURDIR)/curves.svg
 
 check: format lint generated test race portable cross platforms demo clean-tree ## everything that must hold before a change is submitted

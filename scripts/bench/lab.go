@@ -115,7 +115,7 @@ func (l *lab) measure(ctx context.Context, r row) (*Measured, error) {
 		l.say("%s: its model is not here, see --help", r.name)
 		return nil, nil
 	}
-	m := &Measured{Name: r.name, What: r.what, Runs: l.runs}
+	m := &Measured{Name: r.name, What: r.what, Runs: l.runs, Load: load()}
 	l.say("%s: compile", r.name)
 	code := l.file(r.name, "code")
 	flags = append([]string{"compile", model, "-o", code, "--name", "bench", "--reveal", "argmax", "--force"}, flags...)
@@ -146,6 +146,16 @@ func (l *lab) measure(ctx context.Context, r row) (*Measured, error) {
 	}
 	m.Machine, err = l.machine(ctx, m)
 	return m, err
+}
+
+// load is how many processes wanted a processor during the last minute, "" where the system does not tell: a busy machine has other times.
+func load() string {
+	data, err := os.ReadFile("/proc/loadavg")
+	if err != nil {
+		return ""
+	}
+	minute, _, _ := strings.Cut(string(data), " ")
+	return minute
 }
 
 // prompt is the first half of a circuit's positions, as ids.

@@ -19,7 +19,7 @@ import (
 func measured() Report {
 	return Report{Rows: []Measured{{
 		Machine: Machine{CPU: "a processor", Go: "go1", Commit: "abc", Threads: 2, Mul: 20},
-		Name:    "nano", What: "a model", Runs: 3, ProofBytes: 1000, KeyBytes: 500, Threads: 2,
+		Name:    "nano", What: "a model", Runs: 3, Load: "0.12", ProofBytes: 1000, KeyBytes: 500, Threads: 2,
 		Compile: expense{CPU: 2, Peak: 3e9}, Setup: expense{CPU: 1, Peak: 2e9}, Accept: expense{CPU: 0.5},
 		Prove:     []expense{{CPU: 9, Wall: 5, Peak: 3e8}, {CPU: 8, Wall: 4, Peak: 1e8}, {CPU: 12, Wall: 6, Peak: 2e8}},
 		Phases:    []map[string]float64{{"total": 5, "lookups": 2, "final_argument": 1}, {"total": 4, "lookups": 1, "final_argument": 2}},
@@ -37,7 +37,7 @@ func measured() Report {
 func TestReport(t *testing.T) {
 	r := measured()
 	text := r.markdown()
-	require.Contains(t, text, "- nano: a model. Commit abc, a processor, 2 threads, go1, 3 runs; a multiplication in the field takes 20.00 ns\n")
+	require.Contains(t, text, "- nano: a model. Commit abc, a processor, 2 threads, go1, 3 runs; a multiplication in the field takes 20.00 ns; load before it 0.12\n")
 	require.Equal(t, [][]string{{"nano", "9.00 (8.00–12.00)", "5.00 (4.00–6.00)", "0.20 (0.10–0.30)", "1000", "20 (10–30)", "500", "0.50", "1.00", "2.00", "2.00", "3.00"}}, r.costs())
 	require.Equal(t, [][]string{{"nano", "30000000", "10000000", "1000000", "5", "6.5", "0.00", "0.00", "30 %", "80 %", "200.0", "20.0"}}, r.ratios())
 	require.Equal(t, [][]string{{"nano", "3.00 (1.00–5.00)", "1667"}}, r.inference())

@@ -20,6 +20,7 @@ type Machine struct {
 type Measured struct {
 	Name, What             string
 	Runs                   int
+	Load                   string // before it
 	Machine                Machine
 	Compile, Setup, Accept expense
 	Prove                  []expense
@@ -77,7 +78,7 @@ func (r *Report) markdown() string {
 	s.WriteString("# What proofs cost\n\nWritten by `make bench`.\n\n")
 	for _, x := range r.Rows {
 		m := x.Machine
-		fmt.Fprintf(&s, "- %s: %s. Commit %s, %s, %d threads, %s, %d runs; a multiplication in the field takes %.2f ns\n", x.Name, x.What, m.Commit, m.CPU, m.Threads, m.Go, x.Runs, m.Mul)
+		fmt.Fprintf(&s, "- %s: %s. Commit %s, %s, %d threads, %s, %d runs; a multiplication in the field takes %.2f ns%s\n", x.Name, x.What, m.Commit, m.CPU, m.Threads, m.Go, x.Runs, m.Mul, loaded(x.Load))
 	}
 	s.WriteString("\nCommands as a whole. Proofs and verifications: medians (least–greatest); compile, setup and accept once. A proof begins with token ids, of\n")
 	s.WriteString("which it decodes half, and ends with the file; a verification has key and generators.\n\n")
@@ -94,6 +95,14 @@ func (r *Report) markdown() string {
 		fmt.Fprintf(&s, "- %s: %s\n", x.Name, phases(x.Phases))
 	}
 	return s.String()
+}
+
+// loaded tells the load of the machine before a row.
+func loaded(load string) string {
+	if load == "" {
+		return ""
+	}
+	return "; load before it " + load
 }
 
 func (r *Report) costs() (lines [][]string) {
