@@ -275,13 +275,13 @@ func TestUnsupported(t *testing.T) {
 	g := synthetic.Graph(1, 16, 2, 4, 12, 5)
 	v := g.Value(g.Out())
 	axes, extents := ir.IdentityAxes(v.Shape)
-	cube := ir.Term{Coef: 1e9, Extents: extents, In: []int{0, 0, 0, 0, 0}, Axes: [][][]int{axes, axes, axes, axes, axes}, Out: axes}
+	cube := ir.Term{Coef: 1e9, Extents: extents, In: make([]int, 8), Axes: slices.Repeat([][][]int{axes}, 8), Out: axes}
 	g.Return(g.Add(ir.OpEinsum, "cube", "cube", v.Shape, []ir.ValueID{v.ID}, &ir.EinsumAttr{Terms: []ir.Term{cube}}).ID)
 	_, err := fromGraph(context.Background(), g, Config{})
 	var u *Unsupported
 	require.ErrorAs(t, err, &u)
 	require.Equal(t, [2]string{"cube", "Einsum"}, [2]string{u.Node, u.Op})
-	require.Contains(t, u.Reason, "beyond 2^62")
+	require.Contains(t, u.Reason, "beyond 2^92")
 	require.Contains(t, u.Remedy, "scale")
 	require.Equal(t, 1, strings.Count(err.Error(), "unsupported"), err)
 

@@ -73,7 +73,7 @@ func TestPropertyGraphs(t *testing.T) {
 // TestPropertyCircuits proves random circuits that call the gadgets with random parameters.
 func TestPropertyCircuits(t *testing.T) {
 	var must []string
-	for _, gadget := range []string{"Rescale", "RescaleTable", "Table", "PiecewiseLinear", "Rsqrt", "Reciprocal", "Limbs", "ZkAttn"} {
+	for _, gadget := range []string{"Rescale", "RescaleWide", "RescaleTable", "Table", "PiecewiseLinear", "Rsqrt", "Reciprocal", "Limbs", "ZkAttn"} {
 		must = append(must, "call "+gadget+"()")
 	}
 	properties(t, checkCircuit, fewCircuits, must)
@@ -215,7 +215,7 @@ func (c *coverage) refused(err error) {
 }
 
 // refusable are the reasons for which a drawn graph may be refused; any other error is a failure.
-var refusable = regexp.MustCompile(`beyond 2\^62|bits apart, and a sum|is not finite on|epsilon .* is .* in units|a step of them would be|slacks may reach|leave 62 bits|` +
+var refusable = regexp.MustCompile(`beyond 2\^[0-9]+|bits apart, and a sum|is not finite on|epsilon .* is .* in units|a step of them would be|slacks may reach|leave 62 bits|` +
 	`needs at least one axis|has no table with arguments|times coarser than|a shift by .* bits, want|shift [0-9]+ is not in|it has no lookup|token ids as numbers|more than there are letters`)
 
 // propertyConfig draws how a graph is compiled.
@@ -655,7 +655,7 @@ func (p *proved) callsAgree(a *witness.Assignment) error {
 	for _, call := range p.calls {
 		var in [][]int64
 		for _, id := range call.In {
-			in = append(in, a.Tensor(id).V)
+			in = append(in, slices.Concat(a.Tensor(id).V, a.Tensor(id).High))
 		}
 		for i, want := range call.Want(in) {
 			if got := a.Tensor(call.Out[i]).V; !slices.Equal(got, want) {
@@ -999,6 +999,7 @@ func (c *coverage) circuit(circ *circuit.Circuit, a *witness.Assignment) {
 			c.add("committed limbs of an excess", 1)
 		}
 	}
+	c.has("circuits with wide tensors", slices.ContainsFunc(circ.Tensors, func(t circuit.Tensor) bool { return t.Wide() }))
 	c.has("circuits with owned rows", owned)
 	c.has("circuits with tail rows", tail)
 	c.has("circuits with packed rows", packed)

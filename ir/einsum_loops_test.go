@@ -36,7 +36,16 @@ func TestEinsumPathsAgree(t *testing.T) {
 }
 
 func intEinsumBig(term *Term, in [][]int64, n int) ([]int64, error) {
-	return sumBig(nil, []Term{*term}, func(*Term) [][]int64 { return in }, n)
+	cells := make([]bigCells, len(in))
+	for k := range in {
+		cells[k].v = in[k]
+	}
+	sums, err := sumBig(nil, []Term{*term}, cells, n)
+	out := make([]int64, len(sums))
+	for i := range sums {
+		out[i] = sums[i].Int64()
+	}
+	return out, err
 }
 
 func cellsOf(t Term, axes [][]int) int {

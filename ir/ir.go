@@ -10,6 +10,9 @@
 package ir
 
 import (
+	"math/big"
+
+	"github.com/zkllmc/zkllmc/internal/interval"
 	"github.com/zkllmc/zkllmc/internal/portable"
 	"github.com/zkllmc/zkllmc/ir/plan"
 )
@@ -60,6 +63,11 @@ type Value struct {
 	Scale  int
 	Lo, Hi int64
 
+	// Far bounds a wide value, nil for all others: one whose cells may reach 2^62, so that Lo and Hi do not hold its bounds; see SetBounds.
+	// Sums take it, and operations that rescale. An evaluation has two words for each of its cells: the lower ones of all, with sign, and then
+	// the upper ones, of which each counts 2^64.
+	Far *interval.Interval
+
 	// Data (StageFloat) and Ints (StageInt) are set on Weight and Const values only, row-major.
 	Data []float64
 	Ints []int64
@@ -67,6 +75,36 @@ type Value struct {
 	// Def is the node that computes the value.
 	Def *Node
 }
+
+// Wide says whether cells may reach 2^62.
+func (v *Value) Wide() bool { return v.Far != nil }
+
+// Bounds are the bounds of a value in StageInt.
+func (v *Value) Bounds() interval.Interval {
+	if v.Wide() {
+		return *v.Far
+	}
+	return interval.Of(v.Lo, v.Hi)
+}
+
+// SetBounds sets the bounds of a value in StageInt, wide or not.
+func (v *Value) SetBounds(b interval.Interval) {
+	const limit = 1 << 62
+	if b.In(1-limit, limit-1) {
+		v.Lo, v.Hi, v.Far = b.Lo.Int64(), b.Hi.Int64(), nil
+		return
+	}
+	v.Lo, v.Hi, v.Far = -limit, limit, &b
+}
+
+// WideCell is cell i of a wide value, of which an evaluation has the given words.
+func WideCell(words []int64, i int) *big.Int {
+	x := new(big.Int).Lsh(big.NewInt(words[len(words)/2+i]), 64)
+	return x.Add(x, big.NewInt(words[i]))
+}
+
+// CopyBounds gives a value the bounds of another one.
+func (v *Value) CopyBounds(of *Value) { v.Lo, v.Hi, v.Far = of.Lo, of.Hi, of.Far }
 
 // Node is one operation. Its outputs are in Out (two for ZkAttn, one for every other op).
 type Node struct {

@@ -17,7 +17,7 @@ func (*EinsumAttr) text() string { return "" } // a line per term, see Graph.Str
 
 func init() {
 	register(&OpInfo{
-		Op: OpEinsum, Stages: everywhere, MaxIn: -1, Outputs: 1,
+		Op: OpEinsum, Stages: everywhere, MaxIn: -1, Outputs: 1, TakesWide: true,
 		Meaning: "a sum of products over named labels, see Term", Shape: "the terms' Out",
 		Scale: "in every term: the sum of the operands' scales, plus the fraction bits of ICoef; equal for all terms",
 		check: checkEinsum, bound: boundEinsum, why: whyEinsum,
@@ -214,10 +214,12 @@ func operands[T number](t *Term, in [][]T) [][]T {
 	return out
 }
 
-// intEinsum adds up in int64 where the operands' magnitudes rule an overflow out, and in big integers otherwise.
+// intEinsum adds up in int64 where the operands' magnitudes rule an overflow out, and in big integers otherwise, as where a value is wide.
 func intEinsum(r *Run, n *Node, in [][]int64) ([][]int64, error) {
 	e := n.Attr.(*EinsumAttr)
-	if fits(e, in) {
+	out := r.Graph.Value(n.Out[0])
+	wide := out.Wide() || slices.ContainsFunc(n.In, func(id ValueID) bool { return r.Graph.Value(id).Wide() })
+	if !wide && fits(e, in) {
 		res, err := sumTerms(r, n, in)
 		return [][]int64{res}, err
 	}
@@ -227,18 +229,56 @@ func intEinsum(r *Run, n *Node, in [][]int64) ([][]int64, error) {
 			in[k] = cells[int64](a, r.Graph.Value(id).Shape)
 		}
 	}
-	res, err := sumBig(r.Budget, e.Terms, func(t *Term) [][]int64 { return operands(t, in) }, Size(r.Graph.Value(n.Out[0]).Shape))
-	if err != nil && r.Budget.Poll() == nil {
-		return nil, n.Errorf("%v", err)
+	cells := make([]bigCells, len(in))
+	for k, x := range in {
+		cells[k].v = x
+		if r.Graph.Value(n.In[k]).Wide() {
+			cells[k] = bigCells{x[:len(x)/2], x[len(x)/2:]}
+		}
+	}
+	sums, err := sumBig(r.Budget, e.Terms, cells, Size(out.Shape))
+	if err != nil {
+		return nil, err
+	}
+	res := make([]int64, Size(out.Shape), 2*Size(out.Shape))
+	if out.Wide() {
+		res = res[:cap(res)]
+	}
+	for i := range sums {
+		switch x := &sums[i]; {
+		case x.IsInt64():
+			res[i] = x.Int64()
+		case !out.Wide():
+			return nil, n.Errorf("cell %d is %s and does not fit 64 bits", i, x)
+		default:
+			res[i] = int64(new(big.Int).And(x, lowWord).Uint64())
+			res[len(sums)+i] = new(big.Int).Rsh(x.Sub(x, big.NewInt(res[i])), 64).Int64()
+		}
 	}
 	return [][]int64{res}, err
+}
+
+// lowWord masks the lower 64 bits.
+var lowWord = new(big.Int).SetUint64(math.MaxUint64)
+
+// bigCells are the cells of a value, with upper words if it is wide.
+type bigCells struct{ v, high []int64 }
+
+// mul multiplies x by a cell.
+func (c bigCells) mul(x *big.Int, i int) {
+	if c.high == nil {
+		x.Mul(x, big.NewInt(c.v[i]))
+		return
+	}
+	y := new(big.Int).Lsh(big.NewInt(c.high[i]), 64)
+	x.Mul(x, y.Add(y, big.NewInt(c.v[i])))
 }
 
 // bigWork is what a product in big integers costs, in those of machine words. Which cells need them is known at run time only.
 const bigWork = 64
 
-// sumBig computes the terms in big integers; a cell that leaves int64 is an error.
-func sumBig(b *budget.Budget, ts []Term, in func(*Term) [][]int64, size int) ([]int64, error) {
+// sumBig computes the terms in big integers, of all inputs of a node.
+func sumBig(b *budget.Budget, ts []Term, in []bigCells, size int) ([]big.Int, error) {
 	for i := range ts {
 		if err := b.Work(budget.Product(bigWork, ts[i].Work(nil))); err != nil {
 			return nil, err
@@ -246,25 +286,18 @@ func sumBig(b *budget.Budget, ts []Term, in func(*Term) [][]int64, size int) ([]
 	}
 	acc := make([]big.Int, size)
 	for i := range ts {
-		if err := addBig(b, acc, &ts[i], in(&ts[i])); err != nil {
+		if err := addBig(b, acc, &ts[i], in); err != nil {
 			return nil, err
 		}
 	}
-	res := make([]int64, size)
-	for i := range acc {
-		if !acc[i].IsInt64() {
-			return nil, fmt.Errorf("cell %d is %s and does not fit 64 bits", i, acc[i].String())
-		}
-		res[i] = acc[i].Int64()
-	}
-	return res, nil
+	return acc, nil
 }
 
 // addBig adds one term in big integers, cell by cell.
-func addBig(b *budget.Budget, acc []big.Int, t *Term, in [][]int64) error {
+func addBig(b *budget.Budget, acc []big.Int, t *Term, in []bigCells) error {
 	dst := strides(t.Out, t.Extents, len(t.Extents))
-	steps := make([][]int, len(in))
-	for k := range in {
+	steps := make([][]int, len(t.In))
+	for k := range t.In {
 		steps[k] = strides(t.Axes[k], t.Extents, len(t.Extents))
 	}
 	at := make([]int, len(t.Extents))
@@ -275,8 +308,8 @@ func addBig(b *budget.Budget, acc []big.Int, t *Term, in [][]int64) error {
 			}
 		}
 		p := big.NewInt(t.ICoef)
-		for k := range in {
-			p.Mul(p, big.NewInt(in[k][offset(at, steps[k])]))
+		for k, i := range t.In {
+			in[i].mul(p, offset(at, steps[k]))
 		}
 		o := offset(at, dst)
 		acc[o].Add(&acc[o], p)

@@ -37,7 +37,7 @@ func (a *PiecewiseLinearAttr) pieces() (values, slopes []int64, err error) {
 
 func init() {
 	register(&OpInfo{
-		Op: OpPiecewiseLinear, Stages: integers, MinIn: 1, MaxIn: 1, Outputs: 1, Elementwise: true,
+		Op: OpPiecewiseLinear, Stages: integers, MinIn: 1, MaxIn: 1, Outputs: 1, Elementwise: true, TakesWide: true,
 		Meaning: "rounding division by 2^Shift and clamping, then an elementwise function, linear between multiples of 2^Low", Shape: "that of x", Scale: "OutScale",
 		check: func(g *Graph, n *Node) error {
 			a, is := n.Attr.(*PiecewiseLinearAttr)
@@ -63,13 +63,13 @@ func init() {
 	})
 }
 
-func intPiecewise(_ *Run, n *Node, in [][]int64) ([][]int64, error) {
+func intPiecewise(r *Run, n *Node, in [][]int64) ([][]int64, error) {
 	a := n.Attr.(*PiecewiseLinearAttr)
 	values, slopes, err := a.pieces()
 	if err != nil {
 		return nil, RefuseFor(n.Origin, n.Named(), err)
 	}
-	x, err := a.rescale().apply(n, in[0])
+	x, err := a.rescale().apply(r, n, in[0])
 	if err != nil {
 		return nil, err
 	}

@@ -2,6 +2,7 @@ package ir
 
 import (
 	"fmt"
+	"math/big"
 
 	"github.com/zkllmc/zkllmc/internal/interval"
 	"github.com/zkllmc/zkllmc/ir/plan"
@@ -19,7 +20,7 @@ func (a *RescaleAttr) text() string {
 
 func init() {
 	register(&OpInfo{
-		Op: OpRescale, Stages: integers, MinIn: 1, MaxIn: 1, Outputs: 1, Elementwise: true,
+		Op: OpRescale, Stages: integers, MinIn: 1, MaxIn: 1, Outputs: 1, Elementwise: true, TakesWide: true,
 		Meaning: "rounding division by 2^Shift, then clamping", Shape: "that of x", Scale: "that of x minus Shift",
 		check: func(g *Graph, n *Node) error {
 			a, is := n.Attr.(*RescaleAttr)
@@ -50,13 +51,37 @@ func roundShift(a int64, s int) (int64, bool) {
 	return (a + half) >> s, true
 }
 
-func intRescale(_ *Run, n *Node, in [][]int64) ([][]int64, error) {
-	out, err := n.Attr.(*RescaleAttr).apply(n, in[0])
+func intRescale(r *Run, n *Node, in [][]int64) ([][]int64, error) {
+	out, err := n.Attr.(*RescaleAttr).apply(r, n, in[0])
 	return [][]int64{out}, err
 }
 
+// applyWide rescales the cells of a wide value.
+func (a *RescaleAttr) applyWide(x []int64) []int64 {
+	out, half := make([]int64, len(x)/2), new(big.Int)
+	if a.Shift > 0 {
+		half.Lsh(big.NewInt(1), uint(a.Shift-1))
+	}
+	lo, hi := big.NewInt(a.Lo), big.NewInt(a.Hi)
+	for i := range out {
+		q := WideCell(x, i)
+		q.Rsh(q.Add(q, half), uint(a.Shift))
+		switch {
+		case q.Cmp(lo) < 0:
+			q = lo
+		case q.Cmp(hi) > 0:
+			q = hi
+		}
+		out[i] = q.Int64()
+	}
+	return out
+}
+
 // apply rescales the cells of a node's input.
-func (a *RescaleAttr) apply(n *Node, x []int64) ([]int64, error) {
+func (a *RescaleAttr) apply(r *Run, n *Node, x []int64) ([]int64, error) {
+	if r.Graph.Value(n.In[0]).Wide() {
+		return a.applyWide(x), nil
+	}
 	out := make([]int64, len(x))
 	for i, v := range x {
 		r, ok := roundShift(v, a.Shift)

@@ -24,6 +24,9 @@ type OpInfo struct {
 	// inputs alone.
 	Elementwise bool
 
+	// TakesWide says that inputs may be wide values.
+	TakesWide bool
+
 	Meaning string
 	Shape   string // shape rule, which check checks
 	Scale   string // scale rule (StageInt)
@@ -38,7 +41,7 @@ type OpInfo struct {
 	// The meaning over the reals and over the integers, and what it costs: multiplications, and cells besides the results. Without cost
 	// it is functionWork multiplications per cell.
 	float   func(r *Run, n *Node, in [][]float64) ([][]float64, error)
-	integer func(r *Run, n *Node, in [][]int64) ([][]int64, error)
+	integer func(r *Run, n *Node, in [][]int64) ([][]int64, error) // of wide values see Value.Far
 	cost    func(g *Graph, n *Node) (work, extra int)
 	// The transpose of the derivative over the reals, see Run.Pull; nil where nothing real is computed.
 	pull func(r *Run, n *Node, in [][]float64, out, grad []float64, want []bool) ([][]float64, error)
@@ -88,7 +91,7 @@ func Bounds(g *Graph, n *Node) (out []interval.Interval, why string, err error) 
 	}
 	in := make([]interval.Interval, len(n.In))
 	for k, id := range n.In {
-		in[k] = interval.Of(g.Value(id).Lo, g.Value(id).Hi)
+		in[k] = g.Value(id).Bounds()
 	}
 	if out, err = i.bound(g, n, in); err != nil {
 		return nil, "", err

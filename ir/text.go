@@ -38,7 +38,8 @@ func (g *Graph) printNode(b *strings.Builder, n *Node) {
 		b.WriteString(g.ref(o))
 		b.WriteString(shapeText(v.Shape))
 		if g.Stage == StageInt {
-			fmt.Fprintf(b, "@%d∈[%d,%d]", v.Scale, v.Lo, v.Hi)
+			bounds := v.Bounds()
+			fmt.Fprintf(b, "@%d∈[%v,%v]", v.Scale, bounds.Lo, bounds.Hi)
 		}
 	}
 	fmt.Fprintf(b, " = %s", n.Op)

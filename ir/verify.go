@@ -37,6 +37,9 @@ func (c *checker) ports() error {
 			if p.Value < 0 || int(p.Value) >= len(c.defined) || !c.defined[p.Value] || side == "input" && c.g.Value(p.Value).Def.Op != OpInput {
 				return fmt.Errorf("graph %s: the %s %q is not defined", c.g.Name, side, p.Name)
 			}
+			if v := c.g.Value(p.Value); v.Wide() {
+				return fmt.Errorf("graph %s: the %s %q has cells in %v, beyond 2^62", c.g.Name, side, p.Name, v.Bounds())
+			}
 			if c.g.Value(p.Value).Unstored() {
 				return fmt.Errorf("graph %s: the output %q is a map of indices", c.g.Name, p.Name)
 			}
@@ -75,6 +78,9 @@ func (c *checker) node(n *Node) error {
 	for _, in := range n.In {
 		if in < 0 || int(in) >= len(c.defined) || !c.defined[in] {
 			return n.Errorf("uses value %d before its definition", in)
+		}
+		if c.g.Value(in).Wide() && !info.TakesWide {
+			return n.Errorf("takes integers below 2^62, and those of value %d are in %v", in, c.g.Value(in).Bounds())
 		}
 		if c.g.Value(in).Unstored() && n.Op != OpEinsum {
 			return n.Errorf("computes with a map of indices, which only terms have")

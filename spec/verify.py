@@ -1365,6 +1365,7 @@ def audit(c):
     check_public_tensors(c)
     check_lookups(c)
     check_hints(c)
+    check_wide(c)
     check_work(c)
     proven = proven_intervals(c)
     check_bound_ports(c)
@@ -1377,7 +1378,7 @@ def check_form(c):
     demand(4 <= c.weight_bits <= 24 and 4 <= c.witness_bits <= 24 and c.generation in (0, 1), 'its configuration')
     for k, t in enumerate(c.tensors):
         demand(WEIGHT <= t.kind <= AFFINE and is_shape(t.shape, 1 << 31), f'the shape of tensor {t.name}')
-        demand(in_bounds(t.lo, t.hi) and t.mult in (0, 1), f'the bounds of {t.name}')
+        demand((in_bounds(t.lo, t.hi) or is_wide(t)) and t.mult in (0, 1), f'the bounds of {t.name}')
         demand((t.kind == VIRTUAL or not t.terms) and (t.kind == PUBLIC or t.view == t.port == 0), f'the kind of {t.name}')
         demand(t.kind in (CONST, AFFINE) or not t.values, f'the values of {t.name}')
         if t.kind == WEIGHT:
@@ -1393,6 +1394,10 @@ def check_form(c):
 
 def in_bounds(lo, hi):
     return -2 ** 62 < lo <= hi < 2 ** 62
+
+
+def is_wide(t):
+    return t.kind == VIRTUAL and (t.lo, t.hi) == (-2 ** 62, 2 ** 62)
 
 
 def is_shape(shape, end):
@@ -1520,6 +1525,14 @@ def check_hints(c):
             demand(not h.ins and len(h.out) == 1 and 0 <= h.params[0] < len(c.ports), f'hint {i} is of no input')
             p = c.ports[h.params[0]]
             demand(not p.out and p.reveal == NOTHING and p.tensor == h.out[0], f'hint {i} is of no private input')
+
+
+def check_wide(c):
+    """(16.1.9)"""
+    elsewhere = [k for l in c.lookups for k in l.columns] + c.zeros + [p.tensor for p in c.ports]
+    elsewhere += [k for h in c.hints if h.kind not in (RESCALE, CLAMP, WIDE) for k in h.ins]
+    for k in elsewhere:
+        demand(k < 0 or not is_wide(c.tensors[k]), f'the use of {c.tensors[k].name}')
 
 
 def check_work(c):

@@ -37,6 +37,22 @@ type Session interface {
 // Tensor is a tensor of integers that a backend holds.
 type Tensor interface{ Len() int }
 
+// Wide is a wide tensor, in two that a backend holds: its cells are those of Lower and 2^integer.WordBits times those of Upper. No method of a
+// run takes one: what is asked of it is linear in the cells, and is asked of both.
+type Wide struct{ Lower, Upper Tensor }
+
+// Len is the number of cells.
+func (w Wide) Len() int { return w.Lower.Len() }
+
+// Hand hands a tensor over, by a session's or a run's Load, in two where it is wide.
+func Hand(load func(*integer.Tensor) Tensor, t *integer.Tensor) Tensor {
+	lower, upper := t.Words()
+	if upper == nil {
+		return load(lower)
+	}
+	return Wide{load(lower), load(upper)}
+}
+
 // Vector is a vector of field elements that a backend holds.
 type Vector interface{ Elements() int }
 

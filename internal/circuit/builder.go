@@ -4,22 +4,28 @@ import (
 	"fmt"
 	"math"
 	"slices"
+
+	"github.com/zkllmc/zkllmc/internal/interval"
 )
 
-// MaxBound is the exclusive limit of every bound: far below p/4, and such that witness arithmetic fits 64 bits.
+// MaxBound is the exclusive limit of every bound but those of wide tensors: far below p/4, and such that witness arithmetic fits 64 bits.
 const MaxBound = int64(1) << 62
+
+// WideBits is the number of bits of the cells of wide tensors: far below p/4, too, and such that witness arithmetic fits 128.
+const WideBits = 124
 
 // Builder collects a circuit. Its methods record the first error, which Finish returns; after an error they do nothing useful.
 type Builder struct {
 	c      Circuit
 	tables map[string]int
+	wide   map[ID]interval.Interval // bounds of wide tensors
 	prefix string
 	err    error
 }
 
 // NewBuilder starts a circuit.
 func NewBuilder(cfg Config) *Builder {
-	b := &Builder{tables: map[string]int{}}
+	b := &Builder{tables: map[string]int{}, wide: map[ID]interval.Interval{}}
 	b.c.Config = cfg
 	b.check(cfg)
 	return b
@@ -65,12 +71,30 @@ func (b *Builder) Shape(id ID) []int {
 	return b.c.Tensors[id].Shape
 }
 
-// Bounds returns the bounds of a tensor.
+// Bounds returns the bounds of a tensor. It refuses a wide one, which whoever can take asks for its Interval.
 func (b *Builder) Bounds(id ID) (lo, hi int64) {
 	if !b.has(id) {
 		return 0, 0
 	}
+	if t := &b.c.Tensors[id]; t.Wide() {
+		b.Fail("tensor %s: its cells may reach %v, beyond 2^62; sums and rescales take it, and nothing else", t.Name, b.wide[id])
+		return 0, 0
+	}
 	return b.c.Tensors[id].Lo, b.c.Tensors[id].Hi
+}
+
+// IsWide says whether a tensor is wide.
+func (b *Builder) IsWide(id ID) bool { return b.has(id) && b.c.Tensors[id].Wide() }
+
+// Interval returns the bounds of a tensor, wide or not.
+func (b *Builder) Interval(id ID) interval.Interval {
+	if !b.has(id) {
+		return interval.Of(0, 0)
+	}
+	if v, ok := b.wide[id]; ok {
+		return v
+	}
+	return interval.Of(b.c.Tensors[id].Lo, b.c.Tensors[id].Hi)
 }
 
 func (b *Builder) has(id ID) bool {
@@ -90,7 +114,7 @@ func (b *Builder) add(t Tensor) ID {
 	if _, ok := cells(t.Shape); !ok {
 		b.Fail("tensor %s has an unusable shape %v", t.Name, t.Shape)
 	}
-	if t.Lo > t.Hi || t.Lo <= -MaxBound || t.Hi >= MaxBound {
+	if t.Lo > t.Hi || (t.Lo <= -MaxBound || t.Hi >= MaxBound) && !t.Wide() {
 		b.Fail("tensor %s has bounds [%d, %d]; they must lie strictly between -2^62 and 2^62", t.Name, t.Lo, t.Hi)
 	}
 	t.Shape = append([]int(nil), t.Shape...)
@@ -138,10 +162,22 @@ func (b *Builder) Const(name string, values []int64, shape ...int) ID {
 	return b.add(Tensor{Name: name, Kind: Const, Shape: shape, Values: append([]int64(nil), values...), Lo: lo, Hi: hi})
 }
 
-// Virtual declares a tensor that is the sum of the given terms; its bounds come from interval arithmetic.
+// Virtual declares a tensor that is the sum of the given terms; its bounds come from interval arithmetic. One whose cells may reach 2^62
+// is wide.
 func (b *Builder) Virtual(name string, shape []int, terms ...Term) ID {
-	lo, hi := b.interval(name, shape, terms)
-	return b.add(Tensor{Name: name, Kind: Virtual, Shape: shape, Def: cloneTerms(terms), Lo: lo, Hi: hi})
+	sum, ok := b.sumInterval(name, shape, terms)
+	t := Tensor{Name: name, Kind: Virtual, Shape: shape, Def: cloneTerms(terms)}
+	switch {
+	case !ok:
+	case sum.In(1-MaxBound, MaxBound-1):
+		t.Lo, t.Hi = sum.Lo.Int64(), sum.Hi.Int64()
+	case sum.BitLen() <= WideBits:
+		t.Lo, t.Hi = -MaxBound, MaxBound
+		b.wide[ID(len(b.c.Tensors))] = sum
+	default:
+		b.Fail("tensor %s: cells may reach [%v, %v], beyond 2^%d; use coarser scales", name, sum.Lo, sum.Hi, WideBits)
+	}
+	return b.add(t)
 }
 
 // VirtualBound is Virtual with bounds that follow from an argument which interval arithmetic does not see. The argument is
@@ -149,6 +185,9 @@ func (b *Builder) Virtual(name string, shape []int, terms ...Term) ID {
 func (b *Builder) VirtualBound(name string, shape []int, lo, hi int64, why string, terms ...Term) ID {
 	if why == "" {
 		b.Fail("virtual tensor %s: a bound needs its argument", name)
+	}
+	if lo <= -MaxBound || hi >= MaxBound {
+		b.Fail("virtual tensor %s has bounds [%d, %d]; an argument's must lie strictly between -2^62 and 2^62", name, lo, hi)
 	}
 	if !b.fits(name, shape, terms) {
 		return b.add(Tensor{Name: name, Kind: Virtual, Shape: shape})
@@ -254,6 +293,9 @@ func (b *Builder) Finish() (*Circuit, error) {
 	if err := c.finishPorts(); err != nil {
 		return nil, err
 	}
+	if err := c.checkWide(); err != nil {
+		return nil, err
+	}
 	proven, err := c.proveBounds()
 	if err != nil {
 		return nil, err
@@ -293,6 +335,46 @@ func (c *Circuit) checkCovered() error {
 	for i := range c.Tensors {
 		if t := &c.Tensors[i]; t.Kind == Witness && !t.Mult && !covered[i] {
 			return fmt.Errorf("circuit %s: no lookup covers the witness tensor %s", c.Name, t.Name)
+		}
+	}
+	return nil
+}
+
+// checkWide refuses a wide tensor where cells of 64 bits are expected: what the prover looks up, finds zero or tells, and what hints take but
+// those that divide and round. Of other tensors terms make what they may be.
+func (c *Circuit) checkWide() error {
+	refuse := func(id ID, what string) error {
+		if id < 0 || !c.Tensors[id].Wide() {
+			return nil
+		}
+		return &Error{Circuit: c.Name, Tensor: id, Text: fmt.Sprintf("tensor %s: it is %s, and its cells may reach 2^62", c.Tensors[id].Name, what)}
+	}
+	for _, l := range c.Lookups {
+		for _, id := range l.Cols {
+			if err := refuse(id, "looked up"); err != nil {
+				return err
+			}
+		}
+	}
+	for _, id := range c.Zeros {
+		if err := refuse(id, "zero-checked"); err != nil {
+			return err
+		}
+	}
+	for i := range c.Hints {
+		h := &c.Hints[i]
+		if h.Kind == HintRescale || h.Kind == HintClamp || h.Kind == HintWide {
+			continue
+		}
+		for _, id := range h.In {
+			if err := refuse(id, fmt.Sprintf("an input of hint %d, which takes 64 bits", i)); err != nil {
+				return err
+			}
+		}
+	}
+	for i := range c.Ports {
+		if err := refuse(c.Ports[i].T, "a port's"); err != nil {
+			return err
 		}
 	}
 	return nil

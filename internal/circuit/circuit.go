@@ -10,8 +10,8 @@
 //   - A port is carried by a tensor. What a statement says of a port enters by Public tensors, its views.
 //
 // Every Witness tensor but multiplicities has a lookup over its whole box (Finish refuses a circuit where one has not), so that
-// it holds small integers; bounds of virtual tensors follow by interval arithmetic, and no bound reaches 2^62: no equation wraps
-// around the field.
+// it holds small integers; bounds of virtual tensors follow by interval arithmetic, and none reaches 2^62, or 2^124 where sums and
+// rescales alone take the tensor (Tensor.Wide): no equation wraps around the field.
 package circuit
 
 import (
@@ -51,7 +51,7 @@ type Tensor struct {
 	Name   string
 	Kind   Kind
 	Shape  []int
-	Lo, Hi int64 // every cell lies in [Lo, Hi]: looked up, declared, or by interval arithmetic
+	Lo, Hi int64 // every cell lies in [Lo, Hi]: looked up, declared, or by interval arithmetic; of a wide tensor they are ∓MaxBound
 
 	View   View    // Public
 	Port   int     // Public: of which port, 0 for all others
@@ -60,6 +60,10 @@ type Tensor struct {
 	Mult   bool    // Witness: the multiplicities of a table
 	Why    string  // Virtual: the argument for a bound tighter than interval arithmetic, or empty
 }
+
+// Wide says that cells may not fit 62 bits: provers compute them in 128. Such a tensor is virtual, a factor of terms and an input of hints
+// that divide and round, and nothing else (Builder.Finish). Its bounds, by interval arithmetic, are below 2^WideBits.
+func (t *Tensor) Wide() bool { return t.Kind == Virtual && t.Lo == -MaxBound && t.Hi == MaxBound }
 
 // Term is Coef · Σ_c Π_i Factors[i][…] as one summand of a virtual tensor. Labels 0..len(Extents)-1 are its index variables.
 // Factors[i].Axes[a] lists the labels that axis a of the factor is made of, most significant first; Out[a] likewise for the

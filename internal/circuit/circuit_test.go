@@ -24,6 +24,11 @@ func looked(b *Builder, name string, shape ...int) ID {
 	return id
 }
 
+// wide is a tensor of which a cell may be 2^62.
+func wide(b *Builder) ID {
+	return b.Virtual("v", []int{2}, b.Times(2, "i->i i=2", b.Const("c", []int64{1 << 61, -1 << 61}, 2)))
+}
+
 // encoding is the canonical encoding of what was built.
 func encoding(b *Builder) []byte {
 	var out bytes.Buffer
@@ -50,13 +55,26 @@ var refused = []struct {
 	{"bounds at -2^62", "strictly between -2^62 and 2^62", func(b *Builder) { b.Witness("w", -MaxBound, 0, 2) }},
 	{"empty bounds", "strictly between", func(b *Builder) { b.Witness("w", 1, 0, 2) }},
 	{"constant of another size", "has 2 values for shape [3]", func(b *Builder) { b.Const("c", []int64{1, 2}, 3) }},
-	{"virtual beyond 2^62", "beyond 2^62", func(b *Builder) {
+	{"virtual beyond 2^124", "beyond 2^124", func(b *Builder) {
 		c := b.Const("c", []int64{huge, -huge}, 2)
-		b.Virtual("v", []int{2}, b.Times(2, "i->i i=2", c))
+		b.Virtual("v", []int{2}, b.Times(8, "i,i->i i=2", c, c))
 	}},
-	{"virtual sum beyond 2^62", "beyond 2^62", func(b *Builder) {
+	{"virtual sum beyond 2^124", "beyond 2^124", func(b *Builder) {
 		c := b.Const("c", []int64{huge, huge}, 2)
-		b.Virtual("v", []int{1}, b.Times(1, "i->. i=2", c))
+		b.Virtual("v", []int{1}, b.Times(4, "i,i->. i=2", c, c))
+	}},
+	{"a wide tensor looked up", "tensor v: it is looked up, and its cells may reach 2^62", func(b *Builder) {
+		b.Lookup(bit(b), wide(b))
+	}},
+	{"a wide tensor zero-checked", "tensor v: it is zero-checked", func(b *Builder) { b.Zero(wide(b)) }},
+	{"limbs of a wide tensor", "tensor v: it is an input of hint 0", func(b *Builder) {
+		y := b.Witness("y", 0, 1, 2)
+		b.Lookup(bit(b), y)
+		b.Hint(LimbsHint{Radix: 3}.Hint(wide(b), []ID{y}))
+	}},
+	{"bounds of a wide tensor", "tensor v: its cells may reach [-4611686018427387904, 4611686018427387904], beyond 2^62", func(b *Builder) { b.Bounds(wide(b)) }},
+	{"an argument for 2^62", "an argument's must lie strictly between -2^62 and 2^62", func(b *Builder) {
+		b.VirtualBound("v", []int{2}, -MaxBound, MaxBound, "an argument", b.Times(1, "i->i i=2", b.Const("c", []int64{1, 2}, 2)))
 	}},
 	{"bound that wraps", "wrap around the field", func(b *Builder) {
 		c := b.Const("c", []int64{huge, -huge}, 2)

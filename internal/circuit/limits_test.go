@@ -92,17 +92,28 @@ var limits = []struct {
 	{"virtual of 2^62-2", "", func(b *Builder) {
 		b.Virtual("v", []int{1}, b.Times(2, "i->i i=1", b.Const("c", []int64{1<<61 - 1}, 1)))
 	}},
-	{"virtual of 2^62", "beyond 2^62", func(b *Builder) {
+	{"wide virtual of 2^62", "", func(b *Builder) {
 		b.Virtual("v", []int{1}, b.Times(2, "i->i i=1", b.Const("c", []int64{1 << 61}, 1)))
 	}},
-	{"virtual of -2^62", "beyond 2^62", func(b *Builder) {
+	{"wide virtual of -2^62", "", func(b *Builder) {
 		b.Virtual("v", []int{1}, b.Times(-2, "i->i i=1", b.Const("c", []int64{1 << 61}, 1)))
 	}},
-	{"virtual of 2^64, which is 0 in 64 bits", "beyond 2^62", func(b *Builder) {
+	{"wide virtual of 2^64, which is 0 in 64 bits", "", func(b *Builder) {
 		b.Virtual("v", []int{1}, b.Times(8, "i->i i=1", b.Const("c", []int64{1 << 61}, 1)))
 	}},
-	{"virtual of -2^64", "beyond 2^62", func(b *Builder) {
+	{"wide virtual of -2^64", "", func(b *Builder) {
 		b.Virtual("v", []int{1}, b.Times(-8, "i->i i=1", b.Const("c", []int64{1 << 61}, 1)))
+	}},
+	{"virtual of 2^124-2^63", "", func(b *Builder) {
+		b.Virtual("v", []int{1}, b.Times(4, "i,i->i i=1", b.Const("c", []int64{1<<61 - 1}, 1), b.Const("d", []int64{1 << 61}, 1)))
+	}},
+	{"virtual of 2^124", "beyond 2^124", func(b *Builder) {
+		c := b.Const("c", []int64{1 << 61}, 1)
+		b.Virtual("v", []int{1}, b.Times(4, "i,i->i i=1", c, c))
+	}},
+	{"virtual of -2^124", "beyond 2^124", func(b *Builder) {
+		c := b.Const("c", []int64{1 << 61}, 1)
+		b.Virtual("v", []int{1}, b.Times(-4, "i,i->i i=1", c, c))
 	}},
 	{"short extent", "extents are written k=64", func(b *Builder) { b.Virtual("v", []int{1}, b.Times(1, "->i i=")) }},
 	{"extent without =", "extents are written k=64", func(b *Builder) { b.Virtual("v", []int{1}, b.Times(1, "->i i:1")) }},

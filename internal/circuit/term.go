@@ -2,7 +2,6 @@ package circuit
 
 import (
 	"fmt"
-	"math/big"
 	"strconv"
 	"strings"
 
@@ -86,20 +85,6 @@ func (b *Builder) fits(name string, shape []int, terms []Term) bool {
 	return ok
 }
 
-// interval bounds a sum of terms over all inputs within their bounds.
-func (b *Builder) interval(name string, shape []int, terms []Term) (lo, hi int64) {
-	sum, ok := b.sumInterval(name, shape, terms)
-	if !ok {
-		return 0, 0
-	}
-	limit := big.NewInt(MaxBound)
-	if sum.Hi.Cmp(limit) >= 0 || new(big.Int).Neg(sum.Lo).Cmp(limit) >= 0 {
-		b.Fail("tensor %s: cells may reach [%v, %v], beyond 2^62; use coarser scales", name, sum.Lo, sum.Hi)
-		return 0, 0
-	}
-	return sum.Lo.Int64(), sum.Hi.Int64()
-}
-
 // sumInterval bounds a sum of terms over their factors' declared bounds.
 func (b *Builder) sumInterval(name string, shape []int, terms []Term) (sum interval.Interval, ok bool) {
 	for _, t := range terms {
@@ -107,7 +92,7 @@ func (b *Builder) sumInterval(name string, shape []int, terms []Term) (sum inter
 			return sum, false
 		}
 	}
-	return sumBounds(terms, func(id ID) interval.Interval { return interval.Of(b.c.Tensors[id].Lo, b.c.Tensors[id].Hi) }, b.single), true
+	return sumBounds(terms, b.Interval, b.single), true
 }
 
 // single says of which axes of a tensor that both sides know at most one index has a cell that is not zero, the others being chosen.

@@ -15,7 +15,7 @@ import (
 type Work struct {
 	Weights  int64 `json:"weights"`  // cells
 	Witness  int64 `json:"witness"`  // committed cells, multiplicities of tables among them
-	Virtual  int64 `json:"virtual"`  // cells that are sums of products
+	Virtual  int64 `json:"virtual"`  // cells that are sums of products, those of wide tensors twice
 	Products int64 `json:"products"` // of integers in these sums
 	Lookups  int64 `json:"lookups"`  // cells that are looked up, and lines of tables: leaves of the fraction tree
 	Columns  int64 `json:"columns"`  // cells that are looked up, counted once for every column
@@ -34,7 +34,9 @@ func Of(c *circuit.Circuit) Work {
 		case circuit.Witness:
 			w.Witness += cells
 		case circuit.Virtual:
-			w.Virtual += cells
+			if w.Virtual += cells; t.Wide() {
+				w.Virtual += cells // of two words
+			}
 			for k := range t.Def {
 				w.Products += products(&t.Def[k])
 			}

@@ -33,6 +33,7 @@ import (
 	"github.com/zkllmc/zkllmc/internal/circuit"
 	"github.com/zkllmc/zkllmc/internal/commit"
 	"github.com/zkllmc/zkllmc/internal/field"
+	"github.com/zkllmc/zkllmc/internal/integer"
 	"github.com/zkllmc/zkllmc/internal/poly"
 	"github.com/zkllmc/zkllmc/internal/veil"
 )
@@ -104,6 +105,7 @@ type Backend interface {
 	EvalMany(evals []backend.Eval) []field.Element
 	Partials(partials []backend.Partial) []backend.Vector
 	Tables(tables []backend.Table) []backend.Vector
+	Combine(vecs []backend.Vector, coefs []field.Element) backend.Vector
 	Sumcheck(instances []backend.Instance, rounds, degree int) backend.Sumcheck
 	Free(vecs ...backend.Vector)
 }
@@ -262,12 +264,22 @@ func (l *Ledger) values(asked []*evaluation) []field.Element {
 	var evals []backend.Eval
 	var missing []*evaluation
 	for _, e := range asked {
-		if e.full == nil {
-			evals, missing = append(evals, backend.Eval{T: l.data(e.tensor.ID), Point: e.point}), append(missing, e)
+		if e.full != nil {
+			continue
+		}
+		lower, upper := words(l.data(e.tensor.ID))
+		evals, missing = append(evals, backend.Eval{T: lower, Point: e.point}), append(missing, e)
+		if upper != nil {
+			evals, missing = append(evals, backend.Eval{T: upper, Point: e.point}), append(missing, nil)
 		}
 	}
 	for i, v := range l.be.EvalMany(evals) {
-		missing[i].full = &v
+		if e := missing[i]; e != nil {
+			e.full = &v
+			continue
+		}
+		v.Mul(&v, &upperWord) // of the one before
+		missing[i-1].full.Add(missing[i-1].full, &v)
 	}
 	out := make([]field.Element, len(asked))
 	for i, e := range asked {
@@ -278,6 +290,17 @@ func (l *Ledger) values(asked []*evaluation) []field.Element {
 		}
 	}
 	return out
+}
+
+// upperWord is what the upper words of a wide tensor count.
+var upperWord = field.Pow2(integer.WordBits)
+
+// words are a tensor, and the upper words if it is wide.
+func words(t backend.Tensor) (lower, upper backend.Tensor) {
+	if w, ok := t.(backend.Wide); ok {
+		return w.Lower, w.Upper
+	}
+	return t, nil
 }
 
 func (l *Ledger) passedValue(p *passed) field.Element {

@@ -1,6 +1,8 @@
 package einsum
 
 import (
+	"slices"
+
 	"github.com/zkllmc/zkllmc/internal/backend"
 	"github.com/zkllmc/zkllmc/internal/circuit"
 	"github.com/zkllmc/zkllmc/internal/field"
@@ -93,13 +95,19 @@ func (l *Ledger) factors(instances []instance) []backend.Instance {
 	out := make([]backend.Instance, len(instances))
 	var partials []backend.Partial
 	var tables []backend.Table
+	var wide []int // partials whose upper words are the next
 	for i := range instances {
 		in := &instances[i]
 		base := in.bases()
 		out[i] = backend.Instance{N: in.n, Coef: in.coef}
 		for f := range in.term.Factors {
 			labels, vars, summed := in.labels(f, base)
-			partials = append(partials, backend.Partial{T: l.data(in.term.Factors[f].T), Labels: labels, Bits: len(vars)})
+			lower, upper := words(l.data(in.term.Factors[f].T))
+			partials = append(partials, backend.Partial{T: lower, Labels: labels, Bits: len(vars)})
+			if upper != nil {
+				wide = append(wide, len(partials)-1)
+				partials = append(partials, backend.Partial{T: upper, Labels: labels, Bits: len(vars)})
+			}
 			out[i].Factors = append(out[i].Factors, backend.Factor{Vars: vars})
 			in.summed = append(in.summed, summed)
 			out[i].Coef = halved(out[i].Coef, summed)
@@ -111,6 +119,11 @@ func (l *Ledger) factors(instances []instance) []backend.Instance {
 		}
 	}
 	folded, eqs := l.be.Partials(partials), l.be.Tables(tables)
+	for _, k := range slices.Backward(wide) {
+		both := l.be.Combine(folded[k:k+2], []field.Element{field.One(), upperWord})
+		l.be.Free(folded[k], folded[k+1])
+		folded = slices.Replace(folded, k, k+2, both)
+	}
 	for i := range out {
 		for f := range out[i].Factors {
 			from := &folded

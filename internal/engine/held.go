@@ -24,7 +24,7 @@ type held struct {
 // Tensor is a tensor of the circuit. A virtual one that the witness did without is computed when it is first asked for.
 func (h *held) Tensor(id circuit.ID) backend.Tensor {
 	if h.tensors[id] == nil {
-		h.tensors[id] = h.Load(h.a.Tensor(id))
+		h.tensors[id] = backend.Hand(h.Load, h.a.Tensor(id))
 	}
 	return h.tensors[id]
 }
@@ -33,7 +33,7 @@ func (h *held) Tensor(id circuit.ID) backend.Tensor {
 func (h *held) load() {
 	for i := range h.tensors {
 		if t := h.a.Known(circuit.ID(i)); h.tensors[i] == nil && t != nil {
-			h.tensors[i] = h.Load(t)
+			h.tensors[i] = backend.Hand(h.Load, t)
 		}
 	}
 }

@@ -7,11 +7,30 @@ import (
 	"math/bits"
 )
 
-// Tensor is a box of integers, row-major without padding. The values fit 63 bits with sign. They are V; where V is nil they are Short.
+// Tensor is a box of integers, row-major without padding. The values fit 63 bits with sign. They are V; where V is nil they are Short. Those
+// of a wide tensor need up to 125 bits: they are V + 2^64·High.
 type Tensor struct {
 	Shape []int
 	V     []int64
 	Short []int16
+	High  []int64
+}
+
+// WordBits is where Words cuts.
+const WordBits = 62
+
+// Words are two tensors whose values fit 63 bits, lower and upper, such that the values of a wide tensor are lower + 2^WordBits·upper; the
+// tensor itself and nil if it is not wide.
+func (t *Tensor) Words() (lower, upper *Tensor) {
+	if t.High == nil {
+		return t, nil
+	}
+	lower, upper = &Tensor{Shape: t.Shape, V: make([]int64, len(t.V))}, &Tensor{Shape: t.Shape, V: make([]int64, len(t.V))}
+	for i, v := range t.V {
+		lower.V[i] = v & (1<<WordBits - 1)
+		upper.V[i] = t.High[i]<<(64-WordBits) + v>>WordBits
+	}
+	return lower, upper
 }
 
 // Len is the number of values.

@@ -50,6 +50,16 @@ func (a Interval) Larger(b Interval) Interval {
 	return r
 }
 
+// Or is the least interval that holds the numbers of both.
+func (a Interval) Or(b Interval) Interval {
+	r := a.Larger(b)
+	r.Lo = a.Lo
+	if b.Lo.Cmp(r.Lo) < 0 {
+		r.Lo = b.Lo
+	}
+	return r
+}
+
 // In says whether all its numbers lie in [lo, hi].
 func (a Interval) In(lo, hi int64) bool {
 	return a.Lo.Cmp(big.NewInt(lo)) >= 0 && a.Hi.Cmp(big.NewInt(hi)) <= 0

@@ -1,7 +1,8 @@
 // Package tensor computes the integer tensors of a witness: sums of einsum terms over int64, in parallel. It knows terms and
 // boxes of integers, nothing of circuits or proofs.
 //
-// Arithmetic wraps at 64 bits. The bounds of a circuit keep every result below 2^62, so that a wrap inside a sum cancels.
+// Arithmetic wraps at 64 bits. The bounds of a circuit keep every result below 2^62, so that a wrap inside a sum cancels. Results that are
+// wide are computed in 128 bits, see wide.go.
 package tensor
 
 import (
@@ -69,9 +70,13 @@ func (p Part) Add(out integer.Tensor, terms []circuit.Term, lookup func(circuit.
 		vals := make([]cells, len(t.Factors))
 		for j, f := range t.Factors {
 			x := lookup(f.T)
-			vals[j] = cells{x.V, x.Short}
+			vals[j] = cells{x.V, x.Short, x.High}
 		}
-		if n := p.newNest(t, vals, out); n != nil && !n.contract() {
+		switch n := p.newNest(t, vals, out); {
+		case n == nil:
+		case n.high != nil:
+			n.runWide()
+		case !n.contract():
 			n.run()
 		}
 	}
@@ -137,16 +142,21 @@ type nest struct {
 	loops []loop
 	vals  []cells // from the first cell that the loops meet
 	out   []int64
-	hoist int // a factor with few nonzero cells, -1 for none: the innermost loop should not run over it
+	high  []int64 // of a wide result, else nil
+	hoist int     // a factor with few nonzero cells, -1 for none: the innermost loop should not run over it
 }
 
-// cells are those of a factor, of 64 bits, or of 16.
+// cells are those of a factor, of 64 bits, or of 16, or wide.
 type cells struct {
 	v     []int64
 	short []int16
+	high  []int64
 }
 
 func (c cells) from(i int) cells {
+	if c.high != nil {
+		return cells{v: c.v[i:], high: c.high[i:]}
+	}
 	if c.v != nil {
 		return cells{v: c.v[i:]}
 	}
@@ -168,7 +178,7 @@ func (c cells) wide() []int64 {
 
 // newNest returns nil if there is nothing to be computed.
 func (p Part) newNest(t *circuit.Term, vals []cells, out integer.Tensor) *nest {
-	n := &nest{term: t, packs: p.Packs, coef: t.Coef, vals: vals, out: out.V, hoist: -1}
+	n := &nest{term: t, packs: p.Packs, coef: t.Coef, vals: vals, out: out.V, high: out.High, hoist: -1}
 	ranges := p.ranges(t, out.Shape)
 	if ranges == nil && p.Box != nil {
 		return nil
@@ -180,7 +190,12 @@ func (p Part) newNest(t *circuit.Term, vals []cells, out integer.Tensor) *nest {
 		}
 		n.loops[l] = loop{extent: r.Hi - r.Lo, in: make([]int, len(vals))}
 	}
-	strides(t.Out, t.Extents, func(l, s int) { n.loops[l].out = s; n.out = n.out[s*ranges[l].Lo:] })
+	strides(t.Out, t.Extents, func(l, s int) {
+		n.loops[l].out, n.out = s, n.out[s*ranges[l].Lo:]
+		if n.high != nil {
+			n.high = n.high[s*ranges[l].Lo:]
+		}
+	})
 	for j, f := range t.Factors {
 		strides(f.Axes, t.Extents, func(l, s int) { n.loops[l].in[j] = s; n.vals[j] = n.vals[j].from(s * ranges[l].Lo) })
 	}
@@ -347,19 +362,23 @@ func (r *row) run() {
 	clear(r.idx)
 	for {
 		r.innermost()
-		k := len(r.sum) - 1
-		for ; k >= 0; k-- {
-			if r.idx[k]++; r.idx[k] < r.sum[k].extent {
-				r.skip(r.sum[k], 1)
-				break
-			}
-			r.skip(r.sum[k], 1-r.sum[k].extent)
-			r.idx[k] = 0
-		}
-		if k < 0 {
+		if !r.next() {
 			return
 		}
 	}
+}
+
+// next goes on to the next indices of the summed loops; false, and back at the first, behind the last ones.
+func (r *row) next() bool {
+	for k := len(r.sum) - 1; k >= 0; k-- {
+		if r.idx[k]++; r.idx[k] < r.sum[k].extent {
+			r.skip(r.sum[k], 1)
+			return true
+		}
+		r.skip(r.sum[k], 1-r.sum[k].extent)
+		r.idx[k] = 0
+	}
+	return false
 }
 
 // innermost runs the innermost loop. Factors that do not move in it are one coefficient, and a zero coefficient ends it.

@@ -2,6 +2,8 @@ package tensor_test
 
 import (
 	"fmt"
+	"maps"
+	"math/big"
 	"math/rand/v2"
 	"testing"
 
@@ -10,9 +12,18 @@ import (
 	"github.com/zkllmc/zkllmc/internal/tensor"
 )
 
-// naive is the definition of a sum of terms: all values of all labels, one by one.
-func naive(terms []circuit.Term, vals map[circuit.ID]integer.Tensor, shape []int) []int64 {
-	out := make([]int64, circuit.Size(shape))
+// cell is a cell of a tensor.
+func cell(t integer.Tensor, i int) *big.Int {
+	x := big.NewInt(t.Cells(i, i+1)[0])
+	if t.High != nil {
+		x.Add(x, new(big.Int).Lsh(big.NewInt(t.High[i]), 64))
+	}
+	return x
+}
+
+// naive is the definition of a sum of terms, of which add adds one: all values of all labels, one by one. It is called with the cell of the
+// result and those of the factors.
+func naive(terms []circuit.Term, vals map[circuit.ID]integer.Tensor, shape []int, add func(t *circuit.Term, out int, cells []int)) {
 	at := func(axes [][]int, shape, extents, idx []int) int {
 		p := 0
 		for a, labels := range axes {
@@ -24,21 +35,20 @@ func naive(terms []circuit.Term, vals map[circuit.ID]integer.Tensor, shape []int
 		}
 		return p
 	}
-	for _, t := range terms {
-		idx := make([]int, len(t.Extents))
+	for i := range terms {
+		t := &terms[i]
+		idx, cells := make([]int, len(t.Extents)), make([]int, len(t.Factors))
 		for c := range circuit.Size(t.Extents) {
 			for l := len(idx) - 1; l >= 0; l-- {
 				idx[l] = c % t.Extents[l]
 				c /= t.Extents[l]
 			}
-			p := t.Coef
-			for _, f := range t.Factors {
-				p *= vals[f.T].V[at(f.Axes, vals[f.T].Shape, t.Extents, idx)]
+			for j, f := range t.Factors {
+				cells[j] = at(f.Axes, vals[f.T].Shape, t.Extents, idx)
 			}
-			out[at(t.Out, shape, t.Extents, idx)] += p
+			add(t, at(t.Out, shape, t.Extents, idx), cells)
 		}
 	}
-	return out
 }
 
 func random(rng *rand.Rand, density float64, shape ...int) integer.Tensor {
@@ -49,6 +59,42 @@ func random(rng *rand.Rand, density float64, shape ...int) integer.Tensor {
 		}
 	}
 	return t
+}
+
+// inWide compares the terms in 128 bits, of factors of 16, 64 and 128, with what they are modulo 2^128.
+func inWide(t *testing.T, rng *rand.Rand, terms []circuit.Term, vals map[circuit.ID]integer.Tensor, shape []int) {
+	vals = maps.Clone(vals)
+	for kinds := range 1 << min(len(vals), 3) {
+		for id, v := range vals {
+			v = integer.Tensor{Shape: v.Shape, V: make([]int64, v.Len())}
+			if kinds>>(id%3)&1 == 1 {
+				v.High = make([]int64, v.Len())
+			}
+			for i := range v.V {
+				if v.V[i] = int64(rng.Uint64()); v.High != nil {
+					v.High[i] = rng.Int64N(1<<20) - 1<<19
+				}
+			}
+			if kinds%3 == 2 && v.High == nil {
+				v = short(v)
+			}
+			vals[id] = v
+		}
+		got := tensor.EvalWide(terms, func(id circuit.ID) integer.Tensor { return vals[id] }, shape)
+		want, wrap := make([]big.Int, circuit.Size(shape)), new(big.Int).Lsh(big.NewInt(1), 128)
+		naive(terms, vals, shape, func(t *circuit.Term, out int, cells []int) {
+			p := big.NewInt(t.Coef)
+			for j, f := range t.Factors {
+				p.Mul(p, cell(vals[f.T], cells[j]))
+			}
+			want[out].Add(&want[out], p)
+		})
+		for i := range want {
+			if d := new(big.Int).Sub(&want[i], cell(got, i)); d.Mod(d, wrap).Sign() != 0 {
+				t.Fatalf("cell %d in 128 bits is off by %v", i, d)
+			}
+		}
+	}
 }
 
 // short is a tensor in 16 bits.
@@ -112,7 +158,14 @@ func TestEval(t *testing.T) {
 			if _, err := b.Finish(); err != nil {
 				t.Fatal(err)
 			}
-			want := naive(terms, vals, c.shape)
+			want := make([]int64, circuit.Size(c.shape))
+			naive(terms, vals, c.shape, func(t *circuit.Term, out int, cells []int) {
+				p := t.Coef
+				for j, f := range t.Factors {
+					p *= vals[f.T].V[cells[j]]
+				}
+				want[out] += p
+			})
 			for shorts := range 1 << min(len(ids), 3) { // which factors have 16 bits
 				got := tensor.Eval(terms, func(id circuit.ID) integer.Tensor {
 					if v := vals[id]; shorts>>(id%3)&1 == 0 {
@@ -126,6 +179,9 @@ func TestEval(t *testing.T) {
 						t.Fatalf("cell %d is %d, want %d", i, got.V[i], w)
 					}
 				}
+			}
+			if circuit.Size(terms[0].Extents) < 5000 {
+				inWide(t, rng, terms, vals, c.shape)
 			}
 		})
 	}

@@ -7,6 +7,7 @@ import (
 
 	"github.com/zkllmc/zkllmc/internal/circuit"
 	"github.com/zkllmc/zkllmc/internal/field"
+	"github.com/zkllmc/zkllmc/internal/integer"
 	"github.com/zkllmc/zkllmc/internal/witness/rule"
 )
 
@@ -33,19 +34,24 @@ func CheckField(c *circuit.Circuit, values func(circuit.ID) []*big.Int) error {
 // Satisfied evaluates the circuit over the integers: lookups, multiplicities and zero-checks hold, every cell is within its bounds,
 // and virtual tensors are the assignment's.
 func (ch *Checker) Satisfied(a *Assignment) error {
-	n := ch.newNaive(nil, func(id circuit.ID) []*big.Int { return bigs(a.Tensor(id).All()) })
+	n := ch.newNaive(nil, func(id circuit.ID) []*big.Int { return bigs(a.Tensor(id)) })
 	if err := n.check(); err != nil {
 		return err
 	}
 	for i := range ch.c.Tensors {
 		t := &ch.c.Tensors[i]
-		v := a.Tensor(t.ID).All()
+		lo, hi := big.NewInt(t.Lo), big.NewInt(t.Hi)
+		if t.Wide() {
+			hi.Lsh(big.NewInt(1), circuit.WideBits)
+			lo.Neg(hi)
+		}
+		v := bigs(a.Tensor(t.ID))
 		for j, x := range n.cells(t.ID) {
-			if !x.IsInt64() || x.Int64() != v[j] {
-				return fmt.Errorf("tensor %s: cell %v is %v, the assignment says %d", t.Name, rule.Cell(t.Shape, j), x, v[j])
+			if x.Cmp(v[j]) != 0 {
+				return fmt.Errorf("tensor %s: cell %v is %v, the assignment says %v", t.Name, rule.Cell(t.Shape, j), x, v[j])
 			}
-			if v[j] < t.Lo || v[j] > t.Hi {
-				return fmt.Errorf("tensor %s: cell %v is %d, outside its bounds [%d, %d]", t.Name, rule.Cell(t.Shape, j), v[j], t.Lo, t.Hi)
+			if x.Cmp(lo) < 0 || x.Cmp(hi) > 0 {
+				return fmt.Errorf("tensor %s: cell %v is %v, outside its bounds [%v, %v]", t.Name, rule.Cell(t.Shape, j), x, lo, hi)
 			}
 		}
 	}
@@ -93,10 +99,12 @@ func (ch *Checker) linesOf(table int) *lines {
 	return l
 }
 
-func bigs(v []int64) []*big.Int {
-	b := make([]*big.Int, len(v))
-	for i, x := range v {
-		b[i] = big.NewInt(x)
+func bigs(t *integer.Tensor) []*big.Int {
+	b := make([]*big.Int, t.Len())
+	for i, x := range t.All() {
+		if b[i] = big.NewInt(x); t.High != nil {
+			b[i].Add(b[i], new(big.Int).Lsh(big.NewInt(t.High[i]), 64))
+		}
 	}
 	return b
 }
@@ -142,7 +150,7 @@ func (n *naive) cells(id circuit.ID) []*big.Int {
 			v = append(v, n.reduce(x))
 		}
 	} else {
-		v = bigs(make([]int64, circuit.Size(t.Shape)))
+		v = bigs(&integer.Tensor{V: make([]int64, circuit.Size(t.Shape))})
 		for k := range t.Def {
 			n.addTerm(v, t.Shape, &t.Def[k])
 		}

@@ -36,6 +36,9 @@ func NewDecoding(c *circuit.Circuit, weights map[circuit.ID]integer.Tensor) (*De
 	for i := range c.Tensors {
 		if t := &c.Tensors[i]; plan.follow[i] >= 0 {
 			d.g.vals[i] = &integer.Tensor{Shape: t.Shape, V: make([]int64, circuit.Size(t.Shape))}
+			if t.Wide() {
+				*d.g.vals[i] = tensor.NewWide(t.Shape)
+			}
 		}
 	}
 	if err := d.g.load(weights); err != nil {
@@ -158,7 +161,11 @@ func (b *band) Cells(id circuit.ID) []int64 {
 	if v, ok := b.emitted[id]; ok {
 		return v
 	}
-	return gather(b.vals[id].All(), b.vals[id].Shape, b.part(id))
+	t, part := b.vals[id], b.part(id)
+	if t.High != nil {
+		return slices.Concat(gather(t.V, t.Shape, part), gather(t.High, t.Shape, part))
+	}
+	return gather(t.All(), t.Shape, part)
 }
 
 func (b *band) Circuit() *circuit.Circuit { return b.c }

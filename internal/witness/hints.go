@@ -3,8 +3,10 @@ package witness
 import (
 	"fmt"
 	"maps"
+	"slices"
 
 	"github.com/zkllmc/zkllmc/internal/circuit"
+	"github.com/zkllmc/zkllmc/internal/integer"
 	"github.com/zkllmc/zkllmc/internal/witness/rule"
 	attention "github.com/zkllmc/zkllmc/runtime/gadget/attention/hint"
 	gadget "github.com/zkllmc/zkllmc/runtime/gadget/hint"
@@ -21,11 +23,19 @@ var rules = func() map[circuit.HintKind]rule.Rule {
 type run struct{ *generator }
 
 func (r run) Emit(id circuit.ID, v []int64) []int64 { return r.emit(id, v) }
-func (r run) Cells(id circuit.ID) []int64           { return r.vals[id].All() }
+func (r run) Cells(id circuit.ID) []int64           { return cells(r.vals[id]) }
 func (r run) Shape(id circuit.ID) []int             { return r.c.Tensor(id).Shape }
 func (r run) Cell(id circuit.ID, i int) []int       { return rule.Cell(r.c.Tensor(id).Shape, i) }
 func (r run) Circuit() *circuit.Circuit             { return r.c }
 func (r run) Checked() bool                         { return !r.unchecked }
+
+// cells are a tensor's as rules see them: those of a wide one are its lower words, and then the upper ones.
+func cells(t *integer.Tensor) []int64 {
+	if t.High != nil {
+		return slices.Concat(t.V, t.High)
+	}
+	return t.All()
+}
 
 // hint runs the rule of a hint.
 func (g *generator) hint(h *circuit.Hint) error {
@@ -48,7 +58,7 @@ func (g *generator) hint(h *circuit.Hint) error {
 		if err != nil {
 			return err
 		}
-		in[i] = t.All()
+		in[i] = cells(t)
 	}
 	return f(run{g}, h, in)
 }

@@ -66,7 +66,11 @@ func (a *Assignment) get(id circuit.ID) (*integer.Tensor, error) {
 		}
 	}
 	defer a.meter.Products(tensor.Part{}.Products(t.Def, t.Shape))()
-	v := tensor.Eval(t.Def, func(id circuit.ID) integer.Tensor { return *a.vals[id] }, t.Shape)
+	eval := tensor.Eval
+	if t.Wide() {
+		eval = tensor.EvalWide
+	}
+	v := eval(t.Def, func(id circuit.ID) integer.Tensor { return *a.vals[id] }, t.Shape)
 	a.vals[id] = &v
 	return &v, nil
 }

@@ -41,5 +41,8 @@ func stored(v *ir.Value) int {
 	if v.Def.Op == ir.OpWeight || v.Def.Op == ir.OpConst || v.Def.Op == ir.OpInput || v.Unstored() {
 		return 0
 	}
+	if v.Wide() {
+		return budget.Product(2, budget.Product(v.Shape...))
+	}
 	return budget.Product(v.Shape...)
 }

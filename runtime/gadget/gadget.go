@@ -10,7 +10,8 @@
 // Lemma (no wrap). If an equation over F has on both sides integers that are sums and products of looked-up or bounded integers,
 // and both sides are below p/4 in absolute value, it holds over the integers. In the equations of this package bounds and
 // coefficients are below 2^62, a product has two factors that are not coefficients, or three of which two are below 2^31, and the
-// digits of a value cover at most 78 bits, so that all sides stay below 2^130 (p is about 2^254). Whoever declares a bound by an
+// digits of a value cover at most 78 bits, so that all sides stay below 2^140 (p is about 2^254). A wide tensor, of up to 124 bits, enters
+// equations as itself alone, in Rescale and what is made of it. Whoever declares a bound by an
 // argument (VirtualBound) must see to the same: the interval before the argument has to stay below p/4 as well.
 //
 // Wide values are cut into limbs of at most 16 bits (LimbBits), all of one width; see limbWidths.
@@ -18,6 +19,7 @@ package gadget
 
 import (
 	"fmt"
+	"math/big"
 	"math/bits"
 
 	"github.com/zkllmc/zkllmc/internal/circuit"
@@ -35,6 +37,9 @@ const None = circuit.ID(-1)
 
 // bitsOf is the number of bits that hold every integer in [0, v].
 func bitsOf(v int64) int { return bits.Len64(uint64(max(v, 0))) }
+
+// signedBits is bitsOf of any integer.
+func signedBits(v *big.Int) int { return max(0, v.Sign()) * v.BitLen() }
 
 // Range returns the one-column table of the integers in [lo, hi], shared by name.
 func Range(b *circuit.Builder, lo, hi int64) int {

@@ -21,7 +21,7 @@ import (
 // since the lines of κ = ±1 repeat their piece; and y is a sum of products of these integers, without wrapping by its bounds. Total: there
 // is a piece for every index.
 func PiecewiseLinear(b *circuit.Builder, name string, v circuit.ID, shift int, lo, hi int64, low int, fn string, inScale, outScale int) circuit.ID {
-	d := wideDigits{shift: shift, radix: low, top: 1, lo: lo, hi: hi}
+	d := wideDigits{shift: shift, radix: low, top: 1, lo: lo, hi: hi, apart: apart(b, v, shift+low)}
 	if low < 1 || low > LimbBits || lo > hi || hi>>low-lo>>low >= 1<<LimbBits {
 		b.Fail("%s: pieces of 2^%d arguments in [%d, %d], want 1 to %d bits and at most 2^%d pieces", name, low, lo, hi, LimbBits, LimbBits)
 		return v

@@ -2,8 +2,10 @@ package gadget
 
 import (
 	"fmt"
+	"math/big"
 
 	"github.com/zkllmc/zkllmc/internal/circuit"
+	"github.com/zkllmc/zkllmc/internal/interval"
 	"github.com/zkllmc/zkllmc/internal/tables"
 )
 
@@ -20,10 +22,11 @@ func half(shift int) int64 {
 
 // Rescale commits y = min(max(⌊(v + 2^(shift-1)) / 2^shift⌋, lo), hi); with shift 0 nothing is added to v.
 //
-// Write q for the quotient before the clamp. Where the bounds of v keep q inside [lo, hi], y is q: y is looked up in [lo, hi] and
+// v may be wide. Write q for the quotient before the clamp. Where the bounds of v keep q inside [lo, hi], y is q: y is looked up in [lo, hi] and
 // rem = v + 2^(shift-1) − 2^shift·y, virtual, in [0, 2^shift). Both are integers, the equation holds over the integers (no wrap),
 // and division with remainder is unique. The range of y alone, or of rem alone, would prove nothing mod p. It exists for every v
-// within its bounds.
+// within its bounds. All of that is as true of a wide v, whose bounds are below 2^124: y is below 2^61 and shift at most 61, so that
+// both sides stay below 2^125.
 //
 // Otherwise see clamp, and for a range of more than 2^LimbBits values, of which y is virtual, see wide.
 func Rescale(b *circuit.Builder, name string, v circuit.ID, shift int, lo, hi int64) circuit.ID {
@@ -137,15 +140,14 @@ func checkRescale(b *circuit.Builder, name string, shift int, lo, hi int64) bool
 }
 
 // quotients bounds ⌊(v + 2^(shift-1)) / 2^shift⌋.
-func quotients(b *circuit.Builder, v circuit.ID, shift int) (lo, hi int64) {
-	lo, hi = b.Bounds(v)
-	return (lo + half(shift)) >> shift, (hi + half(shift)) >> shift
+func quotients(b *circuit.Builder, v circuit.ID, shift int) interval.Interval {
+	q := b.Interval(v).Plus(interval.Of(half(shift), half(shift)))
+	return interval.Interval{Lo: q.Lo.Rsh(q.Lo, uint(shift)), Hi: q.Hi.Rsh(q.Hi, uint(shift))}
 }
 
 // clamps says whether a rescale of v to [lo, hi] needs the clamp.
 func clamps(b *circuit.Builder, v circuit.ID, shift int, lo, hi int64) bool {
-	qlo, qhi := quotients(b, v, shift)
-	return qlo < lo || qhi > hi
+	return !quotients(b, v, shift).In(lo, hi)
 }
 
 // quotient adds the hint and the remainder of the rescale without clamp; the caller looks y up.
@@ -181,8 +183,11 @@ func Remainder(b *circuit.Builder, name string, shift int, shape []int, terms ..
 // where q is the quotient of v: for shift 0 the equation defines e_0, virtual; after a shift all e_l are committed and the equation
 // v + 2^(shift-1) − 2^shift·(y + κ + Σ_l 2^(wl)·e_l) = rem ∈ [0, 2^shift) determines q as in Rescale.
 //
-// Unique: all columns are integers and the weights 2^(shift+wl) of the limbs are below 2^62, so the equation holds over the integers
-// (no wrap). κ = 0 forces e = 0 and q = y ∈ [lo, hi]; κ = 1 forces y = hi and q ≥ hi + 1; κ = −1 forces y = lo and q ≤ lo − 1. The
+// Of a wide v the weights of limbs may not fit an integer of 64 bits; then κ and the limbs, all committed, make one virtual tensor
+// κ + Σ_l 2^(wl)·e_l, with weights 2^(wl) below 2^62, which the equation takes 2^shift times.
+//
+// Unique: all columns are integers and the weights 2^(shift+wl) of the limbs are below 2^62, or the product of two such, so that both sides
+// stay below 2^140 and the equation holds over the integers (no wrap). κ = 0 forces e = 0 and q = y ∈ [lo, hi]; κ = 1 forces y = hi and q ≥ hi + 1; κ = −1 forces y = lo and q ≤ lo − 1. The
 // cases exclude each other, so q determines κ and y, and |q − y − κ| determines the limbs, its base-2^w digits, all with the sign of
 // κ. The limbs cover the bounds of q, so that a witness exists.
 func clamp(b *circuit.Builder, name string, v circuit.ID, shift int, lo, hi int64) (y, class circuit.ID) {
@@ -201,15 +206,20 @@ func clamp(b *circuit.Builder, name string, v circuit.ID, shift int, lo, hi int6
 type clampExcess struct {
 	shift, first, radix int
 	widths              []int
+	apart               bool // κ and the limbs are summed up before they are shifted
 }
 
 func newExcess(b *circuit.Builder, name string, v circuit.ID, shift int, lo, hi int64) (x clampExcess, ok bool) {
-	qlo, qhi := quotients(b, v, shift)
+	q := quotients(b, v, shift)
 	x.shift = shift
+	above := new(big.Int).Sub(q.Hi, big.NewInt(hi+1))
+	below := new(big.Int).Sub(big.NewInt(lo-1), q.Lo)
 	// One bit at least: with shift 0 the lowest limb is where the equation is checked.
-	x.radix, x.widths = limbWidths(max(1, bitsOf(max(qhi-hi-1, lo-1-qlo))), excessBits)
-	if shift+x.radix*(len(x.widths)-1) > MaxShift { // the highest limb's weight; [lo, hi] may lie far from all quotients
-		b.Fail("%s: quotients of [%d, %d] by 2^%d are too far from [%d, %d]", name, qlo, qhi, shift, lo, hi)
+	x.radix, x.widths = limbWidths(max(1, signedBits(above), signedBits(below)), excessBits)
+	top := x.radix * (len(x.widths) - 1)
+	x.apart = b.IsWide(v) && shift+top > MaxShift
+	if weight := shift + top; weight > MaxShift && !x.apart || top > MaxShift { // the highest limb's; [lo, hi] may lie far from all quotients
+		b.Fail("%s: quotients of [%d, %d] by 2^%d are too far from [%d, %d]", name, q.Lo, q.Hi, shift, lo, hi)
 		return x, false
 	}
 	if shift == 0 {
@@ -222,13 +232,24 @@ func newExcess(b *circuit.Builder, name string, v circuit.ID, shift int, lo, hi 
 func (x clampExcess) commit(b *circuit.Builder, name string, v circuit.ID, minus ...circuit.Term) (class circuit.ID, limbs []circuit.ID, all []circuit.Term) {
 	shape := b.Shape(v)
 	class = b.Witness(name+".class", -1, 1, shape...)
-	all = append(minus, circuit.Scaled(b, -1<<x.shift, class))
+	up := x.shift
+	if x.apart {
+		up = 0
+	}
+	sum := []circuit.Term{circuit.Scaled(b, 1<<up, class)}
 	for l := x.first; l < len(x.widths); l++ {
 		e := excess(b, name, l, x.widths[l], shape, class)
 		limbs = append(limbs, e)
-		all = append(all, circuit.Scaled(b, -1<<(x.shift+x.radix*l), e))
+		sum = append(sum, circuit.Scaled(b, 1<<(up+x.radix*l), e))
 	}
-	return class, limbs, all
+	if x.apart {
+		sum = []circuit.Term{circuit.Scaled(b, 1<<x.shift, b.Virtual(name+".excess", shape, sum...))}
+	}
+	for _, t := range sum {
+		t.Coef = -t.Coef
+		minus = append(minus, t)
+	}
+	return class, limbs, minus
 }
 
 // prove proves the equation of clamp.

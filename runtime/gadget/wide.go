@@ -22,27 +22,27 @@ import (
 //
 // Unique: the limbs are integers, hence y is one in [lo, hi]. One κ stands in all the lookups: κ = 0 forces e = 0 and q = y; κ = 1 forces
 // every limb to that of hi, y = hi and q ≥ hi + 1; κ = −1 forces y = lo and q ≤ lo − 1. The cases exclude each other, so q determines κ and
-// y, y its limbs, and the rest is as in clamp. The weights of the limbs, 2^(shift+wl), are below 2^62: the equation holds over the
-// integers.
+// y, y its limbs, and the rest is as in clamp. The weights of the limbs, 2^(shift+wl), are below 2^62, or, of a wide v, the limbs are summed
+// up to y and that is taken 2^shift times, as of a clamp's excess: the equation holds over the integers.
 func wide(b *circuit.Builder, name string, v circuit.ID, shift int, lo, hi int64) circuit.ID {
 	radix, widths := limbWidths(bitsOf(hi-lo), LimbBits)
-	d := wideDigits{shift: shift, radix: radix, top: len(widths) - 1, lo: lo, hi: hi}
+	d := wideDigits{shift: shift, radix: radix, top: len(widths) - 1, lo: lo, hi: hi, apart: apart(b, v, shift+radix*(len(widths)-1))}
 	limbs, ok := d.rescale(b, name, v, d.lookup)
 	if !ok {
 		return v
 	}
-	var sum []circuit.Term
-	for l, limb := range limbs {
-		sum = append(sum, circuit.Scaled(b, 1<<(radix*l), limb))
-	}
-	return b.Virtual(name, b.Shape(v), sum...)
+	return d.sum(b, name, b.Shape(v), limbs)
 }
 
 // wideDigits is how the integers in [lo, hi] are cut into limbs: top of radix bits, and one above.
 type wideDigits struct {
 	shift, radix, top int
 	lo, hi            int64
+	apart             bool // they are summed up before they are shifted
 }
+
+// apart says that the limbs of a quotient of v, the highest of weight 2^top, are to be summed up before they are shifted.
+func apart(b *circuit.Builder, v circuit.ID, top int) bool { return b.IsWide(v) && top > MaxShift }
 
 // ok refuses what cannot be cut so.
 func (d wideDigits) ok(b *circuit.Builder, name string) bool {
@@ -53,7 +53,7 @@ func (d wideDigits) ok(b *circuit.Builder, name string) bool {
 		b.Fail("%s: the range [%d, %d] leaves 61 bits", name, d.lo, d.hi)
 	case d.lo&(block-1) != 0 || (d.hi+1)&(block-1) != 0:
 		b.Fail("%s: the range [%d, %d] is not one of whole multiples of 2^%d, as integers of some bits are", name, d.lo, d.hi, d.radix*d.top)
-	case d.shift+d.radix*d.top > MaxShift:
+	case d.shift+d.radix*d.top > MaxShift && !d.apart || d.radix*d.top > MaxShift:
 		b.Fail("%s: the highest limb of [%d, %d] has the weight 2^%d after a shift by %d bits, beyond 2^%d", name, d.lo, d.hi, d.radix*d.top, d.shift, MaxShift)
 	default:
 		return true
@@ -121,7 +121,21 @@ func (d wideDigits) commit(b *circuit.Builder, name string, shape []int) (limbs 
 	for l := range d.top + 1 {
 		limb := b.Witness(fmt.Sprintf("%s.digit%d", name, l), d.least(l), d.most(l), shape...)
 		limbs = append(limbs, limb)
-		minus = append(minus, circuit.Scaled(b, -1<<(d.shift+d.radix*l), limb))
+		if !d.apart {
+			minus = append(minus, circuit.Scaled(b, -1<<(d.shift+d.radix*l), limb))
+		}
+	}
+	if d.apart {
+		minus = []circuit.Term{circuit.Scaled(b, -1<<d.shift, d.sum(b, name+".quotient", shape, limbs))}
 	}
 	return limbs, minus
+}
+
+// sum is the integer with the given limbs.
+func (d wideDigits) sum(b *circuit.Builder, name string, shape []int, limbs []circuit.ID) circuit.ID {
+	var sum []circuit.Term
+	for l, limb := range limbs {
+		sum = append(sum, circuit.Scaled(b, 1<<(d.radix*l), limb))
+	}
+	return b.Virtual(name, shape, sum...)
 }

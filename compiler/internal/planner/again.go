@@ -4,6 +4,7 @@ import (
 	"maps"
 	"slices"
 
+	"github.com/zkllmc/zkllmc/internal/interval"
 	"github.com/zkllmc/zkllmc/internal/poly"
 	"github.com/zkllmc/zkllmc/ir"
 )
@@ -79,7 +80,8 @@ func (r *refiner) apart(n *ir.Node, p slot) {
 func (r *refiner) value(of ir.ValueID, name string) *ir.Value {
 	v := r.g.Value(of)
 	w := r.g.NewValue(name, v.Shape)
-	w.Scale, w.Lo, w.Hi, w.Ints = v.Scale, v.Lo, v.Hi, v.Ints
+	w.Scale, w.Ints = v.Scale, v.Ints
+	w.CopyBounds(v)
 	r.track(w, of)
 	return w
 }
@@ -133,11 +135,15 @@ func (r *refiner) result(n *ir.Node, out int) {
 func (r *refiner) alone(n *ir.Node, term int) {
 	terms := ir.Free(n)
 	w := r.value(n.Out[0], r.g.Value(n.Out[0]).Name+".term")
-	w.Lo, w.Hi = 0, 0 // of one term the sum's bounds say nothing
+	w.CopyBounds(&ir.Value{}) // of one term the sum's bounds say nothing, and where it is not wide nobody asks
 	delete(r.source, w.ID)
 	r.source[w.ID] = n.Out[0]
 	in, attr := ir.Bind(terms[term : term+1])
-	r.insert(n, false, &ir.Node{Op: ir.OpEinsum, In: in, Out: []ir.ValueID{w.ID}, Attr: attr})
+	one := &ir.Node{Op: ir.OpEinsum, In: in, Out: []ir.ValueID{w.ID}, Attr: attr}
+	r.insert(n, false, one)
+	if bounds, _, err := ir.Bounds(r.g, one); err == nil && bounds[0].BitLen() > 62 {
+		w.SetBounds(bounds[0])
+	}
 	axes, extents := ir.IdentityAxes(w.Shape)
 	terms[term] = ir.Term{Coef: 1, ICoef: 1, Extents: extents, In: []int{int(w.ID)}, Axes: [][][]int{axes}, Out: axes}.Clone()
 	n.In, n.Attr = bound(terms)
@@ -176,7 +182,7 @@ func (r *refiner) through(from ir.ValueID, to *ir.Value) (nodes []*ir.Node) {
 		nodes = append(nodes, &ir.Node{Op: ir.OpAffine, Out: []ir.ValueID{m.ID}, Attr: &ir.AffineAttr{Strides: []int64{1, -1}}})
 		t.In, t.Axes, in = append(t.In, len(in)), append(t.Axes, [][]int{{x}, {x + 1}}), append(in, m.ID)
 	}
-	to.Lo, to.Hi = min(to.Lo, 0), max(to.Hi, 0) // intervals know of a map that it has at most one 1
+	to.SetBounds(to.Bounds().Or(interval.Of(0, 0))) // intervals know of a map that it has at most one 1
 	return append(nodes, &ir.Node{Op: ir.OpEinsum, In: in, Out: []ir.ValueID{to.ID}, Attr: &ir.EinsumAttr{Terms: []ir.Term{t}}})
 }
 

@@ -104,7 +104,7 @@ func (q *quantiser) roomForLow(s *summand, k int) bool {
 	if bits > 0 {
 		bits += bitLen(cells - 1)
 	}
-	return bits+WeightBits+lowBits <= 61
+	return bits+WeightBits+lowBits <= q.sumBits()
 }
 
 // finer is the scale at which cells that are added to others of the given one need not be rounded for the outputs' sake: that one, or one
@@ -247,6 +247,9 @@ func (q *quantiser) narrowOnce(n *ir.Node, r *rep) *rep {
 	if s, ok := q.maxima[r.id]; ok {
 		return s
 	}
+	if q.leaves62(r.id) {
+		return q.narrow(n, r)
+	}
 	top := q.cal.Max[r.from] / r.mult
 	s := q.rescale(n, r, min(r.scale, scaleFor(float64(headroom*top), TableBits), needed(r, q.cal.moves.value[r.from])), TableBits, top)
 	q.rounded(q.of(r.from)+" maxima", s, TableBits, q.cal.moves.value[r.from], false)
@@ -274,8 +277,12 @@ func (q *quantiser) mayStayExact(n *ir.Node, t *ir.Term, k int) bool {
 
 // most is the largest magnitude of a value.
 func (q *quantiser) most(r *rep) *big.Int {
-	v := q.o.Value(r.id)
-	return big.NewInt(max(v.Hi, -v.Lo))
+	b := q.o.Value(r.id).Bounds()
+	low := new(big.Int).Neg(b.Lo)
+	if low.Cmp(b.Hi) > 0 {
+		return low
+	}
+	return b.Hi
 }
 
 // inPieces says that a value is a function's, in linear pieces.
@@ -327,9 +334,10 @@ func (q *quantiser) finishEinsum(n *ir.Node, v *ir.Value, sums []*summand) error
 	var in []ir.ValueID
 	for _, s := range sums {
 		if up := scale - s.scale; up > 0 {
-			if up > 61 || s.icoef != 0 && q.bitsOf(s)+up > 61 {
+			coefs := up + big.NewInt(s.icoef).BitLen() // of the coefficient, an integer of 64 bits
+			if coefs > 62 || up > 61 || s.icoef != 0 && q.bitsOf(s)+up > q.sumBits() {
 				q.wide = true
-				return n.Errorf("its terms have scales %d and %d bits apart, and a sum of them leaves 2^62; bring them to magnitudes that lie nearer to each other", scale, s.scale)
+				return n.Errorf("its terms have scales %d and %d bits apart, and a sum of them leaves 2^%d; bring them to magnitudes that lie nearer to each other", scale, s.scale, q.sumBits()+1)
 			}
 			s.icoef <<= up
 		}

@@ -20,6 +20,7 @@ type choices struct {
 	commit    map[ir.ValueID]bool
 	widths    map[string]int
 	roundNorm [2]bool
+	far       bool // sums may be wide
 }
 
 // Follow makes the integer program of a graph that is the one of another program at a shorter length, with the scales, widths, tables and
@@ -73,7 +74,7 @@ func alike(long, short *ir.Graph) error {
 		}
 		for _, o := range n.Out {
 			v, w := short.Value(o), long.Value(o)
-			if len(v.Shape) != len(w.Shape) || v.Scale != w.Scale || v.Lo != w.Lo || v.Hi != w.Hi {
+			if len(v.Shape) != len(w.Shape) || v.Scale != w.Scale || v.Bounds().String() != w.Bounds().String() {
 				return unlike(n, "has a result of shape %v, and one of shape %v at the longest length", v.Shape, w.Shape)
 			}
 		}
@@ -168,11 +169,12 @@ func (q *quantiser) follow(n *ir.Node, v *ir.Value) {
 		return
 	}
 	w := q.longest.Int.Value(v.ID)
-	if v.Lo < w.Lo || v.Hi > w.Hi {
-		q.fail(unlike(n, "has integers in [%d, %d], and in [%d, %d] at the longest length", v.Lo, v.Hi, w.Lo, w.Hi))
+	here, there := v.Bounds(), w.Bounds()
+	if here.Lo.Cmp(there.Lo) < 0 || here.Hi.Cmp(there.Hi) > 0 {
+		q.fail(unlike(n, "has integers in %v, and in %v at the longest length", here, there))
 		return
 	}
-	v.Lo, v.Hi = w.Lo, w.Hi
+	v.CopyBounds(w)
 }
 
 // sameInts are the cells of a weight that the longest length has already, or the first of them.
@@ -236,7 +238,8 @@ func (r *tableReader) node(n *ir.Node) {
 	for _, o := range n.Out {
 		v := r.from.Value(o)
 		w := r.to.NewValue(v.Name, v.Shape)
-		w.Scale, w.Lo, w.Hi, w.Ints, w.Def = v.Scale, v.Lo, v.Hi, v.Ints, m
+		w.Scale, w.Ints, w.Def = v.Scale, v.Ints, m
+		w.CopyBounds(v)
 		if n.Op == ir.OpWeight {
 			w.Shape, w.Ints = r.long.Value(o).Shape, r.long.Value(o).Ints
 		}

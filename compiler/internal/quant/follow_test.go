@@ -54,7 +54,7 @@ func widened(t *testing.T, p *Program) *Program {
 		}
 	}
 	require.NotEmpty(t, widths)
-	p, err := quantise(nil, p.Float, p.choices.cal, nil, widths, false)
+	p, err := quantise(nil, p.Float, p.choices.cal, nil, widths, false, false)
 	require.NoError(t, err)
 	return p
 }

@@ -18,6 +18,9 @@ func (q *quantiser) larger(n *ir.Node, v *ir.Value) error {
 		if err != nil {
 			return err
 		}
+		if q.leaves62(x.id) {
+			x = q.narrow(n, x)
+		}
 		operands[i], top = q.plain(n, x, x.scale), math.Max(top, q.cal.Max[id])
 	}
 	scale := min(scaleFor(float64(headroom*top), TableBits), max(operands[0].scale, operands[1].scale))

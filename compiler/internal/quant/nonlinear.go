@@ -6,6 +6,7 @@ import (
 	"math/big"
 	"math/bits"
 
+	"github.com/zkllmc/zkllmc/internal/interval"
 	"github.com/zkllmc/zkllmc/internal/portable"
 	"github.com/zkllmc/zkllmc/internal/tables"
 	"github.com/zkllmc/zkllmc/ir"
@@ -90,7 +91,7 @@ func (q *quantiser) rootError(v *ir.Value, key string, bits, significant int) {
 func (q *quantiser) wideNorm(n *ir.Node, v *ir.Value, a *ir.NormAttr, x *rep, key string, bits int) error {
 	width := v.Shape[len(v.Shape)-1]
 	log := bitLen(width - 1)
-	bits = min(bits, (61-log)/2+1) // S has 61
+	bits = min(bits, (q.sumBits()-log)/2+1) // S has as many as sums
 	rms, top := q.cal.rowNorm(n.In[0], a.Center)
 	least := math.Sqrt(float64(q.cal.leastRow(n.In[0], a.Center)) + a.Eps)
 	rms = math.Sqrt(float64(rms*rms) + a.Eps)
@@ -103,11 +104,14 @@ func (q *quantiser) wideNorm(n *ir.Node, v *ir.Value, a *ir.NormAttr, x *rep, ke
 	bound := max(whole.Hi, -whole.Lo)
 	squares := new(big.Int).Mul(big.NewInt(bound), big.NewInt(bound))
 	squares.Mul(squares, big.NewInt(int64(width)))
-	k, t := 0, 0
+	k, t, want := 0, 0, 14 // bits of the root at the largest row
+	if q.far {
+		want = 20 // the product x·r·γ may be wide too
+	}
 	for t = 2; ; t += 2 {
 		u := squares.BitLen() - t + 1
-		k = min(large+15, (60-log+t)/2, (2*58-max(u, 1)-log+t)/2)
-		if k-large >= 14 || small-t-2 < k-large || u <= 2 {
+		k = min(large+want+1, (60-log+t)/2, (2*58-max(u, 1)-log+t)/2)
+		if u <= narrowBits && (k-large >= want || small-t-2 < k-large || u <= 2) {
 			break
 		}
 	}
@@ -123,7 +127,8 @@ func (q *quantiser) wideNorm(n *ir.Node, v *ir.Value, a *ir.NormAttr, x *rep, ke
 	if q.err != nil {
 		return q.err
 	}
-	ubits := max(1, bitLen64(quotient(s.Hi, t)))
+	_, most := quotients(s, t)
+	ubits := max(1, bitLen64(most))
 	u := q.add(n, v.Name+".mean", s.Shape, []ir.ValueID{s.ID}, ir.OpRescale, &ir.RescaleAttr{Shift: t, Lo: 0, Hi: 1<<ubits - 1})
 	u.Scale = s.Scale - t
 	num := int64(width) << (2*k - t)
@@ -216,23 +221,38 @@ func (q *quantiser) normalised(n *ir.Node, v *ir.Value, a *ir.NormAttr, x *rep, 
 	in := []ir.ValueID{x.id, r.ID}
 	scale, mult := k, 1.0
 	next := 1
+	terms := []ir.Term{t}
 	if a.HasGamma {
 		gamma := q.leaf(n.In[next], noLimit, 1)
 		next++
-		t.In, t.Axes, in = []int{0, 1, 2}, append(t.Axes, axes[last:]), append(in, gamma.id)
+		terms[0].In, terms[0].Axes, in = []int{0, 1, 2}, append(t.Axes, axes[last:]), append(in, gamma.id)
 		scale += gamma.scale
 		mult = gamma.mult
 		g := q.o.Value(gamma.id)
 		bound.Mul(bound, big.NewInt(max(g.Hi, -g.Lo)))
+		if low := q.lowGain(v, gamma); low != nil {
+			rest := terms[0].Clone()
+			rest.In = []int{0, 1, 3}
+			terms[0].ICoef, terms[0].Coef, scale = 1<<lowBits, 1<<lowBits, scale+lowBits
+			terms, in = append(terms, rest), append(in, low.id)
+			bound.Lsh(bound, lowBits+1)
+		}
 	}
-	attr := &ir.EinsumAttr{Terms: []ir.Term{t}}
+	attr := &ir.EinsumAttr{Terms: terms}
 	if a.HasBeta {
 		beta := q.leaf(n.In[next], scale, 1)
 		if scale-beta.scale > 61 || beta.scale-scale > 61 {
 			return n.Errorf("the scales of the bias and of the normalised product are 2^%d and 2^%d, and nothing of one would be left; bring scale and bias to like magnitudes", beta.scale, scale)
 		}
 		if up := beta.scale - scale; up > 0 { // a bias that another use has quantised more finely
-			attr.Terms[0].ICoef, attr.Terms[0].Coef, scale = 1<<up, math.Ldexp(1, up), beta.scale
+			if up+lowBits > 61 {
+				return n.Errorf("the scales of the bias and of the normalised product are 2^%d and 2^%d, and a sum of them has too many bits; bring scale and bias to like magnitudes", beta.scale, scale)
+			}
+			for i := range attr.Terms {
+				attr.Terms[i].ICoef <<= up
+				attr.Terms[i].Coef = float64(attr.Terms[i].ICoef)
+			}
+			scale = beta.scale
 			bound.Lsh(bound, uint(up))
 		}
 		up := int64(1) << (scale - beta.scale)
@@ -241,7 +261,14 @@ func (q *quantiser) normalised(n *ir.Node, v *ir.Value, a *ir.NormAttr, x *rep, 
 		b := q.o.Value(beta.id)
 		bound.Add(bound, new(big.Int).Mul(big.NewInt(up), big.NewInt(max(b.Hi, -b.Lo))))
 	}
-	if bound.BitLen() > 61 {
+	if bound.BitLen() > narrowBits && q.far { // wide, by what intervals say of it
+		w := q.add(n, v.Name, v.Shape, in, ir.OpEinsum, attr)
+		w.Scale = scale
+		q.set(v.ID, &rep{id: w.ID, scale: scale, mult: mult, raw: true})
+		return q.err
+	}
+	if bound.BitLen() > narrowBits {
+		q.wide = true
 		return n.Errorf("the normalised product may reach ±%v, beyond 2^62; scale its scale or its bias down", bound)
 	}
 	w := q.o.Derive(n, ir.OpEinsum, v.Name, v.Shape, in, attr)
@@ -249,6 +276,29 @@ func (q *quantiser) normalised(n *ir.Node, v *ir.Value, a *ir.NormAttr, x *rep, 
 	q.why[w.ID] = why
 	q.set(v.ID, &rep{id: w.ID, scale: scale, mult: mult, raw: true})
 	return nil
+}
+
+// lowGain is what the 16 bits of a normalisation's scale leave of it, nil where the outputs do not miss it: the scale has outliers. The
+// product of x, r and all 31 bits is a wide sum.
+func (q *quantiser) lowGain(v *ir.Value, gamma *rep) *rep {
+	w := q.f.Value(gamma.from)
+	if w.Def.Op != ir.OpWeight {
+		return nil
+	}
+	// The normalised cells, of which γ's errors are factors, have the mean square 1.
+	unit := math.Ldexp(1, -gamma.scale) / gamma.factor
+	variance := float64(q.cal.moves.value[v.ID]*unit*unit) / 12
+	if !q.far {
+		q.gains += variance
+		return nil
+	}
+	key := w.Name + " weights"
+	if !(variance > float64(target*target)/64) {
+		q.noteError(key, WeightBits, ir.Size(w.Shape), variance, false)
+		return nil
+	}
+	q.noteError(key, WeightBits+lowBits, ir.Size(w.Shape), math.Ldexp(variance, -2*lowBits), false)
+	return q.leafLow(w, gamma)
 }
 
 // maxScoreShift is the largest shift at which distances of two bits more than are exponentiated, which masks make, stay below 2^61.
@@ -344,7 +394,7 @@ func (q *quantiser) unary(n *ir.Node, v *ir.Value) error {
 		return err
 	}
 	s := q.funcs[fn]
-	x = q.plain(n, x, s.in)
+	x = q.plain(n, q.near(n, x, s.in), s.in)
 	inScale, outScale := s.in, s.out
 	if s.in > argScale && fn == scaleless {
 		inScale, outScale = 0, s.out-s.in
@@ -373,7 +423,8 @@ func (q *quantiser) piecewise(n *ir.Node, v *ir.Value, x *rep, s functionScale, 
 	}
 	w := q.add(n, v.Name, v.Shape, []ir.ValueID{x.id}, ir.OpPiecewiseLinear, a)
 	w.Scale = s.out
-	q.note(w, "table", a.Shift, q.cal.Max[v.ID], quotient(in.Lo, a.Shift) < a.Lo || quotient(in.Hi, a.Shift) > a.Hi)
+	lo, hi := quotients(in, a.Shift)
+	q.note(w, "table", a.Shift, q.cal.Max[v.ID], lo < a.Lo || hi > a.Hi)
 	q.rounded(functionKey(a.Fn), &rep{id: w.ID, scale: s.in, mult: 1}, bits, q.cal.moves.value[n.In[0]], true)
 	q.functionOf(v, w, a.Fn, s, s.bend+math.Ldexp(1, 2*(s.low-s.out))/144) // slopes are rounded
 	return nil
@@ -385,6 +436,14 @@ func (q *quantiser) functionOf(v, w *ir.Value, fn string, s functionScale, varia
 	p := q.noteError(functionKey(fn), TableBits+s.low, ir.Size(v.Shape), float64(sense*variance), true)
 	p.least += float64(sense * s.bend)
 	q.set(v.ID, &rep{id: w.ID, scale: w.Scale, mult: 1})
+}
+
+// near returns x, or where it is wide and so fine that a rescale to the given scale would drop more bits than one can, its rounded form.
+func (q *quantiser) near(n *ir.Node, x *rep, scale int) *rep {
+	if q.leaves62(x.id) && x.scale-scale > gadget.MaxShift-coefBits {
+		return q.narrow(n, x)
+	}
+	return x
 }
 
 // plain returns x without a real factor and with a scale of at least the given one.
@@ -419,6 +478,9 @@ func (q *quantiser) softmax(n *ir.Node, v *ir.Value) error {
 	x, err := q.value(n.In[0])
 	if err != nil {
 		return err
+	}
+	if q.leaves62(x.id) {
+		x = q.narrow(n, x)
 	}
 	if a.Scale <= 0 {
 		return n.Errorf("a softmax of %g times its input; the factor must be positive", a.Scale)
@@ -519,7 +581,7 @@ func (q *quantiser) boundWeighted(w *ir.Value, sums []*summand) {
 	v := q.o.Value(other)
 	// Bounds beyond 62 bits are no tighter than those of interval arithmetic, which has not refused.
 	if lo, hi, err := contextBound(q.o.Value(soft.id), v.Lo, v.Hi); err == nil && lo >= w.Lo && hi <= w.Hi {
-		w.Lo, w.Hi = lo, hi
+		w.SetBounds(interval.Of(lo, hi))
 		q.why[w.ID] = attention.ContextWhy
 	}
 }

@@ -112,12 +112,16 @@ func (s *places) compare(v *ir.Value, cells []int64, reals map[ir.ValueID][]floa
 		return
 	}
 	a := s.p.Approximates[v.ID]
-	got, want := make([]float64, len(cells)), reals[a.Of]
+	got, want := make([]float64, ir.Size(v.Shape)), reals[a.Of]
 	var sum placeSum
-	for i, q := range cells {
+	for i := range got {
+		q := cells[i]
 		got[i] = float64(float64(q) * a.Unit)
+		if v.Wide() {
+			got[i] = float64(float64(float64(q)+math.Ldexp(float64(cells[len(got)+i]), 64)) * a.Unit)
+		}
 		sum.maxError, sum.maxValue = max(sum.maxError, math.Abs(got[i]-want[i])), max(sum.maxValue, math.Abs(want[i]))
-		if v.Lo < v.Hi && (q == v.Lo && want[i] < got[i]-a.Unit || q == v.Hi && want[i] > got[i]+a.Unit) {
+		if v.Lo < v.Hi && !v.Wide() && (q == v.Lo && want[i] < got[i]-a.Unit || q == v.Hi && want[i] > got[i]+a.Unit) {
 			sum.beyond++
 		}
 	}

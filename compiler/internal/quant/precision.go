@@ -2,6 +2,7 @@ package quant
 
 import (
 	"cmp"
+	"errors"
 	"fmt"
 	"maps"
 	"math"
@@ -208,7 +209,13 @@ type PrecisionReport struct {
 	Places []PlaceReport
 	Error  float64 // predicted
 	Plain  float64 // with ActBits everywhere
+	Wide   bool    // sums may leave 62 bits
+
+	gains float64 // variance that places do not count
 }
+
+// whole is the error with all that is known of.
+func (r *PrecisionReport) whole() float64 { return math.Sqrt(float64(r.Error*r.Error) + r.gains) }
 
 // shownPlaces is how many of the places that add most to the error Lines shows in any case.
 const shownPlaces = 4
@@ -220,6 +227,9 @@ func (r *PrecisionReport) Lines() []string {
 		first += fmt.Sprintf("; with %d bits everywhere it would be %.1e", ActBits, r.Plain)
 	}
 	lines := []string{first}
+	if r.Wide {
+		lines = append(lines, "sums may leave 62 bits, and are computed in 128")
+	}
 	for i, e := range r.Places {
 		switch {
 		case e.Bits > ActBits:
@@ -281,20 +291,44 @@ func (q *quantiser) of(id ir.ValueID) string {
 	return v.Name
 }
 
-// choose finds the widths of all places whose roundings would move the outputs too far. Those for which other values would have to be
-// rounded first, products that stay exact otherwise, come last, and only if the error is not bearable without them.
-func choose(left *budget.Budget, f *ir.Graph, cal *Calibration, commit []ir.ValueID) (map[string]int, *PrecisionReport, error) {
-	plain, err := quantise(left, f, cal, commit, nil, true)
+// choose finds the widths of all places whose roundings would move the outputs too far, and says whether sums are to be wide: where the
+// model does not fit 62 bits otherwise, or where the error is not bearable and is with them less than half of what it is. Part of the error
+// is then what 16 bits leave of normalisations' scales: 31 bits of them, which only wide sums hold, are the remedy.
+func choose(left *budget.Budget, f *ir.Graph, cal *Calibration, commit []ir.ValueID) (widths map[string]int, far bool, r *PrecisionReport, err error) {
+	near, r, err := chooseIn(left, f, cal, commit, false)
+	var beyond errBeyond
+	if err == nil && r.whole() <= bearable || err != nil && !errors.As(err, &beyond) {
+		return near, false, r, err
+	}
+	wide, better, wideErr := chooseIn(left, f, cal, commit, true)
+	switch {
+	case wideErr == nil && (err != nil || better.Error < r.whole()/2):
+		better.Wide = true
+		return wide, true, better, nil
+	case err != nil:
+		err = wideErr
+	}
+	return near, false, r, err
+}
+
+// chooseIn finds the widths with or without wide sums. Those for which other values would have to be rounded first, products that stay exact
+// otherwise, come last, and only if the error is not bearable without them.
+func chooseIn(left *budget.Budget, f *ir.Graph, cal *Calibration, commit []ir.ValueID, far bool) (map[string]int, *PrecisionReport, error) {
+	plain, err := quantise(left, f, cal, commit, nil, far, true)
 	if err != nil {
 		return nil, nil, err
 	}
 	c := chooser{now: plain, widths: map[string]int{}, limits: map[string]int{}}
-	quantise := func(widths map[string]int) (*Program, error) { return quantise(left, f, cal, commit, widths, true) }
+	quantise := func(widths map[string]int) (*Program, error) {
+		return quantise(left, f, cal, commit, widths, far, true)
+	}
 	for {
 		more := widen(c.now.places, c.widths, c.limits)
 		switch {
 		case more == nil && !c.relent():
-			return c.widths, precisionReport(plain.places, c.now.places), nil
+			r := precisionReport(plain.places, c.now.places)
+			r.gains = c.now.gains
+			return c.widths, r, nil
 		case more != nil && !c.single && !c.try(more, quantise):
 			c.single = true // some of them leave the bounds, or cost too much: one by one
 		case more != nil && c.single:

@@ -69,7 +69,7 @@ func TestPrecision(t *testing.T) {
 			require.NoError(t, err)
 			require.NoError(t, ir.Verify(p.Int))
 			r := p.Report.Precision
-			plain, err := quantise(nil, f, cal, nil, nil, false)
+			plain, err := quantise(nil, f, cal, nil, nil, false, false)
 			require.NoError(t, err)
 			was, _ := errorOf(t, plain, cal)
 			is, most := errorOf(t, p, cal)
@@ -109,7 +109,7 @@ func TestGatesWithOutliers(t *testing.T) {
 			p, err := Quantise(nil, f, cal)
 			require.NoError(t, err)
 			require.NoError(t, ir.Verify(p.Int))
-			plain, err := quantise(nil, f, cal, nil, nil, false)
+			plain, err := quantise(nil, f, cal, nil, nil, false, false)
 			require.NoError(t, err)
 			was, _ := errorOf(t, plain, cal)
 			is, most := errorOf(t, p, cal)

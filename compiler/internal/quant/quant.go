@@ -16,17 +16,18 @@
 // move the outputs too far: precision.go predicts how far, and chooses.
 //
 // Everything else is exact: sums, accumulators, scores, sums of squares, logits. Interval arithmetic over all of it shows that no
-// cell reaches 2^62, or the model is refused.
+// cell reaches 2^62, or 2^92 where a model needs it and nothing but sums and roundings take the value, or the model is refused.
 package quant
 
 import (
-	"fmt"
 	"maps"
 	"math"
+	"math/big"
 	"slices"
 
 	"github.com/zkllmc/zkllmc/compiler/internal/frontend"
 	"github.com/zkllmc/zkllmc/internal/budget"
+	"github.com/zkllmc/zkllmc/internal/interval"
 	"github.com/zkllmc/zkllmc/internal/portable"
 	"github.com/zkllmc/zkllmc/ir"
 	"github.com/zkllmc/zkllmc/ir/plan"
@@ -42,9 +43,12 @@ const (
 	coefBits   = 12        // of a constant factor that nothing absorbs
 	outBits    = 20        // of one of an output
 	headroom   = 1.5       // over the calibrated maximum, before rounding to a power of two
-	maxScale   = 30        // of inputs, of tensors of zeros, and of activations that the outputs do not need finer
+	maxScale   = 30        // of tensors of zeros, and of activations that the outputs do not need finer
+	maxInput   = 100       // log2 of the magnitudes of inputs, either way: ports have scales up to 120
 	noLimit    = 1 << 10   // beyond the scale of any number
 	minRsqrt   = 10        // significant bits of an inverse root at the largest calibrated row
+	narrowBits = 61        // of values that are not wide
+	wideBits   = 91        // of wide values: a rescale drops up to 61 bits
 	exactLimit = 60        // a wide factor of an elementwise product stays exact while the product has fewer bits
 	expRange   = 10.0      // exponentials reach at least down to exp(−expRange)
 	maxUnit    = 1.0 / 128 // largest step of a score that is exponentiated
@@ -66,6 +70,7 @@ type Program struct {
 	Units []float64
 
 	places  map[string]*place
+	gains   float64 // see quantiser
 	choices choices
 }
 
@@ -132,7 +137,9 @@ type quantiser struct {
 	draft  bool // weights get no cells
 
 	commit map[ir.ValueID]bool // values of f that are committed although nothing else asks for it
-	wide   bool                // a value would leave 2^62
+	far    bool                // sums may be wide
+	wide   bool                // a value would leave its bits
+	gains  float64             // variance by what 16 bits leave of normalisations' scales, which places do not count where no sum is wide
 }
 
 // Quantise makes the integer program of a prepared graph; see Prepare. Values to commit are rounded to 16 bits where they are computed,
@@ -143,11 +150,11 @@ func Quantise(left *budget.Budget, f *ir.Graph, cal *Calibration, commit ...ir.V
 	if err := cal.sense(left, f); err != nil {
 		return nil, err
 	}
-	widths, precision, err := choose(left, f, cal, commit)
+	widths, far, precision, err := choose(left, f, cal, commit)
 	if err != nil {
 		return nil, err
 	}
-	p, err := quantise(left, f, cal, commit, widths, false)
+	p, err := quantise(left, f, cal, commit, widths, far, false)
 	if err != nil {
 		return nil, err
 	}
@@ -155,19 +162,27 @@ func Quantise(left *budget.Budget, f *ir.Graph, cal *Calibration, commit ...ir.V
 	return p, nil
 }
 
-// quantise makes the program with the given widths. A draft lacks the weights' cells.
-func quantise(left *budget.Budget, f *ir.Graph, cal *Calibration, commit []ir.ValueID, widths map[string]int, draft bool) (*Program, error) {
+// errBeyond marks the error of a program of which a value would leave 2^62 where none may be wide.
+type errBeyond struct{ error }
+
+func (e errBeyond) Unwrap() error { return e.error }
+
+// quantise makes the program with the given widths; far says that sums may be wide. A draft lacks the weights' cells.
+func quantise(left *budget.Budget, f *ir.Graph, cal *Calibration, commit []ir.ValueID, widths map[string]int, far, draft bool) (*Program, error) {
 	var round [2]bool
 	committed := map[ir.ValueID]bool{}
 	for _, id := range commit {
 		committed[id] = true
 	}
 	for {
-		q := newQuantiser(left, f, choices{cal, committed, widths, round}, draft)
+		q := newQuantiser(left, f, choices{cal, committed, widths, round, far}, draft)
 		p, err := q.run()
 		if q.retry { // with what run has found out: a normalisation's rounding, at most twice, or more to commit
 			round = q.roundNorm
 			continue
+		}
+		if err != nil && q.wide && !far {
+			err = errBeyond{err}
 		}
 		return p, err
 	}
@@ -176,7 +191,7 @@ func quantise(left *budget.Budget, f *ir.Graph, cal *Calibration, commit []ir.Va
 func newQuantiser(left *budget.Budget, f *ir.Graph, c choices, draft bool) *quantiser {
 	return &quantiser{
 		left: left, f: f, cal: c.cal, small: map[ir.ValueID]*rep{}, maxima: map[ir.ValueID]*rep{}, why: map[ir.ValueID]string{},
-		report: &Report{Samples: len(c.cal.Samples)}, roundNorm: c.roundNorm, commit: c.commit, widths: c.widths, places: map[string]*place{}, lows: map[ir.ValueID]*rep{}, draft: draft,
+		report: &Report{Samples: len(c.cal.Samples)}, roundNorm: c.roundNorm, commit: c.commit, widths: c.widths, far: c.far, places: map[string]*place{}, lows: map[ir.ValueID]*rep{}, draft: draft,
 	}
 }
 
@@ -210,8 +225,8 @@ func (q *quantiser) run() (*Program, error) {
 			of[r.id] = ir.ValueID(id)
 		}
 	}
-	return &Program{Float: f, Int: q.o, Of: of, Approximates: q.approximations(), Why: q.why, Report: q.report, Units: units, places: q.places,
-		choices: choices{q.cal, q.commit, q.widths, q.roundNorm}}, nil
+	return &Program{Float: f, Int: q.o, Of: of, Approximates: q.approximations(), Why: q.why, Report: q.report, Units: units, places: q.places, gains: q.gains,
+		choices: choices{q.cal, q.commit, q.widths, q.roundNorm, q.far}}, nil
 }
 
 // approximations says what values of the integer program stand for, where that is a tensor of the float graph times a number.
@@ -302,8 +317,8 @@ func (q *quantiser) input(n *ir.Node, v *ir.Value) error {
 	p := *q.f.InputOf(v.ID)
 	if p.Kind == plan.Reals {
 		top := math.Max(math.Abs(p.Lo), math.Abs(p.Hi))
-		if !(top <= math.MaxFloat64) || top > 0 && top < math.Ldexp(1, -maxScale) || top >= 1<<maxScale {
-			return n.Errorf("the input %q has the range [%g, %g], of magnitudes below 2^-%d or above 2^%d; scale it", p.Name, p.Lo, p.Hi, maxScale, maxScale)
+		if !(top <= math.MaxFloat64) || top > 0 && top < math.Ldexp(1, -maxInput) || top >= 0x1p100 {
+			return n.Errorf("the input %q has the range [%g, %g], of magnitudes below 2^-%d or above 2^%d; scale it", p.Name, p.Lo, p.Hi, maxInput, maxInput)
 		}
 		w.Scale = scaleFor(top, ActBits)
 	}
@@ -336,6 +351,9 @@ func (q *quantiser) outputs() (units []float64, err error) {
 		if err != nil {
 			return nil, err
 		}
+		if q.leaves62(r.id) {
+			r = q.narrow(q.f.Value(p.Value).Def, r)
+		}
 		if p.Kind == plan.Reals && r.mult != 1 {
 			if r = q.multiple(q.f.Value(p.Value).Def, r); q.err != nil {
 				return nil, q.err
@@ -366,15 +384,27 @@ func (q *quantiser) bound(n *ir.Node, m *ir.Node) {
 	bounds, why, err := ir.Bounds(q.o, m)
 	for i, b := range bounds {
 		w := q.o.Value(m.Out[i])
-		if b.BitLen() > 61 {
-			err, q.wide = tooWide(n, b.Lo, b.Hi), true
+		most := narrowBits
+		if m.Op == ir.OpEinsum && why == "" { // a circuit's own intervals say the same
+			most = q.sumBits()
+		}
+		if b.BitLen() > most {
+			err, q.wide = tooWide(n, b, most), true
 			break
 		}
-		if w.Lo, w.Hi = b.Lo.Int64(), b.Hi.Int64(); why != "" {
+		if w.SetBounds(b); why != "" {
 			q.why[w.ID] = why
 		}
 	}
 	q.fail(err)
+}
+
+// sumBits is how many bits sums may have.
+func (q *quantiser) sumBits() int {
+	if q.far {
+		return wideBits
+	}
+	return narrowBits
 }
 
 // fail keeps the first error.
@@ -537,12 +567,18 @@ func (q *quantiser) note(v *ir.Value, kind string, shift int, top float64, clamp
 // width is the number of bits of the magnitudes of a value.
 func (q *quantiser) width(id ir.ValueID) int {
 	v := q.o.Value(id)
+	if v.Wide() {
+		return v.Far.BitLen()
+	}
 	n := 0
 	for m := max(v.Hi, -(v.Lo + 1), -v.Lo-1); m > 0; m >>= 1 {
 		n++
 	}
 	return n
 }
+
+// leaves62 says that sums and roundings alone can take a value: it is wide, or leaves no bit for what else is computed from values.
+func (q *quantiser) leaves62(id ir.ValueID) bool { return q.width(id) > narrowBits }
 
 // isSmall says that a value has at most 16 bits with sign.
 func (q *quantiser) isSmall(id ir.ValueID) bool { return q.width(id) < ActBits }
@@ -597,7 +633,7 @@ func (q *quantiser) actScale(r *rep, top float64, bits int) int {
 	scale := min(scaleFor(float64(top*headroom), bits), needed(r, q.cal.moves.value[r.from]))
 	v := q.o.Value(r.id)
 	for free := r.scale; free >= scale-1; free-- {
-		if shift := r.scale - free; quotient(v.Lo, shift) >= -1<<(bits-1) && quotient(v.Hi, shift) < 1<<(bits-1) {
+		if lo, hi := quotients(v, r.scale-free); lo >= -1<<(bits-1) && hi < 1<<(bits-1) {
 			return free
 		}
 	}
@@ -607,19 +643,47 @@ func (q *quantiser) actScale(r *rep, top float64, bits int) int {
 // rescale commits a value at a scale, clamped to bits bits with sign.
 func (q *quantiser) rescale(n *ir.Node, r *rep, scale, bits int, top float64) *rep {
 	v := q.o.Value(r.id)
-	if r.scale-scale > gadget.MaxShift { // |v| < 2^62, so that nothing but −1, 0 and 1 would be left: a finer scale costs nothing
-		scale = r.scale - gadget.MaxShift
+	if more := r.scale - scale - gadget.MaxShift; more > 0 {
+		scale += more
+		if v.Wide() { // else |v| < 2^62, so that nothing but −1, 0 and 1 would be left: a finer scale costs nothing
+			bits += more
+		}
 	}
 	shift := r.scale - scale
-	for bits > ActBits && -1<<(bits-3) <= quotient(v.Lo, shift) && quotient(v.Hi, shift) < 1<<(bits-3) {
+	if q.width(r.id)-shift > mostQuotient {
+		q.fail(tooWide(n, v.Bounds(), mostQuotient+shift))
+	}
+	lo, hi := quotients(v, shift)
+	for bits > ActBits && -1<<(bits-3) <= lo && hi < 1<<(bits-3) {
 		bits -= 2 // limbs that would be zero
 	}
 	a := &ir.RescaleAttr{Shift: shift, Lo: -1 << (bits - 1), Hi: 1<<(bits-1) - 1}
 	w := q.add(n, v.Name+".rounded", v.Shape, []ir.ValueID{r.id}, ir.OpRescale, a)
-	lo, hi := quotient(v.Lo, shift), quotient(v.Hi, shift)
 	w.Scale = scale
 	q.note(w, "activation", shift, top, lo < a.Lo || hi > a.Hi)
 	return &rep{id: w.ID, scale: scale, mult: r.mult, from: r.from}
+}
+
+// mostQuotient is the number of bits of a quotient before it is clamped: of those of a gadget's excess.
+const mostQuotient = 72
+
+// quotients are the quotients of a value's bounds, or the nearest integers of 64 bits.
+func quotients(v *ir.Value, shift int) (lo, hi int64) {
+	if !v.Wide() {
+		return quotient(v.Lo, shift), quotient(v.Hi, shift)
+	}
+	half := new(big.Int).Rsh(new(big.Int).Lsh(big.NewInt(1), uint(shift)), 1)
+	end := func(x *big.Int) int64 {
+		x = new(big.Int).Add(x, half)
+		switch x.Rsh(x, uint(shift)); {
+		case x.IsInt64():
+			return x.Int64()
+		case x.Sign() < 0:
+			return math.MinInt64
+		}
+		return math.MaxInt64
+	}
+	return end(v.Far.Lo), end(v.Far.Hi)
 }
 
 // quotient is ⌊(v + 2^(shift-1))/2^shift⌋.
@@ -633,6 +697,6 @@ func quotient(v int64, shift int) int64 {
 	return (v + 1<<(shift-1)) >> shift
 }
 
-func tooWide(n *ir.Node, lo, hi fmt.Stringer) error {
-	return n.Errorf("its result may reach [%v, %v], beyond 2^62; scale its inputs or its weights down, or sum over fewer cells", lo, hi)
+func tooWide(n *ir.Node, bounds interval.Interval, bits int) error {
+	return n.Errorf("its result may reach %v, beyond 2^%d; scale its inputs or its weights down, or sum over fewer cells", bounds, bits+1)
 }

@@ -114,8 +114,8 @@ func TestScaleFor(t *testing.T) {
 	require.Equal(t, maxScale, scaleFor(0, 16))
 }
 
-// TestRefusesWideSums names the node of a value that would leave 2^62.
-func TestRefusesWideSums(t *testing.T) {
+// power is a graph of the power of an embedding, as one product.
+func power(n int) *ir.Graph {
 	g := &ir.Graph{Stage: ir.StageFloat}
 	ids := g.AddIDs("ids", 2, 2)
 	hot := g.Add(ir.OpOneHot, "hot", "hot", []int{2, 2}, []ir.ValueID{ids.ID}, nil)
@@ -124,15 +124,46 @@ func TestRefusesWideSums(t *testing.T) {
 	e := g.Add(ir.OpEinsum, "embed", "x", []int{2, 2}, []ir.ValueID{hot.ID, w.ID}, &ir.EinsumAttr{Terms: []ir.Term{
 		{Coef: 1, Extents: []int{2, 2, 2}, In: []int{0, 1}, Axes: [][][]int{{{0}, {1}}, {{1}, {2}}}, Out: [][]int{{0}, {2}}}}})
 	same := [][]int{{0}, {1}}
-	cube := g.Add(ir.OpEinsum, "cube", "x^5", []int{2, 2}, []ir.ValueID{e.ID}, &ir.EinsumAttr{Terms: []ir.Term{
-		{Coef: 1, Extents: []int{2, 2}, In: []int{0, 0, 0, 0, 0}, Axes: [][][]int{same, same, same, same, same}, Out: same}}})
-	g.Return(cube.ID)
-	f := Prepare(g)
-	cal, err := Calibrate(nil, f, []Input{{Elements: [][]float64{{0, 1}}}}, nil)
-	require.NoError(t, err)
-	_, err = Quantise(nil, f, cal)
-	require.ErrorContains(t, err, `node "cube"`)
-	require.ErrorContains(t, err, "2^62")
+	p := ir.Term{Coef: 1, Extents: []int{2, 2}, In: make([]int, n), Out: same}
+	for range n {
+		p.Axes = append(p.Axes, same)
+	}
+	g.Return(g.Add(ir.OpEinsum, "power", "power", []int{2, 2}, []ir.ValueID{e.ID}, &ir.EinsumAttr{Terms: []ir.Term{p}}).ID)
+	return g
+}
+
+// A product of up to 92 bits is a wide sum, which is rounded to what an output holds; one of fewer than 62 is not. Beyond 2^92 the node is
+// refused by its name.
+func TestWideSums(t *testing.T) {
+	for n, bits := range map[int]int{3: 61, 4: 61, 5: 91, 6: 91, 7: 0, 8: 0} {
+		f := Prepare(power(n))
+		cal, err := Calibrate(nil, f, []Input{{Elements: [][]float64{{0, 1}}}}, nil)
+		require.NoError(t, err)
+		p, err := Quantise(nil, f, cal)
+		if bits == 0 {
+			require.ErrorContains(t, err, `node "power"`, n)
+			require.ErrorContains(t, err, "beyond 2^92", n)
+			continue
+		}
+		require.NoError(t, err, n)
+		wide, most := 0, 0
+		for _, v := range p.Int.Values {
+			if most = max(most, v.Bounds().BitLen()); v.Wide() {
+				wide++
+			}
+		}
+		require.LessOrEqual(t, most, bits, n)
+		require.Equal(t, bits > 61, wide > 0, n)
+		require.Equal(t, bits > 61, p.Report.Precision.Wide, n)
+		in, err := p.Elements([][]float64{{0, 1}})
+		require.NoError(t, err)
+		out, err := Outputs(nil, p, in)
+		require.NoError(t, err)
+		for i, x := range []float64{1, 2, 3, 4} {
+			want := math.Pow(x, float64(n))
+			require.InDelta(t, want, float64(out[0][i])*p.Units[0], want/2048+math.Pow(4, float64(n))/8192, "%v to the power of %d", x, n)
+		}
+	}
 }
 
 // leafOf quantises a weight of a graph of its own, at a scale of at most limit and times a factor.

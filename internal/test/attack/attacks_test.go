@@ -66,6 +66,7 @@ func sections() []section {
 		{"commitment to another cell than computed with", committedCellChanged, nil},
 		{"rescale off by one", rescaleOffByOne, nil},
 		{"quotient out of range with a valid remainder", nil, rejectQuotientOutOfRange},
+		{"quotient of a wide tensor that is right modulo 2^64", nil, rejectQuotientModulo64},
 		{"the other saturation branch", otherSaturationBranch, nil},
 		{"value that was clamped, where the statement says that none was", nil, rejectClampedUnderTheFlag},
 		{"limb that does not recompose", limbThatDoesNotRecompose, rejectLimbThatDoesNotRecompose},

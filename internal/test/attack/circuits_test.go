@@ -32,6 +32,13 @@ func ofTwo(b *circuit.Builder, n int) circuit.ID {
 	return b.Virtual("v", []int{n}, circuit.Scaled(b, 1<<12, x), circuit.Scaled(b, 1, y))
 }
 
+// beyond is a wide tensor of 31 + up bits, of which the lower 64 are not zero either. Rescales by 49 bits leave remainders whose limbs have 32
+// bits also where somebody lies.
+func beyond(b *circuit.Builder, up, n int) circuit.ID {
+	x, y, z := b.Weight("x", 16, n), b.Weight("y", 16, n), b.Weight("z", 16, n)
+	return b.Virtual("v", []int{n}, circuit.Product(b, 1<<up, x, y), circuit.Scaled(b, 1<<30, z), circuit.Scaled(b, 1, x))
+}
+
 // stages are the smallest circuits that have the stage they are named after.
 var stages = map[string]spec{
 	"rescale": {cfg: config("rescale"), build: func(b *circuit.Builder) {
@@ -60,6 +67,17 @@ var stages = map[string]spec{
 	"clamped digits": {cfg: classes("clamped digits", 7, 5), build: func(b *circuit.Builder) { // and the excess too
 		gadget.Rescale(b, "q", ofTwo(b, 4), 4, -1<<17, 1<<17-1)
 	}, weights: map[string][]int64{"x": {-2048, 2047, 0, 511}, "y": {-512, 511, 9, -300}}},
+	"digits of a wide tensor": {cfg: config("digits of a wide tensor"), build: func(b *circuit.Builder) { // the upper ones count more than 2^62
+		gadget.Rescale(b, "q", beyond(b, 43, 4), 49, -1<<25, 1<<25-1)
+	}},
+	"clamp of a wide tensor": {cfg: classes("clamp of a wide tensor", 7, 5), build: func(b *circuit.Builder) { // and so do limbs of the excess
+		gadget.Rescale(b, "q", beyond(b, 44, 4), 49, -1<<9, 1<<9-1)
+	}, weights: map[string][]int64{"x": {-1 << 15, 1<<15 - 1, 17, 0}, "y": {1<<15 - 1, 1<<15 - 1, 32000, 12}, "z": {5, -9, 1 << 14, 77}}},
+	"wide factor": {cfg: config("wide factor"), build: func(b *circuit.Builder) { // in products, and in a sum
+		v, g := beyond(b, 44, 4), b.Weight("g", 5, 3, 4)
+		gadget.RescaleTable(b, "q", b.Virtual("p", []int{3}, b.Times(3, "j,ij->i i=3 j=4", v, g)), 49, -1<<9, 1<<9-1, "silu", 5, 8)
+		gadget.Rescale(b, "r", b.Virtual("s", []int{4}, circuit.Scaled(b, -5, v), circuit.Ones(1<<40, []int{4})), 49, -1<<9, 1<<9-1)
+	}},
 	"table": {cfg: config("table"), build: func(b *circuit.Builder) {
 		x := gadget.Rescale(b, "x", b.Weight("w", 6, 4), 1, -16, 16)
 		gadget.Table(b, "y", x, "silu", 2, 4)

@@ -121,7 +121,7 @@ func Hold(be backend.Backend, c *circuit.Circuit, data func(circuit.ID) *integer
 // Tensor is a tensor of the circuit.
 func (h *Held) Tensor(id circuit.ID) backend.Tensor {
 	if h.tensors[id] == nil {
-		h.tensors[id] = h.Load(h.data(id))
+		h.tensors[id] = backend.Hand(h.Load, h.data(id))
 	}
 	return h.tensors[id]
 }

@@ -22,7 +22,7 @@ type Circuit struct {
 // Call is one call of a gadget: the tensors it returned and their cells by definition, given those of its operands.
 type Call struct {
 	Text string
-	In   []circuit.ID
+	In   []circuit.ID // of a wide tensor Want takes the lower words and then the upper ones
 	Out  []circuit.ID
 	Want func(in [][]int64) [][]int64
 }
@@ -102,7 +102,12 @@ func (c *caller) build(n int, skip map[int]bool) (*Circuit, error) {
 	table := c.weight([]int{c.in.Vocab(), width})
 	first := gadget.Embed(b, "embedding", c.hot, table)
 	c.pool = append(c.pool, first)
-	c.pool = append(c.pool, c.wide(b.Shape(first), first))
+	c.pool = append(c.pool, c.long(b.Shape(first), first))
+	if c.seed%4 == 3 {
+		if c.pool = append(c.pool, c.wide(b.Shape(first), c.pool[1])); b.IsWide(c.pool[2]) {
+			c.rescaleWide(c.pool[2])
+		}
+	}
 	for i := range n {
 		if !skip[i] {
 			c.rng = stream(c.seed, streamStep+i)
@@ -121,8 +126,8 @@ func (c *caller) weight(shape []int) circuit.ID {
 	return w
 }
 
-// wide is a sum of the tensor and weights of its shape at random powers of two: a value of up to 61 bits.
-func (c *caller) wide(shape []int, x circuit.ID) circuit.ID {
+// long is a sum of the tensor and weights of its shape at random powers of two: a value of up to 61 bits.
+func (c *caller) long(shape []int, x circuit.ID) circuit.ID {
 	terms := []circuit.Term{circuit.Scaled(c.b, 1, x)}
 	for range 1 + c.rng.IntN(3) {
 		sign := int64(1 - 2*c.rng.IntN(2))
@@ -131,11 +136,25 @@ func (c *caller) wide(shape []int, x circuit.ID) circuit.ID {
 	return c.b.Virtual(c.name("wide"), shape, terms...)
 }
 
+// wide is a value of more bits: the tensor times a weight of its shape, at a random power of two, and the tensor itself.
+func (c *caller) wide(shape []int, x circuit.ID) circuit.ID {
+	return c.b.Virtual(c.name("beyond"), shape, circuit.Product(c.b, 1<<(24+c.rng.IntN(16)), x, c.weight(shape)), circuit.Scaled(c.b, 1, x))
+}
+
 func (c *caller) pick() circuit.ID {
 	if n := len(c.pool); c.rng.IntN(2) == 0 {
 		return c.pool[n-1]
 	}
 	return c.pool[c.rng.IntN(len(c.pool))]
+}
+
+// narrow is pick for whatever takes 64 bits.
+func (c *caller) narrow() circuit.ID {
+	x := c.pick()
+	for c.b.IsWide(x) {
+		x = c.pool[c.rng.IntN(len(c.pool))]
+	}
+	return x
 }
 
 // step makes one call.
@@ -210,6 +229,10 @@ func (c *caller) shift(lo, hi int64) int {
 
 func (c *caller) rescale() {
 	x := c.pick()
+	if c.b.IsWide(x) {
+		c.rescaleWide(x)
+		return
+	}
 	lo, hi := c.b.Bounds(x)
 	s := c.shift(lo, hi)
 	half := int64(1) << s >> 1
@@ -236,8 +259,26 @@ func (c *caller) rescale() {
 	})
 }
 
+// rescaleWide divides a wide value so that quotients have 61 bits at most, most of them fewer, and rounds them to any number of bits.
+func (c *caller) rescaleWide(x circuit.ID) {
+	least := max(1, c.b.Interval(x).BitLen()-60)
+	if least > gadget.MaxShift {
+		return
+	}
+	s := min(gadget.MaxShift, least+c.rng.IntN(64))
+	n := 1 + c.rng.IntN(60)
+	if c.rng.IntN(2) == 0 {
+		n = c.pickBits(16)
+	}
+	a, z := int64(-1)<<(n-1), int64(1)<<(n-1)-1
+	y := gadget.Rescale(c.b, c.name("rescale"), x, s, a, z)
+	c.call(fmt.Sprintf("%d = RescaleWide(%d, %d, %d, %d)", y, x, s, a, z), []circuit.ID{x}, []circuit.ID{y}, func(in [][]int64) [][]int64 {
+		return [][]int64{rescaledWide(in[0], s, a, z)}
+	})
+}
+
 func (c *caller) function() {
-	x := c.pick()
+	x := c.narrow()
 	if lo, hi := c.b.Bounds(x); hi-lo >= 1<<gadget.LimbBits {
 		n := c.pickBits(12)
 		x = gadget.Rescale(c.b, c.name("argument"), x, c.shift(lo, hi), -1<<(n-1), 1<<(n-1)-1)
@@ -251,7 +292,7 @@ func (c *caller) function() {
 
 // piecewise draws a function in linear pieces, behind a shift that leaves some bits.
 func (c *caller) piecewise() {
-	x := c.pick()
+	x := c.narrow()
 	lo, hi := c.b.Bounds(x)
 	low, n := 1+c.rng.IntN(8), c.pickBits(10)
 	s := min(c.shift(lo, hi), gadget.MaxShift-low)
@@ -268,7 +309,7 @@ func (c *caller) piecewise() {
 
 // positive makes a tensor of cells ≥ least of another one: its distance to its lower bound, or the sum of its squares.
 func (c *caller) positive(least int64) circuit.ID {
-	x := c.pick()
+	x := c.narrow()
 	shape := c.b.Shape(x)
 	lo, hi := c.b.Bounds(x)
 	if top := max(hi, -lo); c.rng.IntN(2) == 0 && len(shape) > 1 && top < 1<<26 {
@@ -321,7 +362,7 @@ func (c *caller) limbs() {
 }
 
 func (c *caller) attention() {
-	x := c.pick()
+	x := c.narrow()
 	shape := c.b.Shape(x)
 	if len(shape) < 2 {
 		return
@@ -404,7 +445,7 @@ func (c *caller) reveal() {
 	shape := []int{c.in.Shape[0], c.in.Vocab()}
 	var terms []circuit.Term
 	for i := len(c.pool) - 1; i >= 0 && len(terms) < 2; i-- {
-		if lo, hi := c.b.Bounds(c.pool[i]); max(hi, -lo) < 1<<36 {
+		if c.b.Interval(c.pool[i]).BitLen() <= 36 {
 			terms = append(terms, c.project(c.pool[i], shape))
 		}
 	}

@@ -11,8 +11,7 @@ import (
 // The definitions of the gadgets, in big integers and without a look at how they are proved.
 
 // shifted is ⌊(v + 2^(s-1)) / 2^s⌋; nothing is added for s = 0.
-func shifted(v int64, s int) *big.Int {
-	x := big.NewInt(v)
+func shifted(x *big.Int, s int) *big.Int {
 	if s > 0 {
 		x.Add(x, new(big.Int).Lsh(big.NewInt(1), uint(s-1)))
 	}
@@ -20,9 +19,22 @@ func shifted(v int64, s int) *big.Int {
 }
 
 func rescaled(v []int64, s int, lo, hi int64) []int64 {
-	out := make([]int64, len(v))
-	for i, x := range v {
-		q := shifted(x, s)
+	return clamped(len(v), lo, hi, func(i int) *big.Int { return shifted(big.NewInt(v[i]), s) })
+}
+
+// rescaledWide is rescaled of values whose lower words come first, with sign, and then the upper ones.
+func rescaledWide(v []int64, s int, lo, hi int64) []int64 {
+	n := len(v) / 2
+	return clamped(n, lo, hi, func(i int) *big.Int {
+		x := new(big.Int).Lsh(big.NewInt(v[n+i]), 64)
+		return shifted(x.Add(x, big.NewInt(v[i])), s)
+	})
+}
+
+func clamped(n int, lo, hi int64, quotient func(i int) *big.Int) []int64 {
+	out := make([]int64, n)
+	for i := range out {
+		q := quotient(i)
 		switch {
 		case q.Cmp(big.NewInt(lo)) < 0:
 			out[i] = lo
@@ -123,13 +135,13 @@ func attended(s, mask []int64, width int, p attention.Params) [][]int64 {
 	for r := range inv {
 		var top *big.Int
 		for i := r * width; i < (r+1)*width; i++ {
-			if q := shifted(s[i], p.Shift); !hidden(i) && (top == nil || q.Cmp(top) > 0) {
+			if q := shifted(big.NewInt(s[i]), p.Shift); !hidden(i) && (top == nil || q.Cmp(top) > 0) {
 				top = q
 			}
 		}
 		var sum int64
 		for i := r * width; i < (r+1)*width; i++ {
-			d := new(big.Int).Sub(top, shifted(s[i], p.Shift))
+			d := new(big.Int).Sub(top, shifted(big.NewInt(s[i]), p.Shift))
 			if !hidden(i) && d.Cmp(big.NewInt(int64(len(exp)))) < 0 {
 				e[i] = exp[d.Int64()]
 			}

@@ -6,6 +6,7 @@ import (
 	"sync"
 
 	"github.com/zkllmc/zkllmc/internal/circuit"
+	"github.com/zkllmc/zkllmc/internal/int128"
 	"github.com/zkllmc/zkllmc/internal/tensor"
 )
 
@@ -25,8 +26,8 @@ type Run interface {
 	Checked() bool
 }
 
-// Rule computes the results of a hint, whose inputs have the given cells, nil for one that is not there. A hint with several results
-// computes them one after the other, each from those before it.
+// Rule computes the results of a hint, whose inputs have the given cells, nil for one that is not there; of a wide input they are the lower
+// words of all cells, and then the upper ones. A hint with several results computes them one after the other, each from those before it.
 type Rule func(r Run, h *circuit.Hint, in [][]int64) error
 
 // Cells computes n independent cells in parallel.
@@ -72,6 +73,11 @@ func Cell(shape []int, i int) []int {
 // Quotient is ⌊(v + 2^(shift-1)) / 2^shift⌋.
 func Quotient(v, shift int64) int64 {
 	return (v + int64(1)<<shift>>1) >> shift
+}
+
+// WideQuotient is Quotient of a cell of a wide tensor, given its words.
+func WideQuotient(v, high, shift int64) int128.Int {
+	return int128.Join(v, high).Plus(int128.Of(int64(1) << shift >> 1)).Shift(shift)
 }
 
 // Limbs emits the limbs first, first+1, … of values; the last one takes all that is left, so that a value beyond its limbs shows.

@@ -3,9 +3,11 @@ package hint
 
 import (
 	"fmt"
+	"math"
 	"math/bits"
 
 	"github.com/zkllmc/zkllmc/internal/circuit"
+	"github.com/zkllmc/zkllmc/internal/int128"
 	"github.com/zkllmc/zkllmc/internal/witness/rule"
 )
 
@@ -32,8 +34,40 @@ func rescale(r rule.Run, h *circuit.Hint, in [][]int64) error {
 	if !ok {
 		return parameters(h)
 	}
-	r.Emit(h.Out[0], rule.Cells(len(in[0]), func(i int) int64 { return rule.Quotient(in[0][i], p.Shift) }))
+	q := quotientsOf(r, h, p.Shift, in[0])
+	r.Emit(h.Out[0], rule.Cells(q.n, func(i int) int64 { return q.within(i, math.MinInt64, math.MaxInt64) }))
 	return nil
+}
+
+// quotients are the quotients of a hint's input by 2^shift.
+type quotients struct {
+	n       int
+	v, high []int64 // high of a wide input, else nil
+	shift   int64
+}
+
+func quotientsOf(r rule.Run, h *circuit.Hint, shift int64, v []int64) quotients {
+	if r.Circuit().Tensor(h.In[0]).Wide() {
+		n := len(v) / 2
+		return quotients{n, v[:n], v[n:], shift}
+	}
+	return quotients{n: len(v), v: v, shift: shift}
+}
+
+// within is quotient i, clamped to [lo, hi].
+func (q *quotients) within(i int, lo, hi int64) int64 {
+	if q.high != nil {
+		return rule.WideQuotient(q.v[i], q.high[i], q.shift).Within(lo, hi)
+	}
+	return min(max(rule.Quotient(q.v[i], q.shift), lo), hi)
+}
+
+// beyond is quotient i less two numbers.
+func (q *quotients) beyond(i int, a, b int64) int128.Int {
+	if q.high != nil {
+		return rule.WideQuotient(q.v[i], q.high[i], q.shift).Minus(int128.Of(a)).Minus(int128.Of(b))
+	}
+	return int128.Of(rule.Quotient(q.v[i], q.shift) - a - b)
 }
 
 func limbs(r rule.Run, h *circuit.Hint, in [][]int64) error {
@@ -89,9 +123,9 @@ func clamp(r rule.Run, h *circuit.Hint, in [][]int64) error {
 	if !ok {
 		return parameters(h)
 	}
-	v := in[0]
-	y := r.Emit(h.Out[0], rule.Cells(len(v), func(i int) int64 { return min(max(rule.Quotient(v[i], p.Shift), p.Lo), p.Hi) }))
-	excess(r, p, h.Out[1:], v, y)
+	q := quotientsOf(r, h, p.Shift, in[0])
+	y := r.Emit(h.Out[0], rule.Cells(q.n, func(i int) int64 { return q.within(i, p.Lo, p.Hi) }))
+	excess(r, p, h.Out[1:], q, y)
 	return nil
 }
 
@@ -101,33 +135,32 @@ func wide(r rule.Run, h *circuit.Hint, in [][]int64) error {
 	if !ok {
 		return parameters(h)
 	}
-	v := in[0]
-	y := make([]int64, len(v)) // of the digits as they are emitted
+	q := quotientsOf(r, h, p.Shift, in[0])
+	y := make([]int64, q.n) // of the digits as they are emitted
 	for l, id := range h.Out[:p.Digits] {
 		pos, mask := int64(l)*p.Width, int64(1)<<p.Width-1
 		if l == int(p.Digits)-1 {
 			mask = -1
 		}
-		digit := r.Emit(id, rule.Cells(len(v), func(i int) int64 { return min(max(rule.Quotient(v[i], p.Shift), p.Lo), p.Hi) >> pos & mask }))
+		digit := r.Emit(id, rule.Cells(q.n, func(i int) int64 { return q.within(i, p.Lo, p.Hi) >> pos & mask }))
 		for i, d := range digit {
 			y[i] += d << pos
 		}
 	}
 	if rest := h.Out[p.Digits:]; len(rest) > 0 {
-		excess(r, circuit.ClampHint{Shift: p.Shift, Lo: p.Lo, Hi: p.Hi, First: p.First, Radix: p.Radix}, rest, v, y)
+		excess(r, circuit.ClampHint{Shift: p.Shift, Lo: p.Lo, Hi: p.Hi, First: p.First, Radix: p.Radix}, rest, q, y)
 	}
 	return nil
 }
 
-// excess emits the class and the limbs of the excess of a clamp whose results are y.
-func excess(r rule.Run, p circuit.ClampHint, out []circuit.ID, v, y []int64) {
-	q := func(i int) int64 { return rule.Quotient(v[i], p.Shift) }
-	class := r.Emit(out[0], rule.Cells(len(v), func(i int) int64 {
-		switch {
-		case q(i) > p.Hi:
-			return 1
-		case q(i) < p.Lo:
+// excess emits the class and the limbs of the excess of a clamp of quotients whose results are y.
+func excess(r rule.Run, p circuit.ClampHint, out []circuit.ID, q quotients, y []int64) {
+	class := r.Emit(out[0], rule.Cells(q.n, func(i int) int64 {
+		switch d := q.beyond(i, q.within(i, p.Lo, p.Hi), 0); {
+		case d.Hi < 0:
 			return -1
+		case d != int128.Of(0):
+			return 1
 		}
 		return 0
 	}))
@@ -137,12 +170,12 @@ func excess(r rule.Run, p circuit.ClampHint, out []circuit.ID, v, y []int64) {
 		if k == len(limbs)-1 {
 			mask = -1
 		}
-		r.Emit(id, rule.Cells(len(v), func(i int) int64 {
-			e := q(i) - y[i] - class[i]
-			if e < 0 {
-				return -(-e >> pos & mask)
+		r.Emit(id, rule.Cells(q.n, func(i int) int64 {
+			e := q.beyond(i, y[i], class[i])
+			if e.Hi < 0 {
+				return -(int128.Of(0).Minus(e).Shift(pos).Int64() & mask)
 			}
-			return e >> pos & mask
+			return e.Shift(pos).Int64() & mask
 		}))
 	}
 }

@@ -1,0 +1,33 @@
+package integer
+
+import (
+	"math"
+	"math/big"
+	"math/rand/v2"
+	"testing"
+)
+
+// TestWords puts the words of wide tensors together again, of cells of up to 125 bits; a tensor that is not wide is its own lower words.
+func TestWords(t *testing.T) {
+	rng := rand.New(rand.NewPCG(1, 1))
+	x := Tensor{Shape: []int{7, 100}, V: make([]int64, 700), High: make([]int64, 700)}
+	for i := range x.V {
+		x.V[i], x.High[i] = int64(rng.Uint64()), (rng.Int64N(1<<61)-1<<60)>>rng.IntN(61)
+	}
+	copy(x.V, []int64{0, -1, math.MinInt64, math.MaxInt64, math.MinInt64, 1 << 62})
+	copy(x.High, []int64{0, 0, 0, 0, 1<<60 - 1, -1 << 60})
+	join := func(low, high int64, bits uint) *big.Int {
+		y := new(big.Int).Lsh(big.NewInt(high), bits)
+		return y.Add(y, big.NewInt(low))
+	}
+	low, high := x.Words()
+	for i := range x.V {
+		if low.V[i] < 0 || low.V[i] >= 1<<WordBits || join(low.V[i], high.V[i], WordBits).Cmp(join(x.V[i], x.High[i], 64)) != 0 {
+			t.Fatalf("%d + 2^64·%d is %d + 2^%d·%d", x.V[i], x.High[i], low.V[i], WordBits, high.V[i])
+		}
+	}
+	narrow := Tensor{Shape: []int{1}, V: []int64{-5}}
+	if low, high := narrow.Words(); low != &narrow || high != nil {
+		t.Error("a tensor that is not wide is cut")
+	}
+}
