@@ -246,7 +246,7 @@ func TestRowWidth(t *testing.T) {
 	fixed := compileGraph(t, synthetic.Graph(2, 16, 2, 4, 12, 9), Config{WeightBits: 9, WitnessBits: 10}).Circuit
 	require.Equal(t, [2]int{9, 10}, [2]int{fixed.WeightBits, fixed.WitnessBits})
 	for _, test := range []struct{ weights, witness, given, wide int }{
-		{20, 20, 0, 12}, {24, 22, 0, 13}, {22, 24, 0, 14}, {27, 26, 0, 15}, {27, 27, 0, 15}, {20, 26, 12, 12},
+		{20, 20, 0, 12}, {24, 22, 0, 13}, {22, 24, 0, 14}, {26, 26, 0, 15}, {27, 27, 0, 16}, {20, 26, 12, 12},
 	} {
 		c := &circuit.Circuit{Tensors: []circuit.Tensor{
 			{ID: 0, Kind: circuit.Weight, Shape: []int{1 << (test.weights - 8), 1 << 8}}, {ID: 1, Kind: circuit.Witness, Shape: []int{1 << (test.witness - 8), 1 << 8}},
