@@ -53,6 +53,14 @@ func (p *Pool) Until(ctx context.Context) *Pool {
 	return &Pool{threads: p.threads, spare: p.spare, done: ctx.Done()}
 }
 
+// Share returns the same pool for one of n things that are computed at the same time: it has its share of the threads.
+func (p *Pool) Share(n int) *Pool {
+	if p == nil {
+		p = New(0)
+	}
+	return &Pool{threads: (p.threads + n - 1) / n, spare: p.spare, done: p.done}
+}
+
 // Run calls task(worker, i) for every i < n and returns when all are done. Tasks are handed out one by one, hence should be of some size:
 // a goroutine costs about a microsecond to start. No two tasks of one call have the same worker at a time, a number less than Threads, so
 // that scratch memory can be kept for it. The calling goroutine is worker 0.
@@ -67,7 +75,7 @@ func (p *Pool) Run(n int, task func(worker, i int)) {
 		}
 	}
 	var all sync.WaitGroup
-	for worker := 1; worker < n && p.take(); worker++ {
+	for worker := 1; worker < min(n, p.threads) && p.take(); worker++ {
 		all.Go(func() {
 			defer p.spare.Add(1)
 			work(worker)

@@ -104,6 +104,13 @@ func TestSplit(t *testing.T) {
 			require.LessOrEqual(t, int(ranges.Load()), p.Threads())
 		}
 	}
+	require.Equal(t, 2, parallel.New(3).Share(2).Threads())
+	require.Equal(t, 1, parallel.New(1).Share(5).Threads())
+	parallel.New(4).Share(4).Run(9, func(worker, _ int) {
+		if worker != 0 {
+			t.Errorf("worker %d of one", worker)
+		}
+	})
 	require.Nil(t, parallel.Of(t.Context()))
 	p := parallel.New(2)
 	require.Equal(t, p, parallel.Of(parallel.With(t.Context(), p)))

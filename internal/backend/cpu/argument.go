@@ -48,7 +48,7 @@ func generators(bases backend.Bases, n int) []group.Affine {
 	return out
 }
 
-// Round computes both sides at the same time: the last rounds are too small to share out.
+// Round computes both sides at the same time, each on half of the threads: the last rounds are too small to share out.
 func (a *argument) Round() (l, r group.Affine) {
 	h := len(a.u) / 2
 	sides := [2]group.Affine{}
@@ -66,7 +66,7 @@ func (a *argument) Round() (l, r group.Affine) {
 func (a *argument) cross(u vec, g []group.Affine, form vec) group.Affine {
 	points := append(append(make([]group.Affine, 0, len(g)+1), g...), a.base)
 	scalars := append(append(make(vec, 0, len(u)+1), u...), dot(u, form))
-	sum := group.MSMOn(a.Pool, points, scalars)
+	sum := group.MSMOn(a.Pool.Share(2), points, scalars)
 	return group.ToAffine(&sum)
 }
 
