@@ -23,7 +23,7 @@ func EvalInts(vals []int64, shape []int, point []Element) Element {
 			eval(b)
 		}
 	} else {
-		Parallel(len(parts), eval)
+		all.Run(len(parts), func(_, b int) { eval(b) })
 	}
 	var sum Element
 	for i := range parts {

@@ -7,11 +7,9 @@ package poly
 
 import (
 	"math/bits"
-	"runtime"
-	"sync"
-	"sync/atomic"
 
 	"github.com/zkllmc/zkllmc/internal/field"
+	"github.com/zkllmc/zkllmc/internal/parallel"
 )
 
 // Element is a field element.
@@ -24,6 +22,9 @@ func Log2Ceil(d int) int {
 	}
 	return bits.Len64(uint64(d - 1))
 }
+
+// all is what large tables and sums are computed on.
+var all *parallel.Pool // all processors
 
 // chunkBits is the size of the pieces in which a table is built: small enough for the first-level cache.
 const chunkBits = 9
@@ -49,7 +50,7 @@ func Eq(point []Element) []Element {
 		}
 		return out
 	}
-	Parallel(len(high), fill)
+	all.Run(len(high), func(_, c int) { fill(c) })
 	return out
 }
 
@@ -60,27 +61,6 @@ func grow(out []Element, point []Element) {
 		hi.ScalarMul(lo, &point[i])
 		lo.Sub(lo, hi)
 	}
-}
-
-// Parallel calls f(0), …, f(n−1) on all processors.
-func Parallel(n int, f func(int)) {
-	workers := min(runtime.GOMAXPROCS(0), n)
-	if workers <= 1 {
-		for i := range n {
-			f(i)
-		}
-		return
-	}
-	var next atomic.Int64
-	var wg sync.WaitGroup
-	for range workers {
-		wg.Go(func() {
-			for i := int(next.Add(1)) - 1; i < n; i = int(next.Add(1)) - 1 {
-				f(i)
-			}
-		})
-	}
-	wg.Wait()
 }
 
 // EqAt returns eq(a, b) = Π_i (a_i·b_i + (1−a_i)(1−b_i)); the points have equal length.

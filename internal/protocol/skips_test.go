@@ -49,7 +49,7 @@ func skips(t *testing.T, k int, next nextSum, want []int64, cells ...int64) (*ci
 		case circuit.Const:
 			data[d.ID] = &integer.Tensor{Shape: d.Shape, V: d.Values}
 		case circuit.Virtual:
-			v := tensor.Eval(d.Def, func(id circuit.ID) integer.Tensor { return *data[id] }, d.Shape)
+			v := tensor.Part{}.Eval(d.Def, func(id circuit.ID) integer.Tensor { return *data[id] }, d.Shape)
 			data[d.ID] = &v
 		}
 	}

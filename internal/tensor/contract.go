@@ -231,7 +231,7 @@ func offsets(loops []loop, j int) []int {
 // blocks calls f for all pairs of up to blockM lines of a and blockN lines of b, batch by batch.
 func (c *contraction) blocks(f func(batch, m0, m1, n0, n1 int)) {
 	ms, ns := (len(c.a.line)+blockM-1)/blockM, (len(c.b.line)+blockN-1)/blockN
-	Parallel(len(c.batchOut)*ms*ns, func(task int) {
+	c.pool.Run(len(c.batchOut)*ms*ns, func(_, task int) {
 		b, m, n := task/(ms*ns), task/ns%ms, task%ns
 		f(b, m*blockM, min((m+1)*blockM, len(c.a.line)), n*blockN, min((n+1)*blockN, len(c.b.line)))
 	})

@@ -75,7 +75,7 @@ func (p *Packs) of(c *contraction) []matrix {
 		kept[i] = newMatrix(len(c.b.line), len(c.b.k))
 	}
 	blocks := (len(c.b.line) + blockN - 1) / blockN
-	Parallel(len(kept)*blocks, func(task int) {
+	c.nest.pool.Run(len(kept)*blocks, func(_, task int) {
 		batch, n0 := task/blocks, task%blocks*blockN
 		n1 := min(n0+blockN, len(c.b.line))
 		m := kept[batch]
@@ -161,7 +161,7 @@ func (c *contraction) narrow() bool {
 		return false
 	}
 	cut := make([]matrix, len(c.batchOut))
-	Parallel(len(cut), func(batch int) { cut[batch] = c.a.cut(batch, digits) })
+	c.nest.pool.Run(len(cut), func(_, batch int) { cut[batch] = c.a.cut(batch, digits) })
 	var kept []matrix
 	if c.packs.has(c.term, c.b.factor) {
 		kept = c.packs.of(c)

@@ -1,6 +1,7 @@
 package tensor
 
 import (
+	"context"
 	"fmt"
 	"math"
 	"math/rand/v2"
@@ -10,6 +11,7 @@ import (
 
 	"github.com/zkllmc/zkllmc/internal/circuit"
 	"github.com/zkllmc/zkllmc/internal/integer"
+	"github.com/zkllmc/zkllmc/internal/parallel"
 )
 
 // product is a term Σ_k s[b,m]·A[b,m,k]·B[b,n,k]·r[n] with scales or without, or with B's lines as columns.
@@ -67,10 +69,13 @@ func within(rng *rand.Rand, lo, hi int64, shape []int) integer.Tensor {
 
 // Products are what they are by definition whatever the ranges of the operands: those that the kernels take, with one to four digits, and
 // those just beyond. Each is computed by every kernel, by the kernels' definition and without them, from packed factors and others, whole
-// and in two parts.
+// and in two parts; and all of it on the pool that is given.
 func TestProducts(t *testing.T) {
 	defer func(f func(*products, []int16, int, []int16, int, int), pays bool) { dot, narrowPays = f, pays }(dot, narrowPays)
 	all := append(kernels(), kernel{needs: "nothing"})
+	ended, end := context.WithCancel(t.Context())
+	end()
+	stopped := parallel.New(2).Until(ended)
 	rng := rand.New(rand.NewPCG(5, 6))
 	ranges := [][2]int64{
 		{-maxDigit, maxDigit}, {-maxDigit - 1, maxDigit}, {math.MinInt16, math.MaxInt16}, {0, 1 << 15}, {-maxDigit << 8, maxDigit<<8 + 255},
@@ -95,7 +100,8 @@ func TestProducts(t *testing.T) {
 				}
 				name := fmt.Sprintf("%s: %v, range %v", k.needs, d, r)
 				terms := []circuit.Term{term}
-				require.Equal(t, want, Eval(terms, lookup, shape).V, name)
+				require.Equal(t, want, Part{}.Eval(terms, lookup, shape).V, name)
+				require.Equal(t, make([]int64, len(want)), Part{Pool: stopped}.Eval(terms, lookup, shape).V, "%s, on a pool that begins nothing", name)
 				got := integer.Tensor{Shape: shape, V: make([]int64, len(want))}
 				packs := NewPacks(func(id circuit.ID) bool { return id == 1 })
 				for _, part := range []Range{{0, d[1] / 3}, {d[1] / 3, d[1]}} {
@@ -112,10 +118,10 @@ func TestProducts(t *testing.T) {
 					}
 					return s
 				}
-				require.Equal(t, want, Eval(terms, shorter, shape).V, "%s, 16 bits", name)
+				require.Equal(t, want, Part{}.Eval(terms, shorter, shape).V, "%s, 16 bits", name)
 			}
 			dot, narrowPays = dotPortable, true
-			require.Equal(t, want, Eval([]circuit.Term{term}, lookup, shape).V, "the kernels' definition")
+			require.Equal(t, want, Part{}.Eval([]circuit.Term{term}, lookup, shape).V, "the kernels' definition")
 		}
 	}
 }
@@ -144,7 +150,7 @@ func TestKnownIndices(t *testing.T) {
 		}
 	}
 	lookup := func(id circuit.ID) integer.Tensor { return vals[id] }
-	want := Eval([]circuit.Term{term}, lookup, []int{1, 6, 9})
+	want := Part{}.Eval([]circuit.Term{term}, lookup, []int{1, 6, 9})
 	for i := range vals[1].V {
 		if i%40 >= 25 {
 			vals[0].V[i%len(vals[0].V)], vals[1].V[i] = 5, 5

@@ -6,47 +6,18 @@
 package tensor
 
 import (
-	"runtime"
-	"sync"
-	"sync/atomic"
-
 	"github.com/zkllmc/zkllmc/internal/circuit"
 	"github.com/zkllmc/zkllmc/internal/integer"
+	"github.com/zkllmc/zkllmc/internal/parallel"
 )
-
-// Parallel calls f for the tasks 0..n-1 on all processors and returns when all are done.
-func Parallel(n int, f func(task int)) {
-	workers := min(n, runtime.GOMAXPROCS(0))
-	if workers <= 1 {
-		for i := range n {
-			f(i)
-		}
-		return
-	}
-	var next atomic.Int64
-	var wg sync.WaitGroup
-	for range workers {
-		wg.Go(func() {
-			for i := next.Add(1) - 1; i < int64(n); i = next.Add(1) - 1 {
-				f(int(i))
-			}
-		})
-	}
-	wg.Wait()
-}
 
 // chunk is the number of cells that one task handles where cells are independent.
 const chunk = 1 << 14
 
-// ParallelRange calls f for consecutive ranges that cover [0, n).
-func ParallelRange(n int, f func(lo, hi int)) {
-	Parallel((n+chunk-1)/chunk, func(task int) { f(task*chunk, min((task+1)*chunk, n)) })
-}
-
 // Eval returns the sum of the terms as a tensor of the given shape. lookup returns the factors' tensors.
-func Eval(terms []circuit.Term, lookup func(circuit.ID) integer.Tensor, shape []int) integer.Tensor {
+func (p Part) Eval(terms []circuit.Term, lookup func(circuit.ID) integer.Tensor, shape []int) integer.Tensor {
 	out := integer.Tensor{Shape: append([]int(nil), shape...), V: make([]int64, circuit.Size(shape))}
-	Part{}.Add(out, terms, lookup)
+	p.Add(out, terms, lookup)
 	return out
 }
 
@@ -58,6 +29,7 @@ type Part struct {
 	Box   []Range                // the cells of the result, by axis; nil: all. An axis that is cut is one label in every term
 	Known func(circuit.ID) []int // how many indices of every axis of a factor count: what lies behind meets zeros alone. nil: all
 	Packs *Packs                 // keeps factors that are fixed as they are multiplied; nil: none
+	Pool  *parallel.Pool         // on which it is computed; nil: all processors
 }
 
 // Add adds the part of the terms to out, which is of their whole shape.
@@ -138,6 +110,7 @@ type loop struct {
 type nest struct {
 	term  *circuit.Term
 	packs *Packs
+	pool  *parallel.Pool
 	coef  int64
 	loops []loop
 	vals  []cells // from the first cell that the loops meet
@@ -178,7 +151,7 @@ func (c cells) wide() []int64 {
 
 // newNest returns nil if there is nothing to be computed.
 func (p Part) newNest(t *circuit.Term, vals []cells, out integer.Tensor) *nest {
-	n := &nest{term: t, packs: p.Packs, coef: t.Coef, vals: vals, out: out.V, high: out.High, hoist: -1}
+	n := &nest{term: t, packs: p.Packs, pool: p.Pool, coef: t.Coef, vals: vals, out: out.V, high: out.High, hoist: -1}
 	ranges := p.ranges(t, out.Shape)
 	if ranges == nil && p.Box != nil {
 		return nil
@@ -309,7 +282,7 @@ func (n *nest) run() {
 	}
 	group := max(1, chunk/work)
 	tasks := cells * parts
-	Parallel((tasks+group-1)/group, func(task int) {
+	n.pool.Run((tasks+group-1)/group, func(_, task int) {
 		r := row{nest: n, sum: sum, step: inner, at: make([]int, len(n.vals)), idx: make([]int, len(sum))}
 		for i := task * group; i < min((task+1)*group, tasks); i++ {
 			r.start(outer, i/parts)

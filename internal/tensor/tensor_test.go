@@ -80,7 +80,7 @@ func inWide(t *testing.T, rng *rand.Rand, terms []circuit.Term, vals map[circuit
 			}
 			vals[id] = v
 		}
-		got := tensor.EvalWide(terms, func(id circuit.ID) integer.Tensor { return vals[id] }, shape)
+		got := tensor.Part{}.EvalWide(terms, func(id circuit.ID) integer.Tensor { return vals[id] }, shape)
 		want, wrap := make([]big.Int, circuit.Size(shape)), new(big.Int).Lsh(big.NewInt(1), 128)
 		naive(terms, vals, shape, func(t *circuit.Term, out int, cells []int) {
 			p := big.NewInt(t.Coef)
@@ -167,7 +167,7 @@ func TestEval(t *testing.T) {
 				want[out] += p
 			})
 			for shorts := range 1 << min(len(ids), 3) { // which factors have 16 bits
-				got := tensor.Eval(terms, func(id circuit.ID) integer.Tensor {
+				got := tensor.Part{}.Eval(terms, func(id circuit.ID) integer.Tensor {
 					if v := vals[id]; shorts>>(id%3)&1 == 0 {
 						return v
 					} else {

@@ -10,9 +10,9 @@ import (
 // product added with its carry. Where a factor is wide and the result is not, the kernels' arithmetic wraps at 64 bits and is right.
 
 // EvalWide is Eval for a wide tensor.
-func EvalWide(terms []circuit.Term, lookup func(circuit.ID) integer.Tensor, shape []int) integer.Tensor {
+func (p Part) EvalWide(terms []circuit.Term, lookup func(circuit.ID) integer.Tensor, shape []int) integer.Tensor {
 	out := NewWide(shape)
-	Part{}.Add(out, terms, lookup)
+	p.Add(out, terms, lookup)
 	return out
 }
 
@@ -49,7 +49,7 @@ func (n *nest) runWide() {
 		}
 	}
 	group := max(1, chunk/work)
-	Parallel((count+group-1)/group, func(task int) {
+	n.pool.Run((count+group-1)/group, func(_, task int) {
 		r := row{nest: n, sum: sum, step: step, at: make([]int, len(n.vals)), idx: make([]int, len(sum))}
 		for c := task * group; c < min((task+1)*group, count); c++ {
 			r.start(outer, c)

@@ -9,6 +9,7 @@ import (
 	"github.com/zkllmc/zkllmc/internal/circuit"
 	"github.com/zkllmc/zkllmc/internal/integer"
 	"github.com/zkllmc/zkllmc/internal/meter"
+	"github.com/zkllmc/zkllmc/internal/parallel"
 	"github.com/zkllmc/zkllmc/internal/tensor"
 	"github.com/zkllmc/zkllmc/internal/witness/rule"
 )
@@ -73,7 +74,7 @@ func (d *Decoding) Next(ctx context.Context, tokens []int64) error {
 			return fmt.Errorf("witness of %s: token %d of a vocabulary of %d", d.g.c.Name, id, g.Vocab)
 		}
 	}
-	d.g.ctx, d.g.meter = ctx, meter.Of(ctx)
+	d.g.ctx, d.g.meter, d.g.pool = ctx, meter.Of(ctx), parallel.Of(ctx)
 	b := band{generator: d.g, plan: d.plan, packs: d.packs, from: len(d.tokens), to: len(d.tokens) + len(tokens), tokens: tokens}
 	if b.from == b.to {
 		return nil
@@ -170,6 +171,7 @@ func (b *band) Cells(id circuit.ID) []int64 {
 
 func (b *band) Circuit() *circuit.Circuit { return b.c }
 func (b *band) Checked() bool             { return true }
+func (b *band) Pool() *parallel.Pool      { return b.pool }
 
 func (b *band) Shape(id circuit.ID) []int {
 	var shape []int
@@ -280,7 +282,7 @@ func (b *band) step(s *rowStep) error {
 		return b.results(s.hint)
 	}
 	if box := b.boxOf(s.virtual); box != nil {
-		part := tensor.Part{Box: box, Known: b.known, Packs: b.packs}
+		part := tensor.Part{Box: box, Known: b.known, Packs: b.packs, Pool: b.pool}
 		defer b.meter.Products(part.Products(b.c.Tensor(s.virtual).Def, b.c.Tensor(s.virtual).Shape))()
 		part.Add(*b.vals[s.virtual], b.c.Tensor(s.virtual).Def, func(id circuit.ID) integer.Tensor { return *b.vals[id] })
 	}

@@ -1,10 +1,9 @@
 package witness
 
 import (
-	"runtime"
 	"sort"
 
-	"github.com/zkllmc/zkllmc/internal/tensor"
+	"github.com/zkllmc/zkllmc/internal/parallel"
 )
 
 // finder finds the line of a table that holds given values. Tables of circuits are nearly dense in a few of their columns (the
@@ -137,15 +136,15 @@ func (f *finder) compareCell(line int, cols [][]int64, i int) int {
 }
 
 // count adds the number of cells per line to counts and returns the first cell without a line, -1 if there is none.
-func (f *finder) count(cols [][]int64, counts []int64) int {
+func (f *finder) count(pool *parallel.Pool, cols [][]int64, counts []int64) int {
 	n := len(cols[0])
-	parts := runtime.GOMAXPROCS(0)
+	parts := pool.Threads()
 	if n < len(counts)/4 || n < 1<<14 {
 		parts = 1 // clearing and adding counters would cost more than it saves
 	}
 	bad := make([]int, parts)
 	sums := make([][]int64, parts)
-	tensor.Parallel(parts, func(p int) {
+	pool.Run(parts, func(_, p int) {
 		bad[p], sums[p] = -1, counts
 		if parts > 1 {
 			sums[p] = make([]int64, len(counts))

@@ -7,6 +7,7 @@ import (
 
 	"github.com/zkllmc/zkllmc/internal/circuit"
 	"github.com/zkllmc/zkllmc/internal/integer"
+	"github.com/zkllmc/zkllmc/internal/parallel"
 	"github.com/zkllmc/zkllmc/internal/witness/rule"
 	attention "github.com/zkllmc/zkllmc/runtime/gadget/attention/hint"
 	gadget "github.com/zkllmc/zkllmc/runtime/gadget/hint"
@@ -28,6 +29,7 @@ func (r run) Shape(id circuit.ID) []int             { return r.c.Tensor(id).Shap
 func (r run) Cell(id circuit.ID, i int) []int       { return rule.Cell(r.c.Tensor(id).Shape, i) }
 func (r run) Circuit() *circuit.Circuit             { return r.c }
 func (r run) Checked() bool                         { return !r.unchecked }
+func (r run) Pool() *parallel.Pool                  { return r.pool }
 
 // cells are a tensor's as rules see them: those of a wide one are its lower words, and then the upper ones.
 func cells(t *integer.Tensor) []int64 {

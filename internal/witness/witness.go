@@ -15,6 +15,7 @@ import (
 	"github.com/zkllmc/zkllmc/internal/circuit"
 	"github.com/zkllmc/zkllmc/internal/integer"
 	"github.com/zkllmc/zkllmc/internal/meter"
+	"github.com/zkllmc/zkllmc/internal/parallel"
 	"github.com/zkllmc/zkllmc/internal/tensor"
 	"github.com/zkllmc/zkllmc/internal/witness/rule"
 )
@@ -29,6 +30,7 @@ type Assignment struct {
 	mu    sync.Mutex
 	vals  []*integer.Tensor
 	meter *meter.Meter // of products; nil: none
+	pool  *parallel.Pool
 }
 
 // Tensor returns a tensor of the circuit.
@@ -66,9 +68,10 @@ func (a *Assignment) get(id circuit.ID) (*integer.Tensor, error) {
 		}
 	}
 	defer a.meter.Products(tensor.Part{}.Products(t.Def, t.Shape))()
-	eval := tensor.Eval
+	all := tensor.Part{Pool: a.pool}
+	eval := all.Eval
 	if t.Wide() {
-		eval = tensor.EvalWide
+		eval = all.EvalWide
 	}
 	v := eval(t.Def, func(id circuit.ID) integer.Tensor { return *a.vals[id] }, t.Shape)
 	a.vals[id] = &v
@@ -132,7 +135,8 @@ func Evaluate(ctx context.Context, c *circuit.Circuit, weights map[circuit.ID]in
 }
 
 func newGenerator(ctx context.Context, c *circuit.Circuit, private PrivateInput) *generator {
-	g := &generator{Assignment: &Assignment{c: c, vals: make([]*integer.Tensor, len(c.Tensors)), meter: meter.Of(ctx)}, ctx: ctx, private: private}
+	a := &Assignment{c: c, vals: make([]*integer.Tensor, len(c.Tensors)), meter: meter.Of(ctx), pool: parallel.Of(ctx)}
+	g := &generator{Assignment: a, ctx: ctx, private: private}
 	g.counters = make([]counter, len(c.Tables))
 	for i := range c.Tables {
 		g.counters[i].lines = make([]int64, len(c.Tables[i].Cols[0]))
@@ -208,7 +212,7 @@ func inBounds[T int16 | int64](g *generator, t *circuit.Tensor, v []T) error {
 	if g.unchecked {
 		return nil
 	}
-	return rule.EachCell(len(v), func(i int) error {
+	return rule.EachCell(run{g}, len(v), func(i int) error {
 		if x := int64(v[i]); x < t.Lo || x > t.Hi {
 			return fmt.Errorf("%s tensor %s: cell %v is %d, outside its declared range [%d, %d]", t.Kind, t.Name, rule.Cell(t.Shape, i), v[i], t.Lo, t.Hi)
 		}
@@ -286,7 +290,7 @@ func (g *generator) count(l *circuit.Lookup, r rule.Run) error {
 	for j, id := range l.Cols {
 		cols[j] = r.Cells(id)
 	}
-	bad := counter.count(cols, counter.lines)
+	bad := counter.count(g.pool, cols, counter.lines)
 	if bad < 0 || g.unchecked {
 		return nil
 	}
@@ -313,7 +317,7 @@ func (g *generator) zeros() error {
 		}
 		t := g.c.Tensor(id)
 		cells := v.All()
-		if err := rule.EachCell(len(cells), func(i int) error {
+		if err := rule.EachCell(run{g}, len(cells), func(i int) error {
 			if cells[i] != 0 {
 				return fmt.Errorf("zero-check of %s: cell %v is %d", t.Name, rule.Cell(t.Shape, i), cells[i])
 			}

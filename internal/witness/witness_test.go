@@ -6,11 +6,13 @@ import (
 	"fmt"
 	"math/big"
 	"reflect"
+	"slices"
 	"strings"
 	"testing"
 
 	"github.com/zkllmc/zkllmc/internal/circuit"
 	"github.com/zkllmc/zkllmc/internal/integer"
+	"github.com/zkllmc/zkllmc/internal/parallel"
 	"github.com/zkllmc/zkllmc/internal/test/witnesstest"
 	"github.com/zkllmc/zkllmc/internal/witness"
 	"github.com/zkllmc/zkllmc/runtime/gadget"
@@ -60,13 +62,39 @@ func TestMultiplicities(t *testing.T) {
 	t.Error("the range is missing")
 }
 
+// TestDeterministic compares two runs, and runs on pools of one and of several threads.
 func TestDeterministic(t *testing.T) {
 	in, _, _ := scaled(t, 50_000)
-	a, b := in.Honest(t), in.Honest(t)
-	for i := range in.C.Tensors {
-		if !reflect.DeepEqual(a.Tensor(circuit.ID(i)), b.Tensor(circuit.ID(i))) {
-			t.Errorf("tensor %s differs between two runs", in.C.Tensors[i].Name)
+	a := in.Honest(t)
+	for threads := range 4 {
+		b, err := witness.Generate(parallel.With(t.Context(), parallel.New(threads)), in.C, in.Weights, nil, nil)
+		if err != nil {
+			t.Fatal(err)
 		}
+		for i := range in.C.Tensors {
+			if !reflect.DeepEqual(a.Tensor(circuit.ID(i)), b.Tensor(circuit.ID(i))) {
+				t.Errorf("tensor %s differs between two runs", in.C.Tensors[i].Name)
+			}
+		}
+	}
+}
+
+// TestPool runs on a pool that begins nothing: whatever is computed, looked up or compared is a task of the pool that the context has.
+func TestPool(t *testing.T) {
+	in, x, y := scaled(t, 50_000)
+	ended, end := context.WithCancel(t.Context())
+	end()
+	a, err := witness.Generate(parallel.With(t.Context(), parallel.New(2).Until(ended)), in.C, in.Weights, nil, nil, witness.WithoutChecks())
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, id := range []circuit.ID{y, in.C.Tables[0].Mult, in.C.Tables[1].Mult} {
+		if v := a.Tensor(id).V; slices.ContainsFunc(v, func(x int64) bool { return x != 0 }) {
+			t.Errorf("cells of %s are computed beside the pool", in.C.Tensor(id).Name)
+		}
+	}
+	if len(a.Tensor(x).V) == 0 {
+		t.Error("the control: there are weights")
 	}
 }
 

@@ -7,7 +7,7 @@ import (
 
 	"github.com/zkllmc/zkllmc/internal/circuit"
 	"github.com/zkllmc/zkllmc/internal/int128"
-	"github.com/zkllmc/zkllmc/internal/tensor"
+	"github.com/zkllmc/zkllmc/internal/parallel"
 )
 
 // Run is a run of the witness generator, as rules see it.
@@ -24,16 +24,21 @@ type Run interface {
 	Circuit() *circuit.Circuit
 	// Checked says that an input for which a rule is not defined is an error; else any cells will do.
 	Checked() bool
+	// Pool is what rules share their work out on.
+	Pool() *parallel.Pool
 }
 
 // Rule computes the results of a hint, whose inputs have the given cells, nil for one that is not there; of a wide input they are the lower
 // words of all cells, and then the upper ones. A hint with several results computes them one after the other, each from those before it.
 type Rule func(r Run, h *circuit.Hint, in [][]int64) error
 
+// chunk is how many cells a task computes.
+const chunk = 1 << 14
+
 // Cells computes n independent cells in parallel.
-func Cells(n int, f func(i int) int64) []int64 {
+func Cells(r Run, n int, f func(i int) int64) []int64 {
 	v := make([]int64, n)
-	tensor.ParallelRange(n, func(lo, hi int) {
+	r.Pool().Chunks(n, chunk, func(_, lo, hi int) {
 		for i := lo; i < hi; i++ {
 			v[i] = f(i)
 		}
@@ -42,10 +47,10 @@ func Cells(n int, f func(i int) int64) []int64 {
 }
 
 // EachCell calls f for 0..n-1 in parallel and returns the error of the first cell that has one.
-func EachCell(n int, f func(i int) error) error {
+func EachCell(r Run, n int, f func(i int) error) error {
 	var mu sync.Mutex
 	first, at := error(nil), n
-	tensor.ParallelRange(n, func(lo, hi int) {
+	r.Pool().Chunks(n, chunk, func(_, lo, hi int) {
 		for i := lo; i < hi; i++ {
 			if err := f(i); err != nil {
 				mu.Lock()
@@ -87,6 +92,6 @@ func Limbs(r Run, out []circuit.ID, first int, radix int64, v []int64) {
 		if k == len(out)-1 {
 			mask = -1
 		}
-		r.Emit(id, Cells(len(v), func(i int) int64 { return v[i] >> shift & mask }))
+		r.Emit(id, Cells(r, len(v), func(i int) int64 { return v[i] >> shift & mask }))
 	}
 }

@@ -35,7 +35,7 @@ func rescale(r rule.Run, h *circuit.Hint, in [][]int64) error {
 		return parameters(h)
 	}
 	q := quotientsOf(r, h, p.Shift, in[0])
-	r.Emit(h.Out[0], rule.Cells(q.n, func(i int) int64 { return q.within(i, math.MinInt64, math.MaxInt64) }))
+	r.Emit(h.Out[0], rule.Cells(r, q.n, func(i int) int64 { return q.within(i, math.MinInt64, math.MaxInt64) }))
 	return nil
 }
 
@@ -84,7 +84,7 @@ func quotient(r rule.Run, h *circuit.Hint, in [][]int64) error {
 	if !ok {
 		return parameters(h)
 	}
-	rule.Limbs(r, h.Out, 0, p.Radix, rule.Cells(len(in[0]), func(i int) int64 {
+	rule.Limbs(r, h.Out, 0, p.Radix, rule.Cells(r, len(in[0]), func(i int) int64 {
 		q := divide(p.Num, in[0][i])
 		if h.Kind == circuit.HintRsqrt {
 			q = isqrt(q)
@@ -124,7 +124,7 @@ func clamp(r rule.Run, h *circuit.Hint, in [][]int64) error {
 		return parameters(h)
 	}
 	q := quotientsOf(r, h, p.Shift, in[0])
-	y := r.Emit(h.Out[0], rule.Cells(q.n, func(i int) int64 { return q.within(i, p.Lo, p.Hi) }))
+	y := r.Emit(h.Out[0], rule.Cells(r, q.n, func(i int) int64 { return q.within(i, p.Lo, p.Hi) }))
 	excess(r, p, h.Out[1:], q, y)
 	return nil
 }
@@ -142,7 +142,7 @@ func wide(r rule.Run, h *circuit.Hint, in [][]int64) error {
 		if l == int(p.Digits)-1 {
 			mask = -1
 		}
-		digit := r.Emit(id, rule.Cells(q.n, func(i int) int64 { return q.within(i, p.Lo, p.Hi) >> pos & mask }))
+		digit := r.Emit(id, rule.Cells(r, q.n, func(i int) int64 { return q.within(i, p.Lo, p.Hi) >> pos & mask }))
 		for i, d := range digit {
 			y[i] += d << pos
 		}
@@ -155,7 +155,7 @@ func wide(r rule.Run, h *circuit.Hint, in [][]int64) error {
 
 // excess emits the class and the limbs of the excess of a clamp of quotients whose results are y.
 func excess(r rule.Run, p circuit.ClampHint, out []circuit.ID, q quotients, y []int64) {
-	class := r.Emit(out[0], rule.Cells(q.n, func(i int) int64 {
+	class := r.Emit(out[0], rule.Cells(r, q.n, func(i int) int64 {
 		switch d := q.beyond(i, q.within(i, p.Lo, p.Hi), 0); {
 		case d.Hi < 0:
 			return -1
@@ -170,7 +170,7 @@ func excess(r rule.Run, p circuit.ClampHint, out []circuit.ID, q quotients, y []
 		if k == len(limbs)-1 {
 			mask = -1
 		}
-		r.Emit(id, rule.Cells(q.n, func(i int) int64 {
+		r.Emit(id, rule.Cells(r, q.n, func(i int) int64 {
 			e := q.beyond(i, y[i], class[i])
 			if e.Hi < 0 {
 				return -(int128.Of(0).Minus(e).Shift(pos).Int64() & mask)
@@ -191,7 +191,7 @@ func table(r rule.Run, h *circuit.Hint, cells [][]int64) error {
 	in := func(i int) bool { d := x[i] - p.First; return d >= 0 && d < int64(len(arg)) && arg[d] == x[i] }
 	if r.Checked() {
 		t := r.Circuit().Tensor(h.In[0])
-		if err := rule.EachCell(len(x), func(i int) error {
+		if err := rule.EachCell(r, len(x), func(i int) error {
 			if !in(i) {
 				return fmt.Errorf("tensor %s: cell %v is %d, which is no argument of table %q", t.Name, r.Cell(t.ID, i), x[i], r.Circuit().Tables[h.Table].Name)
 			}
@@ -200,7 +200,7 @@ func table(r rule.Run, h *circuit.Hint, cells [][]int64) error {
 			return err
 		}
 	}
-	r.Emit(h.Out[0], rule.Cells(len(x), func(i int) int64 {
+	r.Emit(h.Out[0], rule.Cells(r, len(x), func(i int) int64 {
 		if !in(i) {
 			return 0
 		}

@@ -33,21 +33,21 @@ func attention(r rule.Run, h *circuit.Hint, in [][]int64) error {
 	if err != nil {
 		return err
 	}
-	rule.Limbs(r, limbs, 0, p.Radix, rule.Cells(len(top), func(i int) int64 { return top[i] - p.Lo }))
+	rule.Limbs(r, limbs, 0, p.Radix, rule.Cells(r, len(top), func(i int) int64 { return top[i] - p.Lo }))
 	m := recompose(r, limbs, p)
-	d := rule.Cells(len(s), func(i int) int64 { return m[i/n] - score(i) })
+	d := rule.Cells(r, len(s), func(i int) int64 { return m[i/n] - score(i) })
 	rest := h.Out[p.Limbs:]
-	dlo := r.Emit(rest[0], rule.Cells(len(s), func(i int) int64 { return d[i] & (1<<p.DBits - 1) }))
-	u := r.Emit(rest[1], rule.Cells(len(s), func(i int) int64 { return d[i] >> p.DBits }))
+	dlo := r.Emit(rest[0], rule.Cells(r, len(s), func(i int) int64 { return d[i] & (1<<p.DBits - 1) }))
+	u := r.Emit(rest[1], rule.Cells(r, len(s), func(i int) int64 { return d[i] >> p.DBits }))
 	exp := r.Circuit().Tables[h.Table].Cols[1][:1<<p.DBits]
-	r.Emit(rest[2], rule.Cells(len(s), func(i int) int64 {
+	r.Emit(rest[2], rule.Cells(r, len(s), func(i int) int64 {
 		if u[i] != 0 || dlo[i] < 0 || dlo[i] >= int64(len(exp)) {
 			return 0
 		}
 		return exp[dlo[i]]
 	}))
-	zu := r.Emit(rest[3], rule.Cells(len(s), func(i int) int64 { return indicator(u[i] == 0) }))
-	r.Emit(rest[4], rule.Cells(len(s), func(i int) int64 { return indicator(zu[i] == 1 && dlo[i] == 0) }))
+	zu := r.Emit(rest[3], rule.Cells(r, len(s), func(i int) int64 { return indicator(u[i] == 0) }))
+	r.Emit(rest[4], rule.Cells(r, len(s), func(i int) int64 { return indicator(zu[i] == 1 && dlo[i] == 0) }))
 	return nil
 }
 
@@ -62,7 +62,7 @@ func indicator(b bool) int64 {
 func rowMax(run rule.Run, h *circuit.Hint, n, rows int, masked func(int) bool, score func(int) int64) ([]int64, error) {
 	top := make([]int64, rows)
 	t := run.Circuit().Tensor(h.In[0])
-	err := rule.EachCell(rows, func(r int) error {
+	err := rule.EachCell(run, rows, func(r int) error {
 		found := false
 		for i := r * n; i < (r+1)*n; i++ {
 			if v := score(i); !masked(i) && (!found || v > top[r]) {
