@@ -83,7 +83,7 @@ func (a *app) check(ctx context.Context, model string, data []string, m *modelFl
 		}
 		inputs = append(inputs, in...)
 	}
-	r, err := compiler.Analyse(ctx, model, cfg)
+	r, err := interruptible(ctx, a, func() (*compiler.Result, error) { return compiler.Analyse(ctx, model, cfg) })
 	if err != nil {
 		return err
 	}
@@ -92,7 +92,7 @@ func (a *app) check(ctx context.Context, model string, data []string, m *modelFl
 		return err
 	}
 	a.progress("running both programs")
-	report, err := r.Check(ctx, inputs)
+	report, err := interruptible(ctx, a, func() (*compiler.CheckReport, error) { return r.Check(ctx, inputs) })
 	if err != nil {
 		return err
 	}

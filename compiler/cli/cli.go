@@ -77,6 +77,7 @@ type app struct {
 	begin   time.Time
 	start   time.Time    // of the running phase
 	told    atomic.Int64 // nanoseconds after it when its progress was last told
+	left    atomic.Bool  // work is left behind: nothing is told of it any more
 	last    string
 	phases  []phase
 }
@@ -173,8 +174,21 @@ func (a *app) run(f func(ctx context.Context, args []string) error) func(*cobra.
 	}
 }
 
+// interruptible does long work that writes no files. Where the context ends it is left behind at once, in whatever step it is: the largest
+// products take seconds, and so does reading a large file.
+func interruptible[T any](ctx context.Context, a *app, work func() (T, error)) (T, error) {
+	v, err := console.Work(ctx, work)
+	if ctx.Err() != nil {
+		a.left.Store(true)
+	}
+	return v, err
+}
+
 // progress writes what begins to stderr and keeps the time of what ended.
 func (a *app) progress(name string) {
+	if a.left.Load() {
+		return
+	}
 	a.finishPhase()
 	a.last, a.start = name, time.Now()
 	a.told.Store(0)
@@ -188,7 +202,7 @@ const patience = 5 * time.Second
 func (a *app) done(done, all int) {
 	since := time.Since(a.start)
 	last := a.told.Load()
-	if done >= all || since < time.Duration(last)+patience || !a.told.CompareAndSwap(last, int64(since)) {
+	if a.left.Load() || done >= all || since < time.Duration(last)+patience || !a.told.CompareAndSwap(last, int64(since)) {
 		return
 	}
 	left := since / time.Duration(done) * time.Duration(all-done)

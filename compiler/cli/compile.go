@@ -169,7 +169,7 @@ type output struct {
 // unless the loss is accepted.
 func (a *app) precise(ctx context.Context, r *compiler.Result, inputs []compiler.Input, o *output) (*compiler.CheckReport, error) {
 	a.progress("checking the integer program against the float model")
-	report, err := r.Check(ctx, inputs)
+	report, err := interruptible(ctx, a, func() (*compiler.CheckReport, error) { return r.Check(ctx, inputs) })
 	if err != nil {
 		return nil, err
 	}
@@ -209,7 +209,7 @@ func (a *app) compile(ctx context.Context, model string, m *modelFlags, o *outpu
 	}
 	cfg.ImportPath = mod.importPath
 	cfg.Places = o.layers
-	r, err := compiler.Compile(ctx, model, cfg)
+	r, err := interruptible(ctx, a, func() (*compiler.Result, error) { return compiler.Compile(ctx, model, cfg) })
 	if err != nil {
 		return err
 	}

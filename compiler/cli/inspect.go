@@ -109,7 +109,7 @@ func (a *app) analyse(ctx context.Context, model string, m *modelFlags, canonica
 			return manifest{}, console.Usagef("--canonical: %w", err)
 		}
 	}
-	r, err := compiler.Analyse(ctx, model, cfg)
+	r, err := interruptible(ctx, a, func() (*compiler.Result, error) { return compiler.Analyse(ctx, model, cfg) })
 	if err != nil {
 		return manifest{}, err
 	}

@@ -78,6 +78,15 @@ func Interrupts() (context.Context, context.CancelFunc) {
 // ErrPanic marks the error that Interruptible makes of a panic.
 var ErrPanic = errors.New("panic")
 
+// Work is Interruptible where panics are told further up: one goes on in the goroutine that called.
+func Work[T any](ctx context.Context, f func() (T, error)) (T, error) {
+	v, err := Interruptible(ctx, f)
+	if errors.Is(err, ErrPanic) {
+		panic(err)
+	}
+	return v, err
+}
+
 // Interruptible calls f and returns its result, or the context's error as soon as the context ends. f is then left behind: it writes
 // no files, and the process ends soon.
 func Interruptible[T any](ctx context.Context, f func() (T, error)) (T, error) {

@@ -61,7 +61,7 @@ func Run(ctx context.Context, m Model, args []string, stdin io.Reader, stdout, s
 		}
 	}()
 	var err error
-	if a.f, err = m.Build(); err != nil {
+	if a.f, err = console.Work(ctx, m.Build); err != nil {
 		return a.report(ctx, err)
 	}
 	a.c = a.f.Shortest()

@@ -54,7 +54,7 @@ func Run(ctx context.Context, m Model, args []string, stdin io.Reader, stdout, s
 	}()
 	code = console.OK
 	var err error
-	if a.f, err = m.Build(); err == nil {
+	if a.f, err = console.Work(ctx, m.Build); err == nil {
 		a.c = a.f.Shortest()
 		err = a.dispatch(ctx, args)
 	}
