@@ -70,6 +70,7 @@ var leftOut = []struct {
 	{"einsum.Ledger.value", "the prover's"},
 	{"einsum.Ledger.factors", "the prover's sumcheck"},
 	{"einsum.Ledger.free", "the prover's sumcheck"},
+	{"einsum.take", "the prover's values"},
 	{"einsum.instance.bases", "the prover's sumcheck"},
 	{"einsum.instance.eqPoint", "the prover's sumcheck"},
 	{"einsum.instance.labels", "the prover's sumcheck"},
