@@ -32,7 +32,7 @@ var mutated = []string{
 // around are the other packages of the verifier. They decide nothing about proofs: interfaces and names, what a text has to do with ids,
 // and what stands around the verifier on a command line.
 var around = []string{
-	"atomicfile", "backend", "console", "integer", "machine", "portfile", "reading", "tokens", "version",
+	"atomicfile", "backend", "console", "integer", "machine", "parallel", "portfile", "reading", "tokens", "version",
 	"runtime/circuit", "runtime/app/verifier",
 }
 
@@ -118,7 +118,6 @@ var leftOut = []struct {
 	{"group/msm.go", "arithmetic"},
 	{"group/roots.go", "arithmetic"},
 	{"group/small.go", "arithmetic of the prover"},
-	{"group/share.go", "threads"},
 	{"field/small.go", "arithmetic"},
 	{"field/inner.go", "arithmetic"},
 	{"field/vector.go", "arithmetic"},
@@ -150,7 +149,7 @@ var messages = []struct {
 // predicates are functions whose one boolean result is what a guard asks: their conjunctions are weakened as guards' disjunctions are.
 // The value is the answer that refuses, or asks for more.
 var predicates = map[string]bool{
-	"generation.inVocabulary": false, "interval.sameFactor": false, "veil.isSmall": true, "gadget.clamps": true,
+	"generation.inVocabulary": false, "interval.Interval.In": false, "interval.sameFactor": false, "veil.isSmall": true, "gadget.clamps": true,
 	"dialogue.Question.SamePrompt": false, "dialogue.Question.SameAnswer": false, "dialogue.reads": false,
 }
 
