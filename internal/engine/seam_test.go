@@ -19,6 +19,7 @@ import (
 	"github.com/zkllmc/zkllmc/internal/circuit"
 	"github.com/zkllmc/zkllmc/internal/engine"
 	"github.com/zkllmc/zkllmc/internal/meter"
+	"github.com/zkllmc/zkllmc/internal/test/conformance"
 	"github.com/zkllmc/zkllmc/internal/test/kit"
 	"github.com/zkllmc/zkllmc/runtime/gadget"
 	"github.com/zkllmc/zkllmc/runtime/statement/function"
@@ -95,17 +96,26 @@ func TestWhatCrossesTheSeam(t *testing.T) {
 	require.Less(t, many.out-64*manyRows, 2*(few.out-64*fewRows))
 }
 
-// Proofs that share a session are those of sessions of their own, by any backend.
+// Keys and proofs are the same bytes, whatever computes them and wherever it holds what it is given: two proofs of a session each. What is
+// asked of a backend with a memory of its own is asked by handles that are its own, and are there.
 func TestBackendsHoldWhatTheyAreGiven(t *testing.T) {
 	k, st := layered(t, 4)
-	var want []byte
-	for i, be := range []engine.Options{{Backend: cpu.New()}, {Backend: cpu.New(cpu.Threads(1))}, {Backend: reference.New()}} {
-		proof, err := k.Prove(t.Context(), &engine.Input{Statement: st}, engine.Dishonest(be, engine.Hooks{Seed: []byte("one")}))
+	c := k.Family().Shortest()
+	var want [3][]byte
+	for i, be := range []backend.Backend{cpu.New(), cpu.New(cpu.Threads(1)), conformance.Elsewhere(cpu.New()), reference.New()} {
+		o := engine.Dishonest(engine.Options{Backend: be}, engine.Hooks{Seed: []byte("one")})
+		own, vk, err := engine.Setup(t.Context(), circuit.Single(c), kit.Weights(c, 1, 2), o)
 		require.NoError(t, err)
-		if i == 0 {
-			want = proof
+		got := [3][]byte{vk}
+		for j := range 2 {
+			got[1+j], err = own.Prove(t.Context(), &engine.Input{Statement: st}, o)
+			require.NoError(t, err)
 		}
-		require.Equal(t, want, proof)
+		if i == 0 {
+			want = got
+		}
+		require.Equal(t, want, got)
+		require.Equal(t, got[1], got[2])
 	}
 }
 

@@ -85,9 +85,9 @@ func expSteps(e *big.Int) (steps []expStep) {
 // rooter is the scratch of one run.
 type rooter struct {
 	*rootTables
-	odd               [1 << (expBits - 1)][rootsBatch]coord
-	power, root, unit [rootsBatch]coord
-	shifted           [logWindows][rootsBatch]coord
+	odd         [1 << (expBits - 1)][rootsBatch]coord
+	power, root [rootsBatch]coord
+	shifted     [logWindows][rootsBatch]coord
 }
 
 func newRooter() *rooter { return &rooter{rootTables: roots()} }

@@ -74,9 +74,9 @@ func stickyErrors(t *testing.T, ref, cand backend.Session) {
 		require.Len(t, r.EvalMany([]backend.Eval{{T: r.Load(&integer.Tensor{V: []int64{1}})}}), 1)
 		r.Close()
 
-		large := r.Load(&integer.Tensor{V: []int64{1 << 40}, Shape: []int{1}})
 		ctx, cancel = context.WithCancel(t.Context())
 		r = s.Begin(ctx)
+		large := r.Load(&integer.Tensor{V: []int64{1 << 40}, Shape: []int{1}})
 		require.Len(t, r.CommitRows(group.Row(1), []backend.Row{{{T: large, Shape: []int{1}}}, nil}), 2)
 		require.ErrorContains(t, r.Err(), "does not fit 32 bits")
 		cancel()
