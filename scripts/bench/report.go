@@ -211,7 +211,7 @@ func (r *Report) ezkl(s *strings.Builder) {
 	if lines == nil {
 		return
 	}
-	fmt.Fprintf(s, "\nEZKL %s on the same models, in the same run: public input and output, weights fixed in the circuit, its usual scales, 2^17 rows; from the rows of\n", version)
+	fmt.Fprintf(s, "\nEZKL %s on the same models, in the same run: public input and output, weights fixed in the circuit, scales of 10 bits, 2^17 rows; from the rows of\n", version)
 	s.WriteString("the embedding on, masks are −10^4, and the guard of softmax against rows without a number, which it does not know, is left out. Memory is the\npeak up to the step's end.\n\n")
 	table(s, []string{"", "setup", "prove", "verify", "proof, B"}, lines)
 	if ends != nil {
