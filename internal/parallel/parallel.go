@@ -68,21 +68,48 @@ func (p *Pool) Run(n int, task func(worker, i int)) {
 	if p == nil {
 		p = New(0)
 	}
-	var next atomic.Int64
-	work := func(worker int) {
-		for i := int(next.Add(1)) - 1; i < n && !p.stopped(); i = int(next.Add(1)) - 1 {
-			task(worker, i)
+	r := &running{pool: p, n: n, limit: int64(min(n, p.threads)), task: task}
+	r.workers.Store(1)
+	r.work(0)
+	r.all.Wait()
+}
+
+// running is a call of Run.
+type running struct {
+	pool    *Pool
+	n       int
+	limit   int64 // of workers
+	task    func(worker, i int)
+	next    atomic.Int64
+	workers atomic.Int64 // that were there so far: none goes before the last task is begun
+	all     sync.WaitGroup
+}
+
+// work does tasks as long as there are any. Before each it looks for another goroutine: one may have become free since the call began.
+func (r *running) work(worker int) {
+	for i := int(r.next.Add(1)) - 1; i < r.n && !r.pool.stopped(); i = int(r.next.Add(1)) - 1 {
+		if i+1 < r.n {
+			r.recruit()
 		}
+		r.task(worker, i)
 	}
-	var all sync.WaitGroup
-	for worker := 1; worker < min(n, p.threads) && p.take(); worker++ {
-		all.Go(func() {
-			defer p.spare.Add(1)
-			work(worker)
-		})
+}
+
+// recruit takes a goroutine of the pool, if one is left and wanted.
+func (r *running) recruit() {
+	if r.workers.Load() >= r.limit || !r.pool.take() {
+		return
 	}
-	work(0)
-	all.Wait()
+	worker := r.workers.Add(1) - 1
+	if worker >= r.limit { // somebody else was faster
+		r.workers.Add(-1)
+		r.pool.spare.Add(1)
+		return
+	}
+	r.all.Go(func() {
+		defer r.pool.spare.Add(1)
+		r.work(int(worker))
+	})
 }
 
 // Chunks cuts [0, n) into pieces of at most grain and runs them.

@@ -3,8 +3,10 @@ package parallel_test
 import (
 	"context"
 	"runtime"
+	"sync"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -116,4 +118,36 @@ func TestSplit(t *testing.T) {
 	require.Equal(t, p, parallel.Of(parallel.With(t.Context(), p)))
 	var none *parallel.Pool
 	require.Equal(t, runtime.GOMAXPROCS(0), none.Until(t.Context()).Threads())
+}
+
+// A call that began when all goroutines were taken gets those that become free while it runs.
+func TestLateHelp(t *testing.T) {
+	p := parallel.New(2)
+	begun, both := make(chan struct{}), make(chan struct{})
+	var running atomic.Int64
+	var met sync.Once
+	p.Run(2, func(_, outer int) {
+		if outer == 1 {
+			<-begun // the other task has asked for help
+			return
+		}
+		p.Run(1000, func(_, i int) {
+			if i == 0 {
+				close(begun)
+			}
+			if running.Add(1) == 2 {
+				met.Do(func() { close(both) })
+			}
+			select {
+			case <-both:
+			case <-time.After(20 * time.Millisecond):
+			}
+			running.Add(-1)
+		})
+	})
+	select {
+	case <-both:
+	default:
+		t.Error("the goroutine that became free did not help")
+	}
 }
