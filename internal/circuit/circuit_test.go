@@ -76,6 +76,16 @@ var refused = []struct {
 	{"an argument for 2^62", "an argument's must lie strictly between -2^62 and 2^62", func(b *Builder) {
 		b.VirtualBound("v", []int{2}, -MaxBound, MaxBound, "an argument", b.Times(1, "i->i i=2", b.Const("c", []int64{1, 2}, 2)))
 	}},
+	{"an argument for 2^62 above", "an argument's must lie strictly between -2^62 and 2^62", func(b *Builder) {
+		b.VirtualBound("v", []int{2}, 0, MaxBound, "an argument", b.Times(1, "i->i i=2", b.Const("c", []int64{1, 2}, 2)))
+	}},
+	{"an argument for 2^62 below", "an argument's must lie strictly between -2^62 and 2^62", func(b *Builder) {
+		b.VirtualBound("v", []int{2}, -MaxBound, 0, "an argument", b.Times(1, "i->i i=2", b.Const("c", []int64{1, 2}, 2)))
+	}},
+	{"a wide output", "tensor v: its cells may reach", func(b *Builder) { b.Output(Port{Name: "y", Kind: Integers, Reveal: Nothing}, wide(b)) }},
+	{"an output that becomes wide", "tensor v: it is a port's, and its cells may reach 2^62", func(b *Builder) {
+		b.Carry(b.Output(Port{Name: "y", Kind: Integers, Reveal: Nothing}, looked(b, "w", 2)), wide(b))
+	}},
 	{"bound that wraps", "wrap around the field", func(b *Builder) {
 		c := b.Const("c", []int64{huge, -huge}, 2)
 		b.VirtualBound("v", []int{2}, 0, 1, "an argument", b.Times(1<<8, "i,i,i,i->i i=2", c, c, c, c))

@@ -92,6 +92,9 @@ var limits = []struct {
 	{"virtual of 2^62-2", "", func(b *Builder) {
 		b.Virtual("v", []int{1}, b.Times(2, "i->i i=1", b.Const("c", []int64{1<<61 - 1}, 1)))
 	}},
+	{"an argument for almost 2^62", "", func(b *Builder) {
+		b.VirtualBound("v", []int{2}, 1-MaxBound, MaxBound-1, "an argument", b.Times(1, "i->i i=2", b.Const("c", []int64{1, 2}, 2)))
+	}},
 	{"wide virtual of 2^62", "", func(b *Builder) {
 		b.Virtual("v", []int{1}, b.Times(2, "i->i i=1", b.Const("c", []int64{1 << 61}, 1)))
 	}},

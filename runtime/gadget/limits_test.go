@@ -72,6 +72,8 @@ var limits = []struct {
 	// A range far from all quotients: the excess of 30 bits has three limbs of 10, the highest of weight 2^(shift+20).
 	{"excess just within", "", rescale1(41, 1<<30, 1<<30+1)},
 	{"excess too far", "are too far from", rescale1(42, 1<<30, 1<<30+1)},
+	{"excess of a wide tensor, of 72 bits", "", rescaleWide(72)}, // the highest limb's weight is 2^60, and more together with the shift
+	{"excess of a wide tensor, of 73 bits", "are too far from", rescaleWide(73)},
 
 	{"values of one axis", "", output(circuit.Values, 2)},
 	{"values of three axes", "", output(circuit.Values, 2, 3, 1)},
@@ -121,6 +123,14 @@ func TestLimits(t *testing.T) {
 
 func rescale1(shift int, lo, hi int64) func(b *circuit.Builder) {
 	return func(b *circuit.Builder) { gadget.Rescale(b, "y", b.Weight("x", 4, 2), shift, lo, hi) }
+}
+
+// rescaleWide rescales a wide tensor, of which quotients exceed [0, 1] by so many bits.
+func rescaleWide(bits int) func(b *circuit.Builder) {
+	return func(b *circuit.Builder) {
+		c := b.Const("c", []int64{1 << 61}, 1) // c²·2^k
+		gadget.Rescale(b, "y", b.Virtual("v", []int{1}, b.Times(1<<(bits-72), "i,i->i i=1", c, c)), 50, 0, 1)
+	}
 }
 
 func rescaleTable(shift int, lo, hi int64) func(b *circuit.Builder) {
