@@ -106,14 +106,14 @@ func (m *measuring) ratios(s *stats) *ratios {
 	}
 	products, weights, usage := m.meter.Operation(meter.Products), m.meter.Operation(meter.Weights), machine.Now()
 	running := cpu["decoding"] + cpu["confirm answer"] + cpu["logits"] + cpu["running"] + cpu["witness"]
-	ofProducts := min(products.Seconds*float64(usage.Threads), running)
-	ofWeights := min(weights.Seconds*float64(usage.Threads), cpu["einsum waves"])
+	ofProducts := min(float64(products.Seconds*float64(usage.Threads)), running)
+	ofWeights := min(float64(weights.Seconds*float64(usage.Threads)), cpu["einsum waves"])
 	main = cpu["lookups"] + cpu["commit witness"] + ofProducts
-	mul := s.Multiplication * 1e-9
+	mul := float64(s.Multiplication * 1e-9)
 	return &ratios{
 		MulPerLookup:    per(cpu["lookups"]/mul, float64(m.work.Lookups)),
 		MulPerWeight:    per(ofWeights/mul, float64(weights.Items)),
-		ProductsPerCore: per(float64(products.Items)*1e-9, ofProducts),
+		ProductsPerCore: per(float64(float64(products.Items)*1e-9), ofProducts),
 		Other:           per(all-main, all),
 		BytesPerCell:    per(float64(usage.PeakRSS), float64(m.work.Witness)),
 		BytesPerWeight:  per(float64(usage.PeakRSS), float64(m.work.Weights)),
@@ -163,6 +163,6 @@ func (s *stats) show(w io.Writer) {
 	fmt.Fprintf(w, "\na multiplication in the field takes %.1f ns\n", s.Multiplication)
 	if r := s.Ratios; r != nil {
 		fmt.Fprintf(w, "%.1f multiplications per lookup, %.2f per folded weight; %.2f G integer products a second and core; %.0f %% outside lookups, commitments and these products\n"+
-			"%.0f bytes per witness cell, %.1f per weight\n", r.MulPerLookup, r.MulPerWeight, r.ProductsPerCore, 100*r.Other, r.BytesPerCell, r.BytesPerWeight)
+			"%.0f bytes per witness cell, %.1f per weight\n", r.MulPerLookup, r.MulPerWeight, r.ProductsPerCore, float64(100*r.Other), r.BytesPerCell, r.BytesPerWeight)
 	}
 }
