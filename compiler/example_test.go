@@ -45,7 +45,7 @@ func ExampleCompile_refused() {
 	fmt.Println(err)
 	// Output:
 	// true
-	// no such name: the model has no initializer or Constant node "no such weight"
+	// no such name: the model has no initializer or Constant node "no such weight"; inspect lists those that weights are made of, beside the circuit's names
 }
 
 // Prove makes keys and a proof of one input, and verifies it, without any generated code: a check of what the generated programs will do.

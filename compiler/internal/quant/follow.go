@@ -234,7 +234,7 @@ func (r *tableReader) node(n *ir.Node) {
 			in[i] = r.read(n, r.to.Value(in[i]), r.from.Value(id).Shape)
 		}
 	}
-	m := &ir.Node{Op: n.Op, Origin: n.Origin, Operator: n.Operator, In: in, Attr: n.Attr}
+	m := &ir.Node{Op: n.Op, Origin: n.Origin, Operator: n.Operator, Tensors: n.Tensors, In: in, Attr: n.Attr}
 	for _, o := range n.Out {
 		v := r.from.Value(o)
 		w := r.to.NewValue(v.Name, v.Shape)
