@@ -37,6 +37,7 @@ type Module struct {
 // Main runs the command line and returns the exit code of the process, one of package console. SIGINT and SIGTERM stop the work at the
 // next step.
 func Main(m Module, args []string) int {
+	console.CollectEarly()
 	ctx, stop := console.Interrupts()
 	defer stop()
 	return Run(ctx, m, args, os.Stdout, os.Stderr)

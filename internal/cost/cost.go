@@ -93,8 +93,8 @@ const (
 	once = 0.05 // of every phase: messages, and what is small
 
 	weightBytes  = 2
-	valueBytes   = 12 // eight, and what computing them leaves behind
-	lookupBytes  = 32
+	valueBytes   = 12    // eight, and what computing them leaves behind
+	lookupBytes  = 32    // 16 in a frugal proof
 	processBytes = 150e6 // code, generators, garbage
 
 	setupSeconds         = 0.7
@@ -129,18 +129,27 @@ func (w *Work) Seconds() (sum float64) {
 }
 
 // Memory lists what a proof keeps in memory at the peak.
-func (w *Work) Memory() []Share {
+func (w *Work) Memory(frugal bool) []Share {
+	lookups := per(w.Lookups, lookupBytes)
+	if frugal {
+		lookups /= 2
+	}
 	return []Share{
 		{"weights", per(w.Weights, weightBytes)},
 		{"values", per(w.Witness+w.Virtual, valueBytes)},
-		{"lookups", per(w.Lookups, lookupBytes)},
+		{"lookups", lookups},
 		{"the program", processBytes},
 	}
 }
 
 // Bytes is the peak of memory of a proof.
-func (w *Work) Bytes() (sum float64) {
-	for _, s := range w.Memory() {
+func (w *Work) Bytes() float64 { return total(w.Memory(false)) }
+
+// FrugalBytes is that of a proof which takes less memory and more time.
+func (w *Work) FrugalBytes() float64 { return total(w.Memory(true)) }
+
+func total(shares []Share) (sum float64) {
+	for _, s := range shares {
 		sum += s.Bytes
 	}
 	return sum

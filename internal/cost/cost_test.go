@@ -28,7 +28,7 @@ func TestWork(t *testing.T) {
 	require.Equal(t, int64(3*300*7+(256+2)+(1+2<<8)+16), work.Lookups, "value, remainder, excess, and their tables")
 	require.Equal(t, int64(1<<4+1<<5), work.Points)
 	var sum float64
-	for _, s := range work.Memory() {
+	for _, s := range work.Memory(false) {
 		sum += s.Bytes
 	}
 	require.Equal(t, sum, work.Bytes())

@@ -121,18 +121,21 @@ func TestDecoder(t *testing.T) {
 	}
 }
 
-// TestBackendsGiveEqualBytes proves with both backends under one seed.
+// TestBackendsGiveEqualBytes proves with both backends under one seed, and with little memory.
 func TestBackendsGiveEqualBytes(t *testing.T) {
 	c := decoder(t, dims{2, 5, 11, 16, 2, 1, 8, 24, 8}, circuit.Argmax)
 	w := randomWeights(c)
 	st := &generation.Statement{Tokens: []int64{1, 3, 2, 4}, Prompt: 4, Next: 0}
 	var keys, proofs [][]byte
-	for _, be := range []backend.Backend{reference.New(), cpu.New(), cpu.New(cpu.Threads(3))} {
-		o := engine.Dishonest(engine.Options{Backend: be}, engine.Hooks{Seed: []byte("the same for all")})
-		k, vk, err := engine.Setup(context.Background(), circuit.Single(c), w, o)
+	for _, b := range []struct {
+		backend.Backend
+		ctx context.Context
+	}{{reference.New(), t.Context()}, {cpu.New(), t.Context()}, {cpu.New(cpu.Threads(3)), backend.BeFrugal(t.Context())}} {
+		o := engine.Dishonest(engine.Options{Backend: b.Backend}, engine.Hooks{Seed: []byte("the same for all")})
+		k, vk, err := engine.Setup(b.ctx, circuit.Single(c), w, o)
 		require.NoError(t, err)
 		require.NoError(t, kit.Claim(c, k, st))
-		proof, err := k.Prove(context.Background(), &engine.Input{Statement: st}, o)
+		proof, err := k.Prove(b.ctx, &engine.Input{Statement: st}, o)
 		require.NoError(t, err)
 		keys, proofs = append(keys, vk), append(proofs, proof)
 	}

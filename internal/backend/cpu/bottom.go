@@ -90,6 +90,9 @@ type onesLayer struct {
 	v     [2][2]vec        // u⁰, u¹, each as lo and hi of the lowest free variable
 	sums  [3]field.Element // λh(0), λh(1), λh∞ of the last round
 	known *field.Element   // λC of the coming round if known
+
+	again *field.Element // the challenge that tiles were bound to which are not kept, see delay; else nil
+	under *support       // of these tiles
 }
 
 func newOnesLayer(t *tree, s []field.Element, lambda field.Element) *onesLayer {
@@ -110,7 +113,7 @@ func (l *onesLayer) first() field.Element {
 		subVec(d0, q[0][1], q[0][0])
 		subVec(d1, q[1][1], q[1][0])
 		mulVec(d0, d0, l.stored.ofTile(at, inner, s.v[2]))
-		s.sums[0] = add(s.sums[0], mul(dot(d0, d1), outer[at.block]))
+		s.total[0] = add(s.total[0], mul(dot(d0, d1), outer[at.block]))
 	})
 	return mul(l.lambda, l.t.collect()[0])
 }
@@ -130,6 +133,9 @@ func (l *onesLayer) halves(w int, at piece) (q quarters) {
 		_, q, _ = l.t.leafTile(w, l.blocks, l.stored, at)
 		return q
 	}
+	if l.again != nil {
+		return l.delayed(w, at)
+	}
 	for c := range q {
 		q[c] = [2]vec{l.v[c][0][at.lo:at.hi], l.v[c][1][at.lo:at.hi]}
 	}
@@ -144,21 +150,59 @@ func (l *onesLayer) apply() {
 		l.s, l.inverse = l.s[1:], l.inverse[1:]
 	}
 	src, stored := l.stored, l.stored.above()
-	target := l.target(stored.used)
 	inner, outer := eqTables(l.s[1:])
-	l.t.run(len(src.tiles), func(w, i int) {
-		s, at := l.t.worker(w), src.tiles[i]
-		from := l.halves(w, at)
-		for c := range from {
-			out := output{src, at, &target[c], field.Element{}, s.v[c][:at.hi-at.lo]}
-			out.lerp(from[c][0], from[c][1], &rho)
-		}
-		at = piece{at.lo / 2, at.hi / 2, at.block / 2}
-		l.addSums(s, &target, stored.ofTile(at, inner, s.v[2]), at, &outer[at.block])
-	})
+	if l.bound == 0 && l.t.kept < l.t.n-2 {
+		l.delay(rho, stored, inner, outer)
+	} else {
+		target := l.target(stored.used)
+		l.t.run(len(src.tiles), func(w, i int) {
+			s, at := l.t.worker(w), src.tiles[i]
+			from := l.halves(w, at)
+			for c := range from {
+				out := output{src, at, &target[c], field.Element{}, s.v[c][:at.hi-at.lo]}
+				out.lerp(from[c][0], from[c][1], &rho)
+			}
+			at = piece{at.lo / 2, at.hi / 2, at.block / 2}
+			l.addSums(s, cutOut(target, at.lo, at.hi), stored.ofTile(at, inner, s.v[2]), &outer[at.block])
+		})
+		l.v, l.again = target, nil
+	}
 	total := l.t.collect()
-	l.v, l.stored, l.sums = target, stored, [3]field.Element(total[:3])
+	l.stored, l.sums = stored, [3]field.Element(total[:3])
 	l.rho, l.bound = nil, l.bound+1
+}
+
+// cutOut returns the entries from lo up to hi-1 of both halves.
+func cutOut(v [2][2]vec, lo, hi int) (out [2][2]vec) {
+	for c := range v {
+		out[c] = [2]vec{v[c][0][lo:hi], v[c][1][lo:hi]}
+	}
+	return out
+}
+
+// delay adds up the next round's sums and keeps nothing, as layer.delay.
+func (l *onesLayer) delay(rho field.Element, stored *support, inner, outer vec) {
+	l.again, l.under = &rho, l.stored
+	l.t.run(len(stored.tiles), func(w, i int) {
+		s, at := l.t.worker(w), stored.tiles[i]
+		l.addSums(s, l.delayed(w, at), stored.ofTile(at, inner, s.v[2]), &outer[at.block])
+	})
+}
+
+// delayed computes a tile that delay did not keep, which is the worker's until it asks for another one.
+func (l *onesLayer) delayed(w int, at piece) [2][2]vec {
+	s := l.t.worker(w)
+	lo, hi := l.under.within(at.block, 1)
+	for k := lo; k < hi; k++ {
+		here := l.under.tiles[k]
+		_, q, _ := l.t.leafTile(w, l.blocks, l.under, here)
+		for c := range q {
+			to := piece{here.lo - l.under.tiles[lo].lo, here.hi - l.under.tiles[lo].lo, here.block}
+			out := output{l.under, to, &s.bound[c], field.Element{}, s.v[c][:here.hi-here.lo]}
+			out.lerp(q[c][0], q[c][1], l.again)
+		}
+	}
+	return cutOut([2][2]vec{s.bound[0], s.bound[1]}, 0, at.hi-at.lo)
 }
 
 // predict works out C of the next round: h(ρ).
@@ -183,14 +227,14 @@ func (l *onesLayer) target(size int) (v [2][2]vec) {
 	return v
 }
 
-// addSums adds up the next round's sums over a range of two halves, the second one only where it does not follow from the others.
-func (l *onesLayer) addSums(s *scratch, v *[2][2]vec, weights vec, at piece, outer *field.Element) {
-	n := at.hi - at.lo
-	half := func(c, b int) vec { return v[c][b][at.lo:at.hi] }
+// addSums adds up the next round's sums over a tile of two halves, the second one only where it does not follow from the others.
+func (l *onesLayer) addSums(s *scratch, v [2][2]vec, weights vec, outer *field.Element) {
+	n := len(weights)
+	half := func(c, b int) vec { return v[c][b] }
 	left, right := s.v[3][:n], s.v[4][:n]
 	sum := func(i int, a, b vec) {
 		mulVec(left, a, weights)
-		s.sums[i] = add(s.sums[i], mul(dot(left, b), *outer))
+		s.total[i] = add(s.total[i], mul(dot(left, b), *outer))
 	}
 	sum(0, half(0, 0), half(1, 0))
 	if l.known == nil {

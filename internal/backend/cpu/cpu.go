@@ -53,7 +53,7 @@ func (s session) Begin(ctx context.Context) backend.Run {
 	if all == nil {
 		all = parallel.New(s.threads)
 	}
-	return &run{pool: pool{all, all.Threads()}, ending: pool{all.Until(ctx), all.Threads()}, ctx: ctx, bases: &s.bases}
+	return &run{pool: pool{all, all.Threads()}, ending: pool{all.Until(ctx), all.Threads()}, ctx: ctx, bases: &s.bases, frugal: backend.Frugal(ctx)}
 }
 
 // run computes for one proof.
@@ -63,6 +63,7 @@ type run struct {
 	ctx    context.Context
 	err    error
 	bases  *baseCache
+	frugal bool // keep half as much of fraction trees
 }
 
 func (r *run) Err() error {

@@ -24,8 +24,8 @@ type level struct {
 	p, q quarters
 }
 
-// tree is the fraction tree; levels[L] is layer L for 2 ≤ L ≤ max(n, 2). The two lowest layers, three quarters of all, are not kept: a tile
-// of theirs is computed whenever it is asked for. Layers already asked are overwritten by the sumchecks of the layers below, see layer.pass.
+// tree is the fraction tree; levels[L] is layer L for 2 ≤ L ≤ max(n, 2). The two lowest layers, three quarters of all, are not kept, or the
+// three lowest where memory is short: a tile of theirs is computed whenever it is asked for. Layers already asked are overwritten by the sumchecks of the layers below, see layer.pass.
 type tree struct {
 	pool
 	supports // of the leaves
@@ -33,16 +33,18 @@ type tree struct {
 	blocks   []leafBlock
 	root     [4]field.Element
 	levels   []level
+	kept     int // the lowest layer that is
 	scratch  []*scratch
 }
 
 // scratch is the working memory of one worker.
 type scratch struct {
-	leaf       *leafScratch
-	p, q       quarters // of a tile of leaves
-	sumP, sumQ quarters // of a tile of the layer above
-	v          [6]vec
-	sums       [4]field.Element
+	leaf  *leafScratch
+	p, q  quarters                   // of a tile of leaves
+	sums  [2]struct{ p, q quarters } // of a tile of the layer above, and of the one above that
+	bound [4][2]vec                  // arrays that are not kept, see layer.delay and onesLayer.delay
+	v     [6]vec
+	total [4]field.Element
 }
 
 // Fractions computes the leaves tile by tile and all layers above.
@@ -56,7 +58,11 @@ func (b *run) Fractions(n int, blocks []backend.Block) backend.FractionTree {
 	if t.varying.used > collected {
 		runtime.GC() // what is garbage by now would stay beside the tree
 	}
-	allocate(t.levels, t.varying, bottom-2)
+	t.kept = bottom - 2
+	if b.frugal && t.varying.bits == chunkBits {
+		t.kept--
+	}
+	allocate(t.levels, t.varying, t.kept)
 	t.build()
 	t.root = t.layerOne()
 	return t
@@ -90,7 +96,7 @@ func (t *tree) build() {
 	bottom := t.bottom()
 	top := max(2, bottom-fusedLayers)
 	t.run(t.levels[bottom].end()>>fusedLayers/tile+1, func(w, group int) {
-		for j := bottom - 2; j >= top; j-- {
+		for j := min(bottom-2, t.kept); j >= top; j-- {
 			lo, hi := t.levels[j+1].within(group, fusedLayers-(bottom-1-j))
 			for i := lo; i < hi; i++ {
 				t.sumUp(w, j, i)
@@ -138,8 +144,11 @@ func (t *tree) constantTile(w int, at piece, layers int) (p, q vec) {
 func (t *tree) worker(w int) *scratch {
 	if t.scratch[w] == nil {
 		s := &scratch{leaf: newLeafScratch()}
-		for _, q := range []*quarters{&s.p, &s.q, &s.sumP, &s.sumQ} {
+		for _, q := range []*quarters{&s.p, &s.q, &s.sums[0].p, &s.sums[0].q, &s.sums[1].p, &s.sums[1].q} {
 			*q = quartersOf(make(vec, 4*tile))
+		}
+		for a := range s.bound {
+			s.bound[a] = [2]vec{make(vec, tile), make(vec, tile)}
 		}
 		for i := range s.v {
 			s.v[i] = make(vec, tile)
@@ -193,29 +202,30 @@ func (t *tree) leafTile(w int, blocks []leafBlock, s *support, at piece) (p, q q
 	return own.p.slice(0, n), own.q.slice(0, n), onlyOnes
 }
 
-// sumTile computes a tile of the layer above the leaves, which is the worker's until it asks for another one.
-func (t *tree) sumTile(w, i int) (p, q quarters) {
-	own, leaves := t.worker(w), &t.levels[t.bottom()]
-	lo, hi := leaves.within(t.levels[t.bottom()-1].tiles[i].block, 1)
-	first, n := leaves.tiles[lo].lo, 0
+// sumTile computes a tile of a layer that is not kept, above the leaves, which is the worker's until it asks for another one of that layer.
+func (t *tree) sumTile(w, j, i int) (p, q quarters) {
+	own, below := t.worker(w), &t.levels[j+1]
+	to := &own.sums[t.bottom()-1-j]
+	lo, hi := below.within(t.levels[j].tiles[i].block, 1)
+	first, n := below.tiles[lo].lo, 0
 	for k := lo; k < hi; k++ {
-		at := leaves.tiles[k]
-		p, q, onlyOnes := t.leafTile(w, t.blocks, leaves.support, at)
+		at := below.tiles[k]
+		p, q, onlyOnes := t.tile(w, j+1, k)
 		at.lo, at.hi = at.lo-first, at.hi-first
-		own.sum(leaves.support, at, p, q, onlyOnes, &own.sumP, &own.sumQ)
+		own.sum(below.support, at, p, q, onlyOnes, &to.p, &to.q)
 		n = at.hi / 2
 	}
-	return own.sumP.slice(0, n), own.sumQ.slice(0, n)
+	return to.p.slice(0, n), to.q.slice(0, n)
 }
 
 // tile returns the quarters of tile i of layer j, for a worker; onlyOnes means that all numerators are 1 and p is not there.
 func (t *tree) tile(w, j, i int) (p, q quarters, onlyOnes bool) {
 	l := &t.levels[j]
-	switch at := l.tiles[i]; j {
-	case t.bottom():
+	switch at := l.tiles[i]; {
+	case j == t.bottom():
 		return t.leafTile(w, t.blocks, l.support, at)
-	case t.bottom() - 1:
-		p, q = t.sumTile(w, i)
+	case j > t.kept:
+		p, q = t.sumTile(w, j, i)
 		return p, q, false
 	default:
 		return l.p.slice(at.lo, at.hi), l.q.slice(at.lo, at.hi), false

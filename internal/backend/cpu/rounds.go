@@ -44,6 +44,10 @@ type layer struct {
 	h       [3]field.Element // h(0), Δ, h∞ of the last round over what is stored
 	known   *field.Element   // ll + hh of the coming round if known
 	last    [4]field.Element
+
+	again func(w, i int, out *[4]output) // computes a tile that was bound once and is not kept, see delay; else nil
+	under *support                       // of these tiles
+	pads  [4]field.Element               // beside them
 }
 
 // The four arrays of layer.v.
@@ -105,7 +109,7 @@ func (l *layer) First() field.Element {
 			mulVec(dp, dp, inner)
 			sum = add(sum, dot(dp, d1))
 		}
-		s.sums[0] = add(s.sums[0], mul(sum, l.outer[at.block]))
+		s.total[0] = add(s.total[0], mul(sum, l.outer[at.block]))
 	})
 	return l.t.collect()[0]
 }
@@ -117,9 +121,9 @@ func (t *tree) collect() (total [4]field.Element) {
 			continue
 		}
 		for i := range total {
-			total[i] = add(total[i], s.sums[i])
+			total[i] = add(total[i], s.total[i])
 		}
-		s.sums = [4]field.Element{}
+		s.total = [4]field.Element{}
 	}
 	return total
 }
@@ -182,7 +186,7 @@ func (l *layer) target() (v [4][2]vec, stored *support) {
 // bindFirst fixes b: four arrays over x from the eight of the layer below, then multiplied by the eq weights.
 func (l *layer) bindFirst(rho field.Element) {
 	below := l.below()
-	l.pass(below.support, true, func(w, i int, out *[4]output) {
+	compute := func(w, i int, out *[4]output) {
 		s, at := l.t.worker(w), below.tiles[i]
 		p, q, onlyOnes := l.tile(w, i)
 		n := len(q[0][0])
@@ -205,7 +209,52 @@ func (l *layer) bindFirst(rho field.Element) {
 		out[arrG].mul(g, weight)
 		lerp(p1, p[0][0], p[0][1], &rho)
 		out[arrP].mul(p1, weight)
+	}
+	if l.j == l.t.bottom()-2 && l.j > l.t.kept {
+		l.delay(compute)
+	} else {
+		l.pass(below.support, true, compute)
+	}
+}
+
+// delay adds up the next round's sums and keeps nothing: what was bound is computed again as the next challenge is, and is half as large then.
+func (l *layer) delay(compute func(w, i int, out *[4]output)) {
+	l.again, l.under, l.pads = compute, l.below().support, l.padCell(l.below().support)
+	stored := l.levels[l.j].support
+	l.t.run(len(stored.tiles), func(w, i int) {
+		l.addSums(l.t.worker(w), l.delayed(w, stored.tiles[i]), 0, stored.tiles[i].hi-stored.tiles[i].lo, true)
 	})
+	l.v, l.stored, l.sums = [4][2]vec{}, stored, l.t.collect()
+}
+
+// delayed computes a tile of the arrays that delay did not keep, which is the worker's until it asks for another one.
+func (l *layer) delayed(w int, at piece) (v [4][2]vec) {
+	s := l.t.worker(w)
+	lo, hi := l.under.within(at.block, 1)
+	for k := lo; k < hi; k++ {
+		here := l.under.tiles[k]
+		var out [4]output
+		for a := range out {
+			to := piece{here.lo - l.under.tiles[lo].lo, here.hi - l.under.tiles[lo].lo, here.block}
+			out[a] = output{l.under, to, &s.bound[a], l.pads[a], s.v[a][:here.hi-here.lo]}
+		}
+		l.again(w, k, &out)
+	}
+	for a := range v {
+		v[a] = [2]vec{s.bound[a][0][:at.hi-at.lo], s.bound[a][1][:at.hi-at.lo]}
+	}
+	return v
+}
+
+// halves returns the arrays of a tile as lo and hi of the variable that is to be bound.
+func (l *layer) halves(w int, at piece) (v [4][2]vec) {
+	if l.again != nil {
+		return l.delayed(w, at)
+	}
+	for a := range v {
+		v[a] = [2]vec{l.v[a][0][at.lo:at.hi], l.v[a][1][at.lo:at.hi]}
+	}
+	return v
 }
 
 // pass computes P, G, q⁰, q¹ over the variables that are left in s tile by tile, stores them split along the lowest, and adds up the next
@@ -248,7 +297,7 @@ func (l *layer) pass(src *support, withHH bool, compute func(w, i int, out *[4]o
 func (l *layer) addSums(s *scratch, v [4][2]vec, lo, hi int, withHH bool) {
 	pair := func(i, x, y int) {
 		t := add(dot(v[arrP][x][lo:hi], v[arrQ1][y][lo:hi]), dot(v[arrG][x][lo:hi], v[arrQ0][y][lo:hi]))
-		s.sums[i] = add(s.sums[i], t)
+		s.total[i] = add(s.total[i], t)
 	}
 	pair(sumLL, 0, 0)
 	pair(sumLH, 0, 1)
@@ -316,22 +365,23 @@ func (l *layer) joinConstant(target [4][2]vec) {
 // bindNext fixes the lowest variable of x.
 func (l *layer) bindNext(rho field.Element) {
 	ratio, onlyHi := l.rescale(rho)
-	src, stored := l.v, l.stored
+	stored := l.stored
 	l.s, l.inverse = l.s[1:], l.inverse[2:]
 	l.predict(rho, l.padCell(stored)[arrG])
-	l.pass(stored, false, func(_, i int, out *[4]output) {
-		lo, hi := stored.tiles[i].lo, stored.tiles[i].hi
+	l.pass(stored, false, func(w, i int, out *[4]output) {
+		src := l.halves(w, stored.tiles[i])
 		for _, a := range []int{arrP, arrG} {
 			if onlyHi {
-				out[a].put(src[a][1][lo:hi])
+				out[a].put(src[a][1])
 			} else {
-				out[a].axpy(src[a][0][lo:hi], src[a][1][lo:hi], &ratio)
+				out[a].axpy(src[a][0], src[a][1], &ratio)
 			}
 		}
 		for _, a := range []int{arrQ0, arrQ1} {
-			out[a].lerp(src[a][0][lo:hi], src[a][1][lo:hi], &rho)
+			out[a].lerp(src[a][0], src[a][1], &rho)
 		}
 	})
+	l.again = nil
 }
 
 // rescale moves the coefficient of the lower half into scale and returns the ratio of the upper half's to it; at ρ = 1 only the

@@ -1,12 +1,14 @@
 package prover
 
 import (
+	"context"
 	"fmt"
 	"strings"
 	"time"
 
 	"github.com/dustin/go-humanize"
 
+	"github.com/zkllmc/zkllmc/internal/backend"
 	"github.com/zkllmc/zkllmc/internal/circuit"
 	"github.com/zkllmc/zkllmc/internal/console"
 	"github.com/zkllmc/zkllmc/internal/cost"
@@ -58,14 +60,35 @@ func (o *proveFiles) budget() (bytes uint64, err error) {
 	return bytes, nil
 }
 
-// affordable refuses a proof about a circuit that is predicted to take more memory than there is.
-func affordable(c *circuit.Circuit, budget uint64) error {
+// affordable refuses a proof about a circuit that is predicted to take more memory than there is, and says whether only a frugal one fits.
+func affordable(c *circuit.Circuit, budget uint64) (frugal bool, err error) {
 	w := cost.Of(c)
 	if budget == 0 || w.Bytes() <= float64(budget) {
-		return nil
+		return false, nil
 	}
+	if w.FrugalBytes() > float64(budget) {
+		return false, tooLarge(c, &w, budget)
+	}
+	return true, nil
+}
+
+// afford is affordable for a proof that is begun now: it asks for a frugal one where that is needed.
+func (a *app) afford(ctx context.Context, c *circuit.Circuit, budget uint64) (context.Context, error) {
+	frugal, err := affordable(c, budget)
+	if err != nil || !frugal {
+		return ctx, err
+	}
+	w := cost.Of(c)
+	a.progress.yield()
+	fmt.Fprintf(a.stderr, "prover: the proof keeps about %s in memory instead of %s, and takes longer, since there are %s\n",
+		size(w.FrugalBytes()), size(w.Bytes()), size(float64(budget)))
+	return backend.BeFrugal(ctx), nil
+}
+
+// tooLarge is the refusal of a proof.
+func tooLarge(c *circuit.Circuit, w *cost.Work, budget uint64) error {
 	var parts, largest []string
-	for _, s := range w.Memory() {
+	for _, s := range w.Memory(true) {
 		parts = append(parts, s.Name+" "+size(s.Bytes))
 	}
 	for _, s := range cost.Largest(c, 3) {
@@ -76,7 +99,7 @@ func affordable(c *circuit.Circuit, budget uint64) error {
 		remedy = fmt.Sprintf("a model compiled for fewer positions than these %d (compile --length), %s", c.Generation.Length, remedy)
 	}
 	return &console.Failure{Code: console.Unreadable, Err: fmt.Errorf("the proof would take about %s of memory, and there are %s: %s; most for %s. What helps: %s",
-		size(w.Bytes()), size(float64(budget)), strings.Join(parts, ", "), strings.Join(largest, ", "), remedy)}
+		size(w.FrugalBytes()), size(float64(budget)), strings.Join(parts, ", "), strings.Join(largest, ", "), remedy)}
 }
 
 // size writes bytes for people.

@@ -253,7 +253,7 @@ func (a *app) functionProve(ctx context.Context, o *functionProveOptions) error 
 	if err != nil {
 		return err
 	}
-	if err := affordable(q.c, budget); err != nil {
+	if ctx, err = a.afford(ctx, q.c, budget); err != nil {
 		return err
 	}
 	k, vk, err := a.keys(ctx, &o.proveFiles)

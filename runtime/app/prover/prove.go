@@ -39,7 +39,7 @@ func (o *proveFiles) flags(c *cobra.Command) {
 	f.BoolVar(&o.force, "force", false, "replace files that are there")
 	f.BoolVar(&o.json, "json", false, "print a report")
 	f.BoolVar(&o.noSaturation, "no-saturation", false, "prove, too, that no value was clamped, at any position, those behind a text included; where one is, nothing is proved")
-	f.StringVar(&o.memory, "memory", "", "do not begin what is predicted to take more memory than this `SIZE`, 12GiB say (default: what the machine has)")
+	f.StringVar(&o.memory, "memory", "", "take at most about this `SIZE` of memory, 6GiB say: slower where that is little, refused where it is too little (default: what the machine has)")
 	required(c, "key", "out", "statement-out")
 }
 
@@ -127,7 +127,7 @@ func (a *app) prove(ctx context.Context, o *proveOptions) error {
 	if err != nil {
 		return err
 	}
-	if err := affordable(a.f.Smallest(o.positions()), budget); err != nil {
+	if _, err := affordable(a.f.Smallest(o.positions()), budget); err != nil {
 		return err
 	}
 	k, vk, err := a.keys(ctx, &o.proveFiles)
@@ -143,7 +143,7 @@ func (a *app) prove(ctx context.Context, o *proveOptions) error {
 		return err
 	}
 	c := d.Circuit()
-	if err := affordable(c, budget); err != nil { // the answer may have outgrown the circuit that the prompt fits
+	if ctx, err = a.afford(ctx, c, budget); err != nil { // the answer may have outgrown the circuit that the prompt fits
 		return err
 	}
 	a.stats.proves(c)
