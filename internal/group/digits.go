@@ -43,9 +43,9 @@ const (
 // fillTable computes the table of up to three bases in t; it works in steps, each of independent additions.
 func fillTable(q *adder, t []Affine, bases []Affine) {
 	q.dst, q.a, q.b = t, t, t
-	stride := int32(1)
-	for i := len(bases) - 1; i >= 0; i-- {
-		multiples(q, t, stride, bases[i])
+	multiples(q, t, bases)
+	stride := int32(base)
+	for range bases[1:] {
 		// Every combination of the lower bases is added to and subtracted from every multiple.
 		for d := int32(1); d <= half; d++ {
 			for low := int32(1); low <= (stride-1)/2; low++ {
@@ -58,12 +58,18 @@ func fillTable(q *adder, t []Affine, bases []Affine) {
 	}
 }
 
-// multiples stores p, 2p, …, 8p at stride, 2·stride, ….
-func multiples(q *adder, t []Affine, stride int32, p Affine) {
-	t[stride] = p
-	for have := int32(1); have < half; have *= 2 {
-		for d := int32(1); d <= have; d++ {
-			q.add((have+d)*stride, have*stride, d*stride)
+// multiples stores p, 2p, …, 8p of every base at stride, 2·stride, …, the last base's stride being 1. All bases' share the inversions.
+func multiples(q *adder, t []Affine, bases []Affine) {
+	for have := int32(0); have < half; have = max(1, 2*have) {
+		stride := int32(1)
+		for i := len(bases) - 1; i >= 0; i-- {
+			if have == 0 {
+				t[stride] = bases[i]
+			}
+			for d := int32(1); d <= have; d++ {
+				q.add((have+d)*stride, have*stride, d*stride)
+			}
+			stride *= base
 		}
 		q.flush()
 	}
