@@ -123,7 +123,7 @@ func (r *Result) encodeWeights() ([]byte, error) {
 	var names []string
 	var tensors []integer.Tensor
 	for _, w := range r.Weights {
-		names, tensors = append(names, w.Name), append(tensors, integer.Tensor{Shape: w.Shape, V: w.Values})
+		names, tensors = append(names, w.Name), append(tensors, integer.Tensor{Shape: w.Shape, Short: w.Short})
 	}
 	var out bytes.Buffer
 	out.Grow(format.WeightsSize(r.Family))

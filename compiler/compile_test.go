@@ -131,7 +131,7 @@ func TestGoldenPlans(t *testing.T) {
 // comparePlan compares a plan with the stored one of a case, or stores it.
 func comparePlan(t *testing.T, name string, p *plan.Plan) {
 	for i := range p.Weights {
-		p.Weights[i].Values = nil // code does not depend on them
+		p.Weights[i].Short = nil // code does not depend on them
 	}
 	text, err := json.MarshalIndent(p, "", " ")
 	require.NoError(t, err)
@@ -188,8 +188,8 @@ func TestWeightsFollowTheCircuit(t *testing.T) {
 		w := r.Weights[i]
 		require.Equal(t, x.Name, w.Name)
 		require.Equal(t, x.Shape, w.Shape)
-		for _, v := range w.Values {
-			require.True(t, x.Lo <= v && v <= x.Hi)
+		for _, v := range w.Short {
+			require.True(t, x.Lo <= int64(v) && int64(v) <= x.Hi)
 		}
 		i++
 	}
@@ -224,9 +224,9 @@ func TestProve(t *testing.T) {
 	hidden := compileGraph(t, synthetic.Graph(2, 16, 2, 4, 12, 5), narrow(Config{Reveal: map[string]string{"": "argmax"}, PrivateInputs: []string{all}}))
 	require.NoError(t, hidden.Prove(ctx, Tokens(1, 2), Tokens(3)))
 	r := compileGraph(t, synthetic.Graph(2, 16, 2, 4, 12, 5), narrow(Config{}))
-	embedding := slices.Clone(r.Weights[0].Values) // the program keeps its own
+	embedding := slices.Clone(r.Weights[0].Short) // the program keeps its own
 	embedding[0] = -embedding[0]
-	r.Weights[0].Values = embedding
+	r.Weights[0].Short = embedding
 	require.ErrorContains(t, r.Prove(ctx, Tokens(0, 0, 0, 0)), "prover: ")
 }
 

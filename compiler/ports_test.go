@@ -213,7 +213,7 @@ func lieAboutPorts(t *testing.T, r *Result) {
 	require.NoError(t, err)
 	weights := map[circuit.ID]integer.Tensor{}
 	for i, id := range protocol.WeightIDs(c) {
-		weights[id] = integer.Tensor{Shape: r.Weights[i].Shape, V: r.Weights[i].Values}
+		weights[id] = integer.Tensor{Shape: r.Weights[i].Shape, Short: r.Weights[i].Short}
 	}
 	o := engine.Options{Backend: cpu.New()}
 	key, vk, err := engine.Setup(ctx, circuit.Single(c), weights, o)

@@ -432,7 +432,7 @@ func accuracy(r *Result, rng *rand.Rand, seen *coverage) {
 func weightsOf(c *circuit.Circuit, r *Result) map[circuit.ID]integer.Tensor {
 	weights := map[circuit.ID]integer.Tensor{}
 	for i, id := range protocol.WeightIDs(c) {
-		weights[id] = integer.Tensor{Shape: r.Weights[i].Shape, V: r.Weights[i].Values}
+		weights[id] = integer.Tensor{Shape: r.Weights[i].Shape, Short: r.Weights[i].Short}
 	}
 	return weights
 }

@@ -33,7 +33,7 @@ func (r *Result) Prove(ctx context.Context, inputs ...Input) error {
 	}
 	weights := map[circuit.ID]integer.Tensor{}
 	for i, id := range protocol.WeightIDs(r.Family.Shortest()) {
-		weights[id] = integer.Tensor{Shape: r.Weights[i].Shape, V: r.Weights[i].Values}
+		weights[id] = integer.Tensor{Shape: r.Weights[i].Shape, Short: r.Weights[i].Short}
 	}
 	o := engine.Options{Backend: cpu.New()}
 	key, vk, err := engine.Setup(ctx, r.Family, weights, o)

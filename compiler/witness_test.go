@@ -97,7 +97,7 @@ func satisfy(ctx context.Context, r *Result, ids, logits []int64) error {
 	next := 0
 	for i := range c.Tensors {
 		if c.Tensors[i].Kind == circuit.Weight {
-			weights[circuit.ID(i)] = integer.Tensor{Shape: r.Weights[next].Shape, V: r.Weights[next].Values}
+			weights[circuit.ID(i)] = integer.Tensor{Shape: r.Weights[next].Shape, Short: r.Weights[next].Short}
 			next++
 		}
 	}

@@ -68,12 +68,26 @@ type Value struct {
 	// the upper ones, of which each counts 2^64.
 	Far *interval.Interval
 
-	// Data (StageFloat) and Ints (StageInt) are set on Weight and Const values only, row-major.
-	Data []float64
-	Ints []int64
+	// Data (StageFloat) and Ints (StageInt) are set on Weight and Const values only, row-major. Weights of StageInt may have Short in place of
+	// Ints: there are many, and 16 bits hold them.
+	Data  []float64
+	Ints  []int64
+	Short []int16
 
 	// Def is the node that computes the value.
 	Def *Node
+}
+
+// Cells are the cells of a Weight or Const of StageInt. They must not be changed.
+func (v *Value) Cells() []int64 {
+	if v.Short == nil {
+		return v.Ints
+	}
+	cells := make([]int64, len(v.Short))
+	for i, x := range v.Short {
+		cells[i] = int64(x)
+	}
+	return cells
 }
 
 // Wide says whether cells may reach 2^62.

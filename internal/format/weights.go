@@ -85,7 +85,10 @@ func encodeWeight(name string, t integer.Tensor) ([]byte, error) {
 	for _, d := range t.Shape {
 		w.Uint32(uint32(d))
 	}
-	for i, v := range t.All() {
+	for _, v := range t.Short {
+		w.Int16(v)
+	}
+	for i, v := range t.V {
 		if v < math.MinInt16 || v > math.MaxInt16 {
 			return nil, fmt.Errorf("%w: weight %s: cell %d is %d, which 16 bits do not hold", ErrWeight, name, i, v)
 		}

@@ -74,7 +74,8 @@ const (
 type Tensor struct {
 	Name   string
 	Shape  []int
-	Values []int64
+	Values []int64  // of a constant
+	Short  []int16  // of a weight
 	Files  []string `json:"-"` // of a weight: the tensors of the model file that it is computed from, for people
 }
 

@@ -80,7 +80,7 @@ func (r *refiner) apart(n *ir.Node, p slot) {
 func (r *refiner) value(of ir.ValueID, name string) *ir.Value {
 	v := r.g.Value(of)
 	w := r.g.NewValue(name, v.Shape)
-	w.Scale, w.Ints = v.Scale, v.Ints
+	w.Scale, w.Ints, w.Short = v.Scale, v.Ints, v.Short
 	w.CopyBounds(v)
 	r.track(w, of)
 	return w

@@ -355,7 +355,7 @@ func (f *folder) each(r repeat, do func(s *lstep, name string)) {
 func (f *folder) weights(r repeat) {
 	f.each(r, func(s *lstep, name string) {
 		if s.Op == plan.Weight {
-			f.p.Weights = append(f.p.Weights, plan.Tensor{Name: name, Shape: s.Shape, Values: s.values, Files: s.files})
+			f.p.Weights = append(f.p.Weights, plan.Tensor{Name: name, Shape: s.Shape, Short: s.values, Files: s.files})
 		}
 	})
 }

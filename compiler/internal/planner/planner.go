@@ -51,7 +51,7 @@ type ref struct{ step, out int }
 type lstep struct {
 	plan.Step
 	refs   []ref
-	values []int64 // Weight: the cells
+	values []int16 // Weight: the cells
 	value  ir.ValueID
 	from   plan.Origin
 	files  []string // of a weight: tensors of the model file
@@ -333,7 +333,7 @@ func (e *emitter) leaf(n *ir.Node, v *ir.Value) error {
 	case ir.OpWeight:
 		s.Op, s.Args = plan.Weight, []plan.Arg{plan.Size("bits", bitsOf(v))}
 		i := e.add(s, nil)
-		e.steps[i].values, e.steps[i].files = v.Ints, n.Tensors
+		e.steps[i].values, e.steps[i].files = v.Short, n.Tensors
 		e.at[v.ID] = ref{i, 0}
 	case ir.OpConst:
 		if a, ok := equation(v.Ints, s.Shape); ok && !e.masks[v.ID] {

@@ -177,16 +177,16 @@ func (q *quantiser) follow(n *ir.Node, v *ir.Value) {
 	v.CopyBounds(w)
 }
 
-// sameInts are the cells of a weight that the longest length has already, or the first of them.
-func (q *quantiser) sameInts(v *ir.Value) []int64 {
+// sameCells are the cells of a weight that the longest length has already, or the first of them.
+func (q *quantiser) sameCells(v *ir.Value) []int16 {
 	if int(v.ID) >= len(q.longest.Int.Values) {
 		return nil // follow refuses it
 	}
 	w := q.longest.Int.Value(v.ID)
 	if slices.Equal(v.Shape, w.Shape) {
-		return w.Ints
+		return w.Short
 	}
-	return beginning(w.Ints, w.Shape, v.Shape)
+	return beginning(w.Short, w.Shape, v.Shape)
 }
 
 // whole is a value of the float graph at the longest length.
@@ -238,10 +238,10 @@ func (r *tableReader) node(n *ir.Node) {
 	for _, o := range n.Out {
 		v := r.from.Value(o)
 		w := r.to.NewValue(v.Name, v.Shape)
-		w.Scale, w.Ints, w.Def = v.Scale, v.Ints, m
+		w.Scale, w.Ints, w.Short, w.Def = v.Scale, v.Ints, v.Short, m
 		w.CopyBounds(v)
 		if n.Op == ir.OpWeight {
-			w.Shape, w.Ints = r.long.Value(o).Shape, r.long.Value(o).Ints
+			w.Shape, w.Short = r.long.Value(o).Shape, r.long.Value(o).Short
 		}
 		m.Out, r.at[o] = append(m.Out, w.ID), w.ID
 	}

@@ -452,8 +452,11 @@ func (q *quantiser) leaf(id ir.ValueID, limit int, factor float64) *rep {
 	w := q.o.Derive(v.Def, v.Def.Op, v.Name, v.Shape, nil, nil)
 	switch {
 	case secret && q.longest != nil:
-		w.Ints = q.sameInts(w)
-	case !secret || !q.draft:
+		w.Short = q.sameCells(w)
+	case secret && !q.draft:
+		unit := math.Ldexp(factor, scale)
+		w.Short = q.shorts(v, func(i int) int64 { return portable.Clamp(math.RoundToEven(float64(v.Data[i] * unit))) })
+	case !secret:
 		w.Ints = make([]int64, len(v.Data))
 		unit := math.Ldexp(factor, scale)
 		for i, x := range v.Data {
@@ -485,18 +488,30 @@ func (q *quantiser) leafLow(v *ir.Value, high *rep) *rep {
 	w.Lo, w.Hi, w.Scale = -1<<(WeightBits-1), 1<<(WeightBits-1)-1, high.scale+lowBits
 	switch {
 	case q.longest != nil:
-		w.Ints = q.sameInts(w)
+		w.Short = q.sameCells(w)
 	case !q.draft:
-		w.Ints = make([]int64, len(v.Data))
-		unit := math.Ldexp(high.factor, w.Scale)
-		for i, x := range v.Data {
-			w.Ints[i] = portable.Clamp(math.RoundToEven(float64(x*unit))) - q.o.Value(high.id).Ints[i]<<lowBits
-		}
+		unit, upper := math.Ldexp(high.factor, w.Scale), q.o.Value(high.id).Short
+		w.Short = q.shorts(v, func(i int) int64 {
+			return portable.Clamp(math.RoundToEven(float64(v.Data[i]*unit))) - int64(upper[i])<<lowBits
+		})
 	}
 	q.note(w, "weight", 0, 0, false)
 	r := &rep{id: w.ID, scale: w.Scale, mult: 1, from: v.ID}
 	q.lows[v.ID] = r
 	return r
+}
+
+// shorts are the cells of a weight, which 16 bits hold.
+func (q *quantiser) shorts(v *ir.Value, cell func(i int) int64) []int16 {
+	cells := make([]int16, len(v.Data))
+	for i := range cells {
+		x := cell(i)
+		if cells[i] = int16(x); int64(cells[i]) != x {
+			q.fail(v.Def.Errorf("cell %d becomes %d, which 16 bits do not hold", i, x))
+			break
+		}
+	}
+	return cells
 }
 
 // minDeclared is log2 of the narrowest declared range of a weight.

@@ -60,7 +60,8 @@ func realSubject(t testing.TB, m trained) *subject {
 		require.NoError(t, err)
 		u := &subject{c: r.Circuit, weights: map[circuit.ID]integer.Tensor{}, big: true}
 		for i, id := range protocol.WeightIDs(u.c) {
-			u.weights[id] = integer.Tensor{Shape: r.Weights[i].Shape, V: r.Weights[i].Values}
+			short := integer.Tensor{Short: r.Weights[i].Short}
+			u.weights[id] = integer.Tensor{Shape: r.Weights[i].Shape, V: short.All()}
 		}
 		u.commit(t)
 		u.st = u.greedy(t, m.prompt, m.answer)

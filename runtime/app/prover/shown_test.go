@@ -110,7 +110,7 @@ func TestSteeredSum(t *testing.T) {
 	require.NoError(t, err)
 	weights := map[circuit.ID]integer.Tensor{}
 	for i, w := range r.Circuit.Weights() {
-		weights[w.ID] = integer.Tensor{Shape: r.Weights[i].Shape, V: r.Weights[i].Values}
+		weights[w.ID] = integer.Tensor{Shape: r.Weights[i].Shape, Short: r.Weights[i].Short}
 	}
 	vocab, err := os.ReadFile(filepath.Join(dir, "vocab.json"))
 	require.NoError(t, err)
