@@ -10,6 +10,7 @@
 package frontend
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"math"
@@ -61,6 +62,7 @@ type val struct {
 	narrow   *narrowing                   // of an input: the cast behind it that keeps the fewest integers, nil if there is none
 	unsigned *narrowing                   // of an input: the first cast behind it to a type without negative numbers, nil if there is none
 	mark     *mark                        // the tensors behind an input-free value, nil if all are public
+	named    *mark                        // of a weight without a mark: the tensors that people know it by
 	emptied  *emptied                     // of scores: the mask that may leave nothing of a row
 	nan      *emptied                     // of a softmax, and of what asks where it is no number: that of its scores
 	indices  bool                         // it stands for the index of its greatest cell in every row, and is an output and nothing else
@@ -447,7 +449,7 @@ func (b *builder) use(v *val, origin string) (ir.ValueID, error) {
 	if v.private {
 		b.weightOf[t] = x.ID
 		b.weightMark[x.ID] = v.mark
-		x.Def.Tensors = v.mark.leaves()
+		x.Def.Tensors = cmp.Or(v.mark, v.named).leaves()
 	}
 	return v.id, nil
 }

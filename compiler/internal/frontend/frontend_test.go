@@ -3,6 +3,7 @@ package frontend
 import (
 	"math"
 	"reflect"
+	"slices"
 	"strings"
 	"testing"
 
@@ -179,6 +180,7 @@ func TestPartedMask(t *testing.T) {
 		if v.Def.Op == ir.OpWeight || v.Def.Op == ir.OpConst {
 			require.Equal(t, []int{3, 3}, v.Shape)
 			leaves[v.Def.Op] = append(leaves[v.Def.Op], v.Data)
+			require.Equal(t, v.Def.Op == ir.OpWeight, slices.Equal(v.Def.Tensors, []string{"far"}))
 		}
 	}
 	const least = -math.MaxFloat32

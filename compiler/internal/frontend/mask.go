@@ -101,7 +101,7 @@ func (c *call) part(v *val, t *onnx.Tensor) (*partedMask, error) {
 			rest.F[i] = x
 		}
 	}
-	return &partedMask{constant(v.name, mask), &val{name: v.name, shape: v.shape, dtype: v.dtype, private: true, w: rest, id: none}}, nil
+	return &partedMask{constant(v.name, mask), &val{name: v.name, shape: v.shape, dtype: v.dtype, private: true, w: rest, id: none, named: v.mark}}, nil
 }
 
 // mayMask says whether the node adds operand i to the others. A factor is no mask, whatever its cells; that of a private value and a
