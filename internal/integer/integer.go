@@ -56,6 +56,23 @@ func (t *Tensor) Run(lo, hi int) Tensor {
 	return Tensor{Short: t.Short[lo:hi]}
 }
 
+// Shorten keeps values that fit 16 bits, all of them, in as many. The tensor is changed in place.
+func (t *Tensor) Shorten() {
+	if t.High != nil || t.V == nil {
+		return
+	}
+	for _, v := range t.V {
+		if v != int64(int16(v)) {
+			return
+		}
+	}
+	short := make([]int16, len(t.V))
+	for i, v := range t.V {
+		short[i] = int16(v)
+	}
+	t.V, t.Short = nil, short
+}
+
 // All returns all values.
 func (t *Tensor) All() []int64 { return t.Cells(0, t.Len()) }
 

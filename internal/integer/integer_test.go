@@ -5,6 +5,8 @@ import (
 	"math/big"
 	"math/rand/v2"
 	"testing"
+
+	"github.com/stretchr/testify/require"
 )
 
 // TestWords puts the words of wide tensors together again, of cells of up to 125 bits; a tensor that is not wide is its own lower words.
@@ -30,4 +32,25 @@ func TestWords(t *testing.T) {
 	if low, high := narrow.Words(); low != &narrow || high != nil {
 		t.Error("a tensor that is not wide is cut")
 	}
+}
+
+// TestShorten: values that fit 16 bits, all of them, are kept in as many, and are the same.
+func TestShorten(t *testing.T) {
+	for _, test := range []struct {
+		v     []int64
+		short bool
+	}{
+		{[]int64{0, 1<<15 - 1, -1 << 15}, true}, {[]int64{5, 1 << 15}, false}, {[]int64{-1<<15 - 1}, false}, {[]int64{1 << 40}, false}, {[]int64{}, true},
+	} {
+		x := Tensor{Shape: []int{len(test.v)}, V: test.v}
+		x.Shorten()
+		require.Equal(t, test.short, x.V == nil)
+		require.Equal(t, len(test.v), x.Len())
+		require.Equal(t, test.v, x.All())
+		x.Shorten()
+		require.Equal(t, test.v, x.All())
+	}
+	wide := Tensor{Shape: []int{1}, V: []int64{1}, High: []int64{1}}
+	wide.Shorten()
+	require.Equal(t, []int64{1}, wide.V)
 }

@@ -9,6 +9,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"slices"
 	"sync"
 
@@ -42,6 +43,17 @@ func (a *Assignment) Tensor(id circuit.ID) *integer.Tensor {
 		panic("witness: " + err.Error()) // Generate has assigned every tensor that is not virtual
 	}
 	return t
+}
+
+// Shorten keeps the witness tensors whose cells fit 16 bits in as many: nothing is computed from them any more. Their values are the same.
+func (a *Assignment) Shorten(p *parallel.Pool) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	p.Run(len(a.vals), func(_, i int) {
+		if t := &a.c.Tensors[i]; t.Kind == circuit.Witness && t.Lo >= math.MinInt16 && t.Hi <= math.MaxInt16 && a.vals[i] != nil {
+			a.vals[i].Shorten()
+		}
+	})
 }
 
 // Known returns a tensor that is computed, nil if it is not.

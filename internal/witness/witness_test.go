@@ -98,6 +98,25 @@ func TestPool(t *testing.T) {
 	}
 }
 
+// TestShorten keeps what fits 16 bits in as many, of the witness alone, and changes no value.
+func TestShorten(t *testing.T) {
+	in, _, y := scaled(t, 100)
+	a, err := in.Generate()
+	if err != nil {
+		t.Fatal(err)
+	}
+	before := slices.Clone(a.Tensor(y).All())
+	a.Shorten(parallel.New(2))
+	if got := a.Tensor(y); got.V != nil || !slices.Equal(got.All(), before) {
+		t.Error("16 bits hold the results of a rescale")
+	}
+	for i := range in.C.Tensors {
+		if id := circuit.ID(i); in.C.Tensor(id).Kind != circuit.Witness && a.Known(id) != nil && a.Known(id).Len() > 0 && a.Known(id).V == nil {
+			t.Errorf("%s is no witness tensor", in.C.Tensor(id).Name)
+		}
+	}
+}
+
 func TestErrorsNameTheCell(t *testing.T) {
 	in, x, y := scaled(t, 10)
 	_, err := in.Generate(witness.WithOverride(func(id circuit.ID, v *integer.Tensor) {

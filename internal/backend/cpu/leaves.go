@@ -5,14 +5,15 @@ import (
 
 	"github.com/zkllmc/zkllmc/internal/backend"
 	"github.com/zkllmc/zkllmc/internal/field"
+	"github.com/zkllmc/zkllmc/internal/integer"
 	"github.com/zkllmc/zkllmc/internal/montgomery"
 )
 
 // leafBlock is a block prepared for filling tiles of leaves.
 type leafBlock struct {
 	*backend.Block
-	Cols       [][]int64
-	Mult       []int64
+	cols       []column
+	mult       column
 	start, end int // leaves of the padded box, cut behind the last cell of the box
 	linear
 	shape   []int  // Shape with trailing full axes merged into one
@@ -56,7 +57,7 @@ var limbRadix = field.Pow2(limbBits)
 
 // lines are those of a table whose first column counts up from first, but for a few.
 type lines struct {
-	cols  [][]int64
+	cols  []column
 	first int64
 	q     vec // their denominators
 }
@@ -86,12 +87,12 @@ func prepareBlocks(blocks []backend.Block) []leafBlock {
 	out := make([]leafBlock, 0, len(blocks))
 	tables := map[*backend.Block]*lines{}
 	for i := range blocks {
-		b := leafBlock{Block: &blocks[i], Cols: make([][]int64, len(blocks[i].Cols)), start: blocks[i].Offset, shape: mergeAxes(blocks[i].Shape)}
+		b := leafBlock{Block: &blocks[i], cols: make([]column, len(blocks[i].Cols)), start: blocks[i].Offset, shape: mergeAxes(blocks[i].Shape)}
 		for k, col := range blocks[i].Cols {
-			b.Cols[k] = ints(col).All()
+			b.cols[k] = columnOf(ints(col))
 		}
 		if blocks[i].Mult != nil {
-			b.Mult = ints(blocks[i].Mult).All()
+			b.mult = columnOf(ints(blocks[i].Mult))
 		}
 		b.rowBits = log2(b.shape[len(b.shape)-1])
 		last := 0
@@ -152,11 +153,11 @@ func denominatorsOf(blocks []leafBlock, table *backend.Block) *lines {
 	if i < 0 || len(table.Cols) == 0 {
 		return nil
 	}
-	cols := blocks[i].Cols
-	l := &lines{cols: cols, first: cols[0][0], q: make(vec, len(cols[0]))}
+	cols := blocks[i].cols
+	l := &lines{cols: cols, first: cols[0].at(0), q: make(vec, cols[0].len())}
 	counted, raw := 0, make(vec, len(l.q))
-	for k, v := range cols[0] {
-		if v == l.first+int64(k) {
+	for k := range l.q {
+		if cols[0].at(k) == l.first+int64(k) {
 			counted++
 		}
 	}
@@ -230,11 +231,18 @@ func (b *leafBlock) cell(leaf int) int {
 // padding lies in one row.
 func (b *leafBlock) equal(leaf, n int) bool {
 	cell := b.cell(leaf)
-	for _, col := range b.Cols {
-		for _, v := range col[cell+1 : cell+n] {
-			if v != col[cell] {
-				return false
-			}
+	for _, col := range b.cols {
+		if col.long == nil && !constant(col.short[cell:cell+n]) || col.long != nil && !constant(col.long[cell:cell+n]) {
+			return false
+		}
+	}
+	return true
+}
+
+func constant[T integers](v []T) bool {
+	for _, x := range v[1:] {
+		if x != v[0] {
+			return false
 		}
 	}
 	return true
@@ -327,7 +335,9 @@ func (s *leafScratch) fillQuarters(q *quarters, n int) bool {
 	}
 	for _, sp := range s.spans {
 		to := q.slice(sp.at/4, n)
-		if !montgomery.FillQuarters(sp.b.kernels[0], [4][]field.Element{to[0][0], to[1][0], to[0][1], to[1][1]}, sp.b.columns(0, sp.cell, sp.n), sp.n) {
+		dst, kernel := [4][]field.Element{to[0][0], to[1][0], to[0][1], to[1][1]}, sp.b.kernels[0]
+		if !sp.b.columns(0, sp.cell, sp.n, func(cols [2][]int16) bool { return montgomery.FillQuarters(kernel, dst, cols, sp.n) },
+			func(cols [2][]int64) bool { return montgomery.FillQuarters(kernel, dst, cols, sp.n) }) {
 			return false
 		}
 	}
@@ -355,12 +365,45 @@ func (s *leafScratch) denominators(sp span) {
 	}
 }
 
-// columns returns the columns of a kernel from a cell on, n entries.
-func (b *leafBlock) columns(kernel, cell, n int) (cols [2][]int64) {
-	for i := range b.kernels[kernel].Columns() {
-		cols[i] = b.Cols[2*kernel+i][cell : cell+n]
+// column is a tensor's cells: long, or where that is nil short.
+type column struct {
+	long  []int64
+	short []int16
+}
+
+func columnOf(t *integer.Tensor) column { return column{t.V, t.Short} }
+
+func (c column) len() int { return max(len(c.long), len(c.short)) }
+
+func (c column) at(i int) int64 {
+	if c.long == nil {
+		return int64(c.short[i])
 	}
-	return cols
+	return c.long[i]
+}
+
+// columns calls the function that fits the columns of a kernel, with n entries from a cell on.
+func (b *leafBlock) columns(kernel, cell, n int, short func([2][]int16) bool, long func([2][]int64) bool) bool {
+	cols := b.cols[2*kernel:][:b.kernels[kernel].Columns()]
+	if !slices.ContainsFunc(cols, func(c column) bool { return c.long != nil }) {
+		var s [2][]int16
+		for i, c := range cols {
+			s[i] = c.short[cell : cell+n]
+		}
+		return short(s)
+	}
+	var l [2][]int64
+	for i, c := range cols {
+		if c.long != nil {
+			l[i] = c.long[cell : cell+n]
+			continue
+		}
+		l[i] = make([]int64, n)
+		for k, x := range c.short[cell : cell+n] {
+			l[i][k] = int64(x)
+		}
+	}
+	return long(l)
 }
 
 // denominators computes the denominators of consecutive cells.
@@ -371,7 +414,9 @@ func (b *leafBlock) denominators(q, raw vec, cell int) {
 		if i > 0 {
 			to = raw
 		}
-		if near = montgomery.Fill(kernel, to, b.columns(i, cell, len(q))); !near {
+		near = b.columns(i, cell, len(q), func(cols [2][]int16) bool { return montgomery.Fill(kernel, to, cols) },
+			func(cols [2][]int64) bool { return montgomery.Fill(kernel, to, cols) })
+		if !near {
 			break
 		}
 		if i > 0 {
@@ -386,9 +431,9 @@ func (b *leafBlock) denominators(q, raw vec, cell int) {
 // byElements computes q = base + Σ coef·column of consecutive cells.
 func (b *leafBlock) byElements(q, raw vec, cell int) {
 	fill(q, b.base)
-	for i, col := range b.Cols {
-		for k, v := range col[cell : cell+len(q)] {
-			raw[k] = rawInt(v)
+	for i, col := range b.cols {
+		for k := range q {
+			raw[k] = rawInt(col.at(cell + k))
 		}
 		scaleVec(raw, raw, &b.coef[i])
 		addVec(q, q, raw)
@@ -408,8 +453,8 @@ func (b *leafBlock) look(q vec, cell int) bool {
 			return false
 		}
 		q[k] = b.base
-		for i, col := range b.Cols {
-			q[k] = add(q[k], mul(rawInt(col[cell+k]), b.coef[i]))
+		for i, col := range b.cols {
+			q[k] = add(q[k], mul(rawInt(col.at(cell+k)), b.coef[i]))
 		}
 	}
 	return true
@@ -417,12 +462,12 @@ func (b *leafBlock) look(q vec, cell int) bool {
 
 // line returns the line that a cell is, −1 if it is not the one that its first column tells.
 func (b *leafBlock) line(cell int) int {
-	at := uint64(b.Cols[0][cell] - b.lines.first)
+	at := uint64(b.cols[0].at(cell) - b.lines.first)
 	if at >= uint64(len(b.lines.q)) {
 		return -1
 	}
 	for i, col := range b.lines.cols {
-		if col[at] != b.Cols[i][cell] {
+		if col.at(int(at)) != b.cols[i].at(cell) {
 			return -1
 		}
 	}
@@ -436,8 +481,8 @@ func (s *leafScratch) numerators(sp span) {
 		fill(p, one())
 		return
 	}
-	for k, m := range sp.b.Mult[sp.cell : sp.cell+sp.n] {
-		p[k].SetInt64(m)
+	for k := range p {
+		p[k].SetInt64(sp.b.mult.at(sp.cell + k))
 		p[k].Neg(&p[k])
 	}
 }
