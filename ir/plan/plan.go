@@ -75,8 +75,8 @@ type Tensor struct {
 	Name   string
 	Shape  []int
 	Values []int64  // of a constant
-	Short  []int16  // of a weight
-	Files  []string `json:"-"` // of a weight: the tensors of the model file that it is computed from, for people
+	Short  []int16  `json:",omitempty"` // of a weight
+	Files  []string `json:"-"`          // of a weight: the tensors of the model file that it is computed from, for people
 }
 
 // Op names a call of the builder or of a gadget. Which function that is and where its arguments stand is said once, in codegen's table of
