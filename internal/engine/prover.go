@@ -275,9 +275,9 @@ func (k *Key) proveAssignment(ctx context.Context, m *member, st statement.State
 	h := on.begin(ctx, m, a)
 	p.Backend = h
 	err = run(parallel.Of(ctx), p, k.secret, w, o)
-	failed := h.Err() != nil && ctx.Err() == nil
+	ended := h.Err() // also of what was asked last, behind which the protocol asks nothing
 	h.Close()
-	if err = errors.Join(err, k.sessions.give(on, failed)); err != nil {
+	if err = errors.Join(err, ended, k.sessions.give(on, ended != nil && ctx.Err() == nil)); err != nil {
 		return nil, err
 	}
 	o.phase("")
@@ -325,7 +325,7 @@ func run(pool *parallel.Pool, p *protocol.Proof, secret [32]byte, w *format.Writ
 		return err
 	}
 	for {
-		rnd, err := o.randomness(p.Statement.Bytes(), secret[:], bare)
+		rnd, err := o.randomness(p.Subject(), secret[:], bare)
 		if err != nil {
 			return err
 		}

@@ -12,17 +12,18 @@ import (
 )
 
 // randomness expands one proof's seed into independent labelled streams of uniform field elements. The seed hashes fresh bytes
-// of the operating system with the statement, the prover's secret and the witness, so that neither a bad system generator nor
-// a repeated call alone makes two proofs share a pad. The witness enters by commitments to its rows, before they are blinded: nobody who
-// cannot take discrete logarithms finds two that have the same.
+// of the operating system with all that the proof is about, the prover's secret and the witness, so that neither a bad system generator nor
+// a repeated call alone makes two proofs share a pad. What a proof is about enters as its transcript begins: kind, family, circuit, model,
+// ports and statement. The witness enters by commitments to its rows, before they are blinded: nobody who cannot take discrete logarithms
+// finds two that have the same.
 type randomness struct{ seed [64]byte }
 
-func (o *Options) randomness(statement, secret []byte, rows []group.Affine) (*randomness, error) {
+func (o *Options) randomness(subject, secret []byte, rows []group.Affine) (*randomness, error) {
 	fresh, err := o.fresh()
 	if err != nil {
 		return nil, err
 	}
-	s := newSeed(fresh, statement, secret)
+	s := newSeed(fresh, subject, secret)
 	for i := range rows {
 		s.h.Write(group.Encode(nil, &rows[i]))
 	}
@@ -47,9 +48,9 @@ const freshSize = 64
 // seed hashes what randomness is expanded from.
 type seed struct{ h *sha3.SHAKE }
 
-func newSeed(fresh, statement, secret []byte) *seed {
+func newSeed(fresh, subject, secret []byte) *seed {
 	s := &seed{sha3.NewSHAKE256()}
-	for _, part := range [][]byte{[]byte("zkllmc prover randomness"), fresh, statement, secret} {
+	for _, part := range [][]byte{[]byte("zkllmc prover randomness"), fresh, subject, secret} {
 		var n [8]byte
 		binary.BigEndian.PutUint64(n[:], uint64(len(part)))
 		s.h.Write(n[:])

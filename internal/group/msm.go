@@ -35,6 +35,9 @@ func MSMOn(p *parallel.Pool, points []Affine, scalars []field.Element) Jac {
 	if len(points) != len(scalars) {
 		panic("group: points and scalars differ in number")
 	}
+	if p == nil {
+		p = parallel.New(0) // all processors that there are now, whatever changes meanwhile
+	}
 	threads := min(p.Threads(), 1024)
 	if wideVectors && len(points) >= min(directMSM*threads, directMost) {
 		return newBuckets(points, scalars, p).sum()

@@ -4,7 +4,9 @@ import (
 	"fmt"
 	"math/big"
 	"math/rand/v2"
+	"runtime"
 	"testing"
+	"time"
 
 	"github.com/zkllmc/zkllmc/internal/field"
 	"github.com/zkllmc/zkllmc/internal/parallel"
@@ -159,4 +161,31 @@ func BenchmarkFoldPoints(b *testing.B) {
 			})
 		}
 	}
+}
+
+// TestProcessorsChange: the number of processors that a program may use changes while it adds up, as a container's limit does.
+func TestProcessorsChange(t *testing.T) {
+	before := runtime.GOMAXPROCS(0)
+	defer runtime.GOMAXPROCS(before)
+	end, ended := make(chan struct{}), make(chan struct{})
+	go func() {
+		defer close(ended)
+		for i := 0; ; i++ {
+			select {
+			case <-end:
+				return
+			case <-time.After(100 * time.Microsecond):
+				runtime.GOMAXPROCS(2 + 6*(i%2))
+			}
+		}
+	}()
+	points, scalars := Row(1024), randomScalars(rand.New(rand.NewPCG(13, 14)), 1024)
+	want := MSM(points, scalars)
+	for range 40 {
+		if got := MSM(points, scalars); !got.Equal(&want) {
+			t.Fatal("another sum")
+		}
+	}
+	close(end)
+	<-ended
 }

@@ -110,10 +110,15 @@ func (r *rooter) sqrt(u coords) (square []bool) {
 	for i := range u {
 		var e int
 		if e, square[i] = r.log(i); square[i] {
-			u[i] = s[i]
+			var check coord
+			root := s[i]
 			for k := range r.down {
-				u[i].Mul(&u[i], &r.down[k][e>>(1+logBits*k)&(1<<logBits-1)])
+				root.Mul(&root, &r.down[k][e>>(1+logBits*k)&(1<<logBits-1)])
 			}
+			if check.Square(&root); !check.Equal(&u[i]) {
+				panic("group: a square root is none: this processor computes wrongly")
+			}
+			u[i] = root
 		}
 	}
 	return square

@@ -275,6 +275,9 @@ func (c *committer) finish(sums []Affine) []Affine {
 
 // preparePairs computes the tables of the first n pairs that are still missing.
 func (b *SmallBases) preparePairs(p *parallel.Pool, n int) {
+	if p == nil {
+		p = parallel.New(0)
+	}
 	c := committer{bases: b, size: 2}
 	b.alloc.Do(func() { b.pairs = make([]Affine, len(b.once)*tableTwo) })
 	adders := make([]*adder, p.Threads())

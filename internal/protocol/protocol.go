@@ -102,6 +102,13 @@ func (p *Proof) absorb(tr transcript.Source) {
 	tr.Absorb("statement", p.Statement.Bytes())
 }
 
+// Subject identifies what a proof is about, and which of its circuits: a digest of all that its transcript begins with.
+func (p *Proof) Subject() []byte {
+	tr := transcript.New(Version)
+	p.absorb(tr)
+	return tr.ChallengeBytes("subject", 64)
+}
+
 // Run walks the proof on a channel whose transcript has step 1 behind it. On the verifier's side nil means accepted.
 func (p *Proof) Run(ch *veil.Channel) error {
 	c := p.Circuit
