@@ -86,10 +86,8 @@ func (c *call) operands() ([]factor, []int, error) {
 }
 
 func sum(c *call) ([]*val, error) {
-	if c.n.Op != "Mean" {
-		if err := c.partMasks(); err != nil {
-			return nil, err
-		}
+	if err := c.partMasks(); err != nil {
+		return nil, err
 	}
 	fs, shape, err := c.operands()
 	if err != nil {
@@ -224,6 +222,7 @@ func pow(c *call) ([]*val, error) {
 	if e.c == nil || e.c.Len() != 1 {
 		return nil, c.unsupported("the exponent must be a constant scalar")
 	}
+	c.b.commit(e)
 	p := floats(e.c)[0]
 	switch {
 	case p == math.Trunc(p) && p >= 1 && p <= 4:
@@ -302,7 +301,7 @@ func (c *call) condition(v *val, sides []*val) (*onnx.Tensor, error) {
 	case v.private && (!mask || v.mark == nil || v.mark.forced):
 		return nil, c.secret(v, "a condition")
 	case v.private:
-		c.pattern(v.mark)
+		c.pattern(v.mark, false)
 	case !mask:
 		c.b.commit(v)
 	}

@@ -26,9 +26,13 @@ func clip(c *call) ([]*val, error) {
 	for i, b := range []*float64{&lo, &hi} {
 		if c.has(i + 1) {
 			v := c.in[i+1]
+			if v.private {
+				return nil, c.secret(v, "a bound")
+			}
 			if v.c == nil || v.c.Len() != 1 {
 				return nil, c.unsupported("a bound that is computed; bounds that the file gives are supported")
 			}
+			c.b.commit(v)
 			*b = floats(v.c)[0]
 		} else if a := c.attr([]string{"min", "max"}[i]); a != nil {
 			*b = a.F

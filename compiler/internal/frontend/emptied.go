@@ -73,7 +73,7 @@ func isNaN(c *call) ([]*val, error) {
 // nil if the node is something else.
 func (c *call) zeroed(sides [2]*val) (*val, error) {
 	e, zero, p := c.in[0].nan, sides[0], sides[1]
-	if e == nil || p.nan != e || zero.c == nil || zero.c.Len() != 1 || floats(zero.c)[0] != 0 {
+	if e == nil || p.nan != e || zero.c == nil || zero.mark != nil || zero.c.Len() != 1 || floats(zero.c)[0] != 0 {
 		return nil, nil
 	}
 	bits, err := c.factor(e.bits)

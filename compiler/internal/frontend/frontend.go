@@ -10,7 +10,6 @@
 package frontend
 
 import (
-	"cmp"
 	"errors"
 	"fmt"
 	"math"
@@ -62,7 +61,8 @@ type val struct {
 	narrow   *narrowing                   // of an input: the cast behind it that keeps the fewest integers, nil if there is none
 	unsigned *narrowing                   // of an input: the first cast behind it to a type without negative numbers, nil if there is none
 	mark     *mark                        // the tensors behind an input-free value, nil if all are public
-	named    *mark                        // of a weight without a mark: the tensors that people know it by
+	moved    bool                         // with a mark: its cells are those of one tensor of the file, in other places at most
+	rest     bool                         // what is left of such a tensor whose masks are public, see partMasks
 	emptied  *emptied                     // of scores: the mask that may leave nothing of a row
 	nan      *emptied                     // of a softmax, and of what asks where it is no number: that of its scores
 	indices  bool                         // it stands for the index of its greatest cell in every row, and is an output and nothing else
@@ -103,6 +103,7 @@ type builder struct {
 	hidden     map[any]bool // undecided tensors that an earlier run found to be weights
 	found      []any        // those that this run found
 	weightMark map[ir.ValueID]*mark
+	restMark   map[ir.ValueID]*mark // weightMark of what is left of parted tensors
 	masks      []pattern
 	parted     map[*onnx.Tensor]*partedMask
 	intervals  map[ir.ValueID]*interval.Interval
@@ -145,8 +146,9 @@ func Build(m *onnx.Model, opts Options) (*ir.Graph, error) {
 	for range maxRuns {
 		left.held = 0
 		b := &builder{g: &ir.Graph{Name: m.Graph.Name, Stage: ir.StagePrim}, m: m, opts: opts, class: class,
-			intervals: map[ir.ValueID]*interval.Interval{}, weightOf: map[*onnx.Tensor]ir.ValueID{}, parted: map[*onnx.Tensor]*partedMask{}, names: map[string]int{}, hidden: hidden,
-			weightMark: map[ir.ValueID]*mark{}, left: left, functions: fs}
+			intervals: map[ir.ValueID]*interval.Interval{}, weightOf: map[*onnx.Tensor]ir.ValueID{},
+			parted: map[*onnx.Tensor]*partedMask{}, names: map[string]int{}, hidden: hidden,
+			weightMark: map[ir.ValueID]*mark{}, restMark: map[ir.ValueID]*mark{}, left: left, functions: fs}
 		g, err := b.build()
 		if len(b.found) == 0 {
 			return g, err
@@ -448,8 +450,12 @@ func (b *builder) use(v *val, origin string) (ir.ValueID, error) {
 	v.id = x.ID
 	if v.private {
 		b.weightOf[t] = x.ID
-		b.weightMark[x.ID] = v.mark
-		x.Def.Tensors = cmp.Or(v.mark, v.named).leaves()
+		if v.rest {
+			b.restMark[x.ID] = v.mark
+		} else {
+			b.weightMark[x.ID] = v.mark
+		}
+		x.Def.Tensors = v.mark.leaves()
 	}
 	return v.id, nil
 }

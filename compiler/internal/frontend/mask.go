@@ -40,7 +40,7 @@ func (c *call) maskOr(v *val) (*val, error) {
 	if v.mark == nil { // nobody could tell what else the cells serve as
 		return nil, c.secret(v, "a mask")
 	}
-	c.pattern(v.mark)
+	c.pattern(v.mark, false)
 	return constant(v.name, t), nil
 }
 
@@ -53,11 +53,17 @@ type partedMask struct{ mask, rest *val }
 
 // partMasks takes the masks out of a sum's private operands that hold weights besides: distances from a position, as ALiBi adds them to
 // scores, that are the least float where they mask. The cells of at most beyondScores are an operand of their own, public as all masks
-// are, by the rule of maskOr; in their place stands zero. What is left is a weight of the same name, and tells nothing of the mask, so
-// that it does not count among the tensors that masks are made of; the tensor itself does, wherever it is a weight as a whole.
+// are; in their place stands zero. What is left is a weight of the same name.
+//
+// Of a tensor that the file holds, moved at most, that tells only which cells are no weights. It may be parted anywhere, and be neither a
+// weight as a whole nor what another mask is computed from. Cells that are computed, from the signs of a weight, say, would tell of the
+// weight that is left: patterns refuses them.
 func (c *call) partMasks() error {
 	for i, v := range c.in {
-		if v == nil || !v.private || v.mark == nil || v.mark.forced || c.b.class.forced[v.name] || len(v.shape) == 0 || !c.feedsSoftmax() {
+		if v == nil || !v.private || v.mark == nil || v.mark.forced || c.b.class.forced[v.name] || len(v.shape) == 0 {
+			continue
+		}
+		if !c.mayMask(i) || !c.feedsSoftmax() {
 			continue
 		}
 		t, err := v.force()
@@ -74,7 +80,7 @@ func (c *call) partMasks() error {
 		if p == nil {
 			continue
 		}
-		c.pattern(v.mark)
+		c.pattern(v.mark, v.moved)
 		c.in = append(slices.Clone(c.in), p.mask)
 		c.in[i] = p.rest
 	}
@@ -101,7 +107,8 @@ func (c *call) part(v *val, t *onnx.Tensor) (*partedMask, error) {
 			rest.F[i] = x
 		}
 	}
-	return &partedMask{constant(v.name, mask), &val{name: v.name, shape: v.shape, dtype: v.dtype, private: true, w: rest, id: none, named: v.mark}}, nil
+	left := &val{name: v.name, shape: v.shape, dtype: v.dtype, private: true, w: rest, id: none, mark: v.mark, rest: true}
+	return &partedMask{constant(v.name, mask), left}, nil
 }
 
 // mayMask says whether the node adds operand i to the others. A factor is no mask, whatever its cells; that of a private value and a

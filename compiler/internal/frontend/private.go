@@ -23,7 +23,9 @@ type mark struct {
 	private bool // a leaf whose cells are private in this run
 	from    []*mark
 	weight  bool // noted as a weight of the graph
+	rest    bool // noted as a weight that is left of a parted tensor
 	pattern bool // noted as what a mask is made of
+	parted  bool // noted as parted
 }
 
 // visit calls f for the tensors of a mark. flag chooses the note that visits leave, so that no mark is visited twice.
@@ -44,7 +46,9 @@ func (m *mark) visit(flag func(*mark) *bool, f func(leaf *mark)) {
 }
 
 func weightNote(m *mark) *bool  { return &m.weight }
+func restNote(m *mark) *bool    { return &m.rest }
 func patternNote(m *mark) *bool { return &m.pattern }
+func partedNote(m *mark) *bool  { return &m.parted }
 
 // leaf names one tensor behind a mark.
 func (m *mark) leaf() string {
@@ -81,6 +85,7 @@ func (b *builder) given(name string, t *onnx.Tensor, key any, weight bool) *val 
 		return constant(name, t)
 	}
 	v := constant(name, t)
+	v.moved = true
 	v.mark = &mark{name: name, key: key, forced: forced}
 	if forced || weight || b.hidden[key] {
 		v.c, v.private, v.w, v.mark.private = nil, true, t, true
@@ -139,11 +144,33 @@ func (c *call) trace(outs []*val, private bool) {
 	case len(u.from) == 1:
 		u = u.from[0]
 	}
+	moved := c.moves(data)
 	for _, o := range outs {
 		if o != nil {
-			o.mark = u
+			o.mark, o.moved = u, moved
 		}
 	}
+}
+
+// moving are the operators whose results are cells of their first input, wherever they are put.
+var moving = map[string]bool{"Identity": true, "Cast": true, "Transpose": true, "Reshape": true, "Squeeze": true, "Unsqueeze": true,
+	"Flatten": true, "Expand": true, "Slice": true, "Split": true, "Gather": true, "Tile": true}
+
+// moves says whether the node's results are cells of one tensor of the file as it holds them, chosen by nothing private.
+func (c *call) moves(data []*val) bool {
+	if !moving[c.key()] || len(data) == 0 || data[0] == nil || !data[0].moved {
+		return false
+	}
+	for _, v := range data[1:] {
+		if v != nil && v.private {
+			return false
+		}
+	}
+	if c.key() == "Cast" {
+		to, err := c.castTo()
+		return err == nil && widens(data[0].dtype, to)
+	}
+	return true
 }
 
 // discrete says whether a private value is not a real number before or after the node, or one of fewer bits after it: only the
@@ -198,29 +225,34 @@ func (c *call) secret(v *val, what string) error {
 		v.name, source, what, source)
 }
 
-// pattern is a private tensor of which a public mask is made, and the node that takes the mask.
+// pattern is a private tensor of which a public mask is made, and the node that takes the mask. A parted tensor holds the mask itself.
 type pattern struct {
-	leaf *mark
-	node *onnx.Node
+	leaf   *mark
+	node   *onnx.Node
+	parted bool
 }
 
-// pattern notes that cells which become public as a mask of the node are computed from the tensors of a mark. Undecided ones that stay
-// so are public by their use: positions, say, that also index an embedding.
-func (c *call) pattern(m *mark) {
-	m.visit(patternNote, func(leaf *mark) {
+// pattern notes that cells which become public as a mask of the node are computed from the tensors of a mark, or are its masks. Undecided
+// ones that stay so are public by their use: positions, say, that also index an embedding.
+func (c *call) pattern(m *mark, parted bool) {
+	note := patternNote
+	if parted {
+		note = partedNote
+	}
+	m.visit(note, func(leaf *mark) {
 		if leaf.private {
-			c.b.masks = append(c.b.masks, pattern{leaf, c.n})
+			c.b.masks = append(c.b.masks, pattern{leaf, c.n, parted})
 		}
 	})
 }
 
 // patterns refuses tensors that are weights of the graph and also what masks are made of, which are public. Tensors are compared by
-// their keys: a Constant node of a function has a mark in every call.
+// their keys: a Constant node of a function has a mark in every call. Of what is left of a parted tensor its own masks tell nothing.
 func (b *builder) patterns() error {
 	if len(b.masks) == 0 {
 		return nil
 	}
-	live, weights := make([]bool, len(b.g.Values)), map[any]bool{}
+	live, weights, rests := make([]bool, len(b.g.Values)), map[any]bool{}, map[any]bool{}
 	var stack []ir.ValueID
 	for _, p := range b.g.Outputs {
 		stack = append(stack, p.Value)
@@ -233,10 +265,11 @@ func (b *builder) patterns() error {
 		}
 		live[id] = true
 		b.weightMark[id].visit(weightNote, func(leaf *mark) { weights[leaf.key] = true })
+		b.restMark[id].visit(restNote, func(leaf *mark) { rests[leaf.key] = true })
 		stack = append(stack, b.g.Value(id).Def.In...)
 	}
 	for _, p := range b.masks {
-		if weights[p.leaf.key] {
+		if weights[p.leaf.key] || !p.parted && rests[p.leaf.key] {
 			return ir.Refuse(p.node.Name, p.node.Op, "the mask is computed from %q, which is a private weight too, and masks are part of the circuit; if that tensor is no secret, make it public: --public %s",
 				p.leaf.name, p.leaf.name)
 		}
