@@ -16,7 +16,7 @@ const (
 	maxWidth = 20
 
 	rowBytes = 32
-	// pointBytes is what a point costs in bytes of proof: 7 µs of a verifier, and where it is a column 6 µs of whoever derives it, once, and 14 µs
+	// pointBytes is what a point costs in bytes of proof: 7 µs of a verifier, and where it is a column 13 µs of whoever derives it, once, and 14 µs
 	// of a prover.
 	pointBytes = 2
 )

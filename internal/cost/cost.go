@@ -81,28 +81,28 @@ type Share struct {
 // them; bytes are at the peak of memory.
 const (
 	perProduct   = 0.06e-9 // witness: of integers of 16 bits
-	perValue     = 18e-9   // witness: of a committed or virtual cell
-	perCommitted = 150e-9  // many cells are zero
-	perLookup    = 180e-9  // fraction tree
+	perValue     = 6e-9    // witness: of a committed or virtual cell
+	perCommitted = 85e-9   // many cells are zero
+	perLookup    = 105e-9  // fraction tree
 	perColumn    = 8e-9    // evaluation
-	perSummed    = 40e-9   // sumchecks of products
+	perSummed    = 25e-9   // sumchecks of products
 	perWeight    = 1e-9    // partial evaluation
-	perOpened    = 19e-9   // of a cell of weights or witness
-	perPoint     = 35e-6   // final argument
+	perOpened    = 15e-9   // of a cell of weights or witness
+	perPoint     = 20e-6   // final argument
 
 	once = 0.05 // of every phase: messages, and what is small
 
 	weightBytes  = 2
-	valueBytes   = 12    // eight, and what computing them leaves behind
-	lookupBytes  = 32    // 16 in a frugal proof
+	valueBytes   = 13    // eight while they are computed, and what that leaves behind
+	lookupBytes  = 20    // half of it in a frugal proof
 	processBytes = 150e6 // code, generators, garbage
 
 	setupSeconds         = 0.7
-	setupSecondsPerCell  = 1.3e-6
+	setupSecondsPerCell  = 0.73e-6
 	setupPiece           = 1 << 23 // weights of a piece of the range proof
 	setupBytes           = 70e6
 	setupBytesPerWeight  = 2 // of all
-	setupBytesOfThePiece = 210
+	setupBytesOfThePiece = 130
 )
 
 // per is n times a rate.
