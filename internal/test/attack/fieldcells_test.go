@@ -40,7 +40,7 @@ type fieldRun struct {
 }
 
 type fieldCell struct {
-	key      *int64  // the tensor's first cell
+	key      *integer.Tensor
 	like     []int64 // or all its cells, where the prover under attack makes the tensor itself
 	shape    []int
 	cell     int
@@ -48,8 +48,8 @@ type fieldCell struct {
 	row, col int // where it is committed; -1 for virtual tensors
 }
 
-func (c *fieldCell) in(v []int64) bool {
-	return len(v) > 0 && (c.key == &v[0] || c.like != nil && slices.Equal(c.like, v))
+func (c *fieldCell) in(t *integer.Tensor) bool {
+	return c.key == t || c.like != nil && slices.Equal(c.like, t.All())
 }
 
 func (b fieldRun) CommitRows(gens []group.Affine, rows []backend.Row) []group.Affine {
@@ -86,14 +86,14 @@ func (b fieldRun) FoldRows(sums []backend.RowSum, width int) []backend.Vector {
 	return vecs
 }
 
-// memory are the cells of a tensor that the processor holds, where they are.
-func memory(t backend.Tensor) []int64 { return t.(*integer.Tensor).V }
+// memory is a tensor that the processor holds.
+func memory(t backend.Tensor) *integer.Tensor { return t.(*integer.Tensor) }
 
 // units calls f for the field cells of a tensor, each with the tensor that is one there and zero elsewhere.
-func (b *fieldCells) units(v []int64, f func(unit *integer.Tensor, delta field.Element)) {
+func (b *fieldCells) units(t *integer.Tensor, f func(unit *integer.Tensor, delta field.Element)) {
 	for _, c := range b.cells {
-		if c.in(v) {
-			unit := &integer.Tensor{Shape: c.shape, V: make([]int64, len(v))}
+		if c.in(t) {
+			unit := &integer.Tensor{Shape: c.shape, V: make([]int64, t.Len())}
 			unit.V[c.cell] = 1
 			f(unit, c.delta)
 		}
@@ -137,7 +137,7 @@ func (b fieldRun) Fractions(n int, blocks []backend.Block) backend.FractionTree 
 		for cell, id := range changed {
 			id = plus(id, k.ID)
 			for j, col := range k.Cols {
-				id = plus(id, mul(k.Gamma[j], field.FromInt64(memory(col)[cell])))
+				id = plus(id, mul(k.Gamma[j], field.FromInt64(memory(col).All()[cell])))
 			}
 			blocks = append(blocks, backend.Block{Offset: k.Offset + paddedIndex(k.Shape, cell), Shape: []int{1}, ID: id, Beta: k.Beta})
 		}
@@ -202,7 +202,7 @@ func (f foreign) lie(t testing.TB, u *subject) lie {
 		for name, cells := range f.fields {
 			id := u.id(t, name)
 			for i, delta := range cells {
-				c := fieldCell{key: &a.Tensor(id).V[0], shape: u.c.Tensor(id).Shape, cell: i, delta: delta, row: -1}
+				c := fieldCell{key: a.Tensor(id), shape: u.c.Tensor(id).Shape, cell: i, delta: delta, row: -1}
 				if u.c.Tensor(id).Kind == circuit.Witness {
 					c.row, c.col = u.locate(t, id, i)
 				}
@@ -261,7 +261,7 @@ func TestFieldCellsAreHonestAround(t *testing.T) {
 					id := u.id(t, tensor)
 					v := a.Tensor(id).V
 					v[cell]--
-					c := fieldCell{key: &v[0], shape: u.c.Tensor(id).Shape, cell: cell, delta: one}
+					c := fieldCell{key: a.Tensor(id), shape: u.c.Tensor(id).Shape, cell: cell, delta: one}
 					c.row, c.col = u.locate(t, id, cell)
 					b.cells = append(b.cells, c)
 				}

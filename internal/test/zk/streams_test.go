@@ -304,7 +304,7 @@ func TestStreamsOfARealProof(t *testing.T) {
 	require.NoError(t, err)
 	cells, err := kit.Cells(layout, u.c, a.Tensor)
 	require.NoError(t, err)
-	rnd := seed(system, in.Statement.Bytes(), u.secrets().secret, group.Row(1<<layout.Bits), cells)
+	rnd := seed(system, p.Subject(), u.secrets().secret, group.Row(1<<layout.Bits), cells)
 
 	pads := rnd.Uniform("pads", counts.Pads)
 	requirePoint(t, at(t, elements, "pads", 0), group.Pad(counts.Pads), pads, rnd.Uniform("blinder pads", 1)[0])
@@ -337,9 +337,9 @@ func TestStreamsOfARealProof(t *testing.T) {
 }
 
 // seed is the derivation of package engine.
-func seed(system, statement, secret []byte, gens []group.Affine, cells [][]int32) expander {
+func seed(system, subject, secret []byte, gens []group.Affine, cells [][]int32) expander {
 	h := sha3.NewSHAKE256()
-	for _, part := range [][]byte{[]byte("zkllmc prover randomness"), system, statement, secret} {
+	for _, part := range [][]byte{[]byte("zkllmc prover randomness"), system, subject, secret} {
 		_, _ = h.Write(binary.BigEndian.AppendUint64(nil, uint64(len(part))))
 		_, _ = h.Write(part)
 	}
