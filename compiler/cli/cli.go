@@ -8,7 +8,6 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"runtime"
 	"runtime/debug"
 	"sync/atomic"
 	"time"
@@ -186,25 +185,11 @@ func interruptible[T any](ctx context.Context, a *app, work func() (T, error)) (
 	return v, err
 }
 
-// largeHeap is from how many bytes on what a compilation holds is collected early.
-const largeHeap = 128 << 20
-
-// collectEarly has garbage of a large compilation collected when there is a quarter as much of it as there is data, unless GOGC says
-// otherwise. Such a compilation holds few large arrays of numbers, which a collection does not look into: it costs little, and saves a third
-// of the memory.
-func collectEarly() {
-	var m runtime.MemStats
-	if runtime.ReadMemStats(&m); m.HeapAlloc > largeHeap && os.Getenv("GOGC") == "" {
-		debug.SetGCPercent(25)
-	}
-}
-
 // progress writes what begins to stderr and keeps the time of what ended.
 func (a *app) progress(name string) {
 	if a.left.Load() {
 		return
 	}
-	collectEarly()
 	a.finishPhase()
 	a.last, a.start = name, time.Now()
 	a.told.Store(0)

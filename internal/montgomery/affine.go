@@ -16,9 +16,9 @@ func NewAffine[E Words](m *Modulus, base E, coefficients ...E) *Affine[E] {
 	if a.columns < 1 || a.columns > 2 {
 		panic("montgomery: one or two columns")
 	}
-	copy(a.constants[:], cut(base[:], 0))
-	for i, c := range coefficients {
-		copy(a.constants[(i+1)*limbs:], cut(c[:], 0))
+	for i, e := range append([]E{base}, coefficients...) {
+		l := Limbs(&e)
+		copy(a.constants[i*limbs:], l[:])
 	}
 	return a
 }

@@ -43,14 +43,15 @@ func New(q *big.Int) *Modulus {
 		w[i] = new(big.Int).And(rest, new(big.Int).SetUint64(1<<64-1)).Uint64()
 		rest.Rsh(rest, 64)
 	}
-	copy(m.table[:], cut(w[:], 0))
+	once, twice := cut(w[:], 0), cut(w[:], 1)
+	copy(m.table[:], once[:])
 	base := new(big.Int).Lsh(big.NewInt(1), limbBits)
 	inverse := new(big.Int).ModInverse(q, base)
 	m.table[limbs] = new(big.Int).Sub(base, inverse).Uint64()
 	m.table[limbs+1] = limbMask
 	copy(m.table[8:], []uint64{0, 1, 8, 9, 2, 3, 10, 11, 4, 5, 12, 13, 6, 7, 14, 15})
 	copy(m.table[24:], []uint64{2 | 8<<32, 5 | 11<<32, 14 | 20<<32, 17 | 23<<32})
-	copy(m.table[32:], cut(w[:], 1))
+	copy(m.table[32:], twice[:])
 	return m
 }
 
@@ -59,9 +60,12 @@ func Available() bool { return available }
 
 var available = haveKernels()
 
+// Limbs returns an element's words in limbs of 52 bits, least significant first.
+func Limbs[E Words](e *E) [limbs]uint64 { return cut((*e)[:], 0) }
+
 // cut returns 2^left times an element in limbs.
-func cut(w []uint64, left uint) []uint64 {
-	return []uint64{
+func cut(w []uint64, left uint) [limbs]uint64 {
+	return [limbs]uint64{
 		w[0] << left & limbMask,
 		(w[0]>>(52-left) | w[1]<<(12+left)) & limbMask,
 		(w[1]>>(40-left) | w[2]<<(24+left)) & limbMask,

@@ -5,6 +5,7 @@ import (
 
 	"github.com/zkllmc/zkllmc/internal/field"
 	"github.com/zkllmc/zkllmc/internal/integer"
+	"github.com/zkllmc/zkllmc/internal/montgomery"
 )
 
 // Sums of integers times field elements. The Montgomery form is linear: the sum's is Σ v_i·m_i with m_i that of element i, an integer sum
@@ -27,24 +28,12 @@ const (
 )
 
 // wideVectors chooses between the two ways.
-var wideVectors = haveKernels()
+var wideVectors = montgomery.Available()
 
 var (
 	shortOffset = field.Pow2(shortBits)
 	longOffset  = field.Pow2(63)
 )
-
-// cut returns the Montgomery form in limbs.
-func cut(e *field.Element) [limbs]uint64 {
-	const mask = 1<<limbBits - 1
-	return [limbs]uint64{
-		e[0] & mask,
-		(e[0]>>52 | e[1]<<12) & mask,
-		(e[1]>>40 | e[2]<<24) & mask,
-		(e[2]>>28 | e[3]<<36) & mask,
-		e[3] >> 16,
-	}
-}
 
 // join returns the element whose Montgomery form is Σ sum[j]·2^(52·j).
 func join(sum *[limbs + 1]uint64) field.Element {
@@ -79,7 +68,7 @@ func newWeights(coef vec) weights {
 	}
 	w.planes = make([]uint64, (len(coef)+lanes-1)/lanes*lanes*limbs)
 	for i := range coef {
-		for j, x := range cut(&coef[i]) {
+		for j, x := range montgomery.Limbs(&coef[i]) {
 			w.planes[(i/lanes*limbs+j)*lanes+i%lanes] = x
 		}
 	}
@@ -234,7 +223,7 @@ func foldShort[T integers](s *foldScratch[T], dst vec, rows [][]T, from int, coe
 			var row []T
 			if i+r < len(rows) {
 				row = rows[i+r]
-				x := cut(&coef[i+r])
+				x := montgomery.Limbs(&coef[i+r])
 				copy(c[r*limbs:], x[:])
 			}
 			cells[r] = s.whole(r, row[min(from, len(row)):], columns)

@@ -1,7 +1,5 @@
 package cpu
 
-import "golang.org/x/sys/cpu"
-
 //go:generate go run -C asm . -out ../ints_amd64.s -pkg cpu
 
 //go:noescape
@@ -21,11 +19,6 @@ func foldInt32(acc *uint64, a, b, c, d *int32, coef *uint64, n int)
 
 //go:noescape
 func foldInt64(acc *uint64, a, b, c, d *int64, coef *uint64, n int) uint64
-
-// haveKernels says whether this processor runs them.
-func haveKernels() bool {
-	return cpu.X86.HasAVX2 && cpu.X86.HasAVX512F && cpu.X86.HasAVX512IFMA
-}
 
 // dotKernel adds the products of cells, a multiple of eight, with the limbs of as many weights. It says whether a cell does not fit.
 func dotKernel[T integers](acc *[(limbs + 1) * lanes]uint64, cells []T, planes []uint64) (far bool) {

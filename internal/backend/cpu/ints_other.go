@@ -2,8 +2,6 @@
 
 package cpu
 
-func haveKernels() bool { return false }
-
 // Without kernels no integer fits them.
 
 func dotKernel[T integers](*[(limbs + 1) * lanes]uint64, []T, []uint64) bool { return true }
