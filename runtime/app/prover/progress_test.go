@@ -3,6 +3,7 @@ package prover
 import (
 	"bytes"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/stretchr/testify/require"
@@ -53,8 +54,10 @@ func TestProofForecast(t *testing.T) {
 }
 
 // On a terminal the line of the running phase is written over, by what comes after it too, and is left to what is printed meanwhile;
-// elsewhere there is a line per phase, with a word on what is left where that is long.
-func TestProgressLines(t *testing.T) {
+// elsewhere there is a line per phase, with a word on what is left where that is long. The clock stands still, however busy the machine is.
+func TestProgressLines(t *testing.T) { synctest.Test(t, progressLines) }
+
+func progressLines(t *testing.T) {
 	var out bytes.Buffer
 	p := &progress{w: &out, interactive: true, begin: time.Now(), seconds: map[string]float64{}}
 	p.phase("read key")
