@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 	"io"
 	"math"
@@ -74,12 +75,26 @@ func (l *lab) draw(ctx context.Context, out io.Writer) error {
 			}})
 		}
 		c.Fits = fits(c.Points)
-		if err := l.write(ctx, all, all.markdown(), "curves"); err != nil {
+		if err := l.write(ctx, all); err != nil {
 			return err
 		}
 	}
 	_, err := io.WriteString(out, all.markdown())
 	return err
+}
+
+// write writes what was measured, as numbers to plot and for people, and the latter to --doc, too.
+func (l *lab) write(ctx context.Context, all Curves) error {
+	data, err := json.MarshalIndent(all, "", "  ")
+	if err != nil {
+		return err
+	}
+	text := []byte(all.markdown())
+	files := map[string][]byte{l.file("curves.json"): data, l.file("curves.md"): text}
+	if l.doc != "" {
+		files[l.doc] = text
+	}
+	return write(ctx, files)
 }
 
 // fitted is how many of the last points a power law is fitted to.

@@ -2,7 +2,6 @@ package main
 
 import (
 	"bytes"
-	"cmp"
 	"context"
 	_ "embed"
 	"encoding/json"
@@ -11,8 +10,6 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"slices"
-	"strconv"
 	"strings"
 	"time"
 )
@@ -60,6 +57,7 @@ type reported struct {
 	Seconds    map[string]float64 `json:"seconds"`
 	ProofBytes float64            `json:"proof_bytes"`
 	KeyBytes   float64            `json:"vk_bytes"`
+	Statement  string             `json:"statement_kind"`
 	Ports      []port             `json:"ports"`
 	Stats      struct {
 		Work   map[string]float64 `json:"work"`
@@ -71,10 +69,13 @@ type reported struct {
 	} `json:"stats"`
 }
 
-type port struct {
-	Side  string `json:"side"`
-	Shape []int  `json:"shape"`
-	Hi    int64  `json:"hi"`
+// processors are processors' seconds of each stage.
+func (r *reported) processors() map[string]float64 {
+	out := map[string]float64{}
+	for _, s := range r.Stats.Stages {
+		out[s.Name] = s.CPU
+	}
+	return out
 }
 
 // run runs a command and returns what it printed; what it complained of is part of the error.
@@ -118,18 +119,22 @@ func (l *lab) measure(ctx context.Context, r row) (*Measured, error) {
 	m := &Measured{Name: r.name, What: r.what, Runs: l.runs, Load: load()}
 	l.say("%s: compile", r.name)
 	code := l.file(r.name, "code")
-	flags = append([]string{"compile", model, "-o", code, "--name", "bench", "--reveal", "argmax", "--force"}, flags...)
+	flags = append([]string{"compile", model, "-o", code, "--name", "bench", "--force"}, flags...)
 	compiled, took, err := l.report(ctx, nil, l.file("zkllmc"), flags...)
 	if err != nil {
 		return nil, err
 	}
-	m.Compile, m.Work = took, compiled.Stats.Work
+	m.Compile, m.Work, m.Predicted = took, compiled.Stats.Work, predict(compiled.Stats.Work)
 	for _, side := range []string{"prover", "verifier"} {
 		if _, _, err := l.run(ctx, nil, l.goTool, "build", "-o", l.file(r.name, side), "./"+filepath.ToSlash(filepath.Join(code, "cmd", side))); err != nil {
 			return nil, err
 		}
 	}
-	if err := l.prove(ctx, m, prompt(compiled)); err != nil {
+	question, err := l.question(ctx, r.name, compiled)
+	if err != nil {
+		return nil, err
+	}
+	if err := l.prove(ctx, m, question); err != nil {
 		return nil, err
 	}
 	if l.inferred {
@@ -158,18 +163,8 @@ func load() string {
 	return minute
 }
 
-// prompt is the first half of a circuit's positions, as ids.
-func prompt(r reported) string {
-	in := r.Ports[slices.IndexFunc(r.Ports, func(p port) bool { return p.Side == "input" })]
-	var ids []string
-	for i := range max(1, in.Shape[len(in.Shape)-1]/2) {
-		ids = append(ids, strconv.FormatInt((1+7919*int64(i))%(in.Hi+1), 10))
-	}
-	return strings.Join(ids, ",")
-}
-
 // prove sets up, and proves and verifies as often as asked.
-func (l *lab) prove(ctx context.Context, m *Measured, prompt string) error {
+func (l *lab) prove(ctx context.Context, m *Measured, question []string) error {
 	in := func(name string) string { return l.file(m.Name, name) }
 	l.say("%s: setup", m.Name)
 	set, took, err := l.report(ctx, nil, in("prover"), "setup", "--weights", filepath.Join(in("code"), "weights.zkw"), "-o", in("keys"), "--force")
@@ -181,8 +176,8 @@ func (l *lab) prove(ctx context.Context, m *Measured, prompt string) error {
 		return err
 	}
 	prove := func(env ...string) (reported, expense, error) {
-		return l.report(ctx, env, in("prover"), "prove", "--key", filepath.Join(in("keys"), "prover.key"), "--tokens", prompt,
-			"-o", in("proof"), "--statement-out", in("statement"), "--force", "--stats")
+		return l.report(ctx, env, in("prover"), append([]string{"prove", "--key", filepath.Join(in("keys"), "prover.key"),
+			"-o", in("proof"), "--statement-out", in("statement"), "--force", "--stats"}, question...)...)
 	}
 	for i := range l.runs {
 		l.say("%s: prove and verify, %d of %d", m.Name, i+1, l.runs)
@@ -193,11 +188,7 @@ func (l *lab) prove(ctx context.Context, m *Measured, prompt string) error {
 		m.Prove = append(m.Prove, took)
 		m.Phases = append(m.Phases, proved.Seconds)
 		m.Ratios = append(m.Ratios, proved.Stats.Ratios)
-		stages := map[string]float64{}
-		for _, s := range proved.Stats.Stages {
-			stages[s.Name] = s.CPU
-		}
-		m.Stages = append(m.Stages, stages)
+		m.Stages = append(m.Stages, proved.processors())
 		m.ProofBytes, m.Threads, m.CPU = proved.ProofBytes, proved.Threads, proved.CPU
 		verified, _, err := l.report(ctx, []string{"GOMAXPROCS=1"}, in("verifier"), "verify", "--vk", filepath.Join(in("keys"), "model.vk"), "--pin", in("model.id"),
 			"--statement", in("statement"), "--proof", in("proof"))
@@ -212,7 +203,7 @@ func (l *lab) prove(ctx context.Context, m *Measured, prompt string) error {
 		if err != nil {
 			return err
 		}
-		m.OneThread = proved.Seconds["total"]
+		m.Alone, m.AloneStages = proved.Seconds, proved.processors()
 	}
 	return nil
 }
@@ -222,7 +213,7 @@ var inferScript string
 
 // infer is how many seconds onnxruntime takes for a pass over all positions.
 func (l *lab) infer(ctx context.Context, model string, threads int, r reported) ([]float64, error) {
-	in := r.Ports[slices.IndexFunc(r.Ports, func(p port) bool { return p.Side == "input" })]
+	in := r.input()
 	positions := in.Shape[len(in.Shape)-1]
 	out, _, err := l.run(ctx, nil, l.python, "-c", inferScript, model, fmt.Sprint(threads), fmt.Sprint(positions), fmt.Sprint(in.Hi), fmt.Sprint(l.runs))
 	if err != nil {
@@ -231,50 +222,6 @@ func (l *lab) infer(ctx context.Context, model string, threads int, r reported) 
 	var seconds []float64
 	err = json.Unmarshal(out, &seconds)
 	return seconds, err
-}
-
-//go:embed other.py
-var otherScript string
-
-// step is what a step of EZKL took.
-type step struct {
-	Seconds float64 `json:"seconds"`
-	CPU     float64 `json:"cpu"`
-	Peak    float64 `json:"peak"`
-	Bytes   float64 `json:"bytes"` // of the proof
-}
-
-// steps are EZKL's, as far as it came, and why no further.
-type steps struct {
-	Version string
-	Took    map[string]step
-	Ended   string
-}
-
-// other is what EZKL takes for the same model. That it comes to no end, for lack of memory or of an operator, is a result too.
-func (l *lab) other(ctx context.Context, model, dir string, r reported) (*steps, error) {
-	version, _, err := l.run(ctx, nil, l.ezkl, "-c", "import importlib.metadata; print(importlib.metadata.version('ezkl'))")
-	if err != nil {
-		return nil, err
-	}
-	in := r.Ports[slices.IndexFunc(r.Ports, func(p port) bool { return p.Side == "input" })]
-	s := &steps{Version: strings.TrimSpace(string(version))}
-	var out, complaints bytes.Buffer
-	cmd := exec.CommandContext(ctx, l.ezkl, "-c", otherScript, model, fmt.Sprint(in.Shape[len(in.Shape)-1]), fmt.Sprint(in.Hi), dir, fmt.Sprint(l.most))
-	cmd.Stdout, cmd.Stderr = &out, &complaints
-	if err := cmd.Run(); err != nil {
-		if ctx.Err() != nil {
-			return nil, ctx.Err()
-		}
-		s.Ended = lastLine(complaints.String()) + ", " + err.Error()
-	}
-	return s, json.Unmarshal([]byte(lastLine(out.String())), &s.Took)
-}
-
-// lastLine is the last line of a text that has one, {} of an empty one.
-func lastLine(text string) string {
-	lines := strings.Split(strings.TrimSpace(text), "\n")
-	return cmp.Or(lines[len(lines)-1], "{}")
 }
 
 // multiplications is how many are timed.

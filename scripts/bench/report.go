@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"fmt"
 	"maps"
 	"slices"
@@ -27,11 +28,12 @@ type Measured struct {
 	Phases                 []map[string]float64 // seconds of a proof by phase
 	Stages                 []map[string]float64 // processors' seconds of a proof by stage
 	Ratios                 []map[string]float64 // of prove --stats
-	OneThread              float64              // seconds of a proof on one thread
+	Alone, AloneStages     map[string]float64   // the same of a proof on one thread
 	Verify                 []float64            // seconds
 	Inference              []float64            // seconds
 	EZKL                   *steps
 	Work                   map[string]float64 // what a proof has to do, see REPORTS.md
+	Predicted              expense            // of a proof, by package cost
 	ProofBytes, KeyBytes   float64
 	Threads                int
 	CPU                    string
@@ -39,13 +41,6 @@ type Measured struct {
 
 // Report is all that was measured.
 type Report struct{ Rows []Measured }
-
-// put adds a row, or replaces that of its name. Rows stand in the order in which they are listed.
-func (r *Report) put(m Measured) {
-	r.Rows = append(slices.DeleteFunc(r.Rows, func(x Measured) bool { return x.Name == m.Name }), m)
-	place := func(m Measured) int { return slices.IndexFunc(rows, func(r row) bool { return r.name == m.Name }) }
-	slices.SortFunc(r.Rows, func(a, b Measured) int { return place(a) - place(b) })
-}
 
 func median(v []float64) float64 {
 	s := slices.Sorted(slices.Values(v))
@@ -94,7 +89,55 @@ func (r *Report) markdown() string {
 	for _, x := range r.Rows {
 		fmt.Fprintf(&s, "- %s: %s\n", x.Name, phases(x.Phases))
 	}
+	r.threads(&s)
 	return s.String()
+}
+
+// seconds is the median of a phase.
+func (m *Measured) seconds(phase string) float64 {
+	var all []float64
+	for _, p := range m.Phases {
+		all = append(all, p[phase])
+	}
+	return median(all)
+}
+
+// efficiency is what a phase takes on one thread, in parts of what it takes on all times their number.
+func (m *Measured) efficiency(phase string) float64 {
+	return m.Alone[phase] / (float64(m.Threads) * m.seconds(phase))
+}
+
+func sum(of map[string]float64) (total float64) {
+	for _, name := range slices.Sorted(maps.Keys(of)) { // in one order, for one rounding
+		total += of[name]
+	}
+	return total
+}
+
+// threads tells where threads wait for others: what every phase takes of all of them beyond what it takes of one.
+func (r *Report) threads(s *strings.Builder) {
+	var lines strings.Builder
+	for _, x := range r.Rows {
+		if x.Alone == nil {
+			continue
+		}
+		taken := func(phase string) float64 { return float64(x.Threads) * x.seconds(phase) }
+		lost := func(phase string) float64 { return taken(phase) - x.Alone[phase] }
+		names := slices.SortedFunc(maps.Keys(x.Alone), func(a, b string) int { return cmp.Or(cmp.Compare(lost(b), lost(a)), strings.Compare(a, b)) })
+		var out []string
+		for _, name := range names {
+			out = append(out, fmt.Sprintf("%s %.2f of %.2f (%.0f %%)", strings.ReplaceAll(name, "_", " "), lost(name), taken(name), 100*x.efficiency(name)))
+		}
+		all := make([]float64, len(x.Stages))
+		for i, stages := range x.Stages {
+			all[i] = sum(stages)
+		}
+		fmt.Fprintf(&lines, "- %s: %s; processors' seconds %.2f, on one thread %.2f\n", x.Name, strings.Join(out, ", "), median(all), sum(x.AloneStages))
+	}
+	if lines.Len() > 0 {
+		s.WriteString("\nWhat threads lose, by phase: seconds of all threads that one thread does without, of all seconds of theirs, and the rest in parts of them.\n\n")
+		s.WriteString(lines.String())
+	}
 }
 
 // loaded tells the load of the machine before a row.
@@ -137,12 +180,8 @@ func (r *Report) ratios() (lines [][]string) {
 		line = append(line, fmt.Sprintf("%.1f", x.ratio("multiplications_per_lookup")), fmt.Sprintf("%.2f", x.ratio("multiplications_per_folded_weight")),
 			fmt.Sprintf("%.2f", x.ratio("gigaproducts_per_core_second")), fmt.Sprintf("%.0f %%", 100*x.ratio("other_share")))
 		parallel := ""
-		if x.OneThread > 0 {
-			var total []float64
-			for _, p := range x.Phases {
-				total = append(total, p["total"])
-			}
-			parallel = fmt.Sprintf("%.0f %%", 100*x.OneThread/(median(total)*float64(x.Threads)))
+		if x.Alone != nil {
+			parallel = fmt.Sprintf("%.0f %%", 100*x.efficiency("total"))
 		}
 		memory := median(of(x.Prove, peak))
 		lines = append(lines, append(line, parallel, fmt.Sprintf("%.1f", memory/x.Work["witness"]), fmt.Sprintf("%.1f", memory/x.Work["weights"])))
@@ -169,12 +208,17 @@ func (r *Report) predicted() (lines [][]string) {
 		if took == nil {
 			continue
 		}
-		w := cost.Work{Weights: int64(x.Work["weights"]), Witness: int64(x.Work["witness"]), Virtual: int64(x.Work["virtual"]), Products: int64(x.Work["products"]),
-			Lookups: int64(x.Work["lookups"]), Columns: int64(x.Work["columns"]), Points: int64(x.Work["points"])}
-		lines = append(lines, []string{x.Name, fmt.Sprintf("%.2f", w.Seconds()), fmt.Sprintf("%.2f", median(took)), fmt.Sprintf("%.2f", giga*w.Bytes()),
+		lines = append(lines, []string{x.Name, fmt.Sprintf("%.2f", x.Predicted.CPU), fmt.Sprintf("%.2f", median(took)), fmt.Sprintf("%.2f", giga*x.Predicted.Peak),
 			fmt.Sprintf("%.2f", giga*median(of(x.Prove, peak)))})
 	}
 	return lines
+}
+
+// predict is what package cost says of a proof.
+func predict(work map[string]float64) expense {
+	w := cost.Work{Weights: int64(work["weights"]), Witness: int64(work["witness"]), Virtual: int64(work["virtual"]), Products: int64(work["products"]),
+		Lookups: int64(work["lookups"]), Columns: int64(work["columns"]), Points: int64(work["points"])}
+	return expense{CPU: w.Seconds(), Peak: w.Bytes()}
 }
 
 func (r *Report) inference() (lines [][]string) {

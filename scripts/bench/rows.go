@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
-	"strconv"
 	"strings"
 
 	"github.com/zkllmc/zkllmc/internal/export"
@@ -26,7 +25,8 @@ var rows = []row{
 	{name: "nano", what: "GPT-2's architecture, 4 layers of width 64, 64 positions", ezkl: true, model: gpt2(export.Config{Layers: 4, Width: 64, Heads: 4, Vocabulary: 65, Length: 64})},
 	{name: "gpt2", what: "GPT-2 small, 64 positions", heavy: true, model: gpt2(export.Config{Layers: 12, Width: 768, Heads: 12, Vocabulary: 50257, Length: 64})},
 	{name: "gpt2-256", what: "GPT-2 small, 256 positions", heavy: true, model: gpt2(export.Config{Layers: 12, Width: 768, Heads: 12, Vocabulary: 50257, Length: 256})},
-	{name: "model", what: "the model of --model, SmolLM2-135M for example", heavy: true, model: given},
+	{name: "smollm2", what: "SmolLM2-135M-Instruct, 64 positions", heavy: true, model: given},
+	{name: "block", what: "a layer of LLaMA-2-7B, 128 positions, from hidden states to hidden states", heavy: true, model: block},
 }
 
 // describeRows lists the rows for people.
@@ -53,15 +53,18 @@ func light() (names []string) {
 }
 
 func stories(_ context.Context, o options, _ string) (file string, flags []string, err error) {
-	return here(filepath.Join(o.stories, export.ModelFile)), nil, nil
+	return here(filepath.Join(o.stories, export.ModelFile)), argmax, nil
 }
+
+// argmax reveals the best token of each position.
+var argmax = []string{"--reveal", "argmax"}
 
 // given is the model of the command line; its scales are chosen from what lies beside it.
 func given(_ context.Context, o options, _ string) (file string, flags []string, err error) {
 	if o.model == "" {
 		return "", nil, nil
 	}
-	flags = []string{"--length", strconv.Itoa(o.length)}
+	flags = append([]string{"--length", "64"}, argmax...)
 	if name := here(filepath.Join(o.model, "tokenizer.json")); name != "" {
 		flags = append(flags, "--tokenizer", name, "--chat", "smollm2")
 		if name := here(filepath.Join(o.model, "calibrate.jsonl")); name != "" {
@@ -86,6 +89,15 @@ func gpt2(c export.Config) func(context.Context, options, string) (string, []str
 		if err != nil {
 			return "", nil, err
 		}
-		return filepath.Join(dir, export.ModelFile), nil, m.Write(ctx, dir, true)
+		return filepath.Join(dir, export.ModelFile), argmax, m.Write(ctx, dir, true)
 	}
+}
+
+// block is a layer of LLaMA-2-7B, whose hidden states have the range that those of trained models seldom leave.
+func block(ctx context.Context, _ options, dir string) (file string, flags []string, err error) {
+	m, err := export.LLaMA(export.Config{Layers: 1, Width: 4096, Heads: 32, MLP: 11008, Vocabulary: 32000, Length: 128, Block: true, Seed: 1})
+	if err != nil {
+		return "", nil, err
+	}
+	return filepath.Join(dir, export.ModelFile), []string{"--range", "hidden_states=-8:8"}, m.Write(ctx, dir, true)
 }
