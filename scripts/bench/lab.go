@@ -249,8 +249,13 @@ func (l *lab) machine(ctx context.Context, m *Measured) (Machine, error) {
 		return out, err
 	}
 	out.Go, out.Commit = strings.TrimSpace(string(version)), "unknown"
-	if commit, _, err := l.run(ctx, nil, "git", "describe", "--always", "--dirty", "--abbrev=10", "--exclude=*"); err == nil {
+	if commit, _, err := l.run(ctx, nil, "git", "rev-parse", "--short=10", "HEAD"); err == nil {
 		out.Commit = strings.TrimSpace(string(commit))
+		// What is measured are the sources; documents that this command has written are changed, too.
+		changed, _, err := l.run(ctx, nil, "git", "status", "--porcelain", "--untracked-files=no", "--", "*.go", "*.s", "go.mod", "go.sum")
+		if err != nil || len(changed) > 0 {
+			out.Commit += "-dirty"
+		}
 	}
 	return out, nil
 }
