@@ -587,7 +587,7 @@ def strangers(c, d):
 def range_proof(f):
     """(5.6) the pieces of the range proof: the rows from the first up to the last, and the canonical encoding of the setup circuit."""
     c = f.members[0]
-    layout, size = Layout(c, WEIGHT, c.weight_bits), max(1, (2 ** 23 - 2 ** 17) // 2 ** max(c.weight_bits, 13))
+    layout, size = Layout(c, WEIGHT, c.weight_bits), max(1, (2 ** 24 - 2 ** 17) // 2 ** max(c.weight_bits, 14))
     for first in range(0, layout.rows, size):
         end = min(first + size, layout.rows)
         yield first, end, setup_circuit(f, layout, first, end)

@@ -98,11 +98,11 @@ const (
 	processBytes = 150e6 // code, generators, garbage
 
 	setupSeconds         = 0.7
-	setupSecondsPerCell  = 0.73e-6
-	setupPiece           = 1 << 23 // weights of a piece of the range proof
+	setupSecondsPerCell  = 0.5e-6
+	setupPiece           = 1 << 24 // weights of a piece of the range proof
 	setupBytes           = 70e6
 	setupBytesPerWeight  = 2 // of all
-	setupBytesOfThePiece = 130
+	setupBytesOfThePiece = 60
 )
 
 // per is n times a rate.

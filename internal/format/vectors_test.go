@@ -89,7 +89,7 @@ var vectors = []vector{
 	},
 	{
 		// A range proof in two pieces: rows of one tensor in both, with tails, and a shared row behind them.
-		name: "pieces", build: rows, work: [3]int64{10, 3, 1018},
+		name: "pieces", build: rows, work: [3]int64{10, 3, 1026},
 		cfg: witnesstest.Text{Name: "vectors: pieces", WeightBits: 4, WitnessBits: 5},
 	},
 	{

@@ -26,11 +26,11 @@ import (
 // made for. A false weight needs one false piece, so that the error of all pieces is at most the sum of their errors.
 
 // pieceLeaves is how many cells a piece looks up. With the lines of the tables, one per width of at most 16 bits and fewer than 2^17
-// together, its fraction tree has at most 2^23 leaves.
-const pieceLeaves = 1<<23 - 1<<17
+// together, its fraction tree has at most 2^24 leaves.
+const pieceLeaves = 1<<24 - 1<<17
 
 // narrowest is the least width of rows, as a logarithm, of which a piece has as many as fit; it has no more of narrower ones.
-const narrowest = 13
+const narrowest = 14
 
 // PieceRows is the number of rows of every piece of a model's range proof but the last.
 func PieceRows(f *circuit.Family) int {

@@ -42,7 +42,7 @@ func TestPieces(t *testing.T) {
 	for i := range n {
 		p, err := protocol.SetupPiece(circuit.Single(c), i)
 		require.NoError(t, err)
-		require.Equal(t, commit.Range{From: end, To: min(end+1008, layout.Rows)}, p.Rows)
+		require.Equal(t, commit.Range{From: end, To: min(end+1016, layout.Rows)}, p.Rows)
 		end = p.Rows.To
 		laid, err := layout.LayRange(c, p.Rows, func(id circuit.ID, lo, hi int) (backend.Tensor, error) {
 			return &integer.Tensor{V: weights[id][lo:hi]}, nil
@@ -70,9 +70,9 @@ func TestPieces(t *testing.T) {
 	require.Len(t, digests, n)
 }
 
-// A piece of a large model looks up less than 2^23 cells, with all its tables; one row at least is a piece.
+// A piece of a large model looks up less than 2^24 cells, with all its tables; one row at least is a piece.
 func TestPieceIsBounded(t *testing.T) {
-	for bits, want := range map[int]int{4: 1008, 12: 1008, 13: 1008, 14: 504, 16: 126, 22: 1, 24: 1} {
+	for bits, want := range map[int]int{4: 1016, 13: 1016, 14: 1016, 15: 508, 16: 254, 22: 3, 23: 1, 24: 1} {
 		b := circuit.NewBuilder(circuit.Config{Name: "bounded", WeightBits: bits, WitnessBits: 4})
 		b.Lookup(b.TableOf("bit", func() [][]int64 { return [][]int64{{0, 1}} }), b.Witness("x", 0, 1, 2))
 		c, err := b.Finish()
@@ -82,6 +82,6 @@ func TestPieceIsBounded(t *testing.T) {
 		for width := 1; width <= 16; width++ {
 			tables += 1 << width
 		}
-		require.True(t, want == 1 || want<<bits+tables <= 1<<23, bits)
+		require.True(t, want == 1 || want<<bits+tables <= 1<<24, bits)
 	}
 }

@@ -110,7 +110,7 @@ func rejectWeightOutOfRangeInOnePiece(t *testing.T) {
 	for _, at := range []struct {
 		weight      string
 		cell, piece int
-	}{{"a", 0, 0}, {"a", 1007*16 + 15, 0}, {"a", 1008 * 16, 1}, {"b", 2*20 + 17, 1}, {"b", 289*20 + 19, 2}, {"c", 2, 2}} {
+	}{{"a", 0, 0}, {"a", 1015*16 + 15, 0}, {"a", 1016 * 16, 1}, {"b", 2*20 + 17, 1}, {"b", 289*20 + 19, 2}, {"c", 2, 2}} {
 		id := u.id(t, at.weight)
 		require.NoError(t, u.readKeyWith(t, id, at.cell, u.weights[id].V[at.cell]), "the control")
 		vk, err := u.setUpWith(t, id, at.cell, 128)
