@@ -56,7 +56,7 @@ func TestInspectCanonical(t *testing.T) {
 // Setup of a large model takes the memory of a piece of its range proof: what is predicted is near to what was measured, of models/sums and
 // of SmolLM2-135M (README).
 func TestPredictedSetup(t *testing.T) {
-	require.Equal(t, "0.8 s of one core, 92 MB (predicted)", predictedSetup(166_464))
+	require.Equal(t, "0.8 s of one core, 80 MB (predicted)", predictedSetup(166_464))
 	require.Equal(t, "99.3 s of one core, 1431 MB (predicted)", predictedSetup(135_110_000))
 }
 
