@@ -65,15 +65,17 @@ func readKey(f *circuit.Family, data []byte) (*Key, error) {
 		}
 		weights[t.ID] = integer.Tensor{Shape: t.Shape, Short: v}
 	}
+	var points []byte
 	blinds := make([]field.Element, protocol.WeightLayout(c).Rows)
 	k.points = make([]group.Affine, len(blinds))
 	for i := range blinds {
-		if k.points[i], err = r.Point(); err != nil {
-			return nil, fmt.Errorf("row %d: %w", i, err)
-		}
+		points = append(points, r.Raw(group.Bytes)...)
 		if blinds[i], err = r.Scalar(); err != nil {
 			return nil, fmt.Errorf("blinder %d: %w", i, err)
 		}
+	}
+	if err := format.Elements(points).Points(k.points); err != nil {
+		return nil, fmt.Errorf("commitments to rows: %w", err)
 	}
 	k.commit(weights, blinds)
 	if protocol.ModelID(f, k.points) != k.id {

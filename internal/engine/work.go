@@ -154,11 +154,8 @@ func encodePoints(points []group.Affine) []byte {
 
 func decodePoints(data []byte) ([]group.Affine, error) {
 	r, points := format.Elements(data), make([]group.Affine, len(data)/group.Bytes)
-	for i := range points {
-		var err error
-		if points[i], err = r.Point(); err != nil {
-			return nil, err
-		}
+	if err := r.Points(points); err != nil {
+		return nil, err
 	}
 	return points, r.Close()
 }

@@ -50,7 +50,7 @@ func derive(tag string, out []Affine, start int) {
 	n := len(out) - start
 	(*parallel.Pool)(nil).Run((n+rootsBatch-1)/rootsBatch, func(_, c int) {
 		lo := start + c*rootsBatch
-		newSearch(tag, lo).run(out[lo:min(lo+rootsBatch, len(out))])
+		newSearch(tag, lo, min(rootsBatch, len(out)-lo)).run(out[lo:])
 	})
 }
 
@@ -63,19 +63,21 @@ type search struct {
 	tag     string
 	first   int
 	pending []int // which of the generators are not found
-	x, y    [rootsBatch]coord
-	sign    [rootsBatch]bool
+	x, y    coords
+	sign    []bool
 }
 
-func newSearch(tag string, first int) *search {
-	return &search{rooter: newRooter(), tag: tag, first: first}
-}
-
-// run finds the generators first, first+1, …, at most rootsBatch of them.
-func (s *search) run(out []Affine) {
-	for i := range out {
+// newSearch looks for the generators first, first+1, …, n of them.
+func newSearch(tag string, first, n int) *search {
+	s := &search{rooter: newRooter(n), tag: tag, first: first, x: make(coords, n), y: make(coords, n), sign: make([]bool, n)}
+	for i := range n {
 		s.pending = append(s.pending, i)
 	}
+	return s
+}
+
+// run finds the generators.
+func (s *search) run(out []Affine) {
 	for try := 0; len(s.pending) > 0; try++ {
 		s.hash(try)
 		found := s.sqrt(s.y[:len(s.pending)])

@@ -9,7 +9,6 @@
 package group
 
 import (
-	"errors"
 	"math/big"
 
 	"github.com/consensys/gnark-crypto/ecc/grumpkin"
@@ -23,12 +22,6 @@ type Affine = grumpkin.G1Affine
 // Jac is a point in Jacobian coordinates. Its zero value is not a valid input of gnark-crypto's formulas in all places; use
 // neutral.
 type Jac = grumpkin.G1Jac
-
-// Bytes is the length of an encoded point.
-const Bytes = grumpkin.SizeOfG1AffineCompressed
-
-// ErrEncoding is returned for bytes that are not the canonical encoding of a point.
-var ErrEncoding = errors.New("group: not a canonical 32-byte point")
 
 // neutral returns the neutral element.
 func neutral() Jac {
@@ -56,31 +49,6 @@ func batchToAffine(js []Jac) []Affine {
 		return nil
 	}
 	return grumpkin.BatchJacobianToAffineG1(js)
-}
-
-// Encode appends the 32 bytes of p to dst.
-func Encode(dst []byte, p *Affine) []byte {
-	b := p.Bytes()
-	return append(dst, b[:]...)
-}
-
-// Decode reads a point from exactly 32 bytes. It refuses every encoding that Encode does not produce.
-func Decode(b []byte) (Affine, error) {
-	if len(b) != Bytes {
-		return Affine{}, ErrEncoding
-	}
-	if b[0]>>6 == 0 { // gnark-crypto's flag of the 64-byte form
-		return Affine{}, ErrEncoding
-	}
-	var p Affine
-	if n, err := p.SetBytes(b); err != nil || n != Bytes {
-		return Affine{}, ErrEncoding
-	}
-	// The decoder is the library's; that its accepted set is exactly the image of Encode is checked here rather than assumed.
-	if p.Bytes() != [Bytes]byte(b) {
-		return Affine{}, ErrEncoding
-	}
-	return p, nil
 }
 
 // Mul returns s·p.

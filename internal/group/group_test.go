@@ -13,6 +13,7 @@ import (
 	"testing"
 
 	"github.com/consensys/gnark-crypto/ecc/grumpkin/fp"
+	"github.com/stretchr/testify/require"
 
 	"github.com/zkllmc/zkllmc/internal/field"
 	"github.com/zkllmc/zkllmc/internal/parallel"
@@ -37,7 +38,8 @@ func TestEncodeDecode(t *testing.T) {
 	}
 }
 
-func TestDecodeRefuses(t *testing.T) {
+// notPoints are encodings of no point.
+func notPoints() map[string][]byte {
 	g := H()
 	good := Encode(nil, &g)
 	raw := g.RawBytes()
@@ -48,8 +50,15 @@ func TestDecodeRefuses(t *testing.T) {
 	}
 	q := fp.Modulus()
 	over := new(big.Int).Add(q, g.X.BigInt(new(big.Int))).FillBytes(make([]byte, 32)) // x + q < 2^255
-	bad := map[string][]byte{
-		"empty": nil, "short": good[:31], "long": append(slices.Clone(good), 0), "uncompressed": raw[:],
+	off := slices.Clone(good)                                                         // the abscissa of no point
+	for off[31]++; ; off[31]++ {
+		if _, err := Decode(off); err != nil {
+			break
+		}
+	}
+	return map[string][]byte{
+		"off the curve": off,
+		"empty":         nil, "short": good[:31], "long": append(slices.Clone(good), 0), "uncompressed": raw[:],
 		"uncompressed, cut":    raw[:32],
 		"zeros":                make([]byte, 32),
 		"infinity, garbage":    with(func(b []byte) { clear(b); b[0], b[31] = 0x40, 1 }),
@@ -61,7 +70,10 @@ func TestDecodeRefuses(t *testing.T) {
 		"x + q":                with(func(b []byte) { copy(b, over); b[0] |= 0x80 }),
 		"x = 2^254 - 1":        with(func(b []byte) { copy(b, bytes.Repeat([]byte{0xff}, 32)) }),
 	}
-	for name, b := range bad {
+}
+
+func TestDecodeRefuses(t *testing.T) {
+	for name, b := range notPoints() {
 		if _, err := Decode(b); err == nil {
 			t.Errorf("%s accepted", name)
 		}
@@ -82,6 +94,40 @@ func TestDecodeRefuses(t *testing.T) {
 	}
 }
 
+// TestDecodeMany: any number of points at a time is read as one at a time is, neutral ones and such with the other ordinate among them;
+// and an encoding of no point is refused wherever it stands.
+func TestDecodeMany(t *testing.T) {
+	points := append(slices.Clone(Row(512)), Affine{})
+	for i := range points {
+		if i%3 == 0 {
+			points[i].Neg(&points[i])
+		}
+	}
+	for _, n := range []int{0, 1, decodeMany - 1, decodeMany, 7, rootsBatch, rootsBatch + 1, rootsBatch + decodeMany, len(points)} {
+		var b []byte
+		want := points[len(points)-n:]
+		for i := range want {
+			b = Encode(b, &want[i])
+		}
+		got := make([]Affine, n)
+		require.NoError(t, DecodeMany(got, b))
+		require.Equal(t, want, got)
+		for name, bad := range notPoints() {
+			if n == 0 || len(bad) != Bytes {
+				continue
+			}
+			for _, at := range []int{0, n / 2, n - 1} {
+				wrong := slices.Clone(b)
+				copy(wrong[Bytes*at:], bad)
+				require.ErrorIs(t, DecodeMany(got, wrong), ErrEncoding, "%s, %d of %d", name, at, n)
+			}
+		}
+		for _, odd := range [][]byte{append(slices.Clone(b), 0), make([]byte, Bytes*(n+1))} {
+			require.ErrorIs(t, DecodeMany(got, odd), ErrEncoding)
+		}
+	}
+}
+
 // maxDecode is what decoding one point may allocate, whatever it is given: an error, and what the runtime allocates meanwhile.
 const maxDecode = 16 << 10
 
@@ -94,7 +140,7 @@ func allocated(f func()) uint64 {
 	return after.TotalAlloc - before.TotalAlloc
 }
 
-// FuzzDecode: what is accepted is on the curve and has one encoding.
+// FuzzDecode: what is accepted is on the curve and has one encoding, and is the same among many.
 func FuzzDecode(f *testing.F) {
 	g := H()
 	f.Add(Encode(nil, &g))
@@ -105,6 +151,10 @@ func FuzzDecode(f *testing.F) {
 		var err error
 		if n := allocated(func() { p, err = Decode(b) }); n > maxDecode {
 			t.Fatalf("%d bytes allocated for %d bytes", n, len(b))
+		}
+		many := make([]Affine, decodeMany)
+		if got := DecodeMany(many, bytes.Repeat(b, len(many))); (got == nil) != (err == nil) || err == nil && many[len(many)-1] != p {
+			t.Fatalf("%x among many: %v, alone: %v", b, got, err)
 		}
 		if err != nil {
 			return
@@ -248,7 +298,7 @@ func BenchmarkDecode(b *testing.B) {
 func BenchmarkGenerator(b *testing.B) {
 	out := make([]Affine, rootsBatch)
 	for i := 0; i < b.N; i += rootsBatch {
-		newSearch("bench", i).run(out[:min(rootsBatch, b.N-i)])
+		newSearch("bench", i, min(rootsBatch, b.N-i)).run(out)
 	}
 }
 

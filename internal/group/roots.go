@@ -16,7 +16,7 @@ const (
 	twoAdicity = 28 // q − 1 = 2^28·t with t odd
 	logBits    = 7  // bits of the logarithm that a table gives
 	logWindows = twoAdicity / logBits
-	rootsBatch = 256 // coordinates that share a run: all vectors of a run fit the second-level cache
+	rootsBatch = 256 // coordinates that share a run at most: all vectors of a run fit the second-level cache
 	expBits    = 4   // an odd power below 2^4 is multiplied in at a time
 )
 
@@ -85,22 +85,32 @@ func expSteps(e *big.Int) (steps []expStep) {
 // rooter is the scratch of one run.
 type rooter struct {
 	*rootTables
-	odd         [1 << (expBits - 1)][rootsBatch]coord
-	power, root [rootsBatch]coord
-	shifted     [logWindows][rootsBatch]coord
+	odd         [1 << (expBits - 1)]coords
+	power, root coords
+	shifted     [logWindows]coords
 }
 
-func newRooter() *rooter { return &rooter{rootTables: roots()} }
+// newRooter makes scratch for up to n coordinates.
+func newRooter(n int) *rooter {
+	r := &rooter{rootTables: roots(), power: make(coords, n), root: make(coords, n)}
+	for i := range r.odd {
+		r.odd[i] = make(coords, n)
+	}
+	for i := range r.shifted {
+		r.shifted[i] = make(coords, n)
+	}
+	return r
+}
 
-// sqrt replaces every u by one of its square roots and says where there is one. It takes at most rootsBatch coordinates.
+// sqrt replaces every u by one of its square roots and says where there is one. It takes as many coordinates as there is scratch for.
 func (r *rooter) sqrt(u coords) (square []bool) {
 	n := len(u)
-	w, s, b := coords(r.power[:n]), coords(r.root[:n]), coords(r.shifted[0][:n])
+	w, s, b := r.power[:n], r.root[:n], r.shifted[0][:n]
 	r.raise(w, u)
 	s.Mul(u, w) // s² = u·b
 	b.Mul(s, w) // b = u^t, in the subgroup
 	for i := 1; i < logWindows; i++ {
-		next := coords(r.shifted[i][:n])
+		next := r.shifted[i][:n]
 		next.Mul(r.shifted[i-1][:n], r.shifted[i-1][:n])
 		for range logBits - 1 {
 			next.Mul(next, next)
@@ -130,7 +140,7 @@ func (r *rooter) raise(w, u coords) {
 	copy(r.odd[0][:n], u)
 	w.Mul(u, u)
 	for i := 1; i < len(r.odd); i++ {
-		next := coords(r.odd[i][:n])
+		next := r.odd[i][:n]
 		next.Mul(r.odd[i-1][:n], w)
 	}
 	for i, step := range r.steps {

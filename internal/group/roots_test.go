@@ -13,7 +13,7 @@ import (
 // TestRoots compares with the library's roots, of which one exists for half of all coordinates: also in runs that fill no vector, and at
 // elements of the small subgroup, whose logarithms have every digit.
 func TestRoots(t *testing.T) {
-	r := newRooter()
+	r := newRooter(rootsBatch)
 	var all coords
 	for i := range 2*rootsBatch + 37 {
 		var u coord

@@ -116,13 +116,12 @@ var errEnd = errors.New("proof ends early")
 
 type reader struct{ items }
 
-func (r *reader) Point() (group.Affine, error) {
-	if len(r.points) == 0 {
-		return group.Affine{}, errEnd
+func (r *reader) Points(out []group.Affine) error {
+	if len(r.points) < len(out) {
+		return errEnd
 	}
-	p := r.points[0]
-	r.points = r.points[1:]
-	return p, nil
+	r.points = r.points[copy(out, r.points):]
+	return nil
 }
 
 func (r *reader) Scalar() (field.Element, error) {

@@ -14,6 +14,7 @@ import (
 	"context"
 	"encoding/binary"
 	"fmt"
+	"slices"
 
 	"github.com/zkllmc/zkllmc/internal/backend"
 	"github.com/zkllmc/zkllmc/internal/circuit"
@@ -171,7 +172,7 @@ type Stream interface {
 const ElementSize = 32
 
 // Verify returns nil exactly if the rest of a stream is the elements of a valid proof. Their number, as a dry run has counted it, is asked
-// for first. Verify gives up with the context's error when that ends: before the next element is read.
+// for first. Verify gives up with the context's error when that ends: before the next message is read.
 func (p *Proof) Verify(ctx context.Context, in Stream, counts veil.Counts) error {
 	if err := in.Exactly(ElementSize * (counts.Points + counts.Scalars)); err != nil {
 		return err
@@ -190,11 +191,19 @@ type while struct {
 	in  veil.Reader
 }
 
-func (w while) Point() (group.Affine, error) {
-	if err := w.ctx.Err(); err != nil {
-		return group.Affine{}, err
+// pointsAtOnce are read in some milliseconds, and are enough for all processors to read.
+const pointsAtOnce = 1 << 12
+
+func (w while) Points(out []group.Affine) error {
+	for part := range slices.Chunk(out, pointsAtOnce) {
+		if err := w.ctx.Err(); err != nil {
+			return err
+		}
+		if err := w.in.Points(part); err != nil {
+			return err
+		}
 	}
-	return w.in.Point()
+	return nil
 }
 
 func (w while) Scalar() (field.Element, error) {

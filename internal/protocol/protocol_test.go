@@ -46,16 +46,19 @@ var errTape = errors.New("tape")
 
 type replay struct{ t *tape }
 
-func (r replay) Point() (group.Affine, error) {
-	if len(r.t.items) == 0 {
-		return group.Affine{}, errTape
+func (r replay) Points(out []group.Affine) error {
+	for i := range out {
+		if len(r.t.items) == 0 {
+			return errTape
+		}
+		p, ok := r.t.items[0].(group.Affine)
+		r.t.items = r.t.items[1:]
+		if !ok {
+			return errTape
+		}
+		out[i] = p
 	}
-	p, ok := r.t.items[0].(group.Affine)
-	r.t.items = r.t.items[1:]
-	if !ok {
-		return p, errTape
-	}
-	return p, nil
+	return nil
 }
 
 func (r replay) Scalar() (field.Element, error) {

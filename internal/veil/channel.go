@@ -35,7 +35,7 @@ var (
 
 // Reader yields a proof's elements in order. Both methods fail on non-canonical encodings and at the proof's end.
 type Reader interface {
-	Point() (group.Affine, error)
+	Points(out []group.Affine) error // the next len(out) points; those of one message are asked for together
 	Scalar() (field.Element, error)
 }
 
@@ -241,15 +241,12 @@ func (c *Channel) Points(label string, n int, fill func() []group.Affine) []grou
 			c.out.Point(points[i])
 		}
 	case verifying:
-		for i := range points {
-			if c.err != nil {
-				break
-			}
-			p, err := c.in.Point()
-			if err != nil {
-				c.Fail(fmt.Errorf("%s: %w", label, err))
-			}
-			points[i] = p
+		if c.err != nil {
+			break
+		}
+		if err := c.in.Points(points); err != nil {
+			c.Fail(fmt.Errorf("%s: %w", label, err))
+			clear(points)
 		}
 	}
 	c.tr.AbsorbPoints(label, points)

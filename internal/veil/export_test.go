@@ -131,8 +131,15 @@ func (s *Simulation) ChallengeBytes(label string, n int) []byte {
 	return raw
 }
 
-// Point invents the next commitment, D, L_k or R_k.
-func (s *Simulation) Point() (group.Affine, error) {
+// Points invents the next commitments, D, L_k and R_k.
+func (s *Simulation) Points(out []group.Affine) error {
+	for i := range out {
+		out[i] = s.point()
+	}
+	return nil
+}
+
+func (s *Simulation) point() group.Affine {
 	var p group.Affine
 	switch {
 	case !s.seen["theta"]:
@@ -146,7 +153,7 @@ func (s *Simulation) Point() (group.Affine, error) {
 		p, s.pair = s.pair[0], nil
 	}
 	s.out.Point(p)
-	return p, nil
+	return p
 }
 
 // start chooses e, z and φ, and returns D = ⟨z, G⟩ + φ·H − e·P.
@@ -228,11 +235,11 @@ func Open(c *Channel, rnd Randomness, nu, theta, e field.Element, proof Reader) 
 
 // Point is the proof's.
 func (o *Opened) Point() group.Affine {
-	p, err := o.Proof.Point()
-	if err != nil {
+	var p [1]group.Affine
+	if err := o.Proof.Points(p[:]); err != nil {
 		panic(err)
 	}
-	return p
+	return p[0]
 }
 
 // Scalar is the proof's.

@@ -1,6 +1,7 @@
 package veil_test
 
 import (
+	"bytes"
 	"context"
 	"crypto/sha3"
 	"testing"
@@ -104,9 +105,9 @@ type kinds struct {
 	seq []byte
 }
 
-func (k *kinds) Point() (group.Affine, error) {
-	k.seq = append(k.seq, 'P')
-	return k.Reader.Point()
+func (k *kinds) Points(out []group.Affine) error {
+	k.seq = append(k.seq, bytes.Repeat([]byte("P"), len(out))...)
+	return k.Reader.Points(out)
 }
 
 func (k *kinds) Scalar() (field.Element, error) {

@@ -124,11 +124,8 @@ func decodeKey(ctx context.Context, f *circuit.Family, kind statement.Kind, data
 		return nil, nil, err
 	}
 	points := make([]group.Affine, rows)
-	in := protocol.While(ctx, r)
-	for i := range points {
-		if points[i], err = in.Point(); err != nil {
-			return nil, nil, fmt.Errorf("model commitment, row %d: %w", i, err)
-		}
+	if err := protocol.While(ctx, r).Points(points); err != nil {
+		return nil, nil, fmt.Errorf("model commitment: %w", err)
 	}
 	k := &Key{f: f, kind: kind, weights: points, id: protocol.ModelID(f, points), schedule: map[*circuit.Circuit]func() (veil.Counts, error){}}
 	for _, c := range f.Members() {
@@ -161,7 +158,7 @@ func (k *Key) Verify(encodedStatement, proof []byte) error {
 	return k.VerifyContext(context.Background(), encodedStatement, proof)
 }
 
-// VerifyContext is Verify, given up with the context's error when that ends: before the next element of the proof is read. The last step,
+// VerifyContext is Verify, given up with the context's error when that ends: before the next message of the proof is read. The last step,
 // one multi-scalar multiplication, is not interrupted, nor are generators that are derived for the first time (see Prepare).
 func (k *Key) VerifyContext(ctx context.Context, encodedStatement, proof []byte) error {
 	st, c, err := k.kind.Decode(k.f, encodedStatement)

@@ -40,9 +40,9 @@ func (w *watch) note(label, value string) {
 	w.draws = append(w.draws, draw{label, value, w.read})
 }
 
-func (w *watch) Point() (group.Affine, error) {
-	w.read++
-	return w.items.Point()
+func (w *watch) Points(out []group.Affine) error {
+	w.read += len(out)
+	return w.items.Points(out)
 }
 
 func (w *watch) Scalar() (field.Element, error) {

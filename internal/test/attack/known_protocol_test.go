@@ -272,13 +272,12 @@ func knownZeroBlinders(t *testing.T) {
 // replay is a proof's items as a tape took them; repeatable is a generator that gives the same elements every time.
 type replay struct{ tape }
 
-func (s *replay) Point() (group.Affine, error) {
-	if len(s.points) == 0 {
-		return group.Affine{}, io.ErrUnexpectedEOF
+func (s *replay) Points(out []group.Affine) error {
+	if len(s.points) < len(out) {
+		return io.ErrUnexpectedEOF
 	}
-	p := s.points[0]
-	s.points = s.points[1:]
-	return p, nil
+	s.points = s.points[copy(out, s.points):]
+	return nil
 }
 
 func (s *replay) Scalar() (field.Element, error) {

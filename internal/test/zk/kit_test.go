@@ -144,11 +144,13 @@ type dissector struct {
 	fresh    int // elements that were read and not yet absorbed
 }
 
-func (d *dissector) Point() (group.Affine, error) {
-	p, err := d.Reader.Point()
-	d.elements = append(d.elements, element{isPoint: true, point: p})
-	d.fresh++
-	return p, err
+func (d *dissector) Points(out []group.Affine) error {
+	err := d.Reader.Points(out)
+	for _, p := range out {
+		d.elements = append(d.elements, element{isPoint: true, point: p})
+	}
+	d.fresh += len(out)
+	return err
 }
 
 func (d *dissector) Scalar() (field.Element, error) {
