@@ -2,7 +2,6 @@ package group
 
 import (
 	"math"
-	"slices"
 
 	"github.com/consensys/gnark-crypto/ecc"
 
@@ -129,46 +128,33 @@ func (m *buckets) digit(k *[4]uint64, w int) int32 {
 	return int32(v+1)>>1 - int32(v>>m.bits)<<m.bits
 }
 
-// bucketScratch is the working memory of one worker. The points of a group of windows stand bucket by bucket in line: member i is the
-// point at index line[i] of the adder's operands, negated where that is negative, then at index ^line[i].
+// bucketScratch is the working memory of one worker: a pile for every bucket, window by window, for a group of windows.
 type bucketScratch struct {
-	*adder
-	digits     []int32 // window by window
-	line       []int32
-	halves     [2][]Affine // where pairwise sums go, in turns
-	size, next []int32     // per bucket, window by window
+	piles
+	digits []int32 // window by window
+	next   []int32 // per bucket
+	sums   []Affine
 }
 
 func (m *buckets) newScratch() *bucketScratch {
 	n, buckets := m.group*len(m.points), m.group*m.count
 	return &bucketScratch{
-		adder: newAdder(nil, nil, nil), digits: make([]int32, n), line: make([]int32, n),
-		halves: [2][]Affine{make([]Affine, n), make([]Affine, n)},
-		size:   make([]int32, buckets), next: make([]int32, buckets),
+		piles: piles{
+			adder: newAdder(nil, nil, nil), line: make([]int32, n),
+			start: make([]int32, buckets), size: make([]int32, buckets), open: make([]int32, 0, min(n/2, buckets)),
+		},
+		digits: make([]int32, n), next: make([]int32, buckets), sums: make([]Affine, (n+min(n, buckets))/2),
 	}
 }
 
-// fill sums the buckets of the windows from, …, to−1: it sorts the points by bucket, then halves every bucket until one point is left.
+// fill sums the buckets of the windows from, …, to−1.
 func (m *buckets) fill(s *bucketScratch, from, to int) {
 	m.sort(s, from, to)
-	s.a, s.b = m.points, m.points
-	for turn := 0; s.again(); turn ^= 1 {
-		s.dst = s.halves[turn]
-		s.halve()
-		s.a, s.b = s.dst, s.dst
-	}
-	at := 0
+	s.collapse(s.sums, m.points)
 	for b, n := range s.size {
-		if n == 0 {
-			continue
+		if n > 0 {
+			m.sums[from*m.count+b] = s.total(b)
 		}
-		sum := &m.sums[from*m.count+b]
-		if i := s.line[at]; i >= 0 {
-			*sum = s.a[i]
-		} else {
-			sum.Neg(&s.a[^i])
-		}
-		at++
 	}
 }
 
@@ -190,8 +176,9 @@ func (m *buckets) sort(s *bucketScratch, from, to int) {
 	}
 	total := int32(0)
 	for b, n := range s.size {
-		s.next[b], total = total, total+n
+		s.start[b], total = total, total+n
 	}
+	copy(s.next, s.start)
 	for w := from; w < to; w++ {
 		next := s.next[(w-from)*m.count:][:m.count]
 		for i, d := range s.digits[(w-from)*n:][:n] {
@@ -203,35 +190,6 @@ func (m *buckets) sort(s *bucketScratch, from, to int) {
 			next[b]++
 		}
 	}
-}
-
-// again says whether a bucket has more than one point.
-func (s *bucketScratch) again() bool {
-	return slices.ContainsFunc(s.size, func(n int32) bool { return n > 1 })
-}
-
-// halve adds neighbours in every bucket. A pair of equal signs is added, one of different signs subtracted, and the sum keeps
-// the sign of the first.
-func (s *bucketScratch) halve() {
-	from, to := 0, int32(0)
-	for b, n := range s.size {
-		for range n / 2 {
-			i, j := s.line[from], s.line[from+1]
-			sign := i >> 31
-			s.add(to, i^sign, j^sign)
-			s.line[to] = to ^ sign
-			from, to = from+2, to+1
-		}
-		if n%2 == 1 {
-			i := s.line[from]
-			sign := i >> 31
-			s.dst[to] = s.a[i^sign]
-			s.line[to] = to ^ sign
-			from, to = from+1, to+1
-		}
-		s.size[b] = (n + 1) / 2
-	}
-	s.flush()
 }
 
 // reduce returns Σ_k (k+1)·bucket_k of every window. Windows are cut into segments; all segments run their sums at the same time.

@@ -1,292 +1,189 @@
 package group
 
-import (
-	"sync"
+import "github.com/zkllmc/zkllmc/internal/parallel"
 
-	"github.com/zkllmc/zkllmc/internal/parallel"
-)
+// Commitments to rows of small integers. A row's points are added up in piles by the absolute values of their coefficients; a pile takes one
+// addition less than it has points. What is left is Σ k·P_k over the values k that occur. With k = 2^h·a + b that is 2^h·Σ a·R_a + Σ b·C_b, where
+// R_a is the sum of all P_k with this a and C_b that of all with this b: two sums of the same kind with fewer piles, for two additions per value
+// that occurs. So a row falls into parts of ever fewer bits, until there is one point for every bit. All piles of a step are summed up
+// independently of each other. Where a row has fewer cells than there are values its coefficients are cut before the first step.
 
-// Commitments to rows of small integers. Bases are taken in groups of two or three; a group has a table of all combinations of
-// base-17 digits (digits.go). A row's values at a group's positions then cost one affine addition for every digit position:
-// for 16-bit values four additions per two or three values, for zeros none. Rows proceed in lock step, so that the additions of
-// many rows share an inversion, and a group's table stays in the cache while all rows use it.
-//
-// Pair tables are small (9 kB) and kept; triple tables (157 kB) are computed on the fly, used by all rows and forgotten,
-// which pays for many rows.
+// bucketCells is how many cells are added up at a time, by one task: the points of a row of that many still fit a cache.
+const bucketCells = 1 << 16
 
-// SmallBases are bases prepared for sums with small integer coefficients. It is safe for concurrent use.
-type SmallBases struct {
-	points []Affine
-	pairs  []Affine // the kept tables, one after the other
-	once   []sync.Once
-	alloc  sync.Once
-}
-
-// NewSmallBases prepares bases; the slice is kept and must not change. Tables are computed when first needed.
-func NewSmallBases(points []Affine) *SmallBases {
-	n := (len(points) + 1) / 2
-	return &SmallBases{points: points, once: make([]sync.Once, n)}
-}
-
-const (
-	// tripleCost is when triple tables pay: with d digits they save d/2 − d/3 additions per value, and cost 2456/3 per base, so that
-	// the (non-zero) values per base, times d, must exceed this.
-	tripleCost = 2 * (tableThree - 1)
-	// blockRows bounds the rows in lock step, and with it the memory of the accumulators.
-	blockRows = 1 << 13
-	// lockStep is the number of independent additions that a step should offer.
-	lockStep = 2 * batchOps
-)
-
-// CommitRows returns Σ_j rows[i][j]·G_j for every row, on a pool. Rows may be shorter than the bases, not longer. Any
-// int32 is allowed; the cost grows with the number of base-17 digits, and zeros are free.
-func (b *SmallBases) CommitRows(p *parallel.Pool, rows [][]int32) []Affine {
-	out := make([]Affine, 0, len(rows))
-	for len(rows) > 0 {
-		n := min(len(rows), blockRows)
-		c := newCommitter(b, rows[:n], p)
-		out = append(out, c.finish(c.sum())...)
-		rows = rows[n:]
-	}
-	return out
-}
-
-// committer commits one block of rows.
-type committer struct {
-	bases  *SmallBases
-	rows   [][]int32
-	pool   *parallel.Pool
-	digits int // digit positions of the largest value
-	size   int // bases per group
-	groups int // groups that the longest row touches
-}
-
-func newCommitter(b *SmallBases, rows [][]int32, p *parallel.Pool) *committer {
-	c := &committer{bases: b, rows: rows, pool: p, size: 2}
-	var largest uint32
-	width, values := 0, 0
+// CommitRows returns Σ_j rows[i][j]·points[j] for every row, on a pool. Rows may be shorter than the points, not longer. Any int32 is allowed; the
+// cost grows with the number of bits, and zeros are free.
+func CommitRows(p *parallel.Pool, points []Affine, rows [][]int32) []Affine {
+	width := 1
 	for _, row := range rows {
-		for _, v := range row {
-			largest = max(largest, uint32(max(v, -v)))
-			if v != 0 {
-				values++
-			}
-		}
 		width = max(width, len(row))
 	}
-	if width > len(b.points) {
+	if width > max(1, len(points)) {
 		panic("group: row longer than the bases")
 	}
-	c.digits = digitsFor(largest)
-	if values/max(width, 1)*min(c.digits, 4) > tripleCost { // few values have more digits than 16 bits need
-		c.size = 3
-	}
-	c.groups = (width + c.size - 1) / c.size
-	return c
-}
-
-// sum returns Σ_j rows[i][j]·G_j digit by digit: entry i·digits + k is the sum of the k-th digits.
-func (c *committer) sum() []Affine {
-	if c.size == 2 {
-		c.bases.preparePairs(c.pool, c.groups)
-	}
-	cells := len(c.rows) * c.digits
-	workers := max(1, min(c.pool.Threads(), c.groups))
-	perWorker := (c.groups + workers - 1) / workers
-	// Few rows: a worker walks several ranges of groups at once, with accumulators of their own.
-	streams := 1
-	if cells > 0 {
-		streams = max(1, min(lockStep/cells, perWorker/8))
-	}
-	acc := make([]Affine, workers*streams*cells)
-	c.pool.Run(workers, func(_, w int) {
-		lo := min(w*perWorker, c.groups)
-		hi := min(lo+perWorker, c.groups)
-		c.walk(acc[w*streams*cells:(w+1)*streams*cells], lo, hi, streams)
-	})
-	return c.merge(acc, workers*streams)
-}
-
-// walk adds the groups lo, …, hi−1 of all rows, in streams of consecutive groups.
-func (c *committer) walk(acc []Affine, lo, hi, streams int) {
-	steps := (hi - lo + streams - 1) / streams
-	q := newAdder(acc, acc, nil)
-	w := excerpt{committer: c}
-	var scratch []Affine
-	if c.size == 3 {
-		scratch = make([]Affine, streams*tableThree)
-	}
-	for step := range steps {
-		for s := range streams {
-			if g := lo + s*steps + step; g < hi && c.size == 3 {
-				fillTable(q, scratch[s*tableThree:(s+1)*tableThree], c.groupBases(g))
-			}
+	out, tasks := make([]Jac, len(rows)), tasksPerThread*p.Threads()
+	workers := make([]*bucketed, p.Threads())
+	p.Chunks(len(rows), max(1, min(bucketCells/width, (len(rows)+tasks-1)/tasks)), func(w, lo, hi int) {
+		if workers[w] == nil {
+			workers[w] = &bucketed{piles: piles{adder: newAdder(nil, nil, nil)}}
 		}
-		q.dst, q.a, q.b = acc, acc, scratch
-		if c.size == 2 {
-			q.b = c.bases.pairs
-		}
-		for s := range streams {
-			if g := lo + s*steps + step; g < min(hi, lo+(s+1)*steps) {
-				if streams == 1 {
-					w.move(g)
-				}
-				c.queue(q, g, s, &w)
-			}
-		}
-		q.flush()
-	}
-}
-
-// groupBases returns the bases of a group; the last one may be short, and then its missing bases are neutral.
-func (c *committer) groupBases(g int) []Affine {
-	lo := g * c.size
-	hi := lo + c.size
-	if hi <= len(c.bases.points) {
-		return c.bases.points[lo:hi]
-	}
-	return append(append([]Affine{}, c.bases.points[lo:]...), make([]Affine, hi-len(c.bases.points))...)
-}
-
-// excerpt is a copy of some columns of all rows, row by row. Where there are many rows, each lies in memory of its own, and reading a few
-// cells of all of them takes as long as reading many.
-type excerpt struct {
-	*committer
-	cells    []int32
-	from, to int // groups
-}
-
-// excerptGroups is how many groups an excerpt has: their columns are some cache lines of a row.
-const excerptGroups = 16
-
-// move makes the excerpt have a group.
-func (w *excerpt) move(g int) {
-	if g < w.to {
-		return
-	}
-	width := excerptGroups * w.size
-	if w.cells == nil {
-		w.cells = make([]int32, len(w.rows)*width)
-	}
-	w.from, w.to = g, g+excerptGroups
-	for i, row := range w.rows {
-		to := w.cells[i*width : (i+1)*width]
-		clear(to[copy(to, row[min(g*w.size, len(row)):]):])
-	}
-}
-
-// at returns the cells of row i from a group on.
-func (w *excerpt) at(i, g int) []int32 {
-	if w.from <= g && g < w.to {
-		return w.cells[(i*excerptGroups+g-w.from)*w.size:]
-	}
-	row := w.rows[i]
-	return row[min(g*w.size, len(row)):]
-}
-
-// queue queues the additions of one group for all rows.
-func (c *committer) queue(q *adder, g, stream int, w *excerpt) {
-	table := int32(stream * tableThree)
-	if c.size == 2 {
-		table = int32(g * tableTwo)
-	}
-	at := int32(stream * len(c.rows) * c.digits)
-	for i := range c.rows {
-		var off [maxDigits]int32
-		if c.offsets(&off, w.at(i, g)) {
-			for k := range c.digits {
-				switch o := off[k]; {
-				case o > 0:
-					q.add(at+int32(k), at+int32(k), table+o)
-				case o < 0:
-					q.subtract(at+int32(k), at+int32(k), table-o)
-				}
-			}
-		}
-		at += int32(c.digits)
-	}
-}
-
-// offsets computes a row's table offsets at a group, one for each digit position, and says whether one is not 0. The row is given from the
-// group on.
-func (c *committer) offsets(off *[maxDigits]int32, row []int32) bool {
-	if c.size > len(row) {
-		var v [3]int32
-		if len(row) == 0 {
-			return false
-		}
-		copy(v[:], row)
-		row = v[:]
-	}
-	if c.size == 2 {
-		if row[0]|row[1] == 0 {
-			return false
-		}
-		addDigits(off, row[0], base)
-		addDigits(off, row[1], 1)
-		return true
-	}
-	if row[0]|row[1]|row[2] == 0 {
-		return false
-	}
-	addDigits(off, row[0], base*base)
-	addDigits(off, row[1], base)
-	addDigits(off, row[2], 1)
-	return true
-}
-
-// merge adds the accumulators of n streams, halving their number with every step.
-func (c *committer) merge(acc []Affine, n int) []Affine {
-	cells := len(c.rows) * c.digits
-	for n > 1 {
-		h := n / 2
-		// Stream i takes stream n−h+i.
-		c.pool.Split(h*cells, func(lo, hi int) {
-			q := newAdder(acc, acc, acc[(n-h)*cells:])
-			for i := lo; i < hi; i++ {
-				q.add(int32(i), int32(i), int32(i))
-			}
-			q.flush()
-		})
-		n -= h
-	}
-	return acc[:cells]
-}
-
-// finish evaluates the digits by Horner's rule.
-func (c *committer) finish(sums []Affine) []Affine {
-	out := make([]Jac, len(c.rows))
-	c.pool.Split(len(out), func(lo, hi int) {
-		for i := lo; i < hi; i++ {
-			acc := neutral()
-			for k := c.digits - 1; k >= 0; k-- {
-				once := acc
-				for range 4 {
-					acc.DoubleAssign()
-				}
-				acc.AddAssign(&once)
-				acc.AddMixed(&sums[i*c.digits+k])
-			}
-			out[i] = acc
-		}
+		all, first := widths(rows[lo:hi])
+		workers[w].commit(out[lo:hi], points, rows[lo:hi], all, first)
 	})
 	return batchToAffine(out)
 }
 
-// preparePairs computes the tables of the first n pairs that are still missing.
-func (b *SmallBases) preparePairs(p *parallel.Pool, n int) {
-	if p == nil {
-		p = parallel.New(0)
+// tasksPerThread is how many tasks rows are cut into at least, so that all threads end at about the same time.
+const tasksPerThread = 4
+
+// bucketed is the working memory of one worker.
+type bucketed struct {
+	piles
+	items []item
+	keys  []uint32    // of the piles, ascending
+	next  []int32     // per key: the number of its points, then where the next of them goes in line
+	sums  [2][]Affine // of the piles, in turns
+}
+
+// item puts a point, by its place as in piles, into the pile of a key.
+type item struct {
+	key   uint32
+	place int32
+}
+
+// commit stores the commitments of some rows, whose coefficients have so many bits and are first cut into parts of w, both powers of two. The key
+// of a part's value k is part·2^w + k; the lowest part of a row comes first.
+func (s *bucketed) commit(out []Jac, points []Affine, rows [][]int32, all, w int) {
+	s.values(rows, all, w)
+	s.stack(len(rows) * all / w << w)
+	s.sum(0, points)
+	for turn := 1; w > 1; turn ^= 1 {
+		w /= 2
+		s.cut(w)
+		s.stack(len(rows) * all / w << w)
+		s.sum(turn, s.dst)
 	}
-	c := committer{bases: b, size: 2}
-	b.alloc.Do(func() { b.pairs = make([]Affine, len(b.once)*tableTwo) })
-	adders := make([]*adder, p.Threads())
-	p.Run(n, func(worker, g int) {
-		b.once[g].Do(func() {
-			if adders[worker] == nil {
-				adders[worker] = newAdder(nil, nil, nil)
+	// Keys are now twice the number of a bit, plus 1.
+	at := len(s.keys)
+	for i := len(rows) - 1; i >= 0; i-- {
+		sum := neutral()
+		for bit := (i+1)*all - 1; bit >= i*all; bit-- {
+			sum.DoubleAssign()
+			if at > 0 && s.keys[at-1] == uint32(2*bit+1) {
+				at--
+				point := s.total(at)
+				sum.AddMixed(&point)
 			}
-			fillTable(adders[worker], b.pairs[g*tableTwo:(g+1)*tableTwo], c.groupBases(g))
-		})
-	})
+		}
+		out[i] = sum
+	}
+}
+
+// widths returns how many bits coefficients have, and of how many the parts are that they are cut into at first: powers of two.
+func widths(rows [][]int32) (all, first int) {
+	cells, largest := 0, uint32(0)
+	for _, row := range rows {
+		for _, v := range row {
+			sign := v >> 31
+			largest = max(largest, uint32(v^sign-sign))
+			cells -= int(int64(v|-v) >> 63) // no branch on what nothing predicts
+		}
+	}
+	all = 1
+	for largest>>all != 0 {
+		all *= 2
+	}
+	cost := func(w int) int { // in additions; of as many cells as there are values about ¾ of the values occur
+		parts, values := len(rows)*all/w, 1<<w
+		if w == all {
+			values = int(largest)
+		}
+		return cells*(all/w) + parts*(min(cells/len(rows), values)*3/4+1<<w/keysPerAddition)
+	}
+	first = min(all, mostBits)
+	for w := first / 2; w >= leastBits; w /= 2 {
+		if cost(w) < cost(first) {
+			first = w
+		}
+	}
+	return all, first
+}
+
+const (
+	// mostBits and leastBits bound the parts that coefficients are cut into at first.
+	mostBits, leastBits = 16, 4
+	// keysPerAddition is how many keys that do not occur cost an addition.
+	keysPerAddition = 32
+)
+
+// values makes the items of all rows, whose coefficients are cut into parts of w of their bits.
+func (s *bucketed) values(rows [][]int32, all, w int) {
+	s.items = s.items[:0]
+	base, mask := uint32(0), uint32(1)<<w-1
+	for _, row := range rows {
+		for shift := 0; shift < all; shift += w {
+			for j, v := range row {
+				sign := v >> 31
+				if k := uint32(v^sign-sign) >> shift & mask; k != 0 {
+					s.items = append(s.items, item{base + k, int32(j) ^ sign})
+				}
+			}
+			base += mask + 1
+		}
+	}
+}
+
+// cut makes the items of the next step, whose parts have w bits: every value that occurred in a part of 2w bits is one of each of two.
+func (s *bucketed) cut(w int) {
+	s.items = s.items[:0]
+	mask := uint32(1)<<w - 1
+	for i, key := range s.keys {
+		place, base := s.line[s.start[i]], key>>(2*w)<<(w+1)
+		if k := key & mask; k != 0 {
+			s.items = append(s.items, item{base + k, place})
+		}
+		if k := key >> w & mask; k != 0 {
+			s.items = append(s.items, item{base + mask + 1 + k, place})
+		}
+	}
+}
+
+// stack makes piles of the items, whose keys are below the given number.
+func (s *bucketed) stack(keys int) {
+	if cap(s.next) < keys {
+		s.next = make([]int32, keys)
+	}
+	next := s.next[:keys]
+	clear(next)
+	for _, it := range s.items {
+		next[it.key]++
+	}
+	s.keys, s.start, s.size = s.keys[:0], s.start[:0], s.size[:0]
+	at := int32(0)
+	for key, n := range next {
+		if n > 0 {
+			s.keys, s.start, s.size = append(s.keys, uint32(key)), append(s.start, at), append(s.size, n)
+			next[key], at = at, at+n
+		}
+	}
+	if cap(s.line) < int(at) {
+		s.line = make([]int32, at)
+	}
+	s.line = s.line[:at]
+	for _, it := range s.items {
+		s.line[next[it.key]] = it.place
+		next[it.key]++
+	}
+}
+
+// sum leaves one point of every pile.
+func (s *bucketed) sum(turn int, points []Affine) {
+	need := 0
+	for _, n := range s.size {
+		need += int(n+1) / 2
+	}
+	if cap(s.sums[turn]) < need {
+		s.sums[turn] = make([]Affine, need)
+	}
+	s.collapse(s.sums[turn][:need], points)
 }

@@ -6,7 +6,6 @@ import (
 	"math/big"
 	"math/rand/v2"
 	"slices"
-	"sync"
 	"testing"
 
 	"github.com/zkllmc/zkllmc/internal/field"
@@ -60,7 +59,7 @@ func randomScalars(r *rand.Rand, n int) []field.Element {
 
 func compareRows(t *testing.T, points []Affine, rows [][]int32, r *rand.Rand) {
 	t.Helper()
-	got := NewSmallBases(points).CommitRows(parallel.New(1+r.IntN(3)), rows)
+	got := CommitRows(parallel.New(1+r.IntN(3)), points, rows)
 	want := commitRowsNaive(points, rows)
 	for i := range want {
 		if !got[i].Equal(&want[i]) {
@@ -91,21 +90,24 @@ func TestCommitRows(t *testing.T) {
 
 func BenchmarkCommitRows(b *testing.B) {
 	r, one := rand.New(rand.NewPCG(1, 2)), parallel.New(1)
-	for _, width := range []int{1024, 2048} {
-		bases := NewSmallBases(Row(width))
-		for _, n := range []int{1, 4, 16, 64, 256, 1024, 2048, 4096} {
-			for _, bound := range []int64{1 << 7, 1 << 15} {
+	for _, width := range []int{1 << 10, 1 << 13, 1 << 16} {
+		points := Row(width)
+		for _, n := range []int{1, 16, 80} {
+			for name, value := range map[string]func() float64{
+				"8 bits":  func() float64 { return float64(r.IntN(1<<8) - 1<<7) },
+				"16 bits": func() float64 { return float64(r.IntN(1<<16) - 1<<15) },
+				"normal":  func() float64 { return 3000 * r.NormFloat64() },
+			} {
 				rows := make([][]int32, n)
 				for i := range rows {
 					rows[i] = make([]int32, width)
 					for j := range rows[i] {
-						rows[i][j] = int32(r.Int64N(2*bound) - bound)
+						rows[i][j] = int32(value())
 					}
 				}
-				b.Run(fmt.Sprintf("width=%d/rows=%d/bound=%d", width, n, bound), func(b *testing.B) {
-					bases.CommitRows(one, rows[:1])
+				b.Run(fmt.Sprintf("width=%d/rows=%d/%s", width, n, name), func(b *testing.B) {
 					for b.Loop() {
-						bases.CommitRows(one, rows)
+						CommitRows(one, points, rows)
 					}
 					b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N*n*width), "ns/value")
 				})
@@ -114,27 +116,77 @@ func BenchmarkCommitRows(b *testing.B) {
 	}
 }
 
-// manyRows is enough for triple tables even where half of the values are zero or missing.
-const manyRows = tripleCost
+// edges are coefficients at the ends of numbers of bits.
+var edges = []int32{
+	0, 1, -1, 2, 3, -4, 15, 16, -16, 17, 255, -255, 256, -256, 257, 1<<15 - 1, 1 << 15, -1 << 15, 1<<16 - 1, 1 << 16, -1 << 16, math.MaxInt32, math.MinInt32,
+}
 
-// TestCommitRowsManyRows reaches the triple tables, several blocks of rows, and the edges of the digits.
+// TestCommitRowsManyRows has more rows than a task takes at a time, of all lengths, with nothing at all in some.
 func TestCommitRowsManyRows(t *testing.T) {
 	r := rand.New(rand.NewPCG(7, 8))
 	points := Row(8)
-	edges := []int32{0, 1, -1, 8, -8, 9, -9, 144, 145, -145, 2456, 2457, 1 << 15, -1 << 15, 41760, 41761, math.MaxInt32, math.MinInt32}
-	for _, n := range []int{manyRows, blockRows + 5} {
-		rows := make([][]int32, n)
+	rows := make([][]int32, 3000)
+	for i := range rows {
+		rows[i] = make([]int32, i%(len(points)+1))
+		for j := range rows[i] {
+			if i%100 < 90 {
+				rows[i][j] = edges[r.IntN(1+i%len(edges))]
+			}
+		}
+	}
+	compareRows(t, points, rows, r)
+}
+
+// TestCommitRowsCut cuts coefficients at first into parts of every width that is possible, with one worker for all of them.
+func TestCommitRowsCut(t *testing.T) {
+	r := rand.New(rand.NewPCG(13, 14))
+	points, s := awkwardPoints(40), &bucketed{piles: piles{adder: newAdder(nil, nil, nil)}}
+	for all := 1; all <= 32; all *= 2 {
+		rows := make([][]int32, 9)
 		for i := range rows {
-			rows[i] = make([]int32, i%(len(points)+1))
+			rows[i] = make([]int32, len(points)-i)
 			for j := range rows[i] {
-				if n == manyRows {
-					rows[i][j] = edges[r.IntN(len(edges))]
-				} else {
-					rows[i][j] = int32(r.IntN(3) - 1)
+				for v := edges[r.IntN(len(edges))]; ; v /= 2 {
+					if max(int64(v), -int64(v))>>all == 0 {
+						rows[i][j] = v
+						break
+					}
 				}
 			}
 		}
-		compareRows(t, points, rows, r)
+		want := commitRowsNaive(points, rows)
+		for w := 1; w <= min(all, mostBits); w *= 2 {
+			got := make([]Jac, len(rows))
+			s.commit(got, points, rows, all, w)
+			for i := range got {
+				if a := ToAffine(&got[i]); !a.Equal(&want[i]) {
+					t.Errorf("%d bits in parts of %d: row %d", all, w, i)
+				}
+			}
+		}
+	}
+}
+
+// TestWidths: a long row of 16 bits is added up by value at first, a short one by halves of its values; no coefficient is cut off.
+func TestWidths(t *testing.T) {
+	full := func(n int, v int32) []int32 {
+		row := make([]int32, n)
+		for i := range row {
+			row[i] = v
+		}
+		return row
+	}
+	for _, c := range []struct {
+		row        []int32
+		all, first int
+	}{
+		{nil, 1, 1}, {[]int32{0, 0}, 1, 1}, {[]int32{-1, 1}, 1, 1}, {[]int32{2}, 2, 2}, {[]int32{-3}, 2, 2}, {full(300, 255), 8, 8}, {full(300, -256), 16, 8},
+		{full(1<<16, 1000), 16, 16}, {full(1<<16, math.MinInt16), 16, 16}, {full(1024, math.MinInt16), 16, 8}, {full(1<<16, math.MinInt32), 32, 16},
+		{full(1024, math.MaxInt32), 32, 8},
+	} {
+		if all, first := widths([][]int32{c.row}); all != c.all || first != c.first {
+			t.Errorf("%d cells of %v: %d bits in parts of %d, want %d and %d", len(c.row), c.row[:min(1, len(c.row))], all, first, c.all, c.first)
+		}
 	}
 }
 
@@ -166,66 +218,24 @@ func TestBlind(t *testing.T) {
 // TestCommitRowsDegenerate has bases that are equal, opposite or neutral: every exceptional case of the addition.
 func TestCommitRowsDegenerate(t *testing.T) {
 	r := rand.New(rand.NewPCG(9, 10))
-	for _, n := range []int{3, manyRows} {
-		points := make([]Affine, 9)
-		g := H()
-		for i := range points {
-			switch i % 3 {
-			case 0:
-				points[i] = g
-			case 1:
-				points[i].Neg(&g)
-			}
-		}
-		rows := make([][]int32, n)
-		for i := range rows {
-			rows[i] = make([]int32, len(points))
-			for j := range rows[i] {
-				rows[i][j] = int32(r.IntN(41) - 20)
-			}
-		}
-		compareRows(t, points, rows, r)
-	}
-}
-
-func TestDigits(t *testing.T) {
-	for _, v := range []int32{0, 1, 8, 9, -8, -9, 144, 145, 2456, 2457, 32767, -32768, 41760, 41761, math.MaxInt32, math.MinInt32} {
-		var off [maxDigits]int32
-		addDigits(&off, v, 1)
-		k := digitsFor(uint32(max(int64(v), -int64(v))))
-		sum, power := int64(0), int64(1)
-		for i, d := range off {
-			if d < -half || d > half || i >= k && d != 0 {
-				t.Fatalf("%d: digits %v, expected %d of them", v, off, k)
-			}
-			sum += int64(d) * power
-			power *= base
-		}
-		if sum != int64(v) {
-			t.Fatalf("%d: digits %v", v, off)
+	points := make([]Affine, 99)
+	g := H()
+	for i := range points {
+		switch i % 3 {
+		case 0:
+			points[i] = g
+		case 1:
+			points[i].Neg(&g)
 		}
 	}
-}
-
-// TestCommitRowsShared uses one set of bases from many goroutines.
-func TestCommitRowsShared(t *testing.T) {
-	bases := NewSmallBases(Row(32))
-	var wg sync.WaitGroup
-	for i := range 8 {
-		wg.Go(func() {
-			r := rand.New(rand.NewPCG(uint64(i), 1))
-			row := make([]int32, 4*(i+1))
-			for j := range row {
-				row[j] = int32(r.IntN(1<<16) - 1<<15)
-			}
-			got := bases.CommitRows(parallel.New(2), [][]int32{row})
-			want := commitRowsNaive(bases.points, [][]int32{row})
-			if !got[0].Equal(&want[0]) {
-				t.Error("wrong commitment")
-			}
-		})
+	rows := make([][]int32, 50)
+	for i := range rows {
+		rows[i] = make([]int32, len(points))
+		for j := range rows[i] {
+			rows[i][j] = int32(r.IntN(41) - 20)
+		}
 	}
-	wg.Wait()
+	compareRows(t, points, rows, r)
 }
 
 // TestAdder mixes operations that kernels perform with those that no chord does, in queues from few to more than one batch: doublings, opposite

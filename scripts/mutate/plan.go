@@ -181,7 +181,7 @@ var judges = []judge{
 	{pkg: "ints"},
 	{pkg: "transcript", skip: "^(TestLayout|TestLongItems|TestRecord|TestPinned)$"}, // bytes
 	{pkg: "group", skip: "^(TestEncodeDecode|TestGeneratorsPinned|TestGeneratorsMemo|TestMSM|TestFixedBase.*|TestBuckets.*|TestFoldPoints|TestSplit" +
-		"|TestCommitRows.*|TestDigits)$"},
+		"|TestCommitRows.*|TestWidths)$"},
 	{pkg: "field", skip: "^(TestModulusWords|TestConstants|TestShortChallenge|TestUniform|TestBatchInvert|TestDot.*|TestManyTerms" +
 		"|TestInnerProduct|TestReduceWords)$"},
 	{pkg: "constants"},

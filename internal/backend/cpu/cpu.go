@@ -16,11 +16,8 @@ import (
 	"github.com/zkllmc/zkllmc/internal/parallel"
 )
 
-// processor holds the settings and the prepared generators.
-type processor struct {
-	threads int
-	bases   baseCache
-}
+// processor holds the settings.
+type processor struct{ threads int }
 
 // Option adjusts a backend.
 type Option func(*processor)
@@ -53,7 +50,7 @@ func (s session) Begin(ctx context.Context) backend.Run {
 	if all == nil {
 		all = parallel.New(s.threads)
 	}
-	return &run{pool: pool{all, all.Threads()}, ending: pool{all.Until(ctx), all.Threads()}, ctx: ctx, bases: &s.bases, frugal: backend.Frugal(ctx)}
+	return &run{pool: pool{all, all.Threads()}, ending: pool{all.Until(ctx), all.Threads()}, ctx: ctx, frugal: backend.Frugal(ctx)}
 }
 
 // run computes for one proof.
@@ -62,7 +59,6 @@ type run struct {
 	ending pool // the same threads, for work that may be left half done when the context ends: what is not done stays zero
 	ctx    context.Context
 	err    error
-	bases  *baseCache
 	frugal bool // keep half as much of fraction trees
 }
 

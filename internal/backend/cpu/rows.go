@@ -3,45 +3,11 @@ package cpu
 import (
 	"fmt"
 	"slices"
-	"sync"
 
 	"github.com/zkllmc/zkllmc/internal/backend"
 	"github.com/zkllmc/zkllmc/internal/field"
 	"github.com/zkllmc/zkllmc/internal/group"
 )
-
-// cachedBases is how many prepared generator lists are kept: a proof has a few classes.
-const cachedBases = 8
-
-// baseCache keeps prepared generators, the last used in front.
-type baseCache struct {
-	sync.Mutex
-	list []preparedBases
-}
-
-// preparedBases are bases with their own copy of the generators, to notice when the caller's memory was reused.
-type preparedBases struct {
-	gens  []group.Affine
-	bases *group.SmallBases
-}
-
-// get returns bases that start with the generators.
-func (c *baseCache) get(gens []group.Affine) *group.SmallBases {
-	c.Lock()
-	defer c.Unlock()
-	i := slices.IndexFunc(c.list, func(p preparedBases) bool {
-		return len(p.gens) >= len(gens) && slices.Equal(p.gens[:len(gens)], gens)
-	})
-	if i < 0 {
-		own := slices.Clone(gens)
-		c.list = append(c.list, preparedBases{own, group.NewSmallBases(own)})
-		i = len(c.list) - 1
-	}
-	found := c.list[i]
-	c.list = slices.Insert(slices.Delete(c.list, i, i+1), 0, found)
-	c.list = c.list[:min(len(c.list), cachedBases)]
-	return found.bases
-}
 
 // How many cells of rows are laid out at a time: by whoever commits to them, and by one task of those that fold them.
 const (
@@ -64,7 +30,7 @@ func lay(rows []backend.Row, first, width int) ([][]int32, error) {
 	return out, nil
 }
 
-// CommitRows prepares only as many generators as the rows need.
+// CommitRows lays out some rows at a time.
 func (r *run) CommitRows(gens []group.Affine, rows []backend.Row) []group.Affine {
 	out := make([]group.Affine, 0, len(rows))
 	for some := range slices.Chunk(rows, max(1, committedAtOnce/max(1, len(gens)))) {
@@ -75,11 +41,7 @@ func (r *run) CommitRows(gens []group.Affine, rows []backend.Row) []group.Affine
 		if r.Err() != nil {
 			return make([]group.Affine, len(rows))
 		}
-		width := 0
-		for i := range cells {
-			width = max(width, len(cells[i]))
-		}
-		out = append(out, r.bases.get(gens[:width]).CommitRows(r.Pool, cells)...)
+		out = append(out, group.CommitRows(r.Pool, gens, cells)...)
 	}
 	return out
 }
