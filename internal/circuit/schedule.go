@@ -39,6 +39,30 @@ func (c *Circuit) PassesThrough(t *Term) bool {
 	return len(p.Shared) == 0 && p.Hidden <= 1
 }
 
+// Read says of every tensor whether a proof reads its cells: not those of a virtual one whose claims only pass through, and that no product
+// couples with another.
+func (c *Circuit) Read() []bool {
+	read := make([]bool, len(c.Tensors))
+	for _, l := range c.Lookups {
+		for _, id := range l.Cols {
+			read[id] = true
+		}
+	}
+	for i := range c.Tensors {
+		t := &c.Tensors[i]
+		read[i] = read[i] || t.Kind != Virtual || c.waves[i] > 0
+		for k := range t.Def {
+			if c.waves[i] == 0 || c.PassesThrough(&t.Def[k]) {
+				continue
+			}
+			for _, f := range t.Def[k].Factors {
+				read[f.T] = true
+			}
+		}
+	}
+	return read
+}
+
 // schedule assigns to every virtual tensor with a product part the wave that discharges it: the first after which no new claim
 // on it can arise. Tensors are in definition order, so that walking them backwards meets consumers first.
 func (c *Circuit) schedule() {

@@ -171,8 +171,11 @@ func alone(r backend.Run, c *circuit.Circuit, a *witness.Assignment) *held {
 
 // same says whether two tensors are the same memory.
 func same(a, b *integer.Tensor) bool {
-	if a.V != nil && b.V != nil {
+	switch {
+	case a.V != nil && b.V != nil:
 		return &a.V[0] == &b.V[0]
+	case a.Short != nil && b.Short != nil:
+		return &a.Short[0] == &b.Short[0]
 	}
-	return a.V == nil && b.V == nil && &a.Short[0] == &b.Short[0]
+	return false
 }

@@ -271,7 +271,7 @@ func (k *Key) proveAssignment(ctx context.Context, m *member, st statement.State
 		return nil, err
 	}
 	p.Weights.Rows, p.Weights.Blinds = on.rows, k.blinds
-	a.Shorten(parallel.Of(ctx))
+	a.Settle(parallel.Of(ctx))
 	h := on.begin(ctx, m, a)
 	p.Backend = h
 	err = run(parallel.Of(ctx), p, k.secret, w, o)

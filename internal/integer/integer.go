@@ -4,15 +4,18 @@ package integer
 
 import (
 	"fmt"
+	"math"
 	"math/bits"
+	"slices"
 )
 
-// Tensor is a box of integers, row-major without padding. The values fit 63 bits with sign. They are V; where V is nil they are Short. Those
-// of a wide tensor need up to 125 bits: they are V + 2^64·High.
+// Tensor is a box of integers, row-major without padding. The values fit 63 bits with sign. They are V; where V is nil they are Short, or
+// else Mid. Those of a wide tensor need up to 125 bits: they are V + 2^64·High.
 type Tensor struct {
 	Shape []int
 	V     []int64
 	Short []int16
+	Mid   []int32
 	High  []int64
 }
 
@@ -34,7 +37,7 @@ func (t *Tensor) Words() (lower, upper *Tensor) {
 }
 
 // Len is the number of values.
-func (t *Tensor) Len() int { return max(len(t.V), len(t.Short)) }
+func (t *Tensor) Len() int { return max(len(t.V), len(t.Short), len(t.Mid)) }
 
 // Cells returns the values from lo up to hi-1. They must not be changed.
 func (t *Tensor) Cells(lo, hi int) []int64 {
@@ -42,10 +45,22 @@ func (t *Tensor) Cells(lo, hi int) []int64 {
 		return t.V[lo:hi]
 	}
 	v := make([]int64, hi-lo)
-	for i, x := range t.Short[lo:hi] {
-		v[i] = int64(x)
+	if t.Mid != nil {
+		convert(v, t.Mid[lo:hi])
+	} else {
+		convert(v, t.Short[lo:hi])
 	}
 	return v
+}
+
+// convert writes integers as others, and says whether all are the same.
+func convert[T, U int16 | int32 | int64](to []T, from []U) bool {
+	same := true
+	for i, x := range from {
+		to[i] = T(x)
+		same = same && U(to[i]) == x
+	}
+	return same
 }
 
 // Run returns the values from lo up to hi-1, without a copy and without a shape.
@@ -53,24 +68,32 @@ func (t *Tensor) Run(lo, hi int) Tensor {
 	if t.V != nil {
 		return Tensor{V: t.V[lo:hi]}
 	}
+	if t.Mid != nil {
+		return Tensor{Mid: t.Mid[lo:hi]}
+	}
 	return Tensor{Short: t.Short[lo:hi]}
 }
 
-// Shorten keeps values that fit 16 bits, all of them, in as many. The tensor is changed in place.
+// Shorten keeps values that fit 16 bits or 32, all of them, in as many. The tensor is changed in place.
 func (t *Tensor) Shorten() {
 	if t.High != nil || t.V == nil {
 		return
 	}
+	lo, hi := int64(0), int64(0)
 	for _, v := range t.V {
-		if v != int64(int16(v)) {
-			return
-		}
+		lo, hi = min(lo, v), max(hi, v)
 	}
-	short := make([]int16, len(t.V))
-	for i, v := range t.V {
-		short[i] = int16(v)
+	switch {
+	case lo >= math.MinInt16 && hi <= math.MaxInt16:
+		t.Short = make([]int16, len(t.V))
+		convert(t.Short, t.V)
+	case lo >= math.MinInt32 && hi <= math.MaxInt32:
+		t.Mid = make([]int32, len(t.V))
+		convert(t.Mid, t.V)
+	default:
+		return
 	}
-	t.V, t.Short = nil, short
+	t.V = nil
 }
 
 // All returns all values.
@@ -109,16 +132,15 @@ func reach(row []int32, n int) []int32 {
 
 // copy writes the cells from from on, as many as there is room for.
 func (t *Tensor) copy(to []int32, from int) error {
-	if t.V == nil {
-		for i, x := range t.Short[from : from+len(to)] {
-			to[i] = int32(x)
+	switch end := from + len(to); {
+	case t.V != nil:
+		if v := t.V[from:end]; !convert(to, v) {
+			return fmt.Errorf("value %d does not fit 32 bits", v[slices.IndexFunc(v, func(x int64) bool { return x != int64(int32(x)) })])
 		}
-		return nil
-	}
-	for i, x := range t.V[from : from+len(to)] {
-		if to[i] = int32(x); int64(to[i]) != x {
-			return fmt.Errorf("value %d does not fit 32 bits", x)
-		}
+	case t.Mid != nil:
+		copy(to, t.Mid[from:end])
+	default:
+		convert(to, t.Short[from:end])
 	}
 	return nil
 }

@@ -34,21 +34,25 @@ func TestWords(t *testing.T) {
 	}
 }
 
-// TestShorten: values that fit 16 bits, all of them, are kept in as many, and are the same.
+// TestShorten: values that fit 16 bits, or 32, all of them, are kept in as many, and are the same.
 func TestShorten(t *testing.T) {
 	for _, test := range []struct {
-		v     []int64
-		short bool
+		v    []int64
+		bits int
 	}{
-		{[]int64{0, 1<<15 - 1, -1 << 15}, true}, {[]int64{5, 1 << 15}, false}, {[]int64{-1<<15 - 1}, false}, {[]int64{1 << 40}, false}, {[]int64{}, true},
+		{[]int64{0, 1<<15 - 1, -1 << 15}, 16}, {[]int64{5, 1 << 15}, 32}, {[]int64{-1<<15 - 1}, 32}, {[]int64{1<<31 - 1, -1 << 31}, 32},
+		{[]int64{1 << 31}, 64}, {[]int64{7, -1<<31 - 1}, 64}, {[]int64{1 << 40}, 64}, {[]int64{}, 16},
 	} {
 		x := Tensor{Shape: []int{len(test.v)}, V: test.v}
 		x.Shorten()
-		require.Equal(t, test.short, x.V == nil)
+		require.Equal(t, []bool{test.bits == 16, test.bits == 32, test.bits == 64}, []bool{x.Short != nil, x.Mid != nil, x.V != nil})
 		require.Equal(t, len(test.v), x.Len())
 		require.Equal(t, test.v, x.All())
 		x.Shorten()
 		require.Equal(t, test.v, x.All())
+		if part := x.Run(0, len(test.v)/2); len(test.v) > 1 {
+			require.Equal(t, test.v[:len(test.v)/2], part.All())
+		}
 	}
 	wide := Tensor{Shape: []int{1}, V: []int64{1}, High: []int64{1}}
 	wide.Shorten()

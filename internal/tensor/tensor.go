@@ -42,6 +42,9 @@ func (p Part) Add(out integer.Tensor, terms []circuit.Term, lookup func(circuit.
 		vals := make([]cells, len(t.Factors))
 		for j, f := range t.Factors {
 			x := lookup(f.T)
+			if x.Mid != nil {
+				x.V = x.All()
+			}
 			vals[j] = cells{x.V, x.Short, x.High}
 		}
 		switch n := p.newNest(t, vals, out); {

@@ -124,7 +124,7 @@ func (d *Decoding) same(publics func(circuit.ID) integer.Tensor) error {
 	}
 	for i := range d.g.c.Tensors {
 		t := &d.g.c.Tensors[i]
-		if t.Kind == circuit.Public && d.plan.follow[i] >= 0 && !slices.Equal(d.g.vals[i].V, d.oneHot(t)) {
+		if t.Kind == circuit.Public && d.plan.follow[i] >= 0 && !slices.Equal(d.g.vals[i].All(), d.oneHot(t)) {
 			return errors.New("the statement's tokens are others than were decoded")
 		}
 	}

@@ -45,16 +45,29 @@ func (a *Assignment) Tensor(id circuit.ID) *integer.Tensor {
 	return t
 }
 
-// Shorten keeps the witness tensors whose cells fit 16 bits in as many: nothing is computed from them any more. Their values are the same.
-func (a *Assignment) Shorten(p *parallel.Pool) {
+// Settle keeps what a proof reads in as little memory as it takes: nothing is computed from the tensors any more. Cells are kept in 16 bits
+// or 32 where they fit, those that are looked up in no more than 16, and sums that no sumcheck reads are dropped, to be computed again should
+// somebody ask. Values are the same.
+func (a *Assignment) Settle(p *parallel.Pool) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
+	read, columns := a.c.Read(), make([]bool, len(a.vals))
+	for _, l := range a.c.Lookups {
+		for _, id := range l.Cols {
+			columns[id] = true
+		}
+	}
 	p.Run(len(a.vals), func(_, i int) {
-		if t := &a.c.Tensors[i]; t.Kind == circuit.Witness && t.Lo >= math.MinInt16 && t.Hi <= math.MaxInt16 && a.vals[i] != nil {
-			a.vals[i].Shorten()
+		if t := &a.c.Tensors[i]; !read[i] {
+			a.vals[i] = nil
+		} else if v := a.vals[i]; (t.Kind == circuit.Witness || t.Kind == circuit.Virtual) && v != nil && (short(t) || !columns[i]) {
+			v.Shorten()
 		}
 	})
 }
+
+// short says whether the cells of a tensor fit 16 bits, unless a prover lies.
+func short(t *circuit.Tensor) bool { return t.Lo >= math.MinInt16 && t.Hi <= math.MaxInt16 }
 
 // Known returns a tensor that is computed, nil if it is not.
 func (a *Assignment) Known(id circuit.ID) *integer.Tensor {
@@ -194,6 +207,9 @@ func (g *generator) publics(of func(circuit.ID) integer.Tensor) error {
 		if err := g.take(t, v); err != nil {
 			return err
 		}
+		if short(t) {
+			g.vals[i].Shorten()
+		}
 	}
 	return nil
 }
@@ -204,23 +220,19 @@ func (g *generator) take(t *circuit.Tensor, v integer.Tensor) error {
 		return fmt.Errorf("%s tensor %s of shape %v has %d cells", t.Kind, t.Name, t.Shape, v.Len())
 	}
 	v.Shape = t.Shape
-	if v.V == nil && g.lookedUp(t.ID) {
-		v.V, v.Short = v.All(), nil // columns of lookups have 64 bits
-	}
 	g.vals[t.ID] = &v
-	if v.V == nil {
+	switch {
+	case v.V != nil:
+		return inBounds(g, t, v.V)
+	case v.Mid != nil:
+		return inBounds(g, t, v.Mid)
+	default:
 		return inBounds(g, t, v.Short)
 	}
-	return inBounds(g, t, v.V)
-}
-
-// lookedUp says whether a tensor is a column of a lookup.
-func (g *generator) lookedUp(id circuit.ID) bool {
-	return slices.ContainsFunc(g.c.Lookups, func(l circuit.Lookup) bool { return slices.Contains(l.Cols, id) })
 }
 
 // inBounds checks cells against the declared range.
-func inBounds[T int16 | int64](g *generator, t *circuit.Tensor, v []T) error {
+func inBounds[T int16 | int32 | int64](g *generator, t *circuit.Tensor, v []T) error {
 	if g.unchecked {
 		return nil
 	}

@@ -91,10 +91,14 @@ func dotInts[T integers](cells []T, w *weights) field.Element {
 
 // dotTensor is dotInts for the cells of a tensor from lo up to hi-1.
 func dotTensor(t *integer.Tensor, lo, hi int, w *weights) field.Element {
-	if t.V == nil {
+	switch {
+	case t.V != nil:
+		return dotInts(t.V[lo:hi], w)
+	case t.Mid != nil:
+		return dotInts(t.Mid[lo:hi], w)
+	default:
 		return dotInts(t.Short[lo:hi], w)
 	}
-	return dotInts(t.V[lo:hi], w)
 }
 
 // dotShort is dotInts with vectors; false if there is an integer that does not fit.

@@ -371,7 +371,13 @@ type column struct {
 	short []int16
 }
 
-func columnOf(t *integer.Tensor) column { return column{t.V, t.Short} }
+// columnOf is a tensor's; cells of 32 bits are copied.
+func columnOf(t *integer.Tensor) column {
+	if t.Mid != nil {
+		return column{long: t.All()}
+	}
+	return column{t.V, t.Short}
+}
 
 func (c column) len() int { return max(len(c.long), len(c.short)) }
 

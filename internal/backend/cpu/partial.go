@@ -130,10 +130,12 @@ func (b *run) partial(t *integer.Tensor, in []backend.Label, bits int) vec {
 	switch {
 	case last.fold != nil:
 		b.foldLast(out, t, &last, vars, folds)
-	case t.V == nil:
-		foldUpper(b, out, t.Short, &last, vars, folds)
-	default:
+	case t.V != nil:
 		foldUpper(b, out, t.V, &last, vars, folds)
+	case t.Mid != nil:
+		foldUpper(b, out, t.Mid, &last, vars, folds)
+	default:
+		foldUpper(b, out, t.Short, &last, vars, folds)
 	}
 	if unit := one(); factor != unit {
 		b.chunks(len(out), taskCells, func(_, lo, hi int) { scaleVec(out[lo:hi], out[lo:hi], &factor) })

@@ -47,7 +47,7 @@ func (v *farVector) Elements() int { return v.n }
 
 // load copies a tensor.
 func (h *home) load(t *integer.Tensor, load func(*integer.Tensor) backend.Tensor) backend.Tensor {
-	own := &integer.Tensor{Shape: slices.Clone(t.Shape), V: slices.Clone(t.V), Short: slices.Clone(t.Short)}
+	own := &integer.Tensor{Shape: slices.Clone(t.Shape), V: slices.Clone(t.V), Short: slices.Clone(t.Short), Mid: slices.Clone(t.Mid)}
 	if t.High != nil {
 		panic("a wide tensor is handed over in two")
 	}
