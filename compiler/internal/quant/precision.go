@@ -354,6 +354,9 @@ func (c *chooser) one(more map[string]int, quantise func(map[string]int) (*Progr
 	best, most := "", -1.0
 	for _, key := range slices.Sorted(maps.Keys(more)) {
 		p := c.now.places[key]
+		if p == nil { // other widths have left nothing to round there
+			continue
+		}
 		if by := p.variance / float64(p.cells); more[key] > c.widths[key] && by > most {
 			best, most = key, by
 		}

@@ -293,6 +293,17 @@ func TestWiden(t *testing.T) {
 	require.Nil(t, widen(map[string]*place{"most": {bits: maxBits, cells: 1, variance: 1000 * unit, free: true}}, map[string]int{}, nil))
 }
 
+// Widths of one place may leave nothing to round at another, which then has a width and no place.
+func TestPlaceThatVanishes(t *testing.T) {
+	left := &place{bits: 28, cells: 4, variance: 1e-4, free: true}
+	c := chooser{now: &Program{places: map[string]*place{"left": left}}, widths: map[string]int{"left": 28, "gone": 32}, limits: map[string]int{}}
+	c.one(map[string]int{"left": 32, "gone": 32}, func(widths map[string]int) (*Program, error) {
+		return &Program{places: map[string]*place{"left": {bits: widths["left"], cells: 4, variance: 1e-6, free: true}}}, nil
+	})
+	require.Equal(t, map[string]int{"left": 32, "gone": 32}, c.widths)
+	require.Empty(t, c.dear)
+}
+
 // Scores that are all but alike, far smaller than what is exponentiated, weigh all positions alike, also where a double no longer holds
 // their unit.
 func TestScoresAlike(t *testing.T) {
