@@ -309,10 +309,15 @@ func (r *Result) planCircuit(o planner.Options) (crowded []string, err error) {
 	if r.plan, err = planner.Plan(r.program, o); err != nil {
 		return nil, refuse(err)
 	}
-	if r.Weights = r.plan.Weights; len(r.Weights) == 0 {
-		return nil, refuse(fmt.Errorf("the model has no private weights, so that a proof would be about no model; commit to an initializer, --private NAME, if it has one"))
+	if r.Weights = r.plan.Weights; len(r.Weights) == 0 && !r.hidesInput() {
+		return nil, refuse(fmt.Errorf("the model has no private weights and no private input, so that a proof would hide nothing; commit to an initializer, --private NAME, or hide an input, --private-input NAME"))
 	}
 	return r.buildCircuit()
+}
+
+// hidesInput says whether an input is private.
+func (r *Result) hidesInput() bool {
+	return slices.ContainsFunc(r.program.Int.Inputs, func(p ir.Port) bool { return p.Reveal == plan.Nothing })
 }
 
 // valueOf returns the value of the program that a virtual tensor of the circuit is; one without a number if it is a part of a gadget.

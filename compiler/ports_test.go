@@ -116,6 +116,13 @@ func parts() *pb.ModelProto {
 	}, matrix("W", 3, 5), int64s("split", 2, 4, 3), int64s("join", 2, 20))
 }
 
+// weightless weighs the cells of its input by their softmax: what proofs hide is the input alone.
+func weightless() *pb.ModelProto {
+	return portsModel([]*pb.ValueInfoProto{port("x", float32s, 3, 5)}, []string{"y"}, []*pb.NodeProto{
+		op("Softmax", "x", "p", intAttr("axis", -1)), op("Mul", "p x", "y"),
+	})
+}
+
 // hidden chooses by a boolean input between two products of a real one; its second output is private.
 func hidden() *pb.ModelProto {
 	return portsModel([]*pb.ValueInfoProto{port("x", float32s, 2, 4), port("left", bools, 2, 1), port("n", int64sOf, 2, 1)}, []string{"class", "inside"}, []*pb.NodeProto{
@@ -167,6 +174,8 @@ var portKinds = map[string]struct {
 		{Name: "x", Kind: circuit.Reals, Shape: []int{1, 6, 20}, Reveal: circuit.Values}, {Name: "y", Kind: circuit.Reals, Shape: []int{1, 10, 5}, Reveal: circuit.Values}}},
 	"rows in parts": {parts, Config{Ranges: map[string]Range{"x": {Lo: 0, Hi: 1}}, PrivateInputs: []string{"x"}, Reveal: map[string]string{"y": "argmax"}}, []circuit.Port{
 		{Name: "x", Kind: circuit.Reals, Shape: []int{2, 12}, Reveal: circuit.Nothing}, {Name: "y", Kind: circuit.Reals, Shape: []int{2, 20}, Reveal: circuit.Argmax}}},
+	"no weights": {weightless, Config{Ranges: map[string]Range{"x": {Lo: -2, Hi: 2}}, PrivateInputs: []string{"x"}}, []circuit.Port{
+		{Name: "x", Kind: circuit.Reals, Shape: []int{3, 5}, Reveal: circuit.Nothing}, {Name: "y", Kind: circuit.Reals, Shape: []int{3, 5}, Reveal: circuit.Values}}},
 	"private output": {hidden, Config{Ranges: map[string]Range{"x": {Lo: -2, Hi: 2}, "n": {Lo: -3, Hi: 4}}, PrivateInputs: []string{"x", "left"}, Reveal: map[string]string{"class": "argmax", "inside": "nothing"}}, []circuit.Port{
 		{Name: "x", Kind: circuit.Reals, Shape: []int{2, 4}, Reveal: circuit.Nothing}, {Name: "left", Kind: circuit.Booleans, Shape: []int{2, 1}, Reveal: circuit.Nothing},
 		{Name: "n", Kind: circuit.Integers, Shape: []int{2, 1}, Reveal: circuit.Values},
@@ -386,7 +395,7 @@ func TestPortsThatAreRefused(t *testing.T) {
 		`node "Cast_i" (Cast): a cast of a value that depends on an input to int64`:                     {[]*pb.ValueInfoProto{x}, []*pb.NodeProto{op("Cast", "x", "i", intAttr("to", 7)), op("Cast", "i", "y", intAttr("to", 1))}, Config{Ranges: ranges}},
 		`node "Mul_m" (Mul): its integers may be anything in`:                                           {[]*pb.ValueInfoProto{n}, []*pb.NodeProto{op("Mul", "n n", "m"), op("Cast", "m", "y", intAttr("to", 1))}, Config{Ranges: map[string]Range{"n": {Lo: 0, Hi: 1e5}}}},
 		`the model is linear and all its inputs are public; hide an input`:                              {[]*pb.ValueInfoProto{x}, []*pb.NodeProto{op("MatMul", "x W", "y")}, Config{Ranges: ranges}},
-		`the model has no private weights, so that a proof would be about no model`:                     {[]*pb.ValueInfoProto{x}, []*pb.NodeProto{op("Relu", "x", "y")}, Config{Ranges: ranges}},
+		`the model has no private weights and no private input, so that a proof would hide nothing`:     {[]*pb.ValueInfoProto{x}, []*pb.NodeProto{op("Relu", "x", "y")}, Config{Ranges: ranges}},
 		`this model continues no text, since its input is not token ids alone; leave the tokenizer out`: {[]*pb.ValueInfoProto{x}, []*pb.NodeProto{op("MatMul", "x W", "h"), op("Relu", "h", "y")}, Config{Ranges: ranges, Vocab: []byte("{}")}},
 		`statements would tell nothing of any output`:                                                   {[]*pb.ValueInfoProto{x}, []*pb.NodeProto{op("MatMul", "x W", "y")}, Config{Ranges: ranges, Reveal: map[string]string{"y": "nothing"}}},
 		`there is no output "z"; the outputs are y`:                                                     {[]*pb.ValueInfoProto{x}, []*pb.NodeProto{op("MatMul", "x W", "y")}, Config{Ranges: ranges, Reveal: map[string]string{"z": "nothing"}}},

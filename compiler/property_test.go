@@ -581,7 +581,7 @@ func checkFunction(seed uint64, steps int, seen *coverage) error {
 }
 
 // refusableFunction are the reasons for which a drawn function may be refused besides those of language models.
-var refusableFunction = regexp.MustCompile(`nothing that is committed|no constraint uses it|has no private weights|2\^16 values are supported`)
+var refusableFunction = regexp.MustCompile(`nothing that is committed|no constraint uses it|has no private weights and no private input|2\^16 values are supported`)
 
 // check computes the witness of a random statement, compares it with the oracle, proves it and verifies the proof, and sees that
 // statements that are false are not proved.

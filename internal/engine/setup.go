@@ -228,10 +228,8 @@ func MakeKeys(ctx context.Context, f *circuit.Family, weights Weights, work *Wor
 	read := newSteady(f.Shortest(), weights)
 	m := &maker{Keys: &Keys{f: f, weights: read}, c: f.Shortest(), read: read, work: work, o: o}
 	m.layout = protocol.WeightLayout(m.c)
+	m.pieces = protocol.Pieces(f)
 	var err error
-	if m.pieces, err = protocol.Pieces(f); err != nil {
-		return nil, err
-	}
 	if m.session, err = o.Backend.Open(); err != nil {
 		return nil, err
 	}

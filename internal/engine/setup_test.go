@@ -34,8 +34,7 @@ func inPieces(t *testing.T) *circuit.Circuit {
 	gadget.Output(b, circuit.Port{Name: "y", Kind: circuit.Integers, Reveal: circuit.Values}, b.Weight("told", 4, 3))
 	c, err := b.Finish()
 	require.NoError(t, err)
-	n, err := protocol.Pieces(circuit.Single(c))
-	require.NoError(t, err)
+	n := protocol.Pieces(circuit.Single(c))
 	require.Equal(t, 3, n)
 	return c
 }
@@ -348,8 +347,7 @@ func BenchmarkSetup(b *testing.B) {
 	}
 	c, err := cfg.Finish()
 	require.NoError(b, err)
-	n, err := protocol.Pieces(circuit.Single(c))
-	require.NoError(b, err)
+	n := protocol.Pieces(circuit.Single(c))
 	require.Equal(b, 1, n)
 	weights := 0
 	for _, t := range c.Weights() {

@@ -37,19 +37,15 @@ func PieceRows(f *circuit.Family) int {
 	return max(1, pieceLeaves>>max(f.Shortest().WeightBits, narrowest))
 }
 
-// Pieces is the number of pieces of a model's range proof. A circuit without weights has no model.
-func Pieces(f *circuit.Family) (int, error) {
-	c := f.Shortest()
-	if len(c.Weights()) == 0 {
-		return 0, fmt.Errorf("circuit %s has no weights, hence no model to commit to", c.Name)
-	}
+// Pieces is the number of pieces of a model's range proof: none of a model without weights, of which the circuit says everything.
+func Pieces(f *circuit.Family) int {
 	n := PieceRows(f)
-	return (WeightLayout(c).Rows + n - 1) / n, nil
+	return (WeightLayout(f.Shortest()).Rows + n - 1) / n
 }
 
 // RangeProof returns the number of pieces of a model's range proof, and of the elements, points and scalars, of all of them.
 func RangeProof(f *circuit.Family) (pieces, elements int, err error) {
-	pieces, err = Pieces(f)
+	pieces = Pieces(f)
 	for i := range pieces {
 		p, err := SetupPiece(f, i)
 		if err != nil {
@@ -61,7 +57,7 @@ func RangeProof(f *circuit.Family) (pieces, elements int, err error) {
 		}
 		elements += counts.Points + counts.Scalars
 	}
-	return pieces, elements, err
+	return pieces, elements, nil
 }
 
 // Piece is one piece of a range proof.
@@ -83,12 +79,8 @@ type part struct {
 
 // SetupPiece makes a piece of the range proof of a family's weights.
 func SetupPiece(f *circuit.Family, index int) (*Piece, error) {
-	n, err := Pieces(f)
-	if err != nil {
-		return nil, err
-	}
 	c := f.Shortest()
-	layout, size := WeightLayout(c), PieceRows(f)
+	layout, size, n := WeightLayout(c), PieceRows(f), Pieces(f)
 	p := &Piece{family: f.Digest(), Index: index, Of: n, Rows: commit.Range{From: index * size, To: min((index+1)*size, layout.Rows)}}
 	b := circuit.NewBuilder(circuit.Config{
 		Name: fmt.Sprintf("weights of %x", p.family), WeightBits: c.WeightBits, WitnessBits: c.WitnessBits,
@@ -96,6 +88,7 @@ func SetupPiece(f *circuit.Family, index int) (*Piece, error) {
 	for _, t := range c.Weights() {
 		p.add(b, layout, t)
 	}
+	var err error
 	p.Circuit, err = b.Finish()
 	return p, err
 }

@@ -24,8 +24,7 @@ func TestPieces(t *testing.T) {
 	b.Lookup(b.TableOf("bit", func() [][]int64 { return [][]int64{{0, 1}} }), b.Witness("x", 0, 1, 2))
 	c, err := b.Finish()
 	require.NoError(t, err)
-	n, err := protocol.Pieces(circuit.Single(c))
-	require.NoError(t, err)
+	n := protocol.Pieces(circuit.Single(c))
 	layout := protocol.WeightLayout(c)
 	require.Equal(t, [2]int{4, 2500 + 80 + 5 + 1400 + 1}, [2]int{n, layout.Rows})
 

@@ -165,8 +165,8 @@ func kept(dir string) bool {
 // openWork opens the folder beside the keys for what is done of a range proof in pieces; nil if there is one piece, which is made as a
 // whole.
 func (a *app) openWork(dir string) (*engine.Work, error) {
-	if pieces, err := protocol.Pieces(a.f); err != nil || pieces == 1 {
-		return nil, console.Unusable(err)
+	if protocol.Pieces(a.f) <= 1 {
+		return nil, nil
 	}
 	w, err := engine.OpenWork(filepath.Join(dir, workFolder))
 	return w, console.Unusable(err)
