@@ -198,9 +198,31 @@ func TestPartsSumToTheMLE(t *testing.T) {
 				}
 			}
 			at := randomPoint(t, rowBits)
-			require.Equal(t, field.InnerProduct(weights, poly.Eq(at)), p.cols.at(at), "%v", w.Shape)
+			require.Equal(t, field.InnerProduct(weights, poly.Eq(at)), newEvaluator(at).at(&p.cols), "%v", w.Shape)
 		}
 		require.Equal(t, want, got, "%v", w.Shape)
+	}
+}
+
+// Claims at points that share memory, as those of lookups do, are evaluated by one evaluator, which keeps what it has computed: axes from one
+// place of memory on that differ in bits, extent or column alone are not taken for each other.
+func TestEvaluatorTellsAxesApart(t *testing.T) {
+	point, at := randomPoint(t, rowBits), randomPoint(t, rowBits)
+	weights := newEvaluator(at)
+	for range 2 {
+		for _, offset := range []int{0, 1} {
+			for n := 1; n < rowBits; n++ {
+				for d := 1<<(n-1) + 1; d <= 1<<n; d++ {
+					for below := 0; below+n < rowBits; below++ {
+						c := &columns{bits: rowBits, used: below + n, axes: []axis{{point: point[n : n+below], d: 1 << below}, {point: point[:n], d: d}}}
+						c.offset = offset << c.used
+						dense := make(field.Vector, 1<<rowBits)
+						copy(dense[c.offset:], c.weights())
+						require.Equal(t, field.InnerProduct(dense, poly.Eq(at)), weights.at(c), "%d of 2^%d behind 2^%d, offset %d", d, n, below, c.offset)
+					}
+				}
+			}
+		}
 	}
 }
 

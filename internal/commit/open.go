@@ -131,11 +131,12 @@ func (k *class) open(ch *veil.Channel, be Backend) {
 // coefficients are those of the rows in v*.
 func (k *class) coefficients(point []field.Element) []field.Element {
 	coefs := make([]field.Element, len(k.points))
+	weights := newEvaluator(point)
 	var v field.Element
 	for i := range k.claims {
 		base := k.base(k.of[i])
 		for _, p := range k.parts[i] {
-			e := p.cols.at(point)
+			e := weights.at(&p.cols)
 			e.Mul(&e, &k.alphas[i])
 			for j, r := range p.rows {
 				v.Mul(&e, &p.coefs[j])

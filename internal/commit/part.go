@@ -81,15 +81,45 @@ func axesOf(shape []int, point []field.Element, n int) []axis {
 	return out
 }
 
-// at evaluates the MLE of the column weights at a point of the columns' cube in O(bits):
-// eq(point_hi, offset) · Π_axes Σ_{i<d} eq(axis, i)·eq(point_axis, i).
-func (c *columns) at(point []field.Element) field.Element {
-	v := poly.EqIndex(point[c.used:], uint64(c.offset>>c.used))
+// evaluator evaluates the MLEs of column weights at a point of the columns' cube. What it keeps are the sums over axes: the claims of a
+// proof are about many tensors of few shapes, at few points that they share.
+type evaluator struct {
+	point []field.Element
+	pairs map[pair]field.Element
+}
+
+// pair names the sum over an axis: its point, by where that lies in memory, which nobody changes, its extent, and its lowest column bit.
+type pair struct {
+	point    *field.Element
+	n, d, lo int
+}
+
+func newEvaluator(point []field.Element) *evaluator {
+	return &evaluator{point: point, pairs: map[pair]field.Element{}}
+}
+
+// at evaluates column weights in O(bits): eq(point_hi, offset) · Π_axes Σ_{i<d} eq(axis, i)·eq(point_axis, i).
+func (e *evaluator) at(c *columns) field.Element {
+	v := poly.EqIndex(e.point[c.used:], uint64(c.offset>>c.used))
 	lo := 0
 	for _, a := range c.axes {
-		w := poly.ValidPair(a.point, point[lo:lo+len(a.point)], a.d)
+		w := e.axis(a, lo)
 		v.Mul(&v, &w)
 		lo += len(a.point)
+	}
+	return v
+}
+
+// axis is Σ_{i<d} eq(axis, i)·eq(point_axis, i) for an axis in the columns' bits from lo on.
+func (e *evaluator) axis(a axis, lo int) field.Element {
+	if len(a.point) == 0 {
+		return poly.ValidPair(nil, nil, a.d)
+	}
+	k := pair{point: &a.point[0], n: len(a.point), d: a.d, lo: lo}
+	v, ok := e.pairs[k]
+	if !ok {
+		v = poly.ValidPair(a.point, e.point[lo:lo+len(a.point)], a.d)
+		e.pairs[k] = v
 	}
 	return v
 }
