@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"slices"
 
 	"github.com/zkllmc/zkllmc/internal/backend"
 	"github.com/zkllmc/zkllmc/internal/circuit"
@@ -23,8 +22,8 @@ import (
 // Weights yields the cells of a model's weights in runs, so that they need not be in memory all at once. Tensors have the numbers that the
 // family's shortest circuit gives them.
 type Weights interface {
-	// Cells returns the cells of a weight from lo up to hi-1, row-major.
-	Cells(id circuit.ID, lo, hi int) ([]int64, error)
+	// Cells returns the cells of a weight from lo up to hi-1, row-major, without a shape.
+	Cells(id circuit.ID, lo, hi int) (integer.Tensor, error)
 }
 
 // steady are weights that are read several times and have to be the same each time: the blinders of the commitments follow from what was
@@ -47,47 +46,38 @@ func newSteady(c *circuit.Circuit, w Weights) *steady {
 	return &steady{Weights: w, c: c, sums: map[cellRun][sha256.Size]byte{}, ends: map[circuit.ID][]int{}}
 }
 
-func (w *steady) Cells(id circuit.ID, lo, hi int) ([]int64, error) {
+func (w *steady) Cells(id circuit.ID, lo, hi int) (integer.Tensor, error) {
 	v, err := w.Weights.Cells(id, lo, hi)
 	if err != nil {
-		return nil, err
+		return v, err
 	}
 	t := w.c.Tensor(id)
-	if i := slices.IndexFunc(v, func(x int64) bool { return x < t.Lo || x > t.Hi }); i >= 0 {
-		return nil, fmt.Errorf("weight %s: cell %d is %d, outside its declared range [%d, %d]", t.Name, lo+i, v[i], t.Lo, t.Hi)
+	if i := v.Outside(t.Lo, t.Hi); i >= 0 {
+		return v, fmt.Errorf("weight %s: cell %d is %d, outside its declared range [%d, %d]", t.Name, lo+i, v.Cells(i, i+1)[0], t.Lo, t.Hi)
 	}
 	h := sha256.New()
-	for part := range slices.Chunk(v, cellsAtOnce) {
-		h.Write(encodeCells(part))
+	if err := format.WriteCells(h, v); err != nil {
+		return v, err
 	}
 	run, sum := cellRun{id, lo, hi}, [sha256.Size]byte(h.Sum(nil))
 	switch before, ok := w.sums[run]; {
 	case !ok && w.all:
-		return nil, fmt.Errorf("weight %s: its cells %d to %d are read in another way than first", w.c.Tensor(id).Name, lo, hi-1)
+		return v, fmt.Errorf("weight %s: its cells %d to %d are read in another way than first", w.c.Tensor(id).Name, lo, hi-1)
 	case !ok:
 		w.sums[run] = sum
 		w.ends[id] = append(w.ends[id], hi)
 	case before != sum:
-		return nil, fmt.Errorf("weight %s has changed since it was first read; set up again, with weights that nobody writes to", w.c.Tensor(id).Name)
+		return v, fmt.Errorf("weight %s has changed since it was first read; set up again, with weights that nobody writes to", w.c.Tensor(id).Name)
 	}
 	return v, nil
-}
-
-// encodeCells are cells as a prover key has them.
-func encodeCells(v []int64) []byte {
-	var w format.Writer
-	for _, x := range v {
-		w.Int16(int16(x))
-	}
-	return w.Bytes()
 }
 
 // loaded are weights in memory.
 type loaded map[circuit.ID]integer.Tensor
 
-func (w loaded) Cells(id circuit.ID, lo, hi int) ([]int64, error) {
+func (w loaded) Cells(id circuit.ID, lo, hi int) (integer.Tensor, error) {
 	t := w[id]
-	return t.Cells(lo, hi), nil
+	return t.Run(lo, hi), nil
 }
 
 func (w loaded) tensor(id circuit.ID) *integer.Tensor {
@@ -141,16 +131,14 @@ func (k *Keys) VerifyingKey() []byte {
 	return w.Bytes()
 }
 
-// cellsAtOnce is how many cells are encoded at a time.
-const cellsAtOnce = 1 << 20
-
 // tensor are cells as a tensor of one axis.
 func (w *steady) tensor(id circuit.ID, lo, hi int) (*integer.Tensor, error) {
 	v, err := w.Cells(id, lo, hi)
 	if err != nil {
 		return nil, err
 	}
-	return &integer.Tensor{Shape: []int{hi - lo}, V: v}, nil
+	v.Shape = []int{hi - lo}
+	return &v, nil
 }
 
 // hash writes the hashes of everything that was read, weight by weight.
@@ -189,10 +177,8 @@ func (k *Keys) WriteProverKey(to io.Writer) error {
 			if err != nil {
 				return err
 			}
-			for part := range slices.Chunk(v, cellsAtOnce) {
-				if _, err := out.Write(encodeCells(part)); err != nil {
-					return err
-				}
+			if err := format.WriteCells(out, v); err != nil {
+				return err
 			}
 			lo = hi
 		}

@@ -73,7 +73,10 @@ func (r countedRun) Fractions(n int, blocks []backend.Block) backend.FractionTre
 // cells are weights in memory.
 type cells map[circuit.ID]integer.Tensor
 
-func (w cells) Cells(id circuit.ID, lo, hi int) ([]int64, error) { return w[id].V[lo:hi], nil }
+func (w cells) Cells(id circuit.ID, lo, hi int) (integer.Tensor, error) {
+	t := w[id]
+	return t.Run(lo, hi), nil
+}
 
 // interrupted begins a setup that ends in the midst of its third piece, and returns its folder.
 func interrupted(t *testing.T, c *circuit.Circuit, w cells) string {
@@ -328,13 +331,13 @@ func TestWorkIsPrivate(t *testing.T) {
 // drawn are weights that take no memory.
 type drawn struct{}
 
-func (drawn) Cells(id circuit.ID, lo, hi int) ([]int64, error) {
-	v := make([]int64, hi-lo)
+func (drawn) Cells(id circuit.ID, lo, hi int) (integer.Tensor, error) {
+	v := make([]int16, hi-lo)
 	for i := range v {
 		x := (uint64(lo+i)<<8 ^ uint64(id)) * 0x9e3779b97f4a7c15
-		v[i] = int64(int16(x>>48)) / 4
+		v[i] = int16(x>>48) / 4
 	}
-	return v, nil
+	return integer.Tensor{Short: v}, nil
 }
 
 // Setup of a layer and a part of the vocabulary of a model with 135 million weights, in one piece: their time, and what the whole process

@@ -26,7 +26,7 @@ func TestSteadyWeightsAreReadAsBefore(t *testing.T) {
 	w.all = true
 	v, err := w.Cells(id, 0, 4)
 	require.NoError(t, err)
-	require.Equal(t, []int64{1, 2, 3, 4}, v)
+	require.Equal(t, []int64{1, 2, 3, 4}, v.All())
 	require.Equal(t, []int{4, 6}, w.ends[id])
 
 	_, err = w.Cells(id, 0, 6)

@@ -37,7 +37,7 @@ func EncodeWeights(f *circuit.Family, data map[circuit.ID]integer.Tensor) ([]byt
 		if !equal(v.Shape, t.Shape) {
 			return nil, fmt.Errorf("%w: weight %s has shape %v, want %v", ErrWeight, t.Name, v.Shape, t.Shape)
 		}
-		if err := inRange(t, 0, v.All()); err != nil {
+		if err := inRange(t, 0, &v); err != nil {
 			return nil, err
 		}
 		names, tensors = append(names, t.Name), append(tensors, v)
@@ -169,16 +169,45 @@ func weightHead(r *Reader, t *circuit.Tensor) error {
 }
 
 // Cells reads the cells of a weight from lo up to hi-1, row-major, and checks their range.
-func (w *Weights) Cells(id circuit.ID, lo, hi int) ([]int64, error) {
+func (w *Weights) Cells(id circuit.ID, lo, hi int) (integer.Tensor, error) {
 	raw, err := w.Raw(id, lo, hi)
 	if err != nil {
-		return nil, err
+		return integer.Tensor{}, err
 	}
-	v := make([]int64, hi-lo)
+	v := integer.Tensor{Short: decodeCells(raw)}
+	return v, inRange(w.c.Tensor(id), lo, &v)
+}
+
+// decodeCells reads cells of two bytes each.
+func decodeCells(raw []byte) []int16 {
+	v := make([]int16, len(raw)/2)
 	for i := range v {
-		v[i] = int64(int16(binary.BigEndian.Uint16(raw[2*i:])))
+		v[i] = int16(binary.BigEndian.Uint16(raw[2*i:]))
 	}
-	return v, inRange(w.c.Tensor(id), lo, v)
+	return v
+}
+
+// cellsAtOnce is how many cells are encoded at a time.
+const cellsAtOnce = 1 << 14
+
+// WriteCells writes cells of 16 bits as keys and weights files have them, two bytes each.
+func WriteCells(w io.Writer, t integer.Tensor) error {
+	var raw [2 * cellsAtOnce]byte
+	for lo, n := 0, t.Len(); lo < n; lo += cellsAtOnce {
+		part, b := t.Run(lo, min(n, lo+cellsAtOnce)), raw[:]
+		if part.Short == nil {
+			for i, x := range part.All() {
+				binary.BigEndian.PutUint16(b[2*i:], uint16(int16(x)))
+			}
+		}
+		for i, x := range part.Short {
+			binary.BigEndian.PutUint16(b[2*i:], uint16(x))
+		}
+		if _, err := w.Write(b[:2*part.Len()]); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // Raw reads the cells of a weight from lo up to hi-1 as the file has them, two bytes each.
@@ -202,7 +231,8 @@ func DecodeWeights(f *circuit.Family, data []byte) (map[circuit.ID]integer.Tenso
 		if err != nil {
 			return nil, err
 		}
-		out[t.ID] = integer.Tensor{Shape: t.Shape, V: v}
+		v.Shape = t.Shape
+		out[t.ID] = v
 	}
 	return out, nil
 }
@@ -213,11 +243,8 @@ func (r *Reader) Cells(t *circuit.Tensor) ([]int16, error) {
 	if r.Remaining()/2 < size {
 		return nil, fmt.Errorf("%w: %d bytes left for %d cells", ErrTruncated, r.Remaining(), size)
 	}
-	raw, v := r.Raw(2*size), make([]int16, size)
-	for i := range v {
-		v[i] = int16(binary.BigEndian.Uint16(raw[2*i:]))
-	}
-	return v, inRange(t, 0, v)
+	v := integer.Tensor{Short: decodeCells(r.Raw(2 * size))}
+	return v.Short, inRange(t, 0, &v)
 }
 
 // WeightsSize is the number of bytes of the weights file of a family.
@@ -230,11 +257,9 @@ func WeightsSize(f *circuit.Family) int {
 }
 
 // inRange checks the cells of a weight from the given one on.
-func inRange[T int16 | int64](t *circuit.Tensor, from int, v []T) error {
-	for i, x := range v {
-		if x := int64(x); x < t.Lo || x > t.Hi {
-			return fmt.Errorf("%w: weight %s: cell %d is %d, outside the declared [%d, %d]", ErrWeight, t.Name, from+i, x, t.Lo, t.Hi)
-		}
+func inRange(t *circuit.Tensor, from int, v *integer.Tensor) error {
+	if i := v.Outside(t.Lo, t.Hi); i >= 0 {
+		return fmt.Errorf("%w: weight %s: cell %d is %d, outside the declared [%d, %d]", ErrWeight, t.Name, from+i, v.Cells(i, i+1)[0], t.Lo, t.Hi)
 	}
 	return nil
 }

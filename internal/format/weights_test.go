@@ -33,11 +33,34 @@ func TestWeights(t *testing.T) {
 	require.Len(t, data, format.WeightsSize(circuit.Single(c)))
 	got, err := format.DecodeWeights(circuit.Single(c), data)
 	require.NoError(t, err)
-	require.Equal(t, want, got)
+	require.Len(t, got, len(want))
+	for id, w := range want {
+		v := got[id]
+		require.Equal(t, w.Shape, v.Shape)
+		require.Equal(t, w.V, v.All())
+	}
 
 	var stream bytes.Buffer
 	require.NoError(t, format.WriteWeights(&stream, c.Digest(), []string{"first", "second"}, []integer.Tensor{want[0], want[1]}))
 	require.Equal(t, data, stream.Bytes())
+}
+
+// Cells are written as 16 bits, the higher ones first, in whichever type they are, also where they are more than are encoded at a time.
+func TestWriteCells(t *testing.T) {
+	for _, n := range []int{0, 1, 1<<14 - 1, 1 << 14, 1<<15 + 3} {
+		long, short, want := integer.Tensor{V: make([]int64, n)}, integer.Tensor{Short: make([]int16, n)}, make([]byte, 0, 2*n)
+		mid := integer.Tensor{Mid: make([]int32, n)}
+		for i := range n {
+			x := int16(i*7919 - 1<<15)
+			long.V[i], mid.Mid[i], short.Short[i] = int64(x), int32(x), x
+			want = append(want, byte(uint16(x)>>8), byte(x))
+		}
+		for _, v := range []integer.Tensor{long, mid, short} {
+			var got bytes.Buffer
+			require.NoError(t, format.WriteCells(&got, v))
+			require.True(t, bytes.Equal(want, got.Bytes()), n)
+		}
+	}
 }
 
 // summed is a file with the checksum put right.

@@ -74,6 +74,26 @@ func (t *Tensor) Run(lo, hi int) Tensor {
 	return Tensor{Short: t.Short[lo:hi]}
 }
 
+// Outside returns the first cell that is not in [lo, hi], −1 if all are.
+func (t *Tensor) Outside(lo, hi int64) int {
+	if t.V != nil {
+		return outside(t.V, lo, hi)
+	}
+	if t.Mid != nil {
+		return outside(t.Mid, lo, hi)
+	}
+	return outside(t.Short, lo, hi)
+}
+
+func outside[T int16 | int32 | int64](v []T, lo, hi int64) int {
+	for i, x := range v {
+		if x := int64(x); x < lo || x > hi {
+			return i
+		}
+	}
+	return -1
+}
+
 // Shorten keeps values that fit 16 bits or 32, all of them, in as many. The tensor is changed in place.
 func (t *Tensor) Shorten() {
 	if t.High != nil || t.V == nil {

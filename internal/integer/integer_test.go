@@ -58,3 +58,25 @@ func TestShorten(t *testing.T) {
 	wide.Shorten()
 	require.Equal(t, []int64{1}, wide.V)
 }
+
+// TestOutside finds the first cell beyond either end of a range, in either type.
+func TestOutside(t *testing.T) {
+	for _, test := range []struct {
+		v      []int64
+		lo, hi int64
+		at     int
+	}{
+		{nil, 0, 0, -1}, {[]int64{-3, 4, 0}, -3, 4, -1}, {[]int64{-3, 4, 0}, -2, 4, 0}, {[]int64{-3, 0, 4, 5}, -3, 3, 2},
+		{[]int64{1<<15 - 1, -1 << 15}, -1<<15 + 1, 1 << 40, 1}, {[]int64{1<<15 - 1, -1 << 15}, math.MinInt64, math.MaxInt64, -1},
+	} {
+		long, mid, short := Tensor{V: test.v}, Tensor{}, Tensor{}
+		for _, x := range test.v {
+			mid.Mid, short.Short = append(mid.Mid, int32(x)), append(short.Short, int16(x))
+		}
+		require.Equal(t, test.at, long.Outside(test.lo, test.hi))
+		require.Equal(t, test.at, mid.Outside(test.lo, test.hi))
+		require.Equal(t, test.at, short.Outside(test.lo, test.hi))
+	}
+	far := Tensor{V: []int64{0, math.MinInt64, math.MaxInt64}}
+	require.Equal(t, 1, far.Outside(-1, math.MaxInt64))
+}

@@ -124,7 +124,7 @@ func (p *Piece) Proof(model []group.Affine) *Proof {
 
 // Tensors are the weights of the piece's circuit, given its rows. weight yields cells of a weight of the model, row-major,
 // from lo up to hi-1.
-func (p *Piece) Tensors(rows []backend.Row, weight func(id circuit.ID, lo, hi int) ([]int64, error)) (map[circuit.ID]integer.Tensor, error) {
+func (p *Piece) Tensors(rows []backend.Row, weight func(id circuit.ID, lo, hi int) (integer.Tensor, error)) (map[circuit.ID]integer.Tensor, error) {
 	cells, err := commit.Cells(rows)
 	if err != nil {
 		return nil, err
@@ -137,18 +137,34 @@ func (p *Piece) Tensors(rows []backend.Row, weight func(id circuit.ID, lo, hi in
 			if err != nil {
 				return nil, err
 			}
-			out[part.id] = integer.Tensor{Shape: shape, V: v}
+			v.Shape = shape
+			out[part.id] = v
 			continue
 		}
-		v, width := make([]int64, circuit.Size(shape)), shape[1]
-		for r := range shape[0] {
-			for j, x := range cells[part.rows.From-p.Rows.From+r] {
-				v[r*width+j] = int64(x)
-			}
-		}
-		out[part.id] = integer.Tensor{Shape: shape, V: v}
+		out[part.id] = together(shape, cells[part.rows.From-p.Rows.From:][:shape[0]])
 	}
 	return out, nil
+}
+
+// together makes a tensor of rows, which may end before its columns do.
+func together(shape []int, rows [][]int32) integer.Tensor {
+	v, width, lost := make([]int16, circuit.Size(shape)), shape[1], int32(0)
+	for r, row := range rows {
+		for j, x := range row {
+			v[r*width+j] = int16(x)
+			lost |= x ^ int32(int16(x))
+		}
+	}
+	if lost == 0 {
+		return integer.Tensor{Shape: shape, Short: v}
+	}
+	long := make([]int64, len(v))
+	for r, row := range rows {
+		for j, x := range row {
+			long[r*width+j] = int64(x)
+		}
+	}
+	return integer.Tensor{Shape: shape, V: long}
 }
 
 // place is the statement of a piece: all that is public of it but for its circuit and the model's commitment.

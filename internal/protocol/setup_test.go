@@ -36,7 +36,9 @@ func TestPieces(t *testing.T) {
 			weights[w.ID] = append(weights[w.ID], next)
 		}
 	}
-	cells := func(id circuit.ID, lo, hi int) ([]int64, error) { return weights[id][lo:hi], nil }
+	cells := func(id circuit.ID, lo, hi int) (integer.Tensor, error) {
+		return integer.Tensor{V: weights[id][lo:hi]}, nil
+	}
 	digests, end := map[[32]byte]bool{}, 0
 	for i := range n {
 		p, err := protocol.SetupPiece(circuit.Single(c), i)

@@ -137,7 +137,42 @@ func (f *finder) compareCell(line int, cols [][]int64, i int) int {
 
 // count adds the number of cells per line to counts and returns the first cell without a line, -1 if there is none.
 func (f *finder) count(pool *parallel.Pool, cols [][]int64, counts []int64) int {
-	n := len(cols[0])
+	if f.direct() {
+		return countColumn(f, pool, cols[0], counts)
+	}
+	return countCells(pool, len(cols[0]), counts, func(counts []int64, lo, hi int) int {
+		bad := -1
+		for i := lo; i < hi; i++ {
+			if line := f.find(cols, i); line >= 0 {
+				counts[line]++
+			} else if bad < 0 {
+				bad = i
+			}
+		}
+		return bad
+	})
+}
+
+// direct tells that a table has one column, of which a value's place in dense says all.
+func (f *finder) direct() bool { return len(f.cols) == 1 && f.dense != nil }
+
+// countColumn is count for such a table.
+func countColumn[T int16 | int64](f *finder, pool *parallel.Pool, column []T, counts []int64) int {
+	return countCells(pool, len(column), counts, func(counts []int64, lo, hi int) int {
+		bad := -1
+		for i, x := range column[lo:hi] {
+			if d := uint64(int64(x) - f.lo[0]); d < uint64(len(f.dense)) && f.dense[d] > 0 {
+				counts[f.dense[d]-1]++
+			} else if bad < 0 {
+				bad = lo + i
+			}
+		}
+		return bad
+	})
+}
+
+// countCells has the cells of n counted in parts, which are added up.
+func countCells(pool *parallel.Pool, n int, counts []int64, count func(counts []int64, lo, hi int) (bad int)) int {
 	parts := pool.Threads()
 	if n < len(counts)/4 || n < 1<<14 {
 		parts = 1 // clearing and adding counters would cost more than it saves
@@ -145,17 +180,10 @@ func (f *finder) count(pool *parallel.Pool, cols [][]int64, counts []int64) int 
 	bad := make([]int, parts)
 	sums := make([][]int64, parts)
 	pool.Run(parts, func(_, p int) {
-		bad[p], sums[p] = -1, counts
-		if parts > 1 {
+		if sums[p] = counts; parts > 1 {
 			sums[p] = make([]int64, len(counts))
 		}
-		for i := p * n / parts; i < (p+1)*n/parts; i++ {
-			if line := f.find(cols, i); line >= 0 {
-				sums[p][line]++
-			} else if bad[p] < 0 {
-				bad[p] = i
-			}
-		}
+		bad[p] = count(sums[p], p*n/parts, (p+1)*n/parts)
 	})
 	first := -1
 	for p := range parts {

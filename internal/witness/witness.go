@@ -221,27 +221,20 @@ func (g *generator) take(t *circuit.Tensor, v integer.Tensor) error {
 	}
 	v.Shape = t.Shape
 	g.vals[t.ID] = &v
-	switch {
-	case v.V != nil:
-		return inBounds(g, t, v.V)
-	case v.Mid != nil:
-		return inBounds(g, t, v.Mid)
-	default:
-		return inBounds(g, t, v.Short)
-	}
+	return g.inBounds(t, &v)
 }
 
 // inBounds checks cells against the declared range.
-func inBounds[T int16 | int32 | int64](g *generator, t *circuit.Tensor, v []T) error {
+func (g *generator) inBounds(t *circuit.Tensor, v *integer.Tensor) error {
 	if g.unchecked {
 		return nil
 	}
-	return rule.EachCell(run{g}, len(v), func(i int) error {
-		if x := int64(v[i]); x < t.Lo || x > t.Hi {
-			return fmt.Errorf("%s tensor %s: cell %v is %d, outside its declared range [%d, %d]", t.Kind, t.Name, rule.Cell(t.Shape, i), v[i], t.Lo, t.Hi)
-		}
+	i := v.Outside(t.Lo, t.Hi)
+	if i < 0 {
 		return nil
-	})
+	}
+	return fmt.Errorf("%s tensor %s: cell %v is %d, outside its declared range [%d, %d]",
+		t.Kind, t.Name, rule.Cell(t.Shape, i), v.Cells(i, i+1)[0], t.Lo, t.Hi)
 }
 
 // emit assigns a witness tensor, as overridden, and returns its cells.
@@ -310,18 +303,26 @@ func (g *generator) count(l *circuit.Lookup, r rule.Run) error {
 	if counter.finder == nil {
 		counter.finder = newFinder(g.c.Tables[l.Table].Cols)
 	}
-	cols := make([][]int64, len(l.Cols))
-	for j, id := range l.Cols {
-		cols[j] = r.Cells(id)
+	var bad int
+	var value func(col int) int64                                                       // of the bad cell
+	if t := g.vals[l.Cols[0]]; len(l.Cols) == 1 && t.Short != nil && counter.direct() { // a weight, of which nothing is computed in parts
+		bad = countColumn(counter.finder, g.pool, t.Short, counter.lines)
+		value = func(int) int64 { return int64(t.Short[bad]) }
+	} else {
+		cols := make([][]int64, len(l.Cols))
+		for j, id := range l.Cols {
+			cols[j] = r.Cells(id)
+		}
+		bad = counter.count(g.pool, cols, counter.lines)
+		value = func(j int) int64 { return cols[j][bad] }
 	}
-	bad := counter.count(g.pool, cols, counter.lines)
 	if bad < 0 || g.unchecked {
 		return nil
 	}
-	values := make([]int64, len(cols))
-	names := make([]string, len(cols))
-	for j := range cols {
-		values[j], names[j] = cols[j][bad], g.c.Tensor(l.Cols[j]).Name
+	values := make([]int64, len(l.Cols))
+	names := make([]string, len(l.Cols))
+	for j, id := range l.Cols {
+		values[j], names[j] = value(j), g.c.Tensor(id).Name
 	}
 	return fmt.Errorf("lookup of %v: cell %v holds %v, which is no line of table %q", names, r.Cell(l.Cols[0], bad), values, g.c.Tables[l.Table].Name)
 }

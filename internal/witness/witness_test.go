@@ -62,6 +62,45 @@ func TestMultiplicities(t *testing.T) {
 	t.Error("the range is missing")
 }
 
+// TestShortWeights: weights of 16 bits and of 64 have one witness, and the same first cell that is in no line of its table is told of.
+func TestShortWeights(t *testing.T) {
+	const n = 50_000
+	in, x, _ := scaled(t, n)
+	honest := in.Honest(t)
+	short := in.Weights[x]
+	short.Shorten()
+	a, err := witness.Generate(parallel.With(t.Context(), parallel.New(2)), in.C, map[circuit.ID]integer.Tensor{x: short}, nil, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i := range in.C.Tensors {
+		if id := circuit.ID(i); !slices.Equal(honest.Tensor(id).All(), a.Tensor(id).All()) {
+			t.Errorf("tensor %s differs", in.C.Tensor(id).Name)
+		}
+	}
+	b := witnesstest.Builder()
+	w := b.Weight("w", 9, n)
+	b.Lookup(gadget.Range(b, -128, 127), w)
+	c := witnesstest.Finish(t, b)
+	for _, cells := range [][]int64{{n - 1: 128}, {n - 1: -129}, {n/2 - 1: 255, n - 1: -256}} {
+		long := integer.Tensor{Shape: []int{n}, V: slices.Grow(cells, n)[:n]}
+		short := long
+		short.Shorten()
+		var texts []string
+		for _, v := range []integer.Tensor{long, short} {
+			_, err := witness.Generate(t.Context(), c, map[circuit.ID]integer.Tensor{w: v}, nil, nil)
+			if err == nil {
+				t.Fatal("a cell that is in no line is counted")
+			}
+			texts = append(texts, err.Error())
+		}
+		at := slices.IndexFunc(cells, func(v int64) bool { return v != 0 })
+		if texts[0] != texts[1] || !strings.Contains(texts[1], fmt.Sprintf("cell [%d] holds [%d], which is no line", at, cells[at])) {
+			t.Error(texts)
+		}
+	}
+}
+
 // TestDeterministic compares two runs, and runs on pools of one and of several threads.
 func TestDeterministic(t *testing.T) {
 	in, _, _ := scaled(t, 50_000)

@@ -230,10 +230,12 @@ func (u *subject) setUpWith(t testing.TB, id circuit.ID, cell int, worth int64) 
 	changed[id].V[cell]++
 	at := fieldCell{delta: fraction(worth-was, 1), row: row - piece.Rows.From, col: col, cell: -1}
 	for of, v := range u.tensors(t, piece, changed) { // where the cell is among the tensors of the piece
-		for i := range v.V {
-			if v.V[i] != honest[of].V[i] {
+		was := honest[of]
+		cells, like := v.All(), was.All()
+		for i := range cells {
+			if cells[i] != like[i] {
 				require.Equal(t, -1, at.cell, "it is there once")
-				at.shape, at.cell, at.like = v.Shape, i, honest[of].V
+				at.shape, at.cell, at.like = v.Shape, i, like
 			}
 		}
 	}
@@ -247,7 +249,10 @@ func (u *subject) setUpWith(t testing.TB, id circuit.ID, cell int, worth int64) 
 
 // tensors are what a piece of the range proof is about.
 func (u *subject) tensors(t testing.TB, piece *protocol.Piece, weights map[circuit.ID]integer.Tensor) map[circuit.ID]integer.Tensor {
-	cellsOf := func(id circuit.ID, lo, hi int) ([]int64, error) { return weights[id].V[lo:hi], nil }
+	cellsOf := func(id circuit.ID, lo, hi int) (integer.Tensor, error) {
+		w := weights[id]
+		return w.Run(lo, hi), nil
+	}
 	rows, err := protocol.WeightLayout(u.c).LayRange(u.c, piece.Rows, func(id circuit.ID, lo, hi int) (backend.Tensor, error) {
 		return &integer.Tensor{V: weights[id].V[lo:hi]}, nil
 	})

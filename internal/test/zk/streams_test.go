@@ -166,7 +166,7 @@ func (u *subject) setupProof(t testing.TB, rnd veil.Randomness) *protocol.Proof 
 	weight := func(id circuit.ID) *integer.Tensor { w := u.weights[id]; return &w }
 	rows, err := protocol.WeightLayout(u.c).Lay(u.c, func(id circuit.ID) backend.Tensor { return weight(id) })
 	require.NoError(t, err)
-	weights, err := piece.Tensors(rows, func(id circuit.ID, lo, hi int) ([]int64, error) { return weight(id).V[lo:hi], nil })
+	weights, err := piece.Tensors(rows, func(id circuit.ID, lo, hi int) (integer.Tensor, error) { return weight(id).Run(lo, hi), nil })
 	require.NoError(t, err)
 	a, err := witness.Generate(context.Background(), piece.Circuit, weights, nil, nil)
 	require.NoError(t, err)

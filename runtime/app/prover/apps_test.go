@@ -198,7 +198,8 @@ func TestAnswerAgainstLogits(t *testing.T) {
 	require.NoError(t, err)
 	w, err := format.DecodeWeights(circuit.Single(b.c), weights)
 	require.NoError(t, err)
-	v := w[protocol.WeightIDs(b.c)[0]].V
+	weight := w[protocol.WeightIDs(b.c)[0]]
+	v := weight.All()
 	st := generation.Statement{Tokens: []int64{0, 1, 3}, Prompt: 2, Next: generation.Unclaimed} // a b → d
 	st.Logits = append(append(st.Logits, v[6:12]...), v[18:24]...)
 	_, err = k.Prove(context.Background(), &engine.Input{Statement: &st}, engine.Options{Backend: cpu.New()})

@@ -59,7 +59,8 @@ func (b *bench) weightRows() []string {
 	w, err := format.DecodeWeights(circuit.Single(b.c), data)
 	require.NoError(b.t, err)
 	var out []string
-	v := w[protocol.WeightIDs(b.c)[0]].V
+	weight := w[protocol.WeightIDs(b.c)[0]]
+	v := weight.All()
 	for r := 0; r < len(v); r += 6 {
 		row := strings.Trim(fmt.Sprint(v[r:r+3]), "[]")
 		out = append(out, row, strings.ReplaceAll(row, " ", ", "), strings.ReplaceAll(row, " ", ","))
