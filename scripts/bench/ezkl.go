@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"os/exec"
 	"strings"
+	"time"
 )
 
 //go:embed other.py
@@ -20,6 +21,7 @@ type step struct {
 	CPU     float64 `json:"cpu"`
 	Peak    float64 `json:"peak"`
 	Bytes   float64 `json:"bytes"` // of the proof
+	Rows    float64 `json:"rows"`  // of the circuit, before it is folded into columns: among settings
 }
 
 // steps are EZKL's, as far as it came, and why no further.
@@ -29,7 +31,10 @@ type steps struct {
 	Ended   string
 }
 
-// other is what EZKL takes for the same model. That it comes to no end, for lack of memory or of an operator, is a result too.
+// patience is how long EZKL may take for a model.
+const patience = 40 * time.Minute
+
+// other is what EZKL takes for the same model. That it comes to no end, for lack of memory, of time or of an operator, is a result too.
 func (l *lab) other(ctx context.Context, model, dir string, r reported) (*steps, error) {
 	version, _, err := l.run(ctx, nil, l.ezkl, "-c", "import importlib.metadata; print(importlib.metadata.version('ezkl'))")
 	if err != nil {
@@ -38,13 +43,18 @@ func (l *lab) other(ctx context.Context, model, dir string, r reported) (*steps,
 	in := r.input()
 	s := &steps{Version: strings.TrimSpace(string(version))}
 	var out, complaints bytes.Buffer
-	cmd := exec.CommandContext(ctx, l.ezkl, "-c", otherScript, model, fmt.Sprint(in.Shape[len(in.Shape)-1]), fmt.Sprint(in.Hi), dir, fmt.Sprint(l.most))
+	limited, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
+	cmd := exec.CommandContext(limited, l.ezkl, "-c", otherScript, model, fmt.Sprint(in.Shape[len(in.Shape)-1]), fmt.Sprint(in.Hi), dir, fmt.Sprint(l.most))
 	cmd.Stdout, cmd.Stderr = &out, &complaints
 	if err := cmd.Run(); err != nil {
 		if ctx.Err() != nil {
 			return nil, ctx.Err()
 		}
 		s.Ended = lastLine(complaints.String()) + ", " + err.Error()
+		if limited.Err() != nil {
+			s.Ended = fmt.Sprintf("it took more than %v", patience)
+		}
 	}
 	return s, json.Unmarshal([]byte(lastLine(out.String())), &s.Took)
 }

@@ -31,7 +31,7 @@ func measured() Report {
 		Verify:    []float64{0.03, 0.01, 0.02},
 		Inference: []float64{0.005, 0.001, 0.003},
 		Work:      map[string]float64{"lookups": 3e7, "weights": 1e7, "witness": 1e6, "products": 5},
-		EZKL:      &steps{Version: "9", Took: map[string]step{"setup": {Seconds: 2, CPU: 3, Peak: 4e9}}, Ended: "no memory, exit status 1"},
+		EZKL:      &steps{Version: "9", Took: map[string]step{"settings": {Rows: 12}, "setup": {Seconds: 2, CPU: 3, Peak: 4e9}}, Ended: "no memory, exit status 1"},
 	}}}
 }
 
@@ -48,7 +48,7 @@ func TestReport(t *testing.T) {
 	require.Equal(t, expense{CPU: work.Seconds(), Peak: work.Bytes()}, predict(r.Rows[0].Work))
 	require.Contains(t, text, "- nano: total 4.500, final argument 1.500, lookups 1.500\n")
 	require.Contains(t, text, "- nano: final argument 1.80 of 3.00 (40 %), total 1.80 of 9.00 (80 %), lookups 0.00 of 3.00 (100 %); processors' seconds 8.50, on one thread 5.50\n")
-	require.Contains(t, text, "| nano | 3.0 CPU-s, 2.0 s, 4.0 GB | not reached | not reached | 0        |\n\n- nano ended early: no memory, exit status 1\n")
+	require.Contains(t, text, "| nano | 12   | 3.0 CPU-s, 2.0 s, 4.0 GB | not reached | not reached | 0        |\n\n- nano ended early: no memory, exit status 1\n")
 	var widths []int
 	for line := range strings.Lines(text) {
 		if strings.HasPrefix(line, "|") {
@@ -90,6 +90,20 @@ func TestRowsAreKept(t *testing.T) {
 	require.NoError(t, os.WriteFile(filepath.Join(o.stored, "nano.json"), []byte("{"), 0o644))
 	_, err = o.report()
 	require.ErrorContains(t, err, "nano.json")
+}
+
+// BENCH.md is what the stored rows give, and no line of it is written by hand.
+func TestDocument(t *testing.T) {
+	o := options{stored: "rows"}
+	r, err := o.report()
+	require.NoError(t, err)
+	require.NotEmpty(t, r.Rows)
+	data, err := os.ReadFile(filepath.Join("..", "..", "BENCH.md"))
+	require.NoError(t, err)
+	require.Equal(t, r.markdown(), string(data))
+	files, err := filepath.Glob(filepath.Join("rows", "*.json"))
+	require.NoError(t, err)
+	require.Len(t, files, len(r.Rows), "each file is a row")
 }
 
 // What grows as the square of an extent has the exponent 2, small extents aside.
