@@ -160,19 +160,31 @@ func addProduct(t []VecVirtual, a, b element) {
 // reduce makes t·2^−260 mod q of ten columns, below t·2^−260 + q, in limbs that are not carried.
 func (k *kernel) reduce(t []VecVirtual) (e element) {
 	for i := range limbs {
-		m := k.zeros(1)[0]
-		VPMADD52LUQ_BCST(k.at(atInverse), t[i], m)
-		for j := range limbs {
-			VPMADD52LUQ_BCST(k.at(atModulus+j), m, t[i+j])
-		}
-		for j := range limbs {
-			VPMADD52HUQ_BCST(k.at(atModulus+j), m, t[i+j+1])
-		}
-		VPSRLQ(U8(52), t[i], t[i])
-		VPADDQ(t[i], t[i+1], t[i+1])
+		k.reduceOnce(t[i:])
 	}
 	copy(e[:], t[limbs:])
 	return e
+}
+
+// reduceOnce adds the multiple m of q to columns that leaves nothing of the first one, which is carried to the second. That is ⌈t/2^52⌉ of the
+// first column t, whatever m is: what m·q adds to its lowest 52 bits makes 2^52 of them, or nothing of nothing. The next step waits for the second
+// column alone, so its terms come first, and not one behind the other.
+func (k *kernel) reduceOnce(t []VecVirtual) {
+	z := k.zeros(2)
+	m, high := z[0], z[1]
+	VPMADD52LUQ_BCST(k.at(atInverse), t[0], m)
+	VPADDQ(k.mask, t[0], t[0])
+	VPSRLQ(U8(52), t[0], t[0])
+	VPADDQ(t[0], t[1], t[1])
+	VPMADD52LUQ_BCST(k.at(atModulus+1), m, t[1])
+	VPMADD52HUQ_BCST(k.at(atModulus), m, high)
+	VPADDQ(high, t[1], t[1])
+	for j := 2; j < limbs; j++ {
+		VPMADD52LUQ_BCST(k.at(atModulus+j), m, t[j])
+	}
+	for j := 1; j < limbs; j++ {
+		VPMADD52HUQ_BCST(k.at(atModulus+j), m, t[j+1])
+	}
 }
 
 // carry brings limbs, which may be negative, below 2^52; the sign goes to the highest.
@@ -187,20 +199,37 @@ func (k *kernel) carry(e element) element {
 }
 
 // subtractIf subtracts q where that leaves no negative number, from carried limbs.
-func (k *kernel) subtractIf(e element) element { return k.subtractMultiple(e, atModulus) }
+func (k *kernel) subtractIf(e element) element { return k.choose(e, k.minus(e, atModulus)) }
 
-// subtractMultiple does so for the multiple of q that stands at a place of the table.
-func (k *kernel) subtractMultiple(e element, at int) element {
-	var d element
+// minus returns e less the multiple of q that stands at a place of the table, carried.
+func (k *kernel) minus(e element, at int) (d element) {
 	for i := range d {
 		d[i] = ZMM()
 		VPSUBQ_BCST(k.at(at+i), e[i], d[i])
 	}
-	d = k.carry(d)
+	return k.carry(d)
+}
+
+// choose returns d where it is not negative, else e.
+func (k *kernel) choose(e, d element) element {
 	negative := K()
 	VPMOVQ2M(d[limbs-1], negative)
 	for i := range d {
 		VPBLENDMQ(e[i], d[i], negative, e[i])
+	}
+	return e
+}
+
+// below carries limbs and takes off the greatest of some multiples of q, in ascending order, that leaves no negative number. None waits for
+// another to be carried.
+func (k *kernel) below(e element, multiples ...int) element {
+	var less []element
+	for _, at := range multiples {
+		less = append(less, k.minus(e, at))
+	}
+	e = k.carry(e)
+	for _, d := range less {
+		e = k.choose(e, d)
 	}
 	return e
 }
@@ -268,7 +297,7 @@ func mul() {
 	a, b := cut(k.load(p[1]), 4), cut(k.load(p[2]), 0)
 	t := k.zeros(2 * limbs)
 	addProduct(t, a, b)
-	k.store(k.subtractIf(k.carry(k.reduce(t))), p[0])
+	k.store(k.below(k.reduce(t), atModulus), p[0])
 	end(n, p...)
 	VZEROUPPER()
 	RET()
@@ -290,7 +319,7 @@ func scale() {
 	a := cut(k.load(p[1]), 0)
 	t := k.zeros(2 * limbs)
 	addProduct(t, a, c)
-	k.store(k.subtractIf(k.carry(k.reduce(t))), p[0])
+	k.store(k.below(k.reduce(t), atModulus), p[0])
 	end(n, p[0], p[1])
 	VZEROUPPER()
 	RET()
@@ -313,7 +342,7 @@ func (k *kernel) betweenLimbs(lo, d, c element) element {
 	for i := range e {
 		VPADDQ(lo[i], e[i], e[i])
 	}
-	return k.subtractIf(k.subtractMultiple(k.carry(e), atDouble))
+	return k.below(e, atModulus, atDouble)
 }
 
 func lerp() {
@@ -368,7 +397,7 @@ func mulSplit() {
 	Label("loop")
 	t := k.zeros(2 * limbs)
 	addProduct(t, cut(k.load(p[2]), 4), cut(k.load(p[3]), 0))
-	k.split(k.subtractIf(k.carry(k.reduce(t))), p[0], p[1])
+	k.split(k.below(k.reduce(t), atModulus), p[0], p[1])
 	endSplit(n, p[:2], p[2:])
 }
 
@@ -393,7 +422,7 @@ func axpySplit() {
 	for i := range e {
 		VPADDQ(a[i], e[i], e[i])
 	}
-	k.split(k.subtractIf(k.subtractMultiple(k.carry(e), atDouble)), p[0], p[1])
+	k.split(k.below(e, atModulus, atDouble), p[0], p[1])
 	endSplit(n, p[:2], p[2:4])
 }
 
@@ -408,10 +437,10 @@ func fractions() {
 	addProduct(t, cut(k.load(p[4]), 0), q1)
 	q0 := cut(k.load(p[6]), 0)
 	addProduct(t, cut(k.load(p[5]), 4), q0)
-	k.split(k.subtractIf(k.carry(k.reduce(t))), p[0], p[1])
+	k.split(k.below(k.reduce(t), atModulus), p[0], p[1])
 	t = k.zeros(2 * limbs)
 	addProduct(t, q0, q1)
-	k.split(k.subtractIf(k.carry(k.reduce(t))), p[2], p[3])
+	k.split(k.below(k.reduce(t), atModulus), p[2], p[3])
 	endSplit(n, p[:4], p[4:])
 }
 
@@ -426,10 +455,10 @@ func ones() {
 		sum[i] = ZMM()
 		VPADDQ(a[i], b[i], sum[i])
 	}
-	k.split(k.subtractIf(k.carry(sum)), p[0], p[1])
+	k.split(k.below(sum, atModulus), p[0], p[1])
 	t := k.zeros(2 * limbs)
 	addProduct(t, a, cut(k.load(p[5]), 4))
-	k.split(k.subtractIf(k.carry(k.reduce(t))), p[2], p[3])
+	k.split(k.below(k.reduce(t), atModulus), p[2], p[3])
 	endSplit(n, p[:4], p[4:])
 }
 
@@ -507,22 +536,13 @@ func affine(bits, columns int, quarters bool) {
 			VPMADD52HUQ_BCST(Mem{Base: constants, Disp: 8 * (limbs*(c+1) + j)}, v, t[j+1])
 		}
 	}
-	m := k.zeros(1)[0]
-	VPMADD52LUQ_BCST(k.at(atInverse), t[0], m)
-	for j := range limbs {
-		VPMADD52LUQ_BCST(k.at(atModulus+j), m, t[j])
-	}
-	for j := range limbs {
-		VPMADD52HUQ_BCST(k.at(atModulus+j), m, t[j+1])
-	}
-	VPSRLQ(U8(52), t[0], t[0])
-	VPADDQ(t[0], t[1], t[1])
+	k.reduceOnce(t)
 	var e element
 	copy(e[:], t[1:])
 	for j := range e {
 		VPADDQ_BCST(Mem{Base: constants, Disp: 8 * j}, e[j], e[j])
 	}
-	e = k.subtractIf(k.subtractMultiple(k.carry(e), atDouble))
+	e = k.subtractIf(k.below(e, atDouble))
 	if !quarters {
 		k.store(e, out[0])
 		ADDQ(U32(step), out[0])
@@ -724,7 +744,7 @@ func lower() {
 		VPMADD52LUQ(top, e[i], t[i+limbs-1])
 		VPMADD52HUQ(top, e[i], t[i+limbs])
 	}
-	k.store(k.subtractIf(k.subtractMultiple(k.carry(k.reduce(t)), atDouble)), p[0])
+	k.store(k.subtractIf(k.below(k.reduce(t), atDouble)), p[0])
 	VZEROUPPER()
 	RET()
 }
@@ -756,14 +776,14 @@ func chords() {
 	ax := k.masked(cut(gather(a, ops, opA, 0), 0))
 	x = k.subtract(x, ax, atModulus)
 	x = k.subtract(x, k.masked(cut(gather(b, ops, opB, 0), 0)), atModulus)
-	x = k.subtractIf(k.subtractMultiple(k.carry(x), atDouble))
+	x = k.subtractIf(k.below(x, atDouble))
 	z := k.carry(k.subtract(ax, x, atModulus))
 	k.scatter(x, dst, ops, 0)
 	t = k.zeros(2 * limbs)
 	addProduct(t, z, by16)
 	y := k.reduce(t)
 	y = k.subtract(y, k.masked(cut(gather(a, ops, opA, pointY), 0)), atModulus)
-	k.scatter(k.subtractIf(k.subtractMultiple(k.carry(y), atDouble)), dst, ops, pointY)
+	k.scatter(k.subtractIf(k.below(y, atDouble)), dst, ops, pointY)
 
 	ADDQ(U32(plane), num)
 	ADDQ(U32(plane), inv)
