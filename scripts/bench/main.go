@@ -51,7 +51,7 @@ func command(out, progress io.Writer) *cobra.Command {
 		Long: `Compiles models, sets them up, proves and verifies answers, and prints what each step took: seconds of processors (user and system, of the
 whole command), seconds of the clock, peak memory, bytes; of proofs and verifications the median of --runs, with the least and the
 greatest. An answer is proved from token ids to the proof on the disk: the first half of the circuit's positions is the prompt, the
-model answers the other half. A verification is on one thread, from statement and proof to the verdict, key and generators loaded.
+model answers the other half. Of block drawn hidden states are the input. A verification is on one thread, from statement and proof to the verdict, key and generators loaded.
 Ratios follow, which say more across machines: those of prove --stats, and to the time that onnxruntime takes for the same model, where
 --python has it, on as many threads. GOMAXPROCS sets their number. --ezkl tries EZKL on the smaller rows, in the same run.
 
