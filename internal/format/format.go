@@ -197,13 +197,6 @@ func (r *Reader) Int16() int16 {
 	return 0
 }
 
-// Point returns the next point.
-func (r *Reader) Point() (group.Affine, error) {
-	var p [1]group.Affine
-	err := r.Points(p[:])
-	return p[0], err
-}
-
 // Points reads the next len(out) points, which takes much less time than one by one. After an error what out has means nothing.
 func (r *Reader) Points(out []group.Affine) error {
 	b := r.Raw(group.Bytes * len(out))

@@ -9,6 +9,7 @@ import (
 
 	"github.com/zkllmc/zkllmc/internal/circuit"
 	"github.com/zkllmc/zkllmc/internal/format"
+	"github.com/zkllmc/zkllmc/internal/group"
 )
 
 // A reader that was asked for more than there is, or for less than nothing, says so from then on.
@@ -24,8 +25,7 @@ func TestReaderKeepsItsError(t *testing.T) {
 		require.Nil(t, r.Raw(1))
 		_, err = r.Scalar()
 		require.ErrorIs(t, err, format.ErrTruncated)
-		_, err = r.Point()
-		require.ErrorIs(t, err, format.ErrTruncated)
+		require.ErrorIs(t, r.Points(make([]group.Affine, 1)), format.ErrTruncated)
 		require.ErrorIs(t, r.Close(), format.ErrTruncated)
 	}
 }
@@ -80,7 +80,7 @@ func TestReaderRefuses(t *testing.T) {
 	}
 	w.Raw(bytes.Repeat([]byte{0xff}, 64))
 	for _, read := range []func(r *format.Reader) error{
-		func(r *format.Reader) error { _, err := r.Point(); return err },
+		func(r *format.Reader) error { return r.Points(make([]group.Affine, 1)) },
 		func(r *format.Reader) error { _, err := r.Scalar(); return err },
 	} {
 		r, err := format.NewReader(w.Bytes(), format.MagicProof, [32]byte{7})

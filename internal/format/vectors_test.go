@@ -412,10 +412,7 @@ func (v vector) trace(t testing.TB, files map[string][]byte) string {
 	key, err := format.NewReader(files["model.vk"], format.MagicVerifyingKey, f.Digest())
 	require.NoError(t, err)
 	model := make([]group.Affine, rows)
-	for i := range model {
-		model[i], err = key.Point()
-		require.NoError(t, err)
-	}
+	require.NoError(t, key.Points(model))
 	proof, err := format.NewReader(files["proof.bin"], format.MagicProof, c.Digest())
 	require.NoError(t, err)
 	require.NotNil(t, proof.Raw(32))

@@ -80,10 +80,7 @@ func model(t testing.TB, c *circuit.Circuit, key []byte) []group.Affine {
 	r, err := format.NewReader(key, format.MagicVerifyingKey, c.Digest())
 	require.NoError(t, err)
 	points := make([]group.Affine, protocol.WeightLayout(c).Rows)
-	for i := range points {
-		points[i], err = r.Point()
-		require.NoError(t, err)
-	}
+	require.NoError(t, r.Points(points))
 	return points
 }
 

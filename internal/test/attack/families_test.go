@@ -198,10 +198,7 @@ func (k *kin) under(t testing.TB, other *kin) *engine.Key {
 
 // modelID is the ID of a model with these encoded commitments.
 func modelID(f *circuit.Family, points []byte) [32]byte {
-	r, all := format.Elements(points), []group.Affine{}
-	for range len(points) / group.Bytes {
-		p, _ := r.Point() // it was decoded before
-		all = append(all, p)
-	}
+	all := make([]group.Affine, len(points)/group.Bytes)
+	_ = format.Elements(points).Points(all) // they were decoded before
 	return protocol.ModelID(f, all)
 }

@@ -313,10 +313,7 @@ func (u *subject) weightRows(t testing.TB) []group.Affine {
 	r, err := format.NewReader(u.vkBytes, format.MagicVerifyingKey, u.c.Digest())
 	require.NoError(t, err)
 	points := make([]group.Affine, protocol.WeightLayout(u.c).Rows)
-	for i := range points {
-		points[i], err = r.Point()
-		require.NoError(t, err)
-	}
+	require.NoError(t, r.Points(points))
 	return points
 }
 

@@ -113,10 +113,7 @@ func rowsOfKey(t testing.TB, c *circuit.Circuit, file []byte) []group.Affine {
 	r, err := format.NewReader(file, format.MagicVerifyingKey, c.Digest())
 	require.NoError(t, err)
 	out := make([]group.Affine, protocol.WeightLayout(c).Rows)
-	for i := range out {
-		out[i], err = r.Point()
-		require.NoError(t, err)
-	}
+	require.NoError(t, r.Points(out))
 	return out
 }
 
