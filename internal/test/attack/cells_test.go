@@ -137,7 +137,7 @@ func (u *subject) changesNothingOrRejected(l lie, honest []byte) error {
 func (u *subject) edit(id circuit.ID, cell int) func(a *witness.Assignment) {
 	return func(a *witness.Assignment) {
 		t := a.Tensor(id)
-		t.V = append([]int64(nil), t.V...)
+		t.V, t.Mid, t.Short = append([]int64(nil), t.All()...), nil, nil
 		t.V[cell]++
 		recount(u.c, a, nil)
 	}
