@@ -6,6 +6,7 @@ import (
 	"bytes"
 	"fmt"
 	"go/format"
+	"io"
 	"path"
 	"regexp"
 	"slices"
@@ -17,10 +18,12 @@ import (
 	"github.com/zkllmc/zkllmc/ir/plan"
 )
 
-// SourceFile is one generated file, its path relative to the output folder, with slashes.
+// SourceFile is one generated file, its path relative to the output folder, with slashes. A file that is too large to be held has no Data:
+// Write writes it, the same every time.
 type SourceFile struct {
-	Path string
-	Data []byte
+	Path  string
+	Data  []byte
+	Write func(io.Writer) error `json:"-"`
 }
 
 // Target says where the code will stand.
@@ -45,14 +48,14 @@ func Generate(plans []*plan.Plan, f *circuit.Family, o Target) ([]SourceFile, er
 	list := nodes(plans, f)
 	g.add("cmd/prover/main.go", g.command("prover", proverApp, len(list) > 0))
 	if len(list) > 0 {
-		g.files = append(g.files, SourceFile{"cmd/prover/" + nodesFile, list})
+		g.files = append(g.files, SourceFile{Path: "cmd/prover/" + nodesFile, Data: list})
 	}
 	g.add("cmd/verifier/main.go", g.command("verifier", verifierApp, false))
 	if o.Vocab != nil {
 		g.add("vocab/vocab.go", g.vocab())
-		g.files = append(g.files, SourceFile{"vocab/" + o.vocabFile(), o.Vocab})
+		g.files = append(g.files, SourceFile{Path: "vocab/" + o.vocabFile(), Data: o.Vocab})
 		if o.Template != nil {
-			g.files = append(g.files, SourceFile{"vocab/" + templateFile, o.Template})
+			g.files = append(g.files, SourceFile{Path: "vocab/" + templateFile, Data: o.Template})
 		}
 	}
 	return g.files, g.err
@@ -78,7 +81,7 @@ func (g *generator) add(name string, f *File) {
 	if err != nil && g.err == nil {
 		g.err = fmt.Errorf("codegen: %s: %w", name, err)
 	}
-	g.files = append(g.files, SourceFile{name, src})
+	g.files = append(g.files, SourceFile{Path: name, Data: src})
 }
 
 var (

@@ -74,7 +74,7 @@ func (c *circuitPackage) generate(g *generator) {
 			g.err = m.err
 		}
 	}
-	g.files = append(g.files, SourceFile{"circuit/constants.bin", data})
+	g.files = append(g.files, SourceFile{Path: "circuit/constants.bin", Data: data})
 }
 
 func (c *circuitPackage) file(importPath string, main bool) *File {

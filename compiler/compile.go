@@ -2,11 +2,11 @@
 package compiler
 
 import (
-	"bytes"
 	"cmp"
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -20,7 +20,6 @@ import (
 	"github.com/zkllmc/zkllmc/internal/budget"
 	"github.com/zkllmc/zkllmc/internal/circuit"
 	"github.com/zkllmc/zkllmc/internal/format"
-	"github.com/zkllmc/zkllmc/internal/integer"
 	"github.com/zkllmc/zkllmc/ir"
 	"github.com/zkllmc/zkllmc/ir/plan"
 )
@@ -103,11 +102,7 @@ func Compile(ctx context.Context, model string, cfg Config) (*Result, error) {
 	if r.Files, err = codegen.Generate(r.plans(), r.Family, cfg.target()); err != nil {
 		return nil, err
 	}
-	weights, err := r.encodeWeights()
-	if err != nil {
-		return nil, err
-	}
-	r.Files = append(r.Files, codegen.SourceFile{Path: WeightsFile, Data: weights})
+	r.Files = append(r.Files, codegen.SourceFile{Path: WeightsFile, Write: r.writeWeights})
 	return r, nil
 }
 
@@ -119,16 +114,18 @@ func (cfg *Config) target() codegen.Target {
 // WeightsFile is the generated file with the quantised weights. It is as secret as the weights are.
 const WeightsFile = "weights.zkw"
 
-func (r *Result) encodeWeights() ([]byte, error) {
-	var names []string
-	var tensors []integer.Tensor
+// writeWeights quantises the weights on their way from the model's file.
+func (r *Result) writeWeights(to io.Writer) error {
+	var list []format.Weight
 	for _, w := range r.Weights {
-		names, tensors = append(names, w.Name), append(tensors, integer.Tensor{Shape: w.Shape, Short: w.Short})
+		list = append(list, format.Weight{Name: w.Name, Shape: w.Shape, Cells: w.Short.Len(), Read: func(dst []int16, from int) error {
+			if err := r.left.Poll(); err != nil {
+				return err
+			}
+			return w.Short.Read(dst, from)
+		}})
 	}
-	var out bytes.Buffer
-	out.Grow(format.WeightsSize(r.Family))
-	err := format.WriteWeights(&out, r.Family.Digest(), names, tensors)
-	return out.Bytes(), err
+	return format.WriteWeights(to, r.Family.Digest(), list)
 }
 
 func (c Config) progress(phase string) {
@@ -240,7 +237,10 @@ func build(left *budget.Budget, g *ir.Graph, names fileNames, cfg Config) (*Resu
 	if err != nil {
 		return nil, refuse(err)
 	}
-	r := &Result{Notes: slices.Concat(g.Notes, notes), left: left, names: names, float: quant.Prepare(g), pad: cfg.Pad}
+	r := &Result{Notes: slices.Concat(g.Notes, notes), left: left, names: names, pad: cfg.Pad}
+	if r.float, err = quant.Prepare(g); err != nil {
+		return nil, refused(left, err)
+	}
 	r.check = quant.CheckOptions{Tolerance: cfg.Tolerance, Places: cfg.Places, Ran: cfg.Done}
 	if err := r.ports(cfg); err != nil {
 		return nil, refuse(err)

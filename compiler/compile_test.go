@@ -23,6 +23,7 @@ import (
 	"github.com/zkllmc/zkllmc/internal/budget"
 	"github.com/zkllmc/zkllmc/internal/circuit"
 	"github.com/zkllmc/zkllmc/internal/test/synthetic"
+	"github.com/zkllmc/zkllmc/internal/weights"
 	"github.com/zkllmc/zkllmc/ir"
 	"github.com/zkllmc/zkllmc/ir/plan"
 )
@@ -130,9 +131,6 @@ func TestGoldenPlans(t *testing.T) {
 
 // comparePlan compares a plan with the stored one of a case, or stores it.
 func comparePlan(t *testing.T, name string, p *plan.Plan) {
-	for i := range p.Weights {
-		p.Weights[i].Short = nil // code does not depend on them
-	}
 	text, err := json.MarshalIndent(p, "", " ")
 	require.NoError(t, err)
 	base := "plan.json"
@@ -188,7 +186,9 @@ func TestWeightsFollowTheCircuit(t *testing.T) {
 		w := r.Weights[i]
 		require.Equal(t, x.Name, w.Name)
 		require.Equal(t, x.Shape, w.Shape)
-		for _, v := range w.Short {
+		cells, err := weights.All(w.Short)
+		require.NoError(t, err)
+		for _, v := range cells {
 			require.True(t, x.Lo <= int64(v) && int64(v) <= x.Hi)
 		}
 		i++
@@ -224,9 +224,10 @@ func TestProve(t *testing.T) {
 	hidden := compileGraph(t, synthetic.Graph(2, 16, 2, 4, 12, 5), narrow(Config{Reveal: map[string]string{"": "argmax"}, PrivateInputs: []string{all}}))
 	require.NoError(t, hidden.Prove(ctx, Tokens(1, 2), Tokens(3)))
 	r := compileGraph(t, synthetic.Graph(2, 16, 2, 4, 12, 5), narrow(Config{}))
-	embedding := slices.Clone(r.Weights[0].Short) // the program keeps its own
+	embedding, err := weights.All(r.Weights[0].Short) // the program keeps its own
+	require.NoError(t, err)
 	embedding[0] = -embedding[0]
-	r.Weights[0].Short = embedding
+	r.Weights[0].Short = weights.Held[int16](embedding)
 	require.ErrorContains(t, r.Prove(ctx, Tokens(0, 0, 0, 0)), "prover: ")
 }
 

@@ -16,6 +16,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/zkllmc/zkllmc/internal/test/synthetic"
+	"github.com/zkllmc/zkllmc/internal/weights"
 	"github.com/zkllmc/zkllmc/ir"
 )
 
@@ -131,6 +132,16 @@ func TestSameCircuits(t *testing.T) {
 	}
 }
 
+// cellsOf are those of all weights.
+func cellsOf(t *testing.T, r *Result) (all [][]int16) {
+	for _, w := range r.Weights {
+		cells, err := weights.All(w.Short)
+		require.NoError(t, err)
+		all = append(all, cells)
+	}
+	return all
+}
+
 // circuits compiles models and names what comes out by hashes.
 func circuits(t *testing.T) string {
 	var b strings.Builder
@@ -143,10 +154,12 @@ func circuits(t *testing.T) string {
 	require.NoError(t, err)
 	hash("sums", "files", r.Files)
 	hash("sums", "weights", r.Weights)
+	hash("sums", "cells", cellsOf(t, r))
 	fmt.Fprintf(&b, "sums %x\n", r.Circuit.Digest())
 	for name, g := range map[string]*ir.Graph{"llama": synthetic.Graph(3, 32, 4, 8, 24, 5), "gpt": synthetic.GPT(2, 16, 2, 8, 24, 5), "24 channels": synthetic.Graph(2, 48, 2, 4, 20, 5)} {
 		r := compileGraph(t, g, Config{})
 		hash(name, "plan", r.plan)
+		hash(name, "cells", cellsOf(t, r))
 		fmt.Fprintf(&b, "%s %x\n", name, r.Circuit.Digest())
 	}
 	lines := strings.Split(b.String(), "\n")

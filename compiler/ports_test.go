@@ -16,9 +16,7 @@ import (
 	"github.com/zkllmc/zkllmc/internal/backend/cpu"
 	"github.com/zkllmc/zkllmc/internal/circuit"
 	"github.com/zkllmc/zkllmc/internal/engine"
-	"github.com/zkllmc/zkllmc/internal/integer"
 	"github.com/zkllmc/zkllmc/internal/onnx/pb"
-	"github.com/zkllmc/zkllmc/internal/protocol"
 	"github.com/zkllmc/zkllmc/internal/witness"
 	"github.com/zkllmc/zkllmc/ir"
 	"github.com/zkllmc/zkllmc/ir/plan"
@@ -220,10 +218,8 @@ func lieAboutPorts(t *testing.T, r *Result) {
 	ctx, c := context.Background(), r.Circuit
 	in, err := r.claim(ctx, r.samples[0].Elements)
 	require.NoError(t, err)
-	weights := map[circuit.ID]integer.Tensor{}
-	for i, id := range protocol.WeightIDs(c) {
-		weights[id] = integer.Tensor{Shape: r.Weights[i].Shape, Short: r.Weights[i].Short}
-	}
+	weights, err := r.integers()
+	require.NoError(t, err)
 	o := engine.Options{Backend: cpu.New()}
 	key, vk, err := engine.Setup(ctx, circuit.Single(c), weights, o)
 	require.NoError(t, err)

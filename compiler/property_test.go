@@ -33,6 +33,7 @@ import (
 	"github.com/zkllmc/zkllmc/internal/protocol"
 	"github.com/zkllmc/zkllmc/internal/test/randgraph"
 	"github.com/zkllmc/zkllmc/internal/test/witnesstest"
+	"github.com/zkllmc/zkllmc/internal/weights"
 	"github.com/zkllmc/zkllmc/internal/witness"
 	"github.com/zkllmc/zkllmc/ir"
 	"github.com/zkllmc/zkllmc/ir/eval"
@@ -325,7 +326,11 @@ func tryGraph(g *ir.Graph, seed uint64, seen *coverage) (refused bool, err error
 	}
 	rng := rand.New(rand.NewPCG(seed, 99))
 	cfg := propertyConfig(rng, g)
-	if err := sameFunction(g, quant.Prepare(g), randomTokens(rng, g.Inputs[0].Shape[0], g.Vocab())); err != nil {
+	prepared, err := quant.Prepare(g)
+	if err != nil {
+		return false, err
+	}
+	if err := sameFunction(g, prepared, randomTokens(rng, g.Inputs[0].Shape[0], g.Vocab())); err != nil {
 		return false, fmt.Errorf("quant.Prepare: %w%s", err, text)
 	}
 	r, err := fromGraph(context.Background(), g, cfg)
@@ -341,6 +346,7 @@ func tryGraph(g *ir.Graph, seed uint64, seen *coverage) (refused bool, err error
 		return false, fmt.Errorf("integer program: %w%s", err, text)
 	}
 	accuracy(r, rng, seen)
+	hold(r)
 	stretch(rng, r.Circuit, weightsOf(r.Circuit, r)) // in place: the interpreter's weights too
 	p := &proved{c: r.Circuit, weights: weightsOf(r.Circuit, r), rng: rng, seen: seen}
 	p.logits = func(ids []int64) ([]int64, error) {
@@ -429,12 +435,29 @@ func accuracy(r *Result, rng *rand.Rand, seen *coverage) {
 	}
 }
 
-func weightsOf(c *circuit.Circuit, r *Result) map[circuit.ID]integer.Tensor {
-	weights := map[circuit.ID]integer.Tensor{}
-	for i, id := range protocol.WeightIDs(c) {
-		weights[id] = integer.Tensor{Shape: r.Weights[i].Shape, Short: r.Weights[i].Short}
+// weightsOf are the weights of a model, those of its interpreter where hold has been called.
+func weightsOf(_ *circuit.Circuit, r *Result) map[circuit.ID]integer.Tensor {
+	cells, err := r.integers()
+	if err != nil {
+		panic(err)
 	}
-	return weights
+	return cells
+}
+
+// hold keeps the weights in memory, once for circuit and interpreter.
+func hold(r *Result) {
+	for i := range r.Weights {
+		cells, err := weights.All(r.Weights[i].Short)
+		if err != nil {
+			panic(err)
+		}
+		for _, v := range r.program.Int.Values {
+			if v.Short != nil && weights.Identical(v.Short, r.Weights[i].Short) {
+				v.Short = weights.Held[int16](cells)
+			}
+		}
+		r.Weights[i].Short = weights.Held[int16](cells)
+	}
 }
 
 // stretch replaces the cells of some weights by others of their declared range, its ends above all: a circuit is for all of them.

@@ -10,6 +10,7 @@ import (
 	"github.com/zkllmc/zkllmc/internal/engine"
 	"github.com/zkllmc/zkllmc/internal/integer"
 	"github.com/zkllmc/zkllmc/internal/protocol"
+	"github.com/zkllmc/zkllmc/internal/weights"
 	"github.com/zkllmc/zkllmc/runtime/statement"
 	"github.com/zkllmc/zkllmc/runtime/statement/function"
 	"github.com/zkllmc/zkllmc/runtime/statement/generation"
@@ -31,12 +32,12 @@ func (r *Result) Prove(ctx context.Context, inputs ...Input) error {
 		}
 		runs = append(runs, elements)
 	}
-	weights := map[circuit.ID]integer.Tensor{}
-	for i, id := range protocol.WeightIDs(r.Family.Shortest()) {
-		weights[id] = integer.Tensor{Shape: r.Weights[i].Shape, Short: r.Weights[i].Short}
+	cells, err := r.integers()
+	if err != nil {
+		return err
 	}
 	o := engine.Options{Backend: cpu.New()}
-	key, vk, err := engine.Setup(ctx, r.Family, weights, o)
+	key, vk, err := engine.Setup(ctx, r.Family, cells, o)
 	if err != nil {
 		return fmt.Errorf("setup: %w", err)
 	}
@@ -63,6 +64,19 @@ func (r *Result) Prove(ctx context.Context, inputs ...Input) error {
 		}
 	}
 	return nil
+}
+
+// integers are all weights, in memory.
+func (r *Result) integers() (map[circuit.ID]integer.Tensor, error) {
+	cells := map[circuit.ID]integer.Tensor{}
+	for i, id := range protocol.WeightIDs(r.Family.Shortest()) {
+		short, err := weights.All(r.Weights[i].Short)
+		if err != nil {
+			return nil, err
+		}
+		cells[id] = integer.Tensor{Shape: r.Weights[i].Shape, Short: short}
+	}
+	return cells, nil
 }
 
 // beginning is an input of a generation, cut to the circuit's length.

@@ -93,15 +93,11 @@ func ints(in Input) (ids []int64) {
 // satisfy computes the assignment of a statement that reveals the logits of all positions.
 func satisfy(ctx context.Context, r *Result, ids, logits []int64) error {
 	c := r.Circuit
-	weights := map[circuit.ID]integer.Tensor{}
-	next := 0
-	for i := range c.Tensors {
-		if c.Tensors[i].Kind == circuit.Weight {
-			weights[circuit.ID(i)] = integer.Tensor{Shape: r.Weights[next].Shape, Short: r.Weights[next].Short}
-			next++
-		}
+	weights, err := r.integers()
+	if err != nil {
+		return err
 	}
 	st := &generation.Statement{Tokens: ids, Prompt: 1, Next: generation.Unclaimed, Logits: logits}
-	_, err := witness.Generate(ctx, c, weights, func(id circuit.ID) integer.Tensor { return *st.Public(c, id) }, nil)
+	_, err = witness.Generate(ctx, c, weights, func(id circuit.ID) integer.Tensor { return *st.Public(c, id) }, nil)
 	return err
 }

@@ -8,6 +8,10 @@ import (
 // node's result it computes, over the reals, those with respect to the inputs that are wanted, nil for all others.
 func (r *Run) Pull(n *Node, in [][]float64, out, grad []float64, want []bool) ([][]float64, error) {
 	if i, ok := n.Op.Info(); ok && i.pull != nil {
+		in, err := operandsOf(r, n, in)
+		if err != nil {
+			return nil, err
+		}
 		return i.pull(r, n, in, out, grad, want)
 	}
 	return nil, n.Errorf("has no derivative")
@@ -22,7 +26,7 @@ func pullEinsum(r *Run, n *Node, in [][]float64, _, grad []float64, want []bool)
 		}
 	}
 	for _, t := range n.Attr.(*EinsumAttr).Terms {
-		cells, known := operands(&t, in), indicators[float64](r, n, &t)
+		cells, known, parts := operands(&t, in), indicators[float64](r, n, &t), readers(r.Graph, n, &t, in)
 		for k, from := range t.In {
 			if !want[from] {
 				continue
@@ -31,7 +35,7 @@ func pullEinsum(r *Run, n *Node, in [][]float64, _, grad []float64, want []bool)
 			back.Out, back.Axes[k] = back.Axes[k], back.Out
 			cells, known := append([][]float64(nil), cells...), append([]*indicator[float64](nil), known...)
 			cells[k], known[k] = grad, nil
-			if err := addTerm(r.Budget, out[from], &back, cells, known); err != nil {
+			if err := addTerm(r.Budget, out[from], &back, cells, known, parts); err != nil {
 				return nil, err
 			}
 		}

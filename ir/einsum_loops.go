@@ -47,9 +47,9 @@ func solvedAxes[T number](known []*indicator[T]) []int {
 }
 
 // addTerm adds a term to out, in steps of two operands where that is cheaper. known holds the operands that are indicators, nil for others;
-// of these in need not have the cells. Integer callers have checked that the result does not overflow; what is in between may, since int64
+// of these in need not have the cells, nor of those that from reads. Integer callers have checked that the result does not overflow; what is in between may, since int64
 // is a ring.
-func addTerm[T number](b *budget.Budget, out []T, t *Term, in [][]T, known []*indicator[T]) error {
+func addTerm[T number](b *budget.Budget, out []T, t *Term, in [][]T, known []*indicator[T], from []*reader[T]) error {
 	solved := solvedAxes(known)
 	steps := t.Pairwise(solved)
 	in = slices.Clone(in)
@@ -59,18 +59,23 @@ func addTerm[T number](b *budget.Budget, out []T, t *Term, in [][]T, known []*in
 			dst = make([]T, result(s))
 		}
 		first := s.Solved(solved)
-		for k, from := range s.In {
-			if k != first && from < len(known) && known[from] != nil && in[from] == nil {
-				in[from] = known[from].cells()
+		parts := make([]*reader[T], len(s.In))
+		for k, x := range s.In {
+			if k != first && x < len(known) && known[x] != nil && in[x] == nil {
+				in[x] = known[x].cells()
+			}
+			if x < len(from) && in[x] == nil {
+				parts[k] = from[x]
 			}
 		}
 		var err error
 		if ops := operands(s, in); first >= 0 {
 			w := newWalker(b, dst, s, ops)
+			w.from = parts
 			w.gather(s, first, known[s.In[first]])
 			err = w.err
 		} else {
-			err = addProducts(b, dst, s, ops)
+			err = addProducts(b, dst, s, ops, parts)
 		}
 		if err != nil {
 			return err
@@ -81,9 +86,13 @@ func addTerm[T number](b *budget.Budget, out []T, t *Term, in [][]T, known []*in
 }
 
 // addProducts adds a term without indicators to out.
-func addProducts[T number](b *budget.Budget, out []T, t *Term, in [][]T) error {
-	if done, err := addMatrices(b, out, t, in); done || err != nil {
-		return err
+func addProducts[T number](b *budget.Budget, out []T, t *Term, in [][]T, from []*reader[T]) error {
+	if slices.ContainsFunc(from, func(r *reader[T]) bool { return r != nil }) {
+		return addStored(b, out, t, in, from, partCells)
+	}
+	if m := matricesOf(t, in, nil); m != nil {
+		m.out(out)
+		return m.add(b, wholeSpans(t), -1, nil)
 	}
 	w := newWalker(b, out, t, in)
 	w.all(t)
@@ -142,6 +151,8 @@ type walker[T number] struct {
 	dst     operand[T]
 	ops     []operand[T]
 	moving  []int // scratch of run
+	from    []*reader[T]
+	fetched []int // where the cells of an operand that is elsewhere were read last, plus 1
 	done    int   // multiplications since the context was looked at
 	err     error
 }
@@ -175,6 +186,7 @@ func (w *walker[T]) all(t *Term) {
 func (w *walker[T]) gather(t *Term, h int, known *indicator[T]) {
 	w.nest(t.InOperand(h))
 	w.ops[h] = operand[T]{[]T{1}, make([]int, len(t.Extents))}
+	w.reach(t, h)
 	at, off := make([]int, len(known.shape)), make([]int, len(w.ops))
 	rest := slices.Clone(known.shape)
 	rest[known.axis] = 1
@@ -182,7 +194,15 @@ func (w *walker[T]) gather(t *Term, h int, known *indicator[T]) {
 		if x, ok := known.find(at); ok {
 			at[known.axis] = x
 			clear(off)
-			w.walk(0, w.place(t, h, at, off), off, coefficient[T](t))
+			dst := w.place(t, h, at, off)
+			for k := range w.from {
+				if w.from[k] != nil {
+					w.fetch(k, off)
+				}
+			}
+			if w.err == nil {
+				w.walk(0, dst, off, coefficient[T](t))
+			}
 			at[known.axis] = 0
 		}
 		for a := len(rest) - 1; a >= 0; a-- {
@@ -310,15 +330,24 @@ func bilinear[T number](dst []T, ds int, coef T, a []T, as int, b []T, bs, n int
 	}
 }
 
-// fits says whether no partial sum of an integer Einsum can leave int64, from the operands' largest magnitudes. An operand without cells is
-// an indicator.
-func fits(e *EinsumAttr, in [][]int64) bool {
+// magnitudes are the largest of each input of a node. An operand without cells is an indicator, or elsewhere.
+func (r *Run) magnitudes(n *Node, in [][]int64) []*big.Int {
 	largest := make([]*big.Int, len(in))
-	for i := range in {
-		if largest[i] = big.NewInt(1); in[i] != nil {
+	for i, id := range n.In {
+		switch v := r.Graph.Value(id); {
+		case in[i] != nil:
 			largest[i] = magnitude(in[i])
+		case v.Elsewhere():
+			largest[i] = big.NewInt(mostOf(v))
+		default:
+			largest[i] = big.NewInt(1)
 		}
 	}
+	return largest
+}
+
+// fits says whether no partial sum of an integer Einsum can leave int64, from the operands' largest magnitudes.
+func fits(e *EinsumAttr, largest []*big.Int) bool {
 	total := new(big.Int)
 	for i := range e.Terms {
 		t := &e.Terms[i]

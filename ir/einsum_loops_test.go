@@ -22,7 +22,7 @@ func TestEinsumPathsAgree(t *testing.T) {
 		}
 		n := cellsOf(term, term.Out)
 		fast := make([]int64, n)
-		if err := addTerm(nil, fast, &term, in, nil); err != nil {
+		if err := addTerm(nil, fast, &term, in, nil, nil); err != nil {
 			t.Fatal(err)
 		}
 		slow, err := intEinsumBig(&term, in, n)
@@ -82,12 +82,42 @@ func sameInteger(t *testing.T, term *Term, reals [][]float64) {
 	}
 	want, got := make([]int64, cellsOf(*term, term.Out)), make([]int64, cellsOf(*term, term.Out))
 	newWalker(nil, want, term, in).all(term)
-	if err := addProducts(nil, got, term, in); err != nil {
+	if err := addProducts(nil, got, term, in, nil); err != nil {
 		t.Fatal(err)
 	}
 	if !slices.Equal(got, want) {
 		t.Fatalf("%+v: %v, want %v", term, got, want)
 	}
+}
+
+// inParts computes a term again with one operand or both elsewhere. It returns how often less than all of an operand was read.
+func inParts(t *testing.T, term *Term, in [][]float64, before, want []float64) (parts int) {
+	for elsewhere := 1; elsewhere < 4; elsewhere++ {
+		for _, part := range []int{1, 5, 40} {
+			given, from := slices.Clone(in), make([]*reader[float64], 2)
+			for k := range in {
+				if elsewhere>>k&1 == 1 {
+					given[k], from[k] = nil, &reader[float64]{read: func(dst []float64, at int) error {
+						if len(dst) < len(in[k]) {
+							parts++
+						}
+						if n := copy(dst, in[k][at:]); n < len(dst) {
+							t.Fatalf("%+v: %d cells are read from %d on", term, len(dst), at)
+						}
+						return nil
+					}}
+				}
+			}
+			got := slices.Clone(before)
+			if err := addStored(nil, got, term, given, from, part); err != nil {
+				t.Fatal(err)
+			}
+			if !slices.Equal(got, want) {
+				t.Fatalf("%+v: in parts of %d %v, want %v", term, part, got, want)
+			}
+		}
+	}
+	return parts
 }
 
 // anyMatrices is a term of two operands whose labels mostly have a place in matrix products.
@@ -148,7 +178,7 @@ func TestPairwiseRounds(t *testing.T) {
 			cut++
 		}
 		got, want := make([]float64, cellsOf(term, term.Out)), make([]float64, cellsOf(term, term.Out))
-		if err := addTerm(nil, got, &term, in, nil); err != nil {
+		if err := addTerm(nil, got, &term, in, nil, nil); err != nil {
 			t.Fatal(err)
 		}
 		newWalker(nil, want, &term, in).all(&term)
@@ -165,10 +195,10 @@ func TestPairwiseRounds(t *testing.T) {
 
 // TestMatricesAreLoops computes terms of two operands as matrix products and compares with the loops over their labels: with integers,
 // whose sums are exact, cell by cell, and with reals up to their rounding. Rows, columns, batches, labels that one operand sums alone and
-// labels that none has occur in all layouts.
+// labels that none has occur in all layouts. With operands that are read in parts, of whatever size, the results have the same bits.
 func TestMatricesAreLoops(t *testing.T) {
 	r := rand.New(rand.NewSource(7))
-	matrices := 0
+	matrices, parts := 0, 0
 	for round := range 1500 {
 		term := anyMatrices(r)
 		exact := round%2 == 0
@@ -190,14 +220,19 @@ func TestMatricesAreLoops(t *testing.T) {
 		}
 		got := slices.Clone(want)
 		newWalker(nil, want, &term, in).all(&term)
-		done, err := addMatrices(nil, got, &term, in)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if !done {
+		before := slices.Clone(got)
+		m := matricesOf(&term, in, nil)
+		if m == nil {
 			continue
 		}
+		m.out(got)
+		if err := m.add(nil, wholeSpans(&term), -1, nil); err != nil {
+			t.Fatal(err)
+		}
 		matrices++
+		if round%8 < 2 {
+			parts += inParts(t, &term, in, before, got)
+		}
 		if exact {
 			sameInteger(t, &term, in)
 		}
@@ -209,5 +244,8 @@ func TestMatricesAreLoops(t *testing.T) {
 	}
 	if matrices < 100 {
 		t.Errorf("%d matrix products", matrices)
+	}
+	if parts < 100 {
+		t.Errorf("%d reads of a part", parts)
 	}
 }

@@ -1,7 +1,7 @@
 package ir
 
 import (
-	"slices"
+	"math/big"
 
 	"github.com/zkllmc/zkllmc/internal/budget"
 	"github.com/zkllmc/zkllmc/internal/matrix"
@@ -46,13 +46,24 @@ func (r *roles) worthwhile(t *Term) bool {
 	return t.AxisExtent(r.sum) >= least && up(rows, tileRows)*up(cols, tileCols) <= 4*rows*cols
 }
 
+// span is a range of a label's indices.
+type span struct{ lo, hi int }
+
+func wholeSpans(t *Term) []span {
+	out := make([]span, len(t.Extents))
+	for l, e := range t.Extents {
+		out[l].hi = e
+	}
+	return out
+}
+
 // offsets lists the places of all choices of some labels, the last one changing fastest, in a tensor of the given strides.
-func offsets(t *Term, labels, strides []int) []int {
+func offsets(spans []span, labels, strides []int) []int {
 	out := []int{0}
 	for _, l := range labels {
-		next := make([]int, 0, len(out)*t.Extents[l])
+		next := make([]int, 0, len(out)*(spans[l].hi-spans[l].lo))
 		for _, o := range out {
-			for i := range t.Extents[l] {
+			for i := spans[l].lo; i < spans[l].hi; i++ {
 				next = append(next, o+i*strides[l])
 			}
 		}
@@ -61,31 +72,65 @@ func offsets(t *Term, labels, strides []int) []int {
 	return out
 }
 
-// addMatrices adds a term of two operands to out as matrix products, where that is faster than the loops of a walker; else it says false.
-// The order of each cell's sum of reals follows from the term alone.
-func addMatrices[T float64 | int64](b *budget.Budget, out []T, t *Term, in [][]T) (bool, error) {
+// matrices is a term of two operands as matrix products.
+type matrices[T number] struct {
+	t       *Term
+	r       roles
+	p       matrix.Product[T]
+	a, b    int      // operands
+	strides [3][]int // of a, b and the result
+}
+
+// matricesOf is a term as matrix products, without its result, where that is faster than the loops of a walker; else nil. The order of each
+// cell's sum of reals follows from the term alone. Operands may be elsewhere.
+func matricesOf[T number](t *Term, in [][]T, from []*reader[T]) *matrices[T] {
 	if len(in) != 2 {
-		return false, nil
+		return nil
 	}
-	r := rolesOf(t)
-	if !r.worthwhile(t) {
-		return false, nil
+	m := &matrices[T]{t: t, r: rolesOf(t)}
+	if !m.r.worthwhile(t) {
+		return nil
 	}
-	in, axes := slices.Clone(in), slices.Clone(t.Axes)
-	if r.first == 1 {
-		in[0], in[1], axes[0], axes[1] = in[1], in[0], axes[1], axes[0]
-	}
-	p := matrix.Product[T]{Coef: coefficient[T](t), A: in[0], B: in[1], C: out}
+	m.a, m.b = m.r.first, 1-m.r.first
+	m.p = matrix.Product[T]{Coef: coefficient[T](t), A: in[m.a], B: in[m.b]}
 	if x, integers := any(in).([][]int64); integers {
-		if m, n := magnitude(x[0]), magnitude(x[1]); !m.IsInt64() || !n.IsInt64() || !p.Exact(m.Int64(), n.Int64()) {
-			return false, nil
+		var most [2]*big.Int
+		for k := range x {
+			if from != nil && from[k] != nil {
+				most[k] = big.NewInt(from[k].most)
+			} else {
+				most[k] = magnitude(x[k])
+			}
+		}
+		if m0, m1 := most[m.a], most[m.b]; !m0.IsInt64() || !m1.IsInt64() || !m.p.Exact(m0.Int64(), m1.Int64()) {
+			return nil
 		}
 	}
 	labels := len(t.Extents)
-	sa, sb, sc := strides(axes[0], t.Extents, labels), strides(axes[1], t.Extents, labels), strides(t.Out, t.Extents, labels)
-	p.Batch.A, p.Batch.B, p.Batch.C = offsets(t, r.batch, sa), offsets(t, r.batch, sb), offsets(t, r.batch, sc)
-	p.Rows.A, p.Rows.C = offsets(t, r.rows, sa), offsets(t, r.rows, sc)
-	p.Cols.B, p.Cols.C = offsets(t, r.cols, sb), offsets(t, r.cols, sc)
-	p.Sum.A, p.Sum.B = offsets(t, r.sum, sa), offsets(t, r.sum, sb)
-	return true, p.Add(b.Poll)
+	m.strides = [3][]int{strides(t.Axes[m.a], t.Extents, labels), strides(t.Axes[m.b], t.Extents, labels), strides(t.Out, t.Extents, labels)}
+	return m
+}
+
+func (m *matrices[T]) out(out []T) { m.p.C = out }
+
+// add adds the products of the indices in spans to the result. cells are those that an operand has for them, in place of the whole operand;
+// none where part is -1.
+func (m *matrices[T]) add(b *budget.Budget, spans []span, part int, cells []T) error {
+	p, r, of := m.p, &m.r, [3][]span{spans, spans, spans}
+	if part >= 0 {
+		begin := make([]span, len(spans))
+		for l, s := range spans {
+			begin[l].hi = s.hi - s.lo
+		}
+		if part == m.a {
+			of[0], p.A = begin, cells
+		} else {
+			of[1], p.B = begin, cells
+		}
+	}
+	p.Batch.A, p.Batch.B, p.Batch.C = offsets(of[0], r.batch, m.strides[0]), offsets(of[1], r.batch, m.strides[1]), offsets(of[2], r.batch, m.strides[2])
+	p.Rows.A, p.Rows.C = offsets(of[0], r.rows, m.strides[0]), offsets(of[2], r.rows, m.strides[2])
+	p.Cols.B, p.Cols.C = offsets(of[1], r.cols, m.strides[1]), offsets(of[2], r.cols, m.strides[2])
+	p.Sum.A, p.Sum.B = offsets(of[0], r.sum, m.strides[0]), offsets(of[1], r.sum, m.strides[1])
+	return p.Add(b.Poll)
 }

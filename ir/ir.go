@@ -14,6 +14,7 @@ import (
 
 	"github.com/zkllmc/zkllmc/internal/interval"
 	"github.com/zkllmc/zkllmc/internal/portable"
+	"github.com/zkllmc/zkllmc/internal/weights"
 	"github.com/zkllmc/zkllmc/ir/plan"
 )
 
@@ -68,26 +69,33 @@ type Value struct {
 	// the upper ones, of which each counts 2^64.
 	Far *interval.Interval
 
-	// Data (StageFloat) and Ints (StageInt) are set on Weight and Const values only, row-major. Weights of StageInt may have Short in place of
-	// Ints: there are many, and 16 bits hold them.
-	Data  []float64
-	Ints  []int64
-	Short []int16
+	// Data (StageFloat) and Ints (StageInt) are set on Weight and Const values only, row-major. Weights may have Stored in place of Data, and
+	// Short in place of Ints: there are many, and who needs their cells reads them, some at a time.
+	Data   []float64
+	Ints   []int64
+	Stored weights.Reals
+	Short  weights.Integers
 
 	// Def is the node that computes the value.
 	Def *Node
 }
 
-// Cells are the cells of a Weight or Const of StageInt. They must not be changed.
-func (v *Value) Cells() []int64 {
-	if v.Short == nil {
-		return v.Ints
+// Reals are the cells of a Weight or Const of StageFloat.
+func (v *Value) Reals() weights.Reals {
+	if v.Stored == nil {
+		return weights.Held[float64](v.Data)
 	}
-	cells := make([]int64, len(v.Short))
-	for i, x := range v.Short {
-		cells[i] = int64(x)
+	return v.Stored
+}
+
+// few is up to how many cells a weight keeps in Data.
+const few = 1 << 10
+
+// Hold gives a weight of StageFloat cells that were computed.
+func (v *Value) Hold(cells []float64) {
+	if v.Data, v.Stored = cells, nil; len(cells) > few {
+		v.Data, v.Stored = nil, weights.Compact(cells)
 	}
-	return cells
 }
 
 // Wide says whether cells may reach 2^62.

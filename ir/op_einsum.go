@@ -163,6 +163,11 @@ func costEinsum(g *Graph, n *Node) (work, extra int) {
 			}
 		}
 		w, x := termCost(t, solvedAxes(known), cells)
+		for _, i := range t.In {
+			if v := g.Value(n.In[i]); v.Elsewhere() {
+				x = budget.Sum(x, partOf(v))
+			}
+		}
 		work, extra = budget.Sum(work, w), max(extra, x)
 	}
 	return work, extra
@@ -175,7 +180,7 @@ func sumTerms[T number](r *Run, n *Node, in [][]T) ([]T, error) {
 	e := n.Attr.(*EinsumAttr)
 	for i := range e.Terms {
 		t := &e.Terms[i]
-		if err := addTerm(r.Budget, res, t, operands(t, in), indicators[T](r, n, t)); err != nil {
+		if err := addTerm(r.Budget, res, t, operands(t, in), indicators[T](r, n, t), readers(g, n, t, in)); err != nil {
 			return nil, err
 		}
 	}
@@ -219,11 +224,14 @@ func intEinsum(r *Run, n *Node, in [][]int64) ([][]int64, error) {
 	e := n.Attr.(*EinsumAttr)
 	out := r.Graph.Value(n.Out[0])
 	wide := out.Wide() || slices.ContainsFunc(n.In, func(id ValueID) bool { return r.Graph.Value(id).Wide() })
-	if !wide && fits(e, in) {
+	if !wide && fits(e, r.magnitudes(n, in)) {
 		res, err := sumTerms(r, n, in)
 		return [][]int64{res}, err
 	}
-	in = slices.Clone(in)
+	in, err := here(r.Graph, n, slices.Clone(in))
+	if err != nil {
+		return nil, err
+	}
 	for k, id := range n.In {
 		if a := r.Graph.AffineOf(id); a != nil {
 			in[k] = cells[int64](a, r.Graph.Value(id).Shape)

@@ -55,7 +55,7 @@ func init() {
 			return [][]float64{r.Graph.Value(n.Out[0]).Data}, nil
 		}
 		i.integer = func(r *Run, n *Node, _ [][]int64) ([][]int64, error) {
-			return [][]int64{r.Graph.Value(n.Out[0]).Cells()}, nil
+			return [][]int64{r.Graph.Value(n.Out[0]).Ints}, nil
 		}
 		i.cost = free
 		register(&i)
@@ -104,8 +104,15 @@ func boundInput(g *Graph, n *Node, in []interval.Interval) ([]interval.Interval,
 
 func checkCells(g *Graph, n *Node) error {
 	out := g.Value(n.Out[0])
-	if g.Stage != StageInt && len(out.Data) != Size(out.Shape) || g.Stage == StageInt && len(out.Ints)+len(out.Short) != Size(out.Shape) {
-		return n.Errorf("%d and %d cells for shape %v", len(out.Data), len(out.Ints)+len(out.Short), out.Shape)
+	reals, integers := len(out.Data), len(out.Ints)
+	if out.Stored != nil {
+		reals += out.Stored.Len()
+	}
+	if out.Short != nil {
+		integers += out.Short.Len()
+	}
+	if g.Stage != StageInt && reals != Size(out.Shape) || g.Stage == StageInt && integers != Size(out.Shape) {
+		return n.Errorf("%d and %d cells for shape %v", reals, integers, out.Shape)
 	}
 	return noAttr(n)
 }

@@ -113,6 +113,10 @@ type Run struct {
 // Float computes a node's results from its inputs, over the reals.
 func (r *Run) Float(n *Node, in [][]float64) ([][]float64, error) {
 	if i, ok := n.Op.Info(); ok && i.float != nil {
+		in, err := operandsOf(r, n, in)
+		if err != nil {
+			return nil, err
+		}
 		return i.float(r, n, in)
 	}
 	return nil, n.Errorf("is not an operation of StageFloat")
@@ -121,9 +125,21 @@ func (r *Run) Float(n *Node, in [][]float64) ([][]float64, error) {
 // Int computes a node's results from its inputs, over the integers.
 func (r *Run) Int(n *Node, in [][]int64) ([][]int64, error) {
 	if i, ok := n.Op.Info(); ok && i.integer != nil {
+		in, err := operandsOf(r, n, in)
+		if err != nil {
+			return nil, err
+		}
 		return i.integer(r, n, in)
 	}
 	return nil, n.Errorf("is not an operation of StageInt")
+}
+
+// operandsOf are a node's inputs for its operation: sums read weights that are elsewhere themselves, all others have them in memory.
+func operandsOf[T number](r *Run, n *Node, in [][]T) ([][]T, error) {
+	if n.Op == OpEinsum {
+		return in, nil
+	}
+	return here(r.Graph, n, in)
 }
 
 // functionWork is what an elementwise function costs, in multiplications.

@@ -341,7 +341,13 @@ func write(ctx context.Context, dir string, files []codegen.SourceFile) error {
 			if f.Path == compiler.WeightsFile {
 				mode = 0o600
 			}
-			p, err := atomicfile.Prepare(ctx, name, f.Data, atomicfile.Options{Mode: mode, Replace: true})
+			o := atomicfile.Options{Mode: mode, Replace: true}
+			p, err := (*atomicfile.File)(nil), error(nil)
+			if f.Write != nil {
+				p, err = atomicfile.Stream(ctx, name, f.Write, o)
+			} else {
+				p, err = atomicfile.Prepare(ctx, name, f.Data, o)
+			}
 			if err != nil {
 				return err
 			}

@@ -1,7 +1,7 @@
 package cli
 
 import (
-	"bytes"
+	"bufio"
 	"cmp"
 	"errors"
 	"fmt"
@@ -53,16 +53,16 @@ func (o *output) losses(old, desc manifest, files []codegen.SourceFile) (out []l
 			"the tokenizer", "verifiers built from the old code encode texts otherwise"})
 	}
 	i := slices.IndexFunc(files, func(f codegen.SourceFile) bool { return f.Path == compiler.WeightsFile })
-	other, err := otherWeights(filepath.Join(o.dir, compiler.WeightsFile), files[i].Data)
+	other, err := otherWeights(filepath.Join(o.dir, compiler.WeightsFile), files[i].Write)
 	if other {
 		out = append(out, loss{"the same circuit with other weights, in " + compiler.WeightsFile, "the weights", "keys that setup made of the old ones go on proving the old model"})
 	}
 	return out, err
 }
 
-// otherWeights says whether a file holds other weights of the circuit than these. Weights of another circuit beside a manifest of this one
-// are what a compilation that was killed left there: no setup takes them with the code.
-func otherWeights(name string, weights []byte) (bool, error) {
+// otherWeights says whether a file holds other weights of the circuit than those that write writes. Weights of another circuit beside a
+// manifest of this one are what a compilation that was killed left there: no setup takes them with the code.
+func otherWeights(name string, write func(io.Writer) error) (bool, error) {
 	info, err := os.Lstat(name)
 	if errors.Is(err, fs.ErrNotExist) || err == nil && !info.Mode().IsRegular() { // which is never written over
 		return false, nil
@@ -72,20 +72,48 @@ func otherWeights(name string, weights []byte) (bool, error) {
 		return false, console.Unusable(err)
 	}
 	defer f.Close()
-	buffer := make([]byte, 1<<20)
-	n, err := io.ReadFull(f, buffer[:format.HeaderSize])
-	if err != nil || !bytes.Equal(buffer[:n], weights[:n]) {
-		return false, nil
+	c := &comparison{with: bufio.NewReader(f)}
+	b := bufio.NewWriter(c)
+	if err = write(b); err == nil {
+		err = b.Flush()
 	}
-	for rest := weights[n:]; ; rest = rest[n:] {
-		n, err = f.Read(buffer)
-		switch {
-		case n > len(rest) || !bytes.Equal(buffer[:n], rest[:n]):
-			return true, nil
-		case err == io.EOF:
-			return n < len(rest), nil
-		case err != nil:
-			return false, console.Unusable(err)
+	switch {
+	case errors.Is(err, errDiffers):
+		return c.at >= format.HeaderSize, nil
+	case err != nil:
+		return false, err
+	}
+	_, err = c.with.ReadByte()
+	if err != nil && !errors.Is(err, io.EOF) {
+		return false, console.Unusable(err)
+	}
+	return err == nil, nil
+}
+
+// errDiffers ends what is compared.
+var errDiffers = errors.New("differs")
+
+// comparison is a file that is compared with what is written to it.
+type comparison struct {
+	with *bufio.Reader
+	at   int64 // bytes that were alike
+	buf  []byte
+}
+
+func (c *comparison) Write(p []byte) (int, error) {
+	c.buf = append(c.buf[:0], p...)
+	n, err := io.ReadFull(c.with, c.buf)
+	if err != nil && !errors.Is(err, io.EOF) && !errors.Is(err, io.ErrUnexpectedEOF) {
+		return 0, console.Unusable(err)
+	}
+	for i := range n {
+		if c.buf[i] != p[i] {
+			return 0, errDiffers
 		}
+		c.at++
 	}
+	if n < len(p) {
+		return 0, errDiffers
+	}
+	return len(p), nil
 }

@@ -6,6 +6,7 @@
 package atomicfile
 
 import (
+	"bufio"
 	"bytes"
 	"context"
 	"errors"
@@ -45,17 +46,27 @@ func Write(ctx context.Context, name string, data []byte, o Options) error {
 
 // Prepare does all of Write but giving the file its name, so that Commit has little left that could fail or take time.
 func Prepare(ctx context.Context, name string, data []byte, o Options) (*File, error) {
+	return Stream(ctx, name, func(w io.Writer) error {
+		for len(data) > 0 {
+			n, err := w.Write(data[:min(chunk, len(data))])
+			if err != nil {
+				return err
+			}
+			data = data[n:]
+		}
+		return nil
+	}, o)
+}
+
+// Stream is Prepare of a file that write writes. Its error is write's own, or that of the file, which write returns.
+func Stream(ctx context.Context, name string, write func(io.Writer) error, o Options) (*File, error) {
 	f, err := Create(name, o)
 	if err != nil {
 		return nil, err
 	}
-	for len(data) > 0 && err == nil {
-		n := min(chunk, len(data))
-		if err = ctx.Err(); err != nil {
-			err = fmt.Errorf("write %s: %w", name, err)
-		} else if _, err = f.Write(data[:n]); err == nil {
-			data = data[n:]
-		}
+	b := bufio.NewWriterSize(&until{ctx, f}, chunk/4)
+	if err = write(b); err == nil {
+		err = b.Flush()
 	}
 	if err == nil {
 		err = f.seal()
@@ -65,6 +76,19 @@ func Prepare(ctx context.Context, name string, data []byte, o Options) (*File, e
 		return nil, err
 	}
 	return f, nil
+}
+
+// until is a file that is written until a context ends.
+type until struct {
+	ctx context.Context
+	*File
+}
+
+func (u *until) Write(p []byte) (int, error) {
+	if err := u.ctx.Err(); err != nil {
+		return 0, fmt.Errorf("write %s: %w", u.name, err)
+	}
+	return u.File.Write(p)
 }
 
 // File is a file on its way to its name. Either Commit or Discard ends it; Discard after Commit does nothing.

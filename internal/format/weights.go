@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"math"
 
 	"github.com/zkllmc/zkllmc/internal/circuit"
 	"github.com/zkllmc/zkllmc/internal/integer"
@@ -25,10 +24,17 @@ const maxName = 1 << 12
 // ErrWeight says that a weights file does not suit the circuit it names.
 var ErrWeight = errors.New("the weights do not suit the circuit")
 
+// Weight is one weight as WriteWeights takes it: so many cells, row-major, which Read fills slices with, from the given one on.
+type Weight struct {
+	Name  string
+	Shape []int
+	Cells int
+	Read  func(dst []int16, from int) error
+}
+
 // EncodeWeights returns the weights file of a family.
 func EncodeWeights(f *circuit.Family, data map[circuit.ID]integer.Tensor) ([]byte, error) {
-	var names []string
-	var tensors []integer.Tensor
+	var list []Weight
 	for _, t := range f.Shortest().Weights() {
 		v, ok := data[t.ID]
 		if !ok {
@@ -40,61 +46,76 @@ func EncodeWeights(f *circuit.Family, data map[circuit.ID]integer.Tensor) ([]byt
 		if err := inRange(t, 0, &v); err != nil {
 			return nil, err
 		}
-		names, tensors = append(names, t.Name), append(tensors, v)
+		list = append(list, weightOf(t.Name, v))
 	}
 	var out bytes.Buffer
 	out.Grow(WeightsSize(f))
-	err := WriteWeights(&out, f.Digest(), names, tensors)
+	err := WriteWeights(&out, f.Digest(), list)
 	return out.Bytes(), err
 }
 
-// WriteWeights writes the weights file of the family with the given digest. The weights are in the order of its circuits.
-func WriteWeights(w io.Writer, digest [32]byte, names []string, tensors []integer.Tensor) error {
-	if len(names) != len(tensors) {
-		return fmt.Errorf("%w: %d names for %d tensors", ErrWeight, len(names), len(tensors))
-	}
+// weightOf is a weight whose cells are in memory.
+func weightOf(name string, t integer.Tensor) Weight {
+	return Weight{name, t.Shape, t.Len(), func(dst []int16, from int) error {
+		for i, x := range t.Cells(from, from+len(dst)) {
+			if dst[i] = int16(x); int64(dst[i]) != x {
+				return fmt.Errorf("%w: weight %s: cell %d is %d, which 16 bits do not hold", ErrWeight, name, from+i, x)
+			}
+		}
+		return nil
+	}}
+}
+
+// WriteWeights writes the weights file of the family with the given digest. The weights are in the order of its circuits; some of their
+// cells at a time are read and written.
+func WriteWeights(w io.Writer, digest [32]byte, list []Weight) error {
 	head := NewWriter(MagicWeights, digest)
-	head.Uint32(uint32(len(names)))
+	head.Uint32(uint32(len(list)))
 	out := NewSummed(w)
 	if _, err := out.Write(head.Bytes()); err != nil {
 		return err
 	}
-	for i, name := range names {
-		b, err := encodeWeight(name, tensors[i])
-		if err != nil {
-			return err
-		}
-		if _, err := out.Write(b); err != nil {
+	for i := range list {
+		if err := list[i].write(out); err != nil {
 			return err
 		}
 	}
 	return out.Finish()
 }
 
-func encodeWeight(name string, t integer.Tensor) ([]byte, error) {
-	if len(name) > maxName {
-		return nil, fmt.Errorf("%w: the name %.60q… has %d bytes, the limit is %d", ErrWeight, name, len(name), maxName)
+// writtenCells is how many cells are in memory at one time.
+const writtenCells = 1 << 16
+
+func (x *Weight) write(out io.Writer) error {
+	if len(x.Name) > maxName {
+		return fmt.Errorf("%w: the name %.60q… has %d bytes, the limit is %d", ErrWeight, x.Name, len(x.Name), maxName)
 	}
-	if t.Len() != circuit.Size(t.Shape) {
-		return nil, fmt.Errorf("%w: weight %s of shape %v has %d cells", ErrWeight, name, t.Shape, t.Len())
+	if x.Cells != circuit.Size(x.Shape) {
+		return fmt.Errorf("%w: weight %s of shape %v has %d cells", ErrWeight, x.Name, x.Shape, x.Cells)
 	}
-	w := Writer{b: make([]byte, 0, 8+len(name)+4*len(t.Shape)+2*t.Len())}
-	w.Uint32(uint32(len(name)))
-	w.Raw([]byte(name))
-	w.Uint32(uint32(len(t.Shape)))
-	for _, d := range t.Shape {
+	w := Writer{}
+	w.Uint32(uint32(len(x.Name)))
+	w.Raw([]byte(x.Name))
+	w.Uint32(uint32(len(x.Shape)))
+	for _, d := range x.Shape {
 		w.Uint32(uint32(d))
 	}
-	for _, v := range t.Short {
-		w.Int16(v)
-	}
-	for i, v := range t.V {
-		if v < math.MinInt16 || v > math.MaxInt16 {
-			return nil, fmt.Errorf("%w: weight %s: cell %d is %d, which 16 bits do not hold", ErrWeight, name, i, v)
+	cells := make([]int16, min(x.Cells, writtenCells))
+	for at := 0; at < x.Cells; at += len(cells) {
+		cells = cells[:min(len(cells), x.Cells-at)]
+		if err := x.Read(cells, at); err != nil {
+			return err
 		}
-		w.Int16(int16(v))
+		for _, v := range cells {
+			w.Int16(v)
+		}
+		if _, err := out.Write(w.Bytes()); err != nil {
+			return err
+		}
+		w.b = w.b[:0]
 	}
-	return w.Bytes(), nil
+	_, err := out.Write(w.Bytes()) // of a weight without cells the head alone
+	return err
 }
 
 // Weights is a weights file that is read as its cells are needed.

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"crypto/sha256"
 	"encoding/binary"
+	"errors"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -41,7 +42,17 @@ func TestWeights(t *testing.T) {
 	}
 
 	var stream bytes.Buffer
-	require.NoError(t, format.WriteWeights(&stream, c.Digest(), []string{"first", "second"}, []integer.Tensor{want[0], want[1]}))
+	var list []format.Weight
+	for i, name := range []string{"first", "second"} {
+		w := want[circuit.ID(i)]
+		list = append(list, format.Weight{Name: name, Shape: w.Shape, Cells: w.Len(), Read: func(dst []int16, from int) error {
+			for i, x := range w.Cells(from, from+len(dst)) {
+				dst[i] = int16(x)
+			}
+			return nil
+		}})
+	}
+	require.NoError(t, format.WriteWeights(&stream, c.Digest(), list))
 	require.Equal(t, data, stream.Bytes())
 }
 
@@ -129,7 +140,9 @@ func TestEncodeWeightsRefuses(t *testing.T) {
 	}
 	_, err := format.EncodeWeights(circuit.Single(c), map[circuit.ID]integer.Tensor{0: w[0]})
 	require.ErrorContains(t, err, "there is no weight second")
-	wide := integer.Tensor{Shape: []int{1}, V: []int64{1 << 15}}
-	require.ErrorContains(t, format.WriteWeights(&bytes.Buffer{}, c.Digest(), []string{"w"}, []integer.Tensor{wide}), "16 bits")
-	require.Error(t, format.WriteWeights(&bytes.Buffer{}, c.Digest(), []string{"w"}, nil))
+	unread := errors.New("unread")
+	one := format.Weight{Name: "w", Shape: []int{1}, Cells: 1, Read: func([]int16, int) error { return unread }}
+	require.ErrorIs(t, format.WriteWeights(&bytes.Buffer{}, c.Digest(), []format.Weight{one}), unread)
+	one.Cells = 2
+	require.ErrorContains(t, format.WriteWeights(&bytes.Buffer{}, c.Digest(), []format.Weight{one}), "weight w of shape [1] has 2 cells")
 }

@@ -36,10 +36,9 @@ func Demand(b *budget.Budget, g *ir.Graph, runs int) (bytes int, err error) {
 	return budget.Product(8, most), nil
 }
 
-// stored is the number of cells that an evaluation makes for a value: weights and constants are there already, but for the weights of an integer
-// program.
+// stored is the number of cells that an evaluation makes for a value: weights and constants are there already, or elsewhere.
 func stored(v *ir.Value) int {
-	if v.Def.Op == ir.OpWeight && v.Short == nil || v.Def.Op == ir.OpConst || v.Def.Op == ir.OpInput || v.Unstored() {
+	if v.Def.Op == ir.OpWeight || v.Def.Op == ir.OpConst || v.Def.Op == ir.OpInput || v.Unstored() {
 		return 0
 	}
 	if v.Wide() {

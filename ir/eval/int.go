@@ -30,7 +30,7 @@ func EachInt(b *budget.Budget, g *ir.Graph, in [][]int64, f func(v *ir.Value, ce
 }
 
 func checkRange(n *ir.Node, v *ir.Value, cells []int64) error {
-	if v.Unstored() {
+	if v.Unstored() || v.Elsewhere() {
 		return nil
 	}
 	words := 1

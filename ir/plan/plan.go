@@ -3,6 +3,8 @@
 // direct interpreter in codegen runs it; it computes nothing itself.
 package plan
 
+import "github.com/zkllmc/zkllmc/internal/weights"
+
 // Plan is one circuit. The steps of Prologue run once, those of Block Layers times, then those of Epilogue.
 type Plan struct {
 	Config   Config
@@ -74,9 +76,9 @@ const (
 type Tensor struct {
 	Name   string
 	Shape  []int
-	Values []int64  // of a constant
-	Short  []int16  `json:",omitempty"` // of a weight
-	Files  []string `json:"-"`          // of a weight: the tensors of the model file that it is computed from, for people
+	Values []int64          // of a constant
+	Short  weights.Integers `json:"-"` // of a weight
+	Files  []string         `json:"-"` // of a weight: the tensors of the model file that it is computed from, for people
 }
 
 // Op names a call of the builder or of a gadget. Which function that is and where its arguments stand is said once, in codegen's table of

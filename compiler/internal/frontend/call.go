@@ -107,11 +107,16 @@ func (c *call) operator() ([]*val, error) {
 	}
 	h, f := handlers[c.key()], folders[c.key()]
 	var outs []*val
-	var err error
+	discrete, err := false, error(nil)
+	if free && private && h != nil {
+		if discrete, err = c.discrete(); err != nil {
+			return nil, err
+		}
+	}
 	switch {
 	case free && !private:
 		outs, err = c.fold(f)
-	case free && (h == nil || c.discrete() || !movements[c.key()] && !c.scaling()):
+	case free && (h == nil || discrete || !movements[c.key()] && !c.scaling()):
 		outs, err = c.derive(f)
 	case h == nil && f != nil:
 		return nil, c.unsupported("is supported on constants only, and one of its inputs depends on an input of the model")
@@ -166,7 +171,7 @@ func (c *call) fold(f folder) ([]*val, error) {
 		return nil, err
 	}
 	if c.key() == "Constant" && len(c.n.Outputs) > 0 {
-		return []*val{c.b.given(c.n.Outputs[0], ts[0], c.constantKey(), false)}, nil
+		return one(c.b.given(c.n.Outputs[0], ts[0], c.constantKey(), false))
 	}
 	outs := make([]*val, len(ts))
 	for i, t := range ts {
@@ -347,7 +352,9 @@ func (c *call) branch() ([]*val, error) {
 		names = append(names, o.Name)
 	}
 	s := &scope{vals: map[string]*val{}, parent: c.s, nodes: a.G.Nodes, outs: names, caller: c}
-	c.b.initializers(s, a.G)
+	if err := c.b.initializers(s, a.G); err != nil {
+		return nil, err
+	}
 	if err := c.b.nodes(s, a.G.Nodes, names, c.opsets, c.fnAttrs); err != nil {
 		return nil, err
 	}

@@ -135,15 +135,28 @@ func (w *trig) only(name string) bool {
 
 // rotaryTable says whether a tensor [.., T, n] holds cos(t·θ_i) or sin(t·θ_i): its row 0 is ones or zeros, and rows follow the
 // recurrence x(t+1) = 2·cos θ·x(t) − x(t−1) with one angle per column. At least one angle is not zero.
-func rotaryTable(t *onnx.Tensor) bool {
+func rotaryTable(t *onnx.Tensor) (bool, error) {
+	const begin = 4 // rows that tell most other tensors
 	k := len(t.Shape)
-	if !t.DType.IsFloat() || k < 2 || t.Shape[k-2] < 4 || t.Len() != t.Shape[k-2]*t.Shape[k-1] {
-		return false
+	if !t.DType.IsFloat() || k < 2 || t.Shape[k-2] < begin || t.Len() != t.Shape[k-2]*t.Shape[k-1] {
+		return false, nil
 	}
 	rows, n := t.Shape[k-2], t.Shape[k-1]
+	if t.Stored != nil {
+		cells := make([]float64, begin*n)
+		if err := t.Stored.Read(cells, 0); err != nil || !rotates(cells, begin, n) {
+			return false, err
+		}
+	}
+	t, err := t.Loaded()
+	return err == nil && rotates(t.F, rows, n), err
+}
+
+// rotates is rotaryTable of rows of n cells.
+func rotates(cells []float64, rows, n int) bool {
 	turns := false
 	for i := 0; i < n; i++ {
-		at := func(r int) float64 { return t.F[r*n+i] }
+		at := func(r int) float64 { return cells[r*n+i] }
 		theta, f := portable.Acos(at(1)), portable.Cos
 		if math.Abs(at(0)) < 1e-6 {
 			// Two rows tell the angle of a sine: sin 2θ = 2 sin θ cos θ.

@@ -53,7 +53,7 @@ type val struct {
 	dtype    onnx.DType
 	c        *onnx.Tensor
 	private  bool
-	w        *onnx.Tensor                 // the cells of a private tensor, if known already
+	w        *onnx.Tensor                 // a private tensor, if known already; the file may have its cells
 	thunk    func() (*onnx.Tensor, error) // computes them
 	id       ir.ValueID                   // in the graph, none until it is used there
 	padded   *padded                      // what it is with zeros around it, nil if it is not that
@@ -74,6 +74,18 @@ func (v *val) inputFree() bool { return v.c != nil || v.private }
 
 // force returns the cells of an input-free tensor.
 func (v *val) force() (*onnx.Tensor, error) {
+	if v.c != nil {
+		return v.c, nil
+	}
+	t, err := v.tensor()
+	if err != nil {
+		return nil, err
+	}
+	return t.Loaded()
+}
+
+// tensor is force without the cells where the file has them.
+func (v *val) tensor() (*onnx.Tensor, error) {
 	if v.c != nil {
 		return v.c, nil
 	}
@@ -255,7 +267,9 @@ func needed(g *onnx.Graph, outs []string) []*onnx.Node {
 
 // leaves enters the initializers and the inputs of the main graph.
 func (b *builder) leaves(s *scope, g *onnx.Graph) error {
-	b.initializers(s, g)
+	if err := b.initializers(s, g); err != nil {
+		return err
+	}
 	for _, in := range g.Inputs {
 		if s.vals[in.Name] != nil {
 			continue // an initializer that is listed as input: a default nobody overrides
@@ -271,14 +285,18 @@ func (b *builder) leaves(s *scope, g *onnx.Graph) error {
 	return nil
 }
 
-func (b *builder) initializers(s *scope, g *onnx.Graph) {
+func (b *builder) initializers(s *scope, g *onnx.Graph) error {
 	for _, t := range g.Initializers {
+		v, err := b.given(t.Name, t, t, t.DType.IsFloat())
 		if b.class.trig[t] && !b.class.forced[t.Name] {
-			s.vals[t.Name] = constant(t.Name, t)
-		} else {
-			s.vals[t.Name] = b.given(t.Name, t, t, t.DType.IsFloat())
+			v, err = loaded(t.Name, t)
 		}
+		if err != nil {
+			return err
+		}
+		s.vals[t.Name] = v
 	}
+	return nil
 }
 
 // maxTokens bounds the extents of the input.
@@ -406,6 +424,12 @@ func constant(name string, t *onnx.Tensor) *val {
 	return &val{name: name, shape: t.Shape, dtype: t.DType, c: t, id: none}
 }
 
+// loaded is constant of a tensor whose cells the file may have.
+func loaded(name string, t *onnx.Tensor) (*val, error) {
+	t, err := t.Loaded()
+	return constant(name, t), err
+}
+
 // floats returns the cells of a tensor as real numbers.
 func floats(t *onnx.Tensor) []float64 { return t.Reals() }
 
@@ -417,7 +441,7 @@ func (b *builder) use(v *val, origin string) (ir.ValueID, error) {
 	if !v.inputFree() {
 		return none, fmt.Errorf("input %q is an output that this operator's lowering does not compute", v.name)
 	}
-	t, err := v.force()
+	t, err := v.tensor()
 	if err != nil {
 		return none, err
 	}
@@ -431,10 +455,8 @@ func (b *builder) use(v *val, origin string) (ir.ValueID, error) {
 	op := ir.OpConst
 	if v.private {
 		op = ir.OpWeight
-		for i, x := range t.F {
-			if math.IsNaN(x) || math.IsInf(x, 0) {
-				return none, ir.Refuse(v.name, "initializer", "cell %d is %g, which is not finite and no mask of a Softmax either; store a finite number, -1e4 for -Inf say", i, x)
-			}
+		if err := v.finite(t); err != nil {
+			return none, err
 		}
 	}
 	if !t.DType.IsFloat() {
@@ -446,7 +468,14 @@ func (b *builder) use(v *val, origin string) (ir.ValueID, error) {
 		}
 	}
 	x := b.g.Add(op, origin, b.unique(v.name), t.Shape, nil, nil)
-	x.Data = floats(t)
+	switch {
+	case t.Stored != nil:
+		x.Stored = t.Stored
+	case v.private && t.DType.IsFloat():
+		x.Hold(t.F)
+	default:
+		x.Data = floats(t)
+	}
 	v.id = x.ID
 	if v.private {
 		b.weightOf[t] = x.ID
@@ -458,6 +487,30 @@ func (b *builder) use(v *val, origin string) (ir.ValueID, error) {
 		x.Def.Tensors = v.mark.leaves()
 	}
 	return v.id, nil
+}
+
+// finite refuses a weight with a cell that is no finite number.
+func (v *val) finite(t *onnx.Tensor) error {
+	is, err := allFinite(t)
+	if is || err != nil {
+		return err
+	}
+	if t, err = t.Loaded(); err != nil {
+		return err
+	}
+	i := slices.IndexFunc(t.F, notFinite)
+	return ir.Refuse(v.name, "initializer", "cell %d is %g, which is not finite and no mask of a Softmax either; store a finite number, -1e4 for -Inf say", i, t.F[i])
+}
+
+func notFinite(x float64) bool { return math.IsNaN(x) || math.IsInf(x, 0) }
+
+// allFinite says whether all cells of a tensor are finite numbers.
+func allFinite(t *onnx.Tensor) (bool, error) {
+	if t.Stored == nil {
+		return !slices.ContainsFunc(t.F, notFinite), nil
+	}
+	largest, err := t.Stored.Largest()
+	return !math.IsInf(largest, 1), err
 }
 
 // unique gives every leaf its own name.

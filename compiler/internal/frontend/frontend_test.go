@@ -44,7 +44,7 @@ func TestRotaryTablesArePublic(t *testing.T) {
 		}), false},
 	}
 	for name, c := range cases {
-		if rotaryTable(c.x) != c.want {
+		if is, err := rotaryTable(c.x); err != nil || is != c.want {
 			t.Errorf("%s: want %v", name, c.want)
 		}
 	}

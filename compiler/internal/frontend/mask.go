@@ -66,13 +66,13 @@ func (c *call) partMasks() error {
 		if !c.mayMask(i) || !c.feedsSoftmax() {
 			continue
 		}
-		t, err := v.force()
+		t, err := v.tensor()
 		if err != nil {
 			return err
 		}
 		p, known := c.b.parted[t]
 		if !known {
-			if p, err = c.part(v, t); err != nil {
+			if p, err = c.part(v); err != nil {
 				return err
 			}
 			c.b.parted[t] = p
@@ -88,7 +88,11 @@ func (c *call) partMasks() error {
 }
 
 // part parts a tensor's cells, nil where none masks or nothing weighs: maskOr takes a tensor of zeros and masks of any size as it is.
-func (c *call) part(v *val, t *onnx.Tensor) (*partedMask, error) {
+func (c *call) part(v *val) (*partedMask, error) {
+	t, err := v.force()
+	if err != nil {
+		return nil, err
+	}
 	cells := floats(t)
 	masks := func(x float64) bool { return x <= beyondScores }
 	weighs := func(x float64) bool { return x != 0 && !(x <= maskThreshold) }

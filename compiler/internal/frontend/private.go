@@ -1,7 +1,6 @@
 package frontend
 
 import (
-	"math"
 	"slices"
 
 	"github.com/zkllmc/zkllmc/compiler/internal/onnx"
@@ -79,10 +78,17 @@ func (m *mark) leaves() (names []string) {
 }
 
 // given enters a tensor of the model file: an initializer, or the value of a Constant node.
-func (b *builder) given(name string, t *onnx.Tensor, key any, weight bool) *val {
+func (b *builder) given(name string, t *onnx.Tensor, key any, weight bool) (*val, error) {
 	forced := b.class.forced[name]
-	if !forced && (t.Len() <= 1 || b.class.public[name] || rotaryTable(t)) {
-		return constant(name, t)
+	public := t.Len() <= 1 || b.class.public[name]
+	if !forced && !public {
+		var err error
+		if public, err = rotaryTable(t); err != nil {
+			return nil, err
+		}
+	}
+	if !forced && public {
+		return loaded(name, t)
 	}
 	v := constant(name, t)
 	v.moved = true
@@ -90,7 +96,7 @@ func (b *builder) given(name string, t *onnx.Tensor, key any, weight bool) *val 
 	if forced || weight || b.hidden[key] {
 		v.c, v.private, v.w, v.mark.private = nil, true, t, true
 	}
-	return v
+	return v, nil
 }
 
 // commit notes that the graph computes with a value: if it is undecided, the tensors behind it are weights.
@@ -175,30 +181,34 @@ func (c *call) moves(data []*val) bool {
 
 // discrete says whether a private value is not a real number before or after the node, or one of fewer bits after it: only the
 // interpreter computes those. The infinite cells of a mask are no real numbers either.
-func (c *call) discrete() bool {
+func (c *call) discrete() (bool, error) {
 	if c.n.Op == "Cast" || c.n.Op == "CastLike" {
 		x, err := c.arg(0)
 		to, e := c.castTo()
 		if err == nil && e == nil && !widens(x.dtype, to) {
-			return true
+			return true, nil
 		}
 	}
 	for _, v := range c.in {
-		if v != nil && v.private && (!v.dtype.IsFloat() || infinite(v.w)) {
-			return true
+		if v == nil || !v.private {
+			continue
+		}
+		if !v.dtype.IsFloat() {
+			return true, nil
+		}
+		if v.w == nil {
+			continue
+		}
+		if finite, err := allFinite(v.w); !finite || err != nil {
+			return true, err
 		}
 	}
-	return false
+	return false, nil
 }
 
 // widens says whether a type holds all numbers of a floating-point type.
 func widens(from, to onnx.DType) bool {
 	return from.IsFloat() && (to == from || to == onnx.Float64 || to == onnx.Float32 && from != onnx.Float64)
-}
-
-// infinite says whether a tensor, if it is known, has a cell that is not finite.
-func infinite(t *onnx.Tensor) bool {
-	return t != nil && slices.ContainsFunc(t.F, func(x float64) bool { return math.IsInf(x, 0) || math.IsNaN(x) })
 }
 
 // publicShape refuses operators whose result's shape would tell private cells.

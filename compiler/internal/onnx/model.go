@@ -235,7 +235,7 @@ func (d *decoder) graph(p *pb.GraphProto, depth int) (*Graph, error) {
 			return nil, fmt.Errorf("graph %q: two initializers are called %q", p.Name, tp.Name)
 		}
 		seen[tp.Name] = true
-		t, err := d.tensor(tp)
+		t, err := d.initializer(tp)
 		if err != nil {
 			return nil, fmt.Errorf("initializer %q: %w", tp.Name, err)
 		}

@@ -1,10 +1,12 @@
 package onnx
 
 import (
+	"bytes"
 	"context"
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"math"
 	"os"
@@ -131,17 +133,23 @@ func (d DType) bytes() int {
 }
 
 // Tensor is a decoded tensor, row-major: the cells are in F for floating-point types and in I for integers and booleans
-// (0 and 1).
+// (0 and 1). Those of large initializers of the former are where they are Stored, and in F once the tensor is Loaded.
 type Tensor struct {
-	Name  string
-	DType DType
-	Shape []int
-	F     []float64
-	I     []int64
+	Name   string
+	DType  DType
+	Shape  []int
+	F      []float64
+	I      []int64
+	Stored *Stored
 }
 
 // Len is the number of cells.
-func (t *Tensor) Len() int { return len(t.F) + len(t.I) }
+func (t *Tensor) Len() int {
+	if t.Stored != nil {
+		return t.Stored.n
+	}
+	return len(t.F) + len(t.I)
+}
 
 // LoadTensor reads a file that holds one TensorProto, as test folders do.
 func LoadTensor(path string) (*Tensor, error) {
@@ -169,7 +177,17 @@ func DecodeTensor(data []byte) (*Tensor, error) {
 	return t, nil
 }
 
+// tensor decodes a tensor with all its cells.
 func (d *decoder) tensor(p *pb.TensorProto) (*Tensor, error) {
+	t, err := d.initializer(p)
+	if err != nil {
+		return nil, err
+	}
+	return t.Loaded()
+}
+
+// initializer decodes a tensor, but for the cells of a large one of real numbers.
+func (d *decoder) initializer(p *pb.TensorProto) (*Tensor, error) {
 	if err := d.ctx.Err(); err != nil {
 		return nil, err
 	}
@@ -182,20 +200,34 @@ func (d *decoder) tensor(p *pb.TensorProto) (*Tensor, error) {
 	if size == 0 {
 		return nil, fmt.Errorf("element type %s is not supported", t.DType)
 	}
-	raw := p.RawData
+	stored := &Stored{name: p.Name, dtype: t.DType, file: bytes.NewReader(p.RawData), n: n}
+	length := int64(len(p.RawData))
 	if p.DataLocation == 1 {
-		if raw, err = d.external(p.ExternalData, n, size); err != nil {
+		if stored.file, stored.offset, length, err = d.external(p.ExternalData, n, size); err != nil {
 			return nil, err
 		}
 	}
 	// A tensor of n > 0 cells without raw bytes keeps them in one of the typed fields.
-	if len(raw) == 0 && n > 0 {
+	if length == 0 && n > 0 {
 		return t, t.setTyped(p, n)
 	}
-	if n > len(raw) || n*size != len(raw) {
-		return nil, fmt.Errorf("shape %v of %s needs %d cells of %d bytes, the data has %d bytes", t.Shape, t.DType, n, size, len(raw))
+	if int64(n) > length || int64(n)*int64(size) != length {
+		return nil, fmt.Errorf("shape %v of %s needs %d cells of %d bytes, the data has %d bytes", t.Shape, t.DType, n, size, length)
 	}
-	t.setRaw(raw, n)
+	if t.DType.IsFloat() {
+		if t.Stored = stored; n < minStored {
+			return t.Loaded()
+		}
+		return t, nil
+	}
+	raw := p.RawData
+	if p.DataLocation == 1 {
+		raw = make([]byte, length)
+		if got, err := stored.file.ReadAt(raw, stored.offset); int64(got) < length {
+			return nil, stored.unread(len(raw), stored.offset, err)
+		}
+	}
+	t.setIntegers(raw, n)
 	return t, nil
 }
 
@@ -219,23 +251,12 @@ func (t *Tensor) setShape(dims []int64) (int, error) {
 	return int(n), nil
 }
 
-func (t *Tensor) setRaw(raw []byte, n int) {
-	if t.DType.IsFloat() {
-		t.F = make([]float64, n)
-	} else {
-		t.I = make([]int64, n)
-	}
+// setIntegers decodes cells of an integer type.
+func (t *Tensor) setIntegers(raw []byte, n int) {
+	t.I = make([]int64, n)
 	le := binary.LittleEndian
 	for i := 0; i < n; i++ {
 		switch t.DType {
-		case Float32:
-			t.F[i] = float64(math.Float32frombits(le.Uint32(raw[4*i:])))
-		case Float64:
-			t.F[i] = math.Float64frombits(le.Uint64(raw[8*i:]))
-		case Float16:
-			t.F[i] = halfToFloat(le.Uint16(raw[2*i:]))
-		case BFloat16:
-			t.F[i] = bfloatToFloat(le.Uint16(raw[2*i:]))
 		case Int64, Uint64:
 			t.I[i] = int64(le.Uint64(raw[8*i:]))
 		case Int32:
@@ -308,13 +329,11 @@ func (t *Tensor) setInt32(data []int32) {
 	}
 }
 
-// external reads the n·size bytes of a tensor from a file of the model's folder.
-func (d *decoder) external(entries []*pb.StringStringEntryProto, n, size int) ([]byte, error) {
+// external finds the n·size bytes of a tensor in a file of the model's folder.
+func (d *decoder) external(entries []*pb.StringStringEntryProto, n, size int) (file io.ReaderAt, offset, length int64, err error) {
 	var location string
-	var offset int64
-	length := int64(n) * int64(size)
+	length = int64(n) * int64(size)
 	for _, e := range entries {
-		var err error
 		switch e.Key {
 		case "location":
 			location = e.Value
@@ -327,20 +346,47 @@ func (d *decoder) external(entries []*pb.StringStringEntryProto, n, size int) ([
 			}
 		}
 		if err != nil {
-			return nil, fmt.Errorf("external data: %s %q: %w", e.Key, e.Value, err)
+			return nil, 0, 0, fmt.Errorf("external data: %s %q: %w", e.Key, e.Value, err)
 		}
 	}
 	if d.dir == "" {
-		return nil, errors.New("external data is not available here: load the model from its file")
+		return nil, 0, 0, errors.New("external data is not available here: load the model from its file")
 	}
 	if !filepath.IsLocal(location) {
-		return nil, fmt.Errorf("external data: location %q is not inside the model's folder", location)
+		return nil, 0, 0, fmt.Errorf("external data: location %q is not inside the model's folder", location)
 	}
-	return d.readRange(location, offset, length)
+	s, err := d.source(location)
+	if err != nil {
+		return nil, 0, 0, err
+	}
+	if size := s.was.Size(); offset < 0 || offset > size || length > size-offset {
+		return nil, 0, 0, fmt.Errorf("external data: %s has %d bytes, %d at offset %d are needed", location, size, length, offset)
+	}
+	if s.needed += length; s.needed > maxReads*s.was.Size() {
+		return nil, 0, 0, fmt.Errorf("external data: %s: the tensors in it are more than %d times its size", location, maxReads)
+	}
+	return &s.guarded, offset, length, nil
 }
 
-// readRange reads part of a file below the model's folder; a symbolic link cannot lead out of that.
-func (d *decoder) readRange(location string, offset, length int64) ([]byte, error) {
+// maxReads is how many times over a file of external data is used: tied weights may be listed more than once.
+const maxReads = 4
+
+// source is a file of external data, and how many bytes of it tensors have, whatever it is called. Without a limit to them a model whose
+// tensors all are one large file would cost what nobody sees in its size.
+type source struct {
+	guarded
+	names  []string
+	needed int64
+}
+
+// source opens a file below the model's folder, once; a symbolic link cannot lead out of that. It is closed when nothing reads from it any
+// more.
+func (d *decoder) source(location string) (*source, error) {
+	for _, s := range d.sources {
+		if slices.Contains(s.names, location) {
+			return s, nil
+		}
+	}
 	root, err := os.OpenRoot(d.dir)
 	if err != nil {
 		return nil, fmt.Errorf("external data: %w", err)
@@ -354,22 +400,18 @@ func (d *decoder) readRange(location string, offset, length int64) ([]byte, erro
 	if !st.Mode().IsRegular() { // a pipe would be waited for
 		return nil, fmt.Errorf("external data: %s: not a regular file", location)
 	}
-	if offset < 0 || offset > st.Size() || length > st.Size()-offset {
-		return nil, fmt.Errorf("external data: %s has %d bytes, %d at offset %d are needed", location, st.Size(), length, offset)
-	}
-	if err := d.charge(st, length); err != nil {
-		return nil, fmt.Errorf("external data: %s: %w", location, err)
+	for _, s := range d.sources {
+		if os.SameFile(s.was, st) {
+			s.names = append(s.names, location)
+			return s, nil
+		}
 	}
 	f, err := root.Open(name)
 	if err != nil {
 		return nil, unopened(location, err)
 	}
-	defer f.Close()
-	buf := make([]byte, length)
-	if _, err := f.ReadAt(buf, offset); err != nil && length > 0 {
-		return nil, fmt.Errorf("external data: %s: %w", location, err)
-	}
-	return buf, nil
+	d.sources = append(d.sources, &source{guarded{f, st}, []string{location}, 0})
+	return d.sources[len(d.sources)-1], nil
 }
 
 // unopened is the error of a file of external data, without the system's call that gave it.
@@ -379,29 +421,6 @@ func unopened(location string, err error) error {
 		err = p.Err
 	}
 	return fmt.Errorf("external data: %s, which must lie in the model's folder: %w", location, err)
-}
-
-// maxReads is how many times over a file of external data is read: tied weights may be listed more than once.
-const maxReads = 4
-
-// source is a file of external data, and how many bytes of it were read.
-type source struct {
-	info fs.FileInfo
-	read int64
-}
-
-// charge counts bytes that are read from a file, whatever it is called. Otherwise a model whose tensors all are one large file would
-// take memory that nobody sees in its size.
-func (d *decoder) charge(info fs.FileInfo, length int64) error {
-	i := slices.IndexFunc(d.sources, func(s *source) bool { return os.SameFile(s.info, info) })
-	if i < 0 {
-		i, d.sources = len(d.sources), append(d.sources, &source{info: info})
-	}
-	s := d.sources[i]
-	if s.read += length; s.read > maxReads*info.Size() {
-		return fmt.Errorf("the tensors in it are more than %d times its size", maxReads)
-	}
-	return nil
 }
 
 func bfloatToFloat(b uint16) float64 { return float64(math.Float32frombits(uint32(b) << 16)) }

@@ -4,19 +4,25 @@ import (
 	"fmt"
 
 	"github.com/zkllmc/zkllmc/internal/budget"
+	"github.com/zkllmc/zkllmc/internal/weights"
 	"github.com/zkllmc/zkllmc/ir"
 )
 
 // evalConsts computes the product of the constant operands ks of a term of a node (not its coefficient) as a dense tensor over the given
 // labels, summed over the other labels that these operands have. Several operands are multiplied two at a time where that is cheaper.
-// Zero times infinity is zero: infinite cells are masks. The error is that of the budget, which pays for it.
+// Zero times infinity is zero: infinite cells are masks. The error is that of the budget, which pays for it, or that of
+// reading a weight.
 func evalConsts(left *budget.Budget, g *ir.Graph, n *ir.Node, t ir.Term, ks []int, labels []int) ([]float64, error) {
 	c := ir.Term{Coef: 1, ICoef: 1, Extents: t.Extents}
 	var data [][]float64
 	used := make([]bool, len(t.Extents))
 	for i, k := range ks {
 		c.In, c.Axes = append(c.In, i), append(c.Axes, t.Axes[k])
-		data = append(data, g.Value(ir.ValueID(t.In[k])).Data)
+		cells, err := weights.All(g.Value(ir.ValueID(t.In[k])).Reals())
+		if err != nil {
+			return nil, err
+		}
+		data = append(data, cells)
 		for l, has := range t.InOperand(k) {
 			used[l] = used[l] || has
 		}

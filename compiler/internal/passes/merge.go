@@ -256,7 +256,7 @@ func newWeight(g *ir.Graph, left *budget.Budget, n *ir.Node, t ir.Term, w int, k
 		return 0, err
 	}
 	v := g.Derive(g.Value(ir.ValueID(t.In[w])).Def, ir.OpWeight, name, shape, nil, nil)
-	v.Data = data
+	v.Hold(data)
 	cut[key] = v.ID
 	return v.ID, nil
 }

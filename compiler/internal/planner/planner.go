@@ -11,6 +11,7 @@ import (
 	"github.com/zkllmc/zkllmc/compiler/internal/quant"
 	"github.com/zkllmc/zkllmc/internal/circuit"
 	"github.com/zkllmc/zkllmc/internal/poly"
+	"github.com/zkllmc/zkllmc/internal/weights"
 	"github.com/zkllmc/zkllmc/ir"
 	"github.com/zkllmc/zkllmc/ir/plan"
 	"github.com/zkllmc/zkllmc/runtime/gadget"
@@ -51,7 +52,7 @@ type ref struct{ step, out int }
 type lstep struct {
 	plan.Step
 	refs   []ref
-	values []int16 // Weight: the cells
+	values weights.Integers // Weight: the cells
 	value  ir.ValueID
 	from   plan.Origin
 	files  []string // of a weight: tensors of the model file

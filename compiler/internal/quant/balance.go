@@ -4,6 +4,7 @@ import (
 	"math"
 	"slices"
 
+	"github.com/zkllmc/zkllmc/internal/weights"
 	"github.com/zkllmc/zkllmc/ir"
 )
 
@@ -26,8 +27,8 @@ type balancer struct {
 	sign   []int
 	fixed  []bool // of roots: nothing may be scaled
 	takers []taker
-	copied map[ir.ValueID]bool // weights whose cells are not those of the model any more
-	from   int                 // balanceFrom
+	from   int // balanceFrom
+	err    error
 }
 
 // taker is an axis of a weight that makes up for the scales of an axis of an activation: it is multiplied with them, or divided by them.
@@ -39,13 +40,13 @@ type taker struct {
 }
 
 // balance moves powers of two between weights.
-func balance(g *ir.Graph) {
-	balanceAll(g, balanceFrom)
+func balance(g *ir.Graph) error {
+	return balanceAll(g, balanceFrom)
 }
 
 // balanceAll is balance of channels that differ by a ratio of 2^from or more.
-func balanceAll(g *ir.Graph, from int) {
-	b := &balancer{g: g, uses: make([]int, len(g.Values)), first: make([]int, len(g.Values)), copied: map[ir.ValueID]bool{}, from: from}
+func balanceAll(g *ir.Graph, from int) error {
+	b := &balancer{g: g, uses: make([]int, len(g.Values)), first: make([]int, len(g.Values)), from: from}
 	for _, v := range g.Values {
 		b.first[v.ID] = len(b.parent)
 		for range v.Shape {
@@ -62,6 +63,7 @@ func balanceAll(g *ir.Graph, from int) {
 		b.fix(g.Outputs[i].Value)
 	}
 	b.move()
+	return b.err
 }
 
 // count counts operands; one that stands in several terms, or twice in one, is used so many times.
@@ -367,8 +369,18 @@ func (b *balancer) sizes(t taker) []float64 {
 	v := b.g.Value(t.weight)
 	n, inner := v.Shape[t.axis], ir.Size(v.Shape[t.axis+1:])
 	out := make([]float64, n)
-	for i, x := range v.Data {
-		out[i/inner%n] += float64(x * x)
+	err := weights.Each(v.Reals(), func(from int, cells []float64) error {
+		for i := 0; i < len(cells); {
+			at := from + i
+			sum := &out[at/inner%n]
+			for end := min(len(cells), i+inner-at%inner); i < end; i++ {
+				*sum += float64(cells[i] * cells[i])
+			}
+		}
+		return nil
+	})
+	if b.err == nil {
+		b.err = err
 	}
 	for c := range out {
 		out[c] = math.Sqrt(out[c])
@@ -378,12 +390,17 @@ func (b *balancer) sizes(t taker) []float64 {
 
 // scale multiplies what a weight has for each index of an axis.
 func (b *balancer) scale(t taker, by []int) {
-	v := b.g.Value(t.weight)
-	if !b.copied[v.ID] {
-		v.Data, b.copied[v.ID] = slices.Clone(v.Data), true
+	v, signed := b.g.Value(t.weight), slices.Clone(by)
+	for c := range signed {
+		signed[c] *= t.sign
 	}
-	inner := ir.Size(v.Shape[t.axis+1:])
-	for i := range v.Data {
-		v.Data[i] = math.Ldexp(v.Data[i], t.sign*by[i/inner%len(by)])
+	scaled := weights.Scaled(v.Reals(), ir.Size(v.Shape[t.axis+1:]), signed)
+	if v.Stored != nil {
+		v.Stored = scaled
+		return
+	}
+	cells, err := weights.All(scaled)
+	if v.Data = cells; b.err == nil {
+		b.err = err
 	}
 }

@@ -35,7 +35,7 @@ func TestBalanceKeepsTheFunction(t *testing.T) {
 		want, err := eval.Float(g, ids)
 		require.NoError(t, err)
 		given := cellsOf(g)
-		balanceAll(g, 1)
+		require.NoError(t, balanceAll(g, 1))
 		for id, cells := range given {
 			if now := g.Value(id).Data; &now[0] != &cells[0] {
 				moved++
@@ -72,13 +72,13 @@ func TestBalance(t *testing.T) {
 		if apart(plain, scaled) > 1<<10 {
 			far++
 		}
-		balance(plain)
-		balance(scaled)
+		require.NoError(t, balance(plain))
+		require.NoError(t, balance(scaled))
 		require.LessOrEqual(t, apart(plain, scaled), float64(1<<(balanceFrom+2)), "seed %d", seed)
 	}
 	require.Greater(t, far, 10)
 	g := models["llama"]()
 	before := cellsOf(g)
-	balance(g)
+	require.NoError(t, balance(g))
 	require.Equal(t, before, cellsOf(g))
 }

@@ -10,6 +10,7 @@ import (
 
 	"github.com/zkllmc/zkllmc/internal/budget"
 	"github.com/zkllmc/zkllmc/internal/portable"
+	"github.com/zkllmc/zkllmc/internal/weights"
 	"github.com/zkllmc/zkllmc/ir"
 	"github.com/zkllmc/zkllmc/ir/eval"
 	"github.com/zkllmc/zkllmc/ir/plan"
@@ -126,7 +127,7 @@ func newMeasure(f *ir.Graph) (*measure, error) {
 	}
 	for _, v := range f.Values {
 		if fixed(v) {
-			if err := m.add(v, v.Data); err != nil {
+			if err := m.addFixed(v); err != nil {
 				return nil, err
 			}
 		}
@@ -147,6 +148,18 @@ func (m *measure) run(left *budget.Budget, in [][]float64) ([][]float64, error) 
 		}
 		return m.add(v, cells)
 	})
+}
+
+// addFixed measures a weight or constant, whose rows are the same in whatever parts they are read.
+func (m *measure) addFixed(v *ir.Value) error {
+	if m.normed[v.ID] {
+		cells, err := weights.All(v.Reals())
+		if err != nil {
+			return err
+		}
+		return m.add(v, cells)
+	}
+	return weights.Each(v.Reals(), func(_ int, cells []float64) error { return m.add(v, cells) })
 }
 
 func (m *measure) add(v *ir.Value, cells []float64) error {

@@ -15,7 +15,7 @@ import (
 // one processor and on several it measures the same bits, for scales follow from them.
 func TestDefaultCalibration(t *testing.T) {
 	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(0))
-	f := Prepare(models["llama"]())
+	f := prepared(models["llama"]())
 	var first *Calibration
 	for _, threads := range []int{1, 3} {
 		runtime.GOMAXPROCS(threads)
@@ -50,7 +50,7 @@ func TestDefaultCalibration(t *testing.T) {
 
 // What runs measure is the largest magnitude of each value over all of them, and of weights and constants that of their cells.
 func TestMagnitudes(t *testing.T) {
-	f := Prepare(models["gpt"]())
+	f := prepared(models["gpt"]())
 	samples := []Input{{Elements: [][]float64{eval.Reals(randomIDs(f, 1))}}, {Elements: [][]float64{eval.Reals(randomIDs(f, 2))}}}
 	cal, err := Calibrate(nil, f, samples, nil)
 	require.NoError(t, err)
@@ -71,7 +71,7 @@ func TestMagnitudes(t *testing.T) {
 // Of a sample's padding the magnitudes count, since a proof may say that nothing was clamped at any position; how far roundings move what
 // is said of it does not.
 func TestPaddingOfSamples(t *testing.T) {
-	f := Prepare(models["gpt"]())
+	f := prepared(models["gpt"]())
 	ids := eval.Reals(randomIDs(f, 1))
 	measured := func(positions int) *Calibration {
 		cal, err := Calibrate(nil, f, []Input{{Elements: [][]float64{ids}, Positions: positions}}, nil)

@@ -24,7 +24,7 @@ func inputsOf(p *Program, n int) (out []Input) {
 // A program whose scales were chosen from what is too small clamps, and the report says so: it is not precise enough, at a place whose
 // cells lie beyond its range. With the scales of its own inputs it is precise, and less of it with a smaller tolerance.
 func TestImprecise(t *testing.T) {
-	f := Prepare(models["llama"]())
+	f := prepared(models["llama"]())
 	cal, err := Calibrate(nil, f, nil, nil)
 	require.NoError(t, err)
 	good, err := Quantise(nil, f, cal)
@@ -174,7 +174,7 @@ func skip() *ir.Graph {
 
 // A value that is cut off where products take it, and taken as it is by a sum, is to blame where it is cut off: the sum loses nothing.
 func TestWhatIsTakenTwice(t *testing.T) {
-	f := Prepare(skip())
+	f := prepared(skip())
 	cal, err := Calibrate(nil, f, []Input{{Elements: [][]float64{{0, 1, 2, 3}}}}, nil)
 	require.NoError(t, err)
 	p, err := Quantise(nil, f, cal)

@@ -6,6 +6,7 @@ import (
 	"slices"
 
 	"github.com/zkllmc/zkllmc/internal/budget"
+	"github.com/zkllmc/zkllmc/internal/weights"
 	"github.com/zkllmc/zkllmc/ir"
 )
 
@@ -37,13 +38,14 @@ func Follow(left *budget.Budget, long *Program, whole, g *ir.Graph) (*Program, e
 		if v.Name = w.Name; v.Def.Op != ir.OpWeight {
 			continue
 		}
-		if !begins(w.Data, w.Shape, v.Data, v.Shape) {
+		same, err := begins(w.Reals(), w.Shape, v.Reals(), v.Shape)
+		if err != nil {
+			return nil, err
+		}
+		if !same {
 			return nil, v.Def.Errorf("the cells of its weight %q depend on the length; compile it for one length, or export it with a table of which each length reads the beginning", v.Name)
 		}
-		v.Data = prepared.Data // once for all lengths
-		if !slices.Equal(v.Shape, w.Shape) {
-			v.Data = beginning(prepared.Data, w.Shape, v.Shape)
-		}
+		v.Data, v.Stored = nil, weights.Corner(prepared.Reals(), w.Shape, v.Shape) // once for all lengths
 	}
 	q := newQuantiser(left, f, long.choices, false)
 	q.longest = long
@@ -112,51 +114,25 @@ func sameAttr(a, b ir.Attr) bool {
 }
 
 // begins says that the cells of a box of shape short are those of a box of shape long that have the least indices.
-func begins[T comparable](long []T, longShape []int, short []T, shape []int) bool {
-	if slices.Equal(longShape, shape) {
-		return len(long) > 0 && len(short) > 0 && &long[0] == &short[0] || slices.Equal(long, short)
+func begins(long weights.Reals, longShape []int, short weights.Reals, shape []int) (same bool, err error) {
+	for a := range shape {
+		if len(shape) != len(longShape) || shape[a] > longShape[a] {
+			return false, nil
+		}
 	}
-	i := 0
-	return eachOf(longShape, shape, func(k int) bool {
-		i++
-		return long[k] == short[i-1]
+	if weights.Identical(long, short) && slices.Equal(longShape, shape) {
+		return true, nil
+	}
+	corner, same := weights.Corner(long, longShape, shape), true
+	other := make([]float64, short.Len())
+	if err := short.Read(other, 0); err != nil {
+		return false, err
+	}
+	err = weights.Each(corner, func(from int, cells []float64) error {
+		same = same && slices.Equal(cells, other[from:from+len(cells)])
+		return nil
 	})
-}
-
-// beginning is what begins says of a box.
-func beginning[T any](long []T, longShape, shape []int) (out []T) {
-	eachOf(longShape, shape, func(k int) bool {
-		out = append(out, long[k])
-		return true
-	})
-	return out
-}
-
-// eachOf calls f with the number in a box of every cell of a box in its corner, in order, until one is false. It is false where the
-// corner is not in the box.
-func eachOf(box, corner []int, f func(int) bool) bool {
-	for a := range corner {
-		if len(corner) != len(box) || corner[a] > box[a] {
-			return false
-		}
-	}
-	index := make([]int, len(corner))
-	for range ir.Size(corner) {
-		k := 0
-		for a, x := range index {
-			k = k*box[a] + x
-		}
-		if !f(k) {
-			return false
-		}
-		for a := len(index) - 1; a >= 0; a-- {
-			if index[a]++; index[a] < corner[a] {
-				break
-			}
-			index[a] = 0
-		}
-	}
-	return true
+	return same, err
 }
 
 // follow gives results of a node that is about to be added the bounds that the longest length's have.
@@ -178,15 +154,15 @@ func (q *quantiser) follow(n *ir.Node, v *ir.Value) {
 }
 
 // sameCells are the cells of a weight that the longest length has already, or the first of them.
-func (q *quantiser) sameCells(v *ir.Value) []int16 {
+func (q *quantiser) sameCells(v *ir.Value) weights.Integers {
 	if int(v.ID) >= len(q.longest.Int.Values) {
 		return nil // follow refuses it
 	}
 	w := q.longest.Int.Value(v.ID)
-	if slices.Equal(v.Shape, w.Shape) {
-		return w.Short
+	if w.Short == nil || len(w.Shape) != len(v.Shape) {
+		return nil // so it does
 	}
-	return beginning(w.Short, w.Shape, v.Shape)
+	return weights.Corner(w.Short, w.Shape, v.Shape)
 }
 
 // whole is a value of the float graph at the longest length.

@@ -10,6 +10,7 @@ import (
 
 	"github.com/zkllmc/zkllmc/internal/test/randgraph"
 	"github.com/zkllmc/zkllmc/internal/test/synthetic"
+	"github.com/zkllmc/zkllmc/internal/weights"
 	"github.com/zkllmc/zkllmc/ir"
 	"github.com/zkllmc/zkllmc/ir/eval"
 )
@@ -95,7 +96,7 @@ func TestFollowRandomDecoders(t *testing.T) {
 		if T < 3 || slices.ContainsFunc(g.Values, func(v *ir.Value) bool { return v.Def.Op == ir.OpWeight && slices.Contains(v.Shape, T) }) {
 			continue // of T positions and as many channels
 		}
-		f := Prepare(g)
+		f := prepared(g)
 		cal, err := Calibrate(nil, f, nil, nil)
 		require.NoError(t, err)
 		long, err := Quantise(nil, f, cal)
@@ -167,13 +168,17 @@ type weight struct {
 	Name   string
 	Shape  []int
 	Lo, Hi int64
-	Ints   []int64
+	Cells  []int16
 }
 
 func weightsOf(g *ir.Graph) (out []weight) {
 	for _, n := range g.Nodes {
 		if v := g.Value(n.Out[0]); n.Op == ir.OpWeight {
-			out = append(out, weight{v.Name, v.Shape, v.Lo, v.Hi, v.Ints})
+			cells, err := weights.All(v.Short)
+			if err != nil {
+				panic(err)
+			}
+			out = append(out, weight{v.Name, v.Shape, v.Lo, v.Hi, cells})
 		}
 	}
 	return out
@@ -228,11 +233,17 @@ func TestFollowRefuses(t *testing.T) {
 }
 
 // The corner of a box has the least indices on every axis.
-func TestBeginning(t *testing.T) {
-	box := []int{0, 1, 2, 10, 11, 12, 20, 21, 22}
-	require.Equal(t, []int{0, 1, 10, 11, 20, 21}, beginning(box, []int{3, 3}, []int{3, 2}))
-	require.True(t, begins(box, []int{3, 3}, []int{0, 1, 2, 10, 11, 12}, []int{2, 3}))
-	require.False(t, begins(box, []int{3, 3}, []int{10, 11, 12, 20, 21, 22}, []int{2, 3}))
-	require.False(t, begins(box, []int{3, 3}, make([]int, 12), []int{4, 3}), "it is longer")
-	require.False(t, begins(box, []int{3, 3}, []int{0, 1, 2}, []int{3}), "it has other axes")
+func TestBegins(t *testing.T) {
+	begin := func(shape []int, cells ...float64) bool {
+		is, err := begins(weights.Held[float64]{0, 1, 2, 10, 11, 12, 20, 21, 22}, []int{3, 3}, weights.Held[float64](cells), shape)
+		require.NoError(t, err)
+		return is
+	}
+	require.True(t, begin([]int{2, 3}, 0, 1, 2, 10, 11, 12))
+	require.True(t, begin([]int{3, 2}, 0, 1, 10, 11, 20, 21))
+	require.True(t, begin([]int{3, 3}, 0, 1, 2, 10, 11, 12, 20, 21, 22))
+	require.False(t, begin([]int{3, 3}, 0, 1, 2, 10, 11, 12, 20, 21, 23))
+	require.False(t, begin([]int{2, 3}, 10, 11, 12, 20, 21, 22))
+	require.False(t, begin([]int{4, 3}, make([]float64, 12)...), "it is longer")
+	require.False(t, begin([]int{3}, 0, 1, 2), "it has other axes")
 }

@@ -10,6 +10,7 @@ import (
 	"slices"
 
 	"github.com/zkllmc/zkllmc/internal/budget"
+	"github.com/zkllmc/zkllmc/internal/weights"
 	"github.com/zkllmc/zkllmc/ir"
 	"github.com/zkllmc/zkllmc/ir/eval"
 )
@@ -45,6 +46,7 @@ type sensitivity struct {
 	root  []float64 // per result of a normalisation: of a factor of each of its rows
 	// Per sum of products and weight in it: of an error of each of the weight's cells.
 	weight map[[2]ir.ValueID]float64
+	err    error
 }
 
 // sense measures the sensitivities, once for all programs that are made of a graph.
@@ -100,12 +102,12 @@ func (c *Calibration) probe(f *ir.Graph, in Input, rng *rand.Rand) [][]float64 {
 }
 
 func (s *sensitivity) run(left *budget.Budget, f *ir.Graph, in, probe [][]float64, weight float64) error {
-	return eval.Gradients(left, f, in, probe, func(v *ir.Value, n *ir.Node, in [][]float64, cells, grad []float64) {
+	err := eval.Gradients(left, f, in, probe, func(v *ir.Value, n *ir.Node, in [][]float64, cells, grad []float64) {
 		switch {
 		case n == nil:
 			s.value[v.ID] += float64(weight * squares(grad))
 			if v.Def.Op == ir.OpNorm {
-				s.root[v.ID] += float64(weight * rowFactors(f, v, cells, grad))
+				s.root[v.ID] += float64(weight * rowFactors(s.bias(f, v), v, cells, grad))
 			}
 			if v.Def.Op == ir.OpEinsum {
 				s.products(f, v, in, grad, weight)
@@ -114,6 +116,7 @@ func (s *sensitivity) run(left *budget.Budget, f *ir.Graph, in, probe [][]float6
 			s.input[n.Out[0]] += float64(weight * squares(grad))
 		}
 	})
+	return cmp.Or(err, s.err)
 }
 
 // products adds to the sensitivities of the weights that are multiplied with one other tensor, given the sum's gradient. A cell's
@@ -134,7 +137,11 @@ func (s *sensitivity) products(f *ir.Graph, v *ir.Value, in [][]float64, grad []
 					rows = append(rows, l)
 				}
 			}
-			sum, factor := 0.0, rowSquares(in[t.In[1-k]], t.Axes[1-k], t.Extents, rows)
+			cells := in[t.In[1-k]]
+			if x := f.Value(v.Def.In[t.In[1-k]]); x.Elsewhere() {
+				cells = s.read(x)
+			}
+			sum, factor := 0.0, rowSquares(cells, t.Axes[1-k], t.Extents, rows)
 			for r, g := range rowSquares(grad, t.Out, t.Extents, rows) {
 				sum += float64(g * factor[r])
 			}
@@ -174,13 +181,24 @@ func squares(x []float64) (sum float64) {
 	return sum
 }
 
-// rowFactors is the sum of the squares of the derivatives by a factor of each row of a normalisation, in front of its bias.
-func rowFactors(f *ir.Graph, v *ir.Value, cells, grad []float64) (sum float64) {
-	a, width := v.Def.Attr.(*ir.NormAttr), v.Shape[len(v.Shape)-1]
-	var beta []float64
-	if a.HasBeta {
-		beta = f.Value(v.Def.In[len(v.Def.In)-1]).Data
+// bias is that of a normalisation, nil if it has none.
+func (s *sensitivity) bias(f *ir.Graph, v *ir.Value) []float64 {
+	if !v.Def.Attr.(*ir.NormAttr).HasBeta {
+		return nil
 	}
+	return s.read(f.Value(v.Def.In[len(v.Def.In)-1]))
+}
+
+// read reads a weight or constant; zeros with an error.
+func (s *sensitivity) read(v *ir.Value) []float64 {
+	cells, err := weights.All(v.Reals())
+	s.err = cmp.Or(s.err, err)
+	return cells
+}
+
+// rowFactors is the sum of the squares of the derivatives by a factor of each row of a normalisation, in front of its bias.
+func rowFactors(beta []float64, v *ir.Value, cells, grad []float64) (sum float64) {
+	width := v.Shape[len(v.Shape)-1]
 	for r := 0; r < len(cells); r += width {
 		row := 0.0
 		for i := range width {

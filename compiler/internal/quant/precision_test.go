@@ -62,7 +62,7 @@ func errorOf(t *testing.T, p *Program, cal *Calibration) (rms, most float64) {
 func TestPrecision(t *testing.T) {
 	for name, build := range models {
 		for _, by := range []float64{1, 1024} {
-			f := Prepare(massive(build(), by, true))
+			f := prepared(massive(build(), by, true))
 			cal, err := Calibrate(nil, f, nil, nil)
 			require.NoError(t, err)
 			p, err := Quantise(nil, f, cal)
@@ -103,7 +103,7 @@ func TestPrecision(t *testing.T) {
 func TestGatesWithOutliers(t *testing.T) {
 	for _, fn := range []string{"silu", "gelu", "sigmoid", "relu"} {
 		for _, by := range []float64{1, 40, 400} {
-			f := Prepare(gated(fn, by))
+			f := prepared(gated(fn, by))
 			cal, err := Calibrate(nil, f, nil, nil)
 			require.NoError(t, err)
 			p, err := Quantise(nil, f, cal)
@@ -221,7 +221,7 @@ func TestRowSquares(t *testing.T) {
 // rows are what they were.
 func TestOutliersOfWeights(t *testing.T) {
 	for name, build := range models {
-		f := Prepare(massive(build(), 3000, false))
+		f := prepared(massive(build(), 3000, false))
 		cal, err := Calibrate(nil, f, nil, nil)
 		require.NoError(t, err)
 		p, err := Quantise(nil, f, cal)
@@ -260,7 +260,7 @@ func TestSizes(t *testing.T) {
 		h := g.Add(ir.OpEinsum, "h", "h", []int{8}, []ir.ValueID{x.ID, w.ID}, term())
 		r := g.Add(ir.OpUnary, "r", "r", []int{8}, []ir.ValueID{h.ID}, &ir.UnaryAttr{Fn: "relu"})
 		g.Return(g.Add(ir.OpEinsum, "y", "y", []int{8}, []ir.ValueID{r.ID, back.ID}, term()).ID)
-		f := Prepare(g)
+		f := prepared(g)
 		cal, err := Calibrate(nil, f, nil, nil)
 		require.NoError(t, err)
 		p, err := Quantise(nil, f, cal)
@@ -326,7 +326,7 @@ func scoresAlike(t *testing.T, scale float64) {
 	mask := g.Add(ir.OpConst, "mask", "mask", []int{4, 4}, nil, nil)
 	mask.Data = []float64{0, 1, 1, 1, 0, 0, 1, 1, 0, 0, 0, 1, 0, 0, 0, 0}
 	g.Return(g.Add(ir.OpSoftmax, "a", "a", []int{4, 4}, []ir.ValueID{s.ID, mask.ID}, &ir.SoftmaxAttr{Scale: scale, HasMask: true}).ID)
-	f := Prepare(g)
+	f := prepared(g)
 	cal, err := Calibrate(nil, f, nil, nil)
 	require.NoError(t, err)
 	p, err := Quantise(nil, f, cal)

@@ -15,11 +15,10 @@ import (
 //   - constants with one magnitude (permutations, signs, scalars) lose it to the coefficient;
 //   - powers of two move between weights where channels of an activation differ by many of them, see balance.
 //
-// The result computes the same real function.
-func Prepare(g *ir.Graph) *ir.Graph {
+// The result computes the same real function. An error is that of reading a weight.
+func Prepare(g *ir.Graph) (*ir.Graph, error) {
 	f := arrange(g)
-	balance(f)
-	return f
+	return f, balance(f)
 }
 
 // arrange is Prepare with the weights' cells as they are.
@@ -57,7 +56,7 @@ func (p *preparer) node(n *ir.Node) {
 		return
 	}
 	w := p.to.Derive(n, n.Op, v.Name, v.Shape, in, n.Attr)
-	w.Data = v.Data
+	w.Data, w.Stored = v.Data, v.Stored
 	if n.Op == ir.OpConst && p.onlyTerms(v.ID) {
 		if m, ok := magnitude(v.Data); ok && m != 1 {
 			w.Data = make([]float64, len(v.Data))

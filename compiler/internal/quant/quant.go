@@ -29,6 +29,7 @@ import (
 	"github.com/zkllmc/zkllmc/internal/budget"
 	"github.com/zkllmc/zkllmc/internal/interval"
 	"github.com/zkllmc/zkllmc/internal/portable"
+	"github.com/zkllmc/zkllmc/internal/weights"
 	"github.com/zkllmc/zkllmc/ir"
 	"github.com/zkllmc/zkllmc/ir/plan"
 	"github.com/zkllmc/zkllmc/runtime/gadget"
@@ -446,16 +447,20 @@ func (q *quantiser) leaf(id ir.ValueID, limit int, factor float64) *rep {
 		}
 	}
 	scale := min(scaleFor(top, bits), limit)
-	if m, ok := magnitude(q.whole(v).Data); ok && m*factor == 1 && !secret {
-		scale = 0 // of a weight, this would show that all cells are 0 and ±1
+	if !secret {
+		if m, ok := magnitude(q.whole(v).Data); ok && m*factor == 1 {
+			scale = 0 // of a weight, this would show that all cells are 0 and ±1
+		}
 	}
 	w := q.o.Derive(v.Def, v.Def.Op, v.Name, v.Shape, nil, nil)
+	if secret {
+		w.Lo, w.Hi = declared(portable.Clamp(math.RoundToEven(math.Ldexp(top, scale))))
+	}
 	switch {
 	case secret && q.longest != nil:
 		w.Short = q.sameCells(w)
 	case secret && !q.draft:
-		unit := math.Ldexp(factor, scale)
-		w.Short = q.shorts(v, func(i int) int64 { return portable.Clamp(math.RoundToEven(float64(v.Data[i] * unit))) })
+		w.Short = rounded(v, w, math.Ldexp(factor, scale), 0)
 	case !secret:
 		w.Ints = make([]int64, len(v.Data))
 		unit := math.Ldexp(factor, scale)
@@ -463,9 +468,6 @@ func (q *quantiser) leaf(id ir.ValueID, limit int, factor float64) *rep {
 			w.Ints[i] = portable.Clamp(math.RoundToEven(float64(x * unit)))
 			w.Lo, w.Hi = min(w.Lo, w.Ints[i]), max(w.Hi, w.Ints[i])
 		}
-	}
-	if secret {
-		w.Lo, w.Hi = declared(portable.Clamp(math.RoundToEven(math.Ldexp(top, scale))))
 	}
 	q.follow(v.Def, w)
 	w.Scale = scale
@@ -490,10 +492,7 @@ func (q *quantiser) leafLow(v *ir.Value, high *rep) *rep {
 	case q.longest != nil:
 		w.Short = q.sameCells(w)
 	case !q.draft:
-		unit, upper := math.Ldexp(high.factor, w.Scale), q.o.Value(high.id).Short
-		w.Short = q.shorts(v, func(i int) int64 {
-			return portable.Clamp(math.RoundToEven(float64(v.Data[i]*unit))) - int64(upper[i])<<lowBits
-		})
+		w.Short = rounded(v, w, math.Ldexp(high.factor, high.scale), lowBits)
 	}
 	q.note(w, "weight", 0, 0, false)
 	r := &rep{id: w.ID, scale: w.Scale, mult: 1, from: v.ID}
@@ -501,17 +500,12 @@ func (q *quantiser) leafLow(v *ir.Value, high *rep) *rep {
 	return r
 }
 
-// shorts are the cells of a weight, which 16 bits hold.
-func (q *quantiser) shorts(v *ir.Value, cell func(i int) int64) []int16 {
-	cells := make([]int16, len(v.Data))
-	for i := range cells {
-		x := cell(i)
-		if cells[i] = int16(x); int64(cells[i]) != x {
-			q.fail(v.Def.Errorf("cell %d becomes %d, which 16 bits do not hold", i, x))
-			break
-		}
-	}
-	return cells
+// rounded are the cells of a weight w that those of v become, in a unit, or what that leaves of them in a unit that is finer by so many bits.
+func rounded(v, w *ir.Value, unit float64, finer int) weights.Integers {
+	n := v.Def
+	return weights.Rounded(v.Reals(), weights.Rounding{Unit: unit, Finer: finer, Lo: w.Lo, Hi: w.Hi, Beyond: func(cell int, x int64) error {
+		return n.Errorf("cell %d becomes %d, which its range [%d, %d] does not hold", cell, x, w.Lo, w.Hi)
+	}})
 }
 
 // minDeclared is log2 of the narrowest declared range of a weight.

@@ -13,13 +13,22 @@ import (
 	"github.com/zkllmc/zkllmc/runtime/gadget/attention"
 )
 
+// prepared is Prepare of a graph whose weights are in memory.
+func prepared(g *ir.Graph) *ir.Graph {
+	f, err := Prepare(g)
+	if err != nil {
+		panic(err)
+	}
+	return f
+}
+
 var models = map[string]func() *ir.Graph{
 	"llama": func() *ir.Graph { return synthetic.Graph(3, 32, 4, 12, 40, 7) },
 	"gpt":   func() *ir.Graph { return synthetic.GPT(3, 32, 4, 12, 40, 7) },
 }
 
 func program(t *testing.T, g *ir.Graph) *Program {
-	f := Prepare(g)
+	f := prepared(g)
 	cal, err := Calibrate(nil, f, nil, nil)
 	require.NoError(t, err)
 	require.NoError(t, ir.Verify(f))
@@ -44,7 +53,7 @@ func TestPrepareKeepsTheFunction(t *testing.T) {
 		ids := randomIDs(g, 1)
 		want, err := eval.Float(g, eval.Reals(ids))
 		require.NoError(t, err)
-		f := Prepare(make())
+		f := prepared(make())
 		got, err := eval.Float(f, eval.Reals(ids))
 		require.NoError(t, err)
 		for i, w := range want[g.Out()] {
@@ -136,7 +145,7 @@ func power(n int) *ir.Graph {
 // refused by its name.
 func TestWideSums(t *testing.T) {
 	for n, bits := range map[int]int{3: 61, 4: 61, 5: 91, 6: 91, 7: 0, 8: 0} {
-		f := Prepare(power(n))
+		f := prepared(power(n))
 		cal, err := Calibrate(nil, f, []Input{{Elements: [][]float64{{0, 1}}}}, nil)
 		require.NoError(t, err)
 		p, err := Quantise(nil, f, cal)
@@ -238,7 +247,7 @@ func TestNegatedWeightedSum(t *testing.T) {
 		p := g.Add(ir.OpSoftmax, "p", "p", []int{8, 8}, []ir.ValueID{s}, &ir.SoftmaxAttr{Scale: 1})
 		y := sum("y", coef, []int{8, 2, 8}, [][][]int{{{0}, {2}}, {{2}, {1}}}, [][]int{{0}, {1}}, p.ID, x)
 		g.Return(y)
-		f := Prepare(g)
+		f := prepared(g)
 		cal, err := Calibrate(nil, f, []Input{{Elements: [][]float64{{0, 1, 0, 1, 1, 0, 0, 1}}}}, nil)
 		require.NoError(t, err)
 		q, err := Quantise(nil, f, cal)

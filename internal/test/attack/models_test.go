@@ -13,6 +13,7 @@ import (
 	"github.com/zkllmc/zkllmc/internal/circuit"
 	"github.com/zkllmc/zkllmc/internal/integer"
 	"github.com/zkllmc/zkllmc/internal/protocol"
+	"github.com/zkllmc/zkllmc/internal/weights"
 	"github.com/zkllmc/zkllmc/runtime/statement"
 	"github.com/zkllmc/zkllmc/runtime/statement/generation"
 )
@@ -60,7 +61,9 @@ func realSubject(t testing.TB, m trained) *subject {
 		require.NoError(t, err)
 		u := &subject{c: r.Circuit, weights: map[circuit.ID]integer.Tensor{}, big: true}
 		for i, id := range protocol.WeightIDs(u.c) {
-			short := integer.Tensor{Short: r.Weights[i].Short}
+			cells, err := weights.All(r.Weights[i].Short)
+			require.NoError(t, err)
+			short := integer.Tensor{Short: cells}
 			u.weights[id] = integer.Tensor{Shape: r.Weights[i].Shape, V: short.All()}
 		}
 		u.commit(t)

@@ -110,7 +110,9 @@ func TestSteeredSum(t *testing.T) {
 	require.NoError(t, err)
 	weights := map[circuit.ID]integer.Tensor{}
 	for i, w := range r.Circuit.Weights() {
-		weights[w.ID] = integer.Tensor{Shape: r.Weights[i].Shape, Short: r.Weights[i].Short}
+		cells := make([]int16, r.Weights[i].Short.Len())
+		require.NoError(t, r.Weights[i].Short.Read(cells, 0))
+		weights[w.ID] = integer.Tensor{Shape: r.Weights[i].Shape, Short: cells}
 	}
 	vocab, err := os.ReadFile(filepath.Join(dir, "vocab.json"))
 	require.NoError(t, err)
