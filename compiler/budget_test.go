@@ -12,6 +12,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/stretchr/testify/require"
+
 	"github.com/zkllmc/zkllmc/internal/budget"
 	"github.com/zkllmc/zkllmc/internal/onnx/pb"
 	"github.com/zkllmc/zkllmc/internal/test/synthetic"
@@ -37,6 +39,7 @@ func TestHonestModels(t *testing.T) {
 		"GPT-2 small":           synthetic.Sketch(true, 12, 768, 12, 64, 50257, 3072),
 		"GPT-2 small, 1024":     synthetic.Sketch(true, 12, 768, 12, 1024, 50257, 3072),
 		"SmolLM2-135M":          synthetic.Sketch(false, 30, 576, 9, 64, 49152, 1536),
+		"LLaMA-2-7B, 128":       synthetic.Sketch(false, 32, 4096, 32, 128, 32000, 11008),
 		"narrow and long":       synthetic.Sketch(false, 2, 16, 4, 512, 256, 64),
 		"wide vocabulary":       synthetic.Sketch(true, 1, 32, 4, 128, 128000, 128),
 		"small and with layers": synthetic.Sketch(false, 48, 64, 4, 128, 512, 256),
@@ -171,4 +174,18 @@ func TestBudgetFactor(t *testing.T) {
 	if _, err := Analyse(ctx, file, Config{Budget: 64}); !errors.Is(err, context.DeadlineExceeded) {
 		t.Errorf("with more budget: %v", err)
 	}
+}
+
+// Weights are no reason to refuse a model: 7 billion of them, and a text of 128 tokens, are compiled on a machine with 4 GB. Values are, before
+// any is made: the error says how much memory there is and which take it.
+func TestSizes(t *testing.T) {
+	const gigabyte = 1_000_000_000
+	llama := func(tokens int) *ir.Graph { return synthetic.Sketch(false, 32, 4096, 32, tokens, 32000, 11008) }
+	require.NoError(t, checkSize(llama(128), 4*gigabyte))
+	require.NoError(t, checkSize(llama(128), 0), "nobody knows how much memory there is")
+	err := checkSize(llama(512), 4*gigabyte)
+	require.ErrorContains(t, err, " of memory, of which there are 4.0 GB; the largest are that of node ")
+	require.ErrorContains(t, err, "[512 32000]")
+	require.ErrorContains(t, err, "take fewer tokens, or a machine with more memory")
+	require.ErrorContains(t, checkSize(llama(1024), 1<<62), "more than 2^31 cells")
 }

@@ -11,6 +11,8 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/dustin/go-humanize"
+
 	"github.com/zkllmc/zkllmc/codegen"
 	"github.com/zkllmc/zkllmc/compiler/internal/onnx"
 	"github.com/zkllmc/zkllmc/compiler/internal/passes"
@@ -20,6 +22,7 @@ import (
 	"github.com/zkllmc/zkllmc/internal/budget"
 	"github.com/zkllmc/zkllmc/internal/circuit"
 	"github.com/zkllmc/zkllmc/internal/format"
+	"github.com/zkllmc/zkllmc/internal/machine"
 	"github.com/zkllmc/zkllmc/ir"
 	"github.com/zkllmc/zkllmc/ir/plan"
 )
@@ -230,7 +233,7 @@ func modelName(file string) string {
 
 // build compiles a canonical float graph up to the circuit.
 func build(left *budget.Budget, g *ir.Graph, names fileNames, cfg Config) (*Result, error) {
-	if err := checkSize(g); err != nil {
+	if err := checkSize(g, machine.Available()); err != nil {
 		return nil, refuse(err)
 	}
 	notes, err := names.used(g, cfg)
@@ -353,24 +356,42 @@ func (r *Result) buildCircuit() (crowded []string, err error) {
 	return requests.Commit, refuse(err)
 }
 
-// maxCells bounds the cells of all values of a model, weights among them: beyond, calibration alone would take the memory of a machine.
-const maxCells = onnx.MaxCells
+// maxCells bounds the cells of all values of a model that a run computes, whatever the machine.
+const maxCells = 1 << 31
 
-// checkSize refuses a model before anything of its size is allocated.
-func checkSize(g *ir.Graph) error {
+// checkSize refuses a model before anything of its size is allocated: one whose values, all of which are in memory at one time where derivatives
+// are measured, take more than the bytes that there are. Weights are not: they are read where they are. 0 bytes: nobody knows how many.
+func checkSize(g *ir.Graph, have uint64) error {
 	for _, p := range g.Inputs {
 		if t := p.Shape[0]; p.Kind == plan.IDs && t > 1<<17 {
 			return fmt.Errorf("the model takes %d tokens; one-hot rows and causal masks of that length are out of reach", t)
 		}
 	}
+	var values []*ir.Value
 	total := int64(0)
 	for _, v := range g.Values {
+		if v.Unstored() || v.Def.Op == ir.OpWeight || v.Def.Op == ir.OpConst {
+			continue
+		}
+		values = append(values, v)
 		if total += int64(ir.Size(v.Shape)); total > maxCells {
 			return v.Def.Errorf("with its result the values of the model have more than 2^31 cells; take fewer tokens or a smaller model")
 		}
 	}
+	slices.SortStableFunc(values, func(a, b *ir.Value) int { return cmp.Compare(ir.Size(b.Shape), ir.Size(a.Shape)) })
+	if need := 8 * uint64(total); have > 0 && need > have {
+		var largest []string
+		for _, v := range values[:min(len(values), shownValues)] {
+			largest = append(largest, fmt.Sprintf("that of node %q (%s) with the shape %v", v.Def.Origin, v.Def.Named(), v.Shape))
+		}
+		return fmt.Errorf("the values of one run of the model take %s of memory, of which there are %s; the largest are %s: take fewer tokens, or a machine with more memory",
+			humanize.Bytes(need), humanize.Bytes(have), strings.Join(largest, ", "))
+	}
 	return nil
 }
+
+// shownValues is how many of the largest values an error names.
+const shownValues = 3
 
 // refused says whether a step failed because of the model or because it was cancelled.
 func refused(left *budget.Budget, err error) error {

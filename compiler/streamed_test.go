@@ -39,6 +39,7 @@ func TestWeightsAreNotHeld(t *testing.T) {
 	dir, m := drawnModel(t, export.Config{Layers: 1, Width: 128, Heads: 2, MLP: 256, Vocabulary: 12000, Length: 2, Seed: 1, Half: true})
 	live := func() int64 {
 		runtime.GC()
+		runtime.GC() // what pools keep
 		var s runtime.MemStats
 		runtime.ReadMemStats(&s)
 		return int64(s.HeapAlloc)

@@ -87,6 +87,15 @@ func addTerm[T number](b *budget.Budget, out []T, t *Term, in [][]T, known []*in
 
 // addProducts adds a term without indicators to out.
 func addProducts[T number](b *budget.Budget, out []T, t *Term, in [][]T, from []*reader[T]) error {
+	if _, integers := any(out).([]int64); integers { // of reals it would be another order of sums
+		if sum, copies := t.spread(); sum != nil {
+			once := make([]T, result(sum))
+			if err := addProducts(b, once, sum, in, from); err != nil {
+				return err
+			}
+			return addProducts(b, out, copies, [][]T{once}, nil)
+		}
+	}
 	if slices.ContainsFunc(from, func(r *reader[T]) bool { return r != nil }) {
 		return addStored(b, out, t, in, from, partCells)
 	}
@@ -97,6 +106,35 @@ func addProducts[T number](b *budget.Budget, out []T, t *Term, in [][]T, from []
 	w := newWalker(b, out, t, in)
 	w.all(t)
 	return w.err
+}
+
+// spread splits a term that sums, and whose sums stand in several cells of the result, into the sums and their copies; nil if it is not such.
+func (t *Term) spread() (sum, copies *Term) {
+	out, operands := t.InOut(), make([]bool, len(t.Extents))
+	for k := range t.In {
+		for l, has := range t.InOperand(k) {
+			operands[l] = operands[l] || has
+		}
+	}
+	first, second := t.Clone(), t.Clone()
+	var kept []int
+	sums, spreads := false, false
+	for l, e := range t.Extents {
+		switch {
+		case out[l] && operands[l]:
+			kept = append(kept, l)
+		case out[l]:
+			first.Extents[l], spreads = 1, spreads || e > 1
+		default:
+			second.Extents[l], sums = 1, sums || e > 1
+		}
+	}
+	if !sums || !spreads {
+		return nil, nil
+	}
+	first.Out = [][]int{kept}
+	second.Coef, second.ICoef, second.In, second.Axes = 1, 1, []int{0}, [][][]int{{kept}}
+	return &first, &second
 }
 
 // result is the number of cells of a term's result.

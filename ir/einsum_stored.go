@@ -3,6 +3,7 @@ package ir
 import (
 	"math"
 	"slices"
+	"sync"
 
 	"github.com/zkllmc/zkllmc/internal/budget"
 	"github.com/zkllmc/zkllmc/internal/weights"
@@ -173,9 +174,28 @@ func (m *matrices[T]) cut(operand, part int) *cut {
 	return c
 }
 
+// Memory for parts is used again: it would be cleared each time.
+var realParts, integerParts sync.Pool
+
+func partsOf[T number]() *sync.Pool {
+	if _, real := any(*new(T)).(float64); real {
+		return &realParts
+	}
+	return &integerParts
+}
+
+func partOfMemory[T number](n int) *[]T {
+	if buf, ok := partsOf[T]().Get().(*[]T); ok && cap(*buf) >= n {
+		return buf
+	}
+	buf := make([]T, n)
+	return &buf
+}
+
 // addParts adds the products of all parts of an operand.
 func (m *matrices[T]) addParts(b *budget.Budget, c *cut, from *reader[T]) error {
-	buf := make([]T, c.step*c.inner)
+	buf := partOfMemory[T](c.step * c.inner)
+	defer partsOf[T]().Put(buf)
 	spans := wholeSpans(m.t)
 	for _, l := range c.fixed {
 		spans[l].hi = 1
@@ -185,7 +205,7 @@ func (m *matrices[T]) addParts(b *budget.Budget, c *cut, from *reader[T]) error 
 		for lo := 0; lo < m.t.Extents[c.label]; lo += c.step {
 			hi := min(lo+c.step, m.t.Extents[c.label])
 			spans[c.label] = span{lo, hi}
-			cells := buf[:(hi-lo)*c.inner]
+			cells := (*buf)[:(hi-lo)*c.inner]
 			if err := from.read(cells, at); err != nil {
 				return err
 			}

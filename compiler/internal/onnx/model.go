@@ -16,8 +16,9 @@ import (
 // MaxModelBytes bounds the size of a model file; protobuf itself cannot hold more than 2 GiB.
 const MaxModelBytes = 1<<31 - 1
 
-// MaxCells bounds the cells of all initializers of a model, which are held in memory. Nothing is read of a model that has more.
-const MaxCells = 1 << 31
+// maxHeld bounds the cells of all initializers of a model that are held in memory: all but real numbers in files beside it. Nothing is read
+// of a model that has more.
+const maxHeld = 1 << 31
 
 const (
 	maxNodes      = 1 << 20
@@ -253,10 +254,12 @@ func (d *decoder) count(list []*pb.TensorProto) error {
 		if err != nil {
 			return fmt.Errorf("initializer %q: %w", p.Name, err)
 		}
-		d.cells += int64(n)
-	}
-	if d.cells > MaxCells {
-		return fmt.Errorf("the initializers have %d cells, more than 2^31, and are held in memory; take fewer layers or a smaller model", d.cells)
+		if DType(p.DataType).IsFloat() && p.DataLocation == 1 {
+			continue
+		}
+		if d.cells += int64(n); d.cells > maxHeld {
+			return fmt.Errorf("initializer %q: with it %d cells, more than 2^31, would be held in memory; move real numbers into external data files", p.Name, d.cells)
+		}
 	}
 	return nil
 }
