@@ -93,3 +93,45 @@ func FillQuarters[E Words, T Ints](a *Affine[E], dst [4][]E, cols [2][]T, n int)
 	}
 	return far>>limbBits == 0
 }
+
+// Pairs are two sums over neighbours v and w of a column: one over v + w, and one over v + w and v·w.
+type Pairs[E Words] struct {
+	m         *Modulus
+	constants [5 * limbs]uint64
+}
+
+// NewPairs prepares them, of a sum of one column and one of two.
+func NewPairs[E Words](sum, product *Affine[E]) *Pairs[E] {
+	if sum.columns != 1 || product.columns != 2 {
+		panic("montgomery: not a sum of one column and one of two")
+	}
+	p := &Pairs[E]{m: sum.m}
+	copy(p.constants[:], sum.constants[:2*limbs])
+	copy(p.constants[2*limbs:], product.constants[:])
+	return p
+}
+
+// FillPairs computes both sums of the n pairs that stand in a column one behind the other, a multiple of eight: p[i mod 4][i/4] and q[i mod 4][i/4]
+// take those of pair i.
+func FillPairs[E Words](a *Pairs[E], p, q [4][]E, column []int16, n int) {
+	if n%lanes != 0 {
+		panic("montgomery: not a multiple of eight")
+	}
+	if n > 0 {
+		_ = column[2*n-1]
+		pairsQuarters(&a.m.table[0], &p[0][0][0], &p[1][0][0], &p[2][0][0], &p[3][0][0], &q[0][0][0], &q[1][0][0], &q[2][0][0], &q[3][0][0],
+			&a.constants[0], &column[0], n)
+	}
+}
+
+// FillBound computes sums of two columns over n runs of four integers, a multiple of eight: first[i mod 2][i/2] over the first and the third integer of
+// run i, second over the second and the fourth.
+func FillBound[E Words](a *Affine[E], first, second [2][]E, column []int16, n int) {
+	if n%lanes != 0 || a.columns != 2 {
+		panic("montgomery: not a multiple of eight, or not two columns")
+	}
+	if n > 0 {
+		_ = column[4*n-1]
+		boundSplit(&a.m.table[0], &first[0][0][0], &first[1][0][0], &second[0][0][0], &second[1][0][0], &a.constants[0], &column[0], n)
+	}
+}

@@ -329,3 +329,80 @@ func TestAffine(t *testing.T) {
 	t.Run("16 bits", func(t *testing.T) { compareAffine[int16](t, 16) })
 	t.Run("64 bits", func(t *testing.T) { compareAffine[int64](t, AffineBits+1) })
 }
+
+// TestRunsOfIntegers compares sums over neighbours with the library, of columns that begin anywhere, at the limits of 16 bits too. What stands
+// behind results is left alone.
+func TestRunsOfIntegers(t *testing.T) {
+	need(t)
+	q, r := fr.Modulus(), rand.New(rand.NewPCG(7, 8))
+	m := New(q)
+	power := func(k int) (e fr.Element) { return *e.SetBigInt(new(big.Int).Lsh(big.NewInt(1), uint(k))) }
+	half, fold := power(AffineBits), power(limbBits)
+	integer := func(v int64) (e fr.Element) { return *e.SetInt64(v) }
+	linear := func(base fr.Element, coef []fr.Element, v ...int64) fr.Element {
+		for i := range v {
+			x := integer(v[i])
+			base.Add(&base, x.Mul(&x, &coef[i]))
+		}
+		return base
+	}
+	prepare := func(base fr.Element, coef []fr.Element) *Affine[fr.Element] {
+		scaled := make([]fr.Element, len(coef))
+		for i := range coef {
+			var x fr.Element
+			base.Sub(&base, x.Mul(&half, &coef[i]))
+			scaled[i].Mul(&coef[i], &fold)
+		}
+		return NewAffine(m, base, scaled...)
+	}
+	column := func(n int) []int16 {
+		v := make([]int16, n+3)[3:]
+		for i := range v {
+			switch r.IntN(4) {
+			case 0:
+				v[i] = 1<<15 - 1
+			case 1:
+				v[i] = -1 << 15
+			default:
+				v[i] = int16(r.IntN(1<<16) - 1<<15)
+			}
+		}
+		return v
+	}
+	for _, n := range []int{0, 8, 16, 40, 256} {
+		base, coef := run[fr.Element](r, q, 2), run[fr.Element](r, q, 3)
+		v := column(2 * n)
+		var p, s [4][]fr.Element
+		for k := range p {
+			p[k], s[k] = make([]fr.Element, n/4+1), make([]fr.Element, n/4+1)
+		}
+		FillPairs(NewPairs(prepare(base[0], coef[:1]), prepare(base[1], coef[1:])), p, s, v, n)
+		for i := range n {
+			a, b := int64(v[2*i]), int64(v[2*i+1])
+			require.Equal(t, linear(base[0], coef[:1], a+b), p[i%4][i/4], "sum %d of %d", i, n)
+			require.Equal(t, linear(base[1], coef[1:], a+b, a*b), s[i%4][i/4], "product %d of %d", i, n)
+		}
+		v = column(4 * n)
+		var first, second [2][]fr.Element
+		for k := range first {
+			first[k], second[k] = make([]fr.Element, n/2+1), make([]fr.Element, n/2+1)
+		}
+		FillBound(prepare(base[0], coef[:2]), first, second, v, n)
+		for i := range n {
+			require.Equal(t, linear(base[0], coef[:2], int64(v[4*i]), int64(v[4*i+2])), first[i%2][i/2], "run %d of %d", i, n)
+			require.Equal(t, linear(base[0], coef[:2], int64(v[4*i+1]), int64(v[4*i+3])), second[i%2][i/2], "run %d of %d", i, n)
+		}
+		for k := range 4 {
+			require.Zero(t, p[k][n/4])
+			require.Zero(t, s[k][n/4])
+			require.Zero(t, first[k/2][n/2])
+			require.Zero(t, second[k/2][n/2])
+		}
+	}
+	sum, product := prepare(half, []fr.Element{half}), prepare(half, []fr.Element{half, fold})
+	require.Panics(t, func() { NewPairs(product, product) })
+	require.Panics(t, func() { NewPairs(sum, sum) })
+	require.Panics(t, func() { FillPairs(NewPairs(sum, product), [4][]fr.Element{}, [4][]fr.Element{}, make([]int16, 8), 4) })
+	require.Panics(t, func() { FillBound(product, [2][]fr.Element{}, [2][]fr.Element{}, make([]int16, 16), 4) })
+	require.Panics(t, func() { FillBound(sum, [2][]fr.Element{}, [2][]fr.Element{}, make([]int16, 32), 8) })
+}

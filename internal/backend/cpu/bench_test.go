@@ -74,8 +74,9 @@ func BenchmarkFractions(b *testing.B) {
 			challenges := s.Elements(n + 1)
 			b.Run(fmt.Sprintf("%s/n=%d", c.name, n), func(b *testing.B) {
 				perThreads(b, cells, func(b *testing.B, be backend.Run) {
+					blocks := conformance.Loaded(be, c.blocks)
 					for b.Loop() {
-						runTree(be.Fractions(n, c.blocks), n, challenges)
+						runTree(be.Fractions(n, blocks), n, challenges)
 					}
 				})
 			})

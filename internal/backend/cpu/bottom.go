@@ -105,8 +105,13 @@ func newOnesLayer(t *tree, s []field.Element, lambda field.Element) *onesLayer {
 // first sums λ·Σ eq(s,x)·δq⁰·δq¹ with the differences δ along b.
 func (l *onesLayer) first() field.Element {
 	inner, outer := eqTables(l.s)
+	prepared := newWeights(inner)
 	l.t.run(len(l.stored.tiles), func(w, i int) {
 		s, at := l.t.worker(w), l.stored.tiles[i]
+		if sum, ok := l.firstOfIntegers(s.leaf, at, &prepared); ok {
+			s.total[0] = add(s.total[0], mul(sum, outer[at.block]))
+			return
+		}
 		_, q, _ := l.t.leafTile(w, l.t.blocks, l.stored, at)
 		n := at.hi - at.lo
 		d0, d1 := s.v[0][:n], s.v[1][:n]
@@ -116,6 +121,20 @@ func (l *onesLayer) first() field.Element {
 		s.total[0] = add(s.total[0], mul(dot(d0, d1), outer[at.block]))
 	})
 	return mul(l.lambda, l.t.collect()[0])
+}
+
+// firstOfIntegers is the sum of a whole tile of leaves, computed from their integers, where it can be.
+func (l *onesLayer) firstOfIntegers(leaf *leafScratch, at piece, inner *weights) (sum field.Element, ok bool) {
+	n := at.hi - at.lo
+	if len(inner.coef) != n || l.stored.x(at.hi-1) != l.stored.x(at.lo)+n-1 {
+		return sum, false
+	}
+	leaf.find(l.t.blocks, l.stored, at)
+	factor, ok := leaf.differences(leaf.d[:n])
+	if !ok {
+		return sum, false
+	}
+	return mul(dotInts(leaf.d[:n], inner), mul(factor, factor)), true
 }
 
 func (l *onesLayer) round() (delta, inf field.Element) {
@@ -155,12 +174,17 @@ func (l *onesLayer) apply() {
 		l.delay(rho, stored, inner, outer)
 	} else {
 		target := l.target(stored.used)
+		if l.bound == 0 {
+			l.bindRuns(&rho)
+		}
 		l.t.run(len(src.tiles), func(w, i int) {
 			s, at := l.t.worker(w), src.tiles[i]
-			from := l.halves(w, at)
-			for c := range from {
-				out := output{src, at, &target[c], field.Element{}, s.v[c][:at.hi-at.lo]}
-				out.lerp(from[c][0], from[c][1], &rho)
+			if l.bound > 0 || !l.bindIntegers(s.leaf, at, &target) {
+				from := l.halves(w, at)
+				for c := range from {
+					out := output{src, at, &target[c], field.Element{}, s.v[c][:at.hi-at.lo]}
+					out.lerp(from[c][0], from[c][1], &rho)
+				}
 			}
 			at = piece{at.lo / 2, at.hi / 2, at.block / 2}
 			l.addSums(s, cutOut(target, at.lo, at.hi), stored.ofTile(at, inner, s.v[2]), &outer[at.block])
@@ -170,6 +194,21 @@ func (l *onesLayer) apply() {
 	total := l.t.collect()
 	l.stored, l.sums = stored, [3]field.Element(total[:3])
 	l.rho, l.bound = nil, l.bound+1
+}
+
+// bindRuns prepares the blocks for bindIntegers.
+func (l *onesLayer) bindRuns(rho *field.Element) {
+	for i := range l.blocks {
+		if b := &l.blocks[i]; b.runs != nil {
+			b.runs = b.runs.bind(&b.linear, rho)
+		}
+	}
+}
+
+// bindIntegers binds a tile of leaves to the first challenge from their integers, where it can.
+func (l *onesLayer) bindIntegers(leaf *leafScratch, at piece, target *[2][2]vec) bool {
+	leaf.find(l.blocks, l.stored, at)
+	return leaf.fillBound(target, at.lo, at.hi-at.lo)
 }
 
 // cutOut returns the entries from lo up to hi-1 of both halves.

@@ -210,12 +210,22 @@ func (t *tree) sumTile(w, j, i int) (p, q quarters) {
 	first, n := below.tiles[lo].lo, 0
 	for k := lo; k < hi; k++ {
 		at := below.tiles[k]
-		p, q, onlyOnes := t.tile(w, j+1, k)
 		at.lo, at.hi = at.lo-first, at.hi-first
-		own.sum(below.support, at, p, q, onlyOnes, &to.p, &to.q)
 		n = at.hi / 2
+		if j+1 == t.bottom() && t.fillPairs(w, below.support, below.tiles[k], &to.p, &to.q, at.lo) {
+			continue
+		}
+		p, q, onlyOnes := t.tile(w, j+1, k)
+		own.sum(below.support, at, p, q, onlyOnes, &to.p, &to.q)
 	}
 	return to.p.slice(0, n), to.q.slice(0, n)
+}
+
+// fillPairs computes what is above a tile of leaves from their integers, where it can; the tile's first entry is at a place of the tile above.
+func (t *tree) fillPairs(w int, s *support, at piece, p, q *quarters, from int) bool {
+	leaf := t.worker(w).leaf
+	leaf.find(t.blocks, s, at)
+	return from%2 == 0 && leaf.fillPairs(p, q, from/2, at.hi-at.lo)
 }
 
 // tile returns the quarters of tile i of layer j, for a worker; onlyOnes means that all numerators are 1 and p is not there.

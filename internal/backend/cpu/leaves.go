@@ -19,6 +19,7 @@ type leafBlock struct {
 	shape   []int  // Shape with trailing full axes merged into one
 	rowBits int    // log2 of the last axis of shape, padded
 	lines   *lines // of the table whose lines the cells are, nil if they do not help
+	runs    *integerRuns
 }
 
 // linear is the constant and the factors of columns in denominators, and what they are computed with: base and coefficients for integers that
@@ -41,15 +42,20 @@ func newLinear(constant field.Element, factors []field.Element) linear {
 		return l
 	}
 	for group := range slices.Chunk(factors, 2) {
-		folded := make(vec, len(group))
-		for i, f := range group {
-			constant = sub(constant, mul(f, shortOffset))
-			folded[i] = mul(f, limbRadix)
-		}
-		l.kernels = append(l.kernels, montgomery.NewAffine(scalars, constant, folded...))
+		l.kernels = append(l.kernels, newAffine(constant, group...))
 		constant = field.Element{}
 	}
 	return l
+}
+
+// newAffine prepares a constant plus one or two columns with factors.
+func newAffine(constant field.Element, factors ...field.Element) *montgomery.Affine[field.Element] {
+	folded := make(vec, len(factors))
+	for i, f := range factors {
+		constant = sub(constant, mul(f, shortOffset))
+		folded[i] = mul(f, limbRadix)
+	}
+	return montgomery.NewAffine(scalars, constant, folded...)
 }
 
 // limbRadix is 2^52, in which kernels want coefficients.
@@ -105,6 +111,7 @@ func prepareBlocks(blocks []backend.Block) []leafBlock {
 			factors[i].Neg(&b.Gamma[i])
 		}
 		b.linear = newLinear(sub(b.Beta, b.ID), factors)
+		b.runs = newIntegerRuns(&b)
 		if size(b.shape) > 0 {
 			out = append(out, b)
 		}
@@ -281,11 +288,12 @@ func (b *leafBlock) spans(out []span, base, lo, hi int) []span {
 // leafScratch is the working memory for a tile of leaves.
 type leafScratch struct {
 	q, p, raw vec
+	d         []int64 // per entry
 	spans     []span
 }
 
 func newLeafScratch() *leafScratch {
-	return &leafScratch{q: make(vec, 4*tile), p: make(vec, 4*tile), raw: make(vec, 4*tile)}
+	return &leafScratch{q: make(vec, 4*tile), p: make(vec, 4*tile), raw: make(vec, 4*tile), d: make([]int64, tile)}
 }
 
 // find lists the runs of cells of a tile.
@@ -342,6 +350,91 @@ func (s *leafScratch) fillQuarters(q *quarters, n int) bool {
 		}
 	}
 	return true
+}
+
+// fillPairs is sum for a tile of n entries whose runs were found, without its leaves, from a place of the layer above on; it says whether it could:
+// every leaf has to be a looked up cell of 16 bits, in runs of eight pairs.
+func (s *leafScratch) fillPairs(p, q *quarters, from, n int) bool {
+	if !s.integers(4*n, 16) {
+		return false
+	}
+	for _, sp := range s.spans {
+		at, pairs := from+sp.at/8, sp.n/2
+		p, q := p.slice(at, at+pairs/4), q.slice(at, at+pairs/4)
+		montgomery.FillPairs(sp.b.runs.pairs, [4][]field.Element{p[0][0], p[1][0], p[0][1], p[1][1]}, [4][]field.Element{q[0][0], q[1][0], q[0][1], q[1][1]},
+			sp.cells(), pairs)
+	}
+	return true
+}
+
+// fillBound binds the second lowest variable of the leaves of a tile, whose runs were found, as fillPairs: to the arrays of even leaves and of odd
+// ones, split, from an entry on.
+func (s *leafScratch) fillBound(to *[2][2]vec, from, n int) bool {
+	if from%2 == 1 || !s.integers(4*n, 32) {
+		return false
+	}
+	for _, sp := range s.spans {
+		at, runs := (from+sp.at/4)/2, sp.n/4
+		half := func(c, b int) []field.Element { return to[c][b][at : at+runs/2] }
+		montgomery.FillBound(sp.b.runs.bound, [2][]field.Element{half(0, 0), half(0, 1)}, [2][]field.Element{half(1, 0), half(1, 1)}, sp.cells(), runs)
+	}
+	return true
+}
+
+// differences sets d to the products of the differences along the second lowest variable, of even leaves and of odd ones, as fillPairs, of integers
+// without their factor, which it returns if it is the same for all.
+func (s *leafScratch) differences(d []int64) (factor field.Element, ok bool) {
+	if !s.integers(4*len(d), 4) {
+		return factor, false
+	}
+	factor = s.spans[0].b.factors[0]
+	for _, sp := range s.spans {
+		if sp.b.factors[0] != factor {
+			return factor, false
+		}
+		cells := sp.cells()
+		for i := range sp.n / 4 {
+			v := (*[4]int16)(cells[4*i:])
+			d[sp.at/4+i] = (int64(v[2]) - int64(v[0])) * (int64(v[3]) - int64(v[1]))
+		}
+	}
+	return factor, true
+}
+
+// integers says whether n leaves are looked up cells of 16 bits, in runs whose places and lengths are multiples of a power of two.
+func (s *leafScratch) integers(n, multiple int) bool {
+	for _, sp := range s.spans {
+		if sp.b.runs == nil || (sp.n|sp.at)%multiple != 0 {
+			return false
+		}
+		n -= sp.n
+	}
+	return n == 0
+}
+
+// cells are the integers of a run of them.
+func (sp *span) cells() []int16 { return sp.b.cols[0].short[sp.cell : sp.cell+sp.n] }
+
+// integerRuns are kernels for leaves with denominators K + f·v of integers v of 16 bits, of lookups of one column. The sum of two neighbours is
+// 2K + f(v + w), their product K² + Kf(v + w) + f²·vw.
+type integerRuns struct {
+	pairs *montgomery.Pairs[field.Element]
+	bound *montgomery.Affine[field.Element] // of two integers between which a variable is bound, nil before it is
+}
+
+// newIntegerRuns returns nil where there are none.
+func newIntegerRuns(b *leafBlock) *integerRuns {
+	if !montgomery.Available() || b.Mult != nil || len(b.cols) != 1 || b.cols[0].short == nil {
+		return nil
+	}
+	k, f := b.constant, b.factors[0]
+	return &integerRuns{pairs: montgomery.NewPairs(newAffine(add(k, k), f), newAffine(mul(k, k), mul(k, f), mul(f, f)))}
+}
+
+// bind returns runs of the same cells and other denominators, bound to a challenge.
+func (r *integerRuns) bind(l *linear, rho *field.Element) *integerRuns {
+	hi := mul(l.factors[0], *rho)
+	return &integerRuns{bound: newAffine(l.constant, sub(l.factors[0], hi), hi)}
 }
 
 // cover appends the spans of leaves [base, base+n), which stand in the tile from at on.

@@ -48,6 +48,8 @@ func main() {
 			affine(bits, columns, true)
 		}
 	}
+	pairs()
+	bound()
 	slopes()
 	products()
 	lower()
@@ -512,16 +514,13 @@ func affine(bits, columns int, quarters bool) {
 	for _, s := range cols {
 		col = append(col, param(s))
 	}
-	offset, far := ZMM(), ZMM()
-	half := GP64()
-	MOVQ(U64(1<<51), half)
-	VPBROADCASTQ(half, offset)
+	offset, far := offsetOf(), ZMM()
 	VPXORQ(far, far, far)
 	Label("loop")
-	t := k.zeros(limbs + 1)
-	for c := range columns {
+	values := make([]VecVirtual, columns)
+	for c := range values {
 		v := ZMM()
-		if bits == 16 {
+		if values[c] = v; bits == 16 {
 			VPMOVSXWQ(Mem{Base: col[c]}, v)
 			VPADDQ(offset, v, v)
 		} else {
@@ -529,31 +528,13 @@ func affine(bits, columns int, quarters bool) {
 			VPORQ(v, far, far)
 		}
 		VPERMQ(U8(0xd8), v, v) // to the lanes of store
-		for j := range limbs {
-			VPMADD52LUQ_BCST(Mem{Base: constants, Disp: 8 * (limbs*(c+1) + j)}, v, t[j])
-		}
-		for j := range limbs {
-			VPMADD52HUQ_BCST(Mem{Base: constants, Disp: 8 * (limbs*(c+1) + j)}, v, t[j+1])
-		}
 	}
-	k.reduceOnce(t)
-	var e element
-	copy(e[:], t[1:])
-	for j := range e {
-		VPADDQ_BCST(Mem{Base: constants, Disp: 8 * j}, e[j], e[j])
-	}
-	e = k.subtractIf(k.below(e, atDouble))
+	e := k.linear(constants, 0, values...)
 	if !quarters {
 		k.store(e, out[0])
 		ADDQ(U32(step), out[0])
 	} else {
-		for i, z := range k.together(e) { // elements 2i and 2i + 1
-			VMOVDQU64(z.AsY(), Mem{Base: out[2*i%4], Disp: step / 8 * (i / 2)})
-			VEXTRACTI64X4(U8(1), z, Mem{Base: out[2*i%4+1], Disp: step / 8 * (i / 2)})
-		}
-		for _, o := range out {
-			ADDQ(U32(step/4), o)
-		}
+		k.quarters(e, out)
 	}
 	for _, c := range col {
 		ADDQ(U32(bits), c)
@@ -561,6 +542,116 @@ func affine(bits, columns int, quarters bool) {
 	SUBQ(U8(8), n)
 	JNE(LabelRef("loop"))
 	bitsOf(far)
+}
+
+// linear is the sum of affine for offset integers, whose constants stand at a word.
+func (k *kernel) linear(constants GPVirtual, word int, values ...VecVirtual) element {
+	at := func(word int) Mem { return Mem{Base: constants, Disp: 8 * word} }
+	t := k.zeros(limbs + 1)
+	for c, v := range values {
+		for j := range limbs {
+			VPMADD52LUQ_BCST(at(word+limbs*(c+1)+j), v, t[j])
+		}
+		for j := range limbs {
+			VPMADD52HUQ_BCST(at(word+limbs*(c+1)+j), v, t[j+1])
+		}
+	}
+	k.reduceOnce(t)
+	var e element
+	copy(e[:], t[1:])
+	for j := range e {
+		VPADDQ_BCST(at(word+j), e[j], e[j])
+	}
+	return k.subtractIf(k.below(e, atDouble))
+}
+
+// quarters writes elements to four places by their index mod 4, which move on.
+func (k *kernel) quarters(e element, to []GPVirtual) {
+	for i, z := range k.together(e) { // elements 2i and 2i + 1
+		VMOVDQU64(z.AsY(), Mem{Base: to[2*i%4], Disp: step / 8 * (i / 2)})
+		VEXTRACTI64X4(U8(1), z, Mem{Base: to[2*i%4+1], Disp: step / 8 * (i / 2)})
+	}
+	for _, p := range to {
+		ADDQ(U32(step/4), p)
+	}
+}
+
+// offsetOf is 2^51 in every lane.
+func offsetOf() VecVirtual {
+	offset, half := ZMM(), GP64()
+	MOVQ(U64(1<<51), half)
+	VPBROADCASTQ(half, offset)
+	return offset
+}
+
+// part is the i-th of four integers of 16 bits in every lane.
+func part(v VecVirtual, i int) VecVirtual {
+	x := ZMM()
+	if i < 3 {
+		VPSLLQ(U8(48-16*i), v, x)
+		v = x
+	}
+	VPSRAQ(U8(48), v, x)
+	return x
+}
+
+// pairs computes, of denominators K + f·v, the sums and the products of neighbours: they are linear in the sum and the product of two integers.
+func pairs() {
+	TEXT("pairsQuarters", NOSPLIT, "func(table, p0, p1, p2, p3, q0, q1, q2, q3, constants *uint64, col *int16, n int)")
+	Doc("pairsQuarters stores sums of a first Affine over v + w and of a second one over v + w and vw, for n pairs v, w, split by their index mod 4.")
+	Pragma("noescape")
+	param := func(s string) GPVirtual { return Load(Param(s), GP64()).(GPVirtual) }
+	k := newKernel(param("table"), true)
+	var p, q []GPVirtual
+	for i := range 4 {
+		p, q = append(p, param(fmt.Sprint("p", i))), append(q, param(fmt.Sprint("q", i)))
+	}
+	constants, col, n, offset := param("constants"), param("col"), param("n"), offsetOf()
+	Label("loop")
+	v := ZMM()
+	VPMOVZXDQ(Mem{Base: col}, v)
+	VPERMQ(U8(0xd8), v, v) // to the lanes of store
+	first, second := part(v, 0), part(v, 1)
+	sum, product := ZMM(), ZMM()
+	VPMULDQ(first, second, product)
+	VPADDQ(first, second, sum)
+	VPADDQ(offset, sum, sum)
+	VPADDQ(offset, product, product)
+	k.quarters(k.linear(constants, 0, sum), p)
+	k.quarters(k.linear(constants, 2*limbs, sum, product), q)
+	ADDQ(U32(vector/2), col)
+	SUBQ(U8(8), n)
+	JNE(LabelRef("loop"))
+	VZEROUPPER()
+	RET()
+}
+
+// bound computes sums of an Affine over every first and third, and every second and fourth integer of four.
+func bound() {
+	TEXT("boundSplit", NOSPLIT, "func(table, even0, odd0, even1, odd1, constants *uint64, col *int16, n int)")
+	Doc("boundSplit stores sums of an Affine over two columns, once the first and the third integer of n runs of four and once the other two, split.")
+	Pragma("noescape")
+	param := func(s string) GPVirtual { return Load(Param(s), GP64()).(GPVirtual) }
+	k := newKernel(param("table"), true)
+	even, odd := []GPVirtual{param("even0"), param("even1")}, []GPVirtual{param("odd0"), param("odd1")}
+	constants, col, n, offset := param("constants"), param("col"), param("n"), offsetOf()
+	Label("loop")
+	v := ZMM()
+	VMOVDQU64(Mem{Base: col}, v)
+	VPERMQ(U8(0xd8), v, v) // to the lanes of store
+	for c := range 2 {
+		lo, hi := part(v, c), part(v, c+2)
+		VPADDQ(offset, lo, lo)
+		VPADDQ(offset, hi, hi)
+		k.split(k.linear(constants, 0, lo, hi), even[c], odd[c])
+		ADDQ(U32(step/2), even[c])
+		ADDQ(U32(step/2), odd[c])
+	}
+	ADDQ(U32(vector), col)
+	SUBQ(U8(8), n)
+	JNE(LabelRef("loop"))
+	VZEROUPPER()
+	RET()
 }
 
 // bitsOf returns what the lanes have in common.

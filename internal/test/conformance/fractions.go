@@ -103,6 +103,26 @@ func (s *Source) lookups(cols int, odd int, all bool) []backend.Block {
 	return blocks
 }
 
+// integers places lookups of one column, those that Loaded keeps in 16 bits among them, of whole tiles of 1024 leaves, of rows with padding, and
+// two to a tile with one factor or with two. Many cells are the least and the greatest integers.
+func (s *Source) integers() []backend.Block {
+	var out []backend.Block
+	for _, place := range []struct {
+		offset int
+		shape  []int
+	}{{0, []int{2048}}, {2048, []int{8, 192}}, {6144, []int{1024}}, {4096, []int{512}}, {4608, []int{512}}, {7168, []int{40}}, {5120, []int{512}}, {5632, []int{512}}} {
+		b := s.Block(place.offset, place.shape, 1, 15, false)
+		for i := range column(&b, 0) {
+			if edge := s.Intn(5); edge < 2 {
+				column(&b, 0)[i] = []int64{-1 << 15, 1<<15 - 1}[edge]
+			}
+		}
+		out = append(out, b)
+	}
+	out[4].Gamma = out[3].Gamma
+	return out
+}
+
 func fractions(t *testing.T, s *Source, ref, cand backend.Run) {
 	for cols := 1; cols <= 3; cols++ {
 		for _, odd := range []int{1000, 40, 2} {
@@ -128,6 +148,13 @@ func fractions(t *testing.T, s *Source, ref, cand backend.Run) {
 			compareTrees(t, s, 11, ref.Fractions(11, Loaded(ref, blocks)), cand.Fractions(11, Loaded(cand, blocks)), draw)
 		}
 		checkTree(t, s, 11, blocks, cand.Fractions(11, Loaded(cand, blocks)))
+	})
+	t.Run("integers of 16 bits", func(t *testing.T) {
+		blocks := s.integers()
+		for _, draw := range []func(int) []field.Element{nil, s.Edgy} {
+			compareTrees(t, s, 13, ref.Fractions(13, Loaded(ref, blocks)), cand.Fractions(13, Loaded(cand, blocks)), draw)
+		}
+		checkTree(t, s, 13, blocks, cand.Fractions(13, Loaded(cand, blocks)))
 	})
 	for _, c := range []struct {
 		n      int
