@@ -169,7 +169,7 @@ func (r *setUp) answered(t *testing.T) (*generation.Statement, []byte) {
 func greedy(t *testing.T, r *setUp) *generation.Statement {
 	ctx, c, m := context.Background(), r.Circuit, r.model
 	tokens := append([]int64(nil), m.tokens...)
-	text, err := r.key.Decode(m.length)
+	text, err := r.key.Decode(m.length, nil)
 	require.NoError(t, err)
 	require.NoError(t, text.Next(ctx, tokens...))
 	for len(tokens) < m.length {

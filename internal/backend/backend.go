@@ -3,8 +3,9 @@
 // handles, points, scalars and commitments. It knows no protocol and no transcript; since every result is an exact field or group element,
 // all backends give byte-equal proofs for the same randomness. Package reference is the definition, for what words leave open.
 //
-// A Backend opens sessions. A Session holds a model: its weights, and what else all proofs about it look at. A Run is one proof: it takes
-// the witness, makes vectors, and computes. All of a run's tensors and vectors end with it, all of a session's tensors with the session.
+// A Backend opens sessions. A Session holds a model: its weights, and what else all proofs about it look at. A Program computes a witness. A
+// Run is one proof: it takes the witness, makes vectors, and computes. All of a run's tensors and vectors end with it, so do a program's
+// tensors, and all of a session's with the session.
 //
 // Conventions, everywhere in the runtime: a point lists the lowest variable first; tensors are row-major with the last axis
 // lowest; an axis of extent d has ⌈log2 d⌉ variables and the multilinear extension (MLE) of a tensor is zero outside its box.
@@ -28,6 +29,8 @@ type Backend interface {
 type Session interface {
 	// Load takes a tensor that nobody changes any more, for all runs of the session.
 	Load(t *integer.Tensor) Tensor
+	// Program begins the computation of a witness.
+	Program() Program
 	// Begin begins a run, which ends early with the context.
 	Begin(ctx context.Context) Run
 	// Close frees what the session holds. All runs are closed.

@@ -30,6 +30,18 @@ type QuotientHint struct{ Num, Radix int64 }
 // counts as one that is Offset lower. The table is that of the exponentials: lines 0, 1, … are the arguments with z_u = 1.
 type AttnHint struct{ Shift, DBits, Offset, Lo, Limbs, Radix int64 }
 
+// names are those of the kinds at the seam to a backend, which may compute what they yield.
+var names = map[HintKind]string{
+	HintRescale: "rescale", HintClamp: "clamp", HintLimbs: "limbs", HintTable: "table", HintRsqrt: "rsqrt", HintRecip: "recip", HintAttn: "attention",
+	HintInput: "input", HintWide: "wide",
+}
+
+// String is the name of a kind, empty for one that there is not.
+func (k HintKind) String() string { return names[k] }
+
+// Reads says whether hints of the kind read their table.
+func (h *Hint) Reads() bool { return h.Kind == HintTable || h.Kind == HintAttn }
+
 func (p *RescaleHint) fields() []*int64 { return []*int64{&p.Shift} }
 func (p *ClampHint) fields() []*int64   { return []*int64{&p.Shift, &p.Lo, &p.Hi, &p.First, &p.Radix} }
 func (p *WideHint) fields() []*int64 {
@@ -182,7 +194,7 @@ func (c *Circuit) checkParams(h *Hint) error {
 		p, ok = h.Attn()
 		shift, radix = p.Shift, p.Radix
 	}
-	switch table := h.Kind == HintTable || h.Kind == HintAttn; {
+	switch table := h.Reads(); {
 	case !ok:
 		return fmt.Errorf("%d parameters are not as many as a hint of kind %d has", len(h.Params), h.Kind)
 	case shift < 0 || shift > maxHintShift || radix < 0 || radix > maxHintShift:

@@ -4,7 +4,6 @@ import (
 	"fmt"
 
 	"github.com/zkllmc/zkllmc/internal/circuit"
-	"github.com/zkllmc/zkllmc/internal/integer"
 )
 
 // Clamped says how many cells of a tensor a rescale has clamped: their rounded quotients lay outside of its range.
@@ -39,23 +38,13 @@ func (s *Saturation) Error() string {
 }
 
 // clamped counts the cells whose class is not zero, tensor by tensor, those with none left out. A tensor that is not computed yet has none.
-func clamped(c *circuit.Circuit, value func(circuit.ID) *integer.Tensor) []Clamped {
+func clamped(c *circuit.Circuit, nonzero func(circuit.ID) (n, of int)) []Clamped {
 	classes, _ := c.Classes() // those that are known; statements that need all ask themselves
 	var out []Clamped
 	names := c.Clamped()
 	for i, id := range classes {
-		v := value(id)
-		if v == nil {
-			continue
-		}
-		n := 0
-		for _, class := range v.All() {
-			if class != 0 {
-				n++
-			}
-		}
-		if n > 0 {
-			out = append(out, Clamped{Tensor: names[i], Cells: n, Of: v.Len()})
+		if n, of := nonzero(id); n > 0 {
+			out = append(out, Clamped{Tensor: names[i], Cells: n, Of: of})
 		}
 	}
 	return out

@@ -4,8 +4,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"runtime"
 	"slices"
+	"sync"
 
+	"github.com/zkllmc/zkllmc/internal/backend"
 	"github.com/zkllmc/zkllmc/internal/circuit"
 	"github.com/zkllmc/zkllmc/internal/witness"
 	"github.com/zkllmc/zkllmc/runtime/statement/generation"
@@ -18,7 +21,9 @@ var errNoLogits = errors.New("the circuit is no generation: run it on its inputs
 // pass. A text that outgrows its circuit is computed once more with the next one of the family that holds it. It is not safe for concurrent
 // use.
 type Decoding struct {
-	k *Key
+	k     *Key
+	on    *model // whose session reads it; nil: this process' memory
+	given *sync.Once
 	reader
 }
 
@@ -32,13 +37,39 @@ type reader struct {
 	pass   *witness.Assignment // the last whole pass
 }
 
-// Decode begins a text that will have at least so many tokens.
-func (k *Key) Decode(tokens int) (*Decoding, error) {
+// Decode begins a text that will have at least so many tokens, and that a backend computes; in this process' memory if there is none.
+func (k *Key) Decode(tokens int, be backend.Backend) (d *Decoding, err error) {
 	if k.f.Shortest().Generation == nil {
 		return nil, errNoLogits
 	}
-	r, err := newReader(k.holding(tokens))
-	return &Decoding{k, r}, err
+	d = &Decoding{k: k, given: &sync.Once{}}
+	if be != nil {
+		if d.on, err = k.sessions.take(k, be); err != nil {
+			return nil, err
+		}
+		runtime.AddCleanup(d, func(l lent) { _ = l.giveBack() }, d.lent())
+	}
+	if d.reader, err = d.newReader(k.holding(tokens)); err != nil {
+		return nil, errors.Join(err, d.lent().giveBack())
+	}
+	return d, nil
+}
+
+// lent is the session of a decoding, which nobody may end.
+type lent struct {
+	of    *sessions
+	on    *model
+	given *sync.Once
+}
+
+func (d *Decoding) lent() lent { return lent{d.k.sessions, d.on, d.given} }
+
+// giveBack gives the session back, once.
+func (l lent) giveBack() (err error) {
+	if l.on != nil {
+		l.given.Do(func() { err = l.of.give(l.on, false) })
+	}
+	return err
 }
 
 // holding returns the shortest circuit with as many positions; the longest if none has.
@@ -47,8 +78,8 @@ func (k *Key) holding(positions int) *member {
 	return &k.members[slices.IndexFunc(k.members, func(m member) bool { return m.c == c })]
 }
 
-func newReader(m *member) (reader, error) {
-	rows, err := witness.NewDecoding(m.c, m.data)
+func (d *Decoding) newReader(m *member) (reader, error) {
+	rows, err := d.on.place(m).NewDecoding(m.c, m.data)
 	switch {
 	case errors.Is(err, witness.ErrWhole):
 		return reader{m: m, whole: err}, nil
@@ -71,9 +102,9 @@ func (d *Decoding) Logits() []int64 { return d.logits }
 func (d *Decoding) Clamped() []Clamped {
 	switch {
 	case d.rows != nil:
-		return clamped(d.m.c, d.rows.Tensor)
+		return clamped(d.m.c, d.rows.Nonzero)
 	case d.pass != nil:
-		return clamped(d.m.c, d.pass.Tensor)
+		return clamped(d.m.c, d.pass.Nonzero)
 	}
 	return nil
 }
@@ -86,28 +117,37 @@ func (d *Decoding) Next(ctx context.Context, tokens ...int64) error {
 	if all <= d.m.c.Generation.Length || m == d.m {
 		return d.next(ctx, tokens)
 	}
-	longer, err := newReader(m)
+	longer, err := d.newReader(m)
 	if err != nil {
 		return err
 	}
 	if err := longer.next(ctx, slices.Concat(d.tokens, tokens)); err != nil {
 		return err
 	}
+	d.close()
 	d.reader = longer
 	return nil
 }
 
 // Cut drops all tokens but the first n, at least one, and computes these anew.
 func (d *Decoding) Cut(ctx context.Context, n int) error {
-	r, err := newReader(d.m)
+	r, err := d.newReader(d.m)
 	if err != nil {
 		return err
 	}
 	if err := r.next(ctx, d.tokens[:n]); err != nil {
 		return err
 	}
+	d.close()
 	d.reader = r
 	return nil
+}
+
+// close frees what was computed.
+func (r *reader) close() {
+	if r.rows != nil {
+		r.rows.Close()
+	}
 }
 
 func (r *reader) next(ctx context.Context, tokens []int64) error {
@@ -137,21 +177,31 @@ func (r *reader) next(ctx context.Context, tokens []int64) error {
 func (d *Decoding) Prove(ctx context.Context, st *generation.Statement, o Options) ([]byte, error) {
 	c := d.m.c
 	in := &Input{Statement: st.Hide(c), Private: generation.PrivateInput(c, st.Tokens)}
-	return d.k.prove(ctx, d.m, in, o, func() (*witness.Assignment, error) {
+	if err := in.claims(c); err != nil {
+		return nil, err
+	}
+	on, err := d.k.sessions.take(d.k, o.Backend)
+	if err != nil {
+		return nil, err
+	}
+	proof, err := d.k.prove(ctx, on, d.m, in, o, func() (*witness.Assignment, *model, error) {
 		if d.rows == nil {
-			return d.m.witness(ctx, in)
+			a, err := d.m.at(on, ctx, in)
+			return a, on, err
 		}
 		a, err := d.rows.Finish(ctx, st.Tokens, in.publics(c), in.Private)
 		if err != nil {
-			return nil, refuse(ErrFalse, err)
+			return nil, nil, refuse(ErrFalse, err)
 		}
-		return a, nil
+		return a, d.on, nil
 	})
+	d.close()
+	return proof, errors.Join(err, d.lent().giveBack())
 }
 
 // Logits runs the integer program of a generation on tokens, private or not, and returns the logits after each, row by row.
 func (k *Key) Logits(ctx context.Context, tokens []int64) ([]int64, error) {
-	d, err := k.Decode(len(tokens))
+	d, err := k.Decode(len(tokens), nil)
 	if err != nil {
 		return nil, err
 	}

@@ -7,9 +7,11 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/zkllmc/zkllmc/internal/backend"
 	"github.com/zkllmc/zkllmc/internal/backend/cpu"
 	"github.com/zkllmc/zkllmc/internal/circuit"
 	"github.com/zkllmc/zkllmc/internal/engine"
+	"github.com/zkllmc/zkllmc/internal/test/conformance"
 	"github.com/zkllmc/zkllmc/internal/test/witnesstest"
 	"github.com/zkllmc/zkllmc/runtime/gadget"
 	"github.com/zkllmc/zkllmc/runtime/statement"
@@ -37,7 +39,7 @@ func crossed(t testing.TB) *circuit.Circuit {
 }
 
 // A model continues a text, and the text is proved with what decoding it left behind: the proof is the one that a whole pass gives, byte by
-// byte, also where tokens are private, where the last tokens were not decoded, and where positions cannot be computed by themselves.
+// byte, also where tokens are private, where the witness is computed in another place than the proof, or in a memory of its own, where the last tokens were not decoded, and where positions cannot be computed by themselves.
 func TestDecodedTextsAreProved(t *testing.T) {
 	ctx := context.Background()
 	for name, c := range map[string]*circuit.Circuit{
@@ -50,9 +52,13 @@ func TestDecodedTextsAreProved(t *testing.T) {
 			g := c.Generation
 			var want []byte // by a whole pass
 			last := func(logits []int64) int64 { return statement.Argmax(logits[len(logits)-g.Vocab:]) }
-			for left := range 2 { // tokens that Prove computes
-				d, err := k.Decode(0)
+			for left, be := range []backend.Backend{o.Backend, cpu.New(), nil, conformance.Elsewhere(cpu.New())} { // left: tokens that Prove computes
+				left %= 2
+				d, err := k.Decode(0, be)
 				require.NoError(t, err)
+				if be != nil {
+					o.Backend = be
+				}
 				require.Equal(t, name == "whole", d.Whole() != nil)
 				require.NoError(t, d.Next(ctx, 1, 3))
 				st := &generation.Statement{Tokens: []int64{1, 3, last(d.Logits())}, Prompt: 2, Next: generation.Unclaimed}
@@ -75,7 +81,7 @@ func TestDecodedTextsAreProved(t *testing.T) {
 				}
 				proof, err := d.Prove(ctx, st, o)
 				require.NoError(t, err)
-				if left == 0 {
+				if want == nil {
 					want, err = k.Prove(ctx, &engine.Input{Statement: st.Hide(c), Private: generation.PrivateInput(c, st.Tokens)}, o)
 					require.NoError(t, err)
 				}
@@ -93,7 +99,7 @@ func TestDecodedTextsAreRefused(t *testing.T) {
 	k, _, err := engine.Setup(ctx, circuit.Single(c), randomWeights(c), o)
 	require.NoError(t, err)
 	begin := func() *engine.Decoding {
-		d, err := k.Decode(0)
+		d, err := k.Decode(0, o.Backend)
 		require.NoError(t, err)
 		require.NoError(t, d.Next(ctx, 1, 3))
 		return d
@@ -112,7 +118,7 @@ func TestDecodedTextsAreRefused(t *testing.T) {
 	require.ErrorIs(t, begin().Next(ended, 1), context.Canceled)
 	_, err = begin().Prove(ended, &generation.Statement{Tokens: []int64{1, 3}, Prompt: 2, Next: best}, o)
 	require.ErrorIs(t, err, context.Canceled)
-	empty, err := k.Decode(0)
+	empty, err := k.Decode(0, o.Backend)
 	require.NoError(t, err)
 	require.ErrorIs(t, empty.Next(ctx), generation.ErrLength)
 
@@ -122,7 +128,7 @@ func TestDecodedTextsAreRefused(t *testing.T) {
 	f := witnesstest.Finish(t, b)
 	k, _, err = engine.Setup(ctx, circuit.Single(f), randomWeights(f), o)
 	require.NoError(t, err)
-	_, err = k.Decode(0)
+	_, err = k.Decode(0, o.Backend)
 	require.ErrorContains(t, err, "no generation")
 	_, err = k.Logits(ctx, []int64{1})
 	require.ErrorContains(t, err, "no generation")
@@ -137,7 +143,7 @@ func BenchmarkDecode(b *testing.B) {
 	require.NoError(b, err)
 	whole := time.Duration(0)
 	for b.Loop() {
-		d, err := k.Decode(0)
+		d, err := k.Decode(0, cpu.New())
 		require.NoError(b, err)
 		tokens := []int64{1}
 		for len(tokens) < c.Generation.Length {

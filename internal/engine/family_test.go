@@ -11,6 +11,7 @@ import (
 	"github.com/zkllmc/zkllmc/internal/backend/cpu"
 	"github.com/zkllmc/zkllmc/internal/circuit"
 	"github.com/zkllmc/zkllmc/internal/engine"
+	"github.com/zkllmc/zkllmc/internal/test/conformance"
 	"github.com/zkllmc/zkllmc/internal/test/kit"
 	"github.com/zkllmc/zkllmc/internal/test/witnesstest"
 	"github.com/zkllmc/zkllmc/runtime/gadget"
@@ -119,7 +120,7 @@ func TestDecodingMovesOn(t *testing.T) {
 		require.NoError(t, err)
 		accepted, err := verifier.ReadKey(ctx, f, generation.Kind, vk)
 		require.NoError(t, err)
-		d, err := k.Decode(2)
+		d, err := k.Decode(2, o.Backend)
 		require.NoError(t, err)
 		tokens := []int64{4, 1}
 		next := tokens
@@ -142,7 +143,7 @@ func TestDecodingMovesOn(t *testing.T) {
 		require.Equal(t, want, got)
 
 		// What is cut off is forgotten, but not the circuit, with which the rest is proved.
-		d, err = k.Decode(5)
+		d, err = k.Decode(5, conformance.Elsewhere(o.Backend))
 		require.NoError(t, err)
 		require.NoError(t, d.Next(ctx, tokens[:5]...))
 		require.NoError(t, d.Cut(ctx, 2))

@@ -17,13 +17,21 @@ import (
 type held struct {
 	backend.Run
 	a       *witness.Assignment
+	here    bool // the session holds the assignment
 	tensors []backend.Tensor
 	tables  [][]backend.Tensor
 }
 
 // Tensor is a tensor of the circuit. A virtual one that the witness did without is computed when it is first asked for.
 func (h *held) Tensor(id circuit.ID) backend.Tensor {
-	if h.tensors[id] == nil {
+	switch {
+	case h.tensors[id] != nil:
+	case h.here:
+		lower, upper := h.a.Words(id)
+		if h.tensors[id] = lower; upper != nil {
+			h.tensors[id] = backend.Wide{Lower: lower, Upper: upper}
+		}
+	default:
 		h.tensors[id] = backend.Hand(h.Load, h.a.Tensor(id))
 	}
 	return h.tensors[id]
@@ -32,8 +40,8 @@ func (h *held) Tensor(id circuit.ID) backend.Tensor {
 // load hands over what a witness has, but for tensors that are there already.
 func (h *held) load() {
 	for i := range h.tensors {
-		if t := h.a.Known(circuit.ID(i)); h.tensors[i] == nil && t != nil {
-			h.tensors[i] = backend.Hand(h.Load, t)
+		if id := circuit.ID(i); h.tensors[i] == nil && h.a.Known(id) != nil {
+			h.Tensor(id)
 		}
 	}
 }
@@ -144,27 +152,47 @@ func (k *Key) open(be backend.Backend) (*model, error) {
 	return m, nil
 }
 
-// begin begins a run for a proof about a member with a witness. Weights that are the key's are there already.
-func (m *model) begin(ctx context.Context, of *member, a *witness.Assignment) *held {
-	h := &held{Run: m.Begin(ctx), a: a, tensors: make([]backend.Tensor, len(of.c.Tensors))}
+// begin begins a run for a proof about a member with a witness, which the session holds or not. Weights that are the key's are there already.
+func (m *model) begin(ctx context.Context, of *member, a *witness.Assignment, here bool) *held {
+	h := &held{Run: m.Begin(ctx), a: a, here: here, tensors: make([]backend.Tensor, len(of.c.Tensors)), tables: m.columns(of)}
 	for i, id := range protocol.WeightIDs(of.c) {
-		if same(a.Known(id), of.data.tensor(id)) {
+		if !here && same(a.Tensor(id), of.data.tensor(id)) {
 			h.tensors[id] = m.weights[i]
 		}
 	}
 	h.load()
+	return h
+}
+
+// columns are those of the tables of a member.
+func (m *model) columns(of *member) [][]backend.Tensor {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if m.tables[of] == nil {
 		m.tables[of] = loadTables(of.c, m.Load)
 	}
-	h.tables = m.tables[of]
-	return h
+	return m.tables[of]
 }
 
-// alone is a run for a proof about a circuit of which the session holds nothing.
+// place is where the session computes a witness of a member; this process' memory if there is none.
+func (m *model) place(of *member) witness.Place {
+	if m == nil {
+		return witness.Here()
+	}
+	weights, tables := map[circuit.ID]backend.Tensor{}, m.columns(of)
+	for i, id := range protocol.WeightIDs(of.c) {
+		weights[id] = m.weights[i]
+	}
+	return witness.Place{
+		Program: m.Program(),
+		Weight:  func(id circuit.ID) backend.Tensor { return weights[id] },
+		Table:   func(number int) []backend.Tensor { return tables[number] },
+	}
+}
+
+// alone is a run for a proof about a circuit of which the session holds nothing but the witness.
 func alone(r backend.Run, c *circuit.Circuit, a *witness.Assignment) *held {
-	h := &held{Run: r, a: a, tensors: make([]backend.Tensor, len(c.Tensors)), tables: loadTables(c, r.Load)}
+	h := &held{Run: r, a: a, here: true, tensors: make([]backend.Tensor, len(c.Tensors)), tables: loadTables(c, r.Load)}
 	h.load()
 	return h
 }

@@ -163,30 +163,54 @@ func (k *Key) Prove(ctx context.Context, in *Input, o Options) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	return k.prove(ctx, m, in, o, func() (*witness.Assignment, error) { return m.witness(ctx, in) })
-}
-
-// prove proves a statement about a circuit with the assignment that the function computes.
-func (k *Key) prove(ctx context.Context, m *member, in *Input, o Options, assign func() (*witness.Assignment, error)) ([]byte, error) {
-	if err := in.Statement.Check(m.c); err != nil {
-		return nil, fmt.Errorf("statement: %w", err)
+	if err := in.claims(m.c); err != nil {
+		return nil, err
 	}
-	if err := in.Statement.CheckClaim(m.c); err != nil {
-		return nil, fmt.Errorf("statement: %w", err)
-	}
-	o.phase("witness")
-	a, err := assign()
+	on, err := k.sessions.take(k, o.Backend)
 	if err != nil {
 		return nil, err
 	}
-	saturated := clamped(m.c, a.Tensor)
+	return k.prove(ctx, on, m, in, o, func() (*witness.Assignment, *model, error) {
+		a, err := m.at(on, ctx, in)
+		return a, on, err
+	})
+}
+
+// claims checks the statement, and that it says something.
+func (in *Input) claims(c *circuit.Circuit) error {
+	err := in.Statement.Check(c)
+	if err == nil {
+		err = in.Statement.CheckClaim(c)
+	}
+	if err != nil {
+		return fmt.Errorf("statement: %w", err)
+	}
+	return nil
+}
+
+// prove proves a statement about a circuit with the assignment that the function computes, in a session, to which it says which one holds the
+// assignment. It gives the session back.
+func (k *Key) prove(
+	ctx context.Context, on *model, m *member, in *Input, o Options, assign func() (*witness.Assignment, *model, error),
+) (proof []byte, err error) {
+	failed := false
+	defer func() { err = errors.Join(err, k.sessions.give(on, failed)) }()
+	o.phase("witness")
+	a, from, err := assign()
+	if err != nil {
+		failed = errors.Is(err, witness.ErrBackend)
+		return nil, err
+	}
+	defer a.Close()
+	saturated := clamped(m.c, a.Nonzero)
 	if o.Clamped != nil {
 		o.Clamped(saturated)
 	}
 	if in.Statement.Unsaturated() && len(saturated) > 0 {
 		return nil, refuse(ErrFalse, &Saturation{saturated})
 	}
-	return k.proveAssignment(ctx, m, in.Statement, a, o)
+	proof, failed, err = k.proveAssignment(ctx, on, m, in.Statement, a, from == on, o)
+	return proof, err
 }
 
 // Witness runs the integer program on an input and returns every tensor. It fails with ErrFalse when the statement is false.
@@ -199,7 +223,12 @@ func (k *Key) Witness(ctx context.Context, in *Input, opts ...witness.Option) (*
 }
 
 func (m *member) witness(ctx context.Context, in *Input, opts ...witness.Option) (*witness.Assignment, error) {
-	a, err := witness.Generate(ctx, m.c, m.data, in.publics(m.c), in.Private, opts...)
+	return m.at(nil, ctx, in, opts...)
+}
+
+// at is witness in a session.
+func (m *member) at(on *model, ctx context.Context, in *Input, opts ...witness.Option) (*witness.Assignment, error) {
+	a, err := on.place(m).Generate(ctx, m.c, m.data, in.publics(m.c), in.Private, opts...)
 	if err != nil {
 		return nil, refuse(ErrFalse, err)
 	}
@@ -246,7 +275,7 @@ func (k *Key) Compute(ctx context.Context, st *function.Statement, private witne
 			st.Fill(m.c, i, a.Tensor(p.T).All())
 		}
 	}
-	return clamped(m.c, a.Tensor), nil
+	return clamped(m.c, a.Nonzero), nil
 }
 
 // ProveAssignment makes the proof that belongs to an assignment of the shortest circuit that the statement fits. Where the assignment does
@@ -259,29 +288,33 @@ func (k *Key) ProveAssignment(ctx context.Context, st statement.Statement, a *wi
 	if err := st.Check(m.c); err != nil {
 		return nil, fmt.Errorf("statement: %w", err)
 	}
-	return k.proveAssignment(ctx, m, st, a, o)
-}
-
-func (k *Key) proveAssignment(ctx context.Context, m *member, st statement.Statement, a *witness.Assignment, o Options) ([]byte, error) {
-	w := format.NewWriter(format.MagicProof, m.c.Digest())
-	w.Raw(k.id[:])
-	p := protocol.Inference(k.f, m.c, k.points, st)
 	on, err := k.sessions.take(k, o.Backend)
 	if err != nil {
 		return nil, err
 	}
+	proof, failed, err := k.proveAssignment(ctx, on, m, st, a, false, o)
+	return proof, errors.Join(err, k.sessions.give(on, failed))
+}
+
+// proveAssignment proves in a session, which holds the assignment or not. It says whether the backend failed.
+func (k *Key) proveAssignment(
+	ctx context.Context, on *model, m *member, st statement.Statement, a *witness.Assignment, here bool, o Options,
+) (proof []byte, failed bool, err error) {
+	w := format.NewWriter(format.MagicProof, m.c.Digest())
+	w.Raw(k.id[:])
+	p := protocol.Inference(k.f, m.c, k.points, st)
 	p.Weights.Rows, p.Weights.Blinds = on.rows, k.blinds
-	a.Settle(parallel.Of(ctx))
-	h := on.begin(ctx, m, a)
+	a.Settle()
+	h := on.begin(ctx, m, a, here)
 	p.Backend = h
 	err = run(parallel.Of(ctx), p, k.secret, w, o)
 	ended := h.Err() // also of what was asked last, behind which the protocol asks nothing
 	h.Close()
-	if err = errors.Join(err, ended, k.sessions.give(on, ended != nil && ctx.Err() == nil)); err != nil {
-		return nil, err
+	if err = errors.Join(err, ended); err != nil {
+		return nil, ended != nil && ctx.Err() == nil, err
 	}
 	o.phase("")
-	return w.Bytes(), nil
+	return w.Bytes(), false, nil
 }
 
 // Check verifies a proof that Prove made of an input, as its verifiers do: of the circuit that the input fits, which private elements may

@@ -27,7 +27,7 @@ func (r *Refusal) Detail() error { return r.detail }
 
 // refuse hides the error of a witness generator, unless it tells nothing of the model.
 func refuse(reason, err error) error {
-	for _, plain := range []error{context.Canceled, context.DeadlineExceeded, witness.ErrPrivate} {
+	for _, plain := range []error{context.Canceled, context.DeadlineExceeded, witness.ErrPrivate, witness.ErrBackend} {
 		if errors.Is(err, plain) {
 			return err
 		}

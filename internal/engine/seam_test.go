@@ -63,8 +63,9 @@ func layered(t *testing.T, n int) (*engine.Key, *function.Statement) {
 	return k, st
 }
 
-// Once the witness is handed over nothing large crosses the seam: a witness of 32 times as many cells, in rows of the same width, has as
-// many bytes go to the backend as its points, challenges and the coefficients of its rows have, and its commitments and messages come back.
+// From the statement to the proof nothing large crosses the seam: a witness of 32 times as many cells, in rows of the same width, has as many
+// bytes go to the backend as its public tensors, its points, challenges and the coefficients of its rows have, and its commitments and messages
+// come back. Its cells do not.
 func TestWhatCrossesTheSeam(t *testing.T) {
 	prove := func(n int) (atCommit, all crossing, proof []byte, rows int64) {
 		k, st := layered(t, n)
@@ -78,22 +79,87 @@ func TestWhatCrossesTheSeam(t *testing.T) {
 		require.NoError(t, err)
 		require.NoError(t, k.Check(t.Context(), &engine.Input{Statement: st}, proof))
 		all = bytesOf(m)
+		require.Greater(t, m.Operation(meter.Hints).Items, int64(4*8*n), "the control: hints are asked of the backend")
 		return atCommit, all, proof, m.Operation(meter.Commit).Out / 64
 	}
-	var few, many crossing
-	var fewRows, manyRows int64
-	for _, n := range []int{16, 512} {
-		before, after, proof, rows := prove(n)
-		require.Equal(t, before.loaded, after.loaded, "tensors are handed over before the first commitment")
-		require.Greater(t, after.loaded, int64(8*8*n), "the control: the witness is")
-		require.Zero(t, before.in+before.out)
-		require.Less(t, after.out, int64(2*len(proof)), "points have 64 bytes here and 32 in a proof")
-		few, many, fewRows, manyRows = many, after, manyRows, rows
+	const sizes = 2
+	var before, after [sizes]crossing
+	var rows [sizes]int64
+	for i, n := range []int{16, 512} {
+		var proof []byte
+		before[i], after[i], proof, rows[i] = prove(n)
+		require.Equal(t, before[i].loaded, after[i].loaded, "tensors are handed over before the first commitment")
+		require.Less(t, after[i].out, int64(2*len(proof)), "points have 64 bytes here and 32 in a proof")
 	}
-	require.Greater(t, manyRows, 10*fewRows, "the control")
+	few, many := after[0], after[1]
+	require.Equal(t, int64(2*8*8*(512-16)), many.loaded-few.loaded, "what the statement says of both ports")
+	require.Equal(t, before[0].out, before[1].out)
+	require.Equal(t, before[0].in, before[1].in)
+	require.Less(t, before[1].in+before[1].out, int64(500), "whether lookups and zero-checks hold")
+	require.Greater(t, rows[1], 10*rows[0], "the control")
 	more := many.in - few.in
-	require.Less(t, more-2*32*(manyRows-fewRows), few.in, "but for the rows' coefficients a few more rounds have a few more points")
-	require.Less(t, many.out-64*manyRows, 2*(few.out-64*fewRows))
+	require.Less(t, more-2*32*(rows[1]-rows[0]), few.in, "but for the rows' coefficients a few more rounds have a few more points")
+	require.Less(t, many.out-64*rows[1], 2*(few.out-64*rows[0]))
+}
+
+// unversed is a backend that knows no hints.
+type unversed struct{ backend.Backend }
+
+func (u unversed) Open() (backend.Session, error) {
+	s, err := u.Backend.Open()
+	return unversedSession{s}, err
+}
+
+type unversedSession struct{ backend.Session }
+
+func (s unversedSession) Program() backend.Program { return unversedProgram{s.Session.Program()} }
+
+type unversedProgram struct{ backend.Program }
+
+func (unversedProgram) Hint(*backend.Hint) (known, defined bool) { return false, false }
+
+// What a backend does not know of hints is computed here, from cells that it gives away and takes back: the proof is the same.
+func TestUnknownHintsAreComputedHere(t *testing.T) {
+	k, st := layered(t, 4)
+	prove := func(be backend.Backend) ([]byte, meter.Operation) {
+		m := meter.New()
+		o := engine.Dishonest(engine.Options{Backend: m.Backend(be)}, engine.Hooks{Seed: []byte("one")})
+		proof, err := k.Prove(t.Context(), &engine.Input{Statement: st}, o)
+		require.NoError(t, err)
+		return proof, m.Operation(meter.Cells)
+	}
+	want, none := prove(cpu.New())
+	got, cells := prove(unversed{conformance.Elsewhere(cpu.New())})
+	require.Equal(t, want, got)
+	require.Zero(t, none.In+none.Out)
+	require.GreaterOrEqual(t, cells.In, int64(2*8*8*4), "rounded values")
+	require.GreaterOrEqual(t, cells.Out, int64(2*8*8*4), "and what is rounded")
+}
+
+// broken is a backend that computes nothing of a witness and fails.
+type broken struct{ backend.Backend }
+
+func (b broken) Open() (backend.Session, error) {
+	s, err := b.Backend.Open()
+	return brokenSession{s}, err
+}
+
+type brokenSession struct{ backend.Session }
+
+func (s brokenSession) Program() backend.Program { return brokenProgram{s.Session.Program()} }
+
+type brokenProgram struct{ backend.Program }
+
+func (brokenProgram) Err() error { return errLost }
+
+func (brokenProgram) Einsum(backend.Part, []backend.Term) {}
+
+// A backend that fails while it computes a witness makes no statement false.
+func TestBackendFailsInTheWitness(t *testing.T) {
+	k, st := layered(t, 4)
+	_, err := k.Prove(t.Context(), &engine.Input{Statement: st}, engine.Options{Backend: broken{cpu.New()}})
+	require.ErrorIs(t, err, errLost)
+	require.NotErrorIs(t, err, engine.ErrFalse)
 }
 
 // Keys and proofs are the same bytes, whatever computes them and wherever it holds what it is given: two proofs of a session each. What is

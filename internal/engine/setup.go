@@ -383,10 +383,11 @@ func (m *maker) piece(ctx context.Context, piece *protocol.Piece) ([]byte, error
 	if err != nil {
 		return nil, err
 	}
-	a, err := witness.Generate(ctx, piece.Circuit, data, nil, nil)
+	a, err := witness.Place{Program: m.session.Program()}.Generate(ctx, piece.Circuit, data, nil, nil)
 	if err != nil {
 		return nil, err
 	}
+	defer a.Close()
 	p := piece.Proof(m.points)
 	h := alone(m.session.Begin(ctx), piece.Circuit, a)
 	defer h.Close()

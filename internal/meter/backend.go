@@ -13,6 +13,9 @@ import (
 // The names of operations.
 const (
 	Products    = "integer products" // of the witness
+	Hints       = "hints"            // of it
+	Counts      = "count lookups"    // of it
+	Cells       = "cells"            // of it that go to the host, or come from there one by one
 	Commit      = "commit rows"
 	MSM         = "multi-scalar"
 	Evaluate    = "evaluate"
@@ -89,6 +92,8 @@ type session struct {
 }
 
 func (s *session) Load(t *integer.Tensor) backend.Tensor { return s.load(t, s.Session.Load) }
+
+func (s *session) Program() backend.Program { return &program{s.Session.Program(), s.m} }
 
 func (s *session) Begin(ctx context.Context) backend.Run {
 	return &run{Run: s.Session.Begin(ctx), holding: holding{m: s.m}, session: s}

@@ -1,10 +1,9 @@
-// Package meter counts and times what a prover asks of a backend, and the products of integers of its witness: on the outside, call by call,
-// so that it measures any backend and none has to count. Package cost predicts the same counts from the circuit.
+// Package meter counts and times what a prover asks of a backend: on the outside, call by call, so that it measures any backend and none has
+// to count. Package cost predicts the same counts from the circuit.
 package meter
 
 import (
 	"cmp"
-	"context"
 	"slices"
 	"sync"
 	"time"
@@ -94,20 +93,4 @@ func (m *Meter) begin(o Operation) func() {
 			m.ops[o.Name] = &o
 		}
 	}
-}
-
-// Products starts the clock of products of integers that are summed up, and returns what stops it.
-func (m *Meter) Products(n int64) func() {
-	return m.begin(Operation{Name: Products, Unit: "products", Calls: 1, Items: n})
-}
-
-type key struct{}
-
-// With returns a context whose witnesses are metered.
-func With(ctx context.Context, m *Meter) context.Context { return context.WithValue(ctx, key{}, m) }
-
-// Of is the meter of a context, nil if it has none.
-func Of(ctx context.Context) *Meter {
-	m, _ := ctx.Value(key{}).(*Meter)
-	return m
 }

@@ -6,11 +6,13 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/zkllmc/zkllmc/internal/backend"
 	"github.com/zkllmc/zkllmc/internal/circuit"
 	"github.com/zkllmc/zkllmc/internal/integer"
 	"github.com/zkllmc/zkllmc/internal/protocol"
 	"github.com/zkllmc/zkllmc/internal/tensor"
 	"github.com/zkllmc/zkllmc/internal/veil"
+	"github.com/zkllmc/zkllmc/internal/witness"
 )
 
 // nextSum says what the next sum is of, given the tensors before it.
@@ -49,7 +51,7 @@ func skips(t *testing.T, k int, next nextSum, want []int64, cells ...int64) (*ci
 		case circuit.Const:
 			data[d.ID] = &integer.Tensor{Shape: d.Shape, V: d.Values}
 		case circuit.Virtual:
-			v := tensor.Part{}.Eval(d.Def, func(id circuit.ID) integer.Tensor { return *data[id] }, d.Shape)
+			v := tensor.Part{}.Eval(witness.Terms(d.Def, func(id circuit.ID) backend.Tensor { return data[id] }), d.Shape)
 			data[d.ID] = &v
 		}
 	}

@@ -60,10 +60,10 @@ func (n *nest) contract() bool {
 			return false
 		}
 	}
-	if len(c.a.line) > len(c.b.line) || n.packs.has(n.term, a) {
+	if len(c.a.line) > len(c.b.line) || n.kept(a) {
 		c.a, c.b = c.b, c.a
 	}
-	packed := n.packs.has(n.term, c.b.factor)
+	packed := n.kept(c.b.factor)
 	if len(c.a.k) < 8 || len(c.b.line) < tileM || len(c.a.line) < tileN && !packed {
 		return false
 	}

@@ -2,9 +2,8 @@ package tensor
 
 import (
 	"math"
+	"slices"
 	"sync"
-
-	"github.com/zkllmc/zkllmc/internal/circuit"
 )
 
 // Products of integers of few bits. The lines of b are integers of 16 bits; those of a may have up to 33, and are cut into digits of
@@ -42,33 +41,33 @@ func newMatrix(rows, k int) matrix {
 
 func (m matrix) row(i int) []int16 { return m.cells[i*m.width:] }
 
-// Packs keeps factors as the kernels read them, for whoever multiplies with the same ones again and again: those that are said to be fixed.
-// A nil one keeps nothing. It is not safe for concurrent use.
+// Packs keeps fixed factors as the kernels read them, for whoever multiplies with the same ones again and again. A nil one keeps nothing. It
+// is not safe for concurrent use.
 type Packs struct {
-	fixed func(circuit.ID) bool
-	kept  map[packKey][]matrix // by batch
+	kept map[*int16][]packed // by the first cell
 }
 
-type packKey struct {
-	term   *circuit.Term
-	factor int
+// packed is a factor as a side of a contraction with these offsets, by batch.
+type packed struct {
+	batch, line, k []int
+	rows           []matrix
 }
 
-// NewPacks returns an empty store for factors whose cells never change.
-func NewPacks(fixed func(circuit.ID) bool) *Packs {
-	return &Packs{fixed: fixed, kept: map[packKey][]matrix{}}
-}
+// NewPacks returns an empty store.
+func NewPacks() *Packs { return &Packs{kept: map[*int16][]packed{}} }
 
-// has says whether the factor is kept, or will be when it is multiplied with.
-func (p *Packs) has(t *circuit.Term, factor int) bool {
-	return p != nil && narrowPays && p.fixed(t.Factors[factor].T)
+// kept says whether a factor is kept, or will be when it is multiplied with: one that is fixed and of 16 bits.
+func (n *nest) kept(factor int) bool {
+	return n.packs != nil && narrowPays && n.term.Factors[factor].Fixed && n.vals[factor].short != nil
 }
 
 // of returns the lines of side b, all batches.
 func (p *Packs) of(c *contraction) []matrix {
-	key := packKey{c.term, c.b.factor}
-	if m, ok := p.kept[key]; ok {
-		return m
+	first := &c.b.short[0]
+	for _, s := range p.kept[first] {
+		if slices.Equal(s.batch, c.b.batch) && slices.Equal(s.line, c.b.line) && slices.Equal(s.k, c.b.k) {
+			return s.rows
+		}
 	}
 	kept := make([]matrix, len(c.batchOut))
 	for i := range kept {
@@ -81,7 +80,7 @@ func (p *Packs) of(c *contraction) []matrix {
 		m := kept[batch]
 		c.b.shorten(matrix{m.cells[n0*m.width:], m.width}, batch, n0, n1)
 	})
-	p.kept[key] = kept
+	p.kept[first] = append(p.kept[first], packed{c.b.batch, c.b.line, c.b.k, kept})
 	return kept
 }
 
@@ -163,7 +162,7 @@ func (c *contraction) narrow() bool {
 	cut := make([]matrix, len(c.batchOut))
 	c.nest.pool.Run(len(cut), func(_, batch int) { cut[batch] = c.a.cut(batch, digits) })
 	var kept []matrix
-	if c.packs.has(c.term, c.b.factor) {
+	if c.kept(c.b.factor) {
 		kept = c.packs.of(c)
 	}
 	pool := sync.Pool{New: func() any { m := newMatrix(blockN, len(c.b.k)); return &m }}

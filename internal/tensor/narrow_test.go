@@ -5,32 +5,52 @@ import (
 	"fmt"
 	"math"
 	"math/rand/v2"
+	"slices"
 	"testing"
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/zkllmc/zkllmc/internal/backend"
 	"github.com/zkllmc/zkllmc/internal/circuit"
 	"github.com/zkllmc/zkllmc/internal/integer"
 	"github.com/zkllmc/zkllmc/internal/parallel"
 )
 
 // product is a term Σ_k s[b,m]·A[b,m,k]·B[b,n,k]·r[n] with scales or without, or with B's lines as columns.
-func product(batch, m, k, n int, columns, scales bool) (circuit.Term, [][]int) {
-	t := circuit.Term{Coef: -3, Extents: []int{batch, m, k, n}, Out: [][]int{{0}, {1}, {3}}}
+func product(batch, m, k, n int, columns, scales bool) (backend.Term, [][]int) {
+	t := backend.Term{Coef: -3, Extents: []int{batch, m, k, n}, Out: [][]int{{0}, {1}, {3}}}
 	shapes := [][]int{{batch, m, k}, {batch, n, k}}
-	t.Factors = []circuit.Factor{{T: 0, Axes: [][]int{{0}, {1}, {2}}}, {T: 1, Axes: [][]int{{0}, {3}, {2}}}}
+	t.Factors = []backend.Operand{{Axes: [][]int{{0}, {1}, {2}}}, {Axes: [][]int{{0}, {3}, {2}}}}
 	if columns {
 		shapes[1], t.Factors[1].Axes = []int{batch, k, n}, [][]int{{0}, {2}, {3}}
 	}
 	if scales {
 		shapes = append(shapes, []int{batch, m}, []int{n})
-		t.Factors = append(t.Factors, circuit.Factor{T: 2, Axes: [][]int{{0}, {1}}}, circuit.Factor{T: 3, Axes: [][]int{{3}}})
+		t.Factors = append(t.Factors, backend.Operand{Axes: [][]int{{0}, {1}}}, backend.Operand{Axes: [][]int{{3}}})
 	}
 	return t, shapes
 }
 
+// of is a term of tensors; the second one is fixed, which tells nothing but packs.
+func of(t backend.Term, vals []integer.Tensor) []backend.Term {
+	t.Factors = slices.Clone(t.Factors)
+	for i := range t.Factors {
+		t.Factors[i].T, t.Factors[i].Fixed = &vals[i], i == 1
+	}
+	return []backend.Term{t}
+}
+
+// in16 is a tensor in 16 bits.
+func in16(t integer.Tensor) integer.Tensor {
+	s := integer.Tensor{Shape: t.Shape, Short: make([]int16, len(t.V))}
+	for i, x := range t.V {
+		s.Short[i] = int16(x)
+	}
+	return s
+}
+
 // each walks through the term's labels one by one: what a product is by definition. Arithmetic wraps, as everywhere in the package.
-func each(t *circuit.Term, vals []integer.Tensor, out []int64, shape []int) {
+func each(t *backend.Term, vals []integer.Tensor, out []int64, shape []int) {
 	at := func(axes [][]int, shape, idx []int) (p int) {
 		for a, labels := range axes {
 			p = p*shape[a] + idx[labels[0]]
@@ -44,8 +64,8 @@ func each(t *circuit.Term, vals []integer.Tensor, out []int64, shape []int) {
 			c /= t.Extents[l]
 		}
 		p := t.Coef
-		for _, f := range t.Factors {
-			p *= vals[f.T].V[at(f.Axes, vals[f.T].Shape, idx)]
+		for i, f := range t.Factors {
+			p *= vals[i].V[at(f.Axes, vals[i].Shape, idx)]
 		}
 		out[at(t.Out, shape, idx)] += p
 	}
@@ -92,36 +112,31 @@ func TestProducts(t *testing.T) {
 			shape := []int{d[0], d[1], d[3]}
 			want := make([]int64, circuit.Size(shape))
 			each(&term, vals, want, shape)
-			lookup := func(id circuit.ID) integer.Tensor { return vals[id] }
 			for _, k := range all {
 				dot, narrowPays = dotPortable, k.run != nil
 				if k.run != nil {
 					dot = k.dot
 				}
 				name := fmt.Sprintf("%s: %v, range %v", k.needs, d, r)
-				terms := []circuit.Term{term}
-				require.Equal(t, want, Part{}.Eval(terms, lookup, shape).V, name)
-				require.Equal(t, make([]int64, len(want)), Part{Pool: stopped}.Eval(terms, lookup, shape).V, "%s, on a pool that begins nothing", name)
+				terms := of(term, vals)
+				require.Equal(t, want, Part{}.Eval(terms, shape).V, name)
+				require.Equal(t, make([]int64, len(want)), Part{Pool: stopped}.Eval(terms, shape).V, "%s, on a pool that begins nothing", name)
 				got := integer.Tensor{Shape: shape, V: make([]int64, len(want))}
-				packs := NewPacks(func(id circuit.ID) bool { return id == 1 })
-				for _, part := range []Range{{0, d[1] / 3}, {d[1] / 3, d[1]}} {
-					Part{Box: []Range{{0, d[0]}, part, {0, d[3]}}, Packs: packs}.Add(got, terms, lookup)
+				shorter := slices.Clone(vals) // the second factor always fits
+				for i, v := range vals {
+					if i == 1 || i == 0 && r[0] >= math.MinInt16 && r[1] <= math.MaxInt16 {
+						shorter[i] = in16(v)
+					}
+				}
+				packs := NewPacks()
+				for _, part := range []backend.Range{{Hi: d[1] / 3}, {Lo: d[1] / 3, Hi: d[1]}} {
+					Part{Box: []backend.Range{{Hi: d[0]}, part, {Hi: d[3]}}, Packs: packs}.Add(got, of(term, shorter))
 				}
 				require.Equal(t, want, got.V, name)
-				shorter := func(id circuit.ID) integer.Tensor { // the second factor always fits
-					if id != 1 && (id != 0 || r[0] < math.MinInt16 || r[1] > math.MaxInt16) {
-						return vals[id]
-					}
-					s := integer.Tensor{Shape: vals[id].Shape, Short: make([]int16, len(vals[id].V))}
-					for i, x := range vals[id].V {
-						s.Short[i] = int16(x)
-					}
-					return s
-				}
-				require.Equal(t, want, Part{}.Eval(terms, shorter, shape).V, "%s, 16 bits", name)
+				require.Equal(t, want, Part{}.Eval(of(term, shorter), shape).V, "%s, 16 bits", name)
 			}
 			dot, narrowPays = dotPortable, true
-			require.Equal(t, want, Part{}.Eval([]circuit.Term{term}, lookup, shape).V, "the kernels' definition")
+			require.Equal(t, want, Part{}.Eval(of(term, vals), shape).V, "the kernels' definition")
 		}
 	}
 }
@@ -149,15 +164,18 @@ func TestKnownIndices(t *testing.T) {
 			vals[0].V[i] = 0
 		}
 	}
-	lookup := func(id circuit.ID) integer.Tensor { return vals[id] }
-	want := Part{}.Eval([]circuit.Term{term}, lookup, []int{1, 6, 9})
+	want := Part{}.Eval(of(term, vals), []int{1, 6, 9})
 	for i := range vals[1].V {
 		if i%40 >= 25 {
 			vals[0].V[i%len(vals[0].V)], vals[1].V[i] = 5, 5
 		}
 	}
 	got := integer.Tensor{Shape: want.Shape, V: make([]int64, len(want.V))}
-	Part{Known: func(circuit.ID) []int { return []int{1, 1 << 30, 25} }}.Add(got, []circuit.Term{term}, lookup)
+	terms := of(term, vals)
+	for i := range terms[0].Factors {
+		terms[0].Factors[i].Known = []int{1, 1 << 30, 25}
+	}
+	Part{}.Add(got, terms)
 	require.Equal(t, want.V, got.V)
 }
 
@@ -175,12 +193,13 @@ func BenchmarkProducts(b *testing.B) {
 			b.Run(fmt.Sprintf("rows=%d/%s", rows, k.needs), func(b *testing.B) {
 				dot, narrowPays = k.dot, i > 0
 				part := Part{}
-				if rows == 1 {
-					part.Packs = NewPacks(func(id circuit.ID) bool { return id == 1 })
+				if rows == 1 && i > 0 {
+					vals[1].Shorten()
+					part.Packs = NewPacks()
 				}
 				out := integer.Tensor{Shape: shape, V: make([]int64, circuit.Size(shape))}
-				terms := []circuit.Term{term}
-				run := func() { part.Add(out, terms, func(id circuit.ID) integer.Tensor { return vals[id] }) }
+				terms := of(term, vals)
+				run := func() { part.Add(out, terms) }
 				run()
 				for b.Loop() {
 					run()

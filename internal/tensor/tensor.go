@@ -6,7 +6,7 @@
 package tensor
 
 import (
-	"github.com/zkllmc/zkllmc/internal/circuit"
+	"github.com/zkllmc/zkllmc/internal/backend"
 	"github.com/zkllmc/zkllmc/internal/integer"
 	"github.com/zkllmc/zkllmc/internal/parallel"
 )
@@ -14,26 +14,26 @@ import (
 // chunk is the number of cells that one task handles where cells are independent.
 const chunk = 1 << 14
 
-// Eval returns the sum of the terms as a tensor of the given shape. lookup returns the factors' tensors.
-func (p Part) Eval(terms []circuit.Term, lookup func(circuit.ID) integer.Tensor, shape []int) integer.Tensor {
-	out := integer.Tensor{Shape: append([]int(nil), shape...), V: make([]int64, circuit.Size(shape))}
-	p.Add(out, terms, lookup)
+// Part says which part of a sum of terms is computed, and how. The zero value is all of it.
+type Part struct {
+	Box   []backend.Range // the cells of the result; nil: all
+	Packs *Packs          // keeps fixed factors as they are multiplied; nil: none
+	Pool  *parallel.Pool  // on which it is computed; nil: all processors
+}
+
+// Eval returns the sum of terms of tensors of package integer, as a tensor of the given shape.
+func (p Part) Eval(terms []backend.Term, shape []int) integer.Tensor {
+	n := 1
+	for _, d := range shape {
+		n *= d
+	}
+	out := integer.Tensor{Shape: append([]int(nil), shape...), V: make([]int64, n)}
+	p.Add(out, terms)
 	return out
 }
 
-// Range is the indices from Lo up to Hi, exclusive.
-type Range struct{ Lo, Hi int }
-
-// Part says which part of a sum of terms is computed. The zero value is all of it.
-type Part struct {
-	Box   []Range                // the cells of the result, by axis; nil: all. An axis that is cut is one label in every term
-	Known func(circuit.ID) []int // how many indices of every axis of a factor count: what lies behind meets zeros alone. nil: all
-	Packs *Packs                 // keeps factors that are fixed as they are multiplied; nil: none
-	Pool  *parallel.Pool         // on which it is computed; nil: all processors
-}
-
-// Add adds the part of the terms to out, which is of their whole shape.
-func (p Part) Add(out integer.Tensor, terms []circuit.Term, lookup func(circuit.ID) integer.Tensor) {
+// Add adds the part of the terms to out, which is of their whole shape and has 64 bits a cell, or is wide.
+func (p Part) Add(out integer.Tensor, terms []backend.Term) {
 	for i := range terms {
 		t := &terms[i]
 		if t.Coef == 0 {
@@ -41,7 +41,7 @@ func (p Part) Add(out integer.Tensor, terms []circuit.Term, lookup func(circuit.
 		}
 		vals := make([]cells, len(t.Factors))
 		for j, f := range t.Factors {
-			x := lookup(f.T)
+			x := *f.T.(*integer.Tensor)
 			if x.Mid != nil {
 				x.V = x.All()
 			}
@@ -57,51 +57,6 @@ func (p Part) Add(out integer.Tensor, terms []circuit.Term, lookup func(circuit.
 	}
 }
 
-// Products is how many products of integers the part of the terms sums up, into a result of the given shape.
-func (p Part) Products(terms []circuit.Term, shape []int) (sum int64) {
-	for i := range terms {
-		r := p.ranges(&terms[i], shape)
-		if r == nil && len(terms[i].Extents) > 0 {
-			continue
-		}
-		n := int64(max(1, len(terms[i].Factors)-1))
-		for _, of := range r {
-			n *= int64(max(0, of.Hi-of.Lo))
-		}
-		sum += n
-	}
-	return sum
-}
-
-// ranges are those of a term's labels.
-func (p Part) ranges(t *circuit.Term, shape []int) []Range {
-	r := make([]Range, len(t.Extents))
-	for l, e := range t.Extents {
-		r[l].Hi = e
-	}
-	for a, box := range p.Box {
-		switch whole := box == (Range{0, shape[a]}); {
-		case len(t.Out[a]) == 1:
-			r[t.Out[a][0]] = box
-		case !whole && len(t.Out[a]) > 1:
-			panic("tensor: a part of an axis that is several labels")
-		case !whole && box.Hi <= box.Lo: // an axis of one index that is left out
-			return nil
-		}
-	}
-	for _, f := range t.Factors {
-		if p.Known == nil {
-			break
-		}
-		for a, n := range p.Known(f.T) {
-			if labels := f.Axes[a]; len(labels) == 1 {
-				r[labels[0]].Hi = min(r[labels[0]].Hi, n)
-			}
-		}
-	}
-	return r
-}
-
 // loop is one label of a term: its extent and the strides that it has in the result and in each factor, 0 where absent.
 type loop struct {
 	extent int
@@ -111,7 +66,7 @@ type loop struct {
 
 // nest is a term as nested loops.
 type nest struct {
-	term  *circuit.Term
+	term  *backend.Term
 	packs *Packs
 	pool  *parallel.Pool
 	coef  int64
@@ -153,9 +108,9 @@ func (c cells) wide() []int64 {
 }
 
 // newNest returns nil if there is nothing to be computed.
-func (p Part) newNest(t *circuit.Term, vals []cells, out integer.Tensor) *nest {
+func (p Part) newNest(t *backend.Term, vals []cells, out integer.Tensor) *nest {
 	n := &nest{term: t, packs: p.Packs, pool: p.Pool, coef: t.Coef, vals: vals, out: out.V, high: out.High, hoist: -1}
-	ranges := p.ranges(t, out.Shape)
+	ranges := t.Ranges(p.Box)
 	if ranges == nil && p.Box != nil {
 		return nil
 	}

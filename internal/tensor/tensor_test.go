@@ -7,9 +7,11 @@ import (
 	"math/rand/v2"
 	"testing"
 
+	"github.com/zkllmc/zkllmc/internal/backend"
 	"github.com/zkllmc/zkllmc/internal/circuit"
 	"github.com/zkllmc/zkllmc/internal/integer"
 	"github.com/zkllmc/zkllmc/internal/tensor"
+	"github.com/zkllmc/zkllmc/internal/witness"
 )
 
 // cell is a cell of a tensor.
@@ -19,6 +21,11 @@ func cell(t integer.Tensor, i int) *big.Int {
 		x.Add(x, new(big.Int).Lsh(big.NewInt(t.High[i]), 64))
 	}
 	return x
+}
+
+// of is terms of tensors.
+func of(terms []circuit.Term, vals func(circuit.ID) integer.Tensor) []backend.Term {
+	return witness.Terms(terms, func(id circuit.ID) backend.Tensor { v := vals(id); return &v })
 }
 
 // naive is the definition of a sum of terms, of which add adds one: all values of all labels, one by one. It is called with the cell of the
@@ -80,7 +87,9 @@ func inWide(t *testing.T, rng *rand.Rand, terms []circuit.Term, vals map[circuit
 			}
 			vals[id] = v
 		}
-		got := tensor.Part{}.EvalWide(terms, func(id circuit.ID) integer.Tensor { return vals[id] }, shape)
+		n := circuit.Size(shape)
+		got := integer.Tensor{Shape: shape, V: make([]int64, n), High: make([]int64, n)}
+		tensor.Part{}.Add(got, of(terms, func(id circuit.ID) integer.Tensor { return vals[id] }))
 		want, wrap := make([]big.Int, circuit.Size(shape)), new(big.Int).Lsh(big.NewInt(1), 128)
 		naive(terms, vals, shape, func(t *circuit.Term, out int, cells []int) {
 			p := big.NewInt(t.Coef)
@@ -167,13 +176,13 @@ func TestEval(t *testing.T) {
 				want[out] += p
 			})
 			for shorts := range 1 << min(len(ids), 3) { // which factors have 16 bits
-				got := tensor.Part{}.Eval(terms, func(id circuit.ID) integer.Tensor {
+				got := tensor.Part{}.Eval(of(terms, func(id circuit.ID) integer.Tensor {
 					if v := vals[id]; shorts>>(id%3)&1 == 0 {
 						return v
 					} else {
 						return short(v)
 					}
-				}, c.shape)
+				}), c.shape)
 				for i, w := range want {
 					if got.V[i] != w {
 						t.Fatalf("cell %d is %d, want %d", i, got.V[i], w)

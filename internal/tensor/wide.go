@@ -1,26 +1,11 @@
 package tensor
 
 import (
-	"github.com/zkllmc/zkllmc/internal/circuit"
 	"github.com/zkllmc/zkllmc/internal/int128"
-	"github.com/zkllmc/zkllmc/internal/integer"
 )
 
 // Sums whose results are wide, in 128 bits. They are few, and wanted where a model needs more than what the kernels hold: cell by cell, each
 // product added with its carry. Where a factor is wide and the result is not, the kernels' arithmetic wraps at 64 bits and is right.
-
-// EvalWide is Eval for a wide tensor.
-func (p Part) EvalWide(terms []circuit.Term, lookup func(circuit.ID) integer.Tensor, shape []int) integer.Tensor {
-	out := NewWide(shape)
-	p.Add(out, terms, lookup)
-	return out
-}
-
-// NewWide returns a wide tensor of zeros.
-func NewWide(shape []int) integer.Tensor {
-	n := circuit.Size(shape)
-	return integer.Tensor{Shape: append([]int(nil), shape...), V: make([]int64, n), High: make([]int64, n)}
-}
 
 // at128 is a cell in 128 bits.
 func (c cells) at128(i int) int128.Int {

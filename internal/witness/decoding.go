@@ -6,12 +6,9 @@ import (
 	"fmt"
 	"slices"
 
+	"github.com/zkllmc/zkllmc/internal/backend"
 	"github.com/zkllmc/zkllmc/internal/circuit"
 	"github.com/zkllmc/zkllmc/internal/integer"
-	"github.com/zkllmc/zkllmc/internal/meter"
-	"github.com/zkllmc/zkllmc/internal/parallel"
-	"github.com/zkllmc/zkllmc/internal/tensor"
-	"github.com/zkllmc/zkllmc/internal/witness/rule"
 )
 
 // Decoding computes the witness of a generation while the model continues a text: Next computes the rows of the positions that a few tokens
@@ -19,27 +16,28 @@ import (
 type Decoding struct {
 	g      *generator
 	plan   *rowPlan
-	packs  *tensor.Packs
 	tokens []int64
-	ended  error // why it computes no more
+	logits []int64 // the rows of the output at their positions
+	ended  error   // why it computes no more
 }
 
 var errFinished = errors.New("the text is finished")
 
-// NewDecoding begins a text. The error is ErrWhole where the circuit's positions cannot be computed one after the other.
+// NewDecoding begins a text in this process' memory. The error is ErrWhole where the circuit's positions cannot be computed one after the other.
 func NewDecoding(c *circuit.Circuit, weights map[circuit.ID]integer.Tensor) (*Decoding, error) {
+	return Here().NewDecoding(c, weights)
+}
+
+// NewDecoding begins a text at a place.
+func (p Place) NewDecoding(c *circuit.Circuit, weights map[circuit.ID]integer.Tensor) (*Decoding, error) {
 	plan, err := planRows(c)
 	if err != nil {
 		return nil, err
 	}
-	d := &Decoding{g: newGenerator(context.Background(), c, nil), plan: plan}
-	d.packs = tensor.NewPacks(func(id circuit.ID) bool { return c.Tensor(id).Kind == circuit.Weight })
+	d := &Decoding{g: newGenerator(context.Background(), p, c, nil), plan: plan}
 	for i := range c.Tensors {
 		if t := &c.Tensors[i]; plan.follow[i] >= 0 {
-			d.g.vals[i] = &integer.Tensor{Shape: t.Shape, V: make([]int64, circuit.Size(t.Shape))}
-			if t.Wide() {
-				*d.g.vals[i] = tensor.NewWide(t.Shape)
-			}
+			d.g.vals[i] = p.Program.Zeros(t.Shape, t.Wide())
 		}
 	}
 	if err := d.g.load(weights); err != nil {
@@ -52,13 +50,13 @@ func NewDecoding(c *circuit.Circuit, weights map[circuit.ID]integer.Tensor) (*De
 func (d *Decoding) Tokens() []int64 { return d.tokens }
 
 // Logits are the rows of the output at the positions of the tokens.
-func (d *Decoding) Logits() []int64 {
-	g := d.g.c.Generation
-	return d.g.vals[g.Output].V[:len(d.tokens)*g.Vocab]
-}
+func (d *Decoding) Logits() []int64 { return d.logits }
 
-// Tensor returns a tensor as far as it is computed: zero at later positions; nil where nothing of it is.
-func (d *Decoding) Tensor(id circuit.ID) *integer.Tensor { return d.g.vals[id] }
+// Nonzero is how many cells of a tensor are not zero, as far as it is computed, and of how many; none where nothing of it is.
+func (d *Decoding) Nonzero(id circuit.ID) (n, of int) { return d.g.Nonzero(id) }
+
+// Close frees what was computed.
+func (d *Decoding) Close() { d.g.Close() }
 
 // Next appends tokens to the text. An input for which the program is not defined, or an end of the context, ends the decoding.
 func (d *Decoding) Next(ctx context.Context, tokens []int64) error {
@@ -74,16 +72,20 @@ func (d *Decoding) Next(ctx context.Context, tokens []int64) error {
 			return fmt.Errorf("witness of %s: token %d of a vocabulary of %d", d.g.c.Name, id, g.Vocab)
 		}
 	}
-	d.g.ctx, d.g.meter, d.g.pool = ctx, meter.Of(ctx), parallel.Of(ctx)
-	b := band{generator: d.g, plan: d.plan, packs: d.packs, from: len(d.tokens), to: len(d.tokens) + len(tokens), tokens: tokens}
+	d.g.ctx = ctx
+	d.g.at.Program.Within(ctx)
+	b := band{generator: d.g, plan: d.plan, from: len(d.tokens), to: len(d.tokens) + len(tokens), tokens: tokens}
 	if b.from == b.to {
 		return nil
 	}
 	d.tokens = append(d.tokens, tokens...)
-	if err := b.run(); err != nil {
+	if err := d.g.after(b.run()); err != nil {
 		d.ended = fmt.Errorf("witness of %s: %w", d.g.c.Name, err)
+		return d.ended
 	}
-	return d.ended
+	out := backend.Part{T: d.g.vals[g.Output], Box: []backend.Range{{Lo: b.from, Hi: b.to}, {Hi: g.Vocab}}}
+	d.logits = append(slices.Grow(d.logits, len(tokens)*g.Vocab), d.g.at.Program.Cells(out).All()...)
+	return nil
 }
 
 // Finish completes the text by the tokens of a statement, of which those that were decoded are the first, and by pads, and returns the
@@ -100,9 +102,11 @@ func (d *Decoding) Finish(ctx context.Context, tokens []int64, publics func(circ
 	if err := d.Next(ctx, rest); err != nil {
 		return nil, err
 	}
-	d.ended, d.packs = errFinished, nil
-	for i := range d.g.vals {
+	d.ended = errFinished
+	d.g.at.Program.Settle()
+	for i, v := range d.g.vals {
 		if followed(d.plan.timeAxes(circuit.ID(i))) == undecided {
+			d.g.at.Program.Free(v)
 			d.g.vals[i] = nil
 		}
 	}
@@ -119,16 +123,16 @@ func (d *Decoding) same(publics func(circuit.ID) integer.Tensor) error {
 		}
 		return errors.New("the private tokens are others than were decoded")
 	}
-	if err := d.g.publics(publics); err != nil {
-		return err
-	}
 	for i := range d.g.c.Tensors {
 		t := &d.g.c.Tensors[i]
-		if t.Kind == circuit.Public && d.plan.follow[i] >= 0 && !slices.Equal(d.g.vals[i].All(), d.oneHot(t)) {
+		if t.Kind != circuit.Public || d.plan.follow[i] < 0 {
+			continue
+		}
+		if v := publics(t.ID); !slices.Equal(v.All(), d.oneHot(t)) {
 			return errors.New("the statement's tokens are others than were decoded")
 		}
 	}
-	return nil
+	return d.g.publics(publics)
 }
 
 // oneHot is the rows of all tokens.
@@ -140,62 +144,23 @@ func (d *Decoding) oneHot(t *circuit.Tensor) []int64 {
 	return v
 }
 
-// band is the positions from from up to to, exclusive, as rules see them.
+// band is the positions from from up to to, exclusive.
 type band struct {
 	*generator
 	plan     *rowPlan
-	packs    *tensor.Packs
 	from, to int
 	tokens   []int64
-	box      []tensor.Range         // of what is computed
-	rule     *circuit.Hint          // the one whose rule runs
-	emitted  map[circuit.ID][]int64 // by it
-}
-
-func (b *band) Emit(id circuit.ID, v []int64) []int64 {
-	scatter(b.vals[id].V, b.vals[id].Shape, b.part(id), v)
-	b.emitted[id] = v
-	return v
-}
-
-func (b *band) Cells(id circuit.ID) []int64 {
-	if v, ok := b.emitted[id]; ok {
-		return v
-	}
-	t, part := b.vals[id], b.part(id)
-	if t.High != nil {
-		return slices.Concat(gather(t.V, t.Shape, part), gather(t.High, t.Shape, part))
-	}
-	return gather(t.All(), t.Shape, part)
-}
-
-func (b *band) Circuit() *circuit.Circuit { return b.c }
-func (b *band) Checked() bool             { return true }
-func (b *band) Pool() *parallel.Pool      { return b.pool }
-
-func (b *band) Shape(id circuit.ID) []int {
-	var shape []int
-	for _, r := range b.part(id) {
-		shape = append(shape, r.Hi-r.Lo)
-	}
-	return shape
-}
-
-func (b *band) Cell(id circuit.ID, i int) []int {
-	cell := rule.Cell(b.Shape(id), i)
-	for a, r := range b.part(id) {
-		cell[a] += r.Lo
-	}
-	return cell
+	box      []backend.Range // of what is computed
+	rule     *circuit.Hint   // the one whose rule runs
 }
 
 // part is what is computed of a tensor: all are of the same positions, but some results have no last axis, and masks not the first ones.
-func (b *band) part(id circuit.ID) []tensor.Range {
+func (b *band) part(id circuit.ID) backend.Part {
 	k := len(b.c.Tensor(id).Shape)
 	if b.rule != nil && slices.Contains(b.rule.In, id) {
-		return b.box[len(b.box)-k:]
+		return backend.Part{T: b.vals[id], Box: b.box[len(b.box)-k:]}
 	}
-	return b.box[:k]
+	return backend.Part{T: b.vals[id], Box: b.box[:k]}
 }
 
 // upTo is the number of indices of an axis of positions that depend on the tokens before position n, or behind the last all.
@@ -207,11 +172,11 @@ func (b *band) upTo(extent, n int) int {
 }
 
 // boxOf is the band of a tensor; nil if it is empty.
-func (b *band) boxOf(id circuit.ID) []tensor.Range {
+func (b *band) boxOf(id circuit.ID) []backend.Range {
 	shape, axes := b.c.Tensor(id).Shape, b.plan.timeAxes(id)
-	box := make([]tensor.Range, len(shape))
+	box := make([]backend.Range, len(shape))
 	for a, d := range shape {
-		box[a] = tensor.Range{Hi: d}
+		box[a] = backend.Range{Hi: d}
 		if axes[a] {
 			box[a].Hi = b.upTo(d, b.to)
 		}
@@ -239,7 +204,7 @@ func (b *band) known(id circuit.ID) []int {
 func (b *band) run() error {
 	b.write()
 	for i := range b.plan.steps {
-		if err := b.ctx.Err(); err != nil {
+		if err := b.err(); err != nil {
 			return err
 		}
 		if err := b.step(&b.plan.steps[i]); err != nil {
@@ -262,7 +227,7 @@ func (b *band) write() {
 			continue
 		}
 		for k, id := range b.tokens {
-			b.vals[i].V[(b.from+k)*t.Shape[1]+int(id)] = 1
+			b.at.Program.Put(single(b.vals[i], []int{b.from + k, int(id)}), &integer.Tensor{Shape: []int{1, 1}, V: []int64{1}})
 		}
 	}
 }
@@ -282,9 +247,15 @@ func (b *band) step(s *rowStep) error {
 		return b.results(s.hint)
 	}
 	if box := b.boxOf(s.virtual); box != nil {
-		part := tensor.Part{Box: box, Known: b.known, Packs: b.packs, Pool: b.pool}
-		defer b.meter.Products(part.Products(b.c.Tensor(s.virtual).Def, b.c.Tensor(s.virtual).Shape))()
-		part.Add(*b.vals[s.virtual], b.c.Tensor(s.virtual).Def, func(id circuit.ID) integer.Tensor { return *b.vals[id] })
+		def := b.c.Tensor(s.virtual).Def
+		terms := Terms(def, func(id circuit.ID) backend.Tensor { return b.vals[id] })
+		for i := range terms {
+			for k := range terms[i].Factors {
+				id := def[i].Factors[k].T
+				terms[i].Factors[k].Known, terms[i].Factors[k].Fixed = b.known(id), b.c.Tensor(id).Kind == circuit.Weight
+			}
+		}
+		b.at.Program.Einsum(backend.Part{T: b.vals[s.virtual], Box: box}, terms)
 	}
 	return nil
 }
@@ -298,19 +269,13 @@ func (b *band) results(hint int) error {
 	if b.box = b.boxOf(b.plan.boxOf[hint]); b.box == nil {
 		return nil
 	}
-	b.rule, b.emitted = h, map[circuit.ID][]int64{}
-	in := make([][]int64, len(h.In))
-	for i, id := range h.In {
-		if id >= 0 {
-			in[i] = b.Cells(id)
-		}
-	}
-	return rules[h.Kind](b, h, in)
+	b.rule = h
+	return b.apply(h, b.part)
 }
 
 // lookup counts what the band has of a lookup: with the first position, what depends on none.
 func (b *band) lookup(l *circuit.Lookup) error {
-	b.rule, b.emitted = nil, nil
+	b.rule = nil
 	at := l.Cols[0]
 	for _, id := range l.Cols {
 		if b.plan.follow[id] >= 0 {
@@ -323,59 +288,5 @@ func (b *band) lookup(l *circuit.Lookup) error {
 	if b.box = b.boxOf(at); b.box == nil {
 		return nil
 	}
-	return b.count(l, b)
-}
-
-// runs calls f for the runs of neighbouring cells of a part of a tensor, in order.
-func runs(shape []int, part []tensor.Range, f func(at, n int)) {
-	width, last := 1, len(shape)-1 // of an index of axis last
-	for ; last > 0 && part[last] == (tensor.Range{Hi: shape[last]}); last-- {
-		width *= shape[last]
-	}
-	if len(shape) == 0 {
-		f(0, 1)
-		return
-	}
-	lines := 1
-	for _, r := range part[:last] {
-		lines *= r.Hi - r.Lo
-	}
-	for line := range lines {
-		at, stride, rest := part[last].Lo*width, shape[last]*width, line
-		for a := last - 1; a >= 0; a-- {
-			n := part[a].Hi - part[a].Lo
-			at += (part[a].Lo + rest%n) * stride
-			rest /= n
-			stride *= shape[a]
-		}
-		f(at, (part[last].Hi-part[last].Lo)*width)
-	}
-}
-
-// gather returns the cells of a part, in place where they are neighbours.
-func gather(v []int64, shape []int, part []tensor.Range) []int64 {
-	cells := 1
-	for _, r := range part {
-		cells *= r.Hi - r.Lo
-	}
-	var out []int64
-	runs(shape, part, func(at, n int) {
-		if n == cells {
-			out = v[at : at+n]
-			return
-		}
-		if out == nil {
-			out = make([]int64, 0, cells)
-		}
-		out = append(out, v[at:at+n]...)
-	})
-	return out
-}
-
-// scatter writes the cells of a part.
-func scatter(v []int64, shape []int, part []tensor.Range, cells []int64) {
-	runs(shape, part, func(at, n int) {
-		copy(v[at:at+n], cells[:n])
-		cells = cells[n:]
-	})
+	return b.count(l, b.part)
 }

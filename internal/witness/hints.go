@@ -2,44 +2,17 @@ package witness
 
 import (
 	"fmt"
-	"maps"
 	"slices"
 
+	"github.com/zkllmc/zkllmc/internal/backend"
 	"github.com/zkllmc/zkllmc/internal/circuit"
 	"github.com/zkllmc/zkllmc/internal/integer"
 	"github.com/zkllmc/zkllmc/internal/parallel"
+	"github.com/zkllmc/zkllmc/internal/witness/host"
 	"github.com/zkllmc/zkllmc/internal/witness/rule"
-	attention "github.com/zkllmc/zkllmc/runtime/gadget/attention/hint"
-	gadget "github.com/zkllmc/zkllmc/runtime/gadget/hint"
 )
 
-// rules are the rules of all hints but that of private inputs, which come from outside: they stand beside the gadgets that need them.
-var rules = func() map[circuit.HintKind]rule.Rule {
-	all := gadget.Rules()
-	maps.Copy(all, attention.Rules())
-	return all
-}()
-
-// run is the generator as rules see it.
-type run struct{ *generator }
-
-func (r run) Emit(id circuit.ID, v []int64) []int64 { return r.emit(id, v) }
-func (r run) Cells(id circuit.ID) []int64           { return cells(r.vals[id]) }
-func (r run) Shape(id circuit.ID) []int             { return r.c.Tensor(id).Shape }
-func (r run) Cell(id circuit.ID, i int) []int       { return rule.Cell(r.c.Tensor(id).Shape, i) }
-func (r run) Circuit() *circuit.Circuit             { return r.c }
-func (r run) Checked() bool                         { return !r.unchecked }
-func (r run) Pool() *parallel.Pool                  { return r.pool }
-
-// cells are a tensor's as rules see them: those of a wide one are its lower words, and then the upper ones.
-func cells(t *integer.Tensor) []int64 {
-	if t.High != nil {
-		return slices.Concat(t.V, t.High)
-	}
-	return t.All()
-}
-
-// hint runs the rule of a hint.
+// hint computes the results of a hint.
 func (g *generator) hint(h *circuit.Hint) error {
 	if h.Kind == circuit.HintInput {
 		if len(h.Params) != 1 || len(h.In) != 0 {
@@ -47,22 +20,98 @@ func (g *generator) hint(h *circuit.Hint) error {
 		}
 		return g.input(int(h.Params[0]))
 	}
-	f, ok := rules[h.Kind]
-	if !ok {
-		return fmt.Errorf("unknown hint %d", h.Kind)
-	}
-	in := make([][]int64, len(h.In))
-	for i, id := range h.In {
+	for _, id := range h.In {
 		if id < 0 {
 			continue
 		}
-		t, err := g.get(id)
-		if err != nil {
+		if _, err := g.get(id); err != nil {
 			return err
 		}
-		in[i] = cells(t)
 	}
-	return f(run{g}, h, in)
+	for _, id := range h.Out {
+		t := g.c.Tensor(id)
+		g.vals[id] = g.at.Program.Zeros(t.Shape, t.Wide())
+	}
+	return g.apply(h, g.whole)
+}
+
+// apply computes the results of a hint, parts of tensors that are there, from parts. What a backend does not know, or a hint is not defined
+// for, is computed here: there is an error that says where.
+func (g *generator) apply(h *circuit.Hint, part func(circuit.ID) backend.Part) error {
+	if g.override == nil {
+		asked := &backend.Hint{Kind: h.Kind.String(), Params: h.Params}
+		if h.Reads() {
+			asked.Table = g.table(h.Table)
+		}
+		for _, id := range h.In {
+			var p backend.Part
+			if id >= 0 {
+				p = part(id)
+			}
+			asked.In = append(asked.In, p)
+		}
+		for _, id := range h.Out {
+			asked.Out = append(asked.Out, part(id))
+		}
+		if known, defined := g.at.Program.Hint(asked); known && defined {
+			return nil
+		}
+	}
+	f, ok := host.Rule(h.Kind)
+	if !ok {
+		return fmt.Errorf("unknown hint %d", h.Kind)
+	}
+	r := run{g, part}
+	in := make([][]int64, len(h.In))
+	for i, id := range h.In {
+		if id >= 0 {
+			in[i] = r.Cells(id)
+		}
+	}
+	return f(r, h, in)
+}
+
+// run is the generator as rules see it, of parts of tensors.
+type run struct {
+	*generator
+	part func(circuit.ID) backend.Part
+}
+
+// Emit overrides whole tensors only: who lies decodes nothing.
+func (r run) Emit(id circuit.ID, v []int64) []int64 {
+	t := &integer.Tensor{Shape: r.Shape(id), V: v}
+	if r.override != nil {
+		r.override(id, t)
+	}
+	r.at.Program.Put(r.part(id), t)
+	return t.V
+}
+
+// Cells of a wide tensor are its lower words, and then the upper ones.
+func (r run) Cells(id circuit.ID) []int64 {
+	t := r.at.Program.Cells(r.part(id))
+	if t.High != nil {
+		return slices.Concat(t.V, t.High)
+	}
+	return t.All()
+}
+
+func (r run) Shape(id circuit.ID) []int {
+	if box := r.part(id).Box; box != nil {
+		return extents(box)
+	}
+	return r.c.Tensor(id).Shape
+}
+
+func (r run) Cell(id circuit.ID, i int) []int { return cellOf(r.c.Tensor(id), r.part(id).Box, i) }
+func (r run) Wide(id circuit.ID) bool         { return r.c.Tensor(id).Wide() }
+func (r run) Name(id circuit.ID) string       { return r.c.Tensor(id).Name }
+func (r run) Checked() bool                   { return !r.unchecked }
+func (r run) Pool() *parallel.Pool            { return parallel.Of(r.ctx) }
+
+func (r run) Table(h *circuit.Hint) (name string, cols [][]int64) {
+	t := &r.c.Tables[h.Table]
+	return t.Name, t.Cols
 }
 
 // input emits the tensor of a private input port.

@@ -1,5 +1,5 @@
 // Package witness computes a prover's assignment: it runs the hints of a circuit in order, evaluates virtual tensors, counts the
-// multiplicities of all lookups, and checks every lookup and zero-check on the way.
+// multiplicities of all lookups, and checks every lookup and zero-check on the way. What it does it asks of a backend, which holds the tensors.
 //
 // It carries no soundness. A check that fails is a bug of the compiler, a weight outside its declared range, or an input for which
 // the program is not defined; the error names tensor, cell and value, so that no proof is attempted that cannot verify.
@@ -13,29 +13,46 @@ import (
 	"slices"
 	"sync"
 
+	"github.com/zkllmc/zkllmc/internal/backend"
 	"github.com/zkllmc/zkllmc/internal/circuit"
 	"github.com/zkllmc/zkllmc/internal/integer"
-	"github.com/zkllmc/zkllmc/internal/meter"
-	"github.com/zkllmc/zkllmc/internal/parallel"
-	"github.com/zkllmc/zkllmc/internal/tensor"
+	"github.com/zkllmc/zkllmc/internal/witness/host"
 	"github.com/zkllmc/zkllmc/internal/witness/rule"
 )
 
 // PrivateInput is what a statement does not say: the elements of the private input ports, by the ports' numbers.
 type PrivateInput map[int][]int64
 
-// Assignment holds the cells of every tensor of a circuit. Virtual tensors are computed when they are first asked for and kept.
-// It is safe for concurrent use; the tensors must not be changed.
-type Assignment struct {
-	c     *circuit.Circuit
-	mu    sync.Mutex
-	vals  []*integer.Tensor
-	meter *meter.Meter // of products; nil: none
-	pool  *parallel.Pool
+// Place is where a witness is computed: a program of a backend's session, and what the session holds of the circuit: weights, and the columns
+// of tables. Where it holds none these are nil.
+type Place struct {
+	Program backend.Program
+	Weight  func(circuit.ID) backend.Tensor
+	Table   func(number int) []backend.Tensor
 }
 
-// Tensor returns a tensor of the circuit.
+// Here is this process' memory.
+func Here() Place { return Place{Program: host.New(nil)} }
+
+// Assignment holds every tensor of a circuit, where it was computed. Virtual tensors are computed when they are first asked for and kept.
+// It is safe for concurrent use; the tensors must not be changed.
+type Assignment struct {
+	c    *circuit.Circuit
+	at   Place
+	mu   sync.Mutex
+	vals []backend.Tensor
+}
+
+// Tensor returns the cells of a tensor of the circuit.
 func (a *Assignment) Tensor(id circuit.ID) *integer.Tensor {
+	t := a.Held(id)
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return a.at.Program.Cells(backend.Whole(t))
+}
+
+// Held returns a tensor of the circuit, where it was computed.
+func (a *Assignment) Held(id circuit.ID) backend.Tensor {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	t, err := a.get(id)
@@ -45,10 +62,39 @@ func (a *Assignment) Tensor(id circuit.ID) *integer.Tensor {
 	return t
 }
 
+// Words are the tensors that a run asks about in the place of one, two of a wide one.
+func (a *Assignment) Words(id circuit.ID) (lower, upper backend.Tensor) {
+	t := a.Held(id)
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return a.at.Program.Words(t)
+}
+
+// Known returns a tensor that is computed, nil if it is not.
+func (a *Assignment) Known(id circuit.ID) backend.Tensor {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return a.vals[id]
+}
+
+// Nonzero is how many cells of a tensor are not zero, and of how many; none if it is not computed.
+func (a *Assignment) Nonzero(id circuit.ID) (n, of int) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if a.vals[id] == nil {
+		return 0, 0
+	}
+	n, _ = a.at.Program.Nonzero(backend.Whole(a.vals[id]))
+	return n, circuit.Size(a.c.Tensor(id).Shape)
+}
+
+// Close frees the tensors.
+func (a *Assignment) Close() { a.at.Program.Close() }
+
 // Settle keeps what a proof reads in as little memory as it takes: nothing is computed from the tensors any more. Cells are kept in 16 bits
 // or 32 where they fit, those that are looked up in no more than 16, and sums that no sumcheck reads are dropped, to be computed again should
 // somebody ask. Values are the same.
-func (a *Assignment) Settle(p *parallel.Pool) {
+func (a *Assignment) Settle() {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	read, columns := a.c.Read(), make([]bool, len(a.vals))
@@ -57,27 +103,25 @@ func (a *Assignment) Settle(p *parallel.Pool) {
 			columns[id] = true
 		}
 	}
-	p.Run(len(a.vals), func(_, i int) {
-		if t := &a.c.Tensors[i]; !read[i] {
+	var settled []backend.Tensor
+	for i, v := range a.vals {
+		switch t := &a.c.Tensors[i]; {
+		case v == nil || t.Kind != circuit.Witness && t.Kind != circuit.Virtual && t.Kind != circuit.Public:
+		case !read[i]:
+			a.at.Program.Free(v)
 			a.vals[i] = nil
-		} else if v := a.vals[i]; (t.Kind == circuit.Witness || t.Kind == circuit.Virtual) && v != nil && (short(t) || !columns[i]) {
-			v.Shorten()
+		case short(t) || !columns[i]:
+			settled = append(settled, v)
 		}
-	})
+	}
+	a.at.Program.Settle(settled...)
 }
 
 // short says whether the cells of a tensor fit 16 bits, unless a prover lies.
 func short(t *circuit.Tensor) bool { return t.Lo >= math.MinInt16 && t.Hi <= math.MaxInt16 }
 
-// Known returns a tensor that is computed, nil if it is not.
-func (a *Assignment) Known(id circuit.ID) *integer.Tensor {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	return a.vals[id]
-}
-
 // get returns a tensor; a.mu is held.
-func (a *Assignment) get(id circuit.ID) (*integer.Tensor, error) {
+func (a *Assignment) get(id circuit.ID) (backend.Tensor, error) {
 	if t := a.vals[id]; t != nil {
 		return t, nil
 	}
@@ -92,15 +136,23 @@ func (a *Assignment) get(id circuit.ID) (*integer.Tensor, error) {
 			}
 		}
 	}
-	defer a.meter.Products(tensor.Part{}.Products(t.Def, t.Shape))()
-	all := tensor.Part{Pool: a.pool}
-	eval := all.Eval
-	if t.Wide() {
-		eval = all.EvalWide
+	v := a.at.Program.Zeros(t.Shape, t.Wide())
+	a.at.Program.Einsum(backend.Whole(v), Terms(t.Def, func(id circuit.ID) backend.Tensor { return a.vals[id] }))
+	a.vals[id] = v
+	return v, nil
+}
+
+// Terms are the terms of a virtual tensor, of tensors that a backend holds.
+func Terms(def []circuit.Term, held func(circuit.ID) backend.Tensor) []backend.Term {
+	terms := make([]backend.Term, len(def))
+	for i := range def {
+		t := &def[i]
+		terms[i] = backend.Term{Coef: t.Coef, Extents: t.Extents, Out: t.Out, Factors: make([]backend.Operand, len(t.Factors))}
+		for k, f := range t.Factors {
+			terms[i].Factors[k] = backend.Operand{T: held(f.T), Axes: f.Axes}
+		}
 	}
-	v := eval(t.Def, func(id circuit.ID) integer.Tensor { return *a.vals[id] }, t.Shape)
-	a.vals[id] = &v
-	return &v, nil
+	return terms
 }
 
 // Option changes what Generate does. Nothing but tests has a use for one, so that no program links those that there are.
@@ -129,21 +181,21 @@ type generator struct {
 	private   PrivateInput
 	override  func(circuit.ID, *integer.Tensor)
 	unchecked bool
-	unclaimed []bool // tensors whose lookups are left out; nil: none
-	counters  []counter
-}
-
-// counter counts the multiplicities of a table.
-type counter struct {
-	*finder
-	lines []int64
+	unclaimed []bool            // tensors whose lookups are left out; nil: none
+	counters  []backend.Counter // by table, nil before the first lookup
 }
 
 // Generate computes the assignment of a circuit. weights holds the Weight tensors, publics yields the Public ones. private is
 // needed where the circuit has a private input. The result depends on the arguments only.
 func Generate(ctx context.Context, c *circuit.Circuit, weights map[circuit.ID]integer.Tensor, publics func(circuit.ID) integer.Tensor,
 	private PrivateInput, opts ...Option) (*Assignment, error) {
-	g := newGenerator(ctx, c, private)
+	return Here().Generate(ctx, c, weights, publics, private, opts...)
+}
+
+// Generate computes the assignment at a place.
+func (p Place) Generate(ctx context.Context, c *circuit.Circuit, weights map[circuit.ID]integer.Tensor, publics func(circuit.ID) integer.Tensor,
+	private PrivateInput, opts ...Option) (*Assignment, error) {
+	g := newGenerator(ctx, p, c, private)
 	for _, o := range opts {
 		o(g)
 	}
@@ -154,24 +206,39 @@ func Generate(ctx context.Context, c *circuit.Circuit, weights map[circuit.ID]in
 // computed from the claims. It serves to learn what a statement could claim. Its assignment need not satisfy the circuit.
 func Evaluate(ctx context.Context, c *circuit.Circuit, weights map[circuit.ID]integer.Tensor, publics func(circuit.ID) integer.Tensor,
 	private PrivateInput) (*Assignment, error) {
-	g := newGenerator(ctx, c, private)
+	g := newGenerator(ctx, Here(), c, private)
 	g.unclaimed = c.Claimed()
 	return g.run(func() error { return g.load(weights) }, func() error { return g.publics(publics) }, g.hints, g.lookups)
 }
 
-func newGenerator(ctx context.Context, c *circuit.Circuit, private PrivateInput) *generator {
-	a := &Assignment{c: c, vals: make([]*integer.Tensor, len(c.Tensors)), meter: meter.Of(ctx), pool: parallel.Of(ctx)}
-	g := &generator{Assignment: a, ctx: ctx, private: private}
-	g.counters = make([]counter, len(c.Tables))
-	for i := range c.Tables {
-		g.counters[i].lines = make([]int64, len(c.Tables[i].Cols[0]))
+func newGenerator(ctx context.Context, p Place, c *circuit.Circuit, private PrivateInput) *generator {
+	p.Program.Within(ctx)
+	a := &Assignment{c: c, at: p, vals: make([]backend.Tensor, len(c.Tensors))}
+	return &generator{Assignment: a, ctx: ctx, private: private, counters: make([]backend.Counter, len(c.Tables))}
+}
+
+// ErrBackend says that the backend failed: what it computed means nothing, and says nothing about an input.
+var ErrBackend = errors.New("the backend failed")
+
+// err is why no more is computed, if so.
+func (g *generator) err() error {
+	if err := g.at.Program.Err(); err != nil {
+		return fmt.Errorf("%w: %w", ErrBackend, err)
 	}
-	return g
+	return g.ctx.Err()
+}
+
+// after is the error of what was computed, but for that of a backend, from which the other follows.
+func (g *generator) after(err error) error {
+	if failed := g.err(); err == nil || errors.Is(failed, ErrBackend) {
+		return failed
+	}
+	return err
 }
 
 func (g *generator) run(steps ...func() error) (*Assignment, error) {
 	for _, step := range steps {
-		if err := step(); err != nil {
+		if err := g.after(step()); err != nil {
 			return nil, fmt.Errorf("witness of %s: %w", g.c.Name, err)
 		}
 	}
@@ -183,9 +250,13 @@ func (g *generator) load(weights map[circuit.ID]integer.Tensor) error {
 	for i := range g.c.Tensors {
 		switch t := &g.c.Tensors[i]; t.Kind {
 		case circuit.Const, circuit.Affine:
-			g.vals[i] = &integer.Tensor{Shape: t.Shape, V: t.KnownCells()}
+			g.vals[i] = g.at.Program.Load(&integer.Tensor{Shape: t.Shape, V: t.KnownCells()})
 		case circuit.Weight:
-			if err := g.take(t, weights[t.ID]); err != nil {
+			var held backend.Tensor
+			if g.at.Weight != nil {
+				held = g.at.Weight(t.ID)
+			}
+			if err := g.take(t, weights[t.ID], held); err != nil {
 				return err
 			}
 		}
@@ -193,35 +264,37 @@ func (g *generator) load(weights map[circuit.ID]integer.Tensor) error {
 	return nil
 }
 
-// publics takes the public tensors.
+// publics takes the public tensors that are not there.
 func (g *generator) publics(of func(circuit.ID) integer.Tensor) error {
 	for i := range g.c.Tensors {
 		t := &g.c.Tensors[i]
-		if t.Kind != circuit.Public {
+		if t.Kind != circuit.Public || g.vals[i] != nil {
 			continue
 		}
 		var v integer.Tensor
 		if of != nil {
 			v = of(t.ID)
 		}
-		if err := g.take(t, v); err != nil {
+		if err := g.take(t, v, nil); err != nil {
 			return err
-		}
-		if short(t) {
-			g.vals[i].Shorten()
 		}
 	}
 	return nil
 }
 
-// take assigns a tensor that is given.
-func (g *generator) take(t *circuit.Tensor, v integer.Tensor) error {
+// take assigns a tensor that is given, and may be held already.
+func (g *generator) take(t *circuit.Tensor, v integer.Tensor, held backend.Tensor) error {
 	if v.Len() != circuit.Size(t.Shape) {
 		return fmt.Errorf("%s tensor %s of shape %v has %d cells", t.Kind, t.Name, t.Shape, v.Len())
 	}
-	v.Shape = t.Shape
-	g.vals[t.ID] = &v
-	return g.inBounds(t, &v)
+	if err := g.inBounds(t, &v); err != nil {
+		return err
+	}
+	if v.Shape = t.Shape; held == nil {
+		held = g.at.Program.Load(&v)
+	}
+	g.vals[t.ID] = held
+	return nil
 }
 
 // inBounds checks cells against the declared range.
@@ -237,20 +310,19 @@ func (g *generator) inBounds(t *circuit.Tensor, v *integer.Tensor) error {
 		t.Kind, t.Name, rule.Cell(t.Shape, i), v.Cells(i, i+1)[0], t.Lo, t.Hi)
 }
 
-// emit assigns a witness tensor, as overridden, and returns its cells.
-func (g *generator) emit(id circuit.ID, v []int64) []int64 {
+// emit assigns a witness tensor whose cells come from here, as overridden.
+func (g *generator) emit(id circuit.ID, v []int64) {
 	t := &integer.Tensor{Shape: g.c.Tensor(id).Shape, V: v}
 	if g.override != nil {
 		g.override(id, t)
 	}
-	g.vals[id] = t
-	return t.V
+	g.vals[id] = g.at.Program.Load(t)
 }
 
 // hints runs the hints in order, but for those whose results are computed, and checks that they leave no witness tensor out.
 func (g *generator) hints() error {
 	for i := range g.c.Hints {
-		if err := g.ctx.Err(); err != nil {
+		if err := g.err(); err != nil {
 			return err
 		}
 		h := &g.c.Hints[i]
@@ -275,7 +347,7 @@ func (g *generator) lookups() error { return g.lookupsBut(nil) }
 // lookupsBut is lookups after some were counted.
 func (g *generator) lookupsBut(counted []int) error {
 	for i := range g.c.Lookups {
-		if err := g.ctx.Err(); err != nil {
+		if err := g.err(); err != nil {
 			return err
 		}
 		l := &g.c.Lookups[i]
@@ -287,44 +359,89 @@ func (g *generator) lookupsBut(counted []int) error {
 				return err
 			}
 		}
-		if err := g.count(l, run{g}); err != nil {
+		if err := g.count(l, g.whole); err != nil {
 			return err
 		}
 	}
-	for i := range g.counters {
-		g.emit(g.c.Tables[i].Mult, g.counters[i].lines)
+	for i := range g.c.Tables {
+		mult := g.counter(i).Multiplicities()
+		if g.vals[g.c.Tables[i].Mult] = mult; g.override != nil {
+			g.emit(g.c.Tables[i].Mult, slices.Clone(g.at.Program.Cells(backend.Whole(mult)).All()))
+		}
 	}
 	return nil
 }
 
-// count adds the multiplicities of what is computed of one lookup.
-func (g *generator) count(l *circuit.Lookup, r rule.Run) error {
-	counter := &g.counters[l.Table]
-	if counter.finder == nil {
-		counter.finder = newFinder(g.c.Tables[l.Table].Cols)
+// whole is a tensor, all of it.
+func (g *generator) whole(id circuit.ID) backend.Part { return backend.Whole(g.vals[id]) }
+
+// counter counts a table's lines.
+func (g *generator) counter(table int) backend.Counter {
+	if g.counters[table] == nil {
+		g.counters[table] = g.at.Program.Counter(g.table(table))
 	}
-	var bad int
-	var value func(col int) int64                                                       // of the bad cell
-	if t := g.vals[l.Cols[0]]; len(l.Cols) == 1 && t.Short != nil && counter.direct() { // a weight, of which nothing is computed in parts
-		bad = countColumn(counter.finder, g.pool, t.Short, counter.lines)
-		value = func(int) int64 { return int64(t.Short[bad]) }
-	} else {
-		cols := make([][]int64, len(l.Cols))
-		for j, id := range l.Cols {
-			cols[j] = r.Cells(id)
-		}
-		bad = counter.count(g.pool, cols, counter.lines)
-		value = func(j int) int64 { return cols[j][bad] }
+	return g.counters[table]
+}
+
+// table is the columns of a table.
+func (g *generator) table(number int) (cols []backend.Tensor) {
+	if g.at.Table != nil {
+		return g.at.Table(number)
 	}
+	for _, col := range g.c.Tables[number].Cols {
+		cols = append(cols, g.at.Program.Load(&integer.Tensor{Shape: []int{len(col)}, V: col}))
+	}
+	return cols
+}
+
+// count adds the multiplicities of what is computed of one lookup, parts of its columns.
+func (g *generator) count(l *circuit.Lookup, part func(circuit.ID) backend.Part) error {
+	cols := make([]backend.Part, len(l.Cols))
+	for j, id := range l.Cols {
+		cols[j] = part(id)
+	}
+	bad := g.counter(l.Table).Count(cols)
 	if bad < 0 || g.unchecked {
 		return nil
 	}
-	values := make([]int64, len(l.Cols))
-	names := make([]string, len(l.Cols))
+	values := make([]int64, len(cols))
+	names := make([]string, len(cols))
+	var cell []int
 	for j, id := range l.Cols {
-		values[j], names[j] = value(j), g.c.Tensor(id).Name
+		cell = cellOf(g.c.Tensor(id), cols[j].Box, bad)
+		values[j], names[j] = g.at.Program.Cells(single(cols[j].T, cell)).All()[0], g.c.Tensor(id).Name
 	}
-	return fmt.Errorf("lookup of %v: cell %v holds %v, which is no line of table %q", names, r.Cell(l.Cols[0], bad), values, g.c.Tables[l.Table].Name)
+	return fmt.Errorf("lookup of %v: cell %v holds %v, which is no line of table %q", names, cell, values, g.c.Tables[l.Table].Name)
+}
+
+// cellOf is where cell i of a part stands in the whole tensor.
+func cellOf(t *circuit.Tensor, box []backend.Range, i int) []int {
+	if box == nil {
+		return rule.Cell(t.Shape, i)
+	}
+	cell := rule.Cell(extents(box), i)
+	for a, r := range box {
+		cell[a] += r.Lo
+	}
+	return cell
+}
+
+// extents is the shape of a box.
+func extents(box []backend.Range) []int {
+	shape := make([]int, len(box))
+	for a, r := range box {
+		shape[a] = r.Hi - r.Lo
+	}
+	return shape
+}
+
+// single is a part of one cell.
+func single(t backend.Tensor, cell []int) backend.Part {
+	box := make([]backend.Range, len(cell))
+	for a, x := range cell {
+		box[a] = backend.Range{Lo: x, Hi: x + 1}
+	}
+	return backend.Part{T: t, Box: box}
 }
 
 // zeros checks the zero-checks.
@@ -333,22 +450,17 @@ func (g *generator) zeros() error {
 		return nil
 	}
 	for _, id := range g.c.Zeros {
-		if err := g.ctx.Err(); err != nil {
+		if err := g.err(); err != nil {
 			return err
 		}
 		v, err := g.get(id)
 		if err != nil {
 			return err
 		}
-		t := g.c.Tensor(id)
-		cells := v.All()
-		if err := rule.EachCell(run{g}, len(cells), func(i int) error {
-			if cells[i] != 0 {
-				return fmt.Errorf("zero-check of %s: cell %v is %d", t.Name, rule.Cell(t.Shape, i), cells[i])
-			}
-			return nil
-		}); err != nil {
-			return err
+		if n, first := g.at.Program.Nonzero(backend.Whole(v)); n > 0 {
+			t := g.c.Tensor(id)
+			cell := rule.Cell(t.Shape, first)
+			return fmt.Errorf("zero-check of %s: cell %v is %d", t.Name, cell, g.at.Program.Cells(single(v, cell)).All()[0])
 		}
 	}
 	return nil

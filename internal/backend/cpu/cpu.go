@@ -14,6 +14,7 @@ import (
 	"github.com/zkllmc/zkllmc/internal/field"
 	"github.com/zkllmc/zkllmc/internal/integer"
 	"github.com/zkllmc/zkllmc/internal/parallel"
+	"github.com/zkllmc/zkllmc/internal/witness/host"
 )
 
 // processor holds the settings.
@@ -44,6 +45,9 @@ type session struct{ *processor }
 func (session) Load(t *integer.Tensor) backend.Tensor { return t }
 
 func (session) Close() error { return nil }
+
+// Program begins a witness in this process' memory.
+func (s session) Program() backend.Program { return host.New(parallel.New(s.threads)) }
 
 func (s session) Begin(ctx context.Context) backend.Run {
 	all := parallel.Of(ctx)

@@ -37,6 +37,14 @@ func Run(t *testing.T, reference, candidate backend.Backend) {
 	} {
 		t.Run(part.name, func(t *testing.T) { part.run(t, NewSource(1), Begin(t, ref), Begin(t, cand)) })
 	}
+	for _, part := range []struct {
+		name string
+		run  func(*testing.T, *Source, backend.Program, backend.Program)
+	}{
+		{"Einsum", einsums}, {"Hint", hints}, {"Count", counts}, {"Parts", parts},
+	} {
+		t.Run(part.name, func(t *testing.T) { part.run(t, NewSource(1), begin(t, ref), begin(t, cand)) })
+	}
 	t.Run("Errors", func(t *testing.T) { stickyErrors(t, ref, cand) })
 }
 
@@ -55,6 +63,17 @@ func Begin(t testing.TB, s backend.Session) backend.Run {
 	r := s.Begin(t.Context())
 	t.Cleanup(r.Close)
 	return r
+}
+
+// begin begins a witness that ends with the test, without an error.
+func begin(t testing.TB, s backend.Session) backend.Program {
+	p := s.Program()
+	p.Within(t.Context())
+	t.Cleanup(func() {
+		require.NoError(t, p.Err())
+		p.Close()
+	})
+	return p
 }
 
 // Fresh begins a run of a session of its own.

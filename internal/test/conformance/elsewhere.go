@@ -12,7 +12,7 @@ import (
 )
 
 // Elsewhere is a backend that computes as another one does, in a memory of its own as a device has: what is handed over is copied, handles
-// say nothing but a size, and using one of another session or run, of a run that is closed, or of a vector that was freed, panics.
+// say nothing but a size, and using one of another session, program or run, of one that is closed, or of what was freed, panics.
 func Elsewhere(be backend.Backend) backend.Backend { return elsewhere{be} }
 
 type elsewhere struct{ backend.Backend }
@@ -24,8 +24,9 @@ func (e elsewhere) Open() (backend.Session, error) {
 
 // home is a session or a run that holds things.
 type home struct {
-	of     *home // a run's session
-	closed bool
+	of      *home // a run's, or a program's session
+	program bool  // what it has is there for runs of the session
+	closed  bool
 }
 
 // farTensor and farVector are handles.
@@ -47,17 +48,23 @@ func (v *farVector) Elements() int { return v.n }
 
 // load copies a tensor.
 func (h *home) load(t *integer.Tensor, load func(*integer.Tensor) backend.Tensor) backend.Tensor {
-	own := &integer.Tensor{Shape: slices.Clone(t.Shape), V: slices.Clone(t.V), Short: slices.Clone(t.Short), Mid: slices.Clone(t.Mid)}
+	own := h.copy(t)
 	if t.High != nil {
 		panic("a wide tensor is handed over in two")
 	}
 	return &farTensor{load(own), h, t.Len()}
 }
 
+// copy copies cells.
+func (*home) copy(t *integer.Tensor) *integer.Tensor {
+	return &integer.Tensor{Shape: slices.Clone(t.Shape), V: slices.Clone(t.V), Short: slices.Clone(t.Short), Mid: slices.Clone(t.Mid),
+		High: slices.Clone(t.High)}
+}
+
 // tensor is what a handle stands for.
 func (h *home) tensor(t backend.Tensor) backend.Tensor {
 	far := t.(*farTensor)
-	if h.closed || far.home.closed || far.home != h && far.home != h.of {
+	if h.closed || far.home.closed || far.own == nil || far.home != h && far.home != h.of && !(far.home.program && far.home.of == h.of) {
 		panic("a tensor is used where it is not")
 	}
 	return far.own
@@ -114,6 +121,10 @@ type farSession struct {
 }
 
 func (s *farSession) Load(t *integer.Tensor) backend.Tensor { return s.load(t, s.Session.Load) }
+
+func (s *farSession) Program() backend.Program {
+	return &farProgram{s.Session.Program(), &home{of: s.home, program: true}}
+}
 
 func (s *farSession) Begin(ctx context.Context) backend.Run {
 	return &farRun{s.Session.Begin(ctx), &home{of: s.home}}

@@ -58,7 +58,7 @@ func Claim(c *circuit.Circuit, k *engine.Key, st *generation.Statement) error {
 // claimed too.
 func Answered(c *circuit.Circuit, k *engine.Key, prompt []int64, n int) (*engine.Input, error) {
 	st := &generation.Statement{Tokens: slices.Clone(prompt), Prompt: len(prompt), Next: generation.Unclaimed}
-	d, err := k.Decode(len(prompt))
+	d, err := k.Decode(len(prompt), nil)
 	if err != nil {
 		return nil, err
 	}

@@ -21,7 +21,10 @@ type Run interface {
 	// whole tensor.
 	Shape(id circuit.ID) []int
 	Cell(id circuit.ID, i int) []int
-	Circuit() *circuit.Circuit
+	// Wide says whether a tensor is wide, Name what errors call it. Table is the name and the columns of the table that a hint reads.
+	Wide(id circuit.ID) bool
+	Name(id circuit.ID) string
+	Table(h *circuit.Hint) (name string, cols [][]int64)
 	// Checked says that an input for which a rule is not defined is an error; else any cells will do.
 	Checked() bool
 	// Pool is what rules share their work out on.
@@ -47,10 +50,10 @@ func Cells(r Run, n int, f func(i int) int64) []int64 {
 }
 
 // EachCell calls f for 0..n-1 in parallel and returns the error of the first cell that has one.
-func EachCell(r Run, n int, f func(i int) error) error {
+func EachCell(p *parallel.Pool, n int, f func(i int) error) error {
 	var mu sync.Mutex
 	first, at := error(nil), n
-	r.Pool().Chunks(n, chunk, func(_, lo, hi int) {
+	p.Chunks(n, chunk, func(_, lo, hi int) {
 		for i := lo; i < hi; i++ {
 			if err := f(i); err != nil {
 				mu.Lock()

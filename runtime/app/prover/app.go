@@ -153,7 +153,8 @@ func noArgs(_ *cobra.Command, args []string) error {
 func (a *app) command(f func(ctx context.Context) error) func(*cobra.Command, []string) error {
 	return func(c *cobra.Command, _ []string) error {
 		a.started = true
-		err := f(a.measure(c.Context()))
+		a.measure()
+		err := f(c.Context())
 		if err == nil && !a.stats.told {
 			a.progress.phase("")
 			a.stats.of(a.progress).show(a.stderr)

@@ -1,7 +1,6 @@
 package prover
 
 import (
-	"context"
 	"fmt"
 	"io"
 	"time"
@@ -67,14 +66,12 @@ func (m *measuring) flag(c *cobra.Command) {
 	c.Flags().BoolVar(&m.asked, "stats", false, "tell how long each stage took and what was computed in it, as part of --json or on the standard error")
 }
 
-// measure meters what a command computes from now on, with the backend and the context that it is given.
-func (a *app) measure(ctx context.Context) context.Context {
-	if !a.stats.asked {
-		return ctx
+// measure meters what a command asks of its backend from now on.
+func (a *app) measure() {
+	if a.stats.asked {
+		a.stats.meter = meter.New()
+		a.m.Backend = a.stats.meter.Backend(a.m.Backend)
 	}
-	a.stats.meter = meter.New()
-	a.m.Backend = a.stats.meter.Backend(a.m.Backend)
-	return meter.With(ctx, a.stats.meter)
 }
 
 // proves notes which circuit is proved with.

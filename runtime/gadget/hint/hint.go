@@ -47,7 +47,7 @@ type quotients struct {
 }
 
 func quotientsOf(r rule.Run, h *circuit.Hint, shift int64, v []int64) quotients {
-	if r.Circuit().Tensor(h.In[0]).Wide() {
+	if r.Wide(h.In[0]) {
 		n := len(v) / 2
 		return quotients{n, v[:n], v[n:], shift}
 	}
@@ -186,14 +186,14 @@ func table(r rule.Run, h *circuit.Hint, cells [][]int64) error {
 	if !ok {
 		return parameters(h)
 	}
-	x, col := cells[0], r.Circuit().Tables[h.Table].Cols
+	x := cells[0]
+	name, col := r.Table(h)
 	arg, val := col[0], col[p.Column]
 	in := func(i int) bool { d := x[i] - p.First; return d >= 0 && d < int64(len(arg)) && arg[d] == x[i] }
 	if r.Checked() {
-		t := r.Circuit().Tensor(h.In[0])
-		if err := rule.EachCell(r, len(x), func(i int) error {
+		if err := rule.EachCell(r.Pool(), len(x), func(i int) error {
 			if !in(i) {
-				return fmt.Errorf("tensor %s: cell %v is %d, which is no argument of table %q", t.Name, r.Cell(t.ID, i), x[i], r.Circuit().Tables[h.Table].Name)
+				return fmt.Errorf("tensor %s: cell %v is %d, which is no argument of table %q", r.Name(h.In[0]), r.Cell(h.In[0], i), x[i], name)
 			}
 			return nil
 		}); err != nil {

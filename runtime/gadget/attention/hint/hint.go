@@ -39,7 +39,8 @@ func attention(r rule.Run, h *circuit.Hint, in [][]int64) error {
 	rest := h.Out[p.Limbs:]
 	dlo := r.Emit(rest[0], rule.Cells(r, len(s), func(i int) int64 { return d[i] & (1<<p.DBits - 1) }))
 	u := r.Emit(rest[1], rule.Cells(r, len(s), func(i int) int64 { return d[i] >> p.DBits }))
-	exp := r.Circuit().Tables[h.Table].Cols[1][:1<<p.DBits]
+	_, cols := r.Table(h)
+	exp := cols[1][:1<<p.DBits]
 	r.Emit(rest[2], rule.Cells(r, len(s), func(i int) int64 {
 		if u[i] != 0 || dlo[i] < 0 || dlo[i] >= int64(len(exp)) {
 			return 0
@@ -61,8 +62,7 @@ func indicator(b bool) int64 {
 // rowMax is the maximum of the unmasked scores of every row.
 func rowMax(run rule.Run, h *circuit.Hint, n, rows int, masked func(int) bool, score func(int) int64) ([]int64, error) {
 	top := make([]int64, rows)
-	t := run.Circuit().Tensor(h.In[0])
-	err := rule.EachCell(run, rows, func(r int) error {
+	err := rule.EachCell(run.Pool(), rows, func(r int) error {
 		found := false
 		for i := r * n; i < (r+1)*n; i++ {
 			if v := score(i); !masked(i) && (!found || v > top[r]) {
@@ -70,7 +70,7 @@ func rowMax(run rule.Run, h *circuit.Hint, n, rows int, masked func(int) bool, s
 			}
 		}
 		if !found {
-			return fmt.Errorf("attention scores %s: row %v has no unmasked position", t.Name, run.Cell(t.ID, r*n)[:len(t.Shape)-1])
+			return fmt.Errorf("attention scores %s: row %v has no unmasked position", run.Name(h.In[0]), run.Cell(h.In[0], r*n)[:len(run.Shape(h.In[0]))-1])
 		}
 		return nil
 	})

@@ -1,4 +1,4 @@
-package witness
+package host
 
 import (
 	"sort"

@@ -1,0 +1,70 @@
+package host
+
+import (
+	"github.com/zkllmc/zkllmc/internal/backend"
+	"github.com/zkllmc/zkllmc/internal/integer"
+)
+
+// runs calls f for the runs of neighbouring cells of a part of a tensor, in order.
+func runs(shape []int, part []backend.Range, f func(at, n int)) {
+	width, last := 1, len(shape)-1 // of an index of axis last
+	for ; last > 0 && part[last] == (backend.Range{Hi: shape[last]}); last-- {
+		width *= shape[last]
+	}
+	if len(shape) == 0 {
+		f(0, 1)
+		return
+	}
+	lines := 1
+	for _, r := range part[:last] {
+		lines *= r.Hi - r.Lo
+	}
+	for line := range lines {
+		at, stride, rest := part[last].Lo*width, shape[last]*width, line
+		for a := last - 1; a >= 0; a-- {
+			n := part[a].Hi - part[a].Lo
+			at += (part[a].Lo + rest%n) * stride
+			rest /= n
+			stride *= shape[a]
+		}
+		f(at, (part[last].Hi-part[last].Lo)*width)
+	}
+}
+
+// gather returns the cells of a part, of a wide tensor the lower words.
+func gather(t *integer.Tensor, part []backend.Range) []int64 {
+	if t.V != nil {
+		return gatherCells(t.V, t.Shape, part)
+	}
+	out := []int64{}
+	runs(t.Shape, part, func(at, n int) { out = append(out, t.Cells(at, at+n)...) })
+	return out
+}
+
+// gatherCells returns the cells of a part, in place where they are neighbours.
+func gatherCells(v []int64, shape []int, part []backend.Range) []int64 {
+	cells := 1
+	for _, r := range part {
+		cells *= r.Hi - r.Lo
+	}
+	var out []int64
+	runs(shape, part, func(at, n int) {
+		if n == cells {
+			out = v[at : at+n]
+			return
+		}
+		if out == nil {
+			out = make([]int64, 0, cells)
+		}
+		out = append(out, v[at:at+n]...)
+	})
+	return out
+}
+
+// scatter writes the cells of a part.
+func scatter(v []int64, shape []int, part []backend.Range, cells []int64) {
+	runs(shape, part, func(at, n int) {
+		copy(v[at:at+n], cells[:n])
+		cells = cells[n:]
+	})
+}
