@@ -88,19 +88,35 @@ func reduce5(v0, v1, v2, v3, v4 uint64) Element {
 	return r
 }
 
-// reduce4 reduces an integer below 2^256 < 6p.
+// reduce4 reduces an integer below 2^256 < 6p. The highest word tells how often p is in it, or that it is once more: a loop would end where no
+// processor foresees.
 func reduce4(a, b, c, d uint64) Element {
-	for {
-		a1, x := bits.Sub64(a, p0, 0)
-		b1, x := bits.Sub64(b, p1, x)
-		c1, x := bits.Sub64(c, p2, x)
-		d1, x := bits.Sub64(d, p3, x)
-		if x != 0 {
-			return Element{a, b, c, d}
-		}
-		a, b, c, d = a1, b1, c1, d1
+	m := &multiples[d/(p3+1)]
+	var x uint64
+	a, x = bits.Sub64(a, m[0], 0)
+	b, x = bits.Sub64(b, m[1], x)
+	c, x = bits.Sub64(c, m[2], x)
+	d, _ = bits.Sub64(d, m[3], x)
+	a1, x := bits.Sub64(a, p0, 0)
+	b1, x := bits.Sub64(b, p1, x)
+	c1, x := bits.Sub64(c, p2, x)
+	d1, x := bits.Sub64(d, p3, x)
+	if x != 0 {
+		return Element{a, b, c, d}
 	}
+	return Element{a1, b1, c1, d1}
 }
+
+// multiples are those of p below 2^256.
+var multiples = func() (m [6][4]uint64) {
+	for k := 1; k < len(m); k++ {
+		var x uint64
+		for i, p := range [4]uint64{p0, p1, p2, p3} {
+			m[k][i], x = bits.Add64(m[k-1][i], p, x)
+		}
+	}
+	return m
+}()
 
 // The words of p.
 const (

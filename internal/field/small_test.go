@@ -155,6 +155,47 @@ func TestReduceWords(t *testing.T) {
 	}
 }
 
+// TestReduceFourWords reduces numbers around every multiple of p below 2^256, where the highest word does and does not tell the multiple.
+func TestReduceFourWords(t *testing.T) {
+	r, p, limit := rand.New(rand.NewPCG(1, 9)), Modulus(), new(big.Int).Lsh(big.NewInt(1), 256)
+	words := func(x *big.Int) (w Element) {
+		for i := range w {
+			w[i] = new(big.Int).And(new(big.Int).Rsh(x, uint(64*i)), new(big.Int).SetUint64(math.MaxUint64)).Uint64()
+		}
+		return w
+	}
+	check := func(x *big.Int) {
+		t.Helper()
+		if x.Sign() < 0 || x.Cmp(limit) >= 0 {
+			return
+		}
+		w := words(x)
+		if got, want := reduce4(w[0], w[1], w[2], w[3]), words(new(big.Int).Mod(x, p)); got != want {
+			t.Fatalf("%v is reduced to %v, want %v", w, got, want)
+		}
+	}
+	for k := range int64(7) {
+		multiple := new(big.Int).Mul(p, big.NewInt(k))
+		for _, shift := range []uint{0, 63, 64, 128, 191, 192, 193} {
+			d := new(big.Int).Lsh(big.NewInt(1), shift)
+			for range 3 {
+				check(new(big.Int).Add(multiple, d))
+				check(new(big.Int).Sub(multiple, d))
+				d.Sub(d, big.NewInt(1))
+			}
+		}
+		boundary := new(big.Int).Lsh(new(big.Int).SetUint64((p3+1)*uint64(min(k, 5))), 192)
+		for _, d := range []int64{-2, -1, 0, 1} {
+			check(new(big.Int).Add(boundary, big.NewInt(d)))
+			check(new(big.Int).Add(boundary, new(big.Int).Lsh(big.NewInt(d), 190)))
+		}
+	}
+	check(new(big.Int).Sub(limit, big.NewInt(1)))
+	for range 1000 {
+		check(new(big.Int).SetBits([]big.Word{big.Word(r.Uint()), big.Word(r.Uint()), big.Word(r.Uint()), big.Word(r.Uint())}))
+	}
+}
+
 // Wide takes every unsigned integer, and a million of the greatest.
 func TestWide(t *testing.T) {
 	r := rand.New(rand.NewPCG(1, 8))

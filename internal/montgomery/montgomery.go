@@ -6,10 +6,7 @@
 // costs nothing, since words are shifted into limbs anyway.
 package montgomery
 
-import (
-	"math/big"
-	"math/bits"
-)
+import "math/big"
 
 const (
 	words    = 4
@@ -147,7 +144,7 @@ func Dot[E Words](m *Modulus, a, b []E) (s [2*words + 1]uint64) {
 	}
 	b = b[:len(a)]
 	whole := len(a) &^ (lanes - 1)
-	var sums, last [2 * limbs * lanes]uint64
+	var sums, last [2 * limbs]uint64
 	if whole > 0 {
 		dotKernel(&m.table[0], &sums[0], &a[0][0], &b[0][0], whole)
 	}
@@ -157,24 +154,20 @@ func Dot[E Words](m *Modulus, a, b []E) (s [2*words + 1]uint64) {
 		copy(y[:], b[whole:])
 		dotKernel(&m.table[0], &last[0], &x[0][0], &y[0][0], lanes)
 	}
-	for j := range 2 * limbs {
-		column := uint64(0)
-		for i := j * lanes; i < (j+1)*lanes; i++ {
-			column += sums[i] + last[i]
-		}
-		add(&s, column, limbBits*j)
-	}
-	return s
+	return join(&sums, &last)
 }
 
-// add adds x·2^n.
-func add(s *[2*words + 1]uint64, x uint64, n int) {
-	k, shift := n/64, n%64
-	var c uint64
-	s[k], c = bits.Add64(s[k], x<<shift, 0)
-	hi := x >> (64 - shift)
-	for k++; k < len(s); k++ {
-		s[k], c = bits.Add64(s[k], hi, c)
-		hi = 0
+// join adds up columns, of all DotTerms products at most: then what a column carries to the next one still fits it.
+func join(a, b *[2 * limbs]uint64) [2*words + 1]uint64 {
+	var l [2 * limbs]uint64
+	carry := uint64(0)
+	for j := range l {
+		x := a[j] + b[j] + carry
+		l[j], carry = x&limbMask, x>>limbBits
+	}
+	l[9] |= carry << limbBits
+	return [2*words + 1]uint64{
+		l[0] | l[1]<<52, l[1]>>12 | l[2]<<40, l[2]>>24 | l[3]<<28, l[3]>>36 | l[4]<<16,
+		l[4]>>48 | l[5]<<4 | l[6]<<56, l[6]>>8 | l[7]<<44, l[7]>>20 | l[8]<<32, l[8]>>32 | l[9]<<20, l[9] >> 44,
 	}
 }

@@ -183,7 +183,7 @@ var judges = []judge{
 	{pkg: "group", skip: "^(TestEncodeDecode|TestGeneratorsPinned|TestGeneratorsMemo|TestMSM|TestFixedBase.*|TestBuckets.*|TestFoldPoints|TestSplit" +
 		"|TestCommitRows.*|TestWidths)$"},
 	{pkg: "field", skip: "^(TestModulusWords|TestConstants|TestShortChallenge|TestUniform|TestBatchInvert|TestDot.*|TestManyTerms" +
-		"|TestInnerProduct|TestReduceWords)$"},
+		"|TestInnerProduct|TestReduceWords|TestReduceFourWords)$"},
 	{pkg: "constants"},
 	{pkg: "format", skip: "^(TestVectors.*|.*Weights.*)$"}, // stored files; setup's
 	{pkg: "poly", skip: "^(TestLog2Ceil|TestEq|TestValid.*|TestEvalInts|TestExtrapolate|TestLagrange)$"},

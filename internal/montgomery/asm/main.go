@@ -359,15 +359,25 @@ func lerp() {
 
 // dot keeps ten columns apart. 32 products of eight lanes stay below 2^64, lanes summed up.
 func dot() {
-	table, n, p := begin("dotKernel", "dotKernel stores ten columns of Σ a·b, eight lanes each; n is at most 256.", "sums", "a", "b")
+	table, n, p := begin("dotKernel", "dotKernel stores ten columns of Σ a·b; n is at most 256.", "sums", "a", "b")
 	_ = table
 	k := newKernel(table, false)
 	t := k.zeros(2 * limbs)
 	Label("loop")
 	addProduct(t, cut(k.load(p[1]), 0), cut(k.load(p[2]), 0))
 	end(n, p[1:]...)
-	for i := range t {
-		VMOVDQU64(t[i], Mem{Base: p[0], Disp: vector * i})
+	for i := 0; i < len(t); i += 2 {
+		both, odd := ZMM(), ZMM()
+		VPUNPCKLQDQ(t[i+1], t[i], both)
+		VPUNPCKHQDQ(t[i+1], t[i], odd)
+		VPADDQ(odd, both, both) // the sums of neighbouring lanes, of one column and the other in turns
+		upper := YMM()
+		VEXTRACTI64X4(U8(1), both, upper)
+		VPADDQ(upper, both.AsY(), upper)
+		last := XMM()
+		VEXTRACTI64X2(U8(1), upper, last)
+		VPADDQ(last, upper.AsX(), last)
+		VMOVDQU64(last, Mem{Base: p[0], Disp: 8 * i})
 	}
 	VZEROUPPER()
 	RET()
