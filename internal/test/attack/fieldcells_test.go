@@ -229,7 +229,7 @@ func (f foreign) refusedBy(t *testing.T, u *subject, lookups ...string) {
 	}
 	values := func(id circuit.ID) []*big.Int {
 		var v []*big.Int
-		for i, x := range a.Tensor(id).V {
+		for i, x := range a.Tensor(id).All() {
 			e := field.FromInt64(x)
 			e = plus(e, f.fields[u.c.Tensor(id).Name][i])
 			v = append(v, e.BigInt(new(big.Int)))
@@ -259,7 +259,7 @@ func TestFieldCellsAreHonestAround(t *testing.T) {
 			u.accept(t, lie{processor: b, edit: func(a *witness.Assignment) {
 				for tensor, cell := range cells {
 					id := u.id(t, tensor)
-					v := a.Tensor(id).V
+					v := a.Tensor(id).All()
 					v[cell]--
 					c := fieldCell{key: a.Tensor(id), shape: u.c.Tensor(id).Shape, cell: cell, delta: one}
 					c.row, c.col = u.locate(t, id, cell)
@@ -275,7 +275,7 @@ func rejectQuotientOutOfRange(t *testing.T) {
 	u := stage(t, "rescale")
 	a, err := u.generate(lie{})
 	require.NoError(t, err)
-	rem := a.Tensor(u.id(t, "y.rem")).V[2]
+	rem := a.Tensor(u.id(t, "y.rem")).All()[2]
 	for wrong := range int64(8) {
 		if wrong != rem {
 			foreign{
@@ -291,7 +291,7 @@ func rejectFractionalRowMax(t *testing.T) {
 	u := stage(t, "attention")
 	a, err := u.generate(lie{})
 	require.NoError(t, err)
-	rem := a.Tensor(u.id(t, "attn.rem")).V
+	rem := a.Tensor(u.id(t, "attn.rem")).All()
 	for row := range 3 {
 		moved := map[int]int64{}
 		for i := 3 * row; i < 3*row+3; i++ {
@@ -323,7 +323,7 @@ func rejectReciprocalThatWrapsAround(t *testing.T) {
 	u := stage(t, "reciprocal")
 	a, err := u.generate(lie{})
 	require.NoError(t, err)
-	s, low := a.Tensor(u.id(t, "s")).V[1], a.Tensor(u.id(t, "r.below")).V[1]
+	s, low := a.Tensor(u.id(t, "s")).All()[1], a.Tensor(u.id(t, "r.below")).All()[1]
 	for wrong := range s {
 		if wrong == low {
 			continue

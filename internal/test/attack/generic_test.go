@@ -55,7 +55,7 @@ func (u *subject) hints(kinds ...circuit.HintKind) []*circuit.Hint {
 
 // cellTo is the override of one cell, or none where the cell holds that value already.
 func (u *subject) cellTo(t testing.TB, id circuit.ID, cell int, x int64) []named {
-	was := u.truth(t).Tensor(id).V[cell]
+	was := u.truth(t).Tensor(id).All()[cell]
 	if was == x {
 		return nil
 	}
@@ -65,7 +65,7 @@ func (u *subject) cellTo(t testing.TB, id circuit.ID, cell int, x int64) []named
 
 // offBy changes some cells of a tensor by each of the distances.
 func (u *subject) offBy(t testing.TB, id circuit.ID, ds ...int64) (out []named) {
-	v := u.truth(t).Tensor(id).V
+	v := u.truth(t).Tensor(id).All()
 	for n, cell := range u.some(len(v)) {
 		if u.big {
 			ds = ds[:min(len(ds), 2)]
@@ -120,7 +120,7 @@ func otherSaturationBranch(t testing.TB, u *subject) (out []named) {
 			}
 			digits, class = h.Out[:p.Digits], u.c.Tensor(h.Out[p.Digits])
 		}
-		v := u.truth(t).Tensor(class.ID).V
+		v := u.truth(t).Tensor(class.ID).All()
 		cells := u.some(len(v))
 		if i := slices.IndexFunc(v, func(k int64) bool { return k != 0 }); i >= 0 {
 			cells = append(cells, i)
@@ -189,7 +189,7 @@ func rsqrtOffByOne(t testing.TB, u *subject) (out []named) {
 	for _, h := range u.hints(circuit.HintRsqrt) {
 		out = append(out, u.offBy(t, h.Out[0], 1, -1, 2, -2)...)
 		for _, cell := range u.some(circuit.Size(u.c.Tensor(h.Out[0]).Shape)) {
-			out = append(out, u.cellTo(t, h.Out[0], cell, -u.truth(t).Tensor(h.Out[0]).V[cell])...)
+			out = append(out, u.cellTo(t, h.Out[0], cell, -u.truth(t).Tensor(h.Out[0]).All()[cell])...)
 		}
 	}
 	return u.first(4, out)
@@ -222,7 +222,7 @@ func attentionToAMaskedPosition(t testing.TB, u *subject) (out []named) {
 		if h.In[1] < 0 {
 			continue
 		}
-		i := slices.Index(u.truth(t).Tensor(h.In[1]).V, 1)
+		i := slices.Index(u.truth(t).Tensor(h.In[1]).All(), 1)
 		if i < 0 {
 			continue
 		}
@@ -269,7 +269,7 @@ func (u *subject) otherPrograms(t testing.TB, n int, programs []named) (out []na
 
 func sameWitness(c *circuit.Circuit, a, b *witness.Assignment) bool {
 	for i := range c.Tensors {
-		if c.Tensors[i].Kind == circuit.Witness && !slices.Equal(a.Tensor(circuit.ID(i)).V, b.Tensor(circuit.ID(i)).V) {
+		if c.Tensors[i].Kind == circuit.Witness && !slices.Equal(a.Tensor(circuit.ID(i)).All(), b.Tensor(circuit.ID(i)).All()) {
 			return false
 		}
 	}
@@ -391,7 +391,7 @@ func wrongMultiplicity(_ testing.TB, u *subject) (out []named) {
 func committedTensorChanged(t testing.TB, u *subject) (out []named) {
 	for i := range u.c.Tensors {
 		if c := &u.c.Tensors[i]; c.Kind == circuit.Witness {
-			out = append(out, cellLies(c, u.truth(t).Tensor(c.ID).V)...)
+			out = append(out, cellLies(c, u.truth(t).Tensor(c.ID).All())...)
 		}
 	}
 	return u.first(6, out)

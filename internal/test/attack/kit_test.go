@@ -366,7 +366,7 @@ func recount(c *circuit.Circuit, a *witness.Assignment, skip func(id circuit.ID,
 			}
 			cols := make([][]int64, len(l.Cols))
 			for k, id := range l.Cols {
-				cols[k] = a.Tensor(id).V
+				cols[k] = a.Tensor(id).All()
 			}
 			for cell := range cols[0] {
 				if j, ok := lines[lineKey(cols, cell)]; ok && !(skip != nil && skip(l.Cols[0], cell)) {

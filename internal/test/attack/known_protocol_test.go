@@ -388,7 +388,7 @@ func knownToleranceBand(t *testing.T) {
 	band, exact := newSubject(t, layers(8)), newSubject(t, layers(0))
 	honest, err := exact.generate(lie{})
 	require.NoError(t, err)
-	out, outputs := honest.Tensor(exact.id(t, "out")).V[0], map[int64]bool{} // by their distance from it
+	out, outputs := honest.Tensor(exact.id(t, "out")).All()[0], map[int64]bool{} // by their distance from it
 	for dy := int64(-1); dy <= 1; dy++ {
 		for dout := int64(-1); dout <= 1; dout++ {
 			l := lie{override: both(at("y", 0, add(dy)), at("out", 0, func(v int64) int64 {

@@ -125,7 +125,7 @@ func knownDroppedLeafClaims(t *testing.T) {
 	rem := u.id(t, "y.rem")
 	honest, err := u.generate(lie{})
 	require.NoError(t, err)
-	shown := slices.Clone(honest.Tensor(rem).V)
+	shown := slices.Clone(honest.Tensor(rem).All())
 	plan := lookup.NewPlan(u.c)
 	i := slices.IndexFunc(plan.Blocks, func(b lookup.Block) bool { return b.Lookup >= 0 && u.c.Lookups[b.Lookup].Cols[0] == rem })
 	require.GreaterOrEqual(t, i, 0, "the remainder is looked up")
@@ -231,7 +231,7 @@ func knownZeroFractionRoot(t *testing.T) {
 	poles := map[int]field.Element{}
 	for cell := 1; cell < 3; cell++ { // β − 1 − γ·y = 0, where 1 is the id of y's table
 		pole := div(sub(frozen["lookup beta"], one), frozen["lookup gamma"])
-		poles[cell] = sub(pole, field.FromInt64(honest.Tensor(u.id(t, "y")).V[cell]))
+		poles[cell] = sub(pole, field.FromInt64(honest.Tensor(u.id(t, "y")).All()[cell]))
 	}
 	long := poly.LagrangeAt(2*u.sizes(t).Counts.Products, frozen["c"])
 	forge := func(inverse field.Element) lie { // inverse is what q·q⁻¹ is short of one

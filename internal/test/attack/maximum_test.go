@@ -15,7 +15,7 @@ func rejectMaximumThatIsNone(t *testing.T) {
 	u := stage(t, "max")
 	a, err := u.generate(lie{})
 	require.NoError(t, err)
-	x, y := a.Tensor(u.id(t, "x")).V, a.Tensor(u.id(t, "y")).V
+	x, y := a.Tensor(u.id(t, "x")).All(), a.Tensor(u.id(t, "y")).All()
 	for i := range x {
 		for _, m := range []int64{min(x[i], y[i]), max(x[i], y[i]) + 1, max(x[i], y[i]) - 1, (x[i] + y[i]) / 2} {
 			if m != max(x[i], y[i]) {

@@ -16,8 +16,8 @@ func rejectArgumentInANeighbouringPiece(t *testing.T) {
 	u := stage(t, "piecewise")
 	a, err := u.generate(lie{})
 	require.NoError(t, err)
-	index, offset := u.c.Tensor(u.id(t, "y.in.digit1")), a.Tensor(u.id(t, "y.in.digit0")).V
-	for i, piece := range a.Tensor(index.ID).V {
+	index, offset := u.c.Tensor(u.id(t, "y.in.digit1")), a.Tensor(u.id(t, "y.in.digit0")).All()
+	for i, piece := range a.Tensor(index.ID).All() {
 		for _, d := range []int64{-1, 1} {
 			if piece+d >= index.Lo && piece+d <= index.Hi {
 				u.mustReject(t, lie{override: both(at(index.Name, i, set(piece+d)), at("y.in.digit0", i, set(offset[i]-8*d)))})
@@ -32,7 +32,7 @@ func rejectAnotherPiece(t *testing.T) {
 	u := stage(t, "piecewise")
 	a, err := u.generate(lie{})
 	require.NoError(t, err)
-	values, slopes := a.Tensor(u.id(t, "y.value")).V, a.Tensor(u.id(t, "y.slope")).V
+	values, slopes := a.Tensor(u.id(t, "y.value")).All(), a.Tensor(u.id(t, "y.slope")).All()
 	for i := range values {
 		k := (i + 1) % len(values)
 		for _, l := range []struct{ value, slope int64 }{{values[k], slopes[i]}, {values[i], slopes[k]}, {values[k], slopes[k]}, {values[i], slopes[i] + 1}, {values[i] + 7, slopes[i] - 1}} {
@@ -51,7 +51,7 @@ func rejectArgumentThatIsNoInteger(t *testing.T) {
 	}, weights: map[string][]int64{"x": {31, -32, 5}}})
 	a, err := u.generate(lie{})
 	require.NoError(t, err)
-	slope := field.FromInt64(a.Tensor(u.id(t, "y.slope")).V[2])
+	slope := field.FromInt64(a.Tensor(u.id(t, "y.slope")).All()[2])
 	for _, c := range []struct {
 		fraction field.Element
 		lookups  []string

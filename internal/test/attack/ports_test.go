@@ -78,7 +78,7 @@ func (u *subject) otherInputs(t testing.TB) (out []named) {
 		same := true
 		for k := range u.c.Ports {
 			if p := &u.c.Ports[k]; p.Out && p.Public() {
-				other.Fill(u.c, k, a.Tensor(p.T).V)
+				other.Fill(u.c, k, a.Tensor(p.T).All())
 				same = same && slices.Equal(claim.Ports[k], other.Ports[k])
 				claim.Ports[k] = other.Ports[k]
 			}
@@ -165,7 +165,7 @@ func (u *subject) followed(t testing.TB, l lie) lie {
 	s := &function.Statement{Ports: slices.Clone(u.ports().Ports)}
 	for i := range u.c.Ports {
 		if p := &u.c.Ports[i]; p.Out {
-			s.Fill(u.c, i, a.Tensor(p.T).V)
+			s.Fill(u.c, i, a.Tensor(p.T).All())
 		}
 	}
 	require.NoError(t, s.Check(u.c))

@@ -278,7 +278,7 @@ func rejectLimbThatDoesNotRecompose(t *testing.T) {
 	low := u.id(t, "q.rem.limb0")
 	honest, err := u.generate(lie{})
 	require.NoError(t, err)
-	kept := slices.Clone(honest.Tensor(low).V)
+	kept := slices.Clone(honest.Tensor(low).All())
 	u.mustReject(t, lie{override: at("q.rem.limb1", 0, func(v int64) int64 { return v ^ 1 }), edit: func(a *witness.Assignment) {
 		a.Tensor(low).V = kept
 		recount(u.c, a, nil)

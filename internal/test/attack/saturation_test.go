@@ -42,7 +42,7 @@ func rejectClampedUnderTheFlag(t *testing.T) {
 				value += ".digit0"
 			}
 			cell := -1
-			for i, v := range u.truth(t).Tensor(classes[0]).V {
+			for i, v := range u.truth(t).Tensor(classes[0]).All() {
 				if v == 1 {
 					cell = i
 				}

@@ -32,7 +32,7 @@ func rejectQuotientModulo64(t *testing.T) {
 			if !is {
 				continue
 			}
-			for cell, honest := range a.Tensor(place.ID).V {
+			for cell, honest := range a.Tensor(place.ID).All() {
 				for _, lied := range []int64{honest + by, honest - by} {
 					l := lie{override: at(place.Name, cell, set(lied))}
 					if !u.agreesModulo64(l) { // beyond its range, or not what stands beside it
