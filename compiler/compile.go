@@ -24,6 +24,7 @@ import (
 	"github.com/zkllmc/zkllmc/internal/format"
 	"github.com/zkllmc/zkllmc/internal/machine"
 	"github.com/zkllmc/zkllmc/ir"
+	"github.com/zkllmc/zkllmc/ir/eval"
 	"github.com/zkllmc/zkllmc/ir/plan"
 )
 
@@ -359,8 +360,8 @@ func (r *Result) buildCircuit() (crowded []string, err error) {
 // maxCells bounds the cells of all values of a model that a run computes, whatever the machine.
 const maxCells = 1 << 31
 
-// checkSize refuses a model before anything of its size is allocated: one whose values, all of which are in memory at one time where derivatives
-// are measured, take more than the bytes that there are. Weights are not: they are read where they are. 0 bytes: nobody knows how many.
+// checkSize refuses a model before anything of its size is allocated: one whose values take more than the bytes that there are where most of
+// them are in memory at one time, where derivatives are measured. Weights are not: they are read where they are. 0 bytes: nobody knows how many.
 func checkSize(g *ir.Graph, have uint64) error {
 	for _, p := range g.Inputs {
 		if t := p.Shape[0]; p.Kind == plan.IDs && t > 1<<17 {
@@ -379,7 +380,7 @@ func checkSize(g *ir.Graph, have uint64) error {
 		}
 	}
 	slices.SortStableFunc(values, func(a, b *ir.Value) int { return cmp.Compare(ir.Size(b.Shape), ir.Size(a.Shape)) })
-	if need := 8 * uint64(total); have > 0 && need > have {
+	if need := 8 * uint64(eval.Kept(g)); have > 0 && need > have {
 		var largest []string
 		for _, v := range values[:min(len(values), shownValues)] {
 			largest = append(largest, fmt.Sprintf("that of node %q (%s) with the shape %v", v.Def.Origin, v.Def.Named(), v.Shape))

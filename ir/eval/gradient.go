@@ -1,6 +1,8 @@
 package eval
 
 import (
+	"slices"
+
 	"github.com/zkllmc/zkllmc/internal/budget"
 	"github.com/zkllmc/zkllmc/ir"
 	"github.com/zkllmc/zkllmc/ir/plan"
@@ -9,46 +11,181 @@ import (
 // Gradients runs a graph of StageFloat on the elements of its inputs, and back: from the gradient of a number with respect to the outputs,
 // one per output, to those with respect to all values that are computed from reals, and inputs of reals. Each is given to f with the
 // value's cells, after the parts of it that come from single nodes: a part with the node, the sum with none, and with the cells of the
-// inputs of the node, or of the value's own. The caller has paid for the work, three times that of Demand, and for all values at a time.
+// inputs of the node, or of the value's own. The caller has paid for the work, four times that of Demand, and for the memory: see Kept.
 func Gradients(b *budget.Budget, g *ir.Graph, in, outputs [][]float64, f func(v *ir.Value, n *ir.Node, in [][]float64, cells, grad []float64)) error {
-	r := &ir.Run{Graph: g, Reals: in, Budget: b}
-	vals, grads := make([][]float64, len(g.Values)), make([][]float64, len(g.Values))
-	if err := EachFloat(b, g, in, func(v *ir.Value, cells []float64) error { vals[v.ID] = cells; return nil }); err != nil {
-		return err
-	}
+	return gradients(b, g, partsOf(g), in, outputs, f)
+}
+
+func gradients(b *budget.Budget, g *ir.Graph, parts []part, in, outputs [][]float64, f func(v *ir.Value, n *ir.Node, in [][]float64, cells, grad []float64)) error {
+	t := &tape{b: b, g: g, run: &ir.Run{Graph: g, Reals: in, Budget: b}, vals: make([][]float64, len(g.Values)), grads: make([][]float64, len(g.Values))}
 	for i, p := range g.Outputs {
-		grads[p.Value] = add(grads[p.Value], outputs[i])
+		t.grads[p.Value] = add(t.grads[p.Value], outputs[i])
 	}
-	for i := len(g.Nodes) - 1; i >= 0; i-- {
-		n := g.Nodes[i]
-		v := g.Value(n.Out[0])
-		if grads[v.ID] == nil || !differentiable(g, v) {
-			continue
-		}
-		if err := b.Poll(); err != nil {
+	begins := make([][][]float64, len(parts)) // what each part takes of those before it
+	for k, p := range parts {
+		begins[k] = slices.Clone(t.vals)
+		if err := t.forth(p); err != nil {
 			return err
 		}
-		in, want := make([][]float64, len(n.In)), make([]bool, len(n.In))
-		for k, id := range n.In {
-			in[k], want[k] = vals[id], differentiable(g, g.Value(id))
+		if k < len(parts)-1 {
+			t.keep(p.next)
 		}
-		f(v, nil, in, vals[v.ID], grads[v.ID])
+	}
+	for k, p := range slices.Backward(parts) {
+		if k < len(parts)-1 {
+			t.vals = begins[k]
+			if err := t.forth(p); err != nil {
+				return err
+			}
+		}
+		begins[k] = nil
+		if err := t.back(p, f); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// tape is a run back in progress.
+type tape struct {
+	b           *budget.Budget
+	g           *ir.Graph
+	run         *ir.Run
+	vals, grads [][]float64
+}
+
+// forth computes the values of a part.
+func (t *tape) forth(p part) error {
+	for _, n := range t.g.Nodes[p.from:p.to] {
+		if err := t.b.Poll(); err != nil {
+			return err
+		}
+		outs, err := t.run.Float(n, t.of(n))
+		if err != nil {
+			return err
+		}
+		for k, id := range n.Out {
+			t.vals[id] = outs[k]
+		}
+	}
+	return nil
+}
+
+func (t *tape) of(n *ir.Node) [][]float64 {
+	in := make([][]float64, len(n.In))
+	for k, id := range n.In {
+		in[k] = t.vals[id]
+	}
+	return in
+}
+
+// keep drops all values but some.
+func (t *tape) keep(ids []ir.ValueID) {
+	kept := make([][]float64, len(t.vals))
+	for _, id := range ids {
+		kept[id] = t.vals[id]
+	}
+	t.vals = kept
+}
+
+// back gives the gradients of the nodes of a part to f.
+func (t *tape) back(p part, f func(v *ir.Value, n *ir.Node, in [][]float64, cells, grad []float64)) error {
+	for _, n := range slices.Backward(t.g.Nodes[p.from:p.to]) {
+		v := t.g.Value(n.Out[0])
+		if t.grads[v.ID] == nil || !differentiable(t.g, v) {
+			continue
+		}
+		if err := t.b.Poll(); err != nil {
+			return err
+		}
+		in, want := t.of(n), make([]bool, len(n.In))
+		for k, id := range n.In {
+			want[k] = differentiable(t.g, t.g.Value(id))
+		}
+		f(v, nil, in, t.vals[v.ID], t.grads[v.ID])
 		if n.Op == ir.OpInput {
 			continue
 		}
-		parts, err := r.Pull(n, in, vals[v.ID], grads[v.ID], want)
+		pulled, err := t.run.Pull(n, in, t.vals[v.ID], t.grads[v.ID], want)
 		if err != nil {
 			return err
 		}
 		for k, id := range n.In {
 			if want[k] {
-				f(g.Value(id), n, in, vals[id], parts[k])
-				grads[id] = add(grads[id], parts[k])
+				f(t.g.Value(id), n, in, t.vals[id], pulled[k])
+				t.grads[id] = add(t.grads[id], pulled[k])
 			}
 		}
-		grads[v.ID], vals[v.ID] = nil, nil
+		t.grads[v.ID], t.vals[v.ID] = nil, nil
 	}
 	return nil
+}
+
+// A run back needs the values of the run forth in reverse. Few of them are kept where they are many: those that one part of the nodes, of
+// about as many as there are parts, takes from the parts before it. The others are computed again, once, to the same bits.
+type part struct {
+	from, to int
+	next     []ir.ValueID // that nodes behind it take, of it or of nodes before it
+}
+
+// wholeTape is up to how many cells all values of a run are kept.
+const wholeTape = 1 << 25
+
+// partsOf are the parts of a graph.
+func partsOf(g *ir.Graph) []part {
+	all, length := 0, len(g.Nodes)
+	for _, v := range g.Values {
+		all = budget.Sum(all, stored(v))
+	}
+	if all > wholeTape {
+		for length = 1; length*length < len(g.Nodes); length++ {
+		}
+	}
+	return partsOfLength(g, length)
+}
+
+func partsOfLength(g *ir.Graph, length int) (parts []part) {
+	last := make([]int, len(g.Values)) // node that uses a value
+	for i, n := range g.Nodes {
+		for _, id := range n.In {
+			last[id] = i
+		}
+	}
+	var live []ir.ValueID
+	for from := 0; from < len(g.Nodes); from += length {
+		p := part{from: from, to: min(from+length, len(g.Nodes))}
+		for _, n := range g.Nodes[p.from:p.to] {
+			live = append(live, n.Out...)
+		}
+		live = slices.DeleteFunc(live, func(id ir.ValueID) bool { return last[id] < p.to })
+		p.next = slices.Clone(live)
+		parts = append(parts, p)
+	}
+	return parts
+}
+
+// Kept is how many cells Gradients has in memory at one time, beside weights and constants.
+func Kept(g *ir.Graph) int {
+	parts := partsOf(g)
+	between, most, next, largest := 0, 0, 0, 0
+	seen := make([]bool, len(g.Values))
+	for _, p := range parts {
+		own, passed := 0, 0
+		for _, n := range g.Nodes[p.from:p.to] {
+			for _, id := range n.Out {
+				own = budget.Sum(own, stored(g.Value(id)))
+				largest = max(largest, stored(g.Value(id)))
+			}
+		}
+		for _, id := range p.next {
+			passed = budget.Sum(passed, stored(g.Value(id)))
+			if !seen[id] {
+				seen[id], between = true, budget.Sum(between, stored(g.Value(id)))
+			}
+		}
+		most, next = max(most, own), max(next, passed)
+	}
+	return budget.Sum(between, most, next, largest) // gradients are there of what a part takes, and of one value more
 }
 
 // differentiable says that a value is one of reals that depend on the input.

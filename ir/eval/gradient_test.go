@@ -3,11 +3,13 @@ package eval_test
 import (
 	"math"
 	"math/rand/v2"
+	"slices"
 	"testing"
 
 	"github.com/stretchr/testify/require"
 
 	"github.com/zkllmc/zkllmc/internal/test/randgraph"
+	"github.com/zkllmc/zkllmc/internal/test/synthetic"
 	"github.com/zkllmc/zkllmc/ir"
 	"github.com/zkllmc/zkllmc/ir/eval"
 	"github.com/zkllmc/zkllmc/ir/plan"
@@ -93,6 +95,63 @@ func TestGradients(t *testing.T) {
 	for _, op := range []ir.Op{ir.OpEinsum, ir.OpUnary, ir.OpNorm, ir.OpSoftmax, ir.OpMax} {
 		require.True(t, ops[op], "%s occurs in no program", op)
 	}
+}
+
+// Gradients that are computed by parts, whose values are computed again, are the same to the bit, in the same order, with the same cells.
+func TestGradientsOfParts(t *testing.T) {
+	type call struct {
+		Value, Node int
+		In          [][]float64
+		Cells, Grad []float64
+	}
+	nodes := 0
+	for seed := range uint64(100) {
+		g, rng := randgraph.Function(seed, 0), rand.New(rand.NewPCG(seed, 6))
+		at, direction := draw(g, rng)
+		if direction == nil {
+			continue
+		}
+		var probe [][]float64
+		for _, p := range g.Outputs {
+			x := make([]float64, ir.Size(g.Value(p.Value).Shape))
+			for i := range x {
+				x[i] = rng.NormFloat64()
+			}
+			probe = append(probe, x)
+		}
+		by := func(length int) (calls []call) {
+			require.NoError(t, eval.GradientsOfParts(g, length, at, probe, func(v *ir.Value, n *ir.Node, in [][]float64, cells, grad []float64) {
+				c := call{int(v.ID), slices.Index(g.Nodes, n), nil, slices.Clone(cells), slices.Clone(grad)}
+				for _, x := range in {
+					c.In = append(c.In, slices.Clone(x))
+				}
+				calls = append(calls, c)
+			}))
+			return calls
+		}
+		whole := by(len(g.Nodes))
+		nodes += len(whole)
+		for _, length := range []int{1, 2, 3, 7} {
+			require.Equal(t, whole, by(length), "seed %d, parts of %d of %d nodes", seed, length, len(g.Nodes))
+		}
+	}
+	require.Greater(t, nodes, 500)
+}
+
+// What is kept of a large model does not grow with its layers: the values that layers hand on do, and they are few.
+func TestKept(t *testing.T) {
+	kept := func(layers int) int { return eval.Kept(synthetic.Sketch(false, layers, 4096, 32, 128, 32000, 11008)) }
+	few, many := kept(8), kept(32)
+	require.Less(t, 8*many, 1<<30)
+	require.Less(t, many, 2*few)
+	small := synthetic.Sketch(false, 4, 64, 4, 16, 100, 256)
+	all := 0
+	for _, v := range small.Values {
+		if v.Def.Op != ir.OpWeight && v.Def.Op != ir.OpConst && v.Def.Op != ir.OpInput {
+			all += ir.Size(v.Shape)
+		}
+	}
+	require.Greater(t, eval.Kept(small), all, "all of a small one, and gradients")
 }
 
 // draw draws elements of all inputs and, of the real ones, a direction; nil where there are none.

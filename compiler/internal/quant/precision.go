@@ -56,19 +56,12 @@ func (c *Calibration) sense(left *budget.Budget, f *ir.Graph) error {
 	}
 	n := len(f.Values)
 	s := &sensitivity{value: make([]float64, n), input: make([]float64, n), root: make([]float64, n), weight: map[[2]ir.ValueID]float64{}}
-	cells, most := 0, 0
-	for _, v := range f.Values {
-		if !fixed(v) && !v.Unstored() {
-			cells, most = budget.Sum(cells, ir.Size(v.Shape)), max(most, ir.Size(v.Shape))
-		}
-	}
-	cells = budget.Sum(cells, most) // a value is dropped where its gradient is done with
-	if err := left.Memory(budget.Product(8, cells)); err != nil {
+	if err := left.Memory(budget.Product(8, eval.Kept(f))); err != nil {
 		return err
 	}
 	runs := min(senseRuns, len(c.Samples))
-	left.Runs(3 * runs)
-	if _, err := eval.Demand(left, f, 3*runs); err != nil {
+	left.Runs(4 * runs)
+	if _, err := eval.Demand(left, f, 4*runs); err != nil {
 		return err
 	}
 	rng := rand.New(rand.NewPCG(0x7a6b6c6c6d63, 2))
