@@ -3,6 +3,7 @@ package engine
 import (
 	"bytes"
 	"fmt"
+	"io"
 
 	"github.com/zkllmc/zkllmc/internal/circuit"
 	"github.com/zkllmc/zkllmc/internal/field"
@@ -25,7 +26,12 @@ func (k *Key) Encode() []byte {
 
 // ReadKey decodes a prover key of a family.
 func ReadKey(f *circuit.Family, data []byte) (*Key, error) {
-	k, err := readKey(f, data)
+	return OpenKey(f, bytes.NewReader(data), int64(len(data)))
+}
+
+// OpenKey reads a prover key of a family from a file of the given size: once for its checksum, and then what is in it.
+func OpenKey(f *circuit.Family, file io.ReaderAt, size int64) (*Key, error) {
+	k, err := readKey(f, file, size)
 	if err != nil {
 		return nil, fmt.Errorf("prover key: %w", err)
 	}
@@ -43,43 +49,60 @@ func KeySize(f *circuit.Family) int {
 	return n
 }
 
-func readKey(f *circuit.Family, data []byte) (*Key, error) {
-	r, err := format.NewReader(data, format.MagicProverKey, f.Digest())
-	if err != nil {
+func readKey(f *circuit.Family, file io.ReaderAt, size int64) (*Key, error) {
+	head := make([]byte, min(size, format.HeaderSize))
+	if n, err := file.ReadAt(head, 0); n < len(head) {
 		return nil, err
 	}
-	if err := r.Exactly(KeySize(f) - format.HeaderSize); err != nil {
+	if _, err := format.NewReader(head, format.MagicProverKey, f.Digest()); err != nil {
 		return nil, err
 	}
-	if err := r.Summed(data); err != nil {
+	if err := format.Exactly(size, int64(KeySize(f))); err != nil {
 		return nil, err
 	}
-	k := &Key{f: f}
-	copy(k.id[:], r.Raw(32))
-	copy(k.secret[:], r.Raw(32))
-	c, weights := f.Shortest(), map[circuit.ID]integer.Tensor{}
-	for _, t := range c.Weights() {
-		v, err := r.Cells(t)
+	if err := format.Undamaged(file, size); err != nil {
+		return nil, err
+	}
+	k, at := &Key{f: f}, int64(format.HeaderSize)
+	ids := make([]byte, len(k.id)+len(k.secret))
+	if n, err := file.ReadAt(ids, at); n < len(ids) {
+		return nil, err
+	}
+	copy(k.secret[:], ids[copy(k.id[:], ids):])
+	at += int64(len(ids))
+	weights := map[circuit.ID]integer.Tensor{}
+	for _, t := range f.Shortest().Weights() {
+		v, err := format.ReadCells(file, at, t)
 		if err != nil {
 			return nil, fmt.Errorf("weight %s: %w", t.Name, err)
 		}
-		weights[t.ID] = integer.Tensor{Shape: t.Shape, Short: v}
+		weights[t.ID] = v
+		at += 2 * int64(v.Len())
 	}
+	rows := make([]byte, size-format.SumSize-at)
+	if n, err := file.ReadAt(rows, at); n < len(rows) {
+		return nil, err
+	}
+	return k, k.readRows(format.Elements(rows), weights)
+}
+
+// readRows reads the commitments to the rows and their blinders.
+func (k *Key) readRows(r *format.Reader, weights loaded) (err error) {
 	var points []byte
-	blinds := make([]field.Element, protocol.WeightLayout(c).Rows)
+	blinds := make([]field.Element, protocol.WeightLayout(k.f.Shortest()).Rows)
 	k.points = make([]group.Affine, len(blinds))
 	for i := range blinds {
 		points = append(points, r.Raw(group.Bytes)...)
 		if blinds[i], err = r.Scalar(); err != nil {
-			return nil, fmt.Errorf("blinder %d: %w", i, err)
+			return fmt.Errorf("blinder %d: %w", i, err)
 		}
 	}
 	if err := format.Elements(points).Points(k.points); err != nil {
-		return nil, fmt.Errorf("commitments to rows: %w", err)
+		return fmt.Errorf("commitments to rows: %w", err)
 	}
 	k.commit(weights, blinds)
-	if protocol.ModelID(f, k.points) != k.id {
-		return nil, fmt.Errorf("%w: its row commitments do not give its model ID", format.ErrModel)
+	if protocol.ModelID(k.f, k.points) != k.id {
+		return fmt.Errorf("%w: its row commitments do not give its model ID", format.ErrModel)
 	}
-	return k, r.Close()
+	return r.Close()
 }

@@ -226,12 +226,13 @@ func (r *Reader) Scalar() (field.Element, error) {
 // nobody makes him work for what is refused in the end.
 func (r *Reader) Exactly(n int) error {
 	if r.err == nil {
-		r.err = exactly(int64(len(r.b)), int64(n))
+		r.err = Exactly(int64(len(r.b)), int64(n))
 	}
 	return r.err
 }
 
-func exactly(got, want int64) error {
+// Exactly says whether there are as many bytes as wanted, no fewer and no more.
+func Exactly(got, want int64) error {
 	switch {
 	case got < want:
 		return fmt.Errorf("%w: %d bytes are missing", ErrTruncated, want-got)

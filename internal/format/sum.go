@@ -39,8 +39,8 @@ func (s *Summed) Finish() error {
 	return err
 }
 
-// undamaged reads a file of the given size once and compares its checksum.
-func undamaged(file io.ReaderAt, size int64) error {
+// Undamaged reads a file of the given size once and compares its checksum.
+func Undamaged(file io.ReaderAt, size int64) error {
 	h := sha256.New()
 	if n, err := io.Copy(h, io.NewSectionReader(file, 0, size-SumSize)); err != nil {
 		return fmt.Errorf("after %d bytes: %w", n, err)
@@ -53,18 +53,4 @@ func undamaged(file io.ReaderAt, size int64) error {
 		return ErrDamaged
 	}
 	return nil
-}
-
-// Summed compares the checksum at the end of an artefact, of which data are all bytes, and leaves it out of what is read.
-func (r *Reader) Summed(data []byte) error {
-	switch n := len(data) - SumSize; {
-	case r.err != nil:
-	case len(r.b) < SumSize:
-		r.err = ErrTruncated
-	case sha256.Sum256(data[:n]) != [SumSize]byte(data[n:]):
-		r.err = ErrDamaged
-	default:
-		r.b = r.b[:len(r.b)-SumSize]
-	}
-	return r.err
 }

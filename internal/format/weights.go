@@ -137,10 +137,10 @@ func OpenWeights(f *circuit.Family, file io.ReaderAt, size int64) (*Weights, err
 	if err != nil {
 		return nil, err
 	}
-	if err := exactly(size, int64(WeightsSize(f))); err != nil {
+	if err := Exactly(size, int64(WeightsSize(f))); err != nil {
 		return nil, fmt.Errorf("weights file: %w", err)
 	}
-	if err := undamaged(file, size); err != nil {
+	if err := Undamaged(file, size); err != nil {
 		return nil, err
 	}
 	want := c.Weights()
@@ -195,17 +195,16 @@ func (w *Weights) Cells(id circuit.ID, lo, hi int) (integer.Tensor, error) {
 	if err != nil {
 		return integer.Tensor{}, err
 	}
-	v := integer.Tensor{Short: decodeCells(raw)}
+	v := integer.Tensor{Short: make([]int16, hi-lo)}
+	decodeCells(v.Short, raw)
 	return v, inRange(w.c.Tensor(id), lo, &v)
 }
 
 // decodeCells reads cells of two bytes each.
-func decodeCells(raw []byte) []int16 {
-	v := make([]int16, len(raw)/2)
+func decodeCells(v []int16, raw []byte) {
 	for i := range v {
 		v[i] = int16(binary.BigEndian.Uint16(raw[2*i:]))
 	}
-	return v
 }
 
 // cellsAtOnce is how many cells are encoded at a time.
@@ -258,14 +257,19 @@ func DecodeWeights(f *circuit.Family, data []byte) (map[circuit.ID]integer.Tenso
 	return out, nil
 }
 
-// Cells reads the cells of a weight, two bytes each, and checks their range. It takes memory only for cells that are there.
-func (r *Reader) Cells(t *circuit.Tensor) ([]int16, error) {
-	size := circuit.Size(t.Shape)
-	if r.Remaining()/2 < size {
-		return nil, fmt.Errorf("%w: %d bytes left for %d cells", ErrTruncated, r.Remaining(), size)
+// ReadCells reads the cells of a weight, which begin at a byte of a file, and checks their range. Some of them are in memory twice at a time.
+func ReadCells(file io.ReaderAt, at int64, t *circuit.Tensor) (integer.Tensor, error) {
+	v := integer.Tensor{Shape: t.Shape, Short: make([]int16, circuit.Size(t.Shape))}
+	raw := make([]byte, 2*min(len(v.Short), writtenCells))
+	for lo := 0; lo < len(v.Short); lo += writtenCells {
+		part := v.Short[lo:min(len(v.Short), lo+writtenCells)]
+		raw = raw[:2*len(part)]
+		if n, err := file.ReadAt(raw, at+2*int64(lo)); n < len(raw) {
+			return v, err
+		}
+		decodeCells(part, raw)
 	}
-	v := integer.Tensor{Short: decodeCells(r.Raw(2 * size))}
-	return v.Short, inRange(t, 0, &v)
+	return v, inRange(t, 0, &v)
 }
 
 // WeightsSize is the number of bytes of the weights file of a family.

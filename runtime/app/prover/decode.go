@@ -17,11 +17,12 @@ import (
 
 // readKey reads a prover key.
 func readKey(f *circuit.Family, name string) (*engine.Key, error) {
-	data, err := readFile(name, format.MagicProverKey, int64(engine.KeySize(f))+slack)
+	file, err := openFile(name, format.MagicProverKey, int64(engine.KeySize(f))+slack)
 	if err != nil {
 		return nil, console.Unusable(err)
 	}
-	k, err := engine.ReadKey(f, data)
+	defer file.Close()
+	k, err := engine.OpenKey(f, file, file.size)
 	if errors.Is(err, format.ErrDamaged) {
 		return nil, console.Unusable(fmt.Errorf("%s: %w; take a copy of it that is not, for a new setup makes another model ID", name, err))
 	}

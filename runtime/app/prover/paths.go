@@ -1,8 +1,10 @@
 package prover
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -61,4 +63,21 @@ func readFile(name, magic string, limit int64) ([]byte, error) {
 		err = fmt.Errorf("%s: the file is empty", name)
 	}
 	return data, err
+}
+
+// stored is a file that is read in parts.
+type stored struct {
+	io.ReaderAt
+	io.Closer
+	size int64
+}
+
+// openFile opens a file of a kind, of at most limit bytes. What is no regular file, and may be read once only, is read now.
+func openFile(name, magic string, limit int64) (stored, error) {
+	if info, err := os.Stat(name); err == nil && info.Mode().IsRegular() && info.Size() > 0 && info.Size() <= limit {
+		f, err := os.Open(name)
+		return stored{f, f, info.Size()}, err
+	}
+	data, err := readFile(name, magic, limit)
+	return stored{bytes.NewReader(data), io.NopCloser(nil), int64(len(data))}, err
 }

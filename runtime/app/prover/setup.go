@@ -1,7 +1,6 @@
 package prover
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -200,30 +199,18 @@ type weights struct {
 	name string
 }
 
-// openWeights opens a weights file. What is no regular file, and may be read once only, is read now.
+// openWeights opens a weights file.
 func openWeights(f *circuit.Family, name string) (*weights, error) {
-	var content io.ReaderAt
-	var size int64
-	closer := io.NopCloser(nil)
-	if info, err := os.Stat(name); err == nil && info.Mode().IsRegular() && info.Size() > 0 && info.Size() <= weightsLimit(f) {
-		f, err := os.Open(name)
-		if err != nil {
-			return nil, console.Unusable(fmt.Errorf("weights: %w", err))
-		}
-		content, size, closer = f, info.Size(), f
-	} else {
-		data, err := readFile(name, format.MagicWeights, weightsLimit(f))
-		if err != nil {
-			return nil, console.Unusable(fmt.Errorf("weights: %w", err))
-		}
-		content, size = bytes.NewReader(data), int64(len(data))
-	}
-	w, err := format.OpenWeights(f, content, size)
+	content, err := openFile(name, format.MagicWeights, weightsLimit(f))
 	if err != nil {
-		closer.Close()
+		return nil, console.Unusable(fmt.Errorf("weights: %w", err))
+	}
+	w, err := format.OpenWeights(f, content, content.size)
+	if err != nil {
+		content.Close()
 		return nil, foreignWeights(name, err)
 	}
-	return &weights{w, closer, name}, nil
+	return &weights{w, content, name}, nil
 }
 
 func weightsLimit(f *circuit.Family) int64 { return int64(format.WeightsSize(f)) + slack }
