@@ -56,10 +56,16 @@ func affine2x64(table, dst, constants *uint64, col0, col1 *int64, n int) uint64
 func affine2x64Quarters(table, dst0, dst1, dst2, dst3, constants *uint64, col0, col1 *int64, n int) uint64
 
 //go:noescape
-func pairsQuarters(table, p0, p1, p2, p3, q0, q1, q2, q3, constants *uint64, col *int16, n int)
+func pairs1Quarters(table, p0, p1, p2, p3, q0, q1, q2, q3, constants *uint64, col0 *int16, n int)
 
 //go:noescape
-func boundSplit(table, even0, odd0, even1, odd1, constants *uint64, col *int16, n int)
+func pairs2Quarters(table, p0, p1, p2, p3, q0, q1, q2, q3, constants *uint64, col0, col1 *int16, n int)
+
+//go:noescape
+func bound1Split(table, even0, odd0, even1, odd1, constants *uint64, col0 *int16, n int)
+
+//go:noescape
+func bound2Split(table, even0, odd0, even1, odd1, constants *uint64, col0, col1 *int16, n int)
 
 //go:noescape
 func lerpPairsKernel(table, dst, a, c *uint64, n int)

@@ -32,5 +32,8 @@ func affine1x64Quarters(_, _, _, _, _, _ *uint64, _ *int64, _ int) uint64    { p
 func affine2x64(_, _, _ *uint64, _, _ *int64, _ int) uint64                  { panic(absent) }
 func affine2x64Quarters(_, _, _, _, _, _ *uint64, _, _ *int64, _ int) uint64 { panic(absent) }
 func lerpPairsKernel(_, _, _, _ *uint64, _ int)                              { panic(absent) }
-func pairsQuarters(_, _, _, _, _, _, _, _, _, _ *uint64, _ *int16, _ int)    { panic(absent) }
-func boundSplit(_, _, _, _, _, _ *uint64, _ *int16, _ int)                   { panic(absent) }
+
+func pairs1Quarters(_, _, _, _, _, _, _, _, _, _ *uint64, _ *int16, _ int)    { panic(absent) }
+func pairs2Quarters(_, _, _, _, _, _, _, _, _, _ *uint64, _, _ *int16, _ int) { panic(absent) }
+func bound1Split(_, _, _, _, _, _ *uint64, _ *int16, _ int)                   { panic(absent) }
+func bound2Split(_, _, _, _, _, _ *uint64, _, _ *int16, _ int)                { panic(absent) }

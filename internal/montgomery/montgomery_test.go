@@ -330,14 +330,14 @@ func TestAffine(t *testing.T) {
 	t.Run("64 bits", func(t *testing.T) { compareAffine[int64](t, AffineBits+1) })
 }
 
-// TestRunsOfIntegers compares sums over neighbours with the library, of columns that begin anywhere, at the limits of 16 bits too. What stands
-// behind results is left alone.
+// TestRunsOfIntegers compares sums over neighbours in one column and in two with the library, of columns that begin anywhere, at the limits of 16
+// bits too. What stands behind results is left alone.
 func TestRunsOfIntegers(t *testing.T) {
 	need(t)
 	q, r := fr.Modulus(), rand.New(rand.NewPCG(7, 8))
 	m := New(q)
 	power := func(k int) (e fr.Element) { return *e.SetBigInt(new(big.Int).Lsh(big.NewInt(1), uint(k))) }
-	half, fold := power(AffineBits), power(limbBits)
+	half, fold := power(RunBits), power(limbBits)
 	integer := func(v int64) (e fr.Element) { return *e.SetInt64(v) }
 	linear := func(base fr.Element, coef []fr.Element, v ...int64) fr.Element {
 		for i := range v {
@@ -346,14 +346,14 @@ func TestRunsOfIntegers(t *testing.T) {
 		}
 		return base
 	}
-	prepare := func(base fr.Element, coef []fr.Element) *Affine[fr.Element] {
+	prepare := func(base fr.Element, coef []fr.Element) Linear {
 		scaled := make([]fr.Element, len(coef))
 		for i := range coef {
 			var x fr.Element
 			base.Sub(&base, x.Mul(&half, &coef[i]))
 			scaled[i].Mul(&coef[i], &fold)
 		}
-		return NewAffine(m, base, scaled...)
+		return NewLinear(base, scaled...)
 	}
 	column := func(n int) []int16 {
 		v := make([]int16, n+3)[3:]
@@ -370,39 +370,56 @@ func TestRunsOfIntegers(t *testing.T) {
 		return v
 	}
 	for _, n := range []int{0, 8, 16, 40, 256} {
-		base, coef := run[fr.Element](r, q, 2), run[fr.Element](r, q, 3)
-		v := column(2 * n)
-		var p, s [4][]fr.Element
-		for k := range p {
-			p[k], s[k] = make([]fr.Element, n/4+1), make([]fr.Element, n/4+1)
-		}
-		FillPairs(NewPairs(prepare(base[0], coef[:1]), prepare(base[1], coef[1:])), p, s, v, n)
-		for i := range n {
-			a, b := int64(v[2*i]), int64(v[2*i+1])
-			require.Equal(t, linear(base[0], coef[:1], a+b), p[i%4][i/4], "sum %d of %d", i, n)
-			require.Equal(t, linear(base[1], coef[1:], a+b, a*b), s[i%4][i/4], "product %d of %d", i, n)
-		}
-		v = column(4 * n)
-		var first, second [2][]fr.Element
-		for k := range first {
-			first[k], second[k] = make([]fr.Element, n/2+1), make([]fr.Element, n/2+1)
-		}
-		FillBound(prepare(base[0], coef[:2]), first, second, v, n)
-		for i := range n {
-			require.Equal(t, linear(base[0], coef[:2], int64(v[4*i]), int64(v[4*i+2])), first[i%2][i/2], "run %d of %d", i, n)
-			require.Equal(t, linear(base[0], coef[:2], int64(v[4*i+1]), int64(v[4*i+3])), second[i%2][i/2], "run %d of %d", i, n)
-		}
-		for k := range 4 {
-			require.Zero(t, p[k][n/4])
-			require.Zero(t, s[k][n/4])
-			require.Zero(t, first[k/2][n/2])
-			require.Zero(t, second[k/2][n/2])
+		for columns := 1; columns <= 2; columns++ {
+			base, coef := run[fr.Element](r, q, 3), run[fr.Element](r, q, 11)
+			add, times, halves := coef[:columns], coef[2:][:3*columns-1], coef[7:][:2*columns]
+			cols := [2][]int16{column(2 * n), column(2 * n)}
+			var p, s [4][]fr.Element
+			for k := range p {
+				p[k], s[k] = make([]fr.Element, n/4+1), make([]fr.Element, n/4+1)
+			}
+			NewPairs[fr.Element](m, prepare(base[0], add), prepare(base[1], times)).Fill(p, s, cols, n)
+			for i := range n {
+				v, v1, w, w1 := int64(cols[0][2*i]), int64(cols[0][2*i+1]), int64(cols[1][2*i]), int64(cols[1][2*i+1])
+				sums, all := []int64{v + v1}, []int64{v + v1, v * v1}
+				if columns == 2 {
+					sums, all = []int64{v + v1, w + w1}, []int64{v + v1, w + w1, v * v1, v*w1 + v1*w, w * w1}
+				}
+				require.Equal(t, linear(base[0], add, sums...), p[i%4][i/4], "sum %d of %d", i, n)
+				require.Equal(t, linear(base[1], times, all...), s[i%4][i/4], "product %d of %d", i, n)
+			}
+			cols = [2][]int16{column(4 * n), column(4 * n)}
+			var out [2][2][]fr.Element
+			for k := range 4 {
+				out[k/2][k%2] = make([]fr.Element, n/2+1)
+			}
+			NewBound[fr.Element](m, prepare(base[2], halves)).Fill(out[0], out[1], cols, n)
+			for i := range n {
+				for c := range 2 {
+					var v []int64
+					for _, col := range cols[:columns] {
+						v = append(v, int64(col[4*i+c]), int64(col[4*i+c+2]))
+					}
+					require.Equal(t, linear(base[2], halves, v...), out[c][i%2][i/2], "run %d of %d", i, n)
+				}
+			}
+			for k := range 4 {
+				require.Zero(t, p[k][n/4])
+				require.Zero(t, s[k][n/4])
+				require.Zero(t, out[k/2][k%2][n/2])
+			}
 		}
 	}
-	sum, product := prepare(half, []fr.Element{half}), prepare(half, []fr.Element{half, fold})
-	require.Panics(t, func() { NewPairs(product, product) })
-	require.Panics(t, func() { NewPairs(sum, sum) })
-	require.Panics(t, func() { FillPairs(NewPairs(sum, product), [4][]fr.Element{}, [4][]fr.Element{}, make([]int16, 8), 4) })
-	require.Panics(t, func() { FillBound(product, [2][]fr.Element{}, [2][]fr.Element{}, make([]int16, 16), 4) })
-	require.Panics(t, func() { FillBound(sum, [2][]fr.Element{}, [2][]fr.Element{}, make([]int16, 32), 8) })
+	of := func(n int) Linear { return prepare(half, make([]fr.Element, n)) }
+	for _, n := range [][2]int{{0, 2}, {1, 1}, {1, 5}, {2, 2}, {3, 8}} {
+		require.Panics(t, func() { NewPairs[fr.Element](m, of(n[0]), of(n[1])) })
+	}
+	for _, n := range []int{0, 1, 3, 6} {
+		require.Panics(t, func() { NewBound[fr.Element](m, of(n)) })
+	}
+	v := make([]int16, 32)
+	require.Panics(t, func() {
+		NewPairs[fr.Element](m, of(1), of(2)).Fill([4][]fr.Element{}, [4][]fr.Element{}, [2][]int16{v}, 4)
+	})
+	require.Panics(t, func() { NewBound[fr.Element](m, of(2)).Fill([2][]fr.Element{}, [2][]fr.Element{}, [2][]int16{v}, 4) })
 }

@@ -130,11 +130,11 @@ func (l *onesLayer) firstOfIntegers(leaf *leafScratch, at piece, inner *weights)
 		return sum, false
 	}
 	leaf.find(l.t.blocks, l.stored, at)
-	factor, ok := leaf.differences(leaf.d[:n])
-	if !ok {
-		return sum, false
+	d, factors, ok := leaf.differences(n)
+	for i := range d {
+		sum = add(sum, mul(dotInts(d[i], inner), factors[i]))
 	}
-	return mul(dotInts(leaf.d[:n], inner), mul(factor, factor)), true
+	return sum, ok
 }
 
 func (l *onesLayer) round() (delta, inf field.Element) {

@@ -288,12 +288,16 @@ func (b *leafBlock) spans(out []span, base, lo, hi int) []span {
 // leafScratch is the working memory for a tile of leaves.
 type leafScratch struct {
 	q, p, raw vec
-	d         []int64 // per entry
+	d         [3][]int64 // per entry
 	spans     []span
 }
 
 func newLeafScratch() *leafScratch {
-	return &leafScratch{q: make(vec, 4*tile), p: make(vec, 4*tile), raw: make(vec, 4*tile), d: make([]int64, tile)}
+	s := &leafScratch{q: make(vec, 4*tile), p: make(vec, 4*tile), raw: make(vec, 4*tile)}
+	for i := range s.d {
+		s.d[i] = make([]int64, tile)
+	}
+	return s
 }
 
 // find lists the runs of cells of a tile.
@@ -361,8 +365,8 @@ func (s *leafScratch) fillPairs(p, q *quarters, from, n int) bool {
 	for _, sp := range s.spans {
 		at, pairs := from+sp.at/8, sp.n/2
 		p, q := p.slice(at, at+pairs/4), q.slice(at, at+pairs/4)
-		montgomery.FillPairs(sp.b.runs.pairs, [4][]field.Element{p[0][0], p[1][0], p[0][1], p[1][1]}, [4][]field.Element{q[0][0], q[1][0], q[0][1], q[1][1]},
-			sp.cells(), pairs)
+		sp.b.runs.pairs.Fill([4][]field.Element{p[0][0], p[1][0], p[0][1], p[1][1]}, [4][]field.Element{q[0][0], q[1][0], q[0][1], q[1][1]},
+			sp.columns(), pairs)
 	}
 	return true
 }
@@ -376,29 +380,51 @@ func (s *leafScratch) fillBound(to *[2][2]vec, from, n int) bool {
 	for _, sp := range s.spans {
 		at, runs := (from+sp.at/4)/2, sp.n/4
 		half := func(c, b int) []field.Element { return to[c][b][at : at+runs/2] }
-		montgomery.FillBound(sp.b.runs.bound, [2][]field.Element{half(0, 0), half(0, 1)}, [2][]field.Element{half(1, 0), half(1, 1)}, sp.cells(), runs)
+		sp.b.runs.bound.Fill([2][]field.Element{half(0, 0), half(0, 1)}, [2][]field.Element{half(1, 0), half(1, 1)}, sp.columns(), runs)
 	}
 	return true
 }
 
-// differences sets d to the products of the differences along the second lowest variable, of even leaves and of odd ones, as fillPairs, of integers
-// without their factor, which it returns if it is the same for all.
-func (s *leafScratch) differences(d []int64) (factor field.Element, ok bool) {
-	if !s.integers(4*len(d), 4) {
-		return factor, false
+// differences computes the products of the differences along the second lowest variable, of even leaves and of odd ones, as fillPairs: integers for every
+// entry of the tile with a factor for all of them. It says whether it could: the leaves of a tile have to have the same factors.
+func (s *leafScratch) differences(n int) (d [][]int64, factors vec, ok bool) {
+	if !s.integers(4*n, 4) {
+		return nil, nil, false
 	}
-	factor = s.spans[0].b.factors[0]
+	own := s.spans[0].b.factors
+	for i := range own {
+		for j := i; j < len(own); j++ {
+			factors = append(factors, mul(own[i], own[j]))
+		}
+	}
 	for _, sp := range s.spans {
-		if sp.b.factors[0] != factor {
-			return factor, false
+		if !slices.Equal(own, sp.b.factors) {
+			return nil, nil, false
 		}
-		cells := sp.cells()
-		for i := range sp.n / 4 {
-			v := (*[4]int16)(cells[4*i:])
-			d[sp.at/4+i] = (int64(v[2]) - int64(v[0])) * (int64(v[3]) - int64(v[1]))
+		d = d[:0]
+		cols := sp.columns()
+		for i := range own {
+			for j := i; j < len(own); j++ {
+				d = append(d, s.d[len(d)][:n])
+				multiplyDifferences(d[len(d)-1][sp.at/4:][:sp.n/4], cols[i], cols[j], i == j)
+			}
 		}
 	}
-	return factor, true
+	return d, factors, true
+}
+
+// multiplyDifferences multiplies those of two columns, or of one, over runs of four cells.
+func multiplyDifferences(d []int64, v, w []int16, one bool) {
+	for i := range d {
+		v, w := (*[4]int16)(v[4*i:]), (*[4]int16)(w[4*i:])
+		v0, v1 := int64(v[2])-int64(v[0]), int64(v[3])-int64(v[1])
+		if one {
+			d[i] = v0 * v1
+			continue
+		}
+		w0, w1 := int64(w[2])-int64(w[0]), int64(w[3])-int64(w[1])
+		d[i] = v0*w1 + v1*w0
+	}
 }
 
 // integers says whether n leaves are looked up cells of 16 bits, in runs whose places and lengths are multiples of a power of two.
@@ -412,29 +438,59 @@ func (s *leafScratch) integers(n, multiple int) bool {
 	return n == 0
 }
 
-// cells are the integers of a run of them.
-func (sp *span) cells() []int16 { return sp.b.cols[0].short[sp.cell : sp.cell+sp.n] }
+// columns are the integers of a run of them.
+func (sp *span) columns() (cols [2][]int16) {
+	for i, c := range sp.b.cols {
+		cols[i] = c.short[sp.cell : sp.cell+sp.n]
+	}
+	return cols
+}
 
-// integerRuns are kernels for leaves with denominators K + f·v of integers v of 16 bits, of lookups of one column. The sum of two neighbours is
-// 2K + f(v + w), their product K² + Kf(v + w) + f²·vw.
+// integerRuns are kernels for leaves with denominators K + f·v or K + f·v + g·w of integers of 16 bits. The sum of two neighbours is
+// 2K + f(v + v') + g(w + w'), their product K² + Kf(v + v') + Kg(w + w') + f²vv' + fg(vw' + v'w) + g²ww'.
 type integerRuns struct {
 	pairs *montgomery.Pairs[field.Element]
-	bound *montgomery.Affine[field.Element] // of two integers between which a variable is bound, nil before it is
+	bound *montgomery.Bound[field.Element] // of integers between which a variable is bound, nil before it is
 }
 
 // newIntegerRuns returns nil where there are none.
 func newIntegerRuns(b *leafBlock) *integerRuns {
-	if !montgomery.Available() || b.Mult != nil || len(b.cols) != 1 || b.cols[0].short == nil {
+	if !montgomery.Available() || b.Mult != nil || len(b.cols) < 1 || len(b.cols) > 2 ||
+		slices.ContainsFunc(b.cols, func(c column) bool { return c.short == nil }) {
 		return nil
 	}
-	k, f := b.constant, b.factors[0]
-	return &integerRuns{pairs: montgomery.NewPairs(newAffine(add(k, k), f), newAffine(mul(k, k), mul(k, f), mul(f, f)))}
+	k, product := b.constant, vec{}
+	for _, f := range b.factors {
+		product = append(product, mul(k, f))
+	}
+	for i := range b.factors {
+		for _, g := range b.factors[i:] {
+			product = append(product, mul(b.factors[i], g))
+		}
+	}
+	return &integerRuns{pairs: montgomery.NewPairs[field.Element](scalars, newRuns(add(k, k), b.factors), newRuns(mul(k, k), product))}
 }
+
+// newRuns prepares a base and coefficients for integers of 33 bits.
+func newRuns(base field.Element, coefficients []field.Element) montgomery.Linear {
+	folded := make(vec, len(coefficients))
+	for i, c := range coefficients {
+		base = sub(base, mul(c, runOffset))
+		folded[i] = mul(c, limbRadix)
+	}
+	return montgomery.NewLinear(base, folded...)
+}
+
+var runOffset = field.Pow2(montgomery.RunBits)
 
 // bind returns runs of the same cells and other denominators, bound to a challenge.
 func (r *integerRuns) bind(l *linear, rho *field.Element) *integerRuns {
-	hi := mul(l.factors[0], *rho)
-	return &integerRuns{bound: newAffine(l.constant, sub(l.factors[0], hi), hi)}
+	var halves vec
+	for _, f := range l.factors {
+		hi := mul(f, *rho)
+		halves = append(halves, sub(f, hi), hi)
+	}
+	return &integerRuns{bound: montgomery.NewBound[field.Element](scalars, newRuns(l.constant, halves))}
 }
 
 // cover appends the spans of leaves [base, base+n), which stand in the tile from at on.

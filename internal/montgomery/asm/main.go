@@ -48,8 +48,10 @@ func main() {
 			affine(bits, columns, true)
 		}
 	}
-	pairs()
-	bound()
+	for columns := 1; columns <= 2; columns++ {
+		pairs(columns)
+		bound(columns)
+	}
 	slopes()
 	products()
 	lower()
@@ -524,7 +526,7 @@ func affine(bits, columns int, quarters bool) {
 	for _, s := range cols {
 		col = append(col, param(s))
 	}
-	offset, far := offsetOf(), ZMM()
+	offset, far := offsetOf(51), ZMM()
 	VPXORQ(far, far, far)
 	Label("loop")
 	values := make([]VecVirtual, columns)
@@ -539,7 +541,7 @@ func affine(bits, columns int, quarters bool) {
 		}
 		VPERMQ(U8(0xd8), v, v) // to the lanes of store
 	}
-	e := k.linear(constants, 0, values...)
+	e := k.subtractIf(k.below(k.linear(constants, 0, values...), atDouble))
 	if !quarters {
 		k.store(e, out[0])
 		ADDQ(U32(step), out[0])
@@ -554,8 +556,8 @@ func affine(bits, columns int, quarters bool) {
 	bitsOf(far)
 }
 
-// linear is the sum of affine for offset integers, whose constants stand at a word.
-func (k *kernel) linear(constants GPVirtual, word int, values ...VecVirtual) element {
+// linear adds a base and coefficients, whose limbs stand at a word one behind the other, times offset integers. The limbs are not carried.
+func (k *kernel) linear(constants GPVirtual, word int, values ...VecVirtual) (e element) {
 	at := func(word int) Mem { return Mem{Base: constants, Disp: 8 * word} }
 	t := k.zeros(limbs + 1)
 	for c, v := range values {
@@ -567,12 +569,11 @@ func (k *kernel) linear(constants GPVirtual, word int, values ...VecVirtual) ele
 		}
 	}
 	k.reduceOnce(t)
-	var e element
 	copy(e[:], t[1:])
 	for j := range e {
 		VPADDQ_BCST(at(word+j), e[j], e[j])
 	}
-	return k.subtractIf(k.below(e, atDouble))
+	return e
 }
 
 // quarters writes elements to four places by their index mod 4, which move on.
@@ -586,13 +587,17 @@ func (k *kernel) quarters(e element, to []GPVirtual) {
 	}
 }
 
-// offsetOf is 2^51 in every lane.
-func offsetOf() VecVirtual {
-	offset, half := ZMM(), GP64()
-	MOVQ(U64(1<<51), half)
-	VPBROADCASTQ(half, offset)
+// offsetOf is a power of two in every lane.
+func offsetOf(bits int) VecVirtual {
+	offset, power := ZMM(), GP64()
+	MOVQ(U64(1<<bits), power)
+	VPBROADCASTQ(power, offset)
 	return offset
 }
+
+// runBits is the offset of what is computed of integers of 16 bits: their sums, products and sums of two products. Their sums with coefficients below
+// q add up to less than q/2^16, so that with what the reduction leaves and the base they stay below 3q.
+const runBits = 33
 
 // part is the i-th of four integers of 16 bits in every lane.
 func part(v VecVirtual, i int) VecVirtual {
@@ -605,59 +610,92 @@ func part(v VecVirtual, i int) VecVirtual {
 	return x
 }
 
-// pairs computes, of denominators K + f·v, the sums and the products of neighbours: they are linear in the sum and the product of two integers.
-func pairs() {
-	TEXT("pairsQuarters", NOSPLIT, "func(table, p0, p1, p2, p3, q0, q1, q2, q3, constants *uint64, col *int16, n int)")
-	Doc("pairsQuarters stores sums of a first Affine over v + w and of a second one over v + w and vw, for n pairs v, w, split by their index mod 4.")
+// runs begins a kernel over one or two columns of integers of 16 bits.
+func runs(name, doc string, columns int, outputs ...string) (k *kernel, out, col []GPVirtual, constants, n GPVirtual) {
+	cols := []string{"col0", "col1"}[:columns]
+	TEXT(name, NOSPLIT, fmt.Sprintf("func(table, %s, constants *uint64, %s *int16, n int)", strings.Join(outputs, ", "), strings.Join(cols, ", ")))
+	Doc(name + " " + doc)
 	Pragma("noescape")
 	param := func(s string) GPVirtual { return Load(Param(s), GP64()).(GPVirtual) }
-	k := newKernel(param("table"), true)
-	var p, q []GPVirtual
-	for i := range 4 {
-		p, q = append(p, param(fmt.Sprint("p", i))), append(q, param(fmt.Sprint("q", i)))
+	k = newKernel(param("table"), true)
+	for _, s := range outputs {
+		out = append(out, param(s))
 	}
-	constants, col, n, offset := param("constants"), param("col"), param("n"), offsetOf()
+	for _, s := range cols {
+		col = append(col, param(s))
+	}
+	return k, out, col, param("constants"), param("n")
+}
+
+// pairs computes, of denominators K + f·v + g·w, the sums and the products of neighbours: they are linear in sums and products of integers.
+func pairs(columns int) {
+	k, out, col, constants, n := runs(fmt.Sprintf("pairs%dQuarters", columns), "stores linear sums for Pairs, split by their index mod 4.", columns,
+		"p0", "p1", "p2", "p3", "q0", "q1", "q2", "q3")
+	offset := offsetOf(runBits)
 	Label("loop")
-	v := ZMM()
-	VPMOVZXDQ(Mem{Base: col}, v)
-	VPERMQ(U8(0xd8), v, v) // to the lanes of store
-	first, second := part(v, 0), part(v, 1)
-	sum, product := ZMM(), ZMM()
-	VPMULDQ(first, second, product)
-	VPADDQ(first, second, sum)
-	VPADDQ(offset, sum, sum)
-	VPADDQ(offset, product, product)
-	k.quarters(k.linear(constants, 0, sum), p)
-	k.quarters(k.linear(constants, 2*limbs, sum, product), q)
-	ADDQ(U32(vector/2), col)
+	var ints [][2]VecVirtual
+	for _, c := range col {
+		v := ZMM()
+		VPMOVZXDQ(Mem{Base: c}, v)
+		VPERMQ(U8(0xd8), v, v) // to the lanes of store
+		ints = append(ints, [2]VecVirtual{part(v, 0), part(v, 1)})
+		ADDQ(U32(vector/2), c)
+	}
+	product := func(a, b VecVirtual) VecVirtual {
+		x := ZMM()
+		VPMULDQ(a, b, x)
+		return x
+	}
+	var sums, all []VecVirtual
+	for _, v := range ints {
+		sum := ZMM()
+		VPADDQ(v[0], v[1], sum)
+		sums = append(sums, sum)
+	}
+	all = append(all, sums...)
+	all = append(all, product(ints[0][0], ints[0][1]))
+	if columns == 2 {
+		cross := product(ints[0][0], ints[1][1])
+		VPADDQ(product(ints[0][1], ints[1][0]), cross, cross)
+		all = append(all, cross, product(ints[1][0], ints[1][1]))
+	}
+	for _, x := range all {
+		VPADDQ(offset, x, x)
+	}
+	k.quarters(k.below(k.linear(constants, 0, sums...), atModulus, atDouble), out[:4])
+	k.quarters(k.below(k.linear(constants, limbs*(1+columns), all...), atModulus, atDouble), out[4:])
 	SUBQ(U8(8), n)
 	JNE(LabelRef("loop"))
 	VZEROUPPER()
 	RET()
 }
 
-// bound computes sums of an Affine over every first and third, and every second and fourth integer of four.
-func bound() {
-	TEXT("boundSplit", NOSPLIT, "func(table, even0, odd0, even1, odd1, constants *uint64, col *int16, n int)")
-	Doc("boundSplit stores sums of an Affine over two columns, once the first and the third integer of n runs of four and once the other two, split.")
-	Pragma("noescape")
-	param := func(s string) GPVirtual { return Load(Param(s), GP64()).(GPVirtual) }
-	k := newKernel(param("table"), true)
-	even, odd := []GPVirtual{param("even0"), param("even1")}, []GPVirtual{param("odd0"), param("odd1")}
-	constants, col, n, offset := param("constants"), param("col"), param("n"), offsetOf()
+// bound computes linear sums of every first and third, and of every second and fourth integer of four.
+func bound(columns int) {
+	k, out, col, constants, n := runs(fmt.Sprintf("bound%dSplit", columns), "stores linear sums for Bound, split.", columns, "even0", "odd0", "even1", "odd1")
+	offset := offsetOf(runBits)
 	Label("loop")
-	v := ZMM()
-	VMOVDQU64(Mem{Base: col}, v)
-	VPERMQ(U8(0xd8), v, v) // to the lanes of store
-	for c := range 2 {
-		lo, hi := part(v, c), part(v, c+2)
-		VPADDQ(offset, lo, lo)
-		VPADDQ(offset, hi, hi)
-		k.split(k.linear(constants, 0, lo, hi), even[c], odd[c])
-		ADDQ(U32(step/2), even[c])
-		ADDQ(U32(step/2), odd[c])
+	var ints []VecVirtual
+	for _, c := range col {
+		v := ZMM()
+		VMOVDQU64(Mem{Base: c}, v)
+		VPERMQ(U8(0xd8), v, v) // to the lanes of store
+		ints = append(ints, v)
+		ADDQ(U32(vector), c)
 	}
-	ADDQ(U32(vector), col)
+	for half := range 2 {
+		var values []VecVirtual
+		for _, v := range ints {
+			values = append(values, part(v, half), part(v, half+2))
+		}
+		for _, x := range values {
+			VPADDQ(offset, x, x)
+		}
+		even, odd := out[2*half], out[2*half+1]
+		k.split(k.below(k.linear(constants, 0, values...), atModulus, atDouble), even, odd)
+		ADDQ(U32(step/2), even)
+		ADDQ(U32(step/2), odd)
+	}
 	SUBQ(U8(8), n)
 	JNE(LabelRef("loop"))
 	VZEROUPPER()

@@ -103,23 +103,32 @@ func (s *Source) lookups(cols int, odd int, all bool) []backend.Block {
 	return blocks
 }
 
-// integers places lookups of one column, those that Loaded keeps in 16 bits among them, of whole tiles of 1024 leaves, of rows with padding, and
-// two to a tile with one factor or with two. Many cells are the least and the greatest integers.
+// integers places lookups of one column and of two, those that Loaded keeps in 16 bits among them, of whole tiles of 1024 leaves, of rows with padding,
+// and two to a tile with the same factors or with others. Many cells are the least and the greatest integers. One lookup has the same column twice.
 func (s *Source) integers() []backend.Block {
 	var out []backend.Block
 	for _, place := range []struct {
 		offset int
 		shape  []int
-	}{{0, []int{2048}}, {2048, []int{8, 192}}, {6144, []int{1024}}, {4096, []int{512}}, {4608, []int{512}}, {7168, []int{40}}, {5120, []int{512}}, {5632, []int{512}}} {
-		b := s.Block(place.offset, place.shape, 1, 15, false)
-		for i := range column(&b, 0) {
-			if edge := s.Intn(5); edge < 2 {
-				column(&b, 0)[i] = []int64{-1 << 15, 1<<15 - 1}[edge]
+		cols   int
+	}{
+		{0, []int{2048}, 1}, {2048, []int{8, 192}, 1}, {6144, []int{1024}, 1}, {4096, []int{512}, 1}, {4608, []int{512}, 1}, {7168, []int{40}, 2},
+		{8192, []int{2048}, 2}, {5632, []int{512}, 1}, {7232, []int{64}, 2}, {5120, []int{512}, 2}, {7296, []int{32}, 1}, {7328, []int{32}, 2},
+		{10240, []int{512}, 2}, {7360, []int{32}, 1}, {7424, []int{64}, 2}, {10752, []int{512}, 2}, {7552, []int{128}, 1}, {7680, []int{128}, 2},
+		{11264, []int{4, 192}, 2},
+	} {
+		b := s.Block(place.offset, place.shape, place.cols, 15, false)
+		for c := range place.cols {
+			for i := range column(&b, c) {
+				if edge := s.Intn(5); edge < 2 {
+					column(&b, c)[i] = []int64{-1 << 15, 1<<15 - 1}[edge]
+				}
 			}
 		}
 		out = append(out, b)
 	}
-	out[4].Gamma = out[3].Gamma
+	out[4].Gamma, out[15].Gamma = out[3].Gamma, out[12].Gamma
+	out[15].Cols[1] = out[15].Cols[0]
 	return out
 }
 
@@ -152,9 +161,9 @@ func fractions(t *testing.T, s *Source, ref, cand backend.Run) {
 	t.Run("integers of 16 bits", func(t *testing.T) {
 		blocks := s.integers()
 		for _, draw := range []func(int) []field.Element{nil, s.Edgy} {
-			compareTrees(t, s, 13, ref.Fractions(13, Loaded(ref, blocks)), cand.Fractions(13, Loaded(cand, blocks)), draw)
+			compareTrees(t, s, 14, ref.Fractions(14, Loaded(ref, blocks)), cand.Fractions(14, Loaded(cand, blocks)), draw)
 		}
-		checkTree(t, s, 13, blocks, cand.Fractions(13, Loaded(cand, blocks)))
+		checkTree(t, s, 14, blocks, cand.Fractions(14, Loaded(cand, blocks)))
 	})
 	for _, c := range []struct {
 		n      int
