@@ -314,7 +314,7 @@ func (r *Result) planCircuit(o planner.Options) (crowded []string, err error) {
 		return nil, refuse(err)
 	}
 	if r.Weights = r.plan.Weights; len(r.Weights) == 0 && !r.hidesInput() {
-		return nil, refuse(fmt.Errorf("the model has no private weights and no private input, so that a proof would hide nothing; commit to an initializer, --private NAME, or hide an input, --private-input NAME"))
+		return nil, refuse(fmt.Errorf("the model has no private weights and no private input, so that %w; commit to an initializer, --private NAME, or hide an input, --private-input NAME", ErrNothingHidden))
 	}
 	return r.buildCircuit()
 }

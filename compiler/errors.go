@@ -25,6 +25,12 @@ var ErrUnreadable = errors.New("unreadable")
 // ErrName marks a Config that names what the model lacks.
 var ErrName = frontend.ErrName
 
+// ErrNothingHidden marks a refused model of which a proof would hide neither a weight nor an input.
+var ErrNothingHidden = errors.New("a proof would hide nothing")
+
+// Constant is the refusal of an output that does not depend on an input.
+type Constant = frontend.Constant
+
 // refusal is an error that is ErrUnsupported, and of a kind: that or one of the others. Some errors of the passes name their kind
 // themselves; the text says it once.
 type refusal struct{ err, kind error }

@@ -2,7 +2,9 @@ package compiler
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"slices"
 
 	"github.com/zkllmc/zkllmc/compiler/internal/quant"
 	"github.com/zkllmc/zkllmc/internal/backend/cpu"
@@ -61,6 +63,9 @@ func (r *Result) Prove(ctx context.Context, inputs ...Input) error {
 			if err := accepted.VerifyStatementContext(ctx, m.Circuit, in.Statement, proof); err != nil {
 				return fmt.Errorf("the proof is not accepted: %w", err)
 			}
+			if other := otherOutput(m.Circuit, in.Statement); other != nil && accepted.VerifyStatementContext(ctx, m.Circuit, other, proof) == nil {
+				return errors.New("the proof is accepted for another output")
+			}
 		}
 	}
 	return nil
@@ -77,6 +82,42 @@ func (r *Result) integers() (map[circuit.ID]integer.Tensor, error) {
 		cells[id] = integer.Tensor{Shape: r.Weights[i].Shape, Short: short}
 	}
 	return cells, nil
+}
+
+// otherOutput is a statement that claims another output, within its range: the next value of the first cell told of one.
+func otherOutput(c *circuit.Circuit, st statement.Statement) statement.Statement {
+	next := func(v []int64, lo, hi int64) []int64 {
+		v = slices.Clone(v)
+		if v[0]++; v[0] > hi {
+			v[0] = lo
+		}
+		return v
+	}
+	switch s := st.(type) {
+	case *generation.Statement:
+		other := *s
+		if g := c.Generation; s.Next != generation.Unclaimed {
+			other.Next = next([]int64{s.Next}, 0, int64(g.Vocab)-1)[0]
+		} else {
+			p := &c.Ports[g.Out]
+			other.Logits = next(s.Logits, p.Lo, p.Hi)
+		}
+		return &other
+	case *function.Statement:
+		other := &function.Statement{Ports: slices.Clone(s.Ports), NoSaturation: s.NoSaturation}
+		for i := range c.Ports {
+			p := &c.Ports[i]
+			lo, hi := p.Lo, p.Hi
+			if p.Reveal == circuit.Argmax {
+				lo, hi = 0, int64(p.Shape[len(p.Shape)-1])-1
+			}
+			if p.Out && p.Reveal != circuit.Nothing && lo < hi {
+				other.Ports[i] = next(s.Ports[i], lo, hi)
+				return other
+			}
+		}
+	}
+	return nil // outputs have one value only
 }
 
 // beginning is an input of a generation, cut to the circuit's length.

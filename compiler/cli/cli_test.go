@@ -304,7 +304,7 @@ func TestConformance(t *testing.T) {
 	code, out, stderr := run(t, "conformance", sums, "--dim", "elsewhere=3")
 	require.Equal(t, console.OK, code, stderr)
 	require.Contains(t, out, "proved    "+sums)
-	require.Contains(t, out, "1 proved, 0 agrees, 0 refused, 0 imprecise, 0 failed")
+	require.Contains(t, out, "conformance: 1 proved, 0 folded, 0 refused, 0 failed of 1")
 	garbage := t.TempDir()
 	require.NoError(t, os.WriteFile(filepath.Join(garbage, "model.onnx"), []byte("not a model"), 0o644))
 	code, out, stderr = run(t, "conformance", garbage)
@@ -325,7 +325,7 @@ func TestExports(t *testing.T) {
 	}
 	code, out, stderr := run(t, args...)
 	require.Equal(t, console.OK, code, stderr)
-	require.Contains(t, out, "4 proved, 0 agrees, 0 refused, 0 imprecise, 0 failed")
+	require.Contains(t, out, "conformance: 4 proved, 0 folded, 0 refused, 0 failed of 4")
 }
 
 // TestCompiledCodeStandsAlone compiles into an empty folder, builds and vets what is there, and looks at what it links.

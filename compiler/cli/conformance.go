@@ -1,10 +1,12 @@
 package cli
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"io/fs"
+	"maps"
 	"os"
 	"path/filepath"
 	"sort"
@@ -15,13 +17,20 @@ import (
 	"github.com/zkllmc/zkllmc/compiler"
 	"github.com/zkllmc/zkllmc/compiler/internal/onnx"
 	"github.com/zkllmc/zkllmc/compiler/internal/quant"
+	"github.com/zkllmc/zkllmc/internal/circuit"
 	"github.com/zkllmc/zkllmc/internal/console"
 )
 
 // caseReport is the outcome of one conformance case.
 type caseReport struct {
-	Case   string `json:"case"`
-	Result string `json:"result"` // proved, agrees, refused, imprecise or failed
+	Case    string   `json:"case"`
+	finding          // with every input of real numbers private
+	Public  *finding `json:"public,omitempty"` // with every input public, of a case with an input of real numbers
+}
+
+// finding is what came of a case.
+type finding struct {
+	Result string `json:"result"` // proved, folded, refused, imprecise or failed
 	Node   string `json:"node,omitempty"`
 	Op     string `json:"op,omitempty"`
 	Reason string `json:"reason,omitempty"`
@@ -38,6 +47,7 @@ type caseReport struct {
 type conformanceReport struct {
 	Cases  []caseReport `json:"cases"`
 	Counts string       `json:"summary"`
+	Public string       `json:"public_summary"`
 	usage
 }
 
@@ -50,14 +60,16 @@ func (a *app) conformanceCommand() *cobra.Command {
 		Long: `conformance looks for ONNX test cases (a model.onnx with test_data_set_k beside it) below the folders and says for each
 
   proved    it lowers to a circuit whose integer program agrees with the float model, on its own inputs and those that scales were
-            chosen from, and with the expected outputs, and a proof of its first input was made and accepted
-  agrees    the same without a proof: the circuit commits to more than 5 million cells
+            chosen from, and with the expected outputs; a proof of its first input was made and accepted, and is refused for another output
+  folded    its outputs do not depend on its inputs, and are what is expected
   refused   it asks for something that this release does not prove; the node, its operator and the reason are named
-  imprecise its float model gives the expected outputs, its integer program differs by more than the tolerance
+  imprecise its float model gives the expected outputs, its integer program differs by more than the tolerance: compile refuses it
   failed    its float model does not give the expected outputs, or its proof was not accepted: a defect
 
-Ranges of inputs are those of the first test set. All inputs and outputs are public; where that leaves nothing to hide or the model takes
-its inputs in a way that is not supported, all inputs but the first are fixed and the first output is compiled alone.
+once with every input of real numbers private, and once, where there is such an input, with all inputs public. Ranges of inputs are those
+of the first test set. All outputs are public. Inputs that the model takes in a way that is not supported, as parameters are that exporters
+have as constants, are fixed: those that are no real numbers, or all but the first, with the first output alone. Where that leaves nothing
+to hide, all inputs are private. The last line counts the first column; imprecise cases are among its refused ones.
 The exit code is 1 if a case failed, else 5 if one is imprecise.`,
 		Args: takes("a folder", 0),
 		RunE: a.run(func(ctx context.Context, args []string) error { return a.conformance(ctx, args, &m, asJSON) }),
@@ -79,50 +91,74 @@ func (a *app) conformance(ctx context.Context, dirs []string, m *modelFlags, asJ
 		return err
 	}
 	cfg.Progress, cfg.Done = nil, nil // what is done says the list of cases
-	reports := []caseReport{}
-	counts := map[string]int{}
+	reports, count, public := []caseReport{}, tally{}, tally{}
 	for _, dir := range cases {
-		r := tryCase(ctx, dir, cfg)
+		r := caseReport{Case: dir}
+		var real bool
+		if r.finding, real = tryCase(ctx, dir, cfg, true); real && ctx.Err() == nil {
+			v, _ := tryCase(ctx, dir, cfg, false)
+			r.Public = &v
+		}
 		if ctx.Err() != nil {
 			return ctx.Err() // the case failed of that, if it did
 		}
 		reports = append(reports, r)
-		counts[r.Result]++
+		count.add(&r.finding)
+		public.add(cmp.Or(r.Public, &r.finding))
 		if !asJSON {
 			fmt.Fprintln(a.out, r)
 		}
 	}
-	summary := fmt.Sprintf("%d proved, %d agrees, %d refused, %d imprecise, %d failed",
-		counts["proved"], counts["agrees"], counts["refused"], counts["imprecise"], counts["failed"])
 	if asJSON {
-		err = a.json(conformanceReport{reports, summary, a.usage()})
+		err = a.json(conformanceReport{reports, count.String(), public.String(), a.usage()})
 	} else {
-		fmt.Fprintln(a.out, summary)
+		fmt.Fprintf(a.out, "with public inputs: %s\nconformance: %s\n", public, count)
 	}
 	switch {
 	case err != nil:
 		return err
-	case counts["failed"] > 0:
+	case count["failed"]+public["failed"] > 0:
 		return errRejected
-	case counts["imprecise"] > 0:
+	case count["imprecise"]+public["imprecise"] > 0:
 		return errImprecise
 	}
 	return nil
 }
 
+// tally counts results.
+type tally map[string]int
+
+func (t tally) add(v *finding) { t[v.Result]++ }
+
+func (t tally) String() string {
+	n := 0
+	for _, k := range t {
+		n += k
+	}
+	return fmt.Sprintf("%d proved, %d folded, %d refused, %d failed of %d", t["proved"], t["folded"], t["refused"]+t["imprecise"], t["failed"], n)
+}
+
 func (r caseReport) String() string {
-	s := fmt.Sprintf("%-9s %s", r.Result, r.Case)
-	if r.Op != "" {
-		s += fmt.Sprintf(": node %q (%s)", r.Node, r.Op)
+	s := r.finding.text(r.Case)
+	if r.Public != nil && r.Public.text("") != r.finding.text("") {
+		s += "\n  public  " + r.Public.text("")
 	}
-	if r.Error > 0 && r.Reason == "" {
-		s += fmt.Sprintf(": error %.2g", r.Error)
+	return s
+}
+
+func (v *finding) text(of string) string {
+	s := strings.TrimSpace(fmt.Sprintf("%-9s %s", v.Result, of))
+	if v.Op != "" {
+		s += fmt.Sprintf(": node %q (%s)", v.Node, v.Op)
 	}
-	if r.Reason != "" {
-		s += ": " + r.Reason
+	if v.Error > 0 && v.Reason == "" {
+		s += fmt.Sprintf(": error %.2g", v.Error)
 	}
-	if r.Remedy != "" {
-		s += "; " + r.Remedy
+	if v.Reason != "" {
+		s += ": " + v.Reason
+	}
+	if v.Remedy != "" {
+		s += "; " + v.Remedy
 	}
 	return s
 }
@@ -148,41 +184,39 @@ func findCases(dirs []string) ([]string, error) {
 	return out, nil
 }
 
-// tryCase runs one case. A panic is a failure of the case, not of the run.
-func tryCase(ctx context.Context, dir string, cfg compiler.Config) (rep caseReport) {
-	rep.Case = dir
+// tryCase runs one case, with its inputs of real numbers private or public, and says whether there is one. A panic is a failure of the
+// case, not of the run.
+func tryCase(ctx context.Context, dir string, cfg compiler.Config, private bool) (v finding, real bool) {
 	defer func() {
 		if r := recover(); r != nil {
-			rep.Result, rep.Reason = "failed", fmt.Sprintf("panic: %v", r)
+			v.Result, v.Reason = "failed", fmt.Sprintf("panic: %v", r)
 		}
 	}()
 	var inputs []compiler.Input
 	if _, err := os.Stat(filepath.Join(dir, "test_data_set_0")); err == nil {
 		if inputs, err = readData(dir); err != nil {
-			rep.Result, rep.Reason = "failed", err.Error()
-			return rep
+			v.Result, v.Reason = "failed", err.Error()
+			return v, false
 		}
 	}
-	r, err := analyseCase(ctx, dir, cfg, inputs)
+	t := trial{dir: dir, inputs: inputs, private: private}
+	r, err := t.analyse(ctx, cfg)
 	if err != nil {
-		return rep.refuse(err)
+		return v.refuse(err, inputs), t.real
 	}
-	rep.Result, err = rep.outcome(ctx, r, inputs)
+	v.Result, err = v.settle(ctx, r, inputs)
 	switch {
 	case errors.Is(err, quant.ErrImprecise):
-		rep.Result, rep.Reason = "imprecise", err.Error()
+		v.Result, v.Reason = "imprecise", err.Error()
 	case err != nil:
-		rep.Result, rep.Reason = "failed", err.Error()
+		v.Result, v.Reason = "failed", err.Error()
 	}
-	return rep
+	return v, t.real
 }
 
-// maxProvedCells is the number of committed cells up to which a case is proved: some ten seconds of one core.
-const maxProvedCells = 5_000_000
-
-// outcome compares a compiled case with the float model, on what scales were chosen from and on its own inputs, and with its expected
+// settle compares a compiled case with the float model, on what scales were chosen from and on its own inputs, and with its expected
 // outputs, and proves its first input.
-func (r *caseReport) outcome(ctx context.Context, c *compiler.Result, inputs []compiler.Input) (string, error) {
+func (v *finding) settle(ctx context.Context, c *compiler.Result, inputs []compiler.Input) (string, error) {
 	sets := [][]compiler.Input{nil}
 	if len(inputs) > 0 {
 		sets = [][]compiler.Input{inputs, nil}
@@ -192,54 +226,79 @@ func (r *caseReport) outcome(ctx context.Context, c *compiler.Result, inputs []c
 		if err != nil {
 			return "", err
 		}
-		r.compared(report, in != nil)
+		v.compared(report, in != nil)
 		if err := report.Err(); err != nil {
 			return "", err
 		}
-	}
-	if c.Stats.WitnessCells+c.Stats.WeightCells > maxProvedCells {
-		return "agrees", nil
 	}
 	return "proved", c.Prove(ctx, inputs[:min(1, len(inputs))]...)
 }
 
 // compared keeps the largest error of all comparisons, and the predictions of the test sets.
-func (r *caseReport) compared(report *compiler.CheckReport, own bool) {
+func (v *finding) compared(report *compiler.CheckReport, own bool) {
 	compared := &report.Comparison
-	r.Error = max(r.Error, compared.Error())
+	v.Error = max(v.Error, compared.Error())
 	if report.Expected != nil {
 		compared = report.Expected
-		r.Error = max(r.Error, compared.Error())
+		v.Error = max(v.Error, compared.Error())
 	}
 	if p := compared.PredictionReport; p != nil && own {
-		r.Positions, r.Agree = p.Positions, p.Agree
+		v.Positions, v.Agree = p.Positions, p.Agree
 	}
 }
 
-// analyseCase compiles a case with all its inputs and outputs, or where that is refused with its first input and output alone. The error is
-// that of the first attempt.
-func analyseCase(ctx context.Context, dir string, cfg compiler.Config, inputs []compiler.Input) (*compiler.Result, error) {
-	var first error
-	for _, fix := range []bool{false, true} {
-		c, err := adapt(ctx, dir, cfg, inputs, fix)
+// trial is a case with its test sets.
+type trial struct {
+	dir     string
+	inputs  []compiler.Input
+	private bool // its inputs of real numbers
+	real    bool // it has one
+}
+
+// attempt is a way to take a case: which inputs are fixed, whether scales are chosen from its test sets also where its inputs are ids, and
+// whether all inputs are hidden.
+type attempt struct {
+	fixed   func(k int, v *onnx.ValueInfo) bool
+	first   bool // output alone
+	integer bool
+	hidden  bool
+}
+
+var attempts = []attempt{
+	{fixed: func(int, *onnx.ValueInfo) bool { return false }},
+	{fixed: func(int, *onnx.ValueInfo) bool { return false }, integer: true},
+	{fixed: func(_ int, v *onnx.ValueInfo) bool { return !v.DType.IsFloat() }, integer: true},
+	{fixed: func(k int, _ *onnx.ValueInfo) bool { return k > 0 }, first: true, integer: true},
+	{fixed: func(k int, _ *onnx.ValueInfo) bool { return k > 0 }, first: true, integer: true, hidden: true},
+}
+
+// analyse compiles a case in the first of the ways that is not refused. The error is that of the last one that says more than that nothing
+// would be hidden.
+func (t *trial) analyse(ctx context.Context, cfg compiler.Config) (*compiler.Result, error) {
+	var refused error
+	for _, a := range attempts {
+		if a.hidden && !t.private {
+			continue
+		}
+		c, err := t.adapt(ctx, cfg, a)
 		if err != nil {
 			return nil, err
 		}
-		r, err := compiler.Analyse(ctx, filepath.Join(dir, "model.onnx"), c)
+		r, err := compiler.Analyse(ctx, filepath.Join(t.dir, "model.onnx"), c)
 		if err == nil || ctx.Err() != nil {
 			return r, err
 		}
-		if first == nil {
-			first = err
+		if refused == nil || !errors.Is(err, compiler.ErrNothingHidden) && !errors.Is(err, circuit.ErrNoLookup) {
+			refused = err
 		}
 	}
-	return nil, first
+	return nil, refused
 }
 
 // adapt settles what a command line would have to say about a case, from its test sets: the values of symbolic dimensions, and what its
-// inputs look like, unless it has one of token ids. It may fix all inputs but the first, and choose the first output.
-func adapt(ctx context.Context, dir string, cfg compiler.Config, inputs []compiler.Input, fix bool) (compiler.Config, error) {
-	m, err := onnx.Load(ctx, filepath.Join(dir, "model.onnx"))
+// inputs look like, unless it has one of token ids.
+func (t *trial) adapt(ctx context.Context, cfg compiler.Config, a attempt) (compiler.Config, error) {
+	m, err := onnx.Load(ctx, filepath.Join(t.dir, "model.onnx"))
 	if err != nil {
 		return cfg, fmt.Errorf("%w: %w", compiler.ErrUnsupported, err)
 	}
@@ -249,8 +308,9 @@ func adapt(ctx context.Context, dir string, cfg compiler.Config, inputs []compil
 	for _, t := range m.Graph.Initializers {
 		initial[t.Name] = true
 	}
-	k, numbers := 0, false
-	for _, v := range m.Graph.Inputs {
+	k, numbers := 0, a.integer
+	for i := range m.Graph.Inputs {
+		v := &m.Graph.Inputs[i]
 		if initial[v.Name] {
 			continue
 		}
@@ -261,40 +321,57 @@ func adapt(ctx context.Context, dir string, cfg compiler.Config, inputs []compil
 				}
 			}
 		}
-		file := filepath.Join(dir, "test_data_set_0", fmt.Sprintf("input_%d.pb", k))
-		if t, err := onnx.LoadTensor(file); err == nil {
-			for i, d := range v.Dims {
-				if d.Param != "" && i < len(t.Shape) {
-					dims[d.Param] = t.Shape[i]
-				}
-			}
-			if k > 0 && fix {
-				cfg.Fix[v.Name] = file
-			}
-			numbers = numbers || v.DType.IsFloat() && (k == 0 || !fix)
-		}
+		fixed := t.input(&cfg, dims, k, v, a)
+		numbers = numbers || v.DType.IsFloat() && !fixed
 		k++
 	}
-	if numbers || k > 1 && !fix {
-		cfg.Calibrate = inputs
+	if numbers || k > 1 && len(cfg.Fix) == 0 {
+		cfg.Calibrate = t.inputs
 	}
-	for name, n := range flags {
-		dims[name] = n
-	}
+	maps.Copy(dims, flags)
 	cfg.Dims = dims
-	if len(m.Graph.Outputs) > 0 && fix {
+	if len(m.Graph.Outputs) > 0 && a.first {
 		cfg.Outputs = []string{m.Graph.Outputs[0].Name}
 	}
 	return cfg, nil
 }
 
-func (r caseReport) refuse(err error) caseReport {
-	r.Result, r.Reason = "refused", err.Error()
-	var u *compiler.Unsupported
-	if errors.As(err, &u) {
-		r.Node, r.Op, r.Reason, r.Remedy = u.Node, u.Op, u.Reason, u.Remedy
-	} else if !errors.Is(err, compiler.ErrUnsupported) {
-		r.Result = "failed"
+// input takes the shape of an input from the first test set, and fixes or hides it.
+func (t *trial) input(cfg *compiler.Config, dims map[string]int, k int, v *onnx.ValueInfo, a attempt) (fixed bool) {
+	file := filepath.Join(t.dir, "test_data_set_0", fmt.Sprintf("input_%d.pb", k))
+	if x, err := onnx.LoadTensor(file); err == nil {
+		for i, d := range v.Dims {
+			if d.Param != "" && i < len(x.Shape) {
+				dims[d.Param] = x.Shape[i]
+			}
+		}
+		fixed = a.fixed(k, v)
 	}
-	return r
+	t.real = t.real || v.DType.IsFloat()
+	switch {
+	case fixed:
+		cfg.Fix[v.Name] = file
+	case a.hidden || t.private && v.DType.IsFloat():
+		cfg.PrivateInputs = append(cfg.PrivateInputs, v.Name)
+	}
+	return fixed
+}
+
+// refuse tells why a case is refused. Where that is for an output that does not depend on an input, the only one, it is folded.
+func (v finding) refuse(err error, inputs []compiler.Input) finding {
+	var u *compiler.Unsupported
+	var constant *compiler.Constant
+	v.Result, v.Reason = "refused", err.Error()
+	switch {
+	case errors.As(err, &constant) && len(inputs) > 0 && len(inputs[0].Expected) == 1:
+		v.Result, v.Reason = "folded", ""
+		if !constant.Gives(inputs[0].Expected[0].Values) {
+			v.Result, v.Reason = "failed", fmt.Sprintf("the output %q is folded to other values than those expected", constant.Name)
+		}
+	case errors.As(err, &u):
+		v.Node, v.Op, v.Reason, v.Remedy = u.Node, u.Op, u.Reason, u.Remedy
+	case !errors.Is(err, compiler.ErrUnsupported):
+		v.Result = "failed"
+	}
+	return v
 }

@@ -36,10 +36,10 @@ func TestVerdictsOfCases(t *testing.T) {
 		code int
 		want string
 	}{
-		{[]string{right}, console.OK, "1 proved, 0 agrees, 0 refused, 0 imprecise, 0 failed"},
+		{[]string{right}, console.OK, "conformance: 1 proved, 0 folded, 0 refused, 0 failed of 1"},
 		{[]string{right, "--tolerance", "1e-6"}, console.Imprecise, "imprecise " + right + ": the integer program is not precise enough, against the float model"},
 		{[]string{wrong}, console.Rejected, "failed    " + wrong + ": the float model does not give the expected output"},
-		{[]string{root, "--tolerance", "1e-6"}, console.Rejected, "0 proved, 0 agrees, 0 refused, 1 imprecise, 1 failed"},
+		{[]string{root, "--tolerance", "1e-6"}, console.Rejected, "conformance: 0 proved, 0 folded, 1 refused, 1 failed of 2"},
 		{[]string{wrong, "--tolerance", "0.5"}, console.OK, "1 proved"},
 	} {
 		code, out, stderr := run(t, append([]string{"conformance"}, c.args...)...)

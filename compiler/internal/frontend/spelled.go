@@ -2,9 +2,9 @@ package frontend
 
 import (
 	"fmt"
-	"strings"
 
 	"github.com/zkllmc/zkllmc/compiler/internal/onnx"
+	"github.com/zkllmc/zkllmc/ir"
 )
 
 // spelled are the operators that are lowered as other operators, those of the function that is returned: so what becomes of weights in them
@@ -14,18 +14,70 @@ var spelled = map[string]func(c *call) (*onnx.Function, error){"BatchNormalizati
 // spelledOpset is that of the nodes of these functions.
 const spelledOpset = 18
 
-// body makes a function of lines "OUTPUT OPERATOR INPUT…", which computes the last output. Its nodes have the name of the call's.
-func (c *call) body(inputs []string, lines ...string) (*onnx.Function, error) {
+// speller makes a function node by node: its methods return the names of what they compute.
+type speller struct {
+	f    *onnx.Function
+	name string // of the call's node
+	used string // an operator for which the model has a function of its own
+	own  func(n *onnx.Node) bool
+}
+
+func (c *call) speller(inputs ...string) *speller {
 	f := &onnx.Function{Name: c.n.Op, Inputs: inputs, Opsets: []onnx.Opset{{Version: spelledOpset}}}
-	for _, line := range lines {
-		words := strings.Fields(line)
-		n := &onnx.Node{Name: c.n.Name, Op: words[1], Inputs: words[2:], Outputs: words[:1]}
-		if !standard(n, c.b.functions) {
-			return nil, c.unsupported("the model has a function of its own called %s, of which this operator is made", n.Op)
-		}
-		f.Nodes, f.Outputs = append(f.Nodes, n), n.Outputs
+	return &speller{f: f, name: c.n.Name, own: func(n *onnx.Node) bool { return !standard(n, c.b.functions) }}
+}
+
+// add adds a node.
+func (s *speller) add(op string, inputs ...string) string {
+	out := fmt.Sprintf("%s %d", op, len(s.f.Nodes)) // no name of an input has a space
+	n := &onnx.Node{Name: s.name, Op: op, Inputs: inputs, Outputs: []string{out}}
+	if s.own(n) {
+		s.used = op
 	}
-	return f, nil
+	s.f.Nodes = append(s.f.Nodes, n)
+	return out
+}
+
+// with gives the node that was added last attributes.
+func (s *speller) with(out string, attrs ...*onnx.Attr) string {
+	n := s.f.Nodes[len(s.f.Nodes)-1]
+	n.Attrs = append(n.Attrs, attrs...)
+	return out
+}
+
+// constant adds a constant.
+func (s *speller) constant(t *onnx.Tensor) string {
+	return s.with(s.add("Constant"), &onnx.Attr{Name: "value", Type: onnx.AttrTensor, T: t})
+}
+
+// ints adds a list of integers.
+func (s *speller) ints(v ...int64) string {
+	return s.constant(&onnx.Tensor{DType: onnx.Int64, Shape: []int{len(v)}, I: v})
+}
+
+// floats adds a scalar.
+func (s *speller) floats(v float64) string {
+	return s.constant(&onnx.Tensor{DType: onnx.Float32, F: []float64{v}})
+}
+
+// slice takes every step-th index of an axis, from one on up to another.
+func (s *speller) slice(x string, axis, from, to, step int) string {
+	return s.add("Slice", x, s.ints(int64(from)), s.ints(int64(to)), s.ints(int64(axis)), s.ints(int64(step)))
+}
+
+// function is what was added, with these outputs.
+func (s *speller) function(outputs ...string) (*onnx.Function, error) {
+	if s.used != "" {
+		return nil, ir.Refuse(s.name, s.f.Name, "the model has a function of its own called %s, of which this operator is made", s.used)
+	}
+	s.f.Outputs = outputs
+	return s.f, nil
+}
+
+func intOf(name string, v int64) *onnx.Attr { return &onnx.Attr{Name: name, Type: onnx.AttrInt, I: v} }
+
+func intsOf(name string, v ...int64) *onnx.Attr {
+	return &onnx.Attr{Name: name, Type: onnx.AttrInts, Ints: v}
 }
 
 // batchNorm is what a batch normalisation does to one input: a factor and a bias for each channel, made of what training measured.
@@ -50,13 +102,9 @@ func batchNorm(c *call) (*onnx.Function, error) {
 	for i := range axes {
 		axes[i] = int64(i + 1)
 	}
-	lines := []string{"eps Constant", "axes Constant", "sum Add var eps", "root Sqrt sum", "factor Div scale root", "off Mul mean factor", "bias Sub b off",
-		"factors Unsqueeze factor axes", "biases Unsqueeze bias axes", "scaled Mul x factors", "y Add scaled biases"}
-	f, err := c.body([]string{"x", "scale", "b", "mean", "var"}, lines...)
-	if err != nil {
-		return nil, err
-	}
-	f.Nodes[0].Attrs = []*onnx.Attr{{Name: "value", Type: onnx.AttrTensor, T: &onnx.Tensor{DType: onnx.Float32, F: []float64{c.attrFloat("epsilon", 1e-5)}}}}
-	f.Nodes[1].Attrs = []*onnx.Attr{{Name: "value", Type: onnx.AttrTensor, T: &onnx.Tensor{DType: onnx.Int64, Shape: []int{len(axes)}, I: axes}}}
-	return f, nil
+	s := c.speller("x", "scale", "b", "mean", "var")
+	factor := s.add("Div", "scale", s.add("Sqrt", s.add("Add", "var", s.floats(c.attrFloat("epsilon", 1e-5)))))
+	bias := s.add("Sub", "b", s.add("Mul", "mean", factor))
+	behind := s.ints(axes...)
+	return s.function(s.add("Add", s.add("Mul", "x", s.add("Unsqueeze", factor, behind)), s.add("Unsqueeze", bias, behind)))
 }
