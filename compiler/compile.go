@@ -61,6 +61,8 @@ type Config struct {
 	// precision is lost.
 	Tolerance float64
 	Places    bool
+	// NothingHidden takes models, too, of which proofs hide neither a weight nor an input.
+	NothingHidden bool
 	// Progress is told what begins, Done from several goroutines how many equal parts of it, of all, are done; Dump gets the text form of the
 	// program after every pass. Each may be nil.
 	Progress func(string)
@@ -91,6 +93,7 @@ type Result struct {
 	generation bool      // the kind of its statements
 	check      quant.CheckOptions
 	pad        int64
+	bare       bool // nothing need be hidden
 	plan       *plan.Plan
 	program    *quant.Program
 	samples    []quant.Input // of calibration
@@ -241,7 +244,7 @@ func build(left *budget.Budget, g *ir.Graph, names fileNames, cfg Config) (*Resu
 	if err != nil {
 		return nil, refuse(err)
 	}
-	r := &Result{Notes: slices.Concat(g.Notes, notes), left: left, names: names, pad: cfg.Pad}
+	r := &Result{Notes: slices.Concat(g.Notes, notes), left: left, names: names, pad: cfg.Pad, bare: cfg.NothingHidden}
 	if r.float, err = quant.Prepare(g); err != nil {
 		return nil, refused(left, err)
 	}
@@ -313,7 +316,7 @@ func (r *Result) planCircuit(o planner.Options) (crowded []string, err error) {
 	if r.plan, err = planner.Plan(r.program, o); err != nil {
 		return nil, refuse(err)
 	}
-	if r.Weights = r.plan.Weights; len(r.Weights) == 0 && !r.hidesInput() {
+	if r.Weights = r.plan.Weights; len(r.Weights) == 0 && !r.bare && !r.hidesInput() {
 		return nil, refuse(fmt.Errorf("the model has no private weights and no private input, so that %w; commit to an initializer, --private NAME, or hide an input, --private-input NAME", ErrNothingHidden))
 	}
 	return r.buildCircuit()

@@ -69,7 +69,7 @@ func (a *app) conformanceCommand() *cobra.Command {
 once with every input of real numbers private, and once, where there is such an input, with all inputs public. Ranges of inputs are those
 of the first test set. All outputs are public. Inputs that the model takes in a way that is not supported, as parameters are that exporters
 have as constants, are fixed: those that are no real numbers, or all but the first, with the first output alone. Where that leaves nothing
-to hide, all inputs are private. The last line counts the first column; imprecise cases are among its refused ones.
+to hide, all inputs are private in the first column. The last line counts the first column; imprecise cases are among its refused ones.
 The exit code is 1 if a case failed, else 5 if one is imprecise.`,
 		Args: takes("a folder", 0),
 		RunE: a.run(func(ctx context.Context, args []string) error { return a.conformance(ctx, args, &m, asJSON) }),
@@ -325,6 +325,7 @@ func (t *trial) adapt(ctx context.Context, cfg compiler.Config, a attempt) (comp
 		numbers = numbers || v.DType.IsFloat() && !fixed
 		k++
 	}
+	cfg.NothingHidden = !t.private
 	if numbers || k > 1 && len(cfg.Fix) == 0 {
 		cfg.Calibrate = t.inputs
 	}

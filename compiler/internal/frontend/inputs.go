@@ -171,9 +171,10 @@ const maxInteger = 1<<31 - 1
 // onIntegers are the operators that do on real numbers what ONNX says of integers and booleans, as long as nothing wraps around.
 var onIntegers = map[string]bool{
 	"Add": true, "Sub": true, "Mul": true, "Neg": true, "Sum": true, "Where": true, "Max": true, "Min": true, "Cast": true, "CastLike": true,
-	"And": true, "Or": true, "Not": true, "Equal": true, "MatMul": true, "ReduceSum": true, "Einsum": true,
+	"And": true, "Or": true, "Xor": true, "Not": true, "Equal": true, "ReduceMax": true, "ReduceMin": true, "MatMul": true, "ReduceSum": true, "Einsum": true,
 	"Identity": true, "Dropout": true, "Reshape": true, "Flatten": true, "Squeeze": true, "Unsqueeze": true, "Transpose": true, "Expand": true,
-	"Tile": true, "Slice": true, "Split": true, "Gather": true, "Concat": true, "Trilu": true, "Shape": true, "Size": true,
+	"Tile": true, "Slice": true, "Split": true, "Gather": true, "GatherElements": true, "GatherND": true, "ScatterElements": true, "ScatterND": true,
+	"Concat": true, "Trilu": true, "Shape": true, "Size": true,
 }
 
 // computes are those of them whose results may be no operand's cells.
@@ -198,7 +199,7 @@ func (c *call) typed(lower func() ([]*val, error)) ([]*val, error) {
 			continue
 		}
 		switch c.key() {
-		case "Cast", "CastLike", "And", "Or", "Not", "Equal":
+		case "Cast", "CastLike", "And", "Or", "Xor", "Not", "Equal":
 		case "Where":
 			o.dtype = c.in[1].dtype
 		default:

@@ -12,7 +12,7 @@ import (
 // x·y, a choice is a sum of two products. A mask that is an input so becomes what is added to the scores of a softmax.
 
 func init() {
-	register(handlers, map[string]handler{"Not": not, "And": and, "Or": or, "Equal": equal})
+	register(handlers, map[string]handler{"Not": not, "And": and, "Or": or, "Xor": xor, "Equal": equal})
 }
 
 // bits returns the operands as factors that are zeros and ones, and the shape that they broadcast to.
@@ -64,6 +64,15 @@ func or(c *call) ([]*val, error) {
 		return nil, err
 	}
 	return c.boolean(shape, product(shape, 1, fs[0]), product(shape, 1, fs[1]), product(shape, -1, fs...))
+}
+
+// xor is x + y − 2·x·y.
+func xor(c *call) ([]*val, error) {
+	fs, shape, err := c.bits(2)
+	if err != nil {
+		return nil, err
+	}
+	return c.boolean(shape, product(shape, 1, fs[0]), product(shape, 1, fs[1]), product(shape, -2, fs...))
 }
 
 // equal compares booleans, or integers that are 0 and 1: 1 − x − y + 2·x·y.

@@ -1,0 +1,123 @@
+package frontend
+
+import (
+	"fmt"
+
+	"github.com/zkllmc/zkllmc/compiler/internal/onnx"
+)
+
+// Operators that are other operators' work, spelled out.
+
+func init() {
+	spelled["com.microsoft.FusedMatMul"] = fusedMatMul
+	spelled["GroupNormalization"], spelled["InstanceNormalization"] = groupNorm, groupNorm
+	handlers["ReduceMax"], handlers["ReduceMin"] = reduceExtremum, reduceExtremum
+}
+
+// fusedMatMul is alpha·A·B with either transposed.
+func fusedMatMul(c *call) (*onnx.Function, error) {
+	if err := c.args(2); err != nil {
+		return nil, err
+	}
+	if c.attrInt("transBatchA", 0) != 0 || c.attrInt("transBatchB", 0) != 0 {
+		return nil, c.unsupported("transposed batches; export the model without this fusion")
+	}
+	s := c.speller("a", "b")
+	operand := func(i int, x, transposed string) string {
+		rank := len(c.in[i].shape)
+		if c.attrInt(transposed, 0) == 0 || rank < 2 {
+			return x
+		}
+		perm := make([]int64, rank)
+		for k := range perm {
+			perm[k] = int64(k)
+		}
+		perm[rank-1], perm[rank-2] = perm[rank-2], perm[rank-1]
+		return s.with(s.add("Transpose", x), intsOf("perm", perm...))
+	}
+	y := s.add("MatMul", operand(0, "a", "transA"), operand(1, "b", "transB"))
+	if alpha := c.attrFloat("alpha", 1); alpha != 1 {
+		y = s.add("Mul", y, s.floats(alpha))
+	}
+	return s.function(y)
+}
+
+// groupNorm normalises every group of channels, of one channel each where the operator is InstanceNormalization. A factor and a bias are
+// those of a channel, below opset 21 those of a group.
+func groupNorm(c *call) (*onnx.Function, error) {
+	if err := c.args(3); err != nil {
+		return nil, err
+	}
+	x := c.in[0].shape
+	if len(x) < 3 {
+		return nil, fmt.Errorf("an input of shape %v", x)
+	}
+	groups, each := x[1], x[1]
+	if c.n.Op == "GroupNormalization" {
+		if groups = int(c.attrInt("num_groups", 0)); c.opset < 21 {
+			each = groups
+		}
+	}
+	if groups <= 0 || x[1]%groups != 0 || len(c.in[1].shape) != 1 || c.in[1].shape[0] != each {
+		return nil, fmt.Errorf("%d groups of %d channels, and factors of shape %v", groups, x[1], c.in[1].shape)
+	}
+	width := 1
+	for _, d := range x[1:] {
+		width *= d
+	}
+	width /= groups
+	shape := make([]int64, len(x))
+	for i, d := range x {
+		shape[i] = int64(d)
+	}
+	s := c.speller("x", "scale", "bias")
+	parts := s.add("Reshape", "x", s.ints(int64(x[0]), int64(groups), int64(width)))
+	off := s.add("Sub", parts, s.add("ReduceMean", parts, s.ints(-1)))
+	variance := s.add("ReduceMean", s.add("Mul", off, off), s.ints(-1))
+	normal := s.add("Div", off, s.add("Sqrt", s.add("Add", variance, s.floats(c.attrFloat("epsilon", 1e-5)))))
+	whole := s.ints(shape...)
+	if each == groups && groups != x[1] { // factors of groups
+		y := s.add("Add", s.add("Mul", normal, s.add("Unsqueeze", "scale", s.ints(1))), s.add("Unsqueeze", "bias", s.ints(1)))
+		return s.function(s.add("Reshape", y, whole))
+	}
+	behind := make([]int64, len(x)-2)
+	for i := range behind {
+		behind[i] = int64(i + 1)
+	}
+	axes := s.ints(behind...)
+	y := s.add("Mul", s.add("Reshape", normal, whole), s.add("Unsqueeze", "scale", axes))
+	return s.function(s.add("Add", y, s.add("Unsqueeze", "bias", axes)))
+}
+
+// reduceExtremum compares the halves of an axis until it has one index, and an odd one with the result.
+func reduceExtremum(c *call) ([]*val, error) {
+	x, err := c.arg(0)
+	if err != nil {
+		return nil, err
+	}
+	set, shape, _, err := c.reduction(x.shape)
+	if err != nil {
+		return nil, err
+	}
+	s := c.speller("x")
+	y, op := "x", c.n.Op[len("Reduce"):]
+	for a, reduced := range set {
+		for n := x.shape[a]; reduced && n > 1; n = (n + 1) / 2 {
+			half := n / 2
+			less := s.add(op, s.slice(y, a, 0, half, 1), s.slice(y, a, half, 2*half, 1))
+			if n%2 == 1 {
+				less = s.with(s.add("Concat", less, s.slice(y, a, 2*half, n, 1)), intOf("axis", int64(a)))
+			}
+			y = less
+		}
+	}
+	to := make([]int64, len(shape))
+	for i, d := range shape {
+		to[i] = int64(d)
+	}
+	f, err := s.function(s.add("Reshape", y, s.ints(to...)))
+	if err != nil {
+		return nil, err
+	}
+	return c.inline(f)
+}
