@@ -78,8 +78,9 @@ func init() {
 //	silu       x·σ(x)                      sigmoid   1/(1+exp(−x))
 //	gelu       x/2·(1+erf(x/√2))           gelu_tanh x/2·(1+tanh(√(2/π)(x+0.044715x³)))
 //	tanh       the hyperbolic tangent      relu      max(x, 0)
-//	exp        the exponential function
-var Functions = []string{"silu", "gelu", "gelu_tanh", "sigmoid", "tanh", "relu", "exp"}
+//	exp        the exponential function    erf       the error function
+//	sin, cos   of radians                  softplus  log(1+exp(x))
+var Functions = []string{"silu", "gelu", "gelu_tanh", "sigmoid", "tanh", "relu", "exp", "erf", "sin", "cos", "softplus"}
 
 // IsFunction says whether fn is one of Functions.
 func IsFunction(fn string) bool {
@@ -92,7 +93,7 @@ func IsFunction(fn string) bool {
 }
 
 // PrimFunctions are the functions that Unary may name in StagePrim in addition to Functions.
-var PrimFunctions = []string{"sqrt", "reciprocal", "rsqrt", "erf"}
+var PrimFunctions = []string{"sqrt", "reciprocal", "rsqrt"}
 
 var functions = map[string]func(float64) float64{
 	"silu":    func(x float64) float64 { return x / (1 + portable.Exp(-x)) },
@@ -101,11 +102,14 @@ var functions = map[string]func(float64) float64{
 	"gelu_tanh": func(x float64) float64 {
 		return float64(x / 2 * (1 + portable.Tanh(float64(math.Sqrt(2/math.Pi)*(x+float64(0.044715*x*x*x))))))
 	},
-	"tanh": portable.Tanh,
-	"relu": func(x float64) float64 { return math.Max(x, 0) },
-	"exp":  portable.Exp,
+	"tanh":     portable.Tanh,
+	"relu":     func(x float64) float64 { return math.Max(x, 0) },
+	"exp":      portable.Exp,
+	"erf":      portable.Erf,
+	"sin":      portable.Sin,
+	"cos":      portable.Cos,
+	"softplus": portable.Softplus,
 	// StagePrim only.
-	"erf":        portable.Erf,
 	"sqrt":       math.Sqrt,
 	"reciprocal": func(x float64) float64 { return 1 / x },
 	"rsqrt":      func(x float64) float64 { return 1 / math.Sqrt(x) },

@@ -104,6 +104,9 @@ func expm1(r double) float64 {
 // Sigmoid is 1/(1 + exp(−x)).
 func Sigmoid(x float64) float64 { return 1 / (1 + Exp(-x)) }
 
+// Softplus is log(1 + exp(x)).
+func Softplus(x float64) float64 { return math.Max(x, 0) + Log(1+Exp(-math.Abs(x))) }
+
 // Tanh is the hyperbolic tangent.
 func Tanh(x float64) float64 {
 	t := math.Abs(x)

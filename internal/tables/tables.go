@@ -1,6 +1,7 @@
-// Package tables computes the function tables of a circuit from integers alone, so that every platform gets the same bits: the
+// Package tables computes the function tables of a circuit from integers, so that every platform gets the same bits: the
 // verifier evaluates the MLE of a table itself, and one entry that differed would be a rejected proof. The functions of package
-// math are out of question, since their assembly differs between platforms and a compiler may fuse a product and a sum.
+// math are out of question, since their assembly differs between platforms and a compiler may fuse a product and a sum. Functions that came
+// later are package portable's, which has the same bits everywhere, too.
 //
 // An entry is the function's value, evaluated with an absolute error below 2^-52, scaled and rounded half away from zero. Where the
 // true value lies closer than that error to the middle between two integers, the entry may be the other neighbour; it is
@@ -11,6 +12,8 @@ import (
 	"fmt"
 	"math"
 	"math/bits"
+
+	"github.com/zkllmc/zkllmc/internal/portable"
 )
 
 // Entries are clamped to 16 bits, those of linear pieces to 31.
@@ -61,6 +64,23 @@ var functions = []struct {
 		}
 		return expPos(x.t, out), false
 	}},
+	{"erf", rounded(portable.Erf)},
+	{"sin", rounded(portable.Sin)},
+	{"cos", rounded(portable.Cos)},
+	{"softplus", rounded(portable.Softplus)},
+}
+
+// rounded is a function of package portable, whose arguments, of at most 41 bits, doubles hold.
+func rounded(f func(float64) float64) func(x sample, out int) (abs uint64, neg bool) {
+	return func(x sample, out int) (uint64, bool) {
+		v := math.Ldexp(float64(x.abs), -x.scale)
+		if x.neg {
+			v = -v
+		}
+		y := math.Ldexp(f(v), out)
+		abs, _ := portable.Int64(math.Round(math.Min(math.Abs(y), 1<<62)))
+		return uint64(abs), y < 0
+	}
 }
 
 // Eval returns, not to be written to, Fn(x·2^-inScale)·2^outScale for x = lo, …, hi, rounded half away from zero and clamped to [MinEntry, MaxEntry].

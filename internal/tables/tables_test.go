@@ -27,9 +27,13 @@ var oracle = map[string]func(float64) float64{
 		// ½(1 + tanh a) = 1/(1 + exp(−2a)), which does not cancel for negative a.
 		return x / (1 + math.Exp(-2*math.Sqrt(2/math.Pi)*(x+0.044715*x*x*x)))
 	},
-	"tanh": math.Tanh,
-	"relu": func(x float64) float64 { return math.Max(x, 0) },
-	"exp":  math.Exp,
+	"tanh":     math.Tanh,
+	"relu":     func(x float64) float64 { return math.Max(x, 0) },
+	"exp":      math.Exp,
+	"erf":      math.Erf,
+	"sin":      math.Sin,
+	"cos":      math.Cos,
+	"softplus": func(x float64) float64 { return math.Max(x, 0) + math.Log1p(math.Exp(-math.Abs(x))) },
 }
 
 func TestEvalAgainstFloat(t *testing.T) {
@@ -186,7 +190,7 @@ func TestEvalRefuses(t *testing.T) {
 		lo, hi  int64
 		in, out int
 	}{
-		{"sin", 0, 1, 0, 0}, {"silu", 1, 0, 0, 0}, {"silu", 0, maxEntries, 0, 0}, {"silu", math.MinInt64, math.MaxInt64, 0, 0},
+		{"tan", 0, 1, 0, 0}, {"silu", 1, 0, 0, 0}, {"silu", 0, maxEntries, 0, 0}, {"silu", math.MinInt64, math.MaxInt64, 0, 0},
 		{"silu", 0, 1, 61, 0}, {"silu", 0, 1, -33, 0}, {"silu", 0, 1, 0, 49}, {"silu", 0, 1, 0, -33},
 	} {
 		if _, err := Eval(c.fn, c.lo, c.hi, c.in, c.out); err == nil {
@@ -225,6 +229,10 @@ func TestPinned(t *testing.T) {
 		"tanh":      "cab42a9141ceb930e805177ff491e41f30839e0891f293783fdaacf36a295f55",
 		"relu":      "637790f9582380e72093249e19edcfcd0e582af0354a8ffe895f9ced9dfebd55",
 		"exp":       "5c717da1a388271dd670e37933b5f44cb8f857b25fba4731721a54dbc494eca6",
+		"erf":       "126a0431d02b85a18043431c518746a11cfe6f15a618ff2095051fce6315aa68",
+		"sin":       "f54772bf220482f0c13c38a1e8265151a5777708414439f97aaeedc9318df466",
+		"cos":       "732d6dd6544873db7d1473c803b425d3baf8cd396f7e007c4d7a4db94f9a5e6a",
+		"softplus":  "67b95c83de19e623f4072ad4ccdfa8a777be10820768e85d5531de352dbb59d0",
 	}
 	for _, fn := range names() {
 		v, err := Eval(fn, -1<<15, 1<<15-1, 12, 12)

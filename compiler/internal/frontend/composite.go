@@ -12,6 +12,49 @@ func init() {
 	spelled["com.microsoft.FusedMatMul"] = fusedMatMul
 	spelled["GroupNormalization"], spelled["InstanceNormalization"] = groupNorm, groupNorm
 	handlers["ReduceMax"], handlers["ReduceMin"] = reduceExtremum, reduceExtremum
+	handlers["Abs"], handlers["Elu"], handlers["Celu"], handlers["Selu"], handlers["Mish"] = abs, elu, elu, elu, mish
+}
+
+// abs is max(x, −x).
+func abs(c *call) ([]*val, error) {
+	s := c.speller("x")
+	f, err := s.function(s.add("Max", "x", s.add("Neg", "x")))
+	if err != nil {
+		return nil, err
+	}
+	return c.inline(f)
+}
+
+// elu is γ·(max(x, 0) + α·(exp(−max(−x, 0)/β) − 1)) with what the exponential linear units of the standard have for α, β and γ.
+func elu(c *call) ([]*val, error) {
+	alpha, beta, gamma := c.attrFloat("alpha", 1), 1.0, 1.0
+	switch c.n.Op {
+	case "Celu":
+		beta = alpha
+	case "Selu":
+		alpha, gamma = c.attrFloat("alpha", 1.67326319217681884765625), c.attrFloat("gamma", 1.05070102214813232421875)
+	}
+	if beta <= 0 {
+		return nil, fmt.Errorf("alpha is %g", alpha)
+	}
+	s := c.speller("x")
+	below := s.add("Exp", s.add("Mul", s.add("Relu", s.add("Neg", "x")), s.floats(-1/beta)))
+	y := s.add("Add", s.add("Relu", "x"), s.add("Mul", s.add("Sub", below, s.floats(1)), s.floats(alpha)))
+	f, err := s.function(s.add("Mul", y, s.floats(gamma)))
+	if err != nil {
+		return nil, err
+	}
+	return c.inline(f)
+}
+
+// mish is x·tanh(softplus(x)).
+func mish(c *call) ([]*val, error) {
+	s := c.speller("x")
+	f, err := s.function(s.add("Mul", "x", s.add("Tanh", s.add("Softplus", "x"))))
+	if err != nil {
+		return nil, err
+	}
+	return c.inline(f)
 }
 
 // fusedMatMul is alpha·A·B with either transposed.

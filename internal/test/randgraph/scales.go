@@ -93,7 +93,8 @@ func (d *decoder) attention(x ir.ValueID) ir.ValueID {
 func (d *decoder) mlp(x ir.ValueID) ir.ValueID {
 	up, down := d.weight(d.D, d.F), d.weight(d.F, d.D)
 	behind := []ir.ValueID{up}
-	fn := ir.Functions[d.rng.IntN(len(ir.Functions)-1)] // but not exp, which is no activation of anybody's
+	activations := []string{"silu", "gelu", "gelu_tanh", "sigmoid", "tanh", "relu"}
+	fn := activations[d.rng.IntN(len(activations))]
 	gated := d.rng.IntN(2) == 0
 	var gate ir.ValueID
 	if gated {
