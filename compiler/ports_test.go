@@ -174,6 +174,10 @@ var portKinds = map[string]struct {
 		{Name: "x", Kind: circuit.Reals, Shape: []int{2, 12}, Reveal: circuit.Nothing}, {Name: "y", Kind: circuit.Reals, Shape: []int{2, 20}, Reveal: circuit.Argmax}}},
 	"no weights": {weightless, Config{Ranges: map[string]Range{"x": {Lo: -2, Hi: 2}}, PrivateInputs: []string{"x"}}, []circuit.Port{
 		{Name: "x", Kind: circuit.Reals, Shape: []int{3, 5}, Reveal: circuit.Nothing}, {Name: "y", Kind: circuit.Reals, Shape: []int{3, 5}, Reveal: circuit.Values}}},
+	"grouped attention": {grouped, Config{PrivateInputs: []string{"q", "pk", "pv"}, Ranges: map[string]Range{"q": {Lo: -2, Hi: 2}, "k": {Lo: -2, Hi: 2}, "v": {Lo: -2, Hi: 2}, "pk": {Lo: -2, Hi: 2}, "pv": {Lo: -2, Hi: 2}}}, []circuit.Port{
+		{Name: "q", Kind: circuit.Reals, Shape: []int{1, 4, 3, 4}, Reveal: circuit.Nothing}, {Name: "k", Kind: circuit.Reals, Shape: []int{1, 2, 3, 4}, Reveal: circuit.Values},
+		{Name: "v", Kind: circuit.Reals, Shape: []int{1, 2, 3, 2}, Reveal: circuit.Values}, {Name: "pk", Kind: circuit.Reals, Shape: []int{1, 2, 2, 4}, Reveal: circuit.Nothing},
+		{Name: "pv", Kind: circuit.Reals, Shape: []int{1, 2, 2, 2}, Reveal: circuit.Nothing}, {Name: "y", Kind: circuit.Reals, Shape: []int{1, 4, 3, 2}, Reveal: circuit.Values}}},
 	"private output": {hidden, Config{Ranges: map[string]Range{"x": {Lo: -2, Hi: 2}, "n": {Lo: -3, Hi: 4}}, PrivateInputs: []string{"x", "left"}, Reveal: map[string]string{"class": "argmax", "inside": "nothing"}}, []circuit.Port{
 		{Name: "x", Kind: circuit.Reals, Shape: []int{2, 4}, Reveal: circuit.Nothing}, {Name: "left", Kind: circuit.Booleans, Shape: []int{2, 1}, Reveal: circuit.Nothing},
 		{Name: "n", Kind: circuit.Integers, Shape: []int{2, 1}, Reveal: circuit.Values},

@@ -160,5 +160,5 @@ func conformance(t *testing.T, folder string, least int) {
 	}
 }
 
-func TestOperatorCases(t *testing.T) { conformance(t, "node", 150) }
-func TestPatternCases(t *testing.T)  { conformance(t, "patterns", 65) }
+func TestOperatorCases(t *testing.T) { conformance(t, "node", 233) }
+func TestPatternCases(t *testing.T)  { conformance(t, "patterns", 67) }
