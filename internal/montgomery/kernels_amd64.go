@@ -68,6 +68,12 @@ func bound1Split(table, even0, odd0, even1, odd1, constants *uint64, col0 *int16
 func bound2Split(table, even0, odd0, even1, odd1, constants *uint64, col0, col1 *int16, n int)
 
 //go:noescape
+func boundPairs1Split(table, sum, other, even0, odd0, even1, odd1, constants *uint64, col0 *int16, n int)
+
+//go:noescape
+func boundPairs2Split(table, sum, other, even0, odd0, even1, odd1, constants *uint64, col0, col1 *int16, n int)
+
+//go:noescape
 func lerpPairsKernel(table, dst, a, c *uint64, n int)
 
 //go:noescape

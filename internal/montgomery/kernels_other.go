@@ -37,3 +37,5 @@ func pairs1Quarters(_, _, _, _, _, _, _, _, _, _ *uint64, _ *int16, _ int)    { 
 func pairs2Quarters(_, _, _, _, _, _, _, _, _, _ *uint64, _, _ *int16, _ int) { panic(absent) }
 func bound1Split(_, _, _, _, _, _ *uint64, _ *int16, _ int)                   { panic(absent) }
 func bound2Split(_, _, _, _, _, _ *uint64, _, _ *int16, _ int)                { panic(absent) }
+func boundPairs1Split(_, _, _, _, _, _, _, _ *uint64, _ *int16, _ int)        { panic(absent) }
+func boundPairs2Split(_, _, _, _, _, _, _, _ *uint64, _, _ *int16, _ int)     { panic(absent) }

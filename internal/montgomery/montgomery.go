@@ -25,8 +25,9 @@ const DotTerms = 256
 // Words are four words of 64 bits.
 type Words interface{ ~[words]uint64 }
 
-// Modulus holds the constants of a modulus for the kernels: its limbs, −1/q mod 2^52, a mask, three permutations, and the limbs of 2q.
-type Modulus struct{ table [40]uint64 }
+// Modulus holds the constants of a modulus for the kernels: its limbs, −1/q mod 2^52, a mask, four permutations, the limbs of 2q, and
+// 2^RunBits.
+type Modulus struct{ table [48]uint64 }
 
 // New prepares an odd modulus of 254 bits.
 func New(q *big.Int) *Modulus {
@@ -49,6 +50,8 @@ func New(q *big.Int) *Modulus {
 	copy(m.table[8:], []uint64{0, 1, 8, 9, 2, 3, 10, 11, 4, 5, 12, 13, 6, 7, 14, 15})
 	copy(m.table[24:], []uint64{2 | 8<<32, 5 | 11<<32, 14 | 20<<32, 17 | 23<<32})
 	copy(m.table[32:], twice[:])
+	m.table[37] = 1 << RunBits
+	copy(m.table[40:], []uint64{0, 4, 2, 6, 1, 5, 3, 7})
 	return m
 }
 

@@ -371,7 +371,7 @@ func TestRunsOfIntegers(t *testing.T) {
 	}
 	for _, n := range []int{0, 8, 16, 40, 256} {
 		for columns := 1; columns <= 2; columns++ {
-			base, coef := run[fr.Element](r, q, 3), run[fr.Element](r, q, 11)
+			base, coef := run[fr.Element](r, q, 6), run[fr.Element](r, q, 11)
 			add, times, halves := coef[:columns], coef[2:][:3*columns-1], coef[7:][:2*columns]
 			cols := [2][]int16{column(2 * n), column(2 * n)}
 			var p, s [4][]fr.Element
@@ -403,10 +403,48 @@ func TestRunsOfIntegers(t *testing.T) {
 					require.Equal(t, linear(base[2], halves, v...), out[c][i%2][i/2], "run %d of %d", i, n)
 				}
 			}
+			cols = [2][]int16{column(8 * n), column(8 * n)}
+			twice := func(n int) []fr.Element { return run[fr.Element](r, q, 2*n) }
+			lower, upper, other := twice(columns), twice(3*columns-1), twice(3*columns-1)
+			var sum [2][]fr.Element
+			var q0, q1 [2][]fr.Element
+			for k := range 2 {
+				sum[k], q0[k], q1[k] = make([]fr.Element, n+1), make([]fr.Element, n/2+1), make([]fr.Element, n/2+1)
+			}
+			NewBoundPairs[fr.Element](m, prepare(base[3], lower), prepare(base[4], upper), prepare(base[5], other)).Fill(sum[0], sum[1], q0, q1, cols, n)
+			for i := range n {
+				for c := range 2 {
+					var adds, all [2][]int64
+					for half := range 2 {
+						at := 8*i + 4*half + 2*c
+						v, v1, w, w1 := int64(cols[0][at]), int64(cols[0][at+1]), int64(cols[1][at]), int64(cols[1][at+1])
+						adds[half], all[half] = []int64{v + v1}, []int64{v + v1, v * v1}
+						if columns == 2 {
+							adds[half], all[half] = []int64{v + v1, w + w1}, []int64{v + v1, w + w1, v * v1, v*w1 + v1*w, w * w1}
+						}
+					}
+					mix := func(x [2][]int64) (out []int64) {
+						for k := range x[0] {
+							out = append(out, x[0][k], x[1][k])
+						}
+						return out
+					}
+					if c == 0 {
+						require.Equal(t, linear(base[3], lower, mix(adds)...), sum[0][i], "run %d of %d", i, n)
+						require.Equal(t, linear(base[4], upper, mix(all)...), q0[i%2][i/2], "run %d of %d", i, n)
+					} else {
+						require.Equal(t, linear(base[5], other, mix(all)...), sum[1][i], "run %d of %d", i, n)
+						require.Equal(t, linear(base[4], upper, mix(all)...), q1[i%2][i/2], "run %d of %d", i, n)
+					}
+				}
+			}
 			for k := range 4 {
 				require.Zero(t, p[k][n/4])
 				require.Zero(t, s[k][n/4])
 				require.Zero(t, out[k/2][k%2][n/2])
+				require.Zero(t, sum[k%2][n])
+				require.Zero(t, q0[k%2][n/2])
+				require.Zero(t, q1[k%2][n/2])
 			}
 		}
 	}
@@ -417,7 +455,13 @@ func TestRunsOfIntegers(t *testing.T) {
 	for _, n := range []int{0, 1, 3, 6} {
 		require.Panics(t, func() { NewBound[fr.Element](m, of(n)) })
 	}
-	v := make([]int16, 32)
+	for _, n := range [][3]int{{2, 4, 10}, {2, 10, 10}, {4, 10, 4}, {6, 16, 16}, {0, 4, 4}} {
+		require.Panics(t, func() { NewBoundPairs[fr.Element](m, of(n[0]), of(n[1]), of(n[2])) })
+	}
+	v := make([]int16, 64)
+	require.Panics(t, func() {
+		NewBoundPairs[fr.Element](m, of(2), of(4), of(4)).Fill(nil, nil, [2][]fr.Element{}, [2][]fr.Element{}, [2][]int16{v}, 4)
+	})
 	require.Panics(t, func() {
 		NewPairs[fr.Element](m, of(1), of(2)).Fill([4][]fr.Element{}, [4][]fr.Element{}, [2][]int16{v}, 4)
 	})

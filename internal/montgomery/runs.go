@@ -86,3 +86,39 @@ func (a *Bound[E]) Fill(first, second [2][]E, cols [2][]int16, n int) {
 	w := cols[1][:4*n]
 	bound2Split(table, &first[0][0][0], &first[1][0][0], &second[0][0][0], &second[1][0][0], constants, &v[0], &w[0], n)
 }
+
+// BoundPairs are sums over runs of eight integers v of one column or two: of the sums of Pairs, and of these and the products, of the first and the third
+// pair of neighbours, or of the second and the fourth, each followed by that of the other.
+type BoundPairs[E Words] struct {
+	m         *Modulus
+	columns   int
+	constants Linear
+}
+
+// NewBoundPairs prepares them: a sum of sums, one of sums and products, and another one of these.
+func NewBoundPairs[E Words](m *Modulus, sum, product, other Linear) *BoundPairs[E] {
+	columns := len(sum) / limbs / 2
+	if columns < 1 || columns > 2 || len(sum) != limbs*(1+2*columns) || len(product) != limbs*(6*columns-1) || len(other) != len(product) {
+		panic("montgomery: not the sums of one or two columns")
+	}
+	return &BoundPairs[E]{m, columns, append(append(append(Linear{}, sum...), product...), other...)}
+}
+
+// Fill computes the sums of n runs, a multiple of eight: p[i] that of sums over the first and the third pair of run i, g[i] the other one over the second
+// and the fourth, q0[i mod 2][i/2] and q1[i mod 2][i/2] that of products over both.
+func (a *BoundPairs[E]) Fill(p, g []E, q0, q1 [2][]E, cols [2][]int16, n int) {
+	if n%lanes != 0 {
+		panic("montgomery: not a multiple of eight")
+	}
+	if n == 0 {
+		return
+	}
+	table, constants, v := &a.m.table[0], &a.constants[0], cols[0][:8*n]
+	even0, odd0, even1, odd1 := &q0[0][0][0], &q0[1][0][0], &q1[0][0][0], &q1[1][0][0]
+	if a.columns == 1 {
+		boundPairs1Split(table, &p[0][0], &g[0][0], even0, odd0, even1, odd1, constants, &v[0], n)
+		return
+	}
+	w := cols[1][:8*n]
+	boundPairs2Split(table, &p[0][0], &g[0][0], even0, odd0, even1, odd1, constants, &v[0], &w[0], n)
+}

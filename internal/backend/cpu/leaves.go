@@ -385,6 +385,19 @@ func (s *leafScratch) fillBound(to *[2][2]vec, from, n int) bool {
 	return true
 }
 
+// fillBoundPairs binds the layer above a tile of n entries whose runs were found, as fillPairs, from an even entry of that layer on.
+func (s *leafScratch) fillBoundPairs(p, g vec, q0, q1 [2][]field.Element, from, n int) bool {
+	if !s.integers(4*n, 64) {
+		return false
+	}
+	for _, sp := range s.spans {
+		at, runs := from+sp.at/8, sp.n/8
+		half := func(q [2][]field.Element) [2][]field.Element { return [2][]field.Element{q[0][at/2:], q[1][at/2:]} }
+		sp.b.runs.boundPairs.Fill(p[at:], g[at:], half(q0), half(q1), sp.columns(), runs)
+	}
+	return true
+}
+
 // differences computes the products of the differences along the second lowest variable, of even leaves and of odd ones, as fillPairs: integers for every
 // entry of the tile with a factor for all of them. It says whether it could: the leaves of a tile have to have the same factors.
 func (s *leafScratch) differences(n int) (d [][]int64, factors vec, ok bool) {
@@ -449,8 +462,9 @@ func (sp *span) columns() (cols [2][]int16) {
 // integerRuns are kernels for leaves with denominators K + f·v or K + f·v + g·w of integers of 16 bits. The sum of two neighbours is
 // 2K + f(v + v') + g(w + w'), their product K² + Kf(v + v') + Kg(w + w') + f²vv' + fg(vw' + v'w) + g²ww'.
 type integerRuns struct {
-	pairs *montgomery.Pairs[field.Element]
-	bound *montgomery.Bound[field.Element] // of integers between which a variable is bound, nil before it is
+	pairs      *montgomery.Pairs[field.Element]
+	bound      *montgomery.Bound[field.Element] // of integers between which a variable is bound, nil before it is
+	boundPairs *montgomery.BoundPairs[field.Element]
 }
 
 // newIntegerRuns returns nil where there are none.
@@ -459,16 +473,21 @@ func newIntegerRuns(b *leafBlock) *integerRuns {
 		slices.ContainsFunc(b.cols, func(c column) bool { return c.short == nil }) {
 		return nil
 	}
-	k, product := b.constant, vec{}
-	for _, f := range b.factors {
-		product = append(product, mul(k, f))
+	k := b.constant
+	return &integerRuns{pairs: montgomery.NewPairs[field.Element](scalars, newRuns(add(k, k), b.factors), newRuns(mul(k, k), b.products()))}
+}
+
+// products are the coefficients of products of denominators, for one column or two.
+func (l *linear) products() (out vec) {
+	for _, f := range l.factors {
+		out = append(out, mul(l.constant, f))
 	}
-	for i := range b.factors {
-		for _, g := range b.factors[i:] {
-			product = append(product, mul(b.factors[i], g))
+	for i, f := range l.factors {
+		for _, g := range l.factors[i:] {
+			out = append(out, mul(f, g))
 		}
 	}
-	return &integerRuns{pairs: montgomery.NewPairs[field.Element](scalars, newRuns(add(k, k), b.factors), newRuns(mul(k, k), product))}
+	return out
 }
 
 // newRuns prepares a base and coefficients for integers of 33 bits.
@@ -485,12 +504,27 @@ var runOffset = field.Pow2(montgomery.RunBits)
 
 // bind returns runs of the same cells and other denominators, bound to a challenge.
 func (r *integerRuns) bind(l *linear, rho *field.Element) *integerRuns {
-	var halves vec
-	for _, f := range l.factors {
-		hi := mul(f, *rho)
-		halves = append(halves, sub(f, hi), hi)
+	return &integerRuns{bound: montgomery.NewBound[field.Element](scalars, newRuns(l.constant, between(l.factors, rho)))}
+}
+
+// between are the coefficients of values at 0 and at 1 of a variable that is bound, for each coefficient of a value.
+func between(coefficients vec, rho *field.Element) (out vec) {
+	for _, c := range coefficients {
+		hi := mul(c, *rho)
+		out = append(out, sub(c, hi), hi)
 	}
-	return &integerRuns{bound: montgomery.NewBound[field.Element](scalars, newRuns(l.constant, halves))}
+	return out
+}
+
+// bindPairs is what a challenge binds of p, q and p + λq of the layer above.
+func (r *integerRuns) bindPairs(l *linear, rho, lambda *field.Element) *montgomery.BoundPairs[field.Element] {
+	k, products := l.constant, l.products()
+	both := make(vec, len(products))
+	scaleVec(both, products, lambda)
+	addVec(both[:len(l.factors)], both[:len(l.factors)], l.factors)
+	twice, square := add(k, k), mul(k, k)
+	return montgomery.NewBoundPairs[field.Element](scalars, newRuns(twice, between(l.factors, rho)), newRuns(square, between(products, rho)),
+		newRuns(add(twice, mul(*lambda, square)), between(both, rho)))
 }
 
 // cover appends the spans of leaves [base, base+n), which stand in the tile from at on.

@@ -186,12 +186,20 @@ func (l *layer) target() (v [4][2]vec, stored *support) {
 // bindFirst fixes b: four arrays over x from the eight of the layer below, then multiplied by the eq weights.
 func (l *layer) bindFirst(rho field.Element) {
 	below := l.below()
+	if l.j == l.t.bottom()-2 && l.j+1 > l.t.kept {
+		l.bindRuns(&rho)
+	}
 	compute := func(w, i int, out *[4]output) {
 		s, at := l.t.worker(w), below.tiles[i]
-		p, q, onlyOnes := l.tile(w, i)
-		n := len(q[0][0])
+		n := at.hi - at.lo
 		weight, g, q1 := s.v[4][:n], s.v[5][:n], out[arrQ1].tmp
 		scaleVec(weight, below.ofTile(at, l.inner, g), &l.outer[at.block])
+		if l.bindIntegers(w, i, g, out) {
+			out[arrG].mul(g, weight)
+			out[arrP].mul(out[arrP].tmp, weight)
+			return
+		}
+		p, q, onlyOnes := l.tile(w, i)
 		out[arrQ0].lerp(q[0][0], q[0][1], &rho)
 		lerp(q1, q[1][0], q[1][1], &rho)
 		out[arrQ1].put(q1)
@@ -215,6 +223,34 @@ func (l *layer) bindFirst(rho field.Element) {
 	} else {
 		l.pass(below.support, true, compute)
 	}
+}
+
+// bindRuns prepares the blocks of leaves for bindIntegers.
+func (l *layer) bindRuns(rho *field.Element) {
+	for i := range l.t.blocks {
+		if b := &l.t.blocks[i]; b.runs != nil {
+			b.runs.boundPairs = b.runs.bindPairs(&b.linear, rho, &l.lambda)
+		}
+	}
+}
+
+// bindIntegers binds a tile of the layer above the leaves from their integers, where it can: q⁰ and q¹ go where they belong, p⁰ to its array's scratch
+// memory, and p¹ + λq¹ to g.
+func (l *layer) bindIntegers(w, i int, g vec, out *[4]output) bool {
+	if l.j != l.t.bottom()-2 || l.j+1 <= l.t.kept || !out[arrQ0].direct() {
+		return false
+	}
+	leaf, leaves, p := l.t.worker(w).leaf, &l.t.levels[l.t.bottom()], out[arrP].tmp
+	q0, q1 := out[arrQ0].halves(out[arrQ0].to, out[arrQ0].at), out[arrQ1].halves(out[arrQ1].to, out[arrQ1].at)
+	lo, hi := leaves.within(l.below().tiles[i].block, 1)
+	for k := lo; k < hi; k++ {
+		at := leaves.tiles[k]
+		leaf.find(l.t.blocks, leaves.support, at)
+		if from := at.lo - leaves.tiles[lo].lo; from%4 != 0 || !leaf.fillBoundPairs(p, g, q0, q1, from/2, at.hi-at.lo) {
+			return false
+		}
+	}
+	return true
 }
 
 // delay adds up the next round's sums and keeps nothing: what was bound is computed again as the next challenge is, and is half as large then.

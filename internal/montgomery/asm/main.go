@@ -7,6 +7,7 @@ package main
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	. "github.com/mmcloughlin/avo/build"
@@ -29,6 +30,8 @@ const (
 	atLanes   = 8         // two permutations, eight words each
 	atSigns   = 24        // the permutation that brings an operation's second operand to its lane
 	atDouble  = 32        // 2q, in limbs
+	atOffset  = 37        // 2^33
+	atRuns    = 40        // the permutation that brings runs, of which eight stand in two vectors, to their lanes
 )
 
 func main() {
@@ -51,6 +54,7 @@ func main() {
 	for columns := 1; columns <= 2; columns++ {
 		pairs(columns)
 		bound(columns)
+		boundPairs(columns)
 	}
 	slopes()
 	products()
@@ -526,7 +530,7 @@ func affine(bits, columns int, quarters bool) {
 	for _, s := range cols {
 		col = append(col, param(s))
 	}
-	offset, far := offsetOf(51), ZMM()
+	offset, far := offsetOf(), ZMM()
 	VPXORQ(far, far, far)
 	Label("loop")
 	values := make([]VecVirtual, columns)
@@ -587,17 +591,13 @@ func (k *kernel) quarters(e element, to []GPVirtual) {
 	}
 }
 
-// offsetOf is a power of two in every lane.
-func offsetOf(bits int) VecVirtual {
-	offset, power := ZMM(), GP64()
-	MOVQ(U64(1<<bits), power)
-	VPBROADCASTQ(power, offset)
+// offsetOf is 2^51 in every lane.
+func offsetOf() VecVirtual {
+	offset, half := ZMM(), GP64()
+	MOVQ(U64(1<<51), half)
+	VPBROADCASTQ(half, offset)
 	return offset
 }
-
-// runBits is the offset of what is computed of integers of 16 bits: their sums, products and sums of two products. Their sums with coefficients below
-// q add up to less than q/2^16, so that with what the reduction leaves and the base they stay below 3q.
-const runBits = 33
 
 // part is the i-th of four integers of 16 bits in every lane.
 func part(v VecVirtual, i int) VecVirtual {
@@ -610,7 +610,8 @@ func part(v VecVirtual, i int) VecVirtual {
 	return x
 }
 
-// runs begins a kernel over one or two columns of integers of 16 bits.
+// runs begins a kernel over one or two columns of integers of 16 bits. Of these, sums, products and sums of two products are below 2^33, by which they
+// are offset. Their sums with coefficients below q add up to less than q/2^14, so that with what the reduction leaves and the base they stay below 3q.
 func runs(name, doc string, columns int, outputs ...string) (k *kernel, out, col []GPVirtual, constants, n GPVirtual) {
 	cols := []string{"col0", "col1"}[:columns]
 	TEXT(name, NOSPLIT, fmt.Sprintf("func(table, %s, constants *uint64, %s *int16, n int)", strings.Join(outputs, ", "), strings.Join(cols, ", ")))
@@ -631,7 +632,6 @@ func runs(name, doc string, columns int, outputs ...string) (k *kernel, out, col
 func pairs(columns int) {
 	k, out, col, constants, n := runs(fmt.Sprintf("pairs%dQuarters", columns), "stores linear sums for Pairs, split by their index mod 4.", columns,
 		"p0", "p1", "p2", "p3", "q0", "q1", "q2", "q3")
-	offset := offsetOf(runBits)
 	Label("loop")
 	var ints [][2]VecVirtual
 	for _, c := range col {
@@ -641,27 +641,8 @@ func pairs(columns int) {
 		ints = append(ints, [2]VecVirtual{part(v, 0), part(v, 1)})
 		ADDQ(U32(vector/2), c)
 	}
-	product := func(a, b VecVirtual) VecVirtual {
-		x := ZMM()
-		VPMULDQ(a, b, x)
-		return x
-	}
-	var sums, all []VecVirtual
-	for _, v := range ints {
-		sum := ZMM()
-		VPADDQ(v[0], v[1], sum)
-		sums = append(sums, sum)
-	}
-	all = append(all, sums...)
-	all = append(all, product(ints[0][0], ints[0][1]))
-	if columns == 2 {
-		cross := product(ints[0][0], ints[1][1])
-		VPADDQ(product(ints[0][1], ints[1][0]), cross, cross)
-		all = append(all, cross, product(ints[1][0], ints[1][1]))
-	}
-	for _, x := range all {
-		VPADDQ(offset, x, x)
-	}
+	sums := k.sumsOf(ints)
+	all := append(slices.Clone(sums), k.productsOf(ints)...)
 	k.quarters(k.below(k.linear(constants, 0, sums...), atModulus, atDouble), out[:4])
 	k.quarters(k.below(k.linear(constants, limbs*(1+columns), all...), atModulus, atDouble), out[4:])
 	SUBQ(U8(8), n)
@@ -670,10 +651,103 @@ func pairs(columns int) {
 	RET()
 }
 
+// sumsOf returns offset sums of neighbouring integers in one column or two.
+func (k *kernel) sumsOf(ints [][2]VecVirtual) (sums []VecVirtual) {
+	for _, v := range ints {
+		sum := ZMM()
+		VPADDQ(v[0], v[1], sum)
+		sums = append(sums, k.offset(sum))
+	}
+	return sums
+}
+
+// productsOf returns their offset products.
+func (k *kernel) productsOf(ints [][2]VecVirtual) []VecVirtual {
+	product := func(a, b VecVirtual) VecVirtual {
+		x := ZMM()
+		VPMULDQ(a, b, x)
+		return x
+	}
+	first := k.offset(product(ints[0][0], ints[0][1]))
+	if len(ints) == 1 {
+		return []VecVirtual{first}
+	}
+	cross := product(ints[0][0], ints[1][1])
+	VPADDQ(product(ints[0][1], ints[1][0]), cross, cross)
+	return []VecVirtual{first, k.offset(cross), k.offset(product(ints[1][0], ints[1][1]))}
+}
+
+// offset adds 2^33, see runs.
+func (k *kernel) offset(x VecVirtual) VecVirtual {
+	VPADDQ_BCST(k.at(atOffset), x, x)
+	return x
+}
+
+// boundPairs computes linear sums over pairs of neighbours of a run of eight integers: the first pair and the third, and the second and the fourth.
+func boundPairs(columns int) {
+	k, out, col, constants, n := runs(fmt.Sprintf("boundPairs%dSplit", columns), "stores linear sums for BoundPairs, the last two of them split.", columns,
+		"sum", "other", "even0", "odd0", "even1", "odd1")
+	Label("loop")
+	order := ZMM()
+	VMOVDQU64(k.at(atRuns), order)
+	var first, second []VecVirtual // halves of runs, in the lanes of store
+	for _, c := range col {
+		halves := [2]VecVirtual{ZMM(), ZMM()}
+		VMOVDQU64(Mem{Base: c}, halves[0])
+		VMOVDQU64(Mem{Base: c, Disp: vector}, halves[1])
+		a, b := ZMM(), ZMM()
+		VPUNPCKLQDQ(halves[1], halves[0], a)
+		VPUNPCKHQDQ(halves[1], halves[0], b)
+		VPERMQ(a, order, a)
+		VPERMQ(b, order, b)
+		first, second = append(first, a), append(second, b)
+		ADDQ(U32(2*vector), c)
+	}
+	pairsOf := func(c int, v []VecVirtual) (ints [][2]VecVirtual) {
+		for _, x := range v {
+			ints = append(ints, [2]VecVirtual{part(x, 2*c), part(x, 2*c+1)})
+		}
+		return ints
+	}
+	sums := func(c int) []VecVirtual { return inTurns(k.sumsOf(pairsOf(c, first)), k.sumsOf(pairsOf(c, second))) }
+	all := func(c int) []VecVirtual {
+		lo, hi := pairsOf(c, first), pairsOf(c, second)
+		return append(inTurns(k.sumsOf(lo), k.sumsOf(hi)), inTurns(k.productsOf(lo), k.productsOf(hi))...)
+	}
+	atQ := limbs * (1 + 2*columns)
+	atG := atQ + limbs*(1+2*(3*columns-1))
+	reduced := func(word int, values []VecVirtual) element {
+		return k.below(k.linear(constants, word, values...), atModulus, atDouble)
+	}
+	k.store(reduced(0, sums(0)), out[0]) // what follows computes sums again: there are not registers enough to keep them
+	k.split(reduced(atQ, all(0)), out[2], out[3])
+	values := all(1)
+	k.store(reduced(atG, values), out[1])
+	k.split(reduced(atQ, values), out[4], out[5])
+	for i, p := range out {
+		if i < 2 {
+			ADDQ(U32(step), p)
+		} else {
+			ADDQ(U32(step/2), p)
+		}
+	}
+	SUBQ(U8(8), n)
+	JNE(LabelRef("loop"))
+	VZEROUPPER()
+	RET()
+}
+
+// inTurns takes from one list and the other in turns.
+func inTurns(a, b []VecVirtual) (all []VecVirtual) {
+	for i := range a {
+		all = append(all, a[i], b[i])
+	}
+	return all
+}
+
 // bound computes linear sums of every first and third, and of every second and fourth integer of four.
 func bound(columns int) {
 	k, out, col, constants, n := runs(fmt.Sprintf("bound%dSplit", columns), "stores linear sums for Bound, split.", columns, "even0", "odd0", "even1", "odd1")
-	offset := offsetOf(runBits)
 	Label("loop")
 	var ints []VecVirtual
 	for _, c := range col {
@@ -686,10 +760,7 @@ func bound(columns int) {
 	for half := range 2 {
 		var values []VecVirtual
 		for _, v := range ints {
-			values = append(values, part(v, half), part(v, half+2))
-		}
-		for _, x := range values {
-			VPADDQ(offset, x, x)
+			values = append(values, k.offset(part(v, half)), k.offset(part(v, half+2)))
 		}
 		even, odd := out[2*half], out[2*half+1]
 		k.split(k.below(k.linear(constants, 0, values...), atModulus, atDouble), even, odd)
