@@ -17,7 +17,7 @@ QUICK := ./ir/... ./internal/matrix ./codegen ./compiler/internal/... ./internal
 NARROW := ./runtime/tokens/... ./internal/poly ./internal/format/constants ./runtime/statement ./internal/circuit ./internal/commit ./internal/einsum ./internal/portable
 
 .NOTPARALLEL:
-.PHONY: help demo smollm2 test quick check generate assembly golden bench curves benchmarks figures accuracy answers interrupts cases attacks mutants fuzz property clean format lint generated race portable cross platforms clean-tree
+.PHONY: help demo smollm2 test quick check generate assembly golden bench curves benchmarks figures accuracy answers interrupts conformance cases attacks mutants fuzz property clean format lint generated race portable cross platforms clean-tree
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -81,6 +81,11 @@ answers: ## after make smollm2: compare its prover's greedy answers with those o
 
 interrupts: ## after make smollm2: how long its commands go on after SIGINT and SIGTERM; MODEL=DIR
 	@scripts/interrupts.sh
+
+conformance: ## try all test cases below DATA=../shared/onnx, with private and with public inputs, and write CONFORMANCE.md
+	@mkdir -p build
+	$(GO) run . conformance --json $(or $(DATA),../shared/onnx) >build/conformance.json || test -s build/conformance.json
+	$(GO) run ./scripts/conformance CONFORMANCE.md <build/conformance.json
 
 cases: ## try the cases of bug reports below DATA=../shared/onnx and write the table of REPORTS.md
 	@mkdir -p build

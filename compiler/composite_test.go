@@ -123,6 +123,26 @@ func TestComposites(t *testing.T) {
 			}
 			return out
 		}},
+		"ReduceProd": {[]*pb.ValueInfoProto{x}, op("ReduceProd", "x axes", "y"), []*pb.TensorProto{int64s("axes", 1)}, func(in [][]float64) (out []float64) {
+			for i := range 10 {
+				out = append(out, in[0][i/5*15+i%5]*in[0][i/5*15+5+i%5]*in[0][i/5*15+10+i%5])
+			}
+			return out
+		}},
+		"ReduceL1": {[]*pb.ValueInfoProto{x}, op("ReduceL1", "x axes", "y", intAttr("keepdims", 0)), []*pb.TensorProto{int64s("axes", 2)}, func(in [][]float64) []float64 {
+			out := make([]float64, 6)
+			for i, v := range in[0] {
+				out[i/5] += math.Abs(v)
+			}
+			return out
+		}},
+		"ReduceLogSumExp": {[]*pb.ValueInfoProto{x}, op("ReduceLogSumExp", "x axes", "y"), []*pb.TensorProto{int64s("axes", 2)}, func(in [][]float64) []float64 { return logSums(in[0], 5) }},
+		"LogSoftmax": {[]*pb.ValueInfoProto{x}, op("LogSoftmax", "x", "y"), nil, func(in [][]float64) (out []float64) {
+			for i, v := range in[0] {
+				out = append(out, v-logSums(in[0], 5)[i/5])
+			}
+			return out
+		}},
 		"FusedMatMul": {[]*pb.ValueInfoProto{port("a", float32s, 3, 2), port("b", float32s, 4, 3)}, &pb.NodeProto{OpType: "FusedMatMul", Domain: "com.microsoft", Name: "f", Input: []string{"a", "b"}, Output: []string{"y"},
 			Attribute: []*pb.AttributeProto{intAttr("transA", 1), intAttr("transB", 1), floatAttr("alpha", 0.5)}}, nil, func(in [][]float64) (out []float64) {
 			for i := range 2 {
@@ -183,6 +203,18 @@ func TestComposites(t *testing.T) {
 			return out
 		})
 	})
+}
+
+// logSums are the logarithms of sums of exponentials of runs of cells.
+func logSums(x []float64, width int) []float64 {
+	out := make([]float64, len(x)/width)
+	for i, v := range x {
+		out[i/width] += math.Exp(v)
+	}
+	for i := range out {
+		out[i] = math.Log(out[i])
+	}
+	return out
 }
 
 // rotary are tables of angles for pairs of four cells, and the positions of two rows.

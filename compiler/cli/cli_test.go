@@ -320,12 +320,12 @@ func TestExports(t *testing.T) {
 	if _, err := os.Stat(exports); err != nil {
 		t.Skip(err)
 	}
-	for _, name := range []string{"vit-dyn", "clip-vision-ts", "whisper-enc-dyn", "falcon-alibi-dyn"} {
+	for _, name := range []string{"vit-dyn", "clip-vision-ts", "whisper-enc-dyn", "falcon-alibi-dyn", "deit-ts", "falcon-dyn", "gpt2-dyn-opset23", "llama-dyn-ortext", "debertav2-mlm-dyn"} {
 		args = append(args, filepath.Join(exports, name))
 	}
 	code, out, stderr := run(t, args...)
 	require.Equal(t, console.OK, code, stderr)
-	require.Contains(t, out, "conformance: 4 proved, 0 folded, 0 refused, 0 failed of 4")
+	require.Contains(t, out, "conformance: 9 proved, 0 folded, 0 refused, 0 failed of 9")
 }
 
 // TestCompiledCodeStandsAlone compiles into an empty folder, builds and vets what is there, and looks at what it links.

@@ -9,6 +9,7 @@ import (
 	"maps"
 	"os"
 	"path/filepath"
+	"slices"
 	"sort"
 	"strings"
 
@@ -24,6 +25,7 @@ import (
 // caseReport is the outcome of one conformance case.
 type caseReport struct {
 	Case    string   `json:"case"`
+	Ops     []string `json:"ops,omitempty"` // the operators of its graph
 	finding          // with every input of real numbers private
 	Public  *finding `json:"public,omitempty"` // with every input public, of a case with an input of real numbers
 }
@@ -93,7 +95,7 @@ func (a *app) conformance(ctx context.Context, dirs []string, m *modelFlags, asJ
 	cfg.Progress, cfg.Done = nil, nil // what is done says the list of cases
 	reports, count, public := []caseReport{}, tally{}, tally{}
 	for _, dir := range cases {
-		r := caseReport{Case: dir}
+		r := caseReport{Case: dir, Ops: operators(ctx, dir)}
 		var real bool
 		if r.finding, real = tryCase(ctx, dir, cfg, true); real && ctx.Err() == nil {
 			v, _ := tryCase(ctx, dir, cfg, false)
@@ -161,6 +163,23 @@ func (v *finding) text(of string) string {
 		s += "; " + v.Remedy
 	}
 	return s
+}
+
+// operators lists those of a case's graph, if it can be read.
+func operators(ctx context.Context, dir string) (ops []string) {
+	m, err := onnx.Load(ctx, filepath.Join(dir, "model.onnx"))
+	if err != nil {
+		return nil
+	}
+	for _, n := range m.Graph.Nodes {
+		op := n.Op
+		if n.Domain != "" {
+			op = n.Domain + "." + op
+		}
+		ops = append(ops, op)
+	}
+	slices.Sort(ops)
+	return slices.Compact(ops)
 }
 
 // findCases lists the folders with a model.onnx, sorted.

@@ -11,18 +11,17 @@ import (
 func init() {
 	spelled["com.microsoft.FusedMatMul"] = fusedMatMul
 	spelled["GroupNormalization"], spelled["InstanceNormalization"] = groupNorm, groupNorm
-	handlers["ReduceMax"], handlers["ReduceMin"] = reduceExtremum, reduceExtremum
+	for op := range pairwise {
+		handlers[op] = reducePairwise
+	}
+	handlers["LogSoftmax"], handlers["ReduceL1"] = logSoftmax, reduceL1
 	handlers["Abs"], handlers["Elu"], handlers["Celu"], handlers["Selu"], handlers["Mish"] = abs, elu, elu, elu, mish
 }
 
 // abs is max(x, −x).
 func abs(c *call) ([]*val, error) {
 	s := c.speller("x")
-	f, err := s.function(s.add("Max", "x", s.add("Neg", "x")))
-	if err != nil {
-		return nil, err
-	}
-	return c.inline(f)
+	return c.spelling(s, s.add("Max", "x", s.add("Neg", "x")))
 }
 
 // elu is γ·(max(x, 0) + α·(exp(−max(−x, 0)/β) − 1)) with what the exponential linear units of the standard have for α, β and γ.
@@ -40,21 +39,13 @@ func elu(c *call) ([]*val, error) {
 	s := c.speller("x")
 	below := s.add("Exp", s.add("Mul", s.add("Relu", s.add("Neg", "x")), s.floats(-1/beta)))
 	y := s.add("Add", s.add("Relu", "x"), s.add("Mul", s.add("Sub", below, s.floats(1)), s.floats(alpha)))
-	f, err := s.function(s.add("Mul", y, s.floats(gamma)))
-	if err != nil {
-		return nil, err
-	}
-	return c.inline(f)
+	return c.spelling(s, s.add("Mul", y, s.floats(gamma)))
 }
 
 // mish is x·tanh(softplus(x)).
 func mish(c *call) ([]*val, error) {
 	s := c.speller("x")
-	f, err := s.function(s.add("Mul", "x", s.add("Tanh", s.add("Softplus", "x"))))
-	if err != nil {
-		return nil, err
-	}
-	return c.inline(f)
+	return c.spelling(s, s.add("Mul", "x", s.add("Tanh", s.add("Softplus", "x"))))
 }
 
 // fusedMatMul is alpha·A·B with either transposed.
@@ -132,8 +123,33 @@ func groupNorm(c *call) (*onnx.Function, error) {
 	return s.function(s.add("Add", y, s.add("Unsqueeze", "bias", axes)))
 }
 
-// reduceExtremum compares the halves of an axis until it has one index, and an odd one with the result.
-func reduceExtremum(c *call) ([]*val, error) {
+// pairwise are the reductions that join an axis pair by pair, and how.
+var pairwise = map[string]func(s *speller, x, y string) string{
+	"ReduceMax":       func(s *speller, x, y string) string { return s.add("Max", x, y) },
+	"ReduceMin":       func(s *speller, x, y string) string { return s.add("Min", x, y) },
+	"ReduceProd":      func(s *speller, x, y string) string { return s.add("Mul", x, y) },
+	"ReduceLogSumExp": logAdd,
+}
+
+// logAdd is log(exp(x) + exp(y)) = y + log(1 + exp(x − y)).
+func logAdd(s *speller, x, y string) string {
+	return s.add("Add", y, s.add("Softplus", s.add("Sub", x, y)))
+}
+
+// joined joins the halves of an axis of n indices until it has one index, an odd one with the result.
+func (s *speller) joined(x string, axis, n int, join func(s *speller, x, y string) string) string {
+	for ; n > 1; n = (n + 1) / 2 {
+		half := n / 2
+		y := join(s, s.slice(x, axis, 0, half, 1), s.slice(x, axis, half, 2*half, 1))
+		if n%2 == 1 {
+			y = s.with(s.add("Concat", y, s.slice(x, axis, 2*half, n, 1)), intOf("axis", int64(axis)))
+		}
+		x = y
+	}
+	return x
+}
+
+func reducePairwise(c *call) ([]*val, error) {
 	x, err := c.arg(0)
 	if err != nil {
 		return nil, err
@@ -142,25 +158,47 @@ func reduceExtremum(c *call) ([]*val, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := c.speller("x")
-	y, op := "x", c.n.Op[len("Reduce"):]
+	s, y := c.speller("x"), "x"
 	for a, reduced := range set {
-		for n := x.shape[a]; reduced && n > 1; n = (n + 1) / 2 {
-			half := n / 2
-			less := s.add(op, s.slice(y, a, 0, half, 1), s.slice(y, a, half, 2*half, 1))
-			if n%2 == 1 {
-				less = s.with(s.add("Concat", less, s.slice(y, a, 2*half, n, 1)), intOf("axis", int64(a)))
-			}
-			y = less
+		if reduced {
+			y = s.joined(y, a, x.shape[a], pairwise[c.n.Op])
 		}
 	}
 	to := make([]int64, len(shape))
 	for i, d := range shape {
 		to[i] = int64(d)
 	}
-	f, err := s.function(s.add("Reshape", y, s.ints(to...)))
+	return c.spelling(s, s.add("Reshape", y, s.ints(to...)))
+}
+
+// logSoftmax is x less the logarithm of the sum of exponentials along an axis.
+func logSoftmax(c *call) ([]*val, error) {
+	x, err := c.arg(0)
 	if err != nil {
 		return nil, err
 	}
-	return c.inline(f)
+	if c.opset < 13 {
+		return nil, c.unsupported("of opset %d, which flattens axes; export the model for 13 or later", c.opset)
+	}
+	a, err := axis(c.attrInt("axis", -1), len(x.shape))
+	if err != nil {
+		return nil, err
+	}
+	s := c.speller("x")
+	return c.spelling(s, s.add("Sub", "x", s.joined("x", a, x.shape[a], logAdd)))
+}
+
+// reduceL1 is the sum of magnitudes.
+func reduceL1(c *call) ([]*val, error) {
+	keep := intOf("keepdims", c.attrInt("keepdims", 1))
+	axes, given, err := c.intsAttrOr("axes", 1)
+	if err != nil {
+		return nil, err
+	}
+	s := c.speller("x")
+	inputs := []string{s.add("Abs", "x")}
+	if given {
+		inputs = append(inputs, s.ints(axes...))
+	}
+	return c.spelling(s, s.with(s.add("ReduceSum", inputs...), keep, intOf("noop_with_empty_axes", c.attrInt("noop_with_empty_axes", 0))))
 }

@@ -45,11 +45,7 @@ func moved(fold folder) handler {
 		for i, d := range from[0].Shape {
 			shape[i] = int64(d)
 		}
-		f, err := s.function(s.add("Reshape", s.add("Gather", all, s.ints(from[0].I...)), s.ints(shape...)))
-		if err != nil {
-			return nil, err
-		}
-		return c.inline(f)
+		return c.spelling(s, s.add("Reshape", s.add("Gather", all, s.ints(from[0].I...)), s.ints(shape...)))
 	}
 }
 

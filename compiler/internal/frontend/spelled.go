@@ -74,6 +74,15 @@ func (s *speller) function(outputs ...string) (*onnx.Function, error) {
 	return s.f, nil
 }
 
+// spelling lowers what was added in place of a node that depends on an input.
+func (c *call) spelling(s *speller, outputs ...string) ([]*val, error) {
+	f, err := s.function(outputs...)
+	if err != nil {
+		return nil, err
+	}
+	return c.inline(f)
+}
+
 func intOf(name string, v int64) *onnx.Attr { return &onnx.Attr{Name: name, Type: onnx.AttrInt, I: v} }
 
 func intsOf(name string, v ...int64) *onnx.Attr {
