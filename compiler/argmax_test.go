@@ -84,7 +84,6 @@ func TestArgMaxRefused(t *testing.T) {
 		m    *pb.ModelProto
 		want string
 	}{
-		"another axis":   {endsInArgMax(), `node "ArgMax_best" (ArgMax): an arg-max along axis 0 of 2; it is supported along the last`},
 		"the last index": {endsInArgMax(intAttr("axis", 1), intAttr("select_last_index", 1)), `(ArgMax): the last index of several`},
 		"an operand":     {further, `(ArgMax): something is computed from the index`},
 		"a narrow type":  {narrowed, `node "Cast_tokens" (Cast): a cast of indices below 6 to`},

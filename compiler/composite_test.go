@@ -192,6 +192,18 @@ func TestComposites(t *testing.T) {
 			checkComposite(t, portsModel(c.inputs, []string{"y"}, []*pb.NodeProto{c.node}, c.constants...), c.want)
 		})
 	}
+	t.Run("ArgMax along the first axis", func(t *testing.T) {
+		nodes := []*pb.NodeProto{op("Mul", "x x", "s"), op("ArgMax", "s", "y", intAttr("axis", 0))}
+		checkComposite(t, portsModel([]*pb.ValueInfoProto{port("x", float32s, 4, 3)}, []string{"y"}, nodes), func(in [][]float64) []float64 {
+			best := make([]float64, 3)
+			for i, v := range in[0] {
+				if at := 3*int(best[i%3]) + i%3; math.Abs(v) > math.Abs(in[0][at]) {
+					best[i%3] = float64(i / 3)
+				}
+			}
+			return best
+		})
+	})
 	t.Run("grouped attention", func(t *testing.T) {
 		checkComposite(t, grouped(), func(in [][]float64) (out []float64) {
 			for h := range 4 {

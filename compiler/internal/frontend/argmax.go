@@ -8,23 +8,34 @@ import (
 
 func init() { register(handlers, map[string]handler{"ArgMax": argMax}) }
 
-// argMax is what a statement may tell of an output, and no operation: its operand becomes the output.
+// argMax is what a statement may tell of an output, and no operation: its operand becomes the output, with the axis as the last one.
 func argMax(c *call) ([]*val, error) {
 	x, err := c.arg(0)
 	if err != nil {
 		return nil, err
 	}
-	last := len(x.shape) - 1
-	axis := c.attrInt("axis", 0)
+	a, err := axis(c.attrInt("axis", 0), len(x.shape))
+	if err != nil {
+		return nil, err
+	}
 	switch ends := c.s.caller == nil && c.ends(c.n.Outputs[0]); {
 	case x.inputFree() || x.input != nil:
 		return nil, c.unsupported("the arg-max of what no operation computed from an input")
-	case last < 0 || axis != int64(last) && axis != -1:
-		return nil, c.unsupported("an arg-max along axis %d of %d; it is supported along the last", axis, last+1)
 	case c.attrInt("select_last_index", 0) != 0:
 		return nil, c.unsupported("the last index of several; statements tell the first: export the model without select_last_index")
 	case !ends:
 		return nil, c.unsupported("something is computed from the index; it is supported as an output of the model alone, of which statements tell it (--reveal argmax)")
+	}
+	if last := len(x.shape) - 1; a != last {
+		perm := make([]int, 0, len(x.shape))
+		for k := range x.shape {
+			if k != a {
+				perm = append(perm, k)
+			}
+		}
+		if x, err = c.transposeBy(x, append(perm, a)); err != nil {
+			return nil, err
+		}
 	}
 	y := *x
 	y.dtype, y.indices = onnx.Int64, true
