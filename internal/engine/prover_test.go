@@ -130,7 +130,7 @@ func TestBackendsGiveEqualBytes(t *testing.T) {
 	for _, b := range []struct {
 		backend.Backend
 		ctx context.Context
-	}{{reference.New(), t.Context()}, {cpu.New(), t.Context()}, {cpu.New(cpu.Threads(3)), backend.BeFrugal(t.Context())}} {
+	}{{reference.New(), t.Context()}, {cpu.New(), t.Context()}, {cpu.New(cpu.Threads(3)), backend.WithBudget(t.Context(), 1)}} {
 		o := engine.Dishonest(engine.Options{Backend: b.Backend}, engine.Hooks{Seed: []byte("the same for all")})
 		k, vk, err := engine.Setup(b.ctx, circuit.Single(c), w, o)
 		require.NoError(t, err)

@@ -9,6 +9,7 @@ package cpu
 
 import (
 	"context"
+	"runtime"
 
 	"github.com/zkllmc/zkllmc/internal/backend"
 	"github.com/zkllmc/zkllmc/internal/field"
@@ -54,7 +55,7 @@ func (s session) Begin(ctx context.Context) backend.Run {
 	if all == nil {
 		all = parallel.New(s.threads)
 	}
-	return &run{pool: pool{all, all.Threads()}, ending: pool{all.Until(ctx), all.Threads()}, ctx: ctx, frugal: backend.Frugal(ctx)}
+	return &run{pool: pool{all, all.Threads()}, ending: pool{all.Until(ctx), all.Threads()}, ctx: ctx, budget: backend.Budget(ctx)}
 }
 
 // run computes for one proof.
@@ -63,7 +64,7 @@ type run struct {
 	ending pool // the same threads, for work that may be left half done when the context ends: what is not done stays zero
 	ctx    context.Context
 	err    error
-	frugal bool // keep half as much of fraction trees
+	budget uint64 // of bytes, 0 for as many as it takes
 }
 
 func (r *run) Err() error {
@@ -71,6 +72,17 @@ func (r *run) Err() error {
 		r.err = r.ctx.Err()
 	}
 	return r.err
+}
+
+// tight says whether so many bytes would not fit beside all that is in memory, with an eighth for garbage and what the system adds.
+func (r *run) tight(bytes uint64) bool {
+	if r.budget == 0 {
+		return false
+	}
+	var m runtime.MemStats
+	runtime.ReadMemStats(&m)
+	sum := m.HeapAlloc + bytes
+	return sum+sum/8 > r.budget
 }
 
 // Close leaves everything to the collector.

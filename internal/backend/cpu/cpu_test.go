@@ -29,5 +29,5 @@ func (b frugal) Open() (backend.Session, error) {
 type frugalSession struct{ backend.Session }
 
 func (s frugalSession) Begin(ctx context.Context) backend.Run {
-	return s.Session.Begin(backend.BeFrugal(ctx))
+	return s.Session.Begin(backend.WithBudget(ctx, 1))
 }

@@ -59,7 +59,7 @@ func (b *run) Fractions(n int, blocks []backend.Block) backend.FractionTree {
 		runtime.GC() // what is garbage by now would stay beside the tree
 	}
 	t.kept = bottom - 2
-	if b.frugal && t.varying.bits == chunkBits {
+	if t.varying.bits == chunkBits && b.tight(treeBytes*uint64(t.varying.used)) {
 		t.kept--
 	}
 	allocate(t.levels, t.varying, t.kept)
@@ -316,7 +316,10 @@ func (t *tree) free() {
 	}
 }
 
-// collected is the entries of the lowest layer, 128 bytes each with all above it, from which on it pays to call the collector.
+// treeBytes is what a tree takes for an entry of the lowest layer, with all above it.
+const treeBytes = 128
+
+// collected is the entries of the lowest layer from which on it pays to call the collector.
 const collected = 1 << 20
 
 // Layer starts the sumcheck of layer j over the arrays of layer j+1.

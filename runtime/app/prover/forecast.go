@@ -72,17 +72,23 @@ func affordable(c *circuit.Circuit, budget uint64) (frugal bool, err error) {
 	return true, nil
 }
 
-// afford is affordable for a proof that is begun now: it asks for a frugal one where that is needed.
+// afford is affordable for a proof that is begun now: it tells the backend what there is, which takes longer where something does not fit.
 func (a *app) afford(ctx context.Context, c *circuit.Circuit, budget uint64) (context.Context, error) {
 	frugal, err := affordable(c, budget)
-	if err != nil || !frugal {
+	if err != nil {
 		return ctx, err
+	}
+	if budget > 0 {
+		ctx = backend.WithBudget(ctx, budget)
+	}
+	if !frugal {
+		return ctx, nil
 	}
 	w := cost.Of(c)
 	a.progress.yield()
-	fmt.Fprintf(a.stderr, "prover: the proof keeps about %s in memory instead of %s, and takes longer, since there are %s\n",
-		size(w.FrugalBytes()), size(w.Bytes()), size(float64(budget)))
-	return backend.BeFrugal(ctx), nil
+	fmt.Fprintf(a.stderr, "prover: the proof takes about %s of memory, or %s and longer, and there are %s\n",
+		size(w.Bytes()), size(w.FrugalBytes()), size(float64(budget)))
+	return ctx, nil
 }
 
 // tooLarge is the refusal of a proof.
