@@ -245,7 +245,7 @@ func build(left *budget.Budget, g *ir.Graph, names fileNames, cfg Config) (*Resu
 		return nil, refuse(err)
 	}
 	r := &Result{Notes: slices.Concat(g.Notes, notes), left: left, names: names, pad: cfg.Pad, bare: cfg.NothingHidden}
-	if r.float, err = quant.Prepare(g); err != nil {
+	if r.float, err = quant.Prepare(left, g); err != nil {
 		return nil, refused(left, err)
 	}
 	r.check = quant.CheckOptions{Tolerance: cfg.Tolerance, Places: cfg.Places, Ran: cfg.Done}

@@ -326,7 +326,7 @@ func tryGraph(g *ir.Graph, seed uint64, seen *coverage) (refused bool, err error
 	}
 	rng := rand.New(rand.NewPCG(seed, 99))
 	cfg := propertyConfig(rng, g)
-	prepared, err := quant.Prepare(g)
+	prepared, err := quant.Prepare(nil, g)
 	if err != nil {
 		return false, err
 	}

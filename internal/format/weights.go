@@ -100,22 +100,24 @@ func (x *Weight) write(out io.Writer) error {
 	for _, d := range x.Shape {
 		w.Uint32(uint32(d))
 	}
+	if _, err := out.Write(w.Bytes()); err != nil {
+		return err
+	}
 	cells := make([]int16, min(x.Cells, writtenCells))
+	raw := make([]byte, 2*len(cells))
 	for at := 0; at < x.Cells; at += len(cells) {
 		cells = cells[:min(len(cells), x.Cells-at)]
 		if err := x.Read(cells, at); err != nil {
 			return err
 		}
-		for _, v := range cells {
-			w.Int16(v)
+		for i, v := range cells {
+			binary.BigEndian.PutUint16(raw[2*i:], uint16(v))
 		}
-		if _, err := out.Write(w.Bytes()); err != nil {
+		if _, err := out.Write(raw[:2*len(cells)]); err != nil {
 			return err
 		}
-		w.b = w.b[:0]
 	}
-	_, err := out.Write(w.Bytes()) // of a weight without cells the head alone
-	return err
+	return nil
 }
 
 // Weights is a weights file that is read as its cells are needed.

@@ -491,7 +491,7 @@ func (b *builder) use(v *val, origin string) (ir.ValueID, error) {
 	op := ir.OpConst
 	if v.private {
 		op = ir.OpWeight
-		if err := v.finite(t); err != nil {
+		if err := b.finite(v, t); err != nil {
 			return none, err
 		}
 	}
@@ -526,8 +526,8 @@ func (b *builder) use(v *val, origin string) (ir.ValueID, error) {
 }
 
 // finite refuses a weight with a cell that is no finite number.
-func (v *val) finite(t *onnx.Tensor) error {
-	is, err := allFinite(t)
+func (b *builder) finite(v *val, t *onnx.Tensor) error {
+	is, err := b.allFinite(t)
 	if is || err != nil {
 		return err
 	}
@@ -541,11 +541,11 @@ func (v *val) finite(t *onnx.Tensor) error {
 func notFinite(x float64) bool { return math.IsNaN(x) || math.IsInf(x, 0) }
 
 // allFinite says whether all cells of a tensor are finite numbers.
-func allFinite(t *onnx.Tensor) (bool, error) {
+func (b *builder) allFinite(t *onnx.Tensor) (bool, error) {
 	if t.Stored == nil {
 		return !slices.ContainsFunc(t.F, notFinite), nil
 	}
-	largest, err := t.Stored.Largest()
+	largest, err := t.Stored.Largest(b.left.Poll)
 	return !math.IsInf(largest, 1), err
 }
 

@@ -199,7 +199,7 @@ func (c *call) discrete() (bool, error) {
 		if v.w == nil {
 			continue
 		}
-		if finite, err := allFinite(v.w); !finite || err != nil {
+		if finite, err := c.b.allFinite(v.w); !finite || err != nil {
 			return true, err
 		}
 	}

@@ -25,9 +25,9 @@ type Stored struct {
 	offset int64
 	n      int
 
-	once    sync.Once
-	largest float64
-	err     error
+	mu       sync.Mutex
+	measured bool
+	largest  float64
 }
 
 // Len is the number of cells.
@@ -99,21 +99,27 @@ var halves = sync.OnceValue(func() *[1 << 16]float32 {
 	return t
 })
 
-// Largest is the largest magnitude of the cells, infinite where one is not finite. The file is read once for it.
-func (s *Stored) Largest() (float64, error) {
-	s.once.Do(func() {
-		s.err = weights.Each[float64](s, func(_ int, cells []float64) error {
-			for _, x := range cells {
-				if a := math.Abs(x); a > s.largest || a != a {
-					if s.largest = a; a != a {
-						s.largest = math.Inf(1)
-					}
-				}
+// Largest is the largest magnitude of the cells, infinite where one is not finite. The file is read once for it, as long as poll, which is
+// asked now and then, has no error.
+func (s *Stored) Largest(poll func() error) (float64, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.measured {
+		return s.largest, nil
+	}
+	top := 0.0
+	err := weights.Each[float64](s, func(_ int, cells []float64) error {
+		for _, x := range cells {
+			if a := math.Abs(x); a > top {
+				top = a
+			} else if a != a {
+				top = math.Inf(1)
 			}
-			return nil
-		})
+		}
+		return poll()
 	})
-	return s.largest, s.err
+	s.measured, s.largest = err == nil, top
+	return top, err
 }
 
 // Loaded returns the tensor with its cells in memory: itself, if they are there.

@@ -21,7 +21,7 @@ func planOf(t *testing.T, g *ir.Graph) *plan.Plan {
 }
 
 func programOf(t *testing.T, g *ir.Graph) *quant.Program {
-	f, err := quant.Prepare(g)
+	f, err := quant.Prepare(nil, g)
 	require.NoError(t, err)
 	cal, err := quant.Calibrate(nil, f, nil, nil)
 	require.NoError(t, err)

@@ -4,6 +4,7 @@ import (
 	"math"
 	"slices"
 
+	"github.com/zkllmc/zkllmc/internal/budget"
 	"github.com/zkllmc/zkllmc/internal/weights"
 	"github.com/zkllmc/zkllmc/ir"
 )
@@ -20,6 +21,7 @@ const balanceFrom = 4
 
 // balancer finds out which axes of values may be scaled index by index, and which of them together.
 type balancer struct {
+	left   *budget.Budget
 	g      *ir.Graph
 	uses   []int // of each value as an operand
 	first  []int // per value: the number of its first axis
@@ -40,13 +42,13 @@ type taker struct {
 }
 
 // balance moves powers of two between weights.
-func balance(g *ir.Graph) error {
-	return balanceAll(g, balanceFrom)
+func balance(left *budget.Budget, g *ir.Graph) error {
+	return balanceAll(left, g, balanceFrom)
 }
 
 // balanceAll is balance of channels that differ by a ratio of 2^from or more.
-func balanceAll(g *ir.Graph, from int) error {
-	b := &balancer{g: g, uses: make([]int, len(g.Values)), first: make([]int, len(g.Values)), from: from}
+func balanceAll(left *budget.Budget, g *ir.Graph, from int) error {
+	b := &balancer{left: left, g: g, uses: make([]int, len(g.Values)), first: make([]int, len(g.Values)), from: from}
 	for _, v := range g.Values {
 		b.first[v.ID] = len(b.parent)
 		for range v.Shape {
@@ -377,7 +379,7 @@ func (b *balancer) sizes(t taker) []float64 {
 				*sum += float64(cells[i] * cells[i])
 			}
 		}
-		return nil
+		return b.left.Poll()
 	})
 	if b.err == nil {
 		b.err = err

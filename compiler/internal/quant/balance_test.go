@@ -1,11 +1,14 @@
 package quant
 
 import (
+	"context"
+	"io"
 	"math"
 	"testing"
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/zkllmc/zkllmc/internal/budget"
 	"github.com/zkllmc/zkllmc/internal/test/randgraph"
 	"github.com/zkllmc/zkllmc/ir"
 	"github.com/zkllmc/zkllmc/ir/eval"
@@ -35,7 +38,7 @@ func TestBalanceKeepsTheFunction(t *testing.T) {
 		want, err := eval.Float(g, ids)
 		require.NoError(t, err)
 		given := cellsOf(g)
-		require.NoError(t, balanceAll(g, 1))
+		require.NoError(t, balanceAll(nil, g, 1))
 		for id, cells := range given {
 			if now := g.Value(id).Data; &now[0] != &cells[0] {
 				moved++
@@ -72,13 +75,40 @@ func TestBalance(t *testing.T) {
 		if apart(plain, scaled) > 1<<10 {
 			far++
 		}
-		require.NoError(t, balance(plain))
-		require.NoError(t, balance(scaled))
+		require.NoError(t, balance(nil, plain))
+		require.NoError(t, balance(nil, scaled))
 		require.LessOrEqual(t, apart(plain, scaled), float64(1<<(balanceFrom+2)), "seed %d", seed)
 	}
 	require.Greater(t, far, 10)
 	g := models["llama"]()
 	before := cellsOf(g)
-	require.NoError(t, balance(g))
+	require.NoError(t, balance(nil, g))
 	require.Equal(t, before, cellsOf(g))
 }
+
+// What reads all weights ends when nobody waits any more, and when a weight cannot be read.
+func TestReadingWeightsEnds(t *testing.T) {
+	ctx, cancel := context.WithCancel(context.Background())
+	cancel()
+	_, err := Prepare(budget.New(ctx, 1), models["llama"]())
+	require.ErrorIs(t, err, context.Canceled)
+	_, err = newMeasure(budget.New(ctx, 1), prepared(models["llama"]()))
+	require.ErrorIs(t, err, context.Canceled)
+
+	g := models["llama"]()
+	for _, v := range g.Values {
+		if v.Def.Op == ir.OpWeight {
+			v.Stored, v.Data = unread(len(v.Data)), nil
+		}
+	}
+	_, err = Prepare(nil, g)
+	require.ErrorIs(t, err, io.ErrUnexpectedEOF)
+	_, err = newMeasure(nil, g)
+	require.ErrorIs(t, err, io.ErrUnexpectedEOF)
+}
+
+// unread are so many cells that cannot be read.
+type unread int
+
+func (u unread) Len() int                  { return int(u) }
+func (u unread) Read([]float64, int) error { return io.ErrUnexpectedEOF }

@@ -52,7 +52,7 @@ func Calibrate(left *budget.Budget, f *ir.Graph, samples []Input, ran func(done,
 		}
 		samples = randomInputs(f, n)
 	}
-	m, err := newMeasure(f)
+	m, err := newMeasure(left, f)
 	if err != nil {
 		return nil, err
 	}
@@ -117,7 +117,7 @@ type measure struct {
 }
 
 // newMeasure has measured what no input changes.
-func newMeasure(f *ir.Graph) (*measure, error) {
+func newMeasure(left *budget.Budget, f *ir.Graph) (*measure, error) {
 	m := &measure{f: f, normed: make([]bool, len(f.Values))}
 	m.Max, m.rows = make([]float64, len(f.Values)), make([]rowStat, len(f.Values))
 	for _, n := range f.Nodes {
@@ -127,7 +127,7 @@ func newMeasure(f *ir.Graph) (*measure, error) {
 	}
 	for _, v := range f.Values {
 		if fixed(v) {
-			if err := m.addFixed(v); err != nil {
+			if err := m.addFixed(left, v); err != nil {
 				return nil, err
 			}
 		}
@@ -151,7 +151,7 @@ func (m *measure) run(left *budget.Budget, in [][]float64) ([][]float64, error) 
 }
 
 // addFixed measures a weight or constant, whose rows are the same in whatever parts they are read.
-func (m *measure) addFixed(v *ir.Value) error {
+func (m *measure) addFixed(left *budget.Budget, v *ir.Value) error {
 	if m.normed[v.ID] {
 		cells, err := weights.All(v.Reals())
 		if err != nil {
@@ -159,7 +159,12 @@ func (m *measure) addFixed(v *ir.Value) error {
 		}
 		return m.add(v, cells)
 	}
-	return weights.Each(v.Reals(), func(_ int, cells []float64) error { return m.add(v, cells) })
+	return weights.Each(v.Reals(), func(_ int, cells []float64) error {
+		if err := left.Poll(); err != nil {
+			return err
+		}
+		return m.add(v, cells)
+	})
 }
 
 func (m *measure) add(v *ir.Value, cells []float64) error {

@@ -4,6 +4,7 @@ import (
 	"math"
 	"slices"
 
+	"github.com/zkllmc/zkllmc/internal/budget"
 	"github.com/zkllmc/zkllmc/ir"
 )
 
@@ -15,10 +16,11 @@ import (
 //   - constants with one magnitude (permutations, signs, scalars) lose it to the coefficient;
 //   - powers of two move between weights where channels of an activation differ by many of them, see balance.
 //
-// The result computes the same real function. An error is that of reading a weight.
-func Prepare(g *ir.Graph) (*ir.Graph, error) {
+// The result computes the same real function. It ends with the error of the budget's context when that is done, or of
+// reading a weight.
+func Prepare(left *budget.Budget, g *ir.Graph) (*ir.Graph, error) {
 	f := arrange(g)
-	return f, balance(f)
+	return f, balance(left, f)
 }
 
 // arrange is Prepare with the weights' cells as they are.

@@ -15,7 +15,7 @@ import (
 
 // prepared is Prepare of a graph whose weights are in memory.
 func prepared(g *ir.Graph) *ir.Graph {
-	f, err := Prepare(g)
+	f, err := Prepare(nil, g)
 	if err != nil {
 		panic(err)
 	}
@@ -180,7 +180,7 @@ func leafOf(t *testing.T, cells []float64, limit int, factor float64) *ir.Value 
 	f := &ir.Graph{Stage: ir.StageFloat}
 	w := f.Add(ir.OpWeight, "w", "w", []int{len(cells)}, nil, nil)
 	w.Data = cells
-	m, err := newMeasure(f)
+	m, err := newMeasure(nil, f)
 	require.NoError(t, err)
 	q := &quantiser{f: f, cal: &m.Calibration, o: &ir.Graph{Stage: ir.StageInt}, reps: make([]*rep, 1), report: &Report{}}
 	return q.o.Value(q.leaf(w.ID, limit, factor).id)
@@ -216,7 +216,7 @@ func TestScaleOfConstants(t *testing.T) {
 	f := &ir.Graph{Stage: ir.StageFloat}
 	c := f.Add(ir.OpConst, "c", "c", []int{3}, nil, nil)
 	c.Data = []float64{0, 1, -1}
-	m, err := newMeasure(f)
+	m, err := newMeasure(nil, f)
 	require.NoError(t, err)
 	q := &quantiser{f: f, cal: &m.Calibration, o: &ir.Graph{Stage: ir.StageInt}, reps: make([]*rep, 1), report: &Report{}}
 	v := q.o.Value(q.leaf(c.ID, maxScale, 1).id)
