@@ -118,7 +118,8 @@ func BenchmarkCommitRows(b *testing.B) {
 
 // edges are coefficients at the ends of numbers of bits.
 var edges = []int32{
-	0, 1, -1, 2, 3, -4, 15, 16, -16, 17, 255, -255, 256, -256, 257, 1<<15 - 1, 1 << 15, -1 << 15, 1<<16 - 1, 1 << 16, -1 << 16, math.MaxInt32, math.MinInt32,
+	0, 1, -1, 2, 3, -4, 15, 16, -16, 17, 255, -255, 256, -256, 257,
+	1<<15 - 1, 1 << 15, -1 << 15, 1<<16 - 1, 1 << 16, -1 << 16, math.MaxInt32, math.MinInt32,
 }
 
 // TestCommitRowsManyRows has more rows than a task takes at a time, of all lengths, with nothing at all in some.
@@ -180,7 +181,8 @@ func TestWidths(t *testing.T) {
 		row        []int32
 		all, first int
 	}{
-		{nil, 1, 1}, {[]int32{0, 0}, 1, 1}, {[]int32{-1, 1}, 1, 1}, {[]int32{2}, 2, 2}, {[]int32{-3}, 2, 2}, {full(300, 255), 8, 8}, {full(300, -256), 16, 8},
+		{nil, 1, 1}, {[]int32{0, 0}, 1, 1}, {[]int32{-1, 1}, 1, 1}, {[]int32{2}, 2, 2}, {[]int32{-3}, 2, 2},
+		{full(300, 255), 8, 8}, {full(300, -256), 16, 8},
 		{full(1<<16, 1000), 16, 16}, {full(1<<16, math.MinInt16), 16, 16}, {full(1024, math.MinInt16), 16, 8}, {full(1<<16, math.MinInt32), 32, 16},
 		{full(1024, math.MaxInt32), 32, 8},
 	} {

@@ -411,7 +411,8 @@ func TestRunsOfIntegers(t *testing.T) {
 			for k := range 2 {
 				sum[k], q0[k], q1[k] = make([]fr.Element, n+1), make([]fr.Element, n/2+1), make([]fr.Element, n/2+1)
 			}
-			NewBoundPairs[fr.Element](m, prepare(base[3], lower), prepare(base[4], upper), prepare(base[5], other)).Fill(sum[0], sum[1], q0, q1, cols, n)
+			eight := NewBoundPairs[fr.Element](m, prepare(base[3], lower), prepare(base[4], upper), prepare(base[5], other))
+			eight.Fill(sum[0], sum[1], q0, q1, cols, n)
 			for i := range n {
 				for c := range 2 {
 					var adds, all [2][]int64

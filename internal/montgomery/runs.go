@@ -35,8 +35,8 @@ func NewPairs[E Words](m *Modulus, sum, product Linear) *Pairs[E] {
 	return &Pairs[E]{m, columns, append(append(Linear{}, sum...), product...)}
 }
 
-// Fill computes both sums of n neighbours that stand in the columns one behind the other, a multiple of eight: p[i mod 4][i/4] and q[i mod 4][i/4] take
-// those of the i-th.
+// Fill computes both sums of n neighbours that stand in the columns one behind the other, a multiple of eight: p[i mod 4][i/4] and q[i
+// mod 4][i/4] take those of the i-th.
 func (a *Pairs[E]) Fill(p, q [4][]E, cols [2][]int16, n int) {
 	if n%lanes != 0 {
 		panic("montgomery: not a multiple of eight")
@@ -70,7 +70,8 @@ func NewBound[E Words](m *Modulus, sum Linear) *Bound[E] {
 	return &Bound[E]{m, columns, sum}
 }
 
-// Fill computes the sums of n runs, a multiple of eight: first[i mod 2][i/2] over the first and the third integers of run i, second over the others.
+// Fill computes the sums of n runs, a multiple of eight: first[i mod 2][i/2] over the first and the third integers of run i, second over
+// the others.
 func (a *Bound[E]) Fill(first, second [2][]E, cols [2][]int16, n int) {
 	if n%lanes != 0 {
 		panic("montgomery: not a multiple of eight")
@@ -87,8 +88,8 @@ func (a *Bound[E]) Fill(first, second [2][]E, cols [2][]int16, n int) {
 	bound2Split(table, &first[0][0][0], &first[1][0][0], &second[0][0][0], &second[1][0][0], constants, &v[0], &w[0], n)
 }
 
-// BoundPairs are sums over runs of eight integers v of one column or two: of the sums of Pairs, and of these and the products, of the first and the third
-// pair of neighbours, or of the second and the fourth, each followed by that of the other.
+// BoundPairs are sums over runs of eight integers v of one column or two: of the sums of Pairs, and of these and the products, of the
+// first and the third pair of neighbours, or of the second and the fourth, each followed by that of the other.
 type BoundPairs[E Words] struct {
 	m         *Modulus
 	columns   int
@@ -104,8 +105,8 @@ func NewBoundPairs[E Words](m *Modulus, sum, product, other Linear) *BoundPairs[
 	return &BoundPairs[E]{m, columns, append(append(append(Linear{}, sum...), product...), other...)}
 }
 
-// Fill computes the sums of n runs, a multiple of eight: p[i] that of sums over the first and the third pair of run i, g[i] the other one over the second
-// and the fourth, q0[i mod 2][i/2] and q1[i mod 2][i/2] that of products over both.
+// Fill computes the sums of n runs, a multiple of eight: p[i] that of sums over the first and the third pair of run i, g[i] the other one
+// over the second and the fourth, q0[i mod 2][i/2] and q1[i mod 2][i/2] that of products over both.
 func (a *BoundPairs[E]) Fill(p, g []E, q0, q1 [2][]E, cols [2][]int16, n int) {
 	if n%lanes != 0 {
 		panic("montgomery: not a multiple of eight")

@@ -398,8 +398,9 @@ func (s *leafScratch) fillBoundPairs(p, g vec, q0, q1 [2][]field.Element, from, 
 	return true
 }
 
-// differences computes the products of the differences along the second lowest variable, of even leaves and of odd ones, as fillPairs: integers for every
-// entry of the tile with a factor for all of them. It says whether it could: the leaves of a tile have to have the same factors.
+// differences computes the products of the differences along the second lowest variable, of even leaves and of odd ones, as fillPairs:
+// integers for every entry of the tile with a factor for all of them. It says whether it could: the leaves of a tile have to have the
+// same factors.
 func (s *leafScratch) differences(n int) (d [][]int64, factors vec, ok bool) {
 	if !s.integers(4*n, 4) {
 		return nil, nil, false

@@ -234,8 +234,8 @@ func (l *layer) bindRuns(rho *field.Element) {
 	}
 }
 
-// bindIntegers binds a tile of the layer above the leaves from their integers, where it can: q⁰ and q¹ go where they belong, p⁰ to its array's scratch
-// memory, and p¹ + λq¹ to g.
+// bindIntegers binds a tile of the layer above the leaves from their integers, where it can: q⁰ and q¹ go where they belong, p⁰ to its
+// array's scratch memory, and p¹ + λq¹ to g.
 func (l *layer) bindIntegers(w, i int, g vec, out *[4]output) bool {
 	if l.j != l.t.bottom()-2 || l.j+1 <= l.t.kept || !out[arrQ0].direct() {
 		return false

@@ -610,8 +610,9 @@ func part(v VecVirtual, i int) VecVirtual {
 	return x
 }
 
-// runs begins a kernel over one or two columns of integers of 16 bits. Of these, sums, products and sums of two products are below 2^33, by which they
-// are offset. Their sums with coefficients below q add up to less than q/2^14, so that with what the reduction leaves and the base they stay below 3q.
+// runs begins a kernel over one or two columns of integers of 16 bits. Of these, sums, products and sums of two products are below 2^33,
+// by which they are offset. Their sums with coefficients below q add up to less than q/2^14, so that with what the reduction leaves and
+// the base they stay below 3q.
 func runs(name, doc string, columns int, outputs ...string) (k *kernel, out, col []GPVirtual, constants, n GPVirtual) {
 	cols := []string{"col0", "col1"}[:columns]
 	TEXT(name, NOSPLIT, fmt.Sprintf("func(table, %s, constants *uint64, %s *int16, n int)", strings.Join(outputs, ", "), strings.Join(cols, ", ")))

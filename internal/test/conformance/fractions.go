@@ -103,8 +103,9 @@ func (s *Source) lookups(cols int, odd int, all bool) []backend.Block {
 	return blocks
 }
 
-// integers places lookups of one column and of two, those that Loaded keeps in 16 bits among them, of whole tiles of 1024 leaves, of rows with padding,
-// and two to a tile with the same factors or with others. Many cells are the least and the greatest integers. One lookup has the same column twice.
+// integers places lookups of one column and of two, those that Loaded keeps in 16 bits among them, of whole tiles of 1024 leaves, of rows
+// with padding, and two to a tile with the same factors or with others. Many cells are the least and the greatest integers. One lookup
+// has the same column twice.
 func (s *Source) integers() []backend.Block {
 	var out []backend.Block
 	for _, place := range []struct {
