@@ -26,6 +26,7 @@ func TestReaderKeepsItsError(t *testing.T) {
 		_, err = r.Scalar()
 		require.ErrorIs(t, err, format.ErrTruncated)
 		require.ErrorIs(t, r.Points(make([]group.Affine, 1)), format.ErrTruncated)
+		require.ErrorIs(t, r.Points(nil), format.ErrTruncated)
 		require.ErrorIs(t, r.Close(), format.ErrTruncated)
 	}
 }
