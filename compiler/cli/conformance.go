@@ -291,10 +291,12 @@ var attempts = []attempt{
 	{fixed: func(k int, _ *onnx.ValueInfo) bool { return k > 0 }, first: true, integer: true, hidden: true},
 }
 
-// analyse compiles a case in the first of the ways that is not refused. The error is that of the last one that says more than that nothing
-// would be hidden.
+// analyse compiles a case in the first of the ways that is not refused, and of which there is nothing to note: a mask that is an input and
+// empties a row means what runtimes differ about, one that is fixed does not. The error is that of the last one that says more than that
+// nothing would be hidden.
 func (t *trial) analyse(ctx context.Context, cfg compiler.Config) (*compiler.Result, error) {
 	var refused error
+	var noted *compiler.Result
 	for _, a := range attempts {
 		if a.hidden && !t.private {
 			continue
@@ -304,12 +306,19 @@ func (t *trial) analyse(ctx context.Context, cfg compiler.Config) (*compiler.Res
 			return nil, err
 		}
 		r, err := compiler.Analyse(ctx, filepath.Join(t.dir, "model.onnx"), c)
-		if err == nil || ctx.Err() != nil {
+		if ctx.Err() != nil || err == nil && len(r.Notes) == 0 {
 			return r, err
+		}
+		if err == nil {
+			noted = cmp.Or(noted, r)
+			continue
 		}
 		if refused == nil || !errors.Is(err, compiler.ErrNothingHidden) && !errors.Is(err, circuit.ErrNoLookup) {
 			refused = err
 		}
+	}
+	if noted != nil {
+		return noted, nil
 	}
 	return nil, refused
 }
