@@ -204,6 +204,19 @@ func TestComposites(t *testing.T) {
 			return best
 		})
 	})
+	t.Run("attention to nothing", func(t *testing.T) { // a row of which a mask of booleans leaves nothing is zero
+		inputs := []*pb.ValueInfoProto{port("q", float32s, 1, 1, 3, 4), port("k", float32s, 1, 1, 5, 4), port("v", float32s, 1, 1, 5, 3), port("mask", bools, 3, 5)}
+		checkComposite(t, portsModel(inputs, []string{"y"}, []*pb.NodeProto{op("Attention", "q k v mask", "y")}), func(in [][]float64) (out []float64) {
+			for i := range 3 {
+				if i == 1 {
+					out = append(out, 0, 0, 0)
+					continue
+				}
+				out = append(out, attend(headRows(0, 1, 4, in[0])[i], headRows(0, 1, 4, in[1]), headRows(0, 1, 3, in[2]), 0.5, 0, func(j int) bool { return in[3][5*i+j] != 0 })...)
+			}
+			return out
+		})
+	})
 	t.Run("grouped attention", func(t *testing.T) {
 		checkComposite(t, grouped(), func(in [][]float64) (out []float64) {
 			for h := range 4 {
@@ -227,6 +240,30 @@ func logSums(x []float64, width int) []float64 {
 		out[i] = math.Log(out[i])
 	}
 	return out
+}
+
+// Composite operators whose parts do not fit are refused with the node.
+func TestCompositesRefused(t *testing.T) {
+	q, k, v := port("q", float32s, 1, 2, 3, 4), port("k", float32s, 1, 2, 5, 4), port("v", float32s, 1, 2, 5, 4)
+	x, u := port("x", float32s, 2, 3), port("u", float32s, 3, 1)
+	for want, c := range map[string]struct {
+		inputs    []*pb.ValueInfoProto
+		node      *pb.NodeProto
+		constants []*pb.TensorProto
+	}{
+		`(Attention): a mask of shape [3 1] for 5 keys`:                       {[]*pb.ValueInfoProto{q, k, v, port("m", float32s, 3, 1)}, op("Attention", "q k v m", "y"), nil},
+		`(RotaryEmbedding): a table of shape [3 2] for 6 cells`:               {[]*pb.ValueInfoProto{port("x", float32s, 1, 2, 2, 6)}, op("RotaryEmbedding", "x cos sin at", "y"), rotary},
+		`(ScatterElements): updates of shape [3 1] at indices of shape [1 3]`: {[]*pb.ValueInfoProto{x, u}, op("ScatterElements", "x i u", "y"), []*pb.TensorProto{indices("i", []int64{1, 3}, 1, 0, -1)}},
+		`(ScatterND): updates of shape [3 1] do not fit`:                      {[]*pb.ValueInfoProto{x, u}, op("ScatterND", "x i u", "y"), []*pb.TensorProto{indices("i", []int64{1, 1}, 1)}},
+	} {
+		cfg := Config{Ranges: map[string]Range{}}
+		for _, p := range c.inputs {
+			cfg.Ranges[p.Name] = Range{Lo: -1, Hi: 1}
+		}
+		_, err := Analyse(context.Background(), write(t, portsModel(c.inputs, []string{"y"}, []*pb.NodeProto{c.node}, c.constants...)), narrow(cfg))
+		require.ErrorIs(t, err, ErrUnsupported)
+		require.ErrorContains(t, err, want)
+	}
 }
 
 // rotary are tables of angles for pairs of four cells, and the positions of two rows.
@@ -278,14 +315,21 @@ func checkComposite(t *testing.T, m *pb.ModelProto, want func(in [][]float64) []
 	ctx, cfg := context.Background(), Config{Ranges: map[string]Range{}, PrivateInputs: []string{"all"}}
 	in, cells := Input{}, [][]float64{}
 	for k, p := range m.Graph.Input {
-		cfg.Ranges[p.Name] = Range{Lo: -2, Hi: 2}
+		if p.Type.GetTensorType().ElemType != bools {
+			cfg.Ranges[p.Name] = Range{Lo: -2, Hi: 2}
+		}
 		n := 1
 		for _, d := range p.Type.GetTensorType().Shape.Dim {
 			n *= int(d.GetDimValue())
 		}
 		values := make([]float64, n)
 		for i := range values {
-			values[i] = 2 * math.Sin(float64(7*i*i+11*i+13*k+1))
+			if values[i] = 2 * math.Sin(float64(7*i*i+11*i+13*k+1)); p.Type.GetTensorType().ElemType == bools {
+				values[i] = float64((i/5 + i%5) % 3 % 2) // of rows of five
+				if i/5 == 1 {
+					values[i] = 0
+				}
+			}
 		}
 		cells, in.Elements = append(cells, values), append(in.Elements, Data{Name: p.Name, Values: values})
 	}

@@ -140,13 +140,13 @@ var generated = []string{module + "generated/sums/verifier", module + "generated
 // The verifier links the standard library, this runtime without its prover, and gnark-crypto with its two dependencies. Whoever
 // audits a verifier reads what is listed here.
 func TestVerifierClosure(t *testing.T) {
-	allowed := []string{ // gadget and tables say what a range and a table hold, for the range proof of the weights
+	allowed := []string{ // gadget, tables and portable say what a range and a table hold, for the range proof of the weights
 		"runtime/app/verifier", "runtime/asked", "runtime/circuit", "runtime/gadget", "runtime/statement", "runtime/statement/function",
 		"runtime/statement/generation", "runtime/tokens", "runtime/verifier", "runtime/version",
 		"internal/atomicfile", "internal/backend", "internal/circuit", "internal/commit", "internal/console", "internal/dialogue",
 		"internal/einsum", "internal/field", "internal/format", "internal/format/constants", "internal/format/ints",
 		"internal/format/stated", "internal/group", "internal/integer", "internal/interval", "internal/lookup", "internal/machine",
-		"internal/parallel", "internal/poly", "internal/portfile", "internal/protocol", "internal/reading", "internal/sumcheck",
+		"internal/parallel", "internal/poly", "internal/portable", "internal/portfile", "internal/protocol", "internal/reading", "internal/sumcheck",
 		"internal/tables", "internal/transcript", "internal/veil",
 	}
 	alone := closure(t, verifiers...)

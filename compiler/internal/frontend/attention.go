@@ -76,6 +76,11 @@ func (a *attention) shapes(c *call) error {
 		a.before = c.in[4].shape[2]
 		a.keys += a.before
 	}
+	if c.has(3) {
+		if m := c.in[3].shape; len(m) == 0 || m[len(m)-1] != a.keys {
+			return c.unsupported("a mask of shape %v for %d keys; export the model with one for all keys", m, a.keys)
+		}
+	}
 	return nil
 }
 
@@ -140,26 +145,18 @@ func (a *attention) scores(c *call, q, k string) (stages [4]string, err error) {
 		stages[2] = a.add("Add", stages[2], a.causal())
 	}
 	stages[3] = a.with(a.add("Softmax", stages[2]), intOf("axis", -1))
+	if c.has(3) && c.in[3].dtype == onnx.Bool { // a row of which the mask leaves nothing is zero
+		stages[3] = a.add("Where", a.add("IsNaN", stages[3]), a.floats(0), stages[3])
+	}
 	return stages, nil
 }
 
-// masked adds a mask of numbers, or chooses by one of booleans. One with fewer keys than there are masks the others.
+// masked adds a mask of numbers, or chooses by one of booleans.
 func (a *attention) masked(mask *val, scores string) string {
-	m, boolean := "mask", mask.dtype == onnx.Bool
-	if n := len(mask.shape); n > 0 && mask.shape[n-1] != 1 && mask.shape[n-1] < a.keys {
-		pads := make([]int64, 2*n)
-		pads[2*n-1] = int64(a.keys - mask.shape[n-1])
-		if boolean {
-			m = a.with(a.add("Cast", m), intOf("to", int64(onnx.Float32)))
-			m = a.with(a.add("Cast", a.add("Pad", m, a.ints(pads...), a.floats(0))), intOf("to", int64(onnx.Bool)))
-		} else {
-			m = a.add("Pad", m, a.ints(pads...), a.floats(math.Inf(-1)))
-		}
+	if mask.dtype == onnx.Bool {
+		return a.add("Where", "mask", scores, a.floats(math.Inf(-1)))
 	}
-	if boolean {
-		return a.add("Where", m, scores, a.floats(math.Inf(-1)))
-	}
-	return a.add("Add", scores, m)
+	return a.add("Add", scores, "mask")
 }
 
 // causal is the constant that masks the keys behind a query; those that came before stand before all.
@@ -195,6 +192,11 @@ func rotaryBody(c *call) (*onnx.Function, error) {
 	}
 	if turned < 0 || turned > width || turned%2 != 0 {
 		return nil, fmt.Errorf("rotary_embedding_dim is %d of %d", turned, width)
+	}
+	for _, table := range c.in[1:3] {
+		if n := len(table.shape); n == 0 || table.shape[n-1] != turned/2 {
+			return nil, fmt.Errorf("a table of shape %v for %d cells", table.shape, turned)
+		}
 	}
 	rest := ""
 	if turned < width {

@@ -2,6 +2,7 @@ package frontend
 
 import (
 	"fmt"
+	"slices"
 
 	"github.com/zkllmc/zkllmc/compiler/internal/onnx"
 	"github.com/zkllmc/zkllmc/ir"
@@ -217,7 +218,7 @@ func foldScatterND(c *call, in []*onnx.Tensor) ([]*onnx.Tensor, error) {
 	w := ind.Shape[r-1]
 	strides, block := rowStrides(x.Shape), ir.Size(x.Shape[w:])
 	rows := ir.Size(ind.Shape[:r-1])
-	if up.Len() != rows*block || up.DType.IsFloat() != x.DType.IsFloat() {
+	if !slices.Equal(up.Shape, slices.Concat(ind.Shape[:r-1], x.Shape[w:])) || up.DType.IsFloat() != x.DType.IsFloat() {
 		return nil, fmt.Errorf("updates of shape %v do not fit", up.Shape)
 	}
 	cells, err := whole(ind)

@@ -2,6 +2,7 @@ package frontend
 
 import (
 	"fmt"
+	"slices"
 
 	"github.com/zkllmc/zkllmc/compiler/internal/onnx"
 	"github.com/zkllmc/zkllmc/ir"
@@ -67,7 +68,7 @@ func foldScatterElements(c *call, in []*onnx.Tensor) ([]*onnx.Tensor, error) {
 		return nil, c.unsupported("a reduction")
 	}
 	a, err := axis(c.attrInt("axis", 0), len(x.Shape))
-	if err != nil || len(ind.Shape) != len(x.Shape) || up.Len() != ind.Len() || up.DType.IsFloat() != x.DType.IsFloat() {
+	if err != nil || len(ind.Shape) != len(x.Shape) || !slices.Equal(up.Shape, ind.Shape) || up.DType.IsFloat() != x.DType.IsFloat() {
 		return nil, fmt.Errorf("updates of shape %v at indices of shape %v do not fit %v", up.Shape, ind.Shape, x.Shape)
 	}
 	cells, err := whole(ind)

@@ -99,7 +99,8 @@ var signMasks = map[string]func(m *model){
 		m.node("Greater", "W 0", "g")
 		m.node("Where", "g -10000 0", "off")
 		m.floats("zeros", []int{1, 4, 4}, make([]float64, 16)...)
-		m.ints("whole", 0)
+		m.ints("first", 0)
+		m.node("Unsqueeze", "first first", "whole")
 		m.node("ScatterND", "zeros whole off", "m")
 	},
 	"moved and infinite": func(m *model) {
