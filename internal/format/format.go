@@ -66,9 +66,6 @@ func (w *Writer) Raw(b []byte) { w.b = append(w.b, b...) }
 // Uint32 appends an integer.
 func (w *Writer) Uint32(v uint32) { w.b = binary.BigEndian.AppendUint32(w.b, v) }
 
-// Int16 appends a signed integer in two's complement.
-func (w *Writer) Int16(v int16) { w.b = binary.BigEndian.AppendUint16(w.b, uint16(v)) }
-
 // Point appends a compressed point.
 func (w *Writer) Point(p group.Affine) { w.b = group.Encode(w.b, &p) }
 

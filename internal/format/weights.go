@@ -56,14 +56,7 @@ func EncodeWeights(f *circuit.Family, data map[circuit.ID]integer.Tensor) ([]byt
 
 // weightOf is a weight whose cells are in memory.
 func weightOf(name string, t integer.Tensor) Weight {
-	return Weight{name, t.Shape, t.Len(), func(dst []int16, from int) error {
-		for i, x := range t.Cells(from, from+len(dst)) {
-			if dst[i] = int16(x); int64(dst[i]) != x {
-				return fmt.Errorf("%w: weight %s: cell %d is %d, which 16 bits do not hold", ErrWeight, name, from+i, x)
-			}
-		}
-		return nil
-	}}
+	return Weight{name, t.Shape, t.Len(), func(dst []int16, from int) error { return narrow(name, t.Run(from, from+len(dst)), dst, from) }}
 }
 
 // WriteWeights writes the weights file of the family with the given digest. The weights are in the order of its circuits; some of their
@@ -83,9 +76,6 @@ func WriteWeights(w io.Writer, digest [32]byte, list []Weight) error {
 	return out.Finish()
 }
 
-// writtenCells is how many cells are in memory at one time.
-const writtenCells = 1 << 16
-
 func (x *Weight) write(out io.Writer) error {
 	if len(x.Name) > maxName {
 		return fmt.Errorf("%w: the name %.60q… has %d bytes, the limit is %d", ErrWeight, x.Name, len(x.Name), maxName)
@@ -103,21 +93,27 @@ func (x *Weight) write(out io.Writer) error {
 	if _, err := out.Write(w.Bytes()); err != nil {
 		return err
 	}
-	cells := make([]int16, min(x.Cells, writtenCells))
-	raw := make([]byte, 2*len(cells))
+	cells := make([]int16, min(x.Cells, cellsAtOnce))
 	for at := 0; at < x.Cells; at += len(cells) {
 		cells = cells[:min(len(cells), x.Cells-at)]
 		if err := x.Read(cells, at); err != nil {
 			return err
 		}
-		for i, v := range cells {
-			binary.BigEndian.PutUint16(raw[2*i:], uint16(v))
-		}
-		if _, err := out.Write(raw[:2*len(cells)]); err != nil {
+		if err := writeCells(out, cells); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// writeCells writes at most cellsAtOnce cells.
+func writeCells(out io.Writer, cells []int16) error {
+	var raw [2 * cellsAtOnce]byte
+	for i, v := range cells {
+		binary.BigEndian.PutUint16(raw[2*i:], uint16(v))
+	}
+	_, err := out.Write(raw[:2*len(cells)])
+	return err
 }
 
 // Weights is a weights file that is read as its cells are needed.
@@ -209,24 +205,32 @@ func decodeCells(v []int16, raw []byte) {
 	}
 }
 
-// cellsAtOnce is how many cells are encoded at a time.
+// cellsAtOnce is how many cells are in memory and encoded at a time.
 const cellsAtOnce = 1 << 14
 
-// WriteCells writes cells of 16 bits as keys and weights files have them, two bytes each.
+// WriteCells writes cells of 16 bits as keys and weights files have them, two bytes each. It is an error if a cell has more.
 func WriteCells(w io.Writer, t integer.Tensor) error {
-	var raw [2 * cellsAtOnce]byte
 	for lo, n := 0, t.Len(); lo < n; lo += cellsAtOnce {
-		part, b := t.Run(lo, min(n, lo+cellsAtOnce)), raw[:]
-		if part.Short == nil {
-			for i, x := range part.All() {
-				binary.BigEndian.PutUint16(b[2*i:], uint16(int16(x)))
+		part := t.Run(lo, min(n, lo+cellsAtOnce))
+		cells := part.Short
+		if cells == nil {
+			cells = make([]int16, part.Len())
+			if err := narrow("of a key", part, cells, lo); err != nil {
+				return err
 			}
 		}
-		for i, x := range part.Short {
-			binary.BigEndian.PutUint16(b[2*i:], uint16(x))
-		}
-		if _, err := w.Write(b[:2*part.Len()]); err != nil {
+		if err := writeCells(w, cells); err != nil {
 			return err
+		}
+	}
+	return nil
+}
+
+// narrow writes cells to 16 bits each; the first is a weight's cell from.
+func narrow(name string, t integer.Tensor, dst []int16, from int) error {
+	for i, x := range t.All() {
+		if dst[i] = int16(x); int64(dst[i]) != x {
+			return fmt.Errorf("%w: weight %s: cell %d is %d, which 16 bits do not hold", ErrWeight, name, from+i, x)
 		}
 	}
 	return nil
@@ -262,9 +266,9 @@ func DecodeWeights(f *circuit.Family, data []byte) (map[circuit.ID]integer.Tenso
 // ReadCells reads the cells of a weight, which begin at a byte of a file, and checks their range. Some of them are in memory twice at a time.
 func ReadCells(file io.ReaderAt, at int64, t *circuit.Tensor) (integer.Tensor, error) {
 	v := integer.Tensor{Shape: t.Shape, Short: make([]int16, circuit.Size(t.Shape))}
-	raw := make([]byte, 2*min(len(v.Short), writtenCells))
-	for lo := 0; lo < len(v.Short); lo += writtenCells {
-		part := v.Short[lo:min(len(v.Short), lo+writtenCells)]
+	raw := make([]byte, 2*min(len(v.Short), cellsAtOnce))
+	for lo := 0; lo < len(v.Short); lo += cellsAtOnce {
+		part := v.Short[lo:min(len(v.Short), lo+cellsAtOnce)]
 		raw = raw[:2*len(part)]
 		if n, err := file.ReadAt(raw, at+2*int64(lo)); n < len(raw) {
 			return v, err

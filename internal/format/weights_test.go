@@ -140,6 +140,8 @@ func TestEncodeWeightsRefuses(t *testing.T) {
 	}
 	_, err := format.EncodeWeights(circuit.Single(c), map[circuit.ID]integer.Tensor{0: w[0]})
 	require.ErrorContains(t, err, "there is no weight second")
+	err = format.WriteCells(&bytes.Buffer{}, integer.Tensor{Shape: []int{2}, V: []int64{-1 << 15, 1 << 15}})
+	require.ErrorContains(t, err, "cell 1 is 32768, which 16 bits do not hold")
 	unread := errors.New("unread")
 	one := format.Weight{Name: "w", Shape: []int{1}, Cells: 1, Read: func([]int16, int) error { return unread }}
 	require.ErrorIs(t, format.WriteWeights(&bytes.Buffer{}, c.Digest(), []format.Weight{one}), unread)

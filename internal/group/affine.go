@@ -22,9 +22,6 @@ func newAdder(dst, a, b []Affine) *adder {
 	return &adder{dst: dst, a: a, b: b, ops: make([]Sum, 0, batchOps)}
 }
 
-// subtract queues dst[d] = a[a] − b[b].
-func (q *adder) subtract(d, a, b int32) { q.add(d, a, ^b) }
-
 // add queues dst[d] = a[a] + b[b], or a[a] − b[^b] where b is negative.
 func (q *adder) add(d, a, b int32) {
 	q.ops = append(q.ops, Sum{D: d, A: a, B: b})

@@ -261,7 +261,7 @@ func TestAdder(t *testing.T) {
 		q := newAdder(acc, acc, other)
 		for i := range acc {
 			if minus[i] {
-				q.subtract(int32(i), int32(i), int32(i))
+				q.add(int32(i), int32(i), ^int32(i))
 			} else {
 				q.add(int32(i), int32(i), int32(i))
 			}

@@ -1,9 +1,10 @@
 // Package tables computes the function tables of a circuit from integers, so that every platform gets the same bits: the
 // verifier evaluates the MLE of a table itself, and one entry that differed would be a rejected proof. The functions of package
-// math are out of question, since their assembly differs between platforms and a compiler may fuse a product and a sum. Functions that came
-// later are package portable's, which has the same bits everywhere, too.
+// math are out of question, since their assembly differs between platforms and a compiler may fuse a product and a sum. Of erf, sin, cos and
+// softplus an entry is package portable's value, in doubles, which has the same bits everywhere, too: these need no more digits than an entry
+// has, and integers would be a second implementation.
 //
-// An entry is the function's value, evaluated with an absolute error below 2^-52, scaled and rounded half away from zero. Where the
+// An entry is the function's value, evaluated with an absolute error below 2^-52 (in doubles: of some units in their last place), scaled and rounded half away from zero. Where the
 // true value lies closer than that error to the middle between two integers, the entry may be the other neighbour; it is
 // the same on every platform all the same, and the table is what the circuit means.
 package tables

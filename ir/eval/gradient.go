@@ -129,7 +129,7 @@ type part struct {
 }
 
 // wholeTape is up to how many cells all values of a run are kept.
-const wholeTape = 1 << 25
+const wholeTape = 1 << 27
 
 // partsOf are the parts of a graph.
 func partsOf(g *ir.Graph) []part {

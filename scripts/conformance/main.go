@@ -64,7 +64,8 @@ Inputs of real numbers private: %s. All inputs public: %s.
 	out.WriteString("\n## Refused\n\n| case | operator | why |\n|---|---|---|\n")
 	for i := range r.Cases {
 		if c := &r.Cases[i]; c.Result != "proved" && c.Result != "folded" {
-			fmt.Fprintf(&out, "| `%s` | %s | %s: %s |\n", path.Base(slashed(c.Case)), c.Op, c.Result, strings.NewReplacer("|", "\\|", "\n", " ").Replace(c.Reason))
+			reason := strings.NewReplacer("|", "\\|", "\n", " ", c.Case+"/", "").Replace(c.Reason) // where it lies is a matter of a machine
+			fmt.Fprintf(&out, "| `%s` | %s | %s: %s |\n", path.Base(slashed(c.Case)), c.Op, c.Result, reason)
 		}
 	}
 	return os.WriteFile(document, []byte(out.String()), 0o644)

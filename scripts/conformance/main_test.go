@@ -14,7 +14,7 @@ func TestDocument(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "d.md")
 	require.NoError(t, run(file, strings.NewReader(`{"summary": "S", "public_summary": "P", "cases": [
 		{"case": "x/node/test_a", "ops": ["Add"], "result": "proved", "public": {"result": "refused"}},
-		{"case": "x/node/test_b", "ops": ["Add"], "result": "failed", "reason": "two\nlines"},
+		{"case": "x/node/test_b", "ops": ["Add"], "result": "failed", "reason": "x/node/test_b/model.onnx: two\nlines"},
 		{"case": "x/node/test_c", "ops": ["Loop"], "result": "refused", "op": "Loop", "reason": "a|b"},
 		{"case": "x/node/test_d", "ops": ["Shape"], "result": "folded"},
 		{"case": "x/exports/e", "ops": ["Add", "Mul"], "result": "imprecise", "reason": "r"}
@@ -24,7 +24,7 @@ func TestDocument(t *testing.T) {
 	for _, want := range []string{
 		"private: S. All inputs public: P.", "| exports | 1 | 0 | 0 | 1 | 0 | 0 |\n| node | 4 | 1 | 1 | 1 | 1 | 1 |\n",
 		"| Add | 2 | 1 | 0 | 0 | 1 | 0 |\n| Loop | 1 | 0 | 0 | 1 | 0 | 0 |\n| Shape | 1 | 0 | 1 | 0 | 0 | 1 |\n",
-		"| `test_b` |  | failed: two lines |\n| `test_c` | Loop | refused: a\\|b |\n| `e` |  | imprecise: r |\n",
+		"| `test_b` |  | failed: model.onnx: two lines |\n| `test_c` | Loop | refused: a\\|b |\n| `e` |  | imprecise: r |\n",
 	} {
 		require.Contains(t, string(text), want)
 	}

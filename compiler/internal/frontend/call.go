@@ -82,12 +82,8 @@ func (c *call) lower() ([]*val, error) {
 	if f := c.function(); f != nil {
 		return c.inline(f)
 	}
-	if spell := spelled[c.key()]; spell != nil {
-		f, err := spell(c)
-		if err != nil {
-			return nil, err
-		}
-		return c.inline(f)
+	if f := spelled[c.key()]; f != nil {
+		return f.handle(c)
 	}
 	if c.n.Op == "If" && c.n.Domain == "" {
 		return c.branch()

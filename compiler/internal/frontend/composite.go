@@ -9,23 +9,26 @@ import (
 // Operators that are other operators' work, spelled out.
 
 func init() {
-	spelled["com.microsoft.FusedMatMul"] = fusedMatMul
-	spelled["GroupNormalization"], spelled["InstanceNormalization"] = groupNorm, groupNorm
-	for op := range pairwise {
-		handlers[op] = reducePairwise
+	for op, f := range map[string]spelling{
+		"com.microsoft.FusedMatMul": fusedMatMul, "GroupNormalization": groupNorm, "InstanceNormalization": groupNorm, "Elu": elu, "Celu": elu, "Selu": elu,
+		"Mish": mish, "LogSoftmax": logSoftmax, "ReduceL1": reduceL1, "ReduceLogSumExp": reducePairwise,
+	} {
+		spelled[op] = f
 	}
-	handlers["LogSoftmax"], handlers["ReduceL1"] = logSoftmax, reduceL1
-	handlers["Abs"], handlers["Elu"], handlers["Celu"], handlers["Selu"], handlers["Mish"] = abs, elu, elu, elu, mish
+	handlers["Abs"] = abs.handle // constants are folded as a whole
+	for _, op := range []string{"ReduceMax", "ReduceMin", "ReduceProd"} {
+		handlers[op] = spelling(reducePairwise).handle
+	}
 }
 
 // abs is max(x, −x).
-func abs(c *call) ([]*val, error) {
+var abs spelling = func(c *call) (*onnx.Function, error) {
 	s := c.speller("x")
-	return c.spelling(s, s.add("Max", "x", s.add("Neg", "x")))
+	return s.function(s.add("Max", "x", s.add("Neg", "x")))
 }
 
 // elu is γ·(max(x, 0) + α·(exp(−max(−x, 0)/β) − 1)) with what the exponential linear units of the standard have for α, β and γ.
-func elu(c *call) ([]*val, error) {
+func elu(c *call) (*onnx.Function, error) {
 	alpha, beta, gamma := c.attrFloat("alpha", 1), 1.0, 1.0
 	switch c.n.Op {
 	case "Celu":
@@ -39,13 +42,13 @@ func elu(c *call) ([]*val, error) {
 	s := c.speller("x")
 	below := s.add("Exp", s.add("Mul", s.add("Relu", s.add("Neg", "x")), s.floats(-1/beta)))
 	y := s.add("Add", s.add("Relu", "x"), s.add("Mul", s.add("Sub", below, s.floats(1)), s.floats(alpha)))
-	return c.spelling(s, s.add("Mul", y, s.floats(gamma)))
+	return s.function(s.add("Mul", y, s.floats(gamma)))
 }
 
 // mish is x·tanh(softplus(x)).
-func mish(c *call) ([]*val, error) {
+func mish(c *call) (*onnx.Function, error) {
 	s := c.speller("x")
-	return c.spelling(s, s.add("Mul", "x", s.add("Tanh", s.add("Softplus", "x"))))
+	return s.function(s.add("Mul", "x", s.add("Tanh", s.add("Softplus", "x"))))
 }
 
 // fusedMatMul is alpha·A·B with either transposed.
@@ -100,25 +103,17 @@ func groupNorm(c *call) (*onnx.Function, error) {
 		width *= d
 	}
 	width /= groups
-	shape := make([]int64, len(x))
-	for i, d := range x {
-		shape[i] = int64(d)
-	}
 	s := c.speller("x", "scale", "bias")
 	parts := s.add("Reshape", "x", s.ints(int64(x[0]), int64(groups), int64(width)))
 	off := s.add("Sub", parts, s.add("ReduceMean", parts, s.ints(-1)))
 	variance := s.add("ReduceMean", s.add("Mul", off, off), s.ints(-1))
 	normal := s.add("Div", off, s.add("Sqrt", s.add("Add", variance, s.floats(c.attrFloat("epsilon", 1e-5)))))
-	whole := s.ints(shape...)
+	whole := s.shape(x)
 	if each == groups && groups != x[1] { // factors of groups
 		y := s.add("Add", s.add("Mul", normal, s.add("Unsqueeze", "scale", s.ints(1))), s.add("Unsqueeze", "bias", s.ints(1)))
 		return s.function(s.add("Reshape", y, whole))
 	}
-	behind := make([]int64, len(x)-2)
-	for i := range behind {
-		behind[i] = int64(i + 1)
-	}
-	axes := s.ints(behind...)
+	axes := s.behindChannels(len(x))
 	y := s.add("Mul", s.add("Reshape", normal, whole), s.add("Unsqueeze", "scale", axes))
 	return s.function(s.add("Add", y, s.add("Unsqueeze", "bias", axes)))
 }
@@ -149,7 +144,7 @@ func (s *speller) joined(x string, axis, n int, join func(s *speller, x, y strin
 	return x
 }
 
-func reducePairwise(c *call) ([]*val, error) {
+func reducePairwise(c *call) (*onnx.Function, error) {
 	x, err := c.arg(0)
 	if err != nil {
 		return nil, err
@@ -164,15 +159,11 @@ func reducePairwise(c *call) ([]*val, error) {
 			y = s.joined(y, a, x.shape[a], pairwise[c.n.Op])
 		}
 	}
-	to := make([]int64, len(shape))
-	for i, d := range shape {
-		to[i] = int64(d)
-	}
-	return c.spelling(s, s.add("Reshape", y, s.ints(to...)))
+	return s.function(s.add("Reshape", y, s.shape(shape)))
 }
 
 // logSoftmax is x less the logarithm of the sum of exponentials along an axis.
-func logSoftmax(c *call) ([]*val, error) {
+func logSoftmax(c *call) (*onnx.Function, error) {
 	x, err := c.arg(0)
 	if err != nil {
 		return nil, err
@@ -185,11 +176,11 @@ func logSoftmax(c *call) ([]*val, error) {
 		return nil, err
 	}
 	s := c.speller("x")
-	return c.spelling(s, s.add("Sub", "x", s.joined("x", a, x.shape[a], logAdd)))
+	return s.function(s.add("Sub", "x", s.joined("x", a, x.shape[a], logAdd)))
 }
 
 // reduceL1 is the sum of magnitudes.
-func reduceL1(c *call) ([]*val, error) {
+func reduceL1(c *call) (*onnx.Function, error) {
 	keep := intOf("keepdims", c.attrInt("keepdims", 1))
 	axes, given, err := c.intsAttrOr("axes", 1)
 	if err != nil {
@@ -200,5 +191,5 @@ func reduceL1(c *call) ([]*val, error) {
 	if given {
 		inputs = append(inputs, s.ints(axes...))
 	}
-	return c.spelling(s, s.with(s.add("ReduceSum", inputs...), keep, intOf("noop_with_empty_axes", c.attrInt("noop_with_empty_axes", 0))))
+	return s.function(s.with(s.add("ReduceSum", inputs...), keep, intOf("noop_with_empty_axes", c.attrInt("noop_with_empty_axes", 0))))
 }

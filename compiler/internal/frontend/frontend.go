@@ -323,9 +323,12 @@ func (b *builder) leaves(s *scope, g *onnx.Graph) error {
 
 func (b *builder) initializers(s *scope, g *onnx.Graph) error {
 	for _, t := range g.Initializers {
-		v, err := b.given(t.Name, t, t, t.DType.IsFloat())
+		var v *val
+		var err error
 		if b.class.trig[t] && !b.class.forced[t.Name] {
 			v, err = loaded(t.Name, t)
+		} else {
+			v, err = b.given(t.Name, t, t, t.DType.IsFloat())
 		}
 		if err != nil {
 			return err

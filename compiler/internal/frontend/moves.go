@@ -15,13 +15,13 @@ func init() {
 	for op, fold := range map[string]folder{
 		"GatherElements": foldGatherElements, "GatherND": foldGatherND, "ScatterElements": foldScatterElements, "ScatterND": foldScatterND,
 	} {
-		handlers[op] = moved(fold)
+		handlers[op] = moved(fold).handle
 	}
 	folders["ScatterElements"] = foldScatterElements
 }
 
-func moved(fold folder) handler {
-	return func(c *call) ([]*val, error) {
+func moved(fold folder) spelling {
+	return func(c *call) (*onnx.Function, error) {
 		if err := c.args(2); err != nil {
 			return nil, err
 		}
@@ -42,11 +42,7 @@ func moved(fold folder) handler {
 		if err != nil {
 			return nil, err
 		}
-		shape := make([]int64, len(from[0].Shape))
-		for i, d := range from[0].Shape {
-			shape[i] = int64(d)
-		}
-		return c.spelling(s, s.add("Reshape", s.add("Gather", all, s.ints(from[0].I...)), s.ints(shape...)))
+		return s.function(s.add("Reshape", s.add("Gather", all, s.ints(from[0].I...)), s.shape(from[0].Shape)))
 	}
 }
 

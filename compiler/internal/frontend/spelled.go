@@ -9,7 +9,20 @@ import (
 
 // spelled are the operators that are lowered as other operators, those of the function that is returned: so what becomes of weights in them
 // is what always does.
-var spelled = map[string]func(c *call) (*onnx.Function, error){"BatchNormalization": batchNorm}
+var spelled = map[string]spelling{"BatchNormalization": batchNorm}
+
+// spelling says of which operators a call is made. Operators that constants are folded by as a whole have it as their handler; all others
+// stand in spelled, and are folded part by part.
+type spelling func(c *call) (*onnx.Function, error)
+
+// handle lowers a call that depends on an input.
+func (f spelling) handle(c *call) ([]*val, error) {
+	body, err := f(c)
+	if err != nil {
+		return nil, err
+	}
+	return c.inline(body)
+}
 
 // spelledOpset is that of the nodes of these functions.
 const spelledOpset = 18
@@ -74,13 +87,22 @@ func (s *speller) function(outputs ...string) (*onnx.Function, error) {
 	return s.f, nil
 }
 
-// spelling lowers what was added in place of a node that depends on an input.
-func (c *call) spelling(s *speller, outputs ...string) ([]*val, error) {
-	f, err := s.function(outputs...)
-	if err != nil {
-		return nil, err
+// shape adds a shape.
+func (s *speller) shape(dims []int) string {
+	v := make([]int64, len(dims))
+	for i, d := range dims {
+		v[i] = int64(d)
 	}
-	return c.inline(f)
+	return s.ints(v...)
+}
+
+// behindChannels adds the axes that stand behind the channels of a rank, as Unsqueeze gives them to a list of numbers for each.
+func (s *speller) behindChannels(rank int) string {
+	axes := make([]int64, rank-2)
+	for i := range axes {
+		axes[i] = int64(i + 1)
+	}
+	return s.ints(axes...)
 }
 
 func intOf(name string, v int64) *onnx.Attr { return &onnx.Attr{Name: name, Type: onnx.AttrInt, I: v} }
@@ -107,13 +129,9 @@ func batchNorm(c *call) (*onnx.Function, error) {
 	case len(x.shape) < 2:
 		return nil, fmt.Errorf("its input has the shape %v", x.shape)
 	}
-	axes := make([]int64, len(x.shape)-2) // all behind the channels
-	for i := range axes {
-		axes[i] = int64(i + 1)
-	}
 	s := c.speller("x", "scale", "b", "mean", "var")
 	factor := s.add("Div", "scale", s.add("Sqrt", s.add("Add", "var", s.floats(c.attrFloat("epsilon", 1e-5)))))
 	bias := s.add("Sub", "b", s.add("Mul", "mean", factor))
-	behind := s.ints(axes...)
+	behind := s.behindChannels(len(x.shape))
 	return s.function(s.add("Add", s.add("Mul", "x", s.add("Unsqueeze", factor, behind)), s.add("Unsqueeze", bias, behind)))
 }

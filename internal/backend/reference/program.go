@@ -10,7 +10,8 @@ import (
 	"github.com/zkllmc/zkllmc/internal/witness/host"
 )
 
-// program computes a witness naively, in this process' memory. Hints are what their rules say, which stand beside the gadgets.
+// program computes a witness naively, in this process' memory: einsums and counts. Where cells lie, and hints, which are what the rules beside
+// the gadgets say, it has of package host, which backend cpu has, too: no comparison of the two sees a fault in these.
 type program struct{ *host.Program }
 
 func (definition) Program() backend.Program { return program{host.New(parallel.New(1))} }
