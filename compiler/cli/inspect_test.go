@@ -56,8 +56,8 @@ func TestInspectCanonical(t *testing.T) {
 // Setup of a large model takes the memory of a piece of its range proof: what is predicted is near to what was measured, of models/sums and
 // of SmolLM2-135M (README).
 func TestPredictedSetup(t *testing.T) {
-	require.Equal(t, "0.8 s of one core, 80 MB (predicted)", predictedSetup(166_464))
-	require.Equal(t, "68.3 s of one core, 1347 MB (predicted)", predictedSetup(135_110_000))
+	require.Equal(t, "0.8 s of one core, 87 MB (predicted)", predictedSetup(166_464))
+	require.Equal(t, "68.3 s of one core, 557 MB (predicted)", predictedSetup(135_110_000))
 }
 
 // Several lengths are one model: inspect shows each with its costs, and writes the circuit of each; compile writes a builder for each, and

@@ -100,9 +100,9 @@ const (
 	setupSeconds         = 0.7
 	setupSecondsPerCell  = 0.5e-6
 	setupPiece           = 1 << 24 // weights of a piece of the range proof
-	setupBytes           = 70e6
+	setupBytes           = 85e6
 	setupBytesPerWeight  = 2 // of all
-	setupBytesOfThePiece = 60
+	setupBytesOfThePiece = 12
 )
 
 // per is n times a rate.
