@@ -92,7 +92,7 @@ func TestLengths(t *testing.T) {
 	code, out, stderr = run(t, "compile", model, "--length", "4,6,8", "--reveal", "argmax", "-o", to, "--runtime-path", "../..")
 	require.Equal(t, console.OK, code, stderr)
 	require.Contains(t, stderr, "building the circuit of length 6 …")
-	require.Contains(t, out, "setup          0.7 s of one core, 7")
+	require.Contains(t, out, "setup          0.7 s of one core, 85 MB")
 	require.Contains(t, out, "circuits       "+report.Digest+", of 3 lengths\n")
 	code, shown, _ := run(t, "inspect", to)
 	require.Equal(t, console.OK, code)
