@@ -29,7 +29,7 @@ func ReadKey(f *circuit.Family, data []byte) (*Key, error) {
 	return OpenKey(f, bytes.NewReader(data), int64(len(data)))
 }
 
-// OpenKey reads a prover key of a family from a file of the given size: once for its checksum, and then what is in it.
+// OpenKey reads a prover key of a family from a file of the given size, once: what it is made of is what the checksum is of.
 func OpenKey(f *circuit.Family, file io.ReaderAt, size int64) (*Key, error) {
 	k, err := readKey(f, file, size)
 	if err != nil {
@@ -60,30 +60,31 @@ func readKey(f *circuit.Family, file io.ReaderAt, size int64) (*Key, error) {
 	if err := format.Exactly(size, int64(KeySize(f))); err != nil {
 		return nil, err
 	}
-	if err := format.Undamaged(file, size); err != nil {
-		return nil, err
+	in, k := format.ReadSummed(file, size), &Key{f: f}
+	return k, in.Finish(k.decode(in))
+}
+
+// decode reads a key that is as long as it should be, up to its checksum.
+func (k *Key) decode(in io.Reader) error {
+	var head [format.HeaderSize]byte
+	for _, part := range [][]byte{head[:], k.id[:], k.secret[:]} {
+		if _, err := io.ReadFull(in, part); err != nil {
+			return err
+		}
 	}
-	k, at := &Key{f: f}, int64(format.HeaderSize)
-	ids := make([]byte, len(k.id)+len(k.secret))
-	if n, err := file.ReadAt(ids, at); n < len(ids) {
-		return nil, err
-	}
-	copy(k.secret[:], ids[copy(k.id[:], ids):])
-	at += int64(len(ids))
 	weights := map[circuit.ID]integer.Tensor{}
-	for _, t := range f.Shortest().Weights() {
-		v, err := format.ReadCells(file, at, t)
+	for _, t := range k.f.Shortest().Weights() {
+		v, err := format.ReadCells(in, t)
 		if err != nil {
-			return nil, fmt.Errorf("weight %s: %w", t.Name, err)
+			return fmt.Errorf("weight %s: %w", t.Name, err)
 		}
 		weights[t.ID] = v
-		at += 2 * int64(v.Len())
 	}
-	rows := make([]byte, size-format.SumSize-at)
-	if n, err := file.ReadAt(rows, at); n < len(rows) {
-		return nil, err
+	rows, err := io.ReadAll(in)
+	if err != nil {
+		return err
 	}
-	return k, k.readRows(format.Elements(rows), weights)
+	return k.readRows(format.Elements(rows), weights)
 }
 
 // readRows reads the commitments to the rows and their blinders.

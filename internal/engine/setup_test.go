@@ -17,6 +17,7 @@ import (
 	"github.com/zkllmc/zkllmc/internal/backend/cpu"
 	"github.com/zkllmc/zkllmc/internal/circuit"
 	"github.com/zkllmc/zkllmc/internal/engine"
+	"github.com/zkllmc/zkllmc/internal/format"
 	"github.com/zkllmc/zkllmc/internal/group"
 	"github.com/zkllmc/zkllmc/internal/integer"
 	"github.com/zkllmc/zkllmc/internal/machine"
@@ -363,4 +364,50 @@ func BenchmarkSetup(b *testing.B) {
 	}
 	b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N*weights), "ns/weight")
 	b.ReportMetric(float64(machine.Now().PeakRSS)/float64(1<<20), "MB-at-most")
+}
+
+// once is a file whose bytes are others when they are read again.
+type once struct {
+	data []byte
+	read map[int64]bool // behind the header, which is looked at first
+	from int64
+}
+
+func (f *once) ReadAt(p []byte, at int64) (int, error) {
+	n := copy(p, f.data[at:])
+	for i := range p[:n] {
+		if k := at + int64(i); k >= f.from && f.read[k] {
+			p[i] ^= 1
+		} else {
+			f.read[k] = true
+		}
+	}
+	if n < len(p) {
+		return n, io.EOF
+	}
+	return n, nil
+}
+
+// A key is decoded from the bytes that its checksum is compared with: a file that is written to meanwhile makes no key with other weights
+// under the blinders of these.
+func TestKeyIsReadOnce(t *testing.T) {
+	c := inPieces(t)
+	w := cells{}
+	for _, v := range c.Weights() {
+		w[v.ID] = integer.Tensor{Shape: v.Shape, V: make([]int64, circuit.Size(v.Shape))}
+	}
+	k, err := engine.MakeKeys(t.Context(), circuit.Single(c), w, nil, engine.Options{Backend: cpu.New()})
+	require.NoError(t, err)
+	var file bytes.Buffer
+	require.NoError(t, k.WriteProverKey(&file))
+	data := file.Bytes()
+	key, err := engine.OpenKey(circuit.Single(c), &once{data: data, read: map[int64]bool{}, from: format.HeaderSize}, int64(len(data)))
+	require.NoError(t, err)
+	require.Equal(t, data, key.Encode())
+	for _, at := range []int{format.HeaderSize + 40, len(data) / 2, len(data) - 1} { // the control
+		bad := bytes.Clone(data)
+		bad[at] ^= 1
+		_, err = engine.OpenKey(circuit.Single(c), bytes.NewReader(bad), int64(len(bad)))
+		require.ErrorIs(t, err, format.ErrDamaged)
+	}
 }

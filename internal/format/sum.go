@@ -39,18 +39,31 @@ func (s *Summed) Finish() error {
 	return err
 }
 
-// Undamaged reads a file of the given size once and compares its checksum.
-func Undamaged(file io.ReaderAt, size int64) error {
+// Checked reads a file with a checksum from its beginning, and hashes what is read, so that what was decoded is what the checksum is of.
+type Checked struct {
+	io.Reader
+	file io.ReaderAt
+	size int64
+	sum  hash.Hash
+}
+
+// ReadSummed begins to read a file of the given size, whose last bytes are the checksum.
+func ReadSummed(file io.ReaderAt, size int64) *Checked {
 	h := sha256.New()
-	if n, err := io.Copy(h, io.NewSectionReader(file, 0, size-SumSize)); err != nil {
-		return fmt.Errorf("after %d bytes: %w", n, err)
+	return &Checked{io.TeeReader(io.NewSectionReader(file, 0, size-SumSize), h), file, size, h}
+}
+
+// Finish reads what is left up to the checksum, compares that, and returns the error of whoever decoded, if the file is not to blame.
+func (c *Checked) Finish(decoding error) error {
+	if _, err := io.Copy(io.Discard, c); err != nil {
+		return fmt.Errorf("reading up to the checksum: %w", err)
 	}
-	stored, err := readAt(file, size-SumSize, SumSize)
+	stored, err := readAt(c.file, c.size-SumSize, SumSize)
 	if err != nil {
 		return err
 	}
-	if string(stored) != string(h.Sum(nil)) {
+	if string(stored) != string(c.sum.Sum(nil)) {
 		return ErrDamaged
 	}
-	return nil
+	return decoding
 }

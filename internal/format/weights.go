@@ -138,7 +138,7 @@ func OpenWeights(f *circuit.Family, file io.ReaderAt, size int64) (*Weights, err
 	if err := Exactly(size, int64(WeightsSize(f))); err != nil {
 		return nil, fmt.Errorf("weights file: %w", err)
 	}
-	if err := Undamaged(file, size); err != nil {
+	if err := ReadSummed(file, size).Finish(nil); err != nil {
 		return nil, err
 	}
 	want := c.Weights()
@@ -263,14 +263,14 @@ func DecodeWeights(f *circuit.Family, data []byte) (map[circuit.ID]integer.Tenso
 	return out, nil
 }
 
-// ReadCells reads the cells of a weight, which begin at a byte of a file, and checks their range. Some of them are in memory twice at a time.
-func ReadCells(file io.ReaderAt, at int64, t *circuit.Tensor) (integer.Tensor, error) {
+// ReadCells reads the cells of a weight, two bytes each, and checks their range. Some of them are in memory twice at a time.
+func ReadCells(in io.Reader, t *circuit.Tensor) (integer.Tensor, error) {
 	v := integer.Tensor{Shape: t.Shape, Short: make([]int16, circuit.Size(t.Shape))}
 	raw := make([]byte, 2*min(len(v.Short), cellsAtOnce))
 	for lo := 0; lo < len(v.Short); lo += cellsAtOnce {
 		part := v.Short[lo:min(len(v.Short), lo+cellsAtOnce)]
 		raw = raw[:2*len(part)]
-		if n, err := file.ReadAt(raw, at+2*int64(lo)); n < len(raw) {
+		if _, err := io.ReadFull(in, raw); err != nil {
 			return v, err
 		}
 		decodeCells(part, raw)

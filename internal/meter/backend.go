@@ -66,7 +66,7 @@ type holding struct {
 // load meters what hands a tensor over.
 func (h *holding) load(t *integer.Tensor, load func(*integer.Tensor) backend.Tensor) backend.Tensor {
 	n := int64(t.Len())
-	done := h.m.begin(Operation{Name: Load, Unit: "cells", Calls: 1, Items: n, In: 8*int64(len(t.V)) + 4*int64(len(t.Mid)) + 2*int64(len(t.Short))})
+	done := h.m.begin(Operation{Name: Load, Unit: "cells", Calls: 1, Items: n, In: bytesOf(t)})
 	held := load(t)
 	done()
 	h.mu.Lock()

@@ -33,7 +33,7 @@ var (
 	ErrForbidden = errors.New("proof rejected: forbidden challenge")
 )
 
-// Reader yields a proof's elements in order. Both methods fail on non-canonical encodings and at the proof's end.
+// Reader yields a proof's elements in order. It fails on non-canonical encodings and at the proof's end.
 type Reader interface {
 	Points(out []group.Affine) error // the next len(out) points; those of one message are asked for together
 	Scalar() (field.Element, error)
