@@ -17,18 +17,7 @@ import (
 func TestVerdictsOfCases(t *testing.T) {
 	root := t.TempDir()
 	write := func(name string, outputs ...float32) string {
-		dir := filepath.Join(root, name)
-		require.NoError(t, os.MkdirAll(filepath.Join(dir, "test_data_set_0"), 0o755))
-		scorer(t, filepath.Join(dir, "model.onnx"))
-		for file, x := range map[string]*pb.TensorProto{
-			"input_0.pb":  {DataType: 1, Dims: []int64{1, 4}, FloatData: []float32{0.3, -1.2, 3, 0.7}},
-			"output_0.pb": {DataType: 1, Dims: []int64{1, 2}, FloatData: outputs},
-		} {
-			data, err := proto.Marshal(x)
-			require.NoError(t, err)
-			require.NoError(t, os.WriteFile(filepath.Join(dir, "test_data_set_0", file), data, 0o600))
-		}
-		return dir
+		return writeCase(t, filepath.Join(root, name), func(file string) { scorer(t, file) }, outputs...)
 	}
 	right, wrong := write("right", 5.475, -0.95), write("wrong", 5.475, 0.95)
 	for _, c := range []struct {
@@ -46,4 +35,54 @@ func TestVerdictsOfCases(t *testing.T) {
 		require.Equal(t, c.code, code, "%v: %s%s", c.args, out, stderr)
 		require.Contains(t, out, c.want)
 	}
+}
+
+// A case is tried with private and with public inputs. What hides nothing is proved with private ones, and with public ones where there is
+// a lookup; what folds is compared with what is expected.
+func TestColumnsOfCases(t *testing.T) {
+	root := t.TempDir()
+	model := func(kind string, initializers ...*pb.TensorProto) func(file string) {
+		return func(file string) {
+			x := &pb.ValueInfoProto{Name: "x", Type: &pb.TypeProto{Value: &pb.TypeProto_TensorType{TensorType: &pb.TypeProto_Tensor{ElemType: 1, Shape: &pb.TensorShapeProto{
+				Dim: []*pb.TensorShapeProto_Dimension{{Value: &pb.TensorShapeProto_Dimension_DimValue{DimValue: 1}}, {Value: &pb.TensorShapeProto_Dimension_DimValue{DimValue: 4}}},
+			}}}}}
+			n := &pb.NodeProto{OpType: kind, Input: []string{"x"}, Output: []string{"y"}}
+			if len(initializers) > 0 {
+				n.Input = []string{"c", "c"}
+			}
+			data, err := proto.Marshal(&pb.ModelProto{OpsetImport: []*pb.OperatorSetIdProto{{Version: 18}}, Graph: &pb.GraphProto{
+				Node: []*pb.NodeProto{n}, Input: []*pb.ValueInfoProto{x}, Output: []*pb.ValueInfoProto{{Name: "y"}}, Initializer: initializers,
+			}})
+			require.NoError(t, err)
+			require.NoError(t, os.WriteFile(file, data, 0o600))
+		}
+	}
+	two := &pb.TensorProto{Name: "c", DataType: 1, Dims: []int64{1}, FloatData: []float32{1.5}}
+	writeCase(t, filepath.Join(root, "a-relu"), model("Relu"), 0.3, 0, 3, 0.7)
+	writeCase(t, filepath.Join(root, "b-linear"), model("Neg"), -0.3, 1.2, -3, -0.7)
+	writeCase(t, filepath.Join(root, "c-folded"), model("Add", two), 3)
+	code, out, stderr := run(t, "conformance", root)
+	require.Equal(t, console.OK, code, out+stderr)
+	require.Contains(t, out, "with public inputs: 1 proved, 1 folded, 1 refused, 0 failed of 3\nconformance: 2 proved, 1 folded, 0 refused, 0 failed of 3\n")
+	require.Contains(t, out, "  public  refused: circuit b-linear: it has no lookup")
+
+	writeCase(t, filepath.Join(root, "c-folded"), model("Add", two), 3.5)
+	code, out, stderr = run(t, "conformance", root)
+	require.Equal(t, console.Rejected, code, out+stderr)
+	require.Contains(t, out, `c-folded: the output "y" is folded to other values than those expected`)
+}
+
+// writeCase writes a case of a model with an input of four numbers.
+func writeCase(t *testing.T, dir string, model func(file string), outputs ...float32) string {
+	require.NoError(t, os.MkdirAll(filepath.Join(dir, "test_data_set_0"), 0o755))
+	model(filepath.Join(dir, "model.onnx"))
+	for file, x := range map[string]*pb.TensorProto{
+		"input_0.pb":  {DataType: 1, Dims: []int64{1, 4}, FloatData: []float32{0.3, -1.2, 3, 0.7}},
+		"output_0.pb": {DataType: 1, Dims: []int64{1, int64(len(outputs))}, FloatData: outputs},
+	} {
+		data, err := proto.Marshal(x)
+		require.NoError(t, err)
+		require.NoError(t, os.WriteFile(filepath.Join(dir, "test_data_set_0", file), data, 0o600))
+	}
+	return dir
 }
