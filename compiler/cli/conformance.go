@@ -313,6 +313,9 @@ func (t *trial) analyse(ctx context.Context, cfg compiler.Config) (*compiler.Res
 			noted = cmp.Or(noted, r)
 			continue
 		}
+		if constant := new(compiler.Constant); errors.As(err, &constant) {
+			return nil, err // whatever is fixed
+		}
 		if refused == nil || !errors.Is(err, compiler.ErrNothingHidden) && !errors.Is(err, circuit.ErrNoLookup) {
 			refused = err
 		}
@@ -370,8 +373,12 @@ func (t *trial) input(cfg *compiler.Config, dims map[string]int, k int, v *onnx.
 	file := filepath.Join(t.dir, "test_data_set_0", fmt.Sprintf("input_%d.pb", k))
 	if x, err := onnx.LoadTensor(file); err == nil {
 		for i, d := range v.Dims {
-			if d.Param != "" && i < len(x.Shape) {
+			switch {
+			case i >= len(x.Shape):
+			case d.Param != "":
 				dims[d.Param] = x.Shape[i]
+			case d.Value < 0:
+				dims[fmt.Sprintf("%s[%d]", v.Name, i)] = x.Shape[i]
 			}
 		}
 		fixed = a.fixed(k, v)
@@ -386,16 +393,20 @@ func (t *trial) input(cfg *compiler.Config, dims map[string]int, k int, v *onnx.
 	return fixed
 }
 
-// refuse tells why a case is refused. Where that is for an output that does not depend on an input, the only one, it is folded.
+// refuse tells why a case is refused. Where that is for outputs of which none depends on an input, it is folded.
 func (v finding) refuse(err error, inputs []compiler.Input) finding {
 	var u *compiler.Unsupported
 	var constant *compiler.Constant
 	v.Result, v.Reason = "refused", err.Error()
 	switch {
-	case errors.As(err, &constant) && len(inputs) > 0 && len(inputs[0].Expected) == 1:
+	case errors.As(err, &constant) && len(inputs) > 0:
 		v.Result, v.Reason = "folded", ""
-		if !constant.Gives(inputs[0].Expected[0].Values) {
-			v.Result, v.Reason = "failed", fmt.Sprintf("the output %q is folded to other values than those expected", constant.Name)
+		var expected [][]float64
+		for _, d := range inputs[0].Expected {
+			expected = append(expected, d.Values)
+		}
+		if err := constant.Gives(expected); err != nil {
+			v.Result, v.Reason = "failed", err.Error()
 		}
 	case errors.As(err, &u):
 		v.Node, v.Op, v.Reason, v.Remedy = u.Node, u.Op, u.Reason, u.Remedy

@@ -264,6 +264,9 @@ func where(c *call) ([]*val, error) {
 	if v, err := c.zeroed(sides); v != nil || err != nil {
 		return one(v, err)
 	}
+	if v, err := c.hiddenCondition(c.in[0], sides); v != nil || err != nil {
+		return one(v, err)
+	}
 	cond, err := c.condition(c.in[0], sides[:])
 	if err != nil {
 		return nil, err
@@ -290,13 +293,47 @@ func where(c *call) ([]*val, error) {
 	return []*val{c.einsum(shape, ts...)}, nil
 }
 
+// hiddenCondition is a Where whose condition is made of tensors of the file and masks nothing: the bits are a private weight, for they may
+// be those of weights. It is nil where the condition is public.
+func (c *call) hiddenCondition(v *val, sides [2]*val) (*val, error) {
+	if v.mark == nil && v.c != nil || c.masksByCondition(sides[:]) || slices.ContainsFunc(sides[:], unbounded) {
+		return nil, nil
+	}
+	shape, err := broadcast(v.shape, c.in[1].shape, c.in[2].shape)
+	if err != nil {
+		return nil, err
+	}
+	bits, err := c.factor(v)
+	if err != nil {
+		return nil, err
+	}
+	return c.selected(shape, bits, sides)
+}
+
+// selected is c·x + y − c·y.
+func (c *call) selected(shape []int, cond factor, sides [2]*val) (*val, error) {
+	var fs [2]factor
+	for i, v := range sides {
+		var err error
+		if fs[i], err = c.factor(v); err != nil {
+			return nil, err
+		}
+	}
+	return c.einsum(shape, product(shape, 1, cond, fs[0]), product(shape, 1, fs[1]), product(shape, -1, cond, fs[1])), nil
+}
+
+// masksByCondition says that a Where with these sides masks scores of a softmax.
+func (c *call) masksByCondition(sides []*val) bool {
+	return (vanishing(sides[0]) || vanishing(sides[1])) && c.feedsSoftmax()
+}
+
 // condition returns the cells of a Where's condition, which become constants of the circuit. Comparisons of tensors of the file
 // may do so only as masks: one side makes softmax weights vanish. Elsewhere they would give away bits of weights.
 func (c *call) condition(v *val, sides []*val) (*onnx.Tensor, error) {
 	if v.mark == nil && v.c != nil {
 		return v.c, nil
 	}
-	mask := (vanishing(sides[0]) || vanishing(sides[1])) && c.feedsSoftmax()
+	mask := c.masksByCondition(sides)
 	switch {
 	case v.private && (!mask || v.mark == nil || v.mark.forced):
 		return nil, c.secret(v, "a condition")

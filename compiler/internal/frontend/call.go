@@ -3,6 +3,7 @@ package frontend
 import (
 	"errors"
 	"fmt"
+	"slices"
 
 	"github.com/zkllmc/zkllmc/compiler/internal/onnx"
 	"github.com/zkllmc/zkllmc/ir"
@@ -110,6 +111,8 @@ func (c *call) operator() ([]*val, error) {
 		}
 	}
 	switch {
+	case free && !private && f == nil && h != nil && slices.ContainsFunc(c.in, empty):
+		outs, err = c.ofNothing(h)
 	case free && !private:
 		outs, err = c.fold(f)
 	case free && (h == nil || discrete || !movements[c.key()] && !c.scaling()):
@@ -123,6 +126,18 @@ func (c *call) operator() ([]*val, error) {
 	}
 	if err == nil && free {
 		c.trace(outs, private)
+	}
+	return outs, err
+}
+
+// empty says that a tensor has no cells.
+func empty(v *val) bool { return v != nil && ir.Size(v.shape) == 0 }
+
+// ofNothing lowers an operator that no constants are folded by, on a tensor without cells. What it has been made of is not used.
+func (c *call) ofNothing(h handler) ([]*val, error) {
+	outs, err := h(c)
+	if err == nil && slices.ContainsFunc(outs, func(o *val) bool { return o != nil && !empty(o) }) {
+		err = c.unsupported("it makes cells of a tensor that has none")
 	}
 	return outs, err
 }

@@ -87,10 +87,17 @@ func (c *call) reduceReals(x *onnx.Tensor, steps []int, n, count int) []float64 
 			out[k] = float64(out[k] * x.F[i])
 		case "ReduceMean":
 			out[k] += x.F[i] / float64(count)
+		case "ReduceSumSquare", "ReduceL2":
+			out[k] += float64(x.F[i] * x.F[i])
 		default:
 			out[k] += x.F[i]
 		}
 	})
+	if c.n.Op == "ReduceL2" {
+		for k, x := range out {
+			out[k] = math.Sqrt(x)
+		}
+	}
 	return out
 }
 

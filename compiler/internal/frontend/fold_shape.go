@@ -26,9 +26,22 @@ func init() {
 		"GatherElements": foldGatherElements, "ScatterND": foldScatterND, "CumSum": foldCumSum, "NonZero": foldNonZero,
 		"MatMul": foldMatMul, "DequantizeLinear": foldDequantize,
 		"ReduceSum": foldReduce, "ReduceMean": foldReduce, "ReduceMax": foldReduce, "ReduceMin": foldReduce, "ReduceProd": foldReduce,
-		"ReduceAll": foldReduce, "ReduceAny": foldReduce,
+		"ReduceAll": foldReduce, "ReduceAny": foldReduce, "ReduceSumSquare": realsOnly(foldReduce), "ReduceL2": realsOnly(foldReduce),
 	} {
 		folders[op] = f
+	}
+}
+
+// realsOnly refuses integers, of which the folder does not compute the operator.
+func realsOnly(f folder) folder {
+	return func(c *call, in []*onnx.Tensor) ([]*onnx.Tensor, error) {
+		if err := need(in, 1); err != nil {
+			return nil, err
+		}
+		if !in[0].DType.IsFloat() {
+			return nil, c.unsupported("of %s; real numbers are supported", in[0].DType)
+		}
+		return f(c, in)
 	}
 }
 

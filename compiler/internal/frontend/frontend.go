@@ -186,10 +186,8 @@ func (b *builder) build() (*ir.Graph, error) {
 	if err := b.nodes(s, s.nodes, outs, m.Opsets, nil); err != nil {
 		return nil, err
 	}
-	for _, out := range outs {
-		if err := b.result(s.get(out), out); err != nil {
-			return nil, err
-		}
+	if err := b.results(s, outs); err != nil {
+		return nil, err
 	}
 	if err := b.patterns(); err != nil {
 		return nil, err
@@ -199,10 +197,9 @@ func (b *builder) build() (*ir.Graph, error) {
 	return b.g, nil
 }
 
-// Constant is the refusal of an output that does not depend on an input.
+// Constant is the refusal of a model of which no output depends on an input.
 type Constant struct {
-	Name    string
-	v       *val
+	outputs []*val
 	refusal error
 }
 
@@ -212,14 +209,21 @@ func (c *Constant) Error() string { return c.refusal.Error() }
 // Unwrap returns the refusal.
 func (c *Constant) Unwrap() error { return c.refusal }
 
-// Gives says whether the output's cells are those given, numbers up to 2^-10 of their magnitude or of 1.
-func (c *Constant) Gives(cells []float64) bool {
-	t, err := c.v.force()
-	if err != nil {
-		return false
+// Gives compares the outputs' cells with those given, numbers up to 2^-10 of their magnitude or of 1.
+func (c *Constant) Gives(outputs [][]float64) error {
+	if len(outputs) != len(c.outputs) {
+		return fmt.Errorf("%d outputs are folded, and %d expected", len(c.outputs), len(outputs))
 	}
-	own := floats(t)
-	return len(own) == len(cells) && alike(own, cells)
+	for i, v := range c.outputs {
+		t, err := v.force()
+		if err != nil {
+			return err
+		}
+		if t.Len() != len(outputs[i]) || !alike(floats(t), outputs[i]) {
+			return fmt.Errorf("the output %q is folded to other values than those expected", v.name)
+		}
+	}
+	return nil
 }
 
 func alike(a, b []float64) bool {
@@ -231,17 +235,34 @@ func alike(a, b []float64) bool {
 	return true
 }
 
+// results makes values outputs of the graph.
+func (b *builder) results(s *scope, names []string) error {
+	constants := &Constant{}
+	for _, name := range names {
+		v := s.get(name)
+		if v == nil {
+			return fmt.Errorf("graph output %q is not produced by any node", name)
+		}
+		if v.inputFree() {
+			constants.outputs = append(constants.outputs, v)
+		}
+	}
+	for _, name := range names {
+		err := b.result(s.get(name), name)
+		if constants.refusal = err; err != nil && len(constants.outputs) == len(names) {
+			return constants
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 // result makes a value an output of the graph.
 func (b *builder) result(v *val, name string) error {
-	switch {
-	case v == nil:
-		return fmt.Errorf("graph output %q is not produced by any node", name)
-	case v.inputFree() || v.input != nil:
-		err := ir.Refuse(name, "output", "is not computed from an input; there is nothing to prove: choose other outputs, --logits NAME")
-		if v.inputFree() {
-			err = &Constant{Name: name, v: v, refusal: err}
-		}
-		return err
+	if v.inputFree() || v.input != nil {
+		return ir.Refuse(name, "output", "is not computed from an input; there is nothing to prove: choose other outputs, --logits NAME")
 	}
 	id, err := b.use(v, "output")
 	if err != nil {
@@ -354,11 +375,11 @@ func (b *builder) inputShape(in onnx.ValueInfo) ([]int, error) {
 			n, ok = b.opts.Dims[d.Param]
 		}
 		switch {
-		case d.Value > 0 && d.Value <= maxTokens:
+		case d.Value >= 0 && d.Param == "" && d.Value <= maxTokens:
 			n = int(d.Value)
 		case d.Value > maxTokens:
 			return nil, ir.Refuse(in.Name, "input", "axis %d has extent %d, at most %d is supported", i, d.Value, maxTokens)
-		case ok && n > 0 && n <= maxTokens:
+		case ok && n >= 0 && n <= maxTokens:
 		case ok:
 			return nil, fmt.Errorf("input %q: axis %d cannot have extent %d", in.Name, i, n)
 		case i == 0 && len(in.Dims) >= 2:
@@ -442,20 +463,28 @@ func lastUses(nodes []*onnx.Node, outs []string) [][]string {
 	return dead
 }
 
-// sizes refuses activations without cells, and those of more than anyone could prove.
+// sizes refuses activations of more cells than anyone could prove. What has none depends on nothing, and is a constant.
 func (c *call) sizes(outs []*val) error {
-	for _, o := range outs {
-		if o == nil || o.inputFree() {
+	for i, o := range outs {
+		switch {
+		case o == nil || o.c != nil:
+			continue
+		case empty(o):
+			outs[i] = noCells(o.name, o.dtype, o.shape)
+			continue
+		case o.private:
 			continue
 		}
 		if n, ok := size(1, o.shape...); !ok || n > c.b.maxActive() {
 			return c.unsupported("an activation of shape %v has more than %d cells, the bound for this number of tokens and size of the file; if the model is honest, raise all limits: --budget 4", o.shape, c.b.maxActive())
 		}
-		if ir.Size(o.shape) == 0 {
-			return c.unsupported("a tensor of shape %v has no cells", o.shape)
-		}
 	}
 	return nil
+}
+
+// noCells is a tensor of a shape that has none.
+func noCells(name string, d onnx.DType, shape []int) *val {
+	return constant(name, &onnx.Tensor{Name: name, DType: d, Shape: shape})
 }
 
 // constant wraps a public tensor.

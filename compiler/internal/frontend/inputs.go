@@ -49,6 +49,10 @@ func (b *builder) enter(s *scope, info onnx.ValueInfo) error {
 	if n, ok := size(1, shape...); !ok || n > maxTokens {
 		return ir.Refuse(info.Name, "input", "has shape %v; at most %d elements are supported", shape, maxTokens)
 	}
+	if ir.Size(shape) == 0 { // keys and values of no positions before the first, say
+		s.vals[info.Name] = noCells(info.Name, info.DType, shape)
+		return nil
+	}
 	in := &input{ValueInfo: info, shape: shape, onehot: none}
 	b.inputs = append(b.inputs, in)
 	s.vals[info.Name] = &val{name: info.Name, shape: shape, dtype: info.DType, id: none, input: in}

@@ -2,6 +2,7 @@ package frontend
 
 import (
 	"math"
+	"slices"
 
 	"github.com/zkllmc/zkllmc/compiler/internal/onnx"
 	"github.com/zkllmc/zkllmc/internal/interval"
@@ -115,20 +116,15 @@ func (c *call) choose(sides [2]*val) (*val, error) {
 		}
 		return masked, nil
 	}
-	var fs [2]factor
-	for i, v := range sides {
-		if fs[i], err = c.factor(v); err != nil {
-			return nil, err
-		}
-		if t := v.c; t != nil {
-			for _, x := range floats(t) {
-				if math.IsInf(x, 0) || math.IsNaN(x) || math.Abs(x) > maxChosen {
-					return nil, c.unsupported("the condition depends on an input, and it chooses %g, which only a softmax makes nothing of", x)
-				}
-			}
-		}
+	if slices.ContainsFunc(sides[:], unbounded) {
+		return nil, c.unsupported("the condition depends on an input, and it chooses a number beyond %g, which only a softmax makes nothing of", maxChosen)
 	}
-	return c.einsum(shape, product(shape, 1, cond, fs[0]), product(shape, 1, fs[1]), product(shape, -1, cond, fs[1])), nil
+	return c.selected(shape, cond, sides)
+}
+
+// unbounded says that a constant has a cell that stands for infinity.
+func unbounded(v *val) bool {
+	return v.c != nil && slices.ContainsFunc(floats(v.c), func(x float64) bool { return !(math.Abs(x) <= maxChosen) })
 }
 
 // maxChosen bounds constants that a condition chooses: beyond, they stand for infinity.

@@ -26,6 +26,7 @@ func scored(nodes string) *onnx.Model {
 	}
 	square := []int{3, 3}
 	tensor("W", square, 0.25, -0.5, 0.75, -0.125, -0.3, 0.7, -1, -2, 0.1)
+	tensor("row", []int{3}, 1, 2, 3)
 	tensor("far", square, 0.25, hidden, hidden, 0, 0.5, hidden, 0, 0.5, 1)
 	for name, x := range map[string]float64{"zero": 0, "one": 1, "third": 0.3, "low": -0.4, "hide": -1e9, "least": hidden, "huge": 1e38} {
 		tensor(name, nil, x)
@@ -34,6 +35,7 @@ func scored(nodes string) *onnx.Model {
 		g.Initializers = append(g.Initializers, &onnx.Tensor{Name: name, DType: d, Shape: shape, I: cells})
 	}
 	integers("q", onnx.Int8, square, 1, 0, 2, 1, 1, 0, 2, 2, 1)
+	integers("one8", onnx.Int8, nil, 1)
 	integers("triangle", onnx.Bool, square, 1, 0, 0, 1, 1, 0, 1, 1, 1)
 	integers("rows", onnx.Int64, []int{3}, 2, 1, 0)
 	integers("shape", onnx.Int64, []int{2}, 3, 3)
@@ -44,6 +46,12 @@ func scored(nodes string) *onnx.Model {
 		n := &onnx.Node{Name: "make " + words[0], Op: words[1], Inputs: words[2:], Outputs: words[:1]}
 		if op, to, ok := strings.Cut(n.Op, "="); ok {
 			n.Op = op
+			if op == "Concat" {
+				n.Attrs = []*onnx.Attr{{Name: "axis", Type: onnx.AttrInt, I: int64(to[0] - '0')}}
+				g.Nodes = append(g.Nodes, n)
+				g.Outputs = []onnx.ValueInfo{{Name: words[0]}}
+				continue
+			}
 			d := map[string]onnx.DType{
 				"bool": onnx.Bool, "integer": onnx.Int64, "half": onnx.Float16, "float": onnx.Float32, "double": onnx.Float64}[to]
 			n.Attrs = []*onnx.Attr{{Name: "to", Type: onnx.AttrInt, I: int64(d)}}
@@ -90,7 +98,6 @@ func TestPredicatesOfWeights(t *testing.T) {
 		"what is left of a parted one":          {parted + "v Where c hide zero; scores2 Add p v; end Softmax scores2", "scores2", "far"},
 		"that one as a condition":               {parted + "scores2 Where c least p; end Softmax scores2", "scores2", "far"},
 		"that one with more masks":              {parted + "v Where c least far; scores2 Add p v; end Softmax scores2", "scores2", "far"},
-		"of what is no score":                   {"c Greater W zero; y Where c x zero; end MatMul y W", "y", "W"},
 		"an exponent":                           {"m ReduceMax q; f Cast=float m; k Squeeze f; end Pow x k", "end", "q"},
 		"a bound":                               {"m ReduceMax q; f Cast=float m; k Squeeze f; end Clip x zero k", "end", "q"},
 	} {
@@ -105,6 +112,60 @@ func TestPredicatesOfWeights(t *testing.T) {
 			require.NoError(t, err)
 		})
 	}
+}
+
+// TestConditionsAreHidden chooses by bits that are made of tensors of the file, and mask nothing: they are a weight like those.
+func TestConditionsAreHidden(t *testing.T) {
+	for name, nodes := range map[string]string{
+		"signs of a weight":    "c Greater W zero; y Where c x zero; end MatMul y W",
+		"booleans of the file": "y Where triangle x zero",
+		"of a softmax":         "p Softmax x; y Where triangle zero p",
+		"of an integer":        "c Equal q one8; y Where c zero x",
+	} {
+		t.Run(name, func(t *testing.T) {
+			g, err := buildScored(nodes)
+			require.NoError(t, err)
+			hidden := 0
+			for _, v := range live(g) {
+				require.NotEqual(t, ir.OpConst, v.Def.Op)
+				if v.Def.Op == ir.OpWeight && !slices.ContainsFunc(v.Data, func(x float64) bool { return x != 0 && x != 1 }) {
+					hidden++
+				}
+			}
+			require.Equal(t, 1, hidden)
+		})
+	}
+	_, err := buildScored("c Greater W zero; y Where c x hide; end MatMul y W")
+	require.ErrorContains(t, err, "serves as a condition") // nothing computes with what stands for infinity
+}
+
+// TestNoCells takes nothing of tensors, joins it to others, and computes with it.
+func TestNoCells(t *testing.T) {
+	for name, nodes := range map[string]string{
+		"joined":      "n Slice x to from; y Concat=0 n x",
+		"of nothing":  "n Slice x to from; e Exp n; m Mul e row; p Softmax m; y Concat=0 x p",
+		"of a weight": "n Slice W to from; y Concat=0 n x",
+		"sum":         "n Slice x to from; s ReduceSum n; y Add x s",
+		"product":     "n Slice x to from; v Transpose n; z MatMul v n; y Sub x z",
+	} {
+		t.Run(name, func(t *testing.T) {
+			g, err := buildScored(nodes)
+			require.NoError(t, err)
+			for _, v := range live(g) {
+				require.NotZero(t, ir.Size(v.Shape))
+			}
+			require.Equal(t, []int{3, 3}, g.Outputs[0].Shape)
+		})
+	}
+	for nodes, name := range map[string]string{"y Slice x to from": "y", "n Slice x to from; y ReduceMean x": ""} {
+		_, err := buildScored(nodes)
+		var constant *Constant
+		require.Equal(t, name != "", errors.As(err, &constant), "%v", err)
+	}
+	none := &Constant{outputs: []*val{noCells("y", onnx.Float32, []int{0, 3})}}
+	require.NoError(t, none.Gives([][]float64{{}}))
+	require.ErrorContains(t, none.Gives([][]float64{{1}}), `output "y" is folded to other values`)
+	require.ErrorContains(t, none.Gives(nil), "1 outputs are folded, and 0 expected")
 }
 
 // TestMovedMasksAreParted moves a tensor that masks and weighs before it is added to scores: it is parted like one that is not moved.

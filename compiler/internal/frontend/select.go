@@ -26,19 +26,19 @@ func gcd(a, b int) int {
 
 // selectAxis returns x with axis a replaced by the cells idx of it.
 func (c *call) selectAxis(x *val, a int, idx []int) (*val, error) {
+	n, m := x.shape[a], len(idx)
+	shape := append([]int{}, x.shape...)
+	if shape[a] = m; m == 0 {
+		return noCells("", x.dtype, shape), nil
+	}
 	id, err := c.use(x)
 	if err != nil {
 		return nil, err
 	}
-	n, m := x.shape[a], len(idx)
-	shape := append([]int{}, x.shape...)
-	shape[a] = m
 	axes, ext := ir.IdentityAxes(x.shape)
 	t := ir.Term{Coef: 1, Extents: ext, In: []int{int(id)}, Axes: [][][]int{axes}, Out: append([][]int{}, axes...)}
 	start, step, regular := progression(idx)
 	switch {
-	case m == 0:
-		return nil, c.unsupported("selects nothing: tensors without cells are not supported")
 	case m == n && start == 0 && step == 1 && regular:
 		return c.einsum(shape, t), nil
 	case n == 1:

@@ -175,6 +175,9 @@ func reshape(c *call) ([]*val, error) {
 // reshapeTo views x in another shape. Where the two shapes cut the cells at places that no common factorisation has, the
 // reshape goes through one axis of all cells.
 func (c *call) reshapeTo(x *val, shape []int) (*val, error) {
+	if ir.Size(shape) == 0 {
+		return noCells("", x.dtype, shape), nil
+	}
 	id, err := c.use(x)
 	if err != nil {
 		return nil, err

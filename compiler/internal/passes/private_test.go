@@ -327,20 +327,6 @@ func TestPrivateWhereThePublicIsNeeded(t *testing.T) {
 		build func(m *model) *onnx.Model
 		want  string
 	}{
-		"condition": {func(m *model) *onnx.Model {
-			m.weight("w", 8)
-			m.node("Neg", "x", "n")
-			m.node("Greater", "w 0", "sign")
-			m.node("Where", "sign x n", "z")
-			return m.project("z", 8)
-		}, "serves as a condition"},
-		"condition of integers": {func(m *model) *onnx.Model {
-			m.ints("w", 3, -1, 4, -1, -5, 9, -2, 6)
-			m.node("Neg", "x", "n")
-			m.node("Greater", "w 0", "sign")
-			m.node("Where", "sign x n", "z")
-			return m.project("z", 8)
-		}, "--public w"},
 		"index": {func(m *model) *onnx.Model {
 			m.weight("w", 8)
 			m.node("Cast", "w", "i", attrInt("to", 7))
