@@ -54,7 +54,7 @@ func init() {
 		Meaning: "an elementwise function on 16-bit integers, by lookup", Shape: "that of x", Scale: "OutScale",
 		check: func(g *Graph, n *Node) error {
 			a, is := n.Attr.(*TableAttr)
-			return n.attrs(g, is && IsFunction(a.Fn) && a.Lo <= a.Hi)
+			return n.attrs(g, is && (IsFunction(a.Fn) || a.Fn == StepFunction) && a.Lo <= a.Hi)
 		},
 		bound: func(_ *Graph, n *Node, _ []interval.Interval) ([]interval.Interval, error) {
 			a := n.Attr.(*TableAttr)
@@ -109,6 +109,8 @@ var functions = map[string]func(float64) float64{
 	"sin":      portable.Sin,
 	"cos":      portable.Cos,
 	"softplus": portable.Softplus,
+	// Of OpStep, and of Table.
+	StepFunction: positive,
 	// StagePrim only.
 	"sqrt":       math.Sqrt,
 	"reciprocal": func(x float64) float64 { return 1 / x },

@@ -34,6 +34,12 @@ var oracle = map[string]func(float64) float64{
 	"sin":      math.Sin,
 	"cos":      math.Cos,
 	"softplus": func(x float64) float64 { return math.Max(x, 0) + math.Log1p(math.Exp(-math.Abs(x))) },
+	"step": func(x float64) float64 {
+		if x > 0 {
+			return 1
+		}
+		return 0
+	},
 }
 
 func TestEvalAgainstFloat(t *testing.T) {
@@ -61,6 +67,12 @@ func TestEvalAgainstFloat(t *testing.T) {
 func TestPieces(t *testing.T) {
 	const in, low, out = 11, 4, 14
 	for _, fn := range names() {
+		if fn == "step" { // refused: no line joins what it jumps between
+			if _, _, err := Pieces(fn, 0, 1, in, low, out); err == nil {
+				t.Error("pieces of a step")
+			}
+			continue
+		}
 		lo, hi := int64(-1<<14), int64(1<<14-1) // ±128
 		if fn == "exp" {
 			lo, hi = -1<<14, 1<<10 // up to 2^11.5
@@ -232,6 +244,7 @@ func TestPinned(t *testing.T) {
 		"erf":       "126a0431d02b85a18043431c518746a11cfe6f15a618ff2095051fce6315aa68",
 		"sin":       "f54772bf220482f0c13c38a1e8265151a5777708414439f97aaeedc9318df466",
 		"cos":       "732d6dd6544873db7d1473c803b425d3baf8cd396f7e007c4d7a4db94f9a5e6a",
+		"step":      "de0866d3a78306304be114a9d137c0e6d3b039a0eff6858cb08855b91e662b6e",
 		"softplus":  "67b95c83de19e623f4072ad4ccdfa8a777be10820768e85d5531de352dbb59d0",
 	}
 	for _, fn := range names() {

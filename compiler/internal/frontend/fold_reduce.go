@@ -11,35 +11,6 @@ import (
 
 // Constant folding of sums, reductions and products.
 
-func foldCumSum(c *call, in []*onnx.Tensor) ([]*onnx.Tensor, error) {
-	if err := need(in, 2); err != nil {
-		return nil, err
-	}
-	x := in[0]
-	if in[1].Len() != 1 || c.attrInt("exclusive", 0) != 0 || c.attrInt("reverse", 0) != 0 {
-		return nil, c.unsupported("exclusive or reverse sums")
-	}
-	a, err := axis(in[1].Cells()[0], len(x.Shape))
-	if err != nil {
-		return nil, err
-	}
-	if err := c.charge(1, x.Shape...); err != nil {
-		return nil, err
-	}
-	r := &onnx.Tensor{DType: x.DType, Shape: x.Shape, F: append([]float64(nil), x.F...), I: append([]int64(nil), x.I...)}
-	step := rowStrides(x.Shape)[a]
-	c.walk(x.Shape, func(i int, at []int) {
-		switch {
-		case at[a] == 0:
-		case x.DType.IsFloat():
-			r.F[i] += r.F[i-step]
-		default:
-			r.I[i] = x.DType.Wrap(r.I[i] + r.I[i-step])
-		}
-	})
-	return single(r, nil)
-}
-
 func foldReduce(c *call, in []*onnx.Tensor) ([]*onnx.Tensor, error) {
 	if err := need(in, 1); err != nil {
 		return nil, err

@@ -120,6 +120,7 @@ type builder struct {
 	parted     map[*onnx.Tensor]*partedMask
 	intervals  map[ir.ValueID]*interval.Interval
 	emptied    []*emptied
+	compared   []*call // comparisons of real numbers
 }
 
 // scope maps tensor names to values; subgraphs see the names around them. outs are what it gives: inside of a function or a branch, what
@@ -194,6 +195,7 @@ func (b *builder) build() (*ir.Graph, error) {
 	}
 	b.inputsInOrder()
 	b.noteMasks()
+	b.noteComparisons()
 	return b.g, nil
 }
 

@@ -179,10 +179,11 @@ var onIntegers = map[string]bool{
 	"Identity": true, "Dropout": true, "Reshape": true, "Flatten": true, "Squeeze": true, "Unsqueeze": true, "Transpose": true, "Expand": true,
 	"Tile": true, "Slice": true, "Split": true, "Gather": true, "GatherElements": true, "GatherND": true, "ScatterElements": true, "ScatterND": true,
 	"Concat": true, "Trilu": true, "Shape": true, "Size": true,
+	"Greater": true, "Less": true, "GreaterOrEqual": true, "LessOrEqual": true, "Sign": true, "CumSum": true,
 }
 
 // computes are those of them whose results may be no operand's cells.
-var computes = map[string]bool{"Add": true, "Sub": true, "Mul": true, "Neg": true, "Sum": true, "MatMul": true, "ReduceSum": true, "Einsum": true}
+var computes = map[string]bool{"Add": true, "Sub": true, "Mul": true, "Neg": true, "Sum": true, "MatMul": true, "ReduceSum": true, "Einsum": true, "CumSum": true}
 
 // typed refuses operators that round integers, before, and gives results their type and checks that they do not wrap around, after the
 // node is lowered.
@@ -203,7 +204,7 @@ func (c *call) typed(lower func() ([]*val, error)) ([]*val, error) {
 			continue
 		}
 		switch c.key() {
-		case "Cast", "CastLike", "And", "Or", "Xor", "Not", "Equal":
+		case "Cast", "CastLike", "And", "Or", "Xor", "Not", "Equal", "Greater", "Less", "GreaterOrEqual", "LessOrEqual":
 		case "Where":
 			o.dtype = c.in[1].dtype
 		default:
@@ -240,7 +241,7 @@ func (b *builder) integers(id ir.ValueID) *interval.Interval {
 		if len(v.Data) > 0 && !slices.ContainsFunc(v.Data, func(x float64) bool { return !isInteger(x) }) {
 			known(between(slices.Min(v.Data), slices.Max(v.Data)))
 		}
-	case ir.OpOneHot, ir.OpAffine:
+	case ir.OpOneHot, ir.OpAffine, ir.OpStep:
 		known(interval.Of(0, 1))
 	case ir.OpMax:
 		if x, y := b.integers(v.Def.In[0]), b.integers(v.Def.In[1]); x != nil && y != nil {

@@ -13,7 +13,7 @@ import (
 // x·y, a choice is a sum of two products. A mask that is an input so becomes what is added to the scores of a softmax.
 
 func init() {
-	register(handlers, map[string]handler{"Not": not, "And": and, "Or": or, "Xor": xor, "Equal": equal})
+	register(handlers, map[string]handler{"Not": not, "And": and, "Or": or, "Xor": xor})
 }
 
 // bits returns the operands as factors that are zeros and ones, and the shape that they broadcast to.
@@ -74,15 +74,6 @@ func xor(c *call) ([]*val, error) {
 		return nil, err
 	}
 	return c.boolean(shape, product(shape, 1, fs[0]), product(shape, 1, fs[1]), product(shape, -2, fs...))
-}
-
-// equal compares booleans, or integers that are 0 and 1: 1 − x − y + 2·x·y.
-func equal(c *call) ([]*val, error) {
-	fs, shape, err := c.bits(2)
-	if err != nil {
-		return nil, err
-	}
-	return c.boolean(shape, product(shape, 1), product(shape, -1, fs[0]), product(shape, -1, fs[1]), product(shape, 2, fs...))
 }
 
 // choose is a Where whose condition depends on an input: c·x + y − c·y. A side that makes softmax weights vanish becomes a summand of the

@@ -52,6 +52,9 @@ func cast(c *call) ([]*val, error) {
 		}
 		return passThrough(c)
 	}
+	if to == onnx.Bool && !x.inputFree() && !c.b.isBit(x.id) {
+		return one(c.nonzero(x))
+	}
 	if err := c.exact(x, to); err != nil {
 		return nil, err
 	}
@@ -65,11 +68,10 @@ func (c *call) exact(x *val, to onnx.DType) error {
 	switch {
 	case x.inputFree() || x.dtype.IsFloat() && to.IsFloat():
 		return nil
-	case x.dtype.IsFloat():
-		return c.unsupported("a cast of a value that depends on an input to %s, which would round it", to)
 	case to == onnx.Bool:
-		_, err := c.bit(x)
-		return err
+		return nil
+	case x.dtype.IsFloat() && c.b.integers(x.id) == nil:
+		return c.unsupported("a cast of a value that depends on an input to %s, which would round it", to)
 	}
 	if i := c.b.integers(x.id); i == nil || !fits(*i, to) {
 		return c.unsupported("a cast of integers, which may be %s, to %s, which does not hold them; if those of the inputs are fewer, say so: --range NAME=LO:HI", anyOf(i), to)

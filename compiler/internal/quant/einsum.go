@@ -23,6 +23,9 @@ type summand struct {
 
 // einsum lowers a sum of products. prepare has seen to it that a sum of activations has no products among its terms.
 func (q *quantiser) einsum(n *ir.Node, v *ir.Value) error {
+	if q.exactly[v.ID] {
+		return q.exactSum(n, v)
+	}
 	terms := n.Attr.(*ir.EinsumAttr).Terms
 	rounded := q.roundedSum(n, terms)
 	var sums []*summand

@@ -21,9 +21,15 @@ func (q *quantiser) larger(n *ir.Node, v *ir.Value) error {
 		if q.leaves62(x.id) {
 			x = q.narrow(n, x)
 		}
+		if q.exactly[v.ID] && (x.scale != 0 || x.mult != 1 || q.width(x.id) >= TableBits) {
+			return n.Errorf("its integers may be in %v, and those of more than %d bits are not compared exactly; give a narrower range: --range NAME=LO:HI", q.o.Value(x.id).Bounds(), TableBits-1)
+		}
 		operands[i], top = q.plain(n, x, x.scale), math.Max(top, q.cal.Max[id])
 	}
 	scale := min(scaleFor(float64(headroom*top), TableBits), max(operands[0].scale, operands[1].scale))
+	if q.exactly[v.ID] {
+		scale = 0
+	}
 	var in []ir.ValueID
 	for i, x := range operands {
 		x = q.plain(n, x, scale)

@@ -137,6 +137,9 @@ type quantiser struct {
 	lows   map[ir.ValueID]*rep
 	draft  bool // weights get no cells
 
+	exactly   []bool                    // values of f that are exact integers
+	constants map[ir.ValueID]ir.ValueID // their constants, by those of f
+
 	commit map[ir.ValueID]bool // values of f that are committed although nothing else asks for it
 	far    bool                // sums may be wide
 	wide   bool                // a value would leave its bits
@@ -191,7 +194,7 @@ func quantise(left *budget.Budget, f *ir.Graph, cal *Calibration, commit []ir.Va
 
 func newQuantiser(left *budget.Budget, f *ir.Graph, c choices, draft bool) *quantiser {
 	return &quantiser{
-		left: left, f: f, cal: c.cal, small: map[ir.ValueID]*rep{}, maxima: map[ir.ValueID]*rep{}, why: map[ir.ValueID]string{},
+		left: left, f: f, cal: c.cal, exactly: exactValues(f), constants: map[ir.ValueID]ir.ValueID{}, small: map[ir.ValueID]*rep{}, maxima: map[ir.ValueID]*rep{}, why: map[ir.ValueID]string{},
 		report: &Report{Samples: len(c.cal.Samples)}, roundNorm: c.roundNorm, commit: c.commit, widths: c.widths, far: c.far, places: map[string]*place{}, lows: map[ir.ValueID]*rep{}, draft: draft,
 	}
 }
@@ -619,6 +622,10 @@ func (q *quantiser) commitRounded(n *ir.Node, r *rep) *rep {
 func (q *quantiser) round(n *ir.Node) {
 	r := q.reps[n.Out[0]]
 	if r == nil || r.soft || q.o.Value(r.id).Def.Op != ir.OpEinsum {
+		return
+	}
+	if q.exactly[r.from] {
+		q.set(r.from, q.commitExact(n, r))
 		return
 	}
 	q.set(r.from, q.commitRounded(n, r))

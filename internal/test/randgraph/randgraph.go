@@ -127,7 +127,11 @@ func (d *grapher) step(i int) {
 	case k < 12 && d.rng.IntN(3) == 0:
 		d.gate(origin)
 	case k < 12:
-		d.apply(ir.OpUnary, origin, d.pick(), nil, &ir.UnaryAttr{Fn: ir.Functions[d.rng.IntN(len(ir.Functions))]})
+		if i := d.rng.IntN(len(ir.Functions) + 1); i < len(ir.Functions) {
+			d.apply(ir.OpUnary, origin, d.pick(), nil, &ir.UnaryAttr{Fn: ir.Functions[i]})
+		} else {
+			d.apply(ir.OpStep, origin, d.pick(), nil, nil)
+		}
 	case k < 17:
 		d.norm(origin)
 	default:

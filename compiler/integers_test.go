@@ -1,0 +1,138 @@
+package compiler
+
+import (
+	"context"
+	"math/rand/v2"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	pb "github.com/zkllmc/zkllmc/internal/onnx/pb"
+	"github.com/zkllmc/zkllmc/ir/plan"
+	"github.com/zkllmc/zkllmc/runtime/statement/function"
+)
+
+// givesExactly compares the outputs of a model with what wanted says of drawn inputs, exactly, and proves one.
+func givesExactly(t *testing.T, m *pb.ModelProto, cfg Config, wanted func(in [][]float64) [][]float64) *Result {
+	ctx := context.Background()
+	r, err := Analyse(ctx, write(t, m), narrow(cfg))
+	require.NoError(t, err)
+	rng := rand.New(rand.NewPCG(11, 30))
+	draw := func() (in [][]float64) {
+		for _, p := range r.program.Float.Inputs {
+			x := make([]float64, len(r.samples[0].Elements[len(in)]))
+			for i := range x {
+				x[i] = p.Lo + float64(rng.Int64N(int64(p.Hi-p.Lo)+1))
+				if p.Kind == plan.Reals {
+					x[i] += float64(rng.IntN(4)) / 4
+					x[i] = min(x[i], p.Hi)
+				}
+			}
+			in = append(in, x)
+		}
+		return in
+	}
+	for range 30 {
+		in := draw()
+		claim, err := r.claim(ctx, in)
+		require.NoError(t, err)
+		k := 0
+		for i, want := range wanted(in) {
+			for !r.Circuit.Ports[k].Out {
+				k++
+			}
+			var got []float64
+			for _, x := range claim.Statement.(*function.Statement).Ports[k] {
+				got = append(got, function.Number(&r.Circuit.Ports[k], x))
+			}
+			require.Equal(t, want, got, "output %d (%s) of %v", i, r.Circuit.Ports[k].Name, in)
+			k++
+		}
+	}
+	lieAboutPorts(t, r)
+	return r
+}
+
+// each2 applies a function to the cells of two tensors.
+func each2(x, y []float64, f func(x, y float64) float64) []float64 {
+	out := make([]float64, len(x))
+	for i := range x {
+		out[i] = f(x[i], y[i%len(y)])
+	}
+	return out
+}
+
+func bit(b bool) float64 {
+	if b {
+		return 1
+	}
+	return 0
+}
+
+// Comparisons of integers, of more bits than a table has too, and of real numbers that inputs hold exactly; what is cast to booleans, chosen
+// by them, and summed up along an axis, with all the digits of each.
+func TestIntegersAreExact(t *testing.T) {
+	inputs := []*pb.ValueInfoProto{port("k", int64sOf, 2, 3), port("n", int64sOf, 1, 3), port("x", float32s, 2, 3), port("y", float32s, 3)}
+	nodes := []*pb.NodeProto{
+		op("Mul", "k k", "kk"), op("Mul", "kk far", "kf"), op("Add", "kf k", "m"),
+		op("Equal", "m n", "b0"), op("Greater", "m n", "b1"), op("GreaterOrEqual", "m n", "b2"), op("Less", "m n", "b3"), op("LessOrEqual", "m n", "b4"),
+		op("Equal", "x y", "b5"), op("Greater", "x y", "b6"), op("GreaterOrEqual", "x y", "b7"), op("Less", "x y", "b8"), op("LessOrEqual", "x y", "b9"),
+		op("Less", "m huge", "b10"), op("Cast", "k", "b11", intAttr("to", 9)), op("Sign", "m", "s"), op("Where", "b1 m n", "w"), op("Where", "b11 x y", "v"),
+		op("CumSum", "m axis", "c0", intAttr("exclusive", 1)), op("CumSum", "m axis", "c1", intAttr("reverse", 1)), op("Mul", "c0 n", "p"), op("CumSum", "x first", "c2"),
+	}
+	outputs := []string{"b0", "b1", "b2", "b3", "b4", "b5", "b6", "b7", "b8", "b9", "b10", "b11", "s", "w", "v", "c0", "c1", "p", "c2"}
+	m := portsModel(inputs, outputs, nodes, int64s("far", -9000), int64s("huge", 1<<62, 2, -1<<63), int64s("axis", -1), int64s("first", 0))
+	cfg := Config{Ranges: map[string]Range{"k": {Lo: -3, Hi: 3}, "n": {Lo: -2, Hi: 3}, "x": {Lo: -2, Hi: 2}, "y": {Lo: -2, Hi: 2}}, PrivateInputs: []string{"k", "x"}, Public: []string{"huge"}}
+	r := givesExactly(t, m, cfg, func(in [][]float64) [][]float64 {
+		m, n, x, y := each2(in[0], in[0], func(k, _ float64) float64 { return k - 9000*k*k }), in[1], in[2], in[3]
+		var out [][]float64
+		for _, v := range [][2][]float64{{m, n}, {x, y}} {
+			for _, f := range []func(x, y float64) bool{
+				func(x, y float64) bool { return x == y }, func(x, y float64) bool { return x > y }, func(x, y float64) bool { return x >= y },
+				func(x, y float64) bool { return x < y }, func(x, y float64) bool { return x <= y },
+			} {
+				out = append(out, each2(v[0], v[1], func(x, y float64) float64 { return bit(f(x, y)) }))
+			}
+		}
+		c0, c1, c2 := make([]float64, 6), make([]float64, 6), make([]float64, 6)
+		for i := range c0 {
+			for k := range m {
+				if k/3 == i/3 && k < i {
+					c0[i] += m[k]
+				}
+				if k/3 == i/3 && k >= i {
+					c1[i] += m[k]
+				}
+				if k%3 == i%3 && k <= i {
+					c2[i] += x[k]
+				}
+			}
+		}
+		below := each2(m, []float64{1 << 62, 2, -1 << 63}, func(x, y float64) float64 { return bit(x < y) })
+		choose := each2(m, n, func(x, y float64) float64 { return max(x, y) })
+		chosen := each2(x, y, func(x, _ float64) float64 { return x })
+		for i := range chosen {
+			if in[0][i] == 0 {
+				chosen[i] = y[i%3]
+			}
+		}
+		sign := each2(m, n, func(x, _ float64) float64 { return bit(x > 0) - bit(x < 0) })
+		return append(out, below, each2(in[0], n, func(x, _ float64) float64 { return bit(x != 0) }), sign, choose, chosen, c0, c1,
+			each2(c0, n, func(x, y float64) float64 { return x * y }), c2)
+	})
+	require.Len(t, r.Notes, 1)
+	require.Contains(t, r.Notes[0], `node "Equal_b5" (Equal) compares real numbers as the circuit holds them`)
+}
+
+// Integers that the compiler would round or not bound are refused.
+func TestIntegersThatAreRefused(t *testing.T) {
+	n := []*pb.ValueInfoProto{port("n", int64sOf, 2, 3)}
+	for want, nodes := range map[string][]*pb.NodeProto{
+		`node "Less_y" (Less): compares with the integers "list", which are private; make them public: --public list`: {op("Less", "n list", "y")},
+		`node "CumSum_y" (CumSum): its integers may be anything in`:                                                   {op("Mul", "n thousand", "u"), op("Mul", "u thousand", "v"), op("CumSum", "v axis", "y")},
+	} {
+		_, err := Analyse(context.Background(), write(t, portsModel(n, []string{"y"}, nodes, int64s("list", 5, 1, 4), int64s("thousand", 1000), int64s("axis", 1))), Config{Ranges: map[string]Range{"n": {Lo: 0, Hi: 1000}}})
+		require.ErrorIs(t, err, ErrUnsupported)
+		require.ErrorContains(t, err, want)
+	}
+}
