@@ -21,6 +21,7 @@ const (
 	versionPath     = runtimePath + "version"
 	verifierPath    = runtimePath + "verifier"
 	askedPath       = runtimePath + "asked"
+	textsPath       = runtimePath + "texts"
 	tokensPath      = runtimePath + "tokens"
 	huggingfacePath = tokensPath + "/huggingface"
 	proverPath      = runtimePath + "prover"
@@ -209,7 +210,7 @@ func doc(f *File, text string) {
 
 // importNames keeps imports free of aliases that repeat the package's name.
 func importNames(f *File) {
-	for _, p := range []string{circuitPath, gadgetPath, attentionPath, versionPath, verifierPath, functionPath, generationPath, askedPath, tokensPath, huggingfacePath, proverPath, proverApp, verifierApp} {
+	for _, p := range []string{circuitPath, gadgetPath, attentionPath, versionPath, verifierPath, functionPath, generationPath, askedPath, textsPath, tokensPath, huggingfacePath, proverPath, proverApp, verifierApp} {
 		f.ImportName(p, path.Base(p))
 	}
 }

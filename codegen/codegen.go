@@ -15,6 +15,7 @@ import (
 	. "github.com/dave/jennifer/jen" //lint:ignore ST1001 jennifer reads as the code that it renders
 
 	"github.com/zkllmc/zkllmc/internal/circuit"
+	"github.com/zkllmc/zkllmc/internal/passage"
 	"github.com/zkllmc/zkllmc/ir/plan"
 )
 
@@ -38,9 +39,15 @@ type Target struct {
 // arguments only.
 func Generate(plans []*plan.Plan, f *circuit.Family, o Target) ([]SourceFile, error) {
 	first := f.Shortest() // what is asked of it all circuits have alike
-	g := &generator{o: o, circuitPath: path.Join(o.ImportPath, "circuit"), kindPath: functionPath, name: first.Name, private: first.Generation != nil && first.Generation.Private}
+	g := &generator{o: o, circuitPath: path.Join(o.ImportPath, "circuit"), kindPath: functionPath, textsPath: textsPath, name: first.Name}
 	if first.Generation != nil {
-		g.kindPath = generationPath
+		g.kindPath, g.textsPath, g.private = generationPath, askedPath, first.Generation.Private
+	} else if o.Vocab != nil {
+		reader, err := passage.NewReader(f, nil)
+		if err != nil {
+			return nil, err
+		}
+		g.whole, g.private = true, reader.Hidden()
 	}
 	newCircuitPackage(plans, f.Digest()).generate(g)
 	g.add("verifier/verifier.go", g.verifier())
@@ -66,7 +73,9 @@ type generator struct {
 	circuitPath string
 	kindPath    string // of the package of the statements' kind
 	name        string
-	private     bool // the prompt is hidden
+	textsPath   string // of the package that verifies proofs of texts
+	whole       bool   // the model reads a text whole, and continues none
+	private     bool   // the prompt is hidden, or what tells of such a text
 	files       []SourceFile
 	err         error
 }
@@ -127,8 +136,8 @@ func (g *generator) verifier() *File {
 	f := g.file("verifier", "verifier", fmt.Sprintf("Package verifier checks proofs about %s. It links no prover.", g.name))
 	doc(f, "VerifyingKey is what a verifier knows of the model: the commitment to its weights, whose range proof has been checked.\nIt is safe for concurrent use.")
 	fields := []Code{Id("key").Op("*").Qual(verifierPath, "Key")}
-	if g.o.Vocab != nil {
-		fields = append(fields, Id("texts").Op("*").Qual(askedPath, "Verifier"))
+	if g.texts() {
+		fields = append(fields, Id("texts").Op("*").Qual(g.textsPath, "Verifier"))
 	}
 	f.Type().Id("VerifyingKey").Struct(fields...)
 	g.readKey(f)
@@ -139,7 +148,11 @@ func (g *generator) verifier() *File {
 	proved := []Code{List(Id("statement"), Id("proof")).Index().Byte()}
 	checks(f, "key", "Verify", "VerifyContext", "accepts the proof of a statement, or says why not.", proved, "statement", "proof")
 	switch {
-	case g.o.Vocab == nil:
+	case !g.texts():
+	case g.whole:
+		checks(f, "texts", "VerifyText", "VerifyText", `accepts the proof that the outputs of the statement are what the model makes of the text, or says why not. The text is
+encoded as the prover encodes it.`,
+			append([]Code{Id("text").String()}, proved...), "text", "statement", "proof")
 	case g.private:
 		checks(f, "texts", "VerifyAnswer", "VerifyAnswer", `accepts the proof that the model answers so, as text, and ends there, or says why not; the prompt is private, and
 whoever proves chose it. errors.Is(err, asked.ErrUnfinished) where all holds but that the answer ends.`,
@@ -153,6 +166,9 @@ that the answer ends.`,
 	return f
 }
 
+// texts says whether the verifier compares texts with what is proved: not where proofs hide them.
+func (g *generator) texts() bool { return g.o.Vocab != nil && !(g.whole && g.private) }
+
 // readKey prints the functions that read a verifying key.
 func (g *generator) readKey(f *File) {
 	doc(f, "ReadVerifyingKey decodes and checks a verifying key. Compare its ModelID with one that you trust: a key says nothing about who\nmade it.")
@@ -164,9 +180,9 @@ func (g *generator) readKey(f *File) {
 		List(Id("key"), Err()).Op(":=").Qual(verifierPath, "ReadKey").Call(Id("ctx"), Id("family"), Qual(g.kindPath, "Kind"), Id("data")), fail,
 	}
 	result := []Code{Id("key").Op(":").Id("key")}
-	if g.o.Vocab != nil {
+	if g.texts() {
 		tokenizer := Qual(path.Join(g.o.ImportPath, "vocab"), "Tokenizer")
-		body = append(body, List(Id("texts"), Err()).Op(":=").Qual(askedPath, "NewVerifier").Call(Id("family"), Id("key"), tokenizer), fail)
+		body = append(body, List(Id("texts"), Err()).Op(":=").Qual(g.textsPath, "NewVerifier").Call(Id("family"), Id("key"), tokenizer), fail)
 		result = append(result, Id("texts").Op(":").Id("texts"))
 	}
 	doc(f, "ReadVerifyingKeyContext is ReadVerifyingKey, given up with the context's error when that ends.")

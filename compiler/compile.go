@@ -23,6 +23,7 @@ import (
 	"github.com/zkllmc/zkllmc/internal/circuit"
 	"github.com/zkllmc/zkllmc/internal/format"
 	"github.com/zkllmc/zkllmc/internal/machine"
+	"github.com/zkllmc/zkllmc/internal/passage"
 	"github.com/zkllmc/zkllmc/ir"
 	"github.com/zkllmc/zkllmc/ir/eval"
 	"github.com/zkllmc/zkllmc/ir/plan"
@@ -93,7 +94,8 @@ type Result struct {
 	generation bool      // the kind of its statements
 	check      quant.CheckOptions
 	pad        int64
-	bare       bool // nothing need be hidden
+	parts      []passage.Part // what the inputs tell of a text, of a function of texts
+	bare       bool           // nothing need be hidden
 	plan       *plan.Plan
 	program    *quant.Program
 	samples    []quant.Input // of calibration

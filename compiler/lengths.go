@@ -93,7 +93,7 @@ func (r *Result) Members() []*Result { return append(slices.Clone(r.Shorter), r)
 
 // shorten makes the circuit of a canonical float graph that is the one of r, whole, at a shorter length.
 func (r *Result) shorten(whole, g *ir.Graph, cfg Config) (*Result, error) {
-	s := &Result{left: r.left, names: r.names, float: g, pad: r.pad, bare: r.bare, check: r.check, Scales: r.Scales}
+	s := &Result{left: r.left, names: r.names, float: g, pad: r.pad, parts: r.parts, bare: r.bare, check: r.check, Scales: r.Scales}
 	if err := s.ports(cfg); err != nil {
 		return nil, refuse(err)
 	}

@@ -1,6 +1,7 @@
 package compiler
 
 import (
+	"cmp"
 	"fmt"
 	"maps"
 	"math"
@@ -11,6 +12,7 @@ import (
 	"github.com/zkllmc/zkllmc/compiler/internal/onnx"
 	"github.com/zkllmc/zkllmc/compiler/internal/quant"
 	"github.com/zkllmc/zkllmc/compiler/internal/vocab"
+	"github.com/zkllmc/zkllmc/internal/passage"
 	"github.com/zkllmc/zkllmc/ir"
 	"github.com/zkllmc/zkllmc/ir/plan"
 )
@@ -34,6 +36,8 @@ type Data struct {
 	Name   string
 	Shape  []int // if known
 	Values []float64
+
+	part passage.Part // what it tells of a text, of a model that reads one whole
 }
 
 // Input is one input of a model: the elements of its inputs, and what is expected of its outputs, if anything is. What is missing of a
@@ -46,17 +50,14 @@ type Input struct {
 	Arrays []Data
 	// From says where the input comes from, for messages.
 	From string
-	// Cut says that tokens beyond the model's length are left out.
-	Cut bool
+	// Text says that the elements are the tokens of a text: those beyond the model's length are left out, and of a model that reads it
+	// whole the other inputs are made of it, too (package passage).
+	Text bool
 }
 
 // Tokens is an input of token ids.
 func Tokens(ids ...int64) Input {
-	d := Data{Values: make([]float64, len(ids))}
-	for i, id := range ids {
-		d.Values[i] = float64(id)
-	}
-	return Input{Elements: []Data{d}}
+	return Input{Elements: []Data{{Values: reals(ids)}}}
 }
 
 // fileNames are the inputs and outputs of a model's file, in order, but for inputs that are initializers.
@@ -124,7 +125,42 @@ func (f fileNames) settle(in Input) (Input, error) {
 		}
 	}
 	in.Arrays = nil
+	if in.Text {
+		in.Elements = f.text(in.Elements)
+	}
 	return in, in.fail(f.check(in))
+}
+
+// integers and reals are lists in the other form.
+func integers(x []float64) []int64 {
+	out := make([]int64, len(x))
+	for i, v := range x {
+		out[i] = int64(v)
+	}
+	return out
+}
+
+func reals(x []int64) []float64 {
+	out := make([]float64, len(x))
+	for i, v := range x {
+		out[i] = float64(v)
+	}
+	return out
+}
+
+// text lists what a text, of which the tokens are given, is told by to a model with such inputs.
+func (f fileNames) text(tokens []Data) []Data {
+	if len(tokens) != 1 || tokens[0].Name != "" || len(f.inputs) < 2 || !slices.Contains(f.inputs, passage.TokensName) {
+		return tokens
+	}
+	ids := integers(tokens[0].Values)
+	var out []Data
+	for _, name := range f.inputs {
+		if part := passage.PartOf(name); part != passage.None {
+			out = append(out, Data{Name: name, Values: reals(part.Elements(ids, 0, len(ids))), part: part})
+		}
+	}
+	return out
 }
 
 func (f fileNames) check(in Input) error {
@@ -134,7 +170,7 @@ func (f fileNames) check(in Input) error {
 	return checkData("output", in.Expected, f.outputs)
 }
 
-// ranges are those of Config.Ranges, and for other inputs what calibration inputs tell. Of real numbers that is the power of two that holds
+// ranges are those of Config.Ranges, of what a text is told by where there is a tokenizer, and for other inputs what calibration inputs tell. Of real numbers that is the power of two that holds
 // one and a half times the greatest magnitude; of integers the least and the greatest, and 0 and 1.
 func (f fileNames) ranges(m *onnx.Model, cfg Config) (map[string]Range, error) {
 	out := map[string]Range{}
@@ -149,6 +185,10 @@ func (f fileNames) ranges(m *onnx.Model, cfg Config) (map[string]Range, error) {
 	}
 	for _, in := range m.Graph.Inputs {
 		if _, ok := out[in.Name]; ok || !slices.Contains(f.inputs, in.Name) {
+			continue
+		}
+		if lo, hi, ok := passage.PartOf(in.Name).Range(); ok && cfg.Vocab != nil {
+			out[in.Name] = Range{Lo: float64(lo), Hi: float64(hi)}
 			continue
 		}
 		var seen []float64
@@ -213,7 +253,7 @@ func (r *Result) split(inputs []Input) (out []Input, err error) {
 		n := max(1, ids.Shape[len(ids.Shape)-1])
 		rows := len(ids.Values) / n
 		for k := range rows {
-			row := Input{Cut: in.Cut, From: in.From, Elements: []Data{{Name: ids.Name, Values: ids.Values[k*n : (k+1)*n]}}}
+			row := Input{Text: in.Text, From: in.From, Elements: []Data{{Name: ids.Name, Values: ids.Values[k*n : (k+1)*n]}}}
 			for _, d := range in.Expected {
 				if len(d.Values)%rows != 0 {
 					return nil, refuse(in.fail(fmt.Errorf("%d expected cells for %d rows of token ids", len(d.Values), rows)))
@@ -236,7 +276,7 @@ func (r *Result) elements(in Input) ([][]float64, error) {
 		if !ok {
 			return nil, fmt.Errorf("data without the input %q; the model has %s", p.Name, listed(r.names.inputs))
 		}
-		x, err := r.portElements(p, &d, in.Cut)
+		x, err := r.portElements(p, &d, in.Text)
 		if err != nil {
 			return nil, err
 		}
@@ -246,10 +286,16 @@ func (r *Result) elements(in Input) ([][]float64, error) {
 }
 
 // portElements are the elements of one input.
-func (r *Result) portElements(p *ir.Port, d *Data, cut bool) ([]float64, error) {
+func (r *Result) portElements(p *ir.Port, d *Data, text bool) ([]float64, error) {
 	x, n := d.Values, ir.Size(p.Shape)
-	if cut && r.float.IsLanguageModel() {
+	if text {
 		x = x[:min(len(x), n)]
+	}
+	if text && !r.generation {
+		if err := passage.Fits(r.parts, len(x), n); err != nil {
+			return nil, fmt.Errorf("a text: %w", err)
+		}
+		x = reals(cmp.Or(d.part, passage.IDs).Elements(integers(x), max(r.pad, 0), n))
 	}
 	if r.generation {
 		if len(x) == 0 || len(x) > n {
@@ -322,12 +368,42 @@ func (r *Result) ports(cfg Config) error {
 	case r.generation:
 		f.Outputs[0].Kind = plan.Integers // the exact accumulators
 		return fits(cfg, f.Vocab())
-	case cfg.Vocab != nil && why == "":
-		return fmt.Errorf("a function has no texts; leave the tokenizer out, or compile the model for generations")
 	case cfg.Vocab != nil:
-		return fmt.Errorf("this model continues no text, since %s; leave the tokenizer out", why)
+		if err := r.reads(cfg); err != nil {
+			return fmt.Errorf("the tokenizer is of no use: this model continues no text, since %s, and reads none whole: %w", cmp.Or(why, "its statements are functions"), err)
+		}
 	}
 	return nil
+}
+
+// reads prepares a function of texts, or says why it is none.
+func (r *Result) reads(cfg Config) (err error) {
+	var inputs []string
+	for i := range r.float.Inputs {
+		inputs = append(inputs, r.float.Inputs[i].Name)
+	}
+	if r.parts, err = passage.Parts(inputs); err != nil {
+		return err
+	}
+	ids := &r.float.Inputs[slices.Index(r.parts, passage.IDs)]
+	if err := passage.Single(ids.Name, strings.ToLower(string(ids.Kind)), ids.Shape); err != nil {
+		return err
+	}
+	if cfg.Template != nil {
+		return fmt.Errorf("a template is for prompts that a model continues; leave it out")
+	}
+	return fits(cfg, int(ids.Hi)+1)
+}
+
+// Positions is how many tokens the circuit takes of a text, which it continues or reads whole; 0 where it takes none.
+func (r *Result) Positions() int {
+	switch {
+	case r.generation:
+		return r.Circuit.Generation.Length
+	case r.parts == nil:
+		return 0
+	}
+	return ir.Size(r.float.Inputs[slices.Index(r.parts, passage.IDs)].Shape)
 }
 
 // fits refuses a tokenizer with more tokens than the model knows, whose texts it could not read.

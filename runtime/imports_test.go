@@ -129,7 +129,7 @@ func TestOnlyTestsImportTestPackages(t *testing.T) {
 }
 
 // verifiers are the packages that other services link.
-var verifiers = []string{module + "runtime/verifier", module + "runtime/app/verifier"}
+var verifiers = []string{module + "runtime/verifier", module + "runtime/app/verifier", module + "runtime/texts"}
 
 // huggingface is linked where a model was compiled with a tokenizer.json.
 const huggingface = module + "runtime/tokens/huggingface"
@@ -142,13 +142,14 @@ var generated = []string{module + "generated/sums/verifier", module + "generated
 func TestVerifierClosure(t *testing.T) {
 	allowed := []string{ // gadget, tables and portable say what a range and a table hold, for the range proof of the weights
 		"runtime/app/verifier", "runtime/asked", "runtime/circuit", "runtime/gadget", "runtime/statement", "runtime/statement/function",
-		"runtime/statement/generation", "runtime/tokens", "runtime/verifier", "runtime/version",
+		"runtime/statement/generation", "runtime/texts", "runtime/tokens", "runtime/verifier", "runtime/version",
 		"internal/atomicfile", "internal/backend", "internal/circuit", "internal/commit", "internal/console", "internal/dialogue",
 		"internal/einsum", "internal/field", "internal/format", "internal/format/constants", "internal/format/ints",
 		"internal/format/stated", "internal/group", "internal/integer", "internal/interval", "internal/lookup", "internal/machine",
-		"internal/parallel", "internal/poly", "internal/portable", "internal/portfile", "internal/protocol", "internal/reading", "internal/sumcheck",
+		"internal/parallel", "internal/passage", "internal/poly", "internal/portable", "internal/portfile", "internal/protocol", "internal/reading", "internal/sumcheck",
 		"internal/tables", "internal/transcript", "internal/veil",
 	}
+	require.NotContains(t, closure(t, module+"runtime/texts"), module+"runtime/statement/generation", "of a model that continues nothing")
 	alone := closure(t, verifiers...)
 	for path, p := range closure(t, append(generated, verifiers...)...) {
 		_, plain := alone[path]

@@ -36,7 +36,7 @@ DATA is an ONNX test folder, an npz file with arrays that have the names of inpu
 only input, [[1,2],[3]] for several such, {"inputs": {"NAME": nested lists, …}, "outputs": {…}} or a list of these. Arrays and nested lists
 have the shape of their input or output, where axes of extent 1 do not count. With --tokenizer it may be texts: a .txt file with a prompt
 per line, or a .jsonl file with {"prompt": "…", "answer": "…"} or {"text": "…"} per line; each is cut to the model's length. Prompts go
-through the template of --chat, a text is what the model reads.
+through the template of --chat, a text is what the model reads; of a model that reads a text whole all inputs are made of it.
 
 With several --length the inputs are run at the longest. Of a model that continues prompts every other length is compared with it on one of
 them: its integer logits are equal. Of a function, whose outputs may depend on the length, they are not compared.

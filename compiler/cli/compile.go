@@ -220,7 +220,7 @@ func (a *app) compile(ctx context.Context, model string, m *modelFlags, o *outpu
 	desc := describe(r)
 	if t := m.words; t != nil {
 		desc.Tokenizer = fmt.Sprintf("%x", t.Sum())
-		if _, ends := t.End(); !ends {
+		if _, ends := t.End(); !ends && r.Circuit.Generation != nil {
 			fmt.Fprintf(a.err, "zkllmc: %s does not say which token ends an answer, so that answers go on to the circuit's length: give --chat or --end-token\n", m.tokenizer)
 		}
 	}

@@ -60,7 +60,7 @@ func (m *modelFlags) register(c *cobra.Command) {
 	f.StringVar(&m.output, "logits", "", "graph output `NAME` to compile alone, where there are several")
 	f.StringArrayVar(&m.fix, "fix", nil, "input that is fixed and public, as `INPUT=FILE.pb`")
 	m.registerBudget(c)
-	f.StringVar(&m.tokenizer, "tokenizer", "", "`FILE` (a Hugging Face tokenizer.json, JSON from character to id, or llama2.c's format) with which the generated commands read and show texts; its pad id becomes part of the circuit")
+	f.StringVar(&m.tokenizer, "tokenizer", "", "`FILE` (a Hugging Face tokenizer.json, JSON from character to id, or llama2.c's format) with which the generated commands read and show texts, of models that continue a prompt and of models that read a text whole (inputs input_ids, attention_mask, token_type_ids, position_ids); of the former its pad id becomes part of the circuit")
 	f.StringVar(&m.chat, "chat", "", "`TEMPLATE` that makes a chat's first turn of a prompt, for a tokenizer.json: "+strings.Join(vocab.Names(), ", ")+", or a file (default: prompts are what the model reads)")
 	f.StringVar(&m.end, "end-token", "", "`TOKEN` that ends an answer, for a tokenizer.json without --chat")
 }

@@ -49,7 +49,7 @@ func (m *modelFlags) readInputs(path string) ([]compiler.Input, error) {
 			return nil, console.Unusable(fmt.Errorf("%s, line %d: %w", path, i+1, err))
 		}
 		in := compiler.Tokens(ids...)
-		in.Cut, in.From = true, fmt.Sprintf("%s, line %d", path, i+1)
+		in.Text, in.From = true, fmt.Sprintf("%s, line %d", path, i+1)
 		out = append(out, in)
 	}
 	if len(out) == 0 {
@@ -91,7 +91,7 @@ func (m *modelFlags) texts(stderr io.Writer, r *compiler.Result, inputs []compil
 	}
 	var lengths []int
 	for _, member := range r.Members() {
-		lengths = append(lengths, member.Circuit.Generation.Length)
+		lengths = append(lengths, member.Positions())
 	}
 	if err := m.room(lengths); err != nil {
 		return err
@@ -101,7 +101,7 @@ func (m *modelFlags) texts(stderr io.Writer, r *compiler.Result, inputs []compil
 	}
 	texts, cut, most := 0, 0, lengths[len(lengths)-1]
 	for _, in := range inputs {
-		if in.Cut {
+		if in.Text {
 			texts++
 			if len(in.Elements[0].Values) > most {
 				cut++

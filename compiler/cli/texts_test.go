@@ -29,7 +29,7 @@ func TestTexts(t *testing.T) {
 	}
 	input := func(ids ...int64) compiler.Input {
 		in := compiler.Tokens(ids...)
-		in.Cut = true
+		in.Text = true
 		return in
 	}
 	read := func(m *modelFlags, path string) []compiler.Input {

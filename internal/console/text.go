@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"math"
+	"slices"
 	"strings"
 
 	"github.com/zkllmc/zkllmc/internal/atomicfile"
@@ -50,17 +51,23 @@ func ReadText(name string, stdin io.Reader) (string, error) {
 	return string(data), err
 }
 
-// Texts are the flags that say what was asked and told, in prover and verifier alike: as text or as a list of token ids. Each has a twin
-// with FileSuffix that names a file.
-var Texts = [...]string{"prompt", "tokens", "answer", "answer-tokens"}
+// Texts are the flags that say what was asked and told, in prover and verifier alike: as text or as a list of token ids; and the text that a
+// model reads whole. Each has a twin with FileSuffix that names a file.
+var Texts = [...]string{"prompt", "tokens", "answer", "answer-tokens", TextFlag}
+
+// TextFlag takes the text that a model reads whole.
+const TextFlag = "text"
+
+// same are flags of which one alone is given, as are their twins.
+var same = [][]string{Texts[0:2], Texts[2:4], Texts[4:]}
 
 // Given are the flags of Texts and their twins that were given, with their values. The empty text is one too.
 type Given map[string]string
 
 // Check refuses two flags that say the same, and two files that are the standard input.
 func (g Given) Check() error {
-	for i := 0; i < len(Texts); i += 2 {
-		if both := g.among(Texts[i], Texts[i]+FileSuffix, Texts[i+1], Texts[i+1]+FileSuffix); len(both) > 1 {
+	for _, flags := range same {
+		if both := g.among(withTwins(flags)...); len(both) > 1 {
 			return fmt.Errorf("give only one of --%s and --%s", both[0], both[1])
 		}
 	}
@@ -88,11 +95,14 @@ func (g Given) among(names ...string) []string {
 
 // Files lists the flags among them that name files.
 func (g Given) Files() []string {
-	var names []string
-	for _, t := range Texts {
-		names = append(names, t+FileSuffix)
+	return slices.DeleteFunc(g.among(withTwins(Texts[:])...), func(name string) bool { return !strings.HasSuffix(name, FileSuffix) })
+}
+
+func withTwins(flags []string) (out []string) {
+	for _, f := range flags {
+		out = append(out, f, f+FileSuffix)
 	}
-	return g.among(names...)
+	return out
 }
 
 // Read reads the files that are named: a text that is in one has its own entry then, too.

@@ -12,7 +12,6 @@ import (
 	"fmt"
 	"slices"
 
-	"github.com/zkllmc/zkllmc/internal/atomicfile"
 	"github.com/zkllmc/zkllmc/internal/circuit"
 	"github.com/zkllmc/zkllmc/internal/reading"
 	"github.com/zkllmc/zkllmc/runtime/statement"
@@ -35,32 +34,6 @@ type Question struct {
 	Prompt []int64
 	Answer []int64
 	Text   *string // the answer as text, where it was given so; Answer are its usual tokens then
-}
-
-// Vocabulary returns what texts are read and shown with: what is in a file, else what was compiled in, else nil. One that has more tokens
-// than the circuit belongs to another model.
-func Vocabulary(c *circuit.Circuit, file string, compiled func() (tokens.Tokenizer, error)) (tokens.Tokenizer, error) {
-	name, parse := "the vocabulary that was compiled in", compiled
-	if file != "" {
-		name, parse = file, func() (tokens.Tokenizer, error) {
-			data, err := atomicfile.Read(file, tokens.MaxFile)
-			if err != nil {
-				return nil, err
-			}
-			return tokens.Parse(data)
-		}
-	}
-	if parse == nil {
-		return nil, nil
-	}
-	t, err := parse()
-	if err == nil && t.Size() > c.Generation.Vocab {
-		err = fmt.Errorf("the vocabulary has %d tokens, the model has %d; it belongs to another model", t.Size(), c.Generation.Vocab)
-	}
-	if err != nil {
-		return nil, fmt.Errorf("%s: %w", name, err)
-	}
-	return t, nil
 }
 
 // Prompt encodes a prompt for a circuit.

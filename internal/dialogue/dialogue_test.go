@@ -2,8 +2,6 @@ package dialogue_test
 
 import (
 	"errors"
-	"os"
-	"path/filepath"
 	"strings"
 	"testing"
 
@@ -152,27 +150,4 @@ func TestFinished(t *testing.T) {
 		finished, known := dialogue.Finished(test.c, test.vocab, test.st)
 		require.Equal(t, [2]bool{test.finished, test.known}, [2]bool{finished, known}, name)
 	}
-}
-
-// A vocabulary is that of the file, else the one that was compiled in, else there is none; it has no more tokens than the model.
-func TestVocabulary(t *testing.T) {
-	file := filepath.Join(t.TempDir(), "vocab.json")
-	require.NoError(t, os.WriteFile(file, []byte(letters), 0o600))
-	errNone := errors.New("none")
-	compiled := func() (tokens.Tokenizer, error) { return nil, errNone }
-	c := model(circuit.Argmax)
-	c.Generation.Vocab = 5
-	v, err := dialogue.Vocabulary(c, file, compiled)
-	require.NoError(t, err)
-	require.Equal(t, 5, v.Size())
-	_, err = dialogue.Vocabulary(c, "", compiled)
-	require.ErrorIs(t, err, errNone)
-	v, err = dialogue.Vocabulary(c, "", nil)
-	require.NoError(t, err)
-	require.Nil(t, v)
-	_, err = dialogue.Vocabulary(c, filepath.Join(filepath.Dir(file), "other.json"), compiled)
-	require.ErrorIs(t, err, os.ErrNotExist)
-	c.Generation.Vocab = 4
-	_, err = dialogue.Vocabulary(c, file, compiled)
-	require.ErrorContains(t, err, "the vocabulary has 5 tokens, the model has 4; it belongs to another model")
 }

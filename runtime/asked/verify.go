@@ -6,6 +6,7 @@ import (
 
 	"github.com/zkllmc/zkllmc/internal/circuit"
 	"github.com/zkllmc/zkllmc/internal/dialogue"
+	"github.com/zkllmc/zkllmc/internal/reading"
 	"github.com/zkllmc/zkllmc/runtime/statement/generation"
 	"github.com/zkllmc/zkllmc/runtime/tokens"
 	"github.com/zkllmc/zkllmc/runtime/verifier"
@@ -20,7 +21,7 @@ type Verifier struct {
 
 // NewVerifier returns a verifier for an accepted key of the family, with what makes the model's tokenizer.
 func NewVerifier(f *circuit.Family, key *verifier.Key, vocab func() (tokens.Tokenizer, error)) (*Verifier, error) {
-	t, err := dialogue.Vocabulary(f.Shortest(), "", vocab)
+	t, err := reading.Vocabulary(f.Shortest().Generation.Vocab, "", vocab)
 	if err == nil && t == nil {
 		err = fmt.Errorf("%w: there is none", tokens.ErrVocabulary)
 	}

@@ -16,8 +16,8 @@ import (
 	"github.com/zkllmc/zkllmc/internal/circuit"
 	"github.com/zkllmc/zkllmc/internal/console"
 	"github.com/zkllmc/zkllmc/internal/console/commands"
-	"github.com/zkllmc/zkllmc/internal/dialogue"
 	"github.com/zkllmc/zkllmc/internal/protocol"
+	"github.com/zkllmc/zkllmc/internal/reading"
 	"github.com/zkllmc/zkllmc/runtime/tokens"
 )
 
@@ -165,6 +165,6 @@ func (a *app) command(f func(ctx context.Context) error) func(*cobra.Command, []
 
 // vocabulary returns what texts are read and shown with: the given file, else what was compiled in, else nil.
 func (a *app) vocabulary(file string) (tokens.Tokenizer, error) {
-	t, err := dialogue.Vocabulary(a.c, file, a.m.Vocab)
+	t, err := reading.Vocabulary(a.c.Generation.Vocab, file, a.m.Vocab)
 	return t, console.Unusable(err)
 }

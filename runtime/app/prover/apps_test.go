@@ -77,7 +77,16 @@ type bench struct {
 	f   *circuit.Family // of which it is, nil: of itself alone
 
 	nodes string    // of the prover's Model
+	vocab string    // instead of the usual one, "" for none
 	stdin io.Reader // of both programs
+}
+
+// words is the Vocab of both programs.
+func (b *bench) words() func() (tokens.Tokenizer, error) {
+	if b.vocab == "" {
+		return nil
+	}
+	return parsed([]byte(b.vocab))
 }
 
 // build is the Build of the circuits.
@@ -90,7 +99,7 @@ func (b *bench) build() (*circuit.Family, error) {
 
 func newBench(t testing.TB, cfg witnesstest.Text) *bench {
 	c, weights := bigram(t, cfg)
-	b := &bench{t: t, dir: t.TempDir(), c: c}
+	b := &bench{t: t, vocab: vocab, dir: t.TempDir(), c: c}
 	require.NoError(t, os.WriteFile(b.file("weights.zkw"), weights, 0o600))
 	return b
 }
@@ -111,7 +120,7 @@ func (b *bench) args(line string) []string {
 func (b *bench) prover(want int, line string) (stdout, stderr string) {
 	b.t.Helper()
 	var o, e bytes.Buffer
-	m := proverapp.Model{Name: "bigram", Build: b.build, Vocab: parsed([]byte(vocab)), Nodes: b.nodes}
+	m := proverapp.Model{Name: "bigram", Build: b.build, Vocab: b.words(), Nodes: b.nodes}
 	require.Equal(b.t, want, proverapp.Run(context.Background(), m, b.args(line), b.stdin, &o, &e), "%s\n%s%s", line, &o, &e)
 	return o.String(), e.String()
 }
@@ -119,7 +128,7 @@ func (b *bench) prover(want int, line string) (stdout, stderr string) {
 func (b *bench) verifier(want int, line string) (stdout, stderr string) {
 	b.t.Helper()
 	var o, e bytes.Buffer
-	m := verifierapp.Model{Name: "bigram", Build: b.build, Vocab: parsed([]byte(vocab))}
+	m := verifierapp.Model{Name: "bigram", Build: b.build, Vocab: b.words()}
 	require.Equal(b.t, want, verifierapp.Run(context.Background(), m, b.args(line), b.stdin, &o, &e), "%s\n%s%s", line, &o, &e)
 	return o.String(), e.String()
 }

@@ -46,7 +46,7 @@ func family(t testing.TB, weights map[circuit.ID]integer.Tensor, members ...*cir
 	require.NoError(t, err)
 	file, err := format.EncodeWeights(f, weights)
 	require.NoError(t, err)
-	b := &bench{t: t, dir: t.TempDir(), c: f.Shortest(), f: f}
+	b := &bench{t: t, vocab: vocab, dir: t.TempDir(), c: f.Shortest(), f: f}
 	require.NoError(t, os.WriteFile(b.file("weights.zkw"), file, 0o600))
 	return b
 }

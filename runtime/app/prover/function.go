@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 
 	"github.com/zkllmc/zkllmc/internal/circuit"
 	"github.com/zkllmc/zkllmc/internal/console"
@@ -19,8 +20,12 @@ import (
 
 // Circuits whose statements are functions have commands of their own: what they take are the elements of the input ports.
 
-// inputs are the --input flags of run and prove.
-type inputs struct{ files []string }
+// inputs are the --input flags of run and prove, or those of a text.
+type inputs struct {
+	files      []string
+	text, from string // of --text and --text-file
+	given      *pflag.FlagSet
+}
 
 func (in *inputs) flags(a *app, c *cobra.Command) {
 	var ports []string
@@ -29,6 +34,11 @@ func (in *inputs) flags(a *app, c *cobra.Command) {
 			ports = append(ports, fmt.Sprintf("%s (%v %s from %v to %v)", p.Name, p.Kind, portfile.Shapes(portOf(a.f, i)), function.Number(p, p.Lo), function.Number(p, p.Hi)))
 		}
 	}
+	if a.m.Vocab != nil {
+		c.Flags().StringVar(&in.text, console.TextFlag, "", "the `TEXT` that the model reads, of which all inputs are made; other users of the machine may see it: --text-file hides it")
+		c.Flags().StringVar(&in.from, console.TextFlag+console.FileSuffix, "", "`FILE` with the text, - for the standard input; one line end behind it is no part of it")
+	}
+	in.given = c.Flags()
 	c.Flags().StringArrayVar(&in.files, "input", nil, "`NAME=FILE` with the elements of an input, as JSON lists or as an ONNX TensorProto, - for the standard input, in its shape but for axes of extent 1, which may be missing or more; the inputs are "+strings.Join(ports, ", "))
 }
 
@@ -46,6 +56,9 @@ func (in *inputs) paths() (out []path) {
 		if _, file, _ := strings.Cut(f, "="); file != console.Stdin {
 			out = append(out, path{"--input", file})
 		}
+	}
+	if in.from != console.Stdin {
+		out = append(out, path{"--" + console.TextFlag + console.FileSuffix, in.from})
 	}
 	return out
 }
@@ -68,6 +81,15 @@ type content struct {
 
 // read returns the inputs, of the shortest circuit that has their shapes.
 func (in *inputs) read(ctx context.Context, a *app) (*asked, error) {
+	given := console.Given{}
+	for _, name := range []string{console.TextFlag, console.TextFlag + console.FileSuffix} {
+		if f := in.given.Lookup(name); f != nil && f.Changed {
+			given[name] = f.Value.String()
+		}
+	}
+	if len(given) > 0 {
+		return a.passage(ctx, given, len(in.files) > 0)
+	}
 	files, err := console.Interruptible(ctx, func() ([]content, error) { return in.contents(a.f.Longest(), a.stdin) })
 	if err != nil {
 		return nil, err
@@ -124,20 +146,24 @@ func elements(f *circuit.Family, files []content) (*asked, error) {
 	}
 	for _, c := range f.Members() {
 		if !slices.ContainsFunc(files, func(in content) bool { return !slices.Equal(in.of.Shape, c.Ports[in.port].Shape) }) {
-			return ask(c, files), nil
+			given := map[int][]int64{}
+			for _, in := range files {
+				given[in.port] = in.elements
+			}
+			return ask(c, given), nil
 		}
 	}
 	return nil, console.Unusable(disagreement(f, files))
 }
 
-// ask makes what a circuit is run on of its inputs.
-func ask(c *circuit.Circuit, files []content) *asked {
+// ask makes what a circuit is run on of the elements of its inputs, by their numbers.
+func ask(c *circuit.Circuit, elements map[int][]int64) *asked {
 	st, private := &function.Statement{Ports: make([][]int64, len(c.Ports))}, map[int][]int64{}
-	for _, in := range files {
-		if c.Ports[in.port].Public() {
-			st.Ports[in.port] = in.elements
+	for i, x := range elements {
+		if c.Ports[i].Public() {
+			st.Ports[i] = x
 		} else {
-			private[in.port] = in.elements
+			private[i] = x
 		}
 	}
 	return &asked{c: c, st: st, in: &engine.Input{Statement: st, Private: private}}

@@ -34,7 +34,7 @@ func affine(t testing.TB, private bool) *bench {
 	c := witnesstest.Finish(t, b)
 	weights, err := format.EncodeWeights(circuit.Single(c), map[circuit.ID]integer.Tensor{w: {Shape: []int{3, 2}, V: []int64{1, 0, 0, 1, 2, -1}}})
 	require.NoError(t, err)
-	d := &bench{t: t, dir: t.TempDir(), c: c}
+	d := &bench{t: t, vocab: vocab, dir: t.TempDir(), c: c}
 	d.write("weights.zkw", string(weights))
 	d.write("x.json", " [[1.5, -0.25]]\n")
 	d.write("k.json", "[[1, 0, -2]]")

@@ -29,7 +29,7 @@ func loud(t *testing.T, pad int64) *bench {
 	v[6*3+4] = 120
 	data, err := format.EncodeWeights(circuit.Single(c), map[circuit.ID]integer.Tensor{w: {Shape: []int{6, 6}, V: v}})
 	require.NoError(t, err)
-	d := &bench{t: t, dir: t.TempDir(), c: c}
+	d := &bench{t: t, vocab: vocab, dir: t.TempDir(), c: c}
 	d.write("weights.zkw", string(data))
 	d.prover(0, "setup --weights @weights.zkw -o @keys")
 	d.verifier(0, "accept --save @model.id @keys/model.vk")
@@ -132,7 +132,7 @@ func numbers(t *testing.T) *bench {
 	c := witnesstest.Finish(t, b)
 	data, err := format.EncodeWeights(circuit.Single(c), map[circuit.ID]integer.Tensor{w: {Shape: []int{2}, V: []int64{4, -3}}})
 	require.NoError(t, err)
-	d := &bench{t: t, dir: t.TempDir(), c: c}
+	d := &bench{t: t, vocab: vocab, dir: t.TempDir(), c: c}
 	d.write("weights.zkw", string(data))
 	d.prover(0, "setup --weights @weights.zkw -o @keys")
 	d.verifier(0, "accept --save @model.id @keys/model.vk")

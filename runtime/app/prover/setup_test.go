@@ -54,7 +54,7 @@ func TestSetupInPieces(t *testing.T) {
 	gadget.Output(b, circuit.Port{Name: "y", Kind: circuit.Integers, Reveal: circuit.Values}, y)
 	c, err := b.Finish()
 	require.NoError(t, err)
-	d := &bench{t: t, dir: t.TempDir(), c: c}
+	d := &bench{t: t, vocab: vocab, dir: t.TempDir(), c: c}
 	weights, err := format.EncodeWeights(circuit.Single(c), kit.Weights(c, 1, 2))
 	require.NoError(t, err)
 	require.NoError(t, os.WriteFile(d.file("weights.zkw"), weights, 0o600))

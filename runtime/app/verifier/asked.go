@@ -38,11 +38,12 @@ func given(fs *flag.FlagSet) (console.Given, error) {
 
 // question encodes what was asked; nil if nothing was.
 func (a *app) question(given console.Given, vocab tokens.Tokenizer) (*question, error) {
-	if len(given) == 0 {
+	if len(given) == 0 || a.c.Generation == nil {
 		return nil, nil
 	}
-	if a.c.Generation == nil {
-		return nil, console.Usagef("verify: this model continues no prompt; what its inputs and outputs are compared with is given with --input and --output")
+	name := given.Flag(console.TextFlag)
+	if _, ok := given[name]; ok {
+		return nil, console.Usagef("verify: --%s is for models that read a text whole; give --prompt and --answer", name)
 	}
 	if err := given.Read(a.stdin); err != nil {
 		return nil, &console.Failure{Code: console.Unreadable, Err: err}

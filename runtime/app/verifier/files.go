@@ -8,10 +8,10 @@ import (
 	"github.com/zkllmc/zkllmc/internal/circuit"
 	"github.com/zkllmc/zkllmc/internal/commit"
 	"github.com/zkllmc/zkllmc/internal/console"
-	"github.com/zkllmc/zkllmc/internal/dialogue"
 	"github.com/zkllmc/zkllmc/internal/format"
 	"github.com/zkllmc/zkllmc/internal/group"
 	"github.com/zkllmc/zkllmc/internal/protocol"
+	"github.com/zkllmc/zkllmc/internal/reading"
 	"github.com/zkllmc/zkllmc/internal/veil"
 	"github.com/zkllmc/zkllmc/runtime/tokens"
 	"github.com/zkllmc/zkllmc/runtime/verifier"
@@ -166,7 +166,7 @@ func (a *app) vocabulary(file string) (tokens.Tokenizer, error) {
 		}
 		return nil, nil
 	}
-	t, err := dialogue.Vocabulary(a.c, file, a.m.Vocab)
+	t, err := reading.Vocabulary(a.c.Generation.Vocab, file, a.m.Vocab)
 	if err != nil {
 		return nil, &console.Failure{Code: console.Unreadable, Err: err}
 	}

@@ -45,7 +45,8 @@ var commandHelp = map[string]string{
 	"verify": `verifier verify --vk model.vk (--id HEX | --pin FILE) --statement FILE --proof FILE
                 [--prompt TEXT | --prompt-file FILE | --tokens IDS | --tokens-file FILE]
                 [--answer TEXT | --answer-file FILE | --answer-tokens IDS | --answer-tokens-file FILE] [--vocab FILE]
-                [--input NAME=FILE]… [--output NAME=FILE]… [--no-saturation] [--stats] [--json]
+                [--text TEXT | --text-file FILE] [--input NAME=FILE]… [--output NAME=FILE]…
+                [--no-saturation] [--stats] [--json]
 
     Verifies that the model with this ID gives the answer of the statement. The ID must be one that 'accept' printed to
     you, or to somebody you trust to have run it: verify does not check the key's range proof again. Never take it from
@@ -62,6 +63,8 @@ var commandHelp = map[string]string{
     --prompt-file FILE, --tokens-file FILE, --answer-file FILE, --answer-tokens-file FILE
                          the same from a file, where no other user of the machine sees it; - is the standard input
     --vocab FILE         vocabulary to read and show texts with, instead of the compiled one
+    --text TEXT          of a model that reads a text whole: the text that it was given; a proof about any other is rejected
+    --text-file FILE     the same from a file, - for the standard input
     --input NAME=FILE    of a model that continues no prompt: the elements of an input, as JSON lists or as an ONNX
                          TensorProto (- is the standard input); a proof of any others is rejected. Axes of extent 1 may
                          be missing or more. Real numbers are rounded first, as the prover rounds them: what is shown is

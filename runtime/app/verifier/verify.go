@@ -14,6 +14,7 @@ import (
 	"github.com/zkllmc/zkllmc/internal/dialogue"
 	"github.com/zkllmc/zkllmc/internal/format"
 	"github.com/zkllmc/zkllmc/internal/machine"
+	"github.com/zkllmc/zkllmc/internal/passage"
 	"github.com/zkllmc/zkllmc/internal/portfile"
 	"github.com/zkllmc/zkllmc/runtime/statement"
 	"github.com/zkllmc/zkllmc/runtime/statement/function"
@@ -53,6 +54,7 @@ type verifyReport struct {
 	Stats          *stats `json:"stats,omitempty"`
 	machine.Usage
 	expected map[int]expectation // of ports
+	text     *passage.Text       // that the model reads whole; nil if none was given
 	c        *circuit.Circuit    // which the statement is about, nil before it is known
 }
 
@@ -67,6 +69,9 @@ func (a *app) verify(ctx context.Context, args []string) error {
 		var files map[int]string
 		if err == nil {
 			files, err = a.compared(o.inputs, o.outputs)
+		}
+		if err == nil {
+			r.text, err = a.text(o.asked, files)
 		}
 		if err == nil {
 			r.Asked, err = a.question(o.asked, vocab)
@@ -173,7 +178,7 @@ func (a *app) verifyFiles(ctx context.Context, o verifyOptions, vocab tokens.Tok
 		}
 	case *function.Statement:
 		if r.Ports = portfile.Reports(r.c, st); err == nil {
-			err = comparePorts(r, st)
+			err = cmp.Or(compareText(r, st), comparePorts(r, st))
 		}
 	}
 	return err

@@ -1,0 +1,109 @@
+package passage_test
+
+import (
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/zkllmc/zkllmc/internal/circuit"
+	"github.com/zkllmc/zkllmc/internal/passage"
+	"github.com/zkllmc/zkllmc/internal/test/witnesstest"
+	"github.com/zkllmc/zkllmc/runtime/tokens"
+)
+
+const letters = `{"tokeniser": "character", "vocab": {"a": 0, "b": 1, "c": 2}, "pad_id": 3}`
+
+func reader(t *testing.T, vocab string, x witnesstest.Whole, lengths ...int) *passage.Reader {
+	f, _ := x.Family(t, lengths...)
+	words, err := tokens.Parse([]byte(vocab))
+	require.NoError(t, err)
+	r, err := passage.NewReader(f, words)
+	require.NoError(t, err)
+	require.Equal(t, witnesstest.WholeVocab, r.Known())
+	return r
+}
+
+// A text is the elements of all inputs of the shortest circuit that holds it, padded.
+func TestElements(t *testing.T) {
+	r := reader(t, letters, witnesstest.Whole{}, 2, 4)
+	require.Equal(t, []int{0, 1, 2, 3}, r.Ports())
+	for _, c := range []struct {
+		text string
+		n    int
+		want map[int][]int64
+	}{
+		{"ab", 2, map[int][]int64{0: {0, 1}, 1: {1, 1}, 2: {0, 0}, 3: {0, 1}}},
+		{"c", 2, map[int][]int64{0: {2, 3}, 1: {1, 0}, 2: {0, 0}, 3: {0, 1}}},
+		{"cab", 4, map[int][]int64{0: {2, 0, 1, 3}, 1: {1, 1, 1, 0}, 2: {0, 0, 0, 0}, 3: {0, 1, 2, 3}}},
+	} {
+		text, err := r.Read(c.text)
+		require.NoError(t, err)
+		shortest, err := text.Shortest()
+		require.NoError(t, err)
+		require.Equal(t, []int{c.n}, shortest.Ports[0].Shape, c.text)
+		got, err := text.Elements(shortest)
+		require.NoError(t, err)
+		require.Equal(t, c.want, got, c.text)
+	}
+	text, err := r.Read("abcab")
+	require.NoError(t, err)
+	_, err = text.Shortest()
+	require.ErrorIs(t, err, passage.ErrLong)
+	_, err = text.Elements(text.Longest())
+	require.ErrorIs(t, err, passage.ErrLong)
+	_, err = r.Read("abx")
+	require.ErrorIs(t, err, tokens.ErrText)
+}
+
+// Without a mask no text is padded, and without a pad token the mask suffices.
+func TestPadding(t *testing.T) {
+	r := reader(t, letters, witnesstest.Whole{Bare: true}, 2, 4)
+	text, err := r.Read("ab")
+	require.NoError(t, err)
+	c, err := text.Shortest()
+	require.NoError(t, err)
+	got, err := text.Elements(c)
+	require.NoError(t, err)
+	require.Equal(t, map[int][]int64{0: {0, 1}}, got)
+	text, err = r.Read("abc")
+	require.NoError(t, err)
+	_, err = text.Shortest()
+	require.ErrorIs(t, err, passage.ErrShort)
+
+	r = reader(t, `{"tokeniser": "character", "vocab": {"a": 0, "b": 1}}`, witnesstest.Whole{}, 3)
+	text, err = r.Read("b")
+	require.NoError(t, err)
+	got, err = text.Elements(text.Longest())
+	require.NoError(t, err)
+	require.Equal(t, []int64{1, 0, 0}, got[0])
+	require.Equal(t, []int64{1, 0, 0}, got[1])
+}
+
+// What is hidden of a text says so; a vocabulary's ids that the model does not know are refused.
+func TestHiddenAndUnknown(t *testing.T) {
+	require.False(t, reader(t, letters, witnesstest.Whole{}, 3).Hidden())
+	require.True(t, reader(t, letters, witnesstest.Whole{Private: "input_ids"}, 3).Hidden())
+	require.True(t, reader(t, letters, witnesstest.Whole{Private: "attention_mask"}, 3).Hidden())
+	_, err := reader(t, `{"tokeniser": "character", "vocab": {"a": 4}}`, witnesstest.Whole{}, 3).Read("a")
+	require.ErrorContains(t, err, "token 0 is 4, the model knows 0 to 3")
+	text, err := reader(t, `{"tokeniser": "character", "vocab": {"a": 0}, "pad_id": 4}`, witnesstest.Whole{}, 3).Read("a")
+	require.NoError(t, err)
+	_, err = text.Elements(text.Longest())
+	require.ErrorContains(t, err, "input input_ids: element 1 is 4, not in [0, 3]")
+}
+
+func TestParts(t *testing.T) {
+	for want, names := range map[passage.Part][]string{passage.IDs: {"x"}, passage.Mask: {"attention_mask", "input_ids"}, passage.Segments: {"token_type_ids", "input_ids"}} {
+		parts, err := passage.Parts(names)
+		require.NoError(t, err)
+		require.Equal(t, want, parts[0])
+		require.Len(t, parts, len(names))
+	}
+	for _, names := range [][]string{{}, {"attention_mask"}, {"input_ids", "pixel_values"}, {"ids", "mask"}} {
+		_, err := passage.Parts(names)
+		require.ErrorIs(t, err, passage.ErrNone, "%q", names)
+	}
+	require.NoError(t, passage.Single("x", "ids", []int{1, 4}))
+	require.ErrorContains(t, passage.Single("x", "ids", []int{2, 4}), "x of shape [2 4] takes several at once")
+	require.ErrorContains(t, passage.Single("x", circuit.Reals.String(), []int{4}), "x takes real numbers")
+}
