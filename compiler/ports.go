@@ -346,7 +346,7 @@ func (r *Result) ports(cfg Config) error {
 	if len(f.Inputs) == 0 {
 		return fmt.Errorf("no output depends on an input; there is nothing to prove")
 	}
-	if err := hide(f, cfg.PrivateInputs); err != nil {
+	if err := hide(f, r.names.inputs, cfg.PrivateInputs); err != nil {
 		return err
 	}
 	if err := reveal(f, cfg.Reveal); err != nil {
@@ -446,11 +446,11 @@ func called(f *ir.Graph, ports []ir.Port, name string) int {
 	return slices.IndexFunc(ports, func(p ir.Port) bool { return f.Value(p.Value).Name == name })
 }
 
-// hide makes inputs private.
-func hide(f *ir.Graph, names []string) error {
+// hide makes inputs private. Nothing is said in any case of those of the file that no output depends on.
+func hide(f *ir.Graph, file, names []string) error {
 	for _, name := range names {
 		at := called(f, f.Inputs, name)
-		if at < 0 && name != all {
+		if at < 0 && name != all && !slices.Contains(file, name) {
 			return fmt.Errorf("%w: there is no input %q to hide; the inputs are %s", ErrName, name, listed(portNames(f.Inputs)))
 		}
 		for i := range f.Inputs {

@@ -46,9 +46,25 @@ func pullEinsum(r *Run, n *Node, in [][]float64, _, grad []float64, want []bool)
 // step is the distance at which differences of functions stand for their derivatives, for arguments around 1.
 const step = 1.0 / (1 << 13)
 
+// slopes are the derivatives of functions that are no numbers on one side of an argument, or that differ too much between both.
+var slopes = map[string]func(float64) float64{
+	"sqrt":       func(x float64) float64 { return 0.5 / math.Sqrt(x) },
+	"reciprocal": func(x float64) float64 { return -1 / float64(x*x) },
+	"rsqrt":      func(x float64) float64 { return -0.5 / float64(x*math.Sqrt(x)) },
+}
+
 func pullUnary(r *Run, n *Node, in [][]float64, _, grad []float64, _ []bool) ([][]float64, error) {
-	f := functions[n.Attr.(*UnaryAttr).Fn]
-	x := in[0]
+	fn := n.Attr.(*UnaryAttr).Fn
+	f, x := functions[fn], in[0]
+	if slope, ok := slopes[fn]; ok {
+		out, err := each(r, x, slope)
+		for i, d := range out {
+			if out[i] = float64(d * grad[i]); grad[i] == 0 || !(math.Abs(d) <= math.MaxFloat64) { // at a pole
+				out[i] = 0
+			}
+		}
+		return [][]float64{out}, err
+	}
 	out := make([]float64, len(x))
 	for i, v := range x {
 		if i%pollAfter == pollAfter-1 && r.Budget.Poll() != nil {

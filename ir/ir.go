@@ -26,8 +26,7 @@ const (
 	StageFloat Stage = iota + 1
 	StageInt
 
-	// StagePrim is what the frontend delivers: the meaning is that of StageFloat, functions and shapes are still those of the file, see
-	// PrimFunctions and package frontend.
+	// StagePrim is what the frontend delivers: the meaning is that of StageFloat, shapes are still those of the file, see package frontend.
 	StagePrim Stage = 16
 )
 

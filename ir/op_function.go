@@ -33,10 +33,10 @@ func (a *TableAttr) text() string {
 func init() {
 	register(&OpInfo{
 		Op: OpUnary, Stages: reals, MinIn: 1, MaxIn: 1, Outputs: 1, Elementwise: true,
-		Meaning: "an elementwise function, one of Functions, in StagePrim also of PrimFunctions", Shape: "that of x", Scale: "-",
+		Meaning: "an elementwise function, one of Functions or of Roots", Shape: "that of x", Scale: "-",
 		check: func(g *Graph, n *Node) error {
 			a, is := n.Attr.(*UnaryAttr)
-			return n.attrs(g, is && (IsFunction(a.Fn) || g.Stage == StagePrim && slices.Contains(PrimFunctions, a.Fn)))
+			return n.attrs(g, is && (IsFunction(a.Fn) || slices.Contains(Roots, a.Fn)))
 		},
 		float: func(r *Run, n *Node, in [][]float64) ([][]float64, error) {
 			fn := n.Attr.(*UnaryAttr).Fn
@@ -92,8 +92,9 @@ func IsFunction(fn string) bool {
 	return false
 }
 
-// PrimFunctions are the functions that Unary may name in StagePrim in addition to Functions.
-var PrimFunctions = []string{"sqrt", "reciprocal", "rsqrt"}
+// Roots are the functions that Unary may name besides Functions. The integer program has no table of them: it divides, and takes roots of
+// quotients, so that results are as precise in relation to themselves over many powers of two; see package quant.
+var Roots = []string{"sqrt", "reciprocal", "rsqrt"}
 
 var functions = map[string]func(float64) float64{
 	"silu":    func(x float64) float64 { return x / (1 + portable.Exp(-x)) },
@@ -111,13 +112,12 @@ var functions = map[string]func(float64) float64{
 	"softplus": portable.Softplus,
 	// Of OpStep, and of Table.
 	StepFunction: positive,
-	// StagePrim only.
 	"sqrt":       math.Sqrt,
 	"reciprocal": func(x float64) float64 { return 1 / x },
 	"rsqrt":      func(x float64) float64 { return 1 / math.Sqrt(x) },
 }
 
-// Function returns the real function that a name of Functions or PrimFunctions stands for.
+// Function returns the real function that a name of Functions or Roots stands for.
 func Function(fn string) (func(float64) float64, bool) {
 	f, ok := functions[fn]
 	return f, ok

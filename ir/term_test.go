@@ -142,7 +142,7 @@ func TestVerify(t *testing.T) {
 		"is not used":                    func(g *Graph) { term(g).Extents = append(term(g).Extents, 5) },
 		"is all masked":                  func(g *Graph) { g.Values[4].Data[0] = 1 },
 		"the mask has a cell 2":          func(g *Graph) { g.Values[4].Data[0] = 2 },
-		"do not fit":                     func(g *Graph) { g.Nodes[6].Attr = &UnaryAttr{Fn: "sqrt"} },
+		"do not fit":                     func(g *Graph) { g.Nodes[6].Attr = &UnaryAttr{Fn: "cbrt"} },
 		"from shape":                     func(g *Graph) { g.Values[6].Shape = []int{2, 3} },
 		`the output "" is not defined`:   func(g *Graph) { g.Outputs[0].Value = 99 },
 		"the output is not defined":      func(g *Graph) { g.Outputs = nil },

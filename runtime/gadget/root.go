@@ -52,6 +52,9 @@ func Rsqrt(b *circuit.Builder, name string, s circuit.ID, num, eps int64) circui
 // Two slacks, virtual and looked up: low = num − r·s and s − 1 − low. Unique: s is an integer in [1, 2^62) and the limbs keep r
 // one in [0, 2^62), so the equations hold over the integers (no wrap), low is in [0, s) and division with remainder is unique. It
 // exists for every s: r ≤ num/s fits its limbs and both slacks lie in [0, s), which their limbs cover.
+//
+// Where s = max(d², 1), d an integer, d·r is the quotient num/d of a d of either sign, and |d·r| ≤ num, as VirtualBound says of it: r·d² ≤
+// r·s ≤ num, and |d·r| ≤ r·d² unless d is 0.
 func Reciprocal(b *circuit.Builder, name string, s circuit.ID, num int64) circuit.ID {
 	slo, shi := b.Bounds(s)
 	if slo < 1 || num < 1 || num >= circuit.MaxBound {

@@ -2,7 +2,7 @@
 //
 // The primitive graph is an ir.Graph in ir.StagePrim. It has the leaves of the IR (Input, Weight, Const, OneHot), Einsum for
 // everything linear or multilinear, Norm and Softmax where the model has them as operators, and Unary with a few more functions
-// than the IR knows (ir.PrimFunctions): normalisations and activations that the model spells out stay spelled out. Shapes are
+// than the IR knows (see package passes): normalisations and activations that the model spells out stay spelled out. Shapes are
 // those of the ONNX file, axes of extent 1 included. Package passes recognises the patterns and removes what is not IR.
 //
 // Everything that does not depend on the graph's input is computed here, except private weights: those may be moved and scaled,
@@ -179,7 +179,7 @@ func (b *builder) build() (*ir.Graph, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &scope{vals: map[string]*val{}, nodes: needed(m.Graph, outs), outs: outs}
+	s := &scope{vals: map[string]*val{}, nodes: needed(b.softmaxes(m.Graph, needed(m.Graph.Nodes, outs)), outs), outs: outs}
 	if err := b.leaves(s, m.Graph); err != nil {
 		return nil, err
 	}
@@ -298,14 +298,14 @@ func (b *builder) outputs() ([]string, error) {
 }
 
 // needed returns the nodes that the outputs depend on, in order.
-func needed(g *onnx.Graph, outs []string) []*onnx.Node {
+func needed(all []*onnx.Node, outs []string) []*onnx.Node {
 	want := map[string]bool{}
 	for _, out := range outs {
 		want[out] = true
 	}
-	keep := make([]bool, len(g.Nodes))
-	for i := len(g.Nodes) - 1; i >= 0; i-- {
-		n := g.Nodes[i]
+	keep := make([]bool, len(all))
+	for i := len(all) - 1; i >= 0; i-- {
+		n := all[i]
 		for _, o := range n.Outputs {
 			keep[i] = keep[i] || o != "" && want[o]
 		}
@@ -316,7 +316,7 @@ func needed(g *onnx.Graph, outs []string) []*onnx.Node {
 		}
 	}
 	var nodes []*onnx.Node
-	for i, n := range g.Nodes {
+	for i, n := range all {
 		if keep[i] {
 			nodes = append(nodes, n)
 		}

@@ -467,7 +467,12 @@ func TestRefusals(t *testing.T) {
 			m.node("Reshape", "y2 [1,4,8]", "z")
 			return m.project("z", 8)
 		},
-		"stands outside of a normalisation": func(m *model) *onnx.Model { m.node("Sqrt", "x", "z"); return m.project("z", 8) },
+		"and the reciprocal of that is no number": func(m *model) *onnx.Model {
+			m.node("Sub", "x x", "nothing")
+			m.node("Sqrt", "nothing", "root")
+			m.node("Div", "x root", "z")
+			return m.project("z", 8)
+		},
 		"may have cells other than 0 and 1": func(m *model) *onnx.Model {
 			m.node("Where", "x x x", "z")
 			return m.project("z", 8)

@@ -30,6 +30,8 @@ var Table = []Pass{
 	{"views", []string{"squeeze"}, free(views)},
 	// Repeated subexpressions are merged, so that patterns may compare values by identity.
 	{"share", []string{"views"}, free(share)},
+	// What cancels is known to do so once equal terms are one.
+	{"zeros", []string{"share"}, free(zeros)},
 	// A normalisation keeps parameters only; views of them have been followed by now.
 	{"parameters", []string{"views", "share"}, free(parameters)},
 	// 1/√x and 1/(1+exp(−x)) become one function: the patterns know rsqrt and sigmoid only.
@@ -195,9 +197,6 @@ func finite(g *ir.Graph) error {
 // input of ids, is [T, W] without a batch axis; all other outputs have the shape that the file gives them.
 func finish(g *ir.Graph) error {
 	for _, n := range g.Nodes {
-		if a, ok := n.Attr.(*ir.UnaryAttr); ok && !ir.IsFunction(a.Fn) {
-			return unsupported(n, "its %s stands outside of a normalisation that the compiler knows; supported functions are %v", a.Fn, ir.Functions)
-		}
 		if a, ok := n.Attr.(*ir.EinsumAttr); ok && len(a.Terms) == 0 {
 			return unsupported(n, "the value is zero for every input")
 		}

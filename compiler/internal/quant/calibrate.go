@@ -24,12 +24,34 @@ type Calibration struct {
 	Sensed func(done, all int)
 
 	rows  []rowStat    // per value: of its rows, for the inputs of normalisations
+	spans []span       // per value: of its cells, for arguments of functions
 	moves *sensitivity // measured when it is first asked for
 }
 
 // rowStat describes the rows (last axis) of a tensor: the largest root mean square and, for centred rows, the largest deviation; and the
 // least mean squares of rows that are not zero, 0 if there are none.
 type rowStat struct{ rms, centredRMS, centredMax, least, centredLeast float64 }
+
+// span describes cells and 0: the least and the largest, and the least magnitude that is not 0, 0 if there is none.
+type span struct{ lo, hi, least float64 }
+
+func (s *span) add(cells []float64) {
+	for _, x := range cells {
+		s.lo, s.hi, s.least = math.Min(s.lo, x), math.Max(s.hi, x), lesser(s.least, math.Abs(x))
+	}
+}
+
+func (s *span) merge(o span) {
+	s.lo, s.hi, s.least = math.Min(s.lo, o.lo), math.Max(s.hi, o.hi), lesser(s.least, o.least)
+}
+
+// apart is how many powers of two lie between the least and the largest magnitude of an argument of a function.
+func (c *Calibration) apart(id ir.ValueID) int {
+	if least := c.spans[id].least; least > 0 {
+		return max(0, portable.Log2Ceil(c.Max[id]/least))
+	}
+	return 0
+}
 
 // Sizes of the default calibration set: sequences of tokens and how often each is continued, and the inputs of other models.
 const (
@@ -111,6 +133,7 @@ type measure struct {
 	Calibration
 	f      *ir.Graph
 	normed []bool // values of which rows are measured
+	argued []bool // and cells, as arguments of functions
 
 	mu   sync.Mutex
 	runs int
@@ -118,11 +141,14 @@ type measure struct {
 
 // newMeasure has measured what no input changes.
 func newMeasure(left *budget.Budget, f *ir.Graph) (*measure, error) {
-	m := &measure{f: f, normed: make([]bool, len(f.Values))}
-	m.Max, m.rows = make([]float64, len(f.Values)), make([]rowStat, len(f.Values))
+	m := &measure{f: f, normed: make([]bool, len(f.Values)), argued: make([]bool, len(f.Values))}
+	m.Max, m.rows, m.spans = make([]float64, len(f.Values)), make([]rowStat, len(f.Values)), make([]span, len(f.Values))
 	for _, n := range f.Nodes {
-		if n.Op == ir.OpNorm {
+		switch n.Op {
+		case ir.OpNorm:
 			m.normed[n.In[0]] = true
+		case ir.OpUnary:
+			m.argued[n.In[0]] = true
 		}
 	}
 	for _, v := range f.Values {
@@ -176,10 +202,15 @@ func (m *measure) add(v *ir.Value, cells []float64) error {
 	if m.normed[v.ID] {
 		rows.add(cells, v.Shape[len(v.Shape)-1])
 	}
+	var cellsOf span
+	if m.argued[v.ID] {
+		cellsOf.add(cells)
+	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.Max[v.ID] = max(m.Max[v.ID], top)
 	m.rows[v.ID].merge(rows)
+	m.spans[v.ID].merge(cellsOf)
 	return nil
 }
 

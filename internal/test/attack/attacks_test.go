@@ -166,9 +166,10 @@ var operations = map[ir.Op]operation{
 	ir.OpPiecewiseLinear: {"piecewise", []string{"value or slope of another piece, or of none", "output of another line"},
 		[]string{"argument that lies in a neighbouring piece", "rescale off by one", "the other saturation branch"},
 		[]string{"cell out of its range", "argument that is no integer"}},
-	ir.OpMax:    {"max", []string{"maximum that is the smaller one, or neither"}, []string{"pair not in the table", "output of another line"}, []string{"cell out of its range", "maximum that is no integer"}},
-	ir.OpRsqrt:  {"rsqrt", []string{"inverse square root off by one or negative"}, []string{"lie that one constraint alone refuses"}, []string{"cell out of its range", "inverse square root that is no integer"}},
-	ir.OpZkAttn: {"attention", []string{"output of another line", "attention to a masked position"}, []string{"row maximum too large or too small", "reciprocal off by one"}, []string{"cell out of its range", "row maximum that is no integer", "reciprocal that wraps around"}},
+	ir.OpMax:        {"max", []string{"maximum that is the smaller one, or neither"}, []string{"pair not in the table", "output of another line"}, []string{"cell out of its range", "maximum that is no integer"}},
+	ir.OpRsqrt:      {"rsqrt", []string{"inverse square root off by one or negative"}, []string{"lie that one constraint alone refuses"}, []string{"cell out of its range", "inverse square root that is no integer"}},
+	ir.OpReciprocal: {"reciprocal", []string{"reciprocal off by one"}, []string{"lie that one constraint alone refuses"}, []string{"cell out of its range", "reciprocal that wraps around"}},
+	ir.OpZkAttn:     {"attention", []string{"output of another line", "attention to a masked position"}, []string{"row maximum too large or too small", "reciprocal off by one"}, []string{"cell out of its range", "row maximum that is no integer", "reciprocal that wraps around"}},
 }
 
 // TestMain prints the names of the attacks, as tests are named, where they are asked for: they are in no list of tests before they run.

@@ -17,6 +17,7 @@ const (
 	streamShape = iota
 	streamHead
 	streamStep = 1 << 10 // plus the step
+	streamRoot = 1 << 15 // plus the step
 	streamData = 1 << 20 // plus the number of the tensor
 )
 
@@ -114,6 +115,10 @@ func (d *grapher) layers(n, steps int) {
 // step adds one operation.
 func (d *grapher) step(i int) {
 	origin := fmt.Sprintf("step%d", i)
+	if rng := stream(d.seed, streamRoot+i); rng.IntN(10) == 0 {
+		d.root(origin, ir.Roots[rng.IntN(len(ir.Roots))], []float64{1, 1, -1}[rng.IntN(3)])
+		return
+	}
 	if ops := pairwise(); len(ops) > 0 && d.rng.IntN(8) == 0 {
 		x := d.pick()
 		d.apply(ops[d.rng.IntN(len(ops))], origin, x, []ir.ValueID{d.alike(x)}, nil)
@@ -163,6 +168,19 @@ func (d *grapher) gate(origin string) {
 	fn := []string{"silu", "gelu", "gelu_tanh", "relu"}[d.rng.IntN(4)]
 	d.apply(ir.OpUnary, origin, times(x, up), nil, &ir.UnaryAttr{Fn: fn})
 	times(d.pool[len(d.pool)-1], down)
+}
+
+// root applies a root or a reciprocal to the squares of an activation and 1, of which reciprocals are drawn with either sign.
+func (d *grapher) root(origin, fn string, sign float64) {
+	if fn != "reciprocal" {
+		sign = 1
+	}
+	x := d.pick()
+	shape := d.g.Value(x).Shape
+	axes, extents := ir.IdentityAxes(shape)
+	square := ir.Term{Coef: sign, Extents: extents, In: []int{int(x), int(x)}, Axes: [][][]int{axes, axes}, Out: axes}
+	one := ir.Term{Coef: sign, Extents: extents, In: []int{}, Axes: [][][]int{}, Out: axes}
+	d.apply(ir.OpUnary, origin, d.einsumTerms(origin, shape, []ir.Term{square.Clone(), one.Clone()}), nil, &ir.UnaryAttr{Fn: fn})
 }
 
 // pairwise lists the operations of the op table that take two tensors cell by cell, and no attributes.

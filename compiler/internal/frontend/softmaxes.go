@@ -1,0 +1,128 @@
+package frontend
+
+import (
+	"slices"
+
+	"github.com/zkllmc/zkllmc/compiler/internal/onnx"
+)
+
+// softmaxes puts a Softmax in the place of quotients exp(x)/Σ exp(x) along one axis, of nodes of a graph. From x something may be
+// subtracted that is one number along the axis, its greatest cell: it cancels. What masks scores, −∞ or a number as low, is then known as a
+// mask, which neither a table of exponentials nor a greatest cell is.
+func (b *builder) softmaxes(g *onnx.Graph, nodes []*onnx.Node) []*onnx.Node {
+	s := spelledSoftmax{made: map[string]*onnx.Node{}, lists: map[string]*onnx.Tensor{}}
+	for _, o := range b.m.Opsets {
+		s.flattens = s.flattens || o.Domain == "" && o.Version < 13
+	}
+	for f := range b.functions {
+		if f.domain == "" { // some operator of the standard is not what it is called
+			return nodes
+		}
+	}
+	for _, t := range g.Initializers {
+		s.lists[t.Name] = t
+	}
+	out := slices.Clone(nodes)
+	for i, n := range nodes {
+		if x, axis, ok := s.quotient(n); ok {
+			out[i] = &onnx.Node{Name: n.Name, Op: "Softmax", Inputs: []string{x}, Outputs: n.Outputs, Attrs: []*onnx.Attr{intOf("axis", axis)}}
+		}
+		for _, o := range n.Outputs {
+			s.made[o] = n
+		}
+	}
+	return out
+}
+
+// spelledSoftmax knows what computes tensors, and those of the file.
+type spelledSoftmax struct {
+	made     map[string]*onnx.Node
+	lists    map[string]*onnx.Tensor
+	flattens bool // Softmax joins all axes from its own on
+}
+
+// by is the node of the standard that computes a tensor, if it is of an operator with so many inputs; casts and copies between are skipped.
+func (s *spelledSoftmax) by(name, op string, inputs int) (*onnx.Node, bool) {
+	n := s.made[name]
+	for n != nil && n.Domain == "" && (n.Op == "Cast" || n.Op == "Identity") && len(n.Inputs) == 1 {
+		n = s.made[n.Inputs[0]]
+	}
+	return n, n != nil && n.Domain == "" && n.Op == op && len(n.Inputs) >= inputs
+}
+
+// same says that two tensors are one, but for casts.
+func (s *spelledSoftmax) same(a, b string) bool {
+	bare := func(name string) string {
+		for n := s.made[name]; n != nil && n.Domain == "" && (n.Op == "Cast" || n.Op == "Identity") && len(n.Inputs) == 1; n = s.made[name] {
+			name = n.Inputs[0]
+		}
+		return name
+	}
+	return bare(a) == bare(b)
+}
+
+// quotient matches e/Σe, or e·(1/Σe), and returns what e is the exponential of.
+func (s *spelledSoftmax) quotient(n *onnx.Node) (x string, axis int64, ok bool) {
+	if n.Domain != "" || len(n.Inputs) != 2 {
+		return "", 0, false
+	}
+	e, sum := n.Inputs[0], n.Inputs[1]
+	if n.Op == "Mul" {
+		r, is := s.by(sum, "Reciprocal", 1)
+		if !is {
+			e, sum = sum, e
+			r, is = s.by(sum, "Reciprocal", 1)
+		}
+		if !is {
+			return "", 0, false
+		}
+		sum = r.Inputs[0]
+	}
+	exp, isExp := s.by(e, "Exp", 1)
+	total, isSum := s.by(sum, "ReduceSum", 1)
+	if n.Op != "Div" && n.Op != "Mul" || !isExp || !isSum || !s.same(total.Inputs[0], e) {
+		return "", 0, false
+	}
+	if axis, ok = s.along(total); !ok {
+		return "", 0, false
+	}
+	x = exp.Inputs[0]
+	if d, is := s.by(x, "Sub", 2); is {
+		if most, is := s.by(d.Inputs[1], "ReduceMax", 1); is && s.same(most.Inputs[0], d.Inputs[0]) {
+			if a, one := s.along(most); one && a == axis {
+				x = d.Inputs[0]
+			}
+		}
+	}
+	return x, axis, true
+}
+
+// along is the one axis of a reduction that keeps it, the last one where Softmax is of an opset in which it joins those behind.
+func (s *spelledSoftmax) along(n *onnx.Node) (int64, bool) {
+	axes, keep := []int64(nil), true
+	for _, a := range n.Attrs {
+		switch a.Name {
+		case "axes":
+			axes = a.Ints
+		case "keepdims":
+			keep = a.I != 0
+		}
+	}
+	if len(n.Inputs) > 1 && n.Inputs[1] != "" {
+		t := s.lists[n.Inputs[1]]
+		if c := s.made[n.Inputs[1]]; c != nil && c.Op == "Constant" && c.Domain == "" {
+			for _, a := range c.Attrs {
+				switch a.Name {
+				case "value":
+					t = a.T
+				case "value_ints":
+					axes = a.Ints
+				}
+			}
+		}
+		if t != nil && !t.DType.IsFloat() {
+			axes = t.I
+		}
+	}
+	return append(axes, 0)[0], keep && len(axes) == 1 && (axes[0] == -1 || !s.flattens)
+}

@@ -1,0 +1,139 @@
+package compiler
+
+import (
+	"context"
+	"math"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/zkllmc/zkllmc/internal/onnx/pb"
+)
+
+// realCase is an output of a model of inputs x, of either sign, and p, positive: the nodes that make it of them, and what its cells are of
+// the cells of both.
+type realCase struct {
+	nodes     []*pb.NodeProto
+	constants []*pb.TensorProto
+	want      func(x, p float64) float64
+}
+
+// checkReals compiles all cases as one model, private, and compares it with what cells should be: in relation to an output's largest cell
+// no cell may differ by more than a part.
+func checkReals(t *testing.T, part float64, x, p []float64, cases map[string]realCase) {
+	inputs := []*pb.ValueInfoProto{port("x", float32s, int64(len(x))), port("p", float32s, int64(len(x)))}
+	in := Input{Elements: []Data{{Name: "x", Values: x}, {Name: "p", Values: p}}}
+	var nodes []*pb.NodeProto
+	var constants []*pb.TensorProto
+	var outputs []string
+	for name, c := range cases {
+		nodes, constants, outputs = append(nodes, c.nodes...), append(constants, c.constants...), append(outputs, name)
+		var want []float64
+		for i := range x {
+			want = append(want, c.want(x[i], p[i]))
+		}
+		in.Expected = append(in.Expected, Data{Name: name, Values: want})
+	}
+	cfg := Config{PrivateInputs: []string{"all"}, Calibrate: []Input{in}, Tolerance: part, Ranges: map[string]Range{"x": {Lo: -4, Hi: 3.99}, "p": {Lo: 0, Hi: 7.99}}}
+	r, err := Analyse(context.Background(), write(t, portsModel(inputs, outputs, nodes, constants...)), narrow(cfg))
+	require.NoError(t, err)
+	report, err := r.Check(context.Background(), []Input{in})
+	require.NoError(t, err)
+	require.NoError(t, report.Err())
+	require.Len(t, report.Expected.Outputs, len(cases))
+}
+
+// Cells that integers of 13 bits behind the point hold, of x and of p.
+var realX, realP = func() (x, p []float64) {
+	for i := range 24 {
+		x = append(x, math.Round(3.9*math.Sin(float64(5*i+1))*256)/256)
+		p = append(p, math.Round(7.5*math.Pow(float64(i+1)/24, 3)*4096)/4096)
+	}
+	return x, p
+}()
+
+// Roots, reciprocals and quotients of what has any range, of either sign and with arguments that are far from each other.
+func TestRoots(t *testing.T) {
+	checkReals(t, 0x1p-10, realX, realP, map[string]realCase{
+		"sqrt":       {[]*pb.NodeProto{op("Sqrt", "p", "sqrt")}, nil, func(_, p float64) float64 { return math.Sqrt(p) }},
+		"reciprocal": {[]*pb.NodeProto{op("Reciprocal", "p", "reciprocal")}, nil, func(_, p float64) float64 { return 1 / p }},
+		"rsqrt":      {[]*pb.NodeProto{op("Sqrt", "p", "root"), op("Reciprocal", "root", "rsqrt")}, nil, func(_, p float64) float64 { return 1 / math.Sqrt(p) }},
+		"quotient":   {[]*pb.NodeProto{op("Div", "x p", "quotient")}, nil, func(x, p float64) float64 { return x / p }},
+		"signed":     {[]*pb.NodeProto{op("Div", "p x", "signed")}, nil, func(x, p float64) float64 { return p / x }},
+		"softer": {[]*pb.NodeProto{op("Mul", "x x", "x2"), op("Add", "x2 third", "more"), op("Div", "x more", "softer")},
+			[]*pb.TensorProto{scalarOf("third", 1.0/3)}, func(x, _ float64) float64 { return x / (x*x + 1.0/3) }},
+		"length": {[]*pb.NodeProto{op("Unsqueeze", "x last", "column"), op("ReduceL2", "column last", "length", intAttr("keepdims", 0))},
+			[]*pb.TensorProto{int64s("last", -1)}, func(x, _ float64) float64 { return math.Abs(x) }},
+	})
+}
+
+// An argument at a pole counts as the least that is not one, and a proof says that it was clamped.
+func TestPolesAreClamped(t *testing.T) {
+	for lo, values := range map[float64][]float64{0: {1, 2, 3}, -4: {1, -2, 3}} {
+		in := Input{Elements: []Data{{Name: "x", Values: values}}}
+		m := portsModel([]*pb.ValueInfoProto{port("x", float32s, 3)}, []string{"y"}, []*pb.NodeProto{op("Div", "one x", "y")}, scalarOf("one", 1))
+		r, err := Analyse(context.Background(), write(t, m), narrow(Config{PrivateInputs: []string{"all"}, Calibrate: []Input{in}, Ranges: map[string]Range{"x": {Lo: lo, Hi: 4}}}))
+		require.NoError(t, err)
+		classes, err := r.Circuit.Classes()
+		require.NoError(t, err)
+		require.NotEmpty(t, classes, "from %g on", lo)
+	}
+}
+
+// A quotient of exponentials by their sum is a Softmax, with and without their greatest subtracted, and keeps what masks.
+func TestSpelledSoftmax(t *testing.T) {
+	x := port("x", float32s, 2, 3, 4)
+	masked := &pb.TensorProto{Name: "mask", DataType: float32s, Dims: []int64{4}, FloatData: []float32{0, 0, float32(math.Inf(-1)), 0}}
+	for what, nodes := range map[string][]*pb.NodeProto{
+		"plain":      {op("Exp", "s", "e"), op("ReduceSum", "e last", "sum"), op("Div", "e sum", "y")},
+		"safe":       {op("ReduceMax", "s last", "most"), op("Sub", "s most", "less"), op("Exp", "less", "e"), op("ReduceSum", "e last", "sum"), op("Div", "e sum", "y")},
+		"reciprocal": {op("Exp", "s", "e"), op("ReduceSum", "e last", "sum"), op("Reciprocal", "sum", "r"), op("Mul", "r e", "y")},
+	} {
+		t.Run(what, func(t *testing.T) {
+			m := portsModel([]*pb.ValueInfoProto{x}, []string{"y"}, append([]*pb.NodeProto{op("Add", "x mask", "s")}, nodes...), masked, int64s("last", -1))
+			checkComposite(t, m, func(in [][]float64) (out []float64) {
+				for at := 0; at < len(in[0]); at += 4 {
+					var e [4]float64
+					sum := 0.0
+					for i := range e {
+						if i != 2 {
+							e[i] = math.Exp(in[0][at+i])
+							sum += e[i]
+						}
+					}
+					for i := range e {
+						out = append(out, e[i]/sum)
+					}
+				}
+				return out
+			})
+		})
+	}
+	t.Run("another axis", func(t *testing.T) { // of the sum: no Softmax, and as good
+		m := portsModel([]*pb.ValueInfoProto{x}, []string{"y"}, []*pb.NodeProto{op("Exp", "x", "e"), op("ReduceSum", "e axes", "sum"), op("Div", "e sum", "y")}, int64s("axes", 0, 2))
+		checkComposite(t, m, func(in [][]float64) (out []float64) {
+			sums := make([]float64, 3)
+			for i, x := range in[0] {
+				sums[i/4%3] += math.Exp(x)
+			}
+			for i, x := range in[0] {
+				out = append(out, math.Exp(x)/sums[i/4%3])
+			}
+			return out
+		})
+	})
+}
+
+// What cancels is nothing, whatever the input: a normalisation of one cell is its bias.
+func TestNormOfOneCell(t *testing.T) {
+	x := port("x", float32s, 3, 1)
+	m := portsModel([]*pb.ValueInfoProto{x, port("b", float32s, 3, 1)}, []string{"y"}, []*pb.NodeProto{op("ReduceMean", "x last", "mean"), op("Sub", "x mean", "off"),
+		op("Mul", "off off", "squares"), op("Add", "squares eps", "some"), op("Sqrt", "some", "root"), op("Div", "off root", "normal"), op("Add", "normal b", "biased"), op("Mul", "biased b", "square"), op("Add", "square x", "y")},
+		int64s("last", -1), scalarOf("eps", 1e-5))
+	checkComposite(t, m, func(in [][]float64) (out []float64) {
+		for i, b := range in[1] {
+			out = append(out, in[0][i]+b*b)
+		}
+		return out
+	})
+}
