@@ -90,3 +90,20 @@ func TestRealIndices(t *testing.T) {
 		}
 	}
 }
+
+// Positions are what weights meet once each: ids, rows of reals, and the pixels of a picture, whose channels are its second axis.
+func TestRows(t *testing.T) {
+	for _, c := range []struct {
+		kind  onnx.DType
+		shape []int
+		want  int
+	}{
+		{onnx.Int64, []int{2, 64}, 64}, {onnx.Float32, []int{64, 384}, 64}, {onnx.Float32, []int{8}, 1}, {onnx.Float32, nil, 1},
+		{onnx.Float32, []int{1, 3, 48, 160}, 48 * 160}, {onnx.Float32, []int{1, 80, 3000}, 3000}, {onnx.Float32, []int{1, 64, 32}, 64}, {onnx.Float32, []int{2, 0, 4}, 1},
+	} {
+		in := &input{ValueInfo: onnx.ValueInfo{DType: c.kind}, shape: c.shape}
+		if got := in.rows(); got != c.want {
+			t.Errorf("%v of %v: %d rows, want %d", c.kind, c.shape, got, c.want)
+		}
+	}
+}

@@ -32,7 +32,11 @@ func (in *input) isInteger() bool { return in.DType == onnx.Int64 || in.DType ==
 // rows is the number of positions or rows that an input has, for limits that follow from a model's length.
 func (in *input) rows() int {
 	if n := len(in.shape); n == 0 || in.DType.IsFloat() {
-		return max(1, ir.Size(in.shape[:max(n-1, 0)]))
+		rows := max(1, ir.Size(in.shape[:max(n-1, 0)]))
+		if n > 2 {
+			rows = max(rows, ir.Size(in.shape)/max(1, in.shape[1])) // the second axis is that of channels, to a convolution
+		}
+		return rows
 	}
 	return in.shape[len(in.shape)-1]
 }
