@@ -137,3 +137,29 @@ func TestNormOfOneCell(t *testing.T) {
 		return out
 	})
 }
+
+// Integers below, above and nearest, an even one where two are: exactly, of inputs, of their sums and products, and of quotients by a
+// number.
+func TestRoundings(t *testing.T) {
+	third := []*pb.TensorProto{scalarOf("three", 3)}
+	thirds := func(kind, out string) []*pb.NodeProto {
+		return []*pb.NodeProto{op("Div", "x three", "q"+out), op(kind, "q"+out, out)}
+	}
+	x := append([]float64(nil), realX...)
+	for i := range x[:16] {
+		x[i] = float64(i-8) / 2
+	}
+	p := append([]float64(nil), realP...)
+	copy(p, []float64{0, 0.5, 1, 1.5, 2, 2.5, 3, 3.5, 4})
+	checkReals(t, 1e-9, x, p, map[string]realCase{
+		"floor": {[]*pb.NodeProto{op("Floor", "x", "floor")}, nil, func(x, _ float64) float64 { return math.Floor(x) }},
+		"ceil":  {[]*pb.NodeProto{op("Ceil", "x", "ceil")}, nil, func(x, _ float64) float64 { return math.Ceil(x) }},
+		"round": {[]*pb.NodeProto{op("Round", "x", "round")}, nil, func(x, _ float64) float64 { return math.RoundToEven(x) }},
+		"rp":    {[]*pb.NodeProto{op("Round", "p", "rp")}, nil, func(_, p float64) float64 { return math.RoundToEven(p) }},
+		"prod":  {[]*pb.NodeProto{op("Mul", "x p", "xp"), op("Floor", "xp", "prod")}, nil, func(x, p float64) float64 { return math.Floor(x * p) }},
+		"sum":   {[]*pb.NodeProto{op("Add", "x p", "xap"), op("Ceil", "xap", "sum")}, nil, func(x, p float64) float64 { return math.Ceil(x + p) }},
+		"f3":    {thirds("Floor", "f3"), third, func(x, _ float64) float64 { return math.Floor(x / 3) }},
+		"c3":    {thirds("Ceil", "c3"), nil, func(x, _ float64) float64 { return math.Ceil(x / 3) }},
+		"twice": {[]*pb.NodeProto{op("Floor", "x", "once"), op("Floor", "once", "same"), op("Add", "same once", "twice")}, nil, func(x, _ float64) float64 { return 2 * math.Floor(x) }},
+	})
+}

@@ -51,7 +51,13 @@ var slopes = map[string]func(float64) float64{
 	"sqrt":       func(x float64) float64 { return 0.5 / math.Sqrt(x) },
 	"reciprocal": func(x float64) float64 { return -1 / float64(x*x) },
 	"rsqrt":      func(x float64) float64 { return -0.5 / float64(x*math.Sqrt(x)) },
+	"floor":      flat,
+	"ceil":       flat,
+	"round":      flat,
 }
+
+// flat is the slope of what jumps.
+func flat(float64) float64 { return 0 }
 
 func pullUnary(r *Run, n *Node, in [][]float64, _, grad []float64, _ []bool) ([][]float64, error) {
 	fn := n.Attr.(*UnaryAttr).Fn

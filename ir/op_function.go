@@ -33,10 +33,10 @@ func (a *TableAttr) text() string {
 func init() {
 	register(&OpInfo{
 		Op: OpUnary, Stages: reals, MinIn: 1, MaxIn: 1, Outputs: 1, Elementwise: true,
-		Meaning: "an elementwise function, one of Functions or of Roots", Shape: "that of x", Scale: "-",
+		Meaning: "an elementwise function, one of Functions, of Roots or of Roundings", Shape: "that of x", Scale: "-",
 		check: func(g *Graph, n *Node) error {
 			a, is := n.Attr.(*UnaryAttr)
-			return n.attrs(g, is && (IsFunction(a.Fn) || slices.Contains(Roots, a.Fn)))
+			return n.attrs(g, is && (IsFunction(a.Fn) || slices.Contains(Roots, a.Fn) || slices.Contains(Roundings, a.Fn)))
 		},
 		float: func(r *Run, n *Node, in [][]float64) ([][]float64, error) {
 			fn := n.Attr.(*UnaryAttr).Fn
@@ -96,6 +96,9 @@ func IsFunction(fn string) bool {
 // quotients, so that results are as precise in relation to themselves over many powers of two; see package quant.
 var Roots = []string{"sqrt", "reciprocal", "rsqrt"}
 
+// Roundings are functions that Unary may name, too, to the integer below, above and nearest, an even one where two are.
+var Roundings = []string{"floor", "ceil", "round"}
+
 var functions = map[string]func(float64) float64{
 	"silu":    func(x float64) float64 { return x / (1 + portable.Exp(-x)) },
 	"sigmoid": portable.Sigmoid,
@@ -112,12 +115,15 @@ var functions = map[string]func(float64) float64{
 	"softplus": portable.Softplus,
 	// Of OpStep, and of Table.
 	StepFunction: positive,
+	"floor":      math.Floor,
+	"ceil":       math.Ceil,
+	"round":      math.RoundToEven,
 	"sqrt":       math.Sqrt,
 	"reciprocal": func(x float64) float64 { return 1 / x },
 	"rsqrt":      func(x float64) float64 { return 1 / math.Sqrt(x) },
 }
 
-// Function returns the real function that a name of Functions or Roots stands for.
+// Function returns the real function that a name of Functions, Roots or Roundings stands for.
 func Function(fn string) (func(float64) float64, bool) {
 	f, ok := functions[fn]
 	return f, ok

@@ -56,6 +56,8 @@ func Wholes(g *Graph) []bool {
 			is = true
 		case OpMax:
 			is = all
+		case OpUnary:
+			is = slices.Contains(Roundings, n.Attr.(*UnaryAttr).Fn)
 		case OpEinsum:
 			is = all && !slices.ContainsFunc(n.Attr.(*EinsumAttr).Terms, func(t Term) bool { return t.Coef != math.Trunc(t.Coef) || math.Abs(t.Coef) >= 1<<53 })
 		}

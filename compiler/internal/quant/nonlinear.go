@@ -389,8 +389,11 @@ func bend(f func(float64) float64, length float64) float64 {
 // unary lowers an elementwise function: the argument is rescaled to the table's index range, clamped, and looked up.
 func (q *quantiser) unary(n *ir.Node, v *ir.Value) error {
 	fn := n.Attr.(*ir.UnaryAttr).Fn
-	if isRoot(fn) {
+	switch {
+	case isRoot(fn):
 		return q.root(n, v, fn)
+	case isRounding(fn):
+		return q.integral(n, v, fn)
 	}
 	x, err := q.value(n.In[0])
 	if err != nil {
