@@ -53,6 +53,8 @@ func givesExactly(t *testing.T, m *pb.ModelProto, cfg Config, wanted func(in [][
 	return r
 }
 
+const int32s = 6
+
 // each2 applies a function to the cells of two tensors.
 func each2(x, y []float64, f func(x, y float64) float64) []float64 {
 	out := make([]float64, len(x))
@@ -134,5 +136,76 @@ func TestIntegersThatAreRefused(t *testing.T) {
 		_, err := Analyse(context.Background(), write(t, portsModel(n, []string{"y"}, nodes, int64s("list", 5, 1, 4), int64s("thousand", 1000), int64s("axis", 1))), Config{Ranges: map[string]Range{"n": {Lo: 0, Hi: 1000}}})
 		require.ErrorIs(t, err, ErrUnsupported)
 		require.ErrorContains(t, err, want)
+	}
+}
+
+// Integers that are computed choose cells, of axes of a few and of many, from the beginning and from the end; ids are numbers too, and index
+// tables of different sizes.
+func TestIntegersChoose(t *testing.T) {
+	inputs := []*pb.ValueInfoProto{port("k", int64sOf, 2, 3), port("ids", int32s, 2, 2)}
+	nodes := []*pb.NodeProto{
+		op("Mul", "k k", "kk"), op("Mul", "kk seven", "kf"), op("Sub", "kf k", "m"), op("Sub", "m hundred", "back"),
+		op("OneHot", "k four values", "h0"), op("OneHot", "m four values", "h1", intAttr("axis", 0)), op("OneHot", "k eight values", "h2", intAttr("axis", -2)),
+		op("Gather", "row m", "g0"), op("Gather", "row back", "g1"), op("Gather", "columns k", "g2", intAttr("axis", 1)),
+		op("Gather", "row ids", "i0"), op("Gather", "short ids", "i1"), op("Add", "ids i1", "i2"), op("Gather", "row i2", "i3"), op("Equal", "ids i1", "i4"),
+	}
+	row := make([]int64, 100)
+	for i := range row {
+		row[i] = int64(i*i%97 - 40)
+	}
+	at := func(x float64) float64 { return float64(row[(int(x)+100)%100]) }
+	short := []float64{5, 0, 2}
+	columns := &pb.TensorProto{Name: "columns", DataType: 7, Dims: []int64{2, 5}, Int64Data: []int64{1, 2, 3, 4, 5, -1, -2, -3, -4, -5}}
+	one := func(name string, v int64) *pb.TensorProto {
+		return &pb.TensorProto{Name: name, DataType: 7, Int64Data: []int64{v}}
+	}
+	m := portsModel(inputs, []string{"h0", "h1", "h2", "g0", "g1", "g2", "i0", "i3", "i4"}, nodes, int64s("row", row...), columns, int64s("short", 5, 0, 2),
+		one("seven", 7), one("hundred", 97), one("four", 4), one("eight", 8), int64s("values", -3, 2))
+	r := givesExactly(t, m, Config{Ranges: map[string]Range{"k": {Lo: -3, Hi: 3}}, PrivateInputs: []string{all}, Public: []string{"row", "columns", "short", "values"}}, func(in [][]float64) [][]float64 {
+		k, ids := in[0], in[1]
+		f := each2(k, k, func(k, _ float64) float64 { return 7*k*k - k })
+		h0, h1, h2, g2 := make([]float64, 24), make([]float64, 24), make([]float64, 48), make([]float64, 12)
+		hot := func(x float64, n, i int) float64 {
+			if int(x) == i || int(x) == i-n {
+				return 2
+			}
+			return -3
+		}
+		for c := range 6 {
+			for i := range 4 {
+				h0[4*c+i], h1[6*i+c] = hot(k[c], 4, i), hot(f[c], 4, i)
+			}
+			for i := range 8 {
+				h2[24*(c/3)+3*i+c%3] = hot(k[c], 8, i)
+			}
+			for r := range 2 {
+				g2[6*r+c] = float64(columns.Int64Data[5*r+(int(k[c])+5)%5])
+			}
+		}
+		g0, i1 := each2(f, f, func(x, _ float64) float64 { return at(x) }), each2(ids, ids, func(x, _ float64) float64 { return short[int(x)] })
+		return [][]float64{h0, h1, h2, g0, each2(f, f, func(x, _ float64) float64 { return at(x - 97) }), g2, each2(ids, ids, func(x, _ float64) float64 { return at(x) }),
+			each2(ids, i1, func(x, y float64) float64 { return at(x + y) }), each2(ids, i1, func(x, y float64) float64 { return bit(x == y) })}
+	})
+	require.Equal(t, 3, r.Circuit.Ports[1].Vocab(), "the shorter table's rows")
+	wrong := portsModel(inputs, []string{"g0"}, nodes[:9:9], int64s("row", row...), one("seven", 7), one("hundred", 97))
+	_, err := Analyse(context.Background(), write(t, wrong), Config{Ranges: map[string]Range{"k": {Lo: -4, Hi: 3}}, Public: []string{"row"}, PrivateInputs: []string{all}})
+	require.ErrorContains(t, err, `node "Gather_g0" (Gather): an index, computed from an input, may be anything in [-3, 116], and the axis has 100`)
+}
+
+// Positions that are counted behind padding are those of a language model, whose circuit is causal; counted from the end, they are not.
+func TestComputedPositions(t *testing.T) {
+	for _, reverse := range []int64{0, 1} {
+		nodes := []*pb.NodeProto{
+			op("Equal", "ids pad", "e"), op("Not", "e", "n"), op("Cast", "n", "c", intAttr("to", 6)), op("CumSum", "c axis", "s", intAttr("reverse", reverse)),
+			op("Mul", "s c", "p"), op("Gather", "pos p", "q"), op("Add", "x q", "y"),
+		}
+		r := analysed(t, bigramModel(nodes, matrix("pos", 5, 3), &pb.TensorProto{Name: "pad", DataType: 7, Int64Data: []int64{2}}, int64s("axis", 0)))
+		require.Equal(t, reverse == 1, r.Circuit.Generation == nil)
+		if reverse == 0 {
+			require.False(t, readsAhead(t, r))
+		}
+		report, err := r.Check(context.Background(), randomInputs(r, 8))
+		require.NoError(t, err)
+		require.Less(t, report.MaxError, report.MaxLogit/256)
 	}
 }

@@ -308,7 +308,7 @@ func (r *Result) portElements(p *ir.Port, d *Data, text bool) ([]float64, error)
 	if len(x) != n {
 		return nil, fmt.Errorf("%d elements of the input %q; it has shape %v", len(x), p.Name, p.Shape)
 	}
-	if !r.generation && !d.has(p.Shape) {
+	if !r.generation && p.Kind != plan.IDs && !d.has(p.Shape) { // ids, of any axes, are those of one, row by row
 		return nil, fmt.Errorf("elements in shape %v of the input %q; it has shape %v", d.Shape, p.Name, p.Shape)
 	}
 	for k, v := range x {

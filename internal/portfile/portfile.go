@@ -52,10 +52,10 @@ func Shapes(ports []*circuit.Port) string {
 	return strings.Join(out, " or ")
 }
 
-// ofShape returns the first of ports that has a shape, but for axes of extent 1.
+// ofShape returns the first of ports that has a shape, but for axes of extent 1. Token ids of several axes are those of one, row by row.
 func ofShape(ports []*circuit.Port, dims []uint64) (*circuit.Port, error) {
 	for _, p := range ports {
-		if sameShape(p.Shape, dims) {
+		if sameShape(p.Shape, dims) || p.Kind == circuit.IDs && len(p.Shape) == 1 && holds(dims, uint64(p.Shape[0])) {
 			return p, nil
 		}
 	}

@@ -65,6 +65,8 @@ func TestRead(t *testing.T) {
 		"more axes":                      {integers, []byte("[[[[1,-3],[5,2]]]]"), []int64{1, -3, 5, 2}, nil},
 		"booleans":                       {booleans, []byte("[true,false,1,0]"), []int64{1, 0, 1, 0}, nil},
 		"booleans, raw":                  {booleans, tensor(9, []uint64{4}, field(9, 1, 0, 0, 1)), []int64{1, 0, 0, 1}, nil},
+		"ids of two axes":                {ids, []byte("[[9,0],[3,1]]"), []int64{9, 0, 3, 1}, nil},
+		"ids of too many axes":           {ids, []byte("[[9,0],[3,1],[2,2]]"), nil, ErrShape},
 		"ids":                            {ids, []byte("[[9,0,3,1]]"), []int64{9, 0, 3, 1}, nil},
 		"negative varint":                {integers, tensor(7, []uint64{2, 2}, slices.Concat(varint(7, math.MaxUint64), varint(7, 1), varint(7, 0), varint(7, 5))), []int64{-1, 1, 0, 5}, nil},
 		"narrow integers for reals":      {reals, tensor(2, []uint64{2, 2}, field(5, 1, 2, 3, 0)), []int64{8, 16, 24, 0}, nil},

@@ -264,3 +264,14 @@ func sameShape(shape []int, dims []uint64) bool {
 	}
 	return true
 }
+
+// holds says that a shape has n cells.
+func holds(dims []uint64, n uint64) bool {
+	for _, d := range dims {
+		if d == 0 || n%d != 0 {
+			return false
+		}
+		n /= d
+	}
+	return n == 1
+}

@@ -87,15 +87,18 @@ func (c *call) sameSize() bool {
 
 // numbers makes activations of inputs of the model among the operands, unless the operator takes them as they are.
 func (c *call) numbers() error {
+	made := map[*val]*val{} // the square of an input is seen as one
 	for i, v := range c.in {
 		if v == nil || v.input == nil || v.input.isInteger() && c.keepsInput(i) {
 			continue
 		}
-		x, err := c.number(v)
-		if err != nil {
-			return err
+		x, err := made[v], error(nil)
+		if x == nil {
+			if x, err = c.number(v); err != nil {
+				return err
+			}
 		}
-		c.in[i] = x
+		c.in[i], made[v] = x, x
 	}
 	return nil
 }
@@ -109,7 +112,14 @@ func (c *call) number(v *val) (*val, error) {
 	case v.input.DType == onnx.Bool:
 		kind = plan.Booleans
 	}
-	p, err := c.decide(v.input, kind, 0)
+	ids := c.b.rowsOf(v.input)
+	if kind == plan.Integers && v.input.port != nil && v.input.port.Kind == plan.IDs {
+		ids = v.input.port.Vocab()
+	}
+	if ids > 0 {
+		kind = plan.IDs
+	}
+	p, err := c.decide(v.input, kind, ids)
 	if err != nil {
 		return nil, err
 	}
@@ -117,6 +127,11 @@ func (c *call) number(v *val) (*val, error) {
 		if n != nil && !(kind != plan.Reals && fits(between(p.Lo, p.Hi), n.to)) {
 			return nil, n.c.unsupported("casts the input %q in [%g, %g] to %s, which does not keep them; give a narrower range: --range %s=LO:HI", p.Name, p.Lo, p.Hi, n.to, p.Name)
 		}
+	}
+	if kind == plan.IDs {
+		x := c.numberOf(v, p)
+		x.name, x.dtype = v.name, v.dtype
+		return x, nil
 	}
 	from, extents := ir.IdentityAxes(p.Shape)
 	out, _ := ir.IdentityAxes(v.shape)
@@ -149,11 +164,13 @@ func (c *call) decide(in *input, kind plan.Element, n int) (*ir.Port, error) {
 		in.port, in.user = &p, c
 	}
 	switch {
+	case kind == plan.IDs && in.port.Kind == plan.Integers:
+		return nil, c.indexes(in, n)
 	case in.port.Kind != kind:
 		return nil, c.unsupported("takes the input %q as %s, and node %q takes it as %s; an input is one of them: export the model with two inputs",
 			in.Name, elements(kind), in.user.n.Name, elements(in.port.Kind))
-	case kind == plan.IDs && in.port.Vocab() != n:
-		return nil, c.unsupported("token ids index tables of %d and of %d rows; one vocabulary per input is supported", in.port.Vocab(), n)
+	case kind == plan.IDs && in.port.Vocab() > n:
+		return nil, c.indexes(in, n)
 	}
 	return in.port, nil
 }
@@ -183,7 +200,7 @@ var onIntegers = map[string]bool{
 	"Identity": true, "Dropout": true, "Reshape": true, "Flatten": true, "Squeeze": true, "Unsqueeze": true, "Transpose": true, "Expand": true,
 	"Tile": true, "Slice": true, "Split": true, "Gather": true, "GatherElements": true, "GatherND": true, "ScatterElements": true, "ScatterND": true,
 	"Concat": true, "Trilu": true, "Shape": true, "Size": true,
-	"Greater": true, "Less": true, "GreaterOrEqual": true, "LessOrEqual": true, "Sign": true, "CumSum": true,
+	"Greater": true, "Less": true, "GreaterOrEqual": true, "LessOrEqual": true, "Sign": true, "CumSum": true, "OneHot": true,
 }
 
 // computes are those of them whose results may be no operand's cells.
@@ -211,6 +228,10 @@ func (c *call) typed(lower func() ([]*val, error)) ([]*val, error) {
 		case "Cast", "CastLike", "And", "Or", "Xor", "Not", "Equal", "Greater", "Less", "GreaterOrEqual", "LessOrEqual":
 		case "Where":
 			o.dtype = c.in[1].dtype
+		case "Gather", "GatherElements", "GatherND":
+			o.dtype = c.in[0].dtype
+		case "OneHot":
+			o.dtype = c.in[2].dtype
 		default:
 			o.dtype = c.in[integer].dtype
 		}
@@ -287,11 +308,32 @@ func (b *builder) sumOfIntegers(n *ir.Node) *interval.Interval {
 			if x == nil {
 				return nil
 			}
-			factors[k] = interval.Factor{Tensor: int(n.In[i]), Axes: t.Axes[k], Bounds: *x}
+			factors[k] = interval.Factor{Tensor: int(n.In[i]), Axes: t.Axes[k], Bounds: *x, Single: b.single(n.In[i])}
 		}
 		sum = sum.Plus(interval.Term(portable.Clamp(t.Coef), t.Extents, t.Out, factors))
 	}
 	return &sum
+}
+
+// single is interval.Factor's of a value of integers.
+func (b *builder) single(id ir.ValueID) []bool {
+	switch v := b.g.Value(id); v.Def.Op {
+	case ir.OpOneHot:
+		return []bool{false, true}
+	case ir.OpAffine:
+		return interval.SolvedBy(b.g.AffineOf(id).Strides)
+	case ir.OpConst:
+		if s, ok := b.singles[id]; ok {
+			return s
+		}
+		cells := make([]int64, len(v.Data))
+		for i, x := range v.Data {
+			cells[i] = portable.Clamp(x)
+		}
+		b.singles[id] = interval.SingleCells(cells, v.Shape)
+		return b.singles[id]
+	}
+	return nil
 }
 
 // isBit says that all cells of a value are 0 or 1.

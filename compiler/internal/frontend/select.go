@@ -2,7 +2,6 @@ package frontend
 
 import (
 	"fmt"
-	"slices"
 
 	"github.com/zkllmc/zkllmc/compiler/internal/onnx"
 	"github.com/zkllmc/zkllmc/ir"
@@ -292,18 +291,23 @@ func gather(c *call) ([]*val, error) {
 		return nil, err
 	}
 	x, ind := c.in[0], c.in[1]
-	if ind.input != nil && ind.input.isInteger() {
-		return one(c.embed(x, ind))
+	a, err := axis(c.attrInt("axis", 0), len(x.shape))
+	if err != nil {
+		return nil, err
 	}
 	if ind.private {
 		return nil, c.secret(ind, "an index")
 	}
-	if ind.c == nil {
-		return nil, c.unsupported("the indices are computed from an input; they must be an input, or constants")
+	if ind.input != nil && a == 0 {
+		return one(c.embed(x, ind))
 	}
-	a, err := axis(c.attrInt("axis", 0), len(x.shape))
-	if err != nil {
-		return nil, err
+	if ind.input != nil {
+		if ind, err = c.number(ind); err != nil {
+			return nil, err
+		}
+	}
+	if ind.c == nil {
+		return one(c.gatherBy(x, ind, a))
 	}
 	idx, err := c.indices(ind.c, a, x.shape)
 	if err != nil {
@@ -319,42 +323,40 @@ func gather(c *call) ([]*val, error) {
 
 // embed is the lookup of token ids in a table: the product of their one-hot vectors with it.
 func (c *call) embed(table, ids *val) (*val, error) {
-	if a := c.attrInt("axis", 0); a != 0 || len(table.shape) == 0 {
-		return nil, c.unsupported("token ids index axis %d of shape %v; an embedding has its vocabulary on axis 0", a, table.shape)
-	}
 	vocab := table.shape[0]
 	if ids.dtype != onnx.Int64 && ids.dtype != onnx.Int32 {
 		return nil, fmt.Errorf("indices of type %s; they must be int32 or int64", ids.dtype)
 	}
+	if n := c.b.rowsOf(ids.input); n > 0 && n < vocab || ids.input.port != nil && ids.input.port.Kind == plan.IDs && ids.input.port.Vocab() < vocab {
+		if ids.input.port != nil {
+			n = ids.input.port.Vocab()
+		}
+		span, err := c.span(0, n) // no id reads the rows behind them
+		if err != nil {
+			return nil, err
+		}
+		if table, err = c.selectAxis(table, 0, span); err != nil {
+			return nil, err
+		}
+		vocab = n
+	}
 	if err := ids.narrow.keeps(c, vocab); err != nil {
 		return nil, err
 	}
-	if n := ir.Size(ids.shape); slices.Max(append([]int{1}, ids.shape...)) != n {
-		return nil, c.unsupported("token ids have shape %v; one axis of more than one is supported, [T] or [1, T]", ids.shape)
-	}
-	port, err := c.decide(ids.input, plan.IDs, vocab)
-	if err != nil {
+	if _, err := c.decide(ids.input, plan.IDs, vocab); err != nil {
 		return nil, err
 	}
-	T := port.Shape[0]
-	if ids.input.onehot == none {
-		ids.input.onehot = c.add(ir.OpOneHot, "", []int{T, vocab}, []ir.ValueID{port.Value}, nil).ID
-	}
+	hot := c.hot(ids.input)
 	id, err := c.use(table)
 	if err != nil {
 		return nil, err
 	}
-	axes, ext := ir.IdentityAxes(append([]int{T, vocab}, table.shape[1:]...))
-	t := ir.Term{Coef: 1, Extents: ext, In: []int{int(ids.input.onehot), int(id)}, Axes: [][][]int{axes[:2], axes[1:]}}
-	for _, d := range ids.shape {
-		if d == T && (len(t.Out) == 0 || d > 1) {
-			t.Out = append(t.Out, axes[0])
-		} else {
-			t.Out = append(t.Out, []int{})
-		}
-	}
-	t.Out = append(t.Out, axes[2:]...)
-	return c.einsum(append(append([]int{}, ids.shape...), table.shape[1:]...), t), nil
+	shape := append(append([]int{}, ids.shape...), table.shape[1:]...)
+	axes, ext := ir.IdentityAxes(append(append([]int{}, shape...), vocab))
+	v, rank := axes[len(shape)], len(ids.shape)
+	t := ir.Term{Coef: 1, Extents: ext, In: []int{int(hot), int(id)}, Out: axes[:len(shape)]}
+	t.Axes = [][][]int{{concatAxes(axes[:rank]), v}, append([][]int{v}, axes[rank:len(shape)]...)}
+	return c.einsum(shape, t), nil
 }
 
 func concat(c *call) ([]*val, error) {

@@ -479,11 +479,6 @@ func TestRefusals(t *testing.T) {
 		},
 		"nothing to prove":              func(m *model) *onnx.Model { m.node("Neg", "emb", "z"); return m.finish("z") },
 		"of which no range is declared": func(m *model) *onnx.Model { m.g.Nodes = nil; m.node("Add", "ids ids", "z"); return m.finish("z") },
-		`takes the input "ids" as integers, and node "x" takes it as indices`: func(m *model) *onnx.Model {
-			m.node("Cast", "ids", "n", attrInt("to", int64(onnx.Float32)))
-			m.node("Add", "n x", "z")
-			return m.finish("z")
-		},
 	} {
 		_, err := Lower(build(newModel()), Options{})
 		var u *Unsupported
