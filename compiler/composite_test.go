@@ -3,6 +3,7 @@ package compiler
 import (
 	"context"
 	"math"
+	"slices"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -31,6 +32,23 @@ func grouped() *pb.ModelProto {
 	return portsModel([]*pb.ValueInfoProto{
 		port("q", float32s, 1, 4, 3, 4), port("k", float32s, 1, 2, 3, 4), port("v", float32s, 1, 2, 3, 2), port("pk", float32s, 1, 2, 2, 4), port("pv", float32s, 1, 2, 2, 2),
 	}, []string{"y"}, []*pb.NodeProto{n})
+}
+
+// groupQuery is onnxruntime's attention of two heads of queries and one of keys, packed in one input, turned by the angle 1 from position to
+// position, in a window of two, with a score for nothing.
+func groupQuery() *pb.ModelProto {
+	n := op("GroupQueryAttention", "", "y", intAttr("num_heads", 2), intAttr("kv_num_heads", 1), intAttr("do_rotary", 1), intAttr("local_window_size", 2))
+	n.Domain, n.Input = "com.microsoft", []string{"x", "", "", "", "", "len", "total", "cos", "sin", "", "", "sink"}
+	table := func(name string, f func(float64) float64) *pb.TensorProto {
+		t := &pb.TensorProto{Name: name, DataType: float32s, Dims: []int64{4, 1}}
+		for p := range 4 {
+			t.FloatData = append(t.FloatData, float32(f(float64(p))))
+		}
+		return t
+	}
+	return portsModel([]*pb.ValueInfoProto{port("x", float32s, 1, 4, 8)}, []string{"y"}, []*pb.NodeProto{n},
+		&pb.TensorProto{Name: "len", DataType: 6, Dims: []int64{1}, Int32Data: []int32{3}}, &pb.TensorProto{Name: "total", DataType: 6, Int32Data: []int32{4}},
+		table("cos", math.Cos), table("sin", math.Sin), floatsOf("sink", 0.5, -1))
 }
 
 // attend is the definition: what a query row gets of keys and values, of which some are allowed.
@@ -217,6 +235,36 @@ func TestComposites(t *testing.T) {
 			return out
 		})
 	})
+	t.Run("contrib attention", func(t *testing.T) {
+		checkComposite(t, groupQuery(), func(in [][]float64) []float64 {
+			part := func(from, heads, width int) (out [][][]float64) { // of the packed rows, heads and then rows
+				for h := range heads {
+					out = append(out, nil)
+					for r := range 4 {
+						at := 8*r + from + h*width
+						out[h] = append(out[h], append([]float64(nil), in[0][at:at+width]...))
+					}
+				}
+				return out
+			}
+			q, k, v := part(0, 2, 2), part(4, 1, 2), part(6, 1, 2)
+			for _, head := range append(slices.Clone(q), k...) {
+				for p, row := range head {
+					cos, sin := math.Cos(float64(p)), math.Sin(float64(p))
+					row[0], row[1] = cos*row[0]-sin*row[1], sin*row[0]+cos*row[1]
+				}
+			}
+			out := make([]float64, 16)
+			for h, sink := range []float64{0.5, -1} {
+				for i := range 4 {
+					nothing, value := []float64{sink * math.Sqrt2 / q[h][i][0], 0}, []float64{0, 0} // a key of which the score is the sink
+					y := attend(q[h][i], append(k[0][:4:4], nothing), append(v[0][:4:4], value), 1/math.Sqrt2, 0, func(j int) bool { return j <= i && j > i-2 || j == 4 })
+					copy(out[4*i+2*h:], y)
+				}
+			}
+			return out
+		})
+	})
 	t.Run("grouped attention", func(t *testing.T) {
 		checkComposite(t, grouped(), func(in [][]float64) (out []float64) {
 			for h := range 4 {
@@ -246,15 +294,27 @@ func logSums(x []float64, width int) []float64 {
 func TestCompositesRefused(t *testing.T) {
 	q, k, v := port("q", float32s, 1, 2, 3, 4), port("k", float32s, 1, 2, 5, 4), port("v", float32s, 1, 2, 5, 4)
 	x, u := port("x", float32s, 2, 3), port("u", float32s, 3, 1)
+	rows := port("x", float32s, 1, 4, 8)
+	short := groupQuery()
+	short.Graph.Initializer[0].Int32Data[0] = 2
+	contrib := func(op *pb.NodeProto) *pb.NodeProto {
+		op.Domain = "com.microsoft"
+		return op
+	}
 	for want, c := range map[string]struct {
 		inputs    []*pb.ValueInfoProto
 		node      *pb.NodeProto
 		constants []*pb.TensorProto
 	}{
-		`(Attention): a mask of shape [3 1] for 5 keys`:                       {[]*pb.ValueInfoProto{q, k, v, port("m", float32s, 3, 1)}, op("Attention", "q k v m", "y"), nil},
-		`(RotaryEmbedding): a table of shape [3 2] for 6 cells`:               {[]*pb.ValueInfoProto{port("x", float32s, 1, 2, 2, 6)}, op("RotaryEmbedding", "x cos sin at", "y"), rotary},
-		`(ScatterElements): updates of shape [3 1] at indices of shape [1 3]`: {[]*pb.ValueInfoProto{x, u}, op("ScatterElements", "x i u", "y"), []*pb.TensorProto{indices("i", []int64{1, 3}, 1, 0, -1)}},
-		`(ScatterND): updates of shape [3 1] do not fit`:                      {[]*pb.ValueInfoProto{x, u}, op("ScatterND", "x i u", "y"), []*pb.TensorProto{indices("i", []int64{1, 1}, 1)}},
+		`(Attention): a mask of shape [3 1] for 5 keys`:                                   {[]*pb.ValueInfoProto{q, k, v, port("m", float32s, 3, 1)}, op("Attention", "q k v m", "y"), nil},
+		`(com.microsoft.GroupQueryAttention): 4 rows with a cache of 0, of which 4 count`: {[]*pb.ValueInfoProto{rows}, short.Graph.Node[0], short.Graph.Initializer},
+		`(com.microsoft.MultiHeadAttention): queries of shape [1 4 8] without keys`:       {[]*pb.ValueInfoProto{rows}, contrib(op("MultiHeadAttention", "x", "y", intAttr("num_heads", 2))), nil},
+		`(com.microsoft.Attention): do_rotary, or keys and values in a buffer`:            {[]*pb.ValueInfoProto{rows}, contrib(op("Attention", "x w", "y", intAttr("num_heads", 2), intAttr("do_rotary", 1))), []*pb.TensorProto{matrix("w", 8, 24)}},
+		`(com.microsoft.Attention): a mask of shape [3] for 4 rows`:                       {[]*pb.ValueInfoProto{rows}, contrib(op("Attention", "x w b m", "y", intAttr("num_heads", 2))), []*pb.TensorProto{matrix("w", 8, 24), matrix("b", 1, 24), int64s("m", 1, 1, 1)}},
+		`(com.microsoft.RotaryEmbedding): rows that are packed, or a scale`:               {[]*pb.ValueInfoProto{rows}, contrib(op("RotaryEmbedding", "x at cos sin", "y", floatAttr("scale", 2))), rotary},
+		`(RotaryEmbedding): a table of shape [3 2] for 6 cells`:                           {[]*pb.ValueInfoProto{port("x", float32s, 1, 2, 2, 6)}, op("RotaryEmbedding", "x cos sin at", "y"), rotary},
+		`(ScatterElements): updates of shape [3 1] at indices of shape [1 3]`:             {[]*pb.ValueInfoProto{x, u}, op("ScatterElements", "x i u", "y"), []*pb.TensorProto{indices("i", []int64{1, 3}, 1, 0, -1)}},
+		`(ScatterND): updates of shape [3 1] do not fit`:                                  {[]*pb.ValueInfoProto{x, u}, op("ScatterND", "x i u", "y"), []*pb.TensorProto{indices("i", []int64{1, 1}, 1)}},
 	} {
 		cfg := Config{Ranges: map[string]Range{}}
 		for _, p := range c.inputs {

@@ -105,6 +105,7 @@ func sum(c *call) ([]*val, error) {
 	v := c.einsum(shape, ts...)
 	if c.n.Op != "Mean" {
 		v.emptied = sumEmptied(c.in)
+		v.masked = c.maskedOf(shape, ts)
 	}
 	return []*val{v}, nil
 }
@@ -291,7 +292,9 @@ func where(c *call) ([]*val, error) {
 		}
 		ts = append(ts, t)
 	}
-	return []*val{c.einsum(shape, ts...)}, nil
+	v := c.einsum(shape, ts...)
+	v.masked = c.maskedOf(shape, ts)
+	return []*val{v}, nil
 }
 
 // hiddenCondition is a Where whose condition is made of tensors of the file and masks nothing: the bits are a private weight, for they may

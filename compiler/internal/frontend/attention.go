@@ -27,8 +27,11 @@ func attentionBody(c *call) (*onnx.Function, error) {
 	if err := a.shapes(c); err != nil {
 		return nil, err
 	}
-	q := a.apart("q", a.heads)
-	k, v := a.joined(c, "pastK", a.apart("k", a.shared)), a.joined(c, "pastV", a.apart("v", a.shared))
+	q, pastK, pastV := a.apart("q", a.heads), "", ""
+	if c.has(4) {
+		pastK, pastV = "pastK", "pastV"
+	}
+	k, v := a.joined(pastK, a.apart("k", a.shared)), a.joined(pastV, a.apart("v", a.shared))
 	scores, err := a.scores(c, q, a.repeated(k))
 	if err != nil {
 		return nil, err
@@ -103,8 +106,8 @@ func (a *attention) together(x string) string {
 }
 
 // joined puts what came before before x.
-func (a *attention) joined(c *call, past, x string) string {
-	if !c.has(4) {
+func (a *attention) joined(past, x string) string {
+	if past == "" {
 		return x
 	}
 	return a.with(a.add("Concat", past, x), intOf("axis", 2))
@@ -127,15 +130,9 @@ func (a *attention) scores(c *call, q, k string) (stages [4]string, err error) {
 	if a.packed {
 		width /= a.heads
 	}
-	scale := c.attrFloat("scale", 1/math.Sqrt(float64(width)))
-	raw := a.add("MatMul", q, a.with(a.add("Transpose", k), intsOf("perm", 0, 1, 3, 2)))
-	stages[0] = a.add("Mul", raw, a.floats(scale))
-	stages[1] = stages[0]
-	switch limit := c.attrFloat("softcap", 0); {
-	case limit < 0:
-		return stages, fmt.Errorf("softcap is %g", limit)
-	case limit > 0:
-		stages[1] = a.add("Mul", a.add("Tanh", a.add("Mul", stages[0], a.floats(1/limit))), a.floats(limit))
+	stages[0] = a.products(q, k, c.attrFloat("scale", 1/math.Sqrt(float64(width))))
+	if stages[1], err = a.capped(stages[0], c.attrFloat("softcap", 0)); err != nil {
+		return stages, err
 	}
 	stages[2] = stages[1]
 	if c.has(3) {
@@ -151,6 +148,23 @@ func (a *attention) scores(c *call, q, k string) (stages [4]string, err error) {
 	return stages, nil
 }
 
+// products are those of queries and keys, scaled.
+func (a *attention) products(q, k string, scale float64) string {
+	raw := a.add("MatMul", q, a.with(a.add("Transpose", k), intsOf("perm", 0, 1, 3, 2)))
+	return a.add("Mul", raw, a.floats(scale))
+}
+
+// capped brings scores below a limit, if there is one.
+func (a *attention) capped(x string, limit float64) (string, error) {
+	switch {
+	case limit < 0:
+		return "", fmt.Errorf("softcap is %g", limit)
+	case limit == 0:
+		return x, nil
+	}
+	return a.add("Mul", a.add("Tanh", a.add("Mul", x, a.floats(1/limit))), a.floats(limit)), nil
+}
+
 // masked adds a mask of numbers, or chooses by one of booleans.
 func (a *attention) masked(mask *val, scores string) string {
 	if mask.dtype == onnx.Bool {
@@ -160,10 +174,13 @@ func (a *attention) masked(mask *val, scores string) string {
 }
 
 // causal is the constant that masks the keys behind a query; those that came before stand before all.
-func (a *attention) causal() string {
+func (a *attention) causal() string { return a.window(0) }
+
+// window masks the keys behind a query and, of those before it, all but the last so many, itself among them; 0: none.
+func (a *attention) window(last int) string {
 	cells := make([]float64, a.queries*a.keys)
 	for i := range cells {
-		if i%a.keys > i/a.keys+a.before {
+		if at, key := i/a.keys+a.before, i%a.keys; key > at || last > 0 && key <= at-last {
 			cells[i] = math.Inf(-1)
 		}
 	}
@@ -198,31 +215,37 @@ func rotaryBody(c *call) (*onnx.Function, error) {
 			return nil, fmt.Errorf("a table of shape %v for %d cells", table.shape, turned)
 		}
 	}
-	rest := ""
-	if turned < width {
-		rest = s.slice(x, 3, turned, width, 1)
-		x = s.slice(x, 3, 0, turned, 1)
-	}
-	x = s.turn(c, x, turned)
-	if rest != "" {
-		x = s.with(s.add("Concat", x, rest), intOf("axis", 3))
-	}
-	if len(shape) == 4 {
-		return s.function(s.with(s.add("Transpose", x), intsOf("perm", 0, 2, 1, 3)))
-	}
-	return s.function(s.add("Reshape", x, s.ints(0, 0, -1)))
-}
-
-// turn turns the pairs of the last axis of [batch, rows, heads, n]: cells next to each other if interleaved, else those half of n apart.
-func (s *speller) turn(c *call, x string, n int) string {
 	angles := func(table string) string {
 		if c.has(3) {
 			table = s.with(s.add("Gather", table, "positions"), intOf("axis", 0))
 		}
 		return s.add("Unsqueeze", table, s.ints(2))
 	}
+	x = s.turned(x, width, turned, angles, c.attrInt("interleaved", 0) != 0)
+	if len(shape) == 4 {
+		return s.function(s.with(s.add("Transpose", x), intsOf("perm", 0, 2, 1, 3)))
+	}
+	return s.function(s.add("Reshape", x, s.ints(0, 0, -1)))
+}
+
+// turned turns the first so many cells of the last axis of [batch, rows, heads, width] by the angles whose cosines and sines a function
+// makes of the inputs cos and sin, [batch or 1, rows, 1, turned/2].
+func (s *speller) turned(x string, width, turned int, angles func(table string) string, interleaved bool) string {
+	rest := ""
+	if turned < width {
+		rest = s.slice(x, 3, turned, width, 1)
+		x = s.slice(x, 3, 0, turned, 1)
+	}
+	x = s.turn(x, turned, angles, interleaved)
+	if rest != "" {
+		x = s.with(s.add("Concat", x, rest), intOf("axis", 3))
+	}
+	return x
+}
+
+// turn turns the pairs of the last axis of [batch, rows, heads, n]: cells next to each other if interleaved, else those half of n apart.
+func (s *speller) turn(x string, n int, angles func(table string) string, interleaved bool) string {
 	first, second := s.slice(x, 3, 0, n/2, 1), s.slice(x, 3, n/2, n, 1)
-	interleaved := c.attrInt("interleaved", 0) != 0
 	if interleaved {
 		first, second = s.slice(x, 3, 0, n, 2), s.slice(x, 3, 1, n, 2)
 	}

@@ -116,9 +116,10 @@ func (c *call) guards(name string) bool {
 // does not say what they are.
 func (b *builder) noteMasks() {
 	for _, e := range b.emptied {
-		if !e.settled && len(b.g.Notes) == 0 {
+		if !e.settled {
 			b.g.Notes = append(b.g.Notes, fmt.Sprintf("node %q (%s) masks as an input says: a softmax's row of which nothing is left weighs the scores as if none were masked, "+
 				"where runtimes differ among themselves; do not rely on such rows", e.by.Name, e.by.Op))
+			return
 		}
 	}
 }

@@ -63,6 +63,7 @@ type val struct {
 	mark     *mark                        // the tensors behind an input-free value, nil if all are public
 	moved    bool                         // with a mark: its cells are those of one tensor of the file, in other places at most
 	rest     bool                         // what is left of such a tensor whose masks are public, see partMasks
+	masked   *maskedSum                   // of scores: them and the constant that masks them, nil if there is none
 	emptied  *emptied                     // of scores: the mask that may leave nothing of a row
 	nan      *emptied                     // of a softmax, and of what asks where it is no number: that of its scores
 	indices  bool                         // it stands for the index of its greatest cell in every row, and is an output and nothing else
@@ -112,6 +113,7 @@ type builder struct {
 	names    map[string]int
 
 	functions  map[functionName]*onnx.Function
+	rowsNoted  bool         // a note says that an input says how many rows count
 	hidden     map[any]bool // undecided tensors that an earlier run found to be weights
 	found      []any        // those that this run found
 	weightMark map[ir.ValueID]*mark

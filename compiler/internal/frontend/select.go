@@ -2,6 +2,7 @@ package frontend
 
 import (
 	"fmt"
+	"slices"
 
 	"github.com/zkllmc/zkllmc/compiler/internal/onnx"
 	"github.com/zkllmc/zkllmc/ir"
@@ -390,6 +391,9 @@ func concat(c *call) ([]*val, error) {
 	if len(parts) == 1 {
 		y := *parts[0]
 		return []*val{&y}, nil
+	}
+	if slices.ContainsFunc(parts, func(v *val) bool { return c.maskedPart(v) != nil }) {
+		return one(c.joinMasked(parts, shape, a, g))
 	}
 	var ts []ir.Term
 	at := 0

@@ -29,25 +29,29 @@ const spelledOpset = 18
 
 // speller makes a function node by node: its methods return the names of what they compute.
 type speller struct {
-	f    *onnx.Function
-	name string // of the call's node
-	used string // an operator for which the model has a function of its own
-	own  func(n *onnx.Node) bool
+	f         *onnx.Function
+	name      string // of the call's node
+	used      string // an operator for which the model has a function of its own
+	functions map[functionName]*onnx.Function
 }
 
 func (c *call) speller(inputs ...string) *speller {
 	f := &onnx.Function{Name: c.n.Op, Inputs: inputs, Opsets: []onnx.Opset{{Version: spelledOpset}}}
-	return &speller{f: f, name: c.n.Name, own: func(n *onnx.Node) bool { return !standard(n, c.b.functions) }}
+	return &speller{f: f, name: c.n.Name, functions: c.b.functions}
 }
 
 // add adds a node.
-func (s *speller) add(op string, inputs ...string) string {
+func (s *speller) add(op string, inputs ...string) string { return s.of("", op, inputs) }
+
+// own adds a node of an operator of the compiler.
+func (s *speller) own(op string, inputs ...string) string { return s.of(ownDomain, op, inputs) }
+
+func (s *speller) of(domain, op string, inputs []string) string {
 	out := fmt.Sprintf("%s %d", op, len(s.f.Nodes)) // no name of an input has a space
-	n := &onnx.Node{Name: s.name, Op: op, Inputs: inputs, Outputs: []string{out}}
-	if s.own(n) {
+	if s.functions[functionName{domain, op}] != nil {
 		s.used = op
 	}
-	s.f.Nodes = append(s.f.Nodes, n)
+	s.f.Nodes = append(s.f.Nodes, &onnx.Node{Name: s.name, Domain: domain, Op: op, Inputs: inputs, Outputs: []string{out}})
 	return out
 }
 
@@ -58,9 +62,14 @@ func (s *speller) with(out string, attrs ...*onnx.Attr) string {
 	return out
 }
 
-// constant adds a constant.
+// ownDomain is that of operators of the compiler alone.
+const ownDomain = "zkllmc"
+
+func init() { folders[ownDomain+".Constant"] = foldConstant }
+
+// constant adds a constant that the file does not have: what it becomes gives nothing away.
 func (s *speller) constant(t *onnx.Tensor) string {
-	return s.with(s.add("Constant"), &onnx.Attr{Name: "value", Type: onnx.AttrTensor, T: t})
+	return s.with(s.own("Constant"), &onnx.Attr{Name: "value", Type: onnx.AttrTensor, T: t})
 }
 
 // ints adds a list of integers.
