@@ -2,7 +2,9 @@ package compiler
 
 import (
 	"context"
+	"math"
 	"math/rand/v2"
+	"slices"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -208,4 +210,98 @@ func TestComputedPositions(t *testing.T) {
 		require.NoError(t, err)
 		require.Less(t, report.MaxError, report.MaxLogit/256)
 	}
+}
+
+// Division, remainders, powers and extrema of integers, of more bits than a table has too.
+func TestIntegerArithmetic(t *testing.T) {
+	inputs := []*pb.ValueInfoProto{port("k", int64sOf, 2, 3), port("n", int64sOf, 3), port("z", int64sOf, 3)}
+	nodes := []*pb.NodeProto{
+		op("Mul", "k far", "kf"), op("Mul", "kf n", "m"),
+		op("Div", "m n", "d0"), op("Div", "m five", "d1"), op("Div", "k z", "d2"), op("Mod", "m z", "r0"), op("Mod", "k minus", "r1"), op("Mod", "m z", "r2", intAttr("fmod", 1)),
+		op("Mod", "minus k1", "r3"), op("Pow", "k three", "p0"), op("Pow", "k n", "p1"), op("Pow", "k list", "p2"), op("Pow", "two n", "p3"),
+		op("Min", "m k", "e0"), op("Max", "k one", "e1"), op("Abs", "m", "e2"), op("Clip", "m minus one", "e3"), op("Max", "m k one", "e4"),
+		op("Add", "n n", "k1"), op("ReduceMax", "m", "e5", intAttr("keepdims", 0)),
+	}
+	// Operands stand before their use.
+	nodes[18], nodes[8] = nodes[8], nodes[18]
+	one := func(name string, v int64) *pb.TensorProto {
+		return &pb.TensorProto{Name: name, DataType: 7, Int64Data: []int64{v}}
+	}
+	outputs := []string{"d0", "d1", "d2", "r0", "r1", "r2", "r3", "p0", "p1", "p2", "p3", "e0", "e1", "e2", "e3", "e4", "e5"}
+	m := portsModel(inputs, outputs, nodes, one("far", 9001), one("five", -5), one("minus", -3), one("three", 3), one("two", 2), one("one", 1), int64s("list", 0, 1, 4))
+	cfg := Config{Ranges: map[string]Range{"k": {Lo: -4, Hi: 4}, "n": {Lo: 1, Hi: 3}, "z": {Lo: -5, Hi: -2}}, PrivateInputs: []string{all}, Public: []string{"list"}}
+	r := givesExactly(t, m, cfg, func(in [][]float64) [][]float64 {
+		k, n, z := in[0], in[1], in[2]
+		m := each2(k, n, func(k, n float64) float64 { return 9001 * k * n })
+		quotient := func(x, y float64) float64 { return float64(int64(x) / int64(y)) }
+		rest := func(x, y float64) float64 { return float64(int64(x) % int64(y)) }
+		floor := func(x, y float64) float64 { return float64((int64(x)%int64(y) + int64(y)) % int64(y)) }
+		by := func(x []float64, y float64, f func(x, y float64) float64) []float64 { return each2(x, []float64{y}, f) }
+		k1 := each2(n, n, func(x, _ float64) float64 { return 2 * x })
+		return [][]float64{each2(m, n, quotient), by(m, -5, quotient), each2(k, z, quotient), each2(m, z, floor), by(k, -3, floor), each2(m, z, rest),
+			each2(k1, k1, func(y, _ float64) float64 { return floor(-3, y) }), by(k, 3, math.Pow), each2(k, n, math.Pow), each2(k, []float64{0, 1, 4}, math.Pow),
+			each2(n, n, func(e, _ float64) float64 { return math.Pow(2, e) }), each2(m, k, func(x, y float64) float64 { return min(x, y) }), by(k, 1, func(x, y float64) float64 { return max(x, y) }),
+			by(m, 0, func(x, _ float64) float64 { return math.Abs(x) }), by(m, 0, func(x, _ float64) float64 { return min(max(x, -3), 1) }),
+			each2(m, k, func(x, y float64) float64 { return max(x, y, 1) }), {slices.Max(m)}}
+	})
+	require.Empty(t, r.Notes)
+}
+
+// Orders of integers and of real numbers, with ties, and what is moved by their indices.
+func TestOrders(t *testing.T) {
+	inputs := []*pb.ValueInfoProto{port("k", int64sOf, 2, 4), port("x", float32s, 2, 4)}
+	top := func(in, out string, attrs ...*pb.AttributeProto) *pb.NodeProto {
+		n := op("TopK", in, out+"v "+out+"i", attrs...)
+		return n
+	}
+	nodes := []*pb.NodeProto{
+		top("k two", "a"), top("k two", "b", intAttr("largest", 0), intAttr("axis", 0)), top("x three", "c", intAttr("axis", 1)),
+		op("ArgMax", "k", "m0", intAttr("axis", 1), intAttr("select_last_index", 1)), op("ArgMin", "k", "m1", intAttr("axis", -1), intAttr("keepdims", 0)),
+		op("ArgMin", "x", "m2", intAttr("axis", 0), intAttr("select_last_index", 1)), op("ArgMax", "x", "m3", intAttr("axis", 1)), op("Add", "m3 m0", "m4"),
+		op("GatherElements", "k ci", "g", intAttr("axis", 1)), op("Mul", "k zero", "z"), op("ScatterElements", "z ai av", "s", intAttr("axis", 1)),
+		op("ScatterElements", "k ci ci", "s2", intAttr("axis", 1), &pb.AttributeProto{Name: "reduction", Type: 3, S: []byte("add")}),
+	}
+	m := portsModel(inputs, []string{"av", "ai", "bv", "bi", "cv", "m0", "m1", "m2", "m4", "g", "s", "s2"}, nodes, int64s("two", 2), int64s("three", 3), int64s("zero", 0))
+	r := givesExactly(t, m, Config{Ranges: map[string]Range{"k": {Lo: -2, Hi: 2}, "x": {Lo: -2, Hi: 2}}, PrivateInputs: []string{all}}, func(in [][]float64) [][]float64 {
+		k, x := in[0], in[1]
+		row := func(v []float64, r int) []float64 { return v[4*r : 4*r+4] }
+		order := func(v []float64, before func(a, b float64) bool, last bool) []int { // the indices of v in order
+			at := []int{0, 1, 2, 3}[:len(v)]
+			slices.SortFunc(at, func(i, j int) int {
+				switch {
+				case before(v[i], v[j]):
+					return -1
+				case before(v[j], v[i]):
+					return 1
+				case last:
+					return j - i
+				}
+				return i - j
+			})
+			return at
+		}
+		above, below := func(a, b float64) bool { return a > b }, func(a, b float64) bool { return a < b }
+		var av, ai, cv, ci, m0, m1, m4, g []float64
+		bv, bi, m2 := make([]float64, 8), make([]float64, 8), make([]float64, 4)
+		s, s2 := make([]float64, 8), slices.Clone(k)
+		for r := range 2 {
+			for _, i := range order(row(k, r), above, false)[:2] {
+				av, ai, s[4*r+i] = append(av, row(k, r)[i]), append(ai, float64(i)), row(k, r)[i]
+			}
+			for _, i := range order(row(x, r), above, false)[:3] {
+				cv, ci, g, s2[4*r+i] = append(cv, row(x, r)[i]), append(ci, float64(i)), append(g, row(k, r)[i]), k[4*r+i]+float64(i)
+			}
+			m0 = append(m0, float64(order(row(k, r), above, true)[0]))
+			m1 = append(m1, float64(order(row(k, r), below, false)[0]))
+			m4 = append(m4, float64(order(row(x, r), above, false)[0])+m0[r])
+		}
+		for c := range 4 {
+			for r, i := range order([]float64{k[c], k[4+c]}, below, false) {
+				bv[4*r+c], bi[4*r+c] = k[4*i+c], float64(i)
+			}
+			m2[c] = float64(order([]float64{x[c], x[4+c]}, below, true)[0])
+		}
+		return [][]float64{av, ai, bv, bi, cv, m0, m1, m2, m4, g, s, s2}
+	})
+	require.Len(t, r.Notes, 2)
 }

@@ -286,6 +286,7 @@ type attempt struct {
 var attempts = []attempt{
 	{fixed: func(int, *onnx.ValueInfo) bool { return false }},
 	{fixed: func(int, *onnx.ValueInfo) bool { return false }, integer: true},
+	{fixed: func(int, *onnx.ValueInfo) bool { return false }, integer: true, hidden: true},
 	{fixed: func(_ int, v *onnx.ValueInfo) bool { return !v.DType.IsFloat() }, integer: true},
 	{fixed: func(k int, _ *onnx.ValueInfo) bool { return k > 0 }, first: true, integer: true},
 	{fixed: func(k int, _ *onnx.ValueInfo) bool { return k > 0 }, first: true, integer: true, hidden: true},
@@ -295,7 +296,7 @@ var attempts = []attempt{
 // empties a row means what runtimes differ about, one that is fixed does not. The error is that of the last one that says more than that
 // nothing would be hidden.
 func (t *trial) analyse(ctx context.Context, cfg compiler.Config) (*compiler.Result, error) {
-	var refused error
+	var refused, constant error
 	var noted *compiler.Result
 	for _, a := range attempts {
 		if a.hidden && !t.private {
@@ -313,8 +314,9 @@ func (t *trial) analyse(ctx context.Context, cfg compiler.Config) (*compiler.Res
 			noted = cmp.Or(noted, r)
 			continue
 		}
-		if constant := new(compiler.Constant); errors.As(err, &constant) {
-			return nil, err // whatever is fixed
+		if errors.As(err, new(*compiler.Constant)) { // with what is fixed
+			constant = cmp.Or(constant, err)
+			continue
 		}
 		if refused == nil || !errors.Is(err, compiler.ErrNothingHidden) && !errors.Is(err, circuit.ErrNoLookup) {
 			refused = err
@@ -323,7 +325,7 @@ func (t *trial) analyse(ctx context.Context, cfg compiler.Config) (*compiler.Res
 	if noted != nil {
 		return noted, nil
 	}
-	return nil, refused
+	return nil, cmp.Or(constant, refused)
 }
 
 // adapt settles what a command line would have to say about a case, from its test sets: the values of symbolic dimensions, and what its

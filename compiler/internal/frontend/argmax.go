@@ -8,7 +8,8 @@ import (
 
 func init() { register(handlers, map[string]handler{"ArgMax": argMax}) }
 
-// argMax is what a statement may tell of an output, and no operation: its operand becomes the output, with the axis as the last one.
+// argMax at the end of a model is what a statement may tell of an output, and no operation: its operand becomes the output, with the axis as
+// the last one. Elsewhere it is computed.
 func argMax(c *call) ([]*val, error) {
 	x, err := c.arg(0)
 	if err != nil {
@@ -21,10 +22,8 @@ func argMax(c *call) ([]*val, error) {
 	switch ends := c.s.caller == nil && c.ends(c.n.Outputs[0]); {
 	case x.inputFree() || x.input != nil:
 		return nil, c.unsupported("the arg-max of what no operation computed from an input")
-	case c.attrInt("select_last_index", 0) != 0:
-		return nil, c.unsupported("the last index of several; statements tell the first: export the model without select_last_index")
-	case !ends:
-		return nil, c.unsupported("something is computed from the index; it is supported as an output of the model alone, of which statements tell it (--reveal argmax)")
+	case !ends || c.attrInt("select_last_index", 0) != 0:
+		return c.indexOf(x, a, order{last: c.attrInt("select_last_index", 0) != 0})
 	}
 	if last := len(x.shape) - 1; a != last {
 		perm := make([]int, 0, len(x.shape))

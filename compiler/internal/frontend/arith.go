@@ -121,9 +121,19 @@ func extremum(c *call) ([]*val, error) {
 		sign = -1
 	}
 	slices.SortStableFunc(fs, func(a, b factor) int { return int(min(b.id, 0)) - int(min(a.id, 0)) }) // constants last
+	exact := c.onIntegers()
 	v := c.einsum(shape, product(shape, sign, fs[0]))
 	for _, f := range fs[1:] {
 		y, self := product(shape, sign, f), factor{coef: 1, id: v.id, shape: shape}
+		if exact && (f.id == none || !c.b.few(v.id) || !c.b.few(f.id)) {
+			if f.id == none {
+				f.coef = float64(f.coef * sign)
+			} else {
+				f = only(c.einsum(shape, y))
+			}
+			v = c.largest(shape, self, f)
+			continue
+		}
 		if f.id != none {
 			v.id = c.add(ir.OpMax, "", shape, []ir.ValueID{v.id, c.einsum(shape, y).id}, nil).ID
 			continue
@@ -135,6 +145,15 @@ func extremum(c *call) ([]*val, error) {
 		v = c.einsum(shape, product(shape, 1, factor{coef: 1, id: over.id, shape: shape}), y)
 	}
 	return []*val{c.einsum(shape, product(shape, sign, factor{coef: 1, id: v.id, shape: shape}))}, nil
+}
+
+// fewIntegers bounds the magnitudes of integers whose maxima are looked up as they are.
+const fewIntegers = 1 << 12
+
+// few says that a value is of such integers.
+func (b *builder) few(id ir.ValueID) bool {
+	i := b.integers(id)
+	return i != nil && i.In(-fewIntegers, fewIntegers)
 }
 
 func sub(c *call) ([]*val, error) {
@@ -163,6 +182,9 @@ func mul(c *call) ([]*val, error) {
 
 // div multiplies by the reciprocal: of a constant at compile time, of an activation by a function.
 func div(c *call) ([]*val, error) {
+	if c.onIntegers() {
+		return c.divideIntegers()
+	}
 	fs, shape, err := c.operands()
 	if err != nil || len(fs) != 2 {
 		return nil, orCount(err, len(fs))
@@ -218,6 +240,9 @@ func pow(c *call) ([]*val, error) {
 		return nil, err
 	}
 	x, e := c.in[0], c.in[1]
+	if c.onIntegers() {
+		return c.powerOfIntegers()
+	}
 	if e.private {
 		return nil, c.secret(e, "an exponent")
 	}

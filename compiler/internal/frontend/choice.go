@@ -11,7 +11,7 @@ import (
 
 // Integers that are computed from inputs choose cells: by a row of zeros and one 1, made of comparisons with all that the integer may be.
 
-func init() { register(handlers, map[string]handler{"OneHot": oneHot}) }
+func init() { register(handlers, map[string]handler{"OneHot": oneHot, "Mod": modulo}) }
 
 // maxChoices bounds how many integers one may be that is made a row of.
 const maxChoices = 1 << 22

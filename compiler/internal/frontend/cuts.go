@@ -3,6 +3,7 @@ package frontend
 import (
 	"math"
 
+	"github.com/zkllmc/zkllmc/compiler/internal/onnx"
 	"github.com/zkllmc/zkllmc/ir"
 )
 
@@ -21,6 +22,9 @@ func clip(c *call) ([]*val, error) {
 	x, err := c.arg(0)
 	if err != nil {
 		return nil, err
+	}
+	if !x.dtype.IsFloat() {
+		return spelling(clipIntegers).handle(c)
 	}
 	lo, hi := math.Inf(-1), math.Inf(1)
 	for i, b := range []*float64{&lo, &hi} {
@@ -45,6 +49,17 @@ func clip(c *call) ([]*val, error) {
 		x, err = c.above(x, -1, -hi)
 	}
 	return one(x, err)
+}
+
+// clipIntegers is min(max(x, lo), hi).
+func clipIntegers(c *call) (*onnx.Function, error) {
+	s, y := c.speller("x", "lo", "hi"), "x"
+	for i, op := range []string{"Max", "Min"} {
+		if c.has(i + 1) {
+			y = s.add(op, y, s.f.Inputs[i+1])
+		}
+	}
+	return s.function(s.add("Identity", y))
 }
 
 // above is sign·max(sign·x, bound).

@@ -123,6 +123,8 @@ type builder struct {
 	intervals  map[ir.ValueID]*interval.Interval
 	emptied    []*emptied
 	compared   []*call               // comparisons of real numbers
+	divided    []*call               // divisions of integers by what may be 0
+	scattered  []*call               // updates by indices that depend on an input
 	singles    map[ir.ValueID][]bool // see single, of constants
 }
 
@@ -199,6 +201,8 @@ func (b *builder) build() (*ir.Graph, error) {
 	b.inputsInOrder()
 	b.noteMasks()
 	b.noteComparisons()
+	b.noteScatters()
+	b.noteDivisions()
 	return b.g, nil
 }
 

@@ -201,10 +201,11 @@ var onIntegers = map[string]bool{
 	"Tile": true, "Slice": true, "Split": true, "Gather": true, "GatherElements": true, "GatherND": true, "ScatterElements": true, "ScatterND": true,
 	"Concat": true, "Trilu": true, "Shape": true, "Size": true,
 	"Greater": true, "Less": true, "GreaterOrEqual": true, "LessOrEqual": true, "Sign": true, "CumSum": true, "OneHot": true,
+	"TopK": true, "ArgMax": true, "ArgMin": true, "Div": true, "Mod": true, "Pow": true, "Abs": true, "Clip": true,
 }
 
 // computes are those of them whose results may be no operand's cells.
-var computes = map[string]bool{"Add": true, "Sub": true, "Mul": true, "Neg": true, "Sum": true, "MatMul": true, "ReduceSum": true, "Einsum": true, "CumSum": true}
+var computes = map[string]bool{"Add": true, "Sub": true, "Mul": true, "Neg": true, "Sum": true, "MatMul": true, "ReduceSum": true, "Einsum": true, "CumSum": true, "Div": true, "Mod": true, "Pow": true, "Abs": true}
 
 // typed refuses operators that round integers, before, and gives results their type and checks that they do not wrap around, after the
 // node is lowered.
@@ -228,10 +229,13 @@ func (c *call) typed(lower func() ([]*val, error)) ([]*val, error) {
 		case "Cast", "CastLike", "And", "Or", "Xor", "Not", "Equal", "Greater", "Less", "GreaterOrEqual", "LessOrEqual":
 		case "Where":
 			o.dtype = c.in[1].dtype
-		case "Gather", "GatherElements", "GatherND":
+		case "Gather", "GatherElements", "GatherND", "ScatterElements", "ScatterND":
 			o.dtype = c.in[0].dtype
 		case "OneHot":
 			o.dtype = c.in[2].dtype
+		case "TopK", "ArgMax", "ArgMin":
+		case "Pow":
+			o.dtype = c.in[0].dtype
 		default:
 			o.dtype = c.in[integer].dtype
 		}

@@ -15,7 +15,7 @@ func init() {
 	for op, fold := range map[string]folder{
 		"GatherElements": foldGatherElements, "GatherND": foldGatherND, "ScatterElements": foldScatterElements, "ScatterND": foldScatterND,
 	} {
-		handlers[op] = moved(fold).handle
+		handlers[op] = along(moved(fold).handle)
 	}
 	folders["ScatterElements"] = foldScatterElements
 }

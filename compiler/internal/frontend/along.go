@@ -1,0 +1,101 @@
+package frontend
+
+import (
+	"fmt"
+
+	"github.com/zkllmc/zkllmc/ir"
+)
+
+// GatherElements and ScatterElements by indices that are computed from inputs: products with their rows.
+
+// along is the handler of an operator that moves cells along an axis, or that of constant indices where they are constants.
+func along(constant handler) handler {
+	return func(c *call) ([]*val, error) {
+		if len(c.in) < 2 || c.in[0] == nil || c.in[1] == nil || c.in[1].inputFree() {
+			return constant(c)
+		}
+		x, p := c.in[0], c.in[1]
+		switch {
+		case c.n.Op == "ScatterElements" && c.has(2):
+		case c.n.Op != "GatherElements":
+			return nil, c.unsupported("the indices depend on an input; they must be constants")
+		}
+		a, err := axis(c.attrInt("axis", 0), len(x.shape))
+		if err != nil || len(p.shape) != len(x.shape) {
+			return nil, fmt.Errorf("indices of shape %v for shape %v: %w", p.shape, x.shape, err)
+		}
+		for k, d := range p.shape {
+			if k != a && d != x.shape[k] {
+				return nil, c.unsupported("indices of shape %v that depend on an input, for a tensor of shape %v; they must have its shape but for axis %d", p.shape, x.shape, a)
+			}
+		}
+		if p, err = c.index(p, x.shape[a]); err != nil {
+			return nil, err
+		}
+		hot, err := c.rows(p, x.shape[a])
+		if err != nil {
+			return nil, err
+		}
+		if c.has(2) {
+			return one(c.scatterAlong(x, hot, c.in[2], a))
+		}
+		return one(c.gatherAlong(x, hot, a))
+	}
+}
+
+// labelsAlong are the labels of the axes of indices, and of x, whose axis a has one of its own, the last.
+func labelsAlong(hot *val, a int) (indices, x [][]int, extents []int) {
+	axes, ext := ir.IdentityAxes(hot.shape)
+	last := len(hot.shape) - 1
+	x = append([][]int{}, axes[:last]...)
+	x[a] = axes[last]
+	return axes[:last], x, ext
+}
+
+// gatherAlong is x at indices of axis a, whose rows are hot.
+func (c *call) gatherAlong(x, hot *val, a int) (*val, error) {
+	id, err := c.use(x)
+	if err != nil {
+		return nil, err
+	}
+	indices, of, ext := labelsAlong(hot, a)
+	last := len(hot.shape) - 1
+	y := c.einsum(hot.shape[:last], ir.Term{Coef: 1, Extents: ext, In: []int{int(hot.id), int(id)}, Axes: [][][]int{append(append([][]int{}, indices...), of[a]), of}, Out: indices})
+	if i := c.b.integers(id); i != nil { // a cell of x
+		c.b.intervals[y.id] = i
+	}
+	return y, nil
+}
+
+// scatterAlong is x with updates at indices of axis a, whose rows are hot, or with their sums added.
+func (c *call) scatterAlong(x, hot, updates *val, a int) (*val, error) {
+	how := c.attrString("reduction", "none")
+	if how != "none" && how != "add" {
+		return nil, c.unsupported("a reduction by %s at indices that depend on an input; none and add are supported", how)
+	}
+	id, err := c.use(x)
+	if err != nil {
+		return nil, err
+	}
+	up, err := c.use(updates)
+	if err != nil {
+		return nil, err
+	}
+	indices, of, ext := labelsAlong(hot, a)
+	row := append(append([][]int{}, indices...), of[a])
+	terms := []ir.Term{product(x.shape, 1, factor{coef: 1, id: id, shape: x.shape}),
+		{Coef: 1, Extents: ext, In: []int{int(hot.id), int(up)}, Axes: [][][]int{row, indices}, Out: of}}
+	if how == "none" { // which takes away what stood there
+		terms = append(terms, ir.Term{Coef: -1, Extents: ext, In: []int{int(hot.id), int(id)}, Axes: [][][]int{row, of}, Out: of})
+		c.b.scattered = append(c.b.scattered, c)
+	}
+	return c.einsum(x.shape, terms...), nil
+}
+
+// noteScatters tells of the first update by indices that must differ.
+func (b *builder) noteScatters() {
+	for _, c := range b.scattered[:min(1, len(b.scattered))] {
+		b.g.Notes = append(b.g.Notes, fmt.Sprintf("node %q (%s) writes where indices that depend on an input say: ONNX wants them to be different, and where they are not, "+
+			"what is written there is no update", c.n.Name, c.key()))
+	}
+}
