@@ -143,7 +143,11 @@ func TestNormOfOneCell(t *testing.T) {
 func TestRoundings(t *testing.T) {
 	third := []*pb.TensorProto{scalarOf("three", 3)}
 	thirds := func(kind, out string) []*pb.NodeProto {
-		return []*pb.NodeProto{op("Div", "x three", "q"+out), op(kind, "q"+out, out)}
+		n := op(kind, "q"+out, out)
+		if kind == "Cast" {
+			n.Attribute = []*pb.AttributeProto{intAttr("to", 6)}
+		}
+		return []*pb.NodeProto{op("Div", "x three", "q"+out), n}
 	}
 	x := append([]float64(nil), realX...)
 	for i := range x[:16] {
@@ -160,6 +164,45 @@ func TestRoundings(t *testing.T) {
 		"sum":   {[]*pb.NodeProto{op("Add", "x p", "xap"), op("Ceil", "xap", "sum")}, nil, func(x, p float64) float64 { return math.Ceil(x + p) }},
 		"f3":    {thirds("Floor", "f3"), third, func(x, _ float64) float64 { return math.Floor(x / 3) }},
 		"c3":    {thirds("Ceil", "c3"), nil, func(x, _ float64) float64 { return math.Ceil(x / 3) }},
+		"trunc": {[]*pb.NodeProto{op("Cast", "x", "whole", intAttr("to", 7)), op("Cast", "whole", "trunc", intAttr("to", 1))}, nil, func(x, _ float64) float64 { return math.Trunc(x) }},
+		"t3":    {append(thirds("Cast", "w3"), op("Cast", "w3", "t3", intAttr("to", 1))), nil, func(x, _ float64) float64 { return math.Trunc(x / 3) }},
 		"twice": {[]*pb.NodeProto{op("Floor", "x", "once"), op("Floor", "once", "same"), op("Add", "same once", "twice")}, nil, func(x, _ float64) float64 { return 2 * math.Floor(x) }},
+	})
+}
+
+// Functions of one number that rise without bound, are none on one side or have a pole: over the range that calibration saw.
+func TestFunctionsOfARange(t *testing.T) {
+	p := append([]float64(nil), realP...)
+	for i := range p {
+		p[i] = math.Max(p[i], 0x1p-6)
+	}
+	f := func(f func(float64) float64) func(x, p float64) float64 {
+		return func(_, p float64) float64 { return f(p) }
+	}
+	power := func(name string, e float32) realCase {
+		return realCase{[]*pb.NodeProto{op("Pow", "p e"+name, name)}, []*pb.TensorProto{scalarOf("e"+name, e)}, f(func(p float64) float64 { return math.Pow(p, float64(e)) })}
+	}
+	checkReals(t, 0x1p-9, realX, p, map[string]realCase{
+		"log":   {[]*pb.NodeProto{op("Log", "p", "log")}, nil, f(math.Log)},
+		"fall":  {[]*pb.NodeProto{op("Mul", "p minus", "neg"), op("Exp", "neg", "fall")}, []*pb.TensorProto{scalarOf("minus", -3)}, f(func(p float64) float64 { return math.Exp(-3 * p) })},
+		"grow":  {[]*pb.NodeProto{op("Exp", "p", "grow")}, nil, f(math.Exp)},
+		"p0":    {[]*pb.NodeProto{op("Pow", "p eight", "p1"), op("Add", "p1 p", "p0")}, []*pb.TensorProto{{Name: "eight", DataType: int64sOf, Dims: []int64{1}, Int64Data: []int64{0}}}, f(func(p float64) float64 { return 1 + p })},
+		"p1p5":  power("p1p5", 1.5),
+		"p12":   power("p12", 1.2157546),
+		"m03":   power("m03", -0.3),
+		"m2":    power("m2", -2),
+		"fifth": {[]*pb.NodeProto{op("Pow", "x five", "fifth")}, []*pb.TensorProto{scalarOf("five", 5)}, func(x, _ float64) float64 { return math.Pow(x, 5) }},
+		"both":  {[]*pb.NodeProto{op("Pow", "p x", "both")}, nil, func(x, p float64) float64 { return math.Pow(p, x) }},
+		"base":  {[]*pb.NodeProto{op("Pow", "two x", "base")}, []*pb.TensorProto{scalarOf("two", 2)}, func(x, _ float64) float64 { return math.Exp2(x) }},
+		"atan":  {[]*pb.NodeProto{op("Atan", "x", "atan")}, nil, func(x, _ float64) float64 { return math.Atan(x) }},
+	})
+	t.Run("exponents", func(t *testing.T) { // of every column its own
+		m := portsModel([]*pb.ValueInfoProto{port("x", float32s, 2, 4)}, []string{"y"}, []*pb.NodeProto{op("Pow", "x e", "y")}, int64s("e", 1, 2, 0, 3))
+		checkComposite(t, m, func(in [][]float64) (out []float64) {
+			for i, x := range in[0] {
+				out = append(out, math.Pow(x, []float64{1, 2, 0, 3}[i%4]))
+			}
+			return out
+		})
 	})
 }

@@ -2,6 +2,8 @@ package ir
 
 import (
 	"math"
+
+	"github.com/zkllmc/zkllmc/internal/tables"
 )
 
 // Pull is the transpose of a node's derivative at the cells in, whose result is out: from the gradient of some number with respect to the
@@ -54,15 +56,19 @@ var slopes = map[string]func(float64) float64{
 	"floor":      flat,
 	"ceil":       flat,
 	"round":      flat,
+	"trunc":      flat,
 }
 
 // flat is the slope of what jumps.
 func flat(float64) float64 { return 0 }
 
 func pullUnary(r *Run, n *Node, in [][]float64, _, grad []float64, _ []bool) ([][]float64, error) {
-	fn := n.Attr.(*UnaryAttr).Fn
-	f, x := functions[fn], in[0]
-	if slope, ok := slopes[fn]; ok {
+	fn, x := n.Attr.(*UnaryAttr).Fn, in[0]
+	slope, ok := slopes[fn]
+	if f, composed := tables.Composed(fn); composed {
+		slope, ok = func(x float64) float64 { return slopeAt(f, x) }, true
+	}
+	if ok {
 		out, err := each(r, x, slope)
 		for i, d := range out {
 			if out[i] = float64(d * grad[i]); grad[i] == 0 || !(math.Abs(d) <= math.MaxFloat64) { // at a pole
@@ -71,6 +77,7 @@ func pullUnary(r *Run, n *Node, in [][]float64, _, grad []float64, _ []bool) ([]
 		}
 		return [][]float64{out}, err
 	}
+	f := functions[fn]
 	out := make([]float64, len(x))
 	for i, v := range x {
 		if i%pollAfter == pollAfter-1 && r.Budget.Poll() != nil {
@@ -82,6 +89,20 @@ func pullUnary(r *Run, n *Node, in [][]float64, _, grad []float64, _ []bool) ([]
 		}
 	}
 	return [][]float64{out}, nil
+}
+
+// slopeAt is the slope of a function that may have a pole, or end, near an argument: from both sides, or from the one where it is a number.
+func slopeAt(f func(float64) float64, x float64) float64 {
+	h := float64(step * math.Max(math.Abs(x), step))
+	here, below, above := f(x), f(x-h), f(x+h)
+	finite := func(y float64) bool { return math.Abs(y) <= math.MaxFloat64 }
+	switch {
+	case finite(below) && finite(above):
+		return (above - below) / (2 * h)
+	case finite(above):
+		return (above - here) / h
+	}
+	return (here - below) / h
 }
 
 // pullNorm is that of x̂·γ + β, x̂ = (x − mean)·s: s·(g − mean(g·x̂)·x̂), less its mean where the norm is centred, g the gradient times γ.

@@ -40,7 +40,7 @@ func init() {
 		},
 		float: func(r *Run, n *Node, in [][]float64) ([][]float64, error) {
 			fn := n.Attr.(*UnaryAttr).Fn
-			f, ok := functions[fn]
+			f, ok := Function(fn)
 			if !ok {
 				return nil, n.Errorf("unknown function %q", fn)
 			}
@@ -82,22 +82,18 @@ func init() {
 //	sin, cos   of radians                  softplus  log(1+exp(x))
 var Functions = []string{"silu", "gelu", "gelu_tanh", "sigmoid", "tanh", "relu", "exp", "erf", "sin", "cos", "softplus"}
 
-// IsFunction says whether fn is one of Functions.
+// IsFunction says whether fn is one of Functions, or one that is composed of others: see tables.Composed.
 func IsFunction(fn string) bool {
-	for _, f := range Functions {
-		if f == fn {
-			return true
-		}
-	}
-	return false
+	_, composed := tables.Composed(fn)
+	return composed || slices.Contains(Functions, fn)
 }
 
 // Roots are the functions that Unary may name besides Functions. The integer program has no table of them: it divides, and takes roots of
 // quotients, so that results are as precise in relation to themselves over many powers of two; see package quant.
 var Roots = []string{"sqrt", "reciprocal", "rsqrt"}
 
-// Roundings are functions that Unary may name, too, to the integer below, above and nearest, an even one where two are.
-var Roundings = []string{"floor", "ceil", "round"}
+// Roundings are functions that Unary may name, too, to the integer below, above, nearest (an even one where two are) and towards 0.
+var Roundings = []string{"floor", "ceil", "round", "trunc"}
 
 var functions = map[string]func(float64) float64{
 	"silu":    func(x float64) float64 { return x / (1 + portable.Exp(-x)) },
@@ -118,15 +114,18 @@ var functions = map[string]func(float64) float64{
 	"floor":      math.Floor,
 	"ceil":       math.Ceil,
 	"round":      math.RoundToEven,
+	"trunc":      math.Trunc,
 	"sqrt":       math.Sqrt,
 	"reciprocal": func(x float64) float64 { return 1 / x },
 	"rsqrt":      func(x float64) float64 { return 1 / math.Sqrt(x) },
 }
 
-// Function returns the real function that a name of Functions, Roots or Roundings stands for.
+// Function returns the real function that a name of Functions, Roots or Roundings, or a composed one, stands for.
 func Function(fn string) (func(float64) float64, bool) {
-	f, ok := functions[fn]
-	return f, ok
+	if f, ok := functions[fn]; ok {
+		return f, true
+	}
+	return tables.Composed(fn)
 }
 
 // each applies a function to every cell.

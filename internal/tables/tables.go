@@ -1,7 +1,7 @@
 // Package tables computes the function tables of a circuit from integers, so that every platform gets the same bits: the
 // verifier evaluates the MLE of a table itself, and one entry that differed would be a rejected proof. The functions of package
-// math are out of question, since their assembly differs between platforms and a compiler may fuse a product and a sum. Of erf, sin, cos and
-// softplus an entry is package portable's value, in doubles, which has the same bits everywhere, too: these need no more digits than an entry
+// math are out of question, since their assembly differs between platforms and a compiler may fuse a product and a sum. Of erf, sin, cos,
+// softplus and composed functions an entry is package portable's value, in doubles, which has the same bits everywhere, too: these need no more digits than an entry
 // has, and integers would be a second implementation.
 //
 // An entry is the function's value, evaluated with an absolute error below 2^-52 (in doubles: of some units in their last place), scaled and rounded half away from zero. Where the
@@ -125,19 +125,17 @@ func eval(fn string, lo, hi int64, inScale, outScale int, least, most int64) ([]
 		}
 		return nil, fmt.Errorf("tables: %s has no table with arguments in steps of 2^%d and values in steps of 2^%d; scale its argument %s", fn, -inScale, -outScale, way)
 	}
-	for _, f := range functions {
-		if f.name != fn {
-			continue
-		}
-		return kept(evalKey{fn, lo, hi, inScale, outScale, most}, func() []int64 {
-			out := make([]int64, hi-lo+1)
-			for i := range out {
-				out[i] = clamp(f.eval, newSample(lo+int64(i), inScale), outScale, least, most)
-			}
-			return out
-		}), nil
+	f, ok := evaluator(fn)
+	if !ok {
+		return nil, fmt.Errorf("tables: unknown function %q", fn)
 	}
-	return nil, fmt.Errorf("tables: unknown function %q", fn)
+	return kept(evalKey{fn, lo, hi, inScale, outScale, most}, func() []int64 {
+		out := make([]int64, hi-lo+1)
+		for i := range out {
+			out[i] = clamp(f, newSample(lo+int64(i), inScale), outScale, least, most)
+		}
+		return out
+	}), nil
 }
 
 func newSample(v int64, scale int) sample {

@@ -2,11 +2,9 @@ package frontend
 
 import (
 	"fmt"
-	"math"
 	"slices"
 
 	"github.com/zkllmc/zkllmc/compiler/internal/onnx"
-	"github.com/zkllmc/zkllmc/internal/portable"
 	"github.com/zkllmc/zkllmc/ir"
 )
 
@@ -17,7 +15,7 @@ func init() {
 		"Add": sum, "Sub": sub, "Sum": sum, "Mean": sum, "Mul": mul, "Div": div, "Neg": neg, "Pow": pow, "Where": where, "Max": extremum, "Min": extremum,
 		"Sqrt": function("sqrt"), "Reciprocal": function("reciprocal"), "Exp": function("exp"), "Sigmoid": function("sigmoid"),
 		"Sin": function("sin"), "Cos": function("cos"), "Softplus": function("softplus"), "Tanh": function("tanh"), "Erf": function("erf"), "Relu": function("relu"), "Gelu": gelu, "Swish": swish,
-		"Floor": function("floor"), "Ceil": function("ceil"), "Round": function("round"),
+		"Log": function("log(x)"), "Atan": function("atan(x)"), "Floor": function("floor"), "Ceil": function("ceil"), "Round": function("round"),
 		"com.microsoft.Gelu": function("gelu"), "com.microsoft.FastGelu": biasGelu("gelu_tanh"),
 		"com.microsoft.BiasGelu": biasGelu("gelu"), "com.microsoft.QuickGelu": swish, "Trilu": trilu,
 	})
@@ -232,44 +230,6 @@ func neg(c *call) ([]*val, error) {
 		return nil, orCount(err, len(fs))
 	}
 	return []*val{c.einsum(shape, product(shape, -1, fs...))}, nil
-}
-
-// pow supports the exponents that are products and roots: 1, 2, 3, 4, ±1/2, −1.
-func pow(c *call) ([]*val, error) {
-	if err := c.args(2); err != nil {
-		return nil, err
-	}
-	x, e := c.in[0], c.in[1]
-	if c.onIntegers() {
-		return c.powerOfIntegers()
-	}
-	if e.private {
-		return nil, c.secret(e, "an exponent")
-	}
-	if e.c == nil || e.c.Len() != 1 {
-		return nil, c.unsupported("the exponent must be a constant scalar")
-	}
-	c.b.commit(e)
-	p := floats(e.c)[0]
-	switch {
-	case p == math.Trunc(p) && p >= 1 && p <= 4:
-		f, err := c.factor(x)
-		if err != nil {
-			return nil, err
-		}
-		fs := make([]factor, portable.Clamp(p))
-		for i := range fs {
-			fs[i] = f
-		}
-		return []*val{c.einsum(x.shape, product(x.shape, 1, fs...))}, nil
-	case p == 0.5:
-		return one(c.unary("sqrt", x))
-	case p == -0.5:
-		return one(c.unary("rsqrt", x))
-	case p == -1:
-		return one(c.unary("reciprocal", x))
-	}
-	return nil, c.unsupported("exponent %g; 1, 2, 3, 4, 0.5, -0.5 and -1 are supported", p)
 }
 
 // where selects by a constant condition: Σ of both branches times 0/1 constants. Infinite cells of a constant branch stay:

@@ -236,9 +236,9 @@ func TestCastIDs(t *testing.T) {
 	}
 }
 
-// TestCastLikeOfActivations refuses integers that are computed from token ids: the type is that of the second input.
+// TestCastLikeOfActivations refuses a type that may not hold a real number's whole part: that of the second input.
 func TestCastLikeOfActivations(t *testing.T) {
-	like := &onnx.Tensor{Name: "like", DType: onnx.Int32, Shape: []int{}, I: []int64{0}}
+	like := &onnx.Tensor{Name: "like", DType: onnx.Int8, Shape: []int{}, I: []int64{0}}
 	m := added([]*onnx.Node{{Name: "n", Op: "CastLike", Inputs: []string{"x", "like"}, Outputs: []string{"tail"}}}, like)
 	if _, err := build(m, Options{}); err == nil || !strings.Contains(err.Error(), `"n" (CastLike)`) {
 		t.Errorf("got %v", err)

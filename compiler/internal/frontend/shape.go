@@ -55,6 +55,14 @@ func cast(c *call) ([]*val, error) {
 	if to == onnx.Bool && !x.inputFree() && !c.b.isBit(x.id) {
 		return one(c.nonzero(x))
 	}
+	if (to == onnx.Int64 || to == onnx.Int32) && x.dtype.IsFloat() && !x.inputFree() && c.b.integers(x.id) == nil {
+		y, err := c.unary("trunc", x)
+		if err != nil {
+			return nil, err
+		}
+		y.dtype = to
+		return []*val{y}, nil
+	}
 	if err := c.exact(x, to); err != nil {
 		return nil, err
 	}
@@ -68,7 +76,7 @@ func (c *call) exact(x *val, to onnx.DType) error {
 	switch {
 	case x.inputFree() || x.dtype.IsFloat() && to.IsFloat():
 		return nil
-	case to == onnx.Bool:
+	case to == onnx.Bool || to.IsFloat() && c.b.g.Value(x.id).Def.Op == ir.OpUnary: // of a real number without its fraction
 		return nil
 	case x.dtype.IsFloat() && c.b.integers(x.id) == nil:
 		return c.unsupported("a cast of a value that depends on an input to %s, which would round it", to)

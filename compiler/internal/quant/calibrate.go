@@ -26,6 +26,7 @@ type Calibration struct {
 	rows  []rowStat    // per value: of its rows, for the inputs of normalisations
 	spans []span       // per value: of its cells, for arguments of functions
 	moves *sensitivity // measured when it is first asked for
+	bends *bendings
 }
 
 // rowStat describes the rows (last axis) of a tensor: the largest root mean square and, for centred rows, the largest deviation; and the
@@ -142,6 +143,7 @@ type measure struct {
 // newMeasure has measured what no input changes.
 func newMeasure(left *budget.Budget, f *ir.Graph) (*measure, error) {
 	m := &measure{f: f, normed: make([]bool, len(f.Values)), argued: make([]bool, len(f.Values))}
+	m.bends = &bendings{known: map[bendKey]float64{}}
 	m.Max, m.rows, m.spans = make([]float64, len(f.Values)), make([]rowStat, len(f.Values)), make([]span, len(f.Values))
 	for _, n := range f.Nodes {
 		switch n.Op {

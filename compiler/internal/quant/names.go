@@ -111,7 +111,7 @@ func role(g *ir.Graph, n *ir.Node) string {
 	case ir.OpSoftmax:
 		return "attention"
 	case ir.OpUnary:
-		return n.Attr.(*ir.UnaryAttr).Fn
+		return functionName(n.Attr.(*ir.UnaryAttr).Fn)
 	case ir.OpNorm:
 		if len(n.In) > 1 {
 			if s := stem(g.Value(n.In[1]).Name); s != "linear" {
@@ -123,6 +123,12 @@ func role(g *ir.Graph, n *ir.Node) string {
 		return einsumRole(g, n)
 	}
 	return strings.ToLower(string(n.Op))
+}
+
+// functionName is what the result of a function is called: of a composed one, as the outermost.
+func functionName(fn string) string {
+	name, _, _ := strings.Cut(fn, "(")
+	return name
 }
 
 func einsumRole(g *ir.Graph, n *ir.Node) string {

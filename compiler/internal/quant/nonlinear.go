@@ -2,9 +2,12 @@ package quant
 
 import (
 	"fmt"
+	"maps"
 	"math"
 	"math/big"
 	"math/bits"
+	"slices"
+	"sync"
 
 	"github.com/zkllmc/zkllmc/internal/interval"
 	"github.com/zkllmc/zkllmc/internal/portable"
@@ -316,6 +319,7 @@ const (
 // bits more where the outputs need them: then the function is linear between multiples of 2^low.
 type functionScale struct {
 	in, out, low int
+	lo, hi       int64   // arguments, of scale in
 	bend         float64 // variance of what lines between multiples of 2^low miss of it, whatever low is
 }
 
@@ -326,59 +330,199 @@ const (
 	resultBits    = 4
 )
 
-// functionKey is the name of the roundings of all uses of a function, of their arguments and of their results.
-func functionKey(fn string) string { return fn + " argument" }
+// functionKey is the name of the roundings of uses of a function that have one scale, of their arguments and of their results.
+func (q *quantiser) functionKey(n *ir.Node) string { return q.groups[n.Out[0]] }
 
-// chooseFunctionScales gives every elementwise function one scale for its arguments, from the largest calibrated one, and one for
+// groupUses says which uses of functions have one scale: all of a function, or where the range counts those whose ranges are alike, as those of
+// layers are.
+func (q *quantiser) groupUses() {
+	q.groups = map[ir.ValueID]string{}
+	type group struct {
+		key  string
+		args span
+	}
+	groups := map[string][]*group{} // by function
+	for _, n := range q.f.Nodes {
+		if n.Op != ir.OpUnary {
+			continue
+		}
+		fn, args := n.Attr.(*ir.UnaryAttr).Fn, q.cal.spans[n.In[0]]
+		if !windowed(fn) {
+			q.groups[n.Out[0]] = fn + " argument"
+			continue
+		}
+		f, _ := ir.Function(fn)
+		at := slices.IndexFunc(groups[fn], func(g *group) bool { return alikeSpans(f, g.args, args) })
+		if at < 0 {
+			at = len(groups[fn])
+			key := fn + " argument"
+			if at > 0 {
+				key = fmt.Sprintf("%s argument %d", fn, at+1)
+			}
+			groups[fn] = append(groups[fn], &group{key: key, args: args})
+		}
+		g := groups[fn][at]
+		g.args.merge(args)
+		q.groups[n.Out[0]] = g.key
+	}
+}
+
+// alikeSpans says that one table of a function serves two ranges of arguments with two bits less than each could have, at most.
+func alikeSpans(f func(float64) float64, a, b span) bool {
+	both := a
+	both.merge(b)
+	measure := func(args span) (width, top float64) {
+		var s functionScale
+		s.window(f, args, TableBits, true)
+		return math.Ldexp(1, -s.in), s.largest(f)
+	}
+	width, top := measure(both)
+	for _, args := range []span{a, b} {
+		if w, t := measure(args); width > 4*w || top > float64(4*t) {
+			return false
+		}
+	}
+	return true
+}
+
+// chooseFunctionScales gives the uses of every elementwise function one scale for its arguments, from the largest calibrated one, and one for
 // its results, at which all of them fit 16 bits.
 func (q *quantiser) chooseFunctionScales() error {
 	q.funcs = map[string]functionScale{}
-	top, missed := map[string]float64{}, map[string]float64{}
+	q.groupUses()
+	args, missed, fns := map[string]span{}, map[string]float64{}, map[string]string{}
 	for _, n := range q.f.Nodes {
 		if n.Op == ir.OpUnary {
-			fn := n.Attr.(*ir.UnaryAttr).Fn
-			top[fn] = math.Max(top[fn], q.cal.Max[n.In[0]])
-			missed[fn] += math.Ldexp(q.cal.moves.value[n.In[0]]/12, -2*argScale)
+			key := q.functionKey(n)
+			of := args[key]
+			of.merge(q.cal.spans[n.In[0]])
+			args[key], fns[key] = of, n.Attr.(*ir.UnaryAttr).Fn
+			missed[key] += math.Ldexp(q.cal.moves.value[n.In[0]]/12, -2*argScale)
 		}
 	}
-	for _, fn := range ir.Functions {
-		if _, used := top[fn]; !used {
+	for _, key := range slices.Sorted(maps.Keys(args)) {
+		fn := fns[key]
+		if isRoot(fn) || isRounding(fn) {
 			continue
 		}
 		f, ok := ir.Function(fn)
 		if !ok {
 			return fmt.Errorf("quant: function %s has no meaning", fn)
 		}
-		bits := min(max(TableBits, q.widths[functionKey(fn)]), mostPieceBits)
-		fine := scaleFor(float64(headroom*top[fn]), bits)
-		s := functionScale{in: min(fine, argScale), low: bits - TableBits}
-		if s.low > 0 || missed[fn] > float64(target*target) { // the outputs need steps that other models do not
-			if s.in = fine; fn != scaleless {
-				s.in = min(fine, finestArg)
-			}
+		bits := min(max(TableBits, q.widths[key]), mostPieceBits)
+		s := functionScale{low: bits - TableBits}
+		free := s.low > 0 || missed[key] > float64(target*target) // the outputs need steps that other models do not
+		if windowed(fn) {
+			s.window(f, args[key], bits, free)
+		} else {
+			s.symmetric(fn, args[key], bits, free)
 		}
-		limit := math.Ldexp(1, bits-1-s.in)
-		largest := 0.0
-		for i := -256; i <= 256; i++ {
-			largest = math.Max(largest, math.Abs(f(limit*float64(i)/256)))
-		}
+		largest := s.largest(f)
 		if s.out = scaleFor(largest, ActBits); s.low > 0 {
 			s.out = scaleFor(largest, bits+resultBits)
 		}
-		s.bend = bend(f, math.Ldexp(limit, 1-TableBits))
-		q.funcs[fn] = s
+		s.bend = q.cal.bends.of(fn, s, f)
+		q.funcs[key] = s
 	}
 	return nil
 }
 
-// bend is the variance of what as many linear pieces as a table has lines, of a length, miss of a function. The line between the ends of a
+// symmetric chooses as many arguments on either side of 0.
+func (s *functionScale) symmetric(fn string, args span, bits int, free bool) {
+	s.in = scaleFor(float64(headroom*math.Max(args.hi, -args.lo)), bits)
+	if !free {
+		s.in = min(s.in, argScale)
+	} else if fn != scaleless {
+		s.in = min(s.in, finestArg)
+	}
+	s.lo, s.hi = -1<<(bits-1), 1<<(bits-1)-1
+}
+
+// windowed says that a function rises too far on one side of 0, or is no number there, for arguments on both.
+func windowed(fn string) bool {
+	_, composed := tables.Composed(fn)
+	return composed || fn == "exp"
+}
+
+// window chooses the arguments that calibration saw, with headroom away from 0 where the function is a number there, and those between them
+// and 0; with a pole at 0 those from the least magnitude on, with headroom towards 0.
+func (s *functionScale) window(f func(float64) float64, args span, bits int, free bool) {
+	finite := func(x float64) bool { return math.Abs(f(x)) <= math.MaxFloat64 }
+	end := func(x, inner float64) float64 {
+		switch {
+		case x == 0 && !finite(0):
+			return inner
+		case !finite(float64(headroom * x)):
+			return x
+		}
+		return float64(headroom * x)
+	}
+	lo, hi := end(args.lo, args.least/headroom), end(args.hi, -args.least/headroom)
+	most := float64(int64(1)<<bits - 2<<s.low)
+	s.in = portable.Log2Floor(most / math.Max(hi-lo, 0x1p-100))
+	if free {
+		s.in = min(s.in, finestArg)
+	} else {
+		s.in = min(s.in, argScale)
+	}
+	block := int64(1) << s.low
+	s.lo = portable.Clamp(math.Floor(math.Ldexp(lo, s.in-s.low))) * block
+	s.hi = portable.Clamp(math.Ceil(math.Ldexp(hi, s.in-s.low)))*block + block - 1
+	if s.low == 0 {
+		s.hi = max(s.hi, s.lo+1)
+	}
+	for !finite(math.Ldexp(float64(s.lo), -s.in)) && s.lo+block < s.hi && lo < hi {
+		s.lo += block
+	}
+	for !finite(math.Ldexp(float64(s.hi+1-block), -s.in)) && s.hi-block > s.lo && lo < hi {
+		s.hi -= block
+	}
+}
+
+// largest is the largest magnitude of a function at some arguments, of those at which it is a number.
+func (s *functionScale) largest(f func(float64) float64) (top float64) {
+	lo, step := math.Ldexp(float64(s.lo), -s.in), math.Ldexp(float64(s.hi)-float64(s.lo)+1, -s.in)/512
+	for i := range 513 {
+		if y := math.Abs(f(lo + float64(step*float64(i)))); y <= math.MaxFloat64 {
+			top = math.Max(top, y)
+		}
+	}
+	return top
+}
+
+// bendings keeps what bends found, which all drafts of a program ask for.
+type bendings struct {
+	mu    sync.Mutex
+	known map[bendKey]float64
+}
+
+type bendKey struct {
+	fn      string
+	in, low int
+	lo, hi  int64
+}
+
+func (b *bendings) of(fn string, s functionScale, f func(float64) float64) float64 {
+	key := bendKey{fn, s.in, s.low, s.lo, s.hi}
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	v, ok := b.known[key]
+	if !ok {
+		v = s.bends(f)
+		b.known[key] = v
+	}
+	return v
+}
+
+// bends is the variance of what linear pieces of 2^low arguments, or of one if there are no pieces, miss of a function. The line between the ends of a
 // piece is off by up to an eighth of the second derivative times the square of the length, in the middle; the mean square is 8/15 of that
 // one's.
-func bend(f func(float64) float64, length float64) float64 {
-	most, from := 0.0, f(float64(length*-(1<<(TableBits-1))))
-	for i := -1 << (TableBits - 1); i < 1<<(TableBits-1); i++ {
+func (s *functionScale) bends(f func(float64) float64) float64 {
+	length := math.Ldexp(1, s.low-s.in)
+	most, from := 0.0, f(float64(length*float64(s.lo>>s.low)))
+	for i := s.lo >> s.low; i <= s.hi>>s.low; i++ {
 		to := f(float64(length * float64(i+1)))
-		if d := math.Abs((from+to)/2 - f(float64(length*(float64(i)+0.5)))); d <= math.MaxFloat64 { // where exp is a number
+		if d := math.Abs((from+to)/2 - f(float64(length*(float64(i)+0.5)))); d <= math.MaxFloat64 { // where it is a number
 			most = math.Max(most, d)
 		}
 		from = to
@@ -399,7 +543,8 @@ func (q *quantiser) unary(n *ir.Node, v *ir.Value) error {
 	if err != nil {
 		return err
 	}
-	s := q.funcs[fn]
+	key := q.functionKey(n)
+	s := q.funcs[key]
 	x = q.plain(n, q.near(n, x, s.in), s.in)
 	inScale, outScale := s.in, s.out
 	if s.in > argScale && fn == scaleless {
@@ -408,22 +553,41 @@ func (q *quantiser) unary(n *ir.Node, v *ir.Value) error {
 	if s.low > 0 {
 		return q.piecewise(n, v, x, s, &ir.PiecewiseLinearAttr{Low: s.low, Fn: fn, InScale: inScale, OutScale: outScale})
 	}
-	if x.scale != s.in || q.width(x.id) >= TableBits {
-		x = q.rescale(n, x, s.in, TableBits, q.cal.Max[n.In[0]])
-		q.rounded(functionKey(fn), x, TableBits, q.cal.moves.value[n.In[0]], true)
+	if v := q.o.Value(x.id); x.scale != s.in || v.Wide() || v.Lo < s.lo || v.Hi > s.hi {
+		if x, err = q.argument(n, x, s); err != nil {
+			return err
+		}
+		q.rounded(key, x, TableBits, q.cal.moves.value[n.In[0]], true)
 	}
 	in := q.o.Value(x.id)
 	w := q.add(n, v.Name, v.Shape, []ir.ValueID{x.id}, ir.OpTable, &ir.TableAttr{Fn: fn, InScale: inScale, OutScale: outScale, Lo: in.Lo, Hi: in.Hi})
 	w.Scale = s.out
 	q.note(w, "table", 0, q.cal.Max[v.ID], false)
-	q.functionOf(v, w, fn, s, math.Ldexp(1, -2*s.out)/12)
+	q.functionOf(v, w, key, s, math.Ldexp(1, -2*s.out)/12)
 	return nil
+}
+
+// argument commits the argument of a table, clamped to what that has.
+func (q *quantiser) argument(n *ir.Node, x *rep, s functionScale) (*rep, error) {
+	shift := x.scale - s.in
+	if shift > gadget.MaxShift {
+		return nil, n.Errorf("its argument has the scale 2^%d, of which 2^%d is left; scale it down", x.scale, s.in)
+	}
+	if q.width(x.id)-shift > mostQuotient {
+		return nil, tooWide(n, q.o.Value(x.id).Bounds(), mostQuotient+shift)
+	}
+	v := q.o.Value(x.id)
+	lo, hi := quotients(v, shift)
+	w := q.add(n, v.Name+".rounded", v.Shape, []ir.ValueID{x.id}, ir.OpRescale, &ir.RescaleAttr{Shift: shift, Lo: s.lo, Hi: s.hi})
+	w.Scale = s.in
+	q.note(w, "activation", shift, q.cal.Max[n.In[0]], lo < s.lo || hi > s.hi)
+	return &rep{id: w.ID, scale: s.in, mult: x.mult, from: x.from}, nil
 }
 
 // piecewise lowers an elementwise function whose arguments have more bits than a table.
 func (q *quantiser) piecewise(n *ir.Node, v *ir.Value, x *rep, s functionScale, a *ir.PiecewiseLinearAttr) error {
 	in, bits := q.o.Value(x.id), TableBits+s.low
-	a.Shift, a.Lo, a.Hi = x.scale-s.in, -1<<(bits-1), 1<<(bits-1)-1
+	a.Shift, a.Lo, a.Hi = x.scale-s.in, s.lo, s.hi
 	if a.Shift+a.Low > gadget.MaxShift {
 		return n.Errorf("its argument has the scale 2^%d, of which 2^%d is left; scale it down", x.scale, s.in)
 	}
@@ -431,15 +595,15 @@ func (q *quantiser) piecewise(n *ir.Node, v *ir.Value, x *rep, s functionScale, 
 	w.Scale = s.out
 	lo, hi := quotients(in, a.Shift)
 	q.note(w, "table", a.Shift, q.cal.Max[v.ID], lo < a.Lo || hi > a.Hi)
-	q.rounded(functionKey(a.Fn), &rep{id: w.ID, scale: s.in, mult: 1}, bits, q.cal.moves.value[n.In[0]], true)
-	q.functionOf(v, w, a.Fn, s, s.bend+math.Ldexp(1, 2*(s.low-s.out))/144) // slopes are rounded
+	q.rounded(q.functionKey(n), &rep{id: w.ID, scale: s.in, mult: 1}, bits, q.cal.moves.value[n.In[0]], true)
+	q.functionOf(v, w, q.functionKey(n), s, s.bend+math.Ldexp(1, 2*(s.low-s.out))/144) // slopes are rounded
 	return nil
 }
 
 // functionOf sets a function's result and notes the variance of its error.
-func (q *quantiser) functionOf(v, w *ir.Value, fn string, s functionScale, variance float64) {
+func (q *quantiser) functionOf(v, w *ir.Value, key string, s functionScale, variance float64) {
 	sense := q.cal.moves.value[v.ID]
-	p := q.noteError(functionKey(fn), TableBits+s.low, ir.Size(v.Shape), float64(sense*variance), true)
+	p := q.noteError(key, TableBits+s.low, ir.Size(v.Shape), float64(sense*variance), true)
 	p.least += float64(sense * s.bend)
 	q.set(v.ID, &rep{id: w.ID, scale: w.Scale, mult: 1})
 }

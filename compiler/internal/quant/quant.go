@@ -120,9 +120,10 @@ type quantiser struct {
 	longest *Program
 	reps    []*rep
 	uses    []int
-	small   map[ir.ValueID]*rep // narrowed values, by integer value
-	maxima  map[ir.ValueID]*rep // and those of TableBits bits, for maxima
-	funcs   map[string]functionScale
+	small   map[ir.ValueID]*rep      // narrowed values, by integer value
+	maxima  map[ir.ValueID]*rep      // and those of TableBits bits, for maxima
+	funcs   map[string]functionScale // by the names of groups
+	groups  map[ir.ValueID]string    // of uses of functions, see functionKey
 	why     map[ir.ValueID]string
 	report  *Report
 	err     error // the first, of bounds

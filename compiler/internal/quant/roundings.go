@@ -9,7 +9,7 @@ import (
 	"github.com/zkllmc/zkllmc/runtime/gadget"
 )
 
-// Floor, ceil and round give the integer that belongs to what the circuit holds of their argument, of all its bits: a division by a power of
+// Floor, ceil, round and trunc give the integer that belongs to what the circuit holds of their argument, of all its bits: a division by a power of
 // two. So the result is right of an argument that the circuit holds exactly, an input's, and what is computed of those without rounding. An
 // argument with a real factor, the quotient by 3, say, is known up to parts of its unit, and a quarter of one below an integer is that integer:
 // else 3 divided by 3 could be 0.
@@ -65,6 +65,12 @@ func (q *quantiser) integral(n *ir.Node, v *ir.Value, fn string) error {
 		in, terms = []ir.ValueID{q.nearest(n, v, down, 1, -half)}, []ir.Term{term(1, 0)}
 	case "ceil":
 		in, terms = []ir.ValueID{q.nearest(n, v, up, -1, -half)}, []ir.Term{term(-1, 0)}
+	case "trunc": // a below, −b above, and the sign, 0 or −1, that chooses: a + sign·(a + b)
+		a, b := q.nearest(n, v, down, 1, -half), q.nearest(n, v, up, -1, -half)
+		w := max(1, q.width(x.id))
+		sign := q.nearest(n, v, &rep{id: x.id, scale: w, mult: 1}, 1, -1<<(w-1))
+		in = []ir.ValueID{a, b, sign}
+		terms = []ir.Term{term(1, 0), term(1, 0, 2), term(1, 1, 2)}
 	default: // the nearest, halves up, a; halves down, −b; where they differ the even one, a − (a + b)·(a mod 2)
 		a, b := q.nearest(n, v, down, 1, 0), q.nearest(n, v, up, -1, 0)
 		w := &rep{id: a, scale: 1, mult: 1}
