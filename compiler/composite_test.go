@@ -312,9 +312,14 @@ func TestCompositesRefused(t *testing.T) {
 		`(com.microsoft.Attention): do_rotary, or keys and values in a buffer`:            {[]*pb.ValueInfoProto{rows}, contrib(op("Attention", "x w", "y", intAttr("num_heads", 2), intAttr("do_rotary", 1))), []*pb.TensorProto{matrix("w", 8, 24)}},
 		`(com.microsoft.Attention): a mask of shape [3] for 4 rows`:                       {[]*pb.ValueInfoProto{rows}, contrib(op("Attention", "x w b m", "y", intAttr("num_heads", 2))), []*pb.TensorProto{matrix("w", 8, 24), matrix("b", 1, 24), int64s("m", 1, 1, 1)}},
 		`(com.microsoft.RotaryEmbedding): rows that are packed, or a scale`:               {[]*pb.ValueInfoProto{rows}, contrib(op("RotaryEmbedding", "x at cos sin", "y", floatAttr("scale", 2))), rotary},
-		`(RotaryEmbedding): a table of shape [3 2] for 6 cells`:                           {[]*pb.ValueInfoProto{port("x", float32s, 1, 2, 2, 6)}, op("RotaryEmbedding", "x cos sin at", "y"), rotary},
-		`(ScatterElements): updates of shape [3 1] at indices of shape [1 3]`:             {[]*pb.ValueInfoProto{x, u}, op("ScatterElements", "x i u", "y"), []*pb.TensorProto{indices("i", []int64{1, 3}, 1, 0, -1)}},
-		`(ScatterND): updates of shape [3 1] do not fit`:                                  {[]*pb.ValueInfoProto{x, u}, op("ScatterND", "x i u", "y"), []*pb.TensorProto{indices("i", []int64{1, 1}, 1)}},
+		`(QuantizeLinear): of float32 to int32`:                                           {[]*pb.ValueInfoProto{rows}, op("QuantizeLinear", "x s z", "y"), []*pb.TensorProto{scalarOf("s", 1), {Name: "z", DataType: 6, Int32Data: []int32{0}}}},
+		`(QuantizeLinear): scales of shape [3] for axis 1 of shape [1 4 8]`:               {[]*pb.ValueInfoProto{rows}, op("QuantizeLinear", "x s", "y"), []*pb.TensorProto{floatsOf("s", 1, 2, 3)}},
+		`(com.microsoft.MatMulNBits): integers of 4 bits in bytes of shape [3] for shape [2 8]`: {[]*pb.ValueInfoProto{rows},
+			contrib(op("MatMulNBits", "x b s", "y", intAttr("K", 8), intAttr("N", 2), intAttr("bits", 4), intAttr("block_size", 8))),
+			[]*pb.TensorProto{{Name: "b", DataType: 2, Dims: []int64{3}, Int32Data: []int32{1, 2, 3}}, floatsOf("s", 1, 2)}},
+		`(RotaryEmbedding): a table of shape [3 2] for 6 cells`:               {[]*pb.ValueInfoProto{port("x", float32s, 1, 2, 2, 6)}, op("RotaryEmbedding", "x cos sin at", "y"), rotary},
+		`(ScatterElements): updates of shape [3 1] at indices of shape [1 3]`: {[]*pb.ValueInfoProto{x, u}, op("ScatterElements", "x i u", "y"), []*pb.TensorProto{indices("i", []int64{1, 3}, 1, 0, -1)}},
+		`(ScatterND): updates of shape [3 1] do not fit`:                      {[]*pb.ValueInfoProto{x, u}, op("ScatterND", "x i u", "y"), []*pb.TensorProto{indices("i", []int64{1, 1}, 1)}},
 	} {
 		cfg := Config{Ranges: map[string]Range{}}
 		for _, p := range c.inputs {

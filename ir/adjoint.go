@@ -53,14 +53,15 @@ var slopes = map[string]func(float64) float64{
 	"sqrt":       func(x float64) float64 { return 0.5 / math.Sqrt(x) },
 	"reciprocal": func(x float64) float64 { return -1 / float64(x*x) },
 	"rsqrt":      func(x float64) float64 { return -0.5 / float64(x*math.Sqrt(x)) },
-	"floor":      flat,
-	"ceil":       flat,
-	"round":      flat,
-	"trunc":      flat,
+	"floor":      jump,
+	"ceil":       jump,
+	"round":      jump,
+	"trunc":      jump,
 }
 
-// flat is the slope of what jumps.
-func flat(float64) float64 { return 0 }
+// jump is the slope of what jumps by one. An error of a part σ of one before it makes a jump of that part of all cells: the variance is σ
+// after σ², as if the slope were 1/√σ, that of errors of a 256th.
+func jump(float64) float64 { return 16 }
 
 func pullUnary(r *Run, n *Node, in [][]float64, _, grad []float64, _ []bool) ([][]float64, error) {
 	fn, x := n.Attr.(*UnaryAttr).Fn, in[0]

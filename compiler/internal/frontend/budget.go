@@ -137,7 +137,7 @@ func (c *call) work(extents ...int) error {
 
 // exceeds refuses what the budget has no room for.
 func (c *call) exceeds(what string, err error) error {
-	return ir.RefuseFor(c.n.Name, c.key(), fmt.Errorf("%s: %w", what, err))
+	return ir.RefuseFor(c.n.Name, c.operatorName(), fmt.Errorf("%s: %w", what, err))
 }
 
 // hold asks for memory. What is dropped is not given back one by one: constants share their cells. When all that was ever made does not

@@ -52,7 +52,15 @@ func (c *call) key() string {
 
 // unsupported refuses the node.
 func (c *call) unsupported(format string, args ...any) error {
-	return ir.Refuse(c.n.Name, c.key(), format, args...)
+	return ir.Refuse(c.n.Name, c.operatorName(), format, args...)
+}
+
+// operatorName is the operator's, of one of the compiler's own that of the operator that is made of it.
+func (c *call) operatorName() string {
+	if c.n.Domain == ownDomain && c.s.caller != nil {
+		return c.s.caller.operatorName()
+	}
+	return c.key()
 }
 
 // wrap names the node in an error that does not.
@@ -61,7 +69,7 @@ func (c *call) wrap(err error) error {
 	if errors.As(err, &u) {
 		return err
 	}
-	return ir.RefuseFor(c.n.Name, c.key(), err)
+	return ir.RefuseFor(c.n.Name, c.operatorName(), err)
 }
 
 // safely lowers the node; a node that breaks rules of ONNX which the handlers take for granted (a list where the operator has a

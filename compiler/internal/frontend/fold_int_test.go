@@ -96,7 +96,7 @@ func TestCastRefused(t *testing.T) {
 	}{
 		{onnx.Float32, onnx.Int8, 128}, {onnx.Float32, onnx.Uint8, -1}, {onnx.Float32, onnx.Int64, math.NaN()}, {onnx.Float32, onnx.Int32, math.Inf(-1)},
 		{onnx.Float64, onnx.Int64, 1 << 63}, {onnx.Float64, onnx.Uint64, 1 << 64}, {onnx.Float32, onnx.Uint64, -1},
-		{onnx.Float32, 17, 1}, {onnx.Int64, 22, 1}, {onnx.Float32, 8, 1}, {onnx.Float32, 99, 1},
+		{onnx.Float32, 17, 1}, {onnx.Int64, 23, 1}, {onnx.Float32, onnx.Int4, 8}, {onnx.Float32, 8, 1}, {onnx.Float32, 99, 1},
 	} {
 		_, err := folded("Cast", to(c.to), vector(c.from, c.x))
 		var u *Unsupported

@@ -159,39 +159,3 @@ func matrices[T int64 | float64](c *call, x, y []T, pairs, n, k, m int) []T {
 	}
 	return out
 }
-
-// foldDequantize turns integer weights into real ones: (x − zero)·scale, per tensor or along one axis.
-func foldDequantize(c *call, in []*onnx.Tensor) ([]*onnx.Tensor, error) {
-	if err := need(in, 2); err != nil {
-		return nil, err
-	}
-	x, scale := in[0], in[1]
-	shape := make([]int, len(x.Shape))
-	for i := range shape {
-		shape[i] = 1
-	}
-	if scale.Len() != 1 {
-		a, err := axis(c.attrInt("axis", 1), len(x.Shape))
-		if err != nil || c.attrInt("block_size", 0) != 0 || scale.Len() != x.Shape[a] {
-			return nil, c.unsupported("scales of shape %v for shape %v; per tensor and per axis are supported", scale.Shape, x.Shape)
-		}
-		shape[a] = scale.Len()
-	}
-	if err := c.charge(4+copied(x), x.Shape...); err != nil {
-		return nil, err
-	}
-	s := spread(c, floats(scale), shape, x.Shape)
-	out := append([]float64(nil), floats(x)...)
-	if len(in) > 2 && in[2] != nil {
-		if in[2].Len() != scale.Len() {
-			return nil, fmt.Errorf("scale and zero point have different shapes")
-		}
-		for i, z := range spread(c, floats(in[2]), shape, x.Shape) {
-			out[i] -= z
-		}
-	}
-	for i := range out {
-		out[i] = float64(out[i] * s[i])
-	}
-	return single(make1(onnx.Float32, x.Shape, out), nil)
-}

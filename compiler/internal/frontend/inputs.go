@@ -202,6 +202,7 @@ var onIntegers = map[string]bool{
 	"Concat": true, "Trilu": true, "Shape": true, "Size": true,
 	"Greater": true, "Less": true, "GreaterOrEqual": true, "LessOrEqual": true, "Sign": true, "CumSum": true, "OneHot": true,
 	"TopK": true, "ArgMax": true, "ArgMin": true, "Div": true, "Mod": true, "Pow": true, "Abs": true, "Clip": true,
+	"DequantizeLinear": true,
 }
 
 // computes are those of them whose results may be no operand's cells.
@@ -226,7 +227,7 @@ func (c *call) typed(lower func() ([]*val, error)) ([]*val, error) {
 			continue
 		}
 		switch c.key() {
-		case "Cast", "CastLike", "And", "Or", "Xor", "Not", "Equal", "Greater", "Less", "GreaterOrEqual", "LessOrEqual":
+		case "Cast", "CastLike", "And", "Or", "Xor", "Not", "Equal", "Greater", "Less", "GreaterOrEqual", "LessOrEqual", "DequantizeLinear":
 		case "Where":
 			o.dtype = c.in[1].dtype
 		case "Gather", "GatherElements", "GatherND", "ScatterElements", "ScatterND":

@@ -90,11 +90,12 @@ func (c *call) exact(x *val, to onnx.DType) error {
 // largest is up to which integers, of both signs where it has any, a type holds all.
 var largest = map[onnx.DType]int64{onnx.Int8: math.MaxInt8, onnx.Uint8: math.MaxUint8, onnx.Int16: math.MaxInt16, onnx.Uint16: math.MaxUint16,
 	onnx.Int32: math.MaxInt32, onnx.Uint32: math.MaxUint32, onnx.Int64: math.MaxInt64, onnx.Uint64: math.MaxInt64,
+	onnx.Int4: 7, onnx.Uint4: 15, onnx.Int2: 1, onnx.Uint2: 3,
 	onnx.BFloat16: 1 << 8, onnx.Float16: 1 << 11, onnx.Float32: 1 << 24, onnx.Float64: 1 << 53}
 
 // unsigned says that a type has no negative numbers.
 func unsigned(d onnx.DType) bool {
-	return d == onnx.Uint8 || d == onnx.Uint16 || d == onnx.Uint32 || d == onnx.Uint64
+	return d == onnx.Uint2 || d == onnx.Uint4 || d == onnx.Uint8 || d == onnx.Uint16 || d == onnx.Uint32 || d == onnx.Uint64
 }
 
 // fits says that a type holds all integers of an interval.

@@ -111,6 +111,9 @@ func TestElementTypes(t *testing.T) {
 		p    *pb.TensorProto
 		want []float64
 	}{
+		{&pb.TensorProto{DataType: 21, Dims: []int64{3}, RawData: []byte{0xf1, 0x02}}, []float64{1, 15, 2}},
+		{&pb.TensorProto{DataType: 22, Dims: []int64{3}, Int32Data: []int32{0xf1, 0x08}}, []float64{1, -1, -8}},
+		{&pb.TensorProto{DataType: 26, Dims: []int64{5}, RawData: []byte{0b11_10_01_00, 3}}, []float64{0, 1, -2, -1, -1}},
 		{&pb.TensorProto{DataType: 1, Dims: []int64{2}, FloatData: []float32{1, -2}}, []float64{1, -2}},
 		{&pb.TensorProto{DataType: 1, Dims: []int64{1}, RawData: le.AppendUint32(nil, math.Float32bits(1.5))}, []float64{1.5}},
 		{&pb.TensorProto{DataType: 10, Dims: []int64{4}, Int32Data: []int32{0x3c00, 0xc000, 1, 0xfc00}}, []float64{1, -2, math.Ldexp(1, -24), math.Inf(-1)}},
@@ -153,6 +156,8 @@ func TestBadTensors(t *testing.T) {
 		"axis 0 has extent -1":          {DataType: 1, Dims: []int64{-1}},
 		"element type string":           {DataType: 8, Dims: []int64{1}},
 		"needs 2 cells, the data has 1": {DataType: 1, Dims: []int64{2}, FloatData: []float32{1}},
+		"needs 3 cells, 2 bytes":        {DataType: 21, Dims: []int64{3}, RawData: []byte{1}},
+		"needs 3 cells, the data has 3": {DataType: 21, Dims: []int64{3}, Int32Data: []int32{1, 2, 3}},
 		"load the model from its file":  {DataType: 1, Dims: []int64{1}, DataLocation: 1},
 	}
 	for want, p := range cases {

@@ -37,13 +37,17 @@ const (
 	Uint32   DType = 12
 	Uint64   DType = 13
 	BFloat16 DType = 16
+	Uint4    DType = 21
+	Int4     DType = 22
+	Uint2    DType = 25
+	Int2     DType = 26
 )
 
 var dtypeNames = map[DType]string{
 	Float32: "float32", Uint8: "uint8", Int8: "int8", Uint16: "uint16", Int16: "int16", Int32: "int32", Int64: "int64",
 	Bool: "bool", Float16: "float16", Float64: "float64", Uint32: "uint32", Uint64: "uint64", BFloat16: "bfloat16",
 	8: "string", 14: "complex64", 15: "complex128", 17: "float8e4m3fn", 18: "float8e4m3fnuz", 19: "float8e5m2",
-	20: "float8e5m2fnuz", 21: "uint4", 22: "int4", 23: "float4e2m1",
+	20: "float8e5m2fnuz", Uint4: "uint4", Int4: "int4", 23: "float4e2m1", 24: "float8e8m0", Uint2: "uint2", Int2: "int2",
 }
 
 func (d DType) String() string {
@@ -79,6 +83,10 @@ func (d DType) Wrap(x int64) int64 {
 		return int64(int32(x))
 	case Uint32:
 		return int64(uint32(x))
+	case Uint4, Uint2:
+		return x & (1<<d.bits() - 1)
+	case Int4, Int2:
+		return x << (64 - d.bits()) >> (64 - d.bits())
 	}
 	return x
 }
@@ -115,9 +123,20 @@ func roundBits(x float64, bits, least int, largest float64) float64 {
 }
 
 // Known says whether tensors of the type are decoded.
-func (d DType) Known() bool { return d.bytes() > 0 }
+func (d DType) Known() bool { return d.bits() > 0 }
 
-// bytes is the size of a cell in raw data, 0 for types that are not decoded.
+// bits is the size of a cell in raw data, 0 for types that are not decoded.
+func (d DType) bits() int {
+	switch d {
+	case Uint2, Int2:
+		return 2
+	case Uint4, Int4:
+		return 4
+	}
+	return 8 * d.bytes()
+}
+
+// bytes is the size of a cell of whole bytes, else 0.
 func (d DType) bytes() int {
 	switch d {
 	case Bool, Int8, Uint8:
@@ -130,6 +149,18 @@ func (d DType) bytes() int {
 		return 8
 	}
 	return 0
+}
+
+// stored is the number of bytes of so many cells, of which several share one where they are smaller.
+func (d DType) stored(n int) int64 { return (int64(n)*int64(d.bits()) + 7) / 8 }
+
+// Unpack splits bytes into integers of so many bits, the least significant first.
+func Unpack(packed []byte, bits, n int) []int64 {
+	out, each := make([]int64, n), 8/bits
+	for i := range out {
+		out[i] = int64(packed[i/each]) >> (i % each * bits) & (1<<bits - 1)
+	}
+	return out
 }
 
 // Tensor is a decoded tensor, row-major: the cells are in F for floating-point types and in I for integers and booleans
@@ -196,14 +227,13 @@ func (d *decoder) initializer(p *pb.TensorProto) (*Tensor, error) {
 	if err != nil {
 		return nil, err
 	}
-	size := t.DType.bytes()
-	if size == 0 {
+	if !t.DType.Known() {
 		return nil, fmt.Errorf("element type %s is not supported", t.DType)
 	}
 	stored := &Stored{name: p.Name, dtype: t.DType, file: bytes.NewReader(p.RawData), n: n}
 	length := int64(len(p.RawData))
 	if p.DataLocation == 1 {
-		if stored.file, stored.offset, length, err = d.external(p.ExternalData, n, size); err != nil {
+		if stored.file, stored.offset, length, err = d.external(p.ExternalData, t.DType.stored(n)); err != nil {
 			return nil, err
 		}
 	}
@@ -211,8 +241,8 @@ func (d *decoder) initializer(p *pb.TensorProto) (*Tensor, error) {
 	if length == 0 && n > 0 {
 		return t, t.setTyped(p, n)
 	}
-	if int64(n) > length || int64(n)*int64(size) != length {
-		return nil, fmt.Errorf("shape %v of %s needs %d cells of %d bytes, the data has %d bytes", t.Shape, t.DType, n, size, length)
+	if need := t.DType.stored(n); need != length {
+		return nil, fmt.Errorf("shape %v of %s needs %d cells, %d bytes, the data has %d bytes", t.Shape, t.DType, n, need, length)
 	}
 	if t.DType.IsFloat() {
 		if t.Stored = stored; n < minStored {
@@ -253,6 +283,13 @@ func (t *Tensor) setShape(dims []int64) (int, error) {
 
 // setIntegers decodes cells of an integer type.
 func (t *Tensor) setIntegers(raw []byte, n int) {
+	if t.DType.bytes() == 0 {
+		t.I = Unpack(raw, t.DType.bits(), n)
+		for i, x := range t.I {
+			t.I[i] = t.DType.Wrap(x)
+		}
+		return
+	}
 	t.I = make([]int64, n)
 	le := binary.LittleEndian
 	for i := 0; i < n; i++ {
@@ -287,7 +324,15 @@ func (t *Tensor) setTyped(p *pb.TensorProto, n int) error {
 	if !ok {
 		k = len(p.Int32Data)
 	}
-	if k != n {
+	if each := t.DType.bits(); each < 8 && k == (n*each+7)/8 { // each has a byte
+		raw := make([]byte, k)
+		for i, v := range p.Int32Data {
+			raw[i] = byte(v)
+		}
+		t.setIntegers(raw, n)
+		return nil
+	}
+	if k != n || t.DType.bits() < 8 {
 		return fmt.Errorf("shape %v of %s needs %d cells, the data has %d", t.Shape, t.DType, n, k)
 	}
 	switch t.DType {
@@ -329,10 +374,10 @@ func (t *Tensor) setInt32(data []int32) {
 	}
 }
 
-// external finds the n·size bytes of a tensor in a file of the model's folder.
-func (d *decoder) external(entries []*pb.StringStringEntryProto, n, size int) (file io.ReaderAt, offset, length int64, err error) {
+// external finds the bytes of a tensor in a file of the model's folder.
+func (d *decoder) external(entries []*pb.StringStringEntryProto, need int64) (file io.ReaderAt, offset, length int64, err error) {
 	var location string
-	length = int64(n) * int64(size)
+	length = need
 	for _, e := range entries {
 		switch e.Key {
 		case "location":

@@ -9,7 +9,7 @@ import warnings
 
 import numpy as np
 import onnxruntime as ort
-from onnx import helper, numpy_helper
+from onnx import TensorProto, helper, numpy_helper
 
 warnings.simplefilter("ignore")
 rng = np.random.default_rng(5)
@@ -25,25 +25,25 @@ def i32(*v):
     return np.array(v, np.int32)
 
 
-def case(name, op, inputs, outputs=1, constants=(), domain="com.microsoft", expect=None, **attrs):
-    """Runs a node. inputs are pairs of names and arrays, None where an operand is absent; constants names those that are initializers."""
+def case(name, op, inputs, outputs=1, constants=(), domain="com.microsoft", nodes=None, **attrs):
+    """Runs a node. inputs are pairs of names and arrays, None where an operand is absent; constants names those that are initializers. nodes
+    are those of a graph in place of the node."""
     given = [(n, a) for n, a in inputs if a is not None]
     names = outputs if isinstance(outputs, list) else [f"y{i}" for i in range(outputs)]
-    node = helper.make_node(op, [n if a is not None else "" for n, a in inputs], names, domain=domain, **attrs)
+    nodes = nodes or [helper.make_node(op, [n if a is not None else "" for n, a in inputs], names, domain=domain, **attrs)]
 
     def value(n, a):
         return helper.make_tensor_value_info(n, TYPES[str(a.dtype)], a.shape)
 
-    graph = helper.make_graph([node], "g", [value(n, a) for n, a in given if n not in constants],
+    graph = helper.make_graph(nodes, "g", [value(n, a) for n, a in given if n not in constants],
                               [helper.make_empty_tensor_value_info(o) for o in names if o],
-                              [numpy_helper.from_array(a, n) for n, a in given if n in constants])
+                              [a if isinstance(a, TensorProto) else numpy_helper.from_array(a, n) for n, a in given if n in constants])
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 21), helper.make_opsetid("com.microsoft", 1)], ir_version=10)
     fed = {n: a for n, a in given if n not in constants}
-    if expect is None:
-        options = ort.SessionOptions()
-        options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_DISABLE_ALL
-        options.log_severity_level = 4
-        expect = ort.InferenceSession(model.SerializeToString(), options).run(None, fed)
+    options = ort.SessionOptions()
+    options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_DISABLE_ALL
+    options.log_severity_level = 4
+    expect = ort.InferenceSession(model.SerializeToString(), options).run(None, fed)
     del model.graph.output[:]
     model.graph.output.extend(value(o, a) for o, a in zip([o for o in names if o], expect))
 
@@ -146,8 +146,85 @@ def rotary():
     rope("of two texts", real(2, 3, 4, 8), np.concatenate([at, at[:, ::-1]]), cos[:, :2], sin[:, :2], num_heads=3, rotary_embedding_dim=4)
 
 
+def few_bits():
+    for bits, zeros, k in ((2, "packed", 32), (4, None, 40), (4, "packed", 40), (4, "real", 32), (8, None, 32), (8, "packed", 40)):
+        n, block = 3, 16
+        parts = -(-k // block)
+        z = {None: None, "packed": rng.integers(0, 256, (n, -(-parts * bits // 8))).astype(np.uint8), "real": real(n, parts) * 2 + 7}[zeros]
+        case(f"of {bits} bits, {zeros} zeros", "MatMulNBits",
+             [("a", real(1, 2, k)), ("b", rng.integers(0, 256, (n, parts, block * bits // 8)).astype(np.uint8)), ("s", np.abs(real(n, parts)) * .1 + .02),
+              ("z", z), ("g", None), ("bias", real(n))], 1, ("b", "s", "z", "bias"), K=k, N=n, bits=bits, block_size=block)
+    for bits in (4, 8):
+        table, scales = rng.integers(0, 256, (6, 32 * bits // 8)).astype(np.uint8), np.abs(real(6, 2)) * .1 + .02
+        case(f"of {bits} bits", "", [("t", table), ("s", scales), ("i", np.array([[5, 0, 2]], np.int64)), ("x", real(1, 3, 32))], ["y"], ("t", "s", "i"),
+             nodes=[helper.make_node("GatherBlockQuantized", ["t", "i", "s"], ["rows"], domain="com.microsoft", bits=bits, block_size=16, quantize_axis=1, gather_axis=0),
+                    helper.make_node("Mul", ["x", "rows"], ["y"])])
+
+
+def four(kind, name, *shape):
+    low = 0 if kind == TensorProto.UINT4 else -8
+    return helper.make_tensor(name, kind, shape, rng.integers(low, low + 16, shape).flatten().tolist())
+
+
+def dequantised():
+    x = real(2, 3)
+
+    def product(name, w, scale, zero, a=x, **attrs):
+        operands = ["w", "s"] + (["z"] if zero is not None else [])
+        case(name, "DequantizeLinear", [("x", a), ("w", w), ("s", scale), ("z", zero)], ["y"], ("w", "s", "z"),
+             nodes=[helper.make_node("DequantizeLinear", operands, ["f"], **attrs), helper.make_node("MatMul", ["x", "f"], ["y"])])
+
+    byte = rng.integers(-128, 128, (3, 4)).astype(np.int8)
+    product("of a tensor", byte, np.float32(.02), np.int8(3))
+    product("of columns", byte, np.abs(real(4)) * .02 + .01, rng.integers(-9, 9, 4).astype(np.int8), axis=1)
+    product("of int4", four(TensorProto.INT4, "w", 3, 5), np.abs(real(5)) * .1 + .01, None, axis=-1)
+    wide = real(2, 10)
+    product("of blocks of int4", four(TensorProto.INT4, "w", 10, 3), np.abs(real(3, 3)) * .1 + .01, four(TensorProto.INT4, "z", 3, 3), a=wide, axis=0, block_size=4)
+    product("of blocks of uint4", four(TensorProto.UINT4, "w", 10, 3), np.abs(real(5, 3)) * .1 + .01, four(TensorProto.UINT4, "z", 5, 3), a=wide, axis=0, block_size=2)
+
+
+def quantised():
+    """Activations of few bits. Their scales are powers of two and their cells odd multiples of parts of them, so that no float rounds."""
+    x = (rng.integers(-300, 300, (1, 4, 6)) / 64).astype(np.float32)
+
+    def node(op, inputs, outputs, domain="", **attrs):
+        return helper.make_node(op, inputs.split(), outputs.split(), domain=domain, **attrs)
+
+    def there_and_back(name, scale, zero, back="q s z", **attrs):
+        case(name, "QuantizeLinear", [("x", x), ("s", scale), ("z", zero)], ["y"], ("s", "z"),
+             nodes=[node("QuantizeLinear", "x s z", "q", **attrs), node("DequantizeLinear", back, "y", **attrs)])
+
+    there_and_back("to uint8", np.float32(1 / 32), np.uint8(101))
+    there_and_back("to int8", np.float32(1 / 32), np.int8(-3))
+    there_and_back("to int16", np.float32(1 / 128), np.int16(5))
+    there_and_back("by columns", np.array([1 / 32, 1 / 16, 1 / 64, 1 / 8, 1 / 32, 1 / 4], np.float32), np.array([0, 1, 2, 3, 4, 5], np.uint8), axis=2)
+    there_and_back("by blocks", (2.0 ** -rng.integers(2, 6, (1, 4, 3))).astype(np.float32), rng.integers(0, 9, (1, 4, 3)).astype(np.uint8), axis=2, block_size=2)
+    w, zw = rng.integers(-128, 128, (6, 3)).astype(np.int8), np.array([1, -2, 3], np.int8)
+    s, z, sw, sy, zy = np.float32(1 / 32), np.uint8(101), np.array([1 / 16, 1 / 32, 1 / 64], np.float32), np.float32(1 / 2), np.uint8(90)
+    given = [("x", x), ("s", s), ("z", z), ("w", w), ("sw", sw), ("zw", zw), ("sy", sy), ("zy", zy)]
+    names = tuple(n for n, _ in given[1:])
+
+    def product(name, *nodes, given=given, names=names):
+        case("of activations", name, given, ["y"], names, nodes=[node("QuantizeLinear", "x s z", "q"), *nodes])
+
+    product("MatMulInteger", node("MatMulInteger", "q w z zw", "i"), node("Cast", "i", "y", to=1), given=[g for g in given if g[0] in "x s z w zw".split()])
+    product("QLinearMatMul", node("QLinearMatMul", "q s z w sw zw sy zy", "p"), node("DequantizeLinear", "p sy zy", "y"))
+    product("MatMulIntegerToFloat", node("MatMulIntegerToFloat", "q w s sw z zw", "y", "com.microsoft"), given=[g for g in given if g[0] not in ("sy", "zy")])
+    k = rng.integers(-128, 128, (3, 4, 2)).astype(np.int8)
+    conv = [("x", x), ("s", s), ("z", z), ("w", k), ("sw", sw), ("zw", np.zeros(3, np.int8)), ("sy", np.float32(1.0)), ("zy", zy),
+            ("b", rng.integers(-999, 999, 3).astype(np.int32))]
+    product("QLinearConv", node("QLinearConv", "q s z w sw zw sy zy b", "p", pads=[1, 0]), node("DequantizeLinear", "p sy zy", "y"), given=conv, names=tuple(n for n, _ in conv[1:]))
+    few = [c for c in conv if c[0] in ("x", "s", "z", "w")]
+    product("ConvInteger", node("ConvInteger", "q w z", "i", strides=[2]), node("Cast", "i", "y", to=1), given=few, names=("s", "z", "w"))
+    spread = (rng.integers(-99, 99, (2, 6)) / 64).astype(np.float32)
+    spread[0, :2] = -1, 255 / 64 - 1  # then the scale is 1/64
+    case("of its own choice", "DynamicQuantizeLinear", [("x", spread)], ["y"],
+         nodes=[node("DynamicQuantizeLinear", "x", "q s z"), node("DequantizeLinear", "q s z", "y")])
+    case("of its own choice", "DynamicQuantizeMatMul", [("x", spread), ("w", w), ("sw", sw), ("zw", zw), ("b", real(3))], ["y"], ("w", "sw", "zw", "b"))
+
+
 if __name__ == "__main__":
-    for family in (merged_attention, multi_head, group_query, rotary):
+    for family in (merged_attention, multi_head, group_query, rotary, few_bits, dequantised, quantised):
         family()
     with open("cases.json", "w") as f:
         json.dump(cases, f, indent=0)
