@@ -17,7 +17,7 @@ QUICK := ./ir/... ./internal/matrix ./codegen ./compiler/internal/... ./internal
 NARROW := ./runtime/tokens/... ./internal/poly ./internal/format/constants ./runtime/statement ./internal/circuit ./internal/commit ./internal/einsum ./internal/portable
 
 .NOTPARALLEL:
-.PHONY: help demo smollm2 test quick check generate assembly golden bench curves benchmarks figures accuracy answers interrupts conformance cases attacks mutants fuzz property clean format lint generated race portable cross platforms clean-tree
+.PHONY: help demo smollm2 minilm test quick check generate assembly golden bench curves benchmarks figures accuracy answers interrupts conformance cases attacks mutants fuzz property clean format lint generated race portable cross platforms clean-tree
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -27,6 +27,9 @@ demo: ## compile a model, prove an answer, verify it, refuse a forged one
 
 smollm2: ## prove a chat answer of a model of 135 million parameters; Python exports it, MODEL=DIR skips that; LENGTH=32,64,128 for several lengths
 	@GO=$(GO) scripts/smollm2.sh
+
+minilm: ## prove the embedding of a sentence by all-MiniLM-L6-v2; Python exports it, MODEL=DIR skips that; TEXT=…; LENGTH=64
+	@GO=$(GO) scripts/minilm.sh
 
 # Compiling and linking the tests is a fifth of the time, of which collecting garbage less often saves a seventh.
 test: ## run all tests; make lint vets

@@ -28,7 +28,9 @@ fi
 
 say "compile for texts of up to $LENGTH tokens"
 "$GO" build -o "$OUT/bin/zkllmc" .
-ABOUT="$MODEL/model.onnx --length $LENGTH --tokenizer $MODEL/tokenizer.json --calibrate $MODEL/calibrate.jsonl"
+# The model's own sentences, and passages that are not among those that it is compared on below.
+"$GO" run ./scripts/texts -n 16 -skip 1 | cat - "$MODEL/calibrate.jsonl" >"$RUN/calibrate.jsonl"
+ABOUT="$MODEL/model.onnx --length $LENGTH --tokenizer $MODEL/tokenizer.json --calibrate $RUN/calibrate.jsonl"
 step compile "$OUT/bin/zkllmc" compile $ABOUT -o "$CODE" --name minilm --force >"$RUN/compiled"
 cat "$RUN/compiled"
 "$GO" build -o "$OUT/bin/" "./$CODE/cmd/prover" "./$CODE/cmd/verifier"

@@ -124,6 +124,9 @@ func printComparison(w io.Writer, what string, r *quant.Comparison) {
 		fmt.Fprintf(w, "%s: %d inputs\n", what, r.Inputs)
 		for _, o := range r.Outputs {
 			fmt.Fprintf(w, "  %-15s error max %.4g, mean %.3g of %d cells (largest magnitude %.4g)\n", o.Name, o.MaxError, o.MeanError, o.Cells, o.MaxValue)
+			if o.RowReport != nil {
+				fmt.Fprintf(w, "  %-15s %d rows: least cosine %.8g, greatest cell the same in %d, in %d of the %d where it stands out\n", "", o.Rows, o.Cosine, o.Agree, o.ClearAgree, o.Clear)
+			}
 		}
 		return
 	}

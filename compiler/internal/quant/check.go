@@ -68,6 +68,17 @@ type OutputReport struct {
 	MaxError  float64 `json:"max_error"`
 	MeanError float64 `json:"mean_error"`
 	MaxValue  float64 `json:"max_value"` // the largest magnitude
+	*RowReport
+}
+
+// RowReport compares the rows of an output of real numbers along its last axis: as directions, which embeddings are, and by their greatest
+// cells, which classes are.
+type RowReport struct {
+	Rows       int     `json:"rows"`         // that are not zero in both
+	Cosine     float64 `json:"least_cosine"` // of the angle between a row and what it is compared with
+	Agree      int     `json:"best_agree"`   // rows with the same greatest cell
+	Clear      int     `json:"clear_rows"`   // whose two greatest cells, of the model or as expected, differ by more than Margin
+	ClearAgree int     `json:"clear_agree"`
 }
 
 // Input is one input of a graph: the elements of every port, and for Check what is expected of every output, nil where nothing is. Of a
@@ -499,6 +510,9 @@ func (c *checker) compare(in *Input, want, got [][]float64, perplexed bool) Comp
 		for k, w := range want[i] {
 			o.add(w, got[i][k])
 		}
+		if p := &f.Outputs[i]; p.Kind == plan.Reals && !p.Indices && len(p.Shape) > 0 && p.Shape[len(p.Shape)-1] > 1 {
+			o.RowReport = compareRows(want[i], got[i], p.Shape[len(p.Shape)-1])
+		}
 		out.Outputs = append(out.Outputs, o)
 	}
 	return out
@@ -508,6 +522,46 @@ func (r *OutputReport) add(want, got float64) {
 	d := math.Abs(want - got)
 	r.MaxError, r.MaxValue = math.Max(r.MaxError, d), math.Max(r.MaxValue, math.Abs(want))
 	r.MeanError += d
+}
+
+// compareRows compares rows of so many cells.
+func compareRows(want, got []float64, width int) *RowReport {
+	r := &RowReport{Cosine: 1}
+	a, b := argmax(want, width), argmax(got, width)
+	for t := range a {
+		x, y := want[t*width:(t+1)*width], got[t*width:(t+1)*width]
+		var xx, yy, xy float64
+		for i := range x {
+			xx, yy, xy = xx+float64(x[i]*x[i]), yy+float64(y[i]*y[i]), xy+float64(x[i]*y[i])
+		}
+		if xx == 0 && yy == 0 {
+			continue
+		}
+		r.Rows++
+		cosine := 0.0 // where one of them is zero
+		if xx > 0 && yy > 0 {
+			cosine = xy / math.Sqrt(xx) / math.Sqrt(yy)
+		}
+		r.Cosine = math.Min(r.Cosine, cosine)
+		same, clear := a[t] == b[t], gapOf(x, int(a[t])) > Margin
+		for _, c := range []struct {
+			n  *int
+			is bool
+		}{{&r.Agree, same}, {&r.Clear, clear}, {&r.ClearAgree, same && clear}} {
+			if c.is {
+				*c.n++
+			}
+		}
+	}
+	return r
+}
+
+func (r *RowReport) merge(o *RowReport) {
+	r.Rows += o.Rows
+	r.Cosine = math.Min(r.Cosine, o.Cosine)
+	r.Agree += o.Agree
+	r.Clear += o.Clear
+	r.ClearAgree += o.ClearAgree
 }
 
 // predictions compares the logits of one input.
@@ -627,4 +681,11 @@ func (r *OutputReport) merge(o *OutputReport) {
 	r.Cells += o.Cells
 	r.MaxError, r.MaxValue = math.Max(r.MaxError, o.MaxError), math.Max(r.MaxValue, o.MaxValue)
 	r.MeanError += o.MeanError
+	switch {
+	case r.RowReport == nil && o.RowReport != nil:
+		rows := *o.RowReport
+		r.RowReport = &rows
+	case r.RowReport != nil && o.RowReport != nil:
+		r.RowReport.merge(o.RowReport)
+	}
 }

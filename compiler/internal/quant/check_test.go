@@ -265,3 +265,32 @@ func TestErrorsOfZeros(t *testing.T) {
 		t.Error(got)
 	}
 }
+
+// A clamp on the way to a place counts there, too: what a LayerNorm centres is no value of the float model.
+func TestClampsOnTheWay(t *testing.T) {
+	f := prepared(models["gpt"]())
+	cal, err := Calibrate(nil, f, nil, nil)
+	require.NoError(t, err)
+	cal.rows = slices.Clone(cal.rows)
+	for _, n := range f.Nodes {
+		if n.Op == ir.OpNorm {
+			cal.rows[n.In[0]].centredMax /= 32
+		}
+	}
+	p, err := Quantise(nil, f, cal)
+	require.NoError(t, err)
+	r, err := Check(nil, p, nil, inputsOf(p, 2), CheckOptions{})
+	require.NoError(t, err)
+	require.ErrorContains(t, r.Err(), "most is lost at input_norm, node")
+	require.ErrorContains(t, r.Err(), "cells lie beyond the range that calibration chose")
+}
+
+// Rows are compared as directions and by their greatest cells; rows that are zero in both count for nothing, in one for a right angle.
+func TestRows(t *testing.T) {
+	r := compareRows([]float64{3, 4, 0, 0, 1, 0.97, 0, 2}, []float64{6, 8, 0, 0, 0.97, 1, 0, 2}, 2)
+	require.Equal(t, 3, r.Rows)
+	require.InDelta(t, (0.97+0.97)/(1+0.97*0.97), r.Cosine, 1e-12)
+	require.Equal(t, [3]int{2, 2, 2}, [3]int{r.Agree, r.Clear, r.ClearAgree})
+	r.merge(compareRows([]float64{0, 0, 1, 0}, []float64{0, 1e-9, -1, 0}, 2))
+	require.Equal(t, RowReport{Rows: 5, Cosine: -1, Agree: 2, Clear: 3, ClearAgree: 2}, *r)
+}

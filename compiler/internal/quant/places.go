@@ -46,6 +46,7 @@ const quiet = 1.0 / (1 << 20)
 type places struct {
 	p    *Program
 	of   map[ir.ValueID][]ir.ValueID // the values of the integer program that stand for one of the float graph, in order
+	part map[ir.ValueID]ir.ValueID   // the place that a clamped value is a step to, which stands for none itself
 	held int                         // bytes that a run keeps
 
 	mu sync.Mutex
@@ -68,7 +69,7 @@ type rowNoise struct {
 func (n rowNoise) mean() float64 { return n.sum / float64(max(n.rows, 1)) }
 
 func newPlaces(p *Program) *places {
-	s := &places{p: p, of: map[ir.ValueID][]ir.ValueID{}, at: map[ir.ValueID]*placeSum{}}
+	s := &places{p: p, of: map[ir.ValueID][]ir.ValueID{}, part: map[ir.ValueID]ir.ValueID{}, at: map[ir.ValueID]*placeSum{}}
 	for _, v := range p.Float.Values {
 		s.held += 2 * 8 * stored(v)
 	}
@@ -84,7 +85,26 @@ func newPlaces(p *Program) *places {
 			}
 		}
 	}
+	s.steps()
 	return s
+}
+
+// steps finds of which place each clamped value is a part: the next one of the same node of ONNX.
+func (s *places) steps() {
+	clamped := map[string]bool{}
+	for _, t := range s.p.Report.Tensors {
+		clamped[t.Name] = t.Clamps
+	}
+	next := map[string]ir.ValueID{}
+	for _, n := range slices.Backward(s.p.Int.Nodes) {
+		for _, id := range n.Out {
+			if s.at[id] != nil {
+				next[n.Origin] = id
+			} else if place, ok := next[n.Origin]; ok && clamped[s.p.Int.Value(id).Name] {
+				s.part[id] = place
+			}
+		}
+	}
 }
 
 // stored is the number of cells that a run makes for a value.
@@ -108,7 +128,13 @@ func (s *places) compares(id ir.ValueID) bool { return s != nil && len(s.of[id])
 
 // compare compares a value of the integer program with what it stands for, and keeps it as real numbers.
 func (s *places) compare(v *ir.Value, cells []int64, reals map[ir.ValueID][]float64, kept map[ir.ValueID][]float64) {
-	if s == nil || s.at[v.ID] == nil {
+	if s == nil {
+		return
+	}
+	if place, ok := s.part[v.ID]; ok {
+		s.merge(place, &placeSum{beyond: ends(v, cells)})
+	}
+	if s.at[v.ID] == nil {
 		return
 	}
 	a := s.p.Approximates[v.ID]
@@ -128,6 +154,16 @@ func (s *places) compare(v *ir.Value, cells []int64, reals map[ir.ValueID][]floa
 	sum.noise.add(got, want, rowOf(v))
 	kept[v.ID] = got
 	s.merge(v.ID, &sum)
+}
+
+// ends counts the cells at an end of the range, which a clamp leaves there.
+func ends(v *ir.Value, cells []int64) (n int) {
+	for _, q := range cells[:ir.Size(v.Shape)] {
+		if q == v.Lo || q == v.Hi {
+			n++
+		}
+	}
+	return n
 }
 
 // blame finds what each place adds of its own. Every node of the float graph is computed from what the integer program has for its
