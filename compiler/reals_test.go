@@ -206,3 +206,104 @@ func TestFunctionsOfARange(t *testing.T) {
 		})
 	})
 }
+
+// Operators of one number that have formulas, and some that are spelled out.
+func TestFormulas(t *testing.T) {
+	unary := func(kind string, of func(float64) float64) realCase {
+		return realCase{[]*pb.NodeProto{op("Mul", "x quarter", "q"+kind), op(kind, "q"+kind, kind)}, nil, func(x, _ float64) float64 { return of(x / 4) }}
+	}
+	cases := map[string]realCase{
+		"Tan": unary("Tan", math.Tan), "Asin": unary("Asin", math.Asin), "Acos": unary("Acos", math.Acos), "Atan": unary("Atan", math.Atan), "Sinh": unary("Sinh", math.Sinh),
+		"Cosh": unary("Cosh", math.Cosh), "Asinh": unary("Asinh", math.Asinh), "Atanh": unary("Atanh", math.Atanh),
+		"Softsign": unary("Softsign", func(x float64) float64 { return x / (1 + math.Abs(x)) }),
+		"Acosh":    {[]*pb.NodeProto{op("Add", "p one", "above"), op("Acosh", "above", "Acosh")}, []*pb.TensorProto{scalarOf("one", 1)}, func(_, p float64) float64 { return math.Acosh(p + 1) }},
+		"Thresholded": {[]*pb.NodeProto{op("ThresholdedRelu", "x", "Thresholded", floatAttr("alpha", 0.5))}, nil, func(x, _ float64) float64 {
+			if x > 0.5 {
+				return x
+			}
+			return 0
+		}},
+		"Shrink": {[]*pb.NodeProto{op("Shrink", "x", "Shrink", floatAttr("bias", 0.25), floatAttr("lambd", 1.5))}, nil, func(x, _ float64) float64 {
+			switch {
+			case x < -1.5:
+				return x + 0.25
+			case x > 1.5:
+				return x - 0.25
+			}
+			return 0
+		}},
+	}
+	tan := cases["Tan"]
+	tan.constants = []*pb.TensorProto{scalarOf("quarter", 0.25)}
+	cases["Tan"] = tan
+	checkReals(t, 0x1p-9, realX, realP, cases)
+}
+
+// Normalisations by what is measured over axes of any kind.
+func TestMeasuredNorms(t *testing.T) {
+	x := port("x", float32s, 2, 3, 5)
+	at := func(i int) (n, c, k int) { return i / 15, i / 5 % 3, i % 5 }
+	over := func(in []float64, which func(i, j int) bool, eps float64) (out []float64) {
+		for i, v := range in {
+			n, mean, variance := 0.0, 0.0, 0.0
+			for j, w := range in {
+				if which(i, j) {
+					n, mean = n+1, mean+w
+				}
+			}
+			mean /= n
+			for j, w := range in {
+				if which(i, j) {
+					variance += (w - mean) * (w - mean) / n
+				}
+			}
+			out = append(out, (v-mean)/math.Sqrt(variance+eps))
+		}
+		return out
+	}
+	channel := func(i, j int) bool { _, a, _ := at(i); _, b, _ := at(j); return a == b }
+	t.Run("batch", func(t *testing.T) {
+		m := portsModel([]*pb.ValueInfoProto{x}, []string{"y"}, []*pb.NodeProto{op("BatchNormalization", "x scale b mean var", "y", intAttr("training_mode", 1), floatAttr("epsilon", 0.01))},
+			floatsOf("scale", 1, -2, 0.5), floatsOf("b", 0, 1, 2), floatsOf("mean", 5, 6, 7), floatsOf("var", 1, 2, 3))
+		checkComposite(t, m, func(in [][]float64) []float64 {
+			out := over(in[0], channel, 0.01)
+			for i := range out {
+				_, c, _ := at(i)
+				out[i] = out[i]*[]float64{1, -2, 0.5}[c] + float64(c)
+			}
+			return out
+		})
+	})
+	t.Run("running", func(t *testing.T) { // the mean alone is an output
+		m := portsModel([]*pb.ValueInfoProto{x}, []string{"y"}, []*pb.NodeProto{op("BatchNormalization", "x scale b mean var", "z y", intAttr("training_mode", 1), floatAttr("momentum", 0.75))},
+			floatsOf("scale", 1, -2, 0.5), floatsOf("b", 0, 1, 2), floatsOf("mean", 5, 6, 7), floatsOf("var", 1, 2, 3))
+		checkComposite(t, m, func(in [][]float64) []float64 {
+			out := []float64{5 * 0.75, 6 * 0.75, 7 * 0.75}
+			for i, v := range in[0] {
+				_, c, _ := at(i)
+				out[c] += v / 10 * 0.25
+			}
+			return out
+		})
+	})
+	t.Run("mean and variance", func(t *testing.T) {
+		checkComposite(t, portsModel([]*pb.ValueInfoProto{x}, []string{"y"}, []*pb.NodeProto{op("MeanVarianceNormalization", "x", "y", intsAttr("axes", 0, 2))}), func(in [][]float64) []float64 {
+			return over(in[0], channel, 0)
+		})
+	})
+	for p, size := range map[int64]func(sum, v float64) float64{1: func(sum, v float64) float64 { return sum + math.Abs(v) }, 2: math.Hypot} {
+		t.Run("length", func(t *testing.T) {
+			checkComposite(t, portsModel([]*pb.ValueInfoProto{x}, []string{"y"}, []*pb.NodeProto{op("LpNormalization", "x", "y", intAttr("p", p), intAttr("axis", -2))}), func(in [][]float64) (out []float64) {
+				for i, v := range in[0] {
+					n, _, k := at(i)
+					sum := 0.0
+					for c := range 3 {
+						sum = size(sum, in[0][n*15+c*5+k])
+					}
+					out = append(out, v/sum)
+				}
+				return out
+			})
+		})
+	}
+}

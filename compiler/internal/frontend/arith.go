@@ -15,7 +15,7 @@ func init() {
 		"Add": sum, "Sub": sub, "Sum": sum, "Mean": sum, "Mul": mul, "Div": div, "Neg": neg, "Pow": pow, "Where": where, "Max": extremum, "Min": extremum,
 		"Sqrt": function("sqrt"), "Reciprocal": function("reciprocal"), "Exp": function("exp"), "Sigmoid": function("sigmoid"),
 		"Sin": function("sin"), "Cos": function("cos"), "Softplus": function("softplus"), "Tanh": function("tanh"), "Erf": function("erf"), "Relu": function("relu"), "Gelu": gelu, "Swish": swish,
-		"Log": function("log(x)"), "Atan": function("atan(x)"), "Floor": function("floor"), "Ceil": function("ceil"), "Round": function("round"),
+		"Floor": function("floor"), "Ceil": function("ceil"), "Round": function("round"),
 		"com.microsoft.Gelu": function("gelu"), "com.microsoft.FastGelu": biasGelu("gelu_tanh"),
 		"com.microsoft.BiasGelu": biasGelu("gelu"), "com.microsoft.QuickGelu": swish, "Trilu": trilu,
 	})

@@ -133,14 +133,38 @@ func batchNorm(c *call) (*onnx.Function, error) {
 		}
 	}
 	switch {
-	case len(c.in) != 5 || c.attrInt("training_mode", 0) != 0 || outputs != 1 || c.attrInt("spatial", 1) != 1:
-		return nil, c.unsupported("it measures its inputs; export the model for inference")
-	case len(x.shape) < 2:
-		return nil, fmt.Errorf("its input has the shape %v", x.shape)
+	case len(x.shape) < 2 || len(c.in) != 5:
+		return nil, fmt.Errorf("%d inputs, the first of shape %v", len(c.in), x.shape)
+	case c.opset >= 14 && c.attrInt("training_mode", 0) != 0:
+		return c.batchNormOfBatch(x.shape)
+	case outputs != 1 || c.attrInt("spatial", 1) != 1:
+		return nil, c.unsupported("of opset %d with %d outputs, it is one that trains or that normalises every position by itself; export the model for inference, or for opset 14 or later", c.opset, outputs)
 	}
 	s := c.speller("x", "scale", "b", "mean", "var")
 	factor := s.add("Div", "scale", s.add("Sqrt", s.add("Add", "var", s.floats(c.attrFloat("epsilon", 1e-5)))))
 	bias := s.add("Sub", "b", s.add("Mul", "mean", factor))
 	behind := s.behindChannels(len(x.shape))
 	return s.function(s.add("Add", s.add("Mul", "x", s.add("Unsqueeze", factor, behind)), s.add("Unsqueeze", bias, behind)))
+}
+
+// batchNormOfBatch is a batch normalisation by what it measures of its input: mean and variance of every channel, which it also mixes with
+// those that it is given.
+func (c *call) batchNormOfBatch(shape []int) (*onnx.Function, error) {
+	s := c.speller("x", "scale", "b", "mean", "var")
+	axes := []int64{0}
+	for i := 2; i < len(shape); i++ {
+		axes = append(axes, int64(i))
+	}
+	over, behind, channels := s.ints(axes...), s.behindChannels(len(shape)), s.ints(int64(shape[1]))
+	mean := s.add("ReduceMean", "x", over)
+	off := s.add("Sub", "x", mean)
+	variance := s.add("ReduceMean", s.add("Mul", off, off), over)
+	y := s.add("Div", off, s.add("Sqrt", s.add("Add", variance, s.floats(c.attrFloat("epsilon", 1e-5)))))
+	outputs := []string{s.add("Add", s.add("Mul", y, s.add("Unsqueeze", "scale", behind)), s.add("Unsqueeze", "b", behind))}
+	momentum := c.attrFloat("momentum", 0.9)
+	for _, k := range [][2]string{{"mean", mean}, {"var", variance}} {
+		mixed := s.add("Add", s.add("Mul", k[0], s.floats(momentum)), s.add("Mul", s.add("Reshape", k[1], channels), s.floats(1-momentum)))
+		outputs = append(outputs, mixed)
+	}
+	return s.function(outputs[:min(len(outputs), len(c.n.Outputs))]...)
 }
