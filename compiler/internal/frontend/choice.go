@@ -4,7 +4,9 @@ import (
 	"fmt"
 	"math"
 	"math/bits"
+	"slices"
 
+	"github.com/zkllmc/zkllmc/compiler/internal/onnx"
 	"github.com/zkllmc/zkllmc/internal/interval"
 	"github.com/zkllmc/zkllmc/ir"
 )
@@ -267,6 +269,35 @@ func (b *builder) rowsOf(in *input) int {
 	for key := range b.hidden {
 		if k, ok := key.(idsOf); ok && k.name == in.Name && (n == 0 || k.rows < n) {
 			n = k.rows
+		}
+	}
+	return n
+}
+
+// indexedRows is the number of rows of the tables that an input of the model indexes somewhere, 0 if none is seen to. Where it is not known
+// yet it is 1, until what indexes the first of them notes it.
+func (b *builder) indexedRows(in *input) int {
+	moved, n := map[string]bool{in.Name: true}, 0
+	for _, node := range b.main.nodes {
+		if !standard(node, b.functions) || len(node.Inputs) == 0 {
+			continue
+		}
+		switch node.Op {
+		case "Identity", "Cast", "Dropout", "Reshape", "Flatten", "Squeeze", "Unsqueeze", "Expand":
+			bits := slices.ContainsFunc(node.Attrs, func(a *onnx.Attr) bool { return a.Name == "to" && onnx.DType(a.I) == onnx.Bool })
+			moved[node.Outputs[0]] = moved[node.Inputs[0]] && !bits
+		case "Gather":
+			along := slices.IndexFunc(node.Attrs, func(a *onnx.Attr) bool { return a.Name == "axis" && a.I != 0 })
+			if len(node.Inputs) < 2 || !moved[node.Inputs[1]] || along >= 0 {
+				continue
+			}
+			table := b.main.get(node.Inputs[0])
+			if table == nil || len(table.shape) == 0 || table.shape[0] == 0 {
+				in.guess = n == 0
+				n = max(n, 1)
+			} else if n == 0 || in.guess || table.shape[0] < n {
+				n, in.guess = table.shape[0], false
+			}
 		}
 	}
 	return n

@@ -94,7 +94,7 @@ func TestCastRefused(t *testing.T) {
 		from, to onnx.DType
 		x        float64
 	}{
-		{onnx.Float32, onnx.Int8, 128}, {onnx.Float32, onnx.Uint8, -1}, {onnx.Float32, onnx.Int64, math.NaN()}, {onnx.Float32, onnx.Int32, math.Inf(-1)},
+		{onnx.Float32, onnx.Int8, 128}, {onnx.Float32, onnx.Uint8, -1}, {onnx.Float32, onnx.Int64, math.NaN()}, {onnx.Float32, onnx.Int64, math.Inf(1)}, {onnx.Float32, onnx.Int32, math.Inf(-1)},
 		{onnx.Float64, onnx.Int64, 1 << 63}, {onnx.Float64, onnx.Uint64, 1 << 64}, {onnx.Float32, onnx.Uint64, -1},
 		{onnx.Float32, 17, 1}, {onnx.Int64, 23, 1}, {onnx.Float32, onnx.Int4, 8}, {onnx.Float32, 8, 1}, {onnx.Float32, 99, 1},
 	} {
@@ -146,6 +146,7 @@ func TestIntegers(t *testing.T) {
 		{"ReduceMax", nil, []*onnx.Tensor{integerVector(i64, big, big-1)}, integerVector(i64, big)},
 		{"ReduceMin", nil, []*onnx.Tensor{integerVector(i64, -big, -big+1)}, integerVector(i64, -big)},
 		{"CumSum", nil, []*onnx.Tensor{integerVector(i32, math.MaxInt32, 1, 1), {DType: i64, I: []int64{0}}}, integerVector(i32, math.MaxInt32, math.MinInt32, math.MinInt32+1)},
+		{"Cast", to(i64), []*onnx.Tensor{vector(onnx.Float32, math.Inf(-1), -1e30, -2.5)}, integerVector(i64, math.MinInt64, math.MinInt64, -2)},
 		{"CumSum", []*onnx.Attr{{Name: "exclusive", I: 1}}, []*onnx.Tensor{integerVector(i64, 5, 6, 7), {DType: i64, I: []int64{-1}}}, integerVector(i64, 0, 5, 11)},
 		{"CumSum", []*onnx.Attr{{Name: "reverse", I: 1}}, []*onnx.Tensor{vector(onnx.Float32, 5, 6, 7), {DType: i64, I: []int64{0}}}, vector(onnx.Float32, 18, 13, 7)},
 		{"CumSum", []*onnx.Attr{{Name: "reverse", I: 1}, {Name: "exclusive", I: 1}}, []*onnx.Tensor{integerVector(i64, 5, 6, 7), {DType: i64, I: []int64{0}}}, integerVector(i64, 13, 7, 0)},

@@ -59,6 +59,7 @@ type val struct {
 	padded   *padded                      // what it is with zeros around it, nil if it is not that
 	input    *input                       // an input of the model, up to axes of extent 1, of which no activation has been made
 	narrow   *narrowing                   // of an input: the cast behind it that keeps the fewest integers, nil if there is none
+	whole    bool                         // of an input of real numbers: a cast to integers is behind it, so that its elements are to be whole
 	unsigned *narrowing                   // of an input: the first cast behind it to a type without negative numbers, nil if there is none
 	mark     *mark                        // the tensors behind an input-free value, nil if all are public
 	moved    bool                         // with a mark: its cells are those of one tensor of the file, in other places at most
@@ -107,6 +108,7 @@ type builder struct {
 	opts     Options
 	class    *classes
 	inputs   []*input
+	main     *scope // of the model
 	depth    int
 	left     *purse
 	weightOf map[*onnx.Tensor]ir.ValueID
@@ -185,6 +187,7 @@ func (b *builder) build() (*ir.Graph, error) {
 		return nil, err
 	}
 	s := &scope{vals: map[string]*val{}, nodes: needed(b.softmaxes(m.Graph, needed(m.Graph.Nodes, outs)), outs), outs: outs}
+	b.main = s
 	if err := b.leaves(s, m.Graph); err != nil {
 		return nil, err
 	}
@@ -200,6 +203,7 @@ func (b *builder) build() (*ir.Graph, error) {
 	}
 	b.inputsInOrder()
 	b.noteMasks()
+	b.noteWholes()
 	b.noteComparisons()
 	b.noteScatters()
 	b.noteDivisions()

@@ -1,6 +1,7 @@
 package frontend
 
 import (
+	"fmt"
 	"math"
 	"slices"
 
@@ -24,10 +25,8 @@ type input struct {
 	port   *ir.Port   // nil until something uses it
 	user   *call      // what used it first
 	onehot ir.ValueID // of ids
+	guess  bool       // that it is one of ids: of how many is not known in this run
 }
-
-// isInteger says that the elements may be indices.
-func (in *input) isInteger() bool { return in.DType == onnx.Int64 || in.DType == onnx.Int32 }
 
 // rows is the number of positions or rows that an input has, for limits that follow from a model's length.
 func (in *input) rows() int {
@@ -43,8 +42,8 @@ func (in *input) rows() int {
 
 // enter makes an input known. Its elements may be anything until a node uses it.
 func (b *builder) enter(s *scope, info onnx.ValueInfo) error {
-	if !info.DType.IsFloat() && info.DType != onnx.Int64 && info.DType != onnx.Int32 && info.DType != onnx.Bool {
-		return ir.Refuse(info.Name, "input", "is %s; inputs are int64, int32, bool or floating-point, or fixed: --fix %s=FILE.pb", info.DType, info.Name)
+	if _, ok := largest[info.DType]; !ok && info.DType != onnx.Bool {
+		return ir.Refuse(info.Name, "input", "is %s; inputs are integers, booleans or real numbers, or fixed: --fix %s=FILE.pb", info.DType, info.Name)
 	}
 	shape, err := b.inputShape(info)
 	if err != nil {
@@ -70,7 +69,7 @@ func (c *call) keepsInput(i int) bool {
 		return i == 1
 	case "Cast", "CastLike":
 		to, err := c.castTo()
-		return i == 0 && err == nil && to != onnx.Bool
+		return i == 0 && err == nil && to != onnx.Bool && (!c.in[0].input.DType.IsFloat() || c.in[0].whole || !to.IsFloat())
 	case "Identity", "Dropout", "Reshape", "Flatten", "Squeeze", "Unsqueeze", "Shape", "Size":
 		return i == 0
 	case "Expand":
@@ -78,6 +77,9 @@ func (c *call) keepsInput(i int) bool {
 	}
 	return false
 }
+
+// casts says that an operator is a cast.
+func (c *call) casts() bool { return c.key() == "Cast" || c.key() == "CastLike" }
 
 // sameSize says that an Expand adds axes of extent 1 only.
 func (c *call) sameSize() bool {
@@ -89,7 +91,7 @@ func (c *call) sameSize() bool {
 func (c *call) numbers() error {
 	made := map[*val]*val{} // the square of an input is seen as one
 	for i, v := range c.in {
-		if v == nil || v.input == nil || v.input.isInteger() && c.keepsInput(i) {
+		if v == nil || v.input == nil || v.input.DType != onnx.Bool && (!v.input.DType.IsFloat() || v.whole || c.casts()) && c.keepsInput(i) {
 			continue
 		}
 		x, err := made[v], error(nil)
@@ -107,7 +109,7 @@ func (c *call) numbers() error {
 func (c *call) number(v *val) (*val, error) {
 	kind := plan.Integers
 	switch {
-	case v.input.DType.IsFloat():
+	case v.input.DType.IsFloat() && !v.whole:
 		kind = plan.Reals
 	case v.input.DType == onnx.Bool:
 		kind = plan.Booleans
@@ -115,6 +117,9 @@ func (c *call) number(v *val) (*val, error) {
 	ids := c.b.rowsOf(v.input)
 	if kind == plan.Integers && v.input.port != nil && v.input.port.Kind == plan.IDs {
 		ids = v.input.port.Vocab()
+	}
+	if ids == 0 && kind == plan.Integers && v.input.port == nil {
+		ids = c.b.indexedRows(v.input)
 	}
 	if ids > 0 {
 		kind = plan.IDs
@@ -151,6 +156,8 @@ func (c *call) decide(in *input, kind plan.Element, n int) (*ir.Port, error) {
 			p.Hi = 1
 		case !ok:
 			return nil, c.unsupported("takes the input %q as %s, of which no range is declared; give it, --range %s=LO:HI, or inputs to take it from: --calibrate DATA", in.Name, elements(kind), in.Name)
+		case kind == plan.Integers && in.DType.IsFloat(): // the whole numbers in it
+			p.Lo, p.Hi = math.Ceil(r.Lo), math.Floor(r.Hi)
 		default:
 			p.Lo, p.Hi = r.Lo, r.Hi
 		}
@@ -159,6 +166,9 @@ func (c *call) decide(in *input, kind plan.Element, n int) (*ir.Port, error) {
 		}
 		if kind == plan.Integers && (p.Lo != math.Trunc(p.Lo) || p.Hi != math.Trunc(p.Hi) || p.Lo < -maxInteger || p.Hi > maxInteger) {
 			return nil, ir.Refuse(in.Name, "input", "its range [%g, %g] is none of integers below 2^31; give another: --range %s=LO:HI", p.Lo, p.Hi, in.Name)
+		}
+		if kind == plan.Integers && !in.DType.IsFloat() && !fits(between(p.Lo, p.Hi), in.DType) {
+			return nil, ir.Refuse(in.Name, "input", "its range [%g, %g] is beyond %s; give another: --range %s=LO:HI", p.Lo, p.Hi, in.DType, in.Name)
 		}
 		p.Value = c.b.g.AddInput(p).ID
 		in.port, in.user = &p, c
@@ -173,6 +183,15 @@ func (c *call) decide(in *input, kind plan.Element, n int) (*ir.Port, error) {
 		return nil, c.indexes(in, n)
 	}
 	return in.port, nil
+}
+
+// noteWholes tells of inputs of real numbers that casts make integers of.
+func (b *builder) noteWholes() {
+	for _, in := range b.inputs {
+		if in.port != nil && in.DType.IsFloat() && in.port.Kind != plan.Reals {
+			b.g.Notes = append(b.g.Notes, fmt.Sprintf("the input %q of real numbers is cast to integers: it takes whole numbers", in.Name))
+		}
+	}
 }
 
 func elements(kind plan.Element) string {

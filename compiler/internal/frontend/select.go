@@ -328,6 +328,9 @@ func (c *call) embed(table, ids *val) (*val, error) {
 	if ids.dtype != onnx.Int64 && ids.dtype != onnx.Int32 {
 		return nil, fmt.Errorf("indices of type %s; they must be int32 or int64", ids.dtype)
 	}
+	if ids.input.guess {
+		return nil, c.indexes(ids.input, vocab)
+	}
 	if n := c.b.rowsOf(ids.input); n > 0 && n < vocab || ids.input.port != nil && ids.input.port.Kind == plan.IDs && ids.input.port.Vocab() < vocab {
 		if ids.input.port != nil {
 			n = ids.input.port.Vocab()

@@ -116,6 +116,7 @@ func (c *call) castIDs(x *val, to onnx.DType) (*val, error) {
 		return nil, c.unsupported("a cast of an input of integers to %s", to)
 	}
 	y := *x
+	y.whole = x.whole || x.input.DType.IsFloat()
 	if y.dtype = to; x.narrow == nil || most < x.narrow.most {
 		y.narrow = &narrowing{c: c, to: to, most: most}
 	}
