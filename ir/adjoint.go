@@ -6,38 +6,53 @@ import (
 	"github.com/zkllmc/zkllmc/internal/tables"
 )
 
-// Pull is the transpose of a node's derivative at the cells in, whose result is out: from the gradient of some number with respect to the
-// node's result it computes, over the reals, those with respect to the inputs that are wanted, nil for all others.
-func (r *Run) Pull(n *Node, in [][]float64, out, grad []float64, want []bool) ([][]float64, error) {
-	if i, ok := n.Op.Info(); ok && i.pull != nil {
-		in, err := operandsOf(r, n, in)
+// Pulls are the transposes of a node's derivatives in runs side by side, at the cells in, whose results are out: from the gradients of some
+// numbers with respect to the node's results it computes, over the reals, those with respect to the inputs that are wanted, nil for all others.
+func Pulls(runs []*Run, n *Node, in [][][]float64, out, grad [][]float64, want []bool) ([][][]float64, error) {
+	if n.Op == OpEinsum {
+		return pullEinsum(runs, n, in, grad, want)
+	}
+	i, ok := n.Op.Info()
+	if !ok || i.pull == nil {
+		return nil, n.Errorf("has no derivative")
+	}
+	pulled := make([][][]float64, len(runs))
+	for r, run := range runs {
+		in, err := here(run.Graph, n, in[r])
 		if err != nil {
 			return nil, err
 		}
-		return i.pull(r, n, in, out, grad, want)
+		if pulled[r], err = i.pull(run, n, in, out[r], grad[r], want); err != nil {
+			return nil, err
+		}
 	}
-	return nil, n.Errorf("has no derivative")
+	return pulled, nil
 }
 
 // pullEinsum exchanges, in every term that has a wanted operand, this operand's place with the result's.
-func pullEinsum(r *Run, n *Node, in [][]float64, _, grad []float64, want []bool) ([][]float64, error) {
-	out := make([][]float64, len(in))
-	for k := range in {
-		if want[k] {
-			out[k] = make([]float64, len(in[k]))
+func pullEinsum(runs []*Run, n *Node, in [][][]float64, grad [][]float64, want []bool) ([][][]float64, error) {
+	out := make([][][]float64, len(runs))
+	for r := range runs {
+		out[r] = make([][]float64, len(n.In))
+		for k := range n.In {
+			if want[k] {
+				out[r][k] = make([]float64, len(in[r][k]))
+			}
 		}
 	}
 	for _, t := range n.Attr.(*EinsumAttr).Terms {
-		cells, known, parts := operands(&t, in), indicators[float64](r, n, &t), readers(r.Graph, n, &t, in)
 		for k, from := range t.In {
 			if !want[from] {
 				continue
 			}
 			back := t.Clone()
 			back.Out, back.Axes[k] = back.Axes[k], back.Out
-			cells, known := append([][]float64(nil), cells...), append([]*indicator[float64](nil), known...)
-			cells[k], known[k] = grad, nil
-			if err := addTerm(r.Budget, out[from], &back, cells, known, parts); err != nil {
+			of := make([]operation[float64], len(runs))
+			for r, run := range runs {
+				of[r] = operation[float64]{operands(&t, in[r]), indicators[float64](run, n, &t), out[r][from]}
+				of[r].in[k], of[r].known[k] = grad[r], nil
+			}
+			if err := addTerm(runs[0].Budget, &back, of, readers(runs[0].Graph, n, &t, in[0])); err != nil {
 				return nil, err
 			}
 		}

@@ -46,66 +46,95 @@ func solvedAxes[T number](known []*indicator[T]) []int {
 	return out
 }
 
-// addTerm adds a term to out, in steps of two operands where that is cheaper. known holds the operands that are indicators, nil for others;
-// of these in need not have the cells, nor of those that from reads. Integer callers have checked that the result does not overflow; what is in between may, since int64
+// operation is what a term takes and gives in one run: its operands, those of them that are indicators, nil for others, and what the products
+// are added to.
+type operation[T number] struct {
+	in    [][]T
+	known []*indicator[T]
+	out   []T
+}
+
+// addTerm adds a term to the results of runs side by side, in steps of two operands where that is cheaper. Operands need not have the cells of
+// indicators, nor those that from reads for all runs. Integer callers have checked that no result overflows; what is in between may, since int64
 // is a ring.
-func addTerm[T number](b *budget.Budget, out []T, t *Term, in [][]T, known []*indicator[T], from []*reader[T]) error {
+func addTerm[T number](b *budget.Budget, t *Term, runs []operation[T], from []*reader[T]) error {
+	known := runs[0].known
 	solved := solvedAxes(known)
 	steps := t.Pairwise(solved)
-	in = slices.Clone(in)
+	in, now := make([][][]T, len(runs)), make([]operation[T], len(runs))
+	for r := range runs {
+		in[r] = slices.Clone(runs[r].in)
+	}
 	for i := range steps {
-		s, dst := &steps[i], out
-		if i < len(steps)-1 {
-			dst = make([]T, result(s))
-		}
-		first := s.Solved(solved)
-		parts := make([]*reader[T], len(s.In))
+		s := &steps[i]
+		first, parts := s.Solved(solved), make([]*reader[T], len(s.In))
 		for k, x := range s.In {
-			if k != first && x < len(known) && known[x] != nil && in[x] == nil {
-				in[x] = known[x].cells()
+			if k != first && x < len(known) && known[x] != nil && in[0][x] == nil {
+				cells := known[x].cells() // the same in all runs, as the cells of a map of indices are
+				for r := range in {
+					in[r][x] = cells
+				}
 			}
-			if x < len(from) && in[x] == nil {
+			if x < len(from) && in[0][x] == nil {
 				parts[k] = from[x]
 			}
 		}
-		var err error
-		if ops := operands(s, in); first >= 0 {
-			w := newWalker(b, dst, s, ops)
-			w.from = parts
-			w.gather(s, first, known[s.In[first]])
-			err = w.err
-		} else {
-			err = addProducts(b, dst, s, ops, parts)
+		for r := range runs {
+			now[r] = operation[T]{in: operands(s, in[r]), out: runs[r].out}
+			if i < len(steps)-1 {
+				now[r].out = make([]T, result(s))
+			}
+			in[r] = append(in[r], now[r].out)
 		}
-		if err != nil {
-			return err
+		if first < 0 {
+			if err := addProducts(b, s, now, parts); err != nil {
+				return err
+			}
+			continue
 		}
-		in = append(in, dst)
+		for r := range now {
+			w := newWalker(b, s, &now[r])
+			w.from = slices.Clone(parts)
+			w.gather(s, first, runs[r].known[s.In[first]])
+			if w.err != nil {
+				return w.err
+			}
+		}
 	}
 	return nil
 }
 
-// addProducts adds a term without indicators to out.
-func addProducts[T number](b *budget.Budget, out []T, t *Term, in [][]T, from []*reader[T]) error {
-	if _, integers := any(out).([]int64); integers { // of reals it would be another order of sums
+// addProducts adds a term without indicators to the results of runs side by side.
+func addProducts[T number](b *budget.Budget, t *Term, runs []operation[T], from []*reader[T]) error {
+	if _, integers := any(runs).([]operation[int64]); integers { // of reals it would be another order of sums
 		if sum, copies := t.spread(); sum != nil {
-			once := make([]T, result(sum))
-			if err := addProducts(b, once, sum, in, from); err != nil {
+			sums, spread := make([]operation[T], len(runs)), make([]operation[T], len(runs))
+			for r := range runs {
+				once := make([]T, result(sum))
+				sums[r], spread[r] = operation[T]{in: runs[r].in, out: once}, operation[T]{in: [][]T{once}, out: runs[r].out}
+			}
+			if err := addProducts(b, sum, sums, from); err != nil {
 				return err
 			}
-			return addProducts(b, out, copies, [][]T{once}, nil)
+			return addProducts(b, copies, spread, nil)
 		}
 	}
 	if slices.ContainsFunc(from, func(r *reader[T]) bool { return r != nil }) {
-		return addStored(b, out, t, in, from, partCells)
+		return addStored(b, t, runs, from, partCells)
 	}
-	if m := matricesOf(t, in, nil); m != nil {
-		m.out(out)
-		return m.add(b, wholeSpans(t), -1, nil)
+	for r := range runs {
+		if m := matricesOf(t, runs[r:r+1], -1, nil); m != nil {
+			if err := m.add(b, wholeSpans(t), nil); err != nil {
+				return err
+			}
+			continue
+		}
+		w := newWalker(b, t, &runs[r])
+		if w.all(t); w.err != nil {
+			return w.err
+		}
 	}
-	w := newWalker(b, out, t, in)
-	w.all(t)
-	return w.err
+	return nil
 }
 
 // spread splits a term that sums, and whose sums stand in several cells of the result, into the sums and their copies; nil if it is not such.
@@ -195,11 +224,11 @@ type walker[T number] struct {
 	err     error
 }
 
-func newWalker[T number](b *budget.Budget, out []T, t *Term, in [][]T) *walker[T] {
+func newWalker[T number](b *budget.Budget, t *Term, run *operation[T]) *walker[T] {
 	labels := len(t.Extents)
-	w := &walker[T]{left: b, extents: t.Extents, dst: operand[T]{out, strides(t.Out, t.Extents, labels)}}
-	for i := range in {
-		w.ops = append(w.ops, operand[T]{in[i], strides(t.Axes[i], t.Extents, labels)})
+	w := &walker[T]{left: b, extents: t.Extents, dst: operand[T]{run.out, strides(t.Out, t.Extents, labels)}}
+	for i, x := range run.in {
+		w.ops = append(w.ops, operand[T]{x, strides(t.Axes[i], t.Extents, labels)})
 	}
 	return w
 }

@@ -22,7 +22,7 @@ func TestEinsumPathsAgree(t *testing.T) {
 		}
 		n := cellsOf(term, term.Out)
 		fast := make([]int64, n)
-		if err := addTerm(nil, fast, &term, in, nil, nil); err != nil {
+		if err := addTerm(nil, &term, []operation[int64]{{in: in, out: fast}}, nil); err != nil {
 			t.Fatal(err)
 		}
 		slow, err := intEinsumBig(&term, in, n)
@@ -81,8 +81,8 @@ func sameInteger(t *testing.T, term *Term, reals [][]float64) {
 		}
 	}
 	want, got := make([]int64, cellsOf(*term, term.Out)), make([]int64, cellsOf(*term, term.Out))
-	newWalker(nil, want, term, in).all(term)
-	if err := addProducts(nil, got, term, in, nil); err != nil {
+	newWalker(nil, term, &operation[int64]{in: in, out: want}).all(term)
+	if err := addProducts(nil, term, []operation[int64]{{in: in, out: got}}, nil); err != nil {
 		t.Fatal(err)
 	}
 	if !slices.Equal(got, want) {
@@ -90,30 +90,49 @@ func sameInteger(t *testing.T, term *Term, reals [][]float64) {
 	}
 }
 
-// inParts computes a term again with one operand or both elsewhere. It returns how often less than all of an operand was read.
+// inParts computes a term again with one operand or both elsewhere, alone and side by side with a run in which what is not elsewhere has other
+// cells. It returns how often less than all of an operand was read.
 func inParts(t *testing.T, term *Term, in [][]float64, before, want []float64) (parts int) {
 	for elsewhere := 1; elsewhere < 4; elsewhere++ {
-		for _, part := range []int{1, 5, 40} {
-			given, from := slices.Clone(in), make([]*reader[float64], 2)
-			for k := range in {
-				if elsewhere>>k&1 == 1 {
-					given[k], from[k] = nil, &reader[float64]{read: func(dst []float64, at int) error {
-						if len(dst) < len(in[k]) {
-							parts++
-						}
-						if n := copy(dst, in[k][at:]); n < len(dst) {
-							t.Fatalf("%+v: %d cells are read from %d on", term, len(dst), at)
-						}
-						return nil
-					}}
+		given, other, from := slices.Clone(in), slices.Clone(in), make([]*reader[float64], 2)
+		for k := range in {
+			if elsewhere>>k&1 == 0 {
+				other[k] = slices.Clone(in[k])
+				slices.Reverse(other[k])
+				continue
+			}
+			given[k], from[k] = nil, &reader[float64]{read: func(dst []float64, at int) error {
+				if len(dst) < len(in[k]) {
+					parts++
 				}
+				if n := copy(dst, in[k][at:]); n < len(dst) {
+					t.Fatalf("%+v: %d cells are read from %d on", term, len(dst), at)
+				}
+				return nil
+			}}
+		}
+		second := operation[float64]{in: other, out: slices.Clone(before)}
+		if err := addProducts(nil, term, []operation[float64]{second}, nil); err != nil {
+			t.Fatal(err)
+		}
+		beside := slices.Clone(other)
+		for k := range given {
+			if given[k] == nil {
+				beside[k] = nil
 			}
-			got := slices.Clone(before)
-			if err := addStored(nil, got, term, given, from, part); err != nil {
-				t.Fatal(err)
-			}
-			if !slices.Equal(got, want) {
-				t.Fatalf("%+v: in parts of %d %v, want %v", term, part, got, want)
+		}
+		for _, part := range []int{1, 5, 40} {
+			alone := []operation[float64]{{in: given, out: slices.Clone(before)}}
+			both := []operation[float64]{{in: given, out: slices.Clone(before)}, {in: beside, out: slices.Clone(before)}}
+			for _, runs := range [][]operation[float64]{alone, both} {
+				if err := addStored(nil, term, runs, from, part); err != nil {
+					t.Fatal(err)
+				}
+				for r, want := range [][]float64{want, second.out}[:len(runs)] {
+					if !slices.Equal(runs[r].out, want) {
+						t.Fatalf("%+v: run %d of %d in parts of %d %v, want %v", term, r, len(runs), part, runs[r].out, want)
+					}
+				}
 			}
 		}
 	}
@@ -178,10 +197,10 @@ func TestPairwiseRounds(t *testing.T) {
 			cut++
 		}
 		got, want := make([]float64, cellsOf(term, term.Out)), make([]float64, cellsOf(term, term.Out))
-		if err := addTerm(nil, got, &term, in, nil, nil); err != nil {
+		if err := addTerm(nil, &term, []operation[float64]{{in: in, out: got}}, nil); err != nil {
 			t.Fatal(err)
 		}
-		newWalker(nil, want, &term, in).all(&term)
+		newWalker(nil, &term, &operation[float64]{in: in, out: want}).all(&term)
 		for i := range want {
 			if math.Abs(got[i]-want[i]) > 1e-12*(1+math.Abs(want[i])) {
 				t.Fatalf("%+v: cell %d is %g, want %g", term, i, got[i], want[i])
@@ -219,14 +238,13 @@ func TestMatricesAreLoops(t *testing.T) {
 			want[i] = cell()
 		}
 		got := slices.Clone(want)
-		newWalker(nil, want, &term, in).all(&term)
+		newWalker(nil, &term, &operation[float64]{in: in, out: want}).all(&term)
 		before := slices.Clone(got)
-		m := matricesOf(&term, in, nil)
+		m := matricesOf(&term, []operation[float64]{{in: in, out: got}}, -1, nil)
 		if m == nil {
 			continue
 		}
-		m.out(got)
-		if err := m.add(nil, wholeSpans(&term), -1, nil); err != nil {
+		if err := m.add(nil, wholeSpans(&term), nil); err != nil {
 			t.Fatal(err)
 		}
 		matrices++

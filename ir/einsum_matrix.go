@@ -72,37 +72,34 @@ func offsets(spans []span, labels, strides []int) []int {
 	return out
 }
 
-// matrices is a term of two operands as matrix products.
+// matrices is a term of two operands as matrix products, in runs side by side.
 type matrices[T number] struct {
 	t       *Term
 	r       roles
 	p       matrix.Product[T]
 	a, b    int      // operands
+	common  int      // the one that is the same in all runs, -1 if there is only one run
 	strides [3][]int // of a, b and the result
 }
 
-// matricesOf is a term as matrix products, without its result, where that is faster than the loops of a walker; else nil. The order of each
-// cell's sum of reals follows from the term alone. Operands may be elsewhere.
-func matricesOf[T number](t *Term, in [][]T, from []*reader[T]) *matrices[T] {
-	if len(in) != 2 {
+// matricesOf is a term as matrix products, where that is faster than the loops of a walker; else nil. The order of each cell's sum of reals
+// follows from the term alone. An operand that is common to all runs may be elsewhere.
+func matricesOf[T number](t *Term, runs []operation[T], common int, from []*reader[T]) *matrices[T] {
+	if len(t.In) != 2 {
 		return nil
 	}
-	m := &matrices[T]{t: t, r: rolesOf(t)}
+	m := &matrices[T]{t: t, r: rolesOf(t), common: common}
 	if !m.r.worthwhile(t) {
 		return nil
 	}
 	m.a, m.b = m.r.first, 1-m.r.first
-	m.p = matrix.Product[T]{Coef: coefficient[T](t), A: in[m.a], B: in[m.b]}
-	if x, integers := any(in).([][]int64); integers {
-		var most [2]*big.Int
-		for k := range x {
-			if from != nil && from[k] != nil {
-				most[k] = big.NewInt(from[k].most)
-			} else {
-				most[k] = magnitude(x[k])
-			}
-		}
-		if m0, m1 := most[m.a], most[m.b]; !m0.IsInt64() || !m1.IsInt64() || !m.p.Exact(m0.Int64(), m1.Int64()) {
+	m.p = matrix.Product[T]{Coef: coefficient[T](t), A: operandOf(runs, m.a, common), B: operandOf(runs, m.b, common)}
+	for r := range runs {
+		m.p.C = append(m.p.C, runs[r].out)
+	}
+	if p, integers := any(&m.p).(*matrix.Product[int64]); integers {
+		a, b := most(p.A, from, m.a), most(p.B, from, m.b)
+		if !a.IsInt64() || !b.IsInt64() || !m.p.Exact(a.Int64(), b.Int64()) {
 			return nil
 		}
 	}
@@ -111,21 +108,44 @@ func matricesOf[T number](t *Term, in [][]T, from []*reader[T]) *matrices[T] {
 	return m
 }
 
-func (m *matrices[T]) out(out []T) { m.p.C = out }
+// operandOf are the cells of an operand in all runs, once if it is common to them.
+func operandOf[T number](runs []operation[T], k, common int) (cells [][]T) {
+	if k == common {
+		runs = runs[:1]
+	}
+	for r := range runs {
+		cells = append(cells, runs[r].in[k])
+	}
+	return cells
+}
 
-// add adds the products of the indices in spans to the result. cells are those that an operand has for them, in place of the whole operand;
-// none where part is -1.
-func (m *matrices[T]) add(b *budget.Budget, spans []span, part int, cells []T) error {
+// most is the largest magnitude of an operand.
+func most[T number](cells [][]int64, from []*reader[T], k int) *big.Int {
+	if from != nil && from[k] != nil {
+		return big.NewInt(from[k].most)
+	}
+	top := new(big.Int)
+	for _, x := range cells {
+		if m := magnitude(x); m.Cmp(top) > 0 {
+			top = m
+		}
+	}
+	return top
+}
+
+// add adds the products of the indices in spans to the results. cells are those that the common operand has for them, in place of the whole
+// operand; nil where that is in memory.
+func (m *matrices[T]) add(b *budget.Budget, spans []span, cells []T) error {
 	p, r, of := m.p, &m.r, [3][]span{spans, spans, spans}
-	if part >= 0 {
+	if cells != nil {
 		begin := make([]span, len(spans))
 		for l, s := range spans {
 			begin[l].hi = s.hi - s.lo
 		}
-		if part == m.a {
-			of[0], p.A = begin, cells
+		if m.common == m.a {
+			of[0], p.A = begin, [][]T{cells}
 		} else {
-			of[1], p.B = begin, cells
+			of[1], p.B = begin, [][]T{cells}
 		}
 	}
 	p.Batch.A, p.Batch.B, p.Batch.C = offsets(of[0], r.batch, m.strides[0]), offsets(of[1], r.batch, m.strides[1]), offsets(of[2], r.batch, m.strides[2])

@@ -93,18 +93,24 @@ const partCells = 1 << 22
 // partOf is how many cells of a value a term has in memory at one time.
 func partOf(v *Value) int { return min(partCells, budget.Product(v.Shape...)) }
 
-// addStored adds a term without indicators to out, some of whose operands are elsewhere: matrix products take the largest of them in parts.
-func addStored[T number](b *budget.Budget, out []T, t *Term, in [][]T, from []*reader[T], part int) error {
-	in, from = slices.Clone(in), slices.Clone(from)
+// addStored adds a term without indicators, some of whose operands are elsewhere, to the results of runs side by side: matrix products take the
+// largest of those in parts, each for all runs.
+func addStored[T number](b *budget.Budget, t *Term, runs []operation[T], from []*reader[T], part int) error {
+	runs, from = slices.Clone(runs), slices.Clone(from)
+	for r := range runs {
+		runs[r].in = slices.Clone(runs[r].in)
+	}
 	most := -1
 	for k := range from {
 		if from[k] != nil && (most < 0 || sizeOf(t, t.Axes[k]) > sizeOf(t, t.Axes[most])) {
 			most = k
 		}
 	}
-	read := func(k int) (err error) {
-		in[k], err = from[k].whole(sizeOf(t, t.Axes[k]))
-		from[k] = nil
+	read := func(k int) error {
+		cells, err := from[k].whole(sizeOf(t, t.Axes[k]))
+		for r := range runs {
+			runs[r].in[k] = cells
+		}
 		return err
 	}
 	for k := range from {
@@ -114,8 +120,8 @@ func addStored[T number](b *budget.Budget, out []T, t *Term, in [][]T, from []*r
 			}
 		}
 	}
-	if m := matricesOf(t, in, from); m != nil {
-		m.out(out)
+	m := matricesOf(t, runs, most, from)
+	if m != nil {
 		if cut := m.cut(most, part); cut != nil {
 			return m.addParts(b, cut, from[most])
 		}
@@ -123,7 +129,10 @@ func addStored[T number](b *budget.Budget, out []T, t *Term, in [][]T, from []*r
 	if err := read(most); err != nil {
 		return err
 	}
-	return addProducts(b, out, t, in, nil)
+	if m != nil {
+		return m.add(b, wholeSpans(t), runs[0].in[most])
+	}
+	return addProducts(b, t, runs, nil)
 }
 
 func sizeOf(t *Term, axes [][]int) int { return result(&Term{Extents: t.Extents, Out: axes}) }
@@ -209,7 +218,7 @@ func (m *matrices[T]) addParts(b *budget.Budget, c *cut, from *reader[T]) error 
 			if err := from.read(cells, at); err != nil {
 				return err
 			}
-			if err := m.add(b, spans, c.operand, cells); err != nil {
+			if err := m.add(b, spans, cells); err != nil {
 				return err
 			}
 			at += len(cells)

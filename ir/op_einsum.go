@@ -22,10 +22,10 @@ func init() {
 		Scale: "in every term: the sum of the operands' scales, plus the fraction bits of ICoef; equal for all terms",
 		check: checkEinsum, bound: boundEinsum, why: whyEinsum,
 		float: func(r *Run, n *Node, in [][]float64) ([][]float64, error) {
-			out, err := sumTerms(r, n, in)
-			return [][]float64{out}, err
+			out, err := sumTerms([]*Run{r}, n, [][][]float64{in})
+			return out[0], err
 		},
-		pull: pullEinsum, integer: intEinsum, cost: costEinsum,
+		integer: intEinsum, cost: costEinsum,
 		Unique: "a virtual tensor: no constraint of its own, claims on it become claims on its factors (einsum.Ledger); gadget.Embed where it chooses lines",
 	})
 }
@@ -173,15 +173,20 @@ func costEinsum(g *Graph, n *Node) (work, extra int) {
 	return work, extra
 }
 
-// sumTerms computes an Einsum.
-func sumTerms[T number](r *Run, n *Node, in [][]T) ([]T, error) {
-	g := r.Graph
-	res := make([]T, Size(g.Value(n.Out[0]).Shape))
-	e := n.Attr.(*EinsumAttr)
+// sumTerms computes an Einsum in runs side by side, and returns its result, the only one, of each.
+func sumTerms[T number](runs []*Run, n *Node, in [][][]T) ([][][]T, error) {
+	g, res := runs[0].Graph, make([][][]T, len(runs))
+	for r := range res {
+		res[r] = [][]T{make([]T, Size(g.Value(n.Out[0]).Shape))}
+	}
+	e, of := n.Attr.(*EinsumAttr), make([]operation[T], len(runs))
 	for i := range e.Terms {
 		t := &e.Terms[i]
-		if err := addTerm(r.Budget, res, t, operands(t, in), indicators[T](r, n, t), readers(g, n, t, in)); err != nil {
-			return nil, err
+		for r := range runs {
+			of[r] = operation[T]{operands(t, in[r]), indicators[T](runs[r], n, t), res[r][0]}
+		}
+		if err := addTerm(runs[0].Budget, t, of, readers(g, n, t, in[0])); err != nil {
+			return res, err
 		}
 	}
 	return res, nil
@@ -221,13 +226,11 @@ func operands[T number](t *Term, in [][]T) [][]T {
 
 // intEinsum adds up in int64 where the operands' magnitudes rule an overflow out, and in big integers otherwise, as where a value is wide.
 func intEinsum(r *Run, n *Node, in [][]int64) ([][]int64, error) {
-	e := n.Attr.(*EinsumAttr)
-	out := r.Graph.Value(n.Out[0])
-	wide := out.Wide() || slices.ContainsFunc(n.In, func(id ValueID) bool { return r.Graph.Value(id).Wide() })
-	if !wide && fits(e, r.magnitudes(n, in)) {
-		res, err := sumTerms(r, n, in)
-		return [][]int64{res}, err
+	if r.narrow(n, in) {
+		out, err := sumTerms([]*Run{r}, n, [][][]int64{in})
+		return out[0], err
 	}
+	e, out := n.Attr.(*EinsumAttr), r.Graph.Value(n.Out[0])
 	in, err := here(r.Graph, n, slices.Clone(in))
 	if err != nil {
 		return nil, err
@@ -264,6 +267,12 @@ func intEinsum(r *Run, n *Node, in [][]int64) ([][]int64, error) {
 		}
 	}
 	return [][]int64{res}, err
+}
+
+// narrow says that no sum of an Einsum leaves int64.
+func (r *Run) narrow(n *Node, in [][]int64) bool {
+	wide := func(id ValueID) bool { return r.Graph.Value(id).Wide() }
+	return !wide(n.Out[0]) && !slices.ContainsFunc(n.In, wide) && fits(n.Attr.(*EinsumAttr), r.magnitudes(n, in))
 }
 
 // lowWord masks the lower 64 bits.

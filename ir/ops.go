@@ -43,7 +43,8 @@ type OpInfo struct {
 	float   func(r *Run, n *Node, in [][]float64) ([][]float64, error)
 	integer func(r *Run, n *Node, in [][]int64) ([][]int64, error) // of wide values see Value.Far
 	cost    func(g *Graph, n *Node) (work, extra int)
-	// The transpose of the derivative over the reals, see Run.Pull; nil where nothing real is computed.
+	// The transpose of the derivative over the reals, see Pulls; nil where nothing real is computed, and of sums, whose runs have work in
+	// common.
 	pull func(r *Run, n *Node, in [][]float64, out, grad []float64, want []bool) ([][]float64, error)
 	// The call that proves it, with its arguments by name; nil where the planner makes one of terms or cells.
 	lower func(n *Node) (plan.Op, []plan.Arg)
@@ -132,6 +133,42 @@ func (r *Run) Int(n *Node, in [][]int64) ([][]int64, error) {
 		return i.integer(r, n, in)
 	}
 	return nil, n.Errorf("is not an operation of StageInt")
+}
+
+// Common says that runs side by side have work in common at a node: weights that are elsewhere are read and arranged once for all of them.
+func Common(g *Graph, n *Node) bool {
+	return n.Op == OpEinsum && slices.ContainsFunc(n.In, func(id ValueID) bool { return g.Value(id).Elsewhere() })
+}
+
+// Floats is Run.Float in several runs of a graph side by side: the results of each have the bits that it has alone.
+func Floats(runs []*Run, n *Node, in [][][]float64) ([][][]float64, error) {
+	if len(runs) == 1 || !Common(runs[0].Graph, n) {
+		return oneByOne(runs, n, in, (*Run).Float)
+	}
+	return sumTerms(runs, n, in)
+}
+
+// oneByOne computes a node of one run after the other.
+func oneByOne[T number](runs []*Run, n *Node, in [][][]T, f func(*Run, *Node, [][]T) ([][]T, error)) (out [][][]T, err error) {
+	out = make([][][]T, len(runs))
+	for i, r := range runs {
+		if out[i], err = f(r, n, in[i]); err != nil {
+			return nil, err
+		}
+	}
+	return out, nil
+}
+
+// Integers is to Run.Int what Floats is to Run.Float.
+func Integers(runs []*Run, n *Node, in [][][]int64) ([][][]int64, error) {
+	alone := len(runs) == 1 || !Common(runs[0].Graph, n)
+	for i := 0; i < len(runs) && !alone; i++ {
+		alone = !runs[i].narrow(n, in[i])
+	}
+	if alone {
+		return oneByOne(runs, n, in, (*Run).Int)
+	}
+	return sumTerms(runs, n, in)
 }
 
 // operandsOf are a node's inputs for its operation: sums read weights that are elsewhere themselves, all others have them in memory.

@@ -18,9 +18,12 @@ import (
 //
 // Of reals, Coef is multiplied to A; integers are added modulo 2^64. The tensors are laid out in any way: cell (t, i, k) of A is at
 // Batch.A[t] + Rows.A[i] + Sum.A[k], and so on. No two cells of C are at one place.
+//
+// There may be several tensors A, B or both, all laid out in the same way, as where different inputs meet the same weights: that of A[x] and
+// B[y] is added to C[x·len(B)+y].
 type Product[T float64 | int64] struct {
 	Coef    T
-	A, B, C []T
+	A, B, C [][]T
 
 	Batch struct{ A, B, C []int } // of one length
 	Rows  struct{ A, C []int }
@@ -42,12 +45,13 @@ func (p *Product[T]) Exact(a, b int64) bool {
 	return true
 }
 
-// A tile is what the innermost function computes, a panel as many columns of B, a block what is packed at one time: 256 KiB of A and 64 KiB
-// of B, which stay in the caches of one core.
+// A tile is what the innermost function computes, a panel as many columns of B, a block what is packed at one time: 64 KiB of B, and of A from
+// 256 KiB, if there is so much, up to 1 MiB, if every processor has work then. They stay in the caches of one core.
 const (
 	tileRows  = 4
 	tileCols  = 16
-	blockRows = 64
+	leastRows = 64
+	mostRows  = 256
 	blockSum  = 512
 )
 
@@ -56,17 +60,15 @@ const alone = 1 << 17
 
 // Add computes the product on all processors. poll is asked now and then, between some million multiplications, and its error ends it.
 func (p *Product[T]) Add(poll func() error) error {
-	rows, cols := len(p.Rows.A), len(p.Cols.B)
+	rows, cols := len(p.A)*len(p.Rows.A), len(p.B)*len(p.Cols.B)
 	if len(p.Batch.A) == 0 || rows == 0 || cols == 0 {
 		return nil
 	}
 	workers := runtime.GOMAXPROCS(0)
-	j := job[T]{Product: p, rowBlocks: ceil(rows, blockRows)}
-	if _, reals := any(p.A).([]float64); reals {
+	if _, reals := any(p.A).([][]float64); reals {
 		p.block = blockSum
 	}
-	j.width = p.width(workers * 4)
-	j.colBlocks = ceil(cols, j.width)
+	j := p.job(workers * 4)
 	tasks := len(p.Batch.A) * j.rowBlocks * j.colBlocks
 	if workers = min(workers, tasks); len(p.Batch.A)*rows*cols*len(p.Sum.A) <= alone {
 		workers = 1
@@ -86,6 +88,9 @@ func (p *Product[T]) Add(poll func() error) error {
 			j.task(at, s)
 		}
 	}
+	if workers == 1 {
+		return work()
+	}
 	errs := make([]error, workers)
 	var wg sync.WaitGroup
 	for i := range workers - 1 {
@@ -101,18 +106,29 @@ func (p *Product[T]) Add(poll func() error) error {
 	return nil
 }
 
-// width is the number of columns of one task: so many that packing A for them costs little, so few that every worker gets its share.
-func (p *Product[T]) width(shares int) int {
-	tasks := len(p.Batch.A) * ceil(len(p.Rows.A), blockRows)
-	width := ceil(len(p.Cols.B)*tasks, shares)
-	return min(max(ceil(width, tileCols)*tileCols, 4*tileCols), 16*tileCols)
+// job cuts a product into tasks: of so many rows and panels that packing costs little, and so few that every share of the work is one.
+func (p *Product[T]) job(shares int) *job[T] {
+	j := &job[T]{Product: p, panels: ceil(len(p.Cols.B), tileCols)}
+	rows, panels := len(p.A)*len(p.Rows.A), len(p.B)*j.panels
+	cut := func(size int) {
+		j.rows = size
+		j.rowBlocks = ceil(rows, size)
+		tasks := len(p.Batch.A) * j.rowBlocks
+		j.width = min(max(ceil(panels*tasks, shares), 4), 16)
+		j.colBlocks = ceil(panels, j.width)
+	}
+	cut(mostRows)
+	for j.rows > leastRows && len(p.Batch.A)*j.rowBlocks*j.colBlocks < shares {
+		cut(j.rows / 2)
+	}
+	return j
 }
 
 func ceil(a, b int) int { return (a + b - 1) / b }
 
 // buffers are what one thread packs into, and the tile it computes.
 type buffers struct {
-	a [blockRows * blockSum]float64
+	a []float64
 	b [tileCols * blockSum]float64
 	c [tileRows * tileCols]float64
 }
@@ -122,53 +138,73 @@ var scratch = sync.Pool{New: func() any { return new(buffers) }}
 // job is a product cut into tasks.
 type job[T float64 | int64] struct {
 	*Product[T]
-	width                int
+	rows, width          int // of a task: rows of all A, and panels of all B
+	panels               int // of one B
 	rowBlocks, colBlocks int
 }
 
-// task computes one block of C.
+// task computes one block of all C.
 func (j *job[T]) task(at int, s *buffers) {
 	t, at := at/(j.rowBlocks*j.colBlocks), at%(j.rowBlocks*j.colBlocks)
-	row, col := at/j.colBlocks*blockRows, at%j.colBlocks*j.width
-	a, b, c := j.A[j.Batch.A[t]:], j.B[j.Batch.B[t]:], j.C[j.Batch.C[t]:]
-	rowsA, rowsC := cut(j.Rows.A, row, blockRows), cut(j.Rows.C, row, blockRows)
-	colsB, colsC := cut(j.Cols.B, col, j.width), cut(j.Cols.C, col, j.width)
+	row, panel := at/j.colBlocks*j.rows, at%j.colBlocks*j.width
+	rows := min(j.rows, len(j.A)*len(j.Rows.A)-row)
+	last := min(panel+j.width, len(j.B)*j.panels)
 	for k := 0; k < len(j.Sum.A); k += j.block {
 		sumA, sumB := cut(j.Sum.A, k, j.block), cut(j.Sum.B, k, j.block)
-		packRows(s.a[:], a, rowsA, sumA, j.Coef)
-		for n := 0; n < len(colsB); n += tileCols {
-			packCols(s.b[:], b, cut(colsB, n, tileCols), sumB)
-			at := cut(colsC, n, tileCols)
-			for i := 0; i < len(rowsC); i += tileRows {
-				rows, packed := cut(rowsC, i, tileRows), s.a[i*len(sumA):]
-				switch c := any(c).(type) {
-				case []float64:
-					s.addReals(c, packed, len(sumA), rows, at)
-				case []int64:
-					s.addIntegers(c, any(j.Coef).(int64), packed, len(sumA), rows, at)
-				}
+		j.packRows(s, t, row, rows, sumA)
+		for n := panel; n < last; n++ {
+			y, col := n/j.panels, n%j.panels*tileCols
+			packCols(s.b[:], j.B[y][j.Batch.B[t]:], cut(j.Cols.B, col, tileCols), sumB)
+			j.addPanel(s, t, row, rows, y, cut(j.Cols.C, col, tileCols), len(sumA))
+		}
+	}
+}
+
+// row is a row of all A: of which, and where it begins in that.
+func (j *job[T]) row(i int) (x, at int) { return i / len(j.Rows.A), i % len(j.Rows.A) }
+
+// addPanel adds the products of packed rows and a packed panel of B[y] to C.
+func (j *job[T]) addPanel(s *buffers, t, row, rows, y int, cols []int, n int) {
+	var to [tileRows][]T
+	for i := 0; i < rows; i += tileRows {
+		for r := range tileRows {
+			if to[r] = nil; i+r < rows {
+				x, at := j.row(row + i + r)
+				to[r] = j.C[x*len(j.B)+y][j.Batch.C[t]+j.Rows.C[at]:]
 			}
+		}
+		packed := s.a[i*n : (i+tileRows)*n]
+		switch to := any(&to).(type) {
+		case *[tileRows][]float64:
+			s.addReals(to, packed, n, cols)
+		case *[tileRows][]int64:
+			s.addIntegers(to, any(j.Coef).(int64), packed, n, cols)
 		}
 	}
 }
 
 func cut(x []int, from, n int) []int { return x[from:min(from+n, len(x))] }
 
-// packRows writes the rows of A, of reals times coef, tileRows of them interleaved, with zeros for those that a tile has too many.
-func packRows[T float64 | int64](dst []float64, a []T, rows, sum []int, coef T) {
-	if _, reals := any(a).([]float64); !reals {
+// packRows writes rows of A, of reals times coef, tileRows of them interleaved, with zeros for those that a tile has too many.
+func (j *job[T]) packRows(s *buffers, t, row, rows int, sum []int) {
+	coef := j.Coef
+	if _, reals := any(coef).(float64); !reals {
 		coef = 1
 	}
-	for i := 0; i < len(rows); i += tileRows {
-		part := dst[i*len(sum) : (i+tileRows)*len(sum)]
+	if n := ceil(rows, tileRows) * tileRows * len(sum); len(s.a) < n {
+		s.a = make([]float64, n)
+	}
+	for i := 0; i < rows; i += tileRows {
+		part := s.a[i*len(sum) : (i+tileRows)*len(sum)]
 		for r := range tileRows {
-			if i+r >= len(rows) {
+			if i+r >= rows {
 				for k := range sum {
 					part[k*tileRows+r] = 0
 				}
 				continue
 			}
-			from := a[rows[i+r]:]
+			x, at := j.row(row + i + r)
+			from := j.A[x][j.Batch.A[t]+j.Rows.A[at]:]
 			for k, o := range sum {
 				part[k*tileRows+r] = float64(T(coef * from[o]))
 			}
@@ -223,29 +259,46 @@ func adjacent(x []int) bool {
 	return true
 }
 
-// addReals adds to one tile of C the products of n steps of packed A and B.
-func (s *buffers) addReals(c, a []float64, n int, rows, cols []int) {
+// addReals adds to one tile of C, of which it has the rows, the products of n steps of packed A and B.
+func (s *buffers) addReals(rows *[tileRows][]float64, a []float64, n int, cols []int) {
 	clear(s.c[:])
-	for i, r := range rows {
-		for k, o := range cols {
-			s.c[i*tileCols+k] = c[r+o]
+	whole := len(cols) == tileCols && adjacent(cols)
+	for i, c := range rows {
+		line := s.c[i*tileCols:][:len(cols)]
+		switch {
+		case c == nil:
+		case whole:
+			copy(line, c[cols[0]:])
+		default:
+			for k, o := range cols {
+				line[k] = c[o]
+			}
 		}
 	}
-	tile(n, a[:n*tileRows], s.b[:n*tileCols], &s.c)
-	for i, r := range rows {
-		for k, o := range cols {
-			c[r+o] = s.c[i*tileCols+k]
+	tile(n, a, s.b[:n*tileCols], &s.c)
+	for i, c := range rows {
+		line := s.c[i*tileCols:][:len(cols)]
+		switch {
+		case c == nil:
+		case whole:
+			copy(c[cols[0]:], line)
+		default:
+			for k, o := range cols {
+				c[o] = line[k]
+			}
 		}
 	}
 }
 
 // addIntegers does the same times a coefficient, which may take a sum beyond what doubles hold.
-func (s *buffers) addIntegers(c []int64, coef int64, a []float64, n int, rows, cols []int) {
+func (s *buffers) addIntegers(rows *[tileRows][]int64, coef int64, a []float64, n int, cols []int) {
 	clear(s.c[:])
-	tile(n, a[:n*tileRows], s.b[:n*tileCols], &s.c)
-	for i, r := range rows {
-		for k, o := range cols {
-			c[r+o] += coef * portable.Clamp(s.c[i*tileCols+k]) // exact: less than 2^53
+	tile(n, a, s.b[:n*tileCols], &s.c)
+	for i, c := range rows {
+		if c != nil {
+			for k, o := range cols {
+				c[o] += coef * portable.Clamp(s.c[i*tileCols+k]) // exact: less than 2^53
+			}
 		}
 	}
 }

@@ -3,6 +3,7 @@ package matrix
 import (
 	"context"
 	"errors"
+	"fmt"
 	"math"
 	"math/rand/v2"
 	"runtime"
@@ -75,31 +76,58 @@ func layout(rng *rand.Rand, extents ...int) (places [][]int, size int) {
 	return places, size
 }
 
+// anyProduct is one of up to three tensors A and B.
 func anyProduct(rng *rand.Rand) *Product[float64] {
-	t, rows, cols, sum := 1+rng.IntN(3), 1+rng.IntN(2*blockRows), 1+rng.IntN(300), 1+rng.IntN(blockSum/8)
-	if rng.IntN(4) == 0 {
+	t, rows, cols, sum := 1+rng.IntN(3), 1+rng.IntN(2*leastRows), 1+rng.IntN(300), 1+rng.IntN(blockSum/8)
+	left, right := 1, 1
+	switch rng.IntN(4) {
+	case 0:
 		sum += blockSum
+	case 1:
+		t, rows, cols = 1, rows+mostRows, 1+rng.IntN(50)
+	default:
+		t, left, right = 1, 1+rng.IntN(3), 1+rng.IntN(3)
 	}
 	p := &Product[float64]{Coef: real(rng)}
 	a, na := layout(rng, t, rows, sum)
 	b, nb := layout(rng, t, sum, cols)
 	c, nc := layout(rng, t, rows, cols)
-	p.A, p.B, p.C = reals(rng, na), reals(rng, nb), reals(rng, nc)
+	p.A, p.B = tensors(rng, left, na), tensors(rng, right, nb)
+	p.C = tensors(rng, len(p.A)*len(p.B), nc)
 	p.Batch.A, p.Batch.B, p.Batch.C = a[0], b[0], c[0]
 	p.Rows.A, p.Rows.C, p.Cols.B, p.Cols.C, p.Sum.A, p.Sum.B = a[1], c[1], b[2], c[2], a[2], b[1]
 	return p
 }
 
-// naive is the definition.
-func naive(p *Product[float64]) []float64 {
-	out := slices.Clone(p.C)
-	for t := range p.Batch.A {
-		for i := range p.Rows.A {
-			for j := range p.Cols.B {
-				at := p.Batch.C[t] + p.Rows.C[i] + p.Cols.C[j]
-				for k := range p.Sum.A {
-					x := float64(p.Coef * p.A[p.Batch.A[t]+p.Rows.A[i]+p.Sum.A[k]])
-					out[at] += float64(x * p.B[p.Batch.B[t]+p.Sum.B[k]+p.Cols.B[j]])
+func tensors(rng *rand.Rand, n, cells int) (out [][]float64) {
+	for range n {
+		out = append(out, reals(rng, cells))
+	}
+	return out
+}
+
+func copies[T any](x [][]T) (out [][]T) {
+	for _, cells := range x {
+		out = append(out, slices.Clone(cells))
+	}
+	return out
+}
+
+// naive is the definition, with the cells of C that were there before.
+func naive[T float64 | int64](p *Product[T], before [][]T) [][]T {
+	out := copies(before)
+	for x, a := range p.A {
+		for y, b := range p.B {
+			to := out[x*len(p.B)+y]
+			for t := range p.Batch.A {
+				for i := range p.Rows.A {
+					for j := range p.Cols.B {
+						at := p.Batch.C[t] + p.Rows.C[i] + p.Cols.C[j]
+						for k := range p.Sum.A {
+							scaled := T(p.Coef * a[p.Batch.A[t]+p.Rows.A[i]+p.Sum.A[k]])
+							to[at] += T(scaled * b[p.Batch.B[t]+p.Sum.B[k]+p.Cols.B[j]])
+						}
+					}
 				}
 			}
 		}
@@ -113,12 +141,13 @@ func TestProducts(t *testing.T) {
 	rng := rand.New(rand.NewPCG(3, 4))
 	for range 16 {
 		p := anyProduct(rng)
-		want, before := naive(p), slices.Clone(p.C)
+		before := copies(p.C)
+		want := naive(p, before)
 		for _, threads := range []int{1, 2, 7} {
 			runtime.GOMAXPROCS(threads)
-			copy(p.C, before)
+			p.C = copies(before)
 			require.NoError(t, p.Add(never))
-			require.True(t, same(p.C, want), "%d threads: %d·(%d×%d×%d)", threads, len(p.Batch.A), len(p.Rows.A), len(p.Sum.A), len(p.Cols.B))
+			require.True(t, slices.EqualFunc(p.C, want, same), "%d threads: %d·%d·%d·(%d×%d×%d)", threads, len(p.A), len(p.B), len(p.Batch.A), len(p.Rows.A), len(p.Sum.A), len(p.Cols.B))
 		}
 	}
 }
@@ -133,48 +162,52 @@ func TestIntegers(t *testing.T) {
 	}{{0, 7, 512}, {1 << 15, 1 << 15, 512}, {1 << 22, 1 << 22, 512}, {1<<22 + 1, 1 << 22, 511}, {1 << 31, 1 << 18, 16}, {1<<24 - 1, 1 << 24, 32},
 		{1 << 31, 1<<18 + 1, 0}, {1 << 62, 1, 0}, {1 << 62, 1 << 62, 0}} {
 		shape := anyProduct(rng)
-		p := &Product[int64]{Coef: 1<<40 + 3, A: make([]int64, len(shape.A)), B: make([]int64, len(shape.B)), C: make([]int64, len(shape.C)),
-			Batch: shape.Batch, Rows: shape.Rows, Cols: shape.Cols, Sum: shape.Sum}
+		p := &Product[int64]{Coef: 1<<40 + 3, Batch: shape.Batch, Rows: shape.Rows, Cols: shape.Cols, Sum: shape.Sum}
+		p.A, p.B, p.C = integersLike(shape.A), integersLike(shape.B), integersLike(shape.C)
 		require.Equal(t, c.block > 0, p.Exact(c.a, c.b), "%+v", c)
 		require.Equal(t, c.block, p.block, "%+v", c)
 		if c.block == 0 {
 			continue
 		}
 		sign := int64(1)
-		for i := range p.A {
-			if p.A[i] = c.a; i%97 == 0 {
-				p.A[i] = -c.a + min(c.a, 1)
-			}
-		}
-		for i := range p.B {
-			if p.B[i] = sign * c.b; i%89 == 0 {
-				sign = -sign
-			}
-		}
-		for i := range p.C {
-			p.C[i] = rng.Int64()
-		}
-		want := slices.Clone(p.C)
-		for t := range p.Batch.A {
-			for i := range p.Rows.A {
-				for j := range p.Cols.B {
-					for k := range p.Sum.A {
-						want[p.Batch.C[t]+p.Rows.C[i]+p.Cols.C[j]] += p.Coef * p.A[p.Batch.A[t]+p.Rows.A[i]+p.Sum.A[k]] * p.B[p.Batch.B[t]+p.Sum.B[k]+p.Cols.B[j]]
-					}
+		for _, x := range p.A {
+			for i := range x {
+				if x[i] = c.a; i%97 == 0 {
+					x[i] = -c.a + min(c.a, 1)
 				}
 			}
 		}
+		for _, x := range p.B {
+			for i := range x {
+				if x[i] = sign * c.b; i%89 == 0 {
+					sign = -sign
+				}
+			}
+		}
+		for _, x := range p.C {
+			for i := range x {
+				x[i] = rng.Int64()
+			}
+		}
+		want := naive(p, p.C)
 		require.NoError(t, p.Add(never))
 		require.Equal(t, want, p.C, "%+v", c)
 	}
 }
 
+func integersLike(x [][]float64) (out [][]int64) {
+	for _, cells := range x {
+		out = append(out, make([]int64, len(cells)))
+	}
+	return out
+}
+
 // Nothing is added over empty axes but to nothing, and the error of who is asked ends a product.
 func TestEmptyAndCancelled(t *testing.T) {
 	p := anyProduct(rand.New(rand.NewPCG(5, 6)))
-	before := slices.Clone(p.C)
+	before := copies(p.C)
 	require.ErrorIs(t, p.Add(func() error { return context.Canceled }), context.Canceled)
-	require.True(t, same(p.C, before))
+	require.True(t, slices.EqualFunc(p.C, before, same))
 	failing := errors.New("nobody waits")
 	var calls atomic.Int32
 	require.ErrorIs(t, p.Add(func() error { calls.Add(1); return failing }), failing)
@@ -182,31 +215,36 @@ func TestEmptyAndCancelled(t *testing.T) {
 	q := *p
 	q.Sum.A, q.Sum.B = nil, nil
 	require.NoError(t, q.Add(never))
-	require.True(t, same(p.C, before))
+	require.True(t, slices.EqualFunc(p.C, before, same))
 	q.Rows.A, q.Rows.C = nil, nil
 	require.NoError(t, q.Add(never))
 }
 
-// A product of the size that a language model of 135 million parameters has in its feed-forward layers, with 64 tokens; weights stand as
-// [out, in].
+// Products of the size that a language model of 135 million parameters has in its feed-forward layers, with 64 tokens of one input and of
+// six; weights stand as [out, in] and [in, out].
 func BenchmarkProduct(b *testing.B) {
 	const rows, sum, cols = 64, 576, 1536
-	p := &Product[float64]{Coef: 1, A: make([]float64, rows*sum), B: make([]float64, sum*cols), C: make([]float64, rows*cols)}
 	line := func(n, step int) (out []int) {
 		for i := range n {
 			out = append(out, i*step)
 		}
 		return out
 	}
-	p.Batch.A, p.Batch.B, p.Batch.C = []int{0}, []int{0}, []int{0}
-	p.Rows.A, p.Rows.C, p.Cols.C, p.Sum.A = line(rows, sum), line(rows, cols), line(cols, 1), line(sum, 1)
-	for name, steps := range map[string][2]int{"out,in": {sum, 1}, "in,out": {1, cols}} {
-		p.Cols.B, p.Sum.B = line(cols, steps[0]), line(sum, steps[1])
-		b.Run(name, func(b *testing.B) {
-			for b.Loop() {
-				_ = p.Add(never)
-			}
-			b.ReportMetric(float64(b.N)*rows*sum*cols/b.Elapsed().Seconds()/1e9, "Gproducts/s")
-		})
+	for _, inputs := range []int{1, 6} {
+		p := &Product[float64]{Coef: 1, B: [][]float64{make([]float64, sum*cols)}}
+		for range inputs {
+			p.A, p.C = append(p.A, make([]float64, rows*sum)), append(p.C, make([]float64, rows*cols))
+		}
+		p.Batch.A, p.Batch.B, p.Batch.C = []int{0}, []int{0}, []int{0}
+		p.Rows.A, p.Rows.C, p.Cols.C, p.Sum.A = line(rows, sum), line(rows, cols), line(cols, 1), line(sum, 1)
+		for name, steps := range map[string][2]int{"out,in": {sum, 1}, "in,out": {1, cols}} {
+			p.Cols.B, p.Sum.B = line(cols, steps[0]), line(sum, steps[1])
+			b.Run(fmt.Sprintf("%d/%s", inputs, name), func(b *testing.B) {
+				for b.Loop() {
+					_ = p.Add(never)
+				}
+				b.ReportMetric(float64(b.N)*float64(inputs)*rows*sum*cols/b.Elapsed().Seconds()/1e9, "Gproducts/s")
+			})
+		}
 	}
 }

@@ -230,7 +230,7 @@ func TestCancelled(t *testing.T) {
 		}
 		ctx, cancel := context.WithTimeout(context.Background(), 50*time.Millisecond)
 		begin := time.Now()
-		err := EachInt(budget.New(ctx, 1<<30), g, nil, func(*ir.Value, []int64) error { return nil })
+		err := EachInt(budget.New(ctx, 1<<30), g, make([][][]int64, 1), func(int, *ir.Value, []int64) error { return nil })
 		if !errors.Is(err, context.DeadlineExceeded) || time.Since(begin) > time.Second {
 			t.Errorf("integers: %v after %v", err, time.Since(begin))
 		}
@@ -239,7 +239,7 @@ func TestCancelled(t *testing.T) {
 	ctx, cancel := context.WithTimeout(context.Background(), 50*time.Millisecond)
 	defer cancel()
 	begin := time.Now()
-	err := EachFloat(budget.New(ctx, 1), float, nil, func(*ir.Value, []float64) error { return nil })
+	err := EachFloat(budget.New(ctx, 1), float, make([][][]float64, 1), func(int, *ir.Value, []float64) error { return nil })
 	if !errors.Is(err, context.DeadlineExceeded) || time.Since(begin) > time.Second {
 		t.Errorf("reals: %v after %v", err, time.Since(begin))
 	}

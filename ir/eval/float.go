@@ -5,6 +5,9 @@ package eval
 
 import (
 	"fmt"
+	"runtime"
+	"sync"
+	"sync/atomic"
 
 	"github.com/zkllmc/zkllmc/internal/budget"
 	"github.com/zkllmc/zkllmc/ir"
@@ -14,25 +17,27 @@ import (
 // row-major, but for weights that are elsewhere. It also runs the primitive graphs of the frontend, so that every pass can be tested for keeping the meaning.
 func Float(g *ir.Graph, in ...[]float64) (map[ir.ValueID][]float64, error) {
 	vals := make(map[ir.ValueID][]float64, len(g.Values))
-	return vals, EachFloat(nil, g, in, func(v *ir.Value, cells []float64) error { vals[v.ID] = cells; return nil })
+	return vals, EachFloat(nil, g, [][][]float64{in}, func(_ int, v *ir.Value, cells []float64) error { vals[v.ID] = cells; return nil })
 }
 
-// EachFloat is Float that gives every value to a function as soon as it is computed, and holds it only as long as something uses it.
-// The caller has paid for the work: see Demand. It ends with the error of the budget's context when that is done.
-func EachFloat(b *budget.Budget, g *ir.Graph, in [][]float64, f func(v *ir.Value, cells []float64) error) error {
+// EachFloat runs a graph on several inputs side by side, so that weights that are elsewhere are read once for all of them; each run has the
+// bits that it has alone. It gives every value of every run, by number, to f as soon as it is computed, and holds it only as long as
+// something uses it; f must be safe for concurrent use by different runs. The caller has paid for the work, and for the memory of all runs:
+// see Demand. It ends with the error of the budget's context when that is done.
+func EachFloat(b *budget.Budget, g *ir.Graph, in [][][]float64, f func(run int, v *ir.Value, cells []float64) error) error {
 	if g.Stage == ir.StageInt {
 		return fmt.Errorf("eval: graph %s is in StageInt, use Int", g.Name)
 	}
-	r := &ir.Run{Graph: g, Reals: in, Budget: b}
-	return each(b, g, f, func(n *ir.Node, in [][]float64) ([][]float64, error) {
-		outs, err := r.Float(n, in)
-		for i := 0; i < len(n.Out) && err == nil; i++ {
-			if v := g.Value(n.Out[i]); len(outs[i]) != ir.Size(v.Shape) && !v.Unstored() && !v.Elsewhere() {
-				err = n.Errorf("computed %d cells for shape %v", len(outs[i]), v.Shape)
-			}
+	e := &evaluation[float64]{b: b, g: g, f: f, alone: (*ir.Run).Float, together: ir.Floats, check: func(n *ir.Node, v *ir.Value, cells []float64) error {
+		if len(cells) != ir.Size(v.Shape) && !v.Unstored() && !v.Elsewhere() {
+			return n.Errorf("computed %d cells for shape %v", len(cells), v.Shape)
 		}
-		return outs, err
-	})
+		return nil
+	}}
+	for _, x := range in {
+		e.runs = append(e.runs, &ir.Run{Graph: g, Reals: x, Budget: b})
+	}
+	return e.all()
 }
 
 // Reals are integers as real numbers, the elements of an input of ids say.
@@ -44,30 +49,140 @@ func Reals(x []int64) []float64 {
 	return out
 }
 
-// each computes the values of a graph in order, gives each to f and drops it after its last use.
-func each[T int64 | float64](b *budget.Budget, g *ir.Graph, f func(*ir.Value, []T) error, compute func(*ir.Node, [][]T) ([][]T, error)) error {
-	last := lastUses(g)
-	vals := make([][]T, len(g.Values))
-	for i, n := range g.Nodes {
-		if err := b.Poll(); err != nil {
+// evaluation is runs of a graph side by side.
+type evaluation[T int64 | float64] struct {
+	b    *budget.Budget
+	g    *ir.Graph
+	runs []*ir.Run
+	vals [][][]T // per run and value, as long as something uses it
+	last [][]ir.ValueID
+
+	alone    func(*ir.Run, *ir.Node, [][]T) ([][]T, error)
+	together func([]*ir.Run, *ir.Node, [][][]T) ([][][]T, error)
+	check    func(n *ir.Node, v *ir.Value, cells []T) error
+	f        func(run int, v *ir.Value, cells []T) error
+}
+
+// all computes the values of all runs, in order: nodes at which they have work in common at the same time, and those between such nodes run by
+// run on all processors.
+func (e *evaluation[T]) all() error {
+	e.last, e.vals = lastUses(e.g), make([][][]T, len(e.runs))
+	for r := range e.vals {
+		e.vals[r] = make([][]T, len(e.g.Values))
+	}
+	for from := 0; from < len(e.g.Nodes); {
+		to := from
+		for to < len(e.g.Nodes) && (len(e.runs) == 1 || !ir.Common(e.g, e.g.Nodes[to])) {
+			to++
+		}
+		if err := Parallel(e.b, len(e.runs), runtime.GOMAXPROCS(0), func(r int) error { return e.nodes(r, from, to) }); err != nil {
 			return err
 		}
-		in := make([][]T, len(n.In))
-		for k, id := range n.In {
-			in[k] = vals[id]
-		}
-		outs, err := compute(n, in)
-		if err != nil {
-			return err
-		}
-		for k, o := range n.Out {
-			vals[o] = outs[k]
-			if err := f(g.Value(o), outs[k]); err != nil {
+		if to < len(e.g.Nodes) {
+			if err := e.common(to); err != nil {
 				return err
 			}
 		}
-		for _, id := range last[i] {
-			vals[id] = nil
+		from = to + 1
+	}
+	return nil
+}
+
+// nodes computes some nodes of one run.
+func (e *evaluation[T]) nodes(r, from, to int) error {
+	for i := from; i < to; i++ {
+		if err := e.b.Poll(); err != nil {
+			return err
+		}
+		outs, err := e.alone(e.runs[r], e.g.Nodes[i], e.operands(r, i))
+		if err != nil {
+			return err
+		}
+		if err := e.done(r, i, outs); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// common computes a node of all runs.
+func (e *evaluation[T]) common(i int) error {
+	in := make([][][]T, len(e.runs))
+	for r := range in {
+		in[r] = e.operands(r, i)
+	}
+	outs, err := e.together(e.runs, e.g.Nodes[i], in)
+	if err != nil {
+		return err
+	}
+	return Parallel(e.b, len(e.runs), runtime.GOMAXPROCS(0), func(r int) error { return e.done(r, i, outs[r]) })
+}
+
+func (e *evaluation[T]) operands(r, i int) [][]T {
+	n := e.g.Nodes[i]
+	in := make([][]T, len(n.In))
+	for k, id := range n.In {
+		in[k] = e.vals[r][id]
+	}
+	return in
+}
+
+// done takes the results of a node over.
+func (e *evaluation[T]) done(r, i int, outs [][]T) error {
+	n := e.g.Nodes[i]
+	for k, id := range n.Out {
+		v := e.g.Value(id)
+		if err := e.check(n, v, outs[k]); err != nil {
+			return err
+		}
+		e.vals[r][id] = outs[k]
+		if err := e.f(r, v, outs[k]); err != nil {
+			return err
+		}
+	}
+	for _, id := range e.last[i] {
+		e.vals[r][id] = nil
+	}
+	return nil
+}
+
+// Parallel calls f with 0..n-1, on so many processors at most, and returns the error of the lowest.
+func Parallel(b *budget.Budget, n, workers int, f func(int) error) error {
+	errs := make([]error, n)
+	call := func(i int) {
+		// A panic of a goroutine would end the process without a report.
+		defer func() {
+			if r := recover(); r != nil {
+				errs[i] = fmt.Errorf("internal error: %v", r)
+			}
+		}()
+		if errs[i] = b.Poll(); errs[i] == nil {
+			errs[i] = f(i)
+		}
+	}
+	if workers = min(n, workers); workers == 1 {
+		for i := range n {
+			call(i)
+		}
+		return first(errs)
+	}
+	var next atomic.Int64
+	var wg sync.WaitGroup
+	for range workers {
+		wg.Go(func() {
+			for i := int(next.Add(1)) - 1; i < n; i = int(next.Add(1)) - 1 {
+				call(i)
+			}
+		})
+	}
+	wg.Wait()
+	return first(errs)
+}
+
+func first(errs []error) error {
+	for _, err := range errs {
+		if err != nil {
+			return err
 		}
 	}
 	return nil

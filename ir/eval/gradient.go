@@ -8,22 +8,30 @@ import (
 	"github.com/zkllmc/zkllmc/ir/plan"
 )
 
-// Gradients runs a graph of StageFloat on the elements of its inputs, and back: from the gradient of a number with respect to the outputs,
-// one per output, to those with respect to all values that are computed from reals, and inputs of reals. Each is given to f with the
-// value's cells, after the parts of it that come from single nodes: a part with the node, the sum with none, and with the cells of the
-// inputs of the node, or of the value's own. The caller has paid for the work, four times that of Demand, and for the memory: see Kept.
-func Gradients(b *budget.Budget, g *ir.Graph, in, outputs [][]float64, f func(v *ir.Value, n *ir.Node, in [][]float64, cells, grad []float64)) error {
+// Gradients runs a graph of StageFloat on the elements of its inputs, several times side by side, and back: from the gradients of a number with
+// respect to the outputs, one per output, to those with respect to all values that are computed from reals, and inputs of reals. Each is given
+// to f with the number of the run and the value's cells, after the parts of it that come from single nodes: a part with the node, the sum with
+// none, and with the cells of the inputs of the node, or of the value's own. Of one value and node f is called run by run. The caller has paid
+// for the work, of each run four times that of Demand, and for the memory: see Kept.
+func Gradients(b *budget.Budget, g *ir.Graph, in, outputs [][][]float64, f func(run int, v *ir.Value, n *ir.Node, in [][]float64, cells, grad []float64)) error {
 	return gradients(b, g, partsOf(g), in, outputs, f)
 }
 
-func gradients(b *budget.Budget, g *ir.Graph, parts []part, in, outputs [][]float64, f func(v *ir.Value, n *ir.Node, in [][]float64, cells, grad []float64)) error {
-	t := &tape{b: b, g: g, run: &ir.Run{Graph: g, Reals: in, Budget: b}, vals: make([][]float64, len(g.Values)), grads: make([][]float64, len(g.Values))}
-	for i, p := range g.Outputs {
-		t.grads[p.Value] = add(t.grads[p.Value], outputs[i])
+func gradients(b *budget.Budget, g *ir.Graph, parts []part, in, outputs [][][]float64, f func(run int, v *ir.Value, n *ir.Node, in [][]float64, cells, grad []float64)) error {
+	t := &tape{b: b, g: g, f: f}
+	for r := range in {
+		t.runs = append(t.runs, &ir.Run{Graph: g, Reals: in[r], Budget: b})
+		t.vals = append(t.vals, make([][]float64, len(g.Values)))
+		t.grads = append(t.grads, make([][]float64, len(g.Values)))
+		for i, p := range g.Outputs {
+			t.grads[r][p.Value] = add(t.grads[r][p.Value], outputs[r][i])
+		}
 	}
-	begins := make([][][]float64, len(parts)) // what each part takes of those before it
+	begins := make([][][][]float64, len(parts)) // what each part takes of those before it, per run
 	for k, p := range parts {
-		begins[k] = slices.Clone(t.vals)
+		for _, vals := range t.vals {
+			begins[k] = append(begins[k], slices.Clone(vals))
+		}
 		if err := t.forth(p); err != nil {
 			return err
 		}
@@ -39,19 +47,20 @@ func gradients(b *budget.Budget, g *ir.Graph, parts []part, in, outputs [][]floa
 			}
 		}
 		begins[k] = nil
-		if err := t.back(p, f); err != nil {
+		if err := t.back(p); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-// tape is a run back in progress.
+// tape is runs back in progress.
 type tape struct {
 	b           *budget.Budget
 	g           *ir.Graph
-	run         *ir.Run
-	vals, grads [][]float64
+	runs        []*ir.Run
+	vals, grads [][][]float64 // per run and value
+	f           func(run int, v *ir.Value, n *ir.Node, in [][]float64, cells, grad []float64)
 }
 
 // forth computes the values of a part.
@@ -60,63 +69,84 @@ func (t *tape) forth(p part) error {
 		if err := t.b.Poll(); err != nil {
 			return err
 		}
-		outs, err := t.run.Float(n, t.of(n))
+		in := make([][][]float64, len(t.runs))
+		for r := range in {
+			in[r] = t.of(r, n)
+		}
+		outs, err := ir.Floats(t.runs, n, in)
 		if err != nil {
 			return err
 		}
-		for k, id := range n.Out {
-			t.vals[id] = outs[k]
+		for r := range outs {
+			for k, id := range n.Out {
+				t.vals[r][id] = outs[r][k]
+			}
 		}
 	}
 	return nil
 }
 
-func (t *tape) of(n *ir.Node) [][]float64 {
+func (t *tape) of(r int, n *ir.Node) [][]float64 {
 	in := make([][]float64, len(n.In))
 	for k, id := range n.In {
-		in[k] = t.vals[id]
+		in[k] = t.vals[r][id]
 	}
 	return in
 }
 
 // keep drops all values but some.
 func (t *tape) keep(ids []ir.ValueID) {
-	kept := make([][]float64, len(t.vals))
-	for _, id := range ids {
-		kept[id] = t.vals[id]
+	for r, vals := range t.vals {
+		t.vals[r] = make([][]float64, len(vals))
+		for _, id := range ids {
+			t.vals[r][id] = vals[id]
+		}
 	}
-	t.vals = kept
 }
 
 // back gives the gradients of the nodes of a part to f.
-func (t *tape) back(p part, f func(v *ir.Value, n *ir.Node, in [][]float64, cells, grad []float64)) error {
+func (t *tape) back(p part) error {
 	for _, n := range slices.Backward(t.g.Nodes[p.from:p.to]) {
 		v := t.g.Value(n.Out[0])
-		if t.grads[v.ID] == nil || !differentiable(t.g, v) {
+		if t.grads[0][v.ID] == nil || !differentiable(t.g, v) {
 			continue
 		}
 		if err := t.b.Poll(); err != nil {
 			return err
 		}
-		in, want := t.of(n), make([]bool, len(n.In))
-		for k, id := range n.In {
-			want[k] = differentiable(t.g, t.g.Value(id))
-		}
-		f(v, nil, in, t.vals[v.ID], t.grads[v.ID])
-		if n.Op == ir.OpInput {
-			continue
-		}
-		pulled, err := t.run.Pull(n, in, t.vals[v.ID], t.grads[v.ID], want)
-		if err != nil {
+		if err := t.node(n, v); err != nil {
 			return err
 		}
-		for k, id := range n.In {
+	}
+	return nil
+}
+
+// node goes back from the result of a node to its inputs.
+func (t *tape) node(n *ir.Node, v *ir.Value) error {
+	want := make([]bool, len(n.In))
+	for k, id := range n.In {
+		want[k] = differentiable(t.g, t.g.Value(id))
+	}
+	in, out, grad := make([][][]float64, len(t.runs)), make([][]float64, len(t.runs)), make([][]float64, len(t.runs))
+	for r := range t.runs {
+		in[r], out[r], grad[r] = t.of(r, n), t.vals[r][v.ID], t.grads[r][v.ID]
+		t.f(r, v, nil, in[r], out[r], grad[r])
+		t.grads[r][v.ID], t.vals[r][v.ID] = nil, nil
+	}
+	if n.Op == ir.OpInput {
+		return nil
+	}
+	pulled, err := ir.Pulls(t.runs, n, in, out, grad, want)
+	if err != nil {
+		return err
+	}
+	for k, id := range n.In {
+		for r := range t.runs {
 			if want[k] {
-				f(t.g.Value(id), n, in, t.vals[id], pulled[k])
-				t.grads[id] = add(t.grads[id], pulled[k])
+				t.f(r, t.g.Value(id), n, in[r], t.vals[r][id], pulled[r][k])
+				t.grads[r][id] = add(t.grads[r][id], pulled[r][k])
 			}
 		}
-		t.grads[v.ID], t.vals[v.ID] = nil, nil
 	}
 	return nil
 }
@@ -164,7 +194,7 @@ func partsOfLength(g *ir.Graph, length int) (parts []part) {
 	return parts
 }
 
-// Kept is how many cells Gradients has in memory at one time, beside weights and constants.
+// Kept is how many cells Gradients has in memory at one time for each run, beside weights and constants.
 func Kept(g *ir.Graph) int {
 	parts := partsOf(g)
 	between, most, next, largest := 0, 0, 0, 0

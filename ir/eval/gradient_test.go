@@ -1,6 +1,8 @@
 package eval_test
 
 import (
+	"errors"
+	"fmt"
 	"math"
 	"math/rand/v2"
 	"slices"
@@ -10,6 +12,7 @@ import (
 
 	"github.com/zkllmc/zkllmc/internal/test/randgraph"
 	"github.com/zkllmc/zkllmc/internal/test/synthetic"
+	"github.com/zkllmc/zkllmc/internal/weights"
 	"github.com/zkllmc/zkllmc/ir"
 	"github.com/zkllmc/zkllmc/ir/eval"
 	"github.com/zkllmc/zkllmc/ir/plan"
@@ -57,7 +60,7 @@ func TestGradients(t *testing.T) {
 			parts, rest = append(parts, rest[:n]), rest[n:]
 		}
 		got, sums := 0.0, map[ir.ValueID]float64{}
-		require.NoError(t, eval.Gradients(nil, g, at, parts, func(v *ir.Value, n *ir.Node, _ [][]float64, cells, grad []float64) {
+		require.NoError(t, eval.Gradients(nil, g, [][][]float64{at}, [][][]float64{parts}, func(_ int, v *ir.Value, n *ir.Node, _ [][]float64, cells, grad []float64) {
 			require.Len(t, grad, len(cells))
 			total := 0.0
 			for _, x := range grad {
@@ -120,7 +123,7 @@ func TestGradientsOfParts(t *testing.T) {
 			probe = append(probe, x)
 		}
 		by := func(length int) (calls []call) {
-			require.NoError(t, eval.GradientsOfParts(g, length, at, probe, func(v *ir.Value, n *ir.Node, in [][]float64, cells, grad []float64) {
+			require.NoError(t, eval.GradientsOfParts(g, length, [][][]float64{at}, [][][]float64{probe}, func(_ int, v *ir.Value, n *ir.Node, in [][]float64, cells, grad []float64) {
 				c := call{int(v.ID), slices.Index(g.Nodes, n), nil, slices.Clone(cells), slices.Clone(grad)}
 				for _, x := range in {
 					c.In = append(c.In, slices.Clone(x))
@@ -173,4 +176,73 @@ func draw(g *ir.Graph, rng *rand.Rand) (at, direction [][]float64) {
 		return at, nil
 	}
 	return at, direction
+}
+
+// Runs side by side, and back, have the bits that each has alone, also with weights that are elsewhere, which they read together; an error is
+// that of the first run that has one.
+func TestSideBySide(t *testing.T) {
+	common := 0
+	for seed := range uint64(40) {
+		g, rng := randgraph.Function(seed, 0), rand.New(rand.NewPCG(seed, 8))
+		if seed == 0 {
+			g = synthetic.GPT(1, 16, 2, 9, 20, 7)
+		}
+		for _, v := range g.Values {
+			if v.Def.Op == ir.OpWeight && v.Stored == nil {
+				v.Data, v.Stored = nil, weights.Held[float64](v.Data)
+			}
+		}
+		for _, n := range g.Nodes {
+			common += btoi(ir.Common(g, n))
+		}
+		const runs = 3
+		var in, probes [][][]float64
+		for r := range runs {
+			at, _ := draw(g, rng)
+			in, probes = append(in, at), append(probes, nil)
+			for _, p := range g.Outputs {
+				x := make([]float64, ir.Size(g.Value(p.Value).Shape))
+				for i := range x {
+					x[i] = rng.NormFloat64()
+				}
+				probes[r] = append(probes[r], x)
+			}
+		}
+		got := make([]map[ir.ValueID][]float64, runs)
+		for r := range got {
+			got[r] = map[ir.ValueID][]float64{}
+		}
+		require.NoError(t, eval.EachFloat(nil, g, in, func(r int, v *ir.Value, cells []float64) error { got[r][v.ID] = cells; return nil }))
+		together, alone := make([][][]float64, runs), make([][][]float64, runs)
+		back := func(calls [][][]float64) func(r int, v *ir.Value, n *ir.Node, in [][]float64, cells, grad []float64) {
+			return func(r int, _ *ir.Value, _ *ir.Node, _ [][]float64, cells, grad []float64) {
+				calls[r] = append(calls[r], slices.Clone(cells), slices.Clone(grad))
+			}
+		}
+		require.NoError(t, eval.Gradients(nil, g, in, probes, back(together)))
+		for r := range runs {
+			want, err := eval.Float(g, in[r]...)
+			require.NoError(t, err)
+			require.Equal(t, want, got[r], "seed %d, run %d", seed, r)
+			require.NoError(t, eval.Gradients(nil, g, in[r:r+1], probes[r:r+1], back(alone[r:r+1])))
+			require.Equal(t, alone[r], together[r], "seed %d, run %d", seed, r)
+		}
+		failing := errors.New("of run 1")
+		err := eval.EachFloat(nil, g, in, func(r int, v *ir.Value, _ []float64) error {
+			if r > 0 && v.ID == g.Out() {
+				return fmt.Errorf("run %d: %w", r, failing)
+			}
+			return nil
+		})
+		require.ErrorIs(t, err, failing)
+		require.ErrorContains(t, err, "run 1")
+	}
+	require.Greater(t, common, 20)
+}
+
+func btoi(b bool) int {
+	if b {
+		return 1
+	}
+	return 0
 }

@@ -11,22 +11,19 @@ import (
 // error, and so is a value outside of its declared range [Lo, Hi] (a value with Lo = Hi = 0 declares none). Of wide values see ir.Value.
 func Int(g *ir.Graph, in ...[]int64) (map[ir.ValueID][]int64, error) {
 	vals := make(map[ir.ValueID][]int64, len(g.Values))
-	return vals, EachInt(nil, g, in, func(v *ir.Value, cells []int64) error { vals[v.ID] = cells; return nil })
+	return vals, EachInt(nil, g, [][][]int64{in}, func(_ int, v *ir.Value, cells []int64) error { vals[v.ID] = cells; return nil })
 }
 
 // EachInt is to Int what EachFloat is to Float.
-func EachInt(b *budget.Budget, g *ir.Graph, in [][]int64, f func(v *ir.Value, cells []int64) error) error {
+func EachInt(b *budget.Budget, g *ir.Graph, in [][][]int64, f func(run int, v *ir.Value, cells []int64) error) error {
 	if g.Stage != ir.StageInt {
 		return fmt.Errorf("eval: graph %s is not in StageInt, use Float", g.Name)
 	}
-	r := &ir.Run{Graph: g, Ints: in, Budget: b}
-	return each(b, g, f, func(n *ir.Node, in [][]int64) ([][]int64, error) {
-		outs, err := r.Int(n, in)
-		for i := 0; i < len(n.Out) && err == nil; i++ {
-			err = checkRange(n, g.Value(n.Out[i]), outs[i])
-		}
-		return outs, err
-	})
+	e := &evaluation[int64]{b: b, g: g, f: f, alone: (*ir.Run).Int, together: ir.Integers, check: checkRange}
+	for _, x := range in {
+		e.runs = append(e.runs, &ir.Run{Graph: g, Ints: x, Budget: b})
+	}
+	return e.all()
 }
 
 func checkRange(n *ir.Node, v *ir.Value, cells []int64) error {

@@ -65,7 +65,7 @@ const (
 // its range, which its ends need not be among. Magnitudes are those of padding, too: where none of it is clamped, a proof can say so. Of a
 // language model these are a few sequences of tokens, and what becomes of each when the model's own predictions replace them again and
 // again, position t+1 by the arg-max at t, which approaches a greedy continuation of the first token. Every run counts, those that only lead
-// to the next one too. ran is told after each run how many of all are done; it may be nil.
+// to the next one too. ran is told how many of all runs are done, after some of them; it may be nil.
 func Calibrate(left *budget.Budget, f *ir.Graph, samples []Input, ran func(done, all int)) (*Calibration, error) {
 	rounds := 1
 	if len(samples) == 0 {
@@ -80,24 +80,36 @@ func Calibrate(left *budget.Budget, f *ir.Graph, samples []Input, ran func(done,
 		return nil, err
 	}
 	m.Samples = make([]Input, len(samples)*rounds)
-	err = forEach(left, len(samples), rounds, []*ir.Graph{f}, 0, func(i int) error {
-		in := samples[i]
+	done := 0
+	err = forEach(left, len(samples), rounds, []*ir.Graph{f}, 8*outputCells(f), func(from, to int) error {
+		batch := slices.Clone(samples[from:to])
 		for r := range rounds {
-			m.Samples[i*rounds+r] = in
-			outs, err := m.run(left, in.Elements)
+			outs, err := m.run(left, batch)
 			if err != nil {
 				return err
 			}
-			if r+1 < rounds {
-				in = Input{Elements: [][]float64{continued(in.Elements[0], outs[0], f.Vocab())}}
+			for i, in := range batch {
+				m.Samples[(from+i)*rounds+r] = in
+				if r+1 < rounds {
+					batch[i] = Input{Elements: [][]float64{continued(in.Elements[0], outs[i][0], f.Vocab())}}
+				}
 			}
-			if ran != nil {
-				ran(m.count(), len(m.Samples))
+			if done += len(batch); ran != nil {
+				ran(done, len(m.Samples))
 			}
 		}
 		return nil
 	})
 	return &m.Calibration, err
+}
+
+// outputCells is the number of cells of a graph's outputs.
+func outputCells(g *ir.Graph) int {
+	n := 0
+	for _, p := range g.Outputs {
+		n = budget.Sum(n, budget.Product(g.Value(p.Value).Shape...))
+	}
+	return n
 }
 
 // continued replaces the token at t+1 by the one that the logits at t predict.
@@ -136,8 +148,7 @@ type measure struct {
 	normed []bool // values of which rows are measured
 	argued []bool // and cells, as arguments of functions
 
-	mu   sync.Mutex
-	runs int
+	mu sync.Mutex
 }
 
 // newMeasure has measured what no input changes.
@@ -166,16 +177,32 @@ func newMeasure(left *budget.Budget, f *ir.Graph) (*measure, error) {
 // fixed says that a value is the same in every run.
 func fixed(v *ir.Value) bool { return v.Def.Op == ir.OpWeight || v.Def.Op == ir.OpConst }
 
-// run measures a run and returns its outputs.
-func (m *measure) run(left *budget.Budget, in [][]float64) ([][]float64, error) {
-	out := make([][]float64, len(m.f.Outputs))
-	return out, eval.EachFloat(left, m.f, in, func(v *ir.Value, cells []float64) error {
-		keep(m.f, v, cells, out)
+// run measures runs side by side and returns their outputs.
+func (m *measure) run(left *budget.Budget, batch []Input) ([][][]float64, error) {
+	out := outputsOf[float64](m.f, len(batch))
+	return out, eval.EachFloat(left, m.f, elementsOf(batch), func(r int, v *ir.Value, cells []float64) error {
+		keep(m.f, v, cells, out[r])
 		if fixed(v) {
 			return nil
 		}
 		return m.add(v, cells)
 	})
+}
+
+// outputsOf has room for the outputs of runs.
+func outputsOf[T any](g *ir.Graph, runs int) [][][]T {
+	out := make([][][]T, runs)
+	for r := range out {
+		out[r] = make([][]T, len(g.Outputs))
+	}
+	return out
+}
+
+func elementsOf(inputs []Input) (out [][][]float64) {
+	for _, in := range inputs {
+		out = append(out, in.Elements)
+	}
+	return out
 }
 
 // addFixed measures a weight or constant, whose rows are the same in whatever parts they are read.
@@ -216,14 +243,6 @@ func (m *measure) add(v *ir.Value, cells []float64) error {
 	return nil
 }
 
-// count returns the number of runs that are done, with one more.
-func (m *measure) count() int {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	m.runs++
-	return m.runs
-}
-
 // magnitudeOf is the largest magnitude of a value's cells, which must be finite; the refusal says on what they are not, and what else to
 // do.
 func magnitudeOf(v *ir.Value, cells []float64, on, or string) (float64, error) {
@@ -240,9 +259,16 @@ func magnitudeOf(v *ir.Value, cells []float64, on, or string) (float64, error) {
 	return top, nil
 }
 
-// forEach runs f for 0..n-1 on all processors and returns the error of the lowest index. Every f evaluates the graphs one after the other
-// so many times, and keeps so many bytes besides: that is paid for here, and no more run at a time than the budget has memory for.
-func forEach(left *budget.Budget, n, times int, graphs []*ir.Graph, kept int, f func(int) error) error {
+// Runs side by side read weights together. Beyond some, what that saves is little, and what they hold is more than a small machine has.
+const (
+	mostTogether = 8
+	togetherSize = 3 << 28 // bytes
+)
+
+// forEach runs f for parts of 0..n-1, in order, and returns its error. An f evaluates the graphs, one after the other so many times, for all
+// numbers of its part side by side, and keeps so many bytes besides for each: that is paid for here, and parts are as large as the budget has
+// memory for, but no larger than is of use.
+func forEach(left *budget.Budget, n, times int, graphs []*ir.Graph, kept int, f func(from, to int) error) error {
 	left.Runs(budget.Product(n, times))
 	bytes := 1
 	for _, g := range graphs {
@@ -256,35 +282,14 @@ func forEach(left *budget.Budget, n, times int, graphs []*ir.Graph, kept int, f 
 	if err := left.Memory(bytes); err != nil {
 		return fmt.Errorf("to run the model it %w", err)
 	}
-	workers := 1
-	for workers < min(n, runtime.GOMAXPROCS(0)) && left.Memory(budget.Product(workers+1, bytes)) == nil {
-		workers++
+	most := max(runtime.GOMAXPROCS(0), min(mostTogether, togetherSize/bytes))
+	part := 1
+	for part < min(n, most) && left.Memory(budget.Product(part+1, bytes)) == nil {
+		part++
 	}
-	return parallel(left, n, workers, f)
-}
-
-func parallel(left *budget.Budget, n, workers int, f func(int) error) error {
-	errs := make([]error, n)
-	var wg sync.WaitGroup
-	slots := make(chan struct{}, workers)
-	for i := range n {
-		slots <- struct{}{}
-		wg.Go(func() {
-			defer func() { <-slots }()
-			// A panic of a goroutine would end the process without a report.
-			defer func() {
-				if r := recover(); r != nil {
-					errs[i] = fmt.Errorf("internal error: %v", r)
-				}
-			}()
-			if errs[i] = left.Poll(); errs[i] == nil {
-				errs[i] = f(i)
-			}
-		})
-	}
-	wg.Wait()
-	for _, err := range errs {
-		if err != nil {
+	parts := (n + part - 1) / part
+	for i := range parts {
+		if err := f(i*n/parts, (i+1)*n/parts); err != nil {
 			return err
 		}
 	}

@@ -1,11 +1,12 @@
 package quant
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"math"
+	"runtime"
 	"slices"
-	"sync/atomic"
 
 	"github.com/zkllmc/zkllmc/internal/budget"
 	"github.com/zkllmc/zkllmc/internal/circuit"
@@ -182,31 +183,53 @@ func Check(left *budget.Budget, p *Program, shorter []*Program, inputs []Input, 
 	if o.Tolerance == 0 {
 		o.Tolerance = Tolerance
 	}
-	c := checker{p: p, shorter: shorter, left: left, perplexed: o.Perplexed, runs: make([]runs, len(inputs))}
+	c := checker{p: p, shorter: shorter, left: left, perplexed: o.Perplexed}
 	if o.Places {
 		c.places = newPlaces(p)
 	}
-	var done atomic.Int64
-	err := forEach(left, len(inputs), 1, c.graphs(), c.places.bytes(), func(i int) error {
-		err := c.runs[i].run(&c, &inputs[i])
-		if n := done.Add(1); err == nil && o.Ran != nil {
-			o.Ran(int(n), len(inputs))
-		}
-		return err
-	})
-	if err != nil {
+	for i := range inputs {
+		c.runs = append(c.runs, c.fitting(&inputs[i]))
+	}
+	if err := c.run(o.Ran); err != nil {
 		return nil, err
 	}
 	r := c.report(o.Tolerance)
 	if c.places == nil && errors.Is(r.Err(), ErrImprecise) { // say where, of the worst input
-		c.places = newPlaces(p)
-		worst := c.worst()
-		if err := forEach(left, 1, 1, c.graphs(), c.places.bytes(), func(int) error { return new(runs).run(&c, &inputs[worst]) }); err != nil {
+		where := checker{p: p, left: left, places: newPlaces(p)}
+		where.runs = []runs{where.fitting(c.worst())}
+		if err := where.run(nil); err != nil {
 			return nil, err
 		}
-		r.Worst = worstOf(c.places.list())
+		r.Worst = worstOf(where.places.list())
 	}
 	return r, nil
+}
+
+// run compares the programs on all inputs.
+func (c *checker) run(ran func(done, all int)) error {
+	order := make([]*runs, len(c.runs)) // those of one program next to each other
+	for i := range order {
+		order[i] = &c.runs[i]
+	}
+	slices.SortStableFunc(order, func(a, b *runs) int { return cmp.Compare(slices.Index(c.shorter, a.p), slices.Index(c.shorter, b.p)) })
+	done := 0
+	kept := budget.Sum(budget.Product(16, outputCells(c.p.Float)), c.places.bytes())
+	return forEach(c.left, len(order), 1, c.graphs(), kept, func(from, to int) error {
+		for from < to {
+			end := from + 1
+			for end < to && order[end].p == order[from].p {
+				end++
+			}
+			if err := c.batch(order[from:end]); err != nil {
+				return err
+			}
+			if done += end - from; ran != nil {
+				ran(done, len(order))
+			}
+			from = end
+		}
+		return nil
+	})
 }
 
 // checker compares two programs on several inputs.
@@ -229,14 +252,36 @@ func (c *checker) graphs() []*ir.Graph {
 	return g
 }
 
-// runs compares what the programs make of one input.
-type runs struct{ programs, expected, floatExpected Comparison }
+// runs compares what the programs make of one input: those of which it is run with, given the elements of it that those take.
+type runs struct {
+	in    *Input
+	p     *Program
+	given [][]float64
 
-func (r *runs) run(c *checker, in *Input) error {
-	p, given := c.fitting(in)
-	elements, err := p.Elements(given)
-	if err != nil {
-		return err
+	programs, expected, floatExpected Comparison
+}
+
+// fitting says which programs an input is run with, and what they take of its elements: all, or all but padding.
+func (c *checker) fitting(in *Input) runs {
+	if in.Positions > 0 && c.places == nil {
+		for _, s := range c.shorter {
+			if n := s.Float.Inputs[0].Shape[0]; n >= in.Positions {
+				return runs{in: in, p: s, given: [][]float64{in.Elements[0][:n]}}
+			}
+		}
+	}
+	return runs{in: in, p: c.p, given: in.Elements}
+}
+
+// batch runs programs on several inputs side by side, and compares.
+func (c *checker) batch(batch []*runs) error {
+	p, given, elements := batch[0].p, make([][][]float64, len(batch)), make([][][]int64, len(batch))
+	for i, r := range batch {
+		var err error
+		if elements[i], err = p.Elements(r.given); err != nil {
+			return err
+		}
+		given[i] = r.given
 	}
 	want, reals, err := c.float(p, given)
 	if err != nil {
@@ -246,64 +291,70 @@ func (r *runs) run(c *checker, in *Input) error {
 	if err != nil {
 		return err
 	}
-	if c.places != nil {
-		if err := c.places.blame(c.left, given, kept); err != nil {
-			return err
+	return eval.Parallel(c.left, len(batch), runtime.GOMAXPROCS(0), func(i int) error {
+		if c.places != nil {
+			if err := c.places.blame(c.left, given[i], kept[i]); err != nil {
+				return err
+			}
 		}
-	}
-	real := p.real(got)
+		real := p.real(got[i])
+		err := batch[i].compare(c, want[i], real)
+		want[i], got[i] = nil, nil
+		return err
+	})
+}
+
+// compare compares the outputs of the programs, and with what is expected.
+func (r *runs) compare(c *checker, want, real [][]float64) error {
+	p := r.p
 	for i := range want {
-		n := in.compared(p.Float, len(want[i]))
+		n := r.in.compared(p.Float, len(want[i]))
 		want[i], real[i] = want[i][:n], real[i][:n]
 	}
-	r.programs = c.compare(in, want, real, c.perplexed)
-	if in.Expected == nil {
+	r.programs = c.compare(r.in, want, real, c.perplexed)
+	if r.in.Expected == nil {
 		return nil
 	}
-	if err := c.p.checkExpected(in.Expected); err != nil {
+	if err := c.p.checkExpected(r.in.Expected); err != nil {
 		return err
 	}
 	perplexed := c.perplexed && !p.Float.Outputs[0].Indices
-	r.expected = c.compare(in, p.indicated(in.Expected, real), real, perplexed)
-	r.floatExpected = c.compare(in, p.indicated(in.Expected, want), want, perplexed)
+	r.expected = c.compare(r.in, p.indicated(r.in.Expected, real), real, perplexed)
+	r.floatExpected = c.compare(r.in, p.indicated(r.in.Expected, want), want, perplexed)
 	return nil
 }
 
-// fitting is the program that an input is run with, and what it takes of its elements: all, or all but padding.
-func (c *checker) fitting(in *Input) (*Program, [][]float64) {
-	if in.Positions > 0 && c.places == nil {
-		for _, s := range c.shorter {
-			if n := s.Float.Inputs[0].Shape[0]; n >= in.Positions {
-				return s, [][]float64{in.Elements[0][:n]}
-			}
-		}
-	}
-	return c.p, in.Elements
-}
-
 // float runs a program's float graph for its outputs, and for the values that places compare.
-func (c *checker) float(p *Program, in [][]float64) (out [][]float64, reals map[ir.ValueID][]float64, err error) {
-	out, reals = make([][]float64, len(p.Float.Outputs)), map[ir.ValueID][]float64{}
-	err = eval.EachFloat(c.left, p.Float, in, func(v *ir.Value, cells []float64) error {
-		if keep(p.Float, v, cells, out) {
+func (c *checker) float(p *Program, in [][][]float64) (out [][][]float64, reals []map[ir.ValueID][]float64, err error) {
+	out, reals = outputsOf[float64](p.Float, len(in)), valuesOf(len(in))
+	err = eval.EachFloat(c.left, p.Float, in, func(r int, v *ir.Value, cells []float64) error {
+		if keep(p.Float, v, cells, out[r]) {
 			if _, err := magnitudeOf(v, cells, "an input that is checked", ""); err != nil {
 				return err
 			}
 		}
 		if c.places.compares(v.ID) {
-			reals[v.ID] = cells
+			reals[r][v.ID] = cells
 		}
 		return nil
 	})
 	return out, reals, err
 }
 
+func valuesOf(runs int) []map[ir.ValueID][]float64 {
+	out := make([]map[ir.ValueID][]float64, runs)
+	for r := range out {
+		out[r] = map[ir.ValueID][]float64{}
+	}
+	return out
+}
+
 // integer runs an integer program for its outputs, and compares places, of which it returns the cells.
-func (c *checker) integer(p *Program, in [][]int64, reals map[ir.ValueID][]float64) (out [][]int64, kept map[ir.ValueID][]float64, err error) {
-	out, kept = make([][]int64, len(p.Int.Outputs)), map[ir.ValueID][]float64{}
-	err = eval.EachInt(c.left, p.Int, in, func(v *ir.Value, cells []int64) error {
-		keep(p.Int, v, cells, out)
-		c.places.compare(v, cells, reals, kept)
+func (c *checker) integer(p *Program, in [][][]int64, reals []map[ir.ValueID][]float64) (out [][][]int64, kept []map[ir.ValueID][]float64, err error) {
+	out, kept = outputsOf[int64](p.Int, len(in)), valuesOf(len(in))
+	err = eval.EachInt(c.left, p.Int, in, func(r int, v *ir.Value, cells []int64) error {
+		keep(p.Int, v, cells, out[r])
+		c.places.compare(v, cells, reals[r], kept[r])
 		return nil
 	})
 	return out, kept, err
@@ -334,14 +385,14 @@ func (c *checker) report(tolerance float64) *CheckReport {
 }
 
 // worst is the input on which the programs differ most, in parts of the largest magnitudes.
-func (c *checker) worst() int {
+func (c *checker) worst() *Input {
 	worst, most := 0, -1.0
 	for i := range c.runs {
 		if d := c.runs[i].programs.Error(); d > most {
 			worst, most = i, d
 		}
 	}
-	return worst
+	return c.runs[worst].in
 }
 
 // Error is the largest error of an output in parts of its largest magnitude.
@@ -450,17 +501,10 @@ func (p *Program) Elements(in [][]float64) ([][]int64, error) {
 
 // Outputs runs the integer program on elements of its inputs and returns the cells of every output, row-major.
 func Outputs(left *budget.Budget, p *Program, in [][]int64) (out [][]int64, err error) {
-	err = forEach(left, 1, 1, []*ir.Graph{p.Int}, 0, func(int) error {
-		out, err = intOutputs(left, p.Int, in)
-		return err
+	out = make([][]int64, len(p.Int.Outputs))
+	return out, forEach(left, 1, 1, []*ir.Graph{p.Int}, 0, func(int, int) error {
+		return eval.EachInt(left, p.Int, [][][]int64{in}, func(_ int, v *ir.Value, cells []int64) error { keep(p.Int, v, cells, out); return nil })
 	})
-	return out, err
-}
-
-// intOutputs runs an integer graph for its outputs alone.
-func intOutputs(left *budget.Budget, g *ir.Graph, in [][]int64) ([][]int64, error) {
-	out := make([][]int64, len(g.Outputs))
-	return out, eval.EachInt(left, g, in, func(v *ir.Value, cells []int64) error { keep(g, v, cells, out); return nil })
 }
 
 // Disagreement compares the integer logits of a program of a generation with those of the ones that follow it, each on the beginning of an

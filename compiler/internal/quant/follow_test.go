@@ -140,9 +140,9 @@ func TestCheckAtTheShortestLength(t *testing.T) {
 	var inputs []Input
 	for positions, want := range map[int]*Program{0: long, 1: shorter[0], 3: shorter[0], 4: shorter[1], 6: shorter[1], 7: long, 9: long} {
 		in := Input{Elements: [][]float64{eval.Reals(randomIDs(long.Int, uint64(positions)))}, Positions: positions}
-		p, elements := c.fitting(&in)
-		require.Same(t, want, p, "%d positions", positions)
-		require.Equal(t, in.Elements[0][:want.Float.Inputs[0].Shape[0]], elements[0])
+		r := c.fitting(&in)
+		require.Same(t, want, r.p, "%d positions", positions)
+		require.Equal(t, in.Elements[0][:want.Float.Inputs[0].Shape[0]], r.given[0])
 		inputs = append(inputs, in)
 	}
 	slices.SortFunc(inputs, func(a, b Input) int { return a.Positions - b.Positions })
@@ -154,9 +154,9 @@ func TestCheckAtTheShortestLength(t *testing.T) {
 	require.Equal(t, alone, r)
 
 	c.places = newPlaces(long)
-	p, elements := c.fitting(&inputs[1])
-	require.Same(t, long, p)
-	require.Len(t, elements[0], 9)
+	placed := c.fitting(&inputs[1])
+	require.Same(t, long, placed.p)
+	require.Len(t, placed.given[0], 9)
 	with, err := Check(nil, long, shorter, inputs, CheckOptions{Perplexed: true, Places: true})
 	require.NoError(t, err)
 	require.NotEmpty(t, with.Places)

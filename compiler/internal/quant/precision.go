@@ -56,7 +56,8 @@ func (c *Calibration) sense(left *budget.Budget, f *ir.Graph) error {
 	}
 	n := len(f.Values)
 	s := &sensitivity{value: make([]float64, n), input: make([]float64, n), root: make([]float64, n), weight: map[[2]ir.ValueID]float64{}}
-	if err := left.Memory(budget.Product(8, eval.Kept(f))); err != nil {
+	bytes := budget.Product(8, eval.Kept(f))
+	if err := left.Memory(bytes); err != nil {
 		return err
 	}
 	runs := min(senseRuns, len(c.Samples))
@@ -65,13 +66,22 @@ func (c *Calibration) sense(left *budget.Budget, f *ir.Graph) error {
 		return err
 	}
 	rng := rand.New(rand.NewPCG(0x7a6b6c6c6d63, 2))
-	for i := range runs {
-		in := c.Samples[(len(c.Samples)-1)*(i+1)/runs]
-		if err := s.run(left, f, in.Elements, c.probe(f, in, rng), 1/float64(runs)); err != nil {
+	together := 1
+	for together < min(runs, togetherSize/bytes) && left.Memory(budget.Product(together+1, bytes)) == nil {
+		together++
+	}
+	for i := 0; i < runs; {
+		var batch []Input
+		var probes [][][]float64
+		for ; i < runs && len(batch) < together; i++ {
+			in := c.Samples[(len(c.Samples)-1)*(i+1)/runs]
+			batch, probes = append(batch, in), append(probes, c.probe(f, in, rng))
+		}
+		if err := s.run(left, f, elementsOf(batch), probes, 1/float64(runs)); err != nil {
 			return err
 		}
 		if c.Sensed != nil {
-			c.Sensed(i+1, runs)
+			c.Sensed(i, runs)
 		}
 	}
 	c.moves = s
@@ -94,8 +104,8 @@ func (c *Calibration) probe(f *ir.Graph, in Input, rng *rand.Rand) [][]float64 {
 	return out
 }
 
-func (s *sensitivity) run(left *budget.Budget, f *ir.Graph, in, probe [][]float64, weight float64) error {
-	err := eval.Gradients(left, f, in, probe, func(v *ir.Value, n *ir.Node, in [][]float64, cells, grad []float64) {
+func (s *sensitivity) run(left *budget.Budget, f *ir.Graph, in, probes [][][]float64, weight float64) error {
+	err := eval.Gradients(left, f, in, probes, func(_ int, v *ir.Value, n *ir.Node, in [][]float64, cells, grad []float64) {
 		switch {
 		case n == nil:
 			s.value[v.ID] += float64(weight * squares(grad))

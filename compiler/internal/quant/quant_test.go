@@ -3,6 +3,7 @@ package quant
 import (
 	"math"
 	"math/rand/v2"
+	"slices"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -262,4 +263,22 @@ func TestNegatedWeightedSum(t *testing.T) {
 		}
 		require.Equal(t, coef > 0, q.Why[out.ID] == attention.ContextWhy, "the bound that is stated for %g", coef)
 	}
+}
+
+// Runs of a program side by side have the integers that each has alone, the wide ones too.
+func TestProgramsSideBySide(t *testing.T) {
+	p := program(t, synthetic.GPT(1, 16, 2, 9, 20, 7))
+	var in [][][]int64
+	got := make([]map[ir.ValueID][]int64, 3)
+	for r := range got {
+		in, got[r] = append(in, [][]int64{randomIDs(p.Int, uint64(r))}), map[ir.ValueID][]int64{}
+	}
+	require.NoError(t, eval.EachInt(nil, p.Int, in, func(r int, v *ir.Value, cells []int64) error { got[r][v.ID] = cells; return nil }))
+	for r := range got {
+		want, err := eval.Int(p.Int, in[r]...)
+		require.NoError(t, err)
+		require.Equal(t, want, got[r])
+	}
+	require.NotEqual(t, got[0][p.Int.Out()], got[1][p.Int.Out()])
+	require.True(t, slices.ContainsFunc(p.Int.Nodes, func(n *ir.Node) bool { return ir.Common(p.Int, n) }))
 }
