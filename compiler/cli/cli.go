@@ -34,10 +34,13 @@ type Module struct {
 	Build        *debug.BuildInfo // of the running program where it is nil
 }
 
+// garbage is how many bytes a compilation may always leave to the collector: runs of a model make and drop many times what they hold.
+const garbage = 1 << 28
+
 // Main runs the command line and returns the exit code of the process, one of package console. SIGINT and SIGTERM stop the work at the
 // next step.
 func Main(m Module, args []string) int {
-	console.CollectEarly()
+	console.CollectEarly(garbage)
 	ctx, stop := console.Interrupts()
 	defer stop()
 	return Run(ctx, m, args, os.Stdout, os.Stderr)

@@ -10,7 +10,9 @@ import (
 	"io"
 	"os"
 	"os/signal"
+	"runtime"
 	"runtime/debug"
+	"runtime/metrics"
 	"syscall"
 )
 
@@ -114,10 +116,31 @@ func Interruptible[T any](ctx context.Context, f func() (T, error)) (T, error) {
 	}
 }
 
-// CollectEarly makes the collector run when garbage is a quarter of what is in use, not as much again, unless GOGC says otherwise. What a command
-// holds are few large slices of numbers, which the collector need not look into: it costs little, and saves a third of the memory.
-func CollectEarly() {
+// CollectEarly makes the collector run when garbage is a quarter of what is in use, not as much again, or so many bytes if that is more, unless
+// GOGC says otherwise. What a command holds are few large slices of numbers, which the collector need not look into: it costs little, and saves
+// a third of the memory. Where a command makes and drops many large slices beside little that it holds, bytes save it a collection for each.
+func CollectEarly(bytes int) {
 	if os.Getenv("GOGC") == "" {
-		debug.SetGCPercent(25)
+		collectAfter(bytes)
 	}
 }
+
+// early is the garbage after which the collector runs, in percent of what is in use.
+const early = 25
+
+// collectAfter sets for the next collection, and the one after each, how much garbage there may be.
+func collectAfter(bytes int) {
+	percent := early
+	if bytes > 0 {
+		live := []metrics.Sample{{Name: "/gc/heap/live:bytes"}}
+		metrics.Read(live)
+		inUse := max(live[0].Value.Uint64(), leastHeap)
+		percent = max(percent, int(100*uint64(bytes)/inUse))
+		type collected struct{ itself *collected } // with a pointer it is no part of something larger
+		runtime.SetFinalizer(new(collected), func(*collected) { collectAfter(bytes) })
+	}
+	debug.SetGCPercent(percent)
+}
+
+// leastHeap is what is in use at the least, for the collector.
+const leastHeap = 4 << 20

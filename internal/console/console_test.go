@@ -6,6 +6,7 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"runtime"
 	"runtime/debug"
 	"strings"
 	"testing"
@@ -196,4 +197,20 @@ func TestFiles(t *testing.T) {
 	require.ErrorIs(t, err, format.ErrMagic)
 	_, err = ReadArtefact(proof, format.MagicProof, 4)
 	require.ErrorIs(t, err, atomicfile.ErrSize)
+}
+
+var dropped []byte
+
+// With garbage that may always be left, the collector does not run for every few slices that are made and dropped beside little that is held.
+func TestCollectAfter(t *testing.T) {
+	debug.SetGCPercent(early)
+	collectAfter(1 << 28) // from here on it is so in this process
+	runtime.GC()
+	var before, after runtime.MemStats
+	runtime.ReadMemStats(&before)
+	for range 64 {
+		dropped = make([]byte, 1<<20)
+	}
+	runtime.ReadMemStats(&after)
+	require.LessOrEqual(t, after.NumGC-before.NumGC, uint32(1))
 }

@@ -672,7 +672,10 @@ func (s *leafScratch) numerators(sp span) {
 		return
 	}
 	for k := range p {
-		p[k].SetInt64(sp.b.mult.at(sp.cell + k))
-		p[k].Neg(&p[k])
+		m := sp.b.mult.at(sp.cell + k)
+		if p[k].SetZero(); m != 0 { // most lines of a table are those of no cell
+			p[k].SetInt64(m)
+			p[k].Neg(&p[k])
+		}
 	}
 }

@@ -33,7 +33,7 @@ type Model struct {
 // Main runs the command line and returns the exit code of the process, one of package console. SIGINT and SIGTERM stop the work at the
 // next step; a second one ends the process at once.
 func Main(m Model, args []string) int {
-	console.CollectEarly()
+	console.CollectEarly(0)
 	ctx, stop := console.Interrupts()
 	defer stop()
 	return Run(ctx, m, args, os.Stdin, os.Stdout, os.Stderr)
