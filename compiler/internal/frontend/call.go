@@ -91,6 +91,9 @@ func (c *call) lower() ([]*val, error) {
 	if f := c.function(); f != nil {
 		return c.inline(f)
 	}
+	if h := c.onSequences(); h != nil {
+		return h(c)
+	}
 	if f := spelled[c.key()]; f != nil {
 		return f.handle(c)
 	}

@@ -42,8 +42,11 @@ func clip(c *call) ([]*val, error) {
 			*b = a.F
 		}
 	}
-	if !x.dtype.IsFloat() || !(lo <= hi) || math.IsInf(lo, 1) || math.IsInf(hi, -1) {
-		return nil, c.unsupported("of %s between %g and %g; real numbers, and bounds of which the first is no greater, are supported", x.dtype, lo, hi)
+	if math.IsNaN(lo) || math.IsNaN(hi) || math.IsInf(lo, 1) || math.IsInf(hi, -1) {
+		return nil, c.unsupported("between %g and %g; bounds that are numbers are supported", lo, hi)
+	}
+	if lo > hi { // then nothing of x is left
+		return one(c.filled(x, hi))
 	}
 	if x, err = c.above(x, 1, lo); err == nil {
 		x, err = c.above(x, -1, -hi)

@@ -12,12 +12,15 @@ import (
 
 // Constant folding: a small tensor interpreter, in double precision. This file has its tools and the elementwise operators.
 
+// realOps are the operators of two real numbers, or of several, that are joined from the left.
+var realOps = map[string]func(a, b float64) float64{
+	"Add": func(a, b float64) float64 { return a + b }, "Sub": func(a, b float64) float64 { return a - b },
+	"Mul": func(a, b float64) float64 { return float64(a * b) }, "Div": func(a, b float64) float64 { return a / b },
+	"Min": math.Min, "Max": math.Max, "Sum": func(a, b float64) float64 { return a + b },
+}
+
 func init() {
-	for op, f := range map[string]func(a, b float64) float64{
-		"Add": func(a, b float64) float64 { return a + b }, "Sub": func(a, b float64) float64 { return a - b },
-		"Mul": func(a, b float64) float64 { return float64(a * b) }, "Div": func(a, b float64) float64 { return a / b },
-		"Min": math.Min, "Max": math.Max, "Sum": func(a, b float64) float64 { return a + b },
-	} {
+	for op, f := range realOps {
 		folders[op] = variadic(f, integerOps[op])
 	}
 	folders["Pow"], folders["Mod"] = foldPow, foldMod

@@ -179,71 +179,32 @@ func foldGatherND(c *call, in []*onnx.Tensor) ([]*onnx.Tensor, error) {
 		return nil, err
 	}
 	x, ind := in[0], in[1]
-	r := len(ind.Shape)
-	if c.attrInt("batch_dims", 0) != 0 || r == 0 || ind.Shape[r-1] > len(x.Shape) {
-		return nil, c.unsupported("batch dimensions, or indices of shape %v", ind.Shape)
+	r, batch := len(ind.Shape), int(c.attrInt("batch_dims", 0))
+	if r == 0 || batch < 0 || batch >= min(r, len(x.Shape)) || ind.Shape[r-1] > len(x.Shape)-batch || !slices.Equal(x.Shape[:batch], ind.Shape[:batch]) {
+		return nil, fmt.Errorf("indices of shape %v for shape %v with %d batch dimensions", ind.Shape, x.Shape, batch)
 	}
 	w := ind.Shape[r-1]
 	cells, err := whole(ind)
 	if err != nil {
 		return nil, err
 	}
-	shape := append(append([]int{}, ind.Shape[:r-1]...), x.Shape[w:]...)
+	shape := append(append([]int{}, ind.Shape[:r-1]...), x.Shape[batch+w:]...)
 	if err := c.charge(2, shape...); err != nil {
 		return nil, err
 	}
-	strides, block := rowStrides(x.Shape), ir.Size(x.Shape[w:])
+	strides, block, inner := rowStrides(x.Shape), ir.Size(x.Shape[batch+w:]), ir.Size(x.Shape[batch:])
+	each := max(1, ir.Size(ind.Shape[batch:r-1]))
 	at := make([]int, 0, ir.Size(shape))
 	for i := 0; i < ir.Size(ind.Shape[:r-1]); i++ {
-		k, err := ndOffset(cells[i*w:(i+1)*w], x.Shape, strides)
+		k, err := ndOffset(cells[i*w:(i+1)*w], x.Shape[batch:], strides[batch:])
 		if err != nil {
 			return nil, err
 		}
 		for j := 0; j < block; j++ {
-			at = append(at, k+j)
+			at = append(at, i/each*inner+k+j)
 		}
 	}
 	return single(index(x, shape, at), nil)
-}
-
-func foldScatterND(c *call, in []*onnx.Tensor) ([]*onnx.Tensor, error) {
-	if err := need(in, 3); err != nil {
-		return nil, err
-	}
-	x, ind, up := in[0], in[1], in[2]
-	r := len(ind.Shape)
-	if c.attrString("reduction", "none") != "none" || r == 0 || ind.Shape[r-1] > len(x.Shape) {
-		return nil, c.unsupported("a reduction, or indices of shape %v", ind.Shape)
-	}
-	w := ind.Shape[r-1]
-	strides, block := rowStrides(x.Shape), ir.Size(x.Shape[w:])
-	rows := ir.Size(ind.Shape[:r-1])
-	if !slices.Equal(up.Shape, slices.Concat(ind.Shape[:r-1], x.Shape[w:])) || up.DType.IsFloat() != x.DType.IsFloat() {
-		return nil, fmt.Errorf("updates of shape %v do not fit", up.Shape)
-	}
-	cells, err := whole(ind)
-	if err != nil {
-		return nil, err
-	}
-	if err := c.charge(1, append([]int{block}, ind.Shape[:r-1]...)...); err != nil { // not memory but time
-		return nil, err
-	}
-	y, err := c.expanded(x, x.Shape)
-	if err != nil {
-		return nil, err
-	}
-	for i := 0; i < rows; i++ {
-		k, err := ndOffset(cells[i*w:(i+1)*w], x.Shape, strides)
-		if err != nil {
-			return nil, err
-		}
-		if x.DType.IsFloat() {
-			copy(y.F[k:k+block], up.F[i*block:])
-		} else {
-			copy(y.I[k:k+block], up.I[i*block:])
-		}
-	}
-	return single(y, nil)
 }
 
 func foldGatherElements(c *call, in []*onnx.Tensor) ([]*onnx.Tensor, error) {

@@ -23,7 +23,7 @@ func init() {
 		"Unsqueeze": foldReshape, "Transpose": foldTranspose, "Expand": foldExpand, "Tile": foldTile, "Shape": foldShape, "Size": foldShape,
 		"Constant": foldConstant, "ConstantOfShape": foldFill, "Range": foldRange, "Trilu": foldTrilu, "EyeLike": foldEye,
 		"Slice": foldSlice, "Split": foldSplit, "Gather": foldGather, "Concat": foldConcat, "GatherND": foldGatherND,
-		"GatherElements": foldGatherElements, "ScatterND": foldScatterND, "CumSum": foldCumSum, "NonZero": foldNonZero,
+		"GatherElements": foldGatherElements, "CumSum": foldCumSum, "NonZero": foldNonZero,
 		"MatMul":    foldMatMul,
 		"ReduceSum": foldReduce, "ReduceMean": foldReduce, "ReduceMax": foldReduce, "ReduceMin": foldReduce, "ReduceProd": foldReduce,
 		"ReduceAll": foldReduce, "ReduceAny": foldReduce, "ReduceSumSquare": realsOnly(foldReduce), "ReduceL2": realsOnly(foldReduce),

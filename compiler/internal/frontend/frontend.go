@@ -64,6 +64,7 @@ type val struct {
 	mark     *mark                        // the tensors behind an input-free value, nil if all are public
 	moved    bool                         // with a mark: its cells are those of one tensor of the file, in other places at most
 	rest     bool                         // what is left of such a tensor whose masks are public, see partMasks
+	list     *[]*val                      // of a sequence: its tensors
 	masked   *maskedSum                   // of scores: them and the constant that masks them, nil if there is none
 	emptied  *emptied                     // of scores: the mask that may leave nothing of a row
 	nan      *emptied                     // of a softmax, and of what asks where it is no number: that of its scores

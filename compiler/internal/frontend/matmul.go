@@ -2,6 +2,7 @@ package frontend
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/zkllmc/zkllmc/ir"
@@ -112,41 +113,169 @@ func gemm(c *call) ([]*val, error) {
 	return []*val{c.einsum(shape, terms...)}, nil
 }
 
-// einsumOp supports equations of letters without ellipsis and without a repeated letter in one operand.
+// einsumOp is a sum of products whose axes have letters. Those that an ellipsis stands for broadcast.
 func einsumOp(c *call) ([]*val, error) {
 	eq := strings.ReplaceAll(c.attrString("equation", ""), " ", "")
 	left, right, explicit := strings.Cut(eq, "->")
 	subs := strings.Split(left, ",")
-	if len(subs) != len(c.in) || strings.Contains(eq, ".") || !explicit {
-		return nil, c.unsupported("equation %q; one subscript per input, no ellipsis and an explicit result are supported", eq)
+	if len(subs) != len(c.in) {
+		return nil, fmt.Errorf("equation %q for %d inputs", eq, len(c.in))
 	}
-	t := ir.Term{Coef: 1}
-	label := map[rune]int{}
+	e := &equation{c: c, t: ir.Term{Coef: 1}, label: map[rune]int{}}
 	for i, s := range subs {
 		v, err := c.arg(i)
 		if err != nil {
 			return nil, err
 		}
-		axes, err := c.subscript(&t, label, s, v.shape)
-		if err != nil {
-			return nil, err
+		if err := e.operand(s, v); err != nil {
+			return nil, fmt.Errorf("equation %q: %w", eq, err)
 		}
-		id, err := c.use(v)
-		if err != nil {
-			return nil, err
-		}
-		t.In, t.Axes = append(t.In, int(id)), append(t.Axes, axes)
 	}
-	var shape []int
-	for _, r := range right {
-		l, ok := label[r]
-		if !ok || strings.Count(right, string(r)) > 1 {
-			return nil, c.unsupported("equation %q: %q in the result", eq, r)
-		}
-		t.Out = append(t.Out, []int{l})
-		shape = append(shape, t.Extents[l])
+	if !explicit {
+		right = implicitResult(left)
 	}
-	return []*val{c.pairwise(shape, t)}, nil
+	shape, err := e.result(right)
+	if err != nil {
+		return nil, fmt.Errorf("equation %q: %w", eq, err)
+	}
+	if len(e.t.In) > len(c.in) { // diagonals
+		return []*val{c.einsum(shape, e.t)}, nil
+	}
+	return []*val{c.pairwise(shape, e.t)}, nil
+}
+
+// implicitResult are the axes of a result that an equation does not give: those of the ellipsis, then all letters that stand in it once.
+func implicitResult(left string) string {
+	var once []rune
+	for _, r := range strings.NewReplacer(",", "", ".", "").Replace(left) {
+		if strings.Count(left, string(r)) == 1 {
+			once = append(once, r)
+		}
+	}
+	slices.Sort(once)
+	if strings.Contains(left, dots) {
+		return dots + string(once)
+	}
+	return string(once)
+}
+
+const dots = "..."
+
+// equation is that of an Einsum, as far as it is read.
+type equation struct {
+	c     *call
+	t     ir.Term
+	label map[rune]int
+	rest  []int // labels of the axes that the ellipsis stands for, the last first; of extent 1 until an operand has more
+}
+
+// operand reads the axes of one operand. A letter that it has twice is its diagonal: the product with a unit matrix.
+func (e *equation) operand(sub string, v *val) error {
+	before, behind, some := strings.Cut(sub, dots)
+	letters := len([]rune(before)) + len([]rune(behind))
+	if strings.Contains(before+behind, ".") || letters > len(v.shape) || !some && letters != len(v.shape) {
+		return fmt.Errorf("subscript %q does not fit shape %v", sub, v.shape)
+	}
+	id, err := e.c.use(v)
+	if err != nil {
+		return err
+	}
+	axes, seen, at := [][]int{}, map[rune]bool{}, 0
+	take := func(letters string) error {
+		for _, r := range letters {
+			l, err := e.letter(r, v.shape[at], seen[r])
+			if err != nil {
+				return err
+			}
+			axes, seen[r] = append(axes, []int{l}), true
+			at++
+		}
+		return nil
+	}
+	if err := take(before); err != nil {
+		return err
+	}
+	for k := len(v.shape) - letters; k > 0; k-- {
+		if len(e.rest) < k {
+			e.more(k)
+		}
+		l := e.rest[k-1]
+		switch d := v.shape[at]; {
+		case d == 1:
+			axes = append(axes, []int{})
+		case e.t.Extents[l] != 1 && e.t.Extents[l] != d:
+			return fmt.Errorf("subscript %q for shape %v, where another operand has %d", sub, v.shape, e.t.Extents[l])
+		default:
+			e.t.Extents[l] = d
+			axes = append(axes, []int{l})
+		}
+		at++
+	}
+	if err := take(behind); err != nil {
+		return err
+	}
+	e.t.In, e.t.Axes = append(e.t.In, int(id)), append(e.t.Axes, axes)
+	return nil
+}
+
+// more makes the ellipsis stand for so many axes.
+func (e *equation) more(k int) {
+	for len(e.rest) < k {
+		e.rest = append(e.rest, len(e.t.Extents))
+		e.t.Extents = append(e.t.Extents, 1)
+	}
+}
+
+// letter is the label of a letter's axis, for one that the operand has already another, which a unit matrix ties to it.
+func (e *equation) letter(r rune, extent int, again bool) (int, error) {
+	l, known := e.label[r]
+	if known && e.t.Extents[l] != extent {
+		return 0, fmt.Errorf("letter %q has the extents %d and %d", r, e.t.Extents[l], extent)
+	}
+	if known && !again {
+		return l, nil
+	}
+	fresh := len(e.t.Extents)
+	e.t.Extents = append(e.t.Extents, extent)
+	if !known {
+		e.label[r] = fresh
+		return fresh, nil
+	}
+	unit := e.c.add(ir.OpAffine, e.c.b.unique("diagonal"), []int{extent, extent}, nil, &ir.AffineAttr{Strides: []int64{1, -1}})
+	e.t.In, e.t.Axes = append(e.t.In, int(unit.ID)), append(e.t.Axes, [][]int{{l}, {fresh}})
+	return fresh, nil
+}
+
+// result reads the axes of the result.
+func (e *equation) result(right string) (shape []int, err error) {
+	before, behind, some := strings.Cut(right, dots)
+	if !some && len(e.rest) > 0 {
+		return nil, fmt.Errorf("a result without the axes of the ellipsis")
+	}
+	out := func(l int) {
+		e.t.Out, shape = append(e.t.Out, []int{l}), append(shape, e.t.Extents[l])
+	}
+	seen := map[rune]bool{}
+	take := func(letters string) error {
+		for _, r := range letters {
+			l, known := e.label[r]
+			if !known || seen[r] {
+				return fmt.Errorf("%q in the result", r)
+			}
+			seen[r] = true
+			out(l)
+		}
+		return nil
+	}
+	if err := take(before); err != nil {
+		return nil, err
+	}
+	if some {
+		for _, l := range slices.Backward(e.rest) {
+			out(l)
+		}
+	}
+	return shape, take(behind)
 }
 
 // pairwise adds a product of several values two at a time, where that is cheaper: calibration sees what is in between, and the integer
@@ -197,24 +326,4 @@ func named(t ir.Term, values []int) ir.Term {
 		r.In[i] = values[k]
 	}
 	return r
-}
-
-func (c *call) subscript(t *ir.Term, label map[rune]int, s string, shape []int) ([][]int, error) {
-	if len(s) != len(shape) {
-		return nil, fmt.Errorf("subscript %q does not fit shape %v", s, shape)
-	}
-	var axes [][]int
-	for i, r := range s {
-		l, ok := label[r]
-		if !ok {
-			l = len(t.Extents)
-			label[r] = l
-			t.Extents = append(t.Extents, shape[i])
-		}
-		if t.Extents[l] != shape[i] || strings.Count(s, string(r)) > 1 {
-			return nil, c.unsupported("subscript %q for shape %v", s, shape)
-		}
-		axes = append(axes, []int{l})
-	}
-	return axes, nil
 }

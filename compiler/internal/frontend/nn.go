@@ -63,7 +63,7 @@ func (c *call) lastSoftmax(x *val) (*val, error) {
 	case 0:
 		return nil, c.unsupported("softmax over an axis of extent 0")
 	case 1: // the attention of one position to itself, say
-		return c.ones(x)
+		return c.filled(x, 1)
 	}
 	id, err := c.use(x)
 	if err != nil {
@@ -73,14 +73,14 @@ func (c *call) lastSoftmax(x *val) (*val, error) {
 	return &val{shape: v.Shape, dtype: x.dtype, id: v.ID, nan: x.emptied}, nil
 }
 
-// ones is a constant of ones in the shape of a value.
-func (c *call) ones(like *val) (*val, error) {
+// filled is a constant of one number in the shape of a value.
+func (c *call) filled(like *val, x float64) (*val, error) {
 	if err := c.charge(1, like.shape...); err != nil {
 		return nil, err
 	}
 	t := &onnx.Tensor{DType: like.dtype, Shape: like.shape, F: make([]float64, ir.Size(like.shape))}
 	for i := range t.F {
-		t.F[i] = 1
+		t.F[i] = x
 	}
 	return constant(c.n.Name, t), nil
 }

@@ -101,7 +101,7 @@ func (c *call) power(x *val, p float64) (*val, error) {
 	case p != p || math.IsInf(p, 0):
 		return nil, c.unsupported("the exponent %g", p)
 	case p == 0:
-		return c.ones(x)
+		return c.filled(x, 1)
 	case p == -0.5:
 		return c.unary("rsqrt", x)
 	case p < 0 && n <= mostFactors && 2*n == math.Trunc(2*n):

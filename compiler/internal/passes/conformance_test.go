@@ -157,8 +157,8 @@ func conformance(t *testing.T, folder string, least int) {
 func TestOperatorCases(t *testing.T) { conformance(t, "node", 233) }
 func TestPatternCases(t *testing.T)  { conformance(t, "patterns", 67) }
 
-// TestContribCases compares operators of onnxruntime's domain with what its kernels give; testdata/onnxruntime/cases.py wrote the cases.
-func TestContribCases(t *testing.T) {
+// TestKernelCases compares operators with what kernels of onnxruntime give; testdata/onnxruntime/cases.py wrote the cases.
+func TestKernelCases(t *testing.T) {
 	raw, err := os.ReadFile(filepath.Join("testdata", "onnxruntime", "cases.json"))
 	if err != nil {
 		t.Fatal(err)

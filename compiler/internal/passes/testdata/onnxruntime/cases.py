@@ -1,4 +1,4 @@
-"""Writes cases.json: operators of onnxruntime's own domain with what its kernels for the processor give, for TestContribCases.
+"""Writes cases.json: operators, of onnxruntime's own domain most of them, with what its kernels for the processor give, for TestKernelCases.
 
     pip install onnx onnxruntime==1.32 numpy && python3 cases.py
 """
@@ -223,8 +223,50 @@ def quantised():
     case("of its own choice", "DynamicQuantizeMatMul", [("x", spread), ("w", w), ("sw", sw), ("zw", zw), ("b", real(3))], ["y"], ("w", "sw", "zw", "b"))
 
 
+def moves():
+    def standard(name, op, *inputs, constants=("i",), **attrs):
+        case(name, op, inputs, ["y"], constants, domain="", **attrs)
+
+    def at(*v):
+        return np.array(v, np.int64)
+
+    for how, index in (("add", at([1], [1], [3])), ("mul", at([1], [1], [1])), ("max", at([0], [2], [0])), ("min", at([0], [2], [0]))):
+        standard(f"by {how}", "ScatterND", ("x", real(4, 3)), ("i", index), ("u", real(3, 3)), reduction=how)
+    standard("of cells", "ScatterND", ("x", real(4, 3)), ("i", at([1, 1], [1, 1], [3, 0])), ("u", real(3)), reduction="add")
+    standard("by add", "ScatterElements", ("x", real(4, 3)), ("i", at([1, 0, 0], [1, -1, 0])), ("u", real(2, 3)), constants=("i", "u"), reduction="add")
+    standard("by max", "ScatterElements", ("x", real(4, 3)), ("i", at([1, 0, 0], [1, -1, 0])), ("u", real(2, 3)), axis=1, reduction="max")
+    standard("of batches", "GatherND", ("x", real(2, 3, 4)), ("i", at([[1], [0]], [[2], [-1]])), batch_dims=1)
+    standard("of batches of batches", "GatherND", ("x", real(2, 3, 4)), ("i", at([[1], [0], [3]], [[2], [-1], [0]])), batch_dims=2)
+    standard("of blocks", "DepthToSpace", ("x", real(1, 8, 2, 3)), blocksize=2)
+    standard("of columns", "DepthToSpace", ("x", real(1, 8, 2, 3)), blocksize=2, mode="CRD")
+    standard("of blocks", "SpaceToDepth", ("x", real(2, 2, 4, 6)), blocksize=2)
+    standard("of time", "ReverseSequence", ("x", real(4, 3, 2)), ("i", at(1, 4, 2)))
+    standard("of rows", "ReverseSequence", ("x", real(3, 4, 2)), ("i", at(1, 4, 2)), batch_axis=0, time_axis=1)
+    for equation, *shapes in (("...id,...jd->...ij", (2, 3, 4, 5), (2, 3, 6, 5)), ("b...d,d...->b...", (2, 3, 4, 5), (5, 3, 4)), ("ij,jk", (3, 4), (4, 5)),
+                              ("...ij,...jk", (2, 3, 4), (2, 4, 5)), ("ba", (3, 4)), ("ii->i", (4, 4)), ("ii", (4, 4)), ("bii,bi->b", (2, 3, 3), (2, 3)),
+                              ("bhqd,bhkd,bhkv->bhqv", (1, 2, 3, 4), (1, 2, 5, 4), (1, 2, 5, 6)), ("...ij,...jk->...ik", (1, 3, 4), (2, 4, 5))):
+        standard(equation, "Einsum", *((f"x{i}", real(*d)) for i, d in enumerate(shapes)), equation=equation)
+
+
+def sequences():
+    def node(op, inputs, outputs, **attrs):
+        return helper.make_node(op, inputs.split(), outputs.split(), **attrs)
+
+    def listed(name, *nodes, constants=(), **given):
+        case(name, "sequence", [(n, np.array(v, np.int64) if n in constants else v) for n, v in given.items()], ["y"], constants, nodes=list(nodes))
+
+    x, z = real(2, 3, 4), real(2, 3, 4)
+    split = node("SplitToSequence", "x", "s", axis=1, keepdims=0)
+    listed("the last of all", split, node("SequenceAt", "s i", "y"), x=x, i=-1, constants=("i",))
+    listed("one of parts", node("SplitToSequence", "x n", "s", axis=1), node("SequenceAt", "s i", "y"), x=x, n=2, i=1, constants=("n", "i"))
+    listed("parts, joined", node("SplitToSequence", "x n", "s", axis=1), node("ConcatFromSequence", "s", "y", axis=-1), x=x, n=[1, 1, 1], constants=("n",))
+    listed("one in and one out", node("SequenceConstruct", "x z", "s"), node("SequenceInsert", "s x i", "t"), node("SequenceErase", "t j", "u"), node("Identity", "u", "v"),
+           node("ConcatFromSequence", "v", "y", axis=-1, new_axis=1), x=x, z=z, i=0, j=1, constants=("i", "j"))
+    listed("its length", node("SequenceEmpty", "", "e"), node("SequenceInsert", "e x", "s"), node("SequenceLength", "s", "n"), node("Cast", "n", "f", to=1), node("Mul", "x f", "y"), x=x)
+
+
 if __name__ == "__main__":
-    for family in (merged_attention, multi_head, group_query, rotary, few_bits, dequantised, quantised):
+    for family in (moves, sequences, merged_attention, multi_head, group_query, rotary, few_bits, dequantised, quantised):
         family()
     with open("cases.json", "w") as f:
         json.dump(cases, f, indent=0)
