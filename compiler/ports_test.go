@@ -391,7 +391,6 @@ func TestPortsThatAreRefused(t *testing.T) {
 		`node "MatMul_y" (MatMul): takes the input "x" as real numbers, of which no range is declared`: {[]*pb.ValueInfoProto{x}, []*pb.NodeProto{op("MatMul", "x W", "y")}, Config{}},
 		`node "Sqrt_y" (Sqrt): computes on int64`:                                                      {[]*pb.ValueInfoProto{n}, []*pb.NodeProto{op("Sqrt", "n", "y")}, Config{Ranges: integers}},
 		`node "Where_y" (Where): computes with "n" as a boolean`:                                       {[]*pb.ValueInfoProto{n, x}, []*pb.NodeProto{op("Where", "n x x", "y")}, Config{Ranges: map[string]Range{"x": {Lo: -1, Hi: 1}, "n": {Lo: 0, Hi: 7}}}},
-		`node "Cast_i" (Cast): a cast of a value that depends on an input to int64`:                    {[]*pb.ValueInfoProto{x}, []*pb.NodeProto{op("Relu", "x", "h"), op("Cast", "h", "i", intAttr("to", 7)), op("Cast", "i", "y", intAttr("to", 1))}, Config{Ranges: ranges}},
 		`node "Mul_m" (Mul): its integers may be anything in`:                                          {[]*pb.ValueInfoProto{n}, []*pb.NodeProto{op("Mul", "n n", "m"), op("Cast", "m", "y", intAttr("to", 1))}, Config{Ranges: map[string]Range{"n": {Lo: 0, Hi: 1e5}}}},
 		`the model is linear and all its inputs are public; hide an input`:                             {[]*pb.ValueInfoProto{x}, []*pb.NodeProto{op("MatMul", "x W", "y")}, Config{Ranges: ranges}},
 		`the model has no private weights and no private input, so that a proof would hide nothing`:    {[]*pb.ValueInfoProto{x}, []*pb.NodeProto{op("Relu", "x", "y")}, Config{Ranges: ranges}},

@@ -37,7 +37,7 @@ func positive(x float64) float64 {
 }
 
 // Wholes says of every value of a graph over the reals whether its cells are integers by what computes them: elements of inputs that are
-// no reals, one-hot rows and maps, integer constants, steps, and sums of products and maxima of those.
+// no reals, one-hot rows and maps, integer constants, steps, what is rounded to integers, and sums of products and maxima of those.
 func Wholes(g *Graph) []bool {
 	whole := make([]bool, len(g.Values))
 	for _, n := range g.Nodes {

@@ -8,6 +8,7 @@ import (
 
 	"github.com/zkllmc/zkllmc/compiler/internal/onnx"
 	"github.com/zkllmc/zkllmc/internal/interval"
+	"github.com/zkllmc/zkllmc/internal/portable"
 	"github.com/zkllmc/zkllmc/ir"
 )
 
@@ -216,7 +217,7 @@ func oneHot(c *call) ([]*val, error) {
 	if err != nil {
 		return nil, err
 	}
-	n := int(size)
+	n := int(portable.Clamp(size))
 	if p, err = c.fromEnd(p, n); err != nil {
 		return nil, err
 	}
@@ -252,7 +253,7 @@ func (c *call) between(hot, values *val) (*val, error) {
 	y := c.einsum(hot.shape, product(hot.shape, 1, fs[0]), product(hot.shape, 1, only(hot), fs[1]), product(hot.shape, -1, only(hot), fs[0]))
 	y.dtype = values.dtype
 	if i := c.b.integers(y.id); i != nil && fs[0].id == none && fs[1].id == none {
-		c.assert(y, int64(math.Min(fs[0].coef, fs[1].coef)), int64(math.Max(fs[0].coef, fs[1].coef)))
+		c.assert(y, portable.Clamp(math.Min(fs[0].coef, fs[1].coef)), portable.Clamp(math.Max(fs[0].coef, fs[1].coef)))
 	}
 	return y, nil
 }

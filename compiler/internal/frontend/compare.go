@@ -2,6 +2,8 @@ package frontend
 
 import (
 	"fmt"
+	"math"
+	"slices"
 
 	"github.com/zkllmc/zkllmc/compiler/internal/onnx"
 	"github.com/zkllmc/zkllmc/internal/interval"
@@ -74,6 +76,9 @@ func (c *call) comparable(v, x *val) (*val, error) {
 		return v, nil
 	}
 	i := c.b.integers(x.id)
+	if i == nil && !slices.ContainsFunc(floats(v.c), func(n float64) bool { return math.Abs(n) > maxInteger }) {
+		return v, nil // with what is left of real numbers without their fractions
+	}
 	if i == nil || !i.In(-maxInteger, maxInteger) {
 		return nil, c.unsupported("compares integers that may be %s; those below 2^31 are supported", anyOf(i))
 	}

@@ -72,20 +72,23 @@ func (q *quantiser) step(n *ir.Node, v *ir.Value) error {
 // exactSum lowers a sum of products of integers, exactly.
 func (q *quantiser) exactSum(n *ir.Node, v *ir.Value) error {
 	attr := &ir.EinsumAttr{}
-	in := make([]ir.ValueID, len(n.In))
+	in, up := make([]ir.ValueID, len(n.In)), make([]int, len(n.In))
 	for i, id := range n.In {
 		if q.f.Value(id).Def.Op == ir.OpConst {
 			in[i] = q.exactLeaf(id)
 			continue
 		}
 		r := q.reps[id]
-		if r == nil || r.soft || r.scale != 0 || r.mult != 1 {
+		if r == nil || r.soft || r.scale > 0 || r.scale < -stepBits || r.mult != 1 {
 			return n.Errorf("computes with integers that the circuit holds in part; give a narrower range: --range NAME=LO:HI")
 		}
-		in[i] = r.id
+		in[i], up[i] = r.id, -r.scale // what is coarser than 1 is whole, too
 	}
 	for _, t := range n.Attr.(*ir.EinsumAttr).Terms {
 		t = t.Clone()
+		for _, i := range t.In {
+			t.Coef = math.Ldexp(t.Coef, up[i])
+		}
 		t.ICoef = portable.Clamp(t.Coef)
 		attr.Terms = append(attr.Terms, t)
 	}
