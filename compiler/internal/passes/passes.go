@@ -44,6 +44,8 @@ var Table = []Pass{
 	{"absorb", []string{"activations"}, free(absorb)},
 	// Masks before linear: a scaled and masked score must not be taken for a linear map.
 	{"masks", []string{"absorb"}, masks},
+	// What is left of functions of functions becomes one, as long as scores and normalisations have what is theirs.
+	{"fuse", []string{"activations", "masks"}, free(fuse)},
 	// Rotary embeddings collapse.
 	{"linear", []string{"norms", "masks"}, linear},
 	// Biases join their products, so that slices find the weight and the bias in one node.

@@ -444,18 +444,34 @@ func windowed(fn string) bool {
 	return composed || fn == "exp"
 }
 
-// window chooses the arguments that calibration saw, with headroom away from 0 where the function is a number there, and those between them
-// and 0; with a pole at 0 those from the least magnitude on, with headroom towards 0.
+// mostRise is how many times larger a function may be where there is headroom than where calibration saw arguments.
+const mostRise = 64
+
+// window chooses the arguments that calibration saw, with headroom away from 0 as far as the function does not rise too much, and those
+// between them and 0; with a pole at 0, or a peak, those from the least magnitude on, with headroom towards 0.
 func (s *functionScale) window(f func(float64) float64, args span, bits int, free bool) {
 	finite := func(x float64) bool { return math.Abs(f(x)) <= math.MaxFloat64 }
+	top := 0.0
+	for _, x := range []float64{args.lo, args.hi, args.least, -args.least} {
+		if y := math.Abs(f(x)); y <= math.MaxFloat64 && args.lo <= x && x <= args.hi {
+			top = math.Max(top, y)
+		}
+	}
+	near := func(x float64) bool { return math.Abs(f(x)) <= float64(mostRise*math.Max(top, 0x1p-40)) }
 	end := func(x, inner float64) float64 {
-		switch {
-		case x == 0 && !finite(0):
-			return inner
-		case !finite(float64(headroom * x)):
+		if x == 0 {
+			if !near(0) {
+				return inner
+			}
+			return 0
+		}
+		more := headroom - 1
+		for ; more > 1.0/32 && !near(float64(x*(1+more))); more /= 2 {
+		}
+		if !finite(float64(x * (1 + more))) {
 			return x
 		}
-		return float64(headroom * x)
+		return float64(x * (1 + more))
 	}
 	lo, hi := end(args.lo, args.least/headroom), end(args.hi, -args.least/headroom)
 	most := float64(int64(1)<<bits - 2<<s.low)
