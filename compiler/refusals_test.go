@@ -28,7 +28,7 @@ func TestRefusalsNameTheNode(t *testing.T) {
 		want  Unsupported
 	}{
 		"not finite": {bigramModel([]*pb.NodeProto{op("Mul", "x c", "u"), op("Exp", "u", "v"), op("Exp", "v", "w"), op("Exp", "w", "y")}, scalar("c", 30)),
-			Unsupported{Node: "Exp_w", Op: "Exp", Reason: "its result is not finite on a calibration input",
+			Unsupported{Node: "Exp_y", Op: "Exp", Reason: "its result is not finite on a calibration input",
 				Remedy: "look for a division by zero or an overflow, or calibrate on other inputs (--calibrate)"}},
 		"scales too coarse": {bigramModel([]*pb.NodeProto{op("Mul", "x c", "u"), op("Softmax", "u", "y")}, scalar("c", 1e9)),
 			Unsupported{Node: "Softmax_y", Op: "Softmax", Reason: "scores of scale 14 reach far beyond what matters, and a step of them would be 6.1e+04",

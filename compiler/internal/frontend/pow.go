@@ -104,13 +104,13 @@ func (c *call) power(x *val, p float64) (*val, error) {
 		return c.filled(x, 1)
 	case p == -0.5:
 		return c.unary("rsqrt", x)
-	case p < 0 && n <= mostFactors && 2*n == math.Trunc(2*n):
+	case p < 0 && n <= mostFactors && float64(2*n) == math.Trunc(float64(2*n)):
 		y, err := c.power(x, n)
 		if err != nil {
 			return nil, err
 		}
 		return c.unary("reciprocal", y)
-	case n <= mostFactors && 2*n == math.Trunc(2*n):
+	case n <= mostFactors && float64(2*n) == math.Trunc(float64(2*n)):
 		f, err := c.factor(x)
 		if err != nil {
 			return nil, err

@@ -128,7 +128,7 @@ func (q *quantiser) positive(n *ir.Node, x *rep, bits int, less int64) *rep {
 	if !v.Wide() && v.Lo >= less && q.width(x.id) <= bits {
 		return &rep{id: q.plus(n, x, -less), scale: x.scale, mult: x.mult, from: x.from}
 	}
-	top := x.mult * math.Ldexp(1, bits-1-x.scale) // without calibration, of what is no value of the model
+	top := float64(x.mult * math.Ldexp(1, bits-1-x.scale)) // without calibration, of what is no value of the model
 	if from := q.f.Value(n.In[0]); x.from == from.ID {
 		top = q.cal.Max[from.ID]
 	}
