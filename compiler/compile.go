@@ -62,6 +62,9 @@ type Config struct {
 	// precision is lost.
 	Tolerance float64
 	Places    bool
+	// Finer is by how many steps, at most MostFiner, roundings are finer than what usually suffices, for a model that Check finds imprecise
+	// otherwise, and its report Coarse: each makes them cost more.
+	Finer int
 	// NothingHidden takes models, too, of which proofs hide neither a weight nor an input.
 	NothingHidden bool
 	// Progress is told what begins, Done from several goroutines how many equal parts of it, of all, are done; Dump gets the text form of the
@@ -263,7 +266,7 @@ func build(left *budget.Budget, g *ir.Graph, names fileNames, cfg Config) (*Resu
 	if err != nil {
 		return nil, refused(left, err)
 	}
-	r.samples, cal.Sensed = cal.Samples, cfg.Done
+	r.samples, cal.Sensed, cal.Finer = cal.Samples, cfg.Done, min(max(cfg.Finer, 0), MostFiner)
 	return r, r.settle(cal, cfg)
 }
 
@@ -427,6 +430,9 @@ func (r *Result) inputs(given []Input) (out []quant.Input, err error) {
 	}
 	return out, nil
 }
+
+// MostFiner bounds Config.Finer.
+const MostFiner = quant.MostFiner
 
 // CheckReport compares the integer program with the float model, and both with expected outputs.
 type CheckReport = quant.CheckReport

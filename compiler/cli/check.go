@@ -83,16 +83,15 @@ func (a *app) check(ctx context.Context, model string, data []string, m *modelFl
 		}
 		inputs = append(inputs, in...)
 	}
-	r, err := interruptible(ctx, a, func() (*compiler.Result, error) { return compiler.Analyse(ctx, model, cfg) })
-	if err != nil {
-		return err
+	report, again, err := a.compared(ctx, model, m, cfg, inputs, a.err)
+	for err == nil && again && cfg.Finer < compiler.MostFiner {
+		a.coarse(report, &cfg)
+		finer, more, failed := a.compared(ctx, model, m, cfg, inputs, io.Discard)
+		if failed != nil && ctx.Err() == nil {
+			break
+		}
+		report, again, err = finer, more, failed
 	}
-	drawn(a.err, r, cfg)
-	if err := m.texts(a.err, r, slices.Concat(inputs, cfg.Calibrate)); err != nil {
-		return err
-	}
-	a.progress("running both programs")
-	report, err := interruptible(ctx, a, func() (*compiler.CheckReport, error) { return r.Check(ctx, inputs) })
 	if err != nil {
 		return err
 	}
@@ -102,6 +101,26 @@ func (a *app) check(ctx context.Context, model string, data []string, m *modelFl
 		printCheck(a.out, report)
 	}
 	return errors.Join(err, report.Err())
+}
+
+// compared runs the program of a model and the float model on inputs. again says that compile would make a finer one: that it is too coarse
+// also on what scales were chosen from.
+func (a *app) compared(ctx context.Context, model string, m *modelFlags, cfg compiler.Config, inputs []compiler.Input, notes io.Writer) (report *compiler.CheckReport, again bool, err error) {
+	r, err := interruptible(ctx, a, func() (*compiler.Result, error) { return compiler.Analyse(ctx, model, cfg) })
+	if err != nil {
+		return nil, false, err
+	}
+	drawn(notes, r, cfg)
+	if err := m.texts(notes, r, slices.Concat(inputs, cfg.Calibrate)); err != nil {
+		return nil, false, err
+	}
+	a.progress("running both programs")
+	report, err = interruptible(ctx, a, func() (*compiler.CheckReport, error) { return r.Check(ctx, inputs) })
+	if err != nil || !report.Coarse() || inputs == nil {
+		return report, err == nil && report.Coarse(), err
+	}
+	own, err := interruptible(ctx, a, func() (*compiler.CheckReport, error) { return r.Check(ctx, cfg.Calibrate) })
+	return report, err == nil && own.Coarse(), err
 }
 
 // printCheck prints what was compared.

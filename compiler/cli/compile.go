@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -165,27 +166,21 @@ type output struct {
 	huggingFace              bool // the code reads a tokenizer.json
 }
 
-// precise compares the compiled program with the float model, on what scales were chosen from. What is not precise enough ends in an error,
-// unless the loss is accepted.
-func (a *app) precise(ctx context.Context, r *compiler.Result, inputs []compiler.Input, o *output) (*compiler.CheckReport, error) {
-	a.progress("checking the integer program against the float model")
-	report, err := interruptible(ctx, a, func() (*compiler.CheckReport, error) { return r.Check(ctx, inputs) })
-	if err != nil {
-		return nil, err
-	}
-	err = report.Err()
+// precise is the error of a program that is not precise enough, unless the loss is accepted.
+func (a *app) precise(report *compiler.CheckReport, o *output) error {
+	err := report.Err()
 	switch {
 	case err == nil:
 	case errors.Is(err, quant.ErrImprecise) && o.acceptLoss:
 		fmt.Fprintf(a.err, "zkllmc: accepted: %v\n", err)
+		return nil
 	default:
 		printCheck(a.err, report)
 		if errors.Is(err, quant.ErrImprecise) {
 			err = fmt.Errorf("%w; nothing was written, --accept-loss does so nonetheless", err)
 		}
-		return nil, err
 	}
-	return report, nil
+	return err
 }
 
 func (a *app) compile(ctx context.Context, model string, m *modelFlags, o *output) error {
@@ -209,30 +204,66 @@ func (a *app) compile(ctx context.Context, model string, m *modelFlags, o *outpu
 	}
 	cfg.ImportPath = mod.importPath
 	cfg.Places = o.layers
+	c, err := a.made(ctx, model, m, cfg, o, a.err)
+	for err == nil && c.report.Coarse() && !o.acceptLoss && cfg.Finer < compiler.MostFiner {
+		a.coarse(c.report, &cfg)
+		finer, failed := a.made(ctx, model, m, cfg, o, io.Discard)
+		if failed != nil && ctx.Err() == nil {
+			break // it has no room for finer ones: what is to be said is that it is too coarse
+		}
+		c, err = finer, failed
+	}
+	if err != nil {
+		return err
+	}
+	if err := a.precise(c.report, o); err != nil {
+		return err
+	}
+	return a.written(ctx, c, mod, o)
+}
+
+// compiled is a compiled model, and how it compares with the float model on what scales were chosen from.
+type compiled struct {
+	*compiler.Result
+	desc   manifest
+	report *compiler.CheckReport
+}
+
+// coarse says that a program is too coarse, and has the next one finer.
+func (a *app) coarse(report *compiler.CheckReport, cfg *compiler.Config) {
+	cfg.Finer++
+	fmt.Fprintf(a.err, "zkllmc: %v; compiling once more with finer roundings, --finer %d\n", report.Err(), cfg.Finer)
+}
+
+// made compiles a model, sees that it may be written, and compares it with the float model. notes are for the reader.
+func (a *app) made(ctx context.Context, model string, m *modelFlags, cfg compiler.Config, o *output, notes io.Writer) (*compiled, error) {
 	r, err := interruptible(ctx, a, func() (*compiler.Result, error) { return compiler.Compile(ctx, model, cfg) })
 	if err != nil {
-		return err
+		return nil, err
 	}
-	drawn(a.err, r, cfg)
-	if err := m.texts(a.err, r, cfg.Calibrate); err != nil {
-		return err
+	drawn(notes, r, cfg)
+	if err := m.texts(notes, r, cfg.Calibrate); err != nil {
+		return nil, err
 	}
-	desc := describe(r)
+	c := &compiled{Result: r, desc: describe(r)}
 	if t := m.words; t != nil {
-		desc.Tokenizer = fmt.Sprintf("%x", t.Sum())
+		c.desc.Tokenizer = fmt.Sprintf("%x", t.Sum())
 		if _, ends := t.End(); !ends && r.Circuit.Generation != nil {
-			fmt.Fprintf(a.err, "zkllmc: %s does not say which token ends an answer, so that answers go on to the circuit's length: give --chat or --end-token\n", m.tokenizer)
+			fmt.Fprintf(notes, "zkllmc: %s does not say which token ends an answer, so that answers go on to the circuit's length: give --chat or --end-token\n", m.tokenizer)
 		}
 	}
-	if err := o.replaceable(a.err, desc, r.Files); err != nil {
-		return err
+	if err := o.replaceable(notes, c.desc, r.Files); err != nil {
+		return nil, err
 	}
-	report, err := a.precise(ctx, r, cfg.Calibrate, o)
-	if err != nil {
-		return err
-	}
-	files := append(r.Files, mod.files...)
-	text, err := json.MarshalIndent(desc, "", "  ")
+	a.progress("checking the integer program against the float model")
+	c.report, err = interruptible(ctx, a, func() (*compiler.CheckReport, error) { return r.Check(ctx, cfg.Calibrate) })
+	return c, err
+}
+
+// written writes a compiled model, and says what it is.
+func (a *app) written(ctx context.Context, c *compiled, mod placement, o *output) error {
+	files := append(c.Files, mod.files...)
+	text, err := json.MarshalIndent(c.desc, "", "  ")
 	if err != nil {
 		return err
 	}
@@ -248,11 +279,11 @@ func (a *app) compile(ctx context.Context, model string, m *modelFlags, o *outpu
 		fmt.Fprintf(a.err, "zkllmc: %s", mod.note)
 	}
 	if o.json {
-		return a.json(compileReport{desc, verdictOf(report), a.usage()})
+		return a.json(compileReport{c.desc, verdictOf(c.report), a.usage()})
 	}
-	desc.print(a.out)
+	c.desc.print(a.out)
 	fmt.Fprintln(a.out)
-	printCheck(a.out, report)
+	printCheck(a.out, c.report)
 	fmt.Fprintf(a.out, "\nnext: cd %s && go build -o bin/ ./cmd/prover ./cmd/verifier && bin/prover setup --weights %s -o keys\n", shellFolder(o.dir), compiler.WeightsFile)
 	return nil
 }

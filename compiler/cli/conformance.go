@@ -224,6 +224,17 @@ func tryCase(ctx context.Context, dir string, cfg compiler.Config, private bool)
 		return v.refuse(err, inputs), t.real
 	}
 	v.Result, err = v.settle(ctx, r, inputs)
+	for errors.Is(err, quant.ErrImprecise) && cfg.Finer < compiler.MostFiner {
+		cfg.Finer++
+		finer := finding{}
+		r, failed := t.analyse(ctx, cfg)
+		if failed == nil {
+			finer.Result, failed = finer.settle(ctx, r, inputs)
+		}
+		if failed == nil || ctx.Err() != nil {
+			v, err = finer, failed
+		}
+	}
 	switch {
 	case errors.Is(err, quant.ErrImprecise):
 		v.Result, v.Reason = "imprecise", err.Error()

@@ -20,6 +20,7 @@ import (
 type Calibration struct {
 	Max     []float64 // per value: the largest magnitude
 	Samples []Input   // the input of every run
+	Finer   int       // steps by which roundings are to be finer than what usually suffices, at most MostFiner
 	// Sensed is told how many of the equal parts of measuring derivatives, which choosing scales begins with, are done; it may be nil.
 	Sensed func(done, all int)
 

@@ -135,6 +135,14 @@ func (r *CheckReport) Err() error {
 	return fmt.Errorf("%w, against %s: %s%s", ErrImprecise, against, what, place)
 }
 
+// MostFiner is how often finer steps are of use: what is too coarse with them has other causes, as a softmax, which has 16 bits.
+const MostFiner = 2
+
+// Coarse says that the integer program is not precise enough, and that no range was too small: finer steps may help.
+func (r *CheckReport) Coarse() bool {
+	return errors.Is(r.Err(), ErrImprecise) && (r.Worst == nil || r.Worst.Beyond == 0)
+}
+
 // OK says that there is no Err.
 func (r *CheckReport) OK() bool { return r.Err() == nil }
 

@@ -76,7 +76,7 @@ func (q *quantiser) low(v *ir.Value, s *summand) *summand {
 		unit := math.Ldexp(1, -r.scale) / r.factor
 		variance := float64(q.cal.moves.weight[[2]ir.ValueID{v.ID, w.ID}]*unit*unit) / 12
 		key := w.Name + " weights"
-		if !(variance > float64(enough*enough)/4) || !q.roomForLow(s, k) {
+		if !(variance > float64(q.cal.enough()*q.cal.enough())/4) || !q.roomForLow(s, k) {
 			q.noteError(key, WeightBits, ir.Size(w.Shape), variance, false)
 			continue
 		}
@@ -114,7 +114,7 @@ func (q *quantiser) roomForLow(s *summand, k int) bool {
 // with finerBits more.
 func (q *quantiser) finer(v *ir.Value, scale int) int {
 	step := math.Ldexp(1, -scale)
-	if float64(q.cal.moves.value[v.ID]*step*step)/12 > float64(target*target) {
+	if float64(q.cal.moves.value[v.ID]*step*step)/12 > float64(q.cal.target()*q.cal.target()) {
 		return scale + finerBits
 	}
 	return scale
@@ -254,7 +254,7 @@ func (q *quantiser) narrowOnce(n *ir.Node, r *rep) *rep {
 		return q.narrow(n, r)
 	}
 	top := q.cal.Max[r.from] / r.mult
-	s := q.rescale(n, r, min(r.scale, scaleFor(float64(headroom*top), TableBits), needed(r, q.cal.moves.value[r.from])), TableBits, top)
+	s := q.rescale(n, r, min(r.scale, scaleFor(float64(headroom*top), TableBits), q.needed(r, q.cal.moves.value[r.from])), TableBits, top)
 	q.rounded(q.of(r.from)+" maxima", s, TableBits, q.cal.moves.value[r.from], false)
 	q.maxima[r.id] = s
 	return s

@@ -70,7 +70,7 @@ func (q *quantiser) norm(n *ir.Node, v *ir.Value) error {
 
 // normInput rounds the input of a normalisation, for it alone.
 func (q *quantiser) normInput(n *ir.Node, v *ir.Value, x *rep, key string, bits int, top float64) *rep {
-	s := q.rescale(n, x, min(x.scale, scaleFor(headroom*top/x.mult, bits), needed(x, q.cal.moves.input[v.ID])), bits, top)
+	s := q.rescale(n, x, min(x.scale, scaleFor(headroom*top/x.mult, bits), q.needed(x, q.cal.moves.input[v.ID])), bits, top)
 	sense := 0.0
 	if s.scale != x.scale {
 		sense = q.cal.moves.input[v.ID]
@@ -296,7 +296,7 @@ func (q *quantiser) lowGain(v *ir.Value, gamma *rep) *rep {
 		return nil
 	}
 	key := w.Name + " weights"
-	if !(variance > float64(target*target)/64) {
+	if !(variance > float64(q.cal.target()*q.cal.target())/64) {
 		q.noteError(key, WeightBits, ir.Size(w.Shape), variance, false)
 		return nil
 	}
@@ -411,7 +411,7 @@ func (q *quantiser) chooseFunctionScales() error {
 		}
 		bits := min(max(TableBits, q.widths[key]), mostPieceBits)
 		s := functionScale{low: bits - TableBits}
-		free := s.low > 0 || missed[key] > float64(target*target) // the outputs need steps that other models do not
+		free := s.low > 0 || missed[key] > float64(q.cal.target()*q.cal.target()) // the outputs need steps that other models do not
 		if windowed(fn) {
 			s.window(f, args[key], bits, free)
 		} else {

@@ -29,6 +29,9 @@ const (
 	// bearable is the error that is borne where less of it takes more roundings: the largest of some hundred million errors, six standard
 	// deviations, is within Tolerance.
 	bearable = Tolerance / 6
+	// finer is by how much all three are smaller with each step of Calibration.Finer. The first step aims at what is aimed at anyway: a mean
+	// square that is small enough for most models is not for one that has few large errors among many small ones.
+	finer = 4
 	// senseRuns is the number of calibration runs from which derivatives are taken.
 	senseRuns = 4
 
@@ -37,6 +40,26 @@ const (
 	maxBits  = 32 // of a rounding
 	moreBits = 4  // by which a place is widened at a time
 )
+
+// enough, target and bearable are those of a program that is to be finer than most by some steps.
+func (c *Calibration) enough() float64 {
+	if c.Finer > 0 {
+		return c.target()
+	}
+	return enough
+}
+
+func (c *Calibration) target() float64 { return target / c.steps(c.Finer-1) }
+
+func (c *Calibration) bearable() float64 { return bearable / c.steps(c.Finer) }
+
+func (c *Calibration) steps(n int) float64 {
+	by := 1.0
+	for range max(n, 0) {
+		by *= finer
+	}
+	return by
+}
 
 // sensitivity says how far errors in values move the outputs: the mean squares, over runs and random directions of the outputs, of the
 // derivatives' sums. Outputs are measured in parts of their largest magnitudes, and errors as the root mean square of their cells.
@@ -318,7 +341,7 @@ func (q *quantiser) of(id ir.ValueID) string {
 func choose(left *budget.Budget, f *ir.Graph, cal *Calibration, commit []ir.ValueID) (widths map[string]int, far bool, r *PrecisionReport, err error) {
 	near, r, err := chooseIn(left, f, cal, commit, false)
 	var beyond errBeyond
-	if err == nil && r.whole() <= bearable || err != nil && !errors.As(err, &beyond) {
+	if err == nil && r.whole() <= cal.bearable() || err != nil && !errors.As(err, &beyond) {
 		return near, false, r, err
 	}
 	wide, better, wideErr := chooseIn(left, f, cal, commit, true)
@@ -339,12 +362,12 @@ func chooseIn(left *budget.Budget, f *ir.Graph, cal *Calibration, commit []ir.Va
 	if err != nil {
 		return nil, nil, err
 	}
-	c := chooser{now: plain, widths: map[string]int{}, limits: map[string]int{}}
+	c := chooser{cal: cal, now: plain, widths: map[string]int{}, limits: map[string]int{}}
 	quantise := func(widths map[string]int) (*Program, error) {
 		return quantise(left, f, cal, commit, widths, far, true)
 	}
 	for {
-		more := widen(c.now.places, c.widths, c.limits)
+		more := c.cal.widen(c.now.places, c.widths, c.limits)
 		switch {
 		case more == nil && !c.relent():
 			r := precisionReport(plain.places, c.now.places)
@@ -363,6 +386,7 @@ func chooseIn(left *budget.Budget, f *ir.Graph, cal *Calibration, commit []ir.Va
 
 // chooser looks for widths.
 type chooser struct {
+	cal            *Calibration
 	now            *Program
 	widths, limits map[string]int
 	dear           []string // places that were not widened, because others would have had to be rounded or for the bounds
@@ -419,7 +443,7 @@ func (c *chooser) relent() bool {
 	for _, key := range slices.Sorted(maps.Keys(c.now.places)) {
 		total += c.now.places[key].variance
 	}
-	if c.relented || len(c.dear) == 0 || total <= float64(bearable*bearable) {
+	if c.relented || len(c.dear) == 0 || total <= float64(c.cal.bearable()*c.cal.bearable()) {
 		return false
 	}
 	for _, key := range c.dear {
@@ -431,7 +455,7 @@ func (c *chooser) relent() bool {
 
 // widen returns widths at which the predicted error is below the target, or what cannot be changed; nil if that is so already. First come
 // the places that add most per cell that they commit to.
-func widen(places map[string]*place, widths, limits map[string]int) map[string]int {
+func (c *Calibration) widen(places map[string]*place, widths, limits map[string]int) map[string]int {
 	type candidate struct {
 		key string
 		place
@@ -449,8 +473,8 @@ func widen(places map[string]*place, widths, limits map[string]int) map[string]i
 		}
 		list = append(list, candidate{key, p})
 	}
-	goal := math.Max(float64(target*target), float64(1.25*floor))
-	if len(widths) == 0 && total <= float64(enough*enough) {
+	goal := math.Max(float64(c.target()*c.target()), float64(1.25*floor))
+	if len(widths) == 0 && total <= float64(c.enough()*c.enough()) {
 		return nil
 	}
 	more := maps.Clone(widths)

@@ -82,6 +82,19 @@ func TestPrecision(t *testing.T) {
 			if by == 1 {
 				require.Equal(t, plain.Int.String(), p.Int.String(), "16 bits are enough")
 				require.Len(t, r.Lines(), 1+shownPlaces)
+				last := is
+				for cal.Finer < MostFiner {
+					cal.Finer++
+					finer, err := Quantise(nil, f, cal)
+					require.NoError(t, err)
+					require.NoError(t, ir.Verify(finer.Int))
+					now, _ := errorOf(t, finer, cal)
+					t.Logf("%s, %d steps finer: predicted %.2e, measured %.2e", name, cal.Finer, finer.Report.Precision.Error, now)
+					require.LessOrEqual(t, finer.Report.Precision.Error, 1.25*cal.enough())
+					require.LessOrEqual(t, now, last)
+					last = now
+				}
+				require.Less(t, last, is/2)
 				continue
 			}
 			require.Greater(t, was, 4*is)
@@ -283,14 +296,14 @@ func TestWiden(t *testing.T) {
 			"fixed": {bits: 15, cells: 1, variance: fixed * unit},
 		}
 	}
-	require.Equal(t, map[string]int{"much": 24, "more": 20}, widen(places(0), map[string]int{}, nil))
-	require.Equal(t, map[string]int{"much": 20}, widen(places(100), map[string]int{}, nil), "the rest is below what cannot be changed")
-	require.Nil(t, widen(places(0), map[string]int{}, map[string]int{"much": 16}), "what cannot be changed is larger than the rest")
-	require.Equal(t, map[string]int{"much": 20}, widen(places(0), map[string]int{}, map[string]int{"more": 16}))
+	require.Equal(t, map[string]int{"much": 24, "more": 20}, new(Calibration).widen(places(0), map[string]int{}, nil))
+	require.Equal(t, map[string]int{"much": 20}, new(Calibration).widen(places(100), map[string]int{}, nil), "the rest is below what cannot be changed")
+	require.Nil(t, new(Calibration).widen(places(0), map[string]int{}, map[string]int{"much": 16}), "what cannot be changed is larger than the rest")
+	require.Equal(t, map[string]int{"much": 20}, new(Calibration).widen(places(0), map[string]int{}, map[string]int{"more": 16}))
 	small := map[string]*place{"less": {bits: 16, cells: 1, variance: 10 * unit, free: true}}
-	require.Nil(t, widen(small, map[string]int{}, nil), "it is enough")
-	require.Equal(t, map[string]int{"less": 20, "other": 20}, widen(small, map[string]int{"other": 20}, nil), "it is above the target")
-	require.Nil(t, widen(map[string]*place{"most": {bits: maxBits, cells: 1, variance: 1000 * unit, free: true}}, map[string]int{}, nil))
+	require.Nil(t, new(Calibration).widen(small, map[string]int{}, nil), "it is enough")
+	require.Equal(t, map[string]int{"less": 20, "other": 20}, new(Calibration).widen(small, map[string]int{"other": 20}, nil), "it is above the target")
+	require.Nil(t, new(Calibration).widen(map[string]*place{"most": {bits: maxBits, cells: 1, variance: 1000 * unit, free: true}}, map[string]int{}, nil))
 }
 
 // Widths of one place may leave nothing to round at another, which then has a width and no place.

@@ -561,9 +561,9 @@ func scaleFor(top float64, bits int) int {
 
 // needed bounds the scale of a rounding for the outputs' sake: errors of steps beyond it are not seen there. So tensors of tiny cells that
 // matter, because they are scaled up later, are kept, and others do not ask for sums of numbers that are far apart.
-func needed(r *rep, sense float64) int {
+func (q *quantiser) needed(r *rep, sense float64) int {
 	need := maxScale
-	if step := float64(target * math.Sqrt(12/sense) / 32 / r.mult); sense > 0 && step > 0 && step < 1 {
+	if step := float64(q.cal.target() * math.Sqrt(12/sense) / 32 / r.mult); sense > 0 && step > 0 && step < 1 {
 		need = max(need, portable.Log2Ceil(1/step))
 	}
 	return need
@@ -647,7 +647,7 @@ func (q *quantiser) roundOperands(n *ir.Node) bool {
 // actScale chooses the scale of an activation: the calibrated one, or one at most one bit coarser (or any finer) at which the
 // proven interval fits and no clamp is needed.
 func (q *quantiser) actScale(r *rep, top float64, bits int) int {
-	scale := min(scaleFor(float64(top*headroom), bits), needed(r, q.cal.moves.value[r.from]))
+	scale := min(scaleFor(float64(top*headroom), bits), q.needed(r, q.cal.moves.value[r.from]))
 	v := q.o.Value(r.id)
 	for free := r.scale; free >= scale-1; free-- {
 		if lo, hi := quotients(v, r.scale-free); lo >= -1<<(bits-1) && hi < 1<<(bits-1) {
