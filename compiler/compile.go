@@ -62,7 +62,7 @@ type Config struct {
 	// precision is lost.
 	Tolerance float64
 	Places    bool
-	// Finer is by how many steps, at most MostFiner, roundings are finer than what usually suffices, for a model that Check finds imprecise
+	// Finer is by how many steps, two at most, roundings are finer than what usually suffices, for a model that Check finds imprecise
 	// otherwise, and its report Coarse: each makes them cost more.
 	Finer int
 	// NothingHidden takes models, too, of which proofs hide neither a weight nor an input.
@@ -266,7 +266,7 @@ func build(left *budget.Budget, g *ir.Graph, names fileNames, cfg Config) (*Resu
 	if err != nil {
 		return nil, refused(left, err)
 	}
-	r.samples, cal.Sensed, cal.Finer = cal.Samples, cfg.Done, min(max(cfg.Finer, 0), MostFiner)
+	r.samples, cal.Sensed, cal.Finer = cal.Samples, cfg.Done, min(max(cfg.Finer, 0), quant.MostFiner)
 	return r, r.settle(cal, cfg)
 }
 
@@ -430,9 +430,6 @@ func (r *Result) inputs(given []Input) (out []quant.Input, err error) {
 	}
 	return out, nil
 }
-
-// MostFiner bounds Config.Finer.
-const MostFiner = quant.MostFiner
 
 // CheckReport compares the integer program with the float model, and both with expected outputs.
 type CheckReport = quant.CheckReport

@@ -84,7 +84,7 @@ func (a *app) check(ctx context.Context, model string, data []string, m *modelFl
 		inputs = append(inputs, in...)
 	}
 	report, again, err := a.compared(ctx, model, m, cfg, inputs, a.err)
-	for err == nil && again && cfg.Finer < compiler.MostFiner {
+	for err == nil && again && cfg.Finer < quant.MostFiner {
 		a.coarse(report, &cfg)
 		finer, more, failed := a.compared(ctx, model, m, cfg, inputs, io.Discard)
 		if failed != nil && ctx.Err() == nil {

@@ -205,7 +205,7 @@ func (a *app) compile(ctx context.Context, model string, m *modelFlags, o *outpu
 	cfg.ImportPath = mod.importPath
 	cfg.Places = o.layers
 	c, err := a.made(ctx, model, m, cfg, o, a.err)
-	for err == nil && c.report.Coarse() && !o.acceptLoss && cfg.Finer < compiler.MostFiner {
+	for err == nil && c.report.Coarse() && !o.acceptLoss && cfg.Finer < quant.MostFiner {
 		a.coarse(c.report, &cfg)
 		finer, failed := a.made(ctx, model, m, cfg, o, io.Discard)
 		if failed != nil && ctx.Err() == nil {

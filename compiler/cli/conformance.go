@@ -224,7 +224,7 @@ func tryCase(ctx context.Context, dir string, cfg compiler.Config, private bool)
 		return v.refuse(err, inputs), t.real
 	}
 	v.Result, err = v.settle(ctx, r, inputs)
-	for errors.Is(err, quant.ErrImprecise) && cfg.Finer < compiler.MostFiner {
+	for errors.Is(err, quant.ErrImprecise) && cfg.Finer < quant.MostFiner {
 		cfg.Finer++
 		finer := finding{}
 		r, failed := t.analyse(ctx, cfg)

@@ -61,7 +61,7 @@ func (m *modelFlags) register(c *cobra.Command) {
 	f.StringVar(&m.output, "logits", "", "graph output `NAME` to compile alone, where there are several")
 	f.StringArrayVar(&m.fix, "fix", nil, "input that is fixed and public, as `INPUT=FILE.pb`")
 	m.registerBudget(c)
-	f.IntVar(&m.finer, "finer", 0, fmt.Sprintf("`STEPS`, at most %d, by which roundings are finer from the outset than what suffices for most models; programs that are found too coarse get them anyway", compiler.MostFiner))
+	f.IntVar(&m.finer, "finer", 0, fmt.Sprintf("`STEPS`, at most %d, by which roundings are finer from the outset than what suffices for most models; programs that are found too coarse get them anyway", quant.MostFiner))
 	f.StringVar(&m.tokenizer, "tokenizer", "", "`FILE` (a Hugging Face tokenizer.json, JSON from character to id, or llama2.c's format) with which the generated commands read and show texts, of models that continue a prompt and of models that read a text whole (inputs input_ids, attention_mask, token_type_ids, position_ids); of the former its pad id becomes part of the circuit")
 	f.StringVar(&m.chat, "chat", "", "`TEMPLATE` that makes a chat's first turn of a prompt, for a tokenizer.json: "+strings.Join(vocab.Names(), ", ")+", or a file (default: prompts are what the model reads)")
 	f.StringVar(&m.end, "end-token", "", "`TOKEN` that ends an answer, for a tokenizer.json without --chat")
@@ -88,8 +88,8 @@ func (m *modelFlags) config(a *app) (compiler.Config, error) {
 	if cfg.Tolerance = m.tolerance; m.tolerance != 0 && !(m.tolerance > 0 && m.tolerance <= 1) || m.checked && m.tolerance == 0 {
 		return cfg, console.Usagef("--tolerance %g: it is a part, more than 0 and at most 1", m.tolerance)
 	}
-	if cfg.Finer = m.finer; m.finer < 0 || m.finer > compiler.MostFiner {
-		return cfg, console.Usagef("--finer %d: it is a number of steps, at most %d", m.finer, compiler.MostFiner)
+	if cfg.Finer = m.finer; m.finer < 0 || m.finer > quant.MostFiner {
+		return cfg, console.Usagef("--finer %d: it is a number of steps, at most %d", m.finer, quant.MostFiner)
 	}
 	for _, s := range m.fix {
 		name, file, ok := strings.Cut(s, "=")

@@ -56,7 +56,7 @@ func (c *Calibration) bearable() float64 { return bearable / c.steps(c.Finer) }
 func (c *Calibration) steps(n int) float64 {
 	by := 1.0
 	for range max(n, 0) {
-		by *= finer
+		by = float64(by * finer)
 	}
 	return by
 }
