@@ -13,6 +13,7 @@ import (
 	"github.com/zkllmc/zkllmc/compiler/internal/quant"
 	"github.com/zkllmc/zkllmc/compiler/internal/vocab"
 	"github.com/zkllmc/zkllmc/internal/passage"
+	"github.com/zkllmc/zkllmc/internal/portable"
 	"github.com/zkllmc/zkllmc/ir"
 	"github.com/zkllmc/zkllmc/ir/plan"
 )
@@ -135,7 +136,7 @@ func (f fileNames) settle(in Input) (Input, error) {
 func integers(x []float64) []int64 {
 	out := make([]int64, len(x))
 	for i, v := range x {
-		out[i] = int64(v)
+		out[i] = portable.Clamp(v)
 	}
 	return out
 }
@@ -392,7 +393,7 @@ func (r *Result) reads(cfg Config) (err error) {
 	if cfg.Template != nil {
 		return fmt.Errorf("a template is for prompts that a model continues; leave it out")
 	}
-	return fits(cfg, int(ids.Hi)+1)
+	return fits(cfg, int(portable.Clamp(ids.Hi))+1)
 }
 
 // Positions is how many tokens the circuit takes of a text, which it continues or reads whole; 0 where it takes none.

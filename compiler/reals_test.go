@@ -164,8 +164,10 @@ func TestRoundings(t *testing.T) {
 		"sum":   {[]*pb.NodeProto{op("Add", "x p", "xap"), op("Ceil", "xap", "sum")}, nil, func(x, p float64) float64 { return math.Ceil(x + p) }},
 		"f3":    {thirds("Floor", "f3"), third, func(x, _ float64) float64 { return math.Floor(x / 3) }},
 		"c3":    {thirds("Ceil", "c3"), nil, func(x, _ float64) float64 { return math.Ceil(x / 3) }},
-		"trunc": {[]*pb.NodeProto{op("Cast", "x", "whole", intAttr("to", 7)), op("Cast", "whole", "trunc", intAttr("to", 1))}, nil, func(x, _ float64) float64 { return math.Trunc(x) }},
+		"trunc": {[]*pb.NodeProto{op("Sub", "x p", "xlp"), op("Cast", "xlp", "whole", intAttr("to", 7)), op("Cast", "whole", "trunc", intAttr("to", 1))}, nil, func(x, p float64) float64 { return math.Trunc(x - p) }},
 		"t3":    {append(thirds("Cast", "w3"), op("Cast", "w3", "t3", intAttr("to", 1))), nil, func(x, _ float64) float64 { return math.Trunc(x / 3) }},
+		"fmod":  {[]*pb.NodeProto{op("Mod", "x step", "fmod", intAttr("fmod", 1))}, []*pb.TensorProto{scalarOf("step", 0.75)}, func(x, _ float64) float64 { return math.Mod(x, 0.75) }},
+		"fmod2": {[]*pb.NodeProto{op("Add", "p step", "py"), op("Neg", "py", "ny"), op("Mod", "x ny", "fmod2", intAttr("fmod", 1))}, nil, func(x, p float64) float64 { return math.Mod(x, p+0.75) }},
 		"twice": {[]*pb.NodeProto{op("Floor", "x", "once"), op("Floor", "once", "same"), op("Add", "same once", "twice")}, nil, func(x, _ float64) float64 { return 2 * math.Floor(x) }},
 	})
 }

@@ -327,7 +327,21 @@ func (c *call) largest(shape []int, x, y factor) *val {
 
 func modulo(c *call) ([]*val, error) {
 	if !c.onIntegers() {
-		return nil, c.unsupported("of real numbers that depend on an input; cast integers to an integer type first")
+		return c.fmod()
 	}
 	return c.divideIntegers()
+}
+
+// fmod is the remainder of real numbers.
+func (c *call) fmod() ([]*val, error) {
+	fs, shape, err := c.operands()
+	if err != nil || len(fs) != 2 {
+		return nil, orCount(err, len(fs))
+	}
+	if c.attrInt("fmod", 0) == 0 {
+		return nil, c.unsupported("of real numbers without fmod")
+	}
+	x, y := c.einsum(shape, product(shape, 1, fs[0])), c.einsum(shape, product(shape, 1, fs[1]))
+	v := c.add(ir.OpFmod, "", shape, []ir.ValueID{x.id, y.id}, nil)
+	return []*val{{shape: v.Shape, dtype: c.in[0].dtype, id: v.ID}}, nil
 }

@@ -67,9 +67,7 @@ func (q *quantiser) integral(n *ir.Node, v *ir.Value, fn string) error {
 		in, terms = []ir.ValueID{q.nearest(n, v, up, -1, -half)}, []ir.Term{term(-1, 0)}
 	case "trunc": // a below, −b above, and the sign, 0 or −1, that chooses: a + sign·(a + b)
 		a, b := q.nearest(n, v, down, 1, -half), q.nearest(n, v, up, -1, -half)
-		w := max(1, q.width(x.id))
-		sign := q.nearest(n, v, &rep{id: x.id, scale: w, mult: 1}, 1, -1<<(w-1))
-		in = []ir.ValueID{a, b, sign}
+		in = []ir.ValueID{a, b, q.negative(n, v, x.id)}
 		terms = []ir.Term{term(1, 0), term(1, 0, 2), term(1, 1, 2)}
 	default: // the nearest, halves up, a; halves down, −b; where they differ the even one, a − (a + b)·(a mod 2)
 		a, b := q.nearest(n, v, down, 1, 0), q.nearest(n, v, up, -1, 0)

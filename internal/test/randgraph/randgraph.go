@@ -183,11 +183,11 @@ func (d *grapher) root(origin, fn string, sign float64) {
 	d.apply(ir.OpUnary, origin, d.einsumTerms(origin, shape, []ir.Term{square.Clone(), one.Clone()}), nil, &ir.UnaryAttr{Fn: fn})
 }
 
-// pairwise lists the operations of the op table that take two tensors cell by cell, and no attributes.
+// pairwise lists the operations of the op table that take two tensors cell by cell, and no attributes, and do not jump.
 func pairwise() []ir.Op {
 	var out []ir.Op
 	for _, i := range ir.Ops() {
-		if i.Is(ir.StageFloat) && i.Elementwise && i.MinIn == 2 && i.MaxIn == 2 {
+		if i.Is(ir.StageFloat) && i.Elementwise && i.MinIn == 2 && i.MaxIn == 2 && i.Op != ir.OpFmod {
 			out = append(out, i.Op)
 		}
 	}
