@@ -124,3 +124,11 @@ func TestClassifierEndsInArgMax(t *testing.T) {
 		}
 	}
 }
+
+// A model that computes nothing but the arg-max of its input keeps no values to measure derivatives of.
+func TestArgMaxAlone(t *testing.T) {
+	m := portsModel([]*pb.ValueInfoProto{port("x", float32s, 2, 3)}, []string{"y"}, []*pb.NodeProto{op("ArgMax", "x", "y", intAttr("axis", 1))})
+	r, err := Analyse(context.Background(), write(t, m), Config{Ranges: map[string]Range{"x": {Lo: -1, Hi: 1}}, PrivateInputs: []string{all}, Reveal: map[string]string{"y": "argmax"}})
+	require.NoError(t, err)
+	lieAboutPorts(t, r)
+}

@@ -90,7 +90,7 @@ func (c *Calibration) sense(left *budget.Budget, f *ir.Graph) error {
 	}
 	rng := rand.New(rand.NewPCG(0x7a6b6c6c6d63, 2))
 	together := 1
-	for together < min(runs, togetherSize/bytes) && left.Memory(budget.Product(together+1, bytes)) == nil {
+	for together < min(runs, togetherSize/max(1, bytes)) && left.Memory(budget.Product(together+1, bytes)) == nil {
 		together++
 	}
 	for i := 0; i < runs; {
