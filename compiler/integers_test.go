@@ -313,7 +313,7 @@ func TestNarrowInputs(t *testing.T) {
 	nodes := []*pb.NodeProto{
 		op("Add", "i i", "a"), op("Max", "i ten", "b"), op("Cast", "u", "v", intAttr("to", 7)), op("Sub", "v w", "c"),
 		op("Cast", "f", "w0", intAttr("to", 6)), op("Cast", "w0", "w", intAttr("to", 7)), op("Gather", "row w", "d"), op("Cast", "g", "e", intAttr("to", 7)), op("Mod", "e three", "h"),
-		op("Add", "x half", "x1"), op("Cast", "x1", "x2", intAttr("to", 7)), op("Equal", "x2 three", "o"), op("Less", "x2 e", "q"),
+		op("Add", "x half", "x1"), op("Cast", "x1", "x2", intAttr("to", 7)), op("Equal", "x2 three", "o"), op("Less", "x2 e", "q"), op("OneHot", "g four pair", "hot"),
 	}
 	nodes[3], nodes[5] = nodes[5], nodes[3] // w before c, which takes f for a number before it is seen to index row
 	nodes[3], nodes[4] = nodes[4], nodes[3]
@@ -321,16 +321,22 @@ func TestNarrowInputs(t *testing.T) {
 	one := func(name string, elements int32, v int32) *pb.TensorProto {
 		return &pb.TensorProto{Name: name, DataType: elements, Int32Data: []int32{v}}
 	}
-	m := portsModel(inputs, []string{"a", "b", "c", "d", "h", "o", "q"}, nodes, one("ten", int8s, 10), &pb.TensorProto{Name: "three", DataType: 7, Int64Data: []int64{3}}, int64s("row0", 9, -8, 7), scalarOf("half", 0.5))
+	m := portsModel(inputs, []string{"a", "b", "c", "d", "h", "o", "q", "hot"}, nodes, one("ten", int8s, 10), &pb.TensorProto{Name: "three", DataType: 7, Int64Data: []int64{3}}, int64s("row0", 9, -8, 7), scalarOf("half", 0.5), scalarOf("four", 4), int64s("pair", 0, 1))
 	ranges := map[string]Range{"i": {Lo: -60, Hi: 60}, "u": {Lo: 0, Hi: 255}, "g": {Lo: -4.5, Hi: 4.5}, "x": {Lo: -4, Hi: 4}}
-	cfg := Config{Ranges: ranges, PrivateInputs: []string{all}, Public: []string{"row0"}}
+	cfg := Config{Ranges: ranges, PrivateInputs: []string{all}, Public: []string{"row0", "pair"}}
 	r := givesExactly(t, m, cfg, func(in [][]float64) [][]float64 {
 		i, u, f, g := in[0], in[1], in[2], in[3]
 		x := each2(in[4], in[4], func(x, _ float64) float64 { return math.Trunc(x + 0.5) })
 		row := []float64{9, -8, 7}
+		hot := make([]float64, 8)
+		for k, x := range g {
+			if x < 4 {
+				hot[4*k+(int(x)+4)%4] = 1
+			}
+		}
 		return [][]float64{each2(i, i, func(x, _ float64) float64 { return 2 * x }), each2(i, i, func(x, _ float64) float64 { return max(x, 10) }),
 			each2(u, f, func(x, y float64) float64 { return x - y }), {row[int(f[0])], row[int(f[1])]}, each2(g, g, func(x, _ float64) float64 { return float64((int(x) + 6) % 3) }),
-			each2(x, x, func(x, _ float64) float64 { return bit(x == 3) }), each2(x, g, func(x, y float64) float64 { return bit(x < y) })}
+			each2(x, x, func(x, _ float64) float64 { return bit(x == 3) }), each2(x, g, func(x, y float64) float64 { return bit(x < y) }), hot}
 	})
 	require.Equal(t, []string{`the input "f" of real numbers is cast to integers: it takes whole numbers`, `the input "g" of real numbers is cast to integers: it takes whole numbers`}, r.Notes[:2])
 	ranges["i"] = Range{Lo: 0, Hi: 100}
@@ -339,4 +345,18 @@ func TestNarrowInputs(t *testing.T) {
 	ranges["i"] = Range{Lo: 0, Hi: 200}
 	_, err = Analyse(context.Background(), write(t, m), cfg)
 	require.ErrorContains(t, err, `"i" (input): its range [0, 200] is beyond int8`)
+}
+
+// A model that counts its positions is compiled for several lengths at once: what they may be differs, how a row is chosen does not.
+func TestComputedPositionsAtLengths(t *testing.T) {
+	m := bigramModel([]*pb.NodeProto{
+		op("Equal", "ids pad", "e"), op("Not", "e", "n"), op("Cast", "n", "c", intAttr("to", 6)), op("CumSum", "c axis", "s"),
+		op("Mul", "s c", "p"), op("Gather", "pos p", "q"), op("Add", "x q", "y"),
+	}, matrix("pos", 20, 3), &pb.TensorProto{Name: "pad", DataType: 7, Int64Data: []int64{2}}, int64s("axis", 0))
+	m.Graph.Input[0].Type.GetTensorType().Shape.Dim[0].Value = &pb.TensorShapeProto_Dimension_DimParam{DimParam: "length"}
+	r, err := Analyse(context.Background(), write(t, m), narrow(Config{Lengths: []int{3, 7, 18}}))
+	require.NoError(t, err)
+	report, err := r.Check(context.Background(), nil) // and compares the lengths
+	require.NoError(t, err)
+	require.NoError(t, report.Err())
 }

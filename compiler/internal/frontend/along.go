@@ -32,7 +32,7 @@ func along(constant handler) handler {
 		if p, err = c.index(p, x.shape[a]); err != nil {
 			return nil, err
 		}
-		hot, err := c.rows(p, x.shape[a])
+		hot, err := c.rowsOfAxis(p, x.shape[a])
 		if err != nil {
 			return nil, err
 		}

@@ -99,9 +99,18 @@ func (c *call) rows(p *val, n int) (*val, error) {
 	if hi < 0 || lo >= int64(n) {
 		return nil, c.unsupported("chooses by integers in %s one of %d, which it never is; give the inputs another range: --range NAME=LO:HI", i, n)
 	}
-	m := int(hi - lo + 1)
+	return c.rowsIn(p, lo, hi, n)
+}
+
+// rowsOfAxis are rows of an index of an axis of n. How they are made follows from the axis alone: of a model at several lengths, what indices
+// may be differs, and its table does not.
+func (c *call) rowsOfAxis(p *val, n int) (*val, error) { return c.rowsIn(p, 0, int64(n)-1, n) }
+
+// rowsIn is rows of p in [lo, hi].
+func (c *call) rowsIn(p *val, lo, hi int64, n int) (*val, error) {
+	m, first := int(hi-lo+1), lo
 	if m > maxChoices {
-		return nil, c.unsupported("chooses by integers in %s, more than %d; give the inputs a narrower range: --range NAME=LO:HI", i, maxChoices)
+		return nil, c.unsupported("chooses by integers in [%d, %d], more than %d; give the inputs a narrower range: --range NAME=LO:HI", lo, hi, maxChoices)
 	}
 	few := 1
 	if m > 16 {
@@ -129,7 +138,7 @@ func (c *call) rows(p *val, n int) (*val, error) {
 		}
 		digits = append(digits, c.digit(over, m))
 	}
-	return c.joined(p, digits, i.Lo.Int64(), n)
+	return c.joined(p, digits, first, n)
 }
 
 // joined are the rows of n cells of numbers that lie first above what their digits say.
@@ -176,7 +185,7 @@ func (c *call) gatherBy(x, p *val, a int) (*val, error) {
 	if err != nil {
 		return nil, err
 	}
-	hot, err := c.rows(p, x.shape[a])
+	hot, err := c.rowsOfAxis(p, x.shape[a])
 	if err != nil {
 		return nil, err
 	}
@@ -216,6 +225,14 @@ func oneHot(c *call) ([]*val, error) {
 	a, err := axis(c.attrInt("axis", -1), len(p.shape)+1)
 	if err != nil {
 		return nil, err
+	}
+	if p.input != nil { // indices are what a cast to int64 makes of them
+		if p, err = c.castIDs(p, onnx.Int64); err == nil {
+			p, err = c.number(p)
+		}
+		if err != nil {
+			return nil, err
+		}
 	}
 	n := int(portable.Clamp(size))
 	if p, err = c.fromEnd(p, n); err != nil {

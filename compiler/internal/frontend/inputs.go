@@ -67,6 +67,8 @@ func (c *call) keepsInput(i int) bool {
 	switch c.key() {
 	case "Gather":
 		return i == 1
+	case "OneHot":
+		return i == 0
 	case "Cast", "CastLike":
 		to, err := c.castTo()
 		return i == 0 && err == nil && to != onnx.Bool && (!c.in[0].input.DType.IsFloat() || c.in[0].whole || !to.IsFloat())
@@ -78,8 +80,8 @@ func (c *call) keepsInput(i int) bool {
 	return false
 }
 
-// casts says that an operator is a cast.
-func (c *call) casts() bool { return c.key() == "Cast" || c.key() == "CastLike" }
+// casts says that an operator casts what it takes of real numbers, perhaps to integers.
+func (c *call) casts() bool { return c.key() == "Cast" || c.key() == "CastLike" || c.key() == "OneHot" }
 
 // sameSize says that an Expand adds axes of extent 1 only.
 func (c *call) sameSize() bool {
