@@ -109,6 +109,25 @@ func TestSpelledSoftmax(t *testing.T) {
 			})
 		})
 	}
+	for what, nodes := range map[string][]*pb.NodeProto{ // of scores that are far from each other
+		"logarithm":            {op("Mul", "x ten", "s"), op("Softmax", "s", "e"), op("Log", "e", "y")},
+		"logarithm, in parts":  {op("Mul", "x ten", "s"), op("Exp", "s", "e"), op("ReduceSum", "e last", "sum"), op("Div", "e sum", "q"), op("Log", "q", "y")},
+		"logarithm of the sum": {op("Mul", "x ten", "s"), op("Exp", "s", "e"), op("ReduceSum", "e last", "sum"), op("Log", "sum", "l"), op("Sub", "s l", "y")},
+	} {
+		t.Run(what, func(t *testing.T) {
+			m := portsModel([]*pb.ValueInfoProto{x}, []string{"y"}, nodes, scalarOf("ten", 10), int64s("last", -1))
+			checkComposite(t, m, func(in [][]float64) (out []float64) {
+				scores := make([]float64, len(in[0]))
+				for i, v := range in[0] {
+					scores[i] = 10 * v
+				}
+				for i, l := range scores {
+					out = append(out, l-logSums(scores, 4)[i/4])
+				}
+				return out
+			})
+		})
+	}
 	t.Run("another axis", func(t *testing.T) { // of the sum: no Softmax, and as good
 		m := portsModel([]*pb.ValueInfoProto{x}, []string{"y"}, []*pb.NodeProto{op("Exp", "x", "e"), op("ReduceSum", "e axes", "sum"), op("Div", "e sum", "y")}, int64s("axes", 0, 2))
 		checkComposite(t, m, func(in [][]float64) (out []float64) {
@@ -308,4 +327,58 @@ func TestMeasuredNorms(t *testing.T) {
 			})
 		})
 	}
+}
+
+// Norms in spellings that no pattern knows: an unbiased variance with epsilon outside of the root, and cosines of rows.
+func TestUnusualNorms(t *testing.T) {
+	x, z := port("x", float32s, 4, 6), port("z", float32s, 4, 6)
+	last := int64s("last", -1)
+	t.Run("unbiased", func(t *testing.T) {
+		m := portsModel([]*pb.ValueInfoProto{x}, []string{"y"}, []*pb.NodeProto{op("ReduceMean", "x last", "mean"), op("Sub", "x mean", "off"), op("ReduceSumSquare", "off last", "squares"),
+			op("Div", "squares less", "variance"), op("Sqrt", "variance", "deviation"), op("Add", "deviation eps", "some"), op("Div", "off some", "normal"), op("Mul", "normal gain", "y")},
+			last, scalarOf("less", 5), scalarOf("eps", 1e-6), floatsOf("gain", 1, 2, 3, -1, -2, 0.5))
+		checkComposite(t, m, func(in [][]float64) (out []float64) {
+			for at := 0; at < len(in[0]); at += 6 {
+				mean, variance := 0.0, 0.0
+				for _, v := range in[0][at : at+6] {
+					mean += v / 6
+				}
+				for _, v := range in[0][at : at+6] {
+					variance += (v - mean) * (v - mean) / 5
+				}
+				for i, v := range in[0][at : at+6] {
+					out = append(out, (v-mean)/(math.Sqrt(variance)+1e-6)*[]float64{1, 2, 3, -1, -2, 0.5}[i])
+				}
+			}
+			return out
+		})
+	})
+	t.Run("cosines", func(t *testing.T) {
+		m := portsModel([]*pb.ValueInfoProto{x, z}, []string{"y"}, []*pb.NodeProto{op("ReduceL2", "x last", "a"), op("ReduceL2", "z last", "b"), op("Mul", "a b", "lengths"),
+			op("Mul", "x z", "xz"), op("ReduceSum", "xz last", "dot"), op("Div", "dot lengths", "y")}, last)
+		checkComposite(t, m, func(in [][]float64) (out []float64) {
+			for at := 0; at < len(in[0]); at += 6 {
+				dot, a, b := 0.0, 0.0, 0.0
+				for i := at; i < at+6; i++ {
+					dot, a, b = dot+in[0][i]*in[1][i], a+in[0][i]*in[0][i], b+in[1][i]*in[1][i]
+				}
+				out = append(out, dot/math.Sqrt(a*b))
+			}
+			return out
+		})
+	})
+	t.Run("quotients of sums", func(t *testing.T) { // a pooling by weights of either sign, of which no sum is near 0
+		m := portsModel([]*pb.ValueInfoProto{x, z}, []string{"y"}, []*pb.NodeProto{op("Exp", "z", "e"), op("Mul", "e minus", "w"), op("Mul", "x w", "xw"), op("ReduceSum", "xw last", "sum"),
+			op("ReduceSum", "w last", "all"), op("Div", "sum all", "y")}, last, scalarOf("minus", -1))
+		checkComposite(t, m, func(in [][]float64) (out []float64) {
+			for at := 0; at < len(in[0]); at += 6 {
+				sum, all := 0.0, 0.0
+				for i := at; i < at+6; i++ {
+					sum, all = sum+in[0][i]*math.Exp(in[1][i]), all+math.Exp(in[1][i])
+				}
+				out = append(out, sum/all)
+			}
+			return out
+		})
+	})
 }

@@ -8,7 +8,7 @@ import (
 
 // softmaxes puts a Softmax in the place of quotients exp(x)/Σ exp(x) along one axis, of nodes of a graph. From x something may be
 // subtracted that is one number along the axis, its greatest cell: it cancels. What masks scores, −∞ or a number as low, is then known as a
-// mask, which neither a table of exponentials nor a greatest cell is.
+// mask, which neither a table of exponentials nor a greatest cell is. Logarithms of either, and of sums of exponentials, are one operator, too.
 func (b *builder) softmaxes(g *onnx.Graph, nodes []*onnx.Node) []*onnx.Node {
 	s := spelledSoftmax{made: map[string]*onnx.Node{}, lists: map[string]*onnx.Tensor{}}
 	for _, o := range b.m.Opsets {
@@ -27,8 +27,11 @@ func (b *builder) softmaxes(g *onnx.Graph, nodes []*onnx.Node) []*onnx.Node {
 		if x, axis, ok := s.quotient(n); ok {
 			out[i] = &onnx.Node{Name: n.Name, Op: "Softmax", Inputs: []string{x}, Outputs: n.Outputs, Attrs: []*onnx.Attr{intOf("axis", axis)}}
 		}
+		if l, ok := s.logarithm(n); ok {
+			out[i] = l
+		}
 		for _, o := range n.Outputs {
-			s.made[o] = n
+			s.made[o] = out[i]
 		}
 	}
 	return out
@@ -95,6 +98,26 @@ func (s *spelledSoftmax) quotient(n *onnx.Node) (x string, axis int64, ok bool) 
 		}
 	}
 	return x, axis, true
+}
+
+// logarithm is that of a softmax, or of a sum of exponentials, as one operator: of weights and sums that are far below others a logarithm sees
+// nothing, and these operators see the distance.
+func (s *spelledSoftmax) logarithm(n *onnx.Node) (*onnx.Node, bool) {
+	if n.Domain != "" || n.Op != "Log" || len(n.Inputs) != 1 {
+		return nil, false
+	}
+	if soft, ok := s.by(n.Inputs[0], "Softmax", 1); ok && !s.flattens {
+		return &onnx.Node{Name: n.Name, Op: "LogSoftmax", Inputs: soft.Inputs, Outputs: n.Outputs, Attrs: soft.Attrs}, true
+	}
+	total, ok := s.by(n.Inputs[0], "ReduceSum", 1)
+	if !ok {
+		return nil, false
+	}
+	exp, ok := s.by(total.Inputs[0], "Exp", 1)
+	if !ok {
+		return nil, false
+	}
+	return &onnx.Node{Name: n.Name, Op: "ReduceLogSumExp", Inputs: append([]string{exp.Inputs[0]}, total.Inputs[1:]...), Outputs: n.Outputs, Attrs: total.Attrs}, true
 }
 
 // along is the one axis of a reduction that keeps it, the last one where Softmax is of an opset in which it joins those behind.
