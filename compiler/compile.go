@@ -444,6 +444,7 @@ func (r *Result) Check(ctx context.Context, inputs []Input) (*CheckReport, error
 	if inputs == nil {
 		runs = r.samples
 	}
+	quant.Recall(runs, r.samples)
 	lengths, err := r.agree(ctx)
 	if err != nil {
 		return nil, err

@@ -90,7 +90,9 @@ func Calibrate(left *budget.Budget, f *ir.Graph, samples []Input, ran func(done,
 				return err
 			}
 			for i, in := range batch {
-				m.Samples[(from+i)*rounds+r] = in
+				sample := &m.Samples[(from+i)*rounds+r]
+				*sample = in
+				m.remember(left, sample, outs[i])
 				if r+1 < rounds {
 					batch[i] = Input{Elements: [][]float64{continued(in.Elements[0], outs[i][0], f.Vocab())}}
 				}
@@ -102,6 +104,37 @@ func Calibrate(left *budget.Budget, f *ir.Graph, samples []Input, ran func(done,
 		return nil
 	})
 	return &m.Calibration, err
+}
+
+// mostRemembered is up to how many bytes of outputs of calibration are kept for the comparison with the integer program.
+const mostRemembered = 1 << 29
+
+// remember keeps the outputs of a sample, if there is room, so that a check on it need not run the float model once more.
+func (m *measure) remember(left *budget.Budget, in *Input, outs [][]float64) {
+	bytes := 0
+	for _, cells := range outs {
+		bytes += 8 * in.compared(m.f, len(cells))
+	}
+	if m.remembered+bytes > mostRemembered || left.Kept(m.remembered+bytes) != nil {
+		return
+	}
+	m.remembered += bytes
+	in.of, in.outputs = m.f, slices.Clone(outs)
+	for i, cells := range outs {
+		if n := in.compared(m.f, len(cells)); n < len(cells) {
+			in.outputs[i] = slices.Clone(cells[:n])
+		}
+	}
+}
+
+// Recall gives inputs that are samples of a calibration, in their order, what is known of them.
+func Recall(inputs, samples []Input) {
+	for i := range min(len(inputs), len(samples)) {
+		in, s := &inputs[i], &samples[i]
+		if in.Positions == s.Positions && slices.EqualFunc(in.Elements, s.Elements, slices.Equal) {
+			in.of, in.outputs = s.of, s.outputs
+		}
+	}
 }
 
 // outputCells is the number of cells of a graph's outputs.
@@ -147,7 +180,9 @@ type measure struct {
 	Calibration
 	f      *ir.Graph
 	normed []bool // values of which rows are measured
-	argued []bool // and cells, as arguments of functions
+
+	remembered int    // bytes of outputs
+	argued     []bool // and cells, as arguments of functions
 
 	mu sync.Mutex
 }

@@ -4,6 +4,7 @@ import (
 	"math"
 	"math/rand/v2"
 	"runtime"
+	"slices"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -62,7 +63,40 @@ func TestMagnitudes(t *testing.T) {
 		}
 	}
 	require.Equal(t, want, cal.Max)
-	require.Equal(t, samples, cal.Samples)
+	require.Equal(t, elementsOf(samples), elementsOf(cal.Samples))
+}
+
+// A check on samples takes the float model's outputs from calibration, and says what it says of inputs that nothing is known of.
+func TestCheckRemembers(t *testing.T) {
+	f := prepared(models["gpt"]())
+	var samples []Input
+	for i, positions := range []int{0, 2, 1} {
+		samples = append(samples, Input{Elements: [][]float64{eval.Reals(randomIDs(f, uint64(i)))}, Positions: positions})
+	}
+	cal, err := Calibrate(nil, f, samples, nil)
+	require.NoError(t, err)
+	p, err := Quantise(nil, f, cal)
+	require.NoError(t, err)
+	want, err := Check(nil, p, nil, samples, CheckOptions{})
+	require.NoError(t, err)
+	given := slices.Clone(samples)
+	Recall(given, cal.Samples)
+	got, err := Check(nil, p, nil, given, CheckOptions{})
+	require.NoError(t, err)
+	require.Equal(t, want, got)
+	require.Len(t, given[1].outputs[0], 2*f.Vocab())
+
+	given[1].outputs = [][]float64{make([]float64, 2*f.Vocab())}
+	wrong, err := Check(nil, p, nil, given, CheckOptions{})
+	require.NoError(t, err)
+	require.Greater(t, wrong.MaxError, 2*got.MaxError)
+	placed, err := Check(nil, p, nil, given, CheckOptions{Places: true})
+	require.NoError(t, err)
+	require.Equal(t, got.Comparison, placed.Comparison, "places need all values")
+	other := []Input{{Elements: samples[1].Elements, Positions: samples[1].Positions}, {Elements: samples[1].Elements, Positions: 3}}
+	Recall(other, cal.Samples)
+	require.Nil(t, other[0].of)
+	require.Nil(t, other[1].of)
 }
 
 // Of a sample's padding the magnitudes count, since a proof may say that nothing was clamped at any position; how far roundings move what
