@@ -3,7 +3,6 @@ package witness
 import (
 	"fmt"
 	"math/big"
-	"strconv"
 
 	"github.com/zkllmc/zkllmc/internal/circuit"
 	"github.com/zkllmc/zkllmc/internal/field"
@@ -72,31 +71,52 @@ func (ch *Checker) Field(values func(circuit.ID) []*big.Int) error {
 
 // lines are those of a table. Equal ones go by the number of the first of them.
 type lines struct {
-	number map[string]int // by the line's text
-	first  []int          // by the line
+	next  []map[step]int // per column: the first line that begins so
+	first []int          // by the line: the first that equals it
+}
+
+// step is a cell of a line, and the first line that has the cells before it.
+type step struct {
+	line int
+	cell int64
 }
 
 // linesOf returns the lines of a table.
 func (ch *Checker) linesOf(table int) *lines {
 	l := &ch.lines[table]
-	if l.number == nil {
+	if l.first == nil {
 		t := &ch.c.Tables[table]
-		l.number, l.first = make(map[string]int, len(t.Cols[0])), make([]int, len(t.Cols[0]))
-		var key []byte
+		l.next, l.first = make([]map[step]int, len(t.Cols)), make([]int, len(t.Cols[0]))
+		for k := range l.next {
+			l.next[k] = make(map[step]int, len(l.first))
+		}
 		for i := range l.first {
-			key = key[:0]
-			for _, c := range t.Cols {
-				key = append(strconv.AppendInt(key, c[i], 10), ',')
+			for k, c := range t.Cols {
+				from := step{l.first[i], c[i]}
+				n, ok := l.next[k][from]
+				if !ok {
+					n = i
+					l.next[k][from] = n
+				}
+				l.first[i] = n
 			}
-			n, ok := l.number[string(key)]
-			if !ok {
-				n = i
-				l.number[string(key)] = n
-			}
-			l.first[i] = n
 		}
 	}
 	return l
+}
+
+// find returns the first line that has the cells, if there is one.
+func (l *lines) find(cells func(column int) *big.Int) (line int, ok bool) {
+	for k := range l.next {
+		x := cells(k)
+		if ok = x.IsInt64(); ok {
+			line, ok = l.next[k][step{line, x.Int64()}]
+		}
+		if !ok {
+			return 0, false
+		}
+	}
+	return line, true
 }
 
 func bigs(t *integer.Tensor) []*big.Int {
@@ -231,19 +251,15 @@ func (n *naive) checkLookup(l *circuit.Lookup) error {
 	for k, id := range l.Cols {
 		cols[k] = n.cells(id)
 	}
-	var key []byte
 	for i := range circuit.Size(shape) {
-		key = key[:0]
-		for _, c := range cols {
-			key = append(c[i].Append(key, 10), ',')
-		}
-		line, ok := known.number[string(key)]
+		line, ok := known.find(func(k int) *big.Int { return cols[k][i] })
 		if !ok {
-			names := ""
-			for _, id := range l.Cols {
+			names, cells := "", ""
+			for k, id := range l.Cols {
 				names += n.c.Tensor(id).Name + " "
+				cells += cols[k][i].String() + ","
 			}
-			return fmt.Errorf("lookup of %s: cell %v holds %s, which is no line of table %q", names, rule.Cell(shape, i), key, n.c.Tables[l.Table].Name)
+			return fmt.Errorf("lookup of %s: cell %v holds %s, which is no line of table %q", names, rule.Cell(shape, i), cells, n.c.Tables[l.Table].Name)
 		}
 		n.counts[l.Table][line]++
 	}
