@@ -124,7 +124,7 @@ func inParts(t *testing.T, term *Term, in [][]float64, before, want []float64) (
 		for _, part := range []int{1, 5, 40} {
 			alone := []operation[float64]{{in: given, out: slices.Clone(before)}}
 			both := []operation[float64]{{in: given, out: slices.Clone(before)}, {in: beside, out: slices.Clone(before)}}
-			for _, runs := range [][]operation[float64]{alone, both} {
+			for _, runs := range [][]operation[float64]{alone, both}[btoi(part != 5):] {
 				if err := addStored(nil, term, runs, from, part); err != nil {
 					t.Fatal(err)
 				}
