@@ -311,8 +311,9 @@ const maxScoreShift = 61 - expBits - 2
 const argScale = 14
 
 const (
-	finestArg = 32     // the finest scale that a table has
-	scaleless = "relu" // max(c·x, 0) = c·max(x, 0): its table serves all scales
+	finestArg    = 32     // the finest scale that a table has
+	finestWindow = 55     // the same of one over a range of its own
+	scaleless    = "relu" // max(c·x, 0) = c·max(x, 0): its table serves all scales
 )
 
 // functionScale is the one argument and result scale of all uses of a function: they share a table. Arguments have TableBits bits, and low
@@ -477,7 +478,7 @@ func (s *functionScale) window(f func(float64) float64, args span, bits int, fre
 	most := float64(int64(1)<<bits - 2<<s.low)
 	s.in = portable.Log2Floor(most / math.Max(hi-lo, 0x1p-100))
 	if free {
-		s.in = min(s.in, finestArg)
+		s.in = min(s.in, finestWindow)
 	} else {
 		s.in = min(s.in, argScale)
 	}
