@@ -81,12 +81,12 @@ func TestIntegersAreExact(t *testing.T) {
 		op("Mul", "k k", "kk"), op("Mul", "kk far", "kf"), op("Add", "kf k", "m"),
 		op("Equal", "m n", "b0"), op("Greater", "m n", "b1"), op("GreaterOrEqual", "m n", "b2"), op("Less", "m n", "b3"), op("LessOrEqual", "m n", "b4"),
 		op("Equal", "x y", "b5"), op("Greater", "x y", "b6"), op("GreaterOrEqual", "x y", "b7"), op("Less", "x y", "b8"), op("LessOrEqual", "x y", "b9"),
-		op("Less", "m huge", "b10"), op("Cast", "k", "b11", intAttr("to", 9)), op("Sign", "m", "s"), op("Where", "b1 m n", "w"), op("Where", "b11 x y", "v"),
+		op("Less", "m huge", "b10"), op("Cast", "k", "b11", intAttr("to", 9)), op("Sign", "m", "s"), op("Where", "b1 m most", "w"), op("Where", "b2 k n", "w1"), op("Gather", "six w1", "w2"), op("Where", "b11 x y", "v"),
 		op("CumSum", "m axis", "c0", intAttr("exclusive", 1)), op("CumSum", "m axis", "c1", intAttr("reverse", 1)), op("Mul", "c0 n", "p"), op("CumSum", "x first", "c2"),
 	}
-	outputs := []string{"b0", "b1", "b2", "b3", "b4", "b5", "b6", "b7", "b8", "b9", "b10", "b11", "s", "w", "v", "c0", "c1", "p", "c2"}
-	m := portsModel(inputs, outputs, nodes, int64s("far", -9000), int64s("huge", 1<<62, 2, -1<<63), int64s("axis", -1), int64s("first", 0))
-	cfg := Config{Ranges: map[string]Range{"k": {Lo: -3, Hi: 3}, "n": {Lo: -2, Hi: 3}, "x": {Lo: -2, Hi: 2}, "y": {Lo: -2, Hi: 2}}, PrivateInputs: []string{"k", "x"}, Public: []string{"huge"}}
+	outputs := []string{"b0", "b1", "b2", "b3", "b4", "b5", "b6", "b7", "b8", "b9", "b10", "b11", "s", "w", "w2", "v", "c0", "c1", "p", "c2"}
+	m := portsModel(inputs, outputs, nodes, int64s("far", -9000), int64s("huge", 1<<62, 2, -1<<63), int64s("axis", -1), int64s("first", 0), int64s("most", 1<<31-1), int64s("six", 0, 1, 2, 3, -3, -2))
+	cfg := Config{Ranges: map[string]Range{"k": {Lo: -3, Hi: 3}, "n": {Lo: -2, Hi: 3}, "x": {Lo: -2, Hi: 2}, "y": {Lo: -2, Hi: 2}}, PrivateInputs: []string{"k", "x"}, Public: []string{"huge", "six"}}
 	r := givesExactly(t, m, cfg, func(in [][]float64) [][]float64 {
 		m, n, x, y := each2(in[0], in[0], func(k, _ float64) float64 { return k - 9000*k*k }), in[1], in[2], in[3]
 		var out [][]float64
@@ -113,7 +113,19 @@ func TestIntegersAreExact(t *testing.T) {
 			}
 		}
 		below := each2(m, []float64{1 << 62, 2, -1 << 63}, func(x, y float64) float64 { return bit(x < y) })
-		choose := each2(m, n, func(x, y float64) float64 { return max(x, y) })
+		choose := each2(m, n, func(x, y float64) float64 {
+			if x > y {
+				return x
+			}
+			return 1<<31 - 1
+		})
+		six := each2(m, n, func(x, y float64) float64 { return y })
+		for i := range six {
+			if m[i] >= n[i%3] {
+				six[i] = in[0][i]
+			}
+			six[i] = []float64{0, 1, 2, 3, -3, -2}[(int(six[i])+6)%6]
+		}
 		chosen := each2(x, y, func(x, _ float64) float64 { return x })
 		for i := range chosen {
 			if in[0][i] == 0 {
@@ -121,7 +133,7 @@ func TestIntegersAreExact(t *testing.T) {
 			}
 		}
 		sign := each2(m, n, func(x, _ float64) float64 { return bit(x > 0) - bit(x < 0) })
-		return append(out, below, each2(in[0], n, func(x, _ float64) float64 { return bit(x != 0) }), sign, choose, chosen, c0, c1,
+		return append(out, below, each2(in[0], n, func(x, _ float64) float64 { return bit(x != 0) }), sign, choose, six, chosen, c0, c1,
 			each2(c0, n, func(x, y float64) float64 { return x * y }), c2)
 	})
 	require.Len(t, r.Notes, 1)
@@ -359,4 +371,38 @@ func TestComputedPositionsAtLengths(t *testing.T) {
 	report, err := r.Check(context.Background(), nil) // and compares the lengths
 	require.NoError(t, err)
 	require.NoError(t, report.Err())
+}
+
+// Scalars and axes of one cell are integers like others.
+func TestScalarsAreIntegers(t *testing.T) {
+	inputs := []*pb.ValueInfoProto{port("k", int64sOf), port("v", int64sOf, 4), port("w", int64sOf, 1)}
+	nodes := []*pb.NodeProto{
+		op("Add", "k k", "kk"), op("Equal", "k v", "e"), op("Gather", "v kk", "g"), op("OneHot", "kk four pair", "h"), op("ArgMax", "v", "a", intAttr("keepdims", 0), intAttr("select_last_index", 1)),
+		op("Mul", "a k", "ak"), op("CumSum", "w last", "c0"), op("Add", "c0 c0", "c"), op("ArgMin", "w", "b0"), op("Sub", "b0 w", "b"), op("TopK", "w one", "tw ti"), op("Mul", "tw three", "tv"), op("GatherElements", "v ti", "ge"), op("Mod", "v three", "r"), op("Div", "k three", "d"),
+		op("Max", "k w", "m"), op("Pow", "w k", "p"), op("Sub", "v k", "vk"), op("Greater", "vk k", "gt"), op("Where", "gt v k", "x"),
+	}
+	one := func(name string, v int64) *pb.TensorProto {
+		return &pb.TensorProto{Name: name, DataType: 7, Int64Data: []int64{v}}
+	}
+	m := portsModel(inputs, []string{"e", "g", "h", "ak", "c", "b", "tv", "ge", "r", "d", "m", "p", "x"}, nodes, one("four", 4), int64s("pair", 0, 1), one("last", -1), int64s("one", 1), one("three", 3))
+	givesExactly(t, m, Config{Ranges: map[string]Range{"k": {Lo: 0, Hi: 1}, "v": {Lo: -2, Hi: 2}, "w": {Lo: -3, Hi: 3}}, PrivateInputs: []string{all}, Public: []string{"pair"}}, func(in [][]float64) [][]float64 {
+		k, v, w := in[0], in[1], in[2]
+		e := each2(v, k, func(x, y float64) float64 { return bit(x == y) })
+		hot := make([]float64, 4)
+		hot[int(2*k[0])] = 1
+		last := 0
+		for i := range v {
+			if v[i] >= v[last] {
+				last = i
+			}
+		}
+		x := each2(v, k, func(x, k float64) float64 {
+			if x-k > k {
+				return x
+			}
+			return k
+		})
+		return [][]float64{e, {v[int(2*k[0])]}, hot, {float64(last) * k[0]}, {2 * w[0]}, {-w[0]}, {3 * w[0]}, {v[0]}, each2(v, v, func(x, _ float64) float64 { return float64((int(x) + 3) % 3) }), {0},
+			{max(k[0], w[0])}, {math.Pow(w[0], k[0])}, x}
+	})
 }

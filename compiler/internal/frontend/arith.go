@@ -308,7 +308,12 @@ func (c *call) selected(shape []int, cond factor, sides [2]*val) (*val, error) {
 			return nil, err
 		}
 	}
-	return c.einsum(shape, product(shape, 1, cond, fs[0]), product(shape, 1, fs[1]), product(shape, -1, cond, fs[1])), nil
+	v := c.einsum(shape, product(shape, 1, cond, fs[0]), product(shape, 1, fs[1]), product(shape, -1, cond, fs[1]))
+	if x, y := c.bounds(fs[0]), c.bounds(fs[1]); x != nil && y != nil && !sides[0].dtype.IsFloat() { // it is one of the two
+		either := x.Or(*y)
+		c.b.intervals[v.id] = &either
+	}
+	return v, nil
 }
 
 // masksByCondition says that a Where with these sides masks scores of a softmax.

@@ -307,18 +307,23 @@ func (c *call) exponents(e *val) (map[int64]factor, error) {
 	return where, nil
 }
 
+// bounds are those of a factor of integers, nil of another one.
+func (c *call) bounds(f factor) *interval.Interval {
+	if f.id != none {
+		return c.b.integers(f.id)
+	}
+	if !isInteger(f.coef) {
+		return nil
+	}
+	i := between(f.coef, f.coef)
+	return &i
+}
+
 // largest is the greater of two integers of any number of bits: x + step(y − x)·(y − x).
 func (c *call) largest(shape []int, x, y factor) *val {
 	d := c.einsum(shape, product(shape, 1, y), product(shape, -1, x))
 	v := c.einsum(shape, product(shape, 1, x), product(shape, 1, only(c.positive(d)), only(d)))
-	bounds := func(f factor) *interval.Interval {
-		if f.id == none {
-			i := between(f.coef, f.coef)
-			return &i
-		}
-		return c.b.integers(f.id)
-	}
-	if a, b := bounds(x), bounds(y); a != nil && b != nil {
+	if a, b := c.bounds(x), c.bounds(y); a != nil && b != nil {
 		i := a.Larger(*b)
 		c.b.intervals[v.id] = &i
 	}

@@ -113,9 +113,9 @@ func (c *call) choose(sides [2]*val) (*val, error) {
 	return c.selected(shape, cond, sides)
 }
 
-// unbounded says that a constant has a cell that stands for infinity.
+// unbounded says that a constant of real numbers has a cell that stands for infinity.
 func unbounded(v *val) bool {
-	return v.c != nil && slices.ContainsFunc(floats(v.c), func(x float64) bool { return !(math.Abs(x) <= maxChosen) })
+	return v.c != nil && v.dtype.IsFloat() && slices.ContainsFunc(floats(v.c), func(x float64) bool { return !(math.Abs(x) <= maxChosen) })
 }
 
 // maxChosen bounds constants that a condition chooses: beyond, they stand for infinity.

@@ -146,6 +146,11 @@ func topK(c *call) ([]*val, error) {
 	if _, err := c.use(x); err != nil {
 		return nil, err
 	}
+	if n == 1 {
+		indices, err := c.zeros(x.shape)
+		y := *x
+		return []*val{&y, indices}, err
+	}
 	c.compares(x)
 	y, back, err := c.lastAxis(x, a)
 	if err != nil {
@@ -171,10 +176,25 @@ func topK(c *call) ([]*val, error) {
 	return outs, nil
 }
 
+// zeros are the indices of an axis of one cell.
+func (c *call) zeros(shape []int) (*val, error) {
+	if err := c.charge(1, shape...); err != nil {
+		return nil, err
+	}
+	return constant("", &onnx.Tensor{DType: onnx.Int64, Shape: shape, I: make([]int64, ir.Size(shape))}), nil
+}
+
 // indexOf is the index of the cell of axis a that comes first.
 func (c *call) indexOf(x *val, a int, o order) ([]*val, error) {
 	if _, err := c.use(x); err != nil {
 		return nil, err
+	}
+	shape := append([]int{}, x.shape...)
+	if shape[a] = 1; c.attrInt("keepdims", 1) == 0 {
+		shape = append(shape[:a], shape[a+1:]...)
+	}
+	if x.shape[a] == 1 {
+		return one(c.zeros(shape))
 	}
 	c.compares(x)
 	y, _, err := c.lastAxis(x, a)
@@ -188,10 +208,6 @@ func (c *call) indexOf(x *val, a int, o order) ([]*val, error) {
 	hot, err := c.rows(ranks, 1)
 	if err != nil {
 		return nil, err
-	}
-	shape := append([]int{}, x.shape...)
-	if shape[a] = 1; c.attrInt("keepdims", 1) == 0 {
-		shape = append(shape[:a], shape[a+1:]...)
 	}
 	v, err := c.reshapeTo(c.pick(hot, nil, 1), shape)
 	if err != nil {
