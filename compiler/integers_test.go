@@ -406,3 +406,19 @@ func TestScalarsAreIntegers(t *testing.T) {
 			{max(k[0], w[0])}, {math.Pow(w[0], k[0])}, x}
 	})
 }
+
+// A remainder of real numbers is right where the divisor fits without a rest, too, which a rounded quotient misses.
+func TestRemainderOfReals(t *testing.T) {
+	inputs := []*pb.ValueInfoProto{port("x", float32s, 6), port("y", float32s, 6)}
+	m := portsModel(inputs, []string{"r"}, []*pb.NodeProto{op("Mod", "x y", "r", intAttr("fmod", 1))})
+	samples := []Input{{Elements: []Data{{Values: []float64{6, -6, 5.5, 7, -7.25, 1}}, {Values: []float64{3, 1.5, -0.5, 3.5, 2, 3}}}}}
+	r, err := Analyse(context.Background(), write(t, m), Config{Calibrate: samples, PrivateInputs: []string{all}})
+	require.NoError(t, err)
+	in, err := r.claim(context.Background(), [][]float64{samples[0].Elements[0].Values, samples[0].Elements[1].Values})
+	require.NoError(t, err)
+	p := len(r.Circuit.Ports) - 1
+	for i, want := range []float64{0, 0, 0, 0, -1.25, 1} {
+		require.InDelta(t, want, function.Number(&r.Circuit.Ports[p], in.Statement.(*function.Statement).Ports[p][i]), 1e-3, "%d", i)
+	}
+	require.NoError(t, r.Prove(context.Background()))
+}
