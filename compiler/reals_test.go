@@ -87,10 +87,19 @@ func TestSpelledSoftmax(t *testing.T) {
 	for what, nodes := range map[string][]*pb.NodeProto{
 		"plain":      {op("Exp", "s", "e"), op("ReduceSum", "e last", "sum"), op("Div", "e sum", "y")},
 		"safe":       {op("ReduceMax", "s last", "most"), op("Sub", "s most", "less"), op("Exp", "less", "e"), op("ReduceSum", "e last", "sum"), op("Div", "e sum", "y")},
+		"function":   {op("ReduceMax", "s last", "most"), op("Sub", "s most", "less"), op("Exp", "less", "e"), op("ReduceSum", "e last", "sum"), op("Div", "e sum", "y")},
 		"reciprocal": {op("Exp", "s", "e"), op("ReduceSum", "e last", "sum"), op("Reciprocal", "sum", "r"), op("Mul", "r e", "y")},
 	} {
 		t.Run(what, func(t *testing.T) {
 			m := portsModel([]*pb.ValueInfoProto{x}, []string{"y"}, append([]*pb.NodeProto{op("Add", "x mask", "s")}, nodes...), masked, int64s("last", -1))
+			if what == "function" {
+				axes := op("Constant", "", "last", intsAttr("value_ints", -1))
+				m.Functions = []*pb.FunctionProto{{Name: "Weights", Domain: "own", Input: []string{"x", "mask"}, Output: []string{"y"}, OpsetImport: m.OpsetImport, Node: append([]*pb.NodeProto{axes}, m.Graph.Node...)}}
+				call := op("Weights", "x mask", "y")
+				call.Domain = "own"
+				m.Graph.Node = []*pb.NodeProto{call}
+				m.OpsetImport = append(m.OpsetImport, &pb.OperatorSetIdProto{Domain: "own", Version: 1})
+			}
 			checkComposite(t, m, func(in [][]float64) (out []float64) {
 				for at := 0; at < len(in[0]); at += 4 {
 					var e [4]float64

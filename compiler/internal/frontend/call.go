@@ -89,7 +89,7 @@ func (c *call) safely() (outs []*val, err error) {
 
 func (c *call) lower() ([]*val, error) {
 	if f := c.function(); f != nil {
-		return c.inline(f)
+		return c.inline(c.b.together(f))
 	}
 	if h := c.onSequences(); h != nil {
 		return h(c)

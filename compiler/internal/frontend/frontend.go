@@ -116,9 +116,10 @@ type builder struct {
 	names    map[string]int
 
 	functions  map[functionName]*onnx.Function
-	rowsNoted  bool         // a note says that an input says how many rows count
-	hidden     map[any]bool // undecided tensors that an earlier run found to be weights
-	found      []any        // those that this run found
+	joined     map[*onnx.Function]*onnx.Function // see together
+	rowsNoted  bool                              // a note says that an input says how many rows count
+	hidden     map[any]bool                      // undecided tensors that an earlier run found to be weights
+	found      []any                             // those that this run found
 	weightMark map[ir.ValueID]*mark
 	restMark   map[ir.ValueID]*mark // weightMark of what is left of parted tensors
 	masks      []pattern
@@ -168,7 +169,7 @@ func Build(m *onnx.Model, opts Options) (*ir.Graph, error) {
 		left.held = 0
 		b := &builder{g: &ir.Graph{Name: m.Graph.Name, Stage: ir.StagePrim}, m: m, opts: opts, class: class,
 			intervals: map[ir.ValueID]*interval.Interval{}, singles: map[ir.ValueID][]bool{}, weightOf: map[*onnx.Tensor]ir.ValueID{},
-			parted: map[*onnx.Tensor]*partedMask{}, names: map[string]int{}, hidden: hidden,
+			joined: map[*onnx.Function]*onnx.Function{}, parted: map[*onnx.Tensor]*partedMask{}, names: map[string]int{}, hidden: hidden,
 			weightMark: map[ir.ValueID]*mark{}, restMark: map[ir.ValueID]*mark{}, left: left, functions: fs}
 		g, err := b.build()
 		if len(b.found) == 0 {
@@ -187,7 +188,7 @@ func (b *builder) build() (*ir.Graph, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &scope{vals: map[string]*val{}, nodes: needed(b.softmaxes(m.Graph, needed(m.Graph.Nodes, outs)), outs), outs: outs}
+	s := &scope{vals: map[string]*val{}, nodes: needed(b.softmaxes(m.Graph.Initializers, m.Opsets, needed(m.Graph.Nodes, outs)), outs), outs: outs}
 	b.main = s
 	if err := b.leaves(s, m.Graph); err != nil {
 		return nil, err

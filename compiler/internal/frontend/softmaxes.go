@@ -6,12 +6,12 @@ import (
 	"github.com/zkllmc/zkllmc/compiler/internal/onnx"
 )
 
-// softmaxes puts a Softmax in the place of quotients exp(x)/Σ exp(x) along one axis, of nodes of a graph. From x something may be
+// softmaxes puts a Softmax in the place of quotients exp(x)/Σ exp(x) along one axis, of nodes of a graph or of a function. From x something may be
 // subtracted that is one number along the axis, its greatest cell: it cancels. What masks scores, −∞ or a number as low, is then known as a
 // mask, which neither a table of exponentials nor a greatest cell is. Logarithms of either, and of sums of exponentials, are one operator, too.
-func (b *builder) softmaxes(g *onnx.Graph, nodes []*onnx.Node) []*onnx.Node {
+func (b *builder) softmaxes(initializers []*onnx.Tensor, opsets []onnx.Opset, nodes []*onnx.Node) []*onnx.Node {
 	s := spelledSoftmax{made: map[string]*onnx.Node{}, lists: map[string]*onnx.Tensor{}}
-	for _, o := range b.m.Opsets {
+	for _, o := range opsets {
 		s.flattens = s.flattens || o.Domain == "" && o.Version < 13
 	}
 	for f := range b.functions {
@@ -19,7 +19,7 @@ func (b *builder) softmaxes(g *onnx.Graph, nodes []*onnx.Node) []*onnx.Node {
 			return nodes
 		}
 	}
-	for _, t := range g.Initializers {
+	for _, t := range initializers {
 		s.lists[t.Name] = t
 	}
 	out := slices.Clone(nodes)
@@ -35,6 +35,16 @@ func (b *builder) softmaxes(g *onnx.Graph, nodes []*onnx.Node) []*onnx.Node {
 		}
 	}
 	return out
+}
+
+// together is a function of the model with its softmaxes, once for all its calls.
+func (b *builder) together(f *onnx.Function) *onnx.Function {
+	if b.joined[f] == nil {
+		whole := *f
+		whole.Nodes = needed(b.softmaxes(nil, f.Opsets, f.Nodes), f.Outputs)
+		b.joined[f] = &whole
+	}
+	return b.joined[f]
 }
 
 // spelledSoftmax knows what computes tensors, and those of the file.
