@@ -229,8 +229,8 @@ var onIntegers = map[string]bool{
 // computes are those of them whose results may be no operand's cells.
 var computes = map[string]bool{"Add": true, "Sub": true, "Mul": true, "Neg": true, "Sum": true, "MatMul": true, "ReduceSum": true, "Einsum": true, "CumSum": true, "Div": true, "Mod": true, "Pow": true, "Abs": true}
 
-// typed refuses operators that round integers, before, and gives results their type and checks that they do not wrap around, after the
-// node is lowered.
+// typed refuses operators that round integers, before, and gives results their type, in which narrow ones wrap around, after the node is
+// lowered.
 func (c *call) typed(lower func() ([]*val, error)) ([]*val, error) {
 	integer := slices.IndexFunc(c.in, func(v *val) bool { return v != nil && !v.inputFree() && v.input == nil && !v.dtype.IsFloat() })
 	if integer < 0 {
@@ -243,7 +243,7 @@ func (c *call) typed(lower func() ([]*val, error)) ([]*val, error) {
 	if err != nil {
 		return nil, err
 	}
-	for _, o := range outs {
+	for k, o := range outs {
 		if o == nil || o.inputFree() {
 			continue
 		}
@@ -269,7 +269,9 @@ func (c *call) typed(lower func() ([]*val, error)) ([]*val, error) {
 			return nil, c.unsupported("its integers may be %s, and those beyond 2^31 may wrap around; cast to a floating-point type first", anyOf(i))
 		}
 		if computes[c.key()] && !fits(*i, o.dtype) {
-			return nil, c.unsupported("its integers may be %s, and those that %s does not hold wrap around; cast to int64 first", anyOf(i), o.dtype)
+			if outs[k] = c.wrapped(o, *i, o.dtype); outs[k] == nil {
+				return nil, c.unsupported("its integers may be %s, and those that %s does not hold wrap around; cast to int64 first", anyOf(i), o.dtype)
+			}
 		}
 	}
 	return outs, nil

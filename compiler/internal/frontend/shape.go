@@ -63,12 +63,25 @@ func cast(c *call) ([]*val, error) {
 		y.dtype = to
 		return []*val{y}, nil
 	}
+	if i := c.integersOf(x); i != nil && !to.IsFloat() && i.In(-maxInteger, maxInteger) && !fits(*i, to) {
+		if y := c.wrapped(x, *i, to); y != nil {
+			return []*val{y}, nil
+		}
+	}
 	if err := c.exact(x, to); err != nil {
 		return nil, err
 	}
 	y := *x
 	y.dtype = to
 	return []*val{&y}, nil
+}
+
+// integersOf is the interval of an activation of an integer type, nil of anything else.
+func (c *call) integersOf(x *val) *interval.Interval {
+	if x.inputFree() || x.dtype.IsFloat() || x.dtype == onnx.Bool {
+		return nil
+	}
+	return c.b.integers(x.id)
 }
 
 // exact refuses a cast that rounds or wraps: of real numbers to integers, and of integers to a type that does not hold them.
