@@ -334,21 +334,19 @@ func modulo(c *call) ([]*val, error) {
 	if c.onIntegers() {
 		return c.divideIntegers()
 	}
-	return spelling(remainderOfReals).handle(c)
+	return c.fmod()
 }
 
-// remainderOfReals is what |x| leaves of multiples of |y|, with the sign of x. How often |y| fits is estimated by a division and then put right
-// by two comparisons, so that nothing is off where it fits without a rest.
-func remainderOfReals(c *call) (*onnx.Function, error) {
-	if c.attrInt("fmod", 0) == 0 {
-		return nil, fmt.Errorf("real numbers without fmod")
+// fmod is the remainder of real numbers, that of the integers that the circuit holds of both.
+func (c *call) fmod() ([]*val, error) {
+	fs, shape, err := c.operands()
+	if err != nil || len(fs) != 2 {
+		return nil, orCount(err, len(fs))
 	}
-	s := c.speller("x", "y")
-	cast := func(x string, to onnx.DType) string { return s.with(s.add("Cast", x), intOf("to", int64(to))) }
-	x, y := s.add("Abs", "x"), s.add("Abs", "y")
-	times := cast(cast(s.add("Div", x, y), onnx.Int64), onnx.Float32)
-	r := s.add("Sub", x, s.add("Mul", times, y))
-	r = s.add("Add", r, s.add("Mul", cast(s.add("Less", r, s.floats(0)), onnx.Float32), y))
-	r = s.add("Sub", r, s.add("Mul", cast(s.add("GreaterOrEqual", r, y), onnx.Float32), y))
-	return s.function(s.add("Mul", s.add("Sign", "x"), r))
+	if c.attrInt("fmod", 0) == 0 {
+		return nil, c.unsupported("of real numbers without fmod")
+	}
+	x, y := c.einsum(shape, product(shape, 1, fs[0])), c.einsum(shape, product(shape, 1, fs[1]))
+	v := c.add(ir.OpFmod, "", shape, []ir.ValueID{x.id, y.id}, nil)
+	return []*val{{shape: v.Shape, dtype: c.in[0].dtype, id: v.ID}}, nil
 }
