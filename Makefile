@@ -17,7 +17,7 @@ QUICK := ./ir/... ./internal/matrix ./codegen ./compiler/internal/... ./internal
 NARROW := ./runtime/tokens/... ./internal/poly ./internal/format/constants ./runtime/statement ./internal/circuit ./internal/commit ./internal/einsum ./internal/portable
 
 .NOTPARALLEL:
-.PHONY: help demo smollm2 minilm test quick check generate assembly golden bench curves benchmarks figures accuracy answers interrupts conformance cases attacks mutants fuzz property clean format lint generated race portable cross platforms clean-tree
+.PHONY: help demo smollm2 minilm test quick check generate assembly golden bench curves benchmarks figures accuracy answers interrupts conformance families cases attacks mutants fuzz property clean format lint generated race portable cross platforms clean-tree
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -89,6 +89,11 @@ conformance: ## try all test cases below DATA=../shared/onnx, with private and w
 	@mkdir -p build
 	$(GO) run . conformance --json $(or $(DATA),../shared/onnx) >build/conformance.json || test -s build/conformance.json
 	$(GO) run ./scripts/conformance CONFORMANCE.md <build/conformance.json
+
+families: ## export small models of all families of transformers with PYTHON=…, which has what models/families/requirements.txt lists, try them, and write FAMILIES.md; ONLY=REGEXP
+	$(or $(PYTHON),python3) models/families/export.py build/families $(if $(ONLY),--only '$(ONLY)')
+	$(GO) run . conformance --json build/families >build/families.json || test -s build/families.json
+	$(GO) run ./scripts/conformance FAMILIES.md build/families/exports.json <build/families.json
 
 cases: ## try the cases of bug reports below DATA=../shared/onnx and write the table of REPORTS.md
 	@mkdir -p build

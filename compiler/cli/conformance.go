@@ -20,6 +20,7 @@ import (
 	"github.com/zkllmc/zkllmc/compiler/internal/quant"
 	"github.com/zkllmc/zkllmc/internal/circuit"
 	"github.com/zkllmc/zkllmc/internal/console"
+	"github.com/zkllmc/zkllmc/internal/machine"
 )
 
 // caseReport is the outcome of one conformance case.
@@ -43,6 +44,9 @@ type finding struct {
 	Error     float64 `json:"error,omitempty"`
 	Positions int     `json:"positions,omitempty"`
 	Agree     int     `json:"top1_agree,omitempty"`
+
+	ProofBytes int     `json:"proof_bytes,omitempty"` // of a case that is proved
+	CPUSeconds float64 `json:"cpu_seconds"`           // of processors, for all that was done; 0 if the system does not tell
 }
 
 // conformanceReport is what conformance --json prints.
@@ -206,10 +210,12 @@ func findCases(dirs []string) ([]string, error) {
 // tryCase runs one case, with its inputs of real numbers private or public, and says whether there is one. A panic is a failure of the
 // case, not of the run.
 func tryCase(ctx context.Context, dir string, cfg compiler.Config, private bool) (v finding, real bool) {
+	begin := machine.CPUSeconds()
 	defer func() {
 		if r := recover(); r != nil {
 			v.Result, v.Reason = "failed", fmt.Sprintf("panic: %v", r)
 		}
+		v.CPUSeconds = machine.CPUSeconds() - begin
 	}()
 	var inputs []compiler.Input
 	if _, err := os.Stat(filepath.Join(dir, "test_data_set_0")); err == nil {
@@ -261,7 +267,11 @@ func (v *finding) settle(ctx context.Context, c *compiler.Result, inputs []compi
 			return "", err
 		}
 	}
-	return "proved", c.Prove(ctx, inputs[:min(1, len(inputs))]...)
+	err := c.Prove(ctx, inputs[:min(1, len(inputs))]...)
+	if err == nil {
+		v.ProofBytes = c.Stats.ProofBytes
+	}
+	return "proved", err
 }
 
 // compared keeps the largest error of all comparisons, and the predictions of the test sets.

@@ -14,7 +14,12 @@ import (
 )
 
 // outcome is what came of a case, see REPORTS.md.
-type outcome struct{ Result, Node, Op, Reason string }
+type outcome struct {
+	Result, Node, Op, Reason string
+	Error                    float64
+	Bytes                    int     `json:"proof_bytes"`
+	Seconds                  float64 `json:"cpu_seconds"`
+}
 
 type testCase struct {
 	Case string
@@ -24,24 +29,43 @@ type testCase struct {
 }
 
 func main() {
-	if len(os.Args) != 2 {
-		fmt.Fprintln(os.Stderr, "usage: conformance DOCUMENT <REPORT")
+	if len(os.Args) != 2 && len(os.Args) != 3 {
+		fmt.Fprintln(os.Stderr, "usage: conformance DOCUMENT [exports.json] <REPORT")
 		os.Exit(2)
 	}
-	if err := run(os.Args[1], os.Stdin); err != nil {
+	err := error(nil)
+	if len(os.Args) == 2 {
+		err = run(os.Args[1], os.Stdin)
+	} else {
+		var failures []byte
+		if failures, err = os.ReadFile(os.Args[2]); err == nil {
+			err = families(os.Args[1], os.Stdin, failures)
+		}
+	}
+	if err != nil {
 		fmt.Fprintln(os.Stderr, "conformance:", err)
 		os.Exit(1)
 	}
 }
 
-func run(document string, report io.Reader) error {
-	var r struct {
-		Cases   []testCase
-		Summary string
-		Public  string `json:"public_summary"`
+// conformanceReport is that of the command.
+type conformanceReport struct {
+	Cases   []testCase
+	Summary string
+	Public  string `json:"public_summary"`
+}
+
+func read(report io.Reader) (r conformanceReport, err error) {
+	if err = json.NewDecoder(report).Decode(&r); err != nil {
+		err = fmt.Errorf("the report of conformance: %w", err)
 	}
-	if err := json.NewDecoder(report).Decode(&r); err != nil {
-		return fmt.Errorf("the report of conformance: %w", err)
+	return r, err
+}
+
+func run(document string, report io.Reader) error {
+	r, err := read(report)
+	if err != nil {
+		return err
 	}
 	var out strings.Builder
 	fmt.Fprintf(&out, `# What compiles and is proved
@@ -61,14 +85,22 @@ Inputs of real numbers private: %s. All inputs public: %s.
 		}
 		return c.Ops
 	})
+	refused(&out, r.Cases)
+	return os.WriteFile(document, []byte(out.String()), 0o644)
+}
+
+// plain keeps a text within a cell of a table.
+var plain = strings.NewReplacer("|", "\\|", "\n", " ")
+
+// refused lists the cases that are not proved, with the reasons.
+func refused(out *strings.Builder, cases []testCase) {
 	out.WriteString("\n## Refused\n\n| case | operator | why |\n|---|---|---|\n")
-	for i := range r.Cases {
-		if c := &r.Cases[i]; c.Result != "proved" && c.Result != "folded" {
-			reason := strings.NewReplacer("|", "\\|", "\n", " ", c.Case+"/", "").Replace(c.Reason) // where it lies is a matter of a machine
-			fmt.Fprintf(&out, "| `%s` | %s | %s: %s |\n", path.Base(slashed(c.Case)), c.Op, c.Result, reason)
+	for i := range cases {
+		if c := &cases[i]; c.Result != "proved" && c.Result != "folded" {
+			reason := plain.Replace(strings.ReplaceAll(c.Reason, c.Case+"/", "")) // where it lies is a matter of a machine
+			fmt.Fprintf(out, "| `%s` | %s | %s: %s |\n", path.Base(slashed(c.Case)), c.Op, c.Result, reason)
 		}
 	}
-	return os.WriteFile(document, []byte(out.String()), 0o644)
 }
 
 func slashed(name string) string { return strings.ReplaceAll(name, "\\", "/") }

@@ -30,3 +30,23 @@ func TestDocument(t *testing.T) {
 	}
 	require.ErrorContains(t, run(file, strings.NewReader("{")), "the report of conformance")
 }
+
+// A family has a row, an exporter a column; what was not exported says so, and why.
+func TestFamilies(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "d.md")
+	require.NoError(t, families(file, strings.NewReader(`{"summary": "S", "cases": [
+		{"case": "x/gpt-neo-ts17", "result": "proved", "error": 0.00012, "proof_bytes": 30000, "cpu_seconds": 1.26},
+		{"case": "x/gpt-neo-dyn18", "result": "refused", "op": "Loop", "reason": "a|b"},
+		{"case": "x/vit-dyn18", "result": "proved", "error": 0.001, "proof_bytes": 7, "cpu_seconds": 2}
+	]}`), []byte(`{"vit-ts17": "no|thing"}`)))
+	text, err := os.ReadFile(file)
+	require.NoError(t, err)
+	for _, want := range []string{
+		"private: S.", "| family | dyn18 | ts17 |\n|---|---|---|\n| gpt-neo | refused | 1.2e-04, 30000 B, 1.3 s |\n| vit | 1.0e-03, 7 B, 2.0 s | not exported |\n",
+		"| `gpt-neo-dyn18` | Loop | refused: a\\|b |\n", "| `vit-ts17` | no\\|thing |\n",
+	} {
+		require.Contains(t, string(text), want)
+	}
+	require.ErrorContains(t, families(file, strings.NewReader("{"), []byte("{}")), "the report of conformance")
+	require.ErrorContains(t, families(file, strings.NewReader("{}"), []byte("[]")), "what could not be exported")
+}
