@@ -319,6 +319,7 @@ func TestCompositesRefused(t *testing.T) {
 			[]*pb.TensorProto{{Name: "b", DataType: 2, Dims: []int64{3}, Int32Data: []int32{1, 2, 3}}, floatsOf("s", 1, 2)}},
 		`(RotaryEmbedding): a table of shape [3 2] for 6 cells`:               {[]*pb.ValueInfoProto{port("x", float32s, 1, 2, 2, 6)}, op("RotaryEmbedding", "x cos sin at", "y"), rotary},
 		`(ScatterElements): updates of shape [3 1] at indices of shape [1 3]`: {[]*pb.ValueInfoProto{x, u}, op("ScatterElements", "x i u", "y"), []*pb.TensorProto{indices("i", []int64{1, 3}, 1, 0, -1)}},
+		`(Pow): of int64 with a real exponent`:                                {[]*pb.ValueInfoProto{x}, op("Pow", "i x", "y"), []*pb.TensorProto{indices("i", []int64{1}, 2)}},
 		`(ScatterND): updates of shape [3 1] do not fit`:                      {[]*pb.ValueInfoProto{x, u}, op("ScatterND", "x i u", "y"), []*pb.TensorProto{indices("i", []int64{1, 1}, 1)}},
 	} {
 		cfg := Config{Ranges: map[string]Range{}}

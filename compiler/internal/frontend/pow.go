@@ -133,6 +133,9 @@ func (c *call) power(x *val, p float64) (*val, error) {
 
 // powerOf is x^y with a y that depends on an input: of a constant base c^y = exp(y·log c), else exp(y·log x).
 func (c *call) powerOf(x, e *val) ([]*val, error) {
+	if !x.dtype.IsFloat() {
+		return nil, c.unsupported("of %s with a real exponent that depends on an input, which is to be an integer again; cast the base to a floating-point type", x.dtype)
+	}
 	s := c.speller("x", "y")
 	log := s.add("Log", "x")
 	if x.inputFree() {
