@@ -222,6 +222,11 @@ func TestComposites(t *testing.T) {
 			return best
 		})
 	})
+	t.Run("ArgMax of an input", func(t *testing.T) { // of which no run keeps anything
+		checkComposite(t, portsModel([]*pb.ValueInfoProto{port("x", float32s, 1, 3)}, []string{"y"}, []*pb.NodeProto{op("ArgMax", "x", "y", intAttr("axis", 1))}), func(in [][]float64) []float64 {
+			return []float64{float64(slices.Index(in[0], slices.Max(in[0])))}
+		})
+	})
 	t.Run("attention to nothing", func(t *testing.T) { // a row of which a mask of booleans leaves nothing is zero
 		inputs := []*pb.ValueInfoProto{port("q", float32s, 1, 1, 3, 4), port("k", float32s, 1, 1, 5, 4), port("v", float32s, 1, 1, 5, 3), port("mask", bools, 3, 5)}
 		checkComposite(t, portsModel(inputs, []string{"y"}, []*pb.NodeProto{op("Attention", "q k v mask", "y")}), func(in [][]float64) (out []float64) {
