@@ -9,11 +9,13 @@ import (
 	"io"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/dustin/go-humanize"
 
 	"github.com/zkllmc/zkllmc/codegen"
+	"github.com/zkllmc/zkllmc/compiler/internal/frontend"
 	"github.com/zkllmc/zkllmc/compiler/internal/onnx"
 	"github.com/zkllmc/zkllmc/compiler/internal/passes"
 	"github.com/zkllmc/zkllmc/compiler/internal/planner"
@@ -37,7 +39,9 @@ type Config struct {
 	Public      []string          // initializers that become part of the circuit
 	Private     []string          // initializers that are committed although they would be public
 	Outputs     []string          // the graph outputs to compile; none: all
-	Fix         map[string]string // inputs that are fixed and public: file with a TensorProto, by input
+	Fix         map[string]string // inputs that are fixed and public, by input: ones, zeros, arange (0, 1, … along the last axis), a number, or a file with a TensorProto
+	Fixed       map[string]Data   // the same of which the elements are known
+	Preset      string            // what of the above and below is meant for a kind of model where nothing is said: decoder, encoder or vision
 	Pad         int64             // of a generation: token at positions after the end of a shorter input
 	WeightBits  int               // log2 of the row width of the weights' commitments; 0: chosen
 	WitnessBits int               // of the witness'
@@ -157,10 +161,13 @@ func analyse(ctx context.Context, model string, cfg Config) (*Result, error) {
 		}
 		return nil, unreadable(err)
 	}
+	if cfg, err = cfg.withPreset(m); err != nil {
+		return nil, refuse(err)
+	}
 	if err := checkNames(m, cfg); err != nil {
 		return nil, err
 	}
-	fix, err := fixed(cfg)
+	fix, fill, err := fixed(m, cfg)
 	if err != nil {
 		return nil, err
 	}
@@ -180,7 +187,7 @@ func analyse(ctx context.Context, model string, cfg Config) (*Result, error) {
 		return nil, err
 	}
 	lower := func(l length) (*ir.Graph, error) {
-		g, err := passes.Lower(m, passes.Options{Dims: l.dims, Public: cfg.Public, Private: cfg.Private, Outputs: cfg.Outputs, Ranges: ranges, Fix: fix, Dump: cfg.Dump, Budget: left})
+		g, err := passes.Lower(m, passes.Options{Dims: l.dims, Public: cfg.Public, Private: cfg.Private, Outputs: cfg.Outputs, Ranges: ranges, Fix: fix, Fill: fill, Dump: cfg.Dump, Budget: left})
 		if err != nil {
 			return nil, l.wrap(refused(left, err))
 		}
@@ -216,17 +223,27 @@ func analyse(ctx context.Context, model string, cfg Config) (*Result, error) {
 	return r, r.join()
 }
 
-// fixed loads the tensors of fixed inputs.
-func fixed(cfg Config) (map[string]*onnx.Tensor, error) {
-	fix := map[string]*onnx.Tensor{}
-	for input, file := range cfg.Fix {
-		t, err := onnx.LoadTensor(file)
-		if err != nil {
-			return nil, unreadable(fmt.Errorf("input %s: %w", input, err))
+// fixed loads the tensors of fixed inputs, and tells how those without one are filled.
+func fixed(m *onnx.Model, cfg Config) (fix map[string]*onnx.Tensor, fill map[string]frontend.Fill, err error) {
+	fix, fill = map[string]*onnx.Tensor{}, map[string]frontend.Fill{}
+	words := map[string]frontend.Fill{"ones": {Number: 1}, "zeros": {}, "arange": {Count: true}}
+	for input, what := range cfg.Fix {
+		if f, ok := words[what]; ok {
+			fill[input] = f
+		} else if x, err := strconv.ParseFloat(what, 64); err == nil {
+			fill[input] = frontend.Fill{Number: x}
+		} else if fix[input], err = onnx.LoadTensor(what); err != nil {
+			return nil, nil, unreadable(fmt.Errorf("input %s: %w", input, err))
 		}
-		fix[input] = t
 	}
-	return fix, nil
+	for _, in := range m.Graph.Inputs {
+		if d, ok := cfg.Fixed[in.Name]; ok {
+			if fix[in.Name], err = frontend.TensorOf(in, d.Shape, d.Values); err != nil {
+				return nil, nil, refuse(err)
+			}
+		}
+	}
+	return fix, fill, nil
 }
 
 // modelName derives a name from a path.

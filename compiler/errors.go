@@ -65,7 +65,7 @@ func checkNames(m *onnx.Model, cfg Config) error {
 			return fmt.Errorf("%w: dimension %q; the model has %s", ErrName, name, listed(dims))
 		}
 	}
-	for _, name := range slices.Sorted(maps.Keys(cfg.Fix)) {
+	for _, name := range append(slices.Sorted(maps.Keys(cfg.Fix)), slices.Sorted(maps.Keys(cfg.Fixed))...) {
 		if !slices.Contains(inputs, name) {
 			return fmt.Errorf("%w: input %q; the model has %s", ErrName, name, listed(inputs))
 		}

@@ -67,14 +67,14 @@ func lengthsOf(m *onnx.Model, cfg Config) ([]length, error) {
 func openDims(m *onnx.Model, cfg Config) (open []string) {
 	_, inputs := names(m)
 	for _, v := range m.Graph.Inputs {
-		if _, fixed := cfg.Fix[v.Name]; fixed || !slices.Contains(inputs, v.Name) {
+		if cfg.fixes(v.Name) || !slices.Contains(inputs, v.Name) {
 			continue
 		}
 		for i, d := range v.Dims {
 			key := fmt.Sprintf("%s[%d]", v.Name, i)
 			_, given := cfg.Dims[key]
 			_, named := cfg.Dims[d.Param]
-			if d.Value > 0 || given || d.Param != "" && named || i == 0 && len(v.Dims) >= 2 {
+			if d.Value >= 0 && d.Param == "" || given || d.Param != "" && named || i == 0 && len(v.Dims) >= 2 {
 				continue
 			}
 			if d.Param != "" {
@@ -86,6 +86,13 @@ func openDims(m *onnx.Model, cfg Config) (open []string) {
 		}
 	}
 	return open
+}
+
+// fixes says that an input is fixed.
+func (cfg *Config) fixes(name string) bool {
+	_, file := cfg.Fix[name]
+	_, data := cfg.Fixed[name]
+	return file || data
 }
 
 // Members are the model at all its lengths, ascending; the last is r itself.

@@ -212,7 +212,7 @@ func (f fileNames) ranges(m *onnx.Model, cfg Config) (map[string]Range, error) {
 func (f fileNames) used(g *ir.Graph, cfg Config) (notes []string, err error) {
 	for _, name := range f.inputs {
 		r, ranged := cfg.Ranges[name]
-		_, fixed := cfg.Fix[name]
+		fixed := cfg.fixes(name)
 		i := slices.IndexFunc(g.Inputs, func(p ir.Port) bool { return p.Name == name })
 		switch {
 		case fixed && ranged:

@@ -48,3 +48,34 @@ func (e *Unsupported) Error() string {
 
 // Unwrap returns the error that was refused for, if any.
 func (e *Unsupported) Unwrap() error { return e.cause }
+
+// Refusals are several, in the order of the model. The first is what errors.As finds.
+type Refusals []*Unsupported
+
+// Error implements error: a line for the first, and one for each that differs from those before it in more than its node.
+func (r Refusals) Error() string {
+	lines, of, more := []string{}, map[[2]string]int{}, []int{}
+	for _, u := range r {
+		if at, known := of[[2]string{u.Op, u.Reason}]; known {
+			more[at]++
+			continue
+		}
+		of[[2]string{u.Op, u.Reason}] = len(lines)
+		lines, more = append(lines, u.Error()), append(more, 0)
+	}
+	for i, n := range more {
+		if n > 0 {
+			lines[i] += fmt.Sprintf(" (and %d more)", n)
+		}
+	}
+	return strings.Join(lines, "\n")
+}
+
+// Unwrap returns them.
+func (r Refusals) Unwrap() []error {
+	errs := make([]error, len(r))
+	for i, u := range r {
+		errs[i] = u
+	}
+	return errs
+}

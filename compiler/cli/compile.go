@@ -23,6 +23,7 @@ import (
 	"github.com/zkllmc/zkllmc/internal/circuit"
 	"github.com/zkllmc/zkllmc/internal/console"
 	"github.com/zkllmc/zkllmc/internal/cost"
+	"github.com/zkllmc/zkllmc/ir"
 )
 
 // manifestFile is written beside generated code; inspect reads it, and it marks a folder as ours.
@@ -74,6 +75,36 @@ type compileReport struct {
 	manifest
 	Check *verdict `json:"check,omitempty"` // of compile
 	usage
+}
+
+// refusalReport is what compile and inspect print with --json of a model that is refused.
+type refusalReport struct {
+	Refused []refusal `json:"refused"`
+}
+
+// refusal is one reason.
+type refusal struct {
+	Node   string `json:"node,omitempty"`
+	Op     string `json:"op,omitempty"`
+	Reason string `json:"reason"`
+	Remedy string `json:"remedy,omitempty"`
+}
+
+// refused prints why a model is refused, if an error says that.
+func (a *app) refused(err error) error {
+	var all ir.Refusals
+	var one *compiler.Unsupported
+	if !errors.As(err, &all) && errors.As(err, &one) {
+		all = ir.Refusals{one}
+	}
+	if len(all) == 0 {
+		return err
+	}
+	var r refusalReport
+	for _, u := range all {
+		r.Refused = append(r.Refused, refusal{u.Node, u.Op, u.Reason, u.Remedy})
+	}
+	return errors.Join(err, a.json(r))
 }
 
 // verdict is the short form of a comparison with the float model.
@@ -143,7 +174,13 @@ same model and flags give the same files.`,
   zkllmc compile gpt.onnx -o gpt --dim batch=1 --dim sequence=64 --reveal argmax --calibrate prompts.json
   zkllmc compile chat.onnx -o chat --length 32,64,128 --reveal argmax --tokenizer tokenizer.json --chat smollm2`,
 		Args: takes("MODEL.onnx", 1),
-		RunE: a.run(func(ctx context.Context, args []string) error { return a.compile(ctx, args[0], &m, &o) }),
+		RunE: a.run(func(ctx context.Context, args []string) error {
+			err := a.compile(ctx, args[0], &m, &o)
+			if err != nil && o.json {
+				err = a.refused(err)
+			}
+			return err
+		}),
 	}
 	m.register(c)
 	f := c.Flags()

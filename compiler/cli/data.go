@@ -301,6 +301,36 @@ func readNPY(f *zip.File) (*array, error) {
 		return nil, err
 	}
 	defer file.Close()
+	return decodeArray(file)
+}
+
+// readArray reads an array that an input is fixed to: of an npy file, or that of its name in an npz file.
+func readArray(path, input string) (compiler.Data, error) {
+	if filepath.Ext(path) == ".npz" {
+		in, err := readData(path)
+		if err != nil {
+			return compiler.Data{}, err
+		}
+		for _, d := range in[0].Arrays {
+			if d.Name == input {
+				return d, nil
+			}
+		}
+		return compiler.Data{}, console.Unusable(fmt.Errorf("%s: it has no array %q", path, input))
+	}
+	file, err := os.Open(path)
+	if err != nil {
+		return compiler.Data{}, console.Unusable(err)
+	}
+	defer file.Close()
+	a, err := decodeArray(file)
+	if err != nil {
+		return compiler.Data{}, console.Unusable(fmt.Errorf("%s: %w", path, err))
+	}
+	return compiler.Data{Name: input, Shape: a.shape, Values: a.values}, nil
+}
+
+func decodeArray(file io.Reader) (*array, error) {
 	r := bufio.NewReader(file)
 	head, err := npyHead(r)
 	if err != nil {

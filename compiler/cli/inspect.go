@@ -70,6 +70,9 @@ func (a *app) inspect(ctx context.Context, path string, m *modelFlags, canonical
 	} else {
 		desc, err = a.analyse(ctx, path, m, canonical)
 	}
+	if err != nil && asJSON {
+		return a.refused(err)
+	}
 	if err != nil {
 		return err
 	}

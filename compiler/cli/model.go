@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"math"
 	"os"
+	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
@@ -24,6 +25,7 @@ import (
 // modelFlags are the flags that say how a model is compiled.
 type modelFlags struct {
 	name      string
+	preset    string
 	dims      []string
 	lengths   []int
 	calibrate []string
@@ -49,17 +51,18 @@ type modelFlags struct {
 func (m *modelFlags) register(c *cobra.Command) {
 	f := c.Flags()
 	f.StringVar(&m.name, "name", "", "`NAME` of the model in code, keys and messages (default: from the file's name)")
-	f.StringArrayVar(&m.dims, "dim", nil, "value of a symbolic dimension, as `NAME=N` (default: 1 for the first of several axes, the batch)")
+	f.StringArrayVar(&m.dims, "dim", nil, "value of a symbolic dimension, as `NAME=N`, 0 for what has no positions, as a cache may (default: 1 for the first of several axes, the batch)")
 	f.IntSliceVar(&m.lengths, "length", nil, "value `N[,N...]` of the symbolic dimension that is left, the length: each a circuit, all of them one model with one pair of keys, of which a proof takes the shortest that fits")
 	f.StringArrayVar(&m.calibrate, "calibrate", nil, "`DATA` with inputs to choose scales from, and ranges that --range does not give: an ONNX test folder, npz, JSON, or texts for --tokenizer: a .txt file with a prompt per line, or a .jsonl file with {\"prompt\", \"answer\"} or {\"text\"} per line (default: pseudo-random elements, and a language model's own continuations)")
 	f.StringArrayVar(&m.ranges, "range", nil, "range of an input of integers or of real numbers, as `NAME=LO:HI`; other elements are errors (ids are those of their table)")
+	f.StringVar(&m.preset, "preset", "", "`KIND` of model, for what its inputs are where no other flag says it: decoder (attention_mask, position_ids and an empty past fixed, the output logits alone, of which the arg-max is revealed), encoder (masks and segments from 0 to 1, position_ids fixed) or vision (pictures from -3 to 3, private)")
 	f.StringArrayVar(&m.public, "public", nil, "initializer `NAME` that everybody may see; it becomes part of the circuit")
 	f.StringArrayVar(&m.private, "private", nil, "initializer `NAME` that is committed although it would be public")
 	f.StringArrayVar(&m.inputs, "private-input", nil, "`NAME` of an input that proofs hide, or all")
 	f.StringArrayVar(&m.reveal, "reveal", nil, "what a proof shows of the outputs, `WHAT` or NAME=WHAT: values (also called logits), argmax along the last axis, or nothing (default: values)")
 	f.StringVar(&m.statement, "statement", "", "`KIND` of statements: generation (the model continues a prompt) or function (these inputs gave these outputs) (default: generation where the model is causal, from token ids to logits)")
 	f.StringVar(&m.output, "logits", "", "graph output `NAME` to compile alone, where there are several")
-	f.StringArrayVar(&m.fix, "fix", nil, "input that is fixed and public, as `INPUT=FILE.pb`")
+	f.StringArrayVar(&m.fix, "fix", nil, "input that is fixed and public, as `INPUT=WHAT`: ones, zeros, arange (0, 1, … along the last axis), a number, or a file: a TensorProto (.pb), .npy, or .npz with an array of its name")
 	m.registerBudget(c)
 	f.IntVar(&m.finer, "finer", 0, fmt.Sprintf("`STEPS`, at most %d, by which roundings are finer from the outset than what suffices for most models; programs that are found too coarse get them anyway", quant.MostFiner))
 	f.StringVar(&m.tokenizer, "tokenizer", "", "`FILE` (a Hugging Face tokenizer.json, JSON from character to id, or llama2.c's format) with which the generated commands read and show texts, of models that continue a prompt and of models that read a text whole (inputs input_ids, attention_mask, token_type_ids, position_ids); of the former its pad id becomes part of the circuit")
@@ -78,7 +81,7 @@ func (m *modelFlags) registerTolerance(c *cobra.Command) {
 
 // config makes the compiler's configuration of the flags.
 func (m *modelFlags) config(a *app) (compiler.Config, error) {
-	cfg := compiler.Config{Name: m.name, Public: m.public, Private: m.private, Progress: a.progress, Done: a.done, Dump: dump(a), PrivateInputs: m.inputs, Statement: m.statement}
+	cfg := compiler.Config{Name: m.name, Preset: m.preset, Public: m.public, Private: m.private, Progress: a.progress, Done: a.done, Dump: dump(a), PrivateInputs: m.inputs, Statement: m.statement}
 	if m.output != "" {
 		cfg.Outputs = []string{m.output}
 	}
@@ -94,15 +97,27 @@ func (m *modelFlags) config(a *app) (compiler.Config, error) {
 	for _, s := range m.fix {
 		name, file, ok := strings.Cut(s, "=")
 		if !ok {
-			return cfg, console.Usagef("--fix %s: write --fix INPUT=FILE", s)
+			return cfg, console.Usagef("--fix %s: write --fix INPUT=WHAT", s)
 		}
 		if cfg.Fix == nil {
 			cfg.Fix = map[string]string{}
 		}
-		if _, twice := cfg.Fix[name]; twice {
+		_, data := cfg.Fixed[name]
+		if _, twice := cfg.Fix[name]; twice || data {
 			return cfg, console.Usagef("--fix %s is given twice", name)
 		}
-		cfg.Fix[name] = file
+		if ext := filepath.Ext(file); ext != ".npy" && ext != ".npz" {
+			cfg.Fix[name] = file
+			continue
+		}
+		d, err := readArray(file, name)
+		if err != nil {
+			return cfg, err
+		}
+		if cfg.Fixed == nil {
+			cfg.Fixed = map[string]compiler.Data{}
+		}
+		cfg.Fixed[name] = d
 	}
 	if err := m.ports(&cfg); err != nil {
 		return cfg, err
@@ -110,7 +125,7 @@ func (m *modelFlags) config(a *app) (compiler.Config, error) {
 	for _, d := range m.dims {
 		name, value, ok := strings.Cut(d, "=")
 		n, err := strconv.Atoi(value)
-		if !ok || err != nil || n < 1 || name == "" {
+		if !ok || err != nil || n < 0 || name == "" {
 			return cfg, console.Usagef("--dim %s: write --dim NAME=NUMBER", d)
 		}
 		if cfg.Dims == nil {

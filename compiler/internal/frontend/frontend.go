@@ -30,6 +30,8 @@ type Options struct {
 	Public, Private []string
 	// Fix gives graph inputs a value at compile time: they become public constants.
 	Fix map[string]*onnx.Tensor
+	// Fill does so without a tensor.
+	Fill map[string]Fill
 	// Ranges bounds the elements of inputs of integers and of real numbers, by name.
 	Ranges map[string]Range
 	// Outputs names the graph outputs to compile, in this order; none: all.
@@ -64,6 +66,7 @@ type val struct {
 	mark     *mark                        // the tensors behind an input-free value, nil if all are public
 	moved    bool                         // with a mark: its cells are those of one tensor of the file, in other places at most
 	rest     bool                         // what is left of such a tensor whose masks are public, see partMasks
+	unknown  bool                         // it is of a node that is refused, or that uses one
 	list     *[]*val                      // of a sequence: its tensors
 	masked   *maskedSum                   // of scores: them and the constant that masks them, nil if there is none
 	emptied  *emptied                     // of scores: the mask that may leave nothing of a row
@@ -120,6 +123,7 @@ type builder struct {
 	rowsNoted  bool                              // a note says that an input says how many rows count
 	hidden     map[any]bool                      // undecided tensors that an earlier run found to be weights
 	found      []any                             // those that this run found
+	refusals   []error
 	weightMark map[ir.ValueID]*mark
 	restMark   map[ir.ValueID]*mark // weightMark of what is left of parted tensors
 	masks      []pattern
@@ -158,6 +162,10 @@ func (s *scope) get(name string) *val {
 
 // Build returns the primitive graph of a model.
 func Build(m *onnx.Model, opts Options) (*ir.Graph, error) {
+	opts, err := opts.filled(m)
+	if err != nil {
+		return nil, err
+	}
 	class, err := classify(m, opts)
 	if err != nil {
 		return nil, err
@@ -195,6 +203,9 @@ func (b *builder) build() (*ir.Graph, error) {
 	}
 	b.left.Model(b.left.file, b.tokens())
 	if err := b.nodes(s, s.nodes, outs, m.Opsets, nil); err != nil {
+		return nil, err
+	}
+	if err := b.refused(); err != nil {
 		return nil, err
 	}
 	if err := b.results(s, outs); err != nil {
@@ -342,6 +353,7 @@ func (b *builder) leaves(s *scope, g *onnx.Graph) error {
 	if err := b.initializers(s, g); err != nil {
 		return err
 	}
+	var open []*openDim
 	for _, in := range g.Inputs {
 		if s.vals[in.Name] != nil {
 			continue // an initializer that is listed as input: a default nobody overrides
@@ -350,9 +362,15 @@ func (b *builder) leaves(s *scope, g *onnx.Graph) error {
 			s.vals[in.Name] = constant(in.Name, t)
 			continue
 		}
-		if err := b.enter(s, in); err != nil {
+		var o *openDim
+		if err := b.enter(s, in); errors.As(err, &o) {
+			open = append(open, o)
+		} else if err != nil {
 			return err
 		}
+	}
+	if len(open) > 0 {
+		return openDims(open)
 	}
 	return nil
 }
@@ -403,7 +421,7 @@ func (b *builder) inputShape(in onnx.ValueInfo) ([]int, error) {
 			if d.Param != "" {
 				key = d.Param
 			}
-			return nil, fmt.Errorf("input %q: axis %d is symbolic: fix it with --dim %s=N, or give lengths for it, --length N,…", in.Name, i, key)
+			return nil, &openDim{in.Name, i, key}
 		}
 		shape = append(shape, n)
 	}
@@ -431,11 +449,8 @@ func (b *builder) nodes(s *scope, nodes []*onnx.Node, outs []string, opsets []on
 		if b.left.nodes--; b.left.nodes < 0 {
 			return c.unsupported("the model has more than %d nodes, those of functions counted at every call", maxNodes)
 		}
-		outs, err := c.safely()
+		outs, err := c.tried()
 		if err != nil {
-			return c.wrap(err)
-		}
-		if err := c.sizes(outs); err != nil {
 			return err
 		}
 		for i, name := range n.Outputs {

@@ -157,7 +157,13 @@ func (c *call) decide(in *input, kind plan.Element, n int) (*ir.Port, error) {
 		case kind == plan.Booleans:
 			p.Hi = 1
 		case !ok:
-			return nil, c.unsupported("takes the input %q as %s, of which no range is declared; give it, --range %s=LO:HI, or inputs to take it from: --calibrate DATA", in.Name, elements(kind), in.Name)
+			err := c.unsupported("takes the input %q as %s, of which no range is declared; give it, --range %s=LO:HI, or inputs to take it from: --calibrate DATA", in.Name, elements(kind), in.Name)
+			if !c.b.collects(err) {
+				return nil, err
+			}
+			if p.Hi = 1; kind == plan.Reals { // what else the model lacks is seen with any
+				p.Lo = -1
+			}
 		case kind == plan.Integers && in.DType.IsFloat(): // the whole numbers in it
 			p.Lo, p.Hi = math.Ceil(r.Lo), math.Floor(r.Hi)
 		default:

@@ -105,6 +105,8 @@ type Options struct {
 	Public, Private []string
 	// Fix gives graph inputs a public value at compile time.
 	Fix map[string]*onnx.Tensor
+	// Fill does so without a tensor.
+	Fill map[string]frontend.Fill
 	// Ranges bounds the elements of inputs of integers and of real numbers, by name.
 	Ranges map[string]frontend.Range
 	// Outputs names the graph outputs to compile; none: all.
@@ -123,7 +125,7 @@ func Lower(m *onnx.Model, opts Options) (*ir.Graph, error) {
 	if opts.Budget == nil {
 		opts.Budget = budget.New(context.Background(), 1)
 	}
-	g, err := frontend.Build(m, frontend.Options{Dims: opts.Dims, Public: opts.Public, Private: opts.Private, Fix: opts.Fix,
+	g, err := frontend.Build(m, frontend.Options{Dims: opts.Dims, Public: opts.Public, Private: opts.Private, Fix: opts.Fix, Fill: opts.Fill,
 		Ranges: opts.Ranges, Outputs: opts.Outputs, Budget: opts.Budget})
 	if err != nil {
 		return nil, err
