@@ -318,6 +318,27 @@ func TestOrders(t *testing.T) {
 	require.Len(t, r.Notes, 2)
 }
 
+// GatherND by computed indices: the last position of each text that is no padding.
+func TestLastPositions(t *testing.T) {
+	inputs := []*pb.ValueInfoProto{port("mask", int64sOf, 2, 3), port("x", int64sOf, 2, 3, 2)}
+	nodes := []*pb.NodeProto{
+		op("ReduceSum", "mask last", "s", intAttr("keepdims", 0)), op("Sub", "s one", "end"), op("Unsqueeze", "end last", "e"), op("Range", "from two by", "r"), op("Unsqueeze", "r last", "batch"),
+		op("Concat", "batch e", "at", intAttr("axis", 1)), op("GatherND", "x at", "y"), op("Concat", "e e", "both", intAttr("axis", -1)), op("GatherND", "square both", "z"),
+	}
+	scalar := func(name string, v int64) *pb.TensorProto {
+		return &pb.TensorProto{Name: name, DataType: 7, Int64Data: []int64{v}}
+	}
+	m := portsModel(inputs, []string{"y", "z"}, nodes, int64s("last", -1), int64s("one", 1), scalar("from", 0), scalar("two", 2), scalar("by", 1), &pb.TensorProto{Name: "square", DataType: 7, Dims: []int64{3, 3}, Int64Data: []int64{1, 2, 3, 4, 5, 6, 7, 8, 9}})
+	givesExactly(t, m, Config{Ranges: map[string]Range{"mask": {Lo: 0, Hi: 1}, "x": {Lo: -9, Hi: 9}}, PrivateInputs: []string{all}, Public: []string{"square"}}, func(in [][]float64) [][]float64 {
+		var y, z []float64
+		for b := range 2 {
+			end := (int(in[0][3*b]+in[0][3*b+1]+in[0][3*b+2]) - 1 + 3) % 3
+			y, z = append(y, in[1][6*b+2*end:6*b+2*end+2]...), append(z, float64(4*end+1))
+		}
+		return [][]float64{y, z}
+	})
+}
+
 // Inputs of narrow types are integers within them; one of real numbers that is cast to integers takes whole ones.
 func TestNarrowInputs(t *testing.T) {
 	const uint8s, int8s = 2, 3

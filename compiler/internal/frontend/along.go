@@ -6,7 +6,7 @@ import (
 	"github.com/zkllmc/zkllmc/ir"
 )
 
-// GatherElements and ScatterElements by indices that are computed from inputs: products with their rows.
+// GatherElements, GatherND and ScatterElements by indices that are computed from inputs: products with their rows.
 
 // along is the handler of an operator that moves cells along an axis, or that of constant indices where they are constants.
 func along(constant handler) handler {
@@ -15,6 +15,9 @@ func along(constant handler) handler {
 			return constant(c)
 		}
 		x, p := c.in[0], c.in[1]
+		if c.n.Op == "GatherND" {
+			return one(c.gatherAt(x, p))
+		}
 		switch {
 		case c.n.Op == "ScatterElements" && c.has(2):
 		case c.n.Op != "GatherElements":
@@ -41,6 +44,64 @@ func along(constant handler) handler {
 		}
 		return one(c.gatherAlong(x, hot, a))
 	}
+}
+
+// gatherAt is GatherND: the first axes of x are one, and the indices on them one number.
+func (c *call) gatherAt(x, p *val) (*val, error) {
+	last := len(p.shape) - 1
+	if c.attrInt("batch_dims", 0) != 0 || last < 0 || p.shape[last] > len(x.shape) {
+		return nil, c.unsupported("indices of shape %v that depend on an input, for a tensor of shape %v and batches; export the model without batch_dims", p.shape, x.shape)
+	}
+	axes, shape, all := p.shape[last], p.shape[:last], 1
+	var terms []ir.Term
+	for a := axes - 1; a >= 0; a-- {
+		part, err := c.partOf(p, a)
+		if err != nil {
+			return nil, err
+		}
+		if part.c != nil {
+			at, err := c.indices(part.c, a, x.shape)
+			if err != nil {
+				return nil, err
+			}
+			cells := make([]float64, len(at))
+			for i, k := range at {
+				cells[i] = float64(k * all)
+			}
+			terms = append(terms, product(shape, 1, factor{coef: 1, id: c.public(c.n.Name+".index", shape, cells), shape: shape}))
+		} else {
+			if part, err = c.index(part, x.shape[a]); err != nil {
+				return nil, err
+			}
+			terms = append(terms, product(shape, float64(all), only(part)))
+		}
+		all *= x.shape[a]
+	}
+	at := c.assert(c.einsum(shape, terms...), 0, int64(all)-1)
+	rows, err := c.reshapeTo(x, append([]int{all}, x.shape[axes:]...))
+	if err != nil {
+		return nil, err
+	}
+	return c.gatherBy(rows, at, 0)
+}
+
+// partOf is the indices on axis a, as those that were joined where they were.
+func (c *call) partOf(p *val, a int) (*val, error) {
+	last := len(p.shape) - 1
+	part := (*val)(nil)
+	if len(p.parts) > 0 {
+		if part = p.parts[a]; part.c != nil {
+			t := *part.c
+			t.Shape = p.shape[:last]
+			return constant(part.name, &t), nil
+		}
+	} else {
+		var err error
+		if part, err = c.selectAxis(p, last, []int{a}); err != nil {
+			return nil, err
+		}
+	}
+	return c.reshapeTo(part, p.shape[:last])
 }
 
 // labelsAlong are the labels of the axes of indices, and of x, whose axis a has one of its own, the last.

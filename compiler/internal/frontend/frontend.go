@@ -61,6 +61,7 @@ type val struct {
 	padded   *padded                      // what it is with zeros around it, nil if it is not that
 	input    *input                       // an input of the model, up to axes of extent 1, of which no activation has been made
 	narrow   *narrowing                   // of an input: the cast behind it that keeps the fewest integers, nil if there is none
+	parts    []*val                       // of what was joined along the last axis: the columns, of one cell each
 	whole    bool                         // of an input of real numbers: a cast to integers is behind it, so that its elements are to be whole
 	unsigned *narrowing                   // of an input: the first cast behind it to a type without negative numbers, nil if there is none
 	mark     *mark                        // the tensors behind an input-free value, nil if all are public

@@ -408,7 +408,11 @@ func concat(c *call) ([]*val, error) {
 		ts = append(ts, t)
 		at += v.shape[a]
 	}
-	return []*val{c.einsum(shape, ts...)}, nil
+	y := c.einsum(shape, ts...)
+	if a == len(shape)-1 && len(parts) == shape[a] { // each one column: indices on several axes
+		y.parts = parts
+	}
+	return []*val{y}, nil
 }
 
 // placed is the term of one part of a Concat: v at offset at of axis a, in blocks of g cells.
