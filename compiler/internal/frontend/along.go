@@ -35,6 +35,11 @@ func along(constant handler) handler {
 		if p, err = c.index(p, x.shape[a]); err != nil {
 			return nil, err
 		}
+		if c.n.Op == "GatherElements" {
+			if y, err := c.uniform(x, p.shape); y != nil || err != nil {
+				return one(y, err)
+			}
+		}
 		hot, err := c.rowsOfAxis(p, x.shape[a])
 		if err != nil {
 			return nil, err

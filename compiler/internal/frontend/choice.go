@@ -185,6 +185,10 @@ func (c *call) gatherBy(x, p *val, a int) (*val, error) {
 	if err != nil {
 		return nil, err
 	}
+	shape := append(append(append([]int{}, x.shape[:a]...), p.shape...), x.shape[a+1:]...)
+	if y, err := c.uniform(x, shape); y != nil || err != nil {
+		return y, err
+	}
 	hot, err := c.rowsOfAxis(p, x.shape[a])
 	if err != nil {
 		return nil, err
@@ -193,7 +197,6 @@ func (c *call) gatherBy(x, p *val, a int) (*val, error) {
 	if err != nil {
 		return nil, err
 	}
-	shape := append(append(append([]int{}, x.shape[:a]...), p.shape...), x.shape[a+1:]...)
 	axes, ext := ir.IdentityAxes(append(append([]int{}, shape...), x.shape[a]))
 	k := axes[len(shape)]
 	behind := a + len(p.shape)
@@ -203,6 +206,23 @@ func (c *call) gatherBy(x, p *val, a int) (*val, error) {
 	if i := c.b.integers(id); i != nil { // a cell of x
 		c.b.intervals[y.id] = i
 	}
+	return y, nil
+}
+
+// uniform is what is taken, wherever, from constants that are all alike: a constant. It is nil of others.
+func (c *call) uniform(x *val, shape []int) (*val, error) {
+	if x.c == nil || x.c.DType.IsFloat() || slices.ContainsFunc(x.c.I, func(v int64) bool { return v != x.c.I[0] }) {
+		return nil, nil
+	}
+	if err := c.charge(1, shape...); err != nil {
+		return nil, err
+	}
+	t := &onnx.Tensor{DType: x.c.DType, Shape: shape, I: make([]int64, ir.Size(shape))}
+	for i := range t.I {
+		t.I[i] = x.c.I[0]
+	}
+	y := constant(x.name, t)
+	y.mark, y.moved = x.mark, x.moved
 	return y, nil
 }
 
