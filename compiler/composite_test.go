@@ -283,6 +283,34 @@ func TestComposites(t *testing.T) {
 	})
 }
 
+// Embeddings that onnxruntime has fused are the normalised sums of rows of their tables.
+func TestEmbedLayerNormalization(t *testing.T) {
+	n := op("EmbedLayerNormalization", "ids segments W P S gamma beta", "y", floatAttr("epsilon", 0.01))
+	n.Domain, n.Input = "com.microsoft", append(n.Input, "", "at")
+	m := portsModel([]*pb.ValueInfoProto{port("ids", 6, 1, 3)}, []string{"y"}, []*pb.NodeProto{n}, matrix("W", 7, 4), matrix("P", 5, 4), matrix("S", 2, 4),
+		floatsOf("gamma", 1, 2, -1, 0.5), floatsOf("beta", 0, 1, 0, -1), &pb.TensorProto{Name: "segments", DataType: 6, Dims: []int64{1, 3}, Int32Data: []int32{1, 0, 1}},
+		&pb.TensorProto{Name: "at", DataType: 6, Dims: []int64{1, 3}, Int32Data: []int32{4, 0, 2}})
+	ids, sums := []int{5, 0, 6}, []float64{}
+	for r, id := range ids {
+		for c := range 4 {
+			row := func(k, i int) float64 { return float64(m.Graph.Initializer[k].FloatData[4*i+c]) }
+			sums = append(sums, row(0, id)+row(1, []int{4, 0, 2}[r])+row(2, 1-r%2))
+		}
+	}
+	want := make([]float64, len(sums))
+	for r := range ids {
+		for c := range 4 {
+			want[4*r+c] = normalised(4, []float64{1}, []float64{0}, 12)([][]float64{sums})[4*r+c]*[]float64{1, 2, -1, 0.5}[c] + []float64{0, 1, 0, -1}[c]
+		}
+	}
+	r, err := Analyse(context.Background(), write(t, m), narrow(Config{}))
+	require.NoError(t, err)
+	report, err := r.Check(context.Background(), []Input{{Elements: Tokens(5, 0, 6).Elements, Expected: []Data{{Name: "y", Values: want}}}})
+	require.NoError(t, err)
+	require.NoError(t, report.Err())
+	require.NotNil(t, report.Expected)
+}
+
 // logSums are the logarithms of sums of exponentials of runs of cells.
 func logSums(x []float64, width int) []float64 {
 	out := make([]float64, len(x)/width)

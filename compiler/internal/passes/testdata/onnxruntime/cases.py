@@ -265,8 +265,13 @@ def sequences():
     listed("its length", node("SequenceEmpty", "", "e"), node("SequenceInsert", "e x", "s"), node("SequenceLength", "s", "n"), node("Cast", "n", "f", to=1), node("Mul", "x f", "y"), x=x)
 
 
+def fused():
+    case("with a leaky end", "FusedGemm", [("a", real(3, 4)), ("b", real(5, 3)), ("c", real(5))], 1, ("b", "c"), activation="LeakyRelu", activation_alpha=.2, transA=1, transB=1, alpha=.5)
+    case("with a sum", "FusedConv", [("x", real(1, 2, 6)), ("w", real(3, 2, 3)), ("b", real(3)), ("z", real(1, 3, 4))], 1, ("w", "b"), activation="HardSigmoid", activation_params=[.3, .4])
+
+
 if __name__ == "__main__":
-    for family in (moves, sequences, merged_attention, multi_head, group_query, rotary, few_bits, dequantised, quantised):
+    for family in (fused, moves, sequences, merged_attention, multi_head, group_query, rotary, few_bits, dequantised, quantised):
         family()
     with open("cases.json", "w") as f:
         json.dump(cases, f, indent=0)
