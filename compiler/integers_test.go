@@ -426,6 +426,14 @@ func TestScalarsAreIntegers(t *testing.T) {
 	})
 }
 
+// Outputs that turn out to be one are refused as those that are one in the file.
+func TestOutputsThatAreOne(t *testing.T) {
+	m := portsModel([]*pb.ValueInfoProto{port("w", int64sOf, 1)}, []string{"c", "v"}, []*pb.NodeProto{op("CumSum", "w first", "c"), op("ReduceSum", "w first", "v")}, int64s("first", 0))
+	_, err := Analyse(context.Background(), write(t, m), Config{Ranges: map[string]Range{"w": {Lo: 0, Hi: 3}}, PrivateInputs: []string{all}})
+	require.ErrorIs(t, err, ErrUnsupported)
+	require.ErrorContains(t, err, `"v" (output): tells of the same cells as the output "c"`)
+}
+
 // A remainder of real numbers is right where the divisor fits without a rest, too, which a rounded quotient misses.
 func TestRemainderOfReals(t *testing.T) {
 	inputs := []*pb.ValueInfoProto{port("x", float32s, 6), port("y", float32s, 6)}

@@ -208,6 +208,11 @@ func finish(g *ir.Graph) error {
 	g.Stage = ir.StageFloat
 	for i := range g.Outputs {
 		p := &g.Outputs[i]
+		for _, o := range g.Outputs[:i] {
+			if o.Value == p.Value { // that was not seen to be one before
+				return ir.Refuse(p.Name, "output", "tells of the same cells as the output %q, and statements tell of each once: choose one of the two, --logits NAME", o.Name)
+			}
+		}
 		if len(g.Inputs) == 1 && len(g.Outputs) == 1 && g.Vocab() > 0 {
 			if p.Shape = rows(p.Shape, g.Inputs[0].Shape[0]); len(p.Shape) == 2 && p.Shape[0] == 1 {
 				p.Value = viewed(g, p.Value, p.Shape)
