@@ -99,7 +99,7 @@ func (s *side) shorten(dst matrix, batch, n0, n1 int) {
 
 func shorten[T int16 | int64](s *side, dst matrix, v []T, n0, n1 int) {
 	n := len(s.k)
-	if s.k[n-1]-s.k[0] == n-1 { // neighbours
+	if consecutive(s.k) {
 		for i, l := range s.line[n0:n1] {
 			row := dst.row(i)[:n]
 			for k, x := range v[l+s.k[0]:][:n] {
@@ -123,6 +123,17 @@ func shorten[T int16 | int64](s *side, dst matrix, v []T, n0, n1 int) {
 			row[k] = int16(v[l+s.k[k]])
 		}
 	}
+}
+
+// consecutive says whether offsets follow each other one by one. That the last is as far from the first as it would be does not say so: what
+// is summed over several labels may be a run of cells in another order.
+func consecutive(k []int) bool {
+	for i, o := range k {
+		if o != k[0]+i {
+			return false
+		}
+	}
+	return true
 }
 
 // cut writes the lines of a batch as rows of digits, those of a line together.

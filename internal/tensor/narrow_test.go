@@ -214,3 +214,35 @@ func BenchmarkProducts(b *testing.B) {
 		}
 	}
 }
+
+// What is summed over several labels is summed whatever their order in each factor is: also where the cells of a line are neighbours, from
+// the first to the last, and those between them stand in another order (a convolution of two rows and three columns, say).
+func TestSumsInAnyOrder(t *testing.T) {
+	defer func(pays bool) { narrowPays = pays }(narrowPays)
+	rng := rand.New(rand.NewPCG(7, 8))
+	orders := [][]int{{2, 3, 4}, {2, 4, 3}, {3, 2, 4}, {3, 4, 2}, {4, 2, 3}, {4, 3, 2}}
+	extents := []int{6, 5, 2, 3, 4} // of m, n and the three that are summed over
+	factor := func(line int, order []int) (axes [][]int, shape []int) {
+		for _, l := range append([]int{line}, order...) {
+			axes, shape = append(axes, []int{l}), append(shape, extents[l])
+		}
+		return axes, shape
+	}
+	for _, a := range orders {
+		for _, b := range orders {
+			axesA, shapeA := factor(0, a)
+			axesB, shapeB := factor(1, b)
+			term := backend.Term{Coef: 1, Extents: extents, Out: [][]int{{0}, {1}}, Factors: []backend.Operand{{Axes: axesA}, {Axes: axesB}}}
+			vals := []integer.Tensor{within(rng, math.MinInt16, math.MaxInt16, shapeA), within(rng, math.MinInt16, math.MaxInt16, shapeB)}
+			shape := extents[:2]
+			want := make([]int64, circuit.Size(shape))
+			each(&term, vals, want, shape)
+			short := []integer.Tensor{in16(vals[0]), in16(vals[1])}
+			for _, narrowPays = range []bool{true, false} {
+				require.Equal(t, want, Part{}.Eval(of(term, vals), shape).V, "%v %v", a, b)
+				require.Equal(t, want, Part{}.Eval(of(term, short), shape).V, "%v %v, 16 bits", a, b)
+				require.Equal(t, want, Part{Packs: NewPacks()}.Eval(of(term, short), shape).V, "%v %v, packed", a, b)
+			}
+		}
+	}
+}
