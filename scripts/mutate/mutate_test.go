@@ -184,7 +184,7 @@ func TestPlanNamesWhatThereIs(t *testing.T) {
 // Every package that a generated verifier links is mutated, or said to decide nothing.
 func TestPlanCoversTheVerifier(t *testing.T) {
 	const module = "github.com/zkllmc/zkllmc/"
-	out, err := exec.Command("go", "list", "-deps", "../../generated/sums/verifier", "../../generated/sums/cmd/verifier", "../../runtime/gadget/attention").Output()
+	out, err := exec.Command("go", "list", "-deps", "../../generated/sums/verifier", "../../generated/sums/cmd/verifier", "../../runtime/gadget/attention", "../../runtime/texts").Output()
 	require.NoError(t, err)
 	planned := map[string]bool{}
 	for _, pkg := range slices.Concat(mutated, around) {

@@ -7,7 +7,7 @@ import "regexp"
 // folder is where a package stands, by the last element of its path.
 func folder(pkg string) string {
 	switch pkg {
-	case "gadget", "statement", "verifier", "asked", "tokens", "version":
+	case "gadget", "statement", "verifier", "asked", "texts", "tokens", "version":
 		return "runtime/" + pkg
 	case "function", "generation":
 		return "runtime/statement/" + pkg
@@ -26,7 +26,7 @@ func folder(pkg string) string {
 // mutated are the packages of the verifier that check something.
 var mutated = []string{
 	"verifier", "protocol", "veil", "sumcheck", "lookup", "einsum", "commit", "statement", "function", "generation", "ints", "stated", "format", "transcript",
-	"circuit", "interval", "gadget", "attention", "tables", "constants", "group", "field", "poly", "dialogue", "asked",
+	"circuit", "interval", "gadget", "attention", "tables", "constants", "group", "field", "poly", "dialogue", "asked", "passage", "texts",
 }
 
 // around are the other packages of the verifier. They decide nothing about proofs: interfaces and names, values of functions,
@@ -201,5 +201,6 @@ var judges = []judge{
 	{pkg: "gadget"},
 	{pkg: "attention", skip: "^(TestContextBound)$"},
 	{pkg: "dialogue"},
-	{pkg: "prover", only: "^(TestVerify.*|TestNothingToldIsNothingProved|TestVocabularyOfService)$"}, // texts
+	{pkg: "passage"},
+	{pkg: "prover", only: "^(TestVerify.*|TestNothingToldIsNothingProved|TestVocabularyOfService|TestTextOfFunction|TestTextFlags|TestPrivateText)$"}, // texts
 }
