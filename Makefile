@@ -17,7 +17,7 @@ QUICK := ./ir/... ./internal/matrix ./codegen ./compiler/internal/... ./internal
 NARROW := ./runtime/tokens/... ./internal/poly ./internal/format/constants ./runtime/statement ./internal/circuit ./internal/commit ./internal/einsum ./internal/portable
 
 .NOTPARALLEL:
-.PHONY: help demo smollm2 minilm test quick check generate assembly golden bench curves benchmarks figures accuracy answers interrupts conformance families cases attacks mutants fuzz property clean format lint generated race portable cross platforms clean-tree
+.PHONY: help demo smollm2 minilm ocr test quick check generate assembly golden bench curves benchmarks figures accuracy answers interrupts conformance families cases attacks mutants fuzz property clean format lint generated race portable cross platforms clean-tree
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -30,6 +30,9 @@ smollm2: ## prove a chat answer of a model of 135 million parameters; Python exp
 
 minilm: ## prove the embedding of a sentence by all-MiniLM-L6-v2; Python exports it, MODEL=DIR skips that; TEXT=…; LENGTH=64
 	@GO=$(GO) scripts/minilm.sh
+
+ocr: ## prove what a picture of a line of text says, by the recogniser of PP-OCRv4; Python fetches it and draws, MODEL=DIR skips that
+	@GO=$(GO) scripts/ocr.sh
 
 # Compiling and linking the tests is a fifth of the time, of which collecting garbage less often saves a seventh.
 test: ## run all tests; make lint vets
