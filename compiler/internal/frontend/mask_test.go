@@ -114,6 +114,41 @@ func TestPredicatesOfWeights(t *testing.T) {
 	}
 }
 
+// TestPositionsArePublic tells tensors that count the positions of a text from all others.
+func TestPositionsArePublic(t *testing.T) {
+	for _, c := range []struct {
+		shape []int
+		cells []int64
+		count bool
+	}{
+		{[]int{4}, []int64{0, 1, 2, 3}, true},
+		{[]int{1, 4}, []int64{0, 1, 2, 3}, true},
+		{[]int{4, 1}, []int64{0, 1, 2, 3}, true},
+		{[]int{1, 4, 2}, []int64{0, 0, 0, 1, 0, 2, 0, 3}, true},
+		{[]int{2, 2, 2}, []int64{0, 0, 0, 1, 1, 0, 1, 1}, true},
+		{[]int{3}, []int64{0, 1, 2}, false},
+		{[]int{4}, []int64{1, 2, 3, 4}, false},
+		{[]int{4}, []int64{0, 1, 3, 2}, false},
+		{[]int{2, 2}, []int64{0, 1, 2, 3}, false},
+		{[]int{4, 2}, []int64{0, 0, 1, 0, 0, 1, 1, 1}, false},
+		{[]int{1, 4}, []int64{0, 0, 0, 0}, false},
+		{[]int{4, 1}, []int64{0, 0, 0, 0}, false},
+		{[]int{4, 1}, []int64{0, 1, 2, 1 << 62}, false},
+		{[]int{4, 0}, nil, false},
+	} {
+		require.Equal(t, c.count, counts(&onnx.Tensor{DType: onnx.Int64, Shape: c.shape, I: c.cells}), "%v", c)
+		require.False(t, counts(&onnx.Tensor{DType: onnx.Int32, Shape: c.shape, I: c.cells}), "%v", c)
+	}
+	m := scored("v Cast=float counted; y Mul x v; end Softmax y")
+	m.Graph.Initializers = append(m.Graph.Initializers, &onnx.Tensor{Name: "counted", DType: onnx.Int64, Shape: []int{1, 4}, I: []int64{0, 1, 2, 3}})
+	m.Graph.Inputs[0].Dims[1].Value = 4
+	for _, private := range [][]string{nil, {"counted"}} {
+		g, err := Build(m, Options{Ranges: map[string]Range{"x": {Lo: -8, Hi: 8}}, Private: private})
+		require.NoError(t, err)
+		require.Equal(t, len(private) > 0, slices.ContainsFunc(g.Values, func(v *ir.Value) bool { return v.Def.Op == ir.OpWeight }), "hidden where the user says so")
+	}
+}
+
 // TestConditionsAreHidden chooses by bits that are made of tensors of the file, and mask nothing: they are a weight like those.
 func TestConditionsAreHidden(t *testing.T) {
 	for name, nodes := range map[string]string{

@@ -80,7 +80,7 @@ func (m *mark) leaves() (names []string) {
 // given enters a tensor of the model file: an initializer, or the value of a Constant node.
 func (b *builder) given(name string, t *onnx.Tensor, key any, weight bool) (*val, error) {
 	forced := b.class.forced[name]
-	public := t.Len() <= 1 || b.class.public[name]
+	public := t.Len() <= 1 || b.class.public[name] || counts(t)
 	if !forced && !public {
 		var err error
 		if public, err = rotaryTable(t); err != nil {
@@ -97,6 +97,40 @@ func (b *builder) given(name string, t *onnx.Tensor, key any, weight bool) (*val
 		v.c, v.private, v.w, v.mark.private = nil, true, t, true
 	}
 	return v, nil
+}
+
+// counts says whether a tensor holds the positions 0, 1, 2, … along one axis, or those of all cells of a tensor in order, as [batch, token],
+// and nothing else. Masks and rotary tables are computed from the same ones, and that they count is all that their cells tell beside
+// their number, which is public as every shape is. No weight is one by chance: weights that are stored as integers have 32 bits or
+// fewer, and positions have 64. What owners of a permutation, say, do not want known, --private hides.
+func counts(t *onnx.Tensor) bool {
+	if t.DType != onnx.Int64 || len(t.Shape) == 0 || t.Stored != nil {
+		return false
+	}
+	return slices.Contains(t.Shape, t.Len()) && enumerates(t.I, 1) || enumerates(t.I, t.Shape[len(t.Shape)-1])
+}
+
+// enumerates says whether rows of so many cells are the positions of all cells of a tensor of that rank, the last axis's fastest.
+func enumerates(cells []int64, rank int) bool {
+	const begin = 4 // positions that tell most other tensors
+	if rank < 1 || len(cells) < begin*rank {
+		return false
+	}
+	n, rows := int64(len(cells)/rank), int64(1)
+	last, steps := cells[len(cells)-rank:], make([]int64, rank)
+	for a := rank - 1; a >= 0; a-- {
+		steps[a] = rows
+		if last[a] < 0 || last[a] >= n/rows {
+			return false
+		}
+		rows *= last[a] + 1
+	}
+	for i, x := range cells {
+		if a := i % rank; x != int64(i/rank)/steps[a]%(last[a]+1) {
+			return false
+		}
+	}
+	return rows == n
 }
 
 // commit notes that the graph computes with a value: if it is undecided, the tensors behind it are weights.
