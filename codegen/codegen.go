@@ -43,7 +43,7 @@ func Generate(plans []*plan.Plan, f *circuit.Family, o Target) ([]SourceFile, er
 	if first.Generation != nil {
 		g.kindPath, g.textsPath, g.private = generationPath, askedPath, first.Generation.Private
 	} else if o.Vocab != nil {
-		reader, err := passage.NewReader(f, nil)
+		reader, err := passage.Of(f)
 		if err != nil {
 			return nil, err
 		}

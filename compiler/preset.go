@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"github.com/zkllmc/zkllmc/compiler/internal/onnx"
+	"github.com/zkllmc/zkllmc/internal/passage"
 )
 
 // presets settle what exports of a kind of model leave open, by the names that exporters give their inputs and outputs.
@@ -60,8 +61,11 @@ func (p *preset) decoder() {
 // encoder reads a text with a mask of its padding.
 func (p *preset) encoder() {
 	p.fix("position_ids", "arange")
-	p.within("attention_mask", 0, 1)
-	p.within("token_type_ids", 0, 1)
+	for _, in := range p.inputs() {
+		if lo, hi, ok := passage.PartOf(in.Name).Range(); ok {
+			p.within(in.Name, float64(lo), float64(hi))
+		}
+	}
 }
 
 // vision reads a normalised picture, which proofs hide.
@@ -116,7 +120,7 @@ func (p *preset) fix(name, what string) {
 // length is that of the token ids, if it is a number already.
 func (p *preset) length() (int, bool) {
 	for _, in := range p.inputs() {
-		if in.Name != "input_ids" || len(in.Dims) == 0 {
+		if in.Name != passage.TokensName || len(in.Dims) == 0 {
 			continue
 		}
 		i := len(in.Dims) - 1

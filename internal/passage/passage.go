@@ -11,6 +11,7 @@ import (
 	"slices"
 
 	"github.com/zkllmc/zkllmc/internal/circuit"
+	"github.com/zkllmc/zkllmc/internal/reading"
 	"github.com/zkllmc/zkllmc/runtime/tokens"
 )
 
@@ -105,16 +106,29 @@ func Fits(parts []Part, count, n int) error {
 
 // Reader makes texts the inputs of the circuits of a family.
 type Reader struct {
-	Tokenizer tokens.Tokenizer
+	tokenizer tokens.Tokenizer
 	f         *circuit.Family
 	ports     map[int]Part // by their numbers
 	parts     []Part
 	ids       int // the number of the port with the token ids
 }
 
-// NewReader returns what reads texts for circuits whose tokenizer this is.
-func NewReader(f *circuit.Family, t tokens.Tokenizer) (*Reader, error) {
-	r := &Reader{Tokenizer: t, f: f, ports: map[int]Part{}}
+// NewReader returns what reads texts for circuits, with what makes their tokenizer. Errors are ErrNone, tokens.ErrVocabulary where there is
+// no tokenizer or it is of another model, and its own.
+func NewReader(f *circuit.Family, vocab func() (tokens.Tokenizer, error)) (*Reader, error) {
+	r, err := Of(f)
+	if err != nil {
+		return nil, err
+	}
+	if r.tokenizer, err = reading.Vocabulary(r.f.Shortest().Ports[r.ids].Vocab(), "", vocab); err == nil && r.tokenizer == nil {
+		err = fmt.Errorf("%w: there is none", tokens.ErrVocabulary)
+	}
+	return r, err
+}
+
+// Of is NewReader without a tokenizer, which says of the circuits alone whether they read texts, and how.
+func Of(f *circuit.Family) (*Reader, error) {
+	r := &Reader{f: f, ports: map[int]Part{}}
 	var inputs []string
 	var numbers []int
 	for i := range f.Shortest().Ports {
@@ -134,9 +148,6 @@ func NewReader(f *circuit.Family, t tokens.Tokenizer) (*Reader, error) {
 	p := &f.Shortest().Ports[r.ids]
 	return r, Single(p.Name, p.Kind.String(), p.Shape)
 }
-
-// Known is how many token ids the circuits know, from 0 on.
-func (r *Reader) Known() int { return r.f.Shortest().Ports[r.ids].Vocab() }
 
 // Ports lists the numbers of the ports that a text is told by.
 func (r *Reader) Ports() []int { return slices.Sorted(maps.Keys(r.ports)) }
@@ -159,13 +170,14 @@ type Text struct {
 
 // Read encodes a text, which none of the circuits need hold.
 func (r *Reader) Read(text string) (*Text, error) {
-	ids, err := r.Tokenizer.Encode(text)
+	ids, err := r.tokenizer.Encode(text)
 	if err != nil {
 		return nil, err
 	}
+	known := r.f.Shortest().Ports[r.ids].Vocab()
 	for i, id := range ids {
-		if id < 0 || id >= int64(r.Known()) {
-			return nil, fmt.Errorf("token %d is %d, the model knows 0 to %d", i, id, r.Known()-1)
+		if id < 0 || id >= int64(known) {
+			return nil, fmt.Errorf("token %d is %d, the model knows 0 to %d", i, id, known-1)
 		}
 	}
 	return &Text{r, ids}, nil
@@ -182,6 +194,27 @@ func (t *Text) Shortest() (*circuit.Circuit, error) {
 	return nil, err // of the longest
 }
 
+// Compare returns nil if a statement of a circuit, whose ports hold these elements, is about the text, else ErrText. different gets the
+// numbers of the ports that hold something else.
+func (t *Text) Compare(c *circuit.Circuit, ports [][]int64) (different []int, err error) {
+	elements, err := t.Elements(c)
+	if err != nil {
+		return nil, fmt.Errorf("%w: this one does not fit its circuit: %w", ErrText, err)
+	}
+	for i, want := range elements {
+		if !slices.Equal(want, ports[i]) {
+			different = append(different, i)
+		}
+	}
+	if len(different) > 0 {
+		err = ErrText
+	}
+	return different, err
+}
+
+// Ports lists the numbers of the ports that the text is told by.
+func (t *Text) Ports() []int { return t.r.Ports() }
+
 // Longest returns the longest circuit, whether it holds the text or not.
 func (t *Text) Longest() *circuit.Circuit { return t.r.f.Longest() }
 
@@ -194,7 +227,7 @@ func (t *Text) Elements(c *circuit.Circuit) (map[int][]int64, error) {
 	if err := t.fits(c); err != nil {
 		return nil, err
 	}
-	pad, ok := t.r.Tokenizer.Pad()
+	pad, ok := t.r.tokenizer.Pad()
 	if !ok {
 		pad = 0 // which token it is does not matter where a mask leaves it out
 	}

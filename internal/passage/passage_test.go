@@ -15,11 +15,8 @@ const letters = `{"tokeniser": "character", "vocab": {"a": 0, "b": 1, "c": 2}, "
 
 func reader(t *testing.T, vocab string, x witnesstest.Whole, lengths ...int) *passage.Reader {
 	f, _ := x.Family(t, lengths...)
-	words, err := tokens.Parse([]byte(vocab))
+	r, err := passage.NewReader(f, func() (tokens.Tokenizer, error) { return tokens.Parse([]byte(vocab)) })
 	require.NoError(t, err)
-	r, err := passage.NewReader(f, words)
-	require.NoError(t, err)
-	require.Equal(t, witnesstest.WholeVocab, r.Known())
 	return r
 }
 
@@ -84,8 +81,13 @@ func TestHiddenAndUnknown(t *testing.T) {
 	require.False(t, reader(t, letters, witnesstest.Whole{}, 3).Hidden())
 	require.True(t, reader(t, letters, witnesstest.Whole{Private: "input_ids"}, 3).Hidden())
 	require.True(t, reader(t, letters, witnesstest.Whole{Private: "attention_mask"}, 3).Hidden())
-	_, err := reader(t, `{"tokeniser": "character", "vocab": {"a": 4}}`, witnesstest.Whole{}, 3).Read("a")
-	require.ErrorContains(t, err, "token 0 is 4, the model knows 0 to 3")
+	f, _ := witnesstest.Whole{}.Family(t, 3)
+	_, err := passage.NewReader(f, func() (tokens.Tokenizer, error) {
+		return tokens.Parse([]byte(`{"tokeniser": "character", "vocab": {"a": 4}}`))
+	})
+	require.ErrorContains(t, err, "the vocabulary has 5 tokens, the model has 4; it belongs to another model")
+	_, err = passage.NewReader(f, nil)
+	require.ErrorIs(t, err, tokens.ErrVocabulary)
 	text, err := reader(t, `{"tokeniser": "character", "vocab": {"a": 0}, "pad_id": 4}`, witnesstest.Whole{}, 3).Read("a")
 	require.NoError(t, err)
 	_, err = text.Elements(text.Longest())

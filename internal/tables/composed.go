@@ -21,12 +21,7 @@ var (
 	unaries = map[string]func(float64) float64{
 		"exp": portable.Exp, "log": portable.Log, "sqrt": math.Sqrt, "reciprocal": func(x float64) float64 { return 1 / x }, "abs": math.Abs,
 		"sin": portable.Sin, "cos": portable.Cos, "atan": portable.Atan, "tanh": portable.Tanh, "erf": portable.Erf, "sigmoid": portable.Sigmoid,
-		"softplus": portable.Softplus, "positive": func(x float64) float64 {
-			if x > 0 {
-				return 1
-			}
-			return 0
-		},
+		"softplus": portable.Softplus,
 	}
 	binaries = map[string]func(x, y float64) float64{
 		"add": func(x, y float64) float64 { return x + y }, "mul": func(x, y float64) float64 { return float64(x * y) }, "max": math.Max, "pow": portable.Pow,

@@ -5,11 +5,9 @@ package texts
 import (
 	"context"
 	"fmt"
-	"slices"
 
 	"github.com/zkllmc/zkllmc/internal/circuit"
 	"github.com/zkllmc/zkllmc/internal/passage"
-	"github.com/zkllmc/zkllmc/internal/reading"
 	"github.com/zkllmc/zkllmc/runtime/statement/function"
 	"github.com/zkllmc/zkllmc/runtime/tokens"
 	"github.com/zkllmc/zkllmc/runtime/verifier"
@@ -30,13 +28,7 @@ type Verifier struct {
 
 // NewVerifier returns a verifier for an accepted key of the family, with what makes the model's tokenizer.
 func NewVerifier(f *circuit.Family, key *verifier.Key, vocab func() (tokens.Tokenizer, error)) (*Verifier, error) {
-	reader, err := passage.NewReader(f, nil)
-	if err == nil {
-		reader.Tokenizer, err = reading.Vocabulary(reader.Known(), "", vocab)
-	}
-	if err == nil && reader.Tokenizer == nil {
-		err = fmt.Errorf("%w: there is none", tokens.ErrVocabulary)
-	}
+	reader, err := passage.NewReader(f, vocab)
 	if err != nil {
 		return nil, err
 	}
@@ -61,14 +53,6 @@ func (v *Verifier) VerifyText(ctx context.Context, text string, encoded, proof [
 	if err := v.key.VerifyStatementContext(ctx, c, st, proof); err != nil {
 		return err
 	}
-	elements, err := t.Elements(c)
-	if err != nil {
-		return fmt.Errorf("%w: this one does not fit its circuit: %w", ErrText, err)
-	}
-	for i, want := range elements {
-		if !slices.Equal(want, st.Ports[i]) {
-			return ErrText
-		}
-	}
-	return nil
+	_, err = t.Compare(c, st.Ports)
+	return err
 }

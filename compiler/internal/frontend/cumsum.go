@@ -64,9 +64,6 @@ func cumSum(c *call) ([]*val, error) {
 	t.In = []int{int(id), int(c.public(c.n.Name+".triangle", []int{n, n}, triangle))}
 	t.Axes = append(t.Axes, [][]int{row, axes[a]})
 	t.Out[a] = row
-	if n == 1 { // labels of one index
-		t.Axes[1] = [][]int{row, axes[a]}
-	}
 	return []*val{c.einsum(x.shape, t)}, nil
 }
 

@@ -7,7 +7,6 @@ import (
 	"github.com/zkllmc/zkllmc/internal/circuit"
 	"github.com/zkllmc/zkllmc/internal/console"
 	"github.com/zkllmc/zkllmc/internal/passage"
-	"github.com/zkllmc/zkllmc/internal/reading"
 )
 
 // passage returns the inputs that a text makes, of the shortest circuit that holds it. mixed says that files with inputs were given, too.
@@ -19,11 +18,11 @@ func (a *app) passage(ctx context.Context, given console.Given, mixed bool) (*as
 	if mixed {
 		return nil, console.Usagef("--%s makes all inputs; leave --input out", name)
 	}
-	r, err := passage.NewReader(a.f, nil)
-	if err != nil {
+	r, err := passage.NewReader(a.f, a.m.Vocab)
+	switch {
+	case errors.Is(err, passage.ErrNone):
 		return nil, console.Usagef("--%s: %w", name, err)
-	}
-	if r.Tokenizer, err = reading.Vocabulary(r.Known(), "", a.m.Vocab); err != nil {
+	case err != nil:
 		return nil, console.Unusable(err)
 	}
 	// What is left behind where the context ends goes on reading, into a map that nobody else has then.

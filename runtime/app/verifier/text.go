@@ -1,12 +1,11 @@
 package verifier
 
 import (
-	"fmt"
+	"errors"
 	"slices"
 
 	"github.com/zkllmc/zkllmc/internal/console"
 	"github.com/zkllmc/zkllmc/internal/passage"
-	"github.com/zkllmc/zkllmc/internal/reading"
 	"github.com/zkllmc/zkllmc/runtime/statement/function"
 )
 
@@ -23,24 +22,22 @@ func (a *app) text(given console.Given, others map[int]string) (*passage.Text, e
 	if !ok || len(given) > 1+len(given.Files()) { // Read gave a text of a file an entry beside that of the file
 		return nil, console.Usagef("verify: this model continues no prompt; what its inputs and outputs are compared with is given with --text, --input and --output")
 	}
-	r, err := passage.NewReader(a.f, nil)
-	switch {
-	case err != nil:
-	case a.m.Vocab == nil:
-		err = fmt.Errorf("no vocabulary was compiled in; give its tokens with --input")
-	case r.Hidden():
-		err = passage.ErrHidden
+	if a.m.Vocab == nil {
+		return nil, console.Usagef("verify: --%s: no vocabulary was compiled in; give its tokens with --input", name)
 	}
-	if err != nil {
+	r, err := passage.NewReader(a.f, a.m.Vocab)
+	switch {
+	case errors.Is(err, passage.ErrNone):
 		return nil, console.Usagef("verify: --%s: %w", name, err)
+	case err != nil:
+		return nil, &console.Failure{Code: console.Unreadable, Err: err}
+	case r.Hidden():
+		return nil, console.Usagef("verify: --%s: %w", name, passage.ErrHidden)
 	}
 	for _, i := range r.Ports() {
 		if file, twice := others[i]; twice {
 			return nil, console.Usagef("verify: --%s says what the input %s holds, and so does --input with %s: leave one out", name, a.c.Ports[i].Name, file)
 		}
-	}
-	if r.Tokenizer, err = reading.Vocabulary(r.Known(), "", a.m.Vocab); err != nil {
-		return nil, &console.Failure{Code: console.Unreadable, Err: err}
 	}
 	t, err := r.Read(text)
 	if err != nil {
@@ -54,16 +51,10 @@ func compareText(r *verifyReport, st *function.Statement) error {
 	if r.text == nil {
 		return nil
 	}
-	elements, err := r.text.Elements(r.c)
-	if err != nil {
-		err = fmt.Errorf("%w: this one does not fit its circuit: %w", passage.ErrText, err)
-	}
-	for i, want := range elements {
-		matches := slices.Equal(want, st.Ports[i])
+	different, err := r.text.Compare(r.c, st.Ports)
+	for _, i := range r.text.Ports() {
+		matches := len(different) > 0 && !slices.Contains(different, i) || err == nil
 		r.Ports[i].Matches = &matches
-		if !matches {
-			err = passage.ErrText
-		}
 	}
 	if err != nil {
 		return &console.Failure{Code: console.Rejected, Class: "text mismatch", Err: err}
