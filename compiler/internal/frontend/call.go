@@ -138,6 +138,9 @@ func (c *call) operator() ([]*val, error) {
 	if err == nil && free {
 		c.trace(outs, private)
 	}
+	if err == nil && free && private && c.key() == "Where" {
+		err = c.overlay(outs[0])
+	}
 	return outs, err
 }
 

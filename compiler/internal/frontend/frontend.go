@@ -67,6 +67,7 @@ type val struct {
 	mark     *mark                        // the tensors behind an input-free value, nil if all are public
 	moved    bool                         // with a mark: its cells are those of one tensor of the file, in other places at most
 	rest     bool                         // what is left of such a tensor whose masks are public, see partMasks
+	over     *partedMask                  // what it is the sum of, where a condition says which cells mask, see overlay
 	unknown  bool                         // it is of a node that is refused, or that uses one
 	list     *[]*val                      // of a sequence: its tensors
 	masked   *maskedSum                   // of scores: them and the constant that masks them, nil if there is none

@@ -1,6 +1,7 @@
 package frontend
 
 import (
+	"math"
 	"slices"
 
 	"github.com/zkllmc/zkllmc/compiler/internal/onnx"
@@ -66,6 +67,11 @@ func (c *call) partMasks() error {
 		if !c.mayMask(i) || !c.feedsSoftmax() {
 			continue
 		}
+		if v.over != nil {
+			c.in = append(slices.Clone(c.in), v.over.mask)
+			c.in[i] = v.over.rest
+			continue
+		}
 		t, err := v.tensor()
 		if err != nil {
 			return err
@@ -113,6 +119,44 @@ func (c *call) part(v *val) (*partedMask, error) {
 	}
 	left := &val{name: v.name, shape: v.shape, dtype: v.dtype, private: true, w: rest, id: none, mark: v.mark, rest: true}
 	return &partedMask{constant(v.name, mask), left}, nil
+}
+
+// overlay notes what a Where of input-free values is that puts a number beyond all scores into a private tensor: a mask, of which the
+// condition alone says where it is, plus the tensor. Which cells the mask has is so computed from none of the tensor's, so that scores may be
+// masked by it and the tensor stay a weight: patterns knows the one by the condition's mark and the other by its own. In what masks, the
+// tensor's cells make no difference: beside such a number none of them is left in single precision.
+func (c *call) overlay(v *val) error {
+	cond, x, y := c.in[0], c.in[1], c.in[2]
+	yes, no, rest := x.c, &onnx.Tensor{DType: v.dtype, F: []float64{0}}, y
+	if !hides(x) {
+		yes, no, rest = no, y.c, x
+	}
+	if !v.dtype.IsFloat() || hides(x) == hides(y) || cond.mark != nil && cond.mark.forced {
+		return nil
+	}
+	bits, err := cond.force()
+	if err != nil {
+		return err
+	}
+	kept, err := rest.force()
+	if err != nil || slices.ContainsFunc(floats(kept), func(x float64) bool { return !(math.Abs(x) <= maxChosen) }) {
+		return err
+	}
+	ts, err := foldWhere(c, []*onnx.Tensor{bits, yes, no})
+	if err != nil || !slices.Contains(ts[0].F, 0) || !slices.ContainsFunc(ts[0].F, func(x float64) bool { return x != 0 }) {
+		return err
+	}
+	mask := constant(v.name, ts[0])
+	if mask.mark = cond.mark; cond.private {
+		mask.private, mask.w, mask.c = true, ts[0], nil
+	}
+	v.over = &partedMask{mask, rest}
+	return nil
+}
+
+// hides says whether a value is public and has cells of at most beyondScores alone.
+func hides(v *val) bool {
+	return v.c != nil && v.mark == nil && v.c.Len() > 0 && !slices.ContainsFunc(floats(v.c), func(x float64) bool { return !(x <= beyondScores) })
 }
 
 // mayMask says whether the node adds operand i to the others. A factor is no mask, whatever its cells; that of a private value and a

@@ -82,24 +82,26 @@ func TestPredicatesOfWeights(t *testing.T) {
 		"its signs, beside what is left of it": {"c Greater W zero; v Where c least W" + scores, "scores", "W"},
 		"two thresholds of it": {"c Greater W zero; v Where c least W" + scores +
 			"; d Less W low; v2 Where d least W; scores2 Add p v2; end Softmax scores2", "scores", "W"},
-		"where it is positive, beside a number": {"c Greater W zero; g Expand one shape; v Where c least g" + scores + product, "scores", "W"},
-		"a product beyond all scores":           {"v Mul W huge" + scores, "scores", "W"},
-		"a quotient beyond all scores":          {"r Relu W; v Div low r" + scores, "scores", "W"},
-		"a mask that is scaled":                 {"v Mul far third" + scores, "scores", "far"},
-		"a mask that is rounded":                {"v Cast=half far" + scores, "scores", "far"},
-		"rows that it chooses":                  {"i Cast=integer W; v Gather far i" + scores, "scores", "W far"},
-		"its signs, of a comparison":            {"c Greater W zero; v Where c hide zero" + scores + product, "scores", "W"},
-		"its signs, of a cast":                  {"r Relu W; b Cast=bool r; f Cast=float b; v Mul f hide" + scores + product, "scores", "W"},
-		"its signs, of Sign":                    {"s Sign W; r Relu s; v Mul r hide" + scores + product, "scores", "W"},
-		"its signs, of Min":                     {"m Min W zero; s Sign m; n Neg s; v Mul n hide" + scores + product, "scores", "W"},
-		"its signs, of Ceil and Clip":           {"u Ceil W; k Clip u zero one; v Mul k hide" + scores + product, "scores", "W"},
-		"its signs, of a triangle":              {"s Sign W; r Relu s; t Trilu r; v Mul t hide" + scores + product, "scores", "W"},
-		"its signs, as a condition":             {"c Greater W zero; scores Where c least x; p Softmax scores; end MatMul p W", "scores", "W"},
-		"what is left of a parted one":          {parted + "v Where c hide zero; scores2 Add p v; end Softmax scores2", "scores2", "far"},
-		"that one as a condition":               {parted + "scores2 Where c least p; end Softmax scores2", "scores2", "far"},
-		"that one with more masks":              {parted + "v Where c least far; scores2 Add p v; end Softmax scores2", "scores2", "far"},
-		"an exponent":                           {"m ReduceMax q; f Cast=float m; k Squeeze f; end Pow x k", "end", "q"},
-		"a bound":                               {"m ReduceMax q; f Cast=float m; k Squeeze f; end Clip x zero k", "end", "q"},
+		"where it is positive, beside a number":  {"c Greater W zero; g Expand one shape; v Where c least g" + scores + product, "scores", "W"},
+		"a product beyond all scores":            {"v Mul W huge" + scores, "scores", "W"},
+		"a quotient beyond all scores":           {"r Relu W; v Div low r" + scores, "scores", "W"},
+		"a mask that is scaled":                  {"v Mul far third" + scores, "scores", "far"},
+		"a mask that is rounded":                 {"v Cast=half far" + scores, "scores", "far"},
+		"rows that it chooses":                   {"i Cast=integer W; v Gather far i" + scores, "scores", "W far"},
+		"its signs, of a comparison":             {"c Greater W zero; v Where c hide zero" + scores + product, "scores", "W"},
+		"its signs, of a cast":                   {"r Relu W; b Cast=bool r; f Cast=float b; v Mul f hide" + scores + product, "scores", "W"},
+		"its signs, of Sign":                     {"s Sign W; r Relu s; v Mul r hide" + scores + product, "scores", "W"},
+		"its signs, of Min":                      {"m Min W zero; s Sign m; n Neg s; v Mul n hide" + scores + product, "scores", "W"},
+		"its signs, of Ceil and Clip":            {"u Ceil W; k Clip u zero one; v Mul k hide" + scores + product, "scores", "W"},
+		"its signs, of a triangle":               {"s Sign W; r Relu s; t Trilu r; v Mul t hide" + scores + product, "scores", "W"},
+		"its signs, as a condition":              {"c Greater W zero; scores Where c least x; p Softmax scores; end MatMul p W", "scores", "W"},
+		"what is left of a parted one":           {parted + "v Where c hide zero; scores2 Add p v; end Softmax scores2", "scores2", "far"},
+		"that one as a condition":                {parted + "scores2 Where c least p; end Softmax scores2", "scores2", "far"},
+		"that one with more masks":               {parted + "v Where c least far; scores2 Add p v; end Softmax scores2", "scores2", "far"},
+		"a table that says where it is masked":   {"c Greater far third; v Where c least row" + scores + "; end MatMul p far", "scores", "far"},
+		"bits that are a weight, beside a table": {"c Cast=bool q; v Where c least W" + scores + "; f Cast=float q; end MatMul p f", "scores", "q"},
+		"an exponent":                            {"m ReduceMax q; f Cast=float m; k Squeeze f; end Pow x k", "end", "q"},
+		"a bound":                                {"m ReduceMax q; f Cast=float m; k Squeeze f; end Clip x zero k", "end", "q"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			_, err := buildScored(c.nodes)
@@ -235,6 +237,37 @@ func TestMovedMasksAreParted(t *testing.T) {
 			}
 			require.NotZero(t, masks)
 			require.NotZero(t, rests)
+		})
+	}
+}
+
+// TestTablesBesideMasks puts the least float into weights where a condition says so, before they are added to scores, as exporters mask ALiBi's
+// distances and position biases: the mask is the condition's, public, and the tensor a weight as a whole, wherever else it serves.
+func TestTablesBesideMasks(t *testing.T) {
+	for name, nodes := range map[string]string{
+		"where it is masked":         "v Where triangle least W; scores Add x v; p Softmax scores; end MatMul p W",
+		"where it is kept":           "v Where triangle W least; scores Add v x; p Softmax scores; end MatMul p W",
+		"by bits of their own":       "c Cast=bool q; v Where c least W; scores Add x v; p Softmax scores; end MatMul p W",
+		"a row of every one":         "v Where triangle least row; scores Add x v; p Softmax scores; end Mul p row",
+		"of a table that is moved":   "w Transpose W; v Where triangle least w; scores Add x v; p Softmax scores; end MatMul p W",
+		"added in several softmaxes": "v Where triangle least W; s Add x v; p Softmax s; s2 Add p v; p2 Softmax s2; end MatMul p2 W",
+	} {
+		t.Run(name, func(t *testing.T) {
+			g, err := buildScored(nodes)
+			require.NoError(t, err)
+			masks, weights := 0, 0
+			for _, v := range live(g) {
+				switch v.Def.Op {
+				case ir.OpConst:
+					masks++
+					require.False(t, slices.ContainsFunc(v.Data, func(x float64) bool { return x != 0 && x != hidden }), "%v", v.Data)
+				case ir.OpWeight:
+					weights++
+					require.False(t, slices.Contains(v.Data, hidden))
+				}
+			}
+			require.NotZero(t, masks)
+			require.NotZero(t, weights)
 		})
 	}
 }
