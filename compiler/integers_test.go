@@ -378,6 +378,23 @@ func TestNarrowInputs(t *testing.T) {
 	require.ErrorContains(t, err, `"i" (input): its range [0, 200] is beyond int8`)
 }
 
+// What is added up where computed indices say wraps around as the type does.
+func TestScatteredIntegersWrap(t *testing.T) {
+	inputs := []*pb.ValueInfoProto{port("u", 2, 3), port("k", int64sOf, 3)}
+	scatter := op("ScatterElements", "u kk u", "y", intAttr("axis", 0), &pb.AttributeProto{Name: "reduction", Type: 3, S: []byte("add")})
+	m := portsModel(inputs, []string{"y"}, []*pb.NodeProto{op("Mod", "k three", "kk"), scatter}, &pb.TensorProto{Name: "three", DataType: 7, Int64Data: []int64{3}})
+	givesExactly(t, m, Config{Ranges: map[string]Range{"u": {Lo: 0, Hi: 255}, "k": {Lo: 0, Hi: 8}}, PrivateInputs: []string{all}}, func(in [][]float64) [][]float64 {
+		y := slices.Clone(in[0])
+		for j, k := range in[1] {
+			y[int(k)%3] += in[0][j]
+		}
+		for i, v := range y {
+			y[i] = float64(uint8(int(v)))
+		}
+		return [][]float64{y}
+	})
+}
+
 // A model that counts its positions is compiled for several lengths at once: what they may be differs, how a row is chosen does not.
 func TestComputedPositionsAtLengths(t *testing.T) {
 	m := bigramModel([]*pb.NodeProto{

@@ -47,6 +47,12 @@ func TestPassages(t *testing.T) {
 // A tokenizer that makes no inputs of the model is refused, and says what it would take.
 func TestPassagesRefused(t *testing.T) {
 	ctx := context.Background()
+	real, square := encoder(), encoder()
+	real.Graph.Input[1] = port("attention_mask", float32s, 1, 6)
+	square.Graph.Input[1] = port("attention_mask", int64sOf, 1, 6, 6)
+	square.Graph.Node[3] = op("Identity", "attention_mask", "m1")
+	rows := portsModel([]*pb.ValueInfoProto{port("input_ids", int64sOf, 2, 3)}, []string{"y"}, []*pb.NodeProto{op("Gather", "E input_ids", "x"), op("MatMul", "x W", "h"), op("Relu", "h", "y")},
+		matrix("E", 9, 4), matrix("W", 4, 5))
 	many := `{"tokeniser": "character", "vocab": {"a": 0, "b": 9}}`
 	for want, c := range map[string]struct {
 		model *pb.ModelProto
@@ -57,6 +63,9 @@ func TestPassagesRefused(t *testing.T) {
 		"a template is for prompts that a model continues; leave it out":                             {encoder(), Config{Vocab: []byte(ninths), Template: []byte("{}")}},
 		"x takes real numbers":                                                                       {mlp(), Config{Vocab: []byte(ninths), Ranges: map[string]Range{"x": {Lo: -1, Hi: 1}}}},
 		"this model continues no text, since its input is not token ids alone, and reads none whole": {masked(-3.4e38), Config{Vocab: []byte(ninths)}},
+		"attention_mask takes real numbers":                                                          {real, Config{Vocab: []byte(ninths)}},
+		"input_ids takes 2 texts at once":                                                            {rows, Config{Vocab: []byte(ninths)}},
+		"attention_mask of shape [1 6 6] does not take an element for each token":                    {square, Config{Vocab: []byte(ninths)}},
 	} {
 		_, err := Analyse(ctx, write(t, c.model), narrow(c.cfg))
 		require.ErrorIs(t, err, ErrUnsupported)

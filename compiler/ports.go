@@ -387,8 +387,14 @@ func (r *Result) reads(cfg Config) (err error) {
 		return err
 	}
 	ids := &r.float.Inputs[slices.Index(r.parts, passage.IDs)]
-	if err := passage.Single(ids.Name, strings.ToLower(string(ids.Kind)), ids.Shape); err != nil {
-		return err
+	if ids.Rows > 1 {
+		return fmt.Errorf("%w; %s takes %d texts at once", passage.ErrNone, ids.Name, ids.Rows)
+	}
+	for i := range r.float.Inputs {
+		p := &r.float.Inputs[i]
+		if err := passage.Single(p.Name, p.Kind == plan.Reals, p.Shape, ir.Size(ids.Shape)); err != nil {
+			return err
+		}
 	}
 	if cfg.Template != nil {
 		return fmt.Errorf("a template is for prompts that a model continues; leave it out")

@@ -137,6 +137,16 @@ func TestSpelledSoftmax(t *testing.T) {
 			})
 		})
 	}
+	t.Run("a sum of booleans", func(t *testing.T) { // casts that make other numbers stand between: no Softmax
+		m := portsModel([]*pb.ValueInfoProto{x}, []string{"y"}, []*pb.NodeProto{op("Exp", "x", "e"), op("Cast", "e", "b", intAttr("to", 9)), op("Cast", "b", "f", intAttr("to", 1)),
+			op("ReduceSum", "f last", "sum"), op("Div", "e sum", "y")}, int64s("last", -1))
+		checkComposite(t, m, func(in [][]float64) (out []float64) {
+			for _, x := range in[0] {
+				out = append(out, math.Exp(x)/4)
+			}
+			return out
+		})
+	})
 	t.Run("another axis", func(t *testing.T) { // of the sum: no Softmax, and as good
 		m := portsModel([]*pb.ValueInfoProto{x}, []string{"y"}, []*pb.NodeProto{op("Exp", "x", "e"), op("ReduceSum", "e axes", "sum"), op("Div", "e sum", "y")}, int64s("axes", 0, 2))
 		checkComposite(t, m, func(in [][]float64) (out []float64) {

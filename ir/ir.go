@@ -168,8 +168,9 @@ type Port struct {
 	// Lo and Hi bound the elements of an input, as real numbers: ids are in [0, Hi], booleans in [0, 1]. In StageInt the value's own
 	// bounds say it.
 	Lo, Hi float64
-	// Shape is that of the model's file: the value's but for axes of extent 1. Ids have one axis.
+	// Shape is that of the model's file: the value's but for axes of extent 1. Ids have one axis; the file has them in Rows rows, of 0 in one.
 	Shape  []int
+	Rows   int
 	Reveal plan.Reveal // what statements tell of the port; set before a circuit is planned
 	// Indices says of an output that the file has the index of the greatest cell of every row, the first of several, in place of its cells:
 	// an ArgMax at its end. So has data that comes with expected outputs.

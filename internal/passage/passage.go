@@ -82,13 +82,14 @@ func Parts(inputs []string) ([]Part, error) {
 	return parts, nil
 }
 
-// Single refuses token ids that are none, or of more texts than one.
-func Single(name, kind string, shape []int) error {
+// Single refuses an input that no text makes: of real numbers, which a scale turns into other integers, or not of an element for each of
+// so many tokens, in one row, as of several texts at once.
+func Single(name string, reals bool, shape []int, tokens int) error {
 	switch {
-	case kind == circuit.Reals.String():
+	case reals:
 		return fmt.Errorf("%w; %s takes real numbers", ErrNone, name)
-	case len(shape) == 0 || circuit.Size(shape) != shape[len(shape)-1]:
-		return fmt.Errorf("%w; %s of shape %v takes several at once", ErrNone, name, shape)
+	case len(shape) == 0 || circuit.Size(shape) != tokens || shape[len(shape)-1] != tokens:
+		return fmt.Errorf("%w; %s of shape %v does not take an element for each token of one text, of %d", ErrNone, name, shape, tokens)
 	}
 	return nil
 }
@@ -145,8 +146,16 @@ func Of(f *circuit.Family) (*Reader, error) {
 			r.ids = i
 		}
 	}
-	p := &f.Shortest().Ports[r.ids]
-	return r, Single(p.Name, p.Kind.String(), p.Shape)
+	for _, c := range f.Members() {
+		tokens := circuit.Size(c.Ports[r.ids].Shape)
+		for _, i := range numbers {
+			p := &c.Ports[i]
+			if err := Single(p.Name, p.Kind == circuit.Reals, p.Shape, tokens); err != nil {
+				return nil, err
+			}
+		}
+	}
+	return r, nil
 }
 
 // Ports lists the numbers of the ports that a text is told by.

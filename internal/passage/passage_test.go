@@ -5,7 +5,6 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/zkllmc/zkllmc/internal/circuit"
 	"github.com/zkllmc/zkllmc/internal/passage"
 	"github.com/zkllmc/zkllmc/internal/test/witnesstest"
 	"github.com/zkllmc/zkllmc/runtime/tokens"
@@ -105,7 +104,9 @@ func TestParts(t *testing.T) {
 		_, err := passage.Parts(names)
 		require.ErrorIs(t, err, passage.ErrNone, "%q", names)
 	}
-	require.NoError(t, passage.Single("x", "ids", []int{1, 4}))
-	require.ErrorContains(t, passage.Single("x", "ids", []int{2, 4}), "x of shape [2 4] takes several at once")
-	require.ErrorContains(t, passage.Single("x", circuit.Reals.String(), []int{4}), "x takes real numbers")
+	require.NoError(t, passage.Single("x", false, []int{1, 4}, 4))
+	for _, shape := range [][]int{{2, 4}, {2, 2}, {4, 1}, {5}, {1, 4, 4}, nil} {
+		require.ErrorContains(t, passage.Single("x", false, shape, 4), "does not take an element for each token of one text, of 4")
+	}
+	require.ErrorContains(t, passage.Single("x", true, []int{4}, 4), "x takes real numbers")
 }

@@ -154,6 +154,9 @@ func (c *call) decide(in *input, kind plan.Element, n int) (*ir.Port, error) {
 		switch r, ok := c.b.opts.Ranges[in.Name]; {
 		case kind == plan.IDs:
 			p.Hi, p.Shape = float64(n-1), []int{ir.Size(in.shape)}
+			if k := len(in.shape); k > 0 {
+				p.Rows = ir.Size(in.shape[:k-1])
+			}
 		case kind == plan.Booleans:
 			p.Hi = 1
 		case !ok:
@@ -233,7 +236,8 @@ var onIntegers = map[string]bool{
 }
 
 // computes are those of them whose results may be no operand's cells.
-var computes = map[string]bool{"Add": true, "Sub": true, "Mul": true, "Neg": true, "Sum": true, "MatMul": true, "ReduceSum": true, "Einsum": true, "CumSum": true, "Div": true, "Mod": true, "Pow": true, "Abs": true}
+var computes = map[string]bool{"Add": true, "Sub": true, "Mul": true, "Neg": true, "Sum": true, "MatMul": true, "ReduceSum": true, "Einsum": true, "CumSum": true, "Div": true, "Mod": true, "Pow": true, "Abs": true,
+	"ScatterElements": true, "ScatterND": true}
 
 // typed refuses operators that round integers, before, and gives results their type, in which narrow ones wrap around, after the node is
 // lowered.

@@ -144,7 +144,7 @@ func (c *call) powerOf(x, e *val) ([]*val, error) {
 			return nil, err
 		}
 		if i := slices.IndexFunc(floats(t), func(b float64) bool { return !(b > 0) }); i >= 0 {
-			return nil, c.unsupported("its base has the cell %g, and an exponent that depends on an input; such powers are supported of positive bases", floats(t)[i])
+			return nil, c.unsupported("its base has the cell %d, which is not positive, and an exponent that depends on an input; such powers are supported of positive bases", i)
 		}
 	}
 	f, err := s.function(s.add("Exp", s.add("Mul", "y", log)))

@@ -115,8 +115,11 @@ func unsigned(d onnx.DType) bool {
 func fits(i interval.Interval, to onnx.DType) bool {
 	most, ok := largest[to]
 	least := -most
-	if unsigned(to) {
+	switch {
+	case unsigned(to):
 		least = 0
+	case !to.IsFloat() && to != onnx.Int64:
+		least--
 	}
 	return ok && i.In(least, most)
 }

@@ -54,24 +54,25 @@ type spelledSoftmax struct {
 	flattens bool // Softmax joins all axes from its own on
 }
 
-// by is the node of the standard that computes a tensor, if it is of an operator with so many inputs; casts and copies between are skipped.
+// by is the node of the standard that computes a tensor, if it is of an operator with so many inputs; what passes its cells on is skipped.
 func (s *spelledSoftmax) by(name, op string, inputs int) (*onnx.Node, bool) {
-	n := s.made[name]
-	for n != nil && n.Domain == "" && (n.Op == "Cast" || n.Op == "Identity") && len(n.Inputs) == 1 {
-		n = s.made[n.Inputs[0]]
-	}
+	n := s.made[s.bare(name)]
 	return n, n != nil && n.Domain == "" && n.Op == op && len(n.Inputs) >= inputs
 }
 
-// same says that two tensors are one, but for casts.
-func (s *spelledSoftmax) same(a, b string) bool {
-	bare := func(name string) string {
-		for n := s.made[name]; n != nil && n.Domain == "" && (n.Op == "Cast" || n.Op == "Identity") && len(n.Inputs) == 1; n = s.made[name] {
-			name = n.Inputs[0]
+// same says that two tensors are one, but for what passes cells on.
+func (s *spelledSoftmax) same(a, b string) bool { return s.bare(a) == s.bare(b) }
+
+// bare goes back over copies, and over casts to floating-point types. Casts to integers and booleans make other numbers.
+func (s *spelledSoftmax) bare(name string) string {
+	for n := s.made[name]; n != nil && n.Domain == "" && len(n.Inputs) == 1; n = s.made[name] {
+		to := n.Attr("to")
+		if n.Op != "Identity" && !(n.Op == "Cast" && to != nil && to.Ref == "" && onnx.DType(to.I).IsFloat()) {
+			break
 		}
-		return name
+		name = n.Inputs[0]
 	}
-	return bare(a) == bare(b)
+	return name
 }
 
 // quotient matches e/Σe, or e·(1/Σe), and returns what e is the exponential of.

@@ -475,6 +475,10 @@ func (s *functionScale) window(f func(float64) float64, args span, bits int, fre
 		return float64(x * (1 + more))
 	}
 	lo, hi := end(args.lo, args.least/headroom), end(args.hi, -args.least/headroom)
+	lo, hi = -rough(-lo), rough(hi)
+	if !finite(lo) || !finite(hi) { // beyond the largest number, where the coarser end lies behind an edge of the function
+		lo, hi = end(args.lo, args.least/headroom), end(args.hi, -args.least/headroom)
+	}
 	most := float64(int64(1)<<bits - 2<<s.low)
 	s.in = portable.Log2Floor(most / math.Max(hi-lo, 0x1p-100))
 	if free {
@@ -494,6 +498,16 @@ func (s *functionScale) window(f func(float64) float64, args span, bits int, fre
 	for !finite(math.Ldexp(float64(s.hi+1-block), -s.in)) && s.hi-block > s.lo && lo < hi {
 		s.hi -= block
 	}
+}
+
+// rough rounds an end of a range upwards, to three significant bits. Ends are part of the circuit, and what calibration saw follows from the
+// weights: more bits of it would tell more of them than scales do.
+func rough(x float64) float64 {
+	if x == 0 {
+		return 0
+	}
+	unit := math.Ldexp(1, portable.Log2Floor(math.Abs(x))-2)
+	return float64(math.Ceil(x/unit) * unit)
 }
 
 // largest is the largest magnitude of a function at some arguments, of those at which it is a number.

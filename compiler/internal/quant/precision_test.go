@@ -354,3 +354,10 @@ func scoresAlike(t *testing.T, scale float64) {
 	_, most := errorOf(t, p, cal)
 	require.Less(t, most, 1.0/1024)
 }
+
+// Ends of ranges have three significant bits, whatever calibration saw: outwards, on either side of 0.
+func TestRough(t *testing.T) {
+	for x, want := range map[float64]float64{0: 0, 1: 1, 1.01: 1.25, 3.3: 3.5, 8.01: 10, 14.07: 16, 13.9: 14, 0.26: 0.3125, -3.3: -3, -8: -8, -0.3: -0.25} {
+		require.Equal(t, want, rough(x), "%g", x)
+	}
+}
