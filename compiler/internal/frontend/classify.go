@@ -10,12 +10,12 @@ import (
 
 // classes says which tensors of the file are private before their use is known. A floating-point initializer of more than one
 // cell is, except where it reaches the output only through Cos or Sin of an input-free value (rotary frequencies); constant masks
-// are told from weights by their cells, where they are used. Exporters also store the cosines and sines themselves: a table whose
+// are told from weights by their cells, where they are used. Scales of a Resize are extents. Exporters also store the cosines and sines themselves: a table whose
 // rows are cosines or sines of multiples of the angles in its row 1 is public like the frequencies that it is made of. Integers
 // and Constant nodes of more than one cell are undecided: private.go.
 type classes struct {
-	public, forced map[string]bool // by the user
-	trig           map[*onnx.Tensor]bool
+	public, forced map[string]bool       // by the user
+	trig           map[*onnx.Tensor]bool // public by all their uses
 }
 
 func classify(m *onnx.Model, opts Options) (*classes, error) {
@@ -46,7 +46,7 @@ func classify(m *onnx.Model, opts Options) (*classes, error) {
 		w.dynamic[o.Name] = true
 	}
 	for _, t := range g.Initializers {
-		c.trig[t] = t.DType.IsFloat() && len(w.users[t.Name]) > 0 && w.only(t.Name)
+		c.trig[t] = t.DType.IsFloat() && len(w.users[t.Name]) > 0 && (w.only(t.Name) || w.scales(t.Name))
 	}
 	for _, name := range opts.Public {
 		c.public[name] = true
@@ -131,6 +131,16 @@ func (w *trig) only(name string) bool {
 	}
 	w.memo[name] = r
 	return r
+}
+
+// scales says whether a tensor is what Resize multiplies extents by, and nothing else: extents are public.
+func (w *trig) scales(name string) bool {
+	for _, n := range w.users[name] {
+		if n.Op != "Resize" || !standard(n, w.functions) || n.Inputs[0] == name {
+			return false
+		}
+	}
+	return !w.dynamic[name]
 }
 
 // rotaryTable says whether a tensor [.., T, n] holds cos(t·θ_i) or sin(t·θ_i): its row 0 is ones or zeros, and rows follow the
