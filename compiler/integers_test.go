@@ -1,6 +1,7 @@
 package compiler
 
 import (
+	"cmp"
 	"context"
 	"math"
 	"math/rand/v2"
@@ -316,6 +317,46 @@ func TestOrders(t *testing.T) {
 		return [][]float64{av, ai, bv, bi, cv, m0, m1, m2, m4, g, s, s2}
 	})
 	require.Len(t, r.Notes, 2)
+}
+
+// Orders of real numbers of which a condition puts some at −∞, behind all others and before each other by their indices; fewer may be left
+// than are asked for.
+func TestMaskedOrders(t *testing.T) {
+	inputs := []*pb.ValueInfoProto{port("x", float32s, 2, 4), port("bits", int64sOf, 2, 4)}
+	nodes := []*pb.NodeProto{
+		op("Cast", "bits", "c", intAttr("to", 9)), op("Where", "c hide x", "w"), op("TopK", "w three", "wv a"),
+		op("TopK", "w two", "uv b", intAttr("largest", 0), intAttr("axis", 0)), op("Where", "c x hide", "w2"), op("TopK", "w2 three", "w2v d"),
+	}
+	m := portsModel(inputs, []string{"a", "b", "d"}, nodes, int64s("two", 2), int64s("three", 3), &pb.TensorProto{Name: "hide", DataType: 1, FloatData: []float32{float32(math.Inf(-1))}})
+	cfg := Config{Ranges: map[string]Range{"x": {Lo: -2, Hi: 2}, "bits": {Lo: 0, Hi: 1}}, PrivateInputs: []string{all}}
+	givesExactly(t, m, cfg, func(in [][]float64) [][]float64 {
+		first := func(v []float64, sign float64, k int) (at []float64) { // the indices of the k greatest
+			order := []int{0, 1, 2, 3}[:len(v)]
+			slices.SortStableFunc(order, func(i, j int) int { return cmp.Compare(sign*v[j], sign*v[i]) })
+			for _, i := range order[:k] {
+				at = append(at, float64(i))
+			}
+			return at
+		}
+		hidden := func(bit float64) []float64 {
+			return each2(in[0], in[1], func(x, b float64) float64 {
+				if b == bit {
+					return math.Inf(-1)
+				}
+				return x
+			})
+		}
+		w, w2, b := hidden(1), hidden(0), make([]float64, 8)
+		for c := range 4 {
+			for r, i := range first([]float64{w[c], w[4+c]}, -1, 2) {
+				b[4*r+c] = i
+			}
+		}
+		return [][]float64{append(first(w[:4], 1, 3), first(w[4:], 1, 3)...), b, append(first(w2[:4], 1, 3), first(w2[4:], 1, 3)...)}
+	})
+	// Who takes the values has to see −∞.
+	_, err := Analyse(t.Context(), write(t, portsModel(inputs, []string{"wv"}, nodes[:3], m.Graph.Initializer...)), cfg)
+	require.ErrorContains(t, err, "which only a softmax makes nothing of")
 }
 
 // GatherND by computed indices: the last position of each text that is no padding.

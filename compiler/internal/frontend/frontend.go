@@ -71,6 +71,7 @@ type val struct {
 	unknown  bool                         // it is of a node that is refused, or that uses one
 	list     *[]*val                      // of a sequence: its tensors
 	masked   *maskedSum                   // of scores: them and the constant that masks them, nil if there is none
+	last     *val                         // the bits of cells that an order puts behind all others, nil if there are none, see behind
 	emptied  *emptied                     // of scores: the mask that may leave nothing of a row
 	nan      *emptied                     // of a softmax, and of what asks where it is no number: that of its scores
 	indices  bool                         // it stands for the index of its greatest cell in every row, and is an output and nothing else

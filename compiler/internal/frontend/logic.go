@@ -107,6 +107,11 @@ func (c *call) choose(sides [2]*val) (*val, error) {
 		}
 		return masked, nil
 	}
+	for i, v := range sides {
+		if hides(v) && v.c.Len() == 1 && sides[1-i].dtype.IsFloat() && c.onlyOrdered() {
+			return c.behind(shape, cond, sides[1-i], i == 0)
+		}
+	}
 	if slices.ContainsFunc(sides[:], unbounded) {
 		return nil, c.unsupported("the condition depends on an input, and it chooses a number beyond %g, which only a softmax makes nothing of", maxChosen)
 	}

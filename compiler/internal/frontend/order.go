@@ -1,6 +1,8 @@
 package frontend
 
 import (
+	"slices"
+
 	"github.com/zkllmc/zkllmc/compiler/internal/onnx"
 	"github.com/zkllmc/zkllmc/ir"
 )
@@ -44,6 +46,25 @@ func (c *call) ranks(x *val, o order) (*val, error) {
 		first, second = second, first
 	}
 	above := c.greater(shape, only(first), only(second))
+	if x.last != nil {
+		m, err := c.reshapeTo(x.last, first.shape)
+		if err != nil {
+			return nil, err
+		}
+		l, err := c.reshapeTo(x.last, second.shape)
+		if err != nil {
+			return nil, err
+		}
+		// The first is above if it is not last, and the second is, or is below it: (1−m)·(l + (1−l)·above).
+		a, b := only(m), only(l)
+		up := only(above)
+		v, err := c.boolean(shape, product(shape, 1, b), product(shape, -1, a, b), product(shape, 1, up), product(shape, -1, up, b),
+			product(shape, -1, up, a), product(shape, 1, up, a, b))
+		if err != nil {
+			return nil, err
+		}
+		above = v[0]
+	}
 	upper, start := make([]float64, n*n), make([]float64, n)
 	if err := c.charge(2, n, n); err != nil {
 		return nil, err
@@ -70,6 +91,43 @@ func (c *call) ranks(x *val, o order) (*val, error) {
 	base := product(x.shape, 1, factor{coef: 1, id: c.public(c.n.Name+".places", []int{n}, start), shape: []int{n}})
 	y := c.einsum(x.shape, pairs(sign, 0), pairs(-sign, 1), base)
 	return c.assert(y, 0, int64(n)-1), nil
+}
+
+// onlyOrdered says whether nothing is made of the node's result but indices of a TopK.
+func (c *call) onlyOrdered() bool {
+	if len(c.n.Outputs) != 1 || slices.Contains(c.s.outs, c.n.Outputs[0]) {
+		return false
+	}
+	users := c.s.usersOf(c.n.Outputs[0])
+	for _, n := range users {
+		if n.Op != "TopK" || !standard(n, c.b.functions) || len(n.Outputs) < 2 || slices.Contains(n.Inputs[1:], c.n.Outputs[0]) {
+			return false
+		}
+		if v := n.Outputs[0]; v != "" && (len(c.s.usersOf(v)) > 0 || slices.Contains(c.s.outs, v)) {
+			return false
+		}
+	}
+	return len(users) > 0
+}
+
+// behind is a Where that puts a number below all others, −∞ say, where its condition holds, or does not, as experts are masked that may not be
+// chosen. An order needs no such number: those cells keep what they are, and come behind all others, among each other as equal ones do.
+func (c *call) behind(shape []int, cond factor, x *val, holds bool) (*val, error) {
+	f, err := c.factor(x)
+	if err != nil {
+		return nil, err
+	}
+	y := c.einsum(shape, product(shape, 1, f))
+	bits := []ir.Term{product(shape, 1, cond)}
+	if !holds {
+		bits = []ir.Term{product(shape, 1), product(shape, -1, cond)}
+	}
+	last, err := c.boolean(shape, bits...)
+	if err != nil {
+		return nil, err
+	}
+	y.last = last[0]
+	return y, nil
 }
 
 // compares notes that an operator compares cells of x with each other.
@@ -155,6 +213,11 @@ func topK(c *call) ([]*val, error) {
 	y, back, err := c.lastAxis(x, a)
 	if err != nil {
 		return nil, err
+	}
+	if x.last != nil {
+		if y.last, _, err = c.lastAxis(x.last, a); err != nil {
+			return nil, err
+		}
 	}
 	ranks, err := c.ranks(y, order{smallest: c.attrInt("largest", 1) == 0})
 	if err != nil {
