@@ -5,6 +5,7 @@ import (
 	"math"
 
 	"github.com/zkllmc/zkllmc/compiler/internal/onnx"
+	"github.com/zkllmc/zkllmc/internal/portable"
 )
 
 func init() { spelled["Resize"] = resize }
@@ -106,9 +107,10 @@ func (r *resizer) axes(shape []int) (axes []resized, err error) {
 				return nil, fmt.Errorf("a scale of %g", ax.scale)
 			}
 			exact := float64(ax.scale * float64(ax.from))
-			ax.to = int(math.Min(math.Max(math.Floor(exact), 0), maxTokens))
+			ax.to = int(min(portable.Clamp(math.Floor(exact)), maxTokens))
 			ax.sized = exact == float64(ax.to)
-			if !ax.sized && (r.rule == "align_corners" || math.Floor(float64(float32(ax.scale)*float32(ax.from))) != float64(ax.to)) {
+			single := float32(float32(ax.scale) * float32(ax.from))
+			if !ax.sized && (r.rule == "align_corners" || math.Floor(float64(single)) != float64(ax.to)) {
 				return nil, c.unsupported("axis %d of extent %d by a scale of %g, which runtimes do not agree on; give sizes instead of scales", k, ax.from, ax.scale)
 			}
 		}
@@ -233,7 +235,7 @@ func (r *resizer) round(x float64) float64 {
 }
 
 // clamped is a coordinate as an index of n cells.
-func clamped(x float64, n int) int { return int(math.Min(math.Max(x, 0), float64(n-1))) }
+func clamped(x float64, n int) int { return int(min(max(portable.Clamp(x), 0), int64(n-1))) }
 
 // weights are those of cells of an axis of n from the first one on, of which some may lie outside and are then the outermost one, for a
 // coordinate.
