@@ -296,6 +296,9 @@ func TestReportedCosts(t *testing.T) {
 		require.Contains(t, stderr, c.stderr)
 		require.Less(t, time.Since(begin), 20*time.Second, c.dir)
 	}
+	// What is refused does not count as folded because it folds with its ids fixed.
+	_, out, _ := run(t, "conformance", filepath.Join(reports, "x07-ids-cast-uint8"))
+	require.Contains(t, out, "0 folded, 1 refused")
 }
 
 // TestConformance proves a case, whatever dimension the flags give to other cases, and names the node of one that is refused.

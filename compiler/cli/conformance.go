@@ -317,7 +317,7 @@ var attempts = []attempt{
 // empties a row means what runtimes differ about, one that is fixed does not. The error is that of the last one that says more than that
 // nothing would be hidden.
 func (t *trial) analyse(ctx context.Context, cfg compiler.Config) (*compiler.Result, error) {
-	var refused, constant error
+	var refused, constant, fixed error // constant: nothing was fixed for it
 	var noted *compiler.Result
 	for _, a := range attempts {
 		if a.hidden && !t.private {
@@ -335,8 +335,12 @@ func (t *trial) analyse(ctx context.Context, cfg compiler.Config) (*compiler.Res
 			noted = cmp.Or(noted, r)
 			continue
 		}
-		if errors.As(err, new(*compiler.Constant)) { // with what is fixed
+		switch folded := errors.As(err, new(*compiler.Constant)); {
+		case folded && len(c.Fix) == 0:
 			constant = cmp.Or(constant, err)
+			continue
+		case folded:
+			fixed = cmp.Or(fixed, err)
 			continue
 		}
 		if refused == nil || !errors.Is(err, compiler.ErrNothingHidden) && !errors.Is(err, circuit.ErrNoLookup) {
@@ -346,7 +350,7 @@ func (t *trial) analyse(ctx context.Context, cfg compiler.Config) (*compiler.Res
 	if noted != nil {
 		return noted, nil
 	}
-	return nil, cmp.Or(constant, refused)
+	return nil, cmp.Or(constant, refused, fixed) // a model that is refused with free inputs does not fold because it does with fixed ones
 }
 
 // adapt settles what a command line would have to say about a case, from its test sets: the values of symbolic dimensions, and what its
