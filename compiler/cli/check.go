@@ -83,18 +83,17 @@ func (a *app) check(ctx context.Context, model string, data []string, m *modelFl
 		}
 		inputs = append(inputs, in...)
 	}
-	report, again, err := a.compared(ctx, model, m, cfg, inputs, a.err)
-	for err == nil && again && cfg.Finer < quant.MostFiner {
-		a.coarse(report, &cfg)
-		finer, more, failed := a.compared(ctx, model, m, cfg, inputs, io.Discard)
-		if failed != nil && ctx.Err() == nil {
-			break
-		}
-		report, again, err = finer, more, failed
+	c, err := a.compared(ctx, model, m, cfg, inputs, a.err)
+	if err == nil {
+		c, err = refined(ctx, &cfg, c, func(c checked) bool { return c.again }, func(c checked) (checked, error) {
+			a.coarse(c.report, cfg.Finer)
+			return a.compared(ctx, model, m, cfg, inputs, io.Discard)
+		})
 	}
 	if err != nil {
 		return err
 	}
+	report := c.report
 	if asJSON {
 		err = a.json(checkReport{model, report.OK(), report, a.usage()})
 	} else {
@@ -103,24 +102,32 @@ func (a *app) check(ctx context.Context, model string, data []string, m *modelFl
 	return errors.Join(err, report.Err())
 }
 
-// compared runs the program of a model and the float model on inputs. again says that compile would make a finer one: that it is too coarse
-// also on what scales were chosen from.
-func (a *app) compared(ctx context.Context, model string, m *modelFlags, cfg compiler.Config, inputs []compiler.Input, notes io.Writer) (report *compiler.CheckReport, again bool, err error) {
+// checked is how the program of a model compares with the float model on inputs. again says that compile would make a finer one: that it
+// is too coarse also on what scales were chosen from.
+type checked struct {
+	report *compiler.CheckReport
+	again  bool
+}
+
+// compared runs the program of a model and the float model on inputs.
+func (a *app) compared(ctx context.Context, model string, m *modelFlags, cfg compiler.Config, inputs []compiler.Input, notes io.Writer) (c checked, err error) {
 	r, err := interruptible(ctx, a, func() (*compiler.Result, error) { return compiler.Analyse(ctx, model, cfg) })
 	if err != nil {
-		return nil, false, err
+		return c, err
 	}
 	drawn(notes, r, cfg)
 	if err := m.texts(notes, r, slices.Concat(inputs, cfg.Calibrate)); err != nil {
-		return nil, false, err
+		return c, err
 	}
 	a.progress("running both programs")
-	report, err = interruptible(ctx, a, func() (*compiler.CheckReport, error) { return r.Check(ctx, inputs) })
-	if err != nil || !report.Coarse() || inputs == nil {
-		return report, err == nil && report.Coarse(), err
+	c.report, err = interruptible(ctx, a, func() (*compiler.CheckReport, error) { return r.Check(ctx, inputs) })
+	if err != nil || !c.report.Coarse() || inputs == nil {
+		c.again = err == nil && c.report.Coarse()
+		return c, err
 	}
 	own, err := interruptible(ctx, a, func() (*compiler.CheckReport, error) { return r.Check(ctx, cfg.Calibrate) })
-	return report, err == nil && own.Coarse(), err
+	c.again = err == nil && own.Coarse()
+	return c, err
 }
 
 // printCheck prints what was compared.

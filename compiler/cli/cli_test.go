@@ -630,7 +630,7 @@ func TestPrecisionDecides(t *testing.T) {
 	require.Regexp(t, `the integer program is not precise enough, against the float model: the output "y" differs by .*; most is lost at \S+, node "`, stderr)
 	require.Contains(t, stderr, "nothing was written")
 
-	require.Contains(t, stderr, "compiling once more with finer roundings, --finer 2")
+	require.Contains(t, stderr, "once more with finer roundings, --finer 2")
 
 	code, _, stderr, written = compile("--tolerance", "5e-5") // which two steps finer is within
 	require.Equal(t, console.OK, code, stderr)

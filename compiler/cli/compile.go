@@ -242,13 +242,11 @@ func (a *app) compile(ctx context.Context, model string, m *modelFlags, o *outpu
 	cfg.ImportPath = mod.importPath
 	cfg.Places = o.layers
 	c, err := a.made(ctx, model, m, cfg, o, a.err)
-	for err == nil && c.report.Coarse() && !o.acceptLoss && cfg.Finer < quant.MostFiner {
-		a.coarse(c.report, &cfg)
-		finer, failed := a.made(ctx, model, m, cfg, o, io.Discard)
-		if failed != nil && ctx.Err() == nil {
-			break // it has no room for finer ones: what is to be said is that it is too coarse
-		}
-		c, err = finer, failed
+	if err == nil {
+		c, err = refined(ctx, &cfg, c, func(c *compiled) bool { return c.report.Coarse() && !o.acceptLoss }, func(c *compiled) (*compiled, error) {
+			a.coarse(c.report, cfg.Finer)
+			return a.made(ctx, model, m, cfg, o, io.Discard)
+		})
 	}
 	if err != nil {
 		return err
@@ -266,10 +264,26 @@ type compiled struct {
 	report *compiler.CheckReport
 }
 
-// coarse says that a program is too coarse, and has the next one finer.
-func (a *app) coarse(report *compiler.CheckReport, cfg *compiler.Config) {
-	cfg.Finer++
-	fmt.Fprintf(a.err, "zkllmc: %v; compiling once more with finer roundings, --finer %d\n", report.Err(), cfg.Finer)
+// refined makes a program anew with finer roundings while it is too coarse, as often as that is of use. One that has no room for finer ones
+// stays: what is to be said of it is that it is too coarse.
+func refined[T any](ctx context.Context, cfg *compiler.Config, x T, coarse func(T) bool, finer func(T) (T, error)) (T, error) {
+	for coarse(x) && cfg.Finer < quant.MostFiner {
+		cfg.Finer++
+		next, err := finer(x)
+		if ctx.Err() != nil {
+			return x, ctx.Err()
+		}
+		if err != nil {
+			break
+		}
+		x = next
+	}
+	return x, nil
+}
+
+// coarse says that a program is too coarse, and that the next one is finer.
+func (a *app) coarse(report *compiler.CheckReport, finer int) {
+	fmt.Fprintf(a.err, "zkllmc: %v; once more with finer roundings, --finer %d\n", report.Err(), finer)
 }
 
 // made compiles a model, sees that it may be written, and compares it with the float model. notes are for the reader.

@@ -229,19 +229,24 @@ func tryCase(ctx context.Context, dir string, cfg compiler.Config, private bool)
 	if err != nil {
 		return v.refuse(err, inputs), t.real
 	}
-	v.Result, err = v.settle(ctx, r, inputs)
-	for errors.Is(err, quant.ErrImprecise) && cfg.Finer < quant.MostFiner {
-		cfg.Finer++
-		finer := finding{}
-		r, failed := t.analyse(ctx, cfg)
-		if failed == nil {
-			finer.Result, failed = finer.settle(ctx, r, inputs)
-		}
-		if failed == nil || ctx.Err() != nil {
-			v, err = finer, failed
-		}
+	// settled is what came of a program.
+	type settled struct {
+		finding
+		err error
 	}
-	switch {
+	settle := func(r *compiler.Result) (s settled) {
+		s.Result, s.err = s.finding.settle(ctx, r, inputs)
+		return s
+	}
+	s, err := refined(ctx, &cfg, settle(r), func(s settled) bool { return errors.Is(s.err, quant.ErrImprecise) }, func(settled) (settled, error) {
+		r, err := t.analyse(ctx, cfg)
+		if err != nil {
+			return settled{}, err
+		}
+		return settle(r), nil
+	})
+	v = s.finding
+	switch err = cmp.Or(err, s.err); {
 	case errors.Is(err, quant.ErrImprecise):
 		v.Result, v.Reason = "imprecise", err.Error()
 	case err != nil:
