@@ -26,13 +26,7 @@ func argMax(c *call) ([]*val, error) {
 		return c.indexOf(x, a, order{last: c.attrInt("select_last_index", 0) != 0})
 	}
 	if last := len(x.shape) - 1; a != last {
-		perm := make([]int, 0, len(x.shape))
-		for k := range x.shape {
-			if k != a {
-				perm = append(perm, k)
-			}
-		}
-		if x, err = c.transposeBy(x, append(perm, a)); err != nil {
+		if x, _, err = c.lastAxis(x, a); err != nil {
 			return nil, err
 		}
 	}

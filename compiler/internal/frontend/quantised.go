@@ -160,13 +160,10 @@ func (s *speller) real(x string) string {
 	return s.with(s.add("Cast", x), intOf("to", int64(onnx.Float32)))
 }
 
-// limits are the least and the greatest integer of a type that tensors are quantised to.
-func limits(d onnx.DType) (lo, hi int64, ok bool) {
-	hi, ok = largest[d]
-	if ok = ok && !d.IsFloat() && hi < 1<<16; !unsigned(d) {
-		lo = -hi - 1
-	}
-	return lo, hi, ok
+// levels are the limits of a type that tensors are quantised to, of 16 bits at most.
+func levels(d onnx.DType) (lo, hi int64, ok bool) {
+	lo, hi, ok = limits(d)
+	return lo, hi, ok && !d.IsFloat() && hi < 1<<16
 }
 
 // integers makes a tensor of a type of real numbers that are integers from lo to hi.
@@ -223,7 +220,7 @@ func quantise(c *call) (*onnx.Function, error) {
 	} else if d == 0 {
 		d = onnx.Uint8
 	}
-	lo, hi, ok := limits(d)
+	lo, hi, ok := levels(d)
 	if !ok || !x.dtype.IsFloat() {
 		return nil, c.unsupported("of %s to %s; real numbers to integers of at most 16 bits are supported", x.dtype, d)
 	}
@@ -328,7 +325,7 @@ func integerProduct(c *call) (*onnx.Function, error) {
 // requantised ends a product of quantised operands: its scale, zero and type are operands 6 and 7.
 func (s *speller) requantised(c *call, y string) (*onnx.Function, error) {
 	d := c.in[7].dtype
-	lo, hi, ok := limits(d)
+	lo, hi, ok := levels(d)
 	if !ok || ir.Size(c.in[6].shape) != 1 || ir.Size(c.in[7].shape) != 1 {
 		return nil, c.unsupported("a result of %s with scales of shape %v; one scale is supported", d, c.in[6].shape)
 	}

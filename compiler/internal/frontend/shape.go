@@ -111,16 +111,22 @@ func unsigned(d onnx.DType) bool {
 	return d == onnx.Uint2 || d == onnx.Uint4 || d == onnx.Uint8 || d == onnx.Uint16 || d == onnx.Uint32 || d == onnx.Uint64
 }
 
+// limits are the least and the greatest of the integers that a type holds one and all, those of 64 bits but for the least one.
+func limits(d onnx.DType) (least, most int64, ok bool) {
+	most, ok = largest[d]
+	switch {
+	case unsigned(d):
+	case d.IsFloat() || d == onnx.Int64:
+		least = -most
+	default:
+		least = -most - 1
+	}
+	return least, most, ok
+}
+
 // fits says that a type holds all integers of an interval.
 func fits(i interval.Interval, to onnx.DType) bool {
-	most, ok := largest[to]
-	least := -most
-	switch {
-	case unsigned(to):
-		least = 0
-	case !to.IsFloat() && to != onnx.Int64:
-		least--
-	}
+	least, most, ok := limits(to)
 	return ok && i.In(least, most)
 }
 

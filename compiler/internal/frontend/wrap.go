@@ -23,10 +23,8 @@ func (c *call) wrapped(v *val, i interval.Interval, to onnx.DType) *val {
 	if !ok {
 		return nil
 	}
-	turn, least := new(big.Int).Lsh(big.NewInt(1), bits), new(big.Int)
-	if !unsigned(to) {
-		least.Rsh(turn, 1).Neg(least)
-	}
+	low, high, _ := limits(to)
+	least := big.NewInt(low)
 	turns := func(x *big.Int) int64 { // ⌊(x − least)/turn⌋
 		return new(big.Int).Rsh(new(big.Int).Sub(x, least), bits).Int64()
 	}
@@ -42,10 +40,10 @@ func (c *call) wrapped(v *val, i interval.Interval, to onnx.DType) *val {
 	}
 	terms := []ir.Term{product(v.shape, 1, only(v)), product(v.shape, -at(first))}
 	for k := first + 1; k <= last; k++ {
-		bound := factor{coef: float64(least.Int64()+k<<bits) - 1, id: none}
+		bound := factor{coef: float64(low+k<<bits) - 1, id: none}
 		terms = append(terms, product(v.shape, -at(1), only(c.greater(v.shape, only(v), bound))))
 	}
 	y := c.einsum(v.shape, terms...)
 	y.name, y.dtype = v.name, to
-	return c.assert(y, least.Int64(), least.Int64()+turn.Int64()-1)
+	return c.assert(y, low, high)
 }
