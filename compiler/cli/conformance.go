@@ -298,6 +298,7 @@ type trial struct {
 	inputs  []compiler.Input
 	private bool // its inputs of real numbers
 	real    bool // it has one
+	free    bool // an input of the last attempt was not fixed
 }
 
 // attempt is a way to take a case: which inputs are fixed, whether scales are chosen from its test sets also where its inputs are ids, and
@@ -322,7 +323,7 @@ var attempts = []attempt{
 // empties a row means what runtimes differ about, one that is fixed does not. The error is that of the last one that says more than that
 // nothing would be hidden.
 func (t *trial) analyse(ctx context.Context, cfg compiler.Config) (*compiler.Result, error) {
-	var refused, constant, fixed error // constant: nothing was fixed for it
+	var refused, constant, fixed error // constant: with an input that is free
 	var noted *compiler.Result
 	for _, a := range attempts {
 		if a.hidden && !t.private {
@@ -341,7 +342,7 @@ func (t *trial) analyse(ctx context.Context, cfg compiler.Config) (*compiler.Res
 			continue
 		}
 		switch folded := errors.As(err, new(*compiler.Constant)); {
-		case folded && len(c.Fix) == 0:
+		case folded && t.free:
 			constant = cmp.Or(constant, err)
 			continue
 		case folded:
@@ -355,7 +356,7 @@ func (t *trial) analyse(ctx context.Context, cfg compiler.Config) (*compiler.Res
 	if noted != nil {
 		return noted, nil
 	}
-	return nil, cmp.Or(constant, refused, fixed) // a model that is refused with free inputs does not fold because it does with fixed ones
+	return nil, cmp.Or(constant, refused, fixed) // a model that is refused with free inputs does not fold because it does with none
 }
 
 // adapt settles what a command line would have to say about a case, from its test sets: the values of symbolic dimensions, and what its
@@ -388,6 +389,7 @@ func (t *trial) adapt(ctx context.Context, cfg compiler.Config, a attempt) (comp
 		numbers = numbers || v.DType.IsFloat() && !fixed
 		k++
 	}
+	t.free = len(cfg.Fix) < k
 	cfg.NothingHidden = !t.private
 	if numbers || k > 1 && len(cfg.Fix) == 0 {
 		cfg.Calibrate = t.inputs
