@@ -294,7 +294,7 @@ func TestOrders(t *testing.T) {
 			return at
 		}
 		above, below := func(a, b float64) bool { return a > b }, func(a, b float64) bool { return a < b }
-		var av, ai, cv, ci, m0, m1, m4, g []float64
+		var av, ai, cv, m0, m1, m4, g []float64
 		bv, bi, m2 := make([]float64, 8), make([]float64, 8), make([]float64, 4)
 		s, s2 := make([]float64, 8), slices.Clone(k)
 		for r := range 2 {
@@ -302,7 +302,7 @@ func TestOrders(t *testing.T) {
 				av, ai, s[4*r+i] = append(av, row(k, r)[i]), append(ai, float64(i)), row(k, r)[i]
 			}
 			for _, i := range order(row(x, r), above, false)[:3] {
-				cv, ci, g, s2[4*r+i] = append(cv, row(x, r)[i]), append(ci, float64(i)), append(g, row(k, r)[i]), k[4*r+i]+float64(i)
+				cv, g, s2[4*r+i] = append(cv, row(x, r)[i]), append(g, row(k, r)[i]), k[4*r+i]+float64(i)
 			}
 			m0 = append(m0, float64(order(row(k, r), above, true)[0]))
 			m1 = append(m1, float64(order(row(k, r), below, false)[0]))

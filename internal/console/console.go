@@ -136,8 +136,7 @@ func collectAfter(bytes int) {
 		metrics.Read(live)
 		inUse := max(live[0].Value.Uint64(), leastHeap)
 		percent = max(percent, int(100*uint64(bytes)/inUse))
-		type collected struct{ itself *collected } // with a pointer it is no part of something larger
-		runtime.SetFinalizer(new(collected), func(*collected) { collectAfter(bytes) })
+		runtime.SetFinalizer(new(*int), func(**int) { collectAfter(bytes) }) // as a pointer it is no part of something larger
 	}
 	debug.SetGCPercent(percent)
 }

@@ -50,7 +50,7 @@ func (b *builder) refused() error {
 // tried lowers the node. What a refused one gives is unknown, and what one with an unknown operand does.
 func (c *call) tried() ([]*val, error) {
 	var err error
-	outs := make([]*val, len(c.n.Outputs))
+	var outs []*val
 	if slices.ContainsFunc(c.in, func(v *val) bool { return v != nil && v.unknown }) {
 		if !c.exists() {
 			err = c.unsupported("the operator is not supported")
