@@ -9,7 +9,6 @@ import (
 	"strings"
 
 	"github.com/spf13/cobra"
-	"github.com/spf13/pflag"
 
 	"github.com/zkllmc/zkllmc/internal/circuit"
 	"github.com/zkllmc/zkllmc/internal/console"
@@ -24,7 +23,7 @@ import (
 type inputs struct {
 	files      []string
 	text, from string // of --text and --text-file
-	given      *pflag.FlagSet
+	cmd        *cobra.Command
 }
 
 func (in *inputs) flags(a *app, c *cobra.Command) {
@@ -38,7 +37,7 @@ func (in *inputs) flags(a *app, c *cobra.Command) {
 		c.Flags().StringVar(&in.text, console.TextFlag, "", "the `TEXT` that the model reads, of which all inputs are made; other users of the machine may see it: --text-file hides it")
 		c.Flags().StringVar(&in.from, console.TextFlag+console.FileSuffix, "", "`FILE` with the text, - for the standard input; one line end behind it is no part of it")
 	}
-	in.given = c.Flags()
+	in.cmd = c
 	c.Flags().StringArrayVar(&in.files, "input", nil, "`NAME=FILE` with the elements of an input, as JSON lists or as an ONNX TensorProto, - for the standard input, in its shape but for axes of extent 1, which may be missing or more; the inputs are "+strings.Join(ports, ", "))
 }
 
@@ -83,7 +82,7 @@ type content struct {
 func (in *inputs) read(ctx context.Context, a *app) (*asked, error) {
 	given := console.Given{}
 	for _, name := range []string{console.TextFlag, console.TextFlag + console.FileSuffix} {
-		if f := in.given.Lookup(name); f != nil && f.Changed {
+		if f := in.cmd.Flags().Lookup(name); f != nil && f.Changed {
 			given[name] = f.Value.String()
 		}
 	}
