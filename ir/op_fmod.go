@@ -3,7 +3,7 @@ package ir
 import "math"
 
 // OpFmod is x − y·n, n the quotient x/y without its fraction, cell by cell. The integer program divides the integers that it holds of both,
-// exactly; see package quant.
+// of 20 bits at most, exactly; see package quant.
 const OpFmod Op = "Fmod"
 
 func init() {

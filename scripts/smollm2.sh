@@ -7,8 +7,6 @@
 set -eu
 cd "$(dirname "$0")/.."
 
-GO=${GO:-go}
-PYTHON=${PYTHON:-python3}
 LENGTH=${LENGTH:-64}
 PROMPT=${PROMPT:-What is the capital of France? Answer in one word.}
 OTHER=${OTHER:-What is the capital of Spain? Answer in one word.}
@@ -16,35 +14,17 @@ FORGED=${FORGED:-The capital of France is Lyon.}
 # Questions that take 32 and 80 positions, with two tokens of the answer and with all of it.
 SHORT=Hi
 LONG='Write a Python function that returns the square of x.'
-OUT=build/smollm2
-MODEL=${MODEL:-$OUT/model}
-CODE=$OUT/code
-RUN=$OUT/run
 MEMORY=${MEMORY:-}
 
+NAME=smollm2
 . scripts/steps.sh
 
-mkdir -p "$RUN"
-rm -f "$RUN"/*.statement "$RUN"/*.proof "$RUN/took"
-if [ ! -e "$MODEL/model.onnx" ] || [ ! -e "$MODEL/calibrate.jsonl" ]; then
-	say "export the model (some minutes, once)"
-	[ -x "$OUT/venv/bin/python" ] || "$PYTHON" -m venv "$OUT/venv"
-	"$OUT/venv/bin/pip" install --quiet -r models/smollm2/requirements.txt
-	"$OUT/venv/bin/python" models/smollm2/export.py "$MODEL"
-fi
+exported calibrate.jsonl
 
 say "compile for $LENGTH positions, scales from the model's answers to other prompts"
-"$GO" build -o "$OUT/bin/zkllmc" .
-step compile "$OUT/bin/zkllmc" compile "$MODEL/model.onnx" -o "$CODE" --name smollm2 --length "$LENGTH" --reveal argmax \
-	--tokenizer "$MODEL/tokenizer.json" --chat smollm2 --calibrate "$MODEL/calibrate.jsonl" --force >"$RUN/compiled"
-cat "$RUN/compiled"
-"$GO" build -o "$OUT/bin/" "./$CODE/cmd/prover" "./$CODE/cmd/verifier"
+compiled --length "$LENGTH" --reveal argmax --tokenizer "$MODEL/tokenizer.json" --chat smollm2 --calibrate "$MODEL/calibrate.jsonl"
 
-say "setup: commit to the weights"
-step setup "$OUT/bin/prover" setup --weights "$CODE/weights.zkw" -o "$RUN/keys" --force
-
-say "accept: check the model once, keep its ID"
-step accept "$OUT/bin/verifier" accept --save "$RUN/model.id" --force "$RUN/keys/model.vk"
+committed
 
 # prove NAME PROMPT …: a proof of the model's answer. It returns the prover's exit code.
 prove() {
@@ -109,13 +89,10 @@ say "refuse"
 refused "the answer to another prompt" verify answer answer "$OTHER"
 "$OUT/bin/prover" statement --prompt "$PROMPT" --answer "$FORGED" -o "$RUN/forged.statement" --force
 refused "another answer" verify forged answer "$PROMPT"
-tr 0-9a-f 1-9a-f0 <"$RUN/model.id" >"$RUN/other.id"
 refused "the key of another model" verify answer answer "$PROMPT" --pin "$RUN/other.id"
 refused "a proof that does not say that nothing was clamped" verify answer answer "$PROMPT" --no-saturation
 for statement in "$RUN"/at-*.statement; do
 	[ ! -e "$statement" ] || refused "the proof at another length" verify answer "$(basename "$statement" .statement)" "$PROMPT"
 done
 
-say "what it took"
-cat "$RUN/took"
-printf '%-24s %30d bytes\n' "verifying key" "$(wc -c <"$RUN/keys/model.vk")"
+told

@@ -114,8 +114,8 @@ type Reader struct {
 	ids       int // the number of the port with the token ids
 }
 
-// NewReader returns what reads texts for circuits, with what makes their tokenizer. Errors are ErrNone, tokens.ErrVocabulary where there is
-// no tokenizer or it is of another model, and its own.
+// NewReader returns what reads texts for circuits, with what makes their tokenizer. Errors are ErrNone; tokens.ErrVocabulary where there is
+// no tokenizer; and what is wrong with one, which may be of another model.
 func NewReader(f *circuit.Family, vocab func() (tokens.Tokenizer, error)) (*Reader, error) {
 	r, err := Of(f)
 	if err != nil {

@@ -11,11 +11,7 @@ func init() { register(handlers, map[string]handler{"ArgMax": argMax}) }
 // argMax at the end of a model is what a statement may tell of an output, and no operation: its operand becomes the output, with the axis as
 // the last one. Elsewhere it is computed.
 func argMax(c *call) ([]*val, error) {
-	x, err := c.arg(0)
-	if err != nil {
-		return nil, err
-	}
-	a, err := axis(c.attrInt("axis", 0), len(x.shape))
+	x, a, err := c.alongAxis(0)
 	if err != nil {
 		return nil, err
 	}

@@ -494,6 +494,16 @@ func axis(a int64, rank int) (int, error) {
 	return int(a), nil
 }
 
+// alongAxis is the first operand, with the axis that the attribute of this name says, or the usual one.
+func (c *call) alongAxis(usual int64) (*val, int, error) {
+	x, err := c.arg(0)
+	if err != nil {
+		return nil, 0, err
+	}
+	a, err := axis(c.attrInt("axis", usual), len(x.shape))
+	return x, a, err
+}
+
 // axisSet normalises a list of axes into marks.
 func axisSet(axes []int64, rank int) ([]bool, error) {
 	set := make([]bool, rank)

@@ -43,11 +43,7 @@ func shrink(c *call) (*onnx.Function, error) {
 
 // lpNorm divides by the sum of magnitudes along an axis, or by the root of the sum of squares.
 func lpNorm(c *call) (*onnx.Function, error) {
-	x, err := c.arg(0)
-	if err != nil {
-		return nil, err
-	}
-	a, err := axis(c.attrInt("axis", -1), len(x.shape))
+	_, a, err := c.alongAxis(-1)
 	if err != nil {
 		return nil, err
 	}

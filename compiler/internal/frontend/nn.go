@@ -94,11 +94,7 @@ func rmsNorm(c *call) ([]*val, error) {
 }
 
 func (c *call) normOp(center bool, eps float64, beta bool) ([]*val, error) {
-	x, err := c.arg(0)
-	if err != nil {
-		return nil, err
-	}
-	a, err := axis(c.attrInt("axis", -1), len(x.shape))
+	x, a, err := c.alongAxis(-1)
 	if err != nil {
 		return nil, err
 	}

@@ -181,11 +181,7 @@ func (c *call) pick(hot, x *val, places int) *val {
 
 // topK is the k first cells of an axis in its order, and their indices.
 func topK(c *call) ([]*val, error) {
-	x, err := c.arg(0)
-	if err != nil {
-		return nil, err
-	}
-	a, err := axis(c.attrInt("axis", -1), len(x.shape))
+	x, a, err := c.alongAxis(-1)
 	if err != nil {
 		return nil, err
 	}
@@ -281,11 +277,7 @@ func (c *call) indexOf(x *val, a int, o order) ([]*val, error) {
 }
 
 func argMin(c *call) ([]*val, error) {
-	x, err := c.arg(0)
-	if err != nil {
-		return nil, err
-	}
-	a, err := axis(c.attrInt("axis", 0), len(x.shape))
+	x, a, err := c.alongAxis(0)
 	if err != nil {
 		return nil, err
 	}

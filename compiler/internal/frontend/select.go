@@ -364,11 +364,7 @@ func (c *call) embed(table, ids *val) (*val, error) {
 }
 
 func concat(c *call) ([]*val, error) {
-	x, err := c.arg(0)
-	if err != nil {
-		return nil, err
-	}
-	a, err := axis(c.attrInt("axis", 0), len(x.shape))
+	x, a, err := c.alongAxis(0)
 	if err != nil {
 		return nil, err
 	}

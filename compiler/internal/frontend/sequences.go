@@ -123,11 +123,7 @@ func sequenceErase(c *call) ([]*val, error) {
 // splitToSequence cuts an axis into parts: of the given extents, of one, the last perhaps shorter, or of one index each, whose axis
 // keepdims may take away.
 func splitToSequence(c *call) ([]*val, error) {
-	x, err := c.arg(0)
-	if err != nil {
-		return nil, err
-	}
-	a, err := axis(c.attrInt("axis", 0), len(x.shape))
+	x, a, err := c.alongAxis(0)
 	if err != nil {
 		return nil, err
 	}
