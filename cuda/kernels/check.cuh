@@ -1,0 +1,24 @@
+// The arithmetic by itself, for tests: of the emulator, and of a GPU, which nothing else makes show single operations.
+#pragma once
+
+#include "field.cuh"
+
+const int field_operations = 7;
+
+// check_field writes, for every i < n, what each operation makes of a[i] and b[i].
+template <class F> DEVICE void check_field(F* out, const F* a, const F* b, uint64_t n) {
+	for (uint64_t i = thread_index(); i < n; i += thread_count()) {
+		F* at = out + field_operations * i;
+		at[0] = a[i] + b[i];
+		at[1] = a[i] - b[i];
+		at[2] = -a[i];
+		at[3] = a[i] * b[i];
+		at[4] = product_by_words(a[i], b[i]);
+		at[5] = square(a[i]);
+		at[6] = inverse(a[i]);
+	}
+}
+
+KERNEL(check_scalars, Scalar* out, const Scalar* a, const Scalar* b, uint64_t n) { check_field(out, a, b, n); }
+
+KERNEL(check_coordinates, Coordinate* out, const Coordinate* a, const Coordinate* b, uint64_t n) { check_field(out, a, b, n); }

@@ -1,0 +1,3 @@
+// All kernels. nvcc makes the fat binary of this file, g++ the emulator's program (emulate/main.cpp).
+#include "check.cuh"
+#include "vector.cuh"

@@ -1,0 +1,50 @@
+// What kernels are written in: CUDA C++ where nvcc compiles them, and otherwise C++17 with a shim that runs blocks and threads on the
+// processor (emulate/shim.h). Kernels say KERNEL, DEVICE, SHARED and BARRIER() and are the same text in both.
+#pragma once
+
+#include <stdint.h>
+
+#ifdef __CUDACC__
+
+#define DEVICE static __device__ __forceinline__
+#define METHOD __device__ __forceinline__
+#define UNROLL _Pragma("unroll")
+
+// KERNEL begins an entry point. All its parameters are 8 bytes: the driver's side copies as many of each.
+#define KERNEL(name, ...) extern "C" __global__ void __launch_bounds__(THREADS) name(__VA_ARGS__)
+
+// SHARED declares an array that the threads of a block share. It begins with whatever was there.
+#define SHARED(type, name, n) __shared__ type name[n]
+
+#define BARRIER() __syncthreads()
+
+DEVICE uint32_t atomic_add(uint32_t* at, uint32_t n) { return atomicAdd(at, n); }
+DEVICE uint64_t atomic_add(uint64_t* at, uint64_t n) { return atomicAdd((unsigned long long*)at, (unsigned long long)n); }
+DEVICE uint64_t high_product(uint64_t a, uint64_t b) { return __umul64hi(a, b); }
+
+#else
+
+#include "emulate/shim.h"
+
+#define DEVICE static inline
+#define METHOD inline
+#define UNROLL
+#define KERNEL(name, ...)                                        \
+	extern "C" void name(__VA_ARGS__);                           \
+	static const emulate::Entry name##_entry(#name, name);      \
+	extern "C" void name(__VA_ARGS__)
+#define SHARED(type, name, n) type(&name)[n] = *(type(*)[n])emulate::shared([] { static char place; return &place; }(), sizeof(type[n]))
+#define BARRIER() emulate::barrier(__FILE__, __LINE__)
+
+DEVICE uint32_t atomic_add(uint32_t* at, uint32_t n) { return __atomic_fetch_add(at, n, __ATOMIC_RELAXED); }
+DEVICE uint64_t atomic_add(uint64_t* at, uint64_t n) { return __atomic_fetch_add(at, n, __ATOMIC_RELAXED); }
+DEVICE uint64_t high_product(uint64_t a, uint64_t b) { return (uint64_t)((unsigned __int128)a * b >> 64); }
+
+#endif
+
+// THREADS is the most threads that a block may have.
+#define THREADS 256
+
+// thread_index is the number of this thread among all of a launch of one dimension, thread_count how many there are.
+DEVICE uint64_t thread_index() { return (uint64_t)blockIdx.x * blockDim.x + threadIdx.x; }
+DEVICE uint64_t thread_count() { return (uint64_t)gridDim.x * blockDim.x; }
