@@ -58,23 +58,29 @@ func runTree(tree backend.FractionTree, n int, challenges []field.Element) {
 }
 
 func BenchmarkFractions(b *testing.B) {
+	type bench struct {
+		name  string
+		shape []int
+		cols  int
+	}
 	for _, n := range []int{16, 20} {
 		s := conformance.NewSource(2)
-		full := []backend.Block{s.Block(0, []int{1 << n}, 1, 15, false)}
-		half := []backend.Block{s.Block(0, []int{1 << (n - 1)}, 1, 15, false)}
-		pairs := []backend.Block{s.Block(0, []int{1 << n}, 2, 15, false)}
-		mixed := []backend.Block{
-			s.Block(0, []int{1 << (n - 8), 192}, 1, 15, false), // a quarter of every row is padding
+		cases := []bench{{"full", []int{1 << n}, 1}, {"half", []int{1 << (n - 1)}, 1}, {"pairs", []int{1 << n}, 2}}
+		for _, row := range []int{192, 160, 40, 20, 3} { // what follows every row is padding
+			bits := 0
+			for 1<<bits < row {
+				bits++
+			}
+			cases = append(cases, bench{fmt.Sprintf("rows of %d", row), []int{1 << (n - bits), row}, 1})
 		}
-		for _, c := range []struct {
-			name   string
-			blocks []backend.Block
-		}{{"full", full}, {"half", half}, {"pairs", pairs}, {"rows", mixed}} {
-			cells := c.blocks[0].Cols[0].Len()
+		cases = append(cases, bench{"pairs in rows of 40", []int{1 << (n - 6), 40}, 2})
+		for _, c := range cases {
+			blocks := []backend.Block{s.Block(0, c.shape, c.cols, 15, false)}
+			cells := blocks[0].Cols[0].Len()
 			challenges := s.Elements(n + 1)
 			b.Run(fmt.Sprintf("%s/n=%d", c.name, n), func(b *testing.B) {
 				perThreads(b, cells, func(b *testing.B, be backend.Run) {
-					blocks := conformance.Loaded(be, c.blocks)
+					blocks := conformance.Loaded(be, blocks)
 					for b.Loop() {
 						runTree(be.Fractions(n, blocks), n, challenges)
 					}

@@ -7,56 +7,63 @@ import (
 	"github.com/zkllmc/zkllmc/internal/field"
 )
 
-// bottomLayer is the sumcheck over the leaves. They are split: chunks of looked up cells, whose numerators are all 1, and the others, those
-// of tables and those beside padding. As long as variables inside of chunks are bound the round's polynomial is the sum of both. With the
+// bottomLayer is the sumcheck over the leaves. They are split: chunks of looked up cells of one lookup, whose numerators are all 1 but for
+// padding, and the others, those of tables. As long as variables inside of chunks are bound the round's polynomial is the sum of both. With the
 // first variable that joins chunks the first part's leaves, bound as far as that, become part of the other.
 type bottomLayer struct {
-	t    *tree
-	ones *onesLayer // nil if there are no such chunks, or when they are part of the rest
-	rest *layer
+	t      *tree
+	single *singleLayer // nil if there are no such chunks, or when they are part of the rest
+	rest   *layer
 }
 
 var _ backend.LayerRounds = (*bottomLayer)(nil)
 
 func newBottomLayer(t *tree, s []field.Element, lambda field.Element) *bottomLayer {
 	l := &bottomLayer{t: t}
-	levels := make([]level, len(t.levels))
-	allocate(levels, t.rest, t.n-1)
-	l.rest = newLayer(t, levels, s, lambda, func(w, i int) (p, q quarters, onlyOnes bool) {
-		return t.leafTile(w, t.blocks, t.rest, t.rest.tiles[i])
+	l.rest = newLayer(t, t.restLevels(), s, lambda, func(w, i int) (p, q quarters, onlyOnes bool) {
+		return t.leafTile(w, t.leafSet, t.rest, t.rest.tiles[i])
 	})
-	if len(t.ones.tiles) > 0 {
-		l.ones = newOnesLayer(t, s, lambda)
+	if len(t.single.tiles) > 0 {
+		l.single = newSingleLayer(t, s, lambda)
 	}
 	l.rest.join = func(target [4][2]vec) {
-		if l.ones != nil {
-			l.ones.joinTo(l.rest, target)
-			l.ones = nil
+		if l.single != nil {
+			l.single.joinTo(l.rest, target)
+			l.single = nil
 		}
 		l.rest.joinConstant(target)
 	}
 	return l
 }
 
+// restLevels are arrays for the rest. Above chunks of one entry they are those of the tree, which has been asked all its layers by then; the
+// other part of the leaves is in the arrays of larger ones.
+func (t *tree) restLevels() []level {
+	levels, shared := make([]level, len(t.levels)), t.n-1-t.rest.bits
+	allocate(levels, t.rest, t.n-1, shared)
+	copy(levels[:shared+1], t.levels)
+	return levels
+}
+
 func (l *bottomLayer) First() field.Element {
 	inf := l.rest.First()
-	if l.ones != nil {
-		inf = add(inf, l.ones.first())
+	if l.single != nil {
+		inf = add(inf, l.single.first())
 	}
 	return inf
 }
 
 func (l *bottomLayer) Bind(rho field.Element) {
 	l.rest.Bind(rho)
-	if l.ones != nil {
-		l.ones.rho = &rho
+	if l.single != nil {
+		l.single.rho = &rho
 	}
 }
 
 func (l *bottomLayer) Round() (delta, inf field.Element) {
 	delta, inf = l.rest.Round()
-	if l.ones != nil {
-		d, i := l.ones.round()
+	if l.single != nil {
+		d, i := l.single.round()
 		delta, inf = add(delta, d), add(inf, i)
 	}
 	return delta, inf
@@ -68,18 +75,20 @@ func (l *bottomLayer) Claims() (a0, a1, b0, b1 field.Element) {
 	return a0, a1, b0, b1
 }
 
-// onesLayer is the sumcheck over chunks of leaves all of whose numerators are 1, for the variables inside of chunks. With u = 1 + λq the
-// summand is
+// singleLayer is the sumcheck over chunks of leaves whose numerators are all 1, or 0 for padding, for the variables inside of chunks. With
+// u = p + λq the summand is
 //
-//	F = q¹ + q⁰ + λq⁰q¹ = (u⁰u¹ − 1)/λ,
+//	F = p⁰q¹ + p¹q⁰ + λq⁰q¹ = (u⁰u¹ − p⁰p¹)/λ.
 //
-// and the constant adds the same to h(0) and h(1). So two arrays instead of four are bound, u⁰ and u¹, without the eq weight: with
-// w = eq(s_{i+1}…,·) of the variables behind the round's own, h(0) = Σ w·u⁰_lo·u¹_lo / λ, h(1) = Σ w·u⁰_hi·u¹_hi / λ and
-// h∞ = Σ w·(u⁰_hi − u⁰_lo)(u¹_hi − u¹_lo) / λ. The second sum follows from the round before, C = (1−σ)·h(0) + σ·h(1).
-type onesLayer struct {
+// So two arrays instead of four are bound, u⁰ and u¹, without the eq weight: with w = eq(s_{i+1}…,·) of the variables behind the round's
+// own, their h(0) = Σ w·u⁰_lo·u¹_lo / λ, h(1) = Σ w·u⁰_hi·u¹_hi / λ and h∞ = Σ w·(u⁰_hi − u⁰_lo)(u¹_hi − u¹_lo) / λ. The second sum
+// follows from the round before, C = (1−σ)·h(0) + σ·h(1). What p⁰p¹ takes from them is the same all over chunks of a kind, but for the weight,
+// see chunkKind: of chunks without padding it is the same of h(0) and of h(1), and is left out.
+type singleLayer struct {
 	t       *tree
-	blocks  []leafBlock // with u for q
-	stored  *support    // of the variables that are not bound
+	leaves  leafSet  // u
+	stored  *support // of the variables that are not bound
+	kinds   []chunkKind
 	lambda  field.Element
 	unitBy  field.Element   // 1/λ
 	s       []field.Element // the points of the free variables x
@@ -95,15 +104,16 @@ type onesLayer struct {
 	under *support       // of these tiles
 }
 
-func newOnesLayer(t *tree, s []field.Element, lambda field.Element) *onesLayer {
-	l := &onesLayer{t: t, blocks: affine(t.blocks, lambda), stored: t.ones, lambda: lambda, s: slices.Clone(s)}
+func newSingleLayer(t *tree, s []field.Element, lambda field.Element) *singleLayer {
+	l := &singleLayer{t: t, leaves: combine(t.blocks, lambda), stored: t.single, lambda: lambda, s: slices.Clone(s)}
+	l.kinds = newKinds(&t.supports, s)
 	l.inverse = field.BatchInvert(append(slices.Clone(s), lambda))
 	l.unitBy = l.inverse[len(s)]
 	return l
 }
 
-// first sums λ·Σ eq(s,x)·δq⁰·δq¹ with the differences δ along b.
-func (l *onesLayer) first() field.Element {
+// first sums Σ eq(s,x)·δu⁰·δu¹ / λ with the differences δ along b; where they are those of λq, from integers, λ·Σ eq(s,x)·δq⁰·δq¹.
+func (l *singleLayer) first() field.Element {
 	inner, outer := eqTables(l.s)
 	prepared := newWeights(inner)
 	l.t.run(len(l.stored.tiles), func(w, i int) {
@@ -112,24 +122,26 @@ func (l *onesLayer) first() field.Element {
 			s.total[0] = add(s.total[0], mul(sum, outer[at.block]))
 			return
 		}
-		_, q, _ := l.t.leafTile(w, l.t.blocks, l.stored, at)
+		_, u, _ := l.t.leafTile(w, l.leaves, l.stored, at)
 		n := at.hi - at.lo
 		d0, d1 := s.v[0][:n], s.v[1][:n]
-		subVec(d0, q[0][1], q[0][0])
-		subVec(d1, q[1][1], q[1][0])
+		subVec(d0, u[0][1], u[0][0])
+		subVec(d1, u[1][1], u[1][0])
 		mulVec(d0, d0, l.stored.ofTile(at, inner, s.v[2]))
-		s.total[0] = add(s.total[0], mul(dot(d0, d1), outer[at.block]))
+		s.total[1] = add(s.total[1], mul(dot(d0, d1), outer[at.block]))
 	})
-	return mul(l.lambda, l.t.collect()[0])
+	total := l.t.collect()
+	_, inf := l.ofPadding(l.s)
+	return add(mul(l.lambda, total[0]), mul(l.unitBy, sub(total[1], inf)))
 }
 
 // firstOfIntegers is the sum of a whole tile of leaves, computed from their integers, where it can be.
-func (l *onesLayer) firstOfIntegers(leaf *leafScratch, at piece, inner *weights) (sum field.Element, ok bool) {
+func (l *singleLayer) firstOfIntegers(leaf *leafScratch, at piece, inner *weights) (sum field.Element, ok bool) {
 	n := at.hi - at.lo
 	if len(inner.coef) != n || l.stored.x(at.hi-1) != l.stored.x(at.lo)+n-1 {
 		return sum, false
 	}
-	leaf.find(l.t.blocks, l.stored, at)
+	leaf.find(l.t.leafSet, l.stored, at)
 	d, factors, ok := leaf.differences(n)
 	for i := range d {
 		sum = add(sum, mul(dotInts(d[i], inner), factors[i]))
@@ -137,19 +149,20 @@ func (l *onesLayer) firstOfIntegers(leaf *leafScratch, at piece, inner *weights)
 	return sum, ok
 }
 
-func (l *onesLayer) round() (delta, inf field.Element) {
+func (l *singleLayer) round() (delta, inf field.Element) {
 	l.apply()
 	if l.known != nil {
 		rest := mul(sub(one(), l.s[0]), l.sums[0])
 		l.sums[1] = mul(sub(*l.known, rest), l.inverse[0])
 	}
-	return mul(sub(l.sums[1], l.sums[0]), l.unitBy), mul(l.sums[2], l.unitBy)
+	delta, inf = l.ofPadding(l.s[1:])
+	return mul(sub(sub(l.sums[1], l.sums[0]), delta), l.unitBy), mul(sub(l.sums[2], inf), l.unitBy)
 }
 
 // halves returns u⁰ and u¹ of a tile along the variable that is to be bound.
-func (l *onesLayer) halves(w int, at piece) (q quarters) {
+func (l *singleLayer) halves(w int, at piece) (q quarters) {
 	if l.bound == 0 {
-		_, q, _ = l.t.leafTile(w, l.blocks, l.stored, at)
+		_, q, _ = l.t.leafTile(w, l.leaves, l.stored, at)
 		return q
 	}
 	if l.again != nil {
@@ -162,8 +175,9 @@ func (l *onesLayer) halves(w int, at piece) (q quarters) {
 }
 
 // apply binds the noted challenge tile by tile, stores u⁰ and u¹ split along the next variable, and adds up the next round's sums.
-func (l *onesLayer) apply() {
+func (l *singleLayer) apply() {
 	rho := *l.rho
+	l.bindKinds(&rho)
 	if l.bound > 0 {
 		l.predict(rho)
 		l.s, l.inverse = l.s[1:], l.inverse[1:]
@@ -197,17 +211,17 @@ func (l *onesLayer) apply() {
 }
 
 // bindRuns prepares the blocks for bindIntegers.
-func (l *onesLayer) bindRuns(rho *field.Element) {
-	for i := range l.blocks {
-		if b := &l.blocks[i]; b.runs != nil {
-			b.runs = b.runs.bind(&b.linear, rho)
+func (l *singleLayer) bindRuns(rho *field.Element) {
+	for i := range l.leaves.blocks {
+		if b := &l.leaves.blocks[i]; b.runs != nil {
+			b.runs = b.runs.bind(&b.linear, &l.leaves.padding, rho)
 		}
 	}
 }
 
 // bindIntegers binds a tile of leaves to the first challenge from their integers, where it can.
-func (l *onesLayer) bindIntegers(leaf *leafScratch, at piece, target *[2][2]vec) bool {
-	leaf.find(l.blocks, l.stored, at)
+func (l *singleLayer) bindIntegers(leaf *leafScratch, at piece, target *[2][2]vec) bool {
+	leaf.find(l.leaves, l.stored, at)
 	return leaf.fillBound(target, at.lo, at.hi-at.lo)
 }
 
@@ -220,7 +234,7 @@ func cutOut(v [2][2]vec, lo, hi int) (out [2][2]vec) {
 }
 
 // delay adds up the next round's sums and keeps nothing, as layer.delay.
-func (l *onesLayer) delay(rho field.Element, stored *support, inner, outer vec) {
+func (l *singleLayer) delay(rho field.Element, stored *support, inner, outer vec) {
 	l.again, l.under = &rho, l.stored
 	l.t.run(len(stored.tiles), func(w, i int) {
 		s, at := l.t.worker(w), stored.tiles[i]
@@ -229,12 +243,12 @@ func (l *onesLayer) delay(rho field.Element, stored *support, inner, outer vec) 
 }
 
 // delayed computes a tile that delay did not keep, which is the worker's until it asks for another one.
-func (l *onesLayer) delayed(w int, at piece) [2][2]vec {
+func (l *singleLayer) delayed(w int, at piece) [2][2]vec {
 	s := l.t.worker(w)
 	lo, hi := l.under.within(at.block, 1)
 	for k := lo; k < hi; k++ {
 		here := l.under.tiles[k]
-		_, q, _ := l.t.leafTile(w, l.blocks, l.under, here)
+		_, q, _ := l.t.leafTile(w, l.leaves, l.under, here)
 		for c := range q {
 			to := piece{here.lo - l.under.tiles[lo].lo, here.hi - l.under.tiles[lo].lo, here.block}
 			out := output{l.under, to, &s.bound[c], field.Element{}, s.v[c][:here.hi-here.lo]}
@@ -245,15 +259,18 @@ func (l *onesLayer) delayed(w int, at piece) [2][2]vec {
 }
 
 // predict works out C of the next round: h(ρ).
-func (l *onesLayer) predict(rho field.Element) {
+func (l *singleLayer) predict(rho field.Element) {
 	c := add(l.sums[0], mul(rho, sub(l.sums[1], l.sums[0])))
 	c = add(c, mul(sub(mul(rho, rho), rho), l.sums[2]))
 	l.known = &c
 }
 
-// target returns where a bind writes: the arrays of layer n−2−bound, which are large enough.
-func (l *onesLayer) target(size int) (v [2][2]vec) {
-	at := l.t.n - 2 - l.bound
+// target returns where a bind writes: the arrays of one of the two lowest layers that are kept, in turns, which are large enough.
+func (l *singleLayer) target(size int) (v [2][2]vec) {
+	at := l.t.kept - l.bound%2
+	if l.t.kept < l.t.n-2 {
+		at = l.t.kept - (l.bound+1)%2
+	}
 	for c := range v {
 		var slab vec
 		if at < 2 {
@@ -267,7 +284,7 @@ func (l *onesLayer) target(size int) (v [2][2]vec) {
 }
 
 // addSums adds up the next round's sums over a tile of two halves, the second one only where it does not follow from the others.
-func (l *onesLayer) addSums(s *scratch, v [2][2]vec, weights vec, outer *field.Element) {
+func (l *singleLayer) addSums(s *scratch, v [2][2]vec, weights vec, outer *field.Element) {
 	n := len(weights)
 	half := func(c, b int) vec { return v[c][b] }
 	left, right := s.v[3][:n], s.v[4][:n]
@@ -284,15 +301,16 @@ func (l *onesLayer) addSums(s *scratch, v [2][2]vec, weights vec, outer *field.E
 	sum(2, left, right)
 }
 
-// joinTo binds the noted challenge and writes what comes out to the arrays of the layer over all leaves, which has bound it too: P = w,
-// G = w·(1 + λq¹) = w·u¹ with the eq weight w in that layer's scale, q⁰ and q¹.
-func (l *onesLayer) joinTo(all *layer, target [4][2]vec) {
-	rho, unit := *l.rho, one()
+// joinTo binds the noted challenge and writes what comes out to the arrays of the layer over all leaves, which has bound it too: P = w·p⁰,
+// G = w·(p¹ + λq¹) = w·u¹ with the eq weight w in that layer's scale, q⁰ and q¹.
+func (l *singleLayer) joinTo(all *layer, target [4][2]vec) {
+	rho := *l.rho
+	l.bindKinds(&rho)
 	weights := all.weights()
 	l.t.run(len(l.stored.tiles), func(w, i int) {
 		s, at := l.t.worker(w), l.stored.tiles[i]
 		n, from := at.hi-at.lo, l.halves(w, at)
-		weight := s.v[arrP][:n]
+		kinds, weight := l.t.kindOf[at.lo:at.hi], s.v[arrP][:n]
 		weights(weight, l.stored, at, s.v[4])
 		for c, a := range []int{arrQ0, arrQ1} {
 			u := s.v[a][:n]
@@ -301,12 +319,79 @@ func (l *onesLayer) joinTo(all *layer, target [4][2]vec) {
 				mulVec(s.v[arrG][:n], weight, u)
 			}
 			for k := range u {
-				u[k].Sub(&u[k], &unit)
+				u[k].Sub(&u[k], &l.kinds[kinds[k]].p[c][0])
 			}
 			scaleVec(u, u, &l.unitBy)
+		}
+		for k := range weight {
+			if kind := kinds[k]; kind > 0 {
+				weight[k].Mul(&weight[k], &l.kinds[kind].p[0][0])
+			}
 		}
 		for a := range target {
 			l.stored.store(&target[a], at, s.v[a][:n], field.Element{})
 		}
 	})
+}
+
+// chunkKind is what chunks with the same padding have in common.
+type chunkKind struct {
+	p      [2]vec        // numerators of even and of odd leaves, over the variables inside of a chunk that are not bound
+	weight field.Element // of all of them: Σ eq of the variables that join chunks
+}
+
+// newKinds prepares those of a support, for the point of a layer above the leaves.
+func newKinds(t *supports, s []field.Element) []chunkKind {
+	kinds := make([]chunkKind, len(t.kinds))
+	for i, cells := range t.kinds {
+		for c := range kinds[i].p {
+			p := make(vec, 2<<t.single.bits)
+			for k := range p {
+				if cells>>(2*k+c)&1 == 1 {
+					p[k].SetOne()
+				}
+			}
+			kinds[i].p[c] = p
+		}
+	}
+	if len(kinds) > 1 {
+		inner, outer := eqTables(s[t.single.bits:])
+		for k, chunk := range t.single.chunks {
+			if kind := &kinds[t.kindOf[k]]; t.kindOf[k] > 0 {
+				kind.weight = add(kind.weight, mul(inner[chunk%len(inner)], outer[chunk/len(inner)]))
+			}
+		}
+	}
+	return kinds
+}
+
+// bindKinds binds their lowest variable.
+func (l *singleLayer) bindKinds(rho *field.Element) {
+	var none field.Element
+	for i := range l.kinds {
+		for c, p := range l.kinds[i].p {
+			lo, hi := make(vec, len(p)/2), make(vec, len(p)/2)
+			split(lo, hi, p, &none)
+			lerp(lo, lo, hi, rho)
+			l.kinds[i].p[c] = lo
+		}
+	}
+}
+
+// ofPadding is what numerators take from h(1) − h(0) and from h∞ of a round, λ times, by the point of the variables behind the round's own.
+func (l *singleLayer) ofPadding(s []field.Element) (delta, inf field.Element) {
+	if len(l.kinds) == 1 {
+		return delta, inf
+	}
+	weights := eqTable(s[:log2(len(l.kinds[0].p[0]))-1])
+	for _, kind := range l.kinds[1:] {
+		var d, i field.Element
+		for x, w := range weights {
+			lo0, hi0, lo1, hi1 := kind.p[0][2*x], kind.p[0][2*x+1], kind.p[1][2*x], kind.p[1][2*x+1]
+			d = add(d, mul(w, sub(mul(hi0, hi1), mul(lo0, lo1))))
+			i = add(i, mul(w, mul(sub(hi0, lo0), sub(hi1, lo1))))
+		}
+		delta, inf = add(delta, mul(d, kind.weight)), add(inf, mul(i, kind.weight))
+	}
+	return delta, inf
 }

@@ -30,11 +30,11 @@ type tree struct {
 	pool
 	supports // of the leaves
 	n        int
-	blocks   []leafBlock
-	root     [4]field.Element
-	levels   []level
-	kept     int // the lowest layer that is
-	scratch  []*scratch
+	leafSet
+	root    [4]field.Element
+	levels  []level
+	kept    int // the lowest layer that is
+	scratch []*scratch
 }
 
 // scratch is the working memory of one worker.
@@ -42,14 +42,14 @@ type scratch struct {
 	leaf  *leafScratch
 	p, q  quarters                   // of a tile of leaves
 	sums  [2]struct{ p, q quarters } // of a tile of the layer above, and of the one above that
-	bound [4][2]vec                  // arrays that are not kept, see layer.delay and onesLayer.delay
+	bound [4][2]vec                  // arrays that are not kept, see layer.delay and singleLayer.delay
 	v     [6]vec
 	total [4]field.Element
 }
 
 // Fractions computes the leaves tile by tile and all layers above.
 func (b *run) Fractions(n int, blocks []backend.Block) backend.FractionTree {
-	t := &tree{pool: b.ending, n: n, blocks: prepareBlocks(blocks), levels: make([]level, max(n, 2)+1), scratch: make([]*scratch, b.threads)}
+	t := &tree{pool: b.ending, n: n, leafSet: leafSet{blocks: prepareBlocks(blocks), padding: one()}, levels: make([]level, max(n, 2)+1), scratch: make([]*scratch, b.threads)}
 	bottom := t.bottom()
 	t.supports = leafSupports(t.blocks, min(chunkBits, bottom-2), bottom-2 > chunkBits)
 	if end := t.varying.end(); end > 1<<(bottom-2) {
@@ -62,7 +62,7 @@ func (b *run) Fractions(n int, blocks []backend.Block) backend.FractionTree {
 	if t.varying.bits == chunkBits && b.tight(treeBytes*uint64(t.varying.used)) {
 		t.kept--
 	}
-	allocate(t.levels, t.varying, t.kept)
+	allocate(t.levels, t.varying, t.kept, 1)
 	t.build()
 	t.root = t.layerOne()
 	return t
@@ -71,13 +71,13 @@ func (b *run) Fractions(n int, blocks []backend.Block) backend.FractionTree {
 // bottom is the number of the layer of leaves.
 func (t *tree) bottom() int { return len(t.levels) - 1 }
 
-// allocate sets the supports of all layers from that of the lowest, and makes the arrays of layers up to stored; a layer has about half as
-// many entries as the one below.
-func allocate(levels []level, s *support, stored int) {
+// allocate sets the supports of all layers from that of the lowest, and makes the arrays of layers above one up to stored; a layer has about
+// half as many entries as the one below.
+func allocate(levels []level, s *support, stored, above int) {
 	for j := len(levels) - 1; j >= 2; j-- {
 		l := &levels[j]
 		l.support = s
-		if j <= stored {
+		if above < j && j <= stored {
 			for k, q := range []*quarters{&l.p, &l.q} {
 				l.slab[k] = make(vec, 4*s.used)
 				*q = quartersOf(l.slab[k])
@@ -186,15 +186,18 @@ func (q *quarters) slice(lo, hi int) (out quarters) {
 	return out
 }
 
-// leafTile computes a tile of leaves, which is the worker's until it asks for another one; onlyOnes means that all numerators are 1 and p is
-// not there.
-func (t *tree) leafTile(w int, blocks []leafBlock, s *support, at piece) (p, q quarters, onlyOnes bool) {
+// leafTile computes a tile of leaves, which is the worker's until it asks for another one; onlyOnes means that all numerators are 1, or not
+// wanted, and p is not there.
+func (t *tree) leafTile(w int, of leafSet, s *support, at piece) (p, q quarters, onlyOnes bool) {
 	own, n := t.worker(w), at.hi-at.lo
-	own.leaf.find(blocks, s, at)
+	own.leaf.find(of, s, at)
 	if own.leaf.fillQuarters(&own.q, n) {
-		return p, own.q.slice(0, n), true
+		if onlyOnes = of.combined || len(own.leaf.gaps) == 0; !onlyOnes {
+			own.leaf.unitNumerators(&own.p, n)
+		}
+		return own.p.slice(0, n), own.q.slice(0, n), onlyOnes
 	}
-	onlyOnes = own.leaf.fillLeaves(at)
+	onlyOnes = own.leaf.fillLeaves(at, of.combined)
 	own.q.scatter(own.leaf.q[:4*n])
 	if !onlyOnes {
 		own.p.scatter(own.leaf.p[:4*n])
@@ -224,7 +227,7 @@ func (t *tree) sumTile(w, j, i int) (p, q quarters) {
 // fillPairs computes what is above a tile of leaves from their integers, where it can; the tile's first entry is at a place of the tile above.
 func (t *tree) fillPairs(w int, s *support, at piece, p, q *quarters, from int) bool {
 	leaf := t.worker(w).leaf
-	leaf.find(t.blocks, s, at)
+	leaf.find(t.leafSet, s, at)
 	return from%2 == 0 && leaf.fillPairs(p, q, from/2, at.hi-at.lo)
 }
 
@@ -233,7 +236,7 @@ func (t *tree) tile(w, j, i int) (p, q quarters, onlyOnes bool) {
 	l := &t.levels[j]
 	switch at := l.tiles[i]; {
 	case j == t.bottom():
-		return t.leafTile(w, t.blocks, l.support, at)
+		return t.leafTile(w, t.leafSet, l.support, at)
 	case j > t.kept:
 		p, q = t.sumTile(w, j, i)
 		return p, q, false

@@ -22,6 +22,13 @@ type leafBlock struct {
 	runs    *integerRuns
 }
 
+// leafSet is what tiles of leaves are computed of: numerators and denominators, or 1 + λq of cells and λ of padding alone, which is p + λq of both.
+type leafSet struct {
+	blocks   []leafBlock
+	padding  field.Element // denominators of padding
+	combined bool          // without numerators
+}
+
 // linear is the constant and the factors of columns in denominators, and what they are computed with: base and coefficients for integers that
 // stand as elements (rawInt), and, where the processor has them, kernels for integers below 2^51, each for two columns at most.
 type linear struct {
@@ -129,6 +136,11 @@ func prepareBlocks(blocks []backend.Block) []leafBlock {
 	return out
 }
 
+// combine returns leaves p + λq of lookups, whose numerators are all 1, and of padding.
+func combine(blocks []leafBlock, lambda field.Element) leafSet {
+	return leafSet{affine(blocks, lambda), lambda, true}
+}
+
 // affine returns the blocks with 1 + λq for every denominator q.
 func affine(blocks []leafBlock, lambda field.Element) []leafBlock {
 	out, tables, unit := slices.Clone(blocks), map[*lines]*lines{}, one()
@@ -234,6 +246,15 @@ func (b *leafBlock) cell(leaf int) int {
 	return b.cellOfRow(in>>b.rowBits) + in&(1<<b.rowBits-1)
 }
 
+// cellsAmong says which of at most 64 leaves are cells: bit i stands for the i-th.
+func (b *leafBlock) cellsAmong(leaf, n int) (cells uint64) {
+	var runs [32]span
+	for _, sp := range b.spans(runs[:0], leaf, max(leaf, b.start), min(leaf+n, b.end)) {
+		cells |= (1<<sp.n - 1) << sp.at
+	}
+	return cells
+}
+
 // equal tells whether n leaves, all of them cells, have one denominator because they have the same columns. An aligned range of cells without
 // padding lies in one row.
 func (b *leafBlock) equal(leaf, n int) bool {
@@ -285,11 +306,28 @@ func (b *leafBlock) spans(out []span, base, lo, hi int) []span {
 	return out
 }
 
+// segment is a range of leaves of one block that kernels take at once: a run of cells, or aligned chunks, in whose columns padding is 0.
+type segment struct {
+	b     *leafBlock
+	at, n int // relative to the tile
+	cols  [2][]int16
+}
+
+// gap is a run of padding in a segment.
+type gap struct {
+	b      *leafBlock
+	at, to int // relative to the tile
+}
+
 // leafScratch is the working memory for a tile of leaves.
 type leafScratch struct {
 	q, p, raw vec
 	d         [3][]int64 // per entry
+	padding   field.Element
 	spans     []span
+	segments  []segment
+	gaps      []gap
+	ints      [2][]int16 // of segments with gaps
 }
 
 func newLeafScratch() *leafScratch {
@@ -297,18 +335,21 @@ func newLeafScratch() *leafScratch {
 	for i := range s.d {
 		s.d[i] = make([]int64, tile)
 	}
+	for i := range s.ints {
+		s.ints[i] = make([]int16, 4*tile)
+	}
 	return s
 }
 
 // find lists the runs of cells of a tile.
-func (s *leafScratch) find(blocks []leafBlock, sup *support, t piece) {
-	s.spans = s.spans[:0]
-	sup.runs(t, func(at, x, n int) { s.cover(blocks, 4*x, 4*n, 4*(at-t.lo)) })
+func (s *leafScratch) find(of leafSet, sup *support, t piece) {
+	s.spans, s.padding = s.spans[:0], of.padding
+	sup.runs(t, func(at, x, n int) { s.cover(of.blocks, 4*x, 4*n, 4*(at-t.lo)) })
 }
 
-// fillLeaves computes the leaves of a tile, whose runs were found, in their natural order, and reports whether every numerator is 1; if not,
-// they are in s.p.
-func (s *leafScratch) fillLeaves(t piece) (allOnes bool) {
+// fillLeaves computes the leaves of a tile, whose runs were found, in their natural order, and reports whether every numerator is 1, or not
+// wanted; if not, they are in s.p.
+func (s *leafScratch) fillLeaves(t piece, combined bool) (allOnes bool) {
 	n, ones, covered := 4*(t.hi-t.lo), 0, 0
 	for _, sp := range s.spans {
 		covered += sp.n
@@ -317,12 +358,12 @@ func (s *leafScratch) fillLeaves(t piece) (allOnes bool) {
 		}
 	}
 	if covered < n {
-		fill(s.q[:n], one())
+		fill(s.q[:n], s.padding)
 	}
 	for _, sp := range s.spans {
 		s.denominators(sp)
 	}
-	if ones == n {
+	if ones == n || combined {
 		return true
 	}
 	clear(s.p[:n])
@@ -333,21 +374,21 @@ func (s *leafScratch) fillLeaves(t piece) (allOnes bool) {
 }
 
 // fillQuarters computes the denominators of a tile of n entries at once to where they belong, and says whether it could: every leaf has to be a
-// looked up cell, in runs that kernels take.
+// looked up cell, in runs that kernels take, or padding beside integers of 16 bits.
 func (s *leafScratch) fillQuarters(q *quarters, n int) bool {
 	covered := 0
 	for _, sp := range s.spans {
 		if sp.b.Mult != nil || len(sp.b.kernels) != 1 || sp.n%montgomery.Lanes != 0 || sp.at%4 != 0 {
-			return false
+			return s.fillGathered(q, n)
 		}
 		covered += sp.n
 	}
 	if covered < 4*n {
-		return false
+		return s.fillGathered(q, n)
 	}
+	s.gaps = s.gaps[:0]
 	for _, sp := range s.spans {
-		to := q.slice(sp.at/4, n)
-		dst, kernel := [4][]field.Element{to[0][0], to[1][0], to[0][1], to[1][1]}, sp.b.kernels[0]
+		dst, kernel := q.leaves(sp.at/4, n), sp.b.kernels[0]
 		if !sp.b.columns(0, sp.cell, sp.n, func(cols [2][]int16) bool { return montgomery.FillQuarters(kernel, dst, cols, sp.n) },
 			func(cols [2][]int64) bool { return montgomery.FillQuarters(kernel, dst, cols, sp.n) }) {
 			return false
@@ -356,17 +397,62 @@ func (s *leafScratch) fillQuarters(q *quarters, n int) bool {
 	return true
 }
 
+// fillGathered is fillQuarters of segments.
+func (s *leafScratch) fillGathered(q *quarters, n int) bool {
+	if !s.integers(4*n, montgomery.Lanes) {
+		return false
+	}
+	for _, seg := range s.segments {
+		montgomery.FillQuarters(seg.b.kernels[0], q.leaves(seg.at/4, n), seg.cols, seg.n)
+	}
+	s.eachGap(func(_ *leafBlock, i int) { q[i&1][i>>1&1][i>>2] = s.padding })
+	return true
+}
+
+// leaves are the quarters from an entry up to another one, in the order of the leaves of an entry.
+func (q *quarters) leaves(from, to int) [4][]field.Element {
+	v := q.slice(from, to)
+	return [4][]field.Element{v[0][0], v[1][0], v[0][1], v[1][1]}
+}
+
+// unitNumerators sets those of a tile of n entries that fillQuarters could fill, to 1 or, of padding, to 0.
+func (s *leafScratch) unitNumerators(p *quarters, n int) {
+	for _, v := range p.leaves(0, n) {
+		fill(v, one())
+	}
+	s.eachGap(func(_ *leafBlock, i int) { p[i&1][i>>1&1][i>>2] = field.Element{} })
+}
+
+// eachGap visits the leaves of a tile that are padding.
+func (s *leafScratch) eachGap(visit func(b *leafBlock, leaf int)) {
+	for _, g := range s.gaps {
+		for i := g.at; i < g.to; i++ {
+			visit(g.b, i)
+		}
+	}
+}
+
 // fillPairs is sum for a tile of n entries whose runs were found, without its leaves, from a place of the layer above on; it says whether it could:
-// every leaf has to be a looked up cell of 16 bits, in runs of eight pairs.
+// every leaf has to be a looked up cell of 16 bits or padding, in segments of eight pairs.
 func (s *leafScratch) fillPairs(p, q *quarters, from, n int) bool {
 	if !s.integers(4*n, 16) {
 		return false
 	}
-	for _, sp := range s.spans {
-		at, pairs := from+sp.at/8, sp.n/2
-		p, q := p.slice(at, at+pairs/4), q.slice(at, at+pairs/4)
-		sp.b.runs.pairs.Fill([4][]field.Element{p[0][0], p[1][0], p[0][1], p[1][1]}, [4][]field.Element{q[0][0], q[1][0], q[0][1], q[1][1]},
-			sp.columns(), pairs)
+	for _, seg := range s.segments {
+		at, pairs := from+seg.at/8, seg.n/2
+		seg.b.runs.pairs.Fill(p.leaves(at, at+pairs/4), q.leaves(at, at+pairs/4), seg.cols, pairs)
+	}
+	for _, g := range s.gaps {
+		if g.at%2 == 1 { // a cell and padding: 1/q, and q + k and qk, of k = 0 for padding, were computed
+			i := (g.at - 1) / 2
+			p, q := &p[i&1][i>>1&1][from+i>>2], &q[i&1][i>>1&1][from+i>>2]
+			q.Sub(p, &g.b.constant)
+			p.SetOne()
+		}
+		for i := (g.at + 1) / 2; i < g.to/2; i++ {
+			p[i&1][i>>1&1][from+i>>2] = field.Element{}
+			q[i&1][i>>1&1][from+i>>2].SetOne()
+		}
 	}
 	return true
 }
@@ -377,50 +463,70 @@ func (s *leafScratch) fillBound(to *[2][2]vec, from, n int) bool {
 	if from%2 == 1 || !s.integers(4*n, 32) {
 		return false
 	}
-	for _, sp := range s.spans {
-		at, runs := (from+sp.at/4)/2, sp.n/4
+	for _, seg := range s.segments {
+		at, runs := (from+seg.at/4)/2, seg.n/4
 		half := func(c, b int) []field.Element { return to[c][b][at : at+runs/2] }
-		sp.b.runs.bound.Fill([2][]field.Element{half(0, 0), half(0, 1)}, [2][]field.Element{half(1, 0), half(1, 1)}, sp.columns(), runs)
+		seg.b.runs.bound.Fill([2][]field.Element{half(0, 0), half(0, 1)}, [2][]field.Element{half(1, 0), half(1, 1)}, seg.cols, runs)
+	}
+	s.eachGap(func(b *leafBlock, i int) {
+		e := &to[i&1][i>>2&1][(from+i>>2)>>1]
+		e.Add(e, &b.runs.inGaps[i>>1&1])
+	})
+	return true
+}
+
+// fillBoundPairs binds the layer above a tile of n entries whose runs were found, as fillPairs, from an even entry of that layer on; padding
+// has to be in pairs.
+func (s *leafScratch) fillBoundPairs(p, g vec, q0, q1 [2][]field.Element, from, n int) bool {
+	if !s.integers(4*n, 64) || s.gapsOff(2) {
+		return false
+	}
+	for _, seg := range s.segments {
+		at, runs := from+seg.at/8, seg.n/8
+		half := func(q [2][]field.Element) [2][]field.Element { return [2][]field.Element{q[0][at/2:], q[1][at/2:]} }
+		seg.b.runs.boundPairs.Fill(p[at:], g[at:], half(q0), half(q1), seg.cols, runs)
+	}
+	for _, gap := range s.gaps {
+		for i := gap.at; i < gap.to; i += 2 {
+			at, off := from+i>>3, &gap.b.runs.pairsInGaps[i>>2&1]
+			q, sum := &q0[at&1][at>>1], &p[at]
+			if i>>1&1 == 1 {
+				q, sum = &q1[at&1][at>>1], &g[at]
+			}
+			sum.Add(sum, &off[i>>1&1])
+			q.Add(q, &off[2])
+		}
 	}
 	return true
 }
 
-// fillBoundPairs binds the layer above a tile of n entries whose runs were found, as fillPairs, from an even entry of that layer on.
-func (s *leafScratch) fillBoundPairs(p, g vec, q0, q1 [2][]field.Element, from, n int) bool {
-	if !s.integers(4*n, 64) {
-		return false
-	}
-	for _, sp := range s.spans {
-		at, runs := from+sp.at/8, sp.n/8
-		half := func(q [2][]field.Element) [2][]field.Element { return [2][]field.Element{q[0][at/2:], q[1][at/2:]} }
-		sp.b.runs.boundPairs.Fill(p[at:], g[at:], half(q0), half(q1), sp.columns(), runs)
-	}
-	return true
+// gapsOff tells whether padding begins elsewhere than at multiples of a power of two.
+func (s *leafScratch) gapsOff(multiple int) bool {
+	return slices.ContainsFunc(s.gaps, func(g gap) bool { return g.at%multiple != 0 })
 }
 
 // differences computes the products of the differences along the second lowest variable, of even leaves and of odd ones, as fillPairs:
 // integers for every entry of the tile with a factor for all of them. It says whether it could: the leaves of a tile have to have the
-// same factors.
+// same factors, and the four of an entry to be cells or padding.
 func (s *leafScratch) differences(n int) (d [][]int64, factors vec, ok bool) {
-	if !s.integers(4*n, 4) {
+	if !s.integers(4*n, 4) || s.gapsOff(4) {
 		return nil, nil, false
 	}
-	own := s.spans[0].b.factors
+	own := s.segments[0].b.factors
 	for i := range own {
 		for j := i; j < len(own); j++ {
 			factors = append(factors, mul(own[i], own[j]))
 		}
 	}
-	for _, sp := range s.spans {
-		if !slices.Equal(own, sp.b.factors) {
+	for _, seg := range s.segments {
+		if !slices.Equal(own, seg.b.factors) {
 			return nil, nil, false
 		}
 		d = d[:0]
-		cols := sp.columns()
 		for i := range own {
 			for j := i; j < len(own); j++ {
 				d = append(d, s.d[len(d)][:n])
-				multiplyDifferences(d[len(d)-1][sp.at/4:][:sp.n/4], cols[i], cols[j], i == j)
+				multiplyDifferences(d[len(d)-1][seg.at/4:][:seg.n/4], seg.cols[i], seg.cols[j], i == j)
 			}
 		}
 	}
@@ -441,23 +547,68 @@ func multiplyDifferences(d []int64, v, w []int16, one bool) {
 	}
 }
 
-// integers says whether n leaves are looked up cells of 16 bits, in runs whose places and lengths are multiples of a power of two.
+// integers cuts n leaves into segments whose places and lengths are multiples of a power of two, at most of a chunk, where they are looked up
+// cells of 16 bits, and padding.
 func (s *leafScratch) integers(n, multiple int) bool {
+	s.segments, s.gaps = s.segments[:0], s.gaps[:0]
+	covered := 0
 	for _, sp := range s.spans {
-		if sp.b.runs == nil || (sp.n|sp.at)%multiple != 0 {
+		if sp.b.runs == nil {
 			return false
 		}
-		n -= sp.n
+		if (sp.n|sp.at)%multiple != 0 {
+			return s.gather(n)
+		}
+		covered += sp.n
 	}
-	return n == 0
+	if covered < n {
+		return s.gather(n)
+	}
+	for _, sp := range s.spans {
+		seg := segment{b: sp.b, at: sp.at, n: sp.n}
+		for i, c := range sp.b.cols {
+			seg.cols[i] = c.short[sp.cell : sp.cell+sp.n]
+		}
+		s.segments = append(s.segments, seg)
+	}
+	return true
 }
 
-// columns are the integers of a run of them.
-func (sp *span) columns() (cols [2][]int16) {
-	for i, c := range sp.b.cols {
-		cols[i] = c.short[sp.cell : sp.cell+sp.n]
+// gather copies n leaves, whole chunks, to segments of one block each, and lists padding.
+func (s *leafScratch) gather(n int) bool {
+	if n%chunkLeaves != 0 {
+		return false
 	}
-	return cols
+	end := 0 // of the last segment
+	for k := 0; k < len(s.spans); {
+		b, first, at := s.spans[k].b, s.spans[k].at&^(chunkLeaves-1), end
+		if b.runs == nil || first != end {
+			return false // chunks of two blocks, or of a table
+		}
+		for ; k < len(s.spans) && s.spans[k].b == b; k++ {
+			sp := &s.spans[k]
+			s.pad(b, at, sp.at)
+			for i, c := range b.cols {
+				copy(s.ints[i][sp.at:], c.short[sp.cell:sp.cell+sp.n])
+			}
+			at = sp.at + sp.n
+		}
+		end = (at + chunkLeaves - 1) &^ (chunkLeaves - 1)
+		s.pad(b, at, end)
+		s.segments = append(s.segments, segment{b, first, end - first, [2][]int16{s.ints[0][first:end], s.ints[1][first:end]}})
+	}
+	return end == n
+}
+
+// pad makes a gap of leaves, if it is one.
+func (s *leafScratch) pad(b *leafBlock, at, to int) {
+	if at == to {
+		return
+	}
+	s.gaps = append(s.gaps, gap{b, at, to})
+	for i := range s.ints {
+		clear(s.ints[i][at:to])
+	}
 }
 
 // integerRuns are kernels for leaves with denominators K + f·v or K + f·v + g·w of integers of 16 bits. The sum of two neighbours is
@@ -466,6 +617,11 @@ type integerRuns struct {
 	pairs      *montgomery.Pairs[field.Element]
 	bound      *montgomery.Bound[field.Element] // of integers between which a variable is bound, nil before it is
 	boundPairs *montgomery.BoundPairs[field.Element]
+
+	// What padding adds to what was computed of zeros, if the variable that is bound is 0 there and if it is 1: to sums of bound; and to p, to
+	// p + λq and to q of pairs.
+	inGaps      [2]field.Element
+	pairsInGaps [2][3]field.Element
 }
 
 // newIntegerRuns returns nil where there are none.
@@ -503,9 +659,12 @@ func newRuns(base field.Element, coefficients []field.Element) montgomery.Linear
 
 var runOffset = field.Pow2(montgomery.RunBits)
 
-// bind returns runs of the same cells and other denominators, bound to a challenge.
-func (r *integerRuns) bind(l *linear, rho *field.Element) *integerRuns {
-	return &integerRuns{bound: montgomery.NewBound[field.Element](scalars, newRuns(l.constant, between(l.factors, rho)))}
+// bind returns runs of the same cells and other denominators, bound to a challenge, beside padding that has another one than zeros.
+func (r *integerRuns) bind(l *linear, padding, rho *field.Element) *integerRuns {
+	return &integerRuns{
+		bound:  montgomery.NewBound[field.Element](scalars, newRuns(l.constant, between(l.factors, rho))),
+		inGaps: [2]field.Element(between(vec{sub(*padding, l.constant)}, rho)),
+	}
 }
 
 // between are the coefficients of values at 0 and at 1 of a variable that is bound, for each coefficient of a value.
@@ -517,15 +676,18 @@ func between(coefficients vec, rho *field.Element) (out vec) {
 	return out
 }
 
-// bindPairs is what a challenge binds of p, q and p + λq of the layer above.
-func (r *integerRuns) bindPairs(l *linear, rho, lambda *field.Element) *montgomery.BoundPairs[field.Element] {
+// bindPairs prepares what a challenge binds of p, q and p + λq of the layer above.
+func (r *integerRuns) bindPairs(l *linear, rho, lambda *field.Element) {
 	k, products := l.constant, l.products()
 	both := make(vec, len(products))
 	scaleVec(both, products, lambda)
 	addVec(both[:len(l.factors)], both[:len(l.factors)], l.factors)
 	twice, square := add(k, k), mul(k, k)
-	return montgomery.NewBoundPairs[field.Element](scalars, newRuns(twice, between(l.factors, rho)), newRuns(square, between(products, rho)),
-		newRuns(add(twice, mul(*lambda, square)), between(both, rho)))
+	combined := add(twice, mul(*lambda, square))
+	r.boundPairs = montgomery.NewBoundPairs[field.Element](scalars, newRuns(twice, between(l.factors, rho)), newRuns(square, between(products, rho)),
+		newRuns(combined, between(both, rho)))
+	off := between(vec{sub(field.Element{}, twice), sub(*lambda, combined), sub(one(), square)}, rho)
+	r.pairsInGaps = [2][3]field.Element{{off[0], off[2], off[4]}, {off[1], off[3], off[5]}}
 }
 
 // cover appends the spans of leaves [base, base+n), which stand in the tile from at on.

@@ -229,7 +229,7 @@ func (l *layer) bindFirst(rho field.Element) {
 func (l *layer) bindRuns(rho *field.Element) {
 	for i := range l.t.blocks {
 		if b := &l.t.blocks[i]; b.runs != nil {
-			b.runs.boundPairs = b.runs.bindPairs(&b.linear, rho, &l.lambda)
+			b.runs.bindPairs(&b.linear, rho, &l.lambda)
 		}
 	}
 }
@@ -245,7 +245,7 @@ func (l *layer) bindIntegers(w, i int, g vec, out *[4]output) bool {
 	lo, hi := leaves.within(l.below().tiles[i].block, 1)
 	for k := lo; k < hi; k++ {
 		at := leaves.tiles[k]
-		leaf.find(l.t.blocks, leaves.support, at)
+		leaf.find(l.t.leafSet, leaves.support, at)
 		if from := at.lo - leaves.tiles[lo].lo; from%4 != 0 || !leaf.fillBoundPairs(p, g, q0, q1, from/2, at.hi-at.lo) {
 			return false
 		}

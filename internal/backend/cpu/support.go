@@ -9,7 +9,10 @@ import (
 
 // chunkBits says how large the chunks are in which layers are stored: 2^chunkBits entries x of every quarter of the leaves, which is 64
 // leaves. Rows of 576, 768 or 12288 cells are whole chunks, so that their padding costs nothing.
-const chunkBits = 4
+const (
+	chunkBits   = 4
+	chunkLeaves = 4 << chunkBits
+)
 
 // support says which entries x of a layer are stored: those of some chunks, in ascending order one behind the other, or a prefix of all.
 // What is not stored is the fraction 0/1. A chunk of 2^bits entries is half as large in the layer above, and so after a variable of x is
@@ -100,18 +103,23 @@ func (s *support) ofTile(t piece, table, gathered vec) vec {
 
 // supports are the chunks of leaves that are not all padding.
 type supports struct {
-	varying    *support // all but the constant ones
-	ones, rest *support // of these: those of one lookup, so that all numerators are 1, and the others
-	constant   *support // those of one lookup, too, whose denominators are all equal, a chunk as one entry
-	q          vec      // these denominators
+	varying      *support // all but the constant ones
+	single, rest *support // of these: those of one lookup, with padding among its cells or without; and the others, those of tables and of several
+	kinds        []uint64 // of chunks of one lookup: leaf i is a cell if bit i is set. The first has no padding
+	kindOf       []int32  // of every one of them
+	constant     *support // those of one lookup, too, without padding, whose denominators are all equal, a chunk as one entry
+	q            vec      // these denominators
 }
 
 // leafSupports finds chunks of 2^bits entries x, hence 4 times as many leaves; constant ones are looked for if there are layers above
 // chunks of one entry. A box has a cell among the leaves of an aligned range exactly if the first of them is one, or the block begins
 // inside; and all are cells exactly if the last one is too.
 func leafSupports(blocks []leafBlock, bits int, above bool) (s supports) {
-	varying, ones, rest, constant := []int{}, []int{}, []int{}, []int{}
+	varying, single, rest, constant := []int{}, []int{}, []int{}, []int{}
 	size, seen := 4<<bits, -1
+	whole := uint64(1)<<size - 1
+	s.kinds = []uint64{whole}
+	kinds := map[uint64]int32{whole: 0}
 	for i := range blocks {
 		b := &blocks[i]
 		for c := b.start / size; c*size < b.end; c++ {
@@ -119,24 +127,28 @@ func leafSupports(blocks []leafBlock, bits int, above bool) (s supports) {
 				continue
 			}
 			seen = c
-			whole := b.Mult == nil && b.start <= c*size && b.end >= (c+1)*size && b.inBox((c+1)*size-1)
-			if whole && above && b.equal(c*size, size) {
+			if b.Mult != nil || i+1 < len(blocks) && blocks[i+1].start < (c+1)*size {
+				varying, rest = append(varying, c), append(rest, c)
+				continue
+			}
+			cells := b.cellsAmong(c*size, size)
+			if cells == whole && above && b.equal(c*size, size) {
 				constant = append(constant, c)
 				s.q = append(s.q, b.denominator(c*size))
 				continue
 			}
-			varying = append(varying, c)
-			if whole {
-				ones = append(ones, c)
-			} else {
-				rest = append(rest, c)
+			kind, ok := kinds[cells]
+			if !ok {
+				kind = int32(len(s.kinds))
+				kinds[cells], s.kinds = kind, append(s.kinds, cells)
 			}
+			varying, single, s.kindOf = append(varying, c), append(single, c), append(s.kindOf, kind)
 		}
 	}
 	if seen < 0 {
 		seen, varying, rest = 0, []int{0}, []int{0} // one default leaf keeps an empty tree ordinary
 	}
-	s.varying, s.ones, s.rest = chunked(slices.Clip(varying), bits, seen+1), chunked(slices.Clip(ones), bits, seen+1), chunked(rest, bits, seen+1)
+	s.varying, s.single, s.rest = chunked(slices.Clip(varying), bits, seen+1), chunked(slices.Clip(single), bits, seen+1), chunked(rest, bits, seen+1)
 	s.constant = chunked(slices.Clip(constant), 0, seen+1)
 	return s
 }

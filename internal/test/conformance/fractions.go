@@ -104,7 +104,7 @@ func (s *Source) lookups(cols int, odd int, all bool) []backend.Block {
 }
 
 // integers places lookups of one column and of two, those that Loaded keeps in 16 bits among them, of whole tiles of 1024 leaves, of rows
-// with padding, and two to a tile with the same factors or with others. Many cells are the least and the greatest integers. One lookup
+// with padding, between chunks of 64 leaves and inside of them, and two to a tile with the same factors or with others. Many cells are the least and the greatest integers. One lookup
 // has the same column twice.
 func (s *Source) integers() []backend.Block {
 	var out []backend.Block
@@ -117,6 +117,8 @@ func (s *Source) integers() []backend.Block {
 		{8192, []int{2048}, 2}, {5632, []int{512}, 1}, {7232, []int{64}, 2}, {5120, []int{512}, 2}, {7296, []int{32}, 1}, {7328, []int{32}, 2},
 		{10240, []int{512}, 2}, {7360, []int{32}, 1}, {7424, []int{64}, 2}, {10752, []int{512}, 2}, {7552, []int{128}, 1}, {7680, []int{128}, 2},
 		{11264, []int{4, 192}, 2},
+		{12288, []int{7, 100}, 1}, {13312, []int{13, 20}, 2}, {13824, []int{13, 20}, 2}, {14336, []int{3, 5, 3}, 1}, {14464, []int{12}, 1},
+		{14848, []int{7, 40}, 2}, {15360, []int{9, 33}, 1},
 	} {
 		b := s.Block(place.offset, place.shape, place.cols, 15, false)
 		for c := range place.cols {
