@@ -2,6 +2,7 @@ package backend
 
 import (
 	"context"
+	"slices"
 
 	"github.com/zkllmc/zkllmc/internal/integer"
 )
@@ -106,20 +107,48 @@ func (t *Term) Ranges(box []Range) []Range {
 	return r
 }
 
-// Products is how many products of integers a part of a sum of terms takes.
+// Products is how many products of integers a part of a sum of terms takes. What only one factor is summed up over is summed up first, and no
+// product where there is more to the term.
 func Products(terms []Term, box []Range) (sum int64) {
 	for i := range terms {
-		r := terms[i].Ranges(box)
-		if r == nil && len(terms[i].Extents) > 0 {
+		t := &terms[i]
+		r := t.Ranges(box)
+		if r == nil && len(t.Extents) > 0 {
 			continue
 		}
-		n := int64(max(1, len(terms[i].Factors)-1))
-		for _, of := range r {
-			n *= int64(max(0, of.Hi-of.Lo))
+		n := int64(max(1, len(t.Factors)-1))
+		for l, of := range r {
+			if !t.summedAlone(l) {
+				n *= int64(max(0, of.Hi-of.Lo))
+			}
 		}
 		sum += n
 	}
 	return sum
+}
+
+// summedAlone says whether a label is summed over, and of one factor alone, which does not have all of the term's labels.
+func (t *Term) summedAlone(label int) bool {
+	of := func(axes [][]int) bool {
+		return slices.ContainsFunc(axes, func(labels []int) bool { return slices.Contains(labels, label) })
+	}
+	if of(t.Out) {
+		return false
+	}
+	var with []Operand
+	for _, f := range t.Factors {
+		if of(f.Axes) {
+			with = append(with, f)
+		}
+	}
+	if len(with) != 1 {
+		return false
+	}
+	labels := 0
+	for _, axis := range with[0].Axes {
+		labels += len(axis)
+	}
+	return labels < len(t.Extents)
 }
 
 // Hint says how tensors come about from others, by the name of a kind and its parameters, in the order of package circuit (hints.go), which

@@ -8,7 +8,9 @@ import (
 	"regexp"
 	"slices"
 
+	"github.com/zkllmc/zkllmc/internal/backend"
 	"github.com/zkllmc/zkllmc/internal/circuit"
+	"github.com/zkllmc/zkllmc/internal/witness"
 )
 
 // Work is what a proof about a circuit does. Its numbers depend on the circuit only.
@@ -37,9 +39,7 @@ func Of(c *circuit.Circuit) Work {
 			if w.Virtual += cells; t.Wide() {
 				w.Virtual += cells // of two words
 			}
-			for k := range t.Def {
-				w.Products += products(&t.Def[k])
-			}
+			w.Products += backend.Products(witness.Terms(t.Def, func(circuit.ID) backend.Tensor { return nil }), nil)
 		}
 	}
 	for _, l := range c.Lookups {
@@ -54,15 +54,6 @@ func Of(c *circuit.Circuit) Work {
 		w.Points += 1 << c.WeightBits
 	}
 	return w
-}
-
-// products is how many products of integers a term sums up.
-func products(t *circuit.Term) int64 {
-	n := int64(max(1, len(t.Factors)-1))
-	for _, d := range t.Extents {
-		n *= int64(d)
-	}
-	return n
 }
 
 // Phase is a part of a proof, by the name that progress shows, with the seconds that it takes one core.

@@ -6,6 +6,8 @@
 package tensor
 
 import (
+	"slices"
+
 	"github.com/zkllmc/zkllmc/internal/backend"
 	"github.com/zkllmc/zkllmc/internal/integer"
 	"github.com/zkllmc/zkllmc/internal/parallel"
@@ -51,8 +53,11 @@ func (p Part) Add(out integer.Tensor, terms []backend.Term) {
 		case n == nil:
 		case n.high != nil:
 			n.runWide()
-		case !n.contract():
-			n.run()
+		default:
+			n.reduce()
+			if !n.contract() {
+				n.run()
+			}
 		}
 	}
 }
@@ -184,6 +189,64 @@ func (outer loop) continues(inner loop) bool {
 		}
 	}
 	return true
+}
+
+// reduce sums factors up before they are multiplied, over loops that no other operand walks along: the sum of a row that is spread over the
+// row's cells is computed once a row, not once a cell.
+func (n *nest) reduce() {
+	for j := range n.vals {
+		var own, rest []loop
+		for _, l := range n.loops {
+			switch {
+			case l.only(j):
+				own = append(own, l)
+			case l.in[j] != 0:
+				rest = append(rest, l)
+			}
+		}
+		if len(own) > 0 && len(own)+len(rest) < len(n.loops) {
+			n.sumUp(j, own, rest)
+		}
+	}
+	n.merge()
+}
+
+// only says whether the loop is summed, and walks along factor j alone.
+func (l loop) only(j int) bool {
+	if l.out != 0 || l.in[j] == 0 {
+		return false
+	}
+	for k, s := range l.in {
+		if k != j && s != 0 {
+			return false
+		}
+	}
+	return true
+}
+
+// sumUp puts the sums over its own loops in the place of factor j.
+func (n *nest) sumUp(j int, own, rest []loop) {
+	sums := nest{pool: n.pool, coef: 1, vals: []cells{n.vals[j]}, hoist: -1}
+	stride := 1
+	for _, l := range slices.Backward(rest) {
+		sums.loops = append(sums.loops, loop{extent: l.extent, out: stride, in: []int{l.in[j]}})
+		stride *= l.extent
+	}
+	for _, l := range own {
+		sums.loops = append(sums.loops, loop{extent: l.extent, in: []int{l.in[j]}})
+	}
+	sums.out = make([]int64, stride)
+	sums.merge()
+	sums.run()
+	n.vals[j] = cells{v: sums.out}
+	n.loops = slices.DeleteFunc(n.loops, func(l loop) bool { return l.only(j) })
+	stride = 1
+	for i, l := range slices.Backward(n.loops) {
+		if l.in[j] != 0 {
+			n.loops[i].in[j] = stride
+			stride *= l.extent
+		}
+	}
 }
 
 // inner chooses the innermost loop: unit strides first, then length; never one that runs over the sparse factor if another is left.
