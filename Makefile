@@ -17,7 +17,7 @@ QUICK := ./ir/... ./internal/matrix ./codegen ./compiler/internal/... ./internal
 NARROW := ./runtime/tokens/... ./internal/poly ./internal/format/constants ./runtime/statement ./internal/circuit ./internal/commit ./internal/einsum ./internal/portable
 
 .NOTPARALLEL:
-.PHONY: help demo smollm2 minilm ocr test quick check generate assembly golden bench curves benchmarks figures accuracy answers interrupts conformance families cases attacks mutants fuzz property clean format lint generated race portable cross platforms clean-tree
+.PHONY: help demo smollm2 minilm ocr test quick check generate assembly golden bench curves benchmarks figures accuracy answers interrupts conformance families cases attacks mutants fuzz property clean format lint generated race portable cross platforms clean-tree fatbin
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -118,6 +118,14 @@ property: ## try N=1000 random graphs and circuits from SEED on, and audit 10·N
 
 clean: ## remove what make built
 	rm -rf build
+
+# The kernels for the GPUs of 2017, 2020 and 2022, and for later ones what their drivers compile.
+NVCC ?= nvcc
+ARCHITECTURES := 70 80 90
+fatbin: ## compile the CUDA kernels for GPUs; NVCC=… of CUDA 11.8 or 12, NVCCFLAGS=…
+	@command -v $(firstword $(NVCC)) >/dev/null || { echo 'fatbin: there is no $(firstword $(NVCC)). Debian has CUDA 11.8: package nvidia-cuda-toolkit of contrib and non-free.'; exit 1; }
+	$(NVCC) $(NVCCFLAGS) -std=c++17 -O3 -fatbin $(foreach a,$(ARCHITECTURES),-gencode arch=compute_$(a),code=sm_$(a)) \
+		-gencode arch=compute_$(lastword $(ARCHITECTURES)),code=compute_$(lastword $(ARCHITECTURES)) -o cuda/kernels/kernels.fatbin cuda/kernels/kernels.cu
 
 # The parts of check.
 

@@ -92,7 +92,7 @@ func TestMemory(t *testing.T) {
 // kernel that does otherwise ends the device.
 func TestBarriers(t *testing.T) {
 	const source = `
-#include "check.cuh"
+#include "platform.cuh"
 KERNEL(ends, uint64_t* out) { if (threadIdx.x > 0) BARRIER(); *out = 1; }
 KERNEL(parts, uint64_t* out) {
 	if (threadIdx.x > 0) BARRIER();

@@ -1,7 +1,7 @@
 // The arithmetic by itself, for tests: of the emulator, and of a GPU, which nothing else makes show single operations.
 #pragma once
 
-#include "field.cuh"
+#include "curve.cuh"
 
 const int field_operations = 7;
 
@@ -22,3 +22,20 @@ template <class F> DEVICE void check_field(F* out, const F* a, const F* b, uint6
 KERNEL(check_scalars, Scalar* out, const Scalar* a, const Scalar* b, uint64_t n) { check_field(out, a, b, n); }
 
 KERNEL(check_coordinates, Coordinate* out, const Coordinate* a, const Coordinate* b, uint64_t n) { check_field(out, a, b, n); }
+
+const int point_operations = 5;
+
+// check_points writes, for every i < n, sums of a[i] and b[i] in all coordinates, a[i] doubled, and b[i] times k[i].
+KERNEL(check_points, Affine* out, const Affine* a, const Affine* b, const uint64_t* k, uint64_t n) {
+	for (uint64_t i = thread_index(); i < n; i += thread_count()) {
+		Point scaled = times(point(b[i]), k[i]);
+		Point sums[point_operations] = {point(a[i]) + b[i], times(point(a[i]), k[i]) + scaled, doubled(point(a[i])), scaled, times(point(a[i]), k[i]) + b[i]};
+		for (int o = 0; o < point_operations; o++) out[point_operations * i + o] = affine(sums[o], inverse(sums[o].zzz));
+	}
+}
+
+// check_block_sum writes the sum of a block's points.
+KERNEL(check_block_sum, Affine* out, const Affine* a) {
+	Point sum = block_sum(point(a[thread_index()]));
+	if (threadIdx.x == 0) out[blockIdx.x] = affine(sum, inverse(sum.zzz));
+}

@@ -205,7 +205,7 @@ template <class M> DEVICE Field<M> operator*(const Field<M>& x, const Field<M>& 
 template <class M> DEVICE Field<M> square(const Field<M>& x) { return x * x; }
 
 // inverse is x^(p−2), and 0 for 0.
-template <class M> DEVICE Field<M> inverse(const Field<M>& x) {
+template <class M> OUTLINE Field<M> inverse(const Field<M>& x) {
 	Field<M> r = Field<M>::one();
 	for (int bit = 253; bit >= 0; bit--) {
 		r = square(r);

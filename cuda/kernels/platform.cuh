@@ -4,9 +4,12 @@
 
 #include <stdint.h>
 
+// DEVICE functions are part of whoever calls them; OUTLINE ones are called: what is rare or long would make kernels of it that take minutes to
+// compile.
 #ifdef __CUDACC__
 
 #define DEVICE static __device__ __forceinline__
+#define OUTLINE static __device__ __noinline__
 #define METHOD __device__ __forceinline__
 #define UNROLL _Pragma("unroll")
 
@@ -27,6 +30,7 @@ DEVICE uint64_t high_product(uint64_t a, uint64_t b) { return __umul64hi(a, b); 
 #include "emulate/shim.h"
 
 #define DEVICE static inline
+#define OUTLINE static inline
 #define METHOD inline
 #define UNROLL
 #define KERNEL(name, ...)                                        \

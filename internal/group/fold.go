@@ -80,6 +80,15 @@ var glv = sync.OnceValue(func() *endomorphism {
 	return e
 })
 
+// Endomorphism returns β: with it λ·(x, y) is (βx, y).
+func Endomorphism() Coordinate { return glv().beta }
+
+// Halves returns k1 and k2, of half the length of x, with x = k1 + k2·λ, where λ² + λ + 1 = 0.
+func Halves(x *field.Element) [2]big.Int {
+	var k big.Int
+	return glv().split(x.BigInt(&k))
+}
+
 // split returns short k1, k2 with k = k1 + k2·λ. Of a + b·λ, or of a + b·λ², it finds halves of the size of a and b, as challenges
 // of the final argument have them: the library's own split rounds down, which loses that.
 func (e *endomorphism) split(k *big.Int) (halves [2]big.Int) {

@@ -21,6 +21,7 @@ type Check struct {
 var Checks = []Check{
 	{"Fields", fields},
 	{"Combine", combine},
+	{"Points", points},
 }
 
 // memory is what a check allocated.
