@@ -5,10 +5,11 @@
 package matrix
 
 import (
+	"cmp"
 	"runtime"
 	"sync"
-	"sync/atomic"
 
+	"github.com/zkllmc/zkllmc/internal/parallel"
 	"github.com/zkllmc/zkllmc/internal/portable"
 )
 
@@ -73,37 +74,18 @@ func (p *Product[T]) Add(poll func() error) error {
 	if workers = min(workers, tasks); len(p.Batch.A)*rows*cols*len(p.Sum.A) <= alone {
 		workers = 1
 	}
-	var next atomic.Int64
-	work := func() error {
-		s := scratch.Get().(*buffers)
-		defer scratch.Put(s)
-		for {
-			at := int(next.Add(1)) - 1
-			if at >= tasks {
-				return nil
-			}
-			if err := poll(); err != nil {
-				return err
-			}
-			j.task(at, s)
-		}
-	}
-	if workers == 1 {
-		return work()
-	}
 	errs := make([]error, workers)
-	var wg sync.WaitGroup
-	for i := range workers - 1 {
-		wg.Go(func() { errs[i] = work() })
-	}
-	errs[workers-1] = work()
-	wg.Wait()
-	for _, err := range errs {
-		if err != nil {
-			return err
+	parallel.New(workers).Run(tasks, func(worker, task int) {
+		if errs[worker] != nil {
+			return
 		}
-	}
-	return nil
+		if errs[worker] = poll(); errs[worker] == nil {
+			s := scratch.Get().(*buffers)
+			j.task(task, s)
+			scratch.Put(s)
+		}
+	})
+	return cmp.Or(errs...)
 }
 
 // job cuts a product into tasks: of so many rows and panels that packing costs little, and so few that every share of the work is one.

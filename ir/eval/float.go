@@ -4,12 +4,12 @@
 package eval
 
 import (
+	"cmp"
 	"fmt"
 	"runtime"
-	"sync"
-	"sync/atomic"
 
 	"github.com/zkllmc/zkllmc/internal/budget"
+	"github.com/zkllmc/zkllmc/internal/parallel"
 	"github.com/zkllmc/zkllmc/ir"
 )
 
@@ -160,32 +160,10 @@ func Parallel(b *budget.Budget, n, workers int, f func(int) error) error {
 			errs[i] = f(i)
 		}
 	}
-	if workers = min(n, workers); workers == 1 {
-		for i := range n {
-			call(i)
-		}
-		return first(errs)
+	if n > 0 {
+		parallel.New(max(1, min(n, workers))).Run(n, func(_, i int) { call(i) })
 	}
-	var next atomic.Int64
-	var wg sync.WaitGroup
-	for range workers {
-		wg.Go(func() {
-			for i := int(next.Add(1)) - 1; i < n; i = int(next.Add(1)) - 1 {
-				call(i)
-			}
-		})
-	}
-	wg.Wait()
-	return first(errs)
-}
-
-func first(errs []error) error {
-	for _, err := range errs {
-		if err != nil {
-			return err
-		}
-	}
-	return nil
+	return cmp.Or(errs...)
 }
 
 // lastUses lists for every node the values that nothing uses after it.
