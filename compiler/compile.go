@@ -196,6 +196,11 @@ func analyse(ctx context.Context, model string, cfg Config) (*Result, error) {
 		}
 		return g, nil
 	}
+	return ofLengths(left, lengths, lower, names, cfg)
+}
+
+// ofLengths builds the circuit of the greatest length, and those of the shorter ones, which share its weights and scales.
+func ofLengths(left *budget.Budget, lengths []length, lower func(length) (*ir.Graph, error), names fileNames, cfg Config) (*Result, error) {
 	last := lengths[len(lengths)-1]
 	whole, err := lower(last)
 	if err != nil {

@@ -94,56 +94,10 @@ func (m *modelFlags) config(a *app) (compiler.Config, error) {
 	if cfg.Finer = m.finer; m.finer < 0 || m.finer > quant.MostFiner {
 		return cfg, console.Usagef("--finer %d: it is a number of steps, at most %d", m.finer, quant.MostFiner)
 	}
-	for _, s := range m.fix {
-		name, file, ok := strings.Cut(s, "=")
-		if !ok {
-			return cfg, console.Usagef("--fix %s: write --fix INPUT=WHAT", s)
-		}
-		if cfg.Fix == nil {
-			cfg.Fix = map[string]string{}
-		}
-		_, data := cfg.Fixed[name]
-		if _, twice := cfg.Fix[name]; twice || data {
-			return cfg, console.Usagef("--fix %s is given twice", name)
-		}
-		if ext := filepath.Ext(file); ext != ".npy" && ext != ".npz" {
-			cfg.Fix[name] = file
-			continue
-		}
-		d, err := readArray(file, name)
-		if err != nil {
+	for _, read := range []func(*compiler.Config) error{m.fixed, m.ports, m.sizes, m.loadTokenizer} {
+		if err := read(&cfg); err != nil {
 			return cfg, err
 		}
-		if cfg.Fixed == nil {
-			cfg.Fixed = map[string]compiler.Data{}
-		}
-		cfg.Fixed[name] = d
-	}
-	if err := m.ports(&cfg); err != nil {
-		return cfg, err
-	}
-	for _, d := range m.dims {
-		name, value, ok := strings.Cut(d, "=")
-		n, err := strconv.Atoi(value)
-		if !ok || err != nil || n < 0 || name == "" {
-			return cfg, console.Usagef("--dim %s: write --dim NAME=NUMBER", d)
-		}
-		if cfg.Dims == nil {
-			cfg.Dims = map[string]int{}
-		}
-		if _, twice := cfg.Dims[name]; twice {
-			return cfg, console.Usagef("--dim %s is given twice", name)
-		}
-		cfg.Dims[name] = n
-	}
-	cfg.Lengths = slices.Sorted(slices.Values(m.lengths))
-	for i, n := range cfg.Lengths {
-		if n < 1 || i > 0 && n == cfg.Lengths[i-1] {
-			return cfg, console.Usagef("--length %d: lengths are numbers from 1 on, each given once", n)
-		}
-	}
-	if err := m.loadTokenizer(&cfg); err != nil {
-		return cfg, err
 	}
 	if err := m.room(cfg.Lengths); err != nil { // before the work, not after it
 		return cfg, err
@@ -156,6 +110,58 @@ func (m *modelFlags) config(a *app) (compiler.Config, error) {
 		cfg.Calibrate = append(cfg.Calibrate, inputs...)
 	}
 	return cfg, nil
+}
+
+// fixed reads --fix.
+func (m *modelFlags) fixed(cfg *compiler.Config) error {
+	for _, s := range m.fix {
+		name, file, ok := strings.Cut(s, "=")
+		if !ok {
+			return console.Usagef("--fix %s: write --fix INPUT=WHAT", s)
+		}
+		if cfg.Fix == nil {
+			cfg.Fix, cfg.Fixed = map[string]string{}, map[string]compiler.Data{}
+		}
+		_, data := cfg.Fixed[name]
+		if _, twice := cfg.Fix[name]; twice || data {
+			return console.Usagef("--fix %s is given twice", name)
+		}
+		if ext := filepath.Ext(file); ext != ".npy" && ext != ".npz" {
+			cfg.Fix[name] = file
+			continue
+		}
+		d, err := readArray(file, name)
+		if err != nil {
+			return err
+		}
+		cfg.Fixed[name] = d
+	}
+	return nil
+}
+
+// sizes reads --dim and --length.
+func (m *modelFlags) sizes(cfg *compiler.Config) error {
+	for _, d := range m.dims {
+		name, value, ok := strings.Cut(d, "=")
+		n, err := strconv.Atoi(value)
+		if !ok || err != nil || n < 0 || name == "" {
+			return console.Usagef("--dim %s: write --dim NAME=NUMBER", d)
+		}
+		if cfg.Dims == nil {
+			cfg.Dims = map[string]int{}
+		}
+		if _, twice := cfg.Dims[name]; twice {
+			return console.Usagef("--dim %s is given twice", name)
+		}
+		cfg.Dims[name] = n
+	}
+	cfg.Lengths = slices.Sorted(slices.Values(m.lengths))
+	for i, n := range cfg.Lengths {
+		if n < 1 || i > 0 && n == cfg.Lengths[i-1] {
+			return console.Usagef("--length %d: lengths are numbers from 1 on, each given once", n)
+		}
+	}
+	return nil
 }
 
 // drawn says on stderr, where no inputs were given to choose scales from, that they were drawn, and what of it.

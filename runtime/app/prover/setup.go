@@ -87,18 +87,24 @@ func required(c *cobra.Command, groups ...string) {
 	}
 }
 
-func (a *app) setup(ctx context.Context, weights, dir string, force, asJSON bool) (err error) {
+// keyFiles are the two files of a setup into a folder, neither of which is the file of the weights.
+func keyFiles(dir, weights string) (vk, key string, err error) {
 	switch dir {
 	case "":
-		return console.Usagef("--out is empty")
+		return "", "", console.Usagef("--out is empty")
 	case "-":
-		return console.Usagef(`--out is "-", but keys are not written to the standard output: name a folder`)
+		return "", "", console.Usagef(`--out is "-", but keys are not written to the standard output: name a folder`)
 	}
-	vkFile, keyFile := filepath.Join(dir, verifyingKeyFile), filepath.Join(dir, proverKeyFile)
-	if err := apart([]path{{"--out", vkFile}, {"--out", keyFile}}, path{"--weights", weights}); err != nil {
-		return err
+	vk, key = filepath.Join(dir, verifyingKeyFile), filepath.Join(dir, proverKeyFile)
+	if err := apart([]path{{"--out", vk}, {"--out", key}}, path{"--weights", weights}); err != nil {
+		return "", "", err
 	}
-	if err := console.Replaceable(vkFile); err != nil {
+	return vk, key, console.Replaceable(vk)
+}
+
+func (a *app) setup(ctx context.Context, weights, dir string, force, asJSON bool) (err error) {
+	vkFile, keyFile, err := keyFiles(dir, weights)
+	if err != nil {
 		return err
 	}
 	weightsFile, err := openWeights(a.f, weights)
