@@ -3,4 +3,5 @@
 #include "commit.cuh"
 #include "fold.cuh"
 #include "msm.cuh"
+#include "products.cuh"
 #include "vector.cuh"

@@ -23,6 +23,7 @@
 
 DEVICE uint32_t atomic_add(uint32_t* at, uint32_t n) { return atomicAdd(at, n); }
 DEVICE uint64_t atomic_add(uint64_t* at, uint64_t n) { return atomicAdd((unsigned long long*)at, (unsigned long long)n); }
+DEVICE void atomic_min(uint64_t* at, uint64_t n) { atomicMin((unsigned long long*)at, (unsigned long long)n); }
 DEVICE uint64_t high_product(uint64_t a, uint64_t b) { return __umul64hi(a, b); }
 
 #else
@@ -42,6 +43,11 @@ DEVICE uint64_t high_product(uint64_t a, uint64_t b) { return __umul64hi(a, b); 
 
 DEVICE uint32_t atomic_add(uint32_t* at, uint32_t n) { return __atomic_fetch_add(at, n, __ATOMIC_RELAXED); }
 DEVICE uint64_t atomic_add(uint64_t* at, uint64_t n) { return __atomic_fetch_add(at, n, __ATOMIC_RELAXED); }
+DEVICE void atomic_min(uint64_t* at, uint64_t n) {
+	uint64_t was = __atomic_load_n(at, __ATOMIC_RELAXED);
+	while (n < was && !__atomic_compare_exchange_n(at, &was, n, true, __ATOMIC_RELAXED, __ATOMIC_RELAXED)) {
+	}
+}
 DEVICE uint64_t high_product(uint64_t a, uint64_t b) { return (uint64_t)((unsigned __int128)a * b >> 64); }
 
 #endif

@@ -30,62 +30,10 @@ type point struct{ x, y, zz, zzz group.Coordinate }
 // blocks is a grid for n threads, of which each may do several things.
 func blocks(n int) device.Dim { return device.Dim{min(max(1, (n+threads-1)/threads), 1<<16)} }
 
-// scratch is memory that ends with a computation.
-type scratch struct {
-	device.Device
-	held []device.Pointer
-	err  error
-}
-
-// alloc takes memory for n things; 0 after an error.
-func (s *scratch) alloc(n, size int) device.Pointer {
-	if s.err != nil {
-		return 0
-	}
-	p, err := s.Alloc(int64(n) * int64(size))
-	if s.err = err; err == nil {
-		s.held = append(s.held, p)
-	}
-	return p
-}
-
-// upload takes memory for what is copied there.
-func (s *scratch) upload(data []byte) device.Pointer {
-	p := s.alloc(len(data), 1)
-	if s.err == nil {
-		s.err = s.Upload(p, data)
-	}
-	return p
-}
-
-// launch starts a kernel unless something failed before.
-func (s *scratch) launch(kernel string, grid device.Dim, block int, args ...uint64) {
-	if s.err == nil {
-		s.err = s.Launch(device.Launch{Kernel: kernel, Grid: grid, Block: device.Dim{block}, Args: args})
-	}
-}
-
-// download copies from the device unless something failed before.
-func (s *scratch) download(data []byte, from device.Pointer) {
-	if s.err == nil {
-		s.err = s.Download(data, from)
-	}
-}
-
-// end gives the memory back.
-func (s *scratch) end() error {
-	for _, p := range s.held {
-		if err := s.Free(p); s.err == nil {
-			s.err = err
-		}
-	}
-	return s.err
-}
-
 // toAffine writes n sums as points.
-func (s *scratch) toAffine(out, sums device.Pointer, n int) {
+func toAffine(s *device.Scratch, out, sums device.Pointer, n int) {
 	const run = 8 // affine_run
-	s.launch("to_affine", device.Dim{max(1, (n+run*threads-1)/(run*threads))}, threads, uint64(out), uint64(sums), uint64(n))
+	s.Run("to_affine", device.Dim{max(1, (n+run*threads-1)/(run*threads))}, device.Dim{threads}, uint64(out), uint64(sums), uint64(n))
 }
 
 // Table has the multiples of generators that commitments are made of.
@@ -118,13 +66,13 @@ func NewTable(d device.Device, generators device.Pointer, n, bits int) (*Table, 
 		return nil, err
 	}
 	t := &Table{d, at, n, bits, places(bits)}
-	s := &scratch{Device: d}
-	room := s.alloc(3*min(n, tableRun)<<(bits-1), coordinateBytes)
+	s := &device.Scratch{Device: d}
+	room := s.Take(3*min(n, tableRun)<<(bits-1), coordinateBytes)
 	for first := 0; first < n; first += tableRun {
 		count := min(tableRun, n-first)
-		s.launch("multiples", blocks(count), threads, uint64(at), uint64(room), uint64(generators), uint64(n), uint64(first), uint64(count), uint64(bits), uint64(t.places))
+		s.Run("multiples", blocks(count), device.Dim{threads}, uint64(at), uint64(room), uint64(generators), uint64(n), uint64(first), uint64(count), uint64(bits), uint64(t.places))
 	}
-	if err := s.end(); err != nil {
+	if err := s.End(); err != nil {
 		return nil, fmt.Errorf("%w (%v)", err, d.Free(at))
 	}
 	return t, nil
@@ -148,15 +96,15 @@ func (t *Table) Commit(cells device.Pointer, rows, width int) ([]group.Affine, e
 		return nil, nil
 	}
 	parts := max(1, min(width/partCells, fullGrid/rows))
-	s := &scratch{Device: t.d}
-	sums, all, out := s.alloc(rows*parts, pointBytes), s.alloc(rows, pointBytes), s.alloc(rows, affineBytes)
-	s.launch("commit_rows", device.Dim{rows * parts}, sumThreads,
+	s := &device.Scratch{Device: t.d}
+	sums, all, out := s.Take(rows*parts, pointBytes), s.Take(rows, pointBytes), s.Take(rows, affineBytes)
+	s.Run("commit_rows", device.Dim{rows * parts}, device.Dim{sumThreads},
 		uint64(sums), uint64(t.at), uint64(t.n), uint64(t.bits), uint64(t.places), uint64(cells), uint64(width), uint64(parts))
-	s.launch("add_parts", blocks(rows), threads, uint64(all), uint64(sums), uint64(rows), uint64(parts))
-	s.toAffine(out, all, rows)
+	s.Run("add_parts", blocks(rows), device.Dim{threads}, uint64(all), uint64(sums), uint64(rows), uint64(parts))
+	toAffine(s, out, all, rows)
 	commitments := make([]group.Affine, rows)
-	s.download(device.Bytes(commitments), out)
-	return commitments, s.end()
+	s.Get(device.Bytes(commitments), out)
+	return commitments, s.End()
 }
 
 // MSM returns Σ_i scalars[i]·points[i] of n of each that lie on the device.
@@ -168,17 +116,17 @@ func MSM(d device.Device, points, scalars device.Pointer, n int) (group.Jac, err
 	}
 	width := window(n)
 	windows, count := (field.Bits+width)/width, 1<<(width-1)
-	s := &scratch{Device: d}
-	next, line := s.alloc(windows*count, 4), s.alloc(windows*n, 4)
-	buckets, sums := s.alloc(windows*count, pointBytes), s.alloc(windows, pointBytes)
-	s.launch("clear_words", blocks(windows*count), threads, uint64(next), uint64(windows*count))
-	s.launch("msm_count", blocks(n), threads, uint64(next), uint64(scalars), uint64(n), uint64(width), uint64(windows))
-	s.launch("sum_before", device.Dim{1}, 256, uint64(next), uint64(windows*count))
-	s.launch("msm_line", blocks(n), threads, uint64(line), uint64(next), uint64(scalars), uint64(n), uint64(width), uint64(windows))
-	s.launch("msm_buckets", blocks(windows*count), threads, uint64(buckets), uint64(line), uint64(next), uint64(points), uint64(windows*count))
-	s.launch("msm_windows", device.Dim{windows}, sumThreads, uint64(sums), uint64(buckets), uint64(count))
+	s := &device.Scratch{Device: d}
+	next, line := s.Take(windows*count, 4), s.Take(windows*n, 4)
+	buckets, sums := s.Take(windows*count, pointBytes), s.Take(windows, pointBytes)
+	s.Run("clear_words", blocks(windows*count), device.Dim{threads}, uint64(next), uint64(windows*count))
+	s.Run("msm_count", blocks(n), device.Dim{threads}, uint64(next), uint64(scalars), uint64(n), uint64(width), uint64(windows))
+	s.Run("sum_before", device.Dim{1}, device.Dim{256}, uint64(next), uint64(windows*count))
+	s.Run("msm_line", blocks(n), device.Dim{threads}, uint64(line), uint64(next), uint64(scalars), uint64(n), uint64(width), uint64(windows))
+	s.Run("msm_buckets", blocks(windows*count), device.Dim{threads}, uint64(buckets), uint64(line), uint64(next), uint64(points), uint64(windows*count))
+	s.Run("msm_windows", device.Dim{windows}, device.Dim{sumThreads}, uint64(sums), uint64(buckets), uint64(count))
 	host := make([]point, windows)
-	s.download(device.Bytes(host), sums)
+	s.Get(device.Bytes(host), sums)
 	for w := windows - 1; w >= 0; w-- {
 		for range width {
 			total.DoubleAssign()
@@ -186,7 +134,7 @@ func MSM(d device.Device, points, scalars device.Pointer, n int) (group.Jac, err
 		sum := host[w].jacobian()
 		total.AddAssign(&sum)
 	}
-	return total, s.end()
+	return total, s.End()
 }
 
 // window is how many bits the windows of n scalars have: few points do not pay for many buckets.
@@ -206,10 +154,10 @@ func (p *point) jacobian() (j group.Jac) {
 // Fold sets lo[i] += x·hi[i] for n points of each that lie on the device.
 func Fold(d device.Device, lo, hi device.Pointer, n int, x *field.Element) error {
 	digits, beta := units(x), group.Endomorphism()
-	s := &scratch{Device: d}
-	sums := s.alloc(n, pointBytes)
-	s.launch("fold_points", blocks(n), threads,
-		uint64(sums), uint64(lo), uint64(hi), uint64(n), uint64(s.upload(device.Bytes(digits))), uint64(len(digits)), uint64(s.upload(device.Bytes([]group.Coordinate{beta}))))
-	s.toAffine(lo, sums, n)
-	return s.end()
+	s := &device.Scratch{Device: d}
+	sums := s.Take(n, pointBytes)
+	s.Run("fold_points", blocks(n), device.Dim{threads},
+		uint64(sums), uint64(lo), uint64(hi), uint64(n), uint64(s.Put(device.Bytes(digits))), uint64(len(digits)), uint64(s.Put(device.Bytes([]group.Coordinate{beta}))))
+	toAffine(s, lo, sums, n)
+	return s.End()
 }

@@ -13,6 +13,7 @@ import (
 	"github.com/zkllmc/zkllmc/cuda/kernels"
 	"github.com/zkllmc/zkllmc/internal/field"
 	"github.com/zkllmc/zkllmc/internal/group"
+	"github.com/zkllmc/zkllmc/internal/integer"
 )
 
 // open begins an emulated device that ends with the test. All that is allocated is freed before.
@@ -205,4 +206,45 @@ func TestOutOfMemory(t *testing.T) {
 	require.ErrorIs(t, err, device.ErrMemory)
 	_, err = NewTable(d, gens, 32, 2) // the table fits, the scratch does not fit beside it
 	require.ErrorIs(t, err, device.ErrMemory)
+}
+
+// Rows are written out as package integer does it, box by box.
+func TestLay(t *testing.T) {
+	d, r := open(t, 0), rand.New(rand.NewSource(5))
+	short, mid, long := make([]int16, 300), make([]int32, 300), make([]int64, 300)
+	for i := range short {
+		short[i], mid[i], long[i] = int16(r.Uint32()), int32(r.Uint32()), int64(int32(r.Uint32()))
+	}
+	held := []Tensor{{put(t, d, short), 2}, {put(t, d, mid), 4}, {put(t, d, long), 8}}
+	tensors := []*integer.Tensor{{Short: short}, {Mid: mid}, {V: long}}
+	const width = 517
+	rows, want := make([][]Box, 4), make([]int32, 0)
+	for i := range rows {
+		row := make([]int32, width)
+		for range i * 2 {
+			k, shape := r.Intn(3), [][]int{{300}, {1, 5, 3}, {7}, {3, 1, 9}, {0, 3}, {2, 3, 5, 2}, {}}[r.Intn(7)]
+			b := Box{Tensor: held[k], Shape: shape, Column: r.Intn(200)}
+			if len(shape) != 1 || shape[0] != 300 {
+				b.From = r.Intn(200)
+			}
+			rows[i] = append(rows[i], b)
+			var err error
+			row, err = tensors[k].Lay(row, b.From, shape, b.Column)
+			require.NoError(t, err)
+		}
+		want = append(want, row...)
+	}
+	at, err := Lay(d, rows, width)
+	require.NoError(t, err)
+	got := make([]int32, len(want))
+	require.NoError(t, d.Download(device.Bytes(got), at))
+	require.Equal(t, want, got)
+	require.NoError(t, d.Free(at))
+
+	for _, v := range []int64{1 << 31, -1<<31 - 1, 1 << 32, math.MinInt64} {
+		wide := Tensor{put(t, d, []int64{1<<31 - 1, -1 << 31, v}), 8}
+		_, err = Lay(d, [][]Box{nil, {{Tensor: wide, Shape: []int{3}, Column: 2}}}, 9)
+		require.ErrorIs(t, err, ErrWide)
+		require.ErrorContains(t, err, "row 1, column 4")
+	}
 }

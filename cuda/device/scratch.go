@@ -1,0 +1,63 @@
+package device
+
+// Scratch is memory and launches of one computation: after an error everything is left out, and End returns it.
+type Scratch struct {
+	Device
+	held []Pointer
+	err  error
+}
+
+// Take takes memory for n things of a size; after an error it returns 0.
+func (s *Scratch) Take(n, size int) Pointer {
+	if s.err != nil {
+		return 0
+	}
+	p, err := s.Alloc(int64(n) * int64(size))
+	if s.err = err; err == nil {
+		s.held = append(s.held, p)
+	}
+	return p
+}
+
+// Put takes memory for data and copies it there.
+func (s *Scratch) Put(data []byte) Pointer {
+	p := s.Take(len(data), 1)
+	if s.err == nil {
+		s.err = s.Upload(p, data)
+	}
+	return p
+}
+
+// Run starts a kernel.
+func (s *Scratch) Run(kernel string, grid, block Dim, args ...uint64) {
+	if s.err == nil {
+		s.err = s.Launch(Launch{Kernel: kernel, Grid: grid, Block: block, Args: args})
+	}
+}
+
+// Get copies from the device.
+func (s *Scratch) Get(data []byte, from Pointer) {
+	if s.err == nil {
+		s.err = s.Download(data, from)
+	}
+}
+
+// Keep makes memory that was taken the caller's, unless there was an error.
+func (s *Scratch) Keep(p Pointer) {
+	for i, held := range s.held {
+		if held == p && s.err == nil {
+			s.held = append(s.held[:i], s.held[i+1:]...)
+			return
+		}
+	}
+}
+
+// End gives the memory back.
+func (s *Scratch) End() error {
+	for _, p := range s.held {
+		if err := s.Free(p); s.err == nil {
+			s.err = err
+		}
+	}
+	return s.err
+}
