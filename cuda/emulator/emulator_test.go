@@ -1,4 +1,4 @@
-package emulator
+package emulator_test
 
 import (
 	"errors"
@@ -9,20 +9,21 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/zkllmc/zkllmc/cuda/device"
+	"github.com/zkllmc/zkllmc/cuda/emulator"
 	"github.com/zkllmc/zkllmc/cuda/kernels"
 	kernelchecks "github.com/zkllmc/zkllmc/internal/test/kernels"
 )
 
 // open begins a device that ends with the test, without an error.
-func open(t *testing.T, c Config) *Device {
+func open(t *testing.T, c emulator.Config) *emulator.Device {
 	t.Helper()
 	return openOf(t, kernels.Sources(), c)
 }
 
-func openOf(t *testing.T, sources fs.FS, c Config) *Device {
+func openOf(t *testing.T, sources fs.FS, c emulator.Config) *emulator.Device {
 	t.Helper()
-	d, err := Open(sources, c)
-	if errors.Is(err, ErrNoCompiler) {
+	d, err := emulator.Open(sources, c)
+	if errors.Is(err, emulator.ErrNoCompiler) {
 		t.Skip(err)
 	}
 	require.NoError(t, err)
@@ -33,33 +34,29 @@ func openOf(t *testing.T, sources fs.FS, c Config) *Device {
 // Every kernel agrees with the packages that define what it computes, whatever the order of blocks and threads, and touches nothing that is
 // not its own.
 func TestKernels(t *testing.T) {
-	d := open(t, Config{Sanitize: true, Seed: 1})
+	d := kernelchecks.Open(t, emulator.Config{Seed: 1})
 	for _, check := range kernelchecks.Checks {
 		t.Run(check.Name, func(t *testing.T) { check.Run(t, d) })
 	}
-	before, err := d.Info()
-	require.NoError(t, err)
-	require.Equal(t, before.Total, before.Free, "all is freed")
-	require.NoError(t, d.Close(), "no sanitizer complained")
 }
 
 // What is not the device's to do is an error, and the last one.
 func TestRefusals(t *testing.T) {
-	for what, ask := range map[string]func(d *Device, at device.Pointer) error{
-		"not within one allocation":  func(d *Device, at device.Pointer) error { return d.Upload(at+1, make([]byte, 64)) },
-		"not within one":             func(d *Device, at device.Pointer) error { return d.Download(make([]byte, 65), at) },
-		"nothing is allocated there": func(d *Device, at device.Pointer) error { return d.Free(at + 8) },
-		"kernel wrong, grid [1 1 1], block [1 1 1], arguments []: no such kernel": func(d *Device, _ device.Pointer) error {
+	for what, ask := range map[string]func(d *emulator.Device, at device.Pointer) error{
+		"not within one allocation":  func(d *emulator.Device, at device.Pointer) error { return d.Upload(at+1, make([]byte, 64)) },
+		"not within one":             func(d *emulator.Device, at device.Pointer) error { return d.Download(make([]byte, 65), at) },
+		"nothing is allocated there": func(d *emulator.Device, at device.Pointer) error { return d.Free(at + 8) },
+		"kernel wrong, grid [1 1 1], block [1 1 1], arguments []: no such kernel": func(d *emulator.Device, _ device.Pointer) error {
 			return d.Launch(device.Launch{Kernel: "wrong"})
 		},
-		"takes 5 arguments": func(d *Device, _ device.Pointer) error {
+		"takes 5 arguments": func(d *emulator.Device, _ device.Pointer) error {
 			return d.Launch(device.Launch{Kernel: "combine", Args: make([]uint64, 4)})
 		},
-		"no launch can have this shape": func(d *Device, _ device.Pointer) error {
+		"no launch can have this shape": func(d *emulator.Device, _ device.Pointer) error {
 			return d.Launch(device.Launch{Kernel: "combine", Block: device.Dim{257}, Args: make([]uint64, 5)})
 		},
 	} {
-		d := open(t, Config{Sanitize: true, Threads: 1})
+		d := open(t, emulator.Config{Sanitize: true, Threads: 1})
 		at, err := d.Alloc(64)
 		require.NoError(t, err)
 		err = ask(d, at)
@@ -71,7 +68,7 @@ func TestRefusals(t *testing.T) {
 
 // A device has as much memory as was said, and tells it apart from other errors.
 func TestMemory(t *testing.T) {
-	d := open(t, Config{Sanitize: true, Memory: 1 << 20})
+	d := open(t, emulator.Config{Sanitize: true, Memory: 1 << 20})
 	info, err := d.Info()
 	require.NoError(t, err)
 	require.Equal(t, device.Info{Name: "emulator", Free: 1 << 20, Total: 1 << 20}, info)
@@ -125,7 +122,7 @@ KERNEL(right, uint64_t* out) {
 		"stale":      "",
 		"right":      "",
 	} {
-		d := openOf(t, sources, Config{Sanitize: true})
+		d := openOf(t, sources, emulator.Config{Sanitize: true})
 		at, err := d.Alloc(64)
 		require.NoError(t, err)
 		require.NoError(t, d.Upload(at, device.Bytes(make([]uint64, 8))))

@@ -1,7 +1,6 @@
 package points
 
 import (
-	"errors"
 	"math"
 	"math/rand"
 	"testing"
@@ -10,27 +9,16 @@ import (
 
 	"github.com/zkllmc/zkllmc/cuda/device"
 	"github.com/zkllmc/zkllmc/cuda/emulator"
-	"github.com/zkllmc/zkllmc/cuda/kernels"
 	"github.com/zkllmc/zkllmc/internal/field"
 	"github.com/zkllmc/zkllmc/internal/group"
 	"github.com/zkllmc/zkllmc/internal/integer"
+	"github.com/zkllmc/zkllmc/internal/test/kernels"
 )
 
-// open begins an emulated device that ends with the test. All that is allocated is freed before.
+// open begins a device that ends with the test.
 func open(t *testing.T, memory int64) device.Device {
 	t.Helper()
-	d, err := emulator.Open(kernels.Sources(), emulator.Config{Sanitize: true, Memory: memory, Seed: 1})
-	if errors.Is(err, emulator.ErrNoCompiler) {
-		t.Skip(err)
-	}
-	require.NoError(t, err)
-	t.Cleanup(func() {
-		info, err := d.Info()
-		require.NoError(t, err)
-		require.Equal(t, info.Total, info.Free)
-		require.NoError(t, d.Close())
-	})
-	return d
+	return kernels.Open(t, emulator.Config{Memory: memory, Seed: 1})
 }
 
 // put copies values to the device until the test ends.

@@ -1,7 +1,6 @@
 package products
 
 import (
-	"errors"
 	"fmt"
 	"math"
 	"math/rand"
@@ -11,27 +10,16 @@ import (
 
 	"github.com/zkllmc/zkllmc/cuda/device"
 	"github.com/zkllmc/zkllmc/cuda/emulator"
-	"github.com/zkllmc/zkllmc/cuda/kernels"
 	"github.com/zkllmc/zkllmc/internal/backend"
 	"github.com/zkllmc/zkllmc/internal/backend/reference"
 	"github.com/zkllmc/zkllmc/internal/integer"
+	"github.com/zkllmc/zkllmc/internal/test/kernels"
 )
 
-// open begins an emulated device that ends with the test, when all is freed.
+// open begins a device that ends with the test.
 func open(t *testing.T) device.Device {
 	t.Helper()
-	d, err := emulator.Open(kernels.Sources(), emulator.Config{Sanitize: true, Seed: 1})
-	if errors.Is(err, emulator.ErrNoCompiler) {
-		t.Skip(err)
-	}
-	require.NoError(t, err)
-	t.Cleanup(func() {
-		info, err := d.Info()
-		require.NoError(t, err)
-		require.Equal(t, info.Total, info.Free)
-		require.NoError(t, d.Close())
-	})
-	return d
+	return kernels.Open(t, emulator.Config{Seed: 1})
 }
 
 // put copies values to the device until the test ends.
