@@ -17,7 +17,7 @@ QUICK := ./ir/... ./internal/matrix ./codegen ./compiler/internal/... ./internal
 NARROW := ./runtime/tokens/... ./internal/poly ./internal/format/constants ./runtime/statement ./internal/circuit ./internal/commit ./internal/einsum ./internal/portable
 
 .NOTPARALLEL:
-.PHONY: help demo smollm2 minilm ocr test quick check generate assembly golden bench curves benchmarks figures accuracy answers interrupts conformance families cases attacks mutants fuzz property clean format lint generated race portable cross platforms clean-tree fatbin faults
+.PHONY: help demo smollm2 minilm ocr test quick check generate assembly golden bench curves benchmarks figures accuracy answers interrupts conformance families cases attacks mutants fuzz property clean format lint generated race portable cross platforms clean-tree fatbin faults emulate test-cuda
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -108,6 +108,15 @@ attacks: ## run every attack on every circuit and write the table of SECURITY.md
 
 mutants: ## weaken the verifier in one place after the other and see that some test notices; ONLY=REGEXP
 	$(GO) run ./scripts/mutate $(if $(ONLY),-only '$(ONLY)')
+
+emulate: ## run the CUDA kernels on the processor with limbs of 32 bits, as GPUs multiply, and in N=5 other orders
+	@for seed in $$(seq 2 $$(($(or $(N),5) + 1))); do \
+		echo "ZKLLMC_SEED=$$seed $(GO) test ./cuda/..."; \
+		ZKLLMC_SEED=$$seed ZKLLMC_EMULATOR=-DCARRY_CHAINS $(GO) test -count=1 ./cuda/... | grep -v 'no test files' || exit 1; \
+	done
+
+test-cuda: ## run the CUDA kernels' tests on a GPU, after make fatbin
+	$(GO) test -count=1 -tags cuda ./cuda/...
 
 faults: ## plant one fault after the other in the CUDA kernels and see that some test notices
 	ZKLLMC_FAULTS=all $(GO) test -timeout 2h -run Faults ./internal/test/kernels

@@ -5,12 +5,15 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"strconv"
 	"strings"
+	"sync"
 	"testing"
 	"testing/fstest"
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/zkllmc/zkllmc/cuda/device"
 	"github.com/zkllmc/zkllmc/cuda/emulator"
 	"github.com/zkllmc/zkllmc/cuda/kernels"
 )
@@ -18,11 +21,15 @@ import (
 // planted is the variable that names the fault which is planted.
 const planted = "ZKLLMC_FAULT"
 
-// Open begins an emulated device that notices what is out of place, with other orders of threads and blocks in every call with another seed. It
-// ends with the test, when all is freed.
-func Open(t testing.TB, c emulator.Config) *emulator.Device {
+// emulated begins a device that runs kernels on the processor and notices what is out of place. ZKLLMC_EMULATOR has flags for the compiler
+// (make emulate).
+func emulated(t testing.TB, c emulator.Config) device.Device {
 	t.Helper()
 	c.Sanitize = true
+	c.Flags = append(c.Flags, strings.Fields(os.Getenv("ZKLLMC_EMULATOR"))...)
+	if seed, err := strconv.ParseUint(os.Getenv("ZKLLMC_SEED"), 10, 64); err == nil {
+		c.Seed = seed
+	}
 	sources := kernels.Sources()
 	if name := os.Getenv(planted); name != "" {
 		c.Flags = append(c.Flags, "-Wno-error")
@@ -39,13 +46,58 @@ func Open(t testing.TB, c emulator.Config) *emulator.Device {
 		t.Skip(err)
 	}
 	require.NoError(t, err)
+	return d
+}
+
+// Open begins a device that ends with the test, when all is freed: an emulated one, whose order of threads and blocks depends on the seed, or a
+// GPU where the tag cuda is set.
+func Open(t testing.TB, c emulator.Config) device.Device {
+	t.Helper()
+	d := &counted{Device: begin(t, c), most: c.Memory, sizes: map[device.Pointer]int64{}}
 	t.Cleanup(func() {
-		info, err := d.Info()
-		require.NoError(t, err)
-		require.Equal(t, info.Total, info.Free, "all is freed")
+		require.Empty(t, d.sizes, "all is freed")
 		require.NoError(t, d.Close())
 	})
 	return d
+}
+
+// counted is a device of whose memory no more than some is used.
+type counted struct {
+	device.Device
+	mu         sync.Mutex
+	used, most int64 // 0 is no limit
+	sizes      map[device.Pointer]int64
+}
+
+func (d *counted) Alloc(bytes int64) (device.Pointer, error) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.most > 0 && d.used+bytes > d.most {
+		return 0, device.ErrMemory
+	}
+	p, err := d.Device.Alloc(bytes)
+	if err == nil {
+		d.used, d.sizes[p] = d.used+bytes, bytes
+	}
+	return p, err
+}
+
+func (d *counted) Free(p device.Pointer) error {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.used -= d.sizes[p]
+	delete(d.sizes, p)
+	return d.Device.Free(p)
+}
+
+func (d *counted) Info() (device.Info, error) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	info, err := d.Device.Info()
+	if d.most > 0 {
+		info.Free, info.Total = d.most-d.used, d.most
+	}
+	return info, err
 }
 
 // fault is a change of the kernels that some test has to notice.

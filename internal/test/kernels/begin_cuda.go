@@ -1,0 +1,24 @@
+//go:build cuda
+
+package kernels
+
+import (
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/zkllmc/zkllmc/cuda/device"
+	"github.com/zkllmc/zkllmc/cuda/driver"
+	"github.com/zkllmc/zkllmc/cuda/emulator"
+)
+
+// The emulator is there for whoever asks for it.
+var _ = emulated
+
+// begin begins to work with the first GPU.
+func begin(t testing.TB, _ emulator.Config) device.Device {
+	t.Helper()
+	d, err := driver.Open(0)
+	require.NoError(t, err)
+	return d
+}

@@ -1,0 +1,16 @@
+//go:build !cuda
+
+package kernels
+
+import (
+	"testing"
+
+	"github.com/zkllmc/zkllmc/cuda/device"
+	"github.com/zkllmc/zkllmc/cuda/emulator"
+)
+
+// begin begins an emulated device.
+func begin(t testing.TB, c emulator.Config) device.Device {
+	t.Helper()
+	return emulated(t, c)
+}
