@@ -13,13 +13,37 @@ type adder struct {
 	dst, a, b []Affine
 	ops       []Sum
 	seen      uint64 // keeps touch's loads alive
-	num, x, y [batchOps]coord
+	num, x, y coords // of as many operations as are performed at a time where kernels do not do it
 	kernel    func(dst, a, b []Affine, ops []Sum)
 }
 
-// newAdder returns an adder over these slices; they may be the same.
+// idle holds adders that nobody uses: they have more memory than few additions are worth. It is no sync.Pool, so that what a verification
+// allocates does not depend on when garbage is collected.
+var idle = make(chan *adder, 256)
+
+// newAdder returns an adder over these slices; they may be the same. It can be given back once its queue is empty.
 func newAdder(dst, a, b []Affine) *adder {
-	return &adder{dst: dst, a: a, b: b, ops: make([]Sum, 0, batchOps)}
+	var q *adder
+	select {
+	case q = <-idle:
+	default:
+		n := batchOps
+		if kernels != nil {
+			n = kernelOps
+		}
+		slab := make(coords, 3*n)
+		q = &adder{inverter: newInverter(n), ops: make([]Sum, 0, batchOps), num: slab[:n:n], x: slab[n : 2*n : 2*n], y: slab[2*n:]}
+	}
+	q.dst, q.a, q.b = dst, a, b
+	return q
+}
+
+func (q *adder) giveBack() {
+	q.dst, q.a, q.b = nil, nil, nil
+	select {
+	case idle <- q:
+	default:
+	}
 }
 
 // add queues dst[d] = a[a] + b[b], or a[a] − b[^b] where b is negative.
@@ -42,17 +66,27 @@ func (q *adder) flush() {
 	if kernels != nil && len(q.ops) >= kernelOps {
 		q.chords()
 	}
-	q.touch()
-	q.slopes()
-	n := len(q.ops)
+	for ops := q.ops; len(ops) > 0; {
+		n := min(len(ops), len(q.x))
+		q.perform(ops[:n])
+		ops = ops[n:]
+	}
+	q.ops = q.ops[:0]
+}
+
+// perform performs operations.
+func (q *adder) perform(ops []Sum) {
+	q.touch(ops)
+	ops = q.slopes(ops)
+	n := len(ops)
 	if n == 0 {
 		return
 	}
 	q.invert(n)
-	slope, y := coords(q.num[:n]), coords(q.y[:n])
+	slope, y := q.num[:n], q.y[:n]
 	slope.Mul(slope, q.inv[:n])
 	y.Mul(slope, slope)
-	for i, o := range q.ops {
+	for i, o := range ops {
 		a, b, _ := q.operands(o)
 		x := &q.x[i]
 		sub(x, &y[i], &a.X)
@@ -60,12 +94,11 @@ func (q *adder) flush() {
 		sub(&y[i], &a.X, x)
 	}
 	y.Mul(y, slope)
-	for i, o := range q.ops {
+	for i, o := range ops {
 		a, d := &q.a[o.A], &q.dst[o.D]
 		sub(&d.Y, &y[i], &a.Y)
 		d.X = q.x[i]
 	}
-	q.ops = q.ops[:0]
 }
 
 // kernelOps is how many operations pay for an inversion of their own.
@@ -92,18 +125,18 @@ func (q *adder) chords() {
 
 // touch reads a word of every table entry that is needed. Nothing depends on these loads, so that many cache misses are under way
 // at once, which the long arithmetic of slopes would not allow.
-func (q *adder) touch() {
+func (q *adder) touch(ops []Sum) {
 	seen := uint64(0)
-	for _, o := range q.ops {
+	for _, o := range ops {
 		seen ^= q.b[o.B^o.B>>31].X[0]
 	}
 	q.seen = seen
 }
 
-// slopes computes numerators and denominators of the slopes, and drops the operations whose result needs none.
-func (q *adder) slopes() {
+// slopes computes numerators and denominators of the slopes, and drops the operations whose result needs none. It returns those that are left.
+func (q *adder) slopes(ops []Sum) []Sum {
 	n := 0
-	for _, o := range q.ops {
+	for _, o := range ops {
 		a, b, mask := q.operands(o)
 		den, num := &q.tree[n], &q.num[n]
 		sub(den, &b.X, &a.X)
@@ -112,10 +145,10 @@ func (q *adder) slopes() {
 		if !generic(den, a, b) && special(den, num, &q.dst[o.D], a, b, mask != 0) {
 			continue
 		}
-		q.ops[n] = o
+		ops[n] = o
 		n++
 	}
-	q.ops = q.ops[:n]
+	return ops[:n]
 }
 
 // generic says that a ± b is given by the chord: neither point is neutral and the abscissas differ. A limb that is not zero

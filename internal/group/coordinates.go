@@ -64,10 +64,19 @@ func (v coords) Sub(a, b coords) { (*fp.Vector)(&v).Sub(fp.Vector(a), fp.Vector(
 // scratch fits the second-level cache.
 const batchOps = 1024
 
-// inverter inverts up to batchOps coordinates at the price of one inversion.
+// inverter inverts as many coordinates as it was made for, or fewer, at the price of one inversion.
 type inverter struct {
-	tree [2 * batchOps]coord // what is to be inverted, then the levels of its product tree
-	inv  [batchOps]coord
+	tree coords // what is to be inverted, then the levels of its product tree
+	inv  coords
+}
+
+func newInverter(n int) inverter {
+	size := leaf
+	for size < n {
+		size *= 2
+	}
+	slab := make(coords, 3*size)
+	return inverter{tree: slab[: 2*size : 2*size], inv: slab[2*size:]}
 }
 
 // leaf is the size of the product tree's top, which is inverted element by element.
@@ -85,14 +94,14 @@ func (v *inverter) invert(n int) {
 	}
 	at := 0
 	for s := size; s > leaf; s /= 2 {
-		next := coords(v.tree[at+s : at+s+s/2])
+		next := v.tree[at+s : at+s+s/2]
 		next.Mul(v.tree[at:at+s/2], v.tree[at+s/2:at+s])
 		at += s
 	}
 	InvertFew(v.inv[:leaf], v.tree[at:at+leaf])
 	for s := 2 * leaf; s <= size; s *= 2 {
 		at -= s
-		lo, hi := coords(v.inv[:s/2]), coords(v.inv[s/2:s])
+		lo, hi := v.inv[:s/2], v.inv[s/2:s]
 		hi.Mul(lo, v.tree[at:at+s/2])
 		lo.Mul(lo, v.tree[at+s/2:at+s])
 	}

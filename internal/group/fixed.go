@@ -23,6 +23,7 @@ func newFixedBase(p *Affine) *fixedBase {
 	f := &fixedBase{table: make([]Affine, combWindows*(combHalf+1))}
 	f.shifts(p)
 	q := newAdder(f.table, f.table, f.table)
+	defer q.giveBack()
 	for have := int32(1); have < combHalf; have *= 2 {
 		for w := int32(0); w < combWindows; w++ {
 			at := w * (combHalf + 1)

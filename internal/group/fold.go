@@ -175,7 +175,7 @@ func newLockstep(n int) *lockstep {
 		slab = slab[n:]
 		return v
 	}
-	s := &lockstep{acc: vector{next(), next()}, tmp: vector{next(), next()}, slope: next(), t: next()}
+	s := &lockstep{inverter: newInverter(n), acc: vector{next(), next()}, tmp: vector{next(), next()}, slope: next(), t: next()}
 	s.bad, s.alone = make([]bool, n), make([]bool, n)
 	s.d = s.tree[:n]
 	for i := range s.odd {

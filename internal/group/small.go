@@ -30,6 +30,11 @@ func CommitRows(p *parallel.Pool, points []Affine, rows [][]int32) []Affine {
 		all, first := widths(rows[lo:hi])
 		workers[w].commit(out[lo:hi], points, rows[lo:hi], all, first)
 	})
+	for _, s := range workers {
+		if s != nil {
+			s.giveBack()
+		}
+	}
 	return batchToAffine(out)
 }
 
