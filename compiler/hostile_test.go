@@ -139,6 +139,23 @@ func nested(k int) *pb.ModelProto {
 	return bigramModel(g.Node, &pb.TensorProto{Name: "yes", DataType: 9, Int32Data: []int32{1}})
 }
 
+// loops is k Loop nodes of 1000 turns, each in the body of the one before, the innermost of which does something, or nothing that is needed.
+func loops(k int, needed bool) *pb.ModelProto {
+	g := &pb.GraphProto{Name: "inner", Node: []*pb.NodeProto{op("Neg", "s0", "z0")}}
+	for i := range k {
+		name := func(of string) string { return fmt.Sprint(of, i) }
+		g.Input = []*pb.ValueInfoProto{{Name: name("i")}, {Name: name("c")}, {Name: name("s")}}
+		g.Output = []*pb.ValueInfoProto{{Name: name("c")}, {Name: name("z")}}
+		if !needed {
+			g.Output[1].Name = name("s")
+		}
+		n := op("Loop", "turns yes "+fmt.Sprint("s", i+1), fmt.Sprint("z", i+1), &pb.AttributeProto{Name: "body", Type: 5, G: g})
+		g = &pb.GraphProto{Name: n.Name, Node: []*pb.NodeProto{n}}
+	}
+	g.Node[0].Input[2], g.Node[0].Output[0] = "x", "y"
+	return bigramModel(g.Node, &pb.TensorProto{Name: "yes", DataType: 9, Int32Data: []int32{1}}, &pb.TensorProto{Name: "turns", DataType: 7, Int64Data: []int64{1000}})
+}
+
 // shaped replaces the declared shape of the token ids.
 func shaped(dims ...int64) *pb.ModelProto {
 	m := bigramModel([]*pb.NodeProto{op("Identity", "x", "y")})
@@ -279,6 +296,8 @@ var hostile = map[string]func() *pb.ModelProto{
 	"functions of functions": func() *pb.ModelProto { return laughs(30) },
 	"If in If":               func() *pb.ModelProto { return nested(12) },
 	"If too deep":            func() *pb.ModelProto { return nested(15) },
+	"Loop in Loop":           func() *pb.ModelProto { return loops(6, true) },
+	"Loop for nothing":       func() *pb.ModelProto { return loops(6, false) },
 	"a long chain":           func() *pb.ModelProto { return bigramModel(chain(300, "Relu", func(p string) string { return p })) },
 	"tokens 2^62":            func() *pb.ModelProto { return shaped(1 << 62) },
 	"tokens -1":              func() *pb.ModelProto { return shaped(-1) },

@@ -97,8 +97,8 @@ func (c *call) lower() ([]*val, error) {
 	if f := spelled[c.key()]; f != nil {
 		return f.handle(c)
 	}
-	if c.n.Op == "If" && c.n.Domain == "" {
-		return c.branch()
+	if h := graphs[c.key()]; h != nil {
+		return h(c)
 	}
 	if err := c.numbers(); err != nil {
 		return nil, err
@@ -106,7 +106,7 @@ func (c *call) lower() ([]*val, error) {
 	return c.typed(c.operator)
 }
 
-// operator lowers a node that is no call of a function and no branch.
+// operator lowers a node that is no call of a function and has no graph.
 func (c *call) operator() ([]*val, error) {
 	free, private := true, false
 	for _, v := range c.in {

@@ -114,12 +114,13 @@ func foldMatMul(c *call, in []*onnx.Tensor) ([]*onnx.Tensor, error) {
 		return nil, err
 	}
 	a, b := in[0], in[1]
-	ra, rb := len(a.Shape), len(b.Shape)
-	if ra < 2 || rb < 2 || a.Shape[ra-1] != b.Shape[rb-2] || a.DType.IsFloat() != b.DType.IsFloat() {
+	as, bs := asRow(a.Shape), asColumn(b.Shape)
+	ra, rb := len(as), len(bs)
+	if ra < 2 || rb < 2 || as[ra-1] != bs[rb-2] || a.DType.IsFloat() != b.DType.IsFloat() {
 		return nil, fmt.Errorf("shapes %v and %v of types %s and %s cannot be multiplied", a.Shape, b.Shape, a.DType, b.DType)
 	}
-	n, k, m := a.Shape[ra-2], a.Shape[ra-1], b.Shape[rb-1]
-	batch, err := broadcast(a.Shape[:ra-2], b.Shape[:rb-2])
+	n, k, m := as[ra-2], as[ra-1], bs[rb-1]
+	batch, err := broadcast(as[:ra-2], bs[:rb-2])
 	if err != nil {
 		return nil, err
 	}
@@ -130,15 +131,38 @@ func foldMatMul(c *call, in []*onnx.Tensor) ([]*onnx.Tensor, error) {
 	if err := errors.Join(c.charge(1, append(append([]int{}, batch...), n, m)...), c.work(append(append([]int{}, batch...), n, k, m)...)); err != nil {
 		return nil, err
 	}
-	shape := append(append([]int{}, batch...), n, m)
-	if !a.DType.IsFloat() {
-		r := &onnx.Tensor{DType: a.DType, Shape: shape, I: matrices(c, spread(c, a.I, a.Shape, left), spread(c, b.I, b.Shape, right), ir.Size(batch), n, k, m)}
-		for i, v := range r.I {
-			r.I[i] = a.DType.Wrap(v)
-		}
+	r := &onnx.Tensor{DType: a.DType, Shape: append([]int{}, batch...)}
+	if len(a.Shape) > 1 {
+		r.Shape = append(r.Shape, n)
+	}
+	if len(b.Shape) > 1 {
+		r.Shape = append(r.Shape, m)
+	}
+	if a.DType.IsFloat() {
+		r.F = matrices(c, spread(c, a.F, as, left), spread(c, b.F, bs, right), ir.Size(batch), n, k, m)
 		return single(r, nil)
 	}
-	return single(&onnx.Tensor{DType: a.DType, Shape: shape, F: matrices(c, spread(c, a.F, a.Shape, left), spread(c, b.F, b.Shape, right), ir.Size(batch), n, k, m)}, nil)
+	r.I = matrices(c, spread(c, a.I, as, left), spread(c, b.I, bs, right), ir.Size(batch), n, k, m)
+	for i, v := range r.I {
+		r.I[i] = a.DType.Wrap(v)
+	}
+	return single(r, nil)
+}
+
+// asRow is the shape of a matrix, or of several: a vector on the left of a product is a row.
+func asRow(shape []int) []int {
+	if len(shape) == 1 {
+		return []int{1, shape[0]}
+	}
+	return shape
+}
+
+// asColumn is asRow for the right of a product, where a vector is a column.
+func asColumn(shape []int) []int {
+	if len(shape) == 1 {
+		return []int{shape[0], 1}
+	}
+	return shape
 }
 
 // matrices multiplies pairs of matrices [n, k] and [k, m]. Integers wrap around at 64 bits.

@@ -23,18 +23,9 @@ func matmul(c *call) ([]*val, error) {
 
 // multiply is numpy's matmul: batch axes broadcast, a vector is a row on the left and a column on the right.
 func (c *call) multiply(a, b *val) (*val, error) {
-	as, bs := a.shape, b.shape
-	if len(as) == 0 || len(bs) == 0 {
-		return nil, fmt.Errorf("shapes %v and %v cannot be multiplied", as, bs)
-	}
-	if len(as) == 1 {
-		as = []int{1, as[0]}
-	}
-	if len(bs) == 1 {
-		bs = []int{bs[0], 1}
-	}
+	as, bs := asRow(a.shape), asColumn(b.shape)
 	ra, rb := len(as), len(bs)
-	if as[ra-1] != bs[rb-2] {
+	if ra == 0 || rb == 0 || as[ra-1] != bs[rb-2] {
 		return nil, fmt.Errorf("shapes %v and %v cannot be multiplied", a.shape, b.shape)
 	}
 	batch, err := broadcast(as[:ra-2], bs[:rb-2])

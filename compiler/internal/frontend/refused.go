@@ -71,7 +71,7 @@ func (c *call) tried() ([]*val, error) {
 // exists says that there is an operator of the node's name.
 func (c *call) exists() bool {
 	key := c.key()
-	return c.function() != nil || spelled[key] != nil || sequences[key] != nil || handlers[key] != nil || folders[key] != nil || key == "If"
+	return c.function() != nil || spelled[key] != nil || sequences[key] != nil || handlers[key] != nil || folders[key] != nil || graphs[key] != nil
 }
 
 // openDim is an axis of an input that has no extent.

@@ -22,7 +22,7 @@ func init() {
 
 // onSequences is the handler of a node that makes a sequence or takes one, nil if it does neither. Of all other operators Identity takes one.
 func (c *call) onSequences() handler {
-	if h := sequences[c.key()]; h != nil || c.n.Op == "If" && c.n.Domain == "" {
+	if h := sequences[c.key()]; h != nil || graphs[c.key()] != nil {
 		return h
 	}
 	for _, v := range c.in {
