@@ -80,6 +80,9 @@ func jump(float64) float64 { return 16 }
 
 func pullUnary(r *Run, n *Node, in [][]float64, _, grad []float64, _ []bool) ([][]float64, error) {
 	fn, x := n.Attr.(*UnaryAttr).Fn, in[0]
+	if n.Attr.(*UnaryAttr).Flat {
+		return [][]float64{make([]float64, len(x))}, nil
+	}
 	slope, ok := slopes[fn]
 	if f, composed := tables.Composed(fn); composed {
 		slope, ok = func(x float64) float64 { return slopeAt(f, x) }, true

@@ -13,8 +13,12 @@ import (
 
 // Elementwise functions: Unary over the reals, Table over the integers.
 
-// UnaryAttr names an elementwise function (StageFloat): one of Functions.
-type UnaryAttr struct{ Fn string }
+// UnaryAttr names an elementwise function (StageFloat): one of Functions. One that is flat has no derivative: of Roundings, where errors are
+// held against what they are of, so that none comes through.
+type UnaryAttr struct {
+	Fn   string
+	Flat bool
+}
 
 // TableAttr (StageInt): y = Fn(x) for x in [Lo, Hi], the input's range, elementwise:
 // y = round(Fn(x·2^(-InScale))·2^OutScale) clamped to 16 bits signed, as internal/tables computes it.

@@ -630,7 +630,7 @@ func TestPrecisionDecides(t *testing.T) {
 	require.Regexp(t, `the integer program is not precise enough, against the float model: the output "y" differs by .*; most is lost at \S+, node "`, stderr)
 	require.Contains(t, stderr, "nothing was written")
 
-	require.Contains(t, stderr, "once more with finer roundings, --finer 2")
+	require.Contains(t, stderr, "once more with finer roundings, --finer 3")
 
 	code, _, stderr, written = compile("--tolerance", "5e-5") // which two steps finer is within
 	require.Equal(t, console.OK, code, stderr)
@@ -642,7 +642,7 @@ func TestPrecisionDecides(t *testing.T) {
 	code, _, stderr, _ = compile("--tolerance", "5e-5", "--finer", "2")
 	require.Equal(t, console.OK, code, stderr)
 	require.NotContains(t, stderr, "once more")
-	code, _, stderr, _ = compile("--finer", "3")
+	code, _, stderr, _ = compile("--finer", "4")
 	require.Equal(t, console.Usage, code, stderr)
 
 	code, out, stderr, written = compile("--tolerance", "1e-12", "--accept-loss", "--layers", "--json")

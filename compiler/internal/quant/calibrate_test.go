@@ -116,7 +116,7 @@ func TestPaddingOfSamples(t *testing.T) {
 	require.Equal(t, all.moves, measured(n).moves)
 	require.NotEqual(t, all.moves, some.moves)
 
-	probe := some.probe(f, some.Samples[0], rand.New(rand.NewPCG(1, 1)))[0]
+	probe := some.probe(f, len(f.Outputs), some.Samples[0], rand.New(rand.NewPCG(1, 1)))[0]
 	require.Len(t, probe, n*f.Vocab())
 	shown := probe[:(n-2)*f.Vocab()]
 	require.NotContains(t, shown, 0.0)

@@ -59,13 +59,16 @@ func (q *quantiser) einsum(n *ir.Node, v *ir.Value) error {
 			return err
 		}
 		sums = append(sums, s)
+		if low := q.low(v, s); q.cal.exacting() && low != nil {
+			sums = append(sums, low)
+		}
 	}
 	return q.finishEinsum(n, v, sums)
 }
 
 // low is what the 16 bits of a term's weight leave of it, times the other factor, where the outputs would miss it: the weight has outliers.
 func (q *quantiser) low(v *ir.Value, s *summand) *summand {
-	if len(s.in) != 2 {
+	if len(s.in) != 2 && !(q.cal.exacting() && len(s.in) == 1) {
 		return nil
 	}
 	for k, r := range s.in {
@@ -74,7 +77,7 @@ func (q *quantiser) low(v *ir.Value, s *summand) *summand {
 			continue
 		}
 		unit := math.Ldexp(1, -r.scale) / r.factor
-		variance := float64(q.cal.moves.weight[[2]ir.ValueID{v.ID, w.ID}]*unit*unit) / 12
+		variance := float64(q.sense(v, s, k)*unit*unit) / 12
 		key := w.Name + " weights"
 		if !(variance > float64(q.cal.enough()*q.cal.enough())/4) || !q.roomForLow(s, k) {
 			q.noteError(key, WeightBits, ir.Size(w.Shape), variance, false)
@@ -90,9 +93,20 @@ func (q *quantiser) low(v *ir.Value, s *summand) *summand {
 	return nil
 }
 
+// sense is that of a weight, operand k of a term: where its cells are not multiplied with an activation, that of what they are added to.
+func (q *quantiser) sense(v *ir.Value, s *summand, k int) float64 {
+	if q.cal.exacting() && (len(s.in) == 1 || q.o.Value(s.in[1-k].id).Def.Op == ir.OpOneHot) {
+		return q.cal.moves.value[v.ID]
+	}
+	return q.cal.moves.weight[[2]ir.ValueID{v.ID, q.f.Value(s.in[k].from).ID}]
+}
+
 // roomForLow says that a product of a weight of 31 bits, operand k, and another factor stays far enough below 2^62, also where the other
 // factor is rounded to more bits than 16: outliers of activations come before those of weights.
 func (q *quantiser) roomForLow(s *summand, k int) bool {
+	if len(s.in) == 1 {
+		return WeightBits+lowBits <= q.sumBits()
+	}
 	other := s.in[1-k]
 	bits := 0
 	if q.o.Value(other.id).Def.Op != ir.OpOneHot {
@@ -240,7 +254,7 @@ func (q *quantiser) repeats(n *ir.Node, t *ir.Term, k int) bool {
 // narrowOnce is narrow for a value that a map repeats; where only maxima use what the map makes, to the bits that they take.
 func (q *quantiser) narrowOnce(n *ir.Node, r *rep) *rep {
 	for _, m := range q.f.Nodes {
-		if m.Op != ir.OpMax && slices.Contains(m.In, n.Out[0]) {
+		if (m.Op != ir.OpMax || q.cal.exacting()) && slices.Contains(m.In, n.Out[0]) {
 			return q.narrow(n, r)
 		}
 	}
@@ -325,7 +339,7 @@ func (s *summand) setMult(mult float64) {
 
 // finishEinsum brings all terms to one scale and adds the node.
 func (q *quantiser) finishEinsum(n *ir.Node, v *ir.Value, sums []*summand) error {
-	common(sums)
+	common(sums, q.coefs())
 	scale, raw := 0, false
 	for i, s := range sums {
 		if i == 0 || s.scale > scale {
@@ -371,8 +385,8 @@ func (q *quantiser) bitsOf(s *summand) int {
 	return n
 }
 
-// common gives all terms one real factor: the common one if they agree, else 1, the factors becoming integers of coefBits bits.
-func common(sums []*summand) {
+// common gives all terms one real factor: the common one if they agree, else 1, the factors becoming integers of so many bits.
+func common(sums []*summand, bits int) {
 	same := true
 	for _, s := range sums {
 		same = same && math.Abs(s.mult/sums[0].mult-1) < 1e-12
@@ -382,8 +396,8 @@ func common(sums []*summand) {
 	}
 	for _, s := range sums {
 		if s.mult != 1 {
-			s.icoef *= portable.Clamp(math.Round(math.Ldexp(s.mult, coefBits)))
-			s.scale += coefBits
+			s.icoef *= portable.Clamp(math.Round(math.Ldexp(s.mult, bits)))
+			s.scale += bits
 			s.mult = 1
 		}
 	}

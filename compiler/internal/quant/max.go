@@ -26,18 +26,26 @@ func (q *quantiser) larger(n *ir.Node, v *ir.Value) error {
 		}
 		operands[i], top = q.plain(n, x, x.scale), math.Max(top, q.cal.Max[id])
 	}
-	scale := min(scaleFor(float64(headroom*top), TableBits), max(operands[0].scale, operands[1].scale))
+	bits := TableBits
+	if q.cal.exacting() {
+		bits = maxBits - 1
+	}
+	scale := min(scaleFor(float64(headroom*top), bits), max(operands[0].scale, operands[1].scale))
 	if q.exactly[v.ID] {
 		scale = 0
 	}
 	var in []ir.ValueID
+	most := 0
 	for i, x := range operands {
 		x = q.plain(n, x, scale)
-		if x.scale != scale || q.width(x.id) >= TableBits {
-			x = q.rescale(n, x, scale, TableBits, q.cal.Max[n.In[i]])
-			q.rounded(v.Name+" argument", x, TableBits, q.cal.moves.value[n.In[i]], false)
+		if x.scale != scale || q.width(x.id) >= bits {
+			x = q.rescale(n, x, scale, bits, q.cal.Max[n.In[i]])
+			q.rounded(v.Name+" argument", x, bits, q.cal.moves.value[n.In[i]], false)
 		}
-		in = append(in, x.id)
+		in, operands[i], most = append(in, x.id), x, max(most, q.width(x.id))
+	}
+	if most >= TableBits {
+		return q.fineLarger(n, v, operands[0], operands[1])
 	}
 	w := q.add(n, v.Name, v.Shape, in, ir.OpMax, nil)
 	w.Scale = scale

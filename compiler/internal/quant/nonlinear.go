@@ -39,7 +39,7 @@ func (q *quantiser) norm(n *ir.Node, v *ir.Value) error {
 		x = q.center(n, x, v, width, top)
 	}
 	key := v.Name + " input"
-	if bits := q.bits(key); bits > ActBits {
+	if bits := q.bits(key); bits > ActBits || q.cal.exacting() {
 		return q.wideNorm(n, v, a, x, key, bits)
 	}
 	x = q.lift(n, x, v, float64(float64(width)*a.Eps))
@@ -118,7 +118,11 @@ func (q *quantiser) wideNorm(n *ir.Node, v *ir.Value, a *ir.NormAttr, x *rep, ke
 			break
 		}
 	}
-	q.rootError(v, key, bits, min(k-large, (small-t)+1))
+	if q.cal.exacting() {
+		q.rootError(v, key, bits, fineRoot)
+	} else {
+		q.rootError(v, key, bits, min(k-large, (small-t)+1))
+	}
 	if k <= 0 || 2*k < t {
 		return n.Errorf("its rows differ by more than a factor of 2^%d in size, and nothing of the root of some would be left; scale them to like magnitudes", large-small/2)
 	}
@@ -138,6 +142,9 @@ func (q *quantiser) wideNorm(n *ir.Node, v *ir.Value, a *ir.NormAttr, x *rep, ke
 	r := q.add(n, v.Name+".rsqrt", s.Shape, []ir.ValueID{u.ID}, ir.OpRsqrt, &ir.RsqrtAttr{Num: num, Eps: 1})
 	r.Scale = k - x.scale
 	q.note(r, "rsqrt", t, rms, false)
+	if q.cal.exacting() {
+		return q.fineNorm(n, v, a, x, r, num, t, eps)
+	}
 	return q.normalised(n, v, a, x, r, k, num, t)
 }
 
@@ -217,25 +224,27 @@ func (q *quantiser) sumSquares(n *ir.Node, v *ir.Value, x *rep, more int64) *ir.
 // normalised is x·r·γ + β, x·r being bounded by the argument of gadget.NormBound.
 func (q *quantiser) normalised(n *ir.Node, v *ir.Value, a *ir.NormAttr, x *rep, r *ir.Value, k int, num int64, shift int) error {
 	most, why := gadget.NormBound(num, shift)
-	bound := big.NewInt(most)
+	return q.weighed(n, v, a, q.perRow(v), []ir.ValueID{x.id, r.ID}, k, big.NewInt(most), why)
+}
+
+// weighed is t·γ + β, t being a term of some operands, with the scale k and so bounded.
+func (q *quantiser) weighed(n *ir.Node, v *ir.Value, a *ir.NormAttr, t ir.Term, in []ir.ValueID, k int, bound *big.Int, why string) error {
 	axes, extents := ir.IdentityAxes(v.Shape)
 	last := len(v.Shape) - 1
-	t := ir.Term{ICoef: 1, Coef: 1, Extents: extents, In: []int{0, 1}, Axes: [][][]int{axes, axes[:last]}, Out: axes}
-	in := []ir.ValueID{x.id, r.ID}
 	scale, mult := k, 1.0
 	next := 1
 	terms := []ir.Term{t}
 	if a.HasGamma {
 		gamma := q.leaf(n.In[next], noLimit, 1)
 		next++
-		terms[0].In, terms[0].Axes, in = []int{0, 1, 2}, append(t.Axes, axes[last:]), append(in, gamma.id)
+		terms[0].In, terms[0].Axes, in = append(slices.Clone(t.In), len(in)), append(slices.Clone(t.Axes), axes[last:]), append(in, gamma.id)
 		scale += gamma.scale
 		mult = gamma.mult
 		g := q.o.Value(gamma.id)
 		bound.Mul(bound, big.NewInt(max(g.Hi, -g.Lo)))
 		if low := q.lowGain(v, gamma); low != nil {
 			rest := terms[0].Clone()
-			rest.In = []int{0, 1, 3}
+			rest.In[len(rest.In)-1] = len(in)
 			terms[0].ICoef, terms[0].Coef, scale = 1<<lowBits, 1<<lowBits, scale+lowBits
 			terms, in = append(terms, rest), append(in, low.id)
 			bound.Lsh(bound, lowBits+1)
@@ -263,8 +272,9 @@ func (q *quantiser) normalised(n *ir.Node, v *ir.Value, a *ir.NormAttr, x *rep, 
 		in = append(in, beta.id)
 		b := q.o.Value(beta.id)
 		bound.Add(bound, new(big.Int).Mul(big.NewInt(up), big.NewInt(max(b.Hi, -b.Lo))))
+		in, scale = q.lowBias(attr, in, beta, scale, bound)
 	}
-	if bound.BitLen() > narrowBits && q.far { // wide, by what intervals say of it
+	if why == "" || bound.BitLen() > narrowBits && q.far { // maybe wide, by what intervals say of it
 		w := q.add(n, v.Name, v.Shape, in, ir.OpEinsum, attr)
 		w.Scale = scale
 		q.set(v.ID, &rep{id: w.ID, scale: scale, mult: mult, raw: true})
@@ -410,7 +420,7 @@ func (q *quantiser) chooseFunctionScales() error {
 		if !ok {
 			return fmt.Errorf("quant: function %s has no meaning", fn)
 		}
-		bits := min(max(TableBits, q.widths[key]), mostPieceBits)
+		bits := min(max(TableBits, q.widths[key]), q.mostPieceBits())
 		s := functionScale{low: bits - TableBits}
 		free := s.low > 0 || missed[key] > float64(q.cal.target()*q.cal.target()) // the outputs need steps that other models do not
 		if windowed(fn) {
@@ -420,7 +430,7 @@ func (q *quantiser) chooseFunctionScales() error {
 		}
 		largest := s.largest(f)
 		if s.out = scaleFor(largest, ActBits); s.low > 0 {
-			s.out = scaleFor(largest, bits+resultBits)
+			s.out = scaleFor(largest, q.resultBits(bits))
 		}
 		s.bend = q.cal.bends.of(fn, s, f)
 		q.funcs[key] = s
@@ -574,6 +584,9 @@ func (q *quantiser) unary(n *ir.Node, v *ir.Value) error {
 	if err != nil {
 		return err
 	}
+	if fn == scaleless && q.cal.exacting() {
+		return q.fineRelu(n, v, x)
+	}
 	key := q.functionKey(n)
 	s := q.funcs[key]
 	x = q.plain(n, q.near(n, x, s.in), s.in)
@@ -641,7 +654,7 @@ func (q *quantiser) functionOf(v, w *ir.Value, key string, s functionScale, vari
 
 // near returns x, or where it is wide and so fine that a rescale to the given scale would drop more bits than one can, its rounded form.
 func (q *quantiser) near(n *ir.Node, x *rep, scale int) *rep {
-	if q.leaves62(x.id) && x.scale-scale > gadget.MaxShift-coefBits {
+	if q.leaves62(x.id) && x.scale-scale > gadget.MaxShift-q.coefs() {
 		return q.narrow(n, x)
 	}
 	return x
@@ -649,7 +662,7 @@ func (q *quantiser) near(n *ir.Node, x *rep, scale int) *rep {
 
 // plain returns x without a real factor and with a scale of at least the given one.
 func (q *quantiser) plain(n *ir.Node, x *rep, scale int) *rep {
-	return q.plainTo(n, x, scale, coefBits)
+	return q.plainTo(n, x, scale, max(coefBits, min(q.coefs(), q.sumBits()-q.width(x.id), gadget.MaxShift-x.scale+scale)))
 }
 
 // plainTo is plain with so many bits for the factor.
@@ -686,11 +699,15 @@ func (q *quantiser) softmax(n *ir.Node, v *ir.Value) error {
 	if a.Scale <= 0 {
 		return n.Errorf("a softmax of %g times its input; the factor must be positive", a.Scale)
 	}
+	reach := expRange
+	if q.cal.exacting() {
+		reach = fineRange
+	}
 	// Scores have at most 62 bits: where their unit is less than the least one, all exponentials are 1 with either.
 	unit := max(float64(a.Scale*x.mult*math.Ldexp(1, -x.scale)), tables.LeastUnit)
 	shift := 0
 	scores := q.o.Value(x.id)
-	for unit*(1<<expBits) < expRange {
+	for unit*(1<<expBits) < reach {
 		if shift >= maxScoreShift && quotient(scores.Hi, shift)-quotient(scores.Lo, shift) < 1<<expBits {
 			break // no distance is beyond what is exponentiated: all scores are nearly alike
 		}
@@ -705,7 +722,10 @@ func (q *quantiser) softmax(n *ir.Node, v *ir.Value) error {
 		return n.Errorf("scores of scale %d reach far beyond what matters, and a step of them would be %.3g; scale queries or keys down", x.scale, unit)
 	}
 	attr := &ir.ZkAttnAttr{Shift: shift, DBits: expBits, EBits: expBits, Unit: unit, HasMask: a.HasMask}
-	attr.InvBits = invBits + expBits + bitLen(rowOf(q.whole(v))-1)
+	if q.cal.exacting() {
+		attr.EBits = fineExps
+	}
+	attr.InvBits = invBits + attr.EBits + bitLen(rowOf(q.whole(v))-1)
 	in := []ir.ValueID{x.id}
 	if a.HasMask {
 		in = append(in, q.leaf(n.In[1], 0, 1).id)
@@ -718,8 +738,11 @@ func (q *quantiser) softmax(n *ir.Node, v *ir.Value) error {
 	q.bound(n, node)
 	q.follow(n, e)
 	q.follow(n, inv)
-	e.Scale, inv.Scale = expBits, attr.InvBits-expBits
+	e.Scale, inv.Scale = attr.EBits, attr.InvBits-attr.EBits
 	q.note(e, "softmax", shift, 1, false)
+	if q.cal.exacting() {
+		return q.fineSoftmax(n, v, x, e, attr)
+	}
 	q.set(v.ID, &rep{id: e.ID, inv: inv.ID, soft: true, scale: attr.InvBits, mult: 1, raw: true})
 	return nil
 }

@@ -32,6 +32,8 @@ const (
 	// finer is by how much all three are smaller with each step of Calibration.Finer. The first step aims at what is aimed at anyway: a mean
 	// square that is small enough for most models is not for one that has few large errors among many small ones.
 	finer = 4
+	// exactTarget is the target of exacting programs.
+	exactTarget = 1.0 / (1 << 21)
 	// senseRuns is the number of calibration runs from which derivatives are taken.
 	senseRuns = 4
 
@@ -49,9 +51,18 @@ func (c *Calibration) enough() float64 {
 	return enough
 }
 
-func (c *Calibration) target() float64 { return target / c.steps(c.Finer-1) }
+func (c *Calibration) target() float64 {
+	if c.exacting() {
+		return exactTarget
+	}
+	return target / c.steps(c.Finer-1)
+}
 
 func (c *Calibration) bearable() float64 { return bearable / c.steps(c.Finer) }
+
+// exacting says that errors count that usually do not: those that move what is rounded to a few bits, and of what has 16 bits in all other
+// programs. It is the last step.
+func (c *Calibration) exacting() bool { return c.Finer == MostFiner }
 
 func (c *Calibration) steps(n int) float64 {
 	by := 1.0
@@ -88,6 +99,8 @@ func (c *Calibration) sense(left *budget.Budget, f *ir.Graph) error {
 	if _, err := eval.Demand(left, f, 4*runs); err != nil {
 		return err
 	}
+	own := len(f.Outputs)
+	f = c.asked(f)
 	rng := rand.New(rand.NewPCG(0x7a6b6c6c6d63, 2))
 	together := 1
 	for together < min(runs, togetherSize/max(1, bytes)) && left.Memory(budget.Product(together+1, bytes)) == nil {
@@ -98,7 +111,7 @@ func (c *Calibration) sense(left *budget.Budget, f *ir.Graph) error {
 		var probes [][][]float64
 		for ; i < runs && len(batch) < together; i++ {
 			in := c.Samples[(len(c.Samples)-1)*(i+1)/runs]
-			batch, probes = append(batch, in), append(probes, c.probe(f, in, rng))
+			batch, probes = append(batch, in), append(probes, c.probe(f, own, in, rng))
 		}
 		if err := s.run(left, f, elementsOf(batch), probes, 1/float64(runs)); err != nil {
 			return err
@@ -111,12 +124,41 @@ func (c *Calibration) sense(left *budget.Budget, f *ir.Graph) error {
 	return nil
 }
 
-// probe is a random direction of all outputs for an input; of a language model's what is said of padding does not count.
-func (c *Calibration) probe(f *ir.Graph, in Input, rng *rand.Rand) [][]float64 {
+// asked is a graph with what errors are measured at: its outputs, and of an exacting program the arguments of roundings, too. An error may move
+// one to the other side of a half, and its result by a whole step; behind that nothing is left of smaller errors.
+func (c *Calibration) asked(f *ir.Graph) *ir.Graph {
+	if !c.exacting() {
+		return f
+	}
+	asked := *f
+	asked.Nodes, asked.Outputs = slices.Clone(f.Nodes), slices.Clone(f.Outputs)
+	for i, n := range f.Nodes {
+		if n.Op != ir.OpUnary || !isRounding(n.Attr.(*ir.UnaryAttr).Fn) {
+			continue
+		}
+		flat := *n
+		flat.Attr = &ir.UnaryAttr{Fn: n.Attr.(*ir.UnaryAttr).Fn, Flat: true}
+		asked.Nodes[i] = &flat
+		asked.Outputs = append(asked.Outputs, ir.Port{Value: n.In[0]})
+	}
+	return &asked
+}
+
+// wholeStep is what a step of a rounding counts as, in parts of the outputs' largest magnitudes: as little as is missed of its argument, so
+// seldom is it rounded otherwise.
+const wholeStep = 16
+
+// probe is a random direction of all outputs for an input, and of arguments of roundings behind the graph's own; of a language model's what is
+// said of padding does not count.
+func (c *Calibration) probe(f *ir.Graph, own int, in Input, rng *rand.Rand) [][]float64 {
 	var out [][]float64
-	for _, p := range f.Outputs {
+	for k, p := range f.Outputs {
 		x := make([]float64, ir.Size(f.Value(p.Value).Shape))
-		if top, n := c.Max[p.Value], in.compared(f, len(x)); top > 0 {
+		if k >= own {
+			for i := range x {
+				x[i] = float64(float64(2*rng.IntN(2)-1)*wholeStep) / math.Sqrt(float64(len(x)))
+			}
+		} else if top, n := c.Max[p.Value], in.compared(f, len(x)); top > 0 {
 			unit := 1 / float64(top*math.Sqrt(float64(n)))
 			for i := range n {
 				x[i] = float64(unit * float64(2*rng.IntN(2)-1))
@@ -362,7 +404,7 @@ func chooseIn(left *budget.Budget, f *ir.Graph, cal *Calibration, commit []ir.Va
 	if err != nil {
 		return nil, nil, err
 	}
-	c := chooser{cal: cal, now: plain, widths: map[string]int{}, limits: map[string]int{}}
+	c := chooser{cal: cal, now: plain, widths: map[string]int{}, limits: map[string]int{}, relented: cal.exacting()}
 	quantise := func(widths map[string]int) (*Program, error) {
 		return quantise(left, f, cal, commit, widths, far, true)
 	}

@@ -13,7 +13,7 @@
 //   - sums of sums that would leave 2^62, or that a proof would evaluate at many points: 16 bits.
 //
 // Activations, increments and inputs of normalisations get up to 32 bits, as limbs, and arguments of functions up to 27, where fewer would
-// move the outputs too far: precision.go predicts how far, and chooses.
+// move the outputs too far: precision.go predicts how far, and chooses. finest.go is for programs for which all of that is not enough.
 //
 // Everything else is exact: sums, accumulators, scores, sums of squares, logits. Interval arithmetic over all of it shows that no
 // cell reaches 2^62, or 2^92 where a model needs it and nothing but sums and roundings take the value, or the model is refused.
@@ -46,6 +46,7 @@ const (
 	headroom   = 1.5       // over the calibrated maximum, before rounding to a power of two
 	maxScale   = 30        // of tensors of zeros, and of activations that the outputs do not need finer
 	maxInput   = 100       // log2 of the magnitudes of inputs, either way: ports have scales up to 120
+	maxOutput  = 120       // the largest scale of a port
 	noLimit    = 1 << 10   // beyond the scale of any number
 	minRsqrt   = 10        // significant bits of an inverse root at the largest calibrated row
 	narrowBits = 61        // of values that are not wide
@@ -325,7 +326,7 @@ func (q *quantiser) input(n *ir.Node, v *ir.Value) error {
 		if !(top <= math.MaxFloat64) || top > 0 && top < math.Ldexp(1, -maxInput) || top >= 0x1p100 {
 			return n.Errorf("the input %q has the range [%g, %g], of magnitudes below 2^-%d or above 2^%d; scale it", p.Name, p.Lo, p.Hi, maxInput, maxInput)
 		}
-		w.Scale = scaleFor(top, ActBits)
+		w.Scale = scaleFor(top, q.inputBits(&p))
 	}
 	w.Lo, w.Hi = portable.Clamp(math.RoundToEven(math.Ldexp(p.Lo, w.Scale))), portable.Clamp(math.RoundToEven(math.Ldexp(p.Hi, w.Scale)))
 	p.Value = w.ID
@@ -356,7 +357,7 @@ func (q *quantiser) outputs() (units []float64, err error) {
 		if err != nil {
 			return nil, err
 		}
-		if q.leaves62(r.id) {
+		if q.leaves62(r.id) || q.cal.exacting() && r.scale+outBits > maxOutput {
 			r = q.narrow(q.f.Value(p.Value).Def, r)
 		}
 		if p.Kind == plan.Reals && r.mult != 1 {
@@ -444,6 +445,9 @@ func (q *quantiser) leaf(id ir.ValueID, limit int, factor float64) *rep {
 	secret := v.Def.Op == ir.OpWeight
 	top := math.Abs(float64(q.cal.Max[id] * factor))
 	bits, kind := ConstBits, "constant"
+	if q.cal.exacting() {
+		bits = fineConsts
+	}
 	if secret {
 		bits, kind = WeightBits, "weight"
 		if top == 0 {

@@ -50,23 +50,30 @@ func (q *quantiser) step(n *ir.Node, v *ir.Value) error {
 	if q.leaves62(x.id) {
 		x = q.narrow(n, x)
 	}
+	w := q.isPositive(n, v.Name, x)
+	q.set(v.ID, &rep{id: w.ID, mult: 1})
+	return q.err
+}
+
+// isPositive is 1 where an integer is positive, and else 0.
+func (q *quantiser) isPositive(n *ir.Node, name string, x *rep) *ir.Value {
+	shape := q.o.Value(x.id).Shape
 	id := x.id
 	if s := q.width(id) - (stepBits - 1); s > 1 {
-		axes, extents := ir.IdentityAxes(v.Shape)
+		axes, extents := ir.IdentityAxes(shape)
 		up := int64(1)<<(s-1) - 1 // a rescale adds 2^(s-1) again
-		less := q.add(n, v.Name+".less", v.Shape, []ir.ValueID{id}, ir.OpEinsum, &ir.EinsumAttr{Terms: []ir.Term{
+		less := q.add(n, name+".less", shape, []ir.ValueID{id}, ir.OpEinsum, &ir.EinsumAttr{Terms: []ir.Term{
 			{ICoef: 1, Coef: 1, Extents: extents, In: []int{0}, Axes: [][][]int{axes}, Out: axes},
 			{ICoef: up, Coef: float64(up), Extents: extents, In: []int{}, Axes: [][][]int{}, Out: axes},
 		}})
 		less.Scale = x.scale
-		high := q.add(n, v.Name+".high", v.Shape, []ir.ValueID{less.ID}, ir.OpRescale, &ir.RescaleAttr{Shift: s, Lo: -1 << (ActBits - 1), Hi: 1<<(ActBits-1) - 1})
+		high := q.add(n, name+".high", shape, []ir.ValueID{less.ID}, ir.OpRescale, &ir.RescaleAttr{Shift: s, Lo: -1 << (ActBits - 1), Hi: 1<<(ActBits-1) - 1})
 		high.Scale, id = x.scale-s, high.ID
 	}
 	in := q.o.Value(id)
-	w := q.add(n, v.Name, v.Shape, []ir.ValueID{id}, ir.OpTable, &ir.TableAttr{Fn: ir.StepFunction, Lo: in.Lo, Hi: in.Hi})
+	w := q.add(n, name, shape, []ir.ValueID{id}, ir.OpTable, &ir.TableAttr{Fn: ir.StepFunction, Lo: in.Lo, Hi: in.Hi})
 	q.note(w, "table", 0, 1, false)
-	q.set(v.ID, &rep{id: w.ID, mult: 1})
-	return q.err
+	return w
 }
 
 // exactSum lowers a sum of products of integers, exactly.
