@@ -1,7 +1,10 @@
-// Package cuda is the place of the GPU backend: an implementation of internal/backend.Backend whose proofs are byte-equal to the cpu
-// backend's. Its sessions would keep a model's weights on a device, its runs a proof's witness and vectors; internal/test/conformance is the
-// suite that it has to pass.
+// Package cuda is the backend for GPUs: an implementation of internal/backend.Backend over a device, whose proofs are byte-equal to the cpu
+// backend's. Sessions keep a model's weights on the device, runs a proof's vectors; what a kernel is to do goes up as lists of tasks, results come
+// down in one piece, and in between nothing waits.
 //
-// What there is of it stands in the packages below: the kernels, what a device is, GPUs, and an emulator that runs the kernels on the
-// processor. Every proof is made on the CPU, and nothing has run on a GPU.
+// Witnesses are computed by the host, and their tensors copied when a run asks for them (host.go). All else that a run is asked for the device
+// computes.
+//
+// The packages below have the kernels, what a device is, GPUs, and an emulator that runs the kernels on the processor, on which all of this has run.
+// Nothing has run on a GPU, and no prover uses this backend.
 package cuda

@@ -61,3 +61,6 @@ func (s *Scratch) End() error {
 	}
 	return s.err
 }
+
+// Error is the first error.
+func (s *Scratch) Error() error { return s.err }

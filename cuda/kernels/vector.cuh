@@ -3,7 +3,7 @@
 
 #include "field.cuh"
 
-// combine sets out[i] = Σ_k coefs[k]·vecs[k][i] for i < n, of at least one vector. out is none of them.
+// combine sets out[i] = Σ_k coefs[k]·vecs[k][i] for i < n, of at least one vector. out may be one of them.
 KERNEL(combine, Scalar* out, const Scalar* const* vecs, const Scalar* coefs, uint64_t count, uint64_t n) {
 	for (uint64_t i = thread_index(); i < n; i += thread_count()) {
 		Scalar sum = coefs[0] * vecs[0][i];

@@ -1,0 +1,193 @@
+package cuda
+
+import (
+	"context"
+	"sync"
+
+	"github.com/zkllmc/zkllmc/cuda/device"
+	"github.com/zkllmc/zkllmc/cuda/points"
+	"github.com/zkllmc/zkllmc/internal/backend"
+	"github.com/zkllmc/zkllmc/internal/field"
+	"github.com/zkllmc/zkllmc/internal/group"
+	"github.com/zkllmc/zkllmc/internal/integer"
+)
+
+// accelerator is a backend.Backend.
+type accelerator struct{ device.Device }
+
+// New returns the backend of a device.
+func New(d device.Device) backend.Backend { return &accelerator{d} }
+
+// Open begins a session, unless the device failed before.
+func (a *accelerator) Open() (backend.Session, error) {
+	if _, err := a.Info(); err != nil {
+		return nil, err
+	}
+	return &session{memory: newMemory(context.Background(), a.Device)}, nil
+}
+
+// session holds tensors, and tables of generators.
+type session struct {
+	*memory
+	mu     sync.Mutex
+	err    error // of what was loaded
+	tables []*table
+}
+
+// table are the multiples of generators, and the generators, for whoever asks whether they are the same.
+type table struct {
+	*points.Table
+	generators []group.Affine
+}
+
+func (s *session) fail(err error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.err == nil {
+		s.err = err
+	}
+}
+
+func (s *session) failed() error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.err
+}
+
+// Load copies a tensor to the device.
+func (s *session) Load(t *integer.Tensor) backend.Tensor {
+	own, err := load(s.memory, t)
+	if err != nil {
+		s.fail(err)
+	}
+	return own
+}
+
+func (s *session) Close() error { return s.close() }
+
+// Begin begins a run.
+func (s *session) Begin(ctx context.Context) backend.Run {
+	return &run{memory: newMemory(ctx, s.Device), session: s, err: s.failed()}
+}
+
+// run is a backend.Run.
+type run struct {
+	*memory
+	session *session
+	err     error
+}
+
+func (r *run) Err() error {
+	if r.err == nil {
+		r.err = r.ctx.Err()
+	}
+	return r.err
+}
+
+// fail records an error unless there is one.
+func (r *run) fail(err error) {
+	if r.err == nil {
+		r.err = err
+	}
+}
+
+// within computes with scratch memory, unless something failed before, and says whether nothing has.
+func (r *run) within(compute func(s *device.Scratch)) bool {
+	if r.Err() != nil {
+		return false
+	}
+	s := &device.Scratch{Device: r.memory}
+	compute(s)
+	if err := s.End(); err != nil {
+		r.fail(err)
+	}
+	return r.err == nil
+}
+
+// Close gives the memory back. An error is one of the device, which it will have for whoever asks next.
+func (r *run) Close() { _ = r.memory.close() }
+
+// Load copies a tensor to the device.
+func (r *run) Load(t *integer.Tensor) backend.Tensor {
+	if r.Err() != nil {
+		return &tensor{shape: t.Shape, n: t.Len()}
+	}
+	own, err := load(r.memory, t)
+	if err != nil {
+		r.fail(err)
+	}
+	return own
+}
+
+// vector is a backend.Vector: elements of a run on the device.
+type vector struct {
+	at device.Pointer
+	n  int
+	of *run
+}
+
+func (v *vector) Elements() int { return v.n }
+
+// room takes memory for a vector.
+func (r *run) room(n int) *vector {
+	v := &vector{n: n, of: r}
+	if r.Err() == nil {
+		at, err := r.Alloc(int64(n) * elementBytes)
+		if err != nil {
+			r.fail(err)
+		}
+		v.at = at
+	}
+	return v
+}
+
+// rooms are vectors of some lengths.
+func (r *run) rooms(n int, length func(i int) int) (all []backend.Vector, at []device.Pointer) {
+	all, at = make([]backend.Vector, n), make([]device.Pointer, n)
+	for i := range all {
+		v := r.room(length(i))
+		all[i], at[i] = v, v.at
+	}
+	return all, at
+}
+
+// held is where a vector of the run lies.
+func (r *run) held(v backend.Vector) device.Pointer {
+	own := v.(*vector)
+	if own.of != r {
+		panic("cuda: a vector is used where it is not")
+	}
+	return own.at
+}
+
+func (r *run) Vector(vals []field.Element) backend.Vector {
+	v := r.room(len(vals))
+	if r.Err() == nil {
+		if err := r.Upload(v.at, device.Bytes(vals)); err != nil {
+			r.fail(err)
+		}
+	}
+	return v
+}
+
+func (r *run) Values(v backend.Vector) []field.Element {
+	vals := make([]field.Element, v.Elements())
+	if at := r.held(v); r.Err() == nil {
+		if err := r.Download(device.Bytes(vals), at); err != nil {
+			r.fail(err)
+		}
+	}
+	return vals
+}
+
+func (r *run) Free(vecs ...backend.Vector) {
+	for _, v := range vecs {
+		if v == nil {
+			continue
+		}
+		if at := r.held(v); at != 0 {
+			_ = r.memory.Free(at) // nothing of the device's
+		}
+		*v.(*vector) = vector{n: v.Elements()}
+	}
+}

@@ -1,0 +1,175 @@
+package cuda_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/zkllmc/zkllmc/cuda"
+	"github.com/zkllmc/zkllmc/cuda/device"
+	"github.com/zkllmc/zkllmc/cuda/emulator"
+	"github.com/zkllmc/zkllmc/internal/backend"
+	"github.com/zkllmc/zkllmc/internal/backend/cpu"
+	"github.com/zkllmc/zkllmc/internal/backend/reference"
+	"github.com/zkllmc/zkllmc/internal/circuit"
+	"github.com/zkllmc/zkllmc/internal/engine"
+	"github.com/zkllmc/zkllmc/internal/test/kernels"
+	"github.com/zkllmc/zkllmc/internal/test/kit"
+	"github.com/zkllmc/zkllmc/runtime/gadget"
+)
+
+// small is a function with weights, an einsum, a square and lookups, with its key and a true statement.
+func small(t *testing.T) (*engine.Key, *engine.Input) {
+	t.Helper()
+	b := circuit.NewBuilder(circuit.Config{Name: "small", WeightBits: 4, WitnessBits: 4})
+	x := gadget.Input(b, "x", circuit.Port{Name: "x", Kind: circuit.Integers, Shape: []int{3, 4}, Lo: -8, Hi: 7, Reveal: circuit.Values})
+	h := gadget.Rescale(b, "h", b.Virtual("y", []int{3, 4}, b.Times(1, "ti,ji->tj t=3 i=4 j=4", x, b.Weight("w", 4, 4, 4))), 3, -32, 31)
+	z := b.Virtual("z", []int{3, 4}, b.Times(1, "ti,ti->ti t=3 i=4", h, h))
+	gadget.Output(b, circuit.Port{Name: "y", Kind: circuit.Integers, Reveal: circuit.Values}, gadget.Rescale(b, "out", z, 4, -64, 63))
+	c, err := b.Finish()
+	require.NoError(t, err)
+	k, _, err := engine.Setup(t.Context(), circuit.Single(c), kit.Weights(c, 1, 2), engine.Options{Backend: cpu.New()})
+	require.NoError(t, err)
+	in, err := kit.Computed(c, k, map[int][]int64{0: {1, -2, 3, -4, 5, 6, 7, -8, 0, 1, 0, -1}})
+	require.NoError(t, err)
+	return k, in
+}
+
+// prove proves under a seed.
+func prove(ctx context.Context, k *engine.Key, in *engine.Input, be backend.Backend) ([]byte, error) {
+	return k.Prove(ctx, in, engine.Dishonest(engine.Options{Backend: be}, engine.Hooks{Seed: []byte("the same for all")}))
+}
+
+// A proof made on the device is the definition's, byte by byte, also the second of a session, and verifies. It takes so many launches and so many
+// synchronisations.
+func TestProof(t *testing.T) {
+	k, in := small(t)
+	want, err := prove(t.Context(), k, in, reference.New())
+	require.NoError(t, err)
+	d := kernels.OpenQuick(t, emulator.Config{Seed: 2})
+	be := cuda.New(d)
+	for i := range 2 {
+		before := d.Counters()
+		proof, err := prove(t.Context(), k, in, be)
+		require.NoError(t, err)
+		require.Equal(t, want, proof)
+		require.NoError(t, k.Check(t.Context(), in, proof))
+		after := d.Counters()
+		launches, syncs := after.Launches-before.Launches, after.Syncs-before.Syncs
+		t.Logf("proof %d: %d launches, %d synchronisations, %d bytes up, %d down", i+1, launches, syncs, after.Up-before.Up, after.Down-before.Down)
+		require.LessOrEqual(t, launches, 206)
+		require.LessOrEqual(t, syncs, 89)
+	}
+	end(t, k, in)
+}
+
+// end ends the session that a key keeps: another backend proves.
+func end(t *testing.T, k *engine.Key, in *engine.Input) {
+	t.Helper()
+	_, err := prove(t.Context(), k, in, cpu.New())
+	require.NoError(t, err)
+}
+
+// A device that fails ends a proof with what it said, and everything is given back, whichever call it fails at. Where memory was missing the next proof is
+// made, or the same one, if giving back what was idle was enough.
+func TestFailures(t *testing.T) {
+	k, in := small(t)
+	whole := &hollow{}
+	_, err := prove(t.Context(), k, in, cuda.New(whole))
+	require.NoError(t, err)
+	require.Greater(t, whole.calls, 200)
+	end(t, k, in)
+	require.Empty(t, whole.held)
+	for at := 1; at <= whole.calls; at++ {
+		d := &hollow{failAt: at}
+		_, err := prove(t.Context(), k, in, cuda.New(d))
+		require.NotNil(t, d.err)
+		if errors.Is(d.err, device.ErrMemory) {
+			if err != nil {
+				require.ErrorIs(t, err, device.ErrMemory, "call %d", at)
+				require.Empty(t, d.held, "call %d", at)
+			}
+			if err != nil && at%8 > 0 {
+				continue
+			}
+			_, err = prove(t.Context(), k, in, cuda.New(d))
+			require.NoError(t, err)
+			end(t, k, in)
+			require.Empty(t, d.held, "call %d", at)
+			continue
+		}
+		require.ErrorIs(t, err, d.err, "call %d", at)
+		if d.launch.Kernel != "" {
+			require.ErrorContains(t, err, fmt.Sprintf("cuda: kernel %s, grid %v, block %v, arguments [", d.launch.Kernel, d.launch.Grid.Full(), d.launch.Block.Full()))
+		}
+		require.Empty(t, d.held, "call %d", at)
+	}
+}
+
+// hollow is a device that computes nothing: memory is that of this process. A call of it fails, and all but Free after that, unless there was no memory.
+type hollow struct {
+	calls, failAt int
+	err           error
+	launch        device.Launch // the one that failed
+	held          map[device.Pointer][]byte
+	next          device.Pointer
+}
+
+var errLost = errors.New("the device is lost")
+
+// call counts a call.
+func (d *hollow) call(err error) error {
+	if d.calls++; d.calls == d.failAt {
+		d.err = err
+	}
+	if d.err != nil && !errors.Is(d.err, device.ErrMemory) || d.calls == d.failAt {
+		return d.err
+	}
+	return nil
+}
+
+func (d *hollow) Alloc(bytes int64) (device.Pointer, error) {
+	if err := d.call(fmt.Errorf("%w: %d bytes", device.ErrMemory, bytes)); err != nil {
+		return 0, err
+	}
+	if d.held == nil {
+		d.held, d.next = map[device.Pointer][]byte{}, 1<<20
+	}
+	at := d.next
+	d.next += device.Pointer(bytes+511) / 256 * 256
+	d.held[at] = make([]byte, bytes)
+	return at, nil
+}
+
+func (d *hollow) Free(p device.Pointer) error {
+	delete(d.held, p)
+	if errors.Is(d.err, device.ErrMemory) {
+		return nil
+	}
+	return d.err
+}
+
+func (d *hollow) Upload(device.Pointer, []byte) error { return d.call(errLost) }
+
+func (d *hollow) Download([]byte, device.Pointer) error { return d.call(errLost) }
+
+func (d *hollow) Launch(l device.Launch) error {
+	err := d.call(l.Fails(errLost))
+	if d.calls == d.failAt {
+		d.launch = l
+	}
+	return err
+}
+
+func (d *hollow) Sync() error { return d.call(errLost) }
+
+func (d *hollow) Info() (device.Info, error) {
+	return device.Info{Free: 1 << 40, Total: 1 << 40}, d.call(errLost)
+}
+
+func (d *hollow) Counters() device.Counters { return device.Counters{} }
+
+func (d *hollow) Close() error { return nil }

@@ -1,0 +1,219 @@
+package cuda
+
+import (
+	"errors"
+	"slices"
+
+	"github.com/zkllmc/zkllmc/cuda/device"
+	"github.com/zkllmc/zkllmc/cuda/points"
+	"github.com/zkllmc/zkllmc/internal/backend"
+	"github.com/zkllmc/zkllmc/internal/field"
+	"github.com/zkllmc/zkllmc/internal/group"
+)
+
+// laidCells is how many cells of rows are written out at a time.
+const laidCells = 1 << 26
+
+// boxes are rows whose tensors lie on the device.
+func (r *run) boxes(rows []backend.Row) [][]points.Box {
+	return each(rows, func(row backend.Row) []points.Box {
+		return each(row, func(b backend.Box) points.Box {
+			at, size := r.cells(b.T)
+			return points.Box{Tensor: points.Tensor{At: at, Size: size}, From: b.From, Shape: b.Shape, Column: b.Column}
+		})
+	})
+}
+
+// CommitRows writes rows out, as many as there is room for, and commits to them.
+func (r *run) CommitRows(gens []group.Affine, rows []backend.Row) []group.Affine {
+	out := make([]group.Affine, len(rows))
+	if r.Err() != nil || len(rows) == 0 {
+		return out
+	}
+	t, err := r.session.multiples(gens, len(rows))
+	if err != nil {
+		r.fail(err)
+		return out
+	}
+	some := max(1, laidCells/len(gens))
+	for from := 0; from < len(rows) && r.Err() == nil; {
+		part := rows[from:min(len(rows), from+some)]
+		sums, err := r.commit(t, part, len(gens))
+		switch {
+		case err == nil:
+			from += copy(out[from:], sums)
+		case errors.Is(err, device.ErrMemory) && len(part) > 1:
+			some = len(part) / 2
+		default:
+			r.fail(err)
+		}
+	}
+	return out
+}
+
+// commit commits to rows that are written out all at a time.
+func (r *run) commit(t *points.Table, rows []backend.Row, width int) ([]group.Affine, error) {
+	boxes := r.boxes(rows)
+	if err := r.Err(); err != nil {
+		return nil, err
+	}
+	cells, err := points.Lay(r.memory, boxes, width)
+	if err != nil {
+		return nil, err
+	}
+	sums, err := t.Commit(cells, len(rows), width)
+	return sums, errors.Join(err, r.memory.Free(cells))
+}
+
+// multiples returns the table of generators, for so many rows, made when it is first asked for.
+func (s *session) multiples(gens []group.Affine, rows int) (*points.Table, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, t := range s.tables {
+		if len(t.generators) >= len(gens) && slices.Equal(t.generators[:len(gens)], gens) {
+			return t.Table, nil
+		}
+	}
+	at, err := s.Alloc(int64(len(device.Bytes(gens))))
+	if err != nil {
+		return nil, err
+	}
+	defer func() { _ = s.Free(at) }()
+	if err := s.Upload(at, device.Bytes(gens)); err != nil {
+		return nil, err
+	}
+	bits := digits(len(gens), rows)
+	t, err := points.NewTable(s.memory, at, len(gens), bits)
+	for ; errors.Is(err, device.ErrMemory) && bits > 1; bits-- {
+		t, err = points.NewTable(s.memory, at, len(gens), bits-1)
+	}
+	if err != nil {
+		return nil, err
+	}
+	s.tables = append(s.tables, &table{t, slices.Clone(gens)})
+	return t, s.trim()
+}
+
+// digits is how many bits the digits of a table have: those with which making it and committing to so many rows, of which half the places are zero, are
+// the fewest additions.
+func digits(generators, rows int) (best int) {
+	cost := func(bits int) int {
+		places := (32 + bits - 1) / bits
+		return places<<bits + rows*places
+	}
+	best = 2
+	for bits := 3; bits <= 8; bits++ {
+		if cost(bits) < cost(best) {
+			best = bits
+		}
+	}
+	return best
+}
+
+// FoldRows writes rows out, as many as there is room for, and adds them up in parts.
+func (r *run) FoldRows(sums []backend.RowSum, width int) []backend.Vector {
+	out, at := r.rooms(len(sums), func(int) int { return width })
+	r.within(func(s *device.Scratch) {
+		var coefs []field.Element
+		var rows []backend.Row
+		starts := []int{0}
+		for _, sum := range sums {
+			rows, coefs = append(rows, sum.Rows...), append(coefs, sum.Coefs...)
+			starts = append(starts, len(rows))
+		}
+		f := rowFold{s: s, width: width, coefs: uint64(s.Put(device.Bytes(coefs))), parts: make([][]rowPart, len(sums))}
+		some := max(1, laidCells/width)
+		for from := 0; from < len(rows); from += some {
+			f.slices(starts, from, min(len(rows), from+some))
+		}
+		f.room(at)
+		for from := 0; from < len(rows) && r.Err() == nil; from += some {
+			cells, err := points.Lay(r.memory, r.boxes(rows[from:min(len(rows), from+some)]), width)
+			if err != nil {
+				r.fail(err)
+				return
+			}
+			f.add(cells, from, min(len(rows), from+some))
+			_ = r.memory.Free(cells)
+		}
+		sumParts(s, f.lists)
+	})
+	return out
+}
+
+// rowFold adds up rows that are written out.
+type rowFold struct {
+	s     *device.Scratch
+	width int
+	coefs uint64
+	parts [][]rowPart // by sum
+	lists []partsTask
+}
+
+// rowPart are rows of one sum, which several blocks do for each column: as many vectors as there are of these.
+type rowPart struct {
+	from, to, blocks int
+	out              uint64
+}
+
+// slices cuts the rows of sums, which begin at starts, that are between two.
+func (f *rowFold) slices(starts []int, from, to int) {
+	const each = 64 // rows of a part
+	for k := range f.parts {
+		lo, hi := max(from, starts[k]), min(to, starts[k+1])
+		if lo < hi {
+			most := max(1, fullGrid*threads/2/f.width)
+			f.parts[k] = append(f.parts[k], rowPart{from: lo, to: hi, blocks: min(most, (hi-lo+each-1)/each)})
+		}
+	}
+}
+
+// room says where parts are to be: in the result, if there is one part, or none.
+func (f *rowFold) room(out []device.Pointer) {
+	for k, parts := range f.parts {
+		n := 0
+		for _, p := range parts {
+			n += p.blocks
+		}
+		at := uint64(out[k])
+		switch {
+		case n == 0:
+			f.s.Run("clear_words", blocks(8*f.width), device.Dim{threads}, at, uint64(8*f.width))
+		case n > 1:
+			own := uint64(f.s.Take(n*f.width, elementBytes))
+			f.lists = append(f.lists, partsTask{at, own, uint64(f.width), uint64(n)})
+			at = own
+		}
+		for i := range parts {
+			parts[i].out = at
+			at += uint64(parts[i].blocks * f.width * elementBytes)
+		}
+	}
+}
+
+// add adds up the rows between two, which are written out from cells on.
+func (f *rowFold) add(cells device.Pointer, from, to int) {
+	for _, parts := range f.parts {
+		for _, p := range parts {
+			if p.from >= from && p.to <= to {
+				f.s.Run("fold_rows", device.Dim{blocks(f.width)[0], p.blocks}, device.Dim{threads}, p.out, uint64(cells),
+					f.coefs+uint64(from*elementBytes), uint64(p.from-from), uint64(p.to-from), uint64(f.width))
+			}
+		}
+	}
+}
+
+// Combine adds up scaled vectors.
+func (r *run) Combine(vecs []backend.Vector, coefs []field.Element) backend.Vector {
+	out := r.room(vecs[0].Elements())
+	r.within(func(s *device.Scratch) { combine(s, out.at, each(vecs, r.held), coefs, out.n) })
+	return out
+}
+
+// combine writes Σ coefs[i]·vecs[i].
+func combine(s *device.Scratch, out device.Pointer, vecs []device.Pointer, coefs []field.Element, n int) {
+	var p pack
+	at, scales := put(&p, vecs), put(&p, coefs)
+	base := p.send(s)
+	s.Run("combine", blocks(n), device.Dim{threads}, uint64(out), base+at, base+scales, uint64(len(vecs)), uint64(n))
+}

@@ -1,0 +1,327 @@
+package cuda
+
+import (
+	"math/bits"
+
+	"github.com/zkllmc/zkllmc/cuda/device"
+	"github.com/zkllmc/zkllmc/internal/backend"
+	"github.com/zkllmc/zkllmc/internal/field"
+)
+
+// What the kernels of a sumcheck read, as sumcheck.cuh has it.
+type (
+	bitRun      struct{ from, count uint64 }
+	factorView  struct{ values, varies, firstBits, bits uint64 }
+	productTask struct{ n, run, firstView, views uint64 }
+	boundTask   struct{ out, from, n uint64 }
+)
+
+const (
+	mostPoints = 4   // MOST_POINTS
+	bindRun    = 512 // BIND_RUN
+)
+
+// sumcheck is a backend.Sumcheck. What every round will ask of the device is known from the beginning, and is uploaded once.
+type sumcheck struct {
+	r       *run
+	s       *device.Scratch // ends with the sumcheck
+	degree  int
+	rounds  []roundPlan
+	at      int // the round
+	out     uint64
+	waiting []field.Element // of an instance that comes later: its sum without the coefficient
+	coefs   []field.Element
+	n       []int // variables
+	factors [][]*factorState
+	values  []*factorState // all, each once
+	bound   field.Element  // the challenge of the round before
+}
+
+// factorState is a vector as instances of some number of variables see it, with some of its variables fixed.
+type factorState struct {
+	values uint64
+	vars   uint64 // a bit for each of the instance's variables that it has
+	spare  [2]uint64
+	turn   int
+}
+
+// factorKey tells states apart.
+type factorKey struct {
+	values device.Pointer
+	n      int
+	vars   uint64
+}
+
+// roundPlan is what a round tells the device.
+type roundPlan struct {
+	products, views, bits, productFirst uint64 // where they are
+	bounds, boundFirst                  uint64
+	boundCount                          int
+	boundGrid, grid                     device.Dim
+	blocks                              []uint64 // the first block of each product, and the number of all
+	instances                           []int    // whose products they are
+}
+
+// Sumcheck plans all rounds.
+func (r *run) Sumcheck(instances []backend.Instance, rounds, degree int) backend.Sumcheck {
+	c := &sumcheck{r: r, s: &device.Scratch{Device: r.memory}, degree: degree, rounds: make([]roundPlan, rounds)}
+	c.waiting, c.factors = make([]field.Element, len(instances)), make([][]*factorState, len(instances))
+	known := map[factorKey]*factorState{}
+	for k := range instances {
+		in := &instances[k]
+		c.coefs, c.n = append(c.coefs, in.Coef), append(c.n, in.N)
+		for _, f := range in.Factors {
+			key := factorKey{r.held(f.Vals), in.N, mask(f.Vars)}
+			if known[key] == nil {
+				known[key] = &factorState{values: uint64(key.values), vars: key.vars}
+				c.values = append(c.values, known[key])
+			}
+			c.factors[k] = append(c.factors[k], known[key])
+		}
+	}
+	if r.Err() == nil {
+		c.plan(known)
+		c.finish()
+	}
+	return c
+}
+
+// finish ends the sumcheck's memory where something failed.
+func (c *sumcheck) finish() {
+	if err := c.s.Error(); err != nil {
+		c.r.fail(err)
+	}
+	if c.r.Err() != nil {
+		_ = c.s.End()
+		c.s = &device.Scratch{Device: c.r.memory}
+	}
+}
+
+// mask is a bit for every variable.
+func mask(vars []int) (m uint64) {
+	for _, v := range vars {
+		m |= 1 << v
+	}
+	return m
+}
+
+// plan walks through the rounds as they will be, and tells the device.
+func (c *sumcheck) plan(known map[factorKey]*factorState) {
+	free := map[*factorState]int{} // variables of the instance
+	for key, f := range known {
+		free[f] = key.n
+		n := bits.OnesCount64(f.vars)
+		for i := range f.spare {
+			if n > i {
+				f.spare[i] = uint64(c.s.Take(1<<(n-i-1), elementBytes))
+			}
+		}
+	}
+	var p pack
+	most := uint64(1)
+	left := append([]int(nil), c.n...)
+	for i := range c.rounds {
+		plan, rest := &c.rounds[i], len(c.rounds)-i
+		if i > 0 {
+			c.planBinding(&p, plan, free, rest+1, left)
+		}
+		c.planProducts(&p, plan, left, rest, i == 0)
+		most = max(most, plan.blocks[len(plan.blocks)-1])
+	}
+	last := roundPlan{}
+	if len(c.rounds) > 0 {
+		c.planBinding(&p, &last, free, 1, left)
+	}
+	c.rounds = append(c.rounds, last)
+	base := p.send(c.s)
+	for i := range c.rounds {
+		plan := &c.rounds[i]
+		for _, at := range []*uint64{&plan.products, &plan.views, &plan.bits, &plan.productFirst, &plan.bounds, &plan.boundFirst} {
+			*at += base
+		}
+	}
+	c.out = uint64(c.s.Take(int(most)*max(1, c.degree), elementBytes))
+}
+
+// planBinding fixes the lowest variable of all factors whose instances have as many free as there are rounds left.
+func (c *sumcheck) planBinding(p *pack, plan *roundPlan, free map[*factorState]int, rest int, left []int) {
+	var tasks []boundTask
+	for _, f := range c.values {
+		if free[f] < rest {
+			continue
+		}
+		free[f]--
+		if f.vars&1 != 0 {
+			out := f.spare[f.turn%2]
+			f.turn++
+			tasks = append(tasks, boundTask{out, f.values, 1 << (bits.OnesCount64(f.vars) - 1)})
+			f.values = out
+		}
+		f.vars >>= 1
+	}
+	for k := range left {
+		if left[k] == rest {
+			left[k]--
+		}
+	}
+	first := firsts(tasks, func(t *boundTask) uint64 { return of(t.n, bindRun) })
+	plan.bounds, plan.boundFirst, plan.boundCount, plan.boundGrid = put(p, tasks), put(p, first), len(tasks), grid(first)
+}
+
+// planProducts lists the products that a round sums up. In the first round, those of instances that come later are among them, as if the
+// round's variable were none of theirs.
+func (c *sumcheck) planProducts(p *pack, plan *roundPlan, left []int, rest int, all bool) {
+	var tasks []productTask
+	var views []factorView
+	var runs []bitRun
+	for k, n := range left {
+		if n < rest && !all {
+			continue
+		}
+		active := n == rest
+		t := productTask{n: 1 << n, firstView: uint64(len(views)), views: uint64(len(c.factors[k]))}
+		if active {
+			t.n = 1 << (n - 1)
+		}
+		t.run = max(1<<10, t.n/(fullGrid/2))
+		for _, f := range c.factors[k] {
+			v, vars := factorView{values: f.values, firstBits: uint64(len(runs))}, f.vars
+			if active {
+				v.varies, vars = vars&1, vars>>1
+			}
+			runs = append(runs, bitRuns(vars)...)
+			v.bits = uint64(len(runs)) - v.firstBits
+			views = append(views, v)
+		}
+		tasks, plan.instances = append(tasks, t), append(plan.instances, k)
+	}
+	plan.blocks = firsts(tasks, func(t *productTask) uint64 { return of(t.n, t.run) })
+	plan.grid = grid(plan.blocks)
+	plan.products, plan.views, plan.bits, plan.productFirst = put(p, tasks), put(p, views), put(p, runs), put(p, plan.blocks)
+}
+
+// bitRuns are runs of set bits.
+func bitRuns(m uint64) (runs []bitRun) {
+	for from := uint64(0); m>>from != 0; {
+		from += uint64(bits.TrailingZeros64(m >> from))
+		n := uint64(bits.TrailingZeros64(^(m >> from)))
+		runs = append(runs, bitRun{from, n})
+		from += n
+	}
+	return runs
+}
+
+// bind fixes the variable of the round before.
+func (c *sumcheck) bind(s *device.Scratch) {
+	if plan := &c.rounds[c.at]; plan.boundCount > 0 {
+		s.Run("bind_lowest", plan.boundGrid, device.Dim{threads}, append([]uint64{plan.bounds, plan.boundFirst, uint64(plan.boundCount)}, words(&c.bound)...)...)
+	}
+}
+
+// Round fixes the variable of the round before and sums up.
+func (c *sumcheck) Round() []field.Element {
+	out := make([]field.Element, max(1, c.degree))
+	c.r.within(func(s *device.Scratch) {
+		plan := &c.rounds[c.at]
+		c.bind(s)
+		blocks := int(plan.blocks[len(plan.blocks)-1])
+		if blocks == 0 {
+			c.add(out, nil)
+			return
+		}
+		sums := make([]field.Element, blocks*len(out))
+		at := c.out
+		for from := 0; from < len(out); from += mostPoints {
+			n := min(mostPoints, len(out)-from)
+			s.Run("product_sums", plan.grid, device.Dim{threads},
+				at, plan.products, plan.views, plan.bits, plan.productFirst, uint64(len(plan.instances)), uint64(from), uint64(n))
+			at += uint64(blocks * n * elementBytes)
+		}
+		s.Get(device.Bytes(sums), device.Pointer(c.out))
+		c.add(out, sums)
+	})
+	return out
+}
+
+// add adds up the sums of blocks, and what instances add that come later.
+func (c *sumcheck) add(out, sums []field.Element) {
+	plan, rest := &c.rounds[c.at], len(c.rounds)-1-c.at
+	active := make([]bool, len(c.n))
+	for t, k := range plan.instances {
+		total := c.total(sums, plan.blocks[t], plan.blocks[t+1], plan.blocks[len(plan.instances)], len(out))
+		if c.n[k] < rest {
+			c.waiting[k] = total[0]
+			continue
+		}
+		active[k] = true
+		for i := range out {
+			total[i].Mul(&total[i], &c.coefs[k])
+			out[i].Add(&out[i], &total[i])
+		}
+	}
+	for k := range c.n {
+		if active[k] {
+			continue
+		}
+		var sum field.Element
+		sum.Mul(&c.waiting[k], &c.coefs[k])
+		for range rest - 1 - c.n[k] { // variables in which it is constant
+			sum.Double(&sum)
+		}
+		for i := range out {
+			out[i].Add(&out[i], &sum)
+		}
+	}
+}
+
+// total adds up what blocks of all have, which of every mostPoints points are one list.
+func (c *sumcheck) total(sums []field.Element, first, end, all uint64, points int) []field.Element {
+	out := make([]field.Element, points)
+	for from := 0; from < points; from += mostPoints {
+		n := min(mostPoints, points-from)
+		for b := first; b < end; b++ {
+			for i := range n {
+				out[from+i].Add(&out[from+i], &sums[int(b)*n+i])
+			}
+		}
+		sums = sums[int(all)*n:]
+	}
+	return out
+}
+
+func (c *sumcheck) Bind(r field.Element) {
+	c.bound = r
+	c.at++
+}
+
+// Finals fixes the last variable, collects what is left of all factors, and ends.
+func (c *sumcheck) Finals() [][]field.Element {
+	out := make([][]field.Element, len(c.n))
+	for k := range out {
+		out[k] = make([]field.Element, len(c.factors[k]))
+	}
+	c.r.within(func(s *device.Scratch) {
+		if len(c.values) == 0 {
+			return
+		}
+		c.bind(s)
+		var p pack
+		values := each(c.values, func(f *factorState) uint64 { return f.values })
+		list := put(&p, values)
+		at, base := s.Take(len(values), elementBytes), p.send(s)
+		s.Run("first_values", blocks(len(values)), device.Dim{threads}, uint64(at), base+list, uint64(len(values)))
+		finals := make([]field.Element, len(values))
+		s.Get(device.Bytes(finals), at)
+		number := map[*factorState]int{}
+		for i, f := range c.values {
+			number[f] = i
+		}
+		for k := range out {
+			for i, f := range c.factors[k] {
+				out[k][i] = finals[number[f]]
+			}
+		}
+	})
+	_ = c.s.End()
+	return out
+}
