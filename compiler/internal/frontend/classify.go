@@ -136,7 +136,7 @@ func (w *trig) only(name string) bool {
 // scales says whether a tensor is what Resize multiplies extents by, and nothing else: extents are public.
 func (w *trig) scales(name string) bool {
 	for _, n := range w.users[name] {
-		if n.Op != "Resize" || !standard(n, w.functions) || n.Inputs[0] == name {
+		if n.Op != "Resize" && n.Op != "Upsample" || !standard(n, w.functions) || n.Inputs[0] == name {
 			return false
 		}
 	}

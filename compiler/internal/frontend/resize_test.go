@@ -22,8 +22,6 @@ func resizing(scale float64, to int, attrs ...*onnx.Attr) *call {
 	return c
 }
 
-func stringOf(name, v string) *onnx.Attr { return &onnx.Attr{Name: name, Type: onnx.AttrString, S: v} }
-
 // TestResize has the values that onnxruntime gives.
 func TestResize(t *testing.T) {
 	for _, c := range []struct {

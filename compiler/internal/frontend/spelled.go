@@ -116,6 +116,8 @@ func (s *speller) behindChannels(rank int) string {
 
 func intOf(name string, v int64) *onnx.Attr { return &onnx.Attr{Name: name, Type: onnx.AttrInt, I: v} }
 
+func stringOf(name, v string) *onnx.Attr { return &onnx.Attr{Name: name, Type: onnx.AttrString, S: v} }
+
 func intsOf(name string, v ...int64) *onnx.Attr {
 	return &onnx.Attr{Name: name, Type: onnx.AttrInts, Ints: v}
 }
