@@ -55,7 +55,7 @@ KERNEL(commit_rows, Point* sums, const Affine* table, uint64_t n, uint64_t bits,
 			int64_t d = s + 1 < places ? ((v + digits) & mask) - digits : v;
 			v = (v - d) >> bits;
 			if (d == 0) continue;
-			sum = sum + negate_if(table[(s * n + j) * digits + (d < 0 ? -d : d) - 1], d < 0);
+			sum = sum + negate_if(load(table + (s * n + j) * digits + (d < 0 ? -d : d) - 1), d < 0);
 		}
 	}
 	sum = block_sum(sum);

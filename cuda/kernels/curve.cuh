@@ -99,7 +99,7 @@ KERNEL(to_affine, Affine* out, const Point* points, uint64_t n) {
 	Coordinate inverted = inverse(product);
 	while (count-- > 0) {
 		uint64_t i = thread_index() + count * thread_count();
-		Point p = points[i];
+		Point p = load(points + i);
 		out[i] = affine(p, inverted * before[count]);
 		if (!is_neutral(p)) inverted = inverted * p.zzz;
 	}

@@ -9,7 +9,7 @@
 // fold_points writes lo[i] + Σ_k 2^k·digits[k]·hi[i].
 KERNEL(fold_points, Point* out, const Affine* lo, const Affine* hi, uint64_t n, const int8_t* digits, uint64_t steps, const Coordinate* beta) {
 	for (uint64_t i = thread_index(); i < n; i += thread_count()) {
-		Affine unit = hi[i];
+		Affine unit = load(hi + i);
 		Coordinate x[3] = {unit.x, unit.x * beta[0], unit.x};
 		x[2] = -(x[0] + x[1]); // β²·x
 		Point sum = neutral();

@@ -88,7 +88,7 @@ KERNEL(msm_line, uint32_t* line, uint32_t* next, const Scalar* scalars, uint64_t
 KERNEL(msm_buckets, Point* buckets, const uint32_t* line, const uint32_t* ends, const Affine* points, uint64_t n) {
 	for (uint64_t b = thread_index(); b < n; b += thread_count()) {
 		Point sum = neutral();
-		for (uint32_t i = b == 0 ? 0 : ends[b - 1]; i < ends[b]; i++) sum = sum + negate_if(points[line[i] / 2], line[i] % 2 != 0);
+		for (uint32_t i = b == 0 ? 0 : ends[b - 1]; i < ends[b]; i++) sum = sum + negate_if(load(points + line[i] / 2), line[i] % 2 != 0);
 		buckets[b] = sum;
 	}
 }

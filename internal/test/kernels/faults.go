@@ -26,13 +26,13 @@ var faults = []fault{
 	{"opposite points", "curve.cuh", "return is_zero(dy) ? doubled(p) : neutral();", "return doubled(p);", byChecks},
 	{"neutral point added", "curve.cuh", "	if (is_neutral(q)) return p;\n	if (is_neutral(p)) return point(q);", "	if (is_neutral(p)) return point(q);", byChecks},
 	{"sum begins with a neutral point", "curve.cuh", "	if (is_neutral(q)) return p;\n	if (is_neutral(p)) return q;", "	if (is_neutral(q)) return p;", byChecks},
-	{"neutral point shares an inversion", "curve.cuh", "if (!is_neutral(points[i])) product = product * points[i].zzz;", "product = product * points[i].zzz;", byPoints},
+	{"neutral point shares an inversion", "curve.cuh", "if (!is_neutral(points[i])) product = product * points[i].zzz;", "product = product * points[i].zzz;", byChecks},
 	{"missing barrier in a block's sum", "curve.cuh", "		BARRIER();\n		if (threadIdx.x < half)", "		if (half > 16) BARRIER();\n		if (threadIdx.x < half)", byChecks},
-	{"last run of points left out", "curve.cuh", "i < n && count < affine_run;", "i < n && count < affine_run - 1;", byPoints},
+	{"last run of points left out", "curve.cuh", "i < n && count < affine_run;", "i < n && count < affine_run - 1;", byChecks},
 
 	// Sums of points.
 	{"highest digit cut", "commit.cuh", "s + 1 < places ? ((v + digits) & mask) - digits : v;", "((v + digits) & mask) - digits;", byPoints},
-	{"digit's sign", "commit.cuh", "- 1], d < 0);", "- 1], v < 0);", byPoints},
+	{"digit's sign", "commit.cuh", "- 1), d < 0);", "- 1), v < 0);", byPoints},
 	{"end of a row left out", "commit.cuh", "run = (width + parts - 1) / parts;", "run = width / parts;", byPoints},
 	{"row read beyond its end", "commit.cuh", "(part + 1) * run < width ? (part + 1) * run : width;", "(part + 1) * run;", byPoints},
 	{"neutral generator", "commit.cuh", "if (is_neutral(base)) {", "if (n == 0) {", byPoints},
@@ -42,7 +42,7 @@ var faults = []fault{
 	{"first bucket's line", "msm.cuh", "i = b == 0 ? 0 : ends[b - 1]; i < ends[b]; i++", "i = b == 0 ? 1 : ends[b - 1]; i < ends[b]; i++", byPoints},
 	{"weights of buckets", "msm.cuh", "times(above, from)", "times(above, from + 1)", byPoints},
 	{"image of a point", "fold.cuh", "x[2] = -(x[0] + x[1]);", "x[2] = x[0] + x[1];", byPoints},
-	{"misaligned load", "fold.cuh", "Affine unit = hi[i];", "Affine unit = *(const Affine*)((const char*)hi + 64 * i - i % 2);", byPoints},
+	{"misaligned load", "fold.cuh", "Affine unit = load(hi + i);", "Affine unit = *(const Affine*)((const char*)hi + 64 * i - i % 2);", byPoints},
 
 	// Rows and products.
 	{"overlapping boxes", "rows.cuh", "		BARRIER();\n		Box box", "		Box box", byPoints},

@@ -73,5 +73,23 @@ func points(t require.TestingT, d device.Device) {
 			}
 			require.Equal(m, want[:], get[group.Affine](m, out, 2), "%d threads", threads)
 		}
+		// Points that share inversions with neutral ones, as many as threads take together and one fewer.
+		for _, n := range []int{8 * 16, 8*16 - 1, 3, 17} {
+			list := some(r, n)
+			sums := make([][4]group.Coordinate, n)
+			for i, p := range list {
+				var z, zz, zzz group.Coordinate
+				z.SetUint64(r.Uint64())
+				zz.Square(&z)
+				zzz.Mul(&zz, &z)
+				sums[i] = [4]group.Coordinate{z, zz, {}, {}} // a neutral one
+				if !p.IsInfinity() {
+					sums[i] = [4]group.Coordinate{*z.Mul(&zz, &p.X), *new(group.Coordinate).Mul(&zzz, &p.Y), zz, zzz}
+				}
+			}
+			out := room[group.Affine](m, n)
+			m.launch("to_affine", 2, 8, out, put(m, sums), n)
+			require.Equal(m, list, get[group.Affine](m, out, n), "%d points", n)
+		}
 	})
 }
