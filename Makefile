@@ -16,8 +16,12 @@ QUICK := ./ir/... ./internal/matrix ./codegen ./compiler/internal/... ./internal
 # Packages of a verifier whose tests are short where an int has 32 bits.
 NARROW := ./runtime/tokens/... ./internal/poly ./internal/format/constants ./runtime/statement ./internal/circuit ./internal/commit ./internal/einsum ./internal/portable
 
+# The kernels for the GPUs of 2017, 2020 and 2022, and for later ones what their drivers compile.
+NVCC ?= nvcc
+ARCHITECTURES := 70 80 90
+
 .NOTPARALLEL:
-.PHONY: help demo smollm2 minilm ocr test quick check generate assembly golden bench curves benchmarks figures accuracy answers interrupts conformance families cases attacks mutants fuzz property clean format lint generated race portable cross platforms clean-tree fatbin faults emulate test-cuda
+.PHONY: help demo smollm2 minilm ocr test quick check generate assembly golden bench curves benchmarks figures accuracy answers interrupts conformance families cases attacks mutants fuzz property clean format lint generated race portable cross platforms clean-tree fatbin faults emulate test-cuda ptx
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -115,6 +119,12 @@ emulate: ## run the CUDA kernels on the processor with limbs of 32 bits, as GPUs
 		ZKLLMC_SEED=$$seed ZKLLMC_EMULATOR=-DCARRY_CHAINS $(GO) test -count=1 ./cuda/... | grep -v 'no test files' || exit 1; \
 	done
 
+ptx: ## run what nvcc makes of the CUDA kernels, as instructions of PTX, on the processor; NVCC=…
+	@command -v $(firstword $(NVCC)) >/dev/null || { echo 'ptx: there is no $(firstword $(NVCC))'; exit 1; }
+	@mkdir -p build
+	$(NVCC) $(NVCCFLAGS) -std=c++17 -O3 -ptx -arch=compute_$(lastword $(ARCHITECTURES)) -o build/kernels.ptx cuda/kernels/kernels.cu
+	ZKLLMC_PTX=$(CURDIR)/build/kernels.ptx $(GO) test -count=1 -timeout 1h ./cuda/...
+
 test-cuda: ## run the CUDA kernels' tests on a GPU, after make fatbin
 	$(GO) test -count=1 -tags cuda ./cuda/...
 
@@ -131,9 +141,6 @@ property: ## try N=1000 random graphs and circuits from SEED on, and audit 10·N
 clean: ## remove what make built
 	rm -rf build
 
-# The kernels for the GPUs of 2017, 2020 and 2022, and for later ones what their drivers compile.
-NVCC ?= nvcc
-ARCHITECTURES := 70 80 90
 fatbin: ## compile the CUDA kernels for GPUs; NVCC=… of CUDA 11.8 or 12, NVCCFLAGS=…
 	@command -v $(firstword $(NVCC)) >/dev/null || { echo 'fatbin: there is no $(firstword $(NVCC)). Debian has CUDA 11.8: package nvidia-cuda-toolkit of contrib and non-free.'; exit 1; }
 	$(NVCC) $(NVCCFLAGS) -std=c++17 -O3 -fatbin $(foreach a,$(ARCHITECTURES),-gencode arch=compute_$(a),code=sm_$(a)) \

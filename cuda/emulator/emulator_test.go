@@ -4,7 +4,6 @@ import (
 	"errors"
 	"io/fs"
 	"testing"
-	"testing/fstest"
 
 	"github.com/stretchr/testify/require"
 
@@ -111,7 +110,8 @@ KERNEL(right, uint64_t* out) {
 	if (threadIdx.x == 5) out[2] = out[1];
 }
 `
-	sources := changed(t, map[string]string{"kernels.cu": source})
+	sources, err := kernelchecks.With(kernels.Sources(), "kernels.cu", func(string) (string, error) { return source, nil })
+	require.NoError(t, err)
 	for kernel, want := range map[string]string{
 		"ends":       "kernel ends, block (0, 0, 0), thread (0, 0, 0): ended while others wait at a barrier",
 		"parts":      "threads of a block wait at different barriers",
@@ -144,22 +144,4 @@ KERNEL(right, uint64_t* out) {
 		}
 		require.NoError(t, d.Close())
 	}
-}
-
-// changed are the sources of the kernels with other texts for some of them.
-func changed(t *testing.T, texts map[string]string) fs.FS {
-	t.Helper()
-	sources := fstest.MapFS{}
-	require.NoError(t, fs.WalkDir(kernels.Sources(), ".", func(path string, entry fs.DirEntry, err error) error {
-		if err == nil && !entry.IsDir() {
-			text, err := fs.ReadFile(kernels.Sources(), path)
-			require.NoError(t, err)
-			sources[path] = &fstest.MapFile{Data: text}
-		}
-		return err
-	}))
-	for path, text := range texts {
-		sources[path] = &fstest.MapFile{Data: []byte(text)}
-	}
-	return sources
 }

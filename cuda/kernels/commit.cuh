@@ -7,7 +7,7 @@
 
 // multiples writes d·2^(bits·s)·G_j, for the generators first ≤ j < first + count of n, the digits 1 ≤ d ≤ 2^(bits−1) and the places
 // s < places, to table[(s·n + j)·2^(bits−1) + d − 1]. Scratch is 3·2^(bits−1)·count coordinates. All multiples of a generator in one
-// place share an inversion.
+// place share an inversion; those of a neutral one are neutral, whatever its inverse.
 KERNEL(multiples, Affine* table, Coordinate* scratch, const Affine* generators, uint64_t n, uint64_t first, uint64_t count, uint64_t bits, uint64_t places) {
 	uint64_t digits = (uint64_t)1 << (bits - 1);
 	for (uint64_t i = thread_index(); i < count; i += thread_count()) {
@@ -15,10 +15,6 @@ KERNEL(multiples, Affine* table, Coordinate* scratch, const Affine* generators, 
 		Coordinate *zz = scratch + i, *zzz = zz + digits * count, *before = zzz + digits * count; // those of digit d at d·count
 		for (uint64_t s = 0; s < places; s++) {
 			Affine* out = table + (s * n + first + i) * digits;
-			if (is_neutral(base)) {
-				for (uint64_t d = 0; d < digits; d++) out[d] = base;
-				continue;
-			}
 			Point p = point(base);
 			Coordinate product = Coordinate::one();
 			for (uint64_t d = 0; d < digits; d++) {

@@ -117,7 +117,8 @@ func TestMSM(t *testing.T) {
 // Generators are folded as package group folds them, by any scalars.
 func TestFold(t *testing.T) {
 	d, r := open(t, 0), rand.New(rand.NewSource(3))
-	for i, x := range append(scalars(r, 4), field.Element{}, field.One(), field.FromInt64(-1)) {
+	long := []field.Element{{r.Uint64(), r.Uint64(), r.Uint64(), r.Uint64() >> 3}, {1, 2, 3, 4}}
+	for i, x := range append(long, append(scalars(r, 4), field.Element{}, field.One(), field.FromInt64(-1))...) {
 		n := []int{1, 2, 9, 33}[i%4]
 		lo, hi := some(r, n), some(r, n)
 		if n > 2 { // x·hi + lo is neutral, or the sum of equal points

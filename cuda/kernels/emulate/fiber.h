@@ -40,6 +40,15 @@ emulate_switch:
 #include <ucontext.h>
 #endif
 
+// How much a thread of a kernel needs is not more than this.
+#ifndef FIBER_STACK
+#ifdef __SANITIZE_ADDRESS__
+#define FIBER_STACK (1 << 18)
+#else
+#define FIBER_STACK (1 << 16)
+#endif
+#endif
+
 namespace emulate {
 
 // Fiber is a stack and where it stands. Its body never returns.
@@ -83,11 +92,7 @@ class Fiber {
 
   private:
 	static const size_t guard = 4096;
-#ifdef __SANITIZE_ADDRESS__
-	static const size_t bytes = 1 << 18;
-#else
-	static const size_t bytes = 1 << 16;
-#endif
+	static const size_t bytes = FIBER_STACK;
 	char* stack;
 #ifdef SWITCH_BY_ASSEMBLY
 	void *place, *resumer;

@@ -35,7 +35,6 @@ var faults = []fault{
 	{"digit's sign", "commit.cuh", "- 1), d < 0);", "- 1), v < 0);", byPoints},
 	{"end of a row left out", "commit.cuh", "run = (width + parts - 1) / parts;", "run = width / parts;", byPoints},
 	{"row read beyond its end", "commit.cuh", "(part + 1) * run < width ? (part + 1) * run : width;", "(part + 1) * run;", byPoints},
-	{"neutral generator", "commit.cuh", "if (is_neutral(base)) {", "if (n == 0) {", byPoints},
 	{"window's lowest bit", "msm.cuh", "if (l < 3 && at % 64 != 0)", "if (l < 2 && at % 64 != 0)", byPoints},
 	{"missing barrier in a running sum", "msm.cuh", "		BARRIER();\n		sums[threadIdx.x] += below;", "		sums[threadIdx.x] += below;", byPoints},
 	{"no atomic count", "msm.cuh", "if (d != 0) atomic_add(counts + ((uint64_t)w << (bits - 1)) + (d < 0 ? -d : d) - 1, (uint32_t)1);", "if (d > 0) atomic_add(counts + ((uint64_t)w << (bits - 1)) + d - 1, (uint32_t)1);", byPoints},

@@ -16,6 +16,7 @@ import (
 	"github.com/zkllmc/zkllmc/cuda/device"
 	"github.com/zkllmc/zkllmc/cuda/emulator"
 	"github.com/zkllmc/zkllmc/cuda/kernels"
+	"github.com/zkllmc/zkllmc/internal/test/ptx"
 )
 
 // planted is the variable that names the fault which is planted, and seeded that of the seed which tests have instead of their own.
@@ -24,7 +25,8 @@ const (
 	seeded  = "ZKLLMC_SEED"
 )
 
-// emulated begins a device that runs kernels on the processor. ZKLLMC_EMULATOR has flags for the compiler (make emulate).
+// emulated begins a device that runs kernels on the processor. ZKLLMC_EMULATOR has flags for the compiler (make emulate), ZKLLMC_PTX is a file of
+// what nvcc made of the kernels, to be run instead of their sources (make ptx).
 func emulated(t testing.TB, c emulator.Config) device.Device {
 	t.Helper()
 	c.Flags = append(c.Flags, strings.Fields(os.Getenv("ZKLLMC_EMULATOR"))...)
@@ -32,6 +34,14 @@ func emulated(t testing.TB, c emulator.Config) device.Device {
 		c.Seed = seed
 	}
 	sources := kernels.Sources()
+	if file := os.Getenv("ZKLLMC_PTX"); file != "" {
+		text, err := os.ReadFile(file)
+		require.NoError(t, err)
+		sources, err = translated(sources, string(text))
+		require.NoError(t, err)
+		// Each of the registers, of which PTX has no end, has a place of its own, and optimising takes minutes.
+		c.Sanitize, c.Flags = false, append(c.Flags, "-O0", "-w", "-DFIBER_STACK=(1<<20)")
+	}
 	if name := os.Getenv(planted); name != "" {
 		c.Flags = append(c.Flags, "-Wno-error")
 		for _, f := range faults {
@@ -124,23 +134,37 @@ type fault struct {
 
 // plant returns the sources with the fault.
 func (f *fault) plant(sources fs.FS) (fs.FS, error) {
+	return With(sources, f.file, func(text string) (string, error) {
+		if n := strings.Count(text, f.was); n != 1 {
+			return "", fmt.Errorf("%s: %s has %q %d times", f.name, f.file, f.was, n)
+		}
+		return strings.Replace(text, f.was, f.is, 1), nil
+	})
+}
+
+// translated are the sources with kernels.cu in the instructions of PTX.
+func translated(sources fs.FS, text string) (fs.FS, error) {
+	return With(sources, "kernels.cu", func(string) (string, error) { return ptx.Translate(text) })
+}
+
+// With returns sources with one file changed.
+func With(sources fs.FS, file string, change func(text string) (string, error)) (fs.FS, error) {
 	changed := fstest.MapFS{}
 	err := fs.WalkDir(sources, ".", func(path string, entry fs.DirEntry, err error) error {
 		if err != nil || entry.IsDir() {
 			return err
 		}
 		text, err := fs.ReadFile(sources, path)
-		if path == f.file {
-			if n := strings.Count(string(text), f.was); n != 1 {
-				return fmt.Errorf("%s: %s has %q %d times", f.name, f.file, f.was, n)
-			}
-			text = []byte(strings.Replace(string(text), f.was, f.is, 1))
-		}
 		changed[path] = &fstest.MapFile{Data: text}
 		return err
 	})
-	if err == nil && changed[f.file] == nil {
-		err = fmt.Errorf("%s: there is no %s", f.name, f.file)
+	if err != nil {
+		return nil, err
 	}
+	if changed[file] == nil {
+		return nil, fmt.Errorf("there is no %s", file)
+	}
+	text, err := change(string(changed[file].Data))
+	changed[file] = &fstest.MapFile{Data: []byte(text)}
 	return changed, err
 }
