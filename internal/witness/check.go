@@ -1,8 +1,11 @@
 package witness
 
 import (
+	"cmp"
 	"fmt"
 	"math/big"
+	"slices"
+	"sort"
 
 	"github.com/zkllmc/zkllmc/internal/circuit"
 	"github.com/zkllmc/zkllmc/internal/field"
@@ -71,58 +74,62 @@ func (ch *Checker) Field(values func(circuit.ID) []*big.Int) error {
 
 // lines are those of a table. Equal ones go by the number of the first of them.
 type lines struct {
-	next  []map[step]int // per column: the first line that begins so
-	first []int          // by the line: the first that equals it
-}
-
-// step is a cell of a line, and the first line that has the cells before it.
-type step struct {
-	line int
-	cell int64
+	order []int // of the lines: lexical, equal ones by their numbers
+	first []int // by the line: the first that equals it
 }
 
 // linesOf returns the lines of a table.
 func (ch *Checker) linesOf(table int) *lines {
 	l := &ch.lines[table]
 	if l.first == nil {
-		t := &ch.c.Tables[table]
-		l.next, l.first = make([]map[step]int, len(t.Cols)), make([]int, len(t.Cols[0]))
-		for k := range l.next {
-			l.next[k] = make(map[step]int, len(l.first))
+		cols := ch.c.Tables[table].Cols
+		l.order, l.first = make([]int, len(cols[0])), make([]int, len(cols[0]))
+		for i := range l.order {
+			l.order[i] = i
 		}
-		for i := range l.first {
-			for k, c := range t.Cols {
-				from := step{l.first[i], c[i]}
-				n, ok := l.next[k][from]
-				if !ok {
-					n = i
-					l.next[k][from] = n
+		compare := func(i, j int) int {
+			for _, c := range cols {
+				if d := cmp.Compare(c[i], c[j]); d != 0 {
+					return d
 				}
-				l.first[i] = n
+			}
+			return 0
+		}
+		slices.SortStableFunc(l.order, compare)
+		for k, i := range l.order {
+			l.first[i] = i
+			if k > 0 && compare(l.order[k-1], i) == 0 {
+				l.first[i] = l.first[l.order[k-1]]
 			}
 		}
 	}
 	return l
 }
 
-// find returns the first line that has the cells, if there is one.
-func (l *lines) find(cells func(column int) *big.Int) (line int, ok bool) {
-	for k := range l.next {
-		x := cells(k)
-		if ok = x.IsInt64(); ok {
-			line, ok = l.next[k][step{line, x.Int64()}]
+// find returns the first line of a table that has the cells, if there is one.
+func (ch *Checker) find(table int, cells []*big.Int) (line int, ok bool) {
+	cols, order := ch.c.Tables[table].Cols, ch.linesOf(table).order
+	at, ok := sort.Find(len(order), func(k int) int {
+		for c, x := range cells {
+			if !x.IsInt64() {
+				return x.Sign()
+			}
+			if d := cmp.Compare(x.Int64(), cols[c][order[k]]); d != 0 {
+				return d
+			}
 		}
-		if !ok {
-			return 0, false
-		}
+		return 0
+	})
+	if !ok {
+		return 0, false
 	}
-	return line, true
+	return order[at], true
 }
 
 func bigs(t *integer.Tensor) []*big.Int {
-	b := make([]*big.Int, t.Len())
+	b, cells := make([]*big.Int, t.Len()), make([]big.Int, t.Len())
 	for i, x := range t.All() {
-		if b[i] = big.NewInt(x); t.High != nil {
+		if b[i] = cells[i].SetInt64(x); t.High != nil {
 			b[i].Add(b[i], new(big.Int).Lsh(big.NewInt(t.High[i]), 64))
 		}
 	}
@@ -246,13 +253,16 @@ func (n *naive) check() error {
 
 func (n *naive) checkLookup(l *circuit.Lookup) error {
 	shape := n.c.Tensor(l.Cols[0]).Shape
-	known := n.linesOf(l.Table)
 	cols := make([][]*big.Int, len(l.Cols))
 	for k, id := range l.Cols {
 		cols[k] = n.cells(id)
 	}
+	line := make([]*big.Int, len(l.Cols))
 	for i := range circuit.Size(shape) {
-		line, ok := known.find(func(k int) *big.Int { return cols[k][i] })
+		for k := range cols {
+			line[k] = cols[k][i]
+		}
+		at, ok := n.find(l.Table, line)
 		if !ok {
 			names, cells := "", ""
 			for k, id := range l.Cols {
@@ -261,7 +271,7 @@ func (n *naive) checkLookup(l *circuit.Lookup) error {
 			}
 			return fmt.Errorf("lookup of %s: cell %v holds %s, which is no line of table %q", names, rule.Cell(shape, i), cells, n.c.Tables[l.Table].Name)
 		}
-		n.counts[l.Table][line]++
+		n.counts[l.Table][at]++
 	}
 	return nil
 }
@@ -274,15 +284,15 @@ func (n *naive) checkMultiplicities(table int) error {
 		return nil
 	}
 	first := n.linesOf(table).first
-	left := make([]*big.Int, len(first))
+	left := make([]big.Int, len(first))
+	for i, m := range n.counts[table] {
+		left[i].SetInt64(m)
+	}
 	for i, m := range given {
-		if left[first[i]] == nil {
-			left[first[i]] = big.NewInt(n.counts[table][first[i]])
-		}
-		left[first[i]].Sub(left[first[i]], m)
+		left[first[i]].Sub(&left[first[i]], m)
 	}
 	for i := range given {
-		if x := left[first[i]]; n.reduce(x).Sign() != 0 {
+		if x := &left[first[i]]; n.reduce(x).Sign() != 0 {
 			return fmt.Errorf("table %q: the multiplicity of line %d is off by %v", t.Name, i, x)
 		}
 	}
