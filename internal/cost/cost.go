@@ -19,7 +19,8 @@ type Work struct {
 	Witness  int64 `json:"witness"`  // committed cells, multiplicities of tables among them
 	Virtual  int64 `json:"virtual"`  // cells that are sums of products, those of wide tensors twice
 	Products int64 `json:"products"` // of integers in these sums
-	Lookups  int64 `json:"lookups"`  // cells that are looked up, and lines of tables: leaves of the fraction tree
+	Lookups  int64 `json:"lookups"`  // cells that are looked up, and lines of tables
+	Leaves   int64 `json:"leaves"`   // of the fraction tree that are computed: these, and padding in chunks with a cell
 	Columns  int64 `json:"columns"`  // cells that are looked up, counted once for every column
 	Points   int64 `json:"points"`   // columns of rows: the generators of openings
 }
@@ -45,15 +46,39 @@ func Of(c *circuit.Circuit) Work {
 	for _, l := range c.Lookups {
 		cells := int64(circuit.Size(c.Tensor(l.Cols[0]).Shape))
 		w.Lookups += cells
+		w.Leaves += leaves(c.Tensor(l.Cols[0]).Shape)
 		w.Columns += cells * int64(len(l.Cols))
 	}
 	for _, t := range c.Tables {
 		w.Lookups += int64(len(t.Cols[0]))
+		w.Leaves += leaves([]int{len(t.Cols[0])})
 	}
 	if w.Points = 1 << c.WitnessBits; c.WeightBits != c.WitnessBits { // rows of one width share their columns
 		w.Points += 1 << c.WeightBits
 	}
 	return w
+}
+
+// chunkBits says how many leaves of the fraction tree the CPU backend computes together: those of 64 that hold a cell, of a box whose every
+// axis is padded to a power of two. Smaller boxes stand side by side.
+const chunkBits = 6
+
+// leaves are those of a box.
+func leaves(shape []int) int64 {
+	n, bits := int64(1), 0 // leaves of the axes so far, and the logarithm of their padded size
+	for _, d := range slices.Backward(shape) {
+		switch whole := bits + circuit.Bits(d); {
+		case bits >= chunkBits:
+			n *= int64(d)
+		case whole < chunkBits:
+			n = 1 << whole
+		default:
+			beside := 1 << (chunkBits - bits) // rows of a chunk
+			n = int64((d+beside-1)/beside) << chunkBits
+		}
+		bits += circuit.Bits(d)
+	}
+	return n
 }
 
 // Phase is a part of a proof, by the name that progress shows, with the seconds that it takes one core.

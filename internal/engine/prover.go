@@ -261,21 +261,11 @@ func (m *member) evaluate(ctx context.Context, in *Input) (*witness.Assignment, 
 // Compute runs the integer program of a function on its inputs, the statement's and private ones by port, and sets what the statement says
 // of every revealed output. It returns the cells that were clamped.
 func (k *Key) Compute(ctx context.Context, st *function.Statement, private witness.PrivateInput) ([]Clamped, error) {
-	in := &Input{Statement: st, Private: private}
-	m, err := k.fitting(in)
+	r, err := k.Run(ctx, st, private, nil)
 	if err != nil {
 		return nil, err
 	}
-	a, err := m.evaluate(ctx, in)
-	if err != nil {
-		return nil, err
-	}
-	for i := range m.c.Ports {
-		if p := &m.c.Ports[i]; p.Out {
-			st.Fill(m.c, i, a.Tensor(p.T).All())
-		}
-	}
-	return clamped(m.c, a.Nonzero), nil
+	return r.Clamped(), nil
 }
 
 // ProveAssignment makes the proof that belongs to an assignment of the shortest circuit that the statement fits. Where the assignment does

@@ -206,9 +206,43 @@ func (p Place) Generate(ctx context.Context, c *circuit.Circuit, weights map[cir
 // computed from the claims. It serves to learn what a statement could claim. Its assignment need not satisfy the circuit.
 func Evaluate(ctx context.Context, c *circuit.Circuit, weights map[circuit.ID]integer.Tensor, publics func(circuit.ID) integer.Tensor,
 	private PrivateInput) (*Assignment, error) {
-	g := newGenerator(ctx, Here(), c, private)
+	r, err := Here().Run(ctx, c, weights, publics, private)
+	if err != nil {
+		return nil, err
+	}
+	return r.run(r.multiplicities)
+}
+
+// Running is an assignment that lacks what is computed from a statement's claims about outputs.
+type Running struct{ *generator }
+
+// Run is Evaluate at a place, for a statement that is told what to claim and proved: its assignment is complete once it is finished.
+func (p Place) Run(ctx context.Context, c *circuit.Circuit, weights map[circuit.ID]integer.Tensor, publics func(circuit.ID) integer.Tensor,
+	private PrivateInput) (*Running, error) {
+	g := newGenerator(ctx, p, c, private)
 	g.unclaimed = c.Claimed()
-	return g.run(func() error { return g.load(weights) }, func() error { return g.publics(publics) }, g.hints, g.lookups)
+	_, err := g.run(func() error { return g.load(weights) }, func() error { return g.publics(publics) }, g.hints, func() error { return g.counts(nil) })
+	return &Running{g}, err
+}
+
+// Finish takes the public tensors of a statement that differs from the one that was run in what it claims of outputs alone, and returns the
+// assignment: that of Generate, with the same errors.
+func (r *Running) Finish(publics func(circuit.ID) integer.Tensor) (*Assignment, error) {
+	claimed := r.unclaimed
+	for i, is := range claimed {
+		if v := r.vals[i]; is && v != nil {
+			r.at.Program.Free(v)
+			r.vals[i] = nil
+		}
+	}
+	r.unclaimed = nil
+	var counted []int
+	for i, l := range r.c.Lookups {
+		if !slices.ContainsFunc(l.Cols, func(id circuit.ID) bool { return claimed[id] }) {
+			counted = append(counted, i)
+		}
+	}
+	return r.run(func() error { return r.publics(publics) }, r.hints, func() error { return r.lookupsBut(counted) }, r.zeros)
 }
 
 func newGenerator(ctx context.Context, p Place, c *circuit.Circuit, private PrivateInput) *generator {
@@ -346,6 +380,14 @@ func (g *generator) lookups() error { return g.lookupsBut(nil) }
 
 // lookupsBut is lookups after some were counted.
 func (g *generator) lookupsBut(counted []int) error {
+	if err := g.counts(counted); err != nil {
+		return err
+	}
+	return g.multiplicities()
+}
+
+// counts checks and counts lookups that were not.
+func (g *generator) counts(counted []int) error {
 	for i := range g.c.Lookups {
 		if err := g.err(); err != nil {
 			return err
@@ -363,6 +405,11 @@ func (g *generator) lookupsBut(counted []int) error {
 			return err
 		}
 	}
+	return nil
+}
+
+// multiplicities are what was counted.
+func (g *generator) multiplicities() error {
 	for i := range g.c.Tables {
 		mult := g.counter(i).Multiplicities()
 		if g.vals[g.c.Tables[i].Mult] = mult; g.override != nil {

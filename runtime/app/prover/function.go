@@ -201,11 +201,14 @@ func inputPort(c *circuit.Circuit, name string) int {
 	return -1
 }
 
-// fill runs the model and completes the statement by what it reveals of the outputs. It returns the cells that were clamped.
-func (a *app) fill(ctx context.Context, k *engine.Key, q *asked) ([]engine.Clamped, error) {
+// fill runs the model and completes the statement by what it reveals of the outputs. It returns the cells that were clamped, too.
+func (a *app) fill(ctx context.Context, k *engine.Key, q *asked) (*engine.Running, []engine.Clamped, error) {
 	a.progress.phase("running")
-	clamped, err := console.Interruptible(ctx, func() ([]engine.Clamped, error) { return k.Compute(ctx, q.st, q.in.Private) })
-	return a.m.named(clamped), err
+	r, err := console.Interruptible(ctx, func() (*engine.Running, error) { return k.Run(ctx, q.st, q.in.Private, a.m.Backend) })
+	if err != nil {
+		return nil, nil, err
+	}
+	return r, a.m.named(r.Clamped()), nil
 }
 
 func (a *app) functionRunCommand() *cobra.Command {
@@ -227,7 +230,7 @@ func (a *app) functionRunCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			clamped, err := a.fill(ctx, k, q)
+			_, clamped, err := a.fill(ctx, k, q)
 			if err != nil {
 				return err
 			}
@@ -285,14 +288,14 @@ func (a *app) functionProve(ctx context.Context, o *functionProveOptions) error 
 	if err != nil {
 		return err
 	}
-	clamped, err := a.fill(ctx, k, q)
+	running, clamped, err := a.fill(ctx, k, q)
 	if err != nil {
 		return err
 	}
 	q.st.NoSaturation = o.noSaturation
 	a.stats.proves(q.c)
 	a.progress.expect(proofForecast(q.c))
-	proof, err := console.Interruptible(ctx, func() ([]byte, error) { return k.Prove(ctx, q.in, a.options()) })
+	proof, err := console.Interruptible(ctx, func() ([]byte, error) { return running.Prove(ctx, a.options()) })
 	if err != nil {
 		return saturated(err, clamped)
 	}
