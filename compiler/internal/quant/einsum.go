@@ -50,6 +50,7 @@ func (q *quantiser) einsum(n *ir.Node, v *ir.Value) error {
 			limit = s.scale
 		}
 	}
+	shared := limit
 	if len(sums) > 0 {
 		limit = q.finer(v, limit)
 	}
@@ -58,6 +59,9 @@ func (q *quantiser) einsum(n *ir.Node, v *ir.Value) error {
 		if err != nil {
 			return err
 		}
+		if len(sums) > 0 && q.isLost(s, sums[0].mult, shared) {
+			continue
+		}
 		sums = append(sums, s)
 		if low := q.low(v, s); q.cal.exacting() && low != nil {
 			sums = append(sums, low)
@@ -65,6 +69,30 @@ func (q *quantiser) einsum(n *ir.Node, v *ir.Value) error {
 	}
 	return q.finishEinsum(n, v, sums)
 }
+
+// isLost says of a term of constants alone that single precision loses it beside anything but 0 of the other terms' factor and scale, and that no
+// sum has room for both: the 1e-20 that keeps a divisor from being 0. An integer divisor of 0 counts as one unit, so that 0 divided by it is
+// 0 here, too.
+func (q *quantiser) isLost(s *summand, mult float64, scale int) bool {
+	apart := s.scale - scale
+	if s.mult != 1 && math.Abs(s.mult/mult-1) >= 1e-12 {
+		apart += q.coefs() // see common
+	}
+	if apart <= 61 {
+		return false
+	}
+	most := math.Abs(float64(s.icoef)) * s.mult
+	for _, r := range s.in {
+		if q.f.Value(r.from).Def.Op != ir.OpConst {
+			return false
+		}
+		most = float64(most * math.Ldexp(1, q.width(r.id)))
+	}
+	return most < math.Ldexp(1, s.scale-scale-singleBits)
+}
+
+// singleBits are those of a number of single precision, and half a unit.
+const singleBits = 25
 
 // low is what the 16 bits of a term's weight leave of it, times the other factor, where the outputs would miss it: the weight has outliers.
 func (q *quantiser) low(v *ir.Value, s *summand) *summand {

@@ -11,6 +11,7 @@ import (
 	"github.com/zkllmc/zkllmc/internal/test/synthetic"
 	"github.com/zkllmc/zkllmc/ir"
 	"github.com/zkllmc/zkllmc/ir/eval"
+	"github.com/zkllmc/zkllmc/ir/plan"
 	"github.com/zkllmc/zkllmc/runtime/gadget/attention"
 )
 
@@ -281,4 +282,33 @@ func TestProgramsSideBySide(t *testing.T) {
 	}
 	require.NotEqual(t, got[0][p.Int.Out()], got[1][p.Int.Out()])
 	require.True(t, slices.ContainsFunc(p.Int.Nodes, func(n *ir.Node) bool { return ir.Common(p.Int, n) }))
+}
+
+// What keeps a divisor from being 0, 1e-20, is lost beside it in single precision and in the integer program, and 0 divided by 0 is 0 there;
+// one that single precision keeps is kept or refused.
+func TestLostConstant(t *testing.T) {
+	quotient := func(more float64) *ir.Graph {
+		g := &ir.Graph{Name: "quotient", Stage: ir.StageFloat}
+		x := g.AddInput(ir.Port{Name: "x", Kind: plan.Reals, Lo: 0, Hi: 4, Shape: []int{2, 4}})
+		axes, extents := ir.IdentityAxes(x.Shape)
+		row := g.Add(ir.OpEinsum, "row", "row", []int{2}, []ir.ValueID{x.ID}, &ir.EinsumAttr{Terms: []ir.Term{
+			{Coef: 1, Extents: extents, In: []int{0}, Axes: [][][]int{axes}, Out: axes[:1]},
+			{Coef: more, Extents: extents[:1], In: []int{}, Axes: [][][]int{}, Out: axes[:1]}}})
+		r := g.Add(ir.OpUnary, "r", "r", row.Shape, []ir.ValueID{row.ID}, &ir.UnaryAttr{Fn: "reciprocal"})
+		g.Return(g.Add(ir.OpEinsum, "y", "y", x.Shape, []ir.ValueID{x.ID, r.ID}, &ir.EinsumAttr{Terms: []ir.Term{
+			{Coef: 1, Extents: extents, In: []int{0, 1}, Axes: [][][]int{axes, axes[:1]}, Out: axes}}}).ID)
+		return g
+	}
+	p := program(t, quotient(1e-20))
+	rows, err := p.Elements([][]float64{{1, 2, 3, 0, 0, 0, 0, 0}})
+	require.NoError(t, err)
+	got, err := eval.Int(p.Int, rows...)
+	require.NoError(t, err)
+	for i, want := range []float64{1.0 / 6, 1.0 / 3, 0.5, 0, 0, 0, 0, 0} {
+		require.InDelta(t, want, float64(got[p.Int.Out()][i])*p.Units[0], 1e-3, "cell %d", i)
+	}
+	p = program(t, quotient(1))
+	got, err = eval.Int(p.Int, rows...)
+	require.NoError(t, err)
+	require.InDelta(t, 1.0/7, float64(got[p.Int.Out()][0])*p.Units[0], 1e-3)
 }
