@@ -18,7 +18,8 @@ func resize(c *call) (*onnx.Function, error) {
 		return nil, err
 	}
 	r := &resizer{c: c, mode: c.attrString("mode", "nearest"), rule: c.attrString("coordinate_transformation_mode", "half_pixel"),
-		nearest: c.attrString("nearest_mode", "round_prefer_floor"), a: c.attrFloat("cubic_coeff_a", -0.75), inside: c.attrInt("exclude_outside", 0) != 0}
+		nearest: c.attrString("nearest_mode", "round_prefer_floor"), a: c.attrFloat("cubic_coeff_a", -0.75), inside: c.attrInt("exclude_outside", 0) != 0,
+		smooth: c.attrInt("antialias", 0) != 0}
 	if err := r.supported(x); err != nil {
 		return nil, err
 	}
@@ -42,6 +43,7 @@ type resizer struct {
 	mode, rule, nearest string
 	a                   float64 // the coefficient of cubic interpolation
 	inside              bool    // cells outside of the tensor weigh nothing in it
+	smooth              bool    // where an axis becomes shorter, interpolation is stretched over what a cell stands for
 }
 
 // resized is an axis with its extents before and after, and by how much coordinates on it grow.
@@ -56,16 +58,14 @@ func (r *resizer) supported(x *val) error {
 	switch {
 	case c.opset < 11:
 		return c.unsupported("of opset %d, in which runtimes do not agree on coordinates; export the model for opset 11 or later", c.opset)
-	case c.attrInt("antialias", 0) != 0:
-		return c.unsupported("antialias; export the model without it")
-	case c.attrString("keep_aspect_ratio_policy", "stretch") != "stretch":
-		return c.unsupported("keep_aspect_ratio_policy %q; only stretch is supported", c.attrString("keep_aspect_ratio_policy", ""))
 	case r.mode != "nearest" && r.mode != "linear" && r.mode != "cubic":
 		return fmt.Errorf("unknown mode %q", r.mode)
 	case r.mode != "nearest" && (!x.dtype.IsFloat() || len(x.shape) < 2):
 		return c.unsupported("mode %s of a tensor of type %s and shape %v; real numbers of two axes or more are supported", r.mode, x.dtype, x.shape)
-	case r.mode != "cubic" && r.inside:
-		return c.unsupported("exclude_outside is supported in mode cubic only")
+	case r.mode == "nearest" && r.smooth:
+		return c.unsupported("antialias is of modes linear and cubic; export the model without it")
+	case r.mode != "cubic" && r.inside && !r.smooth:
+		return c.unsupported("exclude_outside is supported in mode cubic, or with antialias, only")
 	}
 	switch r.rule {
 	case "half_pixel", "half_pixel_symmetric", "pytorch_half_pixel", "align_corners", "asymmetric":
@@ -96,11 +96,19 @@ func (r *resizer) axes(shape []int) (axes []resized, err error) {
 	if err != nil {
 		return nil, err
 	}
+	common, err := r.common(shape, list, sizes)
+	if err != nil {
+		return nil, err
+	}
 	for i, a := range list {
 		k, _ := axis(a, len(shape))
 		ax := resized{axis: k, from: shape[k]}
-		if sizes != nil {
-			ax.to, ax.sized = int(min(max(sizes[i], 0), maxTokens)), true
+		if common != nil {
+			if err := ax.inProportion(r, *common); err != nil {
+				return nil, err
+			}
+		} else if sizes != nil {
+			ax.to, ax.sized = extent(sizes[i]), true
 			ax.scale = float64(ax.to) / float64(ax.from)
 		} else {
 			if ax.scale = scales[i]; !(ax.scale > 0 && ax.scale <= maxTokens) {
@@ -122,6 +130,43 @@ func (r *resizer) axes(shape []int) (axes []resized, err error) {
 		}
 	}
 	return axes, nil
+}
+
+// extent is a size, which budgets refuse where it is large.
+func extent(size int64) int { return int(min(max(size, 0), maxTokens)) }
+
+// common is the axis, as its size asks for it, by whose scale all axes grow where their proportion is kept; nil where it is not.
+func (r *resizer) common(shape []int, list, sizes []int64) (*resized, error) {
+	policy := r.c.attrString("keep_aspect_ratio_policy", "stretch")
+	switch {
+	case policy != "stretch" && policy != "not_larger" && policy != "not_smaller":
+		return nil, fmt.Errorf("unknown keep_aspect_ratio_policy %q", policy)
+	case policy == "stretch" || sizes == nil:
+		return nil, nil
+	}
+	var best *resized
+	for i, a := range list {
+		k, _ := axis(a, len(shape))
+		ax := resized{axis: k, from: shape[k], to: extent(sizes[i])}
+		if ax.from < 1 {
+			return nil, r.c.unsupported("an axis of extent %d becomes one of %d", ax.from, ax.to)
+		}
+		if best == nil || ax.to*best.from < best.to*ax.from == (policy == "not_larger") {
+			best = &ax
+		}
+	}
+	return best, nil
+}
+
+// inProportion makes the axis grow by the scale of another one, to the nearest extent.
+func (a *resized) inProportion(r *resizer, by resized) error {
+	a.to = (2*by.to*a.from + by.from) / (2 * by.from)
+	a.scale, a.sized = float64(by.to)/float64(by.from), a.to*by.from == by.to*a.from
+	single := float32(float32(by.to) / float32(by.from))
+	if near := float64(float32(single*float32(a.from))) + 0.5; math.Floor(near) != float64(a.to) || !a.sized && r.rule == "align_corners" {
+		return r.c.unsupported("axis %d of extent %d by a scale of %g, which runtimes do not agree on; give sizes instead of keep_aspect_ratio_policy", a.axis, a.from, a.scale)
+	}
+	return nil
 }
 
 // extents are the scales or the sizes that the operator is given, one for each of n axes.
@@ -159,12 +204,12 @@ func (r *resizer) along(s *speller, x string, rank int, a resized) (string, erro
 		}
 		return s.with(s.add("Gather", x, s.ints(at...)), intOf("axis", int64(a.axis))), nil
 	}
-	if err := r.c.charge(1, a.from, a.to); err != nil {
+	if err := r.c.charge(2+r.reach(a), a.from, a.to); err != nil {
 		return "", err
 	}
 	m := &onnx.Tensor{DType: onnx.Float32, Shape: []int{a.from, a.to}, F: make([]float64, a.from*a.to)}
 	for i := range a.to {
-		first, weights := r.weights(r.coordinate(i, a), a.from)
+		first, weights := r.weights(r.coordinate(i, a), a)
 		for k, w := range weights {
 			m.F[clamped(first+float64(k), a.from)*a.to+i] += w
 		}
@@ -237,26 +282,56 @@ func (r *resizer) round(x float64) float64 {
 // clamped is a coordinate as an index of n cells.
 func clamped(x float64, n int) int { return int(min(max(portable.Clamp(x), 0), int64(n-1))) }
 
-// weights are those of cells of an axis of n from the first one on, of which some may lie outside and are then the outermost one, for a
-// coordinate.
-func (r *resizer) weights(x float64, n int) (first float64, w []float64) {
-	first = math.Floor(x)
-	t := x - first
-	if r.mode == "linear" {
+// stretch is by how much the kernel of an interpolation is narrower than that of neighbouring cells, at most 1; and reach how many cells it
+// has on either side of a coordinate.
+func (r *resizer) stretch(a resized) float64 {
+	if r.smooth {
+		return math.Min(a.scale, 1)
+	}
+	return 1
+}
+
+func (r *resizer) reach(a resized) int {
+	cells := 1.0
+	if r.mode == "cubic" {
+		cells = 2
+	}
+	return int(min(portable.Clamp(math.Ceil(cells/r.stretch(a))), maxTokens))
+}
+
+// kernel is the weight of a cell at a distance.
+func (r *resizer) kernel(d float64) float64 {
+	d = math.Abs(d)
+	switch {
+	case r.mode == "linear":
+		return math.Max(1-d, 0)
+	case d <= 1:
+		return float64((float64((r.a+2)*d)-(r.a+3))*float64(d*d)) + 1
+	case d < 2:
+		return float64(r.a * (float64((float64((d-5)*d)+8)*d) - 4))
+	}
+	return 0
+}
+
+// weights are those of cells of an axis from the first one on, of which some may lie outside and are then the outermost one, for a
+// coordinate. They sum to 1.
+func (r *resizer) weights(x float64, a resized) (first float64, w []float64) {
+	s, reach := r.stretch(a), r.reach(a)
+	t := x - math.Floor(x)
+	first = math.Floor(x) - float64(reach-1)
+	if r.mode == "linear" && s == 1 && !r.inside {
 		return first, []float64{1 - t, t}
 	}
-	near := func(d float64) float64 { return float64((float64((r.a+2)*d)-(r.a+3))*float64(d*d)) + 1 }
-	far := func(d float64) float64 { return float64(r.a * (float64((float64((d-5)*d)+8)*d) - 4)) }
-	w = []float64{far(t + 1), near(t), near(1 - t), far(2 - t)}
-	first--
-	if r.inside {
-		total := 0.0
-		for k := range w {
-			if at := first + float64(k); at < 0 || at >= float64(n) {
-				w[k] = 0
-			}
-			total += w[k]
+	total := 0.0
+	for k := range 2 * reach {
+		at := first + float64(k)
+		weight := r.kernel(float64((float64(k-reach+1) - t) * s))
+		if r.inside && (at < 0 || at >= float64(a.from)) {
+			weight = 0
 		}
+		w, total = append(w, weight), total+weight
+	}
+	if r.inside || s < 1 {
 		for k := range w {
 			w[k] /= total
 		}
