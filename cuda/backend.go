@@ -26,12 +26,13 @@ func (a *accelerator) Open() (backend.Session, error) {
 	return &session{memory: newMemory(context.Background(), a.Device)}, nil
 }
 
-// session holds tensors, and tables of generators.
+// session holds tensors, tables of generators, and how lines of tables are found.
 type session struct {
 	*memory
-	mu     sync.Mutex
-	err    error // of what was loaded
-	tables []*table
+	mu      sync.Mutex
+	err     error // of what was loaded
+	tables  []*table
+	indices map[string]*index
 }
 
 // table are the multiples of generators, and the generators, for whoever asks whether they are the same.
@@ -56,8 +57,8 @@ func (s *session) failed() error {
 
 // Load copies a tensor to the device.
 func (s *session) Load(t *integer.Tensor) backend.Tensor {
-	own, err := load(s.memory, t)
-	if err != nil {
+	own := &tensor{shape: t.Shape, n: t.Len()}
+	if err := own.send(s.memory, t); err != nil {
 		s.fail(err)
 	}
 	return own
@@ -109,12 +110,11 @@ func (r *run) Close() { _ = r.memory.close() }
 
 // Load copies a tensor to the device.
 func (r *run) Load(t *integer.Tensor) backend.Tensor {
-	if r.Err() != nil {
-		return &tensor{shape: t.Shape, n: t.Len()}
-	}
-	own, err := load(r.memory, t)
-	if err != nil {
-		r.fail(err)
+	own := &tensor{shape: t.Shape, n: t.Len()}
+	if r.Err() == nil {
+		if err := own.send(r.memory, t); err != nil {
+			r.fail(err)
+		}
 	}
 	return own
 }

@@ -1,9 +1,6 @@
 // Package cuda is the backend for GPUs: an implementation of internal/backend.Backend over a device, whose proofs are byte-equal to the cpu
-// backend's. Sessions keep a model's weights on the device, runs a proof's vectors; what a kernel is to do goes up as lists of tasks, results come
-// down in one piece, and in between nothing waits.
-//
-// Witnesses are computed by the host, and their tensors copied when a run asks for them (host.go). All else that a run is asked for the device
-// computes.
+// backend's. Sessions keep a model's weights on the device, programs a witness, runs a proof's vectors; what a kernel is to do goes up as lists of
+// tasks, results come down in one piece, and in between nothing waits.
 //
 // The packages below have the kernels, what a device is, GPUs, and an emulator that runs the kernels on the processor, on which all of this has run.
 // Nothing has run on a GPU, and no prover uses this backend.

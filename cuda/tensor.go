@@ -6,50 +6,61 @@ import (
 	"github.com/zkllmc/zkllmc/internal/integer"
 )
 
-// tensor is a backend.Tensor: cells of 2, 4 or 8 bytes on the device.
+// tensor is a backend.Tensor: cells of 2, 4 or 8 bytes on the device, and the upper words of a wide one.
 type tensor struct {
-	shape []int
-	n     int
-	at    device.Pointer
-	size  int
-	host  *integer.Tensor // what was handed over, for witnesses that the host computes
-	late  *program        // whose tensor is copied to the device when a run asks for it
+	shape    []int
+	n        int
+	at, high device.Pointer
+	size     int
+	wide     bool
+	of       *memory  // whose it is, if it was copied there
+	late     *program // whose it is, if it is zeros that take memory when it is needed
 }
 
 func (t *tensor) Len() int { return t.n }
 
-// load copies a tensor to the device.
-func load(m *memory, t *integer.Tensor) (*tensor, error) {
-	own := &tensor{shape: t.Shape, n: t.Len(), host: t}
-	return own, own.send(m)
-}
-
-// send copies the cells that the host has.
-func (t *tensor) send(m *memory) (err error) {
+// send copies cells to the device.
+func (t *tensor) send(m *memory, from *integer.Tensor) (err error) {
 	var cells []byte
-	switch h := t.host; {
-	case h.High != nil:
+	switch {
+	case from.High != nil:
 		panic("cuda: a wide tensor is handed over in two")
-	case h.V != nil:
-		t.size, cells = 8, device.Bytes(h.V)
-	case h.Mid != nil:
-		t.size, cells = 4, device.Bytes(h.Mid)
+	case from.V != nil:
+		t.size, cells = 8, device.Bytes(from.V)
+	case from.Mid != nil:
+		t.size, cells = 4, device.Bytes(from.Mid)
 	default:
-		t.size, cells = 2, device.Bytes(h.Short)
+		t.size, cells = 2, device.Bytes(from.Short)
 	}
 	if t.at, err = m.Alloc(int64(len(cells))); err != nil {
 		return err
 	}
+	t.of = m
 	return m.Upload(t.at, cells)
 }
 
 // cells is where a tensor's cells are, and how many bytes each has.
 func (r *run) cells(t backend.Tensor) (at device.Pointer, size int) {
 	own := t.(*tensor)
+	if own.wide {
+		panic("cuda: a run is asked about a wide tensor")
+	}
 	if own.late != nil && r.Err() == nil {
-		if err := own.late.hand(own); err != nil {
-			r.fail(err)
+		own.late.mu.Lock()
+		defer own.late.mu.Unlock()
+		own.late.filled(own)
+		if own.late.err != nil {
+			r.fail(own.late.err)
 		}
 	}
 	return own.at, own.size
+}
+
+// each is a list with something else in the place of every item.
+func each[T, U any](list []T, f func(T) U) []U {
+	out := make([]U, len(list))
+	for i, x := range list {
+		out[i] = f(x)
+	}
+	return out
 }

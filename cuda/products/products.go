@@ -34,20 +34,42 @@ func Fits(t *backend.Term) bool {
 // Einsum adds a sum of terms that fit to a box of a tensor of 64-bit cells. Sums are modulo 2^64. held says where a factor's cells are.
 func Einsum(d device.Device, out device.Pointer, box []backend.Range, terms []backend.Term, held func(backend.Tensor) Tensor) error {
 	s := &device.Scratch{Device: d}
+	each(box, terms, held, func(w *walk, t *backend.Term) {
+		if len(t.Factors) == 2 && w.in[0].Size == 2 && w.in[1].Size == 2 {
+			w.short(s, out, t.Coef)
+		} else {
+			w.any(s, out, t.Coef)
+		}
+	})
+	return s.End()
+}
+
+// EinsumWide adds to a box of a wide tensor, whose upper words are in high. Sums are modulo 2^128. upper says where a factor's upper words are, 0 if it
+// has none.
+func EinsumWide(
+	d device.Device, out, high device.Pointer, box []backend.Range, terms []backend.Term, held func(backend.Tensor) Tensor, upper func(backend.Tensor) device.Pointer,
+) error {
+	s := &device.Scratch{Device: d}
+	each(box, terms, held, func(w *walk, t *backend.Term) {
+		factors := make([]wideFactor, len(t.Factors))
+		for f := range factors {
+			factors[f] = wideFactor{uint64(w.in[f].At), uint64(upper(t.Factors[f].T)), uint64(w.in[f].Size), w.at[f].from}
+		}
+		w.wide(s, out, high, factors, t.Coef)
+	})
+	return s.End()
+}
+
+// each calls f for the terms that add something to a box.
+func each(box []backend.Range, terms []backend.Term, held func(backend.Tensor) Tensor, f func(w *walk, t *backend.Term)) {
 	for i := range terms {
 		t := &terms[i]
 		ranges := t.Ranges(box)
 		if ranges == nil && len(t.Extents) > 0 || slices.ContainsFunc(ranges, func(r backend.Range) bool { return r.Hi <= r.Lo }) {
 			continue
 		}
-		w := newWalk(t, ranges, held)
-		if len(t.Factors) == 2 && w.in[0].Size == 2 && w.in[1].Size == 2 {
-			w.short(s, out, t.Coef)
-		} else {
-			w.any(s, out, t.Coef)
-		}
+		f(newWalk(t, ranges, held), t)
 	}
-	return s.End()
 }
 
 // walk is a term whose labels run through ranges.
@@ -167,25 +189,43 @@ type (
 	}
 )
 
-// any multiplies factors of any kind.
-func (w *walk) any(s *device.Scratch, out device.Pointer, coef int64) {
-	kept, summed, cells := []label(nil), []label(nil), 1
+// labels are those of a term, the first of which are kept by the result, which has so many cells.
+func (w *walk) labels() (all []label, kept, cells int) {
+	var summed []label
+	cells = 1
 	for l, e := range w.extents {
 		n := label{extent: uint64(e), out: w.out.strides[l]}
 		for f := range w.at {
 			n.in[f] = w.at[f].strides[l]
 		}
 		if n.out != 0 {
-			kept, cells = append(kept, n), cells*e
+			all, cells = append(all, n), cells*e
 		} else {
 			summed = append(summed, n)
 		}
 	}
+	return append(all, summed...), len(all), cells
+}
+
+// any multiplies factors of any kind.
+func (w *walk) any(s *device.Scratch, out device.Pointer, coef int64) {
+	labels, kept, cells := w.labels()
 	factors := make([]factor, len(w.at))
 	for f := range factors {
 		factors[f] = factor{uint64(w.in[f].At), uint64(w.in[f].Size), w.at[f].from}
 	}
 	s.Run("multiply_any", device.Dim{min((cells+threads-1)/threads, 1<<16)}, device.Dim{threads},
 		uint64(out), w.out.from, uint64(cells), uint64(s.Put(device.Bytes(factors))), uint64(len(factors)),
-		uint64(s.Put(device.Bytes(append(kept, summed...)))), uint64(len(kept)), uint64(len(w.extents)), uint64(coef))
+		uint64(s.Put(device.Bytes(labels))), uint64(kept), uint64(len(w.extents)), uint64(coef))
+}
+
+// wideFactor is what multiply_wide reads of a factor.
+type wideFactor struct{ cells, high, size, from uint64 }
+
+// wide multiplies in 128 bits.
+func (w *walk) wide(s *device.Scratch, out, high device.Pointer, factors []wideFactor, coef int64) {
+	labels, kept, cells := w.labels()
+	s.Run("multiply_wide", device.Dim{min((cells+threads-1)/threads, 1<<16)}, device.Dim{threads},
+		uint64(out), uint64(high), w.out.from, uint64(cells), uint64(s.Put(device.Bytes(factors))), uint64(len(factors)),
+		uint64(s.Put(device.Bytes(labels))), uint64(kept), uint64(len(w.extents)), uint64(coef))
 }

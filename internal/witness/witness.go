@@ -273,6 +273,7 @@ func (g *generator) after(err error) error {
 func (g *generator) run(steps ...func() error) (*Assignment, error) {
 	for _, step := range steps {
 		if err := g.after(step()); err != nil {
+			g.Close()
 			return nil, fmt.Errorf("witness of %s: %w", g.c.Name, err)
 		}
 	}

@@ -165,12 +165,11 @@ func (p *Program) Einsum(to backend.Part, terms []backend.Term) {
 // Nonzero walks through the cells.
 func (p *Program) Nonzero(part backend.Part) (n, first int) {
 	first = -1
-	for _, words := range p.columns(part) {
-		for i, x := range words {
-			if x != 0 {
-				if n++; first < 0 || i < first {
-					first = i
-				}
+	words := p.columns(part)
+	for i, x := range words[0] {
+		if x != 0 || len(words) > 1 && words[1][i] != 0 {
+			if n++; first < 0 {
+				first = i
 			}
 		}
 	}

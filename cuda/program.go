@@ -1,0 +1,339 @@
+package cuda
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math"
+	"sync"
+
+	"github.com/zkllmc/zkllmc/cuda/device"
+	"github.com/zkllmc/zkllmc/cuda/products"
+	"github.com/zkllmc/zkllmc/internal/backend"
+	"github.com/zkllmc/zkllmc/internal/integer"
+)
+
+// program is a backend.Program. A tensor of zeros takes memory when it is first written or read.
+type program struct {
+	*memory
+	session *session
+	mu      sync.Mutex // of tensors that runs ask about before anybody has written them
+	err     error
+}
+
+// Program begins a witness.
+func (s *session) Program() backend.Program {
+	return &program{memory: newMemory(context.Background(), s.Device), session: s, err: s.failed()}
+}
+
+func (p *program) Err() error {
+	if p.err == nil {
+		p.err = p.session.failed()
+	}
+	return p.err
+}
+
+// fail records an error unless there is one.
+func (p *program) fail(err error) {
+	if p.err == nil {
+		p.err = err
+	}
+}
+
+// within computes with scratch memory, unless something failed before, and says whether nothing has.
+func (p *program) within(compute func(s *device.Scratch)) bool {
+	if p.err != nil {
+		return false
+	}
+	s := &device.Scratch{Device: p.memory}
+	compute(s)
+	if err := s.End(); err != nil {
+		p.fail(err)
+	}
+	return p.err == nil
+}
+
+// Within has nothing to limit.
+func (*program) Within(context.Context) {}
+
+// Close gives the memory back. An error is one of the device, which it will have for whoever asks next.
+func (p *program) Close() { _ = p.memory.close() }
+
+// Load copies a tensor to the device.
+func (p *program) Load(t *integer.Tensor) backend.Tensor {
+	own := &tensor{shape: t.Shape, n: t.Len()}
+	if p.err == nil {
+		if err := own.send(p.memory, t); err != nil {
+			p.fail(err)
+		}
+	}
+	return own
+}
+
+// Zeros takes no memory yet.
+func (p *program) Zeros(shape []int, wide bool) backend.Tensor {
+	return &tensor{shape: shape, n: cellsOf(shape), size: 8, wide: wide, late: p}
+}
+
+// cellsOf is how many cells a shape has.
+func cellsOf(shape []int) int {
+	n := 1
+	for _, d := range shape {
+		n *= d
+	}
+	return n
+}
+
+// room gives a tensor memory that has anything in it, unless it has some. It says whether it has not had it before.
+func (p *program) room(t *tensor) bool {
+	if t.at != 0 || p.err != nil {
+		return false
+	}
+	for _, at := range []*device.Pointer{&t.at, &t.high} {
+		if at == &t.high && !t.wide {
+			continue
+		}
+		var err error
+		if *at, err = p.Alloc(8 * int64(t.n)); err != nil {
+			p.fail(err)
+			return false
+		}
+	}
+	return true
+}
+
+// filled is a tensor with its memory.
+func (p *program) filled(held backend.Tensor) *tensor {
+	t := held.(*tensor)
+	if p.room(t) {
+		p.within(func(s *device.Scratch) {
+			for _, at := range []device.Pointer{t.at, t.high} {
+				if at != 0 {
+					s.Run("clear_words", blocks(2*t.n), device.Dim{threads}, uint64(at), uint64(2*t.n))
+				}
+			}
+		})
+	}
+	return t
+}
+
+// written is filled for a part that is about to be written.
+func (p *program) written(part backend.Part) {
+	if part.Box == nil {
+		p.room(part.T.(*tensor))
+	} else {
+		p.filled(part.T)
+	}
+}
+
+// Words cuts a wide tensor.
+func (p *program) Words(held backend.Tensor) (lower, upper backend.Tensor) {
+	t := held.(*tensor)
+	if !t.wide {
+		return t, nil
+	}
+	p.filled(t)
+	l, u := &tensor{shape: t.shape, n: t.n, size: 8}, &tensor{shape: t.shape, n: t.n, size: 8}
+	p.room(l)
+	p.room(u)
+	p.within(func(s *device.Scratch) {
+		s.Run("split_words", blocks(t.n), device.Dim{threads}, uint64(l.at), uint64(u.at), uint64(t.at), uint64(t.high), uint64(t.n))
+	})
+	return l, u
+}
+
+// Cells copies a part.
+func (p *program) Cells(part backend.Part) *integer.Tensor {
+	t := part.T.(*tensor)
+	shape := shapeOf(part)
+	n := cellsOf(shape)
+	out := &integer.Tensor{Shape: shape}
+	if part.Box == nil && t.size < 8 && t.at != 0 {
+		var cells []byte
+		if t.size == 2 {
+			out.Short = make([]int16, n)
+			cells = device.Bytes(out.Short)
+		} else {
+			out.Mid = make([]int32, n)
+			cells = device.Bytes(out.Mid)
+		}
+		p.within(func(s *device.Scratch) { s.Get(cells, t.at) })
+		return out
+	}
+	out.V = make([]int64, n)
+	if t.wide {
+		out.V = make([]int64, 2*n)
+	}
+	if t.at != 0 && n > 0 {
+		p.within(func(s *device.Scratch) {
+			from := t.at
+			if part.Box != nil || t.wide {
+				from = s.Take(len(out.V), 8)
+				box, walks := p.boxes(s, part)
+				s.Run("gather", blocks(n), device.Dim{threads}, uint64(from), box, walks, uint64(n))
+			}
+			s.Get(device.Bytes(out.V), from)
+		})
+	}
+	if t.wide {
+		out.V, out.High = out.V[:n:n], out.V[n:]
+	}
+	return out
+}
+
+// Put copies to a part.
+func (p *program) Put(part backend.Part, cells *integer.Tensor) {
+	t := part.T.(*tensor)
+	p.written(part)
+	p.within(func(s *device.Scratch) {
+		v := cells.All()
+		n := len(v)
+		if part.Box == nil && !t.wide {
+			if err := p.Upload(t.at, device.Bytes(v)); err != nil {
+				p.fail(err)
+			}
+			return
+		}
+		if t.wide {
+			v = append(append(make([]int64, 0, 2*n), v...), cells.High...)
+		}
+		box, walks := p.boxes(s, part)
+		s.Run("scatter", blocks(n), device.Dim{threads}, box, walks, uint64(s.Put(device.Bytes(v))), uint64(n))
+	})
+}
+
+// Free gives memory back.
+func (p *program) Free(tensors ...backend.Tensor) {
+	for _, held := range tensors {
+		if held == nil {
+			continue
+		}
+		t := held.(*tensor)
+		for _, at := range []*device.Pointer{&t.at, &t.high} {
+			if *at != 0 {
+				_ = p.memory.Free(*at)
+				*at = 0
+			}
+		}
+	}
+}
+
+// shortCells is what kernels read of a tensor whose cells are to have fewer bytes, and settleRun how many cells a block does.
+type shortCells struct{ from, to, size, n uint64 }
+
+const settleRun = 1 << 12
+
+// Settle keeps cells in 16 bits or 32 where they fit: all are measured before any is written.
+func (p *program) Settle(tensors ...backend.Tensor) {
+	var long []*tensor
+	var tasks []shortCells
+	for _, held := range tensors {
+		if t := held.(*tensor); !t.wide && t.size == 8 && t.n > 0 {
+			p.filled(t)
+			long, tasks = append(long, t), append(tasks, shortCells{from: uint64(t.at), n: uint64(t.n)})
+		}
+	}
+	if len(long) == 0 {
+		return
+	}
+	most := make([]uint64, len(long))
+	for i := range most {
+		most[i] = math.MaxUint64
+	}
+	measured := p.within(func(s *device.Scratch) {
+		at := s.Put(device.Bytes(most))
+		settle(s, "measure", tasks, uint64(at))
+		s.Get(device.Bytes(most), at)
+	})
+	if !measured {
+		return
+	}
+	var fits []*tensor
+	var shorter []shortCells
+	for i, t := range long {
+		size := 8
+		switch most := ^most[i]; {
+		case most <= math.MaxInt16:
+			size = 2
+		case most <= math.MaxInt32:
+			size = 4
+		default:
+			continue
+		}
+		to, err := p.Alloc(int64(t.n * size))
+		if err != nil { // they stay as they are, unless it is the device that fails
+			if !errors.Is(err, device.ErrMemory) {
+				p.fail(err)
+			}
+			break
+		}
+		fits, shorter = append(fits, t), append(shorter, shortCells{uint64(t.at), uint64(to), uint64(size), uint64(t.n)})
+	}
+	if len(fits) == 0 || !p.within(func(s *device.Scratch) { settle(s, "shorten", shorter) }) {
+		return
+	}
+	for i, t := range fits {
+		_ = p.memory.Free(t.at)
+		t.at, t.size = device.Pointer(shorter[i].to), int(shorter[i].size)
+	}
+	if err := p.trim(); err != nil {
+		p.fail(err)
+	}
+}
+
+// settle runs a kernel on tensors.
+func settle(s *device.Scratch, kernel string, tasks []shortCells, before ...uint64) {
+	var k pack
+	first := firsts(tasks, func(t *shortCells) uint64 { return of(t.n, settleRun) })
+	list, starts := put(&k, tasks), put(&k, first)
+	base := k.send(s)
+	s.Run(kernel, grid(first), device.Dim{threads}, append(before, base+list, base+starts, uint64(len(tasks)), settleRun)...)
+}
+
+// Einsum adds sums of products.
+func (p *program) Einsum(to backend.Part, terms []backend.Term) {
+	out := p.filled(to.T)
+	for i := range terms {
+		for _, f := range terms[i].Factors {
+			p.filled(f.T)
+		}
+		if !products.Fits(&terms[i]) {
+			p.fail(fmt.Errorf("cuda: a sum of products of %d factors, or of tensors that are too large", len(terms[i].Factors)))
+		}
+	}
+	if p.err != nil {
+		return
+	}
+	held := func(t backend.Tensor) products.Tensor {
+		own := t.(*tensor)
+		return products.Tensor{At: own.at, Size: own.size}
+	}
+	var err error
+	if out.wide {
+		err = products.EinsumWide(p.memory, out.at, out.high, to.Box, terms, held, func(t backend.Tensor) device.Pointer { return t.(*tensor).high })
+	} else {
+		err = products.Einsum(p.memory, out.at, to.Box, terms, held)
+	}
+	if err != nil {
+		p.fail(err)
+	}
+}
+
+// Nonzero counts.
+func (p *program) Nonzero(part backend.Part) (n, first int) {
+	cells := cellsOf(shapeOf(part))
+	if part.T.(*tensor).at == 0 {
+		return 0, -1
+	}
+	found := []uint64{0, math.MaxUint64}
+	ok := p.within(func(s *device.Scratch) {
+		at := s.Put(device.Bytes(found))
+		box, walks := p.boxes(s, part)
+		s.Run("find_nonzero", blocks(cells), device.Dim{threads}, uint64(at), box, walks, uint64(cells))
+		s.Get(device.Bytes(found), at)
+	})
+	if !ok || found[0] == 0 {
+		return 0, -1
+	}
+	return int(found[0]), int(found[1])
+}
