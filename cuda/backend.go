@@ -2,6 +2,8 @@ package cuda
 
 import (
 	"context"
+	"errors"
+	"fmt"
 	"sync"
 
 	"github.com/zkllmc/zkllmc/cuda/device"
@@ -21,9 +23,17 @@ func New(d device.Device) backend.Backend { return &accelerator{d} }
 // Open begins a session, unless the device failed before.
 func (a *accelerator) Open() (backend.Session, error) {
 	if _, err := a.Info(); err != nil {
-		return nil, err
+		return nil, failure(err)
 	}
 	return &session{memory: newMemory(context.Background(), a.Device)}, nil
+}
+
+// failure is an error of a device as that of whoever asked for something, unless it is the end of a context or a cell of whoever asked.
+func failure(err error) error {
+	if errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded) || errors.Is(err, points.ErrWide) {
+		return err
+	}
+	return fmt.Errorf("%w: %w", backend.ErrDevice, err)
 }
 
 // session holds tensors, tables of generators, and how lines of tables are found.
@@ -45,7 +55,7 @@ func (s *session) fail(err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.err == nil {
-		s.err = err
+		s.err = failure(err)
 	}
 }
 
@@ -64,7 +74,11 @@ func (s *session) Load(t *integer.Tensor) backend.Tensor {
 	return own
 }
 
-func (s *session) Close() error { return s.close() }
+// Close gives the memory back. An error is one of the device, which it will have for whoever asks next.
+func (s *session) Close() error {
+	_ = s.close()
+	return nil
+}
 
 // Begin begins a run.
 func (s *session) Begin(ctx context.Context) backend.Run {
@@ -88,7 +102,7 @@ func (r *run) Err() error {
 // fail records an error unless there is one.
 func (r *run) fail(err error) {
 	if r.err == nil {
-		r.err = err
+		r.err = failure(err)
 	}
 }
 

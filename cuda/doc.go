@@ -3,5 +3,5 @@
 // tasks, results come down in one piece, and in between nothing waits.
 //
 // The packages below have the kernels, what a device is, GPUs, and an emulator that runs the kernels on the processor, on which all of this has run.
-// Nothing has run on a GPU, and no prover uses this backend.
+// Nothing has run on a GPU.
 package cuda

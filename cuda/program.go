@@ -36,7 +36,7 @@ func (p *program) Err() error {
 // fail records an error unless there is one.
 func (p *program) fail(err error) {
 	if p.err == nil {
-		p.err = err
+		p.err = failure(err)
 	}
 }
 

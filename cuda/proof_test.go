@@ -102,9 +102,30 @@ func TestFailures(t *testing.T) {
 			continue
 		}
 		require.ErrorIs(t, err, d.err, "call %d", at)
+		require.ErrorIs(t, err, backend.ErrDevice, "call %d", at)
 		if d.launch.Kernel != "" {
 			require.ErrorContains(t, err, fmt.Sprintf("cuda: kernel %s, grid %v, block %v, arguments [", d.launch.Kernel, d.launch.Grid.Full(), d.launch.Block.Full()))
 		}
+		require.Empty(t, d.held, "call %d", at)
+	}
+}
+
+// Where there is another backend, it makes the same proof when the device fails, and there is a warning.
+func TestFallback(t *testing.T) {
+	k, in := small(t)
+	want, err := prove(t.Context(), k, in, cpu.New())
+	require.NoError(t, err)
+	for at := 1; at < 600; at += 30 {
+		d, warned := &hollow{failAt: at}, error(nil)
+		o := engine.Options{Backend: cuda.New(d), Fallback: cpu.New(), Failed: func(err error) { warned = err }}
+		proof, err := k.Prove(t.Context(), in, engine.Dishonest(o, engine.Hooks{Seed: []byte("the same for all")}))
+		require.NoError(t, err)
+		if warned == nil { // there was enough memory after all, but nothing was computed
+			require.ErrorIs(t, d.err, device.ErrMemory)
+			continue
+		}
+		require.ErrorIs(t, warned, d.err)
+		require.Equal(t, want, proof, "call %d", at)
 		require.Empty(t, d.held, "call %d", at)
 	}
 }

@@ -207,6 +207,14 @@ func TestVerifierIsPlainGo(t *testing.T) {
 	}
 }
 
+// A prover links a device with the tag cuda, and then alone.
+func TestTagLinksTheDevice(t *testing.T) {
+	for _, device := range []string{module + "cuda", module + "cuda/driver", "gorgonia.org/cu"} {
+		require.Contains(t, closure(t, "-tags=cuda", module+"runtime/app/prover"), device)
+		require.NotContains(t, closure(t, module+"runtime/app/prover"), device)
+	}
+}
+
 // A backend never imports the one that defines its results: compared with itself, that would always agree.
 func TestBackendsStandAlone(t *testing.T) {
 	for _, backend := range []string{"internal/backend/cpu", "cuda"} {

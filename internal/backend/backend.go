@@ -13,6 +13,7 @@ package backend
 
 import (
 	"context"
+	"errors"
 
 	"github.com/zkllmc/zkllmc/internal/field"
 	"github.com/zkllmc/zkllmc/internal/group"
@@ -24,6 +25,9 @@ type Backend interface {
 	// Open begins a session.
 	Open() (Session, error)
 }
+
+// ErrDevice says that what computes failed, and not what it was asked: another backend may do better.
+var ErrDevice = errors.New("the device failed")
 
 // Session is the work with one model. It is safe for concurrent use.
 type Session interface {

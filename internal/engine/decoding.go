@@ -180,7 +180,7 @@ func (d *Decoding) Prove(ctx context.Context, st *generation.Statement, o Option
 	if err := in.claims(c); err != nil {
 		return nil, err
 	}
-	on, err := d.k.sessions.take(d.k, o.Backend)
+	on, err := d.k.take(ctx, &o)
 	if err != nil {
 		return nil, err
 	}

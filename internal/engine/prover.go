@@ -34,6 +34,8 @@ type Progress func(done, of int)
 // Options tell how to compute. The zero value is not usable: Backend must be set.
 type Options struct {
 	Backend  backend.Backend
+	Fallback backend.Backend // what computes, from the beginning, where the backend's device fails; may be nil
+	Failed   func(error)     // told so, with why; may be nil
 	Phase    Phase
 	Progress Progress
 	Clamped  func([]Clamped) // told which cells the witness of a proof has clamped; may be nil
@@ -64,6 +66,18 @@ func (o *Options) phase(name string) {
 	if o.Phase != nil {
 		o.Phase(name)
 	}
+}
+
+// again says whether what there is an error of is to be computed again, by what computes from now on.
+func (o *Options) again(ctx context.Context, err error) bool {
+	if o.Fallback == nil || !errors.Is(err, backend.ErrDevice) || ctx.Err() != nil {
+		return false
+	}
+	if o.Failed != nil {
+		o.Failed(err)
+	}
+	o.Backend, o.Fallback = o.Fallback, nil
+	return true
 }
 
 func (o *Options) progress(done, of int) {
@@ -166,6 +180,15 @@ func (k *Key) Prove(ctx context.Context, in *Input, o Options) ([]byte, error) {
 	if err := in.claims(m.c); err != nil {
 		return nil, err
 	}
+	proof, err := k.proveOn(ctx, m, in, o)
+	if o.again(ctx, err) {
+		proof, err = k.proveOn(ctx, m, in, o)
+	}
+	return proof, err
+}
+
+// proveOn computes the witness where it proves.
+func (k *Key) proveOn(ctx context.Context, m *member, in *Input, o Options) ([]byte, error) {
 	on, err := k.sessions.take(k, o.Backend)
 	if err != nil {
 		return nil, err
@@ -174,6 +197,15 @@ func (k *Key) Prove(ctx context.Context, in *Input, o Options) ([]byte, error) {
 		a, err := m.at(on, ctx, in)
 		return a, on, err
 	})
+}
+
+// take returns a session of what computes.
+func (k *Key) take(ctx context.Context, o *Options) (*model, error) {
+	on, err := k.sessions.take(k, o.Backend)
+	if o.again(ctx, err) {
+		on, err = k.sessions.take(k, o.Backend)
+	}
+	return on, err
 }
 
 // claims checks the statement, and that it says something.
@@ -210,7 +242,20 @@ func (k *Key) prove(
 		return nil, refuse(ErrFalse, &Saturation{saturated})
 	}
 	proof, failed, err = k.proveAssignment(ctx, on, m, in.Statement, a, from == on, o)
+	if from != on && o.again(ctx, err) { // the assignment is elsewhere
+		return k.proveElsewhere(ctx, m, in.Statement, a, from, o)
+	}
 	return proof, err
+}
+
+// proveElsewhere proves with an assignment that may be in a session of what computes.
+func (k *Key) proveElsewhere(ctx context.Context, m *member, st statement.Statement, a *witness.Assignment, from *model, o Options) ([]byte, error) {
+	on, err := k.sessions.take(k, o.Backend)
+	if err != nil {
+		return nil, err
+	}
+	proof, failed, err := k.proveAssignment(ctx, on, m, st, a, from == on, o)
+	return proof, errors.Join(err, k.sessions.give(on, failed))
 }
 
 // Witness runs the integer program on an input and returns every tensor. It fails with ErrFalse when the statement is false.
@@ -278,12 +323,7 @@ func (k *Key) ProveAssignment(ctx context.Context, st statement.Statement, a *wi
 	if err := st.Check(m.c); err != nil {
 		return nil, fmt.Errorf("statement: %w", err)
 	}
-	on, err := k.sessions.take(k, o.Backend)
-	if err != nil {
-		return nil, err
-	}
-	proof, failed, err := k.proveAssignment(ctx, on, m, st, a, false, o)
-	return proof, errors.Join(err, k.sessions.give(on, failed))
+	return k.proveElsewhere(ctx, m, st, a, nil, o)
 }
 
 // proveAssignment proves in a session, which holds the assignment or not. It says whether the backend failed.

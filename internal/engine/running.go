@@ -57,7 +57,7 @@ func (r *Running) Prove(ctx context.Context, o Options) ([]byte, error) {
 	if err := r.in.claims(c); err != nil {
 		return nil, err
 	}
-	on, err := r.k.sessions.take(r.k, o.Backend)
+	on, err := r.k.take(ctx, &o)
 	if err != nil {
 		return nil, err
 	}

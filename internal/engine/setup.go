@@ -211,6 +211,14 @@ type maker struct {
 // work keeps what was made in case this process is killed; it may be nil. A piece that is kept was verified, and is verified again by
 // whoever goes on from it.
 func MakeKeys(ctx context.Context, f *circuit.Family, weights Weights, work *Work, o Options) (*Keys, error) {
+	keys, err := makeKeys(ctx, f, weights, work, o)
+	if o.again(ctx, err) {
+		keys, err = makeKeys(ctx, f, weights, work, o)
+	}
+	return keys, err
+}
+
+func makeKeys(ctx context.Context, f *circuit.Family, weights Weights, work *Work, o Options) (*Keys, error) {
 	read := newSteady(f.Shortest(), weights)
 	m := &maker{Keys: &Keys{f: f, weights: read}, c: f.Shortest(), read: read, work: work, o: o}
 	m.layout = protocol.WeightLayout(m.c)

@@ -8,6 +8,7 @@ import (
 	"io"
 	"os"
 	"runtime/debug"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -42,6 +43,8 @@ func Main(m Model, args []string) int {
 // app is one run of the command line.
 type app struct {
 	m        Model
+	spare    backend.Backend // what computes where the model's backend is a device that fails; nil: it is the processor
+	device   bool            // this program chose a device
 	f        *circuit.Family
 	c        *circuit.Circuit // the shortest: what all circuits have alike is asked of it
 	stdin    io.Reader
@@ -66,9 +69,7 @@ func Run(ctx context.Context, m Model, args []string, stdin io.Reader, stdout, s
 		return a.report(ctx, err)
 	}
 	a.c = a.f.Shortest()
-	if a.m.Backend == nil {
-		a.m.Backend = cpu.New()
-	}
+	a.choose()
 	root := a.root()
 	root.SetArgs(append([]string{}, args...)) // not nil, for which cobra takes those of the process
 	root.SetOut(a.stdout)
@@ -79,6 +80,36 @@ func Run(ctx context.Context, m Model, args []string, stdin io.Reader, stdout, s
 		code = a.report(ctx, err)
 	}
 	return a.stdout.Finish("prover", code, stderr)
+}
+
+// choose decides what computes, if nobody has: a device, where this program was built for one, or the processor.
+func (a *app) choose() {
+	processor := cpu.New()
+	if a.spare = processor; a.m.Backend != nil {
+		return
+	}
+	device, err := accelerator()
+	if err != nil {
+		a.failed(err)
+	}
+	if a.device = err == nil && device != nil; a.device {
+		a.m.Backend = device
+	} else {
+		a.m.Backend, a.spare = processor, nil
+	}
+}
+
+// runs is what runs the model. A device only makes keys and proofs, which the processor makes where it fails.
+func (a *app) runs() backend.Backend {
+	if a.device {
+		return a.spare
+	}
+	return a.m.Backend
+}
+
+// failed warns that a device does not compute.
+func (a *app) failed(err error) {
+	fmt.Fprintf(a.stderr, "prover: warning: %s; the processor computes\n", strings.ReplaceAll(err.Error(), "\n", "; "))
 }
 
 // report prints an error and returns its exit code.

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"fmt"
 	"io/fs"
 	"os"
 	"runtime"
@@ -307,6 +308,28 @@ func TestInterruptedWithinAStep(t *testing.T) {
 	require.NoError(t, os.Mkdir(b.file("keys"), 0o755))
 	require.Equal(t, console.Internal, proverapp.Run(context.Background(), m, b.args("setup --weights @weights.zkw -o @keys"), nil, &stdout, &stderr))
 	require.DirExists(t, b.file("keys"), "a folder that was there")
+}
+
+// lost is a run on a device that does not answer.
+type lost struct{ backend.Run }
+
+func (lost) Err() error { return fmt.Errorf("%w: it does not answer", backend.ErrDevice) }
+
+// Where a device fails, the processor makes keys and proofs, and there is a warning.
+func TestDeviceFails(t *testing.T) {
+	b := newBench(t, configs["argmax"])
+	m := proverapp.Model{Name: "bigram", Build: built(b.c)}
+	m.Backend = kit.Wrapped{Backend: cpu.New(), Run: func(r backend.Run) backend.Run { return lost{r} }}
+	for _, line := range []string{
+		"setup --weights @weights.zkw -o @keys",
+		"prove --key @keys/prover.key --tokens 0 -o @p.bin --statement-out @s.bin --max 4",
+	} {
+		var stdout, stderr bytes.Buffer
+		require.Equal(t, 0, proverapp.Run(context.Background(), m, b.args(line), nil, &stdout, &stderr), &stderr)
+		require.Regexp(t, "prover: warning: the device failed: it does not answer(; .*)?; the processor computes\n", stderr.String())
+	}
+	b.verifier(0, "accept --save @model.id @keys/model.vk")
+	b.verifier(0, verifyLine)
 }
 
 func TestUnwritable(t *testing.T) {

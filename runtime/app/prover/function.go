@@ -204,7 +204,7 @@ func inputPort(c *circuit.Circuit, name string) int {
 // fill runs the model and completes the statement by what it reveals of the outputs. It returns the cells that were clamped, too.
 func (a *app) fill(ctx context.Context, k *engine.Key, q *asked) (*engine.Running, []engine.Clamped, error) {
 	a.progress.phase("running")
-	r, err := console.Interruptible(ctx, func() (*engine.Running, error) { return k.Run(ctx, q.st, q.in.Private, a.m.Backend) })
+	r, err := console.Interruptible(ctx, func() (*engine.Running, error) { return k.Run(ctx, q.st, q.in.Private, a.runs()) })
 	if err != nil {
 		return nil, nil, err
 	}

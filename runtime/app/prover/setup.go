@@ -195,7 +195,7 @@ func (a *app) makeKeys(ctx context.Context, weights *weights, work *engine.Work)
 }
 
 func (a *app) options() engine.Options {
-	return engine.Options{Backend: a.m.Backend, Phase: a.progress.phase, Progress: a.progress.part}
+	return engine.Options{Backend: a.m.Backend, Fallback: a.spare, Failed: a.failed, Phase: a.progress.phase, Progress: a.progress.part}
 }
 
 // weights are the weights of a file, which is read as they are needed.

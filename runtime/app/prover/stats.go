@@ -71,6 +71,9 @@ func (a *app) measure() {
 	if a.stats.asked {
 		a.stats.meter = meter.New()
 		a.m.Backend = a.stats.meter.Backend(a.m.Backend)
+		if a.spare != nil {
+			a.spare = a.stats.meter.Backend(a.spare)
+		}
 	}
 }
 
