@@ -91,6 +91,41 @@ func TestHiddenAndUnknown(t *testing.T) {
 	require.NoError(t, err)
 	_, err = text.Elements(text.Longest())
 	require.ErrorContains(t, err, "input input_ids: element 1 is 4, not in [0, 3]")
+	text, err = reader(t, letters, witnesstest.Whole{First: 1}, 3).Read("a")
+	require.NoError(t, err)
+	_, err = text.Elements(text.Longest())
+	require.ErrorContains(t, err, "input position_ids: element 0 is 0, not in [1, 8]")
+	f, _ = witnesstest.Whole{Real: "token_type_ids"}.Family(t, 3)
+	_, err = passage.Of(f)
+	require.ErrorContains(t, err, "token_type_ids takes real numbers")
+}
+
+// said is a tokenizer that says the same ids of every text.
+type said struct {
+	tokens.Tokenizer
+	ids []int64
+}
+
+func (s said) Encode(string) ([]int64, error) { return s.ids, nil }
+
+// A tokenizer that says what it has no letters for is not believed.
+func TestForeignIDs(t *testing.T) {
+	f, _ := witnesstest.Whole{}.Family(t, 3)
+	for _, c := range []struct {
+		ids  []int64
+		want string
+	}{{[]int64{0, 3}, ""}, {[]int64{0, -1}, "token 1 is -1, the model knows 0 to 3"}, {[]int64{4, 0}, "token 0 is 4, the model knows 0 to 3"}} {
+		r, err := passage.NewReader(f, func() (tokens.Tokenizer, error) {
+			z, err := tokens.Parse([]byte(letters))
+			return said{z, c.ids}, err
+		})
+		require.NoError(t, err)
+		if _, err = r.Read("a"); c.want == "" {
+			require.NoError(t, err)
+		} else {
+			require.EqualError(t, err, c.want)
+		}
+	}
 }
 
 func TestParts(t *testing.T) {
@@ -108,5 +143,6 @@ func TestParts(t *testing.T) {
 	for _, shape := range [][]int{{2, 4}, {2, 2}, {4, 1}, {5}, {1, 4, 4}, nil} {
 		require.ErrorContains(t, passage.Single("x", false, shape, 4), "does not take an element for each token of one text, of 4")
 	}
+	require.ErrorContains(t, passage.Single("x", false, nil, 1), "does not take an element for each token of one text, of 1")
 	require.ErrorContains(t, passage.Single("x", true, []int{4}, 4), "x takes real numbers")
 }

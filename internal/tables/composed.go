@@ -30,7 +30,7 @@ var (
 
 // Composed returns the function that a name says how to compute; false for what says nothing so.
 func Composed(name string) (func(x float64) float64, bool) {
-	if len(name) > mostComposed || name == "x" || !strings.HasSuffix(name, ")") {
+	if len(name) > mostComposed || !strings.HasSuffix(name, ")") {
 		return nil, false
 	}
 	f, rest, ok := compose(name)

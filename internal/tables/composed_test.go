@@ -28,10 +28,19 @@ func TestComposed(t *testing.T) {
 	if err != nil || lines[0] != 0 || lines[1] != MinEntry || lines[2] != -177 || lines[3] != 0 {
 		t.Errorf("logarithms of −1/2 to 1: %v, %v", lines, err)
 	}
-	for _, name := range []string{"x", "2", "", "log", "log()", "log(x", "log(x))", "log(y)", "log(x,x)", "mul(x)", "mul(x,x,x)", "ln(x)", "add(x,1.0)", "add(x,+1)", "add(x,Inf)", "add(x,NaN)", "add(x, 1)",
+	for _, name := range []string{"x", "2", "", "log", "log()", "log(x", "log(x))", "log(y)", "log(x,x)", "mul(x)", "mul(x,x,x)", "mul(y,x)", "mul(1.0,x)", "mul(x)x)", "exp(mul(x,x,)", "mul(x,exp(x)",
+		"ln(x)", "add(x,1.0)", "add(x,+1)", "add(x,Inf)", "add(x,NaN)", "add(x, 1)",
 		"silu(x)", strings.Repeat("exp(", mostComposed) + "x" + strings.Repeat(")", mostComposed)} {
 		if _, ok := Composed(name); ok {
 			t.Errorf("%.40q is taken for a function", name)
+		}
+	}
+	nested := func(exps, sqrts int) string {
+		return strings.Repeat("exp(", exps) + strings.Repeat("sqrt(", sqrts) + "x" + strings.Repeat(")", exps+sqrts)
+	}
+	for name, want := range map[string]bool{nested(201, 3): true, nested(200, 4): false} {
+		if _, ok := Composed(name); ok != want {
+			t.Errorf("of a name of %d letters: %v", len(name), ok)
 		}
 	}
 }

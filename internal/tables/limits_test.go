@@ -24,7 +24,7 @@ func TestLimits(t *testing.T) {
 		lo, hi int64
 		low    int
 		ok     bool
-	}{{0, 0, 1, true}, {0, 0, 30, true}, {0, 0, 0, false}, {0, 0, 31, false}, {1, 0, 1, false}, {maxInput - 1, maxInput - 1, 1, true}, {maxInput, maxInput, 1, false}} {
+	}{{0, 0, 1, true}, {0, 0, 30, true}, {0, 0, 0, false}, {0, 0, 31, false}, {1, 0, 1, false}, {maxInput - 1, maxInput - 1, 1, true}, {maxInput, maxInput, 1, false}, {math.MaxInt64, math.MaxInt64, 1, false}} {
 		if _, _, err := Pieces("silu", c.lo, c.hi, 5, c.low, 5); (err == nil) != c.ok {
 			t.Errorf("pieces %+v: %v", c, err)
 		}

@@ -99,7 +99,7 @@ func Eval(fn string, lo, hi int64, inScale, outScale int) ([]int64, error) {
 // values[i−lo] + slopes[i−lo]·l at x = 2^low·i + l. The slope is the rounded one between the function's values at the ends of the piece,
 // which are rounded and clamped to 31 bits; and the value is such that both ends are missed by as much.
 func Pieces(fn string, lo, hi int64, inScale, low, outScale int) (values, slopes []int64, err error) {
-	if low < 1 || low > 30 || lo > hi || hi >= maxInput || fn == "step" { // which jumps
+	if low < 1 || low > 30 || lo > hi || fn == "step" { // which jumps
 		return nil, nil, fmt.Errorf("tables: bad pieces [%d, %d] of 2^%d arguments", lo, hi, low)
 	}
 	ends, err := eval(fn, lo, hi+1, inScale-low, outScale, -maxEnd-1, maxEnd)

@@ -17,6 +17,8 @@ const WholeVocab = 4
 type Whole struct {
 	Bare    bool   // token ids are its one input
 	Private string // an input that statements do not tell
+	Real    string // an input that is of reals
+	First   int64  // the least position
 }
 
 // Family is the model at some lengths, with its weights.
@@ -39,6 +41,12 @@ func (x Whole) circuit(t testing.TB, n int) *circuit.Circuit {
 		p := circuit.Port{Name: name, Kind: kind, Shape: []int{n}, Hi: hi, Reveal: circuit.Values}
 		if name == x.Private {
 			p.Reveal = circuit.Nothing
+		}
+		if name == x.Real {
+			p.Kind = circuit.Reals
+		}
+		if name == "position_ids" {
+			p.Lo = x.First
 		}
 		return gadget.Input(b, name, p)
 	}
