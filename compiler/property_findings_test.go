@@ -104,6 +104,32 @@ var findings = map[string]func(y *tiny) ir.ValueID{
 	},
 }
 
+// TestOnePosition: what sums over the one position of a model looks at none that is later.
+func TestOnePosition(t *testing.T) {
+	g := &ir.Graph{Name: "one", Stage: ir.StageFloat}
+	in := g.AddIDs("ids", 1, 2)
+	y := &tiny{g: g}
+	add := func(shape []int, t ir.Term) ir.ValueID {
+		ids, attr := ir.Bind([]ir.Term{t})
+		return g.Add(ir.OpEinsum, "sum", "sum", shape, ids, attr).ID
+	}
+	hot := g.Add(ir.OpOneHot, "onehot", "onehot", []int{1, 2}, []ir.ValueID{in.ID}, nil).ID
+	x := add([]int{1, 7}, ir.Term{Coef: 1, Extents: []int{2, 7}, In: []int{int(hot), int(y.weight(2, 7))}, Axes: [][][]int{{{}, {0}}, {{0}, {1}}}, Out: [][]int{{}, {1}}})
+	sum := add([]int{7}, ir.Term{Coef: 1, Extents: []int{1, 7}, In: []int{int(x), int(y.weight(7))}, Axes: [][][]int{{{0}, {1}}, {{1}}}, Out: [][]int{{1}}})
+	g.Return(add([]int{1, 2}, ir.Term{Coef: 1, Extents: []int{7, 2}, In: []int{int(sum), int(y.weight(7, 2))}, Axes: [][][]int{{{0}}, {{0}, {1}}}, Out: [][]int{{}, {1}}}))
+	_, err := tryGraph(g, 5091, &coverage{counts: map[string]int{}})
+	require.NoError(t, err)
+	require.True(t, g.Causal)
+}
+
+// TestNormOfWhatIsRounded: a graph as it was drawn, whose sums of squares left 62 bits since bounds of what is rounded are wide.
+func TestNormOfWhatIsRounded(t *testing.T) {
+	seen := &coverage{counts: map[string]int{}}
+	require.NoError(t, guarded(checkGraph, 5106, 7, seen))
+	require.Equal(t, 1, seen.counts["op Unary round"])
+	require.Equal(t, 1, seen.counts["proofs accepted"])
+}
+
 // TestPropertyFindings takes them through the checks of all graphs.
 func TestPropertyFindings(t *testing.T) {
 	for name, logits := range findings {

@@ -1862,7 +1862,7 @@ class Causality:
                 time = self.times[f]
                 if isinstance(time, str):
                     return time
-                for along in (labels[axis] for axis in time if labels[axis]):
+                for along in (labels[axis] for axis in time if self.c.tensors[f].shape[axis] > 1):
                     axis = out.get(along[0], self.bounding(m, along[0], out)) if len(along) == 1 else None
                     if axis is None:
                         return f'{t.name} sums {self.c.tensors[f].name} over positions, or splits or merges them'

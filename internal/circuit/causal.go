@@ -277,7 +277,7 @@ func (a *causality) term(t *Tensor, term *Term, r timing) timing {
 		}
 		for axis, is := range x.axes {
 			labels := f.Axes[axis]
-			if !is || len(labels) == 0 { // an axis of one position is position 0
+			if !is || a.c.Tensor(f.T).Shape[axis] == 1 { // an axis of one position is position 0
 				continue
 			}
 			if len(labels) > 1 {

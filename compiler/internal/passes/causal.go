@@ -130,15 +130,12 @@ func termTime(g *looked, n *ir.Node, t ir.Term, at []timing, r *timing) {
 		x := at[n.In[in]]
 		r.known = r.known && x.known
 		for a, is := range x.axes {
-			if !is {
+			if !is || g.Value(n.In[in]).Shape[a] == 1 { // an axis of one position is time 0
 				continue
 			}
 			if len(t.Axes[k][a]) != 1 {
-				r.known = r.known && len(t.Axes[k][a]) == 0 // an axis of one position is time 0
-				if !r.known {
-					return
-				}
-				continue
+				r.known = false
+				return
 			}
 			o, ok := outAxis[t.Axes[k][a][0]]
 			if !ok {

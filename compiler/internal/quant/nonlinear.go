@@ -47,7 +47,7 @@ func (q *quantiser) norm(n *ir.Node, v *ir.Value) error {
 	if a.Center {
 		kind = 1
 	}
-	if q.roundNorm[kind] {
+	if q.roundNorm[kind] || q.squares(x, width).BitLen() > narrowBits {
 		x = q.normInput(n, v, x, key, ActBits, top)
 	}
 	k := q.rootScale(x, width, rms)
@@ -66,6 +66,14 @@ func (q *quantiser) norm(n *ir.Node, v *ir.Value) error {
 	r.Scale = k - x.scale
 	q.note(r, "rsqrt", 0, rms, false)
 	return q.normalised(n, v, a, x, r, k, num, 0) // x is what the squares in r are of
+}
+
+// squares is the most that a sum of so many squares of a value may be.
+func (q *quantiser) squares(x *rep, width int) *big.Int {
+	v := q.o.Value(x.id)
+	bound := big.NewInt(max(v.Hi, -v.Lo))
+	bound.Mul(bound, bound)
+	return bound.Mul(bound, big.NewInt(int64(width)))
 }
 
 // normInput rounds the input of a normalisation, for it alone.
@@ -103,10 +111,7 @@ func (q *quantiser) wideNorm(n *ir.Node, v *ir.Value, a *ir.NormAttr, x *rep, ke
 	large := portable.Log2Ceil(math.Max(rms/unit, 1))
 	small := 2*portable.Log2Floor(math.Max(least/unit, 1)) + log - 1 // of S at the smallest row
 
-	whole := q.o.Value(x.id)
-	bound := max(whole.Hi, -whole.Lo)
-	squares := new(big.Int).Mul(big.NewInt(bound), big.NewInt(bound))
-	squares.Mul(squares, big.NewInt(int64(width)))
+	squares := q.squares(x, width)
 	k, t, want := 0, 0, 14 // bits of the root at the largest row
 	if q.far {
 		want = 20 // the product x·r·γ may be wide too

@@ -18,6 +18,7 @@ const (
 	streamHead
 	streamStep = 1 << 10 // plus the step
 	streamRoot = 1 << 15 // plus the step
+	streamJump = 1 << 16 // plus the step
 	streamData = 1 << 20 // plus the number of the tensor
 )
 
@@ -119,6 +120,10 @@ func (d *grapher) step(i int) {
 		d.root(origin, ir.Roots[rng.IntN(len(ir.Roots))], []float64{1, 1, -1}[rng.IntN(3)])
 		return
 	}
+	if rng := stream(d.seed, streamJump+i); rng.IntN(12) == 0 {
+		d.jump(origin, rng.IntN(len(ir.Roundings)+1), []float64{1, -1}[rng.IntN(2)])
+		return
+	}
 	if ops := pairwise(); len(ops) > 0 && d.rng.IntN(8) == 0 {
 		x := d.pick()
 		d.apply(ops[d.rng.IntN(len(ops))], origin, x, []ir.ValueID{d.alike(x)}, nil)
@@ -175,15 +180,37 @@ func (d *grapher) root(origin, fn string, sign float64) {
 	if fn != "reciprocal" {
 		sign = 1
 	}
-	x := d.pick()
+	d.apply(ir.OpUnary, origin, d.squares(origin, d.pick(), sign), nil, &ir.UnaryAttr{Fn: fn})
+}
+
+// squares adds the squares of an activation and 1, of a sign.
+func (d *grapher) squares(origin string, x ir.ValueID, sign float64) ir.ValueID {
 	shape := d.g.Value(x).Shape
 	axes, extents := ir.IdentityAxes(shape)
 	square := ir.Term{Coef: sign, Extents: extents, In: []int{int(x), int(x)}, Axes: [][][]int{axes, axes}, Out: axes}
 	one := ir.Term{Coef: sign, Extents: extents, In: []int{}, Axes: [][][]int{}, Out: axes}
-	d.apply(ir.OpUnary, origin, d.einsumTerms(origin, shape, []ir.Term{square.Clone(), one.Clone()}), nil, &ir.UnaryAttr{Fn: fn})
+	return d.einsumTerms(origin, shape, []ir.Term{square.Clone(), one.Clone()})
 }
 
-// pairwise lists the operations of the op table that take two tensors cell by cell, and no attributes, and do not jump.
+// jump rounds an activation as the k-th of ir.Roundings does, or takes its remainder, behind the last of them, by the squares of what is alike
+// and 1, of a sign. It is first moved off what another order of sums would round to another integer.
+func (d *grapher) jump(origin string, k int, sign float64) {
+	x := d.pick()
+	shape := d.g.Value(x).Shape
+	axes, extents := ir.IdentityAxes(shape)
+	times := ir.Term{Coef: d.coef(), Extents: extents, In: []int{int(x)}, Axes: [][][]int{axes}, Out: axes}
+	off := ir.Term{Coef: 0.37, Extents: extents, In: []int{}, Axes: [][][]int{}, Out: axes}
+	moved := d.einsumTerms(origin, shape, []ir.Term{times.Clone(), off.Clone()})
+	if k < len(ir.Roundings) {
+		d.apply(ir.OpUnary, origin, moved, nil, &ir.UnaryAttr{Fn: ir.Roundings[k]})
+		return
+	}
+	by := d.squares(origin, d.alike(x), sign)
+	d.used[by] = true
+	d.apply(ir.OpFmod, origin, moved, []ir.ValueID{by}, nil)
+}
+
+// pairwise lists the operations of the op table that take two tensors cell by cell, and no attributes, and any second one.
 func pairwise() []ir.Op {
 	var out []ir.Op
 	for _, i := range ir.Ops() {
