@@ -7,6 +7,7 @@ import (
 	"github.com/zkllmc/zkllmc/internal/portable"
 	"github.com/zkllmc/zkllmc/ir"
 	"github.com/zkllmc/zkllmc/ir/plan"
+	"github.com/zkllmc/zkllmc/runtime/gadget"
 )
 
 // What an exacting program does otherwise, see Calibration.exacting: softmaxes, the roots of normalisations, maxima, real factors and
@@ -17,13 +18,14 @@ const (
 	fineExps    = 29   // bits of exponentials
 	fineScale   = 28   // the scale of factors near 1, and of what they differ from 1 by
 	fineInverse = 58   // log2 of the numerator of the inverse of the sum of a row
-	fineInputs  = 24   // of public inputs of real numbers
+	fineInputs  = 30   // of public inputs of real numbers
 	fineCoefs   = 26   // bits of real factors
 	fineConsts  = 28   // of constants
-	finePieces  = 24   // of arguments of functions in linear pieces
+	finePieces  = 30   // of arguments of functions in linear pieces
 	fineRows    = 29   // of cells of normalised rows
 	fineEps     = 22   // of ε, in relation to squares
 	fineRoot    = 26   // significant ones of corrected inverse roots
+	fineGuard   = 12   // by which an argument of a function is finer than its table
 	fineClose   = 6    // log2 of how much more 1 is than corrections of those
 )
 
@@ -51,8 +53,7 @@ func (q *quantiser) inputBits(p *ir.Port) int {
 	return ActBits
 }
 
-// mostPieceBits is how many bits arguments of functions in linear pieces may have, and resultBits how many the results of some have: slopes
-// are multiples of what those have more, so that they are the more precise the fewer the former are.
+// mostPieceBits is how many bits arguments of functions in linear pieces may have, and resultBits how many the results of some have.
 func (q *quantiser) mostPieceBits() int {
 	if q.cal.exacting() {
 		return finePieces
@@ -113,6 +114,16 @@ func (q *quantiser) restFactor(n *ir.Node, v *ir.Value, x *rep, a *ir.ZkAttnAttr
 	r := q.quotient(n, v.Name+".rest.rounded", q.sum(n, v.Name+".rest.scaled", v.Shape, []ir.ValueID{rest.ID}, q.cells(v, coef, 0)), drop)
 	r.Scale = fineScale
 	return q.series(n, v.Name, r, 8, 4)
+}
+
+// coarser is the argument of a function in an exacting program, of no finer scale than the given one where a finer one and a factor leave more
+// bits to drop at once than one can.
+func (q *quantiser) coarser(n *ir.Node, x *rep, scale int) *rep {
+	if !q.cal.exacting() || x.scale-scale+fineGuard+fineCoefs <= gadget.MaxShift {
+		return x
+	}
+	w := q.quotient(n, q.o.Value(x.id).Name+".coarser", q.o.Value(x.id), x.scale-scale)
+	return &rep{id: w.ID, scale: scale, mult: x.mult, raw: x.raw, from: x.from}
 }
 
 // series is 1 + (one·x + two·x²)/8.

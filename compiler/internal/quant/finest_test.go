@@ -93,3 +93,16 @@ func TestExactingNames(t *testing.T) {
 	}
 	require.Positive(t, fine)
 }
+
+// A softmax of scores that count negatively, as those that are cut off from above by a relu do: their shift does not count.
+func TestNegatedScores(t *testing.T) {
+	for _, finer := range []int{0, MostFiner} {
+		g := &ir.Graph{Name: "negated", Stage: ir.StageFloat}
+		x := g.AddInput(ir.Port{Name: "x", Kind: plan.Reals, Lo: -4, Hi: 4, Shape: []int{4, 6}})
+		r := g.Add(ir.OpUnary, "relu", "relu", x.Shape, []ir.ValueID{x.ID}, &ir.UnaryAttr{Fn: "relu"})
+		g.Return(g.Add(ir.OpSoftmax, "softmax", "softmax", x.Shape, []ir.ValueID{r.ID}, &ir.SoftmaxAttr{Scale: -0.7}).ID)
+		p, cal := exacted(t, g, finer)
+		_, most := errorOf(t, p, cal)
+		require.Less(t, most, 1.0/1024)
+	}
+}

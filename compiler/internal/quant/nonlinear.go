@@ -594,7 +594,7 @@ func (q *quantiser) unary(n *ir.Node, v *ir.Value) error {
 	}
 	key := q.functionKey(n)
 	s := q.funcs[key]
-	x = q.plain(n, q.near(n, x, s.in), s.in)
+	x = q.plain(n, q.near(n, q.coarser(n, x, s.in+fineGuard), s.in), s.in)
 	inScale, outScale := s.in, s.out
 	if s.in > argScale && fn == scaleless {
 		inScale, outScale = 0, s.out-s.in
@@ -635,6 +635,9 @@ func (q *quantiser) argument(n *ir.Node, x *rep, s functionScale) (*rep, error) 
 
 // piecewise lowers an elementwise function whose arguments have more bits than a table.
 func (q *quantiser) piecewise(n *ir.Node, v *ir.Value, x *rep, s functionScale, a *ir.PiecewiseLinearAttr) error {
+	if q.cal.exacting() {
+		return q.finePieces(n, v, x, s, a)
+	}
 	in, bits := q.o.Value(x.id), TableBits+s.low
 	a.Shift, a.Lo, a.Hi = x.scale-s.in, s.lo, s.hi
 	if a.Shift+a.Low > gadget.MaxShift {
@@ -701,7 +704,10 @@ func (q *quantiser) softmax(n *ir.Node, v *ir.Value) error {
 	if q.leaves62(x.id) {
 		x = q.narrow(n, x)
 	}
-	if a.Scale <= 0 {
+	if a.Scale < 0 { // as where a quantised score is cut off from above
+		x = &rep{id: q.affine(n, x, -1, 0).ID, scale: x.scale, mult: x.mult, raw: x.raw, from: x.from}
+	}
+	if a.Scale == 0 {
 		return n.Errorf("a softmax of %g times its input; the factor must be positive", a.Scale)
 	}
 	reach := expRange
@@ -709,7 +715,7 @@ func (q *quantiser) softmax(n *ir.Node, v *ir.Value) error {
 		reach = fineRange
 	}
 	// Scores have at most 62 bits: where their unit is less than the least one, all exponentials are 1 with either.
-	unit := max(float64(a.Scale*x.mult*math.Ldexp(1, -x.scale)), tables.LeastUnit)
+	unit := max(float64(math.Abs(a.Scale)*x.mult*math.Ldexp(1, -x.scale)), tables.LeastUnit)
 	shift := 0
 	scores := q.o.Value(x.id)
 	for unit*(1<<expBits) < reach {
