@@ -129,7 +129,7 @@ func (t *Tensor) Lay(row []int32, from int, shape []int, column int) ([]int32, e
 	}
 	for line := 0; line*last < n; line++ {
 		col := column + paddedLine(shape, line)
-		row = reach(row, col+last)
+		row = reach(row, col, col+last)
 		if err := t.copy(row[col:col+last], from+line*last); err != nil {
 			return nil, err
 		}
@@ -137,17 +137,17 @@ func (t *Tensor) Lay(row []int32, from int, shape []int, column int) ([]int32, e
 	return row, nil
 }
 
-// reach returns the row with at least n columns, new ones zero.
-func reach(row []int32, n int) []int32 {
+// reach returns the row with at least n columns, new ones zero, but for those from col on, which mean nothing.
+func reach(row []int32, col, n int) []int32 {
 	was := len(row)
 	if n <= was {
 		return row
 	}
-	if n > cap(row) {
-		return append(row, make([]int32, n-was)...)
+	row = slices.Grow(row, n-was)[:n]
+	if col > was {
+		clear(row[was:col])
 	}
-	clear(row[was:n])
-	return row[:n]
+	return row
 }
 
 // copy writes the cells from from on, as many as there is room for.

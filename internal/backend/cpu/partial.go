@@ -246,9 +246,10 @@ func (b *run) FoldRows(sums []backend.RowSum, width int) []backend.Vector {
 		}
 	}
 	var adding sync.Mutex
-	b.ending.run(len(tasks), func(_, i int) {
+	slabs := make([][]int32, b.threads)
+	b.ending.run(len(tasks), func(w, i int) {
 		t := &tasks[i]
-		cells, err := lay(sums[t.sum].Rows[t.lo:t.hi], t.lo, width)
+		cells, err := lay(&slabs[w], sums[t.sum].Rows[t.lo:t.hi], t.lo, width)
 		if err != nil {
 			panic("cpu: " + err.Error()) // they were committed to
 		}

@@ -15,11 +15,14 @@ const (
 	foldedAtOnce    = 1 << 21
 )
 
-// lay writes rows out, of which the first has the given number. They end with their last boxes.
-func lay(rows []backend.Row, first, width int) ([][]int32, error) {
-	out, slab := make([][]int32, len(rows)), make([]int32, len(rows)*width)
+// lay writes rows out, of which the first has the given number, to memory that is used again. They end with their last boxes.
+func lay(slab *[]int32, rows []backend.Row, first, width int) ([][]int32, error) {
+	if cap(*slab) < len(rows)*width {
+		*slab = make([]int32, 0, len(rows)*width)
+	}
+	out := make([][]int32, len(rows))
 	for i, row := range rows {
-		out[i] = slab[i*width : i*width : (i+1)*width]
+		out[i] = (*slab)[i*width : i*width : (i+1)*width]
 		for _, b := range row {
 			var err error
 			if out[i], err = ints(b.T).Lay(out[i], b.From, b.Shape, b.Column); err != nil {
@@ -32,9 +35,9 @@ func lay(rows []backend.Row, first, width int) ([][]int32, error) {
 
 // CommitRows lays out some rows at a time.
 func (r *run) CommitRows(gens []group.Affine, rows []backend.Row) []group.Affine {
-	out := make([]group.Affine, 0, len(rows))
+	out, slab := make([]group.Affine, 0, len(rows)), []int32(nil)
 	for some := range slices.Chunk(rows, max(1, committedAtOnce/max(1, len(gens)))) {
-		cells, err := lay(some, len(out), len(gens))
+		cells, err := lay(&slab, some, len(out), len(gens))
 		if r.err == nil {
 			r.err = err
 		}
