@@ -56,7 +56,7 @@ func TestInspectCanonical(t *testing.T) {
 // Setup of a large model takes the memory of a piece of its range proof: what is predicted is near to what was measured, of models/sums and
 // of SmolLM2-135M (README).
 func TestPredictedSetup(t *testing.T) {
-	require.Equal(t, "0.8 s of one core, 87 MB (predicted)", predictedSetup(166_464))
+	require.Equal(t, "0.5 s of one core, 87 MB (predicted)", predictedSetup(166_464))
 	require.Equal(t, "68.3 s of one core, 557 MB (predicted)", predictedSetup(135_110_000))
 }
 
@@ -92,7 +92,7 @@ func TestLengths(t *testing.T) {
 	code, out, stderr = run(t, "compile", model, "--length", "4,6,8", "--reveal", "argmax", "-o", to, "--runtime-path", "../..")
 	require.Equal(t, console.OK, code, stderr)
 	require.Contains(t, stderr, "building the circuit of length 6 …")
-	require.Contains(t, out, "setup          0.7 s of one core, 85 MB")
+	require.Contains(t, out, "setup          0.5 s of one core, 85 MB")
 	require.Contains(t, out, "circuits       "+report.Digest+", of 3 lengths\n")
 	code, shown, _ := run(t, "inspect", to)
 	require.Equal(t, console.OK, code)

@@ -31,14 +31,31 @@ func (c *Circuit) Clamped() []string {
 	return names
 }
 
-// findClasses derives Classes.
-func (c *Circuit) findClasses() {
+// Excess says of every lookup whether it is of what a clamp left over, which is zero, and so is the class, where nothing was clamped.
+func (c *Circuit) Excess() []bool {
+	gates, of := c.gates(), make([]bool, len(c.Lookups))
+	for i, l := range c.Lookups {
+		for k, id := range l.Cols {
+			of[i] = of[i] || gates[l.Table][k] && slices.Contains(c.classes, id)
+		}
+	}
+	return of
+}
+
+// gates says which columns of tables are those of classes.
+func (c *Circuit) gates() [][]bool {
 	gates := make([][]bool, len(c.Tables))
 	for i := range c.Tables {
 		for k := range c.Tables[i].Cols {
 			gates[i] = append(gates[i], c.Tables[i].gate(k))
 		}
 	}
+	return gates
+}
+
+// findClasses derives Classes.
+func (c *Circuit) findClasses() {
+	gates := c.gates()
 	values := map[ID]bool{}
 	for i := range c.Hints {
 		for _, id := range c.Hints[i].clamped() {

@@ -20,7 +20,7 @@ type Work struct {
 	Virtual  int64 `json:"virtual"`  // cells that are sums of products, those of wide tensors twice
 	Products int64 `json:"products"` // of integers in these sums
 	Lookups  int64 `json:"lookups"`  // cells that are looked up, and lines of tables
-	Leaves   int64 `json:"leaves"`   // of the fraction tree that are computed: these, and padding in chunks with a cell
+	Leaves   int64 `json:"leaves"`   // of the fraction tree that are computed: these, and padding among them, without what clamps leave over if nothing is clamped
 	Columns  int64 `json:"columns"`  // cells that are looked up, counted once for every column
 	Points   int64 `json:"points"`   // columns of rows: the generators of openings
 }
@@ -43,15 +43,17 @@ func Of(c *circuit.Circuit) Work {
 			w.Products += backend.Products(witness.Terms(t.Def, func(circuit.ID) backend.Tensor { return nil }), nil)
 		}
 	}
-	for _, l := range c.Lookups {
+	for i, n := range computed(c) {
+		w.Leaves += n
+		l := &c.Lookups[i]
 		cells := int64(circuit.Size(c.Tensor(l.Cols[0]).Shape))
 		w.Lookups += cells
-		w.Leaves += leaves(c.Tensor(l.Cols[0]).Shape)
 		w.Columns += cells * int64(len(l.Cols))
 	}
 	for _, t := range c.Tables {
 		w.Lookups += int64(len(t.Cols[0]))
-		w.Leaves += leaves([]int{len(t.Cols[0])})
+		all, _ := leaves([]int{len(t.Cols[0])})
+		w.Leaves += all
 	}
 	if w.Points = 1 << c.WitnessBits; c.WeightBits != c.WitnessBits { // rows of one width share their columns
 		w.Points += 1 << c.WeightBits
@@ -59,26 +61,48 @@ func Of(c *circuit.Circuit) Work {
 	return w
 }
 
+// computed is how many leaves of every lookup are computed, if no value is clamped: what is left over is zero then.
+func computed(c *circuit.Circuit) []int64 {
+	n := make([]int64, len(c.Lookups))
+	for i, excess := range c.Excess() {
+		all, whole := leaves(c.Tensor(c.Lookups[i].Cols[0]).Shape)
+		if n[i] = all; excess {
+			n[i] -= whole
+		}
+	}
+	return n
+}
+
 // chunkBits says how many leaves of the fraction tree the CPU backend computes together: those of 64 that hold a cell, of a box whose every
-// axis is padded to a power of two. Smaller boxes stand side by side.
+// axis is padded to a power of two. Smaller boxes stand side by side. Whole chunks of equal cells are one entry.
 const chunkBits = 6
 
-// leaves are those of a box.
-func leaves(shape []int) int64 {
-	n, bits := int64(1), 0 // leaves of the axes so far, and the logarithm of their padded size
+// leaves are those of a box, and those of its chunks without padding.
+func leaves(shape []int) (all, whole int64) {
+	bits := 0 // the logarithm of the padded size of the axes so far
+	all = 1
 	for _, d := range slices.Backward(shape) {
-		switch whole := bits + circuit.Bits(d); {
+		switch next := bits + circuit.Bits(d); {
 		case bits >= chunkBits:
-			n *= int64(d)
-		case whole < chunkBits:
-			n = 1 << whole
+			all, whole = all*int64(d), whole*int64(d)
+		case next < chunkBits:
+			if all < 1<<bits {
+				all = 0 // there is padding
+			}
+			all *= int64(d)
 		default:
 			beside := 1 << (chunkBits - bits) // rows of a chunk
-			n = int64((d+beside-1)/beside) << chunkBits
+			if all == 1<<bits {
+				whole = int64(d/beside) << chunkBits
+			}
+			all = int64((d+beside-1)/beside) << chunkBits
 		}
 		bits += circuit.Bits(d)
 	}
-	return n
+	if bits < chunkBits {
+		all = 1 << bits
+	}
+	return all, whole
 }
 
 // Phase is a part of a proof, by the name that progress shows, with the seconds that it takes one core.
@@ -94,27 +118,28 @@ type Share struct {
 }
 
 // Rates of the CPU backend. Seconds are of one core, of two that share a processor with AVX-512, as `make figures` and `make smollm2` find
-// them; bytes are at the peak of memory.
+// them, and `make minilm` and `make ocr`; bytes are at the peak of memory.
 const (
-	perProduct   = 0.06e-9 // witness: of integers of 16 bits
-	perValue     = 6e-9    // witness: of a committed or virtual cell
-	perCommitted = 85e-9   // many cells are zero
-	perLookup    = 105e-9  // fraction tree
-	perColumn    = 8e-9    // evaluation
-	perSummed    = 25e-9   // sumchecks of products
-	perWeight    = 1e-9    // partial evaluation
-	perOpened    = 15e-9   // of a cell of weights or witness
-	perPoint     = 20e-6   // final argument
+	perProduct   = 0.09e-9 // witness: of integers of 16 bits
+	perValue     = 9e-9    // witness: of a committed or virtual cell
+	perCommitted = 52e-9   // many cells are zero
+	perLeaf      = 105e-9  // fraction tree
+	perColumn    = 6e-9    // evaluation
+	perSummed    = 22e-9   // sumchecks of products
+	perWeight    = 2e-9    // partial evaluation
+	perOpened    = 16e-9   // of a cell of the witness
+	perFolded    = 4.5e-9  // openings: of a weight
+	perPoint     = 15.5e-6 // final argument
 
 	once = 0.05 // of every phase: messages, and what is small
 
 	weightBytes  = 2
-	valueBytes   = 13    // eight while they are computed, and what that leaves behind
-	lookupBytes  = 20    // half of it in a frugal proof
-	processBytes = 150e6 // code, generators, garbage
+	valueBytes   = 9.5  // eight while they are computed, and what that leaves behind
+	leafBytes    = 28   // half of it in a frugal proof
+	processBytes = 55e6 // code, generators, garbage
 
-	setupSeconds         = 0.7
-	setupSecondsPerCell  = 0.5e-6
+	setupSeconds         = 0.45
+	setupSecondsPerCell  = 0.37e-6
 	setupPiece           = 1 << 24 // weights of a piece of the range proof
 	setupBytes           = 85e6
 	setupBytesPerWeight  = 2 // of all
@@ -129,9 +154,9 @@ func (w *Work) Proof() []Phase {
 	return []Phase{
 		{"witness", once + per(w.Products, perProduct) + per(w.Witness+w.Virtual, perValue)},
 		{"commit witness", once + per(w.Witness, perCommitted)},
-		{"lookups", once + per(w.Lookups, perLookup) + per(w.Columns, perColumn)},
+		{"lookups", once + per(w.Leaves, perLeaf) + per(w.Columns, perColumn)},
 		{"einsum waves", once + per(w.Witness+w.Virtual, perSummed) + per(w.Weights, perWeight)},
-		{"openings", once + per(w.Witness+w.Weights, perOpened)},
+		{"openings", once + per(w.Witness, perOpened) + per(w.Weights, perFolded)},
 		{"final argument", once + per(w.Points, perPoint)},
 	}
 }
@@ -146,7 +171,7 @@ func (w *Work) Seconds() (sum float64) {
 
 // Memory lists what a proof keeps in memory at the peak.
 func (w *Work) Memory(frugal bool) []Share {
-	lookups := per(w.Lookups, lookupBytes)
+	lookups := per(w.Leaves, leafBytes)
 	if frugal {
 		lookups /= 2
 	}
@@ -193,9 +218,8 @@ func Largest(c *circuit.Circuit, n int) []Share {
 			bytes[family(t)] += per(int64(circuit.Size(t.Shape)), valueBytes)
 		}
 	}
-	for _, l := range c.Lookups {
-		t := c.Tensor(l.Cols[0])
-		bytes[family(t)] += per(int64(circuit.Size(t.Shape)), lookupBytes)
+	for i, n := range computed(c) {
+		bytes[family(c.Tensor(c.Lookups[i].Cols[0]))] += per(n, leafBytes)
 	}
 	var out []Share
 	for _, name := range slices.Sorted(maps.Keys(bytes)) {

@@ -1,6 +1,7 @@
 package cost_test
 
 import (
+	"fmt"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -36,4 +37,25 @@ func TestWork(t *testing.T) {
 
 	require.Len(t, cost.Largest(c, 2), 2)
 	require.Contains(t, cost.Largest(c, 1)[0].Name, "layer*.", "numbers do not tell tensors apart")
+}
+
+// Leaves of rows without padding are cells; what a clamp leaves over of them is not computed, since it is expected to be zero.
+func TestLeaves(t *testing.T) {
+	leaves := func(shape ...int) int64 {
+		b := circuit.NewBuilder(circuit.Config{Name: "leaves", WeightBits: 4, WitnessBits: 5})
+		x := gadget.Input(b, "x", circuit.Port{Name: "x", Shape: shape, Kind: circuit.Integers, Lo: -8, Hi: 7, Reveal: circuit.Values})
+		square := b.Virtual("square", shape, b.Times(1, fmt.Sprintf("ij,ij->ij i=%d j=%d", shape[0], shape[1]), x, x))
+		y := gadget.Rescale(b, "y", square, 2, 0, 7)
+		gadget.Output(b, circuit.Port{Name: "y", Kind: circuit.Integers, Reveal: circuit.Values}, y)
+		work := cost.Of(witnesstest.Finish(t, b))
+		return work.Leaves
+	}
+	tables := leaves(1, 1) - 3
+	require.Equal(t, int64(2*40*64), leaves(40, 64)-tables, "value and remainder")
+	require.Equal(t, int64(2*40*192), leaves(40, 192)-tables)
+	require.Equal(t, int64(2*40*192+40*64), leaves(40, 160)-tables, "a chunk of every row has padding")
+	require.Equal(t, int64(3*40*64), leaves(40, 33)-tables)
+	require.Equal(t, int64(3*3*64), leaves(9, 10)-tables, "chunks of four rows")
+	require.Equal(t, int64(2*2*64), leaves(8, 16)-tables)
+	require.Equal(t, int64(3*16), leaves(4, 3)-tables, "side by side with others")
 }

@@ -44,7 +44,7 @@ func TestReport(t *testing.T) {
 	require.Equal(t, [][]string{{"nano", "30000000", "10000000", "1000000", "5", "6.5", "0.00", "0.00", "30 %", "80 %", "200.0", "20.0"}}, r.ratios())
 	require.Equal(t, [][]string{{"nano", "3.00 (1.00–5.00)", "1667"}}, r.inference())
 	require.Equal(t, [][]string{{"nano", "12.50", "3.50", "4.00", "0.20"}}, r.predicted())
-	work := cost.Work{Weights: 1e7, Witness: 1e6, Products: 5, Lookups: 3e7}
+	work := cost.Work{Weights: 1e7, Witness: 1e6, Products: 5, Lookups: 3e7, Leaves: 3e7}
 	require.Equal(t, expense{CPU: work.Seconds(), Peak: work.Bytes()}, predict(r.Rows[0].Work))
 	require.Contains(t, text, "- nano: total 4.500, final argument 1.500, lookups 1.500\n")
 	require.Contains(t, text, "- nano: final argument 1.80 of 3.00 (40 %), total 1.80 of 9.00 (80 %), lookups 0.00 of 3.00 (100 %); processors' seconds 8.50, on one thread 5.50\n")

@@ -190,7 +190,7 @@ func (r *Report) ratios() (lines [][]string) {
 }
 
 // beside are the phases of prove that are not the proof's.
-var beside = []string{"read key", "decoding", "running", "confirm answer", "logits", "self-check", "write"}
+var beside = []string{"read key", "decoding", "confirm answer", "logits", "self-check", "write"}
 
 // predicted compares the cost model with medians.
 func (r *Report) predicted() (lines [][]string) {
@@ -217,7 +217,7 @@ func (r *Report) predicted() (lines [][]string) {
 // predict is what package cost says of a proof.
 func predict(work map[string]float64) expense {
 	w := cost.Work{Weights: int64(work["weights"]), Witness: int64(work["witness"]), Virtual: int64(work["virtual"]), Products: int64(work["products"]),
-		Lookups: int64(work["lookups"]), Columns: int64(work["columns"]), Points: int64(work["points"])}
+		Lookups: int64(work["lookups"]), Leaves: int64(cmp.Or(work["leaves"], work["lookups"])), Columns: int64(work["columns"]), Points: int64(work["points"])}
 	return expense{CPU: w.Seconds(), Peak: w.Bytes()}
 }
 

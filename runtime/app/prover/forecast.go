@@ -39,11 +39,15 @@ func newForecast(phases ...work) *forecast {
 	return f
 }
 
-// proofForecast is of a proof about a circuit, of whose predicted seconds only the ratios count.
+// proofForecast is of a proof about a circuit, of whose predicted seconds only the ratios count. A function's witness is what its run
+// computes.
 func proofForecast(c *circuit.Circuit) *forecast {
 	w := cost.Of(c)
 	var phases []work
 	for _, p := range w.Proof() {
+		if p.Name == "witness" && c.Generation == nil {
+			p.Name = "running"
+		}
 		phases = append(phases, work{p.Name, p.Seconds})
 	}
 	return newForecast(phases...)

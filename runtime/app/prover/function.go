@@ -288,13 +288,13 @@ func (a *app) functionProve(ctx context.Context, o *functionProveOptions) error 
 	if err != nil {
 		return err
 	}
+	a.progress.expect(proofForecast(q.c))
 	running, clamped, err := a.fill(ctx, k, q)
 	if err != nil {
 		return err
 	}
 	q.st.NoSaturation = o.noSaturation
 	a.stats.proves(q.c)
-	a.progress.expect(proofForecast(q.c))
 	proof, err := console.Interruptible(ctx, func() ([]byte, error) { return running.Prove(ctx, a.options()) })
 	if err != nil {
 		return saturated(err, clamped)
