@@ -57,7 +57,7 @@ func TestInspectCanonical(t *testing.T) {
 // of SmolLM2-135M (README).
 func TestPredictedSetup(t *testing.T) {
 	require.Equal(t, "0.5 s of one core, 87 MB (predicted)", predictedSetup(166_464))
-	require.Equal(t, "68.3 s of one core, 557 MB (predicted)", predictedSetup(135_110_000))
+	require.Equal(t, "50.4 s of one core, 557 MB (predicted)", predictedSetup(135_110_000))
 }
 
 // Several lengths are one model: inspect shows each with its costs, and writes the circuit of each; compile writes a builder for each, and
