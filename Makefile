@@ -21,7 +21,7 @@ NVCC ?= nvcc
 ARCHITECTURES := 70 80 90
 
 .NOTPARALLEL:
-.PHONY: help demo smollm2 minilm ocr test quick check generate assembly golden bench curves benchmarks figures accuracy answers interrupts conformance families cases attacks mutants fuzz property clean format lint generated race portable cross platforms clean-tree fatbin faults emulate test-cuda ptx
+.PHONY: help demo smollm2 minilm ocr test quick check generate assembly golden bench curves benchmarks figures accuracy answers interrupts conformance families cases attacks mutants fuzz property clean format lint generated race portable cross platforms clean-tree fatbin faults emulate test-cuda ptx bench-cuda pack-cuda
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -128,8 +128,8 @@ ptx: ## run what nvcc makes of the CUDA kernels, as instructions of PTX, on the 
 test-cuda: ## run the CUDA kernels' tests on a GPU, after make fatbin
 	$(GO) test -count=1 -tags cuda ./cuda/...
 
-faults: ## plant one fault after the other in the CUDA kernels and see that some test notices
-	ZKLLMC_FAULTS=all $(GO) test -timeout 2h -run Faults ./internal/test/kernels
+faults: ## plant one fault after the other in the CUDA kernels and see that some test notices; ONLY=REGEXP
+	ZKLLMC_FAULTS='$(or $(ONLY),all)' $(GO) test -timeout 2h -run Faults ./internal/test/kernels
 
 fuzz: ## run every fuzzer for TIME=30s
 	@GO=$(GO) scripts/fuzz.sh $(or $(TIME),30s)
@@ -140,6 +140,13 @@ property: ## try N=1000 random graphs and circuits from SEED on, and audit 10·N
 
 clean: ## remove what make built
 	rm -rf build
+
+bench-cuda: ## measure the CUDA kernels on a GPU, after make fatbin
+	$(GO) test -tags cuda -run '^$$' -bench . ./internal/test/kernels
+
+pack-cuda: ## pack the tests of CUDA for a GPU machine without Go, after make fatbin: ./gpu run FILE.json there writes what came of them
+	@mkdir -p build
+	$(GO) run ./scripts/gpu pack build/cuda.tar.gz
 
 fatbin: ## compile the CUDA kernels for GPUs; NVCC=… of CUDA 11.8 or 12, NVCCFLAGS=…
 	@command -v $(firstword $(NVCC)) >/dev/null || { echo 'fatbin: there is no $(firstword $(NVCC)). Debian has CUDA 11.8: package nvidia-cuda-toolkit of contrib and non-free.'; exit 1; }

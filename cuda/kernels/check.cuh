@@ -39,3 +39,10 @@ KERNEL(check_block_sum, Affine* out, const Affine* a) {
 	Point sum = block_sum(point(a[thread_index()]));
 	if (threadIdx.x == 0) out[blockIdx.x] = affine(sum, inverse(sum.zzz));
 }
+
+// check_powers multiplies each of as many elements as there are threads with itself, times over: how fast products are in registers.
+KERNEL(check_powers, Scalar* out, const Scalar* a, uint64_t times) {
+	Scalar x = a[thread_index()], power = x;
+	for (uint64_t i = 0; i < times; i++) power = power * x;
+	out[thread_index()] = power;
+}

@@ -12,6 +12,9 @@ import (
 	"github.com/zkllmc/zkllmc/cuda/emulator"
 )
 
+// onGPU makes benchmarks large.
+const onGPU = true
+
 // The emulator is there for whoever asks for it.
 var _ = emulated
 

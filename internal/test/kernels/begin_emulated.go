@@ -14,3 +14,6 @@ func begin(t testing.TB, c emulator.Config) device.Device {
 	t.Helper()
 	return emulated(t, c)
 }
+
+// onGPU makes benchmarks large.
+const onGPU = false

@@ -1,10 +1,18 @@
 package kernels
 
-// Packages whose tests notice faults.
-const (
-	byChecks   = "./cuda/emulator"
-	byPoints   = "./cuda/points"
-	byProducts = "./cuda/products"
+// by says which tests notice a fault: those of a package whose names match.
+type by struct{ pkg, run string }
+
+var (
+	byChecks      = by{"./cuda/emulator", "TestKernels"}
+	byPoints      = by{"./cuda/points", "TestCommit|TestMSM|TestFold|TestLay"}
+	byProducts    = by{"./cuda/products", "TestEinsum"}
+	byFoldRows    = by{"./cuda", "TestConformance/FoldRows"}
+	byTables      = by{"./cuda", "TestConformance/Tables"}
+	byEvaluations = by{"./cuda", "TestConformance/(EvalMany|Partials)"}
+	byFractions   = by{"./cuda", "TestConformance/Fractions"}
+	bySumcheck    = by{"./cuda", "TestConformance/Sumcheck"}
+	byWitness     = by{"./cuda", "TestConformance/(Einsum|Hint|Count|Parts)"}
 )
 
 // faults are ones that kernels have had, here or elsewhere, or could have without anything else noticing: one is planted at a time.
@@ -53,4 +61,46 @@ var faults = []fault{
 	{"odd depth", "products.cuh", "if (k + 1 < depth) word |=", "word |=", byProducts},
 	{"last column", "products.cuh", "if (row < rows && column < columns) {", "if (row < rows && column + 1 < columns) {", byProducts},
 	{"upper bytes without a sign", "products.cuh", "dot2_upper_signed(q, h,", "dot2_upper(q, h,", byProducts},
+
+	// Sums of integers and field elements.
+	{"carry of another chain", "wide.cuh", "	add_cc(carry, 0, 0); // no carry enters the next chain\n", "", byFoldRows},
+	{"negative sum", "wide.cuh", "return negative ? -sum : sum;", "return sum;", byFoldRows},
+	{"negative integer", "wide.cuh", "take_if<1>(s, e, negative);", "take_if<1>(s, e, 0);", byFoldRows},
+	{"negative integer of 64 bits", "wide.cuh", "take_if<2>(s, e, negative);", "take_if<2>(s, e, 0);", byEvaluations},
+	{"integers of 32 bits without a sign", "wide.cuh", "if (c == (int32_t)c) {", "if (c == (int32_t)c || c == (int64_t)(uint32_t)c) {", byEvaluations},
+	{"last row", "partial.cuh", "begin + run < to ? begin + run : to;", "begin + run < to ? begin + run : to - 1;", byFoldRows},
+	{"bits of no label", "partial.cuh", "if ((entry & ~known) != 0) inside = false;", "", byEvaluations},
+	{"index beyond an extent", "partial.cuh", "if (index >= kept[l].extent) inside = false;", "", byEvaluations},
+	{"last run of indices", "partial.cuh", "? (part + 1) * task.run : task.outer;", "? (part + 1) * task.run : task.outer - 1;", byEvaluations},
+
+	// Vectors.
+	{"missing barrier in a sum of field elements", "share.cuh", "		BARRIER();\n		if (p < left)", "		if (p < left)", bySumcheck},
+	{"first block of a task", "share.cuh", "if (first[middle] <= blockIdx.x)", "if (first[middle] < blockIdx.x)", bySumcheck},
+	{"extent of weights", "weights.cuh", "inside = at < h.extent;", "inside = at <= h.extent;", byTables},
+	{"weights beyond a box", "weights.cuh", "bool inside = i >= t.offset && x >> t.bits == 0;", "bool inside = i >= t.offset;", byTables},
+	{"point 1 is not left out", "sumcheck.cuh", "value = t == 0 ? next + step : value + step;", "value = value + step;", bySumcheck},
+	{"step from point 0", "sumcheck.cuh", "value = from + k == 0 ? value + twice(step) : value + step;", "value = value + step;", bySumcheck},
+	{"last index of a product", "sumcheck.cuh", "? (own.block + 1) * p.run : p.n;", "? (own.block + 1) * p.run : p.n - 1;", bySumcheck},
+	{"bound to another point", "sumcheck.cuh", "v.out[i] = low + r * (v.from[2 * i + 1] - low);", "v.out[i] = low + r * v.from[2 * i + 1];", bySumcheck},
+
+	// Fractions.
+	{"leaves without a cell", "fractions.cuh", "if (index >= sides[s].extent) inside = false;", "", byFractions},
+	{"sign of a multiplicity", "fractions.cuh", "f.p = -reduced(sum);", "f.p = reduced(sum);", byFractions},
+	{"fractions beyond the stored ones", "fractions.cuh", "return i < n ? Fraction{p[i], q[i]} : no_fraction();", "return i < n ? Fraction{p[i], q[i]} : Fraction{Scalar::zero(), Scalar::zero()};", byFractions},
+	{"missing barrier between layers", "fractions.cuh", "			layers[l].q[i] = f.q;\n		}\n		BARRIER();", "			layers[l].q[i] = f.q;\n		}", byFractions},
+	{"last bound entry", "fractions.cuh", "if (4 * x + k < bound) {", "if (4 * x + k + 1 < bound) {", byFractions},
+	{"combiner", "fractions.cuh", "return a.p * b.q + (b.p + lambda * b.q) * a.q;", "return a.p * b.q + (b.p + b.q) * a.q;", byFractions},
+
+	// Witnesses.
+	{"rounded down", "hints.cuh", "return (int64_t)((uint64_t)v + ((uint64_t)1 << shift >> 1)) >> shift;", "return v >> shift;", byWitness},
+	{"masked maximum", "hints.cuh", "		if (masked != 0 && narrow(boxes[1], walks, i % masked) != 0) continue;\n", "", byWitness},
+	{"missing barrier before a maximum", "hints.cuh", "	BARRIER();\n	for (uint32_t k = 0; k < blockDim.x; k++)", "	for (uint32_t k = 0; k < blockDim.x; k++)", byWitness},
+	{"highest limb cut", "hints.cuh", "put(out[k], walks, i, k + 1 == count ? limb : low_bits(limb, radix));", "put(out[k], walks, i, low_bits(limb, radix));", byWitness},
+	{"order of lines", "lookups.cuh", "if (compared(columns, walks, count, i, table, order[middle]) < 0)", "if (compared(columns, walks, count, i, table, order[middle]) <= 0)", byWitness},
+	{"carry lost in a sum of 128 bits", "int128.cuh", "(low < a.low ? 1 : 0)", "0", byWitness},
+	{"sign of an upper word", "int128.cuh", "(int64_t)((uint64_t)high + (uint64_t)(v >> 63))", "high", byWitness},
+	{"upper words of a product", "int128.cuh", "high_product(a.low, b.low) + ", "", byWitness},
+	{"walk along an axis", "region.cuh", "at += i % walks[w].extent * walks[w].stride;", "at += i % walks[w].extent;", byWitness},
+	{"upper words left behind", "region.cuh", "if (r.high != nullptr) r.high[at] = in[n + i];", "", byWitness},
+	{"largest of a negative", "region.cuh", "(t.from[i] < 0 ? ~t.from[i] : t.from[i])", "t.from[i]", byWitness},
 }

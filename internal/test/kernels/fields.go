@@ -46,6 +46,23 @@ func fields(t require.TestingT, d device.Device) {
 	})
 }
 
+// powers compares products one after the other.
+func powers(t require.TestingT, d device.Device) {
+	with(t, d, func(m *memory) {
+		r := rand.New(rand.NewSource(4))
+		a, want := elements(r, 64), make([]field.Element, 64)
+		for i := range a {
+			want[i] = a[i]
+			for range 5 {
+				want[i].Mul(&want[i], &a[i])
+			}
+		}
+		out := room[field.Element](m, len(a))
+		m.launch("check_powers", 2, 32, out, put(m, a), 5)
+		require.Equal(m, want, get[field.Element](m, out, len(a)))
+	})
+}
+
 // fieldOperations is how many results there are of each pair.
 const fieldOperations = 7
 

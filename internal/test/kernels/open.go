@@ -129,7 +129,7 @@ func (d *counted) Info() (device.Info, error) {
 type fault struct {
 	name, file string
 	was, is    string // the place in the file, and what stands there then
-	pkg        string // whose tests notice it
+	by         by
 }
 
 // plant returns the sources with the fault.
