@@ -21,19 +21,21 @@ import (
 	"github.com/zkllmc/zkllmc/runtime/gadget"
 )
 
-// small is a function with weights, an einsum, a square and lookups, with its key and a true statement.
-func small(t *testing.T) (*engine.Key, *engine.Input) {
+// small is a function of n vectors with weights, an einsum, a square and lookups, with its key and a true statement.
+func small(t *testing.T, n, width int) (*engine.Key, *engine.Input) {
 	t.Helper()
 	b := circuit.NewBuilder(circuit.Config{Name: "small", WeightBits: 4, WitnessBits: 4})
-	x := gadget.Input(b, "x", circuit.Port{Name: "x", Kind: circuit.Integers, Shape: []int{3, 4}, Lo: -8, Hi: 7, Reveal: circuit.Values})
-	h := gadget.Rescale(b, "h", b.Virtual("y", []int{3, 4}, b.Times(1, "ti,ji->tj t=3 i=4 j=4", x, b.Weight("w", 4, 4, 4))), 3, -32, 31)
-	z := b.Virtual("z", []int{3, 4}, b.Times(1, "ti,ti->ti t=3 i=4", h, h))
-	gadget.Output(b, circuit.Port{Name: "y", Kind: circuit.Integers, Reveal: circuit.Values}, gadget.Rescale(b, "out", z, 4, -64, 63))
+	shape, extents := []int{n, width}, fmt.Sprintf(" t=%d i=%d", n, width)
+	x := gadget.Input(b, "x", circuit.Port{Name: "x", Kind: circuit.Integers, Shape: shape, Lo: -8, Hi: 7, Reveal: circuit.Values})
+	y := b.Times(1, fmt.Sprintf("ti,ji->tj%s j=%d", extents, width), x, b.Weight("w", 4, width, width))
+	h := gadget.Rescale(b, "h", b.Virtual("y", shape, y), 3, -8, 7)
+	z := b.Virtual("z", shape, b.Times(1, "ti,ti->ti"+extents, h, h))
+	gadget.Output(b, circuit.Port{Name: "y", Kind: circuit.Integers, Reveal: circuit.Values}, gadget.Rescale(b, "out", z, 4, -4, 3))
 	c, err := b.Finish()
 	require.NoError(t, err)
 	k, _, err := engine.Setup(t.Context(), circuit.Single(c), kit.Weights(c, 1, 2), engine.Options{Backend: cpu.New()})
 	require.NoError(t, err)
-	in, err := kit.Computed(c, k, map[int][]int64{0: {1, -2, 3, -4, 5, 6, 7, -8, 0, 1, 0, -1}})
+	in, err := kit.Computed(c, k, map[int][]int64{0: []int64{1, -2, 3, -4, 5, 6, 7, -8, 0, 1, 0, -1}[:n*width]})
 	require.NoError(t, err)
 	return k, in
 }
@@ -46,7 +48,7 @@ func prove(ctx context.Context, k *engine.Key, in *engine.Input, be backend.Back
 // A proof made on the device is the definition's, byte by byte, also the second of a session, and verifies. It takes so many launches and so many
 // synchronisations.
 func TestProof(t *testing.T) {
-	k, in := small(t)
+	k, in := small(t, 3, 4)
 	want, err := prove(t.Context(), k, in, reference.New())
 	require.NoError(t, err)
 	d := kernels.OpenQuick(t, emulator.Config{Seed: 2})
@@ -60,8 +62,8 @@ func TestProof(t *testing.T) {
 		after := d.Counters()
 		launches, syncs := after.Launches-before.Launches, after.Syncs-before.Syncs
 		t.Logf("proof %d: %d launches, %d synchronisations, %d bytes up, %d down", i+1, launches, syncs, after.Up-before.Up, after.Down-before.Down)
-		require.LessOrEqual(t, launches, 243)
-		require.LessOrEqual(t, syncs, 107)
+		require.LessOrEqual(t, launches, 246)
+		require.LessOrEqual(t, syncs, 109)
 	}
 	end(t, k, in)
 }
@@ -76,28 +78,27 @@ func end(t *testing.T, k *engine.Key, in *engine.Input) {
 // A device that fails ends a proof with what it said, and everything is given back, whichever call it fails at. Where memory was missing the next proof is
 // made, or the same one, if giving back what was idle was enough.
 func TestFailures(t *testing.T) {
-	k, in := small(t)
+	k, in := small(t, 1, 2)
 	whole := &hollow{}
-	_, err := prove(t.Context(), k, in, cuda.New(whole))
+	_, err := prove(t.Context(), k, in, once(whole))
 	require.NoError(t, err)
 	require.Greater(t, whole.calls, 200)
-	end(t, k, in)
 	require.Empty(t, whole.held)
 	for at := 1; at <= whole.calls; at++ {
 		d := &hollow{failAt: at}
-		_, err := prove(t.Context(), k, in, cuda.New(d))
+		_, err := prove(t.Context(), k, in, once(d))
 		require.NotNil(t, d.err)
 		if errors.Is(d.err, device.ErrMemory) {
-			if err != nil {
-				require.ErrorIs(t, err, device.ErrMemory, "call %d", at)
-				require.Empty(t, d.held, "call %d", at)
-			}
-			if err != nil && at%8 > 0 {
+			require.Empty(t, d.held, "call %d", at)
+			if err == nil {
 				continue
 			}
-			_, err = prove(t.Context(), k, in, cuda.New(d))
+			require.ErrorIs(t, err, device.ErrMemory, "call %d", at)
+			if at%8 > 0 {
+				continue
+			}
+			_, err = prove(t.Context(), k, in, once(d))
 			require.NoError(t, err)
-			end(t, k, in)
 			require.Empty(t, d.held, "call %d", at)
 			continue
 		}
@@ -110,9 +111,14 @@ func TestFailures(t *testing.T) {
 	}
 }
 
+// once is the backend of a device whose sessions end with a proof, since nobody sees that it is the same.
+func once(d device.Device) backend.Backend {
+	return kit.Wrapped{Backend: cuda.New(d), Run: func(r backend.Run) backend.Run { return r }}
+}
+
 // Where there is another backend, it makes the same proof when the device fails, and there is a warning.
 func TestFallback(t *testing.T) {
-	k, in := small(t)
+	k, in := small(t, 1, 2)
 	want, err := prove(t.Context(), k, in, cpu.New())
 	require.NoError(t, err)
 	for at := 1; at < 600; at += 30 {

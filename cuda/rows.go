@@ -11,8 +11,17 @@ import (
 	"github.com/zkllmc/zkllmc/internal/group"
 )
 
-// laidCells is how many cells of rows are written out at a time.
+// laidCells is how many cells of rows are written out at a time, where there is memory for it.
 const laidCells = 1 << 26
+
+// laid is how many rows of a width are written out at a time: they take an eighth of the memory that is left.
+func (r *run) laid(width int) int {
+	info, err := r.Info()
+	if err != nil {
+		r.fail(err)
+	}
+	return max(1, min(laidCells, int(info.Free/8/4))/width)
+}
 
 // boxes are rows whose tensors lie on the device.
 func (r *run) boxes(rows []backend.Row) [][]points.Box {
@@ -35,7 +44,7 @@ func (r *run) CommitRows(gens []group.Affine, rows []backend.Row) []group.Affine
 		r.fail(err)
 		return out
 	}
-	some := max(1, laidCells/len(gens))
+	some := r.laid(len(gens))
 	for from := 0; from < len(rows) && r.Err() == nil; {
 		part := rows[from:min(len(rows), from+some)]
 		sums, err := r.commit(t, part, len(gens))
@@ -122,7 +131,7 @@ func (r *run) FoldRows(sums []backend.RowSum, width int) []backend.Vector {
 			starts = append(starts, len(rows))
 		}
 		f := rowFold{s: s, width: width, coefs: uint64(s.Put(device.Bytes(coefs))), parts: make([][]rowPart, len(sums))}
-		some := max(1, laidCells/width)
+		some := r.laid(width)
 		for from := 0; from < len(rows); from += some {
 			f.slices(starts, from, min(len(rows), from+some))
 		}

@@ -174,6 +174,7 @@ func (c *sumcheck) planProducts(p *pack, plan *roundPlan, left []int, rest int, 
 	var tasks []productTask
 	var views []factorView
 	var runs []bitRun
+	total := uint64(0)
 	for k, n := range left {
 		if n < rest && !all {
 			continue
@@ -183,7 +184,7 @@ func (c *sumcheck) planProducts(p *pack, plan *roundPlan, left []int, rest int, 
 		if active {
 			t.n = 1 << (n - 1)
 		}
-		t.run = max(1<<10, t.n/(fullGrid/2))
+		total += t.n
 		for _, f := range c.factors[k] {
 			v, vars := factorView{values: f.values, firstBits: uint64(len(runs))}, f.vars
 			if active {
@@ -194,6 +195,9 @@ func (c *sumcheck) planProducts(p *pack, plan *roundPlan, left []int, rest int, 
 			views = append(views, v)
 		}
 		tasks, plan.instances = append(tasks, t), append(plan.instances, k)
+	}
+	for t := range tasks {
+		tasks[t].run = max(1<<10, total/fullGrid)
 	}
 	plan.blocks = firsts(tasks, func(t *productTask) uint64 { return of(t.n, t.run) })
 	plan.grid = grid(plan.blocks)

@@ -19,7 +19,7 @@ struct Stored {
 	const Scalar *p, *q;
 	uint64_t n;
 
-	METHOD Fraction at(uint64_t i) const { return i < n ? Fraction{p[i], q[i]} : no_fraction(); }
+	METHOD Fraction at(uint64_t i) const { return i < n ? Fraction{load(p + i), load(q + i)} : no_fraction(); }
 };
 
 // Side is an axis of a block of leaves: bits of the index of a leaf, and how many indices have a cell. The lowest comes first.
@@ -149,7 +149,7 @@ struct Weight {
 	const Scalar *low, *high;
 	uint64_t low_bits;
 
-	METHOD Scalar at(uint64_t x) const { return low[x & (((uint64_t)1 << low_bits) - 1)] * high[x >> low_bits]; }
+	METHOD Scalar at(uint64_t x) const { return load(low + (x & (((uint64_t)1 << low_bits) - 1))) * load(high + (x >> low_bits)); }
 };
 
 // Round is what a round asks for: Σ_x w(x)·(F(x, 1) − F(x, 0)), and the same of the coefficient of X² of F(x, X).

@@ -60,7 +60,7 @@ KERNEL(partials, const Partial* tasks, const Kept* kept, const Folded* folded, c
 			weight = weight * folded[l].weights[index];
 		}
 		Wide wide = Wide::zero();
-		for (uint64_t i = p; i < inner.extent; i += parts) add_product(wide, words(inner.weights[i]), cell(task.cells, task.size, from + i * inner.stride));
+		for (uint64_t i = p; i < inner.extent; i += parts) add_product(wide, words(load(inner.weights + i)), cell(task.cells, task.size, from + i * inner.stride));
 		sum = sum + weight * reduced(wide);
 	}
 	sums[p * outs + o] = sum;
@@ -74,7 +74,7 @@ KERNEL(fold_rows, Scalar* out, const int32_t* rows, const Scalar* coefs, uint64_
 	uint64_t run = (to - from + gridDim.y - 1) / gridDim.y, begin = from + blockIdx.y * run, end = begin + run < to ? begin + run : to;
 	for (uint64_t j = thread_index(); j < width; j += thread_count()) {
 		Wide sum = Wide::zero();
-		for (uint64_t r = begin; r < end; r++) add_product(sum, words(coefs[r]), rows[r * width + j]);
+		for (uint64_t r = begin; r < end; r++) add_product(sum, words(load(coefs + r)), rows[r * width + j]);
 		out[blockIdx.y * width + j] = reduced(sum);
 	}
 }
@@ -93,8 +93,8 @@ KERNEL(sum_parts, const Parts* lists, const uint64_t* first, uint64_t count) {
 	Share own = share(first, count);
 	Parts l = lists[own.task];
 	for (uint64_t i = own.block * PARTS_RUN + threadIdx.x; i < (own.block + 1) * PARTS_RUN && i < l.n; i += blockDim.x) {
-		Scalar sum = l.from[i];
-		for (uint64_t k = 1; k < l.count; k++) sum = sum + l.from[k * l.n + i];
+		Scalar sum = load(l.from + i);
+		for (uint64_t k = 1; k < l.count; k++) sum = sum + load(l.from + k * l.n + i);
 		l.out[i] = sum;
 	}
 }

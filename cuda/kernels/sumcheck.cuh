@@ -43,9 +43,9 @@ KERNEL(product_sums, Scalar* out, const Product* products, const View* views, co
 				at |= (x >> bits[b].from & (((uint64_t)1 << bits[b].count) - 1)) << shift;
 				shift += bits[b].count;
 			}
-			Scalar value = v.values[at], step = Scalar::zero();
+			Scalar value = load(v.values + at), step = Scalar::zero();
 			if (v.varies != 0) {
-				Scalar next = v.values[at + 1];
+				Scalar next = load(v.values + at + 1);
 				step = next - value;
 				for (uint64_t t = 0; t < from; t++) value = t == 0 ? next + step : value + step;
 			}
@@ -82,8 +82,8 @@ KERNEL(bind_lowest, const Bound* vectors, const uint64_t* first, uint64_t count,
 	Share own = share(first, count);
 	Bound v = vectors[own.task];
 	for (uint64_t i = own.block * BIND_RUN + threadIdx.x; i < (own.block + 1) * BIND_RUN && i < v.n; i += blockDim.x) {
-		Scalar low = v.from[2 * i];
-		v.out[i] = low + r * (v.from[2 * i + 1] - low);
+		Scalar low = load(v.from + 2 * i);
+		v.out[i] = low + r * (load(v.from + 2 * i + 1) - low);
 	}
 }
 

@@ -59,8 +59,8 @@ KERNEL(weights, const Weights* lists, const uint64_t* listed, const Term* terms,
 				Halves h = axes[a];
 				uint64_t at = x & (((uint64_t)1 << h.bits) - 1);
 				inside = at < h.extent;
-				product = product * tables[h.low + (at & (((uint64_t)1 << h.low_bits) - 1))];
-				if (h.bits > h.low_bits) product = product * tables[h.high + (at >> h.low_bits)];
+				product = product * load(tables + h.low + (at & (((uint64_t)1 << h.low_bits) - 1)));
+				if (h.bits > h.low_bits) product = product * load(tables + h.high + (at >> h.low_bits));
 				x >>= h.bits;
 			}
 			if (inside) sum = sum + product;

@@ -150,23 +150,25 @@ func hints(t *testing.T, s *Source, ref, cand backend.Program) {
 	mask := &integer.Tensor{Shape: []int{5}, V: []int64{0, 1, 0, 1, 0}}
 	big := func() *integer.Tensor { return s.extreme(-1<<61, 1<<61-1, 6, 5) }
 	clamp := circuit.ClampHint{Shift: 9, Lo: -100, Hi: 99, First: 1, Radix: 13}
+	long := circuit.ClampHint{Shift: 1, Lo: -100, Hi: 99, First: 1, Radix: 32} // of which one begins at bit 64
 	digits := circuit.WideHint{Shift: 20, Lo: -1 << 40, Hi: 1<<40 - 1, Width: 15, Radix: 12}
 	attention := circuit.AttnHint{Shift: 3, DBits: 5, Offset: 70, Lo: -300, Radix: 4}
 	for name, h := range map[string]hint{
-		"rescale":          {circuit.RescaleHint{Shift: 7}.Hint(0, 1), nil, []*integer.Tensor{big()}},
-		"rescale by 0":     {circuit.RescaleHint{}.Hint(0, 1), nil, []*integer.Tensor{big()}},
-		"rescale, wide":    {circuit.RescaleHint{Shift: 61}.Hint(0, 1), nil, []*integer.Tensor{wide}},
-		"clamp":            {clamp.Hint(0, 1, 2, ids[3:7]), nil, []*integer.Tensor{big()}},
-		"clamp, wide":      {clamp.Hint(0, 1, 2, ids[3:7]), nil, []*integer.Tensor{wide}},
-		"digits":           {digits.Hint(0, ids[1:4]), nil, []*integer.Tensor{big()}},
-		"digits and class": {digits.Hint(0, ids[1:4], ids[4:7]...), nil, []*integer.Tensor{wide}},
-		"limbs":            {circuit.LimbsHint{Radix: 11}.Hint(0, ids[1:4]), nil, []*integer.Tensor{big()}},
-		"table":            {circuit.TableHint{First: -20, Column: 1}.Hint(0, 0, 1), table, []*integer.Tensor{s.extreme(-20, 43, 6, 5)}},
-		"beyond a table":   {circuit.TableHint{First: -20, Column: 1}.Hint(0, 0, 1), table, []*integer.Tensor{s.extreme(-20, 44, 6, 5)}},
-		"rsqrt":            {circuit.QuotientHint{Num: 1 << 61, Radix: 8}.Hint(circuit.HintRsqrt, 0, ids[1:4]), nil, []*integer.Tensor{s.extreme(1, 1<<50, 6, 5)}},
-		"recip":            {circuit.QuotientHint{Num: 1 << 40, Radix: 8}.Hint(circuit.HintRecip, 0, ids[1:4]), nil, []*integer.Tensor{s.extreme(-2, 1<<45, 6, 5)}},
-		"attention":        {attention.Hint(0, 0, -1, ids[1:3], 3, 4, 5, 6, 7), table, []*integer.Tensor{s.extreme(-2000, 2000, 6, 5), nil}},
-		"masked":           {attention.Hint(0, 0, 0, ids[1:3], 3, 4, 5, 6, 7), table, []*integer.Tensor{s.extreme(-2000, 2000, 6, 5), mask}},
+		"rescale":           {circuit.RescaleHint{Shift: 7}.Hint(0, 1), nil, []*integer.Tensor{big()}},
+		"rescale by 0":      {circuit.RescaleHint{}.Hint(0, 1), nil, []*integer.Tensor{big()}},
+		"rescale, wide":     {circuit.RescaleHint{Shift: 61}.Hint(0, 1), nil, []*integer.Tensor{wide}},
+		"clamp":             {clamp.Hint(0, 1, 2, ids[3:7]), nil, []*integer.Tensor{big()}},
+		"clamp, wide":       {clamp.Hint(0, 1, 2, ids[3:7]), nil, []*integer.Tensor{wide}},
+		"clamp, long limbs": {long.Hint(0, 1, 2, ids[3:6]), nil, []*integer.Tensor{wide}},
+		"digits":            {digits.Hint(0, ids[1:4]), nil, []*integer.Tensor{big()}},
+		"digits and class":  {digits.Hint(0, ids[1:4], ids[4:7]...), nil, []*integer.Tensor{wide}},
+		"limbs":             {circuit.LimbsHint{Radix: 11}.Hint(0, ids[1:4]), nil, []*integer.Tensor{big()}},
+		"table":             {circuit.TableHint{First: -20, Column: 1}.Hint(0, 0, 1), table, []*integer.Tensor{s.extreme(-20, 43, 6, 5)}},
+		"beyond a table":    {circuit.TableHint{First: -20, Column: 1}.Hint(0, 0, 1), table, []*integer.Tensor{s.extreme(-20, 44, 6, 5)}},
+		"rsqrt":             {circuit.QuotientHint{Num: 1 << 61, Radix: 8}.Hint(circuit.HintRsqrt, 0, ids[1:4]), nil, []*integer.Tensor{s.extreme(1, 1<<50, 6, 5)}},
+		"recip":             {circuit.QuotientHint{Num: 1 << 40, Radix: 8}.Hint(circuit.HintRecip, 0, ids[1:4]), nil, []*integer.Tensor{s.extreme(-2, 1<<45, 6, 5)}},
+		"attention":         {attention.Hint(0, 0, -1, ids[1:3], 3, 4, 5, 6, 7), table, []*integer.Tensor{s.extreme(-2000, 2000, 6, 5), nil}},
+		"masked":            {attention.Hint(0, 0, 0, ids[1:3], 3, 4, 5, 6, 7), table, []*integer.Tensor{s.extreme(-2000, 2000, 6, 5), mask}},
 		"nothing but masked": {attention.Hint(0, 0, 0, ids[1:3], 3, 4, 5, 6, 7), table,
 			[]*integer.Tensor{s.extreme(-9, 9, 6, 5), {Shape: []int{5}, V: []int64{1, 1, 1, 1, 1}}}},
 		"none": {circuit.Hint{Kind: 99}, nil, nil},
@@ -257,7 +259,7 @@ func counts(t *testing.T, s *Source, ref, cand backend.Program) {
 					}
 				}
 				if wrong >= 0 {
-					own[0].V[2*wrong] = 1 << 50
+					own[0].V[2*wrong] = []int64{1 << 50, cols[0][len(cols[0])-1] + 1}[n%3%2] // far away, or just behind a column that counts up
 				}
 				for _, box := range [][]backend.Range{nil, {{Hi: n}, {Lo: 1, Hi: 2}}, {{Lo: n / 3, Hi: n}, {Hi: 2}}} {
 					var x, y []backend.Part

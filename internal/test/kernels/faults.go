@@ -71,6 +71,7 @@ var faults = []fault{
 	{"last row", "partial.cuh", "begin + run < to ? begin + run : to;", "begin + run < to ? begin + run : to - 1;", byFoldRows},
 	{"bits of no label", "partial.cuh", "if ((entry & ~known) != 0) inside = false;", "", byEvaluations},
 	{"index beyond an extent", "partial.cuh", "if (index >= kept[l].extent) inside = false;", "", byEvaluations},
+	{"outer labels of other parts", "partial.cuh", "uint64_t k = part * task.run; inside", "uint64_t k = 0; inside", byEvaluations},
 	{"last run of indices", "partial.cuh", "? (part + 1) * task.run : task.outer;", "? (part + 1) * task.run : task.outer - 1;", byEvaluations},
 
 	// Vectors.
@@ -81,14 +82,17 @@ var faults = []fault{
 	{"point 1 is not left out", "sumcheck.cuh", "value = t == 0 ? next + step : value + step;", "value = value + step;", bySumcheck},
 	{"step from point 0", "sumcheck.cuh", "value = from + k == 0 ? value + twice(step) : value + step;", "value = value + step;", bySumcheck},
 	{"last index of a product", "sumcheck.cuh", "? (own.block + 1) * p.run : p.n;", "? (own.block + 1) * p.run : p.n - 1;", bySumcheck},
-	{"bound to another point", "sumcheck.cuh", "v.out[i] = low + r * (v.from[2 * i + 1] - low);", "v.out[i] = low + r * v.from[2 * i + 1];", bySumcheck},
+	{"bound to another point", "sumcheck.cuh", "v.out[i] = low + r * (load(v.from + 2 * i + 1) - low);", "v.out[i] = low + r * load(v.from + 2 * i + 1);", bySumcheck},
 
 	// Fractions.
 	{"leaves without a cell", "fractions.cuh", "if (index >= sides[s].extent) inside = false;", "", byFractions},
 	{"sign of a multiplicity", "fractions.cuh", "f.p = -reduced(sum);", "f.p = reduced(sum);", byFractions},
-	{"fractions beyond the stored ones", "fractions.cuh", "return i < n ? Fraction{p[i], q[i]} : no_fraction();", "return i < n ? Fraction{p[i], q[i]} : Fraction{Scalar::zero(), Scalar::zero()};", byFractions},
+	{"fractions beyond the stored ones", "fractions.cuh", "return i < n ? Fraction{load(p + i), load(q + i)} : no_fraction();", "return i < n ? Fraction{load(p + i), load(q + i)} : Fraction{Scalar::zero(), Scalar::zero()};", byFractions},
 	{"missing barrier between layers", "fractions.cuh", "			layers[l].q[i] = f.q;\n		}\n		BARRIER();", "			layers[l].q[i] = f.q;\n		}", byFractions},
 	{"last bound entry", "fractions.cuh", "if (4 * x + k < bound) {", "if (4 * x + k + 1 < bound) {", byFractions},
+	{"children of the other half", "fractions.cuh", "between(c.at[1], c.at[3], r);", "between(c.at[3], c.at[1], r);", byFractions},
+	{"weights of the upper half of a point", "fractions.cuh", "load(high + (x >> low_bits))", "load(high + (x >> low_bits & 1))", byFractions},
+	{"difference that is not one of halves", "fractions.cuh", "delta = delta + weight * (one - none);", "delta = delta + weight * one;", byFractions},
 	{"combiner", "fractions.cuh", "return a.p * b.q + (b.p + lambda * b.q) * a.q;", "return a.p * b.q + (b.p + b.q) * a.q;", byFractions},
 
 	// Witnesses.
@@ -98,6 +102,10 @@ var faults = []fault{
 	{"highest limb cut", "hints.cuh", "put(out[k], walks, i, k + 1 == count ? limb : low_bits(limb, radix));", "put(out[k], walks, i, low_bits(limb, radix));", byWitness},
 	{"order of lines", "lookups.cuh", "if (compared(columns, walks, count, i, table, order[middle]) < 0)", "if (compared(columns, walks, count, i, table, order[middle]) <= 0)", byWitness},
 	{"carry lost in a sum of 128 bits", "int128.cuh", "(low < a.low ? 1 : 0)", "0", byWitness},
+	{"shift of 64 bits", "int128.cuh", "if (n >= 64)", "if (n > 64)", byWitness},
+	{"negative excess", "hints.cuh", "negative ? (int64_t)(0 - (uint64_t)limb) : limb", "limb", byWitness},
+	{"line behind the last", "lookups.cuh", "found = line < lines && compared", "found = line < lines + 1 && compared", byWitness},
+	{"lines of other columns", "lookups.cuh", "if (v != of) return v < of ? -1 : 1;", "if (v != of) return v < of ? -1 : c == 0 ? 1 : 0;", byWitness},
 	{"sign of an upper word", "int128.cuh", "(int64_t)((uint64_t)high + (uint64_t)(v >> 63))", "high", byWitness},
 	{"upper words of a product", "int128.cuh", "high_product(a.low, b.low) + ", "", byWitness},
 	{"walk along an axis", "region.cuh", "at += i % walks[w].extent * walks[w].stride;", "at += i % walks[w].extent;", byWitness},
