@@ -84,12 +84,12 @@ func (q *quantiser) fineSoftmax(n *ir.Node, v *ir.Value, x *rep, e *ir.Value, a 
 	}
 	rows := q.cells(v, 1, 0)
 	rows.Out = rows.Out[:len(v.Shape)-1]
-	total := q.sum(n, v.Name+".sum", v.Shape[:len(v.Shape)-1], []ir.ValueID{w.ID}, rows)
 	if q.err != nil {
 		return q.err
 	}
-	total.SetBounds(interval.Of(1<<(fineExps-1), total.Hi))
-	total.Scale, q.why[total.ID] = fineExps, sumWhy
+	bounds := interval.Of(1<<(fineExps-1), int64(rowOf(v))*w.Hi)
+	total := q.bounded(n, v.Name+".sum", v.Shape[:len(v.Shape)-1], []ir.ValueID{w.ID}, &ir.EinsumAttr{Terms: []ir.Term{rows}}, bounds, sumWhy)
+	total.Scale = fineExps
 	inv := q.add(n, v.Name+".inverse", total.Shape, []ir.ValueID{total.ID}, ir.OpReciprocal, &ir.ReciprocalAttr{Num: 1 << fineInverse})
 	inv.Scale = fineInverse - fineExps
 	p := q.sum(n, v.Name+".weights", v.Shape, []ir.ValueID{w.ID, inv.ID}, q.perRow(v))

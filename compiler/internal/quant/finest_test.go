@@ -3,12 +3,15 @@ package quant
 import (
 	"math"
 	"math/rand/v2"
+	"slices"
 	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/zkllmc/zkllmc/internal/test/synthetic"
 	"github.com/zkllmc/zkllmc/ir"
+	"github.com/zkllmc/zkllmc/ir/eval"
 	"github.com/zkllmc/zkllmc/ir/plan"
 )
 
@@ -82,16 +85,17 @@ func roundings() *ir.Graph {
 	return g
 }
 
-// An exacting program is made of operations that others have, and its names say of what.
-func TestExactingNames(t *testing.T) {
-	p, _ := exacted(t, models["llama"](), MostFiner)
-	fine := 0
-	for _, v := range p.Int.Values {
-		if strings.Contains(v.Name, ".fine") {
-			fine++
-		}
+// An exacting program is followed at a shorter length, which gives the same integers.
+func TestExactingFollowed(t *testing.T) {
+	for name, build := range models {
+		long, _ := exacted(t, build(), MostFiner)
+		require.True(t, slices.ContainsFunc(long.Int.Values, func(v *ir.Value) bool { return strings.HasSuffix(v.Name, ".fine") }), name)
+		short, err := Follow(nil, long, build(), synthetic.Shorter(build(), build().Inputs[0].Shape[0]-3))
+		require.NoError(t, err, name)
+		differs, err := Disagreement(nil, long, []*Program{short}, [][]float64{eval.Reals(randomIDs(long.Int, 3))})
+		require.NoError(t, err)
+		require.Empty(t, differs, name)
 	}
-	require.Positive(t, fine)
 }
 
 // A softmax of scores that count negatively, as those that are cut off from above by a relu do: their shift does not count.
