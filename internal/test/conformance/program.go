@@ -313,6 +313,12 @@ func parts(t *testing.T, s *Source, ref, cand backend.Program) {
 		v := s.tensor([]int{90}, bits)
 		settled, cells = append(settled, cand.Load(v)), append(cells, slices.Clone(v.V))
 	}
+	for _, edge := range []int64{1 << 15, 1 << 31} { // one cell decides how all are kept
+		for _, v := range []int64{-edge, -edge - 1, edge - 1, edge} {
+			t := &integer.Tensor{Shape: []int{3}, V: []int64{1, v, -1}}
+			settled, cells = append(settled, cand.Load(t)), append(cells, slices.Clone(t.V))
+		}
+	}
 	freed := cand.Load(s.tensor([]int{90}, 9))
 	cand.Settle(settled...)
 	cand.Free(freed, nil)
