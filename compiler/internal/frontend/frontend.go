@@ -117,6 +117,7 @@ type builder struct {
 	inputs   []*input
 	main     *scope // of the model
 	depth    int
+	loops    int // written out so far
 	left     *purse
 	weightOf map[*onnx.Tensor]ir.ValueID
 	names    map[string]int

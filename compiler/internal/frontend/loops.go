@@ -2,6 +2,7 @@ package frontend
 
 import (
 	"fmt"
+	"maps"
 	"math"
 	"slices"
 
@@ -22,6 +23,8 @@ func init() {
 type body struct {
 	*onnx.Graph
 	c      *call
+	number int // of the loop, among all of the model
+	made   int // names
 	turns  int
 	unroll onnx.Function
 	in     []*val
@@ -35,38 +38,63 @@ func (c *call) body() (*body, error) {
 	if a == nil || a.G == nil {
 		return nil, fmt.Errorf("attribute body is missing")
 	}
-	b := &body{Graph: a.G, c: c, names: map[string]bool{}, now: map[string]string{}}
+	c.b.loops++
+	b := &body{Graph: a.G, c: c, number: c.b.loops, names: map[string]bool{}, now: map[string]string{}}
 	b.unroll = onnx.Function{Name: c.n.Op, Defaults: c.fnAttrs, Opsets: c.opsets}
 	for i, v := range c.in {
-		b.take(given(i), v)
+		b.take(b.given(i), v)
 	}
 	constants := &scope{vals: map[string]*val{}}
 	if err := c.b.initializers(constants, a.G); err != nil {
 		return nil, err
 	}
+	constant := map[string]bool{}
 	for _, t := range a.G.Initializers {
 		b.take(t.Name, constants.vals[t.Name])
-	}
-	for _, in := range a.G.Inputs {
-		b.names[in.Name] = true
+		constant[t.Name] = true
 	}
 	for _, n := range a.G.Nodes {
 		if constantNode(n) {
 			b.unroll.Nodes = append(b.unroll.Nodes, n) // once: it may be a weight
-			continue
+			constant[n.Outputs[0]] = true
 		}
-		for _, o := range n.Outputs {
-			b.names[o] = true
-		}
+	}
+	for name := range defined(a.G) {
+		b.names[name] = !constant[name]
 	}
 	b.capture()
 	return b, nil
 }
 
-// given is what input i of the loop is called. No tensor of a model has such a name.
-func given(i int) string { return fmt.Sprintf("given %d", i) }
+// fresh makes a name that no other tensor has: no file has such names, and no two loops of a model one number.
+func (b *body) fresh(name, what string, i int) string {
+	return fmt.Sprintf("%s%s%d, %s %d)", name, onnx.OfLoop, b.number, what, i)
+}
 
-func constantNode(n *onnx.Node) bool { return n.Op == "Constant" && n.Domain == "" }
+// given is what input i of the loop is called.
+func (b *body) given(i int) string { return b.fresh("", "input", i) }
+
+// defined are the names that a graph gives to tensors of its own.
+func defined(g *onnx.Graph) map[string]bool {
+	names := map[string]bool{}
+	for _, in := range g.Inputs {
+		names[in.Name] = true
+	}
+	for _, t := range g.Initializers {
+		names[t.Name] = true
+	}
+	for _, n := range g.Nodes {
+		for _, o := range n.Outputs {
+			names[o] = true
+		}
+	}
+	delete(names, "") // what is left out
+	return names
+}
+
+func constantNode(n *onnx.Node) bool {
+	return n.Op == "Constant" && n.Domain == "" && len(n.Outputs) == 1
+}
 
 // take makes a value an input of the function.
 func (b *body) take(name string, v *val) {
@@ -85,7 +113,7 @@ func (b *body) capture() {
 		used = append(used, o.Name)
 	}
 	for _, name := range used {
-		if !b.names[name] && !slices.Contains(b.unroll.Inputs, name) {
+		if _, own := b.names[name]; !own && !slices.Contains(b.unroll.Inputs, name) {
 			b.take(name, b.c.s.get(name))
 		}
 	}
@@ -93,8 +121,10 @@ func (b *body) capture() {
 
 // turn appends the body once more, where its inputs are these, and returns what its outputs are called.
 func (b *body) turn(inputs []string) (outputs []string) {
-	for name := range b.names {
-		b.now[name] = fmt.Sprintf("%s, turn %d", name, b.turns)
+	for name, varies := range b.names {
+		if varies {
+			b.now[name] = b.fresh(name, "turn", b.turns)
+		}
 	}
 	for i, in := range b.Inputs {
 		b.now[in.Name] = inputs[i]
@@ -102,49 +132,51 @@ func (b *body) turn(inputs []string) (outputs []string) {
 	b.turns++
 	for _, n := range b.Nodes {
 		if !constantNode(n) {
-			b.unroll.Nodes = append(b.unroll.Nodes, b.renamed(n))
+			b.unroll.Nodes = append(b.unroll.Nodes, renamed(n, b.now))
 		}
 	}
 	for _, o := range b.Outputs {
-		outputs = append(outputs, b.name(o.Name))
+		outputs = append(outputs, called(o.Name, b.now))
 	}
 	return outputs
 }
 
-// name is what a tensor is called in this turn.
-func (b *body) name(name string) string {
-	if now, own := b.now[name]; own {
-		return now
+// called is what a tensor is called now, where some have other names than in the file.
+func called(name string, now map[string]string) string {
+	if to, is := now[name]; is {
+		return to
 	}
 	return name
 }
 
-// all are the names of tensors in this turn; an input that is left out stays so.
-func (b *body) all(names []string) []string {
+// allCalled are the names of tensors now.
+func allCalled(names []string, now map[string]string) []string {
 	out := slices.Clone(names)
 	for i, name := range out {
-		if name != "" {
-			out[i] = b.name(name)
-		}
+		out[i] = called(name, now)
 	}
 	return out
 }
 
-// renamed is a node in this turn, with the graphs that it has.
-func (b *body) renamed(n *onnx.Node) *onnx.Node {
+// renamed is a node under these names, with the graphs that it has. What a graph gives a name to is its own, whatever else is called so.
+func renamed(n *onnx.Node, now map[string]string) *onnx.Node {
 	of := *n
-	of.Inputs, of.Outputs, of.Attrs = b.all(n.Inputs), b.all(n.Outputs), slices.Clone(n.Attrs)
+	of.Inputs, of.Outputs, of.Attrs = allCalled(n.Inputs, now), allCalled(n.Outputs, now), slices.Clone(n.Attrs)
 	for i, a := range of.Attrs {
 		if a.G == nil {
 			continue
 		}
+		within := maps.Clone(now)
+		for name := range defined(a.G) {
+			delete(within, name)
+		}
 		g := *a.G
 		g.Nodes, g.Outputs = slices.Clone(g.Nodes), slices.Clone(g.Outputs)
 		for k := range g.Nodes {
-			g.Nodes[k] = b.renamed(g.Nodes[k])
+			g.Nodes[k] = renamed(g.Nodes[k], within)
 		}
 		for k := range g.Outputs {
-			g.Outputs[k].Name = b.name(g.Outputs[k].Name)
+			g.Outputs[k].Name = called(g.Outputs[k].Name, within)
 		}
 		inner := *a
 		inner.G, of.Attrs[i] = &g, &inner
@@ -154,7 +186,8 @@ func (b *body) renamed(n *onnx.Node) *onnx.Node {
 
 // add adds a node of its own to the function.
 func (b *body) add(op string, inputs []string, attrs ...*onnx.Attr) string {
-	out := fmt.Sprintf("%s of %s %d", op, b.c.n.Op, len(b.unroll.Nodes))
+	b.made++
+	out := b.fresh(op, "node", b.made)
 	n := &onnx.Node{Name: b.c.n.Name, Op: op, Inputs: inputs, Outputs: []string{out}, Attrs: attrs}
 	if op == "Constant" {
 		n.Domain = ownDomain
@@ -251,7 +284,7 @@ func (c *call) loop() ([]*val, error) {
 	}
 	var state []string
 	for i := range carried {
-		state = append(state, given(2+i))
+		state = append(state, b.given(2+i))
 	}
 	parts := make([][]string, len(b.Outputs)-1-carried)
 	for t := range turns {
@@ -338,7 +371,9 @@ func (b *body) counted(most int) (int, error) {
 			return 0, err
 		}
 		goesOn := s.get(want[0])
-		switch {
+		switch real := realOf(s, nodes); {
+		case real != "":
+			return 0, b.c.unsupported("whether it runs another turn follows from real numbers (%q), whose roundings decide it; only integers are computed exactly here", real)
 		case goesOn == nil:
 			return 0, fmt.Errorf("output %q of the body does not exist", want[0])
 		case goesOn.private:
@@ -357,6 +392,18 @@ func (b *body) counted(most int) (int, error) {
 		state = next
 	}
 	return most, nil
+}
+
+// realOf is a real number that nodes compute, by its name; "" if there is none.
+func realOf(s *scope, nodes []*onnx.Node) string {
+	for _, n := range nodes {
+		for _, o := range n.Outputs {
+			if v := s.vals[o]; v != nil && v.c != nil && v.c.DType.IsFloat() {
+				return o
+			}
+		}
+	}
+	return ""
 }
 
 // scan unrolls a Scan: its body takes what it carries and one index of the axes that are walked along, and yields the former anew and one
@@ -384,14 +431,14 @@ func (c *call) scan() ([]*val, error) {
 	}
 	var state []string
 	for i := range carried {
-		state = append(state, given(i))
+		state = append(state, b.given(i))
 	}
 	parts := make([][]string, len(b.Outputs)-carried)
 	for t := range turns {
 		inputs := slices.Clone(state)
 		for i := range walked {
 			at := b.constant(ints([]int{}, int64(in.at(i, t, turns))))
-			inputs = append(inputs, b.add("Gather", []string{given(carried + i), at}, intOf("axis", in.axes[i])))
+			inputs = append(inputs, b.add("Gather", []string{b.given(carried + i), at}, intOf("axis", in.axes[i])))
 		}
 		outs := b.turn(inputs)
 		state = outs[:carried]

@@ -86,8 +86,8 @@ func localNorm(c *call) (*onnx.Function, error) {
 	if err != nil {
 		return nil, err
 	}
-	size := int(min(c.attrInt("size", 0), maxWindow))
-	if len(x.shape) < 3 || size < 1 {
+	size := int(min(c.attrInt("size", 0), maxWindow+1))
+	if len(x.shape) < 3 || size < 1 || size > maxWindow {
 		return nil, fmt.Errorf("a window of %d channels of shape %v", size, x.shape)
 	}
 	channels := x.shape[1]

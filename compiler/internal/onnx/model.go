@@ -7,6 +7,8 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"slices"
+	"strings"
 
 	"google.golang.org/protobuf/proto"
 
@@ -227,6 +229,11 @@ func (d *decoder) graph(p *pb.GraphProto, depth int) (*Graph, error) {
 	if err := d.count(p.Initializer); err != nil {
 		return nil, err
 	}
+	for _, v := range append(slices.Clone(g.Inputs), g.Outputs...) {
+		if err := plain(v.Name); err != nil {
+			return nil, fmt.Errorf("graph %q: %w", p.Name, err)
+		}
+	}
 	seen := make(map[string]bool, len(p.Initializer))
 	for _, tp := range p.Initializer {
 		if tp.Name == "" {
@@ -236,6 +243,9 @@ func (d *decoder) graph(p *pb.GraphProto, depth int) (*Graph, error) {
 			return nil, fmt.Errorf("graph %q: two initializers are called %q", p.Name, tp.Name)
 		}
 		seen[tp.Name] = true
+		if err := plain(tp.Name); err != nil {
+			return nil, fmt.Errorf("graph %q: %w", p.Name, err)
+		}
 		t, err := d.initializer(tp)
 		if err != nil {
 			return nil, fmt.Errorf("initializer %q: %w", tp.Name, err)
@@ -264,6 +274,19 @@ func (d *decoder) count(list []*pb.TensorProto) error {
 	return nil
 }
 
+// OfLoop stands in every name that the compiler gives to a tensor of a loop.
+const OfLoop = " (loop "
+
+// plain refuses names of tensors that could be the compiler's.
+func plain(names ...string) error {
+	for _, name := range names {
+		if strings.Contains(name, OfLoop) {
+			return fmt.Errorf("a tensor is called %q, which is a name of the compiler's", name)
+		}
+	}
+	return nil
+}
+
 func (d *decoder) nodeList(ps []*pb.NodeProto, depth int) ([]*Node, error) {
 	if d.nodes += len(ps); d.nodes > maxNodes {
 		return nil, fmt.Errorf("more than %d nodes", maxNodes)
@@ -276,6 +299,9 @@ func (d *decoder) nodeList(ps []*pb.NodeProto, depth int) ([]*Node, error) {
 		}
 		if n.Name == "" {
 			n.Name = fmt.Sprintf("%s#%d", n.Op, i)
+		}
+		if err := plain(append(slices.Clone(np.Input), np.Output...)...); err != nil {
+			return nil, fmt.Errorf("node %q (%s): %w", n.Name, n.Op, err)
 		}
 		for _, ap := range np.Attribute {
 			a, err := d.attr(ap, depth)

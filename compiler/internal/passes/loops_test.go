@@ -117,6 +117,60 @@ func TestLoops(t *testing.T) {
 			m.node("Add", "all s3", "sum")
 			m.node("Reshape", "sum [1,4,8]", "z")
 		}},
+		// A loop in a loop takes the number of the outer turn, and what the outer loop carries.
+		"nested": {func(m *model) {
+			m.scalar("three", onnx.Int64, 3)
+			m.scalar("four", onnx.Int64, 4)
+			m.node("Loop", "", "z", looped("i c s", "c s2", func(b *model) {
+				b.node("Cast", "i", "n", attrInt("to", 1))
+				b.node("Loop", "", "u", looped("j d t", "d t2", func(b *model) {
+					b.node("Mul", "s n", "m")
+					b.node("Add", "t m", "t2")
+				}))
+				b.g.Nodes[1].Inputs = []string{"four", "", "x"}
+				b.node("Add", "u s", "s2")
+			}))
+			m.g.Nodes[1].Inputs = []string{"three", "", "x"}
+		}, func(m *model) {
+			at := "x"
+			for _, n := range []string{"0", "1", "2"} {
+				u := "x"
+				m.node("Mul", at+" "+n, "m"+n)
+				for _, j := range []string{"a", "b", "c", "d"} {
+					m.node("Add", u+" m"+n, "t"+n+j)
+					u = "t" + n + j
+				}
+				m.node("Add", u+" "+at, "s"+n)
+				at = "s" + n
+			}
+			m.node("Identity", at, "z")
+		}},
+		// The inner body gives its own tensors, one of them an initializer, names of the outer one's.
+		"of the same names": {func(m *model) {
+			m.scalar("two", onnx.Int64, 2)
+			m.node("Loop", "", "z", looped("i c s", "c s2", func(b *model) {
+				b.node("Mul", "s 2", "k")
+				b.node("Loop", "", "u", looped("i c s", "c s2", func(b *model) {
+					b.floats("k", nil, 3)
+					b.node("Mul", "x k", "m")
+					b.node("Add", "s m", "s2")
+				}))
+				b.g.Nodes[1].Inputs = []string{"two", "", "k"}
+				b.node("Neg", "u", "s2")
+			}))
+			m.g.Nodes[1].Inputs = []string{"two", "", "x"}
+		}, func(m *model) {
+			m.node("Mul", "x 3", "m")
+			at := "x"
+			for _, n := range []string{"0", "1"} {
+				m.node("Mul", at+" 2", "k"+n)
+				m.node("Add", "k"+n+" m", "a"+n)
+				m.node("Add", "a"+n+" m", "u"+n)
+				m.node("Neg", "u"+n, "s"+n)
+				at = "s" + n
+			}
+			m.node("Identity", at, "z")
+		}},
 		"of no turn": {func(m *model) {
 			m.scalar("none", onnx.Int64, 0)
 			m.node("Loop", "none  x", "z", looped("i c s", "c s2", func(b *model) { b.node("Relu", "s", "s2") }))
@@ -171,13 +225,18 @@ func TestLoopsThatAreRefused(t *testing.T) {
 		"its condition is always true":                              {[]string{"", "yes", "x"}, looped("i c s", "c2 s2", func(b *model) { step(b); b.node("Identity", "c", "c2") })},
 		"2 inputs, and a body of 3 inputs and 2 outputs":            {[]string{"", ""}, looped("i c s", "c s2", step)},
 		"it runs no turn, so that what it would stack has no shape": {[]string{"none", "", "x"}, looped("i c s", "c s2 s2", step)},
-		"attribute body is missing":                                 {[]string{"none", "", "x"}, attrInt("other", 1)},
-		"--public w":                                                {[]string{"", "private", "x"}, looped("i c s", "c s2", step)},
+		"follows from real numbers (\"k2\")": {[]string{"", "yes", "w0"}, looped("i c k", "c2 k2", func(b *model) {
+			b.node("Add", "k 0.25", "k2")
+			b.node("Less", "k2 1", "c2")
+		})},
+		"attribute body is missing": {[]string{"none", "", "x"}, attrInt("other", 1)},
+		"--public w":                {[]string{"", "private", "x"}, looped("i c s", "c s2", step)},
 	} {
 		m := newModel()
 		m.scalar("many", onnx.Int64, 1<<60)
 		m.scalar("none", onnx.Int64, 0)
 		m.scalar("yes", onnx.Bool, 1)
+		m.floats("w0", nil, 0.125)
 		m.floats("w", []int{2}, 0.5, 1.5)
 		m.scalar("first", onnx.Int64, 0)
 		m.node("Gather", "w first", "cell")
