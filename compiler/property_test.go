@@ -239,9 +239,9 @@ func propertyConfig(rng *rand.Rand, g *ir.Graph) Config {
 	return cfg
 }
 
-// exacting asks of every fourth program that it is as precise as programs are made.
+// exacting asks of every eighth program that it is as precise as programs are made.
 func exacting(cfg *Config, seed uint64) {
-	if seed%4 == 0 {
+	if seed%8 == 0 {
 		cfg.Finer = quant.MostFiner
 	}
 }
