@@ -59,7 +59,7 @@ func (q *quantiser) einsum(n *ir.Node, v *ir.Value) error {
 		if err != nil {
 			return err
 		}
-		if len(sums) > 0 && q.isLost(s, sums[0].mult, shared) {
+		if len(sums) > 0 && q.isLost(s, sums[0].mult, shared) && q.divides(v.ID) {
 			continue
 		}
 		sums = append(sums, s)
@@ -72,7 +72,7 @@ func (q *quantiser) einsum(n *ir.Node, v *ir.Value) error {
 
 // isLost says of a term of constants alone that single precision loses it beside anything but 0 of the other terms' factor and scale, and that no
 // sum has room for both: the 1e-20 that keeps a divisor from being 0. An integer divisor of 0 counts as one unit, so that 0 divided by it is
-// 0 here, too.
+// 0 here, too. Where the sum does anything but divide, a 0 and the constant may differ: see divides.
 func (q *quantiser) isLost(s *summand, mult float64, scale int) bool {
 	apart := s.scale - scale
 	if s.mult != 1 && math.Abs(s.mult/mult-1) >= 1e-12 {
@@ -89,6 +89,30 @@ func (q *quantiser) isLost(s *summand, mult float64, scale int) bool {
 		most = float64(most * math.Ldexp(1, q.width(r.id)))
 	}
 	return most < math.Ldexp(1, s.scale-scale-singleBits)
+}
+
+// divides says that nothing is made of a value but roots and reciprocals, of it or of sums of it alone.
+func (q *quantiser) divides(id ir.ValueID) bool {
+	if slices.ContainsFunc(q.f.Outputs, func(p ir.Port) bool { return p.Value == id }) {
+		return false
+	}
+	for _, n := range q.f.Nodes {
+		at := slices.Index(n.In, id)
+		switch {
+		case at < 0:
+		case n.Op == ir.OpUnary && slices.Contains(ir.Roots, n.Attr.(*ir.UnaryAttr).Fn):
+		case n.Op == ir.OpEinsum && alone(n, at) && q.divides(n.Out[0]):
+		default:
+			return false
+		}
+	}
+	return true
+}
+
+// alone says that an einsum sums up one input, and nothing else.
+func alone(n *ir.Node, input int) bool {
+	terms := n.Attr.(*ir.EinsumAttr).Terms
+	return len(terms) == 1 && slices.Equal(terms[0].In, []int{input})
 }
 
 // singleBits are those of a number of single precision, and half a unit.

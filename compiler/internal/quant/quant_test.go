@@ -311,4 +311,18 @@ func TestLostConstant(t *testing.T) {
 	got, err = eval.Int(p.Int, rows...)
 	require.NoError(t, err)
 	require.InDelta(t, 1.0/7, float64(got[p.Int.Out()][0])*p.Units[0], 1e-3)
+
+	// Of a step, a sum of 0 and the constant is 1: there it is not left out, and refused.
+	g := quotient(1e-20)
+	for _, n := range g.Nodes {
+		if n.Op == ir.OpUnary {
+			n.Attr = &ir.UnaryAttr{Fn: "step"}
+		}
+	}
+	f := prepared(g)
+	cal, err := Calibrate(nil, f, nil, nil)
+	require.NoError(t, err)
+	_, err = Quantise(nil, f, cal)
+	require.ErrorContains(t, err, "apart")
+
 }
