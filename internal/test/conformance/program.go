@@ -259,7 +259,8 @@ func counts(t *testing.T, s *Source, ref, cand backend.Program) {
 					}
 				}
 				if wrong >= 0 {
-					own[0].V[2*wrong] = []int64{1 << 50, cols[0][len(cols[0])-1] + 1}[n%3%2] // far away, or just behind a column that counts up
+					k := n % len(cols)
+					own[k].V[2*wrong] = []int64{1 << 50, cols[k][len(cols[k])-1] + 1}[n%3%2] // far away, or just behind a column that counts up
 				}
 				for _, box := range [][]backend.Range{nil, {{Hi: n}, {Lo: 1, Hi: 2}}, {{Lo: n / 3, Hi: n}, {Hi: 2}}} {
 					var x, y []backend.Part
