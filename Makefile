@@ -122,14 +122,14 @@ emulate: ## run the CUDA kernels on the processor with limbs of 32 bits, as GPUs
 ptx: ## run what nvcc makes of the CUDA kernels, as instructions of PTX, on the processor; NVCC=…
 	@command -v $(firstword $(NVCC)) >/dev/null || { echo 'ptx: there is no $(firstword $(NVCC))'; exit 1; }
 	@mkdir -p build
-	$(NVCC) $(NVCCFLAGS) -std=c++17 -O3 -ptx -arch=compute_$(lastword $(ARCHITECTURES)) -o build/kernels.ptx cuda/kernels/kernels.cu
+	$(NVCC) $(NVCCFLAGS) -std=c++17 -O3 -ptx -arch=compute_$(lastword $(ARCHITECTURES)) -o build/kernels.ptx cuda/internal/kernels/kernels.cu
 	ZKLLMC_PTX=$(CURDIR)/build/kernels.ptx $(GO) test -count=1 -timeout 1h ./cuda/...
 
 test-cuda: ## run the CUDA kernels' tests on a GPU, after make fatbin
 	$(GO) test -count=1 -tags cuda ./cuda/...
 
 faults: ## plant one fault after the other in the CUDA kernels and see that some test notices; ONLY=REGEXP
-	ZKLLMC_FAULTS='$(or $(ONLY),all)' $(GO) test -timeout 2h -run Faults ./internal/test/kernels
+	ZKLLMC_FAULTS='$(or $(ONLY),all)' $(GO) test -timeout 2h -run Faults ./cuda/internal/test/kerneltest
 
 fuzz: ## run every fuzzer for TIME=30s
 	@GO=$(GO) scripts/fuzz.sh $(or $(TIME),30s)
@@ -142,7 +142,7 @@ clean: ## remove what make built
 	rm -rf build
 
 bench-cuda: ## measure the CUDA kernels on a GPU, after make fatbin
-	$(GO) test -tags cuda -run '^$$' -bench . ./internal/test/kernels
+	$(GO) test -tags cuda -run '^$$' -bench . ./cuda/internal/test/kerneltest
 
 pack-cuda: ## pack the tests of CUDA for a GPU machine without Go, after make fatbin: ./gpu run FILE.json there writes what came of them
 	@mkdir -p build
@@ -151,7 +151,7 @@ pack-cuda: ## pack the tests of CUDA for a GPU machine without Go, after make fa
 fatbin: ## compile the CUDA kernels for GPUs; NVCC=… of CUDA 11.8 or 12, NVCCFLAGS=…
 	@command -v $(firstword $(NVCC)) >/dev/null || { echo 'fatbin: there is no $(firstword $(NVCC)). Debian has CUDA 11.8: package nvidia-cuda-toolkit of contrib and non-free.'; exit 1; }
 	$(NVCC) $(NVCCFLAGS) -std=c++17 -O3 -fatbin $(foreach a,$(ARCHITECTURES),-gencode arch=compute_$(a),code=sm_$(a)) \
-		-gencode arch=compute_$(lastword $(ARCHITECTURES)),code=compute_$(lastword $(ARCHITECTURES)) -o cuda/kernels/kernels.fatbin cuda/kernels/kernels.cu
+		-gencode arch=compute_$(lastword $(ARCHITECTURES)),code=compute_$(lastword $(ARCHITECTURES)) -o cuda/internal/kernels/kernels.fatbin cuda/internal/kernels/kernels.cu
 
 # The parts of check.
 

@@ -4,8 +4,8 @@ import (
 	"fmt"
 	"slices"
 
-	"github.com/zkllmc/zkllmc/cuda/device"
-	"github.com/zkllmc/zkllmc/cuda/points"
+	"github.com/zkllmc/zkllmc/cuda/internal/device"
+	"github.com/zkllmc/zkllmc/cuda/internal/points"
 	"github.com/zkllmc/zkllmc/internal/backend"
 	"github.com/zkllmc/zkllmc/internal/field"
 	"github.com/zkllmc/zkllmc/internal/group"

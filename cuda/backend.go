@@ -6,8 +6,8 @@ import (
 	"fmt"
 	"sync"
 
-	"github.com/zkllmc/zkllmc/cuda/device"
-	"github.com/zkllmc/zkllmc/cuda/points"
+	"github.com/zkllmc/zkllmc/cuda/internal/device"
+	"github.com/zkllmc/zkllmc/cuda/internal/points"
 	"github.com/zkllmc/zkllmc/internal/backend"
 	"github.com/zkllmc/zkllmc/internal/field"
 	"github.com/zkllmc/zkllmc/internal/group"
@@ -17,8 +17,8 @@ import (
 // accelerator is a backend.Backend.
 type accelerator struct{ device.Device }
 
-// New returns the backend of a device.
-func New(d device.Device) backend.Backend { return &accelerator{d} }
+// over returns the backend of a device.
+func over(d device.Device) backend.Backend { return &accelerator{d} }
 
 // Open begins a session, unless the device failed before.
 func (a *accelerator) Open() (backend.Session, error) {

@@ -7,7 +7,7 @@ import (
 	"slices"
 	"sort"
 
-	"github.com/zkllmc/zkllmc/cuda/device"
+	"github.com/zkllmc/zkllmc/cuda/internal/device"
 	"github.com/zkllmc/zkllmc/internal/backend"
 )
 

@@ -5,7 +5,7 @@ import (
 	"errors"
 	"sync"
 
-	"github.com/zkllmc/zkllmc/cuda/device"
+	"github.com/zkllmc/zkllmc/cuda/internal/device"
 )
 
 // memory is a device whose memory is given back with whoever has it: a session, a run or a program. What is freed before is kept for the next of

@@ -7,8 +7,8 @@ import (
 	"math"
 	"sync"
 
-	"github.com/zkllmc/zkllmc/cuda/device"
-	"github.com/zkllmc/zkllmc/cuda/products"
+	"github.com/zkllmc/zkllmc/cuda/internal/device"
+	"github.com/zkllmc/zkllmc/cuda/internal/products"
 	"github.com/zkllmc/zkllmc/internal/backend"
 	"github.com/zkllmc/zkllmc/internal/integer"
 )

@@ -9,14 +9,14 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/zkllmc/zkllmc/cuda"
-	"github.com/zkllmc/zkllmc/cuda/device"
-	"github.com/zkllmc/zkllmc/cuda/emulator"
+	"github.com/zkllmc/zkllmc/cuda/internal/device"
+	"github.com/zkllmc/zkllmc/cuda/internal/test/emulator"
+	"github.com/zkllmc/zkllmc/cuda/internal/test/kerneltest"
 	"github.com/zkllmc/zkllmc/internal/backend"
 	"github.com/zkllmc/zkllmc/internal/backend/cpu"
 	"github.com/zkllmc/zkllmc/internal/backend/reference"
 	"github.com/zkllmc/zkllmc/internal/circuit"
 	"github.com/zkllmc/zkllmc/internal/engine"
-	"github.com/zkllmc/zkllmc/internal/test/kernels"
 	"github.com/zkllmc/zkllmc/internal/test/kit"
 	"github.com/zkllmc/zkllmc/runtime/gadget"
 )
@@ -51,8 +51,8 @@ func TestProof(t *testing.T) {
 	k, in := small(t, 3, 4)
 	want, err := prove(t.Context(), k, in, reference.New())
 	require.NoError(t, err)
-	d := kernels.OpenQuick(t, emulator.Config{Seed: 2})
-	be := cuda.New(d)
+	d := kerneltest.OpenQuick(t, emulator.Config{Seed: 2})
+	be := cuda.Over(d)
 	for i := range 2 {
 		before := d.Counters()
 		proof, err := prove(t.Context(), k, in, be)
@@ -113,7 +113,7 @@ func TestFailures(t *testing.T) {
 
 // once is the backend of a device whose sessions end with a proof, since nobody sees that it is the same.
 func once(d device.Device) backend.Backend {
-	return kit.Wrapped{Backend: cuda.New(d), Run: func(r backend.Run) backend.Run { return r }}
+	return kit.Wrapped{Backend: cuda.Over(d), Run: func(r backend.Run) backend.Run { return r }}
 }
 
 // Where there is another backend, it makes the same proof when the device fails, and there is a warning.
@@ -123,7 +123,7 @@ func TestFallback(t *testing.T) {
 	require.NoError(t, err)
 	for at := 1; at < 600; at += 30 {
 		d, warned := &hollow{failAt: at}, error(nil)
-		o := engine.Options{Backend: cuda.New(d), Fallback: cpu.New(), Failed: func(err error) { warned = err }}
+		o := engine.Options{Backend: cuda.Over(d), Fallback: cpu.New(), Failed: func(err error) { warned = err }}
 		proof, err := k.Prove(t.Context(), in, engine.Dishonest(o, engine.Hooks{Seed: []byte("the same for all")}))
 		require.NoError(t, err)
 		if warned == nil { // there was enough memory after all, but nothing was computed

@@ -116,14 +116,19 @@ func TestArchitectureIsTheMap(t *testing.T) {
 	require.Greater(t, checked, 100, "the control: packages import each other")
 }
 
+// forTests says whether a package serves tests alone.
+func forTests(path string) bool {
+	return within(path, module+"internal/test") || within(path, module+"cuda/internal/test")
+}
+
 // What serves tests alone is linked by no program and no library.
 func TestOnlyTestsImportTestPackages(t *testing.T) {
 	for path, p := range closure(t, module+"...") {
-		if within(path, module+"internal/test") {
+		if forTests(path) {
 			continue
 		}
 		for _, imported := range p.Imports {
-			require.False(t, within(imported, module+"internal/test"), "%s imports %s", path, imported)
+			require.False(t, forTests(imported), "%s imports %s", path, imported)
 		}
 	}
 }
@@ -209,9 +214,22 @@ func TestVerifierIsPlainGo(t *testing.T) {
 
 // A prover links a device with the tag cuda, and then alone.
 func TestTagLinksTheDevice(t *testing.T) {
-	for _, device := range []string{module + "cuda", module + "cuda/driver", "gorgonia.org/cu"} {
+	for _, device := range []string{module + "cuda", module + "cuda/internal/driver", "gorgonia.org/cu"} {
 		require.Contains(t, closure(t, "-tags=cuda", module+"runtime/app/prover"), device)
 		require.NotContains(t, closure(t, module+"runtime/app/prover"), device)
+	}
+}
+
+// What a machine misses is said before gorgonia.org/cu ends the program: of packages whose dependencies are initialised, Go initialises the one
+// whose path is the first.
+func TestPreflightComesFirst(t *testing.T) {
+	const preflight, cu = module + "cuda/internal/driver/preflight", "gorgonia.org/cu"
+	all, below := closure(t, "-tags=cuda", module+"cuda"), closure(t, cu)
+	require.Contains(t, all, preflight)
+	require.Contains(t, all, cu)
+	require.Less(t, preflight, cu)
+	for _, imported := range all[preflight].Imports {
+		require.Contains(t, below, imported, "is initialised before cu")
 	}
 }
 

@@ -41,11 +41,11 @@ func main() {
 
 // packages are those whose tests run on a GPU, by the names of their programs.
 var packages = []struct{ name, path, tests, benchmarks string }{
-	{"kernels", "./cuda/emulator", "TestKernels", ""},
-	{"points", "./cuda/points", ".", ""},
-	{"products", "./cuda/products", ".", ""},
+	{"kernels", "./cuda/internal/test/emulator", "TestKernels", ""},
+	{"points", "./cuda/internal/points", ".", ""},
+	{"products", "./cuda/internal/products", ".", ""},
 	{"backend", "./cuda", ".", ""},
-	{"benchmarks", "./internal/test/kernels", "", "."},
+	{"benchmarks", "./cuda/internal/test/kerneltest", "", "."},
 }
 
 // mostBytes is what an archive may have.
@@ -55,8 +55,8 @@ const mostBytes = 60 << 20
 const folder = "zkllmc-gpu"
 
 func pack(file string) error {
-	if _, err := os.Stat("cuda/kernels/kernels.fatbin"); err != nil {
-		return errors.New("there is no cuda/kernels/kernels.fatbin: make fatbin first")
+	if _, err := os.Stat("cuda/internal/kernels/kernels.fatbin"); err != nil {
+		return errors.New("there is no cuda/internal/kernels/kernels.fatbin: make fatbin first")
 	}
 	dir, err := os.MkdirTemp("", "gpu-")
 	if err != nil {

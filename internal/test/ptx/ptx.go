@@ -1,5 +1,5 @@
 // Package ptx translates PTX, what nvcc makes of CUDA kernels before a driver compiles it for one GPU, into C++ for the shim that runs kernels on
-// the processor (cuda/kernels/emulate). So nvcc's reading of the kernels and the instructions that they spell themselves run without a GPU. It
+// the processor (cuda/internal/kernels/emulate). So nvcc's reading of the kernels and the instructions that they spell themselves run without a GPU. It
 // knows the instructions that the kernels are made of, by the PTX ISA's description, and refuses all others.
 package ptx
 

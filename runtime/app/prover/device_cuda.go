@@ -4,15 +4,8 @@ package prover
 
 import (
 	"github.com/zkllmc/zkllmc/cuda"
-	"github.com/zkllmc/zkllmc/cuda/driver"
 	"github.com/zkllmc/zkllmc/internal/backend"
 )
 
 // accelerator is the first GPU. It is given back as the process ends.
-func accelerator() (backend.Backend, error) {
-	d, err := driver.Open(0)
-	if err != nil {
-		return nil, err
-	}
-	return cuda.New(d), nil
-}
+func accelerator() (backend.Backend, error) { return cuda.Open(0) }

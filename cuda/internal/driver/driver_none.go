@@ -1,0 +1,8 @@
+//go:build !cuda
+
+package driver
+
+import "github.com/zkllmc/zkllmc/cuda/internal/device"
+
+// Open returns ErrNotBuilt.
+func Open(int) (device.Device, error) { return nil, ErrNotBuilt }

@@ -1,0 +1,163 @@
+// Package points computes with points of the group on a device: commitments to rows of small integers, sums of scalar multiples, and the
+// folding of generators. What a sum needs of a device's memory besides its operands it takes and gives back.
+package points
+
+import (
+	"fmt"
+	"math/bits"
+
+	"github.com/zkllmc/zkllmc/cuda/internal/device"
+	"github.com/zkllmc/zkllmc/internal/field"
+	"github.com/zkllmc/zkllmc/internal/group"
+)
+
+// Sizes of what kernels read and write (cuda/internal/kernels/curve.cuh).
+const (
+	affineBytes     = 64
+	pointBytes      = 128
+	coordinateBytes = 32
+)
+
+// threads is the size of blocks, and sumThreads that of blocks whose threads share a sum.
+const (
+	threads    = 128
+	sumThreads = 64
+)
+
+// point is a point as kernels sum it up.
+type point struct{ x, y, zz, zzz group.Coordinate }
+
+// blocks is a grid for n threads, of which each may do several things.
+func blocks(n int) device.Dim { return device.Dim{min(max(1, (n+threads-1)/threads), 1<<16)} }
+
+// toAffine writes n sums as points.
+func toAffine(s *device.Scratch, out, sums device.Pointer, n int) {
+	const run = 8 // affine_run
+	s.Run("to_affine", device.Dim{max(1, (n+run*threads-1)/(run*threads))}, device.Dim{threads}, uint64(out), uint64(sums), uint64(n))
+}
+
+// Table has the multiples of generators that commitments are made of.
+type Table struct {
+	d            device.Device
+	at           device.Pointer
+	n            int // generators
+	bits, places int
+}
+
+// TableBytes is how much memory a table takes. Digits have 1 to 8 bits: of the fewer, the smaller is the table, and the more additions a cell
+// takes.
+func TableBytes(generators, bits int) int64 {
+	return int64(generators) * int64(places(bits)) * affineBytes << (bits - 1)
+}
+
+// places is how many digits a cell of 32 bits has.
+func places(bits int) int { return (32 + bits - 1) / bits }
+
+// tableRun is how many generators' multiples are made at a time: their scratch is 3/2 of their part of one place of the table.
+const tableRun = 1 << 13
+
+// NewTable makes the table of generators that lie on the device, for digits of some bits.
+func NewTable(d device.Device, generators device.Pointer, n, bits int) (*Table, error) {
+	if bits < 1 || bits > 8 {
+		panic("points: digits of more than 8 bits, or of none")
+	}
+	at, err := d.Alloc(TableBytes(n, bits))
+	if err != nil {
+		return nil, err
+	}
+	t := &Table{d, at, n, bits, places(bits)}
+	s := &device.Scratch{Device: d}
+	room := s.Take(3*min(n, tableRun)<<(bits-1), coordinateBytes)
+	for first := 0; first < n; first += tableRun {
+		count := min(tableRun, n-first)
+		s.Run("multiples", blocks(count), device.Dim{threads}, uint64(at), uint64(room), uint64(generators), uint64(n), uint64(first), uint64(count), uint64(bits), uint64(t.places))
+	}
+	if err := s.End(); err != nil {
+		return nil, fmt.Errorf("%w (%v)", err, d.Free(at))
+	}
+	return t, nil
+}
+
+// Free gives the table's memory back.
+func (t *Table) Free() error { return t.d.Free(t.at) }
+
+// partCells is how many cells of a row a block sums up at least; it takes parts of rows where there are few.
+const (
+	partCells = 1 << 8
+	fullGrid  = 1 << 11
+)
+
+// Commit returns Σ_j cells[i·width + j]·G_j for every row i of int32 that lies on the device. Rows are at most as wide as there are generators.
+func (t *Table) Commit(cells device.Pointer, rows, width int) ([]group.Affine, error) {
+	if width > t.n {
+		panic("points: rows wider than there are generators")
+	}
+	if rows == 0 {
+		return nil, nil
+	}
+	parts := max(1, min(width/partCells, fullGrid/rows))
+	s := &device.Scratch{Device: t.d}
+	sums, all, out := s.Take(rows*parts, pointBytes), s.Take(rows, pointBytes), s.Take(rows, affineBytes)
+	s.Run("commit_rows", device.Dim{rows * parts}, device.Dim{sumThreads},
+		uint64(sums), uint64(t.at), uint64(t.n), uint64(t.bits), uint64(t.places), uint64(cells), uint64(width), uint64(parts))
+	s.Run("add_parts", blocks(rows), device.Dim{threads}, uint64(all), uint64(sums), uint64(rows), uint64(parts))
+	toAffine(s, out, all, rows)
+	commitments := make([]group.Affine, rows)
+	s.Get(device.Bytes(commitments), out)
+	return commitments, s.End()
+}
+
+// MSM returns Σ_i scalars[i]·points[i] of n of each that lie on the device.
+func MSM(d device.Device, points, scalars device.Pointer, n int) (group.Jac, error) {
+	var total group.Jac
+	total.FromAffine(&group.Affine{})
+	if n == 0 {
+		return total, nil
+	}
+	width := window(n)
+	windows, count := (field.Bits+width)/width, 1<<(width-1)
+	s := &device.Scratch{Device: d}
+	next, line := s.Take(windows*count, 4), s.Take(windows*n, 4)
+	buckets, sums := s.Take(windows*count, pointBytes), s.Take(windows, pointBytes)
+	s.Run("clear_words", blocks(windows*count), device.Dim{threads}, uint64(next), uint64(windows*count))
+	s.Run("msm_count", blocks(n), device.Dim{threads}, uint64(next), uint64(scalars), uint64(n), uint64(width), uint64(windows))
+	s.Run("sum_before", device.Dim{1}, device.Dim{256}, uint64(next), uint64(windows*count))
+	s.Run("msm_line", blocks(n), device.Dim{threads}, uint64(line), uint64(next), uint64(scalars), uint64(n), uint64(width), uint64(windows))
+	s.Run("msm_buckets", blocks(windows*count), device.Dim{threads}, uint64(buckets), uint64(line), uint64(next), uint64(points), uint64(windows*count))
+	s.Run("msm_windows", device.Dim{windows}, device.Dim{sumThreads}, uint64(sums), uint64(buckets), uint64(count))
+	host := make([]point, windows)
+	s.Get(device.Bytes(host), sums)
+	for w := windows - 1; w >= 0; w-- {
+		for range width {
+			total.DoubleAssign()
+		}
+		sum := host[w].jacobian()
+		total.AddAssign(&sum)
+	}
+	return total, s.End()
+}
+
+// window is how many bits the windows of n scalars have: few points do not pay for many buckets.
+func window(n int) int { return min(max(2, bits.Len(uint(n))-4), 12) }
+
+// jacobian is the point in other coordinates: with the denominator zz, x/zz is x·zz/zz² and y/zzz is y·zzz/zz³.
+func (p *point) jacobian() (j group.Jac) {
+	j.X.Mul(&p.x, &p.zz)
+	j.Y.Mul(&p.y, &p.zzz)
+	j.Z = p.zz
+	if p.zz.IsZero() {
+		j.FromAffine(&group.Affine{})
+	}
+	return j
+}
+
+// Fold sets lo[i] += x·hi[i] for n points of each that lie on the device.
+func Fold(d device.Device, lo, hi device.Pointer, n int, x *field.Element) error {
+	digits, beta := units(x), group.Endomorphism()
+	s := &device.Scratch{Device: d}
+	sums := s.Take(n, pointBytes)
+	s.Run("fold_points", blocks(n), device.Dim{threads},
+		uint64(sums), uint64(lo), uint64(hi), uint64(n), uint64(s.Put(device.Bytes(digits))), uint64(len(digits)), uint64(s.Put(device.Bytes([]group.Coordinate{beta}))))
+	toAffine(s, lo, sums, n)
+	return s.End()
+}

@@ -1,0 +1,231 @@
+// Package products computes sums of products of integers on a device: the einsums of a witness.
+package products
+
+import (
+	"math"
+	"slices"
+
+	"github.com/zkllmc/zkllmc/cuda/internal/device"
+	"github.com/zkllmc/zkllmc/internal/backend"
+)
+
+// Tensor is where a tensor's cells of 2, 4 or 8 bytes lie on a device, row-major.
+type Tensor struct {
+	At   device.Pointer
+	Size int
+}
+
+// MostFactors is how many factors a term may have, and most cells a tensor.
+const (
+	MostFactors = 4
+	mostCells   = math.MaxUint32
+)
+
+// Fits says whether Einsum takes a term: held says where a factor's cells are.
+func Fits(t *backend.Term) bool {
+	for _, f := range t.Factors {
+		if f.T.Len() > mostCells {
+			return false
+		}
+	}
+	return len(t.Factors) <= MostFactors
+}
+
+// Einsum adds a sum of terms that fit to a box of a tensor of 64-bit cells. Sums are modulo 2^64. held says where a factor's cells are.
+func Einsum(d device.Device, out device.Pointer, box []backend.Range, terms []backend.Term, held func(backend.Tensor) Tensor) error {
+	s := &device.Scratch{Device: d}
+	each(box, terms, held, func(w *walk, t *backend.Term) {
+		if len(t.Factors) == 2 && w.in[0].Size == 2 && w.in[1].Size == 2 {
+			w.short(s, out, t.Coef)
+		} else {
+			w.any(s, out, t.Coef)
+		}
+	})
+	return s.End()
+}
+
+// EinsumWide adds to a box of a wide tensor, whose upper words are in high. Sums are modulo 2^128. upper says where a factor's upper words are, 0 if it
+// has none.
+func EinsumWide(
+	d device.Device, out, high device.Pointer, box []backend.Range, terms []backend.Term, held func(backend.Tensor) Tensor, upper func(backend.Tensor) device.Pointer,
+) error {
+	s := &device.Scratch{Device: d}
+	each(box, terms, held, func(w *walk, t *backend.Term) {
+		factors := make([]wideFactor, len(t.Factors))
+		for f := range factors {
+			factors[f] = wideFactor{uint64(w.in[f].At), uint64(upper(t.Factors[f].T)), uint64(w.in[f].Size), w.at[f].from}
+		}
+		w.wide(s, out, high, factors, t.Coef)
+	})
+	return s.End()
+}
+
+// each calls f for the terms that add something to a box.
+func each(box []backend.Range, terms []backend.Term, held func(backend.Tensor) Tensor, f func(w *walk, t *backend.Term)) {
+	for i := range terms {
+		t := &terms[i]
+		ranges := t.Ranges(box)
+		if ranges == nil && len(t.Extents) > 0 || slices.ContainsFunc(ranges, func(r backend.Range) bool { return r.Hi <= r.Lo }) {
+			continue
+		}
+		f(newWalk(t, ranges, held), t)
+	}
+}
+
+// walk is a term whose labels run through ranges.
+type walk struct {
+	extents []int
+	out     place   // of the result
+	at      []place // of the factors
+	in      []Tensor
+}
+
+// place says where cells stand: from from on, and for every label how much further the next index is; 0 where there is no such label.
+type place struct {
+	from    uint64
+	strides []uint64
+}
+
+// placed is where cells of a tensor stand whose axes are labels.
+func placed(axes [][]int, extents []int, ranges []backend.Range) place {
+	p, stride := place{strides: make([]uint64, len(extents))}, uint64(1)
+	for a := len(axes) - 1; a >= 0; a-- {
+		for i := len(axes[a]) - 1; i >= 0; i-- {
+			l := axes[a][i]
+			p.strides[l] = stride
+			p.from += stride * uint64(ranges[l].Lo)
+			stride *= uint64(extents[l])
+		}
+	}
+	return p
+}
+
+func newWalk(t *backend.Term, ranges []backend.Range, held func(backend.Tensor) Tensor) *walk {
+	w := &walk{out: placed(t.Out, t.Extents, ranges), extents: make([]int, len(ranges))}
+	for l, r := range ranges {
+		w.extents[l] = r.Hi - r.Lo
+	}
+	for _, f := range t.Factors {
+		w.at, w.in = append(w.at, placed(f.Axes, t.Extents, ranges)), append(w.in, held(f.T))
+	}
+	return w
+}
+
+// tile, and threads of a block, are those of multiply_short.
+const (
+	tile    = 64
+	threads = 256
+)
+
+// short multiplies two factors of 16 bits: labels of the result that both have, or none, number the batches, those of one factor alone rows or columns,
+// and the sum runs through all others.
+func (w *walk) short(s *device.Scratch, out device.Pointer, coef int64) {
+	a, b := w.at[0], w.at[1]
+	var batch, rows, columns, inner []int
+	for l := range w.extents {
+		inA, inB := a.strides[l] != 0, b.strides[l] != 0
+		switch {
+		case w.out.strides[l] == 0:
+			inner = append(inner, l)
+		case inA == inB:
+			batch = append(batch, l)
+		case inA:
+			rows = append(rows, l)
+		default:
+			columns = append(columns, l)
+		}
+	}
+	var offsets []uint32
+	for _, o := range []struct {
+		place
+		labels []int
+	}{
+		{a, batch}, {a, rows}, {a, inner}, {b, batch}, {b, columns}, {b, inner}, {w.out, batch}, {w.out, rows}, {w.out, columns},
+	} {
+		offsets = append(offsets, w.offsets(o.strides, o.labels)...)
+	}
+	n := [4]int{w.count(batch), w.count(rows), w.count(columns), w.count(inner)}
+	grid := device.Dim{(n[2] + tile - 1) / tile, (n[1] + tile - 1) / tile, min(n[0], 1<<15)}
+	if grid[1] > 1<<16-1 { // more rows than a grid has: columns and rows change their roles
+		w.at[0], w.at[1], w.in[0], w.in[1] = w.at[1], w.at[0], w.in[1], w.in[0]
+		w.short(s, out, coef)
+		return
+	}
+	s.Run("multiply_short", grid, device.Dim{threads},
+		uint64(out)+8*w.out.from, uint64(w.in[0].At)+2*a.from, uint64(w.in[1].At)+2*b.from, uint64(s.Put(device.Bytes(offsets))),
+		uint64(n[0]), uint64(n[1]), uint64(n[2]), uint64(n[3]), uint64(coef))
+}
+
+// count is the number of indices of labels.
+func (w *walk) count(labels []int) int {
+	n := 1
+	for _, l := range labels {
+		n *= w.extents[l]
+	}
+	return n
+}
+
+// offsets are those of all indices of labels, the first slowest.
+func (w *walk) offsets(strides []uint64, labels []int) []uint32 {
+	all := []uint32{0}
+	for _, l := range labels {
+		next := make([]uint32, 0, len(all)*w.extents[l])
+		for _, o := range all {
+			for i := range w.extents[l] {
+				next = append(next, o+uint32(uint64(i)*strides[l]))
+			}
+		}
+		all = next
+	}
+	return all
+}
+
+// What multiply_any reads of a factor and a label.
+type (
+	factor struct{ cells, size, from uint64 }
+	label  struct {
+		extent, out uint64
+		in          [MostFactors]uint64
+	}
+)
+
+// labels are those of a term, the first of which are kept by the result, which has so many cells.
+func (w *walk) labels() (all []label, kept, cells int) {
+	var summed []label
+	cells = 1
+	for l, e := range w.extents {
+		n := label{extent: uint64(e), out: w.out.strides[l]}
+		for f := range w.at {
+			n.in[f] = w.at[f].strides[l]
+		}
+		if n.out != 0 {
+			all, cells = append(all, n), cells*e
+		} else {
+			summed = append(summed, n)
+		}
+	}
+	return append(all, summed...), len(all), cells
+}
+
+// any multiplies factors of any kind.
+func (w *walk) any(s *device.Scratch, out device.Pointer, coef int64) {
+	labels, kept, cells := w.labels()
+	factors := make([]factor, len(w.at))
+	for f := range factors {
+		factors[f] = factor{uint64(w.in[f].At), uint64(w.in[f].Size), w.at[f].from}
+	}
+	s.Run("multiply_any", device.Dim{min((cells+threads-1)/threads, 1<<16)}, device.Dim{threads},
+		uint64(out), w.out.from, uint64(cells), uint64(s.Put(device.Bytes(factors))), uint64(len(factors)),
+		uint64(s.Put(device.Bytes(labels))), uint64(kept), uint64(len(w.extents)), uint64(coef))
+}
+
+// wideFactor is what multiply_wide reads of a factor.
+type wideFactor struct{ cells, high, size, from uint64 }
+
+// wide multiplies in 128 bits.
+func (w *walk) wide(s *device.Scratch, out, high device.Pointer, factors []wideFactor, coef int64) {
+	labels, kept, cells := w.labels()
+	s.Run("multiply_wide", device.Dim{min((cells+threads-1)/threads, 1<<16)}, device.Dim{threads},
+		uint64(out), uint64(high), w.out.from, uint64(cells), uint64(s.Put(device.Bytes(factors))), uint64(len(factors)),
+		uint64(s.Put(device.Bytes(labels))), uint64(kept), uint64(len(w.extents)), uint64(coef))
+}
