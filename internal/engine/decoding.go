@@ -55,7 +55,7 @@ func (k *Key) Decode(tokens int, be backend.Backend) (d *Decoding, err error) {
 	return d, nil
 }
 
-// lent is the session of a decoding, which nobody may end.
+// lent is the session of a decoding or of an execution, which nobody may end.
 type lent struct {
 	of    *sessions
 	on    *model
@@ -180,21 +180,11 @@ func (d *Decoding) Prove(ctx context.Context, st *generation.Statement, o Option
 	if err := in.claims(c); err != nil {
 		return nil, err
 	}
-	on, err := d.k.take(ctx, &o)
-	if err != nil {
-		return nil, err
+	var has *begun
+	if d.rows != nil {
+		has = &begun{on: d.on, finish: func() (*witness.Assignment, error) { return d.rows.Finish(ctx, st.Tokens, in.publics(c), in.Private) }}
 	}
-	proof, err := d.k.prove(ctx, on, d.m, in, o, func() (*witness.Assignment, *model, error) {
-		if d.rows == nil {
-			a, err := d.m.at(on, ctx, in)
-			return a, on, err
-		}
-		a, err := d.rows.Finish(ctx, st.Tokens, in.publics(c), in.Private)
-		if err != nil {
-			return nil, nil, refuse(ErrFalse, err)
-		}
-		return a, d.on, nil
-	})
+	proof, err := d.k.prove(ctx, d.m, in, o, has)
 	d.close()
 	return proof, errors.Join(err, d.lent().giveBack())
 }

@@ -5,6 +5,7 @@ import (
 	"reflect"
 	"slices"
 	"sync"
+	"sync/atomic"
 
 	"github.com/zkllmc/zkllmc/internal/backend"
 	"github.com/zkllmc/zkllmc/internal/circuit"
@@ -70,8 +71,9 @@ type model struct {
 	mu     sync.Mutex
 	tables map[*member][][]backend.Tensor
 
-	proofs int  // in progress
-	last   bool // the session ends with them
+	proofs int         // in progress
+	last   bool        // the session ends with them
+	failed atomic.Bool // what the session holds means nothing
 }
 
 // sessions keeps the session of the backend that proved last, for the next proof. It refers to no key: what keys' sessions hold is freed
@@ -115,6 +117,7 @@ func (s *sessions) give(m *model, failed bool) error {
 	defer s.mu.Unlock()
 	if m.proofs--; failed {
 		m.last = true
+		m.failed.Store(true)
 		if s.kept == m {
 			s.kept = nil
 		}

@@ -35,7 +35,7 @@ type Progress func(done, of int)
 type Options struct {
 	Backend  backend.Backend
 	Fallback backend.Backend // what computes, from the beginning, where the backend's device fails; may be nil
-	Failed   func(error)     // told so, with why; may be nil
+	Failed   func(error)     // told that the device failed, and why; may be nil
 	Phase    Phase
 	Progress Progress
 	Clamped  func([]Clamped) // told which cells the witness of a proof has clamped; may be nil
@@ -68,16 +68,18 @@ func (o *Options) phase(name string) {
 	}
 }
 
-// again says whether what there is an error of is to be computed again, by what computes from now on.
-func (o *Options) again(ctx context.Context, err error) bool {
+// withFallback computes with the backend of o and, where its device fails, once more from the beginning with the fallback, which o has for
+// backend from then on.
+func withFallback[T any](ctx context.Context, o *Options, compute func() (T, error)) (T, error) {
+	made, err := compute()
 	if o.Fallback == nil || !errors.Is(err, backend.ErrDevice) || ctx.Err() != nil {
-		return false
+		return made, err
 	}
 	if o.Failed != nil {
 		o.Failed(err)
 	}
 	o.Backend, o.Fallback = o.Fallback, nil
-	return true
+	return compute()
 }
 
 func (o *Options) progress(done, of int) {
@@ -180,32 +182,7 @@ func (k *Key) Prove(ctx context.Context, in *Input, o Options) ([]byte, error) {
 	if err := in.claims(m.c); err != nil {
 		return nil, err
 	}
-	proof, err := k.proveOn(ctx, m, in, o)
-	if o.again(ctx, err) {
-		proof, err = k.proveOn(ctx, m, in, o)
-	}
-	return proof, err
-}
-
-// proveOn computes the witness where it proves.
-func (k *Key) proveOn(ctx context.Context, m *member, in *Input, o Options) ([]byte, error) {
-	on, err := k.sessions.take(k, o.Backend)
-	if err != nil {
-		return nil, err
-	}
-	return k.prove(ctx, on, m, in, o, func() (*witness.Assignment, *model, error) {
-		a, err := m.at(on, ctx, in)
-		return a, on, err
-	})
-}
-
-// take returns a session of what computes.
-func (k *Key) take(ctx context.Context, o *Options) (*model, error) {
-	on, err := k.sessions.take(k, o.Backend)
-	if o.again(ctx, err) {
-		on, err = k.sessions.take(k, o.Backend)
-	}
-	return on, err
+	return k.prove(ctx, m, in, o, nil)
 }
 
 // claims checks the statement, and that it says something.
@@ -220,42 +197,71 @@ func (in *Input) claims(c *circuit.Circuit) error {
 	return nil
 }
 
-// prove proves a statement about a circuit with the assignment that the function computes, in a session, to which it says which one holds the
-// assignment. It gives the session back.
-func (k *Key) prove(
-	ctx context.Context, on *model, m *member, in *Input, o Options, assign func() (*witness.Assignment, *model, error),
-) (proof []byte, err error) {
-	failed := false
-	defer func() { err = errors.Join(err, k.sessions.give(on, failed)) }()
-	o.phase("witness")
-	a, from, err := assign()
+// prove proves a statement about a circuit, with what has begun or, where nothing has, with an assignment that is computed where the proof is.
+func (k *Key) prove(ctx context.Context, m *member, in *Input, o Options, has *begun) ([]byte, error) {
+	return withFallback(ctx, &o, func() ([]byte, error) {
+		return k.within(o.Backend, func(on *model) (proof []byte, failed bool, err error) {
+			o.phase("witness")
+			a, from, err := has.assignment(ctx, on, m, in)
+			if err != nil {
+				return nil, errors.Is(err, witness.ErrBackend), err
+			}
+			if !has.holds(a) {
+				defer a.Close()
+			}
+			saturated := clamped(m.c, a.Nonzero)
+			if o.Clamped != nil {
+				o.Clamped(saturated)
+				o.Clamped = nil // a fallback computes the same
+			}
+			if in.Statement.Unsaturated() && len(saturated) > 0 {
+				return nil, false, refuse(ErrFalse, &Saturation{saturated})
+			}
+			return k.proveAssignment(ctx, on, m, in.Statement, a, from == on, o)
+		})
+	})
+}
+
+// within lends f a session of a backend. f says whether the backend failed.
+func (k *Key) within(be backend.Backend, f func(on *model) (proof []byte, failed bool, err error)) (proof []byte, err error) {
+	on, err := k.sessions.take(k, be)
 	if err != nil {
-		failed = errors.Is(err, witness.ErrBackend)
 		return nil, err
 	}
-	defer a.Close()
-	saturated := clamped(m.c, a.Nonzero)
-	if o.Clamped != nil {
-		o.Clamped(saturated)
-	}
-	if in.Statement.Unsaturated() && len(saturated) > 0 {
-		return nil, refuse(ErrFalse, &Saturation{saturated})
-	}
-	proof, failed, err = k.proveAssignment(ctx, on, m, in.Statement, a, from == on, o)
-	if from != on && o.again(ctx, err) { // the assignment is elsewhere
-		return k.proveElsewhere(ctx, m, in.Statement, a, from, o)
-	}
+	failed := false
+	defer func() { err = errors.Join(err, k.sessions.give(on, failed)) }()
+	proof, failed, err = f(on)
 	return proof, err
 }
 
-// proveElsewhere proves with an assignment that may be in a session of what computes.
-func (k *Key) proveElsewhere(ctx context.Context, m *member, st statement.Statement, a *witness.Assignment, from *model, o Options) ([]byte, error) {
-	on, err := k.sessions.take(k, o.Backend)
-	if err != nil {
-		return nil, err
+// begun is what was computed of an assignment before there was a statement to prove, in a session or in this process' memory. Whoever began
+// it frees it.
+type begun struct {
+	on       *model // nil: this process' memory
+	finish   func() (*witness.Assignment, error)
+	finished bool
+	a        *witness.Assignment // of finish
+	err      error
+}
+
+// holds says whether an assignment is the one that was begun.
+func (b *begun) holds(a *witness.Assignment) bool { return b != nil && b.a == a }
+
+// assignment returns that of an input, and which session holds it: the one that was begun, unless its device failed, or a new one in the
+// session of the proof.
+func (b *begun) assignment(ctx context.Context, on *model, m *member, in *Input) (a *witness.Assignment, from *model, err error) {
+	if b != nil && !b.finished {
+		b.a, b.err = b.finish()
+		b.finished = true
 	}
-	proof, failed, err := k.proveAssignment(ctx, on, m, st, a, from == on, o)
-	return proof, errors.Join(err, k.sessions.give(on, failed))
+	if b != nil && !errors.Is(b.err, backend.ErrDevice) && (b.on == nil || !b.on.failed.Load()) {
+		if b.err != nil {
+			return nil, nil, refuse(ErrFalse, b.err)
+		}
+		return b.a, b.on, nil
+	}
+	a, err = m.at(on, ctx, in)
+	return a, on, err
 }
 
 // Witness runs the integer program on an input and returns every tensor. It fails with ErrFalse when the statement is false.
@@ -310,7 +316,8 @@ func (k *Key) Compute(ctx context.Context, st *function.Statement, private witne
 	if err != nil {
 		return nil, err
 	}
-	return r.Clamped(), nil
+	cells := r.Clamped()
+	return cells, r.Close()
 }
 
 // ProveAssignment makes the proof that belongs to an assignment of the shortest circuit that the statement fits. Where the assignment does
@@ -323,7 +330,9 @@ func (k *Key) ProveAssignment(ctx context.Context, st statement.Statement, a *wi
 	if err := st.Check(m.c); err != nil {
 		return nil, fmt.Errorf("statement: %w", err)
 	}
-	return k.proveElsewhere(ctx, m, st, a, nil, o)
+	return withFallback(ctx, &o, func() ([]byte, error) {
+		return k.within(o.Backend, func(on *model) ([]byte, bool, error) { return k.proveAssignment(ctx, on, m, st, a, false, o) })
+	})
 }
 
 // proveAssignment proves in a session, which holds the assignment or not. It says whether the backend failed.

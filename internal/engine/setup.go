@@ -211,11 +211,7 @@ type maker struct {
 // work keeps what was made in case this process is killed; it may be nil. A piece that is kept was verified, and is verified again by
 // whoever goes on from it.
 func MakeKeys(ctx context.Context, f *circuit.Family, weights Weights, work *Work, o Options) (*Keys, error) {
-	keys, err := makeKeys(ctx, f, weights, work, o)
-	if o.again(ctx, err) {
-		keys, err = makeKeys(ctx, f, weights, work, o)
-	}
-	return keys, err
+	return withFallback(ctx, &o, func() (*Keys, error) { return makeKeys(ctx, f, weights, work, o) })
 }
 
 func makeKeys(ctx context.Context, f *circuit.Family, weights Weights, work *Work, o Options) (*Keys, error) {
@@ -232,7 +228,10 @@ func makeKeys(ctx context.Context, f *circuit.Family, weights Weights, work *Wor
 			break
 		}
 	}
-	if err = errors.Join(err, m.session.Close()); err != nil {
+	if err = errors.Join(err, m.session.Close()); errors.Is(err, backend.ErrDevice) { // what it computed before may be false, too
+		err = errors.Join(err, work.disbelieve())
+	}
+	if err != nil {
 		return nil, err
 	}
 	o.phase("")
@@ -304,7 +303,7 @@ func (m *maker) commit(ctx context.Context) error {
 		}
 		points = group.Blind(parallel.Of(ctx), points, m.blinds[rows.From:rows.To])
 		m.points = append(m.points, points...)
-		return m.work.write(ctx, rowsFile(index), encodePoints(points))
+		return m.work.writeRows(ctx, index, points)
 	})
 	m.id = protocol.ModelID(m.f, m.points)
 	return err
@@ -358,7 +357,7 @@ func (m *maker) prove(ctx context.Context) error {
 			err = fmt.Errorf("piece %d of %d of the range proof does not verify: %w; set up again, from the beginning", index+1, m.pieces, err)
 			return errors.Join(err, m.work.Remove())
 		}
-		return m.work.write(ctx, proofFile(index), proof)
+		return m.work.writeProof(ctx, index, proof)
 	})
 }
 

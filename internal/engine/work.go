@@ -28,8 +28,9 @@ import (
 // weights: what belongs to others, or is damaged, is made anew. Commitments are what they should be where the proofs about them verify. A
 // proof is never made of randomness that another one had: its pads come from fresh bytes, not from the seed. A nil *Work keeps nothing.
 type Work struct {
-	dir string
-	key []byte
+	dir      string
+	key      []byte
+	unproved map[int]bool // the pieces whose rows this process wrote, without a proof about them yet
 }
 
 const seedFile = "seed"
@@ -46,7 +47,7 @@ func OpenWork(dir string) (*Work, error) {
 	if err := private(dir, fs.ModeDir); err != nil {
 		return nil, err
 	}
-	return &Work{dir: dir}, nil
+	return &Work{dir: dir, unproved: map[int]bool{}}, nil
 }
 
 // private says whether a file or folder is one, and its owner's alone: others could else choose the blinders.
@@ -137,10 +138,36 @@ func (w *Work) read(file string, n int) ([]byte, bool) {
 	return data[:n:n], hmac.Equal(data[n:], w.tag(file, data[:n]))
 }
 
-func (w *Work) write(ctx context.Context, file string, data []byte) error {
+// writeRows keeps the commitments of a piece.
+func (w *Work) writeRows(ctx context.Context, piece int, points []group.Affine) error {
 	if w == nil {
 		return nil
 	}
+	w.unproved[piece] = true
+	return w.write(ctx, rowsFile(piece), encodePoints(points))
+}
+
+// writeProof keeps the proof of a piece, which verifies.
+func (w *Work) writeProof(ctx context.Context, piece int, proof []byte) error {
+	delete(w.unproved, piece)
+	return w.write(ctx, proofFile(piece), proof)
+}
+
+// disbelieve removes the commitments that a device wrote which failed later, but for those about which a proof was verified.
+func (w *Work) disbelieve() (err error) {
+	if w == nil {
+		return nil
+	}
+	for piece := range w.unproved {
+		if e := os.Remove(filepath.Join(w.dir, rowsFile(piece))); !errors.Is(e, fs.ErrNotExist) {
+			err = errors.Join(err, e)
+		}
+	}
+	clear(w.unproved)
+	return err
+}
+
+func (w *Work) write(ctx context.Context, file string, data []byte) error {
 	return atomicfile.Write(ctx, filepath.Join(w.dir, file), append(data[:len(data):len(data)], w.tag(file, data)...), atomicfile.Options{Replace: true})
 }
 

@@ -213,21 +213,21 @@ func Evaluate(ctx context.Context, c *circuit.Circuit, weights map[circuit.ID]in
 	return r.run(r.multiplicities)
 }
 
-// Running is an assignment that lacks what is computed from a statement's claims about outputs.
-type Running struct{ *generator }
+// Execution is an assignment that lacks what is computed from a statement's claims about outputs.
+type Execution struct{ *generator }
 
 // Run is Evaluate at a place, for a statement that is told what to claim and proved: its assignment is complete once it is finished.
 func (p Place) Run(ctx context.Context, c *circuit.Circuit, weights map[circuit.ID]integer.Tensor, publics func(circuit.ID) integer.Tensor,
-	private PrivateInput) (*Running, error) {
+	private PrivateInput) (*Execution, error) {
 	g := newGenerator(ctx, p, c, private)
 	g.unclaimed = c.Claimed()
 	_, err := g.run(func() error { return g.load(weights) }, func() error { return g.publics(publics) }, g.hints, func() error { return g.counts(nil) })
-	return &Running{g}, err
+	return &Execution{g}, err
 }
 
 // Finish takes the public tensors of a statement that differs from the one that was run in what it claims of outputs alone, and returns the
 // assignment: that of Generate, with the same errors.
-func (r *Running) Finish(publics func(circuit.ID) integer.Tensor) (*Assignment, error) {
+func (r *Execution) Finish(publics func(circuit.ID) integer.Tensor) (*Assignment, error) {
 	claimed := r.unclaimed
 	for i, is := range claimed {
 		if v := r.vals[i]; is && v != nil {

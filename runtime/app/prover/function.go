@@ -202,9 +202,9 @@ func inputPort(c *circuit.Circuit, name string) int {
 }
 
 // fill runs the model and completes the statement by what it reveals of the outputs. It returns the cells that were clamped, too.
-func (a *app) fill(ctx context.Context, k *engine.Key, q *asked) (*engine.Running, []engine.Clamped, error) {
+func (a *app) fill(ctx context.Context, k *engine.Key, q *asked) (*engine.Execution, []engine.Clamped, error) {
 	a.progress.phase("running")
-	r, err := console.Interruptible(ctx, func() (*engine.Running, error) { return k.Run(ctx, q.st, q.in.Private, a.runs()) })
+	r, err := console.Interruptible(ctx, func() (*engine.Execution, error) { return k.Run(ctx, q.st, q.in.Private, a.runs()) })
 	if err != nil {
 		return nil, nil, err
 	}
@@ -230,10 +230,11 @@ func (a *app) functionRunCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			_, clamped, err := a.fill(ctx, k, q)
+			ran, clamped, err := a.fill(ctx, k, q)
 			if err != nil {
 				return err
 			}
+			defer ran.Close()
 			a.progress.phase("")
 			a.showClamped(clamped, asJSON)
 			return a.printFunction(k, q, report{Clamped: clamped}, asJSON)
@@ -289,13 +290,13 @@ func (a *app) functionProve(ctx context.Context, o *functionProveOptions) error 
 		return err
 	}
 	a.progress.expect(proofForecast(q.c))
-	running, clamped, err := a.fill(ctx, k, q)
+	ran, clamped, err := a.fill(ctx, k, q)
 	if err != nil {
 		return err
 	}
 	q.st.NoSaturation = o.noSaturation
 	a.stats.proves(q.c)
-	proof, err := console.Interruptible(ctx, func() ([]byte, error) { return running.Prove(ctx, a.options()) })
+	proof, err := console.Interruptible(ctx, func() ([]byte, error) { return ran.Prove(ctx, a.options()) })
 	if err != nil {
 		return saturated(err, clamped)
 	}
