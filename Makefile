@@ -19,6 +19,8 @@ NARROW := ./runtime/tokens/... ./internal/poly ./internal/format/constants ./run
 # The kernels for the GPUs of 2017, 2020 and 2022, and for later ones what their drivers compile.
 NVCC ?= nvcc
 ARCHITECTURES := 70 80 90
+FATBIN = $(NVCC) $(NVCCFLAGS) -std=c++17 -O3 -fatbin $(foreach a,$(ARCHITECTURES),-gencode arch=compute_$(a),code=sm_$(a)) \
+	-gencode arch=compute_$(lastword $(ARCHITECTURES)),code=compute_$(lastword $(ARCHITECTURES))
 
 .NOTPARALLEL:
 .PHONY: help demo smollm2 minilm ocr test quick check generate assembly golden bench curves benchmarks figures accuracy answers interrupts conformance families cases attacks mutants fuzz property clean format lint generated race portable cross platforms clean-tree fatbin faults emulate test-cuda ptx bench-cuda pack-cuda
@@ -122,7 +124,7 @@ emulate: ## run the CUDA kernels on the processor with limbs of 32 bits, as GPUs
 ptx: ## run what nvcc makes of the CUDA kernels, as instructions of PTX, on the processor; NVCC=…
 	@command -v $(firstword $(NVCC)) >/dev/null || { echo 'ptx: there is no $(firstword $(NVCC))'; exit 1; }
 	@mkdir -p build
-	$(NVCC) $(NVCCFLAGS) -std=c++17 -O3 -ptx -arch=compute_$(lastword $(ARCHITECTURES)) -o build/kernels.ptx cuda/internal/kernels/kernels.cu
+	$(NVCC) $(NVCCFLAGS) -std=c++17 -O3 -ptx -arch=compute_$(lastword $(ARCHITECTURES)) -o build/kernels.ptx cuda/internal/kernels/all.cu
 	ZKLLMC_PTX=$(CURDIR)/build/kernels.ptx $(GO) test -count=1 -timeout 1h ./cuda/...
 
 test-cuda: ## run the CUDA kernels' tests on a GPU, after make fatbin
@@ -150,8 +152,8 @@ pack-cuda: ## pack the tests of CUDA for a GPU machine without Go, after make fa
 
 fatbin: ## compile the CUDA kernels for GPUs; NVCC=… of CUDA 11.8 or 12, NVCCFLAGS=…
 	@command -v $(firstword $(NVCC)) >/dev/null || { echo 'fatbin: there is no $(firstword $(NVCC)). Debian has CUDA 11.8: package nvidia-cuda-toolkit of contrib and non-free.'; exit 1; }
-	$(NVCC) $(NVCCFLAGS) -std=c++17 -O3 -fatbin $(foreach a,$(ARCHITECTURES),-gencode arch=compute_$(a),code=sm_$(a)) \
-		-gencode arch=compute_$(lastword $(ARCHITECTURES)),code=compute_$(lastword $(ARCHITECTURES)) -o cuda/internal/kernels/kernels.fatbin cuda/internal/kernels/kernels.cu
+	$(FATBIN) -o cuda/internal/fatbin/kernels.fatbin cuda/internal/kernels/kernels.cu
+	$(FATBIN) -o cuda/internal/test/kerneltest/checks.fatbin cuda/internal/kernels/checks.cu
 
 # The parts of check.
 

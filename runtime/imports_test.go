@@ -118,7 +118,7 @@ func TestArchitectureIsTheMap(t *testing.T) {
 
 // forTests says whether a package serves tests alone.
 func forTests(path string) bool {
-	return within(path, module+"internal/test") || within(path, module+"cuda/internal/test")
+	return within(path, module+"internal/test") || within(path, module+"cuda/internal/test") || within(path, module+"cuda/internal/kernels")
 }
 
 // What serves tests alone is linked by no program and no library.
@@ -214,7 +214,7 @@ func TestVerifierIsPlainGo(t *testing.T) {
 
 // A prover links a device with the tag cuda, and then alone.
 func TestTagLinksTheDevice(t *testing.T) {
-	for _, device := range []string{module + "cuda", module + "cuda/internal/driver", "gorgonia.org/cu"} {
+	for _, device := range []string{module + "cuda", module + "cuda/internal/driver", module + "cuda/internal/fatbin", "gorgonia.org/cu"} {
 		require.Contains(t, closure(t, "-tags=cuda", module+"runtime/app/prover"), device)
 		require.NotContains(t, closure(t, module+"runtime/app/prover"), device)
 	}

@@ -55,8 +55,10 @@ const mostBytes = 60 << 20
 const folder = "zkllmc-gpu"
 
 func pack(file string) error {
-	if _, err := os.Stat("cuda/internal/kernels/kernels.fatbin"); err != nil {
-		return errors.New("there is no cuda/internal/kernels/kernels.fatbin: make fatbin first")
+	for _, binary := range []string{"cuda/internal/fatbin/kernels.fatbin", "cuda/internal/test/kerneltest/checks.fatbin"} {
+		if _, err := os.Stat(binary); err != nil {
+			return fmt.Errorf("there is no %s: make fatbin first", binary)
+		}
 	}
 	dir, err := os.MkdirTemp("", "gpu-")
 	if err != nil {

@@ -13,7 +13,7 @@ import (
 
 	"github.com/zkllmc/zkllmc/cuda/internal/device"
 	_ "github.com/zkllmc/zkllmc/cuda/internal/driver/preflight"
-	"github.com/zkllmc/zkllmc/cuda/internal/kernels"
+	"github.com/zkllmc/zkllmc/cuda/internal/fatbin"
 )
 
 // gpu is a GPU. CUDA's current context belongs to a thread of the process, so that one thread does everything, in order.
@@ -22,22 +22,22 @@ type gpu struct {
 	done     chan struct{} // closed when the thread has ended
 	close    sync.Once
 	name     string
-	module   cu.Module
+	modules  []cu.Module
 	kernels  map[string]cu.Function
 	failed   error // the first, which CUDA keeps returning
 	mu       sync.Mutex
 	counters device.Counters
 }
 
-// Open begins to work with a GPU, of which the first is 0.
-func Open(ordinal int) (device.Device, error) {
-	code, err := kernels.FatBinary()
+// Open begins to work with a GPU, of which the first is 0. It has the kernels, and those of more fat binaries.
+func Open(ordinal int, more ...[]byte) (device.Device, error) {
+	code, err := fatbin.Kernels()
 	if err != nil {
 		return nil, err
 	}
 	g := &gpu{calls: make(chan func()), done: make(chan struct{}), kernels: map[string]cu.Function{}}
 	opened := make(chan error)
-	go g.serve(ordinal, string(code), opened)
+	go g.serve(ordinal, append([][]byte{code}, more...), opened)
 	if err := <-opened; err != nil {
 		return nil, fmt.Errorf("cuda: opening device %d: %w", ordinal, err)
 	}
@@ -45,7 +45,7 @@ func Open(ordinal int) (device.Device, error) {
 }
 
 // serve is the thread.
-func (g *gpu) serve(ordinal int, code string, opened chan<- error) {
+func (g *gpu) serve(ordinal int, code [][]byte, opened chan<- error) {
 	runtime.LockOSThread() // for good: the thread ends with the context
 	defer close(g.done)
 	ctx, err := g.begin(ordinal, code)
@@ -59,7 +59,7 @@ func (g *gpu) serve(ordinal int, code string, opened chan<- error) {
 	_ = ctx.Destroy()
 }
 
-func (g *gpu) begin(ordinal int, code string) (ctx cu.CUContext, err error) {
+func (g *gpu) begin(ordinal int, code [][]byte) (ctx cu.CUContext, err error) {
 	dev, err := cu.GetDevice(ordinal)
 	if err != nil {
 		return ctx, err
@@ -70,12 +70,29 @@ func (g *gpu) begin(ordinal int, code string) (ctx cu.CUContext, err error) {
 	if ctx, err = dev.MakeContext(cu.SchedBlockingSync); err != nil {
 		return ctx, err
 	}
-	g.module, err = cu.LoadFatBinary(code)
-	if err != nil {
-		_ = ctx.Destroy()
-		return ctx, fmt.Errorf("loading the kernels: %w", err)
+	for _, binary := range code {
+		module, err := cu.LoadFatBinary(string(binary))
+		if err != nil {
+			_ = ctx.Destroy()
+			return ctx, fmt.Errorf("loading the kernels: %w", err)
+		}
+		g.modules = append(g.modules, module)
 	}
 	return ctx, nil
+}
+
+// kernel looks for a kernel, once for every name.
+func (g *gpu) kernel(name string) (f cu.Function, err error) {
+	f, ok := g.kernels[name]
+	for i := 0; !ok && i < len(g.modules); i++ {
+		f, err = g.modules[i].Function(name)
+		ok = err == nil
+	}
+	if ok {
+		g.kernels[name] = f
+		return f, nil
+	}
+	return f, err
 }
 
 // errClosed is the error of calls after Close.
@@ -161,13 +178,9 @@ func (g *gpu) Download(data []byte, from device.Pointer) error {
 func (g *gpu) Launch(l device.Launch) error {
 	g.count(func(c *device.Counters) { c.Launches++ })
 	return g.do(func() error {
-		f, ok := g.kernels[l.Kernel]
-		if !ok {
-			var err error
-			if f, err = g.module.Function(l.Kernel); err != nil {
-				return l.Fails(err)
-			}
-			g.kernels[l.Kernel] = f
+		f, err := g.kernel(l.Kernel)
+		if err != nil {
+			return l.Fails(err)
 		}
 		args := make([]unsafe.Pointer, len(l.Args))
 		for i := range l.Args {

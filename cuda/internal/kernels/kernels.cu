@@ -1,5 +1,4 @@
-// All kernels. nvcc makes the fat binary of this file, g++ the emulator's program (emulate/main.cpp).
-#include "check.cuh"
+// All kernels that a prover launches. nvcc makes the fat binary of this file.
 #include "commit.cuh"
 #include "fold.cuh"
 #include "fractions.cuh"

@@ -9,7 +9,7 @@ import (
 	"strings"
 )
 
-// Translate returns kernels.cu, whose kernels are given as PTX, in C++ for the shim.
+// Translate returns all.cu, whose kernels are given as PTX, in C++ for the shim.
 func Translate(ptx string) (string, error) {
 	t := &translator{shared: map[string]int{}}
 	t.out.WriteString(prelude)

@@ -4,7 +4,7 @@
 //
 //	program MEMORY THREADS SEED
 
-#include "../kernels.cu"
+#include "../all.cu"
 #include "block.h"
 
 #include <errno.h>

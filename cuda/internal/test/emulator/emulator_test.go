@@ -110,7 +110,7 @@ KERNEL(right, uint64_t* out) {
 	if (threadIdx.x == 5) out[2] = out[1];
 }
 `
-	sources, err := kerneltest.With(kernels.Sources(), "kernels.cu", func(string) (string, error) { return source, nil })
+	sources, err := kerneltest.With(kernels.Sources(), "all.cu", func(string) (string, error) { return source, nil })
 	require.NoError(t, err)
 	for kernel, want := range map[string]string{
 		"ends":       "kernel ends, block (0, 0, 0), thread (0, 0, 0): ended while others wait at a barrier",

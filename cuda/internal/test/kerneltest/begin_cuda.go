@@ -21,7 +21,9 @@ var _ = emulated
 // begin begins to work with the first GPU.
 func begin(t testing.TB, _ emulator.Config) device.Device {
 	t.Helper()
-	d, err := driver.Open(0)
+	checks, err := built.ReadFile("checks.fatbin")
+	require.NoError(t, err, "make fatbin first")
+	d, err := driver.Open(0, checks)
 	require.NoError(t, err)
 	return d
 }

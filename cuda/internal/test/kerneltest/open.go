@@ -142,9 +142,9 @@ func (f *fault) plant(sources fs.FS) (fs.FS, error) {
 	})
 }
 
-// translated are the sources with kernels.cu in the instructions of PTX.
+// translated are the sources with all.cu in the instructions of PTX.
 func translated(sources fs.FS, text string) (fs.FS, error) {
-	return With(sources, "kernels.cu", func(string) (string, error) { return ptx.Translate(text) })
+	return With(sources, "all.cu", func(string) (string, error) { return ptx.Translate(text) })
 }
 
 // With returns sources with one file changed.

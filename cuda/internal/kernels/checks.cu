@@ -1,6 +1,5 @@
-// The arithmetic by itself, for tests: of the emulator, and of a GPU, which nothing else makes show single operations.
-#pragma once
-
+// The arithmetic by itself, for tests: of the emulator, and of a GPU, which nothing else makes show single operations. No prover has them: on a GPU
+// they are a fat binary of their own.
 #include "curve.cuh"
 
 const int field_operations = 7;
