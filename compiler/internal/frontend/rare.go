@@ -139,7 +139,7 @@ func lpPool(c *call) (*onnx.Function, error) {
 		return nil, fmt.Errorf("attribute kernel_shape is missing")
 	}
 	for _, k := range kernel.Ints {
-		cells *= float64(k)
+		cells = float64(cells * float64(k))
 	}
 	y = s.with(s.add("AveragePool", y), intOf("count_include_pad", 1), kernel)
 	for _, name := range []string{"strides", "pads", "auto_pad", "dilations"} {

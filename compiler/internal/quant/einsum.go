@@ -81,7 +81,7 @@ func (q *quantiser) isLost(s *summand, mult float64, scale int) bool {
 	if apart <= 61 {
 		return false
 	}
-	most := math.Abs(float64(s.icoef)) * s.mult
+	most := float64(math.Abs(float64(s.icoef)) * s.mult)
 	for _, r := range s.in {
 		if q.f.Value(r.from).Def.Op != ir.OpConst {
 			return false
