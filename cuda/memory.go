@@ -8,8 +8,8 @@ import (
 	"github.com/zkllmc/zkllmc/cuda/internal/device"
 )
 
-// memory is a device whose memory is given back with whoever has it: a session, a run or a program. What is freed before is kept for the next of
-// the same size, for a device takes long to allocate, and synchronises. Nothing is launched any more when the context has ended.
+// memory is a device whose memory is given back with whoever has it: a session, a run or a program. It holds secrets, and is cleared before it is
+// given back. What is freed before is kept for the next of the same size, for a device takes long to allocate, and synchronises. Nothing is launched any more when the context has ended.
 type memory struct {
 	device.Device
 	ctx  context.Context
@@ -47,13 +47,18 @@ func (m *memory) Alloc(bytes int64) (device.Pointer, error) {
 
 // release gives back what is idle.
 func (m *memory) release() (err error) {
-	for _, list := range m.idle {
+	for bytes, list := range m.idle {
 		for _, p := range list {
-			err = errors.Join(err, m.Device.Free(p))
+			err = errors.Join(err, m.forget(p, bytes))
 		}
 	}
 	clear(m.idle)
 	return err
+}
+
+// forget clears memory and gives it back to the device.
+func (m *memory) forget(p device.Pointer, bytes int64) error {
+	return errors.Join(m.Device.Clear(p, bytes), m.Device.Free(p))
 }
 
 // Free keeps memory for the next who needs as much.
@@ -89,8 +94,8 @@ func (m *memory) close() error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	err := m.release()
-	for p := range m.held {
-		err = errors.Join(err, m.Device.Free(p))
+	for p, bytes := range m.held {
+		err = errors.Join(err, m.forget(p, bytes))
 	}
 	clear(m.held)
 	return err

@@ -136,7 +136,7 @@ func TestFallback(t *testing.T) {
 	}
 }
 
-// hollow is a device that computes nothing: memory is that of this process. A call of it fails, and all but Free after that, unless there was no memory.
+// hollow is a device that computes nothing: memory is that of this process. A call of it fails, and all but Free and Clear after that, unless there was no memory.
 type hollow struct {
 	calls, failAt int
 	err           error
@@ -173,6 +173,14 @@ func (d *hollow) Alloc(bytes int64) (device.Pointer, error) {
 
 func (d *hollow) Free(p device.Pointer) error {
 	delete(d.held, p)
+	if errors.Is(d.err, device.ErrMemory) {
+		return nil
+	}
+	return d.err
+}
+
+func (d *hollow) Clear(p device.Pointer, _ int64) error {
+	clear(d.held[p])
 	if errors.Is(d.err, device.ErrMemory) {
 		return nil
 	}

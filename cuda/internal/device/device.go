@@ -58,6 +58,8 @@ type Device interface {
 	Free(p Pointer) error
 	// Upload copies to the device.
 	Upload(to Pointer, data []byte) error
+	// Clear sets memory to zero.
+	Clear(p Pointer, bytes int64) error
 	// Download copies from the device, once all before it is done: it synchronises.
 	Download(data []byte, from Pointer) error
 	// Launch starts a kernel.

@@ -162,6 +162,18 @@ func (g *gpu) Upload(to device.Pointer, data []byte) error {
 	})
 }
 
+func (g *gpu) Clear(p device.Pointer, bytes int64) error {
+	if bytes == 0 {
+		return nil
+	}
+	return g.do(func() error {
+		if err := cu.MemsetD8(cu.DevicePtr(p), 0, bytes); err != nil {
+			return fmt.Errorf("cuda: clearing %d bytes at %#x: %w", bytes, p, err)
+		}
+		return nil
+	})
+}
+
 func (g *gpu) Download(data []byte, from device.Pointer) error {
 	if len(data) == 0 {
 		return nil

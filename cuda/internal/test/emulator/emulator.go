@@ -215,6 +215,11 @@ func (d *Device) Upload(to device.Pointer, data []byte) error {
 	return err
 }
 
+// Clear sets memory to zero.
+func (d *Device) Clear(p device.Pointer, bytes int64) error {
+	return d.broken(d.ask(upload, []uint64{uint64(p), uint64(bytes)}, make([]byte, bytes), nil))("clearing %d bytes at %#x", bytes, p)
+}
+
 // Download copies from the device.
 func (d *Device) Download(data []byte, from device.Pointer) error {
 	err := d.broken(d.ask(download, []uint64{uint64(from), uint64(len(data))}, nil, data))("copying %d bytes from %#x", len(data), from)
