@@ -68,7 +68,7 @@ func (r *run) Argument(mask []field.Element, segments []backend.Segment, form []
 	if n != len(form) || n == 0 || n&(n-1) != 0 {
 		panic(fmt.Sprintf("cuda: argument over %d, %d entries", n, len(form)))
 	}
-	a := &argument{r: r, s: &device.Scratch{Device: r.memory}, base: U, n: n}
+	a := &argument{r: r, s: &device.Scratch{Work: r.memory}, base: U, n: n}
 	r.within(func(s *device.Scratch) {
 		a.u = [2]device.Pointer{a.s.Put(device.Bytes(mask)), a.s.Take(n, elementBytes)}
 		a.l = [2]device.Pointer{a.s.Put(device.Bytes(form)), a.s.Take(n, elementBytes)}

@@ -11,7 +11,6 @@ import (
 	"github.com/zkllmc/zkllmc/internal/backend"
 	"github.com/zkllmc/zkllmc/internal/field"
 	"github.com/zkllmc/zkllmc/internal/group"
-	"github.com/zkllmc/zkllmc/internal/integer"
 )
 
 // accelerator is a backend.Backend.
@@ -25,7 +24,7 @@ func (a *accelerator) Open() (backend.Session, error) {
 	if _, err := a.Info(); err != nil {
 		return nil, failure(err)
 	}
-	return &session{memory: newMemory(context.Background(), a.Device)}, nil
+	return &session{memory: newMemory(context.Background(), a.Device, nil)}, nil
 }
 
 // failure is an error of a device as that of whoever asked for something, unless it is the end of a context or a cell of whoever asked.
@@ -40,7 +39,6 @@ func failure(err error) error {
 type session struct {
 	*memory
 	mu      sync.Mutex
-	err     error // of what was loaded
 	tables  []*table
 	indices map[string]*index
 }
@@ -51,29 +49,6 @@ type table struct {
 	generators []group.Affine
 }
 
-func (s *session) fail(err error) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.err == nil {
-		s.err = failure(err)
-	}
-}
-
-func (s *session) failed() error {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.err
-}
-
-// Load copies a tensor to the device.
-func (s *session) Load(t *integer.Tensor) backend.Tensor {
-	own := &tensor{shape: t.Shape, n: t.Len()}
-	if err := own.send(s.memory, t); err != nil {
-		s.fail(err)
-	}
-	return own
-}
-
 // Close gives the memory back. An error is one of the device, which it will have for whoever asks next.
 func (s *session) Close() error {
 	_ = s.close()
@@ -82,56 +57,17 @@ func (s *session) Close() error {
 
 // Begin begins a run.
 func (s *session) Begin(ctx context.Context) backend.Run {
-	return &run{memory: newMemory(ctx, s.Device), session: s, err: s.failed()}
+	return &run{memory: newMemory(ctx, s.on, s.Err()), session: s}
 }
 
 // run is a backend.Run.
 type run struct {
 	*memory
 	session *session
-	err     error
-}
-
-func (r *run) Err() error {
-	if r.err == nil {
-		r.err = r.ctx.Err()
-	}
-	return r.err
-}
-
-// fail records an error unless there is one.
-func (r *run) fail(err error) {
-	if r.err == nil {
-		r.err = failure(err)
-	}
-}
-
-// within computes with scratch memory, unless something failed before, and says whether nothing has.
-func (r *run) within(compute func(s *device.Scratch)) bool {
-	if r.Err() != nil {
-		return false
-	}
-	s := &device.Scratch{Device: r.memory}
-	compute(s)
-	if err := s.End(); err != nil {
-		r.fail(err)
-	}
-	return r.err == nil
 }
 
 // Close gives the memory back. An error is one of the device, which it will have for whoever asks next.
 func (r *run) Close() { _ = r.memory.close() }
-
-// Load copies a tensor to the device.
-func (r *run) Load(t *integer.Tensor) backend.Tensor {
-	own := &tensor{shape: t.Shape, n: t.Len()}
-	if r.Err() == nil {
-		if err := own.send(r.memory, t); err != nil {
-			r.fail(err)
-		}
-	}
-	return own
-}
 
 // vector is a backend.Vector: elements of a run on the device.
 type vector struct {

@@ -35,7 +35,7 @@ func (p *program) Counter(table []backend.Tensor) backend.Counter {
 		c.table = append(c.table, column{uint64(t.at), uint64(t.size)})
 	}
 	p.filled(c.counts)
-	if p.err == nil {
+	if p.Err() == nil {
 		c.index = p.lines(table)
 	}
 	return c
@@ -56,7 +56,7 @@ func (p *program) lines(table []backend.Tensor) *index {
 	defer s.mu.Unlock()
 	if s.indices[key] == nil {
 		made := p.index(s.memory, table)
-		if p.err != nil {
+		if p.Err() != nil {
 			return made
 		}
 		if s.indices == nil {

@@ -38,7 +38,7 @@ const storedLeaves = 3
 
 // Fractions adds up the fractions of leaves, layer by layer.
 func (r *run) Fractions(n int, blocks []backend.Block) backend.FractionTree {
-	t := &tree{r: r, n: n, top: n - 1, layers: make([]layer, n+1), about: &device.Scratch{Device: r.memory}}
+	t := &tree{r: r, n: n, top: n - 1, layers: make([]layer, n+1), about: &device.Scratch{Work: r.memory}}
 	if n <= storedLeaves {
 		t.top = n
 	}
@@ -110,7 +110,7 @@ func (t *tree) describe(blocks []backend.Block) {
 
 // room takes memory for a layer.
 func (t *tree) room(j int) {
-	s := &device.Scratch{Device: t.r.memory}
+	s := &device.Scratch{Work: t.r.memory}
 	n := t.layers[j].n
 	at := uint64(s.Take(2*n, elementBytes))
 	t.layers[j].p, t.layers[j].q = at, at+uint64(n*elementBytes)
@@ -173,7 +173,7 @@ func (t *tree) Layer(j int, s []field.Element, lambda field.Element) backend.Lay
 	if j < 1 || j >= t.n || len(s) != j-1 {
 		panic(fmt.Sprintf("cuda: layer %d of %d at a point of %d coordinates", j, t.n, len(s)))
 	}
-	l := &layerRounds{t: t, j: j, lambda: lambda, from: t.layers[j+1], own: &device.Scratch{Device: t.r.memory}, computed: t.layers[j+1].p == 0}
+	l := &layerRounds{t: t, j: j, lambda: lambda, from: t.layers[j+1], own: &device.Scratch{Work: t.r.memory}, computed: t.layers[j+1].p == 0}
 	for len(t.built) > max(0, t.top-j) {
 		_ = t.built[len(t.built)-1].End()
 		t.built = t.built[:len(t.built)-1]
@@ -239,7 +239,7 @@ func (l *layerRounds) tables(point []field.Element) {
 	if err := l.own.Error(); err != nil {
 		l.t.r.fail(fmt.Errorf("rounds of layer %d of a fraction tree of 2^%d leaves: %w", l.j, l.t.n, err))
 		_ = l.own.End()
-		l.own = &device.Scratch{Device: l.t.r.memory}
+		l.own = &device.Scratch{Work: l.t.r.memory}
 	}
 }
 

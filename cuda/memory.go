@@ -6,21 +6,74 @@ import (
 	"sync"
 
 	"github.com/zkllmc/zkllmc/cuda/internal/device"
+	"github.com/zkllmc/zkllmc/internal/backend"
+	"github.com/zkllmc/zkllmc/internal/integer"
 )
 
 // memory is a device whose memory is given back with whoever has it: a session, a run or a program. It holds secrets, and is cleared before it is
 // given back. What is freed before is kept for the next of the same size, for a device takes long to allocate, and synchronises. Nothing is launched any more when the context has ended.
 type memory struct {
-	device.Device
+	on   device.Device
 	ctx  context.Context
 	mu   sync.Mutex
 	held map[device.Pointer]int64
 	idle map[int64][]device.Pointer
+	err  error // the first
 }
 
-func newMemory(ctx context.Context, d device.Device) *memory {
-	return &memory{Device: d, ctx: ctx, held: map[device.Pointer]int64{}, idle: map[int64][]device.Pointer{}}
+// newMemory has an error from the beginning, or none.
+func newMemory(ctx context.Context, d device.Device, err error) *memory {
+	return &memory{on: d, ctx: ctx, held: map[device.Pointer]int64{}, idle: map[int64][]device.Pointer{}, err: err}
 }
+
+// Err is the first error, and the context's once that has ended.
+func (m *memory) Err() error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.err == nil {
+		m.err = m.ctx.Err()
+	}
+	return m.err
+}
+
+// fail records an error unless there is one.
+func (m *memory) fail(err error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.err == nil {
+		m.err = failure(err)
+	}
+}
+
+// within computes with scratch memory, unless something failed before, and says whether nothing has.
+func (m *memory) within(compute func(s *device.Scratch)) bool {
+	if m.Err() != nil {
+		return false
+	}
+	s := &device.Scratch{Work: m}
+	compute(s)
+	if err := s.End(); err != nil {
+		m.fail(err)
+	}
+	return m.Err() == nil
+}
+
+// Load copies a tensor to the device.
+func (m *memory) Load(t *integer.Tensor) backend.Tensor {
+	own := &tensor{shape: t.Shape, n: t.Len()}
+	if m.Err() == nil {
+		if err := own.send(m, t); err != nil {
+			m.fail(err)
+		}
+	}
+	return own
+}
+
+// Upload copies to the device.
+func (m *memory) Upload(to device.Pointer, data []byte) error { return m.on.Upload(to, data) }
+
+// Download copies from the device.
+func (m *memory) Download(data []byte, from device.Pointer) error { return m.on.Download(data, from) }
 
 // Alloc takes what is idle, or memory of the device; if that has none, once more with everything given back that is idle.
 func (m *memory) Alloc(bytes int64) (device.Pointer, error) {
@@ -32,12 +85,12 @@ func (m *memory) Alloc(bytes int64) (device.Pointer, error) {
 		m.held[p] = bytes
 		return p, nil
 	}
-	p, err := m.Device.Alloc(bytes)
+	p, err := m.on.Alloc(bytes)
 	if errors.Is(err, device.ErrMemory) && len(m.idle) > 0 {
 		if err := m.release(); err != nil {
 			return 0, err
 		}
-		p, err = m.Device.Alloc(bytes)
+		p, err = m.on.Alloc(bytes)
 	}
 	if err == nil {
 		m.held[p] = bytes
@@ -58,7 +111,7 @@ func (m *memory) release() (err error) {
 
 // forget clears memory and gives it back to the device.
 func (m *memory) forget(p device.Pointer, bytes int64) error {
-	return errors.Join(m.Device.Clear(p, bytes), m.Device.Free(p))
+	return errors.Join(m.on.Clear(p, bytes), m.on.Free(p))
 }
 
 // Free keeps memory for the next who needs as much.
@@ -86,7 +139,7 @@ func (m *memory) Launch(l device.Launch) error {
 	if err := m.ctx.Err(); err != nil {
 		return err
 	}
-	return m.Device.Launch(l)
+	return m.on.Launch(l)
 }
 
 // close gives everything back.

@@ -18,39 +18,19 @@ type program struct {
 	*memory
 	session *session
 	mu      sync.Mutex // of tensors that runs ask about before anybody has written them
-	err     error
 }
 
 // Program begins a witness.
 func (s *session) Program() backend.Program {
-	return &program{memory: newMemory(context.Background(), s.Device), session: s, err: s.failed()}
+	return &program{memory: newMemory(context.Background(), s.on, s.Err()), session: s}
 }
 
+// Err is the first error, also of what the session loaded.
 func (p *program) Err() error {
-	if p.err == nil {
-		p.err = p.session.failed()
+	if err := p.memory.Err(); err != nil {
+		return err
 	}
-	return p.err
-}
-
-// fail records an error unless there is one.
-func (p *program) fail(err error) {
-	if p.err == nil {
-		p.err = failure(err)
-	}
-}
-
-// within computes with scratch memory, unless something failed before, and says whether nothing has.
-func (p *program) within(compute func(s *device.Scratch)) bool {
-	if p.err != nil {
-		return false
-	}
-	s := &device.Scratch{Device: p.memory}
-	compute(s)
-	if err := s.End(); err != nil {
-		p.fail(err)
-	}
-	return p.err == nil
+	return p.session.Err()
 }
 
 // Within has nothing to limit.
@@ -58,17 +38,6 @@ func (*program) Within(context.Context) {}
 
 // Close gives the memory back. An error is one of the device, which it will have for whoever asks next.
 func (p *program) Close() { _ = p.memory.close() }
-
-// Load copies a tensor to the device.
-func (p *program) Load(t *integer.Tensor) backend.Tensor {
-	own := &tensor{shape: t.Shape, n: t.Len()}
-	if p.err == nil {
-		if err := own.send(p.memory, t); err != nil {
-			p.fail(err)
-		}
-	}
-	return own
-}
 
 // Zeros takes no memory yet.
 func (p *program) Zeros(shape []int, wide bool) backend.Tensor {
@@ -86,7 +55,7 @@ func cellsOf(shape []int) int {
 
 // room gives a tensor memory that has anything in it, unless it has some. It says whether it has not had it before.
 func (p *program) room(t *tensor) bool {
-	if t.at != 0 || p.err != nil {
+	if t.at != 0 || p.Err() != nil {
 		return false
 	}
 	for _, at := range []*device.Pointer{&t.at, &t.high} {
@@ -301,7 +270,7 @@ func (p *program) Einsum(to backend.Part, terms []backend.Term) {
 			p.fail(fmt.Errorf("cuda: a sum of products of %d factors, or of tensors that are too large", len(terms[i].Factors)))
 		}
 	}
-	if p.err != nil {
+	if p.Err() != nil {
 		return
 	}
 	held := func(t backend.Tensor) products.Tensor {

@@ -16,7 +16,7 @@ const laidCells = 1 << 26
 
 // laid is how many rows of a width are written out at a time: they take an eighth of the memory that is left.
 func (r *run) laid(width int) int {
-	info, err := r.Info()
+	info, err := r.on.Info()
 	if err != nil {
 		r.fail(err)
 	}

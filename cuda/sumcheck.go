@@ -64,7 +64,7 @@ type roundPlan struct {
 
 // Sumcheck plans all rounds.
 func (r *run) Sumcheck(instances []backend.Instance, rounds, degree int) backend.Sumcheck {
-	c := &sumcheck{r: r, s: &device.Scratch{Device: r.memory}, degree: degree, rounds: make([]roundPlan, rounds)}
+	c := &sumcheck{r: r, s: &device.Scratch{Work: r.memory}, degree: degree, rounds: make([]roundPlan, rounds)}
 	c.waiting, c.factors = make([]field.Element, len(instances)), make([][]*factorState, len(instances))
 	known := map[factorKey]*factorState{}
 	for k := range instances {
@@ -93,7 +93,7 @@ func (c *sumcheck) finish() {
 	}
 	if c.r.Err() != nil {
 		_ = c.s.End()
-		c.s = &device.Scratch{Device: c.r.memory}
+		c.s = &device.Scratch{Work: c.r.memory}
 	}
 }
 

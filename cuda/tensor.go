@@ -49,8 +49,8 @@ func (r *run) cells(t backend.Tensor) (at device.Pointer, size int) {
 		own.late.mu.Lock()
 		defer own.late.mu.Unlock()
 		own.late.filled(own)
-		if own.late.err != nil {
-			r.fail(own.late.err)
+		if err := own.late.Err(); err != nil {
+			r.fail(err)
 		}
 	}
 	return own.at, own.size

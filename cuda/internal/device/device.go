@@ -49,21 +49,26 @@ type Counters struct {
 	Up, Down        int64 // bytes
 }
 
-// Device is a device. It is safe for concurrent use. What was asked earlier is done earlier. Errors of a kernel may be those of a later call;
-// after an error of any kind but ErrMemory the device is of no use any more.
-type Device interface {
+// Work is what a computation asks of a device. It is safe for concurrent use. What was asked earlier is done earlier. Errors of a kernel may be
+// those of a later call; after an error of any kind but ErrMemory the device is of no use any more.
+type Work interface {
 	// Alloc takes memory, which has whatever it had before. The error is ErrMemory if there is not enough.
 	Alloc(bytes int64) (Pointer, error)
 	// Free gives back what Alloc took.
 	Free(p Pointer) error
 	// Upload copies to the device.
 	Upload(to Pointer, data []byte) error
-	// Clear sets memory to zero.
-	Clear(p Pointer, bytes int64) error
 	// Download copies from the device, once all before it is done: it synchronises.
 	Download(data []byte, from Pointer) error
 	// Launch starts a kernel.
 	Launch(l Launch) error
+}
+
+// Device is a device.
+type Device interface {
+	Work
+	// Clear sets memory to zero.
+	Clear(p Pointer, bytes int64) error
 	// Sync waits until all is done.
 	Sync() error
 	// Info describes the device.

@@ -2,7 +2,7 @@ package device
 
 // Scratch is memory and launches of one computation: after an error everything is left out, and End returns it.
 type Scratch struct {
-	Device
+	Work
 	held []Pointer
 	err  error
 }
@@ -52,13 +52,14 @@ func (s *Scratch) Keep(p Pointer) {
 	}
 }
 
-// End gives the memory back.
+// End gives the memory back, once.
 func (s *Scratch) End() error {
 	for _, p := range s.held {
 		if err := s.Free(p); s.err == nil {
 			s.err = err
 		}
 	}
+	s.held = nil
 	return s.err
 }
 

@@ -3,7 +3,7 @@
 package points
 
 import (
-	"fmt"
+	"errors"
 	"math/bits"
 
 	"github.com/zkllmc/zkllmc/cuda/internal/device"
@@ -38,7 +38,7 @@ func toAffine(s *device.Scratch, out, sums device.Pointer, n int) {
 
 // Table has the multiples of generators that commitments are made of.
 type Table struct {
-	d            device.Device
+	d            device.Work
 	at           device.Pointer
 	n            int // generators
 	bits, places int
@@ -57,7 +57,7 @@ func places(bits int) int { return (32 + bits - 1) / bits }
 const tableRun = 1 << 13
 
 // NewTable makes the table of generators that lie on the device, for digits of some bits.
-func NewTable(d device.Device, generators device.Pointer, n, bits int) (*Table, error) {
+func NewTable(d device.Work, generators device.Pointer, n, bits int) (*Table, error) {
 	if bits < 1 || bits > 8 {
 		panic("points: digits of more than 8 bits, or of none")
 	}
@@ -66,14 +66,14 @@ func NewTable(d device.Device, generators device.Pointer, n, bits int) (*Table, 
 		return nil, err
 	}
 	t := &Table{d, at, n, bits, places(bits)}
-	s := &device.Scratch{Device: d}
+	s := &device.Scratch{Work: d}
 	room := s.Take(3*min(n, tableRun)<<(bits-1), coordinateBytes)
 	for first := 0; first < n; first += tableRun {
 		count := min(tableRun, n-first)
 		s.Run("multiples", blocks(count), device.Dim{threads}, uint64(at), uint64(room), uint64(generators), uint64(n), uint64(first), uint64(count), uint64(bits), uint64(t.places))
 	}
 	if err := s.End(); err != nil {
-		return nil, fmt.Errorf("%w (%v)", err, d.Free(at))
+		return nil, errors.Join(err, d.Free(at))
 	}
 	return t, nil
 }
@@ -96,7 +96,7 @@ func (t *Table) Commit(cells device.Pointer, rows, width int) ([]group.Affine, e
 		return nil, nil
 	}
 	parts := max(1, min(width/partCells, fullGrid/rows))
-	s := &device.Scratch{Device: t.d}
+	s := &device.Scratch{Work: t.d}
 	sums, all, out := s.Take(rows*parts, pointBytes), s.Take(rows, pointBytes), s.Take(rows, affineBytes)
 	s.Run("commit_rows", device.Dim{rows * parts}, device.Dim{sumThreads},
 		uint64(sums), uint64(t.at), uint64(t.n), uint64(t.bits), uint64(t.places), uint64(cells), uint64(width), uint64(parts))
@@ -108,7 +108,7 @@ func (t *Table) Commit(cells device.Pointer, rows, width int) ([]group.Affine, e
 }
 
 // MSM returns Σ_i scalars[i]·points[i] of n of each that lie on the device.
-func MSM(d device.Device, points, scalars device.Pointer, n int) (group.Jac, error) {
+func MSM(d device.Work, points, scalars device.Pointer, n int) (group.Jac, error) {
 	var total group.Jac
 	total.FromAffine(&group.Affine{})
 	if n == 0 {
@@ -116,7 +116,7 @@ func MSM(d device.Device, points, scalars device.Pointer, n int) (group.Jac, err
 	}
 	width := window(n)
 	windows, count := (field.Bits+width)/width, 1<<(width-1)
-	s := &device.Scratch{Device: d}
+	s := &device.Scratch{Work: d}
 	next, line := s.Take(windows*count, 4), s.Take(windows*n, 4)
 	buckets, sums := s.Take(windows*count, pointBytes), s.Take(windows, pointBytes)
 	s.Run("clear_words", blocks(windows*count), device.Dim{threads}, uint64(next), uint64(windows*count))
@@ -152,9 +152,9 @@ func (p *point) jacobian() (j group.Jac) {
 }
 
 // Fold sets lo[i] += x·hi[i] for n points of each that lie on the device.
-func Fold(d device.Device, lo, hi device.Pointer, n int, x *field.Element) error {
+func Fold(d device.Work, lo, hi device.Pointer, n int, x *field.Element) error {
 	digits, beta := units(x), group.Endomorphism()
-	s := &device.Scratch{Device: d}
+	s := &device.Scratch{Work: d}
 	sums := s.Take(n, pointBytes)
 	s.Run("fold_points", blocks(n), device.Dim{threads},
 		uint64(sums), uint64(lo), uint64(hi), uint64(n), uint64(s.Put(device.Bytes(digits))), uint64(len(digits)), uint64(s.Put(device.Bytes([]group.Coordinate{beta}))))

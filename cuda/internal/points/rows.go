@@ -34,7 +34,7 @@ type (
 
 // Lay writes rows out, of width cells of 32 bits each, into memory that is the caller's to free. Of boxes that overlap the last one counts. The
 // error is ErrWide if a cell does not fit.
-func Lay(d device.Device, rows [][]Box, width int) (device.Pointer, error) {
+func Lay(d device.Work, rows [][]Box, width int) (device.Pointer, error) {
 	first, boxes, axes := []uint64{0}, []box(nil), []axis(nil)
 	for _, row := range rows {
 		for _, b := range row {
@@ -56,7 +56,7 @@ func Lay(d device.Device, rows [][]Box, width int) (device.Pointer, error) {
 		}
 		first = append(first, uint64(len(boxes)))
 	}
-	s, bad := &device.Scratch{Device: d}, []uint64{math.MaxUint64}
+	s, bad := &device.Scratch{Work: d}, []uint64{math.MaxUint64}
 	out, flag := s.Take(len(rows)*width, 4), s.Put(device.Bytes(bad))
 	if len(rows) > 0 {
 		s.Run("lay_rows", device.Dim{len(rows)}, device.Dim{threads},

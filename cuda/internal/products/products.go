@@ -32,8 +32,8 @@ func Fits(t *backend.Term) bool {
 }
 
 // Einsum adds a sum of terms that fit to a box of a tensor of 64-bit cells. Sums are modulo 2^64. held says where a factor's cells are.
-func Einsum(d device.Device, out device.Pointer, box []backend.Range, terms []backend.Term, held func(backend.Tensor) Tensor) error {
-	s := &device.Scratch{Device: d}
+func Einsum(d device.Work, out device.Pointer, box []backend.Range, terms []backend.Term, held func(backend.Tensor) Tensor) error {
+	s := &device.Scratch{Work: d}
 	each(box, terms, held, func(w *walk, t *backend.Term) {
 		if len(t.Factors) == 2 && w.in[0].Size == 2 && w.in[1].Size == 2 {
 			w.short(s, out, t.Coef)
@@ -47,9 +47,9 @@ func Einsum(d device.Device, out device.Pointer, box []backend.Range, terms []ba
 // EinsumWide adds to a box of a wide tensor, whose upper words are in high. Sums are modulo 2^128. upper says where a factor's upper words are, 0 if it
 // has none.
 func EinsumWide(
-	d device.Device, out, high device.Pointer, box []backend.Range, terms []backend.Term, held func(backend.Tensor) Tensor, upper func(backend.Tensor) device.Pointer,
+	d device.Work, out, high device.Pointer, box []backend.Range, terms []backend.Term, held func(backend.Tensor) Tensor, upper func(backend.Tensor) device.Pointer,
 ) error {
-	s := &device.Scratch{Device: d}
+	s := &device.Scratch{Work: d}
 	each(box, terms, held, func(w *walk, t *backend.Term) {
 		factors := make([]wideFactor, len(t.Factors))
 		for f := range factors {

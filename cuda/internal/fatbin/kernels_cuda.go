@@ -1,4 +1,5 @@
-// Package fatbin has the code of the CUDA kernels for GPUs, where it was built (make fatbin).
+//go:build cuda
+
 package fatbin
 
 import (
@@ -8,7 +9,7 @@ import (
 
 // The pattern is this file, too, without which there would be nothing to embed where there is no fat binary.
 //
-//go:embed kernels.*
+//go:embed kernels*
 var files embed.FS
 
 // ErrNotBuilt says that there is no fat binary.
