@@ -57,6 +57,7 @@ func Generate(plans []*plan.Plan, f *circuit.Family, o Target) ([]SourceFile, er
 	if len(list) > 0 {
 		g.files = append(g.files, SourceFile{Path: "cmd/prover/" + nodesFile, Data: list})
 	}
+	g.add("cmd/prover/"+deviceFile, g.device())
 	g.add("cmd/verifier/main.go", g.command("verifier", verifierApp, false))
 	if o.Vocab != nil {
 		g.add("vocab/vocab.go", g.vocab())
@@ -232,8 +233,30 @@ func (g *generator) command(name, app string, listed bool) *File {
 		f.Var().Id("nodes").String()
 		model = append(model, Id("Nodes").Op(":").Id("nodes"))
 	}
+	of := Qual(app, "Model").Values(model...)
+	if app == proverApp {
+		f.Line()
+		doc(f, "model is what is proved; "+deviceFile+" adds what computes.")
+		f.Var().Id("model").Op("=").Add(of)
+		f.Line()
+		of = Id("model")
+	}
 	f.Func().Id("main").Params().Block(
-		Qual("os", "Exit").Call(Qual(app, "Main").Call(Qual(app, "Model").Values(model...), Qual("os", "Args").Index(Lit(1), Empty()))))
+		Qual("os", "Exit").Call(Qual(app, "Main").Call(of, Qual("os", "Args").Index(Lit(1), Empty()))))
+	return f
+}
+
+// deviceFile is a file of the prover's main package.
+const deviceFile = "device.go"
+
+// device is the file of the prover's main package that links the GPU backend where the prover is built for it.
+func (g *generator) device() *File {
+	f := NewFilePathName(path.Join(g.o.ImportPath, "cmd/prover"), "main")
+	f.HeaderComment(header)
+	f.HeaderComment("//go:build " + cudaTag)
+	importNames(f)
+	doc(f, "A prover that is built with the tag "+cudaTag+" makes keys and proofs on the first GPU.\n")
+	f.Func().Id("init").Params().Block(Id("model").Dot("Device").Op("=").Qual(cudaPath, "Open"))
 	return f
 }
 

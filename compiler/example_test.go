@@ -32,6 +32,7 @@ func ExampleCompile() {
 	// prover/prover.go
 	// cmd/prover/main.go
 	// cmd/prover/nodes.txt
+	// cmd/prover/device.go
 	// cmd/verifier/main.go
 	// vocab/vocab.go
 	// vocab/vocab.json

@@ -50,7 +50,7 @@ func within(path, parent string) bool { return path == parent || strings.HasPref
 // The runtime is what generated programs link, and what it and the compiler share stands beneath both: they know nothing of the compiler,
 // nor of a backend that needs a GPU.
 func TestRuntimeImportsNoCompiler(t *testing.T) {
-	for path, p := range closure(t, module+"runtime/...", module+"internal/...") {
+	for path, p := range closure(t, "-tags=cuda", module+"runtime/...", module+"internal/...") {
 		if within(path, module+"internal/test") || !within(path, module+"runtime") && !within(path, module+"internal") {
 			continue
 		}
@@ -212,11 +212,13 @@ func TestVerifierIsPlainGo(t *testing.T) {
 	}
 }
 
-// A prover links a device with the tag cuda, and then alone.
+// A generated prover links the GPU backend with the tag cuda, and then alone; its verifier never does.
 func TestTagLinksTheDevice(t *testing.T) {
+	tagged, plain := closure(t, "-tags=cuda", module+"generated/sums/cmd/prover"), closure(t, module+"generated/sums/cmd/prover")
 	for _, device := range []string{module + "cuda", module + "cuda/internal/driver", module + "cuda/internal/fatbin", "gorgonia.org/cu"} {
-		require.Contains(t, closure(t, "-tags=cuda", module+"runtime/app/prover"), device)
-		require.NotContains(t, closure(t, module+"runtime/app/prover"), device)
+		require.Contains(t, tagged, device)
+		require.NotContains(t, plain, device)
+		require.NotContains(t, closure(t, "-tags=cuda", module+"generated/sums/cmd/verifier"), device)
 	}
 }
 

@@ -17,6 +17,7 @@ import (
 	"github.com/zkllmc/zkllmc/internal/circuit"
 	"github.com/zkllmc/zkllmc/internal/console"
 	"github.com/zkllmc/zkllmc/internal/console/commands"
+	"github.com/zkllmc/zkllmc/internal/engine"
 	"github.com/zkllmc/zkllmc/internal/protocol"
 	"github.com/zkllmc/zkllmc/internal/reading"
 	"github.com/zkllmc/zkllmc/runtime/tokens"
@@ -24,11 +25,13 @@ import (
 
 // Model is what a generated prover is for.
 type Model struct {
-	Name    string                           // of the model, as compiled
-	Build   func() (*circuit.Family, error)  // the circuits that are proved, as generated code builds them
-	Vocab   func() (tokens.Tokenizer, error) // what texts are read and shown with, or nil
-	Backend backend.Backend                  // what computes; nil: all processor cores
-	Nodes   string                           // of tensors that may be clamped: a line of name, ONNX node and operator each, with tabs between
+	Name  string                           // of the model, as compiled
+	Build func() (*circuit.Family, error)  // the circuits that are proved, as generated code builds them
+	Vocab func() (tokens.Tokenizer, error) // what texts are read and shown with, or nil
+	Nodes string                           // of tensors that may be clamped: a line of name, ONNX node and operator each, with tabs between
+
+	// Device opens the device of a number, the first is 0, which makes keys and proofs; where it fails the processor does. nil: there is none.
+	Device func(ordinal int) (backend.Backend, error)
 }
 
 // Main runs the command line and returns the exit code of the process, one of package console. SIGINT and SIGTERM stop the work at the
@@ -42,22 +45,22 @@ func Main(m Model, args []string) int {
 
 // app is one run of the command line.
 type app struct {
-	m        Model
-	spare    backend.Backend // what computes where the model's backend is a device that fails; nil: it is the processor
-	device   bool            // this program chose a device
-	f        *circuit.Family
-	c        *circuit.Circuit // the shortest: what all circuits have alike is asked of it
-	stdin    io.Reader
-	stdout   *console.Output
-	stderr   io.Writer
-	progress *progress
-	stats    measuring
-	started  bool // the command line was understood
+	m         Model
+	processor backend.Backend // runs the model, and makes keys and proofs where no device does
+	computed  string          // what made the keys or the proof
+	f         *circuit.Family
+	c         *circuit.Circuit // the shortest: what all circuits have alike is asked of it
+	stdin     io.Reader
+	stdout    *console.Output
+	stderr    io.Writer
+	progress  *progress
+	stats     measuring
+	started   bool // the command line was understood
 }
 
 // Run is Main with the streams given.
 func Run(ctx context.Context, m Model, args []string, stdin io.Reader, stdout, stderr io.Writer) (code int) {
-	a := &app{m: m, stdin: stdin, stdout: console.NewOutput(stdout), stderr: stderr, progress: newProgress(stderr)}
+	a := &app{m: m, processor: cpu.New(), stdin: stdin, stdout: console.NewOutput(stdout), stderr: stderr, progress: newProgress(stderr)}
 	defer func() {
 		if r := recover(); r != nil { // Go's own exit code of a panic would say that the command line was wrong
 			fmt.Fprintf(stderr, "prover: internal error: %v\n%s", r, debug.Stack())
@@ -69,7 +72,6 @@ func Run(ctx context.Context, m Model, args []string, stdin io.Reader, stdout, s
 		return a.report(ctx, err)
 	}
 	a.c = a.f.Shortest()
-	a.choose()
 	root := a.root()
 	root.SetArgs(append([]string{}, args...)) // not nil, for which cobra takes those of the process
 	root.SetOut(a.stdout)
@@ -82,33 +84,33 @@ func Run(ctx context.Context, m Model, args []string, stdin io.Reader, stdout, s
 	return a.stdout.Finish("prover", code, stderr)
 }
 
-// choose decides what computes, if nobody has: a device, where this program was built for one, or the processor.
-func (a *app) choose() {
-	processor := cpu.New()
-	if a.spare = processor; a.m.Backend != nil {
-		return
+// What makes keys and proofs, as reports say it.
+const (
+	onProcessor = "processor"
+	onDevice    = "device"
+)
+
+// options tell how keys and proofs are made: by the device, which is opened now, if this program has one, and by the processor where that
+// fails.
+func (a *app) options() engine.Options {
+	a.computed = onProcessor
+	o := engine.Options{Backend: a.processor, Failed: a.failed, Phase: a.progress.phase, Progress: a.progress.part}
+	if a.m.Device == nil {
+		return o
 	}
-	device, err := accelerator()
+	device, err := a.m.Device(0)
 	if err != nil {
 		a.failed(err)
+		return o
 	}
-	if a.device = err == nil && device != nil; a.device {
-		a.m.Backend = device
-	} else {
-		a.m.Backend, a.spare = processor, nil
-	}
-}
-
-// runs is what runs the model. A device only makes keys and proofs, which the processor makes where it fails.
-func (a *app) runs() backend.Backend {
-	if a.device {
-		return a.spare
-	}
-	return a.m.Backend
+	a.computed = onDevice
+	o.Backend, o.Fallback = a.stats.metered(device), a.processor
+	return o
 }
 
 // failed warns that a device does not compute.
 func (a *app) failed(err error) {
+	a.computed = onProcessor
 	fmt.Fprintf(a.stderr, "prover: warning: %s; the processor computes\n", strings.ReplaceAll(err.Error(), "\n", "; "))
 }
 
@@ -184,7 +186,8 @@ func noArgs(_ *cobra.Command, args []string) error {
 func (a *app) command(f func(ctx context.Context) error) func(*cobra.Command, []string) error {
 	return func(c *cobra.Command, _ []string) error {
 		a.started = true
-		a.measure()
+		a.stats.begin()
+		a.processor = a.stats.metered(a.processor)
 		err := f(c.Context())
 		if err == nil && !a.stats.told {
 			a.progress.phase("")

@@ -65,7 +65,7 @@ func readVerifyingKey(ctx context.Context, k *engine.Key, keyFile, name string) 
 
 // begin begins a text, and notes where each of its positions takes a whole pass.
 func (a *app) begin(ctx context.Context, k *engine.Key, q *question) (*engine.Decoding, error) {
-	d, err := console.Interruptible(ctx, func() (*engine.Decoding, error) { return k.Decode(q.positions(), a.runs()) })
+	d, err := console.Interruptible(ctx, func() (*engine.Decoding, error) { return k.Decode(q.positions(), a.processor) })
 	if err == nil && d.Whole() != nil {
 		fmt.Fprintf(a.stderr, "note      decoding is slow, one pass over all positions per token: %v\n", d.Whole())
 	}

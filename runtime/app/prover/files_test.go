@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io/fs"
 	"os"
@@ -18,6 +19,7 @@ import (
 	"github.com/zkllmc/zkllmc/internal/circuit"
 	"github.com/zkllmc/zkllmc/internal/console"
 	"github.com/zkllmc/zkllmc/internal/group"
+	"github.com/zkllmc/zkllmc/internal/test/conformance"
 	"github.com/zkllmc/zkllmc/internal/test/kit"
 	"github.com/zkllmc/zkllmc/internal/test/witnesstest"
 	proverapp "github.com/zkllmc/zkllmc/runtime/app/prover"
@@ -298,10 +300,10 @@ func TestInterruptedWithinAStep(t *testing.T) {
 	ctx, cancel := context.WithCancel(context.Background())
 	var stdout, stderr bytes.Buffer
 	m := proverapp.Model{Name: "bigram", Build: built(b.c)}
-	m.Backend = kit.Wrapped{Backend: cpu.New(), Run: func(r backend.Run) backend.Run { return stuck{r, cancel} }}
+	m.Device = opens(kit.Wrapped{Backend: cpu.New(), Run: func(r backend.Run) backend.Run { return stuck{r, cancel} }})
 	require.Equal(t, console.Internal, proverapp.Run(ctx, m, b.args("setup --weights @weights.zkw -o @keys"), nil, &stdout, &stderr))
 	require.Contains(t, stderr.String(), "interrupted")
-	m.Backend = kit.Wrapped{Backend: cpu.New(), Run: func(r backend.Run) backend.Run { return broken{r} }}
+	m.Device = opens(kit.Wrapped{Backend: cpu.New(), Run: func(r backend.Run) backend.Run { return broken{r} }})
 	require.Equal(t, console.Internal, proverapp.Run(context.Background(), m, b.args("setup --weights @weights.zkw -o @keys"), nil, &stdout, &stderr))
 	require.Contains(t, stderr.String(), "panic: broken")
 	require.NoDirExists(t, b.file("keys"), "a folder that setup made")
@@ -315,21 +317,60 @@ type lost struct{ backend.Run }
 
 func (lost) Err() error { return fmt.Errorf("%w: it does not answer", backend.ErrDevice) }
 
-// Where a device fails, the processor makes keys and proofs, and there is a warning.
-func TestDeviceFails(t *testing.T) {
-	b := newBench(t, configs["argmax"])
-	m := proverapp.Model{Name: "bigram", Build: built(b.c)}
-	m.Backend = kit.Wrapped{Backend: cpu.New(), Run: func(r backend.Run) backend.Run { return lost{r} }}
-	for _, line := range []string{
-		"setup --weights @weights.zkw -o @keys",
-		"prove --key @keys/prover.key --tokens 0 -o @p.bin --statement-out @s.bin --max 4",
-	} {
-		var stdout, stderr bytes.Buffer
-		require.Equal(t, 0, proverapp.Run(context.Background(), m, b.args(line), nil, &stdout, &stderr), &stderr)
-		require.Regexp(t, "prover: warning: the device failed: it does not answer(; .*)?; the processor computes\n", stderr.String())
+// opens is the Device of a model.
+func opens(be backend.Backend) func(int) (backend.Backend, error) {
+	return func(int) (backend.Backend, error) { return be, nil }
+}
+
+// The device is opened by setup and prove, once they know what to do. Where it cannot be opened, or fails, the processor makes keys and proofs,
+// and there is a warning; a report says which of them did.
+func TestDevice(t *testing.T) {
+	works := func() (backend.Backend, error) { return conformance.Elsewhere(cpu.New()), nil }
+	fails := func() (backend.Backend, error) {
+		return kit.Wrapped{Backend: cpu.New(), Run: func(r backend.Run) backend.Run { return lost{r} }}, nil
 	}
-	b.verifier(0, "accept --save @model.id @keys/model.vk")
-	b.verifier(0, verifyLine)
+	lacks := func() (backend.Backend, error) { return nil, errors.New("there is no GPU\nnor a driver") }
+	for _, test := range []struct {
+		open        func() (backend.Backend, error)
+		says, makes string
+	}{
+		{works, "", "device"},
+		{fails, "prover: warning: the device failed: it does not answer(; .*)?; the processor computes\n", "processor"},
+		{lacks, "prover: warning: there is no GPU; nor a driver; the processor computes\n", "processor"},
+	} {
+		b := newBench(t, configs["argmax"])
+		var opened []int
+		m := proverapp.Model{Name: "bigram", Build: built(b.c), Device: func(ordinal int) (backend.Backend, error) {
+			opened = append(opened, ordinal)
+			return test.open()
+		}}
+		for _, line := range []struct {
+			text  string
+			code  int
+			opens bool
+		}{
+			{"", 2, false}, {"--help", 0, false}, {"--version", 0, false}, {"version", 0, false}, {"setup --help", 0, false}, {"setup --unknown", 2, false},
+			{"setup --weights @missing -o @keys", 3, false}, {"setup --weights @weights.zkw -o @keys --json", 0, true},
+			{"prove --key @missing --tokens 0 -o @p.bin --statement-out @s.bin", 3, false}, {"run --key @keys/prover.key --tokens 0 --max 4", 0, false},
+			{"statement --tokens 0 --answer-tokens 1 -o @t.bin", 0, false},
+			{"prove --key @keys/prover.key --tokens 0 -o @p.bin --statement-out @s.bin --max 4 --json --stats", 0, true},
+		} {
+			var stdout, stderr bytes.Buffer
+			opened = nil
+			require.Equal(t, line.code, proverapp.Run(context.Background(), m, b.args(line.text), nil, &stdout, &stderr), "%s: %s", line.text, &stderr)
+			if !line.opens {
+				require.Empty(t, opened, line.text)
+				require.NotContains(t, stderr.String(), "warning", line.text)
+				continue
+			}
+			require.Equal(t, []int{0}, opened, line.text)
+			require.Equal(t, test.says != "", strings.Contains(stderr.String(), "warning"), line.text)
+			require.Regexp(t, test.says, stderr.String())
+			require.Contains(t, stdout.String(), `"computed_by": "`+test.makes+`"`, line.text)
+		}
+		b.verifier(0, "accept --save @model.id @keys/model.vk")
+		b.verifier(0, verifyLine)
+	}
 }
 
 func TestUnwritable(t *testing.T) {

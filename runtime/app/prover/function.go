@@ -204,7 +204,7 @@ func inputPort(c *circuit.Circuit, name string) int {
 // fill runs the model and completes the statement by what it reveals of the outputs. It returns the cells that were clamped, too.
 func (a *app) fill(ctx context.Context, k *engine.Key, q *asked) (*engine.Execution, []engine.Clamped, error) {
 	a.progress.phase("running")
-	r, err := console.Interruptible(ctx, func() (*engine.Execution, error) { return k.Run(ctx, q.st, q.in.Private, a.runs()) })
+	r, err := console.Interruptible(ctx, func() (*engine.Execution, error) { return k.Run(ctx, q.st, q.in.Private, a.processor) })
 	if err != nil {
 		return nil, nil, err
 	}
@@ -305,7 +305,7 @@ func (a *app) functionProve(ctx context.Context, o *functionProveOptions) error 
 		return err
 	}
 	a.showClamped(clamped, o.json)
-	if err := a.printFunction(k, q, report{ProofBytes: len(proof), StatementBytes: len(encoded), NoSaturation: o.noSaturation, Clamped: clamped}, o.json); err != nil || o.json {
+	if err := a.printFunction(k, q, report{Computed: a.computed, ProofBytes: len(proof), StatementBytes: len(encoded), NoSaturation: o.noSaturation, Clamped: clamped}, o.json); err != nil || o.json {
 		return err
 	}
 	fmt.Fprintf(a.stdout, "statement %s (%d bytes)\nproof     %s (%d bytes)\n", o.statement, len(encoded), o.proof, len(proof))

@@ -180,6 +180,7 @@ type report struct {
 	Ports          []portfile.Report  `json:"ports,omitempty"` // of a function
 	Clamped        []engine.Clamped   `json:"clamped,omitempty"`
 	NoSaturation   bool               `json:"no_saturation,omitempty"`
+	Computed       string             `json:"computed_by,omitempty"` // of setup and prove
 	Seconds        map[string]float64 `json:"seconds"`
 	ProofBytes     int                `json:"proof_bytes,omitempty"`
 	StatementBytes int                `json:"statement_bytes,omitempty"`

@@ -159,7 +159,7 @@ func (a *app) prove(ctx context.Context, o *proveOptions) error {
 	}
 	if o.json {
 		return a.printReport(report{ModelID: fmt.Sprintf("%x", k.ModelID()), Circuit: digest(c), Said: dialogue.SaidOf(c, o.tokenizer, st),
-			ProofBytes: len(proof), StatementBytes: len(encoded), NoSaturation: o.noSaturation, Clamped: clamped})
+			Computed: a.computed, ProofBytes: len(proof), StatementBytes: len(encoded), NoSaturation: o.noSaturation, Clamped: clamped})
 	}
 	a.showClamped(clamped, false)
 	o.showPrompt(a.stdout)

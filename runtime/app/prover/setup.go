@@ -155,7 +155,7 @@ func (a *app) setup(ctx context.Context, weights, dir string, force, asJSON bool
 	a.progress.phase("")
 	id := made.ModelID()
 	if asJSON {
-		return a.printReport(report{ModelID: fmt.Sprintf("%x", id), Circuit: fmt.Sprintf("%x", a.f.Digest()), VKBytes: len(vk), KeyBytes: engine.KeySize(a.f)})
+		return a.printReport(report{ModelID: fmt.Sprintf("%x", id), Computed: a.computed, Circuit: fmt.Sprintf("%x", a.f.Digest()), VKBytes: len(vk), KeyBytes: engine.KeySize(a.f)})
 	}
 	fmt.Fprintf(a.stdout, "model ID  %x\npublic    %s (%d bytes)\nsecret    %s (%d bytes)\n", id, vkFile, len(vk), keyFile, engine.KeySize(a.f))
 	return nil
@@ -192,10 +192,6 @@ func (a *app) makeKeys(ctx context.Context, weights *weights, work *engine.Work)
 		return nil, nil, fmt.Errorf("the verifying key does not verify and was not written: %w", err)
 	}
 	return made, vk, nil
-}
-
-func (a *app) options() engine.Options {
-	return engine.Options{Backend: a.m.Backend, Fallback: a.spare, Failed: a.failed, Phase: a.progress.phase, Progress: a.progress.part}
 }
 
 // weights are the weights of a file, which is read as they are needed.

@@ -61,7 +61,7 @@ func TestSetupInPieces(t *testing.T) {
 
 	const line = "setup --weights @weights.zkw -o @keys"
 	ctx, stop := context.WithCancel(t.Context())
-	m := proverapp.Model{Name: "pieces", Build: built(c), Backend: &stopping{cpu.New(), 2, stop}}
+	m := proverapp.Model{Name: "pieces", Build: built(c), Device: opens(&stopping{cpu.New(), 2, stop})}
 	var stdout, stderr bytes.Buffer
 	require.Equal(t, console.Internal, proverapp.Run(ctx, m, d.args(line), nil, &stdout, &stderr))
 	require.Contains(t, stderr.String(), "prover: interrupted")
@@ -93,10 +93,10 @@ func TestSetupInPieces(t *testing.T) {
 	require.NoDirExists(t, d.file("keys/setup.work"))
 
 	// The seed goes before the keys have their names: where it cannot, nothing is written.
-	m.Backend = &stopping{cpu.New(), 1, func() {
+	m.Device = opens(&stopping{cpu.New(), 1, func() {
 		require.NoError(t, os.Remove(d.file("keys/setup.work/seed")))
 		require.NoError(t, os.MkdirAll(d.file("keys/setup.work/seed/x"), 0o700))
-	}}
+	}})
 	stderr.Reset()
 	require.Equal(t, console.Unreadable, proverapp.Run(t.Context(), m, d.args(line+" --force"), nil, &stdout, &stderr))
 	require.Contains(t, stderr.String(), "no key is written, for "+d.file("keys/setup.work"))

@@ -7,6 +7,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/zkllmc/zkllmc/internal/backend"
 	"github.com/zkllmc/zkllmc/internal/circuit"
 	"github.com/zkllmc/zkllmc/internal/cost"
 	"github.com/zkllmc/zkllmc/internal/field"
@@ -66,15 +67,19 @@ func (m *measuring) flag(c *cobra.Command) {
 	c.Flags().BoolVar(&m.asked, "stats", false, "tell how long each stage took and what was computed in it, as part of --json or on the standard error")
 }
 
-// measure meters what a command asks of its backend from now on.
-func (a *app) measure() {
-	if a.stats.asked {
-		a.stats.meter = meter.New()
-		a.m.Backend = a.stats.meter.Backend(a.m.Backend)
-		if a.spare != nil {
-			a.spare = a.stats.meter.Backend(a.spare)
-		}
+// begin begins to measure a command.
+func (m *measuring) begin() {
+	if m.asked {
+		m.meter = meter.New()
 	}
+}
+
+// metered is a backend of which everything that is asked is measured, if anything is.
+func (m *measuring) metered(be backend.Backend) backend.Backend {
+	if m.meter == nil {
+		return be
+	}
+	return m.meter.Backend(be)
 }
 
 // proves notes which circuit is proved with.

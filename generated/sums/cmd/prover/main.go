@@ -17,6 +17,9 @@ import (
 //go:embed nodes.txt
 var nodes string
 
+// model is what is proved; device.go adds what computes.
+var model = prover.Model{Name: circuit.Name, Build: circuit.Build, Vocab: vocab.Tokenizer, Nodes: nodes}
+
 func main() {
-	os.Exit(prover.Main(prover.Model{Name: circuit.Name, Build: circuit.Build, Vocab: vocab.Tokenizer, Nodes: nodes}, os.Args[1:]))
+	os.Exit(prover.Main(model, os.Args[1:]))
 }
