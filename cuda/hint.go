@@ -56,7 +56,7 @@ func (h *hinted) run(kernel string, args ...uint64) {
 	h.s.Run(kernel, blocks(h.n), device.Dim{threads}, append([]uint64{boxes, walks, uint64(h.n)}, args...)...)
 }
 
-// words are numbers with sign as arguments of a kernel.
+// integers are numbers with sign as arguments of a kernel.
 func integers(values ...int64) []uint64 {
 	return each(values, func(v int64) uint64 { return uint64(v) })
 }

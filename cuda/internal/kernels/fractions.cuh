@@ -166,7 +166,7 @@ METHOD void Round::add(const Children& c, const Scalar& lambda, const Scalar& we
 	inf = inf + weight * summand(a, b, lambda);
 }
 
-// write adds up the block's rounds.
+// write_round adds up the block's rounds.
 DEVICE void write_round(Scalar* out, const Round& own) {
 	SHARED(Scalar, sums, 2 * SUM_THREADS);
 	sums[threadIdx.x] = own.delta;
@@ -207,7 +207,7 @@ DEVICE void bind_round(Scalar* out, const Source& from, Scalar* p, Scalar* q, ui
 	write_round(out, own);
 }
 
-// RoundTables are the weights, and the scalars of a round, λ and r, in the memory of the device.
+// What every round is given besides its fractions: the weights' two tables, in the memory of the device, and λ, by its limbs.
 #define ROUND_PARAMETERS const Scalar *low, const Scalar *high, uint64_t low_bits, uint64_t l0, uint64_t l1, uint64_t l2, uint64_t l3
 #define ROUND_WEIGHT (Weight{low, high, low_bits})
 #define ROUND_LAMBDA (Scalar{{l0, l1, l2, l3}})

@@ -45,7 +45,7 @@ DEVICE void add_product(Wide& s, const Words& e, int64_t c) {
 	}
 }
 
-// SquareOfRadix is 2^512 mod p, the order of the group: a product with it multiplies by 2^256.
+// square_of_radix is 2^512 mod p, the order of the group: a product with it multiplies by 2^256.
 DEVICE Scalar square_of_radix() { return Scalar{{0xf32cfc5b538afa89, 0xb5e71911d44501fb, 0x47ab1eff0a417ff6, 0x06d89f71cab8351f}}; }
 
 // reduced is the sum as an element, in the form that the elements of its products had.

@@ -15,6 +15,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
 	"strconv"
 	"strings"
 	"sync"
@@ -22,8 +23,8 @@ import (
 	"github.com/zkllmc/zkllmc/cuda/internal/device"
 )
 
-// ErrNoCompiler says that there is no g++.
-var ErrNoCompiler = errors.New("emulator: there is no g++")
+// ErrNoCompiler says that there is nothing to compile the kernels with, for what they run in.
+var ErrNoCompiler = errors.New("emulator: it takes Linux and g++")
 
 // Config says what device is emulated.
 type Config struct {
@@ -77,10 +78,10 @@ func Open(sources fs.FS, c Config) (*Device, error) {
 	return d, nil
 }
 
-// build returns the program's path. Programs are kept by what they were made of.
+// build returns the program's path. Programs are kept by what they were made of, among what make builds.
 func build(sources fs.FS, c Config) (string, error) {
 	compiler, err := exec.LookPath("g++")
-	if err != nil {
+	if err != nil || runtime.GOOS != "linux" {
 		return "", ErrNoCompiler
 	}
 	flags := append([]string{"-std=c++17", "-O1", "-Wall", "-Wextra", "-Werror", "-pthread"}, c.Flags...)
@@ -114,15 +115,15 @@ func build(sources fs.FS, c Config) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	cache, err := os.UserCacheDir()
+	programs, err := folder()
 	if err != nil {
-		cache = os.TempDir()
+		return "", err
 	}
-	program := filepath.Join(cache, "zkllmc", "emulator-"+hex.EncodeToString(h.Sum(nil)[:12]))
+	program := filepath.Join(programs, hex.EncodeToString(h.Sum(nil)[:12]))
 	if _, err := os.Stat(program); err == nil {
 		return program, nil
 	}
-	if err := os.MkdirAll(filepath.Dir(program), 0o700); err != nil {
+	if err := os.MkdirAll(programs, 0o700); err != nil {
 		return "", err
 	}
 	made := program + "-" + filepath.Base(dir)
@@ -131,6 +132,20 @@ func build(sources fs.FS, c Config) (string, error) {
 		return "", fmt.Errorf("emulator: g++: %w\n%s", err, said)
 	}
 	return program, os.Rename(made, program)
+}
+
+// folder is where programs are kept: build/emulator of the module that the working directory belongs to.
+func folder() (string, error) {
+	dir, err := os.Getwd()
+	if err != nil {
+		return "", err
+	}
+	for ; dir != filepath.Dir(dir); dir = filepath.Dir(dir) {
+		if _, err := os.Stat(filepath.Join(dir, "go.mod")); err == nil {
+			return filepath.Join(dir, "build", "emulator"), nil
+		}
+	}
+	return "", errors.New("emulator: the working directory is within no module, whose build/ keeps programs")
 }
 
 // Commands of the program (cuda/internal/kernels/emulate/main.cpp).
