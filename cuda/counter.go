@@ -21,7 +21,7 @@ type index struct {
 // counter counts the lines of a table.
 type counter struct {
 	p      *program
-	table  []column
+	table  []device.Tensor
 	index  *index
 	counts *tensor
 }
@@ -32,7 +32,7 @@ func (p *program) Counter(table []backend.Tensor) backend.Counter {
 	c := &counter{p: p, index: &index{}, counts: &tensor{shape: []int{lines}, n: lines, size: 8}}
 	for _, held := range table {
 		t := p.filled(held)
-		c.table = append(c.table, column{uint64(t.at), uint64(t.size)})
+		c.table = append(c.table, device.Tensor{At: t.at, Size: t.size})
 	}
 	p.filled(c.counts)
 	if p.Err() == nil {

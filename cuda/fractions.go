@@ -11,9 +11,11 @@ import (
 
 // What kernels read of a block of leaves, as fractions.cuh has it.
 type (
-	leafBlock struct{ offset, size, firstSide, sides, firstColumn, columns, mult, multSize uint64 }
-	side      struct{ bits, extent uint64 }
-	column    struct{ cells, size uint64 }
+	leafBlock struct {
+		offset, size, firstSide, sides, firstColumn, columns uint64
+		mult                                                 device.Tensor
+	}
+	side struct{ bits, extent uint64 }
 )
 
 // tree is a backend.FractionTree. Of every layer the first fractions are stored, up to the last that a block is under: the others are 0/1. Leaves are
@@ -75,7 +77,7 @@ func (t *tree) describe(blocks []backend.Block) {
 	}
 	var leaves []leafBlock
 	var sides []side
-	var columns []column
+	var columns []device.Tensor
 	var factors, starts []field.Element
 	for _, b := range blocks {
 		own := leafBlock{
@@ -86,13 +88,11 @@ func (t *tree) describe(blocks []backend.Block) {
 			sides = append(sides, side{uint64(log2(d)), uint64(d)})
 		}
 		for i, col := range b.Cols {
-			at, size := t.r.cells(col)
-			columns = append(columns, column{uint64(at), uint64(size)})
+			columns = append(columns, t.r.cells(col))
 			factors = append(factors, *new(field.Element).Neg(&b.Gamma[i]))
 		}
 		if b.Mult != nil {
-			at, size := t.r.cells(b.Mult)
-			own.mult, own.multSize = uint64(at), uint64(size)
+			own.mult = t.r.cells(b.Mult)
 		}
 		leaves = append(leaves, own)
 		starts = append(starts, *new(field.Element).Sub(&b.Beta, &b.ID))

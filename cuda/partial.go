@@ -13,7 +13,8 @@ type (
 	keptLabel   struct{ from, bits, extent, stride uint64 }
 	foldedLabel struct{ extent, stride, weights uint64 }
 	partialTask struct {
-		cells, size, out                                                                   uint64
+		cells                                                                              device.Tensor
+		out                                                                                uint64
 		bits, firstKept, kept, firstFolded, folded, outer /* indices */, run, outs, across uint64
 	}
 	partsTask struct{ out, from, n, count uint64 }
@@ -74,8 +75,7 @@ func (r *run) fold(s *device.Scratch, partials []backend.Partial, out []device.P
 	}
 	var f folding
 	for i := range partials {
-		at, size := r.cells(partials[i].T)
-		f.task(&partials[i], at, size, out[i])
+		f.task(&partials[i], r.cells(partials[i].T), out[i])
 	}
 	weights := f.write(s)
 	for i := range f.folded {
@@ -115,9 +115,9 @@ func sumParts(s *device.Scratch, lists []partsTask) {
 }
 
 // task lists the labels of a partial evaluation, and decides how blocks do it.
-func (f *folding) task(p *backend.Partial, cells device.Pointer, size int, out device.Pointer) {
+func (f *folding) task(p *backend.Partial, cells device.Tensor, out device.Pointer) {
 	t := partialTask{
-		cells: uint64(cells), size: uint64(size), out: uint64(out), bits: uint64(p.Bits), firstKept: uint64(len(f.kept)), firstFolded: uint64(len(f.folded)),
+		cells: cells, out: uint64(out), bits: uint64(p.Bits), firstKept: uint64(len(f.kept)), firstFolded: uint64(len(f.folded)),
 	}
 	var folded []foldedLabel
 	stride := uint64(1)

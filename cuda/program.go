@@ -273,9 +273,9 @@ func (p *program) Einsum(to backend.Part, terms []backend.Term) {
 	if p.Err() != nil {
 		return
 	}
-	held := func(t backend.Tensor) products.Tensor {
+	held := func(t backend.Tensor) device.Tensor {
 		own := t.(*tensor)
-		return products.Tensor{At: own.at, Size: own.size}
+		return device.Tensor{At: own.at, Size: own.size}
 	}
 	var err error
 	if out.wide {

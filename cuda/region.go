@@ -8,7 +8,10 @@ import (
 // What kernels read of a box of a tensor's cells, as region.cuh has it.
 type (
 	walk   struct{ extent, stride uint64 }
-	region struct{ cells, high, size, from, firstWalk, walks uint64 }
+	region struct {
+		tensor                       device.Tensor
+		high, from, firstWalk, walks uint64
+	}
 )
 
 // shapeOf is the shape of a part.
@@ -32,7 +35,7 @@ func (p *program) boxes(s *device.Scratch, parts ...backend.Part) (regions, walk
 			continue
 		}
 		t := part.T.(*tensor)
-		r := region{cells: uint64(t.at), high: uint64(t.high), size: uint64(t.size), firstWalk: uint64(len(all))}
+		r := region{tensor: device.Tensor{At: t.at, Size: t.size}, high: uint64(t.high), firstWalk: uint64(len(all))}
 		stride := uint64(1)
 		for a := len(t.shape) - 1; a >= 0; a-- {
 			cut := backend.Range{Hi: t.shape[a]}

@@ -27,8 +27,7 @@ func (r *run) laid(width int) int {
 func (r *run) boxes(rows []backend.Row) [][]points.Box {
 	return each(rows, func(row backend.Row) []points.Box {
 		return each(row, func(b backend.Box) points.Box {
-			at, size := r.cells(b.T)
-			return points.Box{Tensor: points.Tensor{At: at, Size: size}, From: b.From, Shape: b.Shape, Column: b.Column}
+			return points.Box{Tensor: r.cells(b.T), From: b.From, Shape: b.Shape, Column: b.Column}
 		})
 	})
 }

@@ -39,8 +39,8 @@ func (t *tensor) send(m *memory, from *integer.Tensor) (err error) {
 	return m.Upload(t.at, cells)
 }
 
-// cells is where a tensor's cells are, and how many bytes each has.
-func (r *run) cells(t backend.Tensor) (at device.Pointer, size int) {
+// cells is where a tensor's cells are.
+func (r *run) cells(t backend.Tensor) device.Tensor {
 	own := t.(*tensor)
 	if own.wide {
 		panic("cuda: a run is asked about a wide tensor")
@@ -53,7 +53,7 @@ func (r *run) cells(t backend.Tensor) (at device.Pointer, size int) {
 			r.fail(err)
 		}
 	}
-	return own.at, own.size
+	return device.Tensor{At: own.at, Size: own.size}
 }
 
 // each is a list with something else in the place of every item.

@@ -11,6 +11,12 @@ import (
 // Pointer is an address in a device's memory. Zero is none.
 type Pointer uint64
 
+// Tensor is where a tensor's cells of 2, 4 or 8 bytes lie, row-major, as kernels read it (cuda/internal/kernels/cells.cuh).
+type Tensor struct {
+	At   Pointer
+	Size int
+}
+
 // Dim is the shape of a grid or of a block; an extent of 0 means 1.
 type Dim [3]int
 

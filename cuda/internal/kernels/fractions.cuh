@@ -2,7 +2,7 @@
 // their sumchecks. Of a layer only the entries up to the last one that a block of leaves is under are stored: the others are 0/1.
 #pragma once
 
-#include "rows.cuh"
+#include "cells.cuh"
 #include "share.cuh"
 #include "wide.cuh"
 
@@ -27,18 +27,11 @@ struct Side {
 	uint64_t bits, extent;
 };
 
-// Column is a column of a block, and its factor is that of the same number.
-struct Column {
-	const void* cells;
-	uint64_t size;
-};
-
 // Leaf says what leaves from offset on, size of them, are made of: p is 1, or minus a cell of mult; q is the start of the same number and the sum of the
-// columns' cells, each times its factor.
+// columns' cells, each times its factor, which is that of the same number.
 struct Leaf {
 	uint64_t offset, size, first_side, sides, first_column, columns;
-	const void* mult;
-	uint64_t mult_size;
+	Tensor mult; // nowhere if p is 1
 };
 
 // Leaves are those of blocks, of which there is one at least, by their offsets, which rise.
@@ -46,7 +39,7 @@ struct Leaves {
 	const Leaf* blocks;
 	uint64_t count;
 	const Side* sides;
-	const Column* columns;
+	const Tensor* columns;
 	const Scalar *factors, *starts;
 
 	METHOD Fraction at(uint64_t i) const;
@@ -76,19 +69,19 @@ METHOD Fraction Leaves::at(uint64_t i) const {
 	Fraction f = {Scalar::one(), starts[low]};
 	if (b.columns > 0) {
 		Wide sum = Wide::zero();
-		for (uint64_t c = b.first_column; c < b.first_column + b.columns; c++) add_product(sum, words(factors[c]), cell(columns[c].cells, columns[c].size, cell_at));
+		for (uint64_t c = b.first_column; c < b.first_column + b.columns; c++) add_product(sum, words(factors[c]), cell(columns[c], cell_at));
 		f.q = f.q + reduced(sum);
 	}
-	if (b.mult != nullptr) {
+	if (b.mult.cells != nullptr) {
 		Wide sum = Wide::zero();
-		add_product(sum, words(Scalar::one()), cell(b.mult, b.mult_size, cell_at));
+		add_product(sum, words(Scalar::one()), cell(b.mult, cell_at));
 		f.p = -reduced(sum);
 	}
 	return f;
 }
 
 // add_leaves writes n fractions of the layer above the leaves.
-KERNEL(add_leaves, Scalar* p, Scalar* q, uint64_t n, const Leaf* blocks, uint64_t count, const Side* sides, const Column* columns, const Scalar* factors,
+KERNEL(add_leaves, Scalar* p, Scalar* q, uint64_t n, const Leaf* blocks, uint64_t count, const Side* sides, const Tensor* columns, const Scalar* factors,
 	const Scalar* starts) {
 	Leaves below = {blocks, count, sides, columns, factors, starts};
 	for (uint64_t i = thread_index(); i < n; i += thread_count()) {
@@ -99,7 +92,7 @@ KERNEL(add_leaves, Scalar* p, Scalar* q, uint64_t n, const Leaf* blocks, uint64_
 }
 
 // write_leaves writes the first n leaves.
-KERNEL(write_leaves, Scalar* p, Scalar* q, uint64_t n, const Leaf* blocks, uint64_t count, const Side* sides, const Column* columns, const Scalar* factors,
+KERNEL(write_leaves, Scalar* p, Scalar* q, uint64_t n, const Leaf* blocks, uint64_t count, const Side* sides, const Tensor* columns, const Scalar* factors,
 	const Scalar* starts) {
 	Leaves leaves = {blocks, count, sides, columns, factors, starts};
 	for (uint64_t i = thread_index(); i < n; i += thread_count()) {
@@ -216,7 +209,7 @@ KERNEL(layer_round, Scalar* out, const Scalar* p, const Scalar* q, uint64_t stor
 	round(out, Stored{p, q, stored}, n, ROUND_WEIGHT, ROUND_LAMBDA);
 }
 
-KERNEL(leaves_round, Scalar* out, const Leaf* blocks, uint64_t count, const Side* sides, const Column* columns, const Scalar* factors, const Scalar* starts,
+KERNEL(leaves_round, Scalar* out, const Leaf* blocks, uint64_t count, const Side* sides, const Tensor* columns, const Scalar* factors, const Scalar* starts,
 	uint64_t n, ROUND_PARAMETERS) {
 	round(out, Leaves{blocks, count, sides, columns, factors, starts}, n, ROUND_WEIGHT, ROUND_LAMBDA);
 }
@@ -226,7 +219,7 @@ KERNEL(layer_bind_round, Scalar* out, const Scalar* p, const Scalar* q, uint64_t
 	bind_round(out, Stored{p, q, stored}, bound_p, bound_q, bound, ROUND_WEIGHT, ROUND_LAMBDA, Scalar{{r0, r1, r2, r3}});
 }
 
-KERNEL(leaves_bind_round, Scalar* out, const Leaf* blocks, uint64_t count, const Side* sides, const Column* columns, const Scalar* factors,
+KERNEL(leaves_bind_round, Scalar* out, const Leaf* blocks, uint64_t count, const Side* sides, const Tensor* columns, const Scalar* factors,
 	const Scalar* starts, Scalar* bound_p, Scalar* bound_q, uint64_t bound, ROUND_PARAMETERS, uint64_t r0, uint64_t r1, uint64_t r2, uint64_t r3) {
 	bind_round(out, Leaves{blocks, count, sides, columns, factors, starts}, bound_p, bound_q, bound, ROUND_WEIGHT, ROUND_LAMBDA, Scalar{{r0, r1, r2, r3}});
 }

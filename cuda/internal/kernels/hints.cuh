@@ -92,13 +92,13 @@ KERNEL(quotient_hint, const Region* boxes, const Walk* walks, uint64_t n, uint64
 }
 
 // table_hint: boxes x and y, the value of the line whose argument is x; arguments begin with first. bad becomes the number of a cell that is none.
-KERNEL(table_hint, const Region* boxes, const Walk* walks, uint64_t n, const void* arguments, uint64_t arguments_size, const void* values, uint64_t values_size,
+KERNEL(table_hint, const Region* boxes, const Walk* walks, uint64_t n, void* arguments, uint64_t arguments_size, void* values, uint64_t values_size,
 	uint64_t lines, int64_t first, uint64_t* bad) {
 	for (uint64_t i = thread_index(); i < n; i += thread_count()) {
 		int64_t x = narrow(boxes[0], walks, i);
 		uint64_t line = (uint64_t)x - (uint64_t)first;
-		if (line < lines && cell(arguments, arguments_size, line) == x) {
-			put(boxes[1], walks, i, cell(values, values_size, line));
+		if (line < lines && cell(Tensor{arguments, arguments_size}, line) == x) {
+			put(boxes[1], walks, i, cell(Tensor{values, values_size}, line));
 		} else {
 			atomic_min(bad, i);
 		}
@@ -108,7 +108,7 @@ KERNEL(table_hint, const Region* boxes, const Walk* walks, uint64_t n, const voi
 // attention_hint: boxes of the scores, in rows of n, and of the mask, masked cells of it or 0; of the limbs of each row's maximum M, those of d_lo, u, e,
 // z_u and z_d. A block does a row. bad becomes the number of a row that is masked throughout.
 KERNEL(attention_hint, const Region* boxes, const Walk* walks, uint64_t n, uint64_t masked, uint64_t limbs, uint64_t shift, uint64_t low, uint64_t offset,
-	int64_t least, uint64_t radix, const void* exponentials, uint64_t size, uint64_t* bad) {
+	int64_t least, uint64_t radix, void* exponentials, uint64_t size, uint64_t* bad) {
 	SHARED(int64_t, tops, THREADS);
 	SHARED(uint32_t, any, THREADS);
 	uint64_t row = blockIdx.x, from = row * n;
@@ -138,7 +138,7 @@ KERNEL(attention_hint, const Region* boxes, const Walk* walks, uint64_t n, uint6
 		int64_t d = (int64_t)((uint64_t)top - (uint64_t)v), lower = low_bits(d, low), upper = shifted(d, low);
 		put(out[0], walks, i, lower);
 		put(out[1], walks, i, upper);
-		put(out[2], walks, i, upper == 0 ? cell(exponentials, size, (uint64_t)lower) : 0);
+		put(out[2], walks, i, upper == 0 ? cell(Tensor{exponentials, size}, (uint64_t)lower) : 0);
 		put(out[3], walks, i, upper == 0 ? 1 : 0);
 		put(out[4], walks, i, upper == 0 && lower == 0 ? 1 : 0);
 	}

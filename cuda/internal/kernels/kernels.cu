@@ -1,4 +1,5 @@
 // All kernels that a prover launches. nvcc makes the fat binary of this file.
+#include "clear.cuh"
 #include "commit.cuh"
 #include "fold.cuh"
 #include "fractions.cuh"
@@ -7,7 +8,7 @@
 #include "msm.cuh"
 #include "partial.cuh"
 #include "products.cuh"
+#include "rows.cuh"
 #include "sumcheck.cuh"
 #include "vector.cuh"
 #include "weights.cuh"
-#include "wide_products.cuh"

@@ -6,7 +6,10 @@ package kernels
 
 import (
 	"embed"
+	"fmt"
 	"io/fs"
+	"regexp"
+	"strconv"
 )
 
 //go:embed *.cu *.cuh emulate
@@ -14,3 +17,26 @@ var files embed.FS
 
 // Sources are the kernels and their shim.
 func Sources() fs.FS { return files }
+
+// Constant is a number that the kernels define, by its name.
+func Constant(name string) (int, error) {
+	defined := regexp.MustCompile(`(?m)^(?:#define |const .*\b)` + regexp.QuoteMeta(name) + `(?: = | )(\d+)\b`)
+	var found []string
+	headers, err := fs.Glob(files, "*.cu*")
+	if err != nil {
+		return 0, err
+	}
+	for _, header := range headers {
+		text, err := files.ReadFile(header)
+		if err != nil {
+			return 0, err
+		}
+		for _, match := range defined.FindAllStringSubmatch(string(text), -1) {
+			found = append(found, match[1])
+		}
+	}
+	if len(found) != 1 {
+		return 0, fmt.Errorf("the kernels define %s %d times", name, len(found))
+	}
+	return strconv.Atoi(found[0])
+}

@@ -3,16 +3,10 @@
 
 #include "region.cuh"
 
-// TableColumn is a column of a table.
-struct TableColumn {
-	const void* cells;
-	uint64_t size;
-};
-
 // compared says how the cells of a lookup compare with a line: below, equal or above.
-DEVICE int compared(const Region* columns, const Walk* walks, uint64_t count, uint64_t i, const TableColumn* table, uint64_t line) {
+DEVICE int compared(const Region* columns, const Walk* walks, uint64_t count, uint64_t i, const Tensor* table, uint64_t line) {
 	for (uint64_t c = 0; c < count; c++) {
-		int64_t v = narrow(columns[c], walks, i), of = cell(table[c].cells, table[c].size, line);
+		int64_t v = narrow(columns[c], walks, i), of = cell(table[c], line);
 		if (v != of) return v < of ? -1 : 1;
 	}
 	return 0;
@@ -20,7 +14,7 @@ DEVICE int compared(const Region* columns, const Walk* walks, uint64_t count, ui
 
 // count_lines counts the lines that n cells are. They are sorted by order; if that is none, the first column counts up from first. The first cell that
 // is no line is the smallest that bad becomes.
-KERNEL(count_lines, uint64_t* counts, uint64_t* bad, const Region* columns, const Walk* walks, uint64_t count, uint64_t n, const TableColumn* table,
+KERNEL(count_lines, uint64_t* counts, uint64_t* bad, const Region* columns, const Walk* walks, uint64_t count, uint64_t n, const Tensor* table,
 	const uint32_t* order, uint64_t lines, int64_t first) {
 	for (uint64_t i = thread_index(); i < n; i += thread_count()) {
 		uint64_t line;

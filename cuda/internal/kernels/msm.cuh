@@ -33,11 +33,6 @@ DEVICE Digits digits_of(const Scalar& k, uint64_t bits) {
 	return Digits{{plain.limb[0], plain.limb[1], plain.limb[2], plain.limb[3]}, (uint32_t)bits};
 }
 
-// clear_words sets n words of 32 bits to zero.
-KERNEL(clear_words, uint32_t* words, uint64_t n) {
-	for (uint64_t i = thread_index(); i < n; i += thread_count()) words[i] = 0;
-}
-
 // msm_count counts the points of every bucket.
 KERNEL(msm_count, uint32_t* counts, const Scalar* scalars, uint64_t n, uint64_t bits, uint64_t windows) {
 	for (uint64_t i = thread_index(); i < n; i += thread_count()) {

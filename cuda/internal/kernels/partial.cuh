@@ -1,7 +1,7 @@
 // Tensors of integers folded along some of their labels: Σ Π weights · cell.
 #pragma once
 
-#include "rows.cuh"
+#include "cells.cuh"
 #include "share.cuh"
 #include "wide.cuh"
 
@@ -21,8 +21,7 @@ struct Folded {
 // neighbouring entries, or the same one and neighbouring cells if across is not 0. Blocks of the same outer indices write to entries further
 // parts from out on.
 struct Partial {
-	const void* cells;
-	uint64_t size;
+	Tensor cells;
 	Scalar* out;
 	uint64_t bits, first_kept, kept, first_folded, folded, outer, run, outs, across;
 };
@@ -60,7 +59,7 @@ KERNEL(partials, const Partial* tasks, const Kept* kept, const Folded* folded, c
 			weight = weight * folded[l].weights[index];
 		}
 		Wide wide = Wide::zero();
-		for (uint64_t i = p; i < inner.extent; i += parts) add_product(wide, words(load(inner.weights + i)), cell(task.cells, task.size, from + i * inner.stride));
+		for (uint64_t i = p; i < inner.extent; i += parts) add_product(wide, words(load(inner.weights + i)), cell(task.cells, from + i * inner.stride));
 		sum = sum + weight * reduced(wide);
 	}
 	sums[p * outs + o] = sum;

@@ -1,8 +1,9 @@
-// Sums of products of integers, as a witness is made of: einsums, whose labels are numbered and have extents. Results are 64 bits, and so are all
-// sums; who asks knows that they do not overflow.
+// Sums of products of integers, as a witness is made of: einsums, whose labels are numbered and have extents. Results are 64 bits, or 128, and so are
+// all sums; who asks knows that they do not overflow.
 #pragma once
 
-#include "rows.cuh"
+#include "cells.cuh"
+#include "int128.cuh"
 
 // dot2 adds the products of two signed numbers of 16 bits, a's, and two of 8 bits, the lower or the upper two of b's, which have a sign or
 // not.
@@ -105,13 +106,14 @@ KERNEL(multiply_short, int64_t* out, const int16_t* a, const int16_t* b, const u
 	}
 }
 
-// most_factors is how many factors a term has that multiply_any takes.
+// most_factors is how many factors a term has at most.
 const uint32_t most_factors = 4;
 
-// Factor is a factor of a term: its cells from from on.
+// Factor is a factor of a term: its cells from from on, and the upper words if it is wide.
 struct Factor {
-	const void* cells;
-	uint64_t size, from;
+	Tensor tensor;
+	const int64_t* high;
+	uint64_t from;
 };
 
 // Label is one of a term: its extent, and by how many cells its next index is further in the result, 0 if it is summed over, and in each
@@ -120,10 +122,34 @@ struct Label {
 	uint64_t extent, out, in[most_factors];
 };
 
-// multiply_any adds coef·Σ Π factors to n cells of out, one for every index of the first kept of the labels, summed over all of the others. It takes
-// factors of any kind, and is for what multiply_short does not take.
-KERNEL(multiply_any, int64_t* out, uint64_t from, uint64_t n, const Factor* factors, uint64_t count, const Label* labels, uint64_t kept, uint64_t all,
+// Narrow are results of 64 bits, and Wider ones of 128, whose upper words are apart. Sums are without a sign, so that they may wrap around.
+struct Narrow {
+	typedef uint64_t Sum;
+	int64_t* cells;
+
+	static METHOD Sum number(int64_t v) { return (uint64_t)v; }
+	static METHOD Sum read(const Factor& f, uint64_t at) { return number(cell(f.tensor, at)); }
+	METHOD void add(uint64_t at, const Sum& sum) const { cells[at] = (int64_t)((uint64_t)cells[at] + sum); }
+};
+
+struct Wider {
+	typedef Int128 Sum;
+	int64_t *cells, *high;
+
+	static METHOD Sum number(int64_t v) { return widened(v); }
+	static METHOD Sum read(const Factor& f, uint64_t at) { return f.high != nullptr ? joined(cell(f.tensor, at), f.high[at]) : number(cell(f.tensor, at)); }
+	METHOD void add(uint64_t at, const Sum& sum) const {
+		Int128 all = joined(cells[at], high[at]) + sum;
+		cells[at] = (int64_t)all.low;
+		high[at] = split_high(all);
+	}
+};
+
+// multiply adds coef·Σ Π factors to n cells of out, one for every index of the first kept of the labels, summed over all of the others.
+template <class Result>
+DEVICE void multiply(const Result& out, uint64_t from, uint64_t n, const Factor* factors, uint64_t count, const Label* labels, uint64_t kept, uint64_t all,
 	int64_t coef) {
+	typedef typename Result::Sum Sum;
 	for (uint64_t i = thread_index(); i < n; i += thread_count()) {
 		uint64_t at = from, in[most_factors], rest = i;
 		for (uint64_t f = 0; f < count; f++) in[f] = factors[f].from;
@@ -133,20 +159,33 @@ KERNEL(multiply_any, int64_t* out, uint64_t from, uint64_t n, const Factor* fact
 			at += index * labels[l].out;
 			for (uint64_t f = 0; f < count; f++) in[f] += index * labels[l].in[f];
 		}
-		uint64_t terms = 1, sum = 0;
+		uint64_t terms = 1;
 		for (uint64_t l = kept; l < all; l++) terms *= labels[l].extent;
+		Sum sum = Result::number(0);
 		for (uint64_t k = 0; k < terms; k++) {
-			uint64_t product = 1;
+			Sum product = Result::number(1);
 			for (uint64_t f = 0; f < count; f++) {
 				uint64_t place = in[f], left = k;
 				for (uint64_t l = all; l-- > kept;) {
 					place += left % labels[l].extent * labels[l].in[f];
 					left /= labels[l].extent;
 				}
-				product *= (uint64_t)cell(factors[f].cells, factors[f].size, place);
+				product = product * Result::read(factors[f], place);
 			}
-			sum += product;
+			sum = sum + product;
 		}
-		out[at] = (int64_t)((uint64_t)out[at] + (uint64_t)coef * sum);
+		out.add(at, Result::number(coef) * sum);
 	}
+}
+
+// multiply_any takes factors of any kind that are not wide, and is for what multiply_short does not take.
+KERNEL(multiply_any, int64_t* out, uint64_t from, uint64_t n, const Factor* factors, uint64_t count, const Label* labels, uint64_t kept, uint64_t all,
+	int64_t coef) {
+	multiply(Narrow{out}, from, n, factors, count, labels, kept, all, coef);
+}
+
+// multiply_wide adds to a wide tensor: out, and its upper words in high.
+KERNEL(multiply_wide, int64_t* out, int64_t* high, uint64_t from, uint64_t n, const Factor* factors, uint64_t count, const Label* labels, uint64_t kept,
+	uint64_t all, int64_t coef) {
+	multiply(Wider{out, high}, from, n, factors, count, labels, kept, all, coef);
 }

@@ -1,8 +1,8 @@
 // Boxes of tensors' cells, as the steps of a witness read and write them: in row-major order of the box.
 #pragma once
 
+#include "cells.cuh"
 #include "int128.cuh"
-#include "rows.cuh"
 #include "share.cuh"
 
 // Walk is how far it is to the next index of an axis of a box, the lowest axis first. Axes whose cells are neighbours are one.
@@ -10,11 +10,11 @@ struct Walk {
 	uint64_t extent, stride;
 };
 
-// Region is a box: cells of 2, 4 or 8 bytes, from from on, and the upper words of a wide tensor.
+// Region is a box of a tensor: cells from from on, and the upper words if it is wide.
 struct Region {
-	void* cells;
+	Tensor tensor;
 	int64_t* high;
-	uint64_t size, from, first_walk, walks;
+	uint64_t from, first_walk, walks;
 };
 
 // place is where cell i of a box is.
@@ -29,23 +29,23 @@ DEVICE uint64_t place(const Region& r, const Walk* walks, uint64_t i) {
 }
 
 // narrow is a cell that is not a wide tensor's, or its lower word, and whole one that may be.
-DEVICE int64_t narrow(const Region& r, const Walk* walks, uint64_t i) { return cell(r.cells, r.size, place(r, walks, i)); }
+DEVICE int64_t narrow(const Region& r, const Walk* walks, uint64_t i) { return cell(r.tensor, place(r, walks, i)); }
 
 DEVICE Int128 whole(const Region& r, const Walk* walks, uint64_t i) {
 	uint64_t at = place(r, walks, i);
-	int64_t v = cell(r.cells, r.size, at);
+	int64_t v = cell(r.tensor, at);
 	return r.high != nullptr ? joined(v, r.high[at]) : widened(v);
 }
 
 // put writes a cell of 8 bytes.
-DEVICE void put(const Region& r, const Walk* walks, uint64_t i, int64_t v) { ((int64_t*)r.cells)[place(r, walks, i)] = v; }
+DEVICE void put(const Region& r, const Walk* walks, uint64_t i, int64_t v) { ((int64_t*)r.tensor.cells)[place(r, walks, i)] = v; }
 
 // gather writes the cells of a box, and their upper words behind them.
 KERNEL(gather, int64_t* out, const Region* box, const Walk* walks, uint64_t n) {
 	Region r = box[0];
 	for (uint64_t i = thread_index(); i < n; i += thread_count()) {
 		uint64_t at = place(r, walks, i);
-		out[i] = cell(r.cells, r.size, at);
+		out[i] = cell(r.tensor, at);
 		if (r.high != nullptr) out[n + i] = r.high[at];
 	}
 }
@@ -55,7 +55,7 @@ KERNEL(scatter, const Region* box, const Walk* walks, const int64_t* in, uint64_
 	Region r = box[0];
 	for (uint64_t i = thread_index(); i < n; i += thread_count()) {
 		uint64_t at = place(r, walks, i);
-		((int64_t*)r.cells)[at] = in[i];
+		((int64_t*)r.tensor.cells)[at] = in[i];
 		if (r.high != nullptr) r.high[at] = in[n + i];
 	}
 }
@@ -82,17 +82,17 @@ KERNEL(find_nonzero, Found* found, const Region* box, const Walk* walks, uint64_
 	}
 }
 
-// Cells are n of a tensor, as they are and as they are to be kept.
-struct Cells {
+// Settled are n cells of a tensor, as they are and as they are to be kept.
+struct Settled {
 	const int64_t* from;
 	void* to;
 	uint64_t size, n;
 };
 
 // measure makes most[t] the complement of the largest of v and −v−1 of all cells of tensor t, whose blocks are first[t] to first[t+1].
-KERNEL(measure, uint64_t* most, const Cells* tensors, const uint64_t* first, uint64_t count, uint64_t run) {
+KERNEL(measure, uint64_t* most, const Settled* tensors, const uint64_t* first, uint64_t count, uint64_t run) {
 	Share own = share(first, count);
-	Cells t = tensors[own.task];
+	Settled t = tensors[own.task];
 	uint64_t end = (own.block + 1) * run < t.n ? (own.block + 1) * run : t.n, size = 0;
 	for (uint64_t i = own.block * run + threadIdx.x; i < end; i += blockDim.x) {
 		uint64_t v = (uint64_t)(t.from[i] < 0 ? ~t.from[i] : t.from[i]);
@@ -102,9 +102,9 @@ KERNEL(measure, uint64_t* most, const Cells* tensors, const uint64_t* first, uin
 }
 
 // shorten writes cells in fewer bytes.
-KERNEL(shorten, const Cells* tensors, const uint64_t* first, uint64_t count, uint64_t run) {
+KERNEL(shorten, const Settled* tensors, const uint64_t* first, uint64_t count, uint64_t run) {
 	Share own = share(first, count);
-	Cells t = tensors[own.task];
+	Settled t = tensors[own.task];
 	uint64_t end = (own.block + 1) * run < t.n ? (own.block + 1) * run : t.n;
 	for (uint64_t i = own.block * run + threadIdx.x; i < end; i += blockDim.x) {
 		if (t.size == 2) {

@@ -1,12 +1,7 @@
 // Rows of a commitment, written out from the tensors whose cells they are.
 #pragma once
 
-#include "platform.cuh"
-
-// cell is the i-th of a tensor whose cells have 2, 4 or 8 bytes.
-DEVICE int64_t cell(const void* cells, uint64_t size, uint64_t i) {
-	return size == 2 ? ((const int16_t*)cells)[i] : size == 4 ? ((const int32_t*)cells)[i] : ((const int64_t*)cells)[i];
-}
+#include "cells.cuh"
 
 // Axis is an axis of a box: its extent, and of how many bits the column is that its index is shifted by.
 struct Axis {
@@ -15,9 +10,9 @@ struct Axis {
 
 // Box is a box of a tensor's cells, those from from on, in a row: the first axis is the slowest.
 struct Box {
-	const void* cells;
-	uint64_t size, from, column, count; // how many cells there are
-	uint64_t first_axis, axes;          // in the list of all
+	Tensor cells;
+	uint64_t from, column, count; // how many cells there are
+	uint64_t first_axis, axes;    // in the list of all
 };
 
 // lay_rows writes rows of width columns: block r does row r, of the boxes first[r] up to first[r+1], of which a later one overwrites an earlier
@@ -37,7 +32,7 @@ KERNEL(lay_rows, int32_t* rows, uint64_t width, const uint64_t* first, const Box
 				column += (uint64_t)(rest % extent) << axes[a].shift;
 				rest /= extent;
 			}
-			int64_t v = cell(box.cells, box.size, box.from + i);
+			int64_t v = cell(box.cells, box.from + i);
 			row[column] = (int32_t)v;
 			if (v != (int32_t)v) atomic_min(bad, r * width + column);
 		}

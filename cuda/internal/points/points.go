@@ -30,10 +30,12 @@ type point struct{ x, y, zz, zzz group.Coordinate }
 // blocks is a grid for n threads, of which each may do several things.
 func blocks(n int) device.Dim { return device.Dim{min(max(1, (n+threads-1)/threads), 1<<16)} }
 
+// affineRun is how many points share an inversion, in a thread.
+const affineRun = 8
+
 // toAffine writes n sums as points.
 func toAffine(s *device.Scratch, out, sums device.Pointer, n int) {
-	const run = 8 // affine_run
-	s.Run("to_affine", device.Dim{max(1, (n+run*threads-1)/(run*threads))}, device.Dim{threads}, uint64(out), uint64(sums), uint64(n))
+	s.Run("to_affine", device.Dim{max(1, (n+affineRun*threads-1)/(affineRun*threads))}, device.Dim{threads}, uint64(out), uint64(sums), uint64(n))
 }
 
 // Table has the multiples of generators that commitments are made of.

@@ -204,7 +204,7 @@ func TestLay(t *testing.T) {
 	for i := range short {
 		short[i], mid[i], long[i] = int16(r.Uint32()), int32(r.Uint32()), int64(int32(r.Uint32()))
 	}
-	held := []Tensor{{put(t, d, short), 2}, {put(t, d, mid), 4}, {put(t, d, long), 8}}
+	held := []device.Tensor{{At: put(t, d, short), Size: 2}, {At: put(t, d, mid), Size: 4}, {At: put(t, d, long), Size: 8}}
 	tensors := []*integer.Tensor{{Short: short}, {Mid: mid}, {V: long}}
 	const width = 517
 	rows, want := make([][]Box, 4), make([]int32, 0)
@@ -231,7 +231,7 @@ func TestLay(t *testing.T) {
 	require.NoError(t, d.Free(at))
 
 	for _, v := range []int64{1 << 31, -1<<31 - 1, 1 << 32, math.MinInt64} {
-		wide := Tensor{put(t, d, []int64{1<<31 - 1, -1 << 31, v}), 8}
+		wide := device.Tensor{At: put(t, d, []int64{1<<31 - 1, -1 << 31, v}), Size: 8}
 		_, err = Lay(d, [][]Box{nil, {{Tensor: wide, Shape: []int{3}, Column: 2}}}, 9)
 		require.ErrorIs(t, err, ErrWide)
 		require.ErrorContains(t, err, "row 1, column 4")

@@ -9,15 +9,9 @@ import (
 	"github.com/zkllmc/zkllmc/cuda/internal/device"
 )
 
-// Tensor is where cells of 2, 4 or 8 bytes lie on a device.
-type Tensor struct {
-	At   device.Pointer
-	Size int
-}
-
 // Box is a box of a tensor's cells in a row, as backend.Box is.
 type Box struct {
-	Tensor
+	device.Tensor
 	From   int
 	Shape  []int
 	Column int
@@ -28,7 +22,10 @@ var ErrWide = errors.New("value does not fit 32 bits")
 
 // What lay_rows reads of a box and its axes.
 type (
-	box  struct{ cells, size, from, column, count, first, axes uint64 }
+	box struct {
+		cells                            device.Tensor
+		from, column, count, first, axes uint64
+	}
 	axis struct{ extent, shift uint64 }
 )
 
@@ -38,7 +35,7 @@ func Lay(d device.Work, rows [][]Box, width int) (device.Pointer, error) {
 	first, boxes, axes := []uint64{0}, []box(nil), []axis(nil)
 	for _, row := range rows {
 		for _, b := range row {
-			n := box{uint64(b.At), uint64(b.Size), uint64(b.From), uint64(b.Column), 1, uint64(len(axes)), uint64(len(b.Shape))}
+			n := box{b.Tensor, uint64(b.From), uint64(b.Column), 1, uint64(len(axes)), uint64(len(b.Shape))}
 			last, own := b.Column, make([]axis, len(b.Shape))
 			for a, shift := len(b.Shape)-1, 0; a >= 0; a-- {
 				own[a] = axis{uint64(b.Shape[a]), uint64(shift)}

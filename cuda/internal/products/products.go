@@ -9,12 +9,6 @@ import (
 	"github.com/zkllmc/zkllmc/internal/backend"
 )
 
-// Tensor is where a tensor's cells of 2, 4 or 8 bytes lie on a device, row-major.
-type Tensor struct {
-	At   device.Pointer
-	Size int
-}
-
 // MostFactors is how many factors a term may have, and most cells a tensor.
 const (
 	MostFactors = 4
@@ -32,13 +26,13 @@ func Fits(t *backend.Term) bool {
 }
 
 // Einsum adds a sum of terms that fit to a box of a tensor of 64-bit cells. Sums are modulo 2^64. held says where a factor's cells are.
-func Einsum(d device.Work, out device.Pointer, box []backend.Range, terms []backend.Term, held func(backend.Tensor) Tensor) error {
+func Einsum(d device.Work, out device.Pointer, box []backend.Range, terms []backend.Term, held func(backend.Tensor) device.Tensor) error {
 	s := &device.Scratch{Work: d}
 	each(box, terms, held, func(w *walk, t *backend.Term) {
 		if len(t.Factors) == 2 && w.in[0].Size == 2 && w.in[1].Size == 2 {
 			w.short(s, out, t.Coef)
 		} else {
-			w.any(s, out, t.Coef)
+			w.run(s, "multiply_any", []device.Pointer{out}, func(int) device.Pointer { return 0 }, t.Coef)
 		}
 	})
 	return s.End()
@@ -47,21 +41,17 @@ func Einsum(d device.Work, out device.Pointer, box []backend.Range, terms []back
 // EinsumWide adds to a box of a wide tensor, whose upper words are in high. Sums are modulo 2^128. upper says where a factor's upper words are, 0 if it
 // has none.
 func EinsumWide(
-	d device.Work, out, high device.Pointer, box []backend.Range, terms []backend.Term, held func(backend.Tensor) Tensor, upper func(backend.Tensor) device.Pointer,
+	d device.Work, out, high device.Pointer, box []backend.Range, terms []backend.Term, held func(backend.Tensor) device.Tensor, upper func(backend.Tensor) device.Pointer,
 ) error {
 	s := &device.Scratch{Work: d}
 	each(box, terms, held, func(w *walk, t *backend.Term) {
-		factors := make([]wideFactor, len(t.Factors))
-		for f := range factors {
-			factors[f] = wideFactor{uint64(w.in[f].At), uint64(upper(t.Factors[f].T)), uint64(w.in[f].Size), w.at[f].from}
-		}
-		w.wide(s, out, high, factors, t.Coef)
+		w.run(s, "multiply_wide", []device.Pointer{out, high}, func(f int) device.Pointer { return upper(t.Factors[f].T) }, t.Coef)
 	})
 	return s.End()
 }
 
 // each calls f for the terms that add something to a box.
-func each(box []backend.Range, terms []backend.Term, held func(backend.Tensor) Tensor, f func(w *walk, t *backend.Term)) {
+func each(box []backend.Range, terms []backend.Term, held func(backend.Tensor) device.Tensor, f func(w *walk, t *backend.Term)) {
 	for i := range terms {
 		t := &terms[i]
 		ranges := t.Ranges(box)
@@ -77,7 +67,7 @@ type walk struct {
 	extents []int
 	out     place   // of the result
 	at      []place // of the factors
-	in      []Tensor
+	in      []device.Tensor
 }
 
 // place says where cells stand: from from on, and for every label how much further the next index is; 0 where there is no such label.
@@ -100,7 +90,7 @@ func placed(axes [][]int, extents []int, ranges []backend.Range) place {
 	return p
 }
 
-func newWalk(t *backend.Term, ranges []backend.Range, held func(backend.Tensor) Tensor) *walk {
+func newWalk(t *backend.Term, ranges []backend.Range, held func(backend.Tensor) device.Tensor) *walk {
 	w := &walk{out: placed(t.Out, t.Extents, ranges), extents: make([]int, len(ranges))}
 	for l, r := range ranges {
 		w.extents[l] = r.Hi - r.Lo
@@ -180,10 +170,14 @@ func (w *walk) offsets(strides []uint64, labels []int) []uint32 {
 	return all
 }
 
-// What multiply_any reads of a factor and a label.
+// What multiply_any and multiply_wide read of a factor and a label.
 type (
-	factor struct{ cells, size, from uint64 }
-	label  struct {
+	factor struct {
+		tensor device.Tensor
+		high   device.Pointer
+		from   uint64
+	}
+	label struct {
 		extent, out uint64
 		in          [MostFactors]uint64
 	}
@@ -207,25 +201,18 @@ func (w *walk) labels() (all []label, kept, cells int) {
 	return append(all, summed...), len(all), cells
 }
 
-// any multiplies factors of any kind.
-func (w *walk) any(s *device.Scratch, out device.Pointer, coef int64) {
+// run multiplies factors of any kind, with the upper words that they have or not, to cells that lie at out.
+func (w *walk) run(s *device.Scratch, kernel string, out []device.Pointer, upper func(f int) device.Pointer, coef int64) {
 	labels, kept, cells := w.labels()
 	factors := make([]factor, len(w.at))
 	for f := range factors {
-		factors[f] = factor{uint64(w.in[f].At), uint64(w.in[f].Size), w.at[f].from}
+		factors[f] = factor{w.in[f], upper(f), w.at[f].from}
 	}
-	s.Run("multiply_any", device.Dim{min((cells+threads-1)/threads, 1<<16)}, device.Dim{threads},
-		uint64(out), w.out.from, uint64(cells), uint64(s.Put(device.Bytes(factors))), uint64(len(factors)),
-		uint64(s.Put(device.Bytes(labels))), uint64(kept), uint64(len(w.extents)), uint64(coef))
-}
-
-// wideFactor is what multiply_wide reads of a factor.
-type wideFactor struct{ cells, high, size, from uint64 }
-
-// wide multiplies in 128 bits.
-func (w *walk) wide(s *device.Scratch, out, high device.Pointer, factors []wideFactor, coef int64) {
-	labels, kept, cells := w.labels()
-	s.Run("multiply_wide", device.Dim{min((cells+threads-1)/threads, 1<<16)}, device.Dim{threads},
-		uint64(out), uint64(high), w.out.from, uint64(cells), uint64(s.Put(device.Bytes(factors))), uint64(len(factors)),
-		uint64(s.Put(device.Bytes(labels))), uint64(kept), uint64(len(w.extents)), uint64(coef))
+	var args []uint64
+	for _, at := range out {
+		args = append(args, uint64(at))
+	}
+	s.Run(kernel, device.Dim{min((cells+threads-1)/threads, 1<<16)}, device.Dim{threads}, append(args,
+		w.out.from, uint64(cells), uint64(s.Put(device.Bytes(factors))), uint64(len(factors)),
+		uint64(s.Put(device.Bytes(labels))), uint64(kept), uint64(len(w.extents)), uint64(coef))...)
 }

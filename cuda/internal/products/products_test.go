@@ -126,7 +126,7 @@ func TestEinsum(t *testing.T) {
 			p := session.Program()
 			to := tensor(r, shape(c.out, c.extents), long)
 			term := backend.Term{Coef: c.coef, Extents: c.extents, Out: c.out}
-			held := map[backend.Tensor]Tensor{}
+			held := map[backend.Tensor]device.Tensor{}
 			for k, axes := range c.factors {
 				f := tensor(r, shape(axes, c.extents), c.kinds[k])
 				if c.flat != nil {
@@ -142,16 +142,16 @@ func TestEinsum(t *testing.T) {
 				term.Factors = append(term.Factors, o)
 				switch c.kinds[k] {
 				case short:
-					held[loaded] = Tensor{put(t, d, f.Short), short}
+					held[loaded] = device.Tensor{At: put(t, d, f.Short), Size: short}
 				case mid:
-					held[loaded] = Tensor{put(t, d, f.Mid), mid}
+					held[loaded] = device.Tensor{At: put(t, d, f.Mid), Size: mid}
 				default:
-					held[loaded] = Tensor{put(t, d, f.V), long}
+					held[loaded] = device.Tensor{At: put(t, d, f.V), Size: long}
 				}
 			}
 			require.True(t, Fits(&term))
 			at := put(t, d, to.V)
-			require.NoError(t, Einsum(d, at, c.box, []backend.Term{term, term}, func(f backend.Tensor) Tensor { return held[f] }))
+			require.NoError(t, Einsum(d, at, c.box, []backend.Term{term, term}, func(f backend.Tensor) device.Tensor { return held[f] }))
 			got := make([]int64, len(to.V))
 			require.NoError(t, d.Download(device.Bytes(got), at))
 			out := p.Load(to)

@@ -118,7 +118,7 @@ func BenchmarkMatrices(b *testing.B) {
 		g.Axes = [][]int{{1}, {2}}
 		terms := []backend.Term{{Coef: 1, Extents: []int{n, n, n}, Out: [][]int{{0}, {2}}, Factors: []backend.Operand{f, g}}}
 		return func() {
-			require.NoError(m, products.Einsum(m, out, nil, terms, func(backend.Tensor) products.Tensor { return products.Tensor{At: at, Size: 2} }))
+			require.NoError(m, products.Einsum(m, out, nil, terms, func(backend.Tensor) device.Tensor { return device.Tensor{At: at, Size: 2} }))
 		}
 	})
 }

@@ -53,7 +53,7 @@ var faults = []fault{
 
 	// Rows and products.
 	{"overlapping boxes", "rows.cuh", "		BARRIER();\n		Box box", "		Box box", byPoints},
-	{"cells of 16 bits without a sign", "rows.cuh", "((const int16_t*)cells)[i]", "((const uint16_t*)cells)[i]", byPoints},
+	{"cells of 16 bits without a sign", "cells.cuh", "((const int16_t*)t.cells)[i]", "((const uint16_t*)t.cells)[i]", byPoints},
 	{"wide cell unnoticed", "rows.cuh", "if (v != (int32_t)v)", "if (v != (int64_t)(uint32_t)v && v != (int32_t)v)", byPoints},
 	{"sums of 32 bits overflow", "products.cuh", "deepest = 256", "deepest = 512", byProducts},
 	{"missing barrier after a tile", "products.cuh", "			BARRIER();\n		}\n		UNROLL", "		}\n		UNROLL", byProducts},

@@ -36,6 +36,9 @@ func times(p group.Affine, k uint64) (out group.Affine) {
 // plus returns a + b.
 func plus(a, b group.Affine) (out group.Affine) { return *out.Add(&a, &b) }
 
+// pointOperations is how many results there are of each pair of points.
+const pointOperations = 5
+
 // points compares sums of points: of all pairs of a few, of which some are equal, opposite or neutral.
 func points(t require.TestingT, d device.Device) {
 	r := rand.New(rand.NewSource(3))
@@ -52,15 +55,14 @@ func points(t require.TestingT, d device.Device) {
 		}
 	}
 	with(t, d, func(m *memory) {
-		const operations = 5
-		out := room[group.Affine](m, operations*len(a))
+		out := room[group.Affine](m, pointOperations*len(a))
 		m.launch("check_points", 2, 64, out, put(m, a), put(m, b), put(m, k), len(a))
-		got := get[group.Affine](m, out, operations*len(a))
+		got := get[group.Affine](m, out, pointOperations*len(a))
 		for i := range a {
 			ka, kb := times(a[i], k[i]), times(b[i], k[i])
-			want := [operations]group.Affine{plus(a[i], b[i]), plus(ka, kb), plus(a[i], a[i]), kb, plus(ka, b[i])}
+			want := [pointOperations]group.Affine{plus(a[i], b[i]), plus(ka, kb), plus(a[i], a[i]), kb, plus(ka, b[i])}
 			for o := range want {
-				require.Equal(m, want[o], got[operations*i+o], "operation %d of %v, %v, %d", o, a[i], b[i], k[i])
+				require.Equal(m, want[o], got[pointOperations*i+o], "operation %d of %v, %v, %d", o, a[i], b[i], k[i])
 			}
 		}
 		for _, threads := range []int{1, 2, 64, 256} {
