@@ -66,7 +66,7 @@ type Config struct {
 	// precision is lost.
 	Tolerance float64
 	Places    bool
-	// Finer is by how many steps, two at most, roundings are finer than what usually suffices, for a model that Check finds imprecise
+	// Finer is by how many steps, three at most, roundings are finer than what usually suffices, for a model that Check finds imprecise
 	// otherwise, and its report Coarse: each makes them cost more.
 	Finer int
 	// NothingHidden takes models, too, of which proofs hide neither a weight nor an input.

@@ -138,8 +138,11 @@ func (r *CheckReport) Err() error {
 	return fmt.Errorf("%w, against %s: %s%s", ErrImprecise, against, what, place)
 }
 
-// MostFiner is how often finer steps are of use. In the last one what else has 16 bits is more precise, too: see Calibration.exacting.
-const MostFiner = 3
+// Steps of Calibration.Finer.
+const (
+	exactingStep = 3            // from which what else has 16 bits is more precise, too: see Calibration.exacting
+	MostFiner    = exactingStep // how many are of use
+)
 
 // Coarse says that the integer program is not precise enough, and that no range was too small: finer steps may help.
 func (r *CheckReport) Coarse() bool {

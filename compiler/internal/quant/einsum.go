@@ -76,7 +76,7 @@ func (q *quantiser) einsum(n *ir.Node, v *ir.Value) error {
 func (q *quantiser) isLost(s *summand, mult float64, scale int) bool {
 	apart := s.scale - scale
 	if s.mult != 1 && math.Abs(s.mult/mult-1) >= 1e-12 {
-		apart += q.coefs() // see common
+		apart += q.fixed().coefs // see common
 	}
 	if apart <= 61 {
 		return false
@@ -391,7 +391,7 @@ func (s *summand) setMult(mult float64) {
 
 // finishEinsum brings all terms to one scale and adds the node.
 func (q *quantiser) finishEinsum(n *ir.Node, v *ir.Value, sums []*summand) error {
-	common(sums, q.coefs())
+	common(sums, q.fixed().coefs)
 	scale, raw := 0, false
 	for i, s := range sums {
 		if i == 0 || s.scale > scale {

@@ -37,30 +37,37 @@ const (
 	positiveWhy = "s is 1 where x is positive and else 0"
 )
 
-// coefs is how many bits factors have that nothing absorbs.
-func (q *quantiser) coefs() int {
+// fixedWidths are chosen by no calibration: they are those of all programs but exacting ones, which have their own. Where an exacting program
+// takes other operations, the code asks Calibration.exacting.
+type fixedWidths struct {
+	coefs, inputs, consts, maxima int     // bits of factors that nothing absorbs, of public inputs of real numbers, of constants, of maxima
+	pieces                        int     // and, at most, of arguments of functions in linear pieces
+	exps                          int     // of exponentials,
+	reach                         float64 // which reach at least down to exp(−reach)
+}
+
+var (
+	usualWidths = fixedWidths{coefs: coefBits, inputs: ActBits, consts: ConstBits, maxima: TableBits, pieces: mostPieceBits, exps: expBits, reach: expRange}
+	exactWidths = fixedWidths{coefs: fineCoefs, inputs: fineInputs, consts: fineConsts, maxima: maxBits - 1, pieces: finePieces, exps: fineExps, reach: fineRange}
+)
+
+// fixed are those of a program.
+func (q *quantiser) fixed() *fixedWidths {
 	if q.cal.exacting() {
-		return fineCoefs
+		return &exactWidths
 	}
-	return coefBits
+	return &usualWidths
 }
 
 // inputBits is how many bits an input of real numbers has: one that is private, and looked up, no more than usual.
 func (q *quantiser) inputBits(p *ir.Port) int {
-	if q.cal.exacting() && p.Reveal != plan.Nothing {
-		return fineInputs
+	if p.Reveal == plan.Nothing {
+		return usualWidths.inputs
 	}
-	return ActBits
+	return q.fixed().inputs
 }
 
-// mostPieceBits is how many bits arguments of functions in linear pieces may have, and resultBits how many the results of some have.
-func (q *quantiser) mostPieceBits() int {
-	if q.cal.exacting() {
-		return finePieces
-	}
-	return mostPieceBits
-}
-
+// resultBits is how many bits the results of some functions in linear pieces have.
 func (q *quantiser) resultBits(arguments int) int {
 	if q.cal.exacting() {
 		return mostPieceBits + resultBits

@@ -26,10 +26,7 @@ func (q *quantiser) larger(n *ir.Node, v *ir.Value) error {
 		}
 		operands[i], top = q.plain(n, x, x.scale), math.Max(top, q.cal.Max[id])
 	}
-	bits := TableBits
-	if q.cal.exacting() {
-		bits = maxBits - 1
-	}
+	bits := q.fixed().maxima
 	scale := min(scaleFor(float64(headroom*top), bits), max(operands[0].scale, operands[1].scale))
 	if q.exactly[v.ID] {
 		scale = 0

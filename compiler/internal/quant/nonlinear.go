@@ -425,7 +425,7 @@ func (q *quantiser) chooseFunctionScales() error {
 		if !ok {
 			return fmt.Errorf("quant: function %s has no meaning", fn)
 		}
-		bits := min(max(TableBits, q.widths[key]), q.mostPieceBits())
+		bits := min(max(TableBits, q.widths[key]), q.fixed().pieces)
 		s := functionScale{low: bits - TableBits}
 		free := s.low > 0 || missed[key] > float64(q.cal.target()*q.cal.target()) // the outputs need steps that other models do not
 		if windowed(fn) {
@@ -662,7 +662,7 @@ func (q *quantiser) functionOf(v, w *ir.Value, key string, s functionScale, vari
 
 // near returns x, or where it is wide and so fine that a rescale to the given scale would drop more bits than one can, its rounded form.
 func (q *quantiser) near(n *ir.Node, x *rep, scale int) *rep {
-	if q.leaves62(x.id) && x.scale-scale > gadget.MaxShift-q.coefs() {
+	if q.leaves62(x.id) && x.scale-scale > gadget.MaxShift-q.fixed().coefs {
 		return q.narrow(n, x)
 	}
 	return x
@@ -670,7 +670,7 @@ func (q *quantiser) near(n *ir.Node, x *rep, scale int) *rep {
 
 // plain returns x without a real factor and with a scale of at least the given one.
 func (q *quantiser) plain(n *ir.Node, x *rep, scale int) *rep {
-	return q.plainTo(n, x, scale, max(coefBits, min(q.coefs(), q.sumBits()-q.width(x.id), gadget.MaxShift-x.scale+scale)))
+	return q.plainTo(n, x, scale, max(coefBits, min(q.fixed().coefs, q.sumBits()-q.width(x.id), gadget.MaxShift-x.scale+scale)))
 }
 
 // plainTo is plain with so many bits for the factor.
@@ -710,15 +710,11 @@ func (q *quantiser) softmax(n *ir.Node, v *ir.Value) error {
 	if a.Scale == 0 {
 		return n.Errorf("a softmax of %g times its input; the factor must be positive", a.Scale)
 	}
-	reach := expRange
-	if q.cal.exacting() {
-		reach = fineRange
-	}
 	// Scores have at most 62 bits: where their unit is less than the least one, all exponentials are 1 with either.
 	unit := max(float64(math.Abs(a.Scale)*x.mult*math.Ldexp(1, -x.scale)), tables.LeastUnit)
 	shift := 0
 	scores := q.o.Value(x.id)
-	for unit*(1<<expBits) < reach {
+	for unit*(1<<expBits) < q.fixed().reach {
 		if shift >= maxScoreShift && quotient(scores.Hi, shift)-quotient(scores.Lo, shift) < 1<<expBits {
 			break // no distance is beyond what is exponentiated: all scores are nearly alike
 		}
@@ -732,10 +728,7 @@ func (q *quantiser) softmax(n *ir.Node, v *ir.Value) error {
 	if unit > maxUnit || shift > gadget.MaxShift {
 		return n.Errorf("scores of scale %d reach far beyond what matters, and a step of them would be %.3g; scale queries or keys down", x.scale, unit)
 	}
-	attr := &ir.ZkAttnAttr{Shift: shift, DBits: expBits, EBits: expBits, Unit: unit, HasMask: a.HasMask}
-	if q.cal.exacting() {
-		attr.EBits = fineExps
-	}
+	attr := &ir.ZkAttnAttr{Shift: shift, DBits: expBits, EBits: q.fixed().exps, Unit: unit, HasMask: a.HasMask}
 	attr.InvBits = invBits + attr.EBits + bitLen(rowOf(q.whole(v))-1)
 	in := []ir.ValueID{x.id}
 	if a.HasMask {

@@ -62,7 +62,7 @@ func (c *Calibration) bearable() float64 { return bearable / c.steps(c.Finer) }
 
 // exacting says that errors count that usually do not: those that move what is rounded to a few bits, and of what has 16 bits in all other
 // programs. It is the last step.
-func (c *Calibration) exacting() bool { return c.Finer == MostFiner }
+func (c *Calibration) exacting() bool { return c.Finer >= exactingStep }
 
 func (c *Calibration) steps(n int) float64 {
 	by := 1.0

@@ -444,10 +444,7 @@ func (q *quantiser) leaf(id ir.ValueID, limit int, factor float64) *rep {
 	v := q.f.Value(id)
 	secret := v.Def.Op == ir.OpWeight
 	top := math.Abs(float64(q.cal.Max[id] * factor))
-	bits, kind := ConstBits, "constant"
-	if q.cal.exacting() {
-		bits = fineConsts
-	}
+	bits, kind := q.fixed().consts, "constant"
 	if secret {
 		bits, kind = WeightBits, "weight"
 		if top == 0 {
