@@ -34,11 +34,13 @@ func Causal(g *ir.Graph) error {
 	}
 	T := g.Value(g.In()).Shape[0]
 	at, seen := make([]timing, len(g.Values)), &looked{Graph: g}
+	all := true // known, also what the output does not need: its constraints bind the tokens, too
 	for _, n := range g.Nodes {
 		at[n.Out[0]] = timeOf(seen, n, at, T)
+		all = all && at[n.Out[0]].known
 	}
 	out := at[g.Out()]
-	g.Causal = out.known && len(out.axes) > 0 && g.Value(g.Out()).Shape[0] == T
+	g.Causal = all && len(out.axes) > 0 && g.Value(g.Out()).Shape[0] == T
 	for a, is := range out.axes {
 		g.Causal = g.Causal && (!is || a == 0)
 	}
