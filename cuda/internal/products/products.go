@@ -18,7 +18,7 @@ const (
 // Fits says whether Einsum takes a term: held says where a factor's cells are.
 func Fits(t *backend.Term) bool {
 	for _, f := range t.Factors {
-		if f.T.Len() > mostCells {
+		if uint64(f.T.Len()) > mostCells {
 			return false
 		}
 	}
