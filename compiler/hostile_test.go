@@ -139,7 +139,7 @@ func nested(k int) *pb.ModelProto {
 	return bigramModel(g.Node, &pb.TensorProto{Name: "yes", DataType: 9, Int32Data: []int32{1}})
 }
 
-// loops is k Loop nodes of 1000 turns, each in the body of the one before, the innermost of which does something, or nothing that is needed.
+// loops is k Loop nodes of 1000 iterations, each in the body of the one before, the innermost of which does something, or nothing that is needed.
 func loops(k int, needed bool) *pb.ModelProto {
 	g := &pb.GraphProto{Name: "inner", Node: []*pb.NodeProto{op("Neg", "s0", "z0")}}
 	for i := range k {
@@ -149,11 +149,11 @@ func loops(k int, needed bool) *pb.ModelProto {
 		if !needed {
 			g.Output[1].Name = name("s")
 		}
-		n := op("Loop", "turns yes "+fmt.Sprint("s", i+1), fmt.Sprint("z", i+1), &pb.AttributeProto{Name: "body", Type: 5, G: g})
+		n := op("Loop", "iterations yes "+fmt.Sprint("s", i+1), fmt.Sprint("z", i+1), &pb.AttributeProto{Name: "body", Type: 5, G: g})
 		g = &pb.GraphProto{Name: n.Name, Node: []*pb.NodeProto{n}}
 	}
 	g.Node[0].Input[2], g.Node[0].Output[0] = "x", "y"
-	return bigramModel(g.Node, &pb.TensorProto{Name: "yes", DataType: 9, Int32Data: []int32{1}}, &pb.TensorProto{Name: "turns", DataType: 7, Int64Data: []int64{1000}})
+	return bigramModel(g.Node, &pb.TensorProto{Name: "yes", DataType: 9, Int32Data: []int32{1}}, &pb.TensorProto{Name: "iterations", DataType: 7, Int64Data: []int64{1000}})
 }
 
 // shaped replaces the declared shape of the token ids.

@@ -9,7 +9,7 @@ import (
 	"github.com/zkllmc/zkllmc/compiler/internal/onnx"
 )
 
-// Loop and Scan are unrolled: how often their bodies run is known when the model is compiled, or they are refused. The turns, one behind the
+// Loop and Scan are unrolled: how often their bodies run is known when the model is compiled, or they are refused. The iterations, one behind the
 // other, are a function of the loop's inputs and of what its body takes from outside; so all that looks at who uses a tensor sees them.
 
 // graphs are the operators that have graphs of their own.
@@ -19,17 +19,17 @@ func init() {
 	register(graphs, map[string]handler{"If": (*call).branch, "Loop": (*call).loop, "Scan": (*call).scan})
 }
 
-// body is the graph of a loop, and the function that its turns become.
+// body is the graph of a loop, and the function that its iterations become.
 type body struct {
 	*onnx.Graph
-	c      *call
-	number int // of the loop, among all of the model
-	made   int // names
-	turns  int
-	unroll onnx.Function
-	in     []*val
-	names  map[string]bool   // of the body's own tensors
-	now    map[string]string // what these are called in this turn
+	c          *call
+	number     int // of the loop, among all of the model
+	made       int // names
+	iterations int
+	unroll     onnx.Function
+	in         []*val
+	names      map[string]bool   // of the body's own tensors
+	now        map[string]string // what these are called in this iteration
 }
 
 // body reads the attribute body.
@@ -119,17 +119,17 @@ func (b *body) capture() {
 	}
 }
 
-// turn appends the body once more, where its inputs are these, and returns what its outputs are called.
-func (b *body) turn(inputs []string) (outputs []string) {
+// iteration appends the body once more, where its inputs are these, and returns what its outputs are called.
+func (b *body) iteration(inputs []string) (outputs []string) {
 	for name, varies := range b.names {
 		if varies {
-			b.now[name] = b.fresh(name, "turn", b.turns)
+			b.now[name] = b.fresh(name, "iteration", b.iterations)
 		}
 	}
 	for i, in := range b.Inputs {
 		b.now[in.Name] = inputs[i]
 	}
-	b.turns++
+	b.iterations++
 	for _, n := range b.Nodes {
 		if !constantNode(n) {
 			b.unroll.Nodes = append(b.unroll.Nodes, renamed(n, b.now))
@@ -210,7 +210,7 @@ func (b *body) scalar(i int, kind onnx.DType, v int64) string {
 	return b.constant(t)
 }
 
-// stack joins what the turns yield along a new axis.
+// stack joins what the iterations yield along a new axis.
 func (b *body) stack(parts []string, axis int64) string {
 	parts = slices.Clone(parts)
 	for i, p := range parts {
@@ -223,19 +223,19 @@ func (b *body) stack(parts []string, axis int64) string {
 	return b.add("Concat", parts, intOf("axis", axis))
 }
 
-// unrolledNode is how many nodes one that is written down for a turn counts as, beside itself if something comes of it.
+// unrolledNode is how many nodes one that is written down for an iteration counts as, beside itself if something comes of it.
 const unrolledNode = 4
 
-// charge pays for writing so many turns down, before it is done.
-func (b *body) charge(turns int) error {
+// charge pays for writing so many iterations down, before it is done.
+func (b *body) charge(iterations int) error {
 	left, each := &b.c.b.left.nodes, 1+count(b.Nodes)
 	switch {
-	case turns == math.MaxInt:
-		return b.c.unsupported("nothing ends it: it has no number of turns, and its condition is always true")
-	case turns > *left/(unrolledNode*each):
-		return b.c.unsupported("its %d turns of %d nodes are too many: all loops of a model run up to %d nodes", turns, each-1, maxNodes/(1+unrolledNode))
+	case iterations == math.MaxInt:
+		return b.c.unsupported("nothing ends it: it has no number of iterations, and its condition is always true")
+	case iterations > *left/(unrolledNode*each):
+		return b.c.unsupported("its %d iterations of %d nodes are too many: all loops of a model run up to %d nodes", iterations, each-1, maxNodes/(1+unrolledNode))
 	}
-	*left -= turns * unrolledNode * each
+	*left -= iterations * unrolledNode * each
 	return nil
 }
 
@@ -261,7 +261,7 @@ func (b *body) lower(outputs []string) ([]*val, error) {
 	return of.inline(&b.unroll)
 }
 
-// loop unrolls a Loop: its body takes the number of the turn, whether to go on, and what it carries, and yields the latter two and one part of
+// loop unrolls a Loop: its body takes the number of the iteration, whether to go on, and what it carries, and yields the latter two and one part of
 // every tensor that is stacked.
 func (c *call) loop() ([]*val, error) {
 	b, err := c.body()
@@ -275,11 +275,11 @@ func (c *call) loop() ([]*val, error) {
 	if i := slices.Index(c.in[2:], nil); i >= 0 {
 		return nil, fmt.Errorf("input %d is missing", 2+i)
 	}
-	turns, err := b.trips()
+	iterations, err := b.trips()
 	if err != nil {
 		return nil, err
 	}
-	if err := b.charge(turns); err != nil {
+	if err := b.charge(iterations); err != nil {
 		return nil, err
 	}
 	var state []string
@@ -287,8 +287,8 @@ func (c *call) loop() ([]*val, error) {
 		state = append(state, b.given(2+i))
 	}
 	parts := make([][]string, len(b.Outputs)-1-carried)
-	for t := range turns {
-		outs := b.turn(append([]string{b.scalar(0, onnx.Int64, int64(t)), b.scalar(1, onnx.Bool, 1)}, state...))
+	for t := range iterations {
+		outs := b.iteration(append([]string{b.scalar(0, onnx.Int64, int64(t)), b.scalar(1, onnx.Bool, 1)}, state...))
 		state = outs[1 : 1+carried]
 		for k, name := range outs[1+carried:] {
 			parts[k] = append(parts[k], name)
@@ -296,205 +296,9 @@ func (c *call) loop() ([]*val, error) {
 	}
 	for _, p := range parts {
 		if len(p) == 0 {
-			return nil, c.unsupported("it runs no turn, so that what it would stack has no shape")
+			return nil, c.unsupported("it runs no iteration, so that what it would stack has no shape")
 		}
 		state = append(slices.Clone(state), b.stack(p, 0))
 	}
 	return b.lower(state)
-}
-
-// trips is how often the body of a Loop runs.
-func (b *body) trips() (int, error) {
-	most, err := b.c.constInts(0, "the number of turns", []int64{math.MaxInt})
-	if err != nil {
-		return 0, err
-	}
-	begin, err := b.c.constInts(1, "the condition", []int64{1})
-	switch {
-	case err != nil:
-		return 0, err
-	case len(most) != 1 || len(begin) != 1:
-		return 0, fmt.Errorf("%d numbers of turns and %d conditions", len(most), len(begin))
-	case begin[0] == 0 || most[0] < 1:
-		return 0, nil
-	case b.always():
-		return int(most[0]), nil
-	}
-	return b.counted(int(most[0]))
-}
-
-// always says that the body hands the condition on.
-func (b *body) always() bool {
-	name := b.Outputs[0].Name
-	for i := len(b.Nodes) - 1; i >= 0; i-- {
-		if n := b.Nodes[i]; slices.Contains(n.Outputs, name) && standard(n, b.c.b.functions) && n.Op == "Identity" && len(n.Inputs) == 1 {
-			name = n.Inputs[0]
-		}
-	}
-	return name == b.Inputs[1].Name
-}
-
-// counted computes the condition turn by turn, and nothing that does not take part in it.
-func (b *body) counted(most int) (int, error) {
-	want := []string{b.Outputs[0].Name}
-	var nodes []*onnx.Node
-	for n := 0; n < len(want); {
-		n, nodes = len(want), needed(b.Nodes, want)
-		used := append([]string(nil), want...)
-		for _, node := range nodes {
-			used = append(used, onnx.Uses(node)...)
-		}
-		for i, in := range b.Inputs[2:] {
-			if out := b.Outputs[1+i].Name; slices.Contains(used, in.Name) && !slices.Contains(want, out) {
-				want = append(want, out)
-			}
-		}
-	}
-	fixed := &scope{vals: map[string]*val{}, parent: b.c.s}
-	for i, name := range b.unroll.Inputs {
-		fixed.vals[name] = b.in[i]
-	}
-	alone := *b.c // whose results nobody uses
-	node := *alone.n
-	node.Outputs, alone.n = nil, &node
-	state := b.c.in[2:]
-	for t := range most {
-		if b.c.b.left.nodes--; b.c.b.left.nodes < 0 {
-			return 0, b.c.unsupported("it runs more than %d turns", t)
-		}
-		s := &scope{vals: map[string]*val{}, parent: fixed, nodes: nodes, outs: want, caller: &alone}
-		s.vals[b.Inputs[0].Name], s.vals[b.Inputs[1].Name] = constant("", ints([]int{}, int64(t))), constant("", &onnx.Tensor{DType: onnx.Bool, Shape: []int{}, I: []int64{1}})
-		for i, in := range b.Inputs[2:] {
-			s.vals[in.Name] = state[i]
-		}
-		if err := b.c.b.nodes(s, nodes, want, b.c.opsets, b.c.fnAttrs); err != nil {
-			return 0, err
-		}
-		goesOn := s.get(want[0])
-		switch real := realOf(s, nodes); {
-		case real != "":
-			return 0, b.c.unsupported("whether it runs another turn follows from real numbers (%q), whose roundings decide it; only integers are computed exactly here", real)
-		case goesOn == nil:
-			return 0, fmt.Errorf("output %q of the body does not exist", want[0])
-		case goesOn.private:
-			return 0, b.c.secret(goesOn, "the condition")
-		case goesOn.c == nil || len(goesOn.c.I) != 1:
-			return 0, b.c.unsupported("whether it runs another turn, output %q of its body, must not depend on an input of the model", want[0])
-		case goesOn.c.I[0] == 0:
-			return t + 1, nil
-		}
-		next := make([]*val, len(state))
-		for i := range next {
-			if out := b.Outputs[1+i].Name; slices.Contains(want, out) {
-				next[i] = s.get(out)
-			}
-		}
-		state = next
-	}
-	return most, nil
-}
-
-// realOf is a real number that nodes compute, by its name; "" if there is none.
-func realOf(s *scope, nodes []*onnx.Node) string {
-	for _, n := range nodes {
-		for _, o := range n.Outputs {
-			if v := s.vals[o]; v != nil && v.c != nil && v.c.DType.IsFloat() {
-				return o
-			}
-		}
-	}
-	return ""
-}
-
-// scan unrolls a Scan: its body takes what it carries and one index of the axes that are walked along, and yields the former anew and one
-// part of every tensor that is stacked.
-func (c *call) scan() ([]*val, error) {
-	if c.opset < 9 {
-		return nil, c.unsupported("Scan of opset 8 has a batch axis and lengths of sequences; convert the model to opset 9 or newer")
-	}
-	b, err := c.body()
-	if err != nil {
-		return nil, err
-	}
-	walked := int(min(c.attrInt("num_scan_inputs", 0), int64(len(c.in))))
-	carried := len(c.in) - walked
-	if walked < 1 || len(b.Inputs) != len(c.in) || len(b.Outputs) < carried {
-		return nil, fmt.Errorf("%d inputs, %d of them walked along, and a body of %d inputs and %d outputs", len(c.in), walked, len(b.Inputs), len(b.Outputs))
-	}
-	in, turns, err := c.walks(carried)
-	if err != nil {
-		return nil, err
-	}
-	out := walks{c.attrList("scan_output_axes", len(b.Outputs)-carried), c.attrList("scan_output_directions", len(b.Outputs)-carried)}
-	if err := b.charge(turns); err != nil {
-		return nil, err
-	}
-	var state []string
-	for i := range carried {
-		state = append(state, b.given(i))
-	}
-	parts := make([][]string, len(b.Outputs)-carried)
-	for t := range turns {
-		inputs := slices.Clone(state)
-		for i := range walked {
-			at := b.constant(ints([]int{}, int64(in.at(i, t, turns))))
-			inputs = append(inputs, b.add("Gather", []string{b.given(carried + i), at}, intOf("axis", in.axes[i])))
-		}
-		outs := b.turn(inputs)
-		state = outs[:carried]
-		for k, name := range outs[carried:] {
-			parts[k] = append(parts[k], name)
-		}
-	}
-	for k, p := range parts {
-		if out.backward[k] != 0 {
-			slices.Reverse(p)
-		}
-		state = append(slices.Clone(state), b.stack(p, out.axes[k]))
-	}
-	return b.lower(state)
-}
-
-// walks say along which axes tensors are walked, and which of them from behind.
-type walks struct{ axes, backward []int64 }
-
-// at is the index of tensor i in a turn.
-func (w walks) at(i, turn, turns int) int {
-	if w.backward[i] != 0 {
-		return turns - 1 - turn
-	}
-	return turn
-}
-
-// walks reads how a Scan walks along its inputs behind those that it carries, and the number of indices, of all the same.
-func (c *call) walks(carried int) (w walks, turns int, err error) {
-	n := len(c.in) - carried
-	w = walks{c.attrList("scan_input_axes", n), c.attrList("scan_input_directions", n)}
-	for i := range n {
-		x, err := c.arg(carried + i)
-		if err != nil {
-			return w, 0, err
-		}
-		a, err := axis(w.axes[i], len(x.shape))
-		if err != nil {
-			return w, 0, err
-		}
-		if i > 0 && turns != x.shape[a] {
-			return w, 0, fmt.Errorf("axes of %d and %d indices are walked along together", turns, x.shape[a])
-		}
-		w.axes[i], turns = int64(a), x.shape[a]
-	}
-	if turns == 0 {
-		return w, 0, c.unsupported("it walks along an axis of no index, so that what it would stack has no shape")
-	}
-	return w, turns, nil
-}
-
-// attrList is an attribute of n integers, zeros if it is absent; what is missing is zero, too.
-func (c *call) attrList(name string, n int) []int64 {
-	v := make([]int64, n)
-	if a := c.attr(name); a != nil {
-		copy(v, a.Ints)
-	}
-	return v
 }

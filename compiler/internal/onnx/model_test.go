@@ -177,7 +177,7 @@ func TestBadModels(t *testing.T) {
 		"is produced by node":           func(g *pb.GraphProto) { g.Node[0].Output[0] = "y" },
 		"initializers are called":       func(g *pb.GraphProto) { g.Initializer = append(g.Initializer, g.Initializer[0]) },
 		`initializer "w": element type`: func(g *pb.GraphProto) { g.Initializer[0].DataType = 8 },
-		`"m (loop 1, turn 0)"`:          func(g *pb.GraphProto) { g.Node[0].Output[0] = "m (loop 1, turn 0)" },
+		`"m (loop 1, iteration 0)"`:     func(g *pb.GraphProto) { g.Node[0].Output[0] = "m (loop 1, iteration 0)" },
 		`graph "g": a tensor is called`: func(g *pb.GraphProto) { g.Initializer[0].Name = "w (loop 2, node 1)" },
 		"sparse":                        func(g *pb.GraphProto) { g.SparseInitializer = []*pb.SparseTensorProto{{}} },
 	}

@@ -31,7 +31,7 @@ func (m *model) scalar(name string, kind onnx.DType, v int64) {
 // TestLoops compares loops with the same nodes written one after the other.
 func TestLoops(t *testing.T) {
 	for name, c := range map[string]struct{ loop, flat func(m *model) }{
-		// A weight of the body, one from outside, the number of the turn, and what is stacked.
+		// A weight of the body, one from outside, the number of the iteration, and what is stacked.
 		"for": {func(m *model) {
 			m.weight("v", 8)
 			m.scalar("three", onnx.Int64, 3)
@@ -117,7 +117,7 @@ func TestLoops(t *testing.T) {
 			m.node("Add", "all s3", "sum")
 			m.node("Reshape", "sum [1,4,8]", "z")
 		}},
-		// A loop in a loop takes the number of the outer turn, and what the outer loop carries.
+		// A loop in a loop takes the number of the outer iteration, and what the outer loop carries.
 		"nested": {func(m *model) {
 			m.scalar("three", onnx.Int64, 3)
 			m.scalar("four", onnx.Int64, 4)
@@ -171,7 +171,7 @@ func TestLoops(t *testing.T) {
 			}
 			m.node("Identity", at, "z")
 		}},
-		"of no turn": {func(m *model) {
+		"of no iteration": {func(m *model) {
 			m.scalar("none", onnx.Int64, 0)
 			m.node("Loop", "none  x", "z", looped("i c s", "c s2", func(b *model) { b.node("Relu", "s", "s2") }))
 			m.g.Nodes[len(m.g.Nodes)-1].Inputs = []string{"none", "", "x"}
@@ -214,17 +214,17 @@ func TestLoopsThatAreRefused(t *testing.T) {
 		in   []string
 		body *onnx.Attr
 	}{
-		"the number of turns (input \"n\") must be a constant": {[]string{"n", "", "x"}, looped("i c s", "c s2", step)},
+		"the number of iterations (input \"n\") must be a constant": {[]string{"n", "", "x"}, looped("i c s", "c s2", step)},
 		"nothing ends it": {[]string{"", "", "x"}, looped("i c s", "c s2", step)},
-		"its 1152921504606846976 turns of 1 nodes are too many": {[]string{"many", "", "x"}, looped("i c s", "c s2", step)},
+		"its 1152921504606846976 iterations of 1 nodes are too many": {[]string{"many", "", "x"}, looped("i c s", "c s2", step)},
 		"output \"c2\" of its body, must not depend on an input of the model": {[]string{"", "yes", "x"}, looped("i c s", "c2 s2", func(b *model) {
 			step(b)
 			b.node("ReduceMax", "s", "m", attrInt("keepdims", 0))
 			b.node("Less", "m 9", "c2")
 		})},
-		"its condition is always true":                              {[]string{"", "yes", "x"}, looped("i c s", "c2 s2", func(b *model) { step(b); b.node("Identity", "c", "c2") })},
-		"2 inputs, and a body of 3 inputs and 2 outputs":            {[]string{"", ""}, looped("i c s", "c s2", step)},
-		"it runs no turn, so that what it would stack has no shape": {[]string{"none", "", "x"}, looped("i c s", "c s2 s2", step)},
+		"its condition is always true":                                   {[]string{"", "yes", "x"}, looped("i c s", "c2 s2", func(b *model) { step(b); b.node("Identity", "c", "c2") })},
+		"2 inputs, and a body of 3 inputs and 2 outputs":                 {[]string{"", ""}, looped("i c s", "c s2", step)},
+		"it runs no iteration, so that what it would stack has no shape": {[]string{"none", "", "x"}, looped("i c s", "c s2 s2", step)},
 		"follows from real numbers (\"k2\")": {[]string{"", "yes", "w0"}, looped("i c k", "c2 k2", func(b *model) {
 			b.node("Add", "k 0.25", "k2")
 			b.node("Less", "k2 1", "c2")

@@ -3,18 +3,12 @@ package points
 import (
 	"testing"
 
-	"github.com/stretchr/testify/require"
-
-	"github.com/zkllmc/zkllmc/cuda/internal/kernels"
+	"github.com/zkllmc/zkllmc/cuda/internal/test/kerneltest"
 )
 
 // What stands here and in the kernels is the same there.
 func TestConstants(t *testing.T) {
-	for name, want := range map[string]int{
+	kerneltest.Constants(t, map[string]int{
 		"affine_run": affineRun,
-	} {
-		got, err := kernels.Constant(name)
-		require.NoError(t, err)
-		require.Equal(t, want, got, name)
-	}
+	})
 }

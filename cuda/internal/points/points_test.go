@@ -31,23 +31,6 @@ func put[T any](t *testing.T, d device.Device, values []T) device.Pointer {
 	return p
 }
 
-// some draws points, of which some are neutral, equal or opposite.
-func some(r *rand.Rand, n int) []group.Affine {
-	out, base := make([]group.Affine, n), group.Row(32)
-	for i := range out {
-		switch r.Intn(9) {
-		case 0:
-		case 1:
-			out[i] = out[r.Intn(i+1)]
-		case 2:
-			out[i].Neg(&out[r.Intn(i+1)])
-		default:
-			out[i] = base[r.Intn(len(base))]
-		}
-	}
-	return out
-}
-
 // scalars draws elements, of which some are extreme.
 func scalars(r *rand.Rand, n int) []field.Element {
 	out := make([]field.Element, n)
@@ -74,7 +57,7 @@ func TestCommit(t *testing.T) {
 	d, r := open(t, 0), rand.New(rand.NewSource(1))
 	extremes := []int32{0, 1, -1, 127, 128, 129, -127, -128, -129, 255, 256, math.MaxInt16, math.MinInt16, math.MinInt16 - 1, math.MaxInt32, math.MinInt32, math.MaxInt32 - 127, 1 << 30}
 	for _, c := range []struct{ n, width, rows, bits int }{{1, 1, 2, 8}, {65, 33, 3, 3}, {70, 70, 2, 5}, {513, 513, 2, 4}} {
-		gens := some(r, c.n)
+		gens := kerneltest.Points(r, c.n)
 		table, err := NewTable(d, put(t, d, gens), c.n, c.bits)
 		require.NoError(t, err)
 		rows, all := make([][]int32, c.rows), []int32(nil)
@@ -98,7 +81,7 @@ func TestCommit(t *testing.T) {
 func TestMSM(t *testing.T) {
 	d, r := open(t, 0), rand.New(rand.NewSource(2))
 	for _, n := range []int{0, 1, 2, 3, 63, 64, 65, 513} {
-		list, k := some(r, n), scalars(r, n)
+		list, k := kerneltest.Points(r, n), scalars(r, n)
 		got, err := MSM(d, put(t, d, list), put(t, d, k), n)
 		require.NoError(t, err)
 		want := group.MSM(list, k)
@@ -120,7 +103,7 @@ func TestFold(t *testing.T) {
 	long := []field.Element{{r.Uint64(), r.Uint64(), r.Uint64(), r.Uint64() >> 3}, {1, 2, 3, 4}}
 	for i, x := range append(long, append(scalars(r, 4), field.Element{}, field.One(), field.FromInt64(-1))...) {
 		n := []int{1, 2, 9, 33}[i%4]
-		lo, hi := some(r, n), some(r, n)
+		lo, hi := kerneltest.Points(r, n), kerneltest.Points(r, n)
 		if n > 2 { // x·hi + lo is neutral, or the sum of equal points
 			product := group.Mul(&hi[0], &x)
 			lo[0] = group.ToAffine(&product)

@@ -6,19 +6,16 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/zkllmc/zkllmc/cuda/internal/kernels"
+	"github.com/zkllmc/zkllmc/cuda/internal/test/kerneltest"
 )
 
 // What stands here and in the kernels is the same there.
 func TestConstants(t *testing.T) {
-	for name, want := range map[string]int{
+	kerneltest.Constants(t, map[string]int{
 		"tile":         tile,
 		"most_factors": MostFactors,
 		"THREADS":      threads,
-	} {
-		got, err := kernels.Constant(name)
-		require.NoError(t, err)
-		require.Equal(t, want, got, name)
-	}
+	})
 	side, err := kernels.Constant("tile_side")
 	require.NoError(t, err)
 	require.Equal(t, threads, side*side)

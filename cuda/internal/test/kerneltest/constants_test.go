@@ -2,20 +2,12 @@ package kerneltest
 
 import (
 	"testing"
-
-	"github.com/stretchr/testify/require"
-
-	"github.com/zkllmc/zkllmc/cuda/internal/kernels"
 )
 
 // What stands here and in the kernels is the same there.
 func TestConstants(t *testing.T) {
-	for name, want := range map[string]int{
+	Constants(t, map[string]int{
 		"field_operations": fieldOperations,
 		"point_operations": pointOperations,
-	} {
-		got, err := kernels.Constant(name)
-		require.NoError(t, err)
-		require.Equal(t, want, got, name)
-	}
+	})
 }

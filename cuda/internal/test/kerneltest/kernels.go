@@ -1,5 +1,5 @@
-// Package kerneltest compares every CUDA kernel with packages field and group, on random and extreme values. It runs on any device: an emulated
-// one, or a GPU.
+// Package kerneltest compares the arithmetic of the CUDA kernels with packages field and group, on random and extreme values, on any device: an
+// emulated one, or a GPU. It opens devices for the tests of the packages that have the kernels.
 package kerneltest
 
 import (

@@ -10,8 +10,8 @@ import (
 	"github.com/zkllmc/zkllmc/internal/group"
 )
 
-// some draws points; every third is neutral, or one that was drawn before, or such a one's opposite.
-func some(r *rand.Rand, n int) []group.Affine {
+// Points draws points; every third is neutral, or one that was drawn before, or such a one's opposite.
+func Points(r *rand.Rand, n int) []group.Affine {
 	out := make([]group.Affine, n)
 	base := group.Row(64)
 	for i := range out {
@@ -66,7 +66,7 @@ func points(t require.TestingT, d device.Device) {
 			}
 		}
 		for _, threads := range []int{1, 2, 64, 256} {
-			list := some(r, 2*threads)
+			list := Points(r, 2*threads)
 			out := room[group.Affine](m, 2)
 			m.launch("check_block_sum", 2, threads, out, put(m, list))
 			var want [2]group.Affine
@@ -77,7 +77,7 @@ func points(t require.TestingT, d device.Device) {
 		}
 		// Points that share inversions with neutral ones, as many as threads take together and one fewer.
 		for _, n := range []int{8 * 16, 8*16 - 1, 3, 17} {
-			list := some(r, n)
+			list := Points(r, n)
 			sums := make([][4]group.Coordinate, n)
 			for i, p := range list {
 				var z, zz, zzz group.Coordinate
