@@ -91,6 +91,8 @@ func TestContradictorySplits(t *testing.T) {
 			op("Add", "a b", "y"), op("MatMul", "y W", "logits")}), true},
 		"through a function": {slices.Concat(turned("r", "a", "3x5", "15", 0, 2, 1), []*pb.NodeProto{op("Sigmoid", "a", "s")}, turned("s", "b", "3x5", "15", 0, 2, 1), []*pb.NodeProto{
 			op("Mul", "b r", "y"), op("MatMul", "y W", "logits")}), true},
+		"maxima of both": {slices.Concat(turned("r", "a", "3x5", "15", 0, 2, 1), turned("r", "b", "5x3", "15", 0, 2, 1), []*pb.NodeProto{
+			op("Max", "a b", "y"), op("MatMul", "y W", "logits")}), true},
 		"positions":      {slices.Concat(turned("r", "a", "4x3", "12x15", 1, 0, 2), []*pb.NodeProto{op("MatMul", "a W", "logits")}), false},
 		"the vocabulary": {slices.Concat([]*pb.NodeProto{op("MatMul", "r W", "l")}, turned("l", "logits", "2x3", "12x6", 0, 2, 1)), true},
 	} {

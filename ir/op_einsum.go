@@ -124,14 +124,13 @@ func boundEinsum(g *Graph, n *Node, in []interval.Interval) ([]interval.Interval
 	return []interval.Interval{sum}, nil
 }
 
-// single says for which axes of a value at most one index has a cell that is not zero, those on the other axes being chosen: the
-// vocabulary of one-hot rows, axes of a map or of a constant. nil: none.
-func (g *Graph) single(id ValueID) []bool {
+// single is interval.Factor's of a value: of the vocabulary of one-hot rows, of axes of a map or of a constant.
+func (g *Graph) single(id ValueID) interval.Single {
 	switch v := g.Value(id); v.Def.Op {
 	case OpOneHot:
-		return []bool{false, true}
+		return interval.OneHot
 	case OpAffine:
-		return interval.SolvedBy(g.AffineOf(id).Strides)
+		return interval.SolvedBy(g.AffineOf(id).Strides, v.Shape)
 	case OpConst:
 		return interval.SingleCells(v.Ints, v.Shape)
 	}

@@ -95,12 +95,12 @@ func (b *Builder) sumInterval(name string, shape []int, terms []Term) (sum inter
 	return sumBounds(terms, b.Interval, b.single), true
 }
 
-// single says of which axes of a tensor that both sides know at most one index has a cell that is not zero, the others being chosen.
-func (b *Builder) single(id ID) []bool {
+// single is interval.Factor's of a tensor that both sides know.
+func (b *Builder) single(id ID) interval.Single {
 	switch t := &b.c.Tensors[id]; t.Kind {
 	case Affine:
 		_, strides := t.Equation()
-		return interval.SolvedBy(strides)
+		return interval.SolvedBy(strides, t.Shape)
 	case Const:
 		return interval.SingleCells(t.Values, t.Shape)
 	}
@@ -108,7 +108,7 @@ func (b *Builder) single(id ID) []bool {
 }
 
 // sumBounds bounds a sum of terms over all values of their factors within the given bounds. single, which may be nil, is Factor.Single.
-func sumBounds(terms []Term, of func(ID) interval.Interval, single func(ID) []bool) interval.Interval {
+func sumBounds(terms []Term, of func(ID) interval.Interval, single func(ID) interval.Single) interval.Interval {
 	sum := interval.Of(0, 0)
 	for _, t := range terms {
 		factors := make([]interval.Factor, len(t.Factors))

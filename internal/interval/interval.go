@@ -4,6 +4,7 @@
 package interval
 
 import (
+	"cmp"
 	"math/big"
 	"slices"
 )
@@ -80,15 +81,18 @@ func (a Interval) Square() Interval {
 	return Interval{lo, hi}
 }
 
-// Factor is one factor of a term: a tensor, by any number that tells it from the others, the labels of its axes, and the bounds of its
-// cells. Single says of which axes at most one index has a cell that is not zero, for every choice of the indices on the other axes; nil:
-// of none.
+// Factor is one factor of a term: a tensor, by any number that tells it from the others, the labels of its axes, the bounds of its cells,
+// and which axes others determine, nil being none.
 type Factor struct {
 	Tensor int
 	Axes   [][]int
 	Bounds Interval
-	Single []bool
+	Single Single
 }
+
+// Single says of a tensor whether at most one choice of the indices on the axes [from, to) has a cell that is not zero, for every choice of
+// the indices on the other axes.
+type Single func(from, to int) bool
 
 // Term bounds coef·Σ Π factors over all cells of the factors within their bounds; labels have the given extents, those not in out are
 // summed over. A factor next to itself with equal axes is a square.
@@ -118,60 +122,100 @@ func Term(coef int64, extents []int, out [][]int, factors []Factor) Interval {
 }
 
 // determined marks summed labels of which, all other labels being chosen, at most one choice has a product that is not zero. A factor
-// determines the labels of one of its axes, that with the most cells to sum. Factors are taken in their order, and none determines a label
-// that one before it has: then the labels that an earlier one determines are known when a later one is asked, and no two determine each
-// other in a circle.
+// determines the labels of one run of its axes (what is one axis of a program may be stored as several, one behind the other), that with
+// the most cells to sum. Factors are taken in their order, and none determines a label that one before it has: then the labels that an
+// earlier one determines are known when a later one is asked, and no two determine each other in a circle.
 func determined(extents []int, inOut []bool, factors []Factor) []bool {
 	once, taken := make([]bool, len(inOut)), make([]bool, len(inOut))
 	for _, f := range factors {
-		best, most := -1, 1
-		for a, single := range f.Single {
-			summed := 1
-			for _, l := range f.Axes[a] {
-				single = single && !taken[l]
-				if !inOut[l] {
-					summed *= extents[l]
-				}
-			}
-			if single && summed > most {
-				best, most = a, summed
-			}
-		}
-		if best < 0 {
+		from, to := f.longest(extents, inOut, taken)
+		if from == to {
 			continue
 		}
 		for a, labels := range f.Axes {
 			for _, l := range labels {
 				taken[l] = true
-				once[l] = once[l] || a == best && !inOut[l]
+				once[l] = once[l] || from <= a && a < to && !inOut[l]
 			}
 		}
 	}
 	return once
 }
 
-// SolvedBy says which axes a linear equation between indices can be solved for: those with a stride.
-func SolvedBy(strides []int64) []bool {
-	out := make([]bool, len(strides))
-	for a, s := range strides {
-		out[a] = s != 0
+// longest is the run of axes with the most cells to sum that the other axes determine, of equal ones the shortest and first; it has no label
+// that is taken. It is empty where there is none of more than one cell.
+func (f *Factor) longest(extents []int, inOut, taken []bool) (from, to int) {
+	if f.Single == nil {
+		return 0, 0
 	}
-	return out
+	most := 1
+	for width := 1; width <= len(f.Axes); width++ {
+		for a := 0; a+width <= len(f.Axes); a++ {
+			summed, free := 1, true
+			for _, labels := range f.Axes[a : a+width] {
+				for _, l := range labels {
+					free = free && !taken[l]
+					if !inOut[l] {
+						summed *= extents[l]
+					}
+				}
+			}
+			if free && summed > most && f.Single(a, a+width) {
+				from, to, most = a, a+width, summed
+			}
+		}
+	}
+	return from, to
 }
 
-// SingleCells is Factor.Single of a tensor with the given cells, row-major.
-func SingleCells(values []int64, shape []int) []bool {
-	out := make([]bool, len(shape))
-	stride := 1
-	for a := len(shape) - 1; a >= 0; a-- {
-		out[a] = oneOfEach(values, stride, shape[a])
-		stride *= shape[a]
+// OneHot is Factor.Single of rows of which each has one 1 and zeros.
+func OneHot(from, _ int) bool { return from == 1 }
+
+// SolvedBy is Factor.Single of the indicator of a linear equation between indices. It can be solved for indices whose multiples by their
+// strides have different sums: each stride is larger than all that smaller ones reach.
+func SolvedBy(strides []int64, shape []int) Single {
+	return func(from, to int) bool {
+		var axes []int
+		for a := from; a < to; a++ {
+			if shape[a] > 1 {
+				axes = append(axes, a)
+			}
+		}
+		size := func(a int) int64 { return max(strides[a], -strides[a]) }
+		slices.SortFunc(axes, func(a, b int) int { return cmp.Compare(size(a), size(b)) })
+		reach := int64(0)
+		for _, a := range axes {
+			if size(a) <= reach {
+				return false
+			}
+			reach += size(a) * int64(shape[a]-1)
+		}
+		return true
 	}
-	return out
+}
+
+// SingleCells is Factor.Single of a tensor with the given cells, row-major. Cells are looked at when they are asked for, and once.
+func SingleCells[T int64 | float64](values []T, shape []int) Single {
+	known := map[[2]int]bool{}
+	return func(from, to int) bool {
+		run := [2]int{from, to}
+		if _, ok := known[run]; !ok {
+			known[run] = oneOfEach(values, size(shape[to:]), size(shape[from:to]))
+		}
+		return known[run]
+	}
+}
+
+func size(shape []int) int {
+	n := 1
+	for _, d := range shape {
+		n *= d
+	}
+	return n
 }
 
 // oneOfEach says whether of every n cells that are stride apart at most one is not zero.
-func oneOfEach(values []int64, stride, n int) bool {
+func oneOfEach[T int64 | float64](values []T, stride, n int) bool {
 	seen := make([]bool, stride)
 	for block := 0; block < len(values); block += stride * n {
 		clear(seen)

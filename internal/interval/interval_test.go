@@ -1,17 +1,25 @@
 package interval
 
-import "testing"
+import (
+	"slices"
+	"testing"
+)
 
 // TestTerm bounds products, squares, coefficients of both signs, summed labels, and labels of which
 // factors choose one. TestBoundsHold of package circuit compares with all values.
+// only says that each of some axes by itself has one cell at most that is not zero.
+func only(axes ...int) Single {
+	return func(from, to int) bool { return to == from+1 && slices.Contains(axes, from) }
+}
+
 func TestTerm(t *testing.T) {
 	x, y := Factor{Tensor: 1, Axes: [][]int{{0}}, Bounds: Of(-3, 2)}, Factor{Tensor: 2, Axes: [][]int{{0}}, Bounds: Of(1, 4)}
 	turned := Factor{Tensor: 1, Axes: [][]int{{1}}, Bounds: x.Bounds}
 	bit := Of(0, 1)
-	chosen := Factor{Tensor: 3, Axes: [][]int{{1}, {0}}, Bounds: bit, Single: []bool{false, true}}
-	either := Factor{Tensor: 4, Axes: [][]int{{1}, {0}}, Bounds: bit, Single: []bool{true, true}}
-	alone := Factor{Tensor: 5, Axes: [][]int{{1}}, Bounds: bit, Single: []bool{true}}
-	both := Factor{Tensor: 6, Axes: [][]int{{0, 1}}, Bounds: bit, Single: []bool{true}}
+	chosen := Factor{Tensor: 3, Axes: [][]int{{1}, {0}}, Bounds: bit, Single: only(1)}
+	either := Factor{Tensor: 4, Axes: [][]int{{1}, {0}}, Bounds: bit, Single: only(0, 1)}
+	alone := Factor{Tensor: 5, Axes: [][]int{{1}}, Bounds: bit, Single: only(0)}
+	both := Factor{Tensor: 6, Axes: [][]int{{0, 1}}, Bounds: bit, Single: only(0)}
 	for name, c := range map[string]struct {
 		coef    int64
 		out     [][]int
@@ -40,5 +48,37 @@ func TestTerm(t *testing.T) {
 	}
 	if s := Of(-8, 3).Plus(Of(1, 2)); s.Lo.Int64() != -7 || s.Hi.Int64() != 5 || s.BitLen() != 3 {
 		t.Errorf("[%v, %v] of %d bits", s.Lo, s.Hi, s.BitLen())
+	}
+}
+
+// A map of indices of which an axis is stored as several has one 1 at most, as before: as an equation and as a matrix. Where the parts leave a
+// choice it has as many as there are.
+func TestStoredInParts(t *testing.T) {
+	shape := []int{2, 3, 7}
+	for name, c := range map[string]struct {
+		strides []int64
+		most    int64
+	}{
+		"an axis of 6 as 2 times 3":       {[]int64{3, 1, -1}, 1},
+		"backwards":                       {[]int64{-3, -1, 1}, 1},
+		"with a stride of 2 for the last": {[]int64{6, 2, -1}, 1},
+		"columns behind each other":       {[]int64{1, 2, -1}, 1},
+		"overlapping windows":             {[]int64{2, 1, -1}, 2},
+		"without the first":               {[]int64{0, 1, -1}, 2},
+	} {
+		cells := make([]float64, 2*3*7)
+		for i := range cells {
+			if at := int64(i); c.strides[0]*(at/21)+c.strides[1]*(at/7%3)+c.strides[2]*(at%7) == 0 {
+				cells[i] = 1
+			}
+		}
+		for kind, single := range map[string]Single{"equation": SolvedBy(c.strides, shape), "matrix": SingleCells(cells, shape)} {
+			x := Factor{Tensor: 1, Axes: [][]int{{0}, {1}}, Bounds: Of(-5, 4)}
+			m := Factor{Tensor: 2, Axes: [][]int{{0}, {1}, {2}}, Bounds: Of(0, 1), Single: single}
+			got := Term(1, shape, [][]int{{2}}, []Factor{x, m})
+			if want := Of(-5*c.most, 4*c.most); got.Lo.Cmp(want.Lo) != 0 || got.Hi.Cmp(want.Hi) != 0 {
+				t.Errorf("%s, %s: %v, want %v", name, kind, got, want)
+			}
+		}
 	}
 }

@@ -134,10 +134,10 @@ type builder struct {
 	parted     map[*onnx.Tensor]*partedMask
 	intervals  map[ir.ValueID]*interval.Interval
 	emptied    []*emptied
-	compared   []*call               // comparisons of real numbers
-	divided    []*call               // divisions of integers by what may be 0
-	scattered  []*call               // updates by indices that depend on an input
-	singles    map[ir.ValueID][]bool // see single, of constants
+	compared   []*call                        // comparisons of real numbers
+	divided    []*call                        // divisions of integers by what may be 0
+	scattered  []*call                        // updates by indices that depend on an input
+	singles    map[ir.ValueID]interval.Single // see single, of constants
 }
 
 // scope maps tensor names to values; subgraphs see the names around them. outs are what it gives: inside of a function or a branch, what
@@ -180,7 +180,7 @@ func Build(m *onnx.Model, opts Options) (*ir.Graph, error) {
 	for range maxRuns {
 		left.held = 0
 		b := &builder{g: &ir.Graph{Name: m.Graph.Name, Stage: ir.StagePrim}, m: m, opts: opts, class: class,
-			intervals: map[ir.ValueID]*interval.Interval{}, singles: map[ir.ValueID][]bool{}, weightOf: map[*onnx.Tensor]ir.ValueID{},
+			intervals: map[ir.ValueID]*interval.Interval{}, singles: map[ir.ValueID]interval.Single{}, weightOf: map[*onnx.Tensor]ir.ValueID{},
 			joined: map[*onnx.Function]*onnx.Function{}, parted: map[*onnx.Tensor]*partedMask{}, names: map[string]int{}, hidden: hidden,
 			weightMark: map[ir.ValueID]*mark{}, restMark: map[ir.ValueID]*mark{}, left: left, functions: fs}
 		g, err := b.build()

@@ -354,21 +354,16 @@ func (b *builder) sumOfIntegers(n *ir.Node) *interval.Interval {
 }
 
 // single is interval.Factor's of a value of integers.
-func (b *builder) single(id ir.ValueID) []bool {
+func (b *builder) single(id ir.ValueID) interval.Single {
 	switch v := b.g.Value(id); v.Def.Op {
 	case ir.OpOneHot:
-		return []bool{false, true}
+		return interval.OneHot
 	case ir.OpAffine:
-		return interval.SolvedBy(b.g.AffineOf(id).Strides)
+		return interval.SolvedBy(b.g.AffineOf(id).Strides, v.Shape)
 	case ir.OpConst:
-		if s, ok := b.singles[id]; ok {
-			return s
+		if b.singles[id] == nil {
+			b.singles[id] = interval.SingleCells(v.Data, v.Shape)
 		}
-		cells := make([]int64, len(v.Data))
-		for i, x := range v.Data {
-			cells[i] = portable.Clamp(x)
-		}
-		b.singles[id] = interval.SingleCells(cells, v.Shape)
 		return b.singles[id]
 	}
 	return nil

@@ -1,6 +1,7 @@
 package planner
 
 import (
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -131,6 +132,11 @@ func TestRefine(t *testing.T) {
 			for _, v := range r.Values {
 				if want, ok := c.want[v.Name]; ok {
 					require.Equal(t, want, v.Shape, v.Name)
+				}
+				if strings.HasSuffix(v.Name, ".again") {
+					bounds, _, err := ir.Bounds(r.Graph, v.Def)
+					require.NoError(t, err)
+					require.Equal(t, v.Bounds(), bounds[0], "what is stored in parts reaches no further: %s", v.Name)
 				}
 			}
 			for ids := range int64(9) {
