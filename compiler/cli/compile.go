@@ -44,6 +44,7 @@ type manifest struct {
 	Public    []tensorInfo     `json:"public_tensors"`
 	Weights   []tensorInfo     `json:"private_weights"`
 	Scales    *compiler.Report `json:"scales"`
+	Plan      *cost.Plan       `json:"plan,omitempty"`  // of a proof on a device that was asked for
 	Notes     []string         `json:"notes,omitempty"` // where the program's meaning is one of several that the file allows, and what of the file is left out
 }
 

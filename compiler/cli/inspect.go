@@ -13,6 +13,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/zkllmc/zkllmc/compiler"
+	"github.com/zkllmc/zkllmc/cuda"
 	"github.com/zkllmc/zkllmc/internal/atomicfile"
 	"github.com/zkllmc/zkllmc/internal/circuit"
 	"github.com/zkllmc/zkllmc/internal/console"
@@ -28,6 +29,7 @@ const (
 func (a *app) inspectCommand() *cobra.Command {
 	var m modelFlags
 	var canonical string
+	var on deviceFlags
 	var asJSON bool
 	c := &cobra.Command{
 		Use:   "inspect MODEL.onnx|DIR",
@@ -46,17 +48,18 @@ bytes.`,
   python3 spec/verify.py --circuit circuit.bin --vk model.vk`,
 		Args: takes("MODEL.onnx or a folder that compile wrote", 1),
 		RunE: a.run(func(ctx context.Context, args []string) error {
-			return a.inspect(ctx, args[0], &m, canonical, asJSON)
+			return a.inspect(ctx, args[0], &m, &on, canonical, asJSON)
 		}),
 	}
 	m.register(c)
 	c.Flags().StringVar(&canonical, "canonical", "", "new `FILE` for the canonical encoding of the circuit")
+	on.register(c)
 	c.Flags().BoolVar(&asJSON, "json", false, "print a report as JSON")
 	return c
 }
 
 // inspect reports on an ONNX file or a compiled folder, and writes the circuit to the file canonical, unless that is empty.
-func (a *app) inspect(ctx context.Context, path string, m *modelFlags, canonical string, asJSON bool) error {
+func (a *app) inspect(ctx context.Context, path string, m *modelFlags, on *deviceFlags, canonical string, asJSON bool) error {
 	info, err := os.Stat(path)
 	if err != nil {
 		return console.Unusable(err)
@@ -66,9 +69,12 @@ func (a *app) inspect(ctx context.Context, path string, m *modelFlags, canonical
 		if canonical != "" {
 			return console.Usagef("--canonical: %s is a folder; give the ONNX file and the flags that it was compiled with", path)
 		}
+		if on.name != "" {
+			return console.Usagef("--device: %s is a folder; give the ONNX file and the flags that it was compiled with", path)
+		}
 		desc, err = readManifest(path)
 	} else {
-		desc, err = a.analyse(ctx, path, m, canonical)
+		desc, err = a.analyse(ctx, path, m, on, canonical)
 	}
 	if err != nil && asJSON {
 		return a.refused(err)
@@ -81,6 +87,10 @@ func (a *app) inspect(ctx context.Context, path string, m *modelFlags, canonical
 	}
 	desc.print(a.out)
 	desc.printTensors(a.out)
+	if desc.Plan != nil {
+		fmt.Fprintln(a.out)
+		desc.Plan.Print(a.out)
+	}
 	return nil
 }
 
@@ -101,7 +111,11 @@ func readManifest(dir string) (manifest, error) {
 }
 
 // analyse describes a model and writes the canonical encoding of its circuit to a new file, unless the name is empty.
-func (a *app) analyse(ctx context.Context, model string, m *modelFlags, canonical string) (manifest, error) {
+func (a *app) analyse(ctx context.Context, model string, m *modelFlags, on *deviceFlags, canonical string) (manifest, error) {
+	of, budget, err := on.device()
+	if err != nil {
+		return manifest{}, err
+	}
 	cfg, err := m.config(a)
 	if err != nil {
 		return manifest{}, err
@@ -125,7 +139,14 @@ func (a *app) analyse(ctx context.Context, model string, m *modelFlags, canonica
 			return manifest{}, console.Unusable(err)
 		}
 	}
-	return describe(r), nil
+	desc := describe(r)
+	if on.name != "" {
+		a.progress("planning a proof on " + of.Name)
+		if desc.Plan, err = cuda.Plan(ctx, r.Circuit, of, budget); err != nil {
+			return manifest{}, fmt.Errorf("a proof on %s: %w", of.Name, err)
+		}
+	}
+	return desc, nil
 }
 
 // canonicalFiles are the files of --canonical, if it is given: the named one, and of several lengths one each, with the length before the

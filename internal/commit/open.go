@@ -120,7 +120,7 @@ func (k *class) open(ch *veil.Channel, be Backend) {
 	}
 	point, final := sumcheck.Rounds(ch, "columns", k.bits, 2, claim.Expr(), prover)
 	coefs := k.coefficients(point)
-	gens := func() []group.Affine { return group.Row(1 << k.bits) }
+	gens := func() []group.Affine { return ch.Generators(group.RowTag(1<<k.bits), 1<<k.bits) }
 	o := veil.Opening{Name: fmt.Sprintf("rows of 2^%d", k.bits), N: 1 << k.bits, Gens: gens, Points: k.points, Coefs: coefs}
 	if ch.Proving() {
 		o.Held, o.Blind = combined(be, factors, prover.Finals()), k.blind(coefs)

@@ -39,6 +39,7 @@ type Options struct {
 	Phase    Phase
 	Progress Progress
 	Clamped  func([]Clamped) // told which cells the witness of a proof has clamped; may be nil
+	lists    group.Lists     // of a rehearsal
 	hooks    Hooks
 }
 
@@ -202,7 +203,7 @@ func (k *Key) prove(ctx context.Context, m *member, in *Input, o Options, has *b
 	return withFallback(ctx, &o, func() ([]byte, error) {
 		return k.within(o.Backend, func(on *model) (proof []byte, failed bool, err error) {
 			o.phase("witness")
-			a, from, err := has.assignment(ctx, on, m, in)
+			a, from, err := has.assignment(ctx, on, m, in, o.witness()...)
 			if err != nil {
 				return nil, errors.Is(err, witness.ErrBackend), err
 			}
@@ -249,7 +250,7 @@ func (b *begun) holds(a *witness.Assignment) bool { return b != nil && b.a == a 
 
 // assignment returns that of an input, and which session holds it: the one that was begun, unless its device failed, or a new one in the
 // session of the proof.
-func (b *begun) assignment(ctx context.Context, on *model, m *member, in *Input) (a *witness.Assignment, from *model, err error) {
+func (b *begun) assignment(ctx context.Context, on *model, m *member, in *Input, opts ...witness.Option) (a *witness.Assignment, from *model, err error) {
 	if b != nil && !b.finished {
 		b.a, b.err = b.finish()
 		b.finished = true
@@ -260,7 +261,7 @@ func (b *begun) assignment(ctx context.Context, on *model, m *member, in *Input)
 		}
 		return b.a, b.on, nil
 	}
-	a, err = m.at(on, ctx, in)
+	a, err = m.at(on, ctx, in, opts...)
 	return a, on, err
 }
 
@@ -392,7 +393,7 @@ func run(pool *parallel.Pool, p *protocol.Proof, secret [32]byte, w *format.Writ
 	}
 	o.phase("commit witness")
 	p.Phase = o.phase
-	bare, err := commitRows(p.Backend, 1<<layout.Bits, rows)
+	bare, err := commitRows(p.Backend, o.lists, 1<<layout.Bits, rows)
 	if err != nil {
 		return err
 	}
@@ -411,6 +412,9 @@ func run(pool *parallel.Pool, p *protocol.Proof, secret [32]byte, w *format.Writ
 		if o.hooks.tampered != nil {
 			o.hooks.tampered(ch)
 		}
+		if o.lists != nil {
+			veil.Rehearse(ch, o.lists)
+		}
 		err = p.Run(ch)
 		if errors.Is(err, veil.ErrForbidden) {
 			continue
@@ -424,11 +428,11 @@ func run(pool *parallel.Pool, p *protocol.Proof, secret [32]byte, w *format.Writ
 }
 
 // commitRows commits to rows of a width without anything that hides them.
-func commitRows(r backend.Run, width int, rows []backend.Row) ([]group.Affine, error) {
+func commitRows(r backend.Run, lists group.Lists, width int, rows []backend.Row) ([]group.Affine, error) {
 	if err := r.Err(); err != nil {
 		return nil, err
 	}
-	points := r.CommitRows(group.Row(width), rows)
+	points := r.CommitRows(lists.Generators(group.RowTag(width), width), rows)
 	if err := r.Err(); err != nil {
 		return nil, fmt.Errorf("commit: %w", err)
 	}

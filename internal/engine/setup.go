@@ -323,7 +323,7 @@ func (m *maker) commitPiece(ctx context.Context, rows commit.Range) ([]group.Aff
 	if err != nil {
 		return nil, err
 	}
-	return commitRows(r, 1<<m.layout.Bits, laid)
+	return commitRows(r, nil, 1<<m.layout.Bits, laid)
 }
 
 // tensor are cells of a weight, in memory.

@@ -117,13 +117,13 @@ func (s *search) hash(try int) {
 }
 
 // Row returns the generators of a row of the class of the given width.
-func Row(width int) []Affine { return Generators("row/"+strconv.Itoa(width), 0, width) }
+func Row(width int) []Affine { return Generators(RowTag(width), 0, width) }
 
 // Pad returns the first n generators of the pads.
-func Pad(n int) []Affine { return Generators("pad", 0, n) }
+func Pad(n int) []Affine { return Generators(PadTag, 0, n) }
 
 // Vec returns the first n generators of the k-th committed vector.
-func Vec(k, n int) []Affine { return Generators("vec/"+strconv.Itoa(k), 0, n) }
+func Vec(k, n int) []Affine { return Generators(VecTag(k), 0, n) }
 
 // H returns the generator that blinds.
 func H() Affine { return Generators("H", 0, 1)[0] }

@@ -95,6 +95,7 @@ type Channel struct {
 	err  error
 
 	tamper Tamper // prover, tests only
+	lists  group.Lists
 
 	npads    int // declared before the first message
 	segments []segment
@@ -161,6 +162,12 @@ type Tamper interface {
 // Tampered installs t on a prover's channel. Nothing but tests calls it, so that no program links it.
 func Tampered(c *Channel, t Tamper) { c.tamper = t }
 
+// Rehearse makes a prover's channel take generators from lists that are none. What it sends then is no proof.
+func Rehearse(c *Channel, lists group.Lists) { c.lists = lists }
+
+// Generators are the first n of a tag.
+func (c *Channel) Generators(tag string, n int) []group.Affine { return c.lists.Generators(tag, n) }
+
 func (c *Channel) tamperScalars(label string, values []field.Element) {
 	if c.tamper != nil {
 		c.tamper.Scalars(label, values)
@@ -205,7 +212,7 @@ func (c *Channel) Open() {
 		c.Fail(errors.New("veil: the pads are committed to once, before every vector"))
 		return
 	}
-	c.segments = append(c.segments, segment{name: "pads", gens: func() []group.Affine { return group.Pad(c.npads) }})
+	c.segments = append(c.segments, segment{name: "pads", gens: func() []group.Affine { return c.Generators(group.PadTag, c.npads) }})
 	s := &c.segments[0]
 	if c.Proving() {
 		s.n = c.npads
@@ -324,7 +331,7 @@ func (c *Channel) Vector(label string, n int, fill func() []field.Element) []Exp
 	}
 	k := len(c.count.Vectors)
 	c.count.Vectors = append(c.count.Vectors, n)
-	s := segment{name: fmt.Sprintf("vector %d", k), n: n, gens: func() []group.Affine { return group.Vec(k, n) }}
+	s := segment{name: fmt.Sprintf("vector %d", k), n: n, gens: func() []group.Affine { return c.Generators(group.VecTag(k), n) }}
 	if c.Proving() {
 		s.values = append([]field.Element(nil), fill()...)
 		if len(s.values) != n {

@@ -6,6 +6,8 @@ import (
 	"errors"
 	"fmt"
 	"unsafe"
+
+	"github.com/zkllmc/zkllmc/internal/cost"
 )
 
 // Pointer is an address in a device's memory. Zero is none.
@@ -28,11 +30,12 @@ func (d Dim) Full() Dim {
 	return d
 }
 
-// Launch is one kernel's. Every argument is 8 bytes, a number or a Pointer.
+// Launch is one kernel's. Every argument is 8 bytes, a number or a Pointer. Effort is about what it does, for plans.
 type Launch struct {
 	Kernel      string
 	Grid, Block Dim
 	Args        []uint64
+	Effort      cost.Effort
 }
 
 // Fails is an error of a launch, with what was launched.

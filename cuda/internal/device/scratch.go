@@ -1,10 +1,13 @@
 package device
 
+import "github.com/zkllmc/zkllmc/internal/cost"
+
 // Scratch is memory and launches of one computation: after an error everything is left out, and End returns it.
 type Scratch struct {
 	Work
-	held []Pointer
-	err  error
+	held   []Pointer
+	err    error
+	effort cost.Effort // of the next kernel
 }
 
 // Take takes memory for n things of a size; after an error it returns 0.
@@ -31,8 +34,14 @@ func (s *Scratch) Put(data []byte) Pointer {
 // Run starts a kernel.
 func (s *Scratch) Run(kernel string, grid, block Dim, args ...uint64) {
 	if s.err == nil {
-		s.err = s.Launch(Launch{Kernel: kernel, Grid: grid, Block: block, Args: args})
+		s.err = s.Launch(Launch{Kernel: kernel, Grid: grid, Block: block, Args: args, Effort: s.effort})
 	}
+	s.effort = cost.Effort{}
+}
+
+// Takes says about what the next kernel does: products of field elements and of integers, and bytes that it reads and writes.
+func (s *Scratch) Takes(field, integers, bytes int) {
+	s.effort = cost.Effort{Field: int64(field), Integers: int64(integers), Bytes: int64(bytes)}
 }
 
 // Get copies from the device.

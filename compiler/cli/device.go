@@ -1,0 +1,38 @@
+package cli
+
+import (
+	"github.com/dustin/go-humanize"
+	"github.com/spf13/cobra"
+
+	"github.com/zkllmc/zkllmc/internal/console"
+	"github.com/zkllmc/zkllmc/internal/cost"
+)
+
+// deviceFlags say for which GPU a plan is asked for.
+type deviceFlags struct{ name, memory string }
+
+func (f *deviceFlags) register(c *cobra.Command) {
+	c.Flags().StringVar(&f.name, "device", "", "also print what a proof takes of a GPU: a100, h100 or h200 by `NAME`")
+	c.Flags().StringVar(&f.memory, "memory", "", "with --device: plan for about this `SIZE` of its memory, 24GB say")
+}
+
+// device is the one that is asked for, and how much of its memory, 0 for all.
+func (f *deviceFlags) device() (of cost.Device, budget int64, err error) {
+	if f.name == "" {
+		if f.memory != "" {
+			return of, 0, console.Usagef("--memory is about a --device")
+		}
+		return of, 0, nil
+	}
+	if of, err = cost.DeviceOf(f.name); err != nil {
+		return of, 0, console.Usagef("--device: %w", err)
+	}
+	if f.memory != "" {
+		bytes, err := humanize.ParseBytes(f.memory)
+		if err != nil || bytes == 0 || bytes > 1<<62 {
+			return of, 0, console.Usagef("--memory %q is no size such as 8GB or 12GiB", f.memory)
+		}
+		budget = int64(bytes)
+	}
+	return of, budget, nil
+}

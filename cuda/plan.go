@@ -1,0 +1,21 @@
+package cuda
+
+import (
+	"context"
+
+	"github.com/zkllmc/zkllmc/cuda/internal/paper"
+	"github.com/zkllmc/zkllmc/internal/circuit"
+	"github.com/zkllmc/zkllmc/internal/cost"
+	"github.com/zkllmc/zkllmc/internal/engine"
+)
+
+// Plan is what a proof about a circuit takes of a device, or of some of its memory unless budget is 0: that of a session that begins with it. This backend makes the
+// proof, on a device that counts and computes nothing, so that what is planned is what runs.
+func Plan(ctx context.Context, c *circuit.Circuit, of cost.Device, budget int64) (*cost.Plan, error) {
+	if budget == 0 || budget > of.Memory {
+		budget = of.Memory
+	}
+	d := paper.Open(of, budget)
+	err := engine.Rehearse(ctx, c, over(d), d.Begin)
+	return d.Plan(), err
+}
