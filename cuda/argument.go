@@ -124,6 +124,7 @@ func (a *argument) inner(s *device.Scratch, h int) (sums [2]field.Element) {
 	products, factors, runs, starts := put(&p, tasks), put(&p, views), put(&p, all), put(&p, first)
 	parts := make([]field.Element, first[2])
 	out, base := s.Take(len(parts), elementBytes), p.send(s)
+	s.Takes(2*h, 0, 4*h*elementBytes)
 	s.Run("product_sums", grid(first), device.Dim{threads}, uint64(out), base+products, base+factors, base+runs, base+starts, 2, 0, 1)
 	s.Get(device.Bytes(parts), out)
 	for k := range sums {

@@ -116,6 +116,7 @@ func (c *counter) Count(cols []backend.Part) (bad int) {
 	c.p.within(func(s *device.Scratch) {
 		at := s.Put(device.Bytes(first))
 		boxes, walks := c.p.boxes(s, cols...)
+		s.Takes(0, 0, 12*n*len(cols))
 		s.Run("count_lines", blocks(n), device.Dim{threads}, uint64(c.counts.at), uint64(at), boxes, walks, uint64(len(cols)), uint64(n),
 			uint64(s.Put(device.Bytes(c.table))), uint64(c.index.order), uint64(c.index.lines), uint64(c.index.first))
 		s.Get(device.Bytes(first), at)

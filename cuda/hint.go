@@ -53,6 +53,7 @@ func (p *program) Hint(h *backend.Hint) (known, defined bool) {
 // run starts a kernel for all boxes, inputs first.
 func (h *hinted) run(kernel string, args ...uint64) {
 	boxes, walks := h.p.boxes(h.s, append(append([]backend.Part{}, h.In...), h.Out...)...)
+	h.s.Takes(0, 0, 8*h.n*(len(h.In)+len(h.Out)))
 	h.s.Run(kernel, blocks(h.n), device.Dim{threads}, append([]uint64{boxes, walks, uint64(h.n)}, args...)...)
 }
 
@@ -145,6 +146,7 @@ func (h *hinted) attention(own *circuit.Hint) bool {
 		const threads = 32
 		boxes, walks := h.p.boxes(h.s, append(append([]backend.Part{}, h.In...), h.Out...)...)
 		args := append([]uint64{boxes, walks, uint64(n), uint64(masked)}, integers(p.Limbs, p.Shift, p.DBits, p.Offset, p.Lo, p.Radix)...)
+		h.s.Takes(0, 0, 8*h.n*(3+len(h.Out)))
 		h.s.Run("attention_hint", device.Dim{h.n / n}, device.Dim{threads}, append(append(args, h.column(1)...), bad)...)
 	})
 }

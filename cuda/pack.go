@@ -7,6 +7,9 @@ import (
 	"github.com/zkllmc/zkllmc/internal/field"
 )
 
+// narrow is how many products of a field element and an integer of 16 bits take as long as one of two field elements.
+const narrow = 8
+
 // elementBytes is the size of a field element.
 const elementBytes = 32
 

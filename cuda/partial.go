@@ -86,6 +86,11 @@ func (r *run) fold(s *device.Scratch, partials []backend.Partial, out []device.P
 	var p pack
 	tasks, kept, folded, starts := put(&p, f.tasks), put(&p, f.kept), put(&p, f.folded), put(&p, first)
 	base := p.send(s)
+	all := 0
+	for i := range partials {
+		all += partials[i].T.Len()
+	}
+	s.Takes(all/narrow, 0, 4*all)
 	s.Run("partials", grid(first), device.Dim{threads}, base+tasks, base+kept, base+folded, base+starts, uint64(len(f.tasks)))
 	sumParts(s, f.parts)
 }
@@ -111,6 +116,11 @@ func sumParts(s *device.Scratch, lists []partsTask) {
 	first := firsts(lists, func(t *partsTask) uint64 { return of(t.n, partsRun) })
 	tasks, starts := put(&p, lists), put(&p, first)
 	base := p.send(s)
+	all := 0
+	for i := range lists {
+		all += int(lists[i].n * (lists[i].count + 1))
+	}
+	s.Takes(0, 0, all*elementBytes)
 	s.Run("sum_parts", grid(first), device.Dim{threads}, base+tasks, base+starts, uint64(len(lists)))
 }
 

@@ -78,6 +78,7 @@ func (p *program) filled(held backend.Tensor) *tensor {
 		p.within(func(s *device.Scratch) {
 			for _, at := range []device.Pointer{t.at, t.high} {
 				if at != 0 {
+					s.Takes(0, 0, 8*t.n)
 					s.Run("clear_words", blocks(2*t.n), device.Dim{threads}, uint64(at), uint64(2*t.n))
 				}
 			}
@@ -106,6 +107,7 @@ func (p *program) Words(held backend.Tensor) (lower, upper backend.Tensor) {
 	p.room(l)
 	p.room(u)
 	p.within(func(s *device.Scratch) {
+		s.Takes(0, 0, 32*t.n)
 		s.Run("split_words", blocks(t.n), device.Dim{threads}, uint64(l.at), uint64(u.at), uint64(t.at), uint64(t.high), uint64(t.n))
 	})
 	return l, u
@@ -139,6 +141,7 @@ func (p *program) Cells(part backend.Part) *integer.Tensor {
 			if part.Box != nil || t.wide {
 				from = s.Take(len(out.V), 8)
 				box, walks := p.boxes(s, part)
+				s.Takes(0, 0, 16*n)
 				s.Run("gather", blocks(n), device.Dim{threads}, uint64(from), box, walks, uint64(n))
 			}
 			s.Get(device.Bytes(out.V), from)
@@ -167,6 +170,7 @@ func (p *program) Put(part backend.Part, cells *integer.Tensor) {
 			v = append(append(make([]int64, 0, 2*n), v...), cells.High...)
 		}
 		box, walks := p.boxes(s, part)
+		s.Takes(0, 0, 16*n)
 		s.Run("scatter", blocks(n), device.Dim{threads}, box, walks, uint64(s.Put(device.Bytes(v))), uint64(n))
 	})
 }
@@ -256,6 +260,11 @@ func settle(s *device.Scratch, kernel string, tasks []shortCells, before ...uint
 	first := firsts(tasks, func(t *shortCells) uint64 { return of(t.n, settleRun) })
 	list, starts := put(&k, tasks), put(&k, first)
 	base := k.send(s)
+	all := 0
+	for i := range tasks {
+		all += int(tasks[i].n * (8 + tasks[i].size))
+	}
+	s.Takes(0, 0, all)
 	s.Run(kernel, grid(first), device.Dim{threads}, append(before, base+list, base+starts, uint64(len(tasks)), settleRun)...)
 }
 
@@ -298,6 +307,7 @@ func (p *program) Nonzero(part backend.Part) (n, first int) {
 	ok := p.within(func(s *device.Scratch) {
 		at := s.Put(device.Bytes(found))
 		box, walks := p.boxes(s, part)
+		s.Takes(0, 0, 8*cells)
 		s.Run("find_nonzero", blocks(cells), device.Dim{threads}, uint64(at), box, walks, uint64(cells))
 		s.Get(device.Bytes(found), at)
 	})

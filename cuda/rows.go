@@ -204,6 +204,7 @@ func (f *rowFold) add(cells device.Pointer, from, to int) {
 	for _, parts := range f.parts {
 		for _, p := range parts {
 			if p.from >= from && p.to <= to {
+				f.s.Takes((p.to-p.from)*f.width/narrow, 0, (p.to-p.from)*f.width*4)
 				f.s.Run("fold_rows", device.Dim{blocks(f.width)[0], p.blocks}, device.Dim{threads}, p.out, uint64(cells),
 					f.coefs+uint64(from*elementBytes), uint64(p.from-from), uint64(p.to-from), uint64(f.width))
 			}
@@ -223,5 +224,6 @@ func combine(s *device.Scratch, out device.Pointer, vecs []device.Pointer, coefs
 	var p pack
 	at, scales := put(&p, vecs), put(&p, coefs)
 	base := p.send(s)
+	s.Takes(len(vecs)*n, 0, (len(vecs)+1)*n*elementBytes)
 	s.Run("combine", blocks(n), device.Dim{threads}, uint64(out), base+at, base+scales, uint64(len(vecs)), uint64(n))
 }

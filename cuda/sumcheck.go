@@ -56,7 +56,8 @@ type factorKey struct {
 type roundPlan struct {
 	products, views, bits, productFirst uint64 // where they are
 	bounds, boundFirst                  uint64
-	boundCount                          int
+	boundCount, boundEntries            int
+	factors                             int // of all products, each times its indices
 	boundGrid, grid                     device.Dim
 	blocks                              []uint64 // the first block of each product, and the number of all
 	instances                           []int    // whose products they are
@@ -164,6 +165,9 @@ func (c *sumcheck) planBinding(p *pack, plan *roundPlan, free map[*factorState]i
 			left[k]--
 		}
 	}
+	for i := range tasks {
+		plan.boundEntries += int(tasks[i].n)
+	}
 	first := firsts(tasks, func(t *boundTask) uint64 { return of(t.n, bindRun) })
 	plan.bounds, plan.boundFirst, plan.boundCount, plan.boundGrid = put(p, tasks), put(p, first), len(tasks), grid(first)
 }
@@ -194,6 +198,7 @@ func (c *sumcheck) planProducts(p *pack, plan *roundPlan, left []int, rest int, 
 			v.bits = uint64(len(runs)) - v.firstBits
 			views = append(views, v)
 		}
+		plan.factors += int(t.n * t.views)
 		tasks, plan.instances = append(tasks, t), append(plan.instances, k)
 	}
 	for t := range tasks {
@@ -218,6 +223,7 @@ func bitRuns(m uint64) (runs []bitRun) {
 // bind fixes the variable of the round before.
 func (c *sumcheck) bind(s *device.Scratch) {
 	if plan := &c.rounds[c.at]; plan.boundCount > 0 {
+		s.Takes(plan.boundEntries, 0, 3*plan.boundEntries*elementBytes)
 		s.Run("bind_lowest", plan.boundGrid, device.Dim{threads}, append([]uint64{plan.bounds, plan.boundFirst, uint64(plan.boundCount)}, words(&c.bound)...)...)
 	}
 }
@@ -237,6 +243,7 @@ func (c *sumcheck) Round() []field.Element {
 		at := c.out
 		for from := 0; from < len(out); from += mostPoints {
 			n := min(mostPoints, len(out)-from)
+			s.Takes(plan.factors*n, 0, plan.factors*2*elementBytes)
 			s.Run("product_sums", plan.grid, device.Dim{threads},
 				at, plan.products, plan.views, plan.bits, plan.productFirst, uint64(len(plan.instances)), uint64(from), uint64(n))
 			at += uint64(blocks * n * elementBytes)

@@ -58,6 +58,7 @@ func (q *eqs) write(s *device.Scratch) (at uint64) {
 	at = uint64(s.Take(int(q.entries), elementBytes))
 	if len(q.tables) > 0 {
 		base := p.send(s)
+		s.Takes(int(q.entries), 0, int(q.entries)*elementBytes)
 		s.Run("eq_tables", grid(first), device.Dim{threads}, at, base+points, base+tables, base+starts, uint64(len(q.tables)))
 	}
 	return at
@@ -95,9 +96,18 @@ func (r *run) Tables(tables []backend.Table) []backend.Vector {
 		var p pack
 		lists, listed, terms, scales, axes := put(&p, t.lists), put(&p, t.listed), put(&p, t.terms), put(&p, t.scales), put(&p, t.axes)
 		base := p.send(s)
+		s.Takes(3*t.written(), 0, t.written()*elementBytes)
 		s.Run("weights", device.Dim{len(t.lists)}, device.Dim{threads}, base+lists, base+listed, base+terms, base+scales, base+axes, halves)
 	})
 	return out
+}
+
+// written is how many entries terms write.
+func (t *tabulation) written() (n int) {
+	for i := range t.terms {
+		n += 1 << t.terms[i].bits
+	}
+	return n
 }
 
 // table lists the terms of every run of a table's entries.

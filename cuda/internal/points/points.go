@@ -30,11 +30,19 @@ type point struct{ x, y, zz, zzz group.Coordinate }
 // blocks is a grid for n threads, of which each may do several things.
 func blocks(n int) device.Dim { return device.Dim{min(max(1, (n+threads-1)/threads), 1<<16)} }
 
+// What kernels take of products of field elements: the sum of a point and another one, twice a point, and the inverse of a coordinate.
+const (
+	addition  = 10
+	doubling  = 8
+	inversion = 380
+)
+
 // affineRun is how many points share an inversion, in a thread.
 const affineRun = 8
 
 // toAffine writes n sums as points.
 func toAffine(s *device.Scratch, out, sums device.Pointer, n int) {
+	s.Takes(n*(6+inversion/affineRun), 0, n*(pointBytes+affineBytes))
 	s.Run("to_affine", device.Dim{max(1, (n+affineRun*threads-1)/(affineRun*threads))}, device.Dim{threads}, uint64(out), uint64(sums), uint64(n))
 }
 
@@ -72,6 +80,7 @@ func NewTable(d device.Work, generators device.Pointer, n, bits int) (*Table, er
 	room := s.Take(3*min(n, tableRun)<<(bits-1), coordinateBytes)
 	for first := 0; first < n; first += tableRun {
 		count := min(tableRun, n-first)
+		s.Takes(t.places*count<<(bits-1)*(addition+6), 0, t.places*count<<(bits-1)*(affineBytes+3*coordinateBytes))
 		s.Run("multiples", blocks(count), device.Dim{threads}, uint64(at), uint64(room), uint64(generators), uint64(n), uint64(first), uint64(count), uint64(bits), uint64(t.places))
 	}
 	if err := s.End(); err != nil {
@@ -100,6 +109,7 @@ func (t *Table) Commit(cells device.Pointer, rows, width int) ([]group.Affine, e
 	parts := max(1, min(width/partCells, fullGrid/rows))
 	s := &device.Scratch{Work: t.d}
 	sums, all, out := s.Take(rows*parts, pointBytes), s.Take(rows, pointBytes), s.Take(rows, affineBytes)
+	s.Takes(rows*width*t.places/2*addition, 0, rows*width*(4+t.places/2*affineBytes)) // half of the digits are zero
 	s.Run("commit_rows", device.Dim{rows * parts}, device.Dim{sumThreads},
 		uint64(sums), uint64(t.at), uint64(t.n), uint64(t.bits), uint64(t.places), uint64(cells), uint64(width), uint64(parts))
 	s.Run("add_parts", blocks(rows), device.Dim{threads}, uint64(all), uint64(sums), uint64(rows), uint64(parts))
@@ -122,10 +132,14 @@ func MSM(d device.Work, points, scalars device.Pointer, n int) (group.Jac, error
 	next, line := s.Take(windows*count, 4), s.Take(windows*n, 4)
 	buckets, sums := s.Take(windows*count, pointBytes), s.Take(windows, pointBytes)
 	s.Run("clear_words", blocks(windows*count), device.Dim{threads}, uint64(next), uint64(windows*count))
+	s.Takes(0, 0, n*coordinateBytes*2)
 	s.Run("msm_count", blocks(n), device.Dim{threads}, uint64(next), uint64(scalars), uint64(n), uint64(width), uint64(windows))
 	s.Run("sum_before", device.Dim{1}, device.Dim{256}, uint64(next), uint64(windows*count))
+	s.Takes(0, 0, n*(coordinateBytes+4*windows))
 	s.Run("msm_line", blocks(n), device.Dim{threads}, uint64(line), uint64(next), uint64(scalars), uint64(n), uint64(width), uint64(windows))
+	s.Takes(windows*n*addition, 0, windows*n*affineBytes)
 	s.Run("msm_buckets", blocks(windows*count), device.Dim{threads}, uint64(buckets), uint64(line), uint64(next), uint64(points), uint64(windows*count))
+	s.Takes(windows*count*3*addition, 0, windows*count*pointBytes)
 	s.Run("msm_windows", device.Dim{windows}, device.Dim{sumThreads}, uint64(sums), uint64(buckets), uint64(count))
 	host := make([]point, windows)
 	s.Get(device.Bytes(host), sums)
@@ -158,6 +172,7 @@ func Fold(d device.Work, lo, hi device.Pointer, n int, x *field.Element) error {
 	digits, beta := units(x), group.Endomorphism()
 	s := &device.Scratch{Work: d}
 	sums := s.Take(n, pointBytes)
+	s.Takes(n*len(digits)*(doubling+addition/2), 0, n*(2*affineBytes+pointBytes))
 	s.Run("fold_points", blocks(n), device.Dim{threads},
 		uint64(sums), uint64(lo), uint64(hi), uint64(n), uint64(s.Put(device.Bytes(digits))), uint64(len(digits)), uint64(s.Put(device.Bytes([]group.Coordinate{beta}))))
 	toAffine(s, lo, sums, n)

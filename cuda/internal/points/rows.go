@@ -56,6 +56,7 @@ func Lay(d device.Work, rows [][]Box, width int) (device.Pointer, error) {
 	s, bad := &device.Scratch{Work: d}, []uint64{math.MaxUint64}
 	out, flag := s.Take(len(rows)*width, 4), s.Put(device.Bytes(bad))
 	if len(rows) > 0 {
+		s.Takes(0, 0, len(rows)*width*6)
 		s.Run("lay_rows", device.Dim{len(rows)}, device.Dim{threads},
 			uint64(out), uint64(width), uint64(s.Put(device.Bytes(first))), uint64(s.Put(device.Bytes(boxes))), uint64(s.Put(device.Bytes(axes))), uint64(flag))
 	}

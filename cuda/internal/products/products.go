@@ -141,6 +141,7 @@ func (w *walk) short(s *device.Scratch, out device.Pointer, coef int64) {
 		w.short(s, out, coef)
 		return
 	}
+	s.Takes(0, n[0]*n[1]*n[2]*n[3], 8*n[0]*n[1]*n[2])
 	s.Run("multiply_short", grid, device.Dim{threads},
 		uint64(out)+8*w.out.from, uint64(w.in[0].At)+2*a.from, uint64(w.in[1].At)+2*b.from, uint64(s.Put(device.Bytes(offsets))),
 		uint64(n[0]), uint64(n[1]), uint64(n[2]), uint64(n[3]), uint64(coef))
@@ -212,6 +213,11 @@ func (w *walk) run(s *device.Scratch, kernel string, out []device.Pointer, upper
 	for _, at := range out {
 		args = append(args, uint64(at))
 	}
+	all := cells
+	for _, l := range labels[kept:] {
+		all *= int(l.extent)
+	}
+	s.Takes(0, all*len(factors), 16*cells)
 	s.Run(kernel, device.Dim{min((cells+threads-1)/threads, 1<<16)}, device.Dim{threads}, append(args,
 		w.out.from, uint64(cells), uint64(s.Put(device.Bytes(factors))), uint64(len(factors)),
 		uint64(s.Put(device.Bytes(labels))), uint64(kept), uint64(len(w.extents)), uint64(coef))...)
