@@ -217,7 +217,7 @@ func (c *coverage) refused(err error) {
 
 // refusable are the reasons for which a drawn graph may be refused; any other error is a failure.
 var refusable = regexp.MustCompile(`beyond 2\^[0-9]+|bits apart, and a sum|is not finite on|epsilon .* is .* in units|a step of them would be|slacks may reach|leave 62 bits|of which 2\^-?[0-9]+ is left|` +
-	`needs at least one axis|has no table with arguments|times coarser than|bits at the scale of the finer one|a shift by .* bits, want|shift [0-9]+ is not in|it has no lookup|token ids as numbers|more than there are letters`)
+	`needs at least one axis|has no table with arguments|times coarser than|bits at the scale of the finer one|a shift by .* bits, want|(shift|scale) [0-9]+ is not in|it has no lookup|token ids as numbers|more than there are letters`)
 
 // propertyConfig draws how a graph is compiled.
 func propertyConfig(rng *rand.Rand, g *ir.Graph) Config {

@@ -350,14 +350,14 @@ func (q *quantiser) exact(n *ir.Node, v *ir.Value) error {
 }
 
 // outputs makes the ports of the results and returns their units. An output of reals is a multiple of a power of two; one of integers, the
-// logits of a generation, stays as it is computed.
+// logits of a generation, stays as it is computed, unless no port has its scale: then 16 bits of it may fit one.
 func (q *quantiser) outputs() (units []float64, err error) {
 	for _, p := range q.f.Outputs {
 		r, err := q.value(p.Value)
 		if err != nil {
 			return nil, err
 		}
-		if q.leaves62(r.id) || q.cal.exacting() && r.scale+outBits > maxOutput {
+		if q.leaves62(r.id) || r.scale > maxOutput || q.cal.exacting() && r.scale+outBits > maxOutput {
 			r = q.narrow(q.f.Value(p.Value).Def, r)
 		}
 		if p.Kind == plan.Reals && r.mult != 1 {
