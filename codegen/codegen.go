@@ -15,6 +15,7 @@ import (
 	. "github.com/dave/jennifer/jen" //lint:ignore ST1001 jennifer reads as the code that it renders
 
 	"github.com/zkllmc/zkllmc/internal/circuit"
+	"github.com/zkllmc/zkllmc/internal/format/circuits"
 	"github.com/zkllmc/zkllmc/internal/passage"
 	"github.com/zkllmc/zkllmc/ir/plan"
 )
@@ -49,6 +50,11 @@ func Generate(plans []*plan.Plan, f *circuit.Family, o Target) ([]SourceFile, er
 		}
 		g.whole, g.private = true, reader.Hidden()
 	}
+	data, err := circuits.Encode(f)
+	if err != nil {
+		return nil, err
+	}
+	g.files = append(g.files, SourceFile{Path: CircuitFile, Data: data})
 	newCircuitPackage(plans, f.Digest()).generate(g)
 	g.add("verifier/verifier.go", g.verifier())
 	g.add("prover/prover.go", g.prover())
@@ -259,6 +265,9 @@ func (g *generator) device() *File {
 	f.Func().Id("init").Params().Block(Id("model").Dot("Device").Op("=").Qual(cudaPath, "Open"))
 	return f
 }
+
+// CircuitFile holds the circuits, for verifiers that were not generated for the model.
+const CircuitFile = "model.circuit"
 
 // templateFile is the template beside a tokenizer.json.
 const templateFile = "template.json"

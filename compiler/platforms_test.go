@@ -98,7 +98,7 @@ func TestSameCircuits(t *testing.T) {
 	if file == "" && os.Getenv(comparePlatforms) == "" {
 		t.Skip("make platforms compares them")
 	}
-	own := circuits(t)
+	own := built(t)
 	if file != "" {
 		require.NoError(t, os.WriteFile(file, []byte(own), 0o644))
 		return
@@ -143,7 +143,7 @@ func cellsOf(t *testing.T, r *Result) (all [][]int16) {
 }
 
 // circuits compiles models and names what comes out by hashes.
-func circuits(t *testing.T) string {
+func built(t *testing.T) string {
 	var b strings.Builder
 	hash := func(name, part string, v any) {
 		text, err := json.Marshal(v)

@@ -11,9 +11,9 @@ import (
 	"github.com/zkllmc/zkllmc/compiler/internal/frontend"
 	"github.com/zkllmc/zkllmc/compiler/internal/onnx"
 	"github.com/zkllmc/zkllmc/compiler/internal/quant"
-	"github.com/zkllmc/zkllmc/compiler/internal/vocab"
 	"github.com/zkllmc/zkllmc/internal/passage"
 	"github.com/zkllmc/zkllmc/internal/portable"
+	"github.com/zkllmc/zkllmc/internal/vocab"
 	"github.com/zkllmc/zkllmc/ir"
 	"github.com/zkllmc/zkllmc/ir/plan"
 )

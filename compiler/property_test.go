@@ -827,7 +827,11 @@ func (p *proved) prove(in *engine.Input, a *witness.Assignment) error {
 		return fmt.Errorf("setup: %w", err)
 	}
 	p.key = key
-	accepted, err := verifier.ReadKey(context.Background(), circuit.Single(p.c), engine.Kind(p.c), vk)
+	filed, err := filed(ctx, circuit.Single(p.c))
+	if err != nil {
+		return err
+	}
+	accepted, err := verifier.ReadKey(ctx, filed, engine.Kind(p.c), vk)
 	if err != nil {
 		return err
 	}

@@ -10,6 +10,7 @@ import (
 	"github.com/zkllmc/zkllmc/internal/backend/cpu"
 	"github.com/zkllmc/zkllmc/internal/circuit"
 	"github.com/zkllmc/zkllmc/internal/engine"
+	"github.com/zkllmc/zkllmc/internal/format/circuits"
 	"github.com/zkllmc/zkllmc/internal/integer"
 	"github.com/zkllmc/zkllmc/internal/protocol"
 	"github.com/zkllmc/zkllmc/internal/weights"
@@ -21,7 +22,7 @@ import (
 
 // Prove makes keys and a proof of every input, of one calibration input if there are none, and verifies it; of a generation at several
 // lengths also of the input's beginnings, at the shorter ones. The outputs in the statement are those of the interpreter of the integer
-// program, so that circuit and program are compared as well.
+// program, so that circuit and program are compared as well, and the verifier's circuits are those of the circuit file.
 func (r *Result) Prove(ctx context.Context, inputs ...Input) error {
 	runs := [][][]float64{r.samples[0].Elements}
 	if len(inputs) > 0 {
@@ -43,7 +44,11 @@ func (r *Result) Prove(ctx context.Context, inputs ...Input) error {
 	if err != nil {
 		return fmt.Errorf("setup: %w", err)
 	}
-	accepted, err := verifier.ReadKey(ctx, r.Family, engine.Kind(r.Circuit), vk)
+	family, err := filed(ctx, r.Family)
+	if err != nil {
+		return err
+	}
+	accepted, err := verifier.ReadKey(ctx, family, engine.Kind(r.Circuit), vk)
 	if err != nil {
 		return fmt.Errorf("the verifying key is not accepted: %w", err)
 	}
@@ -60,15 +65,28 @@ func (r *Result) Prove(ctx context.Context, inputs ...Input) error {
 			if err != nil {
 				return fmt.Errorf("prover: %w", err)
 			}
-			if err := accepted.VerifyStatementContext(ctx, m.Circuit, in.Statement, proof); err != nil {
+			if err := accepted.VerifyStatementContext(ctx, family.Member(m.Circuit.Digest()), in.Statement, proof); err != nil {
 				return fmt.Errorf("the proof is not accepted: %w", err)
 			}
-			if other := otherOutput(m.Circuit, in.Statement); other != nil && accepted.VerifyStatementContext(ctx, m.Circuit, other, proof) == nil {
+			if other := otherOutput(m.Circuit, in.Statement); other != nil && accepted.VerifyStatementContext(ctx, family.Member(m.Circuit.Digest()), other, proof) == nil {
 				return errors.New("the proof is accepted for another output")
 			}
 		}
 	}
 	return nil
+}
+
+// filed are the circuits as a verifier has them that reads the circuit file.
+func filed(ctx context.Context, f *circuit.Family) (*circuit.Family, error) {
+	data, err := circuits.Encode(f)
+	if err != nil {
+		return nil, err
+	}
+	read, err := circuits.Decode(ctx, data)
+	if err != nil {
+		return nil, fmt.Errorf("the circuit file is not accepted: %w", err)
+	}
+	return read, nil
 }
 
 // integers are all weights, in memory.

@@ -170,6 +170,20 @@ func TestVerifierClosure(t *testing.T) {
 	}
 }
 
+// prebuilt is the verifier of any model.
+const prebuilt = module + "cmd/zkllmc-verifier"
+
+// The prebuilt verifier links what generated ones do, and what reads circuit files and any tokenizer.
+func TestPrebuiltClosure(t *testing.T) {
+	linked := closure(t, append(generated, append(verifiers, huggingface)...)...)
+	for path, p := range closure(t, prebuilt) {
+		if _, also := linked[path]; also || p.Standard {
+			continue
+		}
+		require.Contains(t, []string{prebuilt, module + "internal/format/circuits", module + "internal/vocab"}, path, "the prebuilt verifier links it")
+	}
+}
+
 // What a verifier links in addition where its model was compiled with a tokenizer.json: the package that reads it, and the normal forms of
 // golang.org/x/text. No other verifier does.
 func TestTokenizerClosure(t *testing.T) {
@@ -190,7 +204,7 @@ func TestTokenizerClosure(t *testing.T) {
 
 // No prover code, no cgo, and in our own packages neither unsafe nor reflect nor assembly.
 func TestVerifierIsPlainGo(t *testing.T) {
-	for path, p := range closure(t, slices.Concat(generated, verifiers, []string{huggingface})...) {
+	for path, p := range closure(t, slices.Concat(generated, verifiers, []string{huggingface, prebuilt})...) {
 		if p.Standard {
 			continue
 		}

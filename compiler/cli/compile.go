@@ -18,11 +18,11 @@ import (
 	"github.com/zkllmc/zkllmc/codegen"
 	"github.com/zkllmc/zkllmc/compiler"
 	"github.com/zkllmc/zkllmc/compiler/internal/quant"
-	"github.com/zkllmc/zkllmc/compiler/internal/vocab"
 	"github.com/zkllmc/zkllmc/internal/atomicfile"
 	"github.com/zkllmc/zkllmc/internal/circuit"
 	"github.com/zkllmc/zkllmc/internal/console"
 	"github.com/zkllmc/zkllmc/internal/cost"
+	"github.com/zkllmc/zkllmc/internal/vocab"
 	"github.com/zkllmc/zkllmc/ir"
 )
 
@@ -153,6 +153,7 @@ func (a *app) compileCommand() *cobra.Command {
   circuit/      the integer program that is proved, as readable Go, and its public constants
   verifier/     a library for services that check proofs
   cmd/prover, cmd/verifier
+  model.circuit the circuits as a file, for zkllmc-verifier, which checks proofs about any model
   weights.zkw   the quantised weights: secret, setup reads them
   zkllmc.json   what was chosen, for zkllmc inspect
 

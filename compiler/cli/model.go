@@ -16,9 +16,9 @@ import (
 
 	"github.com/zkllmc/zkllmc/compiler"
 	"github.com/zkllmc/zkllmc/compiler/internal/quant"
-	"github.com/zkllmc/zkllmc/compiler/internal/vocab"
 	"github.com/zkllmc/zkllmc/internal/atomicfile"
 	"github.com/zkllmc/zkllmc/internal/console"
+	"github.com/zkllmc/zkllmc/internal/vocab"
 	"github.com/zkllmc/zkllmc/runtime/tokens"
 )
 

@@ -251,7 +251,7 @@ func (c *Circuit) view(view View, port int) (t Tensor, ok bool) {
 		t.Shape = append(append([]int(nil), p.Shape...), p.Vocab())
 	case (view == ArgmaxAt || view == ArgmaxBelow) && p.Out:
 		t.Shape = p.Shape
-	case (view == Selected && p.Out || view == Known && !p.Out) && c.Generation != nil:
+	case (view == Selected && p.Out || view == Known && !p.Out) && c.Generation != nil && len(p.Shape) > 0:
 		t.Shape = p.Shape[:1]
 	default:
 		return t, false

@@ -30,11 +30,12 @@ const (
 	MagicProof        = "zkllm-pf"
 	MagicWeights      = "zkllm-wt"
 	MagicStatement    = "zkllm-st"
+	MagicCircuit      = "zkllm-ci"
 )
 
 var names = map[string]string{
 	MagicVerifyingKey: "a verifying key", MagicProverKey: "a prover key", MagicProof: "a proof",
-	MagicWeights: "a weights file", MagicStatement: "a statement",
+	MagicWeights: "a weights file", MagicStatement: "a statement", MagicCircuit: "a circuit file",
 }
 
 // Errors of decoding, wrapped with what was being read.
@@ -144,6 +145,13 @@ func NewProofReader(data []byte, digest, model [32]byte) (*Reader, error) {
 		return nil, ErrModel
 	}
 	return r, nil
+}
+
+// NewCircuitReader checks kind and version of a circuit file, and returns the digest that its circuits have to give, with a reader of what
+// follows.
+func NewCircuitReader(data []byte) (r *Reader, digest [32]byte, err error) {
+	r, digest = header(data, MagicCircuit)
+	return r, digest, r.err
 }
 
 // header checks kind and version of an artefact and returns its digest.

@@ -21,6 +21,7 @@ import (
 	"github.com/zkllmc/zkllmc/internal/engine"
 	"github.com/zkllmc/zkllmc/internal/field"
 	"github.com/zkllmc/zkllmc/internal/format"
+	"github.com/zkllmc/zkllmc/internal/format/circuits"
 	"github.com/zkllmc/zkllmc/internal/group"
 	"github.com/zkllmc/zkllmc/internal/protocol"
 	"github.com/zkllmc/zkllmc/internal/test/kit"
@@ -298,8 +299,8 @@ func (v vector) family(t testing.TB) (*circuit.Family, *circuit.Circuit) {
 	return f, f.Longest()
 }
 
-// circuits are the files of the circuits, by what they encode.
-func circuits(f *circuit.Family) map[string]*circuit.Circuit {
+// canonical are the files of the circuits, by what they encode.
+func canonical(f *circuit.Family) map[string]*circuit.Circuit {
 	out := map[string]*circuit.Circuit{"circuit.bin": f.Shortest()}
 	if f.Longest() != f.Shortest() {
 		out["longer.bin"] = f.Longest()
@@ -331,11 +332,13 @@ func (v vector) make(t testing.TB, be backend.Backend) map[string][]byte {
 	require.NoError(t, err)
 	st, err := statement.Encode(c, in.Statement)
 	require.NoError(t, err)
-	files := map[string][]byte{"model.vk": vk, "statement.bin": st, "proof.bin": proof}
-	for name, c := range circuits(f) {
-		var canonical bytes.Buffer
-		c.Encode(&canonical)
-		files[name] = canonical.Bytes()
+	filed, err := circuits.Encode(f)
+	require.NoError(t, err)
+	files := map[string][]byte{"model.circuit": filed, "model.vk": vk, "statement.bin": st, "proof.bin": proof}
+	for name, c := range canonical(f) {
+		var encoding bytes.Buffer
+		c.Encode(&encoding)
+		files[name] = encoding.Bytes()
 	}
 	return files
 }
@@ -463,10 +466,13 @@ func TestVectorsVerify(t *testing.T) {
 		count := func(b circuit.Requests) {
 			work = [3]int64{max(work[0], b.References), max(work[1], b.KnownCells), max(work[2], b.OpenedRows)}
 		}
-		for name, c := range circuits(f) {
+		for name, c := range canonical(f) {
 			require.Equal(t, c.Digest(), sha256.Sum256(v.read(t, name)), "%s: the circuit is another one", v.name)
 			count(c.Requests())
 		}
+		filed, err := circuits.Decode(t.Context(), v.read(t, "model.circuit"))
+		require.NoError(t, err)
+		require.Equal(t, f.Digest(), filed.Digest(), "%s: the circuit file is of another model", v.name)
 		pieces := protocol.Pieces(f)
 		for i := range pieces {
 			piece, err := protocol.SetupPiece(f, i)
@@ -501,7 +507,7 @@ func TestVectorsSize(t *testing.T) {
 	total := 0
 	for _, v := range vectors {
 		f, _ := v.family(t)
-		for name := range circuits(f) {
+		for name := range canonical(f) {
 			total += len(v.read(t, name))
 		}
 		for _, name := range []string{"model.vk", "statement.bin", "proof.bin", "trace.txt"} {

@@ -1,0 +1,141 @@
+package main
+
+import (
+	"bytes"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	sums "github.com/zkllmc/zkllmc/generated/sums/circuit"
+	words "github.com/zkllmc/zkllmc/generated/sums/vocab"
+	"github.com/zkllmc/zkllmc/internal/backend/cpu"
+	"github.com/zkllmc/zkllmc/internal/console"
+	"github.com/zkllmc/zkllmc/internal/engine"
+	"github.com/zkllmc/zkllmc/internal/format/circuits"
+	"github.com/zkllmc/zkllmc/internal/test/kit"
+	"github.com/zkllmc/zkllmc/runtime/app/verifier"
+	"github.com/zkllmc/zkllmc/runtime/statement"
+)
+
+// handed is a folder with what a customer gets: circuits, vocabulary, key, statement and proof, of drawn weights.
+func handed(t *testing.T) string {
+	dir := t.TempDir()
+	f, err := sums.Build()
+	require.NoError(t, err)
+	c := f.Shortest()
+	o := engine.Options{Backend: cpu.New()}
+	k, vk, err := engine.Setup(t.Context(), f, kit.Weights(c, 1, 2), o)
+	require.NoError(t, err)
+	in, err := kit.Answered(c, k, []int64{3, 2, 1}, 2)
+	require.NoError(t, err)
+	proof, err := k.Prove(t.Context(), in, o)
+	require.NoError(t, err)
+	st, err := statement.Encode(c, in.Statement)
+	require.NoError(t, err)
+	circuit, err := circuits.Encode(f)
+	require.NoError(t, err)
+	damaged := bytes.Clone(proof)
+	damaged[len(damaged)/2] ^= 1
+	for name, data := range map[string][]byte{"model.circuit": circuit, "vocab.json": words.File, "model.vk": vk, "statement.bin": st, "proof.bin": proof,
+		"damaged.bin": damaged, "short.bin": proof[:100], "half.circuit": circuit[:len(circuit)/2]} {
+		require.NoError(t, os.WriteFile(filepath.Join(dir, name), data, 0o600))
+	}
+	return dir
+}
+
+type outcome struct {
+	code        int
+	out, failed string
+}
+
+// spent is what a run tells of time and memory, which no two have alike.
+var spent = regexp.MustCompile(`[0-9.]+ s\b|"[a-z_]+": [0-9.e-]+,?`)
+
+func (o outcome) without() outcome {
+	o.out = spent.ReplaceAllString(o.out, "…")
+	return o
+}
+
+// TestSameAnswers compares this program with the generated verifier of a model, whose circuits Go calls make.
+func TestSameAnswers(t *testing.T) {
+	dir := handed(t)
+	t.Chdir(dir)
+	generated := func(args ...string) outcome {
+		var out, failed bytes.Buffer
+		code := verifier.Run(t.Context(), verifier.Model{Name: sums.Name, Build: sums.Build, Vocab: words.Tokenizer}, args, nil, &out, &failed)
+		return outcome{code, out.String(), failed.String()}.without()
+	}
+	prebuilt := func(args ...string) outcome {
+		return start(t, append([]string{"--circuit", "model.circuit", "--tokenizer", "vocab.json"}, args...)...).without()
+	}
+	accept := prebuilt("accept", "--save", "model.id", "model.vk")
+	require.Equal(t, console.OK, accept.code, accept.failed)
+	verify := func(more string) []string {
+		return append(strings.Fields("verify --vk model.vk --pin model.id --statement statement.bin --proof"), strings.Fields(more)...)
+	}
+	for _, c := range []struct {
+		code int
+		args []string
+	}{
+		{console.OK, []string{"accept", "--save", "model.id", "--force", "model.vk"}},
+		{console.OK, []string{"accept", "--json", "model.vk"}},
+		{console.OK, verify("proof.bin --tokens 3,2,1")},
+		{console.OK, verify("proof.bin --json --stats")},
+		{console.Rejected, verify("proof.bin --tokens 3,2,2")},
+		{console.Rejected, verify("damaged.bin")},
+		{console.Rejected, verify("short.bin")},
+		{console.Rejected, verify("proof.bin --no-saturation")},
+		{console.Unreadable, verify("model.vk")},
+		{console.Usage, verify("")},
+		{console.Usage, []string{"nothing"}},
+		{console.OK, []string{"version"}},
+		{console.OK, []string{"help", "verify"}},
+	} {
+		want, got := generated(c.args...), prebuilt(c.args...)
+		require.Equal(t, c.code, want.code, "%v: %s", c.args, want.failed)
+		require.Equal(t, want, got, c.args)
+	}
+}
+
+// start runs the program.
+func start(t *testing.T, args ...string) outcome {
+	var out, failed bytes.Buffer
+	code := run(t.Context(), args, nil, &out, &failed)
+	return outcome{code, out.String(), failed.String()}
+}
+
+// TestFiles tells what is wrong with the files, and what the program takes.
+func TestFiles(t *testing.T) {
+	t.Chdir(handed(t))
+	for _, c := range []struct {
+		args string
+		code int
+		says string
+	}{
+		{"", console.Usage, "--circuit FILE is needed"},
+		{"verify", console.Usage, "--circuit FILE is needed"},
+		{"--circuit none accept model.vk", console.Unreadable, "none: no such file"},
+		{"--circuit model.vk accept model.vk", console.Unreadable, "it is a verifying key, not a circuit file"},
+		{"--circuit half.circuit accept model.vk", console.Unreadable, "half.circuit: the data ends early"},
+		{"--circuit model.circuit --tokenizer model.vk accept model.vk", console.Unreadable, "model.vk: "},
+		{"--circuit model.circuit --template vocab.json accept model.vk", console.Usage, "--template belongs to a --tokenizer"},
+		{"--circuits model.circuit", console.Usage, "-circuits"},
+	} {
+		got := start(t, strings.Fields(c.args)...)
+		require.Equal(t, c.code, got.code, "%s: %s", c.args, got.failed)
+		require.Contains(t, got.failed, c.says, c.args)
+		require.Empty(t, got.out, c.args)
+	}
+	for _, args := range []string{"--help", "-h", "help"} {
+		require.Equal(t, outcome{console.OK, help, ""}, start(t, args))
+	}
+	for _, args := range []string{"--version", "version"} {
+		got := start(t, args)
+		require.Equal(t, console.OK, got.code, got.failed)
+		require.Contains(t, got.out, "protocol")
+	}
+}
