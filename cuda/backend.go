@@ -9,22 +9,30 @@ import (
 	"github.com/zkllmc/zkllmc/cuda/internal/device"
 	"github.com/zkllmc/zkllmc/cuda/internal/points"
 	"github.com/zkllmc/zkllmc/internal/backend"
+	"github.com/zkllmc/zkllmc/internal/backend/cpu"
 	"github.com/zkllmc/zkllmc/internal/field"
-	"github.com/zkllmc/zkllmc/internal/group"
 )
 
 // accelerator is a backend.Backend.
-type accelerator struct{ device.Device }
+type accelerator struct {
+	device.Device
+	tail int
+}
 
-// over returns the backend of a device.
-func over(d device.Device) backend.Backend { return &accelerator{d} }
+// usualTail is how many variables a sum has left whose rounds the processor takes over: a launch, and waiting for it, takes longer than it does. What
+// is left then is some kilobytes.
+const usualTail = 6
+
+// over returns the backend of a device, which leaves the rounds of sums of so many variables to the processor, one at least.
+func over(d device.Device, tail int) backend.Backend { return &accelerator{d, tail} }
 
 // Open begins a session, unless the device failed before.
 func (a *accelerator) Open() (backend.Session, error) {
 	if _, err := a.Info(); err != nil {
 		return nil, failure(err)
 	}
-	return &session{memory: newMemory(context.Background(), a.Device, nil)}, nil
+	host, err := cpu.New().Open()
+	return &session{memory: newMemory(context.Background(), a.Device, nil), tail: a.tail, host: host}, err
 }
 
 // failure is an error of a device as that of whoever asked for something, unless it is the end of a context or a cell of whoever asked.
@@ -38,15 +46,18 @@ func failure(err error) error {
 // session holds tensors, tables of generators, and how lines of tables are found.
 type session struct {
 	*memory
+	tail    int
+	host    backend.Session // of the processor
 	mu      sync.Mutex
+	lists   []list // of generators
 	tables  []*table
 	indices map[string]*index
 }
 
-// table are the multiples of generators, and the generators, for whoever asks whether they are the same.
+// table are the multiples of generators.
 type table struct {
 	*points.Table
-	generators []group.Affine
+	list
 }
 
 // Close gives the memory back. An error is one of the device, which it will have for whoever asks next.
@@ -57,13 +68,14 @@ func (s *session) Close() error {
 
 // Begin begins a run.
 func (s *session) Begin(ctx context.Context) backend.Run {
-	return &run{memory: newMemory(ctx, s.on, s.Err()), session: s}
+	return &run{memory: newMemory(ctx, s.on, s.Err()), session: s, host: s.host.Begin(ctx)}
 }
 
 // run is a backend.Run.
 type run struct {
 	*memory
 	session *session
+	host    backend.Run // of the processor
 }
 
 // Close gives the memory back. An error is one of the device, which it will have for whoever asks next.

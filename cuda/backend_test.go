@@ -1,6 +1,7 @@
 package cuda_test
 
 import (
+	"fmt"
 	"testing"
 
 	"github.com/zkllmc/zkllmc/cuda"
@@ -10,7 +11,10 @@ import (
 	"github.com/zkllmc/zkllmc/internal/test/conformance"
 )
 
-// The device computes what the definition says.
+// The device computes what the definition says, whatever it leaves to the processor.
 func TestConformance(t *testing.T) {
-	conformance.Run(t, reference.New(), cuda.Over(kerneltest.OpenQuick(t, emulator.Config{Seed: 1})))
+	d := kerneltest.OpenQuick(t, emulator.Config{Seed: 1})
+	for _, tail := range []int{cuda.AllOnDevice, cuda.UsualTail} {
+		t.Run(fmt.Sprintf("tail %d", tail), func(t *testing.T) { conformance.Run(t, reference.New(), cuda.Over(d, tail)) })
+	}
 }

@@ -14,5 +14,6 @@ func TestConstants(t *testing.T) {
 		"BIND_RUN":    bindRun,
 		"EQ_RUN":      eqRun,
 		"PARTS_RUN":   partsRun,
+		"WINDOW_SUMS": windowSums,
 	})
 }

@@ -25,8 +25,11 @@ type tree struct {
 	n, top int               // the last layer that is stored at first
 	layers []layer           // by number; no fractions: not there, or leaves that are not stored
 	leaves []uint64          // the arguments that say how to compute them
+	cells  int               // that the leaves are made of
 	about  *device.Scratch   // what they say
-	built  []*device.Scratch // the layers, the last first
+	near   *device.Scratch   // the first layers, whose rounds are the processor's, until they are copied
+	copied []fractions       // and then
+	built  []*device.Scratch // the others, the last first
 }
 
 // layer is n fractions on the device.
@@ -35,13 +38,10 @@ type layer struct {
 	n    int
 }
 
-// storedLeaves is the greatest n of trees whose leaves are stored.
-const storedLeaves = 3
-
 // Fractions adds up the fractions of leaves, layer by layer.
 func (r *run) Fractions(n int, blocks []backend.Block) backend.FractionTree {
-	t := &tree{r: r, n: n, top: n - 1, layers: make([]layer, n+1), about: &device.Scratch{Work: r.memory}}
-	if n <= storedLeaves {
+	t := &tree{r: r, n: n, top: n - 1, layers: make([]layer, n+1), about: &device.Scratch{Work: r.memory}, near: &device.Scratch{Work: r.memory}}
+	if n <= r.session.tail+windowVars+1 { // rounds that the processor takes over begin with fractions that are stored
 		t.top = n
 	}
 	if r.Err() != nil {
@@ -94,6 +94,7 @@ func (t *tree) describe(blocks []backend.Block) {
 		if b.Mult != nil {
 			own.mult = t.r.cells(b.Mult)
 		}
+		t.cells += padded(b.Shape) * (len(b.Cols) + 1)
 		leaves = append(leaves, own)
 		starts = append(starts, *new(field.Element).Sub(&b.Beta, &b.ID))
 	}
@@ -108,22 +109,36 @@ func (t *tree) describe(blocks []backend.Block) {
 	t.leaves = at
 }
 
-// room takes memory for a layer.
+// last is the last of the layers near the root.
+func (t *tree) last() int { return min(t.top, t.r.session.tail+1) }
+
+// room takes memory for a layer, or for all near the root.
 func (t *tree) room(j int) {
-	s := &device.Scratch{Work: t.r.memory}
-	n := t.layers[j].n
+	s, first := &device.Scratch{Work: t.r.memory}, j
+	if j == t.last() {
+		s, first = t.near, 1
+	} else {
+		t.built = append(t.built, s)
+	}
+	n := 0
+	for i := first; i <= j; i++ {
+		n += t.layers[i].n
+	}
 	at := uint64(s.Take(2*n, elementBytes))
-	t.layers[j].p, t.layers[j].q = at, at+uint64(n*elementBytes)
-	t.built = append(t.built, s)
+	for i := first; i <= j; i++ {
+		l := &t.layers[i]
+		l.p, l.q = at, at+uint64(l.n*elementBytes)
+		at = l.q + uint64(l.n*elementBytes)
+	}
 	if err := s.Error(); err != nil {
-		t.r.fail(fmt.Errorf("layer %d of a fraction tree of 2^%d leaves, %d of its fractions: %w", j, t.n, n, err))
+		t.r.fail(fmt.Errorf("layer %d of a fraction tree of 2^%d leaves, %d of its fractions: %w", j, t.n, t.layers[j].n, err))
 	}
 }
 
 // build computes the layers. Small ones are one launch together.
 func (t *tree) build() {
 	const small = 1 << 9
-	for j := t.top; j >= 1; j-- {
+	for j := t.top; j >= t.last(); j-- {
 		t.room(j)
 	}
 	t.r.within(func(s *device.Scratch) {
@@ -132,6 +147,7 @@ func (t *tree) build() {
 		if t.top == t.n {
 			kernel = "write_leaves"
 		}
+		s.Takes(t.cells/narrow+5*l.n, 0, 2*t.cells+l.n*fractionBytes)
 		s.Run(kernel, blocks(l.n), device.Dim{threads}, append([]uint64{l.p, l.q, uint64(l.n)}, t.leaves...)...)
 		var p pack
 		var all []layer
@@ -145,27 +161,39 @@ func (t *tree) build() {
 				s.Run("add_layers", device.Dim{1}, device.Dim{threads}, base+uint64(i-1)*24, uint64(len(all)-i+1))
 				break
 			}
+			s.Takes(3*all[i].n, 0, 3*all[i].n*fractionBytes)
 			s.Run("add_layers", blocks(all[i].n), device.Dim{threads}, base+uint64(i-1)*24, 2)
 		}
 	})
 }
 
-// fractions are the first of a layer, 0/1 where none is stored.
-func (t *tree) fractions(l layer, p, q []field.Element) {
-	for i := range q {
-		q[i].SetOne()
+// get copies 2^bits fractions of layers that lie one behind the other, 0/1 where none is stored.
+func (t *tree) get(layers ...layer) []fractions {
+	out, n := make([]fractions, len(layers)), 0
+	for _, l := range layers {
+		n += 2 * l.n
 	}
-	n := min(l.n, len(p))
-	t.r.within(func(s *device.Scratch) {
-		s.Get(device.Bytes(p[:n]), device.Pointer(l.p))
-		s.Get(device.Bytes(q[:n]), device.Pointer(l.q))
-	})
+	all := make([]field.Element, n)
+	t.r.within(func(s *device.Scratch) { s.Get(device.Bytes(all), device.Pointer(layers[0].p)) })
+	for i, l := range layers {
+		out[i] = fractions{p: all[:l.n:l.n], q: all[l.n : 2*l.n : 2*l.n]}
+		all = all[2*l.n:]
+	}
+	return out
+}
+
+// first are the fractions of a layer near the root.
+func (t *tree) first(j int) fractions {
+	if t.copied == nil {
+		t.copied = t.get(t.layers[1 : t.last()+1]...)
+		_ = t.near.End()
+	}
+	return t.copied[j-1].padded(1 << j)
 }
 
 func (t *tree) Root() (a0, a1, b0, b1 field.Element) {
-	var p, q [2]field.Element
-	t.fractions(t.layers[1], p[:], q[:])
-	return p[0], p[1], q[0], q[1]
+	f := t.first(1)
+	return f.p[0], f.p[1], f.q[0], f.q[1]
 }
 
 // Layer starts the sumcheck, and gives back what is above.
@@ -173,54 +201,68 @@ func (t *tree) Layer(j int, s []field.Element, lambda field.Element) backend.Lay
 	if j < 1 || j >= t.n || len(s) != j-1 {
 		panic(fmt.Sprintf("cuda: layer %d of %d at a point of %d coordinates", j, t.n, len(s)))
 	}
-	l := &layerRounds{t: t, j: j, lambda: lambda, from: t.layers[j+1], own: &device.Scratch{Work: t.r.memory}, computed: t.layers[j+1].p == 0}
 	for len(t.built) > max(0, t.top-j) {
 		_ = t.built[len(t.built)-1].End()
 		t.built = t.built[:len(t.built)-1]
 	}
-	l.tables(s)
+	l := &layerRounds{t: t, j: j, point: s, lambda: lambda, from: t.layers[j+1], own: &device.Scratch{Work: t.r.memory}, computed: t.layers[j+1].p == 0, asked: -1}
+	if j < t.last() {
+		l.host = &hostRounds{fractions: t.first(j + 1), point: s, lambda: lambda}
+	} else {
+		l.tables()
+	}
 	return l
 }
 
 // close gives everything back.
 func (t *tree) close() {
-	for _, s := range t.built {
+	for _, s := range append(t.built, t.near, t.about) {
 		_ = s.End()
 	}
-	_ = t.about.End()
 	t.built = nil
 }
 
-// layerRounds is a backend.LayerRounds. What is bound is bound when the next round is asked for.
+const (
+	windowVars = 2 // how many rounds are asked for together
+	windowSums = 8 // WINDOW_SUMS
+
+	// What 8 fractions of a window take, with their weights, and where a fraction lies.
+	windowProducts = 9*3 + windowSums + 1
+	fractionBytes  = 2 * elementBytes
+)
+
+// layerRounds is a backend.LayerRounds. Two rounds are asked for together; what is bound is bound when the next two are. The processor takes the last
+// rounds over.
 type layerRounds struct {
 	t         *tree
 	j         int
+	point     []field.Element
 	lambda    field.Element
-	from      layer // what the next round is about, but for a challenge that is not bound yet
+	from      layer // what the next rounds are about, but for challenges that are not bound yet
 	computed  bool  // it is the leaves, computed from integers
 	own       *device.Scratch
 	bound     int // variables
-	rho       field.Element
-	pending   bool
-	turn      int
+	rho       [windowVars]field.Element
+	asked     int // how many variables were bound when rounds were last asked for
+	sums      [windowSums]field.Element
 	spare     [2]uint64
 	out       uint64
-	low, high []uint64 // the tables of the point's halves without their first coordinates
+	low, high []uint64 // the tables of the point's halves, by their first coordinates
 	lowBits   int      // coordinates of the lower half
+	host      *hostRounds
 }
 
-// tables computes eq of the lower and the upper half of a point, and of what is left of them round by round.
-func (l *layerRounds) tables(point []field.Element) {
+// tables computes eq of the lower and the upper half of a point, of what is left of them when rounds are asked for.
+func (l *layerRounds) tables() {
 	if l.t.r.Err() != nil {
 		return
 	}
-	l.lowBits = len(point) / 2
+	l.lowBits = len(l.point) / 2
+	l.low, l.high = make([]uint64, len(l.point)+1), make([]uint64, len(l.point)+1)
 	var q eqs
-	for i := range l.lowBits + 1 {
-		l.low = append(l.low, q.of(point[i:l.lowBits]))
-	}
-	for i := range len(point) - l.lowBits + 1 {
-		l.high = append(l.high, q.of(point[l.lowBits+i:]))
+	for first := windowVars - 1; !l.ends(first - 1); first += windowVars {
+		i := min(first, l.lowBits)
+		l.low[i], l.high[first-i] = q.of(l.point[i:l.lowBits]), q.of(l.point[l.lowBits+first-i:])
 	}
 	base := q.write(l.own)
 	for _, list := range [][]uint64{l.low, l.high} {
@@ -228,13 +270,10 @@ func (l *layerRounds) tables(point []field.Element) {
 			list[i] = base + list[i]*elementBytes
 		}
 	}
-	l.out = uint64(l.own.Take(2*fullGrid, elementBytes))
-	if l.j > 1 {
-		n := pairs(l.from.n)
-		for i := range l.spare {
-			l.spare[i] = uint64(l.own.Take(2*n, elementBytes))
-			n = pairs(n)
-		}
+	l.out = uint64(l.own.Take(windowSums*fullGrid, elementBytes))
+	for i, n := 0, l.from.n; i < len(l.spare) && !l.ends((i+1)*windowVars); i++ {
+		n = afterWindow(n)
+		l.spare[i] = uint64(l.own.Take(2*n, elementBytes))
 	}
 	if err := l.own.Error(); err != nil {
 		l.t.r.fail(fmt.Errorf("rounds of layer %d of a fraction tree of 2^%d leaves: %w", l.j, l.t.n, err))
@@ -243,76 +282,128 @@ func (l *layerRounds) tables(point []field.Element) {
 	}
 }
 
-// pairs is how many fractions are left of n when a variable is fixed.
-func pairs(n int) int { return 2 * ((n + 3) / 4) }
+// ends says whether the rounds after so many are the processor's.
+func (l *layerRounds) ends(bound int) bool { return l.j-bound <= l.t.r.session.tail }
 
-// weights are the arguments of a round: eq without the first coordinates, as many as are bound, and λ.
+// octets is how many groups of 8 there are with n fractions: those of two variables.
+func octets(n int) int { return (n + 7) / 8 }
+
+// afterWindow is how many fractions are left of n when two variables are fixed.
+func afterWindow(n int) int { return 2 * octets(n) }
+
+// weights are the arguments of two rounds: eq without the coordinates of theirs and of those before, and λ.
 func (l *layerRounds) weights() []uint64 {
-	i := min(l.bound, l.lowBits)
-	return append([]uint64{l.low[i], l.high[l.bound-i], uint64(l.lowBits - i)}, words(&l.lambda)...)
+	first := l.bound + windowVars - 1
+	i := min(first, l.lowBits)
+	return append([]uint64{l.low[i], l.high[first-i], uint64(l.lowBits - i)}, words(&l.lambda)...)
 }
 
-// round asks for sums of the next round, and binds before what is not bound yet.
-func (l *layerRounds) round() (delta, inf field.Element) {
+// ask asks for the next two rounds, and binds before what is not bound yet; or takes over what is left.
+func (l *layerRounds) ask() {
+	if l.asked = l.bound; l.ends(l.bound) {
+		l.takeOver()
+		return
+	}
+	l.sums = [windowSums]field.Element{}
 	l.t.r.within(func(s *device.Scratch) {
-		source := []uint64{l.from.p, l.from.q, uint64(l.from.n)}
-		kernel := "layer"
+		kernel, args := "layer", []uint64{l.out, l.from.p, l.from.q, uint64(l.from.n)}
 		if l.computed {
-			kernel, source = "leaves", l.t.leaves
+			kernel, args = "leaves", append([]uint64{l.out}, l.t.leaves...)
 		}
-		args := append([]uint64{l.out}, source...)
-		n := (l.from.n + 3) / 4
-		if l.pending {
-			to := layer{n: pairs(l.from.n)}
-			to.p = l.spare[l.turn%2]
-			to.q = to.p + uint64(to.n*elementBytes)
-			n = (to.n + 3) / 4
-			args = append(append(args, to.p, to.q, uint64(to.n)), l.weights()...)
-			s.Run(kernel+"_bind_round", blocks(n), device.Dim{threads}, append(args, words(&l.rho)...)...)
-			l.from, l.computed, l.pending = to, false, false
-			l.turn++
+		n := octets(l.from.n)
+		products, bytes := 0, l.from.n*fractionBytes
+		if l.computed {
+			products, bytes = l.from.n+l.t.cells/narrow, 2*l.t.cells
+		}
+		if l.bound == 0 {
+			s.Takes(products+windowProducts*n, 0, bytes)
+			s.Run(kernel+"_window", blocks(n), device.Dim{threads}, append(append(args, uint64(n)), l.weights()...)...)
 		} else {
-			s.Run(kernel+"_round", blocks(n), device.Dim{threads}, append(append(args, uint64(n)), l.weights()...)...)
+			to := layer{n: afterWindow(l.from.n)}
+			to.p = l.spare[(l.bound/windowVars-1)%2]
+			to.q = to.p + uint64(to.n*elementBytes)
+			n = octets(to.n)
+			s.Takes(products+6*to.n+windowProducts*n, 0, bytes+to.n*fractionBytes)
+			args = append(append(args, to.p, to.q, uint64(to.n)), l.weights()...)
+			s.Run(kernel+"_bind_window", blocks(n), device.Dim{threads}, append(append(args, words(&l.rho[0])...), words(&l.rho[1])...)...)
+			l.from, l.computed = to, false
 		}
-		sums := make([]field.Element, 2*blocks(n)[0])
+		sums := make([]field.Element, windowSums*blocks(n)[0])
 		s.Get(device.Bytes(sums), device.Pointer(l.out))
-		for i := 0; i < len(sums); i += 2 {
-			delta.Add(&delta, &sums[i])
-			inf.Add(&inf, &sums[i+1])
+		for i := range sums {
+			own := &l.sums[i%windowSums]
+			own.Add(own, &sums[i])
 		}
 	})
-	return delta, inf
+}
+
+// takeOver goes on with what is left.
+func (l *layerRounds) takeOver() {
+	unbound := 1 << (l.j + 1)
+	if l.bound > 0 {
+		unbound = 1 << (l.j + 1 - l.bound + windowVars)
+	}
+	f := l.t.get(l.from)[0].padded(unbound)
+	l.host = &hostRounds{fractions: f, point: l.point, lambda: l.lambda}
+	if l.bound > 0 {
+		l.host.bound = l.bound - windowVars
+		for i := range l.rho {
+			l.host.bind(l.rho[i])
+		}
+	}
 }
 
 func (l *layerRounds) First() field.Element {
-	_, inf := l.round()
+	_, inf := l.Round()
 	return inf
 }
 
-func (l *layerRounds) Round() (delta, inf field.Element) { return l.round() }
+// Round is the first or the second of a window's.
+func (l *layerRounds) Round() (delta, inf field.Element) {
+	if l.host == nil && l.bound%windowVars == 0 {
+		l.ask()
+	}
+	switch {
+	case l.host != nil:
+		return l.host.round()
+	case l.bound%windowVars == 0:
+		return between(l.sums[0], l.sums[1], &l.point[l.bound]), between(l.sums[2], l.sums[3], &l.point[l.bound])
+	}
+	along := func(none, one, square field.Element) field.Element { // a polynomial whose value at 0, step and coefficient of X² are known
+		one.Sub(&one, &square)
+		square.Mul(&square, &l.rho[0])
+		square.Add(&square, &one)
+		square.Mul(&square, &l.rho[0])
+		return *none.Add(&none, &square)
+	}
+	step, inner, last := l.sums[1], l.sums[3], l.sums[6]
+	step.Sub(&step, &l.sums[0])
+	inner.Sub(&inner, &l.sums[2])
+	last.Sub(&last, &l.sums[5])
+	return along(l.sums[4], step, inner), along(l.sums[5], last, l.sums[7])
+}
 
 func (l *layerRounds) Bind(rho field.Element) {
-	if l.pending {
-		l.round() // which nobody asked for
+	if l.host == nil && l.bound%windowVars == 0 && l.asked != l.bound {
+		l.ask() // for rounds that nobody asked for
 	}
-	l.rho, l.pending = rho, true
+	if l.host != nil {
+		l.host.bind(rho)
+		return
+	}
+	l.rho[l.bound%windowVars] = rho
 	l.bound++
 }
 
-// Claims binds the last variable here, and ends.
+// Claims ends the layer, and with the last one the tree.
 func (l *layerRounds) Claims() (a0, a1, b0, b1 field.Element) {
-	var p, q [4]field.Element
-	l.t.fractions(l.from, p[:], q[:])
-	for _, v := range []*[4]field.Element{&p, &q} {
-		for b := range 2 {
-			v[2+b].Sub(&v[2+b], &v[b])
-			v[2+b].Mul(&v[2+b], &l.rho)
-			v[b].Add(&v[b], &v[2+b])
-		}
+	if l.host == nil {
+		l.takeOver()
 	}
 	_ = l.own.End()
 	if l.j == l.t.n-1 {
 		l.t.close()
 	}
-	return p[0], p[1], q[0], q[1]
+	f := l.host.fractions
+	return f.p[0], f.p[1], f.q[0], f.q[1]
 }

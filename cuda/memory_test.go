@@ -74,7 +74,7 @@ func (d *observed) Launch(l device.Launch) error {
 func TestMemoryIsCleared(t *testing.T) {
 	k, in := small(t, 1, 2)
 	d := &observed{Device: kerneltest.OpenQuick(t, emulator.Config{Seed: 3}), sizes: map[device.Pointer]int64{}}
-	be := cuda.Over(d)
+	be := cuda.Over(d, cuda.UsualTail)
 	_, err := prove(t.Context(), k, in, be)
 	require.NoError(t, err)
 	afterProof := d.held

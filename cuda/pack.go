@@ -41,8 +41,8 @@ func firsts[T any](tasks []T, blocks func(*T) uint64) []uint64 {
 // grid is as many blocks as there are.
 func grid(first []uint64) device.Dim { return device.Dim{int(first[len(first)-1])} }
 
-// of is how many runs n things are.
-func of(n, run uint64) uint64 { return (n + run - 1) / run }
+// runsOf is how many runs n things are.
+func runsOf(n, run uint64) uint64 { return (n + run - 1) / run }
 
 // words are a field element as arguments of a kernel.
 func words(e *field.Element) []uint64 { return e[:] }

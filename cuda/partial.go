@@ -81,7 +81,7 @@ func (r *run) fold(s *device.Scratch, partials []backend.Partial, out []device.P
 	for i := range f.folded {
 		f.folded[i].weights = weights + f.folded[i].weights*elementBytes
 	}
-	first := firsts(f.tasks, func(t *partialTask) uint64 { return of(1<<t.bits, t.outs) * of(t.outer, t.run) })
+	first := firsts(f.tasks, func(t *partialTask) uint64 { return runsOf(1<<t.bits, t.outs) * runsOf(t.outer, t.run) })
 	f.split(s)
 	var p pack
 	tasks, kept, folded, starts := put(&p, f.tasks), put(&p, f.kept), put(&p, f.folded), put(&p, first)
@@ -99,7 +99,7 @@ func (r *run) fold(s *device.Scratch, partials []backend.Partial, out []device.P
 func (f *folding) split(s *device.Scratch) {
 	for i := range f.tasks {
 		t := &f.tasks[i]
-		if n := of(t.outer, t.run); n > 1 {
+		if n := runsOf(t.outer, t.run); n > 1 {
 			own := uint64(s.Take(int(n)<<t.bits, elementBytes))
 			f.parts = append(f.parts, partsTask{t.out, own, 1 << t.bits, n})
 			t.out = own
@@ -113,7 +113,7 @@ func sumParts(s *device.Scratch, lists []partsTask) {
 		return
 	}
 	var p pack
-	first := firsts(lists, func(t *partsTask) uint64 { return of(t.n, partsRun) })
+	first := firsts(lists, func(t *partsTask) uint64 { return runsOf(t.n, partsRun) })
 	tasks, starts := put(&p, lists), put(&p, first)
 	base := p.send(s)
 	all := 0
@@ -181,6 +181,6 @@ func (t *partialTask) share(inner *foldedLabel) {
 		t.outs = min(t.outs, uint64(threads/min(threads, 1<<log2(int(inner.extent+each-1)/each))))
 	}
 	const cells = 64 // for a thread of a part
-	groups, parts := of(1<<t.bits, t.outs), uint64(threads)/t.outs
-	t.run = max(1, of(t.outer, max(1, fullGrid/2/groups)), of(cells*parts, inner.extent))
+	groups, parts := runsOf(1<<t.bits, t.outs), uint64(threads)/t.outs
+	t.run = max(1, runsOf(t.outer, max(1, fullGrid/2/groups)), runsOf(cells*parts, inner.extent))
 }

@@ -16,6 +16,6 @@ func Plan(ctx context.Context, c *circuit.Circuit, of cost.Device, budget int64)
 		budget = of.Memory
 	}
 	d := paper.Open(of, budget)
-	err := engine.Rehearse(ctx, c, over(d), d.Begin)
+	err := engine.Rehearse(ctx, c, over(d, usualTail), d.Begin)
 	return d.Plan(), err
 }

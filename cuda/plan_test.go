@@ -38,7 +38,7 @@ func (d *peaked) Free(p device.Pointer) error {
 func TestPlan(t *testing.T) {
 	k, in := small(t, 3, 4)
 	d := &peaked{Device: kerneltest.OpenQuick(t, emulator.Config{Seed: 4, Memory: 1 << 30}), sizes: map[device.Pointer]int64{}}
-	_, err := prove(t.Context(), k, in, cuda.Over(d))
+	_, err := prove(t.Context(), k, in, cuda.Over(d, cuda.UsualTail))
 	require.NoError(t, err)
 	took := d.Counters()
 	end(t, k, in)

@@ -257,7 +257,7 @@ func (p *program) Settle(tensors ...backend.Tensor) {
 // settle runs a kernel on tensors.
 func settle(s *device.Scratch, kernel string, tasks []shortCells, before ...uint64) {
 	var k pack
-	first := firsts(tasks, func(t *shortCells) uint64 { return of(t.n, settleRun) })
+	first := firsts(tasks, func(t *shortCells) uint64 { return runsOf(t.n, settleRun) })
 	list, starts := put(&k, tasks), put(&k, first)
 	base := k.send(s)
 	all := 0

@@ -45,27 +45,29 @@ func prove(ctx context.Context, k *engine.Key, in *engine.Input, be backend.Back
 	return k.Prove(ctx, in, engine.Dishonest(engine.Options{Backend: be}, engine.Hooks{Seed: []byte("the same for all")}))
 }
 
-// A proof made on the device is the definition's, byte by byte, also the second of a session, and verifies. It takes so many launches and so many
-// synchronisations.
+// A proof made on the device is the definition's, byte by byte, also the second of a session, and verifies, whatever rounds the processor takes over. It
+// takes so many launches and so many synchronisations.
 func TestProof(t *testing.T) {
 	k, in := small(t, 3, 4)
 	want, err := prove(t.Context(), k, in, reference.New())
 	require.NoError(t, err)
 	d := kerneltest.OpenQuick(t, emulator.Config{Seed: 2})
-	be := cuda.Over(d)
-	for i := range 2 {
-		before := d.Counters()
-		proof, err := prove(t.Context(), k, in, be)
-		require.NoError(t, err)
-		require.Equal(t, want, proof)
-		require.NoError(t, k.Check(t.Context(), in, proof))
-		after := d.Counters()
-		launches, syncs := after.Launches-before.Launches, after.Syncs-before.Syncs
-		t.Logf("proof %d: %d launches, %d synchronisations, %d bytes up, %d down", i+1, launches, syncs, after.Up-before.Up, after.Down-before.Down)
-		require.LessOrEqual(t, launches, 246)
-		require.LessOrEqual(t, syncs, 109)
+	for _, c := range []struct{ tail, launches, syncs int }{{cuda.AllOnDevice, 188, 69}, {cuda.UsualTail, 137, 42}} {
+		be := cuda.Over(d, c.tail)
+		for i := range 2 {
+			before := d.Counters()
+			proof, err := prove(t.Context(), k, in, be)
+			require.NoError(t, err)
+			require.Equal(t, want, proof)
+			require.NoError(t, k.Check(t.Context(), in, proof))
+			after := d.Counters()
+			launches, syncs := after.Launches-before.Launches, after.Syncs-before.Syncs
+			t.Logf("tail %d, proof %d: %d launches, %d synchronisations, %d bytes up, %d down", c.tail, i+1, launches, syncs, after.Up-before.Up, after.Down-before.Down)
+			require.LessOrEqual(t, launches, c.launches)
+			require.LessOrEqual(t, syncs, c.syncs)
+		}
+		end(t, k, in)
 	}
-	end(t, k, in)
 }
 
 // end ends the session that a key keeps: another backend proves.
@@ -113,7 +115,7 @@ func TestFailures(t *testing.T) {
 
 // once is the backend of a device whose sessions end with a proof, since nobody sees that it is the same.
 func once(d device.Device) backend.Backend {
-	return kit.Wrapped{Backend: cuda.Over(d), Run: func(r backend.Run) backend.Run { return r }}
+	return kit.Wrapped{Backend: cuda.Over(d, cuda.UsualTail), Run: func(r backend.Run) backend.Run { return r }}
 }
 
 // Where there is another backend, it makes the same proof when the device fails, and there is a warning.
@@ -121,9 +123,12 @@ func TestFallback(t *testing.T) {
 	k, in := small(t, 1, 2)
 	want, err := prove(t.Context(), k, in, cpu.New())
 	require.NoError(t, err)
-	for at := 1; at < 600; at += 30 {
+	whole := &hollow{}
+	_, err = prove(t.Context(), k, in, once(whole))
+	require.NoError(t, err)
+	for at := 1; at < whole.calls; at += whole.calls / 16 {
 		d, warned := &hollow{failAt: at}, error(nil)
-		o := engine.Options{Backend: cuda.Over(d), Fallback: cpu.New(), Failed: func(err error) { warned = err }}
+		o := engine.Options{Backend: cuda.Over(d, cuda.UsualTail), Fallback: cpu.New(), Failed: func(err error) { warned = err }}
 		proof, err := k.Prove(t.Context(), in, engine.Dishonest(o, engine.Hooks{Seed: []byte("the same for all")}))
 		require.NoError(t, err)
 		if warned == nil { // there was enough memory after all, but nothing was computed

@@ -2,7 +2,6 @@ package cuda
 
 import (
 	"errors"
-	"slices"
 
 	"github.com/zkllmc/zkllmc/cuda/internal/device"
 	"github.com/zkllmc/zkllmc/cuda/internal/points"
@@ -75,30 +74,26 @@ func (r *run) commit(t *points.Table, rows []backend.Row, width int) ([]group.Af
 
 // multiples returns the table of generators, for so many rows, made when it is first asked for.
 func (s *session) multiples(gens []group.Affine, rows int) (*points.Table, error) {
+	l, err := s.list(gens)
+	if err != nil {
+		return nil, err
+	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for _, t := range s.tables {
-		if len(t.generators) >= len(gens) && slices.Equal(t.generators[:len(gens)], gens) {
+		if t.has(gens) {
 			return t.Table, nil
 		}
 	}
-	at, err := s.Alloc(int64(len(device.Bytes(gens))))
-	if err != nil {
-		return nil, err
-	}
-	defer func() { _ = s.Free(at) }()
-	if err := s.Upload(at, device.Bytes(gens)); err != nil {
-		return nil, err
-	}
 	bits := digits(len(gens), rows)
-	t, err := points.NewTable(s.memory, at, len(gens), bits)
+	t, err := points.NewTable(s.memory, l.at, len(gens), bits)
 	for ; errors.Is(err, device.ErrMemory) && bits > 1; bits-- {
-		t, err = points.NewTable(s.memory, at, len(gens), bits-1)
+		t, err = points.NewTable(s.memory, l.at, len(gens), bits-1)
 	}
 	if err != nil {
 		return nil, err
 	}
-	s.tables = append(s.tables, &table{t, slices.Clone(gens)})
+	s.tables = append(s.tables, &table{t, l})
 	return t, s.trim()
 }
 

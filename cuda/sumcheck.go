@@ -21,20 +21,24 @@ const (
 	bindRun    = 512 // BIND_RUN
 )
 
-// sumcheck is a backend.Sumcheck. What every round will ask of the device is known from the beginning, and is uploaded once.
+// sumcheck is a backend.Sumcheck. What every round will ask of the device is known from the beginning, and is uploaded once. The last rounds are the
+// processor's.
 type sumcheck struct {
 	r       *run
 	s       *device.Scratch // ends with the sumcheck
 	degree  int
-	rounds  []roundPlan
-	at      int // the round
+	rounds  int
+	plans   []roundPlan // of the rounds on the device, and of what is bound for the one after
+	at      int         // the round
 	out     uint64
 	waiting []field.Element // of an instance that comes later: its sum without the coefficient
 	coefs   []field.Element
 	n       []int // variables
 	factors [][]*factorState
 	values  []*factorState // all, each once
+	left    []int          // variables of the instances that are not bound as the processor takes over
 	bound   field.Element  // the challenge of the round before
+	host    backend.Sumcheck
 }
 
 // factorState is a vector as instances of some number of variables see it, with some of its variables fixed.
@@ -65,7 +69,7 @@ type roundPlan struct {
 
 // Sumcheck plans all rounds.
 func (r *run) Sumcheck(instances []backend.Instance, rounds, degree int) backend.Sumcheck {
-	c := &sumcheck{r: r, s: &device.Scratch{Work: r.memory}, degree: degree, rounds: make([]roundPlan, rounds)}
+	c := &sumcheck{r: r, s: &device.Scratch{Work: r.memory}, degree: degree, rounds: rounds, plans: make([]roundPlan, max(0, rounds-r.session.tail)+1)}
 	c.waiting, c.factors = make([]field.Element, len(instances)), make([][]*factorState, len(instances))
 	known := map[factorKey]*factorState{}
 	for k := range instances {
@@ -80,6 +84,7 @@ func (r *run) Sumcheck(instances []backend.Instance, rounds, degree int) backend
 			c.factors[k] = append(c.factors[k], known[key])
 		}
 	}
+	c.left = append(c.left, c.n...)
 	if r.Err() == nil {
 		c.plan(known)
 		c.finish()
@@ -112,31 +117,27 @@ func (c *sumcheck) plan(known map[factorKey]*factorState) {
 	for key, f := range known {
 		free[f] = key.n
 		n := bits.OnesCount64(f.vars)
-		for i := range f.spare {
+		for i := range min(len(f.spare), len(c.plans)-1-(c.rounds-key.n)) { // as often as it is bound
 			if n > i {
 				f.spare[i] = uint64(c.s.Take(1<<(n-i-1), elementBytes))
 			}
 		}
 	}
 	var p pack
-	most := uint64(1)
-	left := append([]int(nil), c.n...)
-	for i := range c.rounds {
-		plan, rest := &c.rounds[i], len(c.rounds)-i
+	most := uint64(0)
+	for i := range c.plans {
+		plan, rest := &c.plans[i], c.rounds-i
 		if i > 0 {
-			c.planBinding(&p, plan, free, rest+1, left)
+			c.planBinding(&p, plan, free, rest+1)
 		}
-		c.planProducts(&p, plan, left, rest, i == 0)
-		most = max(most, plan.blocks[len(plan.blocks)-1])
+		if i < len(c.plans)-1 {
+			c.planProducts(&p, plan, rest, i == 0)
+			most = max(most, plan.blocks[len(plan.blocks)-1])
+		}
 	}
-	last := roundPlan{}
-	if len(c.rounds) > 0 {
-		c.planBinding(&p, &last, free, 1, left)
-	}
-	c.rounds = append(c.rounds, last)
 	base := p.send(c.s)
-	for i := range c.rounds {
-		plan := &c.rounds[i]
+	for i := range c.plans {
+		plan := &c.plans[i]
 		for _, at := range []*uint64{&plan.products, &plan.views, &plan.bits, &plan.productFirst, &plan.bounds, &plan.boundFirst} {
 			*at += base
 		}
@@ -145,7 +146,7 @@ func (c *sumcheck) plan(known map[factorKey]*factorState) {
 }
 
 // planBinding fixes the lowest variable of all factors whose instances have as many free as there are rounds left.
-func (c *sumcheck) planBinding(p *pack, plan *roundPlan, free map[*factorState]int, rest int, left []int) {
+func (c *sumcheck) planBinding(p *pack, plan *roundPlan, free map[*factorState]int, rest int) {
 	var tasks []boundTask
 	for _, f := range c.values {
 		if free[f] < rest {
@@ -160,26 +161,26 @@ func (c *sumcheck) planBinding(p *pack, plan *roundPlan, free map[*factorState]i
 		}
 		f.vars >>= 1
 	}
-	for k := range left {
-		if left[k] == rest {
-			left[k]--
+	for k := range c.left {
+		if c.left[k] == rest {
+			c.left[k]--
 		}
 	}
 	for i := range tasks {
 		plan.boundEntries += int(tasks[i].n)
 	}
-	first := firsts(tasks, func(t *boundTask) uint64 { return of(t.n, bindRun) })
+	first := firsts(tasks, func(t *boundTask) uint64 { return runsOf(t.n, bindRun) })
 	plan.bounds, plan.boundFirst, plan.boundCount, plan.boundGrid = put(p, tasks), put(p, first), len(tasks), grid(first)
 }
 
 // planProducts lists the products that a round sums up. In the first round, those of instances that come later are among them, as if the
 // round's variable were none of theirs.
-func (c *sumcheck) planProducts(p *pack, plan *roundPlan, left []int, rest int, all bool) {
+func (c *sumcheck) planProducts(p *pack, plan *roundPlan, rest int, all bool) {
 	var tasks []productTask
 	var views []factorView
 	var runs []bitRun
 	total := uint64(0)
-	for k, n := range left {
+	for k, n := range c.left {
 		if n < rest && !all {
 			continue
 		}
@@ -204,7 +205,7 @@ func (c *sumcheck) planProducts(p *pack, plan *roundPlan, left []int, rest int, 
 	for t := range tasks {
 		tasks[t].run = max(1<<10, total/fullGrid)
 	}
-	plan.blocks = firsts(tasks, func(t *productTask) uint64 { return of(t.n, t.run) })
+	plan.blocks = firsts(tasks, func(t *productTask) uint64 { return runsOf(t.n, t.run) })
 	plan.grid = grid(plan.blocks)
 	plan.products, plan.views, plan.bits, plan.productFirst = put(p, tasks), put(p, views), put(p, runs), put(p, plan.blocks)
 }
@@ -222,7 +223,7 @@ func bitRuns(m uint64) (runs []bitRun) {
 
 // bind fixes the variable of the round before.
 func (c *sumcheck) bind(s *device.Scratch) {
-	if plan := &c.rounds[c.at]; plan.boundCount > 0 {
+	if plan := &c.plans[c.at]; plan.boundCount > 0 {
 		s.Takes(plan.boundEntries, 0, 3*plan.boundEntries*elementBytes)
 		s.Run("bind_lowest", plan.boundGrid, device.Dim{threads}, append([]uint64{plan.bounds, plan.boundFirst, uint64(plan.boundCount)}, words(&c.bound)...)...)
 	}
@@ -230,9 +231,12 @@ func (c *sumcheck) bind(s *device.Scratch) {
 
 // Round fixes the variable of the round before and sums up.
 func (c *sumcheck) Round() []field.Element {
+	if c.ends() {
+		return c.host.Round()
+	}
 	out := make([]field.Element, max(1, c.degree))
 	c.r.within(func(s *device.Scratch) {
-		plan := &c.rounds[c.at]
+		plan := &c.plans[c.at]
 		c.bind(s)
 		blocks := int(plan.blocks[len(plan.blocks)-1])
 		if blocks == 0 {
@@ -256,7 +260,7 @@ func (c *sumcheck) Round() []field.Element {
 
 // add adds up the sums of blocks, and what instances add that come later.
 func (c *sumcheck) add(out, sums []field.Element) {
-	plan, rest := &c.rounds[c.at], len(c.rounds)-1-c.at
+	plan, rest := &c.plans[c.at], c.rounds-c.at
 	active := make([]bool, len(c.n))
 	for t, k := range plan.instances {
 		total := c.total(sums, plan.blocks[t], plan.blocks[t+1], plan.blocks[len(plan.instances)], len(out))
@@ -301,38 +305,69 @@ func (c *sumcheck) total(sums []field.Element, first, end, all uint64, points in
 }
 
 func (c *sumcheck) Bind(r field.Element) {
+	if c.ends() {
+		c.host.Bind(r)
+		return
+	}
 	c.bound = r
 	c.at++
 }
 
-// Finals fixes the last variable, collects what is left of all factors, and ends.
-func (c *sumcheck) Finals() [][]field.Element {
-	out := make([][]field.Element, len(c.n))
-	for k := range out {
-		out[k] = make([]field.Element, len(c.factors[k]))
+// ends says whether what is left is the processor's, which takes it over then.
+func (c *sumcheck) ends() bool {
+	if c.at == len(c.plans)-1 && c.host == nil {
+		c.takeOver()
 	}
+	return c.host != nil
+}
+
+// collected is a vector that collect copies to a list.
+type collected struct{ from, at, n uint64 }
+
+// takeOver binds what is not bound yet, and goes on with what is left of all factors.
+func (c *sumcheck) takeOver() {
+	tasks, total := make([]collected, len(c.values)), uint64(0)
+	for i, f := range c.values {
+		tasks[i] = collected{f.values, total, 1 << bits.OnesCount64(f.vars)}
+		total += tasks[i].n
+	}
+	values := make([]field.Element, total)
 	c.r.within(func(s *device.Scratch) {
-		if len(c.values) == 0 {
+		if len(tasks) == 0 {
 			return
 		}
 		c.bind(s)
 		var p pack
-		values := each(c.values, func(f *factorState) uint64 { return f.values })
-		list := put(&p, values)
+		list := put(&p, tasks)
 		at, base := s.Take(len(values), elementBytes), p.send(s)
-		s.Run("first_values", blocks(len(values)), device.Dim{threads}, uint64(at), base+list, uint64(len(values)))
-		finals := make([]field.Element, len(values))
-		s.Get(device.Bytes(finals), at)
-		number := map[*factorState]int{}
-		for i, f := range c.values {
-			number[f] = i
-		}
-		for k := range out {
-			for i, f := range c.factors[k] {
-				out[k][i] = finals[number[f]]
-			}
-		}
+		s.Run("collect", device.Dim{len(tasks)}, device.Dim{threads}, uint64(at), base+list)
+		s.Get(device.Bytes(values), at)
 	})
 	_ = c.s.End()
-	return out
+	factors := map[*factorState]backend.Factor{}
+	for i, f := range c.values {
+		factors[f] = backend.Factor{Vals: c.r.host.Vector(values[tasks[i].at : tasks[i].at+tasks[i].n]), Vars: variables(f.vars)}
+	}
+	instances := make([]backend.Instance, len(c.n))
+	for k := range instances {
+		instances[k] = backend.Instance{N: c.left[k], Coef: c.coefs[k]}
+		for _, f := range c.factors[k] {
+			instances[k].Factors = append(instances[k].Factors, factors[f])
+		}
+	}
+	c.host = c.r.host.Sumcheck(instances, c.rounds-c.at, c.degree)
+}
+
+// variables are the set bits.
+func variables(m uint64) (vars []int) {
+	for ; m != 0; m &= m - 1 {
+		vars = append(vars, bits.TrailingZeros64(m))
+	}
+	return vars
+}
+
+// Finals are the processor's.
+func (c *sumcheck) Finals() [][]field.Element {
+	c.ends()
+	return c.host.Finals()
 }

@@ -53,7 +53,7 @@ func (q *eqs) add(key eqKey, point []field.Element, ones uint64) uint64 {
 // write computes all tables.
 func (q *eqs) write(s *device.Scratch) (at uint64) {
 	var p pack
-	first := firsts(q.tables, func(t *eqTable) uint64 { return of(1<<t.bits, eqRun) })
+	first := firsts(q.tables, func(t *eqTable) uint64 { return runsOf(1<<t.bits, eqRun) })
 	points, tables, starts := put(&p, q.points), put(&p, q.tables), put(&p, first)
 	at = uint64(s.Take(int(q.entries), elementBytes))
 	if len(q.tables) > 0 {

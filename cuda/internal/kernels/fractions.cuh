@@ -80,10 +80,13 @@ METHOD Fraction Leaves::at(uint64_t i) const {
 	return f;
 }
 
+// What every kernel is given that computes leaves.
+#define LEAVES_PARAMETERS const Leaf *blocks, uint64_t count, const Side *sides, const Tensor *columns, const Scalar *factors, const Scalar *starts
+#define LEAVES (Leaves{blocks, count, sides, columns, factors, starts})
+
 // add_leaves writes n fractions of the layer above the leaves.
-KERNEL(add_leaves, Scalar* p, Scalar* q, uint64_t n, const Leaf* blocks, uint64_t count, const Side* sides, const Tensor* columns, const Scalar* factors,
-	const Scalar* starts) {
-	Leaves below = {blocks, count, sides, columns, factors, starts};
+KERNEL(add_leaves, Scalar* p, Scalar* q, uint64_t n, LEAVES_PARAMETERS) {
+	Leaves below = LEAVES;
 	for (uint64_t i = thread_index(); i < n; i += thread_count()) {
 		Fraction f = below.at(2 * i) + below.at(2 * i + 1);
 		p[i] = f.p;
@@ -92,9 +95,8 @@ KERNEL(add_leaves, Scalar* p, Scalar* q, uint64_t n, const Leaf* blocks, uint64_
 }
 
 // write_leaves writes the first n leaves.
-KERNEL(write_leaves, Scalar* p, Scalar* q, uint64_t n, const Leaf* blocks, uint64_t count, const Side* sides, const Tensor* columns, const Scalar* factors,
-	const Scalar* starts) {
-	Leaves leaves = {blocks, count, sides, columns, factors, starts};
+KERNEL(write_leaves, Scalar* p, Scalar* q, uint64_t n, LEAVES_PARAMETERS) {
+	Leaves leaves = LEAVES;
 	for (uint64_t i = thread_index(); i < n; i += thread_count()) {
 		Fraction f = leaves.at(i);
 		p[i] = f.p;
@@ -145,81 +147,114 @@ struct Weight {
 	METHOD Scalar at(uint64_t x) const { return load(low + (x & (((uint64_t)1 << low_bits) - 1))) * load(high + (x >> low_bits)); }
 };
 
-// Round is what a round asks for: Σ_x w(x)·(F(x, 1) − F(x, 0)), and the same of the coefficient of X² of F(x, X).
-struct Round {
-	Scalar delta, inf;
-
-	METHOD void add(const Children& c, const Scalar& lambda, const Scalar& weight);
+// Along is a summand along a variable of its children: where it is 0, where it is 1, and the coefficient of its square.
+struct Along {
+	Scalar none, one, square;
 };
 
-METHOD void Round::add(const Children& c, const Scalar& lambda, const Scalar& weight) {
-	Scalar one = summand(c.at[2], c.at[3], lambda), none = summand(c.at[0], c.at[1], lambda);
+DEVICE Along along(const Children& c, const Scalar& lambda) {
 	Fraction a = {c.at[2].p - c.at[0].p, c.at[2].q - c.at[0].q}, b = {c.at[3].p - c.at[1].p, c.at[3].q - c.at[1].q};
-	delta = delta + weight * (one - none);
-	inf = inf + weight * summand(a, b, lambda);
+	return Along{summand(c.at[0], c.at[1], lambda), summand(c.at[2], c.at[3], lambda), summand(a, b, lambda)};
 }
 
-// write_round adds up the block's rounds.
-DEVICE void write_round(Scalar* out, const Round& own) {
-	SHARED(Scalar, sums, 2 * SUM_THREADS);
-	sums[threadIdx.x] = own.delta;
-	sums[SUM_THREADS + threadIdx.x] = own.inf;
-	add_up(sums, 2, 1, SUM_THREADS, 0, threadIdx.x);
+DEVICE Children operator-(const Children& a, const Children& b) {
+	Children d;
+	UNROLL for (int k = 0; k < 4; k++) d.at[k] = Fraction{a.at[k].p - b.at[k].p, a.at[k].q - b.at[k].q};
+	return d;
+}
+
+// WINDOW_SUMS is how many sums two rounds take together.
+#define WINDOW_SUMS 8
+
+// Window is what two rounds ask for, the second for every challenge of the first: Σ_x w(x)·F(X, Y, x), of which the variables X and Y are the two rounds'.
+// Of F(X, 0) and of F(X, 1) there is the step from X = 0 to 1 and the coefficient of X²; then the step of F(0, Y), and the coefficient of Y², itself
+// along X: at 0, at 1, and its coefficient of X².
+struct Window {
+	Scalar sums[WINDOW_SUMS];
+
+	METHOD void add(const Children& none, const Children& one, const Scalar& lambda, const Scalar& weight);
+};
+
+METHOD void Window::add(const Children& none, const Children& one, const Scalar& lambda, const Scalar& weight) {
+	Along a = along(none, lambda), b = along(one, lambda), c = along(one - none, lambda);
+	sums[0] = sums[0] + weight * (a.one - a.none);
+	sums[1] = sums[1] + weight * (b.one - b.none);
+	sums[2] = sums[2] + weight * a.square;
+	sums[3] = sums[3] + weight * b.square;
+	sums[4] = sums[4] + weight * (b.none - a.none);
+	sums[5] = sums[5] + weight * c.none;
+	sums[6] = sums[6] + weight * c.one;
+	sums[7] = sums[7] + weight * c.square;
+}
+
+DEVICE Window no_window() {
+	Window w;
+	UNROLL for (int k = 0; k < WINDOW_SUMS; k++) w.sums[k] = Scalar::zero();
+	return w;
+}
+
+// write_window adds up the block's windows.
+DEVICE void write_window(Scalar* out, const Window& own) {
+	SHARED(Scalar, sums, WINDOW_SUMS* SUM_THREADS);
+	UNROLL for (int k = 0; k < WINDOW_SUMS; k++) sums[k * SUM_THREADS + threadIdx.x] = own.sums[k];
+	add_up(sums, WINDOW_SUMS, 1, SUM_THREADS, 0, threadIdx.x);
 	if (threadIdx.x == 0) {
-		out[2 * blockIdx.x] = sums[0];
-		out[2 * blockIdx.x + 1] = sums[SUM_THREADS];
+		for (int k = 0; k < WINDOW_SUMS; k++) out[WINDOW_SUMS * blockIdx.x + k] = sums[k * SUM_THREADS];
 	}
 }
 
-// round asks for a round over n indices x.
-template <class Source> DEVICE void round(Scalar* out, const Source& from, uint64_t n, const Weight& weight, const Scalar& lambda) {
-	Round own = {Scalar::zero(), Scalar::zero()};
-	for (uint64_t x = thread_index(); x < n; x += thread_count()) own.add(children(from, x), lambda, weight.at(x));
-	write_round(out, own);
+// window asks for two rounds, over n indices x.
+template <class Source> DEVICE void window(Scalar* out, const Source& from, uint64_t n, const Weight& weight, const Scalar& lambda) {
+	Window own = no_window();
+	for (uint64_t x = thread_index(); x < n; x += thread_count()) own.add(children(from, 2 * x), children(from, 2 * x + 1), lambda, weight.at(x));
+	write_window(out, own);
 }
 
-// bind_round fixes a variable to r, writes what is left, bound fractions, and asks for the next round.
+// fixed is the fraction i of what is left when two variables are fixed, the lower one to r.
+template <class Source> DEVICE Fraction fixed(const Source& from, uint64_t i, const Scalar& r, const Scalar& s) {
+	uint64_t at = 8 * (i / 2) + i % 2;
+	return between(between(from.at(at), from.at(at + 2), r), between(from.at(at + 4), from.at(at + 6), r), s);
+}
+
+// bind_window fixes two variables, writes what is left, bound fractions, and asks for the next two rounds.
 template <class Source>
-DEVICE void bind_round(Scalar* out, const Source& from, Scalar* p, Scalar* q, uint64_t bound, const Weight& weight, const Scalar& lambda, const Scalar& r) {
-	Round own = {Scalar::zero(), Scalar::zero()};
-	for (uint64_t x = thread_index(); 4 * x < bound; x += thread_count()) {
-		Children next;
-		UNROLL for (uint64_t half = 0; half < 2; half++) {
-			Children c = children(from, 2 * x + half);
-			next.at[2 * half] = between(c.at[0], c.at[2], r);
-			next.at[2 * half + 1] = between(c.at[1], c.at[3], r);
-		}
-		UNROLL for (uint64_t k = 0; k < 4; k++) {
-			if (4 * x + k < bound) {
-				p[4 * x + k] = next.at[k].p;
-				q[4 * x + k] = next.at[k].q;
+DEVICE void bind_window(Scalar* out, const Source& from, Scalar* p, Scalar* q, uint64_t bound, const Weight& weight, const Scalar& lambda, const Scalar& r,
+	const Scalar& s) {
+	Window own = no_window();
+	for (uint64_t x = thread_index(); 8 * x < bound; x += thread_count()) {
+		Children next[2];
+		for (uint64_t k = 0; k < 8; k++) {
+			Fraction f = fixed(from, 8 * x + k, r, s);
+			next[k / 4].at[k % 4] = f;
+			if (8 * x + k < bound) {
+				p[8 * x + k] = f.p;
+				q[8 * x + k] = f.q;
 			}
 		}
-		own.add(next, lambda, weight.at(x));
+		own.add(next[0], next[1], lambda, weight.at(x));
 	}
-	write_round(out, own);
+	write_window(out, own);
 }
 
-// What every round is given besides its fractions: the weights' two tables, in the memory of the device, and λ, by its limbs.
-#define ROUND_PARAMETERS const Scalar *low, const Scalar *high, uint64_t low_bits, uint64_t l0, uint64_t l1, uint64_t l2, uint64_t l3
-#define ROUND_WEIGHT (Weight{low, high, low_bits})
-#define ROUND_LAMBDA (Scalar{{l0, l1, l2, l3}})
+// What every window is given besides its fractions: the weights' two tables, in the memory of the device, and λ, by its limbs; and what variables are
+// fixed to, by theirs.
+#define WINDOW_PARAMETERS const Scalar *low, const Scalar *high, uint64_t low_bits, uint64_t l0, uint64_t l1, uint64_t l2, uint64_t l3
+#define WINDOW_WEIGHT (Weight{low, high, low_bits})
+#define WINDOW_LAMBDA (Scalar{{l0, l1, l2, l3}})
+#define FIXED_PARAMETERS uint64_t r0, uint64_t r1, uint64_t r2, uint64_t r3, uint64_t s0, uint64_t s1, uint64_t s2, uint64_t s3
+#define FIXED_TO (Scalar{{r0, r1, r2, r3}}), (Scalar{{s0, s1, s2, s3}})
 
-KERNEL(layer_round, Scalar* out, const Scalar* p, const Scalar* q, uint64_t stored, uint64_t n, ROUND_PARAMETERS) {
-	round(out, Stored{p, q, stored}, n, ROUND_WEIGHT, ROUND_LAMBDA);
+KERNEL(layer_window, Scalar* out, const Scalar* p, const Scalar* q, uint64_t stored, uint64_t n, WINDOW_PARAMETERS) {
+	window(out, Stored{p, q, stored}, n, WINDOW_WEIGHT, WINDOW_LAMBDA);
 }
 
-KERNEL(leaves_round, Scalar* out, const Leaf* blocks, uint64_t count, const Side* sides, const Tensor* columns, const Scalar* factors, const Scalar* starts,
-	uint64_t n, ROUND_PARAMETERS) {
-	round(out, Leaves{blocks, count, sides, columns, factors, starts}, n, ROUND_WEIGHT, ROUND_LAMBDA);
+KERNEL(leaves_window, Scalar* out, LEAVES_PARAMETERS, uint64_t n, WINDOW_PARAMETERS) { window(out, LEAVES, n, WINDOW_WEIGHT, WINDOW_LAMBDA); }
+
+KERNEL(layer_bind_window, Scalar* out, const Scalar* p, const Scalar* q, uint64_t stored, Scalar* bound_p, Scalar* bound_q, uint64_t bound, WINDOW_PARAMETERS,
+	FIXED_PARAMETERS) {
+	bind_window(out, Stored{p, q, stored}, bound_p, bound_q, bound, WINDOW_WEIGHT, WINDOW_LAMBDA, FIXED_TO);
 }
 
-KERNEL(layer_bind_round, Scalar* out, const Scalar* p, const Scalar* q, uint64_t stored, Scalar* bound_p, Scalar* bound_q, uint64_t bound, ROUND_PARAMETERS,
-	uint64_t r0, uint64_t r1, uint64_t r2, uint64_t r3) {
-	bind_round(out, Stored{p, q, stored}, bound_p, bound_q, bound, ROUND_WEIGHT, ROUND_LAMBDA, Scalar{{r0, r1, r2, r3}});
-}
-
-KERNEL(leaves_bind_round, Scalar* out, const Leaf* blocks, uint64_t count, const Side* sides, const Tensor* columns, const Scalar* factors,
-	const Scalar* starts, Scalar* bound_p, Scalar* bound_q, uint64_t bound, ROUND_PARAMETERS, uint64_t r0, uint64_t r1, uint64_t r2, uint64_t r3) {
-	bind_round(out, Leaves{blocks, count, sides, columns, factors, starts}, bound_p, bound_q, bound, ROUND_WEIGHT, ROUND_LAMBDA, Scalar{{r0, r1, r2, r3}});
+KERNEL(leaves_bind_window, Scalar* out, LEAVES_PARAMETERS, Scalar* bound_p, Scalar* bound_q, uint64_t bound, WINDOW_PARAMETERS, FIXED_PARAMETERS) {
+	bind_window(out, LEAVES, bound_p, bound_q, bound, WINDOW_WEIGHT, WINDOW_LAMBDA, FIXED_TO);
 }

@@ -1,4 +1,5 @@
 // All kernels that a prover launches. nvcc makes the fat binary of this file.
+#include "bases.cuh"
 #include "clear.cuh"
 #include "commit.cuh"
 #include "fold.cuh"

@@ -1,6 +1,6 @@
-// Σ scalars[i]·G_i by the bucket method. Scalars are cut into signed windows of some bits; a bucket is a window and the absolute value of a
-// digit. Points are lined up by their bucket with a counting sort, buckets are summed up independently of each other, then weighted; the host
-// joins the windows.
+// Sums of points times scalars by the bucket method, several at once: of n scalars size belong to each, and scalar i to point (i + shift) mod points.
+// Scalars are cut into signed windows of some bits; a bucket is one of a sum, a window and the absolute value of a digit. Points are lined up by their
+// bucket with a counting sort, buckets are summed up independently of each other, then weighted; the host joins the windows.
 #pragma once
 
 #include "curve.cuh"
@@ -33,13 +33,18 @@ DEVICE Digits digits_of(const Scalar& k, uint64_t bits) {
 	return Digits{{plain.limb[0], plain.limb[1], plain.limb[2], plain.limb[3]}, (uint32_t)bits};
 }
 
+// bucket is the one of a digit, which is not 0, in a window of a sum.
+DEVICE uint64_t bucket(uint64_t sum, uint64_t windows, uint64_t window, uint64_t bits, int32_t digit) {
+	return ((sum * windows + window) << (bits - 1)) + (digit < 0 ? -digit : digit) - 1;
+}
+
 // msm_count counts the points of every bucket.
-KERNEL(msm_count, uint32_t* counts, const Scalar* scalars, uint64_t n, uint64_t bits, uint64_t windows) {
+KERNEL(msm_count, uint32_t* counts, const Scalar* scalars, uint64_t n, uint64_t size, uint64_t bits, uint64_t windows) {
 	for (uint64_t i = thread_index(); i < n; i += thread_count()) {
 		Digits digits = digits_of(scalars[i], bits);
 		for (uint32_t w = 0; w < windows; w++) {
 			int32_t d = digits.of(w);
-			if (d != 0) atomic_add(counts + ((uint64_t)w << (bits - 1)) + (d < 0 ? -d : d) - 1, (uint32_t)1);
+			if (d != 0) atomic_add(counts + bucket(i / size, windows, w, bits, d), (uint32_t)1);
 		}
 	}
 }
@@ -67,14 +72,16 @@ KERNEL(sum_before, uint32_t* counts, uint64_t n) {
 
 // msm_line writes every point, as twice its index, and one more where it counts negated, into the line of its bucket. Of a bucket, next is
 // first where its line begins, and in the end where it ends.
-KERNEL(msm_line, uint32_t* line, uint32_t* next, const Scalar* scalars, uint64_t n, uint64_t bits, uint64_t windows) {
+KERNEL(msm_line, uint32_t* line, uint32_t* next, const Scalar* scalars, uint64_t n, uint64_t size, uint64_t bits, uint64_t windows, uint64_t points,
+	uint64_t shift) {
 	for (uint64_t i = thread_index(); i < n; i += thread_count()) {
 		Digits digits = digits_of(scalars[i], bits);
+		uint64_t point = (i + shift) % points;
 		for (uint32_t w = 0; w < windows; w++) {
 			int32_t d = digits.of(w);
 			if (d == 0) continue;
-			uint32_t at = atomic_add(next + ((uint64_t)w << (bits - 1)) + (d < 0 ? -d : d) - 1, (uint32_t)1);
-			line[at] = (uint32_t)(2 * i) | (d < 0 ? 1 : 0);
+			uint32_t at = atomic_add(next + bucket(i / size, windows, w, bits, d), (uint32_t)1);
+			line[at] = (uint32_t)(2 * point) | (d < 0 ? 1 : 0);
 		}
 	}
 }
@@ -88,7 +95,7 @@ KERNEL(msm_buckets, Point* buckets, const uint32_t* line, const uint32_t* ends, 
 	}
 }
 
-// msm_windows weights the buckets of a window, which is a block's: Σ_k (k+1)·bucket_k. Every thread has a run of them. The number of threads is a power of
+// msm_windows weights the buckets of a window of a sum, which is a block's: Σ_k (k+1)·bucket_k. Every thread has a run of them. The number of threads is a power of
 // two.
 KERNEL(msm_windows, Point* sums, const Point* buckets, uint64_t count) {
 	const Point* own = buckets + blockIdx.x * count;

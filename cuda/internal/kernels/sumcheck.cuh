@@ -87,7 +87,14 @@ KERNEL(bind_lowest, const Bound* vectors, const uint64_t* first, uint64_t count,
 	}
 }
 
-// first_values collects the first value of each of some vectors.
-KERNEL(first_values, Scalar* out, const Scalar* const* vectors, uint64_t count) {
-	for (uint64_t i = thread_index(); i < count; i += thread_count()) out[i] = vectors[i][0];
+// Collected is a vector of n values, which go to some place of a list.
+struct Collected {
+	const Scalar* from;
+	uint64_t at, n;
+};
+
+// collect writes vectors to a list, a block each.
+KERNEL(collect, Scalar* out, const Collected* vectors) {
+	Collected v = vectors[blockIdx.x];
+	for (uint64_t i = threadIdx.x; i < v.n; i += blockDim.x) out[v.at + i] = load(v.from + i);
 }

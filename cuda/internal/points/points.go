@@ -119,38 +119,73 @@ func (t *Table) Commit(cells device.Pointer, rows, width int) ([]group.Affine, e
 	return commitments, s.End()
 }
 
-// MSM returns Σ_i scalars[i]·points[i] of n of each that lie on the device.
-func MSM(d device.Work, points, scalars device.Pointer, n int) (group.Jac, error) {
-	var total group.Jac
-	total.FromAffine(&group.Affine{})
-	if n == 0 {
-		return total, nil
-	}
-	width := window(n)
-	windows, count := (field.Bits+width)/width, 1<<(width-1)
-	s := &device.Scratch{Work: d}
-	next, line := s.Take(windows*count, 4), s.Take(windows*n, 4)
-	buckets, sums := s.Take(windows*count, pointBytes), s.Take(windows, pointBytes)
-	s.Run("clear_words", blocks(windows*count), device.Dim{threads}, uint64(next), uint64(windows*count))
-	s.Takes(0, 0, n*coordinateBytes*2)
-	s.Run("msm_count", blocks(n), device.Dim{threads}, uint64(next), uint64(scalars), uint64(n), uint64(width), uint64(windows))
-	s.Run("sum_before", device.Dim{1}, device.Dim{256}, uint64(next), uint64(windows*count))
-	s.Takes(0, 0, n*(coordinateBytes+4*windows))
-	s.Run("msm_line", blocks(n), device.Dim{threads}, uint64(line), uint64(next), uint64(scalars), uint64(n), uint64(width), uint64(windows))
-	s.Takes(windows*n*addition, 0, windows*n*affineBytes)
-	s.Run("msm_buckets", blocks(windows*count), device.Dim{threads}, uint64(buckets), uint64(line), uint64(next), uint64(points), uint64(windows*count))
-	s.Takes(windows*count*3*addition, 0, windows*count*pointBytes)
-	s.Run("msm_windows", device.Dim{windows}, device.Dim{sumThreads}, uint64(sums), uint64(buckets), uint64(count))
-	host := make([]point, windows)
-	s.Get(device.Bytes(host), sums)
-	for w := windows - 1; w >= 0; w-- {
-		for range width {
-			total.DoubleAssign()
+// Sums are several sums of points times scalars, which a device makes at once.
+type Sums struct {
+	n, size        int // scalars, and those of each sum
+	width, windows int // bits of a window, and how many of them a sum has
+}
+
+// NewSums are those of n scalars, size each.
+func NewSums(n, size int) Sums {
+	width := window(size)
+	return Sums{n, size, width, (field.Bits + width) / width}
+}
+
+// Bytes is how much a device has to say of them.
+func (m Sums) Bytes() int { return m.n / m.size * m.windows * pointBytes }
+
+// Run writes to out what Join makes the sums of. Scalar i belongs to point (i + shift) mod count.
+func (m Sums) Run(s *device.Scratch, out, points device.Pointer, count, shift int, scalars device.Pointer) {
+	windows := m.n / m.size * m.windows
+	weights := 1 << (m.width - 1)
+	buckets := windows * weights
+	next, line, sums := s.Take(buckets, 4), s.Take(m.n*m.windows, 4), s.Take(buckets, pointBytes)
+	digits := []uint64{uint64(scalars), uint64(m.n), uint64(m.size), uint64(m.width), uint64(m.windows)}
+	s.Run("clear_words", blocks(buckets), device.Dim{threads}, uint64(next), uint64(buckets))
+	s.Takes(0, 0, m.n*coordinateBytes*2)
+	s.Run("msm_count", blocks(m.n), device.Dim{threads}, append([]uint64{uint64(next)}, digits...)...)
+	s.Run("sum_before", device.Dim{1}, device.Dim{256}, uint64(next), uint64(buckets))
+	s.Takes(0, 0, m.n*(coordinateBytes+4*m.windows))
+	s.Run("msm_line", blocks(m.n), device.Dim{threads}, append(append([]uint64{uint64(line), uint64(next)}, digits...), uint64(count), uint64(shift))...)
+	s.Takes(m.windows*m.n*addition, 0, m.windows*m.n*affineBytes)
+	s.Run("msm_buckets", blocks(buckets), device.Dim{threads}, uint64(sums), uint64(line), uint64(next), uint64(points), uint64(buckets))
+	s.Takes(buckets*3*addition, 0, buckets*pointBytes)
+	s.Run("msm_windows", device.Dim{windows}, device.Dim{sumThreads}, uint64(out), uint64(sums), uint64(weights))
+}
+
+// Join joins the windows of every sum, as Run wrote them.
+func (m Sums) Join(said []byte) []group.Affine {
+	host := make([]point, len(said)/pointBytes)
+	copy(device.Bytes(host), said)
+	out := make([]group.Affine, m.n/m.size)
+	for i := range out {
+		var total group.Jac
+		total.FromAffine(&group.Affine{})
+		for w := m.windows - 1; w >= 0; w-- {
+			for range m.width {
+				total.DoubleAssign()
+			}
+			sum := host[i*m.windows+w].jacobian()
+			total.AddAssign(&sum)
 		}
-		sum := host[w].jacobian()
-		total.AddAssign(&sum)
+		out[i] = group.ToAffine(&total)
 	}
-	return total, s.End()
+	return out
+}
+
+// MSM returns, for every size of n scalars, Σ scalars[i]·points[i], the same points for all.
+func MSM(d device.Work, points, scalars device.Pointer, n, size int) ([]group.Affine, error) {
+	if n == 0 {
+		return nil, nil
+	}
+	m, s := NewSums(n, size), &device.Scratch{Work: d}
+	out, said := s.Take(m.Bytes(), 1), make([]byte, m.Bytes())
+	m.Run(s, out, points, size, 0, scalars)
+	s.Get(said, out)
+	if err := s.End(); err != nil {
+		return nil, err
+	}
+	return m.Join(said), nil
 }
 
 // window is how many bits the windows of n scalars have: few points do not pay for many buckets.

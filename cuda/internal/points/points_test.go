@@ -77,24 +77,45 @@ func TestCommit(t *testing.T) {
 	}
 }
 
-// Sums of scalar multiples are those of package group.
+// Sums of scalar multiples are those of package group, one alone or several at once, also where points are counted from another one on.
 func TestMSM(t *testing.T) {
 	d, r := open(t, 0), rand.New(rand.NewSource(2))
 	for _, n := range []int{0, 1, 2, 3, 63, 64, 65, 513} {
 		list, k := kerneltest.Points(r, n), scalars(r, n)
-		got, err := MSM(d, put(t, d, list), put(t, d, k), n)
+		got, err := MSM(d, put(t, d, list), put(t, d, k), n, n)
 		require.NoError(t, err)
-		want := group.MSM(list, k)
-		require.Equal(t, group.ToAffine(&want), group.ToAffine(&got), "%d points", n)
+		require.Equal(t, sums(list, k, n, 0), got, "%d points", n)
+	}
+	for _, c := range []struct{ n, size, count, shift int }{{12, 4, 12, 4}, {130, 65, 65, 0}, {64, 32, 64, 32}, {9, 3, 5, 2}} {
+		list, k := kerneltest.Points(r, c.count), scalars(r, c.n)
+		m, s := NewSums(c.n, c.size), &device.Scratch{Work: d}
+		out, said := s.Take(m.Bytes(), 1), make([]byte, m.Bytes())
+		m.Run(s, out, put(t, d, list), c.count, c.shift, put(t, d, k))
+		s.Get(said, out)
+		require.NoError(t, s.End())
+		require.Equal(t, sums(list, k, c.size, c.shift), m.Join(said), "%+v", c)
 	}
 	// All points in one bucket, and a sum that is neutral.
 	list, k := make([]group.Affine, 40), make([]field.Element, 40)
 	for i := range list {
 		list[i], k[i] = group.Row(1)[0], field.FromInt64(int64(1-i%2*2))
 	}
-	got, err := MSM(d, put(t, d, list), put(t, d, k), len(list))
+	got, err := MSM(d, put(t, d, list), put(t, d, k), len(list), len(list))
 	require.NoError(t, err)
-	require.True(t, got.Z.IsZero())
+	require.Equal(t, []group.Affine{{}}, got)
+}
+
+// sums are those of every size scalars, of which number i belongs to point i + shift, counted around.
+func sums(list []group.Affine, k []field.Element, size, shift int) (out []group.Affine) {
+	for from := 0; from < len(k); from += size {
+		own := make([]group.Affine, size)
+		for i := range own {
+			own[i] = list[(from+i+shift)%len(list)]
+		}
+		sum := group.MSM(own, k[from:from+size])
+		out = append(out, group.ToAffine(&sum))
+	}
+	return out
 }
 
 // Generators are folded as package group folds them, by any scalars.

@@ -27,7 +27,7 @@ void barrier(const char* file, int line);
 // shared is the block's array that a place in the source declares.
 void* shared(const char* place, size_t bytes);
 
-const size_t most_arguments = 24;
+const size_t most_arguments = 32;
 
 // Entry is a kernel that can be launched by its name.
 struct Entry {

@@ -88,7 +88,7 @@ func BenchmarkMSM(b *testing.B) {
 	bench(b, "points", float64(n), func(m *memory) func() {
 		scalars, bases := put(m, elements(rand.New(rand.NewSource(1)), n)), put(m, group.Row(n))
 		return func() {
-			_, err := onDevice.MSM(m, bases, scalars, n)
+			_, err := onDevice.MSM(m, bases, scalars, n, n)
 			require.NoError(m, err)
 		}
 	})

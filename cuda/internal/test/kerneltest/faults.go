@@ -7,12 +7,13 @@ var (
 	byChecks      = by{"./cuda/internal/test/emulator", "TestKernels"}
 	byPoints      = by{"./cuda/internal/points", "TestCommit|TestMSM|TestFold|TestLay"}
 	byProducts    = by{"./cuda/internal/products", "TestEinsum"}
-	byFoldRows    = by{"./cuda", "TestConformance/FoldRows"}
-	byTables      = by{"./cuda", "TestConformance/Tables"}
-	byEvaluations = by{"./cuda", "TestConformance/(EvalMany|Partials)"}
-	byFractions   = by{"./cuda", "TestConformance/Fractions"}
-	bySumcheck    = by{"./cuda", "TestConformance/Sumcheck"}
-	byWitness     = by{"./cuda", "TestConformance/(Einsum|Hint|Count|Parts)"}
+	byFoldRows    = by{"./cuda", "TestConformance/.*/FoldRows"}
+	byTables      = by{"./cuda", "TestConformance/.*/Tables"}
+	byEvaluations = by{"./cuda", "TestConformance/.*/(EvalMany|Partials)"}
+	byFractions   = by{"./cuda", "TestConformance/.*/Fractions"}
+	bySumcheck    = by{"./cuda", "TestConformance/.*/Sumcheck"}
+	byArgument    = by{"./cuda", "TestConformance/.*/(Argument|MSM)"}
+	byWitness     = by{"./cuda", "TestConformance/.*/(Einsum|Hint|Count|Parts)"}
 )
 
 // faults are ones that kernels have had, here or elsewhere, or could have without anything else noticing: one is planted at a time.
@@ -45,8 +46,10 @@ var faults = []fault{
 	{"row read beyond its end", "commit.cuh", "(part + 1) * run < width ? (part + 1) * run : width;", "(part + 1) * run;", byPoints},
 	{"window's lowest bit", "msm.cuh", "if (l < 3 && at % 64 != 0)", "if (l < 2 && at % 64 != 0)", byPoints},
 	{"missing barrier in a running sum", "msm.cuh", "		BARRIER();\n		sums[threadIdx.x] += below;", "		sums[threadIdx.x] += below;", byPoints},
-	{"no atomic count", "msm.cuh", "if (d != 0) atomic_add(counts + ((uint64_t)w << (bits - 1)) + (d < 0 ? -d : d) - 1, (uint32_t)1);", "if (d > 0) atomic_add(counts + ((uint64_t)w << (bits - 1)) + d - 1, (uint32_t)1);", byPoints},
+	{"no atomic count", "msm.cuh", "if (d != 0) atomic_add(counts", "if (d > 0) atomic_add(counts", byPoints},
 	{"first bucket's line", "msm.cuh", "i = b == 0 ? 0 : ends[b - 1]; i < ends[b]; i++", "i = b == 0 ? 1 : ends[b - 1]; i < ends[b]; i++", byPoints},
+	{"scalars of another sum", "msm.cuh", "atomic_add(next + bucket(i / size,", "atomic_add(next + bucket(0,", byPoints},
+	{"points counted from the first on", "msm.cuh", "(i + shift) % points", "i % points", byPoints},
 	{"weights of buckets", "msm.cuh", "times(above, from)", "times(above, from + 1)", byPoints},
 	{"image of a point", "fold.cuh", "x[2] = -(x[0] + x[1]);", "x[2] = x[0] + x[1];", byPoints},
 	{"misaligned load", "fold.cuh", "Affine unit = load(hi + i);", "Affine unit = *(const Affine*)((const char*)hi + 64 * i - i % 2);", byPoints},
@@ -84,15 +87,24 @@ var faults = []fault{
 	{"last index of a product", "sumcheck.cuh", "? (own.block + 1) * p.run : p.n;", "? (own.block + 1) * p.run : p.n - 1;", bySumcheck},
 	{"bound to another point", "sumcheck.cuh", "v.out[i] = low + r * (load(v.from + 2 * i + 1) - low);", "v.out[i] = low + r * load(v.from + 2 * i + 1);", bySumcheck},
 
+	{"halves of the other vector", "vector.cuh", "l[i] = load(l + i) + r * load(l + n + i);", "l[i] = r * load(l + i) + load(l + n + i);", byArgument},
+	{"generators of a list before", "bases.cuh", "p = load(lists[l].points + (i - lists[l].at));", "p = load(lists[l].points + (i - lists[0].at));", byArgument},
+	{"list without an end", "bases.cuh", "i >= lists[l].at && i - lists[l].at < lists[l].n", "i >= lists[l].at", byArgument},
+	{"place of what is collected", "sumcheck.cuh", "out[v.at + i] = load(v.from + i);", "out[v.at] = load(v.from + i);", bySumcheck},
+
 	// Fractions.
 	{"leaves without a cell", "fractions.cuh", "if (index >= sides[s].extent) inside = false;", "", byFractions},
 	{"sign of a multiplicity", "fractions.cuh", "f.p = -reduced(sum);", "f.p = reduced(sum);", byFractions},
 	{"fractions beyond the stored ones", "fractions.cuh", "return i < n ? Fraction{load(p + i), load(q + i)} : no_fraction();", "return i < n ? Fraction{load(p + i), load(q + i)} : Fraction{Scalar::zero(), Scalar::zero()};", byFractions},
 	{"missing barrier between layers", "fractions.cuh", "			layers[l].q[i] = f.q;\n		}\n		BARRIER();", "			layers[l].q[i] = f.q;\n		}", byFractions},
-	{"last bound entry", "fractions.cuh", "if (4 * x + k < bound) {", "if (4 * x + k + 1 < bound) {", byFractions},
-	{"children of the other half", "fractions.cuh", "between(c.at[1], c.at[3], r);", "between(c.at[3], c.at[1], r);", byFractions},
+	{"last bound entry", "fractions.cuh", "if (8 * x + k < bound) {", "if (8 * x + k + 1 < bound) {", byFractions},
+	{"children of the other half", "fractions.cuh", "8 * (i / 2) + i % 2", "8 * (i / 2) + 1 - i % 2", byFractions},
+	{"challenges the other way round", "fractions.cuh", "between(between(from.at(at), from.at(at + 2), r), between(from.at(at + 4), from.at(at + 6), r), s)", "between(between(from.at(at), from.at(at + 2), s), between(from.at(at + 4), from.at(at + 6), s), r)", byFractions},
 	{"weights of the upper half of a point", "fractions.cuh", "load(high + (x >> low_bits))", "load(high + (x >> low_bits & 1))", byFractions},
-	{"difference that is not one of halves", "fractions.cuh", "delta = delta + weight * (one - none);", "delta = delta + weight * one;", byFractions},
+	{"difference that is not one of halves", "fractions.cuh", "sums[0] = sums[0] + weight * (a.one - a.none);", "sums[0] = sums[0] + weight * a.one;", byFractions},
+	{"square along both variables", "fractions.cuh", "sums[7] = sums[7] + weight * c.square;", "sums[7] = sums[7] + weight * b.square;", byFractions},
+	{"second round's step", "fractions.cuh", "weight * (b.none - a.none)", "weight * (b.one - a.one)", byFractions},
+	{"missing sums of a block", "fractions.cuh", "add_up(sums, WINDOW_SUMS, 1,", "add_up(sums, WINDOW_SUMS - 1, 1,", byFractions},
 	{"combiner", "fractions.cuh", "return a.p * b.q + (b.p + lambda * b.q) * a.q;", "return a.p * b.q + (b.p + b.q) * a.q;", byFractions},
 
 	// Witnesses.
