@@ -83,9 +83,9 @@ func TestIntegersAreExact(t *testing.T) {
 		op("Equal", "m n", "b0"), op("Greater", "m n", "b1"), op("GreaterOrEqual", "m n", "b2"), op("Less", "m n", "b3"), op("LessOrEqual", "m n", "b4"),
 		op("Equal", "x y", "b5"), op("Greater", "x y", "b6"), op("GreaterOrEqual", "x y", "b7"), op("Less", "x y", "b8"), op("LessOrEqual", "x y", "b9"),
 		op("Less", "m huge", "b10"), op("Cast", "k", "b11", intAttr("to", 9)), op("Sign", "m", "s"), op("Where", "b1 m most", "w"), op("Where", "b2 k n", "w1"), op("Gather", "six w1", "w2"), op("Where", "b11 x y", "v"),
-		op("CumSum", "m axis", "c0", intAttr("exclusive", 1)), op("CumSum", "m axis", "c1", intAttr("reverse", 1)), op("Mul", "c0 n", "p"), op("CumSum", "x first", "c2"),
+		op("CumSum", "m axis", "c0", intAttr("exclusive", 1)), op("CumSum", "m axis", "c1", intAttr("reverse", 1)), op("Mul", "c0 n", "p"), op("CumSum", "x first", "c2"), op("Max", "m p", "larger"),
 	}
-	outputs := []string{"b0", "b1", "b2", "b3", "b4", "b5", "b6", "b7", "b8", "b9", "b10", "b11", "s", "w", "w2", "v", "c0", "c1", "p", "c2"}
+	outputs := []string{"b0", "b1", "b2", "b3", "b4", "b5", "b6", "b7", "b8", "b9", "b10", "b11", "s", "w", "w2", "v", "c0", "c1", "p", "c2", "larger"}
 	m := portsModel(inputs, outputs, nodes, int64s("far", -9000), int64s("huge", 1<<62, 2, -1<<63), int64s("axis", -1), int64s("first", 0), int64s("most", 1<<31-1), int64s("six", 0, 1, 2, 3, -3, -2))
 	cfg := Config{Ranges: map[string]Range{"k": {Lo: -3, Hi: 3}, "n": {Lo: -2, Hi: 3}, "x": {Lo: -2, Hi: 2}, "y": {Lo: -2, Hi: 2}}, PrivateInputs: []string{"k", "x"}, Public: []string{"huge", "six"}}
 	r := givesExactly(t, m, cfg, func(in [][]float64) [][]float64 {
@@ -133,9 +133,10 @@ func TestIntegersAreExact(t *testing.T) {
 				chosen[i] = y[i%3]
 			}
 		}
+		p := each2(c0, n, func(x, y float64) float64 { return x * y })
 		sign := each2(m, n, func(x, _ float64) float64 { return bit(x > 0) - bit(x < 0) })
 		return append(out, below, each2(in[0], n, func(x, _ float64) float64 { return bit(x != 0) }), sign, choose, six, chosen, c0, c1,
-			each2(c0, n, func(x, y float64) float64 { return x * y }), c2)
+			p, c2, each2(m, p, math.Max))
 	})
 	require.Len(t, r.Notes, 1)
 	require.Contains(t, r.Notes[0], `node "Equal_b5" (Equal) compares real numbers as the circuit holds them`)

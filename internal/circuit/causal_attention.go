@@ -134,10 +134,8 @@ func (a *causality) masked(p attentionParts) string {
 //
 // and s + half < 2^k·(⌊(s_max + half)/2^k⌋ + 1), so that d_lo + 2^b·u > lo + offset − ⌊(s_max + half)/2^k⌋ − 1; d_lo < 2^b.
 func (a *causality) farEnough(p attentionParts) bool {
-	top := new(big.Int).Add(a.proven[p.s].Hi, big.NewInt(int64(1)<<p.shift>>1))
-	top.Rsh(top, uint(p.shift))
 	least := new(big.Int).Add(big.NewInt(p.lo), big.NewInt(p.offset))
-	return least.Sub(least, top).Cmp(big.NewInt(1<<p.dbits)) >= 0
+	return least.Sub(least, a.proven[p.s].Quotients(int(p.shift)).Hi).Cmp(big.NewInt(1<<p.dbits)) >= 0
 }
 
 // attentionStands says what of zkAttn's constraints is not there; "" if nothing is missing. They tie masked positions to the row's maximum,

@@ -81,6 +81,16 @@ func (a Interval) Square() Interval {
 	return Interval{lo, hi}
 }
 
+// Quotients bounds ⌊(x + h)/2^shift⌋, h = ⌊2^(shift−1)⌋: what a rescale makes of x.
+func (a Interval) Quotients(shift int) Interval {
+	half := new(big.Int).Rsh(new(big.Int).Lsh(big.NewInt(1), uint(shift)), 1)
+	of := func(x *big.Int) *big.Int {
+		q := new(big.Int).Add(x, half)
+		return q.Rsh(q, uint(shift))
+	}
+	return Interval{of(a.Lo), of(a.Hi)}
+}
+
 // Factor is one factor of a term: a tensor, by any number that tells it from the others, the labels of its axes, the bounds of its cells,
 // and which axes others determine, nil being none.
 type Factor struct {

@@ -139,10 +139,9 @@ func checkRescale(b *circuit.Builder, name string, shift int, lo, hi int64) bool
 	return true
 }
 
-// quotients bounds ⌊(v + 2^(shift-1)) / 2^shift⌋.
+// quotients bounds what a rescale of v makes.
 func quotients(b *circuit.Builder, v circuit.ID, shift int) interval.Interval {
-	q := b.Interval(v).Plus(interval.Of(half(shift), half(shift)))
-	return interval.Interval{Lo: q.Lo.Rsh(q.Lo, uint(shift)), Hi: q.Hi.Rsh(q.Hi, uint(shift))}
+	return b.Interval(v).Quotients(shift)
 }
 
 // clamps says whether a rescale of v to [lo, hi] needs the clamp.

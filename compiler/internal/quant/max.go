@@ -8,8 +8,11 @@ import (
 
 func init() { lowerings[ir.OpMax] = (*quantiser).larger }
 
+// exactMaxima are the bits of integers of which the larger one is computed exactly: differences, and their products with a bit, have one more.
+const exactMaxima = narrowBits - 2
+
 // larger brings both operands of a maximum to one scale and to TableBits bits, so that their differences have one bit more and fit a
-// table. The scale is that of the larger calibrated maximum, and no finer than both operands are.
+// table. The scale is that of the larger calibrated maximum, and no finer than both operands are. Exact integers are left as they are.
 func (q *quantiser) larger(n *ir.Node, v *ir.Value) error {
 	var operands [2]*rep
 	top := 0.0
@@ -21,15 +24,15 @@ func (q *quantiser) larger(n *ir.Node, v *ir.Value) error {
 		if q.leaves62(x.id) {
 			x = q.narrow(n, x)
 		}
-		if q.exactly[v.ID] && (x.scale != 0 || x.mult != 1 || q.width(x.id) >= TableBits) {
-			return n.Errorf("its integers may be in %v, and those of more than %d bits are not compared exactly; give a narrower range: --range NAME=LO:HI", q.o.Value(x.id).Bounds(), TableBits-1)
+		if q.exactly[v.ID] && (x.scale != 0 || x.mult != 1 || q.width(x.id) >= exactMaxima) {
+			return n.Errorf("its integers may be in %v, and those of more than %d bits are not compared exactly; give a narrower range: --range NAME=LO:HI", q.o.Value(x.id).Bounds(), exactMaxima-1)
 		}
 		operands[i], top = q.plain(n, x, x.scale), math.Max(top, q.cal.Max[id])
 	}
 	bits := q.fixed().maxima
 	scale := min(scaleFor(float64(headroom*top), bits), max(operands[0].scale, operands[1].scale))
 	if q.exactly[v.ID] {
-		scale = 0
+		scale, bits = 0, exactMaxima
 	}
 	var in []ir.ValueID
 	most := 0

@@ -690,10 +690,8 @@ func quotients(v *ir.Value, shift int) (lo, hi int64) {
 	if !v.Wide() {
 		return quotient(v.Lo, shift), quotient(v.Hi, shift)
 	}
-	half := new(big.Int).Rsh(new(big.Int).Lsh(big.NewInt(1), uint(shift)), 1)
 	end := func(x *big.Int) int64 {
-		x = new(big.Int).Add(x, half)
-		switch x.Rsh(x, uint(shift)); {
+		switch {
 		case x.IsInt64():
 			return x.Int64()
 		case x.Sign() < 0:
@@ -701,7 +699,8 @@ func quotients(v *ir.Value, shift int) (lo, hi int64) {
 		}
 		return math.MaxInt64
 	}
-	return end(v.Far.Lo), end(v.Far.Hi)
+	q := v.Far.Quotients(shift)
+	return end(q.Lo), end(q.Hi)
 }
 
 // quotient is ⌊(v + 2^(shift-1))/2^shift⌋.
