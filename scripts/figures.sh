@@ -14,7 +14,7 @@ OUT=build/figures
 TREES=.
 WORK=build/figures/work # in each of the trees
 
-# number NAME FILE: the value of a numeric member of a JSON report.
+# number NAME FILE: the value of a numeric member of a JSON report; NAME is a pattern, as older commits have other names.
 number() { sed -n "s/^ *\"$1\": \([0-9.e-]*\),*\$/\1/p" "$2" | head -n 1; }
 median() { sort -n "$1" | awk '{ v[NR] = $1 } END { print v[int((NR + 1) / 2)] }'; }
 # seconds FILE COMMAND…: the command, whose CPU-seconds become a line of the file.
@@ -52,7 +52,7 @@ once() {
 	awk '!/^(read key|decoding|self-check|write) / && match($0, /[0-9.]+ s/) { s += substr($0, RSTART, RLENGTH - 2) } END { print s }' "$1/phases" >>"$1/prove.times"
 	number peak_rss "$1/prove.json" | awk '{ print $1 / 1048576 }' >>"$1/peaks"
 	seconds "$1/verify.cpu" env GOMAXPROCS=1 "$1/verifier" verify --vk "$1/keys/model.vk" --pin "$1/id" --statement "$1/statement" --proof "$1/proof" --json >"$1/verify.json"
-	number verify "$1/verify.json" | awk '{ print 1000 * $1 }' >>"$1/verify.times"
+	number '[a-z_]*verify' "$1/verify.json" | awk '{ print 1000 * $1 }' >>"$1/verify.times"
 }
 
 # figures DIR: sizes of proof and key; of prove seconds, CPU-seconds and peak memory; of verify milliseconds and CPU-seconds.
