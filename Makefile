@@ -158,7 +158,7 @@ fatbin: ## compile the CUDA kernels for GPUs; NVCC=… of CUDA 11.8 or 12, NVCCF
 # The parts of check.
 
 format:
-	@files=$$(gofmt -l .); test -z "$$files" || { printf 'not formatted, run gofmt -w on\n%s\n' "$$files"; exit 1; }
+	@files=$$(find . -path ./build -prune -o -name '*.go' -exec gofmt -l {} +); test -z "$$files" || { printf 'not formatted, run gofmt -w on\n%s\n' "$$files"; exit 1; }
 
 lint:
 	$(GO) vet ./...
