@@ -147,7 +147,7 @@ func (r *run) Argument(mask []field.Element, segments []backend.Segment, form []
 }
 
 // ends says whether what is left is the processor's.
-func (a *argument) ends() bool { return a.n <= 1<<a.r.session.tail }
+func (a *argument) ends() bool { return a.n <= 1<<a.r.session.of.tail }
 
 // Round sums up both halves: all that is asked for comes down together.
 func (a *argument) Round() (l, r group.Affine) {

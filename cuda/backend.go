@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
+	"slices"
 	"sync"
 
 	"github.com/zkllmc/zkllmc/cuda/internal/device"
@@ -15,8 +17,10 @@ import (
 
 // accelerator is a backend.Backend.
 type accelerator struct {
-	device.Device
+	on   device.Device
 	tail int
+	mu   sync.Mutex
+	open map[*memory]bool // of sessions, programs and runs
 }
 
 // usualTail is how many variables a sum has left whose rounds the processor takes over: a launch, and waiting for it, takes longer than it does. What
@@ -24,15 +28,50 @@ type accelerator struct {
 const usualTail = 6
 
 // over returns the backend of a device, which leaves the rounds of sums of so many variables to the processor, one at least.
-func over(d device.Device, tail int) backend.Backend { return &accelerator{d, tail} }
+func over(d device.Device, tail int) backend.Backend {
+	return &accelerator{on: d, tail: tail, open: map[*memory]bool{}}
+}
 
 // Open begins a session, unless the device failed before.
 func (a *accelerator) Open() (backend.Session, error) {
-	if _, err := a.Info(); err != nil {
+	if _, err := a.on.Info(); err != nil {
 		return nil, failure(err)
 	}
 	host, err := cpu.New().Open()
-	return &session{memory: newMemory(context.Background(), a.Device, nil), tail: a.tail, host: host}, err
+	return &session{memory: a.memory(context.Background(), nil), of: a, host: host}, err
+}
+
+// memory begins to have memory of the device.
+func (a *accelerator) memory(ctx context.Context, err error) *memory {
+	m := newMemory(ctx, a.on, err)
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.open[m] = true
+	m.closed = func() {
+		a.mu.Lock()
+		defer a.mu.Unlock()
+		delete(a.open, m)
+	}
+	return m
+}
+
+// Device says what the device was asked for.
+func (a *accelerator) Device() backend.Use {
+	info, _ := a.on.Info() // which has a name in any case
+	c := a.on.Counters()
+	return backend.Use{Name: info.Name, Launches: c.Launches, Synchronisations: c.Syncs, Up: c.Up, Down: c.Down}
+}
+
+// Close clears what anybody holds, and gives it and the device back.
+func (a *accelerator) Close() error {
+	a.mu.Lock()
+	held := slices.Collect(maps.Keys(a.open))
+	a.mu.Unlock()
+	var err error
+	for _, m := range held {
+		err = errors.Join(err, m.close())
+	}
+	return errors.Join(err, a.on.Close())
 }
 
 // failure is an error of a device as that of whoever asked for something, unless it is the end of a context or a cell of whoever asked.
@@ -46,7 +85,7 @@ func failure(err error) error {
 // session holds tensors, tables of generators, and how lines of tables are found.
 type session struct {
 	*memory
-	tail    int
+	of      *accelerator
 	host    backend.Session // of the processor
 	mu      sync.Mutex
 	lists   []list // of generators
@@ -68,7 +107,7 @@ func (s *session) Close() error {
 
 // Begin begins a run.
 func (s *session) Begin(ctx context.Context) backend.Run {
-	return &run{memory: newMemory(ctx, s.on, s.Err()), session: s, host: s.host.Begin(ctx)}
+	return &run{memory: s.of.memory(ctx, s.Err()), session: s, host: s.host.Begin(ctx)}
 }
 
 // run is a backend.Run.

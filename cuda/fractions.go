@@ -41,7 +41,7 @@ type layer struct {
 // Fractions adds up the fractions of leaves, layer by layer.
 func (r *run) Fractions(n int, blocks []backend.Block) backend.FractionTree {
 	t := &tree{r: r, n: n, top: n - 1, layers: make([]layer, n+1), about: &device.Scratch{Work: r.memory}, near: &device.Scratch{Work: r.memory}}
-	if n <= r.session.tail+windowVars+1 { // rounds that the processor takes over begin with fractions that are stored
+	if n <= r.session.of.tail+windowVars+1 { // rounds that the processor takes over begin with fractions that are stored
 		t.top = n
 	}
 	if r.Err() != nil {
@@ -110,7 +110,7 @@ func (t *tree) describe(blocks []backend.Block) {
 }
 
 // last is the last of the layers near the root.
-func (t *tree) last() int { return min(t.top, t.r.session.tail+1) }
+func (t *tree) last() int { return min(t.top, t.r.session.of.tail+1) }
 
 // room takes memory for a layer, or for all near the root.
 func (t *tree) room(j int) {
@@ -283,7 +283,7 @@ func (l *layerRounds) tables() {
 }
 
 // ends says whether the rounds after so many are the processor's.
-func (l *layerRounds) ends(bound int) bool { return l.j-bound <= l.t.r.session.tail }
+func (l *layerRounds) ends(bound int) bool { return l.j-bound <= l.t.r.session.of.tail }
 
 // octets is how many groups of 8 there are with n fractions: those of two variables.
 func octets(n int) int { return (n + 7) / 8 }

@@ -19,6 +19,8 @@ type memory struct {
 	held map[device.Pointer]int64
 	idle map[int64][]device.Pointer
 	err  error // the first
+
+	closed func() // told when everything has been given back
 }
 
 // newMemory has an error from the beginning, or none.
@@ -151,5 +153,6 @@ func (m *memory) close() error {
 		err = errors.Join(err, m.forget(p, bytes))
 	}
 	clear(m.held)
+	m.closed()
 	return err
 }

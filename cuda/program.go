@@ -22,7 +22,7 @@ type program struct {
 
 // Program begins a witness.
 func (s *session) Program() backend.Program {
-	return &program{memory: newMemory(context.Background(), s.on, s.Err()), session: s}
+	return &program{memory: s.of.memory(context.Background(), s.Err()), session: s}
 }
 
 // Err is the first error, also of what the session loaded.

@@ -69,7 +69,7 @@ type roundPlan struct {
 
 // Sumcheck plans all rounds.
 func (r *run) Sumcheck(instances []backend.Instance, rounds, degree int) backend.Sumcheck {
-	c := &sumcheck{r: r, s: &device.Scratch{Work: r.memory}, degree: degree, rounds: rounds, plans: make([]roundPlan, max(0, rounds-r.session.tail)+1)}
+	c := &sumcheck{r: r, s: &device.Scratch{Work: r.memory}, degree: degree, rounds: rounds, plans: make([]roundPlan, max(0, rounds-r.session.of.tail)+1)}
 	c.waiting, c.factors = make([]field.Element, len(instances)), make([][]*factorState, len(instances))
 	known := map[factorKey]*factorState{}
 	for k := range instances {

@@ -12,8 +12,9 @@ import (
 	"gorgonia.org/cu"
 
 	"github.com/zkllmc/zkllmc/cuda/internal/device"
-	_ "github.com/zkllmc/zkllmc/cuda/internal/driver/preflight"
+	"github.com/zkllmc/zkllmc/cuda/internal/driver/preflight"
 	"github.com/zkllmc/zkllmc/cuda/internal/fatbin"
+	"github.com/zkllmc/zkllmc/internal/backend"
 )
 
 // gpu is a GPU. CUDA's current context belongs to a thread of the process, so that one thread does everything, in order.
@@ -31,6 +32,9 @@ type gpu struct {
 
 // Open begins to work with a GPU, of which the first is 0. It has the kernels, and those of more fat binaries.
 func Open(ordinal int, more ...[]byte) (device.Device, error) {
+	if why := preflight.Missing(); why != "" {
+		return nil, fmt.Errorf("%w: %s", backend.ErrNoDevice, why)
+	}
 	code, err := fatbin.Kernels()
 	if err != nil {
 		return nil, err

@@ -9,6 +9,7 @@ import (
 	"os"
 	"runtime/debug"
 	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -30,7 +31,8 @@ type Model struct {
 	Vocab func() (tokens.Tokenizer, error) // what texts are read and shown with, or nil
 	Nodes string                           // of tensors that may be clamped: a line of name, ONNX node and operator each, with tabs between
 
-	// Device opens the device of a number, the first is 0, which makes keys and proofs; where it fails the processor does. nil: there is none.
+	// Device opens the device of a number, the first is 0, which makes keys and proofs; where it fails the processor does. The error is
+	// backend.ErrNoDevice where there is no device. nil: this program is for none.
 	Device func(ordinal int) (backend.Backend, error)
 }
 
@@ -46,6 +48,7 @@ func Main(m Model, args []string) int {
 // app is one run of the command line.
 type app struct {
 	m         Model
+	device    backend.Backend // that makes keys and proofs, once it is open; nil if there is none
 	processor backend.Backend // runs the model, and makes keys and proofs where no device does
 	computed  string          // what made the keys or the proof
 	f         *circuit.Family
@@ -67,6 +70,7 @@ func Run(ctx context.Context, m Model, args []string, stdin io.Reader, stdout, s
 			code = console.Internal
 		}
 	}()
+	defer a.close()
 	var err error
 	if a.f, err = console.Work(ctx, m.Build); err != nil {
 		return a.report(ctx, err)
@@ -84,27 +88,62 @@ func Run(ctx context.Context, m Model, args []string, stdin io.Reader, stdout, s
 	return a.stdout.Finish("prover", code, stderr)
 }
 
-// What makes keys and proofs, as reports say it.
-const (
-	onProcessor = "processor"
-	onDevice    = "device"
-)
+// onProcessor is what makes keys and proofs, as reports say it, where no device does. Those have names.
+const onProcessor = "processor"
 
-// options tell how keys and proofs are made: by the device, which is opened now, if this program has one, and by the processor where that
-// fails.
+// open opens the device if this program has one. It is an error if there is none; where it cannot be opened for another reason there is a warning.
+func (a *app) open() error {
+	if a.m.Device == nil {
+		return nil
+	}
+	device, err := a.m.Device(0)
+	switch {
+	case errors.Is(err, backend.ErrNoDevice):
+		return console.Unusable(err)
+	case err != nil:
+		a.failed(err)
+	default:
+		a.device = device
+	}
+	return nil
+}
+
+// close gives back what the device holds. One that does not answer is left alone.
+func (a *app) close() {
+	device, ok := a.device.(backend.OnDevice)
+	if !ok {
+		return
+	}
+	closed := make(chan struct{})
+	go func() {
+		defer close(closed)
+		_ = device.Close() // nobody needs it any more
+	}()
+	select {
+	case <-closed:
+	case <-time.After(longestClose):
+	}
+}
+
+// longestClose is how long a program waits for its device when everything is done.
+const longestClose = 5 * time.Second
+
+// nameOf is what reports call a device.
+func nameOf(device backend.Backend) string {
+	if d, ok := device.(backend.OnDevice); ok {
+		return d.Device().Name
+	}
+	return "device"
+}
+
+// options tell how keys and proofs are made: by the device, if it is open, and by the processor where that fails.
 func (a *app) options() engine.Options {
 	a.computed = onProcessor
 	o := engine.Options{Backend: a.processor, Failed: a.failed, Phase: a.progress.phase, Progress: a.progress.part}
-	if a.m.Device == nil {
-		return o
+	if a.device != nil {
+		a.computed = nameOf(a.device)
+		o.Backend, o.Fallback = a.stats.metered(a.device), a.processor
 	}
-	device, err := a.m.Device(0)
-	if err != nil {
-		a.failed(err)
-		return o
-	}
-	a.computed = onDevice
-	o.Backend, o.Fallback = a.stats.metered(device), a.processor
 	return o
 }
 
@@ -191,7 +230,7 @@ func (a *app) command(f func(ctx context.Context) error) func(*cobra.Command, []
 		err := f(c.Context())
 		if err == nil && !a.stats.told {
 			a.progress.phase("")
-			a.stats.of(a.progress).show(a.stderr)
+			a.stats.of(a.progress, a.device).show(a.stderr)
 		}
 		return err
 	}

@@ -322,6 +322,58 @@ func opens(be backend.Backend) func(int) (backend.Backend, error) {
 	return func(int) (backend.Backend, error) { return be, nil }
 }
 
+// named is a device with a name, of which it is counted how often it is closed.
+type named struct {
+	backend.Backend
+	closed *int
+}
+
+func (named) Device() backend.Use {
+	return backend.Use{Name: "NVIDIA A1", Launches: 7, Synchronisations: 5, Up: 3, Down: 2}
+}
+
+func (n named) Close() error {
+	*n.closed++
+	return nil
+}
+
+// A report says what device computed and what was asked of it, and the device is closed as the program ends. Where there is none, the commands that
+// need it say so before they compute anything, and all others do their work.
+func TestDeviceWithAName(t *testing.T) {
+	b, closed := newBench(t, configs["argmax"]), 0
+	var device backend.Backend = named{cpu.New(), &closed}
+	m := proverapp.Model{Name: "bigram", Build: built(b.c), Device: func(int) (backend.Backend, error) {
+		if device == nil {
+			return nil, fmt.Errorf("%w: the card is missing", backend.ErrNoDevice)
+		}
+		return device, nil
+	}}
+	run := func(code int, line string) (stdout, stderr string) {
+		var out, said bytes.Buffer
+		require.Equal(t, code, proverapp.Run(context.Background(), m, b.args(line), nil, &out, &said), "%s: %s", line, &said)
+		return out.String(), said.String()
+	}
+	const prove = "prove --key @keys/prover.key --tokens 0 -o @p.bin --statement-out @s.bin --max 4 --force --stats"
+	run(0, "setup --weights @weights.zkw -o @keys --json")
+	out, _ := run(0, prove+" --json")
+	require.Equal(t, 2, closed)
+	var r struct {
+		Computed string `json:"computed_by"`
+		Stats    struct{ Device backend.Use }
+	}
+	require.NoError(t, json.Unmarshal([]byte(out), &r))
+	require.Equal(t, "NVIDIA A1", r.Computed)
+	require.Equal(t, named{}.Device(), r.Stats.Device)
+	_, said := run(0, prove)
+	require.Contains(t, said, "NVIDIA A1: 7 launches, 5 synchronisations, 0.00 MB up")
+	device = nil
+	for line, code := range map[string]int{prove: 3, "setup --weights @weights.zkw -o @others": 3, "--version": 0, "prove --help": 0, "run --key @keys/prover.key --tokens 0 --max 4": 0} {
+		_, said := run(code, line)
+		require.Equal(t, code == 3, strings.Contains(said, "prover: there is no device to compute on: the card is missing"), said)
+		require.False(t, code == 3 && strings.Contains(said, "decoding"), line)
+	}
+}
+
 // The device is opened by setup and prove, once they know what to do. Where it cannot be opened, or fails, the processor makes keys and proofs,
 // and there is a warning; a report says which of them did.
 func TestDevice(t *testing.T) {

@@ -195,7 +195,7 @@ func digest(c *circuit.Circuit) string { return fmt.Sprintf("%x", c.Digest()) }
 
 // printReport completes and prints a report.
 func (a *app) printReport(r report) error {
-	r.Seconds, r.Stats, r.Usage = a.progress.totals(), a.stats.of(a.progress), machine.Now()
+	r.Seconds, r.Stats, r.Usage = a.progress.totals(), a.stats.of(a.progress, a.device), machine.Now()
 	a.stats.told = true
 	e := json.NewEncoder(a.stdout)
 	e.SetIndent("", "  ")

@@ -92,6 +92,9 @@ func (a *app) keys(ctx context.Context, o *proveFiles) (*engine.Key, *verifier.K
 		return nil, nil, err
 	}
 	vk, err := readVerifyingKey(ctx, k, o.key, o.vk)
+	if err == nil {
+		err = a.open()
+	}
 	return k, vk, err
 }
 

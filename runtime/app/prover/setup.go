@@ -179,6 +179,9 @@ func (a *app) openWork(dir string) (*engine.Work, error) {
 
 // makeKeys commits to the weights and checks what comes of it.
 func (a *app) makeKeys(ctx context.Context, weights *weights, work *engine.Work) (*engine.Keys, []byte, error) {
+	if err := a.open(); err != nil {
+		return nil, nil, err
+	}
 	made, err := console.Interruptible(ctx, func() (*engine.Keys, error) { return engine.MakeKeys(ctx, a.f, weights, work, a.options()) })
 	if errors.Is(err, format.ErrWeight) {
 		return nil, nil, foreignWeights(weights.name, err)

@@ -39,6 +39,7 @@ func (p *progress) stage(took time.Duration) {
 type stats struct {
 	Stages         []stage           `json:"stages"`
 	Operations     []meter.Operation `json:"operations"`
+	Device         *backend.Use      `json:"device,omitempty"`  // what was asked of it, if there is one that counts
 	Work           *cost.Work        `json:"work,omitempty"`    // of the circuit that is proved with
 	Multiplication float64           `json:"multiplication_ns"` // in the field, on one core
 	Ratios         *ratios           `json:"ratios,omitempty"`
@@ -88,12 +89,16 @@ func (m *measuring) proves(c *circuit.Circuit) {
 	m.work = &w
 }
 
-// of is what was measured; nil if nobody asked.
-func (m *measuring) of(p *progress) *stats {
+// of is what was measured, on a device if there is one; nil if nobody asked.
+func (m *measuring) of(p *progress, device backend.Backend) *stats {
 	if !m.asked {
 		return nil
 	}
 	s := &stats{Stages: p.stages, Operations: m.meter.Operations(), Work: m.work, Multiplication: multiplication()}
+	if d, ok := device.(backend.OnDevice); ok {
+		use := d.Device()
+		s.Device = &use
+	}
 	if m.work != nil {
 		s.Ratios = m.ratios(s)
 	}
@@ -164,6 +169,9 @@ func (s *stats) show(w io.Writer) {
 	for _, o := range s.Operations {
 		fmt.Fprintf(w, "%-18s %9.3f %9d %22s %12d %12d %12d %9.2f %9.2f\n", o.Name, o.Seconds, o.Calls, fmt.Sprintf("%d %s", o.Items, o.Unit), o.Multiplications, o.Additions, o.Points,
 			float64(o.In)/1e6, float64(o.Out)/1e6)
+	}
+	if d := s.Device; d != nil {
+		fmt.Fprintf(w, "\n%s: %d launches, %d synchronisations, %.2f MB up, %.2f MB down\n", d.Name, d.Launches, d.Synchronisations, float64(d.Up)/1e6, float64(d.Down)/1e6)
 	}
 	fmt.Fprintf(w, "\na multiplication in the field takes %.1f ns\n", s.Multiplication)
 	if r := s.Ratios; r != nil {

@@ -1,3 +1,3 @@
-// Package preflight says, before anything else runs, what a program for GPUs misses on this machine, and ends it with exit code 3. It has no
-// names: it is there to be imported, and does something where the tag cuda is set.
+// Package preflight lets programs for GPUs begin on machines that have no driver, or no GPU: what is missing it says to whoever opens a device, and
+// nothing ends a process for it. Where the tag cuda is not set it has nothing.
 package preflight
