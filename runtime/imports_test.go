@@ -180,7 +180,7 @@ func TestPrebuiltClosure(t *testing.T) {
 		if _, also := linked[path]; also || p.Standard {
 			continue
 		}
-		require.Contains(t, []string{prebuilt, module + "internal/format/circuits", module + "internal/vocab"}, path, "the prebuilt verifier links it")
+		require.Contains(t, []string{prebuilt, module + "internal/bundle", module + "internal/format/circuits", module + "internal/vocab"}, path, "the prebuilt verifier links it")
 	}
 }
 

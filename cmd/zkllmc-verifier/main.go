@@ -3,6 +3,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"flag"
@@ -12,6 +13,7 @@ import (
 	"strings"
 
 	"github.com/zkllmc/zkllmc/internal/atomicfile"
+	"github.com/zkllmc/zkllmc/internal/bundle"
 	"github.com/zkllmc/zkllmc/internal/circuit"
 	"github.com/zkllmc/zkllmc/internal/console"
 	"github.com/zkllmc/zkllmc/internal/format"
@@ -39,8 +41,8 @@ const (
 
 // options are what stands before the command.
 type options struct {
-	circuit, tokenizer, template string
-	rest                         []string
+	bundle, circuit, tokenizer, template string
+	rest                                 []string
 }
 
 // run is the program with its streams given.
@@ -48,7 +50,7 @@ func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.
 	out := console.NewOutput(stdout)
 	o, err := parse(args)
 	switch {
-	case err == nil && o.circuit != "":
+	case err == nil && (o.circuit != "" || o.bundle != ""):
 		var m verifier.Model
 		if m, err = console.Interruptible(ctx, func() (verifier.Model, error) { return o.model(ctx) }); err == nil {
 			return verifier.Run(ctx, m, o.rest, stdin, stdout, stderr)
@@ -60,7 +62,7 @@ func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.
 		fmt.Fprint(out, help)
 		return out.Finish(program, console.OK, stderr)
 	case err == nil:
-		err = console.Usagef("--circuit FILE is needed, the circuits of the model")
+		err = console.Usagef("one of --bundle FILE and --circuit FILE is needed, which have the circuits of the model")
 	}
 	code := console.Report(ctx, program, "Run '"+program+" --help' for what it takes.", out, stderr, err)
 	return out.Finish(program, code, stderr)
@@ -69,6 +71,7 @@ func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.
 func parse(args []string) (o options, err error) {
 	fs := flag.NewFlagSet(program, flag.ContinueOnError)
 	fs.SetOutput(io.Discard)
+	fs.StringVar(&o.bundle, "bundle", "", "")
 	fs.StringVar(&o.circuit, "circuit", "", "")
 	fs.StringVar(&o.tokenizer, "tokenizer", "", "")
 	fs.StringVar(&o.template, "template", "", "")
@@ -81,6 +84,8 @@ func parse(args []string) (o options, err error) {
 		err = console.Usagef("%v", err)
 	case *version:
 		o.rest = []string{"version"}
+	case o.bundle != "" && (o.circuit != "" || o.tokenizer != "" || o.template != ""):
+		err = console.Usagef("a --bundle has circuits, tokenizer and template; give no other file of them")
 	case o.template != "" && o.tokenizer == "":
 		err = console.Usagef("--template belongs to a --tokenizer")
 	}
@@ -89,44 +94,49 @@ func parse(args []string) (o options, err error) {
 
 // model reads the files.
 func (o *options) model(ctx context.Context) (m verifier.Model, err error) {
-	data, err := console.ReadArtefact(o.circuit, format.MagicCircuit, maxCircuit)
-	var f *circuit.Family
-	if err == nil {
-		if f, err = circuits.Decode(ctx, data); err != nil {
-			err = fmt.Errorf("%s: %w", o.circuit, err)
-		}
-	}
-	if err != nil {
-		return m, unreadable(ctx, fmt.Errorf("circuits: %w", err))
-	}
-	m = verifier.Model{Name: f.Shortest().Name, Build: func() (*circuit.Family, error) { return f, nil }}
-	if o.tokenizer == "" {
-		return m, nil
-	}
-	t, err := o.vocabulary()
+	b, name, err := o.read()
 	if err != nil {
 		return m, unreadable(ctx, err)
+	}
+	f, err := circuits.Decode(ctx, b.Circuit)
+	if err != nil {
+		return m, unreadable(ctx, fmt.Errorf("circuits: %s: %w", name, err))
+	}
+	m = verifier.Model{Name: f.Shortest().Name, Build: func() (*circuit.Family, error) { return f, nil }, Key: b.Key}
+	if b.Tokenizer == nil {
+		return m, nil
+	}
+	t, err := vocab.Parse(b.Tokenizer, b.Template)
+	if err != nil {
+		return m, unreadable(ctx, fmt.Errorf("%s: %w", cmp.Or(o.tokenizer, o.bundle), err))
 	}
 	m.Vocab = func() (tokens.Tokenizer, error) { return t, nil }
 	return m, nil
 }
 
-func (o *options) vocabulary() (tokens.Tokenizer, error) {
-	file, err := atomicfile.Read(o.tokenizer, maxTokenizer)
-	if err != nil {
-		return nil, err
-	}
-	var template []byte
-	if o.template != "" {
-		if template, err = atomicfile.Read(o.template, maxTemplate); err != nil {
-			return nil, err
+// read reads the bundle, or what would be in one; a key then has a flag of its own. It names the file that has the circuits.
+func (o *options) read() (b *bundle.Bundle, circuits string, err error) {
+	if o.bundle != "" {
+		data, err := atomicfile.Read(o.bundle, bundle.Limit)
+		if err != nil {
+			return nil, "", err
 		}
+		if b, err = bundle.Read(data); err != nil {
+			err = fmt.Errorf("%s: %w", o.bundle, err)
+		}
+		return b, o.bundle, err
 	}
-	t, err := vocab.Parse(file, template)
-	if err != nil {
-		return nil, fmt.Errorf("%s: %w", o.tokenizer, err)
+	b = &bundle.Bundle{}
+	if b.Circuit, err = console.ReadArtefact(o.circuit, format.MagicCircuit, maxCircuit); err != nil {
+		return nil, "", fmt.Errorf("circuits: %w", err)
 	}
-	return t, nil
+	if o.tokenizer != "" {
+		b.Tokenizer, err = atomicfile.Read(o.tokenizer, maxTokenizer)
+	}
+	if o.template != "" && err == nil {
+		b.Template, err = atomicfile.Read(o.template, maxTemplate)
+	}
+	return b, o.circuit, err
 }
 
 // unreadable says that a file is at fault, unless the run was interrupted.
@@ -137,22 +147,25 @@ func unreadable(ctx context.Context, err error) error {
 	return &console.Failure{Code: console.Unreadable, Err: err}
 }
 
-const help = `Checks proofs about the answers of a model, whose circuits it reads from the file that 'zkllmc compile' writes.
+const help = `Checks proofs about the answers of a model, of which it reads a file that 'zkllmc bundle' or 'zkllmc compile' wrote.
 
+    zkllmc-verifier --bundle FILE COMMAND …
     zkllmc-verifier --circuit model.circuit [--tokenizer FILE [--template FILE]] COMMAND …
 
 The commands are accept, verify, version and help, with the arguments, answers and exit codes of the verifier that 'zkllmc compile' generates
-for the model ('zkllmc-verifier --circuit model.circuit help' explains them, and calls the program 'verifier').
+for the model ('zkllmc-verifier --bundle FILE help' explains them, and calls the program 'verifier'). With a bundle accept and verify
+need no verifying key.
 
-    --circuit FILE      the model's circuits. Their digest is part of the model's ID, so that a file of others is refused with the ID that
-                        you trust
+    --bundle FILE       circuits, verifying key, tokenizer and template of the model. Its card is the sender's word, and so is what reads and
+                        shows texts: get it from whom you asked
+    --circuit FILE      the model's circuits alone. Their digest is part of the model's ID, so that a file of others is refused with the ID
+                        that you trust
     --tokenizer FILE    the model's tokenizer.json or vocab.json, which texts are read and shown with
     --template FILE     of a chat model, the template of its turns, as compile writes it to vocab/template.json
 
 Example
 
-    zkllmc-verifier --circuit model.circuit accept --save model.id model.vk
-    zkllmc-verifier --circuit model.circuit --tokenizer vocab.json verify --vk model.vk --pin model.id \
-        --statement statement.bin --proof proof.bin --prompt "…"
+    zkllmc-verifier --bundle sums.bundle accept --save model.id
+    zkllmc-verifier --bundle sums.bundle verify --pin model.id --statement statement.bin --proof proof.bin --prompt "…"
 
 ` + console.ExitCodes

@@ -13,6 +13,7 @@ import (
 	sums "github.com/zkllmc/zkllmc/generated/sums/circuit"
 	words "github.com/zkllmc/zkllmc/generated/sums/vocab"
 	"github.com/zkllmc/zkllmc/internal/backend/cpu"
+	"github.com/zkllmc/zkllmc/internal/bundle"
 	"github.com/zkllmc/zkllmc/internal/console"
 	"github.com/zkllmc/zkllmc/internal/engine"
 	"github.com/zkllmc/zkllmc/internal/format/circuits"
@@ -40,7 +41,11 @@ func handed(t *testing.T) string {
 	require.NoError(t, err)
 	damaged := bytes.Clone(proof)
 	damaged[len(damaged)/2] ^= 1
-	for name, data := range map[string][]byte{"model.circuit": circuit, "vocab.json": words.File, "model.vk": vk, "statement.bin": st, "proof.bin": proof,
+	var all bytes.Buffer
+	b := &bundle.Bundle{Circuit: circuit, Key: vk, Tokenizer: words.File}
+	b.Card.Describe(f)
+	require.NoError(t, b.Write(&all))
+	for name, data := range map[string][]byte{"sums.bundle": all.Bytes(), "half.bundle": all.Bytes()[:all.Len()/2], "model.circuit": circuit, "vocab.json": words.File, "model.vk": vk, "statement.bin": st, "proof.bin": proof,
 		"damaged.bin": damaged, "short.bin": proof[:100], "half.circuit": circuit[:len(circuit)/2]} {
 		require.NoError(t, os.WriteFile(filepath.Join(dir, name), data, 0o600))
 	}
@@ -101,6 +106,20 @@ func TestSameAnswers(t *testing.T) {
 	}
 }
 
+// TestBundle accepts a bundle's model and verifies a proof, with no other file.
+func TestBundle(t *testing.T) {
+	t.Chdir(handed(t))
+	accept := start(t, strings.Fields("--bundle sums.bundle accept --save model.id")...)
+	require.Equal(t, console.OK, accept.code, accept.failed)
+	for more, code := range map[string]int{"proof.bin --tokens 3,2,1": console.OK, "proof.bin --tokens 3,2,2": console.Rejected, "damaged.bin": console.Rejected} {
+		got := start(t, append(strings.Fields("--bundle sums.bundle verify --pin model.id --statement statement.bin --proof"), strings.Fields(more)...)...)
+		require.Equal(t, code, got.code, got.failed)
+	}
+	got := start(t, strings.Fields("--bundle sums.bundle verify --statement statement.bin --proof proof.bin --id "+strings.Repeat("0", 64))...)
+	require.Equal(t, console.Rejected, got.code, got.failed)
+	require.Contains(t, got.failed, "the key of the bundle")
+}
+
 // start runs the program.
 func start(t *testing.T, args ...string) outcome {
 	var out, failed bytes.Buffer
@@ -116,13 +135,17 @@ func TestFiles(t *testing.T) {
 		code int
 		says string
 	}{
-		{"", console.Usage, "--circuit FILE is needed"},
-		{"verify", console.Usage, "--circuit FILE is needed"},
+		{"", console.Usage, "one of --bundle FILE and --circuit FILE is needed"},
+		{"verify", console.Usage, "one of --bundle FILE and --circuit FILE is needed"},
 		{"--circuit none accept model.vk", console.Unreadable, "none: no such file"},
 		{"--circuit model.vk accept model.vk", console.Unreadable, "it is a verifying key, not a circuit file"},
 		{"--circuit half.circuit accept model.vk", console.Unreadable, "half.circuit: the data ends early"},
 		{"--circuit model.circuit --tokenizer model.vk accept model.vk", console.Unreadable, "model.vk: "},
 		{"--circuit model.circuit --template vocab.json accept model.vk", console.Usage, "--template belongs to a --tokenizer"},
+		{"--bundle half.bundle accept", console.Unreadable, "half.bundle: not a bundle"},
+		{"--bundle model.circuit accept", console.Unreadable, "model.circuit: not a bundle"},
+		{"--bundle sums.bundle --circuit model.circuit accept", console.Usage, "give no other file of them"},
+		{"--circuit model.circuit accept", console.Usage, "0 files given, want one verifying key"},
 		{"--circuits model.circuit", console.Usage, "-circuits"},
 	} {
 		got := start(t, strings.Fields(c.args)...)

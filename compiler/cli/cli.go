@@ -117,12 +117,15 @@ The owner of the model runs
   bin/prover setup …                commits to the weights: a public verifying key, a secret prover key
   bin/prover prove …                runs the model on an input and proves the output
 
-and everybody else, given DIR without weights.zkw and the keys without prover.key, builds the verifier and runs
+  zkllmc bundle DIR --vk …          makes a file of all that customers need
 
-  bin/verifier accept …             checks the verifying key once and prints the model's ID
-  bin/verifier verify …             checks that a proof's output is what that model says
+and everybody else, given that file, runs
 
-without learning the weights.
+  zkllmc-verifier --bundle FILE accept …   checks the verifying key once and prints the model's ID
+  zkllmc-verifier --bundle FILE verify …   checks that a proof's output is what that model says
+
+or, given DIR without weights.zkw and the keys without prover.key, builds the verifier of this model alone, bin/verifier, without learning
+the weights.
 
 ` + console.ExitCodes + `
 They are those of the built programs: 'go run' turns every failure into 1.`
@@ -136,7 +139,8 @@ func (a *app) root() *cobra.Command {
 			return errors.Join(c.Help(), commands.ErrNone)
 		},
 	}
-	root.AddCommand(a.compileCommand(), a.inspectCommand(), a.checkCommand(), a.conformanceCommand(), a.versionCommand())
+	root.AddCommand(a.compileCommand(), a.inspectCommand(), a.checkCommand(), a.conformanceCommand(),
+		a.bundleCommand(), a.cardCommand(), a.idCommand(), a.versionCommand())
 	commands.Complete(root, versionText())
 	return root
 }

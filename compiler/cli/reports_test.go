@@ -3,6 +3,7 @@ package cli
 import (
 	"testing"
 
+	"github.com/zkllmc/zkllmc/internal/bundle"
 	"github.com/zkllmc/zkllmc/internal/test/reports"
 )
 
@@ -12,4 +13,5 @@ func TestReportsAreDocumented(t *testing.T) {
 	reports.Check(t, "zkllmc compile, inspect: a model that is refused", refusalReport{})
 	reports.Check(t, "zkllmc check", checkReport{})
 	reports.Check(t, "zkllmc conformance", conformanceReport{})
+	reports.Check(t, "zkllmc bundle, card", bundle.Card{})
 }

@@ -65,6 +65,19 @@ func release(m debug.Module) Build {
 // directive names.
 const unknown = "unknown: the program links a folder of sources, and the go command has noted no commit of it"
 
+// Brief names the build in a word or a few: a release's version, else the commit.
+func (b Build) Brief() string {
+	switch {
+	case b.Version != "":
+		return b.Version
+	case b.Commit == "":
+		return "development build"
+	case b.Changed:
+		return "development build of " + b.Commit + ", changed"
+	}
+	return "development build of " + b.Commit
+}
+
 // Lines is what --version prints before what the program adds: version, commit and protocol, a line each.
 func (b Build) Lines(protocol string) string {
 	version, commit := b.Version, b.Commit

@@ -49,6 +49,16 @@ var (
 	ErrEncoding  = errors.New("not a canonical encoding")
 )
 
+// Unreadable says that data is not of the kind, version and circuit that were asked for, or no canonical encoding of that.
+func Unreadable(err error) bool {
+	for _, e := range []error{ErrTruncated, ErrTrailing, ErrMagic, ErrVersion, ErrCircuit, ErrEncoding} {
+		if errors.Is(err, e) {
+			return true
+		}
+	}
+	return false
+}
+
 // Writer builds an artefact.
 type Writer struct{ b []byte }
 

@@ -10,7 +10,6 @@ import (
 
 	"github.com/zkllmc/zkllmc/internal/atomicfile"
 	"github.com/zkllmc/zkllmc/internal/console"
-	"github.com/zkllmc/zkllmc/internal/format"
 	"github.com/zkllmc/zkllmc/internal/group"
 	"github.com/zkllmc/zkllmc/internal/machine"
 	"github.com/zkllmc/zkllmc/internal/protocol"
@@ -41,6 +40,9 @@ func (a *app) accept(ctx context.Context, args []string) error {
 	if err != nil || help {
 		return err
 	}
+	if len(files) == 0 && a.m.Key != nil {
+		files = []string{""}
+	}
 	if len(files) != 1 {
 		return console.Usagef("accept: %d files given, want one verifying key", len(files))
 	}
@@ -60,7 +62,7 @@ func (a *app) accept(ctx context.Context, args []string) error {
 }
 
 func (a *app) acceptKey(ctx context.Context, r *acceptReport, name string) error {
-	data, err := read("verifying key", name, format.MagicVerifyingKey, keyLimit(a.f))
+	name, data, err := a.keyFile(name)
 	if err != nil {
 		return err
 	}

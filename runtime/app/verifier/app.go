@@ -23,6 +23,7 @@ type Model struct {
 	Name  string                           // of the model, as compiled
 	Build func() (*circuit.Family, error)  // the circuits that are proved, as generated code builds them
 	Vocab func() (tokens.Tokenizer, error) // what texts are read and shown with, or nil
+	Key   []byte                           // the verifying key where no file is given, or nil
 }
 
 // Main runs the command line and returns the exit code of the process, one of package console. SIGINT and SIGTERM end the work.

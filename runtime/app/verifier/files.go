@@ -54,6 +54,15 @@ func read(what, name, magic string, limit int64) ([]byte, error) {
 	return data, nil
 }
 
+// keyFile reads the verifying key of a file, the model's own where none is named, and returns what messages call it.
+func (a *app) keyFile(name string) (string, []byte, error) {
+	if name == "" && a.m.Key != nil {
+		return "the key of the bundle", a.m.Key, nil
+	}
+	data, err := read("verifying key", name, format.MagicVerifyingKey, keyLimit(a.f))
+	return name, data, err
+}
+
 // foreign says that a file is not of the kind, version and circuit of this verifier.
 func foreign(err error) bool {
 	return errors.Is(err, format.ErrMagic) || errors.Is(err, format.ErrVersion) || errors.Is(err, format.ErrCircuit)

@@ -120,19 +120,19 @@ func (a *app) verifyFlags(args []string) (o verifyOptions, help bool, err error)
 		err = console.Usagef("verify: unexpected argument %q; files are given with flags", rest[0])
 	case o.id != "" && o.pin != "":
 		err = console.Usagef("verify: give only one of --id and --pin")
-	case len(o.missing()) > 0:
-		err = console.Usagef("verify: missing: %s", strings.Join(o.missing(), ", "))
+	case len(o.missing(a.m.Key != nil)) > 0:
+		err = console.Usagef("verify: missing: %s", strings.Join(o.missing(a.m.Key != nil), ", "))
 	case o.id == "" && o.pin == "":
 		err = console.Usagef("verify: one of --id and --pin is needed; 'verifier accept' checks a model and prints its ID")
 	}
 	return o, help, err
 }
 
-// missing lists the flags without which nothing can be verified and which were not given.
-func (o verifyOptions) missing() []string {
+// missing lists the flags without which nothing can be verified and which were not given. There may be a key without a flag.
+func (o verifyOptions) missing(key bool) []string {
 	var out []string
 	for _, f := range [...][2]string{{"--vk", o.vk}, {"--statement", o.statement}, {"--proof", o.proof}} {
-		if f[1] == "" {
+		if f[1] == "" && !(key && f[0] == "--vk") {
 			out = append(out, f[0])
 		}
 	}
@@ -146,8 +146,8 @@ func (a *app) verifyFiles(ctx context.Context, o verifyOptions, vocab tokens.Tok
 		return err
 	}
 	r.ModelID = fmt.Sprintf("%x", id)
-	vk, err := read("verifying key", o.vk, format.MagicVerifyingKey, keyLimit(a.f))
-	if err != nil {
+	var vk []byte
+	if o.vk, vk, err = a.keyFile(o.vk); err != nil {
 		return err
 	}
 	encoded, err := read("statement", o.statement, format.MagicStatement, statementLimit(a.f))

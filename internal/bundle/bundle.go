@@ -1,0 +1,229 @@
+// Package bundle reads and writes bundles: one archive with all that a customer needs to check proofs about a model. A bundle is a ZIP archive
+// of a few files with fixed names. Nothing in it is secret, and nothing is believed because it stands there: circuits and verifying key
+// give the model's ID, which whoever checks proofs compares with the one that he trusts; tokenizer and card are the sender's word.
+package bundle
+
+import (
+	"archive/zip"
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"slices"
+
+	"github.com/zkllmc/zkllmc/internal/circuit"
+)
+
+// Card says what a bundle's model is, for people. Its sender wrote it.
+type Card struct {
+	Version      int        `json:"version"` // of the card, 1
+	Name         string     `json:"name"`
+	Architecture string     `json:"architecture,omitempty"`
+	About        string     `json:"about,omitempty"`
+	ModelID      string     `json:"model_id"`
+	Circuit      string     `json:"circuit"` // the digest, where there are several that of all
+	Statements   string     `json:"statement_kind"`
+	Hidden       Hidden     `json:"hidden"`
+	Ports        []Port     `json:"ports"`
+	Precision    *Precision `json:"precision,omitempty"`
+	Tokenizer    string     `json:"tokenizer_sha256,omitempty"`
+	Template     string     `json:"template_sha256,omitempty"`
+	MadeBy       string     `json:"made_by,omitempty"`
+	MadeAt       string     `json:"made_at"`   // YYYY-MM-DD
+	MadeWith     string     `json:"made_with"` // version of zkllmc
+}
+
+// Hidden counts what proofs hide.
+type Hidden struct {
+	Weights int64    `json:"weights"` // cells of private weights
+	Inputs  []string `json:"inputs,omitempty"`
+	Outputs []string `json:"outputs,omitempty"`
+}
+
+// Precision is how the integer program compares with the float model, as check --json prints it.
+type Precision struct {
+	OK         bool     `json:"ok"`
+	Tolerance  float64  `json:"tolerance"`
+	Inputs     int      `json:"inputs"`
+	Positions  int      `json:"positions,omitempty"` // of a language model, as all that follows but outputs
+	MaxError   float64  `json:"max_error,omitempty"`
+	MaxLogit   float64  `json:"max_logit,omitempty"`
+	Top1Agree  int      `json:"top1_agree,omitempty"`
+	Clear      int      `json:"clear_positions,omitempty"`
+	ClearAgree int      `json:"clear_agree,omitempty"`
+	Outputs    []Output `json:"outputs,omitempty"` // of other models
+}
+
+// Output compares an output.
+type Output struct {
+	Name        string  `json:"name"`
+	MaxError    float64 `json:"max_error"`
+	MaxValue    float64 `json:"max_value"`
+	LeastCosine float64 `json:"least_cosine,omitempty"`
+}
+
+// Port says what a statement tells of an input or output.
+type Port struct {
+	Name     string `json:"name"`
+	Side     string `json:"side"`
+	Elements string `json:"elements"`
+	Shape    []int  `json:"shape"` // of the longest circuit
+	Reveals  string `json:"reveals"`
+}
+
+// Bundle is what an archive holds.
+type Bundle struct {
+	Card      Card
+	Circuit   []byte // a circuit file
+	Key       []byte // a verifying key
+	Tokenizer []byte // a tokenizer.json or a vocabulary; nil if there is none
+	Template  []byte // of a chat model; nil if there is none
+}
+
+// The names of the files in an archive, in the order in which Write writes them.
+const (
+	cardFile      = "card.json"
+	circuitFile   = "model.circuit"
+	keyFile       = "model.vk"
+	tokenizerFile = "tokenizer"
+	templateFile  = "template.json"
+)
+
+// Limits of the files, in bytes. The archive's own is Limit.
+var limits = map[string]int64{cardFile: 1 << 20, circuitFile: 1 << 28, keyFile: 1 << 30, tokenizerFile: 1 << 28, templateFile: 1 << 16}
+
+// Limit is the size of the largest archive that is read.
+const Limit = 1 << 30
+
+// ErrBundle says why an archive is no bundle.
+var ErrBundle = errors.New("not a bundle")
+
+// Write writes the archive: the same bytes for the same bundle.
+func (b *Bundle) Write(w io.Writer) error {
+	card, err := json.MarshalIndent(b.Card, "", "  ")
+	if err != nil {
+		return err
+	}
+	z := zip.NewWriter(w)
+	for _, f := range []struct {
+		name   string
+		data   []byte
+		method uint16
+	}{
+		{cardFile, append(card, '\n'), zip.Deflate}, {circuitFile, b.Circuit, zip.Store}, {keyFile, b.Key, zip.Store},
+		{tokenizerFile, b.Tokenizer, zip.Deflate}, {templateFile, b.Template, zip.Deflate},
+	} {
+		if f.data == nil {
+			continue
+		}
+		out, err := z.CreateHeader(&zip.FileHeader{Name: f.name, Method: f.method}) // no time, so that the bytes are the same
+		if err == nil {
+			_, err = out.Write(f.data)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return z.Close()
+}
+
+// Read reads an archive. Errors wrap ErrBundle.
+func Read(data []byte) (*Bundle, error) {
+	z, err := zip.NewReader(bytes.NewReader(data), int64(len(data)))
+	if err != nil {
+		return nil, fmt.Errorf("%w: %w", ErrBundle, err)
+	}
+	b := &Bundle{}
+	into := map[string]*[]byte{cardFile: new([]byte), circuitFile: &b.Circuit, keyFile: &b.Key, tokenizerFile: &b.Tokenizer, templateFile: &b.Template}
+	for _, f := range z.File {
+		to, ok := into[f.Name]
+		switch {
+		case !ok:
+			return nil, fmt.Errorf("%w: it holds %q", ErrBundle, f.Name)
+		case *to != nil:
+			return nil, fmt.Errorf("%w: it holds %s twice", ErrBundle, f.Name)
+		}
+		if *to, err = content(f); err != nil {
+			return nil, fmt.Errorf("%w: %s: %w", ErrBundle, f.Name, err)
+		}
+	}
+	for _, name := range []string{cardFile, circuitFile, keyFile} {
+		if *into[name] == nil {
+			return nil, fmt.Errorf("%w: it holds no %s", ErrBundle, name)
+		}
+	}
+	if b.Template != nil && b.Tokenizer == nil {
+		return nil, fmt.Errorf("%w: it holds a template and no tokenizer", ErrBundle)
+	}
+	d := json.NewDecoder(bytes.NewReader(*into[cardFile]))
+	d.DisallowUnknownFields()
+	if err := d.Decode(&b.Card); err != nil {
+		return nil, fmt.Errorf("%w: %s: %w", ErrBundle, cardFile, err)
+	}
+	if _, err := d.Token(); err != io.EOF {
+		return nil, fmt.Errorf("%w: %s: there are bytes behind its end", ErrBundle, cardFile)
+	}
+	if b.Card.Version != cardVersion {
+		return nil, fmt.Errorf("%w: %s has version %d, want %d", ErrBundle, cardFile, b.Card.Version, cardVersion)
+	}
+	return b, nil
+}
+
+// cardVersion changes where a field's meaning does.
+const cardVersion = 1
+
+// content unpacks a file. What its header says of its size is compared with what comes, and never allocated.
+func content(f *zip.File) ([]byte, error) {
+	limit := limits[f.Name]
+	if f.UncompressedSize64 > uint64(limit) {
+		return nil, fmt.Errorf("%d bytes are more than %d", f.UncompressedSize64, limit)
+	}
+	r, err := f.Open()
+	if err != nil {
+		return nil, err
+	}
+	defer r.Close()
+	return io.ReadAll(io.LimitReader(r, limit+1))
+}
+
+// Agrees compares what a card says of circuits with them.
+func (c *Card) Agrees(f *circuit.Family) error {
+	want := *c
+	want.Describe(f)
+	switch {
+	case want.Circuit != c.Circuit:
+		return fmt.Errorf("circuit %s, the card says %s", want.Circuit, c.Circuit)
+	case want.Statements != c.Statements:
+		return fmt.Errorf("statements are %ss, the card says %ss", want.Statements, c.Statements)
+	case want.Hidden.Weights != c.Hidden.Weights || !slices.Equal(want.Hidden.Inputs, c.Hidden.Inputs) || !slices.Equal(want.Hidden.Outputs, c.Hidden.Outputs):
+		return fmt.Errorf("hidden are %v, the card says %v", want.Hidden, c.Hidden)
+	case !slices.EqualFunc(want.Ports, c.Ports, Port.equal):
+		return fmt.Errorf("the ports are %v, the card says %v", want.Ports, c.Ports)
+	}
+	return nil
+}
+
+func (p Port) equal(q Port) bool {
+	return p.Name == q.Name && p.Side == q.Side && p.Elements == q.Elements && slices.Equal(p.Shape, q.Shape) && p.Reveals == q.Reveals
+}
+
+// Describe fills in what follows from the circuits.
+func (c *Card) Describe(f *circuit.Family) {
+	c.Version, c.Circuit, c.Statements = cardVersion, fmt.Sprintf("%x", f.Digest()), f.Shortest().StatementKind()
+	c.Hidden, c.Ports = Hidden{}, nil
+	for _, w := range f.Shortest().Weights() {
+		c.Hidden.Weights += int64(circuit.Size(w.Shape))
+	}
+	for i := range f.Longest().Ports {
+		p := &f.Longest().Ports[i]
+		c.Ports = append(c.Ports, Port{Name: p.Name, Side: p.Side(), Elements: p.Kind.String(), Shape: p.Shape, Reveals: p.Reveal.String()})
+		switch {
+		case p.Public():
+		case p.Out:
+			c.Hidden.Outputs = append(c.Hidden.Outputs, p.Name)
+		default:
+			c.Hidden.Inputs = append(c.Hidden.Inputs, p.Name)
+		}
+	}
+}
