@@ -28,14 +28,14 @@ func endsInArgMax(attrs ...*pb.AttributeProto) *pb.ModelProto {
 func TestEndsInArgMax(t *testing.T) {
 	ctx, dims := context.Background(), map[string]int{"length": 6}
 	last := intAttr("axis", -1)
-	want, err := Analyse(ctx, write(t, dynamicModel(true)), narrow(Config{Name: "small", Dims: dims, Reveal: map[string]string{"": "argmax"}}))
+	want, err := compileFile(ctx, write(t, dynamicModel(true)), narrow(Config{Name: "small", Dims: dims, Reveal: map[string]string{"": "argmax"}}))
 	require.NoError(t, err)
-	r, err := Analyse(ctx, write(t, endsInArgMax(last, intAttr("keepdims", 0))), narrow(Config{Name: "small", Dims: dims}))
+	r, err := compileFile(ctx, write(t, endsInArgMax(last, intAttr("keepdims", 0))), narrow(Config{Name: "small", Dims: dims}))
 	require.NoError(t, err)
 	require.Equal(t, want.Circuit.Digest(), r.Circuit.Digest())
 	require.NotNil(t, r.Circuit.Generation)
 	for _, reveal := range []string{"values", "argmax"} {
-		r, err := Analyse(ctx, write(t, endsInArgMax(last)), narrow(Config{Dims: dims, Reveal: map[string]string{"tokens": reveal}}))
+		r, err := compileFile(ctx, write(t, endsInArgMax(last)), narrow(Config{Dims: dims, Reveal: map[string]string{"tokens": reveal}}))
 		require.NoError(t, err)
 		require.Equal(t, plan.Argmax, r.float.Outputs[0].Reveal, reveal)
 	}
@@ -81,7 +81,7 @@ func TestArgMaxRefused(t *testing.T) {
 	further.Graph.Node = append(further.Graph.Node, op("Add", "tokens tokens", "sum"))
 	further.Graph.Output[0].Name = "sum"
 	for _, m := range []*pb.ModelProto{further, endsInArgMax(intAttr("axis", 1), intAttr("select_last_index", 1))} {
-		r, err := Analyse(ctx, write(t, m), cfg)
+		r, err := compileFile(ctx, write(t, m), cfg)
 		require.NoError(t, err)
 		require.Nil(t, r.Circuit.Generation)
 	}
@@ -104,10 +104,10 @@ func TestClassifierEndsInArgMax(t *testing.T) {
 		for _, name := range outputs {
 			m.Graph.Output = append(m.Graph.Output, &pb.ValueInfoProto{Name: name})
 		}
-		r, err := Analyse(ctx, write(t, m), narrow(Config{Ranges: ranges}))
+		r, err := compileFile(ctx, write(t, m), narrow(Config{Ranges: ranges}))
 		if len(outputs) > 1 {
 			require.ErrorContains(t, err, `node "class" (output): tells of the same cells as the output "y", and statements tell of each once`)
-			r, err = Analyse(ctx, write(t, m), narrow(Config{Ranges: ranges, Outputs: []string{"class"}}))
+			r, err = compileFile(ctx, write(t, m), narrow(Config{Ranges: ranges, Outputs: []string{"class"}}))
 		}
 		require.NoError(t, err)
 		require.Equal(t, plan.Argmax, r.float.Outputs[0].Reveal)
@@ -128,7 +128,7 @@ func TestClassifierEndsInArgMax(t *testing.T) {
 // A model that computes nothing but the arg-max of its input keeps no values to measure derivatives of.
 func TestArgMaxAlone(t *testing.T) {
 	m := portsModel([]*pb.ValueInfoProto{port("x", float32s, 2, 3)}, []string{"y"}, []*pb.NodeProto{op("ArgMax", "x", "y", intAttr("axis", 1))})
-	r, err := Analyse(context.Background(), write(t, m), Config{Ranges: map[string]Range{"x": {Lo: -1, Hi: 1}}, PrivateInputs: []string{all}, Reveal: map[string]string{"y": "argmax"}})
+	r, err := compileFile(context.Background(), write(t, m), Config{Ranges: map[string]Range{"x": {Lo: -1, Hi: 1}}, PrivateInputs: []string{all}, Reveal: map[string]string{"y": "argmax"}})
 	require.NoError(t, err)
 	lieAboutPorts(t, r)
 }

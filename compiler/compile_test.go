@@ -95,6 +95,7 @@ func narrow(cfg Config) Config {
 func compileGraph(t *testing.T, g *ir.Graph, cfg Config) *Result {
 	r, err := fromGraph(context.Background(), g, cfg)
 	require.NoError(t, err)
+	require.NoError(t, lateTokensTellNothing(r))
 	return r
 }
 

@@ -303,7 +303,7 @@ func TestEmbedLayerNormalization(t *testing.T) {
 			want[4*r+c] = normalised(4, []float64{1}, []float64{0}, 12)([][]float64{sums})[4*r+c]*[]float64{1, 2, -1, 0.5}[c] + []float64{0, 1, 0, -1}[c]
 		}
 	}
-	r, err := Analyse(context.Background(), write(t, m), narrow(Config{}))
+	r, err := compileFile(context.Background(), write(t, m), narrow(Config{}))
 	require.NoError(t, err)
 	report, err := r.Check(context.Background(), []Input{{Elements: Tokens(5, 0, 6).Elements, Expected: []Data{{Name: "y", Values: want}}}})
 	require.NoError(t, err)
@@ -434,7 +434,7 @@ func checkComposite(t *testing.T, m *pb.ModelProto, want func(in [][]float64) []
 	}
 	in.Expected = []Data{{Name: "y", Values: want(cells)}}
 	cfg.Calibrate = []Input{in}
-	r, err := Analyse(ctx, write(t, m), narrow(cfg))
+	r, err := compileFile(ctx, write(t, m), narrow(cfg))
 	require.NoError(t, err)
 	report, err := r.Check(ctx, []Input{in})
 	require.NoError(t, err)

@@ -50,7 +50,7 @@ func TestEmptiedRowsThatAreZeroed(t *testing.T) {
 		inverted, causal, twice bool
 		notes                   int
 	}{"kept": {}, "inverted": {inverted: true}, "behind another mask": {causal: true}, "used twice": {twice: true, notes: 1}} {
-		r, err := Analyse(ctx, write(t, zeroedRows(c.inverted, c.causal, c.twice)), narrow(Config{Ranges: ranges}))
+		r, err := compileFile(ctx, write(t, zeroedRows(c.inverted, c.causal, c.twice)), narrow(Config{Ranges: ranges}))
 		if c.causal {
 			require.ErrorContains(t, err, `node "Softmax_p" (Softmax)`)
 			continue

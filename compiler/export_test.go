@@ -30,7 +30,7 @@ func TestDrawnModels(t *testing.T) {
 			require.NoError(t, err)
 			dir := t.TempDir()
 			require.NoError(t, m.Write(context.Background(), dir, false))
-			r, err := Analyse(context.Background(), filepath.Join(dir, export.ModelFile), narrow(c.config))
+			r, err := compileFile(context.Background(), filepath.Join(dir, export.ModelFile), narrow(c.config))
 			require.NoError(t, err)
 			require.Equal(t, name != "block", r.Circuit.Generation != nil)
 			require.NoError(t, r.Prove(context.Background()))

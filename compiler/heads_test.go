@@ -19,6 +19,8 @@ func TestHeadsOfAnyWidth(t *testing.T) {
 		"24 channels, rotary":       synthetic.Graph(2, 48, 2, 4, 20, 5),
 		"24 channels, positions":    synthetic.GPT(2, 48, 2, 4, 20, 5),
 		"three heads of 12":         synthetic.GPT(1, 36, 3, 5, 12, 6),
+		"three heads of 80":         synthetic.GPT(1, 240, 3, 3, 5, 6),
+		"two heads of 96":           synthetic.Graph(1, 192, 2, 3, 5, 6),
 		"three heads of 8, 5 words": synthetic.Graph(1, 24, 3, 4, 5, 7),
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -18,7 +18,7 @@ import (
 // givesExactly compares the outputs of a model with what wanted says of drawn inputs, exactly, and proves one.
 func givesExactly(t *testing.T, m *pb.ModelProto, cfg Config, wanted func(in [][]float64) [][]float64) *Result {
 	ctx := context.Background()
-	r, err := Analyse(ctx, write(t, m), narrow(cfg))
+	r, err := compileFile(ctx, write(t, m), narrow(cfg))
 	require.NoError(t, err)
 	rng := rand.New(rand.NewPCG(11, 30))
 	draw := func() (in [][]float64) {
@@ -444,7 +444,7 @@ func TestComputedPositionsAtLengths(t *testing.T) {
 		op("Mul", "s c", "p"), op("Gather", "pos p", "q"), op("Add", "x q", "y"),
 	}, matrix("pos", 20, 3), &pb.TensorProto{Name: "pad", DataType: 7, Int64Data: []int64{2}}, int64s("axis", 0))
 	m.Graph.Input[0].Type.GetTensorType().Shape.Dim[0].Value = &pb.TensorShapeProto_Dimension_DimParam{DimParam: "length"}
-	r, err := Analyse(context.Background(), write(t, m), narrow(Config{Lengths: []int{3, 7, 18}}))
+	r, err := compileFile(context.Background(), write(t, m), narrow(Config{Lengths: []int{3, 7, 18}}))
 	require.NoError(t, err)
 	report, err := r.Check(context.Background(), nil) // and compares the lengths
 	require.NoError(t, err)
@@ -498,7 +498,7 @@ func TestRemainderOfReals(t *testing.T) {
 	inputs := []*pb.ValueInfoProto{port("x", float32s, 6), port("y", float32s, 6)}
 	m := portsModel(inputs, []string{"r"}, []*pb.NodeProto{op("Mod", "x y", "r", intAttr("fmod", 1))})
 	samples := []Input{{Elements: []Data{{Values: []float64{6, -6, 5.5, 7, -7.25, 1}}, {Values: []float64{3, 1.5, -0.5, 3.5, 2, 3}}}}}
-	r, err := Analyse(context.Background(), write(t, m), Config{Calibrate: samples, PrivateInputs: []string{all}})
+	r, err := compileFile(context.Background(), write(t, m), Config{Calibrate: samples, PrivateInputs: []string{all}})
 	require.NoError(t, err)
 	in, err := r.claim(context.Background(), [][]float64{samples[0].Elements[0].Values, samples[0].Elements[1].Values})
 	require.NoError(t, err)

@@ -58,7 +58,7 @@ func TestLengths(t *testing.T) {
 	for name, rotary := range map[string]bool{"rotary": true, "table of positions": false} {
 		t.Run(name, func(t *testing.T) {
 			ctx, file := context.Background(), write(t, dynamicModel(rotary))
-			r, err := Analyse(ctx, file, narrow(Config{Lengths: []int{12, 3, 7}, Reveal: map[string]string{"": "argmax"}}))
+			r, err := compileFile(ctx, file, narrow(Config{Lengths: []int{12, 3, 7}, Reveal: map[string]string{"": "argmax"}}))
 			require.NoError(t, err)
 			members := r.Members()
 			require.Len(t, members, 3)
@@ -79,7 +79,7 @@ func TestLengths(t *testing.T) {
 			require.NoError(t, report.Err())
 			require.NoError(t, r.Prove(ctx))
 
-			alone, err := Analyse(ctx, file, narrow(Config{Dims: map[string]int{"length": 12}, Reveal: map[string]string{"": "argmax"}}))
+			alone, err := compileFile(ctx, file, narrow(Config{Dims: map[string]int{"length": 12}, Reveal: map[string]string{"": "argmax"}}))
 			require.NoError(t, err)
 			require.Equal(t, alone.Circuit.Digest(), r.Circuit.Digest())
 		})

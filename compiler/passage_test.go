@@ -28,7 +28,7 @@ func TestPassages(t *testing.T) {
 		return in
 	}
 	texts := []Input{text(1, 2, 3), text(4), text(0, 1, 2, 3, 4, 0, 1, 2)}
-	r, err := Analyse(ctx, file, narrow(Config{Vocab: []byte(ninths), Pad: 8, Calibrate: texts}))
+	r, err := compileFile(ctx, file, narrow(Config{Vocab: []byte(ninths), Pad: 8, Calibrate: texts}))
 	require.NoError(t, err)
 	require.Equal(t, "function", r.Circuit.StatementKind())
 	require.Equal(t, 6, r.Positions())

@@ -198,7 +198,7 @@ func TestPorts(t *testing.T) {
 	for name, c := range portKinds {
 		t.Run(name, func(t *testing.T) {
 			ctx := context.Background()
-			r, err := Analyse(ctx, write(t, c.model()), narrow(c.cfg))
+			r, err := compileFile(ctx, write(t, c.model()), narrow(c.cfg))
 			require.NoError(t, err)
 			require.Nil(t, r.Circuit.Generation)
 			for i, want := range c.ports {
@@ -303,7 +303,7 @@ func TestMaskedPositionsDoNotCount(t *testing.T) {
 				}
 			}
 		}
-		r, err := Analyse(context.Background(), write(t, m), Config{Ranges: map[string]Range{"attention_mask": {Lo: 0, Hi: 1}}})
+		r, err := compileFile(context.Background(), write(t, m), Config{Ranges: map[string]Range{"attention_mask": {Lo: 0, Hi: 1}}})
 		require.NoError(t, err)
 		run := func(last float64) []int64 {
 			in, err := r.claim(context.Background(), [][]float64{{1, 2, 3, 4, 5, last}, {1, 1, 1, 1, 1, 0}})
@@ -320,7 +320,7 @@ func TestMaskThatIsSeen(t *testing.T) {
 	m.Graph.Output = append(m.Graph.Output, &pb.ValueInfoProto{Name: "seen"})
 	m.Graph.Node = append(m.Graph.Node, op("Mul", "m4 W1", "seen"))
 	m.Graph.Initializer = append(m.Graph.Initializer, floatsOf("W1", 1, 1, 1, 1, 1, 0.5))
-	r, err := Analyse(context.Background(), write(t, m), Config{Ranges: map[string]Range{"attention_mask": {Lo: 0, Hi: 1}}})
+	r, err := compileFile(context.Background(), write(t, m), Config{Ranges: map[string]Range{"attention_mask": {Lo: 0, Hi: 1}}})
 	require.NoError(t, err)
 	in, err := r.claim(context.Background(), [][]float64{{1, 2, 3, 4, 5, 6}, {1, 1, 1, 1, 1, 0}})
 	require.NoError(t, err)
@@ -349,7 +349,7 @@ func TestMaskedScoresElsewhere(t *testing.T) {
 			func(x, b float64) float64 { return -4096 * x * b }},
 	} {
 		cfg := Config{Ranges: map[string]Range{"x": {Lo: -1, Hi: 1}}, PrivateInputs: []string{"x"}}
-		r, err := Analyse(context.Background(), write(t, portsModel(inputs, c.outputs, append(c.nodes, weighted...), scalars...)), cfg)
+		r, err := compileFile(context.Background(), write(t, portsModel(inputs, c.outputs, append(c.nodes, weighted...), scalars...)), cfg)
 		require.NoError(t, err, name)
 		in, err := r.claim(context.Background(), [][]float64{x, b})
 		require.NoError(t, err, name)
@@ -368,7 +368,7 @@ func TestScaledMask(t *testing.T) {
 		op("Mul", "x 1.", "x1"), op("Where", "b x1 least", "s"), op("Mul", "s small", "s2"), op("Softmax", "s2", "p", intAttr("axis", -1)), op("MatMul", "p W", "y"),
 	}, scalarOf("least", -4096), scalarOf("small", 1./4096), scalarOf("1.", 1),
 		&pb.TensorProto{Name: "W", DataType: float32s, Dims: []int64{4, 4}, FloatData: []float32{1, 0, 0, 0, 0, 1, 0, 0, 0, 0, 1, 0, 0, 0, 0, 1}})
-	r, err := Analyse(context.Background(), write(t, m), Config{Ranges: map[string]Range{"x": {Lo: -1, Hi: 1}}, PrivateInputs: []string{"x"}})
+	r, err := compileFile(context.Background(), write(t, m), Config{Ranges: map[string]Range{"x": {Lo: -1, Hi: 1}}, PrivateInputs: []string{"x"}})
 	require.NoError(t, err)
 	in, err := r.claim(context.Background(), [][]float64{{0.5, -1, 0.25, 1, -0.5, 0.75, 0, 1}, {1, 0, 1, 0, 0, 1, 1, 1}})
 	require.NoError(t, err)
@@ -436,7 +436,7 @@ func tensorFile(t *testing.T) string {
 func TestInputsThatAreLeftOut(t *testing.T) {
 	inputs := []*pb.ValueInfoProto{port("n", int64sOf, 1, 4), port("z", float32s, 2), port("b", bools, 1, 4)}
 	nodes := []*pb.NodeProto{op("Gather", "W n", "e"), op("Cast", "b", "f", intAttr("to", 1)), op("Add", "e f", "g"), op("Relu", "g", "h"), op("MatMul", "h V", "y"), op("Relu", "z", "unread")}
-	r, err := Analyse(context.Background(), write(t, portsModel(inputs, []string{"y"}, nodes, matrix("W", 4, 4), matrix("V", 4, 2))), Config{Ranges: map[string]Range{"n": {Lo: 0, Hi: 3}, "b": {Lo: 0, Hi: 1}}})
+	r, err := compileFile(context.Background(), write(t, portsModel(inputs, []string{"y"}, nodes, matrix("W", 4, 4), matrix("V", 4, 2))), Config{Ranges: map[string]Range{"n": {Lo: 0, Hi: 3}, "b": {Lo: 0, Hi: 1}}})
 	require.NoError(t, err)
 	require.Equal(t, []string{`no output depends on the input "z": it is left out`}, r.Notes)
 	require.Len(t, r.Circuit.Ports, 3)
@@ -445,7 +445,7 @@ func TestInputsThatAreLeftOut(t *testing.T) {
 // Elements and expected cells have the shape of their port but for axes of extent 1, or stand in a list that has none.
 func TestDataOfAnotherShape(t *testing.T) {
 	x, nodes := port("x", float32s, 1, 2, 3), []*pb.NodeProto{op("MatMul", "x W", "h"), op("Relu", "h", "y")}
-	r, err := Analyse(context.Background(), write(t, portsModel([]*pb.ValueInfoProto{x}, []string{"y"}, nodes, matrix("W", 3, 2))), Config{Ranges: map[string]Range{"x": {Lo: -1, Hi: 1}}})
+	r, err := compileFile(context.Background(), write(t, portsModel([]*pb.ValueInfoProto{x}, []string{"y"}, nodes, matrix("W", 3, 2))), Config{Ranges: map[string]Range{"x": {Lo: -1, Hi: 1}}})
 	require.NoError(t, err)
 	const asInput, asOutput = `elements in shape %v of the input "x"; it has shape [1 2 3]`, `expected cells in shape %v of the output "y"; it has shape [1 2 2]`
 	for _, c := range []struct {

@@ -44,18 +44,18 @@ func TestPresets(t *testing.T) {
 	require.ErrorContains(t, err, "fix them with --dim sequence=N --dim total=N --dim past=N, or give lengths for one")
 	_, err = Analyse(ctx, file, narrow(Config{Dims: map[string]int{"sequence": 5, "total": 5, "past": 0}}))
 	require.ErrorContains(t, err, "--range attention_mask=LO:HI")
-	r, err := Analyse(ctx, file, narrow(Config{Preset: "decoder", Dims: map[string]int{"sequence": 5}}))
+	r, err := compileFile(ctx, file, narrow(Config{Preset: "decoder", Dims: map[string]int{"sequence": 5}}))
 	require.NoError(t, err)
 	require.Len(t, r.float.Inputs, 1)
 	require.Equal(t, "input_ids", r.float.Inputs[0].Name)
 	require.Len(t, r.float.Outputs, 1)
-	r, err = Analyse(ctx, file, narrow(Config{Preset: "encoder", Dims: map[string]int{"sequence": 5, "total": 5, "past": 0}, Outputs: []string{"logits"}}))
+	r, err = compileFile(ctx, file, narrow(Config{Preset: "encoder", Dims: map[string]int{"sequence": 5, "total": 5, "past": 0}, Outputs: []string{"logits"}}))
 	require.NoError(t, err)
 	require.Len(t, r.float.Inputs, 2)
-	fixed, err := Analyse(ctx, file, narrow(Config{Outputs: []string{"logits"}, Dims: map[string]int{"sequence": 5, "total": 5, "past": 0},
+	fixed, err := compileFile(ctx, file, narrow(Config{Outputs: []string{"logits"}, Dims: map[string]int{"sequence": 5, "total": 5, "past": 0},
 		Fix: map[string]string{"attention_mask": "1", "position_ids": "arange"}}))
 	require.NoError(t, err)
-	same, err := Analyse(ctx, file, narrow(Config{Outputs: []string{"logits"}, Dims: map[string]int{"sequence": 5, "total": 5, "past": 0},
+	same, err := compileFile(ctx, file, narrow(Config{Outputs: []string{"logits"}, Dims: map[string]int{"sequence": 5, "total": 5, "past": 0},
 		Fix: map[string]string{"attention_mask": "ones"}, Fixed: map[string]Data{"position_ids": {Shape: []int{1, 5}, Values: []float64{0, 1, 2, 3, 4}}}}))
 	require.NoError(t, err)
 	require.Equal(t, fixed.Circuit.Digest(), same.Circuit.Digest())
@@ -64,7 +64,7 @@ func TestPresets(t *testing.T) {
 	_, err = Analyse(ctx, file, Config{Preset: "poet"})
 	require.ErrorIs(t, err, ErrName)
 	picture := write(t, portsModel([]*pb.ValueInfoProto{port("pixel_values", float32s, 1, 8)}, []string{"y"}, []*pb.NodeProto{op("MatMul", "pixel_values W", "h"), op("Relu", "h", "y")}, matrix("W", 8, 3)))
-	r, err = Analyse(ctx, picture, narrow(Config{Preset: "vision"}))
+	r, err = compileFile(ctx, picture, narrow(Config{Preset: "vision"}))
 	require.NoError(t, err)
 	require.Equal(t, -3.0, r.float.Inputs[0].Lo)
 }

@@ -69,7 +69,7 @@ func once[T any](made *sync.Map, name string, f func() (T, error)) (T, error) {
 func compiledOnce(m provedModel, reveal string) (*Result, error) {
 	name := filepath.Base(filepath.Dir(m.path))
 	return once(&compiledModels, name+" "+reveal, func() (*Result, error) {
-		return Analyse(context.Background(), m.path, Config{Name: name, Reveal: map[string]string{"": reveal}, Pad: m.pad})
+		return compileFile(context.Background(), m.path, Config{Name: name, Reveal: map[string]string{"": reveal}, Pad: m.pad})
 	})
 }
 

@@ -35,7 +35,7 @@ func checkReals(t *testing.T, part float64, x, p []float64, cases map[string]rea
 		in.Expected = append(in.Expected, Data{Name: name, Values: want})
 	}
 	cfg := Config{PrivateInputs: []string{"all"}, Calibrate: []Input{in}, Tolerance: part, Ranges: map[string]Range{"x": {Lo: -4, Hi: 3.99}, "p": {Lo: 0, Hi: 7.99}}}
-	r, err := Analyse(context.Background(), write(t, portsModel(inputs, outputs, nodes, constants...)), narrow(cfg))
+	r, err := compileFile(context.Background(), write(t, portsModel(inputs, outputs, nodes, constants...)), narrow(cfg))
 	require.NoError(t, err)
 	report, err := r.Check(context.Background(), []Input{in})
 	require.NoError(t, err)
@@ -72,7 +72,7 @@ func TestPolesAreClamped(t *testing.T) {
 	for lo, values := range map[float64][]float64{0: {1, 2, 3}, -4: {1, -2, 3}} {
 		in := Input{Elements: []Data{{Name: "x", Values: values}}}
 		m := portsModel([]*pb.ValueInfoProto{port("x", float32s, 3)}, []string{"y"}, []*pb.NodeProto{op("Div", "one x", "y")}, scalarOf("one", 1))
-		r, err := Analyse(context.Background(), write(t, m), narrow(Config{PrivateInputs: []string{"all"}, Calibrate: []Input{in}, Ranges: map[string]Range{"x": {Lo: lo, Hi: 4}}}))
+		r, err := compileFile(context.Background(), write(t, m), narrow(Config{PrivateInputs: []string{"all"}, Calibrate: []Input{in}, Ranges: map[string]Range{"x": {Lo: lo, Hi: 4}}}))
 		require.NoError(t, err)
 		classes, err := r.Circuit.Classes()
 		require.NoError(t, err)

@@ -110,7 +110,7 @@ func TestSkipsAsReported(t *testing.T) {
 			t.Logf("skipping %s: the folder of shared test data is not here", name)
 			continue
 		}
-		r, err := Analyse(context.Background(), file, Config{})
+		r, err := compileFile(context.Background(), file, Config{})
 		require.NoError(t, err)
 		require.LessOrEqual(t, r.Circuit.Requests().Evaluations, 200)
 		require.NoError(t, r.Prove(context.Background()))

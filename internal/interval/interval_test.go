@@ -19,6 +19,9 @@ func TestTerm(t *testing.T) {
 	chosen := Factor{Tensor: 3, Axes: [][]int{{1}, {0}}, Bounds: bit, Single: only(1)}
 	either := Factor{Tensor: 4, Axes: [][]int{{1}, {0}}, Bounds: bit, Single: only(0, 1)}
 	alone := Factor{Tensor: 5, Axes: [][]int{{1}}, Bounds: bit, Single: only(0)}
+	first := Factor{Tensor: 7, Axes: [][]int{{0}, {1}}, Bounds: bit, Single: only(0)}
+	last := Factor{Tensor: 8, Axes: [][]int{{0}, {1}}, Bounds: bit, Single: only(1)}
+	rows := Factor{Tensor: 9, Axes: [][]int{{1}, {0}}, Bounds: bit, Single: OneHot}
 	both := Factor{Tensor: 6, Axes: [][]int{{0, 1}}, Bounds: bit, Single: only(0)}
 	for name, c := range map[string]struct {
 		coef    int64
@@ -26,20 +29,23 @@ func TestTerm(t *testing.T) {
 		factors []Factor
 		lo, hi  int64
 	}{
-		"constant":                {coef: -7, out: [][]int{{0}, {1}}, lo: -7, hi: -7},
-		"one":                     {coef: 2, out: [][]int{{0}, {1}}, factors: []Factor{x}, lo: -6, hi: 4},
-		"negated":                 {coef: -2, out: [][]int{{0}, {1}}, factors: []Factor{x}, lo: -4, hi: 6},
-		"product":                 {coef: 1, out: [][]int{{0}, {1}}, factors: []Factor{x, y}, lo: -12, hi: 8},
-		"square":                  {coef: 1, out: [][]int{{0}, {1}}, factors: []Factor{x, x}, lo: 0, hi: 9},
-		"square of positives":     {coef: -1, out: [][]int{{0}, {1}}, factors: []Factor{y, y}, lo: -16, hi: -1},
-		"another axis, no square": {coef: 1, out: [][]int{{0}, {1}}, factors: []Factor{x, turned}, lo: -6, hi: 9},
-		"not adjacent, no square": {coef: 1, out: [][]int{{0}, {1}}, factors: []Factor{x, y, x}, lo: -24, hi: 36},
-		"summed":                  {coef: 1, out: [][]int{{1}}, factors: []Factor{x}, lo: -15, hi: 10},
-		"chosen":                  {coef: 1, out: [][]int{{1}}, factors: []Factor{x, chosen}, lo: -3, hi: 2},
-		"chosen of two summed":    {coef: 1, factors: []Factor{x, chosen}, lo: -9, hi: 6},
-		"chosen both ways":        {coef: 1, factors: []Factor{x, either, either}, lo: -9, hi: 6}, // not one cell: the equations may be one
-		"chosen, then another":    {coef: 1, factors: []Factor{x, alone, chosen}, lo: -3, hi: 2},
-		"chosen with another":     {coef: 1, out: [][]int{}, factors: []Factor{x, both}, lo: -3, hi: 2},
+		"constant":                 {coef: -7, out: [][]int{{0}, {1}}, lo: -7, hi: -7},
+		"one":                      {coef: 2, out: [][]int{{0}, {1}}, factors: []Factor{x}, lo: -6, hi: 4},
+		"negated":                  {coef: -2, out: [][]int{{0}, {1}}, factors: []Factor{x}, lo: -4, hi: 6},
+		"product":                  {coef: 1, out: [][]int{{0}, {1}}, factors: []Factor{x, y}, lo: -12, hi: 8},
+		"square":                   {coef: 1, out: [][]int{{0}, {1}}, factors: []Factor{x, x}, lo: 0, hi: 9},
+		"square of positives":      {coef: -1, out: [][]int{{0}, {1}}, factors: []Factor{y, y}, lo: -16, hi: -1},
+		"another axis, no square":  {coef: 1, out: [][]int{{0}, {1}}, factors: []Factor{x, turned}, lo: -6, hi: 9},
+		"not adjacent, no square":  {coef: 1, out: [][]int{{0}, {1}}, factors: []Factor{x, y, x}, lo: -24, hi: 36},
+		"summed":                   {coef: 1, out: [][]int{{1}}, factors: []Factor{x}, lo: -15, hi: 10},
+		"chosen":                   {coef: 1, out: [][]int{{1}}, factors: []Factor{x, chosen}, lo: -3, hi: 2},
+		"chosen of two summed":     {coef: 1, factors: []Factor{x, chosen}, lo: -9, hi: 6},
+		"chosen both ways":         {coef: 1, factors: []Factor{x, either, either}, lo: -9, hi: 6}, // not one cell: the equations may be one
+		"chosen, then another":     {coef: 1, factors: []Factor{x, alone, chosen}, lo: -3, hi: 2},
+		"chosen by its first axis": {coef: 1, factors: []Factor{x, first}, lo: -9, hi: 6},
+		"in a circle":              {coef: 1, factors: []Factor{x, chosen, last}, lo: -9, hi: 6}, // each chooses what the other one asks for
+		"rows with one 1":          {coef: 1, factors: []Factor{x, rows}, lo: -9, hi: 6},
+		"chosen with another":      {coef: 1, out: [][]int{}, factors: []Factor{x, both}, lo: -3, hi: 2},
 	} {
 		got := Term(c.coef, []int{5, 3}, c.out, c.factors)
 		if want := Of(c.lo, c.hi); got.Lo.Cmp(want.Lo) != 0 || got.Hi.Cmp(want.Hi) != 0 {

@@ -107,6 +107,7 @@ var leftOut = []struct {
 	{"constants.Encode", "the compiler's"},
 	{"circuit.Builder.Hint", "hints are the prover's"},
 	{"circuit.Circuit.Crowded", "the compiler's"},
+	{"circuit.Circuit.Excess", "forecasts'"},
 	{"circuit.Circuit.Extent", "for people"},
 	{"circuit.Family.Positions", "for people"},
 	{"circuit.Family.Lines", "for people"},
