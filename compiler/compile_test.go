@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"os"
+	"path"
 	"path/filepath"
 	"regexp"
 	"slices"
@@ -163,7 +164,9 @@ func source(t *testing.T, layers int) string {
 	require.Equal(t, layers, r.Layers())
 	files, err := codegen.Generate(r.plans(), r.Family, codegen.Target{ImportPath: "example.com/m"})
 	require.NoError(t, err)
-	return string(files[0].Data)
+	i := slices.IndexFunc(files, func(f codegen.SourceFile) bool { return path.Base(f.Path) == "circuit.go" })
+	require.GreaterOrEqual(t, i, 0)
+	return string(files[i].Data)
 }
 
 var (

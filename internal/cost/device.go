@@ -60,7 +60,7 @@ type Effort struct{ Field, Integers, Bytes int64 }
 
 // Seconds is how long a kernel takes, at the ceilings and with what of them is reached.
 func (d *Device) Seconds(e Effort) (least, likely float64) {
-	slots := float64(d.Cores) * slotsPerCycle * d.Clock
+	slots := float64(float64(d.Cores) * slotsPerCycle * d.Clock)
 	arithmetic := float64(float64(e.Field)*slotsPerProduct)/slots + float64(e.Integers)/slots
 	memory := float64(e.Bytes) / d.Bandwidth
 	return launchSeconds + math.Max(arithmetic, memory), launchSeconds + math.Max(arithmetic/reachedArithmetic, memory/reachedBandwidth)
