@@ -69,6 +69,10 @@ type Config struct {
 	// Finer is by how many steps, three at most, roundings are finer than what usually suffices, for a model that Check finds imprecise
 	// otherwise, and its report Coarse: each makes them cost more.
 	Finer int
+	// Enlarged is another file with the same model at more positions, Layers a greater number of the repeated layers: Result.Larger is that model's
+	// circuit with the scales that are chosen here, for plans of what a proof would take.
+	Enlarged string
+	Layers   int
 	// NothingHidden takes models, too, of which proofs hide neither a weight nor an input.
 	NothingHidden bool
 	// Progress is told what begins, Done from several goroutines how many equal parts of it, of all, are done; Dump gets the text form of the
@@ -94,6 +98,8 @@ type Result struct {
 	// Shorter is the model at the lengths of Config that are not the longest, ascending: circuit and statistics, with the scales and weights
 	// of this one, the longest.
 	Shorter []*Result
+
+	Larger *Result // what Config.Enlarged and Layers ask for, without weights
 
 	left       *budget.Budget // of the compilation
 	names      fileNames
@@ -186,8 +192,11 @@ func analyse(ctx context.Context, model string, cfg Config) (*Result, error) {
 	if err != nil {
 		return nil, err
 	}
+	options := func(l length) passes.Options {
+		return passes.Options{Dims: l.dims, Public: cfg.Public, Private: cfg.Private, Outputs: cfg.Outputs, Ranges: ranges, Fix: fix, Fill: fill, Dump: cfg.Dump, Budget: left}
+	}
 	lower := func(l length) (*ir.Graph, error) {
-		g, err := passes.Lower(m, passes.Options{Dims: l.dims, Public: cfg.Public, Private: cfg.Private, Outputs: cfg.Outputs, Ranges: ranges, Fix: fix, Fill: fill, Dump: cfg.Dump, Budget: left})
+		g, err := passes.Lower(m, options(l))
 		if err != nil {
 			return nil, l.wrap(refused(left, err))
 		}
@@ -196,19 +205,21 @@ func analyse(ctx context.Context, model string, cfg Config) (*Result, error) {
 		}
 		return g, nil
 	}
-	return ofLengths(left, lengths, lower, names, cfg)
-}
-
-// ofLengths builds the circuit of the greatest length, and those of the shorter ones, which share its weights and scales.
-func ofLengths(left *budget.Budget, lengths []length, lower func(length) (*ir.Graph, error), names fileNames, cfg Config) (*Result, error) {
-	last := lengths[len(lengths)-1]
-	whole, err := lower(last)
+	r, whole, err := ofLengths(left, lengths, lower, names, cfg)
 	if err != nil {
 		return nil, err
 	}
-	r, err := build(left, whole, names, cfg)
-	if err != nil {
-		return nil, last.wrap(err)
+	return r, r.enlarge(whole, cfg, options(lengths[len(lengths)-1]))
+}
+
+// ofLengths builds the circuit of the greatest length, and those of the shorter ones, which share its weights and scales.
+func ofLengths(left *budget.Budget, lengths []length, lower func(length) (*ir.Graph, error), names fileNames, cfg Config) (r *Result, whole *ir.Graph, err error) {
+	last := lengths[len(lengths)-1]
+	if whole, err = lower(last); err != nil {
+		return nil, nil, err
+	}
+	if r, err = build(left, whole, names, cfg); err != nil {
+		return nil, nil, last.wrap(err)
 	}
 	r.Length = last.n
 	for _, l := range lengths[:len(lengths)-1] {
@@ -216,16 +227,16 @@ func ofLengths(left *budget.Budget, lengths []length, lower func(length) (*ir.Gr
 		left.Again()
 		g, err := lower(l)
 		if err != nil {
-			return nil, err
+			return nil, nil, err
 		}
 		s, err := r.shorten(whole, g, cfg)
 		if err != nil {
-			return nil, l.wrap(err)
+			return nil, nil, l.wrap(err)
 		}
 		s.Length = l.n
 		r.Shorter = append(r.Shorter, s)
 	}
-	return r, r.join()
+	return r, whole, r.join()
 }
 
 // fixed loads the tensors of fixed inputs, and tells how those without one are filled.

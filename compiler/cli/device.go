@@ -9,18 +9,23 @@ import (
 )
 
 // deviceFlags say for which GPU a plan is asked for.
-type deviceFlags struct{ name, memory string }
+type deviceFlags struct {
+	name, memory, enlarged string
+	layers                 int
+}
 
 func (f *deviceFlags) register(c *cobra.Command) {
 	c.Flags().StringVar(&f.name, "device", "", "also print what a proof takes of a GPU: a100, h100 or h200 by `NAME`")
 	c.Flags().StringVar(&f.memory, "memory", "", "with --device: plan for about this `SIZE` of its memory, 24GB say")
+	c.Flags().StringVar(&f.enlarged, "enlarged", "", "with --device: plan for `FILE.onnx`, the same model at more positions, with the scales of MODEL.onnx")
+	c.Flags().IntVar(&f.layers, "layers", 0, "with --device: plan for `N` of the repeated layers, the others being as the last")
 }
 
 // device is the one that is asked for, and how much of its memory, 0 for all.
 func (f *deviceFlags) device() (of cost.Device, budget int64, err error) {
 	if f.name == "" {
-		if f.memory != "" {
-			return of, 0, console.Usagef("--memory is about a --device")
+		if f.memory != "" || f.enlarged != "" || f.layers != 0 {
+			return of, 0, console.Usagef("--memory, --enlarged and --layers are about a --device")
 		}
 		return of, 0, nil
 	}

@@ -2,6 +2,7 @@ package cli
 
 import (
 	"bufio"
+	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -120,6 +121,7 @@ func (a *app) analyse(ctx context.Context, model string, m *modelFlags, on *devi
 	if err != nil {
 		return manifest{}, err
 	}
+	cfg.Enlarged, cfg.Layers = on.enlarged, on.layers
 	canonicals := canonicalFiles(canonical, cfg.Lengths)
 	for _, name := range canonicals {
 		if err := atomicfile.Check(name, atomicfile.Options{}); err != nil { // before the work, not after it
@@ -142,7 +144,7 @@ func (a *app) analyse(ctx context.Context, model string, m *modelFlags, on *devi
 	desc := describe(r)
 	if on.name != "" {
 		a.progress("planning a proof on " + of.Name)
-		if desc.Plan, err = cuda.Plan(ctx, r.Circuit, of, budget); err != nil {
+		if desc.Plan, err = cuda.Plan(ctx, cmp.Or(r.Larger, r).Circuit, of, budget); err != nil {
 			return manifest{}, fmt.Errorf("a proof on %s: %w", of.Name, err)
 		}
 	}

@@ -19,6 +19,8 @@ type Config struct {
 
 	Half  bool // LLaMA with weights and activations of 16 bits, norms in 32
 	Block bool // LLaMA's layers alone, from hidden states to hidden states
+
+	Shared bool // tables of positions are one for all layers, as other exporters have it: PyTorch's writes large ones anew at each use
 }
 
 // head is the width of a head.

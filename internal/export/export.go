@@ -149,10 +149,10 @@ func (b *builder) real(kind int32, x float64) string {
 	return name
 }
 
-// table is a constant tensor of computed cells: one of that name if it is small, else another one at each use.
+// table is a constant tensor of computed cells: one of that name if it is small or shared, else another one at each use.
 func (b *builder) table(name string, shape []int, cell func(i int) float64) string {
 	n := count(shape)
-	if known, ok := b.constants[name]; ok && n <= maxSharedCells {
+	if known, ok := b.constants[name]; ok && (n <= maxSharedCells || b.Shared) {
 		return known
 	}
 	t := &tensor{name: b.numbered(), kind: b.float, shape: shape, cells: func() func() float64 {

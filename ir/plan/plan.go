@@ -3,7 +3,11 @@
 // direct interpreter in codegen runs it; it computes nothing itself.
 package plan
 
-import "github.com/zkllmc/zkllmc/internal/weights"
+import (
+	"fmt"
+
+	"github.com/zkllmc/zkllmc/internal/weights"
+)
 
 // Plan is one circuit. The steps of Prologue run once, those of Block Layers times, then those of Epilogue.
 type Plan struct {
@@ -219,4 +223,25 @@ func (p *Plan) Value(v Param, layer int) Param {
 		r.Int = p.Columns[v.Column].Ints[layer]
 	}
 	return r
+}
+
+// Repeat makes the plan one of n layers, as many as there are at least. Those that are added are as the last one.
+func (p *Plan) Repeat(n int) error {
+	if p.Layers == 0 || n < p.Layers {
+		return fmt.Errorf("the model has %d repeated layers; there can be more of them, and not %d", p.Layers, n)
+	}
+	for i := range p.Columns {
+		c := &p.Columns[i]
+		c.Ints, c.Reals = lengthened(c.Ints, n), lengthened(c.Reals, n)
+	}
+	p.Layers = n
+	return nil
+}
+
+// lengthened is a list with its last item repeated; an empty one stays so.
+func lengthened[T any](list []T, n int) []T {
+	for len(list) > 0 && len(list) < n {
+		list = append(list[:len(list):len(list)], list[len(list)-1])
+	}
+	return list
 }

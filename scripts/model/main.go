@@ -76,6 +76,7 @@ all of it, --block leaves embedding, last norm and last matrix out: a function o
 	f.IntVar(&c.Length, "length", 64, "positions of the graph")
 	f.BoolVar(&c.Half, "half", false, "weights and activations in 16 bits, norms in 32, as the checkpoints of LLaMA-2")
 	f.BoolVar(&c.Block, "block", false, "layers alone, from hidden states to hidden states")
+	f.BoolVar(&c.Shared, "shared", false, "tables of positions once for all layers, whatever their size")
 	return cmd
 }
 
