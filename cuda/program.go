@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"slices"
 	"sync"
 
 	"github.com/zkllmc/zkllmc/cuda/internal/device"
@@ -17,7 +18,10 @@ import (
 type program struct {
 	*memory
 	session *session
-	mu      sync.Mutex // of tensors that runs ask about before anybody has written them
+	mu      sync.Mutex        // of tensors that runs ask about before anybody has written them
+	ripe    []backend.Bounded // nothing is written to them, and they are not kept in less memory yet
+	waiting int64             // their bytes
+	most    int64             // so many at most, once that is known
 }
 
 // Program begins a witness.
@@ -188,6 +192,7 @@ func (p *program) Free(tensors ...backend.Tensor) {
 				*at = 0
 			}
 		}
+		t.late = nil
 	}
 }
 
@@ -196,25 +201,52 @@ type shortCells struct{ from, to, size, n uint64 }
 
 const settleRun = 1 << 12
 
-// Settle keeps cells in 16 bits or 32 where they fit: all are measured before any is written.
-func (p *program) Settle(tensors ...backend.Tensor) {
-	var long []*tensor
-	var tasks []shortCells
-	for _, held := range tensors {
-		if t := held.(*tensor); !t.wide && t.size == 8 && t.n > 0 {
-			p.filled(t)
-			long, tasks = append(long, t), append(tasks, shortCells{from: uint64(t.at), n: uint64(t.n)})
+// ripeBytes is how many bytes of cells are kept in fewer together, where there is memory for as many; where there is little, a sixteenth of it.
+const ripeBytes = 1 << 28
+
+// Written keeps cells in less memory when there are many of them, or when memory is needed.
+func (p *program) Written(tensors ...backend.Bounded) {
+	for _, b := range tensors {
+		if t := b.T.(*tensor); !t.wide && t.size == 8 && t.n > 0 {
+			p.ripe = append(p.ripe, b)
+			p.waiting += 8 * int64(t.n)
 		}
 	}
+	if p.waiting >= p.enough() {
+		p.Settle()
+	}
+}
+
+// enough is how many bytes are worth a launch.
+func (p *program) enough() int64 {
+	if p.most == 0 {
+		info, err := p.on.Info()
+		if err != nil {
+			p.fail(err)
+		}
+		p.most = max(1, min(ripeBytes, info.Total/16))
+	}
+	return p.most
+}
+
+// Settle keeps cells in 16 bits or 32 where they fit: all are measured before any is written.
+func (p *program) Settle(tensors ...backend.Bounded) {
+	var long []*tensor
+	var tasks []shortCells
+	var least, most []uint64 // the complements of 0, and of what ranges allow, which a device that computes nothing leaves as they are
+	for _, b := range append(p.ripe, tensors...) {
+		if t := b.T.(*tensor); !t.wide && t.size == 8 && t.n > 0 && !slices.Contains(long, t) && (t.at != 0 || t.late != nil) {
+			p.filled(t)
+			long, tasks = append(long, t), append(tasks, shortCells{from: uint64(t.at), n: uint64(t.n)})
+			least, most = append(least, math.MaxUint64), append(most, ^uint64(max(b.Hi, ^b.Lo, 0)))
+		}
+	}
+	p.ripe, p.waiting = nil, 0
 	if len(long) == 0 {
 		return
 	}
-	most := make([]uint64, len(long))
-	for i := range most {
-		most[i] = math.MaxUint64
-	}
 	measured := p.within(func(s *device.Scratch) {
-		at := s.Put(device.Bytes(most))
+		at := s.Put(device.Bytes(least))
 		settle(s, "measure", tasks, uint64(at))
 		s.Get(device.Bytes(most), at)
 	})

@@ -30,9 +30,11 @@ type Program interface {
 	Put(p Part, cells *integer.Tensor)
 	// Free frees tensors before the program ends. One that is not there is nil.
 	Free(tensors ...Tensor)
+	// Written says that nothing is written to tensors any more. They are read: they may be kept in less memory, where that suits what reads them.
+	Written(tensors ...Bounded)
 	// Settle says that nothing is computed from tensors any more, but by runs, and that no fixed operand is multiplied with again: they may
 	// be kept in less memory.
-	Settle(tensors ...Tensor)
+	Settle(tensors ...Bounded)
 
 	// Einsum adds a sum of terms to a part.
 	Einsum(to Part, terms []Term)
@@ -47,6 +49,12 @@ type Program interface {
 
 // Range is the indices from Lo up to Hi, exclusive.
 type Range struct{ Lo, Hi int }
+
+// Bounded is a tensor with the range in which its cells lie, unless somebody lies.
+type Bounded struct {
+	T      Tensor
+	Lo, Hi int64
+}
 
 // Part is a box of a tensor's cells, one range for every axis; all of them if Box is nil.
 type Part struct {

@@ -111,7 +111,10 @@ func (d *Decoding) Finish(ctx context.Context, tokens []int64, publics func(circ
 		}
 	}
 	d.g.private = private
-	return d.g.run(func() error { return d.same(publics) }, d.g.hints, func() error { return d.g.lookupsBut(d.plan.lookups) }, d.g.zeros)
+	for _, i := range d.plan.lookups {
+		d.g.counted[i] = true
+	}
+	return d.g.run(func() error { return d.same(publics) }, d.g.hints, d.g.lookups, d.g.zeros)
 }
 
 // same takes the public tensors, and compares the rows of the tokens, which the statement may tell or not, with those that were decoded.

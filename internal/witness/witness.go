@@ -41,6 +41,9 @@ type Assignment struct {
 	at   Place
 	mu   sync.Mutex
 	vals []backend.Tensor
+
+	read   []bool            // what proofs ask for, once somebody asks
+	ranges []backend.Bounded // of the cells of all tensors, once they are asked for; T is not set
 }
 
 // Tensor returns the cells of a tensor of the circuit.
@@ -103,7 +106,7 @@ func (a *Assignment) Settle() {
 			columns[id] = true
 		}
 	}
-	var settled []backend.Tensor
+	var settled []backend.Bounded
 	for i, v := range a.vals {
 		switch t := &a.c.Tensors[i]; {
 		case v == nil || t.Kind != circuit.Witness && t.Kind != circuit.Virtual && t.Kind != circuit.Public:
@@ -111,7 +114,7 @@ func (a *Assignment) Settle() {
 			a.at.Program.Free(v)
 			a.vals[i] = nil
 		case short(t) || !columns[i]:
-			settled = append(settled, v)
+			settled = append(settled, a.bounded(circuit.ID(i)))
 		}
 	}
 	a.at.Program.Settle(settled...)
@@ -139,6 +142,9 @@ func (a *Assignment) get(id circuit.ID) (backend.Tensor, error) {
 	v := a.at.Program.Zeros(t.Shape, t.Wide())
 	a.at.Program.Einsum(backend.Whole(v), Terms(t.Def, func(id circuit.ID) backend.Tensor { return a.vals[id] }))
 	a.vals[id] = v
+	if a.kept(id) {
+		a.written(id)
+	}
 	return v, nil
 }
 
@@ -189,6 +195,9 @@ type generator struct {
 	rehearsed bool
 	unclaimed []bool            // tensors whose lookups are left out; nil: none
 	counters  []backend.Counter // by table, nil before the first lookup
+	order     *schedule
+	counted   []bool              // lookups
+	checked   map[circuit.ID]bool // zero-checks
 }
 
 // Generate computes the assignment of a circuit. weights holds the Weight tensors, publics yields the Public ones. private is
@@ -227,7 +236,7 @@ func (p Place) Run(ctx context.Context, c *circuit.Circuit, weights map[circuit.
 	private PrivateInput) (*Execution, error) {
 	g := newGenerator(ctx, p, c, private)
 	g.unclaimed = c.Claimed()
-	_, err := g.run(func() error { return g.load(weights) }, func() error { return g.publics(publics) }, g.hints, func() error { return g.counts(nil) })
+	_, err := g.run(func() error { return g.load(weights) }, func() error { return g.publics(publics) }, g.hints, g.counts)
 	return &Execution{g}, err
 }
 
@@ -242,19 +251,13 @@ func (r *Execution) Finish(publics func(circuit.ID) integer.Tensor) (*Assignment
 		}
 	}
 	r.unclaimed = nil
-	var counted []int
-	for i, l := range r.c.Lookups {
-		if !slices.ContainsFunc(l.Cols, func(id circuit.ID) bool { return claimed[id] }) {
-			counted = append(counted, i)
-		}
-	}
-	return r.run(func() error { return r.publics(publics) }, r.hints, func() error { return r.lookupsBut(counted) }, r.zeros)
+	return r.run(func() error { return r.publics(publics) }, r.hints, r.lookups, r.zeros)
 }
 
 func newGenerator(ctx context.Context, p Place, c *circuit.Circuit, private PrivateInput) *generator {
 	p.Program.Within(ctx)
 	a := &Assignment{c: c, at: p, vals: make([]backend.Tensor, len(c.Tensors))}
-	return &generator{Assignment: a, ctx: ctx, private: private, counters: make([]backend.Counter, len(c.Tables))}
+	return &generator{Assignment: a, ctx: ctx, private: private, counters: make([]backend.Counter, len(c.Tables)), counted: make([]bool, len(c.Lookups)), checked: map[circuit.ID]bool{}}
 }
 
 // ErrBackend says that the backend failed: what it computed means nothing, and says nothing about an input.
@@ -367,10 +370,12 @@ func (g *generator) hints() error {
 			return err
 		}
 		h := &g.c.Hints[i]
-		if !slices.ContainsFunc(h.Out, func(id circuit.ID) bool { return g.vals[id] == nil }) {
-			continue
+		if slices.ContainsFunc(h.Out, func(id circuit.ID) bool { return g.vals[id] == nil }) {
+			if err := g.hint(h); err != nil {
+				return err
+			}
 		}
-		if err := g.hint(h); err != nil {
+		if err := g.early(i); err != nil {
 			return err
 		}
 	}
@@ -383,36 +388,39 @@ func (g *generator) hints() error {
 }
 
 // lookups checks every lookup and computes the multiplicities of the tables.
-func (g *generator) lookups() error { return g.lookupsBut(nil) }
-
-// lookupsBut is lookups after some were counted.
-func (g *generator) lookupsBut(counted []int) error {
-	if err := g.counts(counted); err != nil {
+func (g *generator) lookups() error {
+	if err := g.counts(); err != nil {
 		return err
 	}
 	return g.multiplicities()
 }
 
 // counts checks and counts lookups that were not.
-func (g *generator) counts(counted []int) error {
+func (g *generator) counts() error {
 	for i := range g.c.Lookups {
 		if err := g.err(); err != nil {
 			return err
 		}
-		l := &g.c.Lookups[i]
-		if slices.Contains(counted, i) || g.unclaimed != nil && slices.ContainsFunc(l.Cols, func(id circuit.ID) bool { return g.unclaimed[id] }) {
-			continue
-		}
-		for _, id := range l.Cols {
-			if _, err := g.get(id); err != nil {
-				return err
-			}
-		}
-		if err := g.count(l, g.whole); err != nil {
+		if err := g.lookup(i); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// lookup checks and counts a lookup, unless that was done, or what it is of is not known yet.
+func (g *generator) lookup(i int) error {
+	l := &g.c.Lookups[i]
+	if g.counted[i] || g.unclaimed != nil && slices.ContainsFunc(l.Cols, func(id circuit.ID) bool { return g.unclaimed[id] }) {
+		return nil
+	}
+	g.counted[i] = true
+	for _, id := range l.Cols {
+		if _, err := g.get(id); err != nil {
+			return err
+		}
+	}
+	return g.count(l, g.whole)
 }
 
 // multiplicities are what was counted.
@@ -500,22 +508,31 @@ func single(t backend.Tensor, cell []int) backend.Part {
 
 // zeros checks the zero-checks.
 func (g *generator) zeros() error {
-	if g.unchecked {
-		return nil
-	}
 	for _, id := range g.c.Zeros {
 		if err := g.err(); err != nil {
 			return err
 		}
-		v, err := g.get(id)
-		if err != nil {
+		if err := g.zero(id); err != nil {
 			return err
 		}
-		if n, first := g.at.Program.Nonzero(backend.Whole(v)); n > 0 {
-			t := g.c.Tensor(id)
-			cell := rule.Cell(t.Shape, first)
-			return fmt.Errorf("zero-check of %s: cell %v is %d", t.Name, cell, g.at.Program.Cells(single(v, cell)).All()[0])
-		}
+	}
+	return nil
+}
+
+// zero checks that a tensor is zero, unless that was done.
+func (g *generator) zero(id circuit.ID) error {
+	if g.unchecked || g.checked[id] {
+		return nil
+	}
+	g.checked[id] = true
+	v, err := g.get(id)
+	if err != nil {
+		return err
+	}
+	if n, first := g.at.Program.Nonzero(backend.Whole(v)); n > 0 {
+		t := g.c.Tensor(id)
+		cell := rule.Cell(t.Shape, first)
+		return fmt.Errorf("zero-check of %s: cell %v is %d", t.Name, cell, g.at.Program.Cells(single(v, cell)).All()[0])
 	}
 	return nil
 }

@@ -73,7 +73,18 @@ func (p *farProgram) Free(tensors ...backend.Tensor) {
 	}
 }
 
-func (p *farProgram) Settle(tensors ...backend.Tensor) { p.Program.Settle(p.tensors(tensors)...) }
+func (p *farProgram) Written(tensors ...backend.Bounded) { p.Program.Written(p.bounded(tensors)...) }
+
+func (p *farProgram) Settle(tensors ...backend.Bounded) { p.Program.Settle(p.bounded(tensors)...) }
+
+// bounded are tensors with their ranges.
+func (p *farProgram) bounded(tensors []backend.Bounded) []backend.Bounded {
+	own := slices.Clone(tensors)
+	for i := range own {
+		own[i].T = p.tensor(own[i].T)
+	}
+	return own
+}
 
 func (p *farProgram) Einsum(to backend.Part, terms []backend.Term) {
 	terms = slices.Clone(terms)

@@ -308,22 +308,24 @@ func parts(t *testing.T, s *Source, ref, cand backend.Program) {
 			require.Equal(t, []int{0, -1}, []int{n, first})
 		}
 	}
-	var settled []backend.Tensor
+	var settled []backend.Bounded
 	var cells [][]int64
+	keep := func(t *integer.Tensor, bound int64) {
+		settled, cells = append(settled, backend.Bounded{T: cand.Load(t), Lo: -bound, Hi: bound}), append(cells, slices.Clone(t.V))
+	}
 	for _, bits := range []int{7, 15, 31, 50} {
-		v := s.tensor([]int{90}, bits)
-		settled, cells = append(settled, cand.Load(v)), append(cells, slices.Clone(v.V))
+		keep(s.tensor([]int{90}, bits), 1<<bits)
 	}
 	for _, edge := range []int64{1 << 15, 1 << 31} { // one cell decides how all are kept
 		for _, v := range []int64{-edge, -edge - 1, edge - 1, edge} {
-			t := &integer.Tensor{Shape: []int{3}, V: []int64{1, v, -1}}
-			settled, cells = append(settled, cand.Load(t)), append(cells, slices.Clone(t.V))
+			keep(&integer.Tensor{Shape: []int{3}, V: []int64{1, v, -1}}, 1) // which is a lie
 		}
 	}
 	freed := cand.Load(s.tensor([]int{90}, 9))
-	cand.Settle(settled...)
+	cand.Written(append(settled[:1:1], backend.Bounded{T: freed, Hi: 1 << 9})...)
 	cand.Free(freed, nil)
+	cand.Settle(settled...)
 	for i := range settled {
-		require.Equal(t, cells[i], cand.Cells(backend.Whole(settled[i])).All())
+		require.Equal(t, cells[i], cand.Cells(backend.Whole(settled[i].T)).All())
 	}
 }

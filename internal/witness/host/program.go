@@ -146,10 +146,13 @@ func (*Program) Free(tensors ...backend.Tensor) {
 	}
 }
 
+// Written leaves cells as they are: they are computed with in 64 bits.
+func (*Program) Written(...backend.Bounded) {}
+
 // Settle keeps cells in 16 bits or 32 where they fit.
-func (p *Program) Settle(tensors ...backend.Tensor) {
+func (p *Program) Settle(tensors ...backend.Bounded) {
 	p.packs = tensor.NewPacks()
-	p.pool.Run(len(tensors), func(_, i int) { tensors[i].(*integer.Tensor).Shorten() })
+	p.pool.Run(len(tensors), func(_, i int) { tensors[i].T.(*integer.Tensor).Shorten() })
 }
 
 // Einsum adds with the kernels of package tensor.
