@@ -13,6 +13,7 @@ func TestConstants(t *testing.T) {
 		"MOST_POINTS": mostPoints,
 		"BIND_RUN":    bindRun,
 		"EQ_RUN":      eqRun,
+		"MOST_LEVELS": mostLevels,
 		"PARTS_RUN":   partsRun,
 		"WINDOW_SUMS": windowSums,
 	})

@@ -1,6 +1,7 @@
 package cuda
 
 import (
+	"errors"
 	"fmt"
 	"slices"
 
@@ -19,7 +20,7 @@ type (
 )
 
 // tree is a backend.FractionTree. Of every layer the first fractions are stored, up to the last that a block is under: the others are 0/1. Leaves are
-// stored in small trees only; of others, what a kernel needs of them it computes from integers.
+// stored in small trees only; of others, what a kernel needs of them it computes from integers. So it does of further layers where there is no memory.
 type tree struct {
 	r      *run
 	n, top int               // the last layer that is stored at first
@@ -55,8 +56,59 @@ func (r *run) Fractions(n int, blocks []backend.Block) backend.FractionTree {
 	for j := n; j >= 1; j-- {
 		t.layers[j].n = (used + 1<<(n-j) - 1) >> (n - j)
 	}
-	t.build()
+	if t.rooms() {
+		t.build()
+	}
 	return t
+}
+
+// mostLevels is how many layers above the leaves are computed from them, as kernels know it.
+const mostLevels = 16
+
+// least is the last layer that is stored in any case: rounds that are computed from leaves begin with two that the processor does not take over.
+func (t *tree) least() int { return min(t.n-1, max(t.r.session.tail+windowVars+1, t.n-mostLevels)) }
+
+// rooms takes memory for as many layers as there is room for. What is below is computed from leaves whenever it is needed. It says whether there was room.
+func (t *tree) rooms() bool {
+	for left := t.r.left(); t.top < t.n && t.top > t.least() && t.bytes() > left/4*3; {
+		t.top--
+	}
+	for {
+		err := t.roomsOf()
+		if err == nil {
+			return true
+		}
+		for _, s := range append(t.built, t.near) {
+			_ = s.End()
+		}
+		for j := range t.layers {
+			t.layers[j].p, t.layers[j].q = 0, 0
+		}
+		t.built, t.near = nil, &device.Scratch{Work: t.r.memory}
+		if !errors.Is(err, device.ErrMemory) || t.top == t.n || t.top <= t.least() {
+			t.r.fail(err)
+			return false
+		}
+		t.top--
+	}
+}
+
+// bytes is what the layers take that are stored.
+func (t *tree) bytes() (sum int64) {
+	for j := 1; j <= t.top; j++ {
+		sum += int64(t.layers[j].n) * fractionBytes
+	}
+	return sum
+}
+
+// roomsOf takes memory for the layers that are stored.
+func (t *tree) roomsOf() error {
+	for j := t.top; j >= t.last(); j-- {
+		if err := t.room(j); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // padded is how many leaves a box takes up.
@@ -113,7 +165,7 @@ func (t *tree) describe(blocks []backend.Block) {
 func (t *tree) last() int { return min(t.top, t.r.session.of.tail+1) }
 
 // room takes memory for a layer, or for all near the root.
-func (t *tree) room(j int) {
+func (t *tree) room(j int) error {
 	s, first := &device.Scratch{Work: t.r.memory}, j
 	if j == t.last() {
 		s, first = t.near, 1
@@ -131,24 +183,19 @@ func (t *tree) room(j int) {
 		at = l.q + uint64(l.n*elementBytes)
 	}
 	if err := s.Error(); err != nil {
-		t.r.fail(fmt.Errorf("layer %d of a fraction tree of 2^%d leaves, %d of its fractions: %w", j, t.n, t.layers[j].n, err))
+		return fmt.Errorf("layer %d of a fraction tree of 2^%d leaves, %d of its fractions: %w", j, t.n, t.layers[j].n, err)
 	}
+	return nil
 }
 
 // build computes the layers. Small ones are one launch together.
 func (t *tree) build() {
 	const small = 1 << 9
-	for j := t.top; j >= t.last(); j-- {
-		t.room(j)
-	}
 	t.r.within(func(s *device.Scratch) {
 		l := t.layers[t.top]
-		kernel := "add_leaves"
-		if t.top == t.n {
-			kernel = "write_leaves"
-		}
-		s.Takes(t.cells/narrow+5*l.n, 0, 2*t.cells+l.n*fractionBytes)
-		s.Run(kernel, blocks(l.n), device.Dim{threads}, append([]uint64{l.p, l.q, uint64(l.n)}, t.leaves...)...)
+		levels := t.n - t.top
+		s.Takes(t.computing(levels, 0), 0, 2*t.cells+l.n*fractionBytes)
+		s.Run("write_layer", blocks(l.n), device.Dim{threads}, append([]uint64{l.p, l.q, uint64(l.n), uint64(levels)}, t.leaves...)...)
 		var p pack
 		var all []layer
 		for j := t.top; j >= 1; j-- {
@@ -165,6 +212,16 @@ func (t *tree) build() {
 			s.Run("add_layers", blocks(all[i].n), device.Dim{threads}, base+uint64(i-1)*24, 2)
 		}
 	})
+}
+
+// computing is how many products it takes to compute a layer some levels above the leaves, with some variables fixed.
+func (t *tree) computing(levels, fixed int) int {
+	leaves := t.layers[t.n].n
+	products := t.cells/narrow + 2*leaves + 3*(leaves-leaves>>levels)
+	if fixed > 0 {
+		products += 2 * leaves >> levels
+	}
+	return products
 }
 
 // get copies 2^bits fractions of layers that lie one behind the other, 0/1 where none is stored.
@@ -238,8 +295,10 @@ type layerRounds struct {
 	j         int
 	point     []field.Element
 	lambda    field.Element
-	from      layer // what the next rounds are about, but for challenges that are not bound yet
-	computed  bool  // it is the leaves, computed from integers
+	from      layer           // what the next rounds are about, but for challenges that are not bound yet
+	computed  bool            // it is not stored, but computed from leaves with all challenges but those that are not bound yet
+	hold      int             // how many variables are bound when it is stored
+	all       []field.Element // challenges
 	own       *device.Scratch
 	bound     int // variables
 	rho       [windowVars]field.Element
@@ -271,14 +330,34 @@ func (l *layerRounds) tables() {
 		}
 	}
 	l.out = uint64(l.own.Take(windowSums*fullGrid, elementBytes))
-	for i, n := 0, l.from.n; i < len(l.spare) && !l.ends((i+1)*windowVars); i++ {
-		n = afterWindow(n)
-		l.spare[i] = uint64(l.own.Take(2*n, elementBytes))
-	}
-	if err := l.own.Error(); err != nil {
+	if err := errors.Join(l.own.Error(), l.spares()); err != nil {
 		l.t.r.fail(fmt.Errorf("rounds of layer %d of a fraction tree of 2^%d leaves: %w", l.j, l.t.n, err))
 		_ = l.own.End()
 		l.own = &device.Scratch{Work: l.t.r.memory}
+	}
+}
+
+// spares takes memory for what is left when variables are bound; of a layer that is computed, when so many are bound that there is memory.
+func (l *layerRounds) spares() error {
+	n, left := afterWindow(l.from.n), l.t.r.left()
+	for l.hold = windowVars; ; l.hold, n = l.hold+windowVars, afterWindow(n) {
+		last := !l.computed || l.ends(l.hold+windowVars)
+		if !last && int64(n+afterWindow(n))*fractionBytes > left/4*3 {
+			continue
+		}
+		s := &device.Scratch{Work: l.t.r.memory}
+		for i, n := 0, n; i < len(l.spare) && !l.ends(l.hold+i*windowVars); i, n = i+1, afterWindow(n) {
+			l.spare[i] = uint64(s.Take(n, fractionBytes))
+		}
+		err := s.Error()
+		if err == nil {
+			l.own.Adopt(s)
+			return nil
+		}
+		_ = s.End()
+		if last || !errors.Is(err, device.ErrMemory) {
+			return err
+		}
 	}
 }
 
@@ -306,21 +385,27 @@ func (l *layerRounds) ask() {
 	}
 	l.sums = [windowSums]field.Element{}
 	l.t.r.within(func(s *device.Scratch) {
+		binds := l.bound > 0 && (!l.computed || l.bound == l.hold)
 		kernel, args := "layer", []uint64{l.out, l.from.p, l.from.q, uint64(l.from.n)}
-		if l.computed {
-			kernel, args = "leaves", append([]uint64{l.out}, l.t.leaves...)
-		}
-		n := octets(l.from.n)
 		products, bytes := 0, l.from.n*fractionBytes
 		if l.computed {
-			products, bytes = l.from.n+l.t.cells/narrow, 2*l.t.cells
+			fixed, levels := l.bound, l.t.n-l.j-1
+			if binds {
+				fixed -= windowVars
+			}
+			kernel, args = "computed", append(append([]uint64{l.out}, l.t.leaves...), uint64(levels), l.eq(s, fixed), uint64(fixed))
+			products, bytes = l.t.computing(levels, fixed), 2*l.t.cells
+			if l.bound > 0 && !binds {
+				l.from.n = afterWindow(l.from.n)
+			}
 		}
-		if l.bound == 0 {
+		n := octets(l.from.n)
+		if !binds {
 			s.Takes(products+windowProducts*n, 0, bytes)
 			s.Run(kernel+"_window", blocks(n), device.Dim{threads}, append(append(args, uint64(n)), l.weights()...)...)
 		} else {
 			to := layer{n: afterWindow(l.from.n)}
-			to.p = l.spare[(l.bound/windowVars-1)%2]
+			to.p = l.spare[(l.bound-l.hold)/windowVars%2]
 			to.q = to.p + uint64(to.n*elementBytes)
 			n = octets(to.n)
 			s.Takes(products+6*to.n+windowProducts*n, 0, bytes+to.n*fractionBytes)
@@ -335,6 +420,16 @@ func (l *layerRounds) ask() {
 			own.Add(own, &sums[i])
 		}
 	})
+}
+
+// eq writes the weights of what begins with the first challenges out.
+func (l *layerRounds) eq(s *device.Scratch, fixed int) uint64 {
+	if fixed == 0 {
+		return 0
+	}
+	var q eqs
+	at := q.of(l.all[:fixed])
+	return q.write(s) + at*elementBytes
 }
 
 // takeOver goes on with what is left.
@@ -392,6 +487,7 @@ func (l *layerRounds) Bind(rho field.Element) {
 		return
 	}
 	l.rho[l.bound%windowVars] = rho
+	l.all = append(l.all, rho)
 	l.bound++
 }
 

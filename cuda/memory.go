@@ -100,6 +100,20 @@ func (m *memory) Alloc(bytes int64) (device.Pointer, error) {
 	return p, err
 }
 
+// left is how many bytes the device has, with what is idle.
+func (m *memory) left() int64 {
+	info, err := m.on.Info()
+	if err != nil {
+		m.fail(err)
+	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	for bytes, list := range m.idle {
+		info.Free += bytes * int64(len(list))
+	}
+	return info.Free
+}
+
 // release gives back what is idle.
 func (m *memory) release() (err error) {
 	for bytes, list := range m.idle {

@@ -61,6 +61,12 @@ func (s *Scratch) Keep(p Pointer) {
 	}
 }
 
+// Adopt takes what another one holds over.
+func (s *Scratch) Adopt(other *Scratch) {
+	s.held = append(s.held, other.held...)
+	other.held = nil
+}
+
 // End gives the memory back, once.
 func (s *Scratch) End() error {
 	for _, p := range s.held {

@@ -1,5 +1,5 @@
-// The fraction tree of lookups (SPEC.md 9): its leaves, which are computed from integers whenever they are needed, its layers, and the rounds of
-// their sumchecks. Of a layer only the entries up to the last one that a block of leaves is under are stored: the others are 0/1.
+// The fraction tree of lookups (SPEC.md 9): its leaves, which are computed from integers whenever they are needed, its layers, of which the lowest are
+// computed from leaves, too, where there is no memory for them, and the rounds of their sumchecks. Of a layer only the entries up to the last one that a block of leaves is under are stored: the others are 0/1.
 #pragma once
 
 #include "cells.cuh"
@@ -84,21 +84,50 @@ METHOD Fraction Leaves::at(uint64_t i) const {
 #define LEAVES_PARAMETERS const Leaf *blocks, uint64_t count, const Side *sides, const Tensor *columns, const Scalar *factors, const Scalar *starts
 #define LEAVES (Leaves{blocks, count, sides, columns, factors, starts})
 
-// add_leaves writes n fractions of the layer above the leaves.
-KERNEL(add_leaves, Scalar* p, Scalar* q, uint64_t n, LEAVES_PARAMETERS) {
-	Leaves below = LEAVES;
-	for (uint64_t i = thread_index(); i < n; i += thread_count()) {
-		Fraction f = below.at(2 * i) + below.at(2 * i + 1);
-		p[i] = f.p;
-		q[i] = f.q;
+// MOST_LEVELS is how many layers above the leaves are computed from them.
+#define MOST_LEVELS 16
+
+// Computed is a layer some levels above the leaves, which is stored nowhere, with some of the lowest variables of its sumcheck fixed: of an entry, a child b
+// of x, those of all indices that begin with x, weighted with eq of what they end in.
+struct Computed {
+	Leaves leaves;
+	uint64_t levels;
+	const Scalar* eq;
+	uint64_t fixed;
+
+	METHOD Fraction sum(uint64_t i) const;
+	METHOD Fraction at(uint64_t i) const;
+};
+
+// sum adds up the leaves below an entry, those of one half of a subtree before those of the other.
+METHOD Fraction Computed::sum(uint64_t i) const {
+	Fraction sums[MOST_LEVELS + 1];
+	for (uint64_t k = 0; k >> levels == 0; k++) {
+		Fraction f = leaves.at((i << levels) + k);
+		uint64_t level = 0;
+		for (; (k >> level & 1) != 0; level++) f = sums[level] + f;
+		sums[level] = f;
 	}
+	return sums[levels];
 }
 
-// write_leaves writes the first n leaves.
-KERNEL(write_leaves, Scalar* p, Scalar* q, uint64_t n, LEAVES_PARAMETERS) {
-	Leaves leaves = LEAVES;
+METHOD Fraction Computed::at(uint64_t i) const {
+	if (fixed == 0) return levels == 0 ? leaves.at(i) : sum(i);
+	Fraction f = {Scalar::zero(), Scalar::zero()};
+	for (uint64_t k = 0; k >> fixed == 0; k++) {
+		Fraction one = sum((((i >> 1) << fixed) + k) * 2 + (i & 1));
+		Scalar weight = load(eq + k);
+		f.p = f.p + weight * one.p;
+		f.q = f.q + weight * one.q;
+	}
+	return f;
+}
+
+// write_layer writes n fractions of the layer some levels above the leaves, or of these.
+KERNEL(write_layer, Scalar* p, Scalar* q, uint64_t n, uint64_t levels, LEAVES_PARAMETERS) {
+	Computed from = {LEAVES, levels, nullptr, 0};
 	for (uint64_t i = thread_index(); i < n; i += thread_count()) {
-		Fraction f = leaves.at(i);
+		Fraction f = from.at(i);
 		p[i] = f.p;
 		q[i] = f.q;
 	}
@@ -248,13 +277,16 @@ KERNEL(layer_window, Scalar* out, const Scalar* p, const Scalar* q, uint64_t sto
 	window(out, Stored{p, q, stored}, n, WINDOW_WEIGHT, WINDOW_LAMBDA);
 }
 
-KERNEL(leaves_window, Scalar* out, LEAVES_PARAMETERS, uint64_t n, WINDOW_PARAMETERS) { window(out, LEAVES, n, WINDOW_WEIGHT, WINDOW_LAMBDA); }
+KERNEL(computed_window, Scalar* out, LEAVES_PARAMETERS, uint64_t levels, const Scalar* eq, uint64_t fixed, uint64_t n, WINDOW_PARAMETERS) {
+	window(out, Computed{LEAVES, levels, eq, fixed}, n, WINDOW_WEIGHT, WINDOW_LAMBDA);
+}
 
 KERNEL(layer_bind_window, Scalar* out, const Scalar* p, const Scalar* q, uint64_t stored, Scalar* bound_p, Scalar* bound_q, uint64_t bound, WINDOW_PARAMETERS,
 	FIXED_PARAMETERS) {
 	bind_window(out, Stored{p, q, stored}, bound_p, bound_q, bound, WINDOW_WEIGHT, WINDOW_LAMBDA, FIXED_TO);
 }
 
-KERNEL(leaves_bind_window, Scalar* out, LEAVES_PARAMETERS, Scalar* bound_p, Scalar* bound_q, uint64_t bound, WINDOW_PARAMETERS, FIXED_PARAMETERS) {
-	bind_window(out, LEAVES, bound_p, bound_q, bound, WINDOW_WEIGHT, WINDOW_LAMBDA, FIXED_TO);
+KERNEL(computed_bind_window, Scalar* out, LEAVES_PARAMETERS, uint64_t levels, const Scalar* eq, uint64_t fixed, Scalar* bound_p, Scalar* bound_q,
+	uint64_t bound, WINDOW_PARAMETERS, FIXED_PARAMETERS) {
+	bind_window(out, (Computed{LEAVES, levels, eq, fixed}), bound_p, bound_q, bound, WINDOW_WEIGHT, WINDOW_LAMBDA, FIXED_TO);
 }
