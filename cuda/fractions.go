@@ -329,7 +329,7 @@ func (l *layerRounds) tables() {
 			list[i] = base + list[i]*elementBytes
 		}
 	}
-	l.out = uint64(l.own.Take(windowSums*fullGrid, elementBytes))
+	l.out = uint64(l.own.Take(windowSums*blocks(octets(l.from.n))[0], elementBytes))
 	if err := errors.Join(l.own.Error(), l.spares()); err != nil {
 		l.t.r.fail(fmt.Errorf("rounds of layer %d of a fraction tree of 2^%d leaves: %w", l.j, l.t.n, err))
 		_ = l.own.End()

@@ -15,7 +15,12 @@ func Plan(ctx context.Context, c *circuit.Circuit, of cost.Device, budget int64)
 	if budget == 0 || budget > of.Memory {
 		budget = of.Memory
 	}
+	return plan(ctx, c, of, budget, usualTail)
+}
+
+// plan is Plan for a backend that leaves so much to the processor.
+func plan(ctx context.Context, c *circuit.Circuit, of cost.Device, budget int64, tail int) (*cost.Plan, error) {
 	d := paper.Open(of, budget)
-	err := engine.Rehearse(ctx, c, over(d, usualTail), d.Begin)
+	err := engine.Rehearse(ctx, c, over(d, tail), d.Begin)
 	return d.Plan(), err
 }

@@ -1,6 +1,7 @@
 package cuda_test
 
 import (
+	"sort"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -9,7 +10,10 @@ import (
 	"github.com/zkllmc/zkllmc/cuda/internal/device"
 	"github.com/zkllmc/zkllmc/cuda/internal/test/emulator"
 	"github.com/zkllmc/zkllmc/cuda/internal/test/kerneltest"
+	"github.com/zkllmc/zkllmc/internal/backend/reference"
 	"github.com/zkllmc/zkllmc/internal/cost"
+	"github.com/zkllmc/zkllmc/internal/engine"
+	"github.com/zkllmc/zkllmc/internal/test/conformance"
 )
 
 // peaked is a device whose greatest use of memory is counted.
@@ -34,26 +38,49 @@ func (d *peaked) Free(p device.Pointer) error {
 	return d.Device.Free(p)
 }
 
-// What is planned for a proof is what it takes: launches and synchronisations as they are, of memory no less and not much more.
-func TestPlan(t *testing.T) {
-	k, in := small(t, 3, 4)
-	d := &peaked{Device: kerneltest.OpenQuick(t, emulator.Config{Seed: 4, Memory: 1 << 30}), sizes: map[device.Pointer]int64{}}
-	_, err := prove(t.Context(), k, in, cuda.Over(d, cuda.UsualTail))
+// proved makes a proof with some memory, and compares what it took with its plan: launches and synchronisations as they are, of memory no more, and nearly as
+// much.
+func proved(t *testing.T, k *engine.Key, in *engine.Input, budget int64) (proof []byte, all cost.Stage) {
+	t.Helper()
+	d := &peaked{Device: kerneltest.OpenQuick(t, emulator.Config{Seed: uint64(budget), Memory: budget}), sizes: map[device.Pointer]int64{}}
+	proof, err := prove(t.Context(), k, in, cuda.Over(d, cuda.AllOnDevice))
 	require.NoError(t, err)
 	took := d.Counters()
 	end(t, k, in)
-	plan, err := cuda.Plan(t.Context(), k.Family().Shortest(), cost.Devices[0], 1<<30)
+	plan, err := cuda.PlanFor(t.Context(), k.Family().Shortest(), cost.Devices[0], budget, cuda.AllOnDevice)
 	require.NoError(t, err)
-	all := plan.Total()
+	all = plan.Total()
+	t.Logf("within %d: peak %d, planned %d; %d launches, %d synchronisations", budget, d.peak, all.Peak, took.Launches, took.Syncs)
 	require.Equal(t, []any{took.Launches, took.Syncs, took.Down}, []any{all.Launches, all.Syncs, all.Down})
 	require.InEpsilon(t, took.Up, all.Up, 0.01, "challenges have more digits, or fewer")
-	t.Logf("peak %d, planned %d", d.peak, all.Peak)
+	require.LessOrEqual(t, d.peak, budget)
 	require.GreaterOrEqual(t, all.Peak, d.peak)
 	require.Less(t, float64(all.Peak), 1.25*float64(d.peak))
 	require.Equal(t, []string{"session", "witness", "commit witness", "lookups", "einsum waves", "openings", "final argument"},
 		names(plan.Stages))
 	require.Greater(t, all.Field, int64(1000))
 	require.Greater(t, all.LikelySeconds, all.LeastSeconds)
+	return proof, all
+}
+
+// A proof that has less memory is the same, and made otherwise; what is planned is what it takes, with any memory. With too little the plan fails, as the
+// proof does.
+func TestMemory(t *testing.T) {
+	k, in := small(t, 3, 4)
+	want, most := proved(t, k, in, 1<<30)
+	fails := func(budget int64) bool {
+		_, err := cuda.PlanFor(t.Context(), k.Family().Shortest(), cost.Devices[0], budget, cuda.AllOnDevice)
+		return err != nil
+	}
+	least := sort.Search(int(most.Peak/1024), func(n int) bool { return !fails(int64(n) * 1024) })
+	for _, budget := range []int64{most.Peak / 2, int64(least) * 1024} {
+		proof, all := proved(t, k, in, budget)
+		require.Equal(t, want, proof)
+		require.NotEqual(t, most.Field, all.Field, "the control: it is made otherwise")
+	}
+	_, err := prove(t.Context(), k, in, cuda.Over(kerneltest.OpenQuick(t, emulator.Config{Memory: most.Peak / 20}), cuda.AllOnDevice))
+	require.ErrorIs(t, err, device.ErrMemory)
+	require.True(t, fails(most.Peak/20))
 }
 
 func names(stages []cost.Stage) (out []string) {
@@ -61,4 +88,42 @@ func names(stages []cost.Stage) (out []string) {
 		out = append(out, s.Name)
 	}
 	return out
+}
+
+// scarce is a device that says that it has no memory left, and has.
+type scarce struct{ device.Device }
+
+func (d scarce) Info() (device.Info, error) {
+	info, err := d.Device.Info()
+	info.Free = 0
+	return info, err
+}
+
+// full is a device of which no memory of so many bytes or more is to be had: nobody is told before.
+type full struct {
+	device.Device
+	most    int64
+	refused int
+}
+
+func (d *full) Alloc(bytes int64) (device.Pointer, error) {
+	if bytes > d.most {
+		d.refused++
+		return 0, device.ErrMemory
+	}
+	return d.Device.Alloc(bytes)
+}
+
+// A tree whose layers are not stored is the same: no more of them than there must be, or no more than there turns out to be memory for.
+func TestTree(t *testing.T) {
+	d := kerneltest.OpenQuick(t, emulator.Config{Seed: 6})
+	shapes := [][]int{{3, 5, 7}, {256}, {33}, {4, 4}}
+	t.Run("scarce", func(t *testing.T) {
+		conformance.Tree(t, reference.New(), cuda.Over(scarce{d}, cuda.AllOnDevice), 10, shapes...)
+	})
+	t.Run("refused", func(t *testing.T) {
+		d := &full{Device: d, most: 1 << 13}
+		conformance.Tree(t, reference.New(), cuda.Over(d, cuda.AllOnDevice), 10, shapes...)
+		require.Greater(t, d.refused, 3, "the control")
+	})
 }

@@ -86,6 +86,8 @@ func (s *session) multiples(gens []group.Affine, rows int) (*points.Table, error
 		}
 	}
 	bits := digits(len(gens), rows)
+	for left := s.left(); bits > 1 && points.TableBytes(len(gens), bits) > left/8; bits-- {
+	}
 	t, err := points.NewTable(s.memory, l.at, len(gens), bits)
 	for ; errors.Is(err, device.ErrMemory) && bits > 1; bits-- {
 		t, err = points.NewTable(s.memory, l.at, len(gens), bits-1)

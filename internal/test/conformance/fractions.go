@@ -216,6 +216,16 @@ func fractions(t *testing.T, s *Source, ref, cand backend.Run) {
 	}
 }
 
+// Tree compares the fraction trees with 2^n leaves of blocks of some shapes, and plays the verifier against the candidate's.
+func Tree(t *testing.T, reference, candidate backend.Backend, n int, shapes ...[]int) {
+	ref, cand, s := Fresh(t, reference), Fresh(t, candidate), NewSource(1)
+	blocks := s.layout(shapes)
+	for _, draw := range []func(int) []field.Element{nil, s.Edgy} {
+		compareTrees(t, s, n, ref.Fractions(n, Loaded(ref, blocks)), cand.Fractions(n, Loaded(cand, blocks)), draw)
+	}
+	checkTree(t, s, n, blocks, cand.Fractions(n, Loaded(cand, blocks)))
+}
+
 // compareTrees runs all layers of both trees with the same challenges: the protocol's, or points and challenges that are drawn as given, of
 // which many or all are 0, 1 or −1, where a backend must not divide.
 func compareTrees(t *testing.T, s *Source, n int, a, b backend.FractionTree, draw func(n int) []field.Element) {

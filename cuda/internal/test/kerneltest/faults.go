@@ -10,6 +10,7 @@ var (
 	byFoldRows    = by{"./cuda", "TestConformance/.*/FoldRows"}
 	byTables      = by{"./cuda", "TestConformance/.*/Tables"}
 	byEvaluations = by{"./cuda", "TestConformance/.*/(EvalMany|Partials)"}
+	byTrees       = by{"./cuda", "TestTree"}
 	byFractions   = by{"./cuda", "TestConformance/.*/Fractions"}
 	bySumcheck    = by{"./cuda", "TestConformance/.*/Sumcheck"}
 	byArgument    = by{"./cuda", "TestConformance/.*/(Argument|MSM)"}
@@ -106,6 +107,11 @@ var faults = []fault{
 	{"second round's step", "fractions.cuh", "weight * (b.none - a.none)", "weight * (b.one - a.one)", byFractions},
 	{"missing sums of a block", "fractions.cuh", "add_up(sums, WINDOW_SUMS, 1,", "add_up(sums, WINDOW_SUMS - 1, 1,", byFractions},
 	{"combiner", "fractions.cuh", "return a.p * b.q + (b.p + lambda * b.q) * a.q;", "return a.p * b.q + (b.p + b.q) * a.q;", byFractions},
+
+	{"entry of another child", "fractions.cuh", "<< fixed) + k) * 2 + (i & 1));", "<< fixed) + k) * 2);", byTrees},
+	{"leaves below another entry", "fractions.cuh", "leaves.at((i << levels) + k);", "leaves.at((i << levels) + (k ^ 1 & levels));", byTrees},
+	{"sum of another level", "fractions.cuh", "(k >> level & 1) != 0; level++)", "(k >> level & 1) != 0 && level < 2; level++)", byTrees},
+	{"weight of a fixed variable", "fractions.cuh", "f.q = f.q + weight * one.q;", "f.q = f.q + one.q;", byTrees},
 
 	// Witnesses.
 	{"rounded down", "hints.cuh", "return (int64_t)((uint64_t)v + ((uint64_t)1 << shift >> 1)) >> shift;", "return v >> shift;", byWitness},
