@@ -66,7 +66,7 @@ func (r *run) Fractions(n int, blocks []backend.Block) backend.FractionTree {
 const mostLevels = 16
 
 // least is the last layer that is stored in any case: rounds that are computed from leaves begin with two that the processor does not take over.
-func (t *tree) least() int { return min(t.n-1, max(t.r.session.tail+windowVars+1, t.n-mostLevels)) }
+func (t *tree) least() int { return min(t.n-1, max(t.r.session.of.tail+windowVars+1, t.n-mostLevels)) }
 
 // rooms takes memory for as many layers as there is room for. What is below is computed from leaves whenever it is needed. It says whether there was room.
 func (t *tree) rooms() bool {
