@@ -23,7 +23,7 @@ FATBIN = $(NVCC) $(NVCCFLAGS) -std=c++17 -O3 -fatbin $(foreach a,$(ARCHITECTURES
 	-gencode arch=compute_$(lastword $(ARCHITECTURES)),code=compute_$(lastword $(ARCHITECTURES))
 
 .NOTPARALLEL:
-.PHONY: help demo smollm2 minilm ocr test quick check generate assembly golden bench curves benchmarks figures accuracy answers interrupts conformance families cases attacks mutants fuzz property clean format lint generated race portable cross platforms clean-tree fatbin faults emulate test-cuda ptx bench-cuda pack-cuda
+.PHONY: npm help demo smollm2 minilm ocr test quick check generate assembly golden bench curves benchmarks figures accuracy answers interrupts conformance families cases attacks mutants fuzz property clean format lint generated race portable cross platforms clean-tree fatbin faults emulate test-cuda ptx bench-cuda pack-cuda
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -93,6 +93,9 @@ answers: ## after make smollm2: compare its prover's greedy answers with those o
 
 interrupts: ## after make smollm2: how long its commands go on after SIGINT and SIGTERM; MODEL=DIR
 	@scripts/interrupts.sh
+
+npm: ## build the npm package of the verifier for JavaScript into build/npm
+	@GO=$(GO) scripts/npm.sh
 
 conformance: ## try all test cases below DATA=../shared/onnx, with private and with public inputs, and write CONFORMANCE.md
 	@mkdir -p build
@@ -190,6 +193,7 @@ cross:
 		CGO_ENABLED=0 GOOS=$${p%/*} GOARCH=$${p#*/} $(GO) build ./... || exit 1; \
 	done
 	ZKLLMC_PLATFORMS=all $(GO) test ./compiler -run TestPlatforms
+	ZKLLMC_PLATFORMS=all $(GO) test ./web/npm
 
 # Compilers for other platforms make the same circuits (arm64 where qemu-user-static or the machine itself runs it), and what a verifier
 # reads and counts is the same where an int has 32 bits.

@@ -176,11 +176,11 @@ const prebuilt = module + "cmd/zkllmc-verifier"
 // The prebuilt verifier links what generated ones do, and what reads circuit files and any tokenizer.
 func TestPrebuiltClosure(t *testing.T) {
 	linked := closure(t, append(generated, append(verifiers, huggingface)...)...)
-	for path, p := range closure(t, prebuilt) {
+	for path, p := range closure(t, prebuilt, module+"internal/checker") {
 		if _, also := linked[path]; also || p.Standard {
 			continue
 		}
-		require.Contains(t, []string{prebuilt, module + "internal/bundle", module + "internal/format/circuits", module + "internal/vocab"}, path, "the prebuilt verifier links it")
+		require.Contains(t, []string{prebuilt, module + "internal/bundle", module + "internal/checker", module + "internal/format/circuits", module + "internal/vocab"}, path, "the prebuilt verifier links it")
 	}
 }
 
@@ -204,7 +204,7 @@ func TestTokenizerClosure(t *testing.T) {
 
 // No prover code, no cgo, and in our own packages neither unsafe nor reflect nor assembly.
 func TestVerifierIsPlainGo(t *testing.T) {
-	for path, p := range closure(t, slices.Concat(generated, verifiers, []string{huggingface, prebuilt})...) {
+	for path, p := range closure(t, slices.Concat(generated, verifiers, []string{huggingface, prebuilt, module + "internal/checker"})...) {
 		if p.Standard {
 			continue
 		}

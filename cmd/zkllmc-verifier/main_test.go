@@ -2,8 +2,6 @@ package main
 
 import (
 	"bytes"
-	"os"
-	"path/filepath"
 	"regexp"
 	"strings"
 	"testing"
@@ -12,45 +10,10 @@ import (
 
 	sums "github.com/zkllmc/zkllmc/generated/sums/circuit"
 	words "github.com/zkllmc/zkllmc/generated/sums/vocab"
-	"github.com/zkllmc/zkllmc/internal/backend/cpu"
-	"github.com/zkllmc/zkllmc/internal/bundle"
 	"github.com/zkllmc/zkllmc/internal/console"
-	"github.com/zkllmc/zkllmc/internal/engine"
-	"github.com/zkllmc/zkllmc/internal/format/circuits"
-	"github.com/zkllmc/zkllmc/internal/test/kit"
+	"github.com/zkllmc/zkllmc/internal/test/handover"
 	"github.com/zkllmc/zkllmc/runtime/app/verifier"
-	"github.com/zkllmc/zkllmc/runtime/statement"
 )
-
-// handed is a folder with what a customer gets: circuits, vocabulary, key, statement and proof, of drawn weights.
-func handed(t *testing.T) string {
-	dir := t.TempDir()
-	f, err := sums.Build()
-	require.NoError(t, err)
-	c := f.Shortest()
-	o := engine.Options{Backend: cpu.New()}
-	k, vk, err := engine.Setup(t.Context(), f, kit.Weights(c, 1, 2), o)
-	require.NoError(t, err)
-	in, err := kit.Answered(c, k, []int64{3, 2, 1}, 2)
-	require.NoError(t, err)
-	proof, err := k.Prove(t.Context(), in, o)
-	require.NoError(t, err)
-	st, err := statement.Encode(c, in.Statement)
-	require.NoError(t, err)
-	circuit, err := circuits.Encode(f)
-	require.NoError(t, err)
-	damaged := bytes.Clone(proof)
-	damaged[len(damaged)/2] ^= 1
-	var all bytes.Buffer
-	b := &bundle.Bundle{Circuit: circuit, Key: vk, Tokenizer: words.File}
-	b.Card.Describe(f)
-	require.NoError(t, b.Write(&all))
-	for name, data := range map[string][]byte{"sums.bundle": all.Bytes(), "half.bundle": all.Bytes()[:all.Len()/2], "model.circuit": circuit, "vocab.json": words.File, "model.vk": vk, "statement.bin": st, "proof.bin": proof,
-		"damaged.bin": damaged, "short.bin": proof[:100], "half.circuit": circuit[:len(circuit)/2]} {
-		require.NoError(t, os.WriteFile(filepath.Join(dir, name), data, 0o600))
-	}
-	return dir
-}
 
 type outcome struct {
 	code        int
@@ -67,8 +30,7 @@ func (o outcome) without() outcome {
 
 // TestSameAnswers compares this program with the generated verifier of a model, whose circuits Go calls make.
 func TestSameAnswers(t *testing.T) {
-	dir := handed(t)
-	t.Chdir(dir)
+	t.Chdir(handover.Sums(t))
 	generated := func(args ...string) outcome {
 		var out, failed bytes.Buffer
 		code := verifier.Run(t.Context(), verifier.Model{Name: sums.Name, Build: sums.Build, Vocab: words.Tokenizer}, args, nil, &out, &failed)
@@ -77,7 +39,7 @@ func TestSameAnswers(t *testing.T) {
 	prebuilt := func(args ...string) outcome {
 		return start(t, append([]string{"--circuit", "model.circuit", "--tokenizer", "vocab.json"}, args...)...).without()
 	}
-	accept := prebuilt("accept", "--save", "model.id", "model.vk")
+	accept := prebuilt("accept", "--save", "model.id", "--force", "model.vk")
 	require.Equal(t, console.OK, accept.code, accept.failed)
 	verify := func(more string) []string {
 		return append(strings.Fields("verify --vk model.vk --pin model.id --statement statement.bin --proof"), strings.Fields(more)...)
@@ -88,7 +50,7 @@ func TestSameAnswers(t *testing.T) {
 	}{
 		{console.OK, []string{"accept", "--save", "model.id", "--force", "model.vk"}},
 		{console.OK, []string{"accept", "--json", "model.vk"}},
-		{console.OK, verify("proof.bin --tokens 3,2,1")},
+		{console.OK, verify("proof.bin --tokens " + handover.Tokens)},
 		{console.OK, verify("proof.bin --json --stats")},
 		{console.Rejected, verify("proof.bin --tokens 3,2,2")},
 		{console.Rejected, verify("damaged.bin")},
@@ -108,10 +70,10 @@ func TestSameAnswers(t *testing.T) {
 
 // TestBundle accepts a bundle's model and verifies a proof, with no other file.
 func TestBundle(t *testing.T) {
-	t.Chdir(handed(t))
-	accept := start(t, strings.Fields("--bundle sums.bundle accept --save model.id")...)
+	t.Chdir(handover.Sums(t))
+	accept := start(t, strings.Fields("--bundle sums.bundle accept --save model.id --force")...)
 	require.Equal(t, console.OK, accept.code, accept.failed)
-	for more, code := range map[string]int{"proof.bin --tokens 3,2,1": console.OK, "proof.bin --tokens 3,2,2": console.Rejected, "damaged.bin": console.Rejected} {
+	for more, code := range map[string]int{"proof.bin --tokens " + handover.Tokens: console.OK, "proof.bin --tokens 3,2,2": console.Rejected, "damaged.bin": console.Rejected} {
 		got := start(t, append(strings.Fields("--bundle sums.bundle verify --pin model.id --statement statement.bin --proof"), strings.Fields(more)...)...)
 		require.Equal(t, code, got.code, got.failed)
 	}
@@ -129,7 +91,7 @@ func start(t *testing.T, args ...string) outcome {
 
 // TestFiles tells what is wrong with the files, and what the program takes.
 func TestFiles(t *testing.T) {
-	t.Chdir(handed(t))
+	t.Chdir(handover.Sums(t))
 	for _, c := range []struct {
 		args string
 		code int

@@ -1,0 +1,92 @@
+/** What a statement tells of an input or output of a model. */
+export interface Port {
+  name: string;
+  side: "input" | "output";
+  elements: "ids" | "integers" | "booleans" | "reals";
+  shape: number[];
+  reveals: "values" | "argmax" | "nothing";
+}
+
+/** What the sender of a bundle says of a model. Circuit, ports, hidden and model_id agree with circuits and key; the rest is his word. */
+export interface Card {
+  version: 1;
+  name: string;
+  architecture?: string;
+  about?: string;
+  model_id: string;
+  circuit: string;
+  statement_kind: "generation" | "function";
+  hidden: { weights: number; inputs?: string[]; outputs?: string[] };
+  ports: Port[];
+  precision?: { ok: boolean; tolerance: number; inputs: number; [member: string]: unknown };
+  tokenizer_sha256?: string;
+  template_sha256?: string;
+  made_by?: string;
+  made_at: string;
+  made_with: string;
+}
+
+/** What you asked and were told. A proof about anything else is rejected; what is missing is not compared. */
+export interface Question {
+  /** Of a model that continues prompts. */
+  prompt?: string;
+  answer?: string;
+  /** Of a model that reads a text whole. */
+  text?: string;
+  /** Reject a proof that does not show that no value was clamped. */
+  no_saturation?: boolean;
+}
+
+/** Tokens as text. The text is missing where it would deceive: then the tokens are spelled. */
+export interface Reading {
+  canonical: boolean;
+  text?: string;
+  spelled?: string;
+}
+
+/** Whether a proof is accepted, and of what; the members of `verifier verify --json`. */
+export interface Report {
+  accepted: boolean;
+  /** The kind of error, if it is not. */
+  class?: string;
+  error?: string;
+  model_id: string;
+  circuit: string;
+  no_saturation?: boolean;
+  prompt_length?: number;
+  private_prompt?: boolean;
+  prompt_tokens?: number[];
+  answer_tokens?: number[];
+  next_token?: number;
+  /** Whether the answer ends with the end token: if not, it is the beginning of the model's answer. */
+  finished?: boolean;
+  end_inside?: boolean;
+  texts?: { tokenizer: string; prompt?: Reading; answer?: Reading; next?: Reading };
+  /** Of a model that continues no prompt: what the statement tells of inputs and outputs. */
+  ports?: { name: string; side: string; [member: string]: unknown }[];
+}
+
+/** A model whose proofs can be checked. */
+export interface Model {
+  /** Compare it with the ID that you trust, unless you gave that to open. */
+  readonly id: string;
+  readonly card: Card;
+  /** Throws only where arguments are of wrong types. Whatever is wrong with a proof stands in the report. */
+  verify(statement: Uint8Array, proof: Uint8Array, question?: Question): Report;
+}
+
+export interface Verifier {
+  /** Of zkllmc. */
+  readonly version: string;
+  /**
+   * Reads a bundle. Give the ID that you trust: a bundle of another model is refused. Without it the range proof of the weights is verified,
+   * which takes seconds for large models; then compare `id`. Throws what is wrong with the bundle.
+   */
+  open(bundle: Uint8Array, options?: { id?: string }): Model;
+}
+
+/**
+ * Loads the verifier. It computes in the thread that calls: use it from a worker in pages.
+ * @param wasm the program, if it is not beside this module
+ */
+export function load(wasm?: BufferSource): Promise<Verifier>;

@@ -1,0 +1,47 @@
+// The verifier of zkllmc for JavaScript: see index.d.ts.
+import "./wasm_exec.js"; // Go's own; defines globalThis.Go
+
+// unwrap returns what a function of the verifier gives, or throws what it says is wrong.
+function unwrap(result) {
+  if (result.error !== undefined) throw new Error(result.error);
+  return result.value;
+}
+
+// bytes reads the program where load is given none: beside this file.
+async function bytes() {
+  const url = new URL("zkllmc.wasm", import.meta.url);
+  if (url.protocol === "file:") {
+    const { readFile } = await import("node:fs/promises");
+    return readFile(url);
+  }
+  const response = await fetch(url);
+  if (!response.ok) throw new Error(`${url}: ${response.status} ${response.statusText}`);
+  return response.arrayBuffer();
+}
+
+export async function load(wasm) {
+  const go = new globalThis.Go();
+  const { instance } = await WebAssembly.instantiate(wasm ?? (await bytes()), go.importObject);
+  const stopped = go.run(instance); // sets the global before it first waits
+  const verifier = globalThis.zkllmcVerifier;
+  delete globalThis.zkllmcVerifier;
+  let ended = false;
+  stopped.then(() => { ended = true; });
+  const call = (f, ...args) => {
+    if (ended) throw new Error("the verifier has ended, out of memory as a rule: load it again");
+    return unwrap(f(...args));
+  };
+  return {
+    version: verifier.version,
+    open(bundle, options = {}) {
+      const model = call(verifier.open, bundle, options.id ?? null);
+      return {
+        id: model.id,
+        card: JSON.parse(model.card),
+        verify(statement, proof, question = {}) {
+          return JSON.parse(call(model.verify, statement, proof, JSON.stringify(question)));
+        },
+      };
+    },
+  };
+}

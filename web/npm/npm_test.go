@@ -1,0 +1,66 @@
+package npm
+
+import (
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/zkllmc/zkllmc/internal/test/handover"
+)
+
+// script uses the package as a program would: it checks the proof that a customer got, and what must be refused.
+const script = `
+import assert from "node:assert";
+import { readFileSync } from "node:fs";
+import { load } from "zkllmc";
+const [dir, prompt] = process.argv.slice(2);
+const read = name => new Uint8Array(readFileSync(dir + "/" + name));
+const verifier = await load();
+const bundle = read("sums.bundle"), statement = read("statement.bin"), proof = read("proof.bin");
+const id = new TextDecoder().decode(read("model.id")).trim();
+const model = verifier.open(bundle);
+assert.equal(model.id, id);
+assert.equal(model.card.name, "sums");
+for (const m of [model, verifier.open(bundle, { id })]) {
+  const report = m.verify(statement, proof, { prompt });
+  assert.equal(report.accepted, true, report.error);
+  assert.equal(report.texts.prompt.text, prompt);
+  assert.equal(m.verify(statement, proof, { prompt: "1+1=" }).class, "prompt mismatch");
+  assert.equal(m.verify(statement, read("damaged.bin")).class, "final argument");
+  assert.equal(m.verify(statement, read("short.bin")).accepted, false);
+}
+assert.throws(() => verifier.open(bundle, { id: "0".repeat(64) }), /of another model than the pinned one/);
+assert.throws(() => verifier.open(bundle, { id: "1" }), /64 hexadecimal digits/);
+assert.throws(() => verifier.open(read("half.bundle")), /not a bundle/);
+assert.throws(() => verifier.open("text"), /want a Uint8Array/);
+assert.throws(() => model.verify(statement, "text"), /proof: want a Uint8Array/);
+console.log("all as it should be");
+`
+
+// TestNode builds the package, installs it in an empty folder and uses it there. make cross asks for it.
+func TestNode(t *testing.T) {
+	if os.Getenv("ZKLLMC_PLATFORMS") != "all" {
+		t.Skip("make cross builds for JavaScript")
+	}
+	if _, err := exec.LookPath("node"); err != nil {
+		t.Skip("there is no node")
+	}
+	dir := t.TempDir()
+	installed := filepath.Join(dir, "node_modules", "zkllmc")
+	run := func(name string, args ...string) string {
+		c := exec.Command(name, args...)
+		c.Env = append(os.Environ(), "OUT="+installed)
+		out, err := c.CombinedOutput()
+		require.NoError(t, err, "%s", out)
+		return string(out)
+	}
+	run("sh", filepath.Join("..", "..", "scripts", "npm.sh"))
+	program := filepath.Join(dir, "check.mjs")
+	require.NoError(t, os.WriteFile(program, []byte(script), 0o600))
+	out := run("node", "--stack-size=8192", program, handover.Sums(t), handover.Prompt)
+	require.Equal(t, "all as it should be", strings.TrimSpace(out))
+}
