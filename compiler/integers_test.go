@@ -146,7 +146,7 @@ func TestIntegersAreExact(t *testing.T) {
 func TestIntegersThatAreRefused(t *testing.T) {
 	n := []*pb.ValueInfoProto{port("n", int64sOf, 2, 3)}
 	for want, nodes := range map[string][]*pb.NodeProto{
-		`node "Less_y" (Less): compares with the integers "list", which are private; make them public: --public list`: {op("Less", "n list", "y")},
+		`node "Less_y" (Less): computes with the integers "list", which are private; make them public: --public list`: {op("Less", "n list", "y")},
 		`node "CumSum_y" (CumSum): its integers may be anything in`:                                                   {op("Mul", "n thousand", "u"), op("Mul", "u thousand", "v"), op("CumSum", "v axis", "y")},
 	} {
 		_, err := Analyse(context.Background(), write(t, portsModel(n, []string{"y"}, nodes, int64s("list", 5, 1, 4), int64s("thousand", 1000), int64s("axis", 1))), Config{Ranges: map[string]Range{"n": {Lo: 0, Hi: 1000}}})

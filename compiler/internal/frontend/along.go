@@ -21,15 +21,29 @@ func along(constant handler) handler {
 		switch {
 		case c.n.Op == "ScatterElements" && c.has(2):
 		case c.n.Op != "GatherElements":
-			return nil, c.unsupported("the indices depend on an input; they must be constants")
+			return nil, c.unsupported("the indices depend on an input; constants are supported, and of ScatterElements others: export the model with that")
 		}
 		a, err := axis(c.attrInt("axis", 0), len(x.shape))
 		if err != nil || len(p.shape) != len(x.shape) {
 			return nil, fmt.Errorf("indices of shape %v for shape %v: %w", p.shape, x.shape, err)
 		}
 		for k, d := range p.shape {
-			if k != a && d != x.shape[k] {
-				return nil, c.unsupported("indices of shape %v that depend on an input, for a tensor of shape %v; they must have its shape but for axis %d", p.shape, x.shape, a)
+			switch {
+			case k == a || d == x.shape[k]:
+			case d > x.shape[k]:
+				return nil, fmt.Errorf("indices of shape %v for shape %v", p.shape, x.shape)
+			case c.n.Op != "GatherElements":
+				return nil, c.unsupported("indices of shape %v that depend on an input, for a tensor of shape %v; give them its shape but for axis %d", p.shape, x.shape, a)
+			default: // cells behind the indices are not reached
+				at, err := c.span(0, d)
+				if err != nil {
+					return nil, err
+				}
+				dtype := x.dtype
+				if x, err = c.selectAxis(x, k, at); err != nil {
+					return nil, err
+				}
+				x.dtype = dtype
 			}
 		}
 		if p, err = c.index(p, x.shape[a]); err != nil {

@@ -177,6 +177,7 @@ func (c *call) alive() int {
 		for _, v := range s.vals {
 			count(v.c)
 			count(v.w)
+			count(v.single)
 		}
 		visit(s.parent)
 		if s.caller != nil {

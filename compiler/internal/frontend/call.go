@@ -165,7 +165,7 @@ func (c *call) handle(h handler, f folder, free bool) ([]*val, error) {
 	if free && f != nil {
 		for i, o := range outs {
 			if o != nil && !o.inputFree() {
-				o.private, o.thunk = true, c.thunk(f, i)
+				o.private, o.thunk, o.thin = true, c.thunk(f, i), c.thin(f, i)
 			}
 		}
 	}
@@ -191,7 +191,11 @@ func (c *call) fold(f folder) ([]*val, error) {
 			in[i] = v.c
 		}
 	}
-	ts, err := c.run(f, in)
+	single, err := c.singles(false)
+	if err != nil {
+		return nil, err
+	}
+	ts, ss, err := c.folded(f, in, single)
 	if err != nil {
 		return nil, err
 	}
@@ -202,6 +206,7 @@ func (c *call) fold(f folder) ([]*val, error) {
 	for i, t := range ts {
 		if t != nil {
 			outs[i] = constant("", t)
+			outs[i].single = ss[i]
 		}
 	}
 	return outs, nil
@@ -216,7 +221,7 @@ func (c *call) derive(f folder) ([]*val, error) {
 	if err := c.publicShape(); err != nil {
 		return nil, err
 	}
-	ts, err := c.forced(f)
+	ts, _, err := c.forced(f, c.decides())
 	if err != nil {
 		return nil, err
 	}
@@ -227,7 +232,7 @@ func (c *call) derive(f folder) ([]*val, error) {
 		case c.shapeOnly():
 			outs[i] = constant("", t)
 		default:
-			outs[i] = &val{name: c.derivedName(i), shape: t.Shape, dtype: t.DType, private: true, w: t, id: none}
+			outs[i] = &val{name: c.derivedName(i), shape: t.Shape, dtype: t.DType, private: true, w: t, id: none, thin: c.thin(f, i)}
 		}
 	}
 	return outs, nil
@@ -246,18 +251,26 @@ func (c *call) derivedName(i int) string {
 // shapeOnly says whether the operator's result does not depend on the cells of its input.
 func (c *call) shapeOnly() bool { return c.n.Op == "Shape" || c.n.Op == "Size" }
 
-func (c *call) forced(f folder) ([]*onnx.Tensor, error) {
+// forced computes an operator on weights; and its results as their types hold them, and all decisions by that, if these are asked for.
+func (c *call) forced(f folder, single bool) (ts, ss []*onnx.Tensor, err error) {
 	in := make([]*onnx.Tensor, len(c.in))
 	for i, v := range c.in {
 		if v == nil {
 			continue
 		}
-		var err error
 		if in[i], err = v.force(); err != nil {
-			return nil, err
+			return nil, nil, err
 		}
 	}
-	return c.run(f, in)
+	if !single {
+		ts, err = c.run(f, in)
+		return ts, make([]*onnx.Tensor, len(ts)), err
+	}
+	held, err := c.singles(true)
+	if err != nil {
+		return nil, nil, err
+	}
+	return c.folded(f, in, held)
 }
 
 // run calls a folder. Everyone after it relies on shapes that fit the cells, and what folders get is not theirs to trust.
@@ -291,7 +304,7 @@ func (c *call) run(f folder, in []*onnx.Tensor) (ts []*onnx.Tensor, err error) {
 
 func (c *call) thunk(f folder, i int) func() (*onnx.Tensor, error) {
 	return func() (*onnx.Tensor, error) {
-		ts, err := c.forced(f)
+		ts, _, err := c.forced(f, false)
 		if err != nil {
 			return nil, c.wrap(err)
 		}

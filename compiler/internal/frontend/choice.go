@@ -14,7 +14,10 @@ import (
 
 // Integers that are computed from inputs choose cells: by a row of zeros and one 1, made of comparisons with all that the integer may be.
 
-func init() { register(handlers, map[string]handler{"OneHot": oneHot, "Mod": modulo}) }
+func init() {
+	register(handlers, map[string]handler{"OneHot": oneHot, "Mod": modulo})
+	folders["OneHot"] = foldOneHot
+}
 
 // maxChoices bounds how many integers one may be that is made a row of.
 const maxChoices = 1 << 22
@@ -235,12 +238,12 @@ func oneHot(c *call) ([]*val, error) {
 	if depth.private {
 		return nil, c.secret(depth, "a depth")
 	}
-	if p.inputFree() || depth.c == nil || depth.c.Len() != 1 || ir.Size(values.shape) != 2 {
+	if p.inputFree() || depth.c == nil {
 		return nil, c.unsupported("indices that are constants, or a depth that depends on an input; export the model without it")
 	}
-	size := floats(depth.c)[0]
-	if !(size >= 1 && size <= maxTokens) || size != math.Trunc(size) {
-		return nil, c.unsupported("a depth of %g", size)
+	n, err := c.depth(depth.c, values.shape)
+	if err != nil {
+		return nil, err
 	}
 	a, err := axis(c.attrInt("axis", -1), len(p.shape)+1)
 	if err != nil {
@@ -254,7 +257,6 @@ func oneHot(c *call) ([]*val, error) {
 			return nil, err
 		}
 	}
-	n := int(portable.Clamp(size))
 	if p, err = c.fromEnd(p, n); err != nil {
 		return nil, err
 	}
@@ -271,6 +273,49 @@ func oneHot(c *call) ([]*val, error) {
 		return nil, err
 	}
 	return one(c.between(hot, values))
+}
+
+// depth is how many cells a row has, of values of a shape.
+func (c *call) depth(t *onnx.Tensor, values []int) (int, error) {
+	if t.Len() != 1 || ir.Size(values) != 2 {
+		return 0, fmt.Errorf("a depth of shape %v and values of shape %v", t.Shape, values)
+	}
+	size := floats(t)[0]
+	if !(size >= 1 && size <= maxTokens) || size != math.Trunc(size) {
+		return 0, c.unsupported("a depth of %g; whole numbers up to 2^20 are supported", size)
+	}
+	return int(portable.Clamp(size)), nil
+}
+
+// foldOneHot is oneHot of constants. An index is cut off to an integer, and counts from the end where it is negative.
+func foldOneHot(c *call, in []*onnx.Tensor) ([]*onnx.Tensor, error) {
+	if err := need(in, 3); err != nil {
+		return nil, err
+	}
+	n, err := c.depth(in[1], in[2].Shape)
+	if err != nil {
+		return nil, err
+	}
+	a, err := axis(c.attrInt("axis", -1), len(in[0].Shape)+1)
+	if err != nil {
+		return nil, err
+	}
+	at, behind, k := floats(in[0]), ir.Size(in[0].Shape[a:]), 0
+	shape := slices.Insert(slices.Clone(in[0].Shape), a, n)
+	if err := c.charge(2, shape...); err != nil {
+		return nil, err
+	}
+	which := make([]int, ir.Size(shape))
+	for i := range which {
+		c.poll(i)
+		k = i/(behind*n)*behind + i%behind
+		p := math.Trunc(at[k])
+		if p < 0 {
+			p += float64(n)
+		}
+		which[i] = int(bit(p == float64(i/behind%n)))
+	}
+	return single(index(in[2], shape, which), nil)
 }
 
 // between is off where a row has 0 and on where it has 1, of values off and on.

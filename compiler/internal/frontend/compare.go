@@ -59,7 +59,7 @@ func (c *call) wholeFactor(f factor) bool {
 // comparable is a constant that is compared with x, with integers beyond all that x may be brought next to those: a circuit holds no more.
 func (c *call) comparable(v, x *val) (*val, error) {
 	if v.private && !v.dtype.IsFloat() {
-		return nil, c.unsupported("compares with the integers %q, which are private; make them public: --public %s", v.name, v.name)
+		return nil, c.hiddenIntegers(v)
 	}
 	if v.c == nil {
 		return v, nil

@@ -2,15 +2,17 @@ package frontend
 
 import (
 	"fmt"
+	"slices"
 
 	"github.com/zkllmc/zkllmc/compiler/internal/onnx"
+	"github.com/zkllmc/zkllmc/ir"
 )
 
 // Operators that are other operators' work, spelled out.
 
 func init() {
 	for op, f := range map[string]spelling{
-		"com.microsoft.FusedMatMul": fusedMatMul, "GroupNormalization": groupNorm, "InstanceNormalization": groupNorm, "Elu": elu, "Celu": elu, "Selu": elu,
+		"com.microsoft.FusedMatMul": fusedMatMul, "com.microsoft.TransposeMatMul": fusedMatMul, "GroupNormalization": groupNorm, "InstanceNormalization": groupNorm, "Elu": elu, "Celu": elu, "Selu": elu,
 		"Mish": mish, "LogSoftmax": logSoftmax, "ReduceL1": reduceL1, "ReduceLogSumExp": reducePairwise,
 	} {
 		spelled[op] = f
@@ -56,23 +58,26 @@ func fusedMatMul(c *call) (*onnx.Function, error) {
 	if err := c.args(2); err != nil {
 		return nil, err
 	}
-	if c.attrInt("transBatchA", 0) != 0 || c.attrInt("transBatchB", 0) != 0 {
-		return nil, c.unsupported("transposed batches; export the model without this fusion")
-	}
 	s := c.speller("a", "b")
-	operand := func(i int, x, transposed string) string {
+	operand := func(i int, x, side string) string {
 		rank := len(c.in[i].shape)
-		if c.attrInt(transposed, 0) == 0 || rank < 2 {
+		batches, matrix := c.attrInt("transBatch"+side, 0) != 0 && rank > 2, c.attrInt("trans"+side, 0) != 0 && rank > 1
+		if !batches && !matrix {
 			return x
 		}
 		perm := make([]int64, rank)
 		for k := range perm {
 			perm[k] = int64(k)
 		}
-		perm[rank-1], perm[rank-2] = perm[rank-2], perm[rank-1]
+		if batches { // the rows of matrices stand before all other axes
+			perm = append(perm[1:rank-1:rank-1], 0, int64(rank-1))
+		}
+		if matrix {
+			perm[rank-1], perm[rank-2] = perm[rank-2], perm[rank-1]
+		}
 		return s.with(s.add("Transpose", x), intsOf("perm", perm...))
 	}
-	y := s.add("MatMul", operand(0, "a", "transA"), operand(1, "b", "transB"))
+	y := s.add("MatMul", operand(0, "a", "A"), operand(1, "b", "B"))
 	if alpha := c.attrFloat("alpha", 1); alpha != 1 {
 		y = s.add("Mul", y, s.floats(alpha))
 	}
@@ -168,14 +173,20 @@ func logSoftmax(c *call) (*onnx.Function, error) {
 	if err != nil {
 		return nil, err
 	}
+	usual := int64(-1)
 	if c.opset < 13 {
-		return nil, c.unsupported("of opset %d, which flattens axes; export the model for 13 or later", c.opset)
+		usual = 1
 	}
-	a, err := axis(c.attrInt("axis", -1), len(x.shape))
+	a, err := axis(c.attrInt("axis", usual), len(x.shape))
 	if err != nil {
 		return nil, err
 	}
 	s := c.speller("x")
+	if c.opset < 13 && a < len(x.shape)-1 { // these opsets flatten the axes from a on
+		n := ir.Size(x.shape[a:])
+		rows := s.add("Reshape", "x", s.shape(append(slices.Clone(x.shape[:a]), n)))
+		return s.function(s.add("Reshape", s.add("Sub", rows, s.joined(rows, a, n, logAdd)), s.shape(x.shape)))
+	}
 	return s.function(s.add("Sub", "x", s.joined("x", a, x.shape[a], logAdd)))
 }
 

@@ -100,7 +100,11 @@ func (c *call) transposed(extents, taps []int) ([]window, error) {
 			lo, w.out = pads[a], full-pads[a]-pads[n+a]
 		}
 		if shape != nil || auto == "SAME_UPPER" || auto == "SAME_LOWER" {
-			total := max(0, full-w.out)
+			total := full - w.out
+			if total < 0 && shape == nil {
+				return nil, c.unsupported("auto_pad %s for windows of %d cells, %d apart: runtimes do not agree on cells that no window reaches; give pads and output_padding instead", auto, w.dilation*(taps[a]-1)+1, step)
+			}
+			total = max(0, total)
 			if lo = total / 2; auto != "SAME_UPPER" {
 				lo = total - total/2
 			}

@@ -33,7 +33,7 @@ func (c *call) onIntegers() bool {
 func (c *call) sized(v *val) (s sized, err error) {
 	zero := factor{id: none}
 	if v.private {
-		return s, c.unsupported("computes with the integers %q, which are private; make them public: --public %s", v.name, v.name)
+		return s, c.hiddenIntegers(v)
 	}
 	if v.c != nil {
 		c.b.commit(v)

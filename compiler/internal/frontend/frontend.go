@@ -57,6 +57,8 @@ type val struct {
 	private  bool
 	w        *onnx.Tensor                 // a private tensor, if known already; the file may have its cells
 	thunk    func() (*onnx.Tensor, error) // computes them
+	single   *onnx.Tensor                 // an input-free tensor as its type holds it, nil if c or w is that, see folded
+	thin     func() (*onnx.Tensor, error) // computes single of a private tensor, once
 	id       ir.ValueID                   // in the graph, none until it is used there
 	padded   *padded                      // what it is with zeros around it, nil if it is not that
 	input    *input                       // an input of the model, up to axes of extent 1, of which no activation has been made
@@ -291,8 +293,14 @@ func (b *builder) results(s *scope, names []string) error {
 
 // result makes a value an output of the graph.
 func (b *builder) result(v *val, name string) error {
-	if v.inputFree() || v.input != nil {
+	if v.inputFree() {
 		return ir.Refuse(name, "output", "is not computed from an input; there is nothing to prove: choose other outputs, --logits NAME")
+	}
+	if v.input != nil { // as it is
+		var err error
+		if v, err = (&call{b: b, n: &onnx.Node{Name: name, Op: "Identity"}, s: b.main}).number(v); err != nil {
+			return err
+		}
 	}
 	id, err := b.use(v, "output")
 	if err != nil {

@@ -72,7 +72,7 @@ func (c *call) keepsInput(i int) bool {
 	case "Cast", "CastLike":
 		to, err := c.castTo()
 		return i == 0 && err == nil && to != onnx.Bool && (!c.in[0].input.DType.IsFloat() || c.in[0].whole || !to.IsFloat())
-	case "Identity", "Dropout", "Reshape", "Flatten", "Squeeze", "Unsqueeze", "Shape", "Size":
+	case "Identity", "Dropout", "Reshape", "Flatten", "Squeeze", "Unsqueeze", "Shape", "Size", "EyeLike":
 		return i == 0
 	case "Expand":
 		return i == 0 && c.has(1) && c.in[1].c != nil && len(c.in[1].c.I) <= len(c.in[0].shape)+1 && c.sameSize()
@@ -141,8 +141,17 @@ func (c *call) number(v *val) (*val, error) {
 		return x, nil
 	}
 	from, extents := ir.IdentityAxes(p.Shape)
-	out, _ := ir.IdentityAxes(v.shape)
-	x := c.einsum(v.shape, ir.Term{Coef: 1, Extents: extents, In: []int{int(p.Value)}, Axes: [][][]int{from}, Out: out})
+	shape := v.shape
+	out, left := ir.IdentityAxes(shape)
+	if !slices.Equal(extents, left) { // its cells in other rows
+		shape, out = p.Shape, from
+	}
+	x := c.einsum(shape, ir.Term{Coef: 1, Extents: extents, In: []int{int(p.Value)}, Axes: [][][]int{from}, Out: out})
+	if !slices.Equal(shape, v.shape) {
+		if x, err = c.reshapeTo(x, v.shape); err != nil {
+			return nil, err
+		}
+	}
 	x.name, x.dtype = v.name, v.dtype
 	return x, nil
 }
@@ -229,7 +238,7 @@ var onIntegers = map[string]bool{
 	"And": true, "Or": true, "Xor": true, "Not": true, "Equal": true, "ReduceMax": true, "ReduceMin": true, "MatMul": true, "ReduceSum": true, "Einsum": true,
 	"Identity": true, "Dropout": true, "Reshape": true, "Flatten": true, "Squeeze": true, "Unsqueeze": true, "Transpose": true, "Expand": true,
 	"Tile": true, "Slice": true, "Split": true, "Gather": true, "GatherElements": true, "GatherND": true, "ScatterElements": true, "ScatterND": true,
-	"Concat": true, "Trilu": true, "Shape": true, "Size": true,
+	"Concat": true, "Trilu": true, "Shape": true, "Size": true, "EyeLike": true, "Pad": true,
 	"Greater": true, "Less": true, "GreaterOrEqual": true, "LessOrEqual": true, "Sign": true, "CumSum": true, "OneHot": true,
 	"TopK": true, "ArgMax": true, "ArgMin": true, "Div": true, "Mod": true, "Pow": true, "Abs": true, "Clip": true,
 	"DequantizeLinear": true,
@@ -246,7 +255,7 @@ func (c *call) typed(lower func() ([]*val, error)) ([]*val, error) {
 	if integer < 0 {
 		return lower()
 	}
-	if !onIntegers[c.key()] {
+	if !onIntegers[c.key()] && (handlers[c.key()] != nil || spelled[c.key()] != nil) {
 		return nil, c.unsupported("computes on %s that depend on an input; cast them to a floating-point type first", c.in[integer].dtype)
 	}
 	outs, err := lower()
@@ -271,10 +280,13 @@ func (c *call) typed(lower func() ([]*val, error)) ([]*val, error) {
 		default:
 			o.dtype = c.in[integer].dtype
 		}
-		if o.dtype.IsFloat() || o.indices {
+		if o.dtype.IsFloat() || o.indices || empty(o) {
 			continue
 		}
 		i := c.b.integers(o.id)
+		if k := slices.IndexFunc(c.in, func(v *val) bool { return v != nil && v.private && !v.dtype.IsFloat() }); i == nil && k >= 0 {
+			return nil, c.hiddenIntegers(c.in[k])
+		}
 		if i == nil || !i.In(-maxInteger, maxInteger) {
 			return nil, c.unsupported("its integers may be %s, and those beyond 2^31 may wrap around; cast to a floating-point type first", anyOf(i))
 		}
@@ -377,6 +389,9 @@ func (b *builder) isBit(id ir.ValueID) bool {
 
 // bit is an operand that is a boolean: a constant or an activation of zeros and ones.
 func (c *call) bit(v *val) (factor, error) {
+	if v.private {
+		return factor{}, c.hiddenIntegers(v)
+	}
 	f, err := c.factor(v)
 	if err == nil && (f.id == none && f.coef != 0 && f.coef != 1 || f.id != none && !c.b.isBit(f.id)) {
 		err = c.unsupported("computes with %q as a boolean, which may have cells other than 0 and 1; if its input has none, say so: --range NAME=0:1", v.name)

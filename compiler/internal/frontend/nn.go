@@ -1,6 +1,9 @@
 package frontend
 
 import (
+	"fmt"
+	"slices"
+
 	"github.com/zkllmc/zkllmc/compiler/internal/onnx"
 	"github.com/zkllmc/zkllmc/ir"
 )
@@ -113,9 +116,16 @@ func (c *call) normOp(center bool, eps float64, beta bool) ([]*val, error) {
 func (c *call) norm(x *val, a int, center bool, eps float64, gamma, beta *val) (*val, error) {
 	n := ir.Size(x.shape[a:])
 	if n < 2 {
-		return nil, c.unsupported("normalisation over %d cells", n)
+		return nil, c.unsupported("normalises over %d cells, of which nothing but a sign is left; export the model without the node", n)
 	}
 	shape := x.shape
+	if gamma != nil && ir.Size(gamma.shape) != n || beta != nil && ir.Size(beta.shape) != n {
+		y, err := c.norm(x, a, center, eps, nil, nil)
+		if err != nil {
+			return nil, err
+		}
+		return c.scaledBy(y, gamma, beta)
+	}
 	var err error
 	if a < len(shape)-1 {
 		if x, err = c.reshapeTo(x, append(append([]int{}, shape[:a]...), n)); err != nil {
@@ -127,9 +137,6 @@ func (c *call) norm(x *val, a int, center bool, eps float64, gamma, beta *val) (
 	for _, v := range []*val{x, gamma, beta} {
 		if v == nil {
 			continue
-		}
-		if v != x && ir.Size(v.shape) != n {
-			return nil, c.unsupported("scale or bias of shape %v for %d cells; one value per cell is supported", v.shape, n)
 		}
 		if v != x && len(v.shape) != 1 {
 			if v, err = c.reshapeTo(v, []int{n}); err != nil {
@@ -148,6 +155,30 @@ func (c *call) norm(x *val, a int, center bool, eps float64, gamma, beta *val) (
 		return c.reshapeTo(y, shape)
 	}
 	return y, nil
+}
+
+// scaledBy is x·gamma + beta, which broadcast to the shape of x and of which each may be absent.
+func (c *call) scaledBy(x, gamma, beta *val) (*val, error) {
+	fs := []factor{only(x)}
+	var terms []ir.Term
+	for _, v := range []*val{gamma, beta} {
+		if v == nil {
+			continue
+		}
+		if to, err := broadcast(x.shape, v.shape); err != nil || !slices.Equal(to, x.shape) {
+			return nil, fmt.Errorf("scale or bias of shape %v for shape %v", v.shape, x.shape)
+		}
+		f, err := c.factor(v)
+		if err != nil {
+			return nil, err
+		}
+		if v == gamma {
+			fs = append(fs, f)
+		} else {
+			terms = append(terms, product(x.shape, 1, f))
+		}
+	}
+	return c.einsum(x.shape, append(terms, product(x.shape, 1, fs...))...), nil
 }
 
 // skipNorm is onnxruntime's normalisation of a sum: inputs x, skip, gamma, [beta,] [bias]; output 3 is the sum.

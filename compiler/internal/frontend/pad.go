@@ -3,6 +3,7 @@ package frontend
 import (
 	"fmt"
 
+	"github.com/zkllmc/zkllmc/internal/portable"
 	"github.com/zkllmc/zkllmc/ir"
 )
 
@@ -149,5 +150,9 @@ func (c *call) padWith(x *val, before, after []int) (*val, error) {
 		inside.Axes = append(inside.Axes, [][]int{inside.Out[a]})
 	}
 	everywhere := product(shape, value)
-	return c.einsum(shape, t, everywhere, inside), checkCells(shape)
+	y := c.einsum(shape, t, everywhere, inside)
+	if i := c.b.integers(id); i != nil && isInteger(value) { // a cell of x, or the number
+		c.assert(y, min(i.Lo.Int64(), portable.Clamp(value)), max(i.Hi.Int64(), portable.Clamp(value)))
+	}
+	return y, checkCells(shape)
 }

@@ -269,6 +269,15 @@ func (c *call) secret(v *val, what string) error {
 		v.name, source, what, source)
 }
 
+// hiddenIntegers refuses private integers and booleans: nothing says what they may be.
+func (c *call) hiddenIntegers(v *val) error {
+	source := v.name
+	if v.mark != nil {
+		source = v.mark.leaf()
+	}
+	return c.unsupported("computes with the %s %q, which are private; make them public: --public %s", map[bool]string{true: "booleans", false: "integers"}[v.dtype == onnx.Bool], v.name, source)
+}
+
 // pattern is a private tensor of which a public mask is made, and the node that takes the mask. A parted tensor holds the mask itself.
 type pattern struct {
 	leaf   *mark

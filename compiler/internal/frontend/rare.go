@@ -13,7 +13,7 @@ import (
 func init() {
 	for op, f := range map[string]spelling{
 		"ReduceLogSum": reduceLogSum, "Scatter": scatter, "Upsample": upsample, "Hardmax": hardmax, "LRN": localNorm, "LpPool": lpPool, "GlobalLpPool": lpPool,
-		"Compress": compress,
+		"Compress": compress, "com.microsoft.Trilu": trianglePart,
 	} {
 		spelled[op] = f
 	}
@@ -32,6 +32,16 @@ func reduceLogSum(c *call) (*onnx.Function, error) {
 	}
 	sum := s.with(s.add("ReduceSum", inputs...), intOf("keepdims", c.attrInt("keepdims", 1)), intOf("noop_with_empty_axes", c.attrInt("noop_with_empty_axes", 0)))
 	return s.function(s.add("Log", sum))
+}
+
+// trianglePart is Trilu as onnxruntime calls it.
+func trianglePart(c *call) (*onnx.Function, error) {
+	s := c.speller("x", "k")
+	operands := []string{"x"}
+	if c.has(1) {
+		operands = append(operands, "k")
+	}
+	return s.function(s.with(s.add("Trilu", operands...), c.attrs()...))
 }
 
 // scatter is what ScatterElements was called before opset 11.

@@ -126,12 +126,15 @@ func TensorOf(in onnx.ValueInfo, shape []int, cells []float64) (*onnx.Tensor, er
 	if !in.DType.Known() {
 		return nil, ir.Refuse(in.Name, "input", "is %s, which is not supported", in.DType)
 	}
-	for _, x := range cells {
-		if !in.DType.IsFloat() && (!isInteger(x) || in.DType.Wrap(portable.Clamp(x)) != portable.Clamp(x)) {
+	rounded := make([]float64, len(cells))
+	for i, x := range cells {
+		if rounded[i] = x; in.DType.IsFloat() {
+			rounded[i] = in.DType.Round(x)
+		} else if !isInteger(x) || in.DType.Wrap(portable.Clamp(x)) != portable.Clamp(x) {
 			return nil, ir.Refuse(in.Name, "input", "is fixed to %g, and its type is %s", x, in.DType)
 		}
 	}
-	return make1(in.DType, shape, cells), nil
+	return make1(in.DType, shape, rounded), nil
 }
 
 // filled are the options with tensors in place of fills.

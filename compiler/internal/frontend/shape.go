@@ -15,7 +15,7 @@ func init() {
 	register(handlers, map[string]handler{
 		"Identity": passThrough, "Dropout": passThrough, "Cast": cast, "CastLike": cast,
 		"Reshape": reshape, "Flatten": reshape, "Squeeze": reshape, "Unsqueeze": reshape,
-		"Transpose": transpose, "Expand": expand, "Tile": tile, "Shape": shapeOf, "Size": shapeOf,
+		"Transpose": transpose, "Expand": expand, "Tile": tile, "Shape": shapeOf, "Size": shapeOf, "EyeLike": eyeLike,
 		"IsNaN": isNaN, "IsInf": neverNaN, "ConstantOfShape": refuseDynamicShape,
 	})
 }
@@ -173,6 +173,26 @@ func shapeOf(c *call) ([]*val, error) {
 	}
 	t := shapeTensor(c, x.shape)
 	return []*val{constant("", t)}, nil
+}
+
+// eyeLike folds EyeLike of anything: only the shape and the type of its operand count.
+func eyeLike(c *call) ([]*val, error) {
+	x, err := c.arg(0)
+	if err != nil {
+		return nil, err
+	}
+	if len(x.shape) != 2 {
+		return nil, fmt.Errorf("shape %v is not a matrix", x.shape)
+	}
+	if err := c.charge(1, x.shape...); err != nil {
+		return nil, err
+	}
+	t := make1(x.dtype, x.shape, make([]float64, ir.Size(x.shape)))
+	ts, err := c.run(foldEye, []*onnx.Tensor{t})
+	if err != nil {
+		return nil, err
+	}
+	return []*val{constant("", ts[0])}, nil
 }
 
 // neverNaN folds tests for NaN and infinity on activations: the IR's reals are finite, and rows that are all masked, which is

@@ -120,7 +120,11 @@ func (c *call) windows(extents, taps, before, after []int) ([]window, error) {
 			w.before, w.after = pads[a], pads[n+a]
 		case "VALID":
 		case "SAME_UPPER", "SAME_LOWER":
-			total := max(0, ((d+w.step-1)/w.step-1)*w.step+reach-d)
+			total := ((d+w.step-1)/w.step-1)*w.step + reach - d
+			if total < 0 && (c.n.Op == "MaxPool" || c.n.Op == "AveragePool") {
+				return nil, c.unsupported("auto_pad %s for windows of %d cells, %d apart: runtimes do not agree on where those lie that leave cells out; give pads instead", auto, reach, w.step)
+			}
+			total = max(0, total)
 			if w.before, w.after = total/2, total-total/2; auto == "SAME_LOWER" {
 				w.before, w.after = w.after, w.before
 			}

@@ -20,7 +20,11 @@ var secretMatrix = []float64{-1, 0.3, -0.2, 0.7, 0.1, -0.9, 0.4, -0.6, -0.5, 0.8
 // makes itself if it does not make "m". If used, the matrix W is a weight of the model as well.
 func masked(derive func(m *model), used bool) *onnx.Model {
 	m := newModel()
-	m.floats("W", []int{1, 4, 4}, secretMatrix...)
+	w := slices.Clone(secretMatrix)
+	for i := range w { // as a file has them
+		w[i] = onnx.Float32.Round(w[i])
+	}
+	m.floats("W", []int{1, 4, 4}, w...)
 	m.node("Transpose", "x", "xt", attrInts("perm", 0, 2, 1))
 	m.node("MatMul", "x xt", "s")
 	derive(m)

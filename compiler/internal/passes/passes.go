@@ -202,7 +202,7 @@ func finite(g *ir.Graph) error {
 func finish(g *ir.Graph) error {
 	for _, n := range g.Nodes {
 		if a, ok := n.Attr.(*ir.EinsumAttr); ok && len(a.Terms) == 0 {
-			return unsupported(n, "the value is zero for every input")
+			return unsupported(n, "its result is zero for every input, so that there is nothing to prove of it; export the model without it, or choose other outputs, --logits NAME")
 		}
 	}
 	g.Stage = ir.StageFloat

@@ -1,0 +1,220 @@
+package compiler
+
+import (
+	"context"
+	"math"
+	"slices"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/zkllmc/zkllmc/internal/onnx/pb"
+)
+
+// What models drawn at random (make fuzz-onnx) brought to light.
+
+func stringAttr(name, v string) *pb.AttributeProto {
+	return &pb.AttributeProto{Name: name, Type: 3, S: []byte(v)}
+}
+
+// Integers are read in rows of other lengths than the input has them in, given as they are, padded in every way, and chosen by indices
+// that do not reach as far as the cells do.
+func TestDrawnIntegers(t *testing.T) {
+	inputs := []*pb.ValueInfoProto{port("k", int64sOf, 2, 2, 3), port("at", int64sOf, 1, 3), port("x", float32s, 3, 3)}
+	nodes := []*pb.NodeProto{
+		op("Reshape", "k rows", "r"), op("Add", "r three", "y0"),
+		op("Pad", "at pads minus", "y1"), op("Pad", "at pads", "y2", stringAttr("mode", "edge")), op("Pad", "at mirrored", "y3", stringAttr("mode", "reflect")),
+		op("GatherElements", "x at", "y4"), op("EyeLike", "x", "e", intAttr("k", 1), intAttr("dtype", int64sOf)), op("Add", "e at", "y5"),
+		op("OneHot", "which three two", "o", intAttr("axis", 0)), op("Add", "o at", "y6"), op("Flatten", "k", "y7", intAttr("axis", 2)),
+	}
+	m := portsModel(inputs, []string{"y0", "y1", "y2", "y3", "y4", "y5", "y6", "y7"}, nodes, int64s("rows", 4, 3), indices("three", nil, 3), indices("minus", nil, -2),
+		int64s("pads", 0, 2, 0, 1), int64s("mirrored", 0, 2, 0, 2), int64s("which", -1, 5, 1), int64s("two", 2, 7))
+	cfg := Config{Ranges: map[string]Range{"k": {Lo: -3, Hi: 3}, "at": {Lo: -3, Hi: 2}, "x": {Lo: -2, Hi: 2}}, PrivateInputs: []string{"k", "x", "at"}, Public: []string{"three", "minus", "two", "which"}}
+	givesExactly(t, m, cfg, func(in [][]float64) [][]float64 {
+		k, at, x := in[0], in[1], in[2]
+		pick := make([]float64, 3)
+		for i, v := range at {
+			pick[i] = x[3*(int(v+3)%3)+i]
+		}
+		rowsOf := func(bits ...float64) (out []float64) {
+			for i, b := range bits {
+				out = append(out, b+at[i%3])
+			}
+			return out
+		}
+		return [][]float64{
+			each2(k, []float64{3}, func(x, y float64) float64 { return x + y }),
+			{-2, -2, at[0], at[1], at[2], -2}, {at[0], at[0], at[0], at[1], at[2], at[2]}, {at[2], at[1], at[0], at[1], at[2], at[1], at[0]},
+			pick, rowsOf(0, 1, 0, 0, 0, 1, 0, 0, 0), rowsOf(2, 2, 2, 2, 2, 7, 7, 2, 2), k,
+		}
+	})
+}
+
+// The arg-max of a vector is that of its only row, and along an axis of one cell it is 0, whatever the other axes are.
+func TestDrawnArgMax(t *testing.T) {
+	ctx := context.Background()
+	cfg := narrow(Config{Ranges: map[string]Range{"x": {Lo: -2, Hi: 2}}, PrivateInputs: []string{"x"}})
+	m := portsModel([]*pb.ValueInfoProto{port("x", float32s, 5)}, []string{"y"}, []*pb.NodeProto{op("Relu", "x", "r"), op("ArgMax", "r", "y", intAttr("keepdims", 0))})
+	r, err := Analyse(ctx, write(t, m), cfg)
+	require.NoError(t, err)
+	in := Input{Elements: []Data{{Values: []float64{-1, 0.5, 1.75, -2, 1}}}, Expected: []Data{{Name: "y", Values: []float64{2}}}}
+	report, err := r.Check(ctx, []Input{in})
+	require.NoError(t, err)
+	require.NoError(t, report.Err())
+	require.Zero(t, report.FloatExpected.Error())
+	in.Expected[0].Values[0] = 1
+	report, err = r.Check(ctx, []Input{in})
+	require.NoError(t, err)
+	require.Error(t, report.Err())
+
+	one := portsModel([]*pb.ValueInfoProto{port("x", float32s, 1, 4, 3)}, []string{"y"}, []*pb.NodeProto{op("Relu", "x", "r"), op("ArgMax", "r", "y")})
+	_, err = Analyse(ctx, write(t, one), cfg)
+	var constant *Constant
+	require.ErrorAs(t, err, &constant)
+	require.NoError(t, constant.Gives([][]float64{make([]float64, 12)}))
+}
+
+// A scale and a bias of a normalisation broadcast; matrices of a fused product are transposed with their batches; before opset 13 a
+// LogSoftmax is along all axes from its own on.
+func TestDrawnComposites(t *testing.T) {
+	x := port("x", float32s, 2, 3, 4)
+	rows := func(in []float64, width int) (out [][]float64) {
+		return slices.Collect(slices.Chunk(in, width))
+	}
+	t.Run("LayerNormalization", func(t *testing.T) {
+		m := portsModel([]*pb.ValueInfoProto{x}, []string{"y"}, []*pb.NodeProto{op("LayerNormalization", "x scale bias", "y", intAttr("axis", 1), floatAttr("epsilon", 0.01))},
+			floatsOf("scale", -1.5), floatsOf("bias", 1, 0, -2, 0.5))
+		checkComposite(t, m, func(in [][]float64) []float64 {
+			bias := slices.Repeat([]float64{1, 0, -2, 0.5}, 6)
+			return normalised(12, slices.Repeat([]float64{-1.5}, 24), bias, 1)(in)
+		})
+	})
+	t.Run("FusedMatMul", func(t *testing.T) {
+		n := op("FusedMatMul", "x w", "y", intAttr("transBatchA", 1), intAttr("transA", 1), floatAttr("alpha", 0.5))
+		n.Domain = "com.microsoft" // x of two rows, three matrices: of each the two columns of four
+		m := portsModel([]*pb.ValueInfoProto{x}, []string{"y"}, []*pb.NodeProto{n}, matrix("w", 2, 2))
+		w := m.Graph.Initializer[0].FloatData
+		checkComposite(t, m, func(in [][]float64) (out []float64) {
+			for batch := range 3 {
+				for i := range 4 {
+					for j := range 2 {
+						out = append(out, 0.5*(in[0][4*batch+i]*float64(w[j])+in[0][12+4*batch+i]*float64(w[2+j])))
+					}
+				}
+			}
+			return out
+		})
+	})
+	t.Run("LogSoftmax", func(t *testing.T) {
+		m := portsModel([]*pb.ValueInfoProto{x}, []string{"y"}, []*pb.NodeProto{op("LogSoftmax", "x", "y")})
+		m.OpsetImport[0].Version = 11
+		checkComposite(t, m, func(in [][]float64) (out []float64) {
+			for _, row := range rows(in[0], 12) {
+				sum := 0.0
+				for _, v := range row {
+					sum += math.Exp(v)
+				}
+				for _, v := range row {
+					out = append(out, v-math.Log(sum))
+				}
+			}
+			return out
+		})
+	})
+	t.Run("Trilu", func(t *testing.T) {
+		n := op("Trilu", "x one", "y", intAttr("upper", 0))
+		n.Domain = "com.microsoft"
+		m := portsModel([]*pb.ValueInfoProto{x}, []string{"y"}, []*pb.NodeProto{n}, indices("one", nil, 1))
+		checkComposite(t, m, func(in [][]float64) (out []float64) {
+			for i, v := range in[0] {
+				if i%4 > i/4%3+1 {
+					v = 0
+				}
+				out = append(out, v)
+			}
+			return out
+		})
+	})
+}
+
+// Constants that an operator cuts off or compares are those that single precision has, where that differs from what is exact: public ones,
+// weights, and what is computed from either.
+func TestDecisionsInSinglePrecision(t *testing.T) {
+	count := []float32{0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 20, 41, 70, 49, 64}
+	tenth, third, most := float32(0.1), float32(1)/3, float32(0.7)
+	var floors, parts, equal, above, logs []float64
+	for _, n := range count {
+		floors = append(floors, math.Floor(float64(n*most)))
+		parts = append(parts, math.Trunc(float64(n/tenth)))
+		equal = append(equal, bit(n*third+third == (n+1)*third))
+		above = append(above, bit(n*tenth > n/10))
+		logs = append(logs, math.Floor(float64(float32(math.Log(float64(n+1)))*float32(1/math.Ln2))))
+	}
+	for k, exact := range []func(n float64) float64{
+		func(n float64) float64 { return math.Floor(n * float64(most)) }, func(n float64) float64 { return math.Trunc(n / float64(tenth)) },
+	} {
+		different := 0
+		for i, n := range count {
+			if exact(float64(n)) != [][]float64{floors, parts}[k][i] {
+				different++
+			}
+		}
+		require.Positive(t, different)
+	}
+	for _, private := range []bool{false, true} {
+		nodes := []*pb.NodeProto{
+			op("Mul", "n tenth", "m"), op("Mul", "n most", "mm"), op("Floor", "mm", "f0"), op("Div", "n tenth", "q"), op("Reshape", "q square", "q4"), op("Cast", "q4", "p", intAttr("to", 7)), op("Cast", "p", "f1", intAttr("to", 1)),
+			op("Mul", "n third", "a"), op("Add", "a third", "b"), op("Add", "n one", "n1"), op("Mul", "n1 third", "c"), op("Equal", "b c", "e"), op("Where", "e one zero", "f2"),
+			op("Div", "n ten", "d"), op("Greater", "m d", "g"), op("Cast", "g", "f3", intAttr("to", 1)),
+			op("Log", "n1", "l"), op("Mul", "l octaves", "lo"), op("Floor", "lo", "f4"),
+			op("Add", "x f0", "y0"), op("Add", "x4 f1", "y1"), op("Add", "x f2", "y2"), op("Add", "x f3", "y3"), op("Add", "x f4", "y4"),
+		}
+		cfg := Config{Ranges: map[string]Range{"x": {Lo: 0, Hi: 1}, "x4": {Lo: 0, Hi: 1}}, PrivateInputs: []string{"x", "x4"}}
+		if !private {
+			cfg.Public = []string{"n", "tenth", "third", "most", "one", "zero", "ten", "octaves"}
+		}
+		m := portsModel([]*pb.ValueInfoProto{port("x", float32s, 16), port("x4", float32s, 4, 4)}, []string{"y0", "y1", "y2", "y3", "y4"}, nodes, floatsOf("n", count...), scalarOf("tenth", tenth),
+			scalarOf("third", third), scalarOf("most", most), scalarOf("one", 1), scalarOf("zero", 0), scalarOf("ten", 10), scalarOf("octaves", float32(1/math.Ln2)), int64s("square", 4, 4))
+		in := Input{Elements: []Data{{Values: make([]float64, 16)}, {Values: make([]float64, 16)}}}
+		for k, want := range [][]float64{floors, parts, equal, above, logs} {
+			in.Expected = append(in.Expected, Data{Name: m.Graph.Output[k].Name, Values: want})
+		}
+		r, err := Analyse(context.Background(), write(t, m), narrow(cfg))
+		require.NoError(t, err)
+		report, err := r.Check(context.Background(), []Input{in})
+		require.NoError(t, err)
+		require.Less(t, report.FloatExpected.Error(), 1e-5, "private %t", private)
+	}
+}
+
+// What runtimes read differently, and what is private or never anything but zero, is refused by name.
+func TestDrawnRefusals(t *testing.T) {
+	x, n := port("x", float32s, 1, 1, 6), port("n", int64sOf, 2, 3)
+	bits := port("bits", bools, 2, 3)
+	for want, c := range map[string]struct {
+		in   *pb.ValueInfoProto
+		node *pb.NodeProto
+	}{
+		`node "MaxPool_y" (MaxPool): auto_pad SAME_UPPER for windows of 1 cells, 3 apart: runtimes do not agree on where those lie that leave cells out; give pads instead`: {x, op("MaxPool", "x", "y",
+			stringAttr("auto_pad", "SAME_UPPER"), intsAttr("kernel_shape", 1), intsAttr("strides", 3))},
+		`node "ConvTranspose_y" (ConvTranspose): auto_pad SAME_LOWER for windows of 1 cells, 2 apart: runtimes do not agree on cells that no window reaches; give pads and output_padding instead`: {x, op("ConvTranspose", "x w", "y",
+			stringAttr("auto_pad", "SAME_LOWER"), intsAttr("strides", 2))},
+		`node "And_y" (And): computes with the booleans "never", which are private; make them public: --public never`:     {bits, op("And", "bits never", "y")},
+		`node "Concat_y" (Concat): computes with the integers "list", which are private; make them public: --public list`: {n, op("Concat", "n list", "y", intAttr("axis", 0))},
+		`node "BitwiseAnd_y" (BitwiseAnd): the operator is not supported`:                                                 {n, op("BitwiseAnd", "n n", "y")},
+		`node "Gemm_y" (Gemm): its result is zero for every input, so that there is nothing to prove of it; export the model without it, or choose other outputs, --logits NAME`: {port("z", float32s, 2, 3), op("Gemm", "z m", "y",
+			floatAttr("alpha", 0))},
+		`node "RMSNormalization_y" (RMSNormalization): normalises over 1 cells, of which nothing but a sign is left; export the model without the node`: {port("z", float32s, 2, 1), op("RMSNormalization", "z s", "y")},
+	} {
+		m := portsModel([]*pb.ValueInfoProto{c.in}, []string{"y"}, []*pb.NodeProto{c.node}, booleans("never", []int64{3}, 0, 0, 0), indices("list", []int64{1, 3}, 5, 1, 4), matrix("m", 3, 2),
+			&pb.TensorProto{Name: "w", DataType: float32s, Dims: []int64{1, 1, 1}, FloatData: []float32{1}}, floatsOf("s", 1))
+		m.OpsetImport[0].Version = 23
+		ranges := map[string]Range{c.in.Name: {Lo: 0, Hi: 9}}
+		if c.in == bits {
+			ranges = nil
+		}
+		_, err := Analyse(context.Background(), write(t, m), narrow(Config{Ranges: ranges, PrivateInputs: []string{c.in.Name}}))
+		require.ErrorIs(t, err, ErrUnsupported)
+		require.ErrorContains(t, err, want)
+	}
+}
