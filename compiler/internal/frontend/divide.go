@@ -181,7 +181,7 @@ func (c *call) divideIntegers() ([]*val, error) {
 		if y.least == 0 {
 			lo = -hi
 		}
-		r = c.assert(flipped, lo, max(hi, y.most))
+		r = c.assert(flipped, lo, max(hi, y.most-1))
 	}
 	return []*val{c.signed(r, y.below)}, nil
 }

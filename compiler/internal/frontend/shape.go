@@ -3,6 +3,7 @@ package frontend
 import (
 	"fmt"
 	"math"
+	"slices"
 
 	"github.com/zkllmc/zkllmc/compiler/internal/onnx"
 	"github.com/zkllmc/zkllmc/internal/interval"
@@ -479,6 +480,28 @@ func tile(c *call) ([]*val, error) {
 	if len(reps) != len(x.shape) {
 		return nil, fmt.Errorf("%d repeats for rank %d", len(reps), len(x.shape))
 	}
+	for i, r := range reps {
+		if r < 1 || r > maxCells {
+			return nil, fmt.Errorf("repeats %v are out of range", reps)
+		}
+		// Cells of an axis that fills no power of two are chosen one by one: as parts of an axis they would be bounded by sums of all.
+		if n := x.shape[i]; r > 1 && n&(n-1) != 0 {
+			all := int(min(r, maxCells)) * n
+			at, err := c.span(0, all)
+			if err != nil {
+				return nil, err
+			}
+			for k := range at {
+				at[k] %= n
+			}
+			dtype := x.dtype
+			if x, err = c.selectAxis(x, i, at); err != nil {
+				return nil, err
+			}
+			x.dtype, reps = dtype, slices.Clone(reps)
+			reps[i] = 1
+		}
+	}
 	id, err := c.use(x)
 	if err != nil {
 		return nil, err
@@ -487,9 +510,6 @@ func tile(c *call) ([]*val, error) {
 	t := ir.Term{Coef: 1, Extents: ext, In: []int{int(id)}, Axes: [][][]int{axes}}
 	shape := make([]int, len(reps))
 	for i, r := range reps {
-		if r < 1 || r > maxCells {
-			return nil, fmt.Errorf("repeats %v are out of range", reps)
-		}
 		t.Extents = append(t.Extents, int(r))
 		t.Out = append(t.Out, append([]int{len(t.Extents) - 1}, axes[i]...))
 		shape[i] = x.shape[i] * int(r)
