@@ -11,12 +11,12 @@ import (
 
 // Device is a GPU, by what its maker says of it. Times that follow from it are extrapolated: nothing has run on one.
 type Device struct {
-	Name      string
-	Memory    int64   // bytes
-	Cores     int     // multiprocessors
-	Clock     float64 // of them, per second
-	Bandwidth float64 // bytes of its memory per second
-	Transfer  float64 // bytes to and from it per second
+	Name      string  `json:"name"`
+	Memory    int64   `json:"memory_bytes"`
+	Cores     int     `json:"multiprocessors"`
+	Clock     float64 `json:"clock_hertz"`
+	Bandwidth float64 `json:"memory_bytes_per_second"`
+	Transfer  float64 `json:"transfer_bytes_per_second"` // to and from it
 }
 
 // Devices are those that plans are made for.
