@@ -21,6 +21,7 @@ type Work struct {
 	Products int64 `json:"products"` // of integers in these sums
 	Lookups  int64 `json:"lookups"`  // cells that are looked up, and lines of tables
 	Leaves   int64 `json:"leaves"`   // of the fraction tree that are computed: these, and padding among them, without what clamps leave over if nothing is clamped
+	Padded   int64 `json:"padded"`   // leaves with all padding
 	Columns  int64 `json:"columns"`  // cells that are looked up, counted once for every column
 	Points   int64 `json:"points"`   // columns of rows: the generators of openings
 }
@@ -46,14 +47,17 @@ func Of(c *circuit.Circuit) Work {
 	for i, n := range computed(c) {
 		w.Leaves += n
 		l := &c.Lookups[i]
-		cells := int64(circuit.Size(c.Tensor(l.Cols[0]).Shape))
+		shape := c.Tensor(l.Cols[0]).Shape
+		cells := int64(circuit.Size(shape))
 		w.Lookups += cells
+		w.Padded += 1 << circuit.ShapeBits(shape)
 		w.Columns += cells * int64(len(l.Cols))
 	}
 	for _, t := range c.Tables {
 		w.Lookups += int64(len(t.Cols[0]))
 		all, _ := leaves([]int{len(t.Cols[0])})
 		w.Leaves += all
+		w.Padded += 1 << circuit.Bits(len(t.Cols[0]))
 	}
 	if w.Points = 1 << c.WitnessBits; c.WeightBits != c.WitnessBits { // rows of one width share their columns
 		w.Points += 1 << c.WeightBits
@@ -133,10 +137,12 @@ const (
 
 	once = 0.05 // of every phase: messages, and what is small
 
-	weightBytes  = 2
-	valueBytes   = 9.5  // eight while they are computed, and what that leaves behind
-	leafBytes    = 28   // half of it in a frugal proof
-	processBytes = 55e6 // code, generators, garbage
+	weightBytes     = 2
+	valueBytes      = 4    // of a committed or virtual cell: two or four, and what computing them leaves behind
+	leafBytes       = 29.5 // in layers of chunks
+	frugalLeafBytes = 4.5
+	paddedBytes     = 4.2  // in the layers above
+	processBytes    = 55e6 // code, generators, garbage
 
 	setupSeconds         = 0.45
 	setupSecondsPerCell  = 0.37e-6
@@ -171,10 +177,11 @@ func (w *Work) Seconds() (sum float64) {
 
 // Memory lists what a proof keeps in memory at the peak.
 func (w *Work) Memory(frugal bool) []Share {
-	lookups := per(w.Leaves, leafBytes)
+	rate := float64(leafBytes)
 	if frugal {
-		lookups /= 2
+		rate = frugalLeafBytes
 	}
+	lookups := per(w.Leaves, rate) + per(w.Padded, paddedBytes)
 	return []Share{
 		{"weights", per(w.Weights, weightBytes)},
 		{"values", per(w.Witness+w.Virtual, valueBytes)},
@@ -219,7 +226,8 @@ func Largest(c *circuit.Circuit, n int) []Share {
 		}
 	}
 	for i, n := range computed(c) {
-		bytes[family(c.Tensor(c.Lookups[i].Cols[0]))] += per(n, leafBytes)
+		first := c.Tensor(c.Lookups[i].Cols[0])
+		bytes[family(first)] += per(n, leafBytes) + per(1<<circuit.ShapeBits(first.Shape), paddedBytes)
 	}
 	var out []Share
 	for _, name := range slices.Sorted(maps.Keys(bytes)) {

@@ -28,6 +28,7 @@ func TestWork(t *testing.T) {
 	require.Equal(t, int64(3*300*7), work.Virtual)
 	require.Equal(t, int64(3*300*7+(256+2)+(1+2<<8)+16), work.Lookups, "value, remainder, excess, and their tables")
 	require.Equal(t, int64(3*38*64+5*64+9*64+16), work.Leaves, "chunks of eight rows, and of lines")
+	require.Equal(t, int64(3*512*8+512+1024+16), work.Padded)
 	require.Equal(t, int64(1<<4+1<<5), work.Points)
 	var sum float64
 	for _, s := range work.Memory(false) {

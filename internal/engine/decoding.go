@@ -162,7 +162,7 @@ func (r *reader) next(ctx context.Context, tokens []int64) error {
 		if err != nil {
 			return err
 		}
-		r.pass, r.tokens, r.logits = a, all, a.Tensor(c.Generation.Output).V[:len(all)*c.Generation.Vocab]
+		r.pass, r.tokens, r.logits = a, all, a.Tensor(c.Generation.Output).Cells(0, len(all)*c.Generation.Vocab)
 		return nil
 	}
 	if err := r.rows.Next(ctx, tokens); err != nil {

@@ -45,11 +45,7 @@ func (t *Tensor) Cells(lo, hi int) []int64 {
 		return t.V[lo:hi]
 	}
 	v := make([]int64, hi-lo)
-	if t.Mid != nil {
-		convert(v, t.Mid[lo:hi])
-	} else {
-		convert(v, t.Short[lo:hi])
-	}
+	t.Read(v, lo)
 	return v
 }
 
@@ -94,26 +90,79 @@ func outside[T int16 | int32 | int64](v []T, lo, hi int64) int {
 	return -1
 }
 
+// Range is the least value and the greatest, of no values and 0.
+func Range(v []int64) (lo, hi int64) {
+	for _, x := range v {
+		lo, hi = min(lo, x), max(hi, x)
+	}
+	return lo, hi
+}
+
+// bitsFor is in how many bits a tensor keeps values between two.
+func bitsFor(lo, hi int64) int {
+	switch {
+	case lo >= math.MinInt16 && hi <= math.MaxInt16:
+		return 16
+	case lo >= math.MinInt32 && hi <= math.MaxInt32:
+		return 32
+	}
+	return 64
+}
+
 // Shorten keeps values that fit 16 bits or 32, all of them, in as many. The tensor is changed in place.
 func (t *Tensor) Shorten() {
 	if t.High != nil || t.V == nil {
 		return
 	}
-	lo, hi := int64(0), int64(0)
-	for _, v := range t.V {
-		lo, hi = min(lo, v), max(hi, v)
-	}
-	switch {
-	case lo >= math.MinInt16 && hi <= math.MaxInt16:
+	switch bitsFor(Range(t.V)) {
+	case 16:
 		t.Short = make([]int16, len(t.V))
 		convert(t.Short, t.V)
-	case lo >= math.MinInt32 && hi <= math.MaxInt32:
+	case 32:
 		t.Mid = make([]int32, len(t.V))
 		convert(t.Mid, t.V)
 	default:
 		return
 	}
 	t.V = nil
+}
+
+// Widen keeps values in so many bits that others from lo to hi find room in their places. The tensor is changed in place.
+func (t *Tensor) Widen(lo, hi int64) {
+	switch bits := bitsFor(lo, hi); {
+	case t.V != nil || bits == 16 || bits == 32 && t.Mid != nil:
+	case bits == 32:
+		t.Mid = make([]int32, len(t.Short))
+		convert(t.Mid, t.Short)
+		t.Short = nil
+	default:
+		t.V = t.All()
+		t.Short, t.Mid = nil, nil
+	}
+}
+
+// Write writes values from a place on. They fit, see Widen.
+func (t *Tensor) Write(at int, v []int64) {
+	switch {
+	case t.V != nil:
+		copy(t.V[at:at+len(v)], v)
+	case t.Mid != nil:
+		convert(t.Mid[at:at+len(v)], v)
+	default:
+		convert(t.Short[at:at+len(v)], v)
+	}
+}
+
+// Read is Cells into memory that is there.
+func (t *Tensor) Read(to []int64, at int) {
+	switch {
+	case t.V != nil:
+		copy(to, t.V[at:at+len(to)])
+	case t.Mid != nil:
+		convert(to, t.Mid[at:at+len(to)])
+	default:
+		convert(to, t.Short[at:at+len(to)])
+	}
 }
 
 // All returns all values.

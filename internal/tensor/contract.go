@@ -187,9 +187,12 @@ func (n *nest) measure(j int) measured {
 	}
 	m, nonzero, cells := measured{lo: math.MaxInt64, hi: math.MinInt64}, 0, 0
 	for _, o := range offsets(mine, j) {
-		if from := n.vals[j].from(o); from.v != nil {
+		switch from := n.vals[j].from(o); {
+		case from.v != nil:
 			nonzero += measureRun(&m, from.v[:inner.extent])
-		} else {
+		case from.mid != nil:
+			nonzero += measureRun(&m, from.mid[:inner.extent])
+		default:
 			nonzero += measureRun(&m, from.short[:inner.extent])
 		}
 		cells += inner.extent
@@ -199,7 +202,7 @@ func (n *nest) measure(j int) measured {
 }
 
 // measureRun takes a run of cells into account and returns how many are not zero.
-func measureRun[T int16 | int64](m *measured, run []T) (nonzero int) {
+func measureRun[T int16 | int32 | int64](m *measured, run []T) (nonzero int) {
 	for _, x := range run {
 		m.lo, m.hi = min(m.lo, int64(x)), max(m.hi, int64(x))
 		if x != 0 {

@@ -90,14 +90,17 @@ const gathered = 8
 
 // shorten writes the lines [n0, n1) of a batch as rows.
 func (s *side) shorten(dst matrix, batch, n0, n1 int) {
-	if from := s.from(s.batch[batch]); from.v != nil {
+	switch from := s.from(s.batch[batch]); {
+	case from.v != nil:
 		shorten(s, dst, from.v, n0, n1)
-	} else {
+	case from.mid != nil:
+		shorten(s, dst, from.mid, n0, n1)
+	default:
 		shorten(s, dst, from.short, n0, n1)
 	}
 }
 
-func shorten[T int16 | int64](s *side, dst matrix, v []T, n0, n1 int) {
+func shorten[T int16 | int32 | int64](s *side, dst matrix, v []T, n0, n1 int) {
 	n := len(s.k)
 	if consecutive(s.k) {
 		for i, l := range s.line[n0:n1] {
@@ -138,14 +141,17 @@ func consecutive(k []int) bool {
 
 // cut writes the lines of a batch as rows of digits, those of a line together.
 func (s *side) cut(batch, digits int) matrix {
-	if from := s.from(s.batch[batch]); from.v != nil {
+	switch from := s.from(s.batch[batch]); {
+	case from.v != nil:
 		return cut(s, from.v, digits)
-	} else {
+	case from.mid != nil:
+		return cut(s, from.mid, digits)
+	default:
 		return cut(s, from.short, digits)
 	}
 }
 
-func cut[T int16 | int64](s *side, v []T, digits int) matrix {
+func cut[T int16 | int32 | int64](s *side, v []T, digits int) matrix {
 	m := newMatrix(len(s.line)*digits, len(s.k))
 	for i, l := range s.line {
 		for d := range digits {

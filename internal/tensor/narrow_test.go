@@ -40,13 +40,10 @@ func of(t backend.Term, vals []integer.Tensor) []backend.Term {
 	return []backend.Term{t}
 }
 
-// in16 is a tensor in 16 bits.
-func in16(t integer.Tensor) integer.Tensor {
-	s := integer.Tensor{Shape: t.Shape, Short: make([]int16, len(t.V))}
-	for i, x := range t.V {
-		s.Short[i] = int16(x)
-	}
-	return s
+// shortened is a tensor in as few bits as its cells take.
+func shortened(t integer.Tensor) integer.Tensor {
+	t.Shorten()
+	return t
 }
 
 // each walks through the term's labels one by one: what a product is by definition. Arithmetic wraps, as everywhere in the package.
@@ -121,19 +118,21 @@ func TestProducts(t *testing.T) {
 				terms := of(term, vals)
 				require.Equal(t, want, Part{}.Eval(terms, shape).V, name)
 				require.Equal(t, make([]int64, len(want)), Part{Pool: stopped}.Eval(terms, shape).V, "%s, on a pool that begins nothing", name)
-				got := integer.Tensor{Shape: shape, V: make([]int64, len(want))}
-				shorter := slices.Clone(vals) // the second factor always fits
+				shorter := make([]integer.Tensor, len(vals)) // the second factor always has 16 bits
 				for i, v := range vals {
-					if i == 1 || i == 0 && r[0] >= math.MinInt16 && r[1] <= math.MaxInt16 {
-						shorter[i] = in16(v)
-					}
+					shorter[i] = shortened(v)
 				}
 				packs := NewPacks()
 				for _, part := range []backend.Range{{Hi: d[1] / 3}, {Lo: d[1] / 3, Hi: d[1]}} {
-					Part{Box: []backend.Range{{Hi: d[0]}, part, {Hi: d[3]}}, Packs: packs}.Add(got, of(term, shorter))
+					rows := part.Hi - part.Lo
+					got, of := integer.Tensor{Shape: []int{d[0], rows, d[3]}, V: make([]int64, d[0]*rows*d[3])}, of(term, shorter)
+					Part{Box: []backend.Range{{Hi: d[0]}, part, {Hi: d[3]}}, Packs: packs}.Add(got, of)
+					for b := range d[0] {
+						at := (b*d[1] + part.Lo) * d[3]
+						require.Equal(t, want[at:at+rows*d[3]], got.V[b*rows*d[3]:(b+1)*rows*d[3]], name)
+					}
 				}
-				require.Equal(t, want, got.V, name)
-				require.Equal(t, want, Part{}.Eval(of(term, shorter), shape).V, "%s, 16 bits", name)
+				require.Equal(t, want, Part{}.Eval(of(term, shorter), shape).V, "%s, in few bits", name)
 			}
 			dot, narrowPays = dotPortable, true
 			require.Equal(t, want, Part{}.Eval(of(term, vals), shape).V, "the kernels' definition")
@@ -237,7 +236,7 @@ func TestSumsInAnyOrder(t *testing.T) {
 			shape := extents[:2]
 			want := make([]int64, circuit.Size(shape))
 			each(&term, vals, want, shape)
-			short := []integer.Tensor{in16(vals[0]), in16(vals[1])}
+			short := []integer.Tensor{shortened(vals[0]), shortened(vals[1])}
 			for _, narrowPays = range []bool{true, false} {
 				require.Equal(t, want, Part{}.Eval(of(term, vals), shape).V, "%v %v", a, b)
 				require.Equal(t, want, Part{}.Eval(of(term, short), shape).V, "%v %v, 16 bits", a, b)

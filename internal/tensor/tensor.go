@@ -34,7 +34,7 @@ func (p Part) Eval(terms []backend.Term, shape []int) integer.Tensor {
 	return out
 }
 
-// Add adds the part of the terms to out, which is of their whole shape and has 64 bits a cell, or is wide.
+// Add adds the part of the terms to out, which is of the part's shape and has 64 bits a cell, or is wide.
 func (p Part) Add(out integer.Tensor, terms []backend.Term) {
 	for i := range terms {
 		t := &terms[i]
@@ -43,11 +43,8 @@ func (p Part) Add(out integer.Tensor, terms []backend.Term) {
 		}
 		vals := make([]cells, len(t.Factors))
 		for j, f := range t.Factors {
-			x := *f.T.(*integer.Tensor)
-			if x.Mid != nil {
-				x.V = x.All()
-			}
-			vals[j] = cells{x.V, x.Short, x.High}
+			x := f.T.(*integer.Tensor)
+			vals[j] = cells{x.V, x.Short, x.Mid, x.High}
 		}
 		switch n := p.newNest(t, vals, out); {
 		case n == nil:
@@ -82,10 +79,11 @@ type nest struct {
 	hoist int     // a factor with few nonzero cells, -1 for none: the innermost loop should not run over it
 }
 
-// cells are those of a factor, of 64 bits, or of 16, or wide.
+// cells are those of a factor, of 64 bits, or of 16 or 32, or wide.
 type cells struct {
 	v     []int64
 	short []int16
+	mid   []int32
 	high  []int64
 }
 
@@ -96,6 +94,9 @@ func (c cells) from(i int) cells {
 	if c.v != nil {
 		return cells{v: c.v[i:]}
 	}
+	if c.mid != nil {
+		return cells{mid: c.mid[i:]}
+	}
 	return cells{short: c.short[i:]}
 }
 
@@ -103,12 +104,15 @@ func (c cells) at(i int) int64 {
 	if c.v != nil {
 		return c.v[i]
 	}
+	if c.mid != nil {
+		return int64(c.mid[i])
+	}
 	return int64(c.short[i])
 }
 
 // wide are the cells in 64 bits.
 func (c cells) wide() []int64 {
-	t := integer.Tensor{V: c.v, Short: c.short}
+	t := integer.Tensor{V: c.v, Short: c.short, Mid: c.mid}
 	return t.All()
 }
 
@@ -126,17 +130,26 @@ func (p Part) newNest(t *backend.Term, vals []cells, out integer.Tensor) *nest {
 		}
 		n.loops[l] = loop{extent: r.Hi - r.Lo, in: make([]int, len(vals))}
 	}
-	strides(t.Out, t.Extents, func(l, s int) {
-		n.loops[l].out, n.out = s, n.out[s*ranges[l].Lo:]
-		if n.high != nil {
-			n.high = n.high[s*ranges[l].Lo:]
-		}
-	})
+	strides(t.Out, p.extents(t), func(l, s int) { n.loops[l].out = s })
 	for j, f := range t.Factors {
 		strides(f.Axes, t.Extents, func(l, s int) { n.loops[l].in[j] = s; n.vals[j] = n.vals[j].from(s * ranges[l].Lo) })
 	}
 	n.merge()
 	return n
+}
+
+// extents are those of the labels of a part of the result: an axis that is cut is one label.
+func (p Part) extents(t *backend.Term) []int {
+	if p.Box == nil {
+		return t.Extents
+	}
+	e := slices.Clone(t.Extents)
+	for a, cut := range p.Box {
+		if len(t.Out[a]) == 1 {
+			e[t.Out[a][0]] = cut.Hi - cut.Lo
+		}
+	}
+	return e
 }
 
 // strides calls set with the row-major stride of every label of a list of axes.
@@ -331,7 +344,7 @@ type row struct {
 	o    int
 	at   []int
 	idx  []int
-	line [][]int64 // of factors of 16 bits: the cells that the innermost loop meets
+	line [][]int64 // of factors of 16 bits or 32: the cells that the innermost loop meets
 }
 
 // start moves to cell number c of the outer loops.
@@ -418,16 +431,25 @@ func (r *row) operand(j int) (v []int64, stride int) {
 		r.line[j] = make([]int64, r.step.extent)
 	}
 	line := r.line[j][:r.step.extent]
-	if stride == 1 {
-		for i, x := range from.short[:len(line)] {
-			line[i] = int64(x)
-		}
-		return line, 1
-	}
-	for i := range line {
-		line[i] = int64(from.short[i*stride])
+	if from.mid != nil {
+		widen(line, from.mid, stride)
+	} else {
+		widen(line, from.short, stride)
 	}
 	return line, 1
+}
+
+// widen writes cells at a distance side by side.
+func widen[T int16 | int32](line []int64, v []T, stride int) {
+	if stride == 1 {
+		for i, x := range v[:len(line)] {
+			line[i] = int64(x)
+		}
+		return
+	}
+	for i := range line {
+		line[i] = int64(v[i*stride])
+	}
 }
 
 func (r *row) fill(c int64) {

@@ -9,7 +9,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"math"
 	"slices"
 	"sync"
 
@@ -95,17 +94,11 @@ func (a *Assignment) Nonzero(id circuit.ID) (n, of int) {
 func (a *Assignment) Close() { a.at.Program.Close() }
 
 // Settle keeps what a proof reads in as little memory as it takes: nothing is computed from the tensors any more. Cells are kept in 16 bits
-// or 32 where they fit, those that are looked up in no more than 16, and sums that no sumcheck reads are dropped, to be computed again should
-// somebody ask. Values are the same.
+// or 32 where they fit, and sums that no sumcheck reads are dropped, to be computed again should somebody ask. Values are the same.
 func (a *Assignment) Settle() {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	read, columns := a.c.Read(), make([]bool, len(a.vals))
-	for _, l := range a.c.Lookups {
-		for _, id := range l.Cols {
-			columns[id] = true
-		}
-	}
+	read := a.c.Read()
 	var settled []backend.Bounded
 	for i, v := range a.vals {
 		switch t := &a.c.Tensors[i]; {
@@ -113,15 +106,12 @@ func (a *Assignment) Settle() {
 		case !read[i]:
 			a.at.Program.Free(v)
 			a.vals[i] = nil
-		case short(t) || !columns[i]:
+		default:
 			settled = append(settled, a.bounded(circuit.ID(i)))
 		}
 	}
 	a.at.Program.Settle(settled...)
 }
-
-// short says whether the cells of a tensor fit 16 bits, unless a prover lies.
-func short(t *circuit.Tensor) bool { return t.Lo >= math.MinInt16 && t.Hi <= math.MaxInt16 }
 
 // get returns a tensor; a.mu is held.
 func (a *Assignment) get(id circuit.ID) (backend.Tensor, error) {

@@ -28,7 +28,7 @@ func (r *run) Argument(
 	for _, s := range segments {
 		vals := vec(s.Vals)
 		if s.Held != nil {
-			vals = held(s.Held)
+			vals = r.held(s.Held)
 		}
 		r.chunks(len(vals), tile, func(_, lo, hi int) {
 			part, to := make(vec, hi-lo), a.u[s.Offset+lo:s.Offset+hi]

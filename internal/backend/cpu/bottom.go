@@ -20,7 +20,7 @@ var _ backend.LayerRounds = (*bottomLayer)(nil)
 
 func newBottomLayer(t *tree, s []field.Element, lambda field.Element) *bottomLayer {
 	l := &bottomLayer{t: t}
-	l.rest = newLayer(t, t.restLevels(), s, lambda, func(w, i int) (p, q quarters, onlyOnes bool) {
+	l.rest = newLayer(t, t.restLevels(), t.n-1, s, lambda, func(w, i int) (p, q quarters, onlyOnes bool) {
 		return t.leafTile(w, t.leafSet, t.rest, t.rest.tiles[i])
 	})
 	if len(t.single.tiles) > 0 {
@@ -40,7 +40,7 @@ func newBottomLayer(t *tree, s []field.Element, lambda field.Element) *bottomLay
 // other part of the leaves is in the arrays of larger ones.
 func (t *tree) restLevels() []level {
 	levels, shared := make([]level, len(t.levels)), t.n-1-t.rest.bits
-	allocate(levels, t.rest, t.n-1, shared)
+	allocate(levels, supportsAbove(len(levels), t.rest), t.n-1, shared)
 	copy(levels[:shared+1], t.levels)
 	return levels
 }
@@ -100,13 +100,22 @@ type singleLayer struct {
 	sums  [3]field.Element // λh(0), λh(1), λh∞ of the last round
 	known *field.Element   // λC of the coming round if known
 
-	again *field.Element // the challenge that tiles were bound to which are not kept, see delay; else nil
-	under *support       // of these tiles
+	late   int             // how many challenges are
+	delays []lateChallenge // what is not kept, see delay
+}
+
+// lateChallenge is one that tiles are bound to which are not kept.
+type lateChallenge struct {
+	rho   field.Element
+	under *support // of what it was bound to
 }
 
 func newSingleLayer(t *tree, s []field.Element, lambda field.Element) *singleLayer {
 	l := &singleLayer{t: t, leaves: combine(t.blocks, lambda), stored: t.single, lambda: lambda, s: slices.Clone(s)}
 	l.kinds = newKinds(&t.supports, s)
+	if l.late = t.n - 2 - t.kept; l.late == spared {
+		l.late++ // so that one of the two targets is enough, for the other is that of joinTo
+	}
 	l.inverse = field.BatchInvert(append(slices.Clone(s), lambda))
 	l.unitBy = l.inverse[len(s)]
 	return l
@@ -165,8 +174,8 @@ func (l *singleLayer) halves(w int, at piece) (q quarters) {
 		_, q, _ = l.t.leafTile(w, l.leaves, l.stored, at)
 		return q
 	}
-	if l.again != nil {
-		return l.delayed(w, at)
+	if n := len(l.delays); n > 0 {
+		return l.delayed(w, n-1, at)
 	}
 	for c := range q {
 		q[c] = [2]vec{l.v[c][0][at.lo:at.hi], l.v[c][1][at.lo:at.hi]}
@@ -184,13 +193,13 @@ func (l *singleLayer) apply() {
 	}
 	src, stored := l.stored, l.stored.above()
 	inner, outer := eqTables(l.s[1:])
-	if l.bound == 0 && l.t.kept < l.t.n-2 {
+	if l.bound == 0 {
+		l.bindRuns(&rho)
+	}
+	if l.bound < l.late {
 		l.delay(rho, stored, inner, outer)
 	} else {
 		target := l.target(stored.used)
-		if l.bound == 0 {
-			l.bindRuns(&rho)
-		}
 		l.t.run(len(src.tiles), func(w, i int) {
 			s, at := l.t.worker(w), src.tiles[i]
 			if l.bound > 0 || !l.bindIntegers(s.leaf, at, &target) {
@@ -203,7 +212,7 @@ func (l *singleLayer) apply() {
 			at = piece{at.lo / 2, at.hi / 2, at.block / 2}
 			l.addSums(s, cutOut(target, at.lo, at.hi), stored.ofTile(at, inner, s.v[2]), &outer[at.block])
 		})
-		l.v, l.again = target, nil
+		l.v, l.delays = target, nil
 	}
 	total := l.t.collect()
 	l.stored, l.sums = stored, [3]field.Element(total[:3])
@@ -235,27 +244,35 @@ func cutOut(v [2][2]vec, lo, hi int) (out [2][2]vec) {
 
 // delay adds up the next round's sums and keeps nothing, as layer.delay.
 func (l *singleLayer) delay(rho field.Element, stored *support, inner, outer vec) {
-	l.again, l.under = &rho, l.stored
+	l.delays = append(l.delays, lateChallenge{rho, l.stored})
 	l.t.run(len(stored.tiles), func(w, i int) {
 		s, at := l.t.worker(w), stored.tiles[i]
-		l.addSums(s, l.delayed(w, at), stored.ofTile(at, inner, s.v[2]), &outer[at.block])
+		l.addSums(s, l.delayed(w, len(l.delays)-1, at), stored.ofTile(at, inner, s.v[2]), &outer[at.block])
 	})
 }
 
-// delayed computes a tile that delay did not keep, which is the worker's until it asks for another one.
-func (l *singleLayer) delayed(w int, at piece) [2][2]vec {
-	s := l.t.worker(w)
-	lo, hi := l.under.within(at.block, 1)
+// delayed computes a tile that a delay did not keep, which is the worker's until it asks for another one of the same.
+func (l *singleLayer) delayed(w, delay int, at piece) [2][2]vec {
+	s, d := l.t.worker(w), &l.delays[delay]
+	target := [2][2]vec{s.bound[delay][0], s.bound[delay][1]}
+	lo, hi := d.under.within(at.block, 1)
 	for k := lo; k < hi; k++ {
-		here := l.under.tiles[k]
-		_, q, _ := l.t.leafTile(w, l.leaves, l.under, here)
+		here := d.under.tiles[k]
+		to := piece{here.lo - d.under.tiles[lo].lo, here.hi - d.under.tiles[lo].lo, here.block}
+		var q quarters
+		if delay > 0 {
+			q = l.delayed(w, delay-1, here)
+		} else if s.leaf.find(l.leaves, d.under, here); s.leaf.fillBound(&target, to.lo, here.hi-here.lo) {
+			continue
+		} else {
+			_, q, _ = l.t.leafTile(w, l.leaves, d.under, here)
+		}
 		for c := range q {
-			to := piece{here.lo - l.under.tiles[lo].lo, here.hi - l.under.tiles[lo].lo, here.block}
-			out := output{l.under, to, &s.bound[c], field.Element{}, s.v[c][:here.hi-here.lo]}
-			out.lerp(q[c][0], q[c][1], l.again)
+			out := output{d.under, to, &target[c], field.Element{}, s.v[c][:here.hi-here.lo]}
+			out.lerp(q[c][0], q[c][1], &d.rho)
 		}
 	}
-	return cutOut([2][2]vec{s.bound[0], s.bound[1]}, 0, at.hi-at.lo)
+	return cutOut(target, 0, at.hi-at.lo)
 }
 
 // predict works out C of the next round: h(ρ).
@@ -267,10 +284,7 @@ func (l *singleLayer) predict(rho field.Element) {
 
 // target returns where a bind writes: the arrays of one of the two lowest layers that are kept, in turns, which are large enough.
 func (l *singleLayer) target(size int) (v [2][2]vec) {
-	at := l.t.kept - l.bound%2
-	if l.t.kept < l.t.n-2 {
-		at = l.t.kept - (l.bound+1)%2
-	}
+	at := l.t.kept - (l.bound-l.late)%2
 	for c := range v {
 		var slab vec
 		if at < 2 {

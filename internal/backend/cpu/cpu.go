@@ -90,26 +90,51 @@ func (*run) Close() {}
 
 func (*run) Load(t *integer.Tensor) backend.Tensor { return t }
 
-// vector is a backend.Vector.
-type vector struct{ vec }
+// vector is a backend.Vector: its elements, or how they are computed, see lazy.go.
+type vector struct {
+	vec
+	from source
+}
 
-func (v *vector) Elements() int { return len(v.vec) }
+func (v *vector) Elements() int {
+	if v.from != nil {
+		return v.from.size()
+	}
+	return len(v.vec)
+}
 
-// held are the elements of a vector.
-func held(v backend.Vector) vec { return v.(*vector).vec }
+// held are the elements of a vector, which are written out if they were not yet.
+func (r *run) held(v backend.Vector) vec {
+	own := v.(*vector)
+	if own.from == nil {
+		return own.vec
+	}
+	own.vec = make(vec, own.from.size())
+	scratch := make([]vec, r.threads)
+	r.chunks(len(own.vec), lazyStep, func(w, lo, hi int) {
+		if scratch[w] == nil {
+			scratch[w] = make(vec, lazyStep)
+		}
+		own.from.read(own.vec[lo:hi], scratch[w], lo)
+	})
+	own.from = nil
+	return own.vec
+}
 
 // ints is a tensor.
 func ints(t backend.Tensor) *integer.Tensor { return t.(*integer.Tensor) }
 
-func (*run) Vector(vals []field.Element) backend.Vector { return &vector{append(vec(nil), vals...)} }
+func (*run) Vector(vals []field.Element) backend.Vector {
+	return &vector{vec: append(vec(nil), vals...)}
+}
 
-func (*run) Values(v backend.Vector) []field.Element { return append(vec(nil), held(v)...) }
+func (r *run) Values(v backend.Vector) []field.Element { return append(vec(nil), r.held(v)...) }
 
 // Free lets the collector have the vectors' memory.
 func (*run) Free(vecs ...backend.Vector) {
 	for _, v := range vecs {
 		if v != nil {
-			v.(*vector).vec = nil
+			*v.(*vector) = vector{}
 		}
 	}
 }

@@ -10,10 +10,10 @@ import (
 	"github.com/zkllmc/zkllmc/internal/test/conformance"
 )
 
-// TestConformance runs the suite with one goroutine, with an odd number and little memory, and with the default, as if the memory were another
-// one: the suite, which every backend has to pass, keeps to handles.
+// TestConformance runs the suite with one goroutine and less memory, with an odd number and as little memory as there can be, and with the
+// default, as if the memory were another one: the suite, which every backend has to pass, keeps to handles.
 func TestConformance(t *testing.T) {
-	t.Run("1", func(t *testing.T) { conformance.Run(t, reference.New(), cpu.New(cpu.Threads(1))) })
+	t.Run("1, sparing", func(t *testing.T) { conformance.Run(t, reference.New(), cpu.Sparing(1)) })
 	t.Run("3, frugal", func(t *testing.T) { conformance.Run(t, reference.New(), frugal{cpu.New(cpu.Threads(3))}) })
 	t.Run("default, elsewhere", func(t *testing.T) { conformance.Run(t, reference.New(), conformance.Elsewhere(cpu.New())) })
 }

@@ -24,8 +24,8 @@ type level struct {
 	p, q quarters
 }
 
-// tree is the fraction tree; levels[L] is layer L for 2 ≤ L ≤ max(n, 2). The two lowest layers, three quarters of all, are not kept, or the
-// three lowest where memory is short: a tile of theirs is computed whenever it is asked for. Layers already asked are overwritten by the sumchecks of the layers below, see layer.pass.
+// tree is the fraction tree; levels[L] is layer L for 2 ≤ L ≤ max(n, 2). The two lowest layers, three quarters of all, are not kept, or up to
+// spared more where memory is short: a tile of theirs is computed whenever it is asked for. Layers already asked are overwritten by the sumchecks of the layers below, see layer.pass.
 type tree struct {
 	pool
 	supports // of the leaves
@@ -40,15 +40,23 @@ type tree struct {
 // scratch is the working memory of one worker.
 type scratch struct {
 	leaf  *leafScratch
-	p, q  quarters                   // of a tile of leaves
-	sums  [2]struct{ p, q quarters } // of a tile of the layer above, and of the one above that
-	bound [4][2]vec                  // arrays that are not kept, see layer.delay and singleLayer.delay
+	p, q  quarters                            // of a tile of leaves
+	sums  [1 + spared]struct{ p, q quarters } // of a tile of the layer above, of the one above that, and so on
+	bound [spared + 1][4][2]vec               // arrays that are not kept, by how many challenges they are bound to, see layer.delay and singleLayer.delay
 	v     [6]vec
 	total [4]field.Element
 }
 
+// spared is how many layers above the two lowest are not kept at most. Above more of them single leaves of different chunks would meet.
+const spared = chunkBits - 2
+
 // Fractions computes the leaves tile by tile and all layers above.
 func (b *run) Fractions(n int, blocks []backend.Block) backend.FractionTree {
+	return b.newTree(n, blocks, b.tight)
+}
+
+// newTree keeps fewer layers as long as the others are said not to fit.
+func (b *run) newTree(n int, blocks []backend.Block, tight func(bytes uint64) bool) *tree {
 	t := &tree{pool: b.ending, n: n, leafSet: leafSet{blocks: prepareBlocks(blocks), padding: one()}, levels: make([]level, max(n, 2)+1), scratch: make([]*scratch, b.threads)}
 	bottom := t.bottom()
 	t.supports = leafSupports(t.blocks, min(chunkBits, bottom-2), bottom-2 > chunkBits)
@@ -58,11 +66,11 @@ func (b *run) Fractions(n int, blocks []backend.Block) backend.FractionTree {
 	if t.varying.used > collected {
 		runtime.GC() // what is garbage by now would stay beside the tree
 	}
-	t.kept = bottom - 2
-	if t.varying.bits == chunkBits && b.tight(treeBytes*uint64(t.varying.used)) {
+	support := supportsAbove(len(t.levels), t.varying)
+	for t.kept = bottom - 2; t.kept > bottom-2-spared && t.varying.bits == chunkBits && tight(layerBytes(support[:t.kept+1])); {
 		t.kept--
 	}
-	allocate(t.levels, t.varying, t.kept, 1)
+	allocate(t.levels, support, t.kept, 1)
 	t.build()
 	t.root = t.layerOne()
 	return t
@@ -71,19 +79,34 @@ func (b *run) Fractions(n int, blocks []backend.Block) backend.FractionTree {
 // bottom is the number of the layer of leaves.
 func (t *tree) bottom() int { return len(t.levels) - 1 }
 
-// allocate sets the supports of all layers from that of the lowest, and makes the arrays of layers above one up to stored; a layer has about
-// half as many entries as the one below.
-func allocate(levels []level, s *support, stored, above int) {
-	for j := len(levels) - 1; j >= 2; j-- {
+// supportsAbove are the supports of layers from that of the lowest on; a layer has about half as many entries as the one below.
+func supportsAbove(layers int, lowest *support) []*support {
+	out := make([]*support, layers)
+	for j := layers - 1; j >= 2; j-- {
+		out[j], lowest = lowest, lowest.above()
+	}
+	return out
+}
+
+// layerBytes is what the arrays of layers take.
+func layerBytes(layers []*support) (sum uint64) {
+	for _, s := range layers[2:] {
+		sum += 2 * 4 * field.Bytes * uint64(s.used)
+	}
+	return sum
+}
+
+// allocate sets the supports of all layers, and makes the arrays of layers above one up to stored.
+func allocate(levels []level, supports []*support, stored, above int) {
+	for j := 2; j < len(levels); j++ {
 		l := &levels[j]
-		l.support = s
+		l.support = supports[j]
 		if above < j && j <= stored {
 			for k, q := range []*quarters{&l.p, &l.q} {
-				l.slab[k] = make(vec, 4*s.used)
+				l.slab[k] = make(vec, 4*l.used)
 				*q = quartersOf(l.slab[k])
 			}
 		}
-		s = s.above()
 	}
 }
 
@@ -144,11 +167,12 @@ func (t *tree) constantTile(w int, at piece, layers int) (p, q vec) {
 func (t *tree) worker(w int) *scratch {
 	if t.scratch[w] == nil {
 		s := &scratch{leaf: newLeafScratch()}
-		for _, q := range []*quarters{&s.p, &s.q, &s.sums[0].p, &s.sums[0].q, &s.sums[1].p, &s.sums[1].q} {
-			*q = quartersOf(make(vec, 4*tile))
-		}
-		for a := range s.bound {
-			s.bound[a] = [2]vec{make(vec, tile), make(vec, tile)}
+		s.p, s.q = quartersOf(make(vec, 4*tile)), quartersOf(make(vec, 4*tile))
+		for i := range t.bottom() - 1 - t.kept {
+			s.sums[i].p, s.sums[i].q = quartersOf(make(vec, 4*tile)), quartersOf(make(vec, 4*tile))
+			for a := range s.bound[i] {
+				s.bound[i][a] = [2]vec{make(vec, tile), make(vec, tile)}
+			}
 		}
 		for i := range s.v {
 			s.v[i] = make(vec, tile)
@@ -319,9 +343,6 @@ func (t *tree) free() {
 	}
 }
 
-// treeBytes is what a tree takes for an entry of the lowest layer, with all above it.
-const treeBytes = 128
-
 // collected is the entries of the lowest layer from which on it pays to call the collector.
 const collected = 1 << 20
 
@@ -337,7 +358,7 @@ func (t *tree) Layer(j int, s []field.Element, lambda field.Element) backend.Lay
 	if j == t.n-1 {
 		return newBottomLayer(t, s, lambda)
 	}
-	l := newLayer(t, t.levels, s, lambda, func(w, i int) (p, q quarters, onlyOnes bool) { return t.tile(w, j+1, i) })
+	l := newLayer(t, t.levels, t.kept, s, lambda, func(w, i int) (p, q quarters, onlyOnes bool) { return t.tile(w, j+1, i) })
 	l.join = l.joinConstant
 	return l
 }

@@ -260,7 +260,7 @@ func (b *leafBlock) cellsAmong(leaf, n int) (cells uint64) {
 func (b *leafBlock) equal(leaf, n int) bool {
 	cell := b.cell(leaf)
 	for _, col := range b.cols {
-		if col.long == nil && !constant(col.short[cell:cell+n]) || col.long != nil && !constant(col.long[cell:cell+n]) {
+		if !col.constant(cell, n) {
 			return false
 		}
 	}
@@ -711,33 +711,54 @@ func (s *leafScratch) denominators(sp span) {
 	}
 }
 
-// column is a tensor's cells: long, or where that is nil short.
+// column is a tensor's cells: long, or where that is nil mid, or else short.
 type column struct {
 	long  []int64
+	mid   []int32
 	short []int16
 }
 
-// columnOf is a tensor's; cells of 32 bits are copied.
-func columnOf(t *integer.Tensor) column {
-	if t.Mid != nil {
-		return column{long: t.All()}
-	}
-	return column{t.V, t.Short}
-}
+func columnOf(t *integer.Tensor) column { return column{t.V, t.Mid, t.Short} }
 
-func (c column) len() int { return max(len(c.long), len(c.short)) }
+func (c column) len() int { return max(len(c.long), len(c.mid), len(c.short)) }
 
 func (c column) at(i int) int64 {
-	if c.long == nil {
-		return int64(c.short[i])
+	switch {
+	case c.long != nil:
+		return c.long[i]
+	case c.mid != nil:
+		return int64(c.mid[i])
 	}
-	return c.long[i]
+	return int64(c.short[i])
+}
+
+// constant tells whether n cells are equal.
+func (c column) constant(cell, n int) bool {
+	switch {
+	case c.long != nil:
+		return constant(c.long[cell : cell+n])
+	case c.mid != nil:
+		return constant(c.mid[cell : cell+n])
+	}
+	return constant(c.short[cell : cell+n])
+}
+
+// cells are n of 64 bits.
+func (c column) cells(cell, n int) []int64 {
+	if c.long != nil {
+		return c.long[cell : cell+n]
+	}
+	out := make([]int64, n)
+	for i := range out {
+		out[i] = c.at(cell + i)
+	}
+	return out
 }
 
 // columns calls the function that fits the columns of a kernel, with n entries from a cell on.
 func (b *leafBlock) columns(kernel, cell, n int, short func([2][]int16) bool, long func([2][]int64) bool) bool {
 	cols := b.cols[2*kernel:][:b.kernels[kernel].Columns()]
-	if !slices.ContainsFunc(cols, func(c column) bool { return c.long != nil }) {
+	if !slices.ContainsFunc(cols, func(c column) bool { return c.short == nil }) {
 		var s [2][]int16
 		for i, c := range cols {
 			s[i] = c.short[cell : cell+n]
@@ -746,14 +767,7 @@ func (b *leafBlock) columns(kernel, cell, n int, short func([2][]int16) bool, lo
 	}
 	var l [2][]int64
 	for i, c := range cols {
-		if c.long != nil {
-			l[i] = c.long[cell : cell+n]
-			continue
-		}
-		l[i] = make([]int64, n)
-		for k, x := range c.short[cell : cell+n] {
-			l[i][k] = int64(x)
-		}
+		l[i] = c.cells(cell, n)
 	}
 	return long(l)
 }

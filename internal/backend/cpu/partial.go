@@ -105,8 +105,22 @@ func divide(labels []label) (vars, folds []label) {
 }
 
 func (b *run) Partials(partials []backend.Partial) []backend.Vector {
-	out := make([]backend.Vector, len(partials))
-	b.pool.run(len(partials), func(_, i int) { out[i] = &vector{b.partial(ints(partials[i].T), partials[i].Labels, partials[i].Bits)} })
+	out, known := make([]backend.Vector, len(partials)), map[string]*cellsOf{} // of squares both factors are the same
+	for i := range partials {
+		p := &partials[i]
+		key := fmt.Sprintf("%p %v", ints(p.T), p.Labels)
+		if known[key] == nil {
+			known[key] = newCells(ints(p.T), p.Labels, p.Bits)
+		}
+		if cells := known[key]; cells != nil {
+			out[i] = &vector{from: cells}
+		}
+	}
+	b.pool.run(len(partials), func(_, i int) {
+		if out[i] == nil {
+			out[i] = &vector{vec: b.partial(ints(partials[i].T), partials[i].Labels, partials[i].Bits)}
+		}
+	})
 	return out
 }
 
@@ -240,7 +254,7 @@ func (b *run) FoldRows(sums []backend.RowSum, width int) []backend.Vector {
 	out, all := make([]backend.Vector, len(sums)), make([]vec, len(sums))
 	for i := range sums {
 		all[i] = make(vec, width)
-		out[i] = &vector{all[i]}
+		out[i] = &vector{vec: all[i]}
 		for lo, step := 0, max(1, foldedAtOnce/width); lo < len(sums[i].Rows); lo += step {
 			tasks = append(tasks, task{i, lo, min(lo+step, len(sums[i].Rows))})
 		}
@@ -281,13 +295,16 @@ func (b *run) foldRows(cells [][]int32, coef vec, width int) vec {
 
 // Combine adds up vectors with weights, tile by tile.
 func (b *run) Combine(vecs []backend.Vector, coef []field.Element) backend.Vector {
-	out := make(vec, vecs[0].Elements())
+	out, vals := make(vec, vecs[0].Elements()), make([]vec, len(vecs))
+	for i, v := range vecs {
+		vals[i] = b.held(v)
+	}
 	b.chunks(len(out), tile, func(_, lo, hi int) {
 		prod := make(vec, hi-lo)
-		for i, v := range vecs {
-			scaleVec(prod, held(v)[lo:hi], &coef[i])
+		for i, v := range vals {
+			scaleVec(prod, v[lo:hi], &coef[i])
 			addVec(out[lo:hi], out[lo:hi], prod)
 		}
 	})
-	return &vector{out}
+	return &vector{vec: out}
 }

@@ -25,6 +25,7 @@ import (
 type layer struct {
 	t       *tree
 	levels  []level // the layer below is the lowest; the arrays of those above are written to
+	kept    int     // the lowest layer that has arrays
 	j       int
 	tile    func(w, i int) (p, q quarters, onlyOnes bool) // of the layer below
 	join    func(target [4][2]vec)                        // adds what is not stored in chunks when these are single entries; may be nil
@@ -45,9 +46,14 @@ type layer struct {
 	known   *field.Element   // ll + hh of the coming round if known
 	last    [4]field.Element
 
-	again func(w, i int, out *[4]output) // computes a tile that was bound once and is not kept, see delay; else nil
-	under *support                       // of these tiles
-	pads  [4]field.Element               // beside them
+	delays []lateBind // what is not kept, see delay
+}
+
+// lateBind computes tiles that are bound to a challenge and not kept.
+type lateBind struct {
+	compute func(w, i int, out *[4]output)
+	under   *support         // of what was bound
+	pads    [4]field.Element // beside it
 }
 
 // The four arrays of layer.v.
@@ -66,8 +72,8 @@ const (
 	sumHH
 )
 
-func newLayer(t *tree, levels []level, s []field.Element, lambda field.Element, tile func(w, i int) (p, q quarters, onlyOnes bool)) *layer {
-	l := &layer{t: t, levels: levels, j: len(s) + 1, tile: tile, lambda: lambda, s: slices.Clone(s), scale: one(), unscale: one()}
+func newLayer(t *tree, levels []level, kept int, s []field.Element, lambda field.Element, tile func(w, i int) (p, q quarters, onlyOnes bool)) *layer {
+	l := &layer{t: t, levels: levels, kept: kept, j: len(s) + 1, tile: tile, lambda: lambda, s: slices.Clone(s), scale: one(), unscale: one()}
 	l.inverse = make([]field.Element, 2*len(s))
 	unit := one()
 	for i := range s {
@@ -218,11 +224,7 @@ func (l *layer) bindFirst(rho field.Element) {
 		lerp(p1, p[0][0], p[0][1], &rho)
 		out[arrP].mul(p1, weight)
 	}
-	if l.j == l.t.bottom()-2 && l.j > l.t.kept {
-		l.delay(compute)
-	} else {
-		l.pass(below.support, true, compute)
-	}
+	l.pass(below.support, true, compute)
 }
 
 // bindRuns prepares the blocks of leaves for bindIntegers.
@@ -253,39 +255,40 @@ func (l *layer) bindIntegers(w, i int, g vec, out *[4]output) bool {
 	return true
 }
 
-// delay adds up the next round's sums and keeps nothing: what was bound is computed again as the next challenge is, and is half as large then.
-func (l *layer) delay(compute func(w, i int, out *[4]output)) {
-	l.again, l.under, l.pads = compute, l.below().support, l.padCell(l.below().support)
-	stored := l.levels[l.j].support
+// delay adds up the next round's sums and keeps nothing: what was bound is computed again when the next challenge is, and is half as large then.
+func (l *layer) delay(src *support, withHH bool, compute func(w, i int, out *[4]output)) {
+	l.delays = append(l.delays, lateBind{compute, src, l.padCell(src)})
+	stored := l.levels[l.j-l.bound].support
 	l.t.run(len(stored.tiles), func(w, i int) {
-		l.addSums(l.t.worker(w), l.delayed(w, stored.tiles[i]), 0, stored.tiles[i].hi-stored.tiles[i].lo, true)
+		at := stored.tiles[i]
+		l.addSums(l.t.worker(w), l.delayed(w, len(l.delays)-1, at), 0, at.hi-at.lo, withHH)
 	})
 	l.v, l.stored, l.sums = [4][2]vec{}, stored, l.t.collect()
 }
 
-// delayed computes a tile of the arrays that delay did not keep, which is the worker's until it asks for another one.
-func (l *layer) delayed(w int, at piece) (v [4][2]vec) {
-	s := l.t.worker(w)
-	lo, hi := l.under.within(at.block, 1)
+// delayed computes a tile of the arrays that a delay did not keep, which is the worker's until it asks for another one of the same.
+func (l *layer) delayed(w, delay int, at piece) (v [4][2]vec) {
+	s, d := l.t.worker(w), &l.delays[delay]
+	lo, hi := d.under.within(at.block, 1)
 	for k := lo; k < hi; k++ {
-		here := l.under.tiles[k]
+		here := d.under.tiles[k]
 		var out [4]output
 		for a := range out {
-			to := piece{here.lo - l.under.tiles[lo].lo, here.hi - l.under.tiles[lo].lo, here.block}
-			out[a] = output{l.under, to, &s.bound[a], l.pads[a], s.v[a][:here.hi-here.lo]}
+			to := piece{here.lo - d.under.tiles[lo].lo, here.hi - d.under.tiles[lo].lo, here.block}
+			out[a] = output{d.under, to, &s.bound[delay][a], d.pads[a], s.v[a][:here.hi-here.lo]}
 		}
-		l.again(w, k, &out)
+		d.compute(w, k, &out)
 	}
 	for a := range v {
-		v[a] = [2]vec{s.bound[a][0][:at.hi-at.lo], s.bound[a][1][:at.hi-at.lo]}
+		v[a] = [2]vec{s.bound[delay][a][0][:at.hi-at.lo], s.bound[delay][a][1][:at.hi-at.lo]}
 	}
 	return v
 }
 
-// halves returns the arrays of a tile as lo and hi of the variable that is to be bound.
-func (l *layer) halves(w int, at piece) (v [4][2]vec) {
-	if l.again != nil {
-		return l.delayed(w, at)
+// halves returns the arrays of a tile as lo and hi of the variable that is to be bound, after so many delays.
+func (l *layer) halves(w, delays int, at piece) (v [4][2]vec) {
+	if delays > 0 {
+		return l.delayed(w, delays-1, at)
 	}
 	for a := range v {
 		v[a] = [2]vec{l.v[a][0][at.lo:at.hi], l.v[a][1][at.lo:at.hi]}
@@ -293,9 +296,13 @@ func (l *layer) halves(w int, at piece) (v [4][2]vec) {
 	return v
 }
 
-// pass computes P, G, q⁰, q¹ over the variables that are left in s tile by tile, stores them split along the lowest, and adds up the next
-// round's sums.
+// pass computes P, G, q⁰, q¹ over the variables that are left in s tile by tile, stores them split along the lowest, where arrays of that size
+// are kept, and adds up the next round's sums.
 func (l *layer) pass(src *support, withHH bool, compute func(w, i int, out *[4]output)) {
+	if l.j-l.bound > l.kept {
+		l.delay(src, withHH, compute)
+		return
+	}
 	target, stored := l.target()
 	pad := l.padCell(src)
 	if src.scattered() {
@@ -321,7 +328,7 @@ func (l *layer) pass(src *support, withHH bool, compute func(w, i int, out *[4]o
 			l.addSums(l.t.worker(w), target, stored.tiles[i].lo, stored.tiles[i].hi, true)
 		})
 	}
-	l.v, l.stored, l.sums = target, stored, l.t.collect()
+	l.v, l.stored, l.sums, l.delays = target, stored, l.t.collect(), nil
 	for a := range l.last {
 		if stored.used > 0 {
 			l.last[a] = target[a][0][0]
@@ -401,11 +408,11 @@ func (l *layer) joinConstant(target [4][2]vec) {
 // bindNext fixes the lowest variable of x.
 func (l *layer) bindNext(rho field.Element) {
 	ratio, onlyHi := l.rescale(rho)
-	stored := l.stored
+	stored, delays := l.stored, len(l.delays)
 	l.s, l.inverse = l.s[1:], l.inverse[2:]
 	l.predict(rho, l.padCell(stored)[arrG])
 	l.pass(stored, false, func(w, i int, out *[4]output) {
-		src := l.halves(w, stored.tiles[i])
+		src := l.halves(w, delays, stored.tiles[i])
 		for _, a := range []int{arrP, arrG} {
 			if onlyHi {
 				out[a].put(src[a][1])
@@ -417,7 +424,6 @@ func (l *layer) bindNext(rho field.Element) {
 			out[a].lerp(src[a][0], src[a][1], &rho)
 		}
 	})
-	l.again = nil
 }
 
 // rescale moves the coefficient of the lower half into scale and returns the ratio of the upper half's to it; at ρ = 1 only the

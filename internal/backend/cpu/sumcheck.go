@@ -13,7 +13,9 @@ import (
 // slot is one table of the batch: a factor's values over global variables (an instance's variable i is the batch's
 // L−N+i). Factors with the same memory and variables, in one instance or in several, share a slot and are bound once.
 type slot struct {
-	vals  vec
+	vals  vec    // nil where they are computed as they are read
+	from  source // of these
+	size  int
 	vars  []int  // not yet bound, ascending
 	spare [2]vec // buffers of half and a quarter of the size, written in turns: the caller's memory may be shared, is only read
 	binds int
@@ -38,14 +40,15 @@ type sumcheck struct {
 
 // sumScratch is the working memory of one worker.
 type sumScratch struct {
-	free []vec
-	args []operand
+	free        []vec
+	args        []operand
+	pairs, cell vec // of what is computed as it is read
 }
 
 // Sumcheck finds the distinct tables of the batch.
 func (b *run) Sumcheck(instances []backend.Instance, rounds, degree int) backend.Sumcheck {
 	s := &sumcheck{pool: b.ending, rounds: rounds, degree: max(1, degree), scratch: make([]*sumScratch, b.threads)}
-	found := map[*field.Element][]*slot{}
+	found := map[any][]*slot{}
 	for i := range instances {
 		in := &instances[i]
 		p := &product{first: rounds - in.N, coef: in.Coef}
@@ -54,6 +57,9 @@ func (b *run) Sumcheck(instances []backend.Instance, rounds, degree int) backend
 			if f.Vals.Elements() != 1<<len(f.Vars) {
 				panic(fmt.Sprintf("cpu: instance %d factor %d has %d values for %d variables", i, k, f.Vals.Elements(), len(f.Vars)))
 			}
+			if len(f.Vars) < in.N {
+				b.held(f.Vals) // it is not read along
+			}
 			p.slots = append(p.slots, s.intern(found, f, p.first))
 		}
 		s.products = append(s.products, p)
@@ -61,21 +67,25 @@ func (b *run) Sumcheck(instances []backend.Instance, rounds, degree int) backend
 	return s
 }
 
-// intern returns the slot of a factor.
-func (s *sumcheck) intern(found map[*field.Element][]*slot, f *backend.Factor, shift int) *slot {
+// intern returns the slot of a factor, by its vector or by what that is computed from.
+func (s *sumcheck) intern(found map[any][]*slot, f *backend.Factor, shift int) *slot {
 	vars := make([]int, len(f.Vars))
 	for i, v := range f.Vars {
 		vars[i] = v + shift
 	}
-	vals := held(f.Vals)
-	same := found[&vals[0]]
+	v := f.Vals.(*vector)
+	key := any(v)
+	if v.from != nil {
+		key = v.from
+	}
+	same := found[key]
 	for _, c := range same {
 		if slices.Equal(c.vars, vars) {
 			return c
 		}
 	}
-	n := &slot{vals: vals, vars: vars}
-	found[&vals[0]] = append(same, n)
+	n := &slot{vals: v.vec, from: v.from, size: v.Elements(), vars: vars}
+	found[key] = append(same, n)
 	s.slots = append(s.slots, n)
 	return n
 }
@@ -235,7 +245,7 @@ const fixedCost = 32
 // worker returns the scratch memory of a worker.
 func (s *sumcheck) worker(w int) *sumScratch {
 	if s.scratch[w] == nil {
-		s.scratch[w] = &sumScratch{}
+		s.scratch[w] = &sumScratch{pairs: make(vec, lazyStep), cell: make(vec, lazyStep)}
 	}
 	return s.scratch[w]
 }
@@ -299,10 +309,10 @@ func (s *sumScratch) load(w *view, used *int, x, n int) operand {
 	switch {
 	case w.low == nil && !w.has:
 		o.cur = s.take(used, n)
-		copy(o.cur, w.vals[x:x+n])
+		copy(o.cur, s.read(w.slot, x, n))
 	case w.low == nil:
 		o.cur, o.diff = s.take(used, n), s.take(used, n)
-		split(o.cur, o.diff, w.vals[2*x:2*(x+n)], nil)
+		split(o.cur, o.diff, s.read(w.slot, 2*x, 2*n), nil)
 		subVec(o.diff, o.diff, o.cur)
 	case !w.has:
 		o.cur = s.take(used, n)
@@ -317,6 +327,15 @@ func (s *sumScratch) load(w *view, used *int, x, n int) operand {
 		subVec(o.diff, o.diff, o.cur)
 	}
 	return o
+}
+
+// read returns values of a slot, which are the worker's until it reads others.
+func (s *sumScratch) read(t *slot, from, n int) vec {
+	if t.from == nil {
+		return t.vals[from : from+n]
+	}
+	t.from.read(s.pairs[:n], s.cell, from)
+	return s.pairs[:n]
 }
 
 // step moves all operands to the next point.
@@ -366,7 +385,9 @@ func (s *sumScratch) sum(prod vec) field.Element {
 
 // bindPiece is a part of a slot to be bound.
 type bindPiece struct {
-	dst, src vec
+	dst  vec
+	src  *slot // as it was
+	from int
 }
 
 // Bind binds every slot whose lowest variable is the round's.
@@ -376,20 +397,20 @@ func (s *sumcheck) Bind(r field.Element) {
 		if !t.has(s.round) {
 			continue
 		}
-		dst := t.buffer()
+		dst, was := t.buffer(), *t
 		for lo := 0; lo < len(dst); lo += taskCells {
 			hi := min(len(dst), lo+taskCells)
-			pieces = append(pieces, bindPiece{dst[lo:hi], t.vals[2*lo : 2*hi]})
+			pieces = append(pieces, bindPiece{dst[lo:hi], &was, 2 * lo})
 		}
-		t.vals, t.vars = dst, t.vars[1:]
+		t.vals, t.from, t.size, t.vars = dst, nil, len(dst), t.vars[1:]
 		t.binds++
 	}
 	cost := func(i int) int { return len(pieces[i].dst) + fixedCost }
 	s.grouped(len(pieces), taskCells+fixedCost, cost, func(w, i int) {
 		p := pieces[i]
 		for x := 0; x < len(p.dst); x += tile {
-			end := min(len(p.dst), x+tile)
-			s.worker(w).bind(p.dst[x:end], p.src[2*x:2*end], &r)
+			end, own := min(len(p.dst), x+tile), s.worker(w)
+			own.bind(p.dst[x:end], own.read(p.src, p.from+2*x, 2*(end-x)), &r)
 		}
 	})
 	s.round++
@@ -408,7 +429,7 @@ func (s *sumcheck) Finals() [][]field.Element {
 
 // buffer returns where the next bind of the slot writes.
 func (t *slot) buffer() vec {
-	n := len(t.vals) / 2
+	n := t.size / 2
 	if t.binds < 2 {
 		t.spare[t.binds] = make(vec, n)
 	}

@@ -5,6 +5,10 @@ import "github.com/zkllmc/zkllmc/internal/backend"
 func (r *run) Tables(tables []backend.Table) []backend.Vector {
 	out := make([]backend.Vector, len(tables))
 	r.pool.run(len(tables), func(_, k int) {
+		if eq := alone(&tables[k]); eq != nil {
+			out[k] = &vector{from: eq}
+			return
+		}
 		table := make(vec, 1<<tables[k].Bits)
 		for i := range tables[k].Terms {
 			w := &tables[k].Terms[i]
@@ -18,9 +22,21 @@ func (r *run) Tables(tables []backend.Table) []backend.Vector {
 				addVec(at, at, weights)
 			}
 		}
-		out[k] = &vector{table}
+		out[k] = &vector{vec: table}
 	})
 	return out
+}
+
+// alone is a table that is nothing but a large eq table; nil if it is another one.
+func alone(t *backend.Table) source {
+	if len(t.Terms) != 1 {
+		return nil
+	}
+	w := &t.Terms[0]
+	if len(w.Axes) != 1 || w.Offset != 0 || !w.Scale.IsOne() || w.Axes[0].Extent != 1<<t.Bits || len(w.Axes[0].Point) != t.Bits {
+		return nil
+	}
+	return newEq(w.Axes[0].Point)
 }
 
 // weights is the product of the eq tables of axes, filled up to powers of two by zeros.

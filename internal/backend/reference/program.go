@@ -2,6 +2,7 @@ package reference
 
 import (
 	"fmt"
+	"slices"
 
 	"github.com/zkllmc/zkllmc/internal/backend"
 	"github.com/zkllmc/zkllmc/internal/int128"
@@ -18,7 +19,8 @@ func (definition) Program() backend.Program { return program{host.New(parallel.N
 
 // Einsum walks through all values of all labels of every term.
 func (p program) Einsum(to backend.Part, terms []backend.Term) {
-	out := p.Cells(backend.Whole(to.T))
+	was := p.Cells(backend.Whole(to.T))
+	out := &integer.Tensor{Shape: was.Shape, V: slices.Clone(was.All()), High: slices.Clone(was.High)}
 	for i := range terms {
 		t := &terms[i]
 		forEachCell(t.Extents, func(_ int, idx []int) {
@@ -38,6 +40,7 @@ func (p program) Einsum(to backend.Part, terms []backend.Term) {
 			}
 		})
 	}
+	p.Put(backend.Whole(to.T), out)
 }
 
 // counts says whether the cell of the result that some values of labels belong to is in the box, and every factor's cell known.

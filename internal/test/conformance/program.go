@@ -91,7 +91,7 @@ func (c *drawn) compare(t *testing.T, s *Source, ref, cand backend.Program, bits
 		ref.Einsum(backend.Part{T: x, Box: c.box}, a)
 		cand.Einsum(backend.Part{T: y, Box: c.box}, b)
 		want, got := ref.Cells(backend.Whole(x)), cand.Cells(backend.Whole(y))
-		require.Equal(t, want.V, got.All())
+		require.Equal(t, want.All(), got.All())
 		require.Equal(t, want.High, got.High)
 	}
 	lower, upper := cand.Words(y)
@@ -107,7 +107,7 @@ func (c *drawn) compare(t *testing.T, s *Source, ref, cand backend.Program, bits
 	identity.Factors = []backend.Operand{{T: y, Axes: identity.Out}}
 	twice := cand.Zeros(c.shape, wide)
 	cand.Einsum(backend.Whole(twice), []backend.Term{identity})
-	require.Equal(t, cand.Cells(backend.Whole(y)).V, cand.Cells(backend.Whole(twice)).V)
+	require.Equal(t, cand.Cells(backend.Whole(y)).All(), cand.Cells(backend.Whole(twice)).All())
 }
 
 // hint is a hint of drawn inputs.

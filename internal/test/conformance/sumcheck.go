@@ -7,6 +7,7 @@ import (
 
 	"github.com/zkllmc/zkllmc/internal/backend"
 	"github.com/zkllmc/zkllmc/internal/field"
+	"github.com/zkllmc/zkllmc/internal/integer"
 )
 
 // Elements is a vector that no run holds yet.
@@ -94,6 +95,7 @@ func sumcheck(t *testing.T, s *Source, ref, cand backend.Run) {
 	in := []backend.Instance{{N: 14, Coef: s.Element(), Factors: []backend.Factor{long, s.Factor(0, 2, 4, 6, 8, 10, 12), s.Factor(13)}}}
 	compareSumcheck(t, s, ref, cand, in, 15, 3)
 	checkSumcheck(t, s, cand, in, 15, 3)
+	computedFactors(t, s, ref, cand)
 }
 
 func compareSumcheck(t *testing.T, s *Source, ref, cand backend.Run, in []backend.Instance, rounds, degree int) {
@@ -108,6 +110,64 @@ func compareSumcheck(t *testing.T, s *Source, ref, cand backend.Run, in []backen
 	for i := range want {
 		equal(t, fmt.Sprintf("finals of instance %d", i), want[i], got[i])
 	}
+}
+
+// computedFactors compares sumchecks of vectors that a run makes of tensors and points: squares, products with an eq table, and factors of
+// which an instance does not have all variables, or not from its first round on.
+func computedFactors(t *testing.T, s *Source, ref, cand backend.Run) {
+	const high, low = 40, 100
+	point, other := s.Elements(13), s.Elements(13)
+	tensors := []*integer.Tensor{s.tensor([]int{high, low}, 7), s.tensor([]int{high, low}, 20), s.tensor([]int{high, low}, 40)}
+	for _, x := range tensors[:2] {
+		x.Shorten()
+	}
+	coefs := s.Elements(6)
+	sumcheck := func(r backend.Run) (backend.Sumcheck, []backend.Vector) {
+		labels := []backend.Label{{Extent: high, Var: 7}, {Extent: low, Var: 0}}
+		var partials []backend.Partial
+		for _, x := range tensors {
+			partials = append(partials, backend.Partial{T: r.Load(x), Labels: labels, Bits: 13})
+		}
+		partials = append(partials, partials[0])
+		vecs := r.Partials(partials)
+		for _, p := range [][]field.Element{point, other} {
+			eq := backend.Weights{Scale: small(1), Axes: []backend.Axis{{Point: p, Extent: 1 << 13}}}
+			vecs = append(vecs, r.Tables([]backend.Table{{Bits: 13, Terms: []backend.Weights{eq}}})...)
+		}
+		all := []int{0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12}
+		factors := make([]backend.Factor, len(vecs))
+		for i, v := range vecs {
+			factors[i] = backend.Factor{Vals: v, Vars: all}
+		}
+		a, b, c, d, p, q := factors[0], factors[1], factors[2], factors[3], factors[4], factors[5]
+		apart := q
+		apart.Vars = []int{0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 12, 13}
+		return r.Sumcheck([]backend.Instance{
+			{N: 13, Coef: coefs[0], Factors: []backend.Factor{a, d, p}}, {N: 13, Coef: coefs[1], Factors: []backend.Factor{b, c, q}},
+			{N: 14, Coef: coefs[2], Factors: []backend.Factor{a, apart}}, {N: 13, Coef: coefs[3], Factors: []backend.Factor{c}},
+			{N: 13, Coef: coefs[4], Factors: []backend.Factor{b, seven(r)}},
+		}, 14, 3), vecs
+	}
+	x, ofX := sumcheck(ref)
+	y, ofY := sumcheck(cand)
+	for i, rho := range s.Edgy(14) {
+		equal(t, fmt.Sprintf("round %d", i), x.Round(), y.Round())
+		x.Bind(rho)
+		y.Bind(rho)
+	}
+	want, got := x.Finals(), y.Finals()
+	equal(t, "finals", slices.Concat(want...), slices.Concat(got...))
+	ref.Free(ofX[3])
+	cand.Free(ofY[3]) // the same as another one
+	for i := range 3 {
+		equal(t, fmt.Sprintf("vector %d", i), ref.Values(ofX[i]), cand.Values(ofY[i]))
+	}
+	equal(t, "a combination", ref.Values(ref.Combine(ofX[4:], coefs[:2])), cand.Values(cand.Combine(ofY[4:], coefs[:2])))
+}
+
+// seven is the factor 7, of no variable.
+func seven(r backend.Run) backend.Factor {
+	return backend.Factor{Vals: r.Vector([]field.Element{small(7)})}
 }
 
 // checkSumcheck plays the verifier: g(1) follows from the claim, the last claim is the sum of the products at the point.

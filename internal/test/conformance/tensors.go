@@ -100,6 +100,7 @@ func partials(t *testing.T, s *Source, ref, cand backend.Run) {
 		{[]int{130, 200}, "vf", []int{0}, 0},
 		{[]int{4, 40, 50}, "vvf", []int{1, 0}, 0},
 		{[]int{40, 4, 50}, "fvv", []int{2, 1}, 0},
+		{[]int{70, 100}, "vv", []int{1, 0}, 0},
 	} {
 		t.Run(fmt.Sprintf("%v%s%v", c.extents, c.kinds, c.order), func(t *testing.T) {
 			for _, bits := range []int{7, 16, 62} {

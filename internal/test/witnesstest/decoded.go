@@ -19,7 +19,7 @@ func Decoded(in Instance, a *witness.Assignment, tokens []int64, rng *rand.Rand)
 	if err != nil {
 		return err
 	}
-	logits := a.Tensor(c.Generation.Output).V
+	logits := a.Tensor(c.Generation.Output).All()
 	for end := rng.IntN(len(tokens) + 1); len(d.Tokens()) < end; {
 		from := len(d.Tokens())
 		to := from + 1 + rng.IntN(end-from)
@@ -37,8 +37,8 @@ func Decoded(in Instance, a *witness.Assignment, tokens []int64, rng *rand.Rand)
 	for i := range c.Tensors {
 		t := &c.Tensors[i]
 		got, want := b.Tensor(t.ID), a.Tensor(t.ID)
-		if !slices.Equal(got.Shape, want.Shape) || !slices.Equal(got.V, want.V) {
-			return fmt.Errorf("tensor %s is %v, in a whole pass %v", t.Name, got.V, want.V)
+		if !slices.Equal(got.Shape, want.Shape) || !slices.Equal(got.All(), want.All()) {
+			return fmt.Errorf("tensor %s is %v, in a whole pass %v", t.Name, got.All(), want.All())
 		}
 	}
 	return nil

@@ -107,7 +107,7 @@ func (in Instance) Honest(t testing.TB) *witness.Assignment {
 func Values(a *witness.Assignment) func(circuit.ID) []*big.Int {
 	return func(id circuit.ID) []*big.Int {
 		var v []*big.Int
-		for _, x := range a.Tensor(id).V {
+		for _, x := range a.Tensor(id).All() {
 			v = append(v, big.NewInt(x))
 		}
 		return v
@@ -169,7 +169,7 @@ func (in Instance) RefusesCells(t testing.TB, a *witness.Assignment, limit int) 
 	rng := rand.New(rand.NewPCG(7, 7))
 	checker := witness.NewChecker(in.C)
 	for _, id := range Witnesses(in.C) {
-		v := a.Tensor(id).V
+		v := a.Tensor(id).All()
 		for n := range min(limit, len(v)) {
 			i := n
 			if len(v) > limit {

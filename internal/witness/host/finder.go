@@ -157,7 +157,7 @@ func (f *finder) count(pool *parallel.Pool, cols [][]int64, counts []int64) int 
 func (f *finder) direct() bool { return len(f.cols) == 1 && f.dense != nil }
 
 // countColumn is count for such a table.
-func countColumn[T int16 | int64](f *finder, pool *parallel.Pool, column []T, counts []int64) int {
+func countColumn[T int16 | int32 | int64](f *finder, pool *parallel.Pool, column []T, counts []int64) int {
 	return countCells(pool, len(column), counts, func(counts []int64, lo, hi int) int {
 		bad := -1
 		for i, x := range column[lo:hi] {

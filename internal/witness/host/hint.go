@@ -6,6 +6,7 @@ import (
 
 	"github.com/zkllmc/zkllmc/internal/backend"
 	"github.com/zkllmc/zkllmc/internal/circuit"
+	"github.com/zkllmc/zkllmc/internal/integer"
 	"github.com/zkllmc/zkllmc/internal/parallel"
 	"github.com/zkllmc/zkllmc/internal/witness/rule"
 )
@@ -41,7 +42,7 @@ func (p *Program) Hint(h *backend.Hint) (known, defined bool) {
 }
 
 func (r *run) Emit(id circuit.ID, v []int64) []int64 {
-	put(r.parts[id], v, nil)
+	r.p.Put(r.parts[id], &integer.Tensor{Shape: r.Shape(id), V: v})
 	r.emitted[id] = v
 	return v
 }

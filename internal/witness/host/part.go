@@ -36,17 +36,26 @@ func gather(t *integer.Tensor, part []backend.Range) []int64 {
 	if t.V != nil {
 		return gatherCells(t.V, t.Shape, part)
 	}
-	out := []int64{}
-	runs(t.Shape, part, func(at, n int) { out = append(out, t.Cells(at, at+n)...) })
+	out, done := make([]int64, cellsOf(extents(part))), 0
+	runs(t.Shape, part, func(at, n int) {
+		t.Read(out[done:done+n], at)
+		done += n
+	})
 	return out
+}
+
+// extents is the shape of a part.
+func extents(part []backend.Range) []int {
+	shape := make([]int, len(part))
+	for a, r := range part {
+		shape[a] = r.Hi - r.Lo
+	}
+	return shape
 }
 
 // gatherCells returns the cells of a part, in place where they are neighbours.
 func gatherCells(v []int64, shape []int, part []backend.Range) []int64 {
-	cells := 1
-	for _, r := range part {
-		cells *= r.Hi - r.Lo
-	}
+	cells := cellsOf(extents(part))
 	var out []int64
 	runs(shape, part, func(at, n int) {
 		if n == cells {
@@ -61,10 +70,11 @@ func gatherCells(v []int64, shape []int, part []backend.Range) []int64 {
 	return out
 }
 
-// scatter writes the cells of a part.
-func scatter(v []int64, shape []int, part []backend.Range, cells []int64) {
-	runs(shape, part, func(at, n int) {
-		copy(v[at:at+n], cells[:n])
+// scatter writes the cells of a part, in as many bits as they take.
+func scatter(t *integer.Tensor, part []backend.Range, cells []int64) {
+	t.Widen(integer.Range(cells))
+	runs(t.Shape, part, func(at, n int) {
+		t.Write(at, cells[:n])
 		cells = cells[n:]
 	})
 }

@@ -39,12 +39,19 @@ func Rule(k circuit.HintKind) (r rule.Rule, ok bool) {
 	return known.Rule, ok
 }
 
-// Program is a backend.Program. A tensor of zeros has no cells before the first is written.
+// Program is a backend.Program. A tensor of zeros has no cells before the first is written. Cells are kept in 16 bits or 32 where they fit:
+// of tensors that are computed part by part from the first part on, of others when they are no longer among the last ones that were computed,
+// of which most are read soon.
 type Program struct {
-	own   *parallel.Pool // of whatever no job limits
-	pool  *parallel.Pool
-	packs *tensor.Packs
+	own    *parallel.Pool // of whatever no job limits
+	pool   *parallel.Pool
+	packs  *tensor.Packs
+	recent []*integer.Tensor // whole ones, in the order in which they were computed
+	cells  int               // of these
 }
+
+// recentCells is how many cells of whole tensors are kept in 64 bits.
+const recentCells = 1 << 24
 
 // New begins the computation of a witness, on a pool unless a job has another one.
 func New(pool *parallel.Pool) *Program {
@@ -62,7 +69,7 @@ func (p *Program) Within(ctx context.Context) {
 }
 
 // Close leaves everything to the collector.
-func (p *Program) Close() { p.packs = nil }
+func (p *Program) Close() { p.packs, p.recent = nil, nil }
 
 // Load keeps a tensor where it is.
 func (*Program) Load(t *integer.Tensor) backend.Tensor { return t }
@@ -88,12 +95,25 @@ func cellsOf(shape []int) int {
 // filled is a tensor with the memory of its cells.
 func filled(held backend.Tensor) *integer.Tensor {
 	t := held.(*integer.Tensor)
-	if n := cellsOf(t.Shape); t.Len() == 0 && n > 0 {
-		if t.V = make([]int64, n); t.High != nil {
-			t.High = make([]int64, n)
-		}
+	switch n := cellsOf(t.Shape); {
+	case t.Len() > 0 || n == 0:
+	case t.High != nil:
+		t.V, t.High = make([]int64, n), make([]int64, n)
+	default:
+		t.Short = make([]int16, n)
 	}
 	return t
+}
+
+// computed notes a whole tensor that was computed.
+func (p *Program) computed(t *integer.Tensor) {
+	if p.recent = append(p.recent, t); len(p.recent) == 1 {
+		p.cells = 0
+	}
+	for p.cells += cellsOf(t.Shape); p.cells > recentCells && len(p.recent) > 1; p.recent = p.recent[1:] {
+		p.cells -= cellsOf(p.recent[0].Shape)
+		p.recent[0].Shorten()
+	}
 }
 
 // Words cuts a wide tensor.
@@ -119,21 +139,22 @@ func (*Program) Cells(p backend.Part) *integer.Tensor {
 }
 
 // Put keeps the cells that a whole tensor is to have where they are.
-func (*Program) Put(p backend.Part, cells *integer.Tensor) { put(p, cells.All(), cells.High) }
-
-func put(p backend.Part, v, high []int64) {
-	t := p.T.(*integer.Tensor)
-	if p.Box == nil {
-		if t.V = v; t.High != nil {
-			t.High = high
+func (p *Program) Put(part backend.Part, cells *integer.Tensor) {
+	t := part.T.(*integer.Tensor)
+	if part.Box == nil {
+		if t.V, t.Short, t.Mid = cells.All(), nil, nil; t.High != nil {
+			t.High = cells.High
 		}
+		p.computed(t)
 		return
 	}
-	t = filled(t)
-	scatter(t.V, t.Shape, p.Box, v)
-	if t.High != nil {
-		scatter(t.High, t.Shape, p.Box, high)
+	filled(t)
+	if t.High == nil {
+		scatter(t, part.Box, cells.All())
+		return
 	}
+	scatter(t, part.Box, cells.V)
+	scatter(&integer.Tensor{Shape: t.Shape, V: t.High}, part.Box, cells.High)
 }
 
 // Free lets the collector have the memory.
@@ -146,31 +167,57 @@ func (*Program) Free(tensors ...backend.Tensor) {
 	}
 }
 
-// Written leaves cells as they are: they are computed with in 64 bits.
+// Written does nothing: cells say themselves how many bits they take.
 func (*Program) Written(...backend.Bounded) {}
 
 // Settle keeps cells in 16 bits or 32 where they fit.
 func (p *Program) Settle(tensors ...backend.Bounded) {
-	p.packs = tensor.NewPacks()
+	p.packs, p.recent = tensor.NewPacks(), nil
 	p.pool.Run(len(tensors), func(_, i int) { tensors[i].T.(*integer.Tensor).Shorten() })
 }
 
-// Einsum adds with the kernels of package tensor.
+// Einsum adds with the kernels of package tensor, in 64 bits a cell.
 func (p *Program) Einsum(to backend.Part, terms []backend.Term) {
 	for i := range terms {
 		for _, f := range terms[i].Factors {
 			filled(f.T)
 		}
 	}
-	tensor.Part{Box: to.Box, Packs: p.packs, Pool: p.pool}.Add(*filled(to.T), terms)
+	t := to.T.(*integer.Tensor)
+	sum := &integer.Tensor{Shape: shapeOf(to)}
+	if t.Len() > 0 || t.High != nil {
+		sum = p.Cells(to)
+		sum = &integer.Tensor{Shape: sum.Shape, V: sum.All(), High: sum.High}
+	} else {
+		sum.V = make([]int64, cellsOf(sum.Shape))
+	}
+	tensor.Part{Box: to.Box, Packs: p.packs, Pool: p.pool}.Add(*sum, terms)
+	p.Put(to, sum)
 }
 
 // Nonzero walks through the cells.
 func (p *Program) Nonzero(part backend.Part) (n, first int) {
+	switch t := filled(part.T); {
+	case part.Box == nil && t.Short != nil:
+		return nonzero(t.Short)
+	case part.Box == nil && t.Mid != nil:
+		return nonzero(t.Mid)
+	case t.High == nil:
+		return nonzero(p.columns(part)[0])
+	default:
+		words := p.columns(part)
+		either := make([]int64, len(words[0]))
+		for i := range either {
+			either[i] = words[0][i] | words[1][i]
+		}
+		return nonzero(either)
+	}
+}
+
+func nonzero[T int16 | int32 | int64](v []T) (n, first int) {
 	first = -1
-	words := p.columns(part)
-	for i, x := range words[0] {
-		if x != 0 || len(words) > 1 && words[1][i] != 0 {
+	for i, x := range v {
+		if x != 0 {
 			if n++; first < 0 {
 				first = i
 			}
@@ -204,10 +251,15 @@ func (p *Program) Counter(table []backend.Tensor) backend.Counter {
 	return &counter{newFinder(cols), p, make([]int64, len(cols[0]))}
 }
 
-// Count looks at the cells of a whole column of 16 bits as they are, where a value says which line it is.
+// Count looks at the cells of a whole column of 16 bits or 32 as they are, where a value says which line it is.
 func (c *counter) Count(parts []backend.Part) (bad int) {
-	if t := parts[0].T.(*integer.Tensor); len(parts) == 1 && parts[0].Box == nil && t.Short != nil && c.direct() {
-		return countColumn(c.finder, c.p.pool, t.Short, c.lines)
+	if t := parts[0].T.(*integer.Tensor); len(parts) == 1 && parts[0].Box == nil && c.direct() {
+		switch {
+		case t.Short != nil:
+			return countColumn(c.finder, c.p.pool, t.Short, c.lines)
+		case t.Mid != nil:
+			return countColumn(c.finder, c.p.pool, t.Mid, c.lines)
+		}
 	}
 	cols := make([][]int64, len(parts))
 	for i, part := range parts {
@@ -225,9 +277,5 @@ func shapeOf(p backend.Part) []int {
 	if p.Box == nil {
 		return p.T.(*integer.Tensor).Shape
 	}
-	shape := make([]int, len(p.Box))
-	for a, r := range p.Box {
-		shape[a] = r.Hi - r.Lo
-	}
-	return shape
+	return extents(p.Box)
 }
