@@ -118,11 +118,12 @@ attacks: ## run every attack on every circuit and write the table of SECURITY.md
 mutants: ## weaken the verifier in one place after the other and see that some test notices; ONLY=REGEXP
 	$(GO) run ./scripts/mutate $(if $(ONLY),-only '$(ONLY)')
 
-emulate: ## run the CUDA kernels on the processor with limbs of 32 bits, as GPUs multiply, and in N=5 other orders
+emulate: ## run the CUDA kernels on the processor with limbs of 32 bits, as GPUs multiply, and in N=5 other orders, and the attacks with proofs of theirs
 	@for seed in $$(seq 2 $$(($(or $(N),5) + 1))); do \
 		echo "ZKLLMC_SEED=$$seed $(GO) test ./cuda/..."; \
 		ZKLLMC_SEED=$$seed ZKLLMC_EMULATOR=-DCARRY_CHAINS $(GO) test -count=1 ./cuda/... || exit 1; \
 	done
+	ZKLLMC_BACKEND=emulated $(GO) test -count=1 -short -timeout 3h -run MustReject ./internal/test/attack
 
 ptx: ## run what nvcc makes of the CUDA kernels, as instructions of PTX, on the processor; NVCC=…
 	@command -v $(firstword $(NVCC)) >/dev/null || { echo 'ptx: there is no $(firstword $(NVCC))'; exit 1; }

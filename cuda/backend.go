@@ -27,8 +27,8 @@ type accelerator struct {
 // is left then is some kilobytes.
 const usualTail = 6
 
-// over returns the backend of a device, which leaves the rounds of sums of so many variables to the processor, one at least.
-func over(d device.Device, tail int) backend.Backend {
+// Over returns the backend of a device, which leaves the rounds of sums of so many variables to the processor, one at least.
+func Over(d device.Device, tail int) backend.OnDevice {
 	return &accelerator{on: d, tail: tail, open: map[*memory]bool{}}
 }
 

@@ -1,8 +1,5 @@
 package cuda
 
-// Over is the backend of a device, for tests that emulate one.
-var Over = over
-
 // PlanFor is a plan for a backend of Over.
 var PlanFor = plan
 

@@ -14,5 +14,5 @@ func Open(ordinal int) (backend.Backend, error) {
 	if err != nil {
 		return nil, err
 	}
-	return over(d, usualTail), nil
+	return Over(d, usualTail), nil
 }

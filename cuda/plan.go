@@ -21,6 +21,6 @@ func Plan(ctx context.Context, c *circuit.Circuit, of cost.Device, budget int64)
 // plan is Plan for a backend that leaves so much to the processor.
 func plan(ctx context.Context, c *circuit.Circuit, of cost.Device, budget int64, tail int) (*cost.Plan, error) {
 	d := paper.Open(of, budget)
-	err := engine.Rehearse(ctx, c, over(d, tail), d.Begin)
+	err := engine.Rehearse(ctx, c, Over(d, tail), d.Begin)
 	return d.Plan(), err
 }

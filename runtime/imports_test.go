@@ -118,7 +118,7 @@ func TestArchitectureIsTheMap(t *testing.T) {
 
 // forTests says whether a package serves tests alone.
 func forTests(path string) bool {
-	return within(path, module+"internal/test") || within(path, module+"cuda/internal/test") || within(path, module+"cuda/internal/kernels")
+	return within(path, module+"internal/test") || within(path, module+"cuda/internal/test") || within(path, module+"cuda/emulated") || within(path, module+"cuda/internal/kernels")
 }
 
 // What serves tests alone is linked by no program and no library.
@@ -236,7 +236,7 @@ func TestTagLinksTheDevice(t *testing.T) {
 	}
 }
 
-// What a machine misses is said before gorgonia.org/cu ends the program: of packages whose dependencies are initialised, Go initialises the one
+// What gorgonia.org/cu calls as it is initialised is defined by a package that comes before it: of packages whose dependencies are initialised, Go initialises the one
 // whose path is the first.
 func TestPreflightComesFirst(t *testing.T) {
 	const preflight, cu = module + "cuda/internal/driver/preflight", "gorgonia.org/cu"

@@ -16,6 +16,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"github.com/zkllmc/zkllmc/cuda/emulated"
 	"github.com/zkllmc/zkllmc/ir"
 )
 
@@ -172,8 +173,17 @@ var operations = map[ir.Op]operation{
 	ir.OpZkAttn:     {"attention", []string{"output of another line", "attention to a masked position"}, []string{"row maximum too large or too small", "reciprocal off by one"}, []string{"cell out of its range", "row maximum that is no integer", "reciprocal that wraps around"}},
 }
 
-// TestMain prints the names of the attacks, as tests are named, where they are asked for: they are in no list of tests before they run.
+// TestMain prints the names of the attacks, as tests are named, where they are asked for: they are in no list of tests before they run. Provers
+// compute on an emulated GPU where ZKLLMC_BACKEND says so.
 func TestMain(m *testing.M) {
+	if os.Getenv("ZKLLMC_BACKEND") == "emulated" {
+		device, err := emulated.Open(1)
+		if err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			os.Exit(1)
+		}
+		processor = device
+	}
 	if os.Getenv("ZKLLMC_ATTACKS") == "names" {
 		for _, s := range sections() {
 			for _, a := range s.attacks {

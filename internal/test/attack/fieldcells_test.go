@@ -192,7 +192,7 @@ type foreign struct {
 // lie returns the prover of a foreign solution. The multiplicities are those of the cells that still are lines.
 func (f foreign) lie(t testing.TB, u *subject) lie {
 	t.Helper()
-	b := &fieldCells{Backend: processor}
+	b := &fieldCells{Backend: host}
 	return lie{processor: b, edit: func(a *witness.Assignment) {
 		for name, cells := range f.ints {
 			for i, x := range cells {
@@ -255,7 +255,7 @@ func TestFieldCellsAreHonestAround(t *testing.T) {
 	for name, cells := range map[string]map[string]int{"rescale": {"y": 1}, "rsqrt": {"r.limb0": 2}, "clamp": {"y": 0}, "attention": {"attn.dlo": 3}} {
 		t.Run(name, func(t *testing.T) {
 			u := stage(t, name)
-			b := &fieldCells{Backend: processor}
+			b := &fieldCells{Backend: host}
 			u.accept(t, lie{processor: b, edit: func(a *witness.Assignment) {
 				for tensor, cell := range cells {
 					id := u.id(t, tensor)

@@ -33,8 +33,11 @@ import (
 	"github.com/zkllmc/zkllmc/runtime/verifier"
 )
 
-// processor computes on one thread: the tests run many provers side by side.
+// processor is what provers compute with, on one thread: the tests run many of them side by side.
 var processor = cpu.New(cpu.Threads(1))
+
+// host is what provers compute with whose cells are changed in this process' memory.
+var host = processor
 
 // spec describes a small circuit and an input that satisfies it.
 type spec struct {
@@ -231,8 +234,11 @@ func (u *subject) claim(l lie) statement.Statement {
 
 func (u *subject) options(l lie) engine.Options {
 	o := engine.Dishonest(engine.Options{Backend: processor}, engine.Hooks{Seed: l.seed, Transcript: l.source, Tamper: l.tamper, Rows: kit.Rewritten(l.rows), Blinders: l.blinders})
-	if l.processor != nil {
+	switch {
+	case l.processor != nil:
 		o.Backend = l.processor
+	case l.rows != nil:
+		o.Backend = host
 	}
 	return o
 }

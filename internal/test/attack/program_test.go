@@ -239,7 +239,7 @@ func (u *subject) setUpWith(t testing.TB, id circuit.ID, cell int, worth int64) 
 			}
 		}
 	}
-	b := &fieldCells{Backend: processor, cells: []fieldCell{at}, piece: &index}
+	b := &fieldCells{Backend: host, cells: []fieldCell{at}, piece: &index}
 	_, vk, err := engine.Setup(context.Background(), circuit.Single(u.c), u.weights, engine.Options{Backend: b})
 	if err != nil {
 		return nil, fmt.Errorf("the prover fails: %v", err)
