@@ -43,11 +43,11 @@ func Main(m Module, args []string) int {
 	console.CollectEarly(garbage)
 	ctx, stop := console.Interrupts()
 	defer stop()
-	return Run(ctx, m, args, os.Stdout, os.Stderr)
+	return start(ctx, m, args, os.Stdout, os.Stderr)
 }
 
-// Run is Main with its surroundings as arguments. A panic is a defect of the compiler and reported as such.
-func Run(ctx context.Context, m Module, args []string, stdout, stderr io.Writer) (code int) {
+// start is Main with its surroundings as arguments. A panic is a defect of the compiler and reported as such.
+func start(ctx context.Context, m Module, args []string, stdout, stderr io.Writer) (code int) {
 	defer func() {
 		if r := recover(); r != nil {
 			fmt.Fprintf(stderr, "zkllmc: internal error, please report it: %v\n", r)

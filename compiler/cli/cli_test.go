@@ -35,7 +35,7 @@ func module(t *testing.T) Module {
 
 func run(t *testing.T, args ...string) (code int, stdout, stderr string) {
 	var out, errs bytes.Buffer
-	code = Run(context.Background(), module(t), args, &out, &errs)
+	code = start(context.Background(), module(t), args, &out, &errs)
 	return code, out.String(), errs.String()
 }
 
@@ -251,7 +251,7 @@ func TestInterrupted(t *testing.T) {
 		{"compile", model, "-o", filepath.Join(t.TempDir(), "x"), "--runtime-path", "../.."}, {"check", model}, {"inspect", model}, {"conformance", sums},
 	} {
 		var out, errs bytes.Buffer
-		require.Equal(t, console.Internal, Run(ctx, module(t), args, &out, &errs), args[0])
+		require.Equal(t, console.Internal, start(ctx, module(t), args, &out, &errs), args[0])
 		require.True(t, strings.HasSuffix(errs.String(), "zkllmc: interrupted\n"), "%s: %s", args[0], errs.String())
 	}
 }

@@ -116,7 +116,7 @@ func TestReleaseNeedsNoPath(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "sums")
 	var stdout, stderr bytes.Buffer
 	args := []string{"compile", needSums(t), "-o", dir, "--reveal", "argmax", "--tokenizer", filepath.Join(sums, "vocab.json"), "--calibrate", sums}
-	require.Equal(t, console.OK, Run(context.Background(), m, args, &stdout, &stderr), &stderr)
+	require.Equal(t, console.OK, start(context.Background(), m, args, &stdout, &stderr), &stderr)
 	require.NotContains(t, stderr.String(), "which holds here alone")
 	gomod := files(t, dir)["go.mod"]
 	require.Contains(t, gomod, "require "+ourModule+" "+release+"\n")

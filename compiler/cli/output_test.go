@@ -41,7 +41,7 @@ func TestFullDevice(t *testing.T) {
 		{"check", model, "--json"}, {"conformance", cases}, {"conformance", cases, "--json"}, {"version"}, {"--version"}, {"help"}, {"--help"}, {"help", "check"}, {"check", "--help"},
 	} {
 		var stderr bytes.Buffer
-		require.Equal(t, console.Internal, Run(context.Background(), module(t), args, full(t), &stderr), args)
+		require.Equal(t, console.Internal, start(context.Background(), module(t), args, full(t), &stderr), args)
 		require.Equal(t, 1, strings.Count(stderr.String(), "no space left"), "%v: %s", args, &stderr)
 		require.Contains(t, stderr.String(), "zkllmc: the standard output could not be written", args)
 	}

@@ -42,7 +42,7 @@ func Main(m Model, args []string) int {
 	console.CollectEarly(0)
 	ctx, stop := console.Interrupts()
 	defer stop()
-	return Run(ctx, m, args, os.Stdin, os.Stdout, os.Stderr)
+	return start(ctx, m, args, os.Stdin, os.Stdout, os.Stderr)
 }
 
 // app is one run of the command line.
@@ -61,8 +61,8 @@ type app struct {
 	started   bool // the command line was understood
 }
 
-// Run is Main with the streams given.
-func Run(ctx context.Context, m Model, args []string, stdin io.Reader, stdout, stderr io.Writer) (code int) {
+// start is Main with the streams given.
+func start(ctx context.Context, m Model, args []string, stdin io.Reader, stdout, stderr io.Writer) (code int) {
 	a := &app{m: m, processor: cpu.New(), stdin: stdin, stdout: console.NewOutput(stdout), stderr: stderr, progress: newProgress(stderr)}
 	defer func() {
 		if r := recover(); r != nil { // Go's own exit code of a panic would say that the command line was wrong

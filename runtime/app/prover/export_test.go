@@ -1,0 +1,4 @@
+package prover
+
+// Run is start, for tests.
+var Run = start
