@@ -17,11 +17,6 @@ func TestRefusalsNameTheNode(t *testing.T) {
 		return &pb.TensorProto{Name: name, DataType: 1, FloatData: []float32{v}}
 	}
 	ones := &pb.TensorProto{Name: "g", DataType: 1, Dims: []int64{3}, FloatData: []float32{1, 1, 1}}
-	// Not causal, so that its logits are reals.
-	faint := bigramModel([]*pb.NodeProto{op("MatMul", "mix x", "u"), op("Tanh", "u", "y")}, matrix("mix", 4, 4))
-	for i, w := range faint.Graph.Initializer[2].FloatData {
-		faint.Graph.Initializer[2].FloatData[i] = 1e-38 * w
-	}
 	epsilon := &pb.AttributeProto{Name: "epsilon", Type: 1, F: 1e30}
 	for name, c := range map[string]struct {
 		model *pb.ModelProto
@@ -37,7 +32,7 @@ func TestRefusalsNameTheNode(t *testing.T) {
 			Unsupported{Node: "MatMul_logits", Op: "MatMul", Reason: "its constant factors multiply to +Inf", Remedy: "scale them so that their product is a finite number"}},
 		"steps that no table has": {bigramModel([]*pb.NodeProto{op("Mul", "x c", "u"), op("Tanh", "u", "y")}, scalar("c", 3e38)),
 			Unsupported{Node: "Tanh_y", Op: "Tanh", Reason: "tables: tanh has no table with arguments in steps of 2^115 and values in steps of 2^-14", Remedy: "scale its argument down"}},
-		"logits near zero": {faint,
+		"logits near zero": {faint(1e-38),
 			Unsupported{Node: "MatMul_logits", Op: "MatMul", Reason: "scale 139 is not in -120..120", Remedy: "bring the output's magnitudes nearer to 1"}},
 		"epsilon": {bigramModel([]*pb.NodeProto{op("LayerNormalization", "x g", "y", epsilon)}, ones),
 			Unsupported{Node: "LayerNormalization_y", Op: "LayerNormalization",
@@ -51,6 +46,25 @@ func TestRefusalsNameTheNode(t *testing.T) {
 		require.ErrorAs(t, err, &u, name)
 		require.Equal(t, c.want, Unsupported{Node: u.Node, Op: u.Op, Reason: u.Reason, Remedy: u.Remedy}, name)
 	}
+}
+
+// faint is a model whose logits, which are reals because it is not causal, have the given magnitude.
+func faint(size float32) *pb.ModelProto {
+	m := bigramModel([]*pb.NodeProto{op("MatMul", "mix x", "u"), op("Tanh", "u", "y")}, matrix("mix", 4, 4))
+	for i, w := range m.Graph.Initializer[2].FloatData {
+		m.Graph.Initializer[2].FloatData[i] = size * w
+	}
+	return m
+}
+
+// Outputs near zero whose exact sums have a scale that no port has are told with the 16 bits that fit one.
+func TestFaintOutputs(t *testing.T) {
+	r := analysed(t, faint(1e-28))
+	require.Nil(t, r.Circuit.Generation)
+	report, err := r.Check(context.Background(), nil)
+	require.NoError(t, err)
+	require.Less(t, report.MaxError, report.MaxLogit/1000)
+	require.Greater(t, report.MaxLogit, 0.0)
 }
 
 // Scores whose differences are below every number that a double holds with all its bits weigh all positions alike: no reason to refuse
