@@ -38,7 +38,9 @@ func (a *accelerator) Open() (backend.Session, error) {
 		return nil, failure(err)
 	}
 	host, err := cpu.New().Open()
-	return &session{memory: a.memory(context.Background(), nil), of: a, host: host}, err
+	s := &session{memory: a.memory(context.Background(), nil), of: a, host: host}
+	s.memory.session = s
+	return s, err
 }
 
 // memory begins to have memory of the device.
@@ -91,6 +93,8 @@ type session struct {
 	lists   []list // of generators
 	tables  []*table
 	indices map[string]*index
+
+	residents residents
 }
 
 // table are the multiples of generators.
@@ -107,7 +111,9 @@ func (s *session) Close() error {
 
 // Begin begins a run.
 func (s *session) Begin(ctx context.Context) backend.Run {
-	return &run{memory: s.of.memory(ctx, s.Err()), session: s, host: s.host.Begin(ctx)}
+	r := &run{memory: s.of.memory(ctx, s.Err()), session: s, host: s.host.Begin(ctx)}
+	r.memory.session = s
+	return r
 }
 
 // run is a backend.Run.

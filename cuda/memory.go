@@ -21,6 +21,10 @@ type memory struct {
 	err  error // the first
 
 	closed func() // told when everything has been given back
+
+	session *session // of a program's or a run's, whose weights they pin
+	depth   int      // of calls that go on
+	pinned  []*tensor
 }
 
 // newMemory has an error from the beginning, or none.
@@ -52,12 +56,56 @@ func (m *memory) within(compute func(s *device.Scratch)) bool {
 	if m.Err() != nil {
 		return false
 	}
+	m.enter()
+	defer m.leave()
 	s := &device.Scratch{Work: m}
 	compute(s)
 	if err := s.End(); err != nil {
 		m.fail(err)
 	}
 	return m.Err() == nil
+}
+
+// enter begins a call, during which weights that are asked for stay where they are.
+func (m *memory) enter() {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.depth++
+}
+
+// leave ends a call.
+func (m *memory) leave() {
+	m.mu.Lock()
+	m.depth--
+	last := m.depth == 0
+	m.mu.Unlock()
+	if last {
+		m.let()
+	}
+}
+
+// let says that what was asked so far is all that needs the weights that were asked for.
+func (m *memory) let() {
+	m.mu.Lock()
+	list := m.pinned
+	m.pinned = nil
+	m.mu.Unlock()
+	if len(list) > 0 {
+		m.session.unpin(list)
+	}
+}
+
+// hold brings a weight to the device, until the call ends that goes on.
+func (m *memory) hold(t *tensor) {
+	if t.source == nil || m.Err() != nil {
+		return
+	}
+	if err := m.session.pin(t); err != nil {
+		m.fail(err)
+	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.pinned = append(m.pinned, t)
 }
 
 // Load copies a tensor to the device.
@@ -77,8 +125,17 @@ func (m *memory) Upload(to device.Pointer, data []byte) error { return m.on.Uplo
 // Download copies from the device.
 func (m *memory) Download(data []byte, from device.Pointer) error { return m.on.Download(data, from) }
 
-// Alloc takes what is idle, or memory of the device; if that has none, once more with everything given back that is idle.
+// Alloc takes what is idle, or memory of the device; if that has none, once more with everything given back that is idle, and weights that nobody needs
+// now.
 func (m *memory) Alloc(bytes int64) (device.Pointer, error) {
+	p, err := m.alloc(bytes)
+	for errors.Is(err, device.ErrMemory) && m.session != nil && m.session.evict(bytes) {
+		p, err = m.alloc(bytes)
+	}
+	return p, err
+}
+
+func (m *memory) alloc(bytes int64) (device.Pointer, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if list := m.idle[bytes]; len(list) > 0 {
@@ -100,11 +157,14 @@ func (m *memory) Alloc(bytes int64) (device.Pointer, error) {
 	return p, err
 }
 
-// left is how many bytes the device has, with what is idle.
+// left is how many bytes the device has, with what is idle, and with weights that nobody needs now.
 func (m *memory) left() int64 {
 	info, err := m.on.Info()
 	if err != nil {
 		m.fail(err)
+	}
+	if m.session != nil {
+		info.Free += m.session.evictable()
 	}
 	m.mu.Lock()
 	defer m.mu.Unlock()

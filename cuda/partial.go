@@ -70,9 +70,36 @@ type folding struct {
 
 // fold computes partial evaluations to where they are to be.
 func (r *run) fold(s *device.Scratch, partials []backend.Partial, out []device.Pointer) {
-	if len(partials) == 0 {
-		return
+	for len(partials) > 0 {
+		n := r.together(partials)
+		r.foldSome(s, partials[:n], out[:n])
+		partials, out = partials[n:], out[n:]
+		if len(partials) > 0 {
+			r.let()
+		}
 	}
+}
+
+// together is how many of the first partial evaluations are computed in one launch: as many as there is memory for the weights of, half of what is left.
+func (r *run) together(partials []backend.Partial) int {
+	most, sum := int64(-1), int64(0)
+	for i := range partials {
+		t := partials[i].T.(*tensor)
+		if t.source == nil {
+			continue
+		}
+		if most < 0 {
+			most = r.left() / 2
+		}
+		if sum += 2 * int64(t.n); sum > most && i > 0 {
+			return i
+		}
+	}
+	return len(partials)
+}
+
+// foldSome is fold in one launch.
+func (r *run) foldSome(s *device.Scratch, partials []backend.Partial, out []device.Pointer) {
 	var f folding
 	for i := range partials {
 		f.task(&partials[i], r.cells(partials[i].T), out[i])

@@ -26,7 +26,9 @@ type program struct {
 
 // Program begins a witness.
 func (s *session) Program() backend.Program {
-	return &program{memory: s.of.memory(context.Background(), s.Err()), session: s}
+	p := &program{memory: s.of.memory(context.Background(), s.Err()), session: s}
+	p.memory.session = s
+	return p
 }
 
 // Err is the first error, also of what the session loaded.
@@ -78,6 +80,7 @@ func (p *program) room(t *tensor) bool {
 // filled is a tensor with its memory.
 func (p *program) filled(held backend.Tensor) *tensor {
 	t := held.(*tensor)
+	p.hold(t)
 	if p.room(t) {
 		p.within(func(s *device.Scratch) {
 			for _, at := range []device.Pointer{t.at, t.high} {
@@ -120,6 +123,9 @@ func (p *program) Words(held backend.Tensor) (lower, upper backend.Tensor) {
 // Cells copies a part.
 func (p *program) Cells(part backend.Part) *integer.Tensor {
 	t := part.T.(*tensor)
+	p.enter()
+	defer p.leave()
+	p.hold(t)
 	shape := shapeOf(part)
 	n := cellsOf(shape)
 	out := &integer.Tensor{Shape: shape}
@@ -300,8 +306,25 @@ func settle(s *device.Scratch, kernel string, tasks []shortCells, before ...uint
 	s.Run(kernel, grid(first), device.Dim{threads}, append(before, base+list, base+starts, uint64(len(tasks)), settleRun)...)
 }
 
+// shortProducts is how many products are worth it to keep their factors in 16 bits before, which are multiplied much faster.
+const shortProducts = 1 << 20
+
+// waits says whether a factor may be kept in fewer bytes.
+func (p *program) waits(terms []backend.Term) bool {
+	return slices.ContainsFunc(terms, func(t backend.Term) bool {
+		return slices.ContainsFunc(t.Factors, func(f backend.Operand) bool {
+			return slices.ContainsFunc(p.ripe, func(b backend.Bounded) bool { return b.T == f.T })
+		})
+	})
+}
+
 // Einsum adds sums of products.
 func (p *program) Einsum(to backend.Part, terms []backend.Term) {
+	p.enter()
+	defer p.leave()
+	if p.waits(terms) && backend.Products(terms, to.Box) >= shortProducts {
+		p.Settle()
+	}
 	out := p.filled(to.T)
 	for i := range terms {
 		for _, f := range terms[i].Factors {
@@ -331,6 +354,9 @@ func (p *program) Einsum(to backend.Part, terms []backend.Term) {
 
 // Nonzero counts.
 func (p *program) Nonzero(part backend.Part) (n, first int) {
+	p.enter()
+	defer p.leave()
+	p.hold(part.T.(*tensor))
 	cells := cellsOf(shapeOf(part))
 	if part.T.(*tensor).at == 0 {
 		return 0, -1

@@ -33,7 +33,12 @@ func small(t *testing.T, n, width int) (*engine.Key, *engine.Input) {
 	gadget.Output(b, circuit.Port{Name: "y", Kind: circuit.Integers, Reveal: circuit.Values}, gadget.Rescale(b, "out", z, 4, -4, 3))
 	c, err := b.Finish()
 	require.NoError(t, err)
-	k, _, err := engine.Setup(t.Context(), circuit.Single(c), kit.Weights(c, 1, 2), engine.Options{Backend: cpu.New()})
+	weights := kit.Weights(c, 1, 2)
+	for id, w := range weights { // as keys have them
+		w.Shorten()
+		weights[id] = w
+	}
+	k, _, err := engine.Setup(t.Context(), circuit.Single(c), weights, engine.Options{Backend: cpu.New()})
 	require.NoError(t, err)
 	in, err := kit.Computed(c, k, map[int][]int64{0: []int64{1, -2, 3, -4, 5, 6, 7, -8, 0, 1, 0, -1}[:n*width]})
 	require.NoError(t, err)

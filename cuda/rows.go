@@ -15,11 +15,7 @@ const laidCells = 1 << 26
 
 // laid is how many rows of a width are written out at a time: they take an eighth of the memory that is left.
 func (r *run) laid(width int) int {
-	info, err := r.on.Info()
-	if err != nil {
-		r.fail(err)
-	}
-	return max(1, min(laidCells, int(info.Free/8/4))/width)
+	return max(1, int(min(laidCells, r.left()/8/4))/width)
 }
 
 // boxes are rows whose tensors lie on the device.
@@ -60,6 +56,8 @@ func (r *run) CommitRows(gens []group.Affine, rows []backend.Row) []group.Affine
 
 // commit commits to rows that are written out all at a time.
 func (r *run) commit(t *points.Table, rows []backend.Row, width int) ([]group.Affine, error) {
+	r.enter()
+	defer r.leave()
 	boxes := r.boxes(rows)
 	if err := r.Err(); err != nil {
 		return nil, err
@@ -140,6 +138,7 @@ func (r *run) FoldRows(sums []backend.RowSum, width int) []backend.Vector {
 			}
 			f.add(cells, from, min(len(rows), from+some))
 			_ = r.memory.Free(cells)
+			r.let()
 		}
 		sumParts(s, f.lists)
 	})

@@ -15,6 +15,9 @@ type tensor struct {
 	wide     bool
 	of       *memory  // whose it is, if it was copied there
 	late     *program // whose it is, if it is zeros that take memory when it is needed
+
+	source *integer.Tensor // of a weight, which is on the device when it is needed
+	pins   int             // how many calls need it there
 }
 
 func (t *tensor) Len() int { return t.n }
@@ -53,6 +56,7 @@ func (r *run) cells(t backend.Tensor) device.Tensor {
 			r.fail(err)
 		}
 	}
+	r.hold(own)
 	return device.Tensor{At: own.at, Size: own.size}
 }
 
