@@ -131,8 +131,9 @@ ptx: ## run what nvcc makes of the CUDA kernels, as instructions of PTX, on the 
 	$(NVCC) $(NVCCFLAGS) -std=c++17 -O3 -ptx -arch=compute_$(lastword $(ARCHITECTURES)) -o build/kernels.ptx cuda/internal/kernels/all.cu
 	ZKLLMC_PTX=$(CURDIR)/build/kernels.ptx $(GO) test -count=1 -timeout 1h ./cuda/...
 
-test-cuda: ## run the CUDA kernels' tests on a GPU, after make fatbin
-	$(GO) test -count=1 -tags cuda ./cuda/...
+test-cuda: ## run the CUDA kernels' tests on a GPU, after make fatbin, also under compute-sanitizer where it is installed, and write build/cuda.json
+	@mkdir -p build
+	$(GO) run ./scripts/gpu here build/cuda.json
 
 faults: ## plant one fault after the other in the CUDA kernels and see that some test notices; ONLY=REGEXP
 	ZKLLMC_FAULTS='$(or $(ONLY),all)' $(GO) test -timeout 2h -run Faults ./cuda/internal/test/kerneltest
@@ -147,8 +148,9 @@ property: ## try N=1000 random graphs and circuits from SEED on, and audit 10·N
 clean: ## remove what make built
 	rm -rf build
 
-bench-cuda: ## measure the CUDA kernels on a GPU, after make fatbin
-	$(GO) test -tags cuda -run '^$$' -bench . ./cuda/internal/test/kerneltest
+bench-cuda: ## measure the CUDA kernels on a GPU, after make fatbin, and write build/bench-cuda.json
+	@mkdir -p build
+	$(GO) run ./scripts/gpu here build/bench-cuda.json benchmarks
 
 pack-cuda: ## pack the tests of CUDA for a GPU machine without Go, after make fatbin: ./gpu run FILE.json there writes what came of them
 	@mkdir -p build

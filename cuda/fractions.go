@@ -321,7 +321,7 @@ func (l *layerRounds) tables() {
 	var q eqs
 	for first := windowVars - 1; !l.ends(first - 1); first += windowVars {
 		i := min(first, l.lowBits)
-		l.low[i], l.high[first-i] = q.of(l.point[i:l.lowBits]), q.of(l.point[l.lowBits+first-i:])
+		l.low[i], l.high[first-i] = q.entry(l.point[i:l.lowBits]), q.entry(l.point[l.lowBits+first-i:])
 	}
 	base := q.write(l.own)
 	for _, list := range [][]uint64{l.low, l.high} {
@@ -428,7 +428,7 @@ func (l *layerRounds) eq(s *device.Scratch, fixed int) uint64 {
 		return 0
 	}
 	var q eqs
-	at := q.of(l.all[:fixed])
+	at := q.entry(l.all[:fixed])
 	return q.write(s) + at*elementBytes
 }
 

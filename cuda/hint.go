@@ -59,7 +59,7 @@ func (h *hinted) run(kernel string, args ...uint64) {
 
 // integers are numbers with sign as arguments of a kernel.
 func integers(values ...int64) []uint64 {
-	return each(values, func(v int64) uint64 { return uint64(v) })
+	return mapped(values, func(v int64) uint64 { return uint64(v) })
 }
 
 // results is how many tensors a hint yields.

@@ -167,7 +167,7 @@ func (f *folding) task(p *backend.Partial, cells device.Tensor, out device.Point
 		case l.Point == nil:
 			folded = append(folded, foldedLabel{uint64(l.Extent), stride, f.ones(n)})
 		default:
-			folded = append(folded, foldedLabel{uint64(l.Extent), stride, f.of(l.Point)})
+			folded = append(folded, foldedLabel{uint64(l.Extent), stride, f.entry(l.Point)})
 		}
 		stride *= uint64(l.Extent)
 	}

@@ -20,8 +20,8 @@ func (r *run) laid(width int) int {
 
 // boxes are rows whose tensors lie on the device.
 func (r *run) boxes(rows []backend.Row) [][]points.Box {
-	return each(rows, func(row backend.Row) []points.Box {
-		return each(row, func(b backend.Box) points.Box {
+	return mapped(rows, func(row backend.Row) []points.Box {
+		return mapped(row, func(b backend.Box) points.Box {
 			return points.Box{Tensor: r.cells(b.T), From: b.From, Shape: b.Shape, Column: b.Column}
 		})
 	})
@@ -211,7 +211,7 @@ func (f *rowFold) add(cells device.Pointer, from, to int) {
 // Combine adds up scaled vectors.
 func (r *run) Combine(vecs []backend.Vector, coefs []field.Element) backend.Vector {
 	out := r.room(vecs[0].Elements())
-	r.within(func(s *device.Scratch) { combine(s, out.at, each(vecs, r.held), coefs, out.n) })
+	r.within(func(s *device.Scratch) { combine(s, out.at, mapped(vecs, r.held), coefs, out.n) })
 	return out
 }
 

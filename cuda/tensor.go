@@ -60,8 +60,8 @@ func (r *run) cells(t backend.Tensor) device.Tensor {
 	return device.Tensor{At: own.at, Size: own.size}
 }
 
-// each is a list with something else in the place of every item.
-func each[T, U any](list []T, f func(T) U) []U {
+// mapped is a list with something else in the place of every item.
+func mapped[T, U any](list []T, f func(T) U) []U {
 	out := make([]U, len(list))
 	for i, x := range list {
 		out[i] = f(x)

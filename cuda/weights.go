@@ -25,8 +25,8 @@ type eqKey struct {
 	n     int
 }
 
-// of says from which entry on the table of a point stands.
-func (q *eqs) of(point []field.Element) uint64 {
+// entry says from which entry on the table of a point stands.
+func (q *eqs) entry(point []field.Element) uint64 {
 	if len(point) == 0 {
 		return q.ones(0)
 	}
@@ -127,9 +127,9 @@ func (t *tabulation) table(table *backend.Table, out device.Pointer) {
 		t.terms, t.scales = append(t.terms, weightTerm{uint64(w.Offset), uint64(bits), uint64(len(t.axes)), uint64(len(w.Axes))}), append(t.scales, w.Scale)
 		for _, a := range w.Axes {
 			low := (len(a.Point) + 1) / 2
-			h := halves{t.of(a.Point[:low]), 0, uint64(low), uint64(len(a.Point)), uint64(a.Extent)}
+			h := halves{t.entry(a.Point[:low]), 0, uint64(low), uint64(len(a.Point)), uint64(a.Extent)}
 			if low < len(a.Point) {
-				h.high = t.of(a.Point[low:])
+				h.high = t.entry(a.Point[low:])
 			}
 			t.axes = append(t.axes, h)
 		}

@@ -37,7 +37,7 @@ func TestWrite(t *testing.T) {
 func TestRun(t *testing.T) {
 	dir := t.TempDir()
 	t.Chdir(dir)
-	require.ErrorContains(t, run("out.json"), "in the folder of the archive")
+	require.ErrorContains(t, run("out.json", ""), "in the folder of the archive")
 	require.NoError(t, os.WriteFile("commit", []byte("0123\n"), 0o644))
 	for _, p := range packages {
 		text := "#!/bin/sh\necho 'BenchmarkMSM-2   	  3	 348213609 ns/op	 0.5 Gpoints/s	 6.000 launches/op'\n"
@@ -46,8 +46,12 @@ func TestRun(t *testing.T) {
 		}
 		require.NoError(t, os.WriteFile(p.name, []byte(text), 0o755))
 	}
+	const prover = "#!/bin/sh\necho '{\"computed_by\": \"'$0'\"}'\n"
+	for program, text := range map[string]string{"gpu": prover, "cpu": prover, "verifier": "#!/bin/sh\ntest $1 = accept || test -n \"$8\"\n"} {
+		require.NoError(t, os.WriteFile(models[0].name+"-"+program, []byte(text), 0o755))
+	}
 	t.Setenv("PATH", "/bin:/usr/bin")
-	require.ErrorContains(t, run("out.json"), "points  did not pass: see out.json")
+	require.ErrorContains(t, run("out.json", ""), "points  did not pass: see out.json")
 	text, err := os.ReadFile("out.json")
 	require.NoError(t, err)
 	var r Report
@@ -59,4 +63,18 @@ func TestRun(t *testing.T) {
 	require.Contains(t, r.Results[1].Output, "what went wrong")
 	require.True(t, r.Results[4].Passed)
 	require.Equal(t, map[string]float64{"ns/op": 348213609, "Gpoints/s": 0.5, "launches/op": 6}, r.Results[4].Benchmarks["MSM"])
+
+	last := r.Results[len(r.Results)-1]
+	require.True(t, last.Passed, last.Output)
+	require.JSONEq(t, `{"computed_by": "./sums-gpu"}`, string(last.Reports["proof by the gpu"]))
+	require.JSONEq(t, `{"computed_by": "./sums-cpu"}`, string(last.Reports["proof by the cpu"]))
+	// One that has a name is run alone, and what a verifier refuses did not pass.
+	require.NoError(t, os.WriteFile(models[0].name+"-verifier", []byte("#!/bin/sh\necho rejected >&2\nexit 1\n"), 0o755))
+	require.ErrorContains(t, run("out.json", models[0].name), "sums  did not pass")
+	text, err = os.ReadFile("out.json")
+	require.NoError(t, err)
+	r = Report{}
+	require.NoError(t, json.Unmarshal(text, &r))
+	require.Len(t, r.Results, 1)
+	require.Contains(t, r.Results[0].Output, "rejected")
 }

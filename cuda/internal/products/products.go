@@ -28,7 +28,7 @@ func Fits(t *backend.Term) bool {
 // Einsum adds a sum of terms that fit to a box of a tensor of 64-bit cells. Sums are modulo 2^64. held says where a factor's cells are.
 func Einsum(d device.Work, out device.Pointer, box []backend.Range, terms []backend.Term, held func(backend.Tensor) device.Tensor) error {
 	s := &device.Scratch{Work: d}
-	each(box, terms, held, func(w *walk, t *backend.Term) {
+	summands(box, terms, held, func(w *summand, t *backend.Term) {
 		if len(t.Factors) == 2 && w.in[0].Size == 2 && w.in[1].Size == 2 {
 			w.short(s, out, t.Coef)
 		} else {
@@ -44,26 +44,26 @@ func EinsumWide(
 	d device.Work, out, high device.Pointer, box []backend.Range, terms []backend.Term, held func(backend.Tensor) device.Tensor, upper func(backend.Tensor) device.Pointer,
 ) error {
 	s := &device.Scratch{Work: d}
-	each(box, terms, held, func(w *walk, t *backend.Term) {
+	summands(box, terms, held, func(w *summand, t *backend.Term) {
 		w.run(s, "multiply_wide", []device.Pointer{out, high}, func(f int) device.Pointer { return upper(t.Factors[f].T) }, t.Coef)
 	})
 	return s.End()
 }
 
-// each calls f for the terms that add something to a box.
-func each(box []backend.Range, terms []backend.Term, held func(backend.Tensor) device.Tensor, f func(w *walk, t *backend.Term)) {
+// summands calls f for the terms that add something to a box.
+func summands(box []backend.Range, terms []backend.Term, held func(backend.Tensor) device.Tensor, f func(w *summand, t *backend.Term)) {
 	for i := range terms {
 		t := &terms[i]
 		ranges := t.Ranges(box)
 		if ranges == nil && len(t.Extents) > 0 || slices.ContainsFunc(ranges, func(r backend.Range) bool { return r.Hi <= r.Lo }) {
 			continue
 		}
-		f(newWalk(t, ranges, held), t)
+		f(newSummand(t, ranges, held), t)
 	}
 }
 
-// walk is a term whose labels run through ranges.
-type walk struct {
+// summand is a term whose labels run through ranges.
+type summand struct {
 	extents []int
 	out     place   // of the result
 	at      []place // of the factors
@@ -90,8 +90,8 @@ func placed(axes [][]int, extents []int, ranges []backend.Range) place {
 	return p
 }
 
-func newWalk(t *backend.Term, ranges []backend.Range, held func(backend.Tensor) device.Tensor) *walk {
-	w := &walk{out: placed(t.Out, t.Extents, ranges), extents: make([]int, len(ranges))}
+func newSummand(t *backend.Term, ranges []backend.Range, held func(backend.Tensor) device.Tensor) *summand {
+	w := &summand{out: placed(t.Out, t.Extents, ranges), extents: make([]int, len(ranges))}
 	for l, r := range ranges {
 		w.extents[l] = r.Hi - r.Lo
 	}
@@ -109,7 +109,7 @@ const (
 
 // short multiplies two factors of 16 bits: labels of the result that both have, or none, number the batches, those of one factor alone rows or columns,
 // and the sum runs through all others.
-func (w *walk) short(s *device.Scratch, out device.Pointer, coef int64) {
+func (w *summand) short(s *device.Scratch, out device.Pointer, coef int64) {
 	a, b := w.at[0], w.at[1]
 	var batch, rows, columns, inner []int
 	for l := range w.extents {
@@ -148,7 +148,7 @@ func (w *walk) short(s *device.Scratch, out device.Pointer, coef int64) {
 }
 
 // count is the number of indices of labels.
-func (w *walk) count(labels []int) int {
+func (w *summand) count(labels []int) int {
 	n := 1
 	for _, l := range labels {
 		n *= w.extents[l]
@@ -157,7 +157,7 @@ func (w *walk) count(labels []int) int {
 }
 
 // offsets are those of all indices of labels, the first slowest.
-func (w *walk) offsets(strides []uint64, labels []int) []uint32 {
+func (w *summand) offsets(strides []uint64, labels []int) []uint32 {
 	all := []uint32{0}
 	for _, l := range labels {
 		next := make([]uint32, 0, len(all)*w.extents[l])
@@ -185,7 +185,7 @@ type (
 )
 
 // labels are those of a term, the first of which are kept by the result, which has so many cells.
-func (w *walk) labels() (all []label, kept, cells int) {
+func (w *summand) labels() (all []label, kept, cells int) {
 	var summed []label
 	cells = 1
 	for l, e := range w.extents {
@@ -203,7 +203,7 @@ func (w *walk) labels() (all []label, kept, cells int) {
 }
 
 // run multiplies factors of any kind, with the upper words that they have or not, to cells that lie at out.
-func (w *walk) run(s *device.Scratch, kernel string, out []device.Pointer, upper func(f int) device.Pointer, coef int64) {
+func (w *summand) run(s *device.Scratch, kernel string, out []device.Pointer, upper func(f int) device.Pointer, coef int64) {
 	labels, kept, cells := w.labels()
 	factors := make([]factor, len(w.at))
 	for f := range factors {

@@ -62,126 +62,179 @@ var carrying = map[string]struct {
 	"mad.hi.cc": {"(u64)upper(%s, %s) + %s", false, true}, "madc.hi.cc": {"(u64)upper(%s, %s) + %s", true, true}, "madc.hi": {"(u64)upper(%s, %s) + %s", true, false},
 }
 
+// parsed is an instruction: its name, in parts, the type that it ends with, what comes before that, and its operands.
+type parsed struct {
+	t          *translator
+	name, stem string
+	parts      []string
+	kind       string
+	bits       int // of the type
+	args       []string
+}
+
 // instruction translates one.
 func (t *translator) instruction(s string) (string, error) {
 	name, rest, _ := strings.Cut(strings.ReplaceAll(strings.ReplaceAll(s, "\t", " "), "\n", " "), " ")
-	parts, args := strings.Split(name, "."), operands(strings.TrimSpace(rest))
-	kind := parts[len(parts)-1]
-	stem := strings.Join(parts[:len(parts)-1], ".")
-	if len(parts) == 1 {
-		stem = name
+	in := &parsed{t: t, name: name, stem: name, parts: strings.Split(name, "."), args: operands(strings.TrimSpace(rest))}
+	if last := len(in.parts) - 1; last > 0 {
+		in.stem = strings.Join(in.parts[:last], ".")
 	}
-	read := func(i int, as string) string { return t.operand(args[i], as) }
-	if c, ok := carrying[stem]; ok {
-		if kind != "u32" {
-			return "", errUnknown
+	in.kind = in.parts[len(in.parts)-1]
+	in.bits = widths[strings.TrimLeft(in.kind, "bus")]
+	for _, translate := range []func() (string, error){in.carries, in.operator, in.flow, in.ofOne, in.ofSeveral, in.wide} {
+		if text, err := translate(); !errors.Is(err, errUnknown) {
+			return text, err
 		}
-		var values []any
-		for i := 1; i < len(args); i++ {
-			values = append(values, read(i, "u32"))
-		}
-		value, flag, keep := fmt.Sprintf(c.format, values...), "+ cc", "sum_carry(cc, %s)"
-		if strings.HasPrefix(stem, "sub") {
-			flag, keep = "- cc", "borrow(cc, %s)"
-		}
-		if c.in {
-			value += flag
-		}
-		if c.out {
-			value = fmt.Sprintf(keep, value)
-		}
-		return t.set(args[0], value), nil
 	}
-	if b, ok := binary[stem]; ok {
-		if kind == "pred" {
-			return t.set(args[0], fmt.Sprintf(b.format, read(1, "pred"), read(2, "pred"))), nil
-		}
-		as := kind
-		if !b.signed {
-			as = unsigned(kind)
-		}
-		return t.set(args[0], "("+kind+")("+fmt.Sprintf(b.format, read(1, as), read(2, as))+")"), nil
+	return "", errUnknown
+}
+
+// read is an operand as a value of a type, and set assigns to the first.
+func (in *parsed) read(i int, as string) string { return in.t.operand(in.args[i], as) }
+
+func (in *parsed) set(format string, values ...any) (string, error) {
+	return in.t.set(in.args[0], fmt.Sprintf(format, values...)), nil
+}
+
+// carries translates what sets the carry or takes it in.
+func (in *parsed) carries() (string, error) {
+	c, ok := carrying[in.stem]
+	if !ok || in.kind != "u32" {
+		return "", errUnknown
 	}
-	bits := widths[strings.TrimLeft(kind, "bus")]
-	switch parts[0] {
+	var values []any
+	for i := 1; i < len(in.args); i++ {
+		values = append(values, in.read(i, "u32"))
+	}
+	value, flag, keep := fmt.Sprintf(c.format, values...), "+ cc", "sum_carry(cc, %s)"
+	if strings.HasPrefix(in.stem, "sub") {
+		flag, keep = "- cc", "borrow(cc, %s)"
+	}
+	if c.in {
+		value += flag
+	}
+	if c.out {
+		value = fmt.Sprintf(keep, value)
+	}
+	return in.set("%s", value)
+}
+
+// operator translates operators of two operands.
+func (in *parsed) operator() (string, error) {
+	b, ok := binary[in.stem]
+	if !ok {
+		return "", errUnknown
+	}
+	if in.kind == "pred" {
+		return in.set(b.format, in.read(1, "pred"), in.read(2, "pred"))
+	}
+	as := in.kind
+	if !b.signed {
+		as = unsigned(in.kind)
+	}
+	return in.set("%s", "("+in.kind+")("+fmt.Sprintf(b.format, in.read(1, as), in.read(2, as))+")")
+}
+
+// flow translates what moves control and data.
+func (in *parsed) flow() (string, error) {
+	switch in.parts[0] {
 	case "ret":
 		return "return;\n", nil
 	case "bra":
-		return fmt.Sprintf("goto %s;\n", label(args[0])), nil
+		return fmt.Sprintf("goto %s;\n", label(in.args[0])), nil
 	case "bar":
-		if name != "bar.sync" || args[0] != "0" {
+		if in.name != "bar.sync" || in.args[0] != "0" {
 			return "", errUnknown
 		}
 		return "BARRIER();\n", nil
 	case "ld", "st":
-		return t.memory(parts, args)
+		return in.t.memory(in.parts, in.args)
 	case "atom", "red":
-		return t.atomic(parts, args)
+		return in.t.atomic(in.parts, in.args)
 	case "cvta":
 		switch {
-		case slices.Contains(parts, "shared") && slices.Contains(parts, "to"):
-			return t.set(args[0], read(1, "u64")+" - shared_base"), nil
-		case slices.Contains(parts, "shared"):
-			return t.set(args[0], "shared_base + "+read(1, "u64")), nil
+		case slices.Contains(in.parts, "shared") && slices.Contains(in.parts, "to"):
+			return in.set("%s", in.read(1, "u64")+" - shared_base")
+		case slices.Contains(in.parts, "shared"):
+			return in.set("%s", "shared_base + "+in.read(1, "u64"))
 		}
-		return t.set(args[0], read(1, "u64")), nil
-	case "mov":
-		return t.move(kind, args)
-	case "not":
-		if kind == "pred" {
-			return t.set(args[0], "!"+read(1, "pred")), nil
-		}
-		return t.set(args[0], "~"+read(1, kind)), nil
-	case "neg":
-		return t.set(args[0], "0 - "+read(1, unsigned(kind))), nil
-	case "abs":
-		return t.set(args[0], fmt.Sprintf("%s < 0 ? 0 - %s : %s", read(1, kind), read(1, unsigned(kind)), read(1, unsigned(kind)))), nil
-	case "min", "max":
-		compare := map[string]string{"min": "<", "max": ">"}[parts[0]]
-		return t.set(args[0], fmt.Sprintf("%s %s %s ? %s : %s", read(1, kind), compare, read(2, kind), read(1, kind), read(2, kind))), nil
-	case "shl":
-		return t.set(args[0], fmt.Sprintf("%s >= %d ? 0 : %s << (%s %% %d)", read(2, "u32"), bits, read(1, unsigned(kind)), read(2, "u32"), bits)), nil
-	case "shr":
-		value := fmt.Sprintf("%s >> (%s >= %d ? %d : %s)", read(1, kind), read(2, "u32"), bits, bits-1, read(2, "u32")) // the sign alone is left
-		if kind[0] != 's' {
-			value = fmt.Sprintf("%s >= %d ? 0 : %s", read(2, "u32"), bits, value)
-		}
-		return t.set(args[0], value), nil
-	case "selp":
-		return t.set(args[0], fmt.Sprintf("%s ? %s : %s", read(3, "pred"), read(1, kind), read(2, kind))), nil
-	case "setp":
-		operator, ok := comparisons[parts[1]]
-		if !ok || len(parts) != 3 {
-			return "", errUnknown
-		}
-		return t.set(args[0], fmt.Sprintf("%s %s %s", read(1, kind), operator, read(2, kind))), nil
-	case "cvt":
-		if len(parts) != 3 {
-			return "", errUnknown
-		}
-		return t.set(args[0], fmt.Sprintf("(%s)(%s)", parts[1], read(1, parts[2]))), nil
-	case "bfi":
-		return t.set(args[0], fmt.Sprintf("insert<%s>(%s, %s, %s, %s)", unsigned(kind), read(1, kind), read(2, kind), read(3, "u32"), read(4, "u32"))), nil
-	case "dp2a":
-		if len(parts) != 4 || parts[2] != "s32" {
-			return "", errUnknown
-		}
-		shift, of := map[string]int{"lo": 0, "hi": 16}[parts[1]], map[string]string{"u32": "u8", "s32": "s8"}[parts[3]]
-		return t.set(args[0], fmt.Sprintf("dot(%s, (%s)(%s >> %d), (%s)(%s >> %d), %s)", read(1, "u32"), of, read(2, "u32"), shift, of, read(2, "u32"), shift+8, read(3, "s32"))), nil
+		return in.set("%s", in.read(1, "u64"))
 	}
-	double := map[string]string{"u16": "u32", "s16": "s32", "u32": "u64", "s32": "s64"}[kind]
-	switch stem {
-	case "mul.wide":
-		return t.set(args[0], fmt.Sprintf("(%s)%s * %s", double, read(1, kind), read(2, kind))), nil
-	case "mad.wide":
-		return t.set(args[0], fmt.Sprintf("(%s)((%s)%s * %s) + %s", unsigned(double), double, read(1, kind), read(2, kind), read(3, unsigned(double)))), nil
-	case "mul.hi":
-		if kind == "u64" {
-			return t.set(args[0], fmt.Sprintf("(u64)((unsigned __int128)%s * %s >> 64)", read(1, kind), read(2, kind))), nil
+	return "", errUnknown
+}
+
+// ofOne translates operations on one value.
+func (in *parsed) ofOne() (string, error) {
+	switch in.parts[0] {
+	case "mov":
+		return in.t.move(in.kind, in.args)
+	case "not":
+		if in.kind == "pred" {
+			return in.set("%s", "!"+in.read(1, "pred"))
 		}
-		return t.set(args[0], fmt.Sprintf("(%s)%s * %s >> %d", double, read(1, kind), read(2, kind), bits)), nil
+		return in.set("%s", "~"+in.read(1, in.kind))
+	case "neg":
+		return in.set("%s", "0 - "+in.read(1, unsigned(in.kind)))
+	case "abs":
+		return in.set("%s < 0 ? 0 - %s : %s", in.read(1, in.kind), in.read(1, unsigned(in.kind)), in.read(1, unsigned(in.kind)))
+	}
+	return "", errUnknown
+}
+
+// ofSeveral translates operations on several.
+func (in *parsed) ofSeveral() (string, error) {
+	switch in.parts[0] {
+	case "min", "max":
+		compare := map[string]string{"min": "<", "max": ">"}[in.parts[0]]
+		return in.set("%s %s %s ? %s : %s", in.read(1, in.kind), compare, in.read(2, in.kind), in.read(1, in.kind), in.read(2, in.kind))
+	case "shl":
+		return in.set("%s >= %d ? 0 : %s << (%s %% %d)", in.read(2, "u32"), in.bits, in.read(1, unsigned(in.kind)), in.read(2, "u32"), in.bits)
+	case "shr":
+		value := fmt.Sprintf("%s >> (%s >= %d ? %d : %s)", in.read(1, in.kind), in.read(2, "u32"), in.bits, in.bits-1, in.read(2, "u32")) // the sign alone is left
+		if in.kind[0] != 's' {
+			value = fmt.Sprintf("%s >= %d ? 0 : %s", in.read(2, "u32"), in.bits, value)
+		}
+		return in.set("%s", value)
+	case "selp":
+		return in.set("%s ? %s : %s", in.read(3, "pred"), in.read(1, in.kind), in.read(2, in.kind))
+	case "setp":
+		operator, ok := comparisons[in.parts[1]]
+		if !ok || len(in.parts) != 3 {
+			return "", errUnknown
+		}
+		return in.set("%s %s %s", in.read(1, in.kind), operator, in.read(2, in.kind))
+	case "cvt":
+		if len(in.parts) != 3 {
+			return "", errUnknown
+		}
+		return in.set("(%s)(%s)", in.parts[1], in.read(1, in.parts[2]))
+	case "bfi":
+		return in.set("insert<%s>(%s, %s, %s, %s)", unsigned(in.kind), in.read(1, in.kind), in.read(2, in.kind), in.read(3, "u32"), in.read(4, "u32"))
+	case "dp2a":
+		if len(in.parts) != 4 || in.parts[2] != "s32" {
+			return "", errUnknown
+		}
+		shift, of := map[string]int{"lo": 0, "hi": 16}[in.parts[1]], map[string]string{"u32": "u8", "s32": "s8"}[in.parts[3]]
+		return in.set("dot(%s, (%s)(%s >> %d), (%s)(%s >> %d), %s)", in.read(1, "u32"), of, in.read(2, "u32"), shift, of, in.read(2, "u32"), shift+8, in.read(3, "s32"))
+	}
+	return "", errUnknown
+}
+
+// wide translates products of which the upper half counts, or that are added.
+func (in *parsed) wide() (string, error) {
+	double := map[string]string{"u16": "u32", "s16": "s32", "u32": "u64", "s32": "s64"}[in.kind]
+	switch in.stem {
+	case "mul.wide":
+		return in.set("(%s)%s * %s", double, in.read(1, in.kind), in.read(2, in.kind))
+	case "mad.wide":
+		return in.set("(%s)((%s)%s * %s) + %s", unsigned(double), double, in.read(1, in.kind), in.read(2, in.kind), in.read(3, unsigned(double)))
+	case "mul.hi":
+		if in.kind == "u64" {
+			return in.set("(u64)((unsigned __int128)%s * %s >> 64)", in.read(1, in.kind), in.read(2, in.kind))
+		}
+		return in.set("(%s)%s * %s >> %d", double, in.read(1, in.kind), in.read(2, in.kind), in.bits)
 	case "mad.lo":
-		return t.set(args[0], fmt.Sprintf("%s * %s + %s", read(1, unsigned(kind)), read(2, unsigned(kind)), read(3, unsigned(kind)))), nil
+		return in.set("%s * %s + %s", in.read(1, unsigned(in.kind)), in.read(2, unsigned(in.kind)), in.read(3, unsigned(in.kind)))
 	}
 	return "", errUnknown
 }
