@@ -23,7 +23,7 @@ FATBIN = $(NVCC) $(NVCCFLAGS) -std=c++17 -O3 -fatbin $(foreach a,$(ARCHITECTURES
 	-gencode arch=compute_$(lastword $(ARCHITECTURES)),code=compute_$(lastword $(ARCHITECTURES))
 
 .NOTPARALLEL:
-.PHONY: npm help demo smollm2 minilm ocr test quick check generate assembly golden bench curves benchmarks figures accuracy answers interrupts conformance families cases attacks mutants fuzz property clean format lint generated race portable cross platforms clean-tree fatbin faults emulate test-cuda ptx bench-cuda pack-cuda
+.PHONY: npm help demo smollm2 minilm ocr test quick check generate assembly golden bench curves benchmarks figures accuracy answers interrupts conformance families cases attacks mutants fuzz property clean format lint generated race portable cross platforms clean-tree fatbin faults emulate test-cuda ptx bench-cuda pack-cuda plans
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -78,6 +78,9 @@ curves: ## write CURVES.md and curves.svg: how costs grow with positions and lay
 	$(GO) run -C scripts/bench/plot . $(CURDIR)/build/bench/curves.json $(CURDIR)/curves.svg
 
 check: format lint generated test race portable cross platforms demo clean-tree ## everything that must hold before a change is submitted
+
+plans: ## write PLANS.md: what proofs would take of a GPU, planned and never run; ROWS="gpt2 7b 13b"; MODEL=DIR of SmolLM2
+	@GO=$(GO) scripts/plans.sh
 
 figures: ## measure what README.md states: proof and key sizes, times, memory; BEFORE=COMMIT compares
 	@GO=$(GO) scripts/figures.sh

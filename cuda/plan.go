@@ -9,10 +9,10 @@ import (
 	"github.com/zkllmc/zkllmc/internal/engine"
 )
 
-// Plan is what a proof about a circuit takes of a device, or of some of its memory unless budget is 0: that of a session that begins with it. This backend makes the
+// Plan is what a proof about a circuit takes of a device, with its memory or, unless that is 0, with a budget: that of a session that begins with it. This backend makes the
 // proof, on a device that counts and computes nothing, so that what is planned is what runs.
 func Plan(ctx context.Context, c *circuit.Circuit, of cost.Device, budget int64) (*cost.Plan, error) {
-	if budget == 0 || budget > of.Memory {
+	if budget == 0 {
 		budget = of.Memory
 	}
 	return plan(ctx, c, of, budget, usualTail)

@@ -16,7 +16,7 @@ type deviceFlags struct {
 
 func (f *deviceFlags) register(c *cobra.Command) {
 	c.Flags().StringVar(&f.name, "device", "", "also print what a proof takes of a GPU: a100, h100 or h200 by `NAME`")
-	c.Flags().StringVar(&f.memory, "memory", "", "with --device: plan for about this `SIZE` of its memory, 24GB say")
+	c.Flags().StringVar(&f.memory, "memory", "", "with --device: plan for this `SIZE` of memory, 24GB say, instead of the device's")
 	c.Flags().StringVar(&f.enlarged, "enlarged", "", "with --device: plan for `FILE.onnx`, the same model at more positions, with the scales of MODEL.onnx")
 	c.Flags().IntVar(&f.layers, "layers", 0, "with --device: plan for `N` of the repeated layers, the others being as the last")
 }
