@@ -82,9 +82,15 @@ func (t *Tensor) Outside(lo, hi int64) int {
 }
 
 func outside[T int16 | int32 | int64](v []T, lo, hi int64) int {
-	for i, x := range v {
-		if x := int64(x); x < lo || x > hi {
-			return i
+	const block = 512
+	for at := 0; at < len(v); at += block {
+		some := v[at:min(at+block, len(v))]
+		least, most := some[0], some[0]
+		for _, x := range some {
+			least, most = min(least, x), max(most, x)
+		}
+		if int64(least) < lo || int64(most) > hi {
+			return at + slices.IndexFunc(some, func(x T) bool { return int64(x) < lo || int64(x) > hi })
 		}
 	}
 	return -1

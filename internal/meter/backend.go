@@ -12,7 +12,8 @@ import (
 
 // The names of operations.
 const (
-	Products    = "integer products" // of the witness
+	Products    = "integer products" // of the witness: sums of terms with products of matrices among them
+	Sums        = "integer sums"     // of other terms
 	Hints       = "hints"            // of it
 	Counts      = "count lookups"    // of it
 	Cells       = "cells"            // of it that go to the host, or come from there one by one

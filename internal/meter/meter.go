@@ -7,6 +7,8 @@ import (
 	"slices"
 	"sync"
 	"time"
+
+	"github.com/zkllmc/zkllmc/internal/machine"
 )
 
 // Operation is everything of one kind that was asked for.
@@ -17,6 +19,8 @@ type Operation struct {
 	Items int64  `json:"items"`
 	// Seconds are those of the calls, summed up: of calls that ran side by side each counts.
 	Seconds float64 `json:"seconds"`
+	// CPU is what all threads of the process took meanwhile, summed up likewise: of the operation, and of whatever else they did.
+	CPU float64 `json:"cpu_seconds"`
 	// What the definition of an operation (package reference) takes: products and sums of field elements, and points times numbers. A backend
 	// may get by with less.
 	Multiplications int64 `json:"multiplications"`
@@ -32,6 +36,7 @@ func (o *Operation) add(more *Operation) {
 	o.Calls += more.Calls
 	o.Items += more.Items
 	o.Seconds += more.Seconds
+	o.CPU += more.CPU
 	o.Multiplications += more.Multiplications
 	o.Additions += more.Additions
 	o.Points += more.Points
@@ -82,9 +87,9 @@ func (m *Meter) begin(o Operation) func() {
 	if m == nil {
 		return func() {}
 	}
-	since := time.Now()
+	since, cpu := time.Now(), machine.CPUSeconds()
 	return func() {
-		o.Seconds = time.Since(since).Seconds()
+		o.Seconds, o.CPU = time.Since(since).Seconds(), machine.CPUSeconds()-cpu
 		m.mu.Lock()
 		defer m.mu.Unlock()
 		if sum := m.ops[o.Name]; sum != nil {

@@ -1,6 +1,8 @@
 package meter
 
 import (
+	"slices"
+
 	"github.com/zkllmc/zkllmc/internal/backend"
 	"github.com/zkllmc/zkllmc/internal/integer"
 )
@@ -48,8 +50,30 @@ func (p *program) Put(part backend.Part, t *integer.Tensor) {
 }
 
 func (p *program) Einsum(to backend.Part, terms []backend.Term) {
-	defer p.m.begin(Operation{Name: Products, Unit: "products", Calls: 1, Items: backend.Products(terms, to.Box)})()
+	name := Sums
+	if slices.ContainsFunc(terms, multiplies) {
+		name = Products
+	}
+	defer p.m.begin(Operation{Name: name, Unit: "products", Calls: 1, Items: backend.Products(terms, to.Box)})()
 	p.Program.Einsum(to, terms)
+}
+
+// multiplies says whether a term is a product of matrices: two of its factors share what is summed over.
+func multiplies(t backend.Term) bool {
+	with := make([]int, len(t.Extents))
+	for _, f := range t.Factors {
+		for _, axis := range f.Axes {
+			for _, label := range axis {
+				with[label]++
+			}
+		}
+	}
+	for _, axis := range t.Out {
+		for _, label := range axis {
+			with[label] = 0
+		}
+	}
+	return slices.ContainsFunc(with, func(n int) bool { return n > 1 })
 }
 
 // Hint is metered by the cells that it yields.

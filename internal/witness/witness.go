@@ -15,6 +15,7 @@ import (
 	"github.com/zkllmc/zkllmc/internal/backend"
 	"github.com/zkllmc/zkllmc/internal/circuit"
 	"github.com/zkllmc/zkllmc/internal/integer"
+	"github.com/zkllmc/zkllmc/internal/parallel"
 	"github.com/zkllmc/zkllmc/internal/witness/host"
 	"github.com/zkllmc/zkllmc/internal/witness/rule"
 )
@@ -336,10 +337,19 @@ func (g *generator) inBounds(t *circuit.Tensor, v *integer.Tensor) error {
 	if g.unchecked || g.rehearsed {
 		return nil
 	}
-	i := v.Outside(t.Lo, t.Hi)
-	if i < 0 {
+	const some = 1 << 18
+	first := make([]int, (v.Len()+some-1)/some)
+	parallel.Of(g.ctx).Run(len(first), func(_, k int) {
+		part := v.Run(k*some, min((k+1)*some, v.Len()))
+		if first[k] = part.Outside(t.Lo, t.Hi); first[k] >= 0 {
+			first[k] += k * some
+		}
+	})
+	k := slices.IndexFunc(first, func(i int) bool { return i >= 0 })
+	if k < 0 {
 		return nil
 	}
+	i := first[k]
 	return fmt.Errorf("%s tensor %s: cell %v is %d, outside its declared range [%d, %d]",
 		t.Kind, t.Name, rule.Cell(t.Shape, i), v.Cells(i, i+1)[0], t.Lo, t.Hi)
 }

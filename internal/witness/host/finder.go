@@ -1,6 +1,7 @@
 package host
 
 import (
+	"slices"
 	"sort"
 
 	"github.com/zkllmc/zkllmc/internal/parallel"
@@ -140,6 +141,9 @@ func (f *finder) count(pool *parallel.Pool, cols [][]int64, counts []int64) int 
 	if f.direct() {
 		return countColumn(f, pool, cols[0], counts)
 	}
+	if f.dense != nil && len(f.key) == 1 {
+		return countKeyed(f, pool, cols, counts)
+	}
 	return countCells(pool, len(cols[0]), counts, func(counts []int64, lo, hi int) int {
 		bad := -1
 		for i := lo; i < hi; i++ {
@@ -165,6 +169,35 @@ func countColumn[T int16 | int32 | int64](f *finder, pool *parallel.Pool, column
 				counts[f.dense[d]-1]++
 			} else if bad < 0 {
 				bad = lo + i
+			}
+		}
+		return bad
+	})
+}
+
+// countKeyed is count for a table of which one column tells the line.
+func countKeyed(f *finder, pool *parallel.Pool, cols [][]int64, counts []int64) int {
+	k := f.key[0]
+	key, from := cols[k], f.lo[0]
+	others, wanted := slices.Delete(slices.Clone(cols), k, k+1), slices.Delete(slices.Clone(f.cols), k, k+1)
+	return countCells(pool, len(key), counts, func(counts []int64, lo, hi int) int {
+		bad := -1
+		for i := lo; i < hi; i++ {
+			if d := uint64(key[i] - from); d < uint64(len(f.dense)) && f.dense[d] > 0 {
+				line := f.dense[d] - 1
+				for j, want := range wanted {
+					if want[line] != others[j][i] {
+						line = -1
+						break
+					}
+				}
+				if line >= 0 {
+					counts[line]++
+					continue
+				}
+			}
+			if bad < 0 {
+				bad = i
 			}
 		}
 		return bad

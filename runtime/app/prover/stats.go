@@ -1,6 +1,7 @@
 package prover
 
 import (
+	"cmp"
 	"fmt"
 	"io"
 	"time"
@@ -105,8 +106,8 @@ func (m *measuring) of(p *progress, device backend.Backend) *stats {
 	return s
 }
 
-// ratios of a proof. Sums of products are computed on all threads, in the stages that run the model, and so are folds of weights, in the waves;
-// on a busy machine the time of the clock is more than they took of the processors, which is at most what the stages took.
+// ratios of a proof. What sums of products and folds of weights take is what the processors took in their calls, or the time of the clock where the
+// system does not tell.
 func (m *measuring) ratios(s *stats) *ratios {
 	var all, main float64
 	cpu := map[string]float64{}
@@ -114,11 +115,10 @@ func (m *measuring) ratios(s *stats) *ratios {
 		all += x.CPU
 		cpu[x.Name] = x.CPU
 	}
+	took := func(o meter.Operation) float64 { return cmp.Or(o.CPU, o.Seconds) }
 	products, weights, usage := m.meter.Operation(meter.Products), m.meter.Operation(meter.Weights), machine.Now()
-	running := cpu["decoding"] + cpu["confirm answer"] + cpu["logits"] + cpu["running"] + cpu["witness"]
-	ofProducts := min(float64(products.Seconds*float64(usage.Threads)), running)
-	ofWeights := min(float64(weights.Seconds*float64(usage.Threads)), cpu["einsum waves"])
-	main = cpu["lookups"] + cpu["commit witness"] + ofProducts
+	ofProducts, ofWeights := took(products), took(weights)
+	main = cpu["lookups"] + cpu["commit witness"] + ofProducts + took(m.meter.Operation(meter.Sums))
 	mul := float64(s.Multiplication * 1e-9)
 	return &ratios{
 		MulPerLookup:    per(cpu["lookups"]/mul, float64(m.work.Lookups)),
@@ -175,7 +175,7 @@ func (s *stats) show(w io.Writer) {
 	}
 	fmt.Fprintf(w, "\na multiplication in the field takes %.1f ns\n", s.Multiplication)
 	if r := s.Ratios; r != nil {
-		fmt.Fprintf(w, "%.1f multiplications per lookup, %.2f per folded weight; %.2f G integer products a second and core; %.0f %% outside lookups, commitments and these products\n"+
+		fmt.Fprintf(w, "%.1f multiplications per lookup, %.2f per folded weight; %.2f G integer products a second and core; %.0f %% outside lookups, commitments, products and sums\n"+
 			"%.0f bytes per witness cell, %.1f per weight\n", r.MulPerLookup, r.MulPerWeight, r.ProductsPerCore, float64(100*r.Other), r.BytesPerCell, r.BytesPerWeight)
 	}
 }
