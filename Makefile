@@ -23,7 +23,7 @@ FATBIN = $(NVCC) $(NVCCFLAGS) -std=c++17 -O3 -fatbin $(foreach a,$(ARCHITECTURES
 	-gencode arch=compute_$(lastword $(ARCHITECTURES)),code=compute_$(lastword $(ARCHITECTURES))
 
 .NOTPARALLEL:
-.PHONY: npm help demo smollm2 minilm ocr test quick check generate assembly golden bench curves benchmarks figures accuracy answers interrupts conformance families cases attacks mutants fuzz property clean format lint generated race portable cross platforms clean-tree fatbin faults emulate test-cuda ptx bench-cuda pack-cuda plans
+.PHONY: npm help demo smollm2 minilm ocr test quick check generate assembly golden bench curves benchmarks figures accuracy answers interrupts conformance families cases attacks mutants fuzz fuzz-onnx property clean format lint generated race portable cross platforms clean-tree fatbin faults emulate test-cuda ptx bench-cuda pack-cuda plans
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -140,6 +140,12 @@ test-cuda: ## run the CUDA kernels' tests on a GPU, after make fatbin, also unde
 
 faults: ## plant one fault after the other in the CUDA kernels and see that some test notices; ONLY=REGEXP
 	ZKLLMC_FAULTS='$(or $(ONLY),all)' $(GO) test -timeout 2h -run Faults ./cuda/internal/test/kerneltest
+
+fuzz-onnx: ## draw N=1000 small ONNX models from SEED=1 on with PYTHON=…, which has what models/drawn/requirements.txt lists, and try them; ONLY=REGEXP
+	rm -rf build/drawn
+	$(or $(PYTHON),python3) models/drawn/draw.py build/drawn -n $(or $(N),1000) --seed $(or $(SEED),1) $(if $(ONLY),--only '$(ONLY)')
+	$(GO) run . conformance build/drawn >build/drawn.txt || test -s build/drawn.txt
+	@grep -v '^proved\|^folded\|^  public' build/drawn.txt; ! grep -q '^failed\|^  public  failed' build/drawn.txt
 
 fuzz: ## run every fuzzer for TIME=30s
 	@GO=$(GO) scripts/fuzz.sh $(or $(TIME),30s)
