@@ -200,6 +200,90 @@ func TestDecisionsInSinglePrecision(t *testing.T) {
 	}
 }
 
+// onnxruntime's operators on quantised tensors are the operators on what those stand for, quantised again; scores that are integers, or
+// quantised in coarse steps, are exponentiated exactly.
+func TestDrawnQuantised(t *testing.T) {
+	const uint8s = 2
+	named := func(kind, in, out string, attrs ...*pb.AttributeProto) *pb.NodeProto {
+		n := op(kind, in, out, attrs...)
+		n.Domain = "com.microsoft"
+		return n
+	}
+	byte8 := func(name string, v ...int32) *pb.TensorProto {
+		n := &pb.TensorProto{Name: name, DataType: uint8s, Int32Data: v}
+		if len(v) > 1 {
+			n.Dims = []int64{int64(len(v)) / 2, 2}
+		}
+		return n
+	}
+	nodes := []*pb.NodeProto{
+		named("QLinearAdd", "a sa za b sb zb sy zy", "y0"), named("QLinearMul", "a sa za b sb zb sy zy", "y1"),
+		named("QLinearConcat", "sy zy a sa za b sb zb", "y2", intAttr("axis", 1)), named("QLinearLeakyRelu", "a sa za sy zy", "y3", floatAttr("alpha", 0.25)),
+		named("QGemm", "a sa za w sb zb bias sy zy", "y4", floatAttr("alpha", 0.5)),
+		named("QLinearReduceMean", "a sa za sy zy", "y5", intsAttr("axes", 1)),
+	}
+	scales := map[string]float64{"a": 0.0517, "b": 0.0331, "y": 0.0473}
+	inputs := []*pb.ValueInfoProto{port("a", uint8s, 2, 3), port("b", uint8s, 2, 3)}
+	m := portsModel(inputs, []string{"y0", "y1", "y2", "y3", "y4", "y5"}, nodes, scalarOf("sa", float32(scales["a"])), scalarOf("sb", float32(scales["b"])), scalarOf("sy", float32(scales["y"])),
+		byte8("za", 101), byte8("zb", 7), byte8("zy", 60), byte8("w", 200, 3, 90, 17, 0, 255), &pb.TensorProto{Name: "bias", DataType: int32s, Dims: []int64{2}, Int32Data: []int32{-300, 500}})
+	full := Range{Lo: 0, Hi: 255}
+	cfg := Config{Ranges: map[string]Range{"a": full, "b": full}, PrivateInputs: []string{"a", "b"}, Public: []string{"w", "bias", "za", "zb", "zy"}}
+	q := func(x float64) float64 { return min(255, max(0, math.RoundToEven(x/scales["y"])+60)) }
+	in := Input{Elements: []Data{{Values: []float64{0, 255, 100, 101, 140, 33}}, {Values: []float64{250, 7, 0, 81, 160, 9}}}}
+	var sum, product, joined, leaky, gemm, mean []float64
+	real := [2][]float64{}
+	for k, z := range []float64{101, 7} {
+		for _, x := range in.Elements[k].Values {
+			real[k] = append(real[k], (x-z)*scales[string(rune('a'+k))])
+		}
+	}
+	for i, x := range real[0] {
+		sum, product = append(sum, q(x+real[1][i])), append(product, q(x*real[1][i]))
+		leaky = append(leaky, q(max(x, 0.25*x)))
+	}
+	for r := range 2 {
+		a, b := real[0][3*r:3*r+3], real[1][3*r:3*r+3]
+		for _, x := range slices.Concat(a, b) {
+			joined = append(joined, q(x))
+		}
+		mean = append(mean, q((a[0]+a[1]+a[2])/3))
+		for c := range 2 {
+			y := []float64{-300, 500}[c] * scales["a"] * scales["b"]
+			for k, x := range a {
+				y += x * ([]float64{200, 3, 90, 17, 0, 255}[2*k+c] - 7) * scales["b"]
+			}
+			gemm = append(gemm, q(0.5*y))
+		}
+	}
+	for k, want := range [][]float64{sum, product, joined, leaky, gemm, mean} {
+		in.Expected = append(in.Expected, Data{Name: m.Graph.Output[k].Name, Values: want})
+	}
+	checked := func(m *pb.ModelProto, cfg Config, in Input) {
+		cfg.Calibrate = []Input{in}
+		r, err := Analyse(context.Background(), write(t, m), cfg)
+		require.NoError(t, err)
+		report, err := r.Check(context.Background(), []Input{in})
+		require.NoError(t, err)
+		require.NoError(t, report.Err())
+		require.Less(t, report.FloatExpected.Error(), 1e-4)
+	}
+	checked(m, cfg, in)
+
+	scores := portsModel([]*pb.ValueInfoProto{port("n", int64sOf, 1, 4)}, []string{"y"}, []*pb.NodeProto{op("Cast", "n", "f", intAttr("to", 1)), op("Softmax", "f", "y")})
+	in = Input{Elements: []Data{{Values: []float64{3, -2, 4, 0}}}}
+	var exps []float64
+	total := 0.0
+	for _, x := range in.Elements[0].Values {
+		exps = append(exps, math.Exp(x))
+		total += math.Exp(x)
+	}
+	for i := range exps {
+		exps[i] /= total
+	}
+	in.Expected = []Data{{Name: "y", Values: exps}}
+	checked(scores, Config{Ranges: map[string]Range{"n": {Lo: -9, Hi: 9}}, PrivateInputs: []string{"n"}}, in)
+}
+
 // What runtimes read differently, and what is private or never anything but zero, is refused by name.
 func TestDrawnRefusals(t *testing.T) {
 	x, n := port("x", float32s, 1, 1, 6), port("n", int64sOf, 2, 3)

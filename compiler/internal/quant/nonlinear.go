@@ -710,6 +710,7 @@ func (q *quantiser) softmax(n *ir.Node, v *ir.Value) error {
 	if a.Scale == 0 {
 		return n.Errorf("a softmax of %g times its input; the factor must be positive", a.Scale)
 	}
+	x = q.finerScores(n, x, a.Scale)
 	// Scores have at most 62 bits: where their unit is less than the least one, all exponentials are 1 with either.
 	unit := max(float64(math.Abs(a.Scale)*x.mult*math.Ldexp(1, -x.scale)), tables.LeastUnit)
 	shift := 0
@@ -749,6 +750,23 @@ func (q *quantiser) softmax(n *ir.Node, v *ir.Value) error {
 	}
 	q.set(v.ID, &rep{id: e.ID, inv: inv.ID, soft: true, scale: attr.InvBits, mult: 1, raw: true})
 	return nil
+}
+
+// finerScores are scores times a power of two, of a scale as much finer, where their step is larger than one that is exponentiated: integers,
+// say, and what was quantised, are nowhere else than on such steps. Those that reach too far stay what they are.
+func (q *quantiser) finerScores(n *ir.Node, x *rep, scale float64) *rep {
+	more, v := 0, q.o.Value(x.id)
+	for step := float64(math.Abs(scale)*x.mult) * math.Ldexp(1, -x.scale); step > maxUnit; step = float64(step / 2) {
+		if more++; more > 24 || v.Hi-v.Lo >= 1<<(28-more) {
+			return x
+		}
+	}
+	if more == 0 {
+		return x
+	}
+	w := q.affine(n, x, 1<<more, 0)
+	w.Scale = x.scale + more
+	return &rep{id: w.ID, scale: w.Scale, mult: x.mult, raw: x.raw, from: x.from}
 }
 
 // weighSoftmax multiplies e and inv out, for uses of a softmax other than a weighted sum.
