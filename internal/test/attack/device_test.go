@@ -24,7 +24,7 @@ func TestProversOnADevice(t *testing.T) {
 		require.NoError(t, device.Close())
 	}(processor)
 	processor = device
-	u, tried := stage(t, "rescale"), 0
+	u, tried := kept(t, "rescale on a device", stages["rescale"]), 0 // one whose key is nobody else's: a key keeps the device that it was opened on
 	before := device.Device().Launches
 	u.control(t)
 	require.Greater(t, device.Device().Launches, before+50, "the control: the device proves")
