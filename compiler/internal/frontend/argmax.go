@@ -16,9 +16,9 @@ func argMax(c *call) ([]*val, error) {
 		return nil, err
 	}
 	switch ends := c.s.caller == nil && c.ends(c.n.Outputs[0]); {
-	case x.inputFree() || x.input != nil:
+	case x.input != nil:
 		return nil, c.unsupported("the arg-max of what no operation computed from an input")
-	case !ends || c.attrInt("select_last_index", 0) != 0 || x.shape[a] == 1: // of one cell nothing need be told
+	case x.inputFree() || !ends || c.attrInt("select_last_index", 0) != 0 || x.shape[a] == 1: // of one cell nothing need be told
 		return c.indexOf(x, a, order{last: c.attrInt("select_last_index", 0) != 0})
 	case len(x.shape) == 1: // a row
 		x, err = c.reshapeTo(x, []int{1, x.shape[0]})

@@ -114,6 +114,9 @@ func (c *call) operator() ([]*val, error) {
 		private = private || v != nil && v.private
 	}
 	h, f := handlers[c.key()], folders[c.key()]
+	if f == nil && h != nil {
+		f = foldLowered(h)
+	}
 	var outs []*val
 	discrete, err := false, error(nil)
 	if free && private && h != nil {
@@ -122,7 +125,7 @@ func (c *call) operator() ([]*val, error) {
 		}
 	}
 	switch {
-	case free && !private && f == nil && h != nil && slices.ContainsFunc(c.in, empty):
+	case free && !private && folders[c.key()] == nil && h != nil && slices.ContainsFunc(c.in, empty):
 		outs, err = c.ofNothing(h)
 	case free && !private:
 		outs, err = c.fold(f)

@@ -589,6 +589,10 @@ func (b *builder) use(v *val, origin string) (ir.ValueID, error) {
 	v.id = x.ID
 	if v.private {
 		b.weightOf[t] = x.ID
+		if bits, ok := widths[t.DType]; ok && bits <= 16 { // what the type holds is known, whatever the cells are
+			least, most, _ := limits(t.DType)
+			b.intervals[x.ID] = new(interval.Of(least, most))
+		}
 		if v.rest {
 			b.restMark[x.ID] = v.mark
 		} else {

@@ -119,27 +119,29 @@ func TestPredicatesOfWeights(t *testing.T) {
 // TestPositionsArePublic tells tensors that count the positions of a text from all others.
 func TestPositionsArePublic(t *testing.T) {
 	for _, c := range []struct {
-		shape []int
-		cells []int64
-		count bool
+		shape               []int
+		cells               []int64
+		long, short, repeat bool // of 64 bits, of 32
 	}{
-		{[]int{4}, []int64{0, 1, 2, 3}, true},
-		{[]int{1, 4}, []int64{0, 1, 2, 3}, true},
-		{[]int{4, 1}, []int64{0, 1, 2, 3}, true},
-		{[]int{1, 4, 2}, []int64{0, 0, 0, 1, 0, 2, 0, 3}, true},
-		{[]int{2, 2, 2}, []int64{0, 0, 0, 1, 1, 0, 1, 1}, true},
-		{[]int{3}, []int64{0, 1, 2}, false},
-		{[]int{4}, []int64{1, 2, 3, 4}, false},
-		{[]int{4}, []int64{0, 1, 3, 2}, false},
-		{[]int{2, 2}, []int64{0, 1, 2, 3}, false},
-		{[]int{4, 2}, []int64{0, 0, 1, 0, 0, 1, 1, 1}, false},
-		{[]int{1, 4}, []int64{0, 0, 0, 0}, false},
-		{[]int{4, 1}, []int64{0, 0, 0, 0}, false},
-		{[]int{4, 1}, []int64{0, 1, 2, 1 << 62}, false},
-		{[]int{4, 0}, nil, false},
+		{[]int{4}, []int64{0, 1, 2, 3}, true, true, false},
+		{[]int{1, 4}, []int64{0, 1, 2, 3}, true, true, false},
+		{[]int{4, 1}, []int64{0, 1, 2, 3}, true, true, false},
+		{[]int{1, 4, 2}, []int64{0, 0, 0, 1, 0, 2, 0, 3}, true, false, false},
+		{[]int{2, 2, 2}, []int64{0, 0, 0, 1, 1, 0, 1, 1}, true, false, false},
+		{[]int{2, 1}, []int64{0, 1}, true, false, false},
+		{[]int{2}, []int64{0, 1}, false, false, false},
+		{[]int{3}, []int64{0, 1, 2}, false, false, false},
+		{[]int{4}, []int64{1, 2, 3, 4}, false, false, false},
+		{[]int{4}, []int64{0, 1, 3, 2}, false, false, false},
+		{[]int{2, 2}, []int64{0, 1, 2, 3}, false, false, false},
+		{[]int{4, 2}, []int64{0, 0, 1, 0, 0, 1, 1, 1}, false, false, false},
+		{[]int{1, 4}, []int64{0, 0, 0, 0}, false, false, true},
+		{[]int{4, 1}, []int64{7, 7, 7, 7}, false, false, true},
+		{[]int{4, 1}, []int64{0, 1, 2, 1 << 62}, false, false, false},
+		{[]int{4, 0}, nil, false, false, true},
 	} {
-		require.Equal(t, c.count, counts(&onnx.Tensor{DType: onnx.Int64, Shape: c.shape, I: c.cells}), "%v", c)
-		require.False(t, counts(&onnx.Tensor{DType: onnx.Int32, Shape: c.shape, I: c.cells}), "%v", c)
+		long, short := &onnx.Tensor{DType: onnx.Int64, Shape: c.shape, I: c.cells}, &onnx.Tensor{DType: onnx.Int32, Shape: c.shape, I: c.cells}
+		require.Equal(t, []bool{c.long, c.short, c.repeat, false}, []bool{counts(long), counts(short), repeats(long), repeats(short)}, "%v", c)
 	}
 	m := scored("v Cast=float counted; y Mul x v; end Softmax y")
 	m.Graph.Initializers = append(m.Graph.Initializers, &onnx.Tensor{Name: "counted", DType: onnx.Int64, Shape: []int{1, 4}, I: []int64{0, 1, 2, 3}})

@@ -80,7 +80,7 @@ func (m *mark) leaves() (names []string) {
 // given enters a tensor of the model file: an initializer, or the value of a Constant node.
 func (b *builder) given(name string, t *onnx.Tensor, key any, weight bool) (*val, error) {
 	forced := b.class.forced[name]
-	public := t.Len() <= 1 || b.class.public[name] || counts(t)
+	public := t.Len() <= 1 || b.class.public[name] || counts(t) || repeats(t)
 	if !forced && !public {
 		var err error
 		if public, err = rotaryTable(t); err != nil {
@@ -101,18 +101,29 @@ func (b *builder) given(name string, t *onnx.Tensor, key any, weight bool) (*val
 
 // counts says whether a tensor holds the positions 0, 1, 2, … along one axis, or those of all cells of a tensor in order, as [batch, token],
 // and nothing else. Masks and rotary tables are computed from the same ones, and that they count is all that their cells tell beside
-// their number, which is public as every shape is. No weight is one by chance: weights that are stored as integers have 32 bits or
-// fewer, and positions have 64. What owners of a permutation, say, do not want known, --private hides.
+// their number, which is public as every shape is. No weight is one by chance: weights that are stored as integers have 32 bits or fewer,
+// and of those of 32, biases of quantised layers, none are 0, 1, 2, 3 and so on. What owners of a permutation, say, do not want known,
+// --private hides.
 func counts(t *onnx.Tensor) bool {
-	if t.DType != onnx.Int64 || len(t.Shape) == 0 || t.Stored != nil {
+	if t.DType != onnx.Int64 && t.DType != onnx.Int32 || len(t.Shape) == 0 || t.Stored != nil {
 		return false
 	}
-	return slices.Contains(t.Shape, t.Len()) && enumerates(t.I, 1) || enumerates(t.I, t.Shape[len(t.Shape)-1])
+	last, begin := t.Shape[len(t.Shape)-1], 4 // positions that tell most other tensors
+	if t.DType == onnx.Int64 && len(t.Shape) > 1 && last == 1 {
+		begin = 2 // the numbers of a batch
+	}
+	return slices.Contains(t.Shape, t.Len()) && enumerates(t.I, 1, begin) || t.DType == onnx.Int64 && enumerates(t.I, last, begin)
 }
 
-// enumerates says whether rows of so many cells are the positions of all cells of a tensor of that rank, the last axis's fastest.
-func enumerates(cells []int64, rank int) bool {
-	const begin = 4 // positions that tell most other tensors
+// repeats says that a tensor of integers of 64 bits, of which no weights are, tells one number, as a scalar does: the zeros of token types,
+// say.
+func repeats(t *onnx.Tensor) bool {
+	return t.DType == onnx.Int64 && t.Stored == nil && !slices.ContainsFunc(t.I, func(x int64) bool { return x != t.I[0] })
+}
+
+// enumerates says whether rows of so many cells are the positions of all cells of a tensor of that rank, the last axis's fastest, begin or more
+// of them.
+func enumerates(cells []int64, rank, begin int) bool {
 	if rank < 1 || len(cells) < begin*rank {
 		return false
 	}

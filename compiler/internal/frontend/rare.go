@@ -2,9 +2,11 @@ package frontend
 
 import (
 	"fmt"
+	"math"
 	"slices"
 
 	"github.com/zkllmc/zkllmc/compiler/internal/onnx"
+	"github.com/zkllmc/zkllmc/internal/portable"
 	"github.com/zkllmc/zkllmc/ir"
 )
 
@@ -13,7 +15,7 @@ import (
 func init() {
 	for op, f := range map[string]spelling{
 		"ReduceLogSum": reduceLogSum, "Scatter": scatter, "Upsample": upsample, "Hardmax": hardmax, "LRN": localNorm, "LpPool": lpPool, "GlobalLpPool": lpPool,
-		"Compress": compress, "com.microsoft.Trilu": trianglePart,
+		"Compress": compress, "com.microsoft.Trilu": trianglePart, "DFT": fourier,
 	} {
 		spelled[op] = f
 	}
@@ -114,6 +116,91 @@ func localNorm(c *call) (*onnx.Function, error) {
 	flat := s.add("Reshape", s.add("Mul", "x", "x"), s.shape([]int{x.shape[0], channels, ir.Size(x.shape[2:])}))
 	sum := s.add("Reshape", s.add("MatMul", s.constant(window), flat), s.shape(x.shape))
 	return s.function(s.add("Div", "x", s.add("Pow", s.add("Add", sum, s.floats(c.attrFloat("bias", 1))), s.floats(c.attrFloat("beta", 0.75)))))
+}
+
+// fourier is a discrete Fourier transform along an axis of numbers with a real part, which may stand alone, and an imaginary one: a product
+// with a matrix of cosines and sines. Cells beyond the length are left out, those missing are zeros.
+func fourier(c *call) (*onnx.Function, error) {
+	x, err := c.arg(0)
+	if err != nil {
+		return nil, err
+	}
+	rank, along := len(x.shape), []int64{c.attrInt("axis", 1)}
+	if c.opset >= 20 {
+		if along, err = c.constInts(2, "axis", []int64{-2}); err != nil {
+			return nil, err
+		}
+	}
+	if rank < 2 || len(along) != 1 || x.shape[rank-1] < 1 || x.shape[rank-1] > 2 {
+		return nil, fmt.Errorf("axes %v of shape %v, whose last axis is of a real part, and an imaginary one", along, x.shape)
+	}
+	a, err := axis(along[0], rank)
+	if err != nil || a == rank-1 {
+		return nil, fmt.Errorf("axis %d of shape %v", along[0], x.shape)
+	}
+	length, err := c.constInts(1, "dft_length", []int64{int64(x.shape[a])})
+	if err != nil {
+		return nil, err
+	}
+	if len(length) != 1 || length[0] < 1 || length[0] > maxTokens {
+		return nil, fmt.Errorf("lengths %v", length)
+	}
+	inverse, onesided := c.attrInt("inverse", 0) != 0, c.attrInt("onesided", 0) != 0
+	if inverse && onesided {
+		return nil, c.unsupported("an inverse of one side; export the model with the whole spectrum")
+	}
+	waves, err := c.waves(x, x.shape[a], int(length[0]), inverse, onesided)
+	if err != nil {
+		return nil, err
+	}
+	s := c.speller("x")
+	perm := make([]int64, 0, rank) // the axis, and then the parts, last
+	for k := range rank {
+		if k != a {
+			perm = append(perm, int64(k))
+		}
+	}
+	perm = append(perm[:rank-2:rank-2], int64(a), int64(rank-1))
+	rest := make([]int, rank-2, rank)
+	back := make([]int64, rank)
+	for k, from := range perm {
+		back[from] = int64(k)
+		if k < rank-2 {
+			rest[k] = x.shape[from]
+		}
+	}
+	flat := s.add("Reshape", s.with(s.add("Transpose", "x"), intsOf("perm", perm...)), s.shape(append(slices.Clone(rest), waves.Shape[0])))
+	y := s.add("Reshape", s.add("MatMul", flat, s.constant(waves)), s.shape(append(slices.Clone(rest), waves.Shape[1]/2, 2)))
+	return s.function(s.with(s.add("Transpose", y), intsOf("perm", back...)))
+}
+
+// waves is the matrix of a Fourier transform of a length: from n cells with the parts of x to the real and the imaginary part of every
+// frequency, or of those of one side.
+func (c *call) waves(x *val, n, length int, inverse, onesided bool) (*onnx.Tensor, error) {
+	parts, count, sign, scale := x.shape[len(x.shape)-1], length, -1.0, 1.0
+	if onesided {
+		count = length/2 + 1
+	}
+	if inverse {
+		sign, scale = 1, 1/float64(length)
+	}
+	t := &onnx.Tensor{DType: x.dtype, Shape: []int{n * parts, count * 2}}
+	if err := c.charge(1, t.Shape...); err != nil {
+		return nil, err
+	}
+	t.F = make([]float64, n*parts*count*2)
+	for i := range min(n, length) {
+		for k := range count {
+			angle := 2 * math.Pi * float64(i*k%length) / float64(length)
+			re, im := float64(scale*portable.Cos(angle)), float64(scale*float64(sign*portable.Sin(angle)))
+			at := i*parts*count*2 + 2*k
+			t.F[at], t.F[at+1] = re, im
+			if parts == 2 { // i·(re + i·im)
+				t.F[at+count*2], t.F[at+count*2+1] = -im, re
+			}
+		}
+	}
+	return t, nil
 }
 
 // lpPool is a pooling by norms: of magnitudes, or of squares.

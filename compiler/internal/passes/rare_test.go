@@ -2,6 +2,7 @@ package passes
 
 import (
 	"math"
+	"math/cmplx"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -22,6 +23,27 @@ func cellsOf(t *testing.T, opset int, build func(m *model)) []float64 {
 	vals, err := eval.Float(g, []float64{0, 1, 2, 3})
 	require.NoError(t, err)
 	return vals[g.Out()]
+}
+
+// every is each step-th cell, from one on.
+func every(x []float64, step, from int) (y []float64) {
+	for i := from; i < len(x); i += step {
+		y = append(y, x[i])
+	}
+	return y
+}
+
+// wave is part 0, the real one, or 1 of frequency k of a Fourier transform of a length: Σ (re + i·im)·e^(±2πi·jk/length).
+func wave(re, im []float64, k, length int, sign float64, part int) float64 {
+	s := 0i
+	for j := range min(len(re), length) {
+		x := complex(re[j], 0)
+		if im != nil {
+			x = complex(re[j], im[j])
+		}
+		s += x * cmplx.Exp(complex(0, sign*2*math.Pi*float64(j*k)/float64(length)))
+	}
+	return []float64{real(s), imag(s)}[part]
 }
 
 // TestRareOperators compares operators that are others under another name with what ONNX says of them.
@@ -49,6 +71,20 @@ func TestRareOperators(t *testing.T) {
 			m.node("Abs", "x", "a")
 			m.node("ReduceLogSum", "a", "z", attrInts("axes", -2), attrInt("keepdims", 0))
 		}, 8, func(i int) float64 { return math.Log(sum(i, 32, 8, math.Abs)) }},
+		"DFT of one side, with zeros behind": {17, func(m *model) {
+			m.node("Reshape", "x [2,16,1]", "y")
+			m.node("DFT", "y [20]", "z", attrInt("onesided", 1))
+		}, 2 * 11 * 2, func(i int) float64 { return wave(x[i/22*16:i/22*16+16], nil, i/2%11, 20, -1, i%2) }},
+		"DFT of complex numbers": {17, func(m *model) {
+			m.node("Reshape", "x [1,16,2]", "y")
+			m.node("DFT", "y", "z")
+		}, 32, func(i int) float64 { return wave(every(x, 2, 0), every(x, 2, 1), i/2, 16, -1, i%2) }},
+		"DFT of few numbers, inverse": {20, func(m *model) {
+			m.node("Reshape", "x [8,2,2]", "y")
+			m.node("DFT", "y [5] [-3]", "z", attrInt("inverse", 1))
+		}, 5 * 2 * 2, func(i int) float64 {
+			return wave(every(x, 4, i/2%2*2)[:5], every(x, 4, i/2%2*2+1)[:5], i/4, 5, 1, i%2) / 5
+		}},
 		"Scatter": {10, func(m *model) {
 			m.ints("flat", 0, 9, 5, 2)
 			m.ints("shape", 1, 2, 2)
