@@ -15,6 +15,7 @@ func init() {
 		"QLinearAdd": quantisedPair("Add"), "QLinearMul": quantisedPair("Mul"), "QLinearConcat": quantisedConcat, "QGemm": quantisedGemm,
 		"QLinearSigmoid": quantisedOne("Sigmoid"), "QLinearLeakyRelu": quantisedOne("LeakyRelu", "alpha"), "QLinearSoftmax": quantisedSoftmax,
 		"QLinearGlobalAveragePool": quantisedOne("GlobalAveragePool"), "QLinearReduceMean": quantisedMean,
+		"QLinearWhere":       quantisedChoice,
 		"QLinearAveragePool": quantisedOne("AveragePool", "kernel_shape", "strides", "pads", "auto_pad", "ceil_mode", "count_include_pad"),
 	} {
 		spelled["com.microsoft."+op] = f
@@ -180,4 +181,18 @@ func quantisedGemm(c *call) (*onnx.Function, error) {
 		return s.function(y)
 	}
 	return s.again(c, y, 7, 8, 0)
+}
+
+// quantisedChoice is one of two tensors, cell by cell.
+func quantisedChoice(c *call) (*onnx.Function, error) {
+	s := c.counted()
+	x, err := s.stands(c, 1, 2, 3)
+	if err != nil {
+		return nil, err
+	}
+	y, err := s.stands(c, 4, 5, 6)
+	if err != nil {
+		return nil, err
+	}
+	return s.again(c, s.add("Where", nth(0), x, y), 7, 8, 1)
 }
