@@ -32,13 +32,6 @@ func main() {
 	os.Exit(run(ctx, os.Args[1:], os.Stdin, os.Stdout, os.Stderr))
 }
 
-// Limits of the files, in bytes.
-const (
-	maxCircuit   = 1 << 28
-	maxTokenizer = 1 << 28
-	maxTemplate  = 1 << 16
-)
-
 // options are what stands before the command.
 type options struct {
 	bundle, circuit, tokenizer, template string
@@ -127,14 +120,14 @@ func (o *options) read() (b *bundle.Bundle, circuits string, err error) {
 		return b, o.bundle, err
 	}
 	b = &bundle.Bundle{}
-	if b.Circuit, err = console.ReadArtefact(o.circuit, format.MagicCircuit, maxCircuit); err != nil {
+	if b.Circuit, err = console.ReadArtefact(o.circuit, format.MagicCircuit, bundle.MaxCircuit); err != nil {
 		return nil, "", fmt.Errorf("circuits: %w", err)
 	}
 	if o.tokenizer != "" {
-		b.Tokenizer, err = atomicfile.Read(o.tokenizer, maxTokenizer)
+		b.Tokenizer, err = atomicfile.Read(o.tokenizer, bundle.MaxTokenizer)
 	}
 	if o.template != "" && err == nil {
-		b.Template, err = atomicfile.Read(o.template, maxTemplate)
+		b.Template, err = atomicfile.Read(o.template, bundle.MaxTemplate)
 	}
 	return b, o.circuit, err
 }

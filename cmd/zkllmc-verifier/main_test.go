@@ -21,7 +21,7 @@ type outcome struct {
 }
 
 // spent is what a run tells of time and memory, which no two have alike.
-var spent = regexp.MustCompile(`[0-9.]+ s\b|"[a-z_]+": [0-9.e-]+,?`)
+var spent = regexp.MustCompile(`[0-9.]+ s\b|"(generators|verify|total|read_key|cpu_seconds|peak_rss)": [0-9.e-]+`)
 
 func (o outcome) without() outcome {
 	o.out = spent.ReplaceAllString(o.out, "…")
@@ -73,7 +73,7 @@ func TestBundle(t *testing.T) {
 	t.Chdir(handover.Sums(t))
 	accept := start(t, strings.Fields("--bundle sums.bundle accept --save model.id --force")...)
 	require.Equal(t, console.OK, accept.code, accept.failed)
-	for more, code := range map[string]int{"proof.bin --tokens " + handover.Tokens: console.OK, "proof.bin --tokens 3,2,2": console.Rejected, "damaged.bin": console.Rejected} {
+	for more, code := range map[string]int{"proof.bin --tokens " + handover.Tokens: console.OK, "proof.bin --prompt " + handover.Prompt: console.OK, "proof.bin --prompt 1+1=": console.Rejected, "proof.bin --tokens 3,2,2": console.Rejected, "damaged.bin": console.Rejected} {
 		got := start(t, append(strings.Fields("--bundle sums.bundle verify --pin model.id --statement statement.bin --proof"), strings.Fields(more)...)...)
 		require.Equal(t, code, got.code, got.failed)
 	}

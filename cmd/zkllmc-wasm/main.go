@@ -8,6 +8,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"strings"
 	"syscall/js"
 
 	"github.com/zkllmc/zkllmc/internal/checker"
@@ -49,7 +50,11 @@ func open(args []js.Value) (any, error) {
 		return nil, fmt.Errorf("bundle: %w", err)
 	}
 	var id *[32]byte
-	if args[1].Type() == js.TypeString {
+	switch args[1].Type() {
+	case js.TypeNull:
+	default:
+		return nil, fmt.Errorf("the ID is no string")
+	case js.TypeString:
 		trusted, err := verifier.ParseModelID(args[1].String())
 		if err != nil {
 			return nil, err
@@ -81,7 +86,9 @@ func verify(m *checker.Model, args []js.Value) (any, error) {
 		return nil, fmt.Errorf("proof: %w", err)
 	}
 	var q checker.Question
-	if err := json.Unmarshal([]byte(args[2].String()), &q); err != nil {
+	d := json.NewDecoder(strings.NewReader(args[2].String()))
+	d.DisallowUnknownFields()
+	if err := d.Decode(&q); err != nil {
 		return nil, fmt.Errorf("question: %w", err)
 	}
 	r, err := m.Verify(context.Background(), statement, proof, q)

@@ -3,7 +3,6 @@ package cli
 import (
 	"bytes"
 	"context"
-	"crypto/sha256"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -29,13 +28,8 @@ import (
 	"github.com/zkllmc/zkllmc/runtime/verifier"
 )
 
-// Limits of the files that go into a bundle, in bytes.
-const (
-	maxCircuitFile = 1 << 28
-	maxKey         = 1 << 30
-	maxVocabulary  = 1 << 28
-	maxPrecision   = 1 << 19
-)
+// maxPrecision bounds what 'zkllmc check --json' printed, in bytes.
+const maxPrecision = 1 << 19
 
 // bundleFlags are the flags of bundle.
 type bundleFlags struct {
@@ -98,7 +92,7 @@ func (a *app) bundle(ctx context.Context, dir string, o *bundleFlags) error {
 	if err != nil {
 		return err
 	}
-	if err := complete(&b.Card, desc.Name, f, id, b); err != nil {
+	if err := complete(&b.Card, desc.Name, f, id); err != nil {
 		return err
 	}
 	var out bytes.Buffer
@@ -118,20 +112,20 @@ func (a *app) bundle(ctx context.Context, dir string, o *bundleFlags) error {
 
 // read reads the files of a bundle.
 func (o *bundleFlags) read(dir string, b *bundle.Bundle) (err error) {
-	if b.Circuit, err = console.ReadArtefact(filepath.Join(dir, codegen.CircuitFile), format.MagicCircuit, maxCircuitFile); err != nil {
+	if b.Circuit, err = console.ReadArtefact(filepath.Join(dir, codegen.CircuitFile), format.MagicCircuit, bundle.MaxCircuit); err != nil {
 		return fmt.Errorf("circuits: %w; compile the model again if the folder is of an older zkllmc", err)
 	}
-	if b.Key, err = console.ReadArtefact(o.key, format.MagicVerifyingKey, maxKey); err != nil {
+	if b.Key, err = console.ReadArtefact(o.key, format.MagicVerifyingKey, bundle.MaxKey); err != nil {
 		return fmt.Errorf("verifying key: %w", err)
 	}
 	for _, name := range []string{"tokenizer.json", "vocab.json"} {
 		if b.Tokenizer == nil {
-			if b.Tokenizer, err = optional(filepath.Join(dir, "vocab", name), maxVocabulary); err != nil {
+			if b.Tokenizer, err = optional(filepath.Join(dir, "vocab", name), bundle.MaxTokenizer); err != nil {
 				return err
 			}
 		}
 	}
-	if b.Template, err = optional(filepath.Join(dir, "vocab", "template.json"), maxTemplate); err != nil || o.precision == "" {
+	if b.Template, err = optional(filepath.Join(dir, "vocab", "template.json"), bundle.MaxTemplate); err != nil || o.precision == "" {
 		return err
 	}
 	precision, err := atomicfile.Read(o.precision, maxPrecision)
@@ -179,16 +173,9 @@ func accepted(ctx context.Context, a *app, circuitFile, key []byte) (id [32]byte
 }
 
 // complete fills in what of a card follows from the model, and the date.
-func complete(c *bundle.Card, name string, f *circuit.Family, id [32]byte, b *bundle.Bundle) error {
+func complete(c *bundle.Card, name string, f *circuit.Family, id [32]byte) error {
 	c.Describe(f)
 	c.Name, c.ModelID = name, fmt.Sprintf("%x", id)
-	sum := func(data []byte) string {
-		if data == nil {
-			return ""
-		}
-		return fmt.Sprintf("%x", sha256.Sum256(data))
-	}
-	c.Tokenizer, c.Template = sum(b.Tokenizer), sum(b.Template)
 	c.MadeWith = console.ThisBuild().Brief()
 	if c.MadeAt != "" {
 		return nil
@@ -277,7 +264,7 @@ func printCard(out io.Writer, c *bundle.Card) {
 	line("architecture", quoted(c.Architecture))
 	line("about", quoted(c.About))
 	line("made by", quoted(c.MadeBy))
-	line("made at", c.MadeAt+" with zkllmc "+c.MadeWith)
+	line("made at", c.MadeAt+" with zkllmc "+quoted(c.MadeWith))
 	line("statements", map[string]string{"generation": "the model continues a prompt", "function": "these inputs gave these outputs"}[c.Statements])
 	hidden := []string{fmt.Sprintf("%d weights", c.Hidden.Weights)}
 	for _, name := range slices.Concat(c.Hidden.Inputs, c.Hidden.Outputs) {

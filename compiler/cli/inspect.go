@@ -13,12 +13,16 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/zkllmc/zkllmc/codegen"
 	"github.com/zkllmc/zkllmc/compiler"
 	"github.com/zkllmc/zkllmc/cuda"
 	"github.com/zkllmc/zkllmc/internal/atomicfile"
+	"github.com/zkllmc/zkllmc/internal/bundle"
 	"github.com/zkllmc/zkllmc/internal/circuit"
 	"github.com/zkllmc/zkllmc/internal/console"
 	"github.com/zkllmc/zkllmc/internal/cost"
+	"github.com/zkllmc/zkllmc/internal/format"
+	"github.com/zkllmc/zkllmc/internal/format/circuits"
 	"github.com/zkllmc/zkllmc/internal/portfile"
 )
 
@@ -42,9 +46,7 @@ Scales, ranges and the circuit are public: they tell powers of two that calibrat
 an input of integers without --range the least and the greatest of calibration.
 
 --canonical also writes the circuit itself, as SPEC.md describes it, for verifiers other than ours; its SHA-256 is the circuit's
-digest. Of several lengths it writes a file each, circuit.32.bin and so on for circuit.bin. It takes the model, with the flags of
-compile: a folder that compile wrote holds circuits as Go code only, whose circuit.Build returns them and whose Encode writes the same
-bytes.`,
+digest. Of several lengths it writes a file each, circuit.32.bin and so on for circuit.bin.`,
 		Example: `  zkllmc inspect model.onnx --reveal argmax --canonical circuit.bin
   python3 spec/verify.py --circuit circuit.bin --vk model.vk`,
 		Args: takes("MODEL.onnx or a folder that compile wrote", 1),
@@ -67,13 +69,12 @@ func (a *app) inspect(ctx context.Context, path string, m *modelFlags, on *devic
 	}
 	var desc manifest
 	if info.IsDir() {
-		if canonical != "" {
-			return console.Usagef("--canonical: %s is a folder; give the ONNX file and the flags that it was compiled with", path)
-		}
 		if on.name != "" {
 			return console.Usagef("--device: %s is a folder; give the ONNX file and the flags that it was compiled with", path)
 		}
-		desc, err = readManifest(path)
+		if desc, err = readManifest(path); err == nil && canonical != "" {
+			err = filedCanonical(ctx, path, desc.Lengths, canonical)
+		}
 	} else {
 		desc, err = a.analyse(ctx, path, m, on, canonical)
 	}
@@ -149,6 +150,32 @@ func (a *app) analyse(ctx context.Context, model string, m *modelFlags, on *devi
 		}
 	}
 	return desc, nil
+}
+
+// filedCanonical writes the canonical encodings of the circuits that compile left in a folder.
+func filedCanonical(ctx context.Context, dir string, of []lengthInfo, canonical string) error {
+	data, err := console.ReadArtefact(filepath.Join(dir, codegen.CircuitFile), format.MagicCircuit, bundle.MaxCircuit)
+	if err != nil {
+		return console.Unusable(fmt.Errorf("%w; compile the model again if the folder is of an older zkllmc", err))
+	}
+	f, err := circuits.Decode(ctx, data)
+	if err != nil {
+		return console.Unusable(fmt.Errorf("%s: %w", codegen.CircuitFile, err))
+	}
+	var lengths []int
+	for _, l := range of {
+		lengths = append(lengths, l.Length)
+	}
+	names := canonicalFiles(canonical, lengths)
+	if len(names) != len(f.Members()) {
+		return console.Unusable(fmt.Errorf("%s has %d circuits, %s lists %d", codegen.CircuitFile, len(f.Members()), manifestFile, len(names)))
+	}
+	for i, name := range names {
+		if err := writeCanonical(f.Members()[i], name); err != nil {
+			return console.Unusable(err)
+		}
+	}
+	return nil
 }
 
 // canonicalFiles are the files of --canonical, if it is given: the named one, and of several lengths one each, with the length before the

@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"bytes"
 	"crypto/sha256"
 	"encoding/binary"
 	"encoding/hex"
@@ -46,8 +47,8 @@ func TestInspectCanonical(t *testing.T) {
 	code, _, stderr = run(t, "inspect", model, "--canonical", filepath.Join(dir, "nowhere", "circuit.bin"))
 	require.Equal(t, console.Usage, code, stderr)
 	code, _, stderr = run(t, "inspect", dir, "--canonical", filepath.Join(dir, "other.bin"))
-	require.Equal(t, console.Usage, code, stderr)
-	require.Contains(t, stderr, "is a folder")
+	require.Equal(t, console.Unreadable, code, stderr)
+	require.Contains(t, stderr, "no folder that zkllmc compile wrote")
 	entries, err := os.ReadDir(dir)
 	require.NoError(t, err)
 	require.Len(t, entries, 1)
@@ -94,8 +95,16 @@ func TestLengths(t *testing.T) {
 	require.Contains(t, stderr, "building the circuit of length 6 …")
 	require.Contains(t, out, "setup          0.5 s of one core, 85 MB")
 	require.Contains(t, out, "circuits       "+report.Digest+", of 3 lengths\n")
-	code, shown, _ := run(t, "inspect", to)
-	require.Equal(t, console.OK, code)
+	code, shown, stderr := run(t, "inspect", to, "--canonical", filepath.Join(to, "circuit.bin"))
+	require.Equal(t, console.OK, code, stderr)
+	for _, n := range []int{4, 6, 8} {
+		name := fmt.Sprintf("circuit.%d.bin", n)
+		want, err := os.ReadFile(filepath.Join(dir, name))
+		require.NoError(t, err)
+		got, err := os.ReadFile(filepath.Join(to, name))
+		require.NoError(t, err)
+		require.True(t, bytes.Equal(want, got), "a folder's circuits are those of the model")
+	}
 	for _, l := range report.Lengths {
 		line := fmt.Sprintf("  %-12d circuit %.16s…, witness %d cells, proof %d bytes", l.Length, l.Digest, l.WitnessCells, l.ProofBytes)
 		require.Contains(t, out, line)

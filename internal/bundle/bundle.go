@@ -6,13 +6,16 @@ package bundle
 import (
 	"archive/zip"
 	"bytes"
+	"crypto/sha256"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"slices"
+	"time"
 
 	"github.com/zkllmc/zkllmc/internal/circuit"
+	"github.com/zkllmc/zkllmc/runtime/tokens"
 )
 
 // Card says what a bundle's model is, for people. Its sender wrote it.
@@ -90,17 +93,24 @@ const (
 	templateFile  = "template.json"
 )
 
-// Limits of the files, in bytes. The archive's own is Limit.
-var limits = map[string]int64{cardFile: 1 << 20, circuitFile: 1 << 28, keyFile: 1 << 30, tokenizerFile: 1 << 28, templateFile: 1 << 16}
+// The largest files that a bundle holds, and the largest archive, in bytes.
+const (
+	MaxCard      = 1 << 20
+	MaxCircuit   = 1 << 28
+	MaxKey       = 1 << 29
+	MaxTokenizer = tokens.MaxFile
+	MaxTemplate  = 1 << 20
+	Limit        = 1 << 30
+)
 
-// Limit is the size of the largest archive that is read.
-const Limit = 1 << 30
+var limits = map[string]int64{cardFile: MaxCard, circuitFile: MaxCircuit, keyFile: MaxKey, tokenizerFile: MaxTokenizer, templateFile: MaxTemplate}
 
 // ErrBundle says why an archive is no bundle.
 var ErrBundle = errors.New("not a bundle")
 
-// Write writes the archive: the same bytes for the same bundle.
+// Write writes the archive: the same bytes for the same bundle. It fills in the digests of the card.
 func (b *Bundle) Write(w io.Writer) error {
+	b.Card.Tokenizer, b.Card.Template = sum(b.Tokenizer), sum(b.Template)
 	card, err := json.MarshalIndent(b.Card, "", "  ")
 	if err != nil {
 		return err
@@ -117,6 +127,9 @@ func (b *Bundle) Write(w io.Writer) error {
 		if f.data == nil {
 			continue
 		}
+		if n := int64(len(f.data)); n > limits[f.name] {
+			return fmt.Errorf("%s has %d bytes, at most %d fit a bundle", f.name, n, limits[f.name])
+		}
 		out, err := z.CreateHeader(&zip.FileHeader{Name: f.name, Method: f.method}) // no time, so that the bytes are the same
 		if err == nil {
 			_, err = out.Write(f.data)
@@ -126,6 +139,14 @@ func (b *Bundle) Write(w io.Writer) error {
 		}
 	}
 	return z.Close()
+}
+
+// sum is the digest of a file in hexadecimal, empty for none.
+func sum(data []byte) string {
+	if data == nil {
+		return ""
+	}
+	return fmt.Sprintf("%x", sha256.Sum256(data))
 }
 
 // Read reads an archive. Errors wrap ErrBundle.
@@ -156,18 +177,36 @@ func Read(data []byte) (*Bundle, error) {
 	if b.Template != nil && b.Tokenizer == nil {
 		return nil, fmt.Errorf("%w: it holds a template and no tokenizer", ErrBundle)
 	}
-	d := json.NewDecoder(bytes.NewReader(*into[cardFile]))
-	d.DisallowUnknownFields()
-	if err := d.Decode(&b.Card); err != nil {
+	if err := b.readCard(*into[cardFile]); err != nil {
 		return nil, fmt.Errorf("%w: %s: %w", ErrBundle, cardFile, err)
 	}
-	if _, err := d.Token(); err != io.EOF {
-		return nil, fmt.Errorf("%w: %s: there are bytes behind its end", ErrBundle, cardFile)
-	}
-	if b.Card.Version != cardVersion {
-		return nil, fmt.Errorf("%w: %s has version %d, want %d", ErrBundle, cardFile, b.Card.Version, cardVersion)
-	}
 	return b, nil
+}
+
+// readCard reads the card, and compares its digests with the files.
+func (b *Bundle) readCard(data []byte) error {
+	d := json.NewDecoder(bytes.NewReader(data))
+	d.DisallowUnknownFields()
+	if err := d.Decode(&b.Card); err != nil {
+		return err
+	}
+	_, err := d.Token()
+	switch {
+	case err != io.EOF:
+		return errors.New("there are bytes behind its end")
+	case b.Card.Version != cardVersion:
+		return fmt.Errorf("version %d, want %d", b.Card.Version, cardVersion)
+	case b.Card.MadeAt != "" && !isDate(b.Card.MadeAt):
+		return fmt.Errorf("made_at is %q, want YYYY-MM-DD", b.Card.MadeAt)
+	case b.Card.Tokenizer != sum(b.Tokenizer) || b.Card.Template != sum(b.Template):
+		return errors.New("it names another tokenizer or template than the bundle holds")
+	}
+	return nil
+}
+
+func isDate(s string) bool {
+	_, err := time.Parse(time.DateOnly, s)
+	return err == nil
 }
 
 // cardVersion changes where a field's meaning does.

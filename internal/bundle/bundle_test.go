@@ -71,17 +71,19 @@ func TestRefused(t *testing.T) {
 		files []file
 		says  string
 	}{
-		"another file":   {[]file{card, circuit, key, {"prover.key", "x"}}, `it holds "prover.key"`},
-		"a path":         {[]file{card, circuit, key, {"../tokenizer", "x"}}, `it holds "../tokenizer"`},
-		"twice":          {[]file{card, circuit, key, key}, "it holds model.vk twice"},
-		"twice, empty":   {[]file{card, circuit, {"model.vk", ""}, key}, "it holds model.vk twice"},
-		"no key":         {[]file{card, circuit}, "it holds no model.vk"},
-		"no card":        {[]file{circuit, key}, "it holds no card.json"},
-		"no tokenizer":   {[]file{card, circuit, key, {"template.json", "x"}}, "a template and no tokenizer"},
-		"other version":  {[]file{{"card.json", `{"version": 2}`}, circuit, key}, "version 2, want 1"},
-		"unknown fields": {[]file{{"card.json", `{"version": 1, "trusted": true}`}, circuit, key}, "unknown field"},
-		"two cards":      {[]file{{"card.json", `{"version": 1}{"version": 1}`}, circuit, key}, "bytes behind"},
-		"a large card":   {[]file{{"card.json", fmt.Sprintf(`{"version": 1, "about": "%01048576d"}`, 0)}, circuit, key}, "more than 1048576"},
+		"another file":      {[]file{card, circuit, key, {"prover.key", "x"}}, `it holds "prover.key"`},
+		"a path":            {[]file{card, circuit, key, {"../tokenizer", "x"}}, `it holds "../tokenizer"`},
+		"twice":             {[]file{card, circuit, key, key}, "it holds model.vk twice"},
+		"twice, empty":      {[]file{card, circuit, {"model.vk", ""}, key}, "it holds model.vk twice"},
+		"no key":            {[]file{card, circuit}, "it holds no model.vk"},
+		"no card":           {[]file{circuit, key}, "it holds no card.json"},
+		"another tokenizer": {[]file{card, circuit, key, {"tokenizer", "x"}}, "another tokenizer"},
+		"no tokenizer":      {[]file{card, circuit, key, {"template.json", "x"}}, "a template and no tokenizer"},
+		"other version":     {[]file{{"card.json", `{"version": 2}`}, circuit, key}, "version 2, want 1"},
+		"unknown fields":    {[]file{{"card.json", `{"version": 1, "trusted": true}`}, circuit, key}, "unknown field"},
+		"no date":           {[]file{{"card.json", `{"version": 1, "made_at": "2026\nmodel ID 0"}`}, circuit, key}, "want YYYY-MM-DD"},
+		"two cards":         {[]file{{"card.json", `{"version": 1}{"version": 1}`}, circuit, key}, "bytes behind"},
+		"a large card":      {[]file{{"card.json", fmt.Sprintf(`{"version": 1, "about": "%01048576d"}`, 0)}, circuit, key}, "more than 1048576"},
 	} {
 		_, err := bundle.Read(archive(t, c.files...))
 		require.ErrorIs(t, err, bundle.ErrBundle, name)

@@ -14,6 +14,7 @@ import (
 	"github.com/zkllmc/zkllmc/internal/format/circuits"
 	"github.com/zkllmc/zkllmc/internal/passage"
 	"github.com/zkllmc/zkllmc/internal/portfile"
+	"github.com/zkllmc/zkllmc/internal/reading"
 	"github.com/zkllmc/zkllmc/internal/veil"
 	"github.com/zkllmc/zkllmc/internal/vocab"
 	"github.com/zkllmc/zkllmc/runtime/statement"
@@ -62,11 +63,20 @@ func Open(ctx context.Context, archive []byte, id *[32]byte) (*Model, error) {
 		return nil, fmt.Errorf("%w: %w", ErrCard, err)
 	}
 	if b.Tokenizer != nil {
-		if m.vocab, err = vocab.Parse(b.Tokenizer, b.Template); err != nil {
+		if m.vocab, err = vocabulary(m.f.Shortest(), b); err != nil {
 			return nil, fmt.Errorf("tokenizer: %w", err)
 		}
 	}
 	return m, nil
+}
+
+// vocabulary reads the tokenizer. Of a model that continues prompts it has to be as large as the model's.
+func vocabulary(c *circuit.Circuit, b *bundle.Bundle) (tokens.Tokenizer, error) {
+	parse := func() (tokens.Tokenizer, error) { return vocab.Parse(b.Tokenizer, b.Template) }
+	if c.Generation == nil {
+		return parse()
+	}
+	return reading.Vocabulary(c.Generation.Vocab, "", parse)
 }
 
 // ErrCard says that a bundle's card is of another model than its circuits and key.
@@ -75,7 +85,8 @@ var ErrCard = errors.New("the card of the bundle is of another model than its fi
 // ID is the model's ID, 64 hexadecimal digits.
 func (m *Model) ID() string { return fmt.Sprintf("%x", m.key.ModelID()) }
 
-// Question is what somebody asked and was told; what is nil is not compared.
+// Question is what somebody asked and was told; what is nil is not compared. A proof about the beginning of an answer, without its end token, is
+// no proof of an answer that was told.
 type Question struct {
 	Prompt       *string `json:"prompt,omitempty"` // of a model that continues prompts
 	Answer       *string `json:"answer,omitempty"`
@@ -132,6 +143,9 @@ func (m *Model) verify(ctx context.Context, encoded, proof []byte, q Question, r
 		r.Ports = portfile.Reports(c, st)
 	}
 	if err := m.key.VerifyStatementContext(ctx, c, st, proof); err != nil {
+		if _, member, _ := format.NewMemberReader(proof, format.MagicProof, m.f); errors.Is(err, format.ErrCircuit) && member != nil {
+			return failure{"circuit mismatch", fmt.Errorf("the statement is about %s, the proof about %s", c.Extent(), member.Extent())}
+		}
 		return err
 	}
 	if r.NoSaturation = st.Unsaturated(); q.NoSaturation && !r.NoSaturation {
@@ -171,7 +185,14 @@ func (m *Model) question(q Question) (func(*circuit.Circuit, statement.Statement
 		}
 	}
 	return func(c *circuit.Circuit, st statement.Statement) error {
-		return asked.Compare(c, m.vocab, st.(*generation.Statement))
+		said := st.(*generation.Statement)
+		if err := asked.Compare(c, m.vocab, said); err != nil {
+			return err
+		}
+		if finished, known := dialogue.Finished(c, m.vocab, said); q.Answer != nil && known && !finished {
+			return failure{"unfinished", dialogue.ErrUnfinished}
+		}
+		return nil
 	}, nil
 }
 

@@ -48,7 +48,7 @@ func TestVerify(t *testing.T) {
 		q     checker.Question
 		class string
 	}{
-		"all that was asked":   {"proof.bin", checker.Question{Prompt: text(handover.Prompt), Answer: &answer}, ""},
+		"half an answer":       {"proof.bin", checker.Question{Prompt: text(handover.Prompt), Answer: &answer}, "unfinished"},
 		"the prompt alone":     {"proof.bin", checker.Question{Prompt: text(handover.Prompt)}, ""},
 		"another prompt":       {"proof.bin", checker.Question{Prompt: text("3+5=")}, "prompt mismatch"},
 		"another answer":       {"proof.bin", checker.Question{Answer: text(answer + "0")}, "answer mismatch"},
@@ -95,6 +95,9 @@ func TestOpen(t *testing.T) {
 		"no circuit":             {func(b *bundle.Bundle) { b.Circuit = b.Key }, verifier.ErrMagic, "circuits: "},
 		"a damaged range proof":  {func(b *bundle.Bundle) { b.Key[len(b.Key)-1] ^= 1 }, verifier.ErrRejected, "range proof"},
 		"no tokenizer in it":     {func(b *bundle.Bundle) { b.Tokenizer = []byte("{}") }, nil, "tokenizer: "},
+		"a larger vocabulary": {func(b *bundle.Bundle) {
+			b.Tokenizer = []byte(`{"tokeniser": "character", "vocab": {"0": 0, "1": 99}}`)
+		}, nil, "tokenizer: "},
 	} {
 		b, err := bundle.Read(f.read("sums.bundle"))
 		require.NoError(t, err)

@@ -19,13 +19,14 @@ type Builder struct {
 	c      Circuit
 	tables map[string]int
 	wide   map[ID]interval.Interval // bounds of wide tensors
+	single map[ID]interval.Single   // of tensors that both sides know, each looked at once
 	prefix string
 	err    error
 }
 
 // NewBuilder starts a circuit.
 func NewBuilder(cfg Config) *Builder {
-	b := &Builder{tables: map[string]int{}, wide: map[ID]interval.Interval{}}
+	b := &Builder{tables: map[string]int{}, wide: map[ID]interval.Interval{}, single: map[ID]interval.Single{}}
 	b.c.Config = cfg
 	b.check(cfg)
 	return b
@@ -151,9 +152,9 @@ func (b *Builder) Witness(name string, lo, hi int64, shape ...int) ID {
 
 // Const declares a tensor of the circuit with the given values, row-major.
 func (b *Builder) Const(name string, values []int64, shape ...int) ID {
-	if n, ok := cells(shape); !ok || len(values) != n {
+	if n, ok := cells(shape); !ok || len(values) != n || n == 0 {
 		b.Fail("constant %s has %d values for shape %v", name, len(values), shape)
-		return b.add(Tensor{Name: name, Kind: Const, Shape: shape, Values: make([]int64, n)})
+		return b.add(Tensor{Name: name, Kind: Const, Shape: shape})
 	}
 	lo, hi := values[0], values[0]
 	for _, v := range values {

@@ -90,8 +90,8 @@ func (t *Table) gate(k int) bool {
 			return false
 		}
 		zeros := true
-		for j, col := range t.Cols {
-			zeros = zeros && (j == k || col[i] == 0)
+		for j := 0; zeros && j < len(t.Cols); j++ {
+			zeros = j == k || t.Cols[j][i] == 0
 		}
 		if v == 0 && !zeros {
 			return false

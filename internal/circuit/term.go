@@ -92,11 +92,20 @@ func (b *Builder) sumInterval(name string, shape []int, terms []Term) (sum inter
 			return sum, false
 		}
 	}
-	return sumBounds(terms, b.Interval, b.single), true
+	return sumBounds(terms, b.Interval, b.singleOf), true
 }
 
-// single is interval.Factor's of a tensor that both sides know.
-func (b *Builder) single(id ID) interval.Single {
+// singleOf is interval.Factor's of a tensor that both sides know. Large constants are looked at once, however many terms they are in.
+func (b *Builder) singleOf(id ID) interval.Single {
+	s, ok := b.single[id]
+	if !ok {
+		s = b.newSingle(id)
+		b.single[id] = s
+	}
+	return s
+}
+
+func (b *Builder) newSingle(id ID) interval.Single {
 	switch t := &b.c.Tensors[id]; t.Kind {
 	case Affine:
 		_, strides := t.Equation()

@@ -38,16 +38,19 @@ func PieceRows(f *circuit.Family) int {
 }
 
 // Pieces is the number of pieces of a model's range proof: none of a model without weights, of which the circuit says everything.
-func Pieces(f *circuit.Family) int {
+func Pieces(f *circuit.Family) int { return piecesOf(f, WeightLayout(f.Shortest())) }
+
+func piecesOf(f *circuit.Family, layout *commit.Layout) int {
 	n := PieceRows(f)
-	return (WeightLayout(f.Shortest()).Rows + n - 1) / n
+	return (layout.Rows + n - 1) / n
 }
 
 // RangeProof returns the number of pieces of a model's range proof, and of the elements, points and scalars, of all of them.
 func RangeProof(f *circuit.Family) (pieces, elements int, err error) {
-	pieces = Pieces(f)
+	layout := WeightLayout(f.Shortest())
+	pieces = piecesOf(f, layout)
 	for i := range pieces {
-		p, err := SetupPiece(f, i)
+		p, err := setupPiece(f, layout, i)
 		if err != nil {
 			return 0, 0, err
 		}
@@ -79,8 +82,12 @@ type part struct {
 
 // SetupPiece makes a piece of the range proof of a family's weights.
 func SetupPiece(f *circuit.Family, index int) (*Piece, error) {
+	return setupPiece(f, WeightLayout(f.Shortest()), index)
+}
+
+func setupPiece(f *circuit.Family, layout *commit.Layout, index int) (*Piece, error) {
 	c := f.Shortest()
-	layout, size, n := WeightLayout(c), PieceRows(f), Pieces(f)
+	size, n := PieceRows(f), piecesOf(f, layout)
 	p := &Piece{family: f.Digest(), Index: index, Of: n, Rows: commit.Range{From: index * size, To: min((index+1)*size, layout.Rows)}}
 	b := circuit.NewBuilder(circuit.Config{
 		Name: fmt.Sprintf("weights of %x", p.family), WeightBits: c.WeightBits, WitnessBits: c.WitnessBits,

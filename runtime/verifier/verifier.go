@@ -116,6 +116,9 @@ func decodeKey(ctx context.Context, f *circuit.Family, kind statement.Kind, data
 		return nil, nil, err
 	}
 	rows := protocol.WeightLayout(c).Rows
+	if r.Remaining() < protocol.ElementSize*rows { // before the work for so many is done
+		return nil, nil, format.ErrTruncated
+	}
 	pieces, elements, err := protocol.RangeProof(f)
 	if err == nil {
 		err = r.Exactly(protocol.ElementSize * (rows + elements))

@@ -14,6 +14,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"maps"
 	"net/http"
 	"slices"
@@ -28,9 +29,10 @@ import (
 type Options struct {
 	Bundles map[string][]byte // what 'zkllmc bundle' wrote, by the name that requests give the model
 	IDs     map[string]string // the models' IDs that are trusted, 64 hexadecimal digits, by the same names; never what came with a bundle
-	Body    int64             // bytes of a request; 64 MiB
-	Checks  int               // proofs that are checked at a time; 1. Further requests wait for Wait, and are then told to come again
-	Wait    time.Duration     // 5 s
+	Body    int64             // bytes of a request; 8 MiB
+	Checks  int               // proofs that are checked at a time; 1
+	Waiting int               // requests that are read or wait besides; 8. Further ones are told to come again
+	Wait    time.Duration     // how long one waits before it is told to come again; 5 s
 	// Observe, which may be nil, is told of each request that was answered: the model's name, as far as there is one, the class of the
 	// error ("" for a proof that was accepted), and how long it took. It may be called by several goroutines.
 	Observe func(model, class string, took time.Duration)
@@ -49,7 +51,8 @@ type request struct {
 type handler struct {
 	o      Options
 	models map[string]*checker.Model
-	slots  chan struct{}
+	slots  chan struct{} // proofs that are checked
+	places chan struct{} // requests in memory
 }
 
 // New opens the bundles and returns the handler, which is safe for concurrent use. Bundles of other models than the trusted ones are refused.
@@ -63,7 +66,10 @@ func New(ctx context.Context, o Options) (http.Handler, error) {
 
 func open(ctx context.Context, o Options) (*handler, error) {
 	if o.Body <= 0 {
-		o.Body = 64 << 20
+		o.Body = 8 << 20
+	}
+	if o.Waiting <= 0 {
+		o.Waiting = 8
 	}
 	if o.Checks <= 0 {
 		o.Checks = 1
@@ -74,7 +80,12 @@ func open(ctx context.Context, o Options) (*handler, error) {
 	if o.Observe == nil {
 		o.Observe = func(string, string, time.Duration) {}
 	}
-	h := &handler{o: o, models: map[string]*checker.Model{}, slots: make(chan struct{}, o.Checks)}
+	h := &handler{o: o, models: map[string]*checker.Model{}, slots: make(chan struct{}, o.Checks), places: make(chan struct{}, o.Checks+o.Waiting)}
+	for name := range o.IDs {
+		if o.Bundles[name] == nil {
+			return nil, fmt.Errorf("model %s: there is an ID and no bundle", name)
+		}
+	}
 	for _, name := range slices.Sorted(maps.Keys(o.Bundles)) {
 		id, err := verifier.ParseModelID(o.IDs[name])
 		if err == nil {
@@ -129,22 +140,18 @@ func (h *handler) verify(w http.ResponseWriter, r *http.Request) {
 	h.o.Observe(model, report.Class, time.Since(begin))
 }
 
+var busy = problem{http.StatusServiceUnavailable, "busy", "too many proofs are being checked; come again"}
+
 // check reads a request and checks its proof.
 func (h *handler) check(w http.ResponseWriter, r *http.Request, q *request) (checker.Report, *problem) {
-	d := json.NewDecoder(http.MaxBytesReader(w, r.Body, h.o.Body))
-	d.DisallowUnknownFields()
-	var large *http.MaxBytesError
-	switch err := d.Decode(q); {
-	case errors.As(err, &large):
-		return checker.Report{}, &problem{http.StatusRequestEntityTooLarge, "request", fmt.Sprintf("the request has more than %d bytes", large.Limit)}
-	case err != nil:
-		return checker.Report{}, &problem{http.StatusBadRequest, "request", "the request is no JSON object of model, statement and proof: " + err.Error()}
-	case d.More():
-		return checker.Report{}, &problem{http.StatusBadRequest, "request", "something follows the request's JSON"}
+	select {
+	case h.places <- struct{}{}: // before the body is in memory
+		defer func() { <-h.places }()
+	default:
+		return checker.Report{}, &busy
 	}
-	m := h.models[q.Model]
-	if m == nil {
-		return checker.Report{}, &problem{http.StatusNotFound, "model", fmt.Sprintf("there is no model %q", q.Model)}
+	if p := h.read(w, r, q); p != nil {
+		return checker.Report{}, p
 	}
 	wait, cancel := context.WithTimeout(r.Context(), h.o.Wait)
 	defer cancel()
@@ -152,13 +159,42 @@ func (h *handler) check(w http.ResponseWriter, r *http.Request, q *request) (che
 	case h.slots <- struct{}{}:
 		defer func() { <-h.slots }()
 	case <-wait.Done():
-		return checker.Report{}, &problem{http.StatusServiceUnavailable, "busy", "too many proofs are being checked; come again"}
+		if err := r.Context().Err(); err != nil {
+			return checker.Report{}, cancelled(err)
+		}
+		return checker.Report{}, &busy
 	}
-	report, err := m.Verify(r.Context(), q.Statement, q.Proof, q.Question)
+	report, err := h.models[q.Model].Verify(r.Context(), q.Statement, q.Proof, q.Question)
 	if err != nil {
-		return report, &problem{http.StatusServiceUnavailable, "cancelled", err.Error()}
+		return report, cancelled(err)
 	}
 	return report, nil
+}
+
+// cancelled is what nobody waits for.
+func cancelled(err error) *problem {
+	return &problem{http.StatusServiceUnavailable, "cancelled", err.Error()}
+}
+
+// read decodes a request.
+func (h *handler) read(w http.ResponseWriter, r *http.Request, q *request) *problem {
+	d := json.NewDecoder(http.MaxBytesReader(w, r.Body, h.o.Body))
+	d.DisallowUnknownFields()
+	err := d.Decode(q)
+	var large *http.MaxBytesError
+	switch {
+	case errors.As(err, &large):
+		return &problem{http.StatusRequestEntityTooLarge, "request", fmt.Sprintf("the request has more than %d bytes", large.Limit)}
+	case err != nil:
+		return &problem{http.StatusBadRequest, "request", "the request is no JSON object of model, statement and proof: " + err.Error()}
+	}
+	if _, err := d.Token(); err != io.EOF {
+		return &problem{http.StatusBadRequest, "request", "something follows the request's JSON"}
+	}
+	if h.models[q.Model] == nil {
+		return &problem{http.StatusNotFound, "model", fmt.Sprintf("there is no model %q", q.Model)}
+	}
+	return nil
 }
 
 // answer writes JSON. What cannot be written any more went away.

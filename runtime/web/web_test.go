@@ -2,6 +2,7 @@ package web
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
 	"net/http"
 	"net/http/httptest"
@@ -66,6 +67,7 @@ func TestVerify(t *testing.T) {
 		"no JSON":            {"proof", 400, nil, "request", "/request"},
 		"no base64":          {`{"model": "sums", "proof": "?"}`, 400, nil, "request", "sums/request"},
 		"a member too many":  {`{"model": "sums", "trusted": true}`, 400, nil, "request", "sums/request"},
+		"a bracket behind":   {`{"model": "sums"}]`, 400, nil, "request", "sums/request"},
 		"more than one":      {`{"model": "sums"}{}`, 400, nil, "request", "sums/request"},
 		"more than is taken": {body(t, map[string]any{"model": "sums", "proof": bytes.Repeat([]byte{1}, 1<<20)}), 413, nil, "request", "/request"},
 	} {
@@ -95,15 +97,30 @@ func TestBusy(t *testing.T) {
 	require.NoError(t, err)
 	request := body(t, map[string]any{"model": "sums", "statement": read("statement.bin"), "proof": read("proof.bin")})
 	h.slots <- struct{}{}
+	gone, leave := context.WithCancel(t.Context())
+	leave()
+	w := httptest.NewRecorder()
+	h.routes().ServeHTTP(w, httptest.NewRequestWithContext(gone, "POST", "/verify", strings.NewReader(request)))
+	require.Contains(t, w.Body.String(), `"cancelled"`)
 	status, header, got := ask(h.routes(), "POST", "/verify", request)
 	require.Equal(t, http.StatusServiceUnavailable, status)
 	require.Equal(t, "busy", got["error"].(map[string]any)["class"])
 	require.NotEmpty(t, header.Get("Retry-After"))
 	<-h.slots
+	for range cap(h.places) {
+		h.places <- struct{}{}
+	}
+	status, _, got = ask(h.routes(), "POST", "/verify", "not even read")
+	require.Equal(t, http.StatusServiceUnavailable, status)
+	require.Equal(t, "busy", got["error"].(map[string]any)["class"])
+	for range cap(h.places) {
+		<-h.places
+	}
 	status, _, got = ask(h.routes(), "POST", "/verify", request)
 	require.Equal(t, 200, status)
 	require.Equal(t, true, got["accepted"])
 	require.Empty(t, h.slots)
+	require.Empty(t, h.places)
 }
 
 // TestUntrusted opens no bundle without the ID that is trusted, and none of another model.
@@ -113,4 +130,6 @@ func TestUntrusted(t *testing.T) {
 		_, err := New(t.Context(), Options{Bundles: map[string][]byte{"sums": read("sums.bundle")}, IDs: map[string]string{"sums": id}})
 		require.ErrorContains(t, err, "model sums: ", name)
 	}
+	_, err := New(t.Context(), Options{IDs: map[string]string{"other": strings.Repeat("0", 64)}})
+	require.ErrorContains(t, err, "model other: there is an ID and no bundle")
 }

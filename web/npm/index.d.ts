@@ -18,7 +18,19 @@ export interface Card {
   statement_kind: "generation" | "function";
   hidden: { weights: number; inputs?: string[]; outputs?: string[] };
   ports: Port[];
-  precision?: { ok: boolean; tolerance: number; inputs: number; [member: string]: unknown };
+  /** How the integer program compares with the float model. */
+  precision?: {
+    ok: boolean;
+    tolerance: number;
+    inputs: number;
+    positions?: number;
+    max_error?: number;
+    max_logit?: number;
+    top1_agree?: number;
+    clear_positions?: number;
+    clear_agree?: number;
+    outputs?: { name: string; max_error: number; max_value: number; least_cosine?: number }[];
+  };
   tokenizer_sha256?: string;
   template_sha256?: string;
   made_by?: string;
@@ -26,7 +38,10 @@ export interface Card {
   made_with: string;
 }
 
-/** What you asked and were told. A proof about anything else is rejected; what is missing is not compared. */
+/**
+ * What you asked and were told. A proof about anything else is rejected, and one about the beginning of an answer; what is missing is not
+ * compared. Other names, and names without a value, are refused.
+ */
 export interface Question {
   /** Of a model that continues prompts. */
   prompt?: string;
@@ -63,7 +78,7 @@ export interface Report {
   end_inside?: boolean;
   texts?: { tokenizer: string; prompt?: Reading; answer?: Reading; next?: Reading };
   /** Of a model that continues no prompt: what the statement tells of inputs and outputs. */
-  ports?: { name: string; side: string; [member: string]: unknown }[];
+  ports?: (Port & { values?: unknown[]; matches?: boolean })[];
 }
 
 /** A model whose proofs can be checked. */

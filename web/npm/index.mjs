@@ -7,6 +7,14 @@ function unwrap(result) {
   return result.value;
 }
 
+// given refuses what a caller may take for something that is compared: a name that is not known, and one without a value.
+function given(what, options, names) {
+  for (const [name, value] of Object.entries(options)) {
+    if (!names.includes(name)) throw new TypeError(`${what}: there is no option ${name}`);
+    if (value === undefined || value === null) throw new TypeError(`${what}: ${name} has no value; leave it out where nothing is to be compared`);
+  }
+}
+
 // bytes reads the program where load is given none: beside this file.
 async function bytes() {
   const url = new URL("zkllmc.wasm", import.meta.url);
@@ -34,11 +42,13 @@ export async function load(wasm) {
   return {
     version: verifier.version,
     open(bundle, options = {}) {
-      const model = call(verifier.open, bundle, options.id ?? null);
+      given("open", options, ["id"]);
+      const model = call(verifier.open, bundle, "id" in options ? options.id : null);
       return {
         id: model.id,
         card: JSON.parse(model.card),
         verify(statement, proof, question = {}) {
+          given("verify", question, ["prompt", "answer", "text", "no_saturation"]);
           return JSON.parse(call(model.verify, statement, proof, JSON.stringify(question)));
         },
       };

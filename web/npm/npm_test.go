@@ -4,11 +4,14 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"reflect"
 	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/zkllmc/zkllmc/internal/bundle"
+	"github.com/zkllmc/zkllmc/internal/checker"
 	"github.com/zkllmc/zkllmc/internal/test/handover"
 )
 
@@ -25,6 +28,7 @@ const id = new TextDecoder().decode(read("model.id")).trim();
 const model = verifier.open(bundle);
 assert.equal(model.id, id);
 assert.equal(model.card.name, "sums");
+const report0 = model.verify(statement, proof);
 for (const m of [model, verifier.open(bundle, { id })]) {
   const report = m.verify(statement, proof, { prompt });
   assert.equal(report.accepted, true, report.error);
@@ -37,9 +41,45 @@ assert.throws(() => verifier.open(bundle, { id: "0".repeat(64) }), /of another m
 assert.throws(() => verifier.open(bundle, { id: "1" }), /64 hexadecimal digits/);
 assert.throws(() => verifier.open(read("half.bundle")), /not a bundle/);
 assert.throws(() => verifier.open("text"), /want a Uint8Array/);
+assert.throws(() => verifier.open(bundle, { id: undefined }), /id has no value/);
+assert.throws(() => verifier.open(bundle, { id: 1 }), /the ID is no string/);
+assert.throws(() => verifier.open(bundle, { ID: id }), /there is no option ID/);
+assert.throws(() => model.verify(statement, proof, { promt: prompt }), /there is no option promt/);
+assert.throws(() => model.verify(statement, proof, { prompt: undefined }), /prompt has no value/);
+assert.equal(model.verify(statement, proof, { prompt, answer: report0.texts.answer.text }).class, "unfinished");
 assert.throws(() => model.verify(statement, "text"), /proof: want a Uint8Array/);
 console.log("all as it should be");
 `
+
+// TestTypes: index.d.ts has every member of what the verifier takes and gives.
+func TestTypes(t *testing.T) {
+	text, err := os.ReadFile("index.d.ts")
+	require.NoError(t, err)
+	names := map[string]bool{}
+	members(names, reflect.TypeFor[bundle.Card]())
+	members(names, reflect.TypeFor[checker.Report]())
+	members(names, reflect.TypeFor[checker.Question]())
+	require.Greater(t, len(names), 40)
+	for name := range names {
+		require.Regexp(t, `\b`+name+`\??:`, string(text))
+	}
+}
+
+// members lists the names of a structure's members as JSON has them, and of what is in it.
+func members(out map[string]bool, t reflect.Type) {
+	for t.Kind() == reflect.Pointer || t.Kind() == reflect.Slice {
+		t = t.Elem()
+	}
+	for i := 0; t.Kind() == reflect.Struct && i < t.NumField(); i++ {
+		f := t.Field(i)
+		if name, _, _ := strings.Cut(f.Tag.Get("json"), ","); name != "" && name != "-" {
+			out[name] = true
+		}
+		if f.Tag.Get("json") != "-" {
+			members(out, f.Type)
+		}
+	}
+}
 
 // TestNode builds the package, installs it in an empty folder and uses it there. make cross asks for it.
 func TestNode(t *testing.T) {
@@ -61,6 +101,6 @@ func TestNode(t *testing.T) {
 	run("sh", filepath.Join("..", "..", "scripts", "npm.sh"))
 	program := filepath.Join(dir, "check.mjs")
 	require.NoError(t, os.WriteFile(program, []byte(script), 0o600))
-	out := run("node", "--stack-size=8192", program, handover.Sums(t), handover.Prompt)
+	out := run("node", program, handover.Sums(t), handover.Prompt)
 	require.Equal(t, "all as it should be", strings.TrimSpace(out))
 }

@@ -141,6 +141,74 @@ func TestBomb(t *testing.T) {
 	}
 }
 
+// raw is a stream: integers as varints, texts behind their lengths.
+func raw(parts ...any) (out []byte) {
+	for _, p := range parts {
+		switch p := p.(type) {
+		case int:
+			out = binary.AppendVarint(out, int64(p))
+		case string:
+			out = append(binary.AppendVarint(out, int64(len(p))), p...)
+		case []byte:
+			out = append(out, p...)
+		}
+	}
+	return out
+}
+
+// TestLimits: what is small as a file and large as a circuit is refused before anything is made of it.
+func TestLimits(t *testing.T) {
+	head := format.NewWriter(format.MagicCircuit, [32]byte{})
+	head.Uint32(1)
+	const constant, virtual, weight = int(circuit.Const), int(circuit.Virtual), int(circuit.Weight)
+	begin := func(tensors int) []byte { return raw(0, "c", 4, 4, -1, 0, 0, tensors) } // no tables, no ports
+	factor := raw(0, 0)                                                               // tensor 0, no axes
+	for name, c := range map[string]struct {
+		stream []byte
+		says   string
+	}{
+		"a constant without cells": {raw(begin(1), constant, "k", 1, 1<<31-1, 0), "0 values for shape"},
+		"rows of 2^19":             {raw(0, "c", 19, 4), "a width is 19"},
+		"weights without end":      {raw(begin(1), weight, "w", 1, 1<<30, -8, 7), "rows"},
+		"a name of two lines":      {raw(0, "c\nmodel ID 0", 4, 4), "do not show"},
+		"a name of escapes":        {raw(0, "c\x1b[3A", 4, 4), "do not show"},
+		"2000 ports":               {raw(0, "c", 4, 4, -1, 2000), "ports is 2000"},
+		"17 columns":               {raw(1, "t", 17), "columns is 17"},
+		"65 labels":                {raw(begin(1), virtual, "v", 1, 1, 0, 1, 1, 65), "labels is 65"},
+		"33 factors":               {raw(begin(1), virtual, "v", 1, 1, 0, 1, 1, 0, 0, 33), "factors is 33"},
+		"a factor after another":   {raw(begin(1), virtual, "v", 1, 1, 0, 1, 1, 0, 0, 2, factor, factor), "the term names 0"},
+		"65 terms of no factor":    {raw(begin(1), virtual, "v", 1, 1, 0, 65, bytes.Repeat(raw(1, 0, 0, 0), 65)), "65 terms without factors"},
+	} {
+		_, err := circuits.Decode(t.Context(), packed(head.Bytes(), c.stream))
+		require.ErrorContains(t, err, c.says, name)
+	}
+}
+
+// TestNames refuses to write names that no reader takes.
+func TestNames(t *testing.T) {
+	for name, ok := range map[string]bool{"c": true, "模型 1": true, "a\nb": false, "a\x1b[2J": false, "\xff": false, "\u202e": false} {
+		b := circuit.NewBuilder(circuit.Config{Name: name, WeightBits: 4, WitnessBits: 4})
+		p := b.Input(circuit.Port{Name: "x", Kind: circuit.Integers, Shape: []int{2}, Lo: -1, Hi: 1, Reveal: circuit.Values})
+		x := b.View("x", circuit.PortValues, p)
+		b.Carry(p, x)
+		w := b.Weight("w", 2, 2)
+		table := b.TableOf("r", func() [][]int64 { return [][]int64{{-2, -1, 0, 1}} })
+		b.Lookup(table, w)
+		y := b.Virtual("y", []int{2}, b.Times(1, "i,i->i i=2", x, w))
+		out := b.Output(circuit.Port{Name: "y", Kind: circuit.Integers, Reveal: circuit.Values}, y)
+		told := b.View("told", circuit.PortValues, out)
+		b.Zero(b.Virtual("d", []int{2}, b.Times(1, "i->i i=2", y), b.Times(-1, "i->i i=2", told)))
+		c, err := b.Finish()
+		require.NoError(t, err, name)
+		data, err := circuits.Encode(circuit.Single(c))
+		require.Equal(t, ok, err == nil, "%q: %v", name, err)
+		if ok {
+			_, err = circuits.Decode(t.Context(), data)
+			require.NoError(t, err, name)
+		}
+	}
+}
+
 // TestCancelled gives up with the context's error.
 func TestCancelled(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())

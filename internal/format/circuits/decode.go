@@ -9,6 +9,9 @@ import (
 	"io"
 	"math"
 	"math/bits"
+	"strings"
+	"unicode"
+	"unicode/utf8"
 
 	"github.com/zkllmc/zkllmc/internal/circuit"
 	"github.com/zkllmc/zkllmc/internal/format"
@@ -20,6 +23,19 @@ const (
 	maxText    = 1 << 16
 	listItems  = 3  // the header of a slice
 	largeItems = 32 // a table, a tensor, a port, a term, a hint: their structures here and what the builder derives of them
+)
+
+// Limits of what a file's circuits are, far beyond those of models. What the builder derives is not linear in all of it, and a verifier's
+// work is not bounded by the size of the file alone: some bytes are a tensor of any size.
+const (
+	maxWidth   = 18      // of rows, as a logarithm: generators of 2^18 columns take two seconds
+	maxRows    = 1 << 21 // of all weights, and of all witnesses: 64 MiB of a key, or of a proof
+	maxPorts   = 1 << 10
+	maxViews   = 8 // of a port
+	maxColumns = 16
+	maxLabels  = 64 // of a term
+	maxFactors = 32 // of a term
+	maxConst   = 64 // terms of a tensor that have no factor
 )
 
 // decoder reads what encoder writes. After an error all further reads yield zeros.
@@ -62,8 +78,12 @@ func (d *decoder) int() int64 {
 
 // charge counts items.
 func (d *decoder) charge(n int) {
+	before := d.items
 	if d.items += n; d.items > maxItems {
 		d.fail("it holds more than circuits may, %d integers", maxItems)
+	}
+	if before>>16 != d.items>>16 && d.err == nil {
+		d.err = d.ctx.Err()
 	}
 }
 
@@ -80,6 +100,7 @@ func (d *decoder) small(what string, lo, hi int64) int {
 // list reads the length of a list. Nothing is allocated for it: lists grow with what is read.
 func (d *decoder) list(what string) int { return d.small("the length of "+what, 0, maxItems) }
 
+// text reads a text of characters that show: names and arguments reach people's screens.
 func (d *decoder) text() string {
 	n := d.small("the length of a text", 0, maxText)
 	d.charge(n / 8)
@@ -91,13 +112,25 @@ func (d *decoder) text() string {
 		d.err = broken(err)
 		return ""
 	}
+	if !shows(string(b)) {
+		d.fail("the text %.40q has characters that do not show", b)
+		return ""
+	}
 	return string(b)
 }
 
+// shows says whether a text has nothing but characters that show, and spaces.
+func shows(s string) bool {
+	return utf8.ValidString(s) && !strings.ContainsFunc(s, func(r rune) bool { return !unicode.IsPrint(r) })
+}
+
 // many reads a list by its elements.
-func many[T any](d *decoder, what string, read func() T) []T {
+func many[T any](d *decoder, what string, read func() T) []T { return few(d, what, maxItems, read) }
+
+// few is many of at most so many elements.
+func few[T any](d *decoder, what string, most int64, read func() T) []T {
 	d.charge(listItems)
-	n := d.list(what)
+	n := d.small("the number of "+what, 0, most)
 	out := make([]T, 0, min(n, 64))
 	for range n {
 		v := read()
@@ -128,7 +161,7 @@ func (d *decoder) cells() []int64 {
 func (d *decoder) family(n int) ([]*circuit.Circuit, error) {
 	d.pool = many(d, "tables", func() circuit.Table {
 		d.charge(largeItems)
-		return circuit.Table{Name: d.text(), Cols: many(d, "columns", d.cells)}
+		return circuit.Table{Name: d.text(), Cols: few(d, "columns", maxColumns, d.cells)}
 	})
 	members := make([]*circuit.Circuit, 0, n)
 	for range n {
@@ -146,13 +179,14 @@ func (d *decoder) circuit() (*circuit.Circuit, error) {
 	if err := d.ctx.Err(); err != nil {
 		return nil, err
 	}
-	name, most := d.text(), int64(math.MaxUint8)
-	cfg := circuit.Config{Name: name, WeightBits: d.small("a width", 0, most), WitnessBits: d.small("a width", 0, most)}
+	cfg := circuit.Config{Name: d.text(), WeightBits: d.small("a width", 0, maxWidth), WitnessBits: d.small("a width", 0, maxWidth)}
 	r := &replay{decoder: d, b: circuit.NewBuilder(cfg)}
 	if pad := d.int(); pad >= 0 {
 		r.b.Generation(pad)
 	}
-	r.ports = many(d, "ports", r.port)
+	r.ports = few(d, "ports", maxPorts, r.port)
+	r.views = make([]int, len(r.ports))
+	r.bits = [2]int{cfg.WeightBits, cfg.WitnessBits}
 	r.tables = many(d, "tables", func() int { return d.small("a table", 0, int64(len(d.pool)-1)) })
 	if r.state() == nil {
 		r.tensors()
@@ -174,6 +208,9 @@ type replay struct {
 	declared int // ports that the builder knows
 	tables   []int
 	made     int // tables that the builder has
+	views    []int
+	bits     [2]int // widths of rows of weights and of witnesses, as logarithms
+	rows     [2]int
 }
 
 // state is the first error, of the file or of the builder.
@@ -246,6 +283,7 @@ func (r *replay) tensor() {
 	switch kind {
 	case circuit.Weight:
 		shape, lo, hi := r.shape(), r.int(), r.int()
+		r.commit(0, shape)
 		if width := bits.Len64(uint64(max(hi, 0))) + 1; r.err == nil && width <= 16 && hi >= 0 && lo == -hi-1 {
 			r.b.Weight(name, width, shape...)
 		} else {
@@ -253,6 +291,7 @@ func (r *replay) tensor() {
 		}
 	case circuit.Witness:
 		shape, lo, hi := r.shape(), r.int(), r.int()
+		r.commit(1, shape)
 		r.b.Witness(name, lo, hi, shape...)
 	case circuit.Public:
 		r.view(name)
@@ -268,6 +307,19 @@ func (r *replay) tensor() {
 	}
 }
 
+// commit counts rows of commitments, of weights (0) or witnesses (1).
+func (r *replay) commit(class int, shape []int) {
+	cells := int64(1)
+	for _, d := range shape {
+		if cells *= int64(d); cells > math.MaxInt32 {
+			return // the builder refuses it
+		}
+	}
+	if r.rows[class] += int(cells>>r.bits[class]) + 1; r.rows[class] > maxRows {
+		r.fail("its tensors have more than %d rows", maxRows)
+	}
+}
+
 // table makes the next of the circuit's tables, and so its multiplicities.
 func (r *replay) table() {
 	if r.made == len(r.tables) {
@@ -275,6 +327,15 @@ func (r *replay) table() {
 		return
 	}
 	t := r.pool[r.tables[r.made]]
+	for _, col := range t.Cols { // the builder copies them
+		r.charge(len(col))
+	}
+	if len(t.Cols) > 0 {
+		r.commit(1, []int{len(t.Cols[0])})
+	}
+	if r.err != nil {
+		return
+	}
 	if got := r.b.TableOf(t.Name, func() [][]int64 { return t.Cols }); r.b.Err() == nil && got != r.made {
 		r.fail("table %s stands twice", t.Name)
 	}
@@ -284,6 +345,11 @@ func (r *replay) table() {
 func (r *replay) view(name string) {
 	view := circuit.View(r.small("a view", 0, math.MaxUint8))
 	port := r.small("a port", 0, int64(len(r.ports)-1))
+	if r.err == nil {
+		if r.views[port]++; r.views[port] > maxViews {
+			r.fail("port %s has more than %d views", r.ports[port].Name, maxViews)
+		}
+	}
 	if r.err == nil {
 		r.declare(port + 1)
 	}
@@ -309,9 +375,16 @@ func (r *replay) virtual(name string) {
 	if why != "" {
 		lo, hi = r.int(), r.int()
 	}
-	terms := many(r.decoder, "terms", r.term)
+	terms, alone := many(r.decoder, "terms", r.term), 0
+	for _, t := range terms {
+		if len(t.Factors) == 0 {
+			alone++
+		}
+	}
 	switch {
 	case r.err != nil:
+	case alone > maxConst:
+		r.fail("tensor %s has %d terms without factors, want at most %d", name, alone, maxConst)
 	case why != "":
 		r.b.VirtualBound(name, shape, lo, hi, why, terms...)
 	default:
@@ -321,9 +394,13 @@ func (r *replay) virtual(name string) {
 
 func (r *replay) term() circuit.Term {
 	r.charge(largeItems)
-	return circuit.Term{Coef: r.int(), Extents: r.shape(), Out: r.axes(), Factors: many(r.decoder, "factors", func() circuit.Factor {
+	t := circuit.Term{Coef: r.int()}
+	t.Extents = few(r.decoder, "labels", maxLabels, func() int { return r.small("an extent", 0, math.MaxInt32) })
+	t.Out = r.axes()
+	t.Factors = few(r.decoder, "factors", maxFactors, func() circuit.Factor {
 		return circuit.Factor{T: r.id(), Axes: r.axes()}
-	})}
+	})
+	return t
 }
 
 // constraints declares lookups, zero-checks and hints.

@@ -167,7 +167,7 @@ func (a *app) verifyFiles(ctx context.Context, o verifyOptions, vocab tokens.Tok
 		}
 	}
 	st, err := a.verifyBytes(ctx, o, id, vk, encoded, proof, r)
-	if r.NoSaturation = st != nil && st.Unsaturated(); err == nil && o.noSaturation && !r.NoSaturation {
+	if r.NoSaturation = err == nil && st.Unsaturated(); err == nil && o.noSaturation && !r.NoSaturation {
 		err = &console.Failure{Code: console.Rejected, Class: "saturation", Err: errSaturation}
 	}
 	switch st := st.(type) {
