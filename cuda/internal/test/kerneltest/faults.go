@@ -109,7 +109,7 @@ var faults = []fault{
 	{"combiner", "fractions.cuh", "return a.p * b.q + (b.p + lambda * b.q) * a.q;", "return a.p * b.q + (b.p + b.q) * a.q;", byFractions},
 
 	{"entry of another child", "fractions.cuh", "<< fixed) + k) * 2 + (i & 1));", "<< fixed) + k) * 2);", byTrees},
-	{"leaves below another entry", "fractions.cuh", "leaves.at((i << levels) + k);", "leaves.at((i << levels) + (k ^ 1 & levels));", byTrees},
+	{"leaves below another entry", "fractions.cuh", "leaves.at((i << levels) + k);", "leaves.at((i << levels) + k / 2);", byTrees},
 	{"sum of another level", "fractions.cuh", "(k >> level & 1) != 0; level++)", "(k >> level & 1) != 0 && level < 2; level++)", byTrees},
 	{"weight of a fixed variable", "fractions.cuh", "f.q = f.q + weight * one.q;", "f.q = f.q + one.q;", byTrees},
 
