@@ -27,15 +27,17 @@ func TestDrawnIntegers(t *testing.T) {
 		op("GatherElements", "x at", "y4"), op("EyeLike", "x", "e", intAttr("k", 1), intAttr("dtype", int64sOf)), op("Add", "e at", "y5"),
 		op("OneHot", "which three two", "o", intAttr("axis", 0)), op("Add", "o at", "y6"), op("Flatten", "k", "y7", intAttr("axis", 2)),
 		op("Sub", "at three", "u"), op("Mod", "u three", "end"), op("Gather", "row end", "y8"),
+		op("OneHot", "end three pair", "hot"), op("ReduceSum", "hot last", "y9", intAttr("keepdims", 0)),
 	}
-	m := portsModel(inputs, []string{"y0", "y1", "y2", "y3", "y4", "y5", "y6", "y7", "y8"}, nodes, int64s("rows", 4, 3), indices("three", nil, 3), indices("minus", nil, -2),
-		int64s("pads", 0, 2, 0, 1), int64s("mirrored", 0, 2, 0, 2), int64s("which", -1, 5, 1), int64s("two", 2, 7), int64s("row", 4, -1, 9))
+	m := portsModel(inputs, []string{"y0", "y1", "y2", "y3", "y4", "y5", "y6", "y7", "y8", "y9"}, nodes, int64s("rows", 4, 3), indices("three", nil, 3), indices("minus", nil, -2),
+		int64s("pads", 0, 2, 0, 1), int64s("mirrored", 0, 2, 0, 2), int64s("which", -1, 5, 1), int64s("two", 2, 7), int64s("row", 4, -1, 9), int64s("pair", 0, 1), int64s("last", 0, 1))
 	cfg := Config{Ranges: map[string]Range{"k": {Lo: -3, Hi: 3}, "at": {Lo: -3, Hi: 2}, "x": {Lo: -2, Hi: 2}}, PrivateInputs: []string{"k", "x", "at"}, Public: []string{"three", "minus", "two", "which", "row"}}
 	givesExactly(t, m, cfg, func(in [][]float64) [][]float64 {
 		k, at, x := in[0], in[1], in[2]
-		pick, end := make([]float64, 3), make([]float64, 3)
+		pick, end, counts := make([]float64, 3), make([]float64, 3), make([]float64, 3)
 		for i, v := range at {
 			end[i] = []float64{4, -1, 9}[int(v+3)%3]
+			counts[int(v+3)%3]++
 			pick[i] = x[3*(int(v+3)%3)+i]
 		}
 		rowsOf := func(bits ...float64) (out []float64) {
@@ -47,7 +49,7 @@ func TestDrawnIntegers(t *testing.T) {
 		return [][]float64{
 			each2(k, []float64{3}, func(x, y float64) float64 { return x + y }),
 			{-2, -2, at[0], at[1], at[2], -2}, {at[0], at[0], at[0], at[1], at[2], at[2]}, {at[2], at[1], at[0], at[1], at[2], at[1], at[0]},
-			pick, rowsOf(0, 1, 0, 0, 0, 1, 0, 0, 0), rowsOf(2, 2, 2, 2, 2, 7, 7, 2, 2), k, end,
+			pick, rowsOf(0, 1, 0, 0, 0, 1, 0, 0, 0), rowsOf(2, 2, 2, 2, 2, 7, 7, 2, 2), k, end, counts,
 		}
 	})
 }

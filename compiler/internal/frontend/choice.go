@@ -322,6 +322,10 @@ func foldOneHot(c *call, in []*onnx.Tensor) ([]*onnx.Tensor, error) {
 func (c *call) between(hot, values *val) (*val, error) {
 	var fs [2]factor
 	for k := range fs {
+		if values.pair() {
+			fs[k] = factor{coef: floats(values.c)[k], id: none}
+			continue
+		}
 		v, err := c.selectAxis(values, 0, []int{k})
 		if err != nil {
 			return nil, err
@@ -338,6 +342,15 @@ func (c *call) between(hot, values *val) (*val, error) {
 		c.assert(y, portable.Clamp(math.Min(fs[0].coef, fs[1].coef)), portable.Clamp(math.Max(fs[0].coef, fs[1].coef)))
 	}
 	return y, nil
+}
+
+// pair says that a value is a tensor of two integers of the file, undecided, which tell as little as the scalar that each of them is.
+func (v *val) pair() bool {
+	if v.c == nil || v.dtype.IsFloat() || v.mark == nil || v.mark.forced {
+		return false
+	}
+	t, ok := v.mark.key.(*onnx.Tensor)
+	return ok && t.Len() == 2
 }
 
 // idsOf is what a run finds out of an input: that its elements index a table of so many rows.
