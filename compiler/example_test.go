@@ -26,6 +26,7 @@ func ExampleCompile() {
 		fmt.Println(f.Path)
 	}
 	// Output:
+	// model.circuit
 	// circuit/circuit.go
 	// circuit/constants.bin
 	// verifier/verifier.go

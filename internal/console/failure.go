@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"strings"
+	"unicode"
 )
 
 // Failure is an error that knows the exit code of the program that it ends.
@@ -55,9 +57,23 @@ func Report(ctx context.Context, program, hint string, out *Output, stderr io.Wr
 		f = &Failure{Code: Internal, Err: err}
 		err = f
 	}
-	fmt.Fprintf(stderr, "%s: %v\n", program, err)
+	fmt.Fprintf(stderr, "%s: %s\n", program, escaped(err.Error()))
 	if f.Code == Usage {
 		fmt.Fprintln(stderr, hint)
 	}
 	return f.Code
+}
+
+// escaped writes control characters as Go does, but for line ends and tabs: names of files and models of others stand in errors, and must
+// not move a terminal's cursor.
+func escaped(text string) string {
+	var out strings.Builder
+	for _, r := range text {
+		if r == '\n' || r == '\t' || !unicode.IsControl(r) {
+			out.WriteRune(r)
+		} else {
+			fmt.Fprintf(&out, "\\x%02x", r)
+		}
+	}
+	return out.String()
 }

@@ -30,7 +30,7 @@ func template(t *testing.T, name string) tokens.Tokenizer {
 	file := name
 	folder := os.Getenv("CHATS")
 	if folder == "" {
-		folder = filepath.Join("..", "..", "..", "runtime", "tokens", "huggingface", "testdata")
+		folder = filepath.Join("..", "..", "runtime", "tokens", "huggingface", "testdata")
 		if other, ok := tokenizerOf[name]; ok {
 			file = other
 		}
@@ -110,7 +110,7 @@ func count(ids []int64, id int64) int {
 
 // A file is read by what it is; a template is for a tokenizer.json alone.
 func TestParse(t *testing.T) {
-	sums, err := os.ReadFile(filepath.Join("..", "..", "..", "models", "sums", "vocab.json"))
+	sums, err := os.ReadFile(filepath.Join("..", "..", "models", "sums", "vocab.json"))
 	require.NoError(t, err)
 	k, err := Parse(sums, nil)
 	require.NoError(t, err)
@@ -119,7 +119,7 @@ func TestParse(t *testing.T) {
 	require.ErrorIs(t, err, tokens.ErrVocabulary)
 	_, ok := Template("../vocab")
 	require.False(t, ok)
-	data, err := os.ReadFile(filepath.Join("..", "..", "..", "runtime", "tokens", "huggingface", "testdata", "smollm2.json"))
+	data, err := os.ReadFile(filepath.Join("..", "..", "runtime", "tokens", "huggingface", "testdata", "smollm2.json"))
 	require.NoError(t, err)
 	k, err = Parse(data, EndAlone("<|im_end|>"))
 	require.NoError(t, err)

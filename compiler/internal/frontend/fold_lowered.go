@@ -7,6 +7,7 @@ import (
 
 	"github.com/zkllmc/zkllmc/compiler/internal/onnx"
 	"github.com/zkllmc/zkllmc/internal/interval"
+	"github.com/zkllmc/zkllmc/internal/portable"
 	"github.com/zkllmc/zkllmc/ir"
 	"github.com/zkllmc/zkllmc/ir/eval"
 )
@@ -86,10 +87,11 @@ func (c *call) constantOf(o *val, cells []float64, to onnx.DType) (*onnx.Tensor,
 	}
 	t.I = make([]int64, len(cells))
 	for i, x := range cells {
-		if !isInteger(x) {
+		v, ok := portable.Int64(x)
+		if !ok || float64(v) != x {
 			return nil, c.unsupported("on these constants it is no integer")
 		}
-		t.I[i] = int64(x)
+		t.I[i] = v
 	}
 	return t, nil
 }

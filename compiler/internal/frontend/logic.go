@@ -130,6 +130,47 @@ const maxChosen = 1e6
 // of which stand for a weight of nothing; e^-512 is nothing in every format, and leaves the scores their precision.
 const maskWeight = 512
 
+// leastMask is the weakest mask that exporters write.
+const leastMask = -1e4
+
+// hidesAll refuses scores of a softmax from which a mask that is an input takes maskWeight, and from others of which a constant takes as much:
+// where the mask leaves nothing but those, what it hides would weigh more. Constants of leastMask and below hide whatever
+// stands beside them.
+func (c *call) hidesAll(scores ir.ValueID) error {
+	masks, least := false, 0.0
+	var visit func(id ir.ValueID, coef float64, depth int)
+	term := func(n *ir.Node, t *ir.Term, coef float64, depth int) {
+		masks = masks || math.Abs(coef) == maskWeight
+		if len(t.In) != 1 {
+			return
+		}
+		v := c.b.g.Value(n.In[t.In[0]])
+		if v.Def == nil || v.Def.Op != ir.OpConst {
+			visit(v.ID, coef, depth)
+			return
+		}
+		for _, cell := range v.Data {
+			if x := float64(coef * cell); x > leastMask {
+				least = min(least, x)
+			}
+		}
+	}
+	visit = func(id ir.ValueID, coef float64, depth int) {
+		n := c.b.g.Value(id).Def
+		if n == nil || n.Op != ir.OpEinsum || depth == 0 {
+			return
+		}
+		for i, t := range n.Attr.(*ir.EinsumAttr).Terms {
+			term(n, &n.Attr.(*ir.EinsumAttr).Terms[i], float64(coef*t.Coef), depth-1)
+		}
+	}
+	visit(scores, 1, 8)
+	if masks && least < -maskWeight/2 {
+		return c.unsupported("a mask that is an input is added to scores, and so is a constant of down to %.6g, which is neither small nor a mask; let it be at least %d, or -1e4 where it hides", least, -maskWeight/2)
+	}
+	return nil
+}
+
 // soften brings a scalar that makes a mask of a boolean to maskWeight: (1 − mask)·(−3e38), say, that is added to scores.
 func (c *call) soften(fs []factor) {
 	for i := range fs {

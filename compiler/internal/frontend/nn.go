@@ -72,6 +72,9 @@ func (c *call) lastSoftmax(x *val) (*val, error) {
 	if err != nil {
 		return nil, err
 	}
+	if err := c.hidesAll(id); err != nil {
+		return nil, err
+	}
 	v := c.add(ir.OpSoftmax, "", x.shape, []ir.ValueID{id}, &ir.SoftmaxAttr{Scale: 1})
 	return &val{shape: v.Shape, dtype: x.dtype, id: v.ID, nan: x.emptied}, nil
 }

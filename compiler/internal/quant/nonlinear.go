@@ -756,7 +756,7 @@ func (q *quantiser) softmax(n *ir.Node, v *ir.Value) error {
 // say, and what was quantised, are nowhere else than on such steps. Those that reach too far stay what they are.
 func (q *quantiser) finerScores(n *ir.Node, x *rep, scale float64) *rep {
 	more, v := 0, q.o.Value(x.id)
-	for step := float64(math.Abs(scale)*x.mult) * math.Ldexp(1, -x.scale); step > maxUnit; step = float64(step / 2) {
+	for step := float64(float64(math.Abs(scale)*x.mult) * math.Ldexp(1, -x.scale)); step > maxUnit; step = float64(step / 2) {
 		if more++; more > 24 || v.Hi-v.Lo >= 1<<(28-more) {
 			return x
 		}

@@ -17,13 +17,10 @@ import (
 	"github.com/zkllmc/zkllmc/internal/format"
 )
 
-// Encode writes the circuits of a family. It refuses names that Decode would.
+// Encode writes the circuits of a family.
 func Encode(f *circuit.Family) ([]byte, error) {
 	e := &encoder{}
 	e.family(f.Members())
-	if e.hidden != "" {
-		return nil, fmt.Errorf("the name %q has characters that do not show, which no circuit file holds: rename it in the model", e.hidden)
-	}
 	w := format.NewWriter(format.MagicCircuit, f.Digest())
 	w.Uint32(uint32(len(f.Members())))
 	var packed bytes.Buffer
@@ -89,17 +86,11 @@ func (d *decoder) end(packed *bytes.Reader) error {
 }
 
 // encoder writes integers as varints (zigzag), and every list and text behind its length.
-type encoder struct {
-	b      []byte
-	hidden string // a text that Decode refuses
-}
+type encoder struct{ b []byte }
 
 func (e *encoder) int(v int64) { e.b = binary.AppendVarint(e.b, v) }
 
 func (e *encoder) text(s string) {
-	if !shows(s) || len(s) > maxText {
-		e.hidden = s
-	}
 	e.int(int64(len(s)))
 	e.b = append(e.b, s...)
 }

@@ -184,7 +184,7 @@ func TestLimits(t *testing.T) {
 	}
 }
 
-// TestNames refuses to write names that no reader takes.
+// TestNames reads no names that would write something else on a screen than a name.
 func TestNames(t *testing.T) {
 	for name, ok := range map[string]bool{"c": true, "模型 1": true, "a\nb": false, "a\x1b[2J": false, "\xff": false, "\u202e": false} {
 		b := circuit.NewBuilder(circuit.Config{Name: name, WeightBits: 4, WitnessBits: 4})
@@ -201,11 +201,9 @@ func TestNames(t *testing.T) {
 		c, err := b.Finish()
 		require.NoError(t, err, name)
 		data, err := circuits.Encode(circuit.Single(c))
+		require.NoError(t, err)
+		_, err = circuits.Decode(t.Context(), data)
 		require.Equal(t, ok, err == nil, "%q: %v", name, err)
-		if ok {
-			_, err = circuits.Decode(t.Context(), data)
-			require.NoError(t, err, name)
-		}
 	}
 }
 

@@ -100,7 +100,6 @@ func (d *decoder) small(what string, lo, hi int64) int {
 // list reads the length of a list. Nothing is allocated for it: lists grow with what is read.
 func (d *decoder) list(what string) int { return d.small("the length of "+what, 0, maxItems) }
 
-// text reads a text of characters that show: names and arguments reach people's screens.
 func (d *decoder) text() string {
 	n := d.small("the length of a text", 0, maxText)
 	d.charge(n / 8)
@@ -112,11 +111,17 @@ func (d *decoder) text() string {
 		d.err = broken(err)
 		return ""
 	}
-	if !shows(string(b)) {
-		d.fail("the text %.40q has characters that do not show", b)
+	return string(b)
+}
+
+// shown reads a name that reaches people's screens: of a circuit or a port.
+func (d *decoder) shown() string {
+	s := d.text()
+	if !shows(s) {
+		d.fail("the name %.40q has characters that do not show", s)
 		return ""
 	}
-	return string(b)
+	return s
 }
 
 // shows says whether a text has nothing but characters that show, and spaces.
@@ -179,7 +184,7 @@ func (d *decoder) circuit() (*circuit.Circuit, error) {
 	if err := d.ctx.Err(); err != nil {
 		return nil, err
 	}
-	cfg := circuit.Config{Name: d.text(), WeightBits: d.small("a width", 0, maxWidth), WitnessBits: d.small("a width", 0, maxWidth)}
+	cfg := circuit.Config{Name: d.shown(), WeightBits: d.small("a width", 0, maxWidth), WitnessBits: d.small("a width", 0, maxWidth)}
 	r := &replay{decoder: d, b: circuit.NewBuilder(cfg)}
 	if pad := d.int(); pad >= 0 {
 		r.b.Generation(pad)
@@ -223,7 +228,7 @@ func (r *replay) state() error {
 
 func (r *replay) port() circuit.Port {
 	r.charge(largeItems)
-	p := circuit.Port{Name: r.text(), Out: r.small("the side of a port", 0, 1) == 1}
+	p := circuit.Port{Name: r.shown(), Out: r.small("the side of a port", 0, 1) == 1}
 	p.Kind = circuit.Element(r.small("a kind of elements", 0, math.MaxUint8))
 	p.Scale = r.small("a scale", math.MinInt16, math.MaxInt16)
 	p.Reveal = circuit.Reveal(r.small("what is revealed", 0, math.MaxUint8))
