@@ -39,7 +39,8 @@ type Options struct {
 	Phase    Phase
 	Progress Progress
 	Clamped  func([]Clamped) // told which cells the witness of a proof has clamped; may be nil
-	lists    group.Lists     // of a rehearsal
+	lists    group.Lists     // of a rehearsal, as the next
+	witness  []witness.Option
 	hooks    Hooks
 }
 
@@ -203,7 +204,7 @@ func (k *Key) prove(ctx context.Context, m *member, in *Input, o Options, has *b
 	return withFallback(ctx, &o, func() ([]byte, error) {
 		return k.within(o.Backend, func(on *model) (proof []byte, failed bool, err error) {
 			o.phase("witness")
-			a, from, err := has.assignment(ctx, on, m, in, o.witness()...)
+			a, from, err := has.assignment(ctx, on, m, in, o.witness...)
 			if err != nil {
 				return nil, errors.Is(err, witness.ErrBackend), err
 			}
@@ -411,9 +412,6 @@ func run(pool *parallel.Pool, p *protocol.Proof, secret [32]byte, w *format.Writ
 		ch := veil.NewProver(o.source(p.Transcript()), &stream, rnd, p.Backend, counts.Pads)
 		if o.hooks.tampered != nil {
 			o.hooks.tampered(ch)
-		}
-		if o.lists != nil {
-			veil.Rehearse(ch, o.lists)
 		}
 		err = p.Run(ch)
 		if errors.Is(err, veil.ErrForbidden) {

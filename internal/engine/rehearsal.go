@@ -9,6 +9,7 @@ import (
 	"github.com/zkllmc/zkllmc/internal/group"
 	"github.com/zkllmc/zkllmc/internal/integer"
 	"github.com/zkllmc/zkllmc/internal/protocol"
+	"github.com/zkllmc/zkllmc/internal/veil"
 	"github.com/zkllmc/zkllmc/internal/witness"
 	"github.com/zkllmc/zkllmc/runtime/statement"
 	"github.com/zkllmc/zkllmc/runtime/statement/function"
@@ -21,18 +22,11 @@ import (
 func Rehearse(ctx context.Context, c *circuit.Circuit, be backend.Backend, phase Phase) error {
 	k := blank(c)
 	in := &Input{Statement: blankStatement(c), Private: blankPrivate(c)}
-	o := Options{Backend: be, Phase: phase, lists: group.Placeholders()}
+	o := Options{Backend: be, Phase: phase, lists: group.Placeholders(), witness: []witness.Option{witness.Rehearsed()}}
+	o.hooks.tampered = func(ch *veil.Channel) { veil.Rehearse(ch, o.lists) } // so that no prover links what this function alone calls
 	_, err := k.prove(ctx, &k.members[0], in, o, nil)
 	k.sessions.close()
 	return err
-}
-
-// witness are the options of whoever rehearses.
-func (o *Options) witness() (opts []witness.Option) {
-	if o.lists != nil {
-		opts = append(opts, witness.Rehearsed())
-	}
-	return opts
 }
 
 // blank is a key whose weights, rows and blinders are zero.
