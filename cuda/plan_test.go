@@ -73,11 +73,13 @@ func TestMemory(t *testing.T) {
 		return err != nil
 	}
 	least := sort.Search(int(most.Peak/1024), func(n int) bool { return !fails(int64(n) * 1024) })
+	var made [2]int64
 	for _, budget := range []int64{most.Peak / 2, int64(least) * 1024} {
 		proof, all := proved(t, k, in, budget)
 		require.Equal(t, want, proof)
-		require.NotEqual(t, most.Field, all.Field, "the control: it is made otherwise")
+		made = [2]int64{all.Field, all.Up}
 	}
+	require.NotEqual(t, [2]int64{most.Field, most.Up}, made, "the control: with the least memory it is made otherwise")
 	_, err := prove(t.Context(), k, in, cuda.Over(kerneltest.OpenQuick(t, emulator.Config{Memory: most.Peak / 20}), cuda.AllOnDevice))
 	require.ErrorIs(t, err, device.ErrMemory)
 	require.True(t, fails(most.Peak/20))
