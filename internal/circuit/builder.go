@@ -152,7 +152,7 @@ func (b *Builder) Witness(name string, lo, hi int64, shape ...int) ID {
 
 // Const declares a tensor of the circuit with the given values, row-major.
 func (b *Builder) Const(name string, values []int64, shape ...int) ID {
-	if n, ok := cells(shape); !ok || len(values) != n || n == 0 {
+	if n, ok := cells(shape); !ok || len(values) != n {
 		b.Fail("constant %s has %d values for shape %v", name, len(values), shape)
 		return b.add(Tensor{Name: name, Kind: Const, Shape: shape})
 	}

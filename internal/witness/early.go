@@ -145,10 +145,16 @@ func rangesOf(c *circuit.Circuit) []backend.Bounded {
 	for i := range c.Tensors {
 		ranges[i].Lo, ranges[i].Hi = c.Tensors[i].Lo, c.Tensors[i].Hi
 	}
+	columns := make([][]backend.Bounded, len(c.Tables)) // each is looked through once, and looked up often
+	for i, t := range c.Tables {
+		for _, col := range t.Cols {
+			columns[i] = append(columns[i], backend.Bounded{Lo: slices.Min(col), Hi: slices.Max(col)})
+		}
+	}
 	for _, l := range c.Lookups {
 		for k, id := range l.Cols {
-			col, r := c.Tables[l.Table].Cols[k], &ranges[id]
-			r.Lo, r.Hi = max(r.Lo, slices.Min(col)), min(r.Hi, slices.Max(col))
+			col, r := columns[l.Table][k], &ranges[id]
+			r.Lo, r.Hi = max(r.Lo, col.Lo), min(r.Hi, col.Hi)
 		}
 	}
 	return ranges

@@ -50,6 +50,14 @@ func (s *speller) stands(c *call, i, scale, zero int) (string, error) {
 	return s.add("Mul", y, s.add("Reshape", nth(scale), s.ints())), nil
 }
 
+// pair is what two tensors stand for, each with its scale and zero, from input at on.
+func (s *speller) pair(c *call, at int) (a, b string, err error) {
+	if a, err = s.stands(c, at, at+1, at+2); err == nil {
+		b, err = s.stands(c, at+3, at+4, at+5)
+	}
+	return a, b, err
+}
+
 // again quantises y by the scale and the zero that are the inputs at, to the type of the operand of.
 func (s *speller) again(c *call, y string, scale, zero, of int) (*onnx.Function, error) {
 	if _, err := c.arg(scale); err != nil {
@@ -80,11 +88,7 @@ func (c *call) kept(names ...string) (attrs []*onnx.Attr) {
 func quantisedPair(op string) spelling {
 	return func(c *call) (*onnx.Function, error) {
 		s := c.counted()
-		a, err := s.stands(c, 0, 1, 2)
-		if err != nil {
-			return nil, err
-		}
-		b, err := s.stands(c, 3, 4, 5)
+		a, b, err := s.pair(c, 0)
 		if err != nil {
 			return nil, err
 		}
@@ -163,11 +167,7 @@ func quantisedGemm(c *call) (*onnx.Function, error) {
 		return nil, err
 	}
 	s := c.counted()
-	a, err := s.stands(c, 0, 1, 2)
-	if err != nil {
-		return nil, err
-	}
-	b, err := s.stands(c, 3, 4, 5)
+	a, b, err := s.pair(c, 0)
 	if err != nil {
 		return nil, err
 	}
@@ -186,11 +186,7 @@ func quantisedGemm(c *call) (*onnx.Function, error) {
 // quantisedChoice is one of two tensors, cell by cell.
 func quantisedChoice(c *call) (*onnx.Function, error) {
 	s := c.counted()
-	x, err := s.stands(c, 1, 2, 3)
-	if err != nil {
-		return nil, err
-	}
-	y, err := s.stands(c, 4, 5, 6)
+	x, y, err := s.pair(c, 1)
 	if err != nil {
 		return nil, err
 	}

@@ -34,13 +34,13 @@ func (c *call) folded(f folder, in, single []*onnx.Tensor) (ts, ss []*onnx.Tenso
 	if ss, err = c.run(f, held); err != nil {
 		return nil, nil, err
 	}
-	if rounded, err := c.rounded(ss); err != nil {
+	rounded, err := c.rounded(ss)
+	if err != nil {
 		return nil, nil, err
-	} else {
-		for i, t := range rounded {
-			if t != nil {
-				ss[i] = t
-			}
+	}
+	for i, t := range rounded {
+		if t != nil {
+			ss[i] = t
 		}
 	}
 	decides := func(t *onnx.Tensor) bool { return t == nil || !t.DType.IsFloat() || deciding[c.n.Op] }
