@@ -106,8 +106,19 @@ func (p *program) index(m *memory, table []backend.Tensor) *index {
 	return x
 }
 
-// Count adds the cells of a lookup.
-func (c *counter) Count(cols []backend.Part) (bad int) {
+// Count adds the cells of lookups, one after the other.
+func (c *counter) Count(lookups [][]backend.Part) (lookup, cell int) {
+	lookup, cell = -1, -1
+	for i, cols := range lookups {
+		if bad := c.count(cols); bad >= 0 && lookup < 0 {
+			lookup, cell = i, bad
+		}
+	}
+	return lookup, cell
+}
+
+// count adds a lookup and returns its first cell that is no line.
+func (c *counter) count(cols []backend.Part) (bad int) {
 	n := cellsOf(shapeOf(cols[0]))
 	for _, part := range cols {
 		c.p.filled(part.T)

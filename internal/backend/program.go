@@ -171,9 +171,10 @@ type Hint struct {
 
 // Counter counts the lines of a table.
 type Counter interface {
-	// Count adds the cells of a lookup, parts of one shape, one for every column of the table. It returns the first cell that is no line, −1
-	// if there is none: such cells are not counted.
-	Count(cols []Part) (bad int)
+	// Count adds the cells of lookups, each of parts of one shape, one for every column of the table. It returns the first lookup that has a
+	// cell which is no line, and its first one; −1 and −1 if there is none. Such cells are not counted. Lookups come many at a time, since
+	// those of a position of a text are too small to be shared out one by one.
+	Count(lookups [][]Part) (lookup, cell int)
 	// Multiplicities are the counts. Nothing is counted any more.
 	Multiplicities() Tensor
 }

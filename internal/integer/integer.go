@@ -165,9 +165,16 @@ func (t *Tensor) Read(to []int64, at int) {
 	case t.V != nil:
 		copy(to, t.V[at:at+len(to)])
 	case t.Mid != nil:
-		convert(to, t.Mid[at:at+len(to)])
+		widen(to, t.Mid[at:at+len(to)])
 	default:
-		convert(to, t.Short[at:at+len(to)])
+		widen(to, t.Short[at:at+len(to)])
+	}
+}
+
+// widen is convert where everything fits.
+func widen[U int16 | int32](to []int64, from []U) {
+	for i, x := range from {
+		to[i] = int64(x)
 	}
 }
 

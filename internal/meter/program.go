@@ -100,9 +100,13 @@ type counter struct {
 	m *Meter
 }
 
-func (c counter) Count(cols []backend.Part) int {
-	defer c.m.begin(Operation{Name: Counts, Unit: "cells", Calls: 1, Items: cellsIn(cols[0]), Out: 8})()
-	return c.Counter.Count(cols)
+func (c counter) Count(lookups [][]backend.Part) (lookup, cell int) {
+	o := Operation{Name: Counts, Unit: "cells", Calls: 1, Out: 8 * int64(len(lookups))}
+	for _, cols := range lookups {
+		o.Items += cellsIn(cols[0])
+	}
+	defer c.m.begin(o)()
+	return c.Counter.Count(lookups)
 }
 
 func (p *program) Nonzero(part backend.Part) (n, first int) {

@@ -200,9 +200,10 @@ func (c *contraction) narrow() bool {
 // narrowBlock computes the cells [m0, m1)×[n0, n1) of a batch; b begins with line n0.
 func (c *contraction) narrowBlock(batch, digits int, a, b matrix, m0, m1, n0, n1 int) {
 	as, bs := c.a.factors(batch), c.b.factors(batch)
+	var sums, run products // once a block: what kernels write to lies on the heap
 	for row := m0 * digits; row < m1*digits; row += dotTile {
 		for n := n0; n < n1; n += dotTile {
-			sums := dotRows(a.row(row), b.row(n-n0), a.width)
+			dotRows(&sums, &run, a.row(row), b.row(n-n0), a.width)
 			for i := range min(dotTile, m1*digits-row) {
 				m, d := (row+i)/digits, (row+i)%digits
 				c.add(batch, m, n, min(dotTile, n1-n), sums[i*dotTile:], c.coef<<(digitBits*d), as, bs)
@@ -211,17 +212,13 @@ func (c *contraction) narrowBlock(batch, digits int, a, b matrix, m0, m1, n0, n1
 	}
 }
 
-// dotRows is dot for rows of any width.
-func dotRows(a, b []int16, width int) (sums products) {
-	for k := 0; k < width; k += maxRun {
-		var p products
-		dot(&p, a[k:], width, b[k:], width, min(maxRun, width-k))
-		if width <= maxRun {
-			return p
-		}
-		for i, x := range p {
+// dotRows is dot for rows of any width, a run of which is multiplied at a time.
+func dotRows(sums, run *products, a, b []int16, width int) {
+	dot(sums, a, width, b, width, min(maxRun, width))
+	for k := maxRun; k < width; k += maxRun {
+		dot(run, a[k:], width, b[k:], width, min(maxRun, width-k))
+		for i, x := range run {
 			sums[i] += x
 		}
 	}
-	return sums
 }

@@ -464,24 +464,34 @@ func (r *row) fill(c int64) {
 }
 
 func (r *row) one(c int64, j int) {
+	switch from := r.vals[j].from(r.at[j]); {
+	case from.v != nil:
+		oneOf(r, c, from.v, r.step.in[j])
+	case from.mid != nil:
+		oneOf(r, c, from.mid, r.step.in[j])
+	default:
+		oneOf(r, c, from.short, r.step.in[j])
+	}
+}
+
+func oneOf[T int16 | int32 | int64](r *row, c int64, a []T, sa int) {
 	n, so := r.step.extent, r.step.out
-	a, sa := r.operand(j)
 	switch {
 	case so == 0:
 		acc := int64(0)
 		for i, p := 0, 0; i < n; i++ {
-			acc += a[p]
+			acc += int64(a[p])
 			p += sa
 		}
 		r.out[r.o] += c * acc
 	case so == 1 && sa == 1:
 		o := r.out[r.o : r.o+n]
 		for i, v := range a[:n] {
-			o[i] += c * v
+			o[i] += c * int64(v)
 		}
 	default:
 		for i, p, o := 0, 0, r.o; i < n; i++ {
-			r.out[o] += c * a[p]
+			r.out[o] += c * int64(a[p])
 			p, o = p+sa, o+so
 		}
 	}

@@ -214,12 +214,7 @@ func (b *band) run() error {
 			return err
 		}
 	}
-	for _, i := range b.plan.lookups {
-		if err := b.lookup(&b.c.Lookups[i]); err != nil {
-			return err
-		}
-	}
-	return nil
+	return b.lookups()
 }
 
 // write writes the rows of the tokens, of which there may be several tensors.
@@ -276,20 +271,24 @@ func (b *band) results(hint int) error {
 	return b.apply(h, b.part)
 }
 
-// lookup counts what the band has of a lookup: with the first position, what depends on none.
-func (b *band) lookup(l *circuit.Lookup) error {
+// lookups counts what the band has of lookups: with the first position, what depends on none.
+func (b *band) lookups() error {
 	b.rule = nil
-	at := l.Cols[0]
-	for _, id := range l.Cols {
-		if b.plan.follow[id] >= 0 {
-			at = id
+	all := make([]counting, 0, len(b.plan.lookups))
+	for _, i := range b.plan.lookups {
+		l := &b.c.Lookups[i]
+		at := l.Cols[0]
+		for _, id := range l.Cols {
+			if b.plan.follow[id] >= 0 {
+				at = id
+			}
+		}
+		if b.plan.follow[at] < 0 && b.from > 0 {
+			continue
+		}
+		if b.box = b.boxOf(at); b.box != nil {
+			all = append(all, counting{l, b.columns(l, b.part)})
 		}
 	}
-	if b.plan.follow[at] < 0 && b.from > 0 {
-		return nil
-	}
-	if b.box = b.boxOf(at); b.box == nil {
-		return nil
-	}
-	return b.count(l, b.part)
+	return b.count(all)
 }

@@ -420,7 +420,7 @@ func (g *generator) lookup(i int) error {
 			return err
 		}
 	}
-	return g.count(l, g.whole)
+	return g.count([]counting{{l, g.columns(l, g.whole)}})
 }
 
 // multiplicities are what was counted.
@@ -456,22 +456,54 @@ func (g *generator) table(number int) (cols []backend.Tensor) {
 	return cols
 }
 
-// count adds the multiplicities of what is computed of one lookup, parts of its columns.
-func (g *generator) count(l *circuit.Lookup, part func(circuit.ID) backend.Part) error {
+// counting is a lookup whose columns are to be counted, or parts of them.
+type counting struct {
+	*circuit.Lookup
+	cols []backend.Part
+}
+
+// columns are what is to be counted of a lookup.
+func (g *generator) columns(l *circuit.Lookup, part func(circuit.ID) backend.Part) []backend.Part {
 	cols := make([]backend.Part, len(l.Cols))
 	for j, id := range l.Cols {
 		cols[j] = part(id)
 	}
-	bad := g.counter(l.Table).Count(cols)
-	if bad < 0 || g.unchecked {
+	return cols
+}
+
+// count adds the multiplicities of what is computed of some lookups, table by table. The error is that of the first one that has one.
+func (g *generator) count(all []counting) error {
+	byTable := make([][]int, len(g.c.Tables))
+	for i, l := range all {
+		byTable[l.Table] = append(byTable[l.Table], i)
+	}
+	first, at := len(all), 0
+	for table, of := range byTable {
+		if len(of) == 0 {
+			continue
+		}
+		asked := make([][]backend.Part, len(of))
+		for k, i := range of {
+			asked[k] = all[i].cols
+		}
+		if lookup, cell := g.counter(table).Count(asked); lookup >= 0 && of[lookup] < first {
+			first, at = of[lookup], cell
+		}
+	}
+	if first == len(all) || g.unchecked {
 		return nil
 	}
-	values := make([]int64, len(cols))
-	names := make([]string, len(cols))
+	return g.noLine(all[first], at)
+}
+
+// noLine is the error of a cell of a lookup that is no line of its table.
+func (g *generator) noLine(l counting, bad int) error {
+	values := make([]int64, len(l.cols))
+	names := make([]string, len(l.cols))
 	var cell []int
 	for j, id := range l.Cols {
-		cell = cellOf(g.c.Tensor(id), cols[j].Box, bad)
-		values[j], names[j] = g.at.Program.Cells(single(cols[j].T, cell)).All()[0], g.c.Tensor(id).Name
+		cell = cellOf(g.c.Tensor(id), l.cols[j].Box, bad)
+		values[j], names[j] = g.at.Program.Cells(single(l.cols[j].T, cell)).All()[0], g.c.Tensor(id).Name
 	}
 	return fmt.Errorf("lookup of %v: cell %v holds %v, which is no line of table %q", names, cell, values, g.c.Tables[l.Table].Name)
 }

@@ -153,8 +153,10 @@ func scratches[T integers](p pool) func(w int) *foldScratch[T] {
 	}
 }
 
-// foldColumns adds Σ_i coef[i]·rows[i][from+k] to dst[k], for at most foldWidth columns; cells behind the end of a row are zero.
+// foldColumns sets dst[k] to Σ_i coef[i]·rows[i][from+k], for at most foldWidth columns; cells behind the end of a row are zero. Memory that
+// is fresh is written first: a page that is read before takes two faults, and the second stops all processors for a moment.
 func foldColumns[T integers](s *foldScratch[T], dst vec, rows [][]T, from int, coef vec) {
+	clear(dst)
 	switch {
 	case len(rows) < foldRows:
 		foldFew(s, dst, rows, from, coef)
@@ -170,7 +172,7 @@ func foldColumns[T integers](s *foldScratch[T], dst vec, rows [][]T, from int, c
 	}
 }
 
-// foldFew is foldColumns row by row: an integer that is written to the lowest limb stands for itself times 2^−256.
+// foldFew adds what foldColumns sets, row by row: an integer that is written to the lowest limb stands for itself times 2^−256.
 func foldFew[T integers](s *foldScratch[T], dst vec, rows [][]T, from int, coef vec) {
 	if s.prod == nil {
 		s.prod = make(vec, foldWidth)
@@ -189,7 +191,7 @@ func foldFew[T integers](s *foldScratch[T], dst vec, rows [][]T, from int, coef 
 	}
 }
 
-// foldWords is foldColumns without vectors.
+// foldWords adds what foldColumns sets, without vectors.
 func foldWords[T integers](s *foldScratch[T], dst vec, rows [][]T, from int, coef vec) {
 	if s.wide == nil {
 		s.wide = make([]field.Wide, foldWidth)
@@ -212,7 +214,7 @@ func foldWords[T integers](s *foldScratch[T], dst vec, rows [][]T, from int, coe
 	}
 }
 
-// foldShort is foldColumns with vectors, for at most sumTerms rows; false, and nothing is added, if there is an integer that does not fit.
+// foldShort adds what foldColumns sets, with vectors, for at most sumTerms rows; false, and nothing is added, if there is an integer that does not fit.
 func foldShort[T integers](s *foldScratch[T], dst vec, rows [][]T, from int, coef vec) bool {
 	columns := (len(dst) + lanes - 1) &^ (lanes - 1)
 	if s.sums == nil {

@@ -253,8 +253,6 @@ func (b *run) FoldRows(sums []backend.RowSum, width int) []backend.Vector {
 	var tasks []task
 	out, all := make([]backend.Vector, len(sums)), make([]vec, len(sums))
 	for i := range sums {
-		all[i] = make(vec, width)
-		out[i] = &vector{vec: all[i]}
 		for lo, step := 0, max(1, foldedAtOnce/width); lo < len(sums[i].Rows); lo += step {
 			tasks = append(tasks, task{i, lo, min(lo+step, len(sums[i].Rows))})
 		}
@@ -270,8 +268,18 @@ func (b *run) FoldRows(sums []backend.RowSum, width int) []backend.Vector {
 		part := b.foldRows(cells, sums[t.sum].Coefs[t.lo:t.hi], width)
 		adding.Lock()
 		defer adding.Unlock()
+		if all[t.sum] == nil {
+			all[t.sum] = part
+			return
+		}
 		addVec(all[t.sum], all[t.sum], part)
 	})
+	for i, sum := range all {
+		if sum == nil { // of no rows, or the context ended
+			sum = make(vec, width)
+		}
+		out[i] = &vector{vec: sum}
+	}
 	return out
 }
 

@@ -109,7 +109,18 @@ func text(cols []backend.Tensor, p program, line int) (s string) {
 	return s
 }
 
-func (c *counter) Count(parts []backend.Part) (bad int) {
+func (c *counter) Count(lookups [][]backend.Part) (lookup, cell int) {
+	lookup, cell = -1, -1
+	for i, parts := range lookups {
+		if bad := c.count(parts); bad >= 0 && lookup < 0 {
+			lookup, cell = i, bad
+		}
+	}
+	return lookup, cell
+}
+
+// count adds a lookup and returns its first cell that is no line.
+func (c *counter) count(parts []backend.Part) (bad int) {
 	cols := make([]backend.Tensor, len(parts))
 	for i, part := range parts {
 		cols[i] = c.p.Cells(part)

@@ -113,7 +113,13 @@ func (p *farProgram) Counter(table []backend.Tensor) backend.Counter {
 	return farCounter{p.Program.Counter(p.tensors(table)), p, table[0].Len()}
 }
 
-func (c farCounter) Count(cols []backend.Part) int { return c.Counter.Count(c.p.parts(cols)) }
+func (c farCounter) Count(lookups [][]backend.Part) (lookup, cell int) {
+	own := make([][]backend.Part, len(lookups))
+	for i, cols := range lookups {
+		own[i] = c.p.parts(cols)
+	}
+	return c.Counter.Count(own)
+}
 
 func (c farCounter) Multiplicities() backend.Tensor { return c.p.hold(c.Counter.Multiplicities(), c.n) }
 

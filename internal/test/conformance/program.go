@@ -233,7 +233,8 @@ func (h *hint) compare(t *testing.T, ref, cand backend.Program, box []backend.Ra
 	}
 }
 
-// Lines are counted of tables that tell lines by one column, by two, or not densely, some of them twice, by parts of columns of 16 bits and more.
+// Lines are counted of tables that tell lines by one column, by two, or not densely, some of them twice, by parts of columns of 16 bits and more, one
+// lookup at a time and several.
 func counts(t *testing.T, s *Source, ref, cand backend.Program) {
 	far := s.Ints(50, 40)
 	for i, cols := range [][][]int64{
@@ -262,12 +263,18 @@ func counts(t *testing.T, s *Source, ref, cand backend.Program) {
 					k := n % len(cols)
 					own[k].V[2*wrong] = []int64{1 << 50, cols[k][len(cols[k])-1] + 1}[n%3%2] // far away, or just behind a column that counts up
 				}
-				for _, box := range [][]backend.Range{nil, {{Hi: n}, {Lo: 1, Hi: 2}}, {{Lo: n / 3, Hi: n}, {Hi: 2}}} {
+				var xs, ys [][]backend.Part
+				for _, box := range [][]backend.Range{nil, {{Hi: n}, {Lo: 1, Hi: 2}}, {{Lo: n / 3, Hi: n}, {Hi: 2}}, {{Hi: 1}, {Hi: 1}}} {
 					var x, y []backend.Part
 					for _, v := range own {
 						x, y = append(x, backend.Part{T: ref.Load(v), Box: box}), append(y, backend.Part{T: cand.Load(short(v)), Box: box})
 					}
-					require.Equal(t, a.Count(x), b.Count(y), "table %d, %d cells, part %v", i, n, box)
+					xs, ys = append(xs, x), append(ys, y)
+				}
+				for _, of := range [][2]int{{0, 1}, {1, 4}, {3, 4}, {0, 0}} { // alone, and several at a time, of which the last may be the one that is wrong
+					lookup, cell := a.Count(xs[of[0]:of[1]])
+					gotLookup, gotCell := b.Count(ys[of[0]:of[1]])
+					require.Equal(t, []int{lookup, cell}, []int{gotLookup, gotCell}, "table %d, %d cells, parts %v", i, n, of)
 				}
 			}
 		}

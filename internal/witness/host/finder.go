@@ -14,6 +14,7 @@ type finder struct {
 	key      []int
 	lo, span []int64
 	dense    []int32 // line + 1, by key
+	rest     []int   // the columns that are not in the key
 	sorted   []int   // lines in lexicographic order, where there is no key
 }
 
@@ -23,6 +24,11 @@ func newFinder(cols [][]int64) *finder {
 	for size := 1; size <= n; size++ {
 		for set := 1; set < 1<<n; set++ {
 			if key := members(set); len(key) == size && f.index(key) {
+				for j := range cols {
+					if !slices.Contains(key, j) {
+						f.rest = append(f.rest, j)
+					}
+				}
 				return f
 			}
 		}
@@ -101,26 +107,13 @@ func (f *finder) compareLines(a, b int) int {
 	return 0
 }
 
-// find returns the line that holds the cells i of the columns, -1 if there is none.
+// find returns the line that holds the cells i of the columns of a table without a key, -1 if there is none.
 func (f *finder) find(cols [][]int64, i int) int {
-	line := -1
-	if f.dense != nil {
-		p := int64(0)
-		for k, j := range f.key {
-			d := cols[j][i] - f.lo[k]
-			if d < 0 || d >= f.span[k] {
-				return -1
-			}
-			p = p*f.span[k] + d
-		}
-		line = int(f.dense[p]) - 1
-	} else if k := sort.Search(len(f.sorted), func(k int) bool { return f.compareCell(f.sorted[k], cols, i) >= 0 }); k < len(f.sorted) {
-		line = f.sorted[k]
+	k := sort.Search(len(f.sorted), func(k int) bool { return f.compareCell(f.sorted[k], cols, i) >= 0 })
+	if k < len(f.sorted) && f.compareCell(f.sorted[k], cols, i) == 0 {
+		return f.sorted[k]
 	}
-	if line >= 0 && f.compareCell(line, cols, i) != 0 {
-		return -1
-	}
-	return line
+	return -1
 }
 
 // compareCell orders a line against the cells i of the columns.
@@ -141,8 +134,8 @@ func (f *finder) count(pool *parallel.Pool, cols [][]int64, counts []int64) int 
 	if f.direct() {
 		return countColumn(f, pool, cols[0], counts)
 	}
-	if f.dense != nil && len(f.key) == 1 {
-		return countKeyed(f, pool, cols, counts)
+	if f.dense != nil {
+		return countCells(pool, len(cols[0]), counts, func(counts []int64, lo, hi int) int { return f.countKeyed(cols, counts, lo, hi) })
 	}
 	return countCells(pool, len(cols[0]), counts, func(counts []int64, lo, hi int) int {
 		bad := -1
@@ -175,47 +168,56 @@ func countColumn[T int16 | int32 | int64](f *finder, pool *parallel.Pool, column
 	})
 }
 
-// countKeyed is count for a table of which one column tells the line.
-func countKeyed(f *finder, pool *parallel.Pool, cols [][]int64, counts []int64) int {
-	k := f.key[0]
-	key, from := cols[k], f.lo[0]
-	others, wanted := slices.Delete(slices.Clone(cols), k, k+1), slices.Delete(slices.Clone(f.cols), k, k+1)
-	return countCells(pool, len(key), counts, func(counts []int64, lo, hi int) int {
-		bad := -1
-		for i := lo; i < hi; i++ {
-			if d := uint64(key[i] - from); d < uint64(len(f.dense)) && f.dense[d] > 0 {
-				line := f.dense[d] - 1
-				for j, want := range wanted {
-					if want[line] != others[j][i] {
-						line = -1
-						break
-					}
+// keyed is how many cells countKeyed works out keys of at a time.
+const keyed = 256
+
+// countKeyed counts the cells from lo up to hi-1 for a table with a key: a cell whose key is that of a line is equal to it in those columns.
+func (f *finder) countKeyed(cols [][]int64, counts []int64, lo, hi int) (bad int) {
+	bad = -1
+	var slots [keyed]int64
+	for at := lo; at < hi; at += keyed {
+		slot := slots[:min(keyed, hi-at)]
+		clear(slot)
+		for k, j := range f.key {
+			from, span := f.lo[k], f.span[k]
+			for i, x := range cols[j][at : at+len(slot)] {
+				if d := uint64(x - from); slot[i] >= 0 && d < uint64(span) {
+					slot[i] = slot[i]*span + int64(d)
+				} else {
+					slot[i] = -1
 				}
-				if line >= 0 {
-					counts[line]++
-					continue
-				}
-			}
-			if bad < 0 {
-				bad = i
 			}
 		}
-		return bad
-	})
+		for i, s := range slot {
+			line := -1
+			if s >= 0 {
+				line = int(f.dense[s]) - 1
+			}
+			for _, j := range f.rest {
+				if line >= 0 && f.cols[j][line] != cols[j][at+i] {
+					line = -1
+				}
+			}
+			if line >= 0 {
+				counts[line]++
+			} else if bad < 0 {
+				bad = at + i
+			}
+		}
+	}
+	return bad
 }
 
 // countCells has the cells of n counted in parts, which are added up.
 func countCells(pool *parallel.Pool, n int, counts []int64, count func(counts []int64, lo, hi int) (bad int)) int {
 	parts := pool.Threads()
-	if n < len(counts)/4 || n < 1<<14 {
-		parts = 1 // clearing and adding counters would cost more than it saves
+	if parts == 1 || n < len(counts)/4 || n < 1<<14 {
+		return count(counts, 0, n) // clearing and adding counters would cost more than it saves
 	}
 	bad := make([]int, parts)
 	sums := make([][]int64, parts)
 	pool.Run(parts, func(_, p int) {
-		if sums[p] = counts; parts > 1 {
-			sums[p] = make([]int64, len(counts))
-		}
+		sums[p] = make([]int64, len(counts))
 		bad[p] = count(sums[p], p*n/parts, (p+1)*n/parts)
 	})
 	first := -1
@@ -223,10 +225,8 @@ func countCells(pool *parallel.Pool, n int, counts []int64, count func(counts []
 		if first < 0 {
 			first = bad[p]
 		}
-		if parts > 1 {
-			for line, m := range sums[p] {
-				counts[line] += m
-			}
+		for line, m := range sums[p] {
+			counts[line] += m
 		}
 	}
 	return first

@@ -31,6 +31,16 @@ func runs(shape []int, part []backend.Range, f func(at, n int)) {
 	}
 }
 
+// each calls f for the runs of neighbouring cells of a part, in order.
+func each(p backend.Part, f func(at, n int)) {
+	t := p.T.(*integer.Tensor)
+	if p.Box == nil {
+		f(0, t.Len())
+		return
+	}
+	runs(t.Shape, p.Box, f)
+}
+
 // gather returns the cells of a part, of a wide tensor the lower words.
 func gather(t *integer.Tensor, part []backend.Range) []int64 {
 	if t.V != nil {

@@ -235,43 +235,6 @@ func (p *Program) columns(part backend.Part) [][]int64 {
 	return [][]int64{t.All()}
 }
 
-// counter counts the lines of a table.
-type counter struct {
-	*finder
-	p     *Program
-	lines []int64
-}
-
-// Counter prepares a table.
-func (p *Program) Counter(table []backend.Tensor) backend.Counter {
-	cols := make([][]int64, len(table))
-	for i, t := range table {
-		cols[i] = filled(t).All()
-	}
-	return &counter{newFinder(cols), p, make([]int64, len(cols[0]))}
-}
-
-// Count looks at the cells of a whole column of 16 bits or 32 as they are, where a value says which line it is.
-func (c *counter) Count(parts []backend.Part) (bad int) {
-	if t := parts[0].T.(*integer.Tensor); len(parts) == 1 && parts[0].Box == nil && c.direct() {
-		switch {
-		case t.Short != nil:
-			return countColumn(c.finder, c.p.pool, t.Short, c.lines)
-		case t.Mid != nil:
-			return countColumn(c.finder, c.p.pool, t.Mid, c.lines)
-		}
-	}
-	cols := make([][]int64, len(parts))
-	for i, part := range parts {
-		cols[i] = c.p.columns(part)[0]
-	}
-	return c.count(c.p.pool, cols, c.lines)
-}
-
-func (c *counter) Multiplicities() backend.Tensor {
-	return &integer.Tensor{Shape: []int{len(c.lines)}, V: c.lines}
-}
-
 // shapeOf is the shape of a part.
 func shapeOf(p backend.Part) []int {
 	if p.Box == nil {

@@ -36,10 +36,14 @@ type Model struct {
 	Device func(ordinal int) (backend.Backend, error)
 }
 
+// garbage is how many bytes a proof may always leave to the collector: one of a small model would be interrupted a hundred times a second, and
+// give memory back to the system that it wants again.
+const garbage = 32 << 20
+
 // Main runs the command line and returns the exit code of the process, one of package console. SIGINT and SIGTERM stop the work at the
 // next step; a second one ends the process at once.
 func Main(m Model, args []string) int {
-	console.CollectEarly(0)
+	console.CollectEarly(garbage)
 	ctx, stop := console.Interrupts()
 	defer stop()
 	return start(ctx, m, args, os.Stdin, os.Stdout, os.Stderr)

@@ -156,6 +156,10 @@ func wide(r rule.Run, h *circuit.Hint, in [][]int64) error {
 // excess emits the class and the limbs of the excess of a clamp of quotients whose results are y.
 func excess(r rule.Run, p circuit.ClampHint, out []circuit.ID, q quotients, y []int64) {
 	class := r.Emit(out[0], rule.Cells(r, q.n, func(i int) int64 {
+		if q.high == nil {
+			x := rule.Quotient(q.v[i], q.shift)
+			return indicator(x > p.Hi) - indicator(x < p.Lo)
+		}
 		switch d := q.beyond(i, q.within(i, p.Lo, p.Hi), 0); {
 		case d.Hi < 0:
 			return -1
@@ -171,6 +175,9 @@ func excess(r rule.Run, p circuit.ClampHint, out []circuit.ID, q quotients, y []
 			mask = -1
 		}
 		r.Emit(id, rule.Cells(r, q.n, func(i int) int64 {
+			if q.high == nil && class[i] == 0 && rule.Quotient(q.v[i], q.shift) == y[i] { // as almost always
+				return 0
+			}
 			e := q.beyond(i, y[i], class[i])
 			if e.Hi < 0 {
 				return -(int128.Of(0).Minus(e).Shift(pos).Int64() & mask)
@@ -178,6 +185,13 @@ func excess(r rule.Run, p circuit.ClampHint, out []circuit.ID, q quotients, y []
 			return e.Shift(pos).Int64() & mask
 		}))
 	}
+}
+
+func indicator(b bool) int64 {
+	if b {
+		return 1
+	}
+	return 0
 }
 
 // table emits f(x).
