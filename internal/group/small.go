@@ -172,7 +172,7 @@ func (s *bucketed) stack(keys int) {
 		}
 	}
 	if cap(s.line) < int(at) {
-		s.line = make([]int32, at)
+		s.line = make([]int32, at+at/4)
 	}
 	s.line = s.line[:at]
 	for _, it := range s.items {
@@ -188,7 +188,7 @@ func (s *bucketed) sum(turn int, points []Affine) {
 		need += int(n+1) / 2
 	}
 	if cap(s.sums[turn]) < need {
-		s.sums[turn] = make([]Affine, need)
+		s.sums[turn] = make([]Affine, need+need/4) // the next row may have a few more
 	}
 	s.collapse(s.sums[turn][:need], points)
 }

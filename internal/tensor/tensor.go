@@ -124,11 +124,12 @@ func (p Part) newNest(t *backend.Term, vals []cells, out integer.Tensor) *nest {
 		return nil
 	}
 	n.loops = make([]loop, len(t.Extents))
+	in := make([]int, len(t.Extents)*len(vals))
 	for l, r := range ranges {
 		if r.Hi <= r.Lo {
 			return nil
 		}
-		n.loops[l] = loop{extent: r.Hi - r.Lo, in: make([]int, len(vals))}
+		n.loops[l] = loop{extent: r.Hi - r.Lo, in: in[l*len(vals) : (l+1)*len(vals)]}
 	}
 	strides(t.Out, p.extents(t), func(l, s int) { n.loops[l].out = s })
 	for j, f := range t.Factors {

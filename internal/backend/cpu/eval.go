@@ -85,6 +85,10 @@ func (t *axisTable) build() {
 		d := t.shape[a]
 		eq := eqTable(t.point[from : from+log2(d)])
 		from += log2(d)
+		if len(t.vals) == 1 { // the lowest axis, and those of one index below
+			t.vals = eq[:d]
+			continue
+		}
 		next := make(vec, d*len(t.vals))
 		for i := range d {
 			scaleVec(next[i*len(t.vals):(i+1)*len(t.vals)], t.vals, &eq[i])

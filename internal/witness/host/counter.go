@@ -96,12 +96,7 @@ func (own *columns) cells(k int, part backend.Part) []int64 {
 	if cap((*own)[k]) < n {
 		(*own)[k] = make([]int64, n)
 	}
-	out, done := (*own)[k][:n], 0
-	each(part, func(at, n int) {
-		t.Read(out[done:done+n], at)
-		done += n
-	})
-	return out
+	return read((*own)[k][:n], part)
 }
 
 // column counts cells as they are, where a value says which line it is.

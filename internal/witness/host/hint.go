@@ -14,6 +14,7 @@ import (
 // run is a hint as its rule sees it: the tensors of parts are numbered, inputs first.
 type run struct {
 	p       *Program
+	copied  bool // what is emitted is written to parts, and not kept
 	parts   []backend.Part
 	table   []backend.Tensor
 	emitted [][]int64 // by the number of its tensor
@@ -26,6 +27,8 @@ func (p *Program) Hint(h *backend.Hint) (known, defined bool) {
 		return false, false
 	}
 	r := &run{p: p, parts: slices.Concat(h.In, h.Out), table: h.Table}
+	r.copied = !slices.ContainsFunc(h.Out, func(part backend.Part) bool { return part.Box == nil })
+	defer p.scratch.reset()
 	r.emitted = make([][]int64, len(r.parts))
 	own, in := circuit.Hint{Kind: kind.HintKind, Params: h.Params}, make([][]int64, len(h.In))
 	for i, part := range r.parts {
@@ -51,11 +54,23 @@ func (r *run) Cells(id circuit.ID) []int64 {
 	if v := r.emitted[id]; v != nil {
 		return v
 	}
+	if part := r.parts[id]; r.copied && part.Box != nil {
+		if t := filled(part.T); t.V == nil {
+			return read(r.p.scratch.take(cellsOf(shapeOf(part))), part)
+		}
+	}
 	words := r.p.columns(r.parts[id])
 	if len(words) == 1 {
 		return words[0]
 	}
 	return slices.Concat(words...)
+}
+
+func (r *run) Make(n int) []int64 {
+	if r.copied {
+		return r.p.scratch.take(n)
+	}
+	return make([]int64, n)
 }
 
 func (r *run) Shape(id circuit.ID) []int { return shapeOf(r.parts[id]) }

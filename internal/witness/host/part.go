@@ -41,6 +41,45 @@ func each(p backend.Part, f func(at, n int)) {
 	runs(t.Shape, p.Box, f)
 }
 
+// read copies the cells of a part of a tensor that is not wide, and returns them.
+func read(to []int64, p backend.Part) []int64 {
+	t, done := p.T.(*integer.Tensor), 0
+	each(p, func(at, n int) {
+		t.Read(to[done:done+n], at)
+		done += n
+	})
+	return to
+}
+
+// scratch is memory that operations use one after the other: those on parts of a text are many and small, and what each would leave to the
+// collector is fresh memory for the next.
+type scratch struct {
+	all  []int64
+	used int
+}
+
+// How many cells there are at the most, and at first: more are taken as they are needed, and left to the collector.
+const (
+	leastScratch = 1 << 12
+	mostScratch  = 1 << 18
+)
+
+// take returns cells that hold anything, until the next reset.
+func (s *scratch) take(n int) []int64 {
+	if s.used+n > len(s.all) {
+		more := max(leastScratch, 2*len(s.all), n)
+		if more > mostScratch {
+			return make([]int64, n)
+		}
+		s.all, s.used = make([]int64, more), 0
+	}
+	s.used += n
+	return s.all[s.used-n : s.used : s.used]
+}
+
+// reset ends an operation.
+func (s *scratch) reset() { s.used = 0 }
+
 // gather returns the cells of a part, of a wide tensor the lower words.
 func gather(t *integer.Tensor, part []backend.Range) []int64 {
 	if t.V != nil {

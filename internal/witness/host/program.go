@@ -43,11 +43,12 @@ func Rule(k circuit.HintKind) (r rule.Rule, ok bool) {
 // of tensors that are computed part by part from the first part on, of others when they are no longer among the last ones that were computed,
 // of which most are read soon.
 type Program struct {
-	own    *parallel.Pool // of whatever no job limits
-	pool   *parallel.Pool
-	packs  *tensor.Packs
-	recent []*integer.Tensor // whole ones, in the order in which they were computed
-	cells  int               // of these
+	own     *parallel.Pool // of whatever no job limits
+	pool    *parallel.Pool
+	packs   *tensor.Packs
+	scratch scratch
+	recent  []*integer.Tensor // whole ones, in the order in which they were computed
+	cells   int               // of these
 }
 
 // recentCells is how many cells of whole tensors are kept in 64 bits.
@@ -185,10 +186,18 @@ func (p *Program) Einsum(to backend.Part, terms []backend.Term) {
 	}
 	t := to.T.(*integer.Tensor)
 	sum := &integer.Tensor{Shape: shapeOf(to)}
-	if t.Len() > 0 || t.High != nil {
+	switch {
+	case to.Box != nil && t.High == nil:
+		defer p.scratch.reset()
+		if sum.V = p.scratch.take(cellsOf(sum.Shape)); t.Len() > 0 {
+			read(sum.V, to)
+		} else {
+			clear(sum.V)
+		}
+	case t.Len() > 0 || t.High != nil:
 		sum = p.Cells(to)
 		sum = &integer.Tensor{Shape: sum.Shape, V: sum.All(), High: sum.High}
-	} else {
+	default:
 		sum.V = make([]int64, cellsOf(sum.Shape))
 	}
 	tensor.Part{Box: to.Box, Packs: p.packs, Pool: p.pool}.Add(*sum, terms)

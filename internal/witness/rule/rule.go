@@ -25,6 +25,8 @@ type Run interface {
 	Wide(id circuit.ID) bool
 	Name(id circuit.ID) string
 	Table(h *circuit.Hint) (name string, cols [][]int64)
+	// Make returns memory for cells, which hold anything. It is the rule's until it ends.
+	Make(n int) []int64
 	// Checked says that an input for which a rule is not defined is an error; else any cells will do.
 	Checked() bool
 	// Pool is what rules share their work out on.
@@ -40,7 +42,7 @@ const chunk = 1 << 14
 
 // Cells computes n independent cells in parallel.
 func Cells(r Run, n int, f func(i int) int64) []int64 {
-	v := make([]int64, n)
+	v := r.Make(n)
 	r.Pool().Chunks(n, chunk, func(_, lo, hi int) {
 		for i := lo; i < hi; i++ {
 			v[i] = f(i)
