@@ -3,6 +3,7 @@ package cpu
 import (
 	"encoding/binary"
 	"fmt"
+	"slices"
 
 	"github.com/zkllmc/zkllmc/internal/backend"
 	"github.com/zkllmc/zkllmc/internal/field"
@@ -41,16 +42,29 @@ func (b *run) EvalMany(evals []backend.Eval) []field.Element {
 	jobs := make([]evaluation, len(evals))
 	for i, e := range evals {
 		t := ints(e.T)
-		cut, bits := lowAxes(t.Shape)
-		if len(e.Point) < bits || size(t.Shape) != t.Len() {
+		shape := inTiles(t.Shape)
+		cut, bits := lowAxes(shape)
+		if len(e.Point) < bits || size(shape) != t.Len() {
 			panic(fmt.Sprintf("cpu: %d cells of shape %v at a point of %d coordinates", t.Len(), t.Shape, len(e.Point)))
 		}
-		low, high := intern(t.Shape[cut:], e.Point[:bits], true), intern(t.Shape[:cut], e.Point[bits:], false)
+		low, high := intern(shape[cut:], e.Point[:bits], true), intern(shape[:cut], e.Point[bits:], false)
 		jobs[i] = evaluation{t: t, low: low, high: high}
 	}
 	b.pool.run(len(order), func(_, i int) { order[i].build() })
 	return b.evaluate(jobs)
 }
+
+// inTiles is a shape whose lowest axis, if it is long and so many tiles, is two: weights of its indices are products, and need no table.
+func inTiles(shape []int) []int {
+	last := len(shape) - 1
+	if last < 0 || shape[last] <= longAxis || shape[last]%tile != 0 {
+		return shape
+	}
+	return append(slices.Clone(shape[:last]), shape[last]/tile, tile)
+}
+
+// longAxis is how many weights a table of a lower group has at the most, if one axis alone has no more.
+const longAxis = 16 * tile
 
 // lowAxes returns the first axis of the lower group and the number of its variables: as many axes as make runs of a good length,
 // while the table of weights stays small.
@@ -58,7 +72,7 @@ func lowAxes(shape []int) (cut, bits int) {
 	cells := 1
 	for cut = len(shape); cut > 0; cut-- {
 		d := shape[cut-1]
-		if cells >= tile && cells*d > 16*tile {
+		if cells >= tile && cells*d > longAxis {
 			break
 		}
 		cells, bits = cells*d, bits+log2(d)

@@ -39,7 +39,7 @@ func evalMany(t *testing.T, s *Source, ref, cand backend.Run) {
 	var evals []backend.Eval
 	shared := s.Elements(30)
 	for i, shape := range [][]int{
-		{}, {1}, {2}, {1, 1, 1}, {3}, {5, 7}, {8, 16}, {1, 33}, {33, 1}, {4, 1, 3}, {2, 3, 5, 7}, {130, 70}, {3, 513}, {1000},
+		{}, {1}, {2}, {1, 1, 1}, {3}, {5, 7}, {8, 16}, {1, 33}, {33, 1}, {4, 1, 3}, {2, 3, 5, 7}, {130, 70}, {3, 513}, {1000}, {17 * 256}, {3, 20 * 256},
 	} {
 		bits, v := 0, s.tensor(shape, []int{15, 31, 62}[i%3])
 		for _, d := range shape {
