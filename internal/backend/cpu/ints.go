@@ -216,12 +216,26 @@ func foldWords[T integers](s *foldScratch[T], dst vec, rows [][]T, from int, coe
 
 // foldShort adds what foldColumns sets, with vectors, for at most sumTerms rows; false, and nothing is added, if there is an integer that does not fit.
 func foldShort[T integers](s *foldScratch[T], dst vec, rows [][]T, from int, coef vec) bool {
-	columns := (len(dst) + lanes - 1) &^ (lanes - 1)
 	if s.sums == nil {
-		s.sums = make([]uint64, foldWidth*(limbs+1))
+		s.sums = make([]uint64, wordsOf(foldWidth))
 	}
-	sums := s.sums[:columns*(limbs+1)]
+	sums := s.sums[:wordsOf(len(dst))]
 	clear(sums)
+	if !addProducts(s, sums, rows, from, coef) {
+		return false
+	}
+	off := mul(coef.Sum(), shortOffset)
+	reduceSums(dst, sums, &off)
+	return true
+}
+
+// wordsOf is how many words the sums of so many columns are: of every eight columns six, eight of each.
+func wordsOf(columns int) int { return (columns + lanes - 1) / lanes * lanes * (limbs + 1) }
+
+// addProducts adds the products of rows to the words of sums, of at most sumTerms rows together; false, and the words mean nothing, if there
+// is an integer that does not fit.
+func addProducts[T integers](s *foldScratch[T], sums []uint64, rows [][]T, from int, coef vec) bool {
+	columns := len(sums) / (limbs + 1)
 	for i := 0; i < len(rows); i += foldRows {
 		var cells [foldRows][]T
 		var c [foldRows * limbs]uint64
@@ -238,15 +252,18 @@ func foldShort[T integers](s *foldScratch[T], dst vec, rows [][]T, from int, coe
 			return false
 		}
 	}
-	off := mul(coef.Sum(), shortOffset)
+	return true
+}
+
+// reduceSums adds what words of sums stand for to dst, less off.
+func reduceSums(dst vec, sums []uint64, off *field.Element) {
 	for k := range dst {
 		var sum [limbs + 1]uint64
 		for j := range sum {
 			sum[j] = sums[(k/lanes*(limbs+1)+j)*lanes+k%lanes]
 		}
-		dst[k] = add(dst[k], sub(join(&sum), off))
+		dst[k] = add(dst[k], sub(join(&sum), *off))
 	}
-	return true
 }
 
 // whole returns at least n cells of a row, zeros behind its end.

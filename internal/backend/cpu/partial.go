@@ -251,36 +251,117 @@ func (c *cuts) add(out vec, sums []vec) {
 func (b *run) FoldRows(sums []backend.RowSum, width int) []backend.Vector {
 	type task struct{ sum, lo, hi int }
 	var tasks []task
-	out, all := make([]backend.Vector, len(sums)), make([]vec, len(sums))
+	out := make([]backend.Vector, len(sums))
 	for i := range sums {
 		for lo, step := 0, max(1, foldedAtOnce/width); lo < len(sums[i].Rows); lo += step {
 			tasks = append(tasks, task{i, lo, min(lo+step, len(sums[i].Rows))})
 		}
 	}
-	var adding sync.Mutex
-	slabs := make([][]int32, b.threads)
+	slabs, all := make([][]int32, b.threads), newRowSums(b, len(sums), width)
 	b.ending.run(len(tasks), func(w, i int) {
 		t := &tasks[i]
 		cells, err := lay(&slabs[w], sums[t.sum].Rows[t.lo:t.hi], t.lo, width)
 		if err != nil {
 			panic("cpu: " + err.Error()) // they were committed to
 		}
-		part := b.foldRows(cells, sums[t.sum].Coefs[t.lo:t.hi], width)
-		adding.Lock()
-		defer adding.Unlock()
-		if all[t.sum] == nil {
-			all[t.sum] = part
-			return
-		}
-		addVec(all[t.sum], all[t.sum], part)
+		all.add(w, t.sum, cells, sums[t.sum].Coefs[t.lo:t.hi])
 	})
-	for i, sum := range all {
-		if sum == nil { // of no rows, or the context ended
-			sum = make(vec, width)
-		}
+	for i, sum := range all.finish() {
 		out[i] = &vector{vec: sum}
 	}
 	return out
+}
+
+// rowSums are sums of rows under way. Where there are vectors every worker has words of its own, to which it adds until they may be full: to
+// reduce them costs as much as to add some dozens of rows.
+type rowSums struct {
+	b      *run
+	width  int
+	words  [][]*rowWords // by worker and sum
+	adding sync.Mutex
+	out    []vec
+}
+
+// rowWords are words of sums, of so many rows, whose coefficients have the given sum.
+type rowWords struct {
+	sums []uint64
+	rows int
+	coef field.Element
+}
+
+func newRowSums(b *run, sums, width int) *rowSums {
+	s := &rowSums{b: b, width: width, words: make([][]*rowWords, b.threads), out: make([]vec, sums)}
+	for w := range s.words {
+		s.words[w] = make([]*rowWords, sums)
+	}
+	return s
+}
+
+// add adds rows to a sum.
+func (s *rowSums) add(w, sum int, cells [][]int32, coef vec) {
+	if len(cells) < foldRows || !wideVectors {
+		part := s.b.foldRows(cells, coef, s.width)
+		s.adding.Lock()
+		defer s.adding.Unlock()
+		if s.out[sum] == nil {
+			s.out[sum] = part
+		} else {
+			addVec(s.out[sum], s.out[sum], part)
+		}
+		return
+	}
+	words := s.words[w][sum]
+	if words == nil {
+		words = &rowWords{sums: make([]uint64, wordsOf(s.width))}
+		s.words[w][sum] = words
+	}
+	for len(cells) > 0 {
+		if words.rows == sumTerms {
+			s.reduce(sum, words)
+			clear(words.sums)
+			words.rows, words.coef = 0, field.Element{}
+		}
+		n := min(len(cells), sumTerms-words.rows)
+		scratch, cut := scratches[int32](s.b.pool), newCuts(s.width, 1)
+		s.b.pool.run(cut.colTasks, func(wk, i int) {
+			t := cut.task(i)
+			if !addProducts(scratch(wk), words.sums[wordsOf(t.from):wordsOf(t.from+t.width)], cells[:n], t.from, coef[:n]) {
+				panic("cpu: an integer of 32 bits does not fit")
+			}
+		})
+		words.rows, words.coef = words.rows+n, add(words.coef, coef[:n].Sum())
+		cells, coef = cells[n:], coef[n:]
+	}
+}
+
+// reduce adds words to their sum.
+func (s *rowSums) reduce(sum int, words *rowWords) {
+	s.adding.Lock()
+	defer s.adding.Unlock()
+	if s.out[sum] == nil {
+		s.out[sum] = make(vec, s.width)
+	}
+	off := mul(words.coef, shortOffset)
+	s.b.chunks(s.width, foldWidth, func(_, lo, hi int) {
+		reduceSums(s.out[sum][lo:hi], words.sums[wordsOf(lo):], &off)
+	})
+}
+
+// finish returns the sums, zeros of no rows and where the context ended.
+func (s *rowSums) finish() []vec {
+	for _, own := range s.words {
+		for sum, words := range own {
+			if words != nil {
+				s.reduce(sum, words)
+			}
+		}
+	}
+	for i := range s.out {
+		if s.out[i] == nil {
+			s.out[i] = make(vec, s.width)
+		}
+	}
+	return s.out
 }
 
 // foldRows adds up rows with weights, in tasks of columns × rows like foldUpper.

@@ -6,8 +6,10 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/zkllmc/zkllmc/internal/backend"
 	"github.com/zkllmc/zkllmc/internal/backend/reference"
 	"github.com/zkllmc/zkllmc/internal/field"
+	"github.com/zkllmc/zkllmc/internal/integer"
 	"github.com/zkllmc/zkllmc/internal/test/conformance"
 )
 
@@ -48,5 +50,27 @@ func TestSumsAtTheirBounds(t *testing.T) {
 				require.Equal(t, vec{want, {}}, dst, "%d rows of %d", n, test.v)
 			}
 		}
+	}
+}
+
+// Sums of so many rows that the words of a sum are full, in several tasks of several workers, where all limbs are as great as can be.
+func TestRowsAtTheirBounds(t *testing.T) {
+	const width, n = foldWidth + 88, 3*sumTerms + 5 // in two tasks
+	require.Greater(t, width*n, foldedAtOnce)
+	cells := &integer.Tensor{Shape: []int{width}, V: make([]int64, width)}
+	for i := range cells.V {
+		cells.V[i] = []int64{math.MaxInt32, math.MinInt32, 0, -1}[i%4]
+	}
+	sum := backend.RowSum{Rows: make([]backend.Row, n), Coefs: make(vec, n)}
+	for i := range sum.Rows {
+		sum.Rows[i] = backend.Row{{T: cells, Shape: cells.Shape}}
+		sum.Coefs[i] = field.Element{math.MaxUint64, math.MaxUint64, math.MaxUint64, 0x30644e72e131a028}
+	}
+	session, err := New(Threads(3)).Open()
+	require.NoError(t, err)
+	r := session.Begin(t.Context())
+	got := r.Values(r.FoldRows([]backend.RowSum{sum, {Rows: sum.Rows[:foldRows], Coefs: sum.Coefs[:foldRows]}}, width)[0])
+	for i, v := range cells.V {
+		require.Equal(t, mul(mul(sum.Coefs[0], field.FromInt64(v)), field.FromInt64(n)), got[i], i)
 	}
 }
