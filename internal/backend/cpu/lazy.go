@@ -72,16 +72,15 @@ func (c *cellsOf) read(dst, scratch vec, from int) {
 	clear(dst[done:])
 }
 
-// eqProduct is an eq table.
-type eqProduct struct{ low, high vec }
+// eqProduct is an eq table. Small ones are no vectors that a sumcheck reads along: it leaves them out, or has them written out.
+type eqProduct struct {
+	point     vec
+	low, high vec
+}
 
-// newEq returns nil where the table is small.
 func newEq(point []field.Element) source {
-	if 1<<len(point) < lazySize {
-		return nil
-	}
-	cut := log2(lazyStep)
-	return &eqProduct{eqTable(point[:cut]), eqTable(point[cut:])}
+	cut := min(len(point), log2(lazyStep))
+	return &eqProduct{slices.Clone(point), eqTable(point[:cut]), eqTable(point[cut:])}
 }
 
 func (e *eqProduct) size() int { return len(e.low) * len(e.high) }

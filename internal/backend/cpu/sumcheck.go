@@ -27,6 +27,7 @@ type product struct {
 	coef  field.Element
 	slots []*slot
 	sum   *field.Element // Σ over the cube, while the rounds are below first
+	eq    *weight        // an eq factor that is none of the slots; may be nil
 }
 
 // sumcheck is a batch after `round` challenges.
@@ -59,6 +60,14 @@ func (b *run) Sumcheck(instances []backend.Instance, rounds, degree int) backend
 			}
 			if len(f.Vars) < in.N {
 				b.held(f.Vals) // it is not read along
+			}
+			if p.eq == nil {
+				if p.eq = newWeight(f, k, in.N); p.eq != nil {
+					continue
+				}
+			}
+			if f.Vals.Elements() < lazySize {
+				b.held(f.Vals)
 			}
 			p.slots = append(p.slots, s.intern(found, f, p.first))
 		}
@@ -119,9 +128,13 @@ const taskCells = 8 * tile
 func (s *sumcheck) Round() []field.Element {
 	var tasks []*sumTask
 	for _, p := range s.products {
-		if p.first <= s.round {
+		switch {
+		case p.eq != nil && p.eq.h == nil:
+			tasks = append(tasks, s.split(p, max(p.first, s.round), s.weighted(p))...)
+		case p.eq != nil:
+		case p.first <= s.round:
 			tasks = append(tasks, s.split(p, s.round, s.points(p))...)
-		} else if p.sum == nil {
+		case p.sum == nil:
 			p.sum = new(field.Element)
 			tasks = append(tasks, s.split(p, -1, []int{0})...)
 		}
@@ -129,15 +142,27 @@ func (s *sumcheck) Round() []field.Element {
 	s.execute(tasks)
 	out := make([]field.Element, s.degree)
 	for _, t := range tasks {
-		if t.p.first > s.round {
+		switch {
+		case t.p.eq != nil:
+			t.p.eq.add(t)
+		case t.p.first > s.round:
 			*t.p.sum = add(*t.p.sum, t.out[0])
-		} else {
+		default:
 			s.contribute(out, t)
 		}
 	}
 	for _, p := range s.products {
-		if p.first > s.round {
+		if p.eq != nil {
+			p.eq.complete()
+		}
+		switch {
+		case p.first > s.round:
+			if p.eq != nil {
+				p.sum = p.eq.sum()
+			}
 			s.constant(out, p)
+		case p.eq != nil:
+			p.eq.contribute(out, &p.coef)
 		}
 	}
 	return out
@@ -145,12 +170,7 @@ func (s *sumcheck) Round() []field.Element {
 
 // points are the points needed of a product: 0, 2, …, D, or 0 … d if its own degree d in the round's variable is lower by enough.
 func (s *sumcheck) points(p *product) []int {
-	d := 0
-	for _, t := range p.slots {
-		if t.has(s.round) {
-			d++
-		}
-	}
+	d := p.degreeIn(s.round)
 	var out []int
 	for x := 0; x <= s.degree; x++ {
 		if x <= d && d+1 < s.degree || x != 1 && d+1 >= s.degree {
@@ -158,6 +178,16 @@ func (s *sumcheck) points(p *product) []int {
 		}
 	}
 	return out
+}
+
+// degreeIn is the degree of the slots' product in a variable, which is the lowest that is left.
+func (p *product) degreeIn(v int) (d int) {
+	for _, t := range p.slots {
+		if t.has(v) {
+			d++
+		}
+	}
+	return d
 }
 
 // constant adds a product that does not depend on the round's variable; each later round below its first doubles its sum.
@@ -196,6 +226,9 @@ func (s *sumcheck) split(p *product, v int, points []int) []*sumTask {
 			continue
 		}
 		views = append(views, newView(t, v, vars))
+	}
+	if p.eq != nil {
+		p.eq.inner, p.eq.outer = eqTables(p.eq.point[1:])
 	}
 	var out []*sumTask
 	for lo := 0; lo < 1<<len(vars); lo += taskCells {
@@ -290,7 +323,11 @@ func (s *sumScratch) tile(t *sumTask, x, n int) {
 		for ; at < point; at++ {
 			s.step()
 		}
-		t.out[i] = add(t.out[i], s.sum(prod))
+		if eq := t.p.eq; eq != nil {
+			t.out[i] = add(t.out[i], mul(s.sum(prod, eq.inner[:n]), eq.outer[x/tile]))
+			continue
+		}
+		t.out[i] = add(t.out[i], s.sum(prod, nil))
 	}
 }
 
@@ -352,8 +389,8 @@ func (s *sumScratch) step() {
 	}
 }
 
-// sum returns Σ over the tile of the product of all operands: the last two vectors by an inner product.
-func (s *sumScratch) sum(prod vec) field.Element {
+// sum returns Σ over the tile of the product of all operands, and of weights if there are any: the last two vectors by an inner product.
+func (s *sumScratch) sum(prod, weights vec) field.Element {
 	c := one()
 	var have, pending vec // the product so far and one more vector that is still to be multiplied
 	for i := range s.args {
@@ -371,6 +408,16 @@ func (s *sumScratch) sum(prod vec) field.Element {
 				have, pending = prod, o.cur
 			}
 		}
+	}
+	if weights != nil {
+		if pending != nil {
+			mulVec(prod, have, pending)
+			have = prod
+		}
+		if have == nil {
+			return mul(c, weights.Sum())
+		}
+		return mul(c, dot(have, weights))
 	}
 	switch {
 	case have == nil:
@@ -392,6 +439,11 @@ type bindPiece struct {
 
 // Bind binds every slot whose lowest variable is the round's.
 func (s *sumcheck) Bind(r field.Element) {
+	for _, p := range s.products {
+		if p.eq != nil && p.first <= s.round {
+			p.eq.bind(&r)
+		}
+	}
 	var pieces []bindPiece
 	for _, t := range s.slots {
 		if !t.has(s.round) {
@@ -422,6 +474,9 @@ func (s *sumcheck) Finals() [][]field.Element {
 	for i, p := range s.products {
 		for _, t := range p.slots {
 			out[i] = append(out[i], t.vals[0])
+		}
+		if p.eq != nil {
+			out[i] = slices.Insert(out[i], p.eq.at, p.eq.scale)
 		}
 	}
 	return out

@@ -27,13 +27,13 @@ func (r *run) Tables(tables []backend.Table) []backend.Vector {
 	return out
 }
 
-// alone is a table that is nothing but a large eq table; nil if it is another one.
+// alone is a table that is nothing but an eq table; nil if it is another one.
 func alone(t *backend.Table) source {
 	if len(t.Terms) != 1 {
 		return nil
 	}
 	w := &t.Terms[0]
-	if len(w.Axes) != 1 || w.Offset != 0 || !w.Scale.IsOne() || w.Axes[0].Extent != 1<<t.Bits || len(w.Axes[0].Point) != t.Bits {
+	if t.Bits == 0 || len(w.Axes) != 1 || w.Offset != 0 || !w.Scale.IsOne() || w.Axes[0].Extent != 1<<t.Bits || len(w.Axes[0].Point) != t.Bits {
 		return nil
 	}
 	return newEq(w.Axes[0].Point)

@@ -96,6 +96,54 @@ func sumcheck(t *testing.T, s *Source, ref, cand backend.Run) {
 	compareSumcheck(t, s, ref, cand, in, 15, 3)
 	checkSumcheck(t, s, cand, in, 15, 3)
 	computedFactors(t, s, ref, cand)
+	for _, rounds := range []int{1, 2, 5, 10} {
+		weighted(t, s, ref, cand, rounds)
+	}
+}
+
+// weighted compares sumchecks with eq tables of all variables of an instance, at points some of whose coordinates are 0 and 1, beside none and
+// several other factors, once and twice, from the first round on and later.
+func weighted(t *testing.T, s *Source, ref, cand backend.Run, rounds int) {
+	points, coefs := [][]field.Element{s.Edgy(rounds), s.Elements(rounds)}, s.Elements(9)
+	all := make([]int, rounds)
+	for i := range all {
+		all[i] = i
+	}
+	few := all[:(rounds+1)/2]
+	a, b, c, d, e := s.Factor(all...), s.Factor(all...), s.Factor(few...), s.Factor(all[rounds/2:]...), s.Factor()
+	sumcheck := func(r backend.Run) backend.Sumcheck {
+		held := func(factors ...backend.Factor) []backend.Factor {
+			return Held(r, []backend.Instance{{Factors: factors}})[0].Factors
+		}
+		eq := func(vars []int, point []field.Element) backend.Factor {
+			terms := []backend.Weights{{Scale: small(1), Axes: []backend.Axis{{Point: point[:len(vars)], Extent: 1 << len(vars)}}}}
+			return backend.Factor{Vals: r.Tables([]backend.Table{{Bits: len(vars), Terms: terms}})[0], Vars: vars}
+		}
+		var in []backend.Instance
+		for i, p := range points {
+			in = append(in,
+				backend.Instance{N: rounds, Coef: coefs[0], Factors: append(held(a, b), eq(all, p))},
+				backend.Instance{N: rounds, Coef: coefs[1], Factors: append([]backend.Factor{eq(all, p)}, held(a, a)...)},
+				backend.Instance{N: rounds, Coef: coefs[2], Factors: append(held(a), eq(all, p), eq(all, points[1-i]))},
+				backend.Instance{N: rounds, Coef: coefs[3], Factors: append(held(d, e), eq(all, p))},
+				backend.Instance{N: rounds, Coef: coefs[4], Factors: []backend.Factor{eq(all, p)}},
+				backend.Instance{N: rounds, Coef: coefs[5], Factors: append(held(a), eq(few, p))},
+				backend.Instance{N: len(few), Coef: coefs[6], Factors: append(held(c), eq(few, p))},
+				backend.Instance{N: len(few), Coef: coefs[7], Factors: append(held(c, c), eq(few, p), held(e)[0])},
+				backend.Instance{N: len(few), Coef: coefs[8], Factors: []backend.Factor{eq(few, p)}})
+		}
+		return r.Sumcheck(in, rounds, 4)
+	}
+	x, y := sumcheck(ref), sumcheck(cand)
+	for i, rho := range s.Edgy(rounds) {
+		equal(t, fmt.Sprintf("weighted: round %d of %d", i, rounds), x.Round(), y.Round())
+		x.Bind(rho)
+		y.Bind(rho)
+	}
+	want, got := x.Finals(), y.Finals()
+	for i := range want {
+		equal(t, fmt.Sprintf("weighted: finals of instance %d", i), want[i], got[i])
+	}
 }
 
 func compareSumcheck(t *testing.T, s *Source, ref, cand backend.Run, in []backend.Instance, rounds, degree int) {
