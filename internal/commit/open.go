@@ -125,7 +125,7 @@ func (k *class) open(ch *veil.Channel, be Backend) {
 	if ch.Proving() {
 		o.Held, o.Blind = combined(be, factors, prover.Finals()), k.blind(coefs)
 	}
-	ch.Inner("opening", o, poly.Eq(point), final)
+	ch.Inner("opening", o, func() []field.Element { return poly.Eq(point) }, final)
 }
 
 // coefficients are those of the rows in v*.

@@ -10,11 +10,12 @@ type Sum struct{ D, A, B int32 }
 // adder performs queued additions. Operations in the queue are independent of each other: none reads what another writes.
 type adder struct {
 	inverter
-	dst, a, b []Affine
-	ops       []Sum
-	seen      uint64 // keeps touch's loads alive
-	num, x, y coords // of as many operations as are performed at a time where kernels do not do it
-	kernel    func(dst, a, b []Affine, ops []Sum)
+	dst, a, b   []Affine
+	ops         []Sum
+	seen        uint64 // keeps touch's loads alive
+	ax, ay, bx  coords // the operands of as many operations as are performed at a time where kernels do not do it
+	num, result coords
+	kernel      func(dst, a, b []Affine, ops []Sum)
 }
 
 // idle holds adders that nobody uses: they have more memory than few additions are worth. It is no sync.Pool, so that what a verification
@@ -31,8 +32,13 @@ func newAdder(dst, a, b []Affine) *adder {
 		if kernels != nil {
 			n = kernelOps
 		}
-		slab := make(coords, 3*n)
-		q = &adder{inverter: newInverter(n), ops: make([]Sum, 0, batchOps), num: slab[:n:n], x: slab[n : 2*n : 2*n], y: slab[2*n:]}
+		slab := make(coords, 5*n)
+		next := func() coords {
+			v := slab[:n:n]
+			slab = slab[n:]
+			return v
+		}
+		q = &adder{inverter: newInverter(n), ops: make([]Sum, 0, batchOps), ax: next(), ay: next(), bx: next(), num: next(), result: next()}
 	}
 	q.dst, q.a, q.b = dst, a, b
 	return q
@@ -67,39 +73,60 @@ func (q *adder) flush() {
 		q.chords()
 	}
 	for ops := q.ops; len(ops) > 0; {
-		n := min(len(ops), len(q.x))
+		n := min(len(ops), len(q.ax))
 		q.perform(ops[:n])
 		ops = ops[n:]
 	}
 	q.ops = q.ops[:0]
 }
 
-// perform performs operations.
+// perform performs operations: their operands are copied into runs of coordinates, which are computed with as vectors.
 func (q *adder) perform(ops []Sum) {
-	q.touch(ops)
-	ops = q.slopes(ops)
 	n := len(ops)
-	if n == 0 {
-		return
+	q.touch(ops)
+	ax, ay, bx, num, den := q.ax[:n], q.ay[:n], q.bx[:n], q.num[:n], q.tree[:n]
+	for i, o := range ops {
+		a, b, mask := q.operands(o)
+		ax[i], ay[i], bx[i] = a.X, a.Y, b.X
+		negateIf(&num[i], &b.Y, mask)
+	}
+	den.Sub(bx, ax)
+	num.Sub(num, ay)
+	for i := range ops {
+		if a, b, mask := q.operands(ops[i]); !generic(&den[i], a, b) && special(&den[i], &num[i], &q.dst[ops[i].D], a, b, mask != 0) {
+			den[i].SetOne()
+			ops[i].D = done
+		}
 	}
 	q.invert(n)
-	slope, y := q.num[:n], q.y[:n]
-	slope.Mul(slope, q.inv[:n])
+	slope, x, y := num, bx, q.result[:n]
+	slope.Mul(num, q.inv[:n])
 	y.Mul(slope, slope)
+	y.Sub(y, ax)
+	x.Sub(y, bx)
+	ax.Sub(ax, x)
+	y.Mul(ax, slope)
+	y.Sub(y, ay)
 	for i, o := range ops {
-		a, b, _ := q.operands(o)
-		x := &q.x[i]
-		sub(x, &y[i], &a.X)
-		sub(x, x, &b.X)
-		sub(&y[i], &a.X, x)
-	}
-	y.Mul(y, slope)
-	for i, o := range ops {
-		a, d := &q.a[o.A], &q.dst[o.D]
-		sub(&d.Y, &y[i], &a.Y)
-		d.X = q.x[i]
+		if o.D != done {
+			d := &q.dst[o.D]
+			d.X, d.Y = x[i], y[i]
+		}
 	}
 }
+
+// touch reads a word of every operand. Nothing depends on these loads, so that many cache misses are under way at once, more than where
+// operands are copied.
+func (q *adder) touch(ops []Sum) {
+	seen := uint64(0)
+	for _, o := range ops {
+		seen ^= q.a[o.A].X[0] ^ q.b[o.B^o.B>>31].X[0]
+	}
+	q.seen = seen
+}
+
+// done is the destination of operations whose result is stored already.
+const done = -1
 
 // kernelOps is how many operations pay for an inversion of their own.
 const kernelOps = 64
@@ -112,7 +139,7 @@ func (q *adder) chords() {
 	n := 0
 	for i, o := range q.ops {
 		a, b, _ := q.operands(o)
-		if a.X[0] != b.X[0] && a.Y[0] != 0 && b.Y[0] != 0 { // as in generic, and read as early as in touch
+		if a.X[0] != b.X[0] && a.Y[0] != 0 && b.Y[0] != 0 { // as in generic
 			q.ops[i], q.ops[n] = q.ops[n], o
 			n++
 		}
@@ -121,34 +148,6 @@ func (q *adder) chords() {
 		q.kernel(q.dst, q.a, q.b, q.ops[:n])
 		q.ops = q.ops[:copy(q.ops, q.ops[n:])]
 	}
-}
-
-// touch reads a word of every table entry that is needed. Nothing depends on these loads, so that many cache misses are under way
-// at once, which the long arithmetic of slopes would not allow.
-func (q *adder) touch(ops []Sum) {
-	seen := uint64(0)
-	for _, o := range ops {
-		seen ^= q.b[o.B^o.B>>31].X[0]
-	}
-	q.seen = seen
-}
-
-// slopes computes numerators and denominators of the slopes, and drops the operations whose result needs none. It returns those that are left.
-func (q *adder) slopes(ops []Sum) []Sum {
-	n := 0
-	for _, o := range ops {
-		a, b, mask := q.operands(o)
-		den, num := &q.tree[n], &q.num[n]
-		sub(den, &b.X, &a.X)
-		negateIf(num, &b.Y, mask)
-		sub(num, num, &a.Y)
-		if !generic(den, a, b) && special(den, num, &q.dst[o.D], a, b, mask != 0) {
-			continue
-		}
-		ops[n] = o
-		n++
-	}
-	return ops[:n]
 }
 
 // generic says that a ± b is given by the chord: neither point is neutral and the abscissas differ. A limb that is not zero

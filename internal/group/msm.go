@@ -60,7 +60,9 @@ type buckets struct {
 func newBuckets(points []Affine, scalars []field.Element, p *parallel.Pool) *buckets {
 	m := &buckets{points: points, scalars: make([][4]uint64, len(scalars)), pool: p}
 	for i := range scalars {
-		m.scalars[i] = scalars[i].Bits()
+		if !points[i].IsInfinity() { // those are left out: all their digits are 0
+			m.scalars[i] = scalars[i].Bits()
+		}
 	}
 	best := math.MaxInt
 	for bits := 3; bits <= 16; bits++ {
@@ -158,7 +160,7 @@ func (m *buckets) fill(s *bucketScratch, from, to int) {
 	}
 }
 
-// sort lines the points up by bucket. Neutral ones are left out.
+// sort lines the points up by bucket.
 func (m *buckets) sort(s *bucketScratch, from, to int) {
 	clear(s.size)
 	n := len(m.points)
@@ -166,9 +168,6 @@ func (m *buckets) sort(s *bucketScratch, from, to int) {
 		digits, size := s.digits[(w-from)*n:][:n], s.size[(w-from)*m.count:][:m.count]
 		for i := range m.scalars {
 			d := m.digit(&m.scalars[i], w)
-			if m.points[i].IsInfinity() {
-				d = 0
-			}
 			if digits[i] = d; d != 0 {
 				size[max(d, -d)-1]++
 			}

@@ -61,6 +61,7 @@ type Proof struct {
 	Model     []group.Affine // all row commitments of the model's weights
 	Weights   commit.Set     // those that the proof opens: all of them, but for a piece of a range proof
 	Statement Statement
+	Plan      *lookup.Plan // of the circuit; nil: Run makes it
 	Witness   commit.Set
 	Backend   Backend
 	Phase     func(string) // told what begins; may be nil
@@ -120,7 +121,10 @@ func (p *Proof) Run(ch *veil.Channel) error {
 	sets := []commit.Set{p.Weights, witness}
 
 	p.phase("lookups")
-	plan := lookup.NewPlan(c)
+	plan := p.Plan
+	if plan == nil {
+		plan = lookup.NewPlan(c)
+	}
 	leaves := lookup.Run(ch, plan, p.Backend, p.Backend)
 	ledger := einsum.NewLedger(ch, c, publics{c, p.Statement}, p.Backend, p.tensor)
 	p.phase("einsum waves")

@@ -360,8 +360,8 @@ type Opening struct {
 	Blind  field.Element  // prover
 }
 
-// Inner adds the check ⟨weights, vector⟩ = value on an opening.
-func (c *Channel) Inner(stage string, o Opening, weights []field.Element, value Expr) {
+// Inner adds the check ⟨weights, vector⟩ = value on an opening. The weights are asked for by whoever computes with them: a dry run does not.
+func (c *Channel) Inner(stage string, o Opening, weights func() []field.Element, value Expr) {
 	c.segments = append(c.segments, segment{
 		name: o.Name, n: o.N, gens: o.Gens,
 		points: o.Points, coefs: o.Coefs, held: o.Held, blind: o.Blind,
@@ -370,7 +370,11 @@ func (c *Channel) Inner(stage string, o Opening, weights []field.Element, value 
 	minus.SetOne()
 	minus.Neg(&minus)
 	c.count.Linear++
-	c.linear = append(c.linear, linear{stage: stage, expr: value.Scale(minus), seg: len(c.segments) - 1, dense: weights})
+	check := linear{stage: stage, expr: value.Scale(minus), seg: len(c.segments) - 1}
+	if c.mode != counting {
+		check.dense = weights()
+	}
+	c.linear = append(c.linear, check)
 }
 
 // Zero adds the check e = 0.

@@ -158,7 +158,7 @@ func (s *Simulation) point() group.Affine {
 
 // start chooses e, z and φ, and returns D = ⟨z, G⟩ + φ·H − e·P.
 func (s *Simulation) start() group.Affine {
-	s.arg = s.ch.assemble(s.nu, s.theta)
+	s.arg = assembled(s.ch, s.nu, s.theta)
 	s.e, s.z, s.phi = s.choices.E(), s.choices.Masked(s.arg.n), s.choices.Blinder()
 	m := newMSM(s.arg.n)
 	m.add(group.H(), s.phi)
@@ -213,7 +213,7 @@ type Opened struct {
 // Open computes the choices of a proof that the prover's channel c has finished. rnd yields the same streams again, e is the
 // challenge that was drawn, proof the elements that were sent.
 func Open(c *Channel, rnd Randomness, nu, theta, e field.Element, proof Reader) *Opened {
-	p := &prover{argument: c.assemble(nu, theta)}
+	p := &prover{argument: assembled(c, nu, theta)}
 	c.rnd = rnd
 	p.start()
 	o := &Opened{Proof: proof, Real: e, Z: make([]field.Element, p.n), Phi: p.blinder(e)[0]}
@@ -259,3 +259,10 @@ func (o *Opened) Masked(int) []field.Element { return o.Z }
 
 // Blinder is the proof's φ.
 func (o *Opened) Blinder() field.Element { return o.Phi }
+
+// assembled is the argument of a channel.
+func assembled(c *Channel, nu, theta field.Element) *argument {
+	a := c.arrange(theta)
+	a.assemble(nu)
+	return a
+}

@@ -45,7 +45,10 @@ func (c *Channel) Finish() error {
 	// segment's generators survives θ as one of a Laurent polynomial of twice the number of segments.
 	c.Charge("final form: nu", int64(len(c.linear)), FullBits)
 	c.Charge("final form: theta", int64(2*len(c.segments)), FullBits)
-	a := c.assemble(nu, theta)
+	a := c.arrange(theta)
+	if c.mode != counting { // to whom it matters only how long the argument is
+		a.assemble(nu)
+	}
 	a.run()
 	return c.err
 }
@@ -128,8 +131,8 @@ type argument struct {
 	target field.Element   // t
 }
 
-// assemble numbers the checks and the segments from 1, draws nothing, and builds form and target.
-func (c *Channel) assemble(nu, theta field.Element) *argument {
+// arrange numbers the segments from 1 and puts them one behind the other.
+func (c *Channel) arrange(theta field.Element) *argument {
 	a := &argument{c: c, order: make([]int, len(c.segments)), offset: make([]int, len(c.segments)), weight: make([]field.Element, len(c.segments))}
 	for i := range a.order {
 		a.order[i] = i
@@ -139,24 +142,28 @@ func (c *Channel) assemble(nu, theta field.Element) *argument {
 	})
 	pos := 0
 	power := theta
-	inverse := make([]field.Element, len(c.segments))
 	for _, s := range a.order {
 		a.offset[s] = pos
 		pos += padded(c.segments[s].n)
 		a.weight[s] = power
-		inverse[s].Inverse(&power)
 		power.Mul(&power, &theta)
 	}
 	a.n = padded(max(pos, 1))
+	return a
+}
+
+// assemble numbers the checks from 1 and builds form and target.
+func (a *argument) assemble(nu field.Element) {
+	c := a.c
 	a.form = make([]field.Element, a.n)
 	a.sum(nu)
+	inverse := field.BatchInvert(a.weight)
 	for s := range c.segments {
 		for j := 0; j < c.segments[s].n; j++ {
 			at := &a.form[a.offset[s]+j]
 			at.Mul(at, &inverse[s])
 		}
 	}
-	return a
 }
 
 // sum adds the linear checks up, check k times ν^k, into form (not yet scaled by θ) and target. What checks say of defined expressions

@@ -2,6 +2,7 @@ package veil
 
 import (
 	"crypto/rand"
+	"runtime"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -68,10 +69,10 @@ func TestDefine(t *testing.T) {
 	named, plain := build(8, (*Channel).Define), build(8, written)
 	require.Len(t, named.defined, 9)
 	require.Greater(t, len(plain.linear[0].expr.Terms), 1<<8)
-	got, want := named.assemble(nu, theta), plain.assemble(nu, theta)
+	got, want := assembled(named, nu, theta), assembled(plain, nu, theta)
 	require.Equal(t, want.form, got.form)
 	require.Equal(t, want.target, got.target)
-	require.Equal(t, got, named.assemble(nu, theta), "to assemble changes nothing")
+	require.Equal(t, got, assembled(named, nu, theta), "to assemble changes nothing")
 
 	c := build(60, (*Channel).Define)
 	terms := 0
@@ -81,4 +82,17 @@ func TestDefine(t *testing.T) {
 	require.LessOrEqual(t, terms, 3*61)
 	one := FromWire(Wire{Seg: 1, Pos: 2}).Scale(field.FromInt64(4))
 	require.Equal(t, one, c.Define(one), "one wire needs no name")
+}
+
+// A dry run counts messages: it asks for no weights of an opening and makes no form of the checks.
+func TestCounterMakesNoForm(t *testing.T) {
+	c := NewCounter(transcript.New("dry"))
+	c.Open()
+	unused := func() []field.Element { t.Error("a dry run has computed weights"); return nil }
+	c.Inner("opening", Opening{Name: "rows", N: 1 << 20}, unused, Constant(field.One()))
+	var before, after runtime.MemStats
+	runtime.ReadMemStats(&before)
+	require.NoError(t, c.Finish())
+	runtime.ReadMemStats(&after)
+	require.Less(t, after.TotalAlloc-before.TotalAlloc, uint64(1<<20), "a form has 2^20 elements")
 }

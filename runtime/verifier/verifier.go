@@ -15,6 +15,7 @@ import (
 	"github.com/zkllmc/zkllmc/internal/format"
 	"github.com/zkllmc/zkllmc/internal/format/stated"
 	"github.com/zkllmc/zkllmc/internal/group"
+	"github.com/zkllmc/zkllmc/internal/lookup"
 	"github.com/zkllmc/zkllmc/internal/protocol"
 	"github.com/zkllmc/zkllmc/internal/veil"
 	"github.com/zkllmc/zkllmc/runtime/statement"
@@ -22,11 +23,17 @@ import (
 
 // Key is a model that was accepted: its commitment for the circuits of a family. It is immutable and safe for concurrent use.
 type Key struct {
-	f        *circuit.Family
-	kind     statement.Kind
-	weights  []group.Affine // the commitments of the rows
-	id       [32]byte
-	schedule map[*circuit.Circuit]func() (veil.Counts, error) // of every proof about a circuit, counted once
+	f       *circuit.Family
+	kind    statement.Kind
+	weights []group.Affine // the commitments of the rows
+	id      [32]byte
+	proofs  map[*circuit.Circuit]proofs
+}
+
+// proofs is what all proofs about a circuit have alike, computed once.
+type proofs struct {
+	schedule func() (veil.Counts, error)
+	plan     func() *lookup.Plan
 }
 
 // ErrPinned says that a verifying key is not the one whose ID was pinned.
@@ -130,9 +137,12 @@ func decodeKey(ctx context.Context, f *circuit.Family, kind statement.Kind, data
 	if err := protocol.While(ctx, r).Points(points); err != nil {
 		return nil, nil, fmt.Errorf("model commitment: %w", err)
 	}
-	k := &Key{f: f, kind: kind, weights: points, id: protocol.ModelID(f, points), schedule: map[*circuit.Circuit]func() (veil.Counts, error){}}
+	k := &Key{f: f, kind: kind, weights: points, id: protocol.ModelID(f, points), proofs: map[*circuit.Circuit]proofs{}}
 	for _, c := range f.Members() {
-		k.schedule[c] = sync.OnceValues(func() (veil.Counts, error) { return protocol.Schedule(c) })
+		k.proofs[c] = proofs{
+			schedule: sync.OnceValues(func() (veil.Counts, error) { return protocol.Schedule(c) }),
+			plan:     sync.OnceValue(func() *lookup.Plan { return lookup.NewPlan(c) }),
+		}
 	}
 	return k, &rangeProof{r, pieces}, nil
 }
@@ -147,10 +157,11 @@ func (k *Key) Prepare(circuits ...*circuit.Circuit) error {
 		if len(circuits) > 0 && !slices.Contains(circuits, c) {
 			continue
 		}
-		counts, err := k.schedule[c]()
+		counts, err := k.proofs[c].schedule()
 		if err != nil {
 			return err
 		}
+		k.proofs[c].plan()
 		protocol.Prepare(c, counts)
 	}
 	return nil
@@ -199,11 +210,13 @@ func (k *Key) verify(ctx context.Context, c *circuit.Circuit, st statement.State
 	if err != nil {
 		return err
 	}
-	counts, err := k.schedule[c]()
+	counts, err := k.proofs[c].schedule()
 	if err != nil {
 		return err
 	}
-	return protocol.Inference(k.f, c, k.weights, st).Verify(ctx, r, counts)
+	p := protocol.Inference(k.f, c, k.weights, st)
+	p.Plan = k.proofs[c].plan()
+	return p.Verify(ctx, r, counts)
 }
 
 // ParseModelID reads a model ID: 64 hexadecimal digits as reports have them, a file that 'accept --save' wrote, or
