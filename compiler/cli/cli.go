@@ -40,10 +40,21 @@ const garbage = 1 << 28
 // Main runs the command line and returns the exit code of the process, one of package console. SIGINT and SIGTERM stop the work at the
 // next step.
 func Main(m Module, args []string) int {
-	console.CollectEarly(garbage)
+	collect(args)
 	ctx, stop := console.Interrupts()
 	defer stop()
 	return start(ctx, m, args, os.Stdout, os.Stderr)
+}
+
+// collect sets how much garbage there may be: much for what compiles, little for what proves, and Go's own measure for what serves for weeks.
+func collect(args []string) {
+	switch {
+	case len(args) > 0 && args[0] == "serve":
+	case len(args) > 0 && args[0] == "worker":
+		console.CollectEarly(0)
+	default:
+		console.CollectEarly(garbage)
+	}
 }
 
 // start is Main with its surroundings as arguments. A panic is a defect of the compiler and reported as such.
@@ -118,6 +129,7 @@ The owner of the model runs
   bin/prover prove …                runs the model on an input and proves the output
 
   zkllmc bundle DIR --vk …          makes a file of all that customers need
+  zkllmc serve --model DIR …        answers over HTTP, and proves every answer
 
 and everybody else, given that file, runs
 
@@ -140,7 +152,7 @@ func (a *app) root() *cobra.Command {
 		},
 	}
 	root.AddCommand(a.compileCommand(), a.inspectCommand(), a.checkCommand(), a.conformanceCommand(),
-		a.bundleCommand(), a.cardCommand(), a.idCommand(), a.versionCommand())
+		a.bundleCommand(), a.cardCommand(), a.idCommand(), a.serveCommand(), a.workerCommand(), a.versionCommand())
 	commands.Complete(root, versionText())
 	return root
 }

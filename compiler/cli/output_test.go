@@ -50,7 +50,7 @@ func TestFullDevice(t *testing.T) {
 // The help texts, as people see them. -update writes them anew.
 func TestHelpTexts(t *testing.T) {
 	var text strings.Builder
-	for _, c := range []string{"", "help", "compile", "inspect", "check", "conformance", "bundle", "card", "id", "version"} {
+	for _, c := range []string{"", "help", "compile", "inspect", "check", "conformance", "bundle", "card", "id", "serve", "worker", "version"} {
 		code, help, stderr := run(t, strings.Fields("help "+c)...)
 		require.Equal(t, console.OK, code)
 		require.Empty(t, stderr)
@@ -82,7 +82,7 @@ func TestHelpAboutNothing(t *testing.T) {
 		require.Equal(t, console.Usage, code)
 		require.Empty(t, out)
 		require.Contains(t, stderr, "zkllmc: help: there is no command")
-		require.Contains(t, stderr, "bundle, card, check, compile, conformance, help, id, inspect, version")
+		require.Contains(t, stderr, "bundle, card, check, compile, conformance, help, id, inspect, serve, version, worker")
 	}
 }
 

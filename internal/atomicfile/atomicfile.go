@@ -23,6 +23,9 @@ import (
 // ErrExists says that a file exists that the caller did not ask to replace.
 var ErrExists = errors.New("the file exists")
 
+// ErrLocked says that another process has the lock of a file.
+var ErrLocked = errors.New("another process uses it")
+
 // ErrSize says that a file is larger than anything that could be meant.
 var ErrSize = errors.New("the file is too large")
 

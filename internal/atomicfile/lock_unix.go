@@ -4,6 +4,8 @@ package atomicfile
 
 import (
 	"errors"
+	"fmt"
+	"io"
 	"io/fs"
 	"os"
 	"syscall"
@@ -51,4 +53,21 @@ func flock(f *os.File, how int) error {
 			return err
 		}
 	}
+}
+
+// Lock takes the lock of a file, which it makes where there is none, for as long as the process lasts or until it is closed. ErrLocked says
+// that another process has it.
+func Lock(name string) (io.Closer, error) {
+	f, err := os.OpenFile(name, os.O_RDWR|os.O_CREATE|syscall.O_NOFOLLOW, 0o600)
+	if err != nil {
+		return nil, err
+	}
+	if err := flock(f, syscall.LOCK_EX|syscall.LOCK_NB); err != nil {
+		f.Close()
+		if errors.Is(err, syscall.EWOULDBLOCK) {
+			err = fmt.Errorf("%s: %w", name, ErrLocked)
+		}
+		return nil, err
+	}
+	return f, nil
 }

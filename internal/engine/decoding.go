@@ -92,6 +92,15 @@ func (d *Decoding) newReader(m *member) (reader, error) {
 // Circuit is the one that reads the text: the shortest of the family that holds all it ever had.
 func (d *Decoding) Circuit() *circuit.Circuit { return d.m.c }
 
+// Longest is the longest circuit that could read it.
+func (d *Decoding) Longest() *circuit.Circuit { return d.k.f.Longest() }
+
+// Close frees what was computed, and gives the session back. It may be called again, and after Prove.
+func (d *Decoding) Close() error {
+	d.close()
+	return d.lent().giveBack()
+}
+
 // Whole says why every call takes a whole pass; nil if none does.
 func (d *Decoding) Whole() error { return d.whole }
 

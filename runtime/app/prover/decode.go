@@ -6,12 +6,12 @@ import (
 	"fmt"
 	"path/filepath"
 
+	"github.com/zkllmc/zkllmc/internal/answering"
 	"github.com/zkllmc/zkllmc/internal/circuit"
 	"github.com/zkllmc/zkllmc/internal/console"
 	"github.com/zkllmc/zkllmc/internal/engine"
 	"github.com/zkllmc/zkllmc/internal/format"
 	"github.com/zkllmc/zkllmc/internal/protocol"
-	"github.com/zkllmc/zkllmc/runtime/statement"
 	"github.com/zkllmc/zkllmc/runtime/verifier"
 )
 
@@ -72,72 +72,33 @@ func (a *app) begin(ctx context.Context, k *engine.Key, q *question) (*engine.De
 	return d, err
 }
 
-// decode lets the model answer, until an end token, the limit or the longest circuit's length. It begins with the shortest circuit that
-// holds the prompt and moves on to the next when that is full: nobody knows beforehand how long an answer becomes, and a proof costs what
-// its circuit holds. said is told the answer so far with every token. It is left behind where the context ends, and may tell a token more.
+// decode lets the model answer. It is left behind where the context ends, and may tell a token more.
 func (a *app) decode(ctx context.Context, d *engine.Decoding, q *question, said func(answer []int64)) ([]int64, error) {
-	return console.Interruptible(ctx, func() ([]int64, error) { return a.continued(ctx, d, q, said) })
-}
-
-func (a *app) continued(ctx context.Context, d *engine.Decoding, q *question, said func(answer []int64)) ([]int64, error) {
-	room := a.f.Longest().Generation.Length - len(q.promptTokens) + 1
-	if q.max > 0 {
-		room = min(room, q.max)
-	}
-	end, ends := q.end()
-	var answer []int64
-	var err error
-	for next := q.promptTokens; len(answer) < room; next = answer[len(answer)-1:] {
-		before := d.Circuit()
-		if err := d.Next(ctx, next...); err != nil {
-			return nil, err
-		}
-		if d.Circuit() != before {
-			if answer, err = agreed(ctx, d, q, answer); err != nil {
-				return nil, err
-			}
-		}
-		best := best(d, len(q.promptTokens)+len(answer)-1)
-		answer = append(answer, best)
-		said(answer)
-		if ends && best == end {
-			break
-		}
-	}
-	return answer, nil
-}
-
-// best is what the model continues with after a position.
-func best(d *engine.Decoding, position int) int64 {
-	v := d.Circuit().Generation.Vocab
-	return statement.Argmax(d.Logits()[position*v : (position+1)*v])
-}
-
-// agreed returns as much of an answer as the circuit gives that a decoding has moved on to, and takes the rest back: the proof will be
-// about this circuit. That of a family compiled together is all of it.
-func agreed(ctx context.Context, d *engine.Decoding, q *question, answer []int64) ([]int64, error) {
-	p := len(q.promptTokens)
-	for i, id := range answer {
-		if best(d, p-1+i) != id {
-			return answer[:i], d.Cut(ctx, p+i)
-		}
-	}
-	return answer, nil
+	return console.Interruptible(ctx, func() ([]int64, error) { return answering.Continue(ctx, d, q.promptTokens, q.limits(), said) })
 }
 
 // confirm checks that the model gives the answer that is to be proved.
 func (a *app) confirm(ctx context.Context, d *engine.Decoding, q *question) error {
 	p := len(q.promptTokens)
 	if _, err := console.Interruptible(ctx, func() (struct{}, error) {
-		return struct{}{}, d.Next(ctx, claim(d.Circuit(), q.promptTokens, q.wantTokens).Tokens...)
+		return struct{}{}, d.Next(ctx, answering.Claim(d.Circuit(), q.promptTokens, q.wantTokens).Tokens...)
 	}); err != nil {
 		return err
 	}
 	for i, id := range q.wantTokens {
-		if best := best(d, p-1+i); best != id {
+		if best := answering.Best(d, p-1+i); best != id {
 			return &console.Failure{Code: console.Rejected, Err: fmt.Errorf("the model does not answer %s: after %s it continues with %s, not with %s; nothing is proved",
 				q.quoted(q.wantTokens), q.context(q.wantTokens[:i]), q.one(best), q.one(id))}
 		}
 	}
 	return nil
+}
+
+// limits say where an answer ends.
+func (q *question) limits() answering.Limits {
+	l := answering.Limits{Most: q.max}
+	if end, ok := q.end(); ok {
+		l.End = &end
+	}
+	return l
 }

@@ -13,6 +13,7 @@ import (
 	"github.com/zkllmc/zkllmc/internal/circuit"
 	"github.com/zkllmc/zkllmc/internal/console"
 	"github.com/zkllmc/zkllmc/internal/engine"
+	"github.com/zkllmc/zkllmc/internal/forecast"
 	"github.com/zkllmc/zkllmc/internal/portfile"
 	"github.com/zkllmc/zkllmc/runtime/statement/function"
 )
@@ -289,7 +290,7 @@ func (a *app) functionProve(ctx context.Context, o *functionProveOptions) error 
 	if err != nil {
 		return err
 	}
-	a.progress.expect(proofForecast(q.c))
+	a.progress.expect(forecast.Of(q.c))
 	ran, clamped, err := a.fill(ctx, k, q)
 	if err != nil {
 		return err

@@ -10,7 +10,6 @@ import (
 	"github.com/zkllmc/zkllmc/internal/circuit"
 	"github.com/zkllmc/zkllmc/internal/console"
 	"github.com/zkllmc/zkllmc/internal/dialogue"
-	"github.com/zkllmc/zkllmc/runtime/statement/generation"
 	"github.com/zkllmc/zkllmc/runtime/tokens"
 )
 
@@ -166,20 +165,6 @@ func (q *question) around() string {
 		return ""
 	}
 	return fmt.Sprintf(" (%d of them are around its text: the tokenizer's and its template's)", len(ids))
-}
-
-// claim returns the statement that the model answers a prompt so, without logits. A token that finds no position is claimed as the
-// next one; where logits are revealed they say it themselves.
-func claim(c *circuit.Circuit, prompt, answer []int64) *generation.Statement {
-	all := append(append([]int64(nil), prompt...), answer...)
-	st := &generation.Statement{Tokens: all, Prompt: len(prompt), Next: generation.Unclaimed}
-	if len(all) > c.Generation.Length {
-		if c.Generation.Reveal == circuit.Argmax {
-			st.Next = all[c.Generation.Length]
-		}
-		st.Tokens = all[:c.Generation.Length]
-	}
-	return st
 }
 
 // finished says whether an answer ends with the vocabulary's end token; nil where none is known.

@@ -12,6 +12,7 @@ import (
 	"github.com/zkllmc/zkllmc/internal/circuit"
 	"github.com/zkllmc/zkllmc/internal/dialogue"
 	"github.com/zkllmc/zkllmc/internal/engine"
+	"github.com/zkllmc/zkllmc/internal/forecast"
 	"github.com/zkllmc/zkllmc/internal/machine"
 	"github.com/zkllmc/zkllmc/internal/portfile"
 )
@@ -27,10 +28,10 @@ type progress struct {
 	parts       string // how many parts of the running phase are done, "" if nobody says
 	tenths      int    // of the running phase that were reported
 	seconds     map[string]float64
-	cpu         float64       // seconds of processors up to the running phase
-	stages      []stage       // that ended, one per name
-	expected    *forecast     // nil: nothing is known of what comes
-	ticking     chan struct{} // closed when the line of the running phase is no longer written anew
+	cpu         float64            // seconds of processors up to the running phase
+	stages      []stage            // that ended, one per name
+	expected    *forecast.Forecast // nil: nothing is known of what comes
+	ticking     chan struct{}      // closed when the line of the running phase is no longer written anew
 }
 
 func newProgress(w io.Writer) *progress {
@@ -43,7 +44,7 @@ func newProgress(w io.Writer) *progress {
 }
 
 // expect says which phases come, and what they cost.
-func (p *progress) expect(f *forecast) {
+func (p *progress) expect(f *forecast.Forecast) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.expected = f
@@ -60,8 +61,8 @@ func (p *progress) phase(name string) {
 		p.stage(s)
 		p.seconds[strings.NewReplacer(" ", "_", "-", "_").Replace(p.name)] += s.Seconds()
 		line := fmt.Sprintf("%-16s %8.2f s", p.name, s.Seconds())
-		if p.expected.finish(p.name, s); p.expected.long() {
-			line += "   " + p.expected.say("", 0)
+		if p.expected.Finish(p.name, s); p.expected.Long() {
+			line += "   " + p.expected.Say("", 0)
 		}
 		if p.interactive {
 			line = fmt.Sprintf("\r%-*s", lineWidth, line)
@@ -84,7 +85,7 @@ func (p *progress) tick() {
 	line := fmt.Sprintf("%-16s …", p.name)
 	if p.parts != "" {
 		line += " " + p.parts
-	} else if s := p.expected.say(p.name, time.Since(p.since)); s != "" {
+	} else if s := p.expected.Say(p.name, time.Since(p.since)); s != "" {
 		line += " " + s
 	}
 	fmt.Fprintf(p.w, "\r%-*s", lineWidth, line)
@@ -144,7 +145,7 @@ func (p *progress) part(done, of int) {
 		return
 	}
 	left := time.Since(p.since) / time.Duration(done) * time.Duration(of-done)
-	p.parts = fmt.Sprintf("%d %%, %d of %d, %s", 100*done/of, done, of, about(left))
+	p.parts = fmt.Sprintf("%d %%, %d of %d, %s", 100*done/of, done, of, forecast.About(left))
 	switch tenths := 10 * done / of; {
 	case p.interactive && p.ticking != nil:
 		p.tick()

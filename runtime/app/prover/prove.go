@@ -12,11 +12,13 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/zkllmc/zkllmc/internal/answering"
 	"github.com/zkllmc/zkllmc/internal/atomicfile"
 	"github.com/zkllmc/zkllmc/internal/circuit"
 	"github.com/zkllmc/zkllmc/internal/console"
 	"github.com/zkllmc/zkllmc/internal/dialogue"
 	"github.com/zkllmc/zkllmc/internal/engine"
+	"github.com/zkllmc/zkllmc/internal/forecast"
 	"github.com/zkllmc/zkllmc/runtime/statement"
 	"github.com/zkllmc/zkllmc/runtime/statement/generation"
 	"github.com/zkllmc/zkllmc/runtime/verifier"
@@ -150,7 +152,7 @@ func (a *app) prove(ctx context.Context, o *proveOptions) error {
 		return err
 	}
 	a.stats.proves(c)
-	claimed := claim(c, o.promptTokens, answer)
+	claimed := answering.Claim(c, o.promptTokens, answer)
 	claimed.NoSaturation = o.noSaturation
 	st, proof, clamped, err := a.proof(ctx, d, claimed)
 	if err != nil {
@@ -231,17 +233,13 @@ func (a *app) showClamped(clamped []engine.Clamped, asJSON bool) {
 // proof proves a statement about the text that was decoded. It returns the statement's public form, with the logits where the circuit
 // reveals them, and the cells that were clamped, also where that is why nothing is proved.
 func (a *app) proof(ctx context.Context, d *engine.Decoding, st *generation.Statement) (public *generation.Statement, proof []byte, clamped []engine.Clamped, err error) {
-	g := d.Circuit().Generation
-	if g.Reveal == circuit.Values {
-		if rest := st.Tokens[len(d.Logits())/g.Vocab:]; len(rest) > 0 {
-			a.progress.phase("logits")
-			if err := d.Next(ctx, rest...); err != nil {
-				return nil, nil, nil, err
-			}
-		}
-		st.Logits = slices.Clone(d.Logits()[(st.Prompt-1)*g.Vocab:])
+	if answering.Lacks(d, st) {
+		a.progress.phase("logits")
 	}
-	a.progress.expect(proofForecast(d.Circuit()))
+	if err := answering.Reveal(ctx, d, st); err != nil {
+		return nil, nil, nil, err
+	}
+	a.progress.expect(forecast.Of(d.Circuit()))
 	text := d.Clamped()
 	told := make(chan []engine.Clamped, 1)
 	options := a.options()

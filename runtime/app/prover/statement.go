@@ -6,6 +6,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/zkllmc/zkllmc/internal/answering"
 	"github.com/zkllmc/zkllmc/internal/circuit"
 	"github.com/zkllmc/zkllmc/internal/console"
 	"github.com/zkllmc/zkllmc/internal/format"
@@ -49,7 +50,7 @@ func (a *app) statement(ctx context.Context, q *question, file, from string, for
 		return err
 	}
 	c := a.f.Smallest(q.positions())
-	st := claim(c, q.promptTokens, q.wantTokens)
+	st := answering.Claim(c, q.promptTokens, q.wantTokens)
 	if c.Generation.Reveal == circuit.Values {
 		if from == "" {
 			return console.Usagef("statements of this circuit show logits: --logits-from names a statement to take them from")

@@ -5,8 +5,8 @@ import (
 	"io"
 	"strings"
 	"sync"
-	"unicode/utf8"
 
+	"github.com/zkllmc/zkllmc/internal/answering"
 	"github.com/zkllmc/zkllmc/internal/reading"
 )
 
@@ -31,19 +31,9 @@ func (s *stream) text(answer []int64) string {
 	return reading.FormatIDs(answer)
 }
 
-// said prints what is new, up to where the text may change with the next token: a character of which a token holds a part only, written as
-// its bytes, or as the character that stands for what is none.
+// said prints what is new, up to where the text may change with the next token.
 func (s *stream) said(answer []int64) {
-	text := strings.TrimRight(s.text(answer), string(utf8.RuneError))
-	for k := 1; k < utf8.UTFMax && k <= len(text); k++ {
-		if tail := text[len(text)-k:]; utf8.RuneStart(tail[0]) {
-			if !utf8.FullRuneInString(tail) {
-				text = text[:len(text)-k]
-			}
-			break
-		}
-	}
-	s.print(text)
+	s.print(answering.Settled(s.text(answer)))
 }
 
 // print prints what a text has behind what is printed. One that does not begin so waits for the end.

@@ -1,0 +1,194 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"runtime"
+	"time"
+
+	"github.com/dustin/go-humanize"
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+
+	"github.com/zkllmc/zkllmc/internal/console"
+	"github.com/zkllmc/zkllmc/server"
+)
+
+// hosting are the flags that serve and worker have both.
+type hosting struct {
+	models  []string
+	queue   server.Queue
+	memory  string
+	logJSON bool
+}
+
+func (o *hosting) flags(f *pflag.FlagSet) {
+	f.StringArrayVar(&o.models, "model", nil, "`[NAME=]DIR[,KEYS]`: a folder that compile wrote, the name that requests give the model, and the folder of prover.key and model.vk (DIR/keys); may be given several times")
+	f.StringVar(&o.queue.URL, "nats", os.Getenv(server.EnvURL), "`URL` of a NATS server with JetStream, which keeps the jobs; its token, if it wants one, is in "+server.EnvSecret)
+	f.StringVar(&o.queue.Credentials, "nats-creds", "", "`FILE` with credentials for it")
+	f.StringVar(&o.queue.Prefix, "prefix", "zkllmc", "`NAME` that all names of what is stored there begin with")
+	f.StringVar(&o.memory, "memory", "", "a proof takes at most about this `SIZE` of memory, 6GiB say (default: what the machine has)")
+	f.BoolVar(&o.logJSON, "log-json", false, "log lines of JSON")
+}
+
+func (o *hosting) budget() (uint64, error) {
+	if o.memory == "" {
+		return 0, nil
+	}
+	bytes, err := humanize.ParseBytes(o.memory)
+	if err != nil || bytes == 0 {
+		return 0, console.Usagef("--memory %q is no size such as 8GB or 12GiB", o.memory)
+	}
+	return bytes, nil
+}
+
+// sound refuses a policy that makes no sense.
+func sound(p server.Policy) error {
+	switch {
+	case p.Limit < 1 || p.Replicas < 1:
+		return console.Usagef("--queue and --replicas are at least 1")
+	case p.Keep < time.Minute:
+		return console.Usagef("--keep is at least a minute")
+	case p.Patience < 2*time.Second:
+		return console.Usagef("--patience is at least two seconds")
+	}
+	return nil
+}
+
+// logger writes to stderr.
+func (a *app) logger(asJSON bool) *slog.Logger {
+	if asJSON {
+		return slog.New(slog.NewJSONHandler(a.err, nil))
+	}
+	return slog.New(slog.NewTextHandler(a.err, nil))
+}
+
+func (a *app) serveCommand() *cobra.Command {
+	var o hosting
+	s := server.Options{Worker: server.Worker{Args: []string{"worker", "--with-server"}}}
+	workers := -1
+	c := &cobra.Command{
+		Use:   "serve --model DIR --data DIR",
+		Short: "Answer requests of OpenAI's interface, and prove every answer",
+		Long: `serve answers with one model or several, and makes a proof of every answer. The interface is the one that clients of language models
+speak: POST /v1/completions and /v1/chat/completions, as a whole or streamed, POST /v1/embeddings, GET /v1/models; POST /v1/run computes the
+outputs of any other model. A response names its proof, in the member "proof" and the header Proof-Id, which is made afterwards:
+
+  GET    /v1/proofs/ID             how far it is: queued, proving, done, failed or cancelled
+  GET    /v1/proofs/ID/statement   what is proved, for 'zkllmc-verifier verify --statement'
+  GET    /v1/proofs/ID/proof       the proof, for 'zkllmc-verifier verify --proof'
+  DELETE /v1/proofs/ID             gives it up, or removes it
+
+Answers are greedy, since a proof shows that each token is the model's best: what asks for another one (temperature, n, logprobs, stop,
+tools) is refused. A chat is one message of the user, which the template of the model stands around.
+
+A model's folder is what compile wrote, and holds the keys that 'prover setup' made in its folder keys. Proofs are made by worker processes,
+which serve starts, and by those that 'zkllmc worker' starts on other machines. Jobs are kept below --data, or by the NATS servers of
+--nats, until they are done: a kill of server or workers loses none.
+
+Without --tokens only this machine may ask. A file of tokens has a line for each who may, NAME TOKEN; proofs are seen by whoever asked for
+them. GET /healthz and /readyz are for everybody, /metrics, for Prometheus, wants a token too. What is logged holds no prompts and no
+answers without --log-prompts. SIGTERM lets requests end and hands jobs back to the queue.`,
+		Example: `  zkllmc serve --model sums --data state
+  zkllmc serve --model chat=smollm2 --model minilm --data state --listen :8443 --tokens tokens --tls-cert cert.pem --tls-key key.pem
+  zkllmc serve --model chat=smollm2 --nats nats://queue:4222 --workers 0`,
+		Args: cobra.NoArgs,
+		RunE: a.run(func(ctx context.Context, _ []string) error {
+			if err := sound(s.Policy); err != nil {
+				return err
+			}
+			o.queue.Secret = os.Getenv(server.EnvSecret)
+			if s.Workers = workers; workers < 0 {
+				s.Workers = 1
+				if o.queue.URL != "" {
+					s.Workers = 0
+				}
+			}
+			var err error
+			if s.Worker.Memory, err = o.budget(); err != nil {
+				return err
+			}
+			if o.logJSON {
+				s.Worker.Args = append(s.Worker.Args, "--log-json")
+			}
+			if s.Answers <= 0 {
+				s.Answers = runtime.GOMAXPROCS(0)
+			}
+			s.Models, s.Queue, s.Log = o.models, o.queue, a.logger(o.logJSON)
+			return hosted(ctx, server.Serve(ctx, s))
+		}),
+	}
+	f := c.Flags()
+	o.flags(f)
+	f.StringVar(&s.Listen, "listen", "127.0.0.1:8080", "`ADDRESS` and port to listen on")
+	f.StringVar(&s.Data, "data", "", "`FOLDER` for jobs and proofs, without --nats")
+	f.IntVar(&s.Policy.Replicas, "replicas", 1, "keep everything in `N` servers of a cluster")
+	f.IntVar(&s.Policy.Limit, "queue", 256, "at most `N` proofs wait or are made; further requests are told to come again (429)")
+	f.DurationVar(&s.Policy.Keep, "keep", 30*24*time.Hour, "how long a proof is kept after it is made")
+	f.DurationVar(&s.Policy.Patience, "patience", 30*time.Second, "how long a worker may not be heard of before its job is given to another")
+	f.StringVar(&s.Tokens, "tokens", "", "`FILE` of who may ask: NAME TOKEN on each line")
+	f.BoolVar(&s.Open, "open", false, "everybody may ask, from any machine")
+	f.StringVar(&s.Cert, "tls-cert", "", "`FILE` with the certificate for TLS, and those above it")
+	f.StringVar(&s.Key, "tls-key", "", "`FILE` with its key")
+	f.IntVar(&workers, "workers", -1, "start `N` worker processes (default: 1, and none with --nats)")
+	f.Int64Var(&s.Body, "body", 8<<20, "a request has at most `N` bytes")
+	f.IntVar(&s.Requests, "requests", 256, "at most `N` requests at a time; further ones are told to come again")
+	f.IntVar(&s.Answers, "answers", 0, "at most `N` answers are computed at a time (default: the number of processors)")
+	f.DurationVar(&s.Slow, "slow", 10*time.Minute, "how long an answer may take")
+	f.DurationVar(&s.Grace, "grace", 30*time.Second, "how long requests may go on when the server ends")
+	f.BoolVar(&s.Prompts, "log-prompts", false, "log prompts and answers")
+	f.Lookup("workers").DefValue = "0" // of which nothing is said
+	f.Lookup("nats").DefValue = ""
+	return c
+}
+
+// hosted gives an error of package server the exit code that it stands for; ending is what an interruption asks for.
+func hosted(ctx context.Context, err error) error {
+	switch {
+	case err == nil, ctx.Err() != nil && errors.Is(err, ctx.Err()):
+		return nil
+	case errors.Is(err, server.ErrUsage):
+		return console.Usagef("%w", err)
+	}
+	return console.Unusable(err)
+}
+
+func (a *app) workerCommand() *cobra.Command {
+	var o hosting
+	var beside bool
+	c := &cobra.Command{
+		Use:   "worker --model DIR --nats URL",
+		Short: "Make the proofs that servers have promised, on any machine",
+		Long: `worker takes jobs from the queue of 'zkllmc serve --nats URL' and makes their proofs, one at a time, on all processors (GOMAXPROCS). It
+needs the model's folder with its keys, as serve does: jobs hold tokens and inputs, never weights. Any number of workers may run. One
+that is killed loses nothing, for its job is given to another after --patience; SIGTERM hands it back at once.`,
+		Example: `  zkllmc worker --model chat=smollm2 --nats nats://queue:4222 --memory 12GiB`,
+		Args:    cobra.NoArgs,
+		RunE: a.run(func(ctx context.Context, _ []string) error {
+			o.queue.Secret = os.Getenv(server.EnvSecret)
+			if o.queue.URL == "" {
+				return console.Usagef("--nats URL is missing; without it 'zkllmc serve' starts its own workers")
+			}
+			memory, err := o.budget()
+			if err != nil {
+				return err
+			}
+			if beside {
+				var stop context.CancelFunc
+				ctx, stop = server.While(ctx, os.Stdin)
+				defer stop()
+			}
+			return hosted(ctx, server.Work(ctx, server.WorkOptions{Models: o.models, Queue: o.queue, Memory: memory, Log: a.logger(o.logJSON)}))
+		}),
+	}
+	o.flags(c.Flags())
+	c.Flags().Lookup("nats").DefValue = ""
+	c.Flags().BoolVar(&beside, "with-server", false, "end with the standard input, which the server that starts a worker holds open")
+	if err := c.Flags().MarkHidden("with-server"); err != nil {
+		panic(fmt.Sprint(err)) // it stands above
+	}
+	return c
+}

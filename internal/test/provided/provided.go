@@ -1,0 +1,65 @@
+// Package provided makes what a provider has of small models, in folders, for tests of servers.
+package provided
+
+import (
+	"bytes"
+	"fmt"
+	"os"
+	"path/filepath"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/zkllmc/zkllmc/internal/backend/cpu"
+	"github.com/zkllmc/zkllmc/internal/bundle"
+	"github.com/zkllmc/zkllmc/internal/checker"
+	"github.com/zkllmc/zkllmc/internal/circuit"
+	"github.com/zkllmc/zkllmc/internal/engine"
+	"github.com/zkllmc/zkllmc/internal/format/circuits"
+	"github.com/zkllmc/zkllmc/internal/integer"
+	"github.com/zkllmc/zkllmc/internal/test/witnesstest"
+	"github.com/zkllmc/zkllmc/runtime/gadget"
+)
+
+// Alphabet is a model that answers a letter with those that follow it, up to the end: a with bcd.
+func Alphabet(t testing.TB) (dir string, customer *checker.Model) {
+	text := witnesstest.Text{Name: "alphabet", Length: 6, Vocab: 6, Pad: 5, WeightBits: 4, WitnessBits: 4, Reveal: circuit.Argmax}
+	b := text.Builder()
+	w := b.Weight("next", 8, text.Vocab, text.Vocab)
+	text.Logits(b, gadget.Embed(b, "logits", text.Tokens(b), w))
+	v := make([]int64, 36)
+	for i := range 5 {
+		v[6*i+(i+1)%5] = 90
+	}
+	f := circuit.Single(witnesstest.Finish(t, b))
+	vocab := `{"tokeniser": "character", "vocab": {"a": 0, "b": 1, "c": 2, "d": 3, ";": 4}, "pad_id": 5, "end_token": ";"}`
+	return provide(t, f, map[circuit.ID]integer.Tensor{w: {Shape: []int{6, 6}, V: v}}, vocab)
+}
+
+// Whole is a model that makes a vector of two numbers of a text of up to 6 of the letters a, b and c: [3001,3005] of abc.
+func Whole(t testing.TB) (dir string, customer *checker.Model) {
+	f, weights := witnesstest.Whole{}.Family(t, 3, 6)
+	return provide(t, f, weights, `{"tokeniser": "character", "vocab": {"a": 0, "b": 1, "c": 2}, "pad_id": 3}`)
+}
+
+// provide writes a model's folder, and returns it with what checks proofs about the model.
+func provide(t testing.TB, f *circuit.Family, weights map[circuit.ID]integer.Tensor, vocab string) (string, *checker.Model) {
+	k, vk, err := engine.Setup(t.Context(), f, weights, engine.Options{Backend: cpu.New()})
+	require.NoError(t, err)
+	file, err := circuits.Encode(f)
+	require.NoError(t, err)
+	dir := t.TempDir()
+	for name, data := range map[string][]byte{"model.circuit": file, "keys/model.vk": vk, "keys/prover.key": k.Encode(), "vocab/vocab.json": []byte(vocab)} {
+		name = filepath.Join(dir, filepath.FromSlash(name))
+		require.NoError(t, os.MkdirAll(filepath.Dir(name), 0o700))
+		require.NoError(t, os.WriteFile(name, data, 0o600))
+	}
+	b := &bundle.Bundle{Circuit: file, Key: vk, Tokenizer: []byte(vocab)}
+	b.Card.Describe(f)
+	b.Card.Name, b.Card.ModelID = f.Shortest().Name, fmt.Sprintf("%x", k.ModelID())
+	var archive bytes.Buffer
+	require.NoError(t, b.Write(&archive))
+	m, err := checker.Open(t.Context(), archive.Bytes(), nil)
+	require.NoError(t, err)
+	return dir, m
+}

@@ -1,0 +1,147 @@
+package server
+
+import (
+	"context"
+	"errors"
+	"io"
+	"log/slog"
+	"os"
+	"os/exec"
+	"strconv"
+	"time"
+
+	"github.com/zkllmc/zkllmc/server/internal/jobs"
+)
+
+// What a server tells the workers that it starts, in their environment: command lines are seen by other users of the machine.
+const (
+	EnvURL    = "ZKLLMC_NATS"
+	EnvSecret = "ZKLLMC_NATS_TOKEN"
+)
+
+// Worker says how to start a worker on this machine.
+type Worker struct {
+	Program string   // this program where it is ""
+	Args    []string // of a worker, but for the models and where jobs are
+	Memory  uint64   // that a proof may take; 0: what the machine has
+}
+
+// WorkOptions say what a worker does.
+type WorkOptions struct {
+	Models []string
+	Queue  Queue
+	Memory uint64
+	Log    *slog.Logger
+}
+
+// Work makes proofs until the context ends. One that is being made then is handed back to the queue.
+func Work(ctx context.Context, o WorkOptions) error {
+	models, err := openModels(ctx, o.Models)
+	if err != nil {
+		return err
+	}
+	nc, err := o.Queue.connect("zkllmc worker")
+	if err != nil {
+		return err
+	}
+	defer nc.Close()
+	o.Log.Info("working", "models", len(models), "pid", os.Getpid())
+	for missing := false; ctx.Err() == nil; {
+		store, err := jobs.Attach(ctx, nc, o.Queue.Prefix)
+		if err == nil {
+			err = (&jobs.Worker{Store: store, Models: models, Memory: o.Memory, Log: o.Log}).Run(ctx)
+		}
+		if !errors.Is(err, jobs.ErrMissing) {
+			return err
+		}
+		if !missing {
+			o.Log.Warn("waiting", "for", err)
+			missing = true
+		}
+		select {
+		case <-ctx.Done():
+		case <-time.After(time.Second):
+		}
+	}
+	return nil
+}
+
+// While returns a context that ends with a reader, too: a worker's standard input, which the server that started it holds open, ends with the
+// server, however that ends.
+func While(ctx context.Context, r io.Reader) (context.Context, context.CancelFunc) {
+	ctx, cancel := context.WithCancel(ctx)
+	go func() {
+		_, _ = io.Copy(io.Discard, r)
+		cancel()
+	}()
+	return ctx, cancel
+}
+
+// restart is how long a server waits before it starts a worker anew.
+const restart = time.Second
+
+// handing is how long a worker may take to hand its job back.
+const handing = 15 * time.Second
+
+// keep keeps a worker running.
+func (o *Options) keep(ctx context.Context, n int) {
+	for ctx.Err() == nil {
+		err := o.runWorker(ctx)
+		if ctx.Err() != nil {
+			return
+		}
+		o.Log.Warn("a worker ended and is started anew", "worker", n, "error", err)
+		select {
+		case <-ctx.Done():
+		case <-time.After(restart):
+		}
+	}
+}
+
+// runWorker runs a worker until it ends, or the context does.
+func (o *Options) runWorker(ctx context.Context) error {
+	program := o.Worker.Program
+	if program == "" {
+		var err error
+		if program, err = os.Executable(); err != nil {
+			return err
+		}
+	}
+	q := &o.Queue
+	args := append([]string(nil), o.Worker.Args...)
+	for _, m := range o.Models {
+		args = append(args, "--model", m)
+	}
+	args = append(args, "--prefix", q.Prefix)
+	if q.Credentials != "" {
+		args = append(args, "--nats-creds", q.Credentials)
+	}
+	if o.Worker.Memory > 0 {
+		args = append(args, "--memory", strconv.FormatUint(o.Worker.Memory, 10)+"B")
+	}
+	c := exec.Command(program, args...)
+	c.Env = append(os.Environ(), EnvURL+"="+q.URL, EnvSecret+"="+q.Secret)
+	c.Stderr = os.Stderr
+	stdin, err := c.StdinPipe()
+	if err != nil {
+		return err
+	}
+	if err := c.Start(); err != nil {
+		return err
+	}
+	ended := make(chan error, 1)
+	go func() { ended <- c.Wait() }()
+	select {
+	case err := <-ended:
+		return err
+	case <-ctx.Done():
+	}
+	stdin.Close()
+	select {
+	case err := <-ended:
+		return err
+	case <-time.After(handing):
+		_ = c.Process.Kill()
+		return <-ended
+	}
+}
