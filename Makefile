@@ -23,7 +23,7 @@ FATBIN = $(NVCC) $(NVCCFLAGS) -std=c++17 -O3 -fatbin $(foreach a,$(ARCHITECTURES
 	-gencode arch=compute_$(lastword $(ARCHITECTURES)),code=compute_$(lastword $(ARCHITECTURES))
 
 .NOTPARALLEL:
-.PHONY: serve-demo serve-test serve-load npm help demo smollm2 minilm ocr test quick check generate assembly golden bench curves benchmarks figures accuracy answers interrupts conformance families cases attacks mutants fuzz fuzz-onnx property clean format lint generated race portable cross platforms clean-tree fatbin faults emulate test-cuda ptx bench-cuda pack-cuda plans
+.PHONY: serve-demo serve-test serve-load npm page browser help demo smollm2 minilm ocr test quick check generate assembly golden bench curves benchmarks figures accuracy answers interrupts conformance families cases attacks mutants fuzz fuzz-onnx property clean format lint generated race portable cross platforms clean-tree fatbin faults emulate test-cuda ptx bench-cuda pack-cuda plans
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -108,6 +108,12 @@ serve-test: ## let OpenAI's client for Python, fetched into build/serve, talk to
 
 serve-load: ## CLIENTS=200 at a time for TIME=60s, then KILLS=10 of workers and of servers; prints what SERVING.md states
 	@GO=$(GO) scripts/serve.sh load
+
+page: ## build the page on which customers check proofs into build/page: static files
+	@GO=$(GO) scripts/page.sh
+
+browser: ## use the page in headless Chromium, which npm fetches; pictures of it in build/browser
+	ZKLLMC_BROWSER=$(CURDIR)/build/browser $(GO) test -count=1 -v -run TestBrowser ./web/page
 
 conformance: ## try all test cases below DATA=../shared/onnx, with private and with public inputs, and write CONFORMANCE.md
 	@mkdir -p build

@@ -102,6 +102,6 @@ export interface Verifier {
 
 /**
  * Loads the verifier. It computes in the thread that calls: use it from a worker in pages.
- * @param wasm the program, if it is not beside this module
+ * @param wasm the program, WebAssembly as it is, if not the one beside this module, which is compressed
  */
 export function load(wasm?: BufferSource): Promise<Verifier>;

@@ -1,5 +1,6 @@
 // The verifier of zkllmc for JavaScript: see index.d.ts.
 import "./wasm_exec.js"; // Go's own; defines globalThis.Go
+import { XzReadableStream } from "./xz.mjs";
 
 // unwrap returns what a function of the verifier gives, or throws what it says is wrong.
 function unwrap(result) {
@@ -15,21 +16,24 @@ function given(what, options, names) {
   }
 }
 
-// bytes reads the program where load is given none: beside this file.
-async function bytes() {
-  const url = new URL("zkllmc.wasm", import.meta.url);
+// program reads the verifier where load is given none: beside this file, compressed.
+async function program() {
+  const url = new URL("zkllmc.wasm.xz", import.meta.url);
+  let packed;
   if (url.protocol === "file:") {
     const { readFile } = await import("node:fs/promises");
-    return readFile(url);
+    packed = new Blob([await readFile(url)]).stream();
+  } else {
+    const response = await fetch(url);
+    if (!response.ok) throw new Error(`${url}: ${response.status} ${response.statusText}`);
+    packed = response.body;
   }
-  const response = await fetch(url);
-  if (!response.ok) throw new Error(`${url}: ${response.status} ${response.statusText}`);
-  return response.arrayBuffer();
+  return new Response(new XzReadableStream(packed)).arrayBuffer();
 }
 
 export async function load(wasm) {
   const go = new globalThis.Go();
-  const { instance } = await WebAssembly.instantiate(wasm ?? (await bytes()), go.importObject);
+  const { instance } = await WebAssembly.instantiate(wasm ?? (await program()), go.importObject);
   const stopped = go.run(instance); // sets the global before it first waits
   const verifier = globalThis.zkllmcVerifier;
   delete globalThis.zkllmcVerifier;

@@ -86,8 +86,10 @@ func TestNode(t *testing.T) {
 	if os.Getenv("ZKLLMC_PLATFORMS") != "all" {
 		t.Skip("make cross builds for JavaScript")
 	}
-	if _, err := exec.LookPath("node"); err != nil {
-		t.Skip("there is no node")
+	for _, tool := range []string{"node", "npm", "xz"} {
+		if _, err := exec.LookPath(tool); err != nil {
+			t.Skip("there is no " + tool)
+		}
 	}
 	dir := t.TempDir()
 	installed := filepath.Join(dir, "node_modules", "zkllmc")
@@ -99,6 +101,10 @@ func TestNode(t *testing.T) {
 		return string(out)
 	}
 	run("sh", filepath.Join("..", "..", "scripts", "npm.sh"))
+	run("npm", "pack", "--silent", "--pack-destination", dir, installed)
+	packed, err := os.Stat(filepath.Join(dir, "zkllmc-0.0.0.tgz"))
+	require.NoError(t, err)
+	require.Less(t, packed.Size(), int64(1_500_000), "what is downloaded")
 	program := filepath.Join(dir, "check.mjs")
 	require.NoError(t, os.WriteFile(program, []byte(script), 0o600))
 	out := run("node", program, handover.Sums(t), handover.Prompt)

@@ -1,0 +1,95 @@
+// Uses the page as customers do, in headless Chromium. Arguments: the page's address, the folder of what a customer got, where it is served,
+// the prompt, and a folder for pictures.
+import assert from "node:assert";
+import { readFileSync } from "node:fs";
+import chromium from "@sparticuz/chromium";
+import puppeteer from "puppeteer-core";
+
+const [page, dir, served, prompt, pictures] = process.argv.slice(2);
+const id = readFileSync(`${dir}/model.id`, "utf8").trim();
+const browser = await puppeteer.launch({ args: chromium.args, executablePath: await chromium.executablePath(), headless: "shell" });
+const asked = []; // what the page asked the network for
+
+async function open(hash = "", size = { width: 1100, height: 900 }, scheme = "light") {
+  const tab = await browser.newPage();
+  tab.on("pageerror", e => { console.error(e); process.exitCode = 1; });
+  tab.on("console", m => { if (m.type() === "error") console.error(m.text()); });
+  tab.on("request", r => asked.push(r.url()));
+  await tab.setViewport(size);
+  await tab.emulateMediaFeatures([{ name: "prefers-color-scheme", value: scheme }]);
+  await tab.goto(page + hash);
+  return tab;
+}
+
+const give = async (tab, ...names) => (await tab.$("#files")).uploadFile(...names.map(n => `${dir}/${n}`));
+const text = (tab, selector) => tab.$eval(selector, e => e.innerText);
+
+// check presses the button and returns the verdict with its words.
+async function check(tab) {
+  await tab.waitForSelector("#check:not([disabled])");
+  await tab.click("#check");
+  await tab.waitForFunction(() => !document.getElementById("result").hidden, { timeout: 60000 });
+  return (await text(tab, "#verdict")) + " " + (await text(tab, "#why")) + " " + (await text(tab, "#said"));
+}
+
+const fill = (tab, values) => tab.evaluate(v => { for (const [k, x] of Object.entries(v)) document.getElementById(k).value = x; }, values);
+const picture = (tab, name) => tab.screenshot({ path: `${pictures}/${name}.png`, fullPage: true });
+
+const tab = await open();
+assert.equal(await tab.$eval("#check", b => b.disabled), true);
+await give(tab, "sums.bundle", "statement.bin", "proof.bin");
+let words = await check(tab);
+assert.match(words, /^Accepted/);
+assert.match(words, new RegExp(id));
+assert.match(words, /You gave no ID/);
+assert.ok(words.includes(prompt), words);
+assert.match(words, /not shown to be the whole answer/);
+await picture(tab, "accepted");
+
+await fill(tab, { id, prompt });
+const start = Date.now();
+words = await check(tab);
+console.log(`verified in ${Date.now() - start} ms`);
+assert.match(words, /^Accepted/);
+assert.doesNotMatch(words, /You gave no ID/);
+assert.match(words, /That is the prompt you gave/);
+
+await fill(tab, { prompt: "1+1=" });
+words = await check(tab);
+assert.match(words, /^Rejected The proof is about another prompt than yours/);
+await picture(tab, "another-prompt");
+
+await fill(tab, { prompt: "", id: "0".repeat(64) });
+assert.match(await check(tab), /^Rejected The bundle .* of another model than the pinned one/);
+await fill(tab, { id });
+await give(tab, "half.bundle");
+assert.match(await check(tab), /^Rejected The bundle is not one to check proofs with: .*not a bundle/);
+await give(tab, "sums.bundle", "short.bin");
+assert.match(await check(tab), /^Rejected A file is damaged/);
+assert.equal(await text(tab, "#said"), "");
+await give(tab, "model.vk");
+await tab.waitForFunction(() => document.getElementById("status").innerText.includes("model.vk is a verifying key"));
+
+// A forgery: a proof with one bit changed, in a link. Dark, on a phone.
+const link = files => "#" + new URLSearchParams({ ...Object.fromEntries(Object.entries(files).map(([k, n]) => [k, `${served}/${n}`])), id });
+const phone = await open(link({ bundle: "sums.bundle", statement: "statement.bin", proof: "damaged.bin" }), { width: 390, height: 800 }, "dark");
+words = await check(phone);
+assert.match(words, /^Rejected The proof does not hold/);
+await picture(phone, "forged-dark-phone");
+assert.ok(await phone.evaluate(() => document.documentElement.scrollWidth <= innerWidth), "the page is wider than a phone");
+
+const linked = await open(link({ bundle: "sums.bundle", statement: "statement.bin", proof: "proof.bin" }));
+words = await check(linked);
+assert.match(words, /^Accepted/);
+assert.match(words, /You gave no ID/, "an ID of the link is not one that the user trusts");
+assert.match(await text(linked, "#linked"), /from the link/);
+
+const broken = await open(link({ bundle: "sums.bundle", statement: "nothing.bin", proof: "proof.bin" }));
+await broken.waitForFunction(() => document.getElementById("status").innerText.includes("The statement of the link cannot be loaded: 404"));
+const strange = await open("#" + new URLSearchParams({ bundle: "javascript:alert(1)" }));
+await strange.waitForFunction(() => document.getElementById("status").innerText.includes("a link to files has http or https"));
+
+const own = new URL(page).origin, other = new URL(served).origin;
+for (const url of asked) assert.ok(url.startsWith(own) || url.startsWith(other) || url.startsWith("data:") || url.startsWith("blob:"), url);
+await browser.close();
+console.log("all as it should be");

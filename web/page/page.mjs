@@ -1,0 +1,142 @@
+// The page: collects files, hands them to the worker, shows what it says.
+import { reason, said } from "./words.mjs";
+
+const $ = id => document.getElementById(id);
+const files = {}; // by kind: { name, bytes }
+const limit = 1 << 30; // bytes of a file
+
+// What files begin with; a bundle is a ZIP archive.
+const kinds = { "PK\x03\x04": "bundle", "zkllm-st": "statement", "zkllm-pf": "proof" };
+const others = { "zkllm-vk": "a verifying key, which its model's bundle holds", "zkllm-pk": "a prover's key, which is secret: it does not belong here",
+  "zkllm-ci": "a circuit, which its model's bundle holds", "zkllm-wt": "weights, which are secret: they do not belong here" };
+
+function add(name, bytes) {
+  const head = String.fromCharCode(...bytes.subarray(0, 8));
+  const kind = kinds[head] ?? kinds[head.slice(0, 4)];
+  if (!kind) return `${name} is ${others[head] ?? "neither a bundle nor a statement nor a proof"}.`;
+  files[kind] = { name, bytes };
+  const entry = document.querySelector(`[data-kind="${kind}"] span`);
+  entry.textContent = `${name}, ${bytes.length.toLocaleString("en")} bytes`;
+  $("check").disabled = !(files.bundle && files.statement && files.proof);
+  $("result").hidden = true;
+  return "";
+}
+
+async function addFiles(list) {
+  const wrong = [];
+  for (const f of list) {
+    if (f.size > limit) wrong.push(`${f.name} is too large.`);
+    else wrong.push(add(f.name, new Uint8Array(await f.arrayBuffer())));
+  }
+  $("status").textContent = wrong.filter(Boolean).join(" ");
+}
+
+$("files").addEventListener("change", e => addFiles(e.target.files));
+for (const type of ["dragenter", "dragover"]) addEventListener(type, e => { e.preventDefault(); $("drop").classList.add("over"); });
+for (const type of ["dragleave", "drop"]) addEventListener(type, e => { e.preventDefault(); $("drop").classList.remove("over"); });
+addEventListener("drop", e => addFiles(e.dataTransfer.files));
+
+let worker;
+function stop(text) {
+  worker?.terminate();
+  worker = undefined;
+  idle(text);
+}
+
+function idle(text) {
+  $("status").textContent = text;
+  $("cancel").hidden = true;
+  $("check").disabled = !(files.bundle && files.statement && files.proof);
+}
+
+$("cancel").addEventListener("click", () => stop("Cancelled."));
+
+// question collects what is to be compared: a field that is empty is not.
+function question() {
+  const q = {};
+  for (const name of ["prompt", "answer", "text"]) if ($(name).value !== "") q[name] = $(name).value;
+  if ($("unclamped").checked) q.no_saturation = true;
+  return q;
+}
+
+$("form").addEventListener("submit", e => {
+  e.preventDefault();
+  check();
+});
+
+function check() {
+  $("result").hidden = true;
+  $("check").disabled = true;
+  $("cancel").hidden = false;
+  $("status").textContent = "Loading the verifier …";
+  const id = $("id").value.trim().toLowerCase() || undefined, q = question();
+  worker ??= new Worker(new URL("worker.mjs", import.meta.url), { type: "module" });
+  worker.onerror = e => stop(`The verifier ended: ${e.message || "this browser cannot load it"}.`);
+  worker.onmessage = ({ data }) => {
+    if (data.version) $("version").textContent = `zkllmc ${data.version}`;
+    if (data.step) { $("status").textContent = data.step; return; }
+    idle("");
+    show(data, id !== undefined && !idLinked, Object.keys(q).filter(k => k !== "no_saturation"));
+  };
+  worker.postMessage({ bundle: files.bundle.bytes, statement: files.statement.bytes, proof: files.proof.bytes, id, question: q });
+}
+
+function show({ report, card, error }, trusted, asked) {
+  const accepted = report?.accepted === true;
+  $("result").className = accepted ? "accepted" : "rejected";
+  $("verdict").textContent = accepted ? "Accepted" : "Rejected";
+  $("why").textContent = accepted ? "" : report ? `${reason(report)} (${report.error})` : `The bundle is not one to check proofs with: ${error}.`;
+  $("said").replaceChildren(...(accepted ? said(report, card, trusted, asked) : []));
+  $("technical").hidden = !report;
+  $("report").textContent = report ? JSON.stringify({ ...report, card }, null, 2) : "";
+  $("result").hidden = false;
+  $("result").scrollIntoView({ block: "nearest" });
+}
+
+// body reads a response, up to the limit.
+async function body(response) {
+  const parts = [];
+  let size = 0;
+  for (const reader = response.body.getReader(); ;) {
+    const { done, value } = await reader.read();
+    if (done) return new Uint8Array(await new Blob(parts).arrayBuffer());
+    parts.push(value);
+    if ((size += value.length) > limit) {
+      await reader.cancel();
+      throw new Error("it is too large");
+    }
+  }
+}
+
+// A link names files, and may fill in fields: #bundle=URL&statement=URL&proof=URL&id=…&prompt=…&answer=…&text=…
+let idLinked = false;
+$("id").addEventListener("input", () => { idLinked = false; });
+
+async function follow() {
+  const link = new URLSearchParams(location.hash.slice(1));
+  for (const name of ["id", "prompt", "answer", "text"]) if (link.has(name)) $(name).value = link.get(name);
+  idLinked = link.has("id");
+  if (["prompt", "answer", "text"].some(n => link.has(n))) document.querySelector("form details").open = true;
+  const named = ["bundle", "statement", "proof"].filter(n => link.has(n));
+  if (named.length === 0) return;
+  $("linked").hidden = false;
+  $("linked").textContent = "Files, and what is filled in, are from the link that you opened: look whether it is what you asked, and whether the ID is one that you trust.";
+  for (const name of named) {
+    $("status").textContent = `Loading the ${name} …`;
+    try {
+      const url = new URL(link.get(name), location.href);
+      if (!["https:", "http:"].includes(url.protocol)) throw new Error("a link to files has http or https");
+      const response = await fetch(url, { credentials: "omit" });
+      if (!response.ok) throw new Error(`${response.status} ${response.statusText}`);
+      const wrong = add(url.pathname.split("/").pop(), await body(response));
+      if (wrong) throw new Error(wrong);
+    } catch (e) {
+      $("status").textContent = `The ${name} of the link cannot be loaded: ${e.message}`;
+      return;
+    }
+  }
+  $("status").textContent = "";
+}
+
+follow();
+addEventListener("hashchange", follow);

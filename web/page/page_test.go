@@ -1,0 +1,45 @@
+package page
+
+import (
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/zkllmc/zkllmc/internal/test/handover"
+)
+
+// TestBrowser builds the page and uses it in headless Chromium, of which it keeps pictures in ZKLLMC_BROWSER. make browser asks for it.
+func TestBrowser(t *testing.T) {
+	pictures := os.Getenv("ZKLLMC_BROWSER")
+	if pictures == "" {
+		t.Skip("make browser fetches Chromium and uses the page in it")
+	}
+	require.NoError(t, os.MkdirAll(pictures, 0o755))
+	tools, built, got := t.TempDir(), t.TempDir(), handover.Sums(t)
+	run := func(dir, name string, args ...string) string {
+		c := exec.CommandContext(t.Context(), name, args...)
+		c.Dir, c.Env = dir, append(os.Environ(), "OUT="+built)
+		out, err := c.CombinedOutput()
+		require.NoError(t, err, "%s", out)
+		return string(out)
+	}
+	run("", "sh", filepath.Join("..", "..", "scripts", "page.sh"))
+	require.NoError(t, os.CopyFS(tools, os.DirFS("browser")))
+	run(tools, "npm", "ci", "--no-fund", "--no-audit", "--silent")
+	site := httptest.NewServer(http.FileServer(http.Dir(built)))
+	defer site.Close()
+	files := http.FileServer(http.Dir(got))
+	provider := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Access-Control-Allow-Origin", "*")
+		files.ServeHTTP(w, r)
+	}))
+	defer provider.Close()
+	out := run(tools, "node", "check.mjs", site.URL+"/", got, provider.URL, handover.Prompt, pictures)
+	require.Contains(t, out, "all as it should be")
+	t.Log(out)
+}
