@@ -112,7 +112,7 @@ func (c *call) choose(sides [2]*val) (*val, error) {
 			return c.behind(shape, cond, sides[1-i], i == 0)
 		}
 	}
-	if slices.ContainsFunc(sides[:], unbounded) {
+	if slices.ContainsFunc(sides[:], unbounded) && !(c.onlyQuantised() && !slices.ContainsFunc(sides[:], endless)) {
 		return nil, c.unsupported("the condition depends on an input, and it chooses a number beyond %g, which only a softmax makes nothing of", maxChosen)
 	}
 	return c.selected(shape, cond, sides)
@@ -121,6 +121,18 @@ func (c *call) choose(sides [2]*val) (*val, error) {
 // unbounded says that a constant of real numbers has a cell that stands for infinity.
 func unbounded(v *val) bool {
 	return v.c != nil && v.dtype.IsFloat() && slices.ContainsFunc(floats(v.c), func(x float64) bool { return !(math.Abs(x) <= maxChosen) })
+}
+
+// endless says that a constant has an infinite cell.
+func endless(v *val) bool { return v.c != nil && slices.ContainsFunc(v.c.F, infinite) }
+
+// onlyQuantised says that nothing but QuantizeLinear uses the node's result: in its steps a number of any size is one of few.
+func (c *call) onlyQuantised() bool {
+	out := c.n.Outputs[0]
+	users := c.s.usersOf(out)
+	return len(users) > 0 && !slices.Contains(c.s.outs, out) && !slices.ContainsFunc(users, func(n *onnx.Node) bool {
+		return !standard(n, c.b.functions) || n.Op != "QuantizeLinear" || n.Inputs[0] != out || slices.Contains(n.Inputs[1:], out)
+	})
 }
 
 // maxChosen bounds constants that a condition chooses: beyond, they stand for infinity.

@@ -214,7 +214,7 @@ func (c *call) feedsSoftmax() bool {
 
 // passesMask are the operators through which a mask comes to a softmax.
 var passesMask = map[string]bool{"Add": true, "Sub": true, "Mul": true, "Div": true, "Where": true, "Reshape": true, "Transpose": true, "Cast": true,
-	"Squeeze": true, "Unsqueeze": true, "Expand": true, "Identity": true, "Concat": true}
+	"Squeeze": true, "Unsqueeze": true, "Expand": true, "Identity": true, "Concat": true, "QuantizeLinear": true, "DequantizeLinear": true}
 
 // softmaxSearch is a search: the tensors that were reached, each with the one before it, those whose users are still to be looked at, and
 // one that feeds a Softmax.

@@ -75,6 +75,9 @@ func (c *call) lastSoftmax(x *val) (*val, error) {
 	if err := c.hidesAll(id); err != nil {
 		return nil, err
 	}
+	if id, err = c.use(c.coarsened(x)); err != nil {
+		return nil, err
+	}
 	v := c.add(ir.OpSoftmax, "", x.shape, []ir.ValueID{id}, &ir.SoftmaxAttr{Scale: 1})
 	return &val{shape: v.Shape, dtype: x.dtype, id: v.ID, nan: x.emptied}, nil
 }

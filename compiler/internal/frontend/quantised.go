@@ -201,7 +201,7 @@ func foldIntegers(c *call, in []*onnx.Tensor) ([]*onnx.Tensor, error) {
 
 // rounded is the nearest integer to x/scale, a half to the even one, plus zero, cut off at the ends of a type.
 func (s *speller) rounded(x, scale, zero string, d onnx.DType, lo, hi int64) string {
-	y := s.add("Round", s.add("Div", x, scale))
+	y := s.add("Round", s.add("Div", s.own("InSteps", x, scale), scale))
 	if zero != "" {
 		y = s.add("Add", y, zero)
 	}

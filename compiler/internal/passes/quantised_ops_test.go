@@ -79,3 +79,92 @@ func TestQuantisedOperators(t *testing.T) {
 		})
 	}
 }
+
+// TestQuantisedMasks quantises scores that are masked by the least float: steps are so coarse that what is masked weighs nothing, and all else the
+// same. The mask is a constant, or one that an input says.
+func TestQuantisedMasks(t *testing.T) {
+	x := cellsOf(t, 18, func(m *model) { m.node("Mul", "x 1", "z") })
+	for name, build := range map[string]func(m *model){
+		"pairs": func(m *model) {
+			m.node("QuantizeLinear", "mask coarse top", "maskQ")
+			m.node("QLinearAdd", "q s zx maskQ coarse top coarse top", "sumQ")
+			m.g.Nodes[len(m.g.Nodes)-1].Domain = "com.microsoft"
+			m.node("DequantizeLinear", "sumQ coarse top", "scores")
+		},
+		"a sum of a sum": func(m *model) {
+			m.node("DequantizeLinear", "q s zx", "real")
+			m.node("QuantizeLinear", "mask coarse top", "maskQ")
+			m.node("DequantizeLinear", "maskQ coarse top", "mask2")
+			m.node("Add", "real mask2", "masked")
+			m.node("Add", "masked real", "sum")
+			m.node("QuantizeLinear", "sum coarse top", "sumQ")
+			m.node("DequantizeLinear", "sumQ coarse top", "scores")
+		},
+		"a choice": func(m *model) {
+			m.node("DequantizeLinear", "q s zx", "real")
+			m.node("Where", "open real -3.4028234663852886e+38", "chosen")
+			m.node("QuantizeLinear", "chosen coarse top", "sumQ")
+			m.node("DequantizeLinear", "sumQ coarse top", "scores")
+		},
+		"steps beyond the type": func(m *model) { // the lowest of them is -Inf in single precision
+			m.node("DequantizeLinear", "q s zx", "real")
+			m.node("QuantizeLinear", "mask fine top16", "maskQ")
+			m.node("DequantizeLinear", "maskQ fine top16", "mask2")
+			m.node("Add", "real mask2", "scores")
+		},
+	} {
+		for _, by := range []string{"constant", "input"} {
+			t.Run(name+" "+by, func(t *testing.T) {
+				alone := name == "steps beyond the type" // and scores stay
+				if alone && by == "input" {
+					return
+				}
+				got := cellsOf(t, 18, func(m *model) {
+					integers := func(name string, d onnx.DType, shape []int, cells ...int64) {
+						m.g.Initializers = append(m.g.Initializers, &onnx.Tensor{Name: name, DType: d, Shape: shape, I: cells})
+					}
+					integers("zx", onnx.Uint8, nil, 83)
+					integers("top", onnx.Uint8, nil, 255)
+					integers("top16", onnx.Uint16, nil, 65535)
+					integers("rows", onnx.Int64, []int{4, 1}, 1, 3, 5, 7)
+					integers("columns", onnx.Int64, []int{1, 8}, 0, 1, 2, 3, 4, 5, 6, 7)
+					m.floats("s", nil, 0.0101)
+					m.floats("coarse", nil, 1.3344405750530544e+36)
+					m.floats("fine", nil, 5.192376e+33)
+					m.node("QuantizeLinear", "x s zx", "q")
+					if by == "constant" {
+						m.node("LessOrEqual", "columns rows", "open")
+					} else {
+						m.node("Greater", "x 0", "open")
+					}
+					m.node("Where", "open 0 -3.4028234663852886e+38", "mask")
+					build(m)
+					m.node("Softmax", "scores", "weights", attrInt("axis", -1))
+					m.node("Mul", "weights x", "z")
+				})
+				open := func(i int) bool { return by == "constant" && i%8 <= 2*(i/8)+1 || by == "input" && x[i] > 0 }
+				weight := func(i int) float64 {
+					if alone {
+						return math.Exp(math.Round(x[i]/0.0101) * 0.0101)
+					}
+					return 1
+				}
+				for i := range got {
+					sum := 0.0
+					for k := i / 8 * 8; k < i/8*8+8; k++ {
+						if open(k) {
+							sum += weight(k)
+						}
+					}
+					want := 0.0
+					if open(i) {
+						want = x[i] * weight(i) / sum
+					}
+					if sum > 0 {
+						require.InDelta(t, want, got[i], 1e-9, "cell %d", i)
+					}
+				}
+			})
+		}
+	}
+}
