@@ -39,7 +39,7 @@ const (
 
 // bench is a server with both models, and a customer of each.
 type bench struct {
-	t         *testing.T
+	t         testing.TB
 	url       string
 	log       *buffer
 	options   Options
@@ -69,7 +69,7 @@ func (b *buffer) String() string {
 }
 
 // newBench starts a server without workers, over a queue of its own.
-func newBench(t *testing.T, change func(*Options)) *bench {
+func newBench(t testing.TB, change func(*Options)) *bench {
 	b := &bench{t: t, log: &buffer{}, client: &http.Client{}, token: ann}
 	letters, alphabet := provided.Alphabet(t)
 	texts, whole := provided.Whole(t)
@@ -114,9 +114,8 @@ func (b *bench) start() {
 func (b *bench) work() (end func()) {
 	ctx, cancel := context.WithCancel(b.t.Context())
 	ended := make(chan error, 1)
-	go func() {
-		ended <- Work(ctx, WorkOptions{Models: b.options.Models, Queue: b.options.Queue, Log: b.options.Log})
-	}()
+	o := WorkOptions{Models: b.options.Models, Queue: b.options.Queue, Log: b.options.Log}
+	go func() { ended <- Work(ctx, o) }()
 	end = sync.OnceFunc(func() {
 		cancel()
 		require.NoError(b.t, <-ended)
@@ -375,6 +374,64 @@ func TestBackPressureAndCancel(t *testing.T) {
 	require.Equal(t, http.StatusOK, r.StatusCode)
 	r, _ = b.ask("GET", "/v1/proofs/"+ids[0]+"/proof", "")
 	require.Equal(t, http.StatusNotFound, r.StatusCode, "what was removed is gone")
+}
+
+// A user's words stand in the model's template, of which his verifier knows, too.
+func TestChatTemplate(t *testing.T) {
+	dir, customer := provided.Chat(t)
+	b := newBench(t, func(o *Options) { o.Models = []string{dir} })
+	b.work()
+	var a answered
+	b.got("POST", "/v1/chat/completions", `{"model": "chat", "messages": [{"role": "user", "content": "d"}], "stream": false}`, &a)
+	require.Equal(t, "cd", a.Choices[0].Message.Content)
+	require.Equal(t, 3, a.Usage.Prompt)
+	b.accepted(customer, a.Proof.ID, checker.Question{Prompt: text("d"), Answer: text("cd")})
+	r, _ := b.ask("POST", "/v1/chat/completions", `{"model": "chat", "messages": [{"role": "user", "content": "abcd"}]}`)
+	require.Equal(t, http.StatusOK, r.StatusCode, "with two tokens around it fills the circuit")
+	r, said := b.ask("POST", "/v1/chat/completions", `{"model": "chat", "messages": [{"role": "user", "content": "abcda"}]}`)
+	require.Equal(t, http.StatusBadRequest, r.StatusCode, said)
+}
+
+// Servers that share a queue share its proofs and its workers, each of which makes those of the models that it holds.
+func TestSharedQueue(t *testing.T) {
+	b := newBench(t, nil)
+	first, both := b.url, b.options.Models
+	b.options.Models = both[1:]
+	b.work() // of words alone
+	b.options.Models = both
+	b.start()
+	var letters, words answered
+	b.got("POST", "/v1/completions", `{"model": "alphabet", "prompt": "a"}`, &letters)
+	b.got("POST", "/v1/run", `{"model": "words", "text": "abc"}`, &words)
+	require.NotEqual(t, first, b.url)
+	b.url = first
+	b.accepted(b.whole, words.Proof.ID, checker.Question{Text: text("abc")})
+	var r report
+	b.got("GET", "/v1/proofs/"+letters.Proof.ID, "", &r)
+	require.Equal(t, "queued", r.Status, "nobody holds this model")
+	b.options.Models = both[:1]
+	b.work()
+	b.accepted(b.alphabet, letters.Proof.ID, checker.Question{Prompt: text("a")})
+}
+
+// FuzzRequests: whatever a body is, the answer is JSON, of what was asked or of what is wrong with it, and no fault of the server.
+func FuzzRequests(f *testing.F) {
+	routes := []string{"/v1/completions", "/v1/chat/completions", "/v1/embeddings", "/v1/run"}
+	for i, body := range []string{`{"model": "alphabet", "prompt": ["a"]}`, `{"model": "alphabet", "messages": [{"role": "user", "content": [{"type": "text", "text": "a"}]}]}`,
+		`{"model": "words", "input": ["a", "b"], "encoding_format": "base64"}`, `{"model": "words", "inputs": {"input_ids": [0, 1, 2]}}`} {
+		f.Add(i, body)
+	}
+	b := newBench(f, func(o *Options) { o.Policy.Limit = 1 })
+	f.Fuzz(func(t *testing.T, route int, body string) {
+		if uint(route) >= uint(len(routes)) || strings.Contains(body, "stream") {
+			return
+		}
+		asks := *b
+		asks.t = t
+		r, text := asks.ask("POST", routes[route], body)
+		require.Less(t, r.StatusCode, 500, text)
+		require.True(t, json.Valid([]byte(text)), text)
+	})
 }
 
 // A server that ends and comes again, with the same queue, knows its proofs; a worker that ends hands its job back.

@@ -23,7 +23,23 @@ import (
 
 // Alphabet is a model that answers a letter with those that follow it, up to the end: a with bcd.
 func Alphabet(t testing.TB) (dir string, customer *checker.Model) {
-	text := witnesstest.Text{Name: "alphabet", Length: 6, Vocab: 6, Pad: 5, WeightBits: 4, WitnessBits: 4, Reveal: circuit.Argmax}
+	f, weights := alphabet(t, "alphabet")
+	vocab := `{"tokeniser": "character", "vocab": {"a": 0, "b": 1, "c": 2, "d": 3, ";": 4}, "pad_id": 5, "end_token": ";"}`
+	return provide(t, f, weights, map[string]string{"vocab.json": vocab})
+}
+
+// Chat is Alphabet with a tokenizer.json and a template, which puts a user's words between a and b.
+func Chat(t testing.TB) (dir string, customer *checker.Model) {
+	f, weights := alphabet(t, "chat")
+	return provide(t, f, weights, map[string]string{
+		"tokenizer.json": `{"added_tokens": [{"id": 4, "content": ";", "special": true}], "normalizer": null, "pre_tokenizer": null, "post_processor": null,
+			"decoder": {"type": "Fuse"}, "model": {"type": "BPE", "vocab": {"a": 0, "b": 1, "c": 2, "d": 3, ";": 4}, "merges": []}}`,
+		"template.json": `{"before": "a", "after": "b", "end": ";"}`,
+	})
+}
+
+func alphabet(t testing.TB, name string) (*circuit.Family, map[circuit.ID]integer.Tensor) {
+	text := witnesstest.Text{Name: name, Length: 6, Vocab: 6, Pad: 5, WeightBits: 4, WitnessBits: 4, Reveal: circuit.Argmax}
 	b := text.Builder()
 	w := b.Weight("next", 8, text.Vocab, text.Vocab)
 	text.Logits(b, gadget.Embed(b, "logits", text.Tokens(b), w))
@@ -31,30 +47,37 @@ func Alphabet(t testing.TB) (dir string, customer *checker.Model) {
 	for i := range 5 {
 		v[6*i+(i+1)%5] = 90
 	}
-	f := circuit.Single(witnesstest.Finish(t, b))
-	vocab := `{"tokeniser": "character", "vocab": {"a": 0, "b": 1, "c": 2, "d": 3, ";": 4}, "pad_id": 5, "end_token": ";"}`
-	return provide(t, f, map[circuit.ID]integer.Tensor{w: {Shape: []int{6, 6}, V: v}}, vocab)
+	return circuit.Single(witnesstest.Finish(t, b)), map[circuit.ID]integer.Tensor{w: {Shape: []int{6, 6}, V: v}}
 }
 
 // Whole is a model that makes a vector of two numbers of a text of up to 6 of the letters a, b and c: [3001,3005] of abc.
 func Whole(t testing.TB) (dir string, customer *checker.Model) {
 	f, weights := witnesstest.Whole{}.Family(t, 3, 6)
-	return provide(t, f, weights, `{"tokeniser": "character", "vocab": {"a": 0, "b": 1, "c": 2}, "pad_id": 3}`)
+	return provide(t, f, weights, map[string]string{"vocab.json": `{"tokeniser": "character", "vocab": {"a": 0, "b": 1, "c": 2}, "pad_id": 3}`})
 }
 
 // provide writes a model's folder, and returns it with what checks proofs about the model.
-func provide(t testing.TB, f *circuit.Family, weights map[circuit.ID]integer.Tensor, vocab string) (string, *checker.Model) {
+func provide(t testing.TB, f *circuit.Family, weights map[circuit.ID]integer.Tensor, vocab map[string]string) (string, *checker.Model) {
 	k, vk, err := engine.Setup(t.Context(), f, weights, engine.Options{Backend: cpu.New()})
 	require.NoError(t, err)
 	file, err := circuits.Encode(f)
 	require.NoError(t, err)
 	dir := t.TempDir()
-	for name, data := range map[string][]byte{"model.circuit": file, "keys/model.vk": vk, "keys/prover.key": k.Encode(), "vocab/vocab.json": []byte(vocab)} {
+	files := map[string][]byte{"model.circuit": file, "keys/model.vk": vk, "keys/prover.key": k.Encode()}
+	b := &bundle.Bundle{Circuit: file, Key: vk}
+	for name, content := range vocab {
+		files["vocab/"+name] = []byte(content)
+		if name == "template.json" {
+			b.Template = []byte(content)
+		} else {
+			b.Tokenizer = []byte(content)
+		}
+	}
+	for name, data := range files {
 		name = filepath.Join(dir, filepath.FromSlash(name))
 		require.NoError(t, os.MkdirAll(filepath.Dir(name), 0o700))
 		require.NoError(t, os.WriteFile(name, data, 0o600))
 	}
-	b := &bundle.Bundle{Circuit: file, Key: vk, Tokenizer: []byte(vocab)}
 	b.Card.Describe(f)
 	b.Card.Name, b.Card.ModelID = f.Shortest().Name, fmt.Sprintf("%x", k.ModelID())
 	var archive bytes.Buffer

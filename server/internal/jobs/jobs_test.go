@@ -2,6 +2,7 @@ package jobs
 
 import (
 	"context"
+	"errors"
 	"log/slog"
 	"testing"
 	"time"
@@ -22,7 +23,7 @@ type bench struct {
 	customer *checker.Model
 }
 
-func newBench(t *testing.T) *bench {
+func newBench(t *testing.T, o Options) *bench {
 	dir, customer := provided.Alphabet(t)
 	m, err := hosted.Open(t.Context(), hosted.Place{Dir: dir, Keys: dir + "/keys"})
 	require.NoError(t, err)
@@ -32,7 +33,7 @@ func newBench(t *testing.T) *bench {
 	nc, err := Connect(e.URL(), "secret", "", "test")
 	require.NoError(t, err)
 	t.Cleanup(nc.Close)
-	s, err := Open(t.Context(), nc, Options{Patience: 300 * time.Millisecond})
+	s, err := Open(t.Context(), nc, o)
 	require.NoError(t, err)
 	require.ErrorIs(t, (&Worker{Store: s, Models: []*hosted.Model{m}}).Run(t.Context()), ErrMissing)
 	require.NoError(t, s.Promise(t.Context(), []*hosted.Model{m}))
@@ -80,7 +81,7 @@ func (b *bench) objects() (out []string) {
 // The job of a worker that is not heard of goes to another. Where the first comes back with a proof of its own after all, whenever that is, its
 // proof is dropped: a record names one proof, which stays.
 func TestTwoWorkersOneProof(t *testing.T) {
-	b := newBench(t)
+	b := newBench(t, Options{Patience: 300 * time.Millisecond})
 	r := b.submit(1, 2, 3, 4)
 	lost := b.worker()
 	first := lost.next(t) // and is silent
@@ -122,7 +123,7 @@ func TestTwoWorkersOneProof(t *testing.T) {
 
 // A message that comes once more for a proof that is done, or for none, changes nothing.
 func TestFinishedJobsAreDropped(t *testing.T) {
-	b := newBench(t)
+	b := newBench(t, Options{Patience: 300 * time.Millisecond})
 	w := b.worker()
 	r := b.submit(1)
 	w.take(t.Context(), b.m, w.next(t))
@@ -142,7 +143,7 @@ func TestFinishedJobsAreDropped(t *testing.T) {
 
 // What is not true is not proved, and what brings worker after worker down is given up; both say why.
 func TestFailures(t *testing.T) {
-	b := newBench(t)
+	b := newBench(t, Options{Patience: 300 * time.Millisecond})
 	w := b.worker()
 	r := b.submit(2)
 	w.take(t.Context(), b.m, w.next(t))
@@ -168,7 +169,7 @@ func TestFailures(t *testing.T) {
 
 // A worker that proves notices at its next word that nobody wants the proof any more, and that another worker has the job.
 func TestProvingIsGivenUp(t *testing.T) {
-	b := newBench(t)
+	b := newBench(t, Options{Patience: 300 * time.Millisecond})
 	w := b.worker()
 	for _, test := range []struct {
 		want error
@@ -192,6 +193,19 @@ func TestProvingIsGivenUp(t *testing.T) {
 		w.tell(ctx, mine, msg, &hosted.Watch{}, stop, nil)
 		require.ErrorIs(t, context.Cause(ctx), test.want)
 	}
+}
+
+// What was kept for as long as it was to be kept is gone.
+func TestExpiry(t *testing.T) {
+	b := newBench(t, Options{Keep: time.Second})
+	w := b.worker()
+	r := b.submit(1)
+	w.take(t.Context(), b.m, w.next(t))
+	require.Equal(t, Done, b.get(r.ID).State)
+	require.Eventually(t, func() bool {
+		_, err := b.s.Get(t.Context(), r.ID)
+		return errors.Is(err, ErrUnknown) && len(b.objects()) == 0
+	}, 30*time.Second, 100*time.Millisecond)
 }
 
 // Names of proofs are drawn, and nothing else is one.
