@@ -54,6 +54,28 @@ func TestDrawnIntegers(t *testing.T) {
 	})
 }
 
+// Integers are reduced exactly: a mean is rounded towards zero.
+func TestDrawnReductions(t *testing.T) {
+	nodes := []*pb.NodeProto{
+		op("Relu", "k", "y0"), op("ReduceMean", "k last", "y1"), op("ReduceL1", "k first", "y2", intAttr("keepdims", 0)), op("ReduceSumSquare", "k last", "y3"),
+		op("ReduceProd", "k last", "y4", intAttr("keepdims", 0)),
+	}
+	m := portsModel([]*pb.ValueInfoProto{port("k", int64sOf, 4, 3)}, []string{"y0", "y1", "y2", "y3", "y4"}, nodes, int64s("last", -1), int64s("first", 0))
+	cfg := Config{Ranges: map[string]Range{"k": {Lo: -9, Hi: 8}}, PrivateInputs: []string{"k"}}
+	givesExactly(t, m, cfg, func(in [][]float64) [][]float64 {
+		k := in[0]
+		out := [][]float64{each2(k, []float64{0}, math.Max), {}, {0, 0, 0}, {}, {}}
+		for i := range 4 {
+			a, b, c := k[3*i], k[3*i+1], k[3*i+2]
+			out[1], out[3], out[4] = append(out[1], math.Trunc((a+b+c)/3)), append(out[3], a*a+b*b+c*c), append(out[4], a*b*c)
+			for j := range 3 {
+				out[2][j] += math.Abs(k[3*i+j])
+			}
+		}
+		return out
+	})
+}
+
 // The arg-max of a vector is that of its only row, and along an axis of one cell it is 0, whatever the other axes are.
 func TestDrawnArgMax(t *testing.T) {
 	ctx := context.Background()

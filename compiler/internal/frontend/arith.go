@@ -14,7 +14,7 @@ func init() {
 	register(handlers, map[string]handler{
 		"Add": sum, "Sub": sub, "Sum": sum, "Mean": sum, "Mul": mul, "Div": div, "Neg": neg, "Pow": pow, "Where": where, "Max": extremum, "Min": extremum,
 		"Sqrt": function("sqrt"), "Reciprocal": function("reciprocal"), "Exp": function("exp"), "Sigmoid": function("sigmoid"),
-		"Sin": function("sin"), "Cos": function("cos"), "Softplus": function("softplus"), "Tanh": function("tanh"), "Erf": function("erf"), "Relu": function("relu"), "Gelu": gelu, "Swish": swish,
+		"Sin": function("sin"), "Cos": function("cos"), "Softplus": function("softplus"), "Tanh": function("tanh"), "Erf": function("erf"), "Relu": relu, "Gelu": gelu, "Swish": swish,
 		"Floor": function("floor"), "Ceil": function("ceil"), "Round": function("round"),
 		"com.microsoft.Gelu": function("gelu"), "com.microsoft.FastGelu": biasGelu("gelu_tanh"),
 		"com.microsoft.BiasGelu": biasGelu("gelu"), "com.microsoft.QuickGelu": swish, "Trilu": trilu,
@@ -426,6 +426,18 @@ func function(fn string) handler {
 		}
 		return one(c.unary(fn, x))
 	}
+}
+
+// relu is max(x, 0).
+func relu(c *call) ([]*val, error) {
+	x, err := c.arg(0)
+	if err != nil || x.dtype.IsFloat() {
+		return function("relu")(c)
+	}
+	return spelling(func(c *call) (*onnx.Function, error) {
+		s := c.speller("x")
+		return s.function(s.add("Max", "x", s.constant(&onnx.Tensor{DType: x.dtype, I: []int64{0}})))
+	}).handle(c)
 }
 
 func gelu(c *call) ([]*val, error) {

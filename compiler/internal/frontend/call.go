@@ -482,10 +482,10 @@ func (c *call) constInts(i int, what string, def []int64) ([]int64, error) {
 		return nil, c.secret(v, what)
 	}
 	if v.c == nil {
-		return nil, c.unsupported("%s (input %q) must be a constant", what, v.name)
+		return nil, c.unsupported("%s (input %q) must be a constant", what, v.called())
 	}
 	if v.c.DType.IsFloat() {
-		return nil, fmt.Errorf("%s (input %q) must be integers", what, v.name)
+		return nil, fmt.Errorf("%s (input %q) must be integers", what, v.called())
 	}
 	return v.c.I, nil
 }

@@ -192,15 +192,10 @@ func logSoftmax(c *call) (*onnx.Function, error) {
 
 // reduceL1 is the sum of magnitudes.
 func reduceL1(c *call) (*onnx.Function, error) {
-	keep := intOf("keepdims", c.attrInt("keepdims", 1))
-	axes, given, err := c.intsAttrOr("axes", 1)
+	s := c.speller("x")
+	y, err := s.summed(c, s.add("Abs", "x"))
 	if err != nil {
 		return nil, err
 	}
-	s := c.speller("x")
-	inputs := []string{s.add("Abs", "x")}
-	if given {
-		inputs = append(inputs, s.ints(axes...))
-	}
-	return s.function(s.with(s.add("ReduceSum", inputs...), keep, intOf("noop_with_empty_axes", c.attrInt("noop_with_empty_axes", 0))))
+	return s.function(y)
 }

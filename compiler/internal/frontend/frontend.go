@@ -76,6 +76,7 @@ type val struct {
 	last     *val                         // the bits of cells that an order puts behind all others, nil if there are none, see behind
 	emptied  *emptied                     // of scores: the mask that may leave nothing of a row
 	nan      *emptied                     // of a softmax, and of what asks where it is no number: that of its scores
+	by       string                       // the node that its name is of, if it has one
 	indices  bool                         // it stands for the index of its greatest cell in every row, and is an output and nothing else
 }
 
@@ -475,7 +476,7 @@ func (b *builder) nodes(s *scope, nodes []*onnx.Node, outs []string, opsets []on
 				outs[i] = &val{name: name, id: none, thunk: nil, dtype: -1}
 			}
 			if outs[i].name == "" {
-				outs[i].name = name
+				outs[i].name, outs[i].by = name, n.Name
 			}
 			s.vals[name] = outs[i]
 		}
@@ -575,7 +576,7 @@ func (b *builder) use(v *val, origin string) (ir.ValueID, error) {
 			if b.left.Poll() != nil {
 				return none, err
 			}
-			return none, ir.RefuseFor(origin, "constant", fmt.Errorf("input %q of shape %v: %w", v.name, t.Shape, err))
+			return none, ir.RefuseFor(origin, "constant", fmt.Errorf("input %q of shape %v: %w", v.called(), t.Shape, err))
 		}
 	}
 	x := b.g.Add(op, origin, b.unique(v.name), t.Shape, nil, nil)
@@ -614,7 +615,7 @@ func (b *builder) finite(v *val, t *onnx.Tensor) error {
 		return err
 	}
 	i := slices.IndexFunc(t.F, notFinite)
-	return ir.Refuse(v.name, "initializer", "cell %d is %g, which is not finite and no mask of a Softmax either; store a finite number, -1e4 for -Inf say", i, t.F[i])
+	return ir.Refuse(v.called(), "initializer", "cell %d is %g, which is not finite and no mask of a Softmax either; store a finite number, -1e4 for -Inf say", i, t.F[i])
 }
 
 func notFinite(x float64) bool { return math.IsNaN(x) || math.IsInf(x, 0) }

@@ -240,7 +240,7 @@ var onIntegers = map[string]bool{
 	"Tile": true, "Slice": true, "Split": true, "Gather": true, "GatherElements": true, "GatherND": true, "ScatterElements": true, "ScatterND": true,
 	"Concat": true, "Trilu": true, "Shape": true, "Size": true, "EyeLike": true, "Pad": true,
 	"Greater": true, "Less": true, "GreaterOrEqual": true, "LessOrEqual": true, "Sign": true, "CumSum": true, "OneHot": true,
-	"TopK": true, "ArgMax": true, "ArgMin": true, "Div": true, "Mod": true, "Pow": true, "Abs": true, "Clip": true,
+	"TopK": true, "ArgMax": true, "ArgMin": true, "Div": true, "Mod": true, "Pow": true, "Abs": true, "Clip": true, "Relu": true, "ReduceMean": true, "ReduceSumSquare": true, "ReduceProd": true,
 	"DequantizeLinear": true,
 }
 
@@ -394,7 +394,7 @@ func (c *call) bit(v *val) (factor, error) {
 	}
 	f, err := c.factor(v)
 	if err == nil && (f.id == none && f.coef != 0 && f.coef != 1 || f.id != none && !c.b.isBit(f.id)) {
-		err = c.unsupported("computes with %q as a boolean, which may have cells other than 0 and 1; if its input has none, say so: --range NAME=0:1", v.name)
+		err = c.unsupported("computes with %q as a boolean, which may have cells other than 0 and 1; if its input has none, say so: --range NAME=0:1", v.called())
 	}
 	return f, err
 }

@@ -277,7 +277,7 @@ func (c *call) secret(v *val, what string) error {
 		source = v.mark.leaf()
 	}
 	return c.unsupported("input %q is private, since it is computed from the weight %q, but serves as %s, which is part of the circuit; if that tensor is no secret, make it public: --public %s",
-		v.name, source, what, source)
+		v.called(), source, what, source)
 }
 
 // hiddenIntegers refuses private integers and booleans: nothing says what they may be.
@@ -286,7 +286,7 @@ func (c *call) hiddenIntegers(v *val) error {
 	if v.mark != nil {
 		source = v.mark.leaf()
 	}
-	return c.unsupported("computes with the %s %q, which are private; make them public: --public %s", map[bool]string{true: "booleans", false: "integers"}[v.dtype == onnx.Bool], v.name, source)
+	return c.unsupported("computes with the %s %q, which are private; make them public: --public %s", map[bool]string{true: "booleans", false: "integers"}[v.dtype == onnx.Bool], v.called(), source)
 }
 
 // pattern is a private tensor of which a public mask is made, and the node that takes the mask. A parted tensor holds the mask itself.

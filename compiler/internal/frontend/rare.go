@@ -203,7 +203,10 @@ func (c *call) waves(x *val, n, length int, inverse, onesided bool) (*onnx.Tenso
 	return t, nil
 }
 
-// lpPool is a pooling by norms: of magnitudes, or of squares.
+// maxNorm bounds the p of norms, powers of which are to have digits.
+const maxNorm = 4
+
+// lpPool is a pooling by norms: the p-th root of the sum of magnitudes to the power of p.
 func lpPool(c *call) (*onnx.Function, error) {
 	x, err := c.arg(0)
 	if err != nil {
@@ -211,8 +214,8 @@ func lpPool(c *call) (*onnx.Function, error) {
 	}
 	p := c.attrInt("p", 2)
 	switch {
-	case p != 1 && p != 2:
-		return nil, c.unsupported("of p %d; 1 and 2 are supported", p)
+	case p < 1 || p > maxNorm:
+		return nil, c.unsupported("of p %d; 1 to %d are supported", p, maxNorm)
 	case c.attrInt("ceil_mode", 0) != 0:
 		return nil, c.unsupported("ceil_mode is not supported: what windows beyond the edge are is not said")
 	case len(x.shape) < 3:
@@ -224,12 +227,12 @@ func lpPool(c *call) (*onnx.Function, error) {
 		for a := 2; a < len(x.shape); a++ {
 			axes = append(axes, int64(a))
 		}
-		return s.function(s.add(fmt.Sprintf("ReduceL%d", p), "x", s.ints(axes...)))
+		if p <= 2 {
+			return s.function(s.add(fmt.Sprintf("ReduceL%d", p), "x", s.ints(axes...)))
+		}
+		return s.function(s.root(s.add("ReduceSum", s.magnitudes("x", p), s.ints(axes...)), p))
 	}
-	y := s.add("Mul", "x", "x")
-	if p == 1 {
-		y = s.add("Abs", "x")
-	}
+	y := s.magnitudes("x", p)
 	cells := 1.0
 	kernel := c.attr("kernel_shape")
 	if kernel == nil {
@@ -244,10 +247,29 @@ func lpPool(c *call) (*onnx.Function, error) {
 			y = s.with(y, a)
 		}
 	}
-	if y = s.add("Mul", y, s.floats(cells)); p == 2 {
-		y = s.add("Sqrt", y)
+	return s.function(s.root(s.add("Mul", y, s.floats(cells)), p))
+}
+
+// magnitudes are |x| to the power of p.
+func (s *speller) magnitudes(x string, p int64) string {
+	switch p {
+	case 1:
+		return s.add("Abs", x)
+	case 2:
+		return s.add("Mul", x, x)
 	}
-	return s.function(y)
+	return s.add("Pow", s.add("Abs", x), s.floats(float64(p)))
+}
+
+// root is the p-th root of y.
+func (s *speller) root(y string, p int64) string {
+	switch p {
+	case 1:
+		return y
+	case 2:
+		return s.add("Sqrt", y)
+	}
+	return s.add("Pow", y, s.floats(1/float64(p)))
 }
 
 // compress picks the indices of an axis, or of all cells in a row, for which a condition holds.

@@ -1,6 +1,7 @@
 package frontend
 
 import (
+	"github.com/zkllmc/zkllmc/compiler/internal/onnx"
 	"github.com/zkllmc/zkllmc/ir"
 )
 
@@ -14,6 +15,9 @@ func reduce(c *call) ([]*val, error) {
 	x, err := c.arg(0)
 	if err != nil {
 		return nil, err
+	}
+	if !x.dtype.IsFloat() && (c.n.Op == "ReduceMean" || c.n.Op == "ReduceSumSquare") {
+		return spelling(reduceIntegers).handle(c)
 	}
 	set, shape, out, err := c.reduction(x.shape)
 	if err != nil {
@@ -47,6 +51,46 @@ func reduce(c *call) ([]*val, error) {
 		return one(c.unary("sqrt", v))
 	}
 	return []*val{v}, nil
+}
+
+// reduceIntegers is a mean, rounded towards zero, or a sum of squares.
+func reduceIntegers(c *call) (*onnx.Function, error) {
+	s := c.speller("x")
+	if c.n.Op == "ReduceSumSquare" {
+		y, err := s.summed(c, s.add("Mul", "x", "x"))
+		if err != nil {
+			return nil, err
+		}
+		return s.function(y)
+	}
+	set, _, _, err := c.reduction(c.in[0].shape)
+	if err != nil {
+		return nil, err
+	}
+	cells := int64(1)
+	for i, d := range c.in[0].shape {
+		if set[i] {
+			cells *= int64(d)
+		}
+	}
+	y, err := s.summed(c, "x")
+	if err != nil {
+		return nil, err
+	}
+	return s.function(s.add("Div", y, s.constant(&onnx.Tensor{DType: c.in[0].dtype, I: []int64{cells}})))
+}
+
+// summed is the ReduceSum of x over the axes that the node reduces.
+func (s *speller) summed(c *call, x string) (string, error) {
+	axes, given, err := c.intsAttrOr("axes", 1)
+	if err != nil {
+		return "", err
+	}
+	inputs := []string{x}
+	if given {
+		inputs = append(inputs, s.ints(axes...))
+	}
+	return s.with(s.add("ReduceSum", inputs...), intOf("keepdims", c.attrInt("keepdims", 1)), intOf("noop_with_empty_axes", c.attrInt("noop_with_empty_axes", 0))), nil
 }
 
 // reduction returns the reduced axes of a shape, the result's shape, and for each of its axes the axis it comes from or -1.

@@ -2,6 +2,8 @@ package frontend
 
 import (
 	"fmt"
+	"regexp"
+	"strings"
 
 	"github.com/zkllmc/zkllmc/compiler/internal/onnx"
 	"github.com/zkllmc/zkllmc/ir"
@@ -53,6 +55,22 @@ func (s *speller) of(domain, op string, inputs []string) string {
 	}
 	s.f.Nodes = append(s.f.Nodes, &onnx.Node{Name: s.name, Domain: domain, Op: op, Inputs: inputs, Outputs: []string{out}})
 	return out
+}
+
+// spelledName is what of adds to the name of a weight.
+var spelledName = regexp.MustCompile(`(^|/)[A-Za-z0-9]+ [0-9]+(/|$)`)
+
+// called is a tensor's name for people: without those of nodes that an operator is spelled by, which the file does not have, or, if nothing else is
+// left, that of the operator's node.
+func (v *val) called() string {
+	name := v.name
+	for spelledName.MatchString(name) {
+		name = spelledName.ReplaceAllString(name, "$1")
+	}
+	if name = strings.TrimSuffix(name, "/"); name == "" {
+		return v.by
+	}
+	return name
 }
 
 // with gives the node that was added last attributes.
