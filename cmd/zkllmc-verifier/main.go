@@ -18,6 +18,7 @@ import (
 	"github.com/zkllmc/zkllmc/internal/console"
 	"github.com/zkllmc/zkllmc/internal/format"
 	"github.com/zkllmc/zkllmc/internal/format/circuits"
+	"github.com/zkllmc/zkllmc/internal/group"
 	"github.com/zkllmc/zkllmc/internal/protocol"
 	"github.com/zkllmc/zkllmc/internal/vocab"
 	"github.com/zkllmc/zkllmc/runtime/app/verifier"
@@ -27,6 +28,7 @@ import (
 const program = "zkllmc-verifier"
 
 func main() {
+	group.KeepIn(console.CacheFolder())
 	ctx, stop := console.Interrupts()
 	defer stop()
 	os.Exit(run(ctx, os.Args[1:], os.Stdin, os.Stdout, os.Stderr))

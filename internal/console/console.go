@@ -10,6 +10,7 @@ import (
 	"io"
 	"os"
 	"os/signal"
+	"path/filepath"
 	"runtime"
 	"runtime/debug"
 	"runtime/metrics"
@@ -75,6 +76,19 @@ func Interrupts() (context.Context, context.CancelFunc) {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	context.AfterFunc(ctx, stop)
 	return ctx, stop
+}
+
+// CacheFolder is where programs keep generators, which they would derive again: the folder that ZKLLMC_CACHE names, nowhere if that is set to nothing;
+// without it one in the user's folder for such files, or nowhere if there is none.
+func CacheFolder() string {
+	if folder, set := os.LookupEnv("ZKLLMC_CACHE"); set {
+		return folder
+	}
+	user, err := os.UserCacheDir()
+	if err != nil {
+		return ""
+	}
+	return filepath.Join(user, "zkllmc", "generators")
 }
 
 // ErrPanic marks the error that Interruptible makes of a panic.

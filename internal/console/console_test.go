@@ -214,3 +214,21 @@ func TestCollectAfter(t *testing.T) {
 	runtime.ReadMemStats(&after)
 	require.LessOrEqual(t, after.NumGC-before.NumGC, uint32(1))
 }
+
+// What is kept lies where the variable says, nowhere if it is empty, and else where the user's files of this kind do.
+func TestCacheFolder(t *testing.T) {
+	t.Setenv("HOME", "/somebody")
+	t.Setenv("XDG_CACHE_HOME", "")
+	t.Setenv("ZKLLMC_CACHE", "/here")
+	require.Equal(t, "/here", CacheFolder())
+	t.Setenv("ZKLLMC_CACHE", "")
+	require.Empty(t, CacheFolder())
+	require.NoError(t, os.Unsetenv("ZKLLMC_CACHE"))
+	user, err := os.UserCacheDir()
+	require.NoError(t, err)
+	require.Equal(t, filepath.Join(user, "zkllmc", "generators"), CacheFolder())
+	t.Setenv("HOME", "")
+	if _, err := os.UserCacheDir(); err != nil { // elsewhere than on Unix another variable says where
+		require.Empty(t, CacheFolder())
+	}
+}

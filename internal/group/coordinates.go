@@ -129,20 +129,6 @@ const (
 	q3 = 0x30644e72e131a029
 )
 
-// sub stores x − y in z, without the library's branch on the borrow, which no processor predicts.
-func sub(z, x, y *coord) {
-	var b uint64
-	z0, b := bits.Sub64(x[0], y[0], 0)
-	z1, b := bits.Sub64(x[1], y[1], b)
-	z2, b := bits.Sub64(x[2], y[2], b)
-	z3, b := bits.Sub64(x[3], y[3], b)
-	m := -b
-	z[0], b = bits.Add64(z0, q0&m, 0)
-	z[1], b = bits.Add64(z1, q1&m, b)
-	z[2], b = bits.Add64(z2, q2&m, b)
-	z[3], _ = bits.Add64(z3, q3&m, b)
-}
-
 // negateIf stores −y in z where the mask is all ones, and y where it is zero. Of y = 0 it makes the modulus, which is not reduced:
 // no point but the neutral element, which takes another way, has y = 0.
 func negateIf(z, y *coord, mask uint64) {

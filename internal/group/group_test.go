@@ -298,7 +298,7 @@ func BenchmarkDecode(b *testing.B) {
 func BenchmarkGenerator(b *testing.B) {
 	out := make([]Affine, rootsBatch)
 	for i := 0; i < b.N; i += rootsBatch {
-		newSearch("bench", i, min(rootsBatch, b.N-i)).run(out)
+		newSearch("bench", i, min(rootsBatch, b.N-i)).run(out, make([]uint8, rootsBatch))
 	}
 }
 

@@ -19,6 +19,7 @@ import (
 	"github.com/zkllmc/zkllmc/internal/console"
 	"github.com/zkllmc/zkllmc/internal/console/commands"
 	"github.com/zkllmc/zkllmc/internal/engine"
+	"github.com/zkllmc/zkllmc/internal/group"
 	"github.com/zkllmc/zkllmc/internal/protocol"
 	"github.com/zkllmc/zkllmc/internal/reading"
 	"github.com/zkllmc/zkllmc/runtime/tokens"
@@ -44,6 +45,7 @@ const garbage = 32 << 20
 // next step; a second one ends the process at once.
 func Main(m Model, args []string) int {
 	console.CollectEarly(garbage)
+	group.KeepIn(console.CacheFolder())
 	ctx, stop := console.Interrupts()
 	defer stop()
 	return start(ctx, m, args, os.Stdin, os.Stdout, os.Stderr)

@@ -14,6 +14,7 @@ import (
 
 	"github.com/zkllmc/zkllmc/internal/circuit"
 	"github.com/zkllmc/zkllmc/internal/console"
+	"github.com/zkllmc/zkllmc/internal/group"
 	"github.com/zkllmc/zkllmc/internal/protocol"
 	"github.com/zkllmc/zkllmc/runtime/tokens"
 )
@@ -28,6 +29,7 @@ type Model struct {
 
 // Main runs the command line and returns the exit code of the process, one of package console. SIGINT and SIGTERM end the work.
 func Main(m Model, args []string) int {
+	group.KeepIn(console.CacheFolder())
 	ctx, stop := console.Interrupts()
 	defer stop()
 	return Run(ctx, m, args, os.Stdin, os.Stdout, os.Stderr)
