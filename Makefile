@@ -23,7 +23,7 @@ FATBIN = $(NVCC) $(NVCCFLAGS) -std=c++17 -O3 -fatbin $(foreach a,$(ARCHITECTURES
 	-gencode arch=compute_$(lastword $(ARCHITECTURES)),code=compute_$(lastword $(ARCHITECTURES))
 
 .NOTPARALLEL:
-.PHONY: serve-demo serve-test serve-load npm page browser help demo smollm2 minilm ocr test quick check generate assembly golden bench curves benchmarks figures accuracy answers interrupts conformance families cases attacks mutants fuzz fuzz-onnx property clean format lint generated race portable cross platforms clean-tree fatbin faults emulate test-cuda ptx bench-cuda pack-cuda plans
+.PHONY: serve-demo serve-test serve-load npm wheel wheel-test page browser help demo smollm2 minilm ocr test quick check generate assembly golden bench curves benchmarks figures accuracy answers interrupts conformance families cases attacks mutants fuzz fuzz-onnx property clean format lint generated race portable cross platforms clean-tree fatbin faults emulate test-cuda ptx bench-cuda pack-cuda plans
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -108,6 +108,12 @@ serve-test: ## let OpenAI's client for Python, fetched into build/serve, talk to
 
 serve-load: ## CLIENTS=200 at a time for TIME=60s, then KILLS=10 of workers and of servers; prints what SERVING.md states
 	@GO=$(GO) scripts/serve.sh load
+
+wheel: ## build Python wheels with the verifier inside into build/wheels; PLATFORMS=all
+	@GO=$(GO) PLATFORMS=$(filter all,$(PLATFORMS)) scripts/wheel.sh
+
+wheel-test: ## install the wheel in a fresh virtual environment and use it; PYTHON=python with PyTorch and transformers also exports models
+	ZKLLMC_WHEEL=1 ZKLLMC_EXPORT=$(PYTHON) $(GO) test -count=1 -v ./python
 
 page: ## build the page on which customers check proofs into build/page: static files
 	@GO=$(GO) scripts/page.sh

@@ -1,0 +1,155 @@
+"""Turns a model in a folder of Hugging Face's format into files that `zkllmc compile` takes. Needs `pip install zkllmc[export]`.
+
+    zkllmc-export FOLDER OUT            or zkllmc.export(FOLDER, OUT)
+    zkllmc compile OUT/model.onnx --preset decoder --length 64 --tokenizer OUT/tokenizer.json …
+
+OUT gets model.onnx with its weights beside it, tokenizer.json, and chat_template.jinja where the model has one. Nothing of the folder is
+run: models whose code comes with them are refused.
+"""
+
+import argparse
+import json
+import pathlib
+import sys
+
+from .error import Error
+
+LONGEST = 2048  # positions that a graph takes, at most
+
+
+def export(folder, out, *, opset=18, force=False):
+    """Writes OUT/model.onnx and returns what was written, by kind: a dictionary of paths, and the preset under "preset".
+
+    A model that continues texts becomes a function of input_ids that gives logits; one that classifies texts or embeds them a function of
+    input_ids and attention_mask that gives logits or last_hidden_state. Raises Error if the folder has another kind of model, or OUT has
+    files already and force is not set.
+    """
+    folder, out = pathlib.Path(folder), pathlib.Path(out)
+    if not (folder / "config.json").is_file():
+        raise Error(f"{folder} is no folder of Hugging Face's format: it has no config.json")
+    if out.exists() and any(out.iterdir()) and not force:
+        raise Error(f"{out} has files already; --force writes over them")
+    try:
+        import torch
+        import transformers
+    except ImportError as e:
+        raise Error(f"{e}: pip install 'zkllmc[export]'") from None
+    config = _config(transformers, folder)
+    model, names, take, preset = _model(transformers, config, folder)
+    out.mkdir(parents=True, exist_ok=True)
+    written = {"preset": preset, "model": out / "model.onnx"}
+    longest = min(LONGEST, _positions(config))
+    _graph(torch, model, names, take, longest, opset, written["model"])
+    _same(torch, model, names, take, longest, written["model"])
+    written.update(_texts(transformers, folder, out))
+    return written
+
+
+def _config(transformers, folder):
+    if "auto_map" in json.loads((folder / "config.json").read_text(encoding="utf-8")):
+        raise Error(f"{folder}: the model comes with code of its own, which is not run")
+    try:
+        return transformers.AutoConfig.from_pretrained(folder)
+    except (ValueError, OSError) as e:
+        raise Error(f"{folder}: {e}") from None
+
+
+def _positions(config):
+    for name in ("max_position_embeddings", "n_positions", "max_seq_len", "n_ctx"):
+        if isinstance(getattr(config, name, None), int):
+            return getattr(config, name)
+    return LONGEST
+
+
+def _model(transformers, config, folder):
+    """The model, its inputs' names, the output's name and the preset, by what the configuration says the model is for."""
+    architecture = (config.architectures or [""])[0]
+    causal = transformers.models.auto.modeling_auto.MODEL_FOR_CAUSAL_LM_MAPPING_NAMES.values()
+    where = {"pretrained_model_name_or_path": folder, "attn_implementation": "eager", "trust_remote_code": False}
+    if architecture in causal or architecture.endswith("ForCausalLM"):
+        model, names, take, preset = transformers.AutoModelForCausalLM, ["input_ids"], "logits", "decoder"
+    elif architecture.endswith("ForSequenceClassification"):
+        model, names, take, preset = transformers.AutoModelForSequenceClassification, ["input_ids", "attention_mask"], "logits", "encoder"
+    elif architecture.endswith("Model"):
+        model, names, take, preset = transformers.AutoModel, ["input_ids", "attention_mask"], "last_hidden_state", "encoder"
+    else:
+        what = architecture or "the model"
+        raise Error(f"{what} is neither for continuing texts, nor for classifying or embedding them: export it with torch.onnx.export")
+    return model.from_pretrained(**where).float().eval(), names, take, preset
+
+
+def _graph(torch, model, names, take, longest, opset, path):
+    class Function(torch.nn.Module):
+        """The model as a function of named tensors alone."""
+
+        def __init__(self):
+            super().__init__()
+            self.model = model
+
+        def forward(self, *inputs):
+            fixed = {"use_cache": False} if take == "logits" and len(inputs) == 1 else {}
+            return self.model(**dict(zip(names, inputs)), **fixed)[take]
+
+    example = min(16, longest)
+    inputs = tuple(torch.full((1, example), k, dtype=torch.long) for k in range(len(names)))
+    if longest > 2:
+        positions = torch.export.Dim("positions", min=2, max=longest)
+        shapes = (tuple({1: positions} for _ in names),)
+    else:
+        shapes = None
+    program = torch.onnx.export(
+        Function().eval(), inputs, dynamo=True, opset_version=opset, optimize=True, verbose=False,
+        input_names=names, output_names=[take], dynamic_shapes=shapes,
+    )
+    program.save(str(path), external_data=True)
+
+
+def _same(torch, model, names, take, longest, path):
+    """Compares the graph with the model where the example was not: exporters have written down what one length happens to do."""
+    import onnxruntime
+
+    session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
+    for length in sorted({min(5, longest), min(33, longest)}):
+        ids = torch.arange(3, 3 + 7 * length, 7).remainder(model.config.get_text_config().vocab_size).unsqueeze(0)
+        inputs = dict(zip(names, (ids, torch.ones_like(ids))))
+        with torch.no_grad():
+            want = model(**inputs)[take]
+        got = torch.from_numpy(session.run(None, {n: x.numpy() for n, x in inputs.items()})[0])
+        if got.shape != want.shape or not torch.allclose(got, want, rtol=1e-3, atol=1e-3 * want.abs().max().item()):
+            raise Error(f"{path}: onnxruntime and PyTorch disagree on {length} tokens: the exporter does not know this model")
+
+
+def _texts(transformers, folder, out):
+    """Writes tokenizer.json, and the template of chats."""
+    if not any((folder / n).exists() for n in ("tokenizer.json", "tokenizer_config.json", "vocab.json", "vocab.txt", "tokenizer.model")):
+        return {}
+    tokenizer = transformers.AutoTokenizer.from_pretrained(folder, trust_remote_code=False)
+    if getattr(tokenizer, "backend_tokenizer", None) is None:
+        raise Error(f"{folder}: its tokenizer cannot be written as tokenizer.json")
+    written = {"tokenizer": out / "tokenizer.json"}
+    tokenizer.backend_tokenizer.save(str(written["tokenizer"]))
+    template = tokenizer.chat_template
+    if isinstance(template, str):
+        written["template"] = out / "chat_template.jinja"
+        written["template"].write_text(template, encoding="utf-8")
+    return written
+
+
+def main():
+    p = argparse.ArgumentParser(prog="zkllmc-export", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    p.add_argument("folder", help="a model: config.json, weights, tokenizer")
+    p.add_argument("out", help="folder to write to")
+    p.add_argument("--opset", type=int, default=18, help="of ONNX (18)")
+    p.add_argument("--force", action="store_true", help="write over what OUT has")
+    args = p.parse_args()
+    try:
+        written = export(args.folder, args.out, opset=args.opset, force=args.force)
+    except Error as e:
+        print(f"zkllmc-export: {e}", file=sys.stderr)
+        sys.exit(3)
+    for kind, what in written.items():
+        print(f"{kind}: {what}")
+
+
+if __name__ == "__main__":
+    main()
