@@ -100,7 +100,7 @@ interrupts: ## after make smollm2: how long its commands go on after SIGINT and 
 npm: ## build the npm package of the verifier for JavaScript into build/npm
 	@GO=$(GO) scripts/npm.sh
 
-serve-demo: ## start a server of the sample model on loopback, and prove and verify one chat answer
+serve-demo: ## start a server of the sample model on loopback, prove and verify one chat answer, and show it on the page for customers
 	@GO=$(GO) scripts/serve.sh demo
 
 serve-test: ## let OpenAI's client for Python, fetched into build/serve, talk to a server

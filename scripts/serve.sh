@@ -31,6 +31,14 @@ load)
 	"$OUT/bin/serving" -dir "$OUT" -clients "${CLIENTS:-200}" -time "${TIME:-60s}" -kills "${KILLS:-10}" load
 	;;
 *)
+	rm -rf "$OUT/page"
+	if command -v npm >/dev/null && command -v xz >/dev/null; then
+		say "build the page on which customers check proofs"
+		OUT=$OUT/page GO=$GO scripts/page.sh
+		cp "$OUT/sums.bundle" "$OUT/page/"
+	else
+		echo "there is no npm or no xz, which the page on which customers check proofs is packed with: without it"
+	fi
 	"$OUT/bin/serving" -dir "$OUT" "$1"
 	;;
 esac

@@ -8,6 +8,7 @@ import (
 	"crypto/tls"
 	"errors"
 	"fmt"
+	"io/fs"
 	"log/slog"
 	"net"
 	"net/http"
@@ -62,6 +63,7 @@ type Options struct {
 	Slow      time.Duration // how long an answer may take
 	Grace     time.Duration // how long requests may go on when the server ends
 	Prompts   bool          // log prompts and answers
+	Page      string        // folder of files for everybody, below /page/: that of 'make page', and bundles say; "": none
 	Log       *slog.Logger
 	Ready     func(url string) // is told when requests can come; may be nil
 }
@@ -107,8 +109,17 @@ func Serve(ctx context.Context, o Options) (err error) {
 	if err := store.Promise(ctx, models); err != nil {
 		return err
 	}
+	var page fs.FS
+	if o.Page != "" {
+		root, err := os.OpenRoot(o.Page) // no link leads out of it
+		if err != nil {
+			return err
+		}
+		defer root.Close()
+		page = root.FS()
+	}
 	h := api.New(api.Options{Models: models, Store: store, Access: access, Limit: o.Policy.Limit, Body: o.Body, Requests: o.Requests, Answers: o.Answers,
-		Slow: o.Slow, Prompts: o.Prompts, Log: o.Log})
+		Slow: o.Slow, Prompts: o.Prompts, Page: page, Log: o.Log})
 	var background sync.WaitGroup
 	defer background.Wait()
 	inner, stop := context.WithCancel(context.WithoutCancel(ctx))

@@ -376,6 +376,26 @@ func TestBackPressureAndCancel(t *testing.T) {
 	require.Equal(t, http.StatusNotFound, r.StatusCode, "what was removed is gone")
 }
 
+// Everybody gets the files of the page, with their types, and no others: a link out of its folder leads nowhere.
+func TestPage(t *testing.T) {
+	dir := t.TempDir()
+	require.NoError(t, os.WriteFile(filepath.Join(dir, "index.html"), []byte("<p>page"), 0o600))
+	require.NoError(t, os.WriteFile(filepath.Join(dir, "page.mjs"), []byte("1"), 0o600))
+	_ = os.Symlink("/etc/passwd", filepath.Join(dir, "out")) // not everywhere
+	b := newBench(t, func(o *Options) { o.Page = dir })
+	b.token = ""
+	r, said := b.ask("GET", "/page/", "")
+	require.Equal(t, http.StatusOK, r.StatusCode)
+	require.Equal(t, "<p>page", said)
+	r, _ = b.ask("GET", "/page/page.mjs", "")
+	require.Contains(t, r.Header.Get("Content-Type"), "javascript")
+	for _, path := range []string{"/page/out", "/page/../etc/passwd", "/page/%2e%2e/server_test.go", "/page/none"} {
+		r, said := b.ask("GET", path, "")
+		require.NotEqual(t, http.StatusOK, r.StatusCode, path)
+		require.NotContains(t, said, "root:")
+	}
+}
+
 // A user's words stand in the model's template, of which his verifier knows, too.
 func TestChatTemplate(t *testing.T) {
 	dir, customer := provided.Chat(t)

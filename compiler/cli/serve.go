@@ -140,6 +140,7 @@ answers without --log-prompts. SIGTERM lets requests end and hands jobs back to 
 	f.DurationVar(&s.Slow, "slow", 10*time.Minute, "how long an answer may take")
 	f.DurationVar(&s.Grace, "grace", 30*time.Second, "how long requests may go on when the server ends")
 	f.BoolVar(&s.Prompts, "log-prompts", false, "log prompts and answers")
+	f.StringVar(&s.Page, "page", "", "`FOLDER` of files that everybody gets below /page/: the page that 'make page' builds, and bundles")
 	f.Lookup("workers").DefValue = "0" // of which nothing is said
 	f.Lookup("nats").DefValue = ""
 	return c

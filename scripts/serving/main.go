@@ -17,6 +17,7 @@ import (
 	"io"
 	"log"
 	"net/http"
+	"net/url"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -43,7 +44,7 @@ func main() {
 	case "demo":
 		err = demo(*dir)
 	case "openai":
-		err = withServer(*dir, nil, func(s *server) error {
+		err = withServer(*dir, tokens(*dir), func(s *server) error {
 			c := exec.Command(*python, "scripts/serving/client.py", s.url+"/v1", token)
 			c.Stdout, c.Stderr = os.Stdout, os.Stderr
 			return c.Run()
@@ -85,11 +86,13 @@ func (s *server) find(expression string) (out []string) {
 	return out
 }
 
+// tokens are the flags of a server that wants one.
+func tokens(dir string) []string { return []string{"--tokens", filepath.Join(dir, "tokens")} }
+
 // start starts a server and waits until it answers.
-func start(dir string, more ...string) (*server, error) {
+func start(dir string, more []string) (*server, error) {
 	s := &server{}
-	args := append([]string{"serve", "--model", "sums=" + filepath.Join(dir, "sums"), "--data", filepath.Join(dir, "state"), "--listen", "127.0.0.1:0",
-		"--tokens", filepath.Join(dir, "tokens"), "--patience", "5s"}, more...)
+	args := append([]string{"serve", "--model", "sums=" + filepath.Join(dir, "sums"), "--data", filepath.Join(dir, "state"), "--listen", "127.0.0.1:0", "--patience", "5s"}, more...)
 	s.c = exec.Command(filepath.Join(dir, "bin", "zkllmc"), args...)
 	s.c.Stderr = s
 	if err := s.c.Start(); err != nil {
@@ -115,7 +118,7 @@ func (s *server) end() error {
 }
 
 func withServer(dir string, more []string, f func(*server) error) error {
-	s, err := start(dir, more...)
+	s, err := start(dir, more)
 	if err != nil {
 		return err
 	}
@@ -190,8 +193,14 @@ func (s *server) verify(dir, id string, more ...string) (string, error) {
 	return string(out), nil
 }
 
+// demo asks a server that needs no token, as it listens for this machine alone, so that a browser may get what the page's link names.
 func demo(dir string) error {
-	return withServer(dir, nil, func(s *server) error {
+	var flags []string
+	page := filepath.Join(dir, "page")
+	if _, err := os.Stat(filepath.Join(page, "index.html")); err == nil {
+		flags = []string{"--page", page}
+	}
+	return withServer(dir, flags, func(s *server) error {
 		const question = "327+458="
 		body := `{"model": "sums", "messages": [{"role": "user", "content": "` + question + `"}]}`
 		fmt.Printf("\n== POST %s/v1/chat/completions\n%s\n", s.url, body)
@@ -225,8 +234,27 @@ func demo(dir string) error {
 			return errors.New("a forged answer was accepted")
 		}
 		fmt.Println("refused, as it must be")
-		return nil
+		if flags == nil {
+			return nil
+		}
+		return show(s, id, question, answer)
 	})
+}
+
+// show sees that the page is there and tells its link. On a terminal the server goes on until somebody has looked.
+func show(s *server, id, question, answer string) error {
+	for _, file := range []string{"", "page.mjs", "zkllmc/zkllmc.wasm.xz", "sums.bundle"} {
+		if status, _, _, err := s.ask("GET", "/page/"+file, ""); err != nil || status != http.StatusOK {
+			return fmt.Errorf("the page's %q: %d %w", file, status, err)
+		}
+	}
+	link := url.Values{"bundle": {"/page/sums.bundle"}, "statement": {"/v1/proofs/" + id + "/statement"}, "proof": {"/v1/proofs/" + id + "/proof"}, "prompt": {question}, "answer": {answer}}
+	fmt.Printf("\n== the same in a browser: a page that the server serves\n%s/page/#%s\n", s.url, link.Encode())
+	if info, err := os.Stdin.Stat(); err == nil && info.Mode()&os.ModeCharDevice != 0 {
+		fmt.Print("Enter ends the server. ")
+		_, _ = os.Stdin.Read(make([]byte, 1)) // the end of the input ends it, too
+	}
+	return nil
 }
 
 // memory is that of a process now, in MiB; 0 where nobody says.
@@ -270,7 +298,7 @@ func (t *tally) one(s *server, i int) {
 
 // load lets clients ask for a while, each again as soon as it has its answer, and waits for all proofs.
 func load(dir string, clients int, length time.Duration) error {
-	return withServer(dir, nil, func(s *server) error {
+	return withServer(dir, tokens(dir), func(s *server) error {
 		t := &tally{statuses: map[int]int{}}
 		var all sync.WaitGroup
 		end := time.Now().Add(length)
@@ -321,7 +349,7 @@ func settle(dir string, s *server, ids []string, every int) error {
 
 // killing kills workers, then servers, each in the middle of a job, and sees that every job that was promised is made.
 func killing(dir string, kills int) error {
-	s, err := start(dir)
+	s, err := start(dir, tokens(dir))
 	if err != nil {
 		return err
 	}
@@ -355,7 +383,7 @@ func killing(dir string, kills int) error {
 			return err
 		}
 		_ = s.c.Wait()
-		if s, err = start(dir); err != nil {
+		if s, err = start(dir, tokens(dir)); err != nil {
 			return err
 		}
 	}

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"log/slog"
 	"net/http"
 	"runtime/debug"
@@ -31,6 +32,7 @@ type Options struct {
 	Answers  int           // answers that are computed at a time; 2
 	Slow     time.Duration // how long an answer may take, and a client to read a part of it; 10 min and 30 s
 	Prompts  bool          // log prompts and answers
+	Page     fs.FS         // files for everybody, below /page/; nil: none
 	Log      *slog.Logger
 }
 
@@ -87,6 +89,14 @@ func New(o Options) *Handler {
 	h.route("DELETE /v1/proofs/{id}", h.cancel)
 	h.route("GET /v1/proofs/{id}/statement", h.file)
 	h.route("GET /v1/proofs/{id}/proof", h.file)
+	if o.Page != nil {
+		files := http.StripPrefix("/page", http.FileServerFS(o.Page))
+		h.open("GET /page/", func(w http.ResponseWriter, r *http.Request) error {
+			w.Header().Set("X-Content-Type-Options", "nosniff")
+			files.ServeHTTP(w, r)
+			return nil
+		})
+	}
 	h.open("/", func(http.ResponseWriter, *http.Request) error {
 		return &problem{status: http.StatusNotFound, Type: invalid, Message: "there is nothing here; the interface is below /v1"}
 	})
