@@ -24,6 +24,7 @@ type Work struct {
 	Padded   int64 `json:"padded"`   // leaves with all padding
 	Columns  int64 `json:"columns"`  // cells that are looked up, counted once for every column
 	Points   int64 `json:"points"`   // columns of rows: the generators of openings
+	Summed   int64 `json:"summed"`   // elements of the factors, with padding, of the wave that has most
 }
 
 // Of counts the work of a proof about a circuit.
@@ -44,6 +45,7 @@ func Of(c *circuit.Circuit) Work {
 			w.Products += backend.Products(witness.Terms(t.Def, func(circuit.ID) backend.Tensor { return nil }), nil)
 		}
 	}
+	w.Summed = summed(c)
 	for i, n := range computed(c) {
 		w.Leaves += n
 		l := &c.Lookups[i]
@@ -63,6 +65,38 @@ func Of(c *circuit.Circuit) Work {
 		w.Points += 1 << c.WeightBits
 	}
 	return w
+}
+
+// summed is how many elements the factors of a wave's sumcheck have at the most: one for every value of the variables of a term that a factor
+// has. A tensor whose labels are all variables is one vector, of whatever terms it is a factor.
+func summed(c *circuit.Circuit) int64 {
+	waves, whole := make([]int64, c.Waves()+1), map[[2]int]bool{}
+	for i := range c.Tensors {
+		t := &c.Tensors[i]
+		wave := c.Wave(t.ID)
+		for k := range t.Def {
+			if wave == 0 || c.PassesThrough(&t.Def[k]) {
+				continue
+			}
+			term := &t.Def[k]
+			shared := c.Classify(term).Shared
+			for _, f := range term.Factors {
+				bits, folded := 0, false
+				for _, label := range slices.Concat(f.Axes...) {
+					if slices.Contains(shared, label) {
+						bits += circuit.Bits(term.Extents[label])
+					} else {
+						folded = true
+					}
+				}
+				if key := [2]int{wave, int(f.T)}; folded || !whole[key] {
+					waves[wave] += 1 << bits
+					whole[key] = whole[key] || !folded
+				}
+			}
+		}
+	}
+	return slices.Max(waves)
 }
 
 // computed is how many leaves of every lookup are computed, if no value is clamped: what is left over is zero then.
@@ -126,23 +160,24 @@ type Share struct {
 const (
 	perProduct   = 0.09e-9 // witness: of integers of 16 bits
 	perValue     = 9e-9    // witness: of a committed or virtual cell
-	perCommitted = 52e-9   // many cells are zero
+	perCommitted = 38e-9   // many cells are zero
 	perLeaf      = 105e-9  // fraction tree
-	perColumn    = 6e-9    // evaluation
-	perSummed    = 22e-9   // sumchecks of products
-	perWeight    = 2e-9    // partial evaluation
-	perOpened    = 16e-9   // of a cell of the witness
-	perFolded    = 4.5e-9  // openings: of a weight
-	perPoint     = 15.5e-6 // final argument
+	perColumn    = 2e-9    // evaluation
+	perSummed    = 11e-9   // sumchecks of products
+	perWeight    = 1.5e-9  // partial evaluation
+	perOpened    = 11e-9   // of a cell of the witness
+	perFolded    = 0.7e-9  // openings: of a weight
+	perPoint     = 13.5e-6 // final argument
 
-	once = 0.05 // of every phase: messages, and what is small
+	once = 0.04 // of every phase: messages, and what is small
 
 	weightBytes     = 2
 	valueBytes      = 4    // of a committed or virtual cell: two or four, and what computing them leaves behind
 	leafBytes       = 29.5 // in layers of chunks
 	frugalLeafBytes = 4.5
 	paddedBytes     = 4.2  // in the layers above
-	processBytes    = 55e6 // code, generators, garbage
+	summedBytes     = 24   // of an element of a factor: half as many elements, and a quarter, which are left after the first challenges
+	processBytes    = 82e6 // code, generators, garbage
 
 	setupSeconds         = 0.45
 	setupSecondsPerCell  = 0.37e-6
@@ -175,17 +210,20 @@ func (w *Work) Seconds() (sum float64) {
 	return sum
 }
 
-// Memory lists what a proof keeps in memory at the peak.
+// Memory lists what a proof keeps in memory at the peak, which is that of the lookups or of the einsum waves.
 func (w *Work) Memory(frugal bool) []Share {
 	rate := float64(leafBytes)
 	if frugal {
 		rate = frugalLeafBytes
 	}
-	lookups := per(w.Leaves, rate) + per(w.Padded, paddedBytes)
+	peak := Share{"lookups", per(w.Leaves, rate) + per(w.Padded, paddedBytes)}
+	if waves := per(w.Summed, summedBytes); waves > peak.Bytes {
+		peak = Share{"einsum waves", waves}
+	}
 	return []Share{
 		{"weights", per(w.Weights, weightBytes)},
 		{"values", per(w.Witness+w.Virtual, valueBytes)},
-		{"lookups", lookups},
+		peak,
 		{"the program", processBytes},
 	}
 }

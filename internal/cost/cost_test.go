@@ -30,6 +30,10 @@ func TestWork(t *testing.T) {
 	require.Equal(t, int64(3*38*64+5*64+9*64+16), work.Leaves, "chunks of eight rows, and of lines")
 	require.Equal(t, int64(3*512*8+512+1024+16), work.Padded)
 	require.Equal(t, int64(1<<4+1<<5), work.Points)
+	require.Equal(t, int64(8+8), work.Summed, "a row of one matrix and a column of the other; what rounding leaves over only passes claims through")
+	require.Equal(t, "lookups", work.Memory(true)[2].Name)
+	work.Summed = work.Padded * 2
+	require.Equal(t, cost.Share{Name: "einsum waves", Bytes: 24 * float64(work.Summed)}, work.Memory(true)[2], "whatever takes more")
 	var sum float64
 	for _, s := range work.Memory(false) {
 		sum += s.Bytes

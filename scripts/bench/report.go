@@ -217,7 +217,8 @@ func (r *Report) predicted() (lines [][]string) {
 // predict is what package cost says of a proof.
 func predict(work map[string]float64) expense {
 	w := cost.Work{Weights: int64(work["weights"]), Witness: int64(work["witness"]), Virtual: int64(work["virtual"]), Products: int64(work["products"]),
-		Lookups: int64(work["lookups"]), Leaves: int64(cmp.Or(work["leaves"], work["lookups"])), Columns: int64(work["columns"]), Points: int64(work["points"])}
+		Lookups: int64(work["lookups"]), Leaves: int64(cmp.Or(work["leaves"], work["lookups"])), Padded: int64(work["padded"]),
+		Columns: int64(work["columns"]), Points: int64(work["points"]), Summed: int64(work["summed"])}
 	return expense{CPU: w.Seconds(), Peak: w.Bytes()}
 }
 

@@ -111,7 +111,7 @@ func TestMemory(t *testing.T) {
 		d.write("x.json", "[1, 1]")
 		prove := d.line("prove --key @no.key -o @p.bin --statement-out @s.bin " + test.what + " --memory ")
 		_, says := d.prover(3, prove+"1MB")
-		require.Contains(t, says, "the proof would take about 55 MB of memory, and there are 1.0 MB: weights ")
+		require.Contains(t, says, "the proof would take about 82 MB of memory, and there are 1.0 MB: weights ")
 		require.Contains(t, says, "--memory SIZE to try it all the same")
 		_, says = d.prover(3, prove+"1GiB")
 		require.Contains(t, says, "no.key")
