@@ -148,6 +148,7 @@ func TestIntegersThatAreRefused(t *testing.T) {
 	for want, nodes := range map[string][]*pb.NodeProto{
 		`node "Less_y" (Less): computes with the integers "list", which are private; make them public: --public list`: {op("Less", "n list", "y")},
 		`node "CumSum_y" (CumSum): its integers may be anything in`:                                                   {op("Mul", "n thousand", "u"), op("Mul", "u thousand", "v"), op("CumSum", "v axis", "y")},
+		`node "LogSoftmax_y" (LogSoftmax): `:                                                                          {op("LogSoftmax", "n", "y")}, // and not Softplus, which it is made of
 	} {
 		_, err := Analyse(context.Background(), write(t, portsModel(n, []string{"y"}, nodes, int64s("list", 5, 1, 4), int64s("thousand", 1000), int64s("axis", 1))), Config{Ranges: map[string]Range{"n": {Lo: 0, Hi: 1000}}})
 		require.ErrorIs(t, err, ErrUnsupported)

@@ -55,10 +55,10 @@ func (c *call) unsupported(format string, args ...any) error {
 	return ir.Refuse(c.n.Name, c.operatorName(), format, args...)
 }
 
-// operatorName is the operator's, of one of the compiler's own that of the operator that is made of it.
+// operatorName is the operator's, of one that the file does not have that of the operator that is made of it.
 func (c *call) operatorName() string {
-	if c.n.Domain == ownDomain && c.s.caller != nil {
-		return c.s.caller.operatorName()
+	if up := c.s.caller; up != nil && (c.n.Domain == ownDomain || c.n.Name == up.n.Name && c.s.parent == nil && up.function() == nil) {
+		return up.operatorName()
 	}
 	return c.key()
 }
@@ -539,7 +539,7 @@ func axisSet(axes []int64, rank int) ([]bool, error) {
 // add adds an operation that the node becomes.
 func (c *call) add(op ir.Op, name string, shape []int, in []ir.ValueID, attr ir.Attr) *ir.Value {
 	v := c.b.g.Add(op, c.n.Name, name, shape, in, attr)
-	v.Def.Operator = c.key()
+	v.Def.Operator = c.operatorName()
 	return v
 }
 
@@ -548,7 +548,7 @@ func (c *call) use(v *val) (ir.ValueID, error) {
 	before := len(c.b.g.Nodes)
 	id, err := c.b.use(v, c.n.Name)
 	for _, n := range c.b.g.Nodes[before:] {
-		n.Operator = c.key()
+		n.Operator = c.operatorName()
 	}
 	return id, err
 }

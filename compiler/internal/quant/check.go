@@ -34,6 +34,8 @@ type CheckReport struct {
 	// loses most of the precision. Both where they were asked for, Worst also where precision does not suffice.
 	Places []Place `json:"places,omitempty"`
 	Worst  *Place  `json:"worst,omitempty"`
+
+	rounding *ir.Node // the first that rounds what depends on an input to integers, nil if none does
 }
 
 // Comparison is of two programs' outputs on the same inputs: of a language model the predictions, of any other the outputs.
@@ -120,7 +122,11 @@ var (
 func (r *CheckReport) Err() error {
 	if r.FloatExpected != nil {
 		if what := r.FloatExpected.difference(r.Tolerance); what != "" {
-			return fmt.Errorf("%w: %s; the frontend reads the file otherwise than what computed that, or the data is of another model", ErrUnexpected, what)
+			why := "the frontend reads the file otherwise than what computed that, or the data is of another model"
+			if r.rounding != nil {
+				why += fmt.Sprintf("; or the digits that types of few lack decide what node %q (%s) and its like round activations to", r.rounding.Origin, r.rounding.Operator)
+			}
+			return fmt.Errorf("%w: %s; %s", ErrUnexpected, what, why)
 		}
 	}
 	against := "the float model"
@@ -387,9 +393,19 @@ func (c *checker) integer(p *Program, in [][][]int64, reals []map[ir.ValueID][]f
 	return out, kept, err
 }
 
+// rounding is the first node of the float graph that rounds to integers.
+func (p *Program) rounding() *ir.Node {
+	for _, n := range p.Float.Nodes {
+		if a, is := n.Attr.(*ir.UnaryAttr); is && a.Fn == "round" {
+			return n
+		}
+	}
+	return nil
+}
+
 // report merges the comparisons of all inputs.
 func (c *checker) report(tolerance float64) *CheckReport {
-	r := &CheckReport{Tolerance: tolerance}
+	r := &CheckReport{Tolerance: tolerance, rounding: c.p.rounding()}
 	if c.p.Float.IsLanguageModel() {
 		r.LogitsPerOne = 1 / c.p.Units[0]
 	}
