@@ -70,6 +70,53 @@ func TestKept(t *testing.T) {
 	}
 }
 
+// What was derived before goes into a file with what is derived now.
+func TestKeptGrows(t *testing.T) {
+	const tag, n = "kept/grows", 2 * keepMany
+	keptWith(t, tag, keepMany)
+	want := slices.Clone(Generators(tag, 0, n))
+	if d, end := restored(tag, n); end != n || !slices.Equal(d.points, want) {
+		t.Errorf("%d generators restored", end)
+	}
+	KeepIn("")
+	if name, ok := keptFile(tag); ok {
+		t.Errorf("nothing is kept, in %s", name)
+	}
+}
+
+// The one thing that a file can say falsely: a later try of a generator, another hash that is a point. It is taken, as is all of a file that holds.
+func TestKeptLaterTry(t *testing.T) {
+	const tag, n, i = "kept/later", keepMany, 3
+	want, file := keptWith(t, tag, n)
+	data, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	entry := data[len(keptHead(tag, n))+i*keptEntry:][:keptEntry]
+	var later Affine
+	for found := false; !found; {
+		entry[0]++
+		odd := hashTo(&later.X, tag, i, int(entry[0]))
+		square := cubeLess17(&later.X)
+		if found = later.Y.Sqrt(&square) != nil; found && isOdd(&later.Y) != odd {
+			later.Y.Neg(&later.Y)
+		}
+	}
+	y := later.Y.Bytes()
+	copy(entry[1:], y[:])
+	sum := sha256.Sum256(data[:len(data)-sha256.Size])
+	copy(data[len(data)-sha256.Size:], sum[:])
+	if err := os.WriteFile(file, data, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	forget(tag)
+	got := Generators(tag, 0, n)
+	if !got[i].Equal(&later) || got[i].Equal(&want[i]) || !slices.Equal(got[i+1:], want[i+1:]) {
+		t.Error("the file is not what was read")
+	}
+	forget(tag)
+}
+
 // A file in which anything is wrong gives nothing, whether or not its digest is made to fit; the generators are derived, and kept again.
 func TestKeptTampered(t *testing.T) {
 	const tag, n = "kept/tampered", keepMany
