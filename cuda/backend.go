@@ -111,7 +111,7 @@ func (s *session) Close() error {
 
 // Begin begins a run.
 func (s *session) Begin(ctx context.Context) backend.Run {
-	r := &run{memory: s.of.memory(ctx, s.Err()), session: s, host: s.host.Begin(ctx)}
+	r := &run{memory: s.of.memory(ctx, s.Err()), session: s, host: s.host.Begin(ctx), pinning: map[*leaves]bool{}}
 	r.memory.session = s
 	return r
 }
@@ -120,11 +120,18 @@ func (s *session) Begin(ctx context.Context) backend.Run {
 type run struct {
 	*memory
 	session *session
-	host    backend.Run // of the processor
+	host    backend.Run      // of the processor
+	pinning map[*leaves]bool // of trees that have not come to their end
 }
 
 // Close gives the memory back. An error is one of the device, which it will have for whoever asks next.
-func (r *run) Close() { _ = r.memory.close() }
+func (r *run) Close() {
+	for l := range r.pinning {
+		r.session.unpin(l.pinned)
+	}
+	clear(r.pinning)
+	_ = r.memory.close()
+}
 
 // vector is a backend.Vector: elements of a run on the device.
 type vector struct {

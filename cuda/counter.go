@@ -29,6 +29,8 @@ type counter struct {
 // Counter finds out how lines are told apart, once for a session's table.
 func (p *program) Counter(table []backend.Tensor) backend.Counter {
 	lines := table[0].Len()
+	p.enter()
+	defer p.leave()
 	c := &counter{p: p, index: &index{}, counts: &tensor{shape: []int{lines}, n: lines, size: 8}}
 	for _, held := range table {
 		t := p.filled(held)
@@ -120,6 +122,8 @@ func (c *counter) Count(lookups [][]backend.Part) (lookup, cell int) {
 // count adds a lookup and returns its first cell that is no line.
 func (c *counter) count(cols []backend.Part) (bad int) {
 	n := cellsOf(shapeOf(cols[0]))
+	c.p.enter()
+	defer c.p.leave()
 	for _, part := range cols {
 		c.p.filled(part.T)
 	}

@@ -25,9 +25,8 @@ type tree struct {
 	r      *run
 	n, top int               // the last layer that is stored at first
 	layers []layer           // by number; no fractions: not there, or leaves that are not stored
-	leaves []uint64          // the arguments that say how to compute them
-	cells  int               // that the leaves are made of
-	about  *device.Scratch   // what they say
+	blocks []backend.Block   // by their offsets
+	leaves *leaves           // all of them, if there is memory for their columns
 	near   *device.Scratch   // the first layers, whose rounds are the processor's, until they are copied
 	copied []fractions       // and then
 	built  []*device.Scratch // the others, the last first
@@ -41,7 +40,7 @@ type layer struct {
 
 // Fractions adds up the fractions of leaves, layer by layer.
 func (r *run) Fractions(n int, blocks []backend.Block) backend.FractionTree {
-	t := &tree{r: r, n: n, top: n - 1, layers: make([]layer, n+1), about: &device.Scratch{Work: r.memory}, near: &device.Scratch{Work: r.memory}}
+	t := &tree{r: r, n: n, top: n - 1, layers: make([]layer, n+1), near: &device.Scratch{Work: r.memory}}
 	if n <= r.session.of.tail+windowVars+1 { // rounds that the processor takes over begin with fractions that are stored
 		t.top = n
 	}
@@ -52,7 +51,14 @@ func (r *run) Fractions(n int, blocks []backend.Block) backend.FractionTree {
 	for i := range blocks {
 		used = max(used, blocks[i].Offset+padded(blocks[i].Shape))
 	}
-	t.describe(blocks)
+	t.blocks = slices.Clone(blocks)
+	slices.SortFunc(t.blocks, func(a, b backend.Block) int { return a.Offset - b.Offset })
+	if len(blocks) == 0 {
+		t.blocks = []backend.Block{{Shape: []int{0}}} // a leaf without a cell
+	}
+	if bytes, left := columnBytes(t.blocks), r.left(); bytes <= left/4 {
+		t.leaves = t.describe(t.blocks)
+	}
 	for j := n; j >= 1; j-- {
 		t.layers[j].n = (used + 1<<(n-j) - 1) >> (n - j)
 	}
@@ -120,14 +126,53 @@ func padded(shape []int) int {
 	return n
 }
 
-// describe tells the device what leaves are made of.
-func (t *tree) describe(blocks []backend.Block) {
-	blocks = slices.Clone(blocks)
-	slices.SortFunc(blocks, func(a, b backend.Block) int { return a.Offset - b.Offset })
-	if len(blocks) == 0 {
-		blocks = []backend.Block{{Shape: []int{0}}} // a leaf without a cell
+// leaves are those of some blocks, as the device knows them.
+type leaves struct {
+	args   []uint64 // that say how to compute them
+	cells  int      // that they are made of
+	about  *device.Scratch
+	pinned []*tensor
+}
+
+// columns are the tensors that blocks are made of, each once.
+func columnsOf(blocks []backend.Block) (list []*tensor) {
+	known := map[backend.Tensor]bool{nil: true}
+	for _, b := range blocks {
+		for _, t := range append(slices.Clone(b.Cols), b.Mult) {
+			if !known[t] {
+				known[t] = true
+				list = append(list, t.(*tensor))
+			}
+		}
 	}
-	var leaves []leafBlock
+	return list
+}
+
+// columnBytes is what the columns of blocks take that may not be on the device.
+func columnBytes(blocks []backend.Block) (sum int64) {
+	for _, t := range columnsOf(blocks) {
+		if t.movable {
+			sum += t.bytes()
+		}
+	}
+	return sum
+}
+
+// describe tells the device what leaves are made of, which stays there until release.
+func (t *tree) describe(blocks []backend.Block) *leaves {
+	l := &leaves{about: &device.Scratch{Work: t.r.memory}}
+	for _, c := range columnsOf(blocks) {
+		t.r.cells(c) // which writes it if nobody has
+		if c.movable && t.r.Err() == nil {
+			l.pinned = append(l.pinned, c)
+			if err := t.r.session.pin(c); err != nil {
+				t.r.fail(err)
+			}
+		}
+		t.r.let()
+	}
+	t.r.pinning[l] = true
+	var list []leafBlock
 	var sides []side
 	var columns []device.Tensor
 	var factors, starts []field.Element
@@ -140,25 +185,83 @@ func (t *tree) describe(blocks []backend.Block) {
 			sides = append(sides, side{uint64(log2(d)), uint64(d)})
 		}
 		for i, col := range b.Cols {
-			columns = append(columns, t.r.cells(col))
+			columns = append(columns, cellsAt(col))
 			factors = append(factors, *new(field.Element).Neg(&b.Gamma[i]))
 		}
 		if b.Mult != nil {
-			own.mult = t.r.cells(b.Mult)
+			own.mult = cellsAt(b.Mult)
 		}
-		t.cells += padded(b.Shape) * (len(b.Cols) + 1)
-		leaves = append(leaves, own)
+		l.cells += padded(b.Shape) * (len(b.Cols) + 1)
+		list = append(list, own)
 		starts = append(starts, *new(field.Element).Sub(&b.Beta, &b.ID))
 	}
 	var p pack
-	at := []uint64{put(&p, leaves), uint64(len(leaves)), put(&p, sides), put(&p, columns), put(&p, factors), put(&p, starts)}
-	base := p.send(t.about)
-	for i := range at {
+	l.args = []uint64{put(&p, list), uint64(len(list)), put(&p, sides), put(&p, columns), put(&p, factors), put(&p, starts)}
+	base := p.send(l.about)
+	if err := l.about.Error(); err != nil {
+		t.r.fail(err)
+	}
+	for i := range l.args {
 		if i != 1 {
-			at[i] += base
+			l.args[i] += base
 		}
 	}
-	t.leaves = at
+	return l
+}
+
+// cellsAt is where the cells of a tensor are that is on the device.
+func cellsAt(t backend.Tensor) device.Tensor {
+	own := t.(*tensor)
+	return device.Tensor{At: own.at, Size: own.size}
+}
+
+// release lets columns go, and forgets leaves.
+func (t *tree) release(l *leaves) {
+	if err := l.about.End(); err != nil {
+		t.r.fail(err)
+	}
+	t.r.session.unpin(l.pinned)
+	delete(t.r.pinning, l)
+}
+
+// between is how many leaves entries have, each so many but for the last.
+func (t *tree) between(first, end, each int) int { return min(end*each, t.layers[t.n].n) - first*each }
+
+// byLeaves computes what takes n entries, each of so many leaves, from the entries first up to end at a time, whose columns there is memory for: all, or as
+// many as take a quarter of what is left.
+func (t *tree) byLeaves(n, each int, compute func(l *leaves, first, end int)) {
+	if t.leaves != nil {
+		compute(t.leaves, 0, n)
+		return
+	}
+	most := t.r.left() / 4
+	for first := 0; first < n && t.r.Err() == nil; {
+		from, _ := slices.BinarySearchFunc(t.blocks, first*each+1, func(b backend.Block, at int) int { return b.Offset + padded(b.Shape) - at })
+		some, sum, end, known := []backend.Block{}, int64(0), n, map[*tensor]bool{}
+		for _, b := range t.blocks[from:] {
+			for _, c := range columnsOf([]backend.Block{b}) {
+				if !known[c] && c.movable {
+					sum += c.bytes()
+				}
+				known[c] = true
+			}
+			if entry := b.Offset / each; sum > most && entry > first {
+				end = min(n, entry)
+				break
+			}
+			some = append(some, b)
+		}
+		for len(some) > 1 && some[len(some)-1].Offset >= end*each {
+			some = some[:len(some)-1]
+		}
+		if len(some) == 0 {
+			some = []backend.Block{{Shape: []int{0}}}
+		}
+		l := t.describe(some)
+		compute(l, first, end)
+		t.release(l)
+		first = end
+	}
 }
 
 // last is the last of the layers near the root.
@@ -194,8 +297,10 @@ func (t *tree) build() {
 	t.r.within(func(s *device.Scratch) {
 		l := t.layers[t.top]
 		levels := t.n - t.top
-		s.Takes(t.computing(levels, 0), 0, 2*t.cells+l.n*fractionBytes)
-		s.Run("write_layer", blocks(l.n), device.Dim{threads}, append([]uint64{l.p, l.q, uint64(l.n), uint64(levels)}, t.leaves...)...)
+		t.byLeaves(l.n, 1<<levels, func(from *leaves, first, end int) {
+			s.Takes(from.computing(t.between(first, end, 1<<levels), levels, 0), 0, 2*from.cells+(end-first)*fractionBytes)
+			s.Run("write_layer", blocks(end-first), device.Dim{threads}, append([]uint64{l.p, l.q, uint64(first), uint64(end), uint64(levels)}, from.args...)...)
+		})
 		var p pack
 		var all []layer
 		for j := t.top; j >= 1; j-- {
@@ -214,10 +319,9 @@ func (t *tree) build() {
 	})
 }
 
-// computing is how many products it takes to compute a layer some levels above the leaves, with some variables fixed.
-func (t *tree) computing(levels, fixed int) int {
-	leaves := t.layers[t.n].n
-	products := t.cells/narrow + 2*leaves + 3*(leaves-leaves>>levels)
+// computing is how many products it takes to compute the fractions of a layer some levels above so many leaves, with some variables fixed.
+func (l *leaves) computing(leaves, levels, fixed int) int {
+	products := l.cells/narrow + 2*leaves + 3*(leaves-leaves>>levels)
 	if fixed > 0 {
 		products += 2 * leaves >> levels
 	}
@@ -273,10 +377,13 @@ func (t *tree) Layer(j int, s []field.Element, lambda field.Element) backend.Lay
 
 // close gives everything back.
 func (t *tree) close() {
-	for _, s := range append(t.built, t.near, t.about) {
+	for _, s := range append(t.built, t.near) {
 		_ = s.End()
 	}
 	t.built = nil
+	if t.leaves != nil {
+		t.release(t.leaves)
+	}
 }
 
 const (
@@ -386,40 +493,70 @@ func (l *layerRounds) ask() {
 	l.sums = [windowSums]field.Element{}
 	l.t.r.within(func(s *device.Scratch) {
 		binds := l.bound > 0 && (!l.computed || l.bound == l.hold)
-		kernel, args := "layer", []uint64{l.out, l.from.p, l.from.q, uint64(l.from.n)}
-		products, bytes := 0, l.from.n*fractionBytes
+		fixed, levels := 0, l.t.n-l.j-1
 		if l.computed {
-			fixed, levels := l.bound, l.t.n-l.j-1
-			if binds {
+			if fixed = l.bound; binds {
 				fixed -= windowVars
 			}
-			kernel, args = "computed", append(append([]uint64{l.out}, l.t.leaves...), uint64(levels), l.eq(s, fixed), uint64(fixed))
-			products, bytes = l.t.computing(levels, fixed), 2*l.t.cells
 			if l.bound > 0 && !binds {
 				l.from.n = afterWindow(l.from.n)
 			}
 		}
-		n := octets(l.from.n)
-		if !binds {
-			s.Takes(products+windowProducts*n, 0, bytes)
-			s.Run(kernel+"_window", blocks(n), device.Dim{threads}, append(append(args, uint64(n)), l.weights()...)...)
-		} else {
-			to := layer{n: afterWindow(l.from.n)}
+		n, to := octets(l.from.n), layer{}
+		eq := uint64(0)
+		if l.computed {
+			eq = l.eq(s, fixed)
+		}
+		if binds {
+			to.n = afterWindow(l.from.n)
 			to.p = l.spare[(l.bound-l.hold)/windowVars%2]
 			to.q = to.p + uint64(to.n*elementBytes)
 			n = octets(to.n)
-			s.Takes(products+6*to.n+windowProducts*n, 0, bytes+to.n*fractionBytes)
-			args = append(append(args, to.p, to.q, uint64(to.n)), l.weights()...)
-			s.Run(kernel+"_bind_window", blocks(n), device.Dim{threads}, append(append(args, words(&l.rho[0])...), words(&l.rho[1])...)...)
+		}
+		switch {
+		case l.computed:
+			each := 8 << (levels + fixed)
+			if binds {
+				each <<= windowVars
+			}
+			l.t.byLeaves(n, each, func(from *leaves, first, end int) {
+				args := append(append([]uint64{l.out}, from.args...), uint64(levels), eq, uint64(fixed))
+				l.window(s, "computed", args, from.computing(l.t.between(first, end, each), levels, fixed), 2*from.cells, to, first, end)
+			})
+		default:
+			l.window(s, "layer", []uint64{l.out, l.from.p, l.from.q, uint64(l.from.n)}, 0, l.from.n*fractionBytes, to, 0, n)
+		}
+		if binds {
 			l.from, l.computed = to, false
 		}
-		sums := make([]field.Element, windowSums*blocks(n)[0])
-		s.Get(device.Bytes(sums), device.Pointer(l.out))
-		for i := range sums {
-			own := &l.sums[i%windowSums]
-			own.Add(own, &sums[i])
-		}
 	})
+}
+
+// window is a launch for the indices from first up to end, whose sums it adds. What variables are bound in is written to a layer, if that has fractions.
+func (l *layerRounds) window(s *device.Scratch, kernel string, args []uint64, products, bytes int, to layer, first, end int) {
+	n := end - first
+	if to.n > 0 {
+		bound := min(to.n, 8*end)
+		s.Takes(products+6*(bound-8*first)+windowProducts*n, 0, bytes+(bound-8*first)*fractionBytes)
+		args = append(args, to.p, to.q)
+		if l.computed {
+			args = append(args, uint64(first))
+		}
+		args = append(append(args, uint64(bound)), l.weights()...)
+		s.Run(kernel+"_bind_window", blocks(n), device.Dim{threads}, append(append(args, words(&l.rho[0])...), words(&l.rho[1])...)...)
+	} else {
+		s.Takes(products+windowProducts*n, 0, bytes)
+		if l.computed {
+			args = append(args, uint64(first))
+		}
+		s.Run(kernel+"_window", blocks(n), device.Dim{threads}, append(append(args, uint64(end)), l.weights()...)...)
+	}
+	sums := make([]field.Element, windowSums*blocks(n)[0])
+	s.Get(device.Bytes(sums), device.Pointer(l.out))
+	for i := range sums {
+		own := &l.sums[i%windowSums]
+		own.Add(own, &sums[i])
+	}
 }
 
 // eq writes the weights of what begins with the first challenges out.

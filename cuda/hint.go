@@ -34,6 +34,8 @@ func (p *program) Hint(h *backend.Hint) (known, defined bool) {
 	if !ok {
 		return false, false
 	}
+	p.enter()
+	defer p.leave()
 	rounds := h.Kind == circuit.HintRescale.String() || h.Kind == circuit.HintClamp.String() || h.Kind == circuit.HintWide.String()
 	for _, part := range h.In {
 		if part.T != nil && p.filled(part.T).wide && !rounds {

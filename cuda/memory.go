@@ -22,7 +22,7 @@ type memory struct {
 
 	closed func() // told when everything has been given back
 
-	session *session // of a program's or a run's, whose weights they pin
+	session *session // of a program's or a run's, whose tensors they pin
 	depth   int      // of calls that go on
 	pinned  []*tensor
 }
@@ -66,7 +66,7 @@ func (m *memory) within(compute func(s *device.Scratch)) bool {
 	return m.Err() == nil
 }
 
-// enter begins a call, during which weights that are asked for stay where they are.
+// enter begins a call, during which tensors that are asked for stay where they are.
 func (m *memory) enter() {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -84,7 +84,7 @@ func (m *memory) leave() {
 	}
 }
 
-// let says that what was asked so far is all that needs the weights that were asked for.
+// let says that what was asked so far is all that needs the tensors that were asked for.
 func (m *memory) let() {
 	m.mu.Lock()
 	list := m.pinned
@@ -95,9 +95,9 @@ func (m *memory) let() {
 	}
 }
 
-// hold brings a weight to the device, until the call ends that goes on.
+// hold brings a tensor that may have made room to the device, until the call ends that goes on.
 func (m *memory) hold(t *tensor) {
-	if t.source == nil || m.Err() != nil {
+	if !t.movable || m.Err() != nil {
 		return
 	}
 	if err := m.session.pin(t); err != nil {
@@ -125,7 +125,7 @@ func (m *memory) Upload(to device.Pointer, data []byte) error { return m.on.Uplo
 // Download copies from the device.
 func (m *memory) Download(data []byte, from device.Pointer) error { return m.on.Download(data, from) }
 
-// Alloc takes what is idle, or memory of the device; if that has none, once more with everything given back that is idle, and weights that nobody needs
+// Alloc takes what is idle, or memory of the device; if that has none, once more with everything given back that is idle, and tensors that nobody needs
 // now.
 func (m *memory) Alloc(bytes int64) (device.Pointer, error) {
 	p, err := m.alloc(bytes)
@@ -157,7 +157,7 @@ func (m *memory) alloc(bytes int64) (device.Pointer, error) {
 	return p, err
 }
 
-// left is how many bytes the device has, with what is idle, and with weights that nobody needs now.
+// left is how many bytes the device has, with what is idle, and with tensors that nobody needs now.
 func (m *memory) left() int64 {
 	info, err := m.on.Info()
 	if err != nil {

@@ -43,7 +43,6 @@ func (r *run) EvalMany(evals []backend.Eval) []field.Element {
 		at := s.Take(len(evals), elementBytes)
 		partials, out := make([]backend.Partial, len(evals)), make([]device.Pointer, len(evals))
 		for i, e := range evals {
-			r.cells(e.T) // whose shape is known then
 			shape, bits := e.T.(*tensor).shape, 0
 			labels := make([]backend.Label, len(shape))
 			for a := len(shape) - 1; a >= 0; a-- {
@@ -80,18 +79,18 @@ func (r *run) fold(s *device.Scratch, partials []backend.Partial, out []device.P
 	}
 }
 
-// together is how many of the first partial evaluations are computed in one launch: as many as there is memory for the weights of, half of what is left.
+// together is how many of the first partial evaluations are computed in one launch: as many as there is memory for the tensors of, half of what is left.
 func (r *run) together(partials []backend.Partial) int {
 	most, sum := int64(-1), int64(0)
 	for i := range partials {
 		t := partials[i].T.(*tensor)
-		if t.source == nil {
+		if !t.movable {
 			continue
 		}
 		if most < 0 {
 			most = r.left() / 2
 		}
-		if sum += 2 * int64(t.n); sum > most && i > 0 {
+		if sum += t.bytes(); sum > most && i > 0 {
 			return i
 		}
 	}

@@ -22,6 +22,7 @@ type program struct {
 	ripe    []backend.Bounded // nothing is written to them, and they are not kept in less memory yet
 	waiting int64             // their bytes
 	most    int64             // so many at most, once that is known
+	moved   []*tensor         // whose cells are in this process' memory, too; the session's residents guard it
 }
 
 // Program begins a witness.
@@ -43,7 +44,10 @@ func (p *program) Err() error {
 func (*program) Within(context.Context) {}
 
 // Close gives the memory back. An error is one of the device, which it will have for whoever asks next.
-func (p *program) Close() { _ = p.memory.close() }
+func (p *program) Close() {
+	p.session.leave(p)
+	_ = p.memory.close()
+}
 
 // Zeros takes no memory yet.
 func (p *program) Zeros(shape []int, wide bool) backend.Tensor {
@@ -109,6 +113,8 @@ func (p *program) Words(held backend.Tensor) (lower, upper backend.Tensor) {
 	if !t.wide {
 		return t, nil
 	}
+	p.enter()
+	defer p.leave()
 	p.filled(t)
 	l, u := &tensor{shape: t.shape, n: t.n, size: 8}, &tensor{shape: t.shape, n: t.n, size: 8}
 	p.room(l)
@@ -166,6 +172,8 @@ func (p *program) Cells(part backend.Part) *integer.Tensor {
 // Put copies to a part.
 func (p *program) Put(part backend.Part, cells *integer.Tensor) {
 	t := part.T.(*tensor)
+	p.enter()
+	defer p.leave()
 	p.written(part)
 	p.within(func(s *device.Scratch) {
 		v := cells.All()
@@ -192,6 +200,9 @@ func (p *program) Free(tensors ...backend.Tensor) {
 			continue
 		}
 		t := held.(*tensor)
+		if t.movable {
+			p.session.leave(p, t)
+		}
 		for _, at := range []*device.Pointer{&t.at, &t.high} {
 			if *at != 0 {
 				_ = p.memory.Free(*at)
@@ -235,13 +246,13 @@ func (p *program) enough() int64 {
 	return p.most
 }
 
-// Settle keeps cells in 16 bits or 32 where they fit: all are measured before any is written.
+// Settle keeps cells in 16 bits or 32 where they fit: all are measured before any is written. From then on they may make room.
 func (p *program) Settle(tensors ...backend.Bounded) {
 	var long []*tensor
 	var tasks []shortCells
 	var least, most []uint64 // the complements of 0, and of what ranges allow, which a device that computes nothing leaves as they are
 	for _, b := range append(p.ripe, tensors...) {
-		if t := b.T.(*tensor); !t.wide && t.size == 8 && t.n > 0 && !slices.Contains(long, t) && (t.at != 0 || t.late != nil) {
+		if t := b.T.(*tensor); !t.wide && !t.movable && t.size == 8 && t.n > 0 && !slices.Contains(long, t) && (t.at != 0 || t.late != nil) {
 			p.filled(t)
 			long, tasks = append(long, t), append(tasks, shortCells{from: uint64(t.at), n: uint64(t.n)})
 			least, most = append(least, math.MaxUint64), append(most, ^uint64(max(b.Hi, ^b.Lo, 0)))
@@ -259,7 +270,7 @@ func (p *program) Settle(tensors ...backend.Bounded) {
 	if !measured {
 		return
 	}
-	var fits []*tensor
+	var fits, stay []*tensor
 	var shorter []shortCells
 	for i, t := range long {
 		size := 8
@@ -269,6 +280,7 @@ func (p *program) Settle(tensors ...backend.Bounded) {
 		case most <= math.MaxInt32:
 			size = 4
 		default:
+			stay = append(stay, t)
 			continue
 		}
 		to, err := p.Alloc(int64(t.n * size))
@@ -280,6 +292,7 @@ func (p *program) Settle(tensors ...backend.Bounded) {
 		}
 		fits, shorter = append(fits, t), append(shorter, shortCells{uint64(t.at), uint64(to), uint64(size), uint64(t.n)})
 	}
+	p.session.settled(p, stay)
 	if len(fits) == 0 || !p.within(func(s *device.Scratch) { settle(s, "shorten", shorter) }) {
 		return
 	}
@@ -287,6 +300,7 @@ func (p *program) Settle(tensors ...backend.Bounded) {
 		_ = p.memory.Free(t.at)
 		t.at, t.size = device.Pointer(shorter[i].to), int(shorter[i].size)
 	}
+	p.session.settled(p, fits)
 	if err := p.trim(); err != nil {
 		p.fail(err)
 	}

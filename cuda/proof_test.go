@@ -148,6 +148,7 @@ func TestFallback(t *testing.T) {
 
 // hollow is a device that computes nothing: memory is that of this process. A call of it fails, and all but Free and Clear after that, unless there was no memory.
 type hollow struct {
+	device.Pageable
 	calls, failAt int
 	err           error
 	launch        device.Launch // the one that failed

@@ -9,8 +9,9 @@ import (
 	"github.com/zkllmc/zkllmc/internal/integer"
 )
 
-// residents are a session's weights, in this process' memory, and on the device as long as there is memory: they are copied there when they are first asked
-// for, and again after they had to make room.
+// residents are a session's tensors that may make room: weights, and what programs have computed and write no more. Weights are in this process' memory, and
+// are copied to the device when they are first asked for; others are copied to this process' memory when they first make room. Where they are asked for again they
+// are copied back.
 type residents struct {
 	mu   sync.Mutex
 	here []*tensor // on the device, the one that was asked for last at the end
@@ -21,10 +22,10 @@ func (s *session) Load(t *integer.Tensor) backend.Tensor {
 	if t.V != nil || t.Short == nil {
 		return s.memory.Load(t)
 	}
-	return &tensor{shape: t.Shape, n: t.Len(), size: 2, of: s.memory, source: t}
+	return &tensor{shape: t.Shape, n: t.Len(), size: 2, of: s.memory, movable: true, kept: device.Bytes(t.Short)}
 }
 
-// pin brings a weight to the device, if it is not there, until it is unpinned.
+// pin brings a tensor to the device, if it is not there, until it is unpinned.
 func (s *session) pin(t *tensor) error {
 	r := &s.residents
 	r.mu.Lock()
@@ -37,10 +38,9 @@ func (s *session) pin(t *tensor) error {
 	if here {
 		return nil
 	}
-	cells := device.Bytes(t.source.Short)
-	at, err := s.Alloc(int64(len(cells)))
+	at, err := t.of.Alloc(t.bytes())
 	if err == nil {
-		err = s.Upload(at, cells)
+		err = s.Upload(at, t.kept)
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -48,13 +48,13 @@ func (s *session) pin(t *tensor) error {
 	case err != nil:
 		return err
 	case t.at != 0: // another run was faster
-		return s.memory.Free(at)
+		return t.of.Free(at)
 	}
 	t.at, r.here = at, append(r.here, t)
 	return nil
 }
 
-// unpin says that nothing of a weight will be asked for by what is not asked yet.
+// unpin says that nothing of a tensor will be asked for by what is not asked yet.
 func (s *session) unpin(list []*tensor) {
 	s.residents.mu.Lock()
 	defer s.residents.mu.Unlock()
@@ -63,27 +63,67 @@ func (s *session) unpin(list []*tensor) {
 	}
 }
 
-// evict gives the memory of weights back that nobody has pinned, those first that were not asked for for the longest time, until that is so many bytes. It says
+// settled says that tensors of a program, which are on the device, may make room from now on.
+func (s *session) settled(p *program, tensors []*tensor) {
+	s.residents.mu.Lock()
+	defer s.residents.mu.Unlock()
+	for _, t := range tensors {
+		t.of, t.maker, t.movable = p.memory, p, true
+	}
+	s.residents.here = append(s.residents.here, tensors...)
+}
+
+// leave says that nobody asks for tensors of a program any more, or for all of them if there is no list, and drops their cells in this process' memory.
+func (s *session) leave(p *program, tensors ...*tensor) {
+	r := &s.residents
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if len(tensors) == 0 {
+		tensors = p.moved
+		r.here = slices.DeleteFunc(r.here, func(t *tensor) bool { return t.of == p.memory })
+	} else {
+		r.here = slices.DeleteFunc(r.here, func(t *tensor) bool { return slices.Contains(tensors, t) })
+	}
+	for _, t := range tensors {
+		s.on.Drop(t.kept)
+		t.kept, t.movable = nil, false
+	}
+	p.moved = slices.DeleteFunc(p.moved, func(t *tensor) bool { return t.kept == nil })
+}
+
+// evict gives the memory of tensors back that nobody has pinned, those first that were not asked for for the longest time, until that is so many bytes. It says
 // whether there was any.
 func (s *session) evict(bytes int64) (any bool) {
 	r := &s.residents
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	defer func() {
-		if err := s.trim(); err != nil {
-			s.fail(err)
-		}
-	}()
+	owners := map[*memory]bool{}
 	r.here = slices.DeleteFunc(r.here, func(t *tensor) bool {
 		if t.pins > 0 || bytes <= 0 {
 			return false
 		}
-		_ = s.memory.Free(t.at)
-		bytes -= 2 * int64(t.n)
+		if t.kept == nil {
+			kept := s.on.Keep(t.bytes())
+			if err := s.Download(kept, t.at); err != nil {
+				s.on.Drop(kept)
+				s.fail(err)
+				return false
+			}
+			t.kept = kept
+			t.maker.moved = append(t.maker.moved, t)
+		}
+		_ = t.of.Free(t.at)
+		owners[t.of] = true
+		bytes -= t.bytes()
 		t.at, any = 0, true
 		return true
 	})
-	return any
+	for m := range owners {
+		if err := m.trim(); err != nil {
+			s.fail(err)
+		}
+	}
+	return any && s.Err() == nil
 }
 
 // evictable is how many bytes evict would give back.
@@ -92,7 +132,7 @@ func (s *session) evictable() (bytes int64) {
 	defer s.residents.mu.Unlock()
 	for _, t := range s.residents.here {
 		if t.pins == 0 {
-			bytes += 2 * int64(t.n)
+			bytes += t.bytes()
 		}
 	}
 	return bytes

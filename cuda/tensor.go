@@ -16,9 +16,14 @@ type tensor struct {
 	of       *memory  // whose it is, if it was copied there
 	late     *program // whose it is, if it is zeros that take memory when it is needed
 
-	source *integer.Tensor // of a weight, which is on the device when it is needed
-	pins   int             // how many calls need it there
+	maker   *program // whose it is, if it was computed, and is movable
+	movable bool     // whether it may make room: nothing is written to it any more
+	kept    []byte   // its cells in this process' memory: of a weight always, else once it has made room
+	pins    int      // how many calls need it on the device
 }
+
+// bytes is what a tensor that is not wide takes.
+func (t *tensor) bytes() int64 { return int64(t.n) * int64(t.size) }
 
 func (t *tensor) Len() int { return t.n }
 
@@ -48,7 +53,7 @@ func (r *run) cells(t backend.Tensor) device.Tensor {
 	if own.wide {
 		panic("cuda: a run is asked about a wide tensor")
 	}
-	if own.late != nil && r.Err() == nil {
+	if own.late != nil && !own.movable && r.Err() == nil {
 		own.late.mu.Lock()
 		defer own.late.mu.Unlock()
 		own.late.filled(own)

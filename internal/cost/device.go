@@ -70,6 +70,7 @@ func (d *Device) Seconds(e Effort) (least, likely float64) {
 type Stage struct {
 	Name          string  `json:"name"`
 	Peak          int64   `json:"peak_bytes"` // of the device's memory
+	Kept          int64   `json:"kept_bytes"` // the peak of what made room on the device, in the process' memory
 	Up            int64   `json:"bytes_up"`
 	Down          int64   `json:"bytes_down"`
 	Launches      int     `json:"launches"`
@@ -117,7 +118,7 @@ type Plan struct {
 func (p *Plan) Total() Stage {
 	sum := Stage{Name: "all"}
 	for _, s := range p.Stages {
-		sum.Peak = max(sum.Peak, s.Peak)
+		sum.Peak, sum.Kept = max(sum.Peak, s.Peak), max(sum.Kept, s.Kept)
 		sum.Up, sum.Down = sum.Up+s.Up, sum.Down+s.Down
 		sum.Launches, sum.Syncs = sum.Launches+s.Launches, sum.Syncs+s.Syncs
 		sum.Field, sum.Integers, sum.Bytes = sum.Field+s.Field, sum.Integers+s.Integers, sum.Bytes+s.Bytes
@@ -130,9 +131,9 @@ func (p *Plan) Total() Stage {
 func (p *Plan) Print(w io.Writer) {
 	fmt.Fprintf(w, "plan for a proof on %s within %.1f GB; counted by the code that proves, on a device that computes nothing; times are extrapolated\n", p.Device.Name, float64(p.Budget)/1e9)
 	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', tabwriter.AlignRight)
-	fmt.Fprintln(t, "stage\tpeak GB\tup GB\tdown GB\tlaunches\tsyncs\tG field products\tG integer products\tkernels' GB\tseconds at ceilings\tlikely\t")
+	fmt.Fprintln(t, "stage\tpeak GB\tkept on host GB\tup GB\tdown GB\tlaunches\tsyncs\tG field products\tG integer products\tkernels' GB\tseconds at ceilings\tlikely\t")
 	for _, s := range append(slices.Clone(p.Stages), p.Total()) {
-		fmt.Fprintf(t, "%s\t%.3f\t%.3f\t%.3f\t%d\t%d\t%.3f\t%.3f\t%.2f\t%.2f\t%.2f\t\n", s.Name, giga(s.Peak), giga(s.Up), giga(s.Down), s.Launches, s.Syncs,
+		fmt.Fprintf(t, "%s\t%.3f\t%.3f\t%.3f\t%.3f\t%d\t%d\t%.3f\t%.3f\t%.2f\t%.2f\t%.2f\t\n", s.Name, giga(s.Peak), giga(s.Kept), giga(s.Up), giga(s.Down), s.Launches, s.Syncs,
 			giga(s.Field), giga(s.Integers), giga(s.Bytes), s.LeastSeconds, s.LikelySeconds)
 	}
 	_ = t.Flush()

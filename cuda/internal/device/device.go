@@ -84,9 +84,20 @@ type Device interface {
 	Info() (Info, error)
 	// Counters are those since it was opened.
 	Counters() Counters
+	// Keep takes memory of this process, for what is to make room on the device.
+	Keep(bytes int64) []byte
+	// Drop gives back what Keep took, and clears it: it had secrets in it.
+	Drop(kept []byte)
 	// Close ends the work with the device.
 	Close() error
 }
+
+// Pageable has Keep and Drop for devices whose copies go to and from any memory of the process.
+type Pageable struct{}
+
+func (Pageable) Keep(bytes int64) []byte { return make([]byte, bytes) }
+
+func (Pageable) Drop(kept []byte) { clear(kept) }
 
 // Bytes are those of a slice of numbers, field elements or points, which devices hold as this process does: without a copy.
 func Bytes[T any](s []T) []byte {

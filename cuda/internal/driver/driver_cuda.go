@@ -19,6 +19,7 @@ import (
 
 // gpu is a GPU. CUDA's current context belongs to a thread of the process, so that one thread does everything, in order.
 type gpu struct {
+	device.Pageable
 	calls    chan func()
 	done     chan struct{} // closed when the thread has ended
 	close    sync.Once

@@ -123,10 +123,13 @@ METHOD Fraction Computed::at(uint64_t i) const {
 	return f;
 }
 
-// write_layer writes n fractions of the layer some levels above the leaves, or of these.
-KERNEL(write_layer, Scalar* p, Scalar* q, uint64_t n, uint64_t levels, LEAVES_PARAMETERS) {
+// What is computed from leaves is computed from those of some blocks at a time, where there is no memory for the columns of all: of a layer the fractions that
+// these are below, of rounds what these add to the sums.
+
+// write_layer writes the fractions from first up to n of the layer some levels above the leaves, or of these.
+KERNEL(write_layer, Scalar* p, Scalar* q, uint64_t first, uint64_t n, uint64_t levels, LEAVES_PARAMETERS) {
 	Computed from = {LEAVES, levels, nullptr, 0};
-	for (uint64_t i = thread_index(); i < n; i += thread_count()) {
+	for (uint64_t i = first + thread_index(); i < n; i += thread_count()) {
 		Fraction f = from.at(i);
 		p[i] = f.p;
 		q[i] = f.q;
@@ -232,10 +235,10 @@ DEVICE void write_window(Scalar* out, const Window& own) {
 	}
 }
 
-// window asks for two rounds, over n indices x.
-template <class Source> DEVICE void window(Scalar* out, const Source& from, uint64_t n, const Weight& weight, const Scalar& lambda) {
+// window asks for two rounds, over the indices x from first up to n.
+template <class Source> DEVICE void window(Scalar* out, const Source& from, uint64_t first, uint64_t n, const Weight& weight, const Scalar& lambda) {
 	Window own = no_window();
-	for (uint64_t x = thread_index(); x < n; x += thread_count()) own.add(children(from, 2 * x), children(from, 2 * x + 1), lambda, weight.at(x));
+	for (uint64_t x = first + thread_index(); x < n; x += thread_count()) own.add(children(from, 2 * x), children(from, 2 * x + 1), lambda, weight.at(x));
 	write_window(out, own);
 }
 
@@ -245,12 +248,12 @@ template <class Source> DEVICE Fraction fixed(const Source& from, uint64_t i, co
 	return between(between(from.at(at), from.at(at + 2), r), between(from.at(at + 4), from.at(at + 6), r), s);
 }
 
-// bind_window fixes two variables, writes what is left, bound fractions, and asks for the next two rounds.
+// bind_window fixes two variables, writes what is left, the fractions from 8·first up to bound, and asks for the next two rounds.
 template <class Source>
-DEVICE void bind_window(Scalar* out, const Source& from, Scalar* p, Scalar* q, uint64_t bound, const Weight& weight, const Scalar& lambda, const Scalar& r,
+DEVICE void bind_window(Scalar* out, const Source& from, Scalar* p, Scalar* q, uint64_t first, uint64_t bound, const Weight& weight, const Scalar& lambda, const Scalar& r,
 	const Scalar& s) {
 	Window own = no_window();
-	for (uint64_t x = thread_index(); 8 * x < bound; x += thread_count()) {
+	for (uint64_t x = first + thread_index(); 8 * x < bound; x += thread_count()) {
 		Children next[2];
 		for (uint64_t k = 0; k < 8; k++) {
 			Fraction f = fixed(from, 8 * x + k, r, s);
@@ -274,19 +277,19 @@ DEVICE void bind_window(Scalar* out, const Source& from, Scalar* p, Scalar* q, u
 #define FIXED_TO (Scalar{{r0, r1, r2, r3}}), (Scalar{{s0, s1, s2, s3}})
 
 KERNEL(layer_window, Scalar* out, const Scalar* p, const Scalar* q, uint64_t stored, uint64_t n, WINDOW_PARAMETERS) {
-	window(out, Stored{p, q, stored}, n, WINDOW_WEIGHT, WINDOW_LAMBDA);
+	window(out, Stored{p, q, stored}, 0, n, WINDOW_WEIGHT, WINDOW_LAMBDA);
 }
 
-KERNEL(computed_window, Scalar* out, LEAVES_PARAMETERS, uint64_t levels, const Scalar* eq, uint64_t fixed, uint64_t n, WINDOW_PARAMETERS) {
-	window(out, Computed{LEAVES, levels, eq, fixed}, n, WINDOW_WEIGHT, WINDOW_LAMBDA);
+KERNEL(computed_window, Scalar* out, LEAVES_PARAMETERS, uint64_t levels, const Scalar* eq, uint64_t fixed, uint64_t first, uint64_t n, WINDOW_PARAMETERS) {
+	window(out, Computed{LEAVES, levels, eq, fixed}, first, n, WINDOW_WEIGHT, WINDOW_LAMBDA);
 }
 
 KERNEL(layer_bind_window, Scalar* out, const Scalar* p, const Scalar* q, uint64_t stored, Scalar* bound_p, Scalar* bound_q, uint64_t bound, WINDOW_PARAMETERS,
 	FIXED_PARAMETERS) {
-	bind_window(out, Stored{p, q, stored}, bound_p, bound_q, bound, WINDOW_WEIGHT, WINDOW_LAMBDA, FIXED_TO);
+	bind_window(out, Stored{p, q, stored}, bound_p, bound_q, 0, bound, WINDOW_WEIGHT, WINDOW_LAMBDA, FIXED_TO);
 }
 
 KERNEL(computed_bind_window, Scalar* out, LEAVES_PARAMETERS, uint64_t levels, const Scalar* eq, uint64_t fixed, Scalar* bound_p, Scalar* bound_q,
-	uint64_t bound, WINDOW_PARAMETERS, FIXED_PARAMETERS) {
-	bind_window(out, (Computed{LEAVES, levels, eq, fixed}), bound_p, bound_q, bound, WINDOW_WEIGHT, WINDOW_LAMBDA, FIXED_TO);
+	uint64_t first, uint64_t bound, WINDOW_PARAMETERS, FIXED_PARAMETERS) {
+	bind_window(out, (Computed{LEAVES, levels, eq, fixed}), bound_p, bound_q, first, bound, WINDOW_WEIGHT, WINDOW_LAMBDA, FIXED_TO);
 }

@@ -25,6 +25,8 @@ type Device struct {
 	used     int64
 	stages   []cost.Stage
 	counters device.Counters
+	blank    []byte // what Keep gives whoever asks
+	kept     int64
 }
 
 var _ device.Device = (*Device)(nil)
@@ -39,7 +41,7 @@ func (d *Device) Begin(name string) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	if name != "" {
-		d.stages = append(d.stages, cost.Stage{Name: name, Peak: d.used})
+		d.stages = append(d.stages, cost.Stage{Name: name, Peak: d.used, Kept: d.kept})
 	}
 }
 
@@ -108,6 +110,26 @@ func (d *Device) Launch(l device.Launch) error {
 
 // Clear sets no memory to zero.
 func (d *Device) Clear(device.Pointer, int64) error { return nil }
+
+// Keep counts memory of the process, of which there is none but once for all: nothing is copied there.
+func (d *Device) Keep(bytes int64) []byte {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if int64(len(d.blank)) < bytes {
+		d.blank = make([]byte, bytes)
+	}
+	d.kept += bytes
+	s := d.stage()
+	s.Kept = max(s.Kept, d.kept)
+	return d.blank[:bytes:bytes]
+}
+
+// Drop counts.
+func (d *Device) Drop(kept []byte) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.kept -= int64(len(kept))
+}
 
 // Sync counts as waiting does.
 func (d *Device) Sync() error { return d.Download(nil, 0) }

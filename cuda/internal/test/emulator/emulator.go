@@ -37,6 +37,7 @@ type Config struct {
 
 // Device is an emulated device.
 type Device struct {
+	device.Pageable
 	mu       sync.Mutex
 	cmd      *exec.Cmd
 	in       io.WriteCloser
