@@ -57,6 +57,21 @@ func (a *accelerator) memory(ctx context.Context, err error) *memory {
 	return m
 }
 
+// all is the memory of sessions, programs and runs that are open.
+func (a *accelerator) all() []*memory {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return slices.Collect(maps.Keys(a.open))
+}
+
+// trim gives back what is idle anywhere.
+func (a *accelerator) trim() (err error) {
+	for _, m := range a.all() {
+		err = errors.Join(err, m.trim())
+	}
+	return err
+}
+
 // Device says what the device was asked for.
 func (a *accelerator) Device() backend.Use {
 	info, _ := a.on.Info() // which has a name in any case
@@ -66,11 +81,8 @@ func (a *accelerator) Device() backend.Use {
 
 // Close clears what anybody holds, and gives it and the device back.
 func (a *accelerator) Close() error {
-	a.mu.Lock()
-	held := slices.Collect(maps.Keys(a.open))
-	a.mu.Unlock()
 	var err error
-	for _, m := range held {
+	for _, m := range a.all() {
 		err = errors.Join(err, m.close())
 	}
 	return errors.Join(err, a.on.Close())
@@ -138,6 +150,9 @@ type vector struct {
 	at device.Pointer
 	n  int
 	of *run
+
+	partial *backend.Partial // of one that is computed when it is needed; or the next
+	table   *backend.Table
 }
 
 func (v *vector) Elements() int { return v.n }
@@ -153,6 +168,17 @@ func (r *run) room(n int) *vector {
 		v.at = at
 	}
 	return v
+}
+
+// later are vectors that are computed when they are needed.
+func (r *run) later(n int, which func(i int) vector) []backend.Vector {
+	all := make([]backend.Vector, n)
+	for i := range all {
+		v := which(i)
+		v.of = r
+		all[i] = &v
+	}
+	return all
 }
 
 // rooms are vectors of some lengths.
@@ -171,6 +197,7 @@ func (r *run) held(v backend.Vector) device.Pointer {
 	if own.of != r {
 		panic("cuda: a vector is used where it is not")
 	}
+	r.compute([]*vector{own})
 	return own.at
 }
 
@@ -199,7 +226,7 @@ func (r *run) Free(vecs ...backend.Vector) {
 		if v == nil {
 			continue
 		}
-		if at := r.held(v); at != 0 {
+		if at := v.(*vector).at; at != 0 {
 			_ = r.memory.Free(at) // nothing of the device's
 		}
 		*v.(*vector) = vector{n: v.Elements()}

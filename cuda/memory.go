@@ -125,10 +125,16 @@ func (m *memory) Upload(to device.Pointer, data []byte) error { return m.on.Uplo
 // Download copies from the device.
 func (m *memory) Download(data []byte, from device.Pointer) error { return m.on.Download(data, from) }
 
-// Alloc takes what is idle, or memory of the device; if that has none, once more with everything given back that is idle, and tensors that nobody needs
+// Alloc takes what is idle, or memory of the device; if that has none, once more with everything given back that is idle, here and elsewhere, and tensors that nobody needs
 // now.
 func (m *memory) Alloc(bytes int64) (device.Pointer, error) {
 	p, err := m.alloc(bytes)
+	if errors.Is(err, device.ErrMemory) && m.session != nil {
+		if err := m.session.of.trim(); err != nil {
+			return 0, err
+		}
+		p, err = m.alloc(bytes)
+	}
 	for errors.Is(err, device.ErrMemory) && m.session != nil && m.session.evict(bytes) {
 		p, err = m.alloc(bytes)
 	}
@@ -165,13 +171,21 @@ func (m *memory) left() int64 {
 	}
 	if m.session != nil {
 		info.Free += m.session.evictable()
+		for _, other := range m.session.of.all() {
+			info.Free += other.unused()
+		}
 	}
+	return info.Free
+}
+
+// unused is how many bytes are idle.
+func (m *memory) unused() (sum int64) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	for bytes, list := range m.idle {
-		info.Free += bytes * int64(len(list))
+		sum += bytes * int64(len(list))
 	}
-	return info.Free
+	return sum
 }
 
 // release gives back what is idle.

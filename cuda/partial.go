@@ -26,9 +26,13 @@ const partsRun = 256
 // log2 is ⌈log2 d⌉.
 func log2(d int) int { return bits.Len(uint(max(d, 1) - 1)) }
 
-// Partials evaluates MLEs at some of their variables.
+// Partials evaluates MLEs at some of their variables: now, or later where there is little memory.
 func (r *run) Partials(partials []backend.Partial) []backend.Vector {
-	out, at := r.rooms(len(partials), func(i int) int { return 1 << partials[i].Bits })
+	length := func(i int) int { return 1 << partials[i].Bits }
+	if r.postpone(len(partials), length) {
+		return r.later(len(partials), func(i int) vector { return vector{n: length(i), partial: &partials[i]} })
+	}
+	out, at := r.rooms(len(partials), length)
 	r.within(func(s *device.Scratch) { r.fold(s, partials, at) })
 	return out
 }

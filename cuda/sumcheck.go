@@ -67,9 +67,9 @@ type roundPlan struct {
 	instances                           []int    // whose products they are
 }
 
-// Sumcheck plans all rounds.
-func (r *run) Sumcheck(instances []backend.Instance, rounds, degree int) backend.Sumcheck {
-	c := &sumcheck{r: r, s: &device.Scratch{Work: r.memory}, degree: degree, rounds: rounds, plans: make([]roundPlan, max(0, rounds-r.session.of.tail)+1)}
+// sumcheck plans the rounds, of which so many are the device's.
+func (r *run) sumcheck(instances []backend.Instance, rounds, degree, own int) *sumcheck {
+	c := &sumcheck{r: r, s: &device.Scratch{Work: r.memory}, degree: degree, rounds: rounds, plans: make([]roundPlan, own+1)}
 	c.waiting, c.factors = make([]field.Element, len(instances)), make([][]*factorState, len(instances))
 	known := map[factorKey]*factorState{}
 	for k := range instances {
@@ -278,14 +278,19 @@ func (c *sumcheck) add(out, sums []field.Element) {
 		if active[k] {
 			continue
 		}
-		var sum field.Element
-		sum.Mul(&c.waiting[k], &c.coefs[k])
-		for range rest - 1 - c.n[k] { // variables in which it is constant
-			sum.Double(&sum)
-		}
-		for i := range out {
-			out[i].Add(&out[i], &sum)
-		}
+		addWaiting(out, &c.waiting[k], &c.coefs[k], rest-1-c.n[k])
+	}
+}
+
+// addWaiting adds what an instance adds that comes later, behind so many variables in which it is constant: its sum, times its coefficient.
+func addWaiting(out []field.Element, waiting, coef *field.Element, constant int) {
+	var sum field.Element
+	sum.Mul(waiting, coef)
+	for range constant {
+		sum.Double(&sum)
+	}
+	for i := range out {
+		out[i].Add(&out[i], &sum)
 	}
 }
 
@@ -324,23 +329,35 @@ func (c *sumcheck) ends() bool {
 // collected is a vector that collect copies to a list.
 type collected struct{ from, at, n uint64 }
 
-// takeOver binds what is not bound yet, and goes on with what is left of all factors.
-func (c *sumcheck) takeOver() {
-	tasks, total := make([]collected, len(c.values)), uint64(0)
+// collected lists what is left of all factors, one behind the other.
+func (c *sumcheck) collected() (tasks []collected, total uint64) {
+	tasks = make([]collected, len(c.values))
 	for i, f := range c.values {
 		tasks[i] = collected{f.values, total, 1 << bits.OnesCount64(f.vars)}
 		total += tasks[i].n
 	}
+	return tasks, total
+}
+
+// collect binds what is not bound yet, and copies what is left of all factors.
+func (c *sumcheck) collect(s *device.Scratch, to device.Pointer, tasks []collected) {
+	c.bind(s)
+	var p pack
+	list := put(&p, tasks)
+	base := p.send(s)
+	s.Run("collect", device.Dim{len(tasks)}, device.Dim{threads}, uint64(to), base+list)
+}
+
+// takeOver goes on with what is left of all factors.
+func (c *sumcheck) takeOver() {
+	tasks, total := c.collected()
 	values := make([]field.Element, total)
 	c.r.within(func(s *device.Scratch) {
 		if len(tasks) == 0 {
 			return
 		}
-		c.bind(s)
-		var p pack
-		list := put(&p, tasks)
-		at, base := s.Take(len(values), elementBytes), p.send(s)
-		s.Run("collect", device.Dim{len(tasks)}, device.Dim{threads}, uint64(at), base+list)
+		at := s.Take(len(values), elementBytes)
+		c.collect(s, at, tasks)
 		s.Get(device.Bytes(values), at)
 	})
 	_ = c.s.End()

@@ -81,25 +81,32 @@ type tabulation struct {
 	listed []uint64
 }
 
-// Tables writes weights out. Every entry is computed by itself, from tables of the halves of the axes' points.
+// Tables writes weights out: now, or later where there is little memory.
 func (r *run) Tables(tables []backend.Table) []backend.Vector {
-	out, at := r.rooms(len(tables), func(i int) int { return 1 << tables[i].Bits })
-	r.within(func(s *device.Scratch) {
-		var t tabulation
-		for i := range tables {
-			t.table(&tables[i], at[i])
-		}
-		if len(t.lists) == 0 {
-			return
-		}
-		halves := t.write(s)
-		var p pack
-		lists, listed, terms, scales, axes := put(&p, t.lists), put(&p, t.listed), put(&p, t.terms), put(&p, t.scales), put(&p, t.axes)
-		base := p.send(s)
-		s.Takes(3*t.written(), 0, t.written()*elementBytes)
-		s.Run("weights", device.Dim{len(t.lists)}, device.Dim{threads}, base+lists, base+listed, base+terms, base+scales, base+axes, halves)
-	})
+	length := func(i int) int { return 1 << tables[i].Bits }
+	if r.postpone(len(tables), length) {
+		return r.later(len(tables), func(i int) vector { return vector{n: length(i), table: &tables[i]} })
+	}
+	out, at := r.rooms(len(tables), length)
+	r.within(func(s *device.Scratch) { tabulate(s, tables, at) })
 	return out
+}
+
+// tabulate writes weights to where they are to be. Every entry is computed by itself, from tables of the halves of the axes' points.
+func tabulate(s *device.Scratch, tables []backend.Table, at []device.Pointer) {
+	var t tabulation
+	for i := range tables {
+		t.table(&tables[i], at[i])
+	}
+	if len(t.lists) == 0 {
+		return
+	}
+	halves := t.write(s)
+	var p pack
+	lists, listed, terms, scales, axes := put(&p, t.lists), put(&p, t.listed), put(&p, t.terms), put(&p, t.scales), put(&p, t.axes)
+	base := p.send(s)
+	s.Takes(3*t.written(), 0, t.written()*elementBytes)
+	s.Run("weights", device.Dim{len(t.lists)}, device.Dim{threads}, base+lists, base+listed, base+terms, base+scales, base+axes, halves)
 }
 
 // written is how many entries terms write.
