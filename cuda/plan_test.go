@@ -81,11 +81,13 @@ func TestMemory(t *testing.T) {
 	}
 	least := sort.Search(int(most.Peak/1024), func(n int) bool { return !fails(int64(n) * 1024) })
 	var made [2]int64
+	var kept int64
 	for _, budget := range []int64{most.Peak / 2, int64(least) * 1024} {
 		proof, all := proved(t, k, in, budget)
 		require.Equal(t, want, proof)
-		made = [2]int64{all.Field, all.Up}
+		made, kept = [2]int64{all.Field, all.Up}, all.Kept
 	}
+	require.Positive(t, kept, "the control: tensors made room")
 	require.NotEqual(t, [2]int64{most.Field, most.Up}, made, "the control: with the least memory it is made otherwise")
 	_, err := prove(t.Context(), k, in, cuda.Over(kerneltest.OpenQuick(t, emulator.Config{Memory: most.Peak / 20}), cuda.AllOnDevice))
 	require.ErrorIs(t, err, device.ErrMemory)
@@ -99,12 +101,12 @@ func names(stages []cost.Stage) (out []string) {
 	return out
 }
 
-// scarce is a device that says that it has no memory left, and has.
+// scarce is a device that says that it has no memory left, with what is idle, and has.
 type scarce struct{ device.Device }
 
 func (d scarce) Info() (device.Info, error) {
 	info, err := d.Device.Info()
-	info.Free = 0
+	info.Free = -1 << 30
 	return info, err
 }
 
@@ -123,16 +125,52 @@ func (d *full) Alloc(bytes int64) (device.Pointer, error) {
 	return d.Device.Alloc(bytes)
 }
 
-// A tree whose layers are not stored is the same: no more of them than there must be, or no more than there turns out to be memory for.
+// A tree whose layers are not stored is the same: no more of them than there must be, or no more than there turns out to be memory for. Where columns may make room
+// they are there for some leaves at a time.
 func TestTree(t *testing.T) {
 	d := kerneltest.OpenQuick(t, emulator.Config{Seed: 6})
 	shapes := [][]int{{3, 5, 7}, {256}, {33}, {4, 4}}
 	t.Run("scarce", func(t *testing.T) {
-		conformance.Tree(t, reference.New(), cuda.Over(scarce{d}, cuda.AllOnDevice), 10, shapes...)
+		d := &launching{Device: scarce{d}, of: map[string]int{}}
+		conformance.Tree(t, reference.New(), cuda.Over(d, cuda.AllOnDevice), 10, shapes...)
+		require.Greater(t, d.of["write_layer"], 5+2*2, "the control: of five trees two were built in parts")
 	})
 	t.Run("refused", func(t *testing.T) {
 		d := &full{Device: d, most: 1 << 13}
 		conformance.Tree(t, reference.New(), cuda.Over(d, cuda.AllOnDevice), 10, shapes...)
 		require.Greater(t, d.refused, 3, "the control")
 	})
+}
+
+// launching is a device that counts the launches of every kernel.
+type launching struct {
+	device.Device
+	of map[string]int
+}
+
+func (d *launching) Launch(l device.Launch) error {
+	d.of[l.Kernel]++
+	return d.Device.Launch(l)
+}
+
+// On a device that says it has no memory left a proof is the same: the vectors of a sumcheck are made anew for every round, those of some instances at a time. So are
+// sumchecks alone.
+func TestScarce(t *testing.T) {
+	k, in := small(t, 3, 4)
+	want, err := prove(t.Context(), k, in, reference.New())
+	require.NoError(t, err)
+	d := kerneltest.OpenQuick(t, emulator.Config{Seed: 9})
+	launches := func(d device.Device) map[string]int {
+		counted := &launching{Device: d, of: map[string]int{}}
+		proof, err := prove(t.Context(), k, in, cuda.Over(counted, cuda.AllOnDevice))
+		require.NoError(t, err)
+		require.Equal(t, want, proof)
+		end(t, k, in)
+		return counted.of
+	}
+	much, little := launches(d), launches(scarce{d})
+	for _, kernel := range []string{"write_layer", "computed_window", "computed_bind_window", "partials", "weights", "product_sums", "bind_lowest"} {
+		require.Greater(t, little[kernel], much[kernel], kernel)
+	}
+	conformance.Computed(t, reference.New(), cuda.Over(scarce{d}, cuda.AllOnDevice))
 }

@@ -216,14 +216,41 @@ func fractions(t *testing.T, s *Source, ref, cand backend.Run) {
 	}
 }
 
-// Tree compares the fraction trees with 2^n leaves of blocks of some shapes, and plays the verifier against the candidate's.
+// computed are blocks whose tensors a program has written, and settled.
+func computed(p backend.Program, blocks []backend.Block) []backend.Block {
+	out := slices.Clone(blocks)
+	put := func(t backend.Tensor) backend.Tensor {
+		own := t.(*integer.Tensor)
+		held := p.Zeros(own.Shape, false)
+		p.Put(backend.Whole(held), own)
+		p.Settle(backend.Bounded{T: held, Lo: slices.Min(own.V), Hi: slices.Max(own.V)})
+		return held
+	}
+	for i := range out {
+		b := &out[i]
+		b.Cols = slices.Clone(b.Cols)
+		for k, col := range b.Cols {
+			b.Cols[k] = put(col)
+		}
+		if b.Mult != nil {
+			b.Mult = put(b.Mult)
+		}
+	}
+	return out
+}
+
+// Tree compares the fraction trees with 2^n leaves of blocks of some shapes, also of tensors that a program has computed, and plays the verifier against the candidate's.
 func Tree(t *testing.T, reference, candidate backend.Backend, n int, shapes ...[]int) {
-	ref, cand, s := Fresh(t, reference), Fresh(t, candidate), NewSource(1)
+	session := open(t, candidate)
+	ref, cand, s := Fresh(t, reference), Begin(t, session), NewSource(1)
 	blocks := s.layout(shapes)
 	for _, draw := range []func(int) []field.Element{nil, s.Edgy} {
 		compareTrees(t, s, n, ref.Fractions(n, Loaded(ref, blocks)), cand.Fractions(n, Loaded(cand, blocks)), draw)
 	}
 	checkTree(t, s, n, blocks, cand.Fractions(n, Loaded(cand, blocks)))
+	of := computed(begin(t, session), blocks)
+	compareTrees(t, s, n, ref.Fractions(n, Loaded(ref, blocks)), cand.Fractions(n, of), nil)
+	checkTree(t, s, n, blocks, cand.Fractions(n, of))
 }
 
 // compareTrees runs all layers of both trees with the same challenges: the protocol's, or points and challenges that are drawn as given, of

@@ -101,6 +101,13 @@ func sumcheck(t *testing.T, s *Source, ref, cand backend.Run) {
 	}
 }
 
+// Computed compares sumchecks whose vectors backends compute themselves.
+func Computed(t *testing.T, reference, candidate backend.Backend) {
+	s, ref, cand := NewSource(1), Fresh(t, reference), Fresh(t, candidate)
+	computedFactors(t, s, ref, cand)
+	weighted(t, s, ref, cand, 5)
+}
+
 // weighted compares sumchecks with eq tables of all variables of an instance, at points some of whose coordinates are 0 and 1, beside none and
 // several other factors, once and twice, from the first round on and later.
 func weighted(t *testing.T, s *Source, ref, cand backend.Run, rounds int) {

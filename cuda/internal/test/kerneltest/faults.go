@@ -108,6 +108,9 @@ var faults = []fault{
 	{"missing sums of a block", "fractions.cuh", "add_up(sums, WINDOW_SUMS, 1,", "add_up(sums, WINDOW_SUMS - 1, 1,", byFractions},
 	{"combiner", "fractions.cuh", "return a.p * b.q + (b.p + lambda * b.q) * a.q;", "return a.p * b.q + (b.p + b.q) * a.q;", byFractions},
 
+	{"fractions above leaves that are not there", "fractions.cuh", "uint64_t i = first + thread_index()", "uint64_t i = thread_index()", byTrees},
+	{"rounds without the first leaves that are there", "fractions.cuh", "uint64_t x = first + thread_index(); x < n;", "uint64_t x = first + (first > 0) + thread_index(); x < n;", byTrees},
+	{"fractions that other leaves have bound", "fractions.cuh", "uint64_t x = first + thread_index(); 8 * x < bound;", "uint64_t x = thread_index(); 8 * x < bound;", byTrees},
 	{"entry of another child", "fractions.cuh", "<< fixed) + k) * 2 + (i & 1));", "<< fixed) + k) * 2);", byTrees},
 	{"leaves below another entry", "fractions.cuh", "leaves.at((i << levels) + k);", "leaves.at((i << levels) + k / 2);", byTrees},
 	{"sum of another level", "fractions.cuh", "(k >> level & 1) != 0; level++)", "(k >> level & 1) != 0 && level < 2; level++)", byTrees},
