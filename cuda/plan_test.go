@@ -169,7 +169,7 @@ func TestScarce(t *testing.T) {
 		return counted.of
 	}
 	much, little := launches(d), launches(scarce{d})
-	for _, kernel := range []string{"write_layer", "computed_window", "computed_bind_window", "partials", "weights", "product_sums", "bind_lowest"} {
+	for _, kernel := range []string{"write_layer", "computed_window", "computed_bind_window", "partials", "weights", "product_sums", "bind_lowest", "combine"} {
 		require.Greater(t, little[kernel], much[kernel], kernel)
 	}
 	conformance.Computed(t, reference.New(), cuda.Over(scarce{d}, cuda.AllOnDevice))

@@ -129,6 +129,10 @@ func (r *run) FoldRows(sums []backend.RowSum, width int) []backend.Vector {
 		for from := 0; from < len(rows); from += some {
 			f.slices(starts, from, min(len(rows), from+some))
 		}
+		if f.bytes() > r.left()/8 {
+			r.foldByParts(s, &f, rows, starts, some, at)
+			return
+		}
 		f.room(at)
 		for from := 0; from < len(rows) && r.Err() == nil; from += some {
 			cells, err := points.Lay(r.memory, r.boxes(rows[from:min(len(rows), from+some)]), width)
@@ -143,6 +147,45 @@ func (r *run) FoldRows(sums []backend.RowSum, width int) []backend.Vector {
 		sumParts(s, f.lists)
 	})
 	return out
+}
+
+// foldByParts is FoldRows where there is no memory for the parts of all rows: those of some are added to the sums before the next.
+func (r *run) foldByParts(s *device.Scratch, f *rowFold, rows []backend.Row, starts []int, some int, out []device.Pointer) {
+	for _, at := range out {
+		s.Run("clear_words", blocks(8*f.width), device.Dim{threads}, uint64(at), uint64(8*f.width))
+	}
+	for from := 0; from < len(rows) && r.Err() == nil; from += some {
+		to := min(len(rows), from+some)
+		r.within(func(s *device.Scratch) {
+			own := rowFold{s: s, width: f.width, coefs: f.coefs, parts: make([][]rowPart, len(out))}
+			own.slices(starts, from, to)
+			sums := make([]device.Pointer, len(out))
+			for k := range sums {
+				if len(own.parts[k]) > 0 {
+					sums[k] = s.Take(f.width, elementBytes)
+				}
+			}
+			cells, err := points.Lay(r.memory, r.boxes(rows[from:to]), f.width)
+			if err != nil {
+				r.fail(err)
+				return
+			}
+			for k, at := range sums {
+				if at != 0 {
+					own.roomOf(k, at)
+				}
+			}
+			own.add(cells, from, to)
+			_ = r.memory.Free(cells)
+			sumParts(s, own.lists)
+			for k, at := range sums {
+				if at != 0 {
+					combine(s, out[k], []device.Pointer{out[k], at}, []field.Element{field.One(), field.One()}, f.width)
+				}
+			}
+		})
+		r.let()
+	}
 }
 
 // rowFold adds up rows that are written out.
@@ -174,25 +217,43 @@ func (f *rowFold) slices(starts []int, from, to int) {
 
 // room says where parts are to be: in the result, if there is one part, or none.
 func (f *rowFold) room(out []device.Pointer) {
-	for k, parts := range f.parts {
-		n := 0
-		for _, p := range parts {
-			n += p.blocks
-		}
-		at := uint64(out[k])
-		switch {
-		case n == 0:
-			f.s.Run("clear_words", blocks(8*f.width), device.Dim{threads}, at, uint64(8*f.width))
-		case n > 1:
-			own := uint64(f.s.Take(n*f.width, elementBytes))
-			f.lists = append(f.lists, partsTask{at, own, uint64(f.width), uint64(n)})
-			at = own
-		}
-		for i := range parts {
-			parts[i].out = at
-			at += uint64(parts[i].blocks * f.width * elementBytes)
-		}
+	for k := range f.parts {
+		f.roomOf(k, out[k])
 	}
+}
+
+// roomOf is room for one sum.
+func (f *rowFold) roomOf(k int, out device.Pointer) {
+	n, at := f.blocks(k), uint64(out)
+	switch {
+	case n == 0:
+		f.s.Run("clear_words", blocks(8*f.width), device.Dim{threads}, at, uint64(8*f.width))
+	case n > 1:
+		own := uint64(f.s.Take(n*f.width, elementBytes))
+		f.lists = append(f.lists, partsTask{at, own, uint64(f.width), uint64(n)})
+		at = own
+	}
+	for i := range f.parts[k] {
+		p := &f.parts[k][i]
+		p.out = at
+		at += uint64(p.blocks * f.width * elementBytes)
+	}
+}
+
+// blocks is how many vectors a sum has in its parts.
+func (f *rowFold) blocks(k int) (n int) {
+	for _, p := range f.parts[k] {
+		n += p.blocks
+	}
+	return n
+}
+
+// bytes is what all parts take.
+func (f *rowFold) bytes() (sum int64) {
+	for k := range f.parts {
+		sum += int64(f.blocks(k)) * int64(f.width) * elementBytes
+	}
+	return sum
 }
 
 // add adds up the rows between two, which are written out from cells on.

@@ -49,7 +49,7 @@ for chosen in $ROWS; do
 		;;
 	smollm2) row 2-smollm2 'SmolLM2-135M, 64 positions' 80GB -- "${MODEL:?a folder with SmolLM2}/model.onnx" --length 64 --logits logits ;;
 	7b) llama 3-7b 'LLaMA-2-7B, 2048 positions' 32 "80GB 20TB" ;;
-	13b) llama 4-13b 'LLaMA-2-13B, 2048 positions' 40 "120GB 20TB" --width 5120 --heads 40 --mlp 13824 ;;
+	13b) llama 4-13b 'LLaMA-2-13B, 2048 positions' 40 "80GB 20TB" --width 5120 --heads 40 --mlp 13824 ;;
 	*) echo "plans: no row $chosen" >&2 && exit 2 ;;
 	esac
 done
@@ -67,7 +67,7 @@ counts what the processor does besides.
 
 Cells are taken to have the bytes that their declared ranges ask for; a true proof keeps those that happen to be smaller in fewer. The LLaMAs'
 layers are three, drawn, at 16 positions: more layers are taken to be as the third, and more positions to have the scales of few. Plans for 20 TB
-say what a proof would take if memory were no limit, which no GPU has, and the one for 120 GB what an H100 does not have, and an H200 does. What is kept on the host is tensors of the witness that made room on the
+say what a proof would take if memory were no limit, which no GPU has. What is kept on the host is tensors of the witness that made room on the
 device, in memory of the process, besides the weights.
 TEXT
 	for plan in $OUT/*.md; do
