@@ -14,11 +14,11 @@ function add(name, bytes) {
   const head = String.fromCharCode(...bytes.subarray(0, 8));
   const kind = kinds[head] ?? kinds[head.slice(0, 4)];
   if (!kind) return `${name} is ${others[head] ?? "neither a bundle nor a statement nor a proof"}.`;
+  changed();
   files[kind] = { name, bytes };
   const entry = document.querySelector(`[data-kind="${kind}"] span`);
   entry.textContent = `${name}, ${bytes.length.toLocaleString("en")} bytes`;
-  $("check").disabled = !(files.bundle && files.statement && files.proof);
-  $("result").hidden = true;
+  idle("");
   return "";
 }
 
@@ -36,10 +36,18 @@ for (const type of ["dragenter", "dragover"]) addEventListener(type, e => { e.pr
 for (const type of ["dragleave", "drop"]) addEventListener(type, e => { e.preventDefault(); $("drop").classList.remove("over"); });
 addEventListener("drop", e => addFiles(e.dataTransfer.files));
 
-let worker;
+let worker, running = 0; // the number of the check whose reply is waited for, 0 if none is
+
+// changed forgets what was said of other files or another question, and ends a check of those.
+function changed() {
+  $("result").hidden = true;
+  if (running) stop("");
+}
+
 function stop(text) {
   worker?.terminate();
   worker = undefined;
+  running = 0;
   idle(text);
 }
 
@@ -51,6 +59,15 @@ function idle(text) {
 
 $("cancel").addEventListener("click", () => stop("Cancelled."));
 
+// Fields that a link filled in are not the user's until he writes into them.
+const linked = new Set();
+const fields = ["id", "prompt", "answer", "text"];
+$("form").addEventListener("input", e => {
+  if (e.target.id === "files") return;
+  linked.delete(e.target.id);
+  changed();
+});
+
 // question collects what is to be compared: a field that is empty is not.
 function question() {
   const q = {};
@@ -59,34 +76,53 @@ function question() {
   return q;
 }
 
+let checks = 0;
+
 $("form").addEventListener("submit", e => {
   e.preventDefault();
-  check();
+  if (!running && !$("check").disabled) check();
 });
 
+// check asks the worker. What the reply is shown with is what was asked, whatever the fields have by then. An ID that came with a link is no
+// trusted one: the key is verified as if there were none, and the ID compared afterwards.
 function check() {
+  const number = running = ++checks;
+  const id = $("id").value.trim().toLowerCase() || undefined, q = question();
+  const asked = {
+    id, trusted: id !== undefined && !linked.has("id"),
+    yours: Object.keys(q).filter(k => k !== "no_saturation" && !linked.has(k)),
+    links: Object.keys(q).filter(k => linked.has(k)),
+  };
   $("result").hidden = true;
   $("check").disabled = true;
   $("cancel").hidden = false;
   $("status").textContent = "Loading the verifier …";
-  const id = $("id").value.trim().toLowerCase() || undefined, q = question();
   worker ??= new Worker(new URL("worker.mjs", import.meta.url), { type: "module" });
   worker.onerror = e => stop(`The verifier ended: ${e.message || "this browser cannot load it"}.`);
   worker.onmessage = ({ data }) => {
+    if (data.number !== running) return;
     if (data.version) $("version").textContent = `zkllmc ${data.version}`;
     if (data.step) { $("status").textContent = data.step; return; }
+    running = 0;
     idle("");
-    show(data, id !== undefined && !idLinked, Object.keys(q).filter(k => k !== "no_saturation"));
+    show(data, asked);
   };
-  worker.postMessage({ bundle: files.bundle.bytes, statement: files.statement.bytes, proof: files.proof.bytes, id, question: q });
+  const { bundle, statement, proof } = files;
+  worker.postMessage({ number, bundle: bundle.bytes, statement: statement.bytes, proof: proof.bytes, id: asked.trusted ? id : undefined, question: q });
 }
 
-function show({ report, card, error }, trusted, asked) {
-  const accepted = report?.accepted === true;
+function show({ report, card, error }, asked) {
+  let accepted = report?.accepted === true;
+  let why = report && !accepted ? `${reason(report)} (${report.error})` : "";
+  if (error) why = `The bundle is not one to check proofs with: ${error}.`;
+  if (accepted && asked.id !== undefined && asked.id !== report.model_id) {
+    accepted = false;
+    why = `The proof is about the model ${report.model_id}, which is not that of the link.`;
+  }
   $("result").className = accepted ? "accepted" : "rejected";
   $("verdict").textContent = accepted ? "Accepted" : "Rejected";
-  $("why").textContent = accepted ? "" : report ? `${reason(report)} (${report.error})` : `The bundle is not one to check proofs with: ${error}.`;
-  $("said").replaceChildren(...(accepted ? said(report, card, trusted, asked) : []));
+  $("why").textContent = why;
+  $("said").replaceChildren(...(accepted ? said(report, card, asked) : []));
   $("technical").hidden = !report;
   $("report").textContent = report ? JSON.stringify({ ...report, card }, null, 2) : "";
   $("result").hidden = false;
@@ -109,18 +145,20 @@ async function body(response) {
 }
 
 // A link names files, and may fill in fields: #bundle=URL&statement=URL&proof=URL&id=…&prompt=…&answer=…&text=…
-let idLinked = false;
-$("id").addEventListener("input", () => { idLinked = false; });
-
 async function follow() {
+  changed();
   const link = new URLSearchParams(location.hash.slice(1));
-  for (const name of ["id", "prompt", "answer", "text"]) if (link.has(name)) $(name).value = link.get(name);
-  idLinked = link.has("id");
+  for (const name of fields) {
+    if (link.has(name)) {
+      $(name).value = link.get(name);
+      linked.add(name);
+    } else if (linked.delete(name)) {
+      $(name).value = ""; // what an earlier link filled in
+    }
+  }
   if (["prompt", "answer", "text"].some(n => link.has(n))) document.querySelector("form details").open = true;
   const named = ["bundle", "statement", "proof"].filter(n => link.has(n));
-  if (named.length === 0) return;
-  $("linked").hidden = false;
-  $("linked").textContent = "Files, and what is filled in, are from the link that you opened: look whether it is what you asked, and whether the ID is one that you trust.";
+  $("linked").hidden = named.length === 0 && linked.size === 0;
   for (const name of named) {
     $("status").textContent = `Loading the ${name} …`;
     try {

@@ -77,14 +77,24 @@ function ports(report) {
   return [paragraph("It computed of these inputs these outputs:"), table];
 }
 
-/** What an accepted proof says. trusted: the ID is one that the user gave; asked: what was compared with the statement. */
-export function said(report, card, trusted, asked) {
-  const out = [];
-  const model = paragraph(`A program with the ID `, element("code", report.model_id), ` computed this. Its sender calls it “${card.name}”.`);
-  out.push(model);
-  if (!trusted) out.push(warning("You gave no ID. Compare this one with what somebody you trust has published: anybody can make a bundle of any model under any name."));
+// own shows what the sender wrote so that nobody takes it for the page's words: alone, in one line, without what orders or hides characters.
+function own(text) {
+  const shown = text.replace(/[\p{C}\p{Z}]+/gu, " ").slice(0, 100);
+  const quote = element("blockquote", element("bdi", shown + (shown.length < text.length ? " …" : "")));
+  quote.className = "sender";
+  return quote;
+}
+
+/** What an accepted proof says. asked has the ID, whether the user gave it, and which fields are his and which are the link's. */
+export function said(report, card, asked) {
+  const out = [paragraph("A program with the ID ", element("code", report.model_id), " computed this. Whoever made the bundle calls it:"), own(card.name)];
+  if (!asked.trusted) {
+    const from = asked.id === undefined ? "You gave no ID." : "The ID is the link's, not yours.";
+    out.push(warning(`${from} Compare this one with what somebody you trust has published: anybody can make a bundle of any model under any name.`));
+  }
   out.push(...(report.ports ? ports(report) : generation(report)));
-  if (asked.length) out.push(paragraph(`That is the ${asked.join(" and ")} you gave.`));
+  if (asked.yours.length) out.push(paragraph(`That is the ${asked.yours.join(" and ")} you gave.`));
+  if (asked.links.length) out.push(warning(`The ${asked.links.join(" and ")} it was compared with came with the link, not from you.`));
   out.push(paragraph(`Its ${card.hidden.weights.toLocaleString("en")} weights stay hidden. `,
     report.no_saturation ? "No value was clamped." : "Whether values were clamped, as the program may do, is not shown."));
   return out;

@@ -1,4 +1,5 @@
-// The verifier, in a thread of its own. A message has files, the ID and the question; the reply is a report, or what is wrong with the bundle.
+// The verifier, in a thread of its own. A message has a number, files, the ID and the question;
+// replies have its number, and say how far it is, a report, or what is wrong with the bundle.
 import { load } from "./zkllmc/index.mjs";
 
 const loading = load();
@@ -10,14 +11,15 @@ function open(verifier, bundle, id) {
   return opened.model;
 }
 
-onmessage = async ({ data: { bundle, statement, proof, id, question } }) => {
+onmessage = async ({ data: { number, bundle, statement, proof, id, question } }) => {
+  const reply = what => postMessage({ number, ...what });
   try {
     const verifier = await loading;
-    postMessage({ step: "Reading the bundle" + (id === undefined ? ", and verifying the range proof of its key" : "") + " …", version: verifier.version });
+    reply({ step: "Reading the bundle" + (id === undefined ? ", and verifying the range proof of its key" : "") + " …", version: verifier.version });
     const model = open(verifier, bundle, id);
-    postMessage({ step: "Verifying the proof …" });
-    postMessage({ report: model.verify(statement, proof, question), card: model.card });
+    reply({ step: "Verifying the proof …" });
+    reply({ report: model.verify(statement, proof, question), card: model.card });
   } catch (e) {
-    postMessage({ error: e.message });
+    reply({ error: e.message });
   }
 };

@@ -32,7 +32,15 @@ async function check(tab) {
   return (await text(tab, "#verdict")) + " " + (await text(tab, "#why")) + " " + (await text(tab, "#said"));
 }
 
-const fill = (tab, values) => tab.evaluate(v => { for (const [k, x] of Object.entries(v)) document.getElementById(k).value = x; }, values);
+// fill writes into fields as a user does.
+const fill = (tab, values) => tab.evaluate(v => {
+  for (const [k, x] of Object.entries(v)) {
+    const field = document.getElementById(k);
+    field.value = x;
+    field.dispatchEvent(new Event("input", { bubbles: true }));
+  }
+}, values);
+const hidden = (tab, id) => tab.$eval("#" + id, e => e.hidden);
 const picture = (tab, name) => tab.screenshot({ path: `${pictures}/${name}.png`, fullPage: true });
 
 const tab = await open();
@@ -55,6 +63,7 @@ assert.doesNotMatch(words, /You gave no ID/);
 assert.match(words, /That is the prompt you gave/);
 
 await fill(tab, { prompt: "1+1=" });
+assert.equal(await hidden(tab, "result"), true, "a verdict stands beside another question");
 words = await check(tab);
 assert.match(words, /^Rejected The proof is about another prompt than yours/);
 await picture(tab, "another-prompt");
@@ -81,8 +90,34 @@ assert.ok(await phone.evaluate(() => document.documentElement.scrollWidth <= inn
 const linked = await open(link({ bundle: "sums.bundle", statement: "statement.bin", proof: "proof.bin" }));
 words = await check(linked);
 assert.match(words, /^Accepted/);
-assert.match(words, /You gave no ID/, "an ID of the link is not one that the user trusts");
+assert.match(words, /The ID is the link's, not yours/);
 assert.match(await text(linked, "#linked"), /from the link/);
+
+// Files that come while a check runs are not those that it is about.
+await linked.waitForSelector("#check:not([disabled])");
+await linked.click("#check");
+await give(linked, "damaged.bin");
+await new Promise(r => setTimeout(r, 3000));
+assert.equal(await hidden(linked, "result"), true, "a verdict stands beside other files");
+assert.match(await check(linked), /^Rejected/);
+// Nor does a link's ID become the user's when the link goes, or while a check runs.
+await linked.evaluate(() => { location.hash = ""; });
+await linked.waitForFunction(() => document.getElementById("id").value === "");
+assert.equal(await hidden(linked, "linked"), true);
+
+// What a link says of the ID and the prompt is compared, and said to be the link's.
+const all = { bundle: "sums.bundle", statement: "statement.bin", proof: "proof.bin" };
+const asks = await open(link(all) + "&" + new URLSearchParams({ prompt }));
+assert.match(await check(asks), /The prompt it was compared with came with the link/);
+const wrongID = await open(link(all).replace(id, "0".repeat(64)));
+assert.match(await check(wrongID), /^Rejected The proof is about the model/);
+
+// A name is the sender's, and stays apart from the page's words.
+const named = await open();
+await give(named, "named.bundle", "statement.bin", "proof.bin");
+assert.match(await check(named), /^Accepted/);
+const name = await text(named, "#said .sender bdi");
+assert.ok(name.length <= 102 && !/[\u202e\n]/u.test(name), name);
 
 const broken = await open(link({ bundle: "sums.bundle", statement: "nothing.bin", proof: "proof.bin" }));
 await broken.waitForFunction(() => document.getElementById("status").innerText.includes("The statement of the link cannot be loaded: 404"));
