@@ -118,7 +118,7 @@ func Serve(ctx context.Context, o Options) (err error) {
 		defer root.Close()
 		page = root.FS()
 	}
-	h := api.New(api.Options{Models: models, Store: store, Access: access, Limit: o.Policy.Limit, Body: o.Body, Requests: o.Requests, Answers: o.Answers,
+	h := api.New(api.Options{Models: models, Store: store, Access: access, Local: o.local(), Limit: o.Policy.Limit, Body: o.Body, Requests: o.Requests, Answers: o.Answers,
 		Slow: o.Slow, Prompts: o.Prompts, Page: page, Log: o.Log})
 	var background sync.WaitGroup
 	defer background.Wait()
@@ -156,6 +156,15 @@ func (o *Options) access() (*api.Access, error) {
 		return nil, fmt.Errorf("%s: %w", o.Tokens, err)
 	}
 	return a, nil
+}
+
+// local is the host that is listened on, where only this machine may ask.
+func (o *Options) local() string {
+	if o.Tokens != "" || o.Open {
+		return ""
+	}
+	host, _, _ := net.SplitHostPort(o.Listen) // access has read it
+	return host
 }
 
 func (o *Options) certificate() (*tls.Config, error) {

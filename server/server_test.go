@@ -79,7 +79,7 @@ func newBench(t testing.TB, change func(*Options)) *bench {
 	require.NoError(t, err)
 	t.Cleanup(e.Close)
 	file := filepath.Join(dir, "tokens")
-	require.NoError(t, os.WriteFile(file, []byte("# who may ask\nann "+ann+"\nbob "+bob+"\n"), 0o600))
+	require.NoError(t, os.WriteFile(file, []byte("# who may ask\nann "+ann+" operator\nbob "+bob+"\n"), 0o600))
 	b.options = Options{Models: []string{letters, "words=" + texts}, Listen: "127.0.0.1:0", Tokens: file, Body: 4096, Grace: 10 * time.Second,
 		Queue: Queue{URL: e.URL(), Secret: "secret", Prefix: "test"}, Policy: Policy{Limit: 8, Keep: time.Hour, Patience: 2 * time.Second},
 		Log: slog.New(slog.NewTextHandler(b.log, nil))}
@@ -129,6 +129,7 @@ func (b *bench) ask(method, path, body string) (*http.Response, string) {
 	b.t.Helper()
 	r, err := http.NewRequestWithContext(b.t.Context(), method, b.url+path, strings.NewReader(body))
 	require.NoError(b.t, err)
+	r.Header.Set("Content-Type", "application/json")
 	if b.token != "" {
 		r.Header.Set("Authorization", "Bearer "+b.token)
 	}
@@ -305,6 +306,38 @@ func TestRefusals(t *testing.T) {
 	require.Contains(t, waiting, "zkllmc_proofs_waiting 0\n", "nothing is promised")
 }
 
+// A page of another site may not ask a server on its reader's machine: not as itself, not by a name that leads there, not with what is no JSON.
+func TestForeignPages(t *testing.T) {
+	b := newBench(t, func(o *Options) { o.Tokens = "" })
+	b.token = ""
+	here := strings.TrimPrefix(b.url, "http://")
+	_, port, err := net.SplitHostPort(here)
+	require.NoError(t, err)
+	for _, c := range []struct {
+		method, path, host, origin, kind string
+		want                             int
+	}{
+		{"POST", "/v1/completions", here, "", "application/json; charset=utf-8", 200}, {"POST", "/v1/completions", "localhost:" + port, b.url, "application/json", 403},
+		{"POST", "/v1/completions", here, b.url, "application/json", 200}, {"POST", "/v1/completions", here, "", "text/plain", 415}, {"POST", "/v1/run", here, "", "", 415},
+		{"POST", "/v1/completions", here, "null", "application/json", 403}, {"GET", "/v1/models", here, "https://evil.example", "", 403},
+		{"GET", "/v1/models", "evil.example:" + port, "http://evil.example:" + port, "", 403}, {"GET", "/v1/models", "evil.example", "", "", 403},
+		{"GET", "/v1/models", "[::1]:" + port, "", "", 200}, {"GET", "/metrics", here, "", "", 200}, {"PUT", "/v1/models", here, "", "", 405}, {"GET", "/v1/run", here, "", "", 405},
+	} {
+		r, err := http.NewRequestWithContext(t.Context(), c.method, b.url+c.path, strings.NewReader(`{"model": "alphabet", "prompt": "a", "max_tokens": null, "temperature": 0.00}`))
+		require.NoError(t, err)
+		r.Host = c.host
+		for name, value := range map[string]string{"Origin": c.origin, "Content-Type": c.kind} {
+			if value != "" {
+				r.Header.Set(name, value)
+			}
+		}
+		response, err := b.client.Do(r)
+		require.NoError(t, err)
+		response.Body.Close()
+		require.Equal(t, c.want, response.StatusCode, "%+v", c)
+	}
+}
+
 // Who has no token learns nothing, who has one sees his own proofs alone; no path leads out of what there is; a body that is too large is not read.
 func TestAbuse(t *testing.T) {
 	b := newBench(t, nil)
@@ -325,6 +358,8 @@ func TestAbuse(t *testing.T) {
 		require.Equal(t, http.StatusOK, r.StatusCode)
 	}
 	b.token = bob
+	denied, _ := b.ask("GET", "/metrics", "")
+	require.Equal(t, http.StatusForbidden, denied.StatusCode, "they tell of the answers of others")
 	for _, method := range []string{"GET", "DELETE"} {
 		r, text := b.ask(method, "/v1/proofs/"+a.Proof.ID, "")
 		require.Equal(t, http.StatusNotFound, r.StatusCode, text)
@@ -381,15 +416,17 @@ func TestPage(t *testing.T) {
 	dir := t.TempDir()
 	require.NoError(t, os.WriteFile(filepath.Join(dir, "index.html"), []byte("<p>page"), 0o600))
 	require.NoError(t, os.WriteFile(filepath.Join(dir, "page.mjs"), []byte("1"), 0o600))
+	require.NoError(t, os.Mkdir(filepath.Join(dir, "folder"), 0o700))
 	_ = os.Symlink("/etc/passwd", filepath.Join(dir, "out")) // not everywhere
 	b := newBench(t, func(o *Options) { o.Page = dir })
 	b.token = ""
 	r, said := b.ask("GET", "/page/", "")
 	require.Equal(t, http.StatusOK, r.StatusCode)
 	require.Equal(t, "<p>page", said)
+	require.Contains(t, r.Header.Get("Content-Security-Policy"), "frame-ancestors 'none'")
 	r, _ = b.ask("GET", "/page/page.mjs", "")
 	require.Contains(t, r.Header.Get("Content-Type"), "javascript")
-	for _, path := range []string{"/page/out", "/page/../etc/passwd", "/page/%2e%2e/server_test.go", "/page/none"} {
+	for _, path := range []string{"/page/out", "/page/folder/", "/page/../etc/passwd", "/page/%2e%2e/server_test.go", "/page/none"} {
 		r, said := b.ask("GET", path, "")
 		require.NotEqual(t, http.StatusOK, r.StatusCode, path)
 		require.NotContains(t, said, "root:")

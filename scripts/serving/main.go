@@ -134,6 +134,7 @@ func (s *server) ask(method, path, body string) (int, http.Header, []byte, error
 		return 0, nil, nil, err
 	}
 	r.Header.Set("Authorization", "Bearer "+token)
+	r.Header.Set("Content-Type", "application/json")
 	response, err := client.Do(r)
 	if err != nil {
 		return 0, nil, nil, err

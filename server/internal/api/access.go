@@ -15,8 +15,9 @@ type Access struct{ users []user }
 
 // user has a name, which is in logs and records, and the digest of his token: the token is not kept.
 type user struct {
-	name   string
-	digest [sha256.Size]byte
+	name     string
+	digest   [sha256.Size]byte
+	operator bool // reads the metrics, too
 }
 
 // everybody is the owner of proofs where there are no tokens.
@@ -25,7 +26,8 @@ const everybody = "everybody"
 // leastToken is how many characters a token has at the least: nobody guesses 20 random ones.
 const leastToken = 20
 
-// ParseAccess reads a file of tokens: a name and a token on each line, with a space between. Empty lines, and those that begin with #, say nothing.
+// ParseAccess reads a file of tokens: a name and a token on each line, and the word operator where it is that of whoever runs the server, with spaces
+// between. A name may have several tokens, a token one name. Empty lines, and those that begin with #, say nothing.
 func ParseAccess(file []byte) (*Access, error) {
 	a := &Access{}
 	lines := bufio.NewScanner(bytes.NewReader(file))
@@ -35,13 +37,22 @@ func ParseAccess(file []byte) (*Access, error) {
 			continue
 		}
 		fields := strings.Fields(line)
-		if len(fields) != 2 {
-			return nil, fmt.Errorf("line %d: want NAME TOKEN", n) // and not what stands there
+		if len(fields) != 2 && (len(fields) != 3 || fields[2] != "operator") {
+			return nil, fmt.Errorf("line %d: want NAME TOKEN, or NAME TOKEN operator", n) // and not what stands there
+		}
+		if fields[0] == everybody {
+			return nil, fmt.Errorf("line %d: nobody may be called %s, to whom proofs belong where there are no tokens", n, everybody)
 		}
 		if len(fields[1]) < leastToken {
 			return nil, fmt.Errorf("line %d: the token of %s has %d characters, want %d at least", n, fields[0], len(fields[1]), leastToken)
 		}
-		a.users = append(a.users, user{fields[0], sha256.Sum256([]byte(fields[1]))})
+		u := user{fields[0], sha256.Sum256([]byte(fields[1])), len(fields) == 3}
+		for _, other := range a.users {
+			if other.digest == u.digest {
+				return nil, fmt.Errorf("line %d: %s and %s have the same token", n, other.name, u.name)
+			}
+		}
+		a.users = append(a.users, u)
 	}
 	if lines.Err() != nil {
 		return nil, lines.Err()
@@ -52,17 +63,17 @@ func ParseAccess(file []byte) (*Access, error) {
 	return a, nil
 }
 
-// of returns the name of whoever sent a request. Every token is compared, each in a time that does not depend on what was sent.
-func (a *Access) of(r *http.Request) (name string, ok bool) {
+// of returns whoever sent a request. Every token is compared, each in a time that does not depend on what was sent.
+func (a *Access) of(r *http.Request) (who user, ok bool) {
 	if a == nil {
-		return everybody, true
+		return user{name: everybody}, true
 	}
 	token, bearer := strings.CutPrefix(r.Header.Get("Authorization"), "Bearer ")
 	digest := sha256.Sum256([]byte(token))
 	for _, u := range a.users {
 		if subtle.ConstantTimeCompare(digest[:], u.digest[:]) == 1 {
-			name, ok = u.name, true
+			who, ok = u, true
 		}
 	}
-	return name, ok && bearer
+	return who, ok && bearer
 }

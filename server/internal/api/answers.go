@@ -47,17 +47,17 @@ func (h *Handler) common(p params) (*asked, error) {
 	}
 	a.usage = options.Usage
 	for _, name := range []string{"max_tokens", "max_completion_tokens"} {
-		if p[name] == nil {
-			continue
-		}
-		most := 0
+		var most *int
 		if err := p.read(name, &most, "a number of tokens"); err != nil {
 			return nil, err
 		}
-		if most < 1 {
+		if most == nil {
+			continue
+		}
+		if *most < 1 {
 			return nil, refused(name, "%s: want at least 1", name)
 		}
-		a.most = most
+		a.most = *most
 	}
 	return a, nil
 }

@@ -9,10 +9,15 @@ import (
 	"io"
 	"io/fs"
 	"log/slog"
+	"mime"
+	"net"
 	"net/http"
+	"net/url"
+	"path"
 	"runtime/debug"
 	"slices"
 	"strconv"
+	"strings"
 	"sync/atomic"
 	"time"
 
@@ -26,6 +31,7 @@ type Options struct {
 	Models   []*hosted.Model
 	Store    *jobs.Store
 	Access   *Access       // nil: everybody
+	Local    string        // without tokens, the host that is listened on where only this machine may ask; "": requests may name any host
 	Limit    int           // unfinished proofs; 256
 	Body     int64         // bytes of a request; 8 MiB
 	Requests int           // at a time; 256
@@ -76,6 +82,9 @@ func New(o Options) *Handler {
 	h.open("GET /healthz", func(w http.ResponseWriter, _ *http.Request) error { return text(w, http.StatusOK, "ok\n") })
 	h.open("GET /readyz", h.ready)
 	h.route("GET /metrics", func(w http.ResponseWriter, r *call) error {
+		if !r.operator { // they tell how long the answers of others are
+			return &problem{status: http.StatusForbidden, Type: "permission_error", Message: "metrics are for the token of an operator"}
+		}
 		h.metrics.ServeHTTP(w, r.Request)
 		return nil
 	})
@@ -90,17 +99,47 @@ func New(o Options) *Handler {
 	h.route("GET /v1/proofs/{id}/statement", h.file)
 	h.route("GET /v1/proofs/{id}/proof", h.file)
 	if o.Page != nil {
-		files := http.StripPrefix("/page", http.FileServerFS(o.Page))
+		files := http.StripPrefix("/page", http.FileServerFS(unlisted{o.Page}))
 		h.open("GET /page/", func(w http.ResponseWriter, r *http.Request) error {
 			w.Header().Set("X-Content-Type-Options", "nosniff")
+			w.Header().Set("Content-Security-Policy", "frame-ancestors 'none'")
 			files.ServeHTTP(w, r)
 			return nil
 		})
 	}
-	h.open("/", func(http.ResponseWriter, *http.Request) error {
+	h.open("/", func(w http.ResponseWriter, r *http.Request) error {
+		if methods := h.methods(r); methods != nil {
+			w.Header().Set("Allow", strings.Join(methods, ", "))
+			return &problem{status: http.StatusMethodNotAllowed, Type: invalid, Message: "want the method " + strings.Join(methods, " or ")}
+		}
 		return &problem{status: http.StatusNotFound, Type: invalid, Message: "there is nothing here; the interface is below /v1"}
 	})
 	return h
+}
+
+// methods lists those that the path of a request is answered for.
+func (h *Handler) methods(r *http.Request) (out []string) {
+	for _, method := range []string{http.MethodGet, http.MethodPost, http.MethodDelete} {
+		other := &http.Request{Method: method, URL: r.URL, Host: r.Host}
+		if _, pattern := h.mux.Handler(other); strings.HasPrefix(pattern, method+" ") {
+			out = append(out, method)
+		}
+	}
+	return out
+}
+
+// unlisted are files of which no folder is listed: one without an index.html is not there.
+type unlisted struct{ fs.FS }
+
+func (u unlisted) Open(name string) (fs.File, error) {
+	if info, err := fs.Stat(u.FS, name); err != nil {
+		return nil, err
+	} else if info.IsDir() {
+		if _, err := fs.Stat(u.FS, path.Join(name, "index.html")); err != nil {
+			return nil, err
+		}
+	}
+	return u.FS.Open(name)
 }
 
 // Close lets readyz say that no more requests should come.
@@ -115,8 +154,9 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) { h.mux.Serv
 // call is a request with what is noted of it.
 type call struct {
 	*http.Request
-	owner string
-	note  []any // for the log
+	owner    string
+	operator bool
+	note     []any // for the log
 }
 
 func (c *call) log(args ...any) { c.note = append(c.note, args...) }
@@ -124,14 +164,14 @@ func (c *call) log(args ...any) { c.note = append(c.note, args...) }
 // route answers requests of those who may ask.
 func (h *Handler) route(pattern string, f func(http.ResponseWriter, *call) error) {
 	h.handle(pattern, func(w http.ResponseWriter, c *call) error {
-		owner, ok := h.o.Access.of(c.Request)
+		who, ok := h.o.Access.of(c.Request)
 		if !ok {
 			w.Header().Set("WWW-Authenticate", "Bearer")
 			unread(w)
 			return &problem{status: http.StatusUnauthorized, Type: "authentication_error", Code: "invalid_api_key", Message: "a bearer token is needed, and none of those that are known was sent"}
 		}
-		c.owner = owner
-		c.log("owner", owner)
+		c.owner, c.operator = who.name, who.operator || h.o.Local != ""
+		c.log("owner", who.name)
 		select {
 		case h.places <- struct{}{}: // before the body is in memory
 			defer func() { <-h.places }()
@@ -159,7 +199,13 @@ func (h *Handler) handle(pattern string, f func(http.ResponseWriter, *call) erro
 		_ = http.NewResponseController(w).SetWriteDeadline(begin.Add(h.o.Slow + longestWrite))
 		out := &recorder{ResponseWriter: w}
 		c := &call{Request: r}
-		err := guarded(func() error { return f(out, c) })
+		err := guarded(func() error {
+			if err := h.foreign(r); err != nil {
+				unread(out)
+				return err
+			}
+			return f(out, c)
+		})
 		if err != nil {
 			p := h.problem(err)
 			if p.status == http.StatusInternalServerError {
@@ -175,6 +221,28 @@ func (h *Handler) handle(pattern string, f func(http.ResponseWriter, *call) erro
 			h.o.Log.Info("request", append([]any{"route", pattern, "status", out.status, "seconds", took.Seconds(), "from", r.RemoteAddr}, c.note...)...)
 		}
 	})
+}
+
+// foreign refuses what a page of another site lets a browser send. Without tokens any page could ask a server on its reader's machine: as itself,
+// which the header Origin tells, or by a name of its own that leads to that machine, which Host tells.
+func (h *Handler) foreign(r *http.Request) error {
+	if origin := r.Header.Get("Origin"); origin != "" {
+		if u, err := url.Parse(origin); err != nil || !strings.EqualFold(u.Host, r.Host) {
+			return &problem{status: http.StatusForbidden, Type: invalid, Code: "foreign_origin", Message: "pages of other sites may not ask"}
+		}
+	}
+	if h.o.Local == "" {
+		return nil
+	}
+	host := r.Host
+	if name, _, err := net.SplitHostPort(host); err == nil {
+		host = name
+	}
+	host = strings.Trim(host, "[]")
+	if ip := net.ParseIP(host); ip != nil && ip.IsLoopback() || strings.EqualFold(host, "localhost") || strings.EqualFold(host, h.o.Local) {
+		return nil
+	}
+	return &problem{status: http.StatusForbidden, Type: invalid, Code: "foreign_host", Message: "without tokens a server is asked by an address of this machine, or as localhost"}
 }
 
 // guarded turns a panic into an error.
@@ -348,8 +416,12 @@ func (h *Handler) model(w http.ResponseWriter, c *call) error {
 	return answer(w, http.StatusOK, object(m))
 }
 
-// body reads the JSON object of a request.
+// body reads the JSON object of a request. It has to be called that: a browser asks before it sends JSON to another site, and not before it sends a
+// text.
 func body(c *call) (params, error) {
+	if kind, _, err := mime.ParseMediaType(c.Header.Get("Content-Type")); err != nil || kind != "application/json" {
+		return nil, &problem{status: http.StatusUnsupportedMediaType, Type: invalid, Message: "want the header Content-Type: application/json"}
+	}
 	d := json.NewDecoder(c.Body)
 	p := params{}
 	if err := d.Decode(&p); err != nil {

@@ -28,7 +28,8 @@ func TestInterfaceIsDocumented(t *testing.T) {
 func TestAccess(t *testing.T) {
 	for file, want := range map[string]string{
 		"": "no token", "# ann x\n": "no token", "\nann\n": "line 2: want NAME TOKEN", "ann secretsecret\n": "line 1: the token of ann has 12 characters",
-		"ann a b\n": "line 1: want NAME TOKEN",
+		"ann a b\n": "line 1: want NAME TOKEN", "everybody 01234567890123456789": "nobody may be called everybody",
+		"ann 01234567890123456789\nbob 01234567890123456789 operator": "line 2: ann and bob have the same token",
 	} {
 		_, err := ParseAccess([]byte(file))
 		require.ErrorContains(t, err, want)

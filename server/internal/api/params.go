@@ -30,9 +30,9 @@ func (p params) read(name string, to any, what string) error {
 	return refused(name, "%s: want %s", name, what)
 }
 
-// neutral are the values of parameters that leave the greedy answer as it is, which is the one that can be proved. nil stands for any.
+// neutral are the values of parameters that leave the greedy answer as it is, which is the one that can be proved; numbers stand for all spellings of them. nil stands for any.
 var neutral = map[string][]string{
-	"temperature": {"0", "0.0"}, "n": {"1"}, "best_of": {"1"}, "top_p": {"1", "1.0"}, "presence_penalty": {"0", "0.0"}, "frequency_penalty": {"0", "0.0"},
+	"temperature": {"0"}, "n": {"1"}, "best_of": {"1"}, "top_p": {"1"}, "presence_penalty": {"0"}, "frequency_penalty": {"0"},
 	"logit_bias": {"{}"}, "logprobs": {"false"}, "top_logprobs": {"0"}, "stop": {"[]"}, "echo": {"false"}, "suffix": {`""`}, "tools": {"[]"}, "functions": {"[]"},
 	"tool_choice": {`"none"`, `"auto"`}, "function_call": {`"none"`, `"auto"`}, "parallel_tool_calls": {"true", "false"}, "response_format": {`{"type":"text"}`},
 	"modalities": {`["text"]`}, "store": {"false"}, "seed": nil, "user": nil, "metadata": nil, "safety_identifier": nil,
@@ -47,6 +47,12 @@ var why = map[string]string{
 	"store": "nothing is stored but the proof",
 }
 
+// same compares JSON, numbers as such.
+func same(a, b string) bool {
+	var x, y float64
+	return a == b || json.Unmarshal([]byte(a), &x) == nil && json.Unmarshal([]byte(b), &y) == nil && x == y && a != "null" && b != "null"
+}
+
 // rest refuses what nobody has taken, unless it changes no answer.
 func (p params) rest() error {
 	for _, name := range slices.Sorted(maps.Keys(p)) {
@@ -56,7 +62,7 @@ func (p params) rest() error {
 		}
 		v := p.take(name)
 		var compact bytes.Buffer
-		if v == nil || values == nil || json.Compact(&compact, v) == nil && slices.Contains(values, compact.String()) {
+		if v == nil || values == nil || json.Compact(&compact, v) == nil && slices.ContainsFunc(values, func(w string) bool { return same(w, compact.String()) }) {
 			continue
 		}
 		reason := why[name]

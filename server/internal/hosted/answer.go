@@ -2,6 +2,7 @@ package hosted
 
 import (
 	"context"
+	"errors"
 	"strings"
 
 	"github.com/zkllmc/zkllmc/internal/answering"
@@ -81,6 +82,9 @@ func (m *Model) Answer(ctx context.Context, prompt []int64, most int, said func(
 	}
 	a := &Answer{Tokens: ids, Text: m.text(ids, l.End), Finished: l.End != nil && len(ids) > 0 && ids[len(ids)-1] == *l.End}
 	tell(a.Text)
+	if said != nil && told != a.Text {
+		return nil, errors.New("the text that was told while the model answered is not that of the whole answer")
+	}
 	return a, nil
 }
 
