@@ -12,6 +12,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus/collectors"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 
+	"github.com/zkllmc/zkllmc/internal/portable"
 	"github.com/zkllmc/zkllmc/server/internal/jobs"
 )
 
@@ -80,5 +81,6 @@ func (m *metrics) changed(r *jobs.Record) {
 func (m *metrics) patience() int {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	return int(math.Ceil(min(max(m.mean, 1), 600)))
+	seconds, _ := portable.Int64(math.Ceil(min(max(m.mean, 1), 600)))
+	return int(seconds)
 }

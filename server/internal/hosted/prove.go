@@ -16,6 +16,7 @@ import (
 	"github.com/zkllmc/zkllmc/internal/engine"
 	"github.com/zkllmc/zkllmc/internal/forecast"
 	"github.com/zkllmc/zkllmc/internal/machine"
+	"github.com/zkllmc/zkllmc/internal/portable"
 	"github.com/zkllmc/zkllmc/runtime/statement"
 )
 
@@ -173,7 +174,8 @@ func afford(ctx context.Context, c *circuit.Circuit, budget uint64) (context.Con
 	}
 	work := cost.Of(c)
 	if need := work.FrugalBytes(); need > float64(budget) {
-		return ctx, fmt.Errorf("%w: %s of %s", ErrMemory, humanize.Bytes(uint64(need)), humanize.Bytes(budget))
+		bytes, _ := portable.Int64(need)
+		return ctx, fmt.Errorf("%w: %s of %s", ErrMemory, humanize.Bytes(uint64(bytes)), humanize.Bytes(budget))
 	}
 	return backend.WithBudget(ctx, budget), nil
 }
