@@ -25,6 +25,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/nats-io/nats.go/jetstream"
 	"github.com/stretchr/testify/require"
 
 	"github.com/zkllmc/zkllmc/internal/checker"
@@ -266,6 +267,41 @@ func TestAnswersAreProved(t *testing.T) {
 	ids := regexp.MustCompile(`proof-[0-9a-f]+`) // drawn, of the letters that answers have
 	require.NotContains(t, ids.ReplaceAllString(b.log.String(), ""), "bcd", "answers are not logged")
 	require.Contains(t, b.log.String(), "answer_tokens=4")
+}
+
+// What lies where a proof is kept is handed out where it proves what was promised alone: not the proof of another prompt, and not with a byte changed.
+func TestKeptProofsAreVerified(t *testing.T) {
+	b := newBench(t, nil)
+	b.work()
+	var first, second, third answered
+	for prompt, a := range map[string]*answered{"a": &first, "b": &second, "c": &third} {
+		b.got("POST", "/v1/completions", `{"model": "alphabet", "prompt": "`+prompt+`"}`, a)
+		b.accepted(b.alphabet, a.Proof.ID, checker.Question{Prompt: text(prompt)})
+	}
+	nc, err := b.options.Queue.connect("test")
+	require.NoError(t, err)
+	defer nc.Close()
+	js, err := jetstream.New(nc)
+	require.NoError(t, err)
+	kept, err := js.ObjectStore(t.Context(), "test-results")
+	require.NoError(t, err)
+	other, err := kept.GetBytes(t.Context(), second.Proof.ID+".1")
+	require.NoError(t, err)
+	_, err = kept.PutBytes(t.Context(), first.Proof.ID+".1", other)
+	require.NoError(t, err)
+	changed, err := kept.GetBytes(t.Context(), third.Proof.ID+".1")
+	require.NoError(t, err)
+	changed[len(changed)-1] ^= 1
+	_, err = kept.PutBytes(t.Context(), third.Proof.ID+".1", changed)
+	require.NoError(t, err)
+	for _, id := range []string{first.Proof.ID, third.Proof.ID} {
+		r, said := b.ask("GET", "/v1/proofs/"+id+"/proof", "")
+		require.Equal(t, http.StatusConflict, r.StatusCode)
+		require.Contains(t, said, "proof_failed")
+		require.Equal(t, "what a worker has handed in does not prove the answer", b.wait(id).Reason)
+	}
+	require.Contains(t, b.log.String(), "level=ERROR")
+	b.accepted(b.alphabet, second.Proof.ID, checker.Question{Prompt: text("b")})
 }
 
 // What cannot be done is refused by the name of what asked for it, in the form of OpenAI's errors; nothing is ignored that would change an answer.

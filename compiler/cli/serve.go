@@ -90,8 +90,9 @@ which serve starts, and by those that 'zkllmc worker' starts on other machines. 
 --nats, until they are done: a kill of server or workers loses none.
 
 Without --tokens only this machine may ask. A file of tokens has a line for each who may, NAME TOKEN; proofs are seen by whoever asked for
-them. GET /healthz and /readyz are for everybody; /metrics, for Prometheus, wants the token of a line NAME TOKEN operator. What is logged holds no prompts and no
-answers without --log-prompts. SIGTERM lets requests end and hands jobs back to the queue.`,
+them. GET /healthz and /readyz are for everybody; /metrics, for Prometheus, wants the token of a line
+NAME TOKEN operator. What is logged holds no prompts and no answers without --log-prompts. SIGTERM
+lets requests end and hands jobs back to the queue.`,
 		Example: `  zkllmc serve --model sums --data state
   zkllmc serve --model chat=smollm2 --model minilm --data state --listen :8443 --tokens tokens --tls-cert cert.pem --tls-key key.pem
   zkllmc serve --model chat=smollm2 --nats nats://queue:4222 --workers 0`,

@@ -202,10 +202,10 @@ func (h *Handler) slot(ctx context.Context) (release func(), err error) {
 }
 
 // promise asks for a proof. Where it returns nil there will be one.
-func (h *Handler) promise(c *call, m *hosted.Model, id string, job *hosted.Job) error {
+func (h *Handler) promise(c *call, m *hosted.Model, id, promised string, job *hosted.Job) error {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(c.Context()), longestPromise)
 	defer cancel()
-	return h.o.Store.Submit(ctx, &jobs.Record{ID: id, Model: m.Name, ModelID: m.ID, Owner: c.owner}, job)
+	return h.o.Store.Submit(ctx, &jobs.Record{ID: id, Model: m.Name, ModelID: m.ID, Owner: c.owner, Promised: promised}, job)
 }
 
 // longestPromise is how long the queue may take to write a job down.
@@ -238,7 +238,7 @@ func (h *Handler) answer(w http.ResponseWriter, c *call, a *asked, f format) err
 	}
 	got, err := a.m.Answer(ctx, a.prompt, a.most, said)
 	if err == nil {
-		err = h.promise(c, a.m, id, &hosted.Job{Prompt: a.prompt, Answer: got.Tokens})
+		err = h.promise(c, a.m, id, a.m.Promised(a.prompt, got.Tokens), &hosted.Job{Prompt: a.prompt, Answer: got.Tokens})
 	}
 	if err != nil {
 		if a.stream {

@@ -3,6 +3,7 @@ package api
 
 import (
 	"context"
+	"crypto/sha256"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -18,6 +19,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -72,12 +74,15 @@ type Handler struct {
 	reserved atomic.Int64  // proofs that are going to be asked for
 	closing  atomic.Bool
 	metrics  *metrics
+
+	mu       sync.Mutex
+	verified map[[sha256.Size]byte]bool // digests of proofs
 }
 
 // New returns a handler.
 func New(o Options) *Handler {
 	o.defaults()
-	h := &Handler{o: o, mux: http.NewServeMux(), places: make(chan struct{}, o.Requests), answers: make(chan struct{}, o.Answers)}
+	h := &Handler{o: o, mux: http.NewServeMux(), places: make(chan struct{}, o.Requests), answers: make(chan struct{}, o.Answers), verified: map[[sha256.Size]byte]bool{}}
 	h.metrics = newMetrics(h)
 	h.open("GET /healthz", func(w http.ResponseWriter, _ *http.Request) error { return text(w, http.StatusOK, "ok\n") })
 	h.open("GET /readyz", h.ready)

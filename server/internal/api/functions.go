@@ -116,13 +116,13 @@ func (h *Handler) compute(c *call, m *hosted.Model, inputs map[int][]int64) ([]p
 		return nil, "", err
 	}
 	defer free()
-	outputs, err := m.Run(ctx, inputs)
+	outputs, promised, err := m.Run(ctx, inputs)
 	if err != nil {
 		return nil, "", err
 	}
 	id := jobs.NewID()
 	c.log("model", m.Name, "proof", id)
-	return outputs, id, h.promise(c, m, id, &hosted.Job{Inputs: inputs})
+	return outputs, id, h.promise(c, m, id, promised, &hosted.Job{Inputs: inputs})
 }
 
 // vector is the one output of a model of embeddings: numbers in a row.

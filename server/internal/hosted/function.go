@@ -112,22 +112,21 @@ func (m *Model) asked(inputs map[int][]int64) (*circuit.Circuit, *function.State
 	return c, st, private, nil
 }
 
-// Run computes the outputs, and reports of them what statements tell.
-func (m *Model) Run(ctx context.Context, inputs map[int][]int64) ([]portfile.Report, error) {
+// Run computes the outputs, and reports of them what statements tell; promised is the digest of the statement, as Verify compares it.
+func (m *Model) Run(ctx context.Context, inputs map[int][]int64) (outputs []portfile.Report, promised string, err error) {
 	c, st, private, err := m.asked(inputs)
 	if err != nil {
-		return nil, err
+		return nil, "", err
 	}
 	r, err := m.key.Run(ctx, st, private, m.processor)
 	if err != nil {
-		return nil, err
+		return nil, "", err
 	}
 	defer r.Close()
-	var out []portfile.Report
 	for _, p := range portfile.Reports(c, st) {
 		if p.Values != nil && p.Side == "output" {
-			out = append(out, p)
+			outputs = append(outputs, p)
 		}
 	}
-	return out, nil
+	return outputs, digest(c, st), nil
 }

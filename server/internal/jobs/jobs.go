@@ -5,7 +5,8 @@
 //
 // A record changes by compare-and-swap alone, and whoever takes a job writes the number of his attempt into it. So it does not matter that
 // JetStream delivers a message again where it has not heard of a worker in time: of two workers that prove the same job one has the last
-// attempt, the other's next write fails, and what it has made is dropped. A record that is done names one object, and never changes again.
+// attempt, the other's next write fails, and what it has made is dropped. A record that is done names one object, and never changes again, unless what lies there does not prove
+// what was promised: then the proof has failed.
 package jobs
 
 import (
@@ -39,22 +40,23 @@ const (
 // Final says whether nothing comes after a state.
 func (s State) Final() bool { return s == Done || s == Failed || s == Cancelled }
 
-// Record is what is known of a proof. Nothing in it is of a prompt or of an answer.
+// Record is what is known of a proof. Of a prompt or an answer there is a digest in it alone, of what the statement tells everybody who gets it.
 type Record struct {
-	ID      string    `json:"id"`
-	Model   string    `json:"model"`    // the name that it was asked by
-	ModelID string    `json:"model_id"` // 64 hexadecimal digits
-	Owner   string    `json:"owner"`    // who may see it
-	Created time.Time `json:"created"`
-	Changed time.Time `json:"changed"`
-	State   State     `json:"state"`
-	Attempt int       `json:"attempt"` // how often a worker has taken the job
-	Lost    int       `json:"lost"`    // how many of them were not heard of again
-	Phase   string    `json:"phase,omitempty"`
-	Share   float64   `json:"share,omitempty"` // of the proof that is done, from 0 to 1
-	Left    float64   `json:"left,omitempty"`  // seconds that the rest takes; 0: not known
-	Reason  string    `json:"reason,omitempty"`
-	Result  *Result   `json:"result,omitempty"`
+	ID       string    `json:"id"`
+	Model    string    `json:"model"`    // the name that it was asked by
+	ModelID  string    `json:"model_id"` // 64 hexadecimal digits
+	Owner    string    `json:"owner"`    // who may see it
+	Created  time.Time `json:"created"`
+	Changed  time.Time `json:"changed"`
+	Promised string    `json:"promised"` // digest of what the statement has to say: hosted.Model.Verify
+	State    State     `json:"state"`
+	Attempt  int       `json:"attempt"` // how often a worker has taken the job
+	Lost     int       `json:"lost"`    // how many of them were not heard of again
+	Phase    string    `json:"phase,omitempty"`
+	Share    float64   `json:"share,omitempty"` // of the proof that is done, from 0 to 1
+	Left     float64   `json:"left,omitempty"`  // seconds that the rest takes; 0: not known
+	Reason   string    `json:"reason,omitempty"`
+	Result   *Result   `json:"result,omitempty"`
 
 	revision uint64
 }
@@ -73,7 +75,7 @@ var (
 	ErrFull    = errors.New("too many proofs are waiting")
 	ErrUnknown = errors.New("there is no such proof")
 	ErrLarge   = errors.New("the job is too large for the queue")
-	ErrFinal   = errors.New("the proof is finished")
+	ErrChanged = errors.New("what is kept is not what was stored")
 )
 
 // Options say how jobs are kept.
@@ -318,12 +320,20 @@ func (s *Store) Result(ctx context.Context, r *Record) (statement, proof []byte,
 	switch {
 	case errors.Is(err, jetstream.ErrObjectNotFound):
 		return nil, nil, ErrUnknown
+	case errors.Is(err, jetstream.ErrDigestMismatch):
+		return nil, nil, fmt.Errorf("%w: %w", ErrChanged, err)
 	case err != nil:
 		return nil, nil, err
-	case len(data) != r.Result.StatementBytes+r.Result.ProofBytes:
-		return nil, nil, fmt.Errorf("the result of %s has %d bytes", r.ID, len(data))
+	case r.Result.StatementBytes < 0 || r.Result.ProofBytes < 0 || len(data) != r.Result.StatementBytes+r.Result.ProofBytes:
+		return nil, nil, fmt.Errorf("%w: the result of %s has %d bytes", ErrChanged, r.ID, len(data))
 	}
 	return data[:r.Result.StatementBytes], data[r.Result.StatementBytes:], nil
+}
+
+// Refute notes that what a record that is done names is no proof of what was promised.
+func (s *Store) Refute(ctx context.Context, r *Record, reason string) error {
+	r.State, r.Reason = Failed, reason
+	return s.update(ctx, r)
 }
 
 // Watch calls f with each record that changes from now on, until the context ends.
