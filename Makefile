@@ -109,8 +109,8 @@ serve-test: ## let OpenAI's client for Python, fetched into build/serve, talk to
 serve-load: ## CLIENTS=200 at a time for TIME=60s, then KILLS=10 of workers and of servers; prints what SERVING.md states
 	@GO=$(GO) scripts/serve.sh load
 
-wheel: ## build Python wheels with the verifier inside into build/wheels; PLATFORMS=all
-	@GO=$(GO) PLATFORMS=$(filter all,$(PLATFORMS)) scripts/wheel.sh
+wheel: ## build Python wheels with the verifier inside into build/wheels; WHEELS=all
+	@GO=$(GO) WHEELS=$(filter all,$(WHEELS)) scripts/wheel.sh
 
 wheel-test: ## install the wheel in a fresh virtual environment and use it; PYTHON=python with PyTorch and transformers also exports models
 	ZKLLMC_WHEEL=1 ZKLLMC_EXPORT=$(PYTHON) $(GO) test -count=1 -v ./python

@@ -1,5 +1,5 @@
 #!/bin/sh
-# Builds Python wheels into OUT (build/wheels), each with the verifier for its platform: of this machine, or of all with PLATFORMS=all. Needs
+# Builds Python wheels into OUT (build/wheels), each with the verifier for its platform: of this machine, or of all with WHEELS=all. Needs
 # Python 3 with venv; pip fetches what builds wheels.
 set -eu
 cd "$(dirname "$0")/.."
@@ -20,7 +20,7 @@ windows/arm64=win_arm64'
 own=$("$go" env GOHOSTOS)/$("$go" env GOHOSTARCH)
 for line in $all; do
 	platform=${line%%=*}
-	[ "${PLATFORMS:-}" = all ] || [ "$platform" = "$own" ] || continue
+	[ "${WHEELS:-}" = all ] || [ "$platform" = "$own" ] || continue
 	rm -rf "$work/python"
 	cp -R python "$work/python"
 	name=zkllmc-verifier
