@@ -6,6 +6,7 @@ import subprocess
 import sys
 import tempfile
 import unittest
+import unittest.mock
 
 import tokenizers
 import transformers
@@ -73,7 +74,21 @@ class Export(unittest.TestCase):
         (hf / "config.json").write_text(json.dumps({"model_type": "nothing"}))
         with self.assertRaises(zkllmc.Error):
             zkllmc.export(hf, self.folder / "out")
+        for config in ("{", "[]"):
+            (hf / "config.json").write_text(config)
+            with self.assertRaisesRegex(zkllmc.Error, "config.json"):
+                zkllmc.export(hf, self.folder / "out")
+        with self.assertRaisesRegex(zkllmc.Error, "is no folder"):
+            zkllmc.export(hf, hf / "config.json")
         self.assertFalse((self.folder / "out").exists())
+
+    def test_what_disagrees_is_not_kept(self):
+        hf = self.saved(transformers.BertModel(transformers.BertConfig(**SMALL)))
+        with unittest.mock.patch("zkllmc.huggingface._graph", lambda *args: args[-1].write_bytes(b"graph")), \
+             unittest.mock.patch("zkllmc.huggingface._same", side_effect=zkllmc.Error("disagree")), \
+             self.assertRaisesRegex(zkllmc.Error, "disagree"):
+            zkllmc.export(hf, self.folder / "out")
+        self.assertEqual([f.name for f in self.folder.iterdir()], ["hf"])
 
 
 if __name__ == "__main__":

@@ -34,8 +34,9 @@ class Verify(unittest.TestCase):
             self.assertTrue(report.error, question)
 
     def test_line_ends_are_part_of_texts(self):
-        with self.assertRaises(zkllmc.Error):  # the model has no token for them
-            check(prompt=PROMPT + "\n")
+        for end in ("\n", "\r", "\r\n"):
+            with self.assertRaises(zkllmc.Error, msg=end):  # the model has no token for them
+                check(prompt=PROMPT + end)
 
     def test_decides_nothing(self):
         for question, says in (

@@ -19,7 +19,7 @@ __all__ = ["Error", "Report", "accept", "export", "verify"]
 def export(folder, out, **options):
     """Turns a folder of Hugging Face's format into ONNX with tokenizer and chat template: see zkllmc.huggingface.export.
 
-    Needs `pip install zkllmc[export]`.
+    Needs `pip install 'WHEEL[export]'`.
     """
     from .huggingface import export as run
 

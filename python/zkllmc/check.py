@@ -109,7 +109,7 @@ class _Files:
             data = value.encode("utf-8")
         except UnicodeEncodeError as e:
             raise Error(f"{name}: {e}") from None
-        return self.path(data + b"\n", "asked-" + name)  # the program takes one line end off
+        return self.path(data + b"\r\n", "asked-" + name)  # the program takes one line end off, and a text may end with \r
 
 
 def _run(bundle, args, timeout):

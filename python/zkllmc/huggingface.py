@@ -1,4 +1,4 @@
-"""Turns a model in a folder of Hugging Face's format into files that `zkllmc compile` takes. Needs `pip install zkllmc[export]`.
+"""Turns a model in a folder of Hugging Face's format into files that `zkllmc compile` takes. Needs `pip install 'WHEEL[export]'`.
 
     zkllmc-export FOLDER OUT            or zkllmc.export(FOLDER, OUT)
     zkllmc compile OUT/model.onnx --preset decoder --length 64 --tokenizer OUT/tokenizer.json …
@@ -9,8 +9,10 @@ run: models whose code comes with them are refused.
 
 import argparse
 import json
+import os
 import pathlib
 import sys
+import tempfile
 
 from .error import Error
 
@@ -27,26 +29,43 @@ def export(folder, out, *, opset=18, force=False):
     folder, out = pathlib.Path(folder), pathlib.Path(out)
     if not (folder / "config.json").is_file():
         raise Error(f"{folder} is no folder of Hugging Face's format: it has no config.json")
+    if out.exists() and not out.is_dir():
+        raise Error(f"{out} is no folder")
     if out.exists() and any(out.iterdir()) and not force:
         raise Error(f"{out} has files already; --force writes over them")
     try:
         import torch
         import transformers
     except ImportError as e:
-        raise Error(f"{e}: pip install 'zkllmc[export]'") from None
+        raise Error(f"{e}: pip install 'WHEEL[export]', WHEEL being the file that make wheel built") from None
     config = _config(transformers, folder)
     model, names, take, preset = _model(transformers, config, folder)
-    out.mkdir(parents=True, exist_ok=True)
-    written = {"preset": preset, "model": out / "model.onnx"}
     longest = min(LONGEST, _positions(config))
-    _graph(torch, model, names, take, longest, opset, written["model"])
-    _same(torch, model, names, take, longest, written["model"])
-    written.update(_texts(transformers, folder, out))
-    return written
+    try:
+        out.absolute().parent.mkdir(parents=True, exist_ok=True)
+        beside = tempfile.TemporaryDirectory(prefix=f".{out.absolute().name}-", dir=out.absolute().parent)
+    except OSError as e:
+        raise Error(f"{out}: {e}") from None
+    with beside as work:  # what turns out to be wrong never lies in OUT
+        work = pathlib.Path(work)
+        written = {"model": work / "model.onnx"}
+        _graph(torch, model, names, take, longest, opset, written["model"])
+        _same(torch, model, names, take, longest, written["model"])
+        written.update(_texts(transformers, folder, work))
+        out.mkdir(exist_ok=True)
+        for file in sorted(work.iterdir(), key=lambda f: f == written["model"]):  # the graph after its weights
+            os.replace(file, out / file.name)
+    return {"preset": preset, **{kind: out / file.name for kind, file in written.items()}}
 
 
 def _config(transformers, folder):
-    if "auto_map" in json.loads((folder / "config.json").read_text(encoding="utf-8")):
+    try:
+        config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+    except (ValueError, OSError) as e:
+        raise Error(f"{folder / 'config.json'}: {e}") from None
+    if not isinstance(config, dict):
+        raise Error(f"{folder / 'config.json'} holds no object")
+    if "auto_map" in config:
         raise Error(f"{folder}: the model comes with code of its own, which is not run")
     try:
         return transformers.AutoConfig.from_pretrained(folder)
@@ -116,7 +135,7 @@ def _same(torch, model, names, take, longest, path):
             want = model(**inputs)[take]
         got = torch.from_numpy(session.run(None, {n: x.numpy() for n, x in inputs.items()})[0])
         if got.shape != want.shape or not torch.allclose(got, want, rtol=1e-3, atol=1e-3 * want.abs().max().item()):
-            raise Error(f"{path}: onnxruntime and PyTorch disagree on {length} tokens: the exporter does not know this model")
+            raise Error(f"onnxruntime and PyTorch disagree on {length} tokens: the exporter does not know this model")
 
 
 def _texts(transformers, folder, out):
