@@ -48,6 +48,16 @@ func TestRefusalsNameTheNode(t *testing.T) {
 	}
 }
 
+// TestRefusedReductions refuses reductions of integers that leave their type for that alone.
+func TestRefusedReductions(t *testing.T) {
+	for _, operator := range []string{"ReduceSumSquare", "ReduceProd", "ReduceMean", "ReduceL1"} {
+		m := portsModel([]*pb.ValueInfoProto{port("k", 6, 4, 3)}, []string{"y"}, []*pb.NodeProto{op(operator, "k last", "y")}, int64s("last", -1))
+		_, err := Analyse(context.Background(), write(t, m), Config{Ranges: map[string]Range{"k": {Lo: -1e9, Hi: 1e9}}, PrivateInputs: []string{"k"}})
+		require.ErrorContains(t, err, "wrap around", operator)
+		require.NotContains(t, err.Error(), "malformed", operator)
+	}
+}
+
 // faint is a model whose logits, which are reals because it is not causal, have the given magnitude.
 func faint(size float32) *pb.ModelProto {
 	m := bigramModel([]*pb.NodeProto{op("MatMul", "mix x", "u"), op("Tanh", "u", "y")}, matrix("mix", 4, 4))

@@ -263,7 +263,7 @@ func (c *call) typed(lower func() ([]*val, error)) ([]*val, error) {
 		return nil, err
 	}
 	for k, o := range outs {
-		if o == nil || o.inputFree() {
+		if o == nil || o.unknown || o.inputFree() {
 			continue
 		}
 		switch c.key() {

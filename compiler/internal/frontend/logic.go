@@ -112,8 +112,10 @@ func (c *call) choose(sides [2]*val) (*val, error) {
 			return c.behind(shape, cond, sides[1-i], i == 0)
 		}
 	}
-	if slices.ContainsFunc(sides[:], unbounded) && !(c.onlyQuantised() && !slices.ContainsFunc(sides[:], endless)) {
-		return nil, c.unsupported("the condition depends on an input, and it chooses a number beyond %g, which only a softmax makes nothing of", maxChosen)
+	if slices.ContainsFunc(sides[:], unbounded) {
+		if sides, err = c.quantisedSides(sides); err != nil {
+			return nil, err
+		}
 	}
 	return c.selected(shape, cond, sides)
 }
@@ -123,16 +125,54 @@ func unbounded(v *val) bool {
 	return v.c != nil && v.dtype.IsFloat() && slices.ContainsFunc(floats(v.c), func(x float64) bool { return !(math.Abs(x) <= maxChosen) })
 }
 
-// endless says that a constant has an infinite cell.
-func endless(v *val) bool { return v.c != nil && slices.ContainsFunc(v.c.F, infinite) }
+// quantisedSides are the sides of a Where of whose result there is nothing but QuantizeLinear, with constants that are no further from 0 than makes
+// a difference to that. It refuses all else: c·x + y − c·y must keep of x what the steps show.
+func (c *call) quantisedSides(sides [2]*val) ([2]*val, error) {
+	least, most := c.onlyQuantised()
+	refused := most == 0
+	for i, v := range sides {
+		if !unbounded(v) {
+			continue
+		}
+		refused = refused || v.private || v.mark != nil
+		cells := slices.Clone(floats(v.c))
+		for k, x := range cells {
+			cells[k] = math.Max(-most, math.Min(most, x))
+			refused = refused || math.IsInf(x, 0) || !(float64(math.Abs(cells[k])*faint) <= least)
+		}
+		sides[i] = constant(v.name, &onnx.Tensor{DType: v.dtype, Shape: v.shape, F: cells})
+	}
+	if refused {
+		return sides, c.unsupported("the condition depends on an input, and it chooses a number beyond %g, which only a softmax makes nothing of", maxChosen)
+	}
+	return sides, nil
+}
 
-// onlyQuantised says that nothing but QuantizeLinear uses the node's result: in its steps a number of any size is one of few.
-func (c *call) onlyQuantised() bool {
+// onlyQuantised is the least step of those QuantizeLinear that use the node's result, where nothing else does, and a number that all of them
+// cut off like any greater one: their types have at most 16 bits. Both are 0 where there is another use, or a scale that is not known.
+func (c *call) onlyQuantised() (least, most float64) {
 	out := c.n.Outputs[0]
 	users := c.s.usersOf(out)
-	return len(users) > 0 && !slices.Contains(c.s.outs, out) && !slices.ContainsFunc(users, func(n *onnx.Node) bool {
-		return !standard(n, c.b.functions) || n.Op != "QuantizeLinear" || n.Inputs[0] != out || slices.Contains(n.Inputs[1:], out)
-	})
+	if len(users) == 0 || slices.Contains(c.s.outs, out) {
+		return 0, 0
+	}
+	least = math.Inf(1)
+	for _, n := range users {
+		if !standard(n, c.b.functions) || n.Op != "QuantizeLinear" || len(n.Inputs) < 2 || n.Inputs[0] != out || slices.Contains(n.Inputs[1:], out) {
+			return 0, 0
+		}
+		scale := c.s.get(n.Inputs[1])
+		if scale == nil || scale.c == nil || scale.mark != nil || scale.private || scale.c.Len() == 0 {
+			return 0, 0
+		}
+		for _, s := range floats(scale.c) {
+			least, most = math.Min(least, s), math.Max(most, float64(s*0x1p16))
+		}
+	}
+	if !(least > 0) || math.IsInf(most, 1) {
+		return 0, 0
+	}
+	return least, most
 }
 
 // maxChosen bounds constants that a condition chooses: beyond, they stand for infinity.

@@ -35,7 +35,8 @@ func inSteps(c *call) ([]*val, error) {
 	for _, s := range floats(scale.c) {
 		step = math.Min(step, math.Abs(s))
 	}
-	left, all := c.b.above(x.id, float64(step*faint))
+	budget := maxFlat
+	left, all := c.shown(x.id, float64(step*faint), &budget)
 	if all {
 		return []*val{x}, nil
 	}
@@ -47,31 +48,36 @@ func inSteps(c *call) ([]*val, error) {
 	return []*val{y}, nil
 }
 
-// maxFlat bounds the terms that sums of sums are taken apart to.
+// maxFlat bounds the terms that are looked at in sums of sums.
 const maxFlat = 64
 
-// above are the terms of a value whose magnitudes may be more than a bound, those of sums that are its terms among them, and whether it has no
-// others.
-func (b *builder) above(id ir.ValueID, bound float64) (out []ir.Term, all bool) {
-	out, all = b.terms(id), true
-	for k := 0; k < len(out); {
-		t := out[k]
-		if b.mostOf(t) <= bound {
-			out, all = slices.Delete(out, k, k+1), false
+// shown are the terms of a value whose magnitudes may be more than a bound, and whether it has no others. Sums that are its terms lose what is that
+// small in them, and stay sums: taken apart, x + (1−m)·(−1e30) would be x − 1e30 + m·1e30, of which nothing of x is left.
+func (c *call) shown(id ir.ValueID, bound float64, budget *int) (out []ir.Term, all bool) {
+	all = true
+	for _, t := range c.b.terms(id) {
+		*budget--
+		if c.b.mostOf(t) <= bound {
+			all = false
 			continue
 		}
-		var inner []ir.Term
-		if len(out) < maxFlat && len(t.In) == 1 && slices.EqualFunc(t.Axes[0], t.Out, slices.Equal[[]int]) {
-			inner = b.terms(ir.ValueID(t.In[0]))
-		}
-		if len(inner) == 0 {
-			k++
+		if *budget < 0 || len(t.In) != 1 || !slices.EqualFunc(t.Axes[0], t.Out, slices.Equal[[]int]) {
+			out = append(out, t)
 			continue
 		}
-		for i := range inner {
-			inner[i].Coef = float64(inner[i].Coef * t.Coef)
+		inner, whole := c.shown(ir.ValueID(t.In[0]), float64(bound/math.Abs(t.Coef)), budget)
+		switch {
+		case whole:
+			out = append(out, t)
+			continue
+		case len(inner) == 1:
+			inner[0].Coef = float64(inner[0].Coef * t.Coef)
+			out = append(out, inner[0])
+		case len(inner) > 1:
+			t.In[0] = int(c.einsum(c.b.g.Value(ir.ValueID(t.In[0])).Shape, inner...).id)
+			out = append(out, t)
 		}
-		out = slices.Replace(out, k, k+1, inner...)
+		all = false
 	}
 	return out, all
 }

@@ -168,3 +168,64 @@ func TestQuantisedMasks(t *testing.T) {
 		}
 	}
 }
+
+// TestQuantisedBesideHuge quantises in small steps what a condition chooses instead of a huge number, or hides by adding one: where it stands, it
+// keeps what it is.
+func TestQuantisedBesideHuge(t *testing.T) {
+	x := cellsOf(t, 18, func(m *model) { m.node("Mul", "x 1", "z") })
+	const zero = 83
+	quantised := func(v, step float64) float64 {
+		return step * (math.Max(0, math.Min(255, math.RoundToEven(float64(float32(v)/float32(step)))+zero)) - zero)
+	}
+	for name, c := range map[string]struct {
+		build   func(m *model)
+		steps   [2]float64 // of the two quantisers
+		refused bool
+	}{
+		"a choice":                  {func(m *model) { m.node("Where", "open x huge", "y") }, [2]float64{0.01, 0.01}, false},
+		"a choice in two steps":     {func(m *model) { m.node("Where", "open x huge", "y") }, [2]float64{0.01, 0.37}, false},
+		"a choice in far steps":     {func(m *model) { m.node("Where", "open x huge", "y") }, [2]float64{1e-6, 1}, true},
+		"a choice that is used":     {func(m *model) { m.node("Where", "open x huge", "chosen"); m.node("Mul", "chosen 0.5", "y") }, [2]float64{0.01, 0.01}, true},
+		"a mask and a tiny number":  {func(m *model) { m.node("Add", "x mask", "masked"); m.node("Add", "masked 1e-14", "y") }, [2]float64{0.01, 0.01}, false},
+		"a tiny number and a mask":  {func(m *model) { m.node("Add", "x 1e-14", "tiny"); m.node("Add", "mask tiny", "y") }, [2]float64{0.01, 0.01}, false},
+		"a tiny number in the mask": {func(m *model) { m.node("Add", "x mask2", "y") }, [2]float64{0.01, 0.01}, false},
+	} {
+		for _, huge := range []float64{1e20, 1e30, math.MaxFloat32} {
+			for _, sign := range []float64{-1, 1} {
+				build := func(m *model) {
+					m.floats("huge", nil, sign*huge)
+					m.floats("steps", nil, c.steps[0])
+					m.floats("steps2", nil, c.steps[1])
+					m.g.Initializers = append(m.g.Initializers, &onnx.Tensor{Name: "zero", DType: onnx.Uint8, I: []int64{zero}})
+					m.node("Greater", "x 0", "open")
+					m.node("Cast", "open", "m", attrInt("to", int64(onnx.Float32)))
+					m.node("Sub", "1 m", "closed")
+					m.node("Mul", "closed huge", "mask")
+					m.node("Add", "closed 1e-60", "closed2")
+					m.node("Mul", "closed2 huge", "mask2")
+					c.build(m)
+					for _, s := range []string{"steps", "steps2"} {
+						m.node("QuantizeLinear", "y "+s+" zero", "q"+s)
+						m.node("DequantizeLinear", "q"+s+" "+s+" zero", "real"+s)
+					}
+					m.node("Concat", "realsteps realsteps2", "z", attrInt("axis", 0))
+				}
+				if c.refused {
+					m := newModel()
+					build(m)
+					_, err := Lower(m.finish("z"), Options{})
+					require.ErrorContains(t, err, "it chooses a number beyond", name)
+					continue
+				}
+				got := cellsOf(t, 18, build)
+				for i, y := range got {
+					v := x[i%len(x)]
+					if v <= 0 {
+						v = sign * huge
+					}
+					require.InDelta(t, quantised(v, c.steps[i/len(x)]), y, 1e-6, "%s beside %g, cell %d", name, sign*huge, i)
+				}
+			}
+		}
+	}
+}
