@@ -236,6 +236,18 @@ func TestTagLinksTheDevice(t *testing.T) {
 	}
 }
 
+// What serves is linked by zkllmc, and by nothing that is generated.
+func TestGeneratedProgramsServeNothing(t *testing.T) {
+	serves := func(paths map[string]listed) (found bool) {
+		for path := range paths {
+			found = found || within(path, "github.com/nats-io") || within(path, "github.com/prometheus") || within(path, module+"server")
+		}
+		return found
+	}
+	require.False(t, serves(closure(t, module+"generated/sums/cmd/prover", module+"generated/sums/cmd/verifier", prebuilt)))
+	require.True(t, serves(closure(t, strings.TrimSuffix(module, "/"))), "the control")
+}
+
 // What gorgonia.org/cu calls as it is initialised is defined by a package that comes before it: of packages whose dependencies are initialised, Go initialises the one
 // whose path is the first.
 func TestPreflightComesFirst(t *testing.T) {

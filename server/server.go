@@ -12,6 +12,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"net/url"
 	"os"
 	"path/filepath"
 	"sync"
@@ -34,7 +35,15 @@ type Queue struct {
 }
 
 func (q *Queue) connect(name string) (*nats.Conn, error) {
-	return jobs.Connect(q.URL, q.Secret, q.Credentials, name)
+	nc, err := jobs.Connect(q.URL, q.Secret, q.Credentials, name)
+	if err != nil {
+		at := "URL"
+		if u, wrong := url.Parse(q.URL); wrong == nil {
+			at = u.Redacted()
+		}
+		return nil, fmt.Errorf("--nats %s: %w", at, err)
+	}
+	return nc, nil
 }
 
 // Policy says how jobs are kept.
@@ -87,7 +96,7 @@ func Serve(ctx context.Context, o Options) (err error) {
 	}
 	listener, err := net.Listen("tcp", o.Listen)
 	if err != nil {
-		return err
+		return fmt.Errorf("--listen: %w", err)
 	}
 	defer listener.Close()
 	if o.Queue.URL == "" {
@@ -102,7 +111,7 @@ func Serve(ctx context.Context, o Options) (err error) {
 		return err
 	}
 	defer nc.Close()
-	store, err := jobs.Open(ctx, nc, jobs.Options{Prefix: o.Queue.Prefix, Limit: o.Policy.Limit, Keep: o.Policy.Keep, Patience: o.Policy.Patience, Replicas: o.Policy.Replicas})
+	store, err := jobs.Open(ctx, nc, jobs.Options{Prefix: o.Queue.Prefix, Limit: o.Policy.Limit, Keep: o.Policy.Keep, Patience: o.Policy.Patience, Replicas: o.Policy.Replicas, Log: o.Log})
 	if err != nil {
 		return err
 	}
@@ -113,7 +122,7 @@ func Serve(ctx context.Context, o Options) (err error) {
 	if o.Page != "" {
 		root, err := os.OpenRoot(o.Page) // no link leads out of it
 		if err != nil {
-			return err
+			return fmt.Errorf("--page: %w", err)
 		}
 		defer root.Close()
 		page = root.FS()
@@ -130,7 +139,7 @@ func Serve(ctx context.Context, o Options) (err error) {
 		}
 	})
 	for n := range o.Workers {
-		background.Go(func() { o.keep(inner, n) })
+		background.Go(func() { o.keep(ctx, n) }) // a job is handed back as soon as the server is to end
 	}
 	return o.listen(ctx, h, listener, certificate)
 }
@@ -149,11 +158,11 @@ func (o *Options) access() (*api.Access, error) {
 	}
 	file, err := atomicfile.Read(o.Tokens, 1<<20)
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("--tokens: %w", err)
 	}
 	a, err := api.ParseAccess(file)
 	if err != nil {
-		return nil, fmt.Errorf("%s: %w", o.Tokens, err)
+		return nil, fmt.Errorf("--tokens %s: %w", o.Tokens, err)
 	}
 	return a, nil
 }
@@ -176,7 +185,7 @@ func (o *Options) certificate() (*tls.Config, error) {
 	}
 	pair, err := tls.LoadX509KeyPair(o.Cert, o.Key)
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("--tls-cert, --tls-key: %w", err)
 	}
 	return &tls.Config{Certificates: []tls.Certificate{pair}, MinVersion: tls.VersionTLS12, NextProtos: []string{"h2", "http/1.1"}}, nil
 }

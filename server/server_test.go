@@ -245,9 +245,13 @@ func TestAnswersAreProved(t *testing.T) {
 			Embedding any
 			Proof     struct{ ID string }
 		}
+		Usage struct {
+			Prompt int `json:"prompt_tokens"`
+		}
 	}
 	b.got("POST", "/v1/embeddings", `{"model": "words", "input": ["abc", "ab"]}`, &e)
 	require.Equal(t, []any{3001.0, 3005.0}, e.Data[0].Embedding)
+	require.Equal(t, 5, e.Usage.Prompt)
 	b.accepted(b.whole, e.Data[0].Proof.ID, checker.Question{Text: text("abc")})
 	b.accepted(b.whole, e.Data[1].Proof.ID, checker.Question{Text: text("ab")})
 	b.got("POST", "/v1/embeddings", `{"model": "words", "input": "abc", "encoding_format": "base64"}`, &e)

@@ -90,11 +90,12 @@ func (o *Options) keep(ctx context.Context, n int) {
 		if ctx.Err() != nil {
 			return
 		}
-		o.Log.Warn("a worker ended and is started anew", "worker", n, "error", err)
 		select {
-		case <-ctx.Done():
+		case <-ctx.Done(): // what interrupted the worker, a terminal say, interrupts the server
+			return
 		case <-time.After(restart):
 		}
+		o.Log.Warn("a worker ended and is started anew", "worker", n, "error", err)
 	}
 }
 

@@ -27,7 +27,7 @@ type hosting struct {
 
 func (o *hosting) flags(f *pflag.FlagSet) {
 	f.StringArrayVar(&o.models, "model", nil, "`[NAME=]DIR[,KEYS]`: a folder that compile wrote, the name that requests give the model, and the folder of prover.key and model.vk (DIR/keys); may be given several times")
-	f.StringVar(&o.queue.URL, "nats", os.Getenv(server.EnvURL), "`URL` of a NATS server with JetStream, which keeps the jobs; its token, if it wants one, is in "+server.EnvSecret)
+	f.StringVar(&o.queue.URL, "nats", os.Getenv(server.EnvURL), "`URL` of a NATS server with JetStream, which keeps the jobs (default: what "+server.EnvURL+" says); its token, if it wants one, is in "+server.EnvSecret)
 	f.StringVar(&o.queue.Credentials, "nats-creds", "", "`FILE` with credentials for it")
 	f.StringVar(&o.queue.Prefix, "prefix", "zkllmc", "`NAME` that all names of what is stored there begin with")
 	f.StringVar(&o.memory, "memory", "", "a proof takes at most about this `SIZE` of memory, 6GiB say (default: what the machine has)")
@@ -58,6 +58,29 @@ func sound(p server.Policy) error {
 	return nil
 }
 
+// limits refuses limits that make no sense; given says which flags were.
+func limits(s *server.Options, given func(string) bool, workers int) error {
+	switch {
+	case given("workers") && workers < 0:
+		return console.Usagef("--workers is at least 0")
+	case given("answers") && s.Answers < 1:
+		return console.Usagef("--answers is at least 1")
+	case s.Requests < 1:
+		return console.Usagef("--requests is at least 1")
+	case s.Body < 1:
+		return console.Usagef("--body is at least 1")
+	case s.Slow <= 0:
+		return console.Usagef("--slow is more than 0")
+	case s.Grace < 0:
+		return console.Usagef("--grace is at least 0")
+	case s.Queue.URL != "" && s.Data != "":
+		return console.Usagef("--data is for jobs without --nats (or %s), and both are given", server.EnvURL)
+	case s.Queue.URL == "" && s.Policy.Replicas != 1:
+		return console.Usagef("--replicas is for a cluster, which --nats names")
+	}
+	return nil
+}
+
 // logger writes to stderr.
 func (a *app) logger(asJSON bool) *slog.Logger {
 	if asJSON {
@@ -70,6 +93,7 @@ func (a *app) serveCommand() *cobra.Command {
 	var o hosting
 	s := server.Options{Worker: server.Worker{Args: []string{"worker", "--with-server"}}}
 	workers := -1
+	var given *pflag.FlagSet
 	c := &cobra.Command{
 		Use:   "serve --model DIR --data DIR",
 		Short: "Answer requests of OpenAI's interface, and prove every answer",
@@ -102,6 +126,10 @@ lets requests end and hands jobs back to the queue.`,
 				return err
 			}
 			o.queue.Secret = os.Getenv(server.EnvSecret)
+			s.Queue = o.queue
+			if err := limits(&s, given.Changed, workers); err != nil {
+				return err
+			}
 			if s.Workers = workers; workers < 0 {
 				s.Workers = 1
 				if o.queue.URL != "" {
@@ -118,11 +146,12 @@ lets requests end and hands jobs back to the queue.`,
 			if s.Answers <= 0 {
 				s.Answers = runtime.GOMAXPROCS(0)
 			}
-			s.Models, s.Queue, s.Log = o.models, o.queue, a.logger(o.logJSON)
+			s.Models, s.Log = o.models, a.logger(o.logJSON)
 			return hosted(ctx, server.Serve(ctx, s))
 		}),
 	}
 	f := c.Flags()
+	given = f
 	o.flags(f)
 	f.StringVar(&s.Listen, "listen", "127.0.0.1:8080", "`ADDRESS` and port to listen on")
 	f.StringVar(&s.Data, "data", "", "`FOLDER` for jobs and proofs, without --nats")

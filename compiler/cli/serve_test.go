@@ -51,6 +51,15 @@ func (w *watched) find(t *testing.T, expression string, n int) string {
 	return found
 }
 
+// Options that make no sense, or do not go together, are refused by their names before anything is read.
+func TestServeRefusesOptions(t *testing.T) {
+	for _, c := range [][]string{{"--workers", "-1"}, {"--requests", "0"}, {"--answers", "-1"}, {"--body", "-1"}, {"--slow", "-1s"}, {"--grace", "-1s"}, {"--replicas", "3"}, {"--data", "x", "--nats", "nats://127.0.0.1:1"}} {
+		code, _, err := run(t, append([]string{"serve", "--model", "none"}, c...)...)
+		require.Equal(t, console.Usage, code, "%v", c)
+		require.Contains(t, err, c[0])
+	}
+}
+
 // Server and worker, as processes, are killed in the middle of jobs; those that were promised are made all the same, each once.
 func TestServerIsKilled(t *testing.T) {
 	if runtime.GOOS == "windows" {

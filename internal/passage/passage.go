@@ -192,6 +192,9 @@ func (r *Reader) Read(text string) (*Text, error) {
 	return &Text{r, ids}, nil
 }
 
+// Tokens is how many tokens the text has.
+func (t *Text) Tokens() int { return len(t.ids) }
+
 // Shortest returns the shortest circuit that holds the text.
 func (t *Text) Shortest() (*circuit.Circuit, error) {
 	var err error

@@ -64,12 +64,14 @@ func (h *Handler) embeddings(w http.ResponseWriter, c *call) error {
 // cancelled.
 func (h *Handler) embed(w http.ResponseWriter, c *call, m *hosted.Model, texts []string, packed bool) (err error) {
 	var inputs []map[int][]int64
+	read := 0
 	for _, text := range texts {
-		in, err := m.Text(text)
+		in, n, err := m.Text(text)
 		if err != nil {
 			return err
 		}
 		inputs = append(inputs, in)
+		read += n
 	}
 	if h.o.Prompts {
 		c.log("texts", texts)
@@ -103,7 +105,7 @@ func (h *Handler) embed(w http.ResponseWriter, c *call, m *hosted.Model, texts [
 	}
 	w.Header().Set(proofHeader, data[0].Proof.ID)
 	return answer(w, http.StatusOK, map[string]any{
-		"object": "list", "data": data, "model": m.Name, "usage": map[string]int{"prompt_tokens": 0, "total_tokens": 0}, "proof": data[0].Proof,
+		"object": "list", "data": data, "model": m.Name, "usage": map[string]int{"prompt_tokens": read, "total_tokens": read}, "proof": data[0].Proof,
 	})
 }
 
@@ -190,7 +192,7 @@ func (h *Handler) run(w http.ResponseWriter, c *call) error {
 	case words != nil && given != nil:
 		return refused("text", "text: it makes all inputs; leave inputs out")
 	case words != nil:
-		inputs, err = m.Text(*words)
+		inputs, _, err = m.Text(*words)
 	default:
 		inputs, err = m.Inputs(given)
 	}

@@ -77,22 +77,23 @@ func (m *Model) member(accept func(i int, p *circuit.Port) bool) *circuit.Circui
 }
 
 // Text returns the inputs that a text makes, of the shortest circuit that holds it, and how many tokens it has.
-func (m *Model) Text(text string) (map[int][]int64, error) {
+func (m *Model) Text(text string) (inputs map[int][]int64, n int, err error) {
 	switch {
 	case m.Continues():
-		return nil, faultf("model", "it continues prompts; ask it at /v1/completions or /v1/chat/completions")
+		return nil, 0, faultf("model", "it continues prompts; ask it at /v1/completions or /v1/chat/completions")
 	case m.texts == nil:
-		return nil, faultf("input", "the model reads no texts; give its inputs to /v1/run: %s", m.names())
+		return nil, 0, faultf("input", "the model reads no texts; give its inputs to /v1/run: %s", m.names())
 	}
 	t, err := m.texts.Read(text)
 	if err != nil {
-		return nil, &Fault{"input", err}
+		return nil, 0, &Fault{"input", err}
 	}
 	c, err := t.Shortest()
 	if err != nil {
-		return nil, &Fault{"input", err}
+		return nil, 0, &Fault{"input", err}
 	}
-	return t.Elements(c)
+	inputs, err = t.Elements(c)
+	return inputs, t.Tokens(), err
 }
 
 // asked makes of inputs the circuit that they are of, their statement without outputs, and the private ones.

@@ -16,6 +16,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"log/slog"
 	"regexp"
 	"time"
 
@@ -85,6 +86,7 @@ type Options struct {
 	Keep     time.Duration // how long a record and its proof are kept after the last change; 30 days
 	Patience time.Duration // how long a worker may not be heard of before another takes its job; 30 s
 	Replicas int           // of everything that is stored, in a cluster; 1
+	Log      *slog.Logger  // is told where other servers have said otherwise; nil: nobody is
 }
 
 func (o *Options) defaults() {
@@ -122,6 +124,7 @@ func Open(ctx context.Context, nc *nats.Conn, o Options) (*Store, error) {
 	if err != nil {
 		return nil, err
 	}
+	s.compare(ctx)
 	s.queue, err = s.js.CreateOrUpdateStream(ctx, jetstream.StreamConfig{
 		Name: o.Prefix + queueName, Subjects: []string{o.Prefix + ".jobs.>"}, Retention: jetstream.WorkQueuePolicy, Discard: jetstream.DiscardNew,
 		MaxMsgs: int64(o.Limit), Storage: jetstream.FileStorage, Replicas: o.Replicas, Duplicates: 2 * time.Minute,
@@ -141,6 +144,34 @@ func Open(ctx context.Context, nc *nats.Conn, o Options) (*Store, error) {
 		return nil, fmt.Errorf("queue of proofs: %w", err)
 	}
 	return s, nil
+}
+
+// compare warns where what is there has limits that another server has said, and this one is going to change for both.
+func (s *Store) compare(ctx context.Context) {
+	if s.o.Log == nil {
+		return
+	}
+	warn := func(name, limit string, was, is any) {
+		s.o.Log.Warn("a limit of the queue changes, for all servers that share it", "name", name, "limit", limit, "was", was, "is", is)
+	}
+	for _, name := range []string{s.o.Prefix + queueName, "KV_" + s.o.Prefix + recordsName, "OBJ_" + s.o.Prefix + resultsName} {
+		stream, err := s.js.Stream(ctx, name)
+		if err != nil {
+			continue // there is none; another error is met again
+		}
+		was := stream.CachedInfo().Config
+		if was.Replicas != s.o.Replicas {
+			warn(name, "replicas", was.Replicas, s.o.Replicas)
+		}
+		switch {
+		case name != s.o.Prefix+queueName:
+			if was.MaxAge != s.o.Keep {
+				warn(name, "keep", was.MaxAge.String(), s.o.Keep.String())
+			}
+		case was.MaxMsgs != int64(s.o.Limit):
+			warn(name, "queue", was.MaxMsgs, s.o.Limit)
+		}
+	}
 }
 
 // Attach returns the store that a server has made under a prefix. ErrMissing says that none has yet.

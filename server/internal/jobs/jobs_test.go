@@ -3,7 +3,9 @@ package jobs
 import (
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
+	"strings"
 	"testing"
 	"time"
 
@@ -37,6 +39,15 @@ func newBench(t *testing.T, o Options) *bench {
 	require.NoError(t, err)
 	require.ErrorIs(t, (&Worker{Store: s, Models: []*hosted.Model{m}}).Run(t.Context()), ErrMissing)
 	require.NoError(t, s.Promise(t.Context(), []*hosted.Model{m}))
+	var log strings.Builder
+	o.Log, o.Limit = slog.New(slog.NewTextHandler(&log, nil)), s.o.Limit+1
+	_, err = Open(t.Context(), nc, o)
+	require.NoError(t, err)
+	require.Contains(t, log.String(), fmt.Sprintf("limit=queue was=%d is=%d", s.o.Limit, s.o.Limit+1))
+	require.NotContains(t, log.String(), "keep")
+	o.Limit = s.o.Limit
+	_, err = Open(t.Context(), nc, o)
+	require.NoError(t, err)
 	_, err = Attach(t.Context(), nc, "other")
 	require.ErrorIs(t, err, ErrMissing)
 	return &bench{t, s, m, customer}
