@@ -229,3 +229,34 @@ func TestQuantisedBesideHuge(t *testing.T) {
 		}
 	}
 }
+
+// TestBesideHuge compares what is left of cells beside numbers in sums with which they would be lost.
+func TestBesideHuge(t *testing.T) {
+	x := cellsOf(t, 18, func(m *model) { m.node("Mul", "x 1", "z") })
+	for _, huge := range []float64{-1e30, 1e30, -math.MaxFloat32, math.MaxFloat32} {
+		for name, want := range map[string]func(v float64) float64{
+			"Max": func(v float64) float64 { return math.Max(v, huge) },
+			"Min": func(v float64) float64 { return math.Min(v, huge) },
+			"Where": func(v float64) float64 {
+				if v > 0 {
+					return v
+				}
+				return huge
+			},
+		} {
+			got := cellsOf(t, 18, func(m *model) {
+				m.floats("huge", nil, huge)
+				if name != "Where" {
+					m.node(name, "x huge", "z")
+					return
+				}
+				m.node("Greater", "x 0", "open")
+				m.node("Add", "x huge", "y")
+				m.node("Where", "open x y", "z")
+			})
+			for i, y := range got {
+				require.InDelta(t, want(x[i]), y, 1e-9+1e-12*math.Abs(want(x[i])), "%s with %g, cell %d", name, huge, i)
+			}
+		}
+	}
+}
