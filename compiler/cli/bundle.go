@@ -7,7 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"io/fs"
 	"os"
 	"path/filepath"
 	"slices"
@@ -120,12 +119,12 @@ func (o *bundleFlags) read(dir string, b *bundle.Bundle) (err error) {
 	}
 	for _, name := range []string{"tokenizer.json", "vocab.json"} {
 		if b.Tokenizer == nil {
-			if b.Tokenizer, err = optional(filepath.Join(dir, "vocab", name), bundle.MaxTokenizer); err != nil {
+			if b.Tokenizer, err = atomicfile.ReadOptional(filepath.Join(dir, "vocab", name), bundle.MaxTokenizer); err != nil {
 				return err
 			}
 		}
 	}
-	if b.Template, err = optional(filepath.Join(dir, "vocab", "template.json"), bundle.MaxTemplate); err != nil || o.precision == "" {
+	if b.Template, err = atomicfile.ReadOptional(filepath.Join(dir, "vocab", "template.json"), bundle.MaxTemplate); err != nil || o.precision == "" {
 		return err
 	}
 	precision, err := atomicfile.Read(o.precision, maxPrecision)
@@ -139,15 +138,6 @@ func (o *bundleFlags) read(dir string, b *bundle.Bundle) (err error) {
 		return fmt.Errorf("%s is not what 'zkllmc check --json' prints: %w", o.precision, err)
 	}
 	return nil
-}
-
-// optional reads a file; nil if there is none.
-func optional(name string, limit int64) ([]byte, error) {
-	data, err := atomicfile.Read(name, limit)
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil, nil
-	}
-	return data, err
 }
 
 // accepted verifies the range proof of a key, and returns the model's ID.

@@ -56,13 +56,31 @@ func Best(d *engine.Decoding, position int) int64 {
 	return statement.Argmax(d.Logits()[position*v : (position+1)*v])
 }
 
+// Confirm lets a decoding read a prompt with its answer, and returns the statement about them and how many of the answer's tokens, from the
+// first on, are what the model continues with.
+func Confirm(ctx context.Context, d *engine.Decoding, prompt, answer []int64) (st *generation.Statement, right int, err error) {
+	st = Claim(d.Circuit(), prompt, answer)
+	if err := d.Next(ctx, st.Tokens...); err != nil {
+		return nil, 0, err
+	}
+	return st, confirmed(d, len(prompt), answer), nil
+}
+
+// confirmed is how many tokens of an answer, from the first on, are what the model continues with.
+func confirmed(d *engine.Decoding, prompt int, answer []int64) int {
+	for i, id := range answer {
+		if Best(d, prompt-1+i) != id {
+			return i
+		}
+	}
+	return len(answer)
+}
+
 // agreed returns as much of an answer as the circuit gives that a decoding has moved on to, and takes the rest back: the proof will be
 // about this circuit. That of a family compiled together is all of it.
 func agreed(ctx context.Context, d *engine.Decoding, prompt int, answer []int64) ([]int64, error) {
-	for i, id := range answer {
-		if Best(d, prompt-1+i) != id {
-			return answer[:i], d.Cut(ctx, prompt+i)
-		}
+	if right := confirmed(d, prompt, answer); right < len(answer) {
+		return answer[:right], d.Cut(ctx, prompt+right)
 	}
 	return answer, nil
 }

@@ -320,6 +320,15 @@ func Read(name string, limit int64) ([]byte, error) {
 	return b.Bytes(), nil
 }
 
+// ReadOptional is Read; of a file that is not there it returns nil.
+func ReadOptional(name string, limit int64) ([]byte, error) {
+	data, err := Read(name, limit)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	}
+	return data, err
+}
+
 // Head returns the first n bytes of a regular file, which name its kind; "" where they cannot be read.
 func Head(name string, n int) string {
 	if info, err := os.Stat(name); err != nil || !info.Mode().IsRegular() {

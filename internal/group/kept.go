@@ -63,6 +63,9 @@ func restore(tag string, out derived, start int) (end int) {
 	if !ok {
 		return start
 	}
+	if info, err := os.Stat(name); err != nil || !info.Mode().IsRegular() {
+		return start // a pipe would never end
+	}
 	data, err := atomicfile.Read(name, int64(len(keptHead(tag, 0))+keptEntry*keptMost+sha256.Size))
 	if err != nil {
 		return start

@@ -79,19 +79,16 @@ func (a *app) decode(ctx context.Context, d *engine.Decoding, q *question, said 
 
 // confirm checks that the model gives the answer that is to be proved.
 func (a *app) confirm(ctx context.Context, d *engine.Decoding, q *question) error {
-	p := len(q.promptTokens)
-	if _, err := console.Interruptible(ctx, func() (struct{}, error) {
-		return struct{}{}, d.Next(ctx, answering.Claim(d.Circuit(), q.promptTokens, q.wantTokens).Tokens...)
-	}); err != nil {
+	right, err := console.Interruptible(ctx, func() (int, error) {
+		_, right, err := answering.Confirm(ctx, d, q.promptTokens, q.wantTokens)
+		return right, err
+	})
+	if err != nil || right == len(q.wantTokens) {
 		return err
 	}
-	for i, id := range q.wantTokens {
-		if best := answering.Best(d, p-1+i); best != id {
-			return &console.Failure{Code: console.Rejected, Err: fmt.Errorf("the model does not answer %s: after %s it continues with %s, not with %s; nothing is proved",
-				q.quoted(q.wantTokens), q.context(q.wantTokens[:i]), q.one(best), q.one(id))}
-		}
-	}
-	return nil
+	best, id := answering.Best(d, len(q.promptTokens)-1+right), q.wantTokens[right]
+	return &console.Failure{Code: console.Rejected, Err: fmt.Errorf("the model does not answer %s: after %s it continues with %s, not with %s; nothing is proved",
+		q.quoted(q.wantTokens), q.context(q.wantTokens[:right]), q.one(best), q.one(id))}
 }
 
 // limits say where an answer ends.

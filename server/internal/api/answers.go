@@ -62,17 +62,23 @@ func (h *Handler) common(p params) (*asked, error) {
 	return a, nil
 }
 
-func (h *Handler) completions(w http.ResponseWriter, c *call) error {
+// asked reads what both kinds of requests have, and the parameter that has the prompt; others are refused.
+func (h *Handler) asked(c *call, prompt string) (*asked, json.RawMessage, error) {
 	p, err := body(c)
 	if err != nil {
-		return err
+		return nil, nil, err
 	}
 	a, err := h.common(p)
 	if err != nil {
-		return err
+		return nil, nil, err
 	}
-	prompt := p.take("prompt")
-	if err := p.rest(); err != nil {
+	said := p.take(prompt)
+	return a, said, p.rest()
+}
+
+func (h *Handler) completions(w http.ResponseWriter, c *call) error {
+	a, prompt, err := h.asked(c, "prompt")
+	if err != nil {
 		return err
 	}
 	if a.prompt, err = tokensOf(a.m, prompt); err != nil {
@@ -102,16 +108,8 @@ func tokensOf(m *hosted.Model, prompt json.RawMessage) ([]int64, error) {
 }
 
 func (h *Handler) chat(w http.ResponseWriter, c *call) error {
-	p, err := body(c)
+	a, messages, err := h.asked(c, "messages")
 	if err != nil {
-		return err
-	}
-	a, err := h.common(p)
-	if err != nil {
-		return err
-	}
-	messages := p.take("messages")
-	if err := p.rest(); err != nil {
 		return err
 	}
 	said, err := userMessage(messages)

@@ -4,9 +4,7 @@ package hosted
 
 import (
 	"context"
-	"errors"
 	"fmt"
-	"io/fs"
 	"os"
 	"path/filepath"
 	"strings"
@@ -135,7 +133,7 @@ func (m *Model) readKeys(ctx context.Context, dir string) error {
 func (m *Model) readVocabulary(dir string) error {
 	var file []byte
 	for _, name := range tokenizerFiles {
-		data, err := optional(filepath.Join(dir, filepath.FromSlash(name)), tokens.MaxFile)
+		data, err := atomicfile.ReadOptional(filepath.Join(dir, filepath.FromSlash(name)), tokens.MaxFile)
 		if err != nil {
 			return err
 		}
@@ -143,7 +141,7 @@ func (m *Model) readVocabulary(dir string) error {
 			file = data
 		}
 	}
-	template, err := optional(filepath.Join(dir, filepath.FromSlash(templateFile)), bundle.MaxTemplate)
+	template, err := atomicfile.ReadOptional(filepath.Join(dir, filepath.FromSlash(templateFile)), bundle.MaxTemplate)
 	if err != nil || file == nil {
 		return err
 	}
@@ -154,15 +152,6 @@ func (m *Model) readVocabulary(dir string) error {
 	}
 	m.texts, err = passage.NewReader(m.f, parse)
 	return err
-}
-
-// optional reads a file; nil if there is none.
-func optional(name string, limit int64) ([]byte, error) {
-	data, err := atomicfile.Read(name, limit)
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil, nil
-	}
-	return data, err
 }
 
 // Continues says whether the model continues prompts; else it computes outputs of inputs.

@@ -110,14 +110,12 @@ func (m *Model) proveAnswer(ctx context.Context, job *Job, budget uint64, w *Wat
 	}
 	w.begin(c)
 	w.next("confirm answer")
-	st := answering.Claim(c, job.Prompt, job.Answer)
-	if err := d.Next(ctx, st.Tokens...); err != nil {
+	st, right, err := answering.Confirm(ctx, d, job.Prompt, job.Answer)
+	if err != nil {
 		return nil, nil, nil, err
 	}
-	for i, id := range job.Answer {
-		if answering.Best(d, len(job.Prompt)-1+i) != id {
-			return nil, nil, nil, ErrOther
-		}
+	if right < len(job.Answer) {
+		return nil, nil, nil, ErrOther
 	}
 	if err := answering.Reveal(ctx, d, st); err != nil {
 		return nil, nil, nil, err
