@@ -85,6 +85,7 @@ func TestMemory(t *testing.T) {
 	for _, budget := range []int64{most.Peak / 2, int64(least) * 1024} {
 		proof, all := proved(t, k, in, budget)
 		require.Equal(t, want, proof)
+		require.NotEqual(t, [3]int64{most.Field, most.Up, most.Kept}, [3]int64{all.Field, all.Up, all.Kept}, "the control: it is made otherwise")
 		made, kept = [2]int64{all.Field, all.Up}, all.Kept
 	}
 	require.Positive(t, kept, "the control: tensors made room")
