@@ -10,6 +10,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"time"
 )
@@ -20,6 +21,7 @@ type lab struct {
 	progress io.Writer
 	inferred bool    // --python has onnxruntime
 	mul      float64 // nanoseconds
+	ceiling  *Ceiling
 }
 
 // newLab builds the compiler and looks what is there.
@@ -34,6 +36,10 @@ func newLab(ctx context.Context, o options, progress io.Writer) (*lab, error) {
 	}
 	if _, _, err = l.run(ctx, nil, o.goTool, "build", "-o", l.file("zkllmc"), "."); err != nil {
 		return nil, err
+	}
+	if threads := runtime.GOMAXPROCS(0); o.single && !o.curves && threads > 1 {
+		l.say("what %d threads reach at all", threads)
+		l.ceiling = ceiling(threads)
 	}
 	l.mul, err = l.multiplication(ctx)
 	return l, err
@@ -243,7 +249,7 @@ func (l *lab) multiplication(ctx context.Context) (float64, error) {
 
 // machine describes what a row was measured on.
 func (l *lab) machine(ctx context.Context, m *Measured) (Machine, error) {
-	out := Machine{CPU: m.CPU, Threads: m.Threads, Mul: l.mul}
+	out := Machine{CPU: m.CPU, Threads: m.Threads, Mul: l.mul, Ceiling: l.ceiling}
 	version, _, err := l.run(ctx, nil, l.goTool, "env", "GOVERSION")
 	if err != nil {
 		return out, err

@@ -8,7 +8,10 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -19,7 +22,7 @@ import (
 // measured is a row with known numbers.
 func measured() Report {
 	return Report{Rows: []Measured{{
-		Machine: Machine{CPU: "a processor", Go: "go1", Commit: "abc", Threads: 2, Mul: 20},
+		Machine: Machine{CPU: "a processor", Go: "go1", Commit: "abc", Threads: 2, Mul: 20, Ceiling: &Ceiling{1, 0.99, 0.98, 0.9, 0.5}},
 		Name:    "nano", What: "a model", Runs: 3, Load: "0.12", ProofBytes: 1000, KeyBytes: 500, Threads: 2,
 		Compile: expense{CPU: 2, Peak: 3e9}, Setup: expense{CPU: 1, Peak: 2e9}, Accept: expense{CPU: 0.5},
 		Prove:  []expense{{CPU: 9, Wall: 5, Peak: 3e8}, {CPU: 8, Wall: 4, Peak: 1e8}, {CPU: 12, Wall: 6, Peak: 2e8}},
@@ -46,6 +49,7 @@ func TestReport(t *testing.T) {
 	require.Equal(t, [][]string{{"nano", "12.50", "3.50", "4.00", "0.20"}}, r.predicted())
 	work := cost.Work{Weights: 1e7, Witness: 1e6, Products: 5, Lookups: 3e7, Leaves: 3e7}
 	require.Equal(t, expense{CPU: work.Seconds(), Peak: work.Bytes()}, predict(r.Rows[0].Work))
+	require.Contains(t, text, "| nano | 80 %      | 100 %                | 99 %    | 98 %        | 90 %           | 50 %         |\n")
 	require.Contains(t, text, "- nano: total 4.500, final argument 1.500, lookups 1.500\n")
 	require.Contains(t, text, "- nano: final argument 1.80 of 3.00 (40 %), total 1.80 of 9.00 (80 %), lookups 0.00 of 3.00 (100 %); processors' seconds 8.50, on one thread 5.50\n")
 	require.Contains(t, text, "| nano | 12   | 3.0 CPU-s, 2.0 s, 4.0 GB | not reached | not reached | 0        |\n\n- nano ended early: no memory, exit status 1\n")
@@ -55,7 +59,7 @@ func TestReport(t *testing.T) {
 			widths = append(widths, len([]rune(line)))
 		}
 	}
-	require.Len(t, widths, 15, "five tables with a head, a rule and a line")
+	require.Len(t, widths, 18, "six tables with a head, a rule and a line")
 	require.Equal(t, widths[0], widths[2])
 
 	r.Rows[0].Inference, r.Rows[0].EZKL, r.Rows[0].Alone = nil, nil, nil
@@ -189,4 +193,20 @@ func TestRefusals(t *testing.T) {
 	for _, r := range rows {
 		require.Contains(t, describeRows(), r.name)
 	}
+}
+
+// Every thread does its work once, all at the same time, and one that has to wait for others at the work counts as slower.
+func TestGained(t *testing.T) {
+	var calls atomic.Int64
+	var one sync.Mutex
+	share := gained(2, func() func() {
+		return func() {
+			one.Lock()
+			defer one.Unlock()
+			calls.Add(1)
+			time.Sleep(20 * time.Microsecond)
+		}
+	})
+	require.EqualValues(t, 3*ceilingRounds, calls.Load())
+	require.Less(t, share, 0.7)
 }

@@ -15,6 +15,7 @@ type Machine struct {
 	CPU, Go, Commit string
 	Threads         int
 	Mul             float64 // nanoseconds of a processor for a multiplication in the field
+	Ceiling         *Ceiling
 }
 
 // Measured is a row. What may be missing is nil or 0.
@@ -80,6 +81,7 @@ func (r *Report) markdown() string {
 	table(&s, []string{"", "prove, CPU-s", "prove, s", "prove, peak GB", "proof, B", "verify on 1 thread, ms", "key, B", "accept, CPU-s", "setup, CPU-s", "setup, peak GB", "compile, CPU-s", "compile, peak GB"}, r.costs())
 	s.WriteString("\nRatios of `prove --stats`, medians; REPORTS.md says what each is. Parallel: seconds on one thread, in parts of those on all times their number.\n\n")
 	table(&s, []string{"", "lookups", "weights", "committed cells", "products", "Mul per lookup", "Mul per folded weight", "G products/s and core", "other", "parallel", "B per cell", "B per weight"}, r.ratios())
+	r.ceilings(&s)
 	s.WriteString("\nWhat package cost predicts of a proof, and what was measured. Processors' time leaves out reading the key, decoding, the self-check and writing.\n\n")
 	table(&s, []string{"", "CPU-s predicted", "measured", "peak GB predicted", "measured"}, r.predicted())
 	s.WriteString("\nA proof's seconds against those of onnxruntime's inference of all positions, in the same run on as many threads.\n\n")
@@ -138,6 +140,28 @@ func (r *Report) threads(s *strings.Builder) {
 		s.WriteString("\nWhat threads lose, by phase: seconds of all threads that one thread does without, of all seconds of theirs, and the rest in parts of them.\n\n")
 		s.WriteString(lines.String())
 	}
+}
+
+// ceilings tells what threads could reach beside what they do.
+func (r *Report) ceilings(s *strings.Builder) {
+	var lines [][]string
+	for _, x := range r.Rows {
+		c := x.Machine.Ceiling
+		if c == nil || x.Alone == nil {
+			continue
+		}
+		line := []string{x.Name, fmt.Sprintf("%.0f %%", 100*x.efficiency("total"))}
+		for _, share := range []float64{c.Mul, c.Vector, c.Products, c.Stream, c.Fresh} {
+			line = append(line, fmt.Sprintf("%.0f %%", 100*share))
+		}
+		lines = append(lines, line)
+	}
+	if lines == nil {
+		return
+	}
+	s.WriteString("\nThe same of threads that share nothing but the machine and do one kind of work, the least times of many: what no program can surpass. All begin\n")
+	s.WriteString("when each has a processor, so that other programs do not count; they do count in a proof's.\n\n")
+	table(s, []string{"", "the proof", "products of elements", "in runs", "of matrices", "reading memory", "fresh memory"}, lines)
 }
 
 // loaded tells the load of the machine before a row.
