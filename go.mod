@@ -6,6 +6,7 @@ ignore ./build
 
 require (
 	github.com/consensys/gnark-crypto v0.22.0
+	github.com/creack/pty v1.1.24
 	github.com/dave/jennifer v1.7.1
 	github.com/dustin/go-humanize v1.0.1
 	github.com/nats-io/nats-server/v2 v2.15.3
@@ -17,6 +18,7 @@ require (
 	github.com/stretchr/testify v1.12.1
 	golang.org/x/mod v0.43.0
 	golang.org/x/sys v0.50.0
+	golang.org/x/term v0.48.0
 	golang.org/x/text v0.44.0
 	gonum.org/v1/gonum v0.8.2
 	google.golang.org/protobuf v1.36.12

@@ -12,7 +12,6 @@ import (
 	"os"
 	"strings"
 
-	"github.com/zkllmc/zkllmc/internal/atomicfile"
 	"github.com/zkllmc/zkllmc/internal/bundle"
 	"github.com/zkllmc/zkllmc/internal/circuit"
 	"github.com/zkllmc/zkllmc/internal/console"
@@ -47,7 +46,10 @@ func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.
 	switch {
 	case err == nil && (o.circuit != "" || o.bundle != ""):
 		var m verifier.Model
-		if m, err = console.Interruptible(ctx, func() (verifier.Model, error) { return o.model(ctx) }); err == nil {
+		if m, err = console.Interruptible(ctx, func() (verifier.Model, error) { return o.model(ctx, stdin) }); err == nil {
+			if piped := o.standard(); len(piped) > 0 {
+				stdin = console.Spent(piped[0])
+			}
 			return verifier.Run(ctx, m, o.rest, stdin, stdout, stderr)
 		}
 	case err == nil && len(o.rest) > 0 && strings.TrimLeft(o.rest[0], "-") == "version":
@@ -83,13 +85,25 @@ func parse(args []string) (o options, err error) {
 		err = console.Usagef("a --bundle has circuits, tokenizer and template; give no other file of them")
 	case o.template != "" && o.tokenizer == "":
 		err = console.Usagef("--template belongs to a --tokenizer")
+	case console.ReadOnce(o.standard()...) != nil:
+		err = console.Usagef("%w", console.ReadOnce(o.standard()...))
 	}
 	return o, err
 }
 
+// standard lists the flags that take the standard input.
+func (o *options) standard() (out []string) {
+	for _, f := range [...][2]string{{"--bundle", o.bundle}, {"--circuit", o.circuit}, {"--tokenizer", o.tokenizer}, {"--template", o.template}} {
+		if f[1] == console.Stdin {
+			out = append(out, f[0])
+		}
+	}
+	return out
+}
+
 // model reads the files.
-func (o *options) model(ctx context.Context) (m verifier.Model, err error) {
-	b, name, err := o.read()
+func (o *options) model(ctx context.Context, stdin io.Reader) (m verifier.Model, err error) {
+	b, name, err := o.read(stdin)
 	if err != nil {
 		return m, unreadable(ctx, err)
 	}
@@ -103,35 +117,35 @@ func (o *options) model(ctx context.Context) (m verifier.Model, err error) {
 	}
 	t, err := vocab.Parse(b.Tokenizer, b.Template)
 	if err != nil {
-		return m, unreadable(ctx, fmt.Errorf("%s: %w", cmp.Or(o.tokenizer, o.bundle), err))
+		return m, unreadable(ctx, fmt.Errorf("%s: %w", console.Shown(cmp.Or(o.tokenizer, o.bundle), "input"), err))
 	}
 	m.Vocab = func() (tokens.Tokenizer, error) { return t, nil }
 	return m, nil
 }
 
 // read reads the bundle, or what would be in one; a key then has a flag of its own. It names the file that has the circuits.
-func (o *options) read() (b *bundle.Bundle, circuits string, err error) {
+func (o *options) read(stdin io.Reader) (b *bundle.Bundle, circuits string, err error) {
 	if o.bundle != "" {
-		data, err := atomicfile.Read(o.bundle, bundle.Limit)
+		data, err := console.ReadFile(o.bundle, stdin, bundle.Limit)
 		if err != nil {
 			return nil, "", err
 		}
 		if b, err = bundle.Read(data); err != nil {
-			err = fmt.Errorf("%s: %w", o.bundle, err)
+			err = fmt.Errorf("%s: %w", console.Shown(o.bundle, "input"), err)
 		}
-		return b, o.bundle, err
+		return b, console.Shown(o.bundle, "input"), err
 	}
 	b = &bundle.Bundle{}
-	if b.Circuit, err = console.ReadArtefact(o.circuit, format.MagicCircuit, bundle.MaxCircuit); err != nil {
+	if b.Circuit, err = console.ReadArtefactFrom(o.circuit, stdin, format.MagicCircuit, bundle.MaxCircuit); err != nil {
 		return nil, "", fmt.Errorf("circuits: %w", err)
 	}
 	if o.tokenizer != "" {
-		b.Tokenizer, err = atomicfile.Read(o.tokenizer, bundle.MaxTokenizer)
+		b.Tokenizer, err = console.ReadFile(o.tokenizer, stdin, bundle.MaxTokenizer)
 	}
 	if o.template != "" && err == nil {
-		b.Template, err = atomicfile.Read(o.template, bundle.MaxTemplate)
+		b.Template, err = console.ReadFile(o.template, stdin, bundle.MaxTemplate)
 	}
-	return b, o.circuit, err
+	return b, console.Shown(o.circuit, "input"), err
 }
 
 // unreadable says that a file is at fault, unless the run was interrupted.
@@ -157,6 +171,8 @@ need no verifying key.
                         that you trust
     --tokenizer FILE    the model's tokenizer.json or vocab.json, which texts are read and shown with
     --template FILE     of a chat model, the template of its turns, as compile writes it to vocab/template.json
+
+One file alone may be -, the standard input, of these and those of the command.
 
 Example
 

@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"os"
 	"regexp"
 	"strings"
 	"testing"
@@ -122,5 +123,33 @@ func TestFiles(t *testing.T) {
 		got := start(t, args)
 		require.Equal(t, console.OK, got.code, got.failed)
 		require.Contains(t, got.out, "protocol")
+	}
+}
+
+// TestPipes reads the bundle, the circuits and the proof from the standard input, one of them.
+func TestPipes(t *testing.T) {
+	t.Chdir(handover.Sums(t))
+	require.Equal(t, console.OK, start(t, strings.Fields("--bundle sums.bundle accept --save model.id --force")...).code)
+	const proof = " verify --vk model.vk --pin model.id --statement statement.bin --proof "
+	for _, c := range []struct {
+		args, file string
+		code       int
+		says       string
+	}{
+		{"--bundle - verify --pin model.id --statement statement.bin --proof proof.bin", "sums.bundle", console.OK, ""},
+		{"--circuit -" + proof + "proof.bin", "model.circuit", console.OK, ""},
+		{"--circuit model.circuit --tokenizer -" + proof + "proof.bin", "vocab.json", console.OK, ""},
+		{"--circuit model.circuit" + proof + "-", "proof.bin", console.OK, ""},
+		{"--circuit model.circuit" + proof + "-", "damaged.bin", console.Rejected, "rejected ("},
+		{"--circuit -" + proof + "-", "model.circuit", console.Unreadable, "it was read for --circuit, and can be read once"},
+		{"--circuit - --tokenizer -" + proof + "proof.bin", "model.circuit", console.Usage, "read once, for --circuit or for --tokenizer"},
+		{"--bundle - accept", "model.circuit", console.Unreadable, "the standard input: not a bundle"},
+	} {
+		file, err := os.Open(c.file)
+		require.NoError(t, err)
+		var out, failed bytes.Buffer
+		require.Equal(t, c.code, run(t.Context(), strings.Fields(c.args), file, &out, &failed), "%s: %s", c.args, &failed)
+		require.Contains(t, failed.String(), c.says, c.args)
+		require.NoError(t, file.Close())
 	}
 }

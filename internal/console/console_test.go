@@ -182,7 +182,7 @@ func TestFiles(t *testing.T) {
 		err  error
 	}{
 		"empty":          {Usage, "--out is empty", Named("--out", "")},
-		"standard":       {Usage, "nothing is written to the standard output", Named("--out", "-")},
+		"standard":       {Usage, "this is not written to the standard output", Named("--out", "-")},
 		"secret":         {Usage, "is a prover key", Replaceable(proof, secret)},
 		"taken":          {Usage, "--force replaces it", Writable(false, proof)},
 		"no such folder": {Unreadable, "does not exist; create it", Writable(true, filepath.Join(dir, "no", "such"))},

@@ -3,6 +3,7 @@ package console
 import (
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -35,8 +36,8 @@ func Named(flag, name string) error {
 	switch name {
 	case "":
 		return Usagef("%s is empty", flag)
-	case "-":
-		return Usagef(`%s is "-", but nothing is written to the standard output: name a file`, flag)
+	case Stdin:
+		return Usagef(`%s is "-", but this is not written to the standard output: name a file`, flag)
 	}
 	return nil
 }
@@ -86,8 +87,17 @@ func WriteFailure(name string, err error) error {
 	return Unusable(fmt.Errorf("write %s: %w", name, cause))
 }
 
-// ReadArtefact reads a file of a kind, of at most limit bytes. One that is too large is refused for being of another kind, if it is.
+// ReadArtefact is ReadArtefactFrom of a file that has a name.
 func ReadArtefact(name, magic string, limit int64) ([]byte, error) {
+	return ReadArtefactFrom(name, nil, magic, limit)
+}
+
+// ReadArtefactFrom reads a file of a kind, of at most limit bytes, or stdin if the name is Stdin and there is one. A file that is too large is
+// refused for being of another kind, if it is.
+func ReadArtefactFrom(name string, stdin io.Reader, magic string, limit int64) ([]byte, error) {
+	if name == Stdin && stdin != nil {
+		return ReadFile(name, stdin, limit)
+	}
 	data, err := atomicfile.Read(name, limit)
 	if errors.Is(err, atomicfile.ErrSize) {
 		if head := atomicfile.Head(name, len(format.MagicProverKey)); strings.HasPrefix(head, "zkllm-") && head != magic {

@@ -22,6 +22,22 @@ const FileSuffix = "-file"
 // Stdin is what a flag takes for the standard input where it takes the name of a file.
 const Stdin = "-"
 
+// Shown is what messages call a file: the standard input or output has a name in words.
+func Shown(name, standard string) string {
+	if name == Stdin {
+		return "the standard " + standard
+	}
+	return name
+}
+
+// Spent is a standard input that was read already, for the flag that it names.
+type Spent string
+
+// Read implements io.Reader.
+func (s Spent) Read([]byte) (int, error) {
+	return 0, fmt.Errorf("it was read for %s, and can be read once", string(s))
+}
+
 // ReadFile reads a file of at most limit bytes, or stdin if the name is Stdin.
 func ReadFile(name string, stdin io.Reader, limit int64) ([]byte, error) {
 	if name != Stdin {
@@ -71,14 +87,23 @@ func (g Given) Check() error {
 			return fmt.Errorf("give only one of --%s and --%s", both[0], both[1])
 		}
 	}
-	var standard []string
+	return ReadOnce(g.Standard()...)
+}
+
+// Standard lists the flags among them whose file is the standard input.
+func (g Given) Standard() (out []string) {
 	for _, name := range g.Files() {
 		if g[name] == Stdin {
-			standard = append(standard, name)
+			out = append(out, "--"+name)
 		}
 	}
+	return out
+}
+
+// ReadOnce refuses two flags that take the standard input.
+func ReadOnce(standard ...string) error {
 	if len(standard) > 1 {
-		return fmt.Errorf("the standard input is read once, for --%s or for --%s", standard[0], standard[1])
+		return fmt.Errorf("the standard input is read once, for %s or for %s", standard[0], standard[1])
 	}
 	return nil
 }

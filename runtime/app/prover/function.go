@@ -272,7 +272,7 @@ before anything is written.`,
 }
 
 func (a *app) functionProve(ctx context.Context, o *functionProveOptions) error {
-	if err := o.check(o.inputs.paths()...); err != nil {
+	if err := o.check(a, o.inputs.paths()...); err != nil {
 		return err
 	}
 	q, err := o.read(ctx, a)
@@ -309,7 +309,7 @@ func (a *app) functionProve(ctx context.Context, o *functionProveOptions) error 
 	if err := a.printFunction(k, q, report{Computed: a.computed, ProofBytes: len(proof), StatementBytes: len(encoded), NoSaturation: o.noSaturation, Clamped: clamped}, o.json); err != nil || o.json {
 		return err
 	}
-	fmt.Fprintf(a.stdout, "statement %s (%d bytes)\nproof     %s (%d bytes)\n", o.statement, len(encoded), o.proof, len(proof))
+	a.showFiles(&o.proveFiles, len(encoded), len(proof))
 	return nil
 }
 
@@ -321,7 +321,7 @@ func (a *app) printFunction(k *engine.Key, q *asked, r report, asJSON bool) erro
 	}
 	for i := range q.c.Ports {
 		if p := &q.c.Ports[i]; p.Out && p.Public() {
-			fmt.Fprintf(a.stdout, "%s\t%s\n", p.Name, portfile.Text(p, portfile.Told(p), q.st.Ports[i]))
+			fmt.Fprintf(a.said, "%s\t%s\n", p.Name, portfile.Text(p, portfile.Told(p), q.st.Ports[i]))
 		}
 	}
 	return nil

@@ -152,9 +152,8 @@ func TestMessages(t *testing.T) {
 func TestOutputs(t *testing.T) {
 	b := proved(t, configs["argmax"])
 	for line, want := range map[string]string{
-		"prove --key @keys/prover.key --prompt a -o - --statement-out @q":                                          `--out is "-", but nothing is written to the standard output`,
-		"prove --key @keys/prover.key --prompt a -o @q --statement-out -":                                          `--statement-out is "-"`,
-		"statement --prompt a --answer b -o -":                                                                     `--out is "-"`,
+		"prove --key @keys/prover.key --prompt a -o - --statement-out -":                                           "only one of --statement-out and --out goes to the standard output",
+		"prove --key @keys/prover.key --prompt a -o - --statement-out @q --json":                                   "--out - and --json both go to the standard output",
 		"setup --weights @weights.zkw -o -":                                                                        `--out is "-"`,
 		"prove --force --key @keys/prover.key --prompt a -o @q --statement-out @keys/model.vk":                     "write over " + b.file("keys/model.vk") + ", the file of --vk where it is not given",
 		"prove --force --key @keys/prover.key --vk @keys/model.vk --prompt a -o @q --statement-out @keys/model.vk": "the file of --vk\n",

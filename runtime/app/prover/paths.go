@@ -15,6 +15,39 @@ import (
 // path is a file of the command line with the flag that names it. An empty name stands for none.
 type path struct{ flag, name string }
 
+// names are the files themselves.
+func names(paths []path) (out []string) {
+	for _, p := range paths {
+		out = append(out, p.name)
+	}
+	return out
+}
+
+// piped leaves out of what is written the one that goes to the standard output, if one does: to another program or a file, for it is no text.
+// What a command says goes to stderr from then on.
+func (a *app) piped(asJSON bool, outputs ...path) (files []path, err error) {
+	var flags []string
+	for _, o := range outputs {
+		if o.name == console.Stdin {
+			flags = append(flags, o.flag)
+		} else {
+			files = append(files, o)
+		}
+	}
+	switch {
+	case len(flags) == 0:
+		return files, nil
+	case len(flags) > 1:
+		return nil, console.Usagef("only one of %s and %s goes to the standard output", flags[0], flags[1])
+	case asJSON:
+		return nil, console.Usagef("%s - and --json both go to the standard output", flags[0])
+	case a.terminal:
+		return nil, console.Usagef("%s - is for another program or a file, and the standard output is a terminal: what is written is no text", flags[0])
+	}
+	a.said = a.stderr
+	return files, nil
+}
+
 // apart refuses, before any work, to write over a file that is read, or two outputs to one file. With --force the first would be lost.
 func apart(outputs []path, inputs ...path) error {
 	for i, o := range outputs {

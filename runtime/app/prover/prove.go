@@ -36,8 +36,8 @@ func (o *proveFiles) flags(c *cobra.Command) {
 	f := c.Flags()
 	f.StringVar(&o.key, "key", "", "prover key `FILE` that setup wrote")
 	f.StringVar(&o.vk, "vk", "", "verifying key `FILE` (default: model.vk beside the prover key)")
-	f.StringVarP(&o.proof, "out", "o", "", "`FILE` for the proof")
-	f.StringVar(&o.statement, "statement-out", "", "`FILE` for the statement")
+	f.StringVarP(&o.proof, "out", "o", "", "`FILE` for the proof, - for the standard output")
+	f.StringVar(&o.statement, "statement-out", "", "`FILE` for the statement, - for the standard output")
 	f.BoolVar(&o.force, "force", false, "replace files that are there")
 	f.BoolVar(&o.json, "json", false, "print a report")
 	f.BoolVar(&o.noSaturation, "no-saturation", false, "prove, too, that no value was clamped, at any position, those behind a text included; where one is, nothing is proved")
@@ -72,19 +72,22 @@ refused with exit code 1.`,
 }
 
 // check refuses files that cannot be written or must not be written over; inputs are other files that prove reads.
-func (o *proveFiles) check(inputs ...path) error {
+func (o *proveFiles) check(a *app, inputs ...path) error {
 	vk := path{"--vk", o.vk}
 	if o.vk == "" {
 		vk = path{"--vk where it is not given", verifyingKeyBeside(o.key)}
 	}
-	outputs := []path{{"--out", o.proof}, {"--statement-out", o.statement}}
+	outputs, err := a.piped(o.json, path{"--statement-out", o.statement}, path{"--out", o.proof})
+	if err != nil {
+		return err
+	}
 	if err := apart(outputs, append([]path{{"--key", o.key}, vk}, inputs...)...); err != nil {
 		return err
 	}
-	if err := console.Replaceable(o.proof, o.statement); err != nil {
+	if err := console.Replaceable(names(outputs)...); err != nil {
 		return err
 	}
-	return console.Writable(o.force, o.statement, o.proof)
+	return console.Writable(o.force, names(outputs)...)
 }
 
 // keys reads the prover's key and the verifying key that belongs to it.
@@ -111,15 +114,18 @@ func (a *app) checkAndWrite(ctx context.Context, o *proveFiles, vk *verifier.Key
 		return nil, err
 	}
 	a.progress.phase("write")
-	if err := writeAll(ctx, o.force, nil, out{name: o.statement, data: encoded, mode: 0o644}, out{name: o.proof, data: proof, mode: 0o644}); err != nil {
-		return nil, err
-	}
+	err = a.write(ctx, o.force, out{name: o.statement, data: encoded, mode: 0o644}, out{name: o.proof, data: proof, mode: 0o644})
 	a.progress.phase("")
-	return encoded, nil
+	return encoded, err
+}
+
+// showFiles prints which files were written.
+func (a *app) showFiles(o *proveFiles, statement, proof int) {
+	fmt.Fprintf(a.said, "statement %s (%d bytes)\nproof     %s (%d bytes)\n", console.Shown(o.statement, "output"), statement, console.Shown(o.proof, "output"), proof)
 }
 
 func (a *app) prove(ctx context.Context, o *proveOptions) error {
-	if err := o.check(o.inputs()...); err != nil {
+	if err := o.check(a, o.inputs()...); err != nil {
 		return err
 	}
 	if err := o.read(ctx, a); err != nil {
@@ -167,9 +173,9 @@ func (a *app) prove(ctx context.Context, o *proveOptions) error {
 			Computed: a.computed, ProofBytes: len(proof), StatementBytes: len(encoded), NoSaturation: o.noSaturation, Clamped: clamped})
 	}
 	a.showClamped(clamped, false)
-	o.showPrompt(a.stdout)
-	o.showAnswer(a.stdout, answer)
-	fmt.Fprintf(a.stdout, "statement %s (%d bytes)\nproof     %s (%d bytes)\n", o.statement, len(encoded), o.proof, len(proof))
+	o.showPrompt(a.said)
+	o.showAnswer(a.said, answer)
+	a.showFiles(&o.proveFiles, len(encoded), len(proof))
 	return nil
 }
 
@@ -292,6 +298,20 @@ func (w while) Write(p []byte) (int, error) {
 		return 0, err
 	}
 	return w.Writer.Write(p)
+}
+
+// write writes files that belong together, and then what goes to the standard output, if anything does.
+func (a *app) write(ctx context.Context, force bool, all ...out) error {
+	piped := func(o out) bool { return o.name == console.Stdin }
+	if err := writeAll(ctx, force, nil, slices.DeleteFunc(slices.Clone(all), piped)...); err != nil {
+		return err
+	}
+	if i := slices.IndexFunc(all, piped); i >= 0 {
+		if _, err := a.stdout.Write(all[i].data); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // writeAll writes files that belong together. All are on the disk before the first has its name, and the names are given in order

@@ -29,7 +29,7 @@ another statement the verifier refuses it.`,
 	q.flags(c)
 	q.answerFlags(c, "the answer that is claimed, as `TEXT`; the model is not asked")
 	f := c.Flags()
-	f.StringVarP(&file, "out", "o", "", "`FILE` for the statement")
+	f.StringVarP(&file, "out", "o", "", "`FILE` for the statement, - for the standard output")
 	f.StringVar(&from, "logits-from", "", "statement `FILE` whose logits are taken, where the circuit reveals logits")
 	f.BoolVar(&force, "force", false, "replace the file if it is there")
 	required(c, "out", "answer answer-file answer-tokens answer-tokens-file")
@@ -37,13 +37,17 @@ another statement the verifier refuses it.`,
 }
 
 func (a *app) statement(ctx context.Context, q *question, file, from string, force bool) error {
-	if err := apart([]path{{"--out", file}}, append(q.inputs(), path{"--logits-from", from})...); err != nil {
+	outputs, err := a.piped(false, path{"--out", file})
+	if err != nil {
 		return err
 	}
-	if err := console.Replaceable(file); err != nil {
+	if err := apart(outputs, append(q.inputs(), path{"--logits-from", from})...); err != nil {
 		return err
 	}
-	if err := console.Writable(force, file); err != nil {
+	if err := console.Replaceable(names(outputs)...); err != nil {
+		return err
+	}
+	if err := console.Writable(force, names(outputs)...); err != nil {
 		return err
 	}
 	if err := q.read(ctx, a); err != nil {
@@ -65,7 +69,7 @@ func (a *app) statement(ctx context.Context, q *question, file, from string, for
 	if err != nil {
 		return console.Usagef("%w", err)
 	}
-	return writeAll(ctx, force, nil, out{name: file, data: encoded, mode: 0o644})
+	return a.write(ctx, force, out{name: file, data: encoded, mode: 0o644})
 }
 
 func readStatement(f *circuit.Family, name string) (*generation.Statement, error) {

@@ -45,9 +45,9 @@ func statementLimit(f *circuit.Family) int64 {
 	return limit
 }
 
-// read reads a file of a kind, of at most limit bytes.
-func read(what, name, magic string, limit int64) ([]byte, error) {
-	data, err := console.ReadArtefact(name, magic, limit)
+// read reads a file of a kind, of at most limit bytes, or the standard input.
+func (a *app) read(what, name, magic string, limit int64) ([]byte, error) {
+	data, err := console.ReadArtefactFrom(name, a.stdin, magic, limit)
 	if err != nil {
 		return nil, &console.Failure{Code: console.Unreadable, Err: fmt.Errorf("%s: %w", what, err)}
 	}
@@ -59,8 +59,8 @@ func (a *app) keyFile(name string) (string, []byte, error) {
 	if name == "" && a.m.Key != nil {
 		return "the key of the bundle", a.m.Key, nil
 	}
-	data, err := read("verifying key", name, format.MagicVerifyingKey, keyLimit(a.f))
-	return name, data, err
+	data, err := a.read("verifying key", name, format.MagicVerifyingKey, keyLimit(a.f))
+	return console.Shown(name, "input"), data, err
 }
 
 // foreign says that a file is not of the kind, version and circuit of this verifier.
@@ -141,10 +141,11 @@ func (a *app) proofFailure(o verifyOptions, key [32]byte, c *circuit.Circuit, pr
 }
 
 // pinned returns the model ID that the caller trusts.
-func pinned(id, file string) ([32]byte, error) {
+func (a *app) pinned(id, file string) ([32]byte, error) {
 	from := "--id"
 	if file != "" {
-		data, err := atomicfile.Read(file, maxID)
+		data, err := console.ReadFile(file, a.stdin, maxID)
+		file = console.Shown(file, "input")
 		switch {
 		case err == nil && len(data) == 0:
 			err = fmt.Errorf("%s: %w", file, errEmpty)

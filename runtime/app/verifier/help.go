@@ -37,7 +37,7 @@ var commandHelp = map[string]string{
 	"accept": `verifier accept [--save FILE [--force]] [--json] model.vk
 
     Verifies that every weight of the model lies in its declared range, once per model, and prints the model's ID, by which
-    'verify' knows the key from then on.
+    'verify' knows the key from then on. - in place of the file is the standard input.
     --save FILE     write the ID to a file, for --pin
     --force         replace that file
     --json          print a report
@@ -50,7 +50,7 @@ var commandHelp = map[string]string{
 
     Verifies that the model with this ID gives the answer of the statement. The ID must be one that 'accept' printed to
     you, or to somebody you trust to have run it: verify does not check the key's range proof again. Never take it from
-    the proof or its sender.
+    the proof or its sender. One file alone may be -, the standard input.
     --vk FILE            verifying key of the model
     --id HEX             the model's ID as 'accept' printed it, 64 hexadecimal digits
     --pin FILE           a file with the ID, as 'accept --save' writes it
@@ -61,14 +61,13 @@ var commandHelp = map[string]string{
     --answer TEXT        what you were told: a proof of any other answer is rejected, but for an end token behind it
     --answer-tokens IDS  what you were told, as token ids
     --prompt-file FILE, --tokens-file FILE, --answer-file FILE, --answer-tokens-file FILE
-                         the same from a file, where no other user of the machine sees it; - is the standard input
+                         the same from a file, where no other user of the machine sees it
     --vocab FILE         vocabulary to read and show texts with, instead of the compiled one
     --text TEXT          of a model that reads a text whole: the text that it was given; a proof about any other is rejected
-    --text-file FILE     the same from a file, - for the standard input
+    --text-file FILE     the same from a file
     --input NAME=FILE    of a model that continues no prompt: the elements of an input, as JSON lists or as an ONNX
-                         TensorProto (- is the standard input); a proof of any others is rejected. Axes of extent 1 may
-                         be missing or more. Real numbers are rounded first, as the prover rounds them: what is shown is
-                         what was proved
+                         TensorProto; a proof of any others is rejected. Axes of extent 1 may be missing or more. Real numbers
+                         are rounded first, as the prover rounds them: what is shown is what was proved
     --output NAME=FILE   the same of an output, or of the indices of its arg-max
     --no-saturation      reject a proof that does not show, too, that no value was clamped on the way ('prover prove
                          --no-saturation'), at any position, those behind a text included

@@ -44,7 +44,7 @@ func (f *portFiles) Set(v string) error {
 
 // compared returns the files with what the caller says that ports hold, by their numbers.
 func (a *app) compared(inputs, outputs portFiles) (map[int]string, error) {
-	want, standard := map[int]string{}, ""
+	want := map[int]string{}
 	for _, list := range []struct {
 		side  string
 		files portFiles
@@ -61,10 +61,6 @@ func (a *app) compared(inputs, outputs portFiles) (map[int]string, error) {
 				return nil, console.Usagef("verify: --%s %s: the proofs of this circuit hide it: there is nothing to compare", list.side, name)
 			case want[i] != "":
 				return nil, console.Usagef("verify: --%s %s is given twice", list.side, name)
-			case file == console.Stdin && standard != "":
-				return nil, console.Usagef("verify: the standard input is read once, for %s or for %s", standard, name)
-			case file == console.Stdin:
-				standard = name
 			}
 			want[i] = file
 		}

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"flag"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -118,6 +119,8 @@ func (a *app) verifyFlags(args []string) (o verifyOptions, help bool, err error)
 	case err != nil || help:
 	case len(rest) > 0:
 		err = console.Usagef("verify: unexpected argument %q; files are given with flags", rest[0])
+	case console.ReadOnce(o.standard()...) != nil:
+		err = console.Usagef("verify: %w", console.ReadOnce(o.standard()...))
 	case o.id != "" && o.pin != "":
 		err = console.Usagef("verify: give only one of --id and --pin")
 	case len(o.missing(a.m.Key != nil)) > 0:
@@ -126,6 +129,22 @@ func (a *app) verifyFlags(args []string) (o verifyOptions, help bool, err error)
 		err = console.Usagef("verify: one of --id and --pin is needed; 'verifier accept' checks a model and prints its ID")
 	}
 	return o, help, err
+}
+
+// standard lists the flags that take the standard input.
+func (o verifyOptions) standard() (out []string) {
+	for _, f := range [...][2]string{{"--vk", o.vk}, {"--pin", o.pin}, {"--statement", o.statement}, {"--proof", o.proof}} {
+		if f[1] == console.Stdin {
+			out = append(out, f[0])
+		}
+	}
+	out = append(out, o.asked.Standard()...)
+	for _, f := range slices.Concat(o.inputs, o.outputs) {
+		if name, file, _ := strings.Cut(f, "="); file == console.Stdin {
+			out = append(out, name)
+		}
+	}
+	return out
 }
 
 // missing lists the flags without which nothing can be verified and which were not given. There may be a key without a flag.
@@ -141,7 +160,7 @@ func (o verifyOptions) missing(key bool) []string {
 
 // verifyFiles reads the files and verifies the proof in them. Other files are those with what ports are compared with.
 func (a *app) verifyFiles(ctx context.Context, o verifyOptions, vocab tokens.Tokenizer, others map[int]string, r *verifyReport) error {
-	id, err := pinned(o.id, o.pin)
+	id, err := a.pinned(o.id, o.pin)
 	if err != nil {
 		return err
 	}
@@ -150,14 +169,15 @@ func (a *app) verifyFiles(ctx context.Context, o verifyOptions, vocab tokens.Tok
 	if o.vk, vk, err = a.keyFile(o.vk); err != nil {
 		return err
 	}
-	encoded, err := read("statement", o.statement, format.MagicStatement, statementLimit(a.f))
+	encoded, err := a.read("statement", o.statement, format.MagicStatement, statementLimit(a.f))
 	if err != nil {
 		return err
 	}
-	proof, err := read("proof", o.proof, format.MagicProof, proofLimit(a.f))
+	proof, err := a.read("proof", o.proof, format.MagicProof, proofLimit(a.f))
 	if err != nil {
 		return err
 	}
+	o.statement, o.proof = console.Shown(o.statement, "input"), console.Shown(o.proof, "input")
 	r.VKBytes, r.StatementBytes, r.ProofBytes = len(vk), len(encoded), len(proof)
 	if _, c, err := format.NewMemberReader(encoded, format.MagicStatement, a.f); err == nil {
 		if r.c = c; len(others) > 0 {

@@ -1,0 +1,68 @@
+package prover_test
+
+import (
+	"bytes"
+	"context"
+	"os"
+	"strings"
+	"testing"
+
+	"github.com/creack/pty"
+	"github.com/stretchr/testify/require"
+
+	"github.com/zkllmc/zkllmc/internal/console"
+	proverapp "github.com/zkllmc/zkllmc/runtime/app/prover"
+)
+
+// What prove writes to its standard output is what verify reads from its standard input, byte for byte a file; what else is said goes to stderr.
+func TestPipes(t *testing.T) {
+	ctx := context.Background()
+	b := proved(t, configs["argmax"])
+	const prove = "prove --key @keys/prover.key --prompt-file - "
+	proof, said := b.fed(ctx, 0, "prover", prove+"-o - --statement-out @piped.s", strings.NewReader("a\n"))
+	require.Contains(t, said, "answer    \"bcd;\"")
+	require.Contains(t, said, "proof     the standard output (")
+	statement, _ := b.fed(ctx, 0, "prover", "statement --prompt a --answer-tokens 1,2,3,4 -o -", nil)
+	written, err := os.ReadFile(b.file("piped.s"))
+	require.NoError(t, err)
+	require.Equal(t, string(written), statement)
+	other, _ := b.fed(ctx, 0, "prover", prove+"--force -o @piped.p --statement-out -", strings.NewReader("a\n"))
+	require.Equal(t, statement, other)
+
+	key, err := os.ReadFile(b.file("keys/model.vk"))
+	require.NoError(t, err)
+	id, err := os.ReadFile(b.file("model.id"))
+	require.NoError(t, err)
+	out, _ := b.fed(ctx, 0, "verifier", "accept -", bytes.NewReader(key))
+	require.Contains(t, out, strings.TrimSpace(string(id)))
+	const verify = "verify --vk @keys/model.vk --pin @model.id --statement @piped.s --proof @piped.p"
+	for flag, content := range map[string]string{"--vk @keys/model.vk": string(key), "--pin @model.id": string(id), "--statement @piped.s": statement, "--proof @piped.p": proof} {
+		name, _, _ := strings.Cut(flag, " ")
+		line := strings.Replace(verify, flag, name+" -", 1)
+		out, _ := b.fed(ctx, 0, "verifier", line+" --prompt a", strings.NewReader(content))
+		require.Contains(t, out, "accepted ", flag)
+		_, failed := b.fed(ctx, console.Usage, "verifier", line+" --prompt-file -", strings.NewReader(content))
+		require.Contains(t, failed, "the standard input is read once, for "+name+" or for --prompt-file")
+	}
+	_, failed := b.fed(ctx, console.Rejected, "verifier", strings.Replace(verify, "@piped.p", "-", 1), strings.NewReader(proof[:len(proof)-1]))
+	require.Contains(t, failed, "the standard input: ")
+	require.NoFileExists(t, "-")
+}
+
+// A proof is no text: it is not written to a terminal, and nothing is computed for it.
+func TestNoProofOnATerminal(t *testing.T) {
+	screen, terminal, err := pty.Open()
+	if err != nil {
+		t.Skip("there are no terminals: " + err.Error())
+	}
+	defer screen.Close()
+	defer terminal.Close()
+	b := proved(t, configs["argmax"])
+	for _, line := range []string{"prove --key @keys/prover.key --prompt a -o - --statement-out @new", "prove --key @keys/prover.key --prompt a -o @new --statement-out -", "statement --prompt a --answer b -o -"} {
+		var failed bytes.Buffer
+		code := proverapp.Run(t.Context(), proverapp.Model{Name: "bigram", Build: built(b.c), Vocab: parsed([]byte(vocab))}, b.args(line), nil, terminal, &failed)
+		require.Equal(t, console.Usage, code, &failed)
+		require.Contains(t, failed.String(), "- is for another program or a file, and the standard output is a terminal")
+	}
+	require.NoFileExists(t, b.file("new"))
+}
