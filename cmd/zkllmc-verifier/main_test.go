@@ -2,7 +2,9 @@ package main
 
 import (
 	"bytes"
+	"flag"
 	"os"
+	"path/filepath"
 	"regexp"
 	"strings"
 	"testing"
@@ -15,6 +17,8 @@ import (
 	"github.com/zkllmc/zkllmc/internal/test/handover"
 	"github.com/zkllmc/zkllmc/runtime/app/verifier"
 )
+
+var update = flag.Bool("update", false, "write the stored help text anew")
 
 type outcome struct {
 	code        int
@@ -152,4 +156,19 @@ func TestPipes(t *testing.T) {
 		require.Contains(t, failed.String(), c.says, c.args)
 		require.NoError(t, file.Close())
 	}
+}
+
+// The help text, as people see it. -update writes it anew.
+func TestHelpTexts(t *testing.T) {
+	got := start(t, "--help")
+	require.Equal(t, console.OK, got.code)
+	require.Empty(t, got.failed)
+	name, text := filepath.Join("testdata", "help.txt"), "$ zkllmc-verifier --help\n"+got.out+"\n"
+	if *update {
+		require.NoError(t, os.MkdirAll("testdata", 0o755))
+		require.NoError(t, os.WriteFile(name, []byte(text), 0o644))
+	}
+	want, err := os.ReadFile(name)
+	require.NoError(t, err)
+	require.Equal(t, string(want), text)
 }
