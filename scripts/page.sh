@@ -1,5 +1,6 @@
 #!/bin/sh
-# Builds the page on which customers check proofs into OUT (build/page): static files, for any web server. Needs what scripts/npm.sh needs.
+# Builds the page on which customers check proofs into OUT (build/page): static files, for any web server, generators among them. Needs what
+# scripts/npm.sh needs.
 set -eu
 cd "$(dirname "$0")/.."
 out=${OUT:-build/page}
@@ -7,3 +8,5 @@ mkdir -p "$out/zkllmc"
 OUT=$out/zkllmc scripts/npm.sh
 rm "$out/zkllmc/package.json" "$out/zkllmc/index.d.ts"
 cp web/page/*.html web/page/*.css web/page/*.mjs "$out"
+rm -rf "$out/generators"
+"${GO:-go}" run ./scripts/generators "$out/generators"

@@ -8,11 +8,13 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"io/fs"
 	"strings"
 	"syscall/js"
 
 	"github.com/zkllmc/zkllmc/internal/checker"
 	"github.com/zkllmc/zkllmc/internal/console"
+	"github.com/zkllmc/zkllmc/internal/group"
 	"github.com/zkllmc/zkllmc/runtime/verifier"
 )
 
@@ -20,6 +22,7 @@ func main() {
 	js.Global().Set("zkllmcVerifier", map[string]any{
 		"version": console.ThisBuild().Brief(),
 		"open":    call(open),
+		"keep":    call(keep),
 	})
 	select {} // JavaScript calls from now on
 }
@@ -38,6 +41,30 @@ func call(f func(args []js.Value) (any, error)) js.Func {
 		}
 		return map[string]any{"value": v}
 	})
+}
+
+// keep takes an object that keeps generators, which would be derived again, by their names: get(name) returns a Uint8Array or undefined,
+// set(name, bytes) takes one. A Map is such an object.
+func keep(args []js.Value) (any, error) {
+	if len(args) != 1 || args[0].Type() != js.TypeObject || args[0].Get("get").Type() != js.TypeFunction || args[0].Get("set").Type() != js.TypeFunction {
+		return nil, fmt.Errorf("generators: want an object with get and set, a Map say")
+	}
+	kept := args[0]
+	group.KeepBy(&group.Keeper{
+		Read: func(name string, most int64) ([]byte, error) {
+			v := kept.Call("get", name)
+			if v.Type() != js.TypeObject || !v.InstanceOf(js.Global().Get("Uint8Array")) || int64(v.Length()) > most {
+				return nil, fs.ErrNotExist
+			}
+			return data(v)
+		},
+		Write: func(name string, file []byte) {
+			v := js.Global().Get("Uint8Array").New(len(file))
+			js.CopyBytesToJS(v, file)
+			kept.Call("set", name, v)
+		},
+	})
+	return nil, nil
 }
 
 // open takes a bundle, a Uint8Array, and the ID that is trusted, a string, or null: then the range proof of the weights is verified.

@@ -34,20 +34,46 @@ const (
 	keepMany  = 256     // fewer are derived as fast as a file is found
 )
 
-var keptIn atomic.Pointer[string]
+// Keeper reads and writes files of generators by their names. Write may fail without a word: what is not kept is derived again.
+type Keeper struct {
+	Read  func(name string, most int64) ([]byte, error)
+	Write func(name string, data []byte)
+}
+
+var keeper atomic.Pointer[Keeper]
 
 // KeepIn makes this process keep generators in files of a folder, which is made when it is needed, or in none if its name is empty. Programs
 // call it as they begin, with a folder that is their user's own; where files cannot be read or written generators are derived.
-func KeepIn(folder string) { keptIn.Store(&folder) }
-
-// keptFile is the name of the file of a tag; there is none if nothing is kept.
-func keptFile(tag string) (name string, ok bool) {
-	folder := keptIn.Load()
-	if folder == nil || *folder == "" {
-		return "", false
+func KeepIn(folder string) {
+	if folder == "" {
+		KeepBy(nil)
+		return
 	}
-	return filepath.Join(*folder, strings.ReplaceAll(tag, "/", "-")), true
+	KeepBy(&Keeper{
+		Read: func(name string, most int64) ([]byte, error) {
+			name = filepath.Join(folder, name)
+			info, err := os.Stat(name)
+			if err == nil && !info.Mode().IsRegular() {
+				err = os.ErrInvalid // a pipe would never end
+			}
+			if err != nil {
+				return nil, err
+			}
+			return atomicfile.Read(name, most)
+		},
+		Write: func(name string, data []byte) {
+			if os.MkdirAll(folder, 0o700) == nil {
+				_ = atomicfile.Write(context.Background(), filepath.Join(folder, name), data, atomicfile.Options{Replace: true})
+			}
+		},
+	})
 }
+
+// KeepBy is KeepIn where there is no folder; nil keeps nothing.
+func KeepBy(k *Keeper) { keeper.Store(k) }
+
+// keptName is the name of the file of a tag.
+func keptName(tag string) string { return strings.ReplaceAll(tag, "/", "-") }
 
 // keptHead is what a file of so many generators begins with.
 func keptHead(tag string, n int) []byte {
@@ -59,14 +85,11 @@ func keptHead(tag string, n int) []byte {
 // restore fills out from start on with generators from the file of a tag, as far as it has them. It returns where it ended: at start if
 // anything is wrong with the file.
 func restore(tag string, out derived, start int) (end int) {
-	name, ok := keptFile(tag)
-	if !ok {
+	k := keeper.Load()
+	if k == nil {
 		return start
 	}
-	if info, err := os.Stat(name); err != nil || !info.Mode().IsRegular() {
-		return start // a pipe would never end
-	}
-	data, err := atomicfile.Read(name, int64(len(keptHead(tag, 0))+keptEntry*keptMost+sha256.Size))
+	data, err := k.Read(keptName(tag), int64(len(keptHead(tag, 0))+keptEntry*keptMost+sha256.Size))
 	if err != nil {
 		return start
 	}
@@ -110,8 +133,8 @@ func certified(tag string, i int, try uint8, y []byte) (p Affine, ok bool) {
 
 // keep writes a tag's file.
 func keep(tag string, d derived) {
-	name, ok := keptFile(tag)
-	if !ok || len(d.points) > keptMost {
+	k := keeper.Load()
+	if k == nil || len(d.points) > keptMost {
 		return
 	}
 	b := keptHead(tag, len(d.points))
@@ -120,7 +143,5 @@ func keep(tag string, d derived) {
 		b = append(append(b, d.tries[i]), y[:]...)
 	}
 	sum := sha256.Sum256(b)
-	if os.MkdirAll(filepath.Dir(name), 0o700) == nil {
-		_ = atomicfile.Write(context.Background(), name, append(b, sum[:]...), atomicfile.Options{Replace: true}) // what is not kept is derived again
-	}
+	k.Write(keptName(tag), append(b, sum[:]...))
 }

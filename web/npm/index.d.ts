@@ -101,7 +101,17 @@ export interface Verifier {
 }
 
 /**
+ * Keeps generators by their names, a few files of some kilobytes to a megabyte; a Map does. Deriving those of a large model takes seconds, and
+ * nothing that is kept is believed: every one is hashed again, so that false ones make proofs fail and never hold. Keep what set is given
+ * (in IndexedDB, say, or a file) and give it to get the next time. Both are called while the verifier computes, and return at once.
+ */
+export interface Generators {
+  get(name: string): Uint8Array | undefined;
+  set(name: string, data: Uint8Array): unknown;
+}
+
+/**
  * Loads the verifier. It computes in the thread that calls: use it from a worker in pages.
  * @param wasm the program, WebAssembly as it is, if not the one beside this module, which is compressed
  */
-export function load(wasm?: BufferSource): Promise<Verifier>;
+export function load(wasm?: BufferSource | null, options?: { generators?: Generators }): Promise<Verifier>;

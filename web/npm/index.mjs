@@ -31,7 +31,8 @@ async function program() {
   return new Response(new XzReadableStream(packed)).arrayBuffer();
 }
 
-export async function load(wasm) {
+export async function load(wasm, options = {}) {
+  given("load", options, ["generators"]);
   const go = new globalThis.Go();
   const { instance } = await WebAssembly.instantiate(wasm ?? (await program()), go.importObject);
   const stopped = go.run(instance); // sets the global before it first waits
@@ -43,6 +44,7 @@ export async function load(wasm) {
     if (ended) throw new Error("the verifier has ended, out of memory as a rule: load it again");
     return unwrap(f(...args));
   };
+  if ("generators" in options) call(verifier.keep, options.generators);
   return {
     version: verifier.version,
     open(bundle, options = {}) {

@@ -22,7 +22,8 @@ import { readFileSync } from "node:fs";
 import { load } from "zkllmc";
 const [dir, prompt] = process.argv.slice(2);
 const read = name => new Uint8Array(readFileSync(dir + "/" + name));
-const verifier = await load();
+const generators = new Map();
+const verifier = await load(null, { generators });
 const bundle = read("sums.bundle"), statement = read("statement.bin"), proof = read("proof.bin");
 const id = new TextDecoder().decode(read("model.id")).trim();
 const model = verifier.open(bundle);
@@ -48,6 +49,17 @@ assert.throws(() => model.verify(statement, proof, { promt: prompt }), /there is
 assert.throws(() => model.verify(statement, proof, { prompt: undefined }), /prompt has no value/);
 assert.equal(model.verify(statement, proof, { prompt, answer: report0.texts.answer.text }).class, "unfinished");
 assert.throws(() => model.verify(statement, "text"), /proof: want a Uint8Array/);
+// What was kept is taken, and what is damaged derived again.
+assert.ok(generators.size > 0);
+const kept = [...generators.keys()], asked = [];
+const [big] = kept.sort((a, b) => generators.get(b).length - generators.get(a).length);
+generators.get(big)[100] ^= 1;
+const again = await load(undefined, { generators: { get(name) { asked.push(name); return generators.get(name); }, set(name, data) { asked.push("!" + name); assert.ok(data.length > 0); } } });
+assert.equal(again.open(bundle, { id }).verify(statement, proof, { prompt }).accepted, true);
+for (const name of kept) assert.ok(asked.includes(name), name);
+assert.deepEqual(asked.filter(name => name.startsWith("!")), ["!" + big]);
+await assert.rejects(load(null, { generators: 1 }), /an object with get and set/);
+await assert.rejects(load(null, { generator: generators }), /there is no option generator/);
 console.log("all as it should be");
 `
 

@@ -8,6 +8,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"sync/atomic"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -35,7 +36,14 @@ func TestBrowser(t *testing.T) {
 	run("", "sh", filepath.Join("..", "..", "scripts", "page.sh"))
 	require.NoError(t, os.CopyFS(tools, os.DirFS("browser")))
 	run(tools, "npm", "ci", "--no-fund", "--no-audit", "--silent")
-	site := httptest.NewServer(http.FileServer(http.Dir(built)))
+	var kept atomic.Int64 // files of generators that the page took
+	pages := http.FileServer(http.Dir(built))
+	site := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if strings.HasPrefix(r.URL.Path, "/generators/") {
+			kept.Add(1)
+		}
+		pages.ServeHTTP(w, r)
+	}))
 	defer site.Close()
 	files := http.FileServer(http.Dir(got))
 	provider := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -45,6 +53,7 @@ func TestBrowser(t *testing.T) {
 	defer provider.Close()
 	out := run(tools, "node", "check.mjs", site.URL+"/", got, provider.URL, handover.Prompt, pictures)
 	require.Contains(t, out, "all as it should be")
+	require.Positive(t, kept.Load(), "generators are derived, though they lie beside the page")
 	t.Log(out)
 }
 

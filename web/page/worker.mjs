@@ -2,7 +2,24 @@
 // replies have its number, and say how far it is, a report, or what is wrong with the bundle.
 import { load } from "./zkllmc/index.mjs";
 
-const loading = load();
+// Generators, which take seconds to derive for a large model, lie beside the page. They are asked for while the verifier computes, which
+// waits; where one is missing, or is not what it should be, it is derived.
+const generators = {
+  get(name) {
+    try {
+      const request = new XMLHttpRequest();
+      request.open("GET", new URL("generators/" + encodeURIComponent(name), import.meta.url), false);
+      request.responseType = "arraybuffer";
+      request.send();
+      return request.status === 200 ? new Uint8Array(request.response) : undefined;
+    } catch {
+      return undefined;
+    }
+  },
+  set() {},
+};
+
+const loading = load(null, { generators });
 let opened; // the last bundle with its ID, which many proofs may be about
 
 function open(verifier, bundle, id) {
