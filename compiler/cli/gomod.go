@@ -32,7 +32,7 @@ const (
 // says.
 var runtimeModules = []string{
 	"github.com/bits-and-blooms/bitset", "github.com/consensys/gnark-crypto", "github.com/dustin/go-humanize", "github.com/google/uuid",
-	"github.com/inconshreveable/mousetrap", "github.com/pkg/errors", "github.com/spf13/cobra", "github.com/spf13/pflag", "golang.org/x/sys",
+	"github.com/inconshreveable/mousetrap", "github.com/pkg/errors", "github.com/spf13/cobra", "github.com/spf13/pflag", "golang.org/x/sys", "golang.org/x/term",
 	"gorgonia.org/cu",
 }
 
