@@ -330,12 +330,58 @@ func TestDrawnRefusals(t *testing.T) {
 		m := portsModel([]*pb.ValueInfoProto{c.in}, []string{"y"}, []*pb.NodeProto{c.node}, booleans("never", []int64{3}, 0, 0, 0), indices("list", []int64{1, 3}, 5, 1, 4), matrix("m", 3, 2),
 			&pb.TensorProto{Name: "w", DataType: float32s, Dims: []int64{1, 1, 1}, FloatData: []float32{1}}, floatsOf("s", 1))
 		m.OpsetImport[0].Version = 23
-		ranges := map[string]Range{c.in.Name: {Lo: 0, Hi: 9}}
+		cfg := Config{Ranges: map[string]Range{c.in.Name: {Lo: 0, Hi: 9}}, PrivateInputs: []string{c.in.Name}}
 		if c.in == bits {
-			ranges = nil
+			cfg.Ranges, cfg.Private = nil, []string{"never"}
 		}
-		_, err := Analyse(context.Background(), write(t, m), narrow(Config{Ranges: ranges, PrivateInputs: []string{c.in.Name}}))
+		_, err := Analyse(context.Background(), write(t, m), narrow(cfg))
 		require.ErrorIs(t, err, ErrUnsupported)
 		require.ErrorContains(t, err, want)
 	}
+}
+
+// What a file says of conditions is public where nothing else is made of it: booleans beside computed ones, one number that is scattered into,
+// infinite or not. Indices that are joined are those of any part.
+func TestConditionsOfFiles(t *testing.T) {
+	inf := float32(math.Inf(-1))
+	part := func(name string, shape []int64, v ...float32) *pb.TensorProto {
+		return &pb.TensorProto{Name: name, DataType: float32s, Dims: shape, FloatData: v}
+	}
+	m := portsModel([]*pb.ValueInfoProto{port("x", float32s, 2, 4), port("bits", bools, 1, 4)}, []string{"odd", "soft", "rows"}, []*pb.NodeProto{
+		op("And", "bits causal", "seen"), op("Expand", "one two", "ones"), op("ScatterElements", "canvas at ones", "chosen", intAttr("axis", 1)), op("Cast", "chosen", "choice", intAttr("to", bools)),
+		op("Xor", "seen choice", "either"), op("Where", "either x zero", "odd"),
+		op("ScatterND", "far cells zeros", "masks"), op("Add", "x masks", "scores"), op("Softmax", "scores", "soft"),
+		op("ArgMax", "x", "best", intAttr("axis", 1)), op("ArgMin", "x", "least", intAttr("axis", 1)), op("Concat", "best least", "both", intAttr("axis", 1)), op("Gather", "table both", "rows"),
+	}, booleans("causal", []int64{2, 4}, 1, 0, 1, 1, 0, 1, 1, 0), part("canvas", []int64{2, 4}, 0, 0, 0, 0, 0, 0, 0, 0), indices("at", []int64{2, 1}, 3, 0),
+		scalarOf("one", 1), indices("two", []int64{2}, 2, 1), scalarOf("zero", 0), part("far", []int64{2, 4}, inf, inf, inf, inf, inf, inf, inf, inf),
+		indices("cells", []int64{4, 2}, 0, 1, 0, 3, 1, 0, 1, 2), part("zeros", []int64{4}, 0, 0, 0, 0), part("table", []int64{4, 1}, 0.5, -2, 3, 1.25))
+	in := Input{Elements: []Data{{Values: []float64{0.5, -1, 2, 0.25, 3, 1, -2, 0.75}}, {Values: []float64{1, 1, 0, 1}}}, Expected: []Data{
+		{Name: "odd", Values: []float64{0.5, 0, 0, 0, 3, 1, 0, 0}}, // seen: 1 0 0 1, 0 1 0 0; chosen: 0 0 0 1, 1 0 0 0
+		{Name: "soft", Values: slices.Concat([]float64{0}, softmaxOf(-1, 0.25)[:1], []float64{0}, softmaxOf(-1, 0.25)[1:], softmaxOf(3, -2)[:1], []float64{0}, softmaxOf(3, -2)[1:], []float64{0})},
+		{Name: "rows", Values: []float64{3, -2, 0.5, 3}},
+	}}
+	cfg := Config{Calibrate: []Input{in}, PrivateInputs: []string{"x"}}
+	r, err := Analyse(context.Background(), write(t, m), cfg)
+	require.NoError(t, err)
+	report, err := r.Check(context.Background(), []Input{in})
+	require.NoError(t, err)
+	require.NoError(t, report.Err())
+	require.Less(t, report.FloatExpected.Error(), 1e-6)
+
+	m.Graph.Node = append(m.Graph.Node, op("Cast", "causal", "number", intAttr("to", float32s)), op("Mul", "x number", "weighed"))
+	m.Graph.Output = append(m.Graph.Output, port("weighed", float32s, 2, 4))
+	_, err = Analyse(context.Background(), write(t, m), cfg)
+	require.ErrorContains(t, err, `node "And_seen" (And): computes with the booleans "causal", which are private; make them public: --public causal`, "they weigh something, too")
+}
+
+func softmaxOf(x ...float64) []float64 {
+	sum := 0.0
+	for i := range x {
+		x[i] = math.Exp(x[i])
+		sum += x[i]
+	}
+	for i := range x {
+		x[i] /= sum
+	}
+	return x
 }

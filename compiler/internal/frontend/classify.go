@@ -3,6 +3,7 @@ package frontend
 import (
 	"fmt"
 	"math"
+	"slices"
 
 	"github.com/zkllmc/zkllmc/compiler/internal/onnx"
 	"github.com/zkllmc/zkllmc/internal/portable"
@@ -10,7 +11,7 @@ import (
 
 // classes says which tensors of the file are private before their use is known. A floating-point initializer of more than one
 // cell is, except where it reaches the output only through Cos or Sin of an input-free value (rotary frequencies); constant masks
-// are told from weights by their cells, where they are used. Scales of a Resize are extents. Exporters also store the cosines and sines themselves: a table whose
+// are told from weights by their cells, where they are used. Scales of a Resize are extents, and one number that is scattered into is a scalar. Exporters also store the cosines and sines themselves: a table whose
 // rows are cosines or sines of multiples of the angles in its row 1 is public like the frequencies that it is made of. Integers
 // and Constant nodes of more than one cell are undecided: private.go.
 type classes struct {
@@ -46,7 +47,7 @@ func classify(m *onnx.Model, opts Options) (*classes, error) {
 		w.dynamic[o.Name] = true
 	}
 	for _, t := range g.Initializers {
-		c.trig[t] = t.DType.IsFloat() && len(w.users[t.Name]) > 0 && (w.only(t.Name) || w.scales(t.Name))
+		c.trig[t] = t.DType.IsFloat() && len(w.users[t.Name]) > 0 && (w.only(t.Name) || w.scales(t.Name) || w.canvas(t))
 	}
 	for _, name := range opts.Public {
 		c.public[name] = true
@@ -141,6 +142,21 @@ func (w *trig) scales(name string) bool {
 		}
 	}
 	return !w.dynamic[name]
+}
+
+// canvas says whether a tensor holds one number in all its cells, and is nothing but what a Scatter writes into: as which experts are chosen, or
+// which blocks are seen, begins. It tells one number, as a scalar does.
+func (w *trig) canvas(t *onnx.Tensor) bool {
+	if t.Stored != nil || t.Len() == 0 || w.dynamic[t.Name] || slices.ContainsFunc(t.F, func(x float64) bool { return x != t.F[0] }) {
+		return false
+	}
+	for _, n := range w.users[t.Name] {
+		scatters := n.Op == "ScatterElements" || n.Op == "ScatterND" || n.Op == "Scatter"
+		if !scatters || !standard(n, w.functions) || slices.Contains(n.Inputs[1:], t.Name) {
+			return false
+		}
+	}
+	return true
 }
 
 // rotaryTable says whether a tensor [.., T, n] holds cos(t·θ_i) or sin(t·θ_i): its row 0 is ones or zeros, and rows follow the

@@ -387,10 +387,15 @@ func (b *builder) isBit(id ir.ValueID) bool {
 	return i != nil && i.In(0, 1)
 }
 
-// bit is an operand that is a boolean: a constant or an activation of zeros and ones.
+// bit is an operand that is a boolean: a constant or an activation of zeros and ones. Booleans of the file beside computed ones, a causal mask
+// beside one that is an input say, are a condition, and as public as the conditions of a Where; where numbers are made of them besides that
+// make them a weight, they are private, and refused here.
 func (c *call) bit(v *val) (factor, error) {
 	if v.private {
 		return factor{}, c.hiddenIntegers(v)
+	}
+	if v.c != nil && v.mark != nil && v.dtype == onnx.Bool && !v.mark.forced {
+		v = constant(v.name, v.c)
 	}
 	f, err := c.factor(v)
 	if err == nil && (f.id == none && f.coef != 0 && f.coef != 1 || f.id != none && !c.b.isBit(f.id)) {

@@ -5,6 +5,7 @@ import (
 	"slices"
 
 	"github.com/zkllmc/zkllmc/compiler/internal/onnx"
+	"github.com/zkllmc/zkllmc/internal/interval"
 	"github.com/zkllmc/zkllmc/ir"
 	"github.com/zkllmc/zkllmc/ir/plan"
 )
@@ -405,10 +406,31 @@ func concat(c *call) ([]*val, error) {
 		at += v.shape[a]
 	}
 	y := c.einsum(shape, ts...)
+	c.b.joins(y.id, parts)
 	if a == len(shape)-1 && len(parts) == shape[a] { // each one column: indices on several axes
 		y.parts = parts
 	}
 	return []*val{y}, nil
+}
+
+// joins notes of a Concat that a cell of it is one of a part's, and not a sum of cells of all of them.
+func (b *builder) joins(id ir.ValueID, parts []*val) {
+	var hull interval.Interval
+	for i, v := range parts {
+		if v.id == none {
+			return
+		}
+		x := b.integers(v.id)
+		if x == nil {
+			return
+		}
+		if i == 0 {
+			hull = *x
+		} else {
+			hull = hull.Or(*x)
+		}
+	}
+	b.intervals[id] = &hull
 }
 
 // placed is the term of one part of a Concat: v at offset at of axis a, in blocks of g cells.
