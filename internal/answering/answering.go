@@ -30,9 +30,11 @@ func Continue(ctx context.Context, d *engine.Decoding, prompt []int64, l Limits,
 	}
 	var answer []int64
 	var err error
+	most := 1 // of guesses at a time: more and more as long as all are right
 	for next := prompt; len(answer) < room; next = answer[len(answer)-1:] {
-		before := d.Circuit()
-		if err := d.Next(ctx, next...); err != nil {
+		before, n := d.Circuit(), 0
+		guesses := l.allowed(guess(slices.Concat(prompt, answer), min(most, room-len(answer)-1, before.Generation.Length-len(prompt)-len(answer))))
+		if n, err = d.Guess(ctx, next, guesses); err != nil {
 			return nil, err
 		}
 		if d.Circuit() != before {
@@ -40,14 +42,57 @@ func Continue(ctx context.Context, d *engine.Decoding, prompt []int64, l Limits,
 				return nil, err
 			}
 		}
-		best := Best(d, len(prompt)+len(answer)-1)
-		answer = append(answer, best)
-		said(answer)
-		if l.End != nil && best == *l.End {
+		if most = max(1, n); n == len(guesses) {
+			most = min(2*n+1, mostGuesses)
+		}
+		for _, id := range append(guesses[:n:n], Best(d, len(prompt)+len(answer)+n-1)) {
+			answer = append(answer, id)
+			said(answer)
+		}
+		if l.End != nil && answer[len(answer)-1] == *l.End {
 			break
 		}
 	}
 	return answer, nil
+}
+
+const (
+	mostGuesses = 15 // at a time
+	remembered  = 3  // of a text's last tokens, which are looked for where they stood before
+)
+
+// guess is at most so many tokens that a text may continue with: those that came next where its last tokens stood before, as many of these
+// as can be found, the last time. They cost little, and what a model says again is right.
+func guess(text []int64, most int) []int64 {
+	best, end := 0, 0
+	for at := len(text) - 1; at > 0 && most > 0 && best < remembered; at-- {
+		n := 0
+		for n < min(remembered, at) && text[at-1-n] == text[len(text)-1-n] {
+			n++
+		}
+		if n > best {
+			best, end = n, at
+		}
+	}
+	if best == 0 {
+		return nil
+	}
+	// What is guessed may be guessed from: a text that goes round in circles goes on so.
+	guesses, period := make([]int64, most), len(text)-end
+	for i := range guesses {
+		guesses[i] = text[end+i%period]
+	}
+	return guesses
+}
+
+// allowed are the guesses before one that would end the answer: nothing is read behind it.
+func (l *Limits) allowed(guesses []int64) []int64 {
+	if l.End != nil {
+		if i := slices.Index(guesses, *l.End); i >= 0 {
+			return guesses[:i]
+		}
+	}
+	return guesses
 }
 
 // Best is what the model continues with after a position.

@@ -11,6 +11,7 @@ import (
 	"github.com/zkllmc/zkllmc/internal/backend"
 	"github.com/zkllmc/zkllmc/internal/circuit"
 	"github.com/zkllmc/zkllmc/internal/witness"
+	"github.com/zkllmc/zkllmc/runtime/statement"
 	"github.com/zkllmc/zkllmc/runtime/statement/generation"
 )
 
@@ -136,6 +137,29 @@ func (d *Decoding) Next(ctx context.Context, tokens ...int64) error {
 	d.close()
 	d.reader = longer
 	return nil
+}
+
+// Guess is Next, and computes positions of guessed tokens with those of the tokens before: together they take less than one by one. Those
+// of them, from the first on, that the model continues with belong to the text, and n is how many these are. Where every call takes a whole
+// pass, or the text moves on to a longer circuit, none is looked at.
+func (d *Decoding) Guess(ctx context.Context, tokens, guesses []int64) (n int, err error) {
+	g := d.m.c.Generation
+	if d.rows == nil || len(guesses) == 0 || len(tokens) == 0 || len(d.tokens) == 0 || len(d.tokens)+len(tokens)+len(guesses) > g.Length {
+		return 0, d.Next(ctx, tokens...)
+	}
+	n, err = d.rows.Guess(ctx, tokens, guesses, func(logits []int64) int {
+		for n, id := range guesses {
+			if at := len(tokens) - 1 + n; statement.Argmax(logits[at*g.Vocab:(at+1)*g.Vocab]) != id {
+				return n
+			}
+		}
+		return len(guesses)
+	})
+	if err != nil {
+		return 0, refuse(ErrUndefined, err)
+	}
+	d.tokens, d.logits = slices.Concat(d.tokens, tokens, guesses[:n]), d.rows.Logits()
+	return n, nil
 }
 
 // Cut drops all tokens but the first n, at least one, and computes these anew.

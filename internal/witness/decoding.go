@@ -60,32 +60,69 @@ func (d *Decoding) Close() { d.g.Close() }
 
 // Next appends tokens to the text. An input for which the program is not defined, or an end of the context, ends the decoding.
 func (d *Decoding) Next(ctx context.Context, tokens []int64) error {
-	g := d.g.c.Generation
-	if d.ended != nil {
+	_, err := d.Guess(ctx, tokens, nil, nil)
+	return err
+}
+
+// Guess is Next, and computes the positions of guessed tokens together with those of the tokens before, which takes less than one by one.
+// right is told the rows of the output at all of these positions, and says how many of the guesses, from the first on, belong to the text:
+// these are appended. Whatever is computed of the others is taken back, so that what is left is what Next leaves of the same text.
+func (d *Decoding) Guess(ctx context.Context, tokens, guesses []int64, right func(logits []int64) int) (n int, err error) {
+	if err := d.takes(tokens, guesses); err != nil {
+		return 0, err
+	}
+	d.g.ctx = ctx
+	d.g.at.Program.Within(ctx)
+	b := band{generator: d.g, plan: d.plan, from: len(d.tokens), to: len(d.tokens) + len(tokens) + len(guesses), tokens: slices.Concat(tokens, guesses)}
+	if b.from == b.to {
+		return 0, nil
+	}
+	if err = d.g.after(b.run()); err != nil && len(guesses) > 0 && d.g.err() == nil { // the program may not be defined for a wrong guess
+		b.drop(b.from)
+		return 0, d.Next(ctx, tokens)
+	}
+	var rows []int64
+	if err == nil {
+		rows = slices.Clone(d.rows(b.from, b.to))
+		if len(guesses) > 0 {
+			n = right(rows)
+		}
+		b.drop(b.from + len(tokens) + n)
+		err = d.g.after(b.lookups())
+	}
+	d.tokens = append(d.tokens, b.tokens...)
+	if err != nil {
+		d.ended = fmt.Errorf("witness of %s: %w", d.g.c.Name, err)
+		return 0, d.ended
+	}
+	d.logits = append(slices.Grow(d.logits, len(b.tokens)*d.g.c.Generation.Vocab), rows[:len(b.tokens)*d.g.c.Generation.Vocab]...)
+	return n, nil
+}
+
+// takes says why the text takes no such tokens behind it.
+func (d *Decoding) takes(tokens, guesses []int64) error {
+	g, all := d.g.c.Generation, len(d.tokens)+len(tokens)+len(guesses)
+	switch {
+	case d.ended != nil:
 		return d.ended
+	case all > g.Length:
+		return fmt.Errorf("witness of %s: %d tokens, the circuit takes %d", d.g.c.Name, all, g.Length)
+	case len(guesses) > 0 && len(d.tokens) == 0:
+		return fmt.Errorf("witness of %s: guesses about a text that has no beginning", d.g.c.Name)
 	}
-	if len(d.tokens)+len(tokens) > g.Length {
-		return fmt.Errorf("witness of %s: %d tokens, the circuit takes %d", d.g.c.Name, len(d.tokens)+len(tokens), g.Length)
-	}
-	for _, id := range tokens {
+	for _, id := range slices.Concat(tokens, guesses) {
 		if id < 0 || id >= int64(g.Vocab) {
 			return fmt.Errorf("witness of %s: token %d of a vocabulary of %d", d.g.c.Name, id, g.Vocab)
 		}
 	}
-	d.g.ctx = ctx
-	d.g.at.Program.Within(ctx)
-	b := band{generator: d.g, plan: d.plan, from: len(d.tokens), to: len(d.tokens) + len(tokens), tokens: tokens}
-	if b.from == b.to {
-		return nil
-	}
-	d.tokens = append(d.tokens, tokens...)
-	if err := d.g.after(b.run()); err != nil {
-		d.ended = fmt.Errorf("witness of %s: %w", d.g.c.Name, err)
-		return d.ended
-	}
-	out := backend.Part{T: d.g.vals[g.Output], Box: []backend.Range{{Lo: b.from, Hi: b.to}, {Hi: g.Vocab}}}
-	d.logits = append(slices.Grow(d.logits, len(tokens)*g.Vocab), d.g.at.Program.Cells(out).All()...)
 	return nil
+}
+
+// rows are those of the output at some positions.
+func (d *Decoding) rows(from, to int) []int64 {
+	g := d.g.c.Generation
+	out := backend.Part{T: d.g.vals[g.Output], Box: []backend.Range{{Lo: from, Hi: to}, {Hi: g.Vocab}}}
+	return d.g.at.Program.Cells(out).All()
 }
 
 // Finish completes the text by the tokens of a statement, of which those that were decoded are the first, and by pads, and returns the
@@ -174,8 +211,8 @@ func (b *band) upTo(extent, n int) int {
 	return min(extent, n)
 }
 
-// boxOf is the band of a tensor; nil if it is empty.
-func (b *band) boxOf(id circuit.ID) []backend.Range {
+// reached are the cells of a tensor that depend on the tokens up to the band's end, or on none.
+func (b *band) reached(id circuit.ID) []backend.Range {
 	shape, axes := b.c.Tensor(id).Shape, b.plan.timeAxes(id)
 	box := make([]backend.Range, len(shape))
 	for a, d := range shape {
@@ -183,10 +220,18 @@ func (b *band) boxOf(id circuit.ID) []backend.Range {
 		if axes[a] {
 			box[a].Hi = b.upTo(d, b.to)
 		}
-		if a == b.plan.follow[id] {
-			box[a].Lo = b.upTo(d, b.from)
-		}
-		if box[a].Hi <= box[a].Lo {
+	}
+	return box
+}
+
+// boxOf is the band of a tensor; nil if it is empty.
+func (b *band) boxOf(id circuit.ID) []backend.Range {
+	box := b.reached(id)
+	if a := b.plan.follow[id]; a >= 0 {
+		box[a].Lo = b.upTo(b.c.Tensor(id).Shape[a], b.from)
+	}
+	for _, r := range box {
+		if r.Hi <= r.Lo {
 			return nil
 		}
 	}
@@ -214,7 +259,32 @@ func (b *band) run() error {
 			return err
 		}
 	}
-	return b.lookups()
+	return nil
+}
+
+// drop takes back what is computed of the positions from one on: all cells that depend on their tokens are 0 again, as sums begin with.
+func (b *band) drop(from int) {
+	if from == b.to {
+		return
+	}
+	for i := range b.c.Tensors {
+		t := &b.c.Tensors[i]
+		for a, is := range b.plan.timeAxes(t.ID) {
+			if !is || b.plan.follow[i] < 0 {
+				continue
+			}
+			box := b.reached(t.ID)
+			box[a].Lo = b.upTo(t.Shape[a], from)
+			if cells := circuit.Size(extents(box)); box[a].Lo < box[a].Hi && cells > 0 {
+				none := &integer.Tensor{Shape: extents(box), V: make([]int64, cells)}
+				if t.Wide() {
+					none.High = make([]int64, cells)
+				}
+				b.at.Program.Put(backend.Part{T: b.vals[i], Box: box}, none)
+			}
+		}
+	}
+	b.tokens, b.to = b.tokens[:from-b.from], from
 }
 
 // write writes the rows of the tokens, of which there may be several tensors.

@@ -75,7 +75,7 @@ func TestPositionsByThemselves(t *testing.T) {
 		a, err := in.Generate()
 		require.NoError(t, err)
 		rng := rand.New(rand.NewPCG(1, uint64(length)))
-		for range 10 {
+		for range 40 {
 			require.NoError(t, witnesstest.Decoded(in, a, tokens, rng))
 		}
 	}
@@ -147,4 +147,71 @@ func TestDecodingChecksRows(t *testing.T) {
 		require.NoError(t, d.Next(context.Background(), []int64{1, 1, 1, 1}[:cut]))
 		require.Equal(t, whole, d.Next(context.Background(), []int64{1, 1, 1, 1, 1, 1, 1}[cut:]))
 	}
+}
+
+// A guess for which the program is not defined is no token of the text: the tokens before it are read, and what follows is as if nobody had
+// guessed. So it is with a cell that no line of a table holds. Guesses behind the circuit's end, or about no text, are refused.
+func TestGuessesMayBeUndefined(t *testing.T) {
+	const vocab, length = 5, 7
+	ctx := context.Background()
+	text := witnesstest.Text{Name: "partly defined", Length: length, Vocab: vocab, Reveal: circuit.Argmax, WeightBits: 4, WitnessBits: 4}
+	b := text.Builder()
+	w := b.Weight("embed", 6, vocab, vocab)
+	x := gadget.Embed(b, "x", text.Tokens(b), w)
+	known := b.TableOf("known", func() [][]int64 { return [][]int64{{0, 1, 2}, {3, 1, 2}} })
+	y := b.Witness("y", 0, 3, length, vocab)
+	b.Lookup(known, x, y)
+	b.Hint(circuit.TableHint{Column: 1}.Hint(known, x, y))
+	text.Logits(b, b.Virtual("logits", []int{length, vocab}, b.Times(1, "tv->tv t=7 v=5", y)))
+	in := witnesstest.Instance{C: witnesstest.Finish(t, b)}
+	v := make([]int64, vocab*vocab)
+	for i := range v {
+		v[i] = int64(i % 3)
+	}
+	v[4*vocab] = 7 // of token 4
+	in.Weights = map[circuit.ID]integer.Tensor{w: {Shape: []int{vocab, vocab}, V: v}}
+	about(&in, 1, 3, 2, 0)
+	want, err := in.Generate()
+	require.NoError(t, err)
+
+	d, err := witness.NewDecoding(in.C, in.Weights)
+	require.NoError(t, err)
+	none := func([]int64) int { t.Fatal("nobody knows a result"); return 0 }
+	_, err = d.Guess(ctx, []int64{1}, []int64{3}, none)
+	require.ErrorContains(t, err, "no beginning")
+	require.NoError(t, d.Next(ctx, []int64{1}))
+	_, err = d.Guess(ctx, []int64{3}, []int64{1, 1, 1, 1, 1, 1}, none)
+	require.ErrorContains(t, err, "8 tokens, the circuit takes 7")
+	_, err = d.Guess(ctx, []int64{3}, []int64{5}, none)
+	require.ErrorContains(t, err, "token 5 of a vocabulary of 5")
+	n, err := d.Guess(ctx, []int64{3}, []int64{2, 4}, none)
+	require.NoError(t, err)
+	require.Zero(t, n)
+	require.Equal(t, []int64{1, 3}, d.Tokens())
+	n, err = d.Guess(ctx, []int64{2}, []int64{0, 3}, func(rows []int64) int {
+		require.Len(t, rows, 3*vocab)
+		return 1
+	})
+	require.NoError(t, err)
+	require.Equal(t, 1, n)
+	require.Equal(t, want.Tensor(in.C.Generation.Output).All()[:4*vocab], d.Logits())
+	a, err := d.Finish(ctx, []int64{1, 3, 2, 0}, in.Public, nil)
+	require.NoError(t, err)
+	for i := range in.C.Tensors {
+		require.Equal(t, want.Tensor(circuit.ID(i)).All(), a.Tensor(circuit.ID(i)).All(), in.C.Tensors[i].Name)
+	}
+
+	d, err = witness.NewDecoding(in.C, in.Weights)
+	require.NoError(t, err)
+	require.NoError(t, d.Next(ctx, []int64{1}))
+	_, err = d.Guess(ctx, []int64{4}, []int64{1}, none)
+	require.ErrorContains(t, err, "is 7, which is no argument")
+	ended, cancel := context.WithCancel(ctx)
+	cancel()
+	d, err = witness.NewDecoding(in.C, in.Weights)
+	require.NoError(t, err)
+	require.NoError(t, d.Next(ctx, []int64{1}))
+	_, err = d.Guess(ended, []int64{2}, []int64{1}, none)
+	require.ErrorIs(t, err, context.Canceled)
+	require.ErrorIs(t, d.Next(ctx, []int64{2}), context.Canceled)
 }

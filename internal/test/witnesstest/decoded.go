@@ -23,7 +23,12 @@ func Decoded(in Instance, a *witness.Assignment, tokens []int64, rng *rand.Rand)
 	for end := rng.IntN(len(tokens) + 1); len(d.Tokens()) < end; {
 		from := len(d.Tokens())
 		to := from + 1 + rng.IntN(end-from)
-		if err := d.Next(ctx, tokens[from:to]); err != nil {
+		if from > 0 && rng.IntN(2) == 0 {
+			to, err = guess(ctx, d, c, tokens, to, rng)
+		} else {
+			err = d.Next(ctx, tokens[from:to])
+		}
+		if err != nil {
 			return fmt.Errorf("positions %d to %d: %w", from, to, err)
 		}
 		if got, want := d.Logits(), logits[:to*c.Generation.Vocab]; !slices.Equal(got, want) {
@@ -42,6 +47,33 @@ func Decoded(in Instance, a *witness.Assignment, tokens []int64, rng *rand.Rand)
 		}
 	}
 	return nil
+}
+
+// guess reads tokens up to one, and some of the next or others as guesses: it says up to which the text is read.
+func guess(ctx context.Context, d *witness.Decoding, c *circuit.Circuit, tokens []int64, to int, rng *rand.Rand) (int, error) {
+	guesses := slices.Clone(tokens[to:])
+	guesses = guesses[:rng.IntN(len(guesses)+1)]
+	right := len(guesses)
+	if right > 0 && rng.IntN(3) > 0 {
+		right = rng.IntN(right)
+		for i := range guesses[right:] {
+			guesses[right+i] = rng.Int64N(int64(c.Generation.Vocab))
+		}
+	}
+	from, told := len(d.Tokens()), false
+	n, err := d.Guess(ctx, tokens[from:to], guesses, func(logits []int64) int {
+		told = len(logits) == (to-from+len(guesses))*c.Generation.Vocab
+		return right
+	})
+	switch {
+	case err != nil:
+		return to, err
+	case !told && len(guesses) > 0 && n > 0:
+		return to, fmt.Errorf("%d guesses counted, and nobody was asked", n)
+	case told && n != right:
+		return to, fmt.Errorf("%d guesses counted of %d that are right", n, right)
+	}
+	return to + n, nil
 }
 
 // Decodable are the tensors of a circuit that have several time axes, and those that run over positions at all.
