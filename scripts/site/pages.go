@@ -47,9 +47,11 @@ type page struct {
 
 type heading struct{ ID, Title string }
 
+func newMarkdown() goldmark.Markdown { return goldmark.New(goldmark.WithExtensions(extension.GFM)) }
+
 // read parses all pages.
 func read(root string) (*site, error) {
-	s := &site{root: root, markdown: goldmark.New(goldmark.WithExtensions(extension.GFM)), pages: map[string]*page{}, others: map[string]*page{}, images: map[string]bool{}}
+	s := &site{root: root, markdown: newMarkdown(), pages: map[string]*page{}, others: map[string]*page{}, images: map[string]bool{}}
 	first, err := s.parse(start)
 	if err != nil {
 		return nil, err

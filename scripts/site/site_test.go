@@ -30,16 +30,40 @@ func TestSite(t *testing.T) {
 	require.NotContains(t, string(files["index.html"]), "<script")
 }
 
-// The page of commands is what the help texts say today.
-func TestReference(t *testing.T) {
-	want, err := commands(root)
+// What is generated of the documentation is what help texts and CURVES.md say today.
+func TestGenerated(t *testing.T) {
+	files, err := generated(root)
 	require.NoError(t, err)
-	got, err := os.ReadFile(filepath.Join(root, commandsPage))
-	require.NoError(t, err)
-	require.Equal(t, string(want), string(got), "make generate writes %s", commandsPage)
-	for _, c := range []string{"zkllmc compile", "zkllmc serve", "prover prove", "verifier verify", "zkllmc-verifier"} {
-		require.Regexp(t, "(?m)^##+ "+c+"$", string(got))
+	for name, want := range files {
+		got, err := os.ReadFile(filepath.Join(root, name))
+		require.NoError(t, err)
+		require.Equal(t, string(want), string(got), "make generate writes %s", name)
 	}
+	for _, c := range []string{"zkllmc compile", "zkllmc serve", "prover prove", "verifier verify", "zkllmc-verifier"} {
+		require.Regexp(t, "(?m)^##+ "+c+"$", string(files[commandsPage]))
+	}
+}
+
+// A picture has the points of its table.
+func TestPicture(t *testing.T) {
+	p := picture{section: "Against layers", column: "proof, B", divide: 10}
+	at, values, model, err := p.read("\n## Against layers: 8 wide\n\n| layers | x | proof, B |\n|---|---|---|\n| 1 | 7 | 30 |\n| 2 | 8 | 45 |\n| exponent | 1 | 2 |\n\n## Next\n| 3 | 9 | 9 |\n")
+	require.NoError(t, err)
+	require.Equal(t, []float64{1, 2}, at)
+	require.Equal(t, []float64{3, 4.5}, values)
+	require.Equal(t, "8 wide", model)
+	_, _, _, err = p.read("\n## Against layers: 8 wide\n\n| layers | x |\n|---|---|\n| 1 | 7 |\n| 2 | 8 |\n")
+	require.ErrorContains(t, err, "no column")
+}
+
+// Our rows of the comparisons have medians, and the conditions of each.
+func TestMeasured(t *testing.T) {
+	const bench = "- a: small. Commit 12, A CPU, 2 threads, go1, 1 runs\n\n| | x | prove, s | prove, peak GB | proof, B | verify on 1 thread, ms |\n|-|-|-|-|-|-|\n| a | 1 | 2 (1–3) | 3 (3–3) | 4 | 5 (5–6) |\n"
+	rows, err := measured(bench)
+	require.NoError(t, err)
+	require.Contains(t, rows, "\n| small | A CPU, 2 threads, commit 12 | 2 s | 3 GB | 5 ms | 4 B |\n")
+	_, err = measured(strings.Replace(bench, "- a:", "- b:", 1))
+	require.Error(t, err)
 }
 
 // What leads nowhere is an error with its line, and so is what a reader of the repository would see otherwise.
