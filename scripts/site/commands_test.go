@@ -11,6 +11,7 @@ import (
 	"runtime"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 	"github.com/yuin/goldmark/ast"
@@ -69,7 +70,7 @@ func blocks(p *page) ([]*block, error) {
 // script makes one shell script of a page's blocks, which prints a line with a number after each, and says which blocks it runs.
 func (s *session) script(all []*block) (script string, run []*block) {
 	var out strings.Builder
-	out.WriteString("set -e\n")
+	out.WriteString("set -e\njobs_file=$PWD/.jobs\ntrap 'jobs -p >\"$jobs_file\"; kill $(cat \"$jobs_file\") 2>/dev/null || :' EXIT\n") // whatever happens, no server stays
 	for _, b := range all {
 		switch {
 		case b.more == "clone" && !s.slow:
@@ -81,7 +82,7 @@ func (s *session) script(all []*block) (script string, run []*block) {
 		case b.language == "url":
 			fmt.Fprintf(&out, "(cd %s && node open.mjs %s)\n", quoted(s.browser), quoted(strings.ReplaceAll(strings.TrimSpace(b.text), port, s.port)))
 		default:
-			fmt.Fprintf(&out, "cat >%s <<'END OF FILE'\n%sEND OF FILE\n", quoted(b.more), b.text)
+			fmt.Fprintf(&out, "mkdir -p %s\ncat >%s <<'END OF FILE'\n%sEND OF FILE\n", quoted(filepath.Dir(b.more)), quoted(b.more), strings.ReplaceAll(b.text, port, s.port))
 		}
 		run = append(run, b)
 		fmt.Fprintf(&out, "echo '%s'\n", mark)
@@ -106,6 +107,7 @@ type session struct {
 // What a page begins with, of what another one ends with: a customer has what the provider made.
 var given = map[string][]string{
 	"docs/customers.md": {"docs/providers.md", "sums.bundle", "statement.bin", "proof.bin"},
+	"docs/services.md":  {"docs/providers.md", "sums", "sums.bundle", "statement.bin", "proof.bin"},
 }
 
 // TestCommands runs the commands of every page below docs, in order, and compares what they print with what the page says that they print.
@@ -136,9 +138,8 @@ func TestCommands(t *testing.T) {
 			folders[p.file] = dir
 			if from := given[p.file]; from != nil {
 				for _, name := range from[1:] {
-					data, err := os.ReadFile(filepath.Join(folders[from[0]], name))
-					require.NoError(t, err)
-					require.NoError(t, os.WriteFile(filepath.Join(dir, name), data, 0o600))
+					out, err := exec.CommandContext(t.Context(), "cp", "-R", filepath.Join(folders[from[0]], name), dir).CombinedOutput()
+					require.NoError(t, err, "%s", out)
 				}
 			}
 			t.Run(filepath.Base(p.file), func(t *testing.T) { ran += s.run(t, p, all, dir) })
@@ -154,7 +155,7 @@ func (s *session) run(t *testing.T, p *page, all []*block, dir string) int {
 		return 0
 	}
 	c := exec.CommandContext(t.Context(), "/bin/sh", "-c", script)
-	c.Dir, c.Env = dir, append(s.env, "PWD="+dir)
+	c.Dir, c.Env, c.WaitDelay = dir, append(s.env, "PWD="+dir), 10*time.Second
 	out, err := c.CombinedOutput()
 	t.Logf("%s", out)
 	parts := strings.Split(string(out), mark+"\n")
@@ -234,7 +235,7 @@ func TestBlocks(t *testing.T) {
 	require.NoError(t, err)
 	script, run := (&session{}).script(all)
 	require.Len(t, run, 2)
-	require.Contains(t, script, "cat >'main.go' <<'END OF FILE'\npackage main\nEND OF FILE\n")
+	require.Contains(t, script, "\ncat >'main.go' <<'END OF FILE'\npackage main\nEND OF FILE\n")
 	require.NotContains(t, script, "exit 1")
 	c := exec.Command("/bin/sh", "-c", script)
 	c.Dir = t.TempDir()
