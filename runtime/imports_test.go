@@ -148,7 +148,7 @@ func TestVerifierClosure(t *testing.T) {
 	allowed := []string{ // gadget, tables and portable say what a range and a table hold, for the range proof of the weights
 		"runtime/app/verifier", "runtime/asked", "runtime/circuit", "runtime/gadget", "runtime/statement", "runtime/statement/function",
 		"runtime/statement/generation", "runtime/texts", "runtime/tokens", "runtime/verifier", "runtime/version",
-		"internal/atomicfile", "internal/backend", "internal/circuit", "internal/commit", "internal/console", "internal/dialogue",
+		"internal/atomicfile", "internal/backend", "internal/circuit", "internal/commit", "internal/console", "internal/conversation", "internal/dialogue",
 		"internal/einsum", "internal/field", "internal/format", "internal/format/constants", "internal/format/ints",
 		"internal/format/stated", "internal/group", "internal/integer", "internal/interval", "internal/lookup", "internal/machine",
 		"internal/parallel", "internal/passage", "internal/poly", "internal/portable", "internal/portfile", "internal/protocol", "internal/reading", "internal/sumcheck",
@@ -184,13 +184,13 @@ func TestPrebuiltClosure(t *testing.T) {
 	}
 }
 
-// What a verifier links in addition where its model was compiled with a tokenizer.json: the package that reads it, and the normal forms of
+// What a verifier links in addition where its model was compiled with a tokenizer.json: the package that reads it, what a conversation is, and the normal forms of
 // golang.org/x/text. No other verifier does.
 func TestTokenizerClosure(t *testing.T) {
 	norm := false
 	for path, p := range closure(t, huggingface) {
 		switch {
-		case p.Standard, path == huggingface, path == module+"runtime/tokens":
+		case p.Standard, path == huggingface, path == module+"runtime/tokens", path == module+"internal/conversation":
 		case path == "golang.org/x/text/unicode/norm":
 			norm = true
 		case path == "golang.org/x/text/transform":

@@ -29,6 +29,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/zkllmc/zkllmc/internal/checker"
+	"github.com/zkllmc/zkllmc/internal/conversation"
 	"github.com/zkllmc/zkllmc/internal/test/provided"
 	"github.com/zkllmc/zkllmc/server/internal/jobs"
 )
@@ -177,11 +178,18 @@ func (b *bench) accepted(customer *checker.Model, id string, q checker.Question)
 	r := b.wait(id)
 	require.Equal(b.t, "done", r.Status, r.Reason)
 	require.Equal(b.t, customer.ID(), r.ModelID)
-	_, statement := b.ask("GET", r.Statement, "")
-	_, proof := b.ask("GET", r.Proof, "")
-	said, err := customer.Verify(b.t.Context(), []byte(statement), []byte(proof), q)
+	statement, proof := b.files(r)
+	said, err := customer.Verify(b.t.Context(), statement, proof, q)
 	require.NoError(b.t, err)
 	require.True(b.t, said.Accepted, said.Error)
+}
+
+// files fetches those of a finished proof.
+func (b *bench) files(r report) (statement, proof []byte) {
+	b.t.Helper()
+	_, said := b.ask("GET", r.Statement, "")
+	_, proved := b.ask("GET", r.Proof, "")
+	return []byte(said), []byte(proved)
 }
 
 func text(s string) *string { return &s }
@@ -489,6 +497,57 @@ func TestChatTemplate(t *testing.T) {
 	require.Equal(t, http.StatusOK, r.StatusCode, "with two tokens around it fills the circuit")
 	r, said := b.ask("POST", "/v1/chat/completions", `{"model": "chat", "messages": [{"role": "user", "content": "abcda"}]}`)
 	require.Equal(t, http.StatusBadRequest, r.StatusCode, said)
+}
+
+// A model whose template says how earlier turns are spelled answers conversations, and a customer compares the whole of one with the proof: one
+// that was changed anywhere is another.
+func TestConversations(t *testing.T) {
+	dir, customer := provided.Turns(t)
+	b := newBench(t, func(o *Options) { o.Models = []string{dir} })
+	b.work()
+	messages := `[{"role": "system", "content": "c"}, {"role": "user", "content": "d"}, {"role": "assistant", "content": "ab", "refusal": null}, {"role": "user", "content": "a"}]`
+	var a answered
+	b.got("POST", "/v1/chat/completions", `{"model": "turns", "messages": `+messages+`}`, &a)
+	require.Equal(t, "bcd", a.Choices[0].Message.Content)
+	require.Equal(t, 12, a.Usage.Prompt, "bc;d;aab;a;a")
+	b.accepted(customer, a.Proof.ID, checker.Question{Messages: json.RawMessage(messages), Answer: text("bcd")})
+	statement, proof := b.files(b.wait(a.Proof.ID))
+	r, err := customer.Verify(t.Context(), statement, proof, checker.Question{})
+	require.NoError(t, err)
+	require.Equal(t, []conversation.Message{{Role: "system", Content: "c"}, {Role: "user", Content: "d"}, {Role: "assistant", Content: "ab"}, {Role: "user", Content: "a"}}, r.Texts.Prompt.Messages)
+	require.True(t, r.Accepted && r.Texts.Prompt.Canonical && r.Texts.Prompt.Text == nil)
+	for changed, class := range map[string]string{
+		strings.Replace(messages, `"ab"`, `"abc"`, 1): "prompt mismatch", strings.Replace(messages, `"d"`, `"b"`, 1): "prompt mismatch", strings.Replace(messages, `"c"`, `""`, 1): "prompt mismatch",
+		`[{"role": "user", "content": "d"}, {"role": "assistant", "content": "ab"}, {"role": "user", "content": "a"}]`: "prompt mismatch", `[{"role": "user", "content": "a"}]`: "prompt mismatch",
+		`[{"role": "user", "content": "a"}, {"role": "user", "content": "a"}]`: "question", `[]`: "question", `{}`: "question",
+	} {
+		r, err := customer.Verify(t.Context(), statement, proof, checker.Question{Messages: json.RawMessage(changed)})
+		require.NoError(t, err)
+		require.Equal(t, class, r.Class, changed)
+	}
+	both, err := customer.Verify(t.Context(), statement, proof, checker.Question{Prompt: text("a"), Messages: json.RawMessage(messages)})
+	require.NoError(t, err)
+	require.Equal(t, "question", both.Class)
+	for messages, want := range map[string]string{
+		`[{"role": "user", "content": "a"}, {"role": "user", "content": "a"}]`: "message 2 is the user's, where the assistant's turn is",
+		`[]`:                                   "want a list of messages",
+		`[{"role": "system", "content": "a"}]`: "the last message is not the user's",
+		`[{"role": "user", "content": "a"}, {"role": "assistant", "content": "a"}]`:                                "the last message is not the user's",
+		`[{"role": "assistant", "content": "a"}, {"role": "user", "content": "a"}]`:                                "message 1 is the assistant's, where the user's turn is",
+		`[{"role": "tool", "content": "a"}]`:                                                                       `message 1 has the role \"tool\"`,
+		`[{"role": "user", "content": "a"}, {"role": "system", "content": "a"}, {"role": "user", "content": "a"}]`: "message 2 is the system's, which comes first",
+		`[{"role": "user", "content": "a", "name": "ann"}]`:                                                        `it has \"name\"`,
+		`[{"role": "user", "content": null}]`:                                                                      "its content is no text",
+		`[{"role": "user"}]`:                                                                                       "it has no content",
+		`[{"role": "user", "content": [{"type": "image_url"}]}]`:                                                   "not text alone",
+		`[{"role": "user", "content": "abcdabcdabcdabcda"}]`:                                                       "20 tokens, the model takes at most 16",
+		`[{"role": "user", "content": "a"}, {"role": "assistant", "content": null, "tool_calls": []}, {"role": "user", "content": "abcda"}]`: "message 2",
+	} {
+		r, said := b.ask("POST", "/v1/chat/completions", `{"model": "turns", "messages": `+messages+`}`)
+		require.Equal(t, http.StatusBadRequest, r.StatusCode, messages)
+		require.Contains(t, said, want, messages)
+		require.Contains(t, said, `"param":"messages"`)
+	}
 }
 
 // Servers that share a queue share its proofs and its workers, each of which makes those of the models that it holds.

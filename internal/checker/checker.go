@@ -4,6 +4,7 @@ package checker
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 
@@ -88,10 +89,11 @@ func (m *Model) ID() string { return fmt.Sprintf("%x", m.key.ModelID()) }
 // Question is what somebody asked and was told; what is nil is not compared. A proof about the beginning of an answer, without its end token, is
 // no proof of an answer that was told.
 type Question struct {
-	Prompt       *string `json:"prompt,omitempty"` // of a model that continues prompts
-	Answer       *string `json:"answer,omitempty"`
-	Text         *string `json:"text,omitempty"` // of a model that reads a text whole
-	NoSaturation bool    `json:"no_saturation,omitempty"`
+	Prompt       *string         `json:"prompt,omitempty"`   // of a model that continues prompts
+	Messages     json.RawMessage `json:"messages,omitempty"` // in place of a prompt the conversation that the model answered, as conversation.Parse reads it
+	Answer       *string         `json:"answer,omitempty"`
+	Text         *string         `json:"text,omitempty"` // of a model that reads a text whole
+	NoSaturation bool            `json:"no_saturation,omitempty"`
 }
 
 // Report says whether a proof was accepted, and of what. Its members are those that 'verifier verify --json' prints under the same names.
@@ -110,7 +112,7 @@ type Report struct {
 var (
 	errSaturation = errors.New("the proof holds, but its statement does not say that no value was clamped")
 	errTokenizer  = errors.New("the bundle has no tokenizer to read texts with")
-	errQuestion   = errors.New("a model that continues prompts has a prompt and an answer, one that reads a text whole a text, and others none")
+	errQuestion   = errors.New("a model that continues prompts has a prompt or messages and an answer, one that reads a text whole a text, and others none")
 )
 
 // Verify checks a proof. Whatever is wrong with it stands in the report; the error is the context's, where that ended.
@@ -157,11 +159,11 @@ func (m *Model) verify(ctx context.Context, encoded, proof []byte, q Question, r
 // question returns what compares a statement with what was asked and told.
 func (m *Model) question(q Question) (func(*circuit.Circuit, statement.Statement) error, error) {
 	c := m.f.Shortest()
-	texts := q.Prompt != nil || q.Answer != nil
+	texts := q.Prompt != nil || q.Messages != nil || q.Answer != nil
 	switch {
 	case !texts && q.Text == nil:
 		return func(*circuit.Circuit, statement.Statement) error { return nil }, nil
-	case texts && (c.Generation == nil || q.Text != nil) || !texts && c.Generation != nil:
+	case texts && (c.Generation == nil || q.Text != nil) || !texts && c.Generation != nil || q.Prompt != nil && q.Messages != nil:
 		return nil, errQuestion
 	case m.vocab == nil:
 		return nil, errTokenizer
@@ -170,12 +172,16 @@ func (m *Model) question(q Question) (func(*circuit.Circuit, statement.Statement
 	}
 	var asked dialogue.Question
 	var err error
-	if q.Prompt != nil {
-		if c.Generation.Private {
-			return nil, dialogue.ErrHidden
-		}
+	switch {
+	case (q.Prompt != nil || q.Messages != nil) && c.Generation.Private:
+		return nil, dialogue.ErrHidden
+	case q.Prompt != nil:
 		if asked.Prompt, err = dialogue.Prompt(c, m.vocab, *q.Prompt); err != nil {
 			return nil, fmt.Errorf("prompt: %w", err)
+		}
+	case q.Messages != nil:
+		if asked.Prompt, err = dialogue.Messages(c, m.vocab, string(q.Messages)); err != nil {
+			return nil, fmt.Errorf("messages: %w", err)
 		}
 	}
 	if q.Answer != nil {

@@ -147,6 +147,8 @@ func TestGiven(t *testing.T) {
 		{Given{}, ""}, {Given{"prompt": "", "answer-file": "-"}, ""}, {Given{"prompt-file": "-", "answer-file": "f"}, ""},
 		{Given{"prompt": "", "prompt-file": "f"}, "only one of --prompt and --prompt-file"}, {Given{"tokens-file": "f", "prompt": "a"}, "only one of --prompt and --tokens-file"},
 		{Given{"answer-tokens": "1", "answer-tokens-file": "f"}, "only one of --answer-tokens and --answer-tokens-file"},
+		{Given{"messages": "-", "answer": "b"}, ""}, {Given{"prompt": "a", "messages": "f"}, "only one of --prompt and --messages"},
+		{Given{"messages": "-", "answer-file": "-"}, "read once, for --messages or for --answer-file"},
 		{Given{"prompt-file": "-", "answer-tokens-file": "-"}, "read once, for --prompt-file or for --answer-tokens-file"},
 	} {
 		err := c.given.Check()
@@ -161,6 +163,9 @@ func TestGiven(t *testing.T) {
 	require.Equal(t, "a", g["prompt"])
 	require.Equal(t, "prompt-file", g.Flag("prompt"))
 	require.Equal(t, "answer", g.Flag("answer"))
+	g = Given{"messages": "-"}
+	require.NoError(t, g.Read(strings.NewReader("[]\n")))
+	require.Equal(t, Given{"messages": "[]"}, g)
 	require.ErrorContains(t, Given{"tokens-file": filepath.Join(t.TempDir(), "x")}.Read(nil), "--tokens-file: open ")
 }
 

@@ -67,23 +67,29 @@ func ReadText(name string, stdin io.Reader) (string, error) {
 	return string(data), err
 }
 
-// Texts are the flags that say what was asked and told, in prover and verifier alike: as text or as a list of token ids; and the text that a
+// texts are the flags that say what was asked and told, in prover and verifier alike: as text or as a list of token ids; and the text that a
 // model reads whole. Each has a twin with FileSuffix that names a file.
-var Texts = [...]string{"prompt", "tokens", "answer", "answer-tokens", TextFlag}
+var texts = [...]string{"prompt", "tokens", "answer", "answer-tokens", TextFlag}
 
-// TextFlag takes the text that a model reads whole.
-const TextFlag = "text"
+// TextFlag takes the text that a model reads whole, MessagesFlag a file with a conversation, of which there is no twin.
+const (
+	TextFlag     = "text"
+	MessagesFlag = "messages"
+)
 
-// same are flags of which one alone is given, as are their twins.
-var same = [][]string{Texts[0:2], Texts[2:4], Texts[4:]}
+// same are flags of which one alone is given.
+var same = [][]string{append(withTwins(texts[0:2]), MessagesFlag), withTwins(texts[2:4]), withTwins(texts[4:])}
 
-// Given are the flags of Texts and their twins that were given, with their values. The empty text is one too.
+// TextFlags are all flags that say what was asked and told.
+func TextFlags() []string { return slices.Concat(same...) }
+
+// Given are those of TextFlags that were given, with their values. The empty text is one too.
 type Given map[string]string
 
 // Check refuses two flags that say the same, and two files that are the standard input.
 func (g Given) Check() error {
 	for _, flags := range same {
-		if both := g.among(withTwins(flags)...); len(both) > 1 {
+		if both := g.among(flags...); len(both) > 1 {
 			return fmt.Errorf("give only one of --%s and --%s", both[0], both[1])
 		}
 	}
@@ -120,7 +126,7 @@ func (g Given) among(names ...string) []string {
 
 // Files lists the flags among them that name files.
 func (g Given) Files() []string {
-	return slices.DeleteFunc(g.among(withTwins(Texts[:])...), func(name string) bool { return !strings.HasSuffix(name, FileSuffix) })
+	return slices.DeleteFunc(g.among(TextFlags()...), func(name string) bool { return name != MessagesFlag && !strings.HasSuffix(name, FileSuffix) })
 }
 
 func withTwins(flags []string) (out []string) {
@@ -130,7 +136,7 @@ func withTwins(flags []string) (out []string) {
 	return out
 }
 
-// Read reads the files that are named: a text that is in one has its own entry then, too.
+// Read reads the files that are named, once: a text that is in one has its own entry then, and a conversation the entry that named its file.
 func (g Given) Read(stdin io.Reader) error {
 	for _, name := range g.Files() {
 		text, err := ReadText(g[name], stdin)

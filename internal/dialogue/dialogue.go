@@ -13,6 +13,7 @@ import (
 	"slices"
 
 	"github.com/zkllmc/zkllmc/internal/circuit"
+	"github.com/zkllmc/zkllmc/internal/conversation"
 	"github.com/zkllmc/zkllmc/internal/reading"
 	"github.com/zkllmc/zkllmc/runtime/statement"
 	"github.com/zkllmc/zkllmc/runtime/statement/generation"
@@ -39,6 +40,16 @@ type Question struct {
 // Prompt encodes a prompt for a circuit.
 func Prompt(c *circuit.Circuit, vocab tokens.Tokenizer, text string) ([]int64, error) {
 	ids, err := vocab.Encode(text)
+	return checked(c, ids, err)
+}
+
+// Messages encodes a conversation, which is a prompt: the JSON list that conversation.Parse reads.
+func Messages(c *circuit.Circuit, vocab tokens.Tokenizer, list string) ([]int64, error) {
+	messages, err := conversation.Parse([]byte(list))
+	if err != nil {
+		return nil, err
+	}
+	ids, err := conversation.Encode(vocab, messages)
 	return checked(c, ids, err)
 }
 
@@ -75,6 +86,15 @@ func checked(c *circuit.Circuit, ids []int64, err error) ([]int64, error) {
 
 // Asked is the question of a prompt and its answer, both as text.
 func Asked(c *circuit.Circuit, vocab tokens.Tokenizer, prompt, answer string) (*Question, error) {
+	return both(c, vocab, Prompt, prompt, answer)
+}
+
+// Conversed is the question of a conversation, as Messages reads it, and the answer to its last message.
+func Conversed(c *circuit.Circuit, vocab tokens.Tokenizer, messages, answer string) (*Question, error) {
+	return both(c, vocab, Messages, messages, answer)
+}
+
+func both(c *circuit.Circuit, vocab tokens.Tokenizer, encode func(*circuit.Circuit, tokens.Tokenizer, string) ([]int64, error), prompt, answer string) (*Question, error) {
 	q, err := Told(c, vocab, answer)
 	if err != nil {
 		return nil, err
@@ -82,7 +102,7 @@ func Asked(c *circuit.Circuit, vocab tokens.Tokenizer, prompt, answer string) (*
 	if c.Generation.Private {
 		return nil, ErrHidden
 	}
-	if q.Prompt, err = Prompt(c, vocab, prompt); err != nil {
+	if q.Prompt, err = encode(c, vocab, prompt); err != nil {
 		return nil, fmt.Errorf("prompt: %w", err)
 	}
 	return q, nil

@@ -7,6 +7,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/zkllmc/zkllmc/internal/circuit"
+	"github.com/zkllmc/zkllmc/internal/conversation"
 	"github.com/zkllmc/zkllmc/internal/reading"
 	"github.com/zkllmc/zkllmc/runtime/statement/generation"
 	"github.com/zkllmc/zkllmc/runtime/tokens"
@@ -26,10 +27,10 @@ type Said struct {
 
 // Texts is what tokens say, by a vocabulary. The prompt is missing where it is private, the answer where none is claimed.
 type Texts struct {
-	Tokenizer string   `json:"tokenizer"` // its Sum
-	Prompt    *Reading `json:"prompt,omitempty"`
-	Answer    *Reading `json:"answer,omitempty"`
-	Next      *Reading `json:"next,omitempty"`
+	Tokenizer string         `json:"tokenizer"` // its Sum
+	Prompt    *PromptReading `json:"prompt,omitempty"`
+	Answer    *Reading       `json:"answer,omitempty"`
+	Next      *Reading       `json:"next,omitempty"`
 }
 
 // Reading is a reading.Reading as reports show it. The text is missing where it deceives who takes it for what was asked or told: a prompt
@@ -40,6 +41,19 @@ type Reading struct {
 	Text      *string         `json:"text,omitempty"`
 	Spelled   string          `json:"spelled,omitempty"`
 	Of        reading.Reading `json:"-"`
+}
+
+// PromptReading is a Reading of a prompt. One that is a conversation of several messages has these, and no text.
+type PromptReading struct {
+	Reading
+	Messages []conversation.Message `json:"messages,omitempty"`
+}
+
+func newPrompt(r reading.Reading) *PromptReading {
+	if r.Messages != nil {
+		return &PromptReading{Reading{Canonical: true, Of: r}, r.Messages}
+	}
+	return &PromptReading{Reading: *newReading(r, false)}
 }
 
 func newReading(r reading.Reading, tells bool) *Reading {
@@ -94,7 +108,7 @@ func Answered(c *circuit.Circuit, vocab tokens.Tokenizer, prompt, answer []int64
 func (s *Said) read(vocab tokens.Tokenizer) {
 	s.Texts = &Texts{Tokenizer: fmt.Sprintf("%x", vocab.Sum())}
 	if !s.PrivatePrompt {
-		s.Texts.Prompt = newReading(reading.Prompt(vocab, s.Prompt), false)
+		s.Texts.Prompt = newPrompt(reading.Prompt(vocab, s.Prompt))
 	}
 	if len(s.Answer) > 0 {
 		r := reading.Answer(vocab, s.Answer)

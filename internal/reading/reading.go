@@ -9,6 +9,7 @@ import (
 	"strings"
 	"unicode/utf8"
 
+	"github.com/zkllmc/zkllmc/internal/conversation"
 	"github.com/zkllmc/zkllmc/runtime/tokens"
 )
 
@@ -19,6 +20,9 @@ type Reading struct {
 	Canonical bool   // the tokenizer makes of the text these ids again
 	Spelled   string // token by token, as Spell writes it
 	EndInside bool   // of an answer: an end token stands before its last one
+	// Messages are the conversation that a prompt is, where the tokenizer makes of it these ids again. It has no text then: Text is what Decode
+	// makes of it, in which turns are not told from what messages hold.
+	Messages []conversation.Message
 }
 
 // What is said beside a reading that is not canonical: of a prompt, of an answer, and of one that goes on behind an end token.
@@ -29,8 +33,11 @@ const (
 	endInside     = "note      an end token stands inside the answer: the model's answer ends there, and the rest only continues it"
 )
 
-// Visible is the text, quoted since a vocabulary may hold control characters, or the spelled tokens.
+// Visible is the text or the messages, quoted since a vocabulary may hold control characters, or the spelled tokens.
 func (r Reading) Visible() string {
+	if r.Messages != nil {
+		return conversation.Line(r.Messages)
+	}
 	if r.Canonical {
 		return strconv.Quote(r.Text)
 	}
@@ -52,10 +59,13 @@ func Next(t tokens.Tokenizer, id int64) Reading {
 	return r
 }
 
-// Prompt reads ids that begin a sequence: canonical are those of Encode.
+// Prompt reads ids that begin a sequence: canonical are those of Encode, and those of a conversation.
 func Prompt(t tokens.Tokenizer, ids []int64) Reading {
 	r := Reading{Text: t.Decode(ids), Spelled: Spell(t, ids)}
-	r.Canonical = makes(t.Encode, r.Text, ids)
+	if r.Canonical = makes(t.Encode, r.Text, ids); !r.Canonical {
+		r.Messages = conversation.Of(t, ids)
+		r.Canonical = r.Messages != nil
+	}
 	return r
 }
 

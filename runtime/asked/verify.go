@@ -42,6 +42,16 @@ func (v *Verifier) VerifyText(ctx context.Context, prompt, answer string, encode
 	return v.verify(ctx, q, encoded, proof)
 }
 
+// VerifyMessages is VerifyText where the model answered the last message of a conversation: a JSON list of messages with the members role and
+// content, as clients of language models send them. The template of the model says how earlier turns are spelled.
+func (v *Verifier) VerifyMessages(ctx context.Context, messages []byte, answer string, encoded, proof []byte) error {
+	q, err := dialogue.Conversed(v.f.Shortest(), v.vocab, string(messages), answer)
+	if err != nil {
+		return err
+	}
+	return v.verify(ctx, q, encoded, proof)
+}
+
 // VerifyAnswer is VerifyText where the prompt is private, or where any will do: the statement's is not looked at.
 func (v *Verifier) VerifyAnswer(ctx context.Context, answer string, encoded, proof []byte) error {
 	q, err := dialogue.Told(v.f.Shortest(), v.vocab, answer)

@@ -23,23 +23,31 @@ import (
 
 // Alphabet is a model that answers a letter with those that follow it, up to the end: a with bcd.
 func Alphabet(t testing.TB) (dir string, customer *checker.Model) {
-	f, weights := alphabet(t, "alphabet")
+	f, weights := alphabet(t, "alphabet", 6)
 	vocab := `{"tokeniser": "character", "vocab": {"a": 0, "b": 1, "c": 2, "d": 3, ";": 4}, "pad_id": 5, "end_token": ";"}`
 	return provide(t, f, weights, map[string]string{"vocab.json": vocab})
 }
 
+// letters is the tokenizer.json of a model of letters.
+const letters = `{"added_tokens": [{"id": 4, "content": ";", "special": true}], "normalizer": null, "pre_tokenizer": null, "post_processor": null,
+	"decoder": {"type": "Fuse"}, "model": {"type": "BPE", "vocab": {"a": 0, "b": 1, "c": 2, "d": 3, ";": 4}, "merges": []}}`
+
 // Chat is Alphabet with a tokenizer.json and a template, which puts a user's words between a and b.
 func Chat(t testing.TB) (dir string, customer *checker.Model) {
-	f, weights := alphabet(t, "chat")
-	return provide(t, f, weights, map[string]string{
-		"tokenizer.json": `{"added_tokens": [{"id": 4, "content": ";", "special": true}], "normalizer": null, "pre_tokenizer": null, "post_processor": null,
-			"decoder": {"type": "Fuse"}, "model": {"type": "BPE", "vocab": {"a": 0, "b": 1, "c": 2, "d": 3, ";": 4}, "merges": []}}`,
-		"template.json": `{"before": "a", "after": "b", "end": ";"}`,
-	})
+	f, weights := alphabet(t, "chat", 6)
+	return provide(t, f, weights, map[string]string{"tokenizer.json": letters, "template.json": `{"before": "a", "after": "b", "end": ";"}`})
 }
 
-func alphabet(t testing.TB, name string) (*circuit.Family, map[circuit.ID]integer.Tensor) {
-	text := witnesstest.Text{Name: name, Length: 6, Vocab: 6, Pad: 5, WeightBits: 4, WitnessBits: 4, Reveal: circuit.Argmax}
+// Turns is such a model of 16 positions that takes conversations: the end token stands behind every message, a before an answer and before the
+// first message, or b there before one of the system. It answers each with bcd.
+func Turns(t testing.TB) (dir string, customer *checker.Model) {
+	f, weights := alphabet(t, "turns", 16)
+	return provide(t, f, weights, map[string]string{"tokenizer.json": letters, "template.json": `{"before": "a", "after": ";a", "end": ";",
+		"answer": {"before": "", "after": ";"}, "system": {"before": "b", "after": ";"}}`})
+}
+
+func alphabet(t testing.TB, name string, length int) (*circuit.Family, map[circuit.ID]integer.Tensor) {
+	text := witnesstest.Text{Name: name, Length: length, Vocab: 6, Pad: 5, WeightBits: 4, WitnessBits: 4, Reveal: circuit.Argmax}
 	b := text.Builder()
 	w := b.Weight("next", 8, text.Vocab, text.Vocab)
 	text.Logits(b, gadget.Embed(b, "logits", text.Tokens(b), w))

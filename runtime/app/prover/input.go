@@ -9,6 +9,7 @@ import (
 
 	"github.com/zkllmc/zkllmc/internal/circuit"
 	"github.com/zkllmc/zkllmc/internal/console"
+	"github.com/zkllmc/zkllmc/internal/conversation"
 	"github.com/zkllmc/zkllmc/internal/dialogue"
 	"github.com/zkllmc/zkllmc/runtime/tokens"
 )
@@ -30,10 +31,11 @@ func (q *question) flags(c *cobra.Command) {
 	f := c.Flags()
 	f.String("prompt", "", "the prompt as `TEXT`; other users of the machine may see it: --prompt-file hides it")
 	f.String("prompt-file", "", "`FILE` with the prompt, - for the standard input; one line end behind it is no part of it")
+	f.String(console.MessagesFlag, "", "instead of a prompt `FILE` with a conversation: a JSON list of messages, of which the last is the user's")
 	f.String("tokens", "", "the prompt as token `IDS`, such as 1,2,3")
 	f.String("tokens-file", "", "`FILE` with the prompt as token ids, - for the standard input")
 	f.StringVar(&q.vocab, "vocab", "", "vocabulary `FILE`, instead of the compiled one")
-	required(c, "prompt prompt-file tokens tokens-file")
+	required(c, "prompt prompt-file messages tokens tokens-file")
 }
 
 // answerFlags adds the flags of an answer that is given.
@@ -52,11 +54,9 @@ func (q *question) maxFlag(c *cobra.Command) {
 // set returns the flags that were given. Two that say the same are refused.
 func (q *question) set() (console.Given, error) {
 	given := console.Given{}
-	for _, text := range console.Texts {
-		for _, name := range []string{text, text + console.FileSuffix} {
-			if f := q.cmd.Flags().Lookup(name); f != nil && f.Changed {
-				given[name] = f.Value.String()
-			}
+	for _, name := range console.TextFlags() {
+		if f := q.cmd.Flags().Lookup(name); f != nil && f.Changed {
+			given[name] = f.Value.String()
 		}
 	}
 	if err := given.Check(); err != nil {
@@ -95,7 +95,11 @@ func (q *question) read(ctx context.Context, a *app) error {
 	}
 	c := a.c
 	q.private = c.Generation.Private
-	if q.promptTokens, err = q.ids(c, "prompt", "tokens", dialogue.Prompt); err != nil {
+	text, encode := "prompt", dialogue.Prompt
+	if _, ok := q.given[console.MessagesFlag]; ok {
+		text, encode = console.MessagesFlag, dialogue.Messages
+	}
+	if q.promptTokens, err = q.ids(c, text, "tokens", encode); err != nil {
 		return err
 	}
 	if q.wantTokens, err = q.ids(c, "answer", "answer-tokens", dialogue.Answer); err != nil {
@@ -104,7 +108,7 @@ func (q *question) read(ctx context.Context, a *app) error {
 	return q.fits(a.f)
 }
 
-// ids returns the tokens of a text flag or of a list flag; nil if neither is set.
+// ids returns the tokens of a text flag (or of that of a conversation) or of a list flag; nil if neither is set.
 func (q *question) ids(c *circuit.Circuit, textFlag, listFlag string, encode func(*circuit.Circuit, tokens.Tokenizer, string) ([]int64, error)) ([]int64, error) {
 	var ids []int64
 	var err error
@@ -128,7 +132,9 @@ func (q *question) ids(c *circuit.Circuit, textFlag, listFlag string, encode fun
 	switch {
 	case errors.Is(err, dialogue.ErrEmpty):
 		return nil, console.Usagef("--%s: %w", name, err)
-	case err != nil && c.Generation.Private && textFlag == "prompt":
+	case err != nil && c.Generation.Private && listFlag == "tokens" && errors.Is(err, conversation.ErrNone):
+		return nil, console.Usagef("--%s: it is no conversation; it is private and not shown", name)
+	case err != nil && c.Generation.Private && listFlag == "tokens":
 		return nil, console.Usagef("--%s: it holds what is no token of the model; it is private and not shown", name)
 	case err != nil:
 		return nil, console.Usagef("--%s: %w", name, err)

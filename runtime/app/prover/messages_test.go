@@ -134,7 +134,7 @@ func TestMessages(t *testing.T) {
 	for line, want := range map[string]string{
 		"prove --key @keys/prover.key --prompt a -o @q": "prove: missing: --statement-out\n",
 		"prove --prompt-file @empty":                    "prove: missing: --key, --out, --statement-out\n",
-		"run --key @keys/prover.key":                    "run: missing: --prompt or --prompt-file or --tokens or --tokens-file\n",
+		"run --key @keys/prover.key":                    "run: missing: --prompt or --prompt-file or --messages or --tokens or --tokens-file\n",
 		"statement --tokens 1":                          "statement: missing: --out, --answer or --answer-file or --answer-tokens or --answer-tokens-file\n",
 		"setup":                                         "setup: missing: --weights, --out\n",
 		"run a b":                                       "arguments that belong to no flag: 2; ",

@@ -4,7 +4,6 @@ import (
 	"errors"
 	"flag"
 	"slices"
-	"strings"
 
 	"github.com/zkllmc/zkllmc/internal/circuit"
 	"github.com/zkllmc/zkllmc/internal/console"
@@ -26,7 +25,7 @@ type question struct {
 func given(fs *flag.FlagSet) (console.Given, error) {
 	given := console.Given{}
 	fs.Visit(func(f *flag.Flag) {
-		if slices.Contains(console.Texts[:], strings.TrimSuffix(f.Name, console.FileSuffix)) {
+		if slices.Contains(console.TextFlags(), f.Name) {
 			given[f.Name] = f.Value.String()
 		}
 	})
@@ -50,7 +49,7 @@ func (a *app) question(given console.Given, vocab tokens.Tokenizer) (*question, 
 	}
 	var q question
 	var err error
-	if q.Prompt, err = a.ids(given, "prompt", "tokens", vocab, dialogue.Prompt); err != nil {
+	if q.Prompt, err = a.prompt(given, vocab); err != nil {
 		return nil, err
 	}
 	if q.Prompt != nil && a.c.Generation.Private {
@@ -62,6 +61,14 @@ func (a *app) question(given console.Given, vocab tokens.Tokenizer) (*question, 
 		q.of.Text = &text
 	}
 	return &q, err
+}
+
+// prompt returns the tokens of a prompt or of a conversation; nil if neither was given.
+func (a *app) prompt(given console.Given, vocab tokens.Tokenizer) ([]int64, error) {
+	if _, ok := given[console.MessagesFlag]; ok {
+		return a.ids(given, console.MessagesFlag, "tokens", vocab, dialogue.Messages)
+	}
+	return a.ids(given, "prompt", "tokens", vocab, dialogue.Prompt)
 }
 
 // ids returns the tokens of a text flag or of a list flag; nil if neither was given.

@@ -43,7 +43,7 @@ var commandHelp = map[string]string{
     --json          print a report
 `,
 	"verify": `verifier verify --vk model.vk (--id HEX | --pin FILE) --statement FILE --proof FILE
-                [--prompt TEXT | --prompt-file FILE | --tokens IDS | --tokens-file FILE]
+                [--prompt TEXT | --prompt-file FILE | --messages FILE | --tokens IDS | --tokens-file FILE]
                 [--answer TEXT | --answer-file FILE | --answer-tokens IDS | --answer-tokens-file FILE] [--vocab FILE]
                 [--text TEXT | --text-file FILE] [--input NAME=FILE]… [--output NAME=FILE]…
                 [--no-saturation] [--stats] [--json]
@@ -57,6 +57,8 @@ var commandHelp = map[string]string{
     --statement FILE     prompt and answer, or inputs and outputs
     --proof FILE         the proof
     --prompt TEXT        what you asked: a proof about any other prompt is rejected
+    --messages FILE      the conversation that you asked in, instead of a prompt, in JSON: [{"role": "user", "content": "…"}, …] with
+                         the roles system (first, if at all), user and assistant in turn. A proof about any other is rejected
     --tokens IDS         what you asked, as token ids such as 1,2,3
     --answer TEXT        what you were told: a proof of any other answer is rejected, but for an end token behind it
     --answer-tokens IDS  what you were told, as token ids

@@ -107,9 +107,8 @@ func (a *app) verifyFlags(args []string) (o verifyOptions, help bool, err error)
 	fs.BoolVar(&o.stats, "stats", false, "")
 	fs.Var(&o.inputs, "input", "")
 	fs.Var(&o.outputs, "output", "")
-	for _, name := range console.Texts {
+	for _, name := range console.TextFlags() {
 		fs.String(name, "", "")
-		fs.String(name+console.FileSuffix, "", "")
 	}
 	rest, help, err := a.parse(fs, args)
 	if err == nil && !help {

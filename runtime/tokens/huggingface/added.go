@@ -41,14 +41,19 @@ type segment struct {
 	first bool // it begins the text
 }
 
-// split cuts the tokens out of a text that stand for themselves. What the user wrote and what a template wrote are searched apart.
+// split cuts the tokens out of a text that stand for themselves. What a template wrote and what messages hold are searched apart.
 func (a *added) split(text string, w *words) []segment {
 	if w == nil {
 		return a.cut(text, a.find(text, 0, len(text), a.exact, nil))
 	}
-	matches := a.find(text, 0, w.from, a.exact, nil)
-	matches = append(matches, a.find(text, w.from, w.to, a.exact, w.control)...)
-	return a.cut(text, append(matches, a.find(text, w.to, len(text), a.exact, nil)...))
+	var matches []match
+	at := 0
+	for _, s := range w.spans {
+		matches = append(matches, a.find(text, at, s.from, a.exact, nil)...)
+		matches = append(matches, a.find(text, s.from, s.to, a.exact, w.control)...)
+		at = s.to
+	}
+	return a.cut(text, append(matches, a.find(text, at, len(text), a.exact, nil)...))
 }
 
 // splitNormalized cuts the other tokens out of a normalized text.

@@ -3,9 +3,11 @@ package huggingface
 import (
 	"crypto/sha256"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 
+	"github.com/zkllmc/zkllmc/internal/conversation"
 	"github.com/zkllmc/zkllmc/runtime/tokens"
 )
 
@@ -16,16 +18,24 @@ type templateFile struct {
 	End    string   `json:"end"`
 	Trim   bool     `json:"trim"`
 	Marks  []string `json:"marks"`
+	Answer *around  `json:"answer"`
+	System *around  `json:"system"`
+}
+
+// around is what stands before and behind a message.
+type around struct {
+	Before string `json:"before"`
+	After  string `json:"after"`
 }
 
 // maxTemplate bounds what a template adds to a text, in bytes.
 const maxTemplate = 1 << 14
 
-// chat makes a prompt of a user's words.
+// chat makes a prompt of a user's words, or of a conversation.
 type chat struct {
 	templateFile
-	control        map[int64]bool // tokens that make turns: special ones, and those in before and after
-	turns          []int64        // the control tokens of every prompt, in order
+	control        map[int64]bool // tokens that make turns: special ones, and those in the template's texts
+	turns          []int64        // the control tokens of a user's words alone, in order
 	prefix, suffix string         // what Decode shows before and behind the user's words
 }
 
@@ -39,8 +49,8 @@ func (t *tokenizer) setTemplate(data []byte) error {
 	}
 	sum := sha256.Sum256(data)
 	t.sum = sha256.Sum256(slices.Concat(t.sum[:], sum[:]))
-	if len(f.Before)+len(f.After) > maxTemplate || slices.Contains(f.Marks, "") {
-		return fmt.Errorf("before and after have more than %d bytes, or a mark is empty", maxTemplate)
+	if len(strings.Join(f.texts(), "")) > maxTemplate || slices.Contains(f.Marks, "") {
+		return fmt.Errorf("its texts have more than %d bytes, or a mark is empty", maxTemplate)
 	}
 	if f.End != "" {
 		if t.end = t.idOf(f.End); t.end < 0 {
@@ -48,8 +58,8 @@ func (t *tokenizer) setTemplate(data []byte) error {
 		}
 	}
 	if f.Before == "" && f.After == "" {
-		if f.Trim || f.Marks != nil {
-			return fmt.Errorf("without before and after there is nothing to trim or to mark")
+		if f.Trim || f.Marks != nil || f.Answer != nil || f.System != nil {
+			return fmt.Errorf("without before and after there is nothing to trim or to mark, and there are no turns")
 		}
 		return nil
 	}
@@ -66,6 +76,17 @@ func (t *tokenizer) idOf(name string) int64 {
 	return -1
 }
 
+// texts are the template's own.
+func (f *templateFile) texts() []string {
+	out := []string{f.Before, f.After}
+	for _, a := range []*around{f.Answer, f.System} {
+		if a != nil {
+			out = append(out, a.Before, a.After)
+		}
+	}
+	return out
+}
+
 // setChat finds the control tokens, and what is shown around the words: what the prompts of two words have in common.
 func (t *tokenizer) setChat(f templateFile) error {
 	c := &chat{templateFile: f, control: map[int64]bool{}}
@@ -74,7 +95,7 @@ func (t *tokenizer) setChat(f templateFile) error {
 			c.control[a.ID] = true
 		}
 	}
-	for _, literal := range [...]string{f.Before, f.After} {
+	for _, literal := range f.texts() {
 		for _, s := range t.added.split(literal, nil) {
 			if s.id >= 0 && trimLeft(t.names[s.id]) != "" { // white space, a token of its own in some, is no turn
 				c.control[s.id] = true
@@ -84,29 +105,155 @@ func (t *tokenizer) setChat(f templateFile) error {
 	if t.end >= 0 {
 		c.control[t.end] = true
 	}
-	var shown [2]string
-	for i, words := range [...]string{"a", "b"} {
-		ids, err := c.ids(t, words)
-		if err != nil {
-			return err
-		}
-		shown[i], c.turns = t.text(ids), c.only(ids)
+	if err := c.checkTurns(t); err != nil {
+		return err
 	}
-	n := 0
-	for n < min(len(shown[0]), len(shown[1])) && shown[0][n] == shown[1][n] {
-		n++
+	shown, err := c.literals(t, alone, t.text)
+	if err != nil {
+		return err
 	}
-	c.prefix = shown[0][:n]
-	c.suffix = shown[0][min(n+1, len(shown[0])):]
+	ids, err := c.ids(t, alone)
+	if err != nil {
+		return err
+	}
+	c.turns = c.only(ids)
+	c.prefix, c.suffix = shown[0], shown[1]
 	t.chat = c
 	return nil
 }
 
-// ids encodes a prompt. The library reads before, words and after as one text, and so is it read here; but what the words hold is no
+// alone is the shape of a prompt: a message of the user.
+var alone = []conversation.Message{{Role: conversation.User, Content: "a"}}
+
+// checkTurns refuses a template of conversations in which a message could go on as another: where each ends there is a control token or a mark,
+// which no message holds.
+func (c *chat) checkTurns(t *tokenizer) error {
+	if c.Answer == nil && c.System == nil {
+		return nil
+	}
+	ends := map[string]string{"after": c.After}
+	if c.Answer != nil {
+		ends["answer: after"] = c.Answer.After
+	}
+	if c.System != nil {
+		ends["system: after"] = c.System.After
+	}
+	for _, name := range slices.Sorted(maps.Keys(ends)) {
+		marked := slices.ContainsFunc(c.Marks, func(mark string) bool { return strings.Contains(ends[name], mark) })
+		if !marked && !slices.ContainsFunc(t.added.split(ends[name], nil), func(s segment) bool { return c.control[s.id] }) {
+			return fmt.Errorf("%s: it has neither a special token nor a mark, so that messages could spell turns", name)
+		}
+	}
+	return c.checkSystem(t)
+}
+
+// checkSystem refuses a template in which a conversation with a message of the system could be one without. Control tokens and marks cut both
+// into pieces; of equally many pieces there are no two, unless the template has a message of the system of its own. Then a conversation that has
+// none has that one.
+func (c *chat) checkSystem(t *tokenizer) error {
+	if c.System == nil {
+		return nil
+	}
+	count := func(literal string) (n int) {
+		for _, s := range t.added.split(literal, nil) {
+			if c.control[s.id] {
+				n++
+			}
+		}
+		for _, mark := range c.Marks {
+			n += strings.Count(literal, mark)
+		}
+		return n
+	}
+	more := count(c.System.Before) + count(c.System.After) - count(c.Before)
+	if more == 0 {
+		if len(c.Before) < len(c.System.Before)+len(c.System.After) || !strings.HasPrefix(c.Before, c.System.Before) || !strings.HasSuffix(c.Before, c.System.After) {
+			return fmt.Errorf("system: its texts have as many special tokens and marks as before, which has no message of the system in them")
+		}
+		return nil
+	}
+	if c.Answer == nil {
+		return nil
+	}
+	if turn := count(c.After) + count(c.Answer.Before) + count(c.Answer.After); more%turn == 0 {
+		return fmt.Errorf("system: its texts have as many special tokens and marks more than before as turns have, so that a message of the system could be one of the user")
+	}
+	return nil
+}
+
+// around returns what stands before the first message, between every two, and behind the last.
+func (c *chat) around(messages []conversation.Message) ([]string, error) {
+	out := []string{c.Before}
+	for _, m := range messages {
+		switch {
+		case m.Role == conversation.System && c.System == nil:
+			return nil, fmt.Errorf("%w: the template of the model has no place for a message of the system (its member \"system\")", tokens.ErrText)
+		case m.Role == conversation.System:
+			out = []string{c.System.Before, c.System.After}
+		case m.Role == conversation.Assistant && c.Answer == nil:
+			return nil, fmt.Errorf("%w: the template of the model is of one message and says nothing of earlier answers (its member \"answer\")", tokens.ErrText)
+		case m.Role == conversation.Assistant:
+			out[len(out)-1] += c.Answer.Before
+			out = append(out, c.Answer.After)
+		default:
+			out = append(out, c.After)
+		}
+	}
+	return out, nil
+}
+
+// ids encodes a conversation. The library reads template and messages as one text, and so is it read here; but what the messages hold is no
 // control token.
-func (c *chat) ids(t *tokenizer, text string) ([]int64, error) {
-	from := len(c.Before)
-	return t.ids(c.Before+text+c.After, &words{from, from + len(text), c.control})
+func (c *chat) ids(t *tokenizer, messages []conversation.Message) ([]int64, error) {
+	around, err := c.around(messages)
+	if err != nil {
+		return nil, err
+	}
+	w := &words{control: c.control}
+	text := around[0]
+	for i, m := range messages {
+		from := len(text)
+		text += m.Content
+		w.spans = append(w.spans, stretch{from, len(text)})
+		text += around[i+1]
+	}
+	if err := checkText(text); err != nil {
+		return nil, err
+	}
+	return t.ids(text, w)
+}
+
+// literals returns what a way to show ids shows around the messages of conversations of a shape: what those of two contents have in common.
+func (c *chat) literals(t *tokenizer, shape []conversation.Message, show func([]int64) string) ([]string, error) {
+	var shown [2]string
+	for i, content := range [...]string{"a", "b"} {
+		ids, err := c.ids(t, filled(shape, content))
+		if err != nil {
+			return nil, err
+		}
+		shown[i] = show(ids)
+	}
+	var out []string
+	from := 0
+	for at := range min(len(shown[0]), len(shown[1])) {
+		if shown[0][at] != shown[1][at] && len(out) < len(shape) {
+			out = append(out, shown[0][from:at])
+			from = at + 1
+		}
+	}
+	for len(out) < len(shape) { // a vocabulary without these letters shows nothing that can be told apart
+		out, from = append(out, shown[0][from:]), len(shown[0])
+	}
+	return append(out, shown[0][from:]), nil
+}
+
+// filled returns a conversation of a shape with one content.
+func filled(shape []conversation.Message, content string) []conversation.Message {
+	out := slices.Clone(shape)
+	for i := range out {
+		out[i].Content = content
+	}
+	return out
 }
 
 // only returns the control tokens among others.
@@ -119,18 +266,34 @@ func (c *chat) only(ids []int64) (out []int64) {
 	return out
 }
 
-// encode encodes a user's words. However a model makes its tokens: if there are other turns than in every prompt, the words are refused.
-func (c *chat) encode(t *tokenizer, text string) ([]int64, error) {
-	if c.Trim {
-		text = strings.TrimFunc(text, func(r rune) bool { return isSpace(r) || r >= 0x1c && r <= 0x1f }) // as Python's strip, in whose templates it stands
-	}
-	for _, mark := range c.Marks {
-		if strings.Contains(text, mark) {
-			return nil, fmt.Errorf("%w: it holds %q, with which the chat's template marks turns", tokens.ErrText, mark)
+// encode encodes a conversation. However a model makes its tokens: if there are other turns than in every conversation of this shape, it is
+// refused.
+func (c *chat) encode(t *tokenizer, messages []conversation.Message) ([]int64, error) {
+	messages = slices.Clone(messages)
+	for i := range messages {
+		m := &messages[i]
+		if err := checkText(m.Content); err != nil {
+			return nil, err
+		}
+		if c.Trim {
+			m.Content = strings.TrimFunc(m.Content, func(r rune) bool { return isSpace(r) || r >= 0x1c && r <= 0x1f }) // as Python's strip, in whose templates it stands
+		}
+		for _, mark := range c.Marks {
+			if strings.Contains(m.Content, mark) {
+				return nil, fmt.Errorf("%w: it holds %q, with which the chat's template marks turns", tokens.ErrText, mark)
+			}
 		}
 	}
-	ids, err := c.ids(t, text)
-	if err == nil && !slices.Equal(c.only(ids), c.turns) {
+	turns := c.turns
+	if len(messages) > 1 {
+		shape, err := c.ids(t, filled(messages, "a"))
+		if err != nil {
+			return nil, err
+		}
+		turns = c.only(shape)
+	}
+	ids, err := c.ids(t, messages)
+	if err == nil && !slices.Equal(c.only(ids), turns) {
 		err = fmt.Errorf("%w: it would be read as turns of the chat", tokens.ErrText)
 	}
 	return ids, err
@@ -141,4 +304,66 @@ func (c *chat) words(text string) (words string, ok bool) {
 	words, before := strings.CutPrefix(text, c.prefix)
 	words, after := strings.CutSuffix(words, c.suffix)
 	return words, before && after
+}
+
+// EncodeMessages implements conversation.Tokenizer.
+func (t *tokenizer) EncodeMessages(messages []conversation.Message) ([]int64, error) {
+	if t.chat == nil {
+		return nil, fmt.Errorf("%w: there is no template of a chat, so that there are prompts and no conversations", tokens.ErrText)
+	}
+	return t.chat.encode(t, messages)
+}
+
+// Messages implements conversation.Tokenizer. Control tokens are told from words that spell them; whoever calls compares what is found.
+func (t *tokenizer) Messages(ids []int64) []conversation.Message {
+	if t.chat == nil {
+		return nil
+	}
+	text := t.marked(ids)
+	if m := t.chat.split(t, text, false); m != nil || t.chat.System == nil {
+		return m
+	}
+	return t.chat.split(t, text, true)
+}
+
+// marked is the library's decode with control tokens by number.
+func (t *tokenizer) marked(ids []int64) string {
+	names := make([]string, len(ids))
+	for i, id := range ids {
+		names[i] = t.names[id]
+		if t.chat.control[id] || names[i] == "" {
+			names[i] = fmt.Sprintf("\x00%d\x00", id)
+		}
+	}
+	return t.decode(names)
+}
+
+// split finds the messages in a marked text, with one of the system or without; nil if it is another text.
+func (c *chat) split(t *tokenizer, text string, system bool) (out []conversation.Message) {
+	turn, shape := conversation.User, slices.Clone(alone)
+	if c.Answer != nil {
+		shape = append(shape, conversation.Message{Role: conversation.Assistant}, alone[0])
+	}
+	if system {
+		turn, shape = conversation.System, append([]conversation.Message{{Role: conversation.System}}, shape...)
+	}
+	literals, err := c.literals(t, shape, t.marked)
+	if err != nil {
+		return nil
+	}
+	next := map[string]string{} // what stands behind a message that another follows
+	for i, m := range shape[:len(shape)-1] {
+		next[m.Role] = literals[i+1]
+	}
+	text, before := strings.CutPrefix(text, literals[0])
+	text, after := strings.CutSuffix(text, literals[len(literals)-1])
+	for found := before && after; found; {
+		m := conversation.Message{Role: turn}
+		if m.Content, text, found = strings.Cut(text, next[turn]); next[turn] == "" {
+			m.Content, found = text, false
+		}
+		out = append(out, m)
+		turn = map[string]string{conversation.System: conversation.User, conversation.User: conversation.Assistant, conversation.Assistant: conversation.User}[turn]
+	}
+	return out
 }

@@ -2,8 +2,8 @@
 // pre-tokenizers, models, post-processors and decoders, as far as tokenizers of language models have them. What a file asks for beyond that
 // is named and refused. Tests compare the two, line by line.
 //
-// A template makes a chat of a text: what stands before and behind the user's words in the first turn. The words are data there: no special
-// token that is written in them is read as one, so that a user cannot forge turns. Without a template a text is what the library takes it
+// A template makes a chat of a text: what stands before and behind the user's words, and around the messages of a conversation. Messages are
+// data there: no special token that is written in them is read as one, so that nobody can forge turns. Without a template a text is what the library takes it
 // for, special tokens and all.
 package huggingface
 
@@ -15,6 +15,7 @@ import (
 	"slices"
 	"unicode/utf8"
 
+	"github.com/zkllmc/zkllmc/internal/conversation"
 	"github.com/zkllmc/zkllmc/runtime/tokens"
 )
 
@@ -69,7 +70,13 @@ type file struct {
 //
 // The prompt is before, the user's text, after, where special tokens are read in before and after alone; end is the token that ends an
 // answer; trim takes white space off the text; marks are strings that the text may not hold, because they would read as turns though they
-// are no tokens. All may be missing; without before and after texts are prompts as they are. Errors are tokens.ErrVocabulary.
+// are no tokens. All may be missing; without before and after texts are prompts as they are. Two more are for conversations:
+//
+//	{"answer": {"before": "", "after": "<|im_end|>\n<|im_start|>user\n"}, "system": {"before": "<|im_start|>system\n", "after": "<|im_end|>\n<|im_start|>user\n"}}
+//
+// answer is what stands around an earlier answer, between after and the user's next text; system what stands around a message of the system,
+// in place of before. Without answer there are no earlier turns, without system the only message of the system is one that before holds.
+// Errors are tokens.ErrVocabulary.
 func Parse(data, template []byte) (tokens.Tokenizer, error) {
 	t, err := parse(data)
 	if err != nil {
@@ -196,7 +203,7 @@ func (t *tokenizer) Encode(text string) ([]int64, error) {
 		return nil, err
 	}
 	if t.chat != nil {
-		return t.chat.encode(t, text)
+		return t.chat.encode(t, []conversation.Message{{Role: conversation.User, Content: text}})
 	}
 	ids, err := t.ids(text, nil)
 	if err != nil {
@@ -211,7 +218,7 @@ func (t *tokenizer) Continue(text string) ([]int64, error) {
 		return nil, err
 	}
 	if t.chat != nil {
-		return t.ids(text, &words{from: 0, to: len(text), control: t.chat.control})
+		return t.ids(text, &words{[]stretch{{0, len(text)}}, t.chat.control})
 	}
 	return t.ids(text, nil)
 }
@@ -226,11 +233,13 @@ func checkText(text string) error {
 	return nil
 }
 
-// words is the part of a text that a user wrote, in which control tokens are not read as such.
+// words are the parts of a text that messages hold, in order, in which control tokens are not read as such.
 type words struct {
-	from, to int
-	control  map[int64]bool
+	spans   []stretch
+	control map[int64]bool
 }
+
+type stretch struct{ from, to int }
 
 // ids is the library's encode without the post-processor.
 func (t *tokenizer) ids(text string, w *words) ([]int64, error) {
@@ -265,7 +274,7 @@ func (t *tokenizer) ids(text string, w *words) ([]int64, error) {
 // end. All other special tokens are seen.
 func (t *tokenizer) Decode(ids []int64) string {
 	if t.chat != nil {
-		if words, ok := t.chat.words(t.text(ids)); ok {
+		if words, ok := t.chat.words(t.text(ids)); ok && slices.Equal(t.chat.only(ids), t.chat.turns) {
 			return words
 		}
 	} else if len(ids) >= len(t.before)+len(t.after) && hasPrefix(ids, t.before) && hasSuffix(ids, t.after) {

@@ -112,47 +112,13 @@ func (h *Handler) chat(w http.ResponseWriter, c *call) error {
 	if err != nil {
 		return err
 	}
-	said, err := userMessage(messages)
-	if err != nil {
-		return err
-	}
-	if a.prompt, err = a.m.Encode(said); err != nil {
+	if a.prompt, err = a.m.Converse(messages); err != nil {
 		return err
 	}
 	if h.o.Prompts {
-		c.log("prompt", said)
+		c.log("prompt", string(messages))
 	}
 	return h.answer(w, c, a, chatFormat{})
-}
-
-// userMessage returns the words of a conversation of one message. That is what a model's template takes, and what a verifier compares.
-func userMessage(data json.RawMessage) (string, error) {
-	var list []struct {
-		Role    string          `json:"role"`
-		Content json.RawMessage `json:"content"`
-		Name    string          `json:"name"`
-	}
-	if data == nil || json.Unmarshal(data, &list) != nil || len(list) == 0 {
-		return "", refused("messages", "messages: want a list of one message of the user")
-	}
-	if len(list) > 1 || list[0].Role != "user" {
-		return "", refused("messages", "messages: the template that the model was compiled with takes one message of the role user, of which proofs tell; a system message is part of the template")
-	}
-	var text string
-	if json.Unmarshal(list[0].Content, &text) == nil {
-		return text, nil
-	}
-	var parts []struct{ Type, Text string }
-	if json.Unmarshal(list[0].Content, &parts) != nil {
-		return "", refused("messages", "messages: content: want a text")
-	}
-	for _, part := range parts {
-		if part.Type != "text" {
-			return "", refused("messages", "messages: content: the model reads text alone")
-		}
-		text += part.Text
-	}
-	return text, nil
 }
 
 // proofObject is what responses tell of their proof.

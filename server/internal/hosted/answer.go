@@ -28,7 +28,22 @@ func (m *Model) Encode(prompt string) ([]int64, error) {
 	if err != nil {
 		return nil, &Fault{"prompt", err}
 	}
-	return ids, m.fits(ids)
+	return ids, m.fits("prompt", ids)
+}
+
+// Converse returns the tokens of a conversation in JSON, as provers and verifiers make them.
+func (m *Model) Converse(messages []byte) ([]int64, error) {
+	switch {
+	case !m.Continues():
+		return nil, faultf("model", "it computes outputs of inputs and continues no prompts")
+	case m.vocab == nil:
+		return nil, faultf("messages", "the model has no tokenizer; give a list of token ids as a prompt")
+	}
+	ids, err := dialogue.Messages(m.f.Shortest(), m.vocab, string(messages))
+	if err != nil {
+		return nil, &Fault{"messages", err}
+	}
+	return ids, m.fits("messages", ids)
 }
 
 // Check refuses what cannot be the tokens of a prompt.
@@ -42,15 +57,15 @@ func (m *Model) Check(ids []int64) error {
 			return faultf("prompt", "token %d is %d, the model knows 0 to %d", i, id, known-1)
 		}
 	}
-	return m.fits(ids)
+	return m.fits("prompt", ids)
 }
 
-func (m *Model) fits(ids []int64) error {
+func (m *Model) fits(param string, ids []int64) error {
 	switch most := m.Positions(); {
 	case len(ids) == 0:
-		return faultf("prompt", "it is empty")
+		return faultf(param, "it is empty")
 	case len(ids) > most:
-		return faultf("prompt", "it has %d tokens, the model takes at most %d", len(ids), most)
+		return faultf(param, "it has %d tokens, the model takes at most %d", len(ids), most)
 	}
 	return nil
 }
