@@ -77,7 +77,7 @@ golden: ## write all stored files of tests anew, generated/ too; git diff shows 
 benchmarks: ## run all benchmarks of functions
 	$(GO) test -run '^$$' -bench . -benchmem ./...
 
-bench: ## measure what proofs cost on models of several sizes, and write BENCH.md; ROWS=…; RUNS=N; MODEL=DIR; PYTHON=…; EZKL=…; see scripts/bench --help
+bench: ## measure what proofs cost on models of several sizes, and write BENCH.md; ROWS=…, ROWS=all; RUNS=N; MODEL=DIR; PYTHON=…; EZKL=…; see scripts/bench --help
 	$(GO) run ./scripts/bench --doc BENCH.md --go $(GO) $(if $(EZKL),--ezkl $(EZKL)) $(if $(ROWS),--rows $(ROWS)) $(if $(RUNS),--runs $(RUNS)) $(if $(STORIES),--stories $(STORIES)) \
 		$(if $(MODEL),--model $(MODEL)) $(if $(PYTHON),--python $(PYTHON))
 

@@ -94,7 +94,10 @@ func (m *buckets) sum() Jac {
 	m.pool.Run(groups, func(worker, i int) {
 		from, to := i*m.group, min(m.windows, (i+1)*m.group)
 		m.fill(scratch[worker], from, to)
-		m.halve(scratch[worker].adder, from, to)
+	})
+	together := m.together() // m.group or more, so that there is scratch for every worker
+	m.pool.Run((m.windows+together-1)/together, func(worker, i int) {
+		m.halve(scratch[worker].adder, i*together, min(m.windows, (i+1)*together))
 	})
 	for _, s := range scratch {
 		s.giveBack()
@@ -113,21 +116,28 @@ func (m *buckets) sum() Jac {
 	return total
 }
 
-// digit returns the signed digit of a scalar in a window: the window's bits plus the bit below, less 2^bits if the highest is set
+// together is how many windows are halved at the same time: few buckets would leave little to add, and an inversion for each step.
+func (m *buckets) together() int {
+	return max(m.group, min(2*batchOps/m.count, (m.windows+m.pool.Threads()-1)/m.pool.Threads()))
+}
+
+// digits writes the signed digits of all scalars in a window: the window's bits plus the bit below, less 2^bits if the highest is set
 // (Booth's recoding, which needs no carry).
-func (m *buckets) digit(k *[4]uint64, w int) int32 {
-	at := w*m.bits - 1
-	var v uint64
-	if at < 0 {
-		v = k[0] << 1
-	} else if limb := at / 64; limb < 4 {
-		v = k[limb] >> (at % 64)
-		if limb < 3 && at%64 != 0 {
-			v |= k[limb+1] << (64 - at%64)
-		}
+func (m *buckets) digits(dst []int32, w int) {
+	at := max(0, w*m.bits-1)
+	limb, shift, under := at/64, uint(at%64), uint(0)
+	if w == 0 {
+		under = 1 // nothing is below
 	}
-	v &= 1<<(m.bits+1) - 1
-	return int32(v+1)>>1 - int32(v>>m.bits)<<m.bits
+	next, mask := limb, uint64(0) // of what the window has in the next limb
+	if limb < 3 && shift+uint(m.bits) >= 64 {
+		next, mask = limb+1, ^uint64(0)
+	}
+	for i := range m.scalars {
+		k := &m.scalars[i]
+		v := (k[limb]>>shift | k[next]&mask<<(64-shift)) << under & (1<<(m.bits+1) - 1)
+		dst[i] = int32(v+1)>>1 - int32(v>>m.bits)<<m.bits
+	}
 }
 
 // bucketScratch is the working memory of one worker: a pile for every bucket, window by window, for a group of windows.
@@ -166,9 +176,9 @@ func (m *buckets) sort(s *bucketScratch, from, to int) {
 	n := len(m.points)
 	for w := from; w < to; w++ {
 		digits, size := s.digits[(w-from)*n:][:n], s.size[(w-from)*m.count:][:m.count]
-		for i := range m.scalars {
-			d := m.digit(&m.scalars[i], w)
-			if digits[i] = d; d != 0 {
+		m.digits(digits, w)
+		for _, d := range digits {
+			if d != 0 {
 				size[max(d, -d)-1]++
 			}
 		}

@@ -66,7 +66,7 @@ Weights of all rows but stories260K and smollm2 are drawn, see scripts/model.`,
 		CompletionOptions: cobra.CompletionOptions{DisableDefaultCmd: true},
 	}
 	f := cmd.Flags()
-	f.StringSliceVar(&o.rows, "rows", light(), "rows to measure, in this order")
+	f.StringSliceVar(&o.rows, "rows", light(), "rows to measure, in this order; all: all whose models are here")
 	f.IntVar(&o.runs, "runs", 5, "how often each proof, verification and inference is repeated")
 	f.StringVar(&o.dir, "dir", filepath.Join("build", "bench"), "folder for everything that is written")
 	f.StringVar(&o.stories, "stories", filepath.Join("..", "shared", "onnx", "models", "stories260K-dynamo18"), "folder of stories260K as ONNX; without it the row is left out")
@@ -90,6 +90,12 @@ Weights of all rows but stories260K and smollm2 are drawn, see scripts/model.`,
 func bench(ctx context.Context, o options, out, progress io.Writer) error {
 	if o.runs < 1 {
 		return fmt.Errorf("--runs %d: at least one is needed", o.runs)
+	}
+	if slices.Equal(o.rows, []string{"all"}) {
+		o.rows = nil
+		for _, r := range rows {
+			o.rows = append(o.rows, r.name)
+		}
 	}
 	for _, name := range o.rows {
 		if !slices.ContainsFunc(rows, func(r row) bool { return r.name == name }) {

@@ -182,6 +182,7 @@ func TestQuestion(t *testing.T) {
 func TestRefusals(t *testing.T) {
 	for args, want := range map[string]string{
 		"--rows nano,nothing": `there is no row "nothing"`,
+		"--rows all,nano":     `there is no row "all"`,
 		"--runs 0":            "at least one",
 		"leftover":            "leftover",
 	} {
@@ -190,6 +191,9 @@ func TestRefusals(t *testing.T) {
 		require.ErrorContains(t, cmd.ExecuteContext(context.Background()), want)
 	}
 	require.Equal(t, []string{"stories260K", "tiny", "nano"}, light())
+	every := command(io.Discard, io.Discard)
+	every.SetArgs([]string{"--rows", "all", "--tables", "--stored", t.TempDir()})
+	require.NoError(t, every.ExecuteContext(t.Context()))
 	for _, r := range rows {
 		require.Contains(t, describeRows(), r.name)
 	}
