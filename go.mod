@@ -5,6 +5,7 @@ go 1.26.8
 ignore ./build
 
 require (
+	filippo.io/age v1.3.2
 	github.com/consensys/gnark-crypto v0.22.0
 	github.com/creack/pty v1.1.24
 	github.com/dave/jennifer v1.7.1
@@ -27,6 +28,7 @@ require (
 )
 
 require (
+	filippo.io/hpke v0.4.0 // indirect
 	github.com/antithesishq/antithesis-sdk-go v0.9.0-default-no-op // indirect
 	github.com/apache/arrow/go/arrow v0.0.0-20210105145422-88aaea5262db // indirect
 	github.com/beorn7/perks v1.0.1 // indirect

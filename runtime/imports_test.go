@@ -277,6 +277,7 @@ func TestBackendsStandAlone(t *testing.T) {
 // The checks above look at something: the prover's closure has what the verifier's must not have.
 func TestProverClosureIsTheControl(t *testing.T) {
 	all := closure(t, module+"runtime/prover")
+	require.Contains(t, closure(t, module+"generated/sums/cmd/prover"), "filippo.io/age")
 	for _, linked := range []string{
 		"internal/witness", "runtime/gadget/hint", "runtime/gadget/attention/hint", "internal/tensor", "internal/backend/cpu", "internal/engine",
 	} {

@@ -21,6 +21,7 @@ import (
 	"github.com/nats-io/nats.go"
 
 	"github.com/zkllmc/zkllmc/internal/atomicfile"
+	"github.com/zkllmc/zkllmc/internal/sealed"
 	"github.com/zkllmc/zkllmc/server/internal/api"
 	"github.com/zkllmc/zkllmc/server/internal/hosted"
 	"github.com/zkllmc/zkllmc/server/internal/jobs"
@@ -61,11 +62,12 @@ type Options struct {
 	Data      string   // folder for the queue of the embedded NATS server, where Queue has no URL
 	Queue     Queue
 	Policy    Policy
-	Tokens    string // file of the tokens of who may ask; "": everybody
-	Open      bool   // everybody, from any machine
-	Cert, Key string // files for TLS; "": HTTP
-	Workers   int    // processes that make proofs, beside those of other machines
-	Worker    Worker // how to start them
+	Tokens    string        // file of the tokens of who may ask; "": everybody
+	Open      bool          // everybody, from any machine
+	Cert, Key string        // files for TLS; "": HTTP
+	Workers   int           // processes that make proofs, beside those of other machines
+	Worker    Worker        // how to start them
+	Keys      sealed.Opener // opens the models' prover keys where they are encrypted
 	Body      int64
 	Requests  int
 	Answers   int
@@ -90,7 +92,7 @@ func Serve(ctx context.Context, o Options) (err error) {
 	if err != nil {
 		return err
 	}
-	models, err := openModels(ctx, o.Models)
+	models, err := openModels(ctx, o.Models, &o.Keys)
 	if err != nil {
 		return err
 	}
@@ -191,7 +193,7 @@ func (o *Options) certificate() (*tls.Config, error) {
 }
 
 // openModels reads models, of different names.
-func openModels(ctx context.Context, places []string) ([]*hosted.Model, error) {
+func openModels(ctx context.Context, places []string, by *sealed.Opener) ([]*hosted.Model, error) {
 	var out []*hosted.Model
 	names, ids := map[string]bool{}, map[string]bool{}
 	for _, text := range places {
@@ -199,7 +201,7 @@ func openModels(ctx context.Context, places []string) ([]*hosted.Model, error) {
 		if err != nil {
 			return nil, fmt.Errorf("%w: %w", ErrUsage, err)
 		}
-		m, err := hosted.Open(ctx, p)
+		m, err := hosted.Open(ctx, p, by)
 		switch {
 		case err != nil:
 			return nil, err

@@ -3,6 +3,7 @@ package server
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"log/slog"
 	"os"
@@ -10,6 +11,8 @@ import (
 	"strconv"
 	"time"
 
+	"github.com/zkllmc/zkllmc/internal/console"
+	"github.com/zkllmc/zkllmc/internal/sealed"
 	"github.com/zkllmc/zkllmc/server/internal/jobs"
 )
 
@@ -31,12 +34,13 @@ type WorkOptions struct {
 	Models []string
 	Queue  Queue
 	Memory uint64
+	Keys   sealed.Opener // opens the models' prover keys where they are encrypted
 	Log    *slog.Logger
 }
 
 // Work makes proofs until the context ends. One that is being made then is handed back to the queue.
 func Work(ctx context.Context, o WorkOptions) error {
-	models, err := openModels(ctx, o.Models)
+	models, err := openModels(ctx, o.Models, &o.Keys)
 	if err != nil {
 		return err
 	}
@@ -75,6 +79,20 @@ func While(ctx context.Context, r io.Reader) (context.Context, context.CancelFun
 		cancel()
 	}()
 	return ctx, cancel
+}
+
+// Line reads a line, and nothing behind it: the server's passphrase, from its worker's standard input.
+func Line(r io.Reader) (string, error) {
+	var line []byte
+	for b := [1]byte{}; ; {
+		if _, err := io.ReadFull(r, b[:]); err != nil {
+			return "", fmt.Errorf("standard input: %w", err)
+		}
+		if b[0] == '\n' {
+			return string(line), nil
+		}
+		line = append(line, b[0])
+	}
 }
 
 // restart is how long a server waits before it starts a worker anew.
@@ -120,6 +138,13 @@ func (o *Options) runWorker(ctx context.Context) error {
 	if o.Worker.Memory > 0 {
 		args = append(args, "--memory", strconv.FormatUint(o.Worker.Memory, 10)+"B")
 	}
+	for _, name := range o.Keys.Identities {
+		args = append(args, "--identity", name)
+	}
+	passphrase, secret := o.Keys.Said()
+	if secret {
+		args = append(args, "--passphrase-file", console.Stdin)
+	}
 	c := exec.Command(program, args...)
 	c.Env = append(os.Environ(), EnvURL+"="+q.URL, EnvSecret+"="+q.Secret)
 	c.Stderr = os.Stderr
@@ -129,6 +154,9 @@ func (o *Options) runWorker(ctx context.Context) error {
 	}
 	if err := c.Start(); err != nil {
 		return err
+	}
+	if secret { // in a line of its own, since the standard input stays open as long as the worker is to work
+		_, _ = io.WriteString(stdin, passphrase+"\n") // a worker that does not read it has ended, and Wait says why
 	}
 	ended := make(chan error, 1)
 	go func() { ended <- c.Wait() }()

@@ -20,6 +20,8 @@ import (
 	"github.com/zkllmc/zkllmc/internal/console/commands"
 	"github.com/zkllmc/zkllmc/internal/machine"
 	"github.com/zkllmc/zkllmc/internal/protocol"
+	"github.com/zkllmc/zkllmc/internal/sealed"
+	"github.com/zkllmc/zkllmc/internal/terminal"
 )
 
 // errRejected says that a case of conformance failed; the report has been printed.
@@ -66,6 +68,9 @@ func start(ctx context.Context, m Module, args []string, stdout, stderr io.Write
 		}
 	}()
 	a := &app{module: m, out: console.NewOutput(stdout), err: stderr, begin: time.Now()}
+	if _, process := stderr.(*os.File); process && terminal.There() {
+		a.ask = terminal.Passphrase
+	}
 	root := a.root()
 	root.SetArgs(append([]string{}, args...)) // not nil, for which cobra takes those of the process
 	root.SetOut(a.out)
@@ -88,7 +93,8 @@ type app struct {
 	module  Module
 	out     *console.Output
 	err     io.Writer
-	running bool // a command has started: errors are no longer about usage
+	ask     sealed.Question // a passphrase, on the terminal; nil if there is none
+	running bool            // a command has started: errors are no longer about usage
 	begin   time.Time
 	start   time.Time    // of the running phase
 	told    atomic.Int64 // nanoseconds after it when its progress was last told

@@ -11,6 +11,7 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -22,6 +23,7 @@ import (
 	"github.com/zkllmc/zkllmc/internal/circuit"
 	"github.com/zkllmc/zkllmc/internal/console"
 	"github.com/zkllmc/zkllmc/internal/cost"
+	"github.com/zkllmc/zkllmc/internal/sealed"
 	"github.com/zkllmc/zkllmc/internal/vocab"
 	"github.com/zkllmc/zkllmc/ir"
 )
@@ -194,6 +196,7 @@ same model and flags give the same files.`,
 	f.BoolVar(&o.layers, "layers", false, "say where precision is lost, layer by layer")
 	f.BoolVar(&o.acceptLoss, "accept-loss", false, "write the code of an integer program that is not precise enough, too")
 	f.BoolVar(&o.json, "json", false, "print a report as JSON")
+	o.seals.Register(f, compiler.WeightsFile)
 	return c
 }
 
@@ -203,6 +206,9 @@ type output struct {
 	force, json              bool
 	layers, acceptLoss       bool
 	huggingFace              bool // the code reads a tokenizer.json
+
+	seals sealed.SealFlags
+	seal  *sealed.Sealer // that they stand for
 }
 
 // precise is the error of a program that is not precise enough, unless the loss is accepted.
@@ -234,6 +240,9 @@ func (a *app) compile(ctx context.Context, model string, m *modelFlags, o *outpu
 		return err
 	}
 	if err := o.vacant(); err != nil {
+		return err
+	}
+	if o.seal, _, err = o.seals.Sealer(ctx, compiler.WeightsFile, os.Stdin, a.ask); err != nil {
 		return err
 	}
 	o.huggingFace = vocab.IsHuggingFace(cfg.Vocab)
@@ -325,7 +334,7 @@ func (a *app) written(ctx context.Context, c *compiled, mod placement, o *output
 		{Path: ".gitignore", Data: []byte(ignored)},
 	}, files...)
 	a.progress("writing " + o.dir)
-	if err := write(ctx, o.dir, files); err != nil {
+	if err := write(ctx, o.dir, sealWeights(o.seal, files)); err != nil {
 		return err
 	}
 	if mod.note != "" {
@@ -337,8 +346,23 @@ func (a *app) written(ctx context.Context, c *compiled, mod placement, o *output
 	c.desc.print(a.out)
 	fmt.Fprintln(a.out)
 	printCheck(a.out, c.report)
-	fmt.Fprintf(a.out, "\nnext: cd %s && go build -o bin/ ./cmd/prover ./cmd/verifier && bin/prover setup --weights %s -o keys\n", shellFolder(o.dir), compiler.WeightsFile)
+	opened := ""
+	if o.seal.Seals() {
+		opened = ", with what opens the weights and encrypts the key (bin/prover setup --help)"
+	}
+	fmt.Fprintf(a.out, "\nnext: cd %s && go build -o bin/ ./cmd/prover ./cmd/verifier && bin/prover setup --weights %s -o keys%s\n", shellFolder(o.dir), compiler.WeightsFile, opened)
 	return nil
+}
+
+// sealWeights has the weights encrypted while they are written, if anything is.
+func sealWeights(seal *sealed.Sealer, files []codegen.SourceFile) []codegen.SourceFile {
+	out := slices.Clone(files)
+	for i := range out {
+		if write := out[i].Write; out[i].Path == compiler.WeightsFile {
+			out[i].Write = func(to io.Writer) error { return seal.Write(to, write) }
+		}
+	}
+	return out
 }
 
 // ignored keeps out of version control what must not go where the verifier's code goes, and the folder that compile says to build into.

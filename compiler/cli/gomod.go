@@ -31,8 +31,9 @@ const (
 // runtimeModules are the modules that generated code links besides ours, with the tag cuda or without; a test compares them with what go list
 // says.
 var runtimeModules = []string{
-	"github.com/bits-and-blooms/bitset", "github.com/consensys/gnark-crypto", "github.com/dustin/go-humanize", "github.com/google/uuid",
-	"github.com/inconshreveable/mousetrap", "github.com/pkg/errors", "github.com/spf13/cobra", "github.com/spf13/pflag", "golang.org/x/sys", "golang.org/x/term",
+	"filippo.io/age", "filippo.io/hpke", "github.com/bits-and-blooms/bitset", "github.com/consensys/gnark-crypto", "github.com/dustin/go-humanize",
+	"github.com/google/uuid", "github.com/inconshreveable/mousetrap", "github.com/pkg/errors", "github.com/spf13/cobra", "github.com/spf13/pflag",
+	"golang.org/x/crypto", "golang.org/x/sys", "golang.org/x/term",
 	"gorgonia.org/cu",
 }
 

@@ -15,6 +15,7 @@ import (
 	"github.com/zkllmc/zkllmc/compiler"
 	"github.com/zkllmc/zkllmc/internal/console"
 	"github.com/zkllmc/zkllmc/internal/format"
+	"github.com/zkllmc/zkllmc/internal/sealed"
 )
 
 // loss is what a compilation would take from a folder: what that holds instead, what is replaced, and what comes of it.
@@ -51,6 +52,9 @@ func (o *output) losses(old, desc manifest, files []codegen.SourceFile) (out []l
 		was, is := cmp.Or(old.Tokenizer, "none"), cmp.Or(desc.Tokenizer, "none")
 		out = append(out, loss{fmt.Sprintf("the same circuit with another tokenizer or template, %s, and this is %s", format.BriefText(was, is), format.BriefText(is, was)),
 			"the tokenizer", "verifiers built from the old code encode texts otherwise"})
+	}
+	if sealed.Is(filepath.Join(o.dir, compiler.WeightsFile)) {
+		return append(out, loss{"the same circuit with weights that are encrypted, and may be others, in " + compiler.WeightsFile, "the encrypted weights", "where they are others, keys that setup made of them go on proving the old model"}), nil
 	}
 	i := slices.IndexFunc(files, func(f codegen.SourceFile) bool { return f.Path == compiler.WeightsFile })
 	other, err := otherWeights(filepath.Join(o.dir, compiler.WeightsFile), files[i].Write)

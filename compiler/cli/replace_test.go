@@ -1,10 +1,13 @@
 package cli
 
 import (
+	"io"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 
+	"filippo.io/age"
 	"github.com/stretchr/testify/require"
 	"google.golang.org/protobuf/proto"
 
@@ -76,4 +79,19 @@ func TestOtherWeightsOfTheSameCircuit(t *testing.T) {
 	code, _, stderr = run(t, args(first)...)
 	require.Equal(t, console.OK, code, stderr)
 	require.Equal(t, old, files(t, dir))
+
+	// Encrypted weights are those, encrypted, and nobody knows whether they may be replaced.
+	id, err := age.GenerateX25519Identity()
+	require.NoError(t, err)
+	code, stdout, stderr := run(t, args(first, "--encrypt-to", id.Recipient().String())...)
+	require.Equal(t, console.OK, code, stderr)
+	require.Contains(t, stdout, "with what opens the weights and encrypts the key")
+	plain, err := age.Decrypt(strings.NewReader(files(t, dir)[compiler.WeightsFile]), id)
+	require.NoError(t, err)
+	all, err := io.ReadAll(plain)
+	require.NoError(t, err)
+	require.Equal(t, old[compiler.WeightsFile], string(all))
+	code, _, stderr = run(t, args(first)...)
+	require.Equal(t, console.Usage, code, stderr)
+	require.Contains(t, stderr, "holds the same circuit with weights that are encrypted, and may be others, in weights.zkw")
 }

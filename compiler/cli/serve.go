@@ -14,6 +14,7 @@ import (
 	"github.com/spf13/pflag"
 
 	"github.com/zkllmc/zkllmc/internal/console"
+	"github.com/zkllmc/zkllmc/internal/sealed"
 	"github.com/zkllmc/zkllmc/server"
 )
 
@@ -23,6 +24,7 @@ type hosting struct {
 	queue   server.Queue
 	memory  string
 	logJSON bool
+	open    sealed.OpenFlags
 }
 
 func (o *hosting) flags(f *pflag.FlagSet) {
@@ -32,6 +34,7 @@ func (o *hosting) flags(f *pflag.FlagSet) {
 	f.StringVar(&o.queue.Prefix, "prefix", "zkllmc", "`NAME` that all names of what is stored there begin with")
 	f.StringVar(&o.memory, "memory", "", "a proof takes at most about this `SIZE` of memory, 6GiB say (default: what the machine has)")
 	f.BoolVar(&o.logJSON, "log-json", false, "log lines of JSON")
+	o.open.Register(f, "the prover keys")
 }
 
 func (o *hosting) budget() (uint64, error) {
@@ -146,7 +149,13 @@ lets requests end and hands jobs back to the queue.`,
 			if s.Answers <= 0 {
 				s.Answers = runtime.GOMAXPROCS(0)
 			}
-			s.Models, s.Log = o.models, a.logger(o.logJSON)
+			s.Models, s.Log, s.Keys = o.models, a.logger(o.logJSON), *o.open.Opener(os.Stdin, a.ask)
+			switch standard := o.open.Standard(); {
+			case console.ReadOnce(standard...) != nil:
+				return console.Usagef("%w", console.ReadOnce(standard...))
+			case s.Workers > 0 && len(standard) > 0 && standard[0] == "--identity":
+				return console.Usagef("--identity - is not passed on to workers: name a file, or give --workers 0")
+			}
 			return hosted(ctx, server.Serve(ctx, s))
 		}),
 	}
@@ -207,12 +216,23 @@ that is killed loses nothing, for its job is given to another after --patience; 
 			if err != nil {
 				return err
 			}
+			keys := o.open.Opener(os.Stdin, a.ask)
+			if err := console.ReadOnce(o.open.Standard()...); err != nil {
+				return console.Usagef("%w", err)
+			}
 			if beside {
+				if len(o.open.Standard()) > 0 {
+					passphrase, err := server.Line(os.Stdin)
+					if err != nil {
+						return err
+					}
+					keys.Say(passphrase)
+				}
 				var stop context.CancelFunc
 				ctx, stop = server.While(ctx, os.Stdin)
 				defer stop()
 			}
-			return hosted(ctx, server.Work(ctx, server.WorkOptions{Models: o.models, Queue: o.queue, Memory: memory, Log: a.logger(o.logJSON)}))
+			return hosted(ctx, server.Work(ctx, server.WorkOptions{Models: o.models, Queue: o.queue, Memory: memory, Keys: *keys, Log: a.logger(o.logJSON)}))
 		}),
 	}
 	o.flags(c.Flags())

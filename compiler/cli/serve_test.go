@@ -3,10 +3,12 @@ package cli
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
 	"io"
 	"net/http"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"regexp"
 	"runtime"
 	"strconv"
@@ -15,6 +17,7 @@ import (
 	"testing"
 	"time"
 
+	"filippo.io/age"
 	"github.com/stretchr/testify/require"
 
 	"github.com/zkllmc/zkllmc/internal/checker"
@@ -53,23 +56,43 @@ func (w *watched) find(t *testing.T, expression string, n int) string {
 
 // Options that make no sense, or do not go together, are refused by their names before anything is read.
 func TestServeRefusesOptions(t *testing.T) {
-	for _, c := range [][]string{{"--workers", "-1"}, {"--requests", "0"}, {"--answers", "-1"}, {"--body", "-1"}, {"--slow", "-1s"}, {"--grace", "-1s"}, {"--replicas", "3"}, {"--data", "x", "--nats", "nats://127.0.0.1:1"}} {
+	for _, c := range [][]string{{"--workers", "-1"}, {"--requests", "0"}, {"--answers", "-1"}, {"--body", "-1"}, {"--slow", "-1s"}, {"--grace", "-1s"}, {"--replicas", "3"}, {"--data", "x", "--nats", "nats://127.0.0.1:1"}, {"--identity", "-"}} {
 		code, _, err := run(t, append([]string{"serve", "--model", "none"}, c...)...)
 		require.Equal(t, console.Usage, code, "%v", c)
 		require.Contains(t, err, c[0])
 	}
 }
 
-// Server and worker, as processes, are killed in the middle of jobs; those that were promised are made all the same, each once.
+// encrypted encrypts a file with a passphrase that is little work, and returns the file with the passphrase.
+func encrypted(t *testing.T, name string) (passphrase string) {
+	plain, err := os.ReadFile(name)
+	require.NoError(t, err)
+	r, err := age.NewScryptRecipient("correct horse")
+	require.NoError(t, err)
+	r.SetWorkFactor(4)
+	var out bytes.Buffer
+	w, err := age.Encrypt(&out, r)
+	require.NoError(t, err)
+	_, err = w.Write(plain)
+	require.NoError(t, errors.Join(err, w.Close()))
+	require.NoError(t, os.WriteFile(name, out.Bytes(), 0o600))
+	passphrase = filepath.Join(t.TempDir(), "passphrase")
+	require.NoError(t, os.WriteFile(passphrase, []byte("correct horse\n"), 0o600))
+	return passphrase
+}
+
+// Server and worker, as processes, are killed in the middle of jobs; those that were promised are made all the same, each once. The prover's key
+// is encrypted: each worker gets the passphrase from its server.
 func TestServerIsKilled(t *testing.T) {
 	if runtime.GOOS == "windows" {
 		t.Skip("no signals to speak of")
 	}
 	dir, customer := provided.Alphabet(t)
+	passphrase := encrypted(t, filepath.Join(dir, "keys", "prover.key"))
 	data := t.TempDir()
 	var log *watched
 	start := func() (*exec.Cmd, string) {
-		c := command(t, "serve", "--model", dir, "--data", data, "--listen", "127.0.0.1:0", "--patience", "2s")
+		c := command(t, "serve", "--model", dir, "--data", data, "--listen", "127.0.0.1:0", "--patience", "2s", "--passphrase-file", passphrase)
 		log = &watched{}
 		c.Stderr = log
 		require.NoError(t, c.Start())
@@ -104,6 +127,9 @@ func TestServerIsKilled(t *testing.T) {
 	code, _, err := run(t, "serve", "--model", dir, "--data", t.TempDir(), "--listen", ":0")
 	require.Equal(t, console.Usage, code)
 	require.Contains(t, err, "--tokens")
+	code, _, err = run(t, "serve", "--model", dir, "--data", t.TempDir(), "--listen", "127.0.0.1:0")
+	require.Equal(t, console.Unreadable, code)
+	require.Contains(t, err, "prover.key: it is encrypted with a passphrase; --passphrase-file FILE names")
 
 	server, url = start()
 	get := func(path string) []byte {

@@ -42,11 +42,14 @@ func Named(flag, name string) error {
 	return nil
 }
 
-// Replaceable refuses to write over prover keys, whatever the flags: nothing brings one back.
+// Replaceable refuses to write over prover keys, and what may be one, whatever the flags: nothing brings one back.
 func Replaceable(names ...string) error {
 	for _, n := range names {
-		if atomicfile.Head(n, len(format.MagicProverKey)) == format.MagicProverKey {
+		switch {
+		case atomicfile.Head(n, len(format.MagicProverKey)) == format.MagicProverKey:
 			return Usagef("%s is a prover key; it is secret and cannot be made again, and is not replaced even with --force", n)
+		case atomicfile.Head(n, len(format.IntroSealed)) == format.IntroSealed:
+			return Usagef("%s is encrypted, as prover keys are, which cannot be made again; it is not replaced even with --force", n)
 		}
 	}
 	return nil

@@ -21,17 +21,34 @@ import (
 // Work is a folder in which a setup in pieces keeps what it has made, so that one that was killed goes on where it was. It holds
 //
 //   - seed: the fresh bytes from which, with the family and all weights, the prover's secret and the blinders of the commitments follow.
-//     It is as secret as the prover's key;
+//     It is as secret as the prover's key, and encrypted where that is to be;
 //   - rows-N and proof-N: commitments and range proof of piece N. They are public one day.
 //
 // Nothing in it is believed for being there. Each file of a piece ends in a tag under a key that follows from the seed, the family and all
 // weights: what belongs to others, or is damaged, is made anew. Commitments are what they should be where the proofs about them verify. A
 // proof is never made of randomness that another one had: its pads come from fresh bytes, not from the seed. A nil *Work keeps nothing.
 type Work struct {
+	Seal Sealer // of the seed; at first it is kept in the clear
+
 	dir      string
 	key      []byte
 	unproved map[int]bool // the pieces whose rows this process wrote, without a proof about them yet
 }
+
+// Sealer encrypts what is secret before it is kept, and opens it again.
+type Sealer interface {
+	Seal(data []byte) ([]byte, error)
+	Open(data []byte) ([]byte, error)
+}
+
+// plain keeps things as they are.
+type plain struct{}
+
+func (plain) Seal(data []byte) ([]byte, error) { return data, nil }
+func (plain) Open(data []byte) ([]byte, error) { return data, nil }
+
+// maxSeed bounds the file of the seed, which may be encrypted for many.
+const maxSeed = 1 << 20
 
 const seedFile = "seed"
 
@@ -47,7 +64,7 @@ func OpenWork(dir string) (*Work, error) {
 	if err := private(dir, fs.ModeDir); err != nil {
 		return nil, err
 	}
-	return &Work{dir: dir, unproved: map[int]bool{}}, nil
+	return &Work{Seal: plain{}, dir: dir, unproved: map[int]bool{}}, nil
 }
 
 // private says whether a file or folder is one, and its owner's alone: others could else choose the blinders.
@@ -100,12 +117,19 @@ func (w *Work) fresh(ctx context.Context, bytes []byte) ([]byte, error) {
 	name := filepath.Join(w.dir, seedFile)
 	err := private(name, 0)
 	if errors.Is(err, fs.ErrNotExist) {
-		return bytes, atomicfile.Write(ctx, name, bytes, atomicfile.Options{})
+		kept, err := w.Seal.Seal(bytes)
+		if err == nil {
+			err = atomicfile.Write(ctx, name, kept, atomicfile.Options{})
+		}
+		return bytes, err
 	}
 	if err != nil {
 		return nil, err
 	}
-	stored, err := atomicfile.Read(name, freshSize)
+	stored, err := atomicfile.Read(name, maxSeed)
+	if err == nil {
+		stored, err = w.Seal.Open(stored)
+	}
 	if err == nil && len(stored) != freshSize {
 		err = fmt.Errorf("%s has %d bytes and not %d: it is damaged, remove it", name, len(stored), freshSize)
 	}

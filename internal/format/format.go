@@ -33,6 +33,9 @@ const (
 	MagicCircuit      = "zkllm-ci"
 )
 
+// IntroSealed begins every artefact that is encrypted, as the format of age has it (age-encryption.org/v1). Package sealed opens them.
+const IntroSealed = "age-encryption.org/v1\n"
+
 var names = map[string]string{
 	MagicVerifyingKey: "a verifying key", MagicProverKey: "a prover key", MagicProof: "a proof",
 	MagicWeights: "a weights file", MagicStatement: "a statement", MagicCircuit: "a circuit file",

@@ -102,7 +102,7 @@ func multiplyMatrices() func() {
 	short := func(n int) *integer.Tensor {
 		t := &integer.Tensor{Shape: []int{n, ceilingWidth}, Short: make([]int16, n*ceilingWidth)}
 		for i := range t.Short {
-			t.Short[i] = int16(i*2654435761>>8) | 1
+			t.Short[i] = int16(uint32(i)*2654435761>>8) | 1
 		}
 		return t
 	}

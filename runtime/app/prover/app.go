@@ -22,6 +22,7 @@ import (
 	"github.com/zkllmc/zkllmc/internal/group"
 	"github.com/zkllmc/zkllmc/internal/protocol"
 	"github.com/zkllmc/zkllmc/internal/reading"
+	"github.com/zkllmc/zkllmc/internal/sealed"
 	"github.com/zkllmc/zkllmc/internal/terminal"
 	"github.com/zkllmc/zkllmc/runtime/tokens"
 )
@@ -64,7 +65,8 @@ type app struct {
 	stdout    *console.Output
 	terminal  bool // the standard output is one
 	stderr    io.Writer
-	said      io.Writer // what is said of results: stdout, or stderr where a result goes there
+	ask       sealed.Question // a passphrase, on the terminal; nil if there is none
+	said      io.Writer       // what is said of results: stdout, or stderr where a result goes there
 	progress  *progress
 	stats     measuring
 	started   bool // the command line was understood
@@ -74,6 +76,9 @@ type app struct {
 func start(ctx context.Context, m Model, args []string, stdin io.Reader, stdout, stderr io.Writer) (code int) {
 	a := &app{m: m, processor: cpu.New(), stdin: stdin, stdout: console.NewOutput(stdout), stderr: stderr, progress: newProgress(stderr)}
 	a.said, a.terminal = a.stdout, terminal.Is(stdout)
+	if _, process := stderr.(*os.File); process && terminal.There() {
+		a.ask = terminal.Passphrase
+	}
 	defer func() {
 		if r := recover(); r != nil { // Go's own exit code of a panic would say that the command line was wrong
 			fmt.Fprintf(stderr, "prover: internal error: %v\n%s", r, debug.Stack())

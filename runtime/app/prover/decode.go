@@ -12,15 +12,12 @@ import (
 	"github.com/zkllmc/zkllmc/internal/engine"
 	"github.com/zkllmc/zkllmc/internal/format"
 	"github.com/zkllmc/zkllmc/internal/protocol"
+	"github.com/zkllmc/zkllmc/internal/sealed"
 	"github.com/zkllmc/zkllmc/runtime/verifier"
 )
 
 // readKey reads a prover key.
-func readKey(f *circuit.Family, name string) (*engine.Key, error) {
-	file, err := openFile(name, format.MagicProverKey, int64(engine.KeySize(f))+slack)
-	if err != nil {
-		return nil, console.Unusable(err)
-	}
+func readKey(f *circuit.Family, name string, file stored) (*engine.Key, error) {
 	defer file.Close()
 	k, err := engine.OpenKey(f, file, file.size)
 	if errors.Is(err, format.ErrDamaged) {
@@ -33,9 +30,13 @@ func readKey(f *circuit.Family, name string) (*engine.Key, error) {
 }
 
 // readKey is readKey as a phase, left behind where the context ends.
-func (a *app) readKey(ctx context.Context, name string) (*engine.Key, error) {
+func (a *app) readKey(ctx context.Context, name string, open *sealed.OpenFlags) (*engine.Key, error) {
+	file, err := openSealed(ctx, open.Opener(a.stdin, a.ask), name, format.MagicProverKey, int64(engine.KeySize(a.f))+slack)
+	if err != nil {
+		return nil, console.Unusable(err)
+	}
 	a.progress.phase("read key")
-	return console.Interruptible(ctx, func() (*engine.Key, error) { return readKey(a.f, name) })
+	return console.Interruptible(ctx, func() (*engine.Key, error) { return readKey(a.f, name, file) })
 }
 
 // verifyingKeyBeside is where setup puts the verifying key of a prover key.

@@ -15,6 +15,7 @@ import (
 	"github.com/zkllmc/zkllmc/internal/engine"
 	"github.com/zkllmc/zkllmc/internal/forecast"
 	"github.com/zkllmc/zkllmc/internal/portfile"
+	"github.com/zkllmc/zkllmc/internal/sealed"
 	"github.com/zkllmc/zkllmc/runtime/statement/function"
 )
 
@@ -80,12 +81,21 @@ type content struct {
 }
 
 // read returns the inputs, of the shortest circuit that has their shapes.
-func (in *inputs) read(ctx context.Context, a *app) (*asked, error) {
+func (in *inputs) read(ctx context.Context, a *app, open *sealed.OpenFlags) (*asked, error) {
 	given := console.Given{}
 	for _, name := range []string{console.TextFlag, console.TextFlag + console.FileSuffix} {
 		if f := in.cmd.Flags().Lookup(name); f != nil && f.Changed {
 			given[name] = f.Value.String()
 		}
+	}
+	standard := append(open.Standard(), given.Standard()...)
+	for _, f := range in.files {
+		if name, file, _ := strings.Cut(f, "="); file == console.Stdin {
+			standard = append(standard, name)
+		}
+	}
+	if err := console.ReadOnce(standard...); err != nil {
+		return nil, console.Usagef("%w", err)
 	}
 	if len(given) > 0 {
 		return a.passage(ctx, given, len(in.files) > 0)
@@ -100,7 +110,7 @@ func (in *inputs) read(ctx context.Context, a *app) (*asked, error) {
 // contents reads the files, as large as the inputs of the circuit may have them.
 func (in *inputs) contents(c *circuit.Circuit, stdin io.Reader) ([]content, error) {
 	var out []content
-	given, standard := map[int]bool{}, ""
+	given := map[int]bool{}
 	for _, f := range in.files {
 		name, file, ok := strings.Cut(f, "=")
 		i := inputPort(c, name)
@@ -111,10 +121,6 @@ func (in *inputs) contents(c *circuit.Circuit, stdin io.Reader) ([]content, erro
 			return nil, console.Usagef("--input %s: the model has no input of this name", name)
 		case given[i]:
 			return nil, console.Usagef("--input %s is given twice", name)
-		case file == console.Stdin && standard != "":
-			return nil, console.Usagef("the standard input is read once, for --input %s or for --input %s", standard, name)
-		case file == console.Stdin:
-			standard = name
 		}
 		data, err := console.ReadFile(file, stdin, portfile.MaxSize(&c.Ports[i]))
 		if err != nil {
@@ -216,6 +222,7 @@ func (a *app) functionRunCommand() *cobra.Command {
 	var in inputs
 	var key string
 	var asJSON bool
+	var open sealed.OpenFlags
 	c := &cobra.Command{
 		Use:     "run --key prover.key --input NAME=FILE…",
 		Short:   "Run the model, without a proof",
@@ -223,11 +230,11 @@ func (a *app) functionRunCommand() *cobra.Command {
 		Example: "  prover run --key keys/prover.key --input x=x.json",
 		Args:    noArgs,
 		RunE: a.command(func(ctx context.Context) error {
-			q, err := in.read(ctx, a)
+			q, err := in.read(ctx, a, &open)
 			if err != nil {
 				return err
 			}
-			k, err := a.readKey(ctx, key)
+			k, err := a.readKey(ctx, key, &open)
 			if err != nil {
 				return err
 			}
@@ -244,6 +251,7 @@ func (a *app) functionRunCommand() *cobra.Command {
 	in.flags(a, c)
 	c.Flags().StringVar(&key, "key", "", "prover key `FILE` that setup wrote")
 	c.Flags().BoolVar(&asJSON, "json", false, "print a report")
+	open.Register(c.Flags(), "the prover key")
 	required(c, "key")
 	return c
 }
@@ -275,7 +283,7 @@ func (a *app) functionProve(ctx context.Context, o *functionProveOptions) error 
 	if err := o.check(a, o.inputs.paths()...); err != nil {
 		return err
 	}
-	q, err := o.read(ctx, a)
+	q, err := o.read(ctx, a, &o.open)
 	if err != nil {
 		return err
 	}

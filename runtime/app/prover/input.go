@@ -11,6 +11,7 @@ import (
 	"github.com/zkllmc/zkllmc/internal/console"
 	"github.com/zkllmc/zkllmc/internal/conversation"
 	"github.com/zkllmc/zkllmc/internal/dialogue"
+	"github.com/zkllmc/zkllmc/internal/sealed"
 	"github.com/zkllmc/zkllmc/runtime/tokens"
 )
 
@@ -77,11 +78,14 @@ func (q *question) inputs() []path {
 	return out
 }
 
-// read turns the flags into tokens.
-func (q *question) read(ctx context.Context, a *app) error {
+// read turns the flags into tokens. The standard input is read for them or for those that open the key.
+func (q *question) read(ctx context.Context, a *app, open *sealed.OpenFlags) error {
 	given, err := q.set()
 	if err != nil {
 		return err
+	}
+	if err := console.ReadOnce(append(open.Standard(), given.Standard()...)...); err != nil {
+		return console.Usagef("%w", err)
 	}
 	if q.max < 0 {
 		return console.Usagef("--max %d is negative", q.max)

@@ -2,6 +2,7 @@ package prover
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -10,10 +11,21 @@ import (
 	"path/filepath"
 
 	"github.com/zkllmc/zkllmc/internal/console"
+	"github.com/zkllmc/zkllmc/internal/sealed"
 )
 
 // path is a file of the command line with the flag that names it. An empty name stands for none.
 type path struct{ flag, name string }
+
+// openPaths are the files that open a key.
+func openPaths(o *sealed.OpenFlags) (out []path) {
+	for _, f := range o.Files() {
+		if f[1] != console.Stdin {
+			out = append(out, path{f[0], f[1]})
+		}
+	}
+	return out
+}
 
 // names are the files themselves.
 func names(paths []path) (out []string) {
@@ -103,6 +115,24 @@ type stored struct {
 	io.ReaderAt
 	io.Closer
 	size int64
+}
+
+// openSealed opens a file of a kind, of at most limit bytes, which may be encrypted. It is opened, if it is, before the phase of whoever reads it
+// begins: somebody may be asked for a passphrase.
+func openSealed(ctx context.Context, by *sealed.Opener, name, magic string, limit int64) (stored, error) {
+	file, err := openFile(name, magic, limit)
+	if err != nil {
+		return file, err
+	}
+	plain, size, err := by.Open(ctx, name, file, file.size)
+	if err != nil {
+		file.Close()
+		if ctx.Err() != nil {
+			return file, err
+		}
+		return file, fmt.Errorf("%s: %w", name, err)
+	}
+	return stored{plain, file.Closer, size}, nil
 }
 
 // openFile opens a file of a kind, of at most limit bytes. What is no regular file, and may be read once only, is read now.

@@ -187,6 +187,7 @@ type report struct {
 	StatementBytes int                `json:"statement_bytes,omitempty"`
 	VKBytes        int                `json:"vk_bytes,omitempty"`
 	KeyBytes       int                `json:"prover_key_bytes,omitempty"`
+	Encrypted      bool               `json:"prover_key_encrypted,omitempty"`
 	Stats          *stats             `json:"stats,omitempty"`
 	machine.Usage
 }

@@ -19,6 +19,7 @@ import (
 	"github.com/zkllmc/zkllmc/internal/dialogue"
 	"github.com/zkllmc/zkllmc/internal/engine"
 	"github.com/zkllmc/zkllmc/internal/forecast"
+	"github.com/zkllmc/zkllmc/internal/sealed"
 	"github.com/zkllmc/zkllmc/runtime/statement"
 	"github.com/zkllmc/zkllmc/runtime/statement/generation"
 	"github.com/zkllmc/zkllmc/runtime/verifier"
@@ -30,6 +31,7 @@ type proveFiles struct {
 	force, json               bool
 	noSaturation              bool
 	memory                    string
+	open                      sealed.OpenFlags
 }
 
 func (o *proveFiles) flags(c *cobra.Command) {
@@ -42,6 +44,7 @@ func (o *proveFiles) flags(c *cobra.Command) {
 	f.BoolVar(&o.json, "json", false, "print a report")
 	f.BoolVar(&o.noSaturation, "no-saturation", false, "prove, too, that no value was clamped, at any position, those behind a text included; where one is, nothing is proved")
 	f.StringVar(&o.memory, "memory", "", "take at most about this `SIZE` of memory, 6GiB say: slower where that is little, refused where it is too little (default: what the machine has)")
+	o.open.Register(f, "the prover key")
 	required(c, "key", "out", "statement-out")
 }
 
@@ -77,6 +80,7 @@ func (o *proveFiles) check(a *app, inputs ...path) error {
 	if o.vk == "" {
 		vk = path{"--vk where it is not given", verifyingKeyBeside(o.key)}
 	}
+	inputs = append(inputs, openPaths(&o.open)...)
 	outputs, err := a.piped(o.json, path{"--statement-out", o.statement}, path{"--out", o.proof})
 	if err != nil {
 		return err
@@ -92,7 +96,7 @@ func (o *proveFiles) check(a *app, inputs ...path) error {
 
 // keys reads the prover's key and the verifying key that belongs to it.
 func (a *app) keys(ctx context.Context, o *proveFiles) (*engine.Key, *verifier.Key, error) {
-	k, err := a.readKey(ctx, o.key)
+	k, err := a.readKey(ctx, o.key, &o.open)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -128,7 +132,7 @@ func (a *app) prove(ctx context.Context, o *proveOptions) error {
 	if err := o.check(a, o.inputs()...); err != nil {
 		return err
 	}
-	if err := o.read(ctx, a); err != nil {
+	if err := o.read(ctx, a, &o.open); err != nil {
 		return err
 	}
 	if o.wantTokens != nil && o.max > 0 {

@@ -8,12 +8,14 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/zkllmc/zkllmc/internal/dialogue"
+	"github.com/zkllmc/zkllmc/internal/sealed"
 )
 
 func (a *app) runCommand() *cobra.Command {
 	q := &question{}
 	var key string
 	var asJSON bool
+	var open sealed.OpenFlags
 	c := &cobra.Command{
 		Use:   "run --key prover.key --prompt TEXT",
 		Short: "Let the model answer, without a proof",
@@ -21,21 +23,22 @@ func (a *app) runCommand() *cobra.Command {
 vocabulary or the longest circuit's length.`,
 		Example: "  prover run --key keys/prover.key --tokens 3,2,7 --max 4",
 		Args:    noArgs,
-		RunE:    a.command(func(ctx context.Context) error { return a.run(ctx, q, key, asJSON) }),
+		RunE:    a.command(func(ctx context.Context) error { return a.run(ctx, q, key, &open, asJSON) }),
 	}
 	q.flags(c)
 	q.maxFlag(c)
 	c.Flags().StringVar(&key, "key", "", "prover key `FILE` that setup wrote")
 	c.Flags().BoolVar(&asJSON, "json", false, "print a report")
+	open.Register(c.Flags(), "the prover key")
 	required(c, "key")
 	return c
 }
 
-func (a *app) run(ctx context.Context, q *question, keyFile string, asJSON bool) error {
-	if err := q.read(ctx, a); err != nil {
+func (a *app) run(ctx context.Context, q *question, keyFile string, open *sealed.OpenFlags, asJSON bool) error {
+	if err := q.read(ctx, a, open); err != nil {
 		return err
 	}
-	k, err := a.readKey(ctx, keyFile)
+	k, err := a.readKey(ctx, keyFile, open)
 	if err != nil {
 		return err
 	}

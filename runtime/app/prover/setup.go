@@ -1,6 +1,7 @@
 package prover
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -17,6 +18,7 @@ import (
 	"github.com/zkllmc/zkllmc/internal/engine"
 	"github.com/zkllmc/zkllmc/internal/format"
 	"github.com/zkllmc/zkllmc/internal/protocol"
+	"github.com/zkllmc/zkllmc/internal/sealed"
 	"github.com/zkllmc/zkllmc/runtime/verifier"
 )
 
@@ -32,8 +34,7 @@ const (
 const slack = 64 << 20
 
 func (a *app) setupCommand() *cobra.Command {
-	var weights, dir string
-	var force, asJSON bool
+	o := &setupOptions{seal: sealed.SealFlags{Opens: true}}
 	c := &cobra.Command{
 		Use:   "setup --weights weights.zkw -o DIR",
 		Short: "Commit to the weights, once per model",
@@ -43,19 +44,34 @@ verifies proofs takes it from 'verifier accept', which checks model.vk. A setup 
 a new prover.key beside an old model.vk: prove refuses the pair, and another setup --force replaces both.
 
 The proof about the weights of a large model is made in pieces, in memory for one of them. What is done is kept in DIR/setup.work,
-which is as secret as prover.key: after an interruption the same command goes on from there. The folder goes when setup is complete.`,
-		Example: "  prover setup --weights weights.zkw -o keys",
-		Args:    noArgs,
-		RunE:    a.command(func(ctx context.Context) error { return a.setup(ctx, weights, dir, force, asJSON) }),
+which is as secret as prover.key: after an interruption the same command goes on from there. The folder goes when setup is complete.
+
+With --encrypt-to or a passphrase prover.key is encrypted in the format of age, and is in the clear in memory alone. What of
+DIR/setup.work is secret is encrypted, too: to go on from it, name what opens it.`,
+		Example: `  prover setup --weights weights.zkw -o keys
+  prover setup --weights weights.zkw -o keys --encrypt-to age1…`,
+		Args: noArgs,
+		RunE: a.command(func(ctx context.Context) error { return a.setup(ctx, o) }),
 	}
 	f := c.Flags()
-	f.StringVar(&weights, "weights", "", "weights `FILE` that the compiler wrote")
-	f.StringVarP(&dir, "out", "o", "", "folder `DIR` for the two keys")
-	f.BoolVar(&force, "force", false, "replace the keys that are there; proofs under the old ones become unrelated to the new model ID")
-	f.BoolVar(&asJSON, "json", false, "print a report")
+	f.StringVar(&o.weights, "weights", "", "weights `FILE` that the compiler wrote")
+	f.StringVarP(&o.dir, "out", "o", "", "folder `DIR` for the two keys")
+	f.BoolVar(&o.force, "force", false, "replace the keys that are there; proofs under the old ones become unrelated to the new model ID")
+	f.BoolVar(&o.json, "json", false, "print a report")
+	o.seal.Register(f, "prover.key")
+	f.Lookup("passphrase-file").Usage = "`FILE` of a passphrase, - for the standard input, which opens the weights where they are encrypted with one, and encrypts prover.key unless --encrypt-to does"
+	o.open.RegisterIdentities(f, "the weights file or setup.work")
 	a.stats.flag(c)
 	required(c, "weights", "out")
 	return c
+}
+
+// setupOptions are the flags of setup.
+type setupOptions struct {
+	weights, dir string
+	force, json  bool
+	open         sealed.OpenFlags
+	seal         sealed.SealFlags
 }
 
 // isRequired is the annotation of commands that holds the groups of required.
@@ -102,16 +118,24 @@ func keyFiles(dir, weights string) (vk, key string, err error) {
 	return vk, key, console.Replaceable(vk)
 }
 
-func (a *app) setup(ctx context.Context, weights, dir string, force, asJSON bool) (err error) {
+func (a *app) setup(ctx context.Context, o *setupOptions) (err error) {
+	weights, dir, force := o.weights, o.dir, o.force
 	vkFile, keyFile, err := keyFiles(dir, weights)
 	if err != nil {
 		return err
 	}
-	weightsFile, err := openWeights(a.f, weights)
+	seal, by, err := a.seals(ctx, o, keyFile)
+	if err != nil {
+		return err
+	}
+	weightsFile, err := openWeights(ctx, a.f, by, weights)
 	if err != nil {
 		return err
 	}
 	defer weightsFile.Close()
+	if sealed.Is(weights) && !seal.Seals() {
+		fmt.Fprintf(a.stderr, "prover: warning: %s is encrypted, and %s, which holds the weights too, will not be: --encrypt-to or --passphrase encrypts it\n", weights, keyFile)
+	}
 	undo, err := makeFolder(dir)
 	if err != nil {
 		return err
@@ -124,7 +148,7 @@ func (a *app) setup(ctx context.Context, weights, dir string, force, asJSON bool
 	if err := console.Writable(force, keyFile, vkFile); err != nil {
 		return err
 	}
-	work, err := a.openWork(dir)
+	work, err := a.openWork(ctx, dir, seal, by)
 	if err != nil {
 		return err
 	}
@@ -133,7 +157,7 @@ func (a *app) setup(ctx context.Context, weights, dir string, force, asJSON bool
 	}
 	defer func() {
 		if err != nil && work != nil && !errors.Is(err, format.ErrWeight) && kept(dir) {
-			fmt.Fprintf(a.stderr, "prover: %s keeps what is done, as secret as the prover key; the same command goes on from there\n", filepath.Join(dir, workFolder))
+			fmt.Fprintf(a.stderr, "prover: %s keeps what is done, as secret as the prover key; the same command goes on from there%s\n", filepath.Join(dir, workFolder), with(seal))
 		}
 	}()
 	made, vk, err := a.makeKeys(ctx, weightsFile, work)
@@ -149,16 +173,46 @@ func (a *app) setup(ctx context.Context, weights, dir string, force, asJSON bool
 		}
 		return nil
 	}
-	if err := writeAll(ctx, force, forget, out{name: keyFile, write: made.WriteProverKey, mode: 0o600}, out{name: vkFile, data: vk, mode: 0o644}); err != nil {
+	if err := writeAll(ctx, force, forget, out{name: keyFile, write: func(to io.Writer) error { return seal.Write(to, made.WriteProverKey) }, mode: 0o600}, out{name: vkFile, data: vk, mode: 0o644}); err != nil {
 		return err
 	}
 	a.progress.phase("")
 	id := made.ModelID()
-	if asJSON {
-		return a.printReport(report{ModelID: fmt.Sprintf("%x", id), Computed: a.computed, Circuit: fmt.Sprintf("%x", a.f.Digest()), VKBytes: len(vk), KeyBytes: engine.KeySize(a.f)})
+	info, err := os.Stat(keyFile)
+	if err != nil {
+		return console.Unusable(err)
 	}
-	fmt.Fprintf(a.stdout, "model ID  %x\npublic    %s (%d bytes)\nsecret    %s (%d bytes)\n", id, vkFile, len(vk), keyFile, engine.KeySize(a.f))
+	if o.json {
+		return a.printReport(report{ModelID: fmt.Sprintf("%x", id), Computed: a.computed, Circuit: fmt.Sprintf("%x", a.f.Digest()), VKBytes: len(vk), KeyBytes: int(info.Size()), Encrypted: seal.Seals()})
+	}
+	encrypted := ""
+	if seal.Seals() {
+		encrypted = ", encrypted"
+	}
+	fmt.Fprintf(a.stdout, "model ID  %x\npublic    %s (%d bytes)\nsecret    %s (%d bytes%s)\n", id, vkFile, len(vk), keyFile, info.Size(), encrypted)
 	return nil
+}
+
+// seals is what encrypts the prover's key, and what opens the files that setup reads. The passphrase of one is that of the others.
+func (a *app) seals(ctx context.Context, o *setupOptions, keyFile string) (*sealed.Sealer, *sealed.Opener, error) {
+	if err := console.ReadOnce(append(o.open.Standard(), o.seal.Standard()...)...); err != nil {
+		return nil, nil, console.Usagef("%w", err)
+	}
+	seal, said, err := o.seal.Sealer(ctx, keyFile, a.stdin, a.ask)
+	if err != nil {
+		return nil, nil, err
+	}
+	by := o.open.Opener(a.stdin, a.ask)
+	by.Say(said)
+	return seal, by, nil
+}
+
+// with says what else a command takes to go on from what it encrypted.
+func with(seal *sealed.Sealer) string {
+	if seal.Seals() {
+		return ", with what opens the key"
+	}
+	return ""
 }
 
 // kept says that there is something of an unfinished setup.
@@ -169,11 +223,15 @@ func kept(dir string) bool {
 
 // openWork opens the folder beside the keys for what is done of a range proof in pieces; nil if there is one piece, which is made as a
 // whole.
-func (a *app) openWork(dir string) (*engine.Work, error) {
+func (a *app) openWork(ctx context.Context, dir string, seal *sealed.Sealer, by *sealed.Opener) (*engine.Work, error) {
 	if protocol.Pieces(a.f) <= 1 {
 		return nil, nil
 	}
-	w, err := engine.OpenWork(filepath.Join(dir, workFolder))
+	dir = filepath.Join(dir, workFolder)
+	w, err := engine.OpenWork(dir)
+	if err == nil {
+		w.Seal = secrets{ctx, dir, seal, by}
+	}
 	return w, console.Unusable(err)
 }
 
@@ -204,9 +262,38 @@ type weights struct {
 	name string
 }
 
+// secrets encrypts what is secret of an unfinished setup as it encrypts the prover's key.
+type secrets struct {
+	ctx  context.Context
+	dir  string
+	seal *sealed.Sealer
+	by   *sealed.Opener
+}
+
+// Seal implements engine.Sealer.
+func (s secrets) Seal(data []byte) ([]byte, error) {
+	var out bytes.Buffer
+	err := s.seal.Write(&out, func(to io.Writer) error { _, err := to.Write(data); return err })
+	return out.Bytes(), err
+}
+
+// Open implements engine.Sealer. A secret that is there in the clear where keys are to be encrypted is not gone on from.
+func (s secrets) Open(data []byte) ([]byte, error) {
+	plain, size, err := s.by.Open(s.ctx, s.dir, bytes.NewReader(data), int64(len(data)))
+	switch {
+	case err != nil:
+		return nil, console.Unusable(fmt.Errorf("what an unfinished setup left in %s: %w; or remove it and begin anew", s.dir, err))
+	case s.seal.Seals() && size == int64(len(data)):
+		return nil, console.Unusable(fmt.Errorf("what an unfinished setup left in %s is not encrypted, and the prover's key is to be: remove it and begin anew", s.dir))
+	}
+	out := make([]byte, size)
+	_, err = io.ReadFull(io.NewSectionReader(plain, 0, size), out)
+	return out, err
+}
+
 // openWeights opens a weights file.
-func openWeights(f *circuit.Family, name string) (*weights, error) {
-	content, err := openFile(name, format.MagicWeights, weightsLimit(f))
+func openWeights(ctx context.Context, f *circuit.Family, by *sealed.Opener, name string) (*weights, error) {
+	content, err := openSealed(ctx, by, name, format.MagicWeights, weightsLimit(f))
 	if err != nil {
 		return nil, console.Unusable(fmt.Errorf("weights: %w", err))
 	}

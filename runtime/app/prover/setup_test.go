@@ -42,10 +42,8 @@ func (r stoppingRun) Fractions(n int, blocks []backend.Block) backend.FractionTr
 	return r.Run.Fractions(n, blocks)
 }
 
-// A setup in pieces that is interrupted says where it keeps what is done, in a folder of its owner's. The same command goes on from there,
-// says how far it is, writes keys that prove, and leaves nothing else behind. The other way round, keys that are there are not written
-// over.
-func TestSetupInPieces(t *testing.T) {
+// pieces is a bench of a model whose range proof has two pieces.
+func pieces(t *testing.T) *bench {
 	b := circuit.NewBuilder(circuit.Config{Name: "pieces", WeightBits: 4, WitnessBits: 4})
 	w := b.Weight("w", 8, 1100, 16)
 	b.Lookup(gadget.Range(b, -128, 127), w)
@@ -58,14 +56,27 @@ func TestSetupInPieces(t *testing.T) {
 	weights, err := format.EncodeWeights(circuit.Single(c), kit.Weights(c, 1, 2))
 	require.NoError(t, err)
 	require.NoError(t, os.WriteFile(d.file("weights.zkw"), weights, 0o600))
+	return d
+}
 
-	const line = "setup --weights @weights.zkw -o @keys"
-	ctx, stop := context.WithCancel(t.Context())
-	m := proverapp.Model{Name: "pieces", Build: built(c), Device: opens(&stopping{cpu.New(), 2, stop})}
+// interrupted is a setup that is interrupted at the tree of the given number. It returns what was said.
+func (b *bench) interrupted(line string, tree int) string {
+	ctx, stop := context.WithCancel(b.t.Context())
+	m := proverapp.Model{Name: "pieces", Build: built(b.c), Device: opens(&stopping{cpu.New(), tree, stop})}
 	var stdout, stderr bytes.Buffer
-	require.Equal(t, console.Internal, proverapp.Run(ctx, m, d.args(line), nil, &stdout, &stderr))
-	require.Contains(t, stderr.String(), "prover: interrupted")
-	require.Contains(t, stderr.String(), d.file("keys/setup.work")+" keeps what is done, as secret as the prover key; the same command goes on from there")
+	require.Equal(b.t, console.Internal, proverapp.Run(ctx, m, b.args(line), nil, &stdout, &stderr))
+	return stderr.String()
+}
+
+// A setup in pieces that is interrupted says where it keeps what is done, in a folder of its owner's. The same command goes on from there,
+// says how far it is, writes keys that prove, and leaves nothing else behind. The other way round, keys that are there are not written
+// over.
+func TestSetupInPieces(t *testing.T) {
+	d := pieces(t)
+	const line = "setup --weights @weights.zkw -o @keys"
+	failed := d.interrupted(line, 2)
+	require.Contains(t, failed, "prover: interrupted")
+	require.Contains(t, failed, d.file("keys/setup.work")+" keeps what is done, as secret as the prover key; the same command goes on from there")
 	info, err := os.Stat(d.file("keys/setup.work"))
 	require.NoError(t, err)
 	require.Equal(t, os.FileMode(0o700), info.Mode().Perm())
@@ -93,11 +104,11 @@ func TestSetupInPieces(t *testing.T) {
 	require.NoDirExists(t, d.file("keys/setup.work"))
 
 	// The seed goes before the keys have their names: where it cannot, nothing is written.
-	m.Device = opens(&stopping{cpu.New(), 1, func() {
+	m := proverapp.Model{Name: "pieces", Build: built(d.c), Device: opens(&stopping{cpu.New(), 1, func() {
 		require.NoError(t, os.Remove(d.file("keys/setup.work/seed")))
 		require.NoError(t, os.MkdirAll(d.file("keys/setup.work/seed/x"), 0o700))
-	}})
-	stderr.Reset()
+	}})}
+	var stdout, stderr bytes.Buffer
 	require.Equal(t, console.Unreadable, proverapp.Run(t.Context(), m, d.args(line+" --force"), nil, &stdout, &stderr))
 	require.Contains(t, stderr.String(), "no key is written, for "+d.file("keys/setup.work"))
 	require.Contains(t, stderr.String(), "setup.work keeps what is done", "whatever ended it")

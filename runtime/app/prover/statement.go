@@ -50,7 +50,7 @@ func (a *app) statement(ctx context.Context, q *question, file, from string, for
 	if err := console.Writable(force, names(outputs)...); err != nil {
 		return err
 	}
-	if err := q.read(ctx, a); err != nil {
+	if err := q.read(ctx, a, nil); err != nil {
 		return err
 	}
 	c := a.f.Smallest(q.positions())

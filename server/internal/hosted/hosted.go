@@ -21,6 +21,7 @@ import (
 	"github.com/zkllmc/zkllmc/internal/format/circuits"
 	"github.com/zkllmc/zkllmc/internal/passage"
 	"github.com/zkllmc/zkllmc/internal/reading"
+	"github.com/zkllmc/zkllmc/internal/sealed"
 	"github.com/zkllmc/zkllmc/internal/vocab"
 	"github.com/zkllmc/zkllmc/runtime/tokens"
 	"github.com/zkllmc/zkllmc/runtime/verifier"
@@ -75,16 +76,16 @@ type Model struct {
 	processor backend.Backend
 }
 
-// Open reads a model. Its keys have to be of one setup, with the circuits of the folder.
-func Open(ctx context.Context, p Place) (*Model, error) {
-	m, err := open(ctx, p)
+// Open reads a model, whose prover key may be encrypted. Its keys have to be of one setup, with the circuits of the folder.
+func Open(ctx context.Context, p Place, by *sealed.Opener) (*Model, error) {
+	m, err := open(ctx, p, by)
 	if err != nil {
 		return nil, fmt.Errorf("model %s: %w", p.Dir, err)
 	}
 	return m, nil
 }
 
-func open(ctx context.Context, p Place) (*Model, error) {
+func open(ctx context.Context, p Place, by *sealed.Opener) (*Model, error) {
 	data, err := console.ReadArtefact(filepath.Join(p.Dir, circuitFile), format.MagicCircuit, bundle.MaxCircuit)
 	if err != nil {
 		return nil, fmt.Errorf("%w; the folder is one that 'zkllmc compile' wrote", err)
@@ -96,14 +97,14 @@ func open(ctx context.Context, p Place) (*Model, error) {
 	if m.Name == "" {
 		m.Name = m.f.Shortest().Name
 	}
-	if err := m.readKeys(ctx, p.Keys); err != nil {
+	if err := m.readKeys(ctx, p.Keys, by); err != nil {
 		return nil, err
 	}
 	return m, m.readVocabulary(p.Dir)
 }
 
 // readKeys reads the prover's key, and the verifying key, whose range proof whoever made it has verified.
-func (m *Model) readKeys(ctx context.Context, dir string) error {
+func (m *Model) readKeys(ctx context.Context, dir string, by *sealed.Opener) error {
 	name := filepath.Join(dir, proverKeyFile)
 	file, err := os.Open(name)
 	if err != nil {
@@ -114,7 +115,11 @@ func (m *Model) readKeys(ctx context.Context, dir string) error {
 	if err != nil {
 		return err
 	}
-	if m.key, err = engine.OpenKey(m.f, file, info.Size()); err != nil {
+	plain, size, err := by.Open(ctx, name, file, info.Size())
+	if err != nil {
+		return fmt.Errorf("%s: %w", name, err)
+	}
+	if m.key, err = engine.OpenKey(m.f, plain, size); err != nil {
 		return fmt.Errorf("%s: %w", name, err)
 	}
 	m.ID = fmt.Sprintf("%x", m.key.ModelID())

@@ -13,6 +13,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/zkllmc/zkllmc/internal/checker"
+	"github.com/zkllmc/zkllmc/internal/sealed"
 	"github.com/zkllmc/zkllmc/internal/test/provided"
 	"github.com/zkllmc/zkllmc/server/internal/hosted"
 )
@@ -27,7 +28,7 @@ type bench struct {
 
 func newBench(t *testing.T, o Options) *bench {
 	dir, customer := provided.Alphabet(t)
-	m, err := hosted.Open(t.Context(), hosted.Place{Dir: dir, Keys: dir + "/keys"})
+	m, err := hosted.Open(t.Context(), hosted.Place{Dir: dir, Keys: dir + "/keys"}, &sealed.Opener{})
 	require.NoError(t, err)
 	e, err := Embed(t.TempDir(), "secret")
 	require.NoError(t, err)
