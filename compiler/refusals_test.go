@@ -32,6 +32,8 @@ func TestRefusalsNameTheNode(t *testing.T) {
 			Unsupported{Node: "MatMul_logits", Op: "MatMul", Reason: "its constant factors multiply to +Inf", Remedy: "scale them so that their product is a finite number"}},
 		"steps that no table has": {bigramModel([]*pb.NodeProto{op("Mul", "x c", "u"), op("Tanh", "u", "y")}, scalar("c", 3e38)),
 			Unsupported{Node: "Tanh_y", Op: "Tanh", Reason: "tables: tanh has no table with arguments in steps of 2^115 and values in steps of 2^-14", Remedy: "scale its argument down"}},
+		"roundings of what has no digits": {bigramModel([]*pb.NodeProto{op("Mul", "x c", "u"), op("Round", "u", "r"), op("Tanh", "r", "y")}, scalar("c", 3e38)),
+			Unsupported{Node: "Tanh_y", Op: "Tanh", Reason: "tables: tanh has no table with arguments in steps of 2^115 and values in steps of 2^-14", Remedy: "scale its argument down"}},
 		"logits near zero": {faint(1e-38),
 			Unsupported{Node: "MatMul_logits", Op: "MatMul", Reason: "scale 139 is not in -120..120", Remedy: "bring the output's magnitudes nearer to 1"}},
 		"epsilon": {bigramModel([]*pb.NodeProto{op("LayerNormalization", "x g", "y", epsilon)}, ones),

@@ -169,26 +169,44 @@ func costEinsum(g *Graph, n *Node) (work, extra int) {
 		}
 		work, extra = budget.Sum(work, w), max(extra, x)
 	}
+	if g.Stage != StageInt && len(n.Attr.(*EinsumAttr).Terms) > 2 { // see restore
+		extra = budget.Sum(extra, budget.Product(2, budget.Product(g.Value(n.Out[0]).Shape...)))
+	}
 	return work, extra
 }
 
 // sumTerms computes an Einsum in runs side by side, and returns its result, the only one, of each.
 func sumTerms[T number](runs []*Run, n *Node, in [][][]T) ([][][]T, error) {
-	g, res := runs[0].Graph, make([][][]T, len(runs))
-	for r := range res {
-		res[r] = [][]T{make([]T, Size(g.Value(n.Out[0]).Shape))}
-	}
-	e, of := n.Attr.(*EinsumAttr), make([]operation[T], len(runs))
+	e, res, peaks := n.Attr.(*EinsumAttr), results[T](runs, n), make([][]float64, len(runs))
 	for i := range e.Terms {
-		t := &e.Terms[i]
-		for r := range runs {
-			of[r] = operation[T]{operands(t, in[r]), indicators[T](runs[r], n, t), res[r][0]}
-		}
-		if err := addTerm(runs[0].Budget, t, of, readers(g, n, t, in[0])); err != nil {
+		if err := addTermOf(runs, n, i, in, res); err != nil {
 			return res, err
 		}
+		for r := range runs {
+			if reals, are := any(res[r][0]).([]float64); are && len(e.Terms) > 2 {
+				peaks[r] = peaked(peaks[r], reals)
+			}
+		}
 	}
-	return res, nil
+	return res, restore(runs, n, in, res, peaks)
+}
+
+// results are zeros, as many as the result of an Einsum has cells, for each run.
+func results[T number](runs []*Run, n *Node) [][][]T {
+	res := make([][][]T, len(runs))
+	for r := range res {
+		res[r] = [][]T{make([]T, Size(runs[0].Graph.Value(n.Out[0]).Shape))}
+	}
+	return res
+}
+
+// addTermOf adds a term of an Einsum to the results of runs side by side.
+func addTermOf[T number](runs []*Run, n *Node, i int, in, res [][][]T) error {
+	t, of := &n.Attr.(*EinsumAttr).Terms[i], make([]operation[T], len(runs))
+	for r := range runs {
+		of[r] = operation[T]{operands(t, in[r]), indicators[T](runs[r], n, t), res[r][0]}
+	}
+	return addTerm(runs[0].Budget, t, of, readers(runs[0].Graph, n, t, in[0]))
 }
 
 // indicators are the operands of a term that are the one-hot vectors of the token ids, whose cells are there, or maps of indices.

@@ -25,6 +25,7 @@ import onnxruntime
 from onnx import helper, numpy_helper
 
 import chains  # noqa: F401, they register
+import huge  # noqa: F401
 import operators  # noqa: F401
 from case import OPS, Case, Skip, onnx_type
 

@@ -306,7 +306,7 @@ func (c *call) hiddenCondition(v *val, sides [2]*val) (*val, error) {
 	return c.selected(shape, bits, sides)
 }
 
-// selected is c·x + y − c·y. Beside numbers so great that a sum with them loses others it is y − c·y + c·x: nothing is left of y where x is chosen.
+// selected is c·x + y − c·y.
 func (c *call) selected(shape []int, cond factor, sides [2]*val) (*val, error) {
 	var fs [2]factor
 	for i, v := range sides {
@@ -315,26 +315,12 @@ func (c *call) selected(shape []int, cond factor, sides [2]*val) (*val, error) {
 			return nil, err
 		}
 	}
-	terms := []ir.Term{product(shape, 1, cond, fs[0]), product(shape, 1, fs[1]), product(shape, -1, cond, fs[1])}
-	if fs[1].id != none && c.b.huge(fs[1].id) || math.Abs(fs[1].coef) > maxChosen {
-		terms = append(terms[1:], terms[0])
-	}
-	v := c.einsum(shape, terms...)
+	v := c.einsum(shape, product(shape, 1, cond, fs[0]), product(shape, 1, fs[1]), product(shape, -1, cond, fs[1]))
 	if x, y := c.bounds(fs[0]), c.bounds(fs[1]); x != nil && y != nil && !sides[0].dtype.IsFloat() { // it is one of the two
 		either := x.Or(*y)
 		c.b.intervals[v.id] = &either
 	}
 	return v, nil
-}
-
-// huge says that a value may be, by the factors and constants that it is made of, beyond all that a condition chooses elsewhere.
-func (b *builder) huge(id ir.ValueID) bool {
-	if m := b.most(id); !math.IsInf(m, 1) {
-		return m > maxChosen
-	}
-	return slices.ContainsFunc(b.terms(id), func(t ir.Term) bool {
-		return math.Abs(t.Coef) > maxChosen || slices.ContainsFunc(t.In, func(in int) bool { m := b.most(ir.ValueID(in)); return m > maxChosen && !math.IsInf(m, 1) })
-	})
 }
 
 // masksByCondition says that a Where with these sides masks scores of a softmax.

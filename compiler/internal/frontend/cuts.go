@@ -2,6 +2,7 @@ package frontend
 
 import (
 	"math"
+	"slices"
 
 	"github.com/zkllmc/zkllmc/compiler/internal/onnx"
 	"github.com/zkllmc/zkllmc/ir"
@@ -75,6 +76,11 @@ func (c *call) above(x *val, sign, bound float64) (*val, error) {
 	if err != nil {
 		return nil, err
 	}
+	if guard && c.b.huge(self.id) { // of which x + relu(bound − x) leaves nothing of the bound
+		in := []ir.ValueID{c.einsum(x.shape, product(x.shape, sign, self)).id, c.einsum(x.shape, product(x.shape, bound)).id}
+		most := factor{coef: 1, id: c.add(ir.OpMax, "", x.shape, in, nil).ID, shape: x.shape}
+		return c.einsum(x.shape, product(x.shape, sign, most)), nil
+	}
 	over := c.einsum(x.shape, product(x.shape, sign, self), product(x.shape, -bound))
 	if guard {
 		over = c.einsum(x.shape, product(x.shape, -sign, self), product(x.shape, bound))
@@ -88,6 +94,30 @@ func (c *call) above(x *val, sign, bound float64) (*val, error) {
 		return c.einsum(x.shape, product(x.shape, 1, self), more), nil
 	}
 	return c.einsum(x.shape, more, product(x.shape, float64(sign*bound))), nil
+}
+
+// huge says that sums that a value is made of have factors or constants beyond all that a condition chooses elsewhere.
+func (b *builder) huge(id ir.ValueID) bool {
+	if id == none {
+		return false
+	}
+	if h, ok := b.huges[id]; ok {
+		return h
+	}
+	beyond := func(x float64) bool { return math.Abs(x) > maxChosen }
+	v := b.g.Value(id)
+	h := slices.ContainsFunc(v.Data, beyond) || v.Def.Op == ir.OpMax && slices.ContainsFunc(v.Def.In, b.huge)
+	if a, is := v.Def.Attr.(*ir.EinsumAttr); is {
+		h = slices.ContainsFunc(a.Terms, func(t ir.Term) bool { return beyond(t.Coef) }) || slices.ContainsFunc(v.Def.In, b.huge)
+	}
+	if a, is := v.Def.Attr.(*ir.UnaryAttr); is && a.Fn == "relu" {
+		h = b.huge(v.Def.In[0])
+	}
+	if b.huges == nil {
+		b.huges = map[ir.ValueID]bool{}
+	}
+	b.huges[id] = h
+	return h
 }
 
 // leaky is x, below zero times a slope: that of the node, or of an operand.

@@ -8,6 +8,7 @@ import (
 
 	"github.com/zkllmc/zkllmc/internal/budget"
 	"github.com/zkllmc/zkllmc/ir"
+	"github.com/zkllmc/zkllmc/ir/plan"
 )
 
 // maskThreshold separates masks from biases, as in the frontend.
@@ -92,7 +93,7 @@ func (s *scores) step() bool {
 			return s.apart()
 		}
 	}
-	if act == nil {
+	if act == nil || s.lifts(*act) && slices.ContainsFunc(s.added(nil, added), masking) {
 		return false
 	}
 	s.bias = s.added(s.bias, added)
@@ -117,6 +118,62 @@ func (s *scores) step() bool {
 	return true
 }
 
+// masking says that what is added to a score makes its weight vanish.
+func masking(x float64) bool { return x <= maskThreshold }
+
+// lifts says that a term may bring back what a constant masks, as 1e9·m does in x + 1e9·m − 1e9: by its coefficient and its constants, of which
+// scores have none so great.
+func (s *scores) lifts(t ir.Term) bool {
+	_, hi := termRange(s.g, t, 4)
+	return hi >= -maskThreshold
+}
+
+// termRange bounds the products of a term where activations of which nothing is known are in [-1, 1]; it looks through so many nodes.
+func termRange(g *ir.Graph, t ir.Term, depth int) (lo, hi float64) {
+	lo, hi = t.Coef, t.Coef
+	for _, id := range t.In {
+		a, b := usualRange(g, ir.ValueID(id), depth)
+		ends := []float64{float64(lo * a), float64(lo * b), float64(hi * a), float64(hi * b)}
+		for i, x := range ends {
+			if math.IsNaN(x) { // 0·∞, of which combine makes 0
+				ends[i] = 0
+			}
+		}
+		lo, hi = slices.Min(ends), slices.Max(ends)
+	}
+	return lo, hi
+}
+
+// usualRange is termRange of a value.
+func usualRange(g *ir.Graph, id ir.ValueID, depth int) (lo, hi float64) {
+	v := g.Value(id)
+	switch v.Def.Op {
+	case ir.OpConst:
+		if len(v.Data) > 0 {
+			return slices.Min(v.Data), slices.Max(v.Data)
+		}
+	case ir.OpStep, ir.OpSoftmax:
+		return 0, 1
+	case ir.OpInput:
+		for i := range g.Inputs {
+			if g.Inputs[i].Value == id && g.Inputs[i].Kind == plan.Booleans {
+				return 0, 1
+			}
+		}
+	case ir.OpEinsum:
+		ts := terms(g, id)
+		if depth == 0 || slices.ContainsFunc(ts, reduces) {
+			break
+		}
+		for _, t := range ts {
+			a, b := termRange(g, t, depth-1)
+			lo, hi = lo+a, hi+b
+		}
+		return lo, hi
+	}
+	return -1, 1
+}
+
 // apart looks through an Einsum that is more than one activation cell by cell, scores in another order or a sum of two, say: constant terms
 // that mask are taken off it, and an Einsum of the others is left.
 func (s *scores) apart() bool {
@@ -129,7 +186,7 @@ func (s *scores) apart() bool {
 		}
 	}
 	bias := s.added(nil, added)
-	if len(rest) == 0 || !slices.ContainsFunc(bias, func(x float64) bool { return x <= maskThreshold }) {
+	if len(rest) == 0 || !slices.ContainsFunc(bias, masking) || slices.ContainsFunc(rest, s.lifts) {
 		return false
 	}
 	s.bias = s.combine(s.bias, bias, nil)

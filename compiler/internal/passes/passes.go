@@ -204,6 +204,14 @@ func finish(g *ir.Graph) error {
 		if a, ok := n.Attr.(*ir.EinsumAttr); ok && len(a.Terms) == 0 {
 			return unsupported(n, "its result is zero for every input, so that there is nothing to prove of it; export the model without it, or choose other outputs, --logits NAME")
 		}
+		if n.Op != ir.OpConst {
+			continue
+		}
+		for i, x := range g.Value(n.Out[0]).Data {
+			if math.IsNaN(x) || math.IsInf(x, 0) {
+				return unsupported(n, "cell %d of its constants is %g, which is not finite and no mask of a Softmax either; store a finite number, -1e4 for -Inf say", i, x)
+			}
+		}
 	}
 	g.Stage = ir.StageFloat
 	for i := range g.Outputs {

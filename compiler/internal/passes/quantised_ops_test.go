@@ -260,3 +260,156 @@ func TestBesideHuge(t *testing.T) {
 		}
 	}
 }
+
+// TestChosenBesideHuge compares choices beside huge numbers that the file has, or that are computed, in every spelling of a choice.
+func TestChosenBesideHuge(t *testing.T) {
+	x := cellsOf(t, 18, func(m *model) { m.node("Mul", "x 1", "z") })
+	each := func(f func(v float64) float64) (out []float64) {
+		for _, v := range x {
+			out = append(out, f(v))
+		}
+		return out
+	}
+	open := func(v, otherwise float64) float64 {
+		if v > 0 {
+			return v
+		}
+		return otherwise
+	}
+	for name, c := range map[string]struct {
+		build func(m *model)
+		want  func(huge float64) []float64
+	}{
+		"Where of a tensor": {
+			func(m *model) { m.node("Where", "open x full", "z") },
+			func(huge float64) []float64 { return each(func(v float64) float64 { return open(v, huge) }) },
+		},
+		"Where of a product": {
+			func(m *model) { m.node("Mul", "x huge", "y"); m.node("Where", "open x y", "z") },
+			func(huge float64) []float64 { return each(func(v float64) float64 { return open(v, v*huge) }) },
+		},
+		"Where of a Where, and a sum": {
+			func(m *model) {
+				m.node("Where", "open x full", "y")
+				m.node("Where", "open y x", "chosen")
+				m.node("Add", "chosen 0.5", "z")
+			},
+			func(float64) []float64 { return each(func(v float64) float64 { return v + 0.5 }) },
+		},
+		"a sum of products": {
+			func(m *model) {
+				m.node("Mul", "x bits", "kept")
+				m.node("Mul", "closed huge", "off")
+				m.node("Mul", "off x", "far")
+				m.node("Add", "kept far", "z")
+			},
+			func(huge float64) []float64 { return each(func(v float64) float64 { return open(v, v*huge) }) },
+		},
+		"ScatterElements": {
+			func(m *model) { m.node("ScatterElements", "row ids column", "z", attrInt("axis", 1)) },
+			func(huge float64) []float64 { return append(every(x, 8, 0), huge) },
+		},
+		"OneHot": {
+			func(m *model) {
+				m.node("Cast", "open", "which", attrInt("to", int64(onnx.Int64)))
+				m.node("OneHot", "which 2 pair", "z")
+			},
+			func(huge float64) (out []float64) {
+				for _, v := range x {
+					out = append(out, []float64{huge, 0.25}[btoi(v <= 0)], []float64{huge, 0.25}[btoi(v > 0)])
+				}
+				return out
+			},
+		},
+		"Pad": {
+			func(m *model) { m.node("Pad", "column [0,1,0,0] huge", "z") },
+			func(huge float64) []float64 { return append([]float64{huge}, every(x, 8, 0)...) },
+		},
+		"PRelu": {
+			func(m *model) { m.node("PRelu", "x huge", "z") },
+			func(huge float64) []float64 { return each(func(v float64) float64 { return open(v, v*huge) }) },
+		},
+		"Clip of what is huge": {
+			func(m *model) {
+				m.node("Mul", "closed huge", "off")
+				m.node("Add", "x off", "y")
+				m.node("Clip", "y -1e7 1e7", "z")
+			},
+			func(huge float64) []float64 {
+				return each(func(v float64) float64 { return open(v, math.Copysign(1e7, huge)) })
+			},
+		},
+	} {
+		for _, huge := range []float64{-1e20, 1e30, -math.MaxFloat32} {
+			got := cellsOf(t, 18, func(m *model) {
+				m.floats("huge", nil, huge)
+				m.floats("full", []int{4, 8}, slices.Repeat([]float64{huge}, 32)...)
+				m.floats("row", []int{1, 5}, slices.Repeat([]float64{huge}, 5)...)
+				m.floats("pair", []int{2}, huge, 0.25)
+				m.node("Greater", "x 0", "open")
+				m.node("Cast", "open", "bits", attrInt("to", int64(onnx.Float32)))
+				m.node("Sub", "1 bits", "closed")
+				m.g.Initializers = append(m.g.Initializers, &onnx.Tensor{Name: "first", DType: onnx.Int64, I: []int64{0}})
+				m.node("Gather", "x first", "column", attrInt("axis", 2))
+				c.build(m)
+			})
+			for i, want := range c.want(huge) {
+				require.InDelta(t, want, got[i], 1e-9+1e-12*math.Abs(want), "%s with %g, cell %d", name, huge, i)
+			}
+		}
+	}
+}
+
+// TestMasksThatAreLifted compares softmaxes of scores with huge constants that do not mask, because something else takes them off again.
+func TestMasksThatAreLifted(t *testing.T) {
+	x := cellsOf(t, 18, func(m *model) { m.node("Mul", "x 1", "z") })
+	weights := func(scores []float64) (out []float64) {
+		sum := 0.0
+		for _, s := range scores {
+			sum += math.Exp(s)
+		}
+		for _, s := range scores {
+			out = append(out, math.Exp(s)/sum)
+		}
+		return out
+	}
+	for _, huge := range []float64{1e9, 1e30, math.MaxFloat32} {
+		got := cellsOf(t, 18, func(m *model) {
+			m.floats("row", []int{1, 5}, slices.Repeat([]float64{-huge}, 5)...)
+			m.g.Initializers = append(m.g.Initializers, &onnx.Tensor{Name: "first", DType: onnx.Int64, I: []int64{0}})
+			m.node("Gather", "x first", "column", attrInt("axis", 2))
+			m.node("ScatterElements", "row ids column", "scores", attrInt("axis", 1))
+			m.node("Softmax", "scores", "z")
+		})
+		require.InDeltaSlice(t, append(weights(every(x, 8, 0)), 0), got, 1e-9, "scattered into %g", -huge)
+		got = cellsOf(t, 18, func(m *model) {
+			m.floats("huge", nil, huge)
+			m.node("Greater", "x 0", "open")
+			m.node("Cast", "open", "bits", attrInt("to", int64(onnx.Float32)))
+			m.node("Mul", "bits huge", "on")
+			m.node("Sub", "on huge", "mask")
+			m.node("Add", "x mask", "scores")
+			m.node("Softmax", "scores", "z")
+		})
+		for row := range 4 {
+			scores := slices.Clone(x[8*row : 8*row+8])
+			for i, v := range scores {
+				if v <= 0 {
+					scores[i] = -huge
+				}
+			}
+			require.InDeltaSlice(t, weights(scores), got[8*row:8*row+8], 1e-9, "row %d masked by m·%g − %g", row, huge, huge)
+		}
+	}
+}
+
+// TestInfiniteConstants refuses infinite cells that nothing masks by.
+func TestInfiniteConstants(t *testing.T) {
+	m := newModel()
+	m.floats("far", []int{1, 4, 8}, slices.Repeat([]float64{math.Inf(-1)}, 32)...)
+	m.node("Concat", "x far", "both", attrInt("axis", 1))
+	m.node("ReduceMax", "both [1]", "top")
+	m.node("Tanh", "top", "z")
+	_, err := Lower(m.finish("z"), Options{})
+	require.ErrorContains(t, err, "which is not finite and no mask of a Softmax either")
+}

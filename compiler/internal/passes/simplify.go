@@ -1,6 +1,8 @@
 package passes
 
 import (
+	"math"
+
 	"github.com/zkllmc/zkllmc/ir"
 	"github.com/zkllmc/zkllmc/ir/plan"
 )
@@ -115,13 +117,18 @@ func foldScalars(g *ir.Graph, t ir.Term) ir.Term {
 	return t
 }
 
-// mergeEqual adds up terms that differ in their coefficients only.
+// lost is from which part of a coefficient on another one that is added to it loses digits that may matter: what a condition chooses beside its
+// product with a number that great, x and c·x, say, is a sum in which the latter cancels.
+const lost = 0x1p-32
+
+// mergeEqual adds up terms that differ in their coefficients only, and in these not by so much that digits of one are lost.
 func mergeEqual(ts []ir.Term) []ir.Term {
 	var out []ir.Term
 next:
 	for _, t := range ts {
 		for i := range out {
-			if sameTerm(out[i], t) {
+			a, b := math.Abs(out[i].Coef), math.Abs(t.Coef)
+			if apart := math.Min(a, b) < float64(lost*math.Max(a, b)) && a != 0 && b != 0; sameTerm(out[i], t) && !apart {
 				out[i].Coef += t.Coef
 				continue next
 			}

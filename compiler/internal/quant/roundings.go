@@ -35,7 +35,11 @@ func (q *quantiser) integral(n *ir.Node, v *ir.Value, fn string) error {
 	if x.scale > most {
 		x = q.rescale(n, x, most, narrowBits-2-factorBits, q.cal.Max[n.In[0]]/x.mult)
 	}
-	up, down := x, x // what is rounded up and down: a quarter of a unit less, and more
+	up, down := x, x                             // what is rounded up and down: a quarter of a unit less, and more
+	if x.mult != 1 && x.scale <= -2-factorBits { // numbers so great are known up to far more than 1
+		q.set(v.ID, x)
+		return q.err
+	}
 	if x.mult != 1 {
 		coef := portable.Clamp(math.Round(math.Ldexp(x.mult, factorBits)))
 		at := func(quarter int64) *rep {
