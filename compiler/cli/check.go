@@ -60,8 +60,9 @@ the quantisation is, a proof says that the integer program gave exactly the show
 
 // checkReport is what check --json prints.
 type checkReport struct {
-	Model string `json:"model"`
-	OK    bool   `json:"ok"`
+	Model   string `json:"model"`
+	Circuit string `json:"circuit"` // digest, of several lengths that of the family
+	OK      bool   `json:"ok"`
 	*compiler.CheckReport
 	usage
 }
@@ -95,7 +96,7 @@ func (a *app) check(ctx context.Context, model string, data []string, m *modelFl
 	}
 	report := c.report
 	if asJSON {
-		err = a.json(checkReport{model, report.OK(), report, a.usage()})
+		err = a.json(checkReport{model, c.circuit, report.OK(), report, a.usage()})
 	} else {
 		printCheck(a.out, report)
 	}
@@ -105,8 +106,9 @@ func (a *app) check(ctx context.Context, model string, data []string, m *modelFl
 // checked is how the program of a model compares with the float model on inputs. again says that compile would make a finer one: that it
 // is too coarse also on what scales were chosen from.
 type checked struct {
-	report *compiler.CheckReport
-	again  bool
+	report  *compiler.CheckReport
+	circuit string // digest
+	again   bool
 }
 
 // compared runs the program of a model and the float model on inputs.
@@ -119,6 +121,7 @@ func (a *app) compared(ctx context.Context, model string, m *modelFlags, cfg com
 	if err := m.texts(notes, r, slices.Concat(inputs, cfg.Calibrate)); err != nil {
 		return c, err
 	}
+	c.circuit = hexadecimal(r.Family.Digest())
 	a.progress("running both programs")
 	c.report, err = interruptible(ctx, a, func() (*compiler.CheckReport, error) { return r.Check(ctx, inputs) })
 	if err != nil || !c.report.Coarse() || inputs == nil {

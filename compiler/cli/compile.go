@@ -19,6 +19,7 @@ import (
 	"github.com/zkllmc/zkllmc/codegen"
 	"github.com/zkllmc/zkllmc/compiler"
 	"github.com/zkllmc/zkllmc/compiler/internal/quant"
+	"github.com/zkllmc/zkllmc/compiler/internal/report"
 	"github.com/zkllmc/zkllmc/internal/atomicfile"
 	"github.com/zkllmc/zkllmc/internal/circuit"
 	"github.com/zkllmc/zkllmc/internal/console"
@@ -46,8 +47,10 @@ type manifest struct {
 	Public    []tensorInfo     `json:"public_tensors"`
 	Weights   []tensorInfo     `json:"private_weights"`
 	Scales    *compiler.Report `json:"scales"`
-	Plan      *cost.Plan       `json:"plan,omitempty"`  // of a proof on a device that was asked for
-	Notes     []string         `json:"notes,omitempty"` // where the program's meaning is one of several that the file allows, and what of the file is left out
+	Steps     []report.Step    `json:"steps,omitempty"`    // of the circuit
+	ByLayer   []report.Layer   `json:"by_layer,omitempty"` // what they cost
+	Plan      *cost.Plan       `json:"plan,omitempty"`     // of a proof on a device that was asked for
+	Notes     []string         `json:"notes,omitempty"`    // where the program's meaning is one of several that the file allows, and what of the file is left out
 }
 
 // lengthInfo is the circuit of one of several lengths; the rest of a manifest is about the longest.
@@ -500,6 +503,8 @@ func describe(r *compiler.Result) manifest {
 	for _, w := range r.Weights {
 		d.Weights = append(d.Weights, tensorInfo{Name: w.Name, Shape: w.Shape, Files: w.Files})
 	}
+	d.Steps = r.Steps()
+	d.ByLayer = report.Layers(r.Circuit, d.Steps, d.weightFiles())
 	times := r.Circuit.Evaluations()
 	for i := range r.Circuit.Tensors {
 		switch t := &r.Circuit.Tensors[i]; t.Kind {
@@ -511,4 +516,15 @@ func describe(r *compiler.Result) manifest {
 		}
 	}
 	return d
+}
+
+// weightFiles are the tensors of the model's file that weights are made of, of each the first.
+func (d *manifest) weightFiles() map[string]string {
+	out := map[string]string{}
+	for _, w := range d.Weights {
+		if len(w.Files) > 0 {
+			out[w.Name] = w.Files[0]
+		}
+	}
+	return out
 }

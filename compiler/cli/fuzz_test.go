@@ -135,8 +135,8 @@ func FuzzManifest(f *testing.F) {
 		}
 		measured(t, slackBytes+perManifestByte*uint64(len(data)), func() {
 			a := &app{out: console.NewOutput(io.Discard), err: io.Discard}
-			_ = a.inspect(t.Context(), dir, &modelFlags{}, &deviceFlags{}, "", false)
-			_ = a.inspect(t.Context(), dir, &modelFlags{}, &deviceFlags{}, "", true)
+			_ = a.inspect(t.Context(), dir, &modelFlags{}, &deviceFlags{}, &inspectFlags{})
+			_ = a.inspect(t.Context(), dir, &modelFlags{}, &deviceFlags{}, &inspectFlags{json: true})
 		})
 	})
 }

@@ -10,6 +10,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"text/tabwriter"
 
 	"github.com/spf13/cobra"
 
@@ -33,9 +34,8 @@ const (
 
 func (a *app) inspectCommand() *cobra.Command {
 	var m modelFlags
-	var canonical string
+	var o inspectFlags
 	var on deviceFlags
-	var asJSON bool
 	c := &cobra.Command{
 		Use:   "inspect MODEL.onnx|DIR",
 		Short: "Show what a model's circuit holds and what a proof would cost",
@@ -46,45 +46,63 @@ Scales, ranges and the circuit are public: they tell powers of two that calibrat
 an input of integers without --range the least and the greatest of calibration.
 
 --canonical also writes the circuit itself, as SPEC.md describes it, for verifiers other than ours; its SHA-256 is the circuit's
-digest. Of several lengths it writes a file each, circuit.32.bin and so on for circuit.bin.`,
+digest. Of several lengths it writes a file each, circuit.32.bin and so on for circuit.bin.
+
+--html also writes a page about the model, one file that needs no network: its graph by layer, every weight and its class, scales and widths,
+what each layer and each stage of a proof costs, and what is revealed. Times of a prover are in it with --stats. How precise each layer
+is takes a comparison with the float model: of an ONNX file inspect makes it, on the inputs that scales are chosen from, of a folder
+--precision gives it. That tells of the weights, so that such a page is for their owner.`,
 		Example: `  zkllmc inspect model.onnx --reveal argmax --canonical circuit.bin
-  python3 spec/verify.py --circuit circuit.bin --vk model.vk`,
+  python3 spec/verify.py --circuit circuit.bin --vk model.vk
+  bin/prover prove --key keys/prover.key --prompt Hello -o p --statement-out s --json --stats >prove.json
+  zkllmc inspect DIR --html report.html --stats prove.json`,
 		Args: takes("MODEL.onnx or a folder that compile wrote", 1),
 		RunE: a.run(func(ctx context.Context, args []string) error {
-			return a.inspect(ctx, args[0], &m, &on, canonical, asJSON)
+			return a.inspect(ctx, args[0], &m, &on, &o)
 		}),
 	}
 	m.register(c)
-	c.Flags().StringVar(&canonical, "canonical", "", "new `FILE` for the canonical encoding of the circuit")
+	c.Flags().StringVar(&o.canonical, "canonical", "", "new `FILE` for the canonical encoding of the circuit")
 	on.register(c)
-	c.Flags().BoolVar(&asJSON, "json", false, "print a report as JSON")
+	o.page.register(c)
+	c.Flags().BoolVar(&o.json, "json", false, "print a report as JSON")
 	return c
 }
 
-// inspect reports on an ONNX file or a compiled folder, and writes the circuit to the file canonical, unless that is empty.
-func (a *app) inspect(ctx context.Context, path string, m *modelFlags, on *deviceFlags, canonical string, asJSON bool) error {
+// inspectFlags say what inspect writes besides its report, and how it prints that.
+type inspectFlags struct {
+	canonical string // a file, or none
+	page      pageFlags
+	json      bool
+}
+
+// inspect reports on an ONNX file or a compiled folder, and writes the files that it is asked for.
+func (a *app) inspect(ctx context.Context, path string, m *modelFlags, on *deviceFlags, o *inspectFlags) error {
 	info, err := os.Stat(path)
 	if err != nil {
 		return console.Unusable(err)
+	}
+	if err := o.page.read(); err != nil {
+		return err
 	}
 	var desc manifest
 	if info.IsDir() {
 		if on.name != "" {
 			return console.Usagef("--device: %s is a folder; give the ONNX file and the flags that it was compiled with", path)
 		}
-		if desc, err = readManifest(path); err == nil && canonical != "" {
-			err = filedCanonical(ctx, path, desc.Lengths, canonical)
+		if desc, err = readManifest(path); err == nil {
+			err = filed(ctx, path, &desc, o)
 		}
 	} else {
-		desc, err = a.analyse(ctx, path, m, on, canonical)
+		desc, err = a.analyse(ctx, path, m, on, o)
 	}
-	if err != nil && asJSON {
+	if err != nil && o.json {
 		return a.refused(err)
 	}
 	if err != nil {
 		return err
 	}
-	if asJSON {
+	if o.json {
 		return a.json(compileReport{manifest: desc, usage: a.usage()})
 	}
 	desc.print(a.out)
@@ -93,6 +111,7 @@ func (a *app) inspect(ctx context.Context, path string, m *modelFlags, on *devic
 		fmt.Fprintln(a.out)
 		desc.Plan.Print(a.out)
 	}
+	desc.printLayers(a.out)
 	return nil
 }
 
@@ -112,8 +131,8 @@ func readManifest(dir string) (manifest, error) {
 	return desc, nil
 }
 
-// analyse describes a model and writes the canonical encoding of its circuit to a new file, unless the name is empty.
-func (a *app) analyse(ctx context.Context, model string, m *modelFlags, on *deviceFlags, canonical string) (manifest, error) {
+// analyse describes a model and writes what inspect is asked for.
+func (a *app) analyse(ctx context.Context, model string, m *modelFlags, on *deviceFlags, o *inspectFlags) (manifest, error) {
 	of, budget, err := on.device()
 	if err != nil {
 		return manifest{}, err
@@ -123,7 +142,8 @@ func (a *app) analyse(ctx context.Context, model string, m *modelFlags, on *devi
 		return manifest{}, err
 	}
 	cfg.Enlarged, cfg.Layers = on.enlarged, on.layers
-	canonicals := canonicalFiles(canonical, cfg.Lengths)
+	cfg.Places = o.page.file != ""
+	canonicals := canonicalFiles(o.canonical, cfg.Lengths)
 	for _, name := range canonicals {
 		if err := atomicfile.Check(name, atomicfile.Options{}); err != nil { // before the work, not after it
 			return manifest{}, console.Usagef("--canonical: %w", err)
@@ -149,11 +169,33 @@ func (a *app) analyse(ctx context.Context, model string, m *modelFlags, on *devi
 			return manifest{}, fmt.Errorf("a proof on %s: %w", of.Name, err)
 		}
 	}
-	return desc, nil
+	return desc, a.page(ctx, r, cfg.Calibrate, &desc, &o.page)
 }
 
-// filedCanonical writes the canonical encodings of the circuits that compile left in a folder.
-func filedCanonical(ctx context.Context, dir string, of []lengthInfo, canonical string) error {
+// page writes the page of a model, if it is asked for, after a comparison with the float model, unless one is given.
+func (a *app) page(ctx context.Context, r *compiler.Result, inputs []compiler.Input, desc *manifest, o *pageFlags) error {
+	if o.file == "" {
+		return nil
+	}
+	if err := o.of(desc); err != nil {
+		return err
+	}
+	if o.checked == nil {
+		a.progress("checking the integer program against the float model")
+		check, err := interruptible(ctx, a, func() (*compiler.CheckReport, error) { return r.Check(ctx, inputs) })
+		if err != nil {
+			return err
+		}
+		o.checked = &compared{Circuit: desc.Digest, CheckReport: *check}
+	}
+	return o.write(ctx, desc, r.Circuit)
+}
+
+// filed writes what inspect is asked for of the circuits that compile left in a folder.
+func filed(ctx context.Context, dir string, desc *manifest, o *inspectFlags) error {
+	if o.canonical == "" && o.page.file == "" {
+		return nil
+	}
 	data, err := console.ReadArtefact(filepath.Join(dir, codegen.CircuitFile), format.MagicCircuit, bundle.MaxCircuit)
 	if err != nil {
 		return console.Unusable(fmt.Errorf("%w; compile the model again if the folder is of an older zkllmc", err))
@@ -161,6 +203,18 @@ func filedCanonical(ctx context.Context, dir string, of []lengthInfo, canonical 
 	f, err := circuits.Decode(ctx, data)
 	if err != nil {
 		return console.Unusable(fmt.Errorf("%s: %w", codegen.CircuitFile, err))
+	}
+	if err := filedCanonical(f, desc.Lengths, o.canonical); err != nil || o.page.file == "" {
+		return err
+	}
+	members := f.Members()
+	return o.page.write(ctx, desc, members[len(members)-1])
+}
+
+// filedCanonical writes the canonical encodings of circuits, if it is asked for.
+func filedCanonical(f *circuit.Family, of []lengthInfo, canonical string) error {
+	if canonical == "" {
+		return nil
 	}
 	var lengths []int
 	for _, l := range of {
@@ -322,4 +376,25 @@ func (d *manifest) printTensors(w io.Writer) {
 		}
 		fmt.Fprintf(w, "  %-40s %-10s scale %3d%s  range [%d, %d] %s\n", t.Name, t.Kind, t.Scale, largest, t.Lo, t.Hi, clamp)
 	}
+}
+
+// printLayers ends a report with a table by layer; layers of which all numbers are alike are one row.
+func (d *manifest) printLayers(w io.Writer) {
+	if len(d.ByLayer) == 0 { // in a folder of an older zkllmc
+		return
+	}
+	fmt.Fprintln(w, "\nby layer: cells of weights, cells that a proof commits to and looks up, products of integers, widths of what is rounded, seconds of one core")
+	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', tabwriter.AlignRight)
+	fmt.Fprintln(t, "layer\tsteps\tweights\tcommitted\tlooked up\tproducts\tbits\tseconds\t")
+	for i, n := 0, 0; i < len(d.ByLayer); i += n {
+		l := d.ByLayer[i]
+		for n = 1; i+n < len(d.ByLayer) && l.Like(&d.ByLayer[i+n]); n++ {
+		}
+		name := l.Name
+		if n > 1 {
+			name = fmt.Sprintf("%s … %s, each", l.Name, d.ByLayer[i+n-1].Name)
+		}
+		fmt.Fprintf(t, "%s\t%d\t%d\t%d\t%d\t%d\t%s\t%.3f\t\n", name, l.Steps, l.Work.Weights, l.Work.Witness, l.Work.Lookups, l.Work.Products, l.Widths(), l.Seconds)
+	}
+	_ = t.Flush()
 }

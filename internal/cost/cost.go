@@ -29,9 +29,21 @@ type Work struct {
 
 // Of counts the work of a proof about a circuit.
 func Of(c *circuit.Circuit) Work {
-	var w Work
+	w := Parts(c, 1, func(*circuit.Tensor) int { return 0 })[0]
+	w.Summed = summed(c)
+	if w.Points = 1 << c.WitnessBits; c.WeightBits != c.WitnessBits { // rows of one width share their columns
+		w.Points += 1 << c.WeightBits
+	}
+	return w
+}
+
+// Parts counts the same apart for each of n parts of a circuit, of which part says which one a tensor belongs to: a lookup goes with its first
+// tensor, a table with its multiplicities. Points and what sums over a wave belong to no part.
+func Parts(c *circuit.Circuit, n int, part func(*circuit.Tensor) int) []Work {
+	parts := make([]Work, n)
 	for i := range c.Tensors {
 		t := &c.Tensors[i]
+		w := &parts[part(t)]
 		cells := int64(circuit.Size(t.Shape))
 		switch t.Kind {
 		case circuit.Weight:
@@ -45,26 +57,24 @@ func Of(c *circuit.Circuit) Work {
 			w.Products += backend.Products(witness.Terms(t.Def, func(circuit.ID) backend.Tensor { return nil }), nil)
 		}
 	}
-	w.Summed = summed(c)
 	for i, n := range computed(c) {
-		w.Leaves += n
 		l := &c.Lookups[i]
-		shape := c.Tensor(l.Cols[0]).Shape
-		cells := int64(circuit.Size(shape))
+		first := c.Tensor(l.Cols[0])
+		cells := int64(circuit.Size(first.Shape))
+		w := &parts[part(first)]
+		w.Leaves += n
 		w.Lookups += cells
-		w.Padded += 1 << circuit.ShapeBits(shape)
+		w.Padded += 1 << circuit.ShapeBits(first.Shape)
 		w.Columns += cells * int64(len(l.Cols))
 	}
 	for _, t := range c.Tables {
+		w := &parts[part(c.Tensor(t.Mult))]
 		w.Lookups += int64(len(t.Cols[0]))
 		all, _ := leaves([]int{len(t.Cols[0])})
 		w.Leaves += all
 		w.Padded += 1 << circuit.Bits(len(t.Cols[0]))
 	}
-	if w.Points = 1 << c.WitnessBits; c.WeightBits != c.WitnessBits { // rows of one width share their columns
-		w.Points += 1 << c.WeightBits
-	}
-	return w
+	return parts
 }
 
 // summed is how many elements the factors of a wave's sumcheck have at the most: one for every value of the variables of a term that a factor
@@ -191,14 +201,20 @@ const (
 func per(n int64, rate float64) float64 { return float64(float64(n) * rate) }
 
 // Proof lists the phases of a proof.
-func (w *Work) Proof() []Phase {
+func (w *Work) Proof() []Phase { return w.phases(once) }
+
+// Part lists the phases with what a part of a proof adds to them.
+func (w *Work) Part() []Phase { return w.phases(0) }
+
+// phases lists them with so many seconds for each besides those of the work.
+func (w *Work) phases(each float64) []Phase {
 	return []Phase{
-		{"witness", once + per(w.Products, perProduct) + per(w.Witness+w.Virtual, perValue)},
-		{"commit witness", once + per(w.Witness, perCommitted)},
-		{"lookups", once + per(w.Leaves, perLeaf) + per(w.Columns, perColumn)},
-		{"einsum waves", once + per(w.Witness+w.Virtual, perSummed) + per(w.Weights, perWeight)},
-		{"openings", once + per(w.Witness, perOpened) + per(w.Weights, perFolded)},
-		{"final argument", once + per(w.Points, perPoint)},
+		{"witness", each + per(w.Products, perProduct) + per(w.Witness+w.Virtual, perValue)},
+		{"commit witness", each + per(w.Witness, perCommitted)},
+		{"lookups", each + per(w.Leaves, perLeaf) + per(w.Columns, perColumn)},
+		{"einsum waves", each + per(w.Witness+w.Virtual, perSummed) + per(w.Weights, perWeight)},
+		{"openings", each + per(w.Witness, perOpened) + per(w.Weights, perFolded)},
+		{"final argument", each + per(w.Points, perPoint)},
 	}
 }
 

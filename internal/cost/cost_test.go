@@ -40,6 +40,25 @@ func TestWork(t *testing.T) {
 	}
 	require.Equal(t, sum, work.Bytes())
 
+	parts := cost.Parts(c, 2, func(t *circuit.Tensor) int {
+		if t.Mult {
+			return 1
+		}
+		return 0
+	})
+	require.Equal(t, work.Lookups, parts[0].Lookups+parts[1].Lookups)
+	require.Equal(t, int64((256+2)+(1+2<<8)+16), parts[1].Lookups, "tables are a part of their own")
+	require.Equal(t, work.Leaves, parts[0].Leaves+parts[1].Leaves)
+	require.Equal(t, work.Witness, parts[0].Witness+parts[1].Witness)
+	require.Equal(t, work.Products, parts[0].Products)
+	for i, p := range work.Proof() {
+		fixed := p.Seconds - parts[0].Part()[i].Seconds - parts[1].Part()[i].Seconds
+		if p.Name == "final argument" {
+			fixed -= (&cost.Work{Points: work.Points}).Part()[i].Seconds
+		}
+		require.InDelta(t, 0.04, fixed, 1e-12, p.Name)
+	}
+
 	require.Len(t, cost.Largest(c, 2), 2)
 	require.Contains(t, cost.Largest(c, 1)[0].Name, "layer*.", "numbers do not tell tensors apart")
 }

@@ -27,12 +27,16 @@ type Plan struct {
 	// Values says which value of the program, by its number there, a step computes, by the full name of the circuit's tensor. It is for
 	// messages about circuits and no part of the generated code.
 	Values map[string]int `json:"-"`
-	// Origins says which ONNX node a step comes from, by the full name of the step's tensor, for the same errors.
+	// Origins says which ONNX node a step comes from, by the full name of the step's tensor, for the same errors and for reports.
 	Origins map[string]Origin `json:"-"`
 }
 
-// Origin is an ONNX node and its operator.
-type Origin struct{ Node, Operator string }
+// Origin is an ONNX node and its operator, the call that was made of it, and the scale of the result: real ≈ integer·2^-Scale.
+type Origin struct {
+	Node, Operator string
+	Call           Op
+	Scale          int
+}
 
 // Config is runtime/circuit.Config, without its dependency.
 type Config struct {

@@ -240,7 +240,10 @@ func (e *emitter) findFused() {
 
 // add appends a step and returns its index.
 func (e *emitter) add(s plan.Step, in []ir.ValueID) int {
-	l := lstep{Step: s, value: -1, from: plan.Origin{Node: e.now.Origin, Operator: e.now.Named()}}
+	l := lstep{Step: s, value: -1, from: plan.Origin{Node: e.now.Origin, Operator: e.now.Named(), Call: s.Op}}
+	if s.Op != plan.Input && s.Op != plan.Output { // whose ports have theirs
+		l.from.Scale = e.g.Value(e.now.Out[0]).Scale
+	}
 	for _, id := range in {
 		l.refs = append(l.refs, e.at[id])
 	}
