@@ -126,8 +126,8 @@ wheel-test: ## install the wheel in a fresh virtual environment and use it; PYTH
 page: ## build the page on which customers check proofs into build/page: static files
 	@GO=$(GO) scripts/page.sh
 
-browser: ## use the page in headless Chromium, which npm fetches; pictures of it in build/browser
-	ZKLLMC_BROWSER=$(CURDIR)/build/browser $(GO) test -count=1 -v -run TestBrowser ./web/page
+browser: ## use the page, and that of inspect --html, in headless Chromium, which npm fetches; pictures of both in build/browser
+	ZKLLMC_BROWSER=$(CURDIR)/build/browser $(GO) test -count=1 -v -run 'TestBrowser|TestPageInBrowser' ./web/page ./compiler/cli
 
 conformance: ## try all test cases below DATA=../shared/onnx, with private and with public inputs, and write CONFORMANCE.md
 	@mkdir -p build

@@ -160,7 +160,7 @@ func (a *app) compileCommand() *cobra.Command {
   cmd/prover, cmd/verifier
   model.circuit the circuits as a file, for zkllmc-verifier, which checks proofs about any model
   weights.zkw   the quantised weights: secret, setup reads them
-  zkllmc.json   what was chosen, for zkllmc inspect
+  zkllmc.json   what was chosen, with the names of the file's nodes and weights, for zkllmc inspect
 
 With --length N,N,… the model is compiled for several lengths: scales are chosen and weights rounded once, for the longest, and every length
 gets a circuit that computes the same integers. weights.zkw, the keys that setup makes of it and the model's ID are those of all; a proof

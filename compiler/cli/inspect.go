@@ -48,10 +48,14 @@ an input of integers without --range the least and the greatest of calibration.
 --canonical also writes the circuit itself, as SPEC.md describes it, for verifiers other than ours; its SHA-256 is the circuit's
 digest. Of several lengths it writes a file each, circuit.32.bin and so on for circuit.bin.
 
---html also writes a page about the model, one file that needs no network: its graph by layer, every weight and its class, scales and widths,
-what each layer and each stage of a proof costs, and what is revealed. Times of a prover are in it with --stats. How precise each layer
-is takes a comparison with the float model: of an ONNX file inspect makes it, on the inputs that scales are chosen from, of a folder
---precision gives it. That tells of the weights, so that such a page is for their owner.`,
+--html also writes a page about the model, one file that needs no network: its graph by layer, every weight and its class, scales and
+widths, what each layer and each stage of a proof costs, and what is revealed. Times of a prover are in it with --stats. How precise each
+layer is takes a comparison with the float model: of an ONNX file inspect makes it, on the inputs that scales are chosen from, of a folder
+--precision gives it. That tells of the weights, so that such a page is for their owner.
+
+A layer is a repetition that the compiler found, layer0, layer1, … in the circuit's names. What is outside of these, or all of a model
+without them, goes by the names of ONNX nodes and weights (/model/layers.3/…, h.3.…, blocks.3); nodes whose names tell nothing follow those
+before them. A model without any is one layer.`,
 		Example: `  zkllmc inspect model.onnx --reveal argmax --canonical circuit.bin
   python3 spec/verify.py --circuit circuit.bin --vk model.vk
   bin/prover prove --key keys/prover.key --prompt Hello -o p --statement-out s --json --stats >prove.json
