@@ -69,7 +69,8 @@ func (a *app) conformanceCommand() *cobra.Command {
             chosen from, and with the expected outputs; a proof of its first input was made and accepted, and is refused for another output
   folded    its outputs do not depend on its inputs, and are what is expected
   refused   it asks for something that this release does not prove; the node, its operator and the reason are named
-  imprecise its float model gives the expected outputs, its integer program differs by more than the tolerance: compile refuses it
+  imprecise its float model gives the expected outputs, its integer program differs by more than the tolerance: compile refuses it; or it
+            gives them as soon as what it rounds to integers is a millionth smaller or larger: the last digit of the runtime decided
   failed    its float model does not give the expected outputs, or its proof was not accepted: a defect
 
 once with every input of real numbers private, and once, where there is such an input, with all inputs public. Ranges of inputs are those

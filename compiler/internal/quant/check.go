@@ -36,6 +36,7 @@ type CheckReport struct {
 	Worst  *Place  `json:"worst,omitempty"`
 
 	rounding *ir.Node // the first that rounds what depends on an input to integers, nil if none does
+	tied     bool     // what is expected differs by what is half-way between integers
 }
 
 // Comparison is of two programs' outputs on the same inputs: of a language model the predictions, of any other the outputs.
@@ -122,6 +123,9 @@ var (
 func (r *CheckReport) Err() error {
 	if r.FloatExpected != nil {
 		if what := r.FloatExpected.difference(r.Tolerance); what != "" {
+			if r.tied {
+				return fmt.Errorf("%w, against the expected output: %s; node %q (%s), or its like, rounds what lies where only the last digit of single precision decides to which integer: with arguments that are a millionth smaller or larger the float model gives what is expected; try inputs that are not symmetric", ErrImprecise, what, r.rounding.Origin, r.rounding.Operator)
+			}
 			why := "the frontend reads the file otherwise than what computed that, or the data is of another model"
 			if r.rounding != nil {
 				why += fmt.Sprintf("; or the digits that types of few lack decide what node %q (%s) and its like round activations to", r.rounding.Origin, r.rounding.Operator)
@@ -152,7 +156,7 @@ const (
 
 // Coarse says that the integer program is not precise enough, and that no range was too small: finer steps may help.
 func (r *CheckReport) Coarse() bool {
-	return errors.Is(r.Err(), ErrImprecise) && (r.Worst == nil || r.Worst.Beyond == 0)
+	return !r.tied && errors.Is(r.Err(), ErrImprecise) && (r.Worst == nil || r.Worst.Beyond == 0)
 }
 
 // OK says that there is no Err.
@@ -214,7 +218,13 @@ func Check(left *budget.Budget, p *Program, shorter []*Program, inputs []Input, 
 		return nil, err
 	}
 	r := c.report(o.Tolerance)
-	if c.places == nil && errors.Is(r.Err(), ErrImprecise) { // say where, of the worst input
+	if r.rounding != nil && errors.Is(r.Err(), ErrUnexpected) {
+		var err error
+		if r.tied, err = c.tied(o.Tolerance); err != nil {
+			return nil, err
+		}
+	}
+	if c.places == nil && !r.tied && errors.Is(r.Err(), ErrImprecise) { // say where, of the worst input
 		where := checker{p: p, left: left, places: newPlaces(p)}
 		where.runs = []runs{where.fitting(c.worst())}
 		if err := where.run(nil); err != nil {
@@ -395,10 +405,8 @@ func (c *checker) integer(p *Program, in [][][]int64, reals []map[ir.ValueID][]f
 
 // rounding is the first node of the float graph that rounds to integers.
 func (p *Program) rounding() *ir.Node {
-	for _, n := range p.Float.Nodes {
-		if a, is := n.Attr.(*ir.UnaryAttr); is && a.Fn == "round" {
-			return n
-		}
+	if i := slices.IndexFunc(p.Float.Nodes, rounds); i >= 0 {
+		return p.Float.Nodes[i]
 	}
 	return nil
 }

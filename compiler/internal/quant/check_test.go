@@ -11,6 +11,7 @@ import (
 
 	"github.com/zkllmc/zkllmc/ir"
 	"github.com/zkllmc/zkllmc/ir/eval"
+	"github.com/zkllmc/zkllmc/ir/plan"
 )
 
 // inputsOf draws inputs of a language model.
@@ -111,6 +112,59 @@ func TestExpected(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, 5, r.Positions)
 	require.Nil(t, r.Expected)
+}
+
+// levels are integers times a factor as integers, in steps of an eighth.
+func levels(n int, factor float64, fn string) *ir.Graph {
+	g := &ir.Graph{Name: "levels", Stage: ir.StageFloat}
+	x := g.AddInput(ir.Port{Name: "x", Kind: plan.Integers, Lo: -100, Hi: 100, Shape: []int{n}})
+	axes, extents := ir.IdentityAxes(x.Shape)
+	scaled := func(x *ir.Value, by float64) *ir.Value {
+		return g.Add(ir.OpEinsum, "scale", "", x.Shape, []ir.ValueID{x.ID}, &ir.EinsumAttr{Terms: []ir.Term{{Coef: by, Extents: extents, In: []int{0}, Axes: [][][]int{axes}, Out: axes}}})
+	}
+	q := g.Add(ir.OpUnary, "levels", "", x.Shape, []ir.ValueID{scaled(x, factor).ID}, &ir.UnaryAttr{Fn: fn})
+	q.Def.Operator = "QuantizeLinear"
+	g.Return(scaled(q, 0.125).ID)
+	return g
+}
+
+// Integers times a factor are rounded as the float model rounds them, whatever the factor is.
+func TestIntegersTimesFactor(t *testing.T) {
+	in := Input{Elements: [][]float64{nil}}
+	for x := -100; x <= 100; x++ {
+		in.Elements[0] = append(in.Elements[0], float64(x))
+	}
+	for _, fn := range ir.Roundings {
+		for _, factor := range []float64{2.5, 1.7, 0.33, 7.25, -0.75} {
+			p, _ := exacted(t, levels(len(in.Elements[0]), factor, fn), MostFiner)
+			r, err := Check(nil, p, nil, []Input{in}, CheckOptions{})
+			require.NoError(t, err)
+			require.Zero(t, r.Outputs[0].MaxError, "%s of %g times integers", fn, factor)
+		}
+	}
+}
+
+// Where an expected output lies on the other side of a tie, single precision decided, and neither model nor program is wrong; where anything
+// else differs besides, it is.
+func TestTied(t *testing.T) {
+	p, _ := exacted(t, levels(4, 2.5, "round"), MostFiner)
+	for _, c := range []struct {
+		levels []float64
+		want   error
+	}{{[]float64{2, -2, 8, 10}, nil}, {[]float64{3, -3, 8, 10}, ErrImprecise}, {[]float64{3, -2, 8, 10}, ErrUnexpected}, {[]float64{3, -3, 7, 10}, ErrUnexpected}, {[]float64{2, -2, 8, 11}, ErrUnexpected}} {
+		in := Input{Elements: [][]float64{{1, -1, 3, 4}}, Expected: [][]float64{slices.Clone(c.levels)}}
+		for i := range c.levels {
+			in.Expected[0][i] = c.levels[i] / 8
+		}
+		r, err := Check(nil, p, nil, []Input{in}, CheckOptions{})
+		require.NoError(t, err)
+		require.ErrorIs(t, r.Err(), c.want, "%v", c.levels)
+		if c.want == ErrImprecise {
+			require.NotErrorIs(t, r.Err(), ErrUnexpected)
+			require.ErrorContains(t, r.Err(), `node "levels" (QuantizeLinear)`)
+			require.False(t, r.Coarse(), "finer steps do not help")
+		}
+	}
 }
 
 // Places stand in the order of the program, each for a value of the float model, up to the logits. What a place adds is found apart from

@@ -139,7 +139,8 @@ type quantiser struct {
 	lows   map[ir.ValueID]*rep
 	draft  bool // weights get no cells
 
-	exactly   []bool                    // values of f that are exact integers
+	integers  []bool                    // values of f that are integers
+	exactly   []bool                    // those that are exact
 	constants map[ir.ValueID]ir.ValueID // their constants, by those of f
 
 	commit map[ir.ValueID]bool // values of f that are committed although nothing else asks for it
@@ -196,7 +197,7 @@ func quantise(left *budget.Budget, f *ir.Graph, cal *Calibration, commit []ir.Va
 
 func newQuantiser(left *budget.Budget, f *ir.Graph, c choices, draft bool) *quantiser {
 	return &quantiser{
-		left: left, f: f, cal: c.cal, exactly: exactValues(f), constants: map[ir.ValueID]ir.ValueID{}, small: map[ir.ValueID]*rep{}, maxima: map[ir.ValueID]*rep{}, why: map[ir.ValueID]string{},
+		left: left, f: f, cal: c.cal, integers: ir.Wholes(f), exactly: exactValues(f), constants: map[ir.ValueID]ir.ValueID{}, small: map[ir.ValueID]*rep{}, maxima: map[ir.ValueID]*rep{}, why: map[ir.ValueID]string{},
 		report: &Report{Samples: len(c.cal.Samples)}, roundNorm: c.roundNorm, commit: c.commit, widths: c.widths, far: c.far, places: map[string]*place{}, lows: map[ir.ValueID]*rep{}, draft: draft,
 	}
 }

@@ -43,7 +43,7 @@ func (q *quantiser) integral(n *ir.Node, v *ir.Value, fn string) error {
 	if x.mult != 1 {
 		coef := portable.Clamp(math.Round(math.Ldexp(x.mult, factorBits)))
 		at := func(quarter int64) *rep {
-			w := q.affine(n, x, 4*coef, quarter*coef)
+			w := q.affine(n, x, 4*coef, quarter*q.slack(n, x, coef))
 			w.Scale = x.scale + 2 + factorBits
 			return &rep{id: w.ID, scale: w.Scale, mult: 1, from: x.from}
 		}
@@ -84,6 +84,26 @@ func (q *quantiser) integral(n *ir.Node, v *ir.Value, fn string) error {
 	q.set(v.ID, &rep{id: w.ID, mult: 1})
 	return q.err
 }
+
+// slack is how much of an argument with a real factor is not known, in quarters of its unit times factorBits' power of two: a quarter of a unit.
+// The product of integers and a factor is as precise as the factor, though its unit may be larger than 1; what single precision does not tell
+// from an integer is that integer.
+func (q *quantiser) slack(n *ir.Node, x *rep, coef int64) int64 {
+	from := q.f.Value(n.In[0]).Def
+	unit := math.Ldexp(x.mult, -x.scale)
+	a, is := from.Attr.(*ir.EinsumAttr)
+	if !is || len(a.Terms) != 1 || len(a.Terms[0].In) != 1 || math.Abs(a.Terms[0].Coef) != unit || unit < coarseUnit {
+		return coef
+	}
+	y, err := q.value(from.In[a.Terms[0].In[0]])
+	if err != nil || y.scale != 0 || y.mult != 1 || !q.integers[from.In[a.Terms[0].In[0]]] {
+		return coef
+	}
+	return max(1, min(coef, portable.Clamp(math.Ceil(math.Ldexp(q.cal.Max[n.In[0]], x.scale+2+factorBits-22)))))
+}
+
+// coarseUnit is from which unit on a quarter of it is more than what integers times a factor should be moved by.
+const coarseUnit = 1.0 / 64
 
 // nearest is the integer nearest to sign·x plus so many units, a half rounded up.
 func (q *quantiser) nearest(n *ir.Node, v *ir.Value, x *rep, sign, units int64) ir.ValueID {
