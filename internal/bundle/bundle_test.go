@@ -3,7 +3,9 @@ package bundle_test
 import (
 	"archive/zip"
 	"bytes"
+	"crypto/sha256"
 	"fmt"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -78,6 +80,7 @@ func TestRefused(t *testing.T) {
 		"no key":            {[]file{card, circuit}, "it holds no model.vk"},
 		"no card":           {[]file{circuit, key}, "it holds no card.json"},
 		"another tokenizer": {[]file{card, circuit, key, {"tokenizer", "x"}}, "another tokenizer"},
+		"another template":  {[]file{{"card.json", fmt.Sprintf(`{"version": 1, "tokenizer_sha256": "%x"}`, sha256.Sum256([]byte("x")))}, circuit, key, {"tokenizer", "x"}, {"template.json", "y"}}, "another tokenizer or template"},
 		"no tokenizer":      {[]file{card, circuit, key, {"template.json", "x"}}, "a template and no tokenizer"},
 		"other version":     {[]file{{"card.json", `{"version": 2}`}, circuit, key}, "version 2, want 1"},
 		"unknown fields":    {[]file{{"card.json", `{"version": 1, "trusted": true}`}, circuit, key}, "unknown field"},
@@ -89,6 +92,23 @@ func TestRefused(t *testing.T) {
 		require.ErrorIs(t, err, bundle.ErrBundle, name)
 		require.ErrorContains(t, err, c.says, name)
 	}
+}
+
+// TestPacked reads a card of as many bytes as one may have, and no file that is packed in a way that nobody knows.
+func TestPacked(t *testing.T) {
+	about := `{"version": 1, "about": "` + strings.Repeat("a", 1<<20-27) + `"}`
+	require.Len(t, about, 1<<20)
+	_, err := bundle.Read(archive(t, file{"card.json", about}, file{"model.circuit", "c"}, file{"model.vk", "k"}))
+	require.NoError(t, err)
+	var out bytes.Buffer
+	z := zip.NewWriter(&out)
+	w, err := z.CreateRaw(&zip.FileHeader{Name: "card.json", Method: 99})
+	require.NoError(t, err)
+	_, err = w.Write([]byte("x"))
+	require.NoError(t, err)
+	require.NoError(t, z.Close())
+	_, err = bundle.Read(out.Bytes())
+	require.ErrorIs(t, err, zip.ErrAlgorithm)
 }
 
 // TestAgrees notices a card that says something else of the circuits.

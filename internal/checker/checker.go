@@ -228,7 +228,6 @@ type failure struct {
 }
 
 func (f failure) Error() string { return f.err.Error() }
-func (f failure) Unwrap() error { return f.err }
 
 // class names the kind of an error, as the command line does.
 func class(err error) string {

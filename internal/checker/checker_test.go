@@ -2,6 +2,7 @@ package checker_test
 
 import (
 	"context"
+	"errors"
 	"os"
 	"path/filepath"
 	"strings"
@@ -9,9 +10,19 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/zkllmc/zkllmc/internal/backend/cpu"
 	"github.com/zkllmc/zkllmc/internal/bundle"
 	"github.com/zkllmc/zkllmc/internal/checker"
+	"github.com/zkllmc/zkllmc/internal/dialogue"
+	"github.com/zkllmc/zkllmc/internal/engine"
+	"github.com/zkllmc/zkllmc/internal/format/circuits"
+	"github.com/zkllmc/zkllmc/internal/passage"
 	"github.com/zkllmc/zkllmc/internal/test/handover"
+	"github.com/zkllmc/zkllmc/internal/test/provided"
+	"github.com/zkllmc/zkllmc/internal/test/witnesstest"
+	"github.com/zkllmc/zkllmc/runtime/statement"
+	"github.com/zkllmc/zkllmc/runtime/statement/function"
+	"github.com/zkllmc/zkllmc/runtime/tokens"
 	"github.com/zkllmc/zkllmc/runtime/verifier"
 )
 
@@ -76,6 +87,82 @@ func TestVerify(t *testing.T) {
 	cancel()
 	_, err = m.Verify(ctx, f.read("statement.bin"), f.read("proof.bin"), checker.Question{})
 	require.ErrorIs(t, err, context.Canceled)
+}
+
+// TestText compares the inputs of a function with those of a text that it reads whole.
+func TestText(t *testing.T) {
+	dir, m := provided.Whole(t)
+	f, err := circuits.Decode(t.Context(), folder{t, dir}.read("model.circuit"))
+	require.NoError(t, err)
+	k, err := engine.ReadKey(f, folder{t, dir}.read("keys/prover.key"))
+	require.NoError(t, err)
+	reader, err := passage.NewReader(f, func() (tokens.Tokenizer, error) { return tokens.Parse(folder{t, dir}.read("vocab/vocab.json")) })
+	require.NoError(t, err)
+	read, err := reader.Read("abc")
+	require.NoError(t, err)
+	c, err := read.Shortest()
+	require.NoError(t, err)
+	inputs, err := read.Elements(c)
+	require.NoError(t, err)
+	st := &function.Statement{Ports: make([][]int64, len(c.Ports))}
+	for i, x := range inputs {
+		st.Ports[i] = x
+	}
+	run, err := k.Run(t.Context(), st, nil, cpu.New())
+	require.NoError(t, err)
+	proof, err := run.Prove(t.Context(), engine.Options{Backend: cpu.New()})
+	require.NoError(t, err)
+	encoded, err := statement.Encode(c, st)
+	require.NoError(t, err)
+	for name, c := range map[string]struct {
+		q     checker.Question
+		class string
+	}{
+		"nothing asked":      {checker.Question{}, ""},
+		"the text":           {checker.Question{Text: text("abc")}, ""},
+		"another text":       {checker.Question{Text: text("abb")}, "text mismatch"},
+		"no text of letters": {checker.Question{Text: text("abx")}, "question"},
+		"a prompt":           {checker.Question{Prompt: text("abc")}, "question"},
+		"an answer":          {checker.Question{Answer: text("abc")}, "question"},
+	} {
+		r, err := m.Verify(t.Context(), encoded, proof, c.q)
+		require.NoError(t, err, name)
+		require.Equal(t, c.class, r.Class, "%s: %s", name, r.Error)
+		require.Equal(t, c.class == "", r.Accepted, name)
+	}
+}
+
+// TestNothingToCompare refuses questions that no proof of a model could answer, before it looks at one.
+func TestNothingToCompare(t *testing.T) {
+	letters := map[string]string{"vocab.json": `{"tokeniser": "character", "vocab": {"a": 0, "b": 1, "c": 2}, "pad_id": 3}`}
+	f, weights := witnesstest.Whole{Private: "input_ids"}.Family(t, 3)
+	_, hidden := provided.Provide(t, f, weights, letters)
+	f, weights = witnesstest.Whole{Real: "token_type_ids"}.Family(t, 3)
+	_, reals := provided.Provide(t, f, weights, letters)
+	f, weights = provided.Letters(t, witnesstest.Text{Name: "secret", Length: 6, PrivateInput: true})
+	_, secret := provided.Provide(t, f, weights, map[string]string{"vocab.json": `{"tokeniser": "character", "vocab": {"a": 0, "b": 5}}`})
+	_, mute := provided.Provide(t, f, weights, nil)
+	for name, c := range map[string]struct {
+		m    *checker.Model
+		q    checker.Question
+		says string
+	}{
+		"a text that is hidden":    {hidden, checker.Question{Text: text("abc")}, passage.ErrHidden.Error()},
+		"inputs of another kind":   {reals, checker.Question{Text: text("abc")}, "token_type_ids takes real numbers"},
+		"a prompt that is hidden":  {secret, checker.Question{Prompt: text("a")}, dialogue.ErrHidden.Error()},
+		"an answer of no letters":  {secret, checker.Question{Answer: text("x")}, "answer: "},
+		"texts without tokenizer":  {mute, checker.Question{Answer: text("a")}, "no tokenizer"},
+		"a text of no text":        {secret, checker.Question{Text: text("a")}, "one that reads a text whole a text"},
+		"a prompt and also a text": {secret, checker.Question{Answer: text("a"), Text: text("a")}, "one that reads a text whole a text"},
+	} {
+		r, err := c.m.Verify(t.Context(), nil, nil, c.q)
+		require.NoError(t, err, name)
+		require.Equal(t, "question", r.Class, "%s: %s", name, r.Error)
+		require.ErrorContains(t, errors.New(r.Error), c.says, name)
+	}
+	r, err := secret.Verify(t.Context(), nil, nil, checker.Question{Answer: text("a")})
+	require.NoError(t, err)
+	require.Equal(t, "statement", r.Class, r.Error)
 }
 
 // TestOpen opens no bundle of another model than the trusted one, and none whose parts do not belong together.

@@ -80,6 +80,9 @@ func TestDamaged(t *testing.T) {
 		for n := 0; n < len(data); n += 1 + rng.IntN(1+len(data)/40) {
 			_, err := circuits.Decode(t.Context(), data[:n])
 			require.Error(t, err, "%s cut at %d", name, n)
+			if n >= len(head) {
+				require.ErrorIs(t, err, format.ErrTruncated, "%s cut at %d", name, n)
+			}
 		}
 		for range 60 {
 			other := bytes.Clone(stream)
@@ -112,6 +115,7 @@ func TestForeign(t *testing.T) {
 		{format.HeaderSize, []byte{0, 0, 0, 0}, format.ErrEncoding},
 		{format.HeaderSize, []byte{255, 255, 255, 255}, format.ErrEncoding},
 		{format.HeaderSize, []byte{0, 0, 0, 2}, format.ErrTruncated},
+		{format.HeaderSize + 4, []byte{7}, format.ErrEncoding}, // a block of no kind
 	} {
 		other := bytes.Clone(data)
 		copy(other[c.at:], c.with)

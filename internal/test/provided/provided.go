@@ -23,9 +23,9 @@ import (
 
 // Alphabet is a model that answers a letter with those that follow it, up to the end: a with bcd.
 func Alphabet(t testing.TB) (dir string, customer *checker.Model) {
-	f, weights := alphabet(t, "alphabet", 6)
+	f, weights := Letters(t, witnesstest.Text{Name: "alphabet", Length: 6})
 	vocab := `{"tokeniser": "character", "vocab": {"a": 0, "b": 1, "c": 2, "d": 3, ";": 4}, "pad_id": 5, "end_token": ";"}`
-	return provide(t, f, weights, map[string]string{"vocab.json": vocab})
+	return Provide(t, f, weights, map[string]string{"vocab.json": vocab})
 }
 
 // letters is the tokenizer.json of a model of letters.
@@ -34,20 +34,21 @@ const letters = `{"added_tokens": [{"id": 4, "content": ";", "special": true}], 
 
 // Chat is Alphabet with a tokenizer.json and a template, which puts a user's words between a and b.
 func Chat(t testing.TB) (dir string, customer *checker.Model) {
-	f, weights := alphabet(t, "chat", 6)
-	return provide(t, f, weights, map[string]string{"tokenizer.json": letters, "template.json": `{"before": "a", "after": "b", "end": ";"}`})
+	f, weights := Letters(t, witnesstest.Text{Name: "chat", Length: 6})
+	return Provide(t, f, weights, map[string]string{"tokenizer.json": letters, "template.json": `{"before": "a", "after": "b", "end": ";"}`})
 }
 
 // Turns is such a model of 16 positions that takes conversations: the end token stands behind every message, a before an answer and before the
 // first message, or b there before one of the system. It answers each with bcd.
 func Turns(t testing.TB) (dir string, customer *checker.Model) {
-	f, weights := alphabet(t, "turns", 16)
-	return provide(t, f, weights, map[string]string{"tokenizer.json": letters, "template.json": `{"before": "a", "after": ";a", "end": ";",
+	f, weights := Letters(t, witnesstest.Text{Name: "turns", Length: 16})
+	return Provide(t, f, weights, map[string]string{"tokenizer.json": letters, "template.json": `{"before": "a", "after": ";a", "end": ";",
 		"answer": {"before": "", "after": ";"}, "system": {"before": "b", "after": ";"}}`})
 }
 
-func alphabet(t testing.TB, name string, length int) (*circuit.Family, map[circuit.ID]integer.Tensor) {
-	text := witnesstest.Text{Name: name, Length: length, Vocab: 6, Pad: 5, WeightBits: 4, WitnessBits: 4, Reveal: circuit.Argmax}
+// Letters are the circuit and the weights of Alphabet, with the name, length and secrecy of a text.
+func Letters(t testing.TB, text witnesstest.Text) (*circuit.Family, map[circuit.ID]integer.Tensor) {
+	text.Vocab, text.Pad, text.WeightBits, text.WitnessBits, text.Reveal = 6, 5, 4, 4, circuit.Argmax
 	b := text.Builder()
 	w := b.Weight("next", 8, text.Vocab, text.Vocab)
 	text.Logits(b, gadget.Embed(b, "logits", text.Tokens(b), w))
@@ -61,11 +62,11 @@ func alphabet(t testing.TB, name string, length int) (*circuit.Family, map[circu
 // Whole is a model that makes a vector of two numbers of a text of up to 6 of the letters a, b and c: [3001,3005] of abc.
 func Whole(t testing.TB) (dir string, customer *checker.Model) {
 	f, weights := witnesstest.Whole{}.Family(t, 3, 6)
-	return provide(t, f, weights, map[string]string{"vocab.json": `{"tokeniser": "character", "vocab": {"a": 0, "b": 1, "c": 2}, "pad_id": 3}`})
+	return Provide(t, f, weights, map[string]string{"vocab.json": `{"tokeniser": "character", "vocab": {"a": 0, "b": 1, "c": 2}, "pad_id": 3}`})
 }
 
-// provide writes a model's folder, and returns it with what checks proofs about the model.
-func provide(t testing.TB, f *circuit.Family, weights map[circuit.ID]integer.Tensor, vocab map[string]string) (string, *checker.Model) {
+// Provide writes a model's folder, and returns it with what checks proofs about the model.
+func Provide(t testing.TB, f *circuit.Family, weights map[circuit.ID]integer.Tensor, vocab map[string]string) (string, *checker.Model) {
 	k, vk, err := engine.Setup(t.Context(), f, weights, engine.Options{Backend: cpu.New()})
 	require.NoError(t, err)
 	file, err := circuits.Encode(f)
