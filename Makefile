@@ -58,8 +58,8 @@ site: ## build the documentation's pages into build/site, and check their links
 	rm -rf build/site
 	$(GO) run ./scripts/site -o build/site
 
-docs-test: ## run every command of docs, in a new clone; PYTHON=python with what exports need, see python/pyproject.toml; fetches Chromium through npm
-	ZKLLMC_DOCS=$(or $(PYTHON),python3) $(GO) test -count=1 -v -timeout 1h -run TestCommands ./scripts/site
+docs-test: ## run every command of docs, in a new clone of what is committed; PYTHON=python with what exports need, see python/pyproject.toml; npm fetches Chromium; ONLY=REGEXP
+	ZKLLMC_DOCS=$(or $(PYTHON),python3) $(GO) test -count=1 -v -timeout 1h -run 'TestCommands/$(ONLY)' ./scripts/site
 
 # Every test that compares with stored files has the flag -update; TestGoldenFilesAreListed holds this recipe against them. Plans come first:
 # they are what the emitter's cases are made of.
