@@ -80,3 +80,26 @@ func TestEmptiedRowsThatAreZeroed(t *testing.T) {
 		require.NoError(t, r.Prove(ctx, Input{Elements: []Data{{Values: []float64{1, 5, 7}}, {Values: []float64{0, 0, 0}}}}), name)
 	}
 }
+
+// TestScoresBeyondMasks refuses scores that lie further apart than what a mask that is an input takes off them, in every spelling of the mask,
+// and takes those that do not, however great they are.
+func TestScoresBeyondMasks(t *testing.T) {
+	for name, nodes := range map[string][]*pb.NodeProto{
+		"chosen": {op("Where", "m s low", "masked")},
+		"added": {op("Cast", "m", "f", intAttr("to", int64(onnx.Float32))), op("Sub", "one f", "off"), op("Mul", "off low", "bias"),
+			op("Add", "s bias", "masked")},
+	} {
+		m := portsModel([]*pb.ValueInfoProto{port("s", float32s, 4, 6), port("m", bools, 1, 6)}, []string{"p"}, append(nodes, op("Softmax", "masked", "p")),
+			scalarOf("low", -1e9), scalarOf("one", 1))
+		for most, refused := range map[float64]bool{200: false, 700: true} {
+			r, err := Analyse(context.Background(), write(t, m), Config{Ranges: map[string]Range{"s": {Lo: -most, Hi: most}}, PrivateInputs: []string{"s"}})
+			if refused {
+				require.ErrorContains(t, err, `node "Softmax_p" (Softmax): its scores lie so far apart that a mask that is an input, which takes 512 off them, leaves weights that are wrong by up to`, name)
+				require.ErrorContains(t, err, "--fix NAME=FILE", name)
+				continue
+			}
+			require.NoError(t, err, name)
+			require.NotEmpty(t, r.Notes, name)
+		}
+	}
+}

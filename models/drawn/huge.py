@@ -276,3 +276,30 @@ def huge_then(c, name):
     else:
         y = c.node("Sub", [y, numbers(c, s)])
     c.out(shown(c, y, t))
+
+
+@op("huge.scores", weight=2)
+def huge_scores(c, name):
+    """Scores of a softmax, near to each other or far apart, that a mask of the input hides; it leaves something of every row."""
+    c.since(13)
+    t = c.pick(3, 4, 6)
+    x = c.input((c.values([1, 2, t, t], "float32", "normal") * c.pick(1, 1, 30, 300)).astype(F))
+    keep = c.np.random(c.pick([1, 1, 1, t], [1, 1, t, t], [t])) < 0.6
+    keep[..., 0] = True
+    d = c.pick("float32", "bool", "int64")
+    m = c.input(keep.astype(d))
+    h = c.pick(-1e3, -1e4, -1e9, -1e10, -1e30, -GREATEST)
+    k = c.int(0, 4)
+    if k < 3:
+        b = m if d == "bool" else c.node("Cast", [m], to=TensorProto.BOOL)
+        if k == 0:
+            y = c.node("Where", [b, x, scalar(c, c.pick(h, -np.inf))])
+        elif k == 1:
+            y = c.node("Add", [x, c.node("Where", [b, scalar(c, 0.0), scalar(c, c.pick(h, -np.inf))])])
+        else:
+            y = c.node("Where", [c.node("Not", [b]), scalar(c, h), x])
+    else:
+        m = m if d == "float32" else c.node("Cast", [m], to=TensorProto.FLOAT)
+        off = c.node("Mul", [c.node("Sub", [scalar(c, 1.0), m]), scalar(c, h)])
+        y = c.node("Add", [x if k == 3 else c.node("Mul", [x, m]), off])
+    c.out(c.node("Softmax", [y], axis=-1))

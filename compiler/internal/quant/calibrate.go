@@ -103,7 +103,10 @@ func Calibrate(left *budget.Budget, f *ir.Graph, samples []Input, ran func(done,
 		}
 		return nil
 	})
-	return &m.Calibration, err
+	if err != nil {
+		return nil, err
+	}
+	return &m.Calibration, m.hides(left)
 }
 
 // mostRemembered is up to how many bytes of outputs of calibration are kept for the comparison with the integer program.
