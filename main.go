@@ -6,6 +6,7 @@ import (
 	"os"
 
 	"github.com/zkllmc/zkllmc/compiler/cli"
+	"github.com/zkllmc/zkllmc/internal/backend"
 )
 
 // The module files give generated code that stands in no module the versions that this compiler was built with.
@@ -16,6 +17,9 @@ var (
 	goSum []byte
 )
 
+// openDevice opens a device to make proofs on, of a program that is built for one.
+var openDevice func(ordinal int) (backend.Backend, error)
+
 func main() {
-	os.Exit(cli.Main(cli.Module{GoMod: goMod, GoSum: goSum}, os.Args[1:]))
+	os.Exit(cli.Main(cli.Module{GoMod: goMod, GoSum: goSum, Device: openDevice}, os.Args[1:]))
 }

@@ -30,20 +30,20 @@ func goList(t *testing.T, args ...string) []byte {
 }
 
 // What is built with the tag cuda alone type-checks against the sources of gorgonia.org/cu, on machines without CUDA's headers, too: the GPU
-// backend with its driver, and the file of a generated prover that links it. What C declares counts as of any type.
+// backend with its driver, and the files of a generated prover and of zkllmc itself that link it. What C declares counts as of any type.
 func TestTaggedCodeTypeChecks(t *testing.T) {
-	const prover, binding = "github.com/zkllmc/zkllmc/generated/sums/cmd/prover", "gorgonia.org/cu"
+	const prover, program, binding = "github.com/zkllmc/zkllmc/generated/sums/cmd/prover", "github.com/zkllmc/zkllmc", "gorgonia.org/cu"
 	type listed struct {
 		ImportPath, Dir            string
 		GoFiles, CgoFiles, Imports []string
 	}
 	var checked []listed // dependencies first
 	paths := map[string]bool{}
-	for d := json.NewDecoder(bytes.NewReader(goList(t, "-e", "-deps", "-tags=cuda", "-json=ImportPath,Dir,GoFiles,CgoFiles,Imports", "./cuda/...", prover))); ; {
+	for d := json.NewDecoder(bytes.NewReader(goList(t, "-e", "-deps", "-tags=cuda", "-json=ImportPath,Dir,GoFiles,CgoFiles,Imports", "./cuda/...", prover, program))); ; {
 		var p listed
 		if err := d.Decode(&p); err == io.EOF {
 			break
-		} else if require.NoError(t, err); p.ImportPath == prover || p.ImportPath == binding || strings.HasPrefix(p.ImportPath, "github.com/zkllmc/zkllmc/cuda") {
+		} else if require.NoError(t, err); p.ImportPath == prover || p.ImportPath == program || p.ImportPath == binding || strings.HasPrefix(p.ImportPath, "github.com/zkllmc/zkllmc/cuda") {
 			checked, paths[p.ImportPath] = append(checked, p), true
 		}
 	}

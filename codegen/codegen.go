@@ -17,6 +17,7 @@ import (
 	"github.com/zkllmc/zkllmc/internal/circuit"
 	"github.com/zkllmc/zkllmc/internal/format/circuits"
 	"github.com/zkllmc/zkllmc/internal/passage"
+	"github.com/zkllmc/zkllmc/internal/vocab"
 	"github.com/zkllmc/zkllmc/ir/plan"
 )
 
@@ -69,7 +70,7 @@ func Generate(plans []*plan.Plan, f *circuit.Family, o Target) ([]SourceFile, er
 		g.add("vocab/vocab.go", g.vocab())
 		g.files = append(g.files, SourceFile{Path: "vocab/" + o.vocabFile(), Data: o.Vocab})
 		if o.Template != nil {
-			g.files = append(g.files, SourceFile{Path: "vocab/" + templateFile, Data: o.Template})
+			g.files = append(g.files, SourceFile{Path: vocab.Folder + "/" + vocab.TemplateFile, Data: o.Template})
 		}
 	}
 	return g.files, g.err
@@ -269,15 +270,12 @@ func (g *generator) device() *File {
 // CircuitFile holds the circuits, for verifiers that were not generated for the model.
 const CircuitFile = "model.circuit"
 
-// templateFile is the template beside a tokenizer.json.
-const templateFile = "template.json"
-
 // vocabFile names the file of the tokenizer.
 func (o Target) vocabFile() string {
 	if o.HuggingFace {
-		return "tokenizer.json"
+		return vocab.HuggingFile
 	}
-	return "vocab.json"
+	return vocab.VocabularyFile
 }
 
 // vocab is the package with the tokenizer's file. It alone says what reads it, so that a verifier links no more than that.
@@ -294,7 +292,7 @@ func (g *generator) vocab() *File {
 	if g.o.HuggingFace {
 		template := Nil()
 		if g.o.Template != nil {
-			embed("Template", templateFile)
+			embed("Template", vocab.TemplateFile)
 			template = Id("Template")
 		}
 		parse = Qual(huggingfacePath, "Parse").Call(Id("File"), template)

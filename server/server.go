@@ -15,6 +15,7 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"slices"
 	"sync"
 	"time"
 
@@ -66,13 +67,14 @@ type Options struct {
 	Open      bool          // everybody, from any machine
 	Cert, Key string        // files for TLS; "": HTTP
 	Workers   int           // processes that make proofs, beside those of other machines
-	Worker    Worker        // how to start them
+	Start     Start         // how they are started
 	Keys      sealed.Opener // opens the models' prover keys where they are encrypted
 	Body      int64
 	Requests  int
 	Answers   int
 	Slow      time.Duration // how long an answer may take
-	Grace     time.Duration // how long requests may go on when the server ends
+	Drain     time.Duration // how long requests are still accepted when the server is to end, and readyz says no
+	Grace     time.Duration // how long those may go on that have come then
 	Prompts   bool          // log prompts and answers
 	Page      string        // folder of files for everybody, below /page/: that of 'make page', and bundles say; "": none
 	Log       *slog.Logger
@@ -83,7 +85,7 @@ type Options struct {
 var ErrUsage = errors.New("options")
 
 // Serve serves until the context ends, and then ends what it has begun.
-func Serve(ctx context.Context, o Options) (err error) {
+func Serve(ctx context.Context, o Options) error {
 	access, err := o.access()
 	if err != nil {
 		return err
@@ -101,49 +103,82 @@ func Serve(ctx context.Context, o Options) (err error) {
 		return fmt.Errorf("--listen: %w", err)
 	}
 	defer listener.Close()
-	if o.Queue.URL == "" {
-		end, err := o.embed()
-		if err != nil {
-			return err
+	page, closePage, err := o.page()
+	if err != nil {
+		return err
+	}
+	defer closePage()
+	store, closeStore, err := o.store(ctx, models)
+	if err != nil {
+		return err
+	}
+	defer closeStore()
+	h := api.New(api.Options{Models: models, Store: store, Access: access, Local: o.local(), Limit: o.Policy.Limit, Body: o.Body, Requests: o.Requests, Answers: o.Answers,
+		Slow: o.Slow, Prompts: o.Prompts, Page: page, Log: o.Log})
+	defer o.background(ctx, store, h)()
+	return o.listen(ctx, h, listener, certificate)
+}
+
+// store connects to the queue, of which an embedded NATS server takes care where no other is named, and promises proofs of the models.
+func (o *Options) store(ctx context.Context, models []*hosted.Model) (store *jobs.Store, end func(), err error) {
+	var ends []func()
+	end = func() {
+		for _, f := range slices.Backward(ends) {
+			f()
 		}
-		defer end()
+	}
+	defer func() {
+		if err != nil {
+			end()
+		}
+	}()
+	if o.Queue.URL == "" {
+		stop, err := o.embed()
+		if err != nil {
+			return nil, nil, err
+		}
+		ends = append(ends, stop)
 	}
 	nc, err := o.Queue.connect("zkllmc serve")
 	if err != nil {
-		return err
+		return nil, nil, err
 	}
-	defer nc.Close()
-	store, err := jobs.Open(ctx, nc, jobs.Options{Prefix: o.Queue.Prefix, Limit: o.Policy.Limit, Keep: o.Policy.Keep, Patience: o.Policy.Patience, Replicas: o.Policy.Replicas, Log: o.Log})
+	ends = append(ends, nc.Close)
+	store, err = jobs.Open(ctx, nc, jobs.Options{Prefix: o.Queue.Prefix, Limit: o.Policy.Limit, Keep: o.Policy.Keep, Patience: o.Policy.Patience, Replicas: o.Policy.Replicas, Log: o.Log})
+	if err == nil {
+		err = store.Promise(ctx, models)
+	}
+	return store, end, err
+}
+
+// page opens the folder of files for everybody; no link leads out of it.
+func (o *Options) page() (files fs.FS, end func(), err error) {
+	if o.Page == "" {
+		return nil, func() {}, nil
+	}
+	root, err := os.OpenRoot(o.Page)
 	if err != nil {
-		return err
+		return nil, nil, fmt.Errorf("--page: %w", err)
 	}
-	if err := store.Promise(ctx, models); err != nil {
-		return err
-	}
-	var page fs.FS
-	if o.Page != "" {
-		root, err := os.OpenRoot(o.Page) // no link leads out of it
-		if err != nil {
-			return fmt.Errorf("--page: %w", err)
-		}
-		defer root.Close()
-		page = root.FS()
-	}
-	h := api.New(api.Options{Models: models, Store: store, Access: access, Local: o.local(), Limit: o.Policy.Limit, Body: o.Body, Requests: o.Requests, Answers: o.Answers,
-		Slow: o.Slow, Prompts: o.Prompts, Page: page, Log: o.Log})
-	var background sync.WaitGroup
-	defer background.Wait()
+	return root.FS(), func() { root.Close() }, nil
+}
+
+// background counts proofs until the end, and keeps workers until the context ends: a job is handed back as soon as the server is to end.
+func (o *Options) background(ctx context.Context, store *jobs.Store, h *api.Handler) (end func()) {
+	var all sync.WaitGroup
 	inner, stop := context.WithCancel(context.WithoutCancel(ctx))
-	defer stop() // before Wait
-	background.Go(func() {
+	all.Go(func() {
 		if err := store.Watch(inner, h.Changed); inner.Err() == nil {
 			o.Log.Warn("proofs are no longer counted", "error", err)
 		}
 	})
 	for n := range o.Workers {
-		background.Go(func() { o.keep(ctx, n) }) // a job is handed back as soon as the server is to end
+		all.Go(func() { o.keep(ctx, n) })
 	}
-	return o.listen(ctx, h, listener, certificate)
+	return func() {
+		stop()
+		all.Wait()
+	}
 }
 
 // access reads the tokens. Without any only this machine may ask, unless it is said that everybody may.
@@ -279,8 +314,13 @@ func (o *Options) listen(ctx context.Context, h *api.Handler, l net.Listener, ce
 		return err
 	case <-ctx.Done():
 	}
-	o.Log.Info("ending", "grace", o.Grace.String())
+	o.Log.Info("ending", "drain", o.Drain.String(), "grace", o.Grace.String())
 	h.Close()
+	select { // who shares requests out looks at readyz from time to time, and should not find a closed door first
+	case err := <-failed:
+		return err
+	case <-time.After(o.Drain):
+	}
 	last, cancel := context.WithTimeout(context.WithoutCancel(ctx), o.Grace)
 	defer cancel()
 	if err := s.Shutdown(last); err != nil {

@@ -11,6 +11,7 @@ import (
 	"crypto/x509"
 	"encoding/json"
 	"encoding/pem"
+	"errors"
 	"fmt"
 	"io"
 	"log/slog"
@@ -22,12 +23,15 @@ import (
 	"regexp"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
 	"github.com/nats-io/nats.go/jetstream"
 	"github.com/stretchr/testify/require"
 
+	"github.com/zkllmc/zkllmc/internal/backend"
+	"github.com/zkllmc/zkllmc/internal/backend/cpu"
 	"github.com/zkllmc/zkllmc/internal/checker"
 	"github.com/zkllmc/zkllmc/internal/conversation"
 	"github.com/zkllmc/zkllmc/internal/test/provided"
@@ -43,6 +47,7 @@ const (
 // bench is a server with both models, and a customer of each.
 type bench struct {
 	t         testing.TB
+	device    func(int) (backend.Backend, error) // of workers
 	url       string
 	log       *buffer
 	options   Options
@@ -117,7 +122,7 @@ func (b *bench) start() {
 func (b *bench) work() (end func()) {
 	ctx, cancel := context.WithCancel(b.t.Context())
 	ended := make(chan error, 1)
-	o := WorkOptions{Models: b.options.Models, Queue: b.options.Queue, Log: b.options.Log}
+	o := WorkOptions{Models: b.options.Models, Queue: b.options.Queue, Device: b.device, Log: b.options.Log}
 	go func() { ended <- Work(ctx, o) }()
 	end = sync.OnceFunc(func() {
 		cancel()
@@ -151,6 +156,26 @@ func (b *bench) got(method, path, body string, to any) *http.Response {
 	require.Equal(b.t, http.StatusOK, r.StatusCode, text)
 	require.NoError(b.t, json.Unmarshal([]byte(text), to), text)
 	return r
+}
+
+// documented compares the server's own metrics with the table of SERVING.md: names, types and what is said of each.
+func (b *bench) documented(metrics string) {
+	b.t.Helper()
+	page, err := os.ReadFile(filepath.Join("..", "SERVING.md"))
+	require.NoError(b.t, err)
+	var want, got []string
+	for _, row := range regexp.MustCompile("(?m)^\\| `(zkllmc_[a-z_]+)` \\| ([a-z]+) \\|[^|]*\\| (.+) \\|$").FindAllStringSubmatch(string(page), -1) {
+		want = append(want, strings.Join(row[1:], ": "))
+	}
+	types := map[string]string{}
+	for _, line := range regexp.MustCompile("(?m)^# TYPE (zkllmc_[a-z_]+) ([a-z]+)$").FindAllStringSubmatch(metrics, -1) {
+		types[line[1]] = line[2]
+	}
+	for _, line := range regexp.MustCompile("(?m)^# HELP (zkllmc_[a-z_]+) (.+)$").FindAllStringSubmatch(metrics, -1) {
+		got = append(got, line[1]+": "+types[line[1]]+": "+line[2])
+	}
+	require.Len(b.t, got, 8)
+	require.ElementsMatch(b.t, want, got)
 }
 
 // report is what the tests look at of GET /v1/proofs/{id}.
@@ -276,6 +301,7 @@ func TestAnswersAreProved(t *testing.T) {
 	_, metrics := b.ask("GET", "/metrics", "")
 	require.Contains(t, metrics, `zkllmc_proofs_total{model="alphabet",state="done"} 3`)
 	require.Contains(t, metrics, `zkllmc_requests_total{route="POST /v1/embeddings",status="200"} 2`)
+	b.documented(metrics)
 	ids := regexp.MustCompile(`proof-[0-9a-f]+`) // drawn, of the letters that answers have
 	require.NotContains(t, ids.ReplaceAllString(b.log.String(), ""), "bcd", "answers are not logged")
 	require.Contains(t, b.log.String(), "answer_tokens=4")
@@ -605,6 +631,81 @@ func TestComingAgain(t *testing.T) {
 	b.got("POST", "/v1/completions", `{"model": "alphabet", "prompt": "b"}`, &a)
 	b.work()
 	b.accepted(b.alphabet, a.Proof.ID, checker.Question{Prompt: text("b")})
+}
+
+// A server that is to end says so at readyz for a while before it stops listening, and answers those who come meanwhile.
+func TestDrain(t *testing.T) {
+	b := newBench(t, func(o *Options) { o.Drain = 2 * time.Second })
+	r, _ := b.ask("GET", "/readyz", "")
+	require.Equal(t, http.StatusOK, r.StatusCode)
+	ended := make(chan struct{})
+	begun := time.Now()
+	go func() {
+		defer close(ended)
+		b.endServer()
+	}()
+	require.Eventually(t, func() bool {
+		r, said := b.ask("GET", "/readyz", "")
+		return r.StatusCode == http.StatusServiceUnavailable && said == "closing\n"
+	}, time.Second, 5*time.Millisecond)
+	var a answered
+	b.got("POST", "/v1/completions", `{"model": "alphabet", "prompt": "a"}`, &a)
+	require.Equal(t, "bcd", a.Choices[0].Text)
+	<-ended
+	require.GreaterOrEqual(t, time.Since(begun), 2*time.Second)
+	_, err := net.Dial("tcp", strings.TrimPrefix(b.url, "http://"))
+	require.Error(t, err)
+}
+
+// asDevice is a device: the processor, which counts who asks it.
+type asDevice struct {
+	backend.Backend
+	opened *atomic.Int64
+}
+
+func (c asDevice) Open() (backend.Session, error) {
+	c.opened.Add(1)
+	return c.Backend.Open()
+}
+
+// Workers of a program for a device make proofs on it; where it cannot be opened the processor does, and where there is none that is an error.
+func TestWorkersOnADevice(t *testing.T) {
+	var opened atomic.Int64
+	b := newBench(t, nil)
+	b.device = func(int) (backend.Backend, error) { return asDevice{cpu.New(), &opened}, nil }
+	end := b.work()
+	var a answered
+	b.got("POST", "/v1/completions", `{"model": "alphabet", "prompt": "a"}`, &a)
+	b.accepted(b.alphabet, a.Proof.ID, checker.Question{Prompt: text("a"), Answer: text("bcd")})
+	require.Positive(t, opened.Load())
+	require.Contains(t, b.log.String(), "on=device")
+	end()
+	b.device = func(int) (backend.Backend, error) { return nil, errors.New("out of order") }
+	end = b.work()
+	b.got("POST", "/v1/completions", `{"model": "alphabet", "prompt": "b"}`, &a)
+	b.accepted(b.alphabet, a.Proof.ID, checker.Question{Prompt: text("b")})
+	require.Contains(t, b.log.String(), `msg="the device does not compute, the processor does" error="out of order"`)
+	end()
+	none := WorkOptions{Models: b.options.Models, Queue: b.options.Queue, Log: b.options.Log, Device: func(int) (backend.Backend, error) { return nil, backend.ErrNoDevice }}
+	require.ErrorIs(t, Work(t.Context(), none), backend.ErrNoDevice)
+}
+
+// Where what was streamed turns out not to be the beginning of the answer's text, the stream ends with an error and no proof is promised.
+func TestUnsettledText(t *testing.T) {
+	dir, customer := provided.Unsettled(t)
+	b := newBench(t, func(o *Options) { o.Models = []string{dir} })
+	b.work()
+	r, events := b.ask("POST", "/v1/completions", `{"model": "unsettled", "prompt": "a", "stream": true}`)
+	require.Contains(t, events, `"text":"b"`)
+	require.Contains(t, events, `{"error":{"message":"internal error"`)
+	require.NotContains(t, events, "[DONE]")
+	require.Contains(t, b.log.String(), "the text that was told while the model answered is not that of the whole answer")
+	r, _ = b.ask("GET", "/v1/proofs/"+r.Header.Get("Proof-Id"), "")
+	require.Equal(t, http.StatusNotFound, r.StatusCode)
+	var a answered
+	b.got("POST", "/v1/completions", `{"model": "unsettled", "prompt": "a"}`, &a)
+	require.Equal(t, "xd", a.Choices[0].Text)
+	b.accepted(customer, a.Proof.ID, checker.Question{Prompt: text("a")})
 }
 
 // Whoever sends nothing, or reads nothing, is not waited for longer than the limits say; others are answered meanwhile.

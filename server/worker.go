@@ -11,6 +11,7 @@ import (
 	"strconv"
 	"time"
 
+	"github.com/zkllmc/zkllmc/internal/backend"
 	"github.com/zkllmc/zkllmc/internal/console"
 	"github.com/zkllmc/zkllmc/internal/sealed"
 	"github.com/zkllmc/zkllmc/server/internal/jobs"
@@ -22,8 +23,8 @@ const (
 	EnvSecret = "ZKLLMC_NATS_TOKEN"
 )
 
-// Worker says how to start a worker on this machine.
-type Worker struct {
+// Start says how a worker of this machine is started.
+type Start struct {
 	Program string   // this program where it is ""
 	Args    []string // of a worker, but for the models and where jobs are
 	Memory  uint64   // that a proof may take; 0: what the machine has
@@ -34,7 +35,8 @@ type WorkOptions struct {
 	Models []string
 	Queue  Queue
 	Memory uint64
-	Keys   sealed.Opener // opens the models' prover keys where they are encrypted
+	Keys   sealed.Opener                              // opens the models' prover keys where they are encrypted
+	Device func(ordinal int) (backend.Backend, error) // opens what proofs are made on; nil, or where it fails: the processor
 	Log    *slog.Logger
 }
 
@@ -44,12 +46,20 @@ func Work(ctx context.Context, o WorkOptions) error {
 	if err != nil {
 		return err
 	}
+	device, on, err := o.device()
+	if err != nil {
+		return err
+	}
+	defer backend.CloseDevice(device)
+	for _, m := range models {
+		m.Compute(device, o.deviceFailed)
+	}
 	nc, err := o.Queue.connect("zkllmc worker")
 	if err != nil {
 		return err
 	}
 	defer nc.Close()
-	o.Log.Info("working", "models", len(models), "pid", os.Getpid())
+	o.Log.Info("working", "models", len(models), "pid", os.Getpid(), "on", on)
 	for missing := false; ctx.Err() == nil; {
 		store, err := jobs.Attach(ctx, nc, o.Queue.Prefix)
 		if err == nil {
@@ -68,6 +78,30 @@ func Work(ctx context.Context, o WorkOptions) error {
 		}
 	}
 	return nil
+}
+
+// device opens the first device, where this program is for one, and says what proofs are made on. It is an error if there is none; one that cannot
+// be opened for another reason leaves the work to the processor.
+func (o *WorkOptions) device() (device backend.Backend, name string, err error) {
+	if o.Device == nil {
+		return nil, "processor", nil
+	}
+	device, err = o.Device(0)
+	switch {
+	case errors.Is(err, backend.ErrNoDevice):
+		return nil, "", err
+	case err != nil:
+		o.deviceFailed(err)
+		return nil, "processor", nil
+	}
+	if d, ok := device.(backend.OnDevice); ok {
+		return device, d.Device().Name, nil
+	}
+	return device, "device", nil
+}
+
+func (o *WorkOptions) deviceFailed(err error) {
+	o.Log.Warn("the device does not compute, the processor does", "error", err)
 }
 
 // While returns a context that ends with a reader, too: a worker's standard input, which the server that started it holds open, ends with the
@@ -119,7 +153,7 @@ func (o *Options) keep(ctx context.Context, n int) {
 
 // runWorker runs a worker until it ends, or the context does.
 func (o *Options) runWorker(ctx context.Context) error {
-	program := o.Worker.Program
+	program := o.Start.Program
 	if program == "" {
 		var err error
 		if program, err = os.Executable(); err != nil {
@@ -127,7 +161,7 @@ func (o *Options) runWorker(ctx context.Context) error {
 		}
 	}
 	q := &o.Queue
-	args := append([]string(nil), o.Worker.Args...)
+	args := append([]string(nil), o.Start.Args...)
 	for _, m := range o.Models {
 		args = append(args, "--model", m)
 	}
@@ -135,8 +169,8 @@ func (o *Options) runWorker(ctx context.Context) error {
 	if q.Credentials != "" {
 		args = append(args, "--nats-creds", q.Credentials)
 	}
-	if o.Worker.Memory > 0 {
-		args = append(args, "--memory", strconv.FormatUint(o.Worker.Memory, 10)+"B")
+	if o.Start.Memory > 0 {
+		args = append(args, "--memory", strconv.FormatUint(o.Start.Memory, 10)+"B")
 	}
 	for _, name := range o.Keys.Identities {
 		args = append(args, "--identity", name)

@@ -24,6 +24,7 @@ import (
 	"github.com/zkllmc/zkllmc/internal/engine"
 	"github.com/zkllmc/zkllmc/internal/format"
 	"github.com/zkllmc/zkllmc/internal/format/circuits"
+	"github.com/zkllmc/zkllmc/internal/vocab"
 	"github.com/zkllmc/zkllmc/runtime/verifier"
 )
 
@@ -117,14 +118,7 @@ func (o *bundleFlags) read(dir string, b *bundle.Bundle) (err error) {
 	if b.Key, err = console.ReadArtefact(o.key, format.MagicVerifyingKey, bundle.MaxKey); err != nil {
 		return fmt.Errorf("verifying key: %w", err)
 	}
-	for _, name := range []string{"tokenizer.json", "vocab.json"} {
-		if b.Tokenizer == nil {
-			if b.Tokenizer, err = atomicfile.ReadOptional(filepath.Join(dir, "vocab", name), bundle.MaxTokenizer); err != nil {
-				return err
-			}
-		}
-	}
-	if b.Template, err = atomicfile.ReadOptional(filepath.Join(dir, "vocab", "template.json"), bundle.MaxTemplate); err != nil || o.precision == "" {
+	if b.Tokenizer, b.Template, err = vocab.ReadFolder(dir); err != nil || o.precision == "" {
 		return err
 	}
 	precision, err := atomicfile.Read(o.precision, maxPrecision)

@@ -16,6 +16,7 @@ import (
 
 	"github.com/zkllmc/zkllmc/compiler"
 	"github.com/zkllmc/zkllmc/compiler/internal/quant"
+	"github.com/zkllmc/zkllmc/internal/backend"
 	"github.com/zkllmc/zkllmc/internal/console"
 	"github.com/zkllmc/zkllmc/internal/console/commands"
 	"github.com/zkllmc/zkllmc/internal/machine"
@@ -34,6 +35,9 @@ var errImprecise = fmt.Errorf("a case: %w", quant.ErrImprecise)
 type Module struct {
 	GoMod, GoSum []byte
 	Build        *debug.BuildInfo // of the running program where it is nil
+
+	// Device opens the device of a number, on which workers make proofs; nil: this program is for none.
+	Device func(ordinal int) (backend.Backend, error)
 }
 
 // garbage is how many bytes a compilation may always leave to the collector: runs of a model make and drop many times what they hold.

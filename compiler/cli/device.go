@@ -1,10 +1,12 @@
 package cli
 
 import (
-	"github.com/dustin/go-humanize"
+	"cmp"
+
 	"github.com/spf13/cobra"
 
 	"github.com/zkllmc/zkllmc/internal/console"
+	"github.com/zkllmc/zkllmc/internal/console/commands"
 	"github.com/zkllmc/zkllmc/internal/cost"
 )
 
@@ -33,9 +35,9 @@ func (f *deviceFlags) device() (of cost.Device, budget int64, err error) {
 		return of, 0, console.Usagef("--device: %w", err)
 	}
 	if f.memory != "" {
-		bytes, err := humanize.ParseBytes(f.memory)
-		if err != nil || bytes == 0 || bytes > 1<<62 {
-			return of, 0, console.Usagef("--memory %q is no size such as 8GB or 12GiB", f.memory)
+		bytes, err := commands.Memory(f.memory)
+		if err != nil || bytes > 1<<62 {
+			return of, 0, cmp.Or(err, console.Usagef("--memory %s is more than any device has", f.memory))
 		}
 		budget = int64(bytes)
 	}

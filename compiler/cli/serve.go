@@ -9,11 +9,11 @@ import (
 	"runtime"
 	"time"
 
-	"github.com/dustin/go-humanize"
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
 	"github.com/zkllmc/zkllmc/internal/console"
+	"github.com/zkllmc/zkllmc/internal/console/commands"
 	"github.com/zkllmc/zkllmc/internal/sealed"
 	"github.com/zkllmc/zkllmc/server"
 )
@@ -41,11 +41,7 @@ func (o *hosting) budget() (uint64, error) {
 	if o.memory == "" {
 		return 0, nil
 	}
-	bytes, err := humanize.ParseBytes(o.memory)
-	if err != nil || bytes == 0 {
-		return 0, console.Usagef("--memory %q is no size such as 8GB or 12GiB", o.memory)
-	}
-	return bytes, nil
+	return commands.Memory(o.memory)
 }
 
 // sound refuses a policy that makes no sense.
@@ -74,8 +70,8 @@ func limits(s *server.Options, given func(string) bool, workers int) error {
 		return console.Usagef("--body is at least 1")
 	case s.Slow <= 0:
 		return console.Usagef("--slow is more than 0")
-	case s.Grace < 0:
-		return console.Usagef("--grace is at least 0")
+	case s.Grace < 0 || s.Drain < 0:
+		return console.Usagef("--grace and --drain are at least 0")
 	case s.Queue.URL != "" && s.Data != "":
 		return console.Usagef("--data is for jobs without --nats (or %s), and both are given", server.EnvURL)
 	case s.Queue.URL == "" && s.Policy.Replicas != 1:
@@ -92,15 +88,74 @@ func (a *app) logger(asJSON bool) *slog.Logger {
 	return slog.New(slog.NewTextHandler(a.err, nil))
 }
 
-func (a *app) serveCommand() *cobra.Command {
-	var o hosting
-	s := server.Options{Worker: server.Worker{Args: []string{"worker", "--with-server"}}}
-	workers := -1
-	var given *pflag.FlagSet
-	c := &cobra.Command{
-		Use:   "serve --model DIR --data DIR",
-		Short: "Answer requests of OpenAI's interface, and prove every answer",
-		Long: `serve answers with one model or several, and makes a proof of every answer. The interface is the one that clients of language models
+// serving are the flags of serve.
+type serving struct {
+	hosting
+	server.Options
+	workers int
+}
+
+func (o *serving) flags(f *pflag.FlagSet) {
+	o.hosting.flags(f)
+	f.StringVar(&o.Listen, "listen", "127.0.0.1:8080", "`ADDRESS` and port to listen on")
+	f.StringVar(&o.Data, "data", "", "`FOLDER` for jobs and proofs, without --nats")
+	f.IntVar(&o.Policy.Replicas, "replicas", 1, "keep everything in `N` servers of a cluster")
+	f.IntVar(&o.Policy.Limit, "queue", 256, "at most `N` proofs wait or are made; further requests are told to come again (429)")
+	f.DurationVar(&o.Policy.Keep, "keep", 30*24*time.Hour, "how long a proof is kept after it is made")
+	f.DurationVar(&o.Policy.Patience, "patience", 30*time.Second, "how long a worker may not be heard of before its job is given to another")
+	f.StringVar(&o.Tokens, "tokens", "", "`FILE` of who may ask: NAME TOKEN on each line")
+	f.BoolVar(&o.Open, "open", false, "everybody may ask, from any machine")
+	f.StringVar(&o.Cert, "tls-cert", "", "`FILE` with the certificate for TLS, and those above it")
+	f.StringVar(&o.Key, "tls-key", "", "`FILE` with its key")
+	f.IntVar(&o.workers, "workers", -1, "start `N` worker processes (default: 1, and none with --nats)")
+	f.Int64Var(&o.Body, "body", 8<<20, "a request has at most `N` bytes")
+	f.IntVar(&o.Requests, "requests", 256, "at most `N` requests at a time; further ones are told to come again")
+	f.IntVar(&o.Answers, "answers", 0, "at most `N` answers are computed at a time (default: the number of processors)")
+	f.DurationVar(&o.Slow, "slow", 10*time.Minute, "how long an answer may take")
+	f.DurationVar(&o.Drain, "drain", 0, "how long requests are still accepted when the server is to end, and GET /readyz says no")
+	f.DurationVar(&o.Grace, "grace", 30*time.Second, "how long those may go on that have come then")
+	f.BoolVar(&o.Prompts, "log-prompts", false, "log prompts and answers")
+	f.StringVar(&o.Page, "page", "", "`FOLDER` of files that everybody gets below /page/: the page that 'make page' builds, and bundles")
+	f.Lookup("workers").DefValue = "0" // of which nothing is said
+	f.Lookup("nats").DefValue = ""
+}
+
+// options are those of the server that the flags describe; given says which flags were.
+func (o *serving) options(a *app, given func(string) bool) (s server.Options, err error) {
+	if err := sound(o.Policy); err != nil {
+		return s, err
+	}
+	s = o.Options
+	s.Queue, s.Models, s.Log, s.Workers = o.queue, o.models, a.logger(o.logJSON), o.workers
+	s.Queue.Secret = os.Getenv(server.EnvSecret)
+	if err := limits(&s, given, o.workers); err != nil {
+		return s, err
+	}
+	if o.workers < 0 {
+		s.Workers = 1
+		if s.Queue.URL != "" {
+			s.Workers = 0
+		}
+	}
+	s.Start.Args = []string{"worker", "--with-server"}
+	if o.logJSON {
+		s.Start.Args = append(s.Start.Args, "--log-json")
+	}
+	if s.Answers <= 0 {
+		s.Answers = runtime.GOMAXPROCS(0)
+	}
+	s.Keys = *o.open.Opener(os.Stdin, a.ask)
+	switch standard := o.open.Standard(); {
+	case console.ReadOnce(standard...) != nil:
+		return s, console.Usagef("%w", console.ReadOnce(standard...))
+	case s.Workers > 0 && len(standard) > 0 && standard[0] == "--identity":
+		return s, console.Usagef("--identity - is not passed on to workers: name a file, or give --workers 0")
+	}
+	s.Start.Memory, err = o.budget()
+	return s, err
+}
+
+const aboutServe = `serve answers with one model or several, and makes a proof of every answer. The interface is the one that clients of language models
 speak: POST /v1/completions and /v1/chat/completions, as a whole or streamed, POST /v1/embeddings, GET /v1/models; POST /v1/run computes the
 outputs of any other model. A response names its proof, in the member "proof" and the header Proof-Id, which is made afterwards:
 
@@ -110,7 +165,8 @@ outputs of any other model. A response names its proof, in the member "proof" an
   DELETE /v1/proofs/ID             gives it up, or removes it
 
 Answers are greedy, since a proof shows that each token is the model's best: what asks for another one (temperature, n, logprobs, stop,
-tools) is refused. A chat is one message of the user, which the template of the model stands around.
+tools) is refused. A chat may have earlier turns and a message of the system, where the template of the model
+says how they are spelled.
 
 A model's folder is what compile wrote, and holds the keys that 'prover setup' made in its folder keys. Proofs are made by worker processes,
 which serve starts, and by those that 'zkllmc worker' starts on other machines. Jobs are kept below --data, or by the NATS servers of
@@ -119,69 +175,27 @@ which serve starts, and by those that 'zkllmc worker' starts on other machines. 
 Without --tokens only this machine may ask. A file of tokens has a line for each who may, NAME TOKEN; proofs are seen by whoever asked for
 them. GET /healthz and /readyz are for everybody; /metrics, for Prometheus, wants the token of a line
 NAME TOKEN operator. What is logged holds no prompts and no answers without --log-prompts. SIGTERM
-lets requests end and hands jobs back to the queue.`,
+lets requests end, which are accepted for --drain yet, and hands jobs back to the queue.`
+
+func (a *app) serveCommand() *cobra.Command {
+	var o serving
+	c := &cobra.Command{
+		Use:   "serve --model DIR --data DIR",
+		Short: "Answer requests of OpenAI's interface, and prove every answer",
+		Long:  aboutServe,
 		Example: `  zkllmc serve --model sums --data state
   zkllmc serve --model chat=smollm2 --model minilm --data state --listen :8443 --tokens tokens --tls-cert cert.pem --tls-key key.pem
   zkllmc serve --model chat=smollm2 --nats nats://queue:4222 --workers 0`,
 		Args: cobra.NoArgs,
-		RunE: a.run(func(ctx context.Context, _ []string) error {
-			if err := sound(s.Policy); err != nil {
-				return err
-			}
-			o.queue.Secret = os.Getenv(server.EnvSecret)
-			s.Queue = o.queue
-			if err := limits(&s, given.Changed, workers); err != nil {
-				return err
-			}
-			if s.Workers = workers; workers < 0 {
-				s.Workers = 1
-				if o.queue.URL != "" {
-					s.Workers = 0
-				}
-			}
-			var err error
-			if s.Worker.Memory, err = o.budget(); err != nil {
-				return err
-			}
-			if o.logJSON {
-				s.Worker.Args = append(s.Worker.Args, "--log-json")
-			}
-			if s.Answers <= 0 {
-				s.Answers = runtime.GOMAXPROCS(0)
-			}
-			s.Models, s.Log, s.Keys = o.models, a.logger(o.logJSON), *o.open.Opener(os.Stdin, a.ask)
-			switch standard := o.open.Standard(); {
-			case console.ReadOnce(standard...) != nil:
-				return console.Usagef("%w", console.ReadOnce(standard...))
-			case s.Workers > 0 && len(standard) > 0 && standard[0] == "--identity":
-				return console.Usagef("--identity - is not passed on to workers: name a file, or give --workers 0")
-			}
-			return hosted(ctx, server.Serve(ctx, s))
-		}),
 	}
-	f := c.Flags()
-	given = f
-	o.flags(f)
-	f.StringVar(&s.Listen, "listen", "127.0.0.1:8080", "`ADDRESS` and port to listen on")
-	f.StringVar(&s.Data, "data", "", "`FOLDER` for jobs and proofs, without --nats")
-	f.IntVar(&s.Policy.Replicas, "replicas", 1, "keep everything in `N` servers of a cluster")
-	f.IntVar(&s.Policy.Limit, "queue", 256, "at most `N` proofs wait or are made; further requests are told to come again (429)")
-	f.DurationVar(&s.Policy.Keep, "keep", 30*24*time.Hour, "how long a proof is kept after it is made")
-	f.DurationVar(&s.Policy.Patience, "patience", 30*time.Second, "how long a worker may not be heard of before its job is given to another")
-	f.StringVar(&s.Tokens, "tokens", "", "`FILE` of who may ask: NAME TOKEN on each line")
-	f.BoolVar(&s.Open, "open", false, "everybody may ask, from any machine")
-	f.StringVar(&s.Cert, "tls-cert", "", "`FILE` with the certificate for TLS, and those above it")
-	f.StringVar(&s.Key, "tls-key", "", "`FILE` with its key")
-	f.IntVar(&workers, "workers", -1, "start `N` worker processes (default: 1, and none with --nats)")
-	f.Int64Var(&s.Body, "body", 8<<20, "a request has at most `N` bytes")
-	f.IntVar(&s.Requests, "requests", 256, "at most `N` requests at a time; further ones are told to come again")
-	f.IntVar(&s.Answers, "answers", 0, "at most `N` answers are computed at a time (default: the number of processors)")
-	f.DurationVar(&s.Slow, "slow", 10*time.Minute, "how long an answer may take")
-	f.DurationVar(&s.Grace, "grace", 30*time.Second, "how long requests may go on when the server ends")
-	f.BoolVar(&s.Prompts, "log-prompts", false, "log prompts and answers")
-	f.StringVar(&s.Page, "page", "", "`FOLDER` of files that everybody gets below /page/: the page that 'make page' builds, and bundles")
-	f.Lookup("workers").DefValue = "0" // of which nothing is said
-	f.Lookup("nats").DefValue = ""
+	c.RunE = a.run(func(ctx context.Context, _ []string) error {
+		s, err := o.options(a, c.Flags().Changed)
+		if err != nil {
+			return err
+		}
+		return hosted(ctx, server.Serve(ctx, s))
+	})
+	o.flags(c.Flags())
 	return c
 }
 
@@ -232,7 +246,7 @@ that is killed loses nothing, for its job is given to another after --patience; 
 				ctx, stop = server.While(ctx, os.Stdin)
 				defer stop()
 			}
-			return hosted(ctx, server.Work(ctx, server.WorkOptions{Models: o.models, Queue: o.queue, Memory: memory, Keys: *keys, Log: a.logger(o.logJSON)}))
+			return hosted(ctx, server.Work(ctx, server.WorkOptions{Models: o.models, Queue: o.queue, Memory: memory, Keys: *keys, Device: a.module.Device, Log: a.logger(o.logJSON)}))
 		}),
 	}
 	o.flags(c.Flags())

@@ -56,7 +56,7 @@ func (w *watched) find(t *testing.T, expression string, n int) string {
 
 // Options that make no sense, or do not go together, are refused by their names before anything is read.
 func TestServeRefusesOptions(t *testing.T) {
-	for _, c := range [][]string{{"--workers", "-1"}, {"--requests", "0"}, {"--answers", "-1"}, {"--body", "-1"}, {"--slow", "-1s"}, {"--grace", "-1s"}, {"--replicas", "3"}, {"--data", "x", "--nats", "nats://127.0.0.1:1"}, {"--identity", "-"}} {
+	for _, c := range [][]string{{"--workers", "-1"}, {"--requests", "0"}, {"--answers", "-1"}, {"--body", "-1"}, {"--slow", "-1s"}, {"--grace", "-1s"}, {"--drain", "-1s"}, {"--replicas", "3"}, {"--data", "x", "--nats", "nats://127.0.0.1:1"}, {"--identity", "-"}} {
 		code, _, err := run(t, append([]string{"serve", "--model", "none"}, c...)...)
 		require.Equal(t, console.Usage, code, "%v", c)
 		require.Contains(t, err, c[0])

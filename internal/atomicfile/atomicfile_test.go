@@ -220,3 +220,16 @@ func TestCommitAll(t *testing.T) {
 	require.Zero(t, done)
 	only(t, dir, "a", "b", "c", "d")
 }
+
+// A lock is one process's at a time; who closes it gives it back.
+func TestLock(t *testing.T) {
+	name := filepath.Join(t.TempDir(), "lock")
+	first, err := atomicfile.Lock(name)
+	require.NoError(t, err)
+	_, err = atomicfile.Lock(name)
+	require.ErrorIs(t, err, atomicfile.ErrLocked)
+	require.NoError(t, first.Close())
+	again, err := atomicfile.Lock(name)
+	require.NoError(t, err)
+	require.NoError(t, again.Close())
+}

@@ -2,16 +2,10 @@
 
 package atomicfile
 
-import (
-	"io"
-	"os"
-)
+import "os"
 
-// Without locks nobody can tell whether a temporary file is still being written: it stays.
+// Here a temporary file cannot be locked and given its name at once, so that nobody can tell whether one is still being written: it stays.
 
 func hold(string) (*os.File, bool) { return nil, true }
 
 func removeAbandoned(string) {}
-
-// Lock opens the file, and keeps nobody else from it.
-func Lock(name string) (io.Closer, error) { return os.OpenFile(name, os.O_RDWR|os.O_CREATE, 0o600) }

@@ -1,6 +1,9 @@
 package backend
 
-import "errors"
+import (
+	"errors"
+	"time"
+)
 
 // ErrNoDevice says that a backend for devices finds none on this machine.
 var ErrNoDevice = errors.New("there is no device to compute on")
@@ -21,4 +24,24 @@ type OnDevice interface {
 	Device() Use
 	// Close gives everything back, also what sessions hold, and ends the work with the device.
 	Close() error
+}
+
+// longestClose is how long a program waits for its device when everything is done.
+const longestClose = 5 * time.Second
+
+// CloseDevice gives back what a device holds, if the backend computes on one. One that does not answer is left alone.
+func CloseDevice(b Backend) {
+	d, ok := b.(OnDevice)
+	if !ok {
+		return
+	}
+	closed := make(chan struct{})
+	go func() {
+		defer close(closed)
+		_ = d.Close() // nobody needs it any more
+	}()
+	select {
+	case <-closed:
+	case <-time.After(longestClose):
+	}
 }

@@ -250,6 +250,17 @@ func (w *Work) Bytes() float64 { return total(w.Memory(false)) }
 // FrugalBytes is that of a proof which takes less memory and more time.
 func (w *Work) FrugalBytes() float64 { return total(w.Memory(true)) }
 
+// Fits says whether a proof fits into a budget of memory, 0 for any, and whether only a frugal one does.
+func (w *Work) Fits(budget uint64) (fits, frugal bool) {
+	switch {
+	case budget == 0 || w.Bytes() <= float64(budget):
+		return true, false
+	case w.FrugalBytes() > float64(budget):
+		return false, true
+	}
+	return true, true
+}
+
 func total(shares []Share) (sum float64) {
 	for _, s := range shares {
 		sum += s.Bytes

@@ -6,9 +6,11 @@ import (
 	"encoding/json"
 	"fmt"
 	"path"
+	"path/filepath"
 	"slices"
 	"strings"
 
+	"github.com/zkllmc/zkllmc/internal/atomicfile"
 	"github.com/zkllmc/zkllmc/runtime/tokens"
 	"github.com/zkllmc/zkllmc/runtime/tokens/huggingface"
 )
@@ -30,6 +32,30 @@ func Parse(file, template []byte) (tokens.Tokenizer, error) {
 		return nil, fmt.Errorf("no template for this tokenizer: %w with special tokens, as a tokenizer.json is", tokens.ErrVocabulary)
 	}
 	return tokens.Parse(file)
+}
+
+// The files of a model's folder that texts are read with, as compile writes them.
+const (
+	Folder         = "vocab"
+	TemplateFile   = "template.json"
+	HuggingFile    = "tokenizer.json"
+	VocabularyFile = "vocab.json" // of any other kind
+)
+
+// maxTemplate is the largest file of a template that is read.
+const maxTemplate = 1 << 20
+
+// ReadFolder reads tokenizer and template of a folder that compile wrote; nil if there is none.
+func ReadFolder(dir string) (tokenizer, template []byte, err error) {
+	for _, name := range []string{HuggingFile, VocabularyFile} {
+		if tokenizer == nil && err == nil {
+			tokenizer, err = atomicfile.ReadOptional(filepath.Join(dir, Folder, name), tokens.MaxFile)
+		}
+	}
+	if err == nil {
+		template, err = atomicfile.ReadOptional(filepath.Join(dir, Folder, TemplateFile), maxTemplate)
+	}
+	return tokenizer, template, err
 }
 
 //go:embed templates

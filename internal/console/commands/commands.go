@@ -8,7 +8,10 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/dustin/go-humanize"
 	"github.com/spf13/cobra"
+
+	"github.com/zkllmc/zkllmc/internal/console"
 )
 
 // usageTemplate prints the command line only of what does something: a root command alone is a mistake.
@@ -97,3 +100,11 @@ func names(root *cobra.Command) string {
 
 // ErrNone is what a root command returns, after its usage was printed, where no command was given.
 var ErrNone = errors.New("no command given")
+
+// Memory reads the size of a flag --memory, 8GB or 12GiB say.
+func Memory(text string) (bytes uint64, err error) {
+	if bytes, err = humanize.ParseBytes(text); err != nil || bytes == 0 {
+		return 0, console.Usagef("--memory %q is no size such as 8GB or 12GiB", text)
+	}
+	return bytes, nil
+}

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -44,6 +45,13 @@ func Turns(t testing.TB) (dir string, customer *checker.Model) {
 	f, weights := Letters(t, witnesstest.Text{Name: "turns", Length: 16})
 	return Provide(t, f, weights, map[string]string{"tokenizer.json": letters, "template.json": `{"before": "a", "after": ";a", "end": ";",
 		"answer": {"before": "", "after": ";"}, "system": {"before": "b", "after": ";"}}`})
+}
+
+// Unsettled is Alphabet with a tokenizer that shows bc as x, so that the text of b is not the beginning of that of bc.
+func Unsettled(t testing.TB) (dir string, customer *checker.Model) {
+	f, weights := Letters(t, witnesstest.Text{Name: "unsettled", Length: 6})
+	decoder := `{"type": "Sequence", "decoders": [{"type": "Fuse"}, {"type": "Replace", "pattern": {"String": "bc"}, "content": "x"}]}`
+	return Provide(t, f, weights, map[string]string{"tokenizer.json": strings.Replace(letters, `{"type": "Fuse"}`, decoder, 1), "template.json": `{"end": ";"}`})
 }
 
 // Letters are the circuit and the weights of Alphabet, with the name, length and secrecy of a text.

@@ -9,7 +9,6 @@ import (
 	"os"
 	"runtime/debug"
 	"strings"
-	"time"
 
 	"github.com/spf13/cobra"
 
@@ -85,7 +84,7 @@ func start(ctx context.Context, m Model, args []string, stdin io.Reader, stdout,
 			code = console.Internal
 		}
 	}()
-	defer a.close()
+	defer func() { backend.CloseDevice(a.device) }()
 	var err error
 	if a.f, err = console.Work(ctx, m.Build); err != nil {
 		return a.report(ctx, err)
@@ -122,26 +121,6 @@ func (a *app) open() error {
 	}
 	return nil
 }
-
-// close gives back what the device holds. One that does not answer is left alone.
-func (a *app) close() {
-	device, ok := a.device.(backend.OnDevice)
-	if !ok {
-		return
-	}
-	closed := make(chan struct{})
-	go func() {
-		defer close(closed)
-		_ = device.Close() // nobody needs it any more
-	}()
-	select {
-	case <-closed:
-	case <-time.After(longestClose):
-	}
-}
-
-// longestClose is how long a program waits for its device when everything is done.
-const longestClose = 5 * time.Second
 
 // nameOf is what reports call a device.
 func nameOf(device backend.Backend) string {

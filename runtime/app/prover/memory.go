@@ -10,6 +10,7 @@ import (
 	"github.com/zkllmc/zkllmc/internal/backend"
 	"github.com/zkllmc/zkllmc/internal/circuit"
 	"github.com/zkllmc/zkllmc/internal/console"
+	"github.com/zkllmc/zkllmc/internal/console/commands"
 	"github.com/zkllmc/zkllmc/internal/cost"
 	"github.com/zkllmc/zkllmc/internal/machine"
 	"github.com/zkllmc/zkllmc/internal/portable"
@@ -20,22 +21,17 @@ func (o *proveFiles) budget() (bytes uint64, err error) {
 	if o.memory == "" {
 		return machine.Available(), nil
 	}
-	if bytes, err = humanize.ParseBytes(o.memory); err != nil || bytes == 0 {
-		return 0, console.Usagef("--memory %q is no size such as 8GB or 12GiB", o.memory)
-	}
-	return bytes, nil
+	return commands.Memory(o.memory)
 }
 
 // affordable refuses a proof about a circuit that is predicted to take more memory than there is, and says whether only a frugal one fits.
 func affordable(c *circuit.Circuit, budget uint64) (frugal bool, err error) {
 	w := cost.Of(c)
-	if budget == 0 || w.Bytes() <= float64(budget) {
-		return false, nil
-	}
-	if w.FrugalBytes() > float64(budget) {
+	fits, frugal := w.Fits(budget)
+	if !fits {
 		return false, tooLarge(c, &w, budget)
 	}
-	return true, nil
+	return frugal, nil
 }
 
 // afford is affordable for a proof that is begun now: it tells the backend what there is, which takes longer where something does not fit.

@@ -223,7 +223,7 @@ func (h *Handler) answer(w http.ResponseWriter, c *call, a *asked, f format) err
 	}
 	counts := usageOf(len(a.prompt), len(got.Tokens))
 	if !a.stream {
-		return answer(w, http.StatusOK, r.whole(got.Text, reason, counts))
+		return respond(w, http.StatusOK, r.whole(got.Text, reason, counts))
 	}
 	events.event(r.chunk(f.closing(), &reason))
 	if a.usage {

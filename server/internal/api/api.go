@@ -301,7 +301,7 @@ func (p *problem) write(w http.ResponseWriter) {
 	if p.retry > 0 {
 		w.Header().Set("Retry-After", strconv.Itoa(p.retry))
 	}
-	_ = answer(w, p.status, map[string]any{"error": p})
+	_ = respond(w, p.status, map[string]any{"error": p})
 }
 
 func busy(retry int, message string) *problem {
@@ -340,8 +340,8 @@ func (h *Handler) problem(err error) *problem {
 	return &problem{status: http.StatusInternalServerError, Type: "server_error", Message: "internal error"}
 }
 
-// answer writes JSON.
-func answer(w http.ResponseWriter, status int, v any) error {
+// respond writes JSON.
+func respond(w http.ResponseWriter, status int, v any) error {
 	data, err := json.Marshal(v)
 	if err != nil {
 		return err
@@ -410,7 +410,7 @@ func (h *Handler) models(w http.ResponseWriter, _ *call) error {
 	for _, m := range h.o.Models {
 		list = append(list, object(m))
 	}
-	return answer(w, http.StatusOK, map[string]any{"object": "list", "data": list})
+	return respond(w, http.StatusOK, map[string]any{"object": "list", "data": list})
 }
 
 func (h *Handler) model(w http.ResponseWriter, c *call) error {
@@ -418,7 +418,7 @@ func (h *Handler) model(w http.ResponseWriter, c *call) error {
 	if err != nil {
 		return err
 	}
-	return answer(w, http.StatusOK, object(m))
+	return respond(w, http.StatusOK, object(m))
 }
 
 // body reads the JSON object of a request. It has to be called that: a browser asks before it sends JSON to another site, and not before it sends a

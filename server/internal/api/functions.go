@@ -104,7 +104,7 @@ func (h *Handler) embed(w http.ResponseWriter, c *call, m *hosted.Model, texts [
 		}
 	}
 	w.Header().Set(proofHeader, data[0].Proof.ID)
-	return answer(w, http.StatusOK, map[string]any{
+	return respond(w, http.StatusOK, map[string]any{
 		"object": "list", "data": data, "model": m.Name, "usage": map[string]int{"prompt_tokens": read, "total_tokens": read}, "proof": data[0].Proof,
 	})
 }
@@ -213,5 +213,5 @@ func (h *Handler) run(w http.ResponseWriter, c *call) error {
 		outputs[o.Name] = o.Values
 	}
 	w.Header().Set(proofHeader, id)
-	return answer(w, http.StatusOK, map[string]any{"object": "run", "model": m.Name, "outputs": outputs, "proof": promised(id)})
+	return respond(w, http.StatusOK, map[string]any{"object": "run", "model": m.Name, "outputs": outputs, "proof": promised(id)})
 }

@@ -77,7 +77,7 @@ func (h *Handler) proof(w http.ResponseWriter, c *call) error {
 	if !r.State.Final() {
 		w.Header().Set("Retry-After", "1")
 	}
-	return answer(w, http.StatusOK, reportOf(r))
+	return respond(w, http.StatusOK, reportOf(r))
 }
 
 // cancel ends a proof that is not finished, and removes one that is.
@@ -92,9 +92,9 @@ func (h *Handler) cancel(w http.ResponseWriter, c *call) error {
 	}
 	report := reportOf(r)
 	if final || r.State != jobs.Cancelled {
-		return answer(w, http.StatusOK, map[string]any{"id": r.ID, "object": "proof", "deleted": true})
+		return respond(w, http.StatusOK, map[string]any{"id": r.ID, "object": "proof", "deleted": true})
 	}
-	return answer(w, http.StatusOK, report)
+	return respond(w, http.StatusOK, report)
 }
 
 // errElsewhere says that a proof is of a model that other servers of the queue have.

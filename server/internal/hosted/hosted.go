@@ -10,7 +10,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/zkllmc/zkllmc/internal/atomicfile"
 	"github.com/zkllmc/zkllmc/internal/backend"
 	"github.com/zkllmc/zkllmc/internal/backend/cpu"
 	"github.com/zkllmc/zkllmc/internal/bundle"
@@ -30,13 +29,10 @@ import (
 // The files of a model: what compile wrote into its folder, and what setup wrote into the folder of its keys.
 const (
 	circuitFile   = "model.circuit"
-	templateFile  = "vocab/template.json"
 	proverKeyFile = "prover.key"
 	verifyingKey  = "model.vk"
 	keysFolder    = "keys"
 )
-
-var tokenizerFiles = []string{"vocab/tokenizer.json", "vocab/vocab.json"}
 
 // Place says where a model is.
 type Place struct {
@@ -74,6 +70,8 @@ type Model struct {
 	vocab     tokens.Tokenizer // nil if there is none
 	texts     *passage.Reader  // of a model that reads texts whole, else nil
 	processor backend.Backend
+	device    backend.Backend // that makes proofs; nil: the processor does
+	failed    func(error)     // is told where it does not compute
 }
 
 // Open reads a model, whose prover key may be encrypted. Its keys have to be of one setup, with the circuits of the folder.
@@ -136,17 +134,7 @@ func (m *Model) readKeys(ctx context.Context, dir string, by *sealed.Opener) err
 
 // readVocabulary reads the tokenizer, if there is one.
 func (m *Model) readVocabulary(dir string) error {
-	var file []byte
-	for _, name := range tokenizerFiles {
-		data, err := atomicfile.ReadOptional(filepath.Join(dir, filepath.FromSlash(name)), tokens.MaxFile)
-		if err != nil {
-			return err
-		}
-		if file == nil {
-			file = data
-		}
-	}
-	template, err := atomicfile.ReadOptional(filepath.Join(dir, filepath.FromSlash(templateFile)), bundle.MaxTemplate)
+	file, template, err := vocab.ReadFolder(dir)
 	if err != nil || file == nil {
 		return err
 	}

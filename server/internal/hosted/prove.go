@@ -158,8 +158,18 @@ func (m *Model) proveOutputs(ctx context.Context, job *Job, budget uint64, w *Wa
 	return c, st, proof, err
 }
 
+// options tell how proofs are made: by the device, if there is one, and by the processor where that fails.
 func (m *Model) options(w *Watch) engine.Options {
-	return engine.Options{Backend: m.processor, Phase: w.next}
+	o := engine.Options{Backend: m.processor, Phase: w.next}
+	if m.device != nil {
+		o.Backend, o.Fallback, o.Failed = m.device, m.processor, m.failed
+	}
+	return o
+}
+
+// Compute makes proofs on a device from now on, nil for the processor; failed is told where it does not compute. Answers stay with the processor.
+func (m *Model) Compute(device backend.Backend, failed func(error)) {
+	m.device, m.failed = device, failed
 }
 
 // afford refuses a proof that is predicted not to fit, and tells the backend what there is.
@@ -171,9 +181,8 @@ func afford(ctx context.Context, c *circuit.Circuit, budget uint64) (context.Con
 		return ctx, nil
 	}
 	work := cost.Of(c)
-	if need := work.FrugalBytes(); need > float64(budget) {
-		bytes, _ := portable.Int64(need)
-		return ctx, fmt.Errorf("%w: %s of %s", ErrMemory, humanize.Bytes(uint64(bytes)), humanize.Bytes(budget))
+	if fits, _ := work.Fits(budget); !fits {
+		return ctx, fmt.Errorf("%w: %s of %s", ErrMemory, humanize.Bytes(uint64(portable.Clamp(work.FrugalBytes()))), humanize.Bytes(budget))
 	}
 	return backend.WithBudget(ctx, budget), nil
 }
