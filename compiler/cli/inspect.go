@@ -387,7 +387,7 @@ func (d *manifest) printLayers(w io.Writer) {
 	if len(d.ByLayer) == 0 { // in a folder of an older zkllmc
 		return
 	}
-	fmt.Fprintln(w, "\nby layer: cells of weights, cells that a proof commits to and looks up, products of integers, widths of what is rounded, seconds of one core")
+	fmt.Fprintln(w, "\nby layer: cells of weights, cells that a proof commits to and looks up, products of integers, widths of rounded activations, seconds of one core")
 	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', tabwriter.AlignRight)
 	fmt.Fprintln(t, "layer\tsteps\tweights\tcommitted\tlooked up\tproducts\tbits\tseconds\t")
 	for i, n := 0, 0; i < len(d.ByLayer); i += n {

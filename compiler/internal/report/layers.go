@@ -27,7 +27,7 @@ type Step struct {
 type Layer struct {
 	Name  string `json:"name"`
 	Steps int    `json:"steps"`
-	Least int    `json:"least_bits"` // the widths of what it rounds to, 0 where it rounds nothing
+	Least int    `json:"least_bits"` // the widths of the activations that it rounds, 0 where there are none
 	Most  int    `json:"most_bits"`
 
 	Work    cost.Work `json:"work"`
@@ -231,8 +231,9 @@ func (d *division) layers() []Layer {
 	}
 	for i := range d.c.Tensors {
 		t := &d.c.Tensors[i]
-		if s := d.of[i]; s != none && t.Name == d.steps[s].Tensor && d.steps[s].Call == "Rescale" {
-			l, w := &out[d.layer[s]], width(t)
+		s, w := d.of[i], width(t)
+		if s != none && t.Name == d.steps[s].Tensor && d.steps[s].Call == "Rescale" && w <= widest {
+			l := &out[d.layer[s]]
 			if l.Most = max(l.Most, w); l.Least == 0 || w < l.Least {
 				l.Least = w
 			}
@@ -240,6 +241,9 @@ func (d *division) layers() []Layer {
 	}
 	return out
 }
+
+// widest is the width of the widest activations. What is rounded to more is on the way to one: sums that would be too wide.
+const widest = 32
 
 // width is how many bits a cell of a tensor takes, with its sign.
 func width(t *circuit.Tensor) int {

@@ -227,11 +227,16 @@ func (d *division) places(list []quant.Place) []int {
 // fewest is how many layers that are alike are shown as one.
 const fewest = 3
 
-// groups puts layers together that have the same steps, of the same shapes, from the same.
+// groups puts layers together that have the same steps, of the same shapes. What is made on the way may differ: ranges differ, and with them
+// the parts that cells are looked up in.
 func (d *division) groups(rows []row) (out []group) {
+	shapes := map[string]string{}
+	for i := range d.c.Tensors {
+		shapes[d.c.Tensors[i].Name] = shape(d.c.Tensors[i].Shape)
+	}
 	look := make([]string, len(rows))
-	for i := range d.steps {
-		look[d.layer[i]] += d.look(i)
+	for i, s := range d.steps {
+		look[d.layer[i]] += fmt.Sprintln(short(s.Tensor), s.Call, shapes[s.Tensor])
 	}
 	for i := 0; i < len(rows); {
 		n := 1
@@ -248,19 +253,6 @@ func (d *division) groups(rows []row) (out []group) {
 		i++
 	}
 	return out
-}
-
-// look is what a step has in common with those of other layers.
-func (d *division) look(step int) string {
-	var b strings.Builder
-	fmt.Fprintln(&b, short(d.steps[step].Tensor), d.steps[step].Call)
-	for i := range d.c.Tensors {
-		if d.of[i] == step {
-			t := &d.c.Tensors[i]
-			fmt.Fprintln(&b, short(t.Name), t.Kind, t.Shape)
-		}
-	}
-	return b.String()
 }
 
 // short is a tensor's name without its layer.

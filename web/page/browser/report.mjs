@@ -27,6 +27,7 @@ const narrow = tab => tab.evaluate(() => document.documentElement.scrollWidth <=
 // look opens a layer by its name and clicks a step of its graph.
 async function look(tab, layer, step) {
   const row = await tab.evaluateHandle(name => [...document.querySelectorAll("details.layer")].find(d => d.querySelector("b").textContent === name), layer);
+  if (await row.evaluate(d => d.parentElement.matches("details.run:not([open])"))) await (await row.evaluateHandle(d => d.parentElement.querySelector("summary"))).click();
   await (await row.$("summary")).click();
   await row.waitForSelector(".view svg");
   const mark = await row.waitForSelector(`.step[aria-label="${layer}.${step}"]`);
@@ -40,7 +41,8 @@ assert.ok(await narrow(tab));
 assert.equal(await tab.$$eval(".view svg", e => e.length), 0, "a layer is drawn when it is opened");
 const row = await look(tab, "layer1", "attention.exp");
 const about = await row.$eval(".about", e => e.innerText);
-for (const said of ["layer1.attention.exp", "committed with every proof", "Softmax", "16"]) assert.ok(about.includes(said), `${said}: ${about}`);
+for (const said of ["layer1.attention.exp", "committed with every proof", "<img src=x> (Softmax)", "16"]) assert.ok(about.includes(said), `${said}: ${about}`);
+assert.equal(await tab.$$eval("img", e => e.length), 0, "a name is an element");
 // Every edge goes down, and no two boxes overlap.
 const boxes = await row.$$eval(".step rect:first-child", list => list.map(r => ["x", "y", "width", "height"].map(k => Number(r.getAttribute(k)))));
 assert.ok(boxes.length > 40, `${boxes.length} steps`);
