@@ -9,6 +9,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"text/tabwriter"
 
@@ -304,6 +305,9 @@ func (d *manifest) print(w io.Writer) {
 		fmt.Fprintf(w, "precision      %s\n", strings.Join(d.Scales.Precision.Lines(), "\n  "))
 	}
 	fmt.Fprintf(w, "predicted      %s\n", predicted(s.ProofBytes, &s.Work))
+	if d.Statement == "generation" {
+		fmt.Fprintf(w, "decoding       %s for a token of an answer\n", predictedDecoding(&s, d.positions()))
+	}
 	fmt.Fprintf(w, "setup          %s, once for all proofs\n", predictedSetup(s.WeightCells))
 	if len(d.Lengths) > 0 {
 		fmt.Fprintln(w, "lengths        with one weights file and one pair of keys; the numbers above are of the longest")
@@ -341,6 +345,17 @@ func (d *manifest) claim() string {
 // predicted says what a proof costs.
 func predicted(proofBytes int, w *cost.Work) string {
 	return fmt.Sprintf("proof %d bytes, %.1f s of one core, %.0f MB", proofBytes, w.Seconds(), w.Bytes()/1e6)
+}
+
+// positions are those of a generation's text.
+func (d *manifest) positions() int {
+	shape := d.Ports[slices.IndexFunc(d.Ports, func(p portInfo) bool { return p.Side == "input" })].Shape
+	return shape[len(shape)-1]
+}
+
+// predictedDecoding says what reading a token by itself costs, where positions are computed one after the other.
+func predictedDecoding(s *compiler.Stats, positions int) string {
+	return fmt.Sprintf("%.3f s of one core (predicted)", cost.Decoding(s.WeightCells, s.WitnessCells, s.Witness+s.Virtual, positions))
 }
 
 // predictedSetup says what it costs to make the keys of so many weights.

@@ -189,6 +189,10 @@ const (
 	summedBytes     = 24   // of an element of a factor: half as many elements, and a quarter, which are left after the first challenges
 	processBytes    = 82e6 // code, generators, garbage
 
+	perWeightRead   = 0.24e-9 // decoding, a position by itself: of a weight
+	perValueDecoded = 36e-9   // of a committed cell, what virtual ones take in proportion
+	perStep         = 2.8e-6  // of a tensor
+
 	setupSeconds         = 0.45
 	setupSecondsPerCell  = 0.37e-6
 	setupPiece           = 1 << 24 // weights of a piece of the range proof
@@ -266,6 +270,12 @@ func total(shares []Share) (sum float64) {
 		sum += s.Bytes
 	}
 	return sum
+}
+
+// Decoding predicts how many seconds of one core a position of a text takes that is computed by itself: of a circuit with so many cells of
+// weights, and at so many positions so many committed cells, multiplicities left out, in so many tensors, those not committed among them.
+func Decoding(weights, witness int64, tensors, positions int) float64 {
+	return per(weights, perWeightRead) + per(witness, perValueDecoded)/float64(positions) + per(int64(tensors), perStep)
 }
 
 // Setup predicts a setup: seconds of one core and bytes of memory. Above one piece of the range proof its memory grows with the weights

@@ -83,3 +83,18 @@ func TestLeaves(t *testing.T) {
 	require.Equal(t, int64(2*2*64), leaves(8, 16)-tables)
 	require.Equal(t, int64(3*16), leaves(4, 3)-tables, "side by side with others")
 }
+
+// What a token of an answer takes is predicted within a quarter: of models from a quarter of a million weights on, as BENCH.md had them on one
+// thread at commit a1dcc66, where nothing was guessed: decoding without the prompt, which takes what the witness of the other half takes.
+func TestDecoding(t *testing.T) {
+	for name, x := range map[string]struct {
+		weights, witness   int64
+		tensors, positions int
+		seconds            float64
+	}{
+		"stories260K": {260_032, 843_136, 663, 32, 0.00326}, "nano": {208_320, 1_525_376, 551, 64, 0.00223},
+		"GPT-2 small": {123_702_528, 51_622_528, 1675, 64, 0.0634}, "SmolLM2": {134_515_008, 108_307_520, 5213, 64, 0.1145},
+	} {
+		require.InEpsilon(t, x.seconds, cost.Decoding(x.weights, x.witness, x.tensors, x.positions), 0.25, name)
+	}
+}
