@@ -162,7 +162,7 @@ func (o *pageFlags) write(ctx context.Context, d *manifest, c *circuit.Circuit) 
 		if r.Stats.Work != nil {
 			what = "a proof"
 		}
-		m.Runs = append(m.Runs, report.Measured{What: what, On: fmt.Sprintf("%s, %d threads", cmp.Or(r.CPU, r.Device), r.Threads), Work: r.Stats.Work, Stages: r.Stats.Stages})
+		m.Runs = append(m.Runs, &report.Measured{What: what, On: fmt.Sprintf("%s, %d threads", cmp.Or(r.CPU, r.Device), r.Threads), Work: r.Stats.Work, Stages: r.Stats.Stages})
 	}
 	if c := o.checked; c != nil {
 		m.Checked = &report.Checked{Inputs: c.Inputs, Lines: comparisonLines(c), Places: c.Places}

@@ -28,8 +28,8 @@ type Model struct {
 	Weights []Tensor
 	Facts   []Fact
 
-	Checked *Checked   // nil where nothing was compared
-	Runs    []Measured // of provers
+	Checked *Checked    // nil where nothing was compared
+	Runs    []*Measured // of provers
 }
 
 // Tensor is a weight, by its name in the circuit, with the tensors of the model's file that it is made of.
@@ -54,6 +54,14 @@ type Measured struct {
 	On     string     // which processor, with how many threads
 	Work   *cost.Work // of a proof
 	Stages []Stage
+}
+
+// Peak is the most memory that the process had.
+func (m *Measured) Peak() (most uint64) {
+	for _, s := range m.Stages {
+		most = max(most, s.Peak)
+	}
+	return most
 }
 
 // Stage is a phase of a run.
@@ -326,15 +334,17 @@ func (d *division) graph(checked *Checked) [][]node {
 	for i, s := range d.steps {
 		nodes[i] = node{ID: i, Name: s.Tensor, Call: s.Call, Op: s.Op, Node: s.Node, Scale: s.Scale}
 	}
-	from := d.edges()
+	from, most := d.edges(), make([]int, len(d.steps))
 	for i := range d.c.Tensors {
 		t := &d.c.Tensors[i]
 		if t.Mult {
 			continue
 		}
 		n := &nodes[d.of[i]]
-		if n.Class == "" || t.Name == n.Name {
+		if t.Name == n.Name {
 			n.Class, n.Shape, n.Range, n.Bits = t.Kind.String(), shape(t.Shape), span(t), width(t)
+		} else if n.Range == "" && circuit.Size(t.Shape) > most[d.of[i]] { // of several results, as a softmax has them
+			n.Class, n.Shape, most[d.of[i]] = t.Kind.String(), shape(t.Shape), circuit.Size(t.Shape)
 		}
 		n.Parts = append(n.Parts, part{strings.TrimPrefix(strings.TrimPrefix(t.Name, n.Name), "."), t.Kind.String(), shape(t.Shape), looked[t.ID]})
 	}

@@ -43,7 +43,7 @@ type bar struct {
 // stagesOf plots the stages of proofs, and those of setups where any was measured.
 func stagesOf(m *Model) (proof, setup *stagePlot) {
 	work := cost.Of(m.Circuit)
-	var proofs, setups []Measured
+	var proofs, setups []*Measured
 	for _, r := range m.Runs {
 		if r.Work == nil {
 			setups = append(setups, r)
@@ -60,7 +60,7 @@ func stagesOf(m *Model) (proof, setup *stagePlot) {
 }
 
 // plotStages draws predictions, if there are any, and runs.
-func plotStages(predicted []cost.Phase, runs []Measured) *stagePlot {
+func plotStages(predicted []cost.Phase, runs []*Measured) *stagePlot {
 	p := &stagePlot{Predicted: predicted != nil}
 	var names []string
 	times := map[string][]float64{} // of a stage: what is predicted, then by run, −1 where there is nothing

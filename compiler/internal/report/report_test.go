@@ -101,7 +101,7 @@ func shown(t *testing.T, name string) string {
 		Name: "example" + name, Digest: "00ff", Claim: "it holds" + name, Circuit: c, Steps: steps, Notes: []string{"a note" + name}, Facts: []Fact{{"1 k", "weights" + name}},
 		Weights: []Tensor{{"layer0.w" + name, []string{"file" + name}}},
 		Checked: &Checked{Inputs: 3, Lines: []string{"a line" + name}, Places: []quant.Place{{Tensor: "layer0.y" + name, Node: "n" + name, Op: "Mul", Noise: 1e-3, Lost: 1e-4}, {Tensor: "layer1.between" + name, Noise: 2e-3, Lost: 2e-4}}},
-		Runs:    []Measured{{"a proof", "a processor" + name, &cost.Work{}, []Stage{{"read" + name, 1.5, 1.25, 1 << 20}, {"lookups", 1, 2, 3}}}, {"setup", "", nil, []Stage{{"write", 0.5, 0, 0}}}},
+		Runs:    []*Measured{{"a proof", "a processor" + name, &cost.Work{}, []Stage{{"read" + name, 1.5, 1.25, 1 << 20}, {"lookups", 1, 2, 3}}}, {"setup", "", nil, []Stage{{"write", 0.5, 0, 0}}}},
 	}
 	var a, b bytes.Buffer
 	require.NoError(t, Write(&a, m))
@@ -149,7 +149,7 @@ func TestPage(t *testing.T) {
 	page := shown(t, "")
 	for _, want := range []string{
 		"<b>layer0</b>", "<b>layer1 to layer4</b> <span>the same steps and shapes as layer0", "<td class=\"n\">7 … 8</td><td>layer0 … layer4</td><td class=\"n\">5</td><td class=\"n\">125</td>", "noise 1.0e-03",
-		"measured", ">1.2 s<", ">500 ms<", "Setup, once", "it is for their owner", "input &#34;x&#34;", "from a verifier who keeps every proof he ever saw",
+		"measured", ">1.2 s<", ">500 ms<", ", 1 MB", "Setup, once", "it is for their owner", "input &#34;x&#34;", "from a verifier who keeps every proof he ever saw",
 	} {
 		require.True(t, strings.Contains(page, want), want)
 	}
