@@ -23,7 +23,7 @@ FATBIN = $(NVCC) $(NVCCFLAGS) -std=c++17 -O3 -fatbin $(foreach a,$(ARCHITECTURES
 	-gencode arch=compute_$(lastword $(ARCHITECTURES)),code=compute_$(lastword $(ARCHITECTURES))
 
 .NOTPARALLEL:
-.PHONY: site docs-test serve-demo serve-test serve-load npm wheel wheel-test page browser help demo smollm2 minilm ocr test quick check generate assembly golden bench curves benchmarks figures accuracy answers interrupts conformance families cases attacks mutants fuzz fuzz-onnx property clean format lint generated race portable cross platforms clean-tree fatbin faults emulate test-cuda ptx bench-cuda pack-cuda plans
+.PHONY: release release-check site docs-test serve-demo serve-test serve-load npm wheel wheel-test page browser help demo smollm2 minilm ocr test quick check generate assembly golden bench curves benchmarks figures accuracy answers interrupts conformance families cases attacks mutants fuzz fuzz-onnx property clean format lint generated race portable cross platforms clean-tree fatbin faults emulate test-cuda ptx bench-cuda pack-cuda plans
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -116,6 +116,12 @@ serve-test: ## let OpenAI's client for Python, fetched into build/serve, talk to
 
 serve-load: ## CLIENTS=200 at a time for TIME=60s, then KILLS=10 of workers and of servers; prints what SERVING.md states
 	@GO=$(GO) scripts/serve.sh load
+
+release: ## build archives for all platforms, SBOMs, container images and checksums of the commit into build/release; RELEASE="linux/amd64 …" for some
+	$(GO) run ./scripts/release -o build/release $(if $(RELEASE),-platforms '$(RELEASE)')
+
+release-check: ## build them twice, in two folders with other caches, flags and times, and compare all bytes; RELEASE="linux/amd64 …"
+	$(GO) run ./scripts/release -check -o build/release $(if $(RELEASE),-platforms '$(RELEASE)')
 
 wheel: ## build Python wheels with the verifier inside into build/wheels; WHEELS=all
 	@GO=$(GO) WHEELS=$(filter all,$(WHEELS)) scripts/wheel.sh
@@ -235,6 +241,7 @@ cross:
 	done
 	ZKLLMC_PLATFORMS=all $(GO) test ./compiler -run TestPlatforms
 	ZKLLMC_PLATFORMS=all $(GO) test ./web/npm
+	ZKLLMC_PLATFORMS=all $(GO) test -run TestWASI ./cmd/zkllmc-verifier
 
 # Compilers for other platforms make the same circuits (arm64 where qemu-user-static or the machine itself runs it), and what a verifier
 # reads and counts is the same where an int has 32 bits.

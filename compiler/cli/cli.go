@@ -162,7 +162,7 @@ func (a *app) root() *cobra.Command {
 		},
 	}
 	root.AddCommand(a.compileCommand(), a.inspectCommand(), a.checkCommand(), a.conformanceCommand(),
-		a.bundleCommand(), a.cardCommand(), a.idCommand(), a.serveCommand(), a.workerCommand(), a.versionCommand())
+		a.bundleCommand(), a.cardCommand(), a.idCommand(), a.serveCommand(), a.workerCommand(), a.completionCommand(), a.manualCommand(), a.versionCommand())
 	commands.Complete(root, versionText())
 	return root
 }

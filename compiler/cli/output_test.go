@@ -82,7 +82,7 @@ func TestHelpAboutNothing(t *testing.T) {
 		require.Equal(t, console.Usage, code)
 		require.Empty(t, out)
 		require.Contains(t, stderr, "zkllmc: help: there is no command")
-		require.Contains(t, stderr, "bundle, card, check, compile, conformance, help, id, inspect, serve, version, worker")
+		require.Contains(t, stderr, "bundle, card, check, compile, completion, conformance, help, id, inspect, serve, version, worker")
 	}
 }
 

@@ -16,8 +16,14 @@ type Build struct {
 	Changed bool   // the working tree differed from the commit
 }
 
+// What the linker writes into programs that are published as such: scripts/release builds them from sources without version control.
+var stampedVersion, stampedCommit string
+
 // ThisBuild is the build of the running program.
 func ThisBuild() Build {
+	if stampedCommit != "" {
+		return Build{Version: stampedVersion, Commit: stampedCommit}
+	}
 	info, ok := debug.ReadBuildInfo()
 	if !ok {
 		return Build{}

@@ -93,7 +93,9 @@ func help() *cobra.Command {
 func names(root *cobra.Command) string {
 	var out []string
 	for _, c := range root.Commands() {
-		out = append(out, c.Name())
+		if !c.Hidden {
+			out = append(out, c.Name())
+		}
 	}
 	return strings.Join(out, ", ")
 }

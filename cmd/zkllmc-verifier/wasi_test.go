@@ -1,0 +1,69 @@
+package main
+
+import (
+	"bytes"
+	"errors"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/zkllmc/zkllmc/internal/console"
+	"github.com/zkllmc/zkllmc/internal/test/handover"
+)
+
+// node is what runs a program for wasip1 in Node.js, in the folder that it was started in.
+const node = `
+import { readFileSync } from "node:fs";
+import { WASI } from "node:wasi";
+const [program, ...args] = process.argv.slice(2);
+const wasi = new WASI({ version: "preview1", args: ["zkllmc-verifier", ...args], env: { PWD: "/" }, preopens: { "/": process.cwd() } });
+const { instance } = await WebAssembly.instantiate(readFileSync(program), wasi.getImportObject());
+process.exitCode = wasi.start(instance);
+`
+
+// TestWASI builds this program for wasip1, where an int has 64 bits, and nothing but files is there, and compares what it answers with what it
+// answers here.
+func TestWASI(t *testing.T) {
+	if os.Getenv("ZKLLMC_PLATFORMS") != "all" {
+		t.Skip("ZKLLMC_PLATFORMS=all runs the verifier for wasip1 in Node.js")
+	}
+	if _, err := exec.LookPath("node"); err != nil {
+		t.Skip("there is no Node.js")
+	}
+	work := t.TempDir()
+	program, script := filepath.Join(work, "verifier.wasm"), filepath.Join(work, "run.mjs")
+	build := exec.Command("go", "build", "-o", program, ".")
+	build.Env = append(os.Environ(), "GOOS=wasip1", "GOARCH=wasm", "CGO_ENABLED=0")
+	out, err := build.CombinedOutput()
+	require.NoError(t, err, "%s", out)
+	require.NoError(t, os.WriteFile(script, []byte(node), 0o600))
+	t.Chdir(handover.Sums(t))
+	t.Setenv("ZKLLMC_CACHE", "")
+	const verify = "--bundle sums.bundle verify --pin model.id --statement statement.bin --proof "
+	for _, c := range []struct {
+		args string
+		code int
+	}{
+		{"--bundle sums.bundle accept --json", console.OK},
+		{"--circuit model.circuit --tokenizer vocab.json accept model.vk", console.OK},
+		{verify + "proof.bin --prompt " + handover.Prompt + " --json", console.OK},
+		{verify + "proof.bin --prompt 1+1=", console.Rejected},
+		{verify + "damaged.bin", console.Rejected},
+		{verify + "model.vk", console.Unreadable},
+		{"--bundle half.bundle accept", console.Unreadable},
+	} {
+		var out, failed bytes.Buffer
+		run := exec.Command("node", append([]string{"--no-warnings", script, program}, strings.Fields(c.args)...)...)
+		run.Stdout, run.Stderr = &out, &failed
+		var exit *exec.ExitError
+		if err := run.Run(); err != nil {
+			require.True(t, errors.As(err, &exit), "%v: %s", err, &failed)
+		}
+		require.Equal(t, c.code, run.ProcessState.ExitCode(), "%s: %s", c.args, &failed)
+		require.Equal(t, start(t, strings.Fields(c.args)...).without(), outcome{c.code, out.String(), failed.String()}.without(), c.args)
+	}
+}

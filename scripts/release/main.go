@@ -1,0 +1,304 @@
+// Command release builds what is published of a version, into a folder: archives of the programs for all platforms, with manual pages and
+// completions; a list of what each program is made of (SBOM); images for containers; and checksums. Of one commit it makes the same bytes wherever and
+// whenever it runs, which check.go shows.
+package main
+
+import (
+	"bytes"
+	"context"
+	"crypto/sha256"
+	"errors"
+	"flag"
+	"fmt"
+	"os"
+	"os/exec"
+	"os/signal"
+	"path/filepath"
+	"runtime"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// sbom is the tool that lists what programs are made of.
+const sbom = "github.com/CycloneDX/cyclonedx-gomod/cmd/cyclonedx-gomod@v1.10.0"
+
+// all are the platforms that are published, and images those that containers run on.
+var (
+	all    = []string{"linux/amd64", "linux/arm64", "darwin/amd64", "darwin/arm64", "windows/amd64", "windows/arm64"}
+	images = []string{"linux/amd64", "linux/arm64"}
+)
+
+// programs are the programs that are published, by the package of each.
+var programs = []struct{ name, pkg string }{{"zkllmc", "."}, {"zkllmc-verifier", "./cmd/zkllmc-verifier"}}
+
+func main() {
+	var r release
+	out := flag.String("o", "build/release", "folder to write")
+	platforms := flag.String("platforms", strings.Join(all, " "), "platforms to build for, OS/ARCH")
+	check := flag.Bool("check", false, "build twice, in two folders with two caches, and compare all bytes")
+	flag.StringVar(&r.commit, "commit", "", "commit that the sources are of (default: what git says)")
+	flag.StringVar(&r.version, "version", "", "version (default: the tag of the commit, if it has one)")
+	epoch := flag.Int64("epoch", 0, "seconds since 1970 of the commit (default: what git says)")
+	flag.Parse()
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
+	defer stop()
+	err := func() (err error) {
+		r.platforms = strings.Fields(*platforms)
+		for _, p := range r.platforms {
+			if !slices.Contains(all, p) {
+				return fmt.Errorf("platform %q: want some of %s", p, strings.Join(all, ", "))
+			}
+		}
+		if r.out, err = filepath.Abs(*out); err != nil {
+			return err
+		}
+		if *check {
+			return twice(ctx, r.out, r.platforms)
+		}
+		if r.commit == "" {
+			if *epoch, err = r.describe(ctx); err != nil {
+				return err
+			}
+		}
+		r.time = time.Unix(*epoch, 0).UTC()
+		return r.build(ctx)
+	}()
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "release:", err)
+		os.Exit(1)
+	}
+}
+
+// release is one version.
+type release struct {
+	out             string
+	version, commit string // version: "" of a commit without a tag
+	time            time.Time
+	platforms       []string
+}
+
+// describe asks git for the commit, its tag and its time. What differs from the commit is not published.
+func (r *release) describe(ctx context.Context) (epoch int64, err error) {
+	changed, err := output(ctx, nil, "git", "status", "--porcelain")
+	if err != nil {
+		return 0, err
+	}
+	if changed != "" {
+		return 0, errors.New("the working tree differs from its commit; commit first, what is published is of a commit")
+	}
+	if r.commit, err = output(ctx, nil, "git", "rev-parse", "HEAD"); err != nil {
+		return 0, err
+	}
+	r.version, _ = output(ctx, nil, "git", "describe", "--tags", "--exact-match", "--match", "v*") // fails where there is no tag
+	when, err := output(ctx, nil, "git", "show", "-s", "--format=%ct", "HEAD")
+	if err != nil {
+		return 0, err
+	}
+	return strconv.ParseInt(when, 10, 64)
+}
+
+// name is what files are called after.
+func (r *release) name() string {
+	if r.version != "" {
+		return r.version
+	}
+	return r.commit[:min(12, len(r.commit))]
+}
+
+func (r *release) build(ctx context.Context) error {
+	if err := os.RemoveAll(r.out); err != nil {
+		return err
+	}
+	work := filepath.Join(r.out, "work")
+	if err := os.MkdirAll(work, 0o755); err != nil {
+		return err
+	}
+	defer os.RemoveAll(work)
+	beside, err := r.beside(ctx, work)
+	if err != nil {
+		return err
+	}
+	for _, p := range r.platforms {
+		if err := r.archive(ctx, work, p, beside); err != nil {
+			return fmt.Errorf("%s: %w", p, err)
+		}
+	}
+	if err := r.images(ctx, work); err != nil {
+		return err
+	}
+	if err := os.RemoveAll(work); err != nil {
+		return err
+	}
+	return sums(r.out)
+}
+
+// environment is that of the go command: nothing of it depends on who runs it, but for where modules and what was built are kept.
+func environment(more ...string) []string {
+	var env []string
+	for _, v := range os.Environ() {
+		if name, _, _ := strings.Cut(v, "="); !strings.HasPrefix(name, "GO") || slices.Contains([]string{"GOPATH", "GOCACHE", "GOMODCACHE", "GOPROXY", "GOSUMDB", "GONOSUMDB", "GOPRIVATE", "GOROOT"}, name) {
+			env = append(env, v)
+		}
+	}
+	return append(append(env, "CGO_ENABLED=0", "GOFLAGS=-trimpath", "GOWORK=off", "GOTOOLCHAIN=local", "GOAMD64=v1", "GOARM64=v8.0", "GOENV=off", "LC_ALL=C", "TZ=UTC"), more...)
+}
+
+// program builds a program for a platform. Version and commit are written into it, since what the go command notes of a clone is not there in an
+// archive of the sources.
+func (r *release) program(ctx context.Context, work, platform, name, pkg string) (string, error) {
+	goos, arch, _ := strings.Cut(platform, "/")
+	if goos == "windows" {
+		name += ".exe"
+	}
+	file := filepath.Join(work, goos+"_"+arch, name)
+	const stamp = " -X github.com/zkllmc/zkllmc/internal/console."
+	flags := "-s -w -buildid=" + stamp + "stampedVersion=" + r.version + stamp + "stampedCommit=" + r.commit
+	_, err := output(ctx, environment("GOOS="+goos, "GOARCH="+arch), "go", "build", "-buildvcs=false", "-ldflags", flags, "-o", file, pkg)
+	return file, err
+}
+
+// beside are the files of archives that are no programs: licence, manual pages and completions, which the programs of this machine write.
+func (r *release) beside(ctx context.Context, work string) (files []member, err error) {
+	for _, name := range []string{"LICENSE", "README.md", "CHANGELOG.md", "SECURITY.md", "SERVING.md"} {
+		data, err := os.ReadFile(name)
+		if err != nil {
+			return nil, err
+		}
+		files = append(files, member{name: name, data: data})
+	}
+	own := runtime.GOOS + "/" + runtime.GOARCH
+	tools := map[string]string{}
+	for _, p := range programs {
+		if tools[p.name], err = r.program(ctx, filepath.Join(work, "own"), own, p.name, p.pkg); err != nil {
+			return nil, err
+		}
+	}
+	dated := append(os.Environ(), fmt.Sprint("SOURCE_DATE_EPOCH=", r.time.Unix()))
+	for shell, name := range completions {
+		text, err := output(ctx, dated, tools["zkllmc"], "completion", shell)
+		if err != nil {
+			return nil, err
+		}
+		files = append(files, member{name: "completions/" + name, data: []byte(text + "\n")})
+	}
+	pages := filepath.Join(work, "man")
+	if _, err := output(ctx, dated, tools["zkllmc"], "manual", pages); err != nil {
+		return nil, err
+	}
+	entries, err := os.ReadDir(pages)
+	if err != nil {
+		return nil, err
+	}
+	for _, e := range entries {
+		data, err := os.ReadFile(filepath.Join(pages, e.Name()))
+		if err != nil {
+			return nil, err
+		}
+		files = append(files, member{name: "man/man1/" + e.Name(), data: data})
+	}
+	help, err := output(ctx, dated, tools["zkllmc-verifier"], "--help")
+	if err != nil {
+		return nil, err
+	}
+	return append(files, member{name: "man/man1/zkllmc-verifier.1", data: page("zkllmc-verifier", "checks proofs about the answers of a model", help, r.time)}), nil
+}
+
+// completions are the shells with the names that files of theirs have.
+var completions = map[string]string{"bash": "zkllmc.bash", "zsh": "_zkllmc", "fish": "zkllmc.fish", "powershell": "zkllmc.ps1"}
+
+// page is a manual page that shows a help text as it is.
+func page(name, about, help string, when time.Time) []byte {
+	var out bytes.Buffer
+	fmt.Fprintf(&out, ".TH \"%s\" \"1\" \"%s\" \"\" \"\"\n.SH NAME\n%s \\- %s\n.SH DESCRIPTION\n.nf\n", strings.ToUpper(name), when.Format("Jan 2006"), strings.ReplaceAll(name, "-", `\-`), about)
+	for _, line := range strings.Split(strings.TrimRight(help, "\n"), "\n") {
+		line = strings.NewReplacer(`\`, `\e`, "-", `\-`).Replace(line)
+		if strings.HasPrefix(line, ".") || strings.HasPrefix(line, "'") {
+			line = `\&` + line
+		}
+		fmt.Fprintln(&out, line)
+	}
+	out.WriteString(".fi\n")
+	return out.Bytes()
+}
+
+// archive writes the archive of a platform, and lists beside it what its programs are made of.
+func (r *release) archive(ctx context.Context, work, platform string, files []member) error {
+	goos, arch, _ := strings.Cut(platform, "/")
+	base := fmt.Sprintf("zkllmc_%s_%s_%s", r.name(), goos, arch)
+	files = slices.Clone(files)
+	for _, p := range programs {
+		file, err := r.program(ctx, work, platform, p.name, p.pkg)
+		if err != nil {
+			return err
+		}
+		data, err := os.ReadFile(file)
+		if err != nil {
+			return err
+		}
+		files = append(files, member{name: filepath.Base(file), data: data, program: true})
+		list := filepath.Join(r.out, strings.Replace(base, "zkllmc", p.name, 1)+".cdx.json")
+		if _, err := output(ctx, append(os.Environ(), "GOFLAGS="), "go", "run", sbom, "bin", "-json", "-noserial", "-notimestamp", "-std", "-version", r.name(), "-output", list, file); err != nil {
+			return fmt.Errorf("SBOM: %w", err)
+		}
+	}
+	for i := range files {
+		files[i].name = base + "/" + files[i].name
+	}
+	write, ext := writeTar, ".tar.gz"
+	if goos == "windows" {
+		write, ext = writeZip, ".zip"
+	}
+	var out bytes.Buffer
+	if err := write(&out, files, r.time); err != nil {
+		return err
+	}
+	return os.WriteFile(filepath.Join(r.out, base+ext), out.Bytes(), 0o644)
+}
+
+// images writes the images for containers, of those platforms that are built.
+func (r *release) images(ctx context.Context, work string) error {
+	args := []string{"run", "-C", "scripts/release/oci", ".", "-name", r.name(), "-commit", r.commit, "-epoch", fmt.Sprint(r.time.Unix()), "-o", r.out}
+	for _, p := range images {
+		if slices.Contains(r.platforms, p) {
+			args = append(args, p+"="+filepath.Join(work, strings.Replace(p, "/", "_", 1)))
+		}
+	}
+	if args[len(args)-1] == r.out {
+		return nil
+	}
+	_, err := output(ctx, append(os.Environ(), "GOFLAGS=", "GOWORK=off"), "go", args...)
+	return err
+}
+
+// sums writes the checksums of all files of a folder.
+func sums(dir string) error {
+	entries, err := os.ReadDir(dir)
+	if err != nil {
+		return err
+	}
+	var out bytes.Buffer
+	for _, e := range entries {
+		data, err := os.ReadFile(filepath.Join(dir, e.Name()))
+		if err != nil {
+			return err
+		}
+		fmt.Fprintf(&out, "%x  %s\n", sha256.Sum256(data), e.Name())
+	}
+	fmt.Print(out.String())
+	return os.WriteFile(filepath.Join(dir, "SHA256SUMS"), out.Bytes(), 0o644)
+}
+
+// output runs a command and returns what it prints. env is its environment, nil for that of this process.
+func output(ctx context.Context, env []string, name string, args ...string) (string, error) {
+	c := exec.CommandContext(ctx, name, args...)
+	c.Env = env
+	var failed bytes.Buffer
+	c.Stderr = &failed
+	out, err := c.Output()
+	if err != nil {
+		err = fmt.Errorf("%s %s: %w\n%s", name, strings.Join(args, " "), err, &failed)
+	}
+	return strings.TrimRight(string(out), "\n"), err
+}
