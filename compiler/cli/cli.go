@@ -19,6 +19,7 @@ import (
 	"github.com/zkllmc/zkllmc/internal/backend"
 	"github.com/zkllmc/zkllmc/internal/console"
 	"github.com/zkllmc/zkllmc/internal/console/commands"
+	"github.com/zkllmc/zkllmc/internal/forecast"
 	"github.com/zkllmc/zkllmc/internal/machine"
 	"github.com/zkllmc/zkllmc/internal/protocol"
 	"github.com/zkllmc/zkllmc/internal/sealed"
@@ -71,7 +72,8 @@ func start(ctx context.Context, m Module, args []string, stdout, stderr io.Write
 			code = console.Internal
 		}
 	}()
-	a := &app{module: m, out: console.NewOutput(stdout), err: stderr, begin: time.Now()}
+	bar := terminal.NewBar(stderr)
+	a := &app{module: m, out: console.NewOutput(bar.Before(stdout)), err: bar.Above(stderr), bar: bar, begin: time.Now()}
 	if _, process := stderr.(*os.File); process && terminal.There() {
 		a.ask = terminal.Passphrase
 	}
@@ -79,7 +81,9 @@ func start(ctx context.Context, m Module, args []string, stdout, stderr io.Write
 	root.SetArgs(append([]string{}, args...)) // not nil, for which cobra takes those of the process
 	root.SetOut(a.out)
 	root.SetErr(stderr)
-	switch err := root.ExecuteContext(ctx); {
+	err := root.ExecuteContext(ctx)
+	bar.End()
+	switch {
 	case err == nil:
 	case errors.Is(err, errRejected):
 		code = console.Rejected
@@ -97,6 +101,8 @@ type app struct {
 	module  Module
 	out     *console.Output
 	err     io.Writer
+	bar     *terminal.Bar   // of the terminal that err is, else nil
+	quiet   bool            // no progress is shown
 	ask     sealed.Question // a passphrase, on the terminal; nil if there is none
 	running bool            // a command has started: errors are no longer about usage
 	begin   time.Time
@@ -163,7 +169,7 @@ func (a *app) root() *cobra.Command {
 	}
 	root.AddCommand(a.compileCommand(), a.inspectCommand(), a.checkCommand(), a.conformanceCommand(),
 		a.bundleCommand(), a.cardCommand(), a.idCommand(), a.serveCommand(), a.workerCommand(), a.completionCommand(), a.manualCommand(), a.versionCommand())
-	commands.Complete(root, versionText())
+	commands.Complete(root, versionText(), &a.quiet)
 	return root
 }
 
@@ -222,26 +228,46 @@ func (a *app) progress(name string) {
 	a.finishPhase()
 	a.last, a.start = name, time.Now()
 	a.told.Store(0)
-	fmt.Fprintf(a.err, "%s …\n", name)
+	switch {
+	case a.quiet:
+	case a.bar != nil:
+		a.bar.Begin(name)
+	default:
+		fmt.Fprintf(a.err, "%s …\n", name)
+	}
 }
 
-// patience is how long people wait for a word about a phase that goes on.
-const patience = 5 * time.Second
+// patience is how long people wait for a word about a phase that goes on; a bar moves sooner.
+const (
+	patience = 5 * time.Second
+	moving   = time.Second / 5
+)
 
-// done writes to stderr how far the running phase is, from time to time. It is called from several goroutines.
+// done tells on stderr how far the running phase is, from time to time. It is called from several goroutines.
 func (a *app) done(done, all int) {
 	since := time.Since(a.start)
-	last := a.told.Load()
-	if a.left.Load() || done >= all || since < time.Duration(last)+patience || !a.told.CompareAndSwap(last, int64(since)) {
+	last, pause := a.told.Load(), patience
+	if a.bar != nil {
+		pause = moving
+	}
+	if a.quiet || a.left.Load() || done <= 0 || done >= all || since < time.Duration(last)+pause || !a.told.CompareAndSwap(last, int64(since)) {
 		return
 	}
 	left := since / time.Duration(done) * time.Duration(all-done)
+	if a.bar != nil {
+		a.bar.Show(float64(done)/float64(all), fmt.Sprintf("%d of %d, %.3g/s, %s", done, all, float64(done)/since.Seconds(), forecast.About(left)))
+		return
+	}
 	fmt.Fprintf(a.err, "  %d of %d (%d %%), about %s left\n", done, all, 100*done/all, left.Round(time.Second))
 }
 
 func (a *app) finishPhase() {
 	if a.last != "" {
-		a.phases = append(a.phases, phase{a.last, time.Since(a.start).Seconds()})
+		p := phase{a.last, time.Since(a.start).Seconds()}
+		if a.phases = append(a.phases, p); a.bar != nil && !a.quiet {
+			a.bar.End()
+			fmt.Fprintf(a.err, "%-54s %8.2f s\n", p.Name, p.Seconds)
+		}
 		a.last = ""
 	}
 }

@@ -12,6 +12,7 @@ import (
 	"slices"
 	"sort"
 	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -99,7 +100,12 @@ func (a *app) conformance(ctx context.Context, dirs []string, m *modelFlags, asJ
 	}
 	cfg.Progress, cfg.Done = nil, nil // what is done says the list of cases
 	reports, count, public := []caseReport{}, tally{}, tally{}
-	for _, dir := range cases {
+	a.start = time.Now()
+	for i, dir := range cases {
+		if a.bar != nil && !a.quiet { // what is printed of a case ends it; elsewhere that alone tells how far the cases are
+			a.bar.Begin("trying cases")
+			a.done(i, len(cases))
+		}
 		r := caseReport{Case: dir, Ops: operators(ctx, dir)}
 		var real bool
 		if r.finding, real = tryCase(ctx, dir, cfg, true); real && ctx.Err() == nil {

@@ -31,10 +31,11 @@ const (
 // runtimeModules are the modules that generated code links besides ours, with the tag cuda or without; a test compares them with what go list
 // says.
 var runtimeModules = []string{
-	"filippo.io/age", "filippo.io/hpke", "github.com/bits-and-blooms/bitset", "github.com/consensys/gnark-crypto", "github.com/dustin/go-humanize",
-	"github.com/google/uuid", "github.com/inconshreveable/mousetrap", "github.com/pkg/errors", "github.com/spf13/cobra", "github.com/spf13/pflag",
-	"golang.org/x/crypto", "golang.org/x/sys", "golang.org/x/term",
-	"gorgonia.org/cu",
+	"filippo.io/age", "filippo.io/hpke", "github.com/VividCortex/ewma", "github.com/acarl005/stripansi", "github.com/bits-and-blooms/bitset",
+	"github.com/clipperhouse/uax29/v2", "github.com/consensys/gnark-crypto", "github.com/dustin/go-humanize", "github.com/google/uuid",
+	"github.com/inconshreveable/mousetrap", "github.com/mattn/go-runewidth", "github.com/pkg/errors", "github.com/spf13/cobra",
+	"github.com/spf13/pflag", "github.com/vbauerster/cupwriter", "github.com/vbauerster/mpb/v8", "golang.org/x/crypto", "golang.org/x/sys",
+	"golang.org/x/term", "gorgonia.org/cu",
 }
 
 // linkedModules are those, and what the tokenizer of a tokenizer.json needs.

@@ -121,4 +121,11 @@ func TestLongPhases(t *testing.T) {
 	a.done(16, 16)
 	a.done(8, 16)
 	require.Equal(t, "calibrating …\n  4 of 16 (25 %), about 15s left\n  8 of 16 (50 %), about 10s left\n", out.String())
+	out.Reset()
+	a.quiet = true
+	a.progress("calibrating")
+	a.start = a.start.Add(-patience)
+	a.done(4, 16)
+	require.Empty(t, out.String())
+	require.Len(t, a.phases, 1, "times are kept")
 }

@@ -57,7 +57,7 @@ func Report(ctx context.Context, program, hint string, out *Output, stderr io.Wr
 		f = &Failure{Code: Internal, Err: err}
 		err = f
 	}
-	fmt.Fprintf(stderr, "%s: %s\n", program, escaped(err.Error()))
+	fmt.Fprintf(stderr, "%s: %s\n", program, verdict(stderr, f, escaped(err.Error())))
 	if f.Code == Usage {
 		fmt.Fprintln(stderr, hint)
 	}

@@ -96,14 +96,26 @@ func (f *Forecast) Long() bool {
 
 // Say is how far the proof is, and how long it takes from now; "" before it begins.
 func (f *Forecast) Say(running string, since time.Duration) string {
-	share, rest, ok := f.Left(running, since)
+	share, words, ok := f.Show(running, since)
 	switch {
-	case f == nil || running != "" && f.cost(running) == 0:
+	case !ok:
 		return ""
-	case !ok || f.finished == f.total:
+	case words == "":
 		return fmt.Sprintf("%.0f %%", float64(100*share))
 	}
-	return fmt.Sprintf("%.0f %%, %s", float64(100*share), About(rest))
+	return fmt.Sprintf("%.0f %%, %s", float64(100*share), words)
+}
+
+// Show is Say with the share as a number: whether there is something to say, too.
+func (f *Forecast) Show(running string, since time.Duration) (share float64, words string, ok bool) {
+	share, rest, known := f.Left(running, since)
+	switch {
+	case f == nil || running != "" && f.cost(running) == 0:
+		return 0, "", false
+	case !known || f.finished == f.total:
+		return share, "", true
+	}
+	return share, About(rest), true
 }
 
 // About says how long something still takes.

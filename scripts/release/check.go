@@ -40,10 +40,9 @@ func twice(ctx context.Context, out string, platforms []string) error {
 			return err
 		}
 		to := filepath.Join(dir, "build", "out")
-		env := append(os.Environ(), "GOCACHE="+filepath.Join(work, fmt.Sprint("cache", i)),
-			[]string{"TZ=Asia/Tokyo", "TZ=America/Lima"}[i], []string{"GOFLAGS=-p=1", "GOFLAGS=-race=false -gcflags=-N"}[i], "LC_ALL="+[]string{"C", "C.UTF-8"}[i])
-		args := fmt.Sprintf("umask %s && cd %q && exec go run -gcflags= ./scripts/release -o %q -commit %s -version %q -epoch %d -platforms %q",
-			[]string{"022", "077"}[i], dir, to, r.commit, r.version, epoch, strings.Join(platforms, " "))
+		env := append(os.Environ(), []string{"TZ=Asia/Tokyo", "TZ=America/Lima"}[i], []string{"GOFLAGS=-p=1", "GOFLAGS=-race=false -gcflags=-N"}[i], "LC_ALL="+[]string{"C", "C.UTF-8"}[i])
+		args := fmt.Sprintf("umask %s && cd %q && exec go run -gcflags= ./scripts/release -o %q -commit %s -version %q -epoch %d -platforms %q -cache %q",
+			[]string{"022", "077"}[i], dir, to, r.commit, r.version, epoch, strings.Join(platforms, " "), filepath.Join(work, fmt.Sprint("cache", i)))
 		if _, err := output(ctx, env, "sh", "-c", args); err != nil {
 			return err
 		}

@@ -40,6 +40,7 @@ func main() {
 	check := flag.Bool("check", false, "build twice, in two folders with two caches, and compare all bytes")
 	flag.StringVar(&r.commit, "commit", "", "commit that the sources are of (default: what git says)")
 	flag.StringVar(&r.version, "version", "", "version (default: the tag of the commit, if it has one)")
+	flag.StringVar(&r.cache, "cache", "", "folder for what the go command builds of the programs (default: its own)")
 	epoch := flag.Int64("epoch", 0, "seconds since 1970 of the commit (default: what git says)")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
@@ -77,6 +78,7 @@ type release struct {
 	version, commit string // version: "" of a commit without a tag
 	time            time.Time
 	platforms       []string
+	cache           string // of the go command; "": its own
 }
 
 // describe asks git for the commit, its tag and its time. What differs from the commit is not published.
@@ -155,7 +157,11 @@ func (r *release) program(ctx context.Context, work, platform, name, pkg string)
 	file := filepath.Join(work, goos+"_"+arch, name)
 	const stamp = " -X github.com/zkllmc/zkllmc/internal/console."
 	flags := "-s -w -buildid=" + stamp + "stampedVersion=" + r.version + stamp + "stampedCommit=" + r.commit
-	_, err := output(ctx, environment("GOOS="+goos, "GOARCH="+arch), "go", "build", "-buildvcs=false", "-ldflags", flags, "-o", file, pkg)
+	env := environment("GOOS="+goos, "GOARCH="+arch)
+	if r.cache != "" {
+		env = append(env, "GOCACHE="+r.cache)
+	}
+	_, err := output(ctx, env, "go", "build", "-buildvcs=false", "-ldflags", flags, "-o", file, pkg)
 	return file, err
 }
 

@@ -31,8 +31,8 @@ Flags:
 '{{.CommandPath}} COMMAND --help' and '{{.CommandPath}} help COMMAND' tell more about a command.{{end}}
 `
 
-// Complete sets up a root command and all below it. version is what --version prints.
-func Complete(root *cobra.Command, version string) {
+// Complete sets up a root command and all below it. version is what --version prints, quiet becomes true where no progress is to be shown.
+func Complete(root *cobra.Command, version string, quiet *bool) {
 	root.SetUsageTemplate(usageTemplate)
 	root.Version = version
 	root.SetVersionTemplate("{{.Version}}")
@@ -43,6 +43,11 @@ func Complete(root *cobra.Command, version string) {
 	root.SetHelpCommand(help())
 	root.InitDefaultHelpCmd()
 	describe(root)
+	for _, c := range root.Commands() {
+		if c.Flags().Lookup("json") != nil || c.Flags().Lookup("force") != nil {
+			c.Flags().BoolVar(quiet, "quiet", false, "show no progress")
+		}
+	}
 }
 
 // plain says of a flag whose value is no number what it takes, in place of what the function that parsed it says.

@@ -69,11 +69,13 @@ type app struct {
 	progress  *progress
 	stats     measuring
 	started   bool // the command line was understood
+	quiet     bool // no progress is shown
 }
 
 // start is Main with the streams given.
 func start(ctx context.Context, m Model, args []string, stdin io.Reader, stdout, stderr io.Writer) (code int) {
-	a := &app{m: m, processor: cpu.New(), stdin: stdin, stdout: console.NewOutput(stdout), stderr: stderr, progress: newProgress(stderr)}
+	progress := newProgress(stderr)
+	a := &app{m: m, processor: cpu.New(), stdin: stdin, stdout: console.NewOutput(progress.bar.Before(stdout)), stderr: progress.bar.Above(stderr), progress: progress}
 	a.said, a.terminal = a.stdout, terminal.Is(stdout)
 	if _, process := stderr.(*os.File); process && terminal.There() {
 		a.ask = terminal.Passphrase
@@ -185,7 +187,7 @@ verifying key gives an answer, and nothing else about its weights. GOMAXPROCS se
   prover prove --key keys/prover.key --input NAME=FILE -o proof.bin --statement-out statement.bin`
 	}
 	root.AddCommand(a.versionCommand())
-	commands.Complete(root, a.version())
+	commands.Complete(root, a.version(), &a.quiet)
 	return root
 }
 
@@ -219,6 +221,9 @@ func noArgs(_ *cobra.Command, args []string) error {
 func (a *app) command(f func(ctx context.Context) error) func(*cobra.Command, []string) error {
 	return func(c *cobra.Command, _ []string) error {
 		a.started = true
+		if a.quiet {
+			a.progress.quiet()
+		}
 		a.stats.begin()
 		a.processor = a.stats.metered(a.processor)
 		err := f(c.Context())

@@ -66,3 +66,24 @@ func TestNoProofOnATerminal(t *testing.T) {
 	}
 	require.NoFileExists(t, b.file("new"))
 }
+
+// With --quiet nothing is said of progress, nor of a proof that is accepted; what is wrong is said all the same.
+func TestQuiet(t *testing.T) {
+	b := proved(t, configs["argmax"])
+	out, said := b.prover(0, "run --quiet --key @keys/prover.key --prompt a")
+	require.Equal(t, "bcd;\n", out)
+	require.Empty(t, said)
+	_, said = b.prover(0, "setup --quiet --weights @weights.zkw -o @keys2")
+	require.Empty(t, said)
+	_, said = b.prover(3, "run --quiet --key @missing --prompt a")
+	require.Contains(t, said, "missing")
+	out, said = b.verifier(0, verifyLine+" --quiet")
+	require.Empty(t, out+said)
+	out, said = b.verifier(0, "accept --quiet @keys/model.vk")
+	require.Equal(t, strings.TrimSpace(b.contents("model.id")[0])+"\n", out)
+	require.Empty(t, said)
+	b.change("p.bin", "bad.bin", flipped)
+	out, said = b.verifier(1, strings.Replace(verifyLine, "@p.bin", "@bad.bin", 1)+" --quiet")
+	require.Empty(t, out)
+	require.Contains(t, said, "rejected (final argument)")
+}

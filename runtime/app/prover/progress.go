@@ -4,7 +4,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
-	"os"
 	"strings"
 	"sync"
 	"time"
@@ -15,32 +14,29 @@ import (
 	"github.com/zkllmc/zkllmc/internal/forecast"
 	"github.com/zkllmc/zkllmc/internal/machine"
 	"github.com/zkllmc/zkllmc/internal/portfile"
+	"github.com/zkllmc/zkllmc/internal/terminal"
 )
 
 // progress prints the phases of long work with their times, and sums them up for reports.
 type progress struct {
-	mu          sync.Mutex
-	w           io.Writer
-	interactive bool // the writer is a terminal: a phase shows when it begins
-	begin       time.Time
-	name        string // of the running phase, "" if none
-	since       time.Time
-	parts       string // how many parts of the running phase are done, "" if nobody says
-	tenths      int    // of the running phase that were reported
-	seconds     map[string]float64
-	cpu         float64            // seconds of processors up to the running phase
-	stages      []stage            // that ended, one per name
-	expected    *forecast.Forecast // nil: nothing is known of what comes
-	ticking     chan struct{}      // closed when the line of the running phase is no longer written anew
+	mu       sync.Mutex
+	w        io.Writer
+	bar      *terminal.Bar // of a terminal, where a phase shows while it runs; else nil
+	begin    time.Time
+	name     string // of the running phase, "" if none
+	since    time.Time
+	share    float64 // of the running phase that is done, below 0 if nobody says
+	parts    string  // how many parts of the running phase are done, "" if nobody says
+	tenths   int     // of the running phase that were reported
+	seconds  map[string]float64
+	cpu      float64            // seconds of processors up to the running phase
+	stages   []stage            // that ended, one per name
+	expected *forecast.Forecast // nil: nothing is known of what comes
+	ticking  chan struct{}      // closed when the line of the running phase is no longer written anew
 }
 
 func newProgress(w io.Writer) *progress {
-	p := &progress{w: w, begin: time.Now(), seconds: map[string]float64{}}
-	if f, ok := w.(*os.File); ok {
-		info, err := f.Stat()
-		p.interactive = err == nil && info.Mode()&os.ModeCharDevice != 0
-	}
-	return p
+	return &progress{w: w, bar: terminal.NewBar(w), begin: time.Now(), seconds: map[string]float64{}}
 }
 
 // expect says which phases come, and what they cost.
@@ -64,34 +60,30 @@ func (p *progress) phase(name string) {
 		if p.expected.Finish(p.name, s); p.expected.Long() {
 			line += "   " + p.expected.Say("", 0)
 		}
-		if p.interactive {
-			line = fmt.Sprintf("\r%-*s", lineWidth, line)
-		}
-		fmt.Fprintln(p.w, strings.TrimRight(line, " "))
+		fmt.Fprintln(p.w, line)
 	}
 	p.name, p.since, p.parts, p.tenths, p.cpu = name, now, "", 0, machine.CPUSeconds()
-	if name != "" && p.interactive {
+	if name != "" && p.bar != nil {
+		p.bar.Begin(name)
 		p.tick()
 		p.ticking = make(chan struct{})
 		go p.ticks(p.ticking)
 	}
 }
 
-// lineWidth is enough to write over what tick has written.
-const lineWidth = 64
-
-// tick writes the line of the running phase.
+// tick shows how far the running phase is, or the proof where the phase has no parts.
 func (p *progress) tick() {
-	line := fmt.Sprintf("%-16s …", p.name)
+	since := time.Since(p.since)
 	if p.parts != "" {
-		line += " " + p.parts
-	} else if s := p.expected.Say(p.name, time.Since(p.since)); s != "" {
-		line += " " + s
+		p.bar.Show(p.share, p.parts)
+	} else if share, words, ok := p.expected.Show(p.name, since); ok {
+		p.bar.Show(share, words)
+	} else if since >= time.Second {
+		p.bar.Show(-1, fmt.Sprintf("%.0f s", since.Seconds()))
 	}
-	fmt.Fprintf(p.w, "\r%-*s", lineWidth, line)
 }
 
-// ticks writes it once a second until it is told to stop.
+// ticks does so once a second until it is told to stop.
 func (p *progress) ticks(stop chan struct{}) {
 	t := time.NewTicker(time.Second)
 	defer t.Stop()
@@ -114,6 +106,7 @@ func (p *progress) still() {
 	if p.ticking != nil {
 		close(p.ticking)
 		p.ticking = nil
+		p.bar.End()
 	}
 }
 
@@ -121,17 +114,14 @@ func (p *progress) still() {
 func (p *progress) yield() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if p.ticking != nil {
-		p.still()
-		fmt.Fprintf(p.w, "\r%-*s\r", lineWidth, "")
-	}
+	p.still()
 }
 
 // tokens says how many tokens of an answer there are; how many come nobody knows.
 func (p *progress) tokens(n int) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if p.parts = fmt.Sprintf("%d tokens", n); p.ticking != nil {
+	if p.parts, p.share = fmt.Sprintf("%d tokens, %s", n, rate(n, time.Since(p.since))), -1; p.ticking != nil {
 		p.tick()
 	}
 }
@@ -144,15 +134,21 @@ func (p *progress) part(done, of int) {
 	if p.name == "" || done == of {
 		return
 	}
-	left := time.Since(p.since) / time.Duration(done) * time.Duration(of-done)
-	p.parts = fmt.Sprintf("%d %%, %d of %d, %s", 100*done/of, done, of, forecast.About(left))
+	since := time.Since(p.since)
+	left := forecast.About(since / time.Duration(done) * time.Duration(of-done))
+	p.share, p.parts = float64(done)/float64(of), fmt.Sprintf("%d of %d, %s, %s", done, of, rate(done, since), left)
 	switch tenths := 10 * done / of; {
-	case p.interactive && p.ticking != nil:
+	case p.ticking != nil:
 		p.tick()
-	case !p.interactive && tenths > p.tenths:
-		fmt.Fprintf(p.w, "%-16s   %s\n", p.name, p.parts)
+	case p.bar == nil && tenths > p.tenths:
+		fmt.Fprintf(p.w, "%-16s   %d %%, %d of %d, %s\n", p.name, 100*done/of, done, of, left)
 		p.tenths = tenths
 	}
+}
+
+// rate says how many parts were done in a second.
+func rate(done int, since time.Duration) string {
+	return fmt.Sprintf("%.3g/s", float64(done)/max(since.Seconds(), 1e-3))
 }
 
 // abandon ends a phase that failed. Work that was given up may still report phases; they are not shown.
@@ -160,10 +156,14 @@ func (p *progress) abandon() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.still()
-	if p.name != "" && p.interactive {
-		fmt.Fprintln(p.w)
-	}
-	p.name, p.w, p.interactive = "", io.Discard, false
+	p.name, p.w, p.bar = "", io.Discard, nil
+}
+
+// quiet shows nothing from now on, and keeps the times.
+func (p *progress) quiet() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.w, p.bar = io.Discard, nil
 }
 
 // totals returns the seconds of every phase and of all.

@@ -2,47 +2,68 @@ package prover
 
 import (
 	"bytes"
+	"fmt"
+	"io"
 	"testing"
 	"testing/synctest"
 	"time"
 
+	"github.com/creack/pty"
 	"github.com/stretchr/testify/require"
 
 	"github.com/zkllmc/zkllmc/internal/forecast"
 )
 
-// On a terminal the line of the running phase is written over, by what comes after it too, and is left to what is printed meanwhile;
-// elsewhere there is a line per phase, with a word on what is left where that is long. The clock stands still, however busy the machine is.
+// On a terminal the running phase has a bar, which gives way to what is printed meanwhile, and the line of a phase that has ended stays.
+func TestProgressOnATerminal(t *testing.T) {
+	screen, device, err := pty.Open()
+	if err != nil {
+		t.Skip("there are no terminals: " + err.Error())
+	}
+	require.NoError(t, pty.Setsize(device, &pty.Winsize{Rows: 25, Cols: 100}))
+	shown := make(chan string)
+	go func() {
+		var all bytes.Buffer
+		_, _ = io.Copy(&all, screen) // ends with an error of the closed terminal
+		shown <- all.String()
+	}()
+	drawn := func() { time.Sleep(300 * time.Millisecond) }
+	p := newProgress(device)
+	p.phase("read key")
+	p.phase("decoding")
+	p.tokens(3)
+	drawn()
+	p.yield()
+	fmt.Fprintln(device, "an answer")
+	p.tokens(4)
+	p.phase("commit weights")
+	p.part(1, 4)
+	drawn()
+	p.expect(forecast.New(forecast.Work{Phase: "lookups", Cost: 1}, forecast.Work{Phase: "openings", Cost: 1}))
+	p.phase("lookups")
+	p.since = p.since.Add(-time.Minute)
+	p.phase("openings")
+	drawn()
+	p.abandon()
+	p.phase("final argument")
+	require.NoError(t, device.Close())
+	require.NoError(t, screen.Close())
+	text := <-shown
+	for _, want := range []string{
+		`read key +0\.00 s\r\n`, `decoding +. +3 tokens, [0-9.e+]+/s`, `\x1b\[Jan answer\r\ndecoding +0\.\d\d s\r\n`, `commit weights   \[=+>-+\]  25 %  1 of 4, [0-9.e+]+/s, about \d s left`,
+		`lookups +60\.\d\d s   50 %, about 60 s left\r\n`, `openings         \[=+>-+\]  50 %  about 60 s left`,
+	} {
+		require.Regexp(t, want, text)
+	}
+	require.NotContains(t, text, "4 tokens", "the line is left to others")
+	require.NotContains(t, text, "final argument", "what was given up is not shown")
+}
+
+// Elsewhere there is a line per phase, with a word on what is left where that is long, and none where nobody wants to know. The clock stands
+// still, however busy the machine is.
 func TestProgressLines(t *testing.T) { synctest.Test(t, progressLines) }
 
 func progressLines(t *testing.T) {
-	var out bytes.Buffer
-	p := &progress{w: &out, interactive: true, begin: time.Now(), seconds: map[string]float64{}}
-	p.phase("read key")
-	p.phase("decoding")
-	require.Regexp(t, `^\rread key         … +\rread key +0\.00 s\n\rdecoding         … +$`, out.String())
-	p.tokens(3)
-	require.Regexp(t, `\rdecoding         … 3 tokens +$`, out.String())
-	p.yield()
-	require.Regexp(t, `\r +\r$`, out.String())
-	at := out.Len()
-	p.yield()
-	p.tokens(4)
-	require.Len(t, out.String(), at, "the line is left to others")
-	p.phase("")
-	require.Regexp(t, `^\rdecoding +0\.00 s\n$`, out.String()[at:])
-	p.expect(forecast.New(forecast.Work{Phase: "lookups", Cost: 1}, forecast.Work{Phase: "openings", Cost: 1}))
-	p.phase("lookups")
-	require.Regexp(t, `\rlookups          … 0 % +$`, out.String())
-	p.since = p.since.Add(-time.Minute)
-	at = out.Len()
-	p.phase("openings")
-	require.Regexp(t, `^\rlookups +60\.00 s   50 %, about 60 s left\n\ropenings         … 50 %, about 60 s left +$`, out.String()[at:])
-	p.abandon()
-	at = out.Len()
-	p.phase("final argument")
-	require.Len(t, out.String(), at, "what was given up is not shown")
-
 	var file bytes.Buffer
 	q := newProgress(&file)
 	q.expect(forecast.New(forecast.Work{Phase: "lookups", Cost: 1}, forecast.Work{Phase: "openings", Cost: 1}))
@@ -51,18 +72,12 @@ func progressLines(t *testing.T) {
 	q.phase("openings")
 	q.phase("")
 	require.Regexp(t, `^lookups +60\.00 s   50 %, about 60 s left\nopenings +0\.00 s   100 %\n$`, file.String())
-}
 
-// The running line is written anew while a phase runs.
-func TestProgressTicks(t *testing.T) {
-	var out bytes.Buffer
-	p := &progress{w: &out, interactive: true, begin: time.Now(), seconds: map[string]float64{}}
-	p.phase("lookups")
-	require.Eventually(t, func() bool {
-		p.mu.Lock()
-		defer p.mu.Unlock()
-		return bytes.Count(out.Bytes(), []byte("lookups")) > 1
-	}, 30*time.Second, 50*time.Millisecond)
-	p.phase("")
-	require.Nil(t, p.ticking)
+	var none bytes.Buffer
+	q = newProgress(&none)
+	q.quiet()
+	q.phase("lookups")
+	q.phase("")
+	require.Empty(t, none.String())
+	require.Contains(t, q.totals(), "lookups")
 }

@@ -36,6 +36,7 @@ type acceptReport struct {
 func (a *app) accept(ctx context.Context, args []string) error {
 	fs := flag.NewFlagSet("accept", flag.ContinueOnError)
 	save, force, asJSON := fs.String("save", "", ""), fs.Bool("force", false, ""), fs.Bool("json", false, "")
+	quiet := fs.Bool("quiet", false, "")
 	files, help, err := a.parse(fs, args)
 	if err != nil || help {
 		return err
@@ -51,23 +52,27 @@ func (a *app) accept(ctx context.Context, args []string) error {
 			return err
 		}
 	}
-	r, err := console.Interruptible(ctx, func() (r acceptReport, err error) { err = a.acceptKey(ctx, &r, files[0]); return r, err })
+	r, err := console.Interruptible(ctx, func() (r acceptReport, err error) { err = a.acceptKey(ctx, &r, files[0], *quiet); return r, err })
 	if ctx.Err() != nil {
 		return ctx.Err()
 	}
 	if err == nil && *save != "" {
 		err = a.saveID(ctx, *save, r.ModelID, *force)
 	}
+	if err == nil && *quiet && !*asJSON {
+		fmt.Fprintln(a.stdout, r.ModelID)
+		return nil
+	}
 	return a.showAccept(&r, *asJSON, err)
 }
 
-func (a *app) acceptKey(ctx context.Context, r *acceptReport, name string) error {
+func (a *app) acceptKey(ctx context.Context, r *acceptReport, name string, quiet bool) error {
 	name, data, err := a.keyFile(name)
 	if err != nil {
 		return err
 	}
 	r.VKBytes = len(data)
-	if pieces := protocol.Pieces(a.f); pieces > 1 { // else it takes a moment
+	if pieces := protocol.Pieces(a.f); pieces > 1 && !quiet { // else it takes a moment
 		fmt.Fprintf(a.stderr, "verifier: derives generators and verifies the range proof, %d pieces: some seconds …\n", pieces)
 	}
 	begin := time.Now()
@@ -99,7 +104,7 @@ func (a *app) showAccept(r *acceptReport, asJSON bool, err error) error {
 	if err != nil {
 		return err
 	}
-	fmt.Fprintf(a.stdout, "accepted  every weight lies in its declared range\nmodel ID  %s\n%s", r.ModelID, a.f.Lines())
+	fmt.Fprintf(a.stdout, "%s  every weight lies in its declared range\nmodel ID  %s\n%s", a.accepted, r.ModelID, a.f.Lines())
 	fmt.Fprintf(a.stdout, "time      generators %.2f s, decode and verify %.2f s\n", r.Seconds.Generators, r.Seconds.Verify)
 	return nil
 }

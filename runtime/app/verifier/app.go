@@ -43,12 +43,14 @@ type app struct {
 	stdin  io.Reader
 	stdout *console.Output
 	stderr io.Writer
+
+	accepted string // the word, as stdout shows it
 }
 
 // Run is Main with the streams given. A panic is a fault of this program and ends with the code for it: Go's own exit code of a
 // panic would say that the command line was wrong.
 func Run(ctx context.Context, m Model, args []string, stdin io.Reader, stdout, stderr io.Writer) (code int) {
-	a := &app{m: m, stdin: stdin, stdout: console.NewOutput(stdout), stderr: stderr}
+	a := &app{m: m, stdin: stdin, stdout: console.NewOutput(stdout), stderr: stderr, accepted: console.Good(stdout, "accepted")}
 	defer func() {
 		if r := recover(); r != nil {
 			fmt.Fprintf(stderr, "verifier: internal error: %v\n%s", r, debug.Stack())

@@ -34,19 +34,20 @@ func (a *app) help() string {
 
 // commandHelp is what is said of each command.
 var commandHelp = map[string]string{
-	"accept": `verifier accept [--save FILE [--force]] [--json] model.vk
+	"accept": `verifier accept [--save FILE [--force]] [--json] [--quiet] model.vk
 
     Verifies that every weight of the model lies in its declared range, once per model, and prints the model's ID, by which
     'verify' knows the key from then on. - in place of the file is the standard input.
     --save FILE     write the ID to a file, for --pin
     --force         replace that file
     --json          print a report
+    --quiet         print the model's ID alone
 `,
 	"verify": `verifier verify --vk model.vk (--id HEX | --pin FILE) --statement FILE --proof FILE
                 [--prompt TEXT | --prompt-file FILE | --messages FILE | --tokens IDS | --tokens-file FILE]
                 [--answer TEXT | --answer-file FILE | --answer-tokens IDS | --answer-tokens-file FILE] [--vocab FILE]
                 [--text TEXT | --text-file FILE] [--input NAME=FILE]… [--output NAME=FILE]…
-                [--no-saturation] [--stats] [--json]
+                [--no-saturation] [--stats] [--json] [--quiet]
 
     Verifies that the model with this ID gives the answer of the statement. The ID must be one that 'accept' printed to
     you, or to somebody you trust to have run it: verify does not check the key's range proof again. Never take it from
@@ -75,6 +76,7 @@ var commandHelp = map[string]string{
                          --no-saturation'), at any position, those behind a text included
     --stats              tell what the proof holds and the verifier does, counted
     --json               print a report
+    --quiet              print nothing of a proof that is accepted: the exit code says it
 
     A proof is about token ids, and who proves chooses them: tokens that show nothing, or one text in other tokens, make
     the model answer otherwise. Give --prompt where you know what was asked. Without it, a text is shown in quotes only

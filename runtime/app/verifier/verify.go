@@ -27,7 +27,7 @@ import (
 // verifyOptions are the flags of verify.
 type verifyOptions struct {
 	vk, id, pin, statement, proof, vocab string
-	json, noSaturation, stats            bool
+	json, quiet, noSaturation, stats     bool
 	asked                                console.Given
 	inputs, outputs                      portFiles
 }
@@ -91,7 +91,7 @@ func (a *app) verify(ctx context.Context, args []string) error {
 			err = failed
 		}
 	}
-	return a.showVerify(&r, o.json, err)
+	return a.showVerify(&r, &o, err)
 }
 
 func (a *app) verifyFlags(args []string) (o verifyOptions, help bool, err error) {
@@ -103,6 +103,7 @@ func (a *app) verifyFlags(args []string) (o verifyOptions, help bool, err error)
 	fs.StringVar(&o.proof, "proof", "", "")
 	fs.StringVar(&o.vocab, "vocab", "", "")
 	fs.BoolVar(&o.json, "json", false, "")
+	fs.BoolVar(&o.quiet, "quiet", false, "")
 	fs.BoolVar(&o.noSaturation, "no-saturation", false, "")
 	fs.BoolVar(&o.stats, "stats", false, "")
 	fs.Var(&o.inputs, "input", "")
@@ -239,7 +240,7 @@ func (a *app) verifyBytes(ctx context.Context, o verifyOptions, id [32]byte, vk,
 }
 
 // showVerify prints the report and returns the error of the run.
-func (a *app) showVerify(r *verifyReport, asJSON bool, err error) error {
+func (a *app) showVerify(r *verifyReport, o *verifyOptions, err error) error {
 	digest, of := a.f.Digest(), a.m.Name
 	if r.c != nil {
 		digest = r.c.Digest()
@@ -248,14 +249,17 @@ func (a *app) showVerify(r *verifyReport, asJSON bool, err error) error {
 		}
 	}
 	r.Accepted, r.Circuit, r.Usage = err == nil, fmt.Sprintf("%x", digest), machine.Now()
-	if asJSON {
+	if o.json {
 		r.Class, r.Error = explain(err)
 		return cmp.Or(err, a.printJSON(r))
 	}
 	if err != nil {
 		return err
 	}
-	fmt.Fprintf(a.stdout, "accepted  %s\nmodel ID  %s\ncircuit   %s (%s)\n", r.shown(), r.ModelID, r.Circuit, of)
+	if o.quiet {
+		return nil
+	}
+	fmt.Fprintf(a.stdout, "%s  %s\nmodel ID  %s\ncircuit   %s (%s)\n", a.accepted, r.shown(), r.ModelID, r.Circuit, of)
 	if a.c.Generation != nil {
 		a.showTexts(r)
 	} else {
