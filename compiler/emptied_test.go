@@ -103,3 +103,30 @@ func TestScoresBeyondMasks(t *testing.T) {
 		}
 	}
 }
+
+// A row of which the mask of an Attention and the order of positions leave nothing, where either alone leaves something, is zeros.
+func TestEmptiedByMaskAndOrder(t *testing.T) {
+	q := port("q", float32s, 1, 1, 3, 2)
+	m := portsModel([]*pb.ValueInfoProto{q, port("mask", bools, 3, 3)}, []string{"y"}, []*pb.NodeProto{op("Attention", "q q q mask", "y", intAttr("is_causal", 1))})
+	m.OpsetImport[0].Version = 24
+	x := []float64{1, -0.5, 2, 0.25, -1, 0.75}
+	row := func(i int, keys ...int) []float64 {
+		var scores []float64
+		for _, k := range keys {
+			scores = append(scores, (x[2*i]*x[2*k]+x[2*i+1]*x[2*k+1])/math.Sqrt2)
+		}
+		y := make([]float64, 2)
+		for n, w := range softmaxOf(scores...) {
+			y[0], y[1] = y[0]+w*x[2*keys[n]], y[1]+w*x[2*keys[n]+1]
+		}
+		return y
+	}
+	in := Input{Elements: []Data{{Values: x}, {Values: []float64{1, 0, 0, 0, 0, 1, 1, 0, 1}}}, Expected: []Data{{Name: "y", Values: append(append(row(0, 0), 0, 0), row(2, 0, 2)...)}}}
+	r, err := Analyse(context.Background(), write(t, m), Config{Calibrate: []Input{in}, PrivateInputs: []string{"q"}})
+	require.NoError(t, err)
+	require.Empty(t, r.Notes)
+	report, err := r.Check(context.Background(), []Input{in})
+	require.NoError(t, err)
+	require.NoError(t, report.Err())
+	require.Less(t, report.FloatExpected.Error(), 1e-6)
+}

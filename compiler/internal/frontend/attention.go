@@ -135,11 +135,17 @@ func (a *attention) scores(c *call, q, k string) (stages [4]string, err error) {
 		return stages, err
 	}
 	stages[2] = stages[1]
-	if c.has(3) {
+	causal := c.attrInt("is_causal", 0) != 0
+	switch {
+	case causal && c.has(3) && c.in[3].dtype == onnx.Bool: // one condition, so that rows which both together leave nothing of are known
+		stages[2] = a.add("Where", a.add("And", "mask", a.seen()), stages[2], a.floats(math.Inf(-1)))
+	case c.has(3):
 		stages[2] = a.masked(c.in[3], stages[2])
-	}
-	if c.attrInt("is_causal", 0) != 0 {
-		stages[2] = a.add("Add", stages[2], a.causal())
+		fallthrough
+	default:
+		if causal {
+			stages[2] = a.add("Add", stages[2], a.causal())
+		}
 	}
 	stages[3] = a.with(a.add("Softmax", stages[2]), intOf("axis", -1))
 	if c.has(3) && c.in[3].dtype == onnx.Bool { // a row of which the mask leaves nothing is zero
@@ -175,6 +181,17 @@ func (a *attention) masked(mask *val, scores string) string {
 
 // causal is the constant that masks the keys behind a query; those that came before stand before all.
 func (a *attention) causal() string { return a.window(0) }
+
+// seen are the keys that causal does not mask.
+func (a *attention) seen() string {
+	cells := make([]int64, a.queries*a.keys)
+	for i := range cells {
+		if i%a.keys <= i/a.keys+a.before {
+			cells[i] = 1
+		}
+	}
+	return a.constant(&onnx.Tensor{DType: onnx.Bool, Shape: []int{a.queries, a.keys}, I: cells})
+}
 
 // window masks the keys behind a query and, of those before it, all but the last so many, itself among them; 0: none.
 func (a *attention) window(last int) string {

@@ -151,7 +151,7 @@ func TestTied(t *testing.T) {
 	for _, c := range []struct {
 		levels []float64
 		want   error
-	}{{[]float64{2, -2, 8, 10}, nil}, {[]float64{3, -3, 8, 10}, ErrImprecise}, {[]float64{3, -2, 8, 10}, ErrUnexpected}, {[]float64{3, -3, 7, 10}, ErrUnexpected}, {[]float64{2, -2, 8, 11}, ErrUnexpected}} {
+	}{{[]float64{2, -2, 8, 10}, nil}, {[]float64{3, -3, 8, 10}, ErrImprecise}, {[]float64{3, -2, 8, 10}, ErrImprecise}, {[]float64{2, -3, 8, 10}, ErrUnexpected}, {[]float64{3, -3, 7, 10}, ErrUnexpected}, {[]float64{2, -2, 8, 11}, ErrUnexpected}} {
 		in := Input{Elements: [][]float64{{1, -1, 3, 4}}, Expected: [][]float64{slices.Clone(c.levels)}}
 		for i := range c.levels {
 			in.Expected[0][i] = c.levels[i] / 8
