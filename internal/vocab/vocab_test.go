@@ -180,6 +180,26 @@ func TestConversationsDiffer(t *testing.T) {
 	}
 }
 
+// A template is read with a tokenizer that writes no letters, too.
+func TestChatOfDigits(t *testing.T) {
+	file, err := os.ReadFile(filepath.Join("..", "..", "scripts", "serving", "tokenizer.json"))
+	require.NoError(t, err)
+	tpl, err := os.ReadFile(filepath.Join("..", "..", "scripts", "serving", "template.json"))
+	require.NoError(t, err)
+	k, err := Parse(file, tpl)
+	require.NoError(t, err)
+	messages := []conversation.Message{{Role: conversation.User, Content: "3+4"}, {Role: conversation.Assistant, Content: "7"}, {Role: conversation.User, Content: "5+6"}}
+	ids, err := conversation.Encode(k, messages)
+	require.NoError(t, err)
+	require.Equal(t, []int64{3, 10, 4, 11, 7, 12, 5, 10, 6, 11}, ids, "3+4=7;5+6=")
+	require.Equal(t, messages, conversation.Of(k, ids))
+	for _, text := range []string{"3+4=7", "1;", "a"} {
+		messages[0].Content = text
+		_, err := conversation.Encode(k, messages)
+		require.ErrorIs(t, err, tokens.ErrText, text)
+	}
+}
+
 // The message that a template has of its own is the system's, too.
 func TestDefaultSystem(t *testing.T) {
 	k := template(t, "smollm2")

@@ -21,6 +21,16 @@ class Verify(unittest.TestCase):
         self.assertIsNone(report.error)
         self.assertEqual(report.members["texts"]["prompt"]["text"], PROMPT)
 
+    def test_compares_conversations(self):
+        user, assistant = lambda text: {"role": "user", "content": text}, {"role": "assistant", "content": "2"}
+        self.assertTrue(check(messages=[user(PROMPT)]))
+        self.assertFalse(check(messages=[user("1+1=")]))
+        for messages in ([user("1+1="), assistant, user(PROMPT)], [user(PROMPT), user(PROMPT)], [], [1], 1, [user("\ud800")]):
+            with self.assertRaises(zkllmc.Error, msg=messages):
+                check(messages=messages)
+        with self.assertRaisesRegex(zkllmc.Error, "not both"):
+            check(prompt=PROMPT, messages=[user(PROMPT)])
+
     def test_bytes_are_files(self):
         files = [(FOLDER / n).read_bytes() for n in ("sums.bundle", "statement.bin", "proof.bin")]
         self.assertTrue(zkllmc.verify(*files, id=ID.upper()))

@@ -37,6 +37,7 @@ def verify(
     *,
     id: str,
     prompt: typing.Optional[str] = None,
+    messages: typing.Optional[typing.Sequence[typing.Mapping[str, typing.Any]]] = None,
     answer: typing.Optional[str] = None,
     text: typing.Optional[str] = None,
     no_saturation: bool = False,
@@ -45,13 +46,17 @@ def verify(
     """Checks a proof about the model with this ID, 64 hexadecimal digits. Files are paths, or bytes.
 
     What is given of prompt and answer (of a model that continues prompts) or text (of one that reads a text whole) is compared with the
-    statement, and a proof about anything else is rejected; with no_saturation also one that does not show that no value was clamped.
+    statement, and a proof about anything else is rejected; messages, in place of a prompt, are the whole conversation that the model answered,
+    as it was sent: dictionaries with role and content, the user's last message at the end. With no_saturation a proof that does not show that no
+    value was clamped is rejected, too.
     Raises Error where nothing could be decided: a file that is missing or of another kind, a question that does not fit the model, a time
     that is over.
     """
     if not (isinstance(id, str) and len(id) == 64 and all(c in "0123456789abcdefABCDEF" for c in id)):
         raise Error("the ID of a model is 64 hexadecimal digits")
-    if text is not None and (prompt is not None or answer is not None):
+    if prompt is not None and messages is not None:
+        raise Error("give a prompt or messages: not both")
+    if text is not None and (prompt is not None or messages is not None or answer is not None):
         raise Error("a model has a prompt and an answer, or reads a text: not both")
     with _Files() as files:
         args = ["verify", "--json", "--id", id.lower()]
@@ -59,6 +64,8 @@ def verify(
         for name, value in (("prompt", prompt), ("answer", answer), ("text", text)):
             if value is not None:
                 args += [f"--{name}-file", files.text(value, name)]
+        if messages is not None:
+            args += ["--messages", files.list(messages)]
         if no_saturation:
             args.append("--no-saturation")
         done = _run(files.path(bundle, "bundle"), args, timeout)
@@ -110,6 +117,13 @@ class _Files:
         except UnicodeEncodeError as e:
             raise Error(f"{name}: {e}") from None
         return self.path(data + b"\r\n", "asked-" + name)  # the program takes one line end off, and a text may end with \r
+
+    def list(self, messages):
+        try:
+            data = json.dumps([dict(m) for m in messages], ensure_ascii=False).encode("utf-8")
+        except (TypeError, ValueError) as e:
+            raise Error(f"messages: give a list of dictionaries with role and content: {e}") from None
+        return self.path(data, "asked-messages")
 
 
 def _run(bundle, args, timeout):

@@ -38,6 +38,12 @@ export interface Card {
   made_with: string;
 }
 
+/** What somebody said in a conversation, or the model answered. */
+export interface Message {
+  role: "system" | "user" | "assistant";
+  content: string;
+}
+
 /**
  * What you asked and were told. A proof about anything else is rejected, and one about the beginning of an answer; what is missing is not
  * compared. Other names, and names without a value, are refused.
@@ -45,6 +51,11 @@ export interface Card {
 export interface Question {
   /** Of a model that continues prompts. */
   prompt?: string;
+  /**
+   * In place of a prompt the whole conversation that the model answered: a message of the system, if there was one, then user and assistant in
+   * turn, the user last. A proof about any other history is rejected.
+   */
+  messages?: Message[];
   answer?: string;
   /** Of a model that reads a text whole. */
   text?: string;
@@ -57,6 +68,11 @@ export interface Reading {
   canonical: boolean;
   text?: string;
   spelled?: string;
+}
+
+/** Of a prompt. One that is a conversation of several messages has these, and no text. */
+export interface PromptReading extends Reading {
+  messages?: Message[];
 }
 
 /** Whether a proof is accepted, and of what; the members of `verifier verify --json`. */
@@ -76,7 +92,7 @@ export interface Report {
   /** Whether the answer ends with the end token: if not, it is the beginning of the model's answer. */
   finished?: boolean;
   end_inside?: boolean;
-  texts?: { tokenizer: string; prompt?: Reading; answer?: Reading; next?: Reading };
+  texts?: { tokenizer: string; prompt?: PromptReading; answer?: Reading; next?: Reading };
   /** Of a model that continues no prompt: what the statement tells of inputs and outputs. */
   ports?: (Port & { values?: unknown[]; matches?: boolean })[];
 }

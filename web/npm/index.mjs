@@ -54,7 +54,7 @@ export async function load(wasm, options = {}) {
         id: model.id,
         card: JSON.parse(model.card),
         verify(statement, proof, question = {}) {
-          given("verify", question, ["prompt", "answer", "text", "no_saturation"]);
+          given("verify", question, ["prompt", "messages", "answer", "text", "no_saturation"]);
           return JSON.parse(call(model.verify, statement, proof, JSON.stringify(question)));
         },
       };

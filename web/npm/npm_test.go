@@ -35,6 +35,12 @@ for (const m of [model, verifier.open(bundle, { id })]) {
   assert.equal(report.accepted, true, report.error);
   assert.equal(report.texts.prompt.text, prompt);
   assert.equal(m.verify(statement, proof, { prompt: "1+1=" }).class, "prompt mismatch");
+  const user = content => ({ role: "user", content }), assistant = { role: "assistant", content: "2" };
+  assert.equal(m.verify(statement, proof, { messages: [user(prompt)] }).accepted, true);
+  assert.equal(m.verify(statement, proof, { messages: [user("1+1=")] }).class, "prompt mismatch");
+  for (const messages of [[user("1+1="), assistant, user(prompt)], [user(prompt), assistant], [user(prompt), user(prompt)], [], "a"]) {
+    assert.equal(m.verify(statement, proof, { messages }).class, "question", JSON.stringify(messages));
+  }
   assert.equal(m.verify(statement, read("damaged.bin")).class, "final argument");
   assert.equal(m.verify(statement, read("short.bin")).accepted, false);
 }

@@ -61,16 +61,20 @@ $("cancel").addEventListener("click", () => stop("Cancelled."));
 
 // Fields that a link filled in are not the user's until he writes into them.
 const linked = new Set();
-const fields = ["id", "prompt", "answer", "text"];
+const fields = ["id", "prompt", "messages", "answer", "text"];
 $("form").addEventListener("input", e => {
   if (e.target.id === "files") return;
   linked.delete(e.target.id);
   changed();
 });
 
-// question collects what is to be compared: a field that is empty is not.
+// question collects what is to be compared: a field that is empty is not. It throws where the conversation is no list.
 function question() {
   const q = {};
+  if ($("messages").value.trim() !== "") {
+    q.messages = JSON.parse($("messages").value);
+    if (!Array.isArray(q.messages)) throw new TypeError("want a list");
+  }
   for (const name of ["prompt", "answer", "text"]) if ($(name).value !== "") q[name] = $(name).value;
   if ($("unclamped").checked) q.no_saturation = true;
   return q;
@@ -86,6 +90,12 @@ $("form").addEventListener("submit", e => {
 // check asks the worker. What the reply is shown with is what was asked, whatever the fields have by then. An ID that came with a link is no
 // trusted one: the key is verified as if there were none, and the ID compared afterwards.
 function check() {
+  try {
+    question();
+  } catch (e) {
+    $("status").textContent = `The conversation is no list of messages in JSON: ${e.message}.`;
+    return;
+  }
   const number = running = ++checks;
   const id = $("id").value.trim().toLowerCase() || undefined, q = question();
   const asked = {
@@ -144,7 +154,7 @@ async function body(response) {
   }
 }
 
-// A link names files, and may fill in fields: #bundle=URL&statement=URL&proof=URL&id=…&prompt=…&answer=…&text=…
+// A link names files, and may fill in fields: #bundle=URL&statement=URL&proof=URL&id=…&prompt=…&messages=…&answer=…&text=…
 async function follow() {
   changed();
   const link = new URLSearchParams(location.hash.slice(1));
@@ -156,7 +166,7 @@ async function follow() {
       $(name).value = ""; // what an earlier link filled in
     }
   }
-  if (["prompt", "answer", "text"].some(n => link.has(n))) document.querySelector("form details").open = true;
+  if (["prompt", "messages", "answer", "text"].some(n => link.has(n))) document.querySelector("form details").open = true;
   const named = ["bundle", "statement", "proof"].filter(n => link.has(n));
   $("linked").hidden = named.length === 0 && linked.size === 0;
   for (const name of named) {

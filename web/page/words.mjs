@@ -41,10 +41,19 @@ function quoted(reading, tokens) {
   return quote;
 }
 
+const speakers = { system: "The system said", user: "The user said", assistant: "The model answered" };
+
+// conversation shows messages, each with who said it.
+function conversation(messages) {
+  return messages.flatMap(m => [paragraph(speakers[m.role] ?? m.role), element("blockquote", m.content)]);
+}
+
 function generation(report) {
   const out = [];
   if (report.private_prompt) {
     out.push(paragraph(`It was asked a prompt of ${report.prompt_length} tokens, which the statement hides.`));
+  } else if (report.texts?.prompt?.messages) {
+    out.push(paragraph("It was asked in this conversation:"), ...conversation(report.texts.prompt.messages));
   } else {
     out.push(paragraph("It was asked"), quoted(report.texts?.prompt, report.prompt_tokens ?? []));
   }
@@ -85,6 +94,8 @@ function own(text) {
   return quote;
 }
 
+const named = field => (field === "messages" ? "conversation" : field);
+
 /** What an accepted proof says. asked has the ID, whether the user gave it, and which fields are his and which are the link's. */
 export function said(report, card, asked) {
   const out = [paragraph("A program with the ID ", element("code", report.model_id), " computed this. Whoever made the bundle calls it:"), own(card.name)];
@@ -93,8 +104,8 @@ export function said(report, card, asked) {
     out.push(warning(`${from} Compare this one with what somebody you trust has published: anybody can make a bundle of any model under any name.`));
   }
   out.push(...(report.ports ? ports(report) : generation(report)));
-  if (asked.yours.length) out.push(paragraph(`That is the ${asked.yours.join(" and ")} you gave.`));
-  if (asked.links.length) out.push(warning(`The ${asked.links.join(" and ")} it was compared with came with the link, not from you.`));
+  if (asked.yours.length) out.push(paragraph(`That is the ${asked.yours.map(named).join(" and ")} you gave.`));
+  if (asked.links.length) out.push(warning(`The ${asked.links.map(named).join(" and ")} it was compared with came with the link, not from you.`));
   out.push(paragraph(`Its ${card.hidden.weights.toLocaleString("en")} weights stay hidden. `,
     report.no_saturation ? "No value was clamped." : "Whether values were clamped, as the program may do, is not shown."));
   return out;

@@ -35,6 +35,7 @@ const maxTemplate = 1 << 14
 type chat struct {
 	templateFile
 	control        map[int64]bool // tokens that make turns: special ones, and those in the template's texts
+	samples        [2]string      // contents that the tokenizer can write
 	turns          []int64        // the control tokens of a user's words alone, in order
 	prefix, suffix string         // what Decode shows before and behind the user's words
 }
@@ -108,11 +109,14 @@ func (t *tokenizer) setChat(f templateFile) error {
 	if err := c.checkTurns(t); err != nil {
 		return err
 	}
+	if err := c.sample(t); err != nil {
+		return err
+	}
 	shown, err := c.literals(t, alone, t.text)
 	if err != nil {
 		return err
 	}
-	ids, err := c.ids(t, alone)
+	ids, err := c.ids(t, filled(alone, c.samples[0]))
 	if err != nil {
 		return err
 	}
@@ -123,7 +127,25 @@ func (t *tokenizer) setChat(f templateFile) error {
 }
 
 // alone is the shape of a prompt: a message of the user.
-var alone = []conversation.Message{{Role: conversation.User, Content: "a"}}
+var alone = []conversation.Message{{Role: conversation.User}}
+
+// sample finds two letters or digits that the tokenizer can write; the error is that of the last where there are none.
+func (c *chat) sample(t *tokenizer) (err error) {
+	found := 0
+	for _, r := range "abcdefghijklmnopqrstuvwxyz0123456789" {
+		c.samples[found] = string(r)
+		if _, err = c.ids(t, filled(alone, string(r))); err == nil {
+			found++
+		}
+		if found == len(c.samples) {
+			return nil
+		}
+	}
+	if err == nil {
+		err = fmt.Errorf("it writes one letter or digit alone")
+	}
+	return err
+}
 
 // checkTurns refuses a template of conversations in which a message could go on as another: where each ends there is a control token or a mark,
 // which no message holds.
@@ -226,7 +248,7 @@ func (c *chat) ids(t *tokenizer, messages []conversation.Message) ([]int64, erro
 // literals returns what a way to show ids shows around the messages of conversations of a shape: what those of two contents have in common.
 func (c *chat) literals(t *tokenizer, shape []conversation.Message, show func([]int64) string) ([]string, error) {
 	var shown [2]string
-	for i, content := range [...]string{"a", "b"} {
+	for i, content := range c.samples {
 		ids, err := c.ids(t, filled(shape, content))
 		if err != nil {
 			return nil, err
@@ -286,7 +308,7 @@ func (c *chat) encode(t *tokenizer, messages []conversation.Message) ([]int64, e
 	}
 	turns := c.turns
 	if len(messages) > 1 {
-		shape, err := c.ids(t, filled(messages, "a"))
+		shape, err := c.ids(t, filled(messages, c.samples[0]))
 		if err != nil {
 			return nil, err
 		}

@@ -68,6 +68,16 @@ words = await check(tab);
 assert.match(words, /^Rejected The proof is about another prompt than yours/);
 await picture(tab, "another-prompt");
 
+const conversation = content => JSON.stringify([{ role: "user", content }]);
+await fill(tab, { prompt: "", messages: conversation("1+1=") });
+assert.match(await check(tab), /^Rejected The proof is about another prompt than yours/);
+await fill(tab, { messages: conversation(prompt) });
+assert.match(await check(tab), /^Accepted[^]*That is the conversation you gave/);
+await fill(tab, { messages: "{}" });
+await tab.click("#check");
+assert.match(await text(tab, "#status"), /The conversation is no list of messages in JSON/);
+await fill(tab, { messages: "" });
+
 await fill(tab, { prompt: "", id: "0".repeat(64) });
 assert.match(await check(tab), /^Rejected The bundle .* of another model than the pinned one/);
 await fill(tab, { id });
