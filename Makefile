@@ -111,7 +111,7 @@ npm: ## build the npm package of the verifier for JavaScript into build/npm
 serve-demo: ## start a server of the sample model on loopback, prove and verify one chat answer, and show it on the page for customers
 	@GO=$(GO) scripts/serve.sh demo
 
-serve-test: ## let OpenAI's client for Python, fetched into build/serve, talk to a server
+serve-test: ## let OpenAI's client for Python, fetched into build/serve, talk to a server, and end one of three NATS servers in the middle of proofs
 	@GO=$(GO) scripts/serve.sh openai
 
 serve-load: ## CLIENTS=200 at a time for TIME=60s, then KILLS=10 of workers and of servers; prints what SERVING.md states

@@ -1,5 +1,7 @@
-"""Asks a server of zkllmc by OpenAI's client, as it comes: client.py URL TOKEN."""
+"""Asks a server of zkllmc by OpenAI's client, as it comes: client.py URL TOKEN FOLDER. FOLDER gets a conversation and the name of its proof."""
 
+import json
+import pathlib
 import sys
 
 import openai
@@ -7,7 +9,7 @@ import openai
 client = openai.OpenAI(base_url=sys.argv[1], api_key=sys.argv[2], max_retries=0)
 
 names = [m.id for m in client.models.list()]
-assert names == ["sums"], names
+assert sorted(names) == ["chat", "sums"], names
 assert client.models.retrieve("sums").owned_by == "zkllmc"
 
 chat = client.chat.completions.create(model="sums", messages=[{"role": "user", "content": "327+458="}])
@@ -28,6 +30,26 @@ for chunk in client.chat.completions.create(
         last = choice.finish_reason
 assert said == "785" and last == "stop", (said, last)
 assert chunk.usage.completion_tokens == 4
+
+# Two turns: what the model answered goes back as it came.
+messages = [{"role": "user", "content": "3+4"}]
+first = client.chat.completions.create(model="chat", messages=messages)
+assert first.choices[0].message.content == "7", first
+messages += [first.choices[0].message, {"role": "user", "content": "5+6"}]
+second = client.chat.completions.create(model="chat", messages=messages)
+assert second.usage.prompt_tokens == len("3+4=7;5+6="), second
+folder = pathlib.Path(sys.argv[3])
+history = [m if isinstance(m, dict) else m.model_dump(exclude_unset=True) for m in messages]
+(folder / "messages.json").write_text(json.dumps(history))
+(folder / "changed.json").write_text(json.dumps([*history[:1], {"role": "assistant", "content": "8"}, *history[2:]]))
+(folder / "chat.proof").write_text(second.proof["id"])
+for wrong in ([*messages, messages[-1]], [messages[0], messages[1]], [{"role": "tool", "content": "1", "tool_call_id": "a"}]):
+    try:
+        client.chat.completions.create(model="chat", messages=wrong)
+    except openai.BadRequestError as e:
+        assert e.param == "messages", e
+    else:
+        raise AssertionError(f"{wrong} was not refused")
 
 text = client.completions.create(model="sums", prompt="10+20=", max_tokens=1)
 assert text.choices[0].text == "3" and text.choices[0].finish_reason == "length", text
@@ -54,4 +76,4 @@ for what, kind in [
     else:
         raise AssertionError(f"no {kind.__name__}")
 
-print(f"openai {openai.__version__}: models, chats, completions, streams and errors are as it expects them")
+print(f"openai {openai.__version__}: models, chats of several turns, completions, streams and errors are as it expects them")

@@ -1,7 +1,8 @@
 // Command serving runs a server of zkllmc and shows what it does.
 //
 //	serving demo    asks one chat question and checks the proof of the answer, as a customer does
-//	serving openai  lets OpenAI's client for Python ask
+//	serving openai  lets OpenAI's client for Python ask, also in a conversation of several turns, whose proof is checked
+//	serving cluster keeps jobs in three NATS servers, of which one ends in the middle of proofs
 //	serving load    lets many clients ask at a time, and then kills server and workers in the middle of jobs
 //
 // It is given the folder that scripts/serve.sh has made: programs, a compiled model, its keys and bundle.
@@ -22,6 +23,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -45,16 +47,21 @@ func main() {
 		err = demo(*dir)
 	case "openai":
 		err = withServer(*dir, tokens(*dir), func(s *server) error {
-			c := exec.Command(*python, "scripts/serving/client.py", s.url+"/v1", token)
+			c := exec.Command(*python, "scripts/serving/client.py", s.url+"/v1", token, *dir)
 			c.Stdout, c.Stderr = os.Stdout, os.Stderr
-			return c.Run()
+			if err := c.Run(); err != nil {
+				return err
+			}
+			return conversed(*dir, s)
 		})
+	case "cluster":
+		err = cluster(*dir)
 	case "load":
 		if err = load(*dir, *clients, *length); err == nil {
 			err = killing(*dir, *kills)
 		}
 	default:
-		err = errors.New("serving: want demo, openai or load")
+		err = errors.New("serving: want demo, openai, cluster or load")
 	}
 	if err != nil {
 		log.Fatal(err)
@@ -92,7 +99,13 @@ func tokens(dir string) []string { return []string{"--tokens", filepath.Join(dir
 // start starts a server and waits until it answers.
 func start(dir string, more []string) (*server, error) {
 	s := &server{}
-	args := append([]string{"serve", "--model", "sums=" + filepath.Join(dir, "sums"), "--data", filepath.Join(dir, "state"), "--listen", "127.0.0.1:0", "--patience", "5s"}, more...)
+	args := append([]string{"serve", "--model", "sums=" + filepath.Join(dir, "sums"), "--listen", "127.0.0.1:0", "--patience", "5s"}, more...)
+	if !slices.Contains(more, "--nats") {
+		args = append(args, "--data", filepath.Join(dir, "state"))
+	}
+	if chat := filepath.Join(dir, "chat"); exists(chat) {
+		args = append(args, "--model", "chat="+chat)
+	}
 	s.c = exec.Command(filepath.Join(dir, "bin", "zkllmc"), args...)
 	s.c.Stderr = s
 	if err := s.c.Start(); err != nil {
@@ -173,9 +186,40 @@ func (s *server) wait(id string, tell bool) (r report, err error) {
 	}
 }
 
-// verify gets statement and proof and lets a customer's verifier check them.
+func exists(name string) bool {
+	_, err := os.Stat(name)
+	return err == nil
+}
+
+// conversed checks the proof that the client has asked for in a conversation: the whole of it is compared, and a changed one refused.
+func conversed(dir string, s *server) error {
+	id, err := os.ReadFile(filepath.Join(dir, "chat.proof"))
+	if err != nil {
+		return err
+	}
+	r, err := s.wait(string(id), false)
+	if err != nil || r.Status != "done" {
+		return fmt.Errorf("the proof is %s: %s %w", r.Status, r.Reason, err)
+	}
+	said, err := s.verifyOf(dir, "chat", string(id), "--messages", filepath.Join(dir, "messages.json"))
+	if err != nil {
+		return err
+	}
+	fmt.Print(said)
+	if _, err := s.verifyOf(dir, "chat", string(id), "--messages", filepath.Join(dir, "changed.json")); err == nil {
+		return errors.New("a changed history was accepted")
+	}
+	fmt.Println("a changed history is refused, as it must be")
+	return nil
+}
+
+// verify gets statement and proof of the model sums and lets a customer's verifier check them.
 func (s *server) verify(dir, id string, more ...string) (string, error) {
-	args := []string{"--bundle", filepath.Join(dir, "sums.bundle"), "verify", "--pin", filepath.Join(dir, "model.id")}
+	return s.verifyOf(dir, "sums", id, more...)
+}
+
+func (s *server) verifyOf(dir, model, id string, more ...string) (string, error) {
+	args := []string{"--bundle", filepath.Join(dir, model+".bundle"), "verify", "--pin", filepath.Join(dir, model+".id")}
 	for _, name := range []string{"statement", "proof"} {
 		status, _, data, err := s.ask("GET", "/v1/proofs/"+id+"/"+name, "")
 		if err != nil || status != http.StatusOK {
