@@ -136,6 +136,22 @@ func logAdd(s *speller, x, y string) string {
 	return s.add("Add", y, s.add("Softplus", s.add("Sub", x, y)))
 }
 
+// logAddFar is logAdd of numbers that may lie so far apart that y + (x − y) is 0: the greater of both plus log(1 + exp(−|x − y|)).
+func logAddFar(s *speller, x, y string) string {
+	return s.add("Add", s.add("Max", x, y), s.add("Softplus", s.add("Neg", s.add("Abs", s.add("Sub", x, y)))))
+}
+
+// beyondLogs is from which magnitude on a number leaves too few digits of what is added to it.
+const beyondLogs = 1e12
+
+// logAddOf is how logarithms of sums of exponentials of a value are joined.
+func (c *call) logAddOf(x *val) func(s *speller, x, y string) string {
+	if c.b.greatest(x.id) > beyondLogs {
+		return logAddFar
+	}
+	return logAdd
+}
+
 // joined joins the halves of an axis of n indices until it has one index, an odd one with the result.
 func (s *speller) joined(x string, axis, n int, join func(s *speller, x, y string) string) string {
 	for ; n > 1; n = (n + 1) / 2 {
@@ -158,10 +174,13 @@ func reducePairwise(c *call) (*onnx.Function, error) {
 	if err != nil {
 		return nil, err
 	}
-	s, y := c.speller("x"), "x"
+	s, y, join := c.speller("x"), "x", pairwise[c.n.Op]
+	if c.n.Op == "ReduceLogSumExp" {
+		join = c.logAddOf(x)
+	}
 	for a, reduced := range set {
 		if reduced {
-			y = s.joined(y, a, x.shape[a], pairwise[c.n.Op])
+			y = s.joined(y, a, x.shape[a], join)
 		}
 	}
 	return s.function(s.add("Reshape", y, s.shape(shape)))
@@ -185,9 +204,18 @@ func logSoftmax(c *call) (*onnx.Function, error) {
 	if c.opset < 13 && a < len(x.shape)-1 { // these opsets flatten the axes from a on
 		n := ir.Size(x.shape[a:])
 		rows := s.add("Reshape", "x", s.shape(append(slices.Clone(x.shape[:a]), n)))
-		return s.function(s.add("Reshape", s.add("Sub", rows, s.joined(rows, a, n, logAdd)), s.shape(x.shape)))
+		return s.function(s.add("Reshape", s.lessLogSum(c, x, rows, a, n), s.shape(x.shape)))
 	}
-	return s.function(s.add("Sub", "x", s.joined("x", a, x.shape[a], logAdd)))
+	return s.function(s.lessLogSum(c, x, "x", a, x.shape[a]))
+}
+
+// lessLogSum is what is called y of x, less the logarithm of the sum of exponentials along an axis of n. Of numbers that may be huge the greatest
+// is taken off first: beside it nothing is left of the logarithm of how many there are.
+func (s *speller) lessLogSum(c *call, x *val, y string, axis, n int) string {
+	if c.b.greatest(x.id) > beyondLogs {
+		y = s.add("Sub", y, s.joined(y, axis, n, pairwise["ReduceMax"]))
+	}
+	return s.add("Sub", y, s.joined(y, axis, n, c.logAddOf(x)))
 }
 
 // reduceL1 is the sum of magnitudes.

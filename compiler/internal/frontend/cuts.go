@@ -2,7 +2,6 @@ package frontend
 
 import (
 	"math"
-	"slices"
 
 	"github.com/zkllmc/zkllmc/compiler/internal/onnx"
 	"github.com/zkllmc/zkllmc/ir"
@@ -76,7 +75,7 @@ func (c *call) above(x *val, sign, bound float64) (*val, error) {
 	if err != nil {
 		return nil, err
 	}
-	if guard && c.b.huge(self.id) { // of which x + relu(bound − x) leaves nothing of the bound
+	if guard && c.b.greatest(self.id) > maxChosen { // of which x + relu(bound − x) leaves nothing of the bound
 		in := []ir.ValueID{c.einsum(x.shape, product(x.shape, sign, self)).id, c.einsum(x.shape, product(x.shape, bound)).id}
 		most := factor{coef: 1, id: c.add(ir.OpMax, "", x.shape, in, nil).ID, shape: x.shape}
 		return c.einsum(x.shape, product(x.shape, sign, most)), nil
@@ -96,28 +95,35 @@ func (c *call) above(x *val, sign, bound float64) (*val, error) {
 	return c.einsum(x.shape, more, product(x.shape, float64(sign*bound))), nil
 }
 
-// huge says that sums that a value is made of have factors or constants beyond all that a condition chooses elsewhere.
-func (b *builder) huge(id ir.ValueID) bool {
+// greatest is the largest magnitude among the factors and constants of the sums that a value is made of.
+func (b *builder) greatest(id ir.ValueID) (most float64) {
 	if id == none {
-		return false
+		return 0
 	}
-	if h, ok := b.huges[id]; ok {
-		return h
+	if m, ok := b.greats[id]; ok {
+		return m
 	}
-	beyond := func(x float64) bool { return math.Abs(x) > maxChosen }
 	v := b.g.Value(id)
-	h := slices.ContainsFunc(v.Data, beyond) || v.Def.Op == ir.OpMax && slices.ContainsFunc(v.Def.In, b.huge)
-	if a, is := v.Def.Attr.(*ir.EinsumAttr); is {
-		h = slices.ContainsFunc(a.Terms, func(t ir.Term) bool { return beyond(t.Coef) }) || slices.ContainsFunc(v.Def.In, b.huge)
+	for _, x := range v.Data {
+		most = math.Max(most, math.Abs(x))
 	}
-	if a, is := v.Def.Attr.(*ir.UnaryAttr); is && a.Fn == "relu" {
-		h = b.huge(v.Def.In[0])
+	a, sum := v.Def.Attr.(*ir.EinsumAttr)
+	u, unary := v.Def.Attr.(*ir.UnaryAttr)
+	if sum {
+		for _, t := range a.Terms {
+			most = math.Max(most, math.Abs(t.Coef))
+		}
 	}
-	if b.huges == nil {
-		b.huges = map[ir.ValueID]bool{}
+	if sum || v.Def.Op == ir.OpMax || unary && u.Fn == "relu" {
+		for _, in := range v.Def.In {
+			most = math.Max(most, b.greatest(in))
+		}
 	}
-	b.huges[id] = h
-	return h
+	if b.greats == nil {
+		b.greats = map[ir.ValueID]float64{}
+	}
+	b.greats[id] = most
+	return most
 }
 
 // leaky is x, below zero times a slope: that of the node, or of an operand.

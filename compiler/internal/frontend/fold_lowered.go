@@ -61,7 +61,7 @@ func foldLowered(h handler) folder {
 // apart is a builder with a graph of its own and the same purse.
 func (b *builder) apart() *builder {
 	own := *b
-	own.g, own.inputs, own.masks, own.found, own.mosts, own.huges = &ir.Graph{Name: b.g.Name, Stage: ir.StagePrim}, nil, nil, nil, nil, nil
+	own.g, own.inputs, own.masks, own.found, own.mosts, own.greats = &ir.Graph{Name: b.g.Name, Stage: ir.StagePrim}, nil, nil, nil, nil, nil
 	own.weightOf, own.weightMark, own.restMark = map[*onnx.Tensor]ir.ValueID{}, map[ir.ValueID]*mark{}, map[ir.ValueID]*mark{}
 	own.intervals, own.singles, own.names = map[ir.ValueID]*interval.Interval{}, map[ir.ValueID]interval.Single{}, map[string]int{}
 	return &own

@@ -142,7 +142,7 @@ type builder struct {
 	scattered  []*call                        // updates by indices that depend on an input
 	singles    map[ir.ValueID]interval.Single // see single, of constants
 	mosts      map[ir.ValueID]float64         // see most
-	huges      map[ir.ValueID]bool            // see huge
+	greats     map[ir.ValueID]float64         // see greatest
 }
 
 // scope maps tensor names to values; subgraphs see the names around them. outs are what it gives: inside of a function or a branch, what

@@ -329,6 +329,24 @@ func TestChosenBesideHuge(t *testing.T) {
 			func(m *model) { m.node("PRelu", "x huge", "z") },
 			func(huge float64) []float64 { return each(func(v float64) float64 { return open(v, v*huge) }) },
 		},
+		"LogSoftmax": {
+			func(m *model) {
+				m.node("Where", "open x full", "y")
+				m.node("LogSoftmax", "y", "z")
+			},
+			func(huge float64) (out []float64) {
+				for row := range slices.Chunk(x, 8) {
+					top, sum := max(huge, slices.Max(row)), 0.0
+					for _, v := range row {
+						sum += math.Exp(open(v, huge) - top)
+					}
+					for _, v := range row {
+						out = append(out, open(v, huge)-top-math.Log(sum))
+					}
+				}
+				return out
+			},
+		},
 		"Clip of what is huge": {
 			func(m *model) {
 				m.node("Mul", "closed huge", "off")
