@@ -449,7 +449,7 @@ func TestLoweringIsDeterministic(t *testing.T) {
 
 func TestRefusals(t *testing.T) {
 	for want, build := range map[string]func(m *model) *onnx.Model{
-		"the operator is not supported": func(m *model) *onnx.Model { m.node("LSTM", "x x x", "z"); return m.project("z", 8) },
+		"the operator is not supported": func(m *model) *onnx.Model { m.node("NonMaxSuppression", "x x x", "z"); return m.project("z", 8) },
 		"is all masked": func(m *model) *onnx.Model {
 			inf := math.Inf(-1)
 			m.floats("mask", []int{4, 4}, inf, inf, inf, inf, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0)
