@@ -144,16 +144,30 @@ def families():
         take = "logits" if "Classification" in model else "last_hidden_state"
         out[name] = lambda c=config, m=model, s=settings, t=take: (build(c, m, s, {}), {"pixel_values": torch.linspace(-1, 1, 768).sin().reshape(1, 3, 16, 16)}, t, {})
     out["embedding"] = lambda: (build("BertConfig", "BertModel", {}), {"input_ids": ids(), "attention_mask": mask()}, pooled, {})
+    out["embedding-cls"] = lambda: (build("BertConfig", "BertModel", {}), {"input_ids": ids(), "attention_mask": mask()}, first, {})
     out["clip-text"] = lambda: (build("CLIPTextConfig", "CLIPTextModel", {}), {"input_ids": ids()}, "last_hidden_state", {})
     out["whisper-encoder"] = lambda: (whisper(), {"input_features": torch.linspace(-2, 2, 8 * 16).cos().reshape(1, 8, 16)}, "last_hidden_state", {})
     out["t5-encoder"] = lambda: (t5("T5EncoderModel"), {"input_ids": ids()}, "last_hidden_state", {})
     out["t5"] = lambda: (t5("T5ForConditionalGeneration"), {"input_ids": ids(), "decoder_input_ids": ids(6)}, "logits", {"use_cache": False})
+    hidden = torch.linspace(-3, 3, LENGTH * WIDTH).sin().reshape(1, 1, LENGTH, WIDTH)  # one state of an encoder
+    out["t5-decoder"] = lambda: (t5("T5ForConditionalGeneration"), {"encoder_outputs": hidden, "decoder_input_ids": ids(6)}, "logits", {"use_cache": False})
+    out["bart"] = lambda: (bart(), {"input_ids": ids(), "attention_mask": mask(), "decoder_input_ids": ids(6)}, "logits", {"use_cache": False})
     return out
 
 
 def pooled(out):
     """The mean of hidden states, of length one."""
     return torch.nn.functional.normalize(out.last_hidden_state.mean(1), dim=-1)
+
+
+def first(out):
+    """The hidden state of the first token, of length one."""
+    return torch.nn.functional.normalize(out.last_hidden_state[:, 0], dim=-1)
+
+
+def bart():
+    sizes = {f"{side}_{k}": v for side in ("encoder", "decoder") for k, v in (("layers", LAYERS), ("attention_heads", HEADS), ("ffn_dim", 2 * WIDTH))}
+    return build("BartConfig", "BartForConditionalGeneration", dict(sizes, d_model=WIDTH, decoder_start_token_id=3))
 
 
 def whisper():
@@ -165,7 +179,7 @@ def t5(model):
     return build("T5Config", model, dict(d_model=WIDTH, d_kv=8, d_ff=2 * WIDTH, num_layers=LAYERS, num_heads=HEADS, decoder_start_token_id=1), dict(vocab_size=VOCAB, pad_token_id=1))
 
 
-EXPORTERS = {"ts17": (False, 17), "dyn18": (True, 18), "dyn23": (True, 23)}
+EXPORTERS = {"ts17": (False, 17), "dyn18": (True, 18), "dyn23": (True, 23), "dyn25": (True, 25)}
 
 
 def export(make, exporter, folder):
