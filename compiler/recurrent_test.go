@@ -204,3 +204,27 @@ func (o *recurrentOracle) step(d int, x, h, c []float64) (nextH, nextC []float64
 	}
 	return nextH, nextC
 }
+
+// SpaceToDepth puts the cells of a block behind the channels, or each channel's behind it, which DepthToSpace of the same mode undoes.
+func TestSpaceToDepthModes(t *testing.T) {
+	for mode, want := range map[string][]float64{"DCR": {0, 4, 1, 5, 2, 6, 3, 7}, "CRD": {0, 1, 2, 3, 4, 5, 6, 7}} {
+		m := portsModel([]*pb.ValueInfoProto{port("x", float32s, 1, 2, 2, 2)}, []string{"y", "z"}, []*pb.NodeProto{
+			op("SpaceToDepth", "x", "s", intAttr("blocksize", 2), stringAttr("mode", mode)), op("DepthToSpace", "s", "back", intAttr("blocksize", 2), stringAttr("mode", mode)),
+			op("Tanh", "s", "y"), op("Tanh", "back", "z")})
+		x, tanhs := []float64{0, 1, 2, 3, 4, 5, 6, 7}, func(v []float64) (out []float64) {
+			for _, x := range v {
+				out = append(out, math.Tanh(x/8))
+			}
+			return out
+		}
+		in := Input{Elements: []Data{{}}, Expected: []Data{{Name: "y", Values: tanhs(want)}, {Name: "z", Values: tanhs(x)}}}
+		for _, v := range x {
+			in.Elements[0].Values = append(in.Elements[0].Values, v/8)
+		}
+		r, err := Analyse(context.Background(), write(t, m), Config{Calibrate: []Input{in}, PrivateInputs: []string{"x"}})
+		require.NoError(t, err)
+		report, err := r.Check(context.Background(), []Input{in})
+		require.NoError(t, err)
+		require.NoError(t, report.Err(), mode)
+	}
+}

@@ -255,9 +255,17 @@ func spaceToDepth(c *call) (*onnx.Function, error) {
 	if x[2]%b != 0 || x[3]%b != 0 {
 		return nil, fmt.Errorf("blocks of %d of shape %v", b, x)
 	}
+	perm := []int64{0, 3, 5, 1, 2, 4}
+	switch mode := c.attrString("mode", "DCR"); mode {
+	case "DCR":
+	case "CRD":
+		perm = []int64{0, 1, 3, 5, 2, 4}
+	default:
+		return nil, fmt.Errorf("unknown mode %q", mode)
+	}
 	s := c.speller("x")
 	y := s.add("Reshape", "x", s.shape([]int{x[0], x[1], x[2] / b, b, x[3] / b, b}))
-	y = s.with(s.add("Transpose", y), intsOf("perm", 0, 3, 5, 1, 2, 4))
+	y = s.with(s.add("Transpose", y), intsOf("perm", perm...))
 	return s.function(s.add("Reshape", y, s.shape([]int{x[0], x[1] * b * b, x[2] / b, x[3] / b})))
 }
 
