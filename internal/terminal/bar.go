@@ -8,6 +8,8 @@ import (
 
 	"github.com/vbauerster/mpb/v8"
 	"github.com/vbauerster/mpb/v8/decor"
+
+	"github.com/zkllmc/zkllmc/internal/portable"
 )
 
 // Bar is the last line of a terminal, which tells how far long work is: its name, a bar with its percentage as soon as that is known, and some
@@ -95,7 +97,7 @@ func (b *Bar) Show(share float64, words string) {
 	b.say(words)
 	if share >= 0 {
 		b.line.SetTotal(full, false)
-		b.line.SetCurrent(min(int64(full*share), full-1)) // a full one would end
+		b.line.SetCurrent(min(portable.Clamp(float64(full*share)), full-1)) // a full one would end
 	}
 }
 

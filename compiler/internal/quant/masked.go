@@ -123,7 +123,7 @@ func (t *twins) build() {
 				e.Terms = append(e.Terms, term.Clone())
 			}
 			for _, i := range t.heavy[v.ID] {
-				e.Terms[i].Coef *= heavier
+				e.Terms[i].Coef = float64(e.Terms[i].Coef * heavier)
 				for _, k := range e.Terms[i].In {
 					t.bits[n.In[k]] = true
 				}

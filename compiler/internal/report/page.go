@@ -434,9 +434,9 @@ func seconds(s float64) string {
 	case s == 0:
 		return "0"
 	case s < 0.01:
-		return fmt.Sprintf("%.2g ms", s*1e3)
+		return fmt.Sprintf("%.2g ms", float64(s*1e3))
 	case s < 1:
-		return fmt.Sprintf("%.0f ms", s*1e3)
+		return fmt.Sprintf("%.0f ms", float64(s*1e3))
 	case s < 100:
 		return fmt.Sprintf("%.1f s", s)
 	}

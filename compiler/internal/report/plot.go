@@ -163,25 +163,29 @@ func niceStep(x float64) float64 {
 	if x <= 0 || math.IsInf(x, 0) || math.IsNaN(x) {
 		return 0
 	}
-	power := math.Pow(10, math.Floor(math.Log10(x)))
+	power := 1.0
+	for ; float64(power*10) <= x; power = float64(power * 10) {
+	}
+	for ; power > x; power /= 10 {
+	}
 	for _, f := range []float64{1, 2, 5} {
 		if float64(f*power) >= x {
 			return float64(f * power)
 		}
 	}
-	return 10 * power
+	return float64(10 * power)
 }
 
 // round is to a tenth of a pixel.
-func round(x float64) float64 { return math.Round(x*10) / 10 }
+func round(x float64) float64 { return math.Round(float64(x*10)) / 10 }
 
 // add appends a column of n: heights of its segments in the unit of most.
 func (p *plot) add(n int, most float64, label, title string, parts ...float64) {
 	i := len(p.Columns)
 	every := (n + 11) / 12
 	c := column{
-		X: fmt.Sprintf("%.3f%%", (float64(i)+0.12)/float64(n)*100), Width: fmt.Sprintf("%.3f%%", 76/float64(n)),
-		Middle: fmt.Sprintf("%.3f%%", (float64(i)+0.5)/float64(n)*100), Title: title,
+		X: fmt.Sprintf("%.3f%%", float64((float64(i)+0.12)/float64(n)*100)), Width: fmt.Sprintf("%.3f%%", 76/float64(n)),
+		Middle: fmt.Sprintf("%.3f%%", float64((float64(i)+0.5)/float64(n)*100)), Title: title,
 	}
 	if i%every == 0 {
 		c.Label = label
