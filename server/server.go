@@ -120,16 +120,16 @@ func Serve(ctx context.Context, o Options) error {
 }
 
 // store connects to the queue, of which an embedded NATS server takes care where no other is named, and promises proofs of the models.
-func (o *Options) store(ctx context.Context, models []*hosted.Model) (store *jobs.Store, end func(), err error) {
+func (o *Options) store(ctx context.Context, models []*hosted.Model) (_ *jobs.Store, end func(), err error) {
 	var ends []func()
-	end = func() {
+	all := func() {
 		for _, f := range slices.Backward(ends) {
 			f()
 		}
 	}
 	defer func() {
 		if err != nil {
-			end()
+			all()
 		}
 	}()
 	if o.Queue.URL == "" {
@@ -144,11 +144,11 @@ func (o *Options) store(ctx context.Context, models []*hosted.Model) (store *job
 		return nil, nil, err
 	}
 	ends = append(ends, nc.Close)
-	store, err = jobs.Open(ctx, nc, jobs.Options{Prefix: o.Queue.Prefix, Limit: o.Policy.Limit, Keep: o.Policy.Keep, Patience: o.Policy.Patience, Replicas: o.Policy.Replicas, Log: o.Log})
+	store, err := jobs.Open(ctx, nc, jobs.Options{Prefix: o.Queue.Prefix, Limit: o.Policy.Limit, Keep: o.Policy.Keep, Patience: o.Policy.Patience, Replicas: o.Policy.Replicas, Log: o.Log})
 	if err == nil {
 		err = store.Promise(ctx, models)
 	}
-	return store, end, err
+	return store, all, err
 }
 
 // page opens the folder of files for everybody; no link leads out of it.

@@ -30,6 +30,7 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 	"github.com/stretchr/testify/require"
 
+	"github.com/zkllmc/zkllmc/internal/atomicfile"
 	"github.com/zkllmc/zkllmc/internal/backend"
 	"github.com/zkllmc/zkllmc/internal/backend/cpu"
 	"github.com/zkllmc/zkllmc/internal/checker"
@@ -56,6 +57,26 @@ type bench struct {
 	client    *http.Client
 	token     string
 	endServer func()
+}
+
+// TestStarts says why there is no queue: its folder is a file, or another server's, or nothing answers where it should be.
+func TestStarts(t *testing.T) {
+	letters, _ := provided.Alphabet(t)
+	dir := t.TempDir()
+	file := filepath.Join(dir, "file")
+	require.NoError(t, os.WriteFile(file, nil, 0o600))
+	held, err := atomicfile.Lock(filepath.Join(dir, "lock"))
+	require.NoError(t, err)
+	defer held.Close()
+	for want, o := range map[string]Options{
+		"not a directory":          {Data: file},
+		"--data FOLDER":            {},
+		filepath.Join(dir, "lock"): {Data: dir},
+		"--nats nats://127.0.0.1:": {Queue: Queue{URL: "nats://127.0.0.1:1"}},
+	} {
+		o.Models, o.Listen, o.Log = []string{letters}, "127.0.0.1:0", slog.New(slog.DiscardHandler)
+		require.ErrorContains(t, Serve(t.Context(), o), want)
+	}
 }
 
 // buffer is one that goroutines share.
