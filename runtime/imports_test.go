@@ -151,7 +151,7 @@ func TestVerifierClosure(t *testing.T) {
 		"internal/atomicfile", "internal/backend", "internal/circuit", "internal/commit", "internal/console", "internal/conversation", "internal/dialogue",
 		"internal/einsum", "internal/field", "internal/format", "internal/format/constants", "internal/format/ints",
 		"internal/format/stated", "internal/group", "internal/integer", "internal/interval", "internal/lookup", "internal/machine",
-		"internal/parallel", "internal/passage", "internal/poly", "internal/portable", "internal/portfile", "internal/protocol", "internal/reading", "internal/sumcheck",
+		"internal/parallel", "internal/passage", "internal/poly", "internal/portable", "internal/portfile", "internal/protocol", "internal/reading", "internal/strictjson", "internal/sumcheck",
 		"internal/tables", "internal/transcript", "internal/veil",
 	}
 	require.NotContains(t, closure(t, module+"runtime/texts"), module+"runtime/statement/generation", "of a model that continues nothing")
@@ -190,7 +190,7 @@ func TestTokenizerClosure(t *testing.T) {
 	norm := false
 	for path, p := range closure(t, huggingface) {
 		switch {
-		case p.Standard, path == huggingface, path == module+"runtime/tokens", path == module+"internal/conversation":
+		case p.Standard, path == huggingface, path == module+"runtime/tokens", path == module+"internal/conversation", path == module+"internal/strictjson":
 		case path == "golang.org/x/text/unicode/norm":
 			norm = true
 		case path == "golang.org/x/text/transform":

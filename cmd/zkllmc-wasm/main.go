@@ -9,12 +9,12 @@ import (
 	"encoding/json"
 	"fmt"
 	"io/fs"
-	"strings"
 	"syscall/js"
 
 	"github.com/zkllmc/zkllmc/internal/checker"
 	"github.com/zkllmc/zkllmc/internal/console"
 	"github.com/zkllmc/zkllmc/internal/group"
+	"github.com/zkllmc/zkllmc/internal/strictjson"
 	"github.com/zkllmc/zkllmc/runtime/verifier"
 )
 
@@ -113,9 +113,7 @@ func verify(m *checker.Model, args []js.Value) (any, error) {
 		return nil, fmt.Errorf("proof: %w", err)
 	}
 	var q checker.Question
-	d := json.NewDecoder(strings.NewReader(args[2].String()))
-	d.DisallowUnknownFields()
-	if err := d.Decode(&q); err != nil {
+	if err := strictjson.Unmarshal([]byte(args[2].String()), &q); err != nil {
 		return nil, fmt.Errorf("question: %w", err)
 	}
 	r, err := m.Verify(context.Background(), statement, proof, q)

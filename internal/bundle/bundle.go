@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"github.com/zkllmc/zkllmc/internal/circuit"
+	"github.com/zkllmc/zkllmc/internal/strictjson"
 	"github.com/zkllmc/zkllmc/runtime/tokens"
 )
 
@@ -185,15 +186,10 @@ func Read(data []byte) (*Bundle, error) {
 
 // readCard reads the card, and compares its digests with the files.
 func (b *Bundle) readCard(data []byte) error {
-	d := json.NewDecoder(bytes.NewReader(data))
-	d.DisallowUnknownFields()
-	if err := d.Decode(&b.Card); err != nil {
+	if err := strictjson.Unmarshal(data, &b.Card); err != nil {
 		return err
 	}
-	_, err := d.Token()
 	switch {
-	case err != io.EOF:
-		return errors.New("there are bytes behind its end")
 	case b.Card.Version != cardVersion:
 		return fmt.Errorf("version %d, want %d", b.Card.Version, cardVersion)
 	case b.Card.MadeAt != "" && !isDate(b.Card.MadeAt):

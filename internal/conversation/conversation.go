@@ -12,6 +12,7 @@ import (
 	"strings"
 	"unicode/utf8"
 
+	"github.com/zkllmc/zkllmc/internal/strictjson"
 	"github.com/zkllmc/zkllmc/runtime/tokens"
 )
 
@@ -40,13 +41,18 @@ type Tokenizer interface {
 var ErrNone = errors.New("no conversation")
 
 // Parse reads a JSON list of messages, as OpenAI's interface has them: {"role": "user", "content": "…"}, where a content may be a list of
-// texts, too. Whatever else a message has is refused, unless it is null: the model would not read it.
+// texts, too. Whatever else a message or a part has is refused, unless it is a message's and null: the model would not read it. So are two members of
+// one name: a person may be shown the one and the model read the other.
 func Parse(data []byte) ([]Message, error) {
 	var list []map[string]json.RawMessage
-	switch {
-	case !utf8.Valid(data):
+	if !utf8.Valid(data) {
 		return nil, fmt.Errorf("%w: it is not UTF-8", ErrNone)
-	case json.Unmarshal(data, &list) != nil || len(list) == 0:
+	}
+	err := strictjson.Unmarshal(data, &list)
+	switch {
+	case errors.Is(err, strictjson.ErrTwice):
+		return nil, fmt.Errorf("%w: %w", ErrNone, err)
+	case err != nil || len(list) == 0:
 		return nil, fmt.Errorf("%w: want a list of messages in JSON, each with a role and a content", ErrNone)
 	}
 	out := make([]Message, len(list))
@@ -87,18 +93,16 @@ func content(value json.RawMessage) (text string, err error) {
 	if string(value) != "null" && json.Unmarshal(value, &text) == nil {
 		return text, nil
 	}
-	var parts []struct {
-		Type string
-		Text *string
-	}
+	var parts []map[string]any
 	if json.Unmarshal(value, &parts) != nil || parts == nil {
 		return "", errors.New("its content is no text")
 	}
 	for _, part := range parts {
-		if part.Type != "text" || part.Text == nil {
-			return "", errors.New("its content is not text alone, which is all that the model reads")
+		said, ok := part["text"].(string)
+		if !ok || part["type"] != "text" || len(part) != 2 {
+			return "", errors.New("its content is not text alone, which is all that the model reads: parts have a type and a text")
 		}
-		text += *part.Text
+		text += said
 	}
 	return text, nil
 }

@@ -22,6 +22,9 @@ func TestParse(t *testing.T) {
 		"[{\"role\": \"user\", \"content\": \"\xff\"}]": "not UTF-8", `[{"role": "user", "content": "a"}] x`: "want a list of messages",
 		`[{"role": 1, "content": "a"}]`: "its role is no text", `[{"Role": "user", "content": "a"}]`: `it has "Role"`, `[null]`: "message 1: it has no content",
 		`[{"role": "user", "content": "a", "tool_calls": []}]`: `it has "tool_calls"`, `[{"role": "user", "content": [{"type": "text"}]}]`: "not text alone", `[{"role": "user", "content": null}]`: "its content is no text",
+		`[{"role": "user", "content": [{"type": "text", "text": "a", "TEXT": "b"}]}]`: "two members have one name", `[{"role": "user", "role": "user", "content": "a"}]`: "two members have one name",
+		`[{"role": "user", "content": "a", "Content": "b"}]`: "two members have one name", `[{"role": "user", "content": [{"Type": "text", "text": "a"}]}]`: "not text alone",
+		`[{"role": "user", "content": [{"type": "text", "text": "a", "image_url": "u"}]}]`: "not text alone", `[{"role": "user", "content": [{"type": "text", "text": null}]}]`: "not text alone",
 		`[{"content": "a"}]`: `message 1 has the role ""`, `[{"role": "User", "content": "a"}]`: `message 1 has the role "User"`, `[{"role": "system", "content": "a"}, {"role": "assistant", "content": "a"}]`: "message 2 is the assistant's, where the user's turn is",
 	} {
 		_, err := Parse([]byte(text))

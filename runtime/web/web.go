@@ -22,6 +22,7 @@ import (
 
 	"github.com/zkllmc/zkllmc/internal/bundle"
 	"github.com/zkllmc/zkllmc/internal/checker"
+	"github.com/zkllmc/zkllmc/internal/strictjson"
 	"github.com/zkllmc/zkllmc/runtime/verifier"
 )
 
@@ -178,18 +179,16 @@ func cancelled(err error) *problem {
 
 // read decodes a request.
 func (h *handler) read(w http.ResponseWriter, r *http.Request, q *request) *problem {
-	d := json.NewDecoder(http.MaxBytesReader(w, r.Body, h.o.Body))
-	d.DisallowUnknownFields()
-	err := d.Decode(q)
+	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, h.o.Body))
+	if err == nil {
+		err = strictjson.Unmarshal(body, q)
+	}
 	var large *http.MaxBytesError
 	switch {
 	case errors.As(err, &large):
 		return &problem{http.StatusRequestEntityTooLarge, "request", fmt.Sprintf("the request has more than %d bytes", large.Limit)}
 	case err != nil:
 		return &problem{http.StatusBadRequest, "request", "the request is no JSON object of model, statement and proof: " + err.Error()}
-	}
-	if _, err := d.Token(); err != io.EOF {
-		return &problem{http.StatusBadRequest, "request", "something follows the request's JSON"}
 	}
 	if h.models[q.Model] == nil {
 		return &problem{http.StatusNotFound, "model", fmt.Sprintf("there is no model %q", q.Model)}

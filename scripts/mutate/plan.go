@@ -33,7 +33,7 @@ var mutated = []string{
 // around are the other packages of the verifier. They decide nothing about proofs: interfaces and names, values of functions,
 // which tables round, what a text has to do with ids, and what stands around the verifier on a command line.
 var around = []string{
-	"atomicfile", "backend", "console", "conversation", "integer", "machine", "parallel", "portable", "portfile", "reading", "tokens", "version", "vocab",
+	"atomicfile", "backend", "console", "conversation", "integer", "machine", "parallel", "portable", "portfile", "reading", "strictjson", "tokens", "version", "vocab",
 	"runtime/circuit", "runtime/tokens/huggingface", "runtime/app/verifier",
 }
 

@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"github.com/zkllmc/zkllmc/internal/conversation"
+	"github.com/zkllmc/zkllmc/internal/strictjson"
 	"github.com/zkllmc/zkllmc/runtime/tokens"
 )
 
@@ -45,7 +46,7 @@ func (t *tokenizer) setTemplate(data []byte) error {
 	if len(data) > 4*maxTemplate {
 		return fmt.Errorf("%d bytes, the limit is %d", len(data), 4*maxTemplate)
 	}
-	if err := strict(data, &f); err != nil {
+	if err := strictjson.Unmarshal(data, &f); err != nil {
 		return err
 	}
 	sum := sha256.Sum256(data)

@@ -24,6 +24,7 @@ import (
 	"time"
 
 	"github.com/zkllmc/zkllmc/internal/engine"
+	"github.com/zkllmc/zkllmc/internal/strictjson"
 	"github.com/zkllmc/zkllmc/server/internal/hosted"
 	"github.com/zkllmc/zkllmc/server/internal/jobs"
 )
@@ -427,17 +428,16 @@ func body(c *call) (params, error) {
 	if kind, _, err := mime.ParseMediaType(c.Header.Get("Content-Type")); err != nil || kind != "application/json" {
 		return nil, &problem{status: http.StatusUnsupportedMediaType, Type: invalid, Message: "want the header Content-Type: application/json"}
 	}
-	d := json.NewDecoder(c.Body)
-	p := params{}
-	if err := d.Decode(&p); err != nil {
-		var large *http.MaxBytesError
-		if errors.As(err, &large) {
-			return nil, err
-		}
-		return nil, refused("", "the request is no JSON object")
+	data, err := io.ReadAll(c.Body)
+	if err != nil {
+		return nil, err
 	}
-	if _, err := d.Token(); err != io.EOF {
-		return nil, refused("", "something follows the request's JSON")
+	p := params{}
+	switch err := strictjson.Unmarshal(data, &p); {
+	case errors.Is(err, strictjson.ErrTwice):
+		return nil, refused("", "the request: %v", err)
+	case err != nil || p == nil:
+		return nil, refused("", "the request is no JSON object")
 	}
 	return p, nil
 }

@@ -1,0 +1,35 @@
+package strictjson
+
+import (
+	"encoding/json"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+)
+
+// What has one reading is read, and nothing else.
+func TestUnmarshal(t *testing.T) {
+	type part struct {
+		Text  *string
+		Parts []part
+		Also  map[string]part
+	}
+	for _, text := range []string{
+		`{"text": "a"}`, `{}`, `null`, `{"parts": [{"text": "a"}, {"text": "b", "parts": []}, {}]}`, `{"text": "text", "parts": [{"parts": [{"text": "text"}]}]}`,
+		`{"also": {"text": {"text": "a"}, "parts": {"parts": [{}]}}, "text": "text"}`,
+	} {
+		var want, got part
+		require.NoError(t, json.Unmarshal([]byte(text), &want))
+		require.NoError(t, Unmarshal([]byte(text), &got), text)
+		require.Equal(t, want, got)
+	}
+	for _, text := range []string{
+		`{"text": "a", "text": "a"}`, `{"text": "a", "TEXT": "b"}`, `{"parts": [{}, {"text": "a", "Text": "b"}]}`, `{"part\u017f": [], "parts": []}`,
+		`{"parts": [{"text": null}], "PARTS": null}`, `{"also": {"k": {}, "\u212a": {}}}`, `{"also": {"a": {"text": "a"}, "b": {"text": "a", "text": "b"}}}`,
+	} {
+		require.ErrorIs(t, Unmarshal([]byte(text), &part{}), ErrTwice, text)
+	}
+	for _, text := range []string{``, `{`, `{"text": "a"} {}`, `{"text": "a"}]`, `{"other": 1}`, `{"text": 1}`, `{"text"}`, `{1: 2}`, `[}`, `}`} {
+		require.Error(t, Unmarshal([]byte(text), &part{}), text)
+	}
+}
