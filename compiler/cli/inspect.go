@@ -149,6 +149,11 @@ func (a *app) analyse(ctx context.Context, model string, m *modelFlags, on *devi
 	cfg.Enlarged, cfg.Layers = on.enlarged, on.layers
 	cfg.Places = o.page.file != ""
 	canonicals := canonicalFiles(o.canonical, cfg.Lengths)
+	if o.canonical != "" {
+		if err := console.Named("inspect: --canonical", o.canonical); err != nil {
+			return manifest{}, err
+		}
+	}
 	for _, name := range canonicals {
 		if err := atomicfile.Check(name, atomicfile.Options{}); err != nil { // before the work, not after it
 			return manifest{}, console.Usagef("--canonical: %w", err)
@@ -220,6 +225,9 @@ func filed(ctx context.Context, dir string, desc *manifest, o *inspectFlags) err
 func filedCanonical(f *circuit.Family, of []lengthInfo, canonical string) error {
 	if canonical == "" {
 		return nil
+	}
+	if err := console.Named("inspect: --canonical", canonical); err != nil {
+		return err
 	}
 	var lengths []int
 	for _, l := range of {

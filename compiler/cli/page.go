@@ -82,7 +82,7 @@ func (o *pageFlags) read() error {
 		}
 		return nil
 	}
-	if err := errors.Join(console.Replaceable(o.file), console.Writable(o.force, o.file)); err != nil {
+	if err := errors.Join(console.Named("inspect: --html", o.file), console.Replaceable(o.file), console.Writable(o.force, o.file)); err != nil {
 		return err
 	}
 	for _, name := range o.stats {

@@ -109,8 +109,27 @@ func (r *release) name() string {
 	return r.commit[:min(12, len(r.commit))]
 }
 
+// sumsFile has the digests of a release.
+const sumsFile = "SHA256SUMS"
+
+// empty removes an earlier release, and nothing else.
+func empty(dir string) error {
+	found, err := os.ReadDir(dir)
+	if errors.Is(err, os.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	ours := func(e os.DirEntry) bool { return e.Name() == sumsFile || e.Name() == "work" }
+	if len(found) > 0 && !slices.ContainsFunc(found, ours) {
+		return fmt.Errorf("%s holds files of others, and no earlier release: name an empty folder, or one that is not there", dir)
+	}
+	return os.RemoveAll(dir)
+}
+
 func (r *release) build(ctx context.Context) error {
-	if err := os.RemoveAll(r.out); err != nil {
+	if err := empty(r.out); err != nil {
 		return err
 	}
 	work := filepath.Join(r.out, "work")
@@ -293,7 +312,7 @@ func sums(dir string) error {
 		fmt.Fprintf(&out, "%x  %s\n", sha256.Sum256(data), e.Name())
 	}
 	fmt.Print(out.String())
-	return os.WriteFile(filepath.Join(dir, "SHA256SUMS"), out.Bytes(), 0o644)
+	return os.WriteFile(filepath.Join(dir, sumsFile), out.Bytes(), 0o644)
 }
 
 // output runs a command and returns what it prints. env is its environment, nil for that of this process.

@@ -3,6 +3,7 @@ package prover_test
 import (
 	"bytes"
 	"context"
+	"io"
 	"os"
 	"strings"
 	"testing"
@@ -44,9 +45,29 @@ func TestPipes(t *testing.T) {
 		_, failed := b.fed(ctx, console.Usage, "verifier", line+" --prompt-file -", strings.NewReader(content))
 		require.Contains(t, failed, "the standard input is read once, for "+name+" or for --prompt-file")
 	}
+	// The prover at the other end of the pipe writes the statement when the proof is done.
+	later := &writing{strings.NewReader(proof), func() error { return os.WriteFile(b.file("later.s"), written, 0o600) }}
+	out, _ = b.fed(ctx, 0, "verifier", "verify --vk @keys/model.vk --pin @model.id --statement @later.s --proof -", later)
+	require.Contains(t, out, "accepted ")
 	_, failed := b.fed(ctx, console.Rejected, "verifier", strings.Replace(verify, "@piped.p", "-", 1), strings.NewReader(proof[:len(proof)-1]))
 	require.Contains(t, failed, "the standard input: ")
 	require.NoFileExists(t, "-")
+}
+
+// writing does something before its end.
+type writing struct {
+	from io.Reader
+	last func() error
+}
+
+func (w *writing) Read(p []byte) (int, error) {
+	n, err := w.from.Read(p)
+	if err == io.EOF {
+		if failed := w.last(); failed != nil {
+			return n, failed
+		}
+	}
+	return n, err
 }
 
 // A proof is no text: it is not written to a terminal, and nothing is computed for it.

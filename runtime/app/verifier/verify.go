@@ -1,11 +1,13 @@
 package verifier
 
 import (
+	"bytes"
 	"cmp"
 	"context"
 	"errors"
 	"flag"
 	"fmt"
+	"io"
 	"slices"
 	"strings"
 	"time"
@@ -66,6 +68,9 @@ func (a *app) verify(ctx context.Context, args []string) error {
 		return err
 	}
 	r, err := console.Interruptible(ctx, func() (r verifyReport, err error) {
+		if err := a.readAhead(o); err != nil {
+			return r, err
+		}
 		vocab, err := a.vocabulary(o.vocab)
 		var files map[int]string
 		if err == nil {
@@ -145,6 +150,21 @@ func (o verifyOptions) standard() (out []string) {
 		}
 	}
 	return out
+}
+
+// readAhead reads a statement, proof or key that comes through a pipe to its end, before any file is opened: whoever writes into the pipe may be
+// a prover that has yet to write the others.
+func (a *app) readAhead(o verifyOptions) error {
+	if !slices.Contains([]string{o.vk, o.pin, o.statement, o.proof}, console.Stdin) {
+		return nil
+	}
+	most := max(keyLimit(a.f), proofLimit(a.f), statementLimit(a.f), maxID)
+	data, err := io.ReadAll(io.LimitReader(a.stdin, most+1)) // who reads a.stdin looks at the limit of its kind
+	if err != nil {
+		return &console.Failure{Code: console.Unreadable, Err: fmt.Errorf("standard input: %w", err)}
+	}
+	a.stdin = bytes.NewReader(data)
+	return nil
 }
 
 // missing lists the flags without which nothing can be verified and which were not given. There may be a key without a flag.
