@@ -78,14 +78,15 @@ func (o *Opener) Open(ctx context.Context, what string, file io.ReaderAt, size i
 	case !bytes.HasPrefix(head, []byte(format.IntroSealed)):
 		return file, size, nil
 	}
-	by, err := o.identities(ctx, what, bytes.HasPrefix(head, []byte(withPassphrase)))
+	passphrase := bytes.HasPrefix(head, []byte(withPassphrase))
+	by, err := o.identities(ctx, what, passphrase)
 	if err != nil {
 		return nil, 0, err
 	}
 	plain, n, err := age.DecryptReaderAt(file, size, by...)
 	var none *age.NoIdentityMatchError
 	switch {
-	case errors.As(err, &none) && o.said != nil:
+	case errors.As(err, &none) && passphrase:
 		return nil, 0, fmt.Errorf("%w, and not with this passphrase", ErrClosed)
 	case errors.As(err, &none):
 		return nil, 0, fmt.Errorf("%w, and no identity in %s opens it", ErrClosed, strings.Join(o.Identities, ", "))
@@ -101,7 +102,8 @@ func (o *Opener) identities(ctx context.Context, what string, passphrase bool) (
 		if len(o.Identities) == 0 {
 			return nil, fmt.Errorf("%w; --identity FILE names the file of an age identity that opens it", ErrClosed)
 		}
-		return o.known, o.readIdentities()
+		err := o.readIdentities()
+		return o.known, err
 	}
 	if err := o.readPassphrase(ctx, what); err != nil {
 		return nil, err
@@ -112,10 +114,11 @@ func (o *Opener) identities(ctx context.Context, what string, passphrase bool) (
 
 // readIdentities reads the files once.
 func (o *Opener) readIdentities() error {
+	if o.read {
+		return nil
+	}
+	var known []age.Identity
 	for _, name := range o.Identities {
-		if o.read {
-			break
-		}
 		data, err := console.ReadFile(name, o.Stdin, maxIdentities)
 		if err != nil {
 			return fmt.Errorf("--identity: %w", err)
@@ -124,9 +127,9 @@ func (o *Opener) readIdentities() error {
 		if err != nil {
 			return fmt.Errorf("--identity %s: it holds no identities as age-keygen writes them", name) // the error may quote a secret
 		}
-		o.known = append(o.known, ids...)
+		known = append(known, ids...)
 	}
-	o.read = true
+	o.known, o.read = known, true
 	return nil
 }
 

@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"fmt"
 	"io"
+	"regexp"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -14,6 +16,31 @@ import (
 	"github.com/zkllmc/zkllmc/internal/forecast"
 )
 
+// screenText is what a terminal shows, whole, while it is written.
+type screenText struct {
+	mu  sync.Mutex
+	all bytes.Buffer
+}
+
+func (s *screenText) Write(p []byte) (int, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.all.Write(p)
+}
+
+func (s *screenText) String() string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.all.String()
+}
+
+// waits until something stands on the screen, however slow the machine is.
+func (s *screenText) waits(t *testing.T, pattern string) {
+	t.Helper()
+	re := regexp.MustCompile(pattern)
+	require.Eventually(t, func() bool { return re.MatchString(s.String()) }, time.Minute, 5*time.Millisecond, pattern)
+}
+
 // On a terminal the running phase has a bar, which gives way to what is printed meanwhile, and the line of a phase that has ended stays.
 func TestProgressOnATerminal(t *testing.T) {
 	screen, device, err := pty.Open()
@@ -21,36 +48,35 @@ func TestProgressOnATerminal(t *testing.T) {
 		t.Skip("there are no terminals: " + err.Error())
 	}
 	require.NoError(t, pty.Setsize(device, &pty.Winsize{Rows: 25, Cols: 100}))
-	shown := make(chan string)
+	shown, copied := &screenText{}, make(chan bool)
 	go func() {
-		var all bytes.Buffer
-		_, _ = io.Copy(&all, screen) // ends with an error of the closed terminal
-		shown <- all.String()
+		_, _ = io.Copy(shown, screen) // ends with an error of the closed terminal
+		close(copied)
 	}()
-	drawn := func() { time.Sleep(300 * time.Millisecond) }
 	p := newProgress(device)
 	p.phase("read key")
 	p.phase("decoding")
 	p.tokens(3)
-	drawn()
+	shown.waits(t, `3 tokens`)
 	p.yield()
 	fmt.Fprintln(device, "an answer")
 	p.tokens(4)
 	p.phase("commit weights")
 	p.part(1, 4)
-	drawn()
+	shown.waits(t, `1 of 4`)
 	p.expect(forecast.New(forecast.Work{Phase: "lookups", Cost: 1}, forecast.Work{Phase: "openings", Cost: 1}))
 	p.phase("lookups")
 	p.since = p.since.Add(-time.Minute)
 	p.phase("openings")
-	drawn()
+	shown.waits(t, `openings .*about 60 s left`)
 	p.abandon()
 	p.phase("final argument")
 	require.NoError(t, device.Close())
 	require.NoError(t, screen.Close())
-	text := <-shown
+	<-copied
+	text := shown.String()
 	for _, want := range []string{
-		`read key +0\.00 s\r\n`, `decoding +. +3 tokens, [0-9.e+]+/s`, `\x1b\[Jan answer\r\ndecoding +0\.\d\d s\r\n`, `commit weights   \[=+>-+\]  25 %  1 of 4, [0-9.e+]+/s, about \d s left`,
+		`read key +\d+\.\d\d s\r\n`, `decoding +. +3 tokens, [0-9.e+]+/s`, `\x1b\[Jan answer\r\ndecoding +\d+\.\d\d s\r\n`, `commit weights   \[=+>-+\]  25 %  1 of 4, [0-9.e+]+/s, about \d+ s left`,
 		`lookups +60\.\d\d s   50 %, about 60 s left\r\n`, `openings         \[=+>-+\]  50 %  about 60 s left`,
 	} {
 		require.Regexp(t, want, text)
