@@ -7,6 +7,7 @@ package main
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io/fs"
 	"syscall/js"
@@ -113,7 +114,8 @@ func verify(m *checker.Model, args []js.Value) (any, error) {
 		return nil, fmt.Errorf("proof: %w", err)
 	}
 	var q checker.Question
-	if err := strictjson.Unmarshal([]byte(args[2].String()), &q); err != nil {
+	asked := []byte(args[2].String())
+	if err := errors.Join(strictjson.Unmarshal(asked, &q), strictjson.NoNull(asked)); err != nil {
 		return nil, fmt.Errorf("question: %w", err)
 	}
 	r, err := m.Verify(context.Background(), statement, proof, q)

@@ -8,6 +8,8 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
+	"slices"
 	"strings"
 	"unicode"
 )
@@ -27,6 +29,20 @@ func Unmarshal(data []byte, v any) error {
 		return errors.New("there are bytes behind its end")
 	}
 	return unique(data)
+}
+
+// NoNull refuses an object with a member that is null, where that would be taken for one that says something.
+func NoNull(data []byte) error {
+	var members map[string]json.RawMessage
+	if err := json.Unmarshal(data, &members); err != nil {
+		return err
+	}
+	for _, name := range slices.Sorted(maps.Keys(members)) {
+		if string(members[name]) == "null" {
+			return fmt.Errorf("%q is null: leave it out where nothing is to be compared", name)
+		}
+	}
+	return nil
 }
 
 // open is an object or a list that is being read.

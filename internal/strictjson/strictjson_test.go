@@ -9,6 +9,9 @@ import (
 
 // What has one reading is read, and nothing else.
 func TestUnmarshal(t *testing.T) {
+	require.NoError(t, NoNull([]byte(`{"a": {"b": null}, "c": [null]}`)))
+	require.ErrorContains(t, NoNull([]byte(`{"a": 1, "b": null}`)), `"b" is null`)
+	require.Error(t, NoNull([]byte(`[]`)))
 	type part struct {
 		Text  *string
 		Parts []part

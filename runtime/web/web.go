@@ -40,7 +40,7 @@ type Options struct {
 }
 
 // request is the body of POST /verify. Statement and proof are base64, as encoding/json writes bytes. What of the rest is given is compared
-// with the statement, as verify --prompt, --answer, --text and --no-saturation do.
+// with the statement, as verify --prompt, --answer, --text and --no-saturation do; null is refused.
 type request struct {
 	Model     string `json:"model"`
 	Statement []byte `json:"statement"`
@@ -182,6 +182,9 @@ func (h *handler) read(w http.ResponseWriter, r *http.Request, q *request) *prob
 	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, h.o.Body))
 	if err == nil {
 		err = strictjson.Unmarshal(body, q)
+	}
+	if err == nil {
+		err = strictjson.NoNull(body)
 	}
 	var large *http.MaxBytesError
 	switch {

@@ -68,6 +68,7 @@ func TestVerify(t *testing.T) {
 		"no base64":          {`{"model": "sums", "proof": "?"}`, 400, nil, "request", "sums/request"},
 		"a member too many":  {`{"model": "sums", "trusted": true}`, 400, nil, "request", "sums/request"},
 		"a bracket behind":   {`{"model": "sums"}]`, 400, nil, "request", "sums/request"},
+		"a prompt of null":   {`{"model": "sums", "prompt": null}`, 400, nil, "request", "sums/request"},
 		"two prompts":        {`{"model": "sums", "prompt": "a", "PROMPT": "b"}`, 400, nil, "request", "sums/request"},
 		"more than one":      {`{"model": "sums"}{}`, 400, nil, "request", "sums/request"},
 		"more than is taken": {body(t, map[string]any{"model": "sums", "proof": bytes.Repeat([]byte{1}, 1<<20)}), 413, nil, "request", "/request"},

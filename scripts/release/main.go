@@ -155,6 +155,16 @@ func (r *release) build(ctx context.Context) error {
 	return sums(r.out)
 }
 
+// toolEnvironment is that in which the go command builds and runs tools: for this machine, whatever others are built for, and with its user's
+// settings of where modules come from.
+func toolEnvironment() []string {
+	env := slices.DeleteFunc(os.Environ(), func(v string) bool {
+		name, _, _ := strings.Cut(v, "=")
+		return slices.Contains([]string{"GOOS", "GOARCH", "GOEXPERIMENT", "GOFLAGS", "GOWORK"}, name)
+	})
+	return append(env, "GOFLAGS=", "GOWORK=off")
+}
+
 // environment is that of the go command: nothing of it depends on who runs it, but for where modules and what was built are kept.
 func environment(more ...string) []string {
 	var env []string
@@ -264,7 +274,7 @@ func (r *release) archive(ctx context.Context, work, platform string, files []me
 		}
 		files = append(files, member{name: filepath.Base(file), data: data, program: true})
 		list := filepath.Join(r.out, strings.Replace(base, "zkllmc", p.name, 1)+".cdx.json")
-		if _, err := output(ctx, append(os.Environ(), "GOFLAGS="), "go", "run", sbom, "bin", "-json", "-noserial", "-notimestamp", "-std", "-version", r.name(), "-output", list, file); err != nil {
+		if _, err := output(ctx, toolEnvironment(), "go", "run", sbom, "bin", "-json", "-noserial", "-notimestamp", "-std", "-version", r.name(), "-output", list, file); err != nil {
 			return fmt.Errorf("SBOM: %w", err)
 		}
 	}
@@ -293,7 +303,7 @@ func (r *release) images(ctx context.Context, work string) error {
 	if args[len(args)-1] == r.out {
 		return nil
 	}
-	_, err := output(ctx, append(os.Environ(), "GOFLAGS=", "GOWORK=off"), "go", args...)
+	_, err := output(ctx, toolEnvironment(), "go", args...)
 	return err
 }
 

@@ -90,3 +90,27 @@ func TestPage(t *testing.T) {
 	require.Contains(t, text, ".TH \"A-B\" \"1\" \"Nov 2023\"")
 	require.Contains(t, text, "a\\-b \\- does\n.SH DESCRIPTION\n.nf\n\\&.x\n  \\-\\-y \\en\n\\&'z\n.fi\n")
 }
+
+// Tools run here, whatever somebody builds for elsewhere.
+func TestToolEnvironment(t *testing.T) {
+	t.Setenv("GOOS", "plan9")
+	t.Setenv("GOEXPERIMENT", "none")
+	t.Setenv("GOFLAGS", "-mod=vendor")
+	env := toolEnvironment()
+	require.NotContains(t, env, "GOOS=plan9")
+	require.NotContains(t, env, "GOEXPERIMENT=none")
+	require.NotContains(t, env, "GOFLAGS=-mod=vendor")
+	require.Contains(t, env, "PATH="+os.Getenv("PATH"))
+}
+
+// A folder that is no earlier release is left alone.
+func TestEmpty(t *testing.T) {
+	dir := t.TempDir()
+	require.NoError(t, empty(filepath.Join(dir, "none")))
+	require.NoError(t, os.WriteFile(filepath.Join(dir, "letter"), nil, 0o600))
+	require.ErrorContains(t, empty(dir), "holds files of others")
+	require.FileExists(t, filepath.Join(dir, "letter"))
+	require.NoError(t, os.WriteFile(filepath.Join(dir, sumsFile), nil, 0o600))
+	require.NoError(t, empty(dir))
+	require.NoDirExists(t, dir)
+}
