@@ -64,6 +64,9 @@ type SealFlags struct {
 	ask        bool
 }
 
+// Asks says whether a new passphrase is asked for.
+func (o *SealFlags) Asks() bool { return o.ask }
+
 // Register adds them. what names the file in the help.
 func (s *SealFlags) Register(f *pflag.FlagSet, what string) {
 	f.StringArrayVar(&s.recipients, "encrypt-to", nil, "encrypt "+what+" for this age `RECIPIENT`, age1…, whose identity then opens it; may be given several times")

@@ -86,6 +86,7 @@ func TestEncryptedKey(t *testing.T) {
 		"prove --prompt a --key @mine/prover.key --identity @id -o @id --statement-out @new --force":              "would write over " + b.file("id"),
 		"prove --prompt a --key @keys/prover.key --identity @id -o @mine/prover.key --statement-out @new --force": "is encrypted, as prover keys are",
 		"setup --weights @sealed.zkw --identity @id --passphrase -o @new":                                         "asks on a terminal, and there is none",
+		"setup --weights @sealed.zkw --identity @id --passphrase -o @mine":                                        "the file exists",
 		"setup --weights @sealed.zkw --identity @id --encrypt-to me -o @new":                                      `"me" is no age recipient`,
 	} {
 		_, failed := b.prover(2, line)

@@ -124,6 +124,11 @@ func (a *app) setup(ctx context.Context, o *setupOptions) (err error) {
 	if err != nil {
 		return err
 	}
+	if o.seal.Asks() && slices.ContainsFunc([]string{keyFile, vkFile}, there) { // before anybody thinks of a passphrase
+		if err := console.Writable(force, keyFile, vkFile); err != nil {
+			return err
+		}
+	}
 	seal, by, err := a.seals(ctx, o, keyFile)
 	if err != nil {
 		return err
@@ -219,6 +224,12 @@ func with(seal *sealed.Sealer) string {
 func kept(dir string) bool {
 	entries, err := os.ReadDir(filepath.Join(dir, workFolder))
 	return err == nil && len(entries) > 0
+}
+
+// there says whether there is a file of that name.
+func there(name string) bool {
+	_, err := os.Lstat(name)
+	return err == nil
 }
 
 // openWork opens the folder beside the keys for what is done of a range proof in pieces; nil if there is one piece, which is made as a
