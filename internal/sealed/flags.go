@@ -65,7 +65,7 @@ type SealFlags struct {
 }
 
 // Asks says whether a new passphrase is asked for.
-func (o *SealFlags) Asks() bool { return o.ask }
+func (s *SealFlags) Asks() bool { return s.ask }
 
 // Register adds them. what names the file in the help.
 func (s *SealFlags) Register(f *pflag.FlagSet, what string) {

@@ -19,6 +19,9 @@ func twice(ctx context.Context, out string, platforms []string) error {
 	if err != nil {
 		return err
 	}
+	if err := replaceable(out); err != nil { // before the work, not after it
+		return err
+	}
 	work, err := os.MkdirTemp("", "release-check-")
 	if err != nil {
 		return err
@@ -51,7 +54,7 @@ func twice(ctx context.Context, out string, platforms []string) error {
 	if err := same(first, second); err != nil {
 		return err
 	}
-	if err := os.RemoveAll(out); err != nil {
+	if err := empty(out); err != nil {
 		return err
 	}
 	if err := os.MkdirAll(filepath.Dir(out), 0o755); err != nil {

@@ -114,6 +114,14 @@ const sumsFile = "SHA256SUMS"
 
 // empty removes an earlier release, and nothing else.
 func empty(dir string) error {
+	if err := replaceable(dir); err != nil {
+		return err
+	}
+	return os.RemoveAll(dir)
+}
+
+// replaceable refuses a folder that is no earlier release: it has to hold its checksums, and no file but theirs, or nothing.
+func replaceable(dir string) error {
 	found, err := os.ReadDir(dir)
 	if errors.Is(err, os.ErrNotExist) {
 		return nil
@@ -121,11 +129,22 @@ func empty(dir string) error {
 	if err != nil {
 		return err
 	}
-	ours := func(e os.DirEntry) bool { return e.Name() == sumsFile || e.Name() == "work" }
-	if len(found) > 0 && !slices.ContainsFunc(found, ours) {
-		return fmt.Errorf("%s holds files of others, and no earlier release: name an empty folder, or one that is not there", dir)
+	listed, err := os.ReadFile(filepath.Join(dir, sumsFile))
+	if err != nil && !errors.Is(err, os.ErrNotExist) {
+		return err
 	}
-	return os.RemoveAll(dir)
+	ours := []string{sumsFile}
+	for line := range strings.Lines(string(listed)) {
+		if _, name, ok := strings.Cut(strings.TrimSpace(line), "  "); ok {
+			ours = append(ours, name)
+		}
+	}
+	for _, e := range found {
+		if !e.Type().IsRegular() || !slices.Contains(ours, e.Name()) {
+			return fmt.Errorf("%s holds %s, which no earlier release wrote: name an empty folder, or one that is not there", dir, e.Name())
+		}
+	}
+	return nil
 }
 
 func (r *release) build(ctx context.Context) error {

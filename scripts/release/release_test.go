@@ -103,14 +103,23 @@ func TestToolEnvironment(t *testing.T) {
 	require.Contains(t, env, "PATH="+os.Getenv("PATH"))
 }
 
-// A folder that is no earlier release is left alone.
+// A folder that is no earlier release, or holds more than one, is left alone.
 func TestEmpty(t *testing.T) {
 	dir := t.TempDir()
+	write := func(name, text string) {
+		require.NoError(t, os.WriteFile(filepath.Join(dir, name), []byte(text), 0o600))
+	}
 	require.NoError(t, empty(filepath.Join(dir, "none")))
-	require.NoError(t, os.WriteFile(filepath.Join(dir, "letter"), nil, 0o600))
-	require.ErrorContains(t, empty(dir), "holds files of others")
-	require.FileExists(t, filepath.Join(dir, "letter"))
-	require.NoError(t, os.WriteFile(filepath.Join(dir, sumsFile), nil, 0o600))
+	write("letter", "")
+	require.ErrorContains(t, empty(dir), "holds letter, which no earlier release wrote")
+	write(sumsFile, "00  a.tar.gz\n")
+	write("a.tar.gz", "")
+	require.ErrorContains(t, empty(dir), "holds letter")
+	require.NoError(t, os.Remove(filepath.Join(dir, "letter")))
+	require.NoError(t, os.Mkdir(filepath.Join(dir, "work"), 0o700))
+	require.ErrorContains(t, empty(dir), "holds work")
+	require.FileExists(t, filepath.Join(dir, "a.tar.gz"))
+	require.NoError(t, os.Remove(filepath.Join(dir, "work")))
 	require.NoError(t, empty(dir))
 	require.NoDirExists(t, dir)
 }

@@ -155,7 +155,7 @@ func (o verifyOptions) standard() (out []string) {
 // readAhead reads a statement, proof or key that comes through a pipe to its end, before any file is opened: whoever writes into the pipe may be
 // a prover that has yet to write the others.
 func (a *app) readAhead(o verifyOptions) error {
-	if !slices.Contains([]string{o.vk, o.pin, o.statement, o.proof}, console.Stdin) {
+	if a.stdin == nil || !slices.Contains([]string{o.vk, o.pin, o.statement, o.proof}, console.Stdin) {
 		return nil
 	}
 	most := max(keyLimit(a.f), proofLimit(a.f), statementLimit(a.f), maxID)
