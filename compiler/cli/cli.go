@@ -168,7 +168,7 @@ func (a *app) root() *cobra.Command {
 		},
 	}
 	root.AddCommand(a.compileCommand(), a.inspectCommand(), a.checkCommand(), a.conformanceCommand(),
-		a.bundleCommand(), a.cardCommand(), a.idCommand(), a.serveCommand(), a.workerCommand(), a.completionCommand(), a.manualCommand(), a.versionCommand())
+		a.bundleCommand(), a.cardCommand(), a.idCommand(), a.serveCommand(), a.workerCommand(), a.benchmarkCommand(), a.completionCommand(), a.manualCommand(), a.versionCommand())
 	commands.Complete(root, versionText(), &a.quiet)
 	return root
 }

@@ -79,7 +79,8 @@ type tensorInfo struct {
 // compileReport is what compile and inspect print with --json.
 type compileReport struct {
 	manifest
-	Check *verdict `json:"check,omitempty"` // of compile
+	Predicted *prediction `json:"predicted"`
+	Check     *verdict    `json:"check,omitempty"` // of compile
 	usage
 }
 
@@ -344,7 +345,7 @@ func (a *app) written(ctx context.Context, c *compiled, mod placement, o *output
 		fmt.Fprintf(a.err, "zkllmc: %s", mod.note)
 	}
 	if o.json {
-		return a.json(compileReport{c.desc, verdictOf(c.report), a.usage()})
+		return a.json(compileReport{c.desc, c.desc.predict(), verdictOf(c.report), a.usage()})
 	}
 	c.desc.print(a.out)
 	fmt.Fprintln(a.out)

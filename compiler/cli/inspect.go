@@ -9,7 +9,6 @@ import (
 	"io"
 	"os"
 	"path/filepath"
-	"slices"
 	"strings"
 	"text/tabwriter"
 
@@ -22,7 +21,6 @@ import (
 	"github.com/zkllmc/zkllmc/internal/bundle"
 	"github.com/zkllmc/zkllmc/internal/circuit"
 	"github.com/zkllmc/zkllmc/internal/console"
-	"github.com/zkllmc/zkllmc/internal/cost"
 	"github.com/zkllmc/zkllmc/internal/format"
 	"github.com/zkllmc/zkllmc/internal/format/circuits"
 	"github.com/zkllmc/zkllmc/internal/portfile"
@@ -108,7 +106,7 @@ func (a *app) inspect(ctx context.Context, path string, m *modelFlags, on *devic
 		return err
 	}
 	if o.json {
-		return a.json(compileReport{manifest: desc, usage: a.usage()})
+		return a.json(compileReport{manifest: desc, Predicted: desc.predict(), usage: a.usage()})
 	}
 	desc.print(a.out)
 	desc.printTensors(a.out)
@@ -312,16 +310,17 @@ func (d *manifest) print(w io.Writer) {
 	if d.Scales != nil && d.Scales.Precision != nil {
 		fmt.Fprintf(w, "precision      %s\n", strings.Join(d.Scales.Precision.Lines(), "\n  "))
 	}
-	fmt.Fprintf(w, "predicted      %s\n", predicted(s.ProofBytes, &s.Work))
+	p, r := d.predict(), machineRates()
+	fmt.Fprintf(w, "predicted      %s (%s)\n", predicted(r, s.ProofBytes, &s.Work), p.of())
 	if d.Statement == "generation" {
-		fmt.Fprintf(w, "decoding       %s for a token of an answer\n", predictedDecoding(&s, d.positions()))
+		fmt.Fprintf(w, "decoding       %.3f s for a token of an answer\n", p.Token)
 	}
-	fmt.Fprintf(w, "setup          %s, once for all proofs\n", predictedSetup(s.WeightCells))
+	fmt.Fprintf(w, "setup          %.1f s, %.0f MB, once for all proofs\n", p.Setup, p.SetupPeak/1e6)
 	if len(d.Lengths) > 0 {
 		fmt.Fprintln(w, "lengths        with one weights file and one pair of keys; the numbers above are of the longest")
 	}
 	for _, l := range d.Lengths {
-		fmt.Fprintf(w, "  %-12d circuit %.16s…, witness %d cells, %s\n", l.Length, l.Digest, l.WitnessCells, predicted(l.ProofBytes, &l.Work))
+		fmt.Fprintf(w, "  %-12d circuit %.16s…, witness %d cells, %s\n", l.Length, l.Digest, l.WitnessCells, predicted(r, l.ProofBytes, &l.Work))
 	}
 }
 
@@ -348,28 +347,6 @@ func (d *manifest) claim() string {
 		}
 	}
 	return portfile.Claim(hidden, shows)
-}
-
-// predicted says what a proof costs.
-func predicted(proofBytes int, w *cost.Work) string {
-	return fmt.Sprintf("proof %d bytes, %.1f s of one core, %.0f MB", proofBytes, w.Seconds(), w.Bytes()/1e6)
-}
-
-// positions are those of a generation's text.
-func (d *manifest) positions() int {
-	shape := d.Ports[slices.IndexFunc(d.Ports, func(p portInfo) bool { return p.Side == "input" })].Shape
-	return shape[len(shape)-1]
-}
-
-// predictedDecoding says what reading a token by itself costs, where positions are computed one after the other.
-func predictedDecoding(s *compiler.Stats, positions int) string {
-	return fmt.Sprintf("%.3f s of one core (predicted)", cost.Decoding(s.WeightCells, s.WitnessCells, s.Witness+s.Virtual, positions))
-}
-
-// predictedSetup says what it costs to make the keys of so many weights.
-func predictedSetup(weights int64) string {
-	seconds, bytes := cost.Setup(weights)
-	return fmt.Sprintf("%.1f s of one core, %.0f MB (predicted)", seconds, bytes/1e6)
 }
 
 func (d *manifest) printTensors(w io.Writer) {
@@ -412,6 +389,7 @@ func (d *manifest) printLayers(w io.Writer) {
 	}
 	fmt.Fprintln(w, "\nby layer: cells of weights, cells that a proof commits to and looks up, products of integers, widths of rounded activations, seconds of one core")
 	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', tabwriter.AlignRight)
+	r := machineRates()
 	fmt.Fprintln(t, "layer\tsteps\tweights\tcommitted\tlooked up\tproducts\tbits\tseconds\t")
 	for i, n := 0, 0; i < len(d.ByLayer); i += n {
 		l := d.ByLayer[i]
@@ -421,7 +399,7 @@ func (d *manifest) printLayers(w io.Writer) {
 		if n > 1 {
 			name = fmt.Sprintf("%s … %s, each", l.Name, d.ByLayer[i+n-1].Name)
 		}
-		fmt.Fprintf(t, "%s\t%d\t%d\t%d\t%d\t%d\t%s\t%.3f\t\n", name, l.Steps, l.Work.Weights, l.Work.Witness, l.Work.Lookups, l.Work.Products, l.Widths(), l.Seconds)
+		fmt.Fprintf(t, "%s\t%d\t%d\t%d\t%d\t%d\t%s\t%.3f\t\n", name, l.Steps, l.Work.Weights, l.Work.Witness, l.Work.Lookups, l.Work.Products, l.Widths(), r.Part(&l.Work))
 	}
 	_ = t.Flush()
 }

@@ -9,11 +9,13 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
 
 	"github.com/zkllmc/zkllmc/internal/console"
+	"github.com/zkllmc/zkllmc/internal/cost"
 	"github.com/zkllmc/zkllmc/internal/onnx/pb"
 )
 
@@ -57,8 +59,43 @@ func TestInspectCanonical(t *testing.T) {
 // Setup of a large model takes the memory of a piece of its range proof: what is predicted is near to what was measured, of models/sums and
 // of SmolLM2-135M (README).
 func TestPredictedSetup(t *testing.T) {
-	require.Equal(t, "0.5 s of one core, 87 MB (predicted)", predictedSetup(166_464))
-	require.Equal(t, "50.4 s of one core, 557 MB (predicted)", predictedSetup(135_110_000))
+	require.InEpsilon(t, 87e6, cost.SetupBytes(166_464), 0.01)
+	require.InEpsilon(t, 557e6, cost.SetupBytes(135_110_000), 0.01)
+}
+
+// Predictions are for this machine once it was measured, and for the reference before: with the same model, circuit and manifest.
+func TestRates(t *testing.T) {
+	folder := t.TempDir()
+	t.Setenv("ZKLLMC_CACHE", folder)
+	model := tinyOf(t, 1, &pb.TensorShapeProto_Dimension{Value: &pb.TensorShapeProto_Dimension_DimValue{DimValue: 4}})
+	inspect := func() (report compileReport) {
+		code, out, stderr := run(t, "inspect", model, "--json")
+		require.Equal(t, console.OK, code, stderr)
+		require.NoError(t, json.Unmarshal([]byte(out), &report))
+		return report
+	}
+	before := inspect()
+	require.Equal(t, "reference", before.Predicted.Rates)
+	r := cost.Reference()
+	for i, p := range before.Predicted.Phases {
+		at := r.Phases[p.Name]
+		at[0].Seconds, at[1].Seconds = 10*at[0].Seconds, 10*at[1].Seconds
+		require.Positive(t, before.Predicted.Phases[i].Seconds)
+	}
+	_, err := r.Store(t.Context(), folder)
+	require.NoError(t, err)
+	after := inspect()
+	require.Equal(t, "measured", after.Predicted.Rates)
+	require.InEpsilon(t, 10*before.Predicted.Prove, after.Predicted.Prove, 1e-9)
+	require.Equal(t, before.manifest, after.manifest)
+	_, out, _ := run(t, "inspect", model)
+	require.Contains(t, out, "one core of this machine")
+
+	var told strings.Builder
+	a := &app{out: console.NewOutput(&told)}
+	(&benchmarkReport{Rates: r, Kept: "there"}).print(a)
+	require.Regexp(t, `lookups +0\.4000 s to 10\.4000 s, 0\.10 times as fast\n`, told.String())
+	require.Contains(t, told.String(), "kept in there")
 }
 
 // Several lengths are one model: inspect shows each with its costs, and writes the circuit of each; compile writes a builder for each, and
@@ -93,7 +130,7 @@ func TestLengths(t *testing.T) {
 	code, out, stderr = run(t, "compile", model, "--length", "4,6,8", "--reveal", "argmax", "-o", to, "--runtime-path", "../..")
 	require.Equal(t, console.OK, code, stderr)
 	require.Contains(t, stderr, "building the circuit of length 6 …")
-	require.Regexp(t, `\ndecoding       0\.00\d s of one core \(predicted\) for a token of an answer\nsetup          0\.5 s of one core, 85 MB`, out)
+	require.Regexp(t, `\ndecoding       0\.00\d s for a token of an answer\nsetup          0\.\d s, 85 MB, once`, out)
 	require.Contains(t, out, "circuits       "+report.Digest+", of 3 lengths\n")
 	code, shown, stderr := run(t, "inspect", to, "--canonical", filepath.Join(to, "circuit.bin"))
 	require.Equal(t, console.OK, code, stderr)

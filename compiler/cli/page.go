@@ -150,7 +150,7 @@ func (o *pageFlags) write(ctx context.Context, d *manifest, c *circuit.Circuit) 
 	if len(d.Steps) == 0 {
 		return console.Unusable(fmt.Errorf("%s does not tell the circuit's steps: compile the model again, the folder is of an older zkllmc", manifestFile))
 	}
-	m := &report.Model{Name: d.Name, Digest: d.Digest, Claim: "the prover knows weights with which " + d.says(), Circuit: c, Steps: d.Steps, Notes: d.Notes, Facts: d.facts()}
+	m := &report.Model{Name: d.Name, Digest: d.Digest, Claim: "the prover knows weights with which " + d.says(), Circuit: c, Steps: d.Steps, Notes: d.Notes, Facts: d.facts(), Rates: machineRates()}
 	for _, l := range d.Lengths {
 		m.Lengths = append(m.Lengths, l.Length)
 	}
@@ -189,15 +189,15 @@ func (d *manifest) says() string {
 // facts are the numbers that sum a model up.
 func (d *manifest) facts() []report.Fact {
 	s := &d.Stats
-	setup, _ := cost.Setup(s.WeightCells)
+	p := d.predict()
 	return []report.Fact{
 		{Value: brief(float64(s.WeightCells)), What: "weights, all private"},
 		{Value: fmt.Sprint(d.Layers), What: "repeated layers"},
 		{Value: brief(float64(s.WitnessCells)), What: "cells committed with a proof"},
 		{Value: brief(float64(s.ProofBytes)) + "B", What: "a proof"},
-		{Value: fmt.Sprintf("%.1f s", s.Work.Seconds()), What: "of one core to prove (predicted)"},
-		{Value: brief(s.Work.Bytes()) + "B", What: "of memory to prove (predicted)"},
-		{Value: fmt.Sprintf("%.1f s", setup), What: "of one core for setup, once (predicted)"},
+		{Value: fmt.Sprintf("%.1f s", p.Prove), What: "of one core to prove (predicted)"},
+		{Value: brief(p.Peak) + "B", What: "of memory to prove (predicted)"},
+		{Value: fmt.Sprintf("%.1f s", p.Setup), What: "of one core for setup, once (predicted)"},
 		{Value: fmt.Sprintf("%d bits", s.Soundness), What: "of soundness, statistical"},
 	}
 }

@@ -1,5 +1,6 @@
 // Package cost says what the proofs about a circuit cost before one is made: what there is to do, counted, and how long that takes and how
-// much memory it needs at the rates of the CPU backend. A backend, and a machine, with other rates keeps the counts.
+// much memory it needs with the CPU backend. Seconds are those of a machine: of the reference, or of one that was measured (Rates). What a circuit is
+// made of never depends on that.
 package cost
 
 import (
@@ -13,8 +14,8 @@ import (
 	"github.com/zkllmc/zkllmc/internal/witness"
 )
 
-// Work is what a proof about a circuit does. Its numbers depend on the circuit only.
-type Work struct {
+// Part is what a part of a circuit adds to the work of a proof. Its numbers depend on the circuit only.
+type Part struct {
 	Weights  int64 `json:"weights"`  // cells
 	Witness  int64 `json:"witness"`  // committed cells, multiplicities of tables among them
 	Virtual  int64 `json:"virtual"`  // cells that are sums of products, those of wide tensors twice
@@ -23,14 +24,18 @@ type Work struct {
 	Leaves   int64 `json:"leaves"`   // of the fraction tree that are computed: these, and padding among them, without what clamps leave over if nothing is clamped
 	Padded   int64 `json:"padded"`   // leaves with all padding
 	Columns  int64 `json:"columns"`  // cells that are looked up, counted once for every column
-	Points   int64 `json:"points"`   // columns of rows: the generators of openings
-	Summed   int64 `json:"summed"`   // elements of the factors, with padding, of the wave that has most
+}
+
+// Work is what a proof about a circuit does: that of its parts, and what belongs to none.
+type Work struct {
+	Part
+	Points int64 `json:"points"` // columns of rows: the generators of openings
+	Summed int64 `json:"summed"` // elements of the factors, with padding, of the wave that has most
 }
 
 // Of counts the work of a proof about a circuit.
 func Of(c *circuit.Circuit) Work {
-	w := Parts(c, 1, func(*circuit.Tensor) int { return 0 })[0]
-	w.Summed = summed(c)
+	w := Work{Part: Parts(c, 1, func(*circuit.Tensor) int { return 0 })[0], Summed: summed(c)}
 	if w.Points = 1 << c.WitnessBits; c.WeightBits != c.WitnessBits { // rows of one width share their columns
 		w.Points += 1 << c.WeightBits
 	}
@@ -38,9 +43,9 @@ func Of(c *circuit.Circuit) Work {
 }
 
 // Parts counts the same apart for each of n parts of a circuit, of which part says which one a tensor belongs to: a lookup goes with its first
-// tensor, a table with its multiplicities. Points and what sums over a wave belong to no part.
-func Parts(c *circuit.Circuit, n int, part func(*circuit.Tensor) int) []Work {
-	parts := make([]Work, n)
+// tensor, a table with its multiplicities.
+func Parts(c *circuit.Circuit, n int, part func(*circuit.Tensor) int) []Part {
+	parts := make([]Part, n)
 	for i := range c.Tensors {
 		t := &c.Tensors[i]
 		w := &parts[part(t)]
@@ -153,34 +158,14 @@ func leaves(shape []int) (all, whole int64) {
 	return all, whole
 }
 
-// Phase is a part of a proof, by the name that progress shows, with the seconds that it takes one core.
-type Phase struct {
-	Name    string
-	Seconds float64
-}
-
 // Share is a part of the memory that is needed at the peak.
 type Share struct {
 	Name  string
 	Bytes float64
 }
 
-// Rates of the CPU backend. Seconds are of one core, of two that share a processor with AVX-512, as `make figures` and `make smollm2` find
-// them, and `make minilm` and `make ocr`; bytes are at the peak of memory.
+// Bytes of the CPU backend at the peak of memory.
 const (
-	perProduct   = 0.09e-9 // witness: of integers of 16 bits
-	perValue     = 9e-9    // witness: of a committed or virtual cell
-	perCommitted = 38e-9   // many cells are zero
-	perLeaf      = 105e-9  // fraction tree
-	perColumn    = 2e-9    // evaluation
-	perSummed    = 11e-9   // sumchecks of products
-	perWeight    = 1.5e-9  // partial evaluation
-	perOpened    = 11e-9   // of a cell of the witness
-	perFolded    = 0.7e-9  // openings: of a weight
-	perPoint     = 13.5e-6 // final argument
-
-	once = 0.04 // of every phase: messages, and what is small
-
 	weightBytes     = 2
 	valueBytes      = 4    // of a committed or virtual cell: two or four, and what computing them leaves behind
 	leafBytes       = 29.5 // in layers of chunks
@@ -189,12 +174,6 @@ const (
 	summedBytes     = 24   // of an element of a factor: half as many elements, and a quarter, which are left after the first challenges
 	processBytes    = 82e6 // code, generators, garbage
 
-	perWeightRead   = 0.24e-9 // decoding, a position by itself: of a weight
-	perValueDecoded = 36e-9   // of a committed cell, what virtual ones take in proportion
-	perStep         = 2.8e-6  // of a tensor
-
-	setupSeconds         = 0.45
-	setupSecondsPerCell  = 0.37e-6
 	setupPiece           = 1 << 24 // weights of a piece of the range proof
 	setupBytes           = 85e6
 	setupBytesPerWeight  = 2 // of all
@@ -203,32 +182,6 @@ const (
 
 // per is n times a rate.
 func per(n int64, rate float64) float64 { return float64(float64(n) * rate) }
-
-// Proof lists the phases of a proof.
-func (w *Work) Proof() []Phase { return w.phases(once) }
-
-// Part lists the phases with what a part of a proof adds to them.
-func (w *Work) Part() []Phase { return w.phases(0) }
-
-// phases lists them with so many seconds for each besides those of the work.
-func (w *Work) phases(each float64) []Phase {
-	return []Phase{
-		{"witness", each + per(w.Products, perProduct) + per(w.Witness+w.Virtual, perValue)},
-		{"commit witness", each + per(w.Witness, perCommitted)},
-		{"lookups", each + per(w.Leaves, perLeaf) + per(w.Columns, perColumn)},
-		{"einsum waves", each + per(w.Witness+w.Virtual, perSummed) + per(w.Weights, perWeight)},
-		{"openings", each + per(w.Witness, perOpened) + per(w.Weights, perFolded)},
-		{"final argument", each + per(w.Points, perPoint)},
-	}
-}
-
-// Seconds is how long a proof takes one core.
-func (w *Work) Seconds() (sum float64) {
-	for _, p := range w.Proof() {
-		sum += p.Seconds
-	}
-	return sum
-}
 
 // Memory lists what a proof keeps in memory at the peak, which is that of the lookups or of the einsum waves.
 func (w *Work) Memory(frugal bool) []Share {
@@ -272,17 +225,9 @@ func total(shares []Share) (sum float64) {
 	return sum
 }
 
-// Decoding predicts how many seconds of one core a position of a text takes that is computed by itself: of a circuit with so many cells of
-// weights, and at so many positions so many committed cells, multiplicities left out, in so many tensors, those not committed among them.
-func Decoding(weights, witness int64, tensors, positions int) float64 {
-	return per(weights, perWeightRead) + per(witness, perValueDecoded)/float64(positions) + per(int64(tensors), perStep)
-}
-
-// Setup predicts a setup: seconds of one core and bytes of memory. Above one piece of the range proof its memory grows with the weights
-// alone.
-func Setup(weights int64) (seconds, bytes float64) {
-	seconds = setupSeconds + per(weights, setupSecondsPerCell)
-	return seconds, setupBytes + per(weights, setupBytesPerWeight) + per(min(weights, setupPiece), setupBytesOfThePiece)
+// SetupBytes predicts the peak of memory of a setup. Above one piece of the range proof it grows with the weights alone.
+func SetupBytes(weights int64) float64 {
+	return setupBytes + per(weights, setupBytesPerWeight) + per(min(weights, setupPiece), setupBytesOfThePiece)
 }
 
 var digits = regexp.MustCompile(`[0-9]+`)

@@ -51,12 +51,9 @@ func TestWork(t *testing.T) {
 	require.Equal(t, work.Leaves, parts[0].Leaves+parts[1].Leaves)
 	require.Equal(t, work.Witness, parts[0].Witness+parts[1].Witness)
 	require.Equal(t, work.Products, parts[0].Products)
-	for i, p := range work.Proof() {
-		fixed := p.Seconds - parts[0].Part()[i].Seconds - parts[1].Part()[i].Seconds
-		if p.Name == "final argument" {
-			fixed -= (&cost.Work{Points: work.Points}).Part()[i].Seconds
-		}
-		require.InDelta(t, 0.04, fixed, 1e-12, p.Name)
+	for i, p := range work.Phases() {
+		rest := p.Seconds - cost.Reference().Parts(&parts[0])[i].Seconds - cost.Reference().Parts(&parts[1])[i].Seconds
+		require.InDelta(t, (&cost.Work{Points: work.Points}).Phases()[i].Seconds, rest, 1e-12, p.Name)
 	}
 
 	require.Len(t, cost.Largest(c, 2), 2)
@@ -95,6 +92,6 @@ func TestDecoding(t *testing.T) {
 		"stories260K": {260_032, 843_136, 663, 32, 0.00326}, "nano": {208_320, 1_525_376, 551, 64, 0.00223},
 		"GPT-2 small": {123_702_528, 51_622_528, 1675, 64, 0.0634}, "SmolLM2": {134_515_008, 108_307_520, 5213, 64, 0.1145},
 	} {
-		require.InEpsilon(t, x.seconds, cost.Decoding(x.weights, x.witness, x.tensors, x.positions), 0.25, name)
+		require.InEpsilon(t, x.seconds, cost.Reference().Token(x.weights, x.witness, x.tensors, x.positions), 0.25, name)
 	}
 }

@@ -39,7 +39,7 @@ func New(phases ...Work) *Forecast {
 func Of(c *circuit.Circuit) *Forecast {
 	w := cost.Of(c)
 	var phases []Work
-	for _, p := range w.Proof() {
+	for _, p := range cost.Reference().Proof(&w) {
 		if p.Name == "witness" && c.Generation == nil {
 			p.Name = "running"
 		}

@@ -37,6 +37,12 @@ func newLab(ctx context.Context, o options, progress io.Writer) (*lab, error) {
 	if _, _, err = l.run(ctx, nil, o.goTool, "build", "-o", l.file("zkllmc"), "."); err != nil {
 		return nil, err
 	}
+	if !o.curves {
+		l.say("how fast this machine proves, for predictions")
+		if _, _, err := l.run(ctx, nil, l.file("zkllmc"), "benchmark"); err != nil {
+			return nil, err
+		}
+	}
 	if threads := runtime.GOMAXPROCS(0); o.single && !o.curves && threads > 1 {
 		l.say("what %d threads reach at all", threads)
 		l.ceiling = ceiling(threads)
@@ -73,6 +79,32 @@ type reported struct {
 			CPU  float64 `json:"cpu_seconds"`
 		} `json:"stages"`
 	} `json:"stats"`
+	Predicted struct { // of compile
+		Prove  float64 `json:"prove_seconds"`
+		Phases []struct {
+			Name    string  `json:"name"`
+			Seconds float64 `json:"seconds"`
+		} `json:"phases"`
+		Peak  float64 `json:"prove_peak_bytes"`
+		Token float64 `json:"token_seconds"`
+	} `json:"predicted"`
+}
+
+// predicted is what an answer and its proof cost, by package cost: the second half of a text is decoded token by token, in place of that half of the
+// witness.
+func (r *reported) predicted() expense {
+	e := expense{CPU: r.Predicted.Prove, Peak: r.Predicted.Peak}
+	if r.Statement != "generation" {
+		return e
+	}
+	for _, p := range r.Predicted.Phases {
+		if p.Name == "witness" {
+			e.CPU -= p.Seconds / 2
+		}
+	}
+	shape := r.input().Shape
+	positions := shape[len(shape)-1]
+	return expense{CPU: e.CPU + float64(positions-asked(positions))*r.Predicted.Token, Peak: e.Peak}
 }
 
 // processors are processors' seconds of each stage.
@@ -130,12 +162,13 @@ func (l *lab) measure(ctx context.Context, r row) (*Measured, error) {
 	if err != nil {
 		return nil, err
 	}
-	m.Compile, m.Work, m.Predicted = took, compiled.Stats.Work, predict(compiled.Stats.Work)
+	m.Compile, m.Work = took, compiled.Stats.Work
 	for _, side := range []string{"prover", "verifier"} {
 		if _, _, err := l.run(ctx, nil, l.goTool, "build", "-o", l.file(r.name, side), "./"+filepath.ToSlash(filepath.Join(code, "cmd", side))); err != nil {
 			return nil, err
 		}
 	}
+	m.Predicted = compiled.predicted()
 	question, err := l.question(ctx, r.name, compiled)
 	if err != nil {
 		return nil, err

@@ -15,7 +15,6 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/zkllmc/zkllmc/internal/cost"
 	"github.com/zkllmc/zkllmc/internal/export"
 )
 
@@ -38,6 +37,16 @@ func measured() Report {
 	}}}
 }
 
+// What is predicted of an answer counts its tokens one by one, and the witness for the prompt alone.
+func TestPredicted(t *testing.T) {
+	var r reported
+	require.NoError(t, json.Unmarshal([]byte(`{"statement_kind": "generation", "ports": [{"side": "input", "shape": [7]}], "predicted":
+		{"prove_seconds": 10, "prove_peak_bytes": 5, "token_seconds": 0.5, "phases": [{"name": "lookups", "seconds": 6}, {"name": "witness", "seconds": 3}]}}`), &r))
+	require.Equal(t, expense{CPU: 10 - 1.5 + 4*0.5, Peak: 5}, r.predicted())
+	r.Statement = "function"
+	require.Equal(t, expense{CPU: 10, Peak: 5}, r.predicted())
+}
+
 // The report says medians with their spread, the ratios that proofs told, and what EZKL came to.
 func TestReport(t *testing.T) {
 	r := measured()
@@ -46,9 +55,7 @@ func TestReport(t *testing.T) {
 	require.Equal(t, [][]string{{"nano", "9.00 (8.00–12.00)", "5.00 (4.00–6.00)", "0.20 (0.10–0.30)", "1000", "20 (10–30)", "500", "0.50", "1.00", "2.00", "2.00", "3.00"}}, r.costs())
 	require.Equal(t, [][]string{{"nano", "30000000", "10000000", "1000000", "5", "6.5", "0.00", "0.00", "30 %", "80 %", "200.0", "20.0"}}, r.ratios())
 	require.Equal(t, [][]string{{"nano", "3.00 (1.00–5.00)", "1667"}}, r.inference())
-	require.Equal(t, [][]string{{"nano", "12.50", "3.50", "4.00", "0.20"}}, r.predicted())
-	work := cost.Work{Weights: 1e7, Witness: 1e6, Products: 5, Lookups: 3e7, Leaves: 3e7}
-	require.Equal(t, expense{CPU: work.Seconds(), Peak: work.Bytes()}, predict(r.Rows[0].Work))
+	require.Equal(t, [][]string{{"nano", "12.50", "8.00", "4.00", "0.20"}}, r.predicted())
 	require.Contains(t, text, "| nano | 80 %      | 100 %                | 99 %    | 98 %        | 90 %           | 50 %         |\n")
 	require.Contains(t, text, "- nano: total 4.500, final argument 1.500, lookups 1.500\n")
 	require.Contains(t, text, "- nano: final argument 1.80 of 3.00 (40 %), total 1.80 of 9.00 (80 %), lookups 0.00 of 3.00 (100 %); processors' seconds 8.50, on one thread 5.50\n")

@@ -54,11 +54,14 @@ func (l *lab) question(ctx context.Context, row string, r reported) ([]string, e
 func prompt(r reported) string {
 	in := r.input()
 	var ids []string
-	for i := range max(1, in.Shape[len(in.Shape)-1]/2) {
+	for i := range asked(in.Shape[len(in.Shape)-1]) {
 		ids = append(ids, strconv.FormatInt((1+7919*int64(i))%(in.Hi+1), 10))
 	}
 	return strings.Join(ids, ",")
 }
+
+// asked is how many of so many positions are the prompt's.
+func asked(positions int) int { return max(1, positions/2) }
 
 // drawn is JSON of numbers of the deviation 1 within a port's range.
 func drawn(p port) []byte {

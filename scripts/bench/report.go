@@ -7,7 +7,6 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/zkllmc/zkllmc/internal/cost"
 )
 
 // Machine is what a row was measured on.
@@ -82,7 +81,7 @@ func (r *Report) markdown() string {
 	s.WriteString("\nRatios of `prove --stats`, medians; REPORTS.md says what each is. Parallel: seconds on one thread, in parts of those on all times their number.\n\n")
 	table(&s, []string{"", "lookups", "weights", "committed cells", "products", "Mul per lookup", "Mul per folded weight", "G products/s and core", "other", "parallel", "B per cell", "B per weight"}, r.ratios())
 	r.ceilings(&s)
-	s.WriteString("\nWhat package cost predicts of a proof, and what was measured. Processors' time leaves out reading the key, decoding, the self-check and writing.\n\n")
+	s.WriteString("\nWhat package cost predicts of an answer and its proof, at rates that zkllmc benchmark measured in the same run, and what was measured: processors' time\nwithout reading the key, the self-check and writing. Where answers are guessed (drawn weights) decoding takes less than is predicted of its tokens one by one.\n\n")
 	table(&s, []string{"", "CPU-s predicted", "measured", "peak GB predicted", "measured"}, r.predicted())
 	s.WriteString("\nA proof's seconds against those of onnxruntime's inference of all positions, in the same run on as many threads.\n\n")
 	table(&s, []string{"", "onnxruntime, ms", "prove / onnxruntime"}, r.inference())
@@ -213,8 +212,8 @@ func (r *Report) ratios() (lines [][]string) {
 	return lines
 }
 
-// beside are the phases of prove that are not the proof's.
-var beside = []string{"read key", "decoding", "confirm answer", "logits", "self-check", "write"}
+// beside are the phases of prove that are neither the answer's nor the proof's.
+var beside = []string{"read key", "confirm answer", "logits", "self-check", "write"}
 
 // predicted compares the cost model with medians.
 func (r *Report) predicted() (lines [][]string) {
@@ -236,14 +235,6 @@ func (r *Report) predicted() (lines [][]string) {
 			fmt.Sprintf("%.2f", giga*median(of(x.Prove, peak)))})
 	}
 	return lines
-}
-
-// predict is what package cost says of a proof.
-func predict(work map[string]float64) expense {
-	w := cost.Work{Weights: int64(work["weights"]), Witness: int64(work["witness"]), Virtual: int64(work["virtual"]), Products: int64(work["products"]),
-		Lookups: int64(work["lookups"]), Leaves: int64(cmp.Or(work["leaves"], work["lookups"])), Padded: int64(work["padded"]),
-		Columns: int64(work["columns"]), Points: int64(work["points"]), Summed: int64(work["summed"])}
-	return expense{CPU: w.Seconds(), Peak: w.Bytes()}
 }
 
 func (r *Report) inference() (lines [][]string) {

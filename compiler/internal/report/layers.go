@@ -30,8 +30,7 @@ type Layer struct {
 	Least int    `json:"least_bits"` // the widths of the activations that it rounds, 0 where there are none
 	Most  int    `json:"most_bits"`
 
-	Work    cost.Work `json:"work"`
-	Seconds float64   `json:"seconds"` // of one core that it adds to a proof, predicted
+	Work cost.Part `json:"work"`
 }
 
 // Like says that another layer has the same numbers.
@@ -222,9 +221,6 @@ func (d *division) layers() []Layer {
 	work := cost.Parts(d.c, len(out), d.at)
 	for i := range out {
 		out[i] = Layer{Name: d.names[i], Work: work[i]}
-		for _, p := range work[i].Part() {
-			out[i].Seconds += p.Seconds
-		}
 	}
 	for _, l := range d.layer {
 		out[l].Steps++

@@ -27,6 +27,7 @@ type Model struct {
 	Notes   []string
 	Weights []Tensor
 	Facts   []Fact
+	Rates   *cost.Rates // of the machine that predictions are for
 
 	Checked *Checked    // nil where nothing was compared
 	Runs    []*Measured // of provers
@@ -112,6 +113,7 @@ type page struct {
 // row is a layer as the table has it.
 type row struct {
 	Layer
+	Seconds float64 // of one core that it adds to a proof, predicted
 	Share   string  // of the seconds that all layers add, as a part of the greatest, in percent
 	Noise   float64 // at its end, 0 where nothing was compared
 	Worst   *quant.Place
@@ -169,7 +171,7 @@ func Write(w io.Writer, m *Model) error {
 		}
 	}
 	p.Stages, p.Setup = stagesOf(m)
-	p.Costs, p.Noise = costs(d), noises(p.Rows)
+	p.Costs, p.Noise = costs(d, m.Rates), noises(p.Rows)
 	return pageTemplate.Execute(w, p)
 }
 
@@ -179,8 +181,8 @@ func (d *division) rows(m *Model) []row {
 	out := make([]row, len(layers))
 	most := 0.0
 	for i, l := range layers {
-		out[i] = row{Layer: l, Index: i}
-		most = max(most, l.Seconds)
+		out[i] = row{Layer: l, Index: i, Seconds: m.Rates.Part(&l.Work)}
+		most = max(most, out[i].Seconds)
 	}
 	for i := range out {
 		out[i].Share = percent(out[i].Seconds, most)

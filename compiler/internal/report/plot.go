@@ -52,7 +52,7 @@ func stagesOf(m *Model) (proof, setup *stagePlot) {
 		work = *r.Work // of a shorter circuit, perhaps
 		proofs = append(proofs, r)
 	}
-	proof = plotStages(work.Proof(), proofs)
+	proof = plotStages(m.Rates.Proof(&work), proofs)
 	if len(setups) > 0 {
 		setup = plotStages(nil, setups)
 	}
@@ -219,18 +219,18 @@ func tag(layer string) string {
 }
 
 // costs plots what every layer adds to the stages of a proof.
-func costs(d *division) *plot {
+func costs(d *division, r *cost.Rates) *plot {
 	layers := d.layers()
 	most := 0.0
 	for _, l := range layers {
-		most = max(most, l.Seconds)
+		most = max(most, r.Part(&l.Work))
 	}
 	p := newPlot(most, seconds)
 	for _, l := range layers {
 		var parts []float64
-		title := fmt.Sprintf("%s: %s", l.Name, seconds(l.Seconds))
+		title := fmt.Sprintf("%s: %s", l.Name, seconds(r.Part(&l.Work)))
 		p.Legend = nil
-		for _, s := range l.Work.Part() {
+		for _, s := range r.Parts(&l.Work) {
 			if s.Name == "final argument" { // no layer adds to it
 				continue
 			}

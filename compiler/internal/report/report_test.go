@@ -74,7 +74,7 @@ func TestLayers(t *testing.T) {
 	c, steps := example(t, "")
 	layers := Layers(c, steps, nil)
 	var names []string
-	var work cost.Work
+	var work cost.Part
 	n := 0
 	for i := range layers {
 		w := &layers[i].Work
@@ -85,8 +85,7 @@ func TestLayers(t *testing.T) {
 	}
 	require.Equal(t, []string{"input", "layer0", "layer1", "layer2", "layer3", "layer4", "output", "tables"}, names)
 	whole := cost.Of(c)
-	work.Points, work.Summed = whole.Points, whole.Summed
-	require.Equal(t, whole, work)
+	require.Equal(t, whole.Part, work)
 	require.Equal(t, "8", layers[1].Widths())
 	require.Equal(t, "–", layers[0].Widths())
 	require.Equal(t, len(divide(c, steps, nil).steps), n)
@@ -98,7 +97,7 @@ func TestLayers(t *testing.T) {
 func shown(t *testing.T, name string) string {
 	c, steps := example(t, name)
 	m := &Model{
-		Name: "example" + name, Digest: "00ff", Claim: "it holds" + name, Circuit: c, Steps: steps, Notes: []string{"a note" + name}, Facts: []Fact{{"1 k", "weights" + name}},
+		Name: "example" + name, Digest: "00ff", Claim: "it holds" + name, Circuit: c, Steps: steps, Rates: cost.Reference(), Notes: []string{"a note" + name}, Facts: []Fact{{"1 k", "weights" + name}},
 		Weights: []Tensor{{"layer0.w" + name, []string{"file" + name}}},
 		Checked: &Checked{Inputs: 3, Lines: []string{"a line" + name}, Places: []quant.Place{{Tensor: "layer0.y" + name, Node: "n" + name, Op: "Mul", Noise: 1e-3, Lost: 1e-4}, {Tensor: "layer1.between" + name, Noise: 2e-3, Lost: 2e-4}}},
 		Runs:    []*Measured{{"a proof", "a processor" + name, &cost.Work{}, []Stage{{"read" + name, 1.5, 1.25, 1 << 20}, {"lookups", 1, 2, 3}}}, {"setup", "", nil, []Stage{{"write", 0.5, 0, 0}}}},
@@ -186,7 +185,7 @@ func TestPage(t *testing.T) {
 
 	c, steps := example(t, "")
 	var out bytes.Buffer
-	require.NoError(t, Write(&out, &Model{Name: "bare", Circuit: c, Steps: steps}))
+	require.NoError(t, Write(&out, &Model{Name: "bare", Circuit: c, Steps: steps, Rates: cost.Reference()}))
 	require.Contains(t, out.String(), "Nothing was measured")
 	require.Contains(t, out.String(), "Nothing was compared")
 	require.NotContains(t, out.String(), "for their owner")

@@ -105,6 +105,8 @@ func member(out *[]string, name string, t reflect.Type, optional bool, within []
 		members(out, name+".", t, within)
 	case t.Kind() == reflect.Slice && t.Elem().Kind() == reflect.Struct:
 		members(out, name+"[].", t.Elem(), within)
+	case t.Kind() == reflect.Map && t.Elem().Kind() == reflect.Slice && t.Elem().Elem().Kind() == reflect.Struct:
+		members(out, name+".*[].", t.Elem().Elem(), within)
 	}
 }
 
@@ -125,9 +127,17 @@ func kinds(t reflect.Type) string {
 	case reflect.Struct:
 		return "object"
 	case reflect.Map:
-		return "object of " + kinds(t.Elem()) + "s"
+		return "object of " + several(kinds(t.Elem()))
 	case reflect.Slice:
-		return "list of " + kinds(t.Elem()) + "s"
+		return "list of " + several(kinds(t.Elem()))
 	}
 	panic(fmt.Sprintf("reports: %v is no type of a report", t))
+}
+
+// several is a kind in the plural.
+func several(kind string) string {
+	if rest, list := strings.CutPrefix(kind, "list "); list {
+		return "lists " + rest
+	}
+	return kind + "s"
 }

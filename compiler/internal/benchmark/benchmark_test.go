@@ -1,0 +1,58 @@
+package benchmark
+
+import (
+	"context"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/zkllmc/zkllmc/internal/cost"
+)
+
+// What is predicted at the rates of two models is what these took.
+func TestMeasure(t *testing.T) {
+	var models []*sized
+	for _, c := range sizes[:2] {
+		m, err := measure(t.Context(), c)
+		require.NoError(t, err)
+		require.Positive(t, m.took.Setup)
+		require.Positive(t, m.took.Token)
+		for _, p := range m.stats.Work.Phases() {
+			require.Contains(t, m.took.Phases, p.Name, "every phase that is predicted is measured")
+		}
+		models = append(models, m)
+	}
+	for i, name := range []string{"lookups", "final argument", "openings", "einsum waves", "commit witness", "witness"} { // whatever the clock says
+		models[0].took.Phases[name], models[1].took.Phases[name] = float64(i+1), float64(2*i+7)
+	}
+	models[0].took.Setup, models[1].took.Setup = 3, 5
+	models[1].stats.Work.Points *= 2 // the smallest models have rows of one width
+	r := rates(models)
+	for _, m := range models {
+		require.InEpsilon(t, m.took.Setup, r.Keys(m.stats.WeightCells), 1e-9)
+		for _, p := range r.Proof(&m.stats.Work) {
+			require.InEpsilon(t, m.took.Phases[p.Name], p.Seconds, 1e-9, p.Name)
+		}
+	}
+}
+
+// A larger model that took no longer than a smaller one counts in its place.
+func TestAdd(t *testing.T) {
+	var p cost.Pace
+	add(&p, 1, 2)
+	add(&p, 2, 1)
+	require.Equal(t, cost.Pace{{Work: 2, Seconds: 1}}, p)
+	add(&p, 4, 3)
+	require.Equal(t, cost.Pace{{Work: 2, Seconds: 1}, {Work: 4, Seconds: 3}}, p)
+	add(&p, 8, 3)
+	require.Equal(t, cost.Pace{{Work: 2, Seconds: 1}, {Work: 8, Seconds: 3}}, p)
+}
+
+// What is cancelled measures nothing and leaves nothing behind.
+func TestCancelled(t *testing.T) {
+	t.Setenv("TMPDIR", t.TempDir())
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	_, err := Measure(ctx, func(string) {})
+	require.ErrorIs(t, err, context.Canceled)
+}
