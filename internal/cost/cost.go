@@ -24,6 +24,7 @@ type Part struct {
 	Leaves   int64 `json:"leaves"`   // of the fraction tree that are computed: these, and padding among them, without what clamps leave over if nothing is clamped
 	Padded   int64 `json:"padded"`   // leaves with all padding
 	Columns  int64 `json:"columns"`  // cells that are looked up, counted once for every column
+	Factors  int64 `json:"factors"`  // elements of the factors of sumchecks of products, with padding
 }
 
 // Work is what a proof about a circuit does: that of its parts, and what belongs to none.
@@ -62,6 +63,7 @@ func Parts(c *circuit.Circuit, n int, part func(*circuit.Tensor) int) []Part {
 			w.Products += backend.Products(witness.Terms(t.Def, func(circuit.ID) backend.Tensor { return nil }), nil)
 		}
 	}
+	factors(c, func(of *circuit.Tensor, _ int, elements int64) { parts[part(of)].Factors += elements })
 	for i, n := range computed(c) {
 		l := &c.Lookups[i]
 		first := c.Tensor(l.Cols[0])
@@ -82,10 +84,10 @@ func Parts(c *circuit.Circuit, n int, part func(*circuit.Tensor) int) []Part {
 	return parts
 }
 
-// summed is how many elements the factors of a wave's sumcheck have at the most: one for every value of the variables of a term that a factor
-// has. A tensor whose labels are all variables is one vector, of whatever terms it is a factor.
-func summed(c *circuit.Circuit) int64 {
-	waves, whole := make([]int64, c.Waves()+1), map[[2]int]bool{}
+// factors lists those of the sumcheck of the wave that proves tensors: one element for every value of the variables of a term that a factor has.
+// A tensor whose labels are all variables is one vector, of whatever terms of a wave it is a factor.
+func factors(c *circuit.Circuit, each func(of *circuit.Tensor, wave int, elements int64)) {
+	whole := map[[2]int]bool{}
 	for i := range c.Tensors {
 		t := &c.Tensors[i]
 		wave := c.Wave(t.ID)
@@ -105,12 +107,18 @@ func summed(c *circuit.Circuit) int64 {
 					}
 				}
 				if key := [2]int{wave, int(f.T)}; folded || !whole[key] {
-					waves[wave] += 1 << bits
+					each(t, wave, 1<<bits)
 					whole[key] = whole[key] || !folded
 				}
 			}
 		}
 	}
+}
+
+// summed is how many elements the factors of a wave's sumcheck have at the most.
+func summed(c *circuit.Circuit) int64 {
+	waves := make([]int64, c.Waves()+1)
+	factors(c, func(_ *circuit.Tensor, wave int, elements int64) { waves[wave] += elements })
 	return slices.Max(waves)
 }
 

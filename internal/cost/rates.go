@@ -63,8 +63,9 @@ const (
 	perLeaf      = 85e-9    // fraction tree
 	perPadded    = 10e-9    // what padding costs
 	perColumn    = 3e-9     // evaluation
-	perSummed    = 9.5e-9   // sumchecks of products
-	perWeight    = 0.7e-9   // partial evaluation
+	perSummed    = 4e-9     // claims about a committed or virtual cell, passed through
+	perFactor    = 40e-9    // sumchecks of products
+	perWeight    = 0.3e-9   // partial evaluation
 	perOpened    = 4e-9     // of a cell of the witness
 	perFolded    = 0.8e-9   // openings: of a weight
 	perColumns   = 6e-6     // openings: of a column of rows
@@ -82,7 +83,7 @@ func Reference() *Rates {
 	return &Rates{
 		Phases: map[string]Pace{
 			"witness": and(0.005), "commit witness": and(0.01), "lookups": and(0.04),
-			"einsum waves": and(0.01), "openings": and(0.003), "final argument": and(0.02),
+			"einsum waves": and(0.012), "openings": and(0.003), "final argument": and(0.02),
 		},
 		Decoding: and(0),
 		Setup:    and(0.15),
@@ -95,7 +96,7 @@ func (w *Work) Phases() []Phase {
 		{"witness", per(w.Products, perProduct) + per(w.Witness+w.Virtual, perValue)},
 		{"commit witness", per(w.Witness, perCommitted)},
 		{"lookups", per(w.Leaves, perLeaf) + per(w.Padded, perPadded) + per(w.Columns, perColumn)},
-		{"einsum waves", per(w.Witness+w.Virtual, perSummed) + per(w.Weights, perWeight)},
+		{"einsum waves", per(w.Witness+w.Virtual, perSummed) + per(w.Factors, perFactor) + per(w.Weights, perWeight)},
 		{"openings", per(w.Witness, perOpened) + per(w.Weights, perFolded) + per(w.Points, perColumns)},
 		{"final argument", per(w.Points, perPoint)},
 	}

@@ -68,7 +68,7 @@ func (r *Rates) Complete() bool {
 func fingerprint() string {
 	const n = 1 << 30
 	said := []any{SetupWork(n), TokenWork(n, 0, 0, 1), TokenWork(0, n, 0, 1), TokenWork(0, 0, n, 1)}
-	for _, w := range []Work{{Part: Part{Weights: n}}, {Part: Part{Witness: n}}, {Part: Part{Virtual: n}}, {Part: Part{Products: n}}, {Part: Part{Leaves: n}}, {Part: Part{Padded: n}}, {Part: Part{Columns: n}}, {Points: n}} {
+	for _, w := range []Work{{Part: Part{Weights: n}}, {Part: Part{Witness: n}}, {Part: Part{Virtual: n}}, {Part: Part{Products: n}}, {Part: Part{Leaves: n}}, {Part: Part{Padded: n}}, {Part: Part{Columns: n}}, {Part: Part{Factors: n}}, {Points: n}} {
 		said = append(said, w.Phases())
 	}
 	sum := sha256.Sum256(fmt.Append(nil, said...))

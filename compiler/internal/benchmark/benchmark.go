@@ -17,12 +17,19 @@ import (
 	"github.com/zkllmc/zkllmc/internal/machine"
 )
 
-// The models, of GPT-2's architecture with drawn weights, and how often each is measured: of what it takes the least counts, since other programs
-// only add to it.
-var sizes = []export.Config{
-	{Layers: 1, Width: 64, Heads: 2, Vocabulary: 64, Length: 4},
-	{Layers: 4, Width: 64, Heads: 4, Vocabulary: 64, Length: 64},
-	{Layers: 4, Width: 768, Heads: 12, Vocabulary: 4096, Length: 128},
+// model is one that is measured.
+type model struct {
+	make func(export.Config) (*export.Model, error)
+	export.Config
+}
+
+// The models, with drawn weights, by size: of one size what they take on average counts. Each is measured several times, of which the least counts,
+// since other programs only add to it.
+var sizes = [][]model{
+	{{export.GPT2, export.Config{Layers: 1, Width: 64, Heads: 2, Vocabulary: 64, Length: 4}}},
+	{{export.LLaMA, export.Config{Layers: 4, Width: 64, Heads: 4, Vocabulary: 64, Length: 64}}},
+	{{export.GPT2, export.Config{Layers: 4, Width: 768, Heads: 12, Vocabulary: 4096, Length: 128}},
+		{export.LLaMA, export.Config{Layers: 4, Width: 768, Heads: 12, Vocabulary: 4096, Length: 128}}},
 }
 
 const runs = 2
@@ -37,32 +44,36 @@ type sized struct {
 	took      compiler.Took
 }
 
-// Measure measures this machine, in half a minute. Progress is told what begins.
+// Measure measures this machine, in less than a minute. Progress is told what begins.
 func Measure(ctx context.Context, progress func(string)) (*cost.Rates, error) {
-	var models []*sized
-	for _, c := range sizes {
-		progress(fmt.Sprintf("layers of width %d: %d, at %d positions, %d times", c.Width, c.Layers, c.Length, runs))
-		m, err := measure(ctx, c)
-		if err != nil {
-			return nil, err
+	var all [][]*sized
+	for _, size := range sizes {
+		var models []*sized
+		for _, m := range size {
+			progress(fmt.Sprintf("layers of width %d: %d, at %d positions, %d times", m.Width, m.Layers, m.Length, runs))
+			s, err := m.measure(ctx)
+			if err != nil {
+				return nil, err
+			}
+			models = append(models, s)
 		}
-		models = append(models, m)
+		all = append(all, models)
 	}
-	out := rates(models)
+	out := rates(all)
 	if !out.Complete() {
 		return nil, ErrClock
 	}
 	return out, nil
 }
 
-// measure makes a model and measures it.
-func measure(ctx context.Context, c export.Config) (*sized, error) {
+// measure makes the model and measures it.
+func (of model) measure(ctx context.Context) (*sized, error) {
 	dir, err := os.MkdirTemp("", "zkllmc-benchmark")
 	if err != nil {
 		return nil, err
 	}
 	defer func() { _ = os.RemoveAll(dir) }()
-	m, err := export.GPT2(c)
+	m, err := of.make(of.Config)
 	if err != nil {
 		return nil, err
 	}
@@ -73,7 +84,7 @@ func measure(ctx context.Context, c export.Config) (*sized, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &sized{stats: r.Stats, positions: c.Length}
+	s := &sized{stats: r.Stats, positions: of.Length}
 	for i := range runs {
 		debug.FreeOSMemory() // a prover begins with memory that nobody touched
 		took, err := r.Time(ctx, clock())
@@ -101,25 +112,38 @@ func clock() func() float64 {
 	return func() float64 { return time.Since(begin).Seconds() }
 }
 
-// rates are those with which a prediction says of all models what they took.
-func rates(models []*sized) *cost.Rates {
+// rates are those with which a prediction says of the models of every size what they took.
+func rates(sizes [][]*sized) *cost.Rates {
 	out := &cost.Rates{Phases: map[string]cost.Pace{}}
-	for _, m := range models {
-		add(&out.Setup, cost.SetupWork(m.stats.WeightCells), m.took.Setup)
-		add(&out.Decoding, cost.TokenWork(m.stats.WeightCells, m.stats.WitnessCells, m.stats.Witness+m.stats.Virtual, m.positions), m.took.Token)
-		for _, p := range m.stats.Work.Phases() {
-			pace := out.Phases[p.Name]
-			add(&pace, p.Seconds, m.took.Phases[p.Name])
-			out.Phases[p.Name] = pace
+	for _, models := range sizes {
+		var setup, token cost.Point
+		phases := map[string]cost.Point{}
+		plus := func(to cost.Point, work, seconds float64) cost.Point {
+			n := float64(len(models))
+			return cost.Point{Work: to.Work + work/n, Seconds: to.Seconds + seconds/n}
+		}
+		for _, m := range models {
+			setup = plus(setup, cost.SetupWork(m.stats.WeightCells), m.took.Setup)
+			token = plus(token, cost.TokenWork(m.stats.WeightCells, m.stats.WitnessCells, m.stats.Witness+m.stats.Virtual, m.positions), m.took.Token)
+			for _, p := range m.stats.Work.Phases() {
+				phases[p.Name] = plus(phases[p.Name], p.Seconds, m.took.Phases[p.Name])
+			}
+		}
+		add(&out.Setup, setup)
+		add(&out.Decoding, token)
+		for name, at := range phases {
+			pace := out.Phases[name]
+			add(&pace, at)
+			out.Phases[name] = pace
 		}
 	}
 	return out
 }
 
 // add adds a point to a pace. One that takes more work and no longer than the last, which is noise or a clock that is too coarse, takes its place.
-func add(p *cost.Pace, work, seconds float64) {
-	if n := len(*p); n > 0 && ((*p)[n-1].Work >= work || (*p)[n-1].Seconds >= seconds) {
+func add(p *cost.Pace, at cost.Point) {
+	if n := len(*p); n > 0 && ((*p)[n-1].Work >= at.Work || (*p)[n-1].Seconds >= at.Seconds) {
 		*p = (*p)[:n-1]
 	}
-	*p = append(*p, cost.Point{Work: work, Seconds: seconds})
+	*p = append(*p, at)
 }

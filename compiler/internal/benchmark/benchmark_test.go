@@ -13,7 +13,7 @@ import (
 func TestMeasure(t *testing.T) {
 	var models []*sized
 	for _, c := range sizes[:2] {
-		m, err := measure(t.Context(), c)
+		m, err := c[0].measure(t.Context())
 		require.NoError(t, err)
 		require.Positive(t, m.took.Setup)
 		require.Positive(t, m.took.Token)
@@ -27,7 +27,7 @@ func TestMeasure(t *testing.T) {
 	}
 	models[0].took.Setup, models[1].took.Setup = 3, 5
 	models[1].stats.Work.Points *= 2 // the smallest models have rows of one width
-	r := rates(models)
+	r := rates([][]*sized{models[:1], models[1:]})
 	for _, m := range models {
 		require.InEpsilon(t, m.took.Setup, r.Keys(m.stats.WeightCells), 1e-9)
 		for _, p := range r.Proof(&m.stats.Work) {
@@ -39,12 +39,12 @@ func TestMeasure(t *testing.T) {
 // A larger model that took no longer than a smaller one counts in its place.
 func TestAdd(t *testing.T) {
 	var p cost.Pace
-	add(&p, 1, 2)
-	add(&p, 2, 1)
+	add(&p, cost.Point{Work: 1, Seconds: 2})
+	add(&p, cost.Point{Work: 2, Seconds: 1})
 	require.Equal(t, cost.Pace{{Work: 2, Seconds: 1}}, p)
-	add(&p, 4, 3)
+	add(&p, cost.Point{Work: 4, Seconds: 3})
 	require.Equal(t, cost.Pace{{Work: 2, Seconds: 1}, {Work: 4, Seconds: 3}}, p)
-	add(&p, 8, 3)
+	add(&p, cost.Point{Work: 8, Seconds: 3})
 	require.Equal(t, cost.Pace{{Work: 2, Seconds: 1}, {Work: 8, Seconds: 3}}, p)
 }
 

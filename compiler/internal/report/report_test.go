@@ -80,7 +80,7 @@ func TestLayers(t *testing.T) {
 		w := &layers[i].Work
 		names = append(names, layers[i].Name)
 		work.Weights, work.Witness, work.Virtual, work.Products, work.Lookups = work.Weights+w.Weights, work.Witness+w.Witness, work.Virtual+w.Virtual, work.Products+w.Products, work.Lookups+w.Lookups
-		work.Leaves, work.Padded, work.Columns = work.Leaves+w.Leaves, work.Padded+w.Padded, work.Columns+w.Columns
+		work.Leaves, work.Padded, work.Columns, work.Factors = work.Leaves+w.Leaves, work.Padded+w.Padded, work.Columns+w.Columns, work.Factors+w.Factors
 		n += layers[i].Steps
 	}
 	require.Equal(t, []string{"input", "layer0", "layer1", "layer2", "layer3", "layer4", "output", "tables"}, names)
