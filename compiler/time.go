@@ -9,43 +9,37 @@ import (
 	"github.com/zkllmc/zkllmc/internal/engine"
 )
 
-// Took is what making keys and a proof takes, in seconds of whatever clock.
-type Took struct {
-	Setup  float64
-	Phases map[string]float64 // of the proof, by the names that progress shows
-	Token  float64            // of an answer, by itself; 0 of a function
-}
-
 // Time makes keys, a proof of a calibration input and, of a generation, a token after the other of its second half, and says what these take by a
-// clock that counts seconds. The proof is not verified: Prove does.
-func (r *Result) Time(ctx context.Context, clock func() float64) (*Took, error) {
+// clock that counts seconds: the keys, a token, which is 0 of a function, and the phases of the proof, by the names that progress shows. The proof
+// is not verified: Prove does.
+func (r *Result) Time(ctx context.Context, clock func() float64) (setup, token float64, phases map[string]float64, err error) {
 	cells, err := r.integers()
 	if err != nil {
-		return nil, err
+		return 0, 0, nil, err
 	}
-	took := &Took{Phases: map[string]float64{}}
-	since, phase := clock(), ""
 	o := engine.Options{Backend: cpu.New()}
+	since, phase := clock(), ""
 	key, _, err := engine.Setup(ctx, r.Family, cells, o)
 	if err != nil {
-		return nil, fmt.Errorf("setup: %w", err)
+		return 0, 0, nil, fmt.Errorf("setup: %w", err)
 	}
-	took.Setup = clock() - since
+	setup = clock() - since
 	in, err := r.claim(ctx, r.beginning(r.samples[0].Elements))
 	if err != nil {
-		return nil, err
+		return 0, 0, nil, err
 	}
+	phases = map[string]float64{}
 	o.Phase = func(name string) {
 		now := clock()
 		if phase != "" {
-			took.Phases[phase] += now - since
+			phases[phase] += now - since
 		}
 		since, phase = now, name
 	}
 	if _, err = key.Prove(ctx, in, o); err == nil && r.generation {
-		took.Token, err = r.timeToken(ctx, key, clock)
+		token, err = r.timeToken(ctx, key, clock)
 	}
-	return took, err
+	return setup, token, phases, err
 }
 
 // timeToken lets a key's owner read the first half of a calibration input at once, and then token by token.

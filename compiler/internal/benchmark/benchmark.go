@@ -41,7 +41,13 @@ var ErrClock = errors.New("the clock is too coarse, or the machine too busy, to 
 type sized struct {
 	stats     compiler.Stats
 	positions int // positions
-	took      compiler.Took
+	took
+}
+
+// took is what its setup, a token of an answer and the phases of a proof take, in seconds.
+type took struct {
+	setup, token float64
+	phases       map[string]float64
 }
 
 // Measure measures this machine, in less than a minute. Progress is told what begins.
@@ -87,17 +93,17 @@ func (of model) measure(ctx context.Context) (*sized, error) {
 	s := &sized{stats: r.Stats, positions: of.Length}
 	for i := range runs {
 		debug.FreeOSMemory() // a prover begins with memory that nobody touched
-		took, err := r.Time(ctx, clock())
-		if err != nil {
+		var t took
+		if t.setup, t.token, t.phases, err = r.Time(ctx, clock()); err != nil {
 			return nil, err
 		}
 		if i == 0 {
-			s.took = *took
+			s.took = t
 			continue
 		}
-		s.took.Setup, s.took.Token = min(s.took.Setup, took.Setup), min(s.took.Token, took.Token)
-		for name, seconds := range took.Phases {
-			s.took.Phases[name] = min(s.took.Phases[name], seconds)
+		s.setup, s.token = min(s.setup, t.setup), min(s.token, t.token)
+		for name, seconds := range t.phases {
+			s.phases[name] = min(s.phases[name], seconds)
 		}
 	}
 	return s, nil
@@ -123,10 +129,10 @@ func rates(sizes [][]*sized) *cost.Rates {
 			return cost.Point{Work: to.Work + work/n, Seconds: to.Seconds + seconds/n}
 		}
 		for _, m := range models {
-			setup = plus(setup, cost.SetupWork(m.stats.WeightCells), m.took.Setup)
-			token = plus(token, cost.TokenWork(m.stats.WeightCells, m.stats.WitnessCells, m.stats.Witness+m.stats.Virtual, m.positions), m.took.Token)
+			setup = plus(setup, cost.SetupWork(m.stats.WeightCells), m.setup)
+			token = plus(token, cost.TokenWork(m.stats.WeightCells, m.stats.WitnessCells, m.stats.Witness+m.stats.Virtual, m.positions), m.token)
 			for _, p := range m.stats.Work.Phases() {
-				phases[p.Name] = plus(phases[p.Name], p.Seconds, m.took.Phases[p.Name])
+				phases[p.Name] = plus(phases[p.Name], p.Seconds, m.phases[p.Name])
 			}
 		}
 		add(&out.Setup, setup)

@@ -15,23 +15,23 @@ func TestMeasure(t *testing.T) {
 	for _, c := range sizes[:2] {
 		m, err := c[0].measure(t.Context())
 		require.NoError(t, err)
-		require.Positive(t, m.took.Setup)
-		require.Positive(t, m.took.Token)
+		require.Positive(t, m.setup)
+		require.Positive(t, m.token)
 		for _, p := range m.stats.Work.Phases() {
-			require.Contains(t, m.took.Phases, p.Name, "every phase that is predicted is measured")
+			require.Contains(t, m.phases, p.Name, "every phase that is predicted is measured")
 		}
 		models = append(models, m)
 	}
 	for i, name := range []string{"lookups", "final argument", "openings", "einsum waves", "commit witness", "witness"} { // whatever the clock says
-		models[0].took.Phases[name], models[1].took.Phases[name] = float64(i+1), float64(2*i+7)
+		models[0].phases[name], models[1].phases[name] = float64(i+1), float64(2*i+7)
 	}
-	models[0].took.Setup, models[1].took.Setup = 3, 5
+	models[0].setup, models[1].setup = 3, 5
 	models[1].stats.Work.Points *= 2 // the smallest models have rows of one width
 	r := rates([][]*sized{models[:1], models[1:]})
 	for _, m := range models {
-		require.InEpsilon(t, m.took.Setup, r.Keys(m.stats.WeightCells), 1e-9)
+		require.InEpsilon(t, m.setup, r.Keys(m.stats.WeightCells), 1e-9)
 		for _, p := range r.Proof(&m.stats.Work) {
-			require.InEpsilon(t, m.took.Phases[p.Name], p.Seconds, 1e-9, p.Name)
+			require.InEpsilon(t, m.phases[p.Name], p.Seconds, 1e-9, p.Name)
 		}
 	}
 }
