@@ -353,6 +353,10 @@ func TestCompositesRefused(t *testing.T) {
 		`(RotaryEmbedding): a table of shape [3 2] for 6 cells`:               {[]*pb.ValueInfoProto{port("x", float32s, 1, 2, 2, 6)}, op("RotaryEmbedding", "x cos sin at", "y"), rotary},
 		`(ScatterElements): updates of shape [3 1] at indices of shape [1 3]`: {[]*pb.ValueInfoProto{x, u}, op("ScatterElements", "x i u", "y"), []*pb.TensorProto{indices("i", []int64{1, 3}, 1, 0, -1)}},
 		`(Pow): of int64 with a real exponent`:                                {[]*pb.ValueInfoProto{x}, op("Pow", "i x", "y"), []*pb.TensorProto{indices("i", []int64{1}, 2)}},
+		`(HannWindow): size (input "n") must be integers`:                     {[]*pb.ValueInfoProto{rows}, op("HannWindow", "n", "y"), []*pb.TensorProto{scalarOf("n", 3)}},
+		`(AffineGrid): theta of shape [2 3], and the size [1 1 2 2]`:          {[]*pb.ValueInfoProto{x}, op("AffineGrid", "x s", "y"), []*pb.TensorProto{int64s("s", 1, 1, 2, 2)}},
+		`(CenterCropPad): 1 sizes of the axes [0] of shape [2 3]`:             {[]*pb.ValueInfoProto{x}, op("CenterCropPad", "x s", "y"), []*pb.TensorProto{int64s("s", 1)}},
+		`(CausalConvWithState): an input of shape [2 3]`:                      {[]*pb.ValueInfoProto{x, u}, op("CausalConvWithState", "x u", "y"), nil},
 		`(ScatterND): updates of shape [3 1] do not fit`:                      {[]*pb.ValueInfoProto{x, u}, op("ScatterND", "x i u", "y"), []*pb.TensorProto{indices("i", []int64{1, 1}, 1)}},
 	} {
 		cfg := Config{Ranges: map[string]Range{}}

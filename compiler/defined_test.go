@@ -1,0 +1,100 @@
+package compiler
+
+import (
+	"math"
+	"testing"
+
+	"github.com/zkllmc/zkllmc/internal/onnx/pb"
+)
+
+// Operators that the standard defines by a function of others are what that says.
+func TestDefinedOperators(t *testing.T) {
+	x := port("x", float32s, 2, 3)
+	cut := func(rows, columns []int) func(in [][]float64) []float64 { // −1: a zero
+		return func(in [][]float64) (out []float64) {
+			for _, r := range rows {
+				for _, c := range columns {
+					if r < 0 || c < 0 {
+						out = append(out, 0)
+					} else {
+						out = append(out, in[0][3*r+c])
+					}
+				}
+			}
+			return out
+		}
+	}
+	windowed := func(at func(k float64) float64, turn float64) func(in [][]float64) []float64 { // a window times x
+		return func(in [][]float64) (out []float64) {
+			for i, v := range in[0] {
+				out = append(out, v*at(2*math.Pi*float64(i%3)/turn))
+			}
+			return out
+		}
+	}
+	hann := func(a float64) float64 { return 0.5 - 0.5*math.Cos(a) }
+	window := func(name string, attrs ...*pb.AttributeProto) []*pb.NodeProto {
+		return []*pb.NodeProto{op(name, "n", "w", attrs...), op("Mul", "x w", "y")}
+	}
+	three := []*pb.TensorProto{{Name: "n", DataType: 6, Int32Data: []int32{3}}}
+	grid := func(corners int64) []*pb.NodeProto {
+		return []*pb.NodeProto{op("AffineGrid", "theta size", "y", intAttr("align_corners", corners))}
+	}
+	gridded := func(xs, ys []float64) func(in [][]float64) []float64 {
+		return func(in [][]float64) (out []float64) {
+			for _, y := range ys {
+				for _, x := range xs {
+					for k := range 2 {
+						out = append(out, in[0][3*k]*x+in[0][3*k+1]*y+in[0][3*k+2])
+					}
+				}
+			}
+			return out
+		}
+	}
+	theta, size := []*pb.ValueInfoProto{port("theta", float32s, 1, 2, 3)}, []*pb.TensorProto{int64s("size", 1, 5, 2, 3)}
+	conv := func(attrs ...*pb.AttributeProto) []*pb.NodeProto {
+		return []*pb.NodeProto{op("CausalConvWithState", "x w b state", "y", attrs...)}
+	}
+	for name, c := range map[string]struct {
+		inputs    []*pb.ValueInfoProto
+		nodes     []*pb.NodeProto
+		constants []*pb.TensorProto
+		want      func(in [][]float64) []float64
+	}{
+		"HannWindow":           {[]*pb.ValueInfoProto{x}, window("HannWindow"), three, windowed(hann, 3)},
+		"HannWindow symmetric": {[]*pb.ValueInfoProto{x}, window("HannWindow", intAttr("periodic", 0)), three, windowed(hann, 2)},
+		"HammingWindow":        {[]*pb.ValueInfoProto{x}, window("HammingWindow"), three, windowed(func(a float64) float64 { return 25.0/46 - 21.0/46*math.Cos(a) }, 3)},
+		"BlackmanWindow": {[]*pb.ValueInfoProto{x}, window("BlackmanWindow", intAttr("periodic", 0)), three,
+			windowed(func(a float64) float64 { return 0.42 - 0.5*math.Cos(a) + 0.08*math.Cos(2*a) }, 2)},
+		"CenterCropPad cuts": {[]*pb.ValueInfoProto{x}, []*pb.NodeProto{op("CenterCropPad", "x s", "y")}, []*pb.TensorProto{int64s("s", 1, 2)}, cut([]int{0}, []int{0, 1})},
+		"CenterCropPad pads": {[]*pb.ValueInfoProto{x}, []*pb.NodeProto{op("CenterCropPad", "x s", "y")}, []*pb.TensorProto{int64s("s", 3, 6)}, cut([]int{0, 1, -1}, []int{-1, 0, 1, 2, -1, -1})},
+		"CenterCropPad both": {[]*pb.ValueInfoProto{x}, []*pb.NodeProto{op("CenterCropPad", "x s", "y")}, []*pb.TensorProto{int64s("s", 4, 1)}, cut([]int{-1, 0, 1, -1}, []int{1})},
+		"CenterCropPad an axis": {[]*pb.ValueInfoProto{x}, []*pb.NodeProto{op("CenterCropPad", "x s", "y", &pb.AttributeProto{Name: "axes", Type: 7, Ints: []int64{-1}})},
+			[]*pb.TensorProto{int64s("s", 2)}, cut([]int{0, 1}, []int{0, 1})},
+		"AffineGrid":            {theta, grid(0), size, gridded([]float64{-2. / 3, 0, 2. / 3}, []float64{-0.5, 0.5})},
+		"AffineGrid corners":    {theta, grid(1), size, gridded([]float64{-1, 0, 1}, []float64{-1, 1})},
+		"AffineGrid of one row": {theta, grid(1), []*pb.TensorProto{int64s("size", 1, 5, 1, 3)}, gridded([]float64{-1, 0, 1}, []float64{0})},
+		"SwiGLU": {[]*pb.ValueInfoProto{x, port("b", float32s, 2, 3)}, []*pb.NodeProto{op("SwiGLU", "x b", "y", floatAttr("alpha", 1.5))}, nil, func(in [][]float64) (out []float64) {
+			for i, v := range in[0] {
+				out = append(out, v/(1+math.Exp(-1.5*v))*in[1][i])
+			}
+			return out
+		}},
+		"CausalConvWithState": {[]*pb.ValueInfoProto{port("x", float32s, 1, 2, 3), port("state", float32s, 1, 2, 1)}, conv(&pb.AttributeProto{Name: "activation", Type: 3, S: []byte("silu")}),
+			[]*pb.TensorProto{{Name: "w", DataType: 1, Dims: []int64{2, 1, 2}, FloatData: []float32{0.5, -1, 2, 0.25}}, floatsOf("b", 0.25, -0.5)}, func(in [][]float64) (out []float64) {
+				for c, w := range [][]float64{{0.5, -1, 0.25}, {2, 0.25, -0.5}} {
+					before := in[1][c]
+					for _, v := range in[0][3*c : 3*c+3] {
+						y := w[0]*before + w[1]*v + w[2]
+						out, before = append(out, y/(1+math.Exp(-y))), v
+					}
+				}
+				return out
+			}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			checkComposite(t, portsModel(c.inputs, []string{"y"}, c.nodes, c.constants...), c.want)
+		})
+	}
+}
