@@ -1,10 +1,10 @@
 """Turns a model in a folder of Hugging Face's format into files that `zkllmc compile` takes. Needs `pip install 'WHEEL[export]'`.
 
     zkllmc-export FOLDER OUT            or zkllmc.export(FOLDER, OUT)
-    zkllmc compile OUT/model.onnx --preset decoder --length 64 --tokenizer OUT/tokenizer.json …
+    zkllmc compile OUT/model.onnx --preset decoder --length 64 --tokenizer OUT/tokenizer.json --chat OUT/template.json …
 
-OUT gets model.onnx with its weights beside it, tokenizer.json, and chat_template.jinja where the model has one. Nothing of the folder is
-run: models whose code comes with them are refused.
+OUT gets model.onnx with its weights beside it, tokenizer.json, and template.json where the model has a template of chats. Nothing of the folder
+is run but that template, in Jinja's sandbox: models whose code comes with them are refused.
 """
 
 import argparse
@@ -14,17 +14,19 @@ import pathlib
 import sys
 import tempfile
 
+from . import chat
 from .error import Error
 
 LONGEST = 2048  # positions that a graph takes, at most
 
 
-def export(folder, out, *, opset=18, force=False):
-    """Writes OUT/model.onnx and returns what was written, by kind: a dictionary of paths, and the preset under "preset".
+def export(folder, out, *, opset=18, force=False, chats=True):
+    """Writes OUT/model.onnx and returns what was written, by kind: a dictionary of paths, the preset under "preset", and under "missing" why
+    the template of chats takes no earlier answers or no messages of the system: reasons by the template's members "answer" and "system".
 
     A model that continues texts becomes a function of input_ids that gives logits; one that classifies texts or embeds them a function of
-    input_ids and attention_mask that gives logits or last_hidden_state. Raises Error if the folder has another kind of model, or OUT has
-    files already and force is not set.
+    input_ids and attention_mask that gives logits or last_hidden_state. Raises Error if the folder has another kind of model, OUT has files
+    already and force is not set, or the model's template of chats does what zkllmc's cannot; with chats=False that template is left out.
     """
     folder, out = pathlib.Path(folder), pathlib.Path(out)
     if not (folder / "config.json").is_file():
@@ -49,13 +51,14 @@ def export(folder, out, *, opset=18, force=False):
     with beside as work:  # what turns out to be wrong never lies in OUT
         work = pathlib.Path(work)
         written = {"model": work / "model.onnx"}
+        texts, missing = _texts(transformers, folder, work, chats and preset == "decoder")
         _graph(torch, model, names, take, longest, opset, written["model"])
         _same(torch, model, names, take, longest, written["model"])
-        written.update(_texts(transformers, folder, work))
+        written.update(texts)
         out.mkdir(exist_ok=True)
         for file in sorted(work.iterdir(), key=lambda f: f == written["model"]):  # the graph after its weights
             os.replace(file, out / file.name)
-    return {"preset": preset, **{kind: out / file.name for kind, file in written.items()}}
+    return {"preset": preset, "missing": missing, **{kind: out / file.name for kind, file in written.items()}}
 
 
 def _config(transformers, folder):
@@ -138,20 +141,20 @@ def _same(torch, model, names, take, longest, path):
             raise Error(f"onnxruntime and PyTorch disagree on {length} tokens: the exporter does not know this model")
 
 
-def _texts(transformers, folder, out):
-    """Writes tokenizer.json, and the template of chats."""
+def _texts(transformers, folder, out, chats):
+    """Writes tokenizer.json, and the template of chats; returns what was written, and what the template lacks."""
     if not any((folder / n).exists() for n in ("tokenizer.json", "tokenizer_config.json", "vocab.json", "vocab.txt", "tokenizer.model")):
-        return {}
+        return {}, {}
     tokenizer = transformers.AutoTokenizer.from_pretrained(folder, trust_remote_code=False)
     if getattr(tokenizer, "backend_tokenizer", None) is None:
         raise Error(f"{folder}: its tokenizer cannot be written as tokenizer.json")
     written = {"tokenizer": out / "tokenizer.json"}
     tokenizer.backend_tokenizer.save(str(written["tokenizer"]))
-    template = tokenizer.chat_template
-    if isinstance(template, str):
-        written["template"] = out / "chat_template.jinja"
-        written["template"].write_text(template, encoding="utf-8")
-    return written
+    template, missing = chat.template(tokenizer) if chats else (None, {})
+    if template is not None:
+        written["template"] = out / "template.json"
+        written["template"].write_text(json.dumps(template, ensure_ascii=False, indent=2) + "\n", encoding="utf-8")
+    return written, missing
 
 
 def main():
@@ -159,13 +162,16 @@ def main():
     p.add_argument("folder", help="a model: config.json, weights, tokenizer")
     p.add_argument("out", help="folder to write to")
     p.add_argument("--opset", type=int, default=18, help="of ONNX (18)")
+    p.add_argument("--no-chat", action="store_true", help="leave out the template of chats")
     p.add_argument("--force", action="store_true", help="write over what OUT has")
     args = p.parse_args()
     try:
-        written = export(args.folder, args.out, opset=args.opset, force=args.force)
+        written = export(args.folder, args.out, opset=args.opset, force=args.force, chats=not args.no_chat)
     except Error as e:
         print(f"zkllmc-export: {e}", file=sys.stderr)
         sys.exit(3)
+    for member, why in written.pop("missing").items():
+        print(f"zkllmc-export: template.json has no {member!r}: {why}", file=sys.stderr)
     for kind, what in written.items():
         print(f"{kind}: {what}")
 
