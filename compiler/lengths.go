@@ -9,6 +9,8 @@ import (
 	"github.com/zkllmc/zkllmc/compiler/internal/onnx"
 	"github.com/zkllmc/zkllmc/compiler/internal/quant"
 	"github.com/zkllmc/zkllmc/internal/circuit"
+	"github.com/zkllmc/zkllmc/internal/format"
+	"github.com/zkllmc/zkllmc/internal/protocol"
 	"github.com/zkllmc/zkllmc/ir"
 	"github.com/zkllmc/zkllmc/ir/plan"
 )
@@ -149,6 +151,13 @@ func (r *Result) join() (err error) {
 	}
 	if r.Family, err = circuit.NewFamily(circuits...); err != nil {
 		return refuse(fmt.Errorf("%w; compile the lengths one by one", err))
+	}
+	pieces, elements, err := protocol.RangeProof(r.Family)
+	if err != nil {
+		return err
+	}
+	for _, m := range r.Members() {
+		m.Stats.KeyBytes, m.Stats.KeyPieces = format.HeaderSize+32*(m.Stats.WeightRows+elements), pieces
 	}
 	return nil
 }

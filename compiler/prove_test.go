@@ -2,6 +2,7 @@ package compiler
 
 import (
 	"context"
+	"fmt"
 	"math"
 	"path/filepath"
 	"sync"
@@ -83,6 +84,9 @@ func setUpOnce(m provedModel, reveal string) (*setUp, error) {
 		ctx, out := context.Background(), &setUp{Result: r, model: m}
 		if out.key, out.vk, err = engine.Setup(ctx, circuit.Single(r.Circuit), weightsOf(r.Circuit, r), engine.Options{Backend: cpu.New()}); err != nil {
 			return nil, err
+		}
+		if len(out.vk) != r.Stats.KeyBytes {
+			return nil, fmt.Errorf("a verifying key of %d bytes, and %d are predicted", len(out.vk), r.Stats.KeyBytes)
 		}
 		out.accepted, err = verifier.ReadKey(ctx, circuit.Single(r.Circuit), generation.Kind, out.vk)
 		return out, err

@@ -26,6 +26,8 @@ type Stats struct {
 	WeightRows   int   `json:"weight_rows"`
 	WitnessRows  int   `json:"witness_rows"`
 	ProofBytes   int   `json:"proof_bytes"`
+	KeyBytes     int   `json:"key_bytes"`      // of the verifying key, that of all lengths
+	KeyPieces    int   `json:"key_pieces"`     // of its range proof, each of its own
 	Soundness    int   `json:"soundness_bits"` // statistical, of the interactive protocol: see protocol.SoundnessBits
 
 	Work cost.Work `json:"work"` // of a proof

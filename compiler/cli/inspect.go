@@ -315,7 +315,7 @@ func (d *manifest) print(w io.Writer) {
 	if d.Statement == "generation" {
 		fmt.Fprintf(w, "decoding       %.3f s for a token of an answer\n", p.Token)
 	}
-	fmt.Fprintf(w, "setup          %.1f s, %.0f MB, once for all proofs\n", p.Setup, p.SetupPeak/1e6)
+	fmt.Fprintf(w, "setup          verifying key %d bytes, %.1f s, %.0f MB, once for all proofs\n", s.KeyBytes, p.Setup, p.SetupPeak/1e6)
 	if len(d.Lengths) > 0 {
 		fmt.Fprintln(w, "lengths        with one weights file and one pair of keys; the numbers above are of the longest")
 	}

@@ -130,7 +130,7 @@ func TestLengths(t *testing.T) {
 	code, out, stderr = run(t, "compile", model, "--length", "4,6,8", "--reveal", "argmax", "-o", to, "--runtime-path", "../..")
 	require.Equal(t, console.OK, code, stderr)
 	require.Contains(t, stderr, "building the circuit of length 6 …")
-	require.Regexp(t, `\ndecoding       0\.00\d s for a token of an answer\nsetup          0\.\d s, 85 MB, once`, out)
+	require.Regexp(t, `\ndecoding       0\.00\d s for a token of an answer\nsetup          verifying key \d+ bytes, 0\.\d s, 85 MB, once`, out)
 	require.Contains(t, out, "circuits       "+report.Digest+", of 3 lengths\n")
 	code, shown, stderr := run(t, "inspect", to, "--canonical", filepath.Join(to, "circuit.bin"))
 	require.Equal(t, console.OK, code, stderr)

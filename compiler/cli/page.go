@@ -195,6 +195,7 @@ func (d *manifest) facts() []report.Fact {
 		{Value: fmt.Sprint(d.Layers), What: "repeated layers"},
 		{Value: brief(float64(s.WitnessCells)), What: "cells committed with a proof"},
 		{Value: brief(float64(s.ProofBytes)) + "B", What: "a proof"},
+		{Value: brief(float64(s.KeyBytes)) + "B", What: "the verifying key"},
 		{Value: fmt.Sprintf("%.1f s", p.Prove), What: "of one core to prove (predicted)"},
 		{Value: brief(p.Peak) + "B", What: "of memory to prove (predicted)"},
 		{Value: fmt.Sprintf("%.1f s", p.Setup), What: "of one core for setup, once (predicted)"},
