@@ -43,6 +43,7 @@ ocr: ## prove what a picture of a line of text says, by the recogniser of PP-OCR
 # Compiling and linking the tests is a fifth of the time, of which collecting garbage less often saves a seventh.
 test: ## run all tests; make lint vets
 	GOGC=400 $(GO) test -vet=off ./...
+	$(GO) test -C scripts/release/oci .
 
 quick: format ## what catches most mistakes within a minute: format, vet, and the packages that take seconds
 	$(GO) vet ./...
@@ -117,11 +118,11 @@ serve-test: ## let OpenAI's client for Python, fetched into build/serve, talk to
 serve-load: ## CLIENTS=200 at a time for TIME=60s, then KILLS=10 of workers and of servers; prints what SERVING.md states
 	@GO=$(GO) scripts/serve.sh load
 
-release: ## build archives for all platforms, SBOMs, container images and checksums of the commit into build/release; RELEASE="linux/amd64 …" for some
-	$(GO) run ./scripts/release -o build/release $(if $(RELEASE),-platforms '$(RELEASE)')
+release: ## build archives for all platforms, SBOMs, container images and checksums of the commit into build/release; RELEASE="linux/amd64 …" for some; SUMS=FILE to compare with the SHA256SUMS of another build
+	$(GO) run ./scripts/release -o build/release $(if $(RELEASE),-platforms '$(RELEASE)') $(if $(SUMS),-compare '$(SUMS)')
 
-release-check: ## build them twice, in two folders with other caches, flags and times, and compare all bytes; RELEASE="linux/amd64 …"
-	$(GO) run ./scripts/release -check -o build/release $(if $(RELEASE),-platforms '$(RELEASE)')
+release-check: ## build them twice, in two folders with other caches, flags and times, and compare all bytes; into build/release-check; RELEASE, SUMS
+	$(GO) run ./scripts/release -check -o build/release-check $(if $(RELEASE),-platforms '$(RELEASE)') $(if $(SUMS),-compare '$(SUMS)')
 
 wheel: ## build Python wheels with the verifier inside into build/wheels; WHEELS=all
 	@GO=$(GO) WHEELS=$(filter all,$(WHEELS)) scripts/wheel.sh

@@ -13,7 +13,6 @@ import (
 	"path"
 	"path/filepath"
 	"regexp"
-	"runtime/debug"
 	"slices"
 	"strings"
 
@@ -173,23 +172,22 @@ func neededSums(gosum []byte, modules []string) []byte {
 
 // clone says which clone generated code builds with.
 func (m Module) clone() string {
-	var b console.Build
-	if info := cmp.Or(m.Build, buildInfo()); info != nil {
-		b = console.NewBuild(info)
-	}
-	switch {
+	switch b := m.build(); {
 	case b.Commit == "":
 		return "with a clone of the commit that this compiler was built from, which it does not know; with another one the code may not build (errors of types or names)"
 	case b.Changed:
 		return fmt.Sprintf("with these sources: the compiler was built from commit %s, which was changed; with others the code may not build (errors of types or names)", b.Commit)
+	default:
+		return fmt.Sprintf("with a clone of commit %s; with another one the code may not build (errors of types or names)", b.Commit)
 	}
-	return fmt.Sprintf("with a clone of commit %s; with another one the code may not build (errors of types or names)", b.Commit)
 }
 
-// buildInfo is that of the running program, nil where it has none.
-func buildInfo() *debug.BuildInfo {
-	info, _ := debug.ReadBuildInfo()
-	return info
+// build is that of this compiler.
+func (m Module) build() console.Build {
+	if m.Build != nil {
+		return console.NewBuild(m.Build)
+	}
+	return console.ThisBuild()
 }
 
 func readModule(dir string) (gomod, gosum []byte, err error) {
@@ -222,13 +220,12 @@ func (m Module) version(runtimePath string) (version, sums, replace string, err 
 		abs, err := filepath.Abs(runtimePath)
 		return devVersion, "", fmt.Sprintf("replace %s => %s\n", ourModule, abs), err
 	}
-	info := cmp.Or(m.Build, buildInfo())
-	if info == nil || info.Main.Path != ourModule || info.Main.Sum == "" {
+	b := m.build()
+	if b.Version == "" || b.Sum == "" {
 		return "", "", "", console.Usagef("this is a development build of zkllmc, which no module proxy has: give the source that the generated code is to be built with as " +
 			"--runtime-path DIR, or an output folder inside a Go module")
 	}
-	v := info.Main.Version
-	return v, fmt.Sprintf("%s %s %s\n%s %s/go.mod %s\n", ourModule, v, info.Main.Sum, ourModule, v, goModSum(m.GoMod)), "", nil
+	return b.Version, fmt.Sprintf("%s %s %s\n%s %s/go.mod %s\n", ourModule, b.Version, b.Sum, ourModule, b.Version, goModSum(m.GoMod)), "", nil
 }
 
 // goModSum is go.sum's hash of a go.mod file: a hash over the list of the one file's hash.

@@ -82,13 +82,13 @@ func TestBuilds(t *testing.T) {
 		want Build
 		says string
 	}{
-		{"installed", &debug.BuildInfo{Main: us("v0.3.0", "h1:x")}, Build{Version: "v0.3.0"}, "version   v0.3.0\ncommit    that of the tag v0.3.0\n"},
+		{"installed", &debug.BuildInfo{Main: us("v0.3.0", "h1:x")}, Build{Version: "v0.3.0", Sum: "h1:x"}, "version   v0.3.0\ncommit    that of the tag v0.3.0\n"},
 		{"installed by commit", &debug.BuildInfo{Main: us("v0.0.0-20260102030405-0123456789ab", "h1:x")},
-			Build{Version: "v0.0.0-20260102030405-0123456789ab", Commit: "0123456789ab"}, "commit    0123456789ab\n"},
+			Build{Version: "v0.0.0-20260102030405-0123456789ab", Commit: "0123456789ab", Sum: "h1:x"}, "commit    0123456789ab\n"},
 		{"clone", &debug.BuildInfo{Main: us("v0.0.0-20260102030405-0123456789ab+dirty", ""), Settings: vcs}, Build{Commit: commit, Changed: true},
 			"version   development build\ncommit    " + commit + ", changed\n"},
 		{"no version control", &debug.BuildInfo{Main: us("(devel)", "")}, Build{}, "version   development build\ncommit    " + unknown + "\n"},
-		{"linked", dep(us("v0.3.0", "h1:x"), false), Build{Version: "v0.3.0"}, "version   v0.3.0\n"},
+		{"linked", dep(us("v0.3.0", "h1:x"), false), Build{Version: "v0.3.0", Sum: "h1:x"}, "version   v0.3.0\n"},
 		{"linked from a clone", dep(us("v0.3.0", "h1:x"), true), Build{}, "version   development build\ncommit    " + unknown + "\n"},
 		{"elsewhere", &debug.BuildInfo{Main: debug.Module{Path: "x", Version: "v1.0.0", Sum: "h1:x"}}, Build{}, "development build"},
 	} {

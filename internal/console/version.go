@@ -14,15 +14,16 @@ type Build struct {
 	Version string // of a release, as the go command writes it; empty: a development build
 	Commit  string // empty: unknown
 	Changed bool   // the working tree differed from the commit
+	Sum     string // of a release: the hash of its module, as go.sum has it
 }
 
 // What the linker writes into programs that are published as such: scripts/release builds them from sources without version control.
-var stampedVersion, stampedCommit string
+var stampedVersion, stampedCommit, stampedSum string
 
 // ThisBuild is the build of the running program.
 func ThisBuild() Build {
 	if stampedCommit != "" {
-		return Build{Version: stampedVersion, Commit: stampedCommit}
+		return Build{Version: stampedVersion, Commit: stampedCommit, Sum: stampedSum}
 	}
 	info, ok := debug.ReadBuildInfo()
 	if !ok {
@@ -59,7 +60,7 @@ func release(m debug.Module) Build {
 	if m.Sum == "" {
 		return Build{}
 	}
-	b := Build{Version: m.Version}
+	b := Build{Version: m.Version, Sum: m.Sum}
 	base, _, _ := strings.Cut(m.Version, "+")
 	if parts := strings.Split(base, "-"); len(parts) >= 3 && len(parts[len(parts)-1]) == 12 {
 		b.Commit = parts[len(parts)-1]

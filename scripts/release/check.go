@@ -5,9 +5,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
+	"maps"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 )
 
@@ -44,8 +47,8 @@ func twice(ctx context.Context, out string, platforms []string) error {
 		}
 		to := filepath.Join(dir, "build", "out")
 		env := append(os.Environ(), []string{"TZ=Asia/Tokyo", "TZ=America/Lima"}[i], []string{"GOFLAGS=-p=1", "GOFLAGS=-race=false -gcflags=-N"}[i], "LC_ALL="+[]string{"C", "C.UTF-8"}[i])
-		args := fmt.Sprintf("umask %s && cd %q && exec go run -gcflags= ./scripts/release -o %q -commit %s -version %q -epoch %d -platforms %q -cache %q",
-			[]string{"022", "077"}[i], dir, to, r.commit, r.version, epoch, strings.Join(platforms, " "), filepath.Join(work, fmt.Sprint("cache", i)))
+		args := fmt.Sprintf("umask %s && cd %q && exec go run -gcflags= ./scripts/release -o %q -commit %s -version %q -sum %q -epoch %d -platforms %q -cache %q",
+			[]string{"022", "077"}[i], dir, to, r.commit, r.version, r.sum, epoch, strings.Join(platforms, " "), filepath.Join(work, fmt.Sprint("cache", i)))
 		if _, err := output(ctx, env, "sh", "-c", args); err != nil {
 			return err
 		}
@@ -94,3 +97,42 @@ func same(a, b string) error {
 	}
 	return errors.Join(differ...)
 }
+
+// compareSums compares the checksums in a folder with those that another build wrote into a file. Of a build of some platforms it leaves out the
+// archive that holds the images of all.
+func compareSums(to io.Writer, theirs, dir string, whole bool) error {
+	listed, err := os.ReadFile(theirs)
+	if err != nil {
+		return err
+	}
+	built, err := os.ReadFile(filepath.Join(dir, sumsFile))
+	if err != nil {
+		return err
+	}
+	there, here := digests(listed), digests(built)
+	var differ []error
+	for _, name := range slices.Sorted(maps.Keys(here)) {
+		switch digest, ok := there[name]; {
+		case !whole && strings.HasSuffix(name, allImages):
+			fmt.Fprintf(to, "not compared: %s, which holds the images of those platforms that were built\n", name)
+		case !ok:
+			differ = append(differ, fmt.Errorf("%s is not in %s", name, theirs))
+		case digest != here[name]:
+			differ = append(differ, fmt.Errorf("%s differs from the one in %s", name, theirs))
+		default:
+			fmt.Fprintf(to, "as in %s: %s\n", theirs, name)
+		}
+	}
+	for _, name := range slices.Sorted(maps.Keys(there)) {
+		if _, ok := here[name]; whole && !ok {
+			differ = append(differ, fmt.Errorf("%s was not built, and is in %s", name, theirs))
+		}
+	}
+	if len(here) == 0 {
+		differ = append(differ, fmt.Errorf("%s lists nothing", filepath.Join(dir, sumsFile)))
+	}
+	return errors.Join(differ...)
+}
+
+// allImages is how the name of the archive ends that holds the images of all platforms, which scripts/release/oci writes.
+const allImages = "_image_oci.tar"

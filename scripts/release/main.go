@@ -7,6 +7,7 @@ import (
 	"bytes"
 	"context"
 	"crypto/sha256"
+	"encoding/json"
 	"errors"
 	"flag"
 	"fmt"
@@ -19,6 +20,13 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"golang.org/x/mod/module"
+	"golang.org/x/mod/semver"
+	"golang.org/x/mod/sumdb/dirhash"
+	"golang.org/x/mod/zip"
+
+	"github.com/zkllmc/zkllmc/internal/console"
 )
 
 // sbom is the tool that lists what programs are made of.
@@ -40,6 +48,8 @@ func main() {
 	check := flag.Bool("check", false, "build twice, in two folders with two caches, and compare all bytes")
 	flag.StringVar(&r.commit, "commit", "", "commit that the sources are of (default: what git says)")
 	flag.StringVar(&r.version, "version", "", "version (default: the tag of the commit, if it has one)")
+	flag.StringVar(&r.sum, "sum", "", "hash of the version's module, as go.sum has it (default: that of what git has)")
+	compare := flag.String("compare", "", "file of checksums (SHA256SUMS) that somebody else's build of the same commit wrote, to compare with")
 	flag.StringVar(&r.cache, "cache", "", "folder for what the go command builds of the programs (default: its own)")
 	epoch := flag.Int64("epoch", 0, "seconds since 1970 of the commit (default: what git says)")
 	flag.Parse()
@@ -56,15 +66,20 @@ func main() {
 			return err
 		}
 		if *check {
-			return twice(ctx, r.out, r.platforms)
-		}
-		if r.commit == "" {
-			if *epoch, err = r.describe(ctx); err != nil {
-				return err
+			err = twice(ctx, r.out, r.platforms)
+		} else {
+			if r.commit == "" {
+				if *epoch, err = r.describe(ctx); err != nil {
+					return err
+				}
 			}
+			r.time = time.Unix(*epoch, 0).UTC()
+			err = r.build(ctx)
 		}
-		r.time = time.Unix(*epoch, 0).UTC()
-		return r.build(ctx)
+		if err != nil || *compare == "" {
+			return err
+		}
+		return compareSums(os.Stdout, *compare, r.out, len(r.platforms) == len(all))
 	}()
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "release:", err)
@@ -76,6 +91,7 @@ func main() {
 type release struct {
 	out             string
 	version, commit string // version: "" of a commit without a tag
+	sum             string // of a version: the hash of its module, which go.mod files that its compiler writes come with
 	time            time.Time
 	platforms       []string
 	cache           string // of the go command; "": its own
@@ -94,11 +110,33 @@ func (r *release) describe(ctx context.Context) (epoch int64, err error) {
 		return 0, err
 	}
 	r.version, _ = output(ctx, nil, "git", "describe", "--tags", "--exact-match", "--match", "v*") // fails where there is no tag
+	if r.version != "" {
+		if r.sum, err = moduleSum(".", r.version, r.commit); err != nil {
+			return 0, err
+		}
+	}
 	when, err := output(ctx, nil, "git", "show", "-s", "--format=%ct", "HEAD")
 	if err != nil {
 		return 0, err
 	}
 	return strconv.ParseInt(when, 10, 64)
+}
+
+// moduleSum returns the hash that go.sum has of a version of the module: of the archive that a module proxy makes of a commit in a clone.
+func moduleSum(clone, version, commit string) (sum string, err error) {
+	of := module.Version{Path: console.Module, Version: version}
+	if err := module.Check(of.Path, of.Version); err != nil || semver.Canonical(version) != version {
+		return "", fmt.Errorf("the tag %s is no version of a module whose path ends without one: want v0.N.N or v1.N.N", version)
+	}
+	file, err := os.CreateTemp("", "module-*.zip")
+	if err != nil {
+		return "", err
+	}
+	defer os.Remove(file.Name())
+	if err := errors.Join(zip.CreateFromVCS(file, of, clone, commit, ""), file.Close()); err != nil {
+		return "", err
+	}
+	return dirhash.HashZip(file.Name(), dirhash.Hash1)
 }
 
 // name is what files are called after.
@@ -111,6 +149,17 @@ func (r *release) name() string {
 
 // sumsFile has the digests of a release.
 const sumsFile = "SHA256SUMS"
+
+// digests reads a file of checksums, by the names of files.
+func digests(sums []byte) map[string]string {
+	out := map[string]string{}
+	for line := range strings.Lines(string(sums)) {
+		if digest, name, ok := strings.Cut(strings.TrimSpace(line), "  "); ok {
+			out[name] = digest
+		}
+	}
+	return out
+}
 
 // empty removes an earlier release, and nothing else.
 func empty(dir string) error {
@@ -133,14 +182,9 @@ func replaceable(dir string) error {
 	if err != nil && !errors.Is(err, os.ErrNotExist) {
 		return err
 	}
-	ours := []string{sumsFile}
-	for line := range strings.Lines(string(listed)) {
-		if _, name, ok := strings.Cut(strings.TrimSpace(line), "  "); ok {
-			ours = append(ours, name)
-		}
-	}
+	ours := digests(listed)
 	for _, e := range found {
-		if !e.Type().IsRegular() || !slices.Contains(ours, e.Name()) {
+		if _, listed := ours[e.Name()]; !e.Type().IsRegular() || !listed && e.Name() != sumsFile {
 			return fmt.Errorf("%s holds %s, which no earlier release wrote: name an empty folder, or one that is not there", dir, e.Name())
 		}
 	}
@@ -184,19 +228,36 @@ func toolEnvironment() []string {
 	return append(env, "GOFLAGS=", "GOWORK=off")
 }
 
-// environment is that of the go command: nothing of it depends on who runs it, but for where modules and what was built are kept.
-func environment(more ...string) []string {
-	var env []string
-	for _, v := range os.Environ() {
-		if name, _, _ := strings.Cut(v, "="); !strings.HasPrefix(name, "GO") || slices.Contains([]string{"GOPATH", "GOCACHE", "GOMODCACHE", "GOPROXY", "GOSUMDB", "GONOSUMDB", "GOPRIVATE", "GOROOT"}, name) {
-			env = append(env, v)
-		}
-	}
-	return append(append(env, "CGO_ENABLED=0", "GOFLAGS=-trimpath", "GOWORK=off", "GOTOOLCHAIN=local", "GOAMD64=v1", "GOARM64=v8.0", "GOENV=off", "LC_ALL=C", "TZ=UTC"), more...)
+// kept are the go command's settings of where modules come from, and where it keeps them and what it builds. Programs do not depend on them.
+var kept = []string{
+	"GOPATH", "GOCACHE", "GOMODCACHE", "GOTMPDIR", "GOPROXY", "GONOPROXY", "GOSUMDB", "GONOSUMDB", "GOPRIVATE", "GOINSECURE", "GOVCS", "GOAUTH",
 }
 
-// program builds a program for a platform. Version and commit are written into it, since what the go command notes of a clone is not there in an
-// archive of the sources.
+// environment is that in which the go command builds programs: nothing of it depends on who runs it, but for what is kept, of which some may
+// stand in a file of the user's (go env -w) and not in his environment.
+func environment(ctx context.Context, more ...string) ([]string, error) {
+	env := slices.DeleteFunc(os.Environ(), func(v string) bool {
+		name, _, _ := strings.Cut(v, "=")
+		return strings.HasPrefix(name, "GO") && name != "GOROOT"
+	})
+	said, err := output(ctx, toolEnvironment(), "go", append([]string{"env", "-json"}, kept...)...)
+	if err != nil {
+		return nil, err
+	}
+	var values map[string]string
+	if err := json.Unmarshal([]byte(said), &values); err != nil {
+		return nil, fmt.Errorf("go env: %w", err)
+	}
+	for _, name := range kept {
+		if values[name] != "" {
+			env = append(env, name+"="+values[name])
+		}
+	}
+	return append(append(env, "CGO_ENABLED=0", "GOFLAGS=-trimpath", "GOWORK=off", "GOTOOLCHAIN=local", "GOAMD64=v1", "GOARM64=v8.0", "GOENV=off", "LC_ALL=C", "TZ=UTC"), more...), nil
+}
+
+// program builds a program for a platform. Version, commit and hash are written into it, since what the go command notes of a clone or of a
+// module's archive is not there in an archive of the sources.
 func (r *release) program(ctx context.Context, work, platform, name, pkg string) (string, error) {
 	goos, arch, _ := strings.Cut(platform, "/")
 	if goos == "windows" {
@@ -204,12 +265,15 @@ func (r *release) program(ctx context.Context, work, platform, name, pkg string)
 	}
 	file := filepath.Join(work, goos+"_"+arch, name)
 	const stamp = " -X github.com/zkllmc/zkllmc/internal/console."
-	flags := "-s -w -buildid=" + stamp + "stampedVersion=" + r.version + stamp + "stampedCommit=" + r.commit
-	env := environment("GOOS="+goos, "GOARCH="+arch)
+	flags := "-s -w -buildid=" + stamp + "stampedVersion=" + r.version + stamp + "stampedCommit=" + r.commit + stamp + "stampedSum=" + r.sum
+	env, err := environment(ctx, "GOOS="+goos, "GOARCH="+arch)
+	if err != nil {
+		return "", err
+	}
 	if r.cache != "" {
 		env = append(env, "GOCACHE="+r.cache)
 	}
-	_, err := output(ctx, env, "go", "build", "-buildvcs=false", "-ldflags", flags, "-o", file, pkg)
+	_, err = output(ctx, env, "go", "build", "-buildvcs=false", "-ldflags", flags, "-o", file, pkg)
 	return file, err
 }
 
