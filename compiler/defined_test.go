@@ -4,6 +4,8 @@ import (
 	"math"
 	"testing"
 
+	"github.com/stretchr/testify/require"
+
 	"github.com/zkllmc/zkllmc/internal/onnx/pb"
 )
 
@@ -95,6 +97,38 @@ func TestDefinedOperators(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			checkComposite(t, portsModel(c.inputs, []string{"y"}, c.nodes, c.constants...), c.want)
+		})
+	}
+}
+
+// What draws at random is refused, a Dropout that drops above all: what runs in training is no model of what is answered.
+func TestRandomRefused(t *testing.T) {
+	x, flag := port("x", float32s, 2, 3), port("training", bools)
+	yes, half := booleans("yes", nil, 1), scalarOf("half", 0.5)
+	for want, nodes := range map[string][]*pb.NodeProto{
+		`(Dropout): drops cells at random, since its training_mode is true`:              {op("Dropout", "x half yes", "y")},
+		`(Dropout): the input "training" says whether it drops cells at random`:          {op("Dropout", "x half training", "y")},
+		`(Dropout): drops cells at random, since its training_mode is true; export`:      {op("Dropout", "half half yes", "z"), op("Mul", "x z", "y")},
+		`(RandomNormalLike): draws numbers at random`:                                    {op("RandomNormalLike", "x", "z"), op("Add", "x z", "y")},
+		`(SoftmaxCrossEntropyLoss): belongs to training; export the model for inference`: {op("SoftmaxCrossEntropyLoss", "x x", "y")},
+		`(StringConcat): computes with texts`:                                            {op("StringConcat", "x x", "y")},
+	} {
+		m := portsModel([]*pb.ValueInfoProto{x, flag}, []string{"y"}, nodes, yes, half)
+		_, err := Analyse(t.Context(), write(t, m), narrow(Config{Ranges: map[string]Range{"x": {Lo: -1, Hi: 1}}, PrivateInputs: []string{"x"}}))
+		require.ErrorIs(t, err, ErrUnsupported, want)
+		require.ErrorContains(t, err, want)
+	}
+	old := portsModel([]*pb.ValueInfoProto{x}, []string{"y"}, []*pb.NodeProto{op("Dropout", "x", "y")})
+	old.OpsetImport[0].Version = 6
+	_, err := Analyse(t.Context(), write(t, old), narrow(Config{Ranges: map[string]Range{"x": {Lo: -1, Hi: 1}}, PrivateInputs: []string{"x"}}))
+	require.ErrorContains(t, err, "(Dropout): drops cells at random, since its is_test is 0")
+
+	for name, nodes := range map[string][]*pb.NodeProto{
+		"of inference": {op("Dropout", "x half no", "y")}, "without a word": {op("Dropout", "x", "y")}, "of none": {op("Dropout", "x none yes", "y")},
+	} {
+		t.Run(name, func(t *testing.T) {
+			m := portsModel([]*pb.ValueInfoProto{x}, []string{"y"}, nodes, yes, half, booleans("no", nil, 0), scalarOf("none", 0))
+			checkComposite(t, m, func(in [][]float64) []float64 { return in[0] })
 		})
 	}
 }

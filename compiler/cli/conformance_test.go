@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"math"
 	"os"
 	"path/filepath"
 	"testing"
@@ -43,9 +44,7 @@ func TestColumnsOfCases(t *testing.T) {
 	root := t.TempDir()
 	model := func(kind string, initializers ...*pb.TensorProto) func(file string) {
 		return func(file string) {
-			x := &pb.ValueInfoProto{Name: "x", Type: &pb.TypeProto{Value: &pb.TypeProto_TensorType{TensorType: &pb.TypeProto_Tensor{ElemType: 1, Shape: &pb.TensorShapeProto{
-				Dim: []*pb.TensorShapeProto_Dimension{{Value: &pb.TensorShapeProto_Dimension_DimValue{DimValue: 1}}, {Value: &pb.TensorShapeProto_Dimension_DimValue{DimValue: 4}}},
-			}}}}}
+			x := tensorInput("x", 1, 4)
 			n := &pb.NodeProto{OpType: kind, Input: []string{"x"}, Output: []string{"y"}}
 			if len(initializers) > 0 {
 				n.Input = []string{"c", "c"}
@@ -70,6 +69,44 @@ func TestColumnsOfCases(t *testing.T) {
 	code, out, stderr = run(t, "conformance", root)
 	require.Equal(t, console.Rejected, code, out+stderr)
 	require.Contains(t, out, `c-folded: the output "y" is folded to other values than those expected`)
+}
+
+// Data that no statement can be about is no defect: numbers that are none, and elements of types that are not read.
+func TestDataOfNoStatement(t *testing.T) {
+	root := t.TempDir()
+	isNaN := func(file string) {
+		x := tensorInput("x", 1, 4)
+		data, err := proto.Marshal(&pb.ModelProto{OpsetImport: []*pb.OperatorSetIdProto{{Version: 18}}, Graph: &pb.GraphProto{
+			Node: []*pb.NodeProto{{OpType: "IsNaN", Input: []string{"x"}, Output: []string{"y"}}}, Input: []*pb.ValueInfoProto{x}, Output: []*pb.ValueInfoProto{{Name: "y"}},
+		}})
+		require.NoError(t, err)
+		require.NoError(t, os.WriteFile(file, data, 0o600))
+	}
+	dir := writeCase(t, filepath.Join(root, "nan"), isNaN, 1, 0, 0, 0)
+	put := func(x *pb.TensorProto) {
+		data, err := proto.Marshal(x)
+		require.NoError(t, err)
+		require.NoError(t, os.WriteFile(filepath.Join(dir, "test_data_set_0", "input_0.pb"), data, 0o600))
+	}
+	code, out, _ := run(t, "conformance", root)
+	require.Equal(t, console.Rejected, code, "of numbers it is a defect: "+out)
+	put(&pb.TensorProto{DataType: 1, Dims: []int64{1, 4}, FloatData: []float32{float32(math.NaN()), 1, 2, 3}})
+	code, out, stderr := run(t, "conformance", root)
+	require.Equal(t, console.OK, code, out+stderr)
+	require.Contains(t, out, "an input holds what is no finite number")
+	put(&pb.TensorProto{DataType: 8, Dims: []int64{1, 4}, StringData: [][]byte{{1}, {2}, {3}, {4}}})
+	code, out, stderr = run(t, "conformance", root)
+	require.Equal(t, console.OK, code, out+stderr)
+	require.Contains(t, out, "element type string is not supported")
+}
+
+// tensorInput declares an input of float32.
+func tensorInput(name string, shape ...int64) *pb.ValueInfoProto {
+	var dims []*pb.TensorShapeProto_Dimension
+	for _, d := range shape {
+		dims = append(dims, &pb.TensorShapeProto_Dimension{Value: &pb.TensorShapeProto_Dimension_DimValue{DimValue: d}})
+	}
+	return &pb.ValueInfoProto{Name: name, Type: &pb.TypeProto{Value: &pb.TypeProto_TensorType{TensorType: &pb.TypeProto_Tensor{ElemType: 1, Shape: &pb.TensorShapeProto{Dim: dims}}}}}
 }
 
 // writeCase writes a case of a model with an input of four numbers.

@@ -108,6 +108,9 @@ func (c *call) lower() ([]*val, error) {
 
 // operator lowers a node that is no call of a function and has no graph.
 func (c *call) operator() ([]*val, error) {
+	if err := c.drops(); err != nil {
+		return nil, err
+	}
 	free, private := true, false
 	for _, v := range c.in {
 		free = free && (v == nil || v.inputFree())
@@ -134,7 +137,7 @@ func (c *call) operator() ([]*val, error) {
 	case h == nil && f != nil:
 		return nil, c.unsupported("is supported on constants only, and one of its inputs depends on an input of the model")
 	case h == nil:
-		return nil, c.unsupported("the operator is not supported")
+		return nil, c.missing()
 	default:
 		outs, err = c.handle(h, f, free)
 	}

@@ -53,7 +53,7 @@ func (c *call) tried() ([]*val, error) {
 	var outs []*val
 	if slices.ContainsFunc(c.in, func(v *val) bool { return v != nil && v.unknown }) {
 		if !c.exists() {
-			err = c.unsupported("the operator is not supported")
+			err = c.missing()
 		}
 	} else if outs, err = c.safely(); err == nil {
 		return outs, c.sizes(outs)

@@ -22,6 +22,11 @@ import (
 // DType is an element type, by the numbers of the format.
 type DType int32
 
+// ElementError says that a tensor has elements of a type that is not decoded.
+type ElementError struct{ Type DType }
+
+func (e *ElementError) Error() string { return fmt.Sprintf("element type %s is not supported", e.Type) }
+
 // The element types that are decoded.
 const (
 	Float32  DType = 1
@@ -228,7 +233,7 @@ func (d *decoder) initializer(p *pb.TensorProto) (*Tensor, error) {
 		return nil, err
 	}
 	if !t.DType.Known() {
-		return nil, fmt.Errorf("element type %s is not supported", t.DType)
+		return nil, &ElementError{t.DType}
 	}
 	stored := &Stored{name: p.Name, dtype: t.DType, file: bytes.NewReader(p.RawData), n: n}
 	length := int64(len(p.RawData))
