@@ -10,27 +10,28 @@ import (
 
 // Stats sizes a circuit up, for inspect.
 type Stats struct {
-	Tensors      int   `json:"tensors"`
-	Witness      int   `json:"witness_tensors"`
-	Virtual      int   `json:"virtual_tensors"`
-	WeightCells  int64 `json:"weight_cells"`
-	WitnessCells int64 `json:"witness_cells"` // without multiplicities
-	Lookups      int   `json:"lookups"`
-	LookupCells  int64 `json:"lookup_cells"`
-	Tables       int   `json:"tables"`
-	TableLines   int64 `json:"table_lines"`
-	Zeros        int   `json:"zero_checks"`
-	Waves        int   `json:"waves"`
-	Evaluations  int   `json:"evaluations"` // of tensors, each at one point: see circuit.Requests
-	Requests     int64 `json:"requests"`    // for them
-	WeightRows   int   `json:"weight_rows"`
-	WitnessRows  int   `json:"witness_rows"`
-	ProofBytes   int   `json:"proof_bytes"`
-	KeyBytes     int   `json:"key_bytes"`      // of the verifying key, that of all lengths
-	KeyPieces    int   `json:"key_pieces"`     // of its range proof, each of its own
-	Soundness    int   `json:"soundness_bits"` // statistical, of the interactive protocol: see protocol.SoundnessBits
+	Tensors      int   `json:"tensors"`         // all tensors
+	Witness      int   `json:"witness_tensors"` // those that are committed with every proof
+	Virtual      int   `json:"virtual_tensors"` // those that are never committed
+	WeightCells  int64 `json:"weight_cells"`    // cells of all weights
+	WitnessCells int64 `json:"witness_cells"`   // cells that are committed with every proof, without multiplicities
+	Lookups      int   `json:"lookups"`         // tensors that are looked up
+	LookupCells  int64 `json:"lookup_cells"`    // cells that are looked up
+	Tables       int   `json:"tables"`          // tables
+	TableLines   int64 `json:"table_lines"`     // lines of all tables
+	Zeros        int   `json:"zero_checks"`     // tensors that must be zero
+	Waves        int   `json:"waves"`           // waves of sumchecks
+	Evaluations  int   `json:"evaluations"`     // tensors that a proof evaluates, each counted per point
+	Requests     int64 `json:"requests"`        // requests for them
+	WeightRows   int   `json:"weight_rows"`     // row commitments of the model
+	WitnessRows  int   `json:"witness_rows"`    // row commitments of a proof
+	ProofBytes   int   `json:"proof_bytes"`     // exact size of a proof
+	KeyBytes     int   `json:"key_bytes"`       // exact size of the verifying key, that of all lengths
+	// proofs that its range proof consists of, each of at most 2^24 weights, and padding
+	KeyPieces int `json:"key_pieces"`
+	Soundness int `json:"soundness_bits"` // statistical soundness of one proof: its error is at most 2^-bits
 
-	Work cost.Work `json:"work"` // of a proof
+	Work cost.Work `json:"work"` // what a proof has to do, from which its seconds and memory are predicted
 }
 
 // statistics counts what a proof about a circuit costs. The proof's size is exact: the message schedule is run without a prover.

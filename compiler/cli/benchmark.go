@@ -13,8 +13,9 @@ import (
 
 // benchmarkReport is what benchmark prints with --json.
 type benchmarkReport struct {
-	Rates *cost.Rates `json:"rates"` // of this machine
-	Kept  string      `json:"kept,omitempty"`
+	// how long this machine takes, in seconds of one core, for amounts of work, which are given in seconds of the reference
+	Rates *cost.Rates `json:"rates"`
+	Kept  string      `json:"kept,omitempty"` // the file that has it for predictions
 	usage
 }
 

@@ -60,9 +60,10 @@ the quantisation is, a proof says that the integer program gave exactly the show
 
 // checkReport is what check --json prints.
 type checkReport struct {
-	Model   string `json:"model"`
-	Circuit string `json:"circuit"` // digest, of several lengths that of the family
-	OK      bool   `json:"ok"`
+	Model   string `json:"model"`   // file
+	Circuit string `json:"circuit"` // digest of the circuit; of several lengths that of the family
+	// exit code 0: no clear position differs, and no output by more than the tolerance, as the help of check says
+	OK bool `json:"ok"`
 	*compiler.CheckReport
 	usage
 }

@@ -115,8 +115,8 @@ type app struct {
 
 // phase is a part of the work, for reports.
 type phase struct {
-	Name    string  `json:"name"`
-	Seconds float64 `json:"seconds"`
+	Name    string  `json:"name"`    // what
+	Seconds float64 `json:"seconds"` // how long
 }
 
 // failed gives an error of a command the exit code that it stands for.
@@ -274,10 +274,10 @@ func (a *app) finishPhase() {
 
 // usage is what every JSON report says about the run.
 type usage struct {
-	Phases  []phase `json:"phases"`
+	Phases  []phase `json:"phases"` // what was done, in order
 	Seconds struct {
-		Total float64 `json:"total"`
-	} `json:"seconds"`
+		Total float64 `json:"total"` // from the start of the program
+	} `json:"seconds"` // times
 	machine.Usage
 }
 

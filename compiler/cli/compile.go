@@ -34,67 +34,78 @@ const manifestFile = "zkllmc.json"
 
 // manifest describes generated code.
 type manifest struct {
-	Generator string           `json:"generator"`
-	Name      string           `json:"name"`
-	Digest    string           `json:"circuit"` // of the family, if there are several lengths
-	Lengths   []lengthInfo     `json:"lengths,omitempty"`
-	Statement string           `json:"statement_kind"` // generation or function
-	Pad       int64            `json:"pad"`            // of a generation
+	Generator string `json:"generator"` // zkllmc
+	Name      string `json:"name"`      // of the model
+	Digest    string `json:"circuit"`   // digest of the circuit, hexadecimal; of several lengths that of the family
+	// where a model is compiled for several lengths, ascending; whatever else speaks of one circuit speaks of the longest
+	Lengths   []lengthInfo `json:"lengths,omitempty"`
+	Statement string       `json:"statement_kind"` // generation or function
+	Pad       int64        `json:"pad"`            // of a generation: the token behind the end
+	// SHA-256 of the tokenizer that the code reads texts with; with a template the SHA-256 of both files' SHA-256
 	Tokenizer string           `json:"tokenizer,omitempty"`
-	Ports     []portInfo       `json:"ports"`
-	Layers    int              `json:"layers"`
-	Stats     compiler.Stats   `json:"stats"`
-	Public    []tensorInfo     `json:"public_tensors"`
-	Weights   []tensorInfo     `json:"private_weights"`
-	Scales    *compiler.Report `json:"scales"`
-	Steps     []report.Step    `json:"steps,omitempty"`    // of the circuit
-	ByLayer   []report.Layer   `json:"by_layer,omitempty"` // what they cost
-	Plan      *cost.Plan       `json:"plan,omitempty"`     // of a proof on a device that was asked for
-	Notes     []string         `json:"notes,omitempty"`    // where the program's meaning is one of several that the file allows, and what of the file is left out
+	Ports     []portInfo       `json:"ports"`           // the inputs and outputs, in the circuit's order
+	Layers    int              `json:"layers"`          // how often the repeated block runs
+	Stats     compiler.Stats   `json:"stats"`           // the circuit's size
+	Public    []tensorInfo     `json:"public_tensors"`  // constants, which everybody sees
+	Weights   []tensorInfo     `json:"private_weights"` // weights, which proofs hide
+	Scales    *compiler.Report `json:"scales"`          // how reals became integers; all of it is public
+	Steps     []report.Step    `json:"steps,omitempty"` // the calls that the circuit is built with, in its order
+	// the circuit by layer, in order: of the repeated layers that the circuit's names tell, else of the layers that names of the file tell
+	// (`/model/layers.3/…`, `h.3.…`), what is before and behind them, and the tables
+	ByLayer []report.Layer `json:"by_layer,omitempty"`
+	Plan    *cost.Plan     `json:"plan,omitempty"` // of inspect with `--device`: what a proof takes of a GPU
+	// where the program's meaning is one of several that the file allows: masks that are inputs, rows that a mask empties; and inputs that
+	// are left out, since no output depends on them
+	Notes []string `json:"notes,omitempty"`
 }
 
 // lengthInfo is the circuit of one of several lengths; the rest of a manifest is about the longest.
 type lengthInfo struct {
-	Length       int    `json:"length"`
-	Digest       string `json:"circuit"`
-	WitnessCells int64  `json:"witness_cells"`
-	LookupCells  int64  `json:"lookup_cells"`
-	ProofBytes   int    `json:"proof_bytes"`
+	Length       int    `json:"length"`        // the length
+	Digest       string `json:"circuit"`       // digest of its circuit
+	WitnessCells int64  `json:"witness_cells"` // its cells that are committed with every proof, without multiplicities
+	LookupCells  int64  `json:"lookup_cells"`  // its cells that are looked up
+	ProofBytes   int    `json:"proof_bytes"`   // exact size of a proof about it
 
-	Work cost.Work `json:"work"`
+	Work cost.Work `json:"work"` // what a proof has to do, from which its seconds and memory are predicted
 }
 
 type tensorInfo struct {
-	Name  string `json:"name"`
-	Shape []int  `json:"shape"`
+	Name  string `json:"name"`  // name
+	Shape []int  `json:"shape"` // shape
 
 	Files []string `json:"from,omitempty"` // of a weight: the tensors of the model file that it is computed from
-	// Of a constant or a map of indices: at how many points a proof evaluates it.
+
+	// of a constant or a map of indices: at how many points a proof evaluates it
 	Evaluations int `json:"evaluations,omitempty"`
-	// Of a map of indices, which has no cells to store: where it is 1, and the products that a verifier makes per evaluation.
-	Where string `json:"where,omitempty"`
-	Work  int64  `json:"products_per_evaluation,omitempty"`
+
+	Where string `json:"where,omitempty"`                   // of a map of indices, which has no cells to store: where it is 1
+	Work  int64  `json:"products_per_evaluation,omitempty"` // of such a map: products that the verifier makes per evaluation
 }
 
 // compileReport is what compile and inspect print with --json.
 type compileReport struct {
 	manifest
+	// what it costs, with two threads or more, in seconds of one core; of several lengths that of the longest
 	Predicted *prediction `json:"predicted"`
-	Check     *verdict    `json:"check,omitempty"` // of compile
+	// of compile: how the integer program compares with the float model on the inputs that scales were chosen from
+	Check *verdict `json:"check,omitempty"`
 	usage
 }
 
 // refusalReport is what compile and inspect print with --json of a model that is refused.
 type refusalReport struct {
+	// all that is seen to be in the model's way, in its order; of nodes that use what a refused one gives only whether there is such an
+	// operator
 	Refused []refusal `json:"refused"`
 }
 
 // refusal is one reason.
 type refusal struct {
-	Node   string `json:"node,omitempty"`
-	Op     string `json:"op,omitempty"`
-	Reason string `json:"reason"`
-	Remedy string `json:"remedy,omitempty"`
+	Node   string `json:"node,omitempty"`   // name of the node, or of the tensor
+	Op     string `json:"op,omitempty"`     // its operator
+	Reason string `json:"reason"`           // what is in the way
+	Remedy string `json:"remedy,omitempty"` // what to do about it
 }
 
 // refused prints why a model is refused, if an error says that.
@@ -116,14 +127,17 @@ func (a *app) refused(err error) error {
 
 // verdict is the short form of a comparison with the float model.
 type verdict struct {
-	OK        bool          `json:"ok"`
-	Tolerance float64       `json:"tolerance"`
-	Error     float64       `json:"error"` // the largest, in parts of its output's largest magnitude
-	Inputs    int           `json:"inputs"`
-	Positions int           `json:"positions,omitempty"`
-	Agree     int           `json:"top1_agree,omitempty"`
-	Worst     *quant.Place  `json:"worst,omitempty"`
-	Places    []quant.Place `json:"places,omitempty"`
+	OK        bool    `json:"ok"`        // it is precise enough; false is possible with `--accept-loss` only
+	Tolerance float64 `json:"tolerance"` // `--tolerance`
+	// largest difference of a cell of an output, in parts of the output's largest magnitude
+	Error     float64 `json:"error"`
+	Inputs    int     `json:"inputs"`               // inputs that were compared
+	Positions int     `json:"positions,omitempty"`  // of a language model: positions of all inputs
+	Agree     int     `json:"top1_agree,omitempty"` // those with the same best token
+	// the place where most precision is lost, where it does not suffice or with `--layers`
+	Worst *quant.Place `json:"worst,omitempty"`
+	// with `--layers`: the values of the integer program that stand for one of the float model, in its order
+	Places []quant.Place `json:"places,omitempty"`
 }
 
 func verdictOf(r *compiler.CheckReport) *verdict {
@@ -136,14 +150,14 @@ func verdictOf(r *compiler.CheckReport) *verdict {
 
 // portInfo describes an input or output of the circuit. Elements are integers in [Lo, Hi]; one of reals stands for itself times 2^-Scale.
 type portInfo struct {
-	Name     string `json:"name"`
-	Side     string `json:"side"`
-	Elements string `json:"elements"`
-	Shape    []int  `json:"shape"`
-	Lo       int64  `json:"lo"`
-	Hi       int64  `json:"hi"`
-	Scale    int    `json:"scale,omitempty"`
-	Reveals  string `json:"reveals"`
+	Name     string `json:"name"`            // its name
+	Side     string `json:"side"`            // input or output
+	Elements string `json:"elements"`        // ids, integers, booleans or reals
+	Shape    []int  `json:"shape"`           // its extents
+	Lo       int64  `json:"lo"`              // least element
+	Hi       int64  `json:"hi"`              // greatest element
+	Scale    int    `json:"scale,omitempty"` // an element of reals stands for itself times 2^-scale
+	Reveals  string `json:"reveals"`         // what statements tell: nothing, values or argmax
 }
 
 const generator = "zkllmc"

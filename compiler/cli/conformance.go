@@ -27,35 +27,35 @@ import (
 
 // caseReport is the outcome of one conformance case.
 type caseReport struct {
-	Case    string   `json:"case"`
+	Case    string   `json:"case"`          // folder
 	Ops     []string `json:"ops,omitempty"` // the operators of its graph
 	finding          // with every input of real numbers private
-	Public  *finding `json:"public,omitempty"` // with every input public, of a case with an input of real numbers
+	Public  *finding `json:"public,omitempty"` // the same with all inputs public, of a case with an input of real numbers
 }
 
 // finding is what came of a case.
 type finding struct {
-	Result string `json:"result"` // proved, folded, refused, imprecise or failed
-	Node   string `json:"node,omitempty"`
-	Op     string `json:"op,omitempty"`
-	Reason string `json:"reason,omitempty"`
-	Remedy string `json:"remedy,omitempty"`
+	Result string `json:"result"`           // proved, folded, refused, imprecise or failed, with every input of real numbers private
+	Node   string `json:"node,omitempty"`   // the ONNX node that a refusal is about
+	Op     string `json:"op,omitempty"`     // its operator
+	Reason string `json:"reason,omitempty"` // why
+	Remedy string `json:"remedy,omitempty"` // what to do about it, where that is known
 
-	// Of the integer program, where there is one: the largest error of an output in parts of its largest magnitude, against the float model
-	// and the expected outputs, and of a language model the positions of the test sets, with those where the best token is the expected one.
+	// largest error of an output of the integer program, in parts of the output's largest magnitude, on the inputs that scales were chosen
+	// from and on those of the case
 	Error     float64 `json:"error,omitempty"`
-	Positions int     `json:"positions,omitempty"`
-	Agree     int     `json:"top1_agree,omitempty"`
+	Positions int     `json:"positions,omitempty"`  // of a language model: positions of the case's inputs
+	Agree     int     `json:"top1_agree,omitempty"` // those where the best token is the expected one
 
-	ProofBytes int     `json:"proof_bytes,omitempty"` // of a case that is proved
-	CPUSeconds float64 `json:"cpu_seconds"`           // of processors, for all that was done; 0 if the system does not tell
+	ProofBytes int     `json:"proof_bytes,omitempty"` // size of the proof of a case that is proved
+	CPUSeconds float64 `json:"cpu_seconds"`           // time of processors for all that was done; 0 if the system does not tell
 }
 
 // conformanceReport is what conformance --json prints.
 type conformanceReport struct {
-	Cases  []caseReport `json:"cases"`
-	Counts string       `json:"summary"`
-	Public string       `json:"public_summary"`
+	Cases  []caseReport `json:"cases"`          // the cases, sorted
+	Counts string       `json:"summary"`        // how many of each, imprecise ones among those refused
+	Public string       `json:"public_summary"` // the same with public inputs
 	usage
 }
 

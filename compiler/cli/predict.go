@@ -12,14 +12,15 @@ import (
 
 // prediction says what setup, proofs and answers cost, in seconds of one core.
 type prediction struct {
-	Rates     string       `json:"rates"` // whose rates these are: measured, on this machine, or reference
-	Prove     float64      `json:"prove_seconds"`
-	Phases    []cost.Phase `json:"phases"` // of the proof
-	Peak      float64      `json:"prove_peak_bytes"`
-	Token     float64      `json:"token_seconds,omitempty"` // of an answer, by itself
-	Setup     float64      `json:"setup_seconds"`
-	SetupPeak float64      `json:"setup_peak_bytes"`
-	ByLayer   []float64    `json:"by_layer,omitempty"` // seconds that each adds to a proof
+	// whose seconds these are: `measured`, of this machine, or `reference`, of an Intel Xeon with AVX-512 (`zkllmc benchmark`)
+	Rates     string       `json:"rates"`
+	Prove     float64      `json:"prove_seconds"`           // of a proof whose answer is known
+	Phases    []cost.Phase `json:"phases"`                  // its phases, in order
+	Peak      float64      `json:"prove_peak_bytes"`        // most memory of a proof
+	Token     float64      `json:"token_seconds,omitempty"` // of a generation: a token of an answer, computed by itself
+	Setup     float64      `json:"setup_seconds"`           // of the keys
+	SetupPeak float64      `json:"setup_peak_bytes"`        // most memory of setup
+	ByLayer   []float64    `json:"by_layer,omitempty"`      // seconds that each of `by_layer` adds to a proof
 }
 
 // machineRates are those of this machine, if it was measured, else those of the reference.

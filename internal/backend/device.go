@@ -10,11 +10,11 @@ var ErrNoDevice = errors.New("there is no device to compute on")
 
 // Use is what was asked of a device since it was opened. Bytes go up to it and come down from it.
 type Use struct {
-	Name             string `json:"name"`
-	Launches         int    `json:"launches"` // of kernels
-	Synchronisations int    `json:"synchronisations"`
-	Up               int64  `json:"bytes_up"`
-	Down             int64  `json:"bytes_down"`
+	Name             string `json:"name"`             // of the GPU
+	Launches         int    `json:"launches"`         // of kernels
+	Synchronisations int    `json:"synchronisations"` // how often the processor waited for it
+	Up               int64  `json:"bytes_up"`         // bytes copied to it
+	Down             int64  `json:"bytes_down"`       // bytes copied from it
 }
 
 // OnDevice is a backend that computes on a device.

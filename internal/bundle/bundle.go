@@ -21,59 +21,62 @@ import (
 
 // Card says what a bundle's model is, for people. Its sender wrote it.
 type Card struct {
-	Version      int        `json:"version"` // of the card, 1
-	Name         string     `json:"name"`
-	Architecture string     `json:"architecture,omitempty"`
-	About        string     `json:"about,omitempty"`
-	ModelID      string     `json:"model_id"`
-	Circuit      string     `json:"circuit"` // the digest, where there are several that of all
-	Statements   string     `json:"statement_kind"`
-	Hidden       Hidden     `json:"hidden"`
-	Ports        []Port     `json:"ports"`
-	Precision    *Precision `json:"precision,omitempty"`
-	Tokenizer    string     `json:"tokenizer_sha256,omitempty"`
-	Template     string     `json:"template_sha256,omitempty"`
-	MadeBy       string     `json:"made_by,omitempty"`
-	MadeAt       string     `json:"made_at"`   // YYYY-MM-DD
-	MadeWith     string     `json:"made_with"` // version of zkllmc
+	Version      int    `json:"version"`                // of the card: 1
+	Name         string `json:"name"`                   // of the model
+	Architecture string `json:"architecture,omitempty"` // `--architecture`
+	About        string `json:"about,omitempty"`        // `--about`
+	ModelID      string `json:"model_id"`               // as `verifier accept` prints it
+	Circuit      string `json:"circuit"`                // digest of the circuit; of several lengths that of all
+	Statements   string `json:"statement_kind"`         // generation or function
+	Hidden       Hidden `json:"hidden"`                 // what proofs hide
+	Ports        []Port `json:"ports"`                  // inputs and outputs
+	// from `--precision`: the integer program against the float model, as `check --json` has it
+	Precision *Precision `json:"precision,omitempty"`
+	Tokenizer string     `json:"tokenizer_sha256,omitempty"` // of the tokenizer's file
+	Template  string     `json:"template_sha256,omitempty"`  // of the template's
+	MadeBy    string     `json:"made_by,omitempty"`          // `--made-by`
+	MadeAt    string     `json:"made_at"`                    // date, YYYY-MM-DD
+	MadeWith  string     `json:"made_with"`                  // version of zkllmc
 }
 
 // Hidden counts what proofs hide.
 type Hidden struct {
-	Weights int64    `json:"weights"` // cells of private weights
-	Inputs  []string `json:"inputs,omitempty"`
-	Outputs []string `json:"outputs,omitempty"`
+	Weights int64    `json:"weights"`           // number of private weights
+	Inputs  []string `json:"inputs,omitempty"`  // private inputs
+	Outputs []string `json:"outputs,omitempty"` // private outputs
 }
 
 // Precision is how the integer program compares with the float model, as check --json prints it.
 type Precision struct {
-	OK         bool     `json:"ok"`
-	Tolerance  float64  `json:"tolerance"`
-	Inputs     int      `json:"inputs"`
-	Positions  int      `json:"positions,omitempty"` // of a language model, as all that follows but outputs
-	MaxError   float64  `json:"max_error,omitempty"`
-	MaxLogit   float64  `json:"max_logit,omitempty"`
-	Top1Agree  int      `json:"top1_agree,omitempty"`
+	OK        bool    `json:"ok"`        // it is precise enough
+	Tolerance float64 `json:"tolerance"` // up to which part of an output's largest magnitude its cells may differ
+	Inputs    int     `json:"inputs"`    // inputs that were compared
+	// of a language model, as the members up to `precision.clear_agree`: positions of all inputs
+	Positions int     `json:"positions,omitempty"`
+	MaxError  float64 `json:"max_error,omitempty"`  // largest difference of a logit
+	MaxLogit  float64 `json:"max_logit,omitempty"`  // largest logit of the float model, in magnitude
+	Top1Agree int     `json:"top1_agree,omitempty"` // positions with the same best token
+	// positions where the two best logits of the float model differ by more than 0.05
 	Clear      int      `json:"clear_positions,omitempty"`
-	ClearAgree int      `json:"clear_agree,omitempty"`
-	Outputs    []Output `json:"outputs,omitempty"` // of other models
+	ClearAgree int      `json:"clear_agree,omitempty"` // those with the same best token
+	Outputs    []Output `json:"outputs,omitempty"`     // of any other model: its outputs
 }
 
 // Output compares an output.
 type Output struct {
-	Name        string  `json:"name"`
-	MaxError    float64 `json:"max_error"`
-	MaxValue    float64 `json:"max_value"`
-	LeastCosine float64 `json:"least_cosine,omitempty"`
+	Name        string  `json:"name"`                   // of the output
+	MaxError    float64 `json:"max_error"`              // largest difference of a cell
+	MaxValue    float64 `json:"max_value"`              // largest magnitude of a cell of the float model
+	LeastCosine float64 `json:"least_cosine,omitempty"` // least cosine of the angle between a row and that of the float model
 }
 
 // Port says what a statement tells of an input or output.
 type Port struct {
-	Name     string `json:"name"`
-	Side     string `json:"side"`
-	Elements string `json:"elements"`
-	Shape    []int  `json:"shape"` // of the longest circuit
-	Reveals  string `json:"reveals"`
+	Name     string `json:"name"`     // of the port
+	Side     string `json:"side"`     // input or output
+	Elements string `json:"elements"` // ids, integers, booleans or reals
+	Shape    []int  `json:"shape"`    // at the longest length
+	Reveals  string `json:"reveals"`  // values, argmax or nothing
 }
 
 // Bundle is what an archive holds.

@@ -25,8 +25,8 @@ const (
 
 // Message is what somebody said, or the model answered.
 type Message struct {
-	Role    string `json:"role"`
-	Content string `json:"content"`
+	Role    string `json:"role"`    // system, user or assistant
+	Content string `json:"content"` // what was said, without white space that the template takes off
 }
 
 // Tokenizer is a tokens.Tokenizer with a chat's template.

@@ -16,22 +16,23 @@ import (
 
 // Part is what a part of a circuit adds to the work of a proof. Its numbers depend on the circuit only.
 type Part struct {
-	Weights  int64 `json:"weights"`  // cells
+	Weights  int64 `json:"weights"`  // cells of weights
 	Witness  int64 `json:"witness"`  // committed cells, multiplicities of tables among them
 	Virtual  int64 `json:"virtual"`  // cells that are sums of products, those of wide tensors twice
-	Products int64 `json:"products"` // of integers in these sums
+	Products int64 `json:"products"` // products of integers in these sums
 	Lookups  int64 `json:"lookups"`  // cells that are looked up, and lines of tables
-	Leaves   int64 `json:"leaves"`   // of the fraction tree that are computed: these, and padding among them, without what clamps leave over if nothing is clamped
-	Padded   int64 `json:"padded"`   // leaves with all padding
-	Columns  int64 `json:"columns"`  // cells that are looked up, counted once for every column
-	Factors  int64 `json:"factors"`  // elements of the factors of sumchecks of products, with padding
+	// leaves of the fraction tree that are computed: these, and padding among them, without what clamps leave over if nothing is clamped
+	Leaves  int64 `json:"leaves"`
+	Padded  int64 `json:"padded"`  // leaves of the fraction tree with all padding
+	Columns int64 `json:"columns"` // cells that are looked up, counted once for every column
+	Factors int64 `json:"factors"` // elements of the factors of sumchecks of products, with padding
 }
 
 // Work is what a proof about a circuit does: that of its parts, and what belongs to none.
 type Work struct {
 	Part
-	Points int64 `json:"points"` // columns of rows: the generators of openings
-	Summed int64 `json:"summed"` // elements of the factors, with padding, of the wave that has most
+	Points int64 `json:"points"` // columns of rows of committed cells
+	Summed int64 `json:"summed"` // elements of the factors, with padding, of the einsum wave that has most
 }
 
 // Of counts the work of a proof about a circuit.

@@ -11,11 +11,11 @@ import (
 
 // Device is a GPU, by what its maker says of it. Times that follow from it are extrapolated: nothing has run on one.
 type Device struct {
-	Name      string  `json:"name"`
-	Memory    int64   `json:"memory_bytes"`
-	Cores     int     `json:"multiprocessors"`
-	Clock     float64 `json:"clock_hertz"`
-	Bandwidth float64 `json:"memory_bytes_per_second"`
+	Name      string  `json:"name"`                      // as `--device` names it
+	Memory    int64   `json:"memory_bytes"`              // its memory
+	Cores     int     `json:"multiprocessors"`           // how many
+	Clock     float64 `json:"clock_hertz"`               // their clock
+	Bandwidth float64 `json:"memory_bytes_per_second"`   // bandwidth of its memory
 	Transfer  float64 `json:"transfer_bytes_per_second"` // to and from it
 }
 
@@ -68,18 +68,18 @@ func (d *Device) Seconds(e Effort) (least, likely float64) {
 
 // Stage is a part of a proof on a device, by the name that progress shows.
 type Stage struct {
-	Name          string  `json:"name"`
-	Peak          int64   `json:"peak_bytes"` // of the device's memory
-	Kept          int64   `json:"kept_bytes"` // the peak of what made room on the device, in the process' memory
-	Up            int64   `json:"bytes_up"`
-	Down          int64   `json:"bytes_down"`
-	Launches      int     `json:"launches"`
-	Syncs         int     `json:"synchronisations"`
-	Field         int64   `json:"field_products"`
-	Integers      int64   `json:"integer_products"`
-	Bytes         int64   `json:"kernel_bytes"`
-	LeastSeconds  float64 `json:"least_seconds"`
-	LikelySeconds float64 `json:"likely_seconds"`
+	Name          string  `json:"name"`             // what
+	Peak          int64   `json:"peak_bytes"`       // most memory of the device at a time
+	Kept          int64   `json:"kept_bytes"`       // most memory of the process at a time for what made room on the device
+	Up            int64   `json:"bytes_up"`         // copied to the device
+	Down          int64   `json:"bytes_down"`       // copied from it
+	Launches      int     `json:"launches"`         // kernels that are started
+	Syncs         int     `json:"synchronisations"` // times that the processor waits for the device
+	Field         int64   `json:"field_products"`   // products of field elements
+	Integers      int64   `json:"integer_products"` // products of integers
+	Bytes         int64   `json:"kernel_bytes"`     // what kernels read and write
+	LeastSeconds  float64 `json:"least_seconds"`    // at the device's ceilings: extrapolated
+	LikelySeconds float64 `json:"likely_seconds"`   // at the parts of them that kernels reach as a rule: extrapolated
 }
 
 // Launch counts a kernel.
@@ -109,9 +109,9 @@ func (s *Stage) wait(seconds float64) {
 
 // Plan is what a proof takes of a device, stage by stage.
 type Plan struct {
-	Device Device  `json:"device"`
-	Budget int64   `json:"budget_bytes"` // of memory that it may take
-	Stages []Stage `json:"stages"`
+	Device Device  `json:"device"`       // the device; its rates are its maker's
+	Budget int64   `json:"budget_bytes"` // memory that the proof may take
+	Stages []Stage `json:"stages"`       // stages of the proof, in order
 }
 
 // Total adds the stages up; the peak is the greatest.

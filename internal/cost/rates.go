@@ -4,8 +4,8 @@ import "math"
 
 // Phase is a part of a proof, by the name that progress shows, with the seconds that it takes one core.
 type Phase struct {
-	Name    string  `json:"name"`
-	Seconds float64 `json:"seconds"`
+	Name    string  `json:"name"`    // as progress shows it
+	Seconds float64 `json:"seconds"` // what it takes
 }
 
 // Pace is how long a machine takes for something: at amounts of work, ascending, two at least, given in seconds of the reference, the seconds of one core
@@ -14,8 +14,8 @@ type Pace []Point
 
 // Point is an amount of work with what it takes.
 type Point struct {
-	Work    float64 `json:"work"`
-	Seconds float64 `json:"seconds"`
+	Work    float64 `json:"work"`    // the amount
+	Seconds float64 `json:"seconds"` // what it took
 }
 
 // of is how long so much work takes: no less than the least.
@@ -50,9 +50,9 @@ func and(small float64) Pace { return Pace{{0, small}, {1, small + 1}} }
 
 // Rates say how many seconds of one core a machine takes.
 type Rates struct {
-	Phases   map[string]Pace `json:"phases"` // of a proof, by their names
-	Decoding Pace            `json:"decoding"`
-	Setup    Pace            `json:"setup"`
+	Phases   map[string]Pace `json:"phases"`   // of each phase of a proof, by name, at several amounts of work
+	Decoding Pace            `json:"decoding"` // the same of a token of an answer
+	Setup    Pace            `json:"setup"`    // the same of keys
 }
 
 // Seconds of one core of the reference, an Intel Xeon with AVX-512 IFMA of which two cores were used, as BENCH.md had it at commit fadd071.

@@ -15,37 +15,42 @@ import (
 
 // Said is what reports of prover and verifier say about prompt and answer.
 type Said struct {
-	PromptLength  int     `json:"prompt_length"`
-	PrivatePrompt bool    `json:"private_prompt"`
-	Prompt        []int64 `json:"prompt_tokens,omitempty"` // missing where it is private
-	Answer        []int64 `json:"answer_tokens,omitempty"`
-	Next          *int64  `json:"next_token,omitempty"` // what the revealed logits predict behind the answer
-	Finished      *bool   `json:"finished,omitempty"`   // the answer ends with the vocabulary's end token
-	EndInside     bool    `json:"end_inside,omitempty"` // an end token stands before the answer's last place
-	Texts         *Texts  `json:"texts,omitempty"`      // missing without a vocabulary
+	PromptLength  int     `json:"prompt_length"`           // number of the prompt's tokens
+	PrivatePrompt bool    `json:"private_prompt"`          // the prompt is hidden
+	Prompt        []int64 `json:"prompt_tokens,omitempty"` // the prompt, unless it is private
+	Answer        []int64 `json:"answer_tokens,omitempty"` // the answer, unless none is claimed
+	Next          *int64  `json:"next_token,omitempty"`    // what revealed logits predict behind the last token
+	// the answer ends with the vocabulary's end token; missing where there is no answer or no such token
+	Finished  *bool  `json:"finished,omitempty"`
+	EndInside bool   `json:"end_inside,omitempty"` // true: an end token stands inside the answer, which ends there
+	Texts     *Texts `json:"texts,omitempty"`      // what the tokens say; missing without a vocabulary
 }
 
 // Texts is what tokens say, by a vocabulary. The prompt is missing where it is private, the answer where none is claimed.
 type Texts struct {
-	Tokenizer string         `json:"tokenizer"` // its Sum
-	Prompt    *PromptReading `json:"prompt,omitempty"`
-	Answer    *Reading       `json:"answer,omitempty"`
-	Next      *Reading       `json:"next,omitempty"`
+	Tokenizer string         `json:"tokenizer"`        // which tokenizer says so, as in `zkllmc.json`
+	Prompt    *PromptReading `json:"prompt,omitempty"` // the prompt, unless it is private
+	Answer    *Reading       `json:"answer,omitempty"` // the answer
+	Next      *Reading       `json:"next,omitempty"`   // the next token
 }
 
 // Reading is a reading.Reading as reports show it. The text is missing where it deceives who takes it for what was asked or told: a prompt
 // that the tokenizer would write in other tokens, an answer that goes on behind an end token. The tokens are spelled where they are not
 // those that the tokenizer makes of the text.
 type Reading struct {
-	Canonical bool            `json:"canonical"`
-	Text      *string         `json:"text,omitempty"`
-	Spelled   string          `json:"spelled,omitempty"`
-	Of        reading.Reading `json:"-"`
+	// the tokens are those that the tokenizer makes of the text, or of the messages
+	Canonical bool `json:"canonical"`
+	// the text; missing where the tokens are not canonical, of a prompt that is a conversation, and of an answer with an end token inside or
+	// that is no UTF-8
+	Text    *string         `json:"text,omitempty"`
+	Spelled string          `json:"spelled,omitempty"` // token by token, where they are not canonical
+	Of      reading.Reading `json:"-"`
 }
 
 // PromptReading is a Reading of a prompt. One that is a conversation of several messages has these, and no text.
 type PromptReading struct {
 	Reading
+	// the conversation that the prompt is, of two messages or more
 	Messages []conversation.Message `json:"messages,omitempty"`
 }
 

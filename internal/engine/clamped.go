@@ -8,15 +8,15 @@ import (
 
 // Clamped says how many cells of a tensor a rescale has clamped: their rounded quotients lay outside of its range.
 type Clamped struct {
-	Tensor string `json:"tensor"`
-	Cells  int    `json:"cells"`
-	Of     int    `json:"of"`
+	Tensor string `json:"tensor"` // the tensor, by its name in the circuit
+	Cells  int    `json:"cells"`  // how many of its cells are clamped
+	Of     int    `json:"of"`     // how many it has
 
-	// Padding is how many of the cells are known to lie behind what a text's answer was made from, where nothing depends on them.
+	// prove: how many of the clamped ones lie behind what the answer was made from, where it does not depend on them
 	Padding int `json:"padding,omitempty"`
-	// The ONNX node that the tensor comes from and its operator, where whoever has the cells counted knows them.
-	Node string `json:"node,omitempty"`
-	Op   string `json:"op,omitempty"`
+
+	Node string `json:"node,omitempty"` // the ONNX node that the tensor comes from, where it is known
+	Op   string `json:"op,omitempty"`   // its operator
 }
 
 func (c Clamped) String() string {

@@ -5,9 +5,9 @@ import "runtime"
 
 // Usage is what reports of the command lines say about the machine.
 type Usage struct {
-	PeakRSS uint64 `json:"peak_rss"` // bytes; 0 if the system does not tell
-	Threads int    `json:"threads"`
-	CPU     string `json:"cpu"`
+	PeakRSS uint64 `json:"peak_rss"` // most memory that the process has had, in bytes; 0 where the system does not tell
+	Threads int    `json:"threads"`  // number of threads
+	CPU     string `json:"cpu"`      // the processor's name
 }
 
 // Now returns the usage of this process up to now.

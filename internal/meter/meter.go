@@ -13,22 +13,22 @@ import (
 
 // Operation is everything of one kind that was asked for.
 type Operation struct {
-	Name  string `json:"name"`
-	Unit  string `json:"unit"`  // what an item is
-	Calls int64  `json:"calls"` // of methods
-	Items int64  `json:"items"`
-	// Seconds are those of the calls, summed up: of calls that ran side by side each counts.
-	Seconds float64 `json:"seconds"`
-	// CPU is what all threads of the process took meanwhile, summed up likewise: of the operation, and of whatever else they did.
-	CPU float64 `json:"cpu_seconds"`
-	// What the definition of an operation (package reference) takes: products and sums of field elements, and points times numbers. A backend
-	// may get by with less.
+	Name  string `json:"name"`  // of the kind
+	Unit  string `json:"unit"`  // what an item is: a cell, leaf, element, entry, point, product
+	Calls int64  `json:"calls"` // of the backend's methods
+	Items int64  `json:"items"` // how many
+
+	Seconds float64 `json:"seconds"` // of the clock, of all calls; calls side by side count each
+
+	CPU float64 `json:"cpu_seconds"` // of the processors, of all threads of the process during the calls, likewise
+
+	// products of field elements, by the definition of the operation: a backend may get by with fewer
 	Multiplications int64 `json:"multiplications"`
-	Additions       int64 `json:"additions"`
-	Points          int64 `json:"points"`
-	// What crosses the seam: bytes of cells, elements and points that are handed over and given back, whether they are copied or not.
-	In  int64 `json:"bytes_in"`
-	Out int64 `json:"bytes_out"`
+	Additions       int64 `json:"additions"` // sums of field elements, likewise
+	Points          int64 `json:"points"`    // points times numbers, likewise
+
+	In  int64 `json:"bytes_in"`  // bytes of the arguments' elements, copied or not
+	Out int64 `json:"bytes_out"` // bytes of the results' elements
 }
 
 // add adds what another operation of the kind took.

@@ -201,13 +201,13 @@ func Told(p *circuit.Port) []int {
 
 // Report is what reports say of a port.
 type Report struct {
-	Name     string          `json:"name"`
-	Side     string          `json:"side"` // input or output
-	Elements string          `json:"elements"`
-	Shape    []int           `json:"shape"`
-	Reveals  string          `json:"reveals"`
-	Values   json.RawMessage `json:"values,omitempty"`  // numbers in nested lists; of an arg-max the indices
-	Matches  *bool           `json:"matches,omitempty"` // compared with what the command line gave
+	Name     string          `json:"name"`              // name of the port
+	Side     string          `json:"side"`              // input or output
+	Elements string          `json:"elements"`          // ids, integers, booleans or reals
+	Shape    []int           `json:"shape"`             // its extents
+	Reveals  string          `json:"reveals"`           // what statements tell: nothing, values or argmax
+	Values   json.RawMessage `json:"values,omitempty"`  // the elements, or the indices of an arg-max; missing where private
+	Matches  *bool           `json:"matches,omitempty"` // verify: whether they are the expected ones
 }
 
 // Claim is what a statement about the inputs and outputs of a function says, besides their values: with which inputs it hides, and whether

@@ -1,7 +1,7 @@
 // Command site makes the documentation's pages out of Markdown files of the repository: those that docs/README.md lists, where they lie.
 // Each becomes a page of HTML, with its Markdown beside it. It fails where a link leads nowhere: to a page, to a heading, or to a file of
-// the repository. With -generate it writes what pages have of the repository instead: the page of commands out of the help texts, pictures
-// out of CURVES.md, and a table out of BENCH.md.
+// the repository. With -generate it writes what pages have of the repository instead: the page of commands out of the help texts, the
+// tables of REPORTS.md out of the structures that are printed, pictures out of CURVES.md, and a table out of BENCH.md.
 package main
 
 import (
@@ -14,7 +14,7 @@ import (
 func main() {
 	root := flag.String("root", ".", "the repository")
 	out := flag.String("o", "build/site", "folder for the site")
-	generate := flag.Bool("generate", false, "write docs/commands.md anew, out of the help texts that tests compare with the programs, and what docs has of CURVES.md and BENCH.md")
+	generate := flag.Bool("generate", false, "write docs/commands.md anew, out of the help texts that tests compare with the programs, the tables of REPORTS.md, and what docs has of CURVES.md and BENCH.md")
 	flag.Parse()
 	if err := run(*root, *out, *generate); err != nil {
 		fmt.Fprintln(os.Stderr, "site:", err)
@@ -55,7 +55,11 @@ func generated(root string) (map[string][]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	files := map[string][]byte{commandsPage: page, comparisonsPage: compared}
+	members, err := reports(root)
+	if err != nil {
+		return nil, err
+	}
+	files := map[string][]byte{commandsPage: page, comparisonsPage: compared, reportsPage: members}
 	for _, p := range pictures {
 		if files[p.file], err = p.draw(root); err != nil {
 			return nil, err

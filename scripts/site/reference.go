@@ -26,7 +26,7 @@ func commands(root string) ([]byte, error) {
 	out.WriteString(`# Commands
 
 What every program says of itself. ` + "`make generate`" + ` writes this page out of the programs' help texts. What ` + "`--json`" + ` prints, member by member,
-is in [REPORTS.md](../REPORTS.md), which a test compares with the code; what a server answers over HTTP in [SERVING.md](../SERVING.md).
+is in [REPORTS.md](../REPORTS.md), written out of the code; what a server answers over HTTP in [SERVING.md](../SERVING.md).
 `)
 	for _, p := range programs {
 		data, err := os.ReadFile(filepath.Join(root, filepath.FromSlash(p.file)))

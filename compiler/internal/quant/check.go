@@ -21,19 +21,24 @@ import (
 // did: where the float model differs from these the fault is in the frontend or in the file, and where the programs differ it is precision
 // that was lost.
 type CheckReport struct {
-	Tolerance float64 `json:"tolerance"` // up to which part of the largest magnitude of an output its cells may differ
+	// `--tolerance`: up to which part of an output's largest magnitude its cells may differ
+	Tolerance float64 `json:"tolerance"`
 	Comparison
+	// of a language model: integer logits per unit of a float logit
 	LogitsPerOne float64 `json:"integer_logits_per_unit,omitempty"`
-	// Lengths are those of a generation at several lengths: they gave the same integer logits, or there is no report.
+
+	// of a generation at several lengths: those that gave the same integer logits, which is all of them
 	Lengths []int `json:"lengths,omitempty"`
 
-	Expected      *Comparison `json:"expected,omitempty"`       // the integer program and what is expected
-	FloatExpected *Comparison `json:"float_expected,omitempty"` // the float model and what is expected
+	// the integer program against the expected outputs of the data; where these are indices (ArgMax), against the program's own cells, each
+	// row's greatest where it is expected
+	Expected      *Comparison `json:"expected,omitempty"`
+	FloatExpected *Comparison `json:"float_expected,omitempty"` // the float model against these
 
-	// Places are where the programs can be compared on the way to the outputs, in the order of the integer program, and Worst the one that
-	// loses most of the precision. Both where they were asked for, Worst also where precision does not suffice.
+	// with `--layers`: the values of the integer program that stand for one of the float model, in its order
 	Places []Place `json:"places,omitempty"`
-	Worst  *Place  `json:"worst,omitempty"`
+	// the place where most precision is lost, where it does not suffice or with `--layers`
+	Worst *Place `json:"worst,omitempty"`
 
 	rounding *ir.Node // the first that rounds what depends on an input to integers, nil if none does
 	tied     bool     // what is expected differs by what is half-way between integers
@@ -41,48 +46,52 @@ type CheckReport struct {
 
 // Comparison is of two programs' outputs on the same inputs: of a language model the predictions, of any other the outputs.
 type Comparison struct {
-	Inputs int `json:"inputs"`
+	Inputs int `json:"inputs"` // inputs that were compared
 	*PredictionReport
-	Outputs []OutputReport `json:"outputs,omitempty"`
+	Outputs []OutputReport `json:"outputs,omitempty"` // of any other model: its outputs
 }
 
 // PredictionReport compares logits and the tokens that they predict.
 type PredictionReport struct {
-	Positions  int     `json:"positions"`
-	MaxError   float64 `json:"max_error"`  // of a logit
-	MeanError  float64 `json:"mean_error"` //
-	MaxLogit   float64 `json:"max_logit"`
-	Agree      int     `json:"top1_agree"`
-	Clear      int     `json:"clear_positions"` // whose two best logits, of the model or as expected, differ by more than Margin
-	ClearAgree int     `json:"clear_agree"`
-	WorstGap   float64 `json:"worst_disagreement"` // the largest gap of these where top-1 differs
+	// of a language model only, as the members up to `reference_perplexity`: positions of all inputs
+	Positions int     `json:"positions"`
+	MaxError  float64 `json:"max_error"`  // largest difference of a logit
+	MeanError float64 `json:"mean_error"` // mean difference
+	MaxLogit  float64 `json:"max_logit"`  // largest logit of what it is compared with, in magnitude
+	Agree     int     `json:"top1_agree"` // positions with the same best token
+	// positions whose two best logits, of what it is compared with, differ by more than 0.05
+	Clear      int     `json:"clear_positions"`
+	ClearAgree int     `json:"clear_agree"`        // those with the same best token
+	WorstGap   float64 `json:"worst_disagreement"` // largest gap of these where the best token differs
 
-	// Perplexities of the tokens that follow in the inputs, in the program that is compared and in what it is compared with, where asked for;
-	// missing where one of them is beyond what a float64 holds.
+	// where data was given, and it is no more than a number holds: perplexity of its tokens, each after those before it, in the program that
+	// is compared
 	Perplexity          float64 `json:"perplexity,omitempty"`
-	ReferencePerplexity float64 `json:"reference_perplexity,omitempty"`
+	ReferencePerplexity float64 `json:"reference_perplexity,omitempty"` // the same in what it is compared with
 
 	followed int // tokens that those are of; until the end they are sums of logarithms
 }
 
 // OutputReport compares one output, cell by cell.
 type OutputReport struct {
-	Name      string  `json:"name"`
-	Cells     int     `json:"cells"`
-	MaxError  float64 `json:"max_error"`
-	MeanError float64 `json:"mean_error"`
-	MaxValue  float64 `json:"max_value"` // the largest magnitude
+	Name      string  `json:"name"`       // of the output
+	Cells     int     `json:"cells"`      // cells of all inputs that were compared
+	MaxError  float64 `json:"max_error"`  // largest difference of a cell
+	MeanError float64 `json:"mean_error"` // mean difference
+	MaxValue  float64 `json:"max_value"`  // largest magnitude of a cell of what it is compared with
 	*RowReport
 }
 
 // RowReport compares the rows of an output of real numbers along its last axis: as directions, which embeddings are, and by their greatest
 // cells, which classes are.
 type RowReport struct {
-	Rows       int     `json:"rows"`         // that are not zero in both
-	Cosine     float64 `json:"least_cosine"` // of the angle between a row and what it is compared with
-	Agree      int     `json:"best_agree"`   // rows with the same greatest cell
-	Clear      int     `json:"clear_rows"`   // whose two greatest cells, of the model or as expected, differ by more than Margin
-	ClearAgree int     `json:"clear_agree"`
+	// rows along the last axis, of real numbers, that are not zero in both; missing, with the four below, of other outputs
+	Rows   int     `json:"rows"`
+	Cosine float64 `json:"least_cosine"` // least cosine of the angle between a row and that of what it is compared with
+	Agree  int     `json:"best_agree"`   // rows with the same greatest cell
+	// rows whose two greatest cells, of what it is compared with, differ by more than 0.05
+	Clear      int `json:"clear_rows"`
+	ClearAgree int `json:"clear_agree"` // those with the same greatest cell
 }
 
 // Input is one input of a graph: the elements of every port, and for Check what is expected of every output, nil where nothing is. Of a

@@ -12,14 +12,15 @@ import (
 
 // Place is a value of the integer program that approximates one of the float model, compared over all inputs of a check.
 type Place struct {
-	Tensor   string  `json:"tensor"` // as the circuit names it
-	Node     string  `json:"node"`   // of ONNX
-	Op       string  `json:"op"`
-	MaxError float64 `json:"max_error"`
-	MaxValue float64 `json:"max_value"`
-	Noise    float64 `json:"noise"`  // mean over all rows (last axis) of the error's length, in parts of the row's
-	Lost     float64 `json:"lost"`   // the part of it that arises here: against what the float model makes of the integer program's operands
-	Beyond   int     `json:"beyond"` // cells that the range cut off
+	Tensor   string  `json:"tensor"`    // as the circuit names it
+	Node     string  `json:"node"`      // the ONNX node that it comes from
+	Op       string  `json:"op"`        // its operator
+	MaxError float64 `json:"max_error"` // largest difference of a cell
+	MaxValue float64 `json:"max_value"` // largest magnitude of a cell of the float model
+	Noise    float64 `json:"noise"`     // mean over all rows (last axis) of the length of the error, in parts of the row's length
+	// the part of it that arises here: against what the float model makes of the integer program's own operands
+	Lost   float64 `json:"lost"`
+	Beyond int     `json:"beyond"` // cells that the range cut off
 
 	Value ir.ValueID `json:"-"` // of the integer program
 }

@@ -78,22 +78,22 @@ type Program struct {
 
 // Report says what was chosen, in the order of the program.
 type Report struct {
-	Tensors []TensorReport `json:"tensors"`
+	Tensors []TensorReport `json:"tensors"` // rounding places, in the order of the program
 	// Precision says why roundings have the widths that they have. It tells of weights and is not written beside the verifier.
 	Precision *PrecisionReport `json:"-"`
-	Samples   int              `json:"calibration_samples"`
+	Samples   int              `json:"calibration_samples"` // inputs from which scales were chosen
 }
 
 // TensorReport is one rounding place.
 type TensorReport struct {
-	Name     string  `json:"name"`
-	Kind     string  `json:"kind"` // weight, constant, activation, table, rsqrt, softmax
-	Scale    int     `json:"scale"`
-	Shift    int     `json:"shift,omitempty"`
+	Name     string  `json:"name"`             // of the tensor
+	Kind     string  `json:"kind"`             // input, weight, constant, activation, table, rsqrt or softmax
+	Scale    int     `json:"scale"`            // real ≈ integer·2^-scale
+	Shift    int     `json:"shift,omitempty"`  // bits that are rounded away
 	Max      float64 `json:"-"`                // calibrated, or of the data: never written beside the verifier, it is a weight's value
-	Lo       int64   `json:"lo"`               // range of the cells
-	Hi       int64   `json:"hi"`               //
-	Clamps   bool    `json:"clamps,omitempty"` // a clamp is proved: the proven interval exceeds the range
+	Lo       int64   `json:"lo"`               // least cell
+	Hi       int64   `json:"hi"`               // largest cell
+	Clamps   bool    `json:"clamps,omitempty"` // true: what lies outside is clamped, and the proof shows that
 	Headroom float64 `json:"-"`                // range over calibrated maximum, which Lo, Hi and it would give away
 }
 

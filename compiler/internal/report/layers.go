@@ -16,21 +16,25 @@ import (
 
 // Step is a call that the circuit is built with.
 type Step struct {
-	Tensor string `json:"tensor"` // the name of its result in the circuit; what it makes on the way to that is called after it, with a part behind a dot
-	Call   string `json:"call"`
-	Node   string `json:"node,omitempty"` // of ONNX
-	Op     string `json:"op,omitempty"`
-	Scale  int    `json:"scale,omitempty"` // real ≈ integer·2^-scale
+	// the result's name in the circuit; what is made on the way to it is called after it, with a part behind a dot
+	Tensor string `json:"tensor"`
+	// what is called: `Weight`, `Virtual` (sums of products), `Rescale`, `Table`, `Attn` (zkAttn), …
+	Call  string `json:"call"`
+	Node  string `json:"node,omitempty"`  // the ONNX node that it comes from
+	Op    string `json:"op,omitempty"`    // its operator
+	Scale int    `json:"scale,omitempty"` // real ≈ integer·2^-scale
 }
 
 // Layer is a part of the model, with what its tensors are and what a proof has to do for them.
 type Layer struct {
+	// `layer0`, …; the file's name of a layer; `input` and `output`: before and behind the layers; `model` where there are none; `tables`:
+	// what lookups look into
 	Name  string `json:"name"`
-	Steps int    `json:"steps"`
-	Least int    `json:"least_bits"` // the widths of the activations that it rounds, 0 where there are none
-	Most  int    `json:"most_bits"`
+	Steps int    `json:"steps"`      // steps
+	Least int    `json:"least_bits"` // least width of an activation that it rounds, 0 if there is none
+	Most  int    `json:"most_bits"`  // greatest width of one; sums that are rounded to more than 32 bits are no activations
 
-	Work cost.Part `json:"work"`
+	Work cost.Part `json:"work"` // what a proof has to do for it
 }
 
 // Like says that another layer has the same numbers.

@@ -175,20 +175,24 @@ func (p *progress) totals() map[string]float64 {
 
 // report is what --json prints. Members that a command has nothing to say about are missing.
 type report struct {
-	ModelID string `json:"model_id"`
-	Circuit string `json:"circuit"` // the digest: of setup that of all circuits, else of the one that was used
+	ModelID string `json:"model_id"` // the model's ID, hexadecimal; whoever verifies takes it from accept
+	// digest of the circuit, hexadecimal: of setup that of all circuits, else of the one that was used
+	Circuit string `json:"circuit"`
 	*dialogue.Said
-	Ports          []portfile.Report  `json:"ports,omitempty"` // of a function
-	Clamped        []engine.Clamped   `json:"clamped,omitempty"`
-	NoSaturation   bool               `json:"no_saturation,omitempty"`
-	Computed       string             `json:"computed_by,omitempty"` // of setup and prove
-	Seconds        map[string]float64 `json:"seconds"`
-	ProofBytes     int                `json:"proof_bytes,omitempty"`
-	StatementBytes int                `json:"statement_bytes,omitempty"`
-	VKBytes        int                `json:"vk_bytes,omitempty"`
-	KeyBytes       int                `json:"prover_key_bytes,omitempty"`
-	Encrypted      bool               `json:"prover_key_encrypted,omitempty"`
-	Stats          *stats             `json:"stats,omitempty"`
+	Ports []portfile.Report `json:"ports,omitempty"` // of a function: what the statement says
+	// run, prove: tensors with cells that a rescale clamped, of run at the text's positions; missing where none was
+	Clamped []engine.Clamped `json:"clamped,omitempty"`
+	// true: the statement says, too, that no value was clamped
+	NoSaturation bool `json:"no_saturation,omitempty"`
+	// setup, prove: what made the keys or the proof: a GPU, by its name, or `processor`
+	Computed       string             `json:"computed_by,omitempty"`
+	Seconds        map[string]float64 `json:"seconds"`                        // by phase, with `_` for spaces and hyphens, and `total`
+	ProofBytes     int                `json:"proof_bytes,omitempty"`          // prove: size of the proof
+	StatementBytes int                `json:"statement_bytes,omitempty"`      // prove: size of the statement
+	VKBytes        int                `json:"vk_bytes,omitempty"`             // setup: size of the verifying key
+	KeyBytes       int                `json:"prover_key_bytes,omitempty"`     // setup: size of the prover key
+	Encrypted      bool               `json:"prover_key_encrypted,omitempty"` // setup: true where it is encrypted
+	Stats          *stats             `json:"stats,omitempty"`                // with `--stats` of setup and prove
 	machine.Usage
 }
 

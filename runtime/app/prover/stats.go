@@ -18,10 +18,10 @@ import (
 
 // stage is a phase with what it took.
 type stage struct {
-	Name    string  `json:"name"`
-	Seconds float64 `json:"seconds"`
-	CPU     float64 `json:"cpu_seconds"`
-	Peak    uint64  `json:"peak_rss"` // of the process, up to its end
+	Name    string  `json:"name"`        // of the phase
+	Seconds float64 `json:"seconds"`     // of the clock
+	CPU     float64 `json:"cpu_seconds"` // of processors, user and system; 0 where the system does not tell
+	Peak    uint64  `json:"peak_rss"`    // most memory that the process has had up to its end, in bytes
 }
 
 // stage notes what the running phase took; p.mu is held.
@@ -38,22 +38,28 @@ func (p *progress) stage(took time.Duration) {
 
 // stats is what --stats tells: how long each stage took, and what was computed.
 type stats struct {
-	Stages         []stage           `json:"stages"`
-	Operations     []meter.Operation `json:"operations"`
-	Device         *backend.Use      `json:"device,omitempty"`  // what was asked of it, if there is one that counts
-	Work           *cost.Work        `json:"work,omitempty"`    // of the circuit that is proved with
-	Multiplication float64           `json:"multiplication_ns"` // in the field, on one core
-	Ratios         *ratios           `json:"ratios,omitempty"`
+	Stages     []stage           `json:"stages"`           // the phases, in order
+	Operations []meter.Operation `json:"operations"`       // what was asked of the backend, by kind, longest first
+	Device     *backend.Use      `json:"device,omitempty"` // what was asked of the GPU, in a prover that is built for one
+	// prove: what the circuit asks for, from which its cost is predicted; as in `zkllmc compile`
+	Work *cost.Work `json:"work,omitempty"`
+	// nanoseconds that a product of field elements takes one core, measured at the end
+	Multiplication float64 `json:"multiplication_ns"`
+	Ratios         *ratios `json:"ratios,omitempty"` // of prove
 }
 
 // ratios tell more across machines and models than times.
 type ratios struct {
-	MulPerLookup    float64 `json:"multiplications_per_lookup"`
-	MulPerWeight    float64 `json:"multiplications_per_folded_weight"`
+	// processors' time of the phase lookups, in such products, per `stats.work.lookups`
+	MulPerLookup float64 `json:"multiplications_per_lookup"`
+	// processors' time of the operation fold weights, in such products, per item
+	MulPerWeight float64 `json:"multiplications_per_folded_weight"`
+	// items of the operation integer products, those of matrices, per second of the processors in its calls, which lay operands out, too
 	ProductsPerCore float64 `json:"gigaproducts_per_core_second"`
-	Other           float64 `json:"other_share"`
-	BytesPerCell    float64 `json:"bytes_per_witness_cell"`
-	BytesPerWeight  float64 `json:"bytes_per_weight"`
+	// processors' time outside of the phases lookups and commit witness and of integer products and sums, in parts of all
+	Other          float64 `json:"other_share"`
+	BytesPerCell   float64 `json:"bytes_per_witness_cell"` // peak memory per `stats.work.witness`
+	BytesPerWeight float64 `json:"bytes_per_weight"`       // peak memory per `stats.work.weights`
 }
 
 // measuring is what --stats asks for; a nil one measures nothing.

@@ -18,17 +18,22 @@ import (
 
 // acceptReport is what accept --json prints.
 type acceptReport struct {
-	Accepted bool   `json:"accepted"`
-	Class    string `json:"class,omitempty"`
-	Error    string `json:"error,omitempty"`
-	ModelID  string `json:"model_id,omitempty"`
-	Circuit  string `json:"circuit"` // the digest, where there are several that of all
-	Seconds  struct {
-		Generators float64 `json:"generators"`
-		Verify     float64 `json:"verify"`
-		Total      float64 `json:"total"`
+	Accepted bool `json:"accepted"` // exit code 0
+	// of a rejection: which check refused: `decoding`, `statement`, `final argument`, `protocol`, `model mismatch`, `circuit mismatch`,
+	// `prompt mismatch`, `answer mismatch`, `text mismatch`, `input mismatch`, `output mismatch`, `saturation`; in JavaScript and over HTTP
+	// also `question` (what was asked makes no sense of this model) and `unfinished` (an answer was given, and the proof is about its
+	// beginning)
+	Class   string `json:"class,omitempty"`
+	Error   string `json:"error,omitempty"`    // why not accepted
+	ModelID string `json:"model_id,omitempty"` // the model's ID, hexadecimal, if it is accepted
+	Circuit string `json:"circuit"`            // digest of the circuit, hexadecimal; where there are several that of all
+	// times
+	Seconds struct {
+		Generators float64 `json:"generators"` // to derive generators
+		Verify     float64 `json:"verify"`     // to decode and verify the range proof
+		Total      float64 `json:"total"`      // both
 	} `json:"seconds"`
-	VKBytes int `json:"vk_bytes"`
+	VKBytes int `json:"vk_bytes"` // size of the verifying key
 	machine.Usage
 }
 

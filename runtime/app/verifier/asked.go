@@ -15,10 +15,10 @@ import (
 // question is what the caller asked, and the answer that he was told, for a report.
 type question struct {
 	of            dialogue.Question
-	Prompt        []int64 `json:"prompt_tokens,omitempty"`
-	PromptMatches *bool   `json:"prompt_matches,omitempty"` // missing where no proof was accepted to compare with
-	Answer        []int64 `json:"answer_tokens,omitempty"`
-	AnswerMatches *bool   `json:"answer_matches,omitempty"`
+	Prompt        []int64 `json:"prompt_tokens,omitempty"`  // the prompt
+	PromptMatches *bool   `json:"prompt_matches,omitempty"` // the proof is about it; missing where no proof holds
+	Answer        []int64 `json:"answer_tokens,omitempty"`  // the answer; of a text the usual tokens
+	AnswerMatches *bool   `json:"answer_matches,omitempty"` // the proof shows it
 }
 
 // given returns those of the flags that say what was asked that were given.

@@ -11,15 +11,16 @@ import (
 
 // stats is what verify --stats tells: the counts of a proof about a circuit, and the processors' time of the whole command.
 type stats struct {
+	// of processors, user and system, of the command; 0 where the system does not tell
 	CPU         float64 `json:"cpu_seconds"`
-	Points      int     `json:"points"`
-	Scalars     int     `json:"scalars"`
-	Pads        int     `json:"pads"`
-	Products    int     `json:"products"`
-	Linear      int     `json:"linear_checks"`
-	Evaluations int     `json:"evaluations"`
-	Requests    int64   `json:"requests"`
-	Generators  int     `json:"generators"`
+	Points      int     `json:"points"`        // points in a proof about the circuit
+	Scalars     int     `json:"scalars"`       // field elements in it
+	Pads        int     `json:"pads"`          // those of them that hide messages
+	Products    int     `json:"products"`      // products that are checked at the end, all in one
+	Linear      int     `json:"linear_checks"` // linear checks, likewise
+	Evaluations int     `json:"evaluations"`   // tensors that are evaluated, each counted per point
+	Requests    int64   `json:"requests"`      // requests for them
+	Generators  int     `json:"generators"`    // generators that are derived
 }
 
 // statsOf counts what a proof about a circuit holds, and what its verifier does.

@@ -36,25 +36,30 @@ type verifyOptions struct {
 
 // verifyReport is what verify --json prints.
 type verifyReport struct {
-	Accepted     bool   `json:"accepted"`
+	Accepted bool `json:"accepted"` // exit code 0
+	// of a rejection: which check refused: `decoding`, `statement`, `final argument`, `protocol`, `model mismatch`, `circuit mismatch`,
+	// `prompt mismatch`, `answer mismatch`, `text mismatch`, `input mismatch`, `output mismatch`, `saturation`; in JavaScript and over HTTP
+	// also `question` (what was asked makes no sense of this model) and `unfinished` (an answer was given, and the proof is about its
+	// beginning)
 	Class        string `json:"class,omitempty"`
-	Error        string `json:"error,omitempty"`
-	ModelID      string `json:"model_id,omitempty"`
-	Circuit      string `json:"circuit"`
-	NoSaturation bool   `json:"no_saturation,omitempty"`
+	Error        string `json:"error,omitempty"`         // why not accepted
+	ModelID      string `json:"model_id,omitempty"`      // the ID that was given, hexadecimal
+	Circuit      string `json:"circuit"`                 // digest of the circuit, hexadecimal
+	NoSaturation bool   `json:"no_saturation,omitempty"` // true: the statement says, too, that no value was clamped
 	*dialogue.Said
-	Ports   []portfile.Report `json:"ports,omitempty"` // of a function
-	Asked   *question         `json:"asked,omitempty"`
+	Ports []portfile.Report `json:"ports,omitempty"` // of a function: what the statement says
+	Asked *question         `json:"asked,omitempty"` // what the caller gave with `--prompt`, `--answer` and their like
+	// times
 	Seconds struct {
-		ReadKey    float64 `json:"read_key"`
-		Generators float64 `json:"generators"`
-		Verify     float64 `json:"verify"`
-		Total      float64 `json:"total"`
+		ReadKey    float64 `json:"read_key"`   // to read the verifying key
+		Generators float64 `json:"generators"` // to derive generators
+		Verify     float64 `json:"verify"`     // to decode statement and proof and verify
+		Total      float64 `json:"total"`      // all
 	} `json:"seconds"`
-	ProofBytes     int    `json:"proof_bytes"`
-	StatementBytes int    `json:"statement_bytes"`
-	VKBytes        int    `json:"vk_bytes"`
-	Stats          *stats `json:"stats,omitempty"`
+	ProofBytes     int    `json:"proof_bytes"`     // size of the proof
+	StatementBytes int    `json:"statement_bytes"` // size of the statement
+	VKBytes        int    `json:"vk_bytes"`        // size of the verifying key
+	Stats          *stats `json:"stats,omitempty"` // with `--stats`, where a statement was read
 	machine.Usage
 	expected map[int]expectation // of ports
 	text     *passage.Text       // that the model reads whole; nil if none was given
