@@ -1,4 +1,5 @@
 // The page: collects files, hands them to the worker, shows what it says.
+import { turns } from "./turns.mjs";
 import { reason, said } from "./words.mjs";
 
 const $ = id => document.getElementById(id);
@@ -67,6 +68,8 @@ $("form").addEventListener("input", e => {
   linked.delete(e.target.id);
   changed();
 });
+
+const showTurns = turns($("messages"), $("turns"), $("add"), $("unlisted"));
 
 // question collects what is to be compared: a field that is empty is not. It throws where the conversation is no list.
 function question() {
@@ -166,6 +169,7 @@ async function follow() {
       $(name).value = ""; // what an earlier link filled in
     }
   }
+  showTurns();
   if (["prompt", "messages", "answer", "text"].some(n => link.has(n))) document.querySelector("form details").open = true;
   const named = ["bundle", "statement", "proof"].filter(n => link.has(n));
   $("linked").hidden = named.length === 0 && linked.size === 0;

@@ -76,6 +76,38 @@ assert.match(await check(tab), /^Accepted[^]*That is the conversation you gave/)
 await fill(tab, { messages: "{}" });
 await tab.click("#check");
 assert.match(await text(tab, "#status"), /The conversation is no list of messages in JSON/);
+assert.equal(await tab.$eval("#add", b => b.disabled), true);
+await fill(tab, { messages: "" });
+
+// The same by buttons, as a person writes a conversation.
+const json = () => tab.$eval("#messages", e => e.value);
+const row = async (n, selector) => (await tab.$$(`#turns li:nth-child(${n}) ${selector}`))[0];
+await tab.$eval("#form > details", d => { d.open = true; });
+await tab.click("#add");
+await tab.keyboard.type(prompt);
+assert.equal(await json(), conversation(prompt));
+assert.equal(await hidden(tab, "result"), true, "a verdict stands beside another conversation");
+assert.match(await check(tab), /^Accepted[^]*That is the conversation you gave/);
+await tab.click("#add");
+await tab.keyboard.type("785;");
+await tab.click("#add");
+await tab.keyboard.type("And \"2\"\n+2=");
+assert.deepEqual(JSON.parse(await json()), [
+  { role: "user", content: prompt }, { role: "assistant", content: "785;" }, { role: "user", content: "And \"2\"\n+2=" }]);
+assert.match(await check(tab), /^Rejected/);
+await picture(tab, "conversation");
+await (await row(1, "select")).select("system");
+assert.equal(JSON.parse(await json())[0].role, "system");
+for (const n of [3, 1]) await (await row(n, "button")).click();
+assert.deepEqual(JSON.parse(await json()), [{ role: "assistant", content: "785;" }]);
+await (await row(1, "button")).click();
+assert.equal(await json(), "", "a conversation without messages is compared");
+await fill(tab, { messages: JSON.stringify([{ role: "system", content: "Be kind." }, { role: "user", content: prompt }]) });
+assert.deepEqual(await tab.$$eval("#turns li", l => l.map(r => r.querySelector("select").value + ": " + r.querySelector("textarea").value)), ["system: Be kind.", "user: " + prompt]);
+await fill(tab, { messages: JSON.stringify([{ role: "user", content: [{ type: "text", text: prompt }] }]) });
+assert.equal(await hidden(tab, "unlisted"), false);
+assert.equal(await tab.$eval("#messages", e => e.closest("details").open), true);
+assert.equal((await tab.$$("#turns li")).length, 0);
 await fill(tab, { messages: "" });
 
 await fill(tab, { prompt: "", id: "0".repeat(64) });
@@ -119,6 +151,9 @@ assert.equal(await hidden(linked, "linked"), true);
 const all = { bundle: "sums.bundle", statement: "statement.bin", proof: "proof.bin" };
 const asks = await open(link(all) + "&" + new URLSearchParams({ prompt }));
 assert.match(await check(asks), /The prompt it was compared with came with the link/);
+const talks = await open(link(all) + "&" + new URLSearchParams({ messages: conversation(prompt) }));
+assert.equal(await talks.$eval("#turns textarea", e => e.value), prompt);
+assert.match(await check(talks), /came with the link/);
 const wrongID = await open(link(all).replace(id, "0".repeat(64)));
 assert.match(await check(wrongID), /^Rejected The proof is about the model/);
 
