@@ -101,6 +101,31 @@ func TestDefinedOperators(t *testing.T) {
 	}
 }
 
+// What old operators do by attributes that newer ones do not have is refused where it is another thing, and done where it is not.
+func TestOldAttributes(t *testing.T) {
+	x := port("x", float32s, 2, 3)
+	of := func(nodes []*pb.NodeProto, constants ...*pb.TensorProto) *pb.ModelProto {
+		m := portsModel([]*pb.ValueInfoProto{x}, []string{"y"}, nodes, constants...)
+		m.OpsetImport[0].Version = 6
+		return m
+	}
+	rows := floatsOf("rows", 1, 2)
+	for want, m := range map[string]*pb.ModelProto{
+		`(Mul): takes its second operand of shape [2] along the axes of [2 3] from 0 on, as before opset 7`: of([]*pb.NodeProto{op("Mul", "x rows", "y", intAttr("broadcast", 1), intAttr("axis", 0))}, rows),
+		`(Pad): has paddings, as in opset 1`: of([]*pb.NodeProto{op("Pad", "x", "y", intsAttr("paddings", 0, 1, 0, 0))}),
+	} {
+		_, err := Analyse(t.Context(), write(t, m), narrow(Config{Ranges: map[string]Range{"x": {Lo: -1, Hi: 1}}, PrivateInputs: []string{"x"}}))
+		require.ErrorIs(t, err, ErrUnsupported, want)
+		require.ErrorContains(t, err, want)
+	}
+	checkComposite(t, of([]*pb.NodeProto{op("Mul", "x columns", "y", intAttr("broadcast", 1), intAttr("axis", 1))}, floatsOf("columns", 1, 2, -0.5)), func(in [][]float64) (out []float64) {
+		for i, v := range in[0] {
+			out = append(out, v*[]float64{1, 2, -0.5}[i%3])
+		}
+		return out
+	})
+}
+
 // What draws at random is refused, a Dropout that drops above all: what runs in training is no model of what is answered.
 func TestRandomRefused(t *testing.T) {
 	x, flag := port("x", float32s, 2, 3), port("training", bools)

@@ -108,7 +108,7 @@ func (c *call) lower() ([]*val, error) {
 
 // operator lowers a node that is no call of a function and has no graph.
 func (c *call) operator() ([]*val, error) {
-	if err := c.drops(); err != nil {
+	if err := c.guard(); err != nil {
 		return nil, err
 	}
 	free, private := true, false

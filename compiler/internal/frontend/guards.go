@@ -24,12 +24,44 @@ func (c *call) missing() error {
 	return c.unsupported("the operator is not supported")
 }
 
+// guard refuses what an operator does by attributes or inputs that its lowering does not look at.
+func (c *call) guard() error {
+	switch c.key() {
+	case "Dropout":
+		return c.drops()
+	case "Add", "Sub", "Mul", "Div", "Pow", "And", "Or", "Xor", "Equal", "Greater", "Less":
+		return c.alongOldAxis()
+	case "Pad":
+		if c.attr("paddings") != nil {
+			return c.unsupported("has paddings, as in opset 1; convert the model to opset 7 or later")
+		}
+	case "MaxPool":
+		if c.attrInt("storage_order", 0) != 0 && len(c.n.Outputs) > 1 && c.n.Outputs[1] != "" {
+			return c.unsupported("counts the places of its cells column by column, as its storage_order says; export the model without it")
+		}
+	}
+	return nil
+}
+
+// alongOldAxis refuses two operands of which the second one does not lie along the last axes of the first: before opset 7 an attribute said where.
+func (c *call) alongOldAxis() error {
+	if c.opset >= 7 || c.attr("axis") == nil || !c.has(0) || !c.has(1) {
+		return nil
+	}
+	a, b := len(c.in[0].shape), len(c.in[1].shape)
+	at := int(c.attrInt("axis", 0))
+	if at < 0 {
+		at += a
+	}
+	if at+b != a {
+		return c.unsupported("takes its second operand of shape %v along the axes of %v from %d on, as before opset 7; convert the model to opset 7 or later", c.in[1].shape, c.in[0].shape, at)
+	}
+	return nil
+}
+
 // drops refuses a Dropout that drops cells: one in training, which an input says from opset 12 on, and before opset 7 an attribute that says so where it is
 // missing, too.
 func (c *call) drops() error {
-	if c.key() != "Dropout" {
-		return nil
-	}
 	switch {
 	case c.opset < 7 && c.attrInt("is_test", 0) == 0:
 		return c.unsupported("drops cells at random, since its is_test is 0; export the model for inference, or for opset 7 or later")
