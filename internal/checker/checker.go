@@ -191,14 +191,7 @@ func (m *Model) question(q Question) (func(*circuit.Circuit, statement.Statement
 		}
 	}
 	return func(c *circuit.Circuit, st statement.Statement) error {
-		said := st.(*generation.Statement)
-		if err := asked.Compare(c, m.vocab, said); err != nil {
-			return err
-		}
-		if finished, known := dialogue.Finished(c, m.vocab, said); q.Answer != nil && known && !finished {
-			return failure{"unfinished", dialogue.ErrUnfinished}
-		}
-		return nil
+		return asked.Settle(c, m.vocab, st.(*generation.Statement))
 	}, nil
 }
 
@@ -239,6 +232,8 @@ func class(err error) string {
 		return "prompt mismatch"
 	case errors.Is(err, dialogue.ErrAnswer):
 		return "answer mismatch"
+	case errors.Is(err, dialogue.ErrUnfinished):
+		return "unfinished"
 	case errors.Is(err, passage.ErrText):
 		return "text mismatch"
 	case errors.Is(err, format.ErrModel):

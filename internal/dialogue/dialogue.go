@@ -197,6 +197,18 @@ func (q *Question) Compare(c *circuit.Circuit, vocab tokens.Tokenizer, st *gener
 	return nil
 }
 
+// Settle is Compare for whoever was told a whole answer, if there was one: a statement of its tokens without the end token behind them is
+// ErrUnfinished, which all else holds of.
+func (q *Question) Settle(c *circuit.Circuit, vocab tokens.Tokenizer, st *generation.Statement) error {
+	if err := q.Compare(c, vocab, st); err != nil {
+		return err
+	}
+	if finished, known := Finished(c, vocab, st); (q.Answer != nil || q.Text != nil) && known && !finished {
+		return ErrUnfinished
+	}
+	return nil
+}
+
 func mismatch(kind error, vocab tokens.Tokenizer, expected, proved []int64, read func(tokens.Tokenizer, []int64) reading.Reading) error {
 	return fmt.Errorf("%w: expected %s, proved %s", kind, quoted(vocab, expected, read), quoted(vocab, proved, read))
 }

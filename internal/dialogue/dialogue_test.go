@@ -149,5 +149,8 @@ func TestFinished(t *testing.T) {
 	} {
 		finished, known := dialogue.Finished(test.c, test.vocab, test.st)
 		require.Equal(t, [2]bool{test.finished, test.known}, [2]bool{finished, known}, name)
+		require.NoError(t, (&dialogue.Question{}).Settle(test.c, test.vocab, test.st), "%s: no answer was told", name)
+		err := (&dialogue.Question{Answer: dialogue.Stated(test.st)}).Settle(test.c, test.vocab, test.st)
+		require.Equal(t, test.known && !test.finished, errors.Is(err, dialogue.ErrUnfinished), "%s: %v", name, err)
 	}
 }

@@ -69,11 +69,5 @@ func (v *Verifier) verify(ctx context.Context, q *dialogue.Question, encoded, pr
 	if err := v.key.VerifyStatementContext(ctx, c, st, proof); err != nil {
 		return err
 	}
-	if err := q.Compare(c, v.vocab, st); err != nil {
-		return err
-	}
-	if finished, known := dialogue.Finished(c, v.vocab, st); known && !finished {
-		return ErrUnfinished
-	}
-	return nil
+	return q.Settle(c, v.vocab, st)
 }
