@@ -79,3 +79,11 @@ say "what it took"
 	printf 'threads\t%s\n' "$(number threads "$RUN/prove.json")"
 } | awk -F '\t' '{ printf "%-26s %16s\n", $1, $2 }'
 sed -n 's/^ *"cpu": "\(.*\)"$/processor                  \1/p' "$RUN/prove.json"
+
+say "the same in a browser"
+"$BIN/zkllmc" bundle "$OUT/code" --vk "$RUN/keys/model.vk" -o "$RUN/sums.bundle" >/dev/null
+cat <<END
+make page builds the page on which customers check proofs, into build/page, for any web server. Drop there
+  $RUN/sums.bundle $RUN/statement.bin $RUN/proof.bin
+make serve-demo serves it beside a server that answers and proves.
+END
