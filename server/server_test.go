@@ -656,7 +656,7 @@ func TestComingAgain(t *testing.T) {
 
 // A server that is to end says so at readyz for a while before it stops listening, and answers those who come meanwhile.
 func TestDrain(t *testing.T) {
-	b := newBench(t, func(o *Options) { o.Drain = 2 * time.Second })
+	b := newBench(t, func(o *Options) { o.Drain = 5 * time.Second })
 	r, _ := b.ask("GET", "/readyz", "")
 	require.Equal(t, http.StatusOK, r.StatusCode)
 	ended := make(chan struct{})
@@ -668,12 +668,12 @@ func TestDrain(t *testing.T) {
 	require.Eventually(t, func() bool {
 		r, said := b.ask("GET", "/readyz", "")
 		return r.StatusCode == http.StatusServiceUnavailable && said == "closing\n"
-	}, time.Second, 5*time.Millisecond)
+	}, 4*time.Second, 5*time.Millisecond)
 	var a answered
 	b.got("POST", "/v1/completions", `{"model": "alphabet", "prompt": "a"}`, &a)
 	require.Equal(t, "bcd", a.Choices[0].Text)
 	<-ended
-	require.GreaterOrEqual(t, time.Since(begun), 2*time.Second)
+	require.GreaterOrEqual(t, time.Since(begun), 5*time.Second)
 	_, err := net.Dial("tcp", strings.TrimPrefix(b.url, "http://"))
 	require.Error(t, err)
 }
