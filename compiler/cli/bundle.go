@@ -218,6 +218,9 @@ func (a *app) card(ctx context.Context, name string, asJSON bool) error {
 }
 
 func readBundle(name string) (*bundle.Bundle, error) {
+	if name == console.Stdin {
+		return nil, console.Usagef("a bundle is not read from the standard input: name its file")
+	}
 	data, err := atomicfile.Read(name, bundle.Limit)
 	if err != nil {
 		return nil, console.Unusable(err)

@@ -101,9 +101,13 @@ func TestForgedBundle(t *testing.T) {
 		"bundle " + compiled + " --vk " + in("a.bundle") + " -o " + in("x"): "not a verifying key",
 		"id " + compiled:                        "--vk FILE is needed",
 		"id " + in("a.bundle") + " --vk " + key: "a bundle has its key",
-		"card " + key:                           "not a bundle",
+		"card " + key:                           "not a bundle, or only a part of one: 'zkllmc bundle' makes them",
+		"card -":                                "a bundle is not read from the standard input: name its file",
 		"bundle " + compiled + " --vk " + key + " --precision " + key + " -o " + in("x"): "is not what 'zkllmc check --json' prints",
 		"card": "missing: a bundle",
+		"bundle " + compiled + " --vk " + key + " -o -": `is "-", but this is not written to the standard output: name a file`,
+		"inspect " + compiled + " --canonical -":        `--canonical is "-", but this is not written to the standard output`,
+		"inspect " + compiled + " --html -":             `is "-", but this is not written to the standard output`,
 	} {
 		code, out, failed := run(t, strings.Fields(args)...)
 		require.Contains(t, []int{console.Usage, console.Unreadable}, code, args)

@@ -119,6 +119,9 @@ type phase struct {
 	Seconds float64 `json:"seconds"` // how long
 }
 
+// warn tells of something that is not wrong and better known.
+func (a *app) warn(text string) { fmt.Fprintf(a.err, "zkllmc: warning: %s\n", text) }
+
 // failed gives an error of a command the exit code that it stands for.
 func (a *app) failed(err error) error {
 	var f *console.Failure

@@ -35,7 +35,7 @@ func (o *output) replaceable(stderr io.Writer, desc manifest, files []codegen.So
 	}
 	for _, l := range losses {
 		if !o.force {
-			return console.Usagef("%s holds %s; %s: choose another folder, or add --force to replace it", o.dir, l.holds, l.then)
+			return console.Askedf("%s holds %s; %s: choose another folder, or add --force to replace it", o.dir, l.holds, l.then)
 		}
 		fmt.Fprintf(stderr, "%s: replaces %s; %s\n", o.dir, l.replaces, l.then)
 	}

@@ -144,7 +144,7 @@ func (o *serving) options(a *app, given func(string) bool) (s server.Options, er
 	if s.Answers <= 0 {
 		s.Answers = runtime.GOMAXPROCS(0)
 	}
-	s.Keys = *o.open.Opener(os.Stdin, a.ask)
+	s.Keys = *o.open.Opener(os.Stdin, a.ask, a.warn)
 	switch standard := o.open.Standard(); {
 	case console.ReadOnce(standard...) != nil:
 		return s, console.Usagef("%w", console.ReadOnce(standard...))
@@ -230,7 +230,7 @@ that is killed loses nothing, for its job is given to another after --patience; 
 			if err != nil {
 				return err
 			}
-			keys := o.open.Opener(os.Stdin, a.ask)
+			keys := o.open.Opener(os.Stdin, a.ask, a.warn)
 			if err := console.ReadOnce(o.open.Standard()...); err != nil {
 				return console.Usagef("%w", err)
 			}

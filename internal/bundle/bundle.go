@@ -157,7 +157,7 @@ func sum(data []byte) string {
 func Read(data []byte) (*Bundle, error) {
 	z, err := zip.NewReader(bytes.NewReader(data), int64(len(data)))
 	if err != nil {
-		return nil, fmt.Errorf("%w: %w", ErrBundle, err)
+		return nil, fmt.Errorf("%w, or only a part of one: 'zkllmc bundle' makes them (%w)", ErrBundle, err)
 	}
 	b := &Bundle{}
 	into := map[string]*[]byte{cardFile: new([]byte), circuitFile: &b.Circuit, keyFile: &b.Key, tokenizerFile: &b.Tokenizer, templateFile: &b.Template}

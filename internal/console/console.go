@@ -21,7 +21,7 @@ import (
 const (
 	OK         = 0 // done, or accepted
 	Rejected   = 1 // what was checked does not hold, or was not what was expected
-	Usage      = 2 // the command line
+	Usage      = 2 // the command line, or what it asks for
 	Unreadable = 3 // a file that cannot be read or written, or is of another kind, version or circuit; a model that is not supported
 	Internal   = 4 // a fault of the program, an interruption, or output that could not be written
 	Imprecise  = 5 // of the compiler: the integer program differs from the float model by more than the tolerance
@@ -29,9 +29,10 @@ const (
 
 // ExitCodes is the table of exit codes, for help texts and for README.
 const ExitCodes = `Exit codes: 0 done or accepted; 1 rejected: a proof, statement or model that must not be trusted, an answer that the model does not
-give, or an expected output that the float model does not; 2 wrong command line; 3 a file that cannot be read or written, or is of
-another kind, version or circuit, or a model that is not supported or too large for the memory there is; 4 a fault of the program,
-an interruption, or output that could not be written; 5 of the compiler: the integer program is not precise enough.`
+give, or an expected output that the float model does not; 2 a command line that is wrong, or asks for what cannot be; 3 a file that
+cannot be read or written, or is of another kind, version or circuit, or a model that is not supported or too large for the memory
+there is; 4 a fault of the program, an interruption, or output that could not be written; 5 of the compiler: the integer program is
+not precise enough.`
 
 // Output is the standard output of a program. It remembers the first error of a write, and writes nothing after one.
 type Output struct {

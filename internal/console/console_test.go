@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"io"
 	"os"
 	"path/filepath"
 	"runtime"
@@ -236,4 +237,21 @@ func TestCacheFolder(t *testing.T) {
 	if _, err := os.UserCacheDir(); err != nil { // elsewhere than on Unix another variable says where
 		require.Empty(t, CacheFolder())
 	}
+}
+
+// Who spelled a command line well and asks for what cannot be is not told to read about its flags.
+func TestHints(t *testing.T) {
+	for hint, err := range map[string]error{
+		"prover: a word\nhint\n": Usagef("a word"),
+		"prover: a file\n":       Askedf("a file"),
+	} {
+		var said strings.Builder
+		require.Equal(t, Usage, Report(context.Background(), "prover", "hint", NewOutput(io.Discard), &said, err))
+		require.Equal(t, hint, said.String())
+	}
+	name := filepath.Join(t.TempDir(), "f")
+	require.NoError(t, os.WriteFile(name, nil, 0o600))
+	var said strings.Builder
+	require.Equal(t, Usage, Report(context.Background(), "prover", "hint", NewOutput(io.Discard), &said, Writable(false, name)))
+	require.Equal(t, "prover: "+name+": the file exists; --force replaces it\n", said.String())
 }

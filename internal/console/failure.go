@@ -14,6 +14,8 @@ type Failure struct {
 	Code  int
 	Class string // of a verifier's rejection: which check refused
 	Err   error
+
+	spelled bool // of a command line: it is spelled as it should be, so that no help on its flags helps
 }
 
 // Error implements error.
@@ -35,6 +37,11 @@ func Usagef(format string, args ...any) error {
 	return &Failure{Code: Usage, Err: fmt.Errorf(format, args...)}
 }
 
+// Askedf is Usagef for a command line that is spelled well and asks for what cannot be.
+func Askedf(format string, args ...any) error {
+	return &Failure{Code: Usage, Err: fmt.Errorf(format, args...), spelled: true}
+}
+
 // Unusable marks the error of a file that cannot be read, written or used; nil remains nil.
 func Unusable(err error) error {
 	if err == nil {
@@ -43,7 +50,7 @@ func Unusable(err error) error {
 	return &Failure{Code: Unreadable, Err: err}
 }
 
-// Report tells on stderr why a program failed, with a hint where its command line was wrong, and returns its exit code. An error without a
+// Report tells on stderr why a program failed, with a hint where its command line was spelled wrong, and returns its exit code. An error without a
 // code is a fault of the program. What out could not write, Finish tells.
 func Report(ctx context.Context, program, hint string, out *Output, stderr io.Writer, err error) int {
 	var f *Failure
@@ -58,7 +65,7 @@ func Report(ctx context.Context, program, hint string, out *Output, stderr io.Wr
 		err = f
 	}
 	fmt.Fprintf(stderr, "%s: %s\n", program, verdict(stderr, f, escaped(err.Error())))
-	if f.Code == Usage {
+	if f.Code == Usage && !f.spelled {
 		fmt.Fprintln(stderr, hint)
 	}
 	return f.Code

@@ -47,9 +47,9 @@ func Replaceable(names ...string) error {
 	for _, n := range names {
 		switch {
 		case atomicfile.Head(n, len(format.MagicProverKey)) == format.MagicProverKey:
-			return Usagef("%s is a prover key; it is secret and cannot be made again, and is not replaced even with --force", n)
+			return Askedf("%s is a prover key; it is secret and cannot be made again, and is not replaced even with --force", n)
 		case atomicfile.Head(n, len(format.IntroSealed)) == format.IntroSealed:
-			return Usagef("%s is encrypted, as prover keys are, which cannot be made again; it is not replaced even with --force", n)
+			return Askedf("%s is encrypted, as prover keys are, which cannot be made again; it is not replaced even with --force", n)
 		}
 	}
 	return nil
@@ -73,7 +73,7 @@ func WriteFailure(name string, err error) error {
 	var l *os.LinkError
 	switch {
 	case errors.Is(err, atomicfile.ErrExists):
-		return Usagef("%w; --force replaces it", err)
+		return Askedf("%w; --force replaces it", err)
 	case errors.As(err, &p):
 		cause = p.Err
 	case errors.As(err, &l):

@@ -141,7 +141,7 @@ func Encode(t tokens.Tokenizer, messages []Message) ([]int64, error) {
 	}
 	chat, ok := t.(Tokenizer)
 	if !ok {
-		return nil, fmt.Errorf("%w: there is no template of a chat, so that there are prompts and no conversations", tokens.ErrText)
+		return nil, fmt.Errorf("%w: there is no template of a chat, so that there are prompts and no conversations; compile --chat gives the model one", tokens.ErrText)
 	}
 	return chat.EncodeMessages(messages)
 }

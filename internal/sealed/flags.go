@@ -50,9 +50,9 @@ func (o *OpenFlags) Files() (out [][2]string) {
 	return append(out, [2]string{"--passphrase-file", o.passphrase})
 }
 
-// Opener is what they say.
-func (o *OpenFlags) Opener(stdin io.Reader, ask Question) *Opener {
-	return &Opener{Identities: o.identities, Passphrase: o.passphrase, Stdin: stdin, Ask: ask}
+// Opener is what they say. warn is told of what others may read.
+func (o *OpenFlags) Opener(stdin io.Reader, ask Question, warn func(string)) *Opener {
+	return &Opener{Identities: o.identities, Passphrase: o.passphrase, Stdin: stdin, Ask: ask, Warn: warn}
 }
 
 // SealFlags are the flags of a command that writes a file that may be encrypted.

@@ -11,6 +11,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"runtime"
 	"strings"
 
 	"filippo.io/age"
@@ -40,10 +41,11 @@ const maxIdentities = 1 << 20
 
 // Opener opens encrypted files. The zero value opens files that are not.
 type Opener struct {
-	Identities []string  // files of age identities
-	Passphrase string    // file of a passphrase, a line; "": none
-	Stdin      io.Reader // of a file called console.Stdin
-	Ask        Question  // for a passphrase, where none was given; nil: there is nobody
+	Identities []string          // files of age identities
+	Passphrase string            // file of a passphrase, a line; "": none
+	Stdin      io.Reader         // of a file called console.Stdin
+	Ask        Question          // for a passphrase, where none was given; nil: there is nobody
+	Warn       func(text string) // of what others may read; may be nil
 
 	read  bool // the files of identities
 	known []age.Identity
@@ -76,6 +78,9 @@ func (o *Opener) Open(ctx context.Context, what string, file io.ReaderAt, size i
 	case bytes.HasPrefix(head, []byte(armor.Header)):
 		return nil, 0, errors.New("it is encrypted and written as text; encrypt it again without --armor")
 	case !bytes.HasPrefix(head, []byte(format.IntroSealed)):
+		if len(o.Identities) > 0 || o.Passphrase != "" {
+			o.warn(what + " is not encrypted: neither identity nor passphrase is needed, and whoever can read the file has what is in it")
+		}
 		return file, size, nil
 	}
 	passphrase := bytes.HasPrefix(head, []byte(withPassphrase))
@@ -119,6 +124,7 @@ func (o *Opener) readIdentities() error {
 	}
 	var known []age.Identity
 	for _, name := range o.Identities {
+		o.exposed(name)
 		data, err := console.ReadFile(name, o.Stdin, maxIdentities)
 		if err != nil {
 			return fmt.Errorf("--identity: %w", err)
@@ -140,6 +146,7 @@ func (o *Opener) readPassphrase(ctx context.Context, what string) (err error) {
 	case o.said != nil:
 		return nil
 	case o.Passphrase != "":
+		o.exposed(o.Passphrase)
 		said, err = readPassphrase(o.Passphrase, o.Stdin)
 	case o.Ask != nil:
 		said, err = o.Ask(ctx, "Passphrase of "+what)
@@ -150,6 +157,22 @@ func (o *Opener) readPassphrase(ctx context.Context, what string) (err error) {
 		o.said = &said
 	}
 	return err
+}
+
+func (o *Opener) warn(text string) {
+	if o.Warn != nil {
+		o.Warn(text)
+	}
+}
+
+// exposed warns where others than its owner may read a file with a secret. Windows has no such bits.
+func (o *Opener) exposed(name string) {
+	if name == console.Stdin || runtime.GOOS == "windows" {
+		return
+	}
+	if info, err := os.Stat(name); err == nil && info.Mode().IsRegular() && info.Mode().Perm()&0o077 != 0 {
+		o.warn(fmt.Sprintf("others can read or change %s (mode %04o): chmod 600 keeps it to you", name, info.Mode().Perm()))
+	}
 }
 
 // readPassphrase reads a passphrase from a file.

@@ -143,7 +143,7 @@ func Load(ctx context.Context, path string) (*Model, error) {
 func Decode(ctx context.Context, data []byte, dir string) (*Model, error) {
 	p := &pb.ModelProto{}
 	if err := proto.Unmarshal(data, p); err != nil {
-		return nil, fmt.Errorf("not an ONNX model: %w", err)
+		return nil, fmt.Errorf("not an ONNX model, or only a part of one (%w)", err)
 	}
 	if p.Graph == nil {
 		return nil, errors.New("not an ONNX model: it has no graph")

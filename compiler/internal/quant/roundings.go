@@ -25,6 +25,33 @@ func (q *quantiser) integral(n *ir.Node, v *ir.Value, fn string) error {
 	if err != nil {
 		return err
 	}
+	x = q.fraction(n, x)
+	switch {
+	case x.mult != 1 && x.scale <= -2-factorBits: // numbers so great are known up to far more than 1
+		q.set(v.ID, x)
+		return q.err
+	case x.mult == 1 && x.scale <= 0:
+		q.set(v.ID, &rep{id: x.id, scale: x.scale, mult: 1})
+		return q.err
+	}
+	up, down := x, x // what is rounded up and down: a quarter of a unit less, and more
+	if x.mult != 1 {
+		coef := portable.Clamp(math.Round(math.Ldexp(x.mult, factorBits)))
+		at := func(quarter int64) *rep {
+			w := q.affine(n, x, 4*coef, quarter*q.slack(n, x, coef))
+			w.Scale = x.scale + 2 + factorBits
+			return &rep{id: w.ID, scale: w.Scale, mult: 1, from: x.from}
+		}
+		up, down = at(-1), at(1)
+	}
+	in, terms := q.roundings(n, v, fn, x, up, down)
+	w := q.add(n, v.Name, v.Shape, in, ir.OpEinsum, &ir.EinsumAttr{Terms: terms})
+	q.set(v.ID, &rep{id: w.ID, mult: 1})
+	return q.err
+}
+
+// fraction is an operand of integral with bits to spare for a real factor, and with a scale that can be dropped.
+func (q *quantiser) fraction(n *ir.Node, x *rep) *rep {
 	if q.leaves62(x.id) || x.mult != 1 && q.width(x.id)+2+factorBits > narrowBits {
 		x = q.narrow(n, x)
 	}
@@ -35,24 +62,11 @@ func (q *quantiser) integral(n *ir.Node, v *ir.Value, fn string) error {
 	if x.scale > most {
 		x = q.rescale(n, x, most, narrowBits-2-factorBits, q.cal.Max[n.In[0]]/x.mult)
 	}
-	up, down := x, x                             // what is rounded up and down: a quarter of a unit less, and more
-	if x.mult != 1 && x.scale <= -2-factorBits { // numbers so great are known up to far more than 1
-		q.set(v.ID, x)
-		return q.err
-	}
-	if x.mult != 1 {
-		coef := portable.Clamp(math.Round(math.Ldexp(x.mult, factorBits)))
-		at := func(quarter int64) *rep {
-			w := q.affine(n, x, 4*coef, quarter*q.slack(n, x, coef))
-			w.Scale = x.scale + 2 + factorBits
-			return &rep{id: w.ID, scale: w.Scale, mult: 1, from: x.from}
-		}
-		up, down = at(-1), at(1)
-	}
-	if x.scale <= 0 && x.mult == 1 {
-		q.set(v.ID, &rep{id: x.id, scale: x.scale, mult: 1})
-		return q.err
-	}
+	return x
+}
+
+// roundings are what x rounded is a sum of products of: of integers near what is to be rounded up and down.
+func (q *quantiser) roundings(n *ir.Node, v *ir.Value, fn string, x, up, down *rep) (in []ir.ValueID, terms []ir.Term) {
 	axes, extents := ir.IdentityAxes(v.Shape)
 	term := func(coef int64, in ...int) ir.Term {
 		t := ir.Term{ICoef: coef, Coef: float64(coef), Extents: extents, In: in, Out: axes}
@@ -61,8 +75,6 @@ func (q *quantiser) integral(n *ir.Node, v *ir.Value, fn string) error {
 		}
 		return t
 	}
-	var in []ir.ValueID
-	var terms []ir.Term
 	half := int64(1) << (down.scale - 1)
 	switch fn {
 	case "floor":
@@ -80,9 +92,7 @@ func (q *quantiser) integral(n *ir.Node, v *ir.Value, fn string) error {
 		in = []ir.ValueID{a, b, h}
 		terms = []ir.Term{term(1, 0), term(-1, 0, 0), term(2, 0, 2), term(-1, 0, 1), term(2, 1, 2)}
 	}
-	w := q.add(n, v.Name, v.Shape, in, ir.OpEinsum, &ir.EinsumAttr{Terms: terms})
-	q.set(v.ID, &rep{id: w.ID, mult: 1})
-	return q.err
+	return in, terms
 }
 
 // slack is how much of an argument with a real factor is not known, in quarters of its unit times factorBits' power of two: a quarter of a unit.

@@ -143,6 +143,12 @@ func (a *app) options() engine.Options {
 	return o
 }
 
+// warn tells of something that is not wrong and better known.
+func (a *app) warn(text string) {
+	a.progress.yield()
+	fmt.Fprintf(a.stderr, "prover: warning: %s\n", text)
+}
+
 // failed warns that a device does not compute.
 func (a *app) failed(err error) {
 	a.computed = onProcessor

@@ -31,9 +31,9 @@ func readKey(f *circuit.Family, name string, file stored) (*engine.Key, error) {
 
 // readKey is readKey as a phase, left behind where the context ends.
 func (a *app) readKey(ctx context.Context, name string, open *sealed.OpenFlags) (*engine.Key, error) {
-	file, err := openSealed(ctx, open.Opener(a.stdin, a.ask), name, format.MagicProverKey, int64(engine.KeySize(a.f))+slack)
+	file, err := openSealed(ctx, open.Opener(a.stdin, a.ask, a.warn), name, format.MagicProverKey, int64(engine.KeySize(a.f))+slack)
 	if err != nil {
-		return nil, console.Unusable(err)
+		return nil, console.Unusable(fmt.Errorf("prover key: %w", err))
 	}
 	a.progress.phase("read key")
 	return console.Interruptible(ctx, func() (*engine.Key, error) { return readKey(a.f, name, file) })

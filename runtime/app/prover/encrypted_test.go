@@ -6,6 +6,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"testing"
 	"time"
@@ -50,6 +51,8 @@ func TestEncryptedKey(t *testing.T) {
 	require.NoError(t, err)
 	b.encrypt("plain.key", "keys/prover.key", parsed)
 	b.encrypt("weights.zkw", "sealed.zkw", parsed)
+	_, clear := b.prover(0, "run --identity @id --prompt a --key @plain.key")
+	require.Contains(t, clear, "prover: warning: "+b.file("plain.key")+" is not encrypted: neither identity nor passphrase is needed")
 	require.NoError(t, os.Remove(b.file("plain.key")))
 	require.NoError(t, os.Remove(b.file("weights.zkw")))
 
@@ -58,6 +61,14 @@ func TestEncryptedKey(t *testing.T) {
 	out, said := b.prover(0, "setup --force --weights @sealed.zkw --identity @id --encrypt-to "+recipient+" -o @mine")
 	require.Contains(t, out, "bytes, encrypted)")
 	require.NotContains(t, said, "warning")
+	if runtime.GOOS != "windows" {
+		require.NoError(t, os.Chmod(b.file("id"), 0o644))
+		_, said = b.prover(0, "run --identity @id --prompt a --key @keys/prover.key")
+		require.Contains(t, said, "prover: warning: others can read or change "+b.file("id")+" (mode 0644): chmod 600 keeps it to you\n")
+		require.NoError(t, os.Chmod(b.file("id"), 0o600))
+		_, said = b.prover(0, "run --identity @id --prompt a --key @keys/prover.key")
+		require.NotContains(t, said, "warning")
+	}
 	for _, key := range []string{"@keys/prover.key", "@mine/prover.key"} {
 		out, _ = b.prover(0, "run --identity @other --identity @id --prompt a --key "+key)
 		require.Equal(t, "bcd;\n", out)

@@ -135,13 +135,13 @@ func (q *question) ids(c *circuit.Circuit, textFlag, listFlag string, encode fun
 	}
 	switch {
 	case errors.Is(err, dialogue.ErrEmpty):
-		return nil, console.Usagef("--%s: %w", name, err)
+		return nil, console.Askedf("--%s: %w", name, err)
 	case err != nil && c.Generation.Private && listFlag == "tokens" && errors.Is(err, conversation.ErrNone):
-		return nil, console.Usagef("--%s: it is no conversation; it is private and not shown", name)
+		return nil, console.Askedf("--%s: it is no conversation; it is private and not shown", name)
 	case err != nil && c.Generation.Private && listFlag == "tokens":
-		return nil, console.Usagef("--%s: it holds what is no token of the model; it is private and not shown", name)
+		return nil, console.Askedf("--%s: it holds what is no token of the model; it is private and not shown", name)
 	case err != nil:
-		return nil, console.Usagef("--%s: %w", name, err)
+		return nil, console.Askedf("--%s: %w", name, err)
 	}
 	return ids, nil
 }
@@ -158,9 +158,9 @@ func (q *question) fits(f *circuit.Family) error {
 	}
 	switch {
 	case p > most:
-		return console.Usagef("the prompt has %d tokens%s, the circuit takes at most %d%s", p, q.around(), most, circuits)
+		return console.Askedf("the prompt has %d tokens%s, the circuit takes at most %d%s", p, q.around(), most, circuits)
 	case p+len(q.wantTokens) > most+1:
-		return console.Usagef("prompt and answer have %d tokens%s, the circuit takes at most %d%s", p+len(q.wantTokens), q.around(), most+1, circuits)
+		return console.Askedf("prompt and answer have %d tokens%s, the circuit takes at most %d%s", p+len(q.wantTokens), q.around(), most+1, circuits)
 	}
 	return nil
 }

@@ -182,19 +182,23 @@ func (a *app) setup(ctx context.Context, o *setupOptions) (err error) {
 		return err
 	}
 	a.progress.phase("")
-	id := made.ModelID()
+	return a.setUp(o, vkFile, keyFile, made.ModelID(), len(vk), seal.Seals())
+}
+
+// setUp tells of keys that are written.
+func (a *app) setUp(o *setupOptions, vkFile, keyFile string, id [32]byte, bytes int, seals bool) error {
 	info, err := os.Stat(keyFile)
 	if err != nil {
 		return console.Unusable(err)
 	}
 	if o.json {
-		return a.printReport(report{ModelID: fmt.Sprintf("%x", id), Computed: a.computed, Circuit: fmt.Sprintf("%x", a.f.Digest()), VKBytes: len(vk), KeyBytes: int(info.Size()), Encrypted: seal.Seals()})
+		return a.printReport(report{ModelID: fmt.Sprintf("%x", id), Computed: a.computed, Circuit: fmt.Sprintf("%x", a.f.Digest()), VKBytes: bytes, KeyBytes: int(info.Size()), Encrypted: seals})
 	}
 	encrypted := ""
-	if seal.Seals() {
+	if seals {
 		encrypted = ", encrypted"
 	}
-	fmt.Fprintf(a.stdout, "model ID  %x\npublic    %s (%d bytes)\nsecret    %s (%d bytes%s)\n", id, vkFile, len(vk), keyFile, info.Size(), encrypted)
+	fmt.Fprintf(a.stdout, "model ID  %x\npublic    %s (%d bytes)\nsecret    %s (%d bytes%s)\n", id, vkFile, bytes, keyFile, info.Size(), encrypted)
 	return nil
 }
 
@@ -207,7 +211,7 @@ func (a *app) seals(ctx context.Context, o *setupOptions, keyFile string) (*seal
 	if err != nil {
 		return nil, nil, err
 	}
-	by := o.open.Opener(a.stdin, a.ask)
+	by := o.open.Opener(a.stdin, a.ask, a.warn)
 	by.Say(said)
 	return seal, by, nil
 }

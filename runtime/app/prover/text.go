@@ -21,7 +21,7 @@ func (a *app) passage(ctx context.Context, given console.Given, mixed bool) (*as
 	r, err := passage.NewReader(a.f, a.m.Vocab)
 	switch {
 	case errors.Is(err, passage.ErrNone):
-		return nil, console.Usagef("--%s: %w", name, err)
+		return nil, console.Askedf("--%s: %w", name, err)
 	case err != nil:
 		return nil, console.Unusable(err)
 	}
@@ -33,9 +33,9 @@ func (a *app) passage(ctx context.Context, given console.Given, mixed bool) (*as
 	c, elements, err := fill(r, given[console.TextFlag])
 	switch {
 	case err != nil && r.Hidden() && !errors.Is(err, passage.ErrLong) && !errors.Is(err, passage.ErrShort):
-		return nil, console.Usagef("--%s: it holds what is no token of the model; it is private and not shown", name)
+		return nil, console.Askedf("--%s: it holds what is no token of the model; it is private and not shown", name)
 	case err != nil:
-		return nil, console.Usagef("--%s: %w", name, err)
+		return nil, console.Askedf("--%s: %w", name, err)
 	}
 	return ask(c, elements), nil
 }

@@ -53,7 +53,7 @@ func (a *app) question(given console.Given, vocab tokens.Tokenizer) (*question, 
 		return nil, err
 	}
 	if q.Prompt != nil && a.c.Generation.Private {
-		return nil, console.Usagef("verify: %w", dialogue.ErrHidden)
+		return nil, console.Askedf("verify: %w", dialogue.ErrHidden)
 	}
 	q.Answer, err = a.ids(given, "answer", "answer-tokens", vocab, dialogue.Answer)
 	q.of = dialogue.Question{Prompt: q.Prompt, Answer: q.Answer}
@@ -91,7 +91,7 @@ func (a *app) ids(given console.Given, textFlag, listFlag string, vocab tokens.T
 		ids, err = encode(a.c, vocab, text)
 	}
 	if err != nil {
-		return nil, console.Usagef("verify: --%s: %w", given.Flag(name), err)
+		return nil, console.Askedf("verify: --%s: %w", given.Flag(name), err)
 	}
 	return ids, nil
 }

@@ -37,7 +37,10 @@ func Decode(f *circuit.Family, data []byte) (*Statement, *circuit.Circuit, error
 func read(r *stated.File) (*Statement, error) {
 	c := r.Circuit
 	n, prompt, next := r.Int(8), r.Int(8), r.Int(8)
-	if r.Short() || n < 1 || n > int64(c.Generation.Length) {
+	if r.Short() {
+		return nil, fmt.Errorf("%w: the file is cut off", statement.ErrFormat)
+	}
+	if n < 1 || n > int64(c.Generation.Length) {
 		return nil, fmt.Errorf("%w: %d tokens, the circuit takes 1 to %d", ErrLength, n, c.Generation.Length)
 	}
 	if prompt < 1 || prompt > n {

@@ -332,7 +332,7 @@ func (c *chat) words(text string) (words string, ok bool) {
 // EncodeMessages implements conversation.Tokenizer.
 func (t *tokenizer) EncodeMessages(messages []conversation.Message) ([]int64, error) {
 	if t.chat == nil {
-		return nil, fmt.Errorf("%w: there is no template of a chat, so that there are prompts and no conversations", tokens.ErrText)
+		return nil, fmt.Errorf("%w: there is no template of a chat, so that there are prompts and no conversations; compile --chat gives the model one", tokens.ErrText)
 	}
 	return t.chat.encode(t, messages)
 }
