@@ -27,13 +27,13 @@ func folder(pkg string) string {
 var mutated = []string{
 	"verifier", "protocol", "veil", "sumcheck", "lookup", "einsum", "commit", "statement", "function", "generation", "ints", "stated", "format", "transcript",
 	"circuit", "interval", "gadget", "attention", "tables", "constants", "group", "field", "poly", "dialogue", "asked", "passage", "texts",
-	"circuits", "bundle", "checker", "web",
+	"circuits", "bundle", "checker", "web", "conversation", "strictjson",
 }
 
 // around are the other packages of the verifier. They decide nothing about proofs: interfaces and names, values of functions,
 // which tables round, what a text has to do with ids, and what stands around the verifier on a command line.
 var around = []string{
-	"atomicfile", "backend", "console", "conversation", "integer", "machine", "parallel", "portable", "portfile", "reading", "strictjson", "tokens", "version", "vocab",
+	"atomicfile", "backend", "console", "integer", "machine", "parallel", "portable", "portfile", "reading", "tokens", "version", "vocab",
 	"runtime/circuit", "runtime/tokens/huggingface", "runtime/app/verifier",
 }
 

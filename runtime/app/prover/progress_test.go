@@ -4,11 +4,11 @@ import (
 	"bytes"
 	"fmt"
 	"io"
-	"regexp"
-	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"github.com/zkllmc/zkllmc/internal/test/screen"
 
 	"github.com/creack/pty"
 	"github.com/stretchr/testify/require"
@@ -16,63 +16,38 @@ import (
 	"github.com/zkllmc/zkllmc/internal/forecast"
 )
 
-// screenText is what a terminal shows, whole, while it is written.
-type screenText struct {
-	mu  sync.Mutex
-	all bytes.Buffer
-}
-
-func (s *screenText) Write(p []byte) (int, error) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.all.Write(p)
-}
-
-func (s *screenText) String() string {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.all.String()
-}
-
-// waits until something stands on the screen, however slow the machine is.
-func (s *screenText) waits(t *testing.T, pattern string) {
-	t.Helper()
-	re := regexp.MustCompile(pattern)
-	require.Eventually(t, func() bool { return re.MatchString(s.String()) }, time.Minute, 5*time.Millisecond, pattern)
-}
-
 // On a terminal the running phase has a bar, which gives way to what is printed meanwhile, and the line of a phase that has ended stays.
 func TestProgressOnATerminal(t *testing.T) {
-	screen, device, err := pty.Open()
+	tty, device, err := pty.Open()
 	if err != nil {
 		t.Skip("there are no terminals: " + err.Error())
 	}
 	require.NoError(t, pty.Setsize(device, &pty.Winsize{Rows: 25, Cols: 100}))
-	shown, copied := &screenText{}, make(chan bool)
+	shown, copied := &screen.Text{}, make(chan bool)
 	go func() {
-		_, _ = io.Copy(shown, screen) // ends with an error of the closed terminal
+		_, _ = io.Copy(shown, tty) // ends with an error of the closed terminal
 		close(copied)
 	}()
 	p := newProgress(device)
 	p.phase("read key")
 	p.phase("decoding")
 	p.tokens(3)
-	shown.waits(t, `3 tokens`)
+	shown.Waits(t, `3 tokens`)
 	p.yield()
 	fmt.Fprintln(device, "an answer")
 	p.tokens(4)
 	p.phase("commit weights")
 	p.part(1, 4)
-	shown.waits(t, `1 of 4`)
+	shown.Waits(t, `1 of 4`)
 	p.expect(forecast.New(forecast.Work{Phase: "lookups", Cost: 1}, forecast.Work{Phase: "openings", Cost: 1}))
 	p.phase("lookups")
 	p.since = p.since.Add(-time.Minute)
 	p.phase("openings")
-	shown.waits(t, `openings .*about 60 s left`)
+	shown.Waits(t, `openings .*about 60 s left`)
 	p.abandon()
 	p.phase("final argument")
 	require.NoError(t, device.Close())
-	require.NoError(t, screen.Close())
+	require.NoError(t, tty.Close())
 	<-copied
 	text := shown.String()
 	for _, want := range []string{
