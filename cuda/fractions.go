@@ -128,10 +128,11 @@ func padded(shape []int) int {
 
 // leaves are those of some blocks, as the device knows them.
 type leaves struct {
-	args   []uint64 // that say how to compute them
-	cells  int      // that they are made of
-	about  *device.Scratch
-	pinned []*tensor
+	args    []uint64 // that say how to compute them
+	cells   int      // that they are made of
+	counted int      // how many have multiplicities: the others' p is 1, or they are 0/1
+	about   *device.Scratch
+	pinned  []*tensor
 }
 
 // columns are the tensors that blocks are made of, each once.
@@ -190,8 +191,10 @@ func (t *tree) describe(blocks []backend.Block) *leaves {
 		}
 		if b.Mult != nil {
 			own.mult = cellsAt(b.Mult)
+			l.counted += padded(b.Shape)
+			l.cells += padded(b.Shape)
 		}
-		l.cells += padded(b.Shape) * (len(b.Cols) + 1)
+		l.cells += padded(b.Shape) * len(b.Cols)
 		list = append(list, own)
 		starts = append(starts, *new(field.Element).Sub(&b.Beta, &b.ID))
 	}
@@ -319,11 +322,20 @@ func (t *tree) build() {
 	})
 }
 
-// computing is how many products it takes to compute the fractions of a layer some levels above so many leaves, with some variables fixed.
+// computing is how many products it takes to compute the fractions of a layer some levels above so many leaves, with some variables fixed. A leaf takes the
+// reduction of its sum, and with a multiplicity that of this; two are added up in one product where both have p = 1, fractions otherwise in three, and where
+// variables of the leaves themselves are fixed a p of 1 takes no product.
 func (l *leaves) computing(leaves, levels, fixed int) int {
-	products := l.cells/narrow + 2*leaves + 3*(leaves-leaves>>levels)
-	if fixed > 0 {
-		products += 2 * leaves >> levels
+	counted := min(l.counted, leaves)
+	products := l.cells/narrow + leaves + counted
+	if levels > 0 {
+		products += leaves/2 + counted + 3*(leaves/2-leaves>>levels)
+	}
+	switch {
+	case fixed > 0 && levels > 0:
+		products += 2 * (leaves >> levels)
+	case fixed > 0:
+		products += leaves + counted
 	}
 	return products
 }

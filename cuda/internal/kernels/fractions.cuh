@@ -34,6 +34,9 @@ struct Leaf {
 	Tensor mult; // nowhere if p is 1
 };
 
+// Kind says what is known of a leaf: that it is 0/1, for there is no cell; that its p is 1; or neither, for it has a multiplicity.
+enum Kind { NO_CELL, UNIT, COUNTED };
+
 // Leaves are those of blocks, of which there is one at least, by their offsets, which rise.
 struct Leaves {
 	const Leaf* blocks;
@@ -42,10 +45,12 @@ struct Leaves {
 	const Tensor* columns;
 	const Scalar *factors, *starts;
 
+	METHOD Kind read(Fraction& f, uint64_t i) const;
 	METHOD Fraction at(uint64_t i) const;
+	METHOD Fraction pair(uint64_t i) const;
 };
 
-METHOD Fraction Leaves::at(uint64_t i) const {
+METHOD Kind Leaves::read(Fraction& f, uint64_t i) const {
 	uint64_t low = 0, high = count;
 	while (high - low > 1) {
 		uint64_t middle = (low + high) / 2;
@@ -65,19 +70,37 @@ METHOD Fraction Leaves::at(uint64_t i) const {
 		cell_at += index * stride;
 		stride *= sides[s].extent;
 	}
-	if (!inside) return no_fraction();
-	Fraction f = {Scalar::one(), starts[low]};
+	if (!inside) {
+		f = no_fraction();
+		return NO_CELL;
+	}
+	f = Fraction{Scalar::one(), starts[low]};
 	if (b.columns > 0) {
 		Wide sum = Wide::zero();
 		for (uint64_t c = b.first_column; c < b.first_column + b.columns; c++) add_product(sum, words(factors[c]), cell(columns[c], cell_at));
 		f.q = f.q + reduced(sum);
 	}
-	if (b.mult.cells != nullptr) {
-		Wide sum = Wide::zero();
-		add_product(sum, words(Scalar::one()), cell(b.mult, cell_at));
-		f.p = -reduced(sum);
-	}
+	if (b.mult.cells == nullptr) return UNIT;
+	Wide sum = Wide::zero();
+	add_product(sum, words(Scalar::one()), cell(b.mult, cell_at));
+	f.p = -reduced(sum);
+	return COUNTED;
+}
+
+METHOD Fraction Leaves::at(uint64_t i) const {
+	Fraction f;
+	read(f, i);
 	return f;
+}
+
+// pair is the sum of the leaves i and i + 1. Nearly all have p = 1, and 1/a + 1/b = (a + b)/ab takes one product in place of three.
+METHOD Fraction Leaves::pair(uint64_t i) const {
+	Fraction a, b;
+	Kind first = read(a, i), second = read(b, i + 1);
+	if (second == NO_CELL) return a;
+	if (first == NO_CELL) return b;
+	if (first == UNIT && second == UNIT) return Fraction{a.q + b.q, a.q * b.q};
+	return a + b;
 }
 
 // What every kernel is given that computes leaves.
@@ -101,10 +124,11 @@ struct Computed {
 
 // sum adds up the leaves below an entry, those of one half of a subtree before those of the other.
 METHOD Fraction Computed::sum(uint64_t i) const {
+	if (levels == 0) return leaves.at(i);
 	Fraction sums[MOST_LEVELS + 1];
-	for (uint64_t k = 0; k >> levels == 0; k++) {
-		Fraction f = leaves.at((i << levels) + k);
-		uint64_t level = 0;
+	for (uint64_t k = 0; k >> levels == 0; k += 2) {
+		Fraction f = leaves.pair((i << levels) + k);
+		uint64_t level = 1;
 		for (; (k >> level & 1) != 0; level++) f = sums[level] + f;
 		sums[level] = f;
 	}
@@ -112,12 +136,23 @@ METHOD Fraction Computed::sum(uint64_t i) const {
 }
 
 METHOD Fraction Computed::at(uint64_t i) const {
-	if (fixed == 0) return levels == 0 ? leaves.at(i) : sum(i);
+	if (fixed == 0) return sum(i);
 	Fraction f = {Scalar::zero(), Scalar::zero()};
 	for (uint64_t k = 0; k >> fixed == 0; k++) {
-		Fraction one = sum((((i >> 1) << fixed) + k) * 2 + (i & 1));
+		uint64_t at = (((i >> 1) << fixed) + k) * 2 + (i & 1);
 		Scalar weight = load(eq + k);
-		f.p = f.p + weight * one.p;
+		Fraction one;
+		Kind kind = COUNTED;
+		if (levels == 0) {
+			kind = leaves.read(one, at);
+		} else {
+			one = sum(at);
+		}
+		if (kind == NO_CELL) {
+			f.q = f.q + weight;
+			continue;
+		}
+		f.p = f.p + (kind == UNIT ? weight : weight * one.p);
 		f.q = f.q + weight * one.q;
 	}
 	return f;
