@@ -679,3 +679,11 @@ func TestPrecisionDecides(t *testing.T) {
 		require.Equal(t, console.Usage, code, stderr)
 	}
 }
+
+// What an array says of itself is compared with what there is of it, where integers have 32 bits, too.
+func TestHeadersOfArrays(t *testing.T) {
+	_, err := decodeArray(strings.NewReader("\x93NUMPY\x02\x00\xff\xff\xff\xff"))
+	require.ErrorContains(t, err, "a header of 4294967295 bytes")
+	_, err = decodeNPY("{'descr': '<f4', 'fortran_order': False, 'shape': (65537, 65537), }", make([]byte, 4*131073)) // 131073 modulo 2^32
+	require.ErrorContains(t, err, "shape (65537, 65537) of 524292 bytes")
+}

@@ -356,13 +356,13 @@ func npyHead(r io.Reader) (string, error) {
 	if _, err := io.ReadFull(r, start[:]); err != nil || string(start[:6]) != "\x93NUMPY" {
 		return "", fmt.Errorf("not a numpy array")
 	}
-	n := int(binary.LittleEndian.Uint16(start[8:]))
+	n := uint32(binary.LittleEndian.Uint16(start[8:]))
 	if start[6] > 1 {
 		var more [2]byte
 		if _, err := io.ReadFull(r, more[:]); err != nil {
 			return "", fmt.Errorf("truncated")
 		}
-		n |= int(binary.LittleEndian.Uint16(more[:])) << 16
+		n |= uint32(binary.LittleEndian.Uint16(more[:])) << 16
 	}
 	if n > 1<<16 {
 		return "", fmt.Errorf("a header of %d bytes", n)
@@ -386,7 +386,7 @@ func decodeNPY(head string, b []byte) (*array, error) {
 			continue
 		}
 		n, err := strconv.Atoi(x)
-		if err != nil || n < 0 || n > len(b) || size > len(b) {
+		if err != nil || n < 0 || n > len(b) || int64(size)*int64(n) > int64(len(b)) {
 			return nil, fmt.Errorf("shape (%s) of %d bytes", s[1], len(b))
 		}
 		a.shape, size = append(a.shape, n), size*n
