@@ -39,6 +39,11 @@ func (f folder) read(name string) []byte {
 
 func text(s string) *string { return &s }
 
+// said is a conversation of one message.
+func said(prompt string) []byte {
+	return []byte(`[{"role": "user", "content": "` + prompt + `"}]`)
+}
+
 // TestVerify accepts what is proved, and says why not what is not.
 func TestVerify(t *testing.T) {
 	f := folder{t, handover.Sums(t)}
@@ -59,18 +64,24 @@ func TestVerify(t *testing.T) {
 		q     checker.Question
 		class string
 	}{
-		"half an answer":       {"proof.bin", checker.Question{Prompt: text(handover.Prompt), Answer: &answer}, "unfinished"},
-		"the prompt alone":     {"proof.bin", checker.Question{Prompt: text(handover.Prompt)}, ""},
-		"another prompt":       {"proof.bin", checker.Question{Prompt: text("3+5=")}, "prompt mismatch"},
-		"another answer":       {"proof.bin", checker.Question{Answer: text(answer + "0")}, "answer mismatch"},
-		"no claim of clamps":   {"proof.bin", checker.Question{NoSaturation: true}, "saturation"},
-		"a damaged proof":      {"damaged.bin", checker.Question{}, "final argument"},
-		"half a proof":         {"short.bin", checker.Question{}, "decoding"},
-		"a key for a proof":    {"model.vk", checker.Question{}, "decoding"},
-		"a text, not a prompt": {"proof.bin", checker.Question{Text: text(handover.Prompt)}, "question"},
-		"both":                 {"proof.bin", checker.Question{Text: text(handover.Prompt), Prompt: text(handover.Prompt)}, "question"},
-		"no text of the model": {"proof.bin", checker.Question{Prompt: text("sum?")}, "question"},
-		"no prompt":            {"proof.bin", checker.Question{Prompt: text("")}, "question"},
+		"half an answer":              {"proof.bin", checker.Question{Prompt: text(handover.Prompt), Answer: &answer}, "unfinished"},
+		"the prompt alone":            {"proof.bin", checker.Question{Prompt: text(handover.Prompt)}, ""},
+		"another prompt":              {"proof.bin", checker.Question{Prompt: text("3+5=")}, "prompt mismatch"},
+		"another answer":              {"proof.bin", checker.Question{Answer: text(answer + "0")}, "answer mismatch"},
+		"no claim of clamps":          {"proof.bin", checker.Question{NoSaturation: true}, "saturation"},
+		"a damaged proof":             {"damaged.bin", checker.Question{}, "final argument"},
+		"half a proof":                {"short.bin", checker.Question{}, "decoding"},
+		"a key for a proof":           {"model.vk", checker.Question{}, "decoding"},
+		"a text, not a prompt":        {"proof.bin", checker.Question{Text: text(handover.Prompt)}, "question"},
+		"both":                        {"proof.bin", checker.Question{Text: text(handover.Prompt), Prompt: text(handover.Prompt)}, "question"},
+		"no text of the model":        {"proof.bin", checker.Question{Prompt: text("sum?")}, "question"},
+		"no prompt":                   {"proof.bin", checker.Question{Prompt: text("")}, "question"},
+		"a conversation":              {"proof.bin", checker.Question{Messages: said(handover.Prompt)}, ""},
+		"another conversation":        {"proof.bin", checker.Question{Messages: said("3+5=")}, "prompt mismatch"},
+		"no words of the model":       {"proof.bin", checker.Question{Messages: said("sum?")}, "question"},
+		"several turns":               {"proof.bin", checker.Question{Messages: []byte(`[{"role": "user", "content": "1+1="}, {"role": "assistant", "content": "2;"}, {"role": "user", "content": "327+458="}]`)}, "question"},
+		"a prompt and a conversation": {"proof.bin", checker.Question{Prompt: text(handover.Prompt), Messages: said(handover.Prompt)}, "question"},
+		"no answer of the model":      {"proof.bin", checker.Question{Answer: text("sum?")}, "question"},
 	} {
 		for _, m := range []*checker.Model{m, pinned} {
 			r, err := m.Verify(t.Context(), f.read("statement.bin"), f.read(c.proof), c.q)
@@ -150,6 +161,7 @@ func TestNothingToCompare(t *testing.T) {
 		"a text that is hidden":    {hidden, checker.Question{Text: text("abc")}, passage.ErrHidden.Error()},
 		"inputs of another kind":   {reals, checker.Question{Text: text("abc")}, "token_type_ids takes real numbers"},
 		"a prompt that is hidden":  {secret, checker.Question{Prompt: text("a")}, dialogue.ErrHidden.Error()},
+		"a conversation that is":   {secret, checker.Question{Messages: said("a")}, dialogue.ErrHidden.Error()},
 		"an answer of no letters":  {secret, checker.Question{Answer: text("x")}, "answer: "},
 		"texts without tokenizer":  {mute, checker.Question{Answer: text("a")}, "no tokenizer"},
 		"a text of no text":        {secret, checker.Question{Text: text("a")}, "one that reads a text whole a text"},

@@ -209,6 +209,8 @@ var judges = []judge{
 	{pkg: "dialogue"},
 	{pkg: "passage"},
 	{pkg: "circuits", skip: "^TestRoundTrip$"}, // bytes
+	{pkg: "strictjson"},
+	{pkg: "conversation"},
 	{pkg: "bundle"},
 	{pkg: "checker"},
 	{pkg: "web"},
