@@ -26,9 +26,15 @@ func TestParse(t *testing.T) {
 		`[{"role": "user", "content": "a", "Content": "b"}]`: "two members have one name", `[{"role": "user", "content": [{"Type": "text", "text": "a"}]}]`: "not text alone",
 		`[{"role": "user", "content": [{"type": "text", "text": "a", "image_url": "u"}]}]`: "not text alone", `[{"role": "user", "content": [{"type": "text", "text": null}]}]`: "not text alone",
 		`[{"content": "a"}]`: `message 1 has the role ""`, `[{"role": "User", "content": "a"}]`: `message 1 has the role "User"`, `[{"role": "system", "content": "a"}, {"role": "assistant", "content": "a"}]`: "message 2 is the assistant's, where the user's turn is",
+		`[{"role": "user", "content": "a"}, {"role": "assistant", "content": "b"}]`: "the last message is not the user's", `[{"role": "system", "content": "a"}]`: "the last message is not the user's",
+		`[{"role": "user", "content": "a"}, {"role": "system", "content": "b"}, {"role": "user", "content": "c"}]`: "message 2 is the system's, which comes first", `[{"role": "user", "content": 5}]`: "its content is no text",
 	} {
 		_, err := Parse([]byte(text))
 		require.ErrorIs(t, err, ErrNone, text)
 		require.ErrorContains(t, err, want, text)
+	}
+	for _, messages := range [][]Message{nil, {{Assistant, "a"}}, {{User, "a"}, {Assistant, "b"}}} {
+		_, err := Encode(nil, messages)
+		require.ErrorIs(t, err, ErrNone, "before any tokenizer is asked")
 	}
 }
