@@ -157,3 +157,44 @@ func TestRandomRefused(t *testing.T) {
 		})
 	}
 }
+
+// A constant beside which single precision has nothing left of the other operand, at every cell, is refused: exact arithmetic would keep it, and give
+// a softmax of scores where runtimes give equal weights. What is great in some cells alone is a mask, and what is small changes nothing.
+func TestSwallowed(t *testing.T) {
+	x := port("x", float32s, 2, 3)
+	add := func(kind, operands string, h *pb.TensorProto) *pb.ModelProto {
+		return portsModel([]*pb.ValueInfoProto{x}, []string{"y"}, []*pb.NodeProto{op(kind, operands, "a"), op("Softmax", "a", "y", intAttr("axis", -1))}, h)
+	}
+	for want, m := range map[string]*pb.ModelProto{
+		`(Add): adds 1e+09 to every cell, of which single precision tells steps of 64 apart`: add("Add", "x h", scalarOf("h", 1e9)),
+		`(Sub): adds -2e+07 to every cell, of which single precision tells steps of 2 apart`: add("Sub", "x h", scalarOf("h", 2e7)),
+		`(Sub): adds 1e+30 to every cell`: add("Sub", "h x", scalarOf("h", 1e30)),
+	} {
+		_, err := Analyse(t.Context(), write(t, m), narrow(Config{Ranges: map[string]Range{"x": {Lo: -1, Hi: 1}}, PrivateInputs: []string{"x"}}))
+		require.ErrorIs(t, err, ErrUnsupported, want)
+		require.ErrorContains(t, err, want)
+	}
+	softmax := func(row []float64) (out []float64) {
+		sum := 0.0
+		for _, v := range row {
+			sum += math.Exp(v)
+		}
+		for _, v := range row {
+			out = append(out, math.Exp(v)/sum)
+		}
+		return out
+	}
+	for name, c := range map[string]struct {
+		m    *pb.ModelProto
+		keys int
+	}{"a mask": {add("Add", "x h", floatsOf("h", 0, 0, -1e9)), 2}, "little": {add("Add", "x h", scalarOf("h", 1000)), 3}} {
+		t.Run(name, func(t *testing.T) {
+			checkComposite(t, c.m, func(in [][]float64) (out []float64) {
+				for i := range 2 {
+					out = append(append(out, softmax(in[0][3*i:3*i+c.keys])...), make([]float64, 3-c.keys)...)
+				}
+				return out
+			})
+		})
+	}
+}

@@ -86,6 +86,9 @@ func (c *call) operands() ([]factor, []int, error) {
 }
 
 func sum(c *call) ([]*val, error) {
+	if err := c.swallows(); err != nil {
+		return nil, err
+	}
 	if err := c.partMasks(); err != nil {
 		return nil, err
 	}
@@ -162,6 +165,9 @@ func (b *builder) few(id ir.ValueID) bool {
 }
 
 func sub(c *call) ([]*val, error) {
+	if err := c.swallows(); err != nil {
+		return nil, err
+	}
 	fs, shape, err := c.operands()
 	if err != nil || len(fs) != 2 {
 		return nil, orCount(err, len(fs))

@@ -1,5 +1,11 @@
 package frontend
 
+import (
+	"math"
+
+	"github.com/zkllmc/zkllmc/compiler/internal/onnx"
+)
+
 // What no circuit is made of, since it is no function of a model's inputs or none that answers are made with; and why.
 
 const (
@@ -78,6 +84,39 @@ func (c *call) drops() error {
 	}
 	if len(training.c.I) != 1 || training.c.I[0] != 0 {
 		return c.unsupported("drops cells at random, since its training_mode is true; export the model for inference")
+	}
+	return nil
+}
+
+// swallows refuses a sum in single precision with a constant beside which nothing much is left of the others, at every cell: from 2^20 on an eighth of
+// a unit, of 1e9 steps of 64. What is not everywhere so great is a mask; so is what is beyond all scores, which is treated as one; and where another
+// operand is as great, as in 1e9·m − 1e9, it may bring back what this one takes.
+func (c *call) swallows() error {
+	const great, near = 1 << 20, 1 << 10
+	for i, v := range c.in {
+		if v == nil || v.c == nil || v.private || v.dtype != onnx.Float32 || v.c.Len() == 0 {
+			continue
+		}
+		sign := 1.0
+		if c.n.Op == "Sub" && i == 1 {
+			sign = -1
+		}
+		least, masks := math.Inf(1), true
+		for _, x := range floats(v.c) {
+			if least, masks = min(least, math.Abs(x)), masks && float64(sign*x) <= beyondScores; least < great {
+				break
+			}
+		}
+		if least < great || masks || math.IsInf(least, 0) {
+			continue
+		}
+		for _, other := range c.in {
+			if other != nil && other != v && !other.inputFree() && c.b.greatest(other.id) < least/near {
+				_, bits := math.Frexp(least)
+				step := math.Ldexp(1, bits-24)
+				return c.unsupported("adds %.3g to every cell, of which single precision tells steps of %.3g apart: of the other operand these are left; leave the constant out, or scale both", float64(sign*least), step)
+			}
+		}
 	}
 	return nil
 }
