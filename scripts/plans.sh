@@ -25,7 +25,7 @@ row() {
 	for memory in $memories; do
 		"$GO" run . inspect "$@" --reveal argmax --calibrate $OUT/tokens.json --device h100 --memory "$memory" >$OUT/$name.txt
 		printf '\n```\n' >>$OUT/$name.md
-		sed -n '/^plan for/,$p' $OUT/$name.txt >>$OUT/$name.md
+		sed -n '/^plan for/,/^ *all /p' $OUT/$name.txt >>$OUT/$name.md
 		printf '```\n' >>$OUT/$name.md
 	done
 }
