@@ -2,6 +2,7 @@ package cli
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -76,7 +77,7 @@ func (a *app) bundle(ctx context.Context, dir string, o *bundleFlags) error {
 			return console.Usagef("bundle: --date %s: want YYYY-MM-DD", o.card.MadeAt)
 		}
 	}
-	if err := errors.Join(console.Named("bundle: -o", o.out), console.Replaceable(o.out), console.Writable(o.force, o.out)); err != nil {
+	if err := cmp.Or(console.Named("bundle: -o", o.out), console.Replaceable(o.out), console.Writable(o.force, o.out)); err != nil {
 		return err
 	}
 	desc, err := readManifest(dir)

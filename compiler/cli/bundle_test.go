@@ -14,6 +14,7 @@ import (
 	"github.com/zkllmc/zkllmc/internal/bundle"
 	"github.com/zkllmc/zkllmc/internal/console"
 	"github.com/zkllmc/zkllmc/internal/engine"
+	"github.com/zkllmc/zkllmc/internal/format"
 	"github.com/zkllmc/zkllmc/internal/test/kit"
 )
 
@@ -94,6 +95,11 @@ func TestForgedBundle(t *testing.T) {
 		require.Equal(t, c.code, code, "%s: %s", name, failed)
 		require.Contains(t, failed, c.says, name)
 	}
+	secret := in("prover.key")
+	require.NoError(t, os.WriteFile(secret, []byte(format.MagicProverKey), 0o600))
+	code, _, failed = run(t, "bundle", compiled, "--vk", key, "-o", secret)
+	require.Equal(t, console.Usage, code)
+	require.Equal(t, "zkllmc: "+secret+" is a prover key; it is secret and cannot be made again, and is not replaced even with --force\n", failed, "and nothing else")
 	for args, says := range map[string]string{
 		"bundle " + compiled + " --vk " + key:                               "--vk and -o are needed",
 		"bundle " + compiled + " --vk " + key + " --date tomorrow -o x.zip": "want YYYY-MM-DD",

@@ -5,7 +5,6 @@ import (
 	"cmp"
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -82,7 +81,7 @@ func (o *pageFlags) read() error {
 		}
 		return nil
 	}
-	if err := errors.Join(console.Named("inspect: --html", o.file), console.Replaceable(o.file), console.Writable(o.force, o.file)); err != nil {
+	if err := cmp.Or(console.Named("inspect: --html", o.file), console.Replaceable(o.file), console.Writable(o.force, o.file)); err != nil {
 		return err
 	}
 	for _, name := range o.stats {

@@ -32,7 +32,7 @@ func (a *app) text(given console.Given, others map[int]string) (*passage.Text, e
 	case err != nil:
 		return nil, &console.Failure{Code: console.Unreadable, Err: err}
 	case r.Hidden():
-		return nil, console.Usagef("verify: --%s: %w", name, passage.ErrHidden)
+		return nil, console.Askedf("verify: --%s: %w", name, passage.ErrHidden)
 	}
 	for _, i := range r.Ports() {
 		if file, twice := others[i]; twice {
@@ -41,7 +41,7 @@ func (a *app) text(given console.Given, others map[int]string) (*passage.Text, e
 	}
 	t, err := r.Read(text)
 	if err != nil {
-		return nil, console.Usagef("verify: --%s: %w", name, err)
+		return nil, console.Askedf("verify: --%s: %w", name, err)
 	}
 	return t, nil
 }

@@ -157,13 +157,16 @@ func (o verifyOptions) standard() (out []string) {
 	return out
 }
 
-// readAhead reads a statement, proof, key or text that comes through a pipe to its end, before any file is opened: whoever writes into the pipe may be
+// readAhead reads what comes through a pipe to its end, before any file is opened: whoever writes into the pipe may be
 // a prover that has yet to write the others.
 func (a *app) readAhead(o verifyOptions) error {
-	if a.stdin == nil || !slices.Contains([]string{o.vk, o.pin, o.statement, o.proof}, console.Stdin) && len(o.asked.Standard()) == 0 {
+	if a.stdin == nil || len(o.standard()) == 0 {
 		return nil
 	}
 	most := max(keyLimit(a.f), proofLimit(a.f), statementLimit(a.f), maxID, console.MaxText)
+	for i := range a.f.Longest().Ports {
+		most = max(most, portfile.MaxSize(told(&a.f.Longest().Ports[i])))
+	}
 	data, err := io.ReadAll(io.LimitReader(a.stdin, most+1)) // who reads a.stdin looks at the limit of its kind
 	if err != nil {
 		return &console.Failure{Code: console.Unreadable, Err: fmt.Errorf("standard input: %w", err)}
