@@ -82,7 +82,7 @@ func TestDataOfNoStatement(t *testing.T) {
 		require.NoError(t, err)
 		require.NoError(t, os.WriteFile(file, data, 0o600))
 	}
-	dir := writeCase(t, filepath.Join(root, "nan"), isNaN, 1, 0, 0, 0)
+	dir := writeCase(t, filepath.Join(root, "nan[1] *"), isNaN, 1, 0, 0, 0)
 	put := func(x *pb.TensorProto) {
 		data, err := proto.Marshal(x)
 		require.NoError(t, err)

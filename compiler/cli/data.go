@@ -68,9 +68,15 @@ func readFolder(dir string) ([]compiler.Input, error) {
 	if exists(filepath.Join(dir, "input_0.pb")) {
 		return readSet(dir)
 	}
-	sets, err := filepath.Glob(filepath.Join(dir, "test_data_set_*"))
+	entries, err := os.ReadDir(dir)
 	if err != nil {
 		return nil, err
+	}
+	var sets []string
+	for _, e := range entries {
+		if strings.HasPrefix(e.Name(), "test_data_set_") {
+			sets = append(sets, filepath.Join(dir, e.Name()))
+		}
 	}
 	sort.Slice(sets, func(i, j int) bool {
 		return len(sets[i]) < len(sets[j]) || len(sets[i]) == len(sets[j]) && sets[i] < sets[j]

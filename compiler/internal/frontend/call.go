@@ -89,7 +89,13 @@ func (c *call) safely() (outs []*val, err error) {
 
 func (c *call) lower() ([]*val, error) {
 	if f := c.function(); f != nil {
+		if err := c.callable(f); err != nil {
+			return nil, err
+		}
 		return c.inline(c.b.together(f))
+	}
+	if c.n.Overload != "" {
+		return nil, c.unsupported("calls the function's overload %q, which the model does not have", c.n.Overload)
 	}
 	if h := c.onSequences(); h != nil {
 		return h(c)
@@ -316,63 +322,6 @@ func (c *call) thunk(f folder, i int) func() (*onnx.Tensor, error) {
 		}
 		return ts[i], nil
 	}
-}
-
-type functionName struct{ domain, name string }
-
-// functions maps the model's functions by name; of two that are called the same, the first counts.
-func functions(m *onnx.Model) map[functionName]*onnx.Function {
-	fs := map[functionName]*onnx.Function{}
-	for _, f := range m.Functions {
-		if key := (functionName{f.Domain, f.Name}); fs[key] == nil {
-			fs[key] = f
-		}
-	}
-	return fs
-}
-
-// function returns the model-local function that the node calls, if it does.
-func (c *call) function() *onnx.Function {
-	return c.b.functions[functionName{c.n.Domain, c.n.Op}]
-}
-
-// standard says whether a node is an operator of ONNX itself, and not a function of the model that is called so.
-func standard(n *onnx.Node, functions map[functionName]*onnx.Function) bool {
-	return n.Domain == "" && functions[functionName{n.Domain, n.Op}] == nil
-}
-
-// maxInline bounds how deep functions may call each other.
-const maxInline = 32
-
-func (c *call) inline(f *onnx.Function) ([]*val, error) {
-	if c.b.depth++; c.b.depth > maxInline {
-		return nil, c.unsupported("functions call each other more than %d deep", maxInline)
-	}
-	defer func() { c.b.depth-- }()
-	s := &scope{vals: map[string]*val{}, nodes: f.Nodes, outs: f.Outputs, caller: c}
-	for i, name := range f.Inputs {
-		if i < len(c.in) && c.in[i] != nil {
-			s.vals[name] = c.in[i]
-		}
-	}
-	attrs := append([]*onnx.Attr(nil), c.attrs()...)
-	attrs = append(attrs, f.Defaults...)
-	if err := c.b.nodes(s, f.Nodes, f.Outputs, f.Opsets, attrs); err != nil {
-		return nil, err
-	}
-	return c.results(s, f.Outputs)
-}
-
-func (c *call) results(s *scope, names []string) ([]*val, error) {
-	var outs []*val
-	for _, name := range names {
-		v := s.get(name)
-		if v == nil {
-			return nil, fmt.Errorf("output %q of the subgraph does not exist", name)
-		}
-		outs = append(outs, v)
-	}
-	return outs, nil
 }
 
 // branch lowers the branch of an If whose condition is known.

@@ -19,7 +19,7 @@ type classes struct {
 	trig           map[*onnx.Tensor]bool // public by all their uses
 }
 
-func classify(m *onnx.Model, opts Options) (*classes, error) {
+func classify(m *onnx.Model, opts Options, fs map[functionName]*onnx.Function) (*classes, error) {
 	g := m.Graph
 	c := &classes{public: map[string]bool{}, forced: map[string]bool{}, trig: map[*onnx.Tensor]bool{}}
 	known := map[string]int{}
@@ -36,7 +36,7 @@ func classify(m *onnx.Model, opts Options) (*classes, error) {
 			return nil, fmt.Errorf("the model has %d initializers and Constant nodes %q, in functions or branches; the name must be unique", known[name], name)
 		}
 	}
-	w := &trig{g: g, users: map[string][]*onnx.Node{}, functions: functions(m), memo: map[string]bool{}}
+	w := &trig{g: g, users: map[string][]*onnx.Node{}, functions: fs, memo: map[string]bool{}}
 	w.dynamic = dynamicNames(g, opts, w.functions)
 	for _, n := range g.Nodes {
 		for _, in := range onnx.Uses(n) {

@@ -47,7 +47,7 @@ func init() {
 	}
 	folders["Not"] = logicalNot
 	folders["IsNaN"] = predicate(math.IsNaN)
-	folders["IsInf"] = predicate(func(x float64) bool { return math.IsInf(x, 0) })
+	folders["IsInf"] = foldIsInf
 	folders["Where"], folders["Clip"], folders["Cast"], folders["CastLike"] = foldWhere, foldClip, foldCast, foldCast
 }
 
@@ -277,6 +277,12 @@ func predicate(f func(float64) bool) folder {
 		}
 		return single(r, nil)
 	}
+}
+
+// foldIsInf asks for infinity of either sign, or of one.
+func foldIsInf(c *call, in []*onnx.Tensor) ([]*onnx.Tensor, error) {
+	below, above := c.attrInt("detect_negative", 1) != 0, c.attrInt("detect_positive", 1) != 0
+	return predicate(func(x float64) bool { return below && math.IsInf(x, -1) || above && math.IsInf(x, 1) })(c, in)
 }
 
 func foldPow(c *call, in []*onnx.Tensor) ([]*onnx.Tensor, error) {

@@ -69,7 +69,7 @@ func (b *builder) apart() *builder {
 
 // resultType is the type of what an operator computes: that of its first operand, but for indices.
 func (c *call) resultType(i int) onnx.DType {
-	if op := c.n.Op; op == "ArgMax" || op == "ArgMin" || i == 1 && (op == "TopK" || op == "MaxPool") {
+	if op := c.n.Op; op == "ArgMax" || op == "ArgMin" || i == 1 && op == "TopK" {
 		return onnx.Int64
 	}
 	return c.in[0].dtype

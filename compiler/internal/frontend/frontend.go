@@ -71,6 +71,7 @@ type val struct {
 	rest     bool                         // what is left of such a tensor whose masks are public, see partMasks
 	over     *partedMask                  // what it is the sum of, where a condition says which cells mask, see overlay
 	unknown  bool                         // it is of a node that is refused, or that uses one
+	unmade   error                        // of an output that its operator's lowering does not compute: the refusal of who uses it
 	list     *[]*val                      // of a sequence: its tensors
 	masked   *maskedSum                   // of scores: them and the constant that masks them, nil if there is none
 	last     *val                         // the bits of cells that an order puts behind all others, nil if there are none, see behind
@@ -160,13 +161,20 @@ type scope struct {
 	summands map[string]bool
 }
 
+// get is the value of a tensor, nil if there is none.
 func (s *scope) get(name string) *val {
+	v, _ := s.find(name)
+	return v
+}
+
+// find is the value of a tensor, and whether its name is known: that of an optional input that a call leaves out is, and has no value.
+func (s *scope) find(name string) (*val, bool) {
 	for ; s != nil; s = s.parent {
 		if v, ok := s.vals[name]; ok {
-			return v
+			return v, true
 		}
 	}
-	return nil
+	return nil, false
 }
 
 // Build returns the primitive graph of a model.
@@ -175,13 +183,17 @@ func Build(m *onnx.Model, opts Options) (*ir.Graph, error) {
 	if err != nil {
 		return nil, err
 	}
-	class, err := classify(m, opts)
+	fs, err := functions(m)
+	if err != nil {
+		return nil, err
+	}
+	class, err := classify(m, opts, fs)
 	if err != nil {
 		return nil, err
 	}
 	// Every run that finds weights among undecided tensors is repeated; a run's finds are private in the next, so this ends.
 	hidden := map[any]bool{}
-	fs, left := functions(m), newPurse(m, opts)
+	left := newPurse(m, opts)
 	for range maxRuns {
 		left.held = 0
 		b := &builder{g: &ir.Graph{Name: m.Graph.Name, Stage: ir.StagePrim}, m: m, opts: opts, class: class,
@@ -455,8 +467,8 @@ func (b *builder) nodes(s *scope, nodes []*onnx.Node, outs []string, opsets []on
 			}
 		}
 		for _, name := range n.Inputs {
-			v := s.get(name)
-			if name != "" && v == nil {
+			v, ok := s.find(name)
+			if name != "" && !ok {
 				return fmt.Errorf("node %q (%s): input %q does not exist", n.Name, n.Op, name)
 			}
 			c.in = append(c.in, v)
@@ -474,7 +486,7 @@ func (b *builder) nodes(s *scope, nodes []*onnx.Node, outs []string, opsets []on
 			}
 			if i >= len(outs) || outs[i] == nil {
 				outs = append(outs, make([]*val, i+1-min(len(outs), i+1))...)
-				outs[i] = &val{name: name, id: none, thunk: nil, dtype: -1}
+				outs[i] = &val{name: name, id: none, dtype: -1, unmade: c.unsupported("its output %q is used, of which no circuit is made; export the model without it", name)}
 			}
 			if outs[i].name == "" {
 				outs[i].name, outs[i].by = name, n.Name
@@ -551,8 +563,8 @@ func (b *builder) use(v *val, origin string) (ir.ValueID, error) {
 	if v.id != none {
 		return v.id, nil
 	}
-	if !v.inputFree() {
-		return none, fmt.Errorf("input %q is an output that this operator's lowering does not compute", v.name)
+	if v.unmade != nil {
+		return none, v.unmade
 	}
 	t, err := v.tensor()
 	if err != nil {

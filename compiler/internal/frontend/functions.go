@@ -34,11 +34,12 @@ func thresholded(c *call) (*onnx.Function, error) {
 	return s.function(s.add("Where", s.add("Greater", "x", s.floats(c.attrFloat("alpha", 1))), "x", s.floats(0)))
 }
 
-// shrink is x nearer to 0 by bias where its magnitude is greater than lambd, else 0.
+// shrink is x nearer to 0 by bias where its magnitude is greater than lambd, else 0. Of a negative lambd x may be below −lambd and above lambd; the first
+// counts.
 func shrink(c *call) (*onnx.Function, error) {
 	s, bias, lambd := c.speller("x"), c.attrFloat("bias", 0), c.attrFloat("lambd", 0.5)
-	below := s.add("Where", s.add("Less", "x", s.floats(-lambd)), s.add("Add", "x", s.floats(bias)), s.floats(0))
-	return s.function(s.add("Where", s.add("Greater", "x", s.floats(lambd)), s.add("Sub", "x", s.floats(bias)), below))
+	above := s.add("Where", s.add("Greater", "x", s.floats(lambd)), s.add("Sub", "x", s.floats(bias)), s.floats(0))
+	return s.function(s.add("Where", s.add("Less", "x", s.floats(-lambd)), s.add("Add", "x", s.floats(bias)), above))
 }
 
 // lpNorm divides by the sum of magnitudes along an axis, or by the root of the sum of squares.
@@ -61,6 +62,9 @@ func lpNorm(c *call) (*onnx.Function, error) {
 
 // meanVariance subtracts the mean over some axes and divides by the standard deviation.
 func meanVariance(c *call) (*onnx.Function, error) {
+	if c.opset < 9 && (c.attr("across_channels") != nil || c.attr("normalize_variance") != nil) {
+		return nil, c.unsupported("says by across_channels or normalize_variance what it normalises, as before opset 9; convert the model to opset 9 or later")
+	}
 	axes := []int64{0, 2, 3}
 	if a := c.attr("axes"); a != nil {
 		axes = a.Ints

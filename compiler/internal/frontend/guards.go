@@ -41,11 +41,6 @@ func (c *call) guard() error {
 		if c.attr("paddings") != nil {
 			return c.unsupported("has paddings, as in opset 1; convert the model to opset 7 or later")
 		}
-	case "MaxPool":
-		// Of constants alone: of activations no places are computed.
-		if c.attrInt("storage_order", 0) != 0 && len(c.n.Outputs) > 1 && c.n.Outputs[1] != "" && c.has(0) && c.in[0].inputFree() {
-			return c.unsupported("counts the places of its cells column by column, as its storage_order says; export the model without it")
-		}
 	}
 	return nil
 }

@@ -125,7 +125,7 @@ func (c *call) norm(x *val, a int, center bool, eps float64, gamma, beta *val) (
 		return nil, c.unsupported("normalises over %d cells, of which nothing but a sign is left; export the model without the node", n)
 	}
 	shape := x.shape
-	if gamma != nil && ir.Size(gamma.shape) != n || beta != nil && ir.Size(beta.shape) != n {
+	if !alongRows(gamma, shape[a:]) || !alongRows(beta, shape[a:]) {
 		y, err := c.norm(x, a, center, eps, nil, nil)
 		if err != nil {
 			return nil, err
@@ -161,6 +161,19 @@ func (c *call) norm(x *val, a int, center bool, eps float64, gamma, beta *val) (
 		return c.reshapeTo(y, shape)
 	}
 	return y, nil
+}
+
+// alongRows says that a scale or a bias, if there is one, has a cell for each that is normalised together, and is the same for all rows. As many cells
+// may lie along other axes, too.
+func alongRows(v *val, row []int) bool {
+	if v == nil {
+		return true
+	}
+	shape := v.shape
+	for len(shape) > len(row) && shape[0] == 1 {
+		shape = shape[1:]
+	}
+	return slices.Equal(shape, row) || slices.Equal(v.shape, []int{ir.Size(row)}) // flat
 }
 
 // scaledBy is x·gamma + beta, which broadcast to the shape of x and of which each may be absent.

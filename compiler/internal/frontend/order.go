@@ -1,6 +1,7 @@
 package frontend
 
 import (
+	"fmt"
 	"slices"
 
 	"github.com/zkllmc/zkllmc/compiler/internal/onnx"
@@ -199,6 +200,9 @@ func topK(c *call) ([]*val, error) {
 	k := int(ks[0])
 	if _, err := c.use(x); err != nil {
 		return nil, err
+	}
+	if c.attrInt("sorted", 1) == 0 && k > 1 && slices.ContainsFunc(c.n.Outputs, c.ends) {
+		c.b.g.Notes = append(c.b.g.Notes, fmt.Sprintf("node %q (%s) leaves open in which order it gives what it finds (its sorted is 0), and runtimes have orders of their own: here the first is first", c.n.Name, c.key()))
 	}
 	if n == 1 {
 		indices, err := c.zeros(x.shape)

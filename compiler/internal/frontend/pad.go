@@ -27,14 +27,20 @@ func pad(c *call) ([]*val, error) {
 		if before[a] == 0 && after[a] == 0 {
 			continue
 		}
-		idx, err := c.span(-before[a], before[a]+d+after[a])
+		// What is cut is cut first: what is repeated is what is left.
+		first, left := max(0, -before[a]), d-max(0, -before[a])-max(0, -after[a])
+		if left < 1 {
+			return nil, c.unsupported("it cuts all %d cells of axis %d, of which none is left to be repeated", d, a)
+		}
+		idx, err := c.span(-max(0, before[a]), before[a]+d+after[a])
 		if err != nil {
 			return nil, err
 		}
 		for i := range idx {
-			if idx[i], err = reflected(mode, idx[i], d); err != nil {
+			if idx[i], err = reflected(mode, idx[i], left); err != nil {
 				return nil, err
 			}
+			idx[i] += first
 		}
 		if x, err = c.selectAxis(x, a, idx); err != nil {
 			return nil, err

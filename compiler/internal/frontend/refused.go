@@ -55,6 +55,8 @@ func (c *call) tried() ([]*val, error) {
 		if !c.exists() {
 			err = c.missing()
 		}
+	} else if i := slices.IndexFunc(c.in, func(v *val) bool { return v != nil && v.unmade != nil }); i >= 0 {
+		err = c.in[i].unmade
 	} else if outs, err = c.safely(); err == nil {
 		return outs, c.sizes(outs)
 	}

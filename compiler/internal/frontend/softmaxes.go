@@ -10,10 +10,7 @@ import (
 // subtracted that is one number along the axis, its greatest cell: it cancels. What masks scores, −∞ or a number as low, is then known as a
 // mask, which neither a table of exponentials nor a greatest cell is. Logarithms of either, and of sums of exponentials, are one operator, too.
 func (b *builder) softmaxes(initializers []*onnx.Tensor, opsets []onnx.Opset, nodes []*onnx.Node) []*onnx.Node {
-	s := spelledSoftmax{made: map[string]*onnx.Node{}, lists: map[string]*onnx.Tensor{}}
-	for _, o := range opsets {
-		s.flattens = s.flattens || o.Domain == "" && o.Version < 13
-	}
+	s := spelledSoftmax{made: map[string]*onnx.Node{}, lists: map[string]*onnx.Tensor{}, flattens: onnx.Version(opsets) < 13}
 	for f := range b.functions {
 		if f.domain == "" { // some operator of the standard is not what it is called
 			return nodes

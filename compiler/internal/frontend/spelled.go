@@ -50,7 +50,7 @@ func (s *speller) own(op string, inputs ...string) string { return s.of(ownDomai
 
 func (s *speller) of(domain, op string, inputs []string) string {
 	out := fmt.Sprintf("%s %d", op, len(s.f.Nodes)) // no name of an input has a space
-	if s.functions[functionName{domain, op}] != nil {
+	if s.functions[functionName{domain: domain, name: op}] != nil {
 		s.used = op
 	}
 	s.f.Nodes = append(s.f.Nodes, &onnx.Node{Name: s.name, Domain: domain, Op: op, Inputs: inputs, Outputs: []string{out}})

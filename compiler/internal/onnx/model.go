@@ -42,6 +42,15 @@ type Opset struct {
 	Version int64
 }
 
+// Version is that of the standard's operators among opsets, 0 if they are not imported.
+func Version(opsets []Opset) int64 {
+	i := slices.IndexFunc(opsets, func(o Opset) bool { return o.Domain == "" })
+	if i < 0 {
+		return 0
+	}
+	return opsets[i].Version
+}
+
 // Graph is a decoded graph. Nodes of a model's main graph are in topological order; those of subgraphs in file order.
 type Graph struct {
 	Name         string
@@ -54,6 +63,7 @@ type Graph struct {
 // Function is a model-local function: a graph over named attributes.
 type Function struct {
 	Domain, Name    string
+	Overload        string // tells functions of one name apart
 	Inputs, Outputs []string
 	Attributes      []string // names without a default
 	Defaults        []*Attr
@@ -63,12 +73,13 @@ type Function struct {
 
 // Node is one operator. An absent optional input or output is the empty string.
 type Node struct {
-	Name    string // never empty: a node without a name is called after its operator and its place in the file
-	Op      string
-	Domain  string
-	Inputs  []string
-	Outputs []string
-	Attrs   []*Attr
+	Name     string // never empty: a node without a name is called after its operator and its place in the file
+	Op       string
+	Domain   string
+	Overload string // of the function that is called, if there are several of its name
+	Inputs   []string
+	Outputs  []string
+	Attrs    []*Attr
 }
 
 // Attr returns the attribute with the given name, nil if the node has none.
@@ -206,14 +217,18 @@ type decoder struct {
 	sources []*source
 }
 
+// domain is the domain's name; that of the standard has two.
+func domain(name string) string {
+	if name == "ai.onnx" {
+		return ""
+	}
+	return name
+}
+
 func opsets(ps []*pb.OperatorSetIdProto) []Opset {
 	var out []Opset
 	for _, p := range ps {
-		o := Opset{p.Domain, p.Version}
-		if o.Domain == "ai.onnx" {
-			o.Domain = ""
-		}
-		out = append(out, o)
+		out = append(out, Opset{domain(p.Domain), p.Version})
 	}
 	return out
 }
@@ -293,10 +308,7 @@ func (d *decoder) nodeList(ps []*pb.NodeProto, depth int) ([]*Node, error) {
 	}
 	var out []*Node
 	for i, np := range ps {
-		n := &Node{Name: np.Name, Op: np.OpType, Domain: np.Domain, Inputs: np.Input, Outputs: np.Output}
-		if n.Domain == "ai.onnx" {
-			n.Domain = ""
-		}
+		n := &Node{Name: np.Name, Op: np.OpType, Domain: domain(np.Domain), Overload: np.Overload, Inputs: np.Input, Outputs: np.Output}
 		if n.Name == "" {
 			n.Name = fmt.Sprintf("%s#%d", n.Op, i)
 		}
@@ -362,7 +374,7 @@ func guessAttrType(p *pb.AttributeProto) AttrType {
 }
 
 func (d *decoder) function(p *pb.FunctionProto) (*Function, error) {
-	f := &Function{Domain: p.Domain, Name: p.Name, Inputs: p.Input, Outputs: p.Output, Attributes: p.Attribute, Opsets: opsets(p.OpsetImport)}
+	f := &Function{Domain: domain(p.Domain), Name: p.Name, Overload: p.Overload, Inputs: p.Input, Outputs: p.Output, Attributes: p.Attribute, Opsets: opsets(p.OpsetImport)}
 	var err error
 	if f.Nodes, err = d.nodeList(p.Node, 0); err != nil {
 		return nil, err

@@ -253,6 +253,7 @@ type NodeProto struct {
 	OpType        string                 `protobuf:"bytes,4,opt,name=op_type,json=opType,proto3" json:"op_type,omitempty"`
 	Attribute     []*AttributeProto      `protobuf:"bytes,5,rep,name=attribute,proto3" json:"attribute,omitempty"`
 	Domain        string                 `protobuf:"bytes,7,opt,name=domain,proto3" json:"domain,omitempty"`
+	Overload      string                 `protobuf:"bytes,8,opt,name=overload,proto3" json:"overload,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -325,6 +326,13 @@ func (x *NodeProto) GetAttribute() []*AttributeProto {
 func (x *NodeProto) GetDomain() string {
 	if x != nil {
 		return x.Domain
+	}
+	return ""
+}
+
+func (x *NodeProto) GetOverload() string {
+	if x != nil {
+		return x.Overload
 	}
 	return ""
 }
@@ -877,6 +885,7 @@ type FunctionProto struct {
 	OpsetImport    []*OperatorSetIdProto  `protobuf:"bytes,9,rep,name=opset_import,json=opsetImport,proto3" json:"opset_import,omitempty"`
 	Domain         string                 `protobuf:"bytes,10,opt,name=domain,proto3" json:"domain,omitempty"`
 	AttributeProto []*AttributeProto      `protobuf:"bytes,11,rep,name=attribute_proto,json=attributeProto,proto3" json:"attribute_proto,omitempty"`
+	Overload       string                 `protobuf:"bytes,13,opt,name=overload,proto3" json:"overload,omitempty"`
 	unknownFields  protoimpl.UnknownFields
 	sizeCache      protoimpl.SizeCache
 }
@@ -965,6 +974,13 @@ func (x *FunctionProto) GetAttributeProto() []*AttributeProto {
 		return x.AttributeProto
 	}
 	return nil
+}
+
+func (x *FunctionProto) GetOverload() string {
+	if x != nil {
+		return x.Overload
+	}
+	return ""
 }
 
 type TypeProto_Tensor struct {
@@ -1126,14 +1142,15 @@ const file_onnx_proto_rawDesc = "" +
 	"\vinitializer\x18\x05 \x03(\v2\x18.zkllmc.onnx.TensorProtoR\vinitializer\x121\n" +
 	"\x05input\x18\v \x03(\v2\x1b.zkllmc.onnx.ValueInfoProtoR\x05input\x123\n" +
 	"\x06output\x18\f \x03(\v2\x1b.zkllmc.onnx.ValueInfoProtoR\x06output\x12M\n" +
-	"\x12sparse_initializer\x18\x0f \x03(\v2\x1e.zkllmc.onnx.SparseTensorProtoR\x11sparseInitializer\"\xb9\x01\n" +
+	"\x12sparse_initializer\x18\x0f \x03(\v2\x1e.zkllmc.onnx.SparseTensorProtoR\x11sparseInitializer\"\xd5\x01\n" +
 	"\tNodeProto\x12\x14\n" +
 	"\x05input\x18\x01 \x03(\tR\x05input\x12\x16\n" +
 	"\x06output\x18\x02 \x03(\tR\x06output\x12\x12\n" +
 	"\x04name\x18\x03 \x01(\tR\x04name\x12\x17\n" +
 	"\aop_type\x18\x04 \x01(\tR\x06opType\x129\n" +
 	"\tattribute\x18\x05 \x03(\v2\x1b.zkllmc.onnx.AttributeProtoR\tattribute\x12\x16\n" +
-	"\x06domain\x18\a \x01(\tR\x06domain\"\xc5\x03\n" +
+	"\x06domain\x18\a \x01(\tR\x06domain\x12\x1a\n" +
+	"\boverload\x18\b \x01(\tR\boverload\"\xc5\x03\n" +
 	"\x0eAttributeProto\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12\f\n" +
 	"\x01f\x18\x02 \x01(\x02R\x01f\x12\f\n" +
@@ -1190,7 +1207,7 @@ const file_onnx_proto_rawDesc = "" +
 	"\tDimension\x12\x1d\n" +
 	"\tdim_value\x18\x01 \x01(\x03H\x00R\bdimValue\x12\x1d\n" +
 	"\tdim_param\x18\x02 \x01(\tH\x00R\bdimParamB\a\n" +
-	"\x05value\"\xbd\x02\n" +
+	"\x05value\"\xd9\x02\n" +
 	"\rFunctionProto\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12\x14\n" +
 	"\x05input\x18\x04 \x03(\tR\x05input\x12\x16\n" +
@@ -1200,7 +1217,8 @@ const file_onnx_proto_rawDesc = "" +
 	"\fopset_import\x18\t \x03(\v2\x1f.zkllmc.onnx.OperatorSetIdProtoR\vopsetImport\x12\x16\n" +
 	"\x06domain\x18\n" +
 	" \x01(\tR\x06domain\x12D\n" +
-	"\x0fattribute_proto\x18\v \x03(\v2\x1b.zkllmc.onnx.AttributeProtoR\x0eattributeProtoB+Z)github.com/zkllmc/zkllmc/internal/onnx/pbb\x06proto3"
+	"\x0fattribute_proto\x18\v \x03(\v2\x1b.zkllmc.onnx.AttributeProtoR\x0eattributeProto\x12\x1a\n" +
+	"\boverload\x18\r \x01(\tR\boverloadB+Z)github.com/zkllmc/zkllmc/internal/onnx/pbb\x06proto3"
 
 var (
 	file_onnx_proto_rawDescOnce sync.Once
