@@ -167,3 +167,25 @@ func TestUnsortedTopK(t *testing.T) {
 		require.Equal(t, sorted == 0, told, r.Notes)
 	}
 }
+
+// Exponentials of what −∞ masks, as state-space models take of sums over a triangle, are zeros there; which booleans of the file mask stays hidden.
+func TestExponentialsOfMasked(t *testing.T) {
+	x := []*pb.ValueInfoProto{port("x", float32s, 2, 3)}
+	bits := booleans("bits", []int64{3}, 1, 0, 1)
+	for f, at := range map[string]func(v float64) float64{"Exp": math.Exp, "Sigmoid": func(v float64) float64 { return 1 / (1 + math.Exp(-v)) }} {
+		for sides, kept := range map[string]int{"bits low x": 0, "bits x low": 1} {
+			t.Run(f+" "+sides, func(t *testing.T) {
+				nodes := []*pb.NodeProto{op("Where", sides, "m"), op(f, "m", "y")}
+				checkComposite(t, portsModel(x, []string{"y"}, nodes, bits, scalarOf("low", float32(math.Inf(-1)))), func(in [][]float64) (out []float64) {
+					for i, v := range in[0] {
+						if v = at(v); []int{1, 0, 1}[i%3] != kept {
+							v = 0
+						}
+						out = append(out, v)
+					}
+					return out
+				})
+			})
+		}
+	}
+}

@@ -217,7 +217,7 @@ func (b *builder) build() (*ir.Graph, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &scope{vals: map[string]*val{}, nodes: needed(b.softmaxes(m.Graph.Initializers, m.Opsets, needed(m.Graph.Nodes, outs)), outs), outs: outs}
+	s := &scope{vals: map[string]*val{}, nodes: b.softmaxes(m.Graph.Initializers, m.Opsets, needed(m.Graph.Nodes, outs), outs), outs: outs}
 	b.main = s
 	if err := b.leaves(s, m.Graph); err != nil {
 		return nil, err

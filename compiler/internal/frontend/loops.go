@@ -255,7 +255,7 @@ func count(nodes []*onnx.Node) int {
 // lower lowers the function.
 func (b *body) lower(outputs []string) ([]*val, error) {
 	b.unroll.Outputs = outputs
-	b.unroll.Nodes = needed(b.c.b.softmaxes(nil, b.unroll.Opsets, b.unroll.Nodes), outputs)
+	b.unroll.Nodes = b.c.b.softmaxes(nil, b.unroll.Opsets, b.unroll.Nodes, outputs)
 	of := *b.c
 	of.in = b.in
 	return of.inline(&b.unroll)

@@ -8,12 +8,13 @@ import (
 
 // softmaxes puts a Softmax in the place of quotients exp(x)/Σ exp(x) along one axis, of nodes of a graph or of a function. From x something may be
 // subtracted that is one number along the axis, its greatest cell: it cancels. What masks scores, −∞ or a number as low, is then known as a
-// mask, which neither a table of exponentials nor a greatest cell is. Logarithms of either, and of sums of exponentials, are one operator, too.
-func (b *builder) softmaxes(initializers []*onnx.Tensor, opsets []onnx.Opset, nodes []*onnx.Node) []*onnx.Node {
+// mask, which neither a table of exponentials nor a greatest cell is. Logarithms of either, and of sums of exponentials, are one operator, too. Nodes that
+// outs, what the graph or function gives, do not need are left out.
+func (b *builder) softmaxes(initializers []*onnx.Tensor, opsets []onnx.Opset, nodes []*onnx.Node, outs []string) []*onnx.Node {
 	s := spelledSoftmax{made: map[string]*onnx.Node{}, lists: map[string]*onnx.Tensor{}, flattens: onnx.Version(opsets) < 13}
 	for f := range b.functions {
 		if f.domain == "" { // some operator of the standard is not what it is called
-			return nodes
+			return needed(nodes, outs)
 		}
 	}
 	for _, t := range initializers {
@@ -31,14 +32,70 @@ func (b *builder) softmaxes(initializers []*onnx.Tensor, opsets []onnx.Opset, no
 			s.made[o] = out[i]
 		}
 	}
+	return needed(s.unmasked(out), outs)
+}
+
+// vanish are functions that are 0 where a number masks.
+var vanish = map[string]bool{"Exp": true, "Sigmoid": true, "Softplus": true, "Relu": true}
+
+// masks is a number of which the functions in vanish are 0 in every type of floating point.
+const masks = -1e4
+
+// unmasked puts f(Where(c, −∞, x)) = Where(c, 0, f(x)) in the place of the former: nothing computes with infinity, and the condition may be hidden. So do
+// state-space models take exponentials of sums over a triangle.
+func (s *spelledSoftmax) unmasked(nodes []*onnx.Node) []*onnx.Node {
+	var out []*onnx.Node
+	for _, n := range nodes {
+		var where *onnx.Node
+		if vanish[n.Op] && n.Domain == "" && len(n.Inputs) == 1 {
+			where = s.made[n.Inputs[0]]
+		}
+		if where == nil || where.Domain != "" || where.Op != "Where" || len(where.Inputs) != 3 || s.masking(where.Inputs[1]) == s.masking(where.Inputs[2]) {
+			out = append(out, n)
+			continue
+		}
+		side, zero, of := 1, n.Outputs[0]+" zero", n.Outputs[0]+" unmasked" // no tensor of a file has a space in its name
+		if s.masking(where.Inputs[2]) {
+			side = 2
+		}
+		t := *s.constant(where.Inputs[side])
+		t.F = []float64{0}
+		chosen := slices.Clone(where.Inputs)
+		chosen[side], chosen[3-side] = zero, of
+		out = append(out, &onnx.Node{Name: n.Name, Op: "Constant", Outputs: []string{zero}, Attrs: []*onnx.Attr{{Name: "value", Type: onnx.AttrTensor, T: &t}}},
+			&onnx.Node{Name: n.Name, Op: n.Op, Inputs: []string{where.Inputs[3-side]}, Outputs: []string{of}, Attrs: n.Attrs},
+			&onnx.Node{Name: where.Name, Op: "Where", Inputs: chosen, Outputs: n.Outputs})
+	}
 	return out
+}
+
+// constant is a tensor of the file, nil if the name is none of one.
+func (s *spelledSoftmax) constant(name string) *onnx.Tensor {
+	t := s.lists[name]
+	if c := s.made[name]; c != nil && c.Op == "Constant" && c.Domain == "" {
+		for _, a := range c.Attrs {
+			switch {
+			case a.Name == "value" && a.T != nil:
+				t = a.T
+			case a.Name == "value_float" && a.Ref == "":
+				t = &onnx.Tensor{DType: onnx.Float32, F: []float64{a.F}}
+			}
+		}
+	}
+	return t
+}
+
+// masking says that a tensor is one number that masks.
+func (s *spelledSoftmax) masking(name string) bool {
+	t := s.constant(name)
+	return t != nil && t.DType.IsFloat() && len(t.F) == 1 && t.F[0] <= masks
 }
 
 // together is a function of the model with its softmaxes, once for all its calls.
 func (b *builder) together(f *onnx.Function) *onnx.Function {
 	if b.joined[f] == nil {
 		whole := *f
-		whole.Nodes = needed(b.softmaxes(nil, f.Opsets, f.Nodes), f.Outputs)
+		whole.Nodes = b.softmaxes(nil, f.Opsets, f.Nodes, f.Outputs)
 		b.joined[f] = &whole
 	}
 	return b.joined[f]
