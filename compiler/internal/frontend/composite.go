@@ -176,6 +176,9 @@ func reducePairwise(c *call) (*onnx.Function, error) {
 	}
 	s, y, join := c.speller("x"), "x", pairwise[c.n.Op]
 	if c.n.Op == "ReduceLogSumExp" {
+		if m := x.masked; m != nil && m.onlyMasks() {
+			return c.maskedLogSum(m, set, shape)
+		}
 		join = c.logAddOf(x)
 	}
 	for a, reduced := range set {
@@ -184,6 +187,63 @@ func reducePairwise(c *call) (*onnx.Function, error) {
 		}
 	}
 	return s.function(s.add("Reshape", y, s.shape(shape)))
+}
+
+// onlyMasks says that the constant masks cells or leaves them as they are, and that scores are left without it.
+func (m *maskedSum) onlyMasks() bool {
+	return len(m.rest) > 0 && !slices.ContainsFunc(m.cells, func(x float64) bool { return x != 0 && !(x <= masks) })
+}
+
+// maskedLogSum is the logarithm of the sum of exponentials over axes of scores of which a constant masks some: of two halves that of which nothing is
+// masked, where one is, so that nothing computes with what masks. shape is the result's.
+func (c *call) maskedLogSum(m *maskedSum, over []bool, shape []int) (*onnx.Function, error) {
+	dims := slices.Repeat([]int{1}, len(m.shape))
+	copy(dims[len(dims)-len(m.dims):], m.dims)
+	for a, reduced := range over {
+		if reduced {
+			dims[a] = m.shape[a]
+		}
+	}
+	if err := c.charge(1, dims...); err != nil {
+		return nil, err
+	}
+	bits, open := &onnx.Tensor{DType: onnx.Bool, Shape: dims, I: make([]int64, ir.Size(dims))}, make([]bool, ir.Size(dims))
+	rows := 1
+	c.walk(dims, func(i int, pos []int) {
+		row := 0
+		for a, p := range pos {
+			if !over[a] {
+				row = row*dims[a] + p
+			}
+		}
+		bits.I[i] = bit(m.at(pos, -1, 0) != 0)
+		open[row], rows = open[row] || bits.I[i] == 0, max(rows, row+1)
+	})
+	if row := slices.Index(open[:rows], false); row >= 0 {
+		return nil, c.unsupported("row %d is all masked; every row needs a position that it may attend to", row)
+	}
+	c.in[0] = m.c.einsum(m.shape, m.rest...)
+	s := c.speller("x")
+	y, hidden := "x", s.constant(bits)
+	for a, reduced := range over {
+		for n := m.shape[a]; reduced && n > 1; n = (n + 1) / 2 {
+			y, hidden = s.maskedHalves(y, hidden, a, n)
+		}
+	}
+	return s.function(s.add("Reshape", y, s.shape(shape)))
+}
+
+// maskedHalves joins the halves of an axis of n indices, and their masks; an odd index stands behind.
+func (s *speller) maskedHalves(x, hidden string, axis, n int) (y, both string) {
+	half := n / 2
+	a, b := s.slice(x, axis, 0, half, 1), s.slice(x, axis, half, 2*half, 1)
+	ma, mb := s.slice(hidden, axis, 0, half, 1), s.slice(hidden, axis, half, 2*half, 1)
+	y, both = s.add("Where", ma, b, s.add("Where", mb, a, logAdd(s, a, b))), s.add("And", ma, mb)
+	if n%2 == 1 {
+		y = s.with(s.add("Concat", y, s.slice(x, axis, 2*half, n, 1)), intOf("axis", int64(axis)))
+		both = s.with(s.add("Concat", both, s.slice(hidden, axis, 2*half, n, 1)), intOf("axis", int64(axis)))
+	}
+	return y, both
 }
 
 // logSoftmax is x less the logarithm of the sum of exponentials along an axis.

@@ -7,8 +7,8 @@ import (
 	"github.com/zkllmc/zkllmc/ir"
 )
 
-// maskedSum is scores and a constant with infinite cells, which is added to them and which only a softmax makes something of: no product
-// may meet it. What is joined to such scores is joined to them without it, and a joined mask is added.
+// maskedSum is scores and a constant with cells that mask, infinite or far, which is added to them and which only a softmax makes something of: no
+// product may meet infinity, and no scale holds both. What is joined to such scores is joined to them without it, and a joined mask is added.
 type maskedSum struct {
 	c     *call
 	shape []int     // of the scores
@@ -24,7 +24,7 @@ func (c *call) maskedOf(shape []int, terms []ir.Term) (m *maskedSum) {
 			continue
 		}
 		v := c.b.g.Value(ir.ValueID(t.In[0]))
-		if v.Def.Op != ir.OpConst || !slices.ContainsFunc(v.Data, infinite) {
+		if v.Def.Op != ir.OpConst || !slices.ContainsFunc(v.Data, masksCell) {
 			continue
 		}
 		if m != nil || t.Coef != 1 {
@@ -35,11 +35,11 @@ func (c *call) maskedOf(shape []int, terms []ir.Term) (m *maskedSum) {
 	return m
 }
 
-func infinite(x float64) bool { return math.IsInf(x, 0) }
+func masksCell(x float64) bool { return math.IsInf(x, 0) || x <= masks }
 
 // maskedPart is maskedOf of a value.
 func (c *call) maskedPart(v *val) *maskedSum {
-	if v.masked == nil && v.c != nil && v.mark == nil && slices.ContainsFunc(v.c.F, infinite) {
+	if v.masked == nil && v.c != nil && v.mark == nil && slices.ContainsFunc(v.c.F, masksCell) {
 		return &maskedSum{c: c, shape: v.shape, dims: v.shape, cells: v.c.F}
 	}
 	return v.masked

@@ -28,6 +28,9 @@ func (b *builder) softmaxes(initializers []*onnx.Tensor, opsets []onnx.Opset, no
 		if l, ok := s.logarithm(n); ok {
 			out[i] = l
 		}
+		if l, ok := s.shifted(n); ok {
+			out[i] = l
+		}
 		for _, o := range n.Outputs {
 			s.made[o] = out[i]
 		}
@@ -154,15 +157,34 @@ func (s *spelledSoftmax) quotient(n *onnx.Node) (x string, axis int64, ok bool) 
 	if axis, ok = s.along(total); !ok {
 		return "", 0, false
 	}
-	x = exp.Inputs[0]
+	return s.unshifted(exp.Inputs[0], axis), axis, true
+}
+
+// unshifted are scores from which nothing is subtracted that a softmax along an axis does not see: their greatest cell.
+func (s *spelledSoftmax) unshifted(x string, axis int64) string {
 	if d, is := s.by(x, "Sub", 2); is {
 		if most, is := s.by(d.Inputs[1], "ReduceMax", 1); is && s.same(most.Inputs[0], d.Inputs[0]) {
 			if a, one := s.along(most); one && a == axis {
-				x = d.Inputs[0]
+				return d.Inputs[0]
 			}
 		}
 	}
-	return x, axis, true
+	return x
+}
+
+// shifted is a Softmax or LogSoftmax of scores from which their greatest cell is subtracted, as one of the scores.
+func (s *spelledSoftmax) shifted(n *onnx.Node) (*onnx.Node, bool) {
+	if n.Domain != "" || n.Op != "Softmax" && n.Op != "LogSoftmax" || len(n.Inputs) != 1 || s.flattens {
+		return nil, false
+	}
+	axis := int64(-1)
+	if a := n.Attr("axis"); a != nil {
+		if axis = a.I; a.Ref != "" {
+			return nil, false
+		}
+	}
+	x := s.unshifted(n.Inputs[0], axis)
+	return &onnx.Node{Name: n.Name, Op: n.Op, Inputs: []string{x}, Outputs: n.Outputs, Attrs: n.Attrs}, x != n.Inputs[0]
 }
 
 // logarithm is that of a softmax, or of a sum of exponentials, as one operator: of weights and sums that are far below others a logarithm sees

@@ -90,7 +90,7 @@ func (s *scores) step() bool {
 			c := t
 			act = &c
 		default:
-			return s.apart()
+			return s.apart() || s.opened()
 		}
 	}
 	if act == nil || s.lifts(*act) && slices.ContainsFunc(s.added(nil, added), masking) {
@@ -193,6 +193,40 @@ func (s *scores) apart() bool {
 	in, attr := ir.Bind(rest)
 	s.x = s.g.Derive(s.g.Value(s.x).Def, ir.OpEinsum, "", s.shape, in, attr).ID
 	return true
+}
+
+// opened looks into what a term of an Einsum moves, repeats or puts beside others: constants that mask there become terms here, and what is left of it is
+// a value of its own.
+func (s *scores) opened() bool {
+	ts := terms(s.g, s.x)
+	for i, t := range ts {
+		_, others := constOperands(s.g, t)
+		if len(others) != 1 {
+			continue
+		}
+		def := s.g.Value(ir.ValueID(t.In[others[0]])).Def
+		var added, rest []ir.Term
+		for _, d := range terms(s.g, ir.ValueID(t.In[others[0]])) {
+			if _, active := constOperands(s.g, d); len(active) > 0 {
+				rest = append(rest, d)
+			} else if c, ok := ir.Compose(t, others[0], d); ok {
+				added = append(added, c)
+			} else {
+				return false
+			}
+		}
+		far := func(d ir.Term) bool { lo, _ := termRange(s.g, d, 0); return masking(lo) }
+		if len(rest) == 0 || !slices.ContainsFunc(added, far) || slices.ContainsFunc(rest, s.lifts) {
+			continue
+		}
+		in, attr := ir.Bind(rest)
+		left := t.Clone()
+		left.In[others[0]] = int(s.g.Derive(def, ir.OpEinsum, "", s.g.Value(ir.ValueID(t.In[others[0]])).Shape, in, attr).ID)
+		in, attr = ir.Bind(slices.Concat(ts[:i], []ir.Term{left}, added, ts[i+1:]))
+		s.x = s.g.Derive(s.g.Value(s.x).Def, ir.OpEinsum, "", s.shape, in, attr).ID
+		return true
+	}
+	return false
 }
 
 // added adds constant terms to a bias.

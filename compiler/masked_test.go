@@ -1,0 +1,92 @@
+package compiler
+
+import (
+	"math"
+	"testing"
+
+	"github.com/zkllmc/zkllmc/internal/onnx/pb"
+)
+
+// Masks come to a softmax by more ways than a sum: scores are joined to others when they are masked already, a mask is repeated before it is added, the
+// greatest score is subtracted first, and logarithms of sums of exponentials see masks, too.
+func TestMasksOnTheWay(t *testing.T) {
+	low := float32(-math.MaxFloat32)
+	causal := &pb.TensorProto{Name: "causal", DataType: float32s, Dims: []int64{3, 3}, FloatData: []float32{0, low, low, 0, 0, low, 0, 0, 0}}
+	bits := booleans("bits", []int64{3, 3}, 0, 1, 1, 0, 0, 1, 0, 0, 0)
+	sink := &pb.TensorProto{Name: "sink", DataType: float32s, Dims: []int64{3, 1}, FloatData: []float32{0.5, -1, 0.25}}
+	x, d := port("x", float32s, 3, 3), port("d", float32s, 1, 3)
+	last := intAttr("axis", -1)
+	sum := func(row []float64) (s float64) {
+		for _, v := range row {
+			s += math.Exp(v)
+		}
+		return s
+	}
+	constants := []*pb.TensorProto{causal, bits, sink, scalarOf("low", low), int64s("from", 0), int64s("to", 3), int64s("axes", -1), int64s("two", 2, 3, 3)}
+	masked := op("Add", "x causal", "s")
+	drop := func(scores string) []*pb.NodeProto {
+		return []*pb.NodeProto{op("Softmax", scores, "p", last), op("Slice", "p from to axes", "y")}
+	}
+	sinks := func(in [][]float64) (out []float64) {
+		for i := range 3 {
+			row := in[0][3*i : 3*i+i+1]
+			total := sum(row) + math.Exp([]float64{0.5, -1, 0.25}[i])
+			for j := range 3 {
+				if j <= i {
+					out = append(out, math.Exp(row[j])/total)
+				} else {
+					out = append(out, 0)
+				}
+			}
+		}
+		return out
+	}
+	for name, c := range map[string]struct {
+		inputs []*pb.ValueInfoProto
+		nodes  []*pb.NodeProto
+		want   func(in [][]float64) []float64
+	}{
+		"sinks": {[]*pb.ValueInfoProto{x}, append([]*pb.NodeProto{masked, op("Concat", "s sink", "c", last)}, drop("c")...), sinks},
+		"sinks, the greatest subtracted": {[]*pb.ValueInfoProto{x}, append([]*pb.NodeProto{masked, op("Concat", "s sink", "c", last), op("ReduceMax", "c axes", "m"), op("Sub", "c m", "l")},
+			drop("l")...), sinks},
+		"repeated": {[]*pb.ValueInfoProto{port("x", float32s, 2, 3, 3), d}, []*pb.NodeProto{op("Where", "bits low d", "m"), op("Expand", "m two", "r"), op("Add", "x r", "s"), op("Softmax", "s", "y", last)},
+			func(in [][]float64) (out []float64) {
+				for k := range 6 {
+					i := k % 3
+					var row []float64
+					for j := range i + 1 {
+						row = append(row, in[0][3*k+j]+in[1][j])
+					}
+					total := sum(row)
+					for j := range 3 {
+						if j <= i {
+							out = append(out, math.Exp(row[j])/total)
+						} else {
+							out = append(out, 0)
+						}
+					}
+				}
+				return out
+			}},
+		"logarithms": {[]*pb.ValueInfoProto{x}, []*pb.NodeProto{masked, op("ReduceLogSumExp", "s axes", "y")}, func(in [][]float64) (out []float64) {
+			for i := range 3 {
+				out = append(out, math.Log(sum(in[0][3*i:3*i+i+1])))
+			}
+			return out
+		}},
+		"logarithms of columns": {[]*pb.ValueInfoProto{x}, []*pb.NodeProto{masked, op("ReduceLogSumExp", "s from", "y")}, func(in [][]float64) (out []float64) {
+			for j := range 3 {
+				var column []float64
+				for i := j; i < 3; i++ {
+					column = append(column, in[0][3*i+j])
+				}
+				out = append(out, math.Log(sum(column)))
+			}
+			return out
+		}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			checkComposite(t, portsModel(c.inputs, []string{"y"}, c.nodes, constants...), c.want)
+		})
+	}
+}
