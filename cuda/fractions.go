@@ -8,6 +8,7 @@ import (
 	"github.com/zkllmc/zkllmc/cuda/internal/device"
 	"github.com/zkllmc/zkllmc/internal/backend"
 	"github.com/zkllmc/zkllmc/internal/field"
+	"github.com/zkllmc/zkllmc/internal/poly"
 )
 
 // What kernels read of a block of leaves, as fractions.cuh has it.
@@ -41,7 +42,7 @@ type layer struct {
 // Fractions adds up the fractions of leaves, layer by layer.
 func (r *run) Fractions(n int, blocks []backend.Block) backend.FractionTree {
 	t := &tree{r: r, n: n, top: n - 1, layers: make([]layer, n+1), near: &device.Scratch{Work: r.memory}}
-	if n <= r.session.of.tail+windowVars+1 { // rounds that the processor takes over begin with fractions that are stored
+	if n <= r.session.of.tail+storedVars+1 { // rounds that the processor takes over begin with fractions that are stored
 		t.top = n
 	}
 	if r.Err() != nil {
@@ -72,7 +73,7 @@ func (r *run) Fractions(n int, blocks []backend.Block) backend.FractionTree {
 const mostLevels = 16
 
 // least is the last layer that is stored in any case: rounds that are computed from leaves begin with two that the processor does not take over.
-func (t *tree) least() int { return min(t.n-1, max(t.r.session.of.tail+windowVars+1, t.n-mostLevels)) }
+func (t *tree) least() int { return min(t.n-1, max(t.r.session.of.tail+storedVars+1, t.n-mostLevels)) }
 
 // rooms takes memory for as many layers as there is room for. What is below is computed from leaves whenever it is needed. It says whether there was room.
 func (t *tree) rooms() bool {
@@ -135,6 +136,16 @@ type leaves struct {
 	pinned  []*tensor
 }
 
+// add counts what a block is made of.
+func (l *leaves) add(b *backend.Block) {
+	n := padded(b.Shape)
+	l.cells += n * len(b.Cols)
+	if b.Mult != nil {
+		l.counted += n
+		l.cells += n
+	}
+}
+
 // columns are the tensors that blocks are made of, each once.
 func columnsOf(blocks []backend.Block) (list []*tensor) {
 	known := map[backend.Tensor]bool{nil: true}
@@ -191,10 +202,8 @@ func (t *tree) describe(blocks []backend.Block) *leaves {
 		}
 		if b.Mult != nil {
 			own.mult = cellsAt(b.Mult)
-			l.counted += padded(b.Shape)
-			l.cells += padded(b.Shape)
 		}
-		l.cells += padded(b.Shape) * len(b.Cols)
+		l.add(&b)
 		list = append(list, own)
 		starts = append(starts, *new(field.Element).Sub(&b.Beta, &b.ID))
 	}
@@ -378,7 +387,7 @@ func (t *tree) Layer(j int, s []field.Element, lambda field.Element) backend.Lay
 		_ = t.built[len(t.built)-1].End()
 		t.built = t.built[:len(t.built)-1]
 	}
-	l := &layerRounds{t: t, j: j, point: s, lambda: lambda, from: t.layers[j+1], own: &device.Scratch{Work: t.r.memory}, computed: t.layers[j+1].p == 0, asked: -1}
+	l := &layerRounds{t: t, j: j, point: s, lambda: lambda, from: t.layers[j+1], own: &device.Scratch{Work: t.r.memory}, computed: t.layers[j+1].p == 0}
 	if j < t.last() {
 		l.host = &hostRounds{fractions: t.first(j + 1), point: s, lambda: lambda}
 	} else {
@@ -399,15 +408,35 @@ func (t *tree) close() {
 }
 
 const (
-	windowVars = 2 // how many rounds are asked for together
-	windowSums = 8 // WINDOW_SUMS
-
-	// What 8 fractions of a window take, with their weights, and where a fraction lies.
-	windowProducts = 9*3 + windowSums + 1
-	fractionBytes  = 2 * elementBytes
+	storedVars    = 2 // how many rounds of a layer that is stored are asked for together
+	mostVars      = 4 // and of one that is computed, at most: MOST_VARIABLES
+	fractionBytes = 2 * elementBytes
 )
 
-// layerRounds is a backend.LayerRounds. Two rounds are asked for together; what is bound is bound when the next two are. The processor takes the last
+// gridPoints is how many sums rounds take that are asked for together: at 0, at 1 and at ∞ of each of so many variables.
+func gridPoints(vars int) int {
+	n := 1
+	for range vars {
+		n *= 3
+	}
+	return n
+}
+
+// groupsOf is how many groups n fractions are of which the next rounds take so many variables.
+func groupsOf(n, vars int) int { return (n + 2<<vars - 1) >> (vars + 1) }
+
+// boundTo is how many fractions are left of n when variables are fixed.
+func boundTo(n, vars int) int {
+	if vars == 0 {
+		return n
+	}
+	return 2 * groupsOf(n, vars)
+}
+
+// windowProducts is how many products a group takes, of fractions that are there: two at every point, three for two fractions, and one for the weight.
+func windowProducts(vars int) int { return 2*gridPoints(vars) + 3<<vars + 1 }
+
+// layerRounds is a backend.LayerRounds. Several rounds are asked for together; what is bound is bound when the next ones are. The processor takes the last
 // rounds over.
 type layerRounds struct {
 	t         *tree
@@ -415,15 +444,15 @@ type layerRounds struct {
 	point     []field.Element
 	lambda    field.Element
 	from      layer           // what the next rounds are about, but for challenges that are not bound yet
-	computed  bool            // it is not stored, but computed from leaves with all challenges but those that are not bound yet
-	hold      int             // how many variables are bound when it is stored
+	computed  bool            // it is not stored, but computed from leaves with all challenges
+	steps     []int           // how many rounds are asked for together, until what is left is stored
 	all       []field.Element // challenges
 	own       *device.Scratch
-	bound     int // variables
-	rho       [windowVars]field.Element
-	asked     int // how many variables were bound when rounds were last asked for
-	sums      [windowSums]field.Element
+	bound     int             // variables
+	pending   []field.Element // challenges that what is stored is not bound to yet
+	grid      []field.Element // what rounds were asked for that have not passed: sums at the points of their variables, the first one's digit is the lowest
 	spare     [2]uint64
+	stored    int // how often what was left has been stored
 	out       uint64
 	low, high []uint64 // the tables of the point's halves, by their first coordinates
 	lowBits   int      // coordinates of the lower half
@@ -438,7 +467,7 @@ func (l *layerRounds) tables() {
 	l.lowBits = len(l.point) / 2
 	l.low, l.high = make([]uint64, len(l.point)+1), make([]uint64, len(l.point)+1)
 	var q eqs
-	for first := windowVars - 1; !l.ends(first - 1); first += windowVars {
+	for first := range l.low {
 		i := min(first, l.lowBits)
 		l.low[i], l.high[first-i] = q.entry(l.point[i:l.lowBits]), q.entry(l.point[l.lowBits+first-i:])
 	}
@@ -448,25 +477,45 @@ func (l *layerRounds) tables() {
 			list[i] = base + list[i]*elementBytes
 		}
 	}
-	l.out = uint64(l.own.Take(windowSums*blocks(octets(l.from.n))[0], elementBytes))
-	if err := errors.Join(l.own.Error(), l.spares()); err != nil {
+	err := errors.Join(l.own.Error(), l.spares())
+	if err == nil {
+		sums := gridPoints(storedVars) * blocks(l.from.n)[0]
+		for _, vars := range l.steps {
+			sums = max(sums, gridPoints(vars)*blocks(l.from.n)[0])
+		}
+		l.out = uint64(l.own.Take(sums, elementBytes))
+		err = l.own.Error()
+	}
+	if err != nil {
 		l.t.r.fail(fmt.Errorf("rounds of layer %d of a fraction tree of 2^%d leaves: %w", l.j, l.t.n, err))
 		_ = l.own.End()
 		l.own = &device.Scratch{Work: l.t.r.memory}
 	}
 }
 
-// spares takes memory for what is left when variables are bound; of a layer that is computed, when so many are bound that there is memory.
+// spares takes memory for what is left when variables are bound; of a layer that is computed, when so many are bound that there is memory, none perhaps.
 func (l *layerRounds) spares() error {
-	n, left := afterWindow(l.from.n), l.t.r.left()
-	for l.hold = windowVars; ; l.hold, n = l.hold+windowVars, afterWindow(n) {
-		last := !l.computed || l.ends(l.hold+windowVars)
-		if !last && int64(n+afterWindow(n))*fractionBytes > left/4*3 {
+	left, hold := l.t.r.left(), storedVars
+	if l.computed {
+		hold = 0
+	}
+	for ; ; hold++ {
+		last := !l.computed || hold == l.most()
+		if n := boundTo(l.from.n, hold); !last && int64(n+boundTo(n, storedVars))*fractionBytes > left/4*3 {
 			continue
 		}
+		if l.computed {
+			l.steps = l.t.steps(l.from.n, l.t.n-l.j-1, hold, l.most())
+			hold = 0
+			for _, vars := range l.steps {
+				hold += vars
+			}
+		}
 		s := &device.Scratch{Work: l.t.r.memory}
-		for i, n := 0, n; i < len(l.spare) && !l.ends(l.hold+i*windowVars); i, n = i+1, afterWindow(n) {
-			l.spare[i] = uint64(s.Take(n, fractionBytes))
+		for i := range l.spare {
+			if at := hold + i*storedVars; at == 0 || !l.ends(at) {
+				l.spare[i] = uint64(s.Take(max(boundTo(l.from.n, at), 2), fractionBytes)) // where one is, two are left of it
+			}
 		}
 		err := s.Error()
 		if err == nil {
@@ -480,93 +529,140 @@ func (l *layerRounds) spares() error {
 	}
 }
 
+// most is how many variables may be fixed at most when what is computed is stored, for the next rounds are the device's.
+func (l *layerRounds) most() int { return l.j - max(l.t.r.session.of.tail+1, storedVars) }
+
+// uploaded is how many bytes take as long to go up as a product takes.
+const uploaded = 8
+
+// steps are how many rounds of n fractions, some levels above the leaves, are best asked for together, each time with all leaves computed, until so many
+// variables are bound, or more, but not more than most.
+func (t *tree) steps(n, levels, least, most int) []int {
+	type plan struct {
+		cost  int
+		steps []int
+	}
+	l := leaves{}
+	for _, b := range t.blocks {
+		l.add(&b)
+	}
+	upload := 0
+	if t.leaves == nil {
+		upload = int(columnBytes(t.blocks) / uploaded)
+	}
+	all := t.layers[t.n].n
+	pass := func(fixed, vars int) int {
+		return upload + l.computing(all, levels, fixed) + l.windows(boundTo(n, fixed), levels, fixed, vars)
+	}
+	best := make([]*plan, most+1)
+	best[0] = &plan{}
+	var chosen *plan
+	for fixed, own := range best {
+		if own == nil {
+			continue
+		}
+		for vars := storedVars; vars <= mostVars && fixed+vars <= most; vars++ {
+			next := &plan{own.cost + pass(fixed, vars), append(slices.Clone(own.steps), vars)}
+			if to := &best[fixed+vars]; *to == nil || next.cost < (*to).cost {
+				*to = next
+			}
+		}
+		// What is stored takes a third more: all that is left of it once variables are bound.
+		whole := own.cost + pass(fixed, storedVars) + boundTo(n, fixed)/3*windowProducts(storedVars)/8
+		if fixed >= least && (chosen == nil || whole < chosen.cost) {
+			chosen = &plan{whole, own.steps}
+		}
+	}
+	return chosen.steps
+}
+
+// windows is how many products rounds of so many variables take, of n fractions. Where they are leaves a numerator that is 1 takes none.
+func (l *leaves) windows(n, levels, fixed, vars int) int {
+	products := groupsOf(n, vars) * windowProducts(vars)
+	if levels == 0 && fixed == 0 {
+		products -= groupsOf(n-min(n, l.counted), vars) * gridPoints(vars)
+	}
+	return products
+}
+
 // ends says whether the rounds after so many are the processor's.
 func (l *layerRounds) ends(bound int) bool { return l.j-bound <= l.t.r.session.of.tail }
 
-// octets is how many groups of 8 there are with n fractions: those of two variables.
-func octets(n int) int { return (n + 7) / 8 }
-
-// afterWindow is how many fractions are left of n when two variables are fixed.
-func afterWindow(n int) int { return 2 * octets(n) }
-
-// weights are the arguments of two rounds: eq without the coordinates of theirs and of those before, and λ.
-func (l *layerRounds) weights() []uint64 {
-	first := l.bound + windowVars - 1
+// weights are the arguments of rounds of so many variables: eq without the coordinates of theirs and of those before, and λ.
+func (l *layerRounds) weights(vars int) []uint64 {
+	first := l.bound + vars - 1
 	i := min(first, l.lowBits)
 	return append([]uint64{l.low[i], l.high[first-i], uint64(l.lowBits - i)}, words(&l.lambda)...)
 }
 
-// ask asks for the next two rounds, and binds before what is not bound yet; or takes over what is left.
+// ask asks for the next rounds, and binds before what is not bound yet; or takes over what is left.
 func (l *layerRounds) ask() {
-	if l.asked = l.bound; l.ends(l.bound) {
+	if l.ends(l.bound) {
 		l.takeOver()
 		return
 	}
-	l.sums = [windowSums]field.Element{}
+	vars, to := storedVars, layer{}
+	if l.computed && len(l.steps) > 0 {
+		vars, l.steps = l.steps[0], l.steps[1:]
+	} else if l.computed || l.bound > 0 {
+		to.n = boundTo(l.from.n, l.bound)
+		if !l.computed {
+			to.n = boundTo(l.from.n, storedVars)
+		}
+		to.p = l.spare[l.stored%2]
+		to.q = to.p + uint64(to.n*elementBytes)
+		l.stored++
+	}
+	l.grid = make([]field.Element, gridPoints(vars))
 	l.t.r.within(func(s *device.Scratch) {
-		binds := l.bound > 0 && (!l.computed || l.bound == l.hold)
-		fixed, levels := 0, l.t.n-l.j-1
 		if l.computed {
-			if fixed = l.bound; binds {
-				fixed -= windowVars
-			}
-			if l.bound > 0 && !binds {
-				l.from.n = afterWindow(l.from.n)
-			}
+			l.askComputed(s, vars, to)
+		} else {
+			l.askStored(s, to)
 		}
-		n, to := octets(l.from.n), layer{}
-		eq := uint64(0)
-		if l.computed {
-			eq = l.eq(s, fixed)
-		}
-		if binds {
-			to.n = afterWindow(l.from.n)
-			to.p = l.spare[(l.bound-l.hold)/windowVars%2]
-			to.q = to.p + uint64(to.n*elementBytes)
-			n = octets(to.n)
-		}
-		switch {
-		case l.computed:
-			each := 8 << (levels + fixed)
-			if binds {
-				each <<= windowVars
-			}
-			l.t.byLeaves(n, each, func(from *leaves, first, end int) {
-				args := append(append([]uint64{l.out}, from.args...), uint64(levels), eq, uint64(fixed))
-				l.window(s, "computed", args, from.computing(l.t.between(first, end, each), levels, fixed), 2*from.cells, to, first, end)
-			})
-		default:
-			l.window(s, "layer", []uint64{l.out, l.from.p, l.from.q, uint64(l.from.n)}, 0, l.from.n*fractionBytes, to, 0, n)
-		}
-		if binds {
-			l.from, l.computed = to, false
-		}
+	})
+	if to.n > 0 {
+		l.from, l.computed, l.pending = to, false, nil
+	}
+}
+
+// askComputed computes the layer from leaves, and writes it to another one, if that has fractions.
+func (l *layerRounds) askComputed(s *device.Scratch, vars int, to layer) {
+	levels, fixed := l.t.n-l.j-1, l.bound
+	eq, n := l.eq(s, fixed), boundTo(l.from.n, fixed)
+	each := 2 << (vars + levels + fixed)
+	l.t.byLeaves(groupsOf(n, vars), each, func(from *leaves, first, end int) {
+		own := min(n, end*2<<vars) - first*2<<vars
+		kept := min(to.n, end*2<<vars)
+		s.Takes(from.computing(l.t.between(first, end, each), levels, fixed)+from.windows(own, levels, fixed, vars), 0, 2*from.cells+min(to.n, own)*fractionBytes)
+		args := append(append([]uint64{l.out}, from.args...), uint64(levels), eq, uint64(fixed), to.p, to.q, uint64(kept), uint64(first), uint64(end))
+		l.window(s, fmt.Sprintf("computed_window_%d", vars), vars, end-first, append(args, l.weights(vars)...))
 	})
 }
 
-// window is a launch for the indices from first up to end, whose sums it adds. What variables are bound in is written to a layer, if that has fractions.
-func (l *layerRounds) window(s *device.Scratch, kernel string, args []uint64, products, bytes int, to layer, first, end int) {
-	n := end - first
-	if to.n > 0 {
-		bound := min(to.n, 8*end)
-		s.Takes(products+6*(bound-8*first)+windowProducts*n, 0, bytes+(bound-8*first)*fractionBytes)
-		args = append(args, to.p, to.q)
-		if l.computed {
-			args = append(args, uint64(first))
-		}
-		args = append(append(args, uint64(bound)), l.weights()...)
-		s.Run(kernel+"_bind_window", blocks(n), device.Dim{threads}, append(append(args, words(&l.rho[0])...), words(&l.rho[1])...)...)
-	} else {
-		s.Takes(products+windowProducts*n, 0, bytes)
-		if l.computed {
-			args = append(args, uint64(first))
-		}
-		s.Run(kernel+"_window", blocks(n), device.Dim{threads}, append(append(args, uint64(end)), l.weights()...)...)
+// askStored reads the layer, with variables bound that are not yet, which it writes to another one, if that has fractions.
+func (l *layerRounds) askStored(s *device.Scratch, to layer) {
+	args := []uint64{l.out, l.from.p, l.from.q, uint64(l.from.n)}
+	if to.n == 0 {
+		n := groupsOf(l.from.n, storedVars)
+		s.Takes(windowProducts(storedVars)*n, 0, l.from.n*fractionBytes)
+		l.window(s, "layer_window", storedVars, n, append(append(args, uint64(n)), l.weights(storedVars)...))
+		return
 	}
-	sums := make([]field.Element, windowSums*blocks(n)[0])
+	n := groupsOf(to.n, storedVars)
+	s.Takes(6*to.n+windowProducts(storedVars)*n, 0, (l.from.n+to.n)*fractionBytes)
+	args = append(append(args, to.p, to.q, uint64(to.n), uint64(n)), l.weights(storedVars)...)
+	l.window(s, "layer_bind_window", storedVars, n, append(append(args, words(&l.pending[0])...), words(&l.pending[1])...))
+}
+
+// window is a launch for so many groups, whose sums it adds to the grid.
+func (l *layerRounds) window(s *device.Scratch, kernel string, vars, groups int, args []uint64) {
+	grid := blocks(groups * 2 << vars)
+	s.Run(kernel, grid, device.Dim{threads}, args...)
+	sums := make([]field.Element, len(l.grid)*grid[0])
 	s.Get(device.Bytes(sums), device.Pointer(l.out))
 	for i := range sums {
-		own := &l.sums[i%windowSums]
+		own := &l.grid[i%len(l.grid)]
 		own.Add(own, &sums[i])
 	}
 }
@@ -583,17 +679,10 @@ func (l *layerRounds) eq(s *device.Scratch, fixed int) uint64 {
 
 // takeOver goes on with what is left.
 func (l *layerRounds) takeOver() {
-	unbound := 1 << (l.j + 1)
-	if l.bound > 0 {
-		unbound = 1 << (l.j + 1 - l.bound + windowVars)
-	}
-	f := l.t.get(l.from)[0].padded(unbound)
-	l.host = &hostRounds{fractions: f, point: l.point, lambda: l.lambda}
-	if l.bound > 0 {
-		l.host.bound = l.bound - windowVars
-		for i := range l.rho {
-			l.host.bind(l.rho[i])
-		}
+	f := l.t.get(l.from)[0].padded(1 << (l.j + 1 - l.bound + len(l.pending)))
+	l.host = &hostRounds{fractions: f, point: l.point, lambda: l.lambda, bound: l.bound - len(l.pending)}
+	for _, rho := range l.pending {
+		l.host.bind(rho)
 	}
 }
 
@@ -602,42 +691,56 @@ func (l *layerRounds) First() field.Element {
 	return inf
 }
 
-// Round is the first or the second of a window's.
-func (l *layerRounds) Round() (delta, inf field.Element) {
-	if l.host == nil && l.bound%windowVars == 0 {
+// asks asks for the next rounds unless they have been asked for.
+func (l *layerRounds) asks() {
+	if l.host == nil && len(l.grid) <= 1 {
 		l.ask()
 	}
-	switch {
-	case l.host != nil:
+}
+
+// Round adds up the sums where the variables behind the round's are 0 or 1, weighted with eq.
+func (l *layerRounds) Round() (delta, inf field.Element) {
+	if l.asks(); l.host != nil {
 		return l.host.round()
-	case l.bound%windowVars == 0:
-		return between(l.sums[0], l.sums[1], &l.point[l.bound]), between(l.sums[2], l.sums[3], &l.point[l.bound])
 	}
-	along := func(none, one, square field.Element) field.Element { // a polynomial whose value at 0, step and coefficient of X² are known
-		one.Sub(&one, &square)
-		square.Mul(&square, &l.rho[0])
-		square.Add(&square, &one)
-		square.Mul(&square, &l.rho[0])
-		return *none.Add(&none, &square)
+	behind := 0
+	for gridPoints(behind+1) < len(l.grid) {
+		behind++
 	}
-	step, inner, last := l.sums[1], l.sums[3], l.sums[6]
-	step.Sub(&step, &l.sums[0])
-	inner.Sub(&inner, &l.sums[2])
-	last.Sub(&last, &l.sums[5])
-	return along(l.sums[4], step, inner), along(l.sums[5], last, l.sums[7])
+	var sums [3]field.Element
+	for y, w := range poly.Eq(l.point[l.bound : l.bound+behind]) {
+		at := 0
+		for i := range behind {
+			at += y >> i & 1 * gridPoints(i+1)
+		}
+		for i := range sums {
+			var weighted field.Element
+			sums[i].Add(&sums[i], weighted.Mul(&w, &l.grid[at+i]))
+		}
+	}
+	return *delta.Sub(&sums[1], &sums[0]), sums[2]
 }
 
 func (l *layerRounds) Bind(rho field.Element) {
-	if l.host == nil && l.bound%windowVars == 0 && l.asked != l.bound {
-		l.ask() // for rounds that nobody asked for
-	}
-	if l.host != nil {
+	if l.asks(); l.host != nil { // for rounds that nobody asked for, too
 		l.host.bind(rho)
 		return
 	}
-	l.rho[l.bound%windowVars] = rho
+	for i := range len(l.grid) / 3 { // a polynomial of which values at 0 and 1 and the coefficient of the square are known
+		none, one, square := l.grid[3*i], l.grid[3*i+1], l.grid[3*i+2]
+		one.Sub(&one, &none)
+		one.Sub(&one, &square)
+		square.Mul(&square, &rho)
+		square.Add(&square, &one)
+		square.Mul(&square, &rho)
+		l.grid[i].Add(&none, &square)
+	}
+	l.grid = l.grid[:len(l.grid)/3]
 	l.all = append(l.all, rho)
 	l.bound++
+	if !l.computed {
+		l.pending = append(l.pending, rho)
+	}
 }
 
 // Claims ends the layer, and with the last one the tree.

@@ -1,7 +1,9 @@
 package cuda_test
 
 import (
+	"fmt"
 	"sort"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -102,12 +104,17 @@ func names(stages []cost.Stage) (out []string) {
 	return out
 }
 
-// scarce is a device that says that it has no memory left, with what is idle, and has.
-type scarce struct{ device.Device }
+// scarce is a device that says that it has less memory left than it has: none, with what is idle, or so many bytes.
+type scarce struct {
+	device.Device
+	left int64
+}
 
 func (d scarce) Info() (device.Info, error) {
 	info, err := d.Device.Info()
-	info.Free = -1 << 30
+	if info.Free = d.left; d.left == 0 {
+		info.Free = -1 << 30
+	}
 	return info, err
 }
 
@@ -132,9 +139,24 @@ func TestTree(t *testing.T) {
 	d := kerneltest.OpenQuick(t, emulator.Config{Seed: 6})
 	shapes := [][]int{{3, 5, 7}, {256}, {33}, {4, 4}}
 	t.Run("scarce", func(t *testing.T) {
-		d := &launching{Device: scarce{d}, of: map[string]int{}}
+		d := &launching{Device: scarce{Device: d}, of: map[string]int{}}
 		conformance.Tree(t, reference.New(), cuda.Over(d, cuda.AllOnDevice), 10, shapes...)
 		require.Greater(t, d.of["write_layer"], 5+2*2, "the control: of five trees two were built in parts")
+		for vars := 2; vars <= 4; vars++ {
+			require.Positive(t, d.of[fmt.Sprintf("computed_window_%d", vars)], "the control: rounds of %d variables", vars)
+		}
+	})
+	t.Run("short", func(t *testing.T) { // of what is bound one part is stored after the other
+		parts := 0
+		for left := int64(-1 << 14); left < 0; left += 1 << 11 {
+			d := &launching{Device: scarce{d, left}, of: map[string]int{}, launched: func(l device.Launch) {
+				if strings.HasPrefix(l.Kernel, "computed_window") && l.Args[10] != 0 && l.Args[13] > 0 {
+					parts++
+				}
+			}}
+			conformance.Tree(t, reference.New(), cuda.Over(d, cuda.AllOnDevice), 10, shapes...)
+		}
+		require.Positive(t, parts, "the control")
 	})
 	t.Run("refused", func(t *testing.T) {
 		d := &full{Device: d, most: 1 << 13}
@@ -146,11 +168,14 @@ func TestTree(t *testing.T) {
 // launching is a device that counts the launches of every kernel.
 type launching struct {
 	device.Device
-	of map[string]int
+	of       map[string]int
+	launched func(device.Launch) // told of each, if there is any
 }
 
 func (d *launching) Launch(l device.Launch) error {
-	d.of[l.Kernel]++
+	if d.of[l.Kernel]++; d.launched != nil {
+		d.launched(l)
+	}
 	return d.Device.Launch(l)
 }
 
@@ -169,9 +194,9 @@ func TestScarce(t *testing.T) {
 		end(t, k, in)
 		return counted.of
 	}
-	much, little := launches(d), launches(scarce{d})
-	for _, kernel := range []string{"write_layer", "computed_window", "computed_bind_window", "partials", "weights", "product_sums", "bind_lowest", "combine"} {
+	much, little := launches(d), launches(scarce{Device: d})
+	for _, kernel := range []string{"write_layer", "computed_window_2", "partials", "weights", "product_sums", "bind_lowest", "combine"} {
 		require.Greater(t, little[kernel], much[kernel], kernel)
 	}
-	conformance.Computed(t, reference.New(), cuda.Over(scarce{d}, cuda.AllOnDevice))
+	conformance.Computed(t, reference.New(), cuda.Over(scarce{Device: d}, cuda.AllOnDevice))
 }

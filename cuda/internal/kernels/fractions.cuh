@@ -190,21 +190,46 @@ KERNEL(add_layers, const Layer* layers, uint64_t count) {
 	}
 }
 
-// Children are those of two neighbouring entries y of a layer, 2x and 2x + 1, that its sumcheck is about: the fractions 4x to 4x + 3 of the
-// layer below, or of what is left of it with variables fixed. A variable that is fixed to r makes of the children 2c + b those of the entries x:
-// (1 − r)·child(4x + b) + r·child(4x + 2 + b).
-struct Children {
-	Fraction at[4];
+// The sumcheck of a layer is about pairs of neighbouring entries 2y and 2y + 1, the children of y. Several rounds are asked for together, those of K variables: for a
+// group x of 2^K indices y it takes F(y) = p⁰q¹ + p¹q⁰ + λ·q⁰q¹, weighted with w(x), at all points of {0, 1, ∞}^K, where ∞ stands for the coefficient of the square. With these
+// the processor knows the polynomials of all K rounds, whatever the challenges are. F is p⁰·q¹ + q⁰·(p¹ + λ·q¹), of four forms that are linear in every
+// variable: at ∞ such a form is the difference of what it is at 1 and at 0.
+
+// MOST_VARIABLES is how many rounds are asked for together at most.
+#define MOST_VARIABLES 4
+
+// Grid has the points of K variables, whose digits of base 3 are 0, 1 or, for ∞, 2; that of the first variable is the lowest. A block has a tile of groups
+// at a time, of whose fractions each thread has one, and adds up at every point what some of them, a part, make.
+template <int K> struct Grid {
+	static const uint32_t points = 3 * Grid<K - 1>::points, fractions = 2 << K, groups = SUM_THREADS / fractions;
+	static const uint32_t parts = SUM_THREADS / points < groups ? SUM_THREADS / points : groups;
 };
 
-template <class Source> DEVICE Children children(const Source& from, uint64_t x) {
-	return Children{{from.at(4 * x), from.at(4 * x + 1), from.at(4 * x + 2), from.at(4 * x + 3)}};
+template <> struct Grid<0> {
+	static const uint32_t points = 1;
+};
+
+// place is the point of a grid where variables are the bits of y.
+DEVICE uint32_t place(uint32_t y) {
+	uint32_t at = 0;
+	for (uint32_t digit = 1; y != 0; y >>= 1, digit *= 3) at += (y & 1) * digit;
+	return at;
 }
 
-DEVICE Fraction between(const Fraction& a, const Fraction& b, const Scalar& r) { return Fraction{a.p + r * (b.p - a.p), a.q + r * (b.q - a.q)}; }
-
-// summand is p⁰q¹ + p¹q⁰ + λ·q⁰q¹.
-DEVICE Scalar summand(const Fraction& a, const Fraction& b, const Scalar& lambda) { return a.p * b.q + (b.p + lambda * b.q) * a.q; }
+// extend works out what so many forms, of which the values at 0 and 1 are there, are where variables are ∞: one variable after the other.
+template <int K> DEVICE void extend(Scalar* forms, uint32_t count) {
+	uint32_t low = 1;
+	UNROLL for (int i = 0; i < K; i++) {
+		uint32_t each = low << (K - 1 - i);
+		for (uint32_t t = threadIdx.x; t < count * each; t += SUM_THREADS) {
+			uint32_t rest = t % each;
+			Scalar* at = forms + t / each * Grid<K>::points + rest % low + 3 * low * place(rest / low);
+			at[2 * low] = at[low] - at[0];
+		}
+		low *= 3;
+		BARRIER();
+	}
+}
 
 // Weight is eq(s, x) in two tables, of the lowest low_bits of x and of the others.
 struct Weight {
@@ -214,117 +239,80 @@ struct Weight {
 	METHOD Scalar at(uint64_t x) const { return load(low + (x & (((uint64_t)1 << low_bits) - 1))) * load(high + (x >> low_bits)); }
 };
 
-// Along is a summand along a variable of its children: where it is 0, where it is 1, and the coefficient of its square.
-struct Along {
-	Scalar none, one, square;
-};
+// numerator is a·b: leaves have numerators 1 nearly all, whose differences are 0.
+DEVICE Scalar numerator(const Scalar& a, const Scalar& b) { return is_zero(a) ? a : a == Scalar::one() ? b : a * b; }
 
-DEVICE Along along(const Children& c, const Scalar& lambda) {
-	Fraction a = {c.at[2].p - c.at[0].p, c.at[2].q - c.at[0].q}, b = {c.at[3].p - c.at[1].p, c.at[3].q - c.at[1].q};
-	return Along{summand(c.at[0], c.at[1], lambda), summand(c.at[2], c.at[3], lambda), summand(a, b, lambda)};
-}
-
-DEVICE Children operator-(const Children& a, const Children& b) {
-	Children d;
-	UNROLL for (int k = 0; k < 4; k++) d.at[k] = Fraction{a.at[k].p - b.at[k].p, a.at[k].q - b.at[k].q};
-	return d;
-}
-
-// WINDOW_SUMS is how many sums two rounds take together.
-#define WINDOW_SUMS 8
-
-// Window is what two rounds ask for, the second for every challenge of the first: Σ_x w(x)·F(X, Y, x), of which the variables X and Y are the two rounds'.
-// Of F(X, 0) and of F(X, 1) there is the step from X = 0 to 1 and the coefficient of X²; then the step of F(0, Y), and the coefficient of Y², itself
-// along X: at 0, at 1, and its coefficient of X².
-struct Window {
-	Scalar sums[WINDOW_SUMS];
-
-	METHOD void add(const Children& none, const Children& one, const Scalar& lambda, const Scalar& weight);
-};
-
-METHOD void Window::add(const Children& none, const Children& one, const Scalar& lambda, const Scalar& weight) {
-	Along a = along(none, lambda), b = along(one, lambda), c = along(one - none, lambda);
-	sums[0] = sums[0] + weight * (a.one - a.none);
-	sums[1] = sums[1] + weight * (b.one - b.none);
-	sums[2] = sums[2] + weight * a.square;
-	sums[3] = sums[3] + weight * b.square;
-	sums[4] = sums[4] + weight * (b.none - a.none);
-	sums[5] = sums[5] + weight * c.none;
-	sums[6] = sums[6] + weight * c.one;
-	sums[7] = sums[7] + weight * c.square;
-}
-
-DEVICE Window no_window() {
-	Window w;
-	UNROLL for (int k = 0; k < WINDOW_SUMS; k++) w.sums[k] = Scalar::zero();
-	return w;
-}
-
-// write_window adds up the block's windows.
-DEVICE void write_window(Scalar* out, const Window& own) {
-	SHARED(Scalar, sums, WINDOW_SUMS* SUM_THREADS);
-	UNROLL for (int k = 0; k < WINDOW_SUMS; k++) sums[k * SUM_THREADS + threadIdx.x] = own.sums[k];
-	add_up(sums, WINDOW_SUMS, 1, SUM_THREADS, 0, threadIdx.x);
-	if (threadIdx.x == 0) {
-		for (int k = 0; k < WINDOW_SUMS; k++) out[WINDOW_SUMS * blockIdx.x + k] = sums[k * SUM_THREADS];
-	}
-}
-
-// window asks for two rounds, over the indices x from first up to n.
-template <class Source> DEVICE void window(Scalar* out, const Source& from, uint64_t first, uint64_t n, const Weight& weight, const Scalar& lambda) {
-	Window own = no_window();
-	for (uint64_t x = first + thread_index(); x < n; x += thread_count()) own.add(children(from, 2 * x), children(from, 2 * x + 1), lambda, weight.at(x));
-	write_window(out, own);
-}
-
-// fixed is the fraction i of what is left when two variables are fixed, the lower one to r.
-template <class Source> DEVICE Fraction fixed(const Source& from, uint64_t i, const Scalar& r, const Scalar& s) {
-	uint64_t at = 8 * (i / 2) + i % 2;
-	return between(between(from.at(at), from.at(at + 2), r), between(from.at(at + 4), from.at(at + 6), r), s);
-}
-
-// bind_window fixes two variables, writes what is left, the fractions from 8·first up to bound, and asks for the next two rounds.
-template <class Source>
-DEVICE void bind_window(Scalar* out, const Source& from, Scalar* p, Scalar* q, uint64_t first, uint64_t bound, const Weight& weight, const Scalar& lambda, const Scalar& r,
-	const Scalar& s) {
-	Window own = no_window();
-	for (uint64_t x = first + thread_index(); 8 * x < bound; x += thread_count()) {
-		Children next[2];
-		for (uint64_t k = 0; k < 8; k++) {
-			Fraction f = fixed(from, 8 * x + k, r, s);
-			next[k / 4].at[k % 4] = f;
-			if (8 * x + k < bound) {
-				p[8 * x + k] = f.p;
-				q[8 * x + k] = f.q;
-			}
+// window asks for the rounds of K variables, over the groups from first up to n, and writes the fractions that these are made of, up to kept.
+template <int K, class Source>
+DEVICE void window(Scalar* out, const Source& from, Scalar* p, Scalar* q, uint64_t kept, uint64_t first, uint64_t n, const Weight& weight, const Scalar& lambda) {
+	typedef Grid<K> Own;
+	SHARED(Scalar, forms, 4 * Own::groups * Own::points);
+	SHARED(Scalar, weights, Own::groups);
+	uint32_t t = threadIdx.x, point = t % Own::points, part = t / Own::points, group = t / Own::fractions, child = t % 2;
+	Scalar sum = Scalar::zero();
+	for (uint64_t tile = first + blockIdx.x * Own::groups; tile < n; tile += gridDim.x * Own::groups) {
+		uint64_t i = tile * Own::fractions + t;
+		Fraction f = tile + group < n ? from.at(i) : no_fraction();
+		if (tile + group < n && i < kept) {
+			p[i] = f.p;
+			q[i] = f.q;
 		}
-		own.add(next[0], next[1], lambda, weight.at(x));
+		if (t < Own::groups) weights[t] = tile + t < n ? weight.at(tile + t) : Scalar::zero();
+		BARRIER();
+		Scalar* form = forms + (4 * group + 2 * child) * Own::points + place(t % Own::fractions / 2); // p⁰ and w·q⁰, or w·q¹ and p¹ + λ·q¹
+		Scalar weighted = weights[group] * f.q;
+		form[0] = child == 0 ? f.p : weighted;
+		form[Own::points] = child == 0 ? weighted : f.p + lambda * f.q;
+		BARRIER();
+		extend<K>(forms, 4 * Own::groups);
+		for (uint32_t g = part; part < Own::parts && g < Own::groups; g += Own::parts) {
+			const Scalar* at = forms + 4 * g * Own::points + point;
+			sum = sum + numerator(at[0], at[2 * Own::points]) + at[Own::points] * at[3 * Own::points];
+		}
 	}
-	write_window(out, own);
+	BARRIER();
+	forms[t] = sum;
+	add_up(forms, 1, Own::points, Own::parts, point, part);
+	if (t < Own::points) out[Own::points * blockIdx.x + t] = forms[t];
 }
 
-// What every window is given besides its fractions: the weights' two tables, in the memory of the device, and λ, by its limbs; and what variables are
-// fixed to, by theirs.
+DEVICE Fraction between(const Fraction& a, const Fraction& b, const Scalar& r) { return Fraction{a.p + r * (b.p - a.p), a.q + r * (b.q - a.q)}; }
+
+// Fixed is what is left of a layer when two variables are fixed, the lower one to r. A variable that is fixed to r makes of the children 2y + b and 2y + 2 + b
+// (1 − r) times the one and r times the other.
+struct Fixed {
+	Stored from;
+	Scalar r, s;
+
+	METHOD Fraction at(uint64_t i) const {
+		uint64_t low = 8 * (i / 2) + i % 2;
+		return between(between(from.at(low), from.at(low + 2), r), between(from.at(low + 4), from.at(low + 6), r), s);
+	}
+};
+
+// What every window is given besides its fractions: the weights' two tables, in the memory of the device, and λ, by its limbs.
 #define WINDOW_PARAMETERS const Scalar *low, const Scalar *high, uint64_t low_bits, uint64_t l0, uint64_t l1, uint64_t l2, uint64_t l3
 #define WINDOW_WEIGHT (Weight{low, high, low_bits})
 #define WINDOW_LAMBDA (Scalar{{l0, l1, l2, l3}})
-#define FIXED_PARAMETERS uint64_t r0, uint64_t r1, uint64_t r2, uint64_t r3, uint64_t s0, uint64_t s1, uint64_t s2, uint64_t s3
-#define FIXED_TO (Scalar{{r0, r1, r2, r3}}), (Scalar{{s0, s1, s2, s3}})
 
+// layer_window asks for two rounds of a layer that is stored.
 KERNEL(layer_window, Scalar* out, const Scalar* p, const Scalar* q, uint64_t stored, uint64_t n, WINDOW_PARAMETERS) {
-	window(out, Stored{p, q, stored}, 0, n, WINDOW_WEIGHT, WINDOW_LAMBDA);
+	window<2>(out, Stored{p, q, stored}, (Scalar*)nullptr, (Scalar*)nullptr, 0, 0, n, WINDOW_WEIGHT, WINDOW_LAMBDA);
 }
 
-KERNEL(computed_window, Scalar* out, LEAVES_PARAMETERS, uint64_t levels, const Scalar* eq, uint64_t fixed, uint64_t first, uint64_t n, WINDOW_PARAMETERS) {
-	window(out, Computed{LEAVES, levels, eq, fixed}, first, n, WINDOW_WEIGHT, WINDOW_LAMBDA);
+// layer_bind_window fixes two variables, writes what is left and asks for the next two rounds.
+KERNEL(layer_bind_window, Scalar* out, const Scalar* p, const Scalar* q, uint64_t stored, Scalar* bound_p, Scalar* bound_q, uint64_t bound, uint64_t n, WINDOW_PARAMETERS,
+	uint64_t r0, uint64_t r1, uint64_t r2, uint64_t r3, uint64_t s0, uint64_t s1, uint64_t s2, uint64_t s3) {
+	Fixed from = {Stored{p, q, stored}, Scalar{{r0, r1, r2, r3}}, Scalar{{s0, s1, s2, s3}}};
+	window<2>(out, from, bound_p, bound_q, bound, 0, n, WINDOW_WEIGHT, WINDOW_LAMBDA);
 }
 
-KERNEL(layer_bind_window, Scalar* out, const Scalar* p, const Scalar* q, uint64_t stored, Scalar* bound_p, Scalar* bound_q, uint64_t bound, WINDOW_PARAMETERS,
-	FIXED_PARAMETERS) {
-	bind_window(out, Stored{p, q, stored}, bound_p, bound_q, 0, bound, WINDOW_WEIGHT, WINDOW_LAMBDA, FIXED_TO);
-}
-
-KERNEL(computed_bind_window, Scalar* out, LEAVES_PARAMETERS, uint64_t levels, const Scalar* eq, uint64_t fixed, Scalar* bound_p, Scalar* bound_q,
-	uint64_t first, uint64_t bound, WINDOW_PARAMETERS, FIXED_PARAMETERS) {
-	bind_window(out, (Computed{LEAVES, levels, eq, fixed}), bound_p, bound_q, first, bound, WINDOW_WEIGHT, WINDOW_LAMBDA, FIXED_TO);
-}
+// computed_window_K asks for rounds of K variables of what is computed from leaves, and writes that, up to kept.
+#define COMPUTED_WINDOW(name, vars)                                                                                                                             \
+	KERNEL(name, Scalar* out, LEAVES_PARAMETERS, uint64_t levels, const Scalar* eq, uint64_t fixed, Scalar* p, Scalar* q, uint64_t kept, uint64_t first,        \
+		uint64_t n, WINDOW_PARAMETERS) {                                                                                                                        \
+		window<vars>(out, Computed{LEAVES, levels, eq, fixed}, p, q, kept, first, n, WINDOW_WEIGHT, WINDOW_LAMBDA);                                             \
+	}
+COMPUTED_WINDOW(computed_window_2, 2)
+COMPUTED_WINDOW(computed_window_3, 3)
+COMPUTED_WINDOW(computed_window_4, MOST_VARIABLES)
