@@ -15,7 +15,7 @@ func init() {
 	for op, fold := range map[string]folder{
 		"GatherElements": foldGatherElements, "GatherND": foldGatherND, "ScatterElements": foldScatter, "ScatterND": foldScatter,
 	} {
-		handlers[op] = along(moved(fold).handle)
+		handlers[op] = along(movedApart(fold))
 	}
 	folders["ScatterElements"], folders["ScatterND"] = foldScatter, foldScatter
 }
@@ -28,7 +28,7 @@ func moved(fold folder) spelling {
 		if c.attrString("reduction", "none") != "none" {
 			return reduced(c)
 		}
-		x, indices := c.in[0], c.in[1]
+		indices := c.in[1]
 		if indices.private {
 			return nil, c.secret(indices, "an index")
 		}
@@ -36,17 +36,29 @@ func moved(fold folder) spelling {
 			return nil, c.unsupported("the indices depend on an input; they must be constants")
 		}
 		s := c.speller("data", "indices", "updates")
-		all, numbers := s.add("Reshape", "data", s.ints(-1)), []*onnx.Tensor{numbered(x.shape, 0), indices.c}
+		all := s.add("Reshape", "data", s.ints(-1))
 		if c.has(2) {
 			all = s.with(s.add("Concat", all, s.add("Reshape", "updates", s.ints(-1))), intOf("axis", 0))
-			numbers = append(numbers, numbered(c.in[2].shape, ir.Size(x.shape)))
 		}
-		from, err := fold(c, numbers)
+		from, err := c.sources(fold)
 		if err != nil {
 			return nil, err
 		}
-		return s.function(s.add("Reshape", s.add("Gather", all, s.ints(from[0].I...)), s.shape(from[0].Shape)))
+		return s.function(s.add("Reshape", s.add("Gather", all, s.ints(from.I...)), s.shape(from.Shape)))
 	}
+}
+
+// sources has the number of the cell that every cell of the result is: those of the data count from 0 on, then those of the updates.
+func (c *call) sources(fold folder) (*onnx.Tensor, error) {
+	numbers := []*onnx.Tensor{numbered(c.in[0].shape, 0), c.in[1].c}
+	if c.has(2) {
+		numbers = append(numbers, numbered(c.in[2].shape, ir.Size(c.in[0].shape)))
+	}
+	from, err := fold(c, numbers)
+	if err != nil {
+		return nil, err
+	}
+	return from[0], nil
 }
 
 // numbered is a tensor whose cells are numbers, in order.

@@ -44,8 +44,8 @@ var vanish = map[string]bool{"Exp": true, "Sigmoid": true, "Softplus": true, "Re
 // masks is a number of which the functions in vanish are 0 in every type of floating point.
 const masks = -1e4
 
-// unmasked puts f(Where(c, −∞, x)) = Where(c, 0, f(x)) in the place of the former: nothing computes with infinity, and the condition may be hidden. So do
-// state-space models take exponentials of sums over a triangle.
+// unmasked puts f(Where(c, −∞, x)) = Where(c, 0, f(Where(c, 0, x))) in the place of the former: nothing computes with infinity, and the condition may be
+// hidden. So do state-space models take exponentials of sums over a triangle, of which those beyond it may be huge.
 func (s *spelledSoftmax) unmasked(nodes []*onnx.Node) []*onnx.Node {
 	var out []*onnx.Node
 	for _, n := range nodes {
@@ -57,16 +57,17 @@ func (s *spelledSoftmax) unmasked(nodes []*onnx.Node) []*onnx.Node {
 			out = append(out, n)
 			continue
 		}
-		side, zero, of := 1, n.Outputs[0]+" zero", n.Outputs[0]+" unmasked" // no tensor of a file has a space in its name
+		side, zero, kept, of := 1, n.Outputs[0]+" zero", n.Outputs[0]+" kept", n.Outputs[0]+" unmasked" // no tensor of a file has a space in its name
 		if s.masking(where.Inputs[2]) {
 			side = 2
 		}
 		t := *s.constant(where.Inputs[side])
 		t.F = []float64{0}
-		chosen := slices.Clone(where.Inputs)
-		chosen[side], chosen[3-side] = zero, of
+		chosen, cut := slices.Clone(where.Inputs), slices.Clone(where.Inputs)
+		chosen[side], chosen[3-side], cut[side] = zero, of, zero
 		out = append(out, &onnx.Node{Name: n.Name, Op: "Constant", Outputs: []string{zero}, Attrs: []*onnx.Attr{{Name: "value", Type: onnx.AttrTensor, T: &t}}},
-			&onnx.Node{Name: n.Name, Op: n.Op, Inputs: []string{where.Inputs[3-side]}, Outputs: []string{of}, Attrs: n.Attrs},
+			&onnx.Node{Name: where.Name, Op: "Where", Inputs: cut, Outputs: []string{kept}},
+			&onnx.Node{Name: n.Name, Op: n.Op, Inputs: []string{kept}, Outputs: []string{of}, Attrs: n.Attrs},
 			&onnx.Node{Name: where.Name, Op: "Where", Inputs: chosen, Outputs: n.Outputs})
 	}
 	return out
