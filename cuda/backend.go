@@ -103,16 +103,10 @@ type session struct {
 	host    backend.Session // of the processor
 	mu      sync.Mutex
 	lists   []list // of generators
-	tables  []*table
+	kept    tables
 	indices map[string]*index
 
 	residents residents
-}
-
-// table are the multiples of generators.
-type table struct {
-	*points.Table
-	list
 }
 
 // Close gives the memory back. An error is one of the device, which it will have for whoever asks next.

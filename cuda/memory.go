@@ -125,12 +125,18 @@ func (m *memory) Upload(to device.Pointer, data []byte) error { return m.on.Uplo
 // Download copies from the device.
 func (m *memory) Download(data []byte, from device.Pointer) error { return m.on.Download(data, from) }
 
-// Alloc takes what is idle, or memory of the device; if that has none, once more with everything given back that is idle, here and elsewhere, and tensors that nobody needs
-// now.
+// Alloc takes what is idle, or memory of the device; if that has none, once more with everything given back that is idle, here and elsewhere, then tables, and tensors that
+// nobody needs now.
 func (m *memory) Alloc(bytes int64) (device.Pointer, error) {
 	p, err := m.alloc(bytes)
 	if errors.Is(err, device.ErrMemory) && m.session != nil {
 		if err := m.session.of.trim(); err != nil {
+			return 0, err
+		}
+		p, err = m.alloc(bytes)
+	}
+	if errors.Is(err, device.ErrMemory) && m.session != nil && m.session.kept.drop() {
+		if err := m.session.trim(); err != nil {
 			return 0, err
 		}
 		p, err = m.alloc(bytes)
@@ -170,7 +176,7 @@ func (m *memory) left() int64 {
 		m.fail(err)
 	}
 	if m.session != nil {
-		info.Free += m.session.evictable()
+		info.Free += m.session.evictable() + m.session.kept.bytes()
 		for _, other := range m.session.of.all() {
 			info.Free += other.unused()
 		}

@@ -77,14 +77,10 @@ func proved(t *testing.T, k *engine.Key, in *engine.Input, budget int64) (proof 
 func TestMemory(t *testing.T) {
 	k, in := small(t, 3, 4)
 	want, most := proved(t, k, in, 1<<30)
-	fails := func(budget int64) bool {
-		_, err := cuda.PlanFor(t.Context(), k.Family().Shortest(), cost.Devices[0], budget, cuda.AllOnDevice)
-		return err != nil
-	}
-	least := sort.Search(int(most.Peak/1024), func(n int) bool { return !fails(int64(n) * 1024) })
+	least := leastMemory(t, k, most.Peak)
 	var made [2]int64
 	var kept int64
-	for _, budget := range []int64{most.Peak / 2, int64(least) * 1024} {
+	for _, budget := range []int64{most.Peak / 2, least} {
 		proof, all := proved(t, k, in, budget)
 		require.Equal(t, want, proof)
 		require.NotEqual(t, [3]int64{most.Field, most.Up, most.Kept}, [3]int64{all.Field, all.Up, all.Kept}, "the control: it is made otherwise")
@@ -94,7 +90,16 @@ func TestMemory(t *testing.T) {
 	require.NotEqual(t, [2]int64{most.Field, most.Up}, made, "the control: with the least memory it is made otherwise")
 	_, err := prove(t.Context(), k, in, cuda.Over(kerneltest.OpenQuick(t, emulator.Config{Memory: most.Peak / 20}), cuda.AllOnDevice))
 	require.ErrorIs(t, err, device.ErrMemory)
-	require.True(t, fails(most.Peak/20))
+	require.Greater(t, least, most.Peak/20)
+}
+
+// leastMemory is about as little as a proof can be made with that takes so much if there is enough.
+func leastMemory(t *testing.T, k *engine.Key, most int64) int64 {
+	const step = 1 << 10
+	return step * int64(sort.Search(int(most/step), func(n int) bool {
+		_, err := cuda.PlanFor(t.Context(), k.Family().Shortest(), cost.Devices[0], int64(n)*step, cuda.AllOnDevice)
+		return err == nil
+	}))
 }
 
 func names(stages []cost.Stage) (out []string) {
@@ -199,4 +204,21 @@ func TestScarce(t *testing.T) {
 		require.Greater(t, little[kernel], much[kernel], kernel)
 	}
 	conformance.Computed(t, reference.New(), cuda.Over(scarce{Device: d}, cuda.AllOnDevice))
+}
+
+// Tables of generators' multiples stay for the next proof where there is memory, and make room where there is not; proofs are the same.
+func TestTablesMakeRoom(t *testing.T) {
+	k, in := small(t, 3, 4)
+	want, most := proved(t, k, in, 1<<30)
+	for budget, made := range map[int64]int{1 << 30: 1, leastMemory(t, k, most.Peak): 2} {
+		d := &launching{Device: kerneltest.OpenQuick(t, emulator.Config{Seed: 4, Memory: budget}), of: map[string]int{}}
+		be := cuda.Over(d, cuda.AllOnDevice)
+		for range 2 {
+			proof, err := prove(t.Context(), k, in, be)
+			require.NoError(t, err)
+			require.Equal(t, want, proof)
+		}
+		end(t, k, in)
+		require.Equal(t, made, d.of["multiples"], "within %d", budget)
+	}
 }

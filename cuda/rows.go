@@ -2,6 +2,8 @@ package cuda
 
 import (
 	"errors"
+	"slices"
+	"sync"
 
 	"github.com/zkllmc/zkllmc/cuda/internal/device"
 	"github.com/zkllmc/zkllmc/cuda/internal/points"
@@ -33,11 +35,12 @@ func (r *run) CommitRows(gens []group.Affine, rows []backend.Row) []group.Affine
 	if r.Err() != nil || len(rows) == 0 {
 		return out
 	}
-	t, err := r.session.multiples(gens, len(rows))
+	t, err := r.session.multiples(gens, rows)
 	if err != nil {
 		r.fail(err)
 		return out
 	}
+	defer r.session.kept.release(t)
 	some := r.laid(len(gens))
 	for from := 0; from < len(rows) && r.Err() == nil; {
 		part := rows[from:min(len(rows), from+some)]
@@ -55,7 +58,7 @@ func (r *run) CommitRows(gens []group.Affine, rows []backend.Row) []group.Affine
 }
 
 // commit commits to rows that are written out all at a time.
-func (r *run) commit(t *points.Table, rows []backend.Row, width int) ([]group.Affine, error) {
+func (r *run) commit(t *table, rows []backend.Row, width int) ([]group.Affine, error) {
 	r.enter()
 	defer r.leave()
 	boxes := r.boxes(rows)
@@ -70,31 +73,111 @@ func (r *run) commit(t *points.Table, rows []backend.Row, width int) ([]group.Af
 	return sums, errors.Join(err, r.memory.Free(cells))
 }
 
-// multiples returns the table of generators, for so many rows, made when it is first asked for.
-func (s *session) multiples(gens []group.Affine, rows int) (*points.Table, error) {
+// multiples returns the table of generators, for so many rows, made when it is first asked for, or when it has made room. It stays until it is released.
+func (s *session) multiples(gens []group.Affine, rows []backend.Row) (*table, error) {
 	l, err := s.list(gens)
 	if err != nil {
 		return nil, err
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	for _, t := range s.tables {
-		if t.has(gens) {
-			return t.Table, nil
-		}
+	if t := s.kept.find(gens); t != nil {
+		return t, nil
 	}
-	bits := digits(len(gens), rows)
-	for left := s.left(); bits > 1 && points.TableBytes(len(gens), bits) > left/8; bits-- {
+	// It may take half of the memory, if what the largest row reads fits the other half well.
+	left, bits := s.left(), digits(len(gens), len(rows))
+	most := max(left/8, left/2-2*rowBytes(rows))
+	for ; bits > 1 && points.TableBytes(len(gens), bits) > most; bits-- {
 	}
-	t, err := points.NewTable(s.memory, l.at, len(gens), bits)
+	made, err := points.NewTable(s.memory, l.at, len(gens), bits)
 	for ; errors.Is(err, device.ErrMemory) && bits > 1; bits-- {
-		t, err = points.NewTable(s.memory, l.at, len(gens), bits-1)
+		made, err = points.NewTable(s.memory, l.at, len(gens), bits-1)
 	}
 	if err != nil {
 		return nil, err
 	}
-	s.tables = append(s.tables, &table{t, l})
+	t := &table{Table: made, list: l, pins: 1}
+	s.kept.add(t)
 	return t, s.trim()
+}
+
+// rowBytes is what the tensors of a row take that may not be on the device, of the row that takes most.
+func rowBytes(rows []backend.Row) (most int64) {
+	for _, row := range rows {
+		sum := int64(0)
+		for _, b := range row {
+			if t := b.T.(*tensor); t.movable {
+				sum += t.bytes()
+			}
+		}
+		most = max(most, sum)
+	}
+	return most
+}
+
+// tables are those of a session. They may make room while nobody has them, and are made anew.
+type tables struct {
+	mu   sync.Mutex
+	list []*table
+}
+
+// table are the multiples of generators.
+type table struct {
+	*points.Table
+	list
+	pins int // how many have it
+}
+
+// find looks for a table, which stays until it is released.
+func (k *tables) find(gens []group.Affine) *table {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	for _, t := range k.list {
+		if t.has(gens) {
+			t.pins++
+			return t
+		}
+	}
+	return nil
+}
+
+func (k *tables) add(t *table) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	k.list = append(k.list, t)
+}
+
+func (k *tables) release(t *table) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	t.pins--
+}
+
+// drop gives the memory of all tables back that nobody has, to whoever is idle, and says whether there were any.
+func (k *tables) drop() (any bool) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	k.list = slices.DeleteFunc(k.list, func(t *table) bool {
+		if t.pins > 0 {
+			return false
+		}
+		_ = t.Free() // nothing of the device's
+		any = true
+		return true
+	})
+	return any
+}
+
+// bytes is what drop would give back.
+func (k *tables) bytes() (sum int64) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	for _, t := range k.list {
+		if t.pins == 0 {
+			sum += t.Bytes()
+		}
+	}
+	return sum
 }
 
 // digits is how many bits the digits of a table have: those with which making it and committing to so many rows, of which half the places are zero, are

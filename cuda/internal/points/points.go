@@ -89,6 +89,9 @@ func NewTable(d device.Work, generators device.Pointer, n, bits int) (*Table, er
 	return t, nil
 }
 
+// Bytes is how much memory the table takes.
+func (t *Table) Bytes() int64 { return TableBytes(t.n, t.bits) }
+
 // Free gives the table's memory back.
 func (t *Table) Free() error { return t.d.Free(t.at) }
 
