@@ -188,6 +188,8 @@ func (t *tree) describe(blocks []backend.Block) *leaves {
 	var sides []side
 	var columns []device.Tensor
 	var factors, starts []field.Element
+	shift := new(field.Element).SetUint64(1 << 48) // with 2^96 in them, as kernels divide by it
+	shift.Mul(shift, shift)
 	for _, b := range blocks {
 		own := leafBlock{
 			offset: uint64(b.Offset), size: uint64(padded(b.Shape)), firstSide: uint64(len(sides)), sides: uint64(len(b.Shape)),
@@ -198,7 +200,8 @@ func (t *tree) describe(blocks []backend.Block) *leaves {
 		}
 		for i, col := range b.Cols {
 			columns = append(columns, cellsAt(col))
-			factors = append(factors, *new(field.Element).Neg(&b.Gamma[i]))
+			factor := *new(field.Element).Neg(&b.Gamma[i])
+			factors = append(factors, *factor.Mul(&factor, shift))
 		}
 		if b.Mult != nil {
 			own.mult = cellsAt(b.Mult)
@@ -332,11 +335,11 @@ func (t *tree) build() {
 }
 
 // computing is how many products it takes to compute the fractions of a layer some levels above so many leaves, with some variables fixed. A leaf takes the
-// reduction of its sum, and with a multiplicity that of this; two are added up in one product where both have p = 1, fractions otherwise in three, and where
+// reduction of its sum by three words, and with a multiplicity that of this; two are added up in one product where both have p = 1, fractions otherwise in three, and where
 // variables of the leaves themselves are fixed a p of 1 takes no product.
 func (l *leaves) computing(leaves, levels, fixed int) int {
 	counted := min(l.counted, leaves)
-	products := l.cells/narrow + leaves + counted
+	products := (l.cells + 3*(leaves+counted)) / narrow
 	if levels > 0 {
 		products += leaves/2 + counted + 3*(leaves/2-leaves>>levels)
 	}

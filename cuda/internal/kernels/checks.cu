@@ -1,6 +1,7 @@
 // The arithmetic by itself, for tests: of the emulator, and of a GPU, which nothing else makes show single operations. No prover has them: on a GPU
 // they are a fat binary of their own.
 #include "curve.cuh"
+#include "wide.cuh"
 
 const int field_operations = 7;
 
@@ -37,6 +38,17 @@ KERNEL(check_points, Affine* out, const Affine* a, const Affine* b, const uint64
 KERNEL(check_block_sum, Affine* out, const Affine* a) {
 	Point sum = block_sum(point(a[thread_index()]));
 	if (threadIdx.x == 0) out[blockIdx.x] = affine(sum, inverse(sum.zzz));
+}
+
+// check_sums writes, for every i < n, a[i]·c[i] + a[n−1−i]·c[n−1−i], and that divided by 2^96.
+KERNEL(check_sums, Scalar* out, const Scalar* a, const int64_t* c, uint64_t n) {
+	for (uint64_t i = thread_index(); i < n; i += thread_count()) {
+		Wide sum = Wide::zero();
+		add_product(sum, words(a[i]), c[i]);
+		if (2 * i + 1 != n) add_product(sum, words(a[n - 1 - i]), c[n - 1 - i]);
+		out[2 * i] = reduced(sum);
+		out[2 * i + 1] = shifted(sum);
+	}
 }
 
 // check_powers multiplies each of as many elements as there are threads with itself, times over: how fast products are in registers.

@@ -28,7 +28,7 @@ struct Side {
 };
 
 // Leaf says what leaves from offset on, size of them, are made of: p is 1, or minus a cell of mult; q is the start of the same number and the sum of the
-// columns' cells, each times its factor, which is that of the same number.
+// columns' cells, each times its factor, which is that of the same number, of which 2^96 times is given.
 struct Leaf {
 	uint64_t offset, size, first_side, sides, first_column, columns;
 	Tensor mult; // nowhere if p is 1
@@ -78,12 +78,12 @@ METHOD Kind Leaves::read(Fraction& f, uint64_t i) const {
 	if (b.columns > 0) {
 		Wide sum = Wide::zero();
 		for (uint64_t c = b.first_column; c < b.first_column + b.columns; c++) add_product(sum, words(factors[c]), cell(columns[c], cell_at));
-		f.q = f.q + reduced(sum);
+		f.q = f.q + shifted(sum);
 	}
 	if (b.mult.cells == nullptr) return UNIT;
 	Wide sum = Wide::zero();
-	add_product(sum, words(Scalar::one()), cell(b.mult, cell_at));
-	f.p = -reduced(sum);
+	add_product(sum, words(shift()), cell(b.mult, cell_at));
+	f.p = -shifted(sum);
 	return COUNTED;
 }
 

@@ -48,8 +48,8 @@ DEVICE void add_product(Wide& s, const Words& e, int64_t c) {
 // square_of_radix is 2^512 mod p, the order of the group: a product with it multiplies by 2^256.
 DEVICE Scalar square_of_radix() { return Scalar{{0xf32cfc5b538afa89, 0xb5e71911d44501fb, 0x47ab1eff0a417ff6, 0x06d89f71cab8351f}}; }
 
-// reduced is the sum as an element, in the form that the elements of its products had.
-DEVICE Scalar reduced(Wide s) {
+// absolute takes the sign of a sum away, and says whether it was negative.
+DEVICE bool absolute(Wide& s) {
 	bool negative = s.at[Wide::words - 1] >> 31 != 0;
 	if (negative) {
 		Carry borrow;
@@ -57,6 +57,12 @@ DEVICE Scalar reduced(Wide s) {
 		UNROLL for (int i = 1; i < Wide::words - 1; i++) s.at[i] = subc_cc(borrow, 0, s.at[i]);
 		s.at[Wide::words - 1] = subc(borrow, 0, s.at[Wide::words - 1]);
 	}
+	return negative;
+}
+
+// reduced is the sum as an element, in the form that the elements of its products had.
+DEVICE Scalar reduced(Wide s) {
+	bool negative = absolute(s);
 	Words low, high;
 	UNROLL for (int i = 0; i < 8; i++) {
 		low.at[i] = s.at[i];
@@ -64,5 +70,24 @@ DEVICE Scalar reduced(Wide s) {
 	}
 	// The second factor of a product may be any integer below 2^256.
 	Scalar sum = Scalar::one() * element<ScalarModulus>(low) + square_of_radix() * element<ScalarModulus>(high);
+	return negative ? -sum : sum;
+}
+
+// shift is 2^96.
+DEVICE Scalar shift() { return Scalar{{0x0f54b1e88b28a9d6, 0xf21d65b8492b8e82, 0x16d553c691aba3c7, 0x1847e484355abfe0}}; }
+
+// shifted is the sum divided by 2^96, of fewer than 2^32 products, in the form that the elements of these had: a multiple of the modulus is added that makes
+// one word after the other zero, so that what is left is less than twice the modulus. That takes a fifth of what reduced does, for elements that
+// were multiplied by 2^96 before.
+DEVICE Scalar shifted(Wide s) {
+	bool negative = absolute(s);
+	Words modulus;
+	UNROLL for (int i = 0; i < 8; i++) modulus.at[i] = modulus_word<ScalarModulus>(i);
+	add_word<0>(s, modulus, s.at[0] * (uint32_t)ScalarModulus::negative_inverse);
+	add_word<1>(s, modulus, s.at[1] * (uint32_t)ScalarModulus::negative_inverse);
+	add_word<2>(s, modulus, s.at[2] * (uint32_t)ScalarModulus::negative_inverse);
+	Words left;
+	UNROLL for (int i = 0; i < 8; i++) left.at[i] = s.at[3 + i];
+	Scalar sum = reduce_once<ScalarModulus>(left);
 	return negative ? -sum : sum;
 }

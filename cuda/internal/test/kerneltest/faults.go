@@ -68,10 +68,13 @@ var faults = []fault{
 
 	// Sums of integers and field elements.
 	{"carry of another chain", "wide.cuh", "	add_cc(carry, 0, 0); // no carry enters the next chain\n", "", byFoldRows},
-	{"negative sum", "wide.cuh", "return negative ? -sum : sum;", "return sum;", byFoldRows},
+	{"negative sum", "wide.cuh", "element<ScalarModulus>(high);\n	return negative ? -sum : sum;", "element<ScalarModulus>(high);\n	return sum;", byFoldRows},
 	{"negative integer", "wide.cuh", "take_if<1>(s, e, negative);", "take_if<1>(s, e, 0);", byFoldRows},
 	{"negative integer of 64 bits", "wide.cuh", "take_if<2>(s, e, negative);", "take_if<2>(s, e, 0);", byEvaluations},
 	{"upper words of integers", "wide.cuh", "if (c == (int32_t)c) {", "if (true) {", byEvaluations},
+	{"negative sum that is divided", "wide.cuh", "	Scalar sum = reduce_once<ScalarModulus>(left);\n	return negative ? -sum : sum;", "	Scalar sum = reduce_once<ScalarModulus>(left);\n	return sum;", byChecks},
+	{"sum that is divided and not reduced", "wide.cuh", "Scalar sum = reduce_once<ScalarModulus>(left);", "Scalar sum = element<ScalarModulus>(left);", byChecks},
+	{"word cut off in place of made zero", "wide.cuh", "	add_word<2>(s, modulus, s.at[2] * (uint32_t)ScalarModulus::negative_inverse);\n", "", byChecks},
 	{"last row", "partial.cuh", "begin + run < to ? begin + run : to;", "begin + run < to ? begin + run : to - 1;", byFoldRows},
 	{"bits of no label", "partial.cuh", "if ((entry & ~known) != 0) inside = false;", "", byEvaluations},
 	{"index beyond an extent", "partial.cuh", "if (index >= kept[l].extent) inside = false;", "", byEvaluations},
@@ -95,7 +98,7 @@ var faults = []fault{
 
 	// Fractions.
 	{"leaves without a cell", "fractions.cuh", "if (index >= sides[s].extent) inside = false;", "", byFractions},
-	{"sign of a multiplicity", "fractions.cuh", "f.p = -reduced(sum);", "f.p = reduced(sum);", byFractions},
+	{"sign of a multiplicity", "fractions.cuh", "f.p = -shifted(sum);", "f.p = shifted(sum);", byFractions},
 	{"fractions beyond the stored ones", "fractions.cuh", "return i < n ? Fraction{load(p + i), load(q + i)} : no_fraction();", "return i < n ? Fraction{load(p + i), load(q + i)} : Fraction{Scalar::zero(), Scalar::zero()};", byFractions},
 	{"missing barrier between layers", "fractions.cuh", "			layers[l].q[i] = f.q;\n		}\n		BARRIER();", "			layers[l].q[i] = f.q;\n		}", byFractions},
 	{"last bound entry", "fractions.cuh", "if (tile + group < n && i < kept) {", "if (tile + group < n && i + 1 < kept) {", byFractions},

@@ -1,6 +1,8 @@
 package kerneltest
 
 import (
+	"math"
+	"math/big"
 	"math/rand"
 
 	"github.com/stretchr/testify/require"
@@ -61,6 +63,58 @@ func powers(t require.TestingT, d device.Device) {
 		m.launch("check_powers", 2, 32, out, put(m, a), 5)
 		require.Equal(m, want, get[field.Element](m, out, len(a)))
 	})
+}
+
+// sums compares sums of products of elements and integers of 64 bits.
+func sums(t require.TestingT, d device.Device) {
+	r := rand.New(rand.NewSource(3))
+	integers := []int64{0, 1, -1, 2, math.MaxInt16, math.MinInt16, math.MaxInt32, math.MinInt32, math.MaxInt32 + 1, math.MinInt32 - 1, math.MaxInt64, math.MinInt64}
+	var a []field.Element
+	var c []int64
+	for _, e := range append(fieldExtremes(field.One()), elements(r, 20)...) {
+		for _, v := range append(integers, r.Int63()-r.Int63()) {
+			a, c = append(a, e), append(c, v)
+		}
+	}
+	for _, v := range []int64{3, -3, 1<<31 + 1, 1<<62 + 1} { // beside 0 as the other product: what is left of these is the modulus at least until it is reduced
+		a, c = append([]field.Element{worst(v), {}}, a...), append([]int64{v, 0}, c...)
+		a, c = append(a, field.Element{}, field.Element{}), append(c, 0, 0)
+	}
+	with(t, d, func(m *memory) {
+		n := len(a)
+		out := room[field.Element](m, 2*n)
+		m.launch("check_sums", 2, 64, out, put(m, a), put(m, c), n)
+		shift := new(field.Element).SetUint64(1 << 48)
+		shift.Square(shift).Inverse(shift)
+		product := func(i int) field.Element {
+			e := new(field.Element).SetInt64(c[i])
+			return *e.Mul(e, &a[i])
+		}
+		for i, got := range get[[2]field.Element](m, out, n) {
+			sum := product(i)
+			if other := product(n - 1 - i); 2*i+1 != n {
+				sum.Add(&sum, &other)
+			}
+			require.Equal(m, [2]field.Element{sum, *new(field.Element).Mul(&sum, shift)}, got, "%x times %d, and another product", a[i], c[i])
+		}
+	})
+}
+
+// worst is an element whose limbs, times an odd integer v, are the modulus but for a multiple of 2^96.
+func worst(v int64) field.Element {
+	p, shift := field.Modulus(), new(big.Int).Lsh(big.NewInt(1), 96)
+	low := new(big.Int).ModInverse(new(big.Int).Mod(big.NewInt(v), shift), shift)
+	low.Mod(low.Mul(low, p), shift)
+	if v < 0 {
+		low.Sub(shift, low) // its product is the modulus less the sign
+	}
+	top := new(big.Int).Rsh(p, 96)
+	low.Add(low, top.Lsh(top.Sub(top, big.NewInt(1)), 96))
+	var e field.Element
+	for i := range e {
+		e[i] = new(big.Int).Rsh(low, uint(64*i)).Uint64()
+	}
+	return e
 }
 
 // fieldOperations is how many results there are of each pair.

@@ -20,6 +20,7 @@ type Check struct {
 // Checks are all of them.
 var Checks = []Check{
 	{"Fields", fields},
+	{"Sums", sums},
 	{"Powers", powers},
 	{"Combine", combine},
 	{"Points", points},
