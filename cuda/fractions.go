@@ -328,20 +328,20 @@ func (t *tree) build() {
 				s.Run("add_layers", device.Dim{1}, device.Dim{threads}, base+uint64(i-1)*24, uint64(len(all)-i+1))
 				break
 			}
-			s.Takes(3*all[i].n, 0, 3*all[i].n*fractionBytes)
+			s.Takes(5*all[i].n/2, 0, 3*all[i].n*fractionBytes)
 			s.Run("add_layers", blocks(all[i].n), device.Dim{threads}, base+uint64(i-1)*24, 2)
 		}
 	})
 }
 
 // computing is how many products it takes to compute the fractions of a layer some levels above so many leaves, with some variables fixed. A leaf takes the
-// reduction of its sum by three words, and with a multiplicity that of this; two are added up in one product where both have p = 1, fractions otherwise in three, and where
+// reduction of its sum by three words, and with a multiplicity that of this; two are added up in one product where both have p = 1, fractions otherwise in two and a half, and where
 // variables of the leaves themselves are fixed a p of 1 takes no product.
 func (l *leaves) computing(leaves, levels, fixed int) int {
 	counted := min(l.counted, leaves)
 	products := (l.cells + 3*(leaves+counted)) / narrow
 	if levels > 0 {
-		products += leaves/2 + counted + 3*(leaves/2-leaves>>levels)
+		products += leaves/2 + counted*3/4 + 5*(leaves/2-leaves>>levels)/2
 	}
 	switch {
 	case fixed > 0 && levels > 0:
@@ -436,8 +436,9 @@ func boundTo(n, vars int) int {
 	return 2 * groupsOf(n, vars)
 }
 
-// windowProducts is how many products a group takes, of fractions that are there: two at every point, three for two fractions, and one for the weight.
-func windowProducts(vars int) int { return 2*gridPoints(vars) + 3<<vars + 1 }
+// windowProducts is how many products a group takes, of fractions that are there: two that are added up at every point, three for two fractions, and one for
+// the weight. Two products that are added up are reduced once, and are one and a half.
+func windowProducts(vars int) int { return 3*gridPoints(vars)/2 + 3<<vars + 1 }
 
 // layerRounds is a backend.LayerRounds. Several rounds are asked for together; what is bound is bound when the next ones are. The processor takes the last
 // rounds over.
@@ -583,7 +584,7 @@ func (t *tree) steps(n, levels, least, most int) []int {
 func (l *leaves) windows(n, levels, fixed, vars int) int {
 	products := groupsOf(n, vars) * windowProducts(vars)
 	if levels == 0 && fixed == 0 {
-		products -= groupsOf(n-min(n, l.counted), vars) * gridPoints(vars)
+		products -= groupsOf(n-min(n, l.counted), vars) * gridPoints(vars) / 2
 	}
 	return products
 }

@@ -3,7 +3,7 @@
 #include "curve.cuh"
 #include "wide.cuh"
 
-const int field_operations = 7;
+const int field_operations = 9;
 
 // check_field writes, for every i < n, what each operation makes of a[i] and b[i].
 template <class F> DEVICE void check_field(F* out, const F* a, const F* b, uint64_t n) {
@@ -16,6 +16,8 @@ template <class F> DEVICE void check_field(F* out, const F* a, const F* b, uint6
 		at[4] = product_by_words(a[i], b[i]);
 		at[5] = square(a[i]);
 		at[6] = inverse(a[i]);
+		at[7] = products_by_words(a[i], b[i], at[0], a[i]);
+		at[8] = products(b[i], b[i], a[i], at[1]);
 	}
 }
 

@@ -30,7 +30,7 @@ DEVICE Point tangent(const Coordinate& x, const Coordinate& y) {
 	Coordinate u = twice(y), v = square(u), w = u * v, s = x * v, xx = square(x), m = twice(xx) + xx;
 	Point r;
 	r.x = square(m) - twice(s);
-	r.y = m * (s - r.x) - w * y;
+	r.y = products(m, s - r.x, w, -y);
 	r.zz = v;
 	r.zzz = w;
 	return r;
@@ -50,7 +50,7 @@ DEVICE Point chord(const Coordinate& x1, const Coordinate& y1, const Coordinate&
 	Coordinate dx2 = square(dx), dx3 = dx * dx2, q = x1 * dx2;
 	Point r;
 	r.x = square(dy) - dx3 - twice(q);
-	r.y = dy * (q - r.x) - y1 * dx3;
+	r.y = products(dy, q - r.x, -y1, dx3);
 	r.zz = dx2;
 	r.zzz = dx3;
 	return r;

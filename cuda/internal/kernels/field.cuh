@@ -107,12 +107,38 @@ template <class M> DEVICE Field<M> operator-(const Field<M>& x) { return Field<M
 
 template <class M> DEVICE Field<M> twice(const Field<M>& x) { return x + x; }
 
+// modulus_words are its limbs of 32 bits.
+template <class M> DEVICE Words modulus_words() {
+	Words w;
+	UNROLL for (int i = 0; i < 8; i++) w.at[i] = modulus_word<M>(i);
+	return w;
+}
+
+// add_row adds b·a to an integer of two halves, as product_row has it.
+DEVICE void add_row(uint32_t (&even)[8], uint32_t (&odd)[8], const Words& a, uint32_t b) {
+	Carry c;
+	odd[0] = mad_lo_cc(c, a.at[1], b, odd[0]);
+	odd[1] = madc_hi_cc(c, a.at[1], b, odd[1]);
+	UNROLL for (int i = 2; i < 8; i += 2) {
+		odd[i] = madc_lo_cc(c, a.at[i + 1], b, odd[i]);
+		odd[i + 1] = madc_hi_cc(c, a.at[i + 1], b, odd[i + 1]);
+	}
+	even[0] = mad_lo_cc(c, a.at[0], b, even[0]);
+	even[1] = madc_hi_cc(c, a.at[0], b, even[1]);
+	UNROLL for (int i = 2; i < 8; i += 2) {
+		even[i] = madc_lo_cc(c, a.at[i], b, even[i]);
+		even[i + 1] = madc_hi_cc(c, a.at[i], b, even[i + 1]);
+	}
+	odd[7] = addc(c, odd[7], 0);
+}
+
 // product_row adds b·a to an integer T and divides it by 2^32 after it added a multiple of the modulus that makes that exact. T is
 // even + 2^32·odd, of 8 limbs each; the products of a's even limbs enter the one, those of its odd limbs the other, so that no chain
 // waits for another's carries. On entry odd still has the place that even had before the last division: its limb 0 is zero and the others
-// stand one lower. T stays below twice the modulus after a division, so that no chain but those of even, whose carry goes to the
-// top of odd, ends with a carry.
-template <class M> DEVICE void product_row(uint32_t (&even)[8], uint32_t (&odd)[8], const Words& a, uint32_t b, bool first) {
+// stand one lower. Another product d·c enters T, too, if there is one. T stays below twice the modulus after a division, or below three times it with another
+// product, which is less than 2^256, so that no chain but those of even, whose carry goes to the top of odd, ends with a carry.
+template <class M>
+DEVICE void product_row(uint32_t (&even)[8], uint32_t (&odd)[8], const Words& a, uint32_t b, bool first, const Words* other = nullptr, uint32_t d = 0) {
 	Carry c;
 	if (first) {
 		UNROLL for (int i = 0; i < 8; i += 2) {
@@ -137,40 +163,48 @@ template <class M> DEVICE void product_row(uint32_t (&even)[8], uint32_t (&odd)[
 		}
 		odd[7] = addc(c, odd[7], 0);
 	}
-	uint32_t m = even[0] * (uint32_t)M::negative_inverse;
-	odd[0] = mad_lo_cc(c, modulus_word<M>(1), m, odd[0]);
-	odd[1] = madc_hi_cc(c, modulus_word<M>(1), m, odd[1]);
-	UNROLL for (int i = 2; i < 8; i += 2) {
-		odd[i] = madc_lo_cc(c, modulus_word<M>(i + 1), m, odd[i]);
-		odd[i + 1] = madc_hi_cc(c, modulus_word<M>(i + 1), m, odd[i + 1]);
-	}
-	even[0] = mad_lo_cc(c, modulus_word<M>(0), m, even[0]);
-	even[1] = madc_hi_cc(c, modulus_word<M>(0), m, even[1]);
-	UNROLL for (int i = 2; i < 8; i += 2) {
-		even[i] = madc_lo_cc(c, modulus_word<M>(i), m, even[i]);
-		even[i + 1] = madc_hi_cc(c, modulus_word<M>(i), m, even[i + 1]);
-	}
-	odd[7] = addc(c, odd[7], 0);
+	if (other != nullptr) add_row(even, odd, *other, d);
+	add_row(even, odd, modulus_words<M>(), even[0] * (uint32_t)M::negative_inverse);
+}
+
+// halves_joined is what a product's rows leave.
+DEVICE Words halves_joined(const uint32_t (&even)[8], const uint32_t (&odd)[8]) {
+	Words sum;
+	Carry c;
+	sum.at[0] = add_cc(c, even[0], odd[1]);
+	UNROLL for (int i = 1; i < 7; i++) sum.at[i] = addc_cc(c, even[i], odd[i + 1]);
+	sum.at[7] = addc(c, even[7], 0);
+	return sum;
 }
 
 // product_by_words is x·y, row by row: after each the two halves of T change their roles.
 template <class M> DEVICE Field<M> product_by_words(const Field<M>& x, const Field<M>& y) {
-	Words a = words(x), b = words(y), sum;
+	Words a = words(x), b = words(y);
 	uint32_t even[8], odd[8];
 	UNROLL for (int i = 0; i < 8; i += 2) {
 		product_row<M>(even, odd, a, b.at[i], i == 0);
 		product_row<M>(odd, even, a, b.at[i + 1], false);
 	}
-	Carry c;
-	sum.at[0] = add_cc(c, even[0], odd[1]);
-	UNROLL for (int i = 1; i < 7; i++) sum.at[i] = addc_cc(c, even[i], odd[i + 1]);
-	sum.at[7] = addc(c, even[7], 0);
-	return reduce_once<M>(sum);
+	return reduce_once<M>(halves_joined(even, odd));
+}
+
+// products_by_words is x·y + z·w, with one reduction for both: it takes as many instructions as one product and a half.
+template <class M> DEVICE Field<M> products_by_words(const Field<M>& x, const Field<M>& y, const Field<M>& z, const Field<M>& w) {
+	Words a = words(x), b = words(y), c = words(z), d = words(w);
+	uint32_t even[8], odd[8];
+	UNROLL for (int i = 0; i < 8; i += 2) {
+		product_row<M>(even, odd, a, b.at[i], i == 0, &c, d.at[i]);
+		product_row<M>(odd, even, a, b.at[i + 1], false, &c, d.at[i + 1]);
+	}
+	return reduce_once<M>(words(reduce_once<M>(halves_joined(even, odd))));
 }
 
 #if defined(__CUDACC__) || defined(CARRY_CHAINS)
 
 template <class M> DEVICE Field<M> operator*(const Field<M>& x, const Field<M>& y) { return product_by_words(x, y); }
+
+// products is x·y + z·w.
+template <class M> DEVICE Field<M> products(const Field<M>& x, const Field<M>& y, const Field<M>& z, const Field<M>& w) { return products_by_words(x, y, z, w); }
 
 #else
 
@@ -199,6 +233,8 @@ template <class M> DEVICE Field<M> operator*(const Field<M>& x, const Field<M>& 
 	}
 	return reduce_once<M>(words(Field<M>{{t[0], t[1], t[2], t[3]}}));
 }
+
+template <class M> DEVICE Field<M> products(const Field<M>& x, const Field<M>& y, const Field<M>& z, const Field<M>& w) { return x * y + z * w; }
 
 #endif
 

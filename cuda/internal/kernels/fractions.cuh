@@ -12,7 +12,7 @@ struct Fraction {
 
 DEVICE Fraction no_fraction() { return Fraction{Scalar::zero(), Scalar::one()}; }
 
-DEVICE Fraction operator+(const Fraction& a, const Fraction& b) { return Fraction{a.p * b.q + b.p * a.q, a.q * b.q}; }
+DEVICE Fraction operator+(const Fraction& a, const Fraction& b) { return Fraction{products(a.p, b.q, b.p, a.q), a.q * b.q}; }
 
 // Stored is a layer that is stored.
 struct Stored {
@@ -239,8 +239,10 @@ struct Weight {
 	METHOD Scalar at(uint64_t x) const { return load(low + (x & (((uint64_t)1 << low_bits) - 1))) * load(high + (x >> low_bits)); }
 };
 
-// numerator is a·b: leaves have numerators 1 nearly all, whose differences are 0.
-DEVICE Scalar numerator(const Scalar& a, const Scalar& b) { return is_zero(a) ? a : a == Scalar::one() ? b : a * b; }
+// summand is a·b + c·d: leaves have numerators a that are 1 nearly all, whose differences are 0.
+DEVICE Scalar summand(const Scalar& a, const Scalar& b, const Scalar& c, const Scalar& d) {
+	return is_zero(a) ? c * d : a == Scalar::one() ? b + c * d : products(a, b, c, d);
+}
 
 // window asks for the rounds of K variables, over the groups from first up to n, and writes the fractions that these are made of, up to kept.
 template <int K, class Source>
@@ -267,7 +269,7 @@ DEVICE void window(Scalar* out, const Source& from, Scalar* p, Scalar* q, uint64
 		extend<K>(forms, 4 * Own::groups);
 		for (uint32_t g = part; part < Own::parts && g < Own::groups; g += Own::parts) {
 			const Scalar* at = forms + 4 * g * Own::points + point;
-			sum = sum + numerator(at[0], at[2 * Own::points]) + at[Own::points] * at[3 * Own::points];
+			sum = sum + summand(at[0], at[2 * Own::points], at[Own::points], at[3 * Own::points]);
 		}
 	}
 	BARRIER();

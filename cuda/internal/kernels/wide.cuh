@@ -69,7 +69,7 @@ DEVICE Scalar reduced(Wide s) {
 		high.at[i] = i + 8 < Wide::words ? s.at[i + 8] : 0;
 	}
 	// The second factor of a product may be any integer below 2^256.
-	Scalar sum = Scalar::one() * element<ScalarModulus>(low) + square_of_radix() * element<ScalarModulus>(high);
+	Scalar sum = products(Scalar::one(), element<ScalarModulus>(low), square_of_radix(), element<ScalarModulus>(high));
 	return negative ? -sum : sum;
 }
 
@@ -81,8 +81,7 @@ DEVICE Scalar shift() { return Scalar{{0x0f54b1e88b28a9d6, 0xf21d65b8492b8e82, 0
 // were multiplied by 2^96 before.
 DEVICE Scalar shifted(Wide s) {
 	bool negative = absolute(s);
-	Words modulus;
-	UNROLL for (int i = 0; i < 8; i++) modulus.at[i] = modulus_word<ScalarModulus>(i);
+	Words modulus = modulus_words<ScalarModulus>();
 	add_word<0>(s, modulus, s.at[0] * (uint32_t)ScalarModulus::negative_inverse);
 	add_word<1>(s, modulus, s.at[1] * (uint32_t)ScalarModulus::negative_inverse);
 	add_word<2>(s, modulus, s.at[2] * (uint32_t)ScalarModulus::negative_inverse);

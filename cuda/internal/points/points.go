@@ -30,12 +30,13 @@ type point struct{ x, y, zz, zzz group.Coordinate }
 // blocks is a grid for n threads, of which each may do several things.
 func blocks(n int) device.Dim { return device.Dim{min(max(1, (n+threads-1)/threads), 1<<16)} }
 
-// What kernels take of products of field elements: the sum of a point and another one, twice a point, and the inverse of a coordinate.
-const (
-	addition  = 10
-	doubling  = 8
-	inversion = 380
-)
+// inversion is how many products the inverse of a coordinate takes.
+const inversion = 380
+
+// additions is how many products sums of a point and another one take, and doublings twice a point. Two products that are added up are reduced once, and are one and a half.
+func additions(n int) int { return 19 * n / 2 }
+
+func doublings(n int) int { return 17 * n / 2 }
 
 // affineRun is how many points share an inversion, in a thread.
 const affineRun = 8
@@ -80,7 +81,7 @@ func NewTable(d device.Work, generators device.Pointer, n, bits int) (*Table, er
 	room := s.Take(3*min(n, tableRun)<<(bits-1), coordinateBytes)
 	for first := 0; first < n; first += tableRun {
 		count := min(tableRun, n-first)
-		s.Takes(t.places*count<<(bits-1)*(addition+6), 0, t.places*count<<(bits-1)*(affineBytes+3*coordinateBytes))
+		s.Takes(additions(t.places*count<<(bits-1))+6*t.places*count<<(bits-1), 0, t.places*count<<(bits-1)*(affineBytes+3*coordinateBytes))
 		s.Run("multiples", blocks(count), device.Dim{threads}, uint64(at), uint64(room), uint64(generators), uint64(n), uint64(first), uint64(count), uint64(bits), uint64(t.places))
 	}
 	if err := s.End(); err != nil {
@@ -112,7 +113,7 @@ func (t *Table) Commit(cells device.Pointer, rows, width int) ([]group.Affine, e
 	parts := max(1, min(width/partCells, fullGrid/rows))
 	s := &device.Scratch{Work: t.d}
 	sums, all, out := s.Take(rows*parts, pointBytes), s.Take(rows, pointBytes), s.Take(rows, affineBytes)
-	s.Takes(rows*width*t.places/2*addition, 0, rows*width*(4+t.places/2*affineBytes)) // half of the digits are zero
+	s.Takes(additions(rows*width*t.places/2), 0, rows*width*(4+t.places/2*affineBytes)) // half of the digits are zero
 	s.Run("commit_rows", device.Dim{rows * parts}, device.Dim{sumThreads},
 		uint64(sums), uint64(t.at), uint64(t.n), uint64(t.bits), uint64(t.places), uint64(cells), uint64(width), uint64(parts))
 	s.Run("add_parts", blocks(rows), device.Dim{threads}, uint64(all), uint64(sums), uint64(rows), uint64(parts))
@@ -150,9 +151,9 @@ func (m Sums) Run(s *device.Scratch, out, points device.Pointer, count, shift in
 	s.Run("sum_before", device.Dim{1}, device.Dim{256}, uint64(next), uint64(buckets))
 	s.Takes(0, 0, m.n*(coordinateBytes+4*m.windows))
 	s.Run("msm_line", blocks(m.n), device.Dim{threads}, append(append([]uint64{uint64(line), uint64(next)}, digits...), uint64(count), uint64(shift))...)
-	s.Takes(m.windows*m.n*addition, 0, m.windows*m.n*affineBytes)
+	s.Takes(additions(m.windows*m.n), 0, m.windows*m.n*affineBytes)
 	s.Run("msm_buckets", blocks(buckets), device.Dim{threads}, uint64(sums), uint64(line), uint64(next), uint64(points), uint64(buckets))
-	s.Takes(buckets*3*addition, 0, buckets*pointBytes)
+	s.Takes(additions(3*buckets), 0, buckets*pointBytes)
 	s.Run("msm_windows", device.Dim{windows}, device.Dim{sumThreads}, uint64(out), uint64(sums), uint64(weights))
 }
 
@@ -210,7 +211,7 @@ func Fold(d device.Work, lo, hi device.Pointer, n int, x *field.Element) error {
 	digits, beta := units(x), group.Endomorphism()
 	s := &device.Scratch{Work: d}
 	sums := s.Take(n, pointBytes)
-	s.Takes(n*len(digits)*(doubling+addition/2), 0, n*(2*affineBytes+pointBytes))
+	s.Takes(doublings(n*len(digits))+additions(n*len(digits)/2), 0, n*(2*affineBytes+pointBytes))
 	s.Run("fold_points", blocks(n), device.Dim{threads},
 		uint64(sums), uint64(lo), uint64(hi), uint64(n), uint64(s.Put(device.Bytes(digits))), uint64(len(digits)), uint64(s.Put(device.Bytes([]group.Coordinate{beta}))))
 	toAffine(s, lo, sums, n)

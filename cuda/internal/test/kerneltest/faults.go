@@ -26,7 +26,9 @@ var faults = []fault{
 	{"not reduced", "field.cuh", "d.at[i] = smaller ? a.at[i] : d.at[i];", "d.at[i] = smaller || a.at[7] == modulus_word<M>(7) ? a.at[i] : d.at[i];", byChecks},
 	{"carry lost between the halves of a product", "field.cuh", "even[0] = add_cc(c, even[0], odd[1]);", "even[0] = even[0] + odd[1], add_cc(c, 0, 0);", byChecks},
 	{"carry lost at the top of a row", "field.cuh", "			even[i + 1] = madc_hi_cc(c, a.at[i], b, even[i + 1]);\n		}\n		odd[7] = addc(c, odd[7], 0);", "			even[i + 1] = madc_hi_cc(c, a.at[i], b, even[i + 1]);\n		}", byChecks},
-	{"carry lost at the top of a reduction", "field.cuh", "		even[i + 1] = madc_hi_cc(c, modulus_word<M>(i), m, even[i + 1]);\n	}\n	odd[7] = addc(c, odd[7], 0);", "		even[i + 1] = madc_hi_cc(c, modulus_word<M>(i), m, even[i + 1]);\n	}", byChecks},
+	{"carry lost at the top of a reduction", "field.cuh", "		even[i + 1] = madc_hi_cc(c, a.at[i], b, even[i + 1]);\n	}\n	odd[7] = addc(c, odd[7], 0);", "		even[i + 1] = madc_hi_cc(c, a.at[i], b, even[i + 1]);\n	}", byChecks},
+	{"sum of products that is reduced once", "field.cuh", "reduce_once<M>(words(reduce_once<M>(halves_joined(even, odd))));", "reduce_once<M>(halves_joined(even, odd));", byChecks},
+	{"another product's row twice", "field.cuh", "b.at[i + 1], false, &c, d.at[i + 1]);", "b.at[i + 1], false, &c, d.at[i]);", byChecks},
 	{"carry lost in the last sum of a product", "field.cuh", "sum.at[7] = addc(c, even[7], 0);", "sum.at[7] = even[7];", byChecks},
 	{"inverse of another power", "field.cuh", "(bit < 64 ? 2 : 0)", "(bit < 1 ? 2 : 0)", byChecks},
 
@@ -68,7 +70,7 @@ var faults = []fault{
 
 	// Sums of integers and field elements.
 	{"carry of another chain", "wide.cuh", "	add_cc(carry, 0, 0); // no carry enters the next chain\n", "", byFoldRows},
-	{"negative sum", "wide.cuh", "element<ScalarModulus>(high);\n	return negative ? -sum : sum;", "element<ScalarModulus>(high);\n	return sum;", byFoldRows},
+	{"negative sum", "wide.cuh", "element<ScalarModulus>(high));\n	return negative ? -sum : sum;", "element<ScalarModulus>(high));\n	return sum;", byFoldRows},
 	{"negative integer", "wide.cuh", "take_if<1>(s, e, negative);", "take_if<1>(s, e, 0);", byFoldRows},
 	{"negative integer of 64 bits", "wide.cuh", "take_if<2>(s, e, negative);", "take_if<2>(s, e, 0);", byEvaluations},
 	{"upper words of integers", "wide.cuh", "if (c == (int32_t)c) {", "if (true) {", byEvaluations},
@@ -108,7 +110,7 @@ var faults = []fault{
 	{"missing barrier between variables", "fractions.cuh", "		low *= 3;\n		BARRIER();", "		low *= 3;", byFractions},
 	{"missing barrier before forms", "fractions.cuh", "weight.at(tile + t) : Scalar::zero();\n		BARRIER();", "weight.at(tile + t) : Scalar::zero();", byFractions},
 	{"missing barrier before sums", "fractions.cuh", "	BARRIER();\n	forms[t] = sum;", "	forms[t] = sum;", byFractions},
-	{"numerators that are not one", "fractions.cuh", "a == Scalar::one() ? b : a * b;", "b;", byFractions},
+	{"numerators that are not one", "fractions.cuh", "a == Scalar::one() ? b + c * d : products(a, b, c, d);", "b + c * d;", byFractions},
 	{"missing parts of a point", "fractions.cuh", "add_up(forms, 1, Own::points, Own::parts,", "add_up(forms, 1, Own::points, Own::parts - 1,", byFractions},
 	{"combiner", "fractions.cuh", "f.p + lambda * f.q;", "f.p + f.q;", byFractions},
 	{"groups without a weight", "fractions.cuh", "Scalar weighted = weights[group] * f.q", "Scalar weighted = weights[0] * f.q", byFractions},

@@ -118,7 +118,7 @@ func worst(v int64) field.Element {
 }
 
 // fieldOperations is how many results there are of each pair.
-const fieldOperations = 7
+const fieldOperations = 9
 
 func compareField[E ~[4]uint64, P operations[E]](m *memory, kernel string, extremes []E) {
 	var a, b []E
@@ -148,6 +148,10 @@ func compareField[E ~[4]uint64, P operations[E]](m *memory, kernel string, extre
 		want[4] = want[3]
 		P(&want[5]).Square(&a[i])
 		P(&want[6]).Inverse(&a[i])
+		var other E
+		P(&want[7]).Add(&want[3], P(&other).Mul(&want[0], &a[i]))
+		P(&want[8]).Square(&b[i])
+		P(&want[8]).Add(&want[8], P(&other).Mul(&a[i], &want[1]))
 		for k := range want {
 			if got[fieldOperations*i+k] != want[k] {
 				require.Equal(m, want[k], got[fieldOperations*i+k], "%s: operation %d of %x and %x", kernel, k, a[i], b[i])
