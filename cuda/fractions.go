@@ -336,7 +336,7 @@ func (t *tree) build() {
 
 // computing is how many products it takes to compute the fractions of a layer some levels above so many leaves, with some variables fixed. A leaf takes the
 // reduction of its sum by three words, and with a multiplicity that of this; two are added up in one product where both have p = 1, fractions otherwise in two and a half, and where
-// variables of the leaves themselves are fixed a p of 1 takes no product.
+// variables of the leaves themselves are fixed a p of 1 takes no product. Those with weights are reduced once for all, and halves so.
 func (l *leaves) computing(leaves, levels, fixed int) int {
 	counted := min(l.counted, leaves)
 	products := (l.cells + 3*(leaves+counted)) / narrow
@@ -345,9 +345,9 @@ func (l *leaves) computing(leaves, levels, fixed int) int {
 	}
 	switch {
 	case fixed > 0 && levels > 0:
-		products += 2 * (leaves >> levels)
+		products += leaves >> levels
 	case fixed > 0:
-		products += leaves + counted
+		products += (leaves + counted) / 2
 	}
 	return products
 }
@@ -436,9 +436,9 @@ func boundTo(n, vars int) int {
 	return 2 * groupsOf(n, vars)
 }
 
-// windowProducts is how many products a group takes, of fractions that are there: two that are added up at every point, three for two fractions, and one for
-// the weight. Two products that are added up are reduced once, and are one and a half.
-func windowProducts(vars int) int { return 3*gridPoints(vars)/2 + 3<<vars + 1 }
+// windowProducts is how many products a group takes, of fractions that are there: two at every point, which are reduced once for all groups, and halves so; three
+// for two fractions, and one for the weight.
+func windowProducts(vars int) int { return gridPoints(vars) + 3<<vars + 1 }
 
 // layerRounds is a backend.LayerRounds. Several rounds are asked for together; what is bound is bound when the next ones are. The processor takes the last
 // rounds over.

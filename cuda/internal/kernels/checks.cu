@@ -53,6 +53,16 @@ KERNEL(check_sums, Scalar* out, const Scalar* a, const int64_t* c, uint64_t n) {
 	}
 }
 
+// check_product_sums writes, for every i < n, a[i]·b[i] times over and the sum of all products behind it.
+KERNEL(check_product_sums, Scalar* out, const Scalar* a, const Scalar* b, uint64_t n, uint64_t times) {
+	for (uint64_t i = thread_index(); i < n; i += thread_count()) {
+		SumByWords sum = SumByWords::zero();
+		for (uint64_t k = 0; k < times; k++) add_product(sum, a[i], b[i]);
+		for (uint64_t k = i + 1; k < n; k++) add_product(sum, a[k], b[k]);
+		out[i] = reduced(sum);
+	}
+}
+
 // check_powers multiplies each of as many elements as there are threads with itself, times over: how fast products are in registers.
 KERNEL(check_powers, Scalar* out, const Scalar* a, uint64_t times) {
 	Scalar x = a[thread_index()], power = x;

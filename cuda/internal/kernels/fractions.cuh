@@ -138,6 +138,7 @@ METHOD Fraction Computed::sum(uint64_t i) const {
 METHOD Fraction Computed::at(uint64_t i) const {
 	if (fixed == 0) return sum(i);
 	Fraction f = {Scalar::zero(), Scalar::zero()};
+	ProductSum p = ProductSum::zero(), q = ProductSum::zero();
 	for (uint64_t k = 0; k >> fixed == 0; k++) {
 		uint64_t at = (((i >> 1) << fixed) + k) * 2 + (i & 1);
 		Scalar weight = load(eq + k);
@@ -152,10 +153,14 @@ METHOD Fraction Computed::at(uint64_t i) const {
 			f.q = f.q + weight;
 			continue;
 		}
-		f.p = f.p + (kind == UNIT ? weight : weight * one.p);
-		f.q = f.q + weight * one.q;
+		if (kind == UNIT) {
+			f.p = f.p + weight;
+		} else {
+			add_product(p, weight, one.p);
+		}
+		add_product(q, weight, one.q);
 	}
-	return f;
+	return Fraction{f.p + reduced(p), f.q + reduced(q)};
 }
 
 // What is computed from leaves is computed from those of some blocks at a time, where there is no memory for the columns of all: of a layer the fractions that
@@ -239,11 +244,6 @@ struct Weight {
 	METHOD Scalar at(uint64_t x) const { return load(low + (x & (((uint64_t)1 << low_bits) - 1))) * load(high + (x >> low_bits)); }
 };
 
-// summand is a·b + c·d: leaves have numerators a that are 1 nearly all, whose differences are 0.
-DEVICE Scalar summand(const Scalar& a, const Scalar& b, const Scalar& c, const Scalar& d) {
-	return is_zero(a) ? c * d : a == Scalar::one() ? b + c * d : products(a, b, c, d);
-}
-
 // window asks for the rounds of K variables, over the groups from first up to n, and writes the fractions that these are made of, up to kept.
 template <int K, class Source>
 DEVICE void window(Scalar* out, const Source& from, Scalar* p, Scalar* q, uint64_t kept, uint64_t first, uint64_t n, const Weight& weight, const Scalar& lambda) {
@@ -251,7 +251,8 @@ DEVICE void window(Scalar* out, const Source& from, Scalar* p, Scalar* q, uint64
 	SHARED(Scalar, forms, 4 * Own::groups * Own::points);
 	SHARED(Scalar, weights, Own::groups);
 	uint32_t t = threadIdx.x, point = t % Own::points, part = t / Own::points, group = t / Own::fractions, child = t % 2;
-	Scalar sum = Scalar::zero();
+	Scalar ones = Scalar::zero(); // leaves have the numerator 1 nearly all, and at ∞ 0
+	ProductSum sum = ProductSum::zero();
 	for (uint64_t tile = first + blockIdx.x * Own::groups; tile < n; tile += gridDim.x * Own::groups) {
 		uint64_t i = tile * Own::fractions + t;
 		Fraction f = tile + group < n ? from.at(i) : no_fraction();
@@ -269,11 +270,16 @@ DEVICE void window(Scalar* out, const Source& from, Scalar* p, Scalar* q, uint64
 		extend<K>(forms, 4 * Own::groups);
 		for (uint32_t g = part; part < Own::parts && g < Own::groups; g += Own::parts) {
 			const Scalar* at = forms + 4 * g * Own::points + point;
-			sum = sum + summand(at[0], at[2 * Own::points], at[Own::points], at[3 * Own::points]);
+			add_product(sum, at[Own::points], at[3 * Own::points]);
+			if (at[0] == Scalar::one()) {
+				ones = ones + at[2 * Own::points];
+			} else if (!is_zero(at[0])) {
+				add_product(sum, at[0], at[2 * Own::points]);
+			}
 		}
 	}
 	BARRIER();
-	forms[t] = sum;
+	forms[t] = ones + reduced(sum);
 	add_up(forms, 1, Own::points, Own::parts, point, part);
 	if (t < Own::points) out[Own::points * blockIdx.x + t] = forms[t];
 }

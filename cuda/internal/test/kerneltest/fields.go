@@ -100,6 +100,32 @@ func sums(t require.TestingT, d device.Device) {
 	})
 }
 
+// productSums compares sums of products that are reduced at the end.
+func productSums(t require.TestingT, d device.Device) {
+	const times = 1 << 8
+	extremes := append(fieldExtremes(field.One()), elements(rand.New(rand.NewSource(5)), 4)...)
+	var a, b []field.Element
+	for _, x := range extremes {
+		for _, y := range extremes {
+			a, b = append(a, x), append(b, y)
+		}
+	}
+	with(t, d, func(m *memory) {
+		out := room[field.Element](m, len(a))
+		m.launch("check_product_sums", 2, 64, out, put(m, a), put(m, b), len(a), times)
+		got := get[field.Element](m, out, len(a))
+		var behind, count field.Element
+		count.SetUint64(times)
+		for i := len(a) - 1; i >= 0; i-- {
+			var product, want field.Element
+			product.Mul(&a[i], &b[i])
+			want.Mul(&product, &count)
+			require.Equal(m, *want.Add(&want, &behind), got[i], "%x times %x, and those behind", a[i], b[i])
+			behind.Add(&behind, &product)
+		}
+	})
+}
+
 // worst is an element whose limbs, times an odd integer v, are the modulus but for a multiple of 2^96.
 func worst(v int64) field.Element {
 	p, shift := field.Modulus(), new(big.Int).Lsh(big.NewInt(1), 96)

@@ -21,6 +21,7 @@ type Check struct {
 var Checks = []Check{
 	{"Fields", fields},
 	{"Sums", sums},
+	{"ProductSums", productSums},
 	{"Powers", powers},
 	{"Combine", combine},
 	{"Points", points},
