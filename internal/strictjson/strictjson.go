@@ -1,5 +1,5 @@
 // Package strictjson reads JSON that a verdict hangs on, which everybody has to read alike. encoding/json takes the last of several members of
-// one name, and names in any case: what one program shows a person another would compare with something else.
+// one name, and names in any case, and U+FFFD for what is no text: what one program shows a person another would compare with something else.
 package strictjson
 
 import (
@@ -10,15 +10,18 @@ import (
 	"io"
 	"maps"
 	"slices"
+	"strconv"
 	"strings"
 	"unicode"
+	"unicode/utf16"
+	"unicode/utf8"
 )
 
 // ErrTwice says that an object has two members of one name, or of names that differ in case alone.
 var ErrTwice = errors.New("two members have one name")
 
-// Unmarshal is json.Unmarshal, and refuses members that v does not have, objects with two members of one name whatever its case, and anything
-// behind the value. Where it returns an error v may be filled in.
+// Unmarshal is json.Unmarshal, and refuses members that v does not have, objects with two members of one name whatever its case, anything
+// behind the value, bytes that are no UTF-8 and halves of surrogate pairs. Where it returns an error v may be filled in.
 func Unmarshal(data []byte, v any) error {
 	d := json.NewDecoder(bytes.NewReader(data))
 	d.DisallowUnknownFields()
@@ -28,7 +31,39 @@ func Unmarshal(data []byte, v any) error {
 	if _, err := d.Token(); err != io.EOF {
 		return errors.New("there are bytes behind its end")
 	}
+	if !utf8.Valid(data) || halves(data) {
+		return errors.New("a text in it is no Unicode")
+	}
 	return unique(data)
+}
+
+// halves says whether JSON escapes a half of a surrogate pair without the other. Backslashes stand in texts alone.
+func halves(data []byte) bool {
+	unit := func(at int) rune { // the one that is escaped there, −1 if none is
+		if at+6 > len(data) || data[at] != '\\' || data[at+1] != 'u' {
+			return -1
+		}
+		v, err := strconv.ParseUint(string(data[at+2:at+6]), 16, 16)
+		if err != nil {
+			return -1
+		}
+		return rune(v)
+	}
+	for at := 0; at < len(data); at++ {
+		if data[at] != '\\' {
+			continue
+		}
+		r := unit(at)
+		switch {
+		case !utf16.IsSurrogate(r):
+			at++ // what is escaped may be a backslash
+		case utf16.DecodeRune(r, unit(at+6)) == unicode.ReplacementChar:
+			return true
+		default:
+			at += 11
+		}
+	}
+	return false
 }
 
 // NoNull refuses an object with a member that is null, where that would be taken for one that says something.

@@ -20,6 +20,7 @@ func TestUnmarshal(t *testing.T) {
 	for _, text := range []string{
 		`{"text": "a"}`, `{}`, `null`, `{"parts": [{"text": "a"}, {"text": "b", "parts": []}, {}]}`, `{"text": "text", "parts": [{"parts": [{"text": "text"}]}]}`,
 		`{"also": {"text": {"text": "a"}, "parts": {"parts": [{}]}}, "text": "text"}`,
+		`{"text": "\ud83d\ude42 \uD83D\uDE42 🙂 \\\\ud83d \\ufffd \uffff"}`,
 	} {
 		var want, got part
 		require.NoError(t, json.Unmarshal([]byte(text), &want))
@@ -32,7 +33,9 @@ func TestUnmarshal(t *testing.T) {
 	} {
 		require.ErrorIs(t, Unmarshal([]byte(text), &part{}), ErrTwice, text)
 	}
-	for _, text := range []string{``, `{`, `{"text": "a"} {}`, `{"text": "a"}]`, `{"other": 1}`, `{"text": 1}`, `{"text"}`, `{1: 2}`, `[}`, `}`} {
+	for _, text := range []string{``, `{`, `{"text": "a"} {}`, `{"text": "a"}]`, `{"other": 1}`, `{"text": 1}`, `{"text"}`, `{1: 2}`, `[}`, `}`,
+		`{"text": "\xff"}`, "{\"text\": \"a\xff\"}", "{\"text\": \"\xed\xa0\xbd\xed\xb9\x82\"}", `{"text": "\ud83d"}`, `{"text": "\ude42\ud83d"}`, `{"text": "\ud83d\ud83d\ude42"}`,
+		`{"text": "\\\ud83d"}`, `{"text": "\ud83d\n\ude42"}`, `{"also": {"\ud83d": {}}}`} {
 		require.Error(t, Unmarshal([]byte(text), &part{}), text)
 	}
 }

@@ -37,7 +37,8 @@ type chat struct {
 	templateFile
 	control        map[int64]bool // tokens that make turns: special ones, and those in the template's texts
 	samples        [2]string      // contents that the tokenizer can write
-	turns          []int64        // the control tokens of a user's words alone, in order
+	read           []string       // the marks, as their tokens read
+	turns          turns          // of a user's words alone
 	prefix, suffix string         // what Decode shows before and behind the user's words
 }
 
@@ -121,7 +122,10 @@ func (t *tokenizer) setChat(f templateFile) error {
 	if err != nil {
 		return err
 	}
-	c.turns = c.only(ids)
+	if err := c.readMarks(t); err != nil {
+		return err
+	}
+	c.turns = c.turnsOf(t, ids)
 	c.prefix, c.suffix = shown[0], shown[1]
 	t.chat = c
 	return nil
@@ -198,7 +202,7 @@ func (c *chat) checkSystem(t *tokenizer) error {
 	if c.Answer == nil {
 		return nil
 	}
-	if turn := count(c.After) + count(c.Answer.Before) + count(c.Answer.After); more%turn == 0 {
+	if turn := count(c.After+c.Answer.Before) + count(c.Answer.After); more%turn == 0 {
 		return fmt.Errorf("system: its texts have as many special tokens and marks more than before as turns have, so that a message of the system could be one of the user")
 	}
 	return nil
@@ -289,6 +293,55 @@ func (c *chat) only(ids []int64) (out []int64) {
 	return out
 }
 
+// turns are what makes turns in the tokens of a conversation.
+type turns struct {
+	control []int64 // the control tokens, in order
+	marks   []int   // how often each mark is read, where it overlaps itself, too
+}
+
+func (a turns) equal(b turns) bool {
+	return slices.Equal(a.control, b.control) && slices.Equal(a.marks, b.marks)
+}
+
+// readMarks finds what is read of each mark. A tokenizer may write many texts in the same tokens: in another case, with other white space, in other
+// normal forms. Words are compared with marks by what their tokens read, which is the same for all of these, and so are marks.
+func (c *chat) readMarks(t *tokenizer) error {
+	for _, mark := range c.Marks {
+		ids, err := t.ids(mark, &words{[]stretch{{0, len(mark)}}, c.control})
+		if err != nil {
+			return err
+		}
+		read := c.marked(t, ids)
+		if mark == trimLeft(mark) {
+			read = trimLeft(read)
+		}
+		if mark == trimRight(mark) {
+			read = trimRight(read)
+		}
+		if read == "" || t.unknown != "" && slices.Contains(ids, t.idOf(t.unknown)) {
+			return fmt.Errorf("its mark %q has no tokens that other texts have not", mark)
+		}
+		c.read = append(c.read, read)
+	}
+	return nil
+}
+
+// turnsOf are the turns in some tokens.
+func (c *chat) turnsOf(t *tokenizer, ids []int64) turns {
+	out := turns{c.only(ids), make([]int, len(c.read))}
+	text := c.marked(t, ids)
+	for i, mark := range c.read {
+		for rest := text; ; out.marks[i]++ {
+			at := strings.Index(rest, mark)
+			if at < 0 {
+				break
+			}
+			rest = rest[at+1:]
+		}
+	}
+	return out
+}
+
 // encode encodes a conversation. However a model makes its tokens: if there are other turns than in every conversation of this shape, it is
 // refused.
 func (c *chat) encode(t *tokenizer, messages []conversation.Message) ([]int64, error) {
@@ -307,16 +360,16 @@ func (c *chat) encode(t *tokenizer, messages []conversation.Message) ([]int64, e
 			}
 		}
 	}
-	turns := c.turns
+	want := c.turns
 	if len(messages) > 1 {
 		shape, err := c.ids(t, filled(messages, c.samples[0]))
 		if err != nil {
 			return nil, err
 		}
-		turns = c.only(shape)
+		want = c.turnsOf(t, shape)
 	}
 	ids, err := c.ids(t, messages)
-	if err == nil && !slices.Equal(c.only(ids), turns) {
+	if err == nil && !c.turnsOf(t, ids).equal(want) {
 		err = fmt.Errorf("%w: it would be read as turns of the chat", tokens.ErrText)
 	}
 	return ids, err
@@ -342,7 +395,7 @@ func (t *tokenizer) Messages(ids []int64) []conversation.Message {
 	if t.chat == nil {
 		return nil
 	}
-	text := t.marked(ids)
+	text := t.chat.marked(t, ids)
 	if m := t.chat.split(t, text, false); m != nil || t.chat.System == nil {
 		return m
 	}
@@ -350,11 +403,11 @@ func (t *tokenizer) Messages(ids []int64) []conversation.Message {
 }
 
 // marked is the library's decode with control tokens by number.
-func (t *tokenizer) marked(ids []int64) string {
+func (c *chat) marked(t *tokenizer, ids []int64) string {
 	names := make([]string, len(ids))
 	for i, id := range ids {
 		names[i] = t.names[id]
-		if t.chat.control[id] || names[i] == "" {
+		if c.control[id] || names[i] == "" {
 			names[i] = fmt.Sprintf("\x00%d\x00", id)
 		}
 	}
@@ -370,7 +423,7 @@ func (c *chat) split(t *tokenizer, text string, system bool) (out []conversation
 	if system {
 		turn, shape = conversation.System, append([]conversation.Message{{Role: conversation.System}}, shape...)
 	}
-	literals, err := c.literals(t, shape, t.marked)
+	literals, err := c.literals(t, shape, func(ids []int64) string { return c.marked(t, ids) })
 	if err != nil {
 		return nil
 	}

@@ -69,8 +69,8 @@ type file struct {
 //	{"before": "<|im_start|>user\n", "after": "<|im_end|>\n<|im_start|>assistant\n", "end": "<|im_end|>", "trim": false, "marks": []}
 //
 // The prompt is before, the user's text, after, where special tokens are read in before and after alone; end is the token that ends an
-// answer; trim takes white space off the text; marks are strings that the text may not hold, because they would read as turns though they
-// are no tokens. All may be missing; without before and after texts are prompts as they are. Two more are for conversations:
+// answer; trim takes white space off the text; marks are strings that the text may not hold, however the tokenizer lets them be spelled, because
+// they would read as turns though they are no tokens. All may be missing; without before and after texts are prompts as they are. Two more are for conversations:
 //
 //	{"answer": {"before": "", "after": "<|im_end|>\n<|im_start|>user\n"}, "system": {"before": "<|im_start|>system\n", "after": "<|im_end|>\n<|im_start|>user\n"}}
 //
@@ -274,7 +274,7 @@ func (t *tokenizer) ids(text string, w *words) ([]int64, error) {
 // end. All other special tokens are seen.
 func (t *tokenizer) Decode(ids []int64) string {
 	if t.chat != nil {
-		if words, ok := t.chat.words(t.text(ids)); ok && slices.Equal(t.chat.only(ids), t.chat.turns) {
+		if words, ok := t.chat.words(t.text(ids)); ok && t.chat.turnsOf(t, ids).equal(t.chat.turns) {
 			return words
 		}
 	} else if len(ids) >= len(t.before)+len(t.after) && hasPrefix(ids, t.before) && hasSuffix(ids, t.after) {
