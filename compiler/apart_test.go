@@ -1,6 +1,8 @@
 package compiler
 
 import (
+	"fmt"
+	"slices"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -97,4 +99,58 @@ func TestMovesApart(t *testing.T) {
 			require.LessOrEqual(t, cells, c.most)
 		})
 	}
+}
+
+// A matrix whose rows are written one after the other, each computed of those above it, as gated delta rules (Qwen3-Next's) invert triangular ones. What picks
+// a cell among n may be a sum of n cells, by what a circuit knows of constants; so many picks in a row are committed between them.
+func TestRowsOneAfterTheOther(t *testing.T) {
+	const n = 32
+	var nodes []*pb.NodeProto
+	constants := []*pb.TensorProto{int64s("zero", 0), int64s("axes", 0), int64s("one", 1), int64s("two", 2)}
+	last := "x"
+	for i := 1; i < n; i++ {
+		name := func(s string) string { return fmt.Sprintf("%s%d", s, i) }
+		at := int64s(name("i"), slices.Repeat([]int64{int64(i)}, n)...)
+		at.Dims = []int64{1, n}
+		columns := int64s(name("j"), numbers(i)...)
+		columns.Dims = []int64{1, int64(i)}
+		constants = append(constants, columns, int64s(name("k"), int64(i)), int64s(name("k+"), int64(i+1)), at)
+		nodes = append(nodes, op("Slice", last+" "+name("k")+" "+name("k+")+" axes", name("row")),
+			op("Slice", last+" zero "+name("k")+" axes", name("above")),
+			op("Slice", name("above")+" zero "+name("k")+" one", name("square")),
+			op("Slice", name("row")+" zero "+name("k")+" one", name("part")),
+			op("Unsqueeze", name("part")+" two", name("column")),
+			op("Mul", name("column")+" "+name("square"), name("product")),
+			op("ReduceSum", name("product")+" one", name("sum"), intAttr("keepdims", 0)),
+			op("Add", name("part")+" "+name("sum"), name("new")),
+			op("ScatterElements", name("row")+" "+name("j")+" "+name("new"), name("u"), intAttr("axis", 1)),
+			op("ScatterElements", last+" "+name("i")+" "+name("u"), name("t"), intAttr("axis", 0)))
+		last = name("t")
+	}
+	m := portsModel([]*pb.ValueInfoProto{port("x", float32s, n, n)}, []string{"y"}, append([]*pb.NodeProto{op("Mul", "v small", "x")}, append(nodes, op("Identity", last, "y"))...), append(constants, scalarOf("small", 0.0625))...)
+	m.Graph.Input[0].Name = "v"
+	checkComposite(t, m, func(in [][]float64) []float64 {
+		rows := make([]float64, n*n)
+		for i := range rows {
+			rows[i] = in[0][i] / 16
+		}
+		for i := 1; i < n; i++ {
+			u := slices.Clone(rows[n*i : n*i+n])
+			for k := range i {
+				for j := range i {
+					u[j] += rows[n*i+k] * rows[n*k+j]
+				}
+			}
+			copy(rows[n*i:], u)
+		}
+		return rows
+	})
+}
+
+// numbers counts from 0 on.
+func numbers(n int) (out []int64) {
+	for i := range n {
+		out = append(out, int64(i))
+	}
+	return out
 }

@@ -93,6 +93,10 @@ DECODERS = {
     "deepseekv3": ("DeepseekV3Config", "DeepseekV3ForCausalLM", dict(
         COMMON, num_key_value_heads=HEADS, n_routed_experts=4, num_experts_per_tok=2, n_group=2, topk_group=1, moe_intermediate_size=16, first_k_dense_replace=1, q_lora_rank=16, kv_lora_rank=16,
         qk_rope_head_dim=4, qk_nope_head_dim=4, v_head_dim=8)),
+    "gptoss": ("GptOssConfig", "GptOssForCausalLM", dict(GROUPED, head_dim=8, num_local_experts=4, num_experts_per_tok=2, sliding_window=4)),
+    "qwen3next": ("Qwen3NextConfig", "Qwen3NextForCausalLM", dict(
+        GROUPED, head_dim=8, num_experts=4, num_experts_per_tok=2, moe_intermediate_size=16, shared_expert_intermediate_size=16, linear_num_value_heads=2, linear_num_key_heads=1,
+        linear_key_head_dim=8, linear_value_head_dim=8, layer_types=["linear_attention", "full_attention"])),
     "mamba": ("MambaConfig", "MambaForCausalLM", {"state_size": 4, "use_mambapy": False}),
 }
 ENCODERS = {

@@ -283,6 +283,8 @@ func (q *quantiser) operand(n *ir.Node, t *ir.Term, k int, id ir.ValueID, hidden
 	switch op := q.f.Value(id).Def.Op; {
 	case op == ir.OpOneHot || op == ir.OpAffine:
 		return r, nil
+	case hidden < 2 && q.proven(r.id).BitLen() > provenBits:
+		return q.committed(n, r), nil
 	case hidden < 2 && q.repeats(n, t, k):
 		return q.narrowOnce(n, r), nil
 	case hidden < 2 && !(rounded && r.raw):
@@ -291,6 +293,16 @@ func (q *quantiser) operand(n *ir.Node, t *ir.Term, k int, id ir.ValueID, hidden
 		return r, nil
 	}
 	return q.narrow(n, r), nil
+}
+
+// committed is a value, committed with all its bits.
+func (q *quantiser) committed(n *ir.Node, r *rep) *rep {
+	s := q.kept[r.id]
+	if s == nil {
+		s = q.rescale(n, r, r.scale, max(ActBits, q.width(r.id)+1), q.cal.Max[r.from]/r.mult)
+		q.kept[r.id] = s
+	}
+	return s
 }
 
 // repeats says that a term makes more cells than its one activation has by a map of indices: a window takes each cell several times. What
@@ -334,7 +346,7 @@ func (q *quantiser) mayStayExact(n *ir.Node, t *ir.Term, k int) bool {
 	id, other := n.In[t.In[k]], n.In[t.In[1-k]]
 	a, b := q.reps[id], q.reps[other]
 	switch {
-	case a == nil || a.soft || q.small[a.id] != nil:
+	case a == nil || a.soft || q.small[a.id] != nil || q.proven(a.id).BitLen() > provenBits:
 		return false
 	case q.inPieces(a): // of a few bits more, which the other factor leaves room for, or else is rounded
 		return true

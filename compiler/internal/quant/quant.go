@@ -126,6 +126,8 @@ type quantiser struct {
 	funcs   map[string]functionScale // by the names of groups
 	groups  map[ir.ValueID]string    // of uses of functions, see functionKey
 	why     map[ir.ValueID]string
+	provens map[ir.ValueID]interval.Interval // see proven
+	kept    map[ir.ValueID]*rep              // see committed
 	report  *Report
 	err     error // the first, of bounds
 
@@ -197,7 +199,7 @@ func quantise(left *budget.Budget, f *ir.Graph, cal *Calibration, commit []ir.Va
 
 func newQuantiser(left *budget.Budget, f *ir.Graph, c choices, draft bool) *quantiser {
 	return &quantiser{
-		left: left, f: f, cal: c.cal, integers: ir.Wholes(f), exactly: exactValues(f), constants: map[ir.ValueID]ir.ValueID{}, small: map[ir.ValueID]*rep{}, maxima: map[ir.ValueID]*rep{}, why: map[ir.ValueID]string{},
+		left: left, f: f, cal: c.cal, integers: ir.Wholes(f), exactly: exactValues(f), constants: map[ir.ValueID]ir.ValueID{}, small: map[ir.ValueID]*rep{}, maxima: map[ir.ValueID]*rep{}, why: map[ir.ValueID]string{}, provens: map[ir.ValueID]interval.Interval{}, kept: map[ir.ValueID]*rep{},
 		report: &Report{Samples: len(c.cal.Samples)}, roundNorm: c.roundNorm, commit: c.commit, widths: c.widths, far: c.far, places: map[string]*place{}, lows: map[ir.ValueID]*rep{}, draft: draft,
 	}
 }
@@ -600,13 +602,37 @@ func (q *quantiser) isSmall(id ir.ValueID) bool { return q.width(id) < ActBits }
 
 // narrow returns a value with at most the bits of its roundings, 16 unless it was given more: itself, or its rescaled and committed form.
 func (q *quantiser) narrow(n *ir.Node, r *rep) *rep {
-	if q.width(r.id) < q.bits(q.of(r.from)) {
+	if q.width(r.id) < q.bits(q.of(r.from)) && q.proven(r.id).BitLen() <= provenBits {
 		return r
 	}
 	if s, ok := q.small[r.id]; ok {
 		return s
 	}
 	return q.commitRounded(n, r)
+}
+
+// provenBits are those that a factor may have by the bounds that a circuit's equations rest on: a product of two and sums of that stay below 2^250.
+const provenBits = 100
+
+// proven are such bounds of a value. They know what is committed, and nothing of the cells of constants: a cell that is picked among 64 may be their sum.
+func (q *quantiser) proven(id ir.ValueID) interval.Interval {
+	if b, ok := q.provens[id]; ok {
+		return b
+	}
+	v := q.o.Value(id)
+	b := v.Bounds()
+	if v.Def.Op == ir.OpEinsum {
+		b = interval.Of(0, 0)
+		for _, t := range v.Def.Attr.(*ir.EinsumAttr).Terms {
+			factors := make([]interval.Factor, len(t.In))
+			for i, k := range t.In {
+				factors[i] = interval.Factor{Tensor: int(v.Def.In[k]), Axes: t.Axes[i], Bounds: q.proven(v.Def.In[k])}
+			}
+			b = b.Plus(interval.Term(t.ICoef, t.Extents, t.Out, factors))
+		}
+	}
+	q.provens[id] = b
+	return b
 }
 
 // commitRounded rescales and commits a value for all its uses.
