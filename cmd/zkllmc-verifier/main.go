@@ -112,6 +112,12 @@ func (o *options) model(ctx context.Context, stdin io.Reader) (m verifier.Model,
 		return m, unreadable(ctx, fmt.Errorf("circuits: %s: %w", name, err))
 	}
 	m = verifier.Model{Name: f.Shortest().Name, Build: func() (*circuit.Family, error) { return f, nil }, Key: b.Key}
+	if o.bundle != "" {
+		m.ID = cmp.Or(b.Card.ModelID, "nothing")
+		if err := b.Card.Agrees(f); err != nil {
+			return m, unreadable(ctx, fmt.Errorf("%s: the card is of another model than the files: %w", name, err))
+		}
+	}
 	if b.Tokenizer == nil {
 		return m, nil
 	}

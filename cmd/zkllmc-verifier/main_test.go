@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"encoding/hex"
 	"flag"
 	"os"
 	"path/filepath"
@@ -13,6 +14,8 @@ import (
 
 	sums "github.com/zkllmc/zkllmc/generated/sums/circuit"
 	words "github.com/zkllmc/zkllmc/generated/sums/vocab"
+	"github.com/zkllmc/zkllmc/internal/bundle"
+	"github.com/zkllmc/zkllmc/internal/checker"
 	"github.com/zkllmc/zkllmc/internal/console"
 	"github.com/zkllmc/zkllmc/internal/test/handover"
 	"github.com/zkllmc/zkllmc/runtime/app/verifier"
@@ -171,4 +174,45 @@ func TestHelpTexts(t *testing.T) {
 	want, err := os.ReadFile(name)
 	require.NoError(t, err)
 	require.Equal(t, string(want), text)
+}
+
+// TestCards refuses what package checker refuses, the verifier of pages and services: bundles of which the card is of another model than the files.
+func TestCards(t *testing.T) {
+	t.Chdir(handover.Sums(t))
+	data, err := os.ReadFile("sums.bundle")
+	require.NoError(t, err)
+	id, err := os.ReadFile("model.id")
+	require.NoError(t, err)
+	trusted, err := hex.DecodeString(strings.TrimSpace(string(id)))
+	require.NoError(t, err)
+	for name, c := range map[string]struct {
+		change func(*bundle.Card)
+		says   string
+	}{
+		"another ID":      {func(c *bundle.Card) { c.ModelID = strings.Repeat("0", 64) }, "its card says 0000"},
+		"no ID":           {func(c *bundle.Card) { c.ModelID = "" }, "its card says nothing"},
+		"another circuit": {func(c *bundle.Card) { c.Circuit = strings.Repeat("0", 64) }, "the card says 0000"},
+		"other ports":     {func(c *bundle.Card) { c.Ports[0].Reveals = "nothing" }, "the ports are"},
+		"fewer weights":   {func(c *bundle.Card) { c.Hidden.Weights-- }, "hidden are"},
+		"hidden input":    {func(c *bundle.Card) { c.Hidden.Inputs = []string{"tokens"} }, "hidden are"},
+	} {
+		b, err := bundle.Read(data)
+		require.NoError(t, err)
+		c.change(&b.Card)
+		var out bytes.Buffer
+		require.NoError(t, b.Write(&out))
+		require.NoError(t, os.WriteFile("other.bundle", out.Bytes(), 0o600))
+		for _, args := range []string{"accept", "accept --json", "verify --pin model.id --statement statement.bin --proof proof.bin"} {
+			got := start(t, append([]string{"--bundle", "other.bundle"}, strings.Fields(args)...)...)
+			require.Equal(t, console.Unreadable, got.code, "%s: %s: %s", name, args, got.out)
+			require.Contains(t, got.failed+got.out, c.says, "%s: %s", name, args)
+			require.NotContains(t, got.out, "ACCEPTED")
+		}
+		for _, id := range []*[32]byte{nil, (*[32]byte)(trusted)} {
+			_, err = checker.Open(t.Context(), out.Bytes(), id)
+			require.Error(t, err, name)
+		}
+	}
+	got := start(t, strings.Fields("--bundle sums.bundle verify --pin model.id --vk model.vk --statement statement.bin --proof proof.bin")...)
+	require.Equal(t, console.OK, got.code, got.failed)
 }

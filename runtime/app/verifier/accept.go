@@ -72,6 +72,7 @@ func (a *app) accept(ctx context.Context, args []string) error {
 }
 
 func (a *app) acceptKey(ctx context.Context, r *acceptReport, name string, quiet bool) error {
+	own := name == ""
 	name, data, err := a.keyFile(name)
 	if err != nil {
 		return err
@@ -90,6 +91,11 @@ func (a *app) acceptKey(ctx context.Context, r *acceptReport, name string, quiet
 		return keyFailure(name, data, err)
 	}
 	id := key.ModelID()
+	if own {
+		if err := a.named(id); err != nil {
+			return err
+		}
+	}
 	r.Accepted, r.ModelID = true, fmt.Sprintf("%x", id)
 	return nil
 }

@@ -25,6 +25,7 @@ type Model struct {
 	Build func() (*circuit.Family, error)  // the circuits that are proved, as generated code builds them
 	Vocab func() (tokens.Tokenizer, error) // what texts are read and shown with, or nil
 	Key   []byte                           // the verifying key where no file is given, or nil
+	ID    string                           // what whoever sent that key says its model's ID is, hexadecimal; "": nothing
 }
 
 // Main runs the command line and returns the exit code of the process, one of package console. SIGINT and SIGTERM end the work.

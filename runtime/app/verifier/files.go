@@ -63,6 +63,14 @@ func (a *app) keyFile(name string) (string, []byte, error) {
 	return console.Shown(name, "input"), data, err
 }
 
+// named refuses a key that is not of the model that its sender names.
+func (a *app) named(id [32]byte) error {
+	if a.m.ID == "" || a.m.ID == fmt.Sprintf("%x", id) {
+		return nil
+	}
+	return &console.Failure{Code: console.Unreadable, Err: fmt.Errorf("the key of the bundle is of the model %x, its card says %s", id, a.m.ID)}
+}
+
 // foreign says that a file is not of the kind, version and circuit of this verifier.
 func foreign(err error) bool {
 	return errors.Is(err, format.ErrMagic) || errors.Is(err, format.ErrVersion) || errors.Is(err, format.ErrCircuit)

@@ -194,6 +194,7 @@ func (a *app) verifyFiles(ctx context.Context, o verifyOptions, vocab tokens.Tok
 	}
 	r.ModelID = fmt.Sprintf("%x", id)
 	var vk []byte
+	own := o.vk == ""
 	if o.vk, vk, err = a.keyFile(o.vk); err != nil {
 		return err
 	}
@@ -215,6 +216,9 @@ func (a *app) verifyFiles(ctx context.Context, o verifyOptions, vocab tokens.Tok
 		}
 	}
 	st, err := a.verifyBytes(ctx, o, id, vk, encoded, proof, r)
+	if err == nil && own {
+		err = a.named(id)
+	}
 	if r.NoSaturation = err == nil && st.Unsaturated(); err == nil && o.noSaturation && !r.NoSaturation {
 		err = &console.Failure{Code: console.Rejected, Class: "saturation", Err: errSaturation}
 	}
