@@ -24,7 +24,8 @@ type (
 // stored in small trees only; of others, what a kernel needs of them it computes from integers. So it does of further layers where there is no memory.
 type tree struct {
 	r      *run
-	n, top int               // the last layer that is stored at first
+	n, top int               // the last layer that is stored at first, with all above it
+	base   int               // one below, that is stored, too, for those between to be computed from; 0 if there is none
 	layers []layer           // by number; no fractions: not there, or leaves that are not stored
 	blocks []backend.Block   // by their offsets
 	leaves *leaves           // all of them, if there is memory for their columns
@@ -77,9 +78,11 @@ func (t *tree) least() int { return min(t.n-1, max(t.r.session.of.tail+storedVar
 
 // rooms takes memory for as many layers as there is room for. What is below is computed from leaves whenever it is needed. It says whether there was room.
 func (t *tree) rooms() bool {
-	for left := t.r.left(); t.top < t.n && t.top > t.least() && t.bytes() > left/4*3; {
+	left := t.r.left()
+	for t.top < t.n && t.top > t.least() && t.bytes() > left/4*3 {
 		t.top--
 	}
+	t.lowest(left)
 	for {
 		err := t.roomsOf()
 		if err == nil {
@@ -92,12 +95,32 @@ func (t *tree) rooms() bool {
 			t.layers[j].p, t.layers[j].q = 0, 0
 		}
 		t.built, t.near = nil, &device.Scratch{Work: t.r.memory}
-		if !errors.Is(err, device.ErrMemory) || t.top == t.n || t.top <= t.least() {
+		switch {
+		case errors.Is(err, device.ErrMemory) && t.base > 0:
+			t.top, t.base = t.base-1, 0 // as without it
+		case !errors.Is(err, device.ErrMemory) || t.top == t.n || t.top <= t.least():
 			t.r.fail(err)
 			return false
+		default:
+			t.top--
 		}
-		t.top--
 	}
+}
+
+// lowest stores the layer below the last one that there is memory for, in place of some above it, if these leave enough: to compute them from it is nothing, beside
+// what it takes to compute it from leaves once more.
+func (t *tree) lowest(left int64) {
+	const between = 3 // layers of an eighth and a quarter are all that is worth it
+	if t.top >= t.n-1 {
+		return
+	}
+	t.base = t.top + 1
+	for top := t.top; t.top > top-between && t.top > t.r.session.of.tail+storedVars+1; {
+		if t.top--; t.bytes() <= left/4*3 {
+			return
+		}
+	}
+	t.top, t.base = t.base-1, 0
 }
 
 // bytes is what the layers take that are stored.
@@ -105,11 +128,16 @@ func (t *tree) bytes() (sum int64) {
 	for j := 1; j <= t.top; j++ {
 		sum += int64(t.layers[j].n) * fractionBytes
 	}
-	return sum
+	return sum + int64(t.layers[t.base].n)*fractionBytes // none is the layer 0
 }
 
 // roomsOf takes memory for the layers that are stored.
 func (t *tree) roomsOf() error {
+	if t.base > 0 {
+		if err := t.room(t.base); err != nil {
+			return err
+		}
+	}
 	for j := t.top; j >= t.last(); j-- {
 		if err := t.room(j); err != nil {
 			return err
@@ -310,12 +338,17 @@ func (t *tree) room(j int) error {
 func (t *tree) build() {
 	const small = 1 << 9
 	t.r.within(func(s *device.Scratch) {
-		l := t.layers[t.top]
-		levels := t.n - t.top
+		lowest := max(t.top, t.base)
+		l, levels := t.layers[lowest], t.n-lowest
 		t.byLeaves(l.n, 1<<levels, func(from *leaves, first, end int) {
 			s.Takes(from.computing(t.between(first, end, 1<<levels), levels, 0), 0, 2*from.cells+(end-first)*fractionBytes)
 			s.Run("write_layer", blocks(end-first), device.Dim{threads}, append([]uint64{l.p, l.q, uint64(first), uint64(end), uint64(levels)}, from.args...)...)
 		})
+		if t.base > 0 {
+			top := t.layers[t.top]
+			s.Takes(5*(l.n-top.n)/2, 0, (l.n+top.n)*fractionBytes)
+			s.Run("write_above", blocks(top.n), device.Dim{threads}, top.p, top.q, uint64(top.n), uint64(t.base-t.top), l.p, l.q, uint64(l.n))
+		}
 		var p pack
 		var all []layer
 		for j := t.top; j >= 1; j-- {
@@ -386,11 +419,18 @@ func (t *tree) Layer(j int, s []field.Element, lambda field.Element) backend.Lay
 	if j < 1 || j >= t.n || len(s) != j-1 {
 		panic(fmt.Sprintf("cuda: layer %d of %d at a point of %d coordinates", j, t.n, len(s)))
 	}
-	for len(t.built) > max(0, t.top-j) {
+	keep := max(0, t.top-j)
+	if j < t.base {
+		keep++
+	}
+	for len(t.built) > keep {
 		_ = t.built[len(t.built)-1].End()
 		t.built = t.built[:len(t.built)-1]
 	}
 	l := &layerRounds{t: t, j: j, point: s, lambda: lambda, from: t.layers[j+1], own: &device.Scratch{Work: t.r.memory}, computed: t.layers[j+1].p == 0}
+	if l.computed && j+1 < t.base {
+		l.below = &t.layers[t.base]
+	}
 	if j < t.last() {
 		l.host = &hostRounds{fractions: t.first(j + 1), point: s, lambda: lambda}
 	} else {
@@ -448,7 +488,8 @@ type layerRounds struct {
 	point     []field.Element
 	lambda    field.Element
 	from      layer           // what the next rounds are about, but for challenges that are not bound yet
-	computed  bool            // it is not stored, but computed from leaves with all challenges
+	computed  bool            // it is not stored, but computed with all challenges
+	below     *layer          // from a layer that is stored, or from leaves
 	steps     []int           // how many rounds are asked for together, until what is left is stored
 	all       []field.Element // challenges
 	own       *device.Scratch
@@ -509,7 +550,11 @@ func (l *layerRounds) spares() error {
 			continue
 		}
 		if l.computed {
-			l.steps = l.t.steps(l.from.n, l.t.n-l.j-1, hold, l.most())
+			if l.below != nil {
+				l.steps = slices.Repeat([]int{storedVars}, min(hold+1, l.most())/storedVars)
+			} else {
+				l.steps = l.t.steps(l.from.n, l.t.n-l.j-1, hold, l.most())
+			}
 			hold = 0
 			for _, vars := range l.steps {
 				hold += vars
@@ -619,10 +664,13 @@ func (l *layerRounds) ask() {
 	}
 	l.grid = make([]field.Element, gridPoints(vars))
 	l.t.r.within(func(s *device.Scratch) {
-		if l.computed {
-			l.askComputed(s, vars, to)
-		} else {
+		switch {
+		case !l.computed:
 			l.askStored(s, to)
+		case l.below != nil:
+			l.askAbove(s, to)
+		default:
+			l.askComputed(s, vars, to)
 		}
 	})
 	if to.n > 0 {
@@ -642,6 +690,19 @@ func (l *layerRounds) askComputed(s *device.Scratch, vars int, to layer) {
 		args := append(append([]uint64{l.out}, from.args...), uint64(levels), eq, uint64(fixed), to.p, to.q, uint64(kept), uint64(first), uint64(end))
 		l.window(s, fmt.Sprintf("computed_window_%d", vars), vars, end-first, append(args, l.weights(vars)...))
 	})
+}
+
+// askAbove is askComputed from a layer that is stored.
+func (l *layerRounds) askAbove(s *device.Scratch, to layer) {
+	levels, fixed, below := l.t.base-l.j-1, l.bound, l.below
+	eq, n := l.eq(s, fixed), groupsOf(boundTo(l.from.n, fixed), storedVars)
+	products := 5*(below.n-l.from.n)/2 + windowProducts(storedVars)*n
+	if fixed > 0 {
+		products += l.from.n
+	}
+	s.Takes(products, 0, (below.n+to.n)*fractionBytes)
+	args := []uint64{l.out, below.p, below.q, uint64(below.n), uint64(levels), eq, uint64(fixed), to.p, to.q, uint64(to.n), uint64(n)}
+	l.window(s, "above_window", storedVars, n, append(args, l.weights(storedVars)...))
 }
 
 // askStored reads the layer, with variables bound that are not yet, which it writes to another one, if that has fractions.

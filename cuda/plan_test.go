@@ -152,9 +152,9 @@ func TestTree(t *testing.T) {
 		}
 	})
 	t.Run("short", func(t *testing.T) { // of what is bound one part is stored after the other
-		parts := 0
+		parts, of := 0, map[string]int{}
 		for left := int64(-1 << 14); left < 0; left += 1 << 11 {
-			d := &launching{Device: scarce{d, left}, of: map[string]int{}, launched: func(l device.Launch) {
+			d := &launching{Device: scarce{d, left}, of: of, launched: func(l device.Launch) {
 				if strings.HasPrefix(l.Kernel, "computed_window") && l.Args[10] != 0 && l.Args[13] > 0 {
 					parts++
 				}
@@ -162,6 +162,8 @@ func TestTree(t *testing.T) {
 			conformance.Tree(t, reference.New(), cuda.Over(d, cuda.AllOnDevice), 10, shapes...)
 		}
 		require.Positive(t, parts, "the control")
+		require.Positive(t, of["write_above"], "the control: layers above one that is stored")
+		require.Greater(t, of["above_window"], of["write_above"], "the control: with variables fixed, too")
 	})
 	t.Run("refused", func(t *testing.T) {
 		d := &full{Device: d, most: 1 << 13}

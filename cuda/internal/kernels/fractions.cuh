@@ -14,12 +14,20 @@ DEVICE Fraction no_fraction() { return Fraction{Scalar::zero(), Scalar::one()}; 
 
 DEVICE Fraction operator+(const Fraction& a, const Fraction& b) { return Fraction{products(a.p, b.q, b.p, a.q), a.q * b.q}; }
 
+// Kind says what is known of a leaf: that it is 0/1, for there is no cell; that its p is 1; or neither, for it has a multiplicity.
+enum Kind { NO_CELL, UNIT, COUNTED };
+
 // Stored is a layer that is stored.
 struct Stored {
 	const Scalar *p, *q;
 	uint64_t n;
 
 	METHOD Fraction at(uint64_t i) const { return i < n ? Fraction{load(p + i), load(q + i)} : no_fraction(); }
+	METHOD Fraction pair(uint64_t i) const { return at(i) + at(i + 1); }
+	METHOD Kind read(Fraction& f, uint64_t i) const {
+		f = at(i);
+		return COUNTED;
+	}
 };
 
 // Side is an axis of a block of leaves: bits of the index of a leaf, and how many indices have a cell. The lowest comes first.
@@ -33,9 +41,6 @@ struct Leaf {
 	uint64_t offset, size, first_side, sides, first_column, columns;
 	Tensor mult; // nowhere if p is 1
 };
-
-// Kind says what is known of a leaf: that it is 0/1, for there is no cell; that its p is 1; or neither, for it has a multiplicity.
-enum Kind { NO_CELL, UNIT, COUNTED };
 
 // Leaves are those of blocks, of which there is one at least, by their offsets, which rise.
 struct Leaves {
@@ -110,10 +115,10 @@ METHOD Fraction Leaves::pair(uint64_t i) const {
 // MOST_LEVELS is how many layers above the leaves are computed from them.
 #define MOST_LEVELS 16
 
-// Computed is a layer some levels above the leaves, which is stored nowhere, with some of the lowest variables of its sumcheck fixed: of an entry, a child b
+// Computed is a layer some levels above the leaves, or above one that is stored, which is stored nowhere, with some of the lowest variables of its sumcheck fixed: of an entry, a child b
 // of x, those of all indices that begin with x, weighted with eq of what they end in.
-struct Computed {
-	Leaves leaves;
+template <class Below> struct Computed {
+	Below below;
 	uint64_t levels;
 	const Scalar* eq;
 	uint64_t fixed;
@@ -122,12 +127,12 @@ struct Computed {
 	METHOD Fraction at(uint64_t i) const;
 };
 
-// sum adds up the leaves below an entry, those of one half of a subtree before those of the other.
-METHOD Fraction Computed::sum(uint64_t i) const {
-	if (levels == 0) return leaves.at(i);
+// sum adds up what is below an entry, those of one half of a subtree before those of the other.
+template <class Below> METHOD Fraction Computed<Below>::sum(uint64_t i) const {
+	if (levels == 0) return below.at(i);
 	Fraction sums[MOST_LEVELS + 1];
 	for (uint64_t k = 0; k >> levels == 0; k += 2) {
-		Fraction f = leaves.pair((i << levels) + k);
+		Fraction f = below.pair((i << levels) + k);
 		uint64_t level = 1;
 		for (; (k >> level & 1) != 0; level++) f = sums[level] + f;
 		sums[level] = f;
@@ -135,7 +140,7 @@ METHOD Fraction Computed::sum(uint64_t i) const {
 	return sums[levels];
 }
 
-METHOD Fraction Computed::at(uint64_t i) const {
+template <class Below> METHOD Fraction Computed<Below>::at(uint64_t i) const {
 	if (fixed == 0) return sum(i);
 	Fraction f = {Scalar::zero(), Scalar::zero()};
 	ProductSum p = ProductSum::zero(), q = ProductSum::zero();
@@ -145,7 +150,7 @@ METHOD Fraction Computed::at(uint64_t i) const {
 		Fraction one;
 		Kind kind = COUNTED;
 		if (levels == 0) {
-			kind = leaves.read(one, at);
+			kind = below.read(one, at);
 		} else {
 			one = sum(at);
 		}
@@ -166,14 +171,23 @@ METHOD Fraction Computed::at(uint64_t i) const {
 // What is computed from leaves is computed from those of some blocks at a time, where there is no memory for the columns of all: of a layer the fractions that
 // these are below, of rounds what these add to the sums.
 
-// write_layer writes the fractions from first up to n of the layer some levels above the leaves, or of these.
-KERNEL(write_layer, Scalar* p, Scalar* q, uint64_t first, uint64_t n, uint64_t levels, LEAVES_PARAMETERS) {
-	Computed from = {LEAVES, levels, nullptr, 0};
+// write writes the fractions from first up to n.
+template <class Below> DEVICE void write(Scalar* p, Scalar* q, uint64_t first, uint64_t n, const Computed<Below>& from) {
 	for (uint64_t i = first + thread_index(); i < n; i += thread_count()) {
 		Fraction f = from.at(i);
 		p[i] = f.p;
 		q[i] = f.q;
 	}
+}
+
+// write_layer writes the fractions from first up to n of the layer some levels above the leaves, or of these.
+KERNEL(write_layer, Scalar* p, Scalar* q, uint64_t first, uint64_t n, uint64_t levels, LEAVES_PARAMETERS) {
+	write(p, q, first, n, Computed<Leaves>{LEAVES, levels, nullptr, 0});
+}
+
+// write_above writes n fractions of the layer some levels above one that is stored.
+KERNEL(write_above, Scalar* p, Scalar* q, uint64_t n, uint64_t levels, const Scalar* below_p, const Scalar* below_q, uint64_t stored) {
+	write(p, q, 0, n, Computed<Stored>{Stored{below_p, below_q, stored}, levels, nullptr, 0});
 }
 
 // Layer is one of a tree: n fractions.
@@ -315,11 +329,17 @@ KERNEL(layer_bind_window, Scalar* out, const Scalar* p, const Scalar* q, uint64_
 	window<2>(out, from, bound_p, bound_q, bound, 0, n, WINDOW_WEIGHT, WINDOW_LAMBDA);
 }
 
+// above_window asks for two rounds of what is computed from a layer that is stored, and writes that, up to kept.
+KERNEL(above_window, Scalar* out, const Scalar* below_p, const Scalar* below_q, uint64_t stored, uint64_t levels, const Scalar* eq, uint64_t fixed, Scalar* p, Scalar* q,
+	uint64_t kept, uint64_t n, WINDOW_PARAMETERS) {
+	window<2>(out, Computed<Stored>{Stored{below_p, below_q, stored}, levels, eq, fixed}, p, q, kept, 0, n, WINDOW_WEIGHT, WINDOW_LAMBDA);
+}
+
 // computed_window_K asks for rounds of K variables of what is computed from leaves, and writes that, up to kept.
 #define COMPUTED_WINDOW(name, vars)                                                                                                                             \
 	KERNEL(name, Scalar* out, LEAVES_PARAMETERS, uint64_t levels, const Scalar* eq, uint64_t fixed, Scalar* p, Scalar* q, uint64_t kept, uint64_t first,        \
 		uint64_t n, WINDOW_PARAMETERS) {                                                                                                                        \
-		window<vars>(out, Computed{LEAVES, levels, eq, fixed}, p, q, kept, first, n, WINDOW_WEIGHT, WINDOW_LAMBDA);                                             \
+		window<vars>(out, Computed<Leaves>{LEAVES, levels, eq, fixed}, p, q, kept, first, n, WINDOW_WEIGHT, WINDOW_LAMBDA);                                             \
 	}
 COMPUTED_WINDOW(computed_window_2, 2)
 COMPUTED_WINDOW(computed_window_3, 3)
